@@ -1,0 +1,9 @@
+/** The rows of the bench, each loaded only when asked for. */
+import type { BenchOptions, BenchResult } from './run.js';
+
+export interface Row {
+  readonly name: string;
+  readonly load: () => Promise<{ run(options: BenchOptions): Promise<BenchResult> }>;
+}
+
+export const rows: readonly Row[] = [];

@@ -1,0 +1,40 @@
+/** `npm run bench -- <row> [--quick] [--json]`: one row of the targets, measured as ratios within one run. */
+import { cpus } from 'node:os';
+import { parseArgs } from 'node:util';
+import { rows } from './rows.js';
+
+/** What one row measured. `ratio` is the figure the target speaks about, when it is a ratio. */
+export interface BenchResult {
+  readonly target: string;
+  readonly met: boolean;
+  readonly ratio?: number;
+  readonly figures: Readonly<Record<string, number | string>>;
+}
+
+export interface BenchOptions {
+  /** A small run that shows the row works; its figures are not claims. */
+  readonly quick: boolean;
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { quick: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } },
+});
+const row = rows.find((candidate) => candidate.name === positionals[0]);
+if (row === undefined) {
+  process.stderr.write(
+    `usage: npm run bench -- <row> [--quick] [--json]; rows: ${rows.map((r) => r.name).join(', ')}\n`,
+  );
+  process.exit(2);
+}
+const { run } = await row.load();
+const result = await run({ quick: values.quick });
+const machine = `${cpus().length} x ${cpus()[0]?.model ?? 'cpu'}, Node ${process.version}`;
+if (values.json) {
+  process.stdout.write(`${JSON.stringify({ row: row.name, ...result, machine })}\n`);
+} else {
+  process.stdout.write(`${row.name}: target ${result.target}: ${result.met ? 'met' : 'NOT met'}\n`);
+  if (result.ratio !== undefined) process.stdout.write(`  ratio ${result.ratio.toFixed(3)}\n`);
+  for (const [name, value] of Object.entries(result.figures)) process.stdout.write(`  ${name}: ${value}\n`);
+  process.stdout.write(`  machine: ${machine}\n`);
+}

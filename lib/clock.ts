@@ -1,0 +1,6 @@
+/** Time as a parameter: logic never reads the wall itself, so tests can run years in a millisecond. */
+
+/** UTC milliseconds since 1970. */
+export type Clock = () => number;
+
+export const systemClock: Clock = () => Date.now();

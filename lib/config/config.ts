@@ -1,0 +1,69 @@
+/**
+ * Reads the configuration once, from an environment handed in: unknown `SWA_*` keys and bad values are refused
+ * together, each with what was given and a suggestion. Nothing else in the house reads `process.env`.
+ */
+import { closest } from 'fastest-levenshtein';
+import type { z } from 'zod';
+import { SwaError } from '../errors.js';
+import { keys, type Config, type Keys } from './keys.js';
+
+export type { Config } from './keys.js';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface ConfigEntry {
+  readonly name: keyof Keys;
+  readonly env: string;
+  /** As written; secrets are masked. */
+  readonly value: string;
+  readonly origin: 'default' | 'environment';
+  readonly doc: string;
+}
+
+/** Throws `config.invalid` listing every problem. */
+export function readConfig(env: Environment): Config {
+  const problems: string[] = [];
+  const known = Object.values(keys).map((key) => key.env as string);
+  for (const name of Object.keys(env)) {
+    if (name.startsWith('SWA_') && !known.includes(name)) {
+      problems.push(`${name} is not a configuration key; did you mean ${closest(name, known)}?`);
+    }
+  }
+  const config: Record<string, unknown> = {};
+  for (const [name, key] of Object.entries(keys)) {
+    const text = env[key.env] ?? key.preset;
+    const parsed = (key.schema as z.ZodType).safeParse(text);
+    if (parsed.success) config[name] = parsed.data;
+    else
+      problems.push(
+        `${key.env} ${parsed.error.issues[0]?.message ?? 'is refused'}, got '${key.secret ? '***' : text}'; default '${key.preset}'`,
+      );
+  }
+  if (problems.length > 0) {
+    throw new SwaError('config.invalid', `configuration refused:\n  ${problems.join('\n  ')}`, {
+      hint: '`swa config` lists every key with its value and meaning',
+    });
+  }
+  return config as Config; // every key of the table was parsed by its own schema
+}
+
+/** Every key with its value as written and where it came from. */
+export function describeConfig(env: Environment): ConfigEntry[] {
+  return (Object.keys(keys) as (keyof Keys)[]).map((name) => {
+    const key = keys[name];
+    const given = env[key.env];
+    const value = given ?? key.preset;
+    return {
+      name,
+      env: key.env,
+      value: key.secret && value !== '' ? '***' : value,
+      origin: given === undefined ? 'default' : 'environment',
+      doc: key.doc,
+    };
+  });
+}
+
+/** The defaults with some fields replaced: for tests and programs that embed a layer. */
+export function configWith(change: Partial<Config>): Config {
+  return { ...readConfig({}), ...change };
+}

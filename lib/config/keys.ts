@@ -1,0 +1,172 @@
+/**
+ * Every configuration key: its name in the environment, what it means, its default and its check. This table is the
+ * one source for parsing, for `swa config` and for the documentation.
+ */
+import { z } from 'zod';
+
+const whole = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+const list = z.string().transform((text) =>
+  text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== ''),
+);
+const flag = z.enum(['true', 'false']).transform((text) => text === 'true');
+const timeZone = z.string().refine(isTimeZone, { message: 'is not an IANA time zone' });
+
+interface Key<T extends z.ZodType> {
+  readonly env: `SWA_${string}`;
+  readonly doc: string;
+  /** As it would be written in the environment. */
+  readonly preset: string;
+  readonly schema: T;
+  readonly secret?: boolean;
+}
+
+const key = <T extends z.ZodType>(
+  env: `SWA_${string}`,
+  preset: string,
+  schema: T,
+  doc: string,
+  secret = false,
+): Key<T> => ({
+  env,
+  doc,
+  preset,
+  schema,
+  secret,
+});
+
+export const keys = {
+  dataDir: key('SWA_DATA_DIR', './data', z.string().min(1), 'where everything is kept'),
+  httpHost: key('SWA_HTTP_HOST', '127.0.0.1', z.string().min(1), 'address the HTTP endpoint listens on'),
+  httpPort: key('SWA_HTTP_PORT', '8080', whole(0, 65535), 'port of the HTTP endpoint; 0 takes a free one'),
+  collectorPort: key(
+    'SWA_COLLECTOR_PORT',
+    '8081',
+    whole(0, 65535),
+    'port of a collector that runs as its own process',
+  ),
+  apiKeys: key(
+    'SWA_API_KEYS',
+    '',
+    list,
+    'comma list of name:scopes:sha256hex, scopes from write+read+admin',
+    true,
+  ),
+  logLevel: key(
+    'SWA_LOG_LEVEL',
+    'info',
+    z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']),
+    'lowest level that is logged (stderr)',
+  ),
+
+  partitions: key(
+    'SWA_PARTITIONS',
+    '4',
+    whole(1, 256),
+    'partitions of topic pageviews, fixed when the log is made',
+  ),
+  segmentBytes: key(
+    'SWA_SEGMENT_BYTES',
+    '134217728',
+    whole(65_536, 2 ** 31),
+    'size at which the embedded log starts a new segment',
+  ),
+  retainBatches: key(
+    'SWA_LOG_RETAIN_VIEWS',
+    '3',
+    whole(1, 1000),
+    'the embedded log keeps facts the last N views do not cover',
+  ),
+  kafkaBrokers: key('SWA_KAFKA_BROKERS', '', list, 'comma list of host:port; empty means the embedded log'),
+  kafkaTopicPrefix: key(
+    'SWA_KAFKA_TOPIC_PREFIX',
+    'swa-',
+    z.string().regex(/^[A-Za-z0-9._-]{0,100}$/),
+    'put before topic names',
+  ),
+  kafkaReplication: key('SWA_KAFKA_REPLICATION', '1', whole(1, 32), 'replication factor of topics we create'),
+  kafkaTls: key('SWA_KAFKA_TLS', 'false', flag, 'speak TLS to the brokers'),
+  kafkaCaFile: key('SWA_KAFKA_CA_FILE', '', z.string(), 'PEM file of the authority that signed the brokers'),
+  kafkaSaslMechanism: key(
+    'SWA_KAFKA_SASL_MECHANISM',
+    '',
+    z.enum(['', 'plain', 'scram-sha-256', 'scram-sha-512']),
+    'SASL mechanism; empty means none',
+  ),
+  kafkaSaslUsername: key('SWA_KAFKA_SASL_USERNAME', '', z.string(), 'SASL user'),
+  kafkaSaslPassword: key('SWA_KAFKA_SASL_PASSWORD', '', z.string(), 'SASL password', true),
+
+  lgK: key('SWA_LG_K', '14', whole(8, 18), 'sketch size 2^lgK, fixed when the data directory is made'),
+  urlQueryAllow: key('SWA_URL_QUERY_ALLOW', '', list, 'query parameters that tell pages apart'),
+  bots: key('SWA_BOTS', 'exclude', z.enum(['exclude', 'include']), 'whether views leave known bots out'),
+  dedupWindow: key(
+    'SWA_DEDUP_WINDOW',
+    '1000000',
+    whole(0, 100_000_000),
+    'offsets per partition in which the realtime view absorbs repeats',
+  ),
+
+  sinkMaxRows: key(
+    'SWA_SINK_MAX_ROWS',
+    '500000',
+    whole(1, 10_000_000),
+    'rows in one Parquet file before compaction',
+  ),
+  sinkIntervalMs: key(
+    'SWA_SINK_INTERVAL_MS',
+    '10000',
+    whole(10, 3_600_000),
+    'longest time facts wait for their Parquet file',
+  ),
+
+  batchSchedule: key(
+    'SWA_BATCH_SCHEDULE',
+    '0 * * * *',
+    z.string().min(1),
+    'cron expression of batch runs; "off" for none',
+  ),
+  batchTimeZone: key('SWA_BATCH_TIME_ZONE', 'UTC', timeZone, 'zone the cron expression is read in'),
+  batchKeepViews: key('SWA_BATCH_KEEP_VIEWS', '3', whole(1, 100), 'batch views kept for roll back'),
+  batchMemory: key(
+    'SWA_BATCH_MEMORY',
+    '2GB',
+    z.string().regex(/^\d+(\.\d+)?(MB|GB)$/),
+    'memory limit of DuckDB in a batch run',
+  ),
+  batchThreads: key('SWA_BATCH_THREADS', '2', whole(1, 256), 'threads of DuckDB in a batch run'),
+  maxPersonIds: key(
+    'SWA_MAX_PERSON_IDS',
+    '0',
+    whole(0, 1_000_000_000),
+    'components with more ids stay unjoined; 0 means no cap',
+  ),
+
+  speedEpochTuples: key(
+    'SWA_SPEED_EPOCH_TUPLES',
+    '20000',
+    whole(1, 1_000_000),
+    'most spout tuples in one epoch',
+  ),
+  speedWorkers: key(
+    'SWA_SPEED_WORKERS',
+    '1',
+    whole(1, 64),
+    'processes that share the partitions (embedded log)',
+  ),
+  speedWorker: key('SWA_SPEED_WORKER', '0', whole(0, 63), 'which of them this one is'),
+} as const;
+
+export type Keys = typeof keys;
+
+/** The checked configuration: one readonly field per key. */
+export type Config = { readonly [K in keyof Keys]: z.output<Keys[K]['schema']> };
+
+function isTimeZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== '';
+  } catch {
+    return false;
+  }
+}

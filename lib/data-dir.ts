@@ -1,0 +1,71 @@
+/**
+ * The data directory: which rooms it has, and what is fixed at its creation (the sketch size). Every layer asks here for
+ * its folder, so the whole layout is on this page:
+ *
+ *   format.json      lgK and layout version, made once
+ *   log/             embedded log
+ *   master/          Parquet files and manifests (<topic>/p<partition>/)
+ *   serving/         CURRENT and views/<ViewId>/
+ *   batch/           run history, lock, temp of the running build
+ *   speed/           realtime views by generation
+ *   jobs/            the single-consumer queue of the system's own jobs
+ *   dead-letter/     records set aside
+ *   rejected/        lines imports refused
+ *   status/          the status board
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { SwaError, systemCode } from './errors.js';
+import { createFile, makeDirDurable } from './files/durable.js';
+
+export const rooms = [
+  'log',
+  'master',
+  'serving',
+  'batch',
+  'speed',
+  'jobs',
+  'dead-letter',
+  'rejected',
+  'status',
+] as const;
+export type Room = (typeof rooms)[number];
+
+const formatSchema = z.object({ layout: z.literal(1), lgK: z.number() });
+
+/** Absolute path of a room. */
+export function roomOf(dataDir: string, room: Room): string {
+  return join(dataDir, room);
+}
+
+/**
+ * Creates what is missing and checks what is there. Throws `data-dir.unusable` when it cannot be written, and
+ * `config.invalid` when lgK differs from the one it was made with.
+ */
+export function openDataDir(config: { readonly dataDir: string; readonly lgK: number }): void {
+  try {
+    makeDirDurable(config.dataDir);
+    for (const room of rooms) makeDirDurable(roomOf(config.dataDir, room));
+    createFile(join(config.dataDir, 'format.json'), JSON.stringify({ layout: 1, lgK: config.lgK }));
+  } catch (cause) {
+    throw new SwaError(
+      'data-dir.unusable',
+      `cannot use data directory '${config.dataDir}' (${systemCode(cause) ?? 'error'})`,
+      {
+        cause,
+        hint: 'set SWA_DATA_DIR to a directory this user may write',
+      },
+    );
+  }
+  const format = formatSchema.parse(JSON.parse(readFileSync(join(config.dataDir, 'format.json'), 'utf8')));
+  if (format.lgK !== config.lgK) {
+    throw new SwaError(
+      'config.invalid',
+      `SWA_LG_K is ${config.lgK}, but '${config.dataDir}' was made with ${format.lgK}`,
+      {
+        hint: `unset SWA_LG_K or set it to ${format.lgK}; sketches of different size do not mix in one data directory`,
+      },
+    );
+  }
+}

@@ -1,0 +1,68 @@
+/**
+ * The one error of the house. Whatever is thrown on purpose is a SwaError: a stable `code` that programs may
+ * switch on, a message that says what was attempted and on what value, and a hint that says what to do next.
+ */
+
+/** What kind of reader an error is meant for: maps to exit codes (cli) and HTTP status classes (query). */
+export type ErrorCode =
+  | 'config.invalid' // a configuration key or value was refused
+  | 'usage.invalid' // a command line was refused
+  | 'fact.invalid' // a fact was refused at the door
+  | 'request.invalid' // a query parameter or body was refused
+  | 'data-dir.in-use' // another live process owns what we wanted to own
+  | 'data-dir.unusable' // cannot create, read or write the data directory
+  | 'log.unavailable' // the log cannot be reached or cannot take more right now
+  | 'log.corrupt' // bytes of the log that must not change have changed
+  | 'log.mismatch' // a stored cut belongs to another log, or the log ends below it
+  | 'log.out-of-range' // a position below the earliest retained offset
+  | 'log.closed' // used after close
+  | 'master.corrupt' // a Parquet file or manifest is not what its manifest says
+  | 'master.conflict' // another sink committed the same manifest number
+  | 'view.corrupt' // a batch view fails its own META
+  | 'view.missing' // no such batch view
+  | 'view.refused' // a built view failed verification and was not published
+  | 'batch.running' // another batch run holds the lock
+  | 'batch.failed' // a batch run ended without a view
+  | 'speed.failed' // the speed layer cannot go on
+  | 'queue.full' // a bounded queue cannot take more
+  | 'queue.unknown-item' // ack or fail of an id that is not leased
+  | 'port.in-use' // the HTTP port is taken
+  | 'import.failed' // an import could not be carried through
+  | 'internal.invariant'; // a bug of ours: an invariant does not hold
+
+export interface SwaErrorOptions {
+  readonly cause?: unknown;
+  /** True when the same call may succeed later without anybody changing anything. */
+  readonly retryable?: boolean;
+  /** The values involved, for logs. Never secrets. */
+  readonly context?: Readonly<Record<string, unknown>>;
+  /** What the reader can do about it, one sentence. */
+  readonly hint?: string;
+}
+
+export class SwaError extends Error {
+  readonly code: ErrorCode;
+  readonly retryable: boolean;
+  readonly context: Readonly<Record<string, unknown>>;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options: SwaErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'SwaError';
+    this.code = code;
+    this.retryable = options.retryable ?? false;
+    this.context = options.context ?? {};
+    this.hint = options.hint;
+  }
+}
+
+/** The message of anything thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** The `code` of a Node system error ('ENOENT', ...), or undefined. */
+export function systemCode(error: unknown): string | undefined {
+  if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
+  return undefined;
+}

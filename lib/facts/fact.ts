@@ -1,0 +1,49 @@
+/** The facts: immutable records of what happened. Times are UTC milliseconds. */
+import type { Topic } from '../log/log.js';
+
+export interface Pageview {
+  readonly type: 'pageview';
+  readonly visitor: string;
+  /** As received; views normalise it by the URL rules. */
+  readonly url: string;
+  readonly timestamp: number;
+  readonly eventId: string;
+  readonly receivedAt: number;
+  readonly userAgent?: string;
+  readonly referrer?: string;
+}
+
+/** `equiv` says that the visitor ids `a` and `b` are one person; `retract` takes that back. The pair is unordered. */
+export interface EquivEdge {
+  readonly type: 'equiv' | 'retract';
+  readonly a: string;
+  readonly b: string;
+  readonly timestamp: number;
+  readonly eventId: string;
+  readonly receivedAt: number;
+  readonly source?: string;
+}
+
+export type Fact = Pageview | EquivEdge;
+
+export function topicOf(fact: Fact): Topic {
+  return fact.type === 'pageview' ? 'pageviews' : 'equivs';
+}
+
+/**
+ * Order of visitor ids: UTF-8 byte order, which is code point order. JavaScript compares UTF-16 units, which differs
+ * from it only where a surrogate (above U+FFFF) meets U+E000..U+FFFF.
+ */
+export function compareUtf8(a: string, b: string): number {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    const x = a.charCodeAt(i);
+    const y = b.charCodeAt(i);
+    if (x === y) continue;
+    const xSurrogate = (x & 0xf800) === 0xd800;
+    const ySurrogate = (y & 0xf800) === 0xd800;
+    if (xSurrogate !== ySurrogate) return xSurrogate ? 1 : -1;
+    return x - y;
+  }
+  return a.length - b.length;
+}

@@ -1,0 +1,94 @@
+/**
+ * Files that survive a power cut. The rules, in one place: data is durable only after its fsync, a name only after the
+ * fsync of its directory; a short write is no write; a failed fsync is never retried on the same file, since the kernel
+ * may have dropped the dirty pages (the caller rewrites from the source, or exits).
+ */
+import {
+  closeSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import { systemCode } from '../errors.js';
+
+/** Makes the entries of a directory durable. */
+export function fsyncDir(dir: string): void {
+  const fd = openSync(dir, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Makes the bytes of an existing file durable (also one that another program wrote). */
+export function fsyncFile(path: string): void {
+  const fd = openSync(path, 'r+');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Writes all of `bytes` at `position`: `writeSync` may write short before ENOSPC. */
+export function writeFully(fd: number, bytes: Uint8Array, position: number): void {
+  let done = 0;
+  while (done < bytes.length) done += writeSync(fd, bytes, done, bytes.length - done, position + done);
+}
+
+/** Creates a directory and makes its own entry durable. */
+export function makeDirDurable(dir: string): void {
+  const first = mkdirSync(dir, { recursive: true });
+  if (first !== undefined) fsyncDir(dirname(first));
+}
+
+/** Replaces `path` in one step: after a crash it holds either the old or the new bytes, whole. */
+export function replaceFile(path: string, bytes: Uint8Array | string): void {
+  const temp = writeTemp(path, bytes);
+  renameSync(temp, path);
+  fsyncDir(dirname(path));
+}
+
+/**
+ * Creates `path` with these bytes unless it exists: put-if-absent, by link(2). Returns false when somebody else was
+ * first; then nothing has changed.
+ */
+export function createFile(path: string, bytes: Uint8Array | string): boolean {
+  const temp = writeTemp(path, bytes);
+  try {
+    linkSync(temp, path);
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') return false;
+    throw error;
+  } finally {
+    unlinkSync(temp);
+  }
+  fsyncDir(dirname(path));
+  return true;
+}
+
+function writeTemp(path: string, bytes: Uint8Array | string): string {
+  const temp = `${path}.${process.pid}.${tempCounter()}.tmp`;
+  const fd = openSync(temp, 'wx');
+  try {
+    writeFully(fd, typeof bytes === 'string' ? Buffer.from(bytes) : bytes, 0);
+    fsyncSync(fd);
+  } catch (error) {
+    unlinkSync(temp);
+    throw error;
+  } finally {
+    closeSync(fd);
+  }
+  return temp;
+}
+
+const tempCounter = ((): (() => string) => {
+  let next = 0;
+  return () => `${process.hrtime.bigint().toString(36)}-${next++}`;
+})();

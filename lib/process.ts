@@ -1,0 +1,51 @@
+/** Runs one role as a process: config, start, wait for a signal or a failure, close. Used by every layer's main.ts. */
+import { pino, type Logger } from 'pino';
+import { systemClock } from './clock.js';
+import { readConfig, type Config } from './config/config.js';
+import { SwaError, messageOf } from './errors.js';
+import type { Role } from './status.js';
+import type { StartRole } from './role.js';
+
+/** Logs go to stderr, as JSON lines, or pretty on a terminal. */
+export function makeLogger(config: Pick<Config, 'logLevel'>, name: string): Logger {
+  const options = { name, level: config.logLevel, timestamp: pino.stdTimeFunctions.isoTime };
+  if (!process.stderr.isTTY) return pino(options, pino.destination({ fd: 2, sync: true }));
+  return pino({
+    ...options,
+    transport: {
+      target: 'pino-pretty',
+      options: { destination: 2, ignore: 'pid,hostname', translateTime: 'HH:MM:ss.l' },
+    },
+  });
+}
+
+/** Resolves with the signal's name when the process is asked to end. */
+export function untilSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    const signals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+    for (const signal of signals) process.once(signal, () => resolve(signal));
+  });
+}
+
+/** The whole life of a one-role process; sets the exit code. */
+export async function runRole(role: Role, start: StartRole): Promise<void> {
+  try {
+    const config = readConfig(process.env);
+    const logger = makeLogger(config, role);
+    const running = await start({ config, clock: systemClock, logger });
+    const why = await Promise.race([untilSignal(), running.done.then(() => 'done')]);
+    logger.info({ why }, `${role} stops`);
+    await running.stop();
+  } catch (error) {
+    process.stderr.write(`${describeError(error)}\n`);
+    process.exitCode = 1;
+  }
+}
+
+/** An error for people: what happened, then what to do. */
+export function describeError(error: unknown): string {
+  if (!(error instanceof SwaError))
+    return error instanceof Error ? (error.stack ?? error.message) : messageOf(error);
+  const cause = error.cause === undefined ? '' : `\n  cause: ${messageOf(error.cause)}`;
+  return `${error.code}: ${error.message}${cause}${error.hint === undefined ? '' : `\n  hint: ${error.hint}`}`;
+}

@@ -1,0 +1,72 @@
+/**
+ * The status board: every role writes what it is doing into its own small file, and anyone may read them all. Roles
+ * run as threads, processes or containers; the data directory is what they share, so it carries this too.
+ * Not durable on purpose: after a power cut the roles write anew.
+ */
+import { mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { Clock } from './clock.js';
+
+export const roles = ['collector', 'sink', 'batch', 'speed', 'query'] as const;
+export type Role = (typeof roles)[number];
+
+const entrySchema = z.object({
+  role: z.string(),
+  /** Tells several workers of one role apart. */
+  worker: z.string(),
+  pid: z.number(),
+  updatedAt: z.number(),
+  state: z.enum(['starting', 'running', 'stopped', 'failed']),
+  lastError: z.object({ at: z.number(), code: z.string(), message: z.string() }).nullable(),
+  /** What the role wants to show: cut, lag, counters. */
+  details: z.record(z.string(), z.unknown()),
+});
+
+export type StatusEntry = z.infer<typeof entrySchema>;
+
+/** One role's own entry. */
+export class StatusReporter {
+  readonly #file: string;
+  readonly #clock: Clock;
+  #entry: StatusEntry;
+
+  constructor(options: { dataDir: string; role: Role; worker?: string; clock: Clock }) {
+    const worker = options.worker ?? '0';
+    const dir = join(options.dataDir, 'status');
+    mkdirSync(dir, { recursive: true });
+    this.#file = join(dir, `${options.role}-${worker}.json`);
+    this.#clock = options.clock;
+    this.#entry = {
+      role: options.role,
+      worker,
+      pid: process.pid,
+      updatedAt: 0,
+      state: 'starting',
+      lastError: null,
+      details: {},
+    };
+  }
+
+  report(change: Partial<Pick<StatusEntry, 'state' | 'lastError' | 'details'>>): void {
+    this.#entry = { ...this.#entry, ...change, updatedAt: this.#clock() };
+    const temp = `${this.#file}.${process.pid}.tmp`;
+    writeFileSync(temp, JSON.stringify(this.#entry));
+    renameSync(temp, this.#file);
+  }
+}
+
+/** Every role's last entry, by role and worker. */
+export function readStatus(dataDir: string): StatusEntry[] {
+  const dir = join(dataDir, 'status');
+  let names: string[];
+  try {
+    names = readdirSync(dir).filter((name) => name.endsWith('.json'));
+  } catch {
+    return [];
+  }
+  return names.toSorted().flatMap((name) => {
+    const parsed = entrySchema.safeParse(JSON.parse(readFileSync(join(dir, name), 'utf8')));
+    return parsed.success ? [parsed.data] : [];
+  });
+}

@@ -1,0 +1,101 @@
+/**
+ * What a view looks like to those who read it, whichever layer made it. The serving layer implements `BatchView`, the
+ * speed layer `RealtimeView`; the query layer merges the two and knows nothing of their files.
+ */
+import type { RulesVersions } from '../facts/rules.js';
+import type { Cut } from '../log/log.js';
+import type { Span } from '../time/buckets.js';
+
+/** Names a batch view, and with it a generation. Sorts by age: 'v000001-...' */
+export type ViewId = string & { readonly brand: 'ViewId' };
+
+/** What is counted: one page (normalised URL) or one registrable domain. */
+export type Subject =
+  { readonly kind: 'page'; readonly url: string } | { readonly kind: 'domain'; readonly domain: string };
+
+/** A sketch as stored: few people as sorted coupons, many as HLL_8 registers (2^lgK bytes). */
+export type SketchView =
+  | { readonly kind: 'coupons'; readonly coupons: Uint32Array }
+  | { readonly kind: 'registers'; readonly registers: Uint8Array };
+
+/** One bucket of one subject. The sketch's memory is valid only during the call that hands it out. */
+export interface BucketCell {
+  /** Number of the bucket in its span (lib/time/buckets). */
+  readonly bucket: number;
+  readonly pageviews: number;
+  readonly sketch: SketchView;
+}
+
+/** Visits of a domain by the hour they began in. */
+export interface VisitCell {
+  readonly bucket: number;
+  readonly visits: number;
+  readonly bounces: number;
+}
+
+export interface PageCount {
+  readonly url: string;
+  readonly pageviews: number;
+}
+
+/** Everything a batch view is a function of, and what came out. Stored as META in its directory. */
+export interface ViewMeta {
+  readonly id: ViewId;
+  /** 1, 2, 3 ...; 0 is the empty view a data directory starts with. */
+  readonly number: number;
+  readonly createdAt: number;
+  readonly cut: Cut;
+  readonly lgK: number;
+  readonly rules: RulesVersions;
+  readonly codeVersion: string;
+  /** Over all keys and values in order: equal snapshots and code, equal hash. */
+  readonly contentHash: string;
+  readonly counts: {
+    readonly pageviews: number;
+    readonly pages: number;
+    readonly domains: number;
+    readonly persons: number;
+    readonly mappedIds: number;
+  };
+}
+
+export interface BatchView {
+  readonly meta: ViewMeta;
+  /** Calls `visit` for every stored bucket of [from, to) of the span, ascending. Buckets without pageviews are not stored. */
+  forEachBucket(
+    subject: Subject,
+    span: Span,
+    from: number,
+    to: number,
+    visit: (cell: BucketCell) => void,
+  ): void;
+  forEachVisitHour(domain: string, fromHour: number, toHour: number, visit: (cell: VisitCell) => void): void;
+  /** All pages of a domain with their pageviews over the whole view. */
+  pages(domain: string): Iterable<PageCount>;
+  /** All domains, ascending. */
+  domains(): Iterable<string>;
+  /** The PersonID of a visitor id: itself unless an edge joins it. */
+  personOf(visitor: string): string;
+  /** All visitor ids of a person that live edges join, including itself; just itself without edges. */
+  idsOf(person: string): readonly string[];
+  close(): void;
+}
+
+/** One consistent state of the realtime view: all of it was made from exactly the facts in [batch cut, cut). */
+export interface RealtimeView {
+  readonly generation: ViewId;
+  readonly cut: Cut;
+  /** Equiv edges and retractions between the batch view's cut and this cut. */
+  readonly edgesAfterBatchCut: number;
+  /** Records set aside because they failed three times. */
+  readonly deadLetters: number;
+  /** Newest `receivedAt` applied, UTC ms; undefined while nothing was. */
+  readonly lastReceivedAt: number | undefined;
+  /** A bucket may come more than once (from several partitions): add the pageviews, unite the sketches. */
+  forEachHour(subject: Subject, fromHour: number, toHour: number, visit: (cell: BucketCell) => void): void;
+  /** Pages of a domain with pageviews in [fromHour, toHour); a page may come more than once. */
+  pages(domain: string, fromHour: number, toHour: number): Iterable<PageCount>;
+  domains(): Iterable<string>;
+  /** Gives the snapshot back. */
+  release(): void;
+}
