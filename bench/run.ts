@@ -27,8 +27,8 @@ if (row === undefined) {
   );
   process.exit(2);
 }
-const { run } = await row.load();
-const result = await run({ quick: values.quick });
+const bench = await row.load();
+const result = await bench.run({ quick: values.quick });
 const machine = `${cpus().length} x ${cpus()[0]?.model ?? 'cpu'}, Node ${process.version}`;
 if (values.json) {
   process.stdout.write(`${JSON.stringify({ row: row.name, ...result, machine })}\n`);
