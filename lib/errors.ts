@@ -16,6 +16,7 @@ export type ErrorCode =
   | 'log.mismatch' // a stored cut belongs to another log, or the log ends below it
   | 'log.out-of-range' // a position below the earliest retained offset
   | 'log.closed' // used after close
+  | 'master.missing' // no sink has made a master dataset here yet
   | 'master.corrupt' // a Parquet file or manifest is not what its manifest says
   | 'master.conflict' // another sink committed the same manifest number
   | 'view.corrupt' // a batch view fails its own META

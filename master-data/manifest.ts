@@ -1,0 +1,184 @@
+/**
+ * Manifests: the truth about which files make up the master dataset.
+ *
+ * Each partition has a chain of them, numbered from 1. A manifest lists every data file of its partition, in offset
+ * order and without a gap from offset 0 to the partition's cut, and names the hash of its predecessor (the first one
+ * that of `root.json`). It is put under its number by link(2), which only one writer can win: the durable link is the
+ * commit. Only the newest `keptManifests` and those that somebody pins are kept.
+ */
+import { readdirSync } from 'node:fs';
+import { z } from 'zod';
+import { SwaError, systemCode } from '../lib/errors.js';
+import { createFile, makeDirDurable } from '../lib/files/durable.js';
+import { offset, type Log, type LogId, type Offset, type PartitionName } from '../lib/log/log.js';
+import { manifestNumber, manifestPath, manifestsDir, masterDir, rootPath } from './layout.js';
+import { readSealed, seal, type Sealed } from './sealed-json.js';
+
+export const keptManifests = 16;
+
+const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+const offsetSchema = count.transform((value): Offset => offset(value));
+const logIdSchema = z
+  .string()
+  .min(1)
+  .transform((text) => text as LogId); // branding
+const hash = z.string().regex(/^[0-9a-f]{64}$/);
+const partitionNameSchema = z
+  .string()
+  .regex(/^(pageviews|equivs)\/\d+$/)
+  .transform((text) => text as PartitionName); // the pattern is the type
+
+const rootSchema = z.strictObject({
+  version: z.literal(1),
+  logId: logIdSchema,
+  partitions: z.array(partitionNameSchema).min(1),
+});
+
+/** What the whole dataset was made for. */
+export type Root = z.output<typeof rootSchema>;
+
+const fileSchema = z.strictObject({
+  name: z.string().regex(/^[0-9a-f-]+\.parquet$/),
+  sizeBytes: count,
+  rows: count,
+  fromOffset: offsetSchema,
+  /** End exclusive. The ranges of one manifest touch: a hole in the log belongs to the file that reaches over it. */
+  toOffset: offsetSchema,
+  sha256: hash,
+  /** Of the facts' own timestamps; null when no row is a readable fact. */
+  minTimestamp: count.nullable(),
+  maxTimestamp: count.nullable(),
+});
+export type ManifestFile = z.output<typeof fileSchema>;
+
+const manifestSchema = z.strictObject({
+  version: z.literal(1),
+  number: z.number().int().min(1),
+  logId: logIdSchema,
+  partition: partitionNameSchema,
+  predecessorSha256: hash,
+  files: z.array(fileSchema),
+});
+export type Manifest = z.output<typeof manifestSchema>;
+
+/** A partition's newest manifest; before the first commit number 0, with no files and the root's hash. */
+export interface ChainHead {
+  readonly number: number;
+  readonly sha256: string;
+  readonly files: readonly ManifestFile[];
+}
+
+/** The offset up to which a list of files holds everything. */
+export function endOf(files: readonly ManifestFile[]): Offset {
+  return files.at(-1)?.toOffset ?? offset(0);
+}
+
+/** Undefined when no sink has worked on this data directory yet. */
+export function readRoot(dataDir: string): Sealed<Root> | undefined {
+  try {
+    return readSealed(rootPath(dataDir), rootSchema);
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** The root of the dataset, made from the log when there is none. Throws `log.mismatch` when it is of another log. */
+export function openRoot(dataDir: string, log: Pick<Log, 'id' | 'partitions'>): Sealed<Root> {
+  const existing = readRoot(dataDir);
+  if (existing === undefined) {
+    makeDirDurable(masterDir(dataDir));
+    for (const name of log.partitions) makeDirDurable(manifestsDir(dataDir, name));
+    createFile(rootPath(dataDir), seal({ version: 1, logId: log.id, partitions: log.partitions }).text);
+    return openRoot(dataDir, log);
+  }
+  const { logId, partitions } = existing.body;
+  if (logId !== log.id || partitions.join() !== log.partitions.join()) {
+    throw new SwaError(
+      'log.mismatch',
+      `the master dataset was made from log ${logId} with ${partitions.length} partitions, but this log is ${log.id} with ${log.partitions.length}`,
+      { hint: 'point SWA_DATA_DIR and SWA_KAFKA_BROKERS at the pair that belongs together' },
+    );
+  }
+  return existing;
+}
+
+/** Ascending numbers of the manifests on disk. */
+export function manifestNumbers(dataDir: string, name: PartitionName): number[] {
+  let names: string[];
+  try {
+    names = readdirSync(manifestsDir(dataDir, name));
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return [];
+    throw error;
+  }
+  return names.flatMap((file) => manifestNumber(file) ?? []).toSorted((a, b) => a - b);
+}
+
+/** Reads one manifest and checks it by itself: hash, number, log, and file ranges that touch from 0 on. */
+export function readManifest(
+  dataDir: string,
+  root: Sealed<Root>,
+  name: PartitionName,
+  number: number,
+): Sealed<Manifest> {
+  const path = manifestPath(dataDir, name, number);
+  const sealed = readSealed(path, manifestSchema);
+  const { body } = sealed;
+  const wrong = (what: string): SwaError => new SwaError('master.corrupt', `${path} ${what}`);
+  if (body.number !== number || body.partition !== name) throw wrong('stands under the name of another');
+  if (body.logId !== root.body.logId) throw wrong(`is of log ${body.logId}, not ${root.body.logId}`);
+  let next = 0;
+  for (const file of body.files) {
+    if (file.fromOffset !== next || file.toOffset <= next) throw wrong(`does not go on at offset ${next}`);
+    if (file.rows > file.toOffset - file.fromOffset)
+      throw wrong(`has more rows than offsets in ${file.name}`);
+    next = file.toOffset;
+  }
+  return sealed;
+}
+
+/** The newest manifest of a partition, checked by itself. */
+export function readHead(dataDir: string, root: Sealed<Root>, name: PartitionName): ChainHead {
+  // The sink removes old manifests: one that vanishes between listing and reading has many successors by then.
+  for (let attempt = 0; attempt < 8; attempt++) {
+    const number = manifestNumbers(dataDir, name).at(-1);
+    if (number === undefined) return { number: 0, sha256: root.sha256, files: [] };
+    try {
+      const { sha256, body } = readManifest(dataDir, root, name, number);
+      return { number, sha256, files: body.files };
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT') throw error;
+    }
+  }
+  throw new SwaError('master.corrupt', `the manifests of ${name} vanish while they are read`);
+}
+
+/**
+ * Commits the next manifest of a chain; durable on return. Throws `master.conflict` when another writer has put one
+ * under this number: then nothing has changed.
+ */
+export function commitManifest(
+  dataDir: string,
+  root: Sealed<Root>,
+  name: PartitionName,
+  head: ChainHead,
+  files: readonly ManifestFile[],
+): ChainHead {
+  const number = head.number + 1;
+  const body = {
+    version: 1,
+    number,
+    logId: root.body.logId,
+    partition: name,
+    predecessorSha256: head.sha256,
+    files,
+  };
+  const { text, sha256 } = seal(body);
+  if (!createFile(manifestPath(dataDir, name, number), text)) {
+    throw new SwaError('master.conflict', `manifest ${number} of ${name} was committed by another sink`, {
+      hint: 'run one sink per data directory',
+    });
+  }
+  return { number, sha256, files };
+}

@@ -1,0 +1,99 @@
+/**
+ * Pins: "I am reading these manifests, leave their files alone". A pin is a lock file that names its live owner, and
+ * beside it the manifest numbers it holds. The lock comes first and holds everything until the numbers are written:
+ * whoever removes files reads the pins after its own manifest is committed, so a reader that it did not see takes its
+ * snapshot from that manifest or a later one. A dead owner's pin holds nothing and is swept away.
+ */
+import { randomUUID } from 'node:crypto';
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { systemCode } from '../lib/errors.js';
+import { OwnerLock, liveLockOwner } from '../lib/files/owner-lock.js';
+import type { PartitionName } from '../lib/log/log.js';
+import { pinsDir } from './layout.js';
+import { takeSnapshot, type Snapshot } from './snapshot.js';
+
+export interface PinnedSnapshot {
+  readonly snapshot: Snapshot;
+  /** Lets compaction have the files again. May be called more than once. */
+  release(): void;
+}
+
+/** The master dataset as it is now, its files kept until `release` or the end of this process. */
+export function pinSnapshot(dataDir: string, what: string): PinnedSnapshot {
+  const dir = pinsDir(dataDir);
+  mkdirSync(dir, { recursive: true });
+  sweepDeadPins(dir);
+  const name = randomUUID();
+  const lock = OwnerLock.acquire(join(dir, `${name}.lock`), what);
+  const numbersPath = join(dir, `${name}.json`);
+  const release = (): void => {
+    rmSync(numbersPath, { force: true });
+    lock.release();
+  };
+  try {
+    const snapshot = takeSnapshot(dataDir);
+    writeFileSync(numbersPath, JSON.stringify(snapshot.manifests));
+    return { snapshot, release };
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+export type PinnedManifests = 'everything' | ReadonlyMap<PartitionName, ReadonlySet<number>>;
+
+const numbersSchema = z.record(z.string(), z.number());
+
+/** What live readers hold now. 'everything' while one of them has not said yet. */
+export function pinnedManifests(dataDir: string): PinnedManifests {
+  const dir = pinsDir(dataDir);
+  const pinned = new Map<PartitionName, Set<number>>();
+  for (const name of sweepDeadPins(dir)) {
+    const numbers = readNumbers(join(dir, `${name}.json`));
+    if (numbers === undefined) {
+      if (liveLockOwner(join(dir, `${name}.lock`)) === undefined) continue; // released meanwhile
+      return 'everything';
+    }
+    for (const [partition, number] of Object.entries(numbers)) {
+      const key = partition as PartitionName; // written from a Snapshot
+      pinned.set(key, (pinned.get(key) ?? new Set()).add(number));
+    }
+  }
+  return pinned;
+}
+
+/** Removes what dead owners left; returns the names of the live pins. */
+function sweepDeadPins(dir: string): string[] {
+  let files: string[];
+  try {
+    files = readdirSync(dir);
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return [];
+    throw error;
+  }
+  const live = new Set<string>();
+  for (const file of files) {
+    if (!file.endsWith('.lock')) continue;
+    const path = join(dir, file);
+    if (liveLockOwner(path) === undefined) rmSync(path, { force: true });
+    else live.add(file.slice(0, -'.lock'.length));
+  }
+  for (const file of files) {
+    if (file.endsWith('.json') && !live.has(file.slice(0, -'.json'.length))) {
+      rmSync(join(dir, file), { force: true });
+    }
+  }
+  return [...live];
+}
+
+/** Undefined when it is not there or only half written. */
+function readNumbers(path: string): Record<string, number> | undefined {
+  try {
+    return numbersSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT' || error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
