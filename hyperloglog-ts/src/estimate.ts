@@ -1,0 +1,145 @@
+// From the state of a sketch to a number, and how far that number may be off. All of these are pure functions of the
+// state, so an estimate never depends on the order of updates or merges.
+//
+// Few values are held as coupons, and the estimate is their count. Many are held as k registers, and the estimate is
+// the maximum likelihood one of Otmar Ertl, "New cardinality estimation algorithms for HyperLogLog sketches"
+// (arXiv:1702.01284, algorithm 8). It needs only how often each register value occurs, and has the smallest error that
+// registers allow: sqrt(3 ln 2 - 1) / sqrt(k) for large counts, less for small ones.
+import { HllError } from './errors.js';
+
+/** The interval that holds the true count with the asked-for confidence. */
+export interface Bounds {
+  readonly lower: number;
+  readonly upper: number;
+}
+
+/** How many coupons a sketch holds before it turns to registers: up to here it is exact. 1,536 at lgK 14, 384 at 12. */
+export function maxCoupons(lgK: number): number {
+  return lgK < 8 ? 7 : 3 * 2 ** (lgK - 5);
+}
+
+/** The standard error of `estimate()` in registers, relative to the true count: 0.0081 at lgK 14. */
+export function relativeStandardError(lgK: number): number {
+  return Math.sqrt((3 * Math.LN2 - 1) / 2 ** lgK);
+}
+
+/**
+ * The number of distinct values that have `count` distinct coupons between them: the count, and the few that are to be
+ * expected to share a coupon with another, 0.006 at 1,536 coupons. Two values do with probability 2^-26 / 3.
+ */
+export function estimateFromCoupons(count: number): number {
+  let first = 0;
+  while (first < couponCurve.length - 4 && count >= (couponCurve[first + 2]?.[0] ?? 0)) first++;
+  return Math.max(count, interpolate(couponCurve.slice(first, first + 4), count));
+}
+
+// Distinct coupons and distinct values in a space of 2^26 addresses: the curve of the reference implementations, as far
+// as a sketch can hold coupons. Interpolated as they do it, it gives their estimates to the last bit.
+const couponCurve: readonly (readonly [coupons: number, values: number])[] = [
+  [0, 0],
+  [1, 1],
+  [20, 20.0000009437402611],
+  [400, 400.000396371338411],
+  [8_000, 8000.1589294602090376],
+  [160_000, 160063.6067763759638183],
+  [300_000, 300223.7071597663452849],
+  [600_000, 600895.5933856170158833],
+];
+
+// The cubic through four points (Lagrange), at x.
+function interpolate(points: readonly (readonly [number, number])[], x: number): number {
+  let sum = 0;
+  for (const [xi, yi] of points) {
+    let above = 1;
+    let below = 1;
+    for (const [xj] of points) {
+      if (xj === xi) continue;
+      above *= x - xj;
+      below *= xi - xj;
+    }
+    sum += (yi * above) / below;
+  }
+  return sum;
+}
+
+/** Bounds for `count` coupons, `sigmas` standard errors to each side. The lower one is never under the count. */
+export function boundsFromCoupons(count: number, sigmas: number): Bounds {
+  const estimate = estimateFromCoupons(count);
+  const error = requireSigmas(sigmas) * couponStandardError;
+  return { lower: Math.max(count, estimate / (1 + error)), upper: estimate / (1 - error) };
+}
+
+// The relative error that collisions among 2^26 addresses leave; the reference implementations use the same.
+const couponStandardError = 0.409 / 2 ** 13;
+
+/**
+ * The maximum likelihood estimate from a histogram of registers: histogram[v] of the 2^lgK registers hold v, 0 <= v <= 63.
+ * Infinite if every register holds 63.
+ */
+export function estimateFromHistogram(histogram: Uint32Array, lgK: number): number {
+  const k = 2 ** lgK;
+  const zeros = histogram[0] ?? 0;
+  const occupied = k - zeros;
+  if (occupied === 0) return 0;
+  if (histogram[63] === k) return Infinity;
+
+  let lowest = 1;
+  while (histogram[lowest] === 0) lowest++;
+  lowest = Math.min(lowest, 62);
+  let highest = 62;
+  while (histogram[highest] === 0 && highest > lowest) highest--;
+
+  // The likelihood's derivative has its root where `linear * x + (a saturating sum over the registers)` = occupied.
+  let sum = 0;
+  for (let v = highest; v >= lowest; v--) sum = sum / 2 + (histogram[v] ?? 0);
+  sum *= 2 ** -lowest;
+  const linear = sum + zeros;
+  const saturated = histogram[63] ?? 0;
+  const slope = sum + saturated * 2 ** -62;
+  const atHighest = saturated + (histogram[highest] ?? 0);
+
+  let x =
+    slope <= 1.5 * linear ? occupied / (slope / 2 + linear) : (occupied / slope) * Math.log1p(slope / linear);
+  const tolerance = 0.01 / Math.sqrt(k);
+  let step = x;
+  let previous = 0;
+  // The secant method converges in a few steps from this start; the limit is only there to end on any input.
+  for (let round = 0; round < 100 && step > x * tolerance; round++) {
+    const exponent = 2 + Math.floor(Math.log2(x));
+    let y = x * 2 ** -(Math.max(highest, exponent) + 1);
+    const square = y * y;
+    let h = y - square / 3 + square * square * (1 / 45 - square / 472.5);
+    for (let v = exponent - 1; v >= highest; v--) {
+      h = (y + h * (1 - h)) / (y + 1 - h);
+      y *= 2;
+    }
+    let value = atHighest * h;
+    for (let v = highest - 1; v >= lowest; v--) {
+      h = (y + h * (1 - h)) / (y + 1 - h);
+      y *= 2;
+      value += (histogram[v] ?? 0) * h;
+    }
+    value += x * linear;
+    step = value > previous && occupied >= value ? (step * (occupied - value)) / (value - previous) : 0;
+    x += step;
+    previous = value;
+  }
+  return k * x;
+}
+
+/**
+ * Bounds for an estimate from registers, `sigmas` standard errors to each side. `occupied` is the number of registers
+ * that are not 0: each took a value of its own, so the lower bound is never under it.
+ */
+export function boundsFromRegisters(estimate: number, occupied: number, lgK: number, sigmas: number): Bounds {
+  const error = requireSigmas(sigmas) * relativeStandardError(lgK);
+  const upper = error < 1 ? estimate / (1 - error) : Infinity;
+  return { lower: Math.max(occupied, estimate / (1 + error)), upper: occupied === 0 ? 0 : upper };
+}
+
+function requireSigmas(sigmas: number): number {
+  if (!(sigmas >= 0 && sigmas <= 10)) {
+    throw new HllError('HLL_BAD_ARGUMENT', `sigmas is ${sigmas}, not a number from 0 to 10`);
+  }
+  return sigmas;
+}

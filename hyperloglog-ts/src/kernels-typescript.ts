@@ -1,0 +1,64 @@
+// What kernels.wat does, in plain TypeScript: for engines without WebAssembly SIMD, and as the second opinion that
+// property tests hold the WebAssembly against. Buffers are addressed as there, by their place in one memory.
+import type { Kernels } from './kernels.js';
+import { Murmur3 } from './murmur3.js';
+
+export function typescriptKernels(sizeBytes: number): Kernels {
+  const memory = new ArrayBuffer(sizeBytes);
+  const bytes = new Uint8Array(memory);
+  const words = new DataView(memory);
+  const counters = new Uint32Array(memory, 0, 64);
+  const murmur = new Murmur3();
+
+  return {
+    backend: 'typescript',
+    bytes,
+
+    couponOfInt64: (low, high) => murmur.couponOfInt64(low, high),
+
+    couponOfBytes: (at, length) => murmur.couponOfBytes(bytes, at, at + length),
+
+    couponsOfInt64s(input, out, count) {
+      for (let i = 0; i < count; i++) {
+        const low = words.getInt32(input + 8 * i, true);
+        const high = words.getInt32(input + 8 * i + 4, true);
+        words.setUint32(out + 4 * i, murmur.couponOfInt64(low, high), true);
+      }
+    },
+
+    couponsOfSpans(data, ends, out, count) {
+      let from = words.getUint32(ends, true);
+      for (let i = 0; i < count; i++) {
+        const to = words.getUint32(ends + 4 * i + 4, true);
+        words.setUint32(out + 4 * i, murmur.couponOfBytes(bytes, data + from, data + to), true);
+        from = to;
+      }
+    },
+
+    maxMerge(into, from, length) {
+      let seen = 0;
+      for (let i = 0; i < length; i++) {
+        const value = bytes[from + i] ?? 0;
+        seen |= value;
+        if (value > (bytes[into + i] ?? 0)) bytes[into + i] = value;
+      }
+      return seen & 0xc0;
+    },
+
+    unpackNibbles(into, from, length, base) {
+      for (let i = 0; i < length; i++) {
+        const pair = bytes[from + i] ?? 0;
+        bytes[into + 2 * i] = (pair & 15) + base;
+        bytes[into + 2 * i + 1] = (pair >>> 4) + base;
+      }
+    },
+
+    histogram(from, length) {
+      counters.fill(0);
+      for (let i = 0; i < length; i++) {
+        const value = (bytes[from + i] ?? 0) & 63;
+        counters[value] = (counters[value] ?? 0) + 1;
+      }
+    },
+  };
+}

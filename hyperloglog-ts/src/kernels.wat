@@ -1,0 +1,223 @@
+;; The hot loops of hyperloglog-ts, in WebAssembly with 128-bit SIMD. `npm run kernels` assembles this file
+;; and writes src/kernels-wasm.ts; a test holds the two together. src/kernels-typescript.ts says the same in plain
+;; TypeScript, and property tests hold both to the same results.
+;;
+;; The module owns nothing but its memory. The first 1 KiB of it belongs to $histogram; the caller places
+;; everything else, and leaves at least 32 readable and writable bytes behind every buffer it names.
+(module
+  (memory (export "memory") 1)
+
+  ;; MurmurHash3's 64-bit finalizer.
+  (func $fmix (param $x i64) (result i64)
+    (local.set $x (i64.mul
+      (i64.xor (local.get $x) (i64.shr_u (local.get $x) (i64.const 33)))
+      (i64.const 0xff51afd7ed558ccd)))
+    (local.set $x (i64.mul
+      (i64.xor (local.get $x) (i64.shr_u (local.get $x) (i64.const 33)))
+      (i64.const 0xc4ceb9fe1a85ec53)))
+    (i64.xor (local.get $x) (i64.shr_u (local.get $x) (i64.const 33))))
+
+  ;; MurmurHash3 x64-128 from its two states to the coupon: 26 bits of h1 as address, and as value one more than
+  ;; the leading zeros of h2, at most 63.
+  (func $coupon (param $h1 i64) (param $h2 i64) (param $length i64) (result i32)
+    (local.set $h1 (i64.xor (local.get $h1) (local.get $length)))
+    (local.set $h2 (i64.xor (local.get $h2) (local.get $length)))
+    (local.set $h1 (i64.add (local.get $h1) (local.get $h2)))
+    (local.set $h2 (i64.add (local.get $h2) (local.get $h1)))
+    (local.set $h1 (call $fmix (local.get $h1)))
+    (local.set $h2 (call $fmix (local.get $h2)))
+    (local.set $h1 (i64.add (local.get $h1) (local.get $h2)))
+    (local.set $h2 (i64.add (local.get $h2) (local.get $h1)))
+    (i32.or
+      (i32.and (i32.wrap_i64 (local.get $h1)) (i32.const 0x3ffffff))
+      (i32.shl
+        (i32.add (i32.wrap_i64 (i64.clz (i64.or (local.get $h2) (i64.const 2)))) (i32.const 1))
+        (i32.const 26))))
+
+  ;; MurmurHash3 scrambles each half of a block before it enters a state.
+  (func $scramble1 (param $k i64) (result i64)
+    (i64.mul
+      (i64.rotl (i64.mul (local.get $k) (i64.const 0x87c37b91114253d5)) (i64.const 31))
+      (i64.const 0x4cf5ad432745937f)))
+  (func $scramble2 (param $k i64) (result i64)
+    (i64.mul
+      (i64.rotl (i64.mul (local.get $k) (i64.const 0x4cf5ad432745937f)) (i64.const 33))
+      (i64.const 0x87c37b91114253d5)))
+
+  ;; The coupon of one 64-bit integer: eight bytes are all tail and no block.
+  (func $coupon_of_int64 (param $value i64) (result i32)
+    (call $coupon
+      (i64.xor (i64.const 9001) (call $scramble1 (local.get $value)))
+      (i64.const 9001)
+      (i64.const 8)))
+
+  ;; The same from two 32-bit halves, so that JavaScript need not make a BigInt.
+  (func (export "couponOfInt64") (param $low i32) (param $high i32) (result i32)
+    (call $coupon_of_int64 (i64.or
+      (i64.extend_i32_u (local.get $low))
+      (i64.shl (i64.extend_i32_u (local.get $high)) (i64.const 32)))))
+
+  ;; out[i] = coupon of the 64-bit integer in[i].
+  (func (export "couponsOfInt64s") (param $in i32) (param $out i32) (param $count i32)
+    (local $end i32)
+    (local.set $end (i32.add (local.get $in) (i32.shl (local.get $count) (i32.const 3))))
+    (block $done
+      (loop $next
+        (br_if $done (i32.ge_u (local.get $in) (local.get $end)))
+        (i32.store (local.get $out) (call $coupon_of_int64 (i64.load (local.get $in))))
+        (local.set $in (i32.add (local.get $in) (i32.const 8)))
+        (local.set $out (i32.add (local.get $out) (i32.const 4)))
+        (br $next))))
+
+  ;; The first $count bytes, 1 to 8, of the word at $at.
+  (func $load_bytes (param $at i32) (param $count i32) (result i64)
+    (i64.and
+      (i64.load (local.get $at))
+      (i64.shr_u
+        (i64.const -1)
+        (i64.extend_i32_u (i32.shl (i32.sub (i32.const 8) (local.get $count)) (i32.const 3))))))
+
+  ;; The coupon of $length bytes. No bytes have no coupon: 0.
+  (func $coupon_of_bytes (export "couponOfBytes") (param $at i32) (param $length i32) (result i32)
+    (local $h1 i64) (local $h2 i64) (local $last i32) (local $rest i32)
+    (if (i32.eqz (local.get $length)) (then (return (i32.const 0))))
+    (local.set $h1 (i64.const 9001))
+    (local.set $h2 (i64.const 9001))
+    (local.set $last (i32.add (local.get $at) (i32.and (local.get $length) (i32.const -16))))
+    (block $tail
+      (loop $block
+        (br_if $tail (i32.ge_u (local.get $at) (local.get $last)))
+        (local.set $h1 (i64.xor (local.get $h1) (call $scramble1 (i64.load (local.get $at)))))
+        (local.set $h1 (i64.add (i64.rotl (local.get $h1) (i64.const 27)) (local.get $h2)))
+        (local.set $h1 (i64.add (i64.mul (local.get $h1) (i64.const 5)) (i64.const 0x52dce729)))
+        (local.set $h2 (i64.xor (local.get $h2) (call $scramble2 (i64.load offset=8 (local.get $at)))))
+        (local.set $h2 (i64.add (i64.rotl (local.get $h2) (i64.const 31)) (local.get $h1)))
+        (local.set $h2 (i64.add (i64.mul (local.get $h2) (i64.const 5)) (i64.const 0x38495ab5)))
+        (local.set $at (i32.add (local.get $at) (i32.const 16)))
+        (br $block)))
+    (local.set $rest (i32.and (local.get $length) (i32.const 15)))
+    (if (i32.gt_u (local.get $rest) (i32.const 8))
+      (then
+        (local.set $h2 (i64.xor (local.get $h2) (call $scramble2
+          (call $load_bytes (i32.add (local.get $at) (i32.const 8)) (i32.sub (local.get $rest) (i32.const 8))))))
+        (local.set $rest (i32.const 8))))
+    (if (local.get $rest)
+      (then
+        (local.set $h1 (i64.xor (local.get $h1) (call $scramble1
+          (call $load_bytes (local.get $at) (local.get $rest)))))))
+    (call $coupon (local.get $h1) (local.get $h2) (i64.extend_i32_u (local.get $length))))
+
+  ;; out[i] = coupon of the bytes from ends[i] to ends[i + 1], both counted from $data.
+  (func (export "couponsOfSpans") (param $data i32) (param $ends i32) (param $out i32) (param $count i32)
+    (local $from i32) (local $to i32) (local $stop i32)
+    (local.set $stop (i32.add (local.get $ends) (i32.shl (local.get $count) (i32.const 2))))
+    (local.set $from (i32.load (local.get $ends)))
+    (block $done
+      (loop $next
+        (br_if $done (i32.ge_u (local.get $ends) (local.get $stop)))
+        (local.set $to (i32.load offset=4 (local.get $ends)))
+        (i32.store (local.get $out) (call $coupon_of_bytes
+          (i32.add (local.get $data) (local.get $from))
+          (i32.sub (local.get $to) (local.get $from))))
+        (local.set $from (local.get $to))
+        (local.set $ends (i32.add (local.get $ends) (i32.const 4)))
+        (local.set $out (i32.add (local.get $out) (i32.const 4)))
+        (br $next))))
+
+  ;; into[i] = max(into[i], from[i]) for $length bytes, a multiple of 16. Returns nonzero if a byte of $from is
+  ;; over 63, which no register can be.
+  (func (export "maxMerge") (param $into i32) (param $from i32) (param $length i32) (result i32)
+    (local $end i32) (local $seen v128) (local $a v128) (local $b v128) (local $c v128) (local $d v128)
+    (local.set $end (i32.add (local.get $into) (i32.and (local.get $length) (i32.const -64))))
+    (block $small
+      (loop $next64
+        (br_if $small (i32.ge_u (local.get $into) (local.get $end)))
+        (local.set $a (v128.load (local.get $from)))
+        (local.set $b (v128.load offset=16 (local.get $from)))
+        (local.set $c (v128.load offset=32 (local.get $from)))
+        (local.set $d (v128.load offset=48 (local.get $from)))
+        (local.set $seen (v128.or (local.get $seen) (v128.or
+          (v128.or (local.get $a) (local.get $b))
+          (v128.or (local.get $c) (local.get $d)))))
+        (v128.store (local.get $into) (i8x16.max_u (v128.load (local.get $into)) (local.get $a)))
+        (v128.store offset=16 (local.get $into)
+          (i8x16.max_u (v128.load offset=16 (local.get $into)) (local.get $b)))
+        (v128.store offset=32 (local.get $into)
+          (i8x16.max_u (v128.load offset=32 (local.get $into)) (local.get $c)))
+        (v128.store offset=48 (local.get $into)
+          (i8x16.max_u (v128.load offset=48 (local.get $into)) (local.get $d)))
+        (local.set $from (i32.add (local.get $from) (i32.const 64)))
+        (local.set $into (i32.add (local.get $into) (i32.const 64)))
+        (br $next64)))
+    (local.set $end (i32.add (local.get $into) (i32.and (local.get $length) (i32.const 63))))
+    (block $done
+      (loop $next16
+        (br_if $done (i32.ge_u (local.get $into) (local.get $end)))
+        (local.set $a (v128.load (local.get $from)))
+        (local.set $seen (v128.or (local.get $seen) (local.get $a)))
+        (v128.store (local.get $into) (i8x16.max_u (v128.load (local.get $into)) (local.get $a)))
+        (local.set $from (i32.add (local.get $from) (i32.const 16)))
+        (local.set $into (i32.add (local.get $into) (i32.const 16)))
+        (br $next16)))
+    (v128.any_true (v128.and (local.get $seen) (i8x16.splat (i32.const 0xc0)))))
+
+  ;; Two nibbles of each byte, the low one first, to two bytes, each with $base added: $length bytes become twice
+  ;; as many. Works in steps of 16 bytes, so up to 30 bytes behind the result are overwritten.
+  (func (export "unpackNibbles") (param $into i32) (param $from i32) (param $length i32) (param $base i32)
+    (local $end i32) (local $low v128) (local $high v128)
+    (local.set $end (i32.add (local.get $from) (local.get $length)))
+    (block $done
+      (loop $next
+        (br_if $done (i32.ge_u (local.get $from) (local.get $end)))
+        (local.set $high (v128.load (local.get $from)))
+        (local.set $low (i8x16.add
+          (v128.and (local.get $high) (i8x16.splat (i32.const 15)))
+          (i8x16.splat (local.get $base))))
+        (local.set $high (i8x16.add
+          (i8x16.shr_u (local.get $high) (i32.const 4))
+          (i8x16.splat (local.get $base))))
+        (v128.store (local.get $into)
+          (i8x16.shuffle 0 16 1 17 2 18 3 19 4 20 5 21 6 22 7 23 (local.get $low) (local.get $high)))
+        (v128.store offset=16 (local.get $into)
+          (i8x16.shuffle 8 24 9 25 10 26 11 27 12 28 13 29 14 30 15 31 (local.get $low) (local.get $high)))
+        (local.set $from (i32.add (local.get $from) (i32.const 16)))
+        (local.set $into (i32.add (local.get $into) (i32.const 32)))
+        (br $next))))
+
+  ;; Adds one to the 32-bit counter that the lowest byte of $word names in the table at $table.
+  (func $count_byte (param $table i32) (param $word i32)
+    (local.set $table (i32.add
+      (local.get $table)
+      (i32.shl (i32.and (local.get $word) (i32.const 63)) (i32.const 2))))
+    (i32.store (local.get $table) (i32.add (i32.load (local.get $table)) (i32.const 1))))
+
+  ;; How often each value 0..63 occurs among $length bytes (a multiple of 8): 64 counters at address 0.
+  ;; Four tables are filled in turn, so that equal neighbours do not wait for each other, then added up.
+  (func (export "histogram") (param $from i32) (param $length i32)
+    (local $end i32) (local $low i32) (local $high i32) (local $word i64)
+    (memory.fill (i32.const 0) (i32.const 0) (i32.const 1024))
+    (local.set $end (i32.add (local.get $from) (local.get $length)))
+    (block $counted
+      (loop $next
+        (br_if $counted (i32.ge_u (local.get $from) (local.get $end)))
+        (local.set $word (i64.load (local.get $from)))
+        (local.set $low (i32.wrap_i64 (local.get $word)))
+        (local.set $high (i32.wrap_i64 (i64.shr_u (local.get $word) (i64.const 32))))
+        (call $count_byte (i32.const 0) (local.get $low))
+        (call $count_byte (i32.const 256) (i32.shr_u (local.get $low) (i32.const 8)))
+        (call $count_byte (i32.const 512) (i32.shr_u (local.get $low) (i32.const 16)))
+        (call $count_byte (i32.const 768) (i32.shr_u (local.get $low) (i32.const 24)))
+        (call $count_byte (i32.const 0) (local.get $high))
+        (call $count_byte (i32.const 256) (i32.shr_u (local.get $high) (i32.const 8)))
+        (call $count_byte (i32.const 512) (i32.shr_u (local.get $high) (i32.const 16)))
+        (call $count_byte (i32.const 768) (i32.shr_u (local.get $high) (i32.const 24)))
+        (local.set $from (i32.add (local.get $from) (i32.const 8)))
+        (br $next)))
+    (local.set $low (i32.const 0))
+    (loop $sum
+      (v128.store (local.get $low) (i32x4.add
+        (i32x4.add (v128.load (local.get $low)) (v128.load offset=256 (local.get $low)))
+        (i32x4.add (v128.load offset=512 (local.get $low)) (v128.load offset=768 (local.get $low)))))
+      (local.set $low (i32.add (local.get $low) (i32.const 16)))
+      (br_if $sum (i32.lt_u (local.get $low) (i32.const 256)))))
+)

@@ -1,0 +1,184 @@
+// The dense state of a sketch: k = 2^lgK registers, one byte each, every one the largest value among the coupons whose
+// address ends in its number. Beside them, only when somebody asks: the histogram that estimates are made from, and the
+// running state of the reference's HIP estimate (historic inverse probability, Cohen 2014 and Ting 2014), which exists
+// only while the registers are fed by a single stream.
+import { estimateFromHistogram } from './estimate.js';
+import { HllError } from './errors.js';
+import { createKernels, reservedBytes, slackBytes } from './kernels.js';
+import type { Kernels } from './kernels.js';
+
+export class Registers {
+  readonly bytes: Uint8Array;
+  #histogram: Uint32Array | undefined;
+  #hip: Hip | undefined;
+
+  /** Takes the array over. Its length must be a power of two from 16 to 2^21, its values at most 63. */
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+
+  get lgK(): number {
+    return 31 - Math.clz32(this.bytes.length);
+  }
+
+  /** The HIP estimate so far, or undefined if this is not the work of one stream. */
+  get hip(): number | undefined {
+    return this.#hip?.estimate;
+  }
+
+  /** How many registers hold each value 0..63. Not a copy; valid until the next change. */
+  get histogram(): Uint32Array {
+    this.#histogram ??= histogramOf(this.bytes);
+    return this.#histogram;
+  }
+
+  get estimate(): number {
+    return estimateFromHistogram(this.histogram, this.lgK);
+  }
+
+  get occupied(): number {
+    return this.bytes.length - (this.histogram[0] ?? 0);
+  }
+
+  /** False if the coupon changes nothing. */
+  update(coupon: number): boolean {
+    const slot = coupon & (this.bytes.length - 1);
+    const value = coupon >>> 26;
+    const old = this.bytes[slot] ?? 0;
+    if (value <= old) return false;
+    this.bytes[slot] = value;
+    this.#hip?.update(this.bytes.length, old, value);
+    const histogram = this.#histogram;
+    if (histogram !== undefined) {
+      histogram[old] = (histogram[old] ?? 0) - 1;
+      histogram[value] = (histogram[value] ?? 0) + 1;
+    }
+    return true;
+  }
+
+  /** From here on the registers are fed by one stream, which so far had this estimate. */
+  startHip(estimate: number): void {
+    const { low, high } = inverseSums(this.histogram);
+    this.#hip = new Hip(estimate, low, high);
+  }
+
+  /** Takes in the registers of another stream, at least as many; more are folded down. */
+  merge(others: Uint8Array): void {
+    this.#hip = undefined;
+    this.#histogram = undefined;
+    maxInto(this.bytes, others);
+  }
+
+  /** A copy with 2^lgK registers, at most as many as here. */
+  folded(lgK: number): Registers {
+    return new Registers(foldRegisters(this.bytes, lgK));
+  }
+
+  copy(): Registers {
+    const copy = new Registers(this.bytes.slice());
+    copy.#hip = this.#hip?.copy();
+    return copy;
+  }
+}
+
+/** The sums of 2^-value over all registers, those with values under 32 apart from the others. Exact. */
+export function inverseSums(histogram: Uint32Array): { low: number; high: number } {
+  let low = 0;
+  let high = 0;
+  for (let value = 0; value < 32; value++) low += (histogram[value] ?? 0) * 2 ** -value;
+  for (let value = 32; value < 64; value++) high += (histogram[value] ?? 0) * 2 ** -value;
+  return { low, high };
+}
+
+/** A new array of 2^lgK registers that holds what these hold. */
+export function foldRegisters(registers: Uint8Array, lgK: number): Uint8Array {
+  const k = 2 ** lgK;
+  const folded = new Uint8Array(registers.subarray(0, k)); // not slice: that of a Buffer is a view
+  for (let from = k; from < registers.length; from += k) {
+    maxInto(folded, registers.subarray(from, from + k));
+  }
+  return folded;
+}
+
+/** Throws HLL_BAD_REGISTERS unless the length is 2^lgK for an lgK of 4..21 and no value is over 63. Returns lgK. */
+export function requireRegisters(registers: Uint8Array): number {
+  const lgK = 31 - Math.clz32(registers.length);
+  if (registers.length !== 2 ** lgK || lgK < 4 || lgK > 21) {
+    throw new HllError(
+      'HLL_BAD_REGISTERS',
+      `${registers.length} registers: not a power of two from 2^4 to 2^21`,
+    );
+  }
+  const slot = registers.findIndex((value) => value > 63);
+  if (slot >= 0) {
+    throw new HllError(
+      'HLL_BAD_REGISTERS',
+      `register ${slot} holds ${registers[slot]}: at most 63 is possible`,
+    );
+  }
+  return lgK;
+}
+
+class Hip {
+  estimate: number;
+  #low: number;
+  #high: number;
+
+  constructor(estimate: number, low: number, high: number) {
+    this.estimate = estimate;
+    this.#low = low;
+    this.#high = high;
+  }
+
+  // A register's change is worth the inverse of the probability that the next new value changes any register.
+  update(k: number, old: number, value: number): void {
+    this.estimate += k / (this.#low + this.#high);
+    if (old < 32) this.#low -= 2 ** -old;
+    else this.#high -= 2 ** -old;
+    if (value < 32) this.#low += 2 ** -value;
+    else this.#high += 2 ** -value;
+  }
+
+  copy(): Hip {
+    return new Hip(this.estimate, this.#low, this.#high);
+  }
+}
+
+// Registers of sketches live in ordinary arrays; they pass through the kernels' memory piece by piece.
+const pieceBytes = 16_384;
+const intoAt = reservedBytes;
+const fromAt = intoAt + pieceBytes + slackBytes;
+
+function maxInto(into: Uint8Array, from: Uint8Array): void {
+  const kernels = sharedKernels();
+  for (let at = 0; at < into.length; at += pieceBytes) {
+    const end = Math.min(into.length, at + pieceBytes);
+    kernels.bytes.set(into.subarray(at, end), intoAt);
+    kernels.bytes.set(from.subarray(at, end), fromAt);
+    kernels.maxMerge(intoAt, fromAt, end - at);
+    into.set(kernels.bytes.subarray(intoAt, intoAt + end - at), at);
+  }
+}
+
+function histogramOf(registers: Uint8Array): Uint32Array {
+  const kernels = sharedKernels();
+  const counters = new Uint32Array(kernels.bytes.buffer, 0, 64);
+  const histogram = new Uint32Array(64);
+  for (let at = 0; at < registers.length; at += pieceBytes) {
+    const end = Math.min(registers.length, at + pieceBytes);
+    kernels.bytes.set(registers.subarray(at, end), intoAt);
+    kernels.histogram(intoAt, end - at);
+    for (let value = 0; value < 64; value++) {
+      histogram[value] = (histogram[value] ?? 0) + (counters[value] ?? 0);
+    }
+  }
+  return histogram;
+}
+
+let shared: Kernels | undefined;
+
+// Made on first use. Its memory is scratch space: nothing in it outlives a call.
+function sharedKernels(): Kernels {
+  shared ??= createKernels(fromAt + pieceBytes + slackBytes);
+  return shared;
+}

@@ -1,0 +1,190 @@
+// Merging many sketches into one, again and again, without making a sketch of any intermediate result. A union keeps a
+// working buffer of its own inside the kernels' memory, so that registers are merged by SIMD where they lie; sources
+// may be views of foreign memory, such as a mapped file, and are only ever copied in. As long as no source has
+// registers it collects coupons in a hash table and never touches the buffer.
+import { CouponTable } from './coupon-table.js';
+import { HllError } from './errors.js';
+import {
+  boundsFromCoupons,
+  boundsFromRegisters,
+  estimateFromCoupons,
+  estimateFromHistogram,
+  maxCoupons,
+} from './estimate.js';
+import type { Bounds } from './estimate.js';
+import { createKernels, reservedBytes, slackBytes } from './kernels.js';
+import type { Backend, Kernels } from './kernels.js';
+import { foldRegisters } from './registers.js';
+import { HllSketch, defaultLgK, requireLgK } from './sketch.js';
+import type { HllMode } from './sketch.js';
+
+export class HllUnion {
+  readonly #largestLgK: number;
+  readonly #kernels: Kernels;
+  readonly #histogram: Uint32Array;
+  readonly #coupons = new CouponTable();
+  readonly #sourceAt: number;
+  #lgK: number;
+  #registers: Uint8Array;
+  #couponLimit: number;
+  #dense = false;
+  #histogramIsCurrent = false;
+
+  /** An empty union with room for 2^lgK registers, lgK 4..21: twice that many bytes, and some. Throws HLL_BAD_LGK. */
+  constructor(options: { readonly lgK?: number; readonly backend?: Backend } = {}) {
+    const lgK = requireLgK(options.lgK ?? defaultLgK);
+    const k = 2 ** lgK;
+    this.#sourceAt = reservedBytes + k + slackBytes;
+    this.#kernels = createKernels(this.#sourceAt + k + slackBytes, options.backend);
+    this.#histogram = new Uint32Array(this.#kernels.bytes.buffer, 0, 64);
+    this.#largestLgK = lgK;
+    this.#lgK = lgK;
+    this.#registers = this.#bufferOf(lgK);
+    this.#couponLimit = maxCoupons(lgK);
+  }
+
+  /** The smaller of the union's own lgK and those of the sketches added since the last reset. */
+  get lgK(): number {
+    return this.#lgK;
+  }
+
+  get mode(): HllMode {
+    return this.#dense ? 'registers' : 'coupons';
+  }
+
+  /** Whether the union still holds every value's coupon, so that the estimate is the count itself. */
+  get isExact(): boolean {
+    return !this.#dense;
+  }
+
+  /** Empties the union; its buffer stays for the next use. */
+  reset(): this {
+    this.#coupons.clear();
+    this.#dense = false;
+    if (this.#lgK !== this.#largestLgK) this.#setLgK(this.#largestLgK);
+    return this;
+  }
+
+  /** Adds the coupons in coupons[from, to): a small sketch, or several. In any order. Throws HLL_BAD_COUPON. */
+  addCoupons(coupons: Uint32Array, from = 0, to = coupons.length): this {
+    for (let i = from; i < to; i++) this.addCoupon(coupons[i] ?? 0);
+    return this;
+  }
+
+  /** Adds one coupon. Throws HLL_BAD_COUPON. */
+  addCoupon(coupon: number): void {
+    if (coupon >>> 26 === 0) {
+      throw new HllError('HLL_BAD_COUPON', `${coupon} is no coupon: its value part is 0`);
+    }
+    if (this.#dense) this.#update(coupon);
+    else if (this.#coupons.add(coupon) && this.#coupons.count > this.#couponLimit) this.#promote();
+  }
+
+  /**
+   * Adds 2^lgK registers, one byte each: a large sketch. The array may be a view into foreign memory. If it is longer
+   * than the union's, it is folded; if it is shorter, the union is. Throws HLL_BAD_REGISTERS on an impossible length,
+   * and on a register over 63; the union is then empty.
+   */
+  addRegisters(registers: Uint8Array): this {
+    const lgK = 31 - Math.clz32(registers.length);
+    if (registers.length !== 2 ** lgK || lgK < 4 || lgK > 21) {
+      throw new HllError(
+        'HLL_BAD_REGISTERS',
+        `${registers.length} registers: not a power of two from 2^4 to 2^21`,
+      );
+    }
+    if (lgK < this.#lgK) this.#reduce(lgK);
+    const length = 2 ** this.#lgK;
+    if (!this.#dense) {
+      this.#registers.fill(0);
+      this.#dense = true;
+      for (const coupon of this.#coupons.cells) if (coupon !== 0) this.#update(coupon);
+    }
+    this.#histogramIsCurrent = false;
+    for (let from = 0; from < registers.length; from += length) {
+      const part = registers.length === length ? registers : registers.subarray(from, from + length);
+      this.#kernels.bytes.set(part, this.#sourceAt);
+      if (this.#kernels.maxMerge(reservedBytes, this.#sourceAt, length) !== 0) {
+        this.reset();
+        throw new HllError('HLL_BAD_REGISTERS', 'a register is over 63');
+      }
+    }
+    return this;
+  }
+
+  /** Adds a sketch, as `merge` does: the union takes on its lgK if that is smaller. */
+  addSketch(sketch: HllSketch): this {
+    if (sketch.lgK < this.#lgK) this.#reduce(sketch.lgK);
+    sketch.addTo(this);
+    return this;
+  }
+
+  /** The number of distinct values in all that was added. */
+  estimate(): number {
+    if (!this.#dense) return estimateFromCoupons(this.#coupons.count);
+    return estimateFromHistogram(this.#currentHistogram(), this.#lgK);
+  }
+
+  /** The interval of so many standard errors, 0 to 10, to each side of `estimate()`. */
+  bounds(sigmas = 2): Bounds {
+    if (!this.#dense) return boundsFromCoupons(this.#coupons.count, sigmas);
+    const occupied = 2 ** this.#lgK - (this.#currentHistogram()[0] ?? 0);
+    return boundsFromRegisters(this.estimate(), occupied, this.#lgK, sigmas);
+  }
+
+  /** The coupons in ascending order, in a new array; undefined in registers mode. */
+  coupons(): Uint32Array | undefined {
+    return this.#dense ? undefined : this.#coupons.toArray().toSorted();
+  }
+
+  /** The registers; undefined in coupons mode. This is the working buffer: read only, and before the next change. */
+  registers(): Uint8Array | undefined {
+    return this.#dense ? this.#registers : undefined;
+  }
+
+  /** A sketch of its own with all that was added. */
+  toSketch(): HllSketch {
+    return this.#dense
+      ? HllSketch.fromRegisters(this.#registers)
+      : HllSketch.fromCoupons(this.#coupons.toArray(), this.#lgK);
+  }
+
+  #update(coupon: number): void {
+    const slot = coupon & (this.#registers.length - 1);
+    const value = coupon >>> 26;
+    if (value <= (this.#registers[slot] ?? 0)) return;
+    this.#registers[slot] = value;
+    this.#histogramIsCurrent = false;
+  }
+
+  #promote(): void {
+    this.#registers.fill(0);
+    this.#dense = true;
+    this.#histogramIsCurrent = false;
+    for (const coupon of this.#coupons.cells) if (coupon !== 0) this.#update(coupon);
+  }
+
+  #reduce(lgK: number): void {
+    const larger = this.#registers;
+    this.#setLgK(lgK);
+    if (this.#dense) this.#registers.set(foldRegisters(larger, lgK));
+    else if (this.#coupons.count > this.#couponLimit) this.#promote();
+  }
+
+  #setLgK(lgK: number): void {
+    this.#lgK = lgK;
+    this.#couponLimit = maxCoupons(lgK);
+    this.#registers = this.#bufferOf(lgK);
+    this.#histogramIsCurrent = false;
+  }
+
+  #bufferOf(lgK: number): Uint8Array {
+    return this.#kernels.bytes.subarray(reservedBytes, reservedBytes + 2 ** lgK);
+  }
+
+  #currentHistogram(): Uint32Array {
+    if (!this.#histogramIsCurrent) this.#kernels.histogram(reservedBytes, this.#registers.length);
+    this.#histogramIsCurrent = true;
+    return this.#histogram;
+  }
+}
