@@ -54,6 +54,24 @@ export const keys = {
     'comma list of name:scopes:sha256hex, scopes from write+read+admin',
     true,
   ),
+  httpMaxActive: key(
+    'SWA_HTTP_MAX_ACTIVE',
+    '256',
+    whole(1, 100_000),
+    'requests at work at once; more get 503',
+  ),
+  httpRatePerMinute: key(
+    'SWA_HTTP_RATE_PER_MINUTE',
+    '60000',
+    whole(0, 1_000_000_000),
+    'questions a minute for each key (or address without keys); 0 means no limit',
+  ),
+  httpDeadlineMs: key(
+    'SWA_HTTP_DEADLINE_MS',
+    '10000',
+    whole(10, 600_000),
+    'longest an answer may be worked on',
+  ),
   logLevel: key(
     'SWA_LOG_LEVEL',
     'info',

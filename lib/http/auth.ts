@@ -1,0 +1,91 @@
+/**
+ * Bearer keys. The configuration holds only SHA-256 hashes (`name:scopes:sha256hex`), so a leaked configuration opens
+ * nothing. Without keys everything is open, which is allowed on a loopback address only.
+ */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { isIP } from 'node:net';
+import { SwaError } from '../errors.js';
+import { HttpProblem } from './problem.js';
+
+export const scopes = ['write', 'read', 'admin'] as const;
+export type Scope = (typeof scopes)[number];
+
+export interface ApiKey {
+  readonly name: string;
+  readonly scopes: ReadonlySet<Scope>;
+  readonly sha256: Buffer;
+}
+
+/** Who asks: a key's name, or undefined when no keys are configured. */
+export type Caller = string | undefined;
+
+/** Throws `config.invalid` on an entry that is not `name:scope+scope:sha256hex`, or a name given twice. */
+export function parseApiKeys(entries: readonly string[]): readonly ApiKey[] {
+  const names = new Set<string>();
+  return entries.map((entry, i) => {
+    const [name, scopeList, hex, ...rest] = entry.split(':');
+    const wanted = scopeList?.split('+') ?? [];
+    const known = scopes.filter((scope) => wanted.includes(scope));
+    const refused =
+      name === undefined || name === '' || names.has(name)
+        ? 'its name is empty or taken'
+        : known.length !== wanted.length
+          ? `its scopes must be some of ${scopes.join(', ')}, joined by +`
+          : rest.length > 0 || !/^[0-9a-fA-F]{64}$/.test(hex ?? '')
+            ? 'its hash must be 64 hexadecimal digits'
+            : undefined;
+    if (refused !== undefined || name === undefined) {
+      throw new SwaError('config.invalid', `SWA_API_KEYS entry ${i + 1} is refused: ${refused}`, {
+        hint: 'an entry is name:scopes:sha256hex; hash a key with: printf %s "$KEY" | sha256sum',
+      });
+    }
+    names.add(name);
+    return { name, scopes: new Set(known), sha256: Buffer.from(hex ?? '', 'hex') };
+  });
+}
+
+/** Refuses to be open to the network: `config.invalid` when the address is not loopback and there are no keys. */
+export function checkExposure(host: string, keys: readonly ApiKey[]): void {
+  if (keys.length > 0 || isLoopback(host)) return;
+  throw new SwaError(
+    'config.invalid',
+    `SWA_HTTP_HOST is '${host}', which others can reach, but SWA_API_KEYS is empty`,
+    {
+      hint: 'set SWA_API_KEYS, or listen on 127.0.0.1',
+    },
+  );
+}
+
+function isLoopback(host: string): boolean {
+  if (host === 'localhost' || host === '::1') return true;
+  return isIP(host) === 4 && host.startsWith('127.');
+}
+
+/**
+ * Checks `Authorization: Bearer ...` against the keys in constant time over all of them. Throws `unauthorized` or
+ * `forbidden`. `admin` includes the other scopes.
+ */
+export function authorize(header: string | undefined, keys: readonly ApiKey[], scope: Scope): Caller {
+  if (keys.length === 0) return undefined;
+  const token = /^Bearer +(\S{1,512}) *$/i.exec(header ?? '')?.[1];
+  const hash = createHash('sha256')
+    .update(token ?? '')
+    .digest();
+  let found: ApiKey | undefined;
+  for (const key of keys) {
+    if (timingSafeEqual(hash, key.sha256)) found = key;
+  }
+  if (token === undefined || found === undefined) {
+    throw new HttpProblem('unauthorized', 'send a known key as Authorization: Bearer <key>', {
+      parameter: 'Authorization',
+      headers: { 'WWW-Authenticate': 'Bearer realm="swa"' },
+    });
+  }
+  if (!found.scopes.has(scope) && !found.scopes.has('admin')) {
+    throw new HttpProblem('forbidden', `key '${found.name}' lacks the scope '${scope}'`, {
+      parameter: 'Authorization',
+      headers: { 'WWW-Authenticate': `Bearer realm="swa", error="insufficient_scope", scope="${scope}"` },
+    });
+  }
+  return found.name;
+}

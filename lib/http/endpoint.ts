@@ -1,0 +1,321 @@
+/**
+ * The HTTP endpoint of a process: one express app, on which collector and query mount their route tables (and the page
+ * its files). It owns everything that is the same for all: request ids, security headers, keys, limits, deadlines,
+ * request log, problem+json for whatever goes wrong, and the orderly end.
+ */
+import { randomBytes } from 'node:crypto';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import express, { type NextFunction, type Request, type Response, type Router } from 'express';
+import helmet from 'helmet';
+import type { Logger } from 'pino';
+import type { Clock } from '../clock.js';
+import type { Config } from '../config/config.js';
+import { SwaError, messageOf, systemCode } from '../errors.js';
+import { authorize, checkExposure, parseApiKeys, type ApiKey, type Caller } from './auth.js';
+import { Concurrency, RateLimit } from './limits.js';
+import { HttpProblem, problemOf, sendProblem } from './problem.js';
+import type { Route } from './route.js';
+
+/** One answered request, for metrics. `route` is the template, or 'none' when nothing matched. */
+export interface Answered {
+  readonly route: string;
+  readonly method: string;
+  readonly status: number;
+  readonly durationMs: number;
+}
+
+export interface EndpointOptions {
+  readonly config: Pick<
+    Config,
+    'httpHost' | 'apiKeys' | 'httpMaxActive' | 'httpRatePerMinute' | 'httpDeadlineMs'
+  >;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface Listening {
+  readonly host: string;
+  readonly port: number;
+  /** 'http://127.0.0.1:8080' */
+  readonly origin: string;
+}
+
+/** Request line and headers together; 50 URLs of ordinary length fit. */
+const maxHeaderBytes = 65_536;
+/** While draining, how long connections that are in use may still bring requests and be told to close. */
+const drainGraceMs = 1_000;
+/** After that, how long requests at work may take. */
+const drainLimitMs = 8_000;
+
+const contentSecurityPolicy = {
+  useDefaults: false,
+  directives: {
+    defaultSrc: ["'self'"],
+    baseUri: ["'none'"],
+    formAction: ["'none'"],
+    frameAncestors: ["'none'"],
+    imgSrc: ["'self'", 'data:'],
+    objectSrc: ["'none'"],
+  },
+};
+
+export class HttpEndpoint {
+  readonly #app = express();
+  readonly #server: Server;
+  readonly #options: EndpointOptions;
+  readonly #keys: readonly ApiKey[];
+  readonly #rate: RateLimit;
+  readonly #concurrency: Concurrency;
+  readonly #routes: Route[] = [];
+  readonly #observers: ((answered: Answered) => void)[] = [];
+  readonly #idPrefix = randomBytes(6).toString('hex');
+  #requests = 0;
+  #draining = false;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: EndpointOptions) {
+    this.#options = options;
+    this.#keys = parseApiKeys(options.config.apiKeys);
+    checkExposure(options.config.httpHost, this.#keys);
+    this.#rate = new RateLimit(options.config.httpRatePerMinute, options.clock);
+    this.#concurrency = new Concurrency(options.config.httpMaxActive);
+    this.#app.disable('x-powered-by');
+    this.#app.disable('etag');
+    this.#app.set('query parser', false);
+    this.#app.use((request, response, next) => this.#begin(request, response, next));
+    this.#app.use(helmet({ contentSecurityPolicy, strictTransportSecurity: false }));
+    this.#server = createServer(
+      {
+        maxHeaderSize: maxHeaderBytes,
+        requestTimeout: 60_000,
+        headersTimeout: 15_000,
+        keepAliveTimeout: 65_000,
+      },
+      this.#app,
+    );
+    this.#server.on('clientError', refuseUnparsable);
+  }
+
+  /** Every route mounted so far, for the OpenAPI document. */
+  get routes(): readonly Route[] {
+    return this.#routes;
+  }
+
+  /** Requests at work right now. */
+  get active(): number {
+    return this.#concurrency.active;
+  }
+
+  /** True from the call of `close` on: not ready, and every answer closes its connection. */
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** Mounts a table of routes. A path that exists with other methods answers 405 with `Allow`. */
+  mount(routes: readonly Route[]): void {
+    this.#routes.push(...routes);
+    const router = express.Router({ caseSensitive: true, strict: true });
+    const methodsOf = new Map<string, string[]>();
+    for (const route of routes) {
+      const path = expressPath(route.path);
+      methodsOf.set(path, [
+        ...(methodsOf.get(path) ?? []),
+        ...(route.method === 'get' ? ['GET', 'HEAD'] : ['POST']),
+      ]);
+      router[route.method](path, (request, response) => this.#serve(route, request, response));
+    }
+    for (const [path, methods] of methodsOf) {
+      const allow = methods.join(', ');
+      router.all(path, (request) => {
+        throw new HttpProblem(
+          'method-not-allowed',
+          `${request.method} is not allowed here; allowed: ${allow}`,
+          {
+            extra: { allowed: methods },
+            headers: { Allow: allow },
+          },
+        );
+      });
+    }
+    this.#app.use(router);
+  }
+
+  /** Mounts files or foreign routers, after the tables and before 404. */
+  use(router: Router | express.Handler): void {
+    this.#app.use(router);
+  }
+
+  /** Called once for every answered request. */
+  onAnswered(observer: (answered: Answered) => void): void {
+    this.#observers.push(observer);
+  }
+
+  /** Starts to listen; nothing can be mounted after it. Throws `port.in-use`. */
+  async listen(port: number): Promise<Listening> {
+    const host = this.#options.config.httpHost;
+    this.#app.use((request) => {
+      throw new HttpProblem(
+        'not-found',
+        `there is nothing at ${request.path.slice(0, 200)}; see /openapi.json`,
+      );
+    });
+    this.#app.use((error: unknown, request: Request, response: Response, next: NextFunction) =>
+      this.#fail(error, request, response, next),
+    );
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', (cause) => reject(listenError(cause, host, port)));
+      this.#server.listen(port, host, resolve);
+    });
+    const address = this.#server.address() as AddressInfo; // it listens on TCP
+    const shown = host.includes(':') ? `[${host}]` : host;
+    return { host, port: address.port, origin: `http://${shown}:${address.port}` };
+  }
+
+  /**
+   * The orderly end, within 10 s: connections in use are told to close with their next answer, then no new ones are taken,
+   * then requests at work finish. Nobody who got a request through loses its answer.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#drain();
+    return this.#closing;
+  }
+
+  async #drain(): Promise<void> {
+    this.#draining = true;
+    if (!this.#server.listening) return;
+    if (await this.#hasConnections()) await delay(drainGraceMs);
+    await this.#quietTurn();
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    const cut = setTimeout(() => this.#server.closeAllConnections(), drainLimitMs);
+    await closed;
+    clearTimeout(cut);
+  }
+
+  #hasConnections(): Promise<boolean> {
+    return new Promise((resolve) => {
+      this.#server.getConnections((_error, count) => resolve(count > 0));
+    });
+  }
+
+  /**
+   * Waits for a turn of the event loop in which nobody connected: closing the listening socket resets connections the
+   * kernel has completed and we have not accepted yet, so it is closed right after a turn that found none.
+   */
+  async #quietTurn(): Promise<void> {
+    let connected = 0;
+    const count = (): void => void connected++;
+    this.#server.on('connection', count);
+    for (let turn = 0; turn < 10_000; turn++) {
+      connected = 0;
+      await new Promise((resolve) => setImmediate(resolve));
+      if (turn > 0 && connected === 0) break;
+    }
+    this.#server.off('connection', count);
+  }
+
+  #begin(request: Request, response: Response, next: NextFunction): void {
+    const startedAt = performance.now();
+    const id = this.#requestId(request.headers['x-request-id']);
+    response.locals['requestId'] = id;
+    response.setHeader('X-Request-Id', id);
+    if (this.#draining) response.setHeader('Connection', 'close');
+    response.once('close', () => this.#finish(request, response, performance.now() - startedAt));
+    next();
+  }
+
+  #requestId(given: string | string[] | undefined): string {
+    if (typeof given === 'string' && /^[\w.:-]{1,64}$/.test(given)) return given;
+    return `${this.#idPrefix}-${(++this.#requests).toString(36)}`;
+  }
+
+  async #serve(route: Route, request: Request, response: Response): Promise<void> {
+    response.locals['route'] = route.path;
+    const caller: Caller =
+      route.scope === 'open' ? undefined : authorize(request.headers.authorization, this.#keys, route.scope);
+    response.locals['caller'] = caller;
+    const id = String(response.locals['requestId']);
+    const deadlineAt = performance.now() + this.#options.config.httpDeadlineMs;
+    const exchange = { request, response, id, caller, deadlineAt };
+    if (route.unlimited === true) return route.run(exchange);
+    // What is written is held back by the log itself; a limit here would only lose facts.
+    if (route.scope !== 'write') this.#rate.count(caller ?? request.socket.remoteAddress ?? '');
+    this.#concurrency.enter();
+    try {
+      await route.run(exchange);
+    } finally {
+      this.#concurrency.leave();
+    }
+  }
+
+  #fail(error: unknown, _request: Request, response: Response, _next: NextFunction): void {
+    const problem = problemOf(error);
+    if (problem.status === 500) {
+      response.locals['error'] = problem.cause;
+    }
+    if (response.headersSent) {
+      response.destroy();
+      return;
+    }
+    sendProblem(response, problem, String(response.locals['requestId']));
+  }
+
+  #finish(request: Request, response: Response, durationMs: number): void {
+    const route = typeof response.locals['route'] === 'string' ? response.locals['route'] : 'none';
+    const status = response.writableFinished ? response.statusCode : 499;
+    const { logger } = this.#options;
+    for (const observer of this.#observers) observer({ route, method: request.method, status, durationMs });
+    const level = status >= 500 ? 'error' : quietRoutes.has(route) ? 'debug' : 'info';
+    if (!logger.isLevelEnabled(level)) return;
+    logger[level](
+      {
+        requestId: String(response.locals['requestId']),
+        method: request.method,
+        url: request.originalUrl.slice(0, 500),
+        status,
+        durationMs: Math.round(durationMs * 1000) / 1000,
+        ...(typeof response.locals['caller'] === 'string' ? { caller: response.locals['caller'] } : {}),
+        ...(response.locals['error'] === undefined ? {} : { err: response.locals['error'] }),
+      },
+      'request',
+    );
+  }
+}
+
+/** Asked every few seconds by machines: logged at debug. */
+const quietRoutes: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics']);
+
+/** '/v1/persons/{visitorId}' -> '/v1/persons/:visitorId' */
+function expressPath(path: string): string {
+  return path.replace(/\{(\w+)\}/g, ':$1');
+}
+
+function listenError(cause: unknown, host: string, port: number): SwaError {
+  if (systemCode(cause) === 'EADDRINUSE') {
+    return new SwaError('port.in-use', `port ${port} on ${host} is taken`, {
+      cause,
+      hint: 'stop what listens there, or set SWA_HTTP_PORT to another port (0 takes a free one)',
+    });
+  }
+  return new SwaError('config.invalid', `cannot listen on ${host}:${port}: ${messageOf(cause)}`, { cause });
+}
+
+/** Bytes that are no HTTP, or headers above the limit: there is no request to answer, so the socket gets the problem. */
+function refuseUnparsable(error: Error, socket: Socket): void {
+  if (!socket.writable || systemCode(error) === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const tooLarge = systemCode(error) === 'HPE_HEADER_OVERFLOW';
+  const status = tooLarge ? 431 : systemCode(error) === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
+  const detail = tooLarge
+    ? `request line and headers exceed ${maxHeaderBytes} bytes`
+    : 'this is not an HTTP request';
+  const problem = new HttpProblem('bad-request', detail).body('none');
+  const body = JSON.stringify({ ...problem, status });
+  socket.end(
+    `HTTP/1.1 ${status} ${tooLarge ? 'Request Header Fields Too Large' : 'Bad Request'}\r\n` +
+      `Content-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}

@@ -1,0 +1,153 @@
+/**
+ * Errors over HTTP: RFC 9457 problem+json. Every problem this house answers with is in one table, so that `type` and
+ * status are stable and documented; nothing else (stack, path, foreign message) ever leaves the process.
+ */
+import type { Response } from 'express';
+import { SwaError, type ErrorCode } from '../errors.js';
+
+const table = {
+  'invalid-parameter': [400, 'A parameter is refused'],
+  'unknown-parameter': [400, 'A parameter is not known'],
+  'missing-parameter': [400, 'A parameter is missing'],
+  'invalid-body': [400, 'The body is refused'],
+  'bad-request': [400, 'The request is malformed'],
+  unauthorized: [401, 'A bearer key is needed'],
+  forbidden: [403, 'The key lacks the scope'],
+  'not-found': [404, 'No such resource'],
+  'method-not-allowed': [405, 'The method is not allowed here'],
+  'not-acceptable': [406, 'None of the accepted formats is offered'],
+  conflict: [409, 'Not possible in the present state'],
+  'body-too-large': [413, 'The body is too large'],
+  'uri-too-long': [414, 'The request target is too long'],
+  'unsupported-media-type': [415, 'The body has a type that is not read'],
+  'unaligned-range': [422, 'A range edge is not on an hour'],
+  'empty-range': [422, 'The range is empty'],
+  'range-too-fine': [422, 'The range has too many intervals'],
+  'unsupported-time-zone': [422, 'The zone has no whole-hour offset in the range'],
+  'too-many-requests': [429, 'Too many requests'],
+  internal: [500, 'Something went wrong on our side'],
+  overloaded: [503, 'Too busy right now'],
+  'deadline-exceeded': [503, 'The answer took too long'],
+  'not-ready': [503, 'Not ready yet'],
+  'log-unavailable': [503, 'The log cannot take facts right now'],
+} as const satisfies Record<string, readonly [number, string]>;
+
+export type ProblemName = keyof typeof table;
+export const problemNames = Object.keys(table) as readonly ProblemName[];
+
+/** The stable identifier of a problem: a URN, since it must not depend on where the service runs. */
+export function problemType(name: ProblemName): string {
+  return `urn:swa:problem:${name}`;
+}
+
+export function problemStatus(name: ProblemName): number {
+  return table[name][0];
+}
+
+export function problemTitle(name: ProblemName): string {
+  return table[name][1];
+}
+
+export interface ProblemOptions {
+  /** The offending query parameter, path parameter, header or body field. */
+  readonly parameter?: string;
+  /** Further members of the body ('allowed', 'nearest', 'suggestion'). */
+  readonly extra?: Readonly<Record<string, unknown>>;
+  /** Response headers (Allow, Retry-After, WWW-Authenticate). */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly cause?: unknown;
+}
+
+/** Thrown (or sent) by handlers; the error handler of the app turns it into problem+json. */
+export class HttpProblem extends SwaError {
+  readonly problem: ProblemName;
+  readonly status: number;
+  readonly parameter: string | undefined;
+  readonly extra: Readonly<Record<string, unknown>>;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(problem: ProblemName, detail: string, options: ProblemOptions = {}) {
+    super('request.invalid', detail, {
+      retryable: problemStatus(problem) >= 500,
+      ...(options.cause === undefined ? {} : { cause: options.cause }),
+    });
+    this.problem = problem;
+    this.status = problemStatus(problem);
+    this.parameter = options.parameter;
+    this.extra = options.extra ?? {};
+    this.headers = options.headers ?? {};
+  }
+
+  /** The body, RFC 9457. */
+  body(requestId: string): Readonly<Record<string, unknown>> {
+    return {
+      type: problemType(this.problem),
+      title: problemTitle(this.problem),
+      status: this.status,
+      detail: this.message,
+      ...(this.parameter === undefined ? {} : { parameter: this.parameter }),
+      ...this.extra,
+      requestId,
+    };
+  }
+}
+
+const ofErrorCode: Partial<Record<ErrorCode, readonly [ProblemName, string]>> = {
+  'log.unavailable': [
+    'log-unavailable',
+    'the log cannot take facts right now; send them again with the same eventIds',
+  ],
+  'queue.full': ['overloaded', 'too much work is waiting; try again later'],
+  'view.missing': ['not-ready', 'no batch view can be read right now'],
+};
+
+/**
+ * What a thrown value becomes. Errors of body-parser and of the router are known by their `type` and `status`;
+ * whatever is not known is `internal`, with a detail that says nothing of our insides.
+ */
+export function problemOf(error: unknown): HttpProblem {
+  if (error instanceof HttpProblem) return error;
+  if (error instanceof SwaError) {
+    const known = ofErrorCode[error.code];
+    if (known !== undefined) {
+      return new HttpProblem(known[0], known[1], { cause: error, headers: { 'Retry-After': '1' } });
+    }
+  }
+  return (
+    problemOfLibrary(error) ??
+    new HttpProblem('internal', 'see the log under this request id', { cause: error })
+  );
+}
+
+function problemOfLibrary(error: unknown): HttpProblem | undefined {
+  if (!(error instanceof Error) || !('status' in error) || typeof error.status !== 'number') return undefined;
+  const cause = { cause: error };
+  switch (error.status) {
+    case 413:
+      return new HttpProblem('body-too-large', `the body is larger than ${limitOf(error)} bytes`, cause);
+    case 415:
+      return new HttpProblem(
+        'unsupported-media-type',
+        'the charset or encoding of the body is not read',
+        cause,
+      );
+    case 400:
+      return new HttpProblem('bad-request', 'the request target or body cannot be decoded', cause);
+    case 404:
+      return new HttpProblem('not-found', 'no such resource', cause);
+    default:
+      return undefined;
+  }
+}
+
+function limitOf(error: Error): string {
+  return 'limit' in error && typeof error.limit === 'number' ? String(error.limit) : 'the allowed number of';
+}
+
+export function sendProblem(response: Response, problem: HttpProblem, requestId: string): void {
+  for (const [name, value] of Object.entries(problem.headers)) response.setHeader(name, value);
+  response.statusCode = problem.status;
+  response.setHeader('Content-Type', 'application/problem+json');
+  response.setHeader('Cache-Control', 'no-store');
+  response.end(JSON.stringify(problem.body(requestId)));
+}

@@ -1,0 +1,138 @@
+/**
+ * A route as data: the endpoint mounts it, the OpenAPI document is made from it, and parameters are parsed once by
+ * its zod schemas. Layers export tables of routes; nothing about HTTP is written down twice.
+ */
+import type { Request, Response } from 'express';
+import { z } from 'zod';
+import { closest } from 'fastest-levenshtein';
+import type { Caller, Scope } from './auth.js';
+import { HttpProblem, type ProblemName } from './problem.js';
+
+/** One request on its way: what a handler gets besides its parsed parameters. */
+export interface Exchange {
+  readonly request: Request;
+  readonly response: Response;
+  readonly id: string;
+  readonly caller: Caller;
+  /** `performance.now()` by which the answer must have begun. */
+  readonly deadlineAt: number;
+}
+
+export interface ResponseDoc {
+  readonly status: number;
+  readonly description: string;
+  /** Media types with their schema; a binary body has none. */
+  readonly content?: Readonly<Record<string, z.ZodType | undefined>>;
+}
+
+export interface BodyDoc {
+  readonly description: string;
+  readonly content: Readonly<Record<string, z.ZodType | undefined>>;
+}
+
+export interface RouteDoc {
+  readonly method: 'get' | 'post';
+  /** As in OpenAPI: '/v1/persons/{visitorId}'. */
+  readonly path: `/${string}`;
+  readonly operationId: string;
+  readonly summary: string;
+  readonly description?: string;
+  /** What a key must allow; 'open' needs no key. */
+  readonly scope: Scope | 'open';
+  /** Probes are neither limited in rate nor in number. */
+  readonly unlimited?: boolean;
+  readonly responses: readonly ResponseDoc[];
+  readonly problems: readonly ProblemName[];
+  readonly body?: BodyDoc;
+}
+
+type Shape = Readonly<Record<string, z.ZodType>>;
+
+export interface Route extends RouteDoc {
+  readonly params: z.ZodObject;
+  readonly query: z.ZodObject;
+  readonly run: (exchange: Exchange) => void | Promise<void>;
+}
+
+/** Ties a route's schemas to its handler: the handler gets what they parsed. */
+export function route<P extends Shape, Q extends Shape>(
+  definition: RouteDoc & {
+    readonly params?: P;
+    readonly query?: Q;
+    readonly handle: (
+      exchange: Exchange,
+      input: { readonly params: z.output<z.ZodObject<P>>; readonly query: z.output<z.ZodObject<Q>> },
+    ) => void | Promise<void>;
+  },
+): Route {
+  const { handle, params: paramShape, query: queryShape, ...doc } = definition;
+  const params = z.object((paramShape ?? {}) as P); // an absent shape is the empty one
+  const query = z.object((queryShape ?? {}) as Q);
+  return {
+    ...doc,
+    params,
+    query,
+    run: (exchange) => {
+      const input = {
+        params: check(params, { ...exchange.request.params }),
+        query: check(query, readQuery(exchange.request.url, query)),
+      };
+      return handle(exchange, input);
+    },
+  };
+}
+
+/**
+ * The query string as one value per parameter: a string, or an array for the parameters whose schema takes one. Unknown
+ * parameters are refused with the nearest known one; so is a repeated one that stands for a single value.
+ */
+export function readQuery(url: string, schema: z.ZodObject): Record<string, string | string[]> {
+  const values: Record<string, string | string[]> = Object.create(null) as Record<string, string | string[]>;
+  const mark = url.indexOf('?');
+  if (mark < 0) return values;
+  for (const [name, value] of new URLSearchParams(url.slice(mark + 1))) {
+    if (!Object.hasOwn(schema.shape, name)) throw unknownParameter(name, Object.keys(schema.shape));
+    const before = values[name];
+    if (before === undefined) values[name] = takesMany(schema, name) ? [value] : value;
+    else if (typeof before === 'string') {
+      throw new HttpProblem('invalid-parameter', `'${name}' is given more than once`, { parameter: name });
+    } else before.push(value);
+  }
+  return values;
+}
+
+function takesMany(schema: z.ZodObject, name: string): boolean {
+  const field = schema.shape[name];
+  const inner = field instanceof z.ZodOptional ? field.unwrap() : field;
+  return inner instanceof z.ZodArray || (inner instanceof z.ZodPipe && inner.in instanceof z.ZodArray);
+}
+
+function unknownParameter(name: string, known: readonly string[]): HttpProblem {
+  const shown = name.slice(0, 60);
+  if (known.length === 0) {
+    return new HttpProblem('unknown-parameter', `'${shown}' is not a parameter; there are none here`, {
+      parameter: shown,
+    });
+  }
+  const suggestion = closest(shown, known);
+  return new HttpProblem(
+    'unknown-parameter',
+    `'${shown}' is not a parameter; did you mean '${suggestion}'?`,
+    {
+      parameter: shown,
+      extra: { suggestion, known },
+    },
+  );
+}
+
+function check<S extends z.ZodObject>(schema: S, value: unknown): z.output<S> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  const parameter = String(issue?.path[0] ?? '');
+  const missing =
+    issue?.code === 'invalid_type' && (value as Record<string, unknown>)[parameter] === undefined;
+  throw missing
+    ? new HttpProblem('missing-parameter', `'${parameter}' is missing`, { parameter })
+    : new HttpProblem('invalid-parameter', `'${parameter}' ${issue?.message ?? 'is refused'}`, { parameter });
+}
