@@ -1,0 +1,161 @@
+/**
+ * The embedded log, reading side: durable on one machine, no server. Any number of readers in any process; whoever
+ * comes first makes the log. Layout: layout.ts; how far readers may go: watermark.ts.
+ */
+import { join } from 'node:path';
+import { OwnerLock, liveLockOwner } from '../../files/owner-lock.js';
+import { SwaError } from '../../errors.js';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  offset,
+  type Log,
+  type LogId,
+  type LogReader,
+  type Offsets,
+  type PartitionName,
+  type ReaderOptions,
+} from '../log.js';
+import { partitionsOf } from '../partitioner.js';
+import { openFormat, type LogFormat } from './layout.js';
+import { EmbeddedReader } from './reader.js';
+import { recover } from './recover.js';
+import { Segments } from './segments.js';
+import { WatermarkReader, WatermarkWriter, currentWatermark } from './watermark.js';
+
+export interface EmbeddedOptions {
+  readonly dir: string;
+  /** Partitions of topic pageviews: used when the log is made, checked ever after. */
+  readonly partitions: number;
+}
+
+/** A log's files, known to be there; shared by both sides. */
+export interface Place {
+  readonly format: LogFormat;
+  readonly segments: Segments;
+  readonly partitions: readonly PartitionName[];
+  readonly watermarkPath: string;
+  readonly lockPath: string;
+}
+
+const recovery = 'the check of the log';
+
+export function openPlace({ dir, partitions: count }: EmbeddedOptions): Place {
+  const format = openFormat(dir, count);
+  const partitions = partitionsOf(format.partitions);
+  return {
+    format,
+    partitions,
+    segments: new Segments(dir, format.logId, partitions.length),
+    watermarkPath: join(dir, 'watermark'),
+    lockPath: join(dir, 'writer.lock'),
+  };
+}
+
+/** The reading side. Makes the log if there is none yet. */
+export async function openEmbeddedLog(options: EmbeddedOptions): Promise<EmbeddedLog> {
+  const place = openPlace(options);
+  for (let attempt = 0; currentWatermark(place.watermarkPath) === undefined; attempt++) {
+    if (attempt === 1000) {
+      throw new SwaError('log.unavailable', `the log in '${options.dir}' is being checked for too long`, {
+        retryable: true,
+      });
+    }
+    if (liveLockOwner(place.lockPath) === undefined) recoverAsReader(place);
+    else await sleep(20);
+  }
+  return new EmbeddedLog(place);
+}
+
+/** No writer has run since the machine started: the end must be worked out before anybody relies on it. */
+function recoverAsReader(place: Place): void {
+  const lock = tryLock(place.lockPath, recovery);
+  if (lock === undefined) return; // a writer, or another reader, does it
+  try {
+    const end = recover(place.segments, place.format, place.watermarkPath);
+    new WatermarkWriter(place.watermarkPath, end).close();
+  } finally {
+    lock.release();
+  }
+}
+
+/** The writer's lock. Waits for a check that runs; throws `data-dir.in-use` when there is another writer. */
+export async function lockForWriting(place: Place): Promise<OwnerLock> {
+  for (let attempt = 0; attempt < 1000; attempt++) {
+    if (liveLockOwner(place.lockPath)?.what === recovery) await sleep(20);
+    else {
+      const lock = tryLock(place.lockPath, 'the writer of the log');
+      if (lock !== undefined) return lock;
+      if (liveLockOwner(place.lockPath)?.what !== recovery) break;
+    }
+  }
+  return OwnerLock.acquire(place.lockPath, 'the writer of the log');
+}
+
+function tryLock(path: string, what: string): OwnerLock | undefined {
+  try {
+    return OwnerLock.acquire(path, what);
+  } catch (error) {
+    if (error instanceof SwaError && error.code === 'data-dir.in-use') return undefined;
+    throw error;
+  }
+}
+
+export class EmbeddedLog implements Log {
+  readonly id: LogId;
+  readonly partitions: readonly PartitionName[];
+  readonly #place: Place;
+  readonly #watermark: WatermarkReader;
+  readonly #readers = new Set<LogReader>();
+  #closed = false;
+
+  constructor(place: Place) {
+    this.id = place.format.logId;
+    this.partitions = place.partitions;
+    this.#place = place;
+    this.#watermark = new WatermarkReader(place.watermarkPath, place.partitions.length);
+  }
+
+  async earliest(): Promise<Offsets> {
+    this.#checkOpen();
+    return this.#byName(this.#place.segments.earliest());
+  }
+
+  async latest(): Promise<Offsets> {
+    this.#checkOpen();
+    return this.#byName(this.#watermark.read().next);
+  }
+
+  async openReader({ from }: ReaderOptions): Promise<LogReader> {
+    this.#checkOpen();
+    const unknown = Object.keys(from).find((name) => !this.partitions.some((own) => own === name));
+    if (unknown !== undefined) {
+      throw new SwaError('log.mismatch', `the log has no partition ${unknown}`, { context: { from } });
+    }
+    const watermark = new WatermarkReader(this.#place.watermarkPath, this.partitions.length);
+    const reader = new EmbeddedReader(this.#place.segments, watermark, this.partitions, from);
+    try {
+      await reader.seek();
+    } catch (error) {
+      await reader.close();
+      throw error;
+    }
+    this.#readers.add(reader);
+    return reader;
+  }
+
+  /** Closes its readers too. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await Promise.all([...this.#readers].map((reader) => reader.close()));
+    this.#watermark.close();
+  }
+
+  #byName(offsets: readonly number[]): Offsets {
+    return Object.fromEntries(this.partitions.map((name, i) => [name, offset(offsets[i] ?? 0)]));
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new SwaError('log.closed', 'cannot use the log: it is closed');
+  }
+}
