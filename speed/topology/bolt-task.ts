@@ -1,0 +1,144 @@
+/** One running bolt: takes tuples from its inbox, gives what it emits its edges, and reports to the acker. */
+import type { Anchors, Bolt, BoltOutput, TaskContext } from './component.js';
+import { Inbox } from './inbox.js';
+import type { Ledger } from './ledger.js';
+import type { ComponentMetrics } from './metrics.js';
+import type { Outlet } from './outlet.js';
+import { Outlets } from './outlets.js';
+import { invalid } from './plan.js';
+import { Tuple } from './tuple.js';
+import type { Edge, Values } from './tuple.js';
+
+export interface BoltTaskSettings {
+  readonly tickMs: number | undefined;
+  readonly queueLimit: number;
+}
+
+export class BoltTask implements BoltOutput {
+  readonly inbox: Inbox;
+  readonly outlets: Outlets;
+  private readonly defaultOutlet: Outlet | undefined;
+  private readonly tickMs: number;
+  private nextTickMs: number;
+
+  constructor(
+    private readonly bolt: Bolt,
+    private readonly context: TaskContext,
+    private readonly ledger: Ledger,
+    private readonly metrics: ComponentMetrics,
+    settings: BoltTaskSettings,
+  ) {
+    const outputs = bolt.outputs ?? {};
+    this.inbox = new Inbox(settings.queueLimit);
+    this.outlets = new Outlets(context.component, context.task, outputs);
+    this.defaultOutlet = 'default' in outputs ? this.outlets.get() : undefined;
+    this.tickMs = settings.tickMs ?? Infinity;
+    this.nextTickMs = ledger.nowMs + this.tickMs;
+  }
+
+  prepare(): void {
+    this.outlets.seal();
+    this.bolt.prepare?.(this.context, this);
+  }
+
+  close(): void {
+    this.bolt.close?.();
+  }
+
+  /** This task's part of a turn: a tick if it is due, then up to `batch` tuples. Returns the calls made. */
+  run(batch: number): number {
+    const startedMs = this.ledger.readClock();
+    let calls = this.tickIfDue(startedMs);
+    for (let i = 0; i < batch && !this.outlets.blocked; i++) {
+      const tuple = this.inbox.shift();
+      if (tuple === undefined) break;
+      this.execute(tuple);
+      calls++;
+    }
+    if (calls > 0) this.metrics.busyMs += this.ledger.readClock() - startedMs;
+    return calls;
+  }
+
+  emit(values: Values, anchors?: Anchors): void {
+    const outlet = this.defaultOutlet ?? this.outlets.get();
+    this.send(outlet, outlet.receivers(values), values, anchors);
+  }
+
+  emitTo(stream: string, values: Values, anchors?: Anchors): void {
+    const outlet = this.outlets.get(stream);
+    this.send(outlet, outlet.receivers(values), values, anchors);
+  }
+
+  emitDirect(task: number, stream: string, values: Values, anchors?: Anchors): void {
+    const outlet = this.outlets.get(stream);
+    this.send(outlet, outlet.receiver(task), values, anchors);
+  }
+
+  ack(tuple: Tuple): void {
+    this.settle(tuple, 'ack');
+    this.metrics.acked++;
+    this.ledger.ack(tuple);
+  }
+
+  fail(tuple: Tuple): void {
+    this.settle(tuple, 'fail');
+    this.metrics.failed++;
+    this.ledger.fail(tuple);
+  }
+
+  private send(
+    outlet: Outlet,
+    receivers: readonly Inbox[],
+    values: Values,
+    anchors: Anchors | undefined,
+  ): void {
+    this.metrics.emitted++;
+    for (const inbox of receivers) inbox.push(new Tuple(outlet.source, values, this.edgesFor(anchors)));
+  }
+
+  private edgesFor(anchors: Anchors | undefined): Edge | null {
+    if (anchors === undefined) return null;
+    if (anchors instanceof Tuple) return this.edgesUnder(anchors, null);
+    let edges: Edge | null = null;
+    for (const anchor of anchors) edges = this.edgesUnder(anchor, edges);
+    return edges;
+  }
+
+  private edgesUnder(anchor: Tuple, next: Edge | null): Edge | null {
+    if (anchor.settled)
+      throw invalid(`'${this.context.component}' anchors to a tuple it has settled already`);
+    return this.ledger.anchoredTo(anchor, next);
+  }
+
+  private settle(tuple: Tuple, what: 'ack' | 'fail'): void {
+    if (tuple.settled)
+      throw invalid(`'${this.context.component}': ${what} of a tuple that was settled before`);
+    tuple.settled = true;
+  }
+
+  private execute(tuple: Tuple): void {
+    this.metrics.executed++;
+    try {
+      this.bolt.execute(tuple);
+    } catch (error) {
+      if (!tuple.settled) this.fail(tuple);
+      this.report(error);
+    }
+  }
+
+  private tickIfDue(nowMs: number): number {
+    if (nowMs < this.nextTickMs) return 0;
+    this.nextTickMs = nowMs + this.tickMs;
+    try {
+      this.bolt.tick?.(nowMs);
+    } catch (error) {
+      this.report(error);
+    }
+    return 1;
+  }
+
+  private report(error: unknown): void {
+    this.metrics.errors++;
+    this.ledger.report({ component: this.context.component, task: this.context.task, error });
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * TopologyBuilder: describes a topology by name, then makes it.
+ *
+ *   const builder = new TopologyBuilder();
+ *   builder.setSpout('sentences', () => new SentenceSpout());
+ *   builder.setBolt('split', () => new SplitBolt(), 2).shuffleGrouping('sentences');
+ *   builder.setBolt('count', () => new CountBolt(), 4).fieldsGrouping('split', ['word']);
+ *   const topology = builder.build({ clock, random, onError });
+ *
+ * Components may be named before they are set: wiring is checked by `build`. One builder can build several
+ * topologies; each has instances of its own.
+ */
+import type { Bolt, Spout } from './component.js';
+import type { Grouping, Subscription } from './grouping.js';
+import { inOrder, invalid } from './plan.js';
+import type { BoltSpec, SpoutSpec } from './plan.js';
+import { Topology } from './topology.js';
+import type { TopologyOptions } from './topology.js';
+import { defaultStream } from './tuple.js';
+import type { Fields } from './tuple.js';
+
+export class TopologyBuilder {
+  private readonly spouts: SpoutSpec[] = [];
+  private readonly bolts: BoltDeclarer[] = [];
+
+  /** @param parallelism how many tasks, each with an instance of its own */
+  setSpout(name: string, create: () => Spout, parallelism = 1): void {
+    this.check(name, parallelism);
+    this.spouts.push({ name, create, parallelism });
+  }
+
+  /** The declarer it returns says which streams the bolt takes and how they are spread over its tasks. */
+  setBolt(name: string, create: () => Bolt, parallelism = 1): BoltDeclarer {
+    this.check(name, parallelism);
+    const declarer = new BoltDeclarer(name, create, parallelism);
+    this.bolts.push(declarer);
+    return declarer;
+  }
+
+  /** Makes the tasks and wires them; nothing runs yet. Throws `topology.invalid` on a wiring that cannot work. */
+  build(options: TopologyOptions): Topology {
+    const bolts = this.bolts.map((bolt) => bolt.spec());
+    return new Topology(this.spouts, inOrder(this.spouts, bolts), options);
+  }
+
+  private check(name: string, parallelism: number): void {
+    const taken = [...this.spouts, ...this.bolts].some((component) => component.name === name);
+    if (taken) throw invalid(`component '${name}' is set twice`);
+    if (!Number.isInteger(parallelism) || parallelism < 1) {
+      throw invalid(`component '${name}' has parallelism ${parallelism}, must be a whole number from 1`);
+    }
+  }
+}
+
+/** Says what a bolt takes. Each method adds one subscription; see `Grouping` for what each means. */
+export class BoltDeclarer {
+  private readonly inputs: Subscription[] = [];
+  private tickMs: number | undefined;
+
+  constructor(
+    readonly name: string,
+    private readonly create: () => Bolt,
+    private readonly parallelism: number,
+  ) {}
+
+  shuffleGrouping(component: string, stream = defaultStream): this {
+    return this.grouping({ kind: 'shuffle' }, component, stream);
+  }
+
+  fieldsGrouping(component: string, fields: Fields, stream = defaultStream): this {
+    return this.grouping({ kind: 'fields', fields }, component, stream);
+  }
+
+  partialKeyGrouping(component: string, fields: Fields, stream = defaultStream): this {
+    return this.grouping({ kind: 'partialKey', fields }, component, stream);
+  }
+
+  allGrouping(component: string, stream = defaultStream): this {
+    return this.grouping({ kind: 'all' }, component, stream);
+  }
+
+  globalGrouping(component: string, stream = defaultStream): this {
+    return this.grouping({ kind: 'global' }, component, stream);
+  }
+
+  directGrouping(component: string, stream = defaultStream): this {
+    return this.grouping({ kind: 'direct' }, component, stream);
+  }
+
+  localOrShuffleGrouping(component: string, stream = defaultStream): this {
+    return this.grouping({ kind: 'localOrShuffle' }, component, stream);
+  }
+
+  /** Calls the bolt's `tick` about every `tickMs`. */
+  tickEvery(tickMs: number): this {
+    this.tickMs = tickMs;
+    return this;
+  }
+
+  spec(): BoltSpec {
+    const { name, create, parallelism, inputs, tickMs } = this;
+    return { name, create, parallelism, inputs, tickMs };
+  }
+
+  private grouping(grouping: Grouping, component: string, stream: string): this {
+    this.inputs.push({ component, stream, grouping });
+    return this;
+  }
+}

@@ -1,0 +1,20 @@
+/** The topology library: the names a user of it needs. */
+export { TopologyBuilder } from './builder.js';
+export type { BoltDeclarer } from './builder.js';
+export type {
+  Anchors,
+  Bolt,
+  BoltOutput,
+  MessageId,
+  Spout,
+  SpoutOutput,
+  Streams,
+  TaskContext,
+} from './component.js';
+export type { BoltError } from './ledger.js';
+export type { MetricsSnapshot } from './metrics.js';
+export { seededRandom } from './random.js';
+export type { Random } from './random.js';
+export type { Topology, TopologyOptions } from './topology.js';
+export { defaultStream } from './tuple.js';
+export type { Fields, Tuple, Values } from './tuple.js';
