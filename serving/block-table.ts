@@ -1,0 +1,111 @@
+/** The decoded table of a block: where each day's hours, and each stored day and month, lie in cells.dat. */
+import { ByteReader } from './bytes.js';
+
+interface BlockPlace {
+  /** Where the block starts in cells.dat. */
+  readonly offset: number;
+  readonly length: number;
+  readonly tableLength: number;
+}
+
+/** Days or months of a block, ascending; positions are absolute in cells.dat. */
+export class Column {
+  readonly count: number;
+  readonly #buckets: Int32Array;
+  readonly #starts: Float64Array;
+
+  constructor(buckets: Int32Array, starts: Float64Array) {
+    this.count = buckets.length;
+    this.#buckets = buckets;
+    this.#starts = starts;
+  }
+
+  bucket(i: number): number {
+    return this.#buckets[i] ?? 0;
+  }
+
+  /** Start of the i-th cell; `bytesFrom(count)` is the end of the last one. */
+  bytesFrom(i: number): number {
+    return this.#starts[i] ?? 0;
+  }
+
+  isDerived(i: number): boolean {
+    return this.#starts[i] === this.#starts[i + 1];
+  }
+
+  /** Index of the first bucket >= `bucket`. */
+  first(bucket: number): number {
+    let low = 0;
+    let high = this.count;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.bucket(middle) < bucket) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+export class BlockTable {
+  readonly isFlat: boolean;
+  readonly hoursFrom: number;
+  readonly hoursTo: number;
+  readonly dayCount: number;
+  readonly #hours: Column;
+  readonly #days: Column;
+  readonly #months: Column;
+
+  /** `bytes` start with the block's table. */
+  constructor(bytes: Uint8Array, place: BlockPlace) {
+    const reader = new ByteReader(bytes, 0, place.tableLength);
+    const dayCount = reader.varint();
+    this.isFlat = dayCount === 0;
+    this.dayCount = dayCount;
+    this.hoursFrom = place.offset + place.tableLength;
+    const days = new Int32Array(dayCount);
+    const hourStarts = new Float64Array(dayCount + 1);
+    const dayStarts = new Float64Array(dayCount + 1);
+    hourStarts[0] = this.hoursFrom;
+    for (let i = 0, day = 0; i < dayCount; i++) {
+      days[i] = day += reader.varint();
+      hourStarts[i + 1] = (hourStarts[i] ?? 0) + reader.varint();
+      dayStarts[i + 1] = (dayStarts[i] ?? 0) + reader.varint();
+    }
+    const monthCount = this.isFlat ? 0 : reader.varint();
+    const months = new Int32Array(monthCount);
+    const monthStarts = new Float64Array(monthCount + 1);
+    for (let i = 0, month = 0; i < monthCount; i++) {
+      months[i] = month += reader.varint();
+      monthStarts[i + 1] = (monthStarts[i] ?? 0) + reader.varint();
+    }
+    const hoursEnd = hourStarts[dayCount] ?? 0;
+    const daysEnd = hoursEnd + (dayStarts[dayCount] ?? 0);
+    this.hoursTo = this.isFlat ? place.offset + place.length : hoursEnd;
+    this.#hours = new Column(days, hourStarts);
+    this.#days = new Column(
+      days,
+      dayStarts.map((start) => start + hoursEnd),
+    );
+    this.#months = new Column(
+      months,
+      monthStarts.map((start) => start + daysEnd),
+    );
+  }
+
+  column(span: 'day' | 'month'): Column {
+    return span === 'day' ? this.#days : this.#months;
+  }
+
+  day(i: number): number {
+    return this.#hours.bucket(i);
+  }
+
+  firstDay(day: number): number {
+    return this.#hours.first(day);
+  }
+
+  /** Where the hour cells of the i-th day start; `hourBytesFrom(dayCount)` is their end. */
+  hourBytesFrom(i: number): number {
+    return this.#hours.bytesFrom(i);
+  }
+}

@@ -1,0 +1,53 @@
+/** CURRENT: the one small file that says which view answers come from. */
+import { readFileSync, statSync } from 'node:fs';
+import { SwaError, systemCode } from '../lib/errors.js';
+import { createFile, replaceFile } from '../lib/files/durable.js';
+import type { ViewId } from '../lib/views/view.js';
+import { currentPath, isViewId } from './layout.js';
+
+/** The current view's id. Throws `view.missing` before the first one, `view.corrupt` for damaged content. */
+export function readCurrent(dataDir: string): ViewId {
+  const path = currentPath(dataDir);
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8').trim();
+  } catch (cause) {
+    if (systemCode(cause) !== 'ENOENT') throw cause;
+    throw new SwaError('view.missing', `no batch view is published yet: ${path} does not exist`, { cause });
+  }
+  if (!isViewId(text))
+    throw new SwaError('view.corrupt', `${path} holds '${text.slice(0, 80)}', not a view's name`);
+  return text;
+}
+
+/** Moves all readers to another view: the commit point of publication and of roll back. */
+export function writeCurrent(dataDir: string, id: ViewId): void {
+  replaceFile(currentPath(dataDir), `${id}\n`);
+}
+
+/** Sets CURRENT unless there is one. False when there was. */
+export function createCurrent(dataDir: string, id: ViewId): boolean {
+  return createFile(currentPath(dataDir), `${id}\n`);
+}
+
+/** Notices a new CURRENT by one stat call (microseconds): to be asked as often as one likes. */
+export class CurrentWatch {
+  readonly #dataDir: string;
+  #seen = '';
+  #id: ViewId | undefined;
+
+  constructor(dataDir: string) {
+    this.#dataDir = dataDir;
+  }
+
+  /** The current view's id; reads the file only when it was replaced. */
+  current(): ViewId {
+    const stat = statSync(currentPath(this.#dataDir), { bigint: true, throwIfNoEntry: false });
+    const seen = stat === undefined ? '' : `${stat.ino}:${stat.mtimeNs}`;
+    if (this.#id === undefined || seen !== this.#seen) {
+      this.#id = readCurrent(this.#dataDir);
+      this.#seen = seen;
+    }
+    return this.#id;
+  }
+}

@@ -1,0 +1,50 @@
+/**
+ * Where the serving layer keeps its files, and what a view directory holds:
+ *
+ *   serving/
+ *     CURRENT                     the ViewId that answers come from; replacing it is the moment of publication
+ *     views/v000042-5f3a9c1e/     one immutable view; the number counts runs, the hex is the start of its content hash
+ *       META.json                 what the view is a function of, counts, SHA-256 of the two files below
+ *       index.mdb                 LMDB, written once in key order (serving/index-file.ts)
+ *       cells.dat                 packed buckets of all subjects (serving/cells.ts)
+ *     building/                   temp directories of views not yet published; swept by the next run
+ */
+import { join } from 'node:path';
+import { SwaError } from '../lib/errors.js';
+import { roomOf } from '../lib/data-dir.js';
+import type { ViewId } from '../lib/views/view.js';
+
+/** Changes when the bytes of a view directory change their meaning. Part of every view's `codeVersion`. */
+export const formatVersion = 1;
+
+export const fileNames = { meta: 'META.json', index: 'index.mdb', cells: 'cells.dat' } as const;
+
+export function currentPath(dataDir: string): string {
+  return join(roomOf(dataDir, 'serving'), 'CURRENT');
+}
+
+export function viewsDir(dataDir: string): string {
+  return join(roomOf(dataDir, 'serving'), 'views');
+}
+
+export function buildingDir(dataDir: string): string {
+  return join(roomOf(dataDir, 'serving'), 'building');
+}
+
+export function viewPath(dataDir: string, id: ViewId): string {
+  return join(viewsDir(dataDir), id);
+}
+
+export function makeViewId(number: number, contentHash: string): ViewId {
+  return parseViewId(`v${String(number).padStart(6, '0')}-${contentHash.slice(0, 8)}`);
+}
+
+/** Checks the shape; throws `view.missing` for what cannot be a view's name. */
+export function parseViewId(text: string): ViewId {
+  if (!isViewId(text)) throw new SwaError('view.missing', `'${text}' is not the name of a batch view`);
+  return text;
+}
+
+export function isViewId(text: string): text is ViewId {
+  return /^v\d{6,}-[0-9a-f]{8}$/.test(text);
+}

@@ -1,0 +1,136 @@
+/**
+ * The published views of a data directory: find, open, publish, roll back, prune.
+ *
+ * Publication is a chain of steps of which only the last one counts: the view is built and fsynced in `building/`,
+ * renamed to `views/<id>`, the directory is fsynced, then CURRENT is replaced. A crash before that leaves the old view
+ * serving and something for `sweep` to remove; a crash after it leaves nothing to do.
+ */
+import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { SwaError, systemCode } from '../lib/errors.js';
+import { fsyncDir, makeDirDurable } from '../lib/files/durable.js';
+import type { Cut } from '../lib/log/log.js';
+import type { RulesVersions } from '../lib/facts/rules.js';
+import type { BatchView, ViewId, ViewMeta } from '../lib/views/view.js';
+import { codeVersion } from './code-version.js';
+import { createCurrent, readCurrent, writeCurrent } from './current.js';
+import { buildingDir, isViewId, viewPath, viewsDir } from './layout.js';
+import { readMeta, type StoredMeta } from './meta.js';
+import { openViewAt } from './view-reader.js';
+import { ViewWriter, sealOf } from './view-writer.js';
+
+/** Opens a published view for reading; opening the same view twice is cheap. Throws `view.missing`, `view.corrupt`. */
+export function openView(dataDir: string, id: ViewId): BatchView {
+  return openViewAt(viewPath(dataDir, id));
+}
+
+/** META of every view on disk, oldest first. */
+export function listViews(dataDir: string): ViewMeta[] {
+  return viewIds(dataDir).map((id) => readMeta(viewPath(dataDir, id)).view);
+}
+
+/**
+ * Makes sure that there is a CURRENT: the empty view number 0 at `cut` unless something is published. Whoever starts
+ * first calls it; several processes may at once (put-if-absent). Returns the current view's id.
+ */
+export async function ensureGenesis(
+  dataDir: string,
+  genesis: {
+    readonly cut: Cut;
+    readonly lgK: number;
+    readonly rules: RulesVersions;
+    readonly createdAt: number;
+  },
+): Promise<ViewId> {
+  try {
+    return readCurrent(dataDir);
+  } catch (error) {
+    if (!(error instanceof SwaError) || error.code !== 'view.missing') throw error;
+  }
+  const building = newBuildingDir(dataDir, 'genesis');
+  const counts = { pageviews: 0, pages: 0, domains: 0, persons: 0, mappedIds: 0 };
+  const meta = await new ViewWriter(building).finish({ ...genesis, number: 0, codeVersion, counts });
+  moveIntoPlace(dataDir, building, meta.view.id);
+  createCurrent(dataDir, meta.view.id);
+  return readCurrent(dataDir);
+}
+
+/** Where a run may build its view: a path in `building/` that does not exist yet. */
+export function newBuildingDir(dataDir: string, name: string): string {
+  makeDirDurable(viewsDir(dataDir));
+  mkdirSync(buildingDir(dataDir), { recursive: true });
+  return join(buildingDir(dataDir), `${name}-${process.pid}-${process.hrtime.bigint().toString(36)}`);
+}
+
+/** Publishes a finished and verified build: afterwards all new readers see it. */
+export function publish(dataDir: string, building: string, meta: StoredMeta): void {
+  moveIntoPlace(dataDir, building, meta.view.id);
+  writeCurrent(dataDir, meta.view.id);
+}
+
+/** Makes an older (or newer) view on disk the current one. Throws `view.missing` when it is not there. */
+export function rollBack(dataDir: string, to?: ViewId): ViewMeta {
+  const current = readCurrent(dataDir);
+  const target = to ?? viewIds(dataDir).findLast((id) => id < current);
+  if (target === undefined) {
+    throw new SwaError('view.missing', `there is no view older than ${current} to roll back to`, {
+      hint: '`swa batch list` shows the views on disk',
+    });
+  }
+  const meta = readMeta(viewPath(dataDir, target)).view;
+  writeCurrent(dataDir, target);
+  return meta;
+}
+
+/** Removes all but the newest `keep` views and the current one. Readers that have one open are not disturbed. */
+export function prune(dataDir: string, keep: number): ViewId[] {
+  const current = readCurrent(dataDir);
+  const ids = viewIds(dataDir);
+  const doomed = ids.slice(0, Math.max(0, ids.length - keep)).filter((id) => id !== current);
+  for (const id of doomed) rmSync(viewPath(dataDir, id), { recursive: true, force: true });
+  if (doomed.length > 0) fsyncDir(viewsDir(dataDir));
+  return doomed;
+}
+
+/** Removes what killed runs left behind. Only for the holder of the batch lock. */
+export function sweep(dataDir: string): void {
+  rmSync(buildingDir(dataDir), { recursive: true, force: true });
+}
+
+/** Reads all files of a view and compares them with META. Throws `view.corrupt` naming the first that differs. */
+export async function checkSeals(dir: string): Promise<StoredMeta> {
+  const meta = readMeta(dir);
+  for (const expected of meta.files) {
+    const actual = await sealOf(dir, expected.name);
+    if (actual.sha256 !== expected.sha256) {
+      throw new SwaError(
+        'view.corrupt',
+        `${join(dir, expected.name)} has SHA-256 ${actual.sha256} (${actual.sizeBytes} bytes), META says ${expected.sha256} (${expected.sizeBytes} bytes)`,
+        { hint: 'roll back with `swa batch rollback`, or run a batch' },
+      );
+    }
+  }
+  return meta;
+}
+
+/** Ids of the views on disk, oldest first. */
+function viewIds(dataDir: string): ViewId[] {
+  try {
+    return readdirSync(viewsDir(dataDir)).filter(isViewId).toSorted();
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** An equal view already there (same number, same content) is as good: the build is dropped. */
+function moveIntoPlace(dataDir: string, building: string, id: ViewId): void {
+  try {
+    renameSync(building, viewPath(dataDir, id));
+  } catch (error) {
+    const code = systemCode(error);
+    if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
+    rmSync(building, { recursive: true, force: true });
+  }
+  fsyncDir(viewsDir(dataDir));
+}

@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import type { Cut, LogId } from '../../lib/log/log.js';
+import { offset } from '../../lib/log/log.js';
+import { BlockBuilder } from '../block-builder.js';
+import { ByteWriter } from '../bytes.js';
+import { CurrentWatch, readCurrent } from '../current.js';
+import {
+  checkSeals,
+  ensureGenesis,
+  listViews,
+  newBuildingDir,
+  openView,
+  prune,
+  publish,
+  rollBack,
+} from '../store.js';
+import { ViewWriter, encodeVisits } from '../view-writer.js';
+import type { ViewMeta } from '../../lib/views/view.js';
+import { codeVersion } from '../code-version.js';
+import { viewPath } from '../layout.js';
+
+const cut: Cut = { logId: 'log-1' as LogId, next: { 'pageviews/0': offset(0), 'equivs/0': offset(0) } };
+const base = { cut, lgK: 14, rules: { url: '1', bots: 'include' }, createdAt: 1000 };
+
+function dataDir(t: TestContext): string {
+  const dir = mkdtempSync(join(tmpdir(), 'swa-serving-'));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  return dir;
+}
+
+async function publishView(dir: string, number: number, url: string): Promise<ViewMeta> {
+  const building = newBuildingDir(dir, 'test');
+  const writer = new ViewWriter(building);
+  const builder = new BlockBuilder(14);
+  builder.hour(480_000, 3, Uint32Array.of(5, 70, 4_000_000_000), 0, 3);
+  writer.page(url, builder.finish());
+  builder.hour(480_000, 3, Uint32Array.of(5, 70, 4_000_000_000), 0, 3);
+  writer.domain('example.com', builder.finish());
+  const visits = new ByteWriter();
+  encodeVisits(visits, [{ hour: 480_000, visits: 2, bounces: 1 }]);
+  writer.visits('example.com', visits.view());
+  writer.listPage('example.com', url, 3);
+  writer.mapping('cookie:b', 'cookie:a');
+  writer.members('cookie:a', ['cookie:a', 'cookie:b']);
+  const counts = { pageviews: 3, pages: 1, domains: 1, persons: 2, mappedIds: 1 };
+  const meta = await writer.finish({ ...base, number, codeVersion, counts });
+  publish(dir, building, meta);
+  return meta.view;
+}
+
+test('a fresh data directory gets one empty view, whoever asks first', async (t) => {
+  const dir = dataDir(t);
+  assert.throws(() => readCurrent(dir), { code: 'view.missing' });
+  const ids = await Promise.all([
+    ensureGenesis(dir, base),
+    ensureGenesis(dir, base),
+    ensureGenesis(dir, base),
+  ]);
+  assert.equal(new Set(ids).size, 1);
+  assert.deepEqual(
+    listViews(dir).map((meta) => [meta.number, meta.cut]),
+    [[0, cut]],
+  );
+  const view = openView(dir, readCurrent(dir));
+  assert.equal(view.personOf('cookie:1'), 'cookie:1');
+  assert.deepEqual(view.idsOf('cookie:1'), ['cookie:1']);
+  assert.deepEqual([...view.domains()], []);
+  view.close();
+});
+
+test('a published view answers from every one of its databases', async (t) => {
+  const dir = dataDir(t);
+  await ensureGenesis(dir, base);
+  const long = `https://example.com/${'x'.repeat(2000)}`;
+  const meta = await publishView(dir, 1, long);
+  assert.equal(readCurrent(dir), meta.id);
+  const view = openView(dir, meta.id);
+  t.after(() => view.close());
+  assert.deepEqual(view.meta, meta);
+  assert.equal(view.personOf('cookie:b'), 'cookie:a');
+  assert.deepEqual(view.idsOf('cookie:a'), ['cookie:a', 'cookie:b']);
+  assert.deepEqual([...view.domains()], ['example.com']);
+  assert.deepEqual([...view.pages('example.com')], [{ url: long, pageviews: 3 }]);
+  const hours: unknown[] = [];
+  view.forEachVisitHour('example.com', 0, 1e6, (cell) => hours.push(cell));
+  assert.deepEqual(hours, [{ bucket: 480_000, visits: 2, bounces: 1 }]);
+  for (const span of ['hour', 'day', 'month'] as const) {
+    const seen: unknown[] = [];
+    view.forEachBucket({ kind: 'page', url: long }, span, 0, 1e6, ({ pageviews, sketch }) => {
+      seen.push([pageviews, sketch.kind === 'coupons' ? [...sketch.coupons] : 'registers']);
+    });
+    assert.deepEqual(seen, [[3, [5, 70, 4_000_000_000]]]);
+  }
+});
+
+test('CURRENT is watched by its file, rolled back, and old views go but for the kept ones', async (t) => {
+  const dir = dataDir(t);
+  const genesis = await ensureGenesis(dir, base);
+  const watch = new CurrentWatch(dir);
+  assert.equal(watch.current(), genesis);
+  const first = await publishView(dir, 1, 'https://example.com/1');
+  assert.equal(watch.current(), first.id);
+  const held = openView(dir, first.id);
+  t.after(() => held.close());
+  const second = await publishView(dir, 2, 'https://example.com/2');
+  assert.equal(rollBack(dir).id, first.id);
+  assert.equal(watch.current(), first.id);
+  assert.deepEqual(prune(dir, 1), [genesis], 'the current view stays although it is not the newest');
+  assert.equal(rollBack(dir, second.id).id, second.id);
+  assert.deepEqual(prune(dir, 1), [first.id]);
+  assert.equal(held.personOf('cookie:b'), 'cookie:a', 'a reader of a removed view is not disturbed');
+  assert.throws(() => rollBack(dir), { code: 'view.missing' });
+});
+
+test('a changed byte is found by the seals of META', async (t) => {
+  const { openSync, writeSync, closeSync } = await import('node:fs');
+  const dir = dataDir(t);
+  const meta = await publishView(dir, 1, 'https://example.com/1');
+  const path = viewPath(dir, meta.id);
+  await checkSeals(path);
+  const fd = openSync(join(path, 'cells.dat'), 'r+');
+  writeSync(fd, Uint8Array.of(255), 0, 1, 3);
+  closeSync(fd);
+  await assert.rejects(checkSeals(path), { code: 'view.corrupt', message: /cells\.dat has SHA-256/ });
+});

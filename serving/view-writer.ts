@@ -1,0 +1,267 @@
+/**
+ * Writes one view into a directory of its own, in one pass and in key order: pages, domains, visits, listings, ids and
+ * members may interleave, but each must come ascending in UTF-8 byte order of its keys. Everything written is also
+ * hashed in that order, which is the view's content hash: independent of how LMDB lays out its pages.
+ */
+import { createHash, type Hash } from 'node:crypto';
+import { closeSync, createReadStream, fsyncSync, mkdirSync, openSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { fsyncDir, fsyncFile, writeFully } from '../lib/files/durable.js';
+import type { ViewMeta } from '../lib/views/view.js';
+import type { Block } from './block-builder.js';
+import { ByteWriter } from './bytes.js';
+import { indexNames, listingKey, openIndex, textKey, type IndexFile, type IndexName } from './index-file.js';
+import { fileNames, makeViewId } from './layout.js';
+import { formatMeta, type FileSeal, type StoredMeta } from './meta.js';
+
+const listingChunkBytes = 32 * 1024;
+const cellBufferBytes = 4 * 1024 * 1024;
+const entriesPerTransaction = 20_000;
+
+/** What `finish` adds the content to. */
+export type MetaBase = Omit<ViewMeta, 'id' | 'contentHash'>;
+
+export class ViewWriter {
+  readonly #dir: string;
+  readonly #index: IndexAppender;
+  readonly #cells: HashedFile;
+  readonly #record = new ByteWriter();
+  readonly #list = new ByteWriter(2 * listingChunkBytes);
+  #listDomain: string | undefined;
+  #listChunk = 0;
+
+  /** Starts an empty view in `dir`, which must not exist. */
+  constructor(dir: string) {
+    mkdirSync(dir);
+    this.#dir = dir;
+    this.#index = new IndexAppender(openIndex(join(dir, fileNames.index), 'build'));
+    this.#cells = new HashedFile(join(dir, fileNames.cells));
+  }
+
+  page(url: string, block: Block): void {
+    this.#subject('pages', url, block);
+  }
+
+  domain(domain: string, block: Block): void {
+    this.#subject('domains', domain, block);
+  }
+
+  /** Visits of a domain: (hour delta, visits, bounces) varints, as `encodeVisits` makes them. */
+  visits(domain: string, encoded: Uint8Array): void {
+    this.#index.add('visits', textKey(domain), Buffer.from(encoded));
+  }
+
+  /** One page of a domain's listing; all pages of a domain come together. */
+  listPage(domain: string, url: string, pageviews: number): void {
+    if (domain !== this.#listDomain) this.#endListing(domain);
+    this.#list.varint(pageviews);
+    this.#list.text(url);
+    if (this.#list.length >= listingChunkBytes) this.#flushListing();
+  }
+
+  /** `id` is not the PersonID itself. */
+  mapping(id: string, person: string): void {
+    this.#index.add('ids', textKey(id), Buffer.from(person));
+  }
+
+  /** All ids of a person, itself included, ascending. */
+  members(person: string, ids: readonly string[]): void {
+    this.#record.clear();
+    for (const id of ids) this.#record.text(id);
+    this.#index.add('members', textKey(person), Buffer.from(this.#record.view()));
+  }
+
+  /** Makes all files durable and returns META, written as well. The directory can then be renamed into place. */
+  async finish(base: MetaBase): Promise<StoredMeta> {
+    this.#endListing(undefined);
+    await this.#index.close();
+    const cells = this.#cells.close();
+    const content = createHash('sha256').update(`lgK ${base.lgK}\n${fileNames.cells} ${cells.sha256}\n`);
+    for (const name of indexNames) content.update(`${name} ${this.#index.hashOf(name)}\n`);
+    const contentHash = content.digest('hex');
+    const indexPath = join(this.#dir, fileNames.index);
+    rmSync(`${indexPath}-lock`, { force: true });
+    fsyncFile(indexPath);
+    const meta: StoredMeta = {
+      view: { id: makeViewId(base.number, contentHash), ...base, contentHash },
+      files: [await sealOf(this.#dir, fileNames.index), cells],
+    };
+    writeDurably(join(this.#dir, fileNames.meta), formatMeta(meta));
+    fsyncDir(this.#dir);
+    return meta;
+  }
+
+  /** Closes the files without finishing. */
+  async abandon(): Promise<void> {
+    this.#cells.abandon();
+    await this.#index.abandon();
+  }
+
+  #subject(name: 'pages' | 'domains', text: string, block: Block): void {
+    const record = this.#record;
+    record.clear();
+    record.varint(block.pageviews);
+    record.varint(this.#cells.sizeBytes);
+    record.varint(block.bytes.length);
+    record.varint(block.tableLength);
+    const key = textKey(text);
+    if (name === 'domains') record.text(text);
+    this.#index.add(name, key, Buffer.from(record.view()));
+    this.#cells.write(block.bytes);
+  }
+
+  #endListing(next: string | undefined): void {
+    if (this.#list.length > 0) this.#flushListing();
+    this.#listDomain = next;
+    this.#listChunk = 0;
+  }
+
+  #flushListing(): void {
+    const key = listingKey(this.#listDomain ?? '', this.#listChunk++);
+    this.#index.add('listing', key, Buffer.from(this.#list.view()));
+    this.#list.clear();
+  }
+}
+
+/** Appends to several databases, a transaction per so many entries, hashing each database's entries in order. */
+class IndexAppender {
+  readonly #file: IndexFile;
+  readonly #hashes: Readonly<Record<IndexName, Hash>>;
+  readonly #digests = new Map<IndexName, string>();
+  #queue: { name: IndexName; key: Buffer; value: Buffer }[] = [];
+
+  constructor(file: IndexFile) {
+    this.#file = file;
+    this.#hashes = {
+      pages: createHash('sha256'),
+      domains: createHash('sha256'),
+      visits: createHash('sha256'),
+      listing: createHash('sha256'),
+      ids: createHash('sha256'),
+      members: createHash('sha256'),
+    };
+  }
+
+  add(name: IndexName, key: Buffer, value: Buffer): void {
+    this.#queue.push({ name, key, value });
+    if (this.#queue.length >= entriesPerTransaction) this.#flush();
+  }
+
+  /** SHA-256 over (key length, key, value length, value) of every entry; after `close`. */
+  hashOf(name: IndexName): string {
+    const digest = this.#digests.get(name) ?? this.#hashes[name].digest('hex');
+    this.#digests.set(name, digest);
+    return digest;
+  }
+
+  async close(): Promise<void> {
+    this.#flush();
+    await this.#file.root.close();
+  }
+
+  async abandon(): Promise<void> {
+    this.#queue = [];
+    await this.#file.root.close();
+  }
+
+  #flush(): void {
+    const { dbs, root } = this.#file;
+    const lengths = Buffer.alloc(8);
+    root.transactionSync(() => {
+      for (const { name, key, value } of this.#queue) {
+        dbs[name].putSync(key, value, { append: true });
+        lengths.writeUInt32LE(key.length, 0);
+        lengths.writeUInt32LE(value.length, 4);
+        this.#hashes[name].update(lengths).update(key).update(value);
+      }
+    });
+    this.#queue = [];
+  }
+}
+
+/** A file written front to back through a buffer, hashed on the way, durable after `close`. */
+class HashedFile {
+  readonly #path: string;
+  readonly #fd: number;
+  readonly #hash = createHash('sha256');
+  readonly #buffer = new Uint8Array(cellBufferBytes);
+  #buffered = 0;
+  #written = 0;
+
+  constructor(path: string) {
+    this.#path = path;
+    this.#fd = openSync(path, 'wx');
+  }
+
+  get sizeBytes(): number {
+    return this.#written + this.#buffered;
+  }
+
+  write(bytes: Uint8Array): void {
+    if (this.#buffered + bytes.length > this.#buffer.length) this.#flush();
+    if (bytes.length > this.#buffer.length) {
+      this.#writeOut(bytes);
+    } else {
+      this.#buffer.set(bytes, this.#buffered);
+      this.#buffered += bytes.length;
+    }
+  }
+
+  close(): FileSeal {
+    this.#flush();
+    fsyncSync(this.#fd);
+    closeSync(this.#fd);
+    return { name: fileNames.cells, sizeBytes: statSync(this.#path).size, sha256: this.#hash.digest('hex') };
+  }
+
+  abandon(): void {
+    closeSync(this.#fd);
+  }
+
+  #flush(): void {
+    this.#writeOut(this.#buffer.subarray(0, this.#buffered));
+    this.#buffered = 0;
+  }
+
+  #writeOut(bytes: Uint8Array): void {
+    writeFully(this.#fd, bytes, this.#written);
+    this.#hash.update(bytes);
+    this.#written += bytes.length;
+  }
+}
+
+/** Size and hash of a file as it is on disk now. */
+export async function sealOf(dir: string, name: string): Promise<FileSeal> {
+  const hash = createHash('sha256');
+  let sizeBytes = 0;
+  for await (const chunk of createReadStream(join(dir, name), { highWaterMark: 1 << 20 })) {
+    const bytes = chunk as Buffer; // a stream without an encoding gives Buffers
+    hash.update(bytes);
+    sizeBytes += bytes.length;
+  }
+  return { name, sizeBytes, sha256: hash.digest('hex') };
+}
+
+function writeDurably(path: string, text: string): void {
+  const fd = openSync(path, 'wx');
+  try {
+    writeFully(fd, Buffer.from(text), 0);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** The value of a domain's visits: `hours` ascending. */
+export function encodeVisits(
+  out: ByteWriter,
+  hours: Iterable<{ readonly hour: number; readonly visits: number; readonly bounces: number }>,
+): void {
+  let last = 0;
+  for (const { hour, visits, bounces } of hours) {
+    out.varint(hour - last);
+    out.varint(visits);
+    out.varint(bounces);
+    last = hour;
+  }
+}
