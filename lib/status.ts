@@ -4,9 +4,11 @@
  * Not durable on purpose: after a power cut the roles write anew.
  */
 import { mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Clock } from './clock.js';
+import { systemCode } from './errors.js';
 
 export const roles = ['collector', 'sink', 'batch', 'speed', 'query'] as const;
 export type Role = (typeof roles)[number];
@@ -16,6 +18,7 @@ const entrySchema = z.object({
   /** Tells several workers of one role apart. */
   worker: z.string(),
   pid: z.number(),
+  host: z.string(),
   updatedAt: z.number(),
   state: z.enum(['starting', 'running', 'stopped', 'failed']),
   lastError: z.object({ at: z.number(), code: z.string(), message: z.string() }).nullable(),
@@ -41,6 +44,7 @@ export class StatusReporter {
       role: options.role,
       worker,
       pid: process.pid,
+      host: hostname(),
       updatedAt: 0,
       state: 'starting',
       lastError: null,
@@ -53,6 +57,22 @@ export class StatusReporter {
     const temp = `${this.#file}.${process.pid}.tmp`;
     writeFileSync(temp, JSON.stringify(this.#entry));
     renameSync(temp, this.#file);
+  }
+}
+
+/** Roles report at least every second; one that has been silent this long is gone. */
+const silenceMs = 15_000;
+
+/** Whether the role of an entry is at work: it says so, has said so lately, and its process lives (if that can be seen). */
+export function isAtWork(entry: StatusEntry, clock: Clock): boolean {
+  if (entry.state !== 'running' && entry.state !== 'starting') return false;
+  if (clock() - entry.updatedAt > silenceMs) return false;
+  if (entry.host !== hostname()) return true;
+  try {
+    process.kill(entry.pid, 0);
+    return true;
+  } catch (error) {
+    return systemCode(error) !== 'ESRCH';
   }
 }
 

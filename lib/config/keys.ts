@@ -72,6 +72,13 @@ export const keys = {
     whole(10, 600_000),
     'longest an answer may be worked on',
   ),
+  apiToken: key(
+    'SWA_API_TOKEN',
+    '',
+    z.string(),
+    'bearer token the swa command sends to a running system',
+    true,
+  ),
   logLevel: key(
     'SWA_LOG_LEVEL',
     'info',

@@ -1,0 +1,83 @@
+/**
+ * The collector at work: the log's writer, the routes that feed it, and its entry on the status board. `swa start` mounts the
+ * routes on its one endpoint; `startCollector` serves them on a port of their own.
+ */
+import type { Handler } from 'express';
+import { makeRules } from '../lib/facts/rules.js';
+import { openDataDir } from '../lib/data-dir.js';
+import { HttpEndpoint } from '../lib/http/endpoint.js';
+import type { Route } from '../lib/http/route.js';
+import type { LogWriter } from '../lib/log/log.js';
+import { openLogWriter } from '../lib/log/open-log.js';
+import type { RoleContext, RunningRole } from '../lib/role.js';
+import { StatusReporter } from '../lib/status.js';
+import { collectorCors, collectorRoutes, newCounters } from './collector.js';
+
+export interface OpenCollector {
+  readonly cors: Handler;
+  readonly routes: readonly Route[];
+  readonly log: LogWriter;
+  /** Says on the status board where the routes are served, and keeps the counters there fresh. */
+  listening(url: string): void;
+  /** Call when no request can come any more. */
+  close(): Promise<void>;
+}
+
+const reportEveryMs = 1_000;
+
+/** Takes the log for writing. Throws `data-dir.in-use` when another process is its writer. */
+export async function openCollector(context: RoleContext): Promise<OpenCollector> {
+  const { config, clock } = context;
+  openDataDir(config);
+  const log = await openLogWriter(config, clock);
+  const { url: urls } = makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots });
+  const counters = newCounters();
+  const status = new StatusReporter({ dataDir: config.dataDir, role: 'collector', clock });
+  const state = { url: '' };
+  const details = (): Record<string, unknown> => ({
+    url: state.url,
+    accepted: counters.accepted,
+    rejected: counters.rejected,
+    unavailable: counters.unavailable,
+    rejectedByField: Object.fromEntries(counters.rejectedByField),
+  });
+  const timer = setInterval(() => status.report({ details: details() }), reportEveryMs);
+  timer.unref();
+  return {
+    cors: collectorCors,
+    routes: collectorRoutes({ log, urls, clock, counters }),
+    log,
+    listening(url) {
+      state.url = url;
+      status.report({ state: 'running', details: details() });
+    },
+    async close() {
+      clearInterval(timer);
+      await log.close();
+      status.report({ state: 'stopped', details: details() });
+    },
+  };
+}
+
+/** The collector as a process of its own. */
+export async function startCollector(context: RoleContext): Promise<RunningRole> {
+  const collector = await openCollector(context);
+  const endpoint = new HttpEndpoint(context);
+  endpoint.use(collector.cors);
+  endpoint.mount(collector.routes);
+  try {
+    const { origin } = await endpoint.listen(context.config.collectorPort);
+    collector.listening(origin);
+    context.logger.info({ url: `${origin}/v1/events` }, 'collector listens');
+  } catch (error) {
+    await collector.close();
+    throw error;
+  }
+  return {
+    done: new Promise(() => undefined), // a collector ends only when it is told to
+    async stop() {
+      await endpoint.close();
+      await collector.close();
+    },
+  };
+}

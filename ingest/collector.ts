@@ -1,0 +1,198 @@
+/**
+ * The collector: `POST /v1/events` takes one fact, an array, or NDJSON, and answers 202 only when the facts it accepted
+ * are durable in the log. A refused fact gets its reason by index; the others go in. When the log cannot take more the
+ * answer is 503 with Retry-After and nothing is dropped in silence: the client still has its facts.
+ */
+import { raw, type Handler, type Request, type Response } from 'express';
+import { z } from 'zod';
+import type { Clock } from '../lib/clock.js';
+import { SwaError } from '../lib/errors.js';
+import { admit } from '../lib/facts/door.js';
+import type { Fact } from '../lib/facts/fact.js';
+import { encodeRecord } from '../lib/facts/record.js';
+import { HttpProblem } from '../lib/http/problem.js';
+import { route, type Route } from '../lib/http/route.js';
+import type { LogWriter } from '../lib/log/log.js';
+import type { UrlRules } from '../lib/url/normalize.js';
+
+/** Largest request: bytes of body, facts in it, and reasons sent back. */
+export const collectorLimits = { bodyBytes: 1024 * 1024, facts: 5_000 } as const;
+
+export interface CollectorDeps {
+  readonly log: Pick<LogWriter, 'append'>;
+  readonly urls: UrlRules;
+  readonly clock: Clock;
+  readonly counters: CollectorCounters;
+}
+
+/** What the collector has done since it started, for status and metrics. */
+export interface CollectorCounters {
+  accepted: number;
+  rejected: number;
+  /** Rejections by the field that was refused. */
+  readonly rejectedByField: Map<string, number>;
+  /** Requests that got a 503. */
+  unavailable: number;
+}
+
+export function newCounters(): CollectorCounters {
+  return { accepted: 0, rejected: 0, rejectedByField: new Map(), unavailable: 0 };
+}
+
+interface Rejection {
+  readonly index: number;
+  readonly reason: string;
+}
+
+const bodyTypes = ['application/json', 'application/x-ndjson', 'application/ndjson', 'text/plain'];
+const readBody = raw({ type: bodyTypes, limit: collectorLimits.bodyBytes });
+
+/** Lets pages of any origin send facts; mounted before the routes, so that it answers preflights. */
+export const collectorCors: Handler = (request, response, next) => {
+  if (request.path !== '/v1/events') return next();
+  response.set({
+    'Access-Control-Allow-Origin': '*',
+    'Access-Control-Allow-Methods': 'POST',
+    'Access-Control-Allow-Headers': 'Content-Type, Authorization',
+    'Access-Control-Max-Age': '86400',
+    'Cross-Origin-Resource-Policy': 'cross-origin',
+  });
+  if (request.method !== 'OPTIONS') return next();
+  response.status(204).end();
+};
+
+const factSchema = z.record(z.string(), z.unknown());
+const answerSchema = z.object({
+  accepted: z.number(),
+  rejected: z.array(z.object({ index: z.number(), reason: z.string() })),
+});
+
+/** The collector's routes. */
+export function collectorRoutes(deps: CollectorDeps): readonly Route[] {
+  return [
+    route({
+      method: 'post',
+      path: '/v1/events',
+      operationId: 'sendEvents',
+      summary: 'Send facts: one, an array, or NDJSON',
+      description:
+        'Answered when the accepted facts are durable. A refused fact is named by its index; the others go in.',
+      scope: 'write',
+      body: {
+        description: `at most ${collectorLimits.facts} facts and ${collectorLimits.bodyBytes} bytes`,
+        content: {
+          'application/json': z.union([factSchema, z.array(factSchema)]),
+          'application/x-ndjson': undefined,
+        },
+      },
+      responses: [{ status: 202, description: 'durable', content: { 'application/json': answerSchema } }],
+      problems: ['invalid-body', 'body-too-large', 'unsupported-media-type', 'log-unavailable'],
+      async handle({ request, response }) {
+        await new Promise<void>((resolve, reject) => {
+          readBody(request, response, (error?: unknown) =>
+            error === undefined ? resolve() : reject(asError(error)),
+          );
+        });
+        await collect(deps, request, response);
+      },
+    }),
+  ];
+}
+
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
+}
+
+async function collect(deps: CollectorDeps, request: Request, response: Response): Promise<void> {
+  const candidates = readCandidates(request);
+  const receivedAt = deps.clock();
+  const facts: Fact[] = [];
+  const rejected: Rejection[] = [];
+  for (const [index, candidate] of candidates.entries()) {
+    const admission = candidate.ok ? admit(candidate.value, receivedAt, deps.urls) : candidate;
+    if (admission.ok) {
+      facts.push(admission.fact);
+    } else {
+      rejected.push({ index, reason: admission.reason });
+      count(deps.counters.rejectedByField, admission.field);
+    }
+  }
+  deps.counters.rejected += rejected.length;
+  await append(deps, facts);
+  deps.counters.accepted += facts.length;
+  response.status(202).json({ accepted: facts.length, rejected });
+}
+
+async function append(deps: CollectorDeps, facts: readonly Fact[]): Promise<void> {
+  if (facts.length === 0) return;
+  try {
+    await deps.log.append(facts.map((fact) => encodeRecord(fact, deps.urls)));
+  } catch (error) {
+    if (!(error instanceof SwaError) || !error.retryable) throw error;
+    deps.counters.unavailable++;
+    throw new HttpProblem(
+      'log-unavailable',
+      'none of these facts is acknowledged; send them again with the same eventIds',
+      {
+        headers: { 'Retry-After': '1' },
+        cause: error,
+      },
+    );
+  }
+}
+
+type Candidate =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly field: string; readonly reason: string };
+
+function readCandidates(request: Request): readonly Candidate[] {
+  const body: unknown = request.body;
+  if (!Buffer.isBuffer(body)) {
+    const got = request.get('content-type') ?? 'none';
+    throw new HttpProblem('unsupported-media-type', `send one of ${bodyTypes.join(', ')}; got ${got}`, {
+      parameter: 'Content-Type',
+    });
+  }
+  const text = body.toString('utf8');
+  const candidates = request.is(['application/x-ndjson', 'application/ndjson'])
+    ? readLines(text)
+    : readJson(text);
+  if (candidates.length > collectorLimits.facts) {
+    const detail = `at most ${collectorLimits.facts} facts a request, got ${candidates.length}`;
+    throw new HttpProblem('body-too-large', detail, { parameter: 'body' });
+  }
+  return candidates;
+}
+
+function readJson(text: string): readonly Candidate[] {
+  const parsed = parseJson(text);
+  if (!parsed.ok) {
+    throw new HttpProblem('invalid-body', parsed.reason, { parameter: 'body' });
+  }
+  const values = Array.isArray(parsed.value) ? parsed.value : [parsed.value];
+  return values.map((value: unknown) => ({ ok: true, value }));
+}
+
+function readLines(text: string): readonly Candidate[] {
+  const lines = text.split('\n').filter((line) => line.trim() !== '');
+  return lines.length > collectorLimits.facts
+    ? lines.map((value) => ({ ok: true, value }))
+    : lines.map(parseJson);
+}
+
+function parseJson(text: string): Candidate {
+  try {
+    return { ok: true, value: JSON.parse(text) };
+  } catch (error) {
+    return {
+      ok: false,
+      field: 'body',
+      reason: `not JSON: ${error instanceof Error ? error.message : 'unreadable'}`,
+    };
+  }
+}
+
+function count(counts: Map<string, number>, field: string): void {
+  const name = counts.has(field) || counts.size < 64 ? field : 'other';
+  counts.set(name, (counts.get(name) ?? 0) + 1);
+}

@@ -1,0 +1,123 @@
+/**
+ * Where importers and the generator put facts: straight into the log when this process may be its writer, or through the
+ * collector of the process that is. Both resolve only when the facts are durable.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Fact } from '../lib/facts/fact.js';
+import { encodeRecord } from '../lib/facts/record.js';
+import { SwaError, messageOf } from '../lib/errors.js';
+import type { LogWriter } from '../lib/log/log.js';
+import type { UrlRules } from '../lib/url/normalize.js';
+
+export interface FactSink {
+  /** For people: 'the log' or the collector's address. */
+  readonly name: string;
+  /** Durable when it resolves. Throws a SwaError when it gave up. */
+  append(facts: readonly Fact[]): Promise<void>;
+  close(): Promise<void>;
+}
+
+export function logSink(log: LogWriter, urls: UrlRules): FactSink {
+  return {
+    name: 'the log',
+    append: (facts) => log.append(facts.map((fact) => encodeRecord(fact, urls))),
+    close: () => log.close(),
+  };
+}
+
+export interface CollectorSinkOptions {
+  /** 'http://127.0.0.1:8080' */
+  readonly baseUrl: string;
+  /** Bearer token with scope write, when the collector asks for one. */
+  readonly token?: string;
+  /** Tries of one request when the collector is busy; waits double from 100 ms. Default 10. */
+  readonly tries?: number;
+}
+
+/** Largest body we send, under the collector's 1 MiB. */
+const maxBodyBytes = 900 * 1024;
+const maxFactsPerRequest = 4_000;
+
+export function collectorSink(options: CollectorSinkOptions): FactSink {
+  const target = `${options.baseUrl}/v1/events`;
+  return {
+    name: `the collector at ${options.baseUrl}`,
+    async append(facts) {
+      for (const body of bodies(facts)) await post(target, body, options);
+    },
+    close: () => Promise.resolve(),
+  };
+}
+
+/** NDJSON bodies within the collector's limits. */
+function* bodies(facts: readonly Fact[]): Generator<string> {
+  let lines: string[] = [];
+  let sizeBytes = 0;
+  for (const { receivedAt: _receivedAt, ...outside } of facts) {
+    const line = JSON.stringify(outside);
+    const lineBytes = Buffer.byteLength(line) + 1;
+    if (lines.length > 0 && (sizeBytes + lineBytes > maxBodyBytes || lines.length >= maxFactsPerRequest)) {
+      yield lines.join('\n');
+      lines = [];
+      sizeBytes = 0;
+    }
+    lines.push(line);
+    sizeBytes += lineBytes;
+  }
+  if (lines.length > 0) yield lines.join('\n');
+}
+
+async function post(target: string, body: string, options: CollectorSinkOptions): Promise<void> {
+  const tries = options.tries ?? 10;
+  for (let attempt = 1; ; attempt++) {
+    const outcome = await tryPost(target, body, options.token);
+    if (outcome === undefined) return;
+    if (!outcome.retryable || attempt >= tries) throw outcome;
+    await delay(Math.min(5_000, 100 * 2 ** (attempt - 1)));
+  }
+}
+
+/** Undefined when every fact was accepted. */
+async function tryPost(
+  target: string,
+  body: string,
+  token: string | undefined,
+): Promise<SwaError | undefined> {
+  let response: Response;
+  try {
+    response = await fetch(target, {
+      method: 'POST',
+      body,
+      headers: {
+        'Content-Type': 'application/x-ndjson',
+        ...(token === undefined || token === '' ? {} : { Authorization: `Bearer ${token}` }),
+      },
+      signal: AbortSignal.timeout(60_000),
+    });
+  } catch (cause) {
+    return new SwaError('log.unavailable', `cannot reach ${target}: ${messageOf(cause)}`, {
+      cause,
+      retryable: true,
+    });
+  }
+  const text = await response.text();
+  if (response.status !== 202) {
+    const retryable = response.status === 503 || response.status === 429;
+    return new SwaError('log.unavailable', `${target} answered ${response.status}: ${text.slice(0, 300)}`, {
+      retryable,
+    });
+  }
+  const answer: unknown = JSON.parse(text);
+  const refused =
+    typeof answer === 'object' && answer !== null && 'rejected' in answer ? answer.rejected : undefined;
+  if (!Array.isArray(refused) || refused.length > 0) {
+    return new SwaError(
+      'import.failed',
+      `${target} refused facts that passed the same door here: ${text.slice(0, 300)}`,
+      {
+        hint: 'is the collector of another version, or its clock behind this one?',
+      },
+    );
+  }
+  return undefined;
+}

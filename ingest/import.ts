@@ -1,0 +1,191 @@
+/**
+ * Imports a file: lines -> candidates by its format -> the door -> batches into a sink. Every line ends in exactly one count:
+ * read = accepted + duplicate + filtered + rejected. A line without an eventId gets one made from its own bytes, so importing
+ * a file again, or an overlapping one, changes no answer.
+ */
+import { hash } from 'node:crypto';
+import type { Clock } from '../lib/clock.js';
+import { admit } from '../lib/facts/door.js';
+import type { Fact } from '../lib/facts/fact.js';
+import type { UrlRules } from '../lib/url/normalize.js';
+import { parseCombined, type CombinedOptions, type LineResult } from './combined.js';
+import type { FactSink } from './fact-sinks.js';
+import { readLines, type ByteProgress, type Line } from './lines.js';
+import { RecentIds } from './recent-ids.js';
+
+export type ImportFormat =
+  { readonly name: 'combined'; readonly options: CombinedOptions } | { readonly name: 'ndjson' };
+
+export interface ImportCounts {
+  read: number;
+  accepted: number;
+  /** Same eventId as a line before it in this import (among the last two million). */
+  duplicate: number;
+  filtered: number;
+  rejected: number;
+}
+
+export interface RejectedLine {
+  readonly line: number;
+  readonly reason: string;
+  readonly text: string;
+}
+
+export interface ImportOptions {
+  /** Path, or '-' for stdin. */
+  readonly path: string;
+  readonly format: ImportFormat;
+  readonly sink: FactSink;
+  readonly urls: UrlRules;
+  readonly clock: Clock;
+  readonly onRejected: (rejected: RejectedLine) => void;
+  /** Called after each batch. */
+  readonly onProgress?: (counts: Readonly<ImportCounts>, progress: Readonly<ByteProgress>) => void;
+  /** Stops between batches; what was accepted stays accepted. */
+  readonly signal?: AbortSignal;
+}
+
+/** Facts in one append, and appends under way at once: together the bound on memory. */
+const batchFacts = 2_000;
+const maxInFlight = 4;
+
+/** Resolves when every accepted fact is durable. Throws `import.failed` or the sink's error; counts up to there are in `counts`. */
+export async function importFile(
+  options: ImportOptions,
+  counts: ImportCounts = newImportCounts(),
+): Promise<ImportCounts> {
+  const progress: ByteProgress = { readBytes: 0, totalBytes: undefined };
+  const appender = new Appender(options.sink, counts);
+  const seen = new RecentIds(1_000_000);
+  const read = lineReader(options.format);
+  try {
+    for await (const lines of readLines(options.path, progress)) {
+      for (const line of lines) {
+        const fact = takeLine(line, read, options, counts, seen);
+        if (fact !== undefined && appender.add(fact)) await appender.flush();
+      }
+      options.onProgress?.(counts, progress);
+      if (options.signal?.aborted === true) break;
+    }
+  } finally {
+    await appender.drain();
+    options.onProgress?.(counts, progress);
+  }
+  return counts;
+}
+
+export function newImportCounts(): ImportCounts {
+  return { read: 0, accepted: 0, duplicate: 0, filtered: 0, rejected: 0 };
+}
+
+type ReadLine = (line: string) => LineResult<object>;
+
+function lineReader(format: ImportFormat): ReadLine {
+  return format.name === 'combined' ? (line) => parseCombined(line, format.options) : parseNdjson;
+}
+
+function parseNdjson(line: string): LineResult<object> {
+  if (line.trim() === '') return { kind: 'filtered', rule: 'empty' };
+  try {
+    const value: unknown = JSON.parse(line);
+    if (typeof value === 'object' && value !== null) return { kind: 'fact', value };
+    return { kind: 'rejected', reason: 'is no JSON object' };
+  } catch {
+    return { kind: 'rejected', reason: `is no JSON: '${line.slice(0, 80)}'` };
+  }
+}
+
+/** The fact of a line, counted when it is none. `accepted` is counted when it is durable. */
+function takeLine(
+  line: Line,
+  read: ReadLine,
+  options: ImportOptions,
+  counts: ImportCounts,
+  seen: RecentIds,
+): Fact | undefined {
+  counts.read++;
+  const refuse = (reason: string): undefined => {
+    counts.rejected++;
+    options.onRejected({ line: line.number, reason, text: line.text.slice(0, 2_000) });
+  };
+  if (line.cut) return refuse('the line is longer than 65,536 characters');
+  const result = read(line.text);
+  if (result.kind === 'rejected') return refuse(result.reason);
+  if (result.kind === 'filtered') {
+    counts.filtered++;
+    return undefined;
+  }
+  const admission = admit(
+    withEventId(result.value, line.text, options.format),
+    options.clock(),
+    options.urls,
+  );
+  if (!admission.ok) return refuse(admission.reason);
+  if (!seen.add(admission.fact.eventId)) {
+    counts.duplicate++;
+    return undefined;
+  }
+  return admission.fact;
+}
+
+function withEventId(candidate: object, line: string, format: ImportFormat): object {
+  if ('eventId' in candidate) return candidate;
+  const host = format.name === 'combined' ? format.options.host : '';
+  return { ...candidate, eventId: `line:${hash('sha1', `${host}\n${line}`, 'base64url')}` };
+}
+
+/** Collects facts into batches and keeps a bounded number of appends under way. */
+class Appender {
+  readonly #sink: FactSink;
+  readonly #counts: ImportCounts;
+  #batch: Fact[] = [];
+  readonly #inFlight = new Set<Promise<void>>();
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(sink: FactSink, counts: ImportCounts) {
+    this.#sink = sink;
+    this.#counts = counts;
+  }
+
+  /** True when the batch is full and wants a flush. */
+  add(fact: Fact): boolean {
+    this.#batch.push(fact);
+    return this.#batch.length >= batchFacts;
+  }
+
+  /** Starts the batch on its way, waiting for room first. Throws the first failure of any append so far. */
+  async flush(): Promise<void> {
+    if (this.#inFlight.size >= maxInFlight) await Promise.race(this.#inFlight);
+    this.#throwFailure();
+    this.#start();
+  }
+
+  /** Sends the rest and waits for all. Throws like `flush`. */
+  async drain(): Promise<void> {
+    if (this.#failure === undefined) this.#start();
+    await Promise.all(this.#inFlight);
+    this.#throwFailure();
+  }
+
+  #start(): void {
+    const batch = this.#batch;
+    if (batch.length === 0) return;
+    this.#batch = [];
+    const append: Promise<void> = this.#append(batch).finally(() => this.#inFlight.delete(append));
+    this.#inFlight.add(append);
+  }
+
+  /** Never rejects: the failure waits for the next flush or drain. */
+  async #append(batch: readonly Fact[]): Promise<void> {
+    try {
+      await this.#sink.append(batch);
+      this.#counts.accepted += batch.length;
+    } catch (error) {
+      this.#failure ??= { error };
+    }
+  }
+
+  #throwFailure(): void {
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+}

@@ -1,0 +1,193 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { UrlRules } from '../../lib/url/normalize.js';
+import { SwaError } from '../../lib/errors.js';
+import type { Fact } from '../../lib/facts/fact.js';
+import { combinedDefaults } from '../combined.js';
+import type { FactSink } from '../fact-sinks.js';
+import {
+  importFile,
+  newImportCounts,
+  type ImportCounts,
+  type ImportFormat,
+  type RejectedLine,
+} from '../import.js';
+
+const combined: ImportFormat = {
+  name: 'combined',
+  options: { ...combinedDefaults, host: 'www.example.org' },
+};
+const ndjson: ImportFormat = { name: 'ndjson' };
+const now = Date.UTC(2026, 0, 1);
+
+const line = (target: string, second: number, status = 200): string =>
+  `192.0.2.1 - - [17/May/2015:10:05:${String(second).padStart(2, '0')} +0000] "GET ${target} HTTP/1.1" ${status} 20 "-" "Mozilla/5.0"`;
+
+interface Outcome {
+  readonly counts: ImportCounts;
+  readonly facts: readonly Fact[];
+  readonly rejected: readonly RejectedLine[];
+}
+
+async function importBytes(t: TestContext, bytes: Buffer | string, format: ImportFormat): Promise<Outcome> {
+  const dir = mkdtempSync(join(tmpdir(), 'swa-import-'));
+  t.after(() => rmSync(dir, { recursive: true }));
+  const path = join(dir, 'facts');
+  writeFileSync(path, bytes);
+  const facts: Fact[] = [];
+  const rejected: RejectedLine[] = [];
+  const sink: FactSink = {
+    name: 'memory',
+    append: (batch) => Promise.resolve(void facts.push(...batch)),
+    close: () => Promise.resolve(),
+  };
+  const counts = newImportCounts();
+  try {
+    await importFile(
+      { path, format, sink, urls: new UrlRules(), clock: () => now, onRejected: (one) => rejected.push(one) },
+      counts,
+    );
+  } catch (error) {
+    throw Object.assign(error instanceof Error ? error : new Error(String(error)), { facts, counts });
+  }
+  assert.equal(counts.read, counts.accepted + counts.duplicate + counts.filtered + counts.rejected);
+  assert.equal(counts.accepted, facts.length);
+  return { counts, facts, rejected };
+}
+
+test('every line ends in exactly one count', async (t) => {
+  const text = [
+    line('/a', 1),
+    line('/a', 1),
+    line('/logo.png', 2),
+    line('/gone', 3, 404),
+    'nonsense',
+    '',
+  ].join('\n');
+  const { counts, rejected } = await importBytes(t, `${text}\n`, combined);
+  assert.deepEqual(counts, { read: 6, accepted: 1, duplicate: 1, filtered: 3, rejected: 1 });
+  assert.equal(rejected[0]?.line, 5);
+});
+
+test('a gzip file gives what its plain text gives', async (t) => {
+  const text = Array.from({ length: 5_000 }, (_, i) => line(`/page/${i}`, i % 60)).join('\r\n');
+  const plain = await importBytes(t, text, combined);
+  const zipped = await importBytes(t, gzipSync(text), combined);
+  assert.equal(plain.counts.accepted, 5_000);
+  assert.deepEqual(zipped.facts, plain.facts);
+});
+
+test('a line gives a pageview with the time in its own zone', async (t) => {
+  const text =
+    '2001:db8::1 - bob [01/Mar/2020:00:30:00 +0330] "GET /%D8%B3?x=1 HTTP/2" 304 - "https://r.example/" "A \\"b\\""';
+  const { facts } = await importBytes(t, text, combined);
+  const [fact] = facts;
+  assert.ok(fact?.type === 'pageview');
+  assert.equal(fact.visitor, 'ip:2001:db8::1');
+  assert.equal(fact.url, 'https://www.example.org/%D8%B3?x=1');
+  assert.equal(fact.timestamp, Date.UTC(2020, 1, 29, 21));
+  assert.equal(fact.userAgent, 'A "b"');
+  assert.equal(fact.referrer, 'https://r.example/');
+});
+
+test('importing a file again gives the same eventIds', async (t) => {
+  const text = [line('/a', 1), line('/b', 2)].join('\n');
+  const [first, second] = [await importBytes(t, text, combined), await importBytes(t, text, combined)];
+  assert.deepEqual(
+    first.facts.map((fact) => fact.eventId),
+    second.facts.map((fact) => fact.eventId),
+  );
+  assert.equal(new Set(first.facts.map((fact) => fact.eventId)).size, 2);
+});
+
+test('NDJSON takes all three types of facts, and refuses with field and value', async (t) => {
+  const lines = [
+    { type: 'pageview', visitor: 'cookie:1', url: 'https://e.org/', timestamp: '2025-12-31T23:59:00Z' },
+    { type: 'equiv', a: 'cookie:1', b: 'user:2', timestamp: now },
+    { type: 'retract', a: 'user:2', b: 'cookie:1', timestamp: now },
+    { type: 'equiv', a: 'cookie:1', b: 'user:NULL', timestamp: now },
+    { type: 'pageview', visitor: 'cookie:1', url: 'ftp://e.org/', timestamp: now },
+    { type: 'pageview', visitor: 'cookie:1', url: 'https://e.org/', timestamp: now + 300_001 },
+    { type: 'pageview', visitor: 'x'.repeat(257), url: 'https://e.org/', timestamp: now },
+    { type: 'click' },
+  ];
+  const text = `${lines.map((fact) => JSON.stringify(fact)).join('\n')}\n{"type":\n`;
+  const { counts, facts, rejected } = await importBytes(t, text, ndjson);
+  assert.deepEqual(counts, { read: 9, accepted: 3, duplicate: 0, filtered: 0, rejected: 6 });
+  assert.deepEqual(
+    facts.map((fact) => fact.type),
+    ['pageview', 'equiv', 'retract'],
+  );
+  const reasons = rejected.map((one) => one.reason);
+  assert.match(reasons[0] ?? '', /^b is a placeholder.*user:NULL/);
+  assert.match(reasons[1] ?? '', /^url must be http or https.*ftp:/);
+  assert.match(reasons[2] ?? '', /^timestamp lies more than 5 minutes after/);
+  assert.match(reasons[3] ?? '', /^visitor must be at most 256 bytes/);
+  assert.match(reasons[4] ?? '', /^type must be .*"click"/);
+  assert.match(reasons[5] ?? '', /is no JSON/);
+});
+
+test('a truncated gzip keeps the lines before its end and says where it broke', async (t) => {
+  const text = Array.from({ length: 50_000 }, (_, i) => line(`/page/${(i * 7919) % 50_000}`, i % 60)).join(
+    '\n',
+  );
+  const zipped = gzipSync(text);
+  const broken = importBytes(t, zipped.subarray(0, zipped.length - 5_000), combined);
+  await assert.rejects(broken, (error: unknown) => {
+    assert.ok(error instanceof SwaError && error.code === 'import.failed');
+    assert.match(error.message, /truncated after line \d+/);
+    assert.ok('facts' in error && Array.isArray(error.facts) && error.facts.length > 1_000);
+    return true;
+  });
+});
+
+test('a binary file is refused, naming the line', async (t) => {
+  const bytes = Buffer.from('7f454c4602010100000000000000000003003e00', 'hex');
+  await assert.rejects(importBytes(t, bytes, combined), /line 1 holds NUL bytes/);
+});
+
+test('an empty file reads nothing', async (t) => {
+  const { counts } = await importBytes(t, '', combined);
+  assert.deepEqual(counts, { read: 0, accepted: 0, duplicate: 0, filtered: 0, rejected: 0 });
+});
+
+test('a log in another format is rejected by field', async (t) => {
+  const { counts, rejected } = await importBytes(
+    t,
+    '2015-01-13 00:32:17 100.79.192.81 GET /robots.txt - 80 - 157.55.39.146',
+    combined,
+  );
+  assert.equal(counts.rejected, 1);
+  assert.match(rejected[0]?.reason ?? '', /field time does not fit|field user does not fit/);
+});
+
+test('an endless line is rejected without being kept', async (t) => {
+  const { counts } = await importBytes(t, `${'x'.repeat(3_000_000)}\n${line('/a', 1)}\n`, combined);
+  assert.deepEqual(counts, { read: 2, accepted: 1, duplicate: 0, filtered: 0, rejected: 1 });
+});
+
+test('a sink that fails ends the import with its error, and nothing it refused counts as accepted', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'swa-import-'));
+  t.after(() => rmSync(dir, { recursive: true }));
+  const path = join(dir, 'facts');
+  writeFileSync(path, Array.from({ length: 30_000 }, (_, i) => line(`/page/${i}`, i % 60)).join('\n'));
+  const counts = newImportCounts();
+  let appends = 0;
+  const sink: FactSink = {
+    name: 'broken',
+    append: () =>
+      ++appends > 3 ? Promise.reject(new SwaError('log.unavailable', 'no more')) : Promise.resolve(),
+    close: () => Promise.resolve(),
+  };
+  const urls = new UrlRules();
+  const importing = importFile(
+    { path, format: combined, sink, urls, clock: () => now, onRejected: () => undefined },
+    counts,
+  );
+  await assert.rejects(importing, /no more/);
+  assert.equal(counts.accepted, 6_000);
+});
