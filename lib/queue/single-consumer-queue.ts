@@ -1,0 +1,162 @@
+/**
+ * The single-consumer queue of the chapter: `get` leases an item, `ack` removes it, `fail` gives it back. Persistent,
+ * and safe for several processes: any of them may add, several workers of one application may take.
+ *
+ * Each item is worked on at least once, and twice when a worker is slower than its lease or dies before its ack. A
+ * worker whose lease ran out cannot ack or fail any more: the number of the attempt is the fence.
+ *
+ * In LMDB because its write transactions already are one at a time across processes. `overlappingSync: false` since
+ * otherwise a commit returns before it is durable.
+ */
+import { open, type RootDatabase } from 'lmdb';
+import type { Clock } from '../clock.js';
+import { SwaError } from '../errors.js';
+import { makeDirDurable } from '../files/durable.js';
+
+export interface QueueItem {
+  readonly id: number;
+  readonly item: Uint8Array;
+  /** 1 the first time it is handed out. */
+  readonly attempt: number;
+}
+
+export interface QueueOptions {
+  /** How long a worker may take before the item goes to another. */
+  readonly leaseMs: number;
+  /** Most items it holds, leased ones included. */
+  readonly limit: number;
+}
+
+interface Stored {
+  readonly item: Uint8Array;
+  readonly attempt: number;
+  /** The item may be handed out from this time on (UTC ms). */
+  readonly freeAt: number;
+}
+
+/** Ids count from 1; under 0 stands what is known of the whole. */
+const totalsKey = 0;
+const firstId = 1;
+
+interface Totals {
+  readonly lastId: number;
+  readonly size: number;
+}
+
+export class SingleConsumerQueue {
+  readonly #db: RootDatabase<Stored | Totals, number>;
+  readonly #clock: Clock;
+  readonly #options: QueueOptions;
+  /** What this instance has taken: id to attempt. */
+  readonly #leases = new Map<number, number>();
+
+  private constructor(db: RootDatabase<Stored | Totals, number>, clock: Clock, options: QueueOptions) {
+    this.#db = db;
+    this.#clock = clock;
+    this.#options = options;
+  }
+
+  /** Opens, or makes, the queue kept in `dir`. */
+  static open(dir: string, clock: Clock, options: Partial<QueueOptions> = {}): SingleConsumerQueue {
+    makeDirDurable(dir);
+    const db = open<Stored | Totals, number>({ path: dir, overlappingSync: false });
+    return new SingleConsumerQueue(db, clock, { leaseMs: 60_000, limit: 100_000, ...options });
+  }
+
+  /** Puts items at the end, all or none, durable on return; returns their ids. Throws `queue.full` (retryable). */
+  add(...items: readonly Uint8Array[]): number[] {
+    return this.#db.transactionSync(() => {
+      const { lastId, size } = this.#totals();
+      if (size + items.length > this.#options.limit) {
+        throw new SwaError('queue.full', `the queue holds ${size} of ${this.#options.limit} items`, {
+          retryable: true,
+        });
+      }
+      const ids = items.map((_, i) => lastId + 1 + i);
+      items.forEach((item, i) => this.#db.putSync(lastId + 1 + i, { item, attempt: 0, freeAt: 0 }));
+      this.#db.putSync(totalsKey, { lastId: lastId + items.length, size: size + items.length });
+      return ids;
+    });
+  }
+
+  /** Leases the oldest item that nobody holds; undefined when there is none. */
+  get(): QueueItem | undefined {
+    return this.#db.transactionSync(() => {
+      const now = this.#clock();
+      for (const { key: id, value } of this.#db.getRange({ start: firstId })) {
+        if (!isItem(value) || value.freeAt > now) continue;
+        const attempt = value.attempt + 1;
+        this.#db.putSync(id, { ...value, attempt, freeAt: now + this.#options.leaseMs });
+        this.#leases.set(id, attempt);
+        return { id, item: value.item, attempt };
+      }
+      return undefined;
+    });
+  }
+
+  /** The work is done: removes the item. Throws `queue.unknown-item` when this instance does not hold it any more. */
+  ack(id: number): void {
+    this.#release(id, () => {
+      const { lastId, size } = this.#totals();
+      this.#db.removeSync(id);
+      this.#db.putSync(totalsKey, { lastId, size: size - 1 });
+    });
+  }
+
+  /** The work failed: the item goes to whoever asks next, after `delayMs`. Throws as `ack`. */
+  fail(id: number, delayMs = 0): void {
+    this.#release(id, (stored) => this.#db.putSync(id, { ...stored, freeAt: this.#clock() + delayMs }));
+  }
+
+  /** Starts the lease anew, for work that takes longer. Throws as `ack`. */
+  renew(id: number): void {
+    this.#withLease(id, (stored) => {
+      this.#db.putSync(id, { ...stored, freeAt: this.#clock() + this.#options.leaseMs });
+    });
+  }
+
+  /** The items in order, leased ones included, none taken. */
+  list(limit = 1000): QueueItem[] {
+    const items: QueueItem[] = [];
+    for (const { key: id, value } of this.#db.getRange({ start: firstId, limit })) {
+      if (isItem(value)) items.push({ id, item: value.item, attempt: value.attempt });
+    }
+    return items;
+  }
+
+  /** Items not yet acked. */
+  get size(): number {
+    return this.#totals().size;
+  }
+
+  async close(): Promise<void> {
+    await this.#db.close();
+  }
+
+  #totals(): Totals {
+    const totals = this.#db.get(totalsKey);
+    return totals === undefined || isItem(totals) ? { lastId: 0, size: 0 } : totals;
+  }
+
+  #release(id: number, change: (stored: Stored) => void): void {
+    this.#withLease(id, change);
+    this.#leases.delete(id);
+  }
+
+  #withLease(id: number, change: (stored: Stored) => void): void {
+    this.#db.transactionSync(() => {
+      const stored = this.#db.get(id);
+      if (!isItem(stored) || stored.attempt !== this.#leases.get(id)) {
+        this.#leases.delete(id);
+        throw new SwaError('queue.unknown-item', `item ${id} is not leased to this worker (any more)`, {
+          hint: 'its lease ran out and it went to another worker; this work may be done twice',
+        });
+      }
+      change(stored);
+    });
+  }
+}
+
+function isItem(value: Stored | Totals | undefined): value is Stored {
+  return value !== undefined && 'item' in value;
+}
