@@ -1,0 +1,107 @@
+/**
+ * The commit of a data file, step by step. What a crash leaves after each step, and who repairs it:
+ *
+ *   parquet-written   a temp file, perhaps half of one                     swept at the next start
+ *   parquet-checked   a whole temp file, perhaps only in the page cache    swept
+ *   parquet-synced    a durable temp file                                  swept
+ *   file-linked       a data file that no manifest names                   swept, its facts are read again from the log
+ *   directory-synced  the same, durably
+ *   manifest-committed  the file is part of the master dataset             nothing to repair
+ *
+ * The durable link of the manifest is the commit point: before it the facts are read again, after it never.
+ */
+import { linkSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { DuckDBConnection } from '@duckdb/node-api';
+import { SwaError, systemCode } from '../lib/errors.js';
+import { fsyncDir, fsyncFile } from '../lib/files/durable.js';
+import { offset, type Offset, type PartitionName } from '../lib/log/log.js';
+import { digestFile } from './digest.js';
+import { dataFileName, partitionDir } from './layout.js';
+import { commitManifest, type ChainHead, type ManifestFile } from './manifest.js';
+import type { Sealed } from './sealed-json.js';
+import type { Root } from './manifest.js';
+import { checkSummary, summarize, type ParquetSummary } from './parquet.js';
+
+export const commitSteps = [
+  'parquet-written',
+  'parquet-checked',
+  'parquet-synced',
+  'file-linked',
+  'directory-synced',
+  'manifest-committed',
+] as const;
+export type CommitStep = (typeof commitSteps)[number];
+
+/** Hears of every step just after it; what it throws fails the commit there. For tests that end the process. */
+export type OnStep = (step: CommitStep, partition: PartitionName) => void;
+
+/** What a commit works with. */
+export interface MasterStore {
+  readonly dataDir: string;
+  readonly root: Sealed<Root>;
+  readonly connection: DuckDBConnection;
+  readonly onStep: OnStep;
+}
+
+export interface NewDataFile {
+  readonly partition: PartitionName;
+  /** The written Parquet file; gone afterwards, whatever happens. */
+  readonly temp: string;
+  readonly fromOffset: Offset;
+  readonly toOffset: Offset;
+  /** What it must hold. */
+  readonly expected: Omit<ParquetSummary, 'minTimestamp' | 'maxTimestamp'>;
+}
+
+/** Commits one file in place of those of `head` that `keep` refuses. Returns the new head; the head given is then history. */
+export async function commitFile(
+  store: MasterStore,
+  head: ChainHead,
+  file: NewDataFile,
+  keep: (file: ManifestFile) => boolean = () => true,
+): Promise<ChainHead> {
+  try {
+    store.onStep('parquet-written', file.partition);
+    const sealed = await sealFile(store, file);
+    const files = [...head.files.filter(keep), sealed].toSorted((a, b) => a.fromOffset - b.fromOffset);
+    const next = commitManifest(store.dataDir, store.root, file.partition, head, files);
+    store.onStep('manifest-committed', file.partition);
+    return next;
+  } finally {
+    rmSync(file.temp, { force: true });
+  }
+}
+
+/** Makes the file durable under its final name, named by nobody yet. */
+async function sealFile(store: MasterStore, file: NewDataFile): Promise<ManifestFile> {
+  const { partition, temp, fromOffset, toOffset } = file;
+  const step = (name: CommitStep): void => store.onStep(name, partition);
+  const summary = await summarize(store.connection, [temp]);
+  checkSummary(temp, summary, file.expected);
+  const { sha256, sizeBytes } = await digestFile(temp);
+  step('parquet-checked');
+  fsyncFile(temp);
+  step('parquet-synced');
+  const name = dataFileName(fromOffset, toOffset, sha256);
+  const dir = partitionDir(store.dataDir, partition);
+  await linkData(temp, join(dir, name), sha256);
+  step('file-linked');
+  fsyncDir(dir);
+  step('directory-synced');
+  const { rows, minTimestamp, maxTimestamp } = summary;
+  return { name, sizeBytes, rows, fromOffset, toOffset: offset(toOffset), sha256, minTimestamp, maxTimestamp };
+}
+
+async function linkData(temp: string, path: string, sha256: string): Promise<void> {
+  try {
+    linkSync(temp, path);
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw error;
+    // The name holds the content's hash: somebody wrote the very same file before. Any other content is damage.
+    if ((await digestFile(path)).sha256 !== sha256) {
+      throw new SwaError('master.corrupt', `${path} is there already and is damaged`, { cause: error });
+    }
+    fsyncFile(path);
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * DuckDB behind bars: no network, no extensions, no files outside the directories it was opened for, bounded memory, and
+ * nobody can lift that again in SQL. The master dataset and the batch layer open it here.
+ */
+import { mkdirSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api';
+
+export interface DuckDbOptions {
+  /** The directories SQL may read and write, with everything below them. */
+  readonly allowedDirectories: readonly string[];
+  /** Where it spills what does not fit; created if missing. */
+  readonly tempDirectory: string;
+  /** As DuckDB writes sizes: '512MB'. */
+  readonly memoryLimit: string;
+  readonly threads: number;
+}
+
+export interface DuckDb {
+  readonly connection: DuckDBConnection;
+  close(): void;
+}
+
+/** An in-memory database with one connection. */
+export async function openDuckDb(options: DuckDbOptions): Promise<DuckDb> {
+  mkdirSync(options.tempDirectory, { recursive: true });
+  const instance = await DuckDBInstance.create(':memory:', {
+    threads: String(options.threads),
+    memory_limit: options.memoryLimit,
+    temp_directory: resolve(options.tempDirectory),
+    autoinstall_known_extensions: 'false',
+    autoload_known_extensions: 'false',
+  });
+  const connection = await instance.connect();
+  const directories = options.allowedDirectories.map((dir) => sqlText(`${resolve(dir)}/`)).join(', ');
+  await connection.run(`SET allowed_directories = [${directories}]`);
+  await connection.run('SET enable_external_access = false');
+  await connection.run('SET lock_configuration = true');
+  return {
+    connection,
+    close: () => {
+      connection.closeSync();
+      instance.closeSync();
+    },
+  };
+}
+
+/** A string as an SQL literal. */
+export function sqlText(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
+/** A name as an SQL identifier. */
+export function sqlName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}

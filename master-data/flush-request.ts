@@ -1,0 +1,83 @@
+/**
+ * "Commit now what the log holds up to here": a tiny file that the sink looks at while facts wait. Whoever needs fresh
+ * facts in the master dataset (a batch run asked for by a person) writes it and waits for the cut. Not durable: a lost
+ * request costs at most one sink interval.
+ */
+import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
+import { reaches } from '../lib/log/cut.js';
+import type { Cut, Offsets } from '../lib/log/log.js';
+import { SwaError, systemCode } from '../lib/errors.js';
+import { flushRequestPath } from './layout.js';
+import { masterCut } from './snapshot.js';
+
+const pollMs = 25;
+
+export interface WaitOptions {
+  readonly signal?: AbortSignal;
+  /** How long to wait for a sink that may be busy or absent. */
+  readonly timeoutMs: number;
+}
+
+/**
+ * Asks the sink to commit and waits until the master dataset has reached `atLeast` on each partition named. Throws
+ * `log.unavailable` (retryable) when the time is over: then no sink is running, or it is far behind.
+ */
+export async function waitForMaster(dataDir: string, atLeast: Partial<Offsets>, options: WaitOptions): Promise<Cut> {
+  let cut = masterCut(dataDir);
+  if (cut === undefined || !reaches(cut.next, atLeast)) requestFlush(dataDir, atLeast);
+  const rounds = Math.ceil(options.timeoutMs / pollMs);
+  for (let round = 0; round <= rounds; round++) {
+    cut = masterCut(dataDir);
+    if (cut !== undefined && reaches(cut.next, atLeast)) return cut;
+    await sleep(pollMs, undefined, options.signal === undefined ? {} : { signal: options.signal });
+  }
+  throw new SwaError('log.unavailable', `the master dataset did not reach the log within ${options.timeoutMs} ms`, {
+    retryable: true,
+    hint: 'see whether a sink is running (`swa status`)',
+    context: { cut: cut?.next, atLeast },
+  });
+}
+
+export function requestFlush(dataDir: string, upTo: Partial<Offsets>): void {
+  const path = flushRequestPath(dataDir);
+  const temp = `${path}.${process.pid}.tmp`;
+  writeFileSync(temp, JSON.stringify(upTo));
+  renameSync(temp, path);
+}
+
+const requestSchema = z.record(z.string(), z.number());
+
+/** The sink's side: looks at the file, reads it only when it has changed. */
+export class FlushRequests {
+  readonly #path: string;
+  #seen = '';
+  #wanted: Partial<Offsets> = {};
+
+  constructor(dataDir: string) {
+    this.#path = flushRequestPath(dataDir);
+  }
+
+  /** What somebody last asked for; empty when nobody ever did. */
+  wanted(): Partial<Offsets> {
+    try {
+      const { mtimeMs, ino } = statSync(this.#path);
+      const version = `${ino}:${mtimeMs}`;
+      if (version !== this.#seen) this.#wanted = parseRequest(readFileSync(this.#path, 'utf8'));
+      this.#seen = version;
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT') throw error;
+    }
+    return this.#wanted;
+  }
+}
+
+/** What a power cut has torn asks for nothing. */
+function parseRequest(text: string): Partial<Offsets> {
+  try {
+    return requestSchema.parse(JSON.parse(text)) as Partial<Offsets>; // written by requestFlush
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,93 @@
+/** Parquet files by DuckDB: made from a spool or from smaller files, and read back before anybody trusts them. */
+import type { DuckDBConnection } from '@duckdb/node-api';
+import { SwaError, messageOf } from '../lib/errors.js';
+import { sqlName, sqlText } from './duckdb.js';
+import { columnsOf } from './schema.js';
+import type { Spooled } from './spool.js';
+
+/** What a Parquet file says of itself when it is read back. */
+export interface ParquetSummary {
+  readonly rows: number;
+  readonly invalidRows: number;
+  readonly firstOffset: number;
+  readonly lastOffset: number;
+  /** Sum of (offset - first offset). */
+  readonly offsetSum: number;
+  readonly minTimestamp: number | null;
+  readonly maxTimestamp: number | null;
+}
+
+const writeOptions = 'FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1';
+
+/** Writes a spool's rows to a new Parquet file, not yet durable. */
+export async function spoolToParquet(connection: DuckDBConnection, from: Spooled, to: string): Promise<void> {
+  const columns = columnsOf[from.topic];
+  const jsonColumns = columns.map((column) => {
+    const type = column.type === 'BLOB' ? 'VARCHAR' : column.type;
+    return `${sqlName(column.field ?? column.name)}: ${sqlText(type)}`;
+  });
+  const selected = columns.map((column) => {
+    const source = sqlName(column.field ?? column.name);
+    return `${column.type === 'BLOB' ? `from_base64(${source})` : source} AS ${sqlName(column.name)}`;
+  });
+  const objectBytes = Math.max(1 << 20, 2 * from.longestLineBytes);
+  await run(
+    connection,
+    `COPY (SELECT ${selected.join(', ')} FROM read_json(${sqlText(from.path)}, format = 'newline_delimited',
+       columns = {${jsonColumns.join(', ')}}, maximum_object_size = ${objectBytes}))
+     TO ${sqlText(to)} (${writeOptions})`,
+    `write ${to}`,
+  );
+}
+
+/** Reads files back as one; throws a retryable error when DuckDB cannot. */
+export async function summarize(
+  connection: DuckDBConnection,
+  paths: readonly string[],
+): Promise<ParquetSummary> {
+  const rows = await run(
+    connection,
+    `WITH facts AS (FROM read_parquet([${paths.map(sqlText).join(', ')}])),
+          bounds AS (SELECT min("offset") AS first_offset FROM facts)
+     SELECT count(*), count(invalid_reason), min("offset"), max("offset"),
+            CAST(sum("offset" - (SELECT first_offset FROM bounds)) AS DOUBLE), min(timestamp), max(timestamp)
+     FROM facts`,
+    `read ${paths.join(', ')} back`,
+  );
+  const [count, invalid, first, last, sum, minTime, maxTime] = rows[0] ?? [];
+  return {
+    rows: Number(count),
+    invalidRows: Number(invalid),
+    firstOffset: Number(first),
+    lastOffset: Number(last),
+    offsetSum: Number(sum),
+    minTimestamp: minTime === null ? null : Number(minTime),
+    maxTimestamp: maxTime === null ? null : Number(maxTime),
+  };
+}
+
+/** Throws when the file does not hold what was put into it. */
+export function checkSummary(
+  path: string,
+  actual: ParquetSummary,
+  expected: Pick<ParquetSummary, 'rows' | 'invalidRows' | 'firstOffset' | 'lastOffset' | 'offsetSum'>,
+): void {
+  for (const key of ['rows', 'invalidRows', 'firstOffset', 'lastOffset', 'offsetSum'] as const) {
+    if (actual[key] !== expected[key]) {
+      throw new SwaError('master.corrupt', `${path} was written wrong: ${key} ${actual[key]}, not ${expected[key]}`, {
+        retryable: true,
+        context: { actual, expected },
+      });
+    }
+  }
+}
+
+type Rows = Awaited<ReturnType<Awaited<ReturnType<DuckDBConnection['run']>>['getRows']>>;
+
+async function run(connection: DuckDBConnection, sql: string, what: string): Promise<Rows> {
+  try {
+    return await (await connection.run(sql)).getRows();
+  } catch (cause) {
+    throw new SwaError('data-dir.unusable', `cannot ${what}: ${messageOf(cause)}`, { cause, retryable: true });
+  }
+}
