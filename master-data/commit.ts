@@ -90,7 +90,16 @@ async function sealFile(store: MasterStore, file: NewDataFile): Promise<Manifest
   fsyncDir(dir);
   step('directory-synced');
   const { rows, minTimestamp, maxTimestamp } = summary;
-  return { name, sizeBytes, rows, fromOffset, toOffset: offset(toOffset), sha256, minTimestamp, maxTimestamp };
+  return {
+    name,
+    sizeBytes,
+    rows,
+    fromOffset,
+    toOffset: offset(toOffset),
+    sha256,
+    minTimestamp,
+    maxTimestamp,
+  };
 }
 
 async function linkData(temp: string, path: string, sha256: string): Promise<void> {

@@ -24,7 +24,11 @@ export interface WaitOptions {
  * Asks the sink to commit and waits until the master dataset has reached `atLeast` on each partition named. Throws
  * `log.unavailable` (retryable) when the time is over: then no sink is running, or it is far behind.
  */
-export async function waitForMaster(dataDir: string, atLeast: Partial<Offsets>, options: WaitOptions): Promise<Cut> {
+export async function waitForMaster(
+  dataDir: string,
+  atLeast: Partial<Offsets>,
+  options: WaitOptions,
+): Promise<Cut> {
   let cut = masterCut(dataDir);
   if (cut === undefined || !reaches(cut.next, atLeast)) requestFlush(dataDir, atLeast);
   const rounds = Math.ceil(options.timeoutMs / pollMs);
@@ -33,11 +37,15 @@ export async function waitForMaster(dataDir: string, atLeast: Partial<Offsets>, 
     if (cut !== undefined && reaches(cut.next, atLeast)) return cut;
     await sleep(pollMs, undefined, options.signal === undefined ? {} : { signal: options.signal });
   }
-  throw new SwaError('log.unavailable', `the master dataset did not reach the log within ${options.timeoutMs} ms`, {
-    retryable: true,
-    hint: 'see whether a sink is running (`swa status`)',
-    context: { cut: cut?.next, atLeast },
-  });
+  throw new SwaError(
+    'log.unavailable',
+    `the master dataset did not reach the log within ${options.timeoutMs} ms`,
+    {
+      retryable: true,
+      hint: 'see whether a sink is running (`swa status`)',
+      context: { cut: cut?.next, atLeast },
+    },
+  );
 }
 
 export function requestFlush(dataDir: string, upTo: Partial<Offsets>): void {

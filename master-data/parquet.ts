@@ -1,6 +1,7 @@
 /** Parquet files by DuckDB: made from a spool or from smaller files, and read back before anybody trusts them. */
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { SwaError, messageOf } from '../lib/errors.js';
+import type { Topic } from '../lib/log/log.js';
 import { sqlName, sqlText } from './duckdb.js';
 import { columnsOf } from './schema.js';
 import type { Spooled } from './spool.js';
@@ -40,6 +41,36 @@ export async function spoolToParquet(connection: DuckDBConnection, from: Spooled
   );
 }
 
+/** Writes the rows of several files, in order, to a new one, not yet durable. */
+export async function mergeParquet(
+  connection: DuckDBConnection,
+  topic: Topic,
+  from: readonly string[],
+  to: string,
+): Promise<void> {
+  const columns = columnsOf[topic].map((column) => sqlName(column.name)).join(', ');
+  await run(
+    connection,
+    `COPY (SELECT ${columns} FROM read_parquet([${from.map(sqlText).join(', ')}])) TO ${sqlText(to)} (${writeOptions})`,
+    `write ${to}`,
+  );
+}
+
+/** One number for the contents of all rows of some files, whatever their order and layout. */
+export async function contentHash(
+  connection: DuckDBConnection,
+  topic: Topic,
+  paths: readonly string[],
+): Promise<string> {
+  const columns = columnsOf[topic].map((column) => sqlName(column.name)).join(', ');
+  const rows = await run(
+    connection,
+    `SELECT CAST(sum(CAST(hash(${columns}) AS HUGEINT)) AS VARCHAR) FROM read_parquet([${paths.map(sqlText).join(', ')}])`,
+    `read ${paths.join(', ')} back`,
+  );
+  return String(rows[0]?.[0]);
+}
+
 /** Reads files back as one; throws a retryable error when DuckDB cannot. */
 export async function summarize(
   connection: DuckDBConnection,
@@ -74,10 +105,14 @@ export function checkSummary(
 ): void {
   for (const key of ['rows', 'invalidRows', 'firstOffset', 'lastOffset', 'offsetSum'] as const) {
     if (actual[key] !== expected[key]) {
-      throw new SwaError('master.corrupt', `${path} was written wrong: ${key} ${actual[key]}, not ${expected[key]}`, {
-        retryable: true,
-        context: { actual, expected },
-      });
+      throw new SwaError(
+        'master.corrupt',
+        `${path} was written wrong: ${key} ${actual[key]}, not ${expected[key]}`,
+        {
+          retryable: true,
+          context: { actual, expected },
+        },
+      );
     }
   }
 }
@@ -88,6 +123,9 @@ async function run(connection: DuckDBConnection, sql: string, what: string): Pro
   try {
     return await (await connection.run(sql)).getRows();
   } catch (cause) {
-    throw new SwaError('data-dir.unusable', `cannot ${what}: ${messageOf(cause)}`, { cause, retryable: true });
+    throw new SwaError('data-dir.unusable', `cannot ${what}: ${messageOf(cause)}`, {
+      cause,
+      retryable: true,
+    });
   }
 }

@@ -7,6 +7,7 @@
  * our own encoder writes, without escapes, passes as it is; any other is decoded and written anew, field by field.
  */
 import { closeSync, openSync, rmSync } from 'node:fs';
+import { SwaError } from '../lib/errors.js';
 import { decodeRecord } from '../lib/facts/record.js';
 import { writeFully } from '../lib/files/durable.js';
 import type { Offset, RecordBatch, Topic } from '../lib/log/log.js';
@@ -27,12 +28,12 @@ export interface Spooled {
   readonly longestLineBytes: number;
 }
 
-const bufferBytes = 1 << 20;
+const bufferBytes = 1 << 18;
 
 export class Spool {
   readonly path: string;
   readonly #topic: Topic;
-  readonly #fd: number;
+  #fd: number | undefined;
   readonly #buffer = Buffer.allocUnsafe(bufferBytes);
   #buffered = 0;
   #written = 0;
@@ -80,14 +81,11 @@ export class Spool {
     if (batch.nextOffset > this.#next) this.#next = batch.nextOffset;
   }
 
-  /** Flushes and closes; undefined (and no file) when nothing was appended. */
+  /** Flushes and closes; undefined when nothing was appended. The file is there until `discard`. */
   finish(): Spooled | undefined {
     this.#flush();
-    closeSync(this.#fd);
-    if (this.#first === undefined || this.#last === undefined) {
-      rmSync(this.path, { force: true });
-      return undefined;
-    }
+    this.#close();
+    if (this.#first === undefined || this.#last === undefined) return undefined;
     return {
       path: this.path,
       topic: this.#topic,
@@ -101,10 +99,21 @@ export class Spool {
     };
   }
 
-  /** Closes without a trace. */
+  /** Closes if need be and removes the file. */
   discard(): void {
-    closeSync(this.#fd);
+    this.#close();
     rmSync(this.path, { force: true });
+  }
+
+  #close(): void {
+    if (this.#fd !== undefined) closeSync(this.#fd);
+    this.#fd = undefined;
+  }
+
+  #write(bytes: Uint8Array): void {
+    if (this.#fd === undefined) throw new SwaError('internal.invariant', `${this.path} is closed`);
+    writeFully(this.#fd, bytes, this.#written);
+    this.#written += bytes.length;
   }
 
   #appendRecord(at: Offset, value: Uint8Array): void {
@@ -132,8 +141,7 @@ export class Spool {
   #appendLine(line: Buffer): void {
     if (line.length > bufferBytes - this.#buffered) this.#flush();
     if (line.length > bufferBytes) {
-      writeFully(this.#fd, line, this.#written);
-      this.#written += line.length;
+      this.#write(line);
     } else {
       this.#buffered += line.copy(this.#buffer, this.#buffered);
     }
@@ -146,7 +154,8 @@ export class Spool {
     if (decoded.type !== 'invalid' && ofTopic) {
       const fact = decoded as unknown as Readonly<Record<string, unknown>>; // read by the schema's field names
       const row: Record<string, unknown> = { offset: at };
-      for (const { field } of columnsOf[this.#topic]) if (field !== undefined) row[field] = wellFormed(fact[field]);
+      for (const { field } of columnsOf[this.#topic])
+        if (field !== undefined) row[field] = wellFormed(fact[field]);
       return Buffer.from(`${JSON.stringify(row)}\n`);
     }
     this.#invalidRows++;
@@ -156,8 +165,7 @@ export class Spool {
   }
 
   #flush(): void {
-    writeFully(this.#fd, this.#buffer.subarray(0, this.#buffered), this.#written);
-    this.#written += this.#buffered;
+    this.#write(this.#buffer.subarray(0, this.#buffered));
     this.#buffered = 0;
   }
 }

@@ -13,7 +13,10 @@ import type { Sealed } from './sealed-json.js';
 
 /** Removes what interrupted writers left. At start only: later the temp files are our own. */
 export function sweepTemps(dataDir: string, root: Sealed<Root>): void {
-  const dirs = root.body.partitions.flatMap((name) => [partitionDir(dataDir, name), manifestsDir(dataDir, name)]);
+  const dirs = root.body.partitions.flatMap((name) => [
+    partitionDir(dataDir, name),
+    manifestsDir(dataDir, name),
+  ]);
   for (const dir of [masterDir(dataDir), ...dirs]) {
     for (const file of readdirSync(dir)) {
       if (file.endsWith(tempSuffix)) rmSync(join(dir, file), { force: true });
@@ -22,7 +25,11 @@ export function sweepTemps(dataDir: string, root: Sealed<Root>): void {
 }
 
 /** Removes replaced and orphaned data files and old manifests; nothing while a reader is about to say what it pins. */
-export function sweep(dataDir: string, root: Sealed<Root>, heads: ReadonlyMap<PartitionName, ChainHead>): void {
+export function sweep(
+  dataDir: string,
+  root: Sealed<Root>,
+  heads: ReadonlyMap<PartitionName, ChainHead>,
+): void {
   const pinned = pinnedManifests(dataDir);
   if (pinned === 'everything') return;
   for (const [name, head] of heads) {

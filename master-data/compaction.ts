@@ -1,0 +1,109 @@
+/**
+ * Compaction: many small files become few large ones, in the same order, under a new manifest. Size-tiered: `fanIn`
+ * adjacent files of one tier (or below) are merged into one of the next, so a row is rewritten once per tier, and a file
+ * beyond half of the limit is left alone for good.
+ */
+import { join } from 'node:path';
+import { SwaError } from '../lib/errors.js';
+import { parsePartitionName, type PartitionName } from '../lib/log/log.js';
+import { commitFile, type MasterStore } from './commit.js';
+import { digestFile } from './digest.js';
+import { partitionDir, tempSuffix } from './layout.js';
+import type { ChainHead, ManifestFile } from './manifest.js';
+import { contentHash, mergeParquet, summarize } from './parquet.js';
+
+export interface CompactionLimits {
+  readonly fanIn: number;
+  readonly maxRows: number;
+  readonly maxBytes: number;
+}
+
+export const compactionLimits: CompactionLimits = { fanIn: 8, maxRows: 4_000_000, maxBytes: 256 * 2 ** 20 };
+
+/** Adjacent files worth merging next, at least two; undefined when there is nothing to do. */
+export function planCompaction(
+  files: readonly ManifestFile[],
+  limits: CompactionLimits,
+): readonly ManifestFile[] | undefined {
+  const tierOf = (file: ManifestFile): number =>
+    Math.floor(Math.log(Math.max(1, file.rows)) / Math.log(limits.fanIn));
+  const isLarge = (file: ManifestFile): boolean =>
+    file.rows > limits.maxRows / 2 || file.sizeBytes > limits.maxBytes / 2;
+  const topTier = Math.max(0, ...files.map(tierOf));
+  for (let tier = 0; tier <= topTier; tier++) {
+    let run: ManifestFile[] = [];
+    for (const file of files) {
+      if (isLarge(file) || tierOf(file) > tier) run = [];
+      else run.push(file);
+      if (run.length >= limits.fanIn) return withinLimits(run, limits);
+    }
+  }
+  return undefined;
+}
+
+/** As many from the front as fit together. No file is above half of a limit, so two always do. */
+function withinLimits(run: readonly ManifestFile[], limits: CompactionLimits): ManifestFile[] {
+  let rows = 0;
+  let sizeBytes = 0;
+  const chosen: ManifestFile[] = [];
+  for (const file of run) {
+    rows += file.rows;
+    sizeBytes += file.sizeBytes;
+    if (rows > limits.maxRows || sizeBytes > limits.maxBytes) break;
+    chosen.push(file);
+  }
+  return chosen;
+}
+
+/**
+ * Merges once if there is something to merge; returns the new head, or undefined. The replaced files stay until the
+ * next sweep. Throws `master.corrupt` when a file to be read is not what its manifest says.
+ */
+export async function compactOnce(
+  store: MasterStore,
+  name: PartitionName,
+  head: ChainHead,
+  limits: CompactionLimits,
+): Promise<ChainHead | undefined> {
+  const chosen = planCompaction(head.files, limits);
+  const first = chosen?.[0];
+  const last = chosen?.at(-1);
+  if (chosen === undefined || first === undefined || last === undefined) return undefined;
+  const { topic } = parsePartitionName(name);
+  const dir = partitionDir(store.dataDir, name);
+  const paths = chosen.map((file) => join(dir, file.name));
+  for (const [i, file] of chosen.entries()) await checkInput(paths[i] ?? '', file);
+  const temp = join(dir, `compaction${tempSuffix}`);
+  await mergeParquet(store.connection, topic, paths, temp);
+  const before = await contentHash(store.connection, topic, paths);
+  const after = await contentHash(store.connection, topic, [temp]);
+  if (before !== after) {
+    throw new SwaError('master.corrupt', `${temp} does not hold the rows of the files it was made from`, {
+      retryable: true,
+      context: { paths },
+    });
+  }
+  return commitFile(
+    store,
+    head,
+    {
+      partition: name,
+      temp,
+      fromOffset: first.fromOffset,
+      toOffset: last.toOffset,
+      expected: {
+        ...(await summarize(store.connection, paths)),
+        rows: chosen.reduce((sum, file) => sum + file.rows, 0),
+      },
+    },
+    (file) => !chosen.includes(file),
+  );
+}
+
+async function checkInput(path: string, file: ManifestFile): Promise<void> {
+  const { sha256 } = await digestFile(path);
+  if (sha256 === file.sha256) return;
+  throw new SwaError('master.corrupt', `${path} does not have the hash its manifest names`, {
+    hint: 'restore this file from a copy; `swa verify` names every damaged file',
+  });
+}

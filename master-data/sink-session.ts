@@ -1,0 +1,267 @@
+/**
+ * One attempt at the sink's work: from the committed cut on, read the log, spool, commit, until stopped or failed. A
+ * session keeps nothing that its successor could not read from the disk and the log, so a failure of any kind is
+ * answered by throwing the session away and opening the next.
+ *
+ * Reading and committing overlap: while DuckDB writes one set of spools, the next fills. Never more than two sets.
+ */
+import { join } from 'node:path';
+import type { Clock } from '../lib/clock.js';
+import { SwaError, systemCode } from '../lib/errors.js';
+import { checkCut, distance, offsetAt, reaches } from '../lib/log/cut.js';
+import {
+  type Cut,
+  type Log,
+  type LogReader,
+  type Offset,
+  type Offsets,
+  type PartitionName,
+  type RecordBatch,
+} from '../lib/log/log.js';
+import { commitFile, type MasterStore, type OnStep } from './commit.js';
+import { compactOnce, compactionLimits, type CompactionLimits } from './compaction.js';
+import { openDuckDb, type DuckDb } from './duckdb.js';
+import { FlushRequests } from './flush-request.js';
+import { masterDir, partitionDir, sinkTempDir, tempSuffix } from './layout.js';
+import { endOf, openRoot, readHead, type ChainHead } from './manifest.js';
+import { spoolToParquet } from './parquet.js';
+import { Spool, type Spooled } from './spool.js';
+import { sweep, sweepTemps } from './sweep.js';
+
+export interface SinkOptions {
+  readonly dataDir: string;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly maxRows: number;
+  readonly intervalMs: number;
+  readonly limits?: CompactionLimits;
+  /** Hears of the master's new cut after each round of commits. */
+  readonly onCommit?: (cut: Cut) => void;
+  /** Hears of what goes wrong beside the facts' own way: a compaction that failed. */
+  readonly onProblem?: (error: unknown) => void;
+  readonly onStep?: OnStep;
+}
+
+/** Bounds what waits on disk: one partition's spool, and all together. */
+const maxSpoolBytes = 256 * 2 ** 20;
+const maxSpoolsBytes = 512 * 2 ** 20;
+const readRecords = 16_384;
+/** While facts wait, how long until a flush request is seen. */
+const flushPollMs = 50;
+const idleMs = 1000;
+
+export interface RunOptions {
+  readonly signal: AbortSignal;
+  /** Ends the run when all this is committed; without it the run ends by the signal only. */
+  readonly until?: Offsets;
+}
+
+export class SinkSession {
+  readonly #options: SinkOptions;
+  readonly #store: MasterStore;
+  readonly #duckdb: DuckDb;
+  readonly #reader: LogReader;
+  readonly #heads: Map<PartitionName, ChainHead>;
+  readonly #requests: FlushRequests;
+  readonly #position: Record<PartitionName, Offset>;
+  #spools = new Map<PartitionName, Spool>();
+  #spoolCount = 0;
+  #waitingSince = 0;
+  #commit: Promise<void> | undefined;
+  #failure: { readonly error: unknown } | undefined;
+  #compacts = true;
+
+  private constructor(
+    options: SinkOptions,
+    store: MasterStore,
+    duckdb: DuckDb,
+    reader: LogReader,
+    heads: Map<PartitionName, ChainHead>,
+    position: Record<PartitionName, Offset>,
+  ) {
+    this.#options = options;
+    this.#store = store;
+    this.#duckdb = duckdb;
+    this.#reader = reader;
+    this.#heads = heads;
+    this.#position = position;
+    this.#requests = new FlushRequests(options.dataDir);
+  }
+
+  /** Repairs what a crash left. The caller holds the sink's lock. Throws `log.mismatch`, `master.corrupt`. */
+  static async open(options: SinkOptions): Promise<SinkSession> {
+    const { dataDir, log } = options;
+    const root = openRoot(dataDir, log);
+    const heads = new Map<PartitionName, ChainHead>();
+    const next: Record<PartitionName, Offset> = {};
+    for (const name of root.body.partitions) {
+      const head = readHead(dataDir, root, name);
+      heads.set(name, head);
+      next[name] = endOf(head.files);
+    }
+    await checkCut(log, { logId: root.body.logId, next }, 'the master dataset');
+    sweepTemps(dataDir, root);
+    sweep(dataDir, root, heads);
+    const duckdb = await openDuckDb({
+      allowedDirectories: [masterDir(dataDir)],
+      tempDirectory: sinkTempDir(dataDir),
+      memoryLimit: '1GB',
+      threads: 1,
+    });
+    try {
+      const reader = await log.openReader({ from: next, consumer: 'sink' });
+      const store: MasterStore = {
+        dataDir,
+        root,
+        connection: duckdb.connection,
+        onStep: options.onStep ?? (() => undefined),
+      };
+      return new SinkSession(options, store, duckdb, reader, heads, next);
+    } catch (error) {
+      duckdb.close();
+      throw error;
+    }
+  }
+
+  /** The master dataset's cut as this session has committed it. */
+  get cut(): Cut {
+    const next: Record<PartitionName, Offset> = {};
+    for (const [name, head] of this.#heads) next[name] = endOf(head.files);
+    return { logId: this.#store.root.body.logId, next };
+  }
+
+  /** How many records the log holds beyond the cut. */
+  async lag(): Promise<number> {
+    return distance(this.cut.next, await this.#options.log.latest());
+  }
+
+  /** Reads and commits; on the signal commits what was read and returns. Throws what stopped it. */
+  async run({ signal, until }: RunOptions): Promise<void> {
+    const isOver = (): boolean => signal.aborted || (until !== undefined && reaches(this.#position, until));
+    while (!isOver()) {
+      const batches = await this.#reader.next({
+        maxRecords: readRecords,
+        timeoutMs: this.#waitMs(),
+        signal,
+      });
+      for (const batch of batches) this.#take(batch);
+      if (this.#failure !== undefined) throw this.#failure.error;
+      if (this.#isDue()) await this.#startCommit();
+    }
+    if (signal.aborted) this.#compacts = false; // whoever stops us does not want to wait for that
+    await this.#startCommit();
+    await this.#commit;
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  /** Closes without committing; what was only spooled is read again by the next session. */
+  async close(): Promise<void> {
+    await this.#commit;
+    for (const spool of this.#spools.values()) spool.discard();
+    this.#spools.clear();
+    await this.#reader.close();
+    this.#duckdb.close();
+  }
+
+  #take(batch: RecordBatch): void {
+    let spool = this.#spools.get(batch.name);
+    if (spool === undefined) {
+      if (this.#spools.size === 0) this.#waitingSince = this.#options.clock();
+      const path = join(
+        partitionDir(this.#store.dataDir, batch.name),
+        `spool-${this.#spoolCount++}${tempSuffix}`,
+      );
+      spool = new Spool(path, batch.topic, offsetAt(this.#position, batch.name));
+      this.#spools.set(batch.name, spool);
+    }
+    spool.append(batch);
+    this.#position[batch.name] = spool.next;
+  }
+
+  #waitMs(): number {
+    if (this.#spools.size === 0) return idleMs;
+    const left = this.#waitingSince + this.#options.intervalMs - this.#options.clock();
+    return Math.max(1, Math.min(left, flushPollMs));
+  }
+
+  #isDue(): boolean {
+    if (this.#spools.size === 0) return false;
+    let totalBytes = 0;
+    for (const { rows, sizeBytes } of this.#spools.values()) {
+      if (rows >= this.#options.maxRows || sizeBytes >= maxSpoolBytes) return true;
+      totalBytes += sizeBytes;
+    }
+    if (totalBytes >= maxSpoolsBytes) return true;
+    if (this.#options.clock() - this.#waitingSince >= this.#options.intervalMs) return true;
+    const wanted = this.#requests.wanted();
+    return !reaches(this.cut.next, wanted) && reaches(this.#position, wanted);
+  }
+
+  /** Hands the spools over to a commit as soon as the one before is through. */
+  async #startCommit(): Promise<void> {
+    await this.#commit;
+    if (this.#failure !== undefined) return;
+    const spools = this.#spools;
+    this.#spools = new Map();
+    this.#commit = this.#commitAll(spools).catch((error: unknown) => {
+      this.#failure = { error };
+    });
+  }
+
+  async #commitAll(spools: ReadonlyMap<PartitionName, Spool>): Promise<void> {
+    if (spools.size === 0) return;
+    try {
+      for (const [name, spool] of spools) {
+        const spooled = spool.finish();
+        if (spooled !== undefined) await this.#commitSpool(name, spooled);
+      }
+    } finally {
+      for (const spool of spools.values()) spool.discard();
+    }
+    this.#options.onCommit?.(this.cut);
+    await this.#compact();
+  }
+
+  async #commitSpool(name: PartitionName, spooled: Spooled): Promise<void> {
+    const head = this.#headOf(name);
+    const temp = `${spooled.path}.parquet${tempSuffix}`;
+    await spoolToParquet(this.#store.connection, spooled, temp);
+    const file = {
+      partition: name,
+      temp,
+      fromOffset: endOf(head.files),
+      toOffset: spooled.toOffset,
+      expected: spooled,
+    };
+    this.#heads.set(name, await commitFile(this.#store, head, file));
+  }
+
+  /** A failed compaction harms nothing: it is reported, and tried again by the next session only. */
+  async #compact(): Promise<void> {
+    if (!this.#compacts) return;
+    try {
+      for (const name of this.#heads.keys()) {
+        const limits = this.#options.limits ?? compactionLimits;
+        const head = await compactOnce(this.#store, name, this.#headOf(name), limits);
+        if (head !== undefined) this.#heads.set(name, head);
+      }
+      sweep(this.#store.dataDir, this.#store.root, this.#heads);
+    } catch (error) {
+      if (error instanceof SwaError && error.code === 'master.conflict') throw error;
+      this.#compacts = false;
+      this.#options.onProblem?.(error);
+    }
+  }
+
+  #headOf(name: PartitionName): ChainHead {
+    const head = this.#heads.get(name);
+    if (head === undefined) throw new SwaError('internal.invariant', `no manifest chain for ${name}`);
+    return head;
+  }
+}
+
+/** True when trying again later may succeed: the disk is full or away, the log cannot be reached. */
+export function isPassing(error: unknown): boolean {
+  if (error instanceof SwaError) return error.retryable;
+  return ['ENOSPC', 'EDQUOT', 'EFBIG', 'EIO', 'EMFILE', 'ENFILE', 'EROFS'].includes(systemCode(error) ?? '');
+}

@@ -1,0 +1,166 @@
+/**
+ * The sink: carries facts from the log into the master dataset. One per data directory, by a lock; where the lock cannot
+ * see (two hosts, one file system) the manifest's put-if-absent decides, and the loser stops with `master.conflict`.
+ *
+ * What passes by itself (a full disk, a log that is away) is reported, waited for, and overcome by a new session from the
+ * committed cut; everything else ends the role.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { openDataDir } from '../lib/data-dir.js';
+import { SwaError, messageOf, systemCode } from '../lib/errors.js';
+import { OwnerLock, liveLockOwner } from '../lib/files/owner-lock.js';
+import type { Cut, Log } from '../lib/log/log.js';
+import { openLog } from '../lib/log/open-log.js';
+import type { RoleContext, StartRole } from '../lib/role.js';
+import { StatusReporter } from '../lib/status.js';
+import { waitForMaster } from './flush-request.js';
+import { sinkLockPath } from './layout.js';
+import { SinkSession, isPassing, type SinkOptions } from './sink-session.js';
+
+export const startSink: StartRole = async (context) => {
+  const { config, clock } = context;
+  openDataDir(config);
+  const lock = OwnerLock.acquire(sinkLockPath(config.dataDir), 'sink');
+  const status = new StatusReporter({ dataDir: config.dataDir, role: 'sink', clock });
+  status.report({ state: 'starting' });
+  const stopping = new AbortController();
+  let log: Log;
+  try {
+    log = await openLog(config, clock);
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+  const done = (async () => {
+    try {
+      await superviseSessions(context, log, status, stopping.signal);
+    } finally {
+      await log.close();
+      lock.release();
+    }
+  })();
+  // A failure of the role shows in `done`; `stop` only waits for the end.
+  const ended = done.catch(() => undefined);
+  return {
+    done,
+    stop: async () => {
+      stopping.abort();
+      await ended;
+    },
+  };
+};
+
+/** Commits what the log holds now and returns the cut reached. Throws `data-dir.in-use` while a sink is alive. */
+export async function drainLogToMaster(
+  context: Pick<RoleContext, 'config' | 'clock'>,
+  options: { readonly log?: Log; readonly signal?: AbortSignal } = {},
+): Promise<Cut> {
+  const { config, clock } = context;
+  openDataDir(config);
+  const lock = OwnerLock.acquire(sinkLockPath(config.dataDir), 'sink');
+  const signal = options.signal ?? new AbortController().signal;
+  let log = options.log;
+  let session: SinkSession | undefined;
+  try {
+    log ??= await openLog(config, clock);
+    session = await SinkSession.open(sinkOptions(context, log));
+    await session.run({ signal, until: await log.latest() });
+    signal.throwIfAborted();
+    return session.cut;
+  } finally {
+    await session?.close();
+    if (options.log === undefined) await log?.close();
+    lock.release();
+  }
+}
+
+/**
+ * Brings the master dataset up to what the log holds now: through the running sink, or, when there is none, by doing its
+ * work here. What a batch run does before its snapshot when a person asked for it.
+ */
+export async function catchUpMaster(
+  context: Pick<RoleContext, 'config' | 'clock'>,
+  options: { readonly log: Log; readonly timeoutMs: number; readonly signal?: AbortSignal },
+): Promise<Cut> {
+  const { dataDir } = context.config;
+  if (liveLockOwner(sinkLockPath(dataDir)) === undefined) {
+    try {
+      return await drainLogToMaster(context, options);
+    } catch (error) {
+      // A sink was started between the look and the lock: then it does the work.
+      if (!(error instanceof SwaError && error.code === 'data-dir.in-use')) throw error;
+    }
+  }
+  return waitForMaster(dataDir, await options.log.latest(), options);
+}
+
+const firstBackoffMs = 200;
+const maxBackoffMs = 5_000;
+const reportEveryMs = 2_000;
+
+async function superviseSessions(
+  context: RoleContext,
+  log: Log,
+  status: StatusReporter,
+  signal: AbortSignal,
+): Promise<void> {
+  const { clock, logger } = context;
+  let backoffMs = firstBackoffMs;
+  const fail = (error: unknown): void => {
+    logger.error({ err: error }, 'sink');
+    status.report({ lastError: { at: clock(), code: codeOf(error), message: messageOf(error) } });
+  };
+  const options: SinkOptions = {
+    ...sinkOptions(context, log),
+    onCommit: () => (backoffMs = firstBackoffMs),
+    onProblem: fail,
+  };
+  try {
+    while (!signal.aborted) {
+      try {
+        await runSession(options, status, signal);
+      } catch (error) {
+        if (!isPassing(error)) throw error;
+        fail(error);
+        await sleep(backoffMs, undefined, { signal }).catch(() => undefined);
+        backoffMs = Math.min(maxBackoffMs, backoffMs * 2);
+      }
+    }
+    status.report({ state: 'stopped' });
+  } catch (error) {
+    fail(error);
+    status.report({ state: 'failed' });
+    throw error;
+  }
+}
+
+async function runSession(options: SinkOptions, status: StatusReporter, signal: AbortSignal): Promise<void> {
+  const session = await SinkSession.open(options);
+  const report = async (): Promise<void> => {
+    status.report({ state: 'running', details: { cut: session.cut.next, lag: await session.lag() } });
+  };
+  // A report that fails says nothing of the facts; the next one is two seconds away.
+  const timer = setInterval(() => void report().catch(() => undefined), reportEveryMs);
+  try {
+    await report();
+    await session.run({ signal });
+    await report();
+  } finally {
+    clearInterval(timer);
+    await session.close();
+  }
+}
+
+function sinkOptions({ config, clock }: Pick<RoleContext, 'config' | 'clock'>, log: Log): SinkOptions {
+  return {
+    dataDir: config.dataDir,
+    log,
+    clock,
+    maxRows: config.sinkMaxRows,
+    intervalMs: config.sinkIntervalMs,
+  };
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof SwaError ? error.code : (systemCode(error) ?? 'internal.invariant');
+}
