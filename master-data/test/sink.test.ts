@@ -1,23 +1,238 @@
 /** The sink's first duty: every record of the log in exactly one row, in order, with its own content. */
 import assert from 'node:assert/strict';
+import { existsSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { drainLogToMaster } from '../sink.js';
-import { takeSnapshot, verifySnapshotFiles } from '../snapshot.js';
-import { makeHouse, pageview, readRows } from './house.js';
+import fc from 'fast-check';
+import { decodeRecord } from '../../lib/facts/record.js';
+import { partitionName } from '../../lib/log/log.js';
+import { waitForMaster } from '../flush-request.js';
+import { partitionDir } from '../layout.js';
+import { catchUpMaster, drainLogToMaster, startSink } from '../sink.js';
+import { masterCut, takeSnapshot, verifySnapshotFiles } from '../snapshot.js';
+import { isPlainPageview } from '../spool.js';
+import { equiv, makeHouse, pageview, readRows, type Row } from './house.js';
 
-test('every record of the log is in exactly one row of the snapshot, with its own content', async (t) => {
+const eventIds = (rows: readonly Row[]): string[] => rows.map((row) => String(row['event_id']));
+const byText = (a: string, b: string): number => (a < b ? -1 : 1);
+
+test('every record of the log is in exactly one row of the snapshot, whatever the commits', async (t) => {
   const house = await makeHouse(t);
   const facts = Array.from({ length: 500 }, (_, i) => pageview(i));
-  await house.append(facts.slice(0, 200));
+  const edges = Array.from({ length: 50 }, (_, i) => equiv(i));
+  await house.append([...facts.slice(0, 200), ...edges]);
   await drainLogToMaster(house.context);
   await house.append(facts.slice(200));
   const cut = await drainLogToMaster(house.context);
   const snapshot = takeSnapshot(house.dataDir);
   assert.deepEqual(snapshot.cut, cut);
+  assert.deepEqual(cut.next, await house.log.latest());
   await verifySnapshotFiles(snapshot);
   const rows = await readRows(snapshot.files, 'pageviews');
+  assert.deepEqual(eventIds(rows).toSorted(byText), facts.map((fact) => fact.eventId).toSorted(byText));
   assert.deepEqual(
-    rows.map((row) => row['event_id']).toSorted(),
-    facts.map((fact) => fact.eventId).toSorted(),
+    eventIds(await readRows(snapshot.files, 'equivs')),
+    edges.map((edge) => edge.eventId),
   );
+});
+
+test('rows say field by field what the facts say, and keep the order of the log', async (t) => {
+  const house = await makeHouse(t, { partitions: 1 });
+  const odd = 'a "quoted" \\ back\tslash \u0000 nul \u2028 é€😀 \u{10ffff}';
+  const facts = [
+    pageview(0),
+    pageview(1, { userAgent: odd, referrer: '' }),
+    pageview(2, { visitor: 'cookie:é€😀', userAgent: 'Mozilla/5.0' }),
+    pageview(3, { url: 'https://example.com/?q=%20"', timestamp: 0 }),
+  ];
+  const edges = [equiv(0), equiv(1, { type: 'retract', source: odd })];
+  await house.append([...facts, ...edges]);
+  await drainLogToMaster(house.context);
+  const { files } = takeSnapshot(house.dataDir);
+  const shared = { partition: 0, invalid_reason: null, raw: null };
+  assert.deepEqual(
+    await readRows(files, 'pageviews'),
+    facts.map((fact, offset) => ({
+      ...shared,
+      offset,
+      received_at: fact.receivedAt,
+      timestamp: fact.timestamp,
+      visitor: fact.visitor,
+      url: fact.url,
+      event_id: fact.eventId,
+      user_agent: fact.userAgent ?? null,
+      referrer: fact.referrer ?? null,
+    })),
+  );
+  assert.deepEqual(
+    await readRows(files, 'equivs'),
+    edges.map((edge, offset) => ({
+      ...shared,
+      offset,
+      received_at: edge.receivedAt,
+      timestamp: edge.timestamp,
+      kind: edge.type,
+      a: edge.a,
+      b: edge.b,
+      event_id: edge.eventId,
+      source: edge.source ?? null,
+    })),
+  );
+  const views = files.find((file) => file.topic === 'pageviews');
+  assert.deepEqual([views?.rows, views?.minTimestamp, views?.maxTimestamp], [4, 0, facts[2]?.timestamp]);
+});
+
+/** Records as a foreign producer may write them: no facts, odd facts, and facts in odd JSON. */
+const foreign: readonly (readonly [what: string, text: string | Buffer])[] = [
+  ['nothing', ''],
+  ['no JSON', '{"type":"pageview"'],
+  ['no object', '[1, 2]'],
+  ['bytes that are no UTF-8', Buffer.from([0xff, 0xfe, 0x00, 0x80, 0x0a, 0x22])],
+  ['a wrong field', JSON.stringify({ ...pageview(1), visitor: 7 })],
+  ['the other topic', JSON.stringify(equiv(1))],
+  ['JSON over several lines', JSON.stringify(pageview(2), undefined, 2)],
+  ['unknown fields', JSON.stringify({ offset: 99, raw: 'x', OFFSET: 5, ...pageview(3), visitorX: 1 })],
+  ['a field twice', JSON.stringify(pageview(4)).replace('{', '{"visitor":"other","offset":7,')],
+  ['a lone surrogate', JSON.stringify(pageview(5, { visitor: 'cookie:\ud800' }))],
+  ['a time in exponent form', JSON.stringify(pageview(6)).replace('1700000000006', '17e11')],
+  ['invalid UTF-8 in a text', Buffer.from(JSON.stringify(pageview(7, { referrer: '\u00ff' })), 'latin1')],
+  ['white space around', `  ${JSON.stringify(pageview(8))}\r\n`],
+  ['an endless text', JSON.stringify(pageview(9, { userAgent: 'x'.repeat(900_000) }))],
+  ['keys escaped', JSON.stringify(pageview(10)).replace('visitor', '\\u0076isitor')],
+];
+
+test('a record that is no fact keeps its bytes and its reason; odd JSON means what decodeRecord says', async (t) => {
+  const house = await makeHouse(t, { partitions: 1 });
+  const values = foreign.map(([, text]) => (typeof text === 'string' ? Buffer.from(text) : text));
+  await house.appendRaw(values.map((value) => ({ topic: 'pageviews', key: 'k', value })));
+  await drainLogToMaster(house.context);
+  const { files } = takeSnapshot(house.dataDir);
+  const rows = await readRows(files, 'pageviews');
+  assert.equal(rows.length, foreign.length);
+  for (const [i, [what]] of foreign.entries()) {
+    const value = values[i] ?? Buffer.of();
+    const row = rows[i] ?? {};
+    const decoded = decodeRecord(value);
+    assert.equal(row['offset'], i, what);
+    if (decoded.type === 'pageview') {
+      assert.equal(row['invalid_reason'], null, what);
+      assert.equal(row['visitor'], decoded.visitor.toWellFormed(), what);
+      assert.equal(row['timestamp'], decoded.timestamp, what);
+      assert.equal(row['event_id'], decoded.eventId, what);
+      assert.equal(row['referrer'], decoded.referrer ?? null, what);
+      assert.equal(row['user_agent'], decoded.userAgent ?? null, what);
+    } else {
+      assert.equal(typeof row['invalid_reason'], 'string', what);
+      assert.deepEqual(row['raw'], value, what);
+      assert.equal(row['visitor'], null, what);
+    }
+  }
+});
+
+test('what passes as a plain pageview is one to decodeRecord too, and cannot be read in two ways', () => {
+  const unit = fc.oneof(
+    { weight: 60, arbitrary: fc.constantFrom('a', ':', '/', 'é', '😀', '\u007f') },
+    { weight: 1, arbitrary: fc.string({ unit: 'binary', minLength: 1, maxLength: 1 }) },
+  );
+  const text = fc.string({ unit, maxLength: 270 });
+  let passed = 0;
+  const mutated = fc.tuple(
+    fc.record(
+      {
+        type: fc.constantFrom('pageview', 'equiv'),
+        visitor: text,
+        url: text,
+        timestamp: fc.oneof(fc.nat(), fc.double(), fc.maxSafeInteger()),
+        eventId: text,
+        receivedAt: fc.oneof(fc.nat(), fc.constant(-0)),
+        userAgent: text,
+        referrer: text,
+      },
+      { requiredKeys: ['type', 'visitor', 'url', 'timestamp', 'eventId', 'receivedAt'] },
+    ),
+    fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 1 }),
+  );
+  fc.assert(
+    fc.property(mutated, ([fact, flips]) => {
+      const bytes = Buffer.from(JSON.stringify(fact));
+      for (const [at, byte] of flips) bytes[at % bytes.length] = byte;
+      if (!isPlainPageview(bytes)) return;
+      passed++;
+      const decoded = decodeRecord(bytes);
+      assert.equal(decoded.type, 'pageview');
+      assert.deepEqual(Buffer.from(JSON.stringify(decoded)), bytes);
+    }),
+    { numRuns: 3000 },
+  );
+  assert.ok(passed > 50, `only ${passed} of the generated records were plain`);
+  assert.ok(isPlainPageview(Buffer.from(JSON.stringify(pageview(1, { userAgent: 'é😀', referrer: '' })))));
+});
+
+test('a running sink commits within its interval, and at once when asked to', async (t) => {
+  const house = await makeHouse(t, { sinkIntervalMs: 100 });
+  const sink = await startSink(house.context);
+  t.after(() => sink.stop());
+  await house.append([pageview(1), equiv(1)]);
+  await waitForMaster(house.dataDir, await house.log.latest(), { timeoutMs: 10_000 });
+  await sink.stop();
+
+  const slow = await startSink({
+    ...house.context,
+    config: { ...house.context.config, sinkIntervalMs: 3_600_000 },
+  });
+  t.after(() => slow.stop());
+  await house.append([pageview(2)]);
+  const cut = await catchUpMaster(house.context, { log: house.log, timeoutMs: 10_000 });
+  assert.deepEqual(cut.next, await house.log.latest());
+});
+
+test('a sink that is stopped has committed what it had read', async (t) => {
+  const house = await makeHouse(t, { partitions: 1, sinkIntervalMs: 3_600_000 });
+  const sink = await startSink(house.context);
+  await house.append([pageview(1), pageview(2)]);
+  const spools = (): string[] =>
+    readdirSync(partitionDir(house.dataDir, partitionName('pageviews', 0))).filter((name) =>
+      name.startsWith('spool'),
+    );
+  for (const end = Date.now() + 10_000; spools().length === 0 && Date.now() < end;) {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await sink.stop();
+  assert.equal(masterCut(house.dataDir)?.next['pageviews/0'], 2);
+  assert.deepEqual(spools(), []);
+});
+
+test('without a sink, whoever needs the facts brings the master dataset up to the log itself', async (t) => {
+  const house = await makeHouse(t);
+  assert.equal(masterCut(house.dataDir), undefined);
+  assert.throws(() => takeSnapshot(house.dataDir), { code: 'master.missing' });
+  await house.append([pageview(1)]);
+  const cut = await catchUpMaster(house.context, { log: house.log, timeoutMs: 1_000 });
+  assert.deepEqual(cut, { logId: house.log.id, next: await house.log.latest() });
+  await assert.rejects(
+    waitForMaster(
+      house.dataDir,
+      { 'pageviews/0': cut.next['pageviews/0'] ?? cut.next['equivs/0'], 'equivs/0': 1 as never },
+      { timeoutMs: 60 },
+    ),
+    { code: 'log.unavailable' },
+  );
+});
+
+test('a start removes what a crash left, and nothing else', async (t) => {
+  const house = await makeHouse(t, { partitions: 1 });
+  await house.append([pageview(1)]);
+  await drainLogToMaster(house.context);
+  const dir = partitionDir(house.dataDir, partitionName('pageviews', 0));
+  const before = readdirSync(dir);
+  const orphans = [
+    '0000000000000001-0000000000000002-0123456789abcdef.parquet',
+    'spool-3.tmp',
+    'compaction.tmp',
+  ];
+  for (const name of orphans) writeFileSync(join(dir, name), 'left behind');
+  utimesSync(join(dir, 'spool-3.tmp'), 0, 0);
+  await drainLogToMaster(house.context);
+  assert.deepEqual(readdirSync(dir), before);
+  assert.ok(existsSync(takeSnapshot(house.dataDir).files[0]?.path ?? ''));
 });
