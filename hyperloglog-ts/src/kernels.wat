@@ -7,25 +7,26 @@
 (module
   (memory (export "memory") 1)
 
-  ;; MurmurHash3's 64-bit finalizer.
-  (func $fmix (param $x i64) (result i64)
-    (local.set $x (i64.mul
-      (i64.xor (local.get $x) (i64.shr_u (local.get $x) (i64.const 33)))
-      (i64.const 0xff51afd7ed558ccd)))
-    (local.set $x (i64.mul
-      (i64.xor (local.get $x) (i64.shr_u (local.get $x) (i64.const 33)))
-      (i64.const 0xc4ceb9fe1a85ec53)))
-    (i64.xor (local.get $x) (i64.shr_u (local.get $x) (i64.const 33))))
-
   ;; MurmurHash3 x64-128 from its two states to the coupon: 26 bits of h1 as address, and as value one more than
-  ;; the leading zeros of h2, at most 63.
+  ;; the leading zeros of h2, at most 63. The 64-bit finalizer stands here twice, interleaved: the engine does not
+  ;; inline calls, and two independent chains of multiplications run side by side.
   (func $coupon (param $h1 i64) (param $h2 i64) (param $length i64) (result i32)
     (local.set $h1 (i64.xor (local.get $h1) (local.get $length)))
     (local.set $h2 (i64.xor (local.get $h2) (local.get $length)))
     (local.set $h1 (i64.add (local.get $h1) (local.get $h2)))
     (local.set $h2 (i64.add (local.get $h2) (local.get $h1)))
-    (local.set $h1 (call $fmix (local.get $h1)))
-    (local.set $h2 (call $fmix (local.get $h2)))
+
+    (local.set $h1 (i64.xor (local.get $h1) (i64.shr_u (local.get $h1) (i64.const 33))))
+    (local.set $h2 (i64.xor (local.get $h2) (i64.shr_u (local.get $h2) (i64.const 33))))
+    (local.set $h1 (i64.mul (local.get $h1) (i64.const 0xff51afd7ed558ccd)))
+    (local.set $h2 (i64.mul (local.get $h2) (i64.const 0xff51afd7ed558ccd)))
+    (local.set $h1 (i64.xor (local.get $h1) (i64.shr_u (local.get $h1) (i64.const 33))))
+    (local.set $h2 (i64.xor (local.get $h2) (i64.shr_u (local.get $h2) (i64.const 33))))
+    (local.set $h1 (i64.mul (local.get $h1) (i64.const 0xc4ceb9fe1a85ec53)))
+    (local.set $h2 (i64.mul (local.get $h2) (i64.const 0xc4ceb9fe1a85ec53)))
+    (local.set $h1 (i64.xor (local.get $h1) (i64.shr_u (local.get $h1) (i64.const 33))))
+    (local.set $h2 (i64.xor (local.get $h2) (i64.shr_u (local.get $h2) (i64.const 33))))
+
     (local.set $h1 (i64.add (local.get $h1) (local.get $h2)))
     (local.set $h2 (i64.add (local.get $h2) (local.get $h1)))
     (i32.or
@@ -44,27 +45,29 @@
       (i64.rotl (i64.mul (local.get $k) (i64.const 0x4cf5ad432745937f)) (i64.const 33))
       (i64.const 0x87c37b91114253d5)))
 
-  ;; The coupon of one 64-bit integer: eight bytes are all tail and no block.
-  (func $coupon_of_int64 (param $value i64) (result i32)
+  ;; The coupon of one 64-bit integer, from two 32-bit halves, so that JavaScript need not make a BigInt. Eight bytes
+  ;; are all tail and no block.
+  (func (export "couponOfInt64") (param $low i32) (param $high i32) (result i32)
     (call $coupon
-      (i64.xor (i64.const 9001) (call $scramble1 (local.get $value)))
+      (i64.xor (i64.const 9001) (call $scramble1 (i64.or
+        (i64.extend_i32_u (local.get $low))
+        (i64.shl (i64.extend_i32_u (local.get $high)) (i64.const 32)))))
       (i64.const 9001)
       (i64.const 8)))
 
-  ;; The same from two 32-bit halves, so that JavaScript need not make a BigInt.
-  (func (export "couponOfInt64") (param $low i32) (param $high i32) (result i32)
-    (call $coupon_of_int64 (i64.or
-      (i64.extend_i32_u (local.get $low))
-      (i64.shl (i64.extend_i32_u (local.get $high)) (i64.const 32)))))
-
   ;; out[i] = coupon of the 64-bit integer in[i].
   (func (export "couponsOfInt64s") (param $in i32) (param $out i32) (param $count i32)
-    (local $end i32)
+    (local $end i32) (local $k i64)
     (local.set $end (i32.add (local.get $in) (i32.shl (local.get $count) (i32.const 3))))
     (block $done
       (loop $next
         (br_if $done (i32.ge_u (local.get $in) (local.get $end)))
-        (i32.store (local.get $out) (call $coupon_of_int64 (i64.load (local.get $in))))
+        (local.set $k (i64.mul (i64.load (local.get $in)) (i64.const 0x87c37b91114253d5)))
+        (local.set $k (i64.mul (i64.rotl (local.get $k) (i64.const 31)) (i64.const 0x4cf5ad432745937f)))
+        (i32.store (local.get $out) (call $coupon
+          (i64.xor (i64.const 9001) (local.get $k))
+          (i64.const 9001)
+          (i64.const 8)))
         (local.set $in (i32.add (local.get $in) (i32.const 8)))
         (local.set $out (i32.add (local.get $out) (i32.const 4)))
         (br $next))))
@@ -184,40 +187,41 @@
         (local.set $into (i32.add (local.get $into) (i32.const 32)))
         (br $next))))
 
-  ;; Adds one to the 32-bit counter that the lowest byte of $word names in the table at $table.
-  (func $count_byte (param $table i32) (param $word i32)
-    (local.set $table (i32.add
-      (local.get $table)
-      (i32.shl (i32.and (local.get $word) (i32.const 63)) (i32.const 2))))
-    (i32.store (local.get $table) (i32.add (i32.load (local.get $table)) (i32.const 1))))
-
   ;; How often each value 0..63 occurs among $length bytes (a multiple of 8): 64 counters at address 0.
-  ;; Four tables are filled in turn, so that equal neighbours do not wait for each other, then added up.
+  ;; Four tables are filled in turn, so that equal neighbours do not wait for each other, then added up. $cell is where
+  ;; in its table a byte is counted: four times the byte.
   (func (export "histogram") (param $from i32) (param $length i32)
-    (local $end i32) (local $low i32) (local $high i32) (local $word i64)
+    (local $end i32) (local $low i32) (local $high i32) (local $cell i32)
     (memory.fill (i32.const 0) (i32.const 0) (i32.const 1024))
     (local.set $end (i32.add (local.get $from) (local.get $length)))
     (block $counted
       (loop $next
         (br_if $counted (i32.ge_u (local.get $from) (local.get $end)))
-        (local.set $word (i64.load (local.get $from)))
-        (local.set $low (i32.wrap_i64 (local.get $word)))
-        (local.set $high (i32.wrap_i64 (i64.shr_u (local.get $word) (i64.const 32))))
-        (call $count_byte (i32.const 0) (local.get $low))
-        (call $count_byte (i32.const 256) (i32.shr_u (local.get $low) (i32.const 8)))
-        (call $count_byte (i32.const 512) (i32.shr_u (local.get $low) (i32.const 16)))
-        (call $count_byte (i32.const 768) (i32.shr_u (local.get $low) (i32.const 24)))
-        (call $count_byte (i32.const 0) (local.get $high))
-        (call $count_byte (i32.const 256) (i32.shr_u (local.get $high) (i32.const 8)))
-        (call $count_byte (i32.const 512) (i32.shr_u (local.get $high) (i32.const 16)))
-        (call $count_byte (i32.const 768) (i32.shr_u (local.get $high) (i32.const 24)))
+        (local.set $low (i32.load (local.get $from)))
+        (local.set $high (i32.load offset=4 (local.get $from)))
+        (local.set $cell (i32.and (i32.shl (local.get $low) (i32.const 2)) (i32.const 252)))
+        (i32.store offset=0 (local.get $cell) (i32.add (i32.load offset=0 (local.get $cell)) (i32.const 1)))
+        (local.set $cell (i32.and (i32.shr_u (local.get $low) (i32.const 6)) (i32.const 252)))
+        (i32.store offset=256 (local.get $cell) (i32.add (i32.load offset=256 (local.get $cell)) (i32.const 1)))
+        (local.set $cell (i32.and (i32.shr_u (local.get $low) (i32.const 14)) (i32.const 252)))
+        (i32.store offset=512 (local.get $cell) (i32.add (i32.load offset=512 (local.get $cell)) (i32.const 1)))
+        (local.set $cell (i32.and (i32.shr_u (local.get $low) (i32.const 22)) (i32.const 252)))
+        (i32.store offset=768 (local.get $cell) (i32.add (i32.load offset=768 (local.get $cell)) (i32.const 1)))
+        (local.set $cell (i32.and (i32.shl (local.get $high) (i32.const 2)) (i32.const 252)))
+        (i32.store offset=0 (local.get $cell) (i32.add (i32.load offset=0 (local.get $cell)) (i32.const 1)))
+        (local.set $cell (i32.and (i32.shr_u (local.get $high) (i32.const 6)) (i32.const 252)))
+        (i32.store offset=256 (local.get $cell) (i32.add (i32.load offset=256 (local.get $cell)) (i32.const 1)))
+        (local.set $cell (i32.and (i32.shr_u (local.get $high) (i32.const 14)) (i32.const 252)))
+        (i32.store offset=512 (local.get $cell) (i32.add (i32.load offset=512 (local.get $cell)) (i32.const 1)))
+        (local.set $cell (i32.and (i32.shr_u (local.get $high) (i32.const 22)) (i32.const 252)))
+        (i32.store offset=768 (local.get $cell) (i32.add (i32.load offset=768 (local.get $cell)) (i32.const 1)))
         (local.set $from (i32.add (local.get $from) (i32.const 8)))
         (br $next)))
-    (local.set $low (i32.const 0))
+    (local.set $cell (i32.const 0))
     (loop $sum
-      (v128.store (local.get $low) (i32x4.add
-        (i32x4.add (v128.load (local.get $low)) (v128.load offset=256 (local.get $low)))
-        (i32x4.add (v128.load offset=512 (local.get $low)) (v128.load offset=768 (local.get $low)))))
-      (local.set $low (i32.add (local.get $low) (i32.const 16)))
-      (br_if $sum (i32.lt_u (local.get $low) (i32.const 256)))))
+      (v128.store (local.get $cell) (i32x4.add
+        (i32x4.add (v128.load (local.get $cell)) (v128.load offset=256 (local.get $cell)))
+        (i32x4.add (v128.load offset=512 (local.get $cell)) (v128.load offset=768 (local.get $cell)))))
+      (local.set $cell (i32.add (local.get $cell) (i32.const 16)))
+      (br_if $sum (i32.lt_u (local.get $cell) (i32.const 256)))))
 )

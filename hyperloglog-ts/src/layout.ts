@@ -35,6 +35,10 @@ export const serialVersion = 1;
 export const family = 7;
 
 export const listInts = 8;
+
+/** The number of coupons at which a LIST is full: with one more it would be written as a SET. */
+export const longestList = 7;
+
 export const lgListInts = 3;
 export const lgSmallestSet = 5;
 export const registersAt = 40;

@@ -16,6 +16,7 @@ import {
   lgFirstExceptions,
   lgSmallestSet,
   listInts,
+  longestList,
   modes,
   preambleInts,
   registerBytes,
@@ -56,7 +57,7 @@ export function readSketch(bytes: Uint8Array): SketchParts {
 function readList(view: DataView): Uint32Array {
   requirePreamble(view, preambleInts.list);
   const count = view.getUint8(6);
-  check(count < listInts, 6, 'coupon count', `is ${count}, over 7`);
+  check(count <= longestList, 6, 'coupon count', `is ${count}, over ${longestList}`);
   const empty = hasFlag(view, flags.empty);
   check(empty === (count === 0), 5, 'flags', `say ${empty ? 'empty' : 'not empty'} of ${count} coupons`);
   return readCoupons(view, 8, count, isCompact(view) ? count : listInts);

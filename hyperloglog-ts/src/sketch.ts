@@ -5,10 +5,11 @@
 // the sketch is fed by a single stream.
 //
 // Millions of sketches with a handful of values are the normal case, so the state takes the smallest form that holds it:
-//   a number         no coupon (0) or one                 48 bytes in all
-//   an array         2 to 7 coupons, in order of arrival  96 to 152 bytes
-//   a CouponTable    8 and more
+//   a number         no coupon (0) or one
+//   an array         2 to 24 coupons, in order of arrival
+//   a CouponTable    25 and more
 //   Registers        over maxCoupons(lgK)
+import { longestList } from './layout.js';
 import { coupon as couponOf, coupons as couponsOf } from './coupon.js';
 import type { BulkValues, HllValue } from './coupon.js';
 import { CouponTable } from './coupon-table.js';
@@ -28,8 +29,8 @@ import type { WriteOptions } from './write-bytes.js';
 
 export const defaultLgK = 14;
 
-/** The number of coupons that the format keeps in a plain list before it makes a hash table of them. */
-const listLimit = 7;
+/** As many coupons as the first table of the format can hold are found as fast in a plain array of a third the size. */
+const arrayLimit = 24;
 
 export type HllMode = 'coupons' | 'registers';
 
@@ -78,7 +79,7 @@ export class HllSketch {
     const sketch = new HllSketch({ lgK: parts.lgK });
     if ('coupons' in parts) {
       // A list keeps its order; a table's order cannot be told from its coupons, so it is made to depend on them alone.
-      sketch.updateCoupons(parts.coupons.length > listLimit ? parts.coupons.toSorted() : parts.coupons);
+      sketch.updateCoupons(parts.coupons.length > longestList ? parts.coupons.toSorted() : parts.coupons);
       return sketch;
     }
     const registers = new Registers(parts.registers);
@@ -228,11 +229,12 @@ export class HllSketch {
     if (state instanceof Registers) return writeRegisters(state, options);
     const coupons = couponsIn(state);
     if (!this.#oneStream) coupons.sort();
-    if (!(state instanceof CouponTable)) return writeList(coupons, this.#lgK, options);
-    return writeSet(coupons, this.#oneStream ? state : tableOf(coupons), this.#lgK, options);
+    if (coupons.length <= longestList) return writeList(coupons, this.#lgK, options);
+    const table = this.#oneStream && state instanceof CouponTable ? state : tableOf(coupons);
+    return writeSet(this.#oneStream ? table.toArray() : coupons, table, this.#lgK, options);
   }
 
-  // Adds a coupon, as a signed integer (which engines store in place), to at most listLimit others.
+  // Adds a coupon, as a signed integer (which engines store in place), to at most arrayLimit others.
   #addToFew(state: number | readonly number[], coupon: number): boolean {
     if (state === 0) {
       this.#state = coupon;
@@ -244,10 +246,9 @@ export class HllSketch {
       return true;
     }
     if (state.includes(coupon)) return false;
-    if (state.length < listLimit)
-      this.#state = state.concat(coupon); // exactly as long, where push would leave room to grow
-    else if (maxCoupons(this.#lgK) > listLimit) this.#state = tableOf([...state, coupon]);
-    else this.#promote([...state, coupon], listLimit + 1);
+    const longer = state.concat(coupon); // exactly as long, where push would leave room to grow
+    if (longer.length > maxCoupons(this.#lgK)) this.#promote(longer, longer.length);
+    else this.#state = longer.length > arrayLimit ? tableOf(longer) : longer;
     return true;
   }
 

@@ -1,0 +1,160 @@
+// The algebra of merging: sketches with union form a commutative idempotent monoid, and counting is a homomorphism
+// from sets into it. So any split of the data over batches, hours and machines gives the same sketch, bit for bit.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { HllError, HllSketch, HllUnion, coupons } from '../src/index.js';
+import { couponsOf, range, runs, sketchOf, smallLgK, stateOf } from './arbitraries.js';
+
+function merged(...sketches: readonly HllSketch[]): HllSketch {
+  const [first = new HllSketch(), ...others] = sketches;
+  const result = first.copy();
+  for (const other of others) result.merge(other);
+  return result;
+}
+
+function assertSame(actual: HllSketch, expected: HllSketch): void {
+  assert.deepEqual(stateOf(actual), stateOf(expected));
+  assert.equal(actual.estimate(), expected.estimate());
+}
+
+test('the merge of two sketches is the sketch of the union', () => {
+  fc.assert(
+    fc.property(smallLgK, range, range, (lgK, a, b) => {
+      const both = merged(sketchOf(lgK, a), sketchOf(lgK, b));
+      assertSame(both, sketchOf(lgK, a, b));
+      assert.deepEqual(both.toBytes(), sketchOf(lgK, a, b).toBytes());
+    }),
+    runs,
+  );
+});
+
+test('merging is commutative, associative and idempotent, whatever the lgK of each', () => {
+  fc.assert(
+    fc.property(
+      fc.tuple(smallLgK, range),
+      fc.tuple(smallLgK, range),
+      fc.tuple(smallLgK, range),
+      (a, b, c) => {
+        const [x, y, z] = [sketchOf(...a), sketchOf(...b), sketchOf(...c)];
+        assertSame(merged(x, y), merged(y, x));
+        assertSame(merged(merged(x, y), z), merged(x, merged(y, z)));
+        assertSame(merged(x, x), x);
+        assertSame(merged(x, y, y), merged(x, y));
+        assert.deepEqual(merged(x, y).toBytes(), merged(y, x).toBytes());
+      },
+    ),
+  );
+});
+
+test('a sketch merged with itself stays as it is', () => {
+  for (const count of [0, 1, 7, 100, 50_000]) {
+    const sketch = sketchOf(12, { from: 0, to: count });
+    const before = stateOf(sketch.copy());
+    assert.deepEqual(stateOf(sketch.merge(sketch)), before);
+  }
+});
+
+test('reducing lgK commutes with counting and with merging', () => {
+  fc.assert(
+    fc.property(smallLgK, fc.nat({ max: 10 }), range, range, (lgK, less, a, b) => {
+      const reduced = Math.max(4, lgK - less);
+      const [x, y] = [sketchOf(lgK, a), sketchOf(lgK, b)];
+      assertSame(x.copy(reduced), sketchOf(reduced, a));
+      assertSame(merged(x, y).copy(reduced), merged(x.copy(reduced), y.copy(reduced)));
+      assertSame(merged(x, y.copy(reduced)), merged(x, y).copy(reduced));
+    }),
+    runs,
+  );
+});
+
+test('the other sketch stays as it is', () => {
+  const other = sketchOf(10, { from: 0, to: 5000 });
+  const before = other.toBytes();
+  sketchOf(12, { from: 4000, to: 9000 }).merge(other).update('more');
+  assert.deepEqual(other.toBytes(), before);
+});
+
+for (const backend of ['wasm', 'typescript'] as const) {
+  test(`a union by ${backend} is the merge of its sketches, however they are handed in, and can be used again`, () => {
+    const unions = new Map<number, HllUnion>();
+    fc.assert(
+      fc.property(smallLgK, fc.array(fc.tuple(range, fc.nat({ max: 2 })), { maxLength: 6 }), (lgK, parts) => {
+        const union = unions.get(lgK) ?? new HllUnion({ lgK, backend });
+        unions.set(lgK, union);
+        union.reset();
+        for (const [values, way] of parts) addTo(union, sketchOf(lgK, values), way);
+        const expected = sketchOf(lgK, ...parts.map(([values]) => values));
+        assertSame(union.toSketch(), expected);
+        assert.deepEqual([union.lgK, union.coupons()], [lgK, expected.coupons()]);
+        assert.deepEqual(union.registers(), expected.registers());
+        assert.deepEqual([union.mode, union.isExact], [expected.mode, expected.isExact]);
+        assert.equal(union.estimate(), expected.estimate());
+        assert.deepEqual(union.bounds(3), expected.bounds(3));
+      }),
+      runs,
+    );
+  });
+}
+
+test('a union takes on the smallest lgK, until it is reset', () => {
+  fc.assert(
+    fc.property(fc.array(fc.tuple(smallLgK, range), { maxLength: 4 }), (parts) => {
+      const union = new HllUnion({ lgK: 12 });
+      const expected = new HllSketch({ lgK: 12 });
+      for (const [lgK, values] of parts) {
+        union.addSketch(sketchOf(lgK, values));
+        expected.merge(sketchOf(lgK, values));
+      }
+      assertSame(union.toSketch(), expected);
+      assert.equal(union.lgK, expected.lgK);
+      assertSame(union.reset().toSketch(), new HllSketch({ lgK: 12 }));
+    }),
+    runs,
+  );
+});
+
+test('the merge of 1,000 sketches is the sketch of it all', () => {
+  const union = new HllUnion({ lgK: 14 });
+  for (let i = 0; i < 1000; i++)
+    union.addSketch(sketchOf(14, { from: 900 * i, to: 900 * i + (i % 3) * 1000 }));
+  const ranges = Array.from({ length: 1000 }, (_, i) => ({ from: 900 * i, to: 900 * i + (i % 3) * 1000 }));
+  assertSame(union.toSketch(), sketchOf(14, ...ranges));
+});
+
+test('estimates asked for between additions are never those of before', () => {
+  const union = new HllUnion({ lgK: 10 });
+  const all = coupons(BigInt64Array.from({ length: 3000 }, (_, i) => BigInt(i)));
+  for (let from = 0; from < all.length; from += 100) {
+    union.addCoupons(all, from, from + 100);
+    assert.equal(union.estimate(), HllSketch.fromCoupons(all.subarray(0, from + 100), 10).estimate());
+  }
+});
+
+test('a register over 63 is refused and leaves the union empty', () => {
+  for (const backend of ['wasm', 'typescript'] as const) {
+    for (const slot of [0, 17, 1023]) {
+      const union = new HllUnion({ lgK: 10, backend }).addCoupons(couponsOf({ from: 0, to: 10 }));
+      const registers = new Uint8Array(1024).fill(1);
+      registers[slot] = 64;
+      assert.throws(() => union.addRegisters(registers), isBadRegisters);
+      assert.equal(union.estimate(), 0);
+      assert.equal(union.addCoupons(couponsOf({ from: 0, to: 9 })).coupons()?.length, 9);
+    }
+  }
+  assert.throws(() => new HllUnion().addRegisters(new Uint8Array(1000)), isBadRegisters);
+  assert.throws(() => new HllUnion().addCoupons(Uint32Array.of(7)), { code: 'HLL_BAD_COUPON' });
+});
+
+function isBadRegisters(error: unknown): boolean {
+  return error instanceof HllError && error.code === 'HLL_BAD_REGISTERS';
+}
+
+// Registers also go in as a view at an odd place of a larger buffer, as a mapped file gives them.
+function addTo(union: HllUnion, sketch: HllSketch, way: number): void {
+  const registers = sketch.registers();
+  if (way === 0) union.addSketch(sketch);
+  else if (registers === undefined) union.addCoupons(sketch.coupons() ?? new Uint32Array(0));
+  else if (way === 1) union.addRegisters(registers);
+  else union.addRegisters(Buffer.concat([Buffer.alloc(3), registers, Buffer.alloc(5)]).subarray(3, -5));
+}

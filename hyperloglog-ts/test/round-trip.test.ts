@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { HllSketch } from '../src/index.js';
+import type { WriteOptions } from '../src/index.js';
+import { couponsOf, range, runs, sketchOf, smallLgK, stateOf } from './arbitraries.js';
+import { readNaively } from './naive-reader.js';
+
+const types = ['HLL_4', 'HLL_6', 'HLL_8'] as const;
+const allOptions: readonly WriteOptions[] = types.flatMap((type) => [
+  { type, form: 'compact' },
+  { type, form: 'updatable' },
+]);
+
+function assertRoundTrip(sketch: HllSketch): void {
+  for (const options of allOptions) {
+    const bytes = sketch.toBytes(options);
+    const { lgK, coupons, registers } = readNaively(bytes);
+    assert.deepEqual({ lgK, coupons, registers }, stateOf(sketch), JSON.stringify(options));
+    const read = HllSketch.fromBytes(bytes);
+    assert.deepEqual(stateOf(read), stateOf(sketch), JSON.stringify(options));
+    assert.equal(read.estimate(), sketch.estimate());
+    const again = read.toBytes(options);
+    assert.deepEqual(stateOf(HllSketch.fromBytes(again)), stateOf(sketch));
+    assert.deepEqual(
+      HllSketch.fromBytes(again).toBytes(options),
+      again,
+      'written and read, bytes come to rest',
+    );
+  }
+}
+
+test('every type and form says all that the sketch knows', () => {
+  fc.assert(
+    fc.property(smallLgK, range, (lgK, values) => assertRoundTrip(sketchOf(lgK, values))),
+    runs,
+  );
+});
+
+test('registers of any values survive, exceptions of HLL_4 among them', () => {
+  const registers = smallLgK.chain((lgK) =>
+    fc
+      .tuple(fc.integer({ min: 0, max: 63 }), fc.infiniteStream(fc.nat({ max: 63 })))
+      .map(([least, values]) =>
+        Uint8Array.from({ length: 2 ** lgK }, () => Math.max(least, values.next().value ?? 0)),
+      ),
+  );
+  fc.assert(
+    fc.property(registers, (values) => assertRoundTrip(HllSketch.fromRegisters(values))),
+    { ...runs, numRuns: Math.ceil(runs.numRuns / 4) },
+  );
+  for (const value of [0, 1, 14, 15, 16, 62, 63]) {
+    assertRoundTrip(HllSketch.fromRegisters(new Uint8Array(1024).fill(value)));
+  }
+});
+
+test('a stream keeps its HIP estimate through bytes, and goes on from there', () => {
+  for (const type of types) {
+    for (const count of [0, 1, 7, 8, 24, 25, 384, 385, 20_000]) {
+      const stream = new HllSketch({ lgK: 12 });
+      for (let value = 0; value < count; value++) stream.update(value);
+      const read = HllSketch.fromBytes(stream.toBytes({ type }));
+      assert.equal(read.hipEstimate(), stream.hipEstimate());
+      for (let value = count; value < count + 500; value++) read.update(value);
+      for (let value = count; value < count + 500; value++) stream.update(value);
+      assert.equal(read.hipEstimate(), stream.hipEstimate());
+      if (!read.isExact) assert.deepEqual(read.toBytes({ type }), stream.toBytes({ type }));
+    }
+  }
+});
+
+test('sketches that are not one stream are written without HIP, coupons ascending', () => {
+  const few = HllSketch.fromCoupons(couponsOf({ from: 0, to: 100 }), 12).toBytes();
+  const words = new Uint32Array(few.slice(12).buffer);
+  assert.deepEqual(words, words.toSorted());
+  const many = new DataView(sketchOf(12, { from: 0, to: 5000 }).toBytes().buffer);
+  assert.equal(many.getUint8(5) & 16, 16, 'out of order');
+  assert.equal(many.getFloat64(8, true), 0, 'HIP accumulator');
+});
+
+test('the preamble carries the true sums and counts', () => {
+  const sketch = sketchOf(12, { from: 0, to: 100_000 });
+  const registers = sketch.registers() ?? new Uint8Array(0);
+  const sum = registers.reduce((total, value) => total + 2 ** -value, 0);
+  for (const type of types) {
+    const view = new DataView(sketch.toBytes({ type }).buffer);
+    assert.equal(view.getFloat64(16, true) + view.getFloat64(24, true), sum);
+    const curMin = type === 'HLL_4' ? Math.min(...registers) : 0;
+    assert.equal(view.getUint8(6), curMin);
+    assert.equal(view.getUint32(32, true), registers.filter((value) => value === curMin).length);
+  }
+});
+
+test('sizes are those of the format', () => {
+  const size = (count: number, options: WriteOptions) =>
+    sketchOf(12, { from: 0, to: count }).toBytes(options).length;
+  for (const n of [0, 1, 7]) assert.equal(size(n, {}), 8 + 4 * n);
+  for (const n of [8, 384]) assert.equal(size(n, {}), 12 + 4 * n);
+  const updatable = { form: 'updatable' } as const;
+  const sizes = [7, 24, 25, 48, 96, 192, 384].map((n) => size(n, updatable));
+  assert.deepEqual(sizes, [40, 140, 268, 268, 524, 1036, 2060]);
+  assert.equal(size(385, {}), 4136);
+  assert.equal(size(385, { type: 'HLL_6' }), 3113);
+  assert.equal(size(385, { type: 'HLL_4' }), 2088);
+});
