@@ -127,8 +127,7 @@ function readHll4(view: DataView, bytes: Uint8Array, lgK: number, tailAt: number
   check(count <= 2 ** lgK, 36, 'exception count', `is ${count}, more than registers`);
   let cells = count;
   if (!isCompact(view)) {
-    const lgMost = lgK;
-    check(lgTable <= lgMost, 4, 'lgArr', `is ${lgTable}: no table of exceptions`);
+    check(lgTable <= lgK + 1, 4, 'lgArr', `is ${lgTable}: no table of exceptions`);
     cells = 2 ** (lgTable === 0 ? lgFirstExceptions(lgK) : lgTable);
   }
   requireLength(view, tailAt + 4 * cells, 'exceptions');

@@ -92,8 +92,6 @@ test('the preamble carries the true sums and counts', () => {
 });
 
 test('sizes are those of the format', () => {
-  const size = (count: number, options: WriteOptions) =>
-    sketchOf(12, { from: 0, to: count }).toBytes(options).length;
   for (const n of [0, 1, 7]) assert.equal(size(n, {}), 8 + 4 * n);
   for (const n of [8, 384]) assert.equal(size(n, {}), 12 + 4 * n);
   const updatable = { form: 'updatable' } as const;
@@ -103,3 +101,7 @@ test('sizes are those of the format', () => {
   assert.equal(size(385, { type: 'HLL_6' }), 3113);
   assert.equal(size(385, { type: 'HLL_4' }), 2088);
 });
+
+function size(count: number, options: WriteOptions): number {
+  return sketchOf(12, { from: 0, to: count }).toBytes(options).length;
+}
