@@ -1,0 +1,326 @@
+/**
+ * The realtime view for those who read it, in any process: no question is asked of the speed layer, everything is in the
+ * files. A snapshot is one LMDB read transaction per partition: each shows its partition's facts in [batch cut, position),
+ * so together they show exactly the facts between two cuts.
+ *
+ * Which generation answers is said by the file SERVING. It is looked at for every snapshot; a generation that no
+ * longer serves is closed when its last snapshot is given back, and not before.
+ */
+import { statSync, writeFileSync } from 'node:fs';
+import { SwaError, systemCode } from '../lib/errors.js';
+import type { LogId, Offset, PartitionName } from '../lib/log/log.js';
+import type { BucketCell, PageCount, RealtimeView, Subject, ViewId } from '../lib/views/view.js';
+import { decodeCell, decodePageviews } from './store/cell-codec.js';
+import { cellKey, cellSubject, domainsAfter, pageRange, parseCellKey } from './store/cell-key.js';
+import { pointerPath, readPointer, storeDir, type Pointer } from './store/layout.js';
+import {
+  damagedMarker,
+  inodeOf,
+  openDatabase,
+  readProgress,
+  type Database,
+} from './store/partition-store.js';
+import { readDescription, type Progress, type StoreDescription } from './store/store-meta.js';
+
+export interface Realtime {
+  /**
+   * What the speed layer has made of the log by now; undefined when it has never had a view to show. To be released.
+   * Throws `speed.failed`, retryable, while a lost view is made again: it would lie behind what was answered before.
+   */
+  snapshot(): RealtimeView | undefined;
+  close(): Promise<void>;
+}
+
+export function openRealtime(dataDir: string): Realtime {
+  return new RealtimeReader(dataDir);
+}
+
+/** Tries until a generation stays in place while it is opened: hand-overs are rare, two in a row unheard of. */
+const attempts = 8;
+
+class RealtimeReader implements Realtime {
+  readonly #dataDir: string;
+  readonly #closing = new Set<Promise<void>>();
+  #pointer: Pointer | undefined;
+  #pointerStamp = '';
+  #open: OpenGeneration | undefined;
+
+  constructor(dataDir: string) {
+    this.#dataDir = dataDir;
+  }
+
+  snapshot(): RealtimeView | undefined {
+    for (let attempt = 0; attempt < attempts; attempt++) {
+      const generation = this.#current();
+      if (generation === 'none') return undefined;
+      if (generation !== 'changed') return takeSnapshot(generation);
+    }
+    throw rebuilding('its files are not there yet');
+  }
+
+  async close(): Promise<void> {
+    this.#leave();
+    await Promise.all(this.#closing);
+  }
+
+  #current(): OpenGeneration | 'none' | 'changed' {
+    const stamp = stampOf(pointerPath(this.#dataDir));
+    if (stamp !== this.#pointerStamp || stamp === '') {
+      this.#pointer = readPointer(this.#dataDir);
+      this.#pointerStamp = stamp;
+    }
+    const serving = this.#pointer?.serving;
+    if (this.#pointer === undefined || serving === undefined) return 'none';
+    if (this.#open?.id === serving && this.#open.isInPlace()) return this.#open;
+    this.#leave();
+    this.#open = OpenGeneration.tryOpen(this.#dataDir, serving, this.#pointer.partitions, (closed) =>
+      this.#track(closed),
+    );
+    if (this.#open !== undefined) return this.#open;
+    this.#pointerStamp = '';
+    return 'changed';
+  }
+
+  #leave(): void {
+    this.#open?.leave();
+    this.#open = undefined;
+  }
+
+  #track(closed: Promise<void>): void {
+    this.#closing.add(closed);
+    const forget = (): void => void this.#closing.delete(closed);
+    closed.then(forget, forget);
+  }
+}
+
+interface OpenStore {
+  readonly dir: string;
+  readonly inode: number;
+  readonly description: StoreDescription;
+  readonly db: Database;
+}
+
+/** All stores of one generation, open as long as it serves or a snapshot of it is out. */
+class OpenGeneration {
+  readonly id: ViewId;
+  readonly stores: readonly OpenStore[];
+  readonly logId: LogId;
+  readonly #onClosed: (closed: Promise<void>) => void;
+  #holders = 1;
+
+  private constructor(
+    id: ViewId,
+    stores: readonly OpenStore[],
+    logId: LogId,
+    onClosed: (closed: Promise<void>) => void,
+  ) {
+    this.id = id;
+    this.stores = stores;
+    this.logId = logId;
+    this.#onClosed = onClosed;
+  }
+
+  /** undefined when a store is not there, or not finished. */
+  static tryOpen(
+    dataDir: string,
+    id: ViewId,
+    partitions: readonly PartitionName[],
+    onClosed: (closed: Promise<void>) => void,
+  ): OpenGeneration | undefined {
+    const stores: OpenStore[] = [];
+    for (const partition of partitions) {
+      const store = openStore(storeDir(dataDir, id, partition));
+      if (store === undefined) break;
+      stores.push(store);
+    }
+    const logId = stores[0]?.description.logId;
+    if (logId !== undefined && stores.length === partitions.length)
+      return new OpenGeneration(id, stores, logId, onClosed);
+    for (const { db } of stores) onClosed(db.close());
+    return undefined;
+  }
+
+  /** False when a store was deleted or made again since. */
+  isInPlace(): boolean {
+    return this.stores.every(({ dir, inode }) => inodeOf(dir) === inode);
+  }
+
+  hold(): void {
+    this.#holders++;
+  }
+
+  leave(): void {
+    if (--this.#holders > 0) return;
+    for (const { db } of this.stores) this.#onClosed(db.close());
+  }
+}
+
+function openStore(dir: string): OpenStore | undefined {
+  const description = readDescription(dir);
+  const inode = inodeOf(dir);
+  if (description === undefined || inode === 0) return undefined;
+  try {
+    return { dir, inode, description, db: openDatabase(dir) };
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined; // deleted in between
+    throw damagedStore(dir, error);
+  }
+}
+
+type ReadTransaction = ReturnType<Database['useReadTransaction']>;
+
+interface Part {
+  readonly store: OpenStore;
+  readonly transaction: ReadTransaction;
+  readonly progress: Progress;
+}
+
+function takeSnapshot(generation: OpenGeneration): Snapshot {
+  const parts: Part[] = [];
+  generation.hold();
+  try {
+    for (const store of generation.stores) {
+      store.db.resetReadTxn(); // the newest commit, not the one this turn of the event loop began with
+      const transaction = store.db.useReadTransaction();
+      parts.push({
+        store,
+        transaction,
+        progress: guarded(store.dir, () => readProgress(store.db, { transaction })),
+      });
+    }
+    const behind = parts.find(({ store, progress }) => progress.next < store.description.readyAt);
+    if (behind !== undefined) {
+      const { partition, readyAt } = behind.store.description;
+      throw rebuilding(`${partition} has come to ${behind.progress.next} of ${readyAt}`);
+    }
+    return new Snapshot(generation, parts);
+  } catch (error) {
+    for (const part of parts) part.transaction.done();
+    generation.leave();
+    throw error;
+  }
+}
+
+class Snapshot implements RealtimeView {
+  readonly generation: ViewId;
+  readonly cut: RealtimeView['cut'];
+  readonly edgesAfterBatchCut: number;
+  readonly deadLetters: number;
+  readonly lastReceivedAt: number | undefined;
+  readonly #open: OpenGeneration;
+  readonly #parts: readonly Part[];
+  #released = false;
+
+  constructor(open: OpenGeneration, parts: readonly Part[]) {
+    this.generation = open.id;
+    this.cut = {
+      logId: open.logId,
+      next: Object.fromEntries(
+        parts.map(({ store, progress }): [PartitionName, Offset] => [
+          store.description.partition,
+          progress.next,
+        ]),
+      ),
+    };
+    this.edgesAfterBatchCut = parts.reduce((sum, { progress }) => sum + progress.edges, 0);
+    this.deadLetters = parts.reduce((sum, { progress }) => sum + progress.deadLetters, 0);
+    const newest = Math.max(...parts.map(({ progress }) => progress.lastReceivedAt ?? -1));
+    this.lastReceivedAt = newest < 0 ? undefined : newest;
+    this.#open = open;
+    this.#parts = parts;
+  }
+
+  forEachHour(subject: Subject, fromHour: number, toHour: number, visit: (cell: BucketCell) => void): void {
+    if (toHour <= fromHour) return;
+    const keyed = cellSubject(subject);
+    const start = cellKey(keyed, clampHour(fromHour));
+    const end = cellKey(keyed, clampHour(toHour));
+    for (const { store, transaction } of this.#parts) {
+      guarded(store.dir, () => {
+        for (const { key, value } of store.db.getRange({ start, end, transaction })) {
+          const { pageviews, sketch } = decodeCell(value);
+          visit({ bucket: Buffer.from(key).readUInt32BE(key.length - 4), pageviews, sketch });
+        }
+      });
+    }
+  }
+
+  *pages(domain: string, fromHour: number, toHour: number): Generator<PageCount> {
+    for (const { store, transaction } of this.#parts) {
+      let page: { url: string; pageviews: number } | undefined;
+      for (const { key, value } of store.db.getRange({ ...pageRange(domain), transaction })) {
+        const parsed = parseCellKey(key);
+        if (parsed === undefined || parsed.hour < fromHour || parsed.hour >= toHour) continue;
+        const { pageviews, url: storedUrl } = decodePageviews(value);
+        const url = parsed.url ?? storedUrl;
+        if (page?.url === url) {
+          page.pageviews += pageviews;
+          continue;
+        }
+        if (page !== undefined) yield page;
+        page = { url, pageviews };
+      }
+      if (page !== undefined) yield page;
+    }
+  }
+
+  *domains(): Generator<string> {
+    const names = new Set<string>();
+    for (const { store, transaction } of this.#parts) {
+      for (let last = ''; ;) {
+        const [first] = store.db.getKeys({ ...domainsAfter(last), limit: 1, transaction });
+        const domain = first === undefined ? undefined : parseCellKey(first)?.domain;
+        if (domain === undefined) break;
+        names.add(domain);
+        last = domain;
+      }
+    }
+    yield* [...names].toSorted();
+  }
+
+  release(): void {
+    if (this.#released) return;
+    this.#released = true;
+    for (const { transaction } of this.#parts) transaction.done();
+    this.#open.leave();
+  }
+}
+
+const lastHour = 2 ** 32 - 1;
+
+function clampHour(hour: number): number {
+  return Math.min(Math.max(hour, 0), lastHour);
+}
+
+/** Runs a read; when the store proves damaged, leaves word for the speed layer and throws a retryable error. */
+function guarded<T>(dir: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof SwaError && error.code === 'view.corrupt') throw damagedStore(dir, error);
+    throw error;
+  }
+}
+
+function damagedStore(dir: string, cause: unknown): SwaError {
+  try {
+    writeFileSync(damagedMarker(dir), '');
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error; // already gone: it is being made again
+  }
+  return rebuilding('a store was damaged', cause);
+}
+
+function rebuilding(why: string, cause?: unknown): SwaError {
+  return new SwaError('speed.failed', `the realtime view is being made again from the log: ${why}`, {
+    cause,
+    retryable: true,
+    hint: 'ask again in a moment; `swa status` shows how far the speed layer is',
+  });
+}
+
+/** Changes whenever the file is replaced; '' when it is not there. */
+function stampOf(path: string): string {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat === undefined ? '' : `${stat.ino}:${stat.mtimeMs}:${stat.size}`;
+}

@@ -1,0 +1,106 @@
+/**
+ * Keys of the cells in a realtime store. A cell is one hour of one subject:
+ *
+ *   page     'p' domain 00 url 00 hour       all pages of a domain lie together, and all hours of a page
+ *   domain   'd' domain 00 hour
+ *
+ * with the hour as 4 bytes, big-endian, so that LMDB's byte order is the order of time. Normalised URLs and domains are
+ * ASCII without control characters, so 00 ends them. LMDB keys are at most 1,978 bytes: a longer URL is named by
+ * 01 and its SHA-256, and the cell's value carries the URL itself.
+ */
+import { createHash } from 'node:crypto';
+import { domainOf } from '../../lib/url/domain.js';
+import type { Subject } from '../../lib/views/view.js';
+
+/** What a cell is about: the subject, and for a page its domain, which its key begins with. */
+export type CellSubject =
+  | { readonly kind: 'page'; readonly url: string; readonly domain: string }
+  | { readonly kind: 'domain'; readonly domain: string };
+
+/** URLs up to this many bytes stand in the key itself. */
+export const maxInlineUrlBytes = 1_700;
+
+const hourBytes = 4;
+const pageTag = 0x70;
+const domainTag = 0x64;
+const endTag = 0x00;
+const hashTag = 0x01;
+
+export function cellSubject(subject: Subject): CellSubject {
+  return subject.kind === 'domain' ? subject : { ...subject, domain: domainOf(subject.url) };
+}
+
+/** True when the key holds a hash instead of the URL. */
+export function isHashed(url: string): boolean {
+  return url.length > maxInlineUrlBytes;
+}
+
+/** Writes keys into one buffer, again and again: a key is valid until the next is written. */
+export class KeyWriter {
+  readonly #buffer = Buffer.allocUnsafe(2_048);
+
+  cell(subject: CellSubject, hour: number): Buffer {
+    const end = this.#subject(subject);
+    this.#buffer.writeUInt32BE(hour, end);
+    return this.#buffer.subarray(0, end + hourBytes);
+  }
+
+  #subject(subject: CellSubject): number {
+    const buffer = this.#buffer;
+    buffer[0] = subject.kind === 'page' ? pageTag : domainTag;
+    let end = 1 + buffer.write(subject.domain, 1, 'latin1');
+    buffer[end++] = endTag;
+    if (subject.kind === 'domain') return end;
+    if (isHashed(subject.url)) {
+      buffer[end++] = hashTag;
+      end += createHash('sha256').update(subject.url).digest().copy(buffer, end);
+    } else {
+      end += buffer.write(subject.url, end, 'latin1');
+    }
+    buffer[end++] = endTag;
+    return end;
+  }
+}
+
+/** The first key of a subject at or after `hour`, as a buffer of its own. */
+export function cellKey(subject: CellSubject, hour: number): Buffer {
+  return Buffer.from(new KeyWriter().cell(subject, hour));
+}
+
+/** Half-open key range of all page cells of a domain. */
+export function pageRange(domain: string): { readonly start: Buffer; readonly end: Buffer } {
+  const name = Buffer.from(domain, 'latin1');
+  const tag = Buffer.of(pageTag);
+  return {
+    start: Buffer.concat([tag, name, Buffer.of(endTag)]),
+    end: Buffer.concat([tag, name, Buffer.of(endTag + 1)]),
+  };
+}
+
+/** Half-open key range of the domain cells that come after a domain; '' for all of them. */
+export function domainsAfter(domain: string): { readonly start: Buffer; readonly end: Buffer } {
+  const after = domain === '' ? [] : [Buffer.from(domain, 'latin1'), Buffer.of(endTag + 1)];
+  return { start: Buffer.concat([Buffer.of(domainTag), ...after]), end: Buffer.of(domainTag + 1) };
+}
+
+export interface ParsedKey {
+  readonly kind: 'page' | 'domain';
+  readonly domain: string;
+  /** undefined for a domain, and for a page whose key holds a hash. */
+  readonly url: string | undefined;
+  readonly hour: number;
+}
+
+/** Reads a cell key; undefined for any other record of a store. */
+export function parseCellKey(stored: Uint8Array): ParsedKey | undefined {
+  const key = Buffer.from(stored.buffer, stored.byteOffset, stored.length);
+  const tag = key[0];
+  if (tag !== pageTag && tag !== domainTag) return undefined;
+  const domainEnd = key.indexOf(endTag, 1);
+  const hourAt = key.length - hourBytes;
+  const domain = key.toString('latin1', 1, domainEnd);
+  const hour = key.readUInt32BE(hourAt);
+  if (tag === domainTag) return { kind: 'domain', domain, url: undefined, hour };
+  const hashed = key[domainEnd + 1] === hashTag;
+  return { kind: 'page', domain, url: hashed ? undefined : key.toString('latin1', domainEnd + 1, hourAt - 1), hour };
+}

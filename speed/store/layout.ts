@@ -1,0 +1,107 @@
+/**
+ * Where the speed layer keeps things, below `<data>/speed/`:
+ *
+ *   SERVING                         which generation answers, and which one is being made to follow it
+ *   locks/<topic>-<n>.lock          who works on a partition
+ *   <ViewId>/<topic>-<n>/           the store of one partition in one generation:
+ *     data.mdb, lock.mdb            LMDB: the cells, and the progress that goes with them
+ *     STORE                         what it is, written last: a store without it was never finished
+ *     OPENING                       there while somebody checks it: left behind, it killed who opened it
+ *     DAMAGED                       a reader found it damaged
+ *
+ * All of it can be deleted at any time; the log still has the facts.
+ */
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { roomOf } from '../../lib/data-dir.js';
+import { SwaError, systemCode } from '../../lib/errors.js';
+import { replaceFile } from '../../lib/files/durable.js';
+import type { PartitionName } from '../../lib/log/log.js';
+import type { ViewId } from '../../lib/views/view.js';
+
+/** The two generations there can be. Written by one process (the one that works on the first partition), read by all. */
+export interface Pointer {
+  /** The log's, so that readers know when they have all of a generation. */
+  readonly partitions: readonly PartitionName[];
+  /** Answers are made from this one; undefined until the first is ready. */
+  readonly serving: ViewId | undefined;
+  /** Being made; takes over when it has caught up. */
+  readonly next: ViewId | undefined;
+}
+
+const viewId = z
+  .string()
+  .regex(/^[A-Za-z0-9._-]+$/)
+  .transform((text) => text as ViewId); // checked: a plain name
+const pointerSchema = z.object({
+  partitions: z.array(z.string().transform((text) => text as PartitionName)), // written by us from the log's own
+  serving: viewId.nullable(),
+  next: viewId.nullable(),
+});
+
+export function pointerPath(dataDir: string): string {
+  return join(roomOf(dataDir, 'speed'), 'SERVING');
+}
+
+/** undefined until the speed layer first ran. */
+export function readPointer(dataDir: string): Pointer | undefined {
+  const text = readIfThere(pointerPath(dataDir));
+  if (text === undefined) return undefined;
+  let stored: z.infer<typeof pointerSchema>;
+  try {
+    stored = pointerSchema.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new SwaError('view.corrupt', `${pointerPath(dataDir)} is damaged`, {
+      cause,
+      hint: 'stop the speed layer, delete the file and start again: the realtime view is made anew from the log',
+    });
+  }
+  return {
+    partitions: stored.partitions,
+    serving: stored.serving ?? undefined,
+    next: stored.next ?? undefined,
+  };
+}
+
+/** Durable when it returns: the commit point of a hand-over. */
+export function writePointer(dataDir: string, pointer: Pointer): void {
+  mkdirSync(roomOf(dataDir, 'speed'), { recursive: true });
+  const { partitions, serving = null, next = null } = pointer;
+  replaceFile(pointerPath(dataDir), JSON.stringify({ partitions, serving, next }));
+}
+
+export function generationDir(dataDir: string, generation: ViewId): string {
+  return join(roomOf(dataDir, 'speed'), generation);
+}
+
+export function storeDir(dataDir: string, generation: ViewId, partition: PartitionName): string {
+  return join(generationDir(dataDir, generation), fileNameOf(partition));
+}
+
+export function lockPath(dataDir: string, partition: PartitionName): string {
+  return join(roomOf(dataDir, 'speed'), 'locks', `${fileNameOf(partition)}.lock`);
+}
+
+/** 'pageviews/0' -> 'pageviews-0'. */
+export function fileNameOf(partition: PartitionName): string {
+  return partition.replace('/', '-');
+}
+
+/** The text of a file, or undefined when there is none. */
+export function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Removes a generation's stores, or one store. Readers that have it open are not disturbed: on POSIX the bytes live
+ * until the last of them closes.
+ */
+export function removeStores(dir: string): void {
+  rmSync(dir, { recursive: true, force: true });
+}

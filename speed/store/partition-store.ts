@@ -1,0 +1,190 @@
+/**
+ * The durable half of one partition's realtime view: an LMDB environment with the cells and the progress they belong
+ * to. `commit` changes both in one transaction, so a store always holds exactly the facts before its own position,
+ * whenever its process was killed.
+ *
+ * Opened for writing also by those who only read: within one process LMDB may open a file but once, and the
+ * speed and query layers can share a process.
+ */
+import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { open, type RootDatabase } from 'lmdb';
+import { SwaError, systemCode } from '../../lib/errors.js';
+import { decodeCell } from './cell-codec.js';
+import { parseCellKey } from './cell-key.js';
+import { removeStores } from './layout.js';
+import {
+  decodeProgress,
+  encodeProgress,
+  readDescription,
+  sameIdentity,
+  startProgress,
+  type Progress,
+  type StoreDescription,
+  type StoreIdentity,
+} from './store-meta.js';
+
+export type Database = RootDatabase<Buffer, Buffer>;
+
+const progressKey = Buffer.of(0);
+
+/** The room LMDB may map; address space, not memory or disk. */
+const mapSizeBytes = 2 ** 36;
+const maxReaders = 1_024;
+const cellsPerTurn = 2_000;
+
+export interface Put {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+}
+
+export class PartitionStore {
+  readonly description: StoreDescription;
+  readonly #dir: string;
+  readonly #db: Database;
+  readonly #inode: number;
+  #progress: Progress;
+
+  private constructor(dir: string, description: StoreDescription, db: Database, progress: Progress) {
+    this.#dir = dir;
+    this.description = description;
+    this.#db = db;
+    this.#progress = progress;
+    this.#inode = inodeOf(dir);
+  }
+
+  /**
+   * Opens the store if it is what is wanted and whole; makes a new one otherwise. Checks every cell of an existing one,
+   * giving the event loop its turn in between.
+   */
+  static async open(
+    dir: string,
+    wanted: StoreIdentity,
+    logEnd: StoreDescription['readyAt'],
+  ): Promise<PartitionStore> {
+    const existing = readDescription(dir);
+    if (existing !== undefined && sameIdentity(existing, wanted)) {
+      const store = await openWhole(dir, existing);
+      if (store !== undefined) return new PartitionStore(dir, existing, store.db, store.progress);
+    }
+    return PartitionStore.#create(dir, { ...wanted, readyAt: logEnd });
+  }
+
+  static #create(dir: string, description: StoreDescription): PartitionStore {
+    removeStores(dir);
+    mkdirSync(dir, { recursive: true });
+    const db = openDatabase(dir);
+    const progress = startProgress(description.from);
+    db.transactionSync(() => db.putSync(progressKey, encodeProgress(progress)));
+    writeFileSync(join(dir, 'STORE'), JSON.stringify(description));
+    return new PartitionStore(dir, description, db, progress);
+  }
+
+  get progress(): Progress {
+    return this.#progress;
+  }
+
+  /** Valid until the next call. */
+  get(key: Uint8Array): Uint8Array | undefined {
+    try {
+      return this.#db.getBinaryFast(asBuffer(key));
+    } catch (cause) {
+      throw new SwaError('view.corrupt', `cannot read the realtime store ${this.#dir}`, { cause, retryable: true });
+    }
+  }
+
+  /** All of it or nothing. Throws `view.corrupt` when the store is gone from its place. */
+  commit(puts: Iterable<Put>, progress: Progress): void {
+    this.requireSound();
+    this.#db.transactionSync(() => {
+      for (const { key, value } of puts) this.#db.putSync(asBuffer(key), value as Buffer); // lmdb takes any Uint8Array
+      this.#db.putSync(progressKey, encodeProgress(progress));
+    });
+    this.#progress = progress;
+  }
+
+  /** Throws `view.corrupt` when the store is gone from its place, or a reader found it damaged. */
+  requireSound(): void {
+    if (inodeOf(this.#dir) !== this.#inode || existsSync(damagedMarker(this.#dir))) throw gone(this.#dir);
+  }
+
+  async close(): Promise<void> {
+    await this.#db.close();
+  }
+
+  /** Closes and deletes: this generation is over, or the store is damaged. */
+  async destroy(): Promise<void> {
+    removeStores(this.#dir);
+    await this.#db.close();
+  }
+}
+
+export function openDatabase(dir: string): Database {
+  return open<Buffer, Buffer>({
+    path: dir,
+    encoding: 'binary',
+    keyEncoding: 'binary',
+    overlappingSync: false,
+    noSync: true, // see StoreIdentity.bootId
+    mapSize: mapSizeBytes,
+    maxReaders,
+  });
+}
+
+/** The progress as of a read transaction, or the newest. */
+export function readProgress(db: Database, options?: Parameters<Database['get']>[1]): Progress {
+  const bytes = db.get(progressKey, options);
+  if (bytes === undefined) throw new SwaError('view.corrupt', 'a realtime store has no progress record');
+  return decodeProgress(bytes);
+}
+
+/** The file's inode, or 0 when there is no such file. */
+export function inodeOf(dir: string): number {
+  return statSync(join(dir, 'data.mdb'), { throwIfNoEntry: false })?.ino ?? 0;
+}
+
+/** Put there by a reader that found the store damaged. */
+export function damagedMarker(dir: string): string {
+  return join(dir, 'DAMAGED');
+}
+
+async function openWhole(
+  dir: string,
+  description: StoreDescription,
+): Promise<{ db: Database; progress: Progress } | undefined> {
+  const marker = join(dir, 'OPENING');
+  if (existsSync(marker) || existsSync(damagedMarker(dir)) || inodeOf(dir) === 0) return undefined;
+  writeFileSync(marker, '');
+  let db: Database | undefined;
+  try {
+    db = openDatabase(dir);
+    const progress = readProgress(db);
+    if (progress.next < description.from) throw new SwaError('view.corrupt', 'a realtime store goes back');
+    await checkCells(db);
+    rmSync(marker, { force: true });
+    return { db, progress };
+  } catch (error) {
+    if (systemCode(error) === 'EMFILE') throw error; // says nothing about the store
+    await db?.close();
+    return undefined; // whatever is wrong with it, it is made again from the log
+  }
+}
+
+async function checkCells(db: Database): Promise<void> {
+  let seen = 0;
+  for (const { key, value } of db.getRange({ start: Buffer.of(1) })) {
+    if (parseCellKey(Buffer.from(key)) === undefined) throw new SwaError('view.corrupt', 'an unknown record');
+    decodeCell(value);
+    if (++seen % cellsPerTurn === 0) await new Promise(setImmediate);
+  }
+}
+
+function gone(dir: string): SwaError {
+  return new SwaError('view.corrupt', `the realtime store ${dir} was deleted, replaced or damaged`, {
+    retryable: true,
+  });
+}
+
+function asBuffer(key: Uint8Array): Buffer {
+  return Buffer.isBuffer(key) ? key : Buffer.from(key.buffer, key.byteOffset, key.byteLength);
+}

@@ -1,0 +1,123 @@
+/** What a store says about itself: what it is (file STORE, never changed) and how far it has come (in LMDB). */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { SwaError, systemCode } from '../../lib/errors.js';
+import type { RulesVersions } from '../../lib/facts/rules.js';
+import type { LogId, Offset, PartitionName } from '../../lib/log/log.js';
+import type { ViewId } from '../../lib/views/view.js';
+import { readIfThere } from './layout.js';
+
+/** All that a store's content depends on, but for the log's records. */
+export interface StoreIdentity {
+  readonly generation: ViewId;
+  readonly logId: LogId;
+  readonly partition: PartitionName;
+  /** The batch view's cut: the first offset that counts. */
+  readonly from: Offset;
+  readonly lgK: number;
+  readonly rules: RulesVersions;
+  /**
+   * LMDB runs here without fsync: a store is good as long as the machine has not gone down since it was made, since a
+   * killed process loses nothing that it wrote. After a power cut the store is made anew.
+   */
+  readonly bootId: string;
+}
+
+export interface StoreDescription extends StoreIdentity {
+  /**
+   * The end of the log when the store was made. Whoever was answered before may have seen facts up to there, so until
+   * the store has come this far no answer is made from it: an answer's cut never goes back.
+   */
+  readonly readyAt: Offset;
+}
+
+/** How far the store has come, and what it has counted besides cells. Changes in one transaction with them. */
+export interface Progress {
+  /** The next offset to read. */
+  readonly next: Offset;
+  /** Newest `receivedAt` among the records applied. */
+  readonly lastReceivedAt: number | undefined;
+  readonly pageviews: number;
+  readonly edges: number;
+  readonly deadLetters: number;
+  /** Records that were read and not counted, by reason. */
+  readonly refused: Readonly<Record<string, number>>;
+}
+
+export function startProgress(from: Offset): Progress {
+  return { next: from, lastReceivedAt: undefined, pageviews: 0, edges: 0, deadLetters: 0, refused: {} };
+}
+
+const count = z.number().int().min(0);
+const offsetSchema = count.transform((value) => value as Offset); // checked: a whole number from 0
+const descriptionSchema = z.object({
+  generation: z.string().transform((text) => text as ViewId), // compared with what is wanted
+  logId: z.string().transform((text) => text as LogId),
+  partition: z.string().transform((text) => text as PartitionName),
+  from: offsetSchema,
+  lgK: count,
+  rules: z.object({ url: z.string(), bots: z.string() }),
+  bootId: z.string(),
+  readyAt: offsetSchema,
+});
+const progressSchema = z.object({
+  next: offsetSchema,
+  lastReceivedAt: count.optional().transform((value) => value),
+  pageviews: count,
+  edges: count,
+  deadLetters: count,
+  refused: z.record(z.string(), count),
+});
+
+/** The description of a finished store; undefined when there is none, or no readable one. */
+export function readDescription(dir: string): StoreDescription | undefined {
+  const text = readIfThere(join(dir, 'STORE'));
+  if (text === undefined) return undefined;
+  try {
+    return descriptionSchema.parse(JSON.parse(text));
+  } catch {
+    return undefined; // damaged: as good as none, the store is made again
+  }
+}
+
+export function sameIdentity(a: StoreIdentity, b: StoreIdentity): boolean {
+  return (
+    a.generation === b.generation &&
+    a.logId === b.logId &&
+    a.partition === b.partition &&
+    a.from === b.from &&
+    a.lgK === b.lgK &&
+    a.rules.url === b.rules.url &&
+    a.rules.bots === b.rules.bots &&
+    a.bootId === b.bootId &&
+    a.bootId !== ''
+  );
+}
+
+export function encodeProgress(progress: Progress): Buffer {
+  return Buffer.from(JSON.stringify(progress));
+}
+
+/** Throws `view.corrupt` when the bytes are no progress. */
+export function decodeProgress(bytes: Uint8Array): Progress {
+  try {
+    const { lastReceivedAt, ...rest } = progressSchema.parse(JSON.parse(Buffer.from(bytes).toString()));
+    return { ...rest, lastReceivedAt };
+  } catch (cause) {
+    throw new SwaError('view.corrupt', 'the progress record of a realtime store is damaged', {
+      cause,
+      retryable: true,
+    });
+  }
+}
+
+/** Changes whenever the machine starts; '' where the system does not say (then no store outlives its process). */
+export function readBootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return '';
+    throw error;
+  }
+}

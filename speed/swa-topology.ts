@@ -1,0 +1,53 @@
+/**
+ * The topology of SuperWebAnalytics, as section 14.4.1 of the book draws it:
+ *
+ *   pageview spout ──slices──> normalize bolt ──pages────> update view bolt
+ *                    shuffle         │     fields: url            ^   ^
+ *                                    ├──────domains───────────────┘   │
+ *                                    │     fields: domain             │
+ *                                    └──────notes─────────────────────┘
+ *                                          global
+ *
+ * It is run in epochs: feed the spout, turn until every tree is answered, then commit or discard.
+ */
+import type { Clock } from '../lib/clock.js';
+import type { Rules } from '../lib/facts/rules.js';
+import type { PartitionName } from '../lib/log/log.js';
+import { NormalizeBolt } from './normalize-bolt.js';
+import { PageviewSpout } from './pageview-spout.js';
+import type { PersonCoupons } from './person-coupons.js';
+import type { PartitionView } from './store/partition-view.js';
+import { TopologyBuilder, seededRandom, type Topology } from './topology/index.js';
+import { UpdateViewBolt } from './update-view-bolt.js';
+
+const tasks = 2;
+
+export interface SwaTopologyOptions {
+  readonly rules: Rules;
+  readonly persons: PersonCoupons;
+  readonly views: ReadonlyMap<PartitionName, PartitionView>;
+  readonly clock: Clock;
+  readonly onError: (error: unknown) => void;
+}
+
+export function buildSwaTopology(options: SwaTopologyOptions): { topology: Topology; spout: PageviewSpout } {
+  const { rules, persons, views, clock, onError } = options;
+  const spout = new PageviewSpout();
+  const builder = new TopologyBuilder();
+  builder.setSpout('pageview spout', () => spout);
+  builder
+    .setBolt('normalize', () => new NormalizeBolt(rules, persons), tasks)
+    .shuffleGrouping('pageview spout', 'slices');
+  builder
+    .setBolt('update view', () => new UpdateViewBolt(views), tasks)
+    .fieldsGrouping('normalize', ['url'], 'pages')
+    .fieldsGrouping('normalize', ['domain'], 'domains')
+    .globalGrouping('normalize', 'notes');
+  const topology = builder.build({
+    clock,
+    random: seededRandom(clock()),
+    onError: ({ error }) => onError(error),
+    batch: 16,
+  });
+  return { topology, spout };
+}
