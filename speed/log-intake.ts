@@ -31,6 +31,8 @@ export interface Slice {
   /** Records that are not counted, by reason. */
   readonly refused: ReadonlyMap<string, number>;
   readonly lastReceivedAt: number;
+  /** Records set aside because they failed. */
+  readonly deadLetters: number;
   /** How many records of the log this is. */
   readonly records: number;
   /** Where the partition goes on. */
@@ -78,7 +80,11 @@ export class LogIntake {
 
   /** Takes more from the log, at most about `maxRecords`; waits up to `timeoutMs` for the first. */
   async fill(maxRecords: number, timeoutMs: number, signal?: AbortSignal): Promise<void> {
-    const batches = await this.#reader.next({ maxRecords, timeoutMs, ...(signal === undefined ? {} : { signal }) });
+    const batches = await this.#reader.next({
+      maxRecords,
+      timeoutMs,
+      ...(signal === undefined ? {} : { signal }),
+    });
     for (const batch of batches) {
       const window = this.#windows.get(batch.name);
       if (window !== undefined) this.#queues.get(batch.name)?.add(decodeBatch(batch, window));
@@ -190,7 +196,31 @@ function sliceOf(
       values.push(value);
     } else edges++;
   }
-  return { partition, pageviews, offsets, values, edges, refused, lastReceivedAt, records: to - from, next };
+  const records = to - from;
+  return {
+    partition,
+    pageviews,
+    offsets,
+    values,
+    edges,
+    refused,
+    lastReceivedAt,
+    deadLetters: 0,
+    records,
+    next,
+  };
+}
+
+/** The same records, each pageview in a slice of its own; what else there is to note goes with the first. */
+export function singles(slice: Slice): Slice[] {
+  const nothing = { edges: 0, refused: new Map<string, number>(), deadLetters: 0, records: 0 };
+  return slice.pageviews.map((pageview, i) => ({
+    ...slice,
+    ...(i === 0 ? {} : nothing),
+    pageviews: [pageview],
+    offsets: slice.offsets.slice(i, i + 1),
+    values: slice.values.slice(i, i + 1),
+  }));
 }
 
 const primeRecords = 8_192;
@@ -206,11 +236,12 @@ async function primedWindows(options: IntakeOptions): Promise<Map<PartitionName,
       .map((name) => [name, Math.max(offsetAt(earliest, name), offsetAt(from, name) - dedupWindow)])
       .filter(([name, first]) => Number(first) < offsetAt(from, name as PartitionName)), // a key of `from`
   );
-  let left = new Set(namesOf(start));
+  const left = new Set(namesOf(start));
   if (left.size === 0) return windows;
   const reader = await log.openReader({ from: start, consumer: `${consumer}-window` });
   try {
-    while (left.size > 0 && signal?.aborted !== true) {
+    while (left.size > 0) {
+      if (signal?.aborted === true) break; // the caller lets go of what it opens
       for (const batch of await reader.next({ maxRecords: primeRecords, timeoutMs: 1_000 })) {
         const end = offsetAt(from, batch.name);
         prime(batch, end, windows.get(batch.name));

@@ -66,13 +66,17 @@ export class NormalizeBolt implements Bolt<[slice: Slice]> {
     }
     this.#emit('pages', pages, tuple);
     this.#emit('domains', domains, tuple);
-    const { edges, lastReceivedAt, partition } = slice;
-    const notes: PartitionNotes = { edges, refused, lastReceivedAt };
+    const { edges, deadLetters, lastReceivedAt, partition } = slice;
+    const notes: PartitionNotes = { edges, deadLetters, refused, lastReceivedAt };
     this.#output?.emitTo('notes', [partition, notes], tuple);
     this.#output?.ack(tuple);
   }
 
-  #emit(stream: 'pages' | 'domains', subjects: ReadonlyMap<string, Views>, tuple: Tuple<[slice: Slice]>): void {
+  #emit(
+    stream: 'pages' | 'domains',
+    subjects: ReadonlyMap<string, Views>,
+    tuple: Tuple<[slice: Slice]>,
+  ): void {
     const { partition } = tuple.values[0];
     for (const [name, views] of subjects) this.#output?.emitTo(stream, [name, partition, views], tuple);
   }

@@ -12,7 +12,7 @@ export class PageviewSpout implements Spout {
   #output: SpoutOutput | undefined;
   #waiting: readonly Slice[] = [];
   #emitted = 0;
-  #failed: Slice[] = [];
+  readonly #failed = new Set<Slice>();
 
   open(_context: unknown, output: SpoutOutput): void {
     this.#output = output;
@@ -22,11 +22,11 @@ export class PageviewSpout implements Spout {
   feed(slices: readonly Slice[]): void {
     this.#waiting = slices;
     this.#emitted = 0;
-    this.#failed = [];
+    this.#failed.clear();
   }
 
   /** The slices whose trees failed since `feed`. */
-  get failed(): readonly Slice[] {
+  get failed(): ReadonlySet<Slice> {
     return this.#failed;
   }
 
@@ -38,7 +38,6 @@ export class PageviewSpout implements Spout {
   }
 
   fail(messageId: unknown): void {
-    const slice = this.#waiting.find((waiting) => waiting === messageId);
-    if (slice !== undefined) this.#failed.push(slice);
+    this.#failed.add(messageId as Slice); // the message ids are the slices themselves
   }
 }

@@ -47,7 +47,8 @@ export function buildSwaTopology(options: SwaTopologyOptions): { topology: Topol
     clock,
     random: seededRandom(clock()),
     onError: ({ error }) => onError(error),
-    batch: 16,
+    maxSpoutPending: 2, // slices under way: what a turn may take of the event loop
+    batch: 256,
   });
   return { topology, spout };
 }

@@ -8,7 +8,8 @@ import type { PartitionNotes, PartitionView } from './store/partition-view.js';
 import type { Bolt, BoltOutput, Tuple } from './topology/index.js';
 
 type Input =
-  [subject: string, partition: PartitionName, views: Views] | [partition: PartitionName, notes: PartitionNotes];
+  | [subject: string, partition: PartitionName, views: Views]
+  | [partition: PartitionName, notes: PartitionNotes];
 
 export class UpdateViewBolt implements Bolt<Input> {
   readonly #views: ReadonlyMap<PartitionName, PartitionView>;

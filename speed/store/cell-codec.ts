@@ -100,7 +100,9 @@ export function decodeCell(stored: Uint8Array): StoredCell {
   if (bytes.length < headerBytes || view.getUint32(4, true) !== crc32(bytes.subarray(8))) throw damaged();
   const sketchEnd = bytes.length - view.getUint16(2, true);
   const sketchBytes = sketchEnd - headerBytes;
-  const url = Buffer.from(bytes.buffer, bytes.byteOffset + sketchEnd, bytes.length - sketchEnd).toString('latin1');
+  const url = Buffer.from(bytes.buffer, bytes.byteOffset + sketchEnd, bytes.length - sketchEnd).toString(
+    'latin1',
+  );
   const pageviews = view.getFloat64(8, true);
   if (bytes[0] === registersForm) {
     return {

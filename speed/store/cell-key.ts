@@ -102,5 +102,10 @@ export function parseCellKey(stored: Uint8Array): ParsedKey | undefined {
   const hour = key.readUInt32BE(hourAt);
   if (tag === domainTag) return { kind: 'domain', domain, url: undefined, hour };
   const hashed = key[domainEnd + 1] === hashTag;
-  return { kind: 'page', domain, url: hashed ? undefined : key.toString('latin1', domainEnd + 1, hourAt - 1), hour };
+  return {
+    kind: 'page',
+    domain,
+    url: hashed ? undefined : key.toString('latin1', domainEnd + 1, hourAt - 1),
+    hour,
+  };
 }

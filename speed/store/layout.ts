@@ -11,7 +11,7 @@
  *
  * All of it can be deleted at any time; the log still has the facts.
  */
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, rmSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { roomOf } from '../../lib/data-dir.js';
@@ -32,7 +32,7 @@ export interface Pointer {
 
 const viewId = z
   .string()
-  .regex(/^[A-Za-z0-9._-]+$/)
+  .regex(/^v\d+[A-Za-z0-9._-]*$/)
   .transform((text) => text as ViewId); // checked: a plain name
 const pointerSchema = z.object({
   partitions: z.array(z.string().transform((text) => text as PartitionName)), // written by us from the log's own
@@ -54,7 +54,8 @@ export function readPointer(dataDir: string): Pointer | undefined {
   } catch (cause) {
     throw new SwaError('view.corrupt', `${pointerPath(dataDir)} is damaged`, {
       cause,
-      hint: 'stop the speed layer, delete the file and start again: the realtime view is made anew from the log',
+      retryable: true,
+      hint: 'the speed layer puts it right when it starts, and makes the realtime view anew from the log',
     });
   }
   return {
@@ -88,6 +89,21 @@ export function fileNameOf(partition: PartitionName): string {
   return partition.replace('/', '-');
 }
 
+/** Generations that have files, worked on or not. */
+export function generationIds(dataDir: string): ViewId[] {
+  let names: string[];
+  try {
+    names = readdirSync(roomOf(dataDir, 'speed'));
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return [];
+    throw error;
+  }
+  return names.flatMap((name) => {
+    const parsed = viewId.safeParse(name);
+    return parsed.success ? [parsed.data] : [];
+  });
+}
+
 /** The text of a file, or undefined when there is none. */
 export function readIfThere(path: string): string | undefined {
   try {
@@ -99,9 +115,19 @@ export function readIfThere(path: string): string | undefined {
 }
 
 /**
- * Removes a generation's stores, or one store. Readers that have it open are not disturbed: on POSIX the bytes live
- * until the last of them closes.
+ * Removes a store, or what is left of a generation. Readers that have it open are not disturbed: on POSIX the bytes
+ * live until the last of them closes.
  */
 export function removeStores(dir: string): void {
   rmSync(dir, { recursive: true, force: true });
+}
+
+/** Removes a generation's folder once the last store has gone from it. */
+export function removeIfEmpty(dir: string): void {
+  try {
+    rmdirSync(dir);
+  } catch (error) {
+    const code = systemCode(error);
+    if (code !== 'ENOTEMPTY' && code !== 'EEXIST' && code !== 'ENOENT') throw error;
+  }
 }

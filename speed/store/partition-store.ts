@@ -10,6 +10,7 @@ import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import { SwaError, systemCode } from '../../lib/errors.js';
+import type { Offset } from '../../lib/log/log.js';
 import { decodeCell } from './cell-codec.js';
 import { parseCellKey } from './cell-key.js';
 import { removeStores } from './layout.js';
@@ -32,6 +33,12 @@ const progressKey = Buffer.of(0);
 const mapSizeBytes = 2 ** 36;
 const maxReaders = 1_024;
 const cellsPerTurn = 2_000;
+
+/** How far a store is, and how far it must be before it may answer. */
+export interface Standing {
+  readonly next: Offset;
+  readonly readyAt: Offset;
+}
 
 export interface Put {
   readonly key: Uint8Array;
@@ -84,22 +91,36 @@ export class PartitionStore {
     return this.#progress;
   }
 
+  get standing(): Standing {
+    return { next: this.#progress.next, readyAt: this.description.readyAt };
+  }
+
   /** Valid until the next call. */
   get(key: Uint8Array): Uint8Array | undefined {
     try {
       return this.#db.getBinaryFast(asBuffer(key));
     } catch (cause) {
-      throw new SwaError('view.corrupt', `cannot read the realtime store ${this.#dir}`, { cause, retryable: true });
+      throw new SwaError('view.corrupt', `cannot read the realtime store ${this.#dir}`, {
+        cause,
+        retryable: true,
+      });
     }
   }
 
   /** All of it or nothing. Throws `view.corrupt` when the store is gone from its place. */
   commit(puts: Iterable<Put>, progress: Progress): void {
     this.requireSound();
-    this.#db.transactionSync(() => {
-      for (const { key, value } of puts) this.#db.putSync(asBuffer(key), value as Buffer); // lmdb takes any Uint8Array
-      this.#db.putSync(progressKey, encodeProgress(progress));
-    });
+    try {
+      this.#db.transactionSync(() => {
+        for (const { key, value } of puts) this.#db.putSync(asBuffer(key), value as Buffer); // lmdb takes any Uint8Array
+        this.#db.putSync(progressKey, encodeProgress(progress));
+      });
+    } catch (cause) {
+      throw new SwaError('speed.failed', `cannot write the realtime store ${this.#dir}`, {
+        cause,
+        retryable: true,
+      });
+    }
     this.#progress = progress;
   }
 
@@ -136,6 +157,18 @@ export function readProgress(db: Database, options?: Parameters<Database['get']>
   const bytes = db.get(progressKey, options);
   if (bytes === undefined) throw new SwaError('view.corrupt', 'a realtime store has no progress record');
   return decodeProgress(bytes);
+}
+
+/** How far another worker's store is; undefined when there is none to be read. */
+export function readStanding(dir: string): Standing | undefined {
+  const description = readDescription(dir);
+  if (description === undefined || inodeOf(dir) === 0) return undefined;
+  const db = openDatabase(dir);
+  try {
+    return { next: readProgress(db).next, readyAt: description.readyAt };
+  } finally {
+    void db.close();
+  }
 }
 
 /** The file's inode, or 0 when there is no such file. */

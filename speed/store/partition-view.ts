@@ -26,6 +26,7 @@ interface Tally {
 /** What there is to note about records besides the cells they change. */
 export interface PartitionNotes {
   readonly edges: number;
+  readonly deadLetters: number;
   readonly refused: ReadonlyMap<string, number>;
   /** -1 for none. */
   readonly lastReceivedAt: number;
@@ -85,18 +86,15 @@ export class PartitionView {
     if (subject.kind === 'page') this.#tally.pageviews += hours.length;
   }
 
-  /** Edges, refused records and the newest arrival among the records of a slice. */
+  /** Edges, refused and set aside records, and the newest arrival among the records of a slice. */
   addNotes(notes: PartitionNotes): void {
     const tally = this.#tally;
     tally.edges += notes.edges;
+    tally.deadLetters += notes.deadLetters;
     tally.lastReceivedAt = Math.max(tally.lastReceivedAt, notes.lastReceivedAt);
     for (const [reason, count] of notes.refused) {
       tally.refused.set(reason, (tally.refused.get(reason) ?? 0) + count);
     }
-  }
-
-  addDeadLetters(count: number): void {
-    this.#tally.deadLetters += count;
   }
 
   /** Makes all changes since the last commit durable, together with the position they belong to. */

@@ -1,0 +1,166 @@
+/**
+ * The speed layer as a role: opens the log, makes sure that there is a batch view to start from, runs one worker, and
+ * reports on the status board.
+ */
+import { CurrentWatch } from '../serving/current.js';
+import { ensureGenesis, openView } from '../serving/store.js';
+import { openDataDir } from '../lib/data-dir.js';
+import { SwaError, messageOf } from '../lib/errors.js';
+import { makeRules } from '../lib/facts/rules.js';
+import { distance, zeroOffsets } from '../lib/log/cut.js';
+import type { Log, Offsets } from '../lib/log/log.js';
+import { openLog } from '../lib/log/open-log.js';
+import type { RoleContext, RunningRole, StartRole } from '../lib/role.js';
+import { StatusReporter } from '../lib/status.js';
+import type { Generation } from './generation.js';
+import { readBootId } from './store/store-meta.js';
+import { SpeedWorker } from './worker.js';
+
+const cacheBytes = 256 * 2 ** 20;
+
+export const startSpeed: StartRole = async (context) => {
+  const { config, clock } = context;
+  openDataDir(config);
+  if (config.speedWorker >= config.speedWorkers) {
+    throw new SwaError(
+      'config.invalid',
+      `SWA_SPEED_WORKER is ${config.speedWorker}, but there are ${config.speedWorkers} workers, counted from 0`,
+    );
+  }
+  const log = await openLog(config, clock);
+  const rules = makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots });
+  const { dataDir, lgK } = config;
+  const cut = { logId: log.id, next: zeroOffsets(log.partitions) };
+  await ensureGenesis(dataDir, { cut, lgK, rules: rules.versions, createdAt: clock() });
+  const status = new SpeedStatus(context, log);
+  const watch = new CurrentWatch(dataDir);
+  const worker = new SpeedWorker({
+    dataDir,
+    log,
+    rules,
+    clock,
+    lgK,
+    dedupWindow: config.dedupWindow,
+    epochTuples: config.speedEpochTuples,
+    cacheBytes,
+    bootId: readBootId(),
+    workers: config.speedWorkers,
+    worker: config.speedWorker,
+    current: () => watch.current(),
+    openView: (id) => openView(dataDir, id),
+    onProgress: (changed) => status.progress(changed),
+    onError: (error) => status.error(error),
+  });
+  return runWorker(worker, log, status);
+};
+
+function runWorker(worker: SpeedWorker, log: Log, status: SpeedStatus): RunningRole {
+  const stopping = new AbortController();
+  const done = work(worker, log, status, stopping.signal);
+  done.catch(() => undefined); // whoever asks for `done` or calls `stop` gets it
+  return {
+    done,
+    async stop() {
+      stopping.abort();
+      await done;
+    },
+  };
+}
+
+async function work(worker: SpeedWorker, log: Log, status: SpeedStatus, signal: AbortSignal): Promise<void> {
+  try {
+    await worker.run(signal);
+    status.end(undefined);
+  } catch (error) {
+    status.end(error);
+    throw error;
+  } finally {
+    await log.close();
+  }
+}
+
+/** What the status board says about this worker. */
+class SpeedStatus {
+  readonly #context: RoleContext;
+  readonly #log: Log;
+  readonly #reporter: StatusReporter;
+  #end: Offsets | undefined;
+  #failing = false;
+
+  constructor(context: RoleContext, log: Log) {
+    const { config, clock } = context;
+    this.#context = context;
+    this.#log = log;
+    const worker = String(config.speedWorker);
+    this.#reporter = new StatusReporter({ dataDir: config.dataDir, role: 'speed', worker, clock });
+    this.#reporter.report({});
+  }
+
+  progress(worker: SpeedWorker): void {
+    this.#askForEnd();
+    const { serving, next } = worker.pointer;
+    const working = worker.serving ?? worker.next;
+    this.#reporter.report({
+      state: 'running',
+      ...(this.#failing ? {} : { lastError: null }),
+      details: {
+        generation: serving ?? null,
+        nextGeneration: next ?? null,
+        partitions: worker.partitions,
+        handOvers: worker.handOvers,
+        ...(working === undefined ? {} : this.#counts(working)),
+      },
+    });
+    this.#failing = false;
+  }
+
+  error(error: unknown): void {
+    this.#failing = true;
+    this.#context.logger.warn({ err: error }, 'the speed layer met a problem and tries again');
+    this.#reporter.report({ lastError: this.#describe(error) });
+  }
+
+  end(error: unknown): void {
+    this.#reporter.report(
+      error === undefined ? { state: 'stopped' } : { state: 'failed', lastError: this.#describe(error) },
+    );
+  }
+
+  #counts(generation: Generation): Record<string, unknown> {
+    const positions = generation.positions();
+    const all = [...generation.progress().values()];
+    const refused: Record<string, number> = {};
+    for (const progress of all) {
+      for (const [reason, count] of Object.entries(progress.refused))
+        refused[reason] = (refused[reason] ?? 0) + count;
+    }
+    const sum = (count: (progress: (typeof all)[number]) => number): number =>
+      all.reduce((total, progress) => total + count(progress), 0);
+    return {
+      cut: positions,
+      lagRecords: this.#end === undefined ? null : distance(positions, pick(this.#end, positions)),
+      lastReceivedAt: Math.max(...all.map((progress) => progress.lastReceivedAt ?? 0)) || null,
+      pageviews: sum((progress) => progress.pageviews),
+      edgesAfterBatchCut: sum((progress) => progress.edges),
+      deadLetters: sum((progress) => progress.deadLetters),
+      refused,
+    };
+  }
+
+  /** The log's end is asked for beside the work, and shown with the next report. */
+  #askForEnd(): void {
+    this.#log.latest().then(
+      (end) => void (this.#end = end),
+      (error: unknown) => this.#context.logger.debug({ err: error }, 'cannot ask the log for its end'),
+    );
+  }
+
+  #describe(error: unknown): { at: number; code: string; message: string } {
+    const code = error instanceof SwaError ? error.code : 'speed.failed';
+    return { at: this.#context.clock(), code, message: messageOf(error) };
+  }
+}
+
+function pick(from: Offsets, names: Offsets): Partial<Offsets> {
+  return Object.fromEntries(Object.entries(from).filter(([name]) => name in names));
+}

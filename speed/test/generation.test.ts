@@ -1,0 +1,179 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import type { Fact } from '../../lib/facts/fact.js';
+import { zeroOffsets } from '../../lib/log/cut.js';
+import type { Offsets } from '../../lib/log/log.js';
+import type { BatchView } from '../../lib/views/view.js';
+import { Generation, type GenerationOptions } from '../generation.js';
+import { openRealtime } from '../read-side.js';
+import { writePointer } from '../store/layout.js';
+import { equiv, hour0, pageview, recordsOf, rules, time0 } from './facts.js';
+import { MemoryLog } from './memory-log.js';
+import { countedBetween, oracleView, personsAt } from './oracle.js';
+import { assertRealtimeEquals } from './compare.js';
+
+const lgK = 12;
+
+function tempDir(t: TestContext): string {
+  const dir = mkdtempSync(join(tmpdir(), 'swa-speed-'));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  return dir;
+}
+
+function optionsFor(dataDir: string, log: MemoryLog, view: BatchView): GenerationOptions {
+  return {
+    dataDir,
+    log,
+    rules,
+    clock: () => time0,
+    lgK,
+    dedupWindow: 1_000,
+    epochTuples: 50,
+    cacheBytes: 2 ** 20,
+    bootId: 'this boot',
+    partitions: log.partitions,
+    view,
+  };
+}
+
+async function catchUp(generation: Generation): Promise<void> {
+  while ((await generation.runEpoch({ waitMs: 0, limit: {} })) > 0);
+}
+
+/** A log with these facts, and a batch view over the first `covered` of them. */
+async function logWith(
+  facts: readonly Fact[],
+  covered = 0,
+): Promise<{ log: MemoryLog; view: BatchView; from: Offsets }> {
+  const log = new MemoryLog(2);
+  await log.append(recordsOf(facts.slice(0, covered)));
+  const from = covered === 0 ? zeroOffsets(log.partitions) : log.end();
+  const view = oracleView(log.records, { logId: log.id, next: from }, 1, rules, lgK);
+  await log.append(recordsOf(facts.slice(covered)));
+  return { log, view, from };
+}
+
+test('the realtime view equals the oracle: pages, domains, late facts, bots, invalid URLs, edges', async (t) => {
+  const dataDir = tempDir(t);
+  const bot = { userAgent: 'Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)' };
+  const facts: Fact[] = [
+    equiv('cookie:b', 'cookie:a'),
+    pageview('cookie:a', 'http://example.com/x'),
+    ...Array.from({ length: 60 }, (_, i) =>
+      pageview(`cookie:${i % 9}`, `http://www.example.com/${i % 7}/?q=${i}`),
+    ),
+    pageview('cookie:b', 'HTTP://EXAMPLE.com:80/x#top'),
+    pageview('cookie:late', 'http://example.com/x', { timestamp: time0 - 400 * 86_400_000 }),
+    pageview('cookie:c', 'http://example.com/x', bot),
+    pageview('cookie:c', 'ftp://example.com/x'),
+    equiv('cookie:c', 'cookie:d'),
+    ...Array.from({ length: 900 }, (_, i) => pageview(`user:${i}`, 'https://shop.example.co.uk/')),
+  ];
+  const { log, view, from } = await logWith(facts, 2);
+  const generation = await Generation.open(optionsFor(dataDir, log, view));
+  await catchUp(generation);
+  writePointer(dataDir, { partitions: log.partitions, serving: view.meta.id, next: undefined });
+  const realtime = openRealtime(dataDir);
+  const snapshot = realtime.snapshot();
+  assert.ok(snapshot !== undefined);
+  assert.deepEqual(snapshot.cut, { logId: log.id, next: log.end() });
+  assert.equal(snapshot.edgesAfterBatchCut, 1);
+  const personOf = personsAt(log.records, from);
+  assert.equal(personOf('cookie:b'), 'cookie:a');
+  assertRealtimeEquals(snapshot, countedBetween(log.records, from, log.end(), personOf, rules), lgK);
+  const pages = [...snapshot.pages('example.com', hour0, hour0 + 1)].toSorted((a, b) =>
+    a.url < b.url ? -1 : 1,
+  );
+  assert.deepEqual(
+    pages.map(({ url }) => url),
+    ['http://example.com/x', ...Array.from({ length: 7 }, (_, i) => `http://www.example.com/${i}`)],
+  );
+  assert.deepEqual([...snapshot.domains()], ['example.co.uk', 'example.com']);
+  snapshot.release();
+  const [refused] = [...generation.progress().values()]
+    .map((progress) => progress.refused)
+    .filter((r) => 'known bot' in r);
+  assert.equal(refused?.['known bot'], 1);
+  await generation.close();
+  await realtime.close();
+});
+
+test('a repeat within the window counts once, also when the first came before the cut', async (t) => {
+  const dataDir = tempDir(t);
+  const first = pageview('cookie:a', 'http://example.com/');
+  const second = pageview('cookie:b', 'http://example.com/');
+  const { log, view } = await logWith([first, second, first, second, second], 1);
+  const generation = await Generation.open(optionsFor(dataDir, log, view));
+  await catchUp(generation);
+  const counted = [...generation.progress().values()].reduce((sum, { pageviews }) => sum + pageviews, 0);
+  assert.equal(counted, 1);
+  await generation.close();
+});
+
+test('a generation that is opened again goes on where it was, and one of another boot starts anew', async (t) => {
+  const dataDir = tempDir(t);
+  const facts = Array.from({ length: 120 }, (_, i) => pageview(`cookie:${i}`, `http://example.com/${i % 5}`));
+  const { log, view } = await logWith(facts);
+  const options = optionsFor(dataDir, log, view);
+  const one = await Generation.open(options);
+  await one.runEpoch({ waitMs: 0, limit: {} });
+  const reached = one.positions();
+  await one.close();
+  const two = await Generation.open(options);
+  assert.deepEqual(two.positions(), reached);
+  await catchUp(two);
+  assert.deepEqual(two.positions(), log.end());
+  await two.close();
+  const three = await Generation.open({ ...options, bootId: 'another boot' });
+  assert.deepEqual(three.positions(), zeroOffsets(log.partitions));
+  await catchUp(three);
+  await three.close();
+});
+
+test('a record that fails three times is set aside with its offset and reason, and the stream goes on', async (t) => {
+  const dataDir = tempDir(t);
+  const facts = Array.from({ length: 30 }, (_, i) =>
+    pageview(i === 17 ? 'poison' : `cookie:${i}`, 'http://example.com/'),
+  );
+  const { log, view } = await logWith(facts);
+  let failures = 0;
+  const poisoned: BatchView = {
+    ...view,
+    personOf(visitor) {
+      if (visitor !== 'poison') return visitor;
+      failures++;
+      throw new Error('cannot be mapped');
+    },
+  };
+  const generation = await Generation.open(optionsFor(dataDir, log, poisoned));
+  await catchUp(generation);
+  assert.equal(failures, 3);
+  const progress = [...generation.progress().values()];
+  assert.equal(
+    progress.reduce((sum, { pageviews }) => sum + pageviews, 0),
+    29,
+  );
+  assert.equal(
+    progress.reduce((sum, { deadLetters }) => sum + deadLetters, 0),
+    1,
+  );
+  const [file, ...rest] = readdirSync(join(dataDir, 'dead-letter'));
+  assert.ok(file !== undefined && rest.length === 0);
+  const letter: unknown = JSON.parse(readFileSync(join(dataDir, 'dead-letter', file), 'utf8'));
+  assert.ok(typeof letter === 'object' && letter !== null);
+  assert.deepEqual(
+    { ...letter, value: '', partition: '', offset: 0 },
+    {
+      partition: '',
+      offset: 0,
+      reason: 'cannot be mapped',
+      failures: 3,
+      at: time0,
+      value: '',
+    },
+  );
+  await generation.close();
+});

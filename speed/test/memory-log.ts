@@ -1,0 +1,122 @@
+/** A log in memory, with the guarantees of the real ones: for tests that need thousands of logs, or odd ones. */
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { SwaError } from '../../lib/errors.js';
+import { namesOf } from '../../lib/log/cut.js';
+import {
+  offset,
+  parsePartitionName,
+  partitionName,
+  type LogId,
+  type LogReader,
+  type LogWriter,
+  type NewRecord,
+  type Offset,
+  type Offsets,
+  type PartitionName,
+  type ReadOptions,
+  type ReaderOptions,
+  type RecordBatch,
+} from '../../lib/log/log.js';
+import { partitionOf } from '../../lib/log/partitioner.js';
+
+export class MemoryLog implements LogWriter {
+  readonly id = randomUUID() as LogId;
+  readonly partitions: readonly PartitionName[];
+  readonly records: ReadonlyMap<PartitionName, Uint8Array[]>;
+  readonly #first = new Map<PartitionName, number>();
+  readonly #pageviewPartitions: number;
+  /** Most records in one batch. */
+  batchRecords = 7;
+
+  constructor(pageviewPartitions: number) {
+    this.#pageviewPartitions = pageviewPartitions;
+    this.partitions = [
+      ...Array.from({ length: pageviewPartitions }, (_, i) => partitionName('pageviews', i)),
+      partitionName('equivs', 0),
+    ];
+    this.records = new Map(this.partitions.map((name) => [name, []]));
+  }
+
+  async append(records: readonly NewRecord[]): Promise<void> {
+    for (const { topic, key, value } of records) {
+      const partition = topic === 'equivs' ? 0 : partitionOf(key, this.#pageviewPartitions);
+      this.records.get(partitionName(topic, partition))?.push(value);
+    }
+  }
+
+  async trim(below: Offsets): Promise<void> {
+    for (const name of namesOf(below)) this.#first.set(name, below[name] ?? 0);
+  }
+
+  async earliest(): Promise<Offsets> {
+    return this.#offsets((name) => this.#first.get(name) ?? 0);
+  }
+
+  async latest(): Promise<Offsets> {
+    return this.end();
+  }
+
+  end(): Offsets {
+    return this.#offsets((name) => this.records.get(name)?.length ?? 0);
+  }
+
+  async openReader({ from }: ReaderOptions): Promise<LogReader> {
+    const earliest = await this.earliest();
+    for (const name of namesOf(from)) {
+      if ((from[name] ?? 0) < (earliest[name] ?? 0))
+        throw new SwaError('log.out-of-range', `${name} is trimmed`);
+    }
+    return new MemoryReader(this, new Map(namesOf(from).map((name) => [name, from[name] ?? 0])));
+  }
+
+  async close(): Promise<void> {
+    // nothing is open
+  }
+
+  #offsets(of: (name: PartitionName) => number): Offsets {
+    return Object.fromEntries(
+      this.partitions.map((name): [PartitionName, Offset] => [name, offset(of(name))]),
+    );
+  }
+}
+
+class MemoryReader implements LogReader {
+  readonly #log: MemoryLog;
+  readonly #next: Map<PartitionName, number>;
+
+  constructor(log: MemoryLog, next: Map<PartitionName, number>) {
+    this.#log = log;
+    this.#next = next;
+  }
+
+  async next({ maxRecords, timeoutMs, signal }: ReadOptions): Promise<readonly RecordBatch[]> {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      const batches = this.#read(maxRecords);
+      if (batches.length > 0 || performance.now() >= deadline || signal?.aborted === true) return batches;
+      await sleep(1);
+    }
+  }
+
+  #read(maxRecords: number): RecordBatch[] {
+    const batches: RecordBatch[] = [];
+    let left = maxRecords;
+    for (const [name, next] of this.#next) {
+      const all = this.#log.records.get(name) ?? [];
+      const to = Math.min(all.length, next + Math.min(left, this.#log.batchRecords));
+      if (to === next) continue;
+      const values = all.slice(next, to);
+      const offsets = values.map((_, i) => offset(next + i));
+      batches.push({ ...parsePartitionName(name), name, offsets, values, nextOffset: offset(to) });
+      this.#next.set(name, to);
+      left -= values.length;
+      if (left <= 0) break;
+    }
+    return batches;
+  }
+
+  async close(): Promise<void> {
+    // nothing is open
+  }
+}

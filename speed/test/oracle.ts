@@ -1,0 +1,139 @@
+/**
+ * The oracle: what the views must say, computed from the log's records in the plainest way, with sets of people instead
+ * of sketches. `personsAt` is the mapping of a batch run at a cut, `countedBetween` the facts of a stretch of the log
+ * under any mapping, `oracleView` a batch view made of the two.
+ */
+import { coupon } from 'hyperloglog-ts';
+import type { EquivEdge } from '../../lib/facts/fact.js';
+import { compareUtf8 } from '../../lib/facts/fact.js';
+import { decodeRecord } from '../../lib/facts/record.js';
+import type { Rules } from '../../lib/facts/rules.js';
+import { bucketOf, hourOf } from '../../lib/time/buckets.js';
+import type { Offsets, PartitionName } from '../../lib/log/log.js';
+import { domainOf } from '../../lib/url/domain.js';
+import type { BatchView, BucketCell, PageCount, Subject, ViewId, ViewMeta } from '../../lib/views/view.js';
+
+export type Records = ReadonlyMap<PartitionName, readonly Uint8Array[]>;
+export type PersonOf = (this: void, visitor: string) => string;
+
+export interface OracleCell {
+  pageviews: number;
+  readonly coupons: Set<number>;
+}
+
+/** Subject name ('page https://…', 'domain example.com') -> hour -> cell. */
+export type OracleCells = Map<string, Map<number, OracleCell>>;
+
+export function nameOf(subject: Subject): string {
+  return subject.kind === 'page' ? `page ${subject.url}` : `domain ${subject.domain}`;
+}
+
+/** Live edges before the cut, joined; an id's person is the least id of its component. */
+export function personsAt(records: Records, cut: Offsets): PersonOf {
+  const lastOfPair = new Map<string, EquivEdge>();
+  for (const [name, values] of records) {
+    for (const value of values.slice(0, cut[name])) {
+      const fact = decodeRecord(value);
+      if (fact.type !== 'equiv' && fact.type !== 'retract') continue;
+      const pair = JSON.stringify([fact.a, fact.b].toSorted(compareUtf8));
+      if ((lastOfPair.get(pair)?.timestamp ?? -1) <= fact.timestamp) lastOfPair.set(pair, fact);
+    }
+  }
+  const person = new Map<string, string>();
+  const of = (id: string): string => person.get(id) ?? id;
+  const live = [...lastOfPair.values()].filter((edge) => edge.type === 'equiv');
+  for (let changed = true; changed;) {
+    changed = false;
+    for (const { a, b } of live) {
+      const least = compareUtf8(of(a), of(b)) <= 0 ? of(a) : of(b);
+      changed ||= of(a) !== least || of(b) !== least;
+      person.set(a, least);
+      person.set(b, least);
+    }
+  }
+  return of;
+}
+
+/** The pageviews of [from, to), repeats of anything before them left out, counted under the mapping. */
+export function countedBetween(
+  records: Records,
+  from: Offsets,
+  to: Offsets,
+  personOf: PersonOf,
+  rules: Rules,
+): OracleCells {
+  const cells: OracleCells = new Map();
+  for (const [name, values] of records) {
+    const seen = new Set<string>();
+    values.slice(0, to[name]).forEach((value, at) => {
+      const fact = decodeRecord(value);
+      if (fact.type !== 'pageview' || seen.has(fact.eventId)) return;
+      seen.add(fact.eventId);
+      const page = rules.url.normalize(fact.url);
+      if (at < (from[name] ?? 0) || !page.ok || rules.bots.excludes(fact.userAgent)) return;
+      const people = coupon(personOf(fact.visitor));
+      count(cells, { kind: 'page', url: page.url }, hourOf(fact.timestamp), people);
+      count(cells, { kind: 'domain', domain: domainOf(page.url) }, hourOf(fact.timestamp), people);
+    });
+  }
+  return cells;
+}
+
+function count(cells: OracleCells, subject: Subject, hour: number, people: number): void {
+  const hours = cells.get(nameOf(subject)) ?? new Map<number, OracleCell>();
+  const cell = hours.get(hour) ?? { pageviews: 0, coupons: new Set() };
+  cell.pageviews++;
+  cell.coupons.add(people);
+  cells.set(nameOf(subject), hours.set(hour, cell));
+}
+
+/** A batch view as one run at `cut` would make it. */
+export function oracleView(
+  records: Records,
+  cut: ViewMeta['cut'],
+  number: number,
+  rules: Rules,
+  lgK: number,
+): BatchView {
+  const personOf = personsAt(records, cut.next);
+  const start = Object.fromEntries(Object.keys(cut.next).map((name) => [name, 0])) as Offsets;
+  const cells = countedBetween(records, start, cut.next, personOf, rules);
+  const counts = { pageviews: 0, pages: 0, domains: 0, persons: 0, mappedIds: 0 };
+  const id = `v${String(number).padStart(6, '0')}-00000000` as ViewId;
+  return {
+    meta: {
+      id,
+      number,
+      createdAt: 0,
+      cut,
+      lgK,
+      rules: rules.versions,
+      codeVersion: '',
+      contentHash: '',
+      counts,
+    },
+    personOf,
+    idsOf: (person) => [person],
+    forEachBucket(subject, span, from, to, visit) {
+      const hours = [...(cells.get(nameOf(subject)) ?? [])].toSorted(([a], [b]) => a - b);
+      const buckets = new Map<number, OracleCell>();
+      for (const [hour, cell] of hours) {
+        const bucket = bucketOf(span, hour);
+        if (bucket < from || bucket >= to) continue;
+        const sum = buckets.get(bucket) ?? { pageviews: 0, coupons: new Set() };
+        sum.pageviews += cell.pageviews;
+        for (const each of cell.coupons) sum.coupons.add(each);
+        buckets.set(bucket, sum);
+      }
+      for (const [bucket, cell] of buckets) visit(bucketCell(bucket, cell));
+    },
+    forEachVisitHour: () => undefined,
+    pages: (): PageCount[] => [],
+    domains: () => [],
+    close: () => undefined,
+  };
+}
+
+function bucketCell(bucket: number, { pageviews, coupons }: OracleCell): BucketCell {
+  return { bucket, pageviews, sketch: { kind: 'coupons', coupons: Uint32Array.from(coupons).toSorted() } };
+}

@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { pino } from 'pino';
+import { systemClock } from '../../lib/clock.js';
+import { configWith } from '../../lib/config/config.js';
+import { openLogWriter } from '../../lib/log/open-log.js';
+import { readStatus } from '../../lib/status.js';
+import { openRealtime } from '../read-side.js';
+import { startSpeed } from '../speed.js';
+import { pageview, recordsOf } from './facts.js';
+import { until } from './harness.js';
+
+test('the role makes the first generation from an empty directory, and reports what it does', async (t) => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'swa-speed-'));
+  t.after(() => rmSync(dataDir, { recursive: true, force: true }));
+  const config = configWith({ dataDir, partitions: 2 });
+  const writer = await openLogWriter(config, systemClock);
+  const role = await startSpeed({ config, clock: systemClock, logger: pino({ level: 'silent' }) });
+  const realtime = openRealtime(dataDir);
+  await writer.append(
+    recordsOf([pageview('cookie:a', 'http://example.com/'), pageview('cookie:b', 'ftp://x/')]),
+  );
+  const end = JSON.stringify(await writer.latest());
+  await until(() => {
+    const snapshot = realtime.snapshot();
+    snapshot?.release();
+    return JSON.stringify(snapshot?.cut.next) === end;
+  }, 'the facts to be visible');
+  await until(() => readStatus(dataDir)[0]?.details['pageviews'] === 1, 'the status to say so');
+  const [status] = readStatus(dataDir);
+  assert.equal(status?.state, 'running');
+  assert.deepEqual(status.details['refused'], { 'invalid URL: not-http': 1 });
+  await role.stop();
+  assert.equal(readStatus(dataDir)[0]?.state, 'stopped');
+  await realtime.close();
+  await writer.close();
+});
