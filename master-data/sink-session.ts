@@ -23,10 +23,10 @@ import { compactOnce, compactionLimits, type CompactionLimits } from './compacti
 import { openDuckDb, type DuckDb } from './duckdb.js';
 import { FlushRequests } from './flush-request.js';
 import { masterDir, partitionDir, sinkTempDir, tempSuffix } from './layout.js';
-import { endOf, openRoot, readHead, type ChainHead } from './manifest.js';
+import { commitManifest, endOf, openRoot, readHead, type ChainHead } from './manifest.js';
 import { spoolToParquet } from './parquet.js';
 import { Spool, type Spooled } from './spool.js';
-import { sweep, sweepTemps } from './sweep.js';
+import { deadFiles, removeFiles, removeOldManifests, sweepTemps } from './sweep.js';
 
 export interface SinkOptions {
   readonly dataDir: string;
@@ -70,6 +70,8 @@ export class SinkSession {
   #commit: Promise<void> | undefined;
   #failure: { readonly error: unknown } | undefined;
   #compacts = true;
+  /** Data files that this session has replaced and readers may still hold. */
+  readonly #replaced = new Set<string>();
 
   private constructor(
     options: SinkOptions,
@@ -101,7 +103,12 @@ export class SinkSession {
     }
     await checkCut(log, { logId: root.body.logId, next }, 'the master dataset');
     sweepTemps(dataDir, root);
-    sweep(dataDir, root, heads);
+    for (const [name, head] of heads) {
+      const orphans = deadFiles(dataDir, root, name, head);
+      if (orphans.length === 0) continue;
+      heads.set(name, commitManifest(dataDir, root, name, head, head.files));
+      removeFiles(dataDir, name, orphans);
+    }
     const duckdb = await openDuckDb({
       allowedDirectories: [masterDir(dataDir)],
       tempDirectory: sinkTempDir(dataDir),
@@ -140,7 +147,7 @@ export class SinkSession {
     const isOver = (): boolean => signal.aborted || (until !== undefined && reaches(this.#position, until));
     while (!isOver()) {
       const batches = await this.#reader.next({
-        maxRecords: readRecords,
+        maxRecords: this.#wantedRecords(),
         timeoutMs: this.#waitMs(),
         signal,
       });
@@ -176,6 +183,13 @@ export class SinkSession {
     }
     spool.append(batch);
     this.#position[batch.name] = spool.next;
+  }
+
+  /** No more than the fullest spool can take. */
+  #wantedRecords(): number {
+    let room = Math.min(readRecords, this.#options.maxRows);
+    for (const { rows } of this.#spools.values()) room = Math.min(room, this.#options.maxRows - rows);
+    return Math.max(1, room);
   }
 
   #waitMs(): number {
@@ -241,16 +255,31 @@ export class SinkSession {
     if (!this.#compacts) return;
     try {
       for (const name of this.#heads.keys()) {
-        const limits = this.#options.limits ?? compactionLimits;
-        const head = await compactOnce(this.#store, name, this.#headOf(name), limits);
-        if (head !== undefined) this.#heads.set(name, head);
+        await this.#compactPartition(name);
       }
-      sweep(this.#store.dataDir, this.#store.root, this.#heads);
     } catch (error) {
       if (error instanceof SwaError && error.code === 'master.conflict') throw error;
       this.#compacts = false;
       this.#options.onProblem?.(error);
     }
+  }
+
+  async #compactPartition(name: PartitionName): Promise<void> {
+    const { dataDir, root } = this.#store;
+    const before = this.#headOf(name);
+    const head = await compactOnce(this.#store, name, before, this.#options.limits ?? compactionLimits);
+    if (head !== undefined) {
+      this.#heads.set(name, head);
+      for (const file of before.files) if (!head.files.includes(file)) this.#replaced.add(file.name);
+    }
+    if (this.#replaced.size > 0) {
+      const dead = deadFiles(dataDir, root, name, this.#headOf(name)).filter((file) =>
+        this.#replaced.has(file),
+      );
+      removeFiles(dataDir, name, dead);
+      for (const file of dead) this.#replaced.delete(file);
+    }
+    removeOldManifests(dataDir, name, this.#headOf(name));
   }
 
   #headOf(name: PartitionName): ChainHead {

@@ -1,0 +1,184 @@
+/**
+ * The sink under kill -9: at each named step of its commit and at any moment. The ledger of what was appended lives
+ * here, outside of the processes that are killed. RUNS=n multiplies the rounds.
+ */
+import assert from 'node:assert/strict';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import type { PartitionName } from '../../lib/log/log.js';
+import { commitSteps } from '../commit.js';
+import { drainLogToMaster } from '../sink.js';
+import { masterCut, takeSnapshot } from '../snapshot.js';
+import { verifyMaster } from '../verify.js';
+import { equiv, makeHouse, pageview, readRows, type House } from './house.js';
+import type { ChildOrder } from './sink-child.js';
+
+const runs = Number(process.env['RUNS'] ?? 1);
+const childPath = fileURLToPath(new URL('sink-child.js', import.meta.url));
+
+function startChild(order: ChildOrder): ChildProcess {
+  return spawn(process.execPath, [childPath, JSON.stringify(order)], { stdio: ['pipe', 'pipe', 'pipe'] });
+}
+
+/** How it ended: 'SIGKILL', or 'exit 0', or 'exit 1: <what it said>'. */
+async function endOfChild(child: ChildProcess): Promise<string> {
+  let said = '';
+  child.stderr?.on('data', (piece: Buffer) => (said += piece.toString()));
+  const [code, signal] = (await once(child, 'close')) as [number | null, string | null]; // documented arguments
+  return signal ?? `exit ${code}${said === '' ? '' : `: ${said.trim()}`}`;
+}
+
+/** Deterministic, so that a failing round can be run again. */
+function makeRandom(seed: number): (below: number) => number {
+  let state = seed >>> 0;
+  return (below) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+}
+
+class Ledger {
+  readonly house: House;
+  readonly eventIds = new Set<string>();
+  #count = 0;
+  #cut: Partial<Record<PartitionName, number>> = {};
+
+  constructor(house: House) {
+    this.house = house;
+  }
+
+  async append(count: number): Promise<void> {
+    const facts = Array.from({ length: count }, () => {
+      const i = this.#count++;
+      return i % 5 === 0 ? equiv(i) : pageview(i);
+    });
+    await this.house.append(facts);
+    for (const fact of facts) this.eventIds.add(fact.eventId);
+  }
+
+  /** After a crash: the dataset is whole, and has not gone back. */
+  async check(what: string): Promise<void> {
+    const cut = masterCut(this.house.dataDir);
+    if (cut === undefined) return;
+    for (const [name, next] of Object.entries(cut.next)) {
+      const before = this.#cut[name as PartitionName] ?? 0;
+      assert.ok(next >= before, `${what}: ${name} went back from ${before} to ${next}`);
+    }
+    this.#cut = cut.next;
+    const audit = await verifyMaster(this.house.dataDir, this.house.log);
+    assert.deepEqual(audit.problems, [], what);
+    assert.equal(audit.checked.holes, 0, what);
+  }
+
+  /** Once a sink has come through: every fact is there, once. */
+  async checkAll(): Promise<void> {
+    await drainLogToMaster(this.house.context);
+    const { files } = takeSnapshot(this.house.dataDir);
+    const rows = [...(await readRows(files, 'pageviews')), ...(await readRows(files, 'equivs'))];
+    const stored = rows.map((row) => String(row['event_id']));
+    assert.equal(stored.length, this.eventIds.size, 'a fact was lost or stored twice');
+    assert.deepEqual(new Set(stored), this.eventIds);
+  }
+}
+
+test('kill -9 at each named step of the commit loses nothing and stores nothing twice', async (t) => {
+  const house = await makeHouse(t, { partitions: 2 });
+  const ledger = new Ledger(house);
+  const random = makeRandom(7);
+  for (let round = 0; round < 5 * runs; round++) {
+    for (const step of commitSteps) {
+      await ledger.append(20 + random(40));
+      const killAt = { step, time: 1 + random(4) };
+      const order = { dataDir: house.dataDir, partitions: 2, maxRows: 12, fanIn: 3, killAt };
+      const what = `round ${round}, ${JSON.stringify(killAt)}`;
+      assert.equal(await endOfChild(startChild(order)), 'SIGKILL', what);
+      await ledger.check(what);
+    }
+  }
+  await ledger.checkAll();
+});
+
+test('kill -9 at any moment loses nothing and stores nothing twice', async (t) => {
+  const house = await makeHouse(t, { partitions: 2 });
+  const ledger = new Ledger(house);
+  const random = makeRandom(11);
+  let killed = 0;
+  for (let round = 0; round < 60 * runs && killed < 30 * runs; round++) {
+    await ledger.append(60 + random(60));
+    const child = startChild({ dataDir: house.dataDir, partitions: 2, maxRows: 3, fanIn: 3 });
+    const ended = endOfChild(child);
+    assert.ok(child.stdout);
+    await once(child.stdout, 'data');
+    const delayMs = random(120);
+    const timer = setTimeout(() => child.kill('SIGKILL'), delayMs);
+    const end = await ended;
+    clearTimeout(timer);
+    assert.ok(end === 'SIGKILL' || end === 'exit 0', end);
+    if (end === 'SIGKILL') killed++;
+    await ledger.check(`round ${round}, killed after ${delayMs} ms`);
+  }
+  assert.ok(killed >= 30 * runs, `only ${killed} processes died at work`);
+  await ledger.checkAll();
+});
+
+test('two sinks at once: the second exits naming the first, and harms nothing', async (t) => {
+  const house = await makeHouse(t, { partitions: 1 });
+  const ledger = new Ledger(house);
+  await ledger.append(30);
+  const order = { dataDir: house.dataDir, partitions: 1, maxRows: 100, fanIn: 8 };
+  const first = startChild({ ...order, waitAt: 'parquet-checked' });
+  const firstEnd = endOfChild(first);
+  await untilSaid(first, 'at parquet-checked');
+  assert.equal(await endOfChild(startChild(order)), 'exit 1: data-dir.in-use');
+  first.stdin?.end();
+  assert.equal(await firstEnd, 'exit 0');
+  await ledger.check('after both');
+  await ledger.checkAll();
+});
+
+test('two sinks that cannot see each other: the one that comes late to a manifest stops, and harms nothing', async (t) => {
+  const house = await makeHouse(t, { partitions: 1 });
+  const ledger = new Ledger(house);
+  await ledger.append(30);
+  const order = { dataDir: house.dataDir, partitions: 1, maxRows: 100, fanIn: 8, unlocked: true };
+  const first = startChild({ ...order, waitAt: 'directory-synced' });
+  const firstEnd = endOfChild(first);
+  await untilSaid(first, 'at directory-synced');
+  await ledger.append(10);
+  const second = startChild({ ...order, maxRows: 5 });
+  assert.equal(await endOfChild(second), 'exit 0');
+  const cut = masterCut(house.dataDir);
+  first.stdin?.end();
+  assert.equal(await firstEnd, 'exit 1: master.conflict');
+  assert.deepEqual(masterCut(house.dataDir), cut);
+  await ledger.check('after both');
+  await ledger.checkAll();
+});
+
+test("a sink that sweeps another one's file away has made it too late for its manifest first", async (t) => {
+  const house = await makeHouse(t, { partitions: 1 });
+  const ledger = new Ledger(house);
+  await ledger.append(30);
+  const order = { dataDir: house.dataDir, partitions: 1, maxRows: 100, fanIn: 8, unlocked: true };
+  const first = startChild({ ...order, waitAt: 'directory-synced' });
+  const firstEnd = endOfChild(first);
+  await untilSaid(first, 'at directory-synced');
+  const sweeper = startChild({ ...order, killAt: { step: 'parquet-written', time: 1 } });
+  assert.equal(await endOfChild(sweeper), 'SIGKILL');
+  first.stdin?.end();
+  assert.equal(await firstEnd, 'exit 1: master.conflict');
+  await ledger.check('after both');
+  await ledger.checkAll();
+});
+
+async function untilSaid(child: ChildProcess, text: string): Promise<void> {
+  let said = '';
+  assert.ok(child.stdout);
+  for await (const piece of child.stdout.iterator({ destroyOnReturn: false })) {
+    said += String(piece);
+    if (said.includes(text)) return;
+  }
+  assert.fail(`the child ended without saying '${text}': ${said}`);
+}
