@@ -109,8 +109,9 @@ export function problemOf(error: unknown): HttpProblem {
   if (error instanceof HttpProblem) return error;
   if (error instanceof SwaError) {
     const known = ofErrorCode[error.code];
-    if (known !== undefined) {
-      return new HttpProblem(known[0], known[1], { cause: error, headers: { 'Retry-After': '1' } });
+    const [name, detail] = known ?? ['not-ready', 'a layer is not ready to answer; try again'];
+    if (known !== undefined || error.retryable) {
+      return new HttpProblem(name, detail, { cause: error, headers: { 'Retry-After': '1' } });
     }
   }
   return (

@@ -101,13 +101,15 @@ export function readQuery(url: string, schema: z.ZodObject): Record<string, stri
   return values;
 }
 
-function takesMany(schema: z.ZodObject, name: string): boolean {
+/** True for a parameter that may be given several times. */
+export function takesMany(schema: z.ZodObject, name: string): boolean {
   const field = schema.shape[name];
   const inner = field instanceof z.ZodOptional ? field.unwrap() : field;
   return inner instanceof z.ZodArray || (inner instanceof z.ZodPipe && inner.in instanceof z.ZodArray);
 }
 
-function unknownParameter(name: string, known: readonly string[]): HttpProblem {
+/** Names the nearest known parameter. */
+export function unknownParameter(name: string, known: readonly string[]): HttpProblem {
   const shown = name.slice(0, 60);
   if (known.length === 0) {
     return new HttpProblem('unknown-parameter', `'${shown}' is not a parameter; there are none here`, {
@@ -125,7 +127,8 @@ function unknownParameter(name: string, known: readonly string[]): HttpProblem {
   );
 }
 
-function check<S extends z.ZodObject>(schema: S, value: unknown): z.output<S> {
+/** What the schema makes of a value; throws `missing-parameter` or `invalid-parameter` naming the first bad field. */
+export function check<S extends z.ZodObject>(schema: S, value: unknown): z.output<S> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const issue = result.error.issues[0];

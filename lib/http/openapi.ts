@@ -1,0 +1,101 @@
+/** The OpenAPI 3.1 document of a table of routes. */
+import { z } from 'zod';
+import { problemNames, problemStatus, problemTitle, problemType, type ProblemName } from './problem.js';
+import type { Route, RouteDoc } from './route.js';
+
+export interface ApiInfo {
+  readonly title: string;
+  readonly version: string;
+  readonly description: string;
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** Paths in the order of the table; a pure function of its arguments. */
+export function openApi(routes: readonly Route[], info: ApiInfo): Json {
+  const paths: Record<string, Record<string, Json>> = {};
+  for (const route of routes) (paths[route.path] ??= {})[route.method] = operation(route);
+  return {
+    openapi: '3.1.0',
+    info: { ...info, license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } },
+    paths,
+    components: {
+      schemas: { Problem: problemSchema() },
+      securitySchemes: {
+        key: { type: 'http', scheme: 'bearer', description: 'Needed only where keys are configured.' },
+      },
+    },
+  };
+}
+
+function operation(route: Route): Json {
+  return {
+    operationId: route.operationId,
+    summary: route.summary,
+    ...(route.description === undefined ? {} : { description: route.description }),
+    ...(route.scope === 'open' ? {} : { security: [{}, { key: [route.scope] }] }),
+    parameters: [...parameters(route.params, 'path'), ...parameters(route.query, 'query')],
+    ...(route.body === undefined
+      ? {}
+      : { requestBody: { description: route.body.description, content: content(route.body.content) } }),
+    responses: responses(route),
+  };
+}
+
+function parameters(schema: z.ZodObject, place: 'path' | 'query'): Json[] {
+  const { properties, required } = z.toJSONSchema(schema, { io: 'input' });
+  return Object.entries(properties ?? {}).map(([name, property]) => {
+    const { description, ...rest } = typeof property === 'boolean' ? { description: '' } : property;
+    return {
+      name,
+      in: place,
+      required: place === 'path' || (required ?? []).includes(name),
+      ...(description === undefined ? {} : { description }),
+      schema: rest,
+    };
+  });
+}
+
+function responses(route: RouteDoc): Json {
+  const all: Record<string, Json> = {};
+  for (const response of route.responses) {
+    all[response.status] = {
+      description: response.description,
+      ...(response.content === undefined ? {} : { content: content(response.content) }),
+    };
+  }
+  for (const status of new Set(route.problems.map(problemStatus))) {
+    const names = route.problems.filter((name) => problemStatus(name) === status);
+    all[status] = {
+      description: names.map((name) => `${problemTitle(name)} (${name})`).join('; '),
+      content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+    };
+  }
+  return all;
+}
+
+function content(types: NonNullable<RouteDoc['responses'][number]['content']>): Json {
+  return Object.fromEntries(
+    Object.entries(types).map(([type, schema]) => {
+      if (schema === undefined) return [type, {}];
+      const { $schema: _dialect, ...json } = z.toJSONSchema(schema);
+      return [type, { schema: json }];
+    }),
+  );
+}
+
+function problemSchema(): Json {
+  return {
+    type: 'object',
+    description: 'RFC 9457. `type` is stable; programs switch on it.',
+    required: ['type', 'title', 'status', 'detail', 'requestId'],
+    properties: {
+      type: { type: 'string', enum: problemNames.map((name: ProblemName) => problemType(name)) },
+      title: { type: 'string' },
+      status: { type: 'integer' },
+      detail: { type: 'string' },
+      parameter: { type: 'string', description: 'The parameter, header or body field that is refused.' },
+      requestId: { type: 'string' },
+    },
+  };
+}

@@ -1,0 +1,220 @@
+/**
+ * The body of every answer: `data` and, around it, how sure and how fresh it is. The blocks are made here once, so that
+ * all endpoints mean the same by them.
+ */
+import { relativeStandardError } from 'hyperloglog-ts';
+import { z } from 'zod';
+import type { RulesVersions } from '../../lib/facts/rules.js';
+import type { Cut } from '../../lib/log/log.js';
+import { hoursOf, monthOfHour } from '../../lib/time/buckets.js';
+import { bucketCount, coverOf, type CoverRun } from '../engine/cover.js';
+import type { Engine } from '../engine/engine.js';
+import type { Generation } from '../engine/generations.js';
+import type { Tally } from '../engine/tally.js';
+import { maxHour, show, type SeriesQuestion, type TimeRange } from '../question.js';
+import type { Table } from '../formats/table.js';
+
+/** z for 95 % of a normal distribution, both sides. */
+const sigmas95 = 1.96;
+/** An answer whose cut reached the log's end this long ago still counts as complete. */
+const completeWithinMs = 5_000;
+
+const cutSchema = z.record(z.string(), z.number()).describe('Next offset of every topic partition.');
+const instantSchema = z.string().describe('RFC 3339, UTC.');
+
+export const uniquesAccuracySchema = z.object({
+  method: z.literal('hyperloglog'),
+  lgK: z.number(),
+  relativeStandardError: z.number(),
+  confidence: z.literal(0.95),
+  lower: z.number(),
+  upper: z.number(),
+  exact: z.boolean().describe('The number is the count itself.'),
+  maxOvercount: z
+    .number()
+    .describe(
+      'Equiv facts after the batch cut: each can lower the count by at most one. Included in `lower`.',
+    ),
+});
+
+export const countAccuracySchema = z.object({ method: z.literal('count'), exact: z.literal(true) });
+
+export const freshnessSchema = z.object({
+  generation: z.string(),
+  batch: z.object({ cut: cutSchema, createdAt: instantSchema }),
+  realtime: z
+    .object({
+      cut: cutSchema,
+      lastReceivedAt: instantSchema.nullable(),
+      deadLetters: z.number(),
+      lagRecords: z.number().nullable(),
+      lagMs: z.number().nullable().describe('Every fact durable this long ago is in the answer.'),
+    })
+    .nullable()
+    .describe('null while the speed layer does not serve: the answer is the batch view alone.'),
+  complete: z.boolean().describe(`Every fact durable ${completeWithinMs} ms ago is in the answer.`),
+});
+
+export const rangeSchema = z.object({
+  from: instantSchema,
+  to: instantSchema,
+  hours: z.number(),
+  tz: z.string(),
+  interval: z.string().optional(),
+});
+
+export const rulesSchema = z.object({ url: z.string(), bots: z.string() });
+
+export const explainSchema = z.object({
+  cover: z.array(z.object({ span: z.string(), from: instantSchema, to: instantSchema, buckets: z.number() })),
+  coverBuckets: z.number(),
+  subjects: z.number(),
+  batchBucketsRead: z.number(),
+  realtimeHoursRead: z.number(),
+});
+
+export type UniquesAccuracy = z.infer<typeof uniquesAccuracySchema>;
+export type Freshness = z.infer<typeof freshnessSchema>;
+export type Explain = z.infer<typeof explainSchema>;
+
+/** What an endpoint says about itself besides data. */
+export interface Frame {
+  readonly freshness: Freshness;
+  readonly range?: z.infer<typeof rangeSchema>;
+  readonly rules: RulesVersions;
+}
+
+export interface Answer {
+  /** As JSON. */
+  readonly body: Readonly<Record<string, unknown>> & { readonly data: unknown };
+  /** The same as rows, for CSV and Arrow. */
+  readonly table: Table;
+}
+
+export interface Count {
+  readonly visitors: number;
+  readonly lower: number;
+  readonly upper: number;
+  readonly exact: boolean;
+}
+
+/** The number of people in a tally, and the interval that holds the truth with 95 % confidence. */
+export function countOf(tally: Tally, generation: Generation): Count {
+  const { union } = tally;
+  const visitors = Math.round(union.estimate());
+  if (visitors === 0) return { visitors, lower: 0, upper: 0, exact: true };
+  const overcount = generation.realtime?.edgesAfterBatchCut ?? 0;
+  const bounds = union.isExact ? { lower: visitors, upper: visitors } : union.bounds(sigmas95);
+  return {
+    visitors,
+    lower: Math.max(1, Math.floor(bounds.lower) - overcount),
+    upper: Math.ceil(bounds.upper),
+    exact: union.isExact && overcount === 0,
+  };
+}
+
+export function accuracyOf(count: Count, generation: Generation): UniquesAccuracy {
+  const { lgK } = generation.batch.meta;
+  return {
+    method: 'hyperloglog',
+    lgK,
+    relativeStandardError: round(relativeStandardError(lgK), 6),
+    confidence: 0.95,
+    lower: count.lower,
+    upper: count.upper,
+    exact: count.exact,
+    maxOvercount: generation.realtime?.edgesAfterBatchCut ?? 0,
+  };
+}
+
+export function frameOf(
+  engine: Engine,
+  generation: Generation,
+  time?: TimeRange & { interval?: string | undefined },
+): Frame {
+  return {
+    freshness: freshnessOf(engine, generation),
+    ...(time === undefined ? {} : { range: rangeOf(time) }),
+    rules: generation.batch.meta.rules,
+  };
+}
+
+export function freshnessOf(engine: Engine, { batch, realtime }: Generation): Freshness {
+  const base = {
+    generation: batch.meta.id,
+    batch: { cut: cutOf(batch.meta.cut), createdAt: instant(batch.meta.createdAt) },
+  };
+  const lag = engine.lag.lagOf(realtime?.cut ?? batch.meta.cut);
+  const lagMs = lag?.through === undefined ? null : Math.max(0, engine.clock() - lag.through);
+  return {
+    ...base,
+    realtime:
+      realtime === undefined
+        ? null
+        : {
+            cut: cutOf(realtime.cut),
+            lastReceivedAt: realtime.lastReceivedAt === undefined ? null : instant(realtime.lastReceivedAt),
+            deadLetters: realtime.deadLetters,
+            lagRecords: lag?.records ?? null,
+            lagMs,
+          },
+    complete: lagMs !== null && lagMs <= completeWithinMs,
+  };
+}
+
+function rangeOf({
+  range,
+  zone,
+  interval,
+}: TimeRange & { interval?: string | undefined }): z.infer<typeof rangeSchema> {
+  return {
+    from: show(range.from),
+    to: show(range.to),
+    hours: range.to - range.from,
+    tz: zone,
+    ...(interval === undefined ? {} : { interval }),
+  };
+}
+
+/** Which buckets the whole range took. */
+export function explainOf(question: SeriesQuestion, tally: Tally): Explain {
+  const cover = coverOf(question.range.from, question.range.to);
+  return {
+    cover: cover.map((run) => ({ span: run.span, ...edgesOf(run), buckets: run.to - run.from })),
+    coverBuckets: bucketCount(cover),
+    subjects: question.subjects.length,
+    batchBucketsRead: tally.batchBuckets,
+    realtimeHoursRead: tally.realtimeHours,
+  };
+}
+
+function edgesOf(run: CoverRun): { from: string; to: string } {
+  return { from: show(hoursOf(run.span, run.from).from), to: show(hoursOf(run.span, run.to).from) };
+}
+
+/** Why a number is zero: nothing is known of the subjects at all, or only nothing in this range. */
+export function emptyReasonOf(generation: Generation, question: SeriesQuestion): string {
+  let known = false;
+  const see = (): void => {
+    known = true;
+  };
+  for (const subject of question.subjects) {
+    if (known) break;
+    generation.batch.forEachBucket(subject, 'month', 0, monthOfHour(maxHour), see);
+    if (!known) generation.realtime?.forEachHour(subject, 0, maxHour, see);
+  }
+  if (known) return 'no-pageviews-in-range';
+  return question.subjects[0]?.kind === 'domain' ? 'unknown-domain' : 'unknown-url';
+}
+
+function cutOf(cut: Cut): Record<string, number> {
+  return { ...cut.next };
+}
+
+function instant(timeMs: number): string {
+  return new Date(timeMs).toISOString();
+}
+
+export function round(value: number, digits: number): number {
+  return Number(value.toFixed(digits));
+}

@@ -1,0 +1,44 @@
+/** Visits and bounces of a domain, by the hour the visit began in. Only the batch layer knows visits. */
+import type { Engine } from '../engine/engine.js';
+import type { Generation } from '../engine/generations.js';
+import { column } from '../formats/table.js';
+import type { TimeRange } from '../question.js';
+import { frameOf, round, type Answer } from './answer.js';
+
+export interface BounceQuestion extends TimeRange {
+  readonly domain: string;
+}
+
+export function bounceRate(engine: Engine, generation: Generation, question: BounceQuestion): Answer {
+  const { domain, range } = question;
+  let visits = 0;
+  let bounces = 0;
+  generation.batch.forEachVisitHour(domain, range.from, range.to, (cell) => {
+    visits += cell.visits;
+    bounces += cell.bounces;
+  });
+  const rate = visits === 0 ? null : round(bounces / visits, 6);
+  return {
+    body: {
+      data: {
+        domain,
+        visits,
+        bounces,
+        rate,
+        through: new Date(generation.batch.meta.createdAt).toISOString(),
+        ...(visits === 0 ? { emptyReason: 'no-visits-in-range' } : {}),
+      },
+      accuracy: { method: 'count', exact: true },
+      ...frameOf(engine, generation, question),
+    },
+    table: {
+      columns: [
+        column('domain', 'text'),
+        column('visits', 'count'),
+        column('bounces', 'count'),
+        column('rate', 'number'),
+      ],
+      rows: [[domain, visits, bounces, rate]],
+    },
+  };
+}

@@ -1,0 +1,138 @@
+/**
+ * The busiest pages of a domain in a range. Pageviews in a range are at most those of the whole batch view plus the
+ * realtime ones, and both lists come busiest first, so pages are counted exactly in that order until the next ones cannot
+ * make it any more (Fagin's threshold algorithm); only the winners' sketches are merged.
+ */
+import { relativeStandardError } from 'hyperloglog-ts';
+import type { PageCount } from '../../lib/views/view.js';
+import type { Engine } from '../engine/engine.js';
+import type { Generation } from '../engine/generations.js';
+import type { Pace } from '../engine/pace.js';
+import type { HourRange, Tally } from '../engine/tally.js';
+import { column } from '../formats/table.js';
+import type { TimeRange } from '../question.js';
+import { countOf, frameOf, round, type Answer, type Count } from './answer.js';
+
+export interface PagesQuestion extends TimeRange {
+  readonly domain: string;
+  readonly limit: number;
+}
+
+export function pages(
+  engine: Engine,
+  generation: Generation,
+  question: PagesQuestion,
+  pace: Pace,
+): Promise<Answer> {
+  const { domain, range } = question;
+  return engine.tallied(async (tally) => {
+    const top = await busiest(engine, generation, question, tally, pace);
+    const rows: (PageCount & Count)[] = [];
+    for (const page of top) {
+      tally.reset();
+      await tally.add(generation, { kind: 'page', url: page.url }, range, 'uniques', pace);
+      rows.push({ ...page, ...countOf(tally, generation) });
+    }
+    const { lgK } = generation.batch.meta;
+    return {
+      body: {
+        data: { domain, pages: rows, ...(rows.length === 0 ? { emptyReason: 'no-pageviews-in-range' } : {}) },
+        accuracy: {
+          method: 'hyperloglog',
+          lgK,
+          relativeStandardError: round(relativeStandardError(lgK), 6),
+          confidence: 0.95,
+          maxOvercount: generation.realtime?.edgesAfterBatchCut ?? 0,
+        },
+        ...frameOf(engine, generation, question),
+      },
+      table: {
+        columns: [
+          column('url', 'text'),
+          column('pageviews', 'count'),
+          column('visitors', 'count'),
+          column('lower', 'count'),
+          column('upper', 'count'),
+          column('exact', 'flag'),
+        ],
+        rows: rows.map((row) => [row.url, row.pageviews, row.visitors, row.lower, row.upper, row.exact]),
+      },
+    };
+  });
+}
+
+async function busiest(
+  engine: Engine,
+  generation: Generation,
+  { domain, limit, range }: PagesQuestion,
+  tally: Tally,
+  pace: Pace,
+): Promise<readonly PageCount[]> {
+  const batch = await engine.ranks.of(generation.batch, domain, pace);
+  const realtime = await realtimePages(generation, domain, range, pace);
+  const seen = new Set<string>();
+  const top = new Top(limit);
+  const count = async (url: string | undefined): Promise<void> => {
+    if (url === undefined || seen.has(url)) return;
+    seen.add(url);
+    tally.reset();
+    await tally.add(generation, { kind: 'page', url }, range, 'pageviews', pace);
+    if (tally.pageviews > 0) top.offer({ url, pageviews: tally.pageviews });
+    if (pace.due) await pace.rest();
+  };
+  for (let i = 0; i < Math.max(batch.length, realtime.length); i++) {
+    const most = (batch[i]?.pageviews ?? 0) + (realtime[i]?.pageviews ?? 0);
+    if (top.least >= most) break;
+    await count(batch[i]?.url);
+    await count(realtime[i]?.url);
+  }
+  return top.ranked();
+}
+
+async function realtimePages(
+  generation: Generation,
+  domain: string,
+  range: HourRange,
+  pace: Pace,
+): Promise<readonly PageCount[]> {
+  const counts = new Map<string, number>();
+  for (const page of generation.realtime?.pages(domain, range.from, range.to) ?? []) {
+    counts.set(page.url, (counts.get(page.url) ?? 0) + page.pageviews);
+    if (pace.due) await pace.rest();
+  }
+  return [...counts]
+    .map(([url, pageviews]) => ({ url, pageviews }))
+    .toSorted((a, b) => b.pageviews - a.pageviews);
+}
+
+/** The busiest `limit` pages offered, ties by URL. */
+class Top {
+  readonly #limit: number;
+  #pages: PageCount[] = [];
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** Pageviews a page must exceed to get in; 0 while there is room. */
+  get least(): number {
+    return this.#pages.length < this.#limit ? 0 : (this.#pages.at(-1)?.pageviews ?? 0);
+  }
+
+  offer(page: PageCount): void {
+    if (this.#pages.length >= this.#limit && page.pageviews <= this.least) return;
+    let at = this.#pages.length;
+    while (at > 0 && before(page, this.#pages[at - 1])) at--;
+    this.#pages.splice(at, 0, page);
+    if (this.#pages.length > this.#limit) this.#pages.pop();
+  }
+
+  ranked(): readonly PageCount[] {
+    return this.#pages;
+  }
+}
+
+function before(a: PageCount, b: PageCount | undefined): boolean {
+  if (b === undefined) return true;
+  return a.pageviews > b.pageviews || (a.pageviews === b.pageviews && a.url < b.url);
+}

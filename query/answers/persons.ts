@@ -1,0 +1,27 @@
+/** Who a visitor id belongs to, by the mapping of the generation that answers. */
+import type { Engine } from '../engine/engine.js';
+import type { Generation } from '../engine/generations.js';
+import { column } from '../formats/table.js';
+import { frameOf, type Answer } from './answer.js';
+
+/** Most ids listed of one person. */
+export const maxIdsListed = 1_000;
+
+export function person(engine: Engine, generation: Generation, visitor: string): Answer {
+  const { batch, realtime } = generation;
+  const personId = batch.personOf(visitor);
+  const ids = batch.idsOf(personId);
+  const listed = ids.slice(0, maxIdsListed);
+  const edgesAfterBatchCut = realtime?.edgesAfterBatchCut ?? 0;
+  return {
+    body: {
+      data: { visitor, person: personId, ids: listed, idCount: ids.length },
+      accuracy: { method: 'union-find', exact: edgesAfterBatchCut === 0, edgesAfterBatchCut },
+      ...frameOf(engine, generation),
+    },
+    table: {
+      columns: [column('person', 'text'), column('id', 'text')],
+      rows: listed.map((id) => [personId, id]),
+    },
+  };
+}

@@ -1,0 +1,50 @@
+/** Where batch runs are asked for (the system's own job queue) and what was published (the serving layer's views). */
+import type { Clock } from '../lib/clock.js';
+import { SwaError } from '../lib/errors.js';
+import { openJobQueue } from '../lib/queue/job-queue.js';
+import { readCurrent } from '../serving/current.js';
+import { listViews } from '../serving/store.js';
+import type { BatchDesk, PendingBatch, PublishedView } from './http/routes.js';
+
+export interface OpenBatchDesk extends BatchDesk {
+  close(): Promise<void>;
+}
+
+export function openBatchDesk(dataDir: string, clock: Clock): OpenBatchDesk {
+  const jobs = openJobQueue(dataDir, 'batch-run', clock);
+  return {
+    request: (by) => jobs.add({ requestedBy: by, requestedAt: clock() }),
+    pending: () =>
+      jobs.list().map(({ id, job, attempt }): PendingBatch => ({
+        id,
+        requestedBy: job.requestedBy,
+        requestedAt: new Date(job.requestedAt).toISOString(),
+        running: attempt > 0,
+      })),
+    views: () => publishedViews(dataDir),
+    close: () => jobs.close(),
+  };
+}
+
+function publishedViews(dataDir: string): readonly PublishedView[] {
+  const current = currentOrNone(dataDir);
+  return listViews(dataDir)
+    .toReversed()
+    .map((meta) => ({
+      id: meta.id,
+      number: meta.number,
+      createdAt: new Date(meta.createdAt).toISOString(),
+      current: meta.id === current,
+      pageviews: meta.counts.pageviews,
+      persons: meta.counts.persons,
+    }));
+}
+
+function currentOrNone(dataDir: string): string | undefined {
+  try {
+    return readCurrent(dataDir);
+  } catch (error) {
+    if (error instanceof SwaError && error.code === 'view.missing') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,49 @@
+/** What every answer needs, made once per process: the generations, working buffers, rules, zones, the clock. */
+import type { Clock } from '../../lib/clock.js';
+import type { UrlRules } from '../../lib/url/normalize.js';
+import type { Generation, Generations } from './generations.js';
+import type { LagSource } from './lag.js';
+import { PageRanks } from './page-ranks.js';
+import { TallyPool, type Tally } from './tally.js';
+import { Zones } from './zone.js';
+
+export interface EngineOptions {
+  readonly generations: Generations;
+  readonly lgK: number;
+  readonly urls: UrlRules;
+  readonly lag: LagSource;
+  readonly clock: Clock;
+}
+
+export class Engine {
+  readonly generations: Generations;
+  readonly urls: UrlRules;
+  readonly lag: LagSource;
+  readonly clock: Clock;
+  readonly zones = new Zones();
+  readonly ranks = new PageRanks();
+  readonly #tallies: TallyPool;
+
+  constructor(options: EngineOptions) {
+    this.generations = options.generations;
+    this.urls = options.urls;
+    this.lag = options.lag;
+    this.clock = options.clock;
+    this.#tallies = new TallyPool(options.lgK);
+  }
+
+  /** Runs `work` on the generation that answers now, pinned until it ends. */
+  async pinned<T>(work: (generation: Generation) => Promise<T>): Promise<T> {
+    const generation = this.generations.pin();
+    try {
+      return await work(generation);
+    } finally {
+      this.generations.unpin(generation);
+    }
+  }
+
+  /** Runs `work` with an empty working buffer. */
+  tallied<T>(work: (tally: Tally) => Promise<T>): Promise<T> {
+    return this.#tallies.with(work);
+  }
+}

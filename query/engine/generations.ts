@@ -1,0 +1,146 @@
+/**
+ * Which generation answers. A request pins one batch view together with the realtime view that starts at exactly its
+ * cut, and reads nothing else until it lets go; a hand-over in between changes only what later requests pin.
+ *
+ * The speed layer's serving pointer names the generation, since it moves only when the realtime view has caught up. The
+ * newest batch view alone answers when there is no realtime view, or when it alone holds everything the pair does
+ * (the speed layer was down longer than a batch run takes). Between the two, what is chosen never goes back behind
+ * the last answer's cut as long as one of them reaches it.
+ */
+import { SwaError } from '../../lib/errors.js';
+import { reaches } from '../../lib/log/cut.js';
+import type { Cut } from '../../lib/log/log.js';
+import type { BatchView, RealtimeView, ViewId } from '../../lib/views/view.js';
+
+/** The serving layer's side: which view is current, and how to open one. */
+export interface BatchViews {
+  current(): ViewId;
+  /** Throws `view.missing` when there is no such view (any more). */
+  open(id: ViewId): BatchView;
+}
+
+/** The speed layer's side. */
+export interface RealtimeViews {
+  /** One consistent state of the realtime view that serves now; undefined when there is none. */
+  snapshot(): RealtimeView | undefined;
+}
+
+/** A generation as one request sees it. */
+export interface Generation {
+  readonly batch: BatchView;
+  readonly realtime: RealtimeView | undefined;
+  /** Exactly the facts before it are in the answer. */
+  readonly cut: Cut;
+  /** Equal strings, equal answers. */
+  readonly version: string;
+}
+
+/** Reads of moving pointers are repeated at most this often before giving up. */
+const maxAttempts = 5;
+
+interface OpenView {
+  readonly view: BatchView;
+  pins: number;
+}
+
+export class Generations {
+  readonly #batches: BatchViews;
+  readonly #realtimes: RealtimeViews;
+  readonly #open = new Map<ViewId, OpenView>();
+  #lastCut: Cut | undefined;
+
+  constructor(batches: BatchViews, realtimes: RealtimeViews) {
+    this.#batches = batches;
+    this.#realtimes = realtimes;
+  }
+
+  /** Pins the generation that answers now. Every pin is followed by one `unpin`. Throws `view.missing`. */
+  pin(): Generation {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return this.#pinOnce();
+      } catch (error) {
+        const moved = error instanceof SwaError && error.code === 'view.missing';
+        if (!moved || attempt >= maxAttempts) throw error;
+      }
+    }
+  }
+
+  unpin(generation: Generation): void {
+    generation.realtime?.release();
+    const open = this.#open.get(generation.batch.meta.id);
+    if (open !== undefined) open.pins--;
+  }
+
+  close(): void {
+    for (const { view } of this.#open.values()) view.close();
+    this.#open.clear();
+  }
+
+  #pinOnce(): Generation {
+    const realtime = this.#realtimes.snapshot();
+    let chosen: Generation;
+    try {
+      chosen = this.#choose(realtime);
+    } catch (error) {
+      realtime?.release();
+      throw error;
+    }
+    if (chosen.realtime === undefined) realtime?.release();
+    const open = this.#open.get(chosen.batch.meta.id);
+    if (open === undefined) throw new SwaError('internal.invariant', 'a chosen view is not open');
+    open.pins++;
+    this.#lastCut = chosen.cut;
+    this.#closeUnused(chosen.batch.meta.id);
+    return chosen;
+  }
+
+  #choose(realtime: RealtimeView | undefined): Generation {
+    const pair = realtime === undefined ? undefined : this.#pairOf(realtime);
+    if (pair === undefined) return generationOf(this.#view(this.#batches.current()), undefined);
+    const current = this.#batches.current();
+    if (current === pair.batch.meta.id) return pair;
+    const alone = generationOf(this.#view(current), undefined);
+    if (!reaches(alone.cut.next, pair.cut.next) && this.#notBehind(pair)) return pair;
+    return this.#notBehind(alone) ? alone : pair;
+  }
+
+  /** The pair a realtime view belongs to; undefined when its batch view was removed in the meantime. */
+  #pairOf(realtime: RealtimeView): Generation | undefined {
+    try {
+      return generationOf(this.#view(realtime.generation), realtime);
+    } catch (error) {
+      if (error instanceof SwaError && error.code === 'view.missing') return undefined;
+      throw error;
+    }
+  }
+
+  #notBehind(candidate: Generation): boolean {
+    const last = this.#lastCut;
+    return last === undefined || last.logId !== candidate.cut.logId || reaches(candidate.cut.next, last.next);
+  }
+
+  #view(id: ViewId): BatchView {
+    const known = this.#open.get(id);
+    if (known !== undefined) return known.view;
+    const view = this.#batches.open(id);
+    this.#open.set(id, { view, pins: 0 });
+    return view;
+  }
+
+  #closeUnused(except: ViewId): void {
+    if (this.#open.size <= 2) return;
+    for (const [id, { view, pins }] of this.#open) {
+      if (pins > 0 || id === except) continue;
+      this.#open.delete(id);
+      view.close();
+    }
+  }
+}
+
+function generationOf(batch: BatchView, realtime: RealtimeView | undefined): Generation {
+  const cut = realtime?.cut ?? batch.meta.cut;
+  const offsets = Object.values(cut.next).map((next) => next.toString(36));
+  const version = `${batch.meta.id}.${offsets.join('.')}${realtime === undefined ? '' : '.r'}`;
+  return { batch, realtime, cut, version };
+}

@@ -1,0 +1,82 @@
+/**
+ * How far behind the log an answer is. The log's end is sampled now and then; an answer whose cut reaches a sample holds
+ * every fact that was durable when the sample was taken. So the lag is measured with one clock and needs no look at
+ * any fact, however old the facts themselves are.
+ */
+import type { Clock } from '../../lib/clock.js';
+import { distance, reaches } from '../../lib/log/cut.js';
+import type { Cut, Log, Offsets } from '../../lib/log/log.js';
+
+export interface Lag {
+  /** Records in the log that are not in the answer, by the newest sample. */
+  readonly records: number;
+  /** Every fact durable at this time (UTC ms) is in the answer; undefined when that is longer ago than samples are kept. */
+  readonly through: number | undefined;
+}
+
+export interface LagSource {
+  /** Undefined while the log's end is not known. */
+  lagOf(cut: Cut): Lag | undefined;
+}
+
+interface Sample {
+  readonly at: number;
+  readonly next: Offsets;
+}
+
+const samplesKept = 240;
+
+/** Samples a log's end at an interval until closed. */
+export class LagWatch implements LagSource {
+  readonly #log: Log;
+  readonly #clock: Clock;
+  readonly #samples: Sample[] = [];
+  readonly #everyMs: number;
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(log: Log, clock: Clock, everyMs = 250) {
+    this.#log = log;
+    this.#clock = clock;
+    this.#everyMs = everyMs;
+  }
+
+  /** Takes the first sample and goes on by itself. */
+  async start(): Promise<void> {
+    await this.sample();
+    if (this.#closed) return;
+    this.#timer = setTimeout(() => {
+      // A log that cannot be reached shows as growing lag; the next sample tries again.
+      this.start().catch(() => this.#again());
+    }, this.#everyMs);
+    this.#timer.unref();
+  }
+
+  #again(): void {
+    if (this.#closed) return;
+    this.#timer = setTimeout(() => void this.start().catch(() => this.#again()), this.#everyMs * 4);
+    this.#timer.unref();
+  }
+
+  async sample(): Promise<void> {
+    const at = this.#clock();
+    const next = await this.#log.latest();
+    this.#samples.push({ at, next });
+    if (this.#samples.length > samplesKept) this.#samples.shift();
+  }
+
+  lagOf(cut: Cut): Lag | undefined {
+    const newest = this.#samples.at(-1);
+    if (newest === undefined || cut.logId !== this.#log.id) return undefined;
+    const through = this.#samples.findLast((sample) => reaches(cut.next, sample.next))?.at;
+    return { records: distance(cut.next, newest.next), through };
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+  }
+}
+
+/** Where there is no log to ask. */
+export const unknownLag: LagSource = { lagOf: () => undefined };

@@ -1,0 +1,38 @@
+/**
+ * Long answers in small steps: work goes on for at most a slice, then the event loop gets its turn; and no answer is
+ * worked on beyond its deadline.
+ */
+import { HttpProblem } from '../../lib/http/problem.js';
+
+const sliceMs = 8;
+
+export class Pace {
+  readonly #deadlineAt: number;
+  #sliceEndsAt = performance.now() + sliceMs;
+
+  /** `performance.now()` by which the work must be done. */
+  constructor(deadlineAt: number) {
+    this.#deadlineAt = deadlineAt;
+  }
+
+  /** True when the slice is used up: `await rest()` before going on. */
+  get due(): boolean {
+    return performance.now() >= this.#sliceEndsAt;
+  }
+
+  /** Lets others run. Throws `deadline-exceeded`. */
+  async rest(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
+    const now = performance.now();
+    if (now > this.#deadlineAt) {
+      throw new HttpProblem(
+        'deadline-exceeded',
+        'ask for a shorter range, a longer interval or fewer pages',
+        {
+          headers: { 'Retry-After': '1' },
+        },
+      );
+    }
+    this.#sliceEndsAt = now + sliceMs;
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * The merge: everything a generation knows of some subjects within a range of hours, added up. Batch buckets by their
+ * cover, realtime hours one by one, all into one working union whose buffer is used again and again.
+ */
+import { HllUnion } from 'hyperloglog-ts';
+import type { BucketCell, Subject } from '../../lib/views/view.js';
+import { coverOf, type CoverRun } from './cover.js';
+import type { Generation } from './generations.js';
+import type { Pace } from './pace.js';
+
+/** Hours [from, to). */
+export interface HourRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** What was read for an answer, for `explain`. */
+export interface Reading {
+  readonly cover: readonly CoverRun[];
+  readonly batchBuckets: number;
+  readonly realtimeHours: number;
+}
+
+/** Realtime hours are read in pieces of this many, so that a year of them does not hold up the event loop. */
+const realtimePieceHours = 744;
+
+/** Sketches merged without a look at the clock: well below a slice. */
+export class Tally {
+  readonly union: HllUnion;
+  pageviews = 0;
+  batchBuckets = 0;
+  realtimeHours = 0;
+
+  readonly #count = (cell: BucketCell): void => {
+    this.pageviews += cell.pageviews;
+  };
+
+  readonly #merge = (cell: BucketCell): void => {
+    this.pageviews += cell.pageviews;
+    if (cell.sketch.kind === 'coupons') this.union.addCoupons(cell.sketch.coupons);
+    else this.union.addRegisters(cell.sketch.registers);
+  };
+
+  constructor(lgK: number) {
+    this.union = new HllUnion({ lgK });
+  }
+
+  reset(): void {
+    this.union.reset();
+    this.pageviews = 0;
+    this.batchBuckets = 0;
+    this.realtimeHours = 0;
+  }
+
+  /** Adds one subject's facts of the range. With `what` 'pageviews' the sketches are left alone. */
+  async add(
+    generation: Generation,
+    subject: Subject,
+    range: HourRange,
+    what: 'pageviews' | 'uniques',
+    pace: Pace,
+  ): Promise<void> {
+    const visit = what === 'uniques' ? this.#merge : this.#count;
+    for (const run of coverOf(range.from, range.to)) {
+      generation.batch.forEachBucket(subject, run.span, run.from, run.to, (cell) => {
+        this.batchBuckets++;
+        visit(cell);
+      });
+      if (pace.due) await pace.rest();
+    }
+    const { realtime } = generation;
+    if (realtime === undefined) return;
+    for (let from = range.from; from < range.to; from += realtimePieceHours) {
+      realtime.forEachHour(subject, from, Math.min(range.to, from + realtimePieceHours), (cell) => {
+        this.realtimeHours++;
+        visit(cell);
+      });
+      if (pace.due) await pace.rest();
+    }
+  }
+}
+
+/** Tallies for use again: a request takes one and gives it back, so that no request pays for a buffer. */
+export class TallyPool {
+  readonly #free: Tally[] = [];
+  readonly #lgK: number;
+  readonly #keep: number;
+
+  constructor(lgK: number, keep = 16) {
+    this.#lgK = lgK;
+    this.#keep = keep;
+  }
+
+  /** Runs `work` with an empty tally that is its alone. */
+  async with<T>(work: (tally: Tally) => Promise<T>): Promise<T> {
+    const tally = this.#free.pop() ?? new Tally(this.#lgK);
+    tally.reset();
+    try {
+      return await work(tally);
+    } finally {
+      if (this.#free.length < this.#keep) this.#free.push(tally);
+    }
+  }
+}

@@ -1,0 +1,215 @@
+/**
+ * Time zones as shifts of whole hours. Within a range a zone is a few pieces of constant offset; where every offset is a
+ * whole number of hours, local hours are UTC hours and every local day, week or month begins on one. Offsets come
+ * from the runtime's IANA data (Intl), sampled once a week (no zone since 1970 has changed twice within one and come
+ * back) and kept per zone and year.
+ */
+import { hourMs } from '../../lib/time/buckets.js';
+
+export const intervals = ['hour', 'day', 'week', 'month'] as const;
+export type Interval = (typeof intervals)[number];
+
+/** Hours [from, to) of one interval, clipped to the range asked for. */
+export interface Slice {
+  readonly from: number;
+  readonly to: number;
+  /** '2026-11-22T14:00+01:00', '2026-11-22', '2026-W47', '2026-11' in the zone. */
+  readonly label: string;
+}
+
+interface Piece {
+  readonly fromHour: number;
+  readonly offsetMinutes: number;
+}
+
+const maxYears = 4096;
+
+/** The offsets of all zones asked about so far. */
+export class Zones {
+  readonly #formats = new Map<string, Intl.DateTimeFormat>();
+  readonly #years = new Map<string, readonly Piece[]>();
+
+  /** The canonical name, or undefined when it is no IANA zone. Fixed offsets such as '+01:00' are none. */
+  canonical(name: string): string | undefined {
+    if (!/^[A-Za-z][A-Za-z0-9_+/-]{0,63}$/.test(name)) return undefined;
+    try {
+      return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Minutes east of UTC at the start of a UTC hour. */
+  offsetMinutes(zone: string, hour: number): number {
+    if (zone === 'UTC') return 0;
+    const pieces = this.#yearOf(zone, yearOf(hour));
+    let offset = 0;
+    for (const piece of pieces) {
+      if (piece.fromHour > hour) break;
+      offset = piece.offsetMinutes;
+    }
+    return offset;
+  }
+
+  /** The first hour in [from, to) whose offset is no whole number of hours, or undefined. */
+  firstOddOffset(
+    zone: string,
+    from: number,
+    to: number,
+  ): { hour: number; offsetMinutes: number } | undefined {
+    for (const { hour, offsetMinutes } of this.#piecesIn(zone, from, to)) {
+      if (offsetMinutes % 60 !== 0) return { hour, offsetMinutes };
+    }
+    return undefined;
+  }
+
+  /** The first UTC hour at which the local calendar day has begun; days are counted from 1970-01-01. */
+  startOfDay(zone: string, day: number): number {
+    if (zone === 'UTC') return day * 24;
+    let hour = day * 24 - 30;
+    while (this.#localHour(zone, hour) < day * 24) hour++;
+    return hour;
+  }
+
+  /**
+   * Cuts [from, to) into intervals of the zone. Every offset in the range must be whole hours. A slice is a maximal run of
+   * hours in one local interval, so that days of 23 and 25 hours come out right; the clock never goes back a day.
+   * Stops after `limit` + 1 slices: the caller refuses more than `limit`.
+   */
+  slices(zone: string, interval: Interval, from: number, to: number, limit: number): readonly Slice[] {
+    const slices: Slice[] = [];
+    let start = from;
+    while (start < to && slices.length <= limit) {
+      const end = interval === 'hour' ? start + 1 : Math.min(to, this.#endOf(zone, interval, start));
+      slices.push({ from: start, to: end, label: this.label(zone, interval, start) });
+      start = end;
+    }
+    return slices;
+  }
+
+  label(zone: string, interval: Interval, hour: number): string {
+    const offset = this.offsetMinutes(zone, hour);
+    const local = new Date(hour * hourMs + offset * 60_000);
+    const text = local.toISOString();
+    if (interval === 'hour') return `${text.slice(0, 16)}${offsetText(offset)}`;
+    if (interval === 'day') return text.slice(0, 10);
+    return interval === 'month' ? text.slice(0, 7) : isoWeek(local);
+  }
+
+  #localHour(zone: string, hour: number): number {
+    return hour + Math.floor(this.offsetMinutes(zone, hour) / 60);
+  }
+
+  /** The first hour after `hour` that lies in a later local interval. */
+  #endOf(zone: string, interval: 'day' | 'week' | 'month', hour: number): number {
+    let day = Math.floor(this.#localHour(zone, hour) / 24);
+    // More than one step only where a clock was set back across midnight and the day began before that.
+    for (;;) {
+      day = nextStart(interval, day);
+      const end = this.startOfDay(zone, day);
+      if (end > hour) return end;
+    }
+  }
+
+  *#piecesIn(zone: string, from: number, to: number): Generator<{ hour: number; offsetMinutes: number }> {
+    yield { hour: from, offsetMinutes: this.offsetMinutes(zone, from) };
+    if (zone === 'UTC') return;
+    for (let year = yearOf(from); year <= yearOf(to - 1); year++) {
+      for (const piece of this.#yearOf(zone, year)) {
+        if (piece.fromHour > from && piece.fromHour < to) {
+          yield { hour: piece.fromHour, offsetMinutes: piece.offsetMinutes };
+        }
+      }
+    }
+  }
+
+  #yearOf(zone: string, year: number): readonly Piece[] {
+    const key = `${zone} ${year}`;
+    const known = this.#years.get(key);
+    if (known !== undefined) return known;
+    const pieces = this.#scan(zone, Date.UTC(year, 0, 1) / hourMs, Date.UTC(year + 1, 0, 1) / hourMs);
+    if (this.#years.size >= maxYears) this.#years.clear();
+    this.#years.set(key, pieces);
+    return pieces;
+  }
+
+  /** One look a week; where the week's two ends differ, every hour of it. */
+  #scan(zone: string, from: number, to: number): readonly Piece[] {
+    let offset = this.#ask(zone, from);
+    const pieces: Piece[] = [{ fromHour: from, offsetMinutes: offset }];
+    for (let hour = from; hour < to; hour += 168) {
+      if (this.#ask(zone, hour + 168) === offset) continue;
+      for (let inner = hour + 1; inner <= hour + 168 && inner < to; inner++) {
+        const next = this.#ask(zone, inner);
+        if (next === offset) continue;
+        offset = next;
+        pieces.push({ fromHour: inner, offsetMinutes: offset });
+      }
+    }
+    return pieces;
+  }
+
+  #ask(zone: string, hour: number): number {
+    const parts = this.#format(zone).formatToParts(hour * hourMs);
+    const part = (type: Intl.DateTimeFormatPartTypes): number =>
+      Number(parts.find((candidate) => candidate.type === type)?.value ?? Number.NaN);
+    const local = Date.UTC(
+      part('year'),
+      part('month') - 1,
+      part('day'),
+      part('hour'),
+      part('minute'),
+      part('second'),
+    );
+    return (local - hour * hourMs) / 60_000;
+  }
+
+  #format(zone: string): Intl.DateTimeFormat {
+    let format = this.#formats.get(zone);
+    if (format === undefined) {
+      format = new Intl.DateTimeFormat('en-US', {
+        timeZone: zone,
+        hourCycle: 'h23',
+        year: 'numeric',
+        month: 'numeric',
+        day: 'numeric',
+        hour: 'numeric',
+        minute: 'numeric',
+        second: 'numeric',
+      });
+      this.#formats.set(zone, format);
+    }
+    return format;
+  }
+}
+
+function yearOf(hour: number): number {
+  return new Date(hour * hourMs).getUTCFullYear();
+}
+
+/** The first day of the interval after the one `day` lies in. Weeks begin on Monday; day 0 was a Thursday. */
+function nextStart(interval: 'day' | 'week' | 'month', day: number): number {
+  if (interval === 'day') return day + 1;
+  if (interval === 'week') return day - ((((day + 3) % 7) + 7) % 7) + 7;
+  const date = new Date(day * 24 * hourMs);
+  return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1, 1) / (24 * hourMs);
+}
+
+function offsetText(minutes: number): string {
+  if (minutes === 0) return 'Z';
+  const size = Math.abs(minutes);
+  return `${minutes < 0 ? '-' : '+'}${twoDigits(Math.floor(size / 60))}:${twoDigits(size % 60)}`;
+}
+
+function twoDigits(value: number): string {
+  return String(value).padStart(2, '0');
+}
+
+/** ISO 8601: the week belongs to the year its Thursday lies in. */
+function isoWeek(local: Date): string {
+  const thursday = new Date(local);
+  thursday.setUTCDate(local.getUTCDate() - ((local.getUTCDay() + 6) % 7) + 3);
+  const first = Date.UTC(thursday.getUTCFullYear(), 0, 1);
+  const week = Math.floor((thursday.getTime() - first) / (7 * 24 * hourMs)) + 1;
+  return `${thursday.getUTCFullYear()}-W${twoDigits(week)}`;
+}

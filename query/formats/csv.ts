@@ -1,0 +1,20 @@
+/** CSV by RFC 4180: CRLF, a header line, quotes where needed. Times as RFC 3339 UTC. */
+import type { Cell, Column, Table } from './table.js';
+
+export function toCsv(table: Table): string {
+  const lines = [table.columns.map((column) => quote(column.name)).join(',')];
+  for (const row of table.rows) {
+    lines.push(table.columns.map((column, i) => field(column, row[i] ?? null)).join(','));
+  }
+  return `${lines.join('\r\n')}\r\n`;
+}
+
+function field(column: Column, cell: Cell): string {
+  if (cell === null) return '';
+  if (column.type === 'time') return new Date(Number(cell)).toISOString();
+  return typeof cell === 'string' ? quote(cell) : String(cell);
+}
+
+function quote(text: string): string {
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}

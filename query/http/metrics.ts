@@ -1,0 +1,134 @@
+/**
+ * `/metrics` for Prometheus: this process's own requests, the freshness of its answers, and what the other roles say of
+ * themselves on the status board (they have no port of their own).
+ */
+import { Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import type { Clock } from '../../lib/clock.js';
+import type { Answered } from '../../lib/http/endpoint.js';
+import type { StatusEntry } from '../../lib/status.js';
+import { freshnessOf } from '../answers/answer.js';
+import type { Engine } from '../engine/engine.js';
+
+export interface MetricsOptions {
+  readonly engine: Engine;
+  readonly status: () => readonly StatusEntry[];
+  readonly active: () => number;
+  readonly clock: Clock;
+}
+
+/** Numbers on the status board are taken over as they are: role, worker and the path of the number are labels. */
+const maxBoardNumbers = 2_000;
+
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #options: MetricsOptions;
+  readonly #duration: Histogram;
+  readonly #active = this.#gauge('swa_http_requests_active', 'Requests at work.');
+  readonly #generation = this.#gauge('swa_generation_number', 'Number of the batch view that answers.');
+  readonly #batchAge = this.#gauge('swa_batch_view_age_seconds', 'Age of the batch view that answers.');
+  readonly #realtime = this.#gauge('swa_realtime_serving', '1 while a realtime view is part of answers.');
+  readonly #lagRecords = this.#gauge(
+    'swa_answer_lag_records',
+    'Records in the log that answers do not hold.',
+  );
+  readonly #lagSeconds = this.#gauge(
+    'swa_answer_lag_seconds',
+    'Answers hold every fact durable this long ago.',
+  );
+  readonly #deadLetters = this.#gauge('swa_realtime_dead_letters', 'Records set aside by the speed layer.');
+  readonly #up = this.#gauge('swa_role_up', '1 while the role says it runs.', ['role', 'worker']);
+  readonly #reported = this.#gauge('swa_role_reported_seconds', 'Time since the role last said anything.', [
+    'role',
+    'worker',
+  ]);
+  readonly #failed = this.#gauge('swa_role_last_error_timestamp_seconds', 'When the role last failed.', [
+    'role',
+    'worker',
+    'code',
+  ]);
+  readonly #board = this.#gauge('swa_role_value', 'Numbers the roles show on the status board.', [
+    'role',
+    'worker',
+    'name',
+  ]);
+
+  constructor(options: MetricsOptions) {
+    this.#options = options;
+    this.#duration = new Histogram({
+      name: 'swa_http_request_duration_seconds',
+      help: 'Time to answer, by route and status.',
+      labelNames: ['route', 'method', 'status'],
+      buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+      registers: [this.#registry],
+    });
+    collectDefaultMetrics({ register: this.#registry });
+  }
+
+  /** One answered request. */
+  observe({ route, method, status, durationMs }: Answered): void {
+    this.#duration.observe({ route, method, status: String(status) }, durationMs / 1000);
+  }
+
+  async render(): Promise<{ readonly type: string; readonly text: string }> {
+    this.#active.set(this.#options.active());
+    await this.#readFreshness();
+    this.#readBoard();
+    return { type: this.#registry.contentType, text: await this.#registry.metrics() };
+  }
+
+  close(): void {
+    this.#registry.clear();
+  }
+
+  async #readFreshness(): Promise<void> {
+    const { engine, clock } = this.#options;
+    try {
+      await engine.pinned(async (generation) => {
+        const { realtime } = freshnessOf(engine, generation);
+        this.#generation.set(generation.batch.meta.number);
+        this.#batchAge.set((clock() - generation.batch.meta.createdAt) / 1000);
+        this.#realtime.set(realtime === null ? 0 : 1);
+        this.#lagRecords.set(realtime?.lagRecords ?? Number.NaN);
+        this.#lagSeconds.set(
+          realtime?.lagMs === undefined || realtime.lagMs === null ? Number.NaN : realtime.lagMs / 1000,
+        );
+        this.#deadLetters.set(realtime?.deadLetters ?? Number.NaN);
+      });
+    } catch {
+      // Nothing can be pinned: the absence of numbers, and /readyz, say so.
+      for (const gauge of [this.#generation, this.#batchAge, this.#lagRecords, this.#lagSeconds])
+        gauge.set(Number.NaN);
+      this.#realtime.set(0);
+    }
+  }
+
+  #readBoard(): void {
+    for (const gauge of [this.#up, this.#reported, this.#failed, this.#board]) gauge.reset();
+    const now = this.#options.clock();
+    for (const entry of this.#options.status()) {
+      const { role, worker, lastError } = entry;
+      this.#up.set({ role, worker }, entry.state === 'running' ? 1 : 0);
+      this.#reported.set({ role, worker }, (now - entry.updatedAt) / 1000);
+      if (lastError !== null) this.#failed.set({ role, worker, code: lastError.code }, lastError.at / 1000);
+      let left = maxBoardNumbers;
+      for (const [name, value] of numbersIn(entry.details, '')) {
+        if (left-- <= 0) break;
+        this.#board.set({ role, worker, name }, value);
+      }
+    }
+  }
+
+  #gauge(name: string, help: string, labelNames: readonly string[] = []): Gauge {
+    return new Gauge({ name, help, labelNames, registers: [this.#registry] });
+  }
+}
+
+/** Every number in a nested record, named by its path ('cut.next.pageviews/0'). */
+function* numbersIn(value: unknown, path: string): Generator<readonly [string, number]> {
+  if (typeof value === 'number') yield [path, value];
+  else if (typeof value === 'boolean') yield [path, value ? 1 : 0];
+  else if (typeof value === 'object' && value !== null) {
+    for (const [name, inner] of Object.entries(value))
+      yield* numbersIn(inner, path === '' ? name : `${path}.${name}`);
+  }
+}

@@ -1,0 +1,321 @@
+/** The query layer's routes: every inquiry, and what operators and machines ask. */
+import { z } from 'zod';
+import { readSmallJson } from '../../lib/http/body.js';
+import { openApi, type ApiInfo } from '../../lib/http/openapi.js';
+import { HttpProblem, type ProblemName } from '../../lib/http/problem.js';
+import { route, type Route } from '../../lib/http/route.js';
+import type { StatusEntry } from '../../lib/status.js';
+import { freshnessOf, freshnessSchema } from '../answers/answer.js';
+import { sketch } from '../answers/uniques.js';
+import type { Engine } from '../engine/engine.js';
+import { Pace } from '../engine/pace.js';
+import { arrowMediaType } from '../formats/arrow.js';
+import { inquiries, type Inquiry } from '../inquiries.js';
+import { rangeShape, seriesQuestion, subjectShape, zoneShape } from '../question.js';
+import { formatFor, notModified, sendAnswer, sendBytes, sendJson } from './send.js';
+
+export interface QueryRoutesDeps {
+  readonly engine: Engine;
+  readonly status: () => readonly StatusEntry[];
+  readonly batches: BatchDesk;
+  readonly metrics: () => Promise<{ readonly type: string; readonly text: string }>;
+  /** True when the process is about to end. */
+  readonly draining: () => boolean;
+  /** Every route of the endpoint, for the OpenAPI document. */
+  readonly mounted: () => readonly Route[];
+  readonly info: ApiInfo;
+}
+
+/** Where batch runs are asked for, and what is known of them. */
+export interface BatchDesk {
+  /** Durable on return; the job's id. */
+  request(by: string): number;
+  pending(): readonly PendingBatch[];
+  views(): readonly PublishedView[];
+}
+
+export interface PendingBatch {
+  readonly id: number;
+  readonly requestedBy: string;
+  readonly requestedAt: string;
+  readonly running: boolean;
+}
+
+export interface PublishedView {
+  readonly id: string;
+  readonly number: number;
+  readonly createdAt: string;
+  readonly current: boolean;
+  readonly pageviews: number;
+  readonly persons: number;
+}
+
+const asked: readonly ProblemName[] = [
+  'invalid-parameter',
+  'unknown-parameter',
+  'missing-parameter',
+  'unauthorized',
+  'forbidden',
+  'too-many-requests',
+  'overloaded',
+  'deadline-exceeded',
+  'not-ready',
+];
+const ranged: readonly ProblemName[] = ['unaligned-range', 'empty-range', ...asked];
+
+export function queryRoutes(deps: QueryRoutesDeps): readonly Route[] {
+  return [
+    ...inquiries.map((inquiry) => inquiryRoute(deps.engine, inquiry)),
+    sketchRoute(deps.engine),
+    ...batchRoutes(deps.batches),
+    statusRoute(deps),
+    ...machineRoutes(deps),
+  ];
+}
+
+function inquiryRoute(engine: Engine, inquiry: Inquiry): Route {
+  const inRange = 'from' in inquiry.query;
+  return route({
+    method: 'get',
+    path: inquiry.path,
+    operationId: inquiry.operationId,
+    summary: inquiry.summary,
+    ...(inquiry.description === undefined ? {} : { description: inquiry.description }),
+    scope: 'read',
+    params: inquiry.params,
+    query: inquiry.query,
+    responses: [
+      {
+        status: 200,
+        description: 'The answer.',
+        content: { 'application/json': inquiry.body, 'text/csv': undefined, [arrowMediaType]: undefined },
+      },
+      { status: 304, description: 'Nothing has changed since the ETag sent along.' },
+    ],
+    problems: [
+      ...(inRange ? ranged : asked),
+      'not-acceptable',
+      ...('interval' in inquiry.query ? (['range-too-fine', 'unsupported-time-zone'] as const) : []),
+    ],
+    handle: async (exchange, input) => {
+      const { request, response, deadlineAt } = exchange;
+      const format = formatFor(request);
+      const answering = inquiry.prepare(engine, { ...input.params, ...input.query });
+      await engine.pinned(async (generation) => {
+        if (notModified(request, response, generation, format)) return;
+        const answer = await answering(generation, new Pace(deadlineAt));
+        await sendAnswer(request, response, answer, format);
+      });
+    },
+  });
+}
+
+const sketchType = 'application/octet-stream';
+
+function sketchRoute(engine: Engine): Route {
+  return route({
+    method: 'get',
+    path: '/v1/sketch',
+    operationId: 'sketch',
+    summary: 'The merged sketch of a range, for other DataSketches libraries',
+    description:
+      'Apache DataSketches HLL, compact: union it with others, or read its estimate, wherever you like.',
+    scope: 'read',
+    query: { ...subjectShape, ...rangeShape, ...zoneShape },
+    responses: [
+      { status: 200, description: 'DataSketches HLL bytes.', content: { [sketchType]: undefined } },
+    ],
+    problems: ranged,
+    handle: async ({ request, response, deadlineAt }, { query }) => {
+      const question = seriesQuestion(query, engine);
+      if (request.accepts(sketchType) === false) {
+        throw new HttpProblem('not-acceptable', `offered is ${sketchType}`, { parameter: 'Accept' });
+      }
+      await engine.pinned(async (generation) => {
+        if (notModified(request, response, generation, 'hll')) return;
+        const bytes = await sketch(engine, generation, question, new Pace(deadlineAt));
+        response.setHeader('Content-Disposition', 'attachment; filename="uniques.hll"');
+        await sendBytes(request, response, sketchType, bytes);
+      });
+    },
+  });
+}
+
+const pendingSchema = z.object({
+  id: z.number(),
+  requestedBy: z.string(),
+  requestedAt: z.string(),
+  running: z.boolean(),
+});
+const viewSchema = z.object({
+  id: z.string(),
+  number: z.number(),
+  createdAt: z.string(),
+  current: z.boolean(),
+  pageviews: z.number(),
+  persons: z.number(),
+});
+
+function batchRoutes(batches: BatchDesk): Route[] {
+  return [
+    route({
+      method: 'get',
+      path: '/v1/batches',
+      operationId: 'listBatches',
+      summary: 'Batch runs asked for, and the views published',
+      scope: 'read',
+      responses: [
+        {
+          status: 200,
+          description: 'Newest view first.',
+          content: {
+            'application/json': z.object({ pending: z.array(pendingSchema), views: z.array(viewSchema) }),
+          },
+        },
+      ],
+      problems: ['unauthorized', 'forbidden'],
+      handle: ({ request, response }) =>
+        sendJson(request, response, { pending: batches.pending(), views: batches.views() }),
+    }),
+    route({
+      method: 'post',
+      path: '/v1/batches',
+      operationId: 'requestBatch',
+      summary: 'Ask for a batch run',
+      description: 'The request is durable: it is carried out even if everything restarts in between.',
+      scope: 'admin',
+      body: { description: 'None, or an empty object.', content: { 'application/json': z.object({}) } },
+      responses: [
+        {
+          status: 202,
+          description: 'It will be run.',
+          content: { 'application/json': z.object({ id: z.number() }) },
+        },
+      ],
+      problems: [
+        'invalid-body',
+        'body-too-large',
+        'unsupported-media-type',
+        'overloaded',
+        'unauthorized',
+        'forbidden',
+      ],
+      handle: async ({ request, response, caller }) => {
+        refuseFields(await readSmallJson(request, response));
+        const id = batches.request(caller ?? 'http');
+        response.statusCode = 202;
+        await sendJson(request, response, { id });
+      },
+    }),
+  ];
+}
+
+function refuseFields(body: unknown): void {
+  if (body === undefined) return;
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    throw new HttpProblem('invalid-body', 'send no body, or a JSON object', { parameter: 'body' });
+  }
+  const [field] = Object.keys(body);
+  if (field === undefined) return;
+  throw new HttpProblem('invalid-body', `'${field.slice(0, 60)}' is not a field; there are none`, {
+    parameter: field.slice(0, 60),
+  });
+}
+
+function statusRoute({ engine, status }: QueryRoutesDeps): Route {
+  return route({
+    method: 'get',
+    path: '/v1/status',
+    operationId: 'status',
+    summary: 'What every layer is doing: cut, lag, last error',
+    scope: 'read',
+    responses: [
+      {
+        status: 200,
+        description: 'By role and worker, as each last said.',
+        content: {
+          'application/json': z.object({
+            freshness: freshnessSchema.nullable(),
+            layers: z.array(z.record(z.string(), z.unknown())),
+          }),
+        },
+      },
+    ],
+    problems: ['unauthorized', 'forbidden'],
+    handle: async ({ request, response }) =>
+      sendJson(request, response, { freshness: await freshnessNow(engine), layers: status().map(layerOf) }),
+  });
+}
+
+/** null while no generation can be read. */
+async function freshnessNow(engine: Engine): Promise<unknown> {
+  try {
+    return await engine.pinned(async (generation) => freshnessOf(engine, generation));
+  } catch {
+    return null; // readiness says why
+  }
+}
+
+function layerOf(entry: StatusEntry): Readonly<Record<string, unknown>> {
+  const { lastError } = entry;
+  return {
+    ...entry,
+    updatedAt: new Date(entry.updatedAt).toISOString(),
+    lastError: lastError === null ? null : { ...lastError, at: new Date(lastError.at).toISOString() },
+  };
+}
+
+const okSchema = z.object({ status: z.literal('ok') });
+
+function machineRoutes(deps: QueryRoutesDeps): Route[] {
+  const probe = { method: 'get', scope: 'open', unlimited: true } as const;
+  return [
+    route({
+      ...probe,
+      path: '/healthz',
+      operationId: 'healthz',
+      summary: 'The process lives',
+      responses: [{ status: 200, description: 'It does.', content: { 'application/json': okSchema } }],
+      problems: [],
+      handle: ({ request, response }) => sendJson(request, response, { status: 'ok' }),
+    }),
+    route({
+      ...probe,
+      path: '/readyz',
+      operationId: 'readyz',
+      summary: 'Questions can be answered: a generation can be pinned, and the process is not about to end',
+      responses: [{ status: 200, description: 'They can.', content: { 'application/json': okSchema } }],
+      problems: ['not-ready'],
+      handle: async ({ request, response }) => {
+        if (deps.draining()) throw new HttpProblem('not-ready', 'the process is about to end');
+        await deps.engine.pinned(async () => undefined);
+        await sendJson(request, response, { status: 'ok' });
+      },
+    }),
+    route({
+      ...probe,
+      scope: 'read',
+      path: '/metrics',
+      operationId: 'metrics',
+      summary: 'Prometheus metrics',
+      responses: [{ status: 200, description: 'Text format.', content: { 'text/plain': undefined } }],
+      problems: ['unauthorized', 'forbidden'],
+      handle: async ({ request, response }) => {
+        const { type, text } = await deps.metrics();
+        response.setHeader('Cache-Control', 'no-store');
+        await sendBytes(request, response, type, text);
+      },
+    }),
+    route({
+      ...probe,
+      path: '/openapi.json',
+      operationId: 'openapi',
+      summary: 'This document',
+      responses: [
+        { status: 200, description: 'OpenAPI 3.1.', content: { 'application/json': z.looseObject({}) } },
+      ],
+      problems: [],
+      handle: ({ request, response }) => sendJson(request, response, openApi(deps.mounted(), deps.info)),
+    }),
+  ];
+}

@@ -1,0 +1,265 @@
+/**
+ * Everything one can ask, as a table: parameters, meaning, and how to answer. The HTTP routes, the OpenAPI document and
+ * the function-level API (`ask`) are all made from it.
+ */
+import { z } from 'zod';
+import { HttpProblem } from '../lib/http/problem.js';
+import { check, takesMany, unknownParameter } from '../lib/http/route.js';
+import {
+  countAccuracySchema,
+  explainSchema,
+  freshnessSchema,
+  rangeSchema,
+  rulesSchema,
+  uniquesAccuracySchema,
+  type Answer,
+} from './answers/answer.js';
+import { bounceRate } from './answers/bounce-rate.js';
+import { domains } from './answers/domains.js';
+import { pages } from './answers/pages.js';
+import { pageviews } from './answers/pageviews.js';
+import { maxIdsListed, person } from './answers/persons.js';
+import { uniques } from './answers/uniques.js';
+import type { Engine } from './engine/engine.js';
+import type { Generation } from './engine/generations.js';
+import { Pace } from './engine/pace.js';
+import { parseDomain, rangeShape, seriesQuestion, seriesShape, timeRange, zoneShape } from './question.js';
+
+type Shape = Readonly<Record<string, z.ZodType>>;
+export type Answering = (generation: Generation, pace: Pace) => Answer | Promise<Answer>;
+
+export interface Inquiry {
+  readonly name: string;
+  readonly path: `/${string}`;
+  readonly operationId: string;
+  readonly summary: string;
+  readonly description?: string;
+  readonly params: Shape;
+  readonly query: Shape;
+  /** Schema of the JSON body. */
+  readonly body: z.ZodType;
+  /**
+   * Checks everything that can be checked before a generation is pinned; throws HttpProblem. `parsed` is what the schemas
+   * made of params and query together.
+   */
+  readonly prepare: (engine: Engine, parsed: unknown) => Answering;
+}
+
+function inquiry<P extends Shape, Q extends Shape>(
+  definition: Omit<Inquiry, 'prepare' | 'params' | 'query'> & {
+    readonly params?: P;
+    readonly query: Q;
+    readonly answer: (
+      engine: Engine,
+      input: z.output<z.ZodObject<P>> & z.output<z.ZodObject<Q>>,
+    ) => Answering;
+  },
+): Inquiry {
+  const { answer, params, query, ...rest } = definition;
+  return {
+    ...rest,
+    params: params ?? {},
+    query,
+    // Both callers below and in http/routes.ts pass what these very schemas parsed.
+    prepare: (engine, parsed) =>
+      answer(engine, parsed as z.output<z.ZodObject<P>> & z.output<z.ZodObject<Q>>),
+  };
+}
+
+const domain = z.string().max(8_192).describe('Registrable domain.');
+
+function whole(preset: number, max: number, description: string) {
+  return z
+    .string()
+    .regex(/^\d{1,6}$/, `must be a whole number from 1 to ${max}`)
+    .optional()
+    .transform((text) => (text === undefined ? preset : Number(text)))
+    .refine((value) => value >= 1 && value <= max, `must be a whole number from 1 to ${max}`)
+    .describe(`${description} 1 to ${max}, default ${preset}.`);
+}
+
+const visitorId = z
+  .string()
+  .min(1)
+  .refine(
+    (id) => Buffer.byteLength(id) <= 256 && !control.test(id),
+    'must be 1 to 256 bytes without control characters',
+  )
+  .describe('A visitor id, percent-encoded.');
+// eslint-disable-next-line no-control-regex -- control characters are what it looks for
+const control = /[\u0000-\u001f\u007f-\u009f]/;
+
+const subjectData = {
+  url: z.string().optional(),
+  urls: z.array(z.string()).optional(),
+  domain: z.string().optional(),
+  emptyReason: z.string().optional().describe('Only when the answer is zero: why.'),
+};
+const interval = { from: z.string(), to: z.string(), label: z.string() };
+const bounds = { lower: z.number(), upper: z.number(), exact: z.boolean() };
+
+function bodyOf(data: Shape, accuracy: z.ZodType | undefined, ranged: boolean): z.ZodType {
+  return z.object({
+    data: z.object(data),
+    ...(accuracy === undefined ? {} : { accuracy }),
+    freshness: freshnessSchema,
+    ...(ranged ? { range: rangeSchema, explain: explainSchema.optional() } : {}),
+    rules: rulesSchema,
+  });
+}
+
+export const inquiries: readonly Inquiry[] = [
+  inquiry({
+    name: 'uniques',
+    path: '/v1/uniques',
+    operationId: 'uniques',
+    summary: 'How many different people visited a page, several pages or a domain in a range',
+    query: seriesShape,
+    body: bodyOf(
+      {
+        ...subjectData,
+        visitors: z.number(),
+        series: z.array(z.object({ ...interval, visitors: z.number(), ...bounds })).optional(),
+      },
+      uniquesAccuracySchema,
+      true,
+    ),
+    answer: (engine, input) => {
+      const question = seriesQuestion(input, engine);
+      return (generation, pace) => uniques(engine, generation, question, pace);
+    },
+  }),
+  inquiry({
+    name: 'pageviews',
+    path: '/v1/pageviews',
+    operationId: 'pageviews',
+    summary: 'How many pageviews a page, several pages or a domain had in a range',
+    query: seriesShape,
+    body: bodyOf(
+      {
+        ...subjectData,
+        pageviews: z.number(),
+        series: z.array(z.object({ ...interval, pageviews: z.number() })).optional(),
+      },
+      countAccuracySchema,
+      true,
+    ),
+    answer: (engine, input) => {
+      const question = seriesQuestion(input, engine);
+      return (generation, pace) => pageviews(engine, generation, question, pace);
+    },
+  }),
+  inquiry({
+    name: 'bounce-rate',
+    path: '/v1/bounce-rate',
+    operationId: 'bounceRate',
+    summary: 'Visits, bounces and bounce rate of a domain in a range',
+    description: 'From the batch view alone: `through` says up to when. A visit counts in the hour it began.',
+    query: { domain, ...rangeShape, ...zoneShape },
+    body: bodyOf(
+      {
+        domain: z.string(),
+        visits: z.number(),
+        bounces: z.number(),
+        rate: z.number().nullable(),
+        through: z.string(),
+        emptyReason: z.string().optional(),
+      },
+      countAccuracySchema,
+      true,
+    ),
+    answer: (engine, input) => {
+      const question = { ...timeRange(input, engine.zones), domain: parseDomain(input.domain) };
+      return (generation) => bounceRate(engine, generation, question);
+    },
+  }),
+  inquiry({
+    name: 'pages',
+    path: '/v1/pages',
+    operationId: 'pages',
+    summary: 'The busiest pages of a domain in a range, by pageviews',
+    query: { domain, ...rangeShape, ...zoneShape, limit: whole(20, 1_000, 'Most pages listed.') },
+    body: bodyOf(
+      {
+        domain: z.string(),
+        pages: z.array(z.object({ url: z.string(), pageviews: z.number(), visitors: z.number(), ...bounds })),
+        emptyReason: z.string().optional(),
+      },
+      uniquesAccuracySchema.omit({ lower: true, upper: true, exact: true }),
+      true,
+    ),
+    answer: (engine, input) => {
+      const time = timeRange(input, engine.zones);
+      const question = { ...time, domain: parseDomain(input.domain), limit: input.limit };
+      return (generation, pace) => pages(engine, generation, question, pace);
+    },
+  }),
+  inquiry({
+    name: 'domains',
+    path: '/v1/domains',
+    operationId: 'domains',
+    summary: 'The domains that have been seen, in alphabetical order',
+    query: {
+      contains: z.string().max(256).optional().describe('Only domains that contain this text.'),
+      limit: whole(100, 1_000, 'Most domains listed.'),
+    },
+    body: bodyOf({ domains: z.array(z.string()), more: z.boolean() }, undefined, false),
+    answer: (engine, input) => {
+      const question = { contains: (input.contains ?? '').toLowerCase(), limit: input.limit };
+      return (generation, pace) => domains(engine, generation, question, pace);
+    },
+  }),
+  inquiry({
+    name: 'persons',
+    path: '/v1/persons/{visitorId}',
+    operationId: 'person',
+    summary: 'Which person a visitor id stands for, and all ids joined to it',
+    description: `At most ${maxIdsListed} ids are listed; \`idCount\` is the whole number.`,
+    params: { visitorId },
+    query: {},
+    body: bodyOf(
+      { visitor: z.string(), person: z.string(), ids: z.array(z.string()), idCount: z.number() },
+      z.object({ method: z.literal('union-find'), exact: z.boolean(), edgesAfterBatchCut: z.number() }),
+      false,
+    ),
+    answer: (engine, input) => (generation) => person(engine, generation, input.visitorId),
+  }),
+];
+
+/** Parameters as text, as on a command line. */
+export type AskInput = Readonly<Record<string, string | readonly string[]>>;
+
+/** Longest a question asked in process may be worked on. */
+const askDeadlineMs = 60_000;
+
+/**
+ * Answers a question in process, without HTTP: the same checks and the same body. Throws HttpProblem for what an HTTP
+ * caller would get as problem+json.
+ */
+export async function ask(engine: Engine, name: string, input: AskInput): Promise<Answer> {
+  const found = inquiries.find((candidate) => candidate.name === name);
+  if (found === undefined) {
+    throw new HttpProblem(
+      'not-found',
+      `'${name}' cannot be asked; one of ${inquiries.map((i) => i.name).join(', ')} can`,
+    );
+  }
+  const known = [...Object.keys(found.params), ...Object.keys(found.query)];
+  for (const parameter of Object.keys(input)) {
+    if (!known.includes(parameter)) throw unknownParameter(parameter, known);
+  }
+  const schema = z.object({ ...found.params, ...found.query });
+  const given = Object.entries(input).map(([parameter, value]) => [
+    parameter,
+    typeof value === 'string' && takesMany(schema, parameter) ? [value] : value,
+  ]);
+  const answering = found.prepare(engine, check(schema, Object.fromEntries(given)));
+  return engine.pinned(async (generation) =>
+    answering(generation, new Pace(performance.now() + askDeadlineMs)),
+  );
+}
+
+/** How many different people visited: `ask(engine, 'uniques', ...)`. */
+export function queryUniques(engine: Engine, input: AskInput): Promise<Answer> {
+  return ask(engine, 'uniques', input);
+}

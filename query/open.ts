@@ -1,0 +1,106 @@
+/**
+ * Puts the query layer together: the read sides of serving and speed, the log's end for the lag, and the routes. `swa
+ * start` opens it on its one endpoint, `startQuery` on an endpoint of its own, and a program that only asks needs
+ * no endpoint at all.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Clock } from '../lib/clock.js';
+import type { Config } from '../lib/config/config.js';
+import { makeRules } from '../lib/facts/rules.js';
+import { projectRoot } from '../lib/assets.js';
+import type { HttpEndpoint } from '../lib/http/endpoint.js';
+import type { ApiInfo } from '../lib/http/openapi.js';
+import { openLog } from '../lib/log/open-log.js';
+import type { RoleContext } from '../lib/role.js';
+import { readStatus } from '../lib/status.js';
+import { CurrentWatch } from '../serving/current.js';
+import { openView } from '../serving/store.js';
+import { openBatchDesk } from './batch-desk.js';
+import { Engine } from './engine/engine.js';
+import { Generations, type RealtimeViews } from './engine/generations.js';
+import { LagWatch, unknownLag, type LagSource } from './engine/lag.js';
+import { Metrics } from './http/metrics.js';
+import { queryRoutes } from './http/routes.js';
+
+export interface OpenQuery {
+  readonly engine: Engine;
+  /** Call when no question can come any more. */
+  close(): Promise<void>;
+}
+
+/** The engine alone, over a data directory: for asking in process. */
+export function openEngine(config: Config, clock: Clock, lag: LagSource = unknownLag): OpenQuery {
+  const { dataDir } = config;
+  const current = new CurrentWatch(dataDir);
+  const realtime = openRealtimeViews(dataDir);
+  const generations = new Generations(
+    { current: () => current.current(), open: (id) => openView(dataDir, id) },
+    realtime.views,
+  );
+  const { url: urls } = makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots });
+  const engine = new Engine({ generations, lgK: config.lgK, urls, lag, clock });
+  return {
+    engine,
+    async close() {
+      generations.close();
+      await realtime.close();
+    },
+  };
+}
+
+/** Opens the query layer and mounts its routes. */
+export async function openQuery(context: RoleContext, endpoint: HttpEndpoint): Promise<OpenQuery> {
+  const { config, clock } = context;
+  const log = await openLog(config, clock);
+  const lag = new LagWatch(log, clock);
+  await lag.start();
+  const opened = openEngine(config, clock, lag);
+  const { engine } = opened;
+  const batches = openBatchDesk(config.dataDir, clock);
+  const status = () => readStatus(config.dataDir);
+  const metrics = new Metrics({ engine, status, active: () => endpoint.active, clock });
+  endpoint.onAnswered((answered) => metrics.observe(answered));
+  endpoint.mount(
+    queryRoutes({
+      engine,
+      status,
+      batches,
+      metrics: () => metrics.render(),
+      draining: () => endpoint.draining,
+      mounted: () => endpoint.routes,
+      info: apiInfo(),
+    }),
+  );
+  return {
+    engine,
+    async close() {
+      lag.close();
+      metrics.close();
+      await opened.close();
+      await batches.close();
+      await log.close();
+    },
+  };
+}
+
+export function apiInfo(): ApiInfo {
+  const { version } = JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8')) as {
+    version: string;
+  }; // ours
+  return {
+    title: 'SuperWebAnalytics',
+    version,
+    description:
+      'Unique visitors, pageviews and bounce rates over any range of hours, history and the last second alike.',
+  };
+}
+
+interface OpenRealtimeViews {
+  readonly views: RealtimeViews;
+  close(): Promise<void>;
+}
+
+function openRealtimeViews(_dataDir: string): OpenRealtimeViews {
+  return { views: { snapshot: () => undefined }, close: async () => undefined };
+}

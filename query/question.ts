@@ -1,0 +1,271 @@
+/**
+ * Questions: what callers write (`url`, `domain`, `from`, `to`, `interval`, `tz`), turned into subjects and hours, or
+ * refused with the parameter and what would do. Nothing is rounded in silence.
+ */
+import { z } from 'zod';
+import { HttpProblem } from '../lib/http/problem.js';
+import { hourMs } from '../lib/time/buckets.js';
+import { domainOf } from '../lib/url/domain.js';
+import type { UrlRules } from '../lib/url/normalize.js';
+import type { Subject } from '../lib/views/view.js';
+import type { HourRange } from './engine/tally.js';
+import { intervals, type Interval, type Slice, type Zones } from './engine/zone.js';
+
+export const maxUrls = 50;
+/** Most entries of a series, by interval: a year of hours, eleven years of days. */
+export const maxSlices = 8_784;
+/** No range reaches beyond. */
+export const maxHour = Date.UTC(9999, 11, 31) / hourMs;
+
+const text = z.string().max(8_192);
+
+/** The parameters of a question about one page, several pages or a domain. */
+export const subjectShape = {
+  url: z
+    .array(text)
+    .max(maxUrls)
+    .optional()
+    .describe(`Page URL, in any spelling the URL rules make equal. Up to ${maxUrls} times: their union.`),
+  domain: text.optional().describe('Registrable domain, instead of url.'),
+};
+
+export const rangeShape = {
+  from: text.describe(
+    'Start, inclusive: RFC 3339 on a full hour, UTC milliseconds, or a date (its first hour in tz).',
+  ),
+  to: text.describe('End, exclusive: as from.'),
+};
+
+export const zoneShape = {
+  tz: text
+    .optional()
+    .describe('IANA time zone for dates and for day, week and month intervals. Default UTC.'),
+};
+
+export const seriesShape = {
+  ...subjectShape,
+  ...rangeShape,
+  ...zoneShape,
+  interval: z.enum(intervals).optional().describe('Cuts the range into a series, each entry its own answer.'),
+  explain: z.enum(['0', '1']).optional().describe('1 adds the buckets that were read.'),
+};
+
+export type SeriesInput = z.output<z.ZodObject<typeof seriesShape>>;
+
+/** What the subjects are called in the answer. */
+export type Asked =
+  { readonly url: string } | { readonly urls: readonly string[] } | { readonly domain: string };
+
+export interface TimeRange {
+  readonly range: HourRange;
+  readonly zone: string;
+}
+
+export interface SeriesQuestion extends TimeRange {
+  readonly asked: Asked;
+  readonly subjects: readonly Subject[];
+  readonly interval: Interval | undefined;
+  /** Empty without an interval. */
+  readonly slices: readonly Slice[];
+  readonly explain: boolean;
+}
+
+export interface Terms {
+  readonly urls: UrlRules;
+  readonly zones: Zones;
+}
+
+export function seriesQuestion(input: SeriesInput, terms: Terms): SeriesQuestion {
+  const time = timeRange(input, terms.zones);
+  return {
+    ...subjectsOf(input, terms.urls),
+    ...time,
+    interval: input.interval,
+    slices: input.interval === undefined ? [] : slicesOf(input.interval, time, terms.zones),
+    explain: input.explain === '1',
+  };
+}
+
+function subjectsOf(
+  input: { readonly url?: readonly string[] | undefined; readonly domain?: string | undefined },
+  urls: UrlRules,
+): { asked: Asked; subjects: readonly Subject[] } {
+  if (input.domain !== undefined) {
+    if (input.url !== undefined) {
+      throw new HttpProblem('invalid-parameter', "'domain' and 'url' exclude each other", {
+        parameter: 'domain',
+      });
+    }
+    const domain = parseDomain(input.domain);
+    return { asked: { domain }, subjects: [{ kind: 'domain', domain }] };
+  }
+  const unique = [...new Set((input.url ?? []).map((raw) => parseUrl(raw, urls)))];
+  const [first] = unique;
+  if (first === undefined) {
+    throw new HttpProblem('missing-parameter', "give 'url' (one or several) or 'domain'", {
+      parameter: 'url',
+    });
+  }
+  return {
+    asked: unique.length === 1 ? { url: first } : { urls: unique },
+    subjects: unique.map((url) => ({ kind: 'page', url })),
+  };
+}
+
+function parseUrl(raw: string, urls: UrlRules): string {
+  const normalized = urls.normalize(raw);
+  if (normalized.ok) return normalized.url;
+  const why = {
+    unparsable: 'is no absolute URL',
+    'not-http': 'must be http or https',
+    'too-long': 'is longer than 2048 bytes',
+  }[normalized.reason];
+  throw new HttpProblem('invalid-parameter', `'url' ${why}: ${JSON.stringify(raw.slice(0, 100))}`, {
+    parameter: 'url',
+  });
+}
+
+/** A registrable domain; anything else is refused, naming the domain it belongs to. */
+export function parseDomain(raw: string): string {
+  let host: string;
+  let domain: string;
+  try {
+    const parsed = new URL(`http://${raw}/`);
+    host = parsed.hostname;
+    if (raw === '' || parsed.pathname !== '/' || parsed.host !== host || parsed.username !== '')
+      throw new Error('');
+    domain = domainOf(parsed.href);
+  } catch {
+    throw domainProblem(`is no domain name: ${JSON.stringify(raw.slice(0, 100))}`);
+  }
+  if (domain === host) return domain;
+  throw domainProblem(`is a host, not a registrable domain; its domain is '${domain}'`, {
+    suggestion: domain,
+  });
+}
+
+function domainProblem(detail: string, extra: Readonly<Record<string, unknown>> = {}): HttpProblem {
+  return new HttpProblem('invalid-parameter', `'domain' ${detail}`, { parameter: 'domain', extra });
+}
+
+/** Throws `unaligned-range` naming the nearest aligned ranges, `empty-range`, or what is wrong with a parameter. */
+export function timeRange(
+  input: { readonly from: string; readonly to: string; readonly tz?: string | undefined },
+  zones: Zones,
+): TimeRange {
+  const zone = parseZone(input.tz ?? 'UTC', zones);
+  const from = parseEdge('from', input.from, zone, zones);
+  const to = parseEdge('to', input.to, zone, zones);
+  if (from >= to) {
+    throw new HttpProblem(
+      'empty-range',
+      `'from' must lie before 'to': ${show(from)} does not lie before ${show(to)}`,
+      {
+        parameter: 'from',
+      },
+    );
+  }
+  for (const [parameter, edge] of [
+    ['from', from],
+    ['to', to],
+  ] as const) {
+    if (Number.isInteger(edge)) continue;
+    const nearest = nearestRanges(from, to);
+    throw new HttpProblem(
+      'unaligned-range',
+      `'${parameter}' must lie on a full UTC hour; nearest: ${nearest.map((r) => `${r.from}/${r.to}`).join(' or ')}`,
+      { parameter, extra: { nearest } },
+    );
+  }
+  return { range: { from, to }, zone };
+}
+
+/** The smallest aligned range around, and the largest one inside where there is one. */
+function nearestRanges(from: number, to: number): { from: string; to: string }[] {
+  const outer = { from: show(Math.floor(from)), to: show(Math.ceil(to)) };
+  const inner = { from: Math.ceil(from), to: Math.floor(to) };
+  return inner.from < inner.to ? [outer, { from: show(inner.from), to: show(inner.to) }] : [outer];
+}
+
+function parseZone(name: string, zones: Zones): string {
+  const zone = zones.canonical(name);
+  if (zone !== undefined) return zone;
+  throw new HttpProblem(
+    'invalid-parameter',
+    `'tz' is not an IANA time zone: ${JSON.stringify(name.slice(0, 60))}`,
+    {
+      parameter: 'tz',
+    },
+  );
+}
+
+// A `+` that nobody escaped arrives as a space.
+const dateTime = /^(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d)(:\d\d(?:\.\d{1,9})?)?(?:([Zz])|([+ -])(\d\d:\d\d))$/;
+
+/** UTC hours since 1970, whole or not. */
+function parseEdge(parameter: 'from' | 'to', raw: string, zone: string, zones: Zones): number {
+  const hour = /^\d{1,15}$/.test(raw) ? Number(raw) / hourMs : parseDateHour(raw, zone, zones);
+  if (Number.isFinite(hour) && hour >= 0 && hour <= maxHour) return hour;
+  throw new HttpProblem(
+    'invalid-parameter',
+    `'${parameter}' must be RFC 3339 (2026-11-22T14:00:00Z), UTC milliseconds or a date, from 1970 to 9999; got ${JSON.stringify(raw.slice(0, 60))}`,
+    { parameter },
+  );
+}
+
+function parseDateHour(raw: string, zone: string, zones: Zones): number {
+  if (/^\d{4}-\d\d-\d\d$/.test(raw)) {
+    const day = Date.parse(`${raw}T00:00:00Z`) / (24 * hourMs);
+    if (!isRealDate(raw) || day < 0 || day > 2_932_896) return Number.NaN;
+    const start = zones.startOfDay(zone, day);
+    // Where midnight is no full UTC hour, the caller learns it as an unaligned edge.
+    const minutes = zones.offsetMinutes(zone, start);
+    return minutes % 60 === 0 ? start : day * 24 - minutes / 60;
+  }
+  const match = dateTime.exec(raw);
+  if (match === null) return Number.NaN;
+  const [, date, minute, second, utc, sign, offset] = match;
+  if (date === undefined || !isRealDate(date)) return Number.NaN;
+  const shift = utc === undefined ? `${sign === '-' ? '-' : '+'}${offset ?? ''}` : 'Z';
+  return Date.parse(`${date}T${minute ?? ''}${second ?? ':00'}${shift}`) / hourMs;
+}
+
+/** `Date.parse` takes 2026-02-30 for the 2nd of March. */
+function isRealDate(date: string): boolean {
+  const time = Date.parse(`${date}T00:00:00Z`);
+  return Number.isFinite(time) && new Date(time).toISOString().startsWith(date);
+}
+
+function slicesOf(interval: Interval, { range, zone }: TimeRange, zones: Zones): readonly Slice[] {
+  const odd = zones.firstOddOffset(zone, range.from, Math.min(range.to, range.from + 24 * 366 * 60));
+  if (odd !== undefined) {
+    throw new HttpProblem(
+      'unsupported-time-zone',
+      `'tz' ${zone} is ${odd.offsetMinutes} minutes off UTC at ${show(odd.hour)}: its hours are not UTC hours, which are what is stored; ask without tz, or in a zone of whole hours`,
+      { parameter: 'tz' },
+    );
+  }
+  const shortest = { hour: 1, day: 23, week: 167, month: 671 }[interval];
+  const slices =
+    (range.to - range.from) / shortest > 2 * maxSlices
+      ? undefined
+      : zones.slices(zone, interval, range.from, range.to, maxSlices);
+  if (slices !== undefined && slices.length <= maxSlices) return slices;
+  const coarser = intervals.find((other) => hoursIn[other] * maxSlices >= range.to - range.from);
+  throw new HttpProblem(
+    'range-too-fine',
+    `the range has more than ${maxSlices} intervals of a${interval === 'hour' ? 'n' : ''} ${interval}; ${coarser === undefined ? 'ask for a shorter range' : `use interval=${coarser}`}`,
+    {
+      parameter: 'interval',
+      extra: { limit: maxSlices, ...(coarser === undefined ? {} : { suggestion: coarser }) },
+    },
+  );
+}
+
+/** The least hours an interval has, roughly: what a suggestion needs. */
+const hoursIn: Readonly<Record<Interval, number>> = { hour: 1, day: 24, week: 168, month: 672 };
+
+/** An hour as RFC 3339 UTC. */
+export function show(hour: number): string {
+  return new Date(hour * hourMs).toISOString().replace('.000Z', 'Z');
+}

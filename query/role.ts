@@ -1,0 +1,31 @@
+/** The query layer at work: an endpoint with its routes and its entry on the status board. */
+import { openDataDir } from '../lib/data-dir.js';
+import { HttpEndpoint } from '../lib/http/endpoint.js';
+import type { RoleContext, RunningRole } from '../lib/role.js';
+import { StatusReporter } from '../lib/status.js';
+import { openQuery } from './open.js';
+
+/** The query layer as a process of its own. Throws `port.in-use` and what opening its parts throws. */
+export async function startQuery(context: RoleContext): Promise<RunningRole> {
+  const { config, clock, logger } = context;
+  openDataDir(config);
+  const endpoint = new HttpEndpoint(context);
+  const query = await openQuery(context, endpoint);
+  const status = new StatusReporter({ dataDir: config.dataDir, role: 'query', clock });
+  try {
+    const { origin } = await endpoint.listen(config.httpPort);
+    status.report({ state: 'running', details: { url: origin } });
+    logger.info({ url: origin }, 'query listens');
+  } catch (error) {
+    await query.close();
+    throw error;
+  }
+  return {
+    done: new Promise(() => undefined), // the query layer ends only when it is told to
+    async stop() {
+      await endpoint.close();
+      await query.close();
+      status.report({ state: 'stopped' });
+    },
+  };
+}

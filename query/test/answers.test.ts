@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { UrlRules } from '../../lib/url/normalize.js';
+import type { RealtimeView } from '../../lib/views/view.js';
+import { Engine } from '../engine/engine.js';
+import { Generations } from '../engine/generations.js';
+import { unknownLag } from '../engine/lag.js';
+import { ask } from '../inquiries.js';
+import { show } from '../question.js';
+import { FakeBatchView, FakeRealtimeView, lgKSmall, type View } from './fakes.js';
+
+function engineOf(batch: FakeBatchView, realtime?: RealtimeView): Engine {
+  const generations = new Generations(
+    { current: () => batch.meta.id, open: () => batch },
+    { snapshot: () => realtime },
+  );
+  return new Engine({
+    generations,
+    lgK: batch.meta.lgK,
+    urls: new UrlRules(),
+    lag: unknownLag,
+    clock: () => Date.UTC(2026, 0, 3),
+  });
+}
+
+const urls = ['https://a.example.org/', 'https://a.example.org/x', 'https://b.example.com/'];
+const startHour = Date.UTC(2025, 0, 30) / 3_600_000;
+const viewArbitrary: fc.Arbitrary<View> = fc.record({
+  visitor: fc.integer({ min: 0, max: 40 }).map((n) => `cookie:${n}`),
+  url: fc.constantFrom(...urls),
+  hour: fc.integer({ min: startHour, max: startHour + 24 * 40 }),
+});
+
+type Data = {
+  visitors: number;
+  pageviews: number;
+  series: { visitors: number; pageviews: number; from: string }[];
+};
+
+test('uniques and pageviews over both layers are those of plain sets and counts', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(viewArbitrary, { maxLength: 120 }),
+      fc.array(viewArbitrary, { maxLength: 40 }),
+      fc.integer({ min: -5, max: 24 * 40 }),
+      fc.integer({ min: 1, max: 24 * 45 }),
+      fc.uniqueArray(fc.constantFrom(...urls), { minLength: 1 }),
+      fc.constantFrom(undefined, 'hour', 'day', 'week', 'month'),
+      async (old, fresh, start, hours, asked, interval) => {
+        const mapping = new Map([
+          ['cookie:7', 'cookie:3'],
+          ['cookie:9', 'cookie:3'],
+        ]);
+        const batch = new FakeBatchView(old, { mapping });
+        const engine = engineOf(batch, new FakeRealtimeView(batch, fresh));
+        const from = startHour + start;
+        const input = {
+          url: asked,
+          from: show(from),
+          to: show(from + hours),
+          ...(interval === undefined ? {} : { interval, tz: 'Europe/Berlin' }),
+        };
+        const inRange = [...old, ...fresh].filter(
+          (view) => asked.includes(view.url) && view.hour >= from && view.hour < from + hours,
+        );
+        const people = new Set(inRange.map((view) => mapping.get(view.visitor) ?? view.visitor));
+        const uniques = (await ask(engine, 'uniques', input)).body.data as Data;
+        assert.equal(uniques.visitors, people.size);
+        const pageviews = (await ask(engine, 'pageviews', input)).body.data as Data;
+        assert.equal(pageviews.pageviews, inRange.length);
+        if (interval === undefined) return;
+        const sum = pageviews.series.reduce((total, entry) => total + entry.pageviews, 0);
+        assert.equal(sum, inRange.length);
+        for (const [i, entry] of uniques.series.entries()) {
+          const sliceFrom = Date.parse(entry.from) / 3_600_000;
+          const sliceTo = Date.parse(uniques.series[i + 1]?.from ?? show(from + hours)) / 3_600_000;
+          const inSlice = inRange.filter((view) => view.hour >= sliceFrom && view.hour < sliceTo);
+          assert.equal(entry.visitors, new Set(inSlice.map((v) => mapping.get(v.visitor) ?? v.visitor)).size);
+        }
+      },
+    ),
+    { numRuns: Number(process.env['RUNS'] ?? 150) },
+  );
+});
+
+test('the 95 % interval holds the truth at least 93 % of the time', async () => {
+  const cases = Number(process.env['RUNS'] ?? 1_000);
+  let held = 0;
+  for (let seed = 0; seed < cases; seed++) {
+    // From 1 to 50,000 people, evenly over the orders of magnitude, spread over two layers and some hours.
+    const people = Math.round(10 ** (((seed % 47) / 46) * 4.7));
+    const views = Array.from({ length: people }, (_, i) => ({
+      visitor: `s${seed}:${i}`,
+      url: 'https://a.example.org/',
+      hour: startHour + (i % 5),
+    }));
+    const split = seed % 2 === 0 ? people : Math.floor(people / 3);
+    const batch = new FakeBatchView(views.slice(0, split), { lgK: lgKSmall });
+    const engine = engineOf(batch, new FakeRealtimeView(batch, views.slice(split)));
+    const answer = await ask(engine, 'uniques', {
+      url: 'https://a.example.org/',
+      from: show(startHour),
+      to: show(startHour + 5),
+    });
+    const { lower, upper, exact } = answer.body['accuracy'] as {
+      lower: number;
+      upper: number;
+      exact: boolean;
+    };
+    if (lower <= people && people <= upper) held++;
+    if (exact) assert.equal((answer.body.data as Data).visitors, people, `seed ${seed}`);
+  }
+  assert.ok(held / cases >= 0.93, `${held} of ${cases}`);
+});

@@ -1,0 +1,215 @@
+/** In-memory views for tests: the same facts, kept as plain lists, and the sketches made from them with the real library. */
+import { HllSketch, coupon } from 'hyperloglog-ts';
+import type { LogId, Offsets } from '../../lib/log/log.js';
+import { bucketOf, type Span } from '../../lib/time/buckets.js';
+import { domainOf } from '../../lib/url/domain.js';
+import type {
+  BatchView,
+  BucketCell,
+  PageCount,
+  RealtimeView,
+  Subject,
+  ViewId,
+  VisitCell,
+} from '../../lib/views/view.js';
+
+export interface View {
+  readonly visitor: string;
+  readonly url: string;
+  readonly hour: number;
+}
+
+export const lgKSmall = 11;
+
+function isOf(view: View, subject: Subject): boolean {
+  return subject.kind === 'page' ? view.url === subject.url : domainOf(view.url) === subject.domain;
+}
+
+function cellOf(
+  bucket: number,
+  views: readonly View[],
+  person: (id: string) => string,
+  lgK: number,
+): BucketCell {
+  const sketch = new HllSketch({ lgK });
+  for (const view of views) sketch.updateCoupon(coupon(person(view.visitor)));
+  const registers = sketch.registers();
+  return {
+    bucket,
+    pageviews: views.length,
+    sketch:
+      registers === undefined
+        ? { kind: 'coupons', coupons: sketch.coupons() ?? new Uint32Array() }
+        : { kind: 'registers', registers },
+  };
+}
+
+/** Cells of a list of pageviews, made once and kept. */
+class Cells {
+  readonly #views: readonly View[];
+  readonly #person: (id: string) => string;
+  readonly #lgK: number;
+  readonly #kept = new Map<string, readonly BucketCell[]>();
+  reads = 0;
+
+  constructor(views: readonly View[], person: (id: string) => string, lgK: number) {
+    this.#views = views;
+    this.#person = person;
+    this.#lgK = lgK;
+  }
+
+  forEach(subject: Subject, span: Span, from: number, to: number, visit: (cell: BucketCell) => void): void {
+    for (const cell of this.#cells(subject, span)) {
+      if (cell.bucket < from || cell.bucket >= to) continue;
+      this.reads++;
+      visit(cell);
+    }
+  }
+
+  pages(domain: string, keep: (view: View) => boolean): PageCount[] {
+    const counts = new Map<string, number>();
+    for (const view of this.#views) {
+      if (domainOf(view.url) === domain && keep(view)) counts.set(view.url, (counts.get(view.url) ?? 0) + 1);
+    }
+    return [...counts].map(([url, pageviews]) => ({ url, pageviews }));
+  }
+
+  domains(): string[] {
+    return [...new Set(this.#views.map((view) => domainOf(view.url)))].toSorted();
+  }
+
+  #cells(subject: Subject, span: Span): readonly BucketCell[] {
+    const key = `${span} ${subject.kind === 'page' ? subject.url : subject.domain}`;
+    const known = this.#kept.get(key);
+    if (known !== undefined) return known;
+    const buckets = new Map<number, View[]>();
+    for (const view of this.#views) {
+      if (!isOf(view, subject)) continue;
+      const bucket = bucketOf(span, view.hour);
+      const members = buckets.get(bucket);
+      if (members === undefined) buckets.set(bucket, [view]);
+      else members.push(view);
+    }
+    const cells = [...buckets]
+      .toSorted(([a], [b]) => a - b)
+      .map(([bucket, views]) => cellOf(bucket, views, this.#person, this.#lgK));
+    this.#kept.set(key, cells);
+    return cells;
+  }
+}
+
+export interface FakeOptions {
+  readonly number?: number;
+  readonly cut?: number;
+  readonly lgK?: number;
+  /** Visitor id to PersonID. */
+  readonly mapping?: ReadonlyMap<string, string>;
+  readonly visits?: ReadonlyMap<string, readonly VisitCell[]>;
+}
+
+const logId = 'test-log' as LogId;
+
+function nextOf(cut: number): Offsets {
+  return { 'pageviews/0': cut, 'equivs/0': 0 } as unknown as Offsets; // offsets are branded numbers
+}
+
+export function viewIdOf(number: number): ViewId {
+  return `v${String(number).padStart(6, '0')}-test` as ViewId;
+}
+
+export class FakeBatchView implements BatchView {
+  readonly meta: BatchView['meta'];
+  readonly cells: Cells;
+  readonly #mapping: ReadonlyMap<string, string>;
+  readonly #visits: ReadonlyMap<string, readonly VisitCell[]>;
+  closed = false;
+
+  constructor(views: readonly View[], options: FakeOptions = {}) {
+    const number = options.number ?? 1;
+    const lgK = options.lgK ?? lgKSmall;
+    this.#mapping = options.mapping ?? new Map();
+    this.#visits = options.visits ?? new Map();
+    this.cells = new Cells(views, (id) => this.personOf(id), lgK);
+    this.meta = {
+      id: viewIdOf(number),
+      number,
+      createdAt: Date.UTC(2026, 0, 1),
+      cut: { logId, next: nextOf(options.cut ?? views.length) },
+      lgK,
+      rules: { url: '1', bots: '1' },
+      codeVersion: 'test',
+      contentHash: 'test',
+      counts: { pageviews: views.length, pages: 0, domains: 0, persons: 0, mappedIds: this.#mapping.size },
+    };
+  }
+
+  forEachBucket(
+    subject: Subject,
+    span: Span,
+    from: number,
+    to: number,
+    visit: (cell: BucketCell) => void,
+  ): void {
+    this.cells.forEach(subject, span, from, to, visit);
+  }
+
+  forEachVisitHour(domain: string, from: number, to: number, visit: (cell: VisitCell) => void): void {
+    for (const cell of this.#visits.get(domain) ?? [])
+      if (cell.bucket >= from && cell.bucket < to) visit(cell);
+  }
+
+  pages(domain: string): PageCount[] {
+    return this.cells.pages(domain, () => true);
+  }
+
+  domains(): string[] {
+    return this.cells.domains();
+  }
+
+  personOf(visitor: string): string {
+    return this.#mapping.get(visitor) ?? visitor;
+  }
+
+  idsOf(person: string): string[] {
+    const joined = [...this.#mapping].filter(([, to]) => to === person).map(([id]) => id);
+    return [...new Set([person, ...joined])].toSorted();
+  }
+
+  close(): void {
+    this.closed = true;
+  }
+}
+
+export class FakeRealtimeView implements RealtimeView {
+  readonly generation: ViewId;
+  readonly cut: RealtimeView['cut'];
+  readonly edgesAfterBatchCut: number;
+  readonly deadLetters = 0;
+  readonly lastReceivedAt = Date.UTC(2026, 0, 2);
+  readonly #cells: Cells;
+  released = 0;
+
+  constructor(batch: FakeBatchView, views: readonly View[], options: { edges?: number; cut?: number } = {}) {
+    this.generation = batch.meta.id;
+    const base = batch.meta.cut.next['pageviews/0'] ?? 0;
+    this.cut = { logId, next: nextOf(options.cut ?? base + views.length) };
+    this.edgesAfterBatchCut = options.edges ?? 0;
+    this.#cells = new Cells(views, (id) => batch.personOf(id), batch.meta.lgK);
+  }
+
+  forEachHour(subject: Subject, from: number, to: number, visit: (cell: BucketCell) => void): void {
+    this.#cells.forEach(subject, 'hour', from, to, visit);
+  }
+
+  pages(domain: string, from: number, to: number): PageCount[] {
+    return this.#cells.pages(domain, (view) => view.hour >= from && view.hour < to);
+  }
+
+  domains(): string[] {
+    return this.#cells.domains();
+  }
+
+  release(): void {
+    this.released++;
+  }
+}
