@@ -16,9 +16,10 @@ import type { RoleContext } from '../lib/role.js';
 import { readStatus } from '../lib/status.js';
 import { CurrentWatch } from '../serving/current.js';
 import { openView } from '../serving/store.js';
+import { openRealtime } from '../speed/read-side.js';
 import { openBatchDesk } from './batch-desk.js';
 import { Engine } from './engine/engine.js';
-import { Generations, type RealtimeViews } from './engine/generations.js';
+import { Generations } from './engine/generations.js';
 import { LagWatch, unknownLag, type LagSource } from './engine/lag.js';
 import { Metrics } from './http/metrics.js';
 import { queryRoutes } from './http/routes.js';
@@ -33,10 +34,10 @@ export interface OpenQuery {
 export function openEngine(config: Config, clock: Clock, lag: LagSource = unknownLag): OpenQuery {
   const { dataDir } = config;
   const current = new CurrentWatch(dataDir);
-  const realtime = openRealtimeViews(dataDir);
+  const realtime = openRealtime(dataDir);
   const generations = new Generations(
     { current: () => current.current(), open: (id) => openView(dataDir, id) },
-    realtime.views,
+    realtime,
   );
   const { url: urls } = makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots });
   const engine = new Engine({ generations, lgK: config.lgK, urls, lag, clock });
@@ -94,13 +95,4 @@ export function apiInfo(): ApiInfo {
     description:
       'Unique visitors, pageviews and bounce rates over any range of hours, history and the last second alike.',
   };
-}
-
-interface OpenRealtimeViews {
-  readonly views: RealtimeViews;
-  close(): Promise<void>;
-}
-
-function openRealtimeViews(_dataDir: string): OpenRealtimeViews {
-  return { views: { snapshot: () => undefined }, close: async () => undefined };
 }
