@@ -1,15 +1,6 @@
 /** Laying out one commit: the records of several appends, as one frame for each partition that has any. */
-import type { NewRecord } from '../log.js';
+import type { Routed } from '../route.js';
 import { encodeFrameHeader, frameHeaderBytes, maxCommitBytes } from './layout.js';
-
-/** Records that wait for their commit, their partitions worked out. */
-export interface Pending {
-  readonly records: readonly NewRecord[];
-  /** Partition index of each record. */
-  readonly partitions: Uint16Array;
-  /** Bytes they take in frames, frame headers left out. */
-  readonly sizeBytes: number;
-}
 
 export interface Commit {
   /** Valid until the next call of `encode`. */
@@ -26,13 +17,13 @@ export class CommitEncoder {
     this.#partitionCount = partitionCount;
   }
 
-  /** Most bytes of pending records that one commit may hold. */
+  /** Most bytes of records, by `Routed.sizeBytes`, that one commit may hold. */
   get limitBytes(): number {
     return maxCommitBytes - this.#partitionCount * frameHeaderBytes;
   }
 
   /** One commit that begins at `position` of its segment; `next` are the partitions' next offsets. */
-  encode(group: readonly Pending[], position: number, next: readonly number[]): Commit {
+  encode(group: readonly Routed[], position: number, next: readonly number[]): Commit {
     const counts = new Uint32Array(this.#partitionCount);
     const sizes = new Uint32Array(this.#partitionCount);
     for (const { records, partitions } of group) {
@@ -67,7 +58,7 @@ export class CommitEncoder {
     return { bytes: this.#buffer.subarray(0, end), counts };
   }
 
-  #fill(group: readonly Pending[], starts: Uint32Array, counts: Uint32Array): void {
+  #fill(group: readonly Routed[], starts: Uint32Array, counts: Uint32Array): void {
     const lengthAt = starts.map((start) => start + frameHeaderBytes);
     const valueAt = starts.map((start, p) => start + frameHeaderBytes + 4 * (counts[p] ?? 0));
     const buffer = this.#buffer;

@@ -8,7 +8,7 @@
  */
 import { closeSync, fdatasync, ftruncateSync, openSync, rmSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { SwaError, messageOf, systemCode } from '../../errors.js';
+import { SwaError } from '../../errors.js';
 import { createFile, fsyncDir, writeFully } from '../../files/durable.js';
 import type { OwnerLock } from '../../files/owner-lock.js';
 import { offsetAt } from '../cut.js';
@@ -21,24 +21,15 @@ import type {
   PartitionName,
   ReaderOptions,
 } from '../log.js';
-import { partitionIndexOf } from '../partitioner.js';
-import { CommitEncoder, type Pending } from './commit.js';
+import { GroupCommit } from '../group-commit.js';
+import { route, type Routed } from '../route.js';
+import { CommitEncoder } from './commit.js';
 import { EmbeddedLog, lockForWriting, openPlace, type EmbeddedOptions, type Place } from './embedded-log.js';
 import { encodeSegmentHeader } from './layout.js';
 import { recover } from './recover.js';
 import { WatermarkWriter, type Watermark } from './watermark.js';
 
 const syncData = promisify(fdatasync);
-
-/** Appends beyond this many waiting bytes are refused until the disk has caught up. */
-const maxWaitingBytes = 64 * 2 ** 20;
-/** Most bytes of one record. */
-export const maxRecordBytes = 2 ** 20;
-
-interface Waiting extends Pending {
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
-}
 
 export interface EmbeddedWriterOptions extends EmbeddedOptions {
   readonly segmentBytes: number;
@@ -70,9 +61,7 @@ class EmbeddedLogWriter implements LogWriter {
   #fd: number;
   /** A sync of the current segment has failed: it must not be written again. */
   #spoiled = false;
-  #queue: Waiting[] = [];
-  #waitingBytes = 0;
-  #committing: Promise<void> | undefined;
+  readonly #commits: GroupCommit<Routed>;
   #closed = false;
 
   constructor(place: Place, lock: OwnerLock, end: Watermark, segmentBytes: number) {
@@ -86,13 +75,22 @@ class EmbeddedLogWriter implements LogWriter {
     this.#fd = openSync(place.segments.path(end.segment), 'r+');
     this.#watermark = new WatermarkWriter(place.watermarkPath, end);
     this.#reading = new EmbeddedLog(place);
+    this.#commits = new GroupCommit({
+      commit: (group) => this.#commit(group),
+      commitBytes: this.#encoder.limitBytes,
+      waitingBytes: 64 * 2 ** 20,
+      hint: 'free space on the disk of the data directory; the log resumes by itself',
+    });
   }
 
   async append(records: readonly NewRecord[]): Promise<void> {
     if (this.#closed) throw new SwaError('log.closed', 'cannot append: the log is closed');
-    if (records.length === 0) return;
-    // Slices are queued in order and committed in order: only the last need be waited for, but all may fail.
-    await Promise.all(this.#prepare(records).map((pending) => this.#enqueue(pending)));
+    const pieces = route(records, {
+      pageviewPartitions: this.#place.format.partitions,
+      recordOverheadBytes: 4,
+      pieceBytes: this.#encoder.limitBytes,
+    });
+    await Promise.all(pieces.map((piece) => this.#commits.add(piece)));
   }
 
   async trim(below: Offsets): Promise<void> {
@@ -122,82 +120,14 @@ class EmbeddedLogWriter implements LogWriter {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#committing;
+    await this.#commits.drain();
     await this.#reading.close();
     closeSync(this.#fd);
     this.#watermark.close();
     this.#lock.release();
   }
 
-  /** Partitions worked out, and cut into pieces that fit a commit. */
-  #prepare(records: readonly NewRecord[]): Pending[] {
-    const pieces: Pending[] = [];
-    const partitions = new Uint16Array(records.length);
-    let from = 0;
-    let sizeBytes = 0;
-    records.forEach((record, i) => {
-      if (record.value.length > maxRecordBytes) {
-        throw new SwaError(
-          'fact.invalid',
-          `a record of ${record.value.length} bytes is over ${maxRecordBytes}`,
-        );
-      }
-      partitions[i] = partitionIndexOf(record, this.#place.format.partitions);
-      const recordBytes = record.value.length + 4;
-      if (sizeBytes + recordBytes > this.#encoder.limitBytes) {
-        pieces.push({ records: records.slice(from, i), partitions: partitions.subarray(from, i), sizeBytes });
-        from = i;
-        sizeBytes = 0;
-      }
-      sizeBytes += recordBytes;
-    });
-    const whole = from === 0;
-    pieces.push({
-      records: whole ? records : records.slice(from),
-      partitions: whole ? partitions : partitions.subarray(from),
-      sizeBytes,
-    });
-    return pieces;
-  }
-
-  #enqueue(pending: Pending): Promise<void> {
-    if (this.#waitingBytes > maxWaitingBytes) {
-      return Promise.reject(unavailable(`${this.#waitingBytes} bytes wait for the disk already`));
-    }
-    this.#waitingBytes += pending.sizeBytes;
-    return new Promise((resolve, reject) => {
-      this.#queue.push({ ...pending, resolve, reject });
-      this.#committing ??= this.#commitAll().finally(() => (this.#committing = undefined));
-    });
-  }
-
-  async #commitAll(): Promise<void> {
-    await new Promise((resolve) => setImmediate(resolve)); // appends of this turn of the loop go together
-    while (this.#queue.length > 0) {
-      const group = this.#takeGroup();
-      try {
-        await this.#commit(group);
-        for (const waiting of group) waiting.resolve();
-      } catch (error) {
-        const refusal = unavailable(systemCode(error) ?? messageOf(error), error);
-        for (const waiting of group) waiting.reject(refusal);
-      }
-    }
-  }
-
-  #takeGroup(): Waiting[] {
-    let sizeBytes = 0;
-    let count = 0;
-    for (const waiting of this.#queue) {
-      if (count > 0 && sizeBytes + waiting.sizeBytes > this.#encoder.limitBytes) break;
-      sizeBytes += waiting.sizeBytes;
-      count++;
-    }
-    this.#waitingBytes -= sizeBytes;
-    return this.#queue.splice(0, count);
-  }
-
-  async #commit(group: readonly Waiting[]): Promise<void> {
+  async #commit(group: readonly Routed[]): Promise<void> {
     if (this.#spoiled || this.#end.position >= this.#segmentBytes) this.#startSegment();
     const { segment, position, next } = this.#end;
     const { bytes, counts } = this.#encoder.encode(group, position, next);
@@ -251,12 +181,4 @@ class EmbeddedLogWriter implements LogWriter {
     this.#spoiled = false;
     this.#end = { segment: number, position: this.#place.segments.firstFrame, next: this.#end.next };
   }
-}
-
-function unavailable(why: string, cause?: unknown): SwaError {
-  return new SwaError('log.unavailable', `the log cannot take records now: ${why}`, {
-    cause,
-    retryable: true,
-    hint: 'free space on the disk of the data directory; the log resumes by itself',
-  });
 }
