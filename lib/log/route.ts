@@ -16,8 +16,8 @@ export interface Routed {
 
 export interface RouteOptions {
   readonly pageviewPartitions: number;
-  /** What a record takes besides its value. */
-  readonly recordOverheadBytes: number;
+  /** Most bytes a record takes besides its value. */
+  readonly overheadBytes: (record: NewRecord) => number;
   /** Most bytes of one piece. */
   readonly pieceBytes: number;
 }
@@ -46,7 +46,7 @@ export function route(records: readonly NewRecord[], options: RouteOptions): Rou
       throw new SwaError('fact.invalid', `a record of ${valueBytes} bytes is over ${maxRecordBytes}`);
     }
     partitions[i] = partitionIndexOf(record, options.pageviewPartitions);
-    const recordBytes = valueBytes + options.recordOverheadBytes;
+    const recordBytes = valueBytes + options.overheadBytes(record);
     if (sizeBytes + recordBytes > options.pieceBytes) cut(i);
     sizeBytes += recordBytes;
   }

@@ -87,7 +87,7 @@ class EmbeddedLogWriter implements LogWriter {
     if (this.#closed) throw new SwaError('log.closed', 'cannot append: the log is closed');
     const pieces = route(records, {
       pageviewPartitions: this.#place.format.partitions,
-      recordOverheadBytes: 4,
+      overheadBytes: () => 4,
       pieceBytes: this.#encoder.limitBytes,
     });
     await Promise.all(pieces.map((piece) => this.#commits.add(piece)));

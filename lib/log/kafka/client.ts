@@ -1,0 +1,325 @@
+/**
+ * Kafka through kafkajs: the one file that knows that client. It offers what the log needs and no more: topics, their
+ * offsets, sending, and a subscription to exactly the partitions asked for.
+ *
+ * A subscription is the only member of a consumer group of its own (kafkajs knows no manual assignment), with an
+ * assigner that hands it just its partitions. Nothing is ever committed to the group; after every join the positions
+ * are set anew from the caller's. Offsets are decimal strings in kafkajs and checked numbers on this side.
+ */
+import { randomUUID } from 'node:crypto';
+import kafkajs, {
+  type Admin,
+  type EachBatchPayload,
+  type Kafka,
+  type PartitionAssigner,
+  type Producer,
+  type SASLOptions,
+} from 'kafkajs';
+import { SwaError, messageOf } from '../../errors.js';
+
+export interface KafkaOptions {
+  readonly brokers: readonly string[];
+  readonly tls: false | { readonly ca: readonly string[] };
+  readonly sasl:
+    undefined | { readonly mechanism: SaslMechanism; readonly username: string; readonly password: string };
+}
+
+export type SaslMechanism = 'plain' | 'scram-sha-256' | 'scram-sha-512';
+
+export interface NewTopic {
+  readonly name: string;
+  readonly partitions: number;
+  readonly replication: number;
+  readonly config: Readonly<Record<string, string>>;
+}
+
+/** Offsets of one partition: first retained, and next after the last. */
+export interface OffsetRange {
+  readonly low: number;
+  readonly high: number;
+}
+
+export interface Message {
+  readonly topic: string;
+  readonly partition: number;
+  readonly key: string;
+  readonly value: Uint8Array;
+}
+
+/** What one fetch brought of one partition. */
+export interface KafkaBatch {
+  readonly topic: string;
+  readonly partition: number;
+  /** First offset seen, also of records that are not for users (control records). */
+  readonly firstOffset: number;
+  readonly nextOffset: number;
+  readonly offsets: readonly number[];
+  readonly values: readonly Uint8Array[];
+}
+
+export interface Position {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+}
+
+export interface Subscriber {
+  /** Where to read on, for every partition of the subscription: asked at the start and after every rejoin. */
+  positions(): readonly Position[];
+  /**
+   * Takes a batch; the next one comes when it resolves. `alive` must be called every few seconds while it takes time.
+   * 'again' means that the batch was not what was expected: the position is set anew.
+   */
+  take(batch: KafkaBatch, alive: () => Promise<void>): Promise<'taken' | 'again'>;
+  /** The subscription has ended for good. */
+  failed(error: SwaError): void;
+}
+
+export interface Subscription {
+  stop(): Promise<void>;
+}
+
+/** Limits on one attempt and on all of them, so that a caller hears of a missing broker within seconds. */
+const retry = { initialRetryTime: 100, maxRetryTime: 2000, retries: 6 };
+
+export class KafkaClient {
+  readonly #kafka: Kafka;
+  readonly #admin: Admin;
+  readonly #brokers: readonly string[];
+  #producer: Promise<Producer> | undefined;
+
+  private constructor(options: KafkaOptions) {
+    this.#brokers = options.brokers;
+    this.#kafka = new kafkajs.Kafka({
+      clientId: 'swa',
+      brokers: [...options.brokers],
+      connectionTimeout: 3000,
+      requestTimeout: 10_000,
+      retry,
+      logLevel: kafkajs.logLevel.NOTHING, // what matters arrives as errors
+      ...(options.tls === false
+        ? {}
+        : { ssl: options.tls.ca.length === 0 ? true : { ca: [...options.tls.ca] } }),
+      ...(options.sasl === undefined ? {} : { sasl: saslOf(options.sasl) }),
+    });
+    this.#admin = this.#kafka.admin();
+  }
+
+  /** Throws `log.unavailable` (retryable) when no broker answers, or lets us in. */
+  static async connect(options: KafkaOptions): Promise<KafkaClient> {
+    const client = new KafkaClient(options);
+    await client.#do('reach', () => client.#admin.connect());
+    return client;
+  }
+
+  /** Creates what is missing of these topics. */
+  async createTopics(topics: readonly NewTopic[]): Promise<void> {
+    await this.#do('create topics at', async () => {
+      const existing = await this.#admin.listTopics();
+      for (const topic of topics.filter(({ name }) => !existing.includes(name))) {
+        await this.#admin.createTopics({
+          waitForLeaders: true,
+          topics: [
+            {
+              topic: topic.name,
+              numPartitions: topic.partitions,
+              replicationFactor: topic.replication,
+              configEntries: Object.entries(topic.config).map(([name, value]) => ({ name, value })),
+            },
+          ],
+        });
+      }
+    });
+  }
+
+  /** By partition number, 0 first. */
+  offsets(topic: string): Promise<OffsetRange[]> {
+    return this.#do(`ask for the offsets of ${topic} at`, async () => {
+      const found = await this.#admin.fetchTopicOffsets(topic);
+      const ordered = found.toSorted((a, b) => a.partition - b.partition);
+      return ordered.map(({ low, high }) => ({ low: offsetOf(low), high: offsetOf(high) }));
+    });
+  }
+
+  topicConfig(topic: string, names: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    return this.#do(`ask for the configuration of ${topic} at`, async () => {
+      const { resources } = await this.#admin.describeConfigs({
+        includeSynonyms: false,
+        resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configNames: [...names] }],
+      });
+      const entries = resources.flatMap((resource) => resource.configEntries);
+      return new Map(entries.map((entry) => [entry.configName, entry.configValue]));
+    });
+  }
+
+  /** Resolves when all in-sync replicas have all messages; one attempt at a time keeps their order. */
+  async send(messages: readonly Message[]): Promise<void> {
+    const producer = await this.#connectedProducer();
+    const topics = [...new Set(messages.map((message) => message.topic))];
+    await this.#do('send to', () =>
+      producer.sendBatch({
+        acks: -1,
+        topicMessages: topics.map((topic) => ({
+          topic,
+          messages: messages.flatMap((message) =>
+            message.topic === topic ? { ...message, value: bufferOf(message.value) } : [],
+          ),
+        })),
+      }),
+    );
+  }
+
+  /** Reads on and on into `subscriber`, across broker restarts, until stopped. */
+  async subscribe(group: string, subscriber: Subscriber): Promise<Subscription> {
+    const positions = subscriber.positions();
+    const consumer = this.#kafka.consumer({
+      groupId: `${group}.${randomUUID()}`,
+      partitionAssigners: [exactly(positions)],
+      sessionTimeout: 30_000,
+      heartbeatInterval: 3000,
+      maxWaitTimeInMs: 500,
+      maxBytesPerPartition: 2 ** 20,
+      maxBytes: 8 * 2 ** 20,
+      retry,
+    });
+    const seek = (position: Position): void =>
+      consumer.seek({ ...position, offset: String(position.offset) });
+    consumer.on(consumer.events.GROUP_JOIN, () => subscriber.positions().forEach(seek));
+    consumer.on(consumer.events.CRASH, ({ payload }) => {
+      if (!payload.restart) subscriber.failed(this.#unavailable('read from', payload.error));
+    });
+    try {
+      await this.#do('read from', async () => {
+        await consumer.connect();
+        const topics = [...new Set(positions.map((position) => position.topic))];
+        await consumer.subscribe({ topics, fromBeginning: true });
+        await consumer.run({
+          autoCommit: false,
+          eachBatchAutoResolve: false,
+          eachBatch: (payload) => deliver(payload, subscriber, seek),
+        });
+      });
+    } catch (error) {
+      await consumer.disconnect();
+      throw error;
+    }
+    return { stop: () => consumer.disconnect() };
+  }
+
+  async close(): Promise<void> {
+    await this.#admin.disconnect();
+    await (await this.#producer?.catch(() => undefined))?.disconnect();
+  }
+
+  #connectedProducer(): Promise<Producer> {
+    this.#producer ??= this.#do('reach', async () => {
+      const producer = this.#kafka.producer({
+        idempotent: false,
+        allowAutoTopicCreation: false,
+        createPartitioner: kafkajs.Partitioners.DefaultPartitioner,
+      });
+      await producer.connect();
+      return producer;
+    }).catch((error: unknown) => {
+      this.#producer = undefined;
+      throw error;
+    });
+    return this.#producer;
+  }
+
+  async #do<T>(what: string, body: () => Promise<T>): Promise<T> {
+    try {
+      return await body();
+    } catch (error) {
+      if (error instanceof SwaError) throw error;
+      throw this.#unavailable(what, error);
+    }
+  }
+
+  #unavailable(what: string, cause: unknown): SwaError {
+    return new SwaError(
+      'log.unavailable',
+      `cannot ${what} Kafka at ${this.#brokers.join(', ')}: ${messageOf(cause)}`,
+      {
+        cause,
+        retryable: true,
+        hint: 'see that the brokers run and that the SWA_KAFKA_* keys are right',
+      },
+    );
+  }
+}
+
+async function deliver(
+  payload: EachBatchPayload,
+  subscriber: Subscriber,
+  seek: (position: Position) => void,
+): Promise<void> {
+  const { batch } = payload;
+  if (!payload.isRunning() || payload.isStale()) return;
+  const { topic, partition, messages } = batch;
+  const verdict = await subscriber.take(
+    {
+      topic,
+      partition,
+      firstOffset: offsetOf(batch.firstOffset() ?? batch.lastOffset()),
+      nextOffset: offsetOf(batch.lastOffset()) + 1,
+      offsets: messages.map((message) => offsetOf(message.offset)),
+      values: messages.map((message) => message.value ?? Buffer.alloc(0)),
+    },
+    () => payload.heartbeat(),
+  );
+  if (verdict === 'taken') return payload.resolveOffset(batch.lastOffset());
+  const own = subscriber.positions().find((at) => at.topic === topic && at.partition === partition);
+  if (own !== undefined) seek(own);
+}
+
+/** An assigner for a group with one member, who gets these partitions and no others. */
+function exactly(positions: readonly Position[]): PartitionAssigner {
+  const name = 'exactly-these';
+  const version = 0;
+  const userData = Buffer.alloc(0);
+  const topics = [...new Set(positions.map((position) => position.topic))];
+  const assignment = Object.fromEntries(
+    topics.map((topic) => [
+      topic,
+      positions.flatMap((position) => (position.topic === topic ? position.partition : [])),
+    ]),
+  );
+  return () => ({
+    name,
+    version,
+    assign: ({ members }) =>
+      Promise.resolve(
+        members.map(({ memberId }) => ({
+          memberId,
+          memberAssignment: kafkajs.AssignerProtocol.MemberAssignment.encode({
+            version,
+            assignment,
+            userData,
+          }),
+        })),
+      ),
+    protocol: () => ({
+      name,
+      metadata: kafkajs.AssignerProtocol.MemberMetadata.encode({ version, topics, userData }),
+    }),
+  });
+}
+
+/** kafkajs types each mechanism apart. */
+function saslOf({ mechanism, username, password }: NonNullable<KafkaOptions['sasl']>): SASLOptions {
+  if (mechanism === 'plain') return { mechanism, username, password };
+  if (mechanism === 'scram-sha-256') return { mechanism, username, password };
+  return { mechanism, username, password };
+}
+
+function offsetOf(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value)) throw new RangeError(`offset ${text} is beyond what we can count`);
+  return value;
+}
+
+/** The same bytes, not a copy. */
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

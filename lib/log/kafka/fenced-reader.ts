@@ -1,0 +1,284 @@
+/**
+ * A cursor over Kafka that trusts nobody with its position. The client underneath may restart, rejoin, reset itself to
+ * the first offset or deliver something twice; here every batch is held against the offset we expect next:
+ *
+ *   all of it below          delivered again: set the position anew
+ *   partly below             drop the overlap
+ *   a gap before it          set the position anew; only when the same gap comes back is it really in the log
+ *                            (control records, compaction)
+ *   retained range passed us `log.out-of-range`; log ends below us: `log.mismatch`
+ *
+ * A client that stays silent although records wait is started again, and given up after three times in a row.
+ */
+import { SwaError } from '../../errors.js';
+import { offsetAt } from '../cut.js';
+import {
+  offset,
+  parsePartitionName,
+  type LogReader,
+  type Offset,
+  type Offsets,
+  type PartitionName,
+  type ReadOptions,
+  type RecordBatch,
+} from '../log.js';
+import type { KafkaBatch, OffsetRange, Position, Subscriber, Subscription } from './client.js';
+
+/** What a reader needs of the client underneath. */
+export interface Source {
+  subscribe(subscriber: Subscriber): Promise<Subscription>;
+  /** By partition number. */
+  offsets(topic: string): Promise<readonly OffsetRange[]>;
+  /** The broker's name for a partition's topic, and back. */
+  topicOf(name: PartitionName): string;
+  nameOf(topic: string, partition: number): PartitionName;
+}
+
+export interface FenceOptions {
+  /** How long records may wait for a silent client. */
+  readonly silentMs: number;
+  /** Records held ready; the client pauses while there are more. */
+  readonly bufferedRecords: number;
+}
+
+const aliveMs = 2000;
+const maxRestarts = 3;
+
+export class FencedReader implements LogReader {
+  readonly #source: Source;
+  readonly #options: FenceOptions;
+  /** Next offset to arrive, by partition. */
+  readonly #arriving = new Map<PartitionName, number>();
+  /** The last gap seen, by partition: from the expected to the first offset that came. */
+  readonly #gaps = new Map<PartitionName, { readonly from: number; readonly to: number }>();
+  #ready: RecordBatch[] = [];
+  #readyRecords = 0;
+  #subscription: Subscription | undefined;
+  #watchdog: NodeJS.Timeout | undefined;
+  #lastArrival = performance.now();
+  #restarts = 0;
+  #failure: SwaError | undefined;
+  #closed = false;
+  #wakeReader: () => void = () => undefined;
+  #wakeClient: () => void = () => undefined;
+
+  constructor(source: Source, from: Partial<Offsets>, options: FenceOptions) {
+    this.#source = source;
+    this.#options = options;
+    for (const name of Object.keys(from) as PartitionName[]) this.#arriving.set(name, offsetAt(from, name));
+  }
+
+  /** Throws `log.out-of-range`, `log.mismatch`, `log.unavailable`. */
+  async start(): Promise<void> {
+    for (const name of this.#arriving.keys()) await this.#checkRange(name);
+    this.#subscription = await this.#source.subscribe(this.#subscriber());
+    this.#lastArrival = performance.now();
+    this.#watchdog = setInterval(() => void this.#watch(), this.#options.silentMs / 4);
+    this.#watchdog.unref();
+  }
+
+  async next({ maxRecords, timeoutMs, signal }: ReadOptions): Promise<readonly RecordBatch[]> {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      if (this.#closed) throw new SwaError('log.closed', 'cannot read: this reader is closed');
+      if (this.#ready.length > 0) return this.#takeReady(maxRecords);
+      if (this.#failure !== undefined) throw this.#failure;
+      const leftMs = deadline - performance.now();
+      if (leftMs <= 0 || signal?.aborted === true) return [];
+      await this.#wait(leftMs, signal);
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearInterval(this.#watchdog);
+    this.#wakeReader();
+    this.#wakeClient();
+    await this.#subscription?.stop();
+  }
+
+  #subscriber(): Subscriber {
+    return {
+      positions: () => [...this.#arriving].map(([name, at]) => this.#position(name, at)),
+      take: (batch, alive) => this.#arrive(batch, alive),
+      failed: (error) => this.#fail(error),
+    };
+  }
+
+  #position(name: PartitionName, at: number): Position {
+    return { topic: this.#source.topicOf(name), partition: parsePartitionName(name).partition, offset: at };
+  }
+
+  async #arrive(batch: KafkaBatch, alive: () => Promise<void>): Promise<'taken' | 'again'> {
+    if (this.#closed || this.#failure !== undefined) return 'again';
+    const name = this.#source.nameOf(batch.topic, batch.partition);
+    const expected = this.#arriving.get(name);
+    if (expected === undefined) return 'taken'; // not asked for, so nothing of ours
+    if (batch.nextOffset <= expected || this.#isNewGap(name, expected, batch.firstOffset)) {
+      await this.#checkRangeOrFail(name);
+      return 'again';
+    }
+    this.#lastArrival = performance.now();
+    this.#restarts = 0;
+    this.#arriving.set(name, batch.nextOffset);
+    this.#keep(name, expected, batch);
+    while (this.#readyRecords > this.#options.bufferedRecords && !this.#closed) {
+      await this.#room();
+      await alive();
+    }
+    return 'taken';
+  }
+
+  #isNewGap(name: PartitionName, expected: number, first: number): boolean {
+    if (first <= expected) return false;
+    const known = this.#gaps.get(name);
+    this.#gaps.set(name, { from: expected, to: first });
+    return known?.from !== expected || known.to !== first;
+  }
+
+  /** Puts aside what is new in the batch. */
+  #keep(name: PartitionName, expected: number, batch: KafkaBatch): void {
+    let from = 0;
+    while (from < batch.offsets.length && (batch.offsets[from] ?? 0) < expected) from++;
+    if (from === batch.offsets.length) return;
+    this.#ready.push({
+      ...parsePartitionName(name),
+      name,
+      offsets: (from === 0 ? batch.offsets : batch.offsets.slice(from)) as Offset[], // checked by the client
+      values: from === 0 ? batch.values : batch.values.slice(from),
+      nextOffset: offset(batch.nextOffset),
+    });
+    this.#readyRecords += batch.offsets.length - from;
+    this.#wakeReader();
+  }
+
+  #takeReady(maxRecords: number): RecordBatch[] {
+    const taken: RecordBatch[] = [];
+    let left = maxRecords;
+    while (left > 0) {
+      const batch = this.#ready.shift();
+      if (batch === undefined) break;
+      if (batch.offsets.length <= left) taken.push(batch);
+      else {
+        const [head, rest] = split(batch, left);
+        taken.push(head);
+        this.#ready.unshift(rest);
+      }
+      left -= Math.min(left, batch.offsets.length);
+    }
+    this.#readyRecords -= maxRecords - left;
+    this.#wakeClient();
+    return taken;
+  }
+
+  async #wait(leftMs: number, signal: AbortSignal | undefined): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(finish, leftMs);
+      function finish(): void {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', finish);
+        resolve();
+      }
+      signal?.addEventListener('abort', finish);
+      this.#wakeReader = finish;
+    });
+  }
+
+  /** Waits until the buffer was read from, at most as long as the group lets a member be quiet. */
+  async #room(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, aliveMs);
+      this.#wakeClient = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  /** Throws when the position is not in the broker's range any more. */
+  async #checkRange(name: PartitionName): Promise<OffsetRange> {
+    const { partition } = parsePartitionName(name);
+    const range = (await this.#source.offsets(this.#source.topicOf(name)))[partition];
+    const at = this.#arriving.get(name) ?? 0;
+    if (range === undefined || range.high < at) {
+      throw new SwaError(
+        'log.mismatch',
+        `cannot read ${name} from offset ${at}: the log ends at ${range?.high ?? 'no such partition'}`,
+        { hint: 'the topic lost records or was made anew: restore it, or start with a fresh data directory' },
+      );
+    }
+    if (range.low > at) {
+      throw new SwaError(
+        'log.out-of-range',
+        `cannot read ${name} from offset ${at}: the log begins at ${range.low}`,
+        { hint: 'retention dropped records that were not read yet: rebuild from the master dataset' },
+      );
+    }
+    return range;
+  }
+
+  /** The same while reading: a finding ends this reader, a broker that does not answer leaves it to the next try. */
+  async #checkRangeOrFail(name: PartitionName): Promise<OffsetRange | undefined> {
+    try {
+      return await this.#checkRange(name);
+    } catch (error) {
+      if (!(error instanceof SwaError)) throw error;
+      if (error.code !== 'log.unavailable') this.#fail(error);
+      return undefined;
+    }
+  }
+
+  #fail(error: SwaError): void {
+    this.#failure ??= error;
+    clearInterval(this.#watchdog);
+    this.#wakeReader();
+  }
+
+  /** Looks whether records wait that the client does not bring. */
+  async #watch(): Promise<void> {
+    const silentForMs = performance.now() - this.#lastArrival;
+    if (this.#closed || this.#readyRecords > 0 || silentForMs < this.#options.silentMs) return;
+    this.#lastArrival = performance.now(); // one look for each silence
+    let waiting = 0;
+    for (const [name, at] of this.#arriving) {
+      const range = await this.#checkRangeOrFail(name);
+      if (range === undefined) return;
+      waiting += range.high - at;
+    }
+    if (waiting > 0 && performance.now() - this.#lastArrival < this.#options.silentMs) await this.#restart();
+  }
+
+  async #restart(): Promise<void> {
+    if (this.#closed) return;
+    if (++this.#restarts > maxRestarts) {
+      this.#fail(
+        new SwaError('log.unavailable', 'the Kafka consumer stays silent although records wait for it', {
+          hint: 'start this process again; the position is kept',
+        }),
+      );
+      return;
+    }
+    const old = this.#subscription;
+    this.#subscription = undefined;
+    await old?.stop();
+    try {
+      const fresh = await this.#source.subscribe(this.#subscriber());
+      if (this.#closed) await fresh.stop();
+      else this.#subscription = fresh;
+    } catch (error) {
+      if (!(error instanceof SwaError)) throw error; // the next look tries again
+    }
+  }
+}
+
+function split(batch: RecordBatch, count: number): [RecordBatch, RecordBatch] {
+  const rest = { ...batch, offsets: batch.offsets.slice(count), values: batch.values.slice(count) };
+  const head = {
+    ...batch,
+    offsets: batch.offsets.slice(0, count),
+    values: batch.values.slice(0, count),
+    nextOffset: rest.offsets[0] ?? batch.nextOffset,
+  };
+  return [head, rest];
+}

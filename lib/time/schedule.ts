@@ -1,0 +1,11 @@
+/** Questions about a cron expression that do not need a running timer. */
+import { createTask } from 'node-cron';
+
+/** The longest time between two of the next runs, in milliseconds; 0 for the schedule "off". */
+export function longestGapMs(schedule: string, timeZone: string): number {
+  if (schedule === 'off') return 0;
+  const task = createTask(schedule, () => undefined, { timezone: timeZone });
+  const runs = task.getNextRuns(32).map((run) => run.getTime());
+  void task.destroy();
+  return runs.reduce((longest, run, i) => Math.max(longest, run - (runs[i - 1] ?? run)), 0);
+}
