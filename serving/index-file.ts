@@ -10,7 +10,7 @@
  *   members    PersonID            -> length-prefixed ids                  all ids of a person of two or more
  *
  * Keys are raw UTF-8, so LMDB's order is the order of PersonIDs. A text of up to 1,900 bytes is its own key; LMDB
- * takes keys of at most 1,978, so a longer one (a URL) is cut there and followed by 00 and the SHA-256 of the whole.
+ * takes keys of at most 1,978, so a longer one (a URL) is cut there and followed by 00 and the hex SHA-256 of the whole.
  *
  * SubjectRecord: varints pageviews, block offset, block length, table length; then the name, length-prefixed, where
  * it must be listed (domains) or does not fit its key.
@@ -56,14 +56,18 @@ export function openIndex(path: string, mode: 'read' | 'build'): IndexFile {
   };
 }
 
-const longestPlainKey = 1900;
+/** Longest text, in UTF-8 bytes, that is its own key. */
+export const longestPlainKey = 1900;
 
-/** The key of a URL, domain or id: its bytes, cut and hashed where LMDB could not hold them. */
+/**
+ * The key of a URL, domain or id: its bytes, cut and hashed where LMDB could not hold them. Batch sorts pages by the
+ * same expression in SQL.
+ */
 export function textKey(text: string): Buffer {
   const bytes = Buffer.from(text);
   if (bytes.length <= longestPlainKey) return bytes;
-  const digest = createHash('sha256').update(bytes).digest();
-  return Buffer.concat([bytes.subarray(0, longestPlainKey), Buffer.of(0), digest]);
+  const digest = createHash('sha256').update(bytes).digest('hex');
+  return Buffer.concat([bytes.subarray(0, longestPlainKey), Buffer.of(0), Buffer.from(digest)]);
 }
 
 export function listingKey(domain: string, chunk: number): Buffer {

@@ -134,6 +134,11 @@ export class ViewReader implements BatchView {
     return this.#record(subject)?.pageviews ?? 0;
   }
 
+  /** Pageviews of every page or domain, in key order. */
+  *subjectPageviews(name: 'pages' | 'domains'): Iterable<number> {
+    for (const { value } of this.#dbs(name).getRange({ snapshot: false })) yield readSubject(value).pageviews;
+  }
+
   /** Keys and values of one database in order, for verification and audits. */
   entries(name: IndexName): Iterable<{ key: Buffer; value: Buffer }> {
     return this.#dbs(name).getRange({ snapshot: false });

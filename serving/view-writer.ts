@@ -91,7 +91,7 @@ export class ViewWriter {
     return meta;
   }
 
-  /** Closes the files without finishing. */
+  /** Closes the files, finished or not. */
   async abandon(): Promise<void> {
     this.#cells.abandon();
     await this.#index.abandon();
@@ -129,6 +129,7 @@ class IndexAppender {
   readonly #hashes: Readonly<Record<IndexName, Hash>>;
   readonly #digests = new Map<IndexName, string>();
   #queue: { name: IndexName; key: Buffer; value: Buffer }[] = [];
+  #open = true;
 
   constructor(file: IndexFile) {
     this.#file = file;
@@ -156,12 +157,13 @@ class IndexAppender {
 
   async close(): Promise<void> {
     this.#flush();
-    await this.#file.root.close();
+    await this.abandon();
   }
 
   async abandon(): Promise<void> {
     this.#queue = [];
-    await this.#file.root.close();
+    if (this.#open) await this.#file.root.close();
+    this.#open = false;
   }
 
   #flush(): void {
@@ -187,6 +189,7 @@ class HashedFile {
   readonly #buffer = new Uint8Array(cellBufferBytes);
   #buffered = 0;
   #written = 0;
+  #open = true;
 
   constructor(path: string) {
     this.#path = path;
@@ -210,12 +213,13 @@ class HashedFile {
   close(): FileSeal {
     this.#flush();
     fsyncSync(this.#fd);
-    closeSync(this.#fd);
+    this.abandon();
     return { name: fileNames.cells, sizeBytes: statSync(this.#path).size, sha256: this.#hash.digest('hex') };
   }
 
   abandon(): void {
-    closeSync(this.#fd);
+    if (this.#open) closeSync(this.#fd);
+    this.#open = false;
   }
 
   #flush(): void {

@@ -1,0 +1,23 @@
+/**
+ * Columns of a DuckDB chunk as typed arrays. node-api keeps the array it wraps in a field that its typings call private;
+ * reading values one by one through `getItem` instead costs three times as much.
+ */
+import type { DuckDBDataChunk } from '@duckdb/node-api';
+
+/** The 32-bit values of an INTEGER or UINTEGER column; for columns without nulls. Valid while the chunk is. */
+export function u32Column(chunk: DuckDBDataChunk, index: number): Int32Array | Uint32Array {
+  const items = itemsOf(chunk, index);
+  if (items instanceof Int32Array || items instanceof Uint32Array) return items;
+  throw new TypeError(`column ${index} is not of 32 bits`);
+}
+
+export function textColumn(chunk: DuckDBDataChunk, index: number): readonly string[] {
+  return chunk.getColumnValues(index).map((value) => {
+    if (typeof value !== 'string') throw new TypeError(`column ${index} holds ${typeof value}, not text`);
+    return value;
+  });
+}
+
+function itemsOf(chunk: DuckDBDataChunk, index: number): unknown {
+  return Reflect.get(chunk.getColumnVector(index), 'items');
+}

@@ -1,0 +1,76 @@
+/**
+ * What became of every run: one small file each under `<data>/batch/runs/`, the newest hundred. A record says `running`
+ * from the start; when its process is gone without an end, the run was killed.
+ */
+import { mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { roomOf } from '../lib/data-dir.js';
+import { systemCode } from '../lib/errors.js';
+import { replaceFile } from '../lib/files/durable.js';
+import { liveLockOwner } from '../lib/files/owner-lock.js';
+
+const keptRuns = 100;
+
+const recordSchema = z.object({
+  id: z.string(),
+  trigger: z.enum(['schedule', 'missed', 'request', 'command']),
+  pid: z.number(),
+  startedAt: z.number(),
+  endedAt: z.number().nullable(),
+  outcome: z.enum(['running', 'published', 'failed', 'killed']),
+  viewId: z.string().nullable(),
+  error: z.object({ code: z.string(), message: z.string() }).nullable(),
+  /** Milliseconds by step. */
+  durations: z.record(z.string(), z.number()),
+  peakMemoryBytes: z.number().nullable(),
+  statistics: z.record(z.string(), z.unknown()).nullable(),
+});
+
+/** One run, as kept and as `swa batch list` shows it. */
+export type RunRecord = z.infer<typeof recordSchema>;
+export type Trigger = RunRecord['trigger'];
+
+export function batchLockPath(dataDir: string): string {
+  return join(roomOf(dataDir, 'batch'), 'run.lock');
+}
+
+export function saveRun(dataDir: string, record: RunRecord): void {
+  const dir = runsDir(dataDir);
+  mkdirSync(dir, { recursive: true });
+  replaceFile(join(dir, `${record.id}.json`), JSON.stringify(record, null, 2));
+  for (const name of runNames(dataDir).slice(0, -keptRuns)) rmSync(join(dir, name), { force: true });
+}
+
+/** Oldest first. */
+export function listRuns(dataDir: string): RunRecord[] {
+  const live = liveLockOwner(batchLockPath(dataDir));
+  return runNames(dataDir).flatMap((name) => {
+    const parsed = recordSchema.safeParse(JSON.parse(readFileSync(join(runsDir(dataDir), name), 'utf8')));
+    if (!parsed.success) return []; // of another version
+    const run = parsed.data;
+    return run.outcome === 'running' && live?.pid !== run.pid
+      ? [{ ...run, outcome: 'killed' as const }]
+      : [run];
+  });
+}
+
+/** Sorts by time. */
+export function newRunId(startedAt: number, pid: number): string {
+  return `${new Date(startedAt).toISOString().replaceAll(':', '-')}-${pid}`;
+}
+
+function runsDir(dataDir: string): string {
+  return join(roomOf(dataDir, 'batch'), 'runs');
+}
+
+function runNames(dataDir: string): string[] {
+  try {
+    return readdirSync(runsDir(dataDir))
+      .filter((name) => name.endsWith('.json'))
+      .toSorted();
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return [];
+    throw error;
+  }
+}

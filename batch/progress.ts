@@ -1,0 +1,83 @@
+/** What a run reports while it works. Steps come in this order; each ends at its own fraction of 1. */
+
+export const steps = [
+  'snapshot',
+  'urls',
+  'persons',
+  'facts',
+  'pages',
+  'domains',
+  'visits',
+  'mapping',
+  'verify',
+  'publish',
+] as const;
+export type Step = (typeof steps)[number];
+
+export interface Progress {
+  readonly step: Step;
+  /** Rows this step has worked through; 0 where it has no rows. */
+  readonly rows: number;
+  /** Rows expected, or 0 when unknown. */
+  readonly totalRows: number;
+  readonly elapsedMs: number;
+}
+
+export type OnProgress = (progress: Progress) => void;
+
+/** Tells steps and rows to a listener, not more often than every `intervalMs`, and how long each step took. */
+export class ProgressMeter {
+  readonly #now: () => number;
+  readonly #listener: OnProgress;
+  readonly #intervalMs: number;
+  readonly #startedAt: number;
+  readonly #durations: Partial<Record<Step, number>> = {};
+  #step: Step = 'snapshot';
+  #stepStartedAt: number;
+  #rows = 0;
+  #totalRows = 0;
+  #toldAt = Number.NEGATIVE_INFINITY;
+
+  constructor(now: () => number, listener: OnProgress, intervalMs = 200) {
+    this.#now = now;
+    this.#listener = listener;
+    this.#intervalMs = intervalMs;
+    this.#startedAt = now();
+    this.#stepStartedAt = this.#startedAt;
+  }
+
+  begin(step: Step, totalRows = 0): void {
+    this.#endStep();
+    this.#step = step;
+    this.#rows = 0;
+    this.#totalRows = totalRows;
+    this.#tell();
+  }
+
+  add(rows: number): void {
+    this.#rows += rows;
+    if (this.#now() - this.#toldAt >= this.#intervalMs) this.#tell();
+  }
+
+  /** Milliseconds of every step so far. */
+  finish(): Readonly<Partial<Record<Step, number>>> {
+    this.#endStep();
+    return this.#durations;
+  }
+
+  #endStep(): void {
+    const now = this.#now();
+    this.#durations[this.#step] = (this.#durations[this.#step] ?? 0) + now - this.#stepStartedAt;
+    this.#stepStartedAt = now;
+  }
+
+  #tell(): void {
+    this.#toldAt = this.#now();
+    this.#listener({
+      step: this.#step,
+      rows: this.#rows,
+      totalRows: this.#totalRows,
+      elapsedMs: this.#toldAt - this.#startedAt,
+    });
+  }
+}

@@ -1,0 +1,163 @@
+/**
+ * One batch run, in this process: lock, snapshot, recomputation, verification, publication. Whatever goes wrong before
+ * CURRENT is replaced leaves the old view serving; the next run sweeps what this one left.
+ */
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Clock } from '../lib/clock.js';
+import type { Config } from '../lib/config/config.js';
+import { openDataDir, roomOf } from '../lib/data-dir.js';
+import { SwaError, messageOf, systemCode } from '../lib/errors.js';
+import { makeRules } from '../lib/facts/rules.js';
+import { OwnerLock } from '../lib/files/owner-lock.js';
+import type { ViewMeta } from '../lib/views/view.js';
+import { pinSnapshot } from '../master-data/pins.js';
+import { verifySnapshotFiles } from '../master-data/snapshot.js';
+import { readCurrent } from '../serving/current.js';
+import { viewPath } from '../serving/layout.js';
+import { readMeta } from '../serving/meta.js';
+import { listViews, newBuildingDir, prune, publish, sweep } from '../serving/store.js';
+import { batchLockPath, newRunId, saveRun, type RunRecord, type Trigger } from './history.js';
+import { buildView, type Built } from './pipeline.js';
+import { ProgressMeter, type OnProgress } from './progress.js';
+
+export type BatchConfig = Pick<
+  Config,
+  | 'dataDir'
+  | 'lgK'
+  | 'urlQueryAllow'
+  | 'bots'
+  | 'batchKeepViews'
+  | 'batchMemory'
+  | 'batchThreads'
+  | 'maxPersonIds'
+>;
+
+export interface RunOptions {
+  readonly config: BatchConfig;
+  readonly clock: Clock;
+  readonly trigger: Trigger;
+  readonly onProgress?: OnProgress;
+  /** Ends the run at the next chunk of rows; nothing is published. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Rebuilds all views from the master dataset as it is now and publishes them. Throws `batch.running` when another run
+ * holds the lock, `master.missing`, `master.corrupt`, `view.refused`, `batch.failed`.
+ */
+export async function runBatch(options: RunOptions): Promise<ViewMeta> {
+  const { config, clock } = options;
+  openDataDir(config);
+  const lock = OwnerLock.acquire(batchLockPath(config.dataDir), 'batch run', 'batch.running');
+  const startedAt = clock();
+  const record: RunRecord = {
+    id: newRunId(startedAt, process.pid),
+    trigger: options.trigger,
+    pid: process.pid,
+    startedAt,
+    endedAt: null,
+    outcome: 'running',
+    viewId: null,
+    error: null,
+    durations: {},
+    peakMemoryBytes: null,
+    statistics: null,
+  };
+  const progress = new ProgressMeter(() => performance.now(), options.onProgress ?? (() => undefined));
+  const end = (change: Partial<RunRecord>): void =>
+    saveRun(config.dataDir, {
+      ...record,
+      endedAt: clock(),
+      durations: progress.finish(),
+      peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
+      ...change,
+    });
+  try {
+    sweepAll(config.dataDir);
+    saveRun(config.dataDir, record);
+    const { meta, statistics } = await buildAndPublish(options, startedAt, progress);
+    end({ outcome: 'published', viewId: meta.view.id, statistics: { ...statistics } });
+    return meta.view;
+  } catch (error) {
+    const named = nameError(error);
+    end({ outcome: 'failed', error: { code: named.code, message: named.message } });
+    throw named;
+  } finally {
+    sweepAll(config.dataDir);
+    lock.release();
+  }
+}
+
+async function buildAndPublish(
+  options: RunOptions,
+  startedAt: number,
+  progress: ProgressMeter,
+): Promise<Built> {
+  const { config, signal } = options;
+  const { dataDir } = config;
+  const pinned = pinSnapshot(dataDir, 'batch run');
+  try {
+    const { snapshot } = pinned;
+    const bytes = snapshot.files.reduce((sum, file) => sum + file.sizeBytes, 0);
+    progress.begin('snapshot', bytes);
+    await verifySnapshotFiles(snapshot, {
+      onBytes: (sizeBytes) => progress.add(sizeBytes),
+      ...(signal === undefined ? {} : { signal }),
+    });
+    const viewDir = newBuildingDir(dataDir, 'view');
+    const built = await buildView({
+      snapshot,
+      rules: makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots }),
+      lgK: config.lgK,
+      maxPersonIds: config.maxPersonIds,
+      number: Math.max(0, ...listViews(dataDir).map((meta) => meta.number)) + 1,
+      createdAt: startedAt,
+      previous: currentMeta(dataDir),
+      viewDir,
+      tempDir: tempDir(dataDir),
+      memoryLimit: config.batchMemory,
+      threads: config.batchThreads,
+      progress,
+      ...(signal === undefined ? {} : { signal }),
+    });
+    progress.begin('publish');
+    publish(dataDir, viewDir, built.meta);
+    prune(dataDir, config.batchKeepViews);
+    return built;
+  } finally {
+    pinned.release();
+  }
+}
+
+/** META of the view that serves now; undefined before the first. */
+function currentMeta(dataDir: string): ViewMeta | undefined {
+  try {
+    return readMeta(viewPath(dataDir, readCurrent(dataDir))).view;
+  } catch (error) {
+    if (error instanceof SwaError && error.code === 'view.missing') return undefined;
+    throw error;
+  }
+}
+
+function tempDir(dataDir: string): string {
+  return join(roomOf(dataDir, 'batch'), 'temp');
+}
+
+/** What killed runs left behind. Only under the lock. */
+function sweepAll(dataDir: string): void {
+  rmSync(tempDir(dataDir), { recursive: true, force: true });
+  sweep(dataDir);
+}
+
+/** Everything that ends a run has a code; a full disk says so. */
+function nameError(error: unknown): SwaError {
+  if (error instanceof SwaError) return error;
+  const full = systemCode(error) === 'ENOSPC' || /MDB_MAP_FULL|No space left/i.test(messageOf(error));
+  return new SwaError('batch.failed', `the batch run failed: ${messageOf(error)}`, {
+    cause: error,
+    hint: full
+      ? 'free space in SWA_DATA_DIR; the view that serves is untouched'
+      : 'the view that serves is untouched; see `swa status`',
+  });
+}

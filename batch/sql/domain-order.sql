@@ -1,0 +1,1 @@
+select domain from domain order by domain_id;

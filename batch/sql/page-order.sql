@@ -1,0 +1,1 @@
+select url from page order by page_id;

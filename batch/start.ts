@@ -1,0 +1,127 @@
+/**
+ * The batch role: asks for runs by schedule, takes the runs that others asked for from the job queue, and lets one at a
+ * time run in a child process. A request that comes while a run is on its way is served by the next one: its facts may
+ * lie after that run's cut.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { openDataDir } from '../lib/data-dir.js';
+import { SwaError, messageOf } from '../lib/errors.js';
+import { openLog } from '../lib/log/open-log.js';
+import { openJobQueue, type JobQueue, type LeasedJob } from '../lib/queue/job-queue.js';
+import { makeRules } from '../lib/facts/rules.js';
+import type { RoleContext, StartRole } from '../lib/role.js';
+import { StatusReporter } from '../lib/status.js';
+import { ensureGenesis } from '../serving/store.js';
+import { listRuns, type Trigger } from './history.js';
+import { missedSlot, startSchedule } from './schedule.js';
+import { spawnBatchRun } from './spawn-run.js';
+
+const pollMs = 250;
+const retryDelayMs = 10_000;
+/** A job that failed this often is given up; the failures stand in the history. */
+const maxAttempts = 3;
+
+export const startBatch: StartRole = async (context) => {
+  const { config, clock } = context;
+  openDataDir(config);
+  const log = await openLog(config, clock);
+  try {
+    await ensureGenesis(config.dataDir, {
+      cut: { logId: log.id, next: await log.earliest() },
+      lgK: config.lgK,
+      rules: makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots }).versions,
+      createdAt: clock(),
+    });
+  } finally {
+    await log.close();
+  }
+  const role = new BatchRole(context);
+  return { stop: () => role.stop(), done: role.done };
+};
+
+class BatchRole {
+  readonly done: Promise<void>;
+  readonly #context: RoleContext;
+  readonly #status: StatusReporter;
+  readonly #jobs: JobQueue<'batch-run'>;
+  readonly #stopping = new AbortController();
+  readonly #schedule: { stop(): unknown } | undefined;
+  #wanted: Trigger | undefined;
+
+  constructor(context: RoleContext) {
+    const { config, clock } = context;
+    this.#context = context;
+    this.#status = new StatusReporter({ dataDir: config.dataDir, role: 'batch', clock });
+    this.#jobs = openJobQueue(config.dataDir, 'batch-run', clock);
+    const last = listRuns(config.dataDir).findLast((run) => run.outcome === 'published');
+    if (last !== undefined && missedSlot(config, last.startedAt, clock)) this.#wanted = 'missed';
+    this.#schedule = startSchedule(config, () => (this.#wanted = 'schedule'));
+    this.done = this.#work();
+    this.done.catch(() => undefined); // whoever started the role reads `done`
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.done.catch(() => undefined);
+  }
+
+  async #work(): Promise<void> {
+    const { signal } = this.#stopping;
+    try {
+      while (!signal.aborted) {
+        this.#report('running', {});
+        await this.#next();
+        await sleep(pollMs, undefined, { signal }).catch(() => undefined);
+      }
+      this.#report('stopped', {});
+    } catch (error) {
+      this.#status.report({ state: 'failed' });
+      throw error;
+    } finally {
+      await this.#schedule?.stop();
+      await this.#jobs.close();
+    }
+  }
+
+  /** One run, if a slot or a job asks for it. All jobs that wait when it starts are answered by it. */
+  async #next(): Promise<void> {
+    const jobs: LeasedJob<'batch-run'>[] = [];
+    for (let job = this.#jobs.get(); job !== undefined; job = this.#jobs.get()) jobs.push(job);
+    const trigger = jobs.length > 0 ? 'request' : this.#wanted;
+    if (trigger === undefined) return;
+    this.#wanted = undefined;
+    const renewal = setInterval(() => jobs.forEach(({ id }) => this.#jobs.renew(id)), 20_000);
+    const published = await this.#run(trigger).finally(() => clearInterval(renewal));
+    for (const { id, attempt } of jobs) {
+      if (published || attempt >= maxAttempts) this.#jobs.ack(id);
+      else this.#jobs.fail(id, this.#stopping.signal.aborted ? 0 : retryDelayMs);
+    }
+  }
+
+  /** True when a view was published. A failed run is reported and leaves the old view serving: the role goes on. */
+  async #run(trigger: Trigger): Promise<boolean> {
+    const { config, clock, logger } = this.#context;
+    logger.info({ trigger }, 'batch run starts');
+    try {
+      const meta = await spawnBatchRun({
+        config,
+        trigger,
+        signal: this.#stopping.signal,
+        onProgress: (progress) => this.#report('running', { run: { trigger, ...progress } }),
+      });
+      logger.info({ view: meta.id, counts: meta.counts }, 'batch view published');
+      this.#status.report({ lastError: null });
+      return true;
+    } catch (error) {
+      if (this.#stopping.signal.aborted) return false;
+      const code = error instanceof SwaError ? error.code : 'batch.failed';
+      logger.error({ err: error }, 'batch run failed; the old view goes on serving');
+      this.#status.report({ lastError: { at: clock(), code, message: messageOf(error) } });
+      return false;
+    }
+  }
+
+  #report(state: 'running' | 'stopped', details: Record<string, unknown>): void {
+    this.#status.report({ state, details });
+  }
+}

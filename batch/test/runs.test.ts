@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { pino } from 'pino';
+import type { Fact } from '../../lib/facts/fact.js';
+import { systemClock } from '../../lib/clock.js';
+import { openJobQueue } from '../../lib/queue/job-queue.js';
+import { CurrentWatch } from '../../serving/current.js';
+import { openView } from '../../serving/store.js';
+import { batchOverview } from '../overview.js';
+import { missedSlot } from '../schedule.js';
+import { spawnBatchRun } from '../spawn-run.js';
+import { startBatch } from '../start.js';
+import { makeHouse, store, testClock } from './house.js';
+
+const fact = (id: number): Fact => ({
+  type: 'pageview',
+  visitor: `cookie:${id}`,
+  url: 'https://example.com/',
+  timestamp: Date.UTC(2024, 1, 1),
+  eventId: `e${id}`,
+  receivedAt: testClock(),
+});
+
+test('a run as a child process publishes, reports its steps and keeps its history', async (t) => {
+  const config = makeHouse(t);
+  await store(config, [fact(1), fact(2), fact(2)]);
+  const seen: string[] = [];
+  const meta = await spawnBatchRun({ config, trigger: 'command', onProgress: ({ step }) => seen.push(step) });
+  assert.equal(meta.counts.pageviews, 2);
+  assert.deepEqual([seen.at(0), seen.at(-1)], ['snapshot', 'publish']);
+  const overview = batchOverview(config.dataDir);
+  assert.equal(overview.current, meta.id);
+  const [run] = overview.runs;
+  assert.equal(run?.outcome, 'published');
+  assert.equal(run?.statistics?.['repeats'], 1);
+  assert.equal(overview.running, undefined);
+});
+
+test('two runs at once: the second is refused with the name of the first', async (t) => {
+  const config = makeHouse(t);
+  await store(config, [fact(1)]);
+  const results = await Promise.allSettled([
+    spawnBatchRun({ config, trigger: 'command' }),
+    spawnBatchRun({ config, trigger: 'command' }),
+    spawnBatchRun({ config, trigger: 'command' }),
+  ]);
+  const refused = results.filter((result) => result.status === 'rejected');
+  assert.ok(results.some((result) => result.status === 'fulfilled'));
+  for (const { reason } of refused) assert.match(String(reason.code), /^(batch\.running|data-dir\.in-use)$/);
+});
+
+test('a job asks the role for a run, and the role stops in order', { timeout: 60_000 }, async (t) => {
+  const config = makeHouse(t, { batchSchedule: 'off' });
+  await store(config, [fact(1)]);
+  const context = { config, clock: systemClock, logger: pino({ level: 'silent' }) };
+  const role = await startBatch(context);
+  const watch = new CurrentWatch(config.dataDir);
+  const genesis = watch.current();
+  const jobs = openJobQueue(config.dataDir, 'batch-run', systemClock);
+  jobs.add({ requestedBy: 'test', requestedAt: 0 });
+  while (watch.current() === genesis) await new Promise((resolve) => setTimeout(resolve, 20));
+  const view = openView(config.dataDir, watch.current());
+  assert.equal(view.meta.counts.pageviews, 1);
+  view.close();
+  while (jobs.list().length > 0) await new Promise((resolve) => setTimeout(resolve, 20));
+  await jobs.close();
+  await role.stop();
+});
+
+test('a slot counts as missed only when it lies between the last run and now, in its own zone', () => {
+  const daily = { batchSchedule: '30 2 * * *', batchTimeZone: 'Europe/Zurich' };
+  // 02:30 in Zurich is 00:30 UTC in summer, 01:30 UTC in winter.
+  assert.equal(
+    missedSlot(daily, Date.parse('2026-07-01T00:00:00Z'), () => Date.parse('2026-07-01T00:29:00Z')),
+    false,
+  );
+  assert.equal(
+    missedSlot(daily, Date.parse('2026-07-01T00:00:00Z'), () => Date.parse('2026-07-01T00:30:00Z')),
+    true,
+  );
+  assert.equal(
+    missedSlot(daily, Date.parse('2026-01-01T00:00:00Z'), () => Date.parse('2026-01-01T01:00:00Z')),
+    false,
+  );
+  assert.equal(
+    missedSlot({ ...daily, batchSchedule: 'off' }, 0, () => Date.parse('2026-07-01T00:29:00Z')),
+    false,
+  );
+  assert.throws(() => missedSlot({ ...daily, batchSchedule: 'often' }, 0, () => 1), {
+    code: 'config.invalid',
+  });
+});

@@ -1,0 +1,250 @@
+/**
+ * What a view must pass before it is published. It is read back through the reader that will serve it:
+ *
+ *   cut       of the same log as the current view's, and not below it
+ *   totals    pageviews of all pages, of all domains and of all listings equal the facts counted
+ *   sums      of sampled subjects: 1 <= people <= pageviews in every hour; days and months are the sum of their
+ *             hours' pageviews and the union of their people; visits lie between bounces and pageviews
+ *   recount   sampled pages are counted again from the facts, hour by hour, person by person
+ *   persons   the two ends of sampled edges are one person, and the person lists both
+ */
+import { SwaError } from '../lib/errors.js';
+import { checkLogId, namesOf, reaches } from '../lib/log/cut.js';
+import { bucketOf, type Span } from '../lib/time/buckets.js';
+import type { BucketCell, Subject, ViewMeta } from '../lib/views/view.js';
+import { applyCoupons } from '../serving/union.js';
+import type { ViewReader } from '../serving/view-reader.js';
+import type { BatchDb } from './database.js';
+
+export interface Expected {
+  /** The view that serves now. */
+  readonly previous: ViewMeta | undefined;
+  readonly pageviews: number;
+}
+
+const sampledPages = 24;
+const sampledEdges = 200;
+const allTime = { from: -1_000_000, to: 10_000_000 } as const;
+
+/** Throws `view.refused` naming the first thing that is wrong. */
+export async function verifyView(view: ViewReader, db: BatchDb, expected: Expected): Promise<void> {
+  checkCutAgainst(view.meta, expected.previous);
+  checkTotals(view, expected);
+  const urls = await samplePages(db);
+  const domains = [...new Set(urls.map(({ domain }) => domain))];
+  for (const { url } of urls) checkSubject(view, { kind: 'page', url });
+  for (const domain of domains) {
+    checkSubject(view, { kind: 'domain', domain });
+    checkVisits(view, domain);
+  }
+  await recountPages(
+    view,
+    db,
+    urls.map(({ url }) => url),
+  );
+  await checkPersons(view, db);
+}
+
+function refuse(what: string): SwaError {
+  return new SwaError('view.refused', `the new view is wrong and was not published: ${what}`, {
+    hint: 'the view that serves is untouched; this is a bug or failing hardware: keep the log of the run',
+  });
+}
+
+/** Throws `view.refused` when answers would go back in time. */
+export function checkCutAgainst(meta: ViewMeta, previous: ViewMeta | undefined): void {
+  if (previous === undefined) return;
+  checkLogId(meta.cut.logId, previous.cut.logId, `batch view ${previous.id}`);
+  if (reaches(meta.cut.next, previous.cut.next)) return;
+  const behind = namesOf(previous.cut.next).find(
+    (name) => (meta.cut.next[name] ?? -1) < (previous.cut.next[name] ?? 0),
+  );
+  throw refuse(
+    `its cut lies below that of ${previous.id} at ${behind}: ${behind === undefined ? '' : meta.cut.next[behind]}`,
+  );
+}
+
+function checkTotals(view: ViewReader, expected: Expected): void {
+  const { counts } = view.meta;
+  expect('pageviews in META', counts.pageviews, expected.pageviews);
+  const pages = totalOf(view, 'pages');
+  const domains = totalOf(view, 'domains');
+  expect('pageviews of all pages together', pages.pageviews, expected.pageviews);
+  expect('pages', pages.subjects, counts.pages);
+  expect('pageviews of all domains together', domains.pageviews, expected.pageviews);
+  expect('domains', domains.subjects, counts.domains);
+  let listed = 0;
+  for (const domain of view.domains()) {
+    let inDomain = 0;
+    for (const page of view.pages(domain)) inDomain += page.pageviews;
+    expect(`pageviews listed for ${domain}`, inDomain, view.pageviewsOf({ kind: 'domain', domain }));
+    listed += inDomain;
+  }
+  expect('pageviews listed', listed, expected.pageviews);
+}
+
+function expect(what: string, actual: number, wanted: number): void {
+  if (actual !== wanted) throw refuse(`${what} ${actual}, expected ${wanted}`);
+}
+
+function totalOf(view: ViewReader, name: 'pages' | 'domains'): { subjects: number; pageviews: number } {
+  let subjects = 0;
+  let pageviews = 0;
+  for (const count of view.subjectPageviews(name)) {
+    subjects++;
+    pageviews += count;
+  }
+  return { subjects, pageviews };
+}
+
+/** The busiest pages and a spread of others, the same for the same facts. */
+async function samplePages(db: BatchDb): Promise<{ url: string; domain: string }[]> {
+  await db.run('sample-pages');
+  const rows = await db.rows('select url, domain from sample_page order by url');
+  return rows.map(([url, domain]) => ({ url: String(url), domain: String(domain) })).slice(0, sampledPages);
+}
+
+interface Sum {
+  pageviews: number;
+  readonly registers: Uint8Array;
+}
+
+/** Days and months must be what their hours make. */
+function checkSubject(view: ViewReader, subject: Subject): void {
+  const name = subject.kind === 'page' ? subject.url : subject.domain;
+  const sums: Record<'day' | 'month', Map<number, Sum>> = { day: new Map(), month: new Map() };
+  let total = 0;
+  view.forEachBucket(subject, 'hour', allTime.from, allTime.to, (cell) => {
+    checkCell(name, 'hour', cell);
+    total += cell.pageviews;
+    for (const span of ['day', 'month'] as const)
+      addTo(sums[span], bucketOf(span, cell.bucket), cell, view.meta.lgK);
+  });
+  if (total !== view.pageviewsOf(subject)) {
+    throw refuse(`hours of ${name} hold ${total} pageviews, its record says ${view.pageviewsOf(subject)}`);
+  }
+  for (const span of ['day', 'month'] as const) {
+    const seen = new Map<number, Sum>();
+    view.forEachBucket(subject, span, allTime.from, allTime.to, (cell) => {
+      checkCell(name, span, cell);
+      addTo(seen, cell.bucket, cell, view.meta.lgK);
+    });
+    for (const bucket of new Set([...seen.keys(), ...sums[span].keys()])) {
+      const [actual, wanted] = [seen.get(bucket), sums[span].get(bucket)];
+      if (actual?.pageviews !== wanted?.pageviews) {
+        throw refuse(
+          `${span} ${bucket} of ${name} has ${actual?.pageviews} pageviews, its hours ${wanted?.pageviews}`,
+        );
+      }
+      if (actual !== undefined && wanted !== undefined && !equalBytes(actual.registers, wanted.registers)) {
+        throw refuse(`${span} ${bucket} of ${name} does not have the people of its hours`);
+      }
+    }
+  }
+}
+
+function checkCell(name: string, span: Span, cell: BucketCell): void {
+  const { sketch } = cell;
+  if (sketch.kind === 'registers') return;
+  const people = sketch.coupons.length;
+  if (people < 1 || people > cell.pageviews) {
+    throw refuse(`${span} ${cell.bucket} of ${name} has ${people} people and ${cell.pageviews} pageviews`);
+  }
+}
+
+function addTo(sums: Map<number, Sum>, bucket: number, cell: BucketCell, lgK: number): void {
+  let sum = sums.get(bucket);
+  if (sum === undefined) sums.set(bucket, (sum = { pageviews: 0, registers: new Uint8Array(2 ** lgK) }));
+  sum.pageviews += cell.pageviews;
+  addSketch(sum.registers, cell);
+}
+
+function addSketch(registers: Uint8Array, { sketch }: BucketCell): void {
+  if (sketch.kind === 'coupons') {
+    applyCoupons(registers, sketch.coupons, 0, sketch.coupons.length);
+    return;
+  }
+  for (let i = 0; i < registers.length; i++) {
+    registers[i] = Math.max(registers[i] ?? 0, sketch.registers[i] ?? 0);
+  }
+}
+
+function checkVisits(view: ViewReader, domain: string): void {
+  const pageviews = view.pageviewsOf({ kind: 'domain', domain });
+  let visits = 0;
+  view.forEachVisitHour(domain, allTime.from, allTime.to, (cell) => {
+    visits += cell.visits;
+    if (cell.visits < 1 || cell.bounces > cell.visits) {
+      throw refuse(`hour ${cell.bucket} of ${domain} has ${cell.bounces} bounces in ${cell.visits} visits`);
+    }
+  });
+  if (visits < 1 || visits > pageviews)
+    throw refuse(`${domain} has ${visits} visits in ${pageviews} pageviews`);
+}
+
+/** Counts the sampled pages anew and compares every hour: pageviews exactly, people coupon by coupon. */
+async function recountPages(view: ViewReader, db: BatchDb, urls: readonly string[]): Promise<void> {
+  const wanted = new Map<string, Map<number, { pageviews: number; coupons: Uint32Array }>>();
+  for (const url of urls) wanted.set(url, new Map());
+  for await (const chunk of db.stream('recount-pages')) {
+    for (const [page, hour, pageviews, coupons] of chunk.getRows()) {
+      if (!isUintegerList(coupons)) throw new TypeError('recount-pages gave no list');
+      const hours = wanted.get(String(page));
+      hours?.set(Number(hour), {
+        pageviews: Number(pageviews),
+        coupons: Uint32Array.from(coupons.items).toSorted(),
+      });
+    }
+  }
+  for (const [url, hours] of wanted) {
+    const left = new Set(hours.keys());
+    view.forEachBucket({ kind: 'page', url }, 'hour', allTime.from, allTime.to, (cell) => {
+      const hour = hours.get(cell.bucket);
+      left.delete(cell.bucket);
+      if (
+        hour === undefined ||
+        hour.pageviews !== cell.pageviews ||
+        !samePeople(cell, hour.coupons, view.meta.lgK)
+      ) {
+        throw refuse(`hour ${cell.bucket} of ${url} differs from a recount of its facts`);
+      }
+    });
+    for (const hour of left) throw refuse(`hour ${hour} of ${url} is missing`);
+  }
+}
+
+function isUintegerList(value: unknown): value is { items: readonly number[] } {
+  return typeof value === 'object' && value !== null && 'items' in value && Array.isArray(value.items);
+}
+
+function samePeople(cell: BucketCell, coupons: Uint32Array, lgK: number): boolean {
+  const { sketch } = cell;
+  if (sketch.kind === 'coupons') {
+    return (
+      sketch.coupons.length === coupons.length && sketch.coupons.every((coupon, i) => coupon === coupons[i])
+    );
+  }
+  const registers = new Uint8Array(2 ** lgK);
+  applyCoupons(registers, coupons, 0, coupons.length);
+  return equalBytes(registers, sketch.registers);
+}
+
+async function checkPersons(view: ViewReader, db: BatchDb): Promise<void> {
+  const rows = await db.rows(
+    `select low.id, high.id from live_edge join edge_id as low on low.id = lo join edge_id as high on high.id = hi
+     where swa_root(low.number) = swa_root(high.number) order by hash(lo, hi) limit ${sampledEdges}`,
+  );
+  for (const [low, high] of rows) {
+    const person = view.personOf(String(low));
+    const ids = view.idsOf(person);
+    if (view.personOf(String(high)) !== person || !ids.includes(String(low)) || !ids.includes(String(high))) {
+      throw refuse(
+        `an edge joins ${String(low)} and ${String(high)}, but they are not one person in the view`,
+      );
+    }
+  }
+}
+
+function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0;
+}
