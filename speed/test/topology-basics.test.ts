@@ -130,7 +130,7 @@ test('declared streams reach their own subscribers, direct emits the named task 
       (tuple, output, context) => {
         const n = Number(tuple.values[0]);
         if (n % 2 === 0) output.emitTo('even', [n, 'even'], tuple);
-        else output.emitDirect(context.tasksOf('odd')[n % 3] ?? -1, 'odd', [n], tuple);
+        else output.emitDirect(context.tasks.get('odd')?.[n % 3] ?? -1, 'odd', [n], tuple);
         output.ack(tuple);
       },
       { even: ['n', 'why'], odd: ['n'] },

@@ -36,6 +36,11 @@ export class BoltTask implements BoltOutput {
     this.nextTickMs = ledger.nowMs + this.tickMs;
   }
 
+  /** Whether it works on the thread of the topology. */
+  get local(): boolean {
+    return this.bolt.remote !== true;
+  }
+
   prepare(): void {
     this.outlets.seal();
     this.bolt.prepare?.(this.context, this);
@@ -48,13 +53,8 @@ export class BoltTask implements BoltOutput {
   /** This task's part of a turn: a tick if it is due, then up to `batch` tuples. Returns the calls made. */
   run(batch: number): number {
     const startedMs = this.ledger.readClock();
-    let calls = this.tickIfDue(startedMs);
-    for (let i = 0; i < batch && !this.outlets.blocked; i++) {
-      const tuple = this.inbox.shift();
-      if (tuple === undefined) break;
-      this.execute(tuple);
-      calls++;
-    }
+    const ticks = this.nextTickMs <= startedMs ? this.tick(startedMs) : 0;
+    const calls = ticks + this.executeUpTo(batch);
     if (calls > 0) this.metrics.busyMs += this.ledger.readClock() - startedMs;
     return calls;
   }
@@ -84,6 +84,11 @@ export class BoltTask implements BoltOutput {
     this.settle(tuple, 'fail');
     this.metrics.failed++;
     this.ledger.fail(tuple);
+  }
+
+  reportError(error: unknown): void {
+    this.metrics.errors++;
+    this.ledger.report({ component: this.context.component, task: this.context.task, error });
   }
 
   private send(
@@ -116,29 +121,40 @@ export class BoltTask implements BoltOutput {
     tuple.settled = true;
   }
 
+  private executeUpTo(batch: number): number {
+    let executed = 0;
+    while (executed < batch && !this.outlets.blocked && this.bolt.busy !== true) {
+      const tuple = this.inbox.shift();
+      if (tuple === undefined) break;
+      this.execute(tuple);
+      executed++;
+    }
+    if (executed > 0) this.guard(() => this.bolt.endBatch?.());
+    return executed;
+  }
+
   private execute(tuple: Tuple): void {
     this.metrics.executed++;
     try {
       this.bolt.execute(tuple);
     } catch (error) {
       if (!tuple.settled) this.fail(tuple);
-      this.report(error);
+      this.reportError(error);
     }
   }
 
-  private tickIfDue(nowMs: number): number {
-    if (nowMs < this.nextTickMs) return 0;
+  private tick(nowMs: number): number {
     this.nextTickMs = nowMs + this.tickMs;
-    try {
-      this.bolt.tick?.(nowMs);
-    } catch (error) {
-      this.report(error);
-    }
+    this.guard(() => this.bolt.tick?.(nowMs));
     return 1;
   }
 
-  private report(error: unknown): void {
-    this.metrics.errors++;
-    this.ledger.report({ component: this.context.component, task: this.context.task, error });
+  /** Reports what a call throws that has no tuple to fail. */
+  private guard(call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      this.reportError(error);
+    }
   }
 }

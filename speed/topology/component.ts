@@ -53,6 +53,12 @@ export interface Spout {
 export interface Bolt<V extends Values = Values> {
   readonly outputs?: Streams;
 
+  /** While true, the bolt is given no tuples: how one that keeps many bounds them. Looked at before each `execute`. */
+  readonly busy?: boolean;
+
+  /** True when the work is done on another thread: local-or-shuffle grouping then prefers other tasks. */
+  readonly remote?: boolean;
+
   /** Called once, before any other method. */
   prepare?(context: TaskContext, output: BoltOutput): void;
 
@@ -71,6 +77,9 @@ export interface Bolt<V extends Values = Values> {
    * bolt. Missed ticks are not made up for. Tuples kept by `execute` may be settled here. An error is reported.
    */
   tick?(nowMs: number): void;
+
+  /** Called after the last `execute` of this task's part of a turn: the end of a batch, for bolts that work in batches. */
+  endBatch?(): void;
 
   /** Called once, when the topology closes. */
   close?(): void;
@@ -104,6 +113,8 @@ export interface BoltOutput {
   ack(tuple: Tuple): void;
   /** The tuple could not be processed: all trees it belongs to fail at once. Throws on a tuple settled before. */
   fail(tuple: Tuple): void;
+  /** Reports an error that `execute` cannot throw, because it came later. Fails nothing. */
+  reportError(error: unknown): void;
 }
 
 /** A task's place in the topology. */
@@ -115,6 +126,6 @@ export interface TaskContext {
   readonly index: number;
   /** How many tasks the component has. */
   readonly parallelism: number;
-  /** Task ids of any component, by index; what `emitDirect` takes. */
-  tasksOf(component: string): readonly number[];
+  /** Task ids of every component, by index; what `emitDirect` takes. */
+  readonly tasks: ReadonlyMap<string, readonly number[]>;
 }

@@ -18,3 +18,5 @@ export type { Random } from './random.js';
 export type { Topology, TopologyOptions } from './topology.js';
 export { defaultStream } from './tuple.js';
 export type { Fields, Tuple, Values } from './tuple.js';
+export { WorkerBolt } from './worker-bolt.js';
+export type { WorkerBoltSpec } from './worker-bolt.js';

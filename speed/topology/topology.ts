@@ -192,8 +192,8 @@ export class Topology {
 
   private contextsOf(component: string): readonly TaskContext[] {
     const ids = this.tasksOf(component);
-    const tasksOf = (name: string): readonly number[] => this.tasksOf(name);
-    return ids.map((task, index) => ({ component, task, index, parallelism: ids.length, tasksOf }));
+    const shared = { component, parallelism: ids.length, tasks: this.taskIds };
+    return ids.map((task, index) => ({ ...shared, task, index }));
   }
 
   private tasksOf(component: string): readonly number[] {
@@ -207,7 +207,7 @@ export class Topology {
     const bolt = this.bolts.find(({ name }) => name === spec.name);
     const inboxes = bolt?.tasks.map((task) => task.inbox) ?? [];
     const tasks = this.tasksOf(spec.name);
-    const local = tasks.map((_, index) => index);
+    const local = tasks.flatMap((_, index) => (bolt?.tasks[index]?.local === true ? [index] : []));
     for (const { component, stream, grouping } of spec.inputs) {
       const sender = [...this.spouts, ...this.bolts].find(({ name }) => name === component);
       const fields = checkSubscription(spec.name, { component, stream, grouping }, sender?.outputs ?? {});
