@@ -1,0 +1,123 @@
+/** Damage is found before use: one flipped bit in any sealed file, a file cut short, a file that is gone. */
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { SwaError } from '../../lib/errors.js';
+import { rootPath } from '../layout.js';
+import { seal } from '../sealed-json.js';
+import { drainLogToMaster } from '../sink.js';
+import { takeSnapshot, verifySnapshotFiles } from '../snapshot.js';
+import { verifyMaster } from '../verify.js';
+import { equiv, makeHouse, pageview, type House } from './house.js';
+
+async function makeDataset(house: House): Promise<void> {
+  for (let round = 0; round < 3; round++) {
+    await house.append(Array.from({ length: 120 }, (_, i) => pageview(round * 1000 + i)));
+    await house.append([equiv(round)]);
+    await drainLogToMaster(house.context);
+  }
+}
+
+/** What the batch layer does before it reads. */
+async function takeAndVerify(dataDir: string): Promise<void> {
+  await verifySnapshotFiles(takeSnapshot(dataDir));
+}
+
+test('each of 400 flipped bits in sealed files is found before use', async (t) => {
+  const house = await makeHouse(t, { partitions: 2 });
+  await makeDataset(house);
+  const data = takeSnapshot(house.dataDir).files.map((file) => file.path);
+  const heads = [...new Set(data.map((path) => join(dirname(path), 'manifests')))].map((dir) =>
+    join(dir, readdirSync(dir).toSorted().at(-1) ?? ''),
+  );
+  const sealed = [...data, ...heads, rootPath(house.dataDir)];
+  let state = 3;
+  const random = (below: number): number => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+  for (let flip = 0; flip < 400; flip++) {
+    const path = sealed[flip % sealed.length] ?? '';
+    const whole = readFileSync(path);
+    const bit = random(whole.length * 8);
+    const damaged = Buffer.from(whole);
+    damaged[bit >> 3] = (damaged[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+    writeFileSync(path, damaged);
+    await assert.rejects(takeAndVerify(house.dataDir), { code: 'master.corrupt' }, `bit ${bit} of ${path}`);
+    writeFileSync(path, whole);
+  }
+  await takeAndVerify(house.dataDir);
+});
+
+test('a file cut short and a file that is gone are found and named, by readers and by the audit', async (t) => {
+  const house = await makeHouse(t, { partitions: 1 });
+  await makeDataset(house);
+  const [first, second] = takeSnapshot(house.dataDir).files;
+  assert.ok(first && second);
+  truncateSync(first.path, first.sizeBytes - 1);
+  rmSync(second.path);
+  await assert.rejects(takeAndVerify(house.dataDir), (error) => {
+    assert.ok(error instanceof SwaError);
+    assert.equal(error.code, 'master.corrupt');
+    assert.ok(
+      [first.path, second.path].some((path) => error.message.includes(path)),
+      error.message,
+    );
+    return true;
+  });
+  const audit = await verifyMaster(house.dataDir, house.log);
+  assert.equal(audit.ok, false);
+  assert.deepEqual(audit.problems, [
+    `${first.path} has ${first.sizeBytes - 1} bytes, but its manifest says ${first.sizeBytes}`,
+    `${second.path} is missing`,
+  ]);
+});
+
+test('the audit of a whole dataset says what it checked', async (t) => {
+  const house = await makeHouse(t, { partitions: 2 });
+  await makeDataset(house);
+  await house.appendRaw([{ topic: 'equivs', key: 'k', value: Buffer.from('no fact') }]);
+  const cut = await drainLogToMaster(house.context);
+  const { files } = takeSnapshot(house.dataDir);
+  const audit = await verifyMaster(house.dataDir, house.log);
+  assert.deepEqual(audit, {
+    ok: true,
+    problems: [],
+    cut,
+    checked: {
+      partitions: 3,
+      manifests: files.length,
+      files: files.length,
+      sizeBytes: files.reduce((sum, file) => sum + file.sizeBytes, 0),
+      rows: 364,
+      invalidRows: 1,
+      holes: 0,
+      holesUnseen: 0,
+    },
+  });
+});
+
+test('the audit finds a manifest that was replaced by another with a sound hash of its own', async (t) => {
+  const house = await makeHouse(t, { partitions: 1 });
+  await makeDataset(house);
+  const dir = join(dirname(takeSnapshot(house.dataDir).files[0]?.path ?? ''), 'manifests');
+  const [first = '', second = ''] = readdirSync(dir).toSorted();
+  const [json = ''] = readFileSync(join(dir, first), 'utf8').split('\n');
+  const forged: unknown = { ...(JSON.parse(json) as object), files: [] };
+  writeFileSync(join(dir, first), seal(forged).text);
+  const audit = await verifyMaster(house.dataDir, house.log);
+  assert.deepEqual(audit.problems, [
+    `manifest ${Number(second.slice(0, 10))} of pageviews/0 does not name the hash of its predecessor`,
+  ]);
+});
+
+test('a dataset and a log that do not belong together are refused by sink and audit', async (t) => {
+  const house = await makeHouse(t, { partitions: 1 });
+  await makeDataset(house);
+  const other = await makeHouse(t, { partitions: 1 });
+  const audit = await verifyMaster(house.dataDir, other.log);
+  assert.equal(audit.ok, false);
+  assert.match(audit.problems[0] ?? '', /was made from log/);
+  await assert.rejects(drainLogToMaster(house.context, { log: other.log }), { code: 'log.mismatch' });
+});
