@@ -73,7 +73,7 @@ export async function compactOnce(
   const dir = partitionDir(store.dataDir, name);
   const paths = chosen.map((file) => join(dir, file.name));
   for (const [i, file] of chosen.entries()) await checkInput(paths[i] ?? '', file);
-  const temp = join(dir, `compaction${tempSuffix}`);
+  const temp = join(dir, `compaction.parquet${tempSuffix}`);
   await mergeParquet(store.connection, topic, paths, temp);
   const before = await contentHash(store.connection, topic, paths);
   const after = await contentHash(store.connection, topic, [temp]);

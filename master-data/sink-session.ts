@@ -176,7 +176,7 @@ export class SinkSession {
       if (this.#spools.size === 0) this.#waitingSince = this.#options.clock();
       const path = join(
         partitionDir(this.#store.dataDir, batch.name),
-        `spool-${this.#spoolCount++}${tempSuffix}`,
+        `spool-${this.#spoolCount++}.ndjson${tempSuffix}`,
       );
       spool = new Spool(path, batch.topic, offsetAt(this.#position, batch.name));
       this.#spools.set(batch.name, spool);
@@ -238,7 +238,7 @@ export class SinkSession {
 
   async #commitSpool(name: PartitionName, spooled: Spooled): Promise<void> {
     const head = this.#headOf(name);
-    const temp = `${spooled.path}.parquet${tempSuffix}`;
+    const temp = join(partitionDir(this.#store.dataDir, name), `commit.parquet${tempSuffix}`);
     await spoolToParquet(this.#store.connection, spooled, temp);
     const file = {
       partition: name,

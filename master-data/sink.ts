@@ -22,7 +22,6 @@ export const startSink: StartRole = async (context) => {
   openDataDir(config);
   const lock = OwnerLock.acquire(sinkLockPath(config.dataDir), 'sink');
   const status = new StatusReporter({ dataDir: config.dataDir, role: 'sink', clock });
-  status.report({ state: 'starting' });
   const stopping = new AbortController();
   let log: Log;
   try {
@@ -106,10 +105,18 @@ async function superviseSessions(
 ): Promise<void> {
   const { clock, logger } = context;
   let backoffMs = firstBackoffMs;
+  const post: Post = (change) => {
+    try {
+      status.report(change);
+    } catch (error) {
+      logger.warn({ err: error }, 'the status board cannot be written'); // the disk that is full for us is so for it
+    }
+  };
   const fail = (error: unknown): void => {
     logger.error({ err: error }, 'sink');
-    status.report({ lastError: { at: clock(), code: codeOf(error), message: messageOf(error) } });
+    post({ lastError: { at: clock(), code: codeOf(error), message: messageOf(error) } });
   };
+  post({ state: 'starting' });
   const options: SinkOptions = {
     ...sinkOptions(context, log),
     onCommit: () => (backoffMs = firstBackoffMs),
@@ -118,7 +125,7 @@ async function superviseSessions(
   try {
     while (!signal.aborted) {
       try {
-        await runSession(options, status, signal);
+        await runSession(options, post, signal);
       } catch (error) {
         if (!isPassing(error)) throw error;
         fail(error);
@@ -126,18 +133,20 @@ async function superviseSessions(
         backoffMs = Math.min(maxBackoffMs, backoffMs * 2);
       }
     }
-    status.report({ state: 'stopped' });
+    post({ state: 'stopped' });
   } catch (error) {
     fail(error);
-    status.report({ state: 'failed' });
+    post({ state: 'failed' });
     throw error;
   }
 }
 
-async function runSession(options: SinkOptions, status: StatusReporter, signal: AbortSignal): Promise<void> {
+type Post = StatusReporter['report'];
+
+async function runSession(options: SinkOptions, post: Post, signal: AbortSignal): Promise<void> {
   const session = await SinkSession.open(options);
   const report = async (): Promise<void> => {
-    status.report({ state: 'running', details: { cut: session.cut.next, lag: await session.lag() } });
+    post({ state: 'running', details: { cut: session.cut.next, lag: await session.lag() } });
   };
   // A report that fails says nothing of the facts; the next one is two seconds away.
   const timer = setInterval(() => void report().catch(() => undefined), reportEveryMs);

@@ -1,0 +1,145 @@
+/** Compaction: fewer files, the same rows, and nothing taken away from a reader. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { offset, partitionName } from '../../lib/log/log.js';
+import { compactionLimits, planCompaction } from '../compaction.js';
+import { manifestsDir, pinsDir } from '../layout.js';
+import { keptManifests, type ManifestFile } from '../manifest.js';
+import { pinSnapshot } from '../pins.js';
+import { SinkSession } from '../sink-session.js';
+import { takeSnapshot, verifySnapshotFiles } from '../snapshot.js';
+import { verifyMaster } from '../verify.js';
+import { makeHouse, pageview, readRows, type House } from './house.js';
+
+const limits = { fanIn: 4, maxRows: 100_000, maxBytes: 1e9 };
+
+async function drain(house: House, onProblem: (error: unknown) => void = assert.ifError): Promise<void> {
+  const { dataDir, log, context } = house;
+  const options = {
+    dataDir,
+    log,
+    clock: context.clock,
+    maxRows: 1000,
+    intervalMs: 60_000,
+    limits,
+    onProblem,
+  };
+  const session = await SinkSession.open(options);
+  try {
+    await session.run({ signal: new AbortController().signal, until: await log.latest() });
+  } finally {
+    await session.close();
+  }
+}
+
+async function commitRounds(house: House, from: number, rounds: number): Promise<void> {
+  for (let i = from; i < from + rounds; i++) {
+    await house.append(Array.from({ length: 10 }, (_, k) => pageview(i * 10 + k)));
+    await drain(house);
+  }
+}
+
+test('small files become few large ones with the same rows in the same order', async (t) => {
+  const house = await makeHouse(t, { partitions: 1 });
+  await commitRounds(house, 0, 20);
+  const { files } = takeSnapshot(house.dataDir);
+  assert.ok(files.length <= 6, `${files.length} files`);
+  const rows = await readRows(files, 'pageviews');
+  assert.deepEqual(
+    rows.map((row) => [row['offset'], row['event_id']]),
+    Array.from({ length: 200 }, (_, i) => [i, `event-${i}`]),
+  );
+  assert.deepEqual((await verifyMaster(house.dataDir, house.log)).problems, []);
+});
+
+test('a pinned snapshot can be read whole until it is released; then its files go', async (t) => {
+  const house = await makeHouse(t, { partitions: 1 });
+  await commitRounds(house, 0, 3);
+  const pinned = pinSnapshot(house.dataDir, 'test');
+  await commitRounds(house, 3, 20 + keptManifests);
+  await verifySnapshotFiles(pinned.snapshot);
+  assert.equal((await readRows(pinned.snapshot.files, 'pageviews')).length, 30);
+  const paths = pinned.snapshot.files.map((file) => file.path);
+  pinned.release();
+  pinned.release();
+  await commitRounds(house, 40, 1);
+  assert.deepEqual(paths.filter(existsSync), []);
+  assert.deepEqual(readdirSync(pinsDir(house.dataDir)), []);
+  const manifests = readdirSync(manifestsDir(house.dataDir, partitionName('pageviews', 0)));
+  assert.equal(manifests.length, keptManifests);
+});
+
+test('the pin of a dead process holds nothing', async (t) => {
+  const house = await makeHouse(t, { partitions: 1 });
+  await commitRounds(house, 0, 1);
+  const code = `
+    const { pinSnapshot } = await import(${JSON.stringify(new URL('../pins.js', import.meta.url).href)});
+    pinSnapshot(${JSON.stringify(house.dataDir)}, 'batch run');
+    process.kill(process.pid, 'SIGKILL');`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', code]);
+  assert.deepEqual(await once(child, 'close'), [null, 'SIGKILL']);
+  assert.equal(readdirSync(pinsDir(house.dataDir)).length, 2);
+  const paths = takeSnapshot(house.dataDir).files.map((file) => file.path);
+  await commitRounds(house, 1, 5);
+  assert.deepEqual(paths.filter(existsSync), []);
+  assert.deepEqual(readdirSync(pinsDir(house.dataDir)), []);
+});
+
+test('a damaged file is not compacted into a sound one; the facts go on all the same', async (t) => {
+  const house = await makeHouse(t, { partitions: 1 });
+  await commitRounds(house, 0, 3);
+  const [file] = takeSnapshot(house.dataDir).files;
+  assert.ok(file);
+  const bytes = readFileSync(file.path);
+  bytes[100] = (bytes[100] ?? 0) ^ 1;
+  writeFileSync(file.path, bytes);
+  const problems: unknown[] = [];
+  await house.append([pageview(1000)]);
+  await drain(house, (error) => problems.push(error));
+  assert.match(String(problems[0]), /does not have the hash/);
+  const { files, cut } = takeSnapshot(house.dataDir);
+  assert.equal(files.length, 4);
+  assert.deepEqual(cut.next, await house.log.latest());
+});
+
+test('the plan always ends, within its limits, with few files', () => {
+  const sizes = fc.array(fc.oneof(fc.integer({ min: 1, max: 50 }), fc.integer({ min: 1, max: 1_200_000 })), {
+    maxLength: 120,
+  });
+  const plan = { ...compactionLimits, maxRows: 1_000_000 };
+  fc.assert(
+    fc.property(sizes, (rowCounts) => {
+      let at = 0;
+      let files = rowCounts.map((rows) => fileOf((at += rows) - rows, at));
+      for (let step = 0; step <= rowCounts.length; step++) {
+        const chosen = planCompaction(files, plan);
+        if (chosen === undefined) break;
+        assert.ok(chosen.length >= 2 && step < rowCounts.length, 'the plan does not end');
+        const first = files.indexOf(chosen[0] ?? fileOf(0, 0));
+        assert.deepEqual(files.slice(first, first + chosen.length), chosen, 'not adjacent');
+        const merged = fileOf(chosen[0]?.fromOffset ?? 0, chosen.at(-1)?.toOffset ?? 0);
+        assert.ok(merged.rows <= plan.maxRows);
+        files = files.toSpliced(first, chosen.length, merged);
+      }
+      const large = files.filter((file) => file.rows > plan.maxRows / 2).length;
+      assert.ok(files.length <= large + (large + 1) * 7 * 8, `${files.length} files left`);
+    }),
+  );
+});
+
+function fileOf(from: number, to: number): ManifestFile {
+  return {
+    name: `${from}.parquet`,
+    sizeBytes: (to - from) * 30,
+    rows: to - from,
+    fromOffset: offset(from),
+    toOffset: offset(to),
+    sha256: '',
+    minTimestamp: null,
+    maxTimestamp: null,
+  };
+}
