@@ -41,7 +41,7 @@ export type Offsets = Uint32Array | Int32Array;
 
 const batchSize = 2048;
 const dataBytes = 1 << 17;
-const longestLoopedString = 40;
+const longestLoopedString = 24;
 
 // Where things lie in the hasher's memory.
 const endsAt = reservedBytes;

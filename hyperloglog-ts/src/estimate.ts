@@ -15,7 +15,7 @@ export interface Bounds {
 
 /** How many coupons a sketch holds before it turns to registers: up to here it is exact. 1,536 at lgK 14, 384 at 12. */
 export function maxCoupons(lgK: number): number {
-  return lgK < 8 ? 7 : 3 * 2 ** (lgK - 5);
+  return lgK < 8 ? 7 : 3 << (lgK - 5);
 }
 
 /** The standard error of `estimate()` in registers, relative to the true count: 0.0081 at lgK 14. */
@@ -69,7 +69,7 @@ const couponStandardError = 0.409 / 2 ** 13;
  * Infinite if every register holds 63.
  */
 export function estimateFromHistogram(histogram: Uint32Array, lgK: number): number {
-  const k = 2 ** lgK;
+  const k = 1 << lgK;
   const zeros = histogram[0] ?? 0;
   const occupied = k - zeros;
   if (occupied === 0) return 0;
@@ -121,8 +121,8 @@ export function estimateFromHistogram(histogram: Uint32Array, lgK: number): numb
 
 const inversePowers = Float64Array.from({ length: 128 }, (_, i) => 2 ** -i);
 
-// 2^-i for 0 <= i < 128, several times as fast as the operator.
-function inversePower(i: number): number {
+/** 2^-i for 0 <= i < 128, several times as fast as the operator. */
+export function inversePower(i: number): number {
   return inversePowers[i] ?? 0;
 }
 

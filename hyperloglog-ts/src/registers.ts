@@ -2,7 +2,7 @@
 // address ends in its number. Beside them, only when somebody asks: the histogram that estimates are made from, and the
 // running state of the reference's HIP estimate (historic inverse probability, Cohen 2014 and Ting 2014), which exists
 // only while the registers are fed by a single stream.
-import { estimateFromHistogram } from './estimate.js';
+import { estimateFromHistogram, inversePower } from './estimate.js';
 import { HllError } from './errors.js';
 import { createKernels, reservedBytes, slackBytes } from './kernels.js';
 import type { Kernels } from './kernels.js';
@@ -85,8 +85,8 @@ export class Registers {
 export function inverseSums(histogram: Uint32Array): { low: number; high: number } {
   let low = 0;
   let high = 0;
-  for (let value = 0; value < 32; value++) low += (histogram[value] ?? 0) * 2 ** -value;
-  for (let value = 32; value < 64; value++) high += (histogram[value] ?? 0) * 2 ** -value;
+  for (let value = 0; value < 32; value++) low += (histogram[value] ?? 0) * inversePower(value);
+  for (let value = 32; value < 64; value++) high += (histogram[value] ?? 0) * inversePower(value);
   return { low, high };
 }
 
@@ -133,10 +133,10 @@ class Hip {
   // A register's change is worth the inverse of the probability that the next new value changes any register.
   update(k: number, old: number, value: number): void {
     this.estimate += k / (this.#low + this.#high);
-    if (old < 32) this.#low -= 2 ** -old;
-    else this.#high -= 2 ** -old;
-    if (value < 32) this.#low += 2 ** -value;
-    else this.#high += 2 ** -value;
+    if (old < 32) this.#low -= inversePower(old);
+    else this.#high -= inversePower(old);
+    if (value < 32) this.#low += inversePower(value);
+    else this.#high += inversePower(value);
   }
 
   copy(): Hip {

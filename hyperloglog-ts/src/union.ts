@@ -14,15 +14,19 @@ import {
 import type { Bounds } from './estimate.js';
 import { createKernels, reservedBytes, slackBytes } from './kernels.js';
 import type { Backend, Kernels } from './kernels.js';
+import { lgSmallestSet } from './layout.js';
 import { foldRegisters } from './registers.js';
 import { HllSketch, defaultLgK, requireLgK } from './sketch.js';
 import type { HllMode } from './sketch.js';
+
+// A table with room from the start: it is found by fewer probes and need not grow, at 8 KiB to clear for the next use.
+const lgRoomyTable = 11;
 
 export class HllUnion {
   readonly #largestLgK: number;
   readonly #kernels: Kernels;
   readonly #histogram: Uint32Array;
-  readonly #coupons = new CouponTable();
+  readonly #coupons: CouponTable;
   readonly #sourceAt: number;
   #lgK: number;
   #registers: Uint8Array;
@@ -41,6 +45,7 @@ export class HllUnion {
     this.#lgK = lgK;
     this.#registers = this.#bufferOf(lgK);
     this.#couponLimit = maxCoupons(lgK);
+    this.#coupons = new CouponTable(Math.min(lgRoomyTable, Math.max(lgSmallestSet, lgK - 3)));
   }
 
   /** The smaller of the union's own lgK and those of the sketches added since the last reset. */
@@ -87,14 +92,14 @@ export class HllUnion {
    */
   addRegisters(registers: Uint8Array): this {
     const lgK = 31 - Math.clz32(registers.length);
-    if (registers.length !== 2 ** lgK || lgK < 4 || lgK > 21) {
+    if (registers.length !== 1 << lgK || lgK < 4 || lgK > 21) {
       throw new HllError(
         'HLL_BAD_REGISTERS',
         `${registers.length} registers: not a power of two from 2^4 to 2^21`,
       );
     }
     if (lgK < this.#lgK) this.#reduce(lgK);
-    const length = 2 ** this.#lgK;
+    const { length } = this.#registers;
     if (!this.#dense) {
       this.#registers.fill(0);
       this.#dense = true;
@@ -128,7 +133,7 @@ export class HllUnion {
   /** The interval of so many standard errors, 0 to 10, to each side of `estimate()`. */
   bounds(sigmas = 2): Bounds {
     if (!this.#dense) return boundsFromCoupons(this.#coupons.count, sigmas);
-    const occupied = 2 ** this.#lgK - (this.#currentHistogram()[0] ?? 0);
+    const occupied = this.#registers.length - (this.#currentHistogram()[0] ?? 0);
     return boundsFromRegisters(this.estimate(), occupied, this.#lgK, sigmas);
   }
 
