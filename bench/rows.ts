@@ -6,4 +6,7 @@ export interface Row {
   readonly load: () => Promise<{ run(options: BenchOptions): Promise<BenchResult> }>;
 }
 
-export const rows: readonly Row[] = [{ name: 'master', load: () => import('./master.js') }];
+export const rows: readonly Row[] = [
+  { name: 'master', load: () => import('./master.js') },
+  { name: 'sketch', load: () => import('./sketch.js') },
+];

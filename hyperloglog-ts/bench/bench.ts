@@ -24,8 +24,6 @@ if (argv.includes('--json')) {
 }
 
 function rowOf({ name, addsPerS, mergesPerS, memoryBytes, serializedBytes, errors }: Comparison): string {
-  const list = (items: readonly (number | undefined)[], say: (item: number) => string) =>
-    items.map((item) => (item === undefined ? '-' : say(item))).join(' / ');
   const cells = [
     name,
     millions(addsPerS),
@@ -35,6 +33,10 @@ function rowOf({ name, addsPerS, mergesPerS, memoryBytes, serializedBytes, error
     list(errors, (error) => `${(100 * error).toFixed(2)} %`),
   ];
   return `| ${cells.join(' | ')} |`;
+}
+
+function list(items: readonly (number | undefined)[], say: (item: number) => string): string {
+  return items.map((item) => (item === undefined ? '-' : say(item))).join(' / ');
 }
 
 function millions(perS: number): string {

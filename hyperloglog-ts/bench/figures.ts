@@ -146,7 +146,7 @@ export function compare(contender: Contender, forMs: number): Comparison {
     ),
     memoryBytes: sizes.map((count) => {
       if (!affordable(count)) return undefined;
-      const sketches = Math.ceil(Math.min(5000, contender.patience / 10 / count, 2e7 / count));
+      const sketches = Math.ceil(Math.min(50_000, Math.max(20, contender.patience / 2 / count)));
       return bytesEach(sketches, (i) => filled(count, i * count));
     }),
     serializedBytes: sizes.map((count) =>

@@ -17,19 +17,18 @@ export function rate(operations: number, act: () => void, forMs = 1000): number 
 }
 
 /** The bytes that each of `count` things takes in memory, or undefined without --expose-gc. */
-export function bytesEach<T>(count: number, make: (i: number) => T): number | undefined {
+export function bytesEach(count: number, make: (i: number) => unknown): number | undefined {
   if (globalThis.gc === undefined) return undefined;
-  make(0);
-  const kept = new Array<T | undefined>(count).fill(undefined);
-  const before = usedBytes(globalThis.gc);
+  const kept: unknown[] = Array.from({ length: count }, () => undefined);
+  for (let i = 0; i < Math.min(count, 10); i++) make(i);
+  const before = usedBytes();
   for (let i = 0; i < count; i++) kept[i] = make(i);
-  const after = usedBytes(globalThis.gc);
+  const after = usedBytes();
   return kept.length > 0 ? Math.max(0, (after - before) / kept.length) : undefined;
 }
 
-function usedBytes(collect: () => void): number {
-  collect();
-  collect();
+function usedBytes(): number {
+  for (let i = 0; i < 4; i++) void globalThis.gc?.();
   const { heapUsed, arrayBuffers } = process.memoryUsage();
   return heapUsed + arrayBuffers;
 }
