@@ -28,7 +28,7 @@ export function bytesEach(count: number, make: (i: number) => unknown): number |
 }
 
 function usedBytes(): number {
-  for (let i = 0; i < 4; i++) void globalThis.gc?.();
+  for (let i = 0; i < 4; i++) globalThis.gc?.();
   const { heapUsed, arrayBuffers } = process.memoryUsage();
   return heapUsed + arrayBuffers;
 }
