@@ -1,0 +1,142 @@
+/**
+ * A text field with suggestions, after the ARIA combobox pattern: arrows move, Enter takes, Escape gives up, Tab leaves
+ * what was there. Focus stays in the field; the list is told by aria-activedescendant.
+ */
+import { h, icon, setAttributes } from './dom.js';
+
+export interface Choice {
+  readonly value: string;
+  readonly text: string;
+  /** A second, quieter text ('1,204 views'). */
+  readonly note?: string;
+}
+
+export interface ComboboxOptions {
+  readonly id: string;
+  readonly label: string;
+  readonly placeholder: string;
+  /** What to offer for the text typed; '' offers everything. */
+  readonly suggest: (typed: string) => Promise<readonly Choice[]> | readonly Choice[];
+  readonly onChoose: (value: string) => void;
+  /** What typed text itself means when nothing in the list is taken; undefined refuses it. */
+  readonly typed?: (text: string) => string | undefined;
+}
+
+export class Combobox {
+  readonly input: HTMLInputElement;
+  readonly #list: HTMLUListElement;
+  readonly #options: ComboboxOptions;
+  #choices: readonly Choice[] = [];
+  #active = -1;
+  #shown = '';
+  #asked = 0;
+
+  constructor(host: HTMLElement, options: ComboboxOptions) {
+    this.#options = options;
+    const { id, label, placeholder } = options;
+    this.input = h('input', {
+      id,
+      type: 'text',
+      role: 'combobox',
+      autocomplete: 'off',
+      spellcheck: 'false',
+      placeholder,
+      'aria-autocomplete': 'list',
+      'aria-expanded': 'false',
+      'aria-controls': `${id}-list`,
+    });
+    this.#list = h('ul', { id: `${id}-list`, role: 'listbox', 'aria-label': label, hidden: true });
+    const box = h('div', { class: 'combobox' }, this.input, icon('chevron'), this.#list);
+    host.replaceChildren(h('label', { for: id }, label), box);
+    this.input.addEventListener('focus', () => this.input.select());
+    this.input.addEventListener('click', () => void this.#open(''));
+    this.input.addEventListener('input', () => void this.#open(this.input.value.trim()));
+    this.input.addEventListener('keydown', (event) => this.#key(event));
+    this.input.addEventListener('blur', () => this.#close());
+    // Taken on mousedown's default being prevented, so that the field keeps the focus.
+    this.#list.addEventListener('mousedown', (event) => event.preventDefault());
+    this.#list.addEventListener('click', (event) => {
+      const item = event.target instanceof Element ? event.target.closest('[role=option]') : null;
+      if (item !== null) this.#take(Number(item.getAttribute('data-index')));
+    });
+  }
+
+  /** Shows what is chosen now; what is being typed is left alone. */
+  show(text: string): void {
+    if (text === this.#shown) return;
+    this.#shown = text;
+    if (this.#list.hidden) this.input.value = text;
+  }
+
+  async #open(typed: string): Promise<void> {
+    const asked = ++this.#asked;
+    const choices = await this.#options.suggest(typed);
+    // An older answer, or the reader has gone on.
+    if (asked !== this.#asked || document.activeElement !== this.input) return;
+    this.#choices = choices;
+    const items = choices.map((choice, i) =>
+      h(
+        'li',
+        { role: 'option', id: `${this.#options.id}-${i}`, 'data-index': i, 'aria-selected': 'false' },
+        h('span', {}, choice.text),
+        choice.note === undefined ? undefined : h('small', {}, choice.note),
+      ),
+    );
+    const none = h('li', { class: 'none', role: 'presentation' }, 'Nothing fits');
+    this.#list.replaceChildren(...(items.length === 0 ? [none] : items));
+    this.#list.hidden = false;
+    setAttributes(this.input, { 'aria-expanded': 'true' });
+    this.#activate(typed === '' ? choices.findIndex((choice) => choice.text === this.#shown) : 0);
+  }
+
+  #close(): void {
+    this.#asked++;
+    this.#list.hidden = true;
+    this.#active = -1;
+    setAttributes(this.input, { 'aria-expanded': 'false', 'aria-activedescendant': undefined });
+    this.input.value = this.#shown;
+  }
+
+  #activate(index: number): void {
+    this.#active = index < this.#choices.length ? index : -1;
+    for (const [i, item] of [...this.#list.children].entries()) {
+      const isActive = i === this.#active;
+      if (item.getAttribute('role') === 'option') item.setAttribute('aria-selected', String(isActive));
+      if (isActive) item.scrollIntoView({ block: 'nearest' });
+    }
+    const active = this.#active < 0 ? undefined : `${this.#options.id}-${this.#active}`;
+    setAttributes(this.input, { 'aria-activedescendant': active });
+  }
+
+  #key(event: KeyboardEvent): void {
+    const isOpen = !this.#list.hidden;
+    const last = this.#choices.length - 1;
+    switch (event.key) {
+      case 'ArrowDown':
+      case 'ArrowUp': {
+        event.preventDefault();
+        if (!isOpen) return void this.#open('');
+        const step = event.key === 'ArrowDown' ? 1 : -1;
+        const next = this.#active < 0 && step < 0 ? last : this.#active + step;
+        return this.#activate(next > last ? 0 : next < 0 ? last : next);
+      }
+      case 'Enter':
+        event.preventDefault();
+        if (!isOpen) return void this.#open('');
+        return this.#take(this.#active);
+      case 'Escape':
+        if (!isOpen) return;
+        event.preventDefault();
+        this.#close();
+        return this.input.select();
+      default:
+    }
+  }
+
+  #take(index: number): void {
+    const text = this.input.value.trim();
+    const value = this.#choices[index]?.value ?? this.#options.typed?.(text);
+    this.#close();
+    if (value !== undefined) this.#options.onChoose(value);
+  }
+}

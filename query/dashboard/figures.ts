@@ -1,0 +1,59 @@
+/** The totals of the range: large figures, each with how sure it is. */
+import type { BounceRate, Pageviews, Uniques } from './answers.js';
+import { h, setText } from './dom.js';
+import { count, share, twoDigits } from './format.js';
+
+class Figure {
+  readonly element: HTMLElement;
+  readonly #value: HTMLElement;
+  readonly #detail: HTMLElement;
+
+  constructor(id: string, title: string) {
+    this.#value = h('p', { class: 'value', id: `${id}-value` }, '–');
+    this.#detail = h('p', { class: 'detail', id: `${id}-detail` }, '\u00a0');
+    this.element = h('article', { class: 'card figure' }, h('h2', {}, title), this.#value, this.#detail);
+  }
+
+  show(value: string, detail: string): void {
+    setText(this.#value, value);
+    setText(this.#detail, detail);
+  }
+}
+
+export class Figures {
+  readonly #visitors = new Figure('visitors', 'Unique visitors');
+  readonly #pageviews = new Figure('pageviews', 'Pageviews');
+  readonly #perVisitor = new Figure('per-visitor', 'Pageviews per visitor');
+  readonly #bounce = new Figure('bounce', 'Bounce rate');
+
+  constructor(host: HTMLElement) {
+    const all = [this.#visitors, this.#pageviews, this.#perVisitor, this.#bounce];
+    host.replaceChildren(...all.map((figure) => figure.element));
+  }
+
+  /** `isPage`: the question is about one page, while visits are counted for the whole domain. */
+  update(uniques: Uniques, pageviews: Pageviews, bounce: BounceRate, isPage: boolean): void {
+    const { visitors } = uniques.data;
+    const views = pageviews.data.pageviews;
+    this.#visitors.show(count(visitors), sureness(uniques));
+    this.#pageviews.show(count(views), 'Exact count');
+    this.#perVisitor.show(visitors === 0 ? '–' : twoDigits(views / visitors), 'Average over the range');
+    const { rate, visits, bounces } = bounce.data;
+    const whose = isPage ? ', whole domain' : '';
+    this.#bounce.show(
+      rate === undefined ? '–' : share(rate),
+      rate === undefined
+        ? `No visits in the batch view yet${whose}`
+        : `${count(bounces)} of ${count(visits)} visits, batch only${whose}`,
+    );
+  }
+}
+
+function sureness({ accuracy }: Uniques): string {
+  const { exact, lower, upper, maxOvercount } = accuracy;
+  const edges =
+    maxOvercount === 0
+      ? ''
+      : `; ${count(maxOvercount)} identity ${maxOvercount === 1 ? 'link' : 'links'} since`;
+  return exact ? 'Exact' : `95 % between ${count(lower)} and ${count(upper)}${edges}`;
+}

@@ -1,0 +1,69 @@
+/** How numbers, times and spans of time are written on the page. English words, figures grouped, nothing rounded unseen. */
+
+const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
+const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 3 });
+const percent = new Intl.NumberFormat('en', { style: 'percent', maximumFractionDigits: 1 });
+const ratio = new Intl.NumberFormat('en', { maximumFractionDigits: 2, minimumFractionDigits: 2 });
+
+/** 12,345 */
+export const count = (value: number): string => whole.format(value);
+/** 12.3K, for axes */
+export const short = (value: number): string => compact.format(value);
+/** 12.3% */
+export const share = (value: number): string => percent.format(value);
+/** 2.31 */
+export const twoDigits = (value: number): string => ratio.format(value);
+
+/** '0.4 s', '12 s', '3 min', '5 h', '2 days' */
+export function span(milliseconds: number): string {
+  const seconds = Math.max(0, milliseconds) / 1000;
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 120) return `${Math.round(seconds)} s`;
+  if (seconds < 7_200) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 172_800) return `${Math.round(seconds / 3_600)} h`;
+  return `${Math.round(seconds / 86_400)} days`;
+}
+
+const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+
+/** A bucket's label as the server made it (in its zone), in full words for readers. */
+export function bucketName(label: string): string {
+  const hour = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d)/.exec(label);
+  if (hour !== null) return `${dayName(hour[1] ?? '')}, ${hour[2] ?? ''}`;
+  if (/^\d{4}-W\d\d$/.test(label)) return `Week ${Number(label.slice(6))}, ${label.slice(0, 4)}`;
+  if (/^\d{4}-\d\d$/.test(label)) return `${monthOf(label)} ${label.slice(0, 4)}`;
+  return dayName(label);
+}
+
+/** The same for an axis: the short part, and the longer one for where it changes. */
+export function bucketTick(label: string): { readonly minor: string; readonly major: string } {
+  const hour = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d)/.exec(label);
+  if (hour !== null) return { minor: hour[2] ?? '', major: monthDay(hour[1] ?? '') };
+  if (/^\d{4}-W\d\d$/.test(label)) return { minor: label.slice(5), major: label.slice(0, 4) };
+  if (/^\d{4}-\d\d$/.test(label)) return { minor: monthOf(label), major: label.slice(0, 4) };
+  return { minor: monthDay(label), major: label.slice(0, 4) };
+}
+
+function monthDay(date: string): string {
+  return `${monthOf(date)} ${Number(date.slice(8, 10))}`;
+}
+
+function dayName(date: string): string {
+  const weekday = new Date(`${date}T00:00:00Z`).toLocaleDateString('en', {
+    weekday: 'short',
+    timeZone: 'UTC',
+  });
+  return `${weekday} ${monthDay(date)}`;
+}
+
+function monthOf(date: string): string {
+  return months[Number(date.slice(5, 7)) - 1] ?? '';
+}
+
+/** 'today' leaves the date out: '17:31:05', else 'Nov 21, 17:31:05', in the zone. */
+export function clockTime(timeMs: number, zone: string, nowMs: number): string {
+  const time = new Date(timeMs).toLocaleTimeString('en-GB', { timeZone: zone });
+  const date = (ms: number): string =>
+    new Date(ms).toLocaleDateString('en', { timeZone: zone, month: 'short', day: 'numeric' });
+  return date(timeMs) === date(nowMs) ? time : `${date(timeMs)}, ${time}`;
+}

@@ -1,0 +1,71 @@
+/** How fresh the figures are, in one line and one word. The line changes all the time and is not read out; the word is. */
+import type { Freshness } from './answers.js';
+import { byId, setText } from './dom.js';
+import { clockTime, span } from './format.js';
+
+export type Mood = 'live' | 'behind' | 'batch' | 'waiting' | 'paused' | 'offline';
+
+const words: Readonly<Record<Mood, string>> = {
+  live: 'Live',
+  behind: 'Catching up',
+  batch: 'Batch only',
+  waiting: 'Connecting',
+  paused: 'Paused',
+  offline: 'Offline',
+};
+const spoken: Readonly<Record<Mood, string>> = {
+  live: 'Figures are live',
+  behind: 'The speed layer is catching up',
+  batch: 'The speed layer does not serve; figures are those of the last batch run',
+  waiting: 'Connecting',
+  paused: 'Updates are paused',
+  offline: 'The server cannot be reached',
+};
+
+export class FreshnessLine {
+  readonly #line = byId('freshness', 'p');
+  readonly #pill = byId('live', 'button');
+  readonly #pillText = byId('live-text', 'span');
+  readonly #announce: (text: string) => void;
+  #mood: Mood = 'waiting';
+
+  constructor(announce: (text: string) => void) {
+    this.#announce = announce;
+  }
+
+  mood(mood: Mood): void {
+    this.#pill.setAttribute('aria-pressed', String(mood !== 'paused'));
+    this.#pill.title = mood === 'paused' ? 'Resume updates' : 'Pause updates';
+    if (mood === this.#mood) return;
+    this.#mood = mood;
+    this.#pill.dataset['mood'] = mood;
+    setText(this.#pillText, words[mood]);
+    this.#announce(spoken[mood]);
+  }
+
+  /** Sets the mood too, unless `paused`. */
+  update(freshness: Freshness | undefined, zone: string, nowMs: number, paused: boolean): void {
+    if (freshness === undefined) {
+      setText(this.#line, 'No view can be read yet.');
+      return this.mood(paused ? 'paused' : 'waiting');
+    }
+    const { batch, realtime, complete } = freshness;
+    const through = isEmptyCut(batch.cut)
+      ? 'No batch run yet'
+      : `Batch through ${clockTime(batch.createdAt, zone, nowMs)}`;
+    setText(this.#line, `${through} · ${liveText(realtime, zone, nowMs)} · times in ${zone}`);
+    this.mood(paused ? 'paused' : realtime === undefined ? 'batch' : complete ? 'live' : 'behind');
+  }
+}
+
+function liveText(realtime: Freshness['realtime'], zone: string, nowMs: number): string {
+  if (realtime === undefined) return 'no live part: the speed layer does not serve';
+  const { lagMs } = realtime;
+  if (lagMs === undefined) return 'live part of unknown age';
+  return `live to ${clockTime(nowMs - lagMs, zone, nowMs)} (${span(lagMs)} ago)`;
+}
+
+/** True for the view a data directory starts with. */
+export function isEmptyCut(cut: Readonly<Record<string, number>>): boolean {
+  return Object.values(cut).every((offset) => offset === 0);
+}

@@ -1,0 +1,66 @@
+/** Where keys are configured the page asks for one. It is kept for this tab's session only and goes nowhere else. */
+import { h, setText } from './dom.js';
+
+const storageKey = 'swa.key';
+
+export class KeyDialog {
+  readonly #dialog: HTMLDialogElement;
+  readonly #input = h('input', { id: 'key', type: 'password', autocomplete: 'off', required: true });
+  readonly #error = h('p', { class: 'field-error', id: 'key-error', role: 'alert' });
+  readonly #onKey: () => void;
+
+  /** `onKey` is called with every change of the key. */
+  constructor(onKey: () => void) {
+    this.#onKey = onKey;
+    const form = h(
+      'form',
+      { novalidate: true },
+      h('h2', { id: 'key-title' }, 'This server needs a key'),
+      h('p', {}, 'Give a key that may read. It stays in this tab and is sent to this server only.'),
+      h('label', { for: 'key' }, 'API key'),
+      this.#input,
+      this.#error,
+      h('button', { type: 'submit' }, 'Use this key'),
+    );
+    this.#input.setAttribute('aria-describedby', 'key-error');
+    this.#dialog = h('dialog', { id: 'key-dialog', 'aria-labelledby': 'key-title' }, form);
+    form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      this.#submit();
+    });
+    // There is nothing to see without a key.
+    this.#dialog.addEventListener('cancel', (event) => event.preventDefault());
+    document.body.append(this.#dialog);
+  }
+
+  get key(): string | undefined {
+    return sessionStorage.getItem(storageKey) ?? undefined;
+  }
+
+  get isOpen(): boolean {
+    return this.#dialog.open;
+  }
+
+  /** Asks; says so if a key was sent and refused. */
+  ask(): void {
+    if (this.#dialog.open) return;
+    setText(this.#error, this.key === undefined ? '' : 'The server does not know this key.');
+    this.#input.value = '';
+    this.#dialog.showModal();
+    this.#input.focus();
+  }
+
+  forget(): void {
+    sessionStorage.removeItem(storageKey);
+    this.#onKey();
+  }
+
+  #submit(): void {
+    const key = this.#input.value.trim();
+    if (key === '') return setText(this.#error, 'Type a key first.');
+    if (!/^\S{1,512}$/.test(key)) return setText(this.#error, 'A key has no spaces.');
+    sessionStorage.setItem(storageKey, key);
+    this.#dialog.close();
+    this.#onKey();
+  }
+}

@@ -1,0 +1,179 @@
+/** What the system itself is doing: every layer with its position, how far it is behind, and the batch views so far. */
+import type { Batches, Freshness, Layer, Status } from './answers.js';
+import { h } from './dom.js';
+import { clockTime, count, span } from './format.js';
+
+const purposes: Readonly<Record<string, string>> = {
+  collector: 'takes facts in',
+  sink: 'log to master dataset',
+  batch: 'recomputes all views',
+  speed: 'log to realtime view',
+  query: 'merges both',
+};
+const silentAfterMs = 15_000;
+const runsShown = 5;
+
+export class LayersPanel {
+  readonly #layers = h('tbody');
+  readonly #runs = h('tbody');
+  readonly #pending = h('p', { class: 'hint', id: 'pending-runs' });
+  readonly #cuts = h('dl', { class: 'cuts' });
+  #shown = '';
+
+  constructor(host: HTMLElement) {
+    const head = (...names: readonly string[]): HTMLElement =>
+      h('thead', {}, h('tr', {}, ...names.map((name) => h('th', { scope: 'col' }, name))));
+    host.replaceChildren(
+      h(
+        'div',
+        { class: 'card-head' },
+        h(
+          'div',
+          {},
+          h('h2', { id: 'layers-title' }, 'System'),
+          h('p', { class: 'hint' }, 'What each layer last said of itself.'),
+        ),
+      ),
+      h(
+        'div',
+        { class: 'layers' },
+        h(
+          'div',
+          {},
+          h(
+            'table',
+            { id: 'layers', 'aria-labelledby': 'layers-title' },
+            head('Layer', 'State', 'Position', 'Behind'),
+            this.#layers,
+          ),
+          h('details', { class: 'cut-details' }, h('summary', {}, 'Cuts by partition'), this.#cuts),
+        ),
+        h(
+          'div',
+          {},
+          h('h3', { id: 'runs-title' }, 'Batch views'),
+          h(
+            'table',
+            { id: 'runs', 'aria-labelledby': 'runs-title' },
+            head('View', 'Through', 'Pageviews', 'People'),
+            this.#runs,
+          ),
+          this.#pending,
+        ),
+      ),
+    );
+  }
+
+  update(status: Status, batches: Batches, zone: string, nowMs: number): void {
+    const layers = status.layers.map((layer) => layerRow(layer, status.freshness, nowMs));
+    const runs = batches.views
+      .slice(0, runsShown)
+      .map((view) => [
+        view.current ? `${view.number} (serving)` : String(view.number),
+        view.number === 0 ? '–' : clockTime(view.createdAt, zone, nowMs),
+        count(view.pageviews),
+        count(view.persons),
+      ]);
+    const cuts = Object.entries(status.freshness?.batch.cut ?? {}).map(([partition, offset]) => {
+      const live = status.freshness?.realtime?.cut[partition];
+      return [
+        partition,
+        `batch ${count(offset)}${live === undefined ? '' : `, live ${count(live)}`}`,
+      ] as const;
+    });
+    const waiting = batches.pending.filter((run) => !run.running).length;
+    const isRunning = batches.pending.length > waiting;
+    const pending = `${isRunning ? 'A run is under way. ' : ''}${waiting > 0 ? `${waiting} asked for.` : ''}`;
+    const shown = JSON.stringify([layers, runs, cuts, pending]);
+    if (shown === this.#shown) return;
+    this.#shown = shown;
+    this.#layers.replaceChildren(...layers.map(layerElement));
+    this.#runs.replaceChildren(
+      ...(runs.length === 0
+        ? [h('tr', {}, h('td', { colspan: 4, class: 'empty' }, 'None yet: the first batch run makes one.'))]
+        : runs.map(([name, through, views, people]) =>
+            h(
+              'tr',
+              {},
+              h('th', { scope: 'row' }, name),
+              h('td', {}, through),
+              h('td', { class: 'number' }, views),
+              h('td', { class: 'number' }, people),
+            ),
+          )),
+    );
+    this.#pending.textContent = pending;
+    this.#cuts.replaceChildren(...cuts.flatMap(([name, text]) => [h('dt', {}, name), h('dd', {}, text)]));
+  }
+}
+
+interface LayerRow {
+  readonly name: string;
+  readonly purpose: string;
+  readonly state: string;
+  readonly mood: 'good' | 'waiting' | 'bad';
+  readonly position: string;
+  readonly behind: string;
+  readonly error: string | undefined;
+}
+
+function layerRow(layer: Layer, freshness: Freshness | undefined, nowMs: number): LayerRow {
+  const { role, worker, state, details, lastError } = layer;
+  const silentMs = nowMs - layer.updatedAt;
+  // A layer that is waiting for its hour may be silent; the query layer answers, so it is there.
+  const isSilent = state === 'running' && silentMs > silentAfterMs && role !== 'query' && role !== 'batch';
+  return {
+    name: worker === '0' ? role : `${role} ${worker}`,
+    purpose: purposes[role] ?? '',
+    state: isSilent ? `silent for ${span(silentMs)}` : state,
+    mood: isSilent || state === 'failed' ? 'bad' : state === 'running' ? 'good' : 'waiting',
+    position: positionOf(layer, freshness),
+    behind: role === 'query' ? behindOf(freshness) : recordsBehind(details),
+    error: lastError === undefined ? undefined : `${lastError.code}: ${lastError.message}`,
+  };
+}
+
+function positionOf({ role, details }: Layer, freshness: Freshness | undefined): string {
+  const cut = sumOf(details['cut']);
+  if (cut !== undefined) return `${count(cut)} facts`;
+  const accepted = details['accepted'];
+  if (typeof accepted === 'number') return `${count(accepted)} accepted`;
+  if (role === 'batch' && freshness !== undefined) return `${count(sumOf(freshness.batch.cut) ?? 0)} facts`;
+  if (role === 'query' && freshness !== undefined) {
+    return `${count(sumOf(freshness.realtime?.cut ?? freshness.batch.cut) ?? 0)} facts`;
+  }
+  return '–';
+}
+
+/** A cut's offsets added up; undefined when it is no cut. */
+function sumOf(cut: unknown): number | undefined {
+  if (typeof cut !== 'object' || cut === null) return undefined;
+  const offsets = Object.values(cut).filter((offset): offset is number => typeof offset === 'number');
+  return offsets.length === 0 ? undefined : offsets.reduce((sum, offset) => sum + offset, 0);
+}
+
+function recordsBehind(details: Layer['details']): string {
+  const lag = details['lagRecords'] ?? details['lag'];
+  return typeof lag === 'number' ? (lag === 0 ? 'nothing' : `${count(lag)} facts`) : '–';
+}
+
+function behindOf(freshness: Freshness | undefined): string {
+  const lagMs = freshness?.realtime?.lagMs;
+  return lagMs === undefined ? '–' : span(lagMs);
+}
+
+function layerElement(row: LayerRow): HTMLElement {
+  return h(
+    'tr',
+    {},
+    h('th', { scope: 'row' }, row.name, h('small', {}, row.purpose)),
+    h(
+      'td',
+      {},
+      h('span', { class: 'state', 'data-mood': row.mood }, row.state),
+      row.error === undefined ? undefined : h('small', { class: 'layer-error' }, row.error),
+    ),
+    h('td', { class: 'number' }, row.position),
+    h('td', { class: 'number' }, row.behind),
+  );
+}

@@ -1,0 +1,315 @@
+/**
+ * The dashboard. One state (in the address), one question from it, one round of requests after another, and parts that show
+ * what came back. Nothing is reckoned here that the API can say: figures on the page are the API's figures.
+ */
+import {
+  batches,
+  bounceRate,
+  domains,
+  pages,
+  pageviews,
+  pageviewTotal,
+  status,
+  uniques,
+  type Pages,
+  type Status,
+  type Uniques,
+} from './answers.js';
+import { Api, ApiProblem, Unreachable, type Params } from './api.js';
+import type { Choice } from './combobox.js';
+import { byId, icon, setAttributes } from './dom.js';
+import { Figures } from './figures.js';
+import { Filters, fits } from './filters.js';
+import { count } from './format.js';
+import { FreshnessLine, isEmptyCut } from './freshness-line.js';
+import { KeyDialog } from './key-dialog.js';
+import { LayersPanel } from './layers-panel.js';
+import { Notice } from './notice.js';
+import { PagesTable, pathOf } from './pages-table.js';
+import { Refresh, type RoundResult } from './refresh.js';
+import type { ChartData } from './series-chart.js';
+import { SeriesCard } from './series-card.js';
+import { parseState, rangeOf, showState, type PageState } from './state.js';
+import { currentTheme, onThemeChange, toggleTheme } from './theme.js';
+import { fillWelcome } from './welcome.js';
+import { localOf, ownZone } from './zone-time.js';
+
+const pagesListed = 10;
+const pagesSuggested = 200;
+const domainsSuggested = 50;
+/** So many domains are looked at to find the busiest one to start with. */
+const domainsCompared = 8;
+
+class Dashboard {
+  readonly #keys = new KeyDialog(() => this.#keyChanged());
+  readonly #api = new Api(() => this.#keys.key);
+  readonly #announcer = byId('announcer', 'div');
+  readonly #report = byId('report', 'div');
+  readonly #welcome = byId('welcome', 'div');
+  readonly #freshness = new FreshnessLine((text) => this.#announce(text));
+  readonly #notice = new Notice(byId('notice', 'div'), (change) => this.#change(change));
+  readonly #figures = new Figures(section('figures'));
+  readonly #layers = new LayersPanel(section('layers-card'));
+  readonly #pages = new PagesTable(section('pages-card'), (url) => this.#change({ url }));
+  readonly #uniquesCard: SeriesCard;
+  readonly #pageviewsCard: SeriesCard;
+  readonly #filters: Filters;
+  readonly #refresh = new Refresh((signal) => this.#round(signal));
+  #state: PageState = parseState(location.search, ownZone(Date.now()));
+  #uniques: Uniques | undefined;
+
+  constructor() {
+    const chart = {
+      announce: (text: string) => this.#announce(text),
+      onSelect: (from: number, to: number) => this.#zoom(from, to),
+    };
+    this.#uniquesCard = new SeriesCard(section('uniques-card'), {
+      ...chart,
+      id: 'uniques',
+      name: 'Unique visitors',
+      hint: 'Each bucket counts its own people; who comes twice is once in the total.',
+      unit: 'Visitors',
+      kind: 'line',
+      hasBounds: true,
+      describe: ({ value, lower, upper }) =>
+        `${count(value)} visitors${lower === upper ? '' : ` (95 %: ${count(lower)} – ${count(upper)})`}`,
+    });
+    this.#pageviewsCard = new SeriesCard(section('pageviews-card'), {
+      ...chart,
+      id: 'pageviews',
+      name: 'Pageviews',
+      hint: 'Every view once, by the time it happened.',
+      unit: 'Pageviews',
+      kind: 'bars',
+      hasBounds: false,
+      describe: ({ value }) => `${count(value)} pageviews`,
+    });
+    this.#filters = new Filters({
+      suggestDomains: (typed) => this.#suggestDomains(typed),
+      suggestPages: (typed) => this.#suggestPages(typed),
+      localRange: () => this.#localRange(),
+      onChange: (change) => this.#change(change),
+    });
+  }
+
+  start(): void {
+    fillWelcome(this.#welcome, location.origin);
+    this.#wireTopBar();
+    window.addEventListener('popstate', () => {
+      this.#state = parseState(location.search, this.#state.zone);
+      this.#ask();
+    });
+    this.#ask();
+  }
+
+  #wireTopBar(): void {
+    byId('live', 'button').addEventListener('click', () => {
+      if (this.#refresh.paused) return this.#refresh.resume();
+      this.#refresh.pause();
+      this.#freshness.mood('paused');
+    });
+    const theme = byId('theme', 'button');
+    const showTheme = (): void => {
+      const isDark = currentTheme() === 'dark';
+      setAttributes(theme, { 'aria-label': isDark ? 'Use the light theme' : 'Use the dark theme' });
+      theme.replaceChildren(icon(isDark ? 'sun' : 'moon'));
+    };
+    theme.addEventListener('click', toggleTheme);
+    onThemeChange(showTheme);
+    showTheme();
+    byId('forget-key', 'button').addEventListener('click', () => this.#keys.forget());
+    byId('forget-key', 'button').hidden = this.#keys.key === undefined;
+  }
+
+  #keyChanged(): void {
+    this.#api.forget();
+    byId('forget-key', 'button').hidden = this.#keys.key === undefined;
+    this.#ask();
+  }
+
+  #change(change: Partial<PageState>): void {
+    this.#state = { ...this.#state, ...change };
+    history.pushState(null, '', showState(this.#state));
+    this.#ask();
+  }
+
+  #ask(): void {
+    this.#filters.show(this.#state);
+    setAttributes(this.#report, { 'aria-busy': 'true' });
+    this.#refresh.now();
+  }
+
+  async #round(signal: AbortSignal): Promise<RoundResult> {
+    if (this.#keys.isOpen) return { ok: false, retryAfterMs: undefined };
+    try {
+      const nowMs = Date.now();
+      const [system, views] = await Promise.all([
+        this.#api.get('/v1/status', {}, status, signal),
+        this.#api.get('/v1/batches', {}, batches, signal),
+        this.#askReport(nowMs, signal),
+      ]);
+      this.#showSystem(system);
+      this.#layers.update(system, views, this.#state.zone, Date.now());
+      return { ok: true };
+    } catch (error) {
+      return signal.aborted ? { ok: true } : this.#failed(error);
+    }
+  }
+
+  #showSystem({ freshness }: Status): void {
+    this.#freshness.update(freshness, this.#state.zone, Date.now(), this.#refresh.paused);
+  }
+
+  /** The four answers of one question, shown together. */
+  async #askReport(nowMs: number, signal: AbortSignal): Promise<void> {
+    const domain = this.#state.domain ?? (await this.#firstDomain(nowMs, signal));
+    this.#welcome.hidden = domain !== undefined;
+    this.#report.hidden = domain === undefined;
+    if (domain === undefined) return this.#notice.clear();
+    const { url, zone } = this.#state;
+    const { from, to, interval } = rangeOf(this.#state, nowMs);
+    const ranged: Params = { from, to, tz: zone };
+    const subject: Params = url === undefined ? { domain } : { url };
+    const [people, views, bounce, top] = await Promise.all([
+      this.#api.get('/v1/uniques', { ...subject, ...ranged, interval }, uniques, signal),
+      this.#api.get('/v1/pageviews', { ...subject, ...ranged, interval }, pageviews, signal),
+      this.#api.get('/v1/bounce-rate', { domain, ...ranged }, bounceRate, signal),
+      this.#askPages(domain, ranged, pagesListed, signal),
+    ]);
+    if (signal.aborted) return;
+    this.#uniques = people;
+    this.#figures.update(people, views, bounce, url !== undefined);
+    const liveFrom = liveStart(people);
+    this.#uniquesCard.update({ points: uniquesPoints(people), liveFrom });
+    this.#pageviewsCard.update({
+      points: views.data.series.map(({ label, to: end, pageviews: value }) => ({
+        label,
+        value,
+        lower: value,
+        upper: value,
+        live: isLive(end, people),
+      })),
+      liveFrom,
+    });
+    this.#pages.update(top.data.pages, url);
+    setAttributes(this.#report, { 'aria-busy': 'false', 'data-stale': undefined });
+    document.title = `${count(people.data.visitors)} visitors · ${url === undefined ? domain : pathOf(url)}`;
+    if (people.data.emptyReason === undefined) this.#notice.clear();
+    else this.#notice.showEmpty(people.data.emptyReason, this.#state);
+  }
+
+  #askPages(domain: string, ranged: Params, limit: number, signal: AbortSignal): Promise<Pages> {
+    return this.#api.get('/v1/pages', { domain, ...ranged, limit: String(limit) }, pages, signal);
+  }
+
+  /** The busiest of the first few domains today, so that the page opens on something; undefined when there is none. */
+  async #firstDomain(nowMs: number, signal: AbortSignal): Promise<string | undefined> {
+    const known = await this.#api.get('/v1/domains', { limit: String(domainsCompared) }, domains, signal);
+    const { from, to } = rangeOf({ ...this.#state, range: '24h' }, nowMs);
+    const counted = await Promise.all(
+      known.data.domains.map(async (domain) => {
+        const answer = await this.#api.get('/v1/pageviews', { domain, from, to }, pageviewTotal, signal);
+        return { domain, views: answer.data.pageviews };
+      }),
+    );
+    const busiest = counted.toSorted((a, b) => b.views - a.views)[0]?.domain;
+    if (busiest === undefined || signal.aborted) return undefined;
+    this.#state = { ...this.#state, domain: busiest };
+    history.replaceState(null, '', showState(this.#state));
+    this.#filters.show(this.#state);
+    return busiest;
+  }
+
+  #failed(error: unknown): RoundResult {
+    if (error instanceof ApiProblem && error.status === 401) {
+      this.#keys.ask();
+      return { ok: false, retryAfterMs: undefined };
+    }
+    this.#notice.show(error, this.#state);
+    setAttributes(this.#report, { 'aria-busy': 'false', 'data-stale': true });
+    if (error instanceof Unreachable) this.#freshness.mood('offline');
+    return { ok: false, retryAfterMs: error instanceof ApiProblem ? error.retryAfterMs : undefined };
+  }
+
+  async #suggestDomains(typed: string): Promise<readonly Choice[]> {
+    const params = { ...(typed === '' ? {} : { contains: typed }), limit: String(domainsSuggested) };
+    const found = await this.#suggest((signal) => this.#api.get('/v1/domains', params, domains, signal));
+    return found?.data.domains.map((domain) => ({ value: domain, text: domain })) ?? [];
+  }
+
+  async #suggestPages(typed: string): Promise<readonly Choice[]> {
+    const { domain, zone } = this.#state;
+    if (domain === undefined) return [];
+    const { from, to } = rangeOf(this.#state, Date.now());
+    const found = await this.#suggest((signal) =>
+      this.#askPages(domain, { from, to, tz: zone }, pagesSuggested, signal),
+    );
+    return (found?.data.pages ?? [])
+      .filter(({ url }) => fits(url, typed))
+      .map(({ url, pageviews: views }) => ({ value: url, text: pathOf(url), note: `${count(views)} views` }));
+  }
+
+  /** A suggestion that cannot be had is left out: the round that runs beside it says what is wrong. */
+  async #suggest<T>(ask: (signal: AbortSignal) => Promise<T>): Promise<T | undefined> {
+    try {
+      return await ask(AbortSignal.timeout(5_000));
+    } catch {
+      return undefined;
+    }
+  }
+
+  #zoom(from: number, to: number): void {
+    const [first, last] = [this.#uniques?.data.series[from], this.#uniques?.data.series[to - 1]];
+    if (first === undefined || last === undefined) return;
+    const { zone } = this.#state;
+    this.#change({ range: { from: localOf(first.from, zone), to: localOf(last.to, zone) }, by: undefined });
+  }
+
+  #localRange(): { from: string; to: string } {
+    const { zone } = this.#state;
+    const answered = this.#uniques?.range;
+    const to = answered?.to ?? Math.ceil(Date.now() / hourMs) * hourMs;
+    return { from: localOf(answered?.from ?? to - 24 * hourMs, zone), to: localOf(to, zone) };
+  }
+
+  #announce(text: string): void {
+    this.#announcer.textContent = text;
+  }
+}
+
+const hourMs = 3_600_000;
+
+function section(id: string): HTMLElement {
+  return byId(id, 'section');
+}
+
+function uniquesPoints(people: Uniques): ChartData['points'] {
+  return people.data.series.map(({ label, to, visitors, lower, upper }) => ({
+    label,
+    value: visitors,
+    lower,
+    upper,
+    live: isLive(to, people),
+  }));
+}
+
+/** Whether a bucket reaches beyond what the batch view was made from. */
+function isLive(bucketEnd: number, { freshness }: Uniques): boolean {
+  return (
+    freshness.realtime !== undefined &&
+    (isEmptyCut(freshness.batch.cut) || bucketEnd > freshness.batch.createdAt)
+  );
+}
+
+/** Where the batch run falls, in buckets from the left edge; undefined when all of the range lies before it. */
+function liveStart(people: Uniques): number | undefined {
+  const { series } = people.data;
+  const { batch } = people.freshness;
+  const index = series.findIndex((bucket) => isLive(bucket.to, people));
+  const bucket = series[index];
+  if (bucket === undefined) return undefined;
+  if (isEmptyCut(batch.cut)) return 0;
+  return index + Math.max(0, (batch.createdAt - bucket.from) / (bucket.to - bucket.from));
+}
+
+new Dashboard().start();

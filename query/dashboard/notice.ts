@@ -1,0 +1,177 @@
+/** What went wrong, in the server's words, and what to do about it. One at a time; it goes when the next round is fine. */
+import { ApiProblem, Unreachable } from './api.js';
+import { ShapeError } from './decode.js';
+import { h } from './dom.js';
+import type { PageState } from './state.js';
+
+/** What the reader can press. */
+export interface Remedy {
+  readonly text: string;
+  readonly change: Partial<PageState>;
+}
+
+interface Message {
+  readonly title: string;
+  readonly text: string;
+  readonly remedies: readonly Remedy[];
+}
+
+export class Notice {
+  readonly #host: HTMLElement;
+  readonly #apply: (change: Partial<PageState>) => void;
+  #shown = '';
+
+  constructor(host: HTMLElement, apply: (change: Partial<PageState>) => void) {
+    this.#host = host;
+    this.#apply = apply;
+  }
+
+  clear(): void {
+    this.#shown = '';
+    this.#host.replaceChildren();
+  }
+
+  show(error: unknown, state: PageState): void {
+    this.#put(messageOf(error, state));
+  }
+
+  /** There is an answer, and it is zero. */
+  showEmpty(reason: string, state: PageState): void {
+    this.#put(ofEmpty(reason, state));
+  }
+
+  #put(message: Message): void {
+    const key = JSON.stringify(message);
+    if (key === this.#shown) return; // an alert is not read out twice
+    this.#shown = key;
+    const buttons = message.remedies.map(({ text, change }) => {
+      const button = h('button', { type: 'button' }, text);
+      button.addEventListener('click', () => this.#apply(change));
+      return button;
+    });
+    this.#host.replaceChildren(
+      h(
+        'div',
+        { class: 'notice' },
+        h('h2', {}, message.title),
+        h('p', {}, message.text),
+        buttons.length === 0 ? undefined : h('p', { class: 'buttons' }, ...buttons),
+      ),
+    );
+  }
+}
+
+const intervalNames = { hour: 'hours', day: 'days', week: 'weeks', month: 'months' } as const;
+
+function messageOf(error: unknown, state: PageState): Message {
+  if (error instanceof Unreachable) {
+    return {
+      title: 'The server cannot be reached',
+      text: 'Figures below are the last ones seen. Trying again; start it with `swa start` if it is down.',
+      remedies: [],
+    };
+  }
+  if (error instanceof ApiProblem) return ofProblem(error, state);
+  if (error instanceof ShapeError) {
+    return {
+      title: 'Page and server do not fit together',
+      text: `Reload the page: the server was probably updated (${error.message}).`,
+      remedies: [],
+    };
+  }
+  return {
+    title: 'The page failed',
+    text: error instanceof Error ? error.message : String(error),
+    remedies: [],
+  };
+}
+
+function ofProblem(error: ApiProblem, state: PageState): Message {
+  const lastDay: Remedy = { text: 'Show the last 24 hours', change: { range: '24h', by: undefined } };
+  switch (error.problem) {
+    case 'unsupported-time-zone':
+    case 'unaligned-range': {
+      const inUtc: Remedy = { text: 'Use UTC', change: { zone: 'UTC' } };
+      return {
+        title: 'This range does not start and end on full UTC hours',
+        text: error.message,
+        remedies: state.zone === 'UTC' ? [...nearestRemedies(error), lastDay] : [inUtc, lastDay],
+      };
+    }
+    case 'range-too-fine': {
+      const suggestion = String(error.members['suggestion'] ?? '');
+      const by = (['hour', 'day', 'week', 'month'] as const).find((interval) => interval === suggestion);
+      const coarser = by === undefined ? [] : [{ text: `Show ${intervalNames[by]}`, change: { by } }];
+      return { title: 'Too many buckets', text: error.message, remedies: [...coarser, lastDay] };
+    }
+    case 'empty-range':
+      return { title: 'The range is empty', text: error.message, remedies: [lastDay] };
+    case 'invalid-parameter':
+      return {
+        title: 'The server refuses this question',
+        text: error.message,
+        remedies: [
+          ...suggested(error),
+          { text: 'Start over', change: { domain: undefined, url: undefined, range: '24h', by: undefined } },
+        ],
+      };
+    case 'forbidden':
+      return {
+        title: 'The key may not read',
+        text: `${error.message}. Forget the key and give another.`,
+        remedies: [],
+      };
+    case 'not-ready':
+      return { title: 'Not ready yet', text: `${error.message}. Trying again.`, remedies: [] };
+    default:
+      return {
+        title:
+          error.status >= 500 || error.status === 429
+            ? 'The server is busy'
+            : 'The server refuses this question',
+        text: `${error.message}. Trying again.`,
+        remedies: [],
+      };
+  }
+}
+
+/** 'www.example.org' is a host; the server names its domain. */
+function suggested({ members }: ApiProblem): readonly Remedy[] {
+  const { parameter, suggestion } = members;
+  if (parameter !== 'domain' || typeof suggestion !== 'string') return [];
+  return [{ text: `Show ${suggestion}`, change: { domain: suggestion, url: undefined } }];
+}
+
+function ofEmpty(reason: string, state: PageState): Message {
+  const longer: Remedy = { text: 'Show 12 months', change: { range: '12m', by: undefined } };
+  const remedies = state.range === '12m' ? [] : [longer];
+  switch (reason) {
+    case 'unknown-domain':
+      return {
+        title: `Nothing is known of ${state.domain ?? 'this domain'}`,
+        text: 'No pageview of it has come in. It will show here as soon as one does.',
+        remedies: [{ text: 'Show a domain that is known', change: { domain: undefined, url: undefined } }],
+      };
+    case 'unknown-url':
+      return {
+        title: 'Nothing is known of this page',
+        text: `No pageview of ${state.url ?? 'it'} has come in, ever.`,
+        remedies: [{ text: 'Show all pages', change: { url: undefined } }],
+      };
+    default:
+      return { title: 'No pageviews in this range', text: 'There are some at other times.', remedies };
+  }
+}
+
+/** The ranges the server names as the nearest possible ones, in UTC. */
+function nearestRemedies(error: ApiProblem): readonly Remedy[] {
+  const nearest: unknown = error.members['nearest'];
+  if (!Array.isArray(nearest)) return [];
+  return nearest.flatMap((range: unknown) => {
+    if (typeof range !== 'object' || range === null || !('from' in range) || !('to' in range)) return [];
+    const [from, to] = [String(range.from).slice(0, 16), String(range.to).slice(0, 16)];
+    return [
+      { text: `Show ${from.replace('T', ' ')} to ${to.replace('T', ' ')}`, change: { range: { from, to } } },
+    ];
+  });
+}

@@ -1,0 +1,65 @@
+/**
+ * The rhythm of the live page: a round of requests, a pause, the next round. It rests while the page is hidden or the reader
+ * has stopped it, leaves a slow server four fifths of the time, and backs off when rounds fail.
+ */
+
+export type RoundResult =
+  { readonly ok: true } | { readonly ok: false; readonly retryAfterMs: number | undefined };
+
+const everyMs = 1_000;
+const longestMs = 30_000;
+
+export class Refresh {
+  readonly #round: (signal: AbortSignal) => Promise<RoundResult>;
+  #timer: number | undefined;
+  #running: AbortController | undefined;
+  #failures = 0;
+  #paused = false;
+
+  /** `round` must not throw, and ends early when its signal says so. */
+  constructor(round: (signal: AbortSignal) => Promise<RoundResult>) {
+    this.#round = round;
+    document.addEventListener('visibilitychange', () => {
+      if (document.hidden) this.#halt();
+      else if (!this.#paused) this.now();
+    });
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  pause(): void {
+    this.#paused = true;
+    this.#halt();
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.now();
+  }
+
+  /** Starts a round at once; one under way is given up, since it asks an older question. */
+  now(): void {
+    this.#halt();
+    const running = new AbortController();
+    this.#running = running;
+    const startedAt = performance.now();
+    void this.#round(running.signal).then((result) => {
+      if (running.signal.aborted) return;
+      this.#running = undefined;
+      this.#failures = result.ok ? 0 : this.#failures + 1;
+      if (this.#paused || document.hidden) return;
+      const pauseMs = result.ok
+        ? Math.max(everyMs, 4 * (performance.now() - startedAt))
+        : (result.retryAfterMs ?? everyMs * 2 ** this.#failures);
+      this.#timer = window.setTimeout(() => this.now(), Math.min(pauseMs, longestMs));
+    });
+  }
+
+  #halt(): void {
+    window.clearTimeout(this.#timer);
+    this.#running?.abort();
+    this.#running = undefined;
+  }
+}

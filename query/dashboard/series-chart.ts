@@ -1,0 +1,278 @@
+/**
+ * One series over time, drawn by uPlot. The x axis counts buckets, so that months of 28 and 31 days stand evenly and no
+ * zone has to be reckoned with here: labels come from the server. What the batch layer has counted is drawn solid,
+ * what only the speed layer knows is dashed or pale on a tinted ground, and bounds are a band.
+ */
+import uPlot from './vendor/uplot.js';
+import { h, setAttributes, setText } from './dom.js';
+import { bucketName, bucketTick, short } from './format.js';
+import { onThemeChange } from './theme.js';
+
+export interface ChartPoint {
+  readonly label: string;
+  readonly value: number;
+  readonly lower: number;
+  readonly upper: number;
+  /** The speed layer has a part in it. */
+  readonly live: boolean;
+}
+
+export interface ChartData {
+  readonly points: readonly ChartPoint[];
+  /** Where the batch layer's part ends, in buckets from the left edge; undefined when it reaches the end. */
+  readonly liveFrom: number | undefined;
+}
+
+export interface ChartOptions {
+  readonly name: string;
+  readonly kind: 'line' | 'bars';
+  /** What a reader hears or sees for a point: '1,204 visitors'. */
+  readonly describe: (point: ChartPoint) => string;
+  readonly announce: (text: string) => void;
+  /** Buckets [from, to) were drawn over with the mouse. */
+  readonly onSelect: (from: number, to: number) => void;
+}
+
+const heightPx = 232;
+const wholeSteps = [1, 2, 5].flatMap((step) => Array.from({ length: 12 }, (_, i) => step * 10 ** i));
+const steps = wholeSteps.toSorted((a, b) => a - b);
+
+export class SeriesChart {
+  readonly #host: HTMLElement;
+  readonly #options: ChartOptions;
+  readonly #tip = h('div', { class: 'chart-tip', hidden: true });
+  readonly #probe = h('span', { hidden: true });
+  #data: ChartData = { points: [], liveFrom: undefined };
+  #plot: uPlot | undefined;
+
+  constructor(host: HTMLElement, options: ChartOptions) {
+    this.#host = host;
+    this.#options = options;
+    setAttributes(host, {
+      class: 'chart',
+      tabindex: 0,
+      role: 'group',
+      'aria-roledescription': 'chart',
+      'aria-label': `${options.name}. Arrow keys read its values; the table button shows them all.`,
+    });
+    host.append(this.#probe);
+    host.addEventListener('keydown', (event) => this.#key(event));
+    host.addEventListener('blur', () => this.#hideCursor());
+    new ResizeObserver(() => this.#resize()).observe(host);
+    onThemeChange(() => this.#plot?.redraw(false, true));
+  }
+
+  update(data: ChartData): void {
+    const sameLength = data.points.length === this.#data.points.length;
+    this.#data = data;
+    if (this.#plot === undefined) this.#create();
+    else this.#plot.setData(this.#columns(), true);
+    if (!sameLength) this.#hideCursor();
+    else this.#showTip();
+  }
+
+  #create(): void {
+    if (this.#host.clientWidth === 0) return;
+    this.#plot = new uPlot(this.#plotOptions(), this.#columns(), this.#host);
+    this.#plot.over.append(this.#tip);
+  }
+
+  #resize(): void {
+    if (this.#plot === undefined) this.#create();
+    else if (this.#host.clientWidth > 0) {
+      this.#plot.setSize({ width: this.#host.clientWidth, height: heightPx });
+    }
+  }
+
+  /** x, batch part, live part, lower bound, upper bound. The line's parts share the point where they meet. */
+  #columns(): uPlot.AlignedData {
+    const { points } = this.#data;
+    const isLine = this.#options.kind === 'line';
+    const firstLive = points.findIndex((point) => point.live);
+    const meets = (i: number): boolean => isLine && firstLive >= 0 && i === firstLive - 1;
+    return [
+      points.map((_, i) => i),
+      points.map((point) => (point.live ? null : point.value)),
+      points.map((point, i) => (point.live || meets(i) ? point.value : null)),
+      points.map((point) => point.lower),
+      points.map((point) => point.upper),
+    ];
+  }
+
+  #plotOptions(): uPlot.Options {
+    const color = (name: string) => (): string => this.#color(name);
+    const isLine = this.#options.kind === 'line';
+    const bars = uPlot.paths.bars?.({ size: [0.72, 48], radius: 0.12 });
+    const shape: Partial<uPlot.Series> = isLine || bars === undefined ? {} : { paths: bars };
+    const points = { show: isLine ? () => this.#data.points.length <= 48 : false, size: 5 };
+    const grid = { stroke: color('--line'), width: 1 };
+    return {
+      width: this.#host.clientWidth,
+      height: heightPx,
+      padding: [14, 12, 0, 0],
+      legend: { show: false },
+      select: { show: true, left: 0, top: 0, width: 0, height: 0 },
+      cursor: {
+        y: false,
+        drag: { x: true, y: false, setScale: false },
+        sync: { key: 'series' },
+        points: { show: isLine, size: 8 },
+      },
+      scales: {
+        x: { time: false, range: () => [-0.5, Math.max(1, this.#data.points.length) - 0.5] },
+        y: { range: (_, __, max) => [0, Math.max(1, max) * 1.08] },
+      },
+      axes: [
+        {
+          stroke: color('--muted'),
+          font: axisFont,
+          grid: { show: false },
+          ticks: { ...grid, size: 5 },
+          size: 46,
+          splits: (plot) => this.#splits(plot.width),
+          values: (_, splits) => this.#tickTexts(splits),
+        },
+        {
+          stroke: color('--muted'),
+          font: axisFont,
+          grid,
+          ticks: { show: false },
+          size: 52,
+          incrs: steps,
+          values: (_, splits) => splits.map((value) => short(value)),
+        },
+      ],
+      series: [
+        {},
+        {
+          ...shape,
+          stroke: color('--series'),
+          width: isLine ? 2 : 0,
+          fill: color(isLine ? '--clear' : '--series'),
+          points,
+        },
+        {
+          ...shape,
+          stroke: color(isLine ? '--live' : '--live'),
+          width: isLine ? 2 : 0,
+          fill: color(isLine ? '--clear' : '--live'),
+          dash: [5, 4],
+          points,
+        },
+        { width: 0, points: { show: false }, show: isLine },
+        { width: 0, points: { show: false }, show: isLine },
+      ],
+      bands: isLine ? [{ series: [4, 3], fill: color('--band') }] : [],
+      hooks: {
+        drawClear: [(plot) => this.#drawLiveGround(plot)],
+        setCursor: [() => this.#showTip()],
+        setSelect: [(plot) => this.#selected(plot)],
+      },
+    };
+  }
+
+  #drawLiveGround(plot: uPlot): void {
+    const { liveFrom } = this.#data;
+    if (liveFrom === undefined) return;
+    const { left, top, width, height } = plot.bbox;
+    const start = Math.max(left, Math.min(left + width, plot.valToPos(liveFrom - 0.5, 'x', true)));
+    const { ctx } = plot;
+    ctx.save();
+    ctx.fillStyle = this.#color('--live-ground');
+    ctx.fillRect(start, top, left + width - start, height);
+    ctx.strokeStyle = this.#color('--live');
+    ctx.lineWidth = uPlot.pxRatio;
+    ctx.setLineDash([3 * uPlot.pxRatio, 3 * uPlot.pxRatio]);
+    ctx.beginPath();
+    ctx.moveTo(start, top);
+    ctx.lineTo(start, top + height);
+    ctx.stroke();
+    ctx.restore();
+  }
+
+  /** Every so many buckets that texts of about 64 px fit, counted so that hours fall on round ones. */
+  #splits(width: number): number[] {
+    const { points } = this.#data;
+    const room = Math.max(2, Math.floor((width - 60) / 64));
+    const least = points.length / room;
+    const isHours = points[0]?.label.includes('T') ?? false;
+    const step = (isHours ? [1, 2, 3, 6, 12, 24, 48, 72, 168] : [1, 2, 5, 7, 10, 14, 30, 60]).find(
+      (candidate) => candidate >= least,
+    );
+    const stride = step ?? Math.ceil(least);
+    const first = isHours ? (stride - (Number(points[0]?.label.slice(11, 13)) % stride)) % stride : 0;
+    const splits: number[] = [];
+    for (let i = first; i < points.length; i += stride) splits.push(i);
+    return splits;
+  }
+
+  #tickTexts(splits: readonly number[]): string[] {
+    let before = '';
+    return splits.map((i) => {
+      const { minor, major } = bucketTick(this.#data.points[i]?.label ?? '');
+      const text = major === before || major === '' ? minor : `${minor}\n${major}`;
+      before = major;
+      return text;
+    });
+  }
+
+  #selected(plot: uPlot): void {
+    if (plot.select.width < 8) return;
+    const from = Math.round(plot.posToVal(plot.select.left, 'x'));
+    const to = Math.round(plot.posToVal(plot.select.left + plot.select.width, 'x')) + 1;
+    plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+    this.#options.onSelect(Math.max(0, from), Math.min(this.#data.points.length, to));
+  }
+
+  #key(event: KeyboardEvent): void {
+    const last = this.#data.points.length - 1;
+    const at = this.#plot?.cursor.idx ?? undefined;
+    const next = {
+      ArrowRight: at === undefined ? 0 : Math.min(last, at + 1),
+      ArrowLeft: at === undefined ? last : Math.max(0, at - 1),
+      Home: 0,
+      End: last,
+    }[event.key];
+    if (event.key === 'Escape') return this.#hideCursor();
+    const point = next === undefined ? undefined : this.#data.points[next];
+    if (next === undefined || point === undefined || this.#plot === undefined) return;
+    event.preventDefault();
+    this.#plot.setCursor({ left: this.#plot.valToPos(next, 'x'), top: 10 });
+    const part = point.live ? ', with live part' : '';
+    this.#options.announce(`${bucketName(point.label)}: ${this.#options.describe(point)}${part}`);
+  }
+
+  #hideCursor(): void {
+    this.#plot?.setCursor({ left: -10, top: -10 });
+  }
+
+  #showTip(): void {
+    const plot = this.#plot;
+    const index = plot?.cursor.idx;
+    const isOver = (plot?.cursor.left ?? -1) >= 0;
+    const point = typeof index === 'number' && isOver ? this.#data.points[index] : undefined;
+    this.#tip.hidden = point === undefined;
+    if (plot === undefined || point === undefined || typeof index !== 'number') return;
+    const lines = [
+      bucketName(point.label),
+      this.#options.describe(point),
+      ...(point.live ? ['live part'] : []),
+    ];
+    while (this.#tip.children.length > lines.length) this.#tip.lastElementChild?.remove();
+    for (const [i, line] of lines.entries()) {
+      setText(this.#tip.children[i] ?? this.#tip.appendChild(h('div')), line);
+    }
+    const left = plot.valToPos(index, 'x');
+    const isRight = left > plot.over.clientWidth / 2;
+    this.#tip.style.left = `${left + (isRight ? -10 : 10)}px`;
+    this.#tip.dataset['side'] = isRight ? 'left' : 'right';
+  }
+
+  /** A custom property as the canvas understands it: whatever `light-dark()` makes of it here and now. */
+  #color(name: string): string {
+    this.#probe.style.color = `var(${name})`;
+    return getComputedStyle(this.#probe).color;
+  }
+}
+
+const axisFont = '12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';

@@ -1,0 +1,104 @@
+/**
+ * What the page shows, as one value that lives in the address: a copied link shows the same thing elsewhere. From it
+ * and the time follows the question put to the API.
+ */
+import { addDays, instantOf, isZone, localOf } from './zone-time.js';
+
+export const presets = ['24h', '7d', '30d', '12m'] as const;
+export type Preset = (typeof presets)[number];
+export const intervals = ['hour', 'day', 'week', 'month'] as const;
+export type Interval = (typeof intervals)[number];
+
+export interface PageState {
+  /** undefined until the first domain is known. */
+  readonly domain: string | undefined;
+  /** One page of the domain; undefined means the whole domain. */
+  readonly url: string | undefined;
+  readonly range: Preset | { readonly from: string; readonly to: string };
+  readonly zone: string;
+  /** undefined lets the range choose. */
+  readonly by: Interval | undefined;
+}
+
+/** A range as the API takes it. */
+export interface TimeRange {
+  readonly from: string;
+  readonly to: string;
+  readonly interval: Interval;
+}
+
+/** Reads an address' query string; what makes no sense falls back to the default in silence, since links get cut. */
+export function parseState(search: string, ownZone: string): PageState {
+  const params = new URLSearchParams(search);
+  const given = (name: string): string | undefined => params.get(name) ?? undefined;
+  const range = given('range');
+  const [from, to] = [given('from'), given('to')];
+  const zone = given('tz');
+  const by = given('by');
+  return {
+    domain: given('domain'),
+    url: given('url'),
+    range:
+      from !== undefined && to !== undefined && isLocal(from) && isLocal(to)
+        ? { from, to }
+        : (presets.find((preset) => preset === range) ?? '24h'),
+    zone: zone !== undefined && isZone(zone) ? zone : ownZone,
+    by: intervals.find((interval) => interval === by),
+  };
+}
+
+/** The query string of a state, '?...'. */
+export function showState(state: PageState): string {
+  const params = new URLSearchParams();
+  if (state.domain !== undefined) params.set('domain', state.domain);
+  if (state.url !== undefined) params.set('url', state.url);
+  if (typeof state.range === 'string') params.set('range', state.range);
+  else {
+    params.set('from', state.range.from);
+    params.set('to', state.range.to);
+  }
+  if (state.by !== undefined) params.set('by', state.by);
+  params.set('tz', state.zone);
+  return `?${params.toString()}`;
+}
+
+const hourMs = 3_600_000;
+const presetInterval: Readonly<Record<Preset, Interval>> = {
+  '24h': 'hour',
+  '7d': 'hour',
+  '30d': 'day',
+  '12m': 'week',
+};
+const presetDays = { '7d': 7, '30d': 30, '12m': 365 } as const;
+
+/** The range a state means at a time. 24 hours end with the present hour, longer ones with the zone's present day. */
+export function rangeOf(state: PageState, nowMs: number): TimeRange {
+  const { range, zone, by } = state;
+  if (typeof range !== 'string') {
+    const from = instantOf(range.from, zone) ?? range.from;
+    const to = instantOf(range.to, zone) ?? range.to;
+    return { from, to, interval: by ?? intervalFor((Date.parse(to) - Date.parse(from)) / hourMs) };
+  }
+  const interval = by ?? presetInterval[range];
+  if (range === '24h') {
+    const to = (Math.floor(nowMs / hourMs) + 1) * hourMs;
+    return { from: rfc3339(to - 24 * hourMs), to: rfc3339(to), interval };
+  }
+  const today = localOf(nowMs, zone).slice(0, 10);
+  return { from: addDays(today, 1 - presetDays[range]), to: addDays(today, 1), interval };
+}
+
+/** Between about 20 and 200 buckets. */
+function intervalFor(hours: number): Interval {
+  if (hours <= 8 * 24) return 'hour';
+  if (hours <= 190 * 24) return 'day';
+  return hours <= 3 * 366 * 24 ? 'week' : 'month';
+}
+
+function rfc3339(timeMs: number): string {
+  return new Date(timeMs).toISOString().replace('.000Z', 'Z');
+}
+
+function isLocal(text: string): boolean {
+  return /^\d{4}-\d\d-\d\dT\d\d:\d\d$/.test(text) && Number.isFinite(Date.parse(`${text}Z`));
+}

@@ -1,0 +1,32 @@
+/** A fresh data directory: what to run so that there is something to see. Goes by itself when the first fact is in. */
+import { h } from './dom.js';
+
+export function fillWelcome(host: HTMLElement, origin: string): void {
+  const fact = `{"type":"pageview","visitor":"cookie:1","url":"https://www.example.org/","timestamp":'$(date +%s000)'}`;
+  const ways: readonly (readonly [string, string])[] = [
+    ['Make a day of traffic', 'bin/swa generate --facts 100000'],
+    ['Import an access log', 'bin/swa import --format combined --host www.example.org access.log.gz'],
+    ['Send one pageview', `curl ${origin}/v1/events -H 'Content-Type: application/json' -d '${fact}'`],
+  ];
+  host.replaceChildren(
+    h(
+      'section',
+      { class: 'card welcome', 'aria-labelledby': 'welcome-title' },
+      h('h2', { id: 'welcome-title' }, 'Nothing here yet'),
+      h('p', {}, 'The system runs and waits for its first fact. In a terminal, in the project folder:'),
+      h('ul', {}, ...ways.map(([title, command]) => way(title, command))),
+      h('p', { class: 'hint' }, 'This page fills by itself within a second of the first pageview.'),
+    ),
+  );
+}
+
+function way(title: string, command: string): HTMLLIElement {
+  const button = h('button', { type: 'button', class: 'quiet', 'aria-label': `Copy: ${title}` }, 'Copy');
+  button.addEventListener('click', () => {
+    void navigator.clipboard.writeText(command).then(
+      () => (button.textContent = 'Copied'),
+      () => (button.textContent = 'Select it'),
+    );
+  });
+  return h('li', {}, h('h3', {}, title), h('div', { class: 'command' }, h('code', {}, command), button));
+}
