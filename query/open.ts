@@ -17,6 +17,7 @@ import { readStatus } from '../lib/status.js';
 import { CurrentWatch } from '../serving/current.js';
 import { openView } from '../serving/store.js';
 import { openRealtime } from '../speed/read-side.js';
+import { dashboardHandler } from './dashboard-files.js';
 import { openBatchDesk } from './batch-desk.js';
 import { Engine } from './engine/engine.js';
 import { Generations } from './engine/generations.js';
@@ -73,6 +74,7 @@ export async function openQuery(context: RoleContext, endpoint: HttpEndpoint): P
       info: apiInfo(),
     }),
   );
+  endpoint.use(await dashboardHandler());
   return {
     engine,
     async close() {

@@ -16,7 +16,8 @@ export class ApiProblem extends Error {
   constructor(status: number, members: Readonly<Record<string, unknown>>, retryAfterMs: number | undefined) {
     super(typeof members['detail'] === 'string' ? members['detail'] : `the server answered ${status}`);
     this.status = status;
-    this.problem = String(members['type'] ?? 'none').replace(/^.*:/, '');
+    const { type } = members;
+    this.problem = typeof type === 'string' ? type.replace(/^.*:/, '') : 'none';
     this.members = members;
     this.retryAfterMs = retryAfterMs;
   }

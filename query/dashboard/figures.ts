@@ -54,6 +54,6 @@ function sureness({ accuracy }: Uniques): string {
   const edges =
     maxOvercount === 0
       ? ''
-      : `; ${count(maxOvercount)} identity ${maxOvercount === 1 ? 'link' : 'links'} since`;
+      : `; ${count(maxOvercount)} new identity ${maxOvercount === 1 ? 'link' : 'links'} pending`;
   return exact ? 'Exact' : `95 % between ${count(lower)} and ${count(upper)}${edges}`;
 }

@@ -21,8 +21,6 @@ export class LayersPanel {
   #shown = '';
 
   constructor(host: HTMLElement) {
-    const head = (...names: readonly string[]): HTMLElement =>
-      h('thead', {}, h('tr', {}, ...names.map((name) => h('th', { scope: 'col' }, name))));
     host.replaceChildren(
       h(
         'div',
@@ -43,7 +41,7 @@ export class LayersPanel {
           h(
             'table',
             { id: 'layers', 'aria-labelledby': 'layers-title' },
-            head('Layer', 'State', 'Position', 'Behind'),
+            headOf('Layer', 'State', 'Facts read', 'Behind'),
             this.#layers,
           ),
           h('details', { class: 'cut-details' }, h('summary', {}, 'Cuts by partition'), this.#cuts),
@@ -55,7 +53,7 @@ export class LayersPanel {
           h(
             'table',
             { id: 'runs', 'aria-labelledby': 'runs-title' },
-            head('View', 'Through', 'Pageviews', 'People'),
+            headOf('View', 'Through', 'Pageviews', 'People'),
             this.#runs,
           ),
           this.#pending,
@@ -87,7 +85,7 @@ export class LayersPanel {
     const shown = JSON.stringify([layers, runs, cuts, pending]);
     if (shown === this.#shown) return;
     this.#shown = shown;
-    this.#layers.replaceChildren(...layers.map(layerElement));
+    this.#layers.replaceChildren(...layers.flatMap(layerElements));
     this.#runs.replaceChildren(
       ...(runs.length === 0
         ? [h('tr', {}, h('td', { colspan: 4, class: 'empty' }, 'None yet: the first batch run makes one.'))]
@@ -135,12 +133,12 @@ function layerRow(layer: Layer, freshness: Freshness | undefined, nowMs: number)
 
 function positionOf({ role, details }: Layer, freshness: Freshness | undefined): string {
   const cut = sumOf(details['cut']);
-  if (cut !== undefined) return `${count(cut)} facts`;
+  if (cut !== undefined) return count(cut);
   const accepted = details['accepted'];
-  if (typeof accepted === 'number') return `${count(accepted)} accepted`;
-  if (role === 'batch' && freshness !== undefined) return `${count(sumOf(freshness.batch.cut) ?? 0)} facts`;
+  if (typeof accepted === 'number') return count(accepted);
+  if (role === 'batch' && freshness !== undefined) return count(sumOf(freshness.batch.cut) ?? 0);
   if (role === 'query' && freshness !== undefined) {
-    return `${count(sumOf(freshness.realtime?.cut ?? freshness.batch.cut) ?? 0)} facts`;
+    return count(sumOf(freshness.realtime?.cut ?? freshness.batch.cut) ?? 0);
   }
   return '–';
 }
@@ -162,18 +160,19 @@ function behindOf(freshness: Freshness | undefined): string {
   return lagMs === undefined ? '–' : span(lagMs);
 }
 
-function layerElement(row: LayerRow): HTMLElement {
-  return h(
+function layerElements(row: LayerRow): readonly HTMLElement[] {
+  const main = h(
     'tr',
     {},
     h('th', { scope: 'row' }, row.name, h('small', {}, row.purpose)),
-    h(
-      'td',
-      {},
-      h('span', { class: 'state', 'data-mood': row.mood }, row.state),
-      row.error === undefined ? undefined : h('small', { class: 'layer-error' }, row.error),
-    ),
+    h('td', {}, h('span', { class: 'state', 'data-mood': row.mood }, row.state)),
     h('td', { class: 'number' }, row.position),
     h('td', { class: 'number' }, row.behind),
   );
+  if (row.error === undefined) return [main];
+  return [main, h('tr', { class: 'error' }, h('td', { colspan: 4 }, `${row.name}: ${row.error}`))];
+}
+
+function headOf(...names: readonly string[]): HTMLElement {
+  return h('thead', {}, h('tr', {}, ...names.map((name) => h('th', { scope: 'col' }, name))));
 }

@@ -11,7 +11,9 @@ import {
   pageviewTotal,
   status,
   uniques,
+  type Bucket,
   type Pages,
+  type Pageviews,
   type Status,
   type Uniques,
 } from './answers.js';
@@ -27,7 +29,7 @@ import { LayersPanel } from './layers-panel.js';
 import { Notice } from './notice.js';
 import { PagesTable, pathOf } from './pages-table.js';
 import { Refresh, type RoundResult } from './refresh.js';
-import type { ChartData } from './series-chart.js';
+import type { ChartPoint } from './series-chart.js';
 import { SeriesCard } from './series-card.js';
 import { parseState, rangeOf, showState, type PageState } from './state.js';
 import { currentTheme, onThemeChange, toggleTheme } from './theme.js';
@@ -179,23 +181,35 @@ class Dashboard {
     if (signal.aborted) return;
     this.#uniques = people;
     this.#figures.update(people, views, bounce, url !== undefined);
-    const liveFrom = liveStart(people);
-    this.#uniquesCard.update({ points: uniquesPoints(people), liveFrom });
-    this.#pageviewsCard.update({
-      points: views.data.series.map(({ label, to: end, pageviews: value }) => ({
-        label,
-        value,
-        lower: value,
-        upper: value,
-        live: isLive(end, people),
-      })),
-      liveFrom,
-    });
+    this.#showSeries(people, views, nowMs);
     this.#pages.update(top.data.pages, url);
     setAttributes(this.#report, { 'aria-busy': 'false', 'data-stale': undefined });
     document.title = `${count(people.data.visitors)} visitors · ${url === undefined ? domain : pathOf(url)}`;
     if (people.data.emptyReason === undefined) this.#notice.clear();
     else this.#notice.showEmpty(people.data.emptyReason, this.#state);
+  }
+
+  #showSeries(people: Uniques, views: Pageviews, nowMs: number): void {
+    const liveFrom = liveStart(people);
+    const place = ({ from, to, label }: Bucket): Pick<ChartPoint, 'label' | 'live' | 'ahead'> => ({
+      label,
+      live: isLive(to, people),
+      ahead: from > nowMs,
+    });
+    this.#uniquesCard.update({
+      liveFrom,
+      points: people.data.series.map((bucket) => {
+        const { visitors, lower, upper } = bucket;
+        return { ...place(bucket), value: visitors, lower, upper };
+      }),
+    });
+    this.#pageviewsCard.update({
+      liveFrom,
+      points: views.data.series.map((bucket) => {
+        const { pageviews: value } = bucket;
+        return { ...place(bucket), value, lower: value, upper: value };
+      }),
+    });
   }
 
   #askPages(domain: string, ranged: Params, limit: number, signal: AbortSignal): Promise<Pages> {
@@ -281,16 +295,6 @@ const hourMs = 3_600_000;
 
 function section(id: string): HTMLElement {
   return byId(id, 'section');
-}
-
-function uniquesPoints(people: Uniques): ChartData['points'] {
-  return people.data.series.map(({ label, to, visitors, lower, upper }) => ({
-    label,
-    value: visitors,
-    lower,
-    upper,
-    live: isLive(to, people),
-  }));
 }
 
 /** Whether a bucket reaches beyond what the batch view was made from. */

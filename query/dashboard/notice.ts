@@ -2,7 +2,7 @@
 import { ApiProblem, Unreachable } from './api.js';
 import { ShapeError } from './decode.js';
 import { h } from './dom.js';
-import type { PageState } from './state.js';
+import { intervals, type PageState } from './state.js';
 
 /** What the reader can press. */
 export interface Remedy {
@@ -99,8 +99,7 @@ function ofProblem(error: ApiProblem, state: PageState): Message {
       };
     }
     case 'range-too-fine': {
-      const suggestion = String(error.members['suggestion'] ?? '');
-      const by = (['hour', 'day', 'week', 'month'] as const).find((interval) => interval === suggestion);
+      const by = intervals.find((interval) => interval === error.members['suggestion']);
       const coarser = by === undefined ? [] : [{ text: `Show ${intervalNames[by]}`, change: { by } }];
       return { title: 'Too many buckets', text: error.message, remedies: [...coarser, lastDay] };
     }

@@ -5,11 +5,12 @@ import { count } from './format.js';
 
 interface Row {
   readonly element: HTMLTableRowElement;
-  show(page: TopPage, isChosen: boolean, most: number): void;
+  show(page: TopPage, name: string, isChosen: boolean, most: number): void;
 }
 
 export class PagesTable {
   readonly #body = h('tbody');
+  readonly #heading = h('th', { scope: 'col' }, 'Page');
   readonly #empty = h('p', { class: 'empty', hidden: true }, 'No pageviews in this range.');
   readonly #table: HTMLTableElement;
   readonly #onChoose: (url: string | undefined) => void;
@@ -26,7 +27,7 @@ export class PagesTable {
         h(
           'tr',
           {},
-          h('th', { scope: 'col' }, 'Page'),
+          this.#heading,
           h('th', { scope: 'col', class: 'number' }, 'Pageviews'),
           h('th', { scope: 'col', class: 'number' }, 'Visitors'),
           h('th', { scope: 'col', class: 'number wide-only' }, '95 % interval'),
@@ -59,7 +60,12 @@ export class PagesTable {
       this.#body.replaceChildren(...this.#rows.map((row) => row.element));
     }
     const most = pages[0]?.pageviews ?? 1;
-    for (const [i, page] of pages.entries()) this.#rows[i]?.show(page, page.url === chosen, most);
+    const host = commonHost(pages);
+    setText(this.#heading, host === '' ? 'Page' : `Page on ${host}`);
+    for (const [i, page] of pages.entries()) {
+      const name = pathOf(page.url).slice(host.length);
+      this.#rows[i]?.show(page, name, page.url === chosen, most);
+    }
   }
 
   #newRow(): Row {
@@ -74,10 +80,10 @@ export class PagesTable {
     name.addEventListener('click', () => this.#onChoose(chosen ? undefined : url));
     return {
       element,
-      show: (page, isChosen, most) => {
+      show: (page, shownName, isChosen, most) => {
         url = page.url;
         chosen = isChosen;
-        setText(name, pathOf(page.url));
+        setText(name, shownName);
         setAttributes(name, { 'aria-pressed': String(isChosen), title: page.url });
         if (views !== undefined) setText(views, count(page.pageviews));
         if (visitors !== undefined) setText(visitors, count(page.visitors));
@@ -92,4 +98,11 @@ export class PagesTable {
 /** Host and path without the scheme: what tells the pages of a domain apart. */
 export function pathOf(url: string): string {
   return url.replace(/^https?:\/\//, '');
+}
+
+/** The host all pages share, or '' when they do not. */
+function commonHost(pages: readonly TopPage[]): string {
+  const hosts = new Set(pages.map(({ url }) => new URL(url).host));
+  const [host] = hosts;
+  return hosts.size === 1 && host !== undefined ? host : '';
 }

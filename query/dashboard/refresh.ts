@@ -44,17 +44,20 @@ export class Refresh {
     this.#halt();
     const running = new AbortController();
     this.#running = running;
+    void this.#run(running);
+  }
+
+  async #run(running: AbortController): Promise<void> {
     const startedAt = performance.now();
-    void this.#round(running.signal).then((result) => {
-      if (running.signal.aborted) return;
-      this.#running = undefined;
-      this.#failures = result.ok ? 0 : this.#failures + 1;
-      if (this.#paused || document.hidden) return;
-      const pauseMs = result.ok
-        ? Math.max(everyMs, 4 * (performance.now() - startedAt))
-        : (result.retryAfterMs ?? everyMs * 2 ** this.#failures);
-      this.#timer = window.setTimeout(() => this.now(), Math.min(pauseMs, longestMs));
-    });
+    const result = await this.#round(running.signal);
+    if (running.signal.aborted) return;
+    this.#running = undefined;
+    this.#failures = result.ok ? 0 : this.#failures + 1;
+    if (this.#paused || document.hidden) return;
+    const pauseMs = result.ok
+      ? Math.max(everyMs, 4 * (performance.now() - startedAt))
+      : (result.retryAfterMs ?? everyMs * 2 ** this.#failures);
+    this.#timer = window.setTimeout(() => this.now(), Math.min(pauseMs, longestMs));
   }
 
   #halt(): void {

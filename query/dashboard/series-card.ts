@@ -77,7 +77,9 @@ export class SeriesCard {
   }
 
   #fillTable(): void {
-    this.#body.replaceChildren(...this.#data.points.map((point) => this.#row(point)));
+    this.#body.replaceChildren(
+      ...this.#data.points.filter((point) => !point.ahead).map((point) => this.#row(point)),
+    );
   }
 
   #row(point: ChartPoint): HTMLTableRowElement {

@@ -15,6 +15,8 @@ export interface ChartPoint {
   readonly upper: number;
   /** The speed layer has a part in it. */
   readonly live: boolean;
+  /** It has not begun yet: there is nothing to draw. */
+  readonly ahead: boolean;
 }
 
 export interface ChartData {
@@ -92,10 +94,10 @@ export class SeriesChart {
     const meets = (i: number): boolean => isLine && firstLive >= 0 && i === firstLive - 1;
     return [
       points.map((_, i) => i),
-      points.map((point) => (point.live ? null : point.value)),
-      points.map((point, i) => (point.live || meets(i) ? point.value : null)),
-      points.map((point) => point.lower),
-      points.map((point) => point.upper),
+      points.map((point) => (point.live || point.ahead ? null : point.value)),
+      points.map((point, i) => ((point.live || meets(i)) && !point.ahead ? point.value : null)),
+      points.map((point) => (point.ahead ? null : point.lower)),
+      points.map((point) => (point.ahead ? null : point.upper)),
     ];
   }
 
@@ -153,7 +155,7 @@ export class SeriesChart {
         },
         {
           ...shape,
-          stroke: color(isLine ? '--live' : '--live'),
+          stroke: color('--live'),
           width: isLine ? 2 : 0,
           fill: color(isLine ? '--clear' : '--live'),
           dash: [5, 4],

@@ -70,6 +70,7 @@ export function addDays(date: string, days: number): string {
 
 function offsetText(minutes: number): string {
   const size = Math.abs(minutes);
-  const two = (value: number): string => String(value).padStart(2, '0');
   return `${minutes < 0 ? '-' : '+'}${two(Math.floor(size / 60))}:${two(size % 60)}`;
 }
+
+const two = (value: number): string => String(value).padStart(2, '0');
