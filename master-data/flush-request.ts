@@ -1,9 +1,9 @@
 /**
  * "Commit now what the log holds up to here": a tiny file that the sink looks at while facts wait. Whoever needs fresh
- * facts in the master dataset (a batch run asked for by a person) writes it and waits for the cut. Not durable: a lost
- * request costs at most one sink interval.
+ * facts in the master dataset (a batch run asked for by a person) writes it and waits for the cut. Neither durable nor
+ * atomic: a request that is lost or torn costs at most one sink interval.
  */
-import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { reaches } from '../lib/log/cut.js';
@@ -16,13 +16,13 @@ const pollMs = 25;
 
 export interface WaitOptions {
   readonly signal?: AbortSignal;
-  /** How long to wait for a sink that may be busy or absent. */
+  /** How long the master dataset may stand still before the wait is given up. */
   readonly timeoutMs: number;
 }
 
 /**
  * Asks the sink to commit and waits until the master dataset has reached `atLeast` on each partition named. Throws
- * `log.unavailable` (retryable) when the time is over: then no sink is running, or it is far behind.
+ * `log.unavailable` (retryable) when it stands still for too long: then no sink is running, or it cannot go on.
  */
 export async function waitForMaster(
   dataDir: string,
@@ -31,15 +31,17 @@ export async function waitForMaster(
 ): Promise<Cut> {
   let cut = masterCut(dataDir);
   if (cut === undefined || !reaches(cut.next, atLeast)) requestFlush(dataDir, atLeast);
-  const rounds = Math.ceil(options.timeoutMs / pollMs);
-  for (let round = 0; round <= rounds; round++) {
-    cut = masterCut(dataDir);
-    if (cut !== undefined && reaches(cut.next, atLeast)) return cut;
+  const patience = Math.ceil(options.timeoutMs / pollMs);
+  for (let idle = 0; idle <= patience; idle++) {
+    const now = masterCut(dataDir);
+    if (now !== undefined && reaches(now.next, atLeast)) return now;
+    if (now !== undefined && !(cut !== undefined && reaches(cut.next, now.next))) idle = 0;
+    cut = now;
     await sleep(pollMs, undefined, options.signal === undefined ? {} : { signal: options.signal });
   }
   throw new SwaError(
     'log.unavailable',
-    `the master dataset did not reach the log within ${options.timeoutMs} ms`,
+    `the master dataset stood still for ${options.timeoutMs} ms, short of the log`,
     {
       retryable: true,
       hint: 'see whether a sink is running (`swa status`)',
@@ -49,10 +51,7 @@ export async function waitForMaster(
 }
 
 export function requestFlush(dataDir: string, upTo: Partial<Offsets>): void {
-  const path = flushRequestPath(dataDir);
-  const temp = `${path}.${process.pid}.tmp`;
-  writeFileSync(temp, JSON.stringify(upTo));
-  renameSync(temp, path);
+  writeFileSync(flushRequestPath(dataDir), JSON.stringify(upTo));
 }
 
 const requestSchema = z.record(z.string(), z.number());
@@ -70,8 +69,8 @@ export class FlushRequests {
   /** What somebody last asked for; empty when nobody ever did. */
   wanted(): Partial<Offsets> {
     try {
-      const { mtimeMs, ino } = statSync(this.#path);
-      const version = `${ino}:${mtimeMs}`;
+      const { mtimeMs, size } = statSync(this.#path);
+      const version = `${mtimeMs}:${size}`;
       if (version !== this.#seen) this.#wanted = parseRequest(readFileSync(this.#path, 'utf8'));
       this.#seen = version;
     } catch (error) {
@@ -81,7 +80,7 @@ export class FlushRequests {
   }
 }
 
-/** What a power cut has torn asks for nothing. */
+/** What is half written asks for nothing yet. */
 function parseRequest(text: string): Partial<Offsets> {
   try {
     return requestSchema.parse(JSON.parse(text)) as Partial<Offsets>; // written by requestFlush

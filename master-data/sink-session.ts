@@ -49,6 +49,8 @@ const readRecords = 16_384;
 /** While facts wait, how long until a flush request is seen. */
 const flushPollMs = 50;
 const idleMs = 1000;
+/** How long a log that has more may stay silent. */
+const stallMs = 20_000;
 
 export interface RunOptions {
   readonly signal: AbortSignal;
@@ -142,9 +144,13 @@ export class SinkSession {
     return distance(this.cut.next, await this.#options.log.latest());
   }
 
-  /** Reads and commits; on the signal commits what was read and returns. Throws what stopped it. */
+  /**
+   * Reads and commits; on the signal commits what was read and returns. Throws what stopped it; `log.unavailable` when
+   * the log gives nothing for long although it should reach to `until`.
+   */
   async run({ signal, until }: RunOptions): Promise<void> {
     const isOver = (): boolean => signal.aborted || (until !== undefined && reaches(this.#position, until));
+    let heardAt = this.#options.clock();
     while (!isOver()) {
       const batches = await this.#reader.next({
         maxRecords: this.#wantedRecords(),
@@ -152,6 +158,9 @@ export class SinkSession {
         signal,
       });
       for (const batch of batches) this.#take(batch);
+      const now = this.#options.clock();
+      if (batches.length > 0) heardAt = now;
+      if (until !== undefined && now - heardAt > stallMs) throw stalled(this.#position, until);
       if (this.#failure !== undefined) throw this.#failure.error;
       if (this.#isDue()) await this.#startCommit();
     }
@@ -287,6 +296,13 @@ export class SinkSession {
     if (head === undefined) throw new SwaError('internal.invariant', `no manifest chain for ${name}`);
     return head;
   }
+}
+
+function stalled(position: Offsets, until: Offsets): SwaError {
+  return new SwaError('log.unavailable', `the log gave no record for ${stallMs} ms, short of its own end`, {
+    retryable: true,
+    context: { position, until },
+  });
 }
 
 /** True when trying again later may succeed: the disk is full or away, the log cannot be reached. */

@@ -1,11 +1,12 @@
 /** Damage is found before use: one flipped bit in any sealed file, a file cut short, a file that is gone. */
 import assert from 'node:assert/strict';
-import { readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { SwaError } from '../../lib/errors.js';
-import { rootPath } from '../layout.js';
+import { partitionDir, rootPath } from '../layout.js';
 import { seal } from '../sealed-json.js';
+import { SinkSession } from '../sink-session.js';
 import { drainLogToMaster } from '../sink.js';
 import { takeSnapshot, verifySnapshotFiles } from '../snapshot.js';
 import { verifyMaster } from '../verify.js';
@@ -120,4 +121,31 @@ test('a dataset and a log that do not belong together are refused by sink and au
   assert.equal(audit.ok, false);
   assert.match(audit.problems[0] ?? '', /was made from log/);
   await assert.rejects(drainLogToMaster(house.context, { log: other.log }), { code: 'log.mismatch' });
+});
+
+test('a Parquet file that does not hold what was spooled is never committed', async (t) => {
+  const house = await makeHouse(t, { partitions: 1 });
+  await makeDataset(house);
+  const before = takeSnapshot(house.dataDir);
+  const [other] = before.files;
+  assert.ok(other);
+  await house.append(Array.from({ length: 120 }, (_, i) => pageview(9000 + i)));
+  const session = await SinkSession.open({
+    dataDir: house.dataDir,
+    log: house.log,
+    clock: house.context.clock,
+    maxRows: 1000,
+    intervalMs: 1000,
+    onStep: (step, partition) => {
+      const temp = join(partitionDir(house.dataDir, partition), 'commit.parquet.tmp');
+      if (step === 'parquet-written') copyFileSync(other.path, temp);
+    },
+  });
+  const until = await house.log.latest();
+  const signal = new AbortController().signal;
+  await assert.rejects(session.run({ signal, until }), { code: 'master.corrupt', retryable: true });
+  await session.close();
+  assert.deepEqual(takeSnapshot(house.dataDir), before);
+  await drainLogToMaster(house.context);
+  assert.deepEqual((await verifyMaster(house.dataDir, house.log)).problems, []);
 });

@@ -1,0 +1,60 @@
+/** DuckDB as this house opens it can do its work and nothing else. */
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { openDuckDb, sqlName, sqlText } from '../duckdb.js';
+
+test('SQL reaches the allowed directories and nothing else, and cannot lift that', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), "swa-duck'db-"));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  const inside = join(dir, 'in');
+  mkdirSync(inside);
+  writeFileSync(join(dir, 'secret.csv'), 'a\n1\n');
+  mkdirSync(join(dir, 'in-too'));
+  writeFileSync(join(dir, 'in-too', 'secret.csv'), 'a\n1\n');
+  const duckdb = await openDuckDb({
+    allowedDirectories: [inside],
+    tempDirectory: join(dir, 'temp'),
+    memoryLimit: '200MB',
+    threads: 1,
+  });
+  t.after(() => duckdb.close());
+  const { connection } = duckdb;
+  const file = join(inside, 'x.parquet');
+  await connection.run(`COPY (SELECT 1 AS ${sqlName('a"b')}) TO ${sqlText(file)} (FORMAT parquet)`);
+  assert.deepEqual(await (await connection.run(`FROM ${sqlText(file)}`)).getRows(), [[1]]);
+  const refused = [
+    `FROM read_csv(${sqlText(join(dir, 'secret.csv'))})`,
+    `FROM read_csv(${sqlText(join(dir, 'in-too', 'secret.csv'))})`,
+    `FROM read_csv(${sqlText(join(inside, '..', 'secret.csv'))})`,
+    `FROM read_text('/etc/passwd')`,
+    `COPY (SELECT 1) TO ${sqlText(join(dir, 'out.csv'))}`,
+    `ATTACH ${sqlText(join(dir, 'other.db'))}`,
+    `FROM read_parquet('https://example.com/x.parquet')`,
+    'INSTALL httpfs',
+    'SET enable_external_access = true',
+    "SET allowed_directories = ['/']",
+    "SET memory_limit = '100GB'",
+  ];
+  for (const sql of refused) await assert.rejects(connection.run(sql), /./, sql);
+  assert.ok(!existsSync(join(dir, 'out.csv')));
+});
+
+test('what does not fit in memory is spilled to the temp directory', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'swa-spill-'));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  const duckdb = await openDuckDb({
+    allowedDirectories: [],
+    tempDirectory: join(dir, 'temp'),
+    memoryLimit: '60MB',
+    threads: 1,
+  });
+  t.after(() => duckdb.close());
+  const { connection } = duckdb;
+  const result = await connection.run(
+    `SELECT count(*) FROM (SELECT i, row_number() OVER (ORDER BY hash(i)) AS n FROM range(4_000_000) AS r(i)) WHERE n > 0`,
+  );
+  assert.deepEqual(await result.getRows(), [[4_000_000n]]);
+});

@@ -1,0 +1,134 @@
+/** Offsets with holes, as Kafka's control records leave them: kept as ranges, told apart from losses by the audit. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { openDataDir } from '../../lib/data-dir.js';
+import { encodeRecord } from '../../lib/facts/record.js';
+import {
+  offset,
+  type Log,
+  type LogId,
+  type LogReader,
+  type Offset,
+  type Offsets,
+  type PartitionName,
+  type ReaderOptions,
+  type RecordBatch,
+} from '../../lib/log/log.js';
+import { UrlRules } from '../../lib/url/normalize.js';
+import { drainLogToMaster } from '../sink.js';
+import { takeSnapshot } from '../snapshot.js';
+import { verifyMaster } from '../verify.js';
+import { contextOf, pageview, readRows } from './house.js';
+
+const name: PartitionName = 'pageviews/0';
+const urls = new UrlRules({ queryAllow: [] });
+
+/** One partition in memory: records at chosen offsets, an end, and an earliest offset still retained. */
+class HoleyLog implements Log {
+  readonly id = 'holey-log' as LogId; // branding
+  readonly partitions = [name];
+  readonly records = new Map<number, Uint8Array>();
+  end = 0;
+  start = 0;
+
+  put(at: number): void {
+    this.records.set(at, encodeRecord(pageview(at), urls).value);
+    this.end = Math.max(this.end, at + 1);
+  }
+
+  async earliest(): Promise<Offsets> {
+    return { [name]: offset(this.start) };
+  }
+
+  async latest(): Promise<Offsets> {
+    return { [name]: offset(this.end) };
+  }
+
+  async openReader(options: ReaderOptions): Promise<LogReader> {
+    let next = options.from[name] ?? offset(0);
+    return {
+      next: async ({ maxRecords }) => {
+        const offsets: Offset[] = [];
+        const values: Uint8Array[] = [];
+        for (; next < this.end && offsets.length < maxRecords; next = offset(next + 1)) {
+          const value = this.records.get(next);
+          if (value === undefined) continue;
+          offsets.push(next);
+          values.push(value);
+        }
+        if (offsets.length === 0) return [];
+        while (next < this.end && !this.records.has(next)) next = offset(next + 1);
+        const nextOffset = next;
+        const batch: RecordBatch = { topic: 'pageviews', partition: 0, name, offsets, values, nextOffset };
+        return [batch];
+      },
+      close: async () => undefined,
+    };
+  }
+
+  async close(): Promise<void> {}
+}
+
+function makePlace(t: TestContext): ReturnType<typeof contextOf> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'swa-holes-'));
+  t.after(() => rmSync(dataDir, { recursive: true, force: true }));
+  const context = contextOf(dataDir, { sinkMaxRows: 4 });
+  openDataDir(context.config);
+  return context;
+}
+
+test('holes between and inside of files stay holes, and the ranges of the files still touch', async (t) => {
+  const context = makePlace(t);
+  const { dataDir } = context.config;
+  const log = new HoleyLog();
+  for (const at of [0, 1, 5, 6, 7, 20, 21, 40]) log.put(at);
+  log.end = 43; // two control records at the end
+  await drainLogToMaster(context, { log });
+  for (const at of [50, 51]) log.put(at);
+  const cut = await drainLogToMaster(context, { log });
+  assert.equal(cut.next[name], 52);
+  const { files } = takeSnapshot(dataDir);
+  const rows = await readRows(files, 'pageviews');
+  assert.deepEqual(
+    rows.map((row) => row['offset']),
+    [...log.records.keys()],
+  );
+  const audit = await verifyMaster(dataDir, log);
+  assert.deepEqual(audit.problems, []);
+  assert.deepEqual([audit.checked.rows, audit.checked.holes, audit.checked.holesUnseen], [10, 42, 0]);
+});
+
+test('an offset that the log has and the dataset lacks is found', async (t) => {
+  const context = makePlace(t);
+  const log = new HoleyLog();
+  for (const at of [0, 1, 3, 4]) log.put(at);
+  await drainLogToMaster(context, { log });
+  log.put(2);
+  const audit = await verifyMaster(context.config.dataDir, log);
+  assert.equal(audit.problems.length, 1);
+  assert.match(audit.problems[0] ?? '', /lacks 1 offsets that the log has, the first 2$/);
+});
+
+test('holes that the log no longer retains are counted as unseen', async (t) => {
+  const context = makePlace(t);
+  const log = new HoleyLog();
+  for (const at of [0, 3, 4, 9]) log.put(at);
+  await drainLogToMaster(context, { log });
+  log.start = 4;
+  for (const at of [0, 3]) log.records.delete(at);
+  const { problems, checked } = await verifyMaster(context.config.dataDir, log);
+  assert.deepEqual(problems, []);
+  assert.deepEqual([checked.holes, checked.holesUnseen], [6, 2]);
+});
+
+test('a log that ends below the cut, or was trimmed beyond it, is refused', async (t) => {
+  const context = makePlace(t);
+  const log = new HoleyLog();
+  for (const at of [0, 1, 2]) log.put(at);
+  await drainLogToMaster(context, { log });
+  log.end = 2;
+  await assert.rejects(drainLogToMaster(context, { log }), { code: 'log.mismatch' });
+});
