@@ -14,6 +14,11 @@ function twice(tuple: Tuple, output: BoltOutput): void {
   output.ack(tuple);
 }
 
+function pass(tuple: Tuple, output: BoltOutput): void {
+  output.emit(tuple.values, tuple);
+  output.ack(tuple);
+}
+
 /** numbers 0..3 -> twice (n to 2n and 2n + 1) -> sink, which treats each number by `verdict`. */
 function doubling(verdict: (n: number) => Verdict): Simulated & { spout: ListSpout; seen: number[] } {
   const spout = new ListSpout(itemsTo(4));
@@ -115,6 +120,35 @@ test('a tuple anchored to two trees holds both and fails both', () => {
   topology.runUntilIdle();
   assert.deepEqual(sorted(spout.failed), [0, 1]);
   assert.deepEqual(sorted(spout.acked), [2, 3]);
+});
+
+test('a tree that splits, joins again and goes on is complete only with its last tuple', () => {
+  const spout = new ListSpout(['x']);
+  const last: (() => void)[] = [];
+  const { topology } = simulated((builder) => {
+    builder.setSpout('one', () => spout);
+    builder.setBolt('left', () => new FunctionBolt(pass)).shuffleGrouping('one');
+    builder.setBolt('right', () => new FunctionBolt(pass)).shuffleGrouping('one');
+    const halves: Tuple[] = [];
+    const join = new FunctionBolt((tuple, output) => {
+      if (halves.push(tuple) < 2) return;
+      output.emit(tuple.values, halves);
+      for (const half of halves) output.ack(half);
+    });
+    builder
+      .setBolt('join', () => join)
+      .globalGrouping('left')
+      .globalGrouping('right');
+    builder.setBolt('after', () => new FunctionBolt(pass)).shuffleGrouping('join');
+    builder
+      .setBolt('last', () => new FunctionBolt((t, output) => last.push(() => output.ack(t))))
+      .shuffleGrouping('after');
+  });
+  topology.runUntilIdle();
+  assert.deepEqual(spout.acked, []);
+  last[0]?.();
+  topology.runUntilIdle();
+  assert.deepEqual(spout.acked, [0]);
 });
 
 test('declared streams reach their own subscribers, direct emits the named task only', () => {

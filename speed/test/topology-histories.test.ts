@@ -220,6 +220,6 @@ test('every spout tuple is answered exactly once: acked when its tree is complet
       assert.equal(world.trees.length, tuples * spouts);
       for (const tree of world.trees) assert.ok(tree.answer !== undefined);
     }),
-    { numRuns: Number(process.env['RUNS'] ?? 300) },
+    { numRuns: Number(process.env['RUNS'] ?? 1000), includeErrorInReport: true },
   );
 });

@@ -103,16 +103,17 @@ export class BoltTask implements BoltOutput {
 
   private edgesFor(anchors: Anchors | undefined): Edge | null {
     if (anchors === undefined) return null;
-    if (anchors instanceof Tuple) return this.edgesUnder(anchors, null);
-    let edges: Edge | null = null;
-    for (const anchor of anchors) edges = this.edgesUnder(anchor, edges);
-    return edges;
+    if (anchors instanceof Tuple) {
+      this.refuseSettled(anchors);
+      return this.ledger.edgesUnder(anchors);
+    }
+    for (const anchor of anchors) this.refuseSettled(anchor);
+    return this.ledger.edgesUnderAll(anchors);
   }
 
-  private edgesUnder(anchor: Tuple, next: Edge | null): Edge | null {
+  private refuseSettled(anchor: Tuple): void {
     if (anchor.settled)
       throw invalid(`'${this.context.component}' anchors to a tuple it has settled already`);
-    return this.ledger.anchoredTo(anchor, next);
   }
 
   private settle(tuple: Tuple, what: 'ack' | 'fail'): void {

@@ -40,24 +40,43 @@ export class Ledger {
     return this.nowMs;
   }
 
-  /** A new edge with a random id, in front of `next`. */
-  newEdge(slot: number, generation: number, next: Edge | null): Edge {
-    return new Edge(slot, generation, this.random.int32(), this.random.int32(), next);
+  /** The edge of a tuple right under a spout tuple. */
+  rootEdge(slot: number, generation: number): Edge {
+    return new Edge(slot, generation, this.random.int32(), this.random.int32(), null);
+  }
+
+  /** The edges of a new tuple under one anchor: in all of the anchor's trees, by one id, noted as the anchor's child. */
+  edgesUnder(anchor: Tuple): Edge | null {
+    const { hi, lo } = this.newChild(anchor);
+    let edges: Edge | null = null;
+    for (let edge = anchor.edges; edge !== null; edge = edge.next) {
+      edges = new Edge(edge.slot, edge.generation, hi, lo, edges);
+    }
+    return edges;
   }
 
   /**
-   * The edges of a new tuple anchored to `anchor`, in front of `next`: one id for all trees of this anchor, noted as the
-   * anchor's child. A tuple with several anchors gets an id for each: with one for all, two anchors of one tree
-   * would report the same id, it would cancel itself, and the tree would be complete too early.
+   * The edges of a new tuple under several anchors. It gets an id under each anchor, and in a tree that several of them
+   * belong to, one edge with the XOR of their ids. With one id for all anchors, or an edge for each, what two
+   * anchors of one tree report would cancel out, and the tree would be complete while this tuple is on its way.
    */
-  anchoredTo(anchor: Tuple, next: Edge | null): Edge | null {
-    const hi = this.random.int32();
-    const lo = this.random.int32();
-    anchor.childHi ^= hi;
-    anchor.childLo ^= lo;
-    let edges = next;
-    for (let edge = anchor.edges; edge !== null; edge = edge.next) {
-      edges = new Edge(edge.slot, edge.generation, hi, lo, edges);
+  edgesUnderAll(anchors: readonly Tuple[]): Edge | null {
+    const bySlot = new Map<number, Edge>();
+    let edges: Edge | null = null;
+    for (const anchor of anchors) {
+      const { hi, lo } = this.newChild(anchor);
+      for (let edge = anchor.edges; edge !== null; edge = edge.next) {
+        // A slot in its next use: the tree that this edge was of is answered.
+        if (this.acker.generationOf(edge.slot) !== edge.generation) continue;
+        const known = bySlot.get(edge.slot);
+        if (known === undefined) {
+          edges = new Edge(edge.slot, edge.generation, hi, lo, edges);
+          bySlot.set(edge.slot, edges);
+        } else {
+          known.hi ^= hi;
+          known.lo ^= lo;
+        }
+      }
     }
     return edges;
   }
@@ -73,5 +92,13 @@ export class Ledger {
     for (let edge = tuple.edges; edge !== null; edge = edge.next) {
       this.acker.fail(edge.slot, edge.generation, this.nowMs);
     }
+  }
+
+  private newChild(anchor: Tuple): { readonly hi: number; readonly lo: number } {
+    const hi = this.random.int32();
+    const lo = this.random.int32();
+    anchor.childHi ^= hi;
+    anchor.childLo ^= lo;
+    return { hi, lo };
   }
 }

@@ -115,7 +115,7 @@ export class SpoutTask implements SpoutOutput {
     let hi = 0;
     let lo = 0;
     for (const inbox of receivers) {
-      const edge = this.ledger.newEdge(slot, generation, null);
+      const edge = this.ledger.rootEdge(slot, generation);
       hi ^= edge.hi;
       lo ^= edge.lo;
       inbox.push(new Tuple(outlet.source, values, edge));

@@ -26,16 +26,16 @@ export interface Source {
 }
 
 /**
- * One edge of one tuple tree: the tuple that carries it hangs in the tree of the spout tuple `root` under the random
- * 64-bit id (hi, lo). A tuple with several anchors may hang in several trees, so edges form a short linked list.
+ * A tuple's edge in one tree: it hangs in the tree of one spout tuple under the random 64-bit id (hi, lo). A tuple with
+ * several anchors may hang in several trees, so edges form a short linked list, with one edge for each tree.
  */
 export class Edge {
   constructor(
     /** Which entry of the acker the tree has, and which use of that entry: together they name one spout tuple. */
     readonly slot: number,
     readonly generation: number,
-    readonly hi: number,
-    readonly lo: number,
+    public hi: number,
+    public lo: number,
     readonly next: Edge | null,
   ) {}
 }
