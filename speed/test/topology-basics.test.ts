@@ -14,7 +14,7 @@ function twice(tuple: Tuple, output: BoltOutput): void {
   output.ack(tuple);
 }
 
-function pass(tuple: Tuple, output: BoltOutput): void {
+function passOn(tuple: Tuple, output: BoltOutput): void {
   output.emit(tuple.values, tuple);
   output.ack(tuple);
 }
@@ -127,8 +127,8 @@ test('a tree that splits, joins again and goes on is complete only with its last
   const last: (() => void)[] = [];
   const { topology } = simulated((builder) => {
     builder.setSpout('one', () => spout);
-    builder.setBolt('left', () => new FunctionBolt(pass)).shuffleGrouping('one');
-    builder.setBolt('right', () => new FunctionBolt(pass)).shuffleGrouping('one');
+    builder.setBolt('left', () => new FunctionBolt(passOn)).shuffleGrouping('one');
+    builder.setBolt('right', () => new FunctionBolt(passOn)).shuffleGrouping('one');
     const halves: Tuple[] = [];
     const join = new FunctionBolt((tuple, output) => {
       if (halves.push(tuple) < 2) return;
@@ -139,7 +139,7 @@ test('a tree that splits, joins again and goes on is complete only with its last
       .setBolt('join', () => join)
       .globalGrouping('left')
       .globalGrouping('right');
-    builder.setBolt('after', () => new FunctionBolt(pass)).shuffleGrouping('join');
+    builder.setBolt('after', () => new FunctionBolt(passOn)).shuffleGrouping('join');
     builder
       .setBolt('last', () => new FunctionBolt((t, output) => last.push(() => output.ack(t))))
       .shuffleGrouping('after');
