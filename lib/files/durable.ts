@@ -13,7 +13,7 @@ import {
   unlinkSync,
   writeSync,
 } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { systemCode } from '../errors.js';
 
 /** Makes the entries of a directory durable. */
@@ -42,10 +42,16 @@ export function writeFully(fd: number, bytes: Uint8Array, position: number): voi
   while (done < bytes.length) done += writeSync(fd, bytes, done, bytes.length - done, position + done);
 }
 
-/** Creates a directory and makes its own entry durable. */
+/** Creates a directory, with the missing ones above it, and makes the entry of each of them durable. */
 export function makeDirDurable(dir: string): void {
   const first = mkdirSync(dir, { recursive: true });
-  if (first !== undefined) fsyncDir(dirname(first));
+  if (first === undefined) return;
+  const top = dirname(resolve(first));
+  let parent = resolve(dir);
+  do {
+    parent = dirname(parent);
+    fsyncDir(parent);
+  } while (parent !== top);
 }
 
 /** Replaces `path` in one step: after a crash it holds either the old or the new bytes, whole. */
