@@ -14,24 +14,49 @@ import { dashboardHandler } from '../query/dashboard-files.js';
 const hourMs = 3_600_000;
 const stepMs = { hour: hourMs, day: 24 * hourMs, week: 168 * hourMs, month: 720 * hourMs } as const;
 
-export class FakeApi {
-  domains: readonly string[] = ['docs.example', 'news.example', 'shop.example'];
+export interface FakeBody {
+  readonly data: {
+    readonly visitors?: number;
+    readonly pageviews?: number;
+    readonly series?: readonly { readonly visitors?: number; readonly pageviews?: number }[];
+  };
+}
+
+/** What a test may turn. */
+export interface Behaviour {
+  domains: readonly string[];
   /** Pageviews and visitors that came after the others. */
-  extra = 0;
+  extra: number;
   /** Thrown by every question while set. */
   problem: HttpProblem | undefined;
   /** While true, connections are cut without an answer. */
-  silent = false;
+  silent: boolean;
   emptyReason: string | undefined;
+  /** The one key that is known; undefined asks for none. */
   key: string | undefined;
-  sketchy = true;
-  batchAt = Date.now() - 70 * 60_000;
+  /** Paths of pages by their rank, where they are not 'page/<rank>'. */
+  paths: Readonly<Record<number, string>>;
+}
+
+const ordinary: Behaviour = {
+  domains: ['docs.example', 'news.example', 'shop.example'],
+  extra: 0,
+  problem: undefined,
+  silent: false,
+  emptyReason: undefined,
+  key: undefined,
+  paths: { 3: 'page/3/a-rather-long-path-that-has-to-wrap-somewhere-on-a-phone' },
+};
+
+export class FakeApi {
+  readonly does: Behaviour = { ...ordinary };
   /** Every question so far, '304 /v1/uniques?...'. */
-  readonly asked: string[] = [];
+  asked: string[] = [];
   origin = '';
   #endpoint: HttpEndpoint | undefined;
   /** Numbers stand still after it. */
   readonly #madeAt = Date.now();
+  readonly #batchAt = this.#madeAt - 70 * 60_000;
 
   async start(): Promise<void> {
     const logger = pino({ level: 'silent' });
@@ -42,12 +67,18 @@ export class FakeApi {
     this.#endpoint = endpoint;
   }
 
-  /** The body of an answer the page got for a path, asked for again. */
-  async again(path: string): Promise<{ data: Record<string, number> }> {
+  /** The body of the last answer the page got for a path, asked for again. */
+  async again(path: string): Promise<FakeBody> {
     const target = this.asked.findLast((line) => line.includes(`${path}?`))?.slice(4);
-    return (await fetch(`${this.origin}${target ?? path}`)).json() as Promise<{
-      data: Record<string, number>;
-    }>;
+    const key = this.does.key === undefined ? {} : { headers: { Authorization: `Bearer ${this.does.key}` } };
+    const response = await fetch(`${this.origin}${target ?? path}`, key);
+    return (await response.json()) as FakeBody; // it is our own
+  }
+
+  /** As new, for the next test. */
+  reset(): void {
+    Object.assign(this.does, ordinary);
+    this.asked = [];
   }
 
   async stop(): Promise<void> {
@@ -56,21 +87,21 @@ export class FakeApi {
 
   readonly #answer: Handler = (request, response, next) => {
     if (!request.path.startsWith('/v1/')) return next();
-    if (this.silent) {
+    if (this.does.silent) {
       request.socket.destroy();
       return;
     }
-    if (this.key !== undefined) {
-      const sha256 = createHash('sha256').update(this.key).digest('hex');
+    if (this.does.key !== undefined) {
+      const sha256 = createHash('sha256').update(this.does.key).digest('hex');
       authorize(request.headers.authorization, parseApiKeys([`test:read:${sha256}`]), 'read');
     }
     const url = new URL(request.originalUrl, this.origin);
     const isState = request.path === '/v1/status' || request.path === '/v1/batches';
-    if (this.problem !== undefined && !isState) throw this.problem;
+    if (this.does.problem !== undefined && !isState) throw this.does.problem;
     const body = this.#bodyOf(url);
     if (body === undefined) return next();
     if (!isState) {
-      const etag = `W/"${this.extra}.${String(this.emptyReason)}.${this.domains.length}"`;
+      const etag = `W/"${this.does.extra}.${String(this.does.emptyReason)}.${this.does.domains.length}"`;
       response.set('ETag', etag);
       if (request.headers['if-none-match'] === etag) {
         this.asked.push(`304 ${request.originalUrl}`);
@@ -85,11 +116,11 @@ export class FakeApi {
   #bodyOf(url: URL): object | undefined {
     const given = (name: string): string => url.searchParams.get(name) ?? '';
     const frame = { freshness: this.#freshness(), rules: { url: '1', bots: '1' } };
-    const reason = this.emptyReason === undefined ? {} : { emptyReason: this.emptyReason };
+    const reason = this.does.emptyReason === undefined ? {} : { emptyReason: this.does.emptyReason };
     const domain = given('domain');
     switch (url.pathname) {
       case '/v1/domains': {
-        const domains = this.domains.filter((name) => name.includes(given('contains')));
+        const domains = this.does.domains.filter((name) => name.includes(given('contains')));
         return { data: { domains, more: false }, ...frame };
       }
       case '/v1/uniques': {
@@ -98,7 +129,7 @@ export class FakeApi {
           return { ...bucket, visitors, ...this.#bounds(visitors) };
         });
         const visitors =
-          Math.round(series.reduce((sum, bucket) => sum + bucket.visitors, 0) * 0.63) + this.extra;
+          Math.round(series.reduce((sum, bucket) => sum + bucket.visitors, 0) * 0.63) + this.does.extra;
         return {
           data: { domain, visitors, ...reason, series },
           accuracy: { relativeStandardError: 0.0081, maxOvercount: 3, ...this.#bounds(visitors) },
@@ -108,20 +139,17 @@ export class FakeApi {
       }
       case '/v1/pageviews': {
         const series = this.#series(url).map(({ size, ...bucket }) => ({ ...bucket, pageviews: size }));
-        const pageviews = series.reduce((sum, bucket) => sum + bucket.pageviews, 0) + this.extra;
+        const pageviews = series.reduce((sum, bucket) => sum + bucket.pageviews, 0) + this.does.extra;
         return { data: { domain, pageviews, series }, range: this.#range(url), ...frame };
       }
       case '/v1/bounce-rate': {
-        const data = { domain, visits: 31_204, bounces: 12_877, rate: 0.412671, through: iso(this.batchAt) };
-        return { data: this.emptyReason === undefined ? data : { ...data, rate: null }, ...frame };
+        const data = { domain, visits: 31_204, bounces: 12_877, rate: 0.412671, through: iso(this.#batchAt) };
+        return { data: this.does.emptyReason === undefined ? data : { ...data, rate: null }, ...frame };
       }
       case '/v1/pages': {
         const pages = Array.from({ length: Math.min(Number(given('limit')), 40) }, (_, i) => {
           const visitors = Math.round(9_400 / (i + 1));
-          const path =
-            i === 0
-              ? ''
-              : `page/${i}${i === 3 ? '/a-rather-long-path-that-has-to-wrap-somewhere-on-a-phone' : ''}`;
+          const path = i === 0 ? '' : (this.does.paths[i] ?? `page/${i}`);
           return {
             url: `https://www.${domain}/${path}`,
             pageviews: Math.round(21_000 / (i + 1)),
@@ -129,7 +157,7 @@ export class FakeApi {
             ...this.#bounds(visitors),
           };
         });
-        return { data: { domain, pages: this.emptyReason === undefined ? pages : [] }, ...frame };
+        return { data: { domain, pages: this.does.emptyReason === undefined ? pages : [] }, ...frame };
       }
       case '/v1/status':
         return { freshness: this.#freshness(), layers: this.#layers() };
@@ -149,7 +177,8 @@ export class FakeApi {
       const wave =
         1.4 + Math.sin(((at / hourMs - 8) / 24) * 2 * Math.PI) + 0.25 * Math.sin(at / hourMs / 3.1);
       const done = Math.min(1, Math.max(0, (this.#madeAt - at) / step));
-      const size = this.emptyReason === undefined ? Math.round(2_600 * wave * (step / hourMs) * done) : 0;
+      const size =
+        this.does.emptyReason === undefined ? Math.round(2_600 * wave * (step / hourMs) * done) : 0;
       buckets.push({
         from: iso(at),
         to: iso(Math.min(at + step, Date.parse(to))),
@@ -172,7 +201,7 @@ export class FakeApi {
   }
 
   #bounds(visitors: number): { lower: number; upper: number; exact: boolean } {
-    const spread = this.sketchy ? Math.ceil(visitors * 0.03) : 0;
+    const spread = Math.ceil(visitors * 0.03);
     return { lower: visitors - spread, upper: visitors + spread, exact: spread === 0 };
   }
 
@@ -180,9 +209,9 @@ export class FakeApi {
     const cut = { 'equivs/0': 8_123, 'pageviews/0': 210_532, 'pageviews/1': 208_441 };
     return {
       generation: 'v000012-5f0e',
-      batch: { cut, createdAt: iso(this.batchAt) },
+      batch: { cut, createdAt: iso(this.#batchAt) },
       realtime: {
-        cut: { 'equivs/0': 8_177, 'pageviews/0': 212_004 + this.extra, 'pageviews/1': 209_900 },
+        cut: { 'equivs/0': 8_177, 'pageviews/0': 212_004 + this.does.extra, 'pageviews/1': 209_900 },
         lastReceivedAt: iso(Date.now() - 300),
         deadLetters: 0,
         lagRecords: 12,
@@ -211,7 +240,7 @@ export class FakeApi {
         {},
         {
           lastError: {
-            at: iso(this.batchAt),
+            at: iso(this.#batchAt),
             code: 'batch.failed',
             message: 'step persons ran out of memory (2 GB)',
           },
@@ -228,7 +257,7 @@ export class FakeApi {
     return [12, 11, 10].map((number) => ({
       id: `v${String(number).padStart(6, '0')}-5f0e`,
       number,
-      createdAt: iso(this.batchAt - (12 - number) * hourMs),
+      createdAt: iso(this.#batchAt - (12 - number) * hourMs),
       current: number === 12,
       pageviews: 410_000 - (12 - number) * 31_000,
       persons: 61_300 - (12 - number) * 2_100,
