@@ -92,12 +92,12 @@ test('the focus of every control is drawn', { skip }, async (t) => {
   const unseen: string[] = [];
   for (let presses = 0; presses < 25; presses++) {
     await page.keyboard.press('Tab');
-    const [name, drawn] = (await page.evaluate(`(() => {
+    const [name, drawn] = await page.evaluate<[string, boolean]>(`(() => {
       const focused = document.activeElement;
       const shown = focused.matches('input[type=radio]') ? focused.nextElementSibling : focused;
       const style = getComputedStyle(shown);
       return [focused.outerHTML.slice(0, 80), style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2];
-    })()`)) as [string, boolean];
+    })()`);
     if (!drawn) unseen.push(name);
   }
   assert.deepEqual(unseen, []);
@@ -109,9 +109,9 @@ for (const width of widths) {
   test(`nothing is wider than a window of ${width} pixels`, { skip }, async (t) => {
     const page = await open(t, `${shop}&from=2026-11-20T00:00&to=2026-11-22T00:00`, { width, height: 844 });
     const wide = async (what: string): Promise<void> => {
-      const [content, window] = (await page.evaluate(
+      const [content, window] = await page.evaluate<[number, number]>(
         '[document.documentElement.scrollWidth, document.documentElement.clientWidth]',
-      )) as [number, number];
+      );
       assert.ok(content <= window, `${what}: ${content} > ${window}`);
       // Cards must not hide what is too wide either.
       const cut = await page.evaluate(`[...document.querySelectorAll('.card, .notice, table')]
@@ -170,27 +170,29 @@ for (const dark of [false, true]) {
 }
 
 async function colorOf(page: Page, property: string): Promise<readonly number[]> {
-  const shown = (await page.evaluate(`(() => {
+  const shown = await page.evaluate<string>(`(() => {
     const probe = document.body.appendChild(document.createElement('span'));
     probe.style.color = 'var(${property})';
     const color = getComputedStyle(probe).color;
     probe.remove();
     return color;
-  })()`)) as string;
+  })()`);
   return [...shown.matchAll(/[\d.]+/g)].slice(0, 3).map(([digits]) => Number(digits));
 }
 
-/** WCAG 2.2, relative luminance and contrast ratio. */
+/** The contrast ratio of WCAG 2.2. */
 function contrast(a: readonly number[], b: readonly number[]): number {
-  const luminance = (color: readonly number[]): number => {
-    const [red = 0, green = 0, blue = 0] = color.map((part) => {
-      const share = part / 255;
-      return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
-    });
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
-  };
   const [darker = 0, lighter = 0] = [luminance(a), luminance(b)].toSorted((x, y) => x - y);
   return (lighter + 0.05) / (darker + 0.05);
+}
+
+/** The relative luminance of WCAG 2.2. */
+function luminance(color: readonly number[]): number {
+  const [red = 0, green = 0, blue = 0] = color.map((part) => {
+    const share = part / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
 }
 
 test('the theme button changes the theme, and the choice is kept', { skip }, async (t) => {

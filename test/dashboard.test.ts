@@ -80,9 +80,9 @@ test('each chart has a table with the same figures', { skip }, async (t) => {
 test('new facts show without a reload, and nothing new costs only 304s', { skip }, async (t) => {
   const { page } = await open(t);
   await page.waitForSelector(loaded);
-  const before = await visitors(page);
+  const shown = await visitors(page);
   api.does.extra = 7;
-  await showsVisitors(page, before + 7);
+  await showsVisitors(page, shown + 7);
   const askedSoFar = api.asked.length;
   await page.waitForResponse(
     (response) => response.url().includes('/v1/uniques') && response.status() === 304,
@@ -92,7 +92,7 @@ test('new facts show without a reload, and nothing new costs only 304s', { skip 
     asked.every((line) => line.startsWith('304')),
     asked.join('\n'),
   );
-  assert.equal(await visitors(page), before + 7);
+  assert.equal(await visitors(page), shown + 7);
 });
 
 test(
@@ -133,11 +133,11 @@ test(
   async (t) => {
     const { page } = await open(t);
     await page.waitForSelector(loaded);
-    const before = await visitors(page);
+    const shown = await visitors(page);
     api.does.silent = true;
     await page.waitForSelector('#live[data-mood=offline]');
     assert.match(await text(page, '#notice'), /cannot be reached.*swa start/s);
-    assert.equal(await visitors(page), before);
+    assert.equal(await visitors(page), shown);
     assert.equal(await page.locator('#report[data-stale]').count(), 1);
     api.does.silent = false;
     await page.waitForSelector('#live[data-mood=live]');
