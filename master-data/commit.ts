@@ -14,7 +14,7 @@ import { linkSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { SwaError, systemCode } from '../lib/errors.js';
-import { fsyncDir, fsyncFile } from '../lib/files/durable.js';
+import { fsyncDir, fsyncLargeFile } from '../lib/files/durable.js';
 import { offset, type Offset, type PartitionName } from '../lib/log/log.js';
 import { digestFile } from './digest.js';
 import { dataFileName, partitionDir } from './layout.js';
@@ -81,7 +81,7 @@ async function sealFile(store: MasterStore, file: NewDataFile): Promise<Manifest
   checkSummary(temp, summary, file.expected);
   const { sha256, sizeBytes } = await digestFile(temp);
   step('parquet-checked');
-  fsyncFile(temp);
+  await fsyncLargeFile(temp);
   step('parquet-synced');
   const name = dataFileName(fromOffset, toOffset, sha256);
   const dir = partitionDir(store.dataDir, partition);
@@ -111,6 +111,6 @@ async function linkData(temp: string, path: string, sha256: string): Promise<voi
     if ((await digestFile(path)).sha256 !== sha256) {
       throw new SwaError('master.corrupt', `${path} is there already and is damaged`, { cause: error });
     }
-    fsyncFile(path);
+    await fsyncLargeFile(path);
   }
 }

@@ -18,7 +18,7 @@ export interface CompactionLimits {
   readonly maxBytes: number;
 }
 
-export const compactionLimits: CompactionLimits = { fanIn: 8, maxRows: 4_000_000, maxBytes: 256 * 2 ** 20 };
+export const compactionLimits: CompactionLimits = { fanIn: 8, maxRows: 2_000_000, maxBytes: 128 * 2 ** 20 };
 
 /** Adjacent files worth merging next, at least two; undefined when there is nothing to do. */
 export function planCompaction(

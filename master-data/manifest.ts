@@ -88,7 +88,6 @@ export function openRoot(dataDir: string, log: Pick<Log, 'id' | 'partitions'>): 
   const existing = readRoot(dataDir);
   if (existing === undefined) {
     makeDirDurable(masterDir(dataDir));
-    for (const name of log.partitions) makeDirDurable(manifestsDir(dataDir, name));
     createFile(rootPath(dataDir), seal({ version: 1, logId: log.id, partitions: log.partitions }).text);
     return openRoot(dataDir, log);
   }
@@ -100,6 +99,8 @@ export function openRoot(dataDir: string, log: Pick<Log, 'id' | 'partitions'>): 
       { hint: 'point SWA_DATA_DIR and SWA_KAFKA_BROKERS at the pair that belongs together' },
     );
   }
+  // A copy of the dataset may have come without its empty directories.
+  for (const name of partitions) makeDirDurable(manifestsDir(dataDir, name));
   return existing;
 }
 

@@ -23,14 +23,17 @@ import type { Sealed } from './sealed-json.js';
 /** Removes what interrupted writers left. At start only: later the temp files are our own. */
 export function sweepTemps(dataDir: string, root: Sealed<Root>): void {
   rmSync(sinkTempDir(dataDir), { recursive: true, force: true });
-  const dirs = root.body.partitions.flatMap((name) => [
-    partitionDir(dataDir, name),
-    manifestsDir(dataDir, name),
-  ]);
-  for (const dir of [masterDir(dataDir), ...dirs]) {
-    for (const file of readdirSync(dir)) {
-      if (file.endsWith(tempSuffix)) rmSync(join(dir, file), { force: true });
-    }
+  sweepDir(masterDir(dataDir), 'root.json.');
+  for (const name of root.body.partitions) {
+    sweepDir(partitionDir(dataDir, name), '');
+    sweepDir(manifestsDir(dataDir, name), '');
+  }
+}
+
+/** Temp files of one directory; in a shared one only those of a file that is the sink's alone. */
+function sweepDir(dir: string, prefix: string): void {
+  for (const file of readdirSync(dir)) {
+    if (file.startsWith(prefix) && file.endsWith(tempSuffix)) rmSync(join(dir, file), { force: true });
   }
 }
 

@@ -45,7 +45,7 @@ test(
 
     const isThrough = (): boolean => reaches(masterCut(house.dataDir)?.next ?? {}, latest);
     const untilMore = async (count: number): Promise<void> => {
-      for (const end = Date.now() + 20_000; errors.length <= count && !isThrough(); await sleep(20)) {
+      for (const end = Date.now() + 60_000; errors.length <= count && !isThrough(); await sleep(20)) {
         assert.equal(child.exitCode, null, errors.join());
         assert.ok(Date.now() < end, `neither an error nor a commit: ${errors.join()}`);
       }

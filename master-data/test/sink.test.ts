@@ -173,7 +173,7 @@ test('a running sink commits within its interval, and at once when asked to', as
   const sink = await startSink(house.context);
   t.after(() => sink.stop());
   await house.append([pageview(1), equiv(1)]);
-  await waitForMaster(house.dataDir, await house.log.latest(), { timeoutMs: 10_000 });
+  await waitForMaster(house.dataDir, await house.log.latest(), { timeoutMs: 60_000 });
   await sink.stop();
 
   const slow = await startSink({
@@ -182,7 +182,7 @@ test('a running sink commits within its interval, and at once when asked to', as
   });
   t.after(() => slow.stop());
   await house.append([pageview(2)]);
-  const cut = await catchUpMaster(house.context, { log: house.log, timeoutMs: 10_000 });
+  const cut = await catchUpMaster(house.context, { log: house.log, timeoutMs: 60_000 });
   assert.deepEqual(cut.next, await house.log.latest());
 });
 
@@ -194,7 +194,7 @@ test('a sink that is stopped has committed what it had read', async (t) => {
     readdirSync(partitionDir(house.dataDir, partitionName('pageviews', 0))).filter((name) =>
       name.startsWith('spool'),
     );
-  for (const end = Date.now() + 10_000; spools().length === 0 && Date.now() < end;) {
+  for (const end = Date.now() + 60_000; spools().length === 0 && Date.now() < end;) {
     await new Promise((resolve) => setImmediate(resolve));
   }
   await sink.stop();
