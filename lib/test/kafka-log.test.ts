@@ -1,10 +1,16 @@
 /** The log on a real Kafka broker: the suite of every log, and what only a broker can do to us. */
 import assert from 'node:assert/strict';
-import { after, before } from 'node:test';
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import kafkajs, { type Admin } from 'kafkajs';
+import { SwaError } from '../errors.js';
+import { distance, zeroOffsets } from '../log/cut.js';
+import { offset } from '../log/log.js';
 import { openKafkaLog, type KafkaLogOptions } from '../log/kafka/kafka-log.js';
 import { KafkaBroker, kafkaSkip } from '../../test/kafka/broker.js';
-import { logConformance, suitePartitions } from './log-conformance.js';
+import { logConformance, readUntil, record, rejectsWith, suitePartitions } from './log-conformance.js';
 
 const skip = kafkaSkip();
 let broker: KafkaBroker | undefined;
@@ -42,3 +48,226 @@ logConformance(
   },
   skip,
 );
+
+test('roles that make the log at the same time agree on its id', { skip }, async () => {
+  const own = options();
+  const logs = await Promise.all([1, 2, 3, 4].map(() => openKafkaLog(own)));
+  assert.equal(new Set(logs.map((log) => log.id)).size, 1);
+  await Promise.all(logs.map((log) => log.close()));
+});
+
+test('other partitions, short retention and compaction are refused by name', { skip }, async () => {
+  const own = options();
+  await (await openKafkaLog(own)).close();
+  await rejectsWith('config.invalid', openKafkaLog({ ...own, partitions: suitePartitions + 1 }));
+  const weekMs = 7 * 24 * 3_600_000;
+  await (await openKafkaLog({ ...own, leastRetentionMs: weekMs })).close();
+  const short = await rejectsWith('config.invalid', openKafkaLog({ ...own, leastRetentionMs: weekMs + 1 }));
+  assert.match(short.message, /three batch intervals/);
+  await withAdmin((admin) =>
+    admin.alterConfigs({
+      validateOnly: false,
+      resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: `${own.topicPrefix}equivs`, configEntries: [{ name: 'cleanup.policy', value: 'compact' }] }], // prettier-ignore
+    }),
+  );
+  const compacted = await rejectsWith('config.invalid', openKafkaLog(own));
+  assert.match(compacted.message, /compacted/);
+});
+
+test(
+  'a broker that is away at the start is named in seconds, as something that may pass',
+  { skip },
+  async () => {
+    const started = performance.now();
+    const error = await rejectsWith('log.unavailable', openKafkaLog(options({ brokers: ['127.0.0.1:9'] })));
+    assert.ok(error.retryable);
+    assert.match(error.message, /127\.0\.0\.1:9/);
+    assert.ok(performance.now() - started < 15_000);
+  },
+);
+
+test('retention that went past a stored position is out of range, not skipped', { skip }, async () => {
+  const own = options();
+  const log = await openKafkaLog(own);
+  await log.append(Array.from({ length: 10 }, (_, i) => record('a', `${i}`, 'equivs')));
+  await withAdmin(async (admin) => {
+    const topic = `${own.topicPrefix}equivs`;
+    await admin.fetchTopicOffsets(topic); // kafkajs deletes only in topics it has met
+    await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '6' }] });
+  });
+  assert.equal((await log.earliest())['equivs/0'], 6);
+  const open = (from: number) => log.openReader({ from: { 'equivs/0': offset(from) }, consumer: 'c' });
+  await rejectsWith('log.out-of-range', open(5));
+  const seen = await readUntil(await open(6), { 'equivs/0': offset(10) });
+  assert.equal(seen.get('equivs/0')?.length, 4);
+  await log.close();
+});
+
+test(
+  'a topic made anew under a running reader stops it: the log is not the one it read',
+  { skip },
+  async () => {
+    const own = options({ silentMs: 2000 });
+    const log = await openKafkaLog(own);
+    await log.append(Array.from({ length: 10 }, (_, i) => record('a', `${i}`, 'equivs')));
+    const reader = await log.openReader({ from: zeroOffsets(['equivs/0']), consumer: 'c' });
+    await readUntil(reader, { 'equivs/0': offset(10) });
+    await withAdmin(async (admin) => {
+      await admin.deleteTopics({ topics: [`${own.topicPrefix}equivs`] });
+      await createAgain(admin, `${own.topicPrefix}equivs`);
+    });
+    await rejectsWith('log.mismatch', reader.next({ maxRecords: 10, timeoutMs: 60_000 }));
+    await log.close();
+  },
+);
+
+test(
+  "another producer's transactions leave holes that are passed over, and nothing else is",
+  { skip },
+  async () => {
+    const own = options();
+    const log = await openKafkaLog(own);
+    const reader = await log.openReader({ from: zeroOffsets(['equivs/0']), consumer: 'c' });
+    const kafka = new kafkajs.Kafka({ brokers: [...own.brokers], logLevel: kafkajs.logLevel.NOTHING });
+    const producer = kafka.producer({
+      transactionalId: own.topicPrefix,
+      idempotent: true,
+      maxInFlightRequests: 1,
+    });
+    await producer.connect();
+    for (let i = 0; i < 6; i++) {
+      const transaction = await producer.transaction();
+      await transaction.send({ topic: `${own.topicPrefix}equivs`, messages: [{ value: `t${i}` }] });
+      await (i % 3 === 2 ? transaction.abort() : transaction.commit());
+    }
+    await producer.disconnect();
+    await log.append([record('a', 'ours', 'equivs')]);
+    const seen = await readUntil(reader, await log.latest().then((next) => ({ 'equivs/0': next['equivs/0'] ?? offset(0) }))); // prettier-ignore
+    assert.deepEqual(
+      seen.get('equivs/0')?.map((item) => item.text),
+      ['t0', 't1', 't3', 't4', 'ours'],
+    );
+    await log.close();
+  },
+);
+
+const outageMs = Number(process.env['KAFKA_OUTAGE_S'] ?? 10) * 1000;
+
+test(
+  `a broker killed under load and back after ${outageMs / 1000} s: refusals meanwhile, then nothing is lost`,
+  { skip },
+  async () => {
+    const own = options();
+    const log = await openKafkaLog(own);
+    const reader = await log.openReader({ from: zeroOffsets(log.partitions), consumer: 'c' });
+    const acknowledged: string[] = [];
+    let refused = 0;
+    let ending = false;
+    const write = async (worker: number): Promise<void> => {
+      for (let i = 0; !ending; i++) {
+        const texts = Array.from({ length: 20 }, (_, k) => `${worker}-${i}-${k}`);
+        try {
+          await log.append(texts.map((text) => record(text, text)));
+          acknowledged.push(...texts);
+        } catch (error) {
+          assert.ok(
+            error instanceof SwaError && error.code === 'log.unavailable' && error.retryable,
+            String(error),
+          );
+          refused++;
+        }
+      }
+    };
+    const seen = new Map<string, string[]>();
+    let count = 0;
+    const read = async (): Promise<void> => {
+      while (!ending || count < distance({}, await log.latest())) {
+        for (const batch of await reader.next({ maxRecords: 500, timeoutMs: 1000 })) {
+          count += batch.values.length;
+          const list = seen.get(batch.name) ?? [];
+          seen.set(batch.name, list);
+          batch.values.forEach((value, i) =>
+            list.push(`${batch.offsets[i]} ${Buffer.from(value).toString()}`),
+          );
+        }
+      }
+    };
+    const work = [write(1), write(2), write(3)];
+    const reading = read();
+    await until(() => acknowledged.length > 2000);
+    await broker?.stop('SIGKILL');
+    await sleep(outageMs); // the outage itself
+    assert.ok(refused > 0, 'appends were refused while the broker was away');
+    await rejectsWith('log.unavailable', log.latest());
+    await broker?.resume();
+    const before = acknowledged.length;
+    await until(() => acknowledged.length > before + 2000);
+    ending = true;
+    await Promise.all(work);
+    await reading;
+    const fresh = await openKafkaLog(own);
+    const all = await readUntil(
+      await fresh.openReader({ from: zeroOffsets(fresh.partitions), consumer: 'check' }),
+      await fresh.latest(),
+    );
+    for (const [name, list] of all) {
+      const own = list.map((item) => `${item.offset} ${item.text}`);
+      assert.ok(seen.get(name)?.join() === own.join(), `the reader saw ${name} as it is`);
+    }
+    const stored = new Set([...all.values()].flat().map((item) => item.text));
+    assert.deepEqual(acknowledged.filter((text) => !stored.has(text)), []); // prettier-ignore
+    await Promise.all([log.close(), fresh.close()]);
+  },
+);
+
+test('TLS and every SASL mechanism work, and wrong credentials are refused in words', { skip }, async () => {
+  const [username, password] = ['swa', 'sesame-open'];
+  const secured = await KafkaBroker.start({ username, password });
+  try {
+    const tls = { ca: [readFileSync(secured.caFile, 'utf8')] };
+    const brokers = [secured.address];
+    const own = options({ brokers, tls });
+    for (const mechanism of ['plain', 'scram-sha-256', 'scram-sha-512'] as const) {
+      const log = await openKafkaLog({ ...own, sasl: { mechanism, username, password } });
+      await log.append([record('a', mechanism)]);
+      await log.close();
+      const wrong = { mechanism, username, password: 'guess' };
+      const error = await rejectsWith('log.unavailable', openKafkaLog({ ...own, sasl: wrong }));
+      assert.match(error.message, /[Aa]uthentication/);
+      assert.doesNotMatch(JSON.stringify([error.message, error.context, error.hint]), /guess/);
+    }
+    const sasl = { mechanism: 'plain' as const, username, password };
+    await rejectsWith('log.unavailable', openKafkaLog({ ...own, sasl, tls: { ca: [] } }));
+  } finally {
+    await secured.dispose();
+  }
+});
+
+async function withAdmin(body: (admin: Admin) => Promise<unknown>): Promise<void> {
+  const admin = new kafkajs.Kafka({
+    brokers: [...options().brokers],
+    logLevel: kafkajs.logLevel.NOTHING,
+  }).admin();
+  await admin.connect();
+  await body(admin);
+  await admin.disconnect();
+}
+
+/** Deletion goes on for a moment after it was acknowledged. */
+async function createAgain(admin: Admin, topic: string): Promise<void> {
+  const deadline = performance.now() + 30_000;
+  for (;;) {
+    const made = await admin.createTopics({ topics: [{ topic, numPartitions: 1 }] }).catch(() => false);
+    if (made) return;
+    assert.ok(performance.now() < deadline, `cannot create ${topic} again`);
+    await sleep(100);
+  }
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  const deadline = performance.now() + 60_000;
+  while (!condition()) {
+    assert.ok(performance.now() < deadline, 'the condition does not come true');
+    await sleep(20);
+  }
+}

@@ -7,6 +7,7 @@
  * are set anew from the caller's. Offsets are decimal strings in kafkajs and checked numbers on this side.
  */
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import kafkajs, {
   type Admin,
   type EachBatchPayload,
@@ -112,13 +113,13 @@ export class KafkaClient {
     return client;
   }
 
-  /** Creates what is missing of these topics. */
+  /** Creates what is missing of these topics, and waits until they can be used. Others may do the same meanwhile. */
   async createTopics(topics: readonly NewTopic[]): Promise<void> {
     await this.#do('create topics at', async () => {
       const existing = await this.#admin.listTopics();
       for (const topic of topics.filter(({ name }) => !existing.includes(name))) {
         await this.#admin.createTopics({
-          waitForLeaders: true,
+          waitForLeaders: false,
           topics: [
             {
               topic: topic.name,
@@ -129,7 +130,21 @@ export class KafkaClient {
           ],
         });
       }
+      for (let attempt = 0; !(await this.#haveLeaders(topics)); attempt++) {
+        if (attempt === 100) throw new Error('the topics get no leaders');
+        await sleep(100);
+      }
     });
+  }
+
+  async #haveLeaders(topics: readonly NewTopic[]): Promise<boolean> {
+    try {
+      const found = await this.#admin.fetchTopicMetadata({ topics: topics.map(({ name }) => name) });
+      return found.topics.every(({ partitions }) => partitions.every(({ leader }) => leader >= 0));
+    } catch (error) {
+      if (error instanceof kafkajs.KafkaJSProtocolError && error.retriable) return false; // not known everywhere yet
+      throw error;
+    }
   }
 
   /** By partition number, 0 first. */
@@ -175,8 +190,11 @@ export class KafkaClient {
     const consumer = this.#kafka.consumer({
       groupId: `${group}.${randomUUID()}`,
       partitionAssigners: [exactly(positions)],
-      sessionTimeout: 30_000,
-      heartbeatInterval: 3000,
+      // After a broker's crash the group waits this long for the member it remembers. Being put out of the group is
+      // harmless (we rejoin and set our positions), so it is short.
+      sessionTimeout: 10_000,
+      rebalanceTimeout: 10_000,
+      heartbeatInterval: 2000,
       maxWaitTimeInMs: 500,
       maxBytesPerPartition: 2 ** 20,
       maxBytes: 8 * 2 ** 20,

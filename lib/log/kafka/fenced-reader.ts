@@ -4,8 +4,8 @@
  *
  *   all of it below          delivered again: set the position anew
  *   partly below             drop the overlap
- *   a gap before it          set the position anew; only when the same gap comes back is it really in the log
- *                            (control records, compaction)
+ *   a gap before it          set the position anew. Control records are no gap here: a fetch from their offset brings
+ *                            them. A gap that stays is an error: nothing is passed over in silence
  *   retained range passed us `log.out-of-range`; log ends below us: `log.mismatch`
  *
  * A client that stays silent although records wait is started again, and given up after three times in a row.
@@ -43,14 +43,15 @@ export interface FenceOptions {
 
 const aliveMs = 2000;
 const maxRestarts = 3;
+const maxGaps = 20;
 
 export class FencedReader implements LogReader {
   readonly #source: Source;
   readonly #options: FenceOptions;
   /** Next offset to arrive, by partition. */
   readonly #arriving = new Map<PartitionName, number>();
-  /** The last gap seen, by partition: from the expected to the first offset that came. */
-  readonly #gaps = new Map<PartitionName, { readonly from: number; readonly to: number }>();
+  /** How often in a row a partition came with a gap. */
+  readonly #gaps = new Map<PartitionName, number>();
   #ready: RecordBatch[] = [];
   #readyRecords = 0;
   #subscription: Subscription | undefined;
@@ -115,10 +116,12 @@ export class FencedReader implements LogReader {
     const name = this.#source.nameOf(batch.topic, batch.partition);
     const expected = this.#arriving.get(name);
     if (expected === undefined) return 'taken'; // not asked for, so nothing of ours
-    if (batch.nextOffset <= expected || this.#isNewGap(name, expected, batch.firstOffset)) {
+    if (batch.nextOffset <= expected || batch.firstOffset > expected) {
       await this.#checkRangeOrFail(name);
+      if (batch.firstOffset > expected) this.#countGap(name, expected, batch.firstOffset);
       return 'again';
     }
+    this.#gaps.delete(name);
     this.#lastArrival = performance.now();
     this.#restarts = 0;
     this.#arriving.set(name, batch.nextOffset);
@@ -130,11 +133,19 @@ export class FencedReader implements LogReader {
     return 'taken';
   }
 
-  #isNewGap(name: PartitionName, expected: number, first: number): boolean {
-    if (first <= expected) return false;
-    const known = this.#gaps.get(name);
-    this.#gaps.set(name, { from: expected, to: first });
-    return known?.from !== expected || known.to !== first;
+  #countGap(name: PartitionName, expected: number, first: number): void {
+    const count = (this.#gaps.get(name) ?? 0) + 1;
+    this.#gaps.set(name, count);
+    if (count < maxGaps) return;
+    this.#fail(
+      new SwaError(
+        'log.corrupt',
+        `Kafka does not deliver ${name} from offset ${expected}, only from ${first}`,
+        {
+          hint: 'the topic misses records inside its retained range: look at the broker; nothing was skipped',
+        },
+      ),
+    );
   }
 
   /** Puts aside what is new in the batch. */

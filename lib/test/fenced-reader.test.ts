@@ -1,0 +1,185 @@
+/**
+ * The fences against a client that misbehaves in every way kafkajs is known to: starts over, jumps to the end, delivers
+ * twice, skips, falls silent. A simulated client does so at random; the reader must hand out exactly the log.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { KafkaBatch, OffsetRange, Subscriber, Subscription } from '../log/kafka/client.js';
+import { FencedReader, type Source } from '../log/kafka/fenced-reader.js';
+import { offset, partitionName, type PartitionName } from '../log/log.js';
+import { readUntil, rejectsWith } from './log-conformance.js';
+
+const name: PartitionName = 'equivs/0';
+const behaviours = [
+  'deliver',
+  'deliver',
+  'deliver',
+  'restart',
+  'to-end',
+  'step-back',
+  'skip',
+  'rejoin',
+] as const;
+type Behaviour = (typeof behaviours)[number] | 'silence';
+
+/**
+ * One partition, some offsets of which are control records, growing while it is read; follows a script, then behaves.
+ * As kafkajs does, it keeps a fetch of nothing but control records to itself and moves on.
+ */
+class SimulatedSource implements Source {
+  low = 0;
+  subscriptions = 0;
+  readonly #offsets: readonly number[];
+  #high: number;
+  readonly #end: number;
+  readonly #script: Behaviour[];
+
+  constructor(offsets: readonly number[], end: number, script: readonly Behaviour[], high = end) {
+    this.#offsets = offsets;
+    this.#end = end;
+    this.#high = high;
+    this.#script = [...script];
+  }
+
+  async subscribe(subscriber: Subscriber): Promise<Subscription> {
+    this.subscriptions++;
+    let stopped = false;
+    const wanted = (): number => subscriber.positions()[0]?.offset ?? 0;
+    const run = async (): Promise<void> => {
+      let at = wanted();
+      while (!stopped) {
+        const behaviour = this.#script.shift() ?? 'deliver';
+        if (behaviour === 'silence') return;
+        if (behaviour === 'restart') at = this.low;
+        if (behaviour === 'to-end') at = Math.max(this.low, this.#high - 2);
+        if (behaviour === 'step-back') at = Math.max(this.low, at - 3);
+        if (behaviour === 'skip') at = Math.min(this.#high - 1, at + 2);
+        if (behaviour === 'rejoin') at = wanted();
+        const batch = this.#batch(at);
+        if (batch === undefined) {
+          at = Math.max(at, this.#high);
+          this.#high = Math.min(this.#end, this.#high + 3);
+        } else if ((await subscriber.take(batch, async () => undefined)) === 'taken') at = batch.nextOffset;
+        else at = wanted();
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    };
+    void run();
+    return { stop: async () => void (stopped = true) };
+  }
+
+  async offsets(): Promise<readonly OffsetRange[]> {
+    return [{ low: this.low, high: this.#high }];
+  }
+
+  topicOf(): string {
+    return 't';
+  }
+
+  nameOf(): PartitionName {
+    return partitionName('equivs', 0);
+  }
+
+  #batch(at: number): KafkaBatch | undefined {
+    const from = Math.max(at, this.low);
+    const offsets = this.#offsets.filter((own) => own >= from && own < this.#high).slice(0, 4);
+    const last = offsets.at(-1);
+    if (last === undefined) return undefined;
+    const values = offsets.map((own) => Buffer.from(String(own)));
+    return { topic: 't', partition: 0, firstOffset: from, nextOffset: last + 1, offsets, values };
+  }
+}
+
+const options = { silentMs: 60_000, bufferedRecords: 10 };
+
+test('whatever the client does, every record is handed out once and in order', () =>
+  fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.boolean(), { minLength: 1, maxLength: 60 }),
+      fc.array(fc.constantFrom(...behaviours), { maxLength: 30 }),
+      fc.nat(1000),
+      fc.integer({ min: 1, max: 7 }),
+      async (isRecord, script, start, maxRecords) => {
+        const offsets = [...isRecord, true].flatMap((is, i) => (is ? i : []));
+        const end = isRecord.length + 1;
+        const high = 1 + (start % end);
+        const from = start % high;
+        const source = new SimulatedSource(offsets, end, script, high);
+        const reader = new FencedReader(source, { [name]: offset(from) }, options);
+        await reader.start();
+        const seen = await readUntil(reader, { [name]: offset(end) }, maxRecords);
+        await reader.close();
+        assert.deepEqual(
+          seen.get(name)?.map((item) => item.offset),
+          offsets.filter((own) => own >= from),
+        );
+      },
+    ),
+  ));
+
+test('a start below the retained range, or beyond the end, is refused by name', async () => {
+  const source = new SimulatedSource([5, 6, 7], 8, []);
+  source.low = 5;
+  const start = (from: number) => new FencedReader(source, { [name]: offset(from) }, options).start();
+  await rejectsWith('log.out-of-range', start(4));
+  await rejectsWith('log.mismatch', start(9));
+});
+
+test('retention that overtakes a running reader stops it, and nothing is skipped in silence', async () => {
+  const source = new SimulatedSource([...Array(200).keys()], 200, []);
+  const reader = new FencedReader(source, { [name]: offset(0) }, options);
+  await reader.start();
+  await reader.next({ maxRecords: 1, timeoutMs: 5000 });
+  source.low = 150;
+  const seen: number[] = [];
+  await rejectsWith('log.out-of-range', (async () => {
+    for (;;) for (const batch of await reader.next({ maxRecords: 5, timeoutMs: 5000 })) seen.push(...batch.offsets);
+  })()); // prettier-ignore
+  assert.deepEqual(
+    seen,
+    seen.map((_, i) => i + 1),
+  );
+  await reader.close();
+});
+
+test('records that the broker keeps back inside its range are an error, not a gap', async () => {
+  const skips = Array<Behaviour>(40).fill('skip');
+  const reader = new FencedReader(
+    new SimulatedSource([0, 1, 2, 3], 4, skips),
+    { [name]: offset(0) },
+    options,
+  );
+  await reader.start();
+  await rejectsWith('log.corrupt', reader.next({ maxRecords: 1, timeoutMs: 5000 }));
+  await reader.close();
+});
+
+test('a silent client is started again and reading goes on', async () => {
+  const source = new SimulatedSource([0, 1, 2, 3, 4, 5, 6, 7, 8, 9], 10, ['deliver', 'silence']);
+  const reader = new FencedReader(source, { [name]: offset(0) }, { ...options, silentMs: 40 });
+  await reader.start();
+  const seen = await readUntil(reader, { [name]: offset(10) });
+  assert.equal(seen.get(name)?.length, 10);
+  assert.equal(source.subscriptions, 2);
+  await reader.close();
+});
+
+test('a client that stays silent is given up with an error, not waited for for ever', async () => {
+  const source = new SimulatedSource([0], 1, ['silence', 'silence', 'silence', 'silence', 'silence']);
+  const reader = new FencedReader(source, { [name]: offset(0) }, { ...options, silentMs: 20 });
+  await reader.start();
+  const error = await rejectsWith('log.unavailable', reader.next({ maxRecords: 1, timeoutMs: 60_000 }));
+  assert.match(error.message, /silent/);
+  assert.equal(source.subscriptions, 4);
+  await reader.close();
+});
+
+test('a quiet partition is not mistaken for a silent client', async () => {
+  const source = new SimulatedSource([0], 1, []);
+  const reader = new FencedReader(source, { [name]: offset(1) }, { ...options, silentMs: 20 });
+  await reader.start();
+  assert.deepEqual(await reader.next({ maxRecords: 1, timeoutMs: 200 }), []);
+  assert.equal(source.subscriptions, 1);
+  await reader.close();
+});
