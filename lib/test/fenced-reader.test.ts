@@ -44,11 +44,11 @@ class SimulatedSource implements Source {
 
   async subscribe(subscriber: Subscriber): Promise<Subscription> {
     this.subscriptions++;
-    let stopped = false;
+    const stopped = new AbortController();
     const wanted = (): number => subscriber.positions()[0]?.offset ?? 0;
     const run = async (): Promise<void> => {
       let at = wanted();
-      while (!stopped) {
+      while (!stopped.signal.aborted) {
         const behaviour = this.#script.shift() ?? 'deliver';
         if (behaviour === 'silence') return;
         if (behaviour === 'restart') at = this.low;
@@ -66,7 +66,7 @@ class SimulatedSource implements Source {
       }
     };
     void run();
-    return { stop: async () => void (stopped = true) };
+    return { stop: async () => stopped.abort() };
   }
 
   async offsets(): Promise<readonly OffsetRange[]> {

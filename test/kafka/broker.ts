@@ -4,7 +4,7 @@
  * has fetched. Flushes every message, so that a killed broker has what it acknowledged.
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -33,31 +33,48 @@ export interface BrokerSecurity {
   readonly password: string;
 }
 
+interface Ports {
+  readonly plain: number;
+  readonly secure: number;
+  readonly controller: number;
+}
+
+/** Small, and quick to start: tests do not run long enough for the second compiler to pay. */
+const jvm = [
+  '-Xmx512m',
+  '-XX:+UseSerialGC',
+  '-XX:TieredStopAtLevel=1',
+  '-XX:ActiveProcessorCount=2',
+  '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
+];
+
 export class KafkaBroker {
-  readonly port: number;
+  /** host:port of the listener that speaks plain text. */
+  readonly address: string;
+  /** host:port of the one that speaks TLS and SASL; there only with security. */
+  readonly secureAddress: string;
+  readonly #ports: Ports;
   readonly #dir: string;
   #process: ChildProcess | undefined;
 
-  private constructor(dir: string, port: number) {
+  private constructor(dir: string, ports: Ports) {
     this.#dir = dir;
-    this.port = port;
+    this.#ports = ports;
+    this.address = `127.0.0.1:${ports.plain}`;
+    this.secureAddress = `127.0.0.1:${ports.secure}`;
   }
 
-  /** Formats and starts a broker; with `security` it speaks TLS and SASL (plain and SCRAM) only. */
+  /** Formats and starts a broker; with `security` it has a second listener, for TLS and SASL (plain and SCRAM). */
   static async start(security?: BrokerSecurity): Promise<KafkaBroker> {
     const dir = mkdtempSync(join(tmpdir(), 'swa-kafka-'));
-    const port = await freePort();
-    const broker = new KafkaBroker(dir, port);
+    const ports = { plain: await freePort(), secure: await freePort(), controller: await freePort() };
+    const broker = new KafkaBroker(dir, ports);
     if (security !== undefined) makeKeystore(dir, security.password);
-    writeFileSync(join(dir, 'server.properties'), properties(dir, port, await freePort(), security));
-    const scram = security === undefined ? [] : ['SCRAM-SHA-256', 'SCRAM-SHA-512'].flatMap((mechanism) => ['--add-scram', `${mechanism}=[name=${security.username},password=${security.password}]`]); // prettier-ignore
-    java(dir, 'kafka.tools.StorageTool', ['format', '-t', 'c3dhLXRlc3QtY2x1c3RlcA', '-c', 'server.properties', ...scram]); // prettier-ignore
+    mkdirSync(join(dir, 'data'));
+    writeFileSync(join(dir, 'server.properties'), properties(dir, ports, security).join('\n'));
+    format(dir, security);
     await broker.resume();
     return broker;
-  }
-
-  get address(): string {
-    return `127.0.0.1:${this.port}`;
   }
 
   /** PEM of the certificate the broker shows; only with security. */
@@ -67,9 +84,7 @@ export class KafkaBroker {
 
   /** Starts the stopped broker again, on the same port and data. */
   async resume(): Promise<void> {
-    const args = ['-Xms256m', '-Xmx512m', '-XX:ActiveProcessorCount=2', '-XX:+UseSerialGC'];
-    const logs = ['-Dorg.slf4j.simpleLogger.defaultLogLevel=warn'];
-    const child = spawn('java', [...args, ...logs, '-cp', classPath(), 'kafka.Kafka', 'server.properties'], {
+    const child = spawn('java', [...jvm, '-cp', classPath(), 'kafka.Kafka', 'server.properties'], {
       cwd: this.#dir,
       stdio: 'ignore',
       env: { ...process.env, LOG_DIR: this.#dir },
@@ -77,7 +92,7 @@ export class KafkaBroker {
     this.#process = child;
     process.once('exit', () => child.kill('SIGKILL')); // a test that ends badly leaves no broker behind
     const deadline = performance.now() + 60_000;
-    while (!(await canConnect(this.port))) {
+    while (!(await canConnect(this.#ports.plain))) {
       if (child.exitCode !== null || performance.now() > deadline) {
         throw new Error(`Kafka does not start (exit code ${child.exitCode})`);
       }
@@ -104,70 +119,75 @@ function classPath(): string {
   return join(jarsDir(), '*');
 }
 
-function java(dir: string, main: string, args: readonly string[]): void {
-  const { status, stderr, stdout } = spawnSync('java', ['-Xmx256m', '-cp', classPath(), main, ...args], {
-    cwd: dir,
-    encoding: 'utf8',
-  });
-  if (status !== 0) throw new Error(`${main} ${args[0]} failed: ${stdout}${stderr}`);
+function format(dir: string, security: BrokerSecurity | undefined): void {
+  const mechanisms = security === undefined ? [] : ['SCRAM-SHA-256', 'SCRAM-SHA-512'];
+  const users = mechanisms.flatMap((mechanism) => [
+    '--add-scram',
+    `${mechanism}=[name=${security?.username},password=${security?.password}]`,
+  ]);
+  const tool = [
+    'kafka.tools.StorageTool',
+    'format',
+    '-t',
+    'c3dhLXRlc3QtY2x1c3RlcA',
+    '-c',
+    'server.properties',
+  ];
+  run(dir, 'java', [...jvm, '-cp', classPath(), ...tool, ...users]);
 }
 
-function properties(dir: string, port: number, controllerPort: number, security?: BrokerSecurity): string {
-  const protocol = security === undefined ? 'PLAINTEXT' : 'SASL_SSL';
-  mkdirSync(join(dir, 'data'));
-  const lines = [
+function run(dir: string, program: string, args: readonly string[]): void {
+  const { status, stderr, stdout } = spawnSync(program, args, { cwd: dir, encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${program} failed: ${stdout}${stderr}`);
+}
+
+function properties(dir: string, ports: Ports, security: BrokerSecurity | undefined): string[] {
+  const secure = security === undefined ? '' : `,SECURE://127.0.0.1:${ports.secure}`;
+  return [
     'process.roles=broker,controller',
     'node.id=1',
-    `controller.quorum.voters=1@127.0.0.1:${controllerPort}`,
-    `listeners=CLIENT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
-    `advertised.listeners=CLIENT://127.0.0.1:${port}`,
-    `listener.security.protocol.map=CLIENT:${protocol},CONTROLLER:PLAINTEXT`,
+    `controller.quorum.voters=1@127.0.0.1:${ports.controller}`,
+    `listeners=PLAIN://127.0.0.1:${ports.plain},CONTROLLER://127.0.0.1:${ports.controller}${secure}`,
+    `advertised.listeners=PLAIN://127.0.0.1:${ports.plain}${secure}`,
+    'listener.security.protocol.map=PLAIN:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL',
     'controller.listener.names=CONTROLLER',
-    'inter.broker.listener.name=CLIENT',
+    'inter.broker.listener.name=PLAIN',
     `log.dirs=${join(dir, 'data')}`,
     'log.flush.interval.messages=1',
     'offsets.topic.replication.factor=1',
     'offsets.topic.num.partitions=3',
     'transaction.state.log.replication.factor=1',
     'transaction.state.log.min.isr=1',
+    'transaction.state.log.num.partitions=3',
     'group.initial.rebalance.delay.ms=0',
     'auto.create.topics.enable=false',
-    'log.retention.check.interval.ms=500',
-    'log.initial.task.delay.ms=500',
     'share.coordinator.state.topic.replication.factor=1',
     'share.coordinator.state.topic.min.isr=1',
+    ...(security === undefined ? [] : securityProperties(dir, security)),
   ];
-  if (security === undefined) return lines.join('\n');
-  const { username, password } = security;
-  const plain = `org.apache.kafka.common.security.plain.PlainLoginModule required username="${username}" password="${password}" user_${username}="${password}";`;
-  const scram = 'org.apache.kafka.common.security.scram.ScramLoginModule required;';
+}
+
+function securityProperties(dir: string, { username, password }: BrokerSecurity): string[] {
+  const modules = 'org.apache.kafka.common.security';
+  const plain = `${modules}.plain.PlainLoginModule required user_${username}="${password}";`;
+  const scram = `${modules}.scram.ScramLoginModule required;`;
   return [
-    ...lines,
     'sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512',
-    'sasl.mechanism.inter.broker.protocol=PLAIN',
-    `listener.name.client.plain.sasl.jaas.config=${plain}`,
-    `listener.name.client.scram-sha-256.sasl.jaas.config=${scram}`,
-    `listener.name.client.scram-sha-512.sasl.jaas.config=${scram}`,
+    `listener.name.secure.plain.sasl.jaas.config=${plain}`,
+    `listener.name.secure.scram-sha-256.sasl.jaas.config=${scram}`,
+    `listener.name.secure.scram-sha-512.sasl.jaas.config=${scram}`,
     `ssl.keystore.location=${join(dir, 'keystore.p12')}`,
     'ssl.keystore.type=PKCS12',
     `ssl.keystore.password=${password}`,
-    `ssl.truststore.location=${join(dir, 'keystore.p12')}`,
-    'ssl.truststore.type=PKCS12',
-    `ssl.truststore.password=${password}`,
-    'ssl.endpoint.identification.algorithm=',
-  ].join('\n');
+  ];
 }
 
 /** A self-signed certificate for 127.0.0.1, as keystore and as PEM. */
 function makeKeystore(dir: string, password: string): void {
-  const store = ['-keystore', join(dir, 'keystore.p12'), '-storetype', 'PKCS12', '-storepass', password];
-  const keytool = (args: string[]) => {
-    const { status, stdout } = spawnSync('keytool', [...args, ...store], { encoding: 'utf8' });
-    if (status !== 0) throw new Error(`keytool failed: ${stdout}`);
-  };
-  keytool(['-genkeypair', '-alias', 'b', '-keyalg', 'RSA', '-keysize', '2048', '-dname', 'CN=127.0.0.1', '-ext', 'san=ip:127.0.0.1', '-validity', '2']); // prettier-ignore
-  keytool(['-exportcert', '-rfc', '-alias', 'b', '-file', join(dir, 'ca.pem')]);
-  if (!readFileSync(join(dir, 'ca.pem'), 'utf8').includes('CERTIFICATE')) throw new Error('no certificate');
+  const store = ['-keystore', 'keystore.p12', '-storetype', 'PKCS12', '-storepass', password, '-alias', 'b'];
+  const owner = ['-dname', 'CN=127.0.0.1', '-ext', 'san=ip:127.0.0.1', '-validity', '2'];
+  run(dir, 'keytool', ['-genkeypair', '-keyalg', 'RSA', '-keysize', '2048', ...owner, ...store]);
+  run(dir, 'keytool', ['-exportcert', '-rfc', '-file', 'ca.pem', ...store]);
 }
 
 async function freePort(): Promise<number> {
