@@ -9,4 +9,6 @@ export interface Row {
 export const rows: readonly Row[] = [
   { name: 'master', load: () => import('./master.js') },
   { name: 'sketch', load: () => import('./sketch.js') },
+  { name: 'range', load: () => import('./range.js') },
+  { name: 'http', load: () => import('./http.js') },
 ];

@@ -36,6 +36,8 @@ export interface Inquiry {
   readonly description?: string;
   readonly params: Shape;
   readonly query: Shape;
+  /** Params and query together, as `ask` takes them. */
+  readonly input: z.ZodObject;
   /** Schema of the JSON body. */
   readonly body: z.ZodType;
   /**
@@ -46,7 +48,7 @@ export interface Inquiry {
 }
 
 function inquiry<P extends Shape, Q extends Shape>(
-  definition: Omit<Inquiry, 'prepare' | 'params' | 'query'> & {
+  definition: Omit<Inquiry, 'prepare' | 'params' | 'query' | 'input'> & {
     readonly params?: P;
     readonly query: Q;
     readonly answer: (
@@ -60,6 +62,7 @@ function inquiry<P extends Shape, Q extends Shape>(
     ...rest,
     params: params ?? {},
     query,
+    input: z.object({ ...params, ...query }),
     // Both callers below and in http/routes.ts pass what these very schemas parsed.
     prepare: (engine, parsed) =>
       answer(engine, parsed as z.output<z.ZodObject<P>> & z.output<z.ZodObject<Q>>),
@@ -244,16 +247,15 @@ export async function ask(engine: Engine, name: string, input: AskInput): Promis
       `'${name}' cannot be asked; one of ${inquiries.map((i) => i.name).join(', ')} can`,
     );
   }
-  const known = [...Object.keys(found.params), ...Object.keys(found.query)];
+  const known = Object.keys(found.input.shape);
   for (const parameter of Object.keys(input)) {
     if (!known.includes(parameter)) throw unknownParameter(parameter, known);
   }
-  const schema = z.object({ ...found.params, ...found.query });
   const given = Object.entries(input).map(([parameter, value]) => [
     parameter,
-    typeof value === 'string' && takesMany(schema, parameter) ? [value] : value,
+    typeof value === 'string' && takesMany(found.input, parameter) ? [value] : value,
   ]);
-  const answering = found.prepare(engine, check(schema, Object.fromEntries(given)));
+  const answering = found.prepare(engine, check(found.input, Object.fromEntries(given)));
   return engine.pinned(async (generation) =>
     answering(generation, new Pace(performance.now() + askDeadlineMs)),
   );

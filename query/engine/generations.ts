@@ -6,6 +6,9 @@
  * newest batch view alone answers when there is no realtime view, or when it alone holds everything the pair does
  * (the speed layer was down longer than a batch run takes). Between the two, what is chosen never goes back behind
  * the last answer's cut as long as one of them reaches it.
+ *
+ * Requests that come within a few milliseconds share one pin: looking at the pointers and taking a snapshot costs more than
+ * a short answer does.
  */
 import { SwaError } from '../../lib/errors.js';
 import { reaches } from '../../lib/log/cut.js';
@@ -38,6 +41,16 @@ export interface Generation {
 /** Reads of moving pointers are repeated at most this often before giving up. */
 const maxAttempts = 5;
 
+/** How long a pin is given to further requests. Small against the second in which a fact becomes visible. */
+const shareMs = 4;
+
+interface Shared {
+  readonly generation: Generation;
+  pins: number;
+  /** No longer given out: let go of with the last pin. */
+  retired: boolean;
+}
+
 interface OpenView {
   readonly view: BatchView;
   pins: number;
@@ -47,6 +60,8 @@ export class Generations {
   readonly #batches: BatchViews;
   readonly #realtimes: RealtimeViews;
   readonly #open = new Map<ViewId, OpenView>();
+  readonly #shared = new Map<Generation, Shared>();
+  #newest: Shared | undefined;
   #lastCut: Cut | undefined;
 
   constructor(batches: BatchViews, realtimes: RealtimeViews) {
@@ -56,6 +71,54 @@ export class Generations {
 
   /** Pins the generation that answers now. Every pin is followed by one `unpin`. Throws `view.missing`. */
   pin(): Generation {
+    const shared = this.#newest ?? this.#share(this.#take());
+    shared.pins++;
+    return shared.generation;
+  }
+
+  unpin(generation: Generation): void {
+    const shared = this.#shared.get(generation);
+    if (shared === undefined) throw new SwaError('internal.invariant', 'unpinned more often than pinned');
+    shared.pins--;
+    this.#letGo(shared);
+  }
+
+  /** Stops sharing: the next pin looks at the pointers. */
+  forget(): void {
+    if (this.#newest !== undefined) this.#retire(this.#newest);
+  }
+
+  close(): void {
+    this.forget();
+    for (const { view } of this.#open.values()) view.close();
+    this.#open.clear();
+  }
+
+  #share(generation: Generation): Shared {
+    const shared: Shared = { generation, pins: 0, retired: false };
+    this.#shared.set(generation, shared);
+    this.#newest = shared;
+    setTimeout(() => this.#retire(shared), shareMs).unref();
+    return shared;
+  }
+
+  #retire(shared: Shared): void {
+    if (shared.retired) return;
+    shared.retired = true;
+    if (this.#newest === shared) this.#newest = undefined;
+    this.#letGo(shared);
+  }
+
+  #letGo(shared: Shared): void {
+    if (!shared.retired || shared.pins > 0) return;
+    const { generation } = shared;
+    this.#shared.delete(generation);
+    generation.realtime?.release();
+    const open = this.#open.get(generation.batch.meta.id);
+    if (open !== undefined) open.pins--;
+  }
+
+  #take(): Generation {
     for (let attempt = 1; ; attempt++) {
       try {
         return this.#pinOnce();
@@ -64,17 +127,6 @@ export class Generations {
         if (!moved || attempt >= maxAttempts) throw error;
       }
     }
-  }
-
-  unpin(generation: Generation): void {
-    generation.realtime?.release();
-    const open = this.#open.get(generation.batch.meta.id);
-    if (open !== undefined) open.pins--;
-  }
-
-  close(): void {
-    for (const { view } of this.#open.values()) view.close();
-    this.#open.clear();
   }
 
   #pinOnce(): Generation {

@@ -31,6 +31,7 @@ export class Zones {
 
   /** The canonical name, or undefined when it is no IANA zone. Fixed offsets such as '+01:00' are none. */
   canonical(name: string): string | undefined {
+    if (name === 'UTC' || this.#formats.has(name)) return name;
     if (!/^[A-Za-z][A-Za-z0-9_+/-]{0,63}$/.test(name)) return undefined;
     try {
       return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone;

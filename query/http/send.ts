@@ -14,18 +14,21 @@ import type { Generation } from '../engine/generations.js';
 const gzipAsync = promisify(gzip);
 const gzipFromBytes = 8_192;
 
-export const formats = ['application/json', 'text/csv', arrowMediaType] as const;
-export type Format = (typeof formats)[number];
+const mediaTypes = { json: 'application/json', csv: 'text/csv', arrow: arrowMediaType } as const;
+export type Format = keyof typeof mediaTypes;
+const offered = Object.values(mediaTypes);
+const formats = Object.keys(mediaTypes) as Format[]; // in the order of preference
 
 /** Throws `not-acceptable`. */
 export function formatFor(request: Request): Format {
   const { accept } = request.headers;
-  if (accept === undefined || accept === '*/*' || accept === 'application/json') return 'application/json';
-  const format = formats.find((candidate) => candidate === request.accepts([...formats]));
+  if (accept === undefined || accept === '*/*' || accept === 'application/json') return 'json';
+  const best = request.accepts(offered);
+  const format = formats.find((candidate) => mediaTypes[candidate] === best);
   if (format !== undefined) return format;
-  throw new HttpProblem('not-acceptable', `offered are ${formats.join(', ')}`, {
+  throw new HttpProblem('not-acceptable', `offered are ${offered.join(', ')}`, {
     parameter: 'Accept',
-    extra: { offered: formats },
+    extra: { offered },
   });
 }
 
@@ -39,7 +42,7 @@ export function notModified(
   generation: Generation,
   format: string,
 ): boolean {
-  const tag = `W/"${generation.version}.${format === 'application/json' ? 'json' : format}"`;
+  const tag = `W/"${generation.version}.${format}"`;
   response.setHeader('ETag', tag);
   // History may change with the next batch run (two visitors turn out to be one): always ask again, cheaply.
   response.setHeader('Cache-Control', 'private, no-cache');
@@ -58,11 +61,11 @@ export async function sendAnswer(
   format: Format,
 ): Promise<void> {
   switch (format) {
-    case 'application/json':
+    case 'json':
       return sendBytes(request, response, 'application/json', JSON.stringify(answer.body));
-    case 'text/csv':
+    case 'csv':
       return sendBytes(request, response, 'text/csv; charset=utf-8; header=present', toCsv(answer.table));
-    case arrowMediaType: {
+    case 'arrow': {
       const { data: _rows, ...meta } = answer.body;
       return sendBytes(request, response, arrowMediaType, toArrow(answer.table, meta));
     }
@@ -76,13 +79,16 @@ export async function sendBytes(
   body: string | Uint8Array,
 ): Promise<void> {
   response.setHeader('Content-Type', type);
-  let bytes = typeof body === 'string' ? Buffer.from(body) : body;
-  if (bytes.length >= gzipFromBytes && request.acceptsEncodings('gzip') === 'gzip') {
-    response.setHeader('Content-Encoding', 'gzip');
-    bytes = await gzipAsync(bytes, { level: 5 });
+  const sizeBytes = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
+  if (sizeBytes < gzipFromBytes || request.acceptsEncodings('gzip') !== 'gzip') {
+    response.setHeader('Content-Length', sizeBytes);
+    response.end(body); // a string leaves in one write with the headers
+    return;
   }
-  response.setHeader('Content-Length', bytes.length);
-  response.end(bytes);
+  const compressed = await gzipAsync(body, { level: 5 });
+  response.setHeader('Content-Encoding', 'gzip');
+  response.setHeader('Content-Length', compressed.length);
+  response.end(compressed);
 }
 
 export async function sendJson(request: Request, response: Response, body: unknown): Promise<void> {

@@ -1,0 +1,89 @@
+/**
+ * Row `range`: ranges of about a year on the busiest of 20 million pageviews' URLs, in process, against merging all the
+ * hours of the same ranges.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { HllUnion } from 'hyperloglog-ts';
+import { configWith } from '../lib/config/config.js';
+import { openDataDir } from '../lib/data-dir.js';
+import type { BatchView, Subject } from '../lib/views/view.js';
+import type { LogId } from '../lib/log/log.js';
+import { openEngine } from '../query/open.js';
+import { queryUniques } from '../query/inquiries.js';
+import { show } from '../query/question.js';
+import type { BenchOptions, BenchResult } from './run.js';
+import { publishYear, urlsOf, yearFromHour, yearToHour } from './view-of-a-year.js';
+
+const clock = (): number => yearToHour * 3_600_000;
+
+export async function run({ quick }: BenchOptions): Promise<BenchResult> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'swa-bench-range-'));
+  try {
+    const config = configWith({ dataDir });
+    openDataDir(config);
+    const cut = { logId: 'bench' as LogId, next: {} }; // no log in this bench
+    const busiestViews = quick ? 200_000 : 2_000_000;
+    await publishYear(dataDir, { pages: 1, busiestViews, people: 500_000, lgK: config.lgK, cut });
+    const query = openEngine(config, clock);
+    try {
+      return await measure(query.engine, quick ? 300 : 3_000);
+    } finally {
+      await query.close();
+    }
+  } finally {
+    rmSync(dataDir, { recursive: true, force: true });
+  }
+}
+
+async function measure(engine: Parameters<typeof queryUniques>[0], rounds: number): Promise<BenchResult> {
+  const url = urlsOf(1)[0] ?? '';
+  const ranges = Array.from({ length: 50 }, (_, i) => ({
+    from: yearFromHour + i * 7,
+    to: yearToHour - i * 5,
+  }));
+  const ask = async (i: number): Promise<number> => {
+    const range = ranges[i % ranges.length] ?? { from: yearFromHour, to: yearToHour };
+    const startedAt = performance.now();
+    await queryUniques(engine, { url, from: show(range.from), to: show(range.to) });
+    return performance.now() - startedAt;
+  };
+  for (let i = 0; i < 200; i++) await ask(i);
+  const times = new Float64Array(rounds);
+  for (let i = 0; i < rounds; i++) times[i] = await ask(i);
+  times.sort();
+  const naive = engine.pinned(async ({ batch }) => {
+    const samples = ranges
+      .slice(0, 10)
+      .map((range) => mergeHours(batch, { kind: 'page', url }, range.from, range.to));
+    return samples.toSorted((a, b) => a - b)[5] ?? Number.NaN;
+  });
+  const p50 = times[Math.floor(rounds * 0.5)] ?? Number.NaN;
+  const p99 = times[Math.floor(rounds * 0.99)] ?? Number.NaN;
+  const hoursMs = await naive;
+  const ratio = hoursMs / p50;
+  return {
+    target: 'p99 < 1 ms, >= 50 times faster than merging the hours',
+    met: p99 < 1 && ratio >= 50,
+    ratio,
+    figures: {
+      'p50 ms': p50.toFixed(3),
+      'p99 ms': p99.toFixed(3),
+      'merging all hours, median ms': hoursMs.toFixed(2),
+      queries: rounds,
+    },
+  };
+}
+
+/** What a store without days and months would do. */
+function mergeHours(batch: BatchView, subject: Subject, from: number, to: number): number {
+  const union = new HllUnion({ lgK: batch.meta.lgK });
+  const startedAt = performance.now();
+  batch.forEachBucket(subject, 'hour', from, to, ({ sketch }) => {
+    if (sketch.kind === 'coupons') union.addCoupons(sketch.coupons);
+    else union.addRegisters(sketch.registers);
+  });
+  union.estimate();
+  return performance.now() - startedAt;
+}

@@ -1,0 +1,91 @@
+/**
+ * A batch view as 20 million pageviews of a year would leave it for one site: the busiest page takes a tenth of them, in
+ * every hour of the year; the other pages share the rest by Zipf's law. Only what range queries read is made.
+ */
+import { BlockBuilder } from '../serving/block-builder.js';
+import { publish, newBuildingDir } from '../serving/store.js';
+import { ViewWriter } from '../serving/view-writer.js';
+import { makeRules } from '../lib/facts/rules.js';
+import type { LogId, Offsets } from '../lib/log/log.js';
+
+export const yearFromHour = Date.UTC(2025, 0, 1) / 3_600_000;
+export const yearToHour = Date.UTC(2026, 0, 1) / 3_600_000;
+export const domain = 'example.org';
+
+export interface YearOptions {
+  readonly pages: number;
+  /** Pageviews of the busiest page. */
+  readonly busiestViews: number;
+  readonly people: number;
+  readonly lgK: number;
+  readonly cut: { readonly logId: LogId; readonly next: Offsets };
+}
+
+/** URLs of the view, busiest first. */
+export function urlsOf(pages: number): string[] {
+  return Array.from(
+    { length: pages },
+    (_, rank) => `https://www.${domain}/p/${String(rank).padStart(5, '0')}`,
+  );
+}
+
+/** Publishes the view as number 1 of the data directory. Deterministic. */
+export async function publishYear(dataDir: string, options: YearOptions): Promise<void> {
+  const building = newBuildingDir(dataDir, 'bench');
+  const writer = new ViewWriter(building);
+  const builder = new BlockBuilder(options.lgK);
+  const random = xorshift(42);
+  let total = 0;
+  for (const [rank, url] of urlsOf(options.pages).entries()) {
+    const views = Math.ceil(options.busiestViews / (rank + 1));
+    for (let hour = yearFromHour; hour < yearToHour; hour++) {
+      const mean = views / (yearToHour - yearFromHour);
+      const count = Math.floor(mean) + (random() < mean % 1 ? 1 : 0);
+      if (count === 0) continue;
+      const coupons = Uint32Array.from({ length: count }, () =>
+        couponOf(Math.floor(random() * options.people)),
+      );
+      const distinct = Uint32Array.from(new Set(coupons)).toSorted();
+      builder.hour(hour, count, distinct, 0, distinct.length);
+      total += count;
+    }
+    const block = builder.finish();
+    writer.page(url, block);
+    writer.listPage(domain, url, block.pageviews);
+  }
+  const meta = await writer.finish({
+    number: 1,
+    createdAt: yearToHour * 3_600_000,
+    cut: options.cut,
+    lgK: options.lgK,
+    rules: makeRules({ queryAllow: [], bots: 'exclude' }).versions,
+    codeVersion: 'bench',
+    counts: { pageviews: total, pages: options.pages, domains: 1, persons: options.people, mappedIds: 0 },
+  });
+  publish(dataDir, building, meta);
+}
+
+/** A coupon as good as a hashed one: 26 mixed address bits, geometric value. */
+function couponOf(person: number): number {
+  const mixed = mix(person + 1);
+  const value = Math.min(Math.clz32(mix(mixed ^ 0x9e3779b9)), 31) + 1;
+  return ((value << 26) | (mixed & 0x3ffffff)) >>> 0;
+}
+
+/** The finaliser of MurmurHash3, 32 bits. */
+function mix(value: number): number {
+  let h = value >>> 0;
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return (h ^ (h >>> 16)) >>> 0;
+}
+
+function xorshift(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) / 2 ** 32;
+  };
+}

@@ -1,0 +1,292 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { tableFromIPC } from 'apache-arrow';
+import { HllSketch } from 'hyperloglog-ts';
+import { hourMs } from '../../lib/time/buckets.js';
+import { show } from '../question.js';
+import { FakeBatchView, FakeRealtimeView, type View } from './fakes.js';
+import { serve } from './server.js';
+
+const hour0 = Date.UTC(2025, 5, 1) / hourMs;
+const page = 'https://www.example.org/a';
+const other = 'https://www.example.org/b';
+
+function views(...rows: readonly (readonly [string, string, number])[]): View[] {
+  return rows.map(([visitor, url, hour]) => ({ visitor, url, hour: hour0 + hour }));
+}
+
+const batchViews = views(
+  ['u1', page, 0],
+  ['u2', page, 0],
+  ['u1', page, 5],
+  ['u3', other, 5],
+  ['u4', page, 30],
+);
+const liveViews = views(['u9', page, 31], ['u1', other, 31]);
+
+function layersOf(edges = 0) {
+  const batch = new FakeBatchView(batchViews, {
+    mapping: new Map([['u2', 'u1']]),
+    visits: new Map([['example.org', [{ bucket: hour0, visits: 3, bounces: 1 }]]]),
+  });
+  return { batch, realtime: new FakeRealtimeView(batch, liveViews, { edges }) };
+}
+
+const range = `from=${show(hour0)}&to=${show(hour0 + 48)}`;
+const encoded = encodeURIComponent(page);
+
+type Body = Record<string, never> & { data: Record<string, unknown>; accuracy: Record<string, unknown> };
+
+async function json(response: Response): Promise<Body> {
+  return (await response.json()) as Body;
+}
+
+test('an answer says what, how sure, how fresh, which range and by which rules', async (t) => {
+  const server = await serve(t, layersOf(1));
+  const response = await server.get(`/v1/uniques?url=${encoded}&${range}`);
+  assert.equal(response.status, 200);
+  const body = await json(response);
+  assert.deepEqual(body.data, { url: page, visitors: 3 });
+  assert.deepEqual(body.accuracy, {
+    method: 'hyperloglog',
+    lgK: 11,
+    relativeStandardError: 0.022958,
+    confidence: 0.95,
+    lower: 2,
+    upper: 3,
+    exact: false,
+    maxOvercount: 1,
+  });
+  assert.deepEqual(body['range'], { from: show(hour0), to: show(hour0 + 48), hours: 48, tz: 'UTC' });
+  assert.deepEqual(body['rules'], { url: '1', bots: '1' });
+  const freshness = body['freshness'] as unknown as { generation: string; realtime: { cut: unknown } };
+  assert.equal(freshness.generation, 'v000001-test');
+  assert.deepEqual(freshness.realtime.cut, { 'pageviews/0': 7, 'equivs/0': 0 });
+});
+
+test('several pages are a union, and a domain is all its pages', async (t) => {
+  const server = await serve(t, layersOf());
+  const both = await json(
+    await server.get(`/v1/uniques?url=${encoded}&url=${encodeURIComponent(other)}&${range}`),
+  );
+  assert.deepEqual(both.data, { urls: [page, other], visitors: 4 });
+  const domain = await json(await server.get(`/v1/pageviews?domain=example.org&${range}`));
+  assert.deepEqual(domain.data, { domain: 'example.org', pageviews: 7 });
+  const alike = await json(
+    await server.get(`/v1/uniques?url=HTTPS://WWW.example.org:443/x/../a/%23&url=${encoded}&${range}`),
+  );
+  assert.deepEqual(alike.data, { url: page, visitors: 3 });
+});
+
+test('the answer is zero for a page nobody knows, and says why', async (t) => {
+  const server = await serve(t, layersOf());
+  const unknown = await json(await server.get(`/v1/uniques?url=https://nowhere.example/&${range}`));
+  assert.deepEqual(unknown.data, {
+    url: 'https://nowhere.example/',
+    visitors: 0,
+    emptyReason: 'unknown-url',
+  });
+  const outside = await json(await server.get(`/v1/pageviews?url=${encoded}&from=2020-01-01&to=2020-01-02`));
+  assert.deepEqual(outside.data, { url: page, pageviews: 0, emptyReason: 'no-pageviews-in-range' });
+});
+
+test('refusals name type, parameter and what would do', async (t) => {
+  const server = await serve(t, layersOf());
+  const url = `url=${encoded}`;
+  const table: readonly (readonly [string, number, string, string])[] = [
+    [`/v1/uniques?${url}&from=2025-06-01T00:30:00Z&to=2025-06-02`, 422, 'unaligned-range', 'from'],
+    [`/v1/uniques?${url}&from=2025-06-01&to=2025-06-02T00:00:01Z`, 422, 'unaligned-range', 'to'],
+    [`/v1/uniques?${url}&from=2025-06-02&to=2025-06-02`, 422, 'empty-range', 'from'],
+    [`/v1/uniques?${url}&from=2025-06-03&to=2025-06-02`, 422, 'empty-range', 'from'],
+    [`/v1/uniques?${url}&from=yesterday&to=2025-06-02`, 400, 'invalid-parameter', 'from'],
+    [`/v1/uniques?${url}&from=2025-02-30&to=2025-06-02`, 400, 'invalid-parameter', 'from'],
+    [`/v1/uniques?${url}&from=-1&to=2025-06-02`, 400, 'invalid-parameter', 'from'],
+    [`/v1/uniques?${url}&to=2025-06-02`, 400, 'missing-parameter', 'from'],
+    [`/v1/uniques?${range}`, 400, 'missing-parameter', 'url'],
+    [`/v1/uniques?${url}&domain=example.org&${range}`, 400, 'invalid-parameter', 'domain'],
+    [`/v1/uniques?domain=www.example.org&${range}`, 400, 'invalid-parameter', 'domain'],
+    [`/v1/uniques?domain=exa%20mple&${range}`, 400, 'invalid-parameter', 'domain'],
+    [`/v1/uniques?url=ftp://a.org/&${range}`, 400, 'invalid-parameter', 'url'],
+    [`/v1/uniques?${Array(51).fill(url).join('&')}&${range}`, 400, 'invalid-parameter', 'url'],
+    [`/v1/uniques?${url}&${range}&intervall=day`, 400, 'unknown-parameter', 'intervall'],
+    [`/v1/uniques?${url}&${range}&interval=minute`, 400, 'invalid-parameter', 'interval'],
+    [`/v1/uniques?${url}&${range}&tz=Mars/Olympus`, 400, 'invalid-parameter', 'tz'],
+    [`/v1/uniques?${url}&${range}&tz=Asia/Kolkata&interval=day`, 422, 'unsupported-time-zone', 'tz'],
+    [`/v1/uniques?${url}&from=2025-06-01&to=2025-06-02&tz=Asia/Kolkata`, 422, 'unaligned-range', 'from'],
+    [`/v1/uniques?${url}&from=2024-01-01&to=2025-02-04&interval=hour`, 422, 'range-too-fine', 'interval'],
+    [`/v1/uniques?${url}&from=1970-01-01&to=9999-01-01&interval=month`, 422, 'range-too-fine', 'interval'],
+    [`/v1/pages?domain=example.org&${range}&limit=0`, 400, 'invalid-parameter', 'limit'],
+    [`/v1/pages?${range}`, 400, 'missing-parameter', 'domain'],
+    [`/v1/persons/${'x'.repeat(300)}`, 400, 'invalid-parameter', 'visitorId'],
+    ['/v1/persons/%00', 400, 'invalid-parameter', 'visitorId'],
+  ];
+  for (const [path, status, name, parameter] of table) {
+    const response = await server.get(path);
+    const body = (await response.json()) as Record<string, unknown>;
+    assert.equal(response.status, status, `${path} ${JSON.stringify(body)}`);
+    assert.equal(body['type'], `urn:swa:problem:${name}`, path);
+    assert.equal(body['parameter'], parameter, path);
+  }
+  const unaligned = await json(
+    await server.get(`/v1/uniques?${url}&from=2025-06-01T00:30:00Z&to=2025-06-02T05:00:00Z`),
+  );
+  assert.deepEqual(unaligned['nearest'], [
+    { from: '2025-06-01T00:00:00Z', to: '2025-06-02T05:00:00Z' },
+    { from: '2025-06-01T01:00:00Z', to: '2025-06-02T05:00:00Z' },
+  ]);
+  const fine = await json(await server.get(`/v1/uniques?${url}&from=2024-01-01&to=2025-02-04&interval=hour`));
+  assert.equal(fine['suggestion'], 'day');
+});
+
+test('edges may be RFC 3339 with any offset, milliseconds, or dates of the zone', async (t) => {
+  const server = await serve(t, layersOf());
+  const same = [
+    'from=2025-06-01T00:00:00Z&to=2025-06-02T00:00:00Z',
+    'from=2025-06-01T02:00:00%2B02:00&to=2025-06-02T02:00:00+02:00',
+    `from=${hour0 * hourMs}&to=${(hour0 + 24) * hourMs}`,
+    'from=2025-06-01&to=2025-06-02',
+  ];
+  for (const text of same) {
+    const body = await json(await server.get(`/v1/pageviews?url=${encoded}&${text}`));
+    assert.deepEqual(body['range'], { from: show(hour0), to: show(hour0 + 24), hours: 24, tz: 'UTC' }, text);
+  }
+  const berlin = await json(
+    await server.get(`/v1/pageviews?url=${encoded}&from=2025-03-30&to=2025-03-31&tz=Europe/Berlin`),
+  );
+  assert.equal((berlin['range'] as unknown as { hours: number }).hours, 23);
+});
+
+test('an unchanged generation is 304, and a new cut is not', async (t) => {
+  const layers = layersOf();
+  const server = await serve(t, layers);
+  const path = `/v1/uniques?url=${encoded}&${range}`;
+  const first = await server.get(path);
+  await first.text();
+  const etag = first.headers.get('etag') ?? '';
+  assert.equal(first.headers.get('cache-control'), 'private, no-cache');
+  const again = await server.get(path, { 'if-none-match': `"x", ${etag}` });
+  assert.equal(again.status, 304);
+  assert.equal(await again.text(), '');
+  const csv = await server.get(path, { 'if-none-match': etag, accept: 'text/csv' });
+  assert.equal(csv.status, 200);
+  layers.realtime = new FakeRealtimeView(layers.batch, [...liveViews, ...liveViews]);
+  for (let status = 304; status === 304;) status = (await server.get(path, { 'if-none-match': etag })).status;
+});
+
+test('series and lists come as CSV and Arrow with the same numbers', async (t) => {
+  const server = await serve(t, layersOf());
+  const path = `/v1/uniques?url=${encoded}&${range}&interval=day`;
+  const body = await json(await server.get(path));
+  const series = body.data['series'] as { from: string; label: string; visitors: number; exact: boolean }[];
+  assert.deepEqual(
+    series.map((entry) => [entry.label, entry.visitors]),
+    [
+      ['2025-06-01', 1],
+      ['2025-06-02', 2],
+    ],
+  );
+  const csv = await server.get(path, { accept: 'text/csv' });
+  assert.match(csv.headers.get('content-type') ?? '', /^text\/csv/);
+  assert.equal(
+    await csv.text(),
+    'from,to,label,visitors,lower,upper,exact\r\n' +
+      '2025-06-01T00:00:00.000Z,2025-06-02T00:00:00.000Z,2025-06-01,1,1,1,true\r\n' +
+      '2025-06-02T00:00:00.000Z,2025-06-03T00:00:00.000Z,2025-06-02,2,2,2,true\r\n',
+  );
+  const arrow = await server.get(path, { accept: 'application/vnd.apache.arrow.stream' });
+  const table = tableFromIPC(new Uint8Array(await arrow.arrayBuffer()));
+  assert.deepEqual([...(table.getChild('visitors') ?? [])], [1n, 2n]);
+  assert.deepEqual([...(table.getChild('label') ?? [])], ['2025-06-01', '2025-06-02']);
+  assert.deepEqual(JSON.parse(table.schema.metadata.get('swa.accuracy') ?? ''), body.accuracy);
+  assert.equal((await server.get(path, { accept: 'image/png' })).status, 406);
+  const pages = await server.get(`/v1/pages?domain=example.org&${range}`, { accept: 'text/csv;q=0.9' });
+  assert.equal(
+    await pages.text(),
+    `url,pageviews,visitors,lower,upper,exact\r\n${page},5,3,3,3,true\r\n${other},2,2,2,2,true\r\n`,
+  );
+});
+
+test('the sketch is one that DataSketches libraries read', async (t) => {
+  const server = await serve(t, layersOf());
+  const response = await server.get(`/v1/sketch?url=${encoded}&${range}`);
+  assert.equal(response.headers.get('content-type'), 'application/octet-stream');
+  const sketch = HllSketch.fromBytes(new Uint8Array(await response.arrayBuffer()));
+  assert.equal(Math.round(sketch.estimate()), 3);
+  assert.equal(sketch.lgK, 11);
+});
+
+test('pages, bounce rate, persons and domains', async (t) => {
+  const server = await serve(t, layersOf());
+  const top = await json(await server.get(`/v1/pages?domain=example.org&${range}&limit=1`));
+  assert.deepEqual(top.data['pages'], [
+    { url: page, pageviews: 5, visitors: 3, lower: 3, upper: 3, exact: true },
+  ]);
+  const live = await json(
+    await server.get(`/v1/pages?domain=example.org&from=${show(hour0 + 31)}&to=${show(hour0 + 32)}`),
+  );
+  assert.equal((live.data['pages'] as unknown[]).length, 2);
+  const bounce = await json(await server.get(`/v1/bounce-rate?domain=example.org&${range}`));
+  assert.deepEqual(bounce.data, {
+    domain: 'example.org',
+    visits: 3,
+    bounces: 1,
+    rate: 0.333333,
+    through: '2026-01-01T00:00:00.000Z',
+  });
+  const person = await json(await server.get('/v1/persons/u2'));
+  assert.deepEqual(person.data, { visitor: 'u2', person: 'u1', ids: ['u1', 'u2'], idCount: 2 });
+  const domains = await json(await server.get('/v1/domains?contains=EXAMPLE'));
+  assert.deepEqual(domains.data, { domains: ['example.org'], more: false });
+});
+
+test('explain lists the buckets of the cover', async (t) => {
+  const server = await serve(t, layersOf());
+  const body = await json(await server.get(`/v1/uniques?url=${encoded}&${range}&explain=1`));
+  assert.deepEqual(body['explain'], {
+    cover: [{ span: 'day', from: show(hour0), to: show(hour0 + 48), buckets: 2 }],
+    coverBuckets: 2,
+    subjects: 1,
+    batchBucketsRead: 2,
+    realtimeHoursRead: 1,
+  });
+});
+
+test('a batch run can be asked for, and bodies that mean something else are refused', async (t) => {
+  const server = await serve(t, layersOf());
+  const post = (init: RequestInit): Promise<Response> =>
+    fetch(`${server.origin}/v1/batches`, { method: 'POST', ...init });
+  const type = { 'content-type': 'application/json' };
+  assert.equal((await post({})).status, 202);
+  assert.equal((await post({ body: '{}', headers: type })).status, 202);
+  assert.equal((await post({ body: '{"now":1}', headers: type })).status, 400);
+  assert.equal((await post({ body: '[]', headers: type })).status, 400);
+  assert.equal((await post({ body: '{', headers: type })).status, 400);
+  assert.equal((await post({ body: 'x=1', headers: { 'content-type': 'text/plain' } })).status, 415);
+  assert.equal((await post({ body: `{"a":"${'x'.repeat(5_000)}"}`, headers: type })).status, 413);
+  assert.deepEqual(server.requested, ['http', 'http']);
+});
+
+test('large answers are compressed for those who take it', async (t) => {
+  const server = await serve(t, layersOf());
+  const path = `/v1/uniques?url=${encoded}&from=2025-06-01&to=2025-07-01&interval=hour`;
+  const response = await server.get(path);
+  assert.equal(response.headers.get('content-encoding'), 'gzip');
+  assert.equal(((await json(response)).data['series'] as unknown[]).length, 720);
+  const plain = await server.get(path, { 'accept-encoding': 'identity' });
+  assert.equal(plain.headers.get('content-encoding'), null);
+});
+
+test('probes, metrics and the API document', async (t) => {
+  const layers = layersOf();
+  const server = await serve(t, layers);
+  assert.equal((await server.get('/healthz')).status, 200);
+  assert.equal((await server.get('/readyz')).status, 200);
+  const metrics = await (await server.get('/metrics')).text();
+  assert.match(metrics, /^swa_generation_number 1$/m);
+  assert.match(
+    metrics,
+    /swa_http_request_duration_seconds_count\{route="\/healthz",method="GET",status="200"\} 1/,
+  );
+  const document = (await (await server.get('/openapi.json')).json()) as { openapi: string };
+  assert.equal(document.openapi, '3.1.0');
+});

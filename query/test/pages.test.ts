@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { ask } from '../inquiries.js';
+import { show } from '../question.js';
+import { FakeBatchView, FakeRealtimeView, type View } from './fakes.js';
+import { engineOver } from './server.js';
+
+const hour0 = 480_000;
+const viewArbitrary: fc.Arbitrary<View> = fc.record({
+  visitor: fc.integer({ min: 0, max: 9 }).map((n) => `v${n}`),
+  url: fc.integer({ min: 0, max: 15 }).map((n) => `https://example.org/${Math.floor(n * n * 0.1)}`),
+  hour: fc.integer({ min: hour0, max: hour0 + 40 }),
+});
+
+test('the busiest pages are those of a full count, whatever range and layer they were seen in', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(viewArbitrary, { maxLength: 80 }),
+      fc.array(viewArbitrary, { maxLength: 40 }),
+      fc.integer({ min: 0, max: 39 }),
+      fc.integer({ min: 1, max: 40 }),
+      fc.integer({ min: 1, max: 8 }),
+      async (old, fresh, start, hours, limit) => {
+        const batch = new FakeBatchView(old);
+        const engine = engineOver({ batch, realtime: new FakeRealtimeView(batch, fresh) });
+        const from = hour0 + start;
+        const input = {
+          domain: 'example.org',
+          from: show(from),
+          to: show(from + hours),
+          limit: String(limit),
+        };
+        const { data } = (await ask(engine, 'pages', input)).body as unknown as {
+          data: { pages: { url: string; pageviews: number; visitors: number }[] };
+        };
+        const inRange = [...old, ...fresh].filter((view) => view.hour >= from && view.hour < from + hours);
+        const counts = new Map<string, number>();
+        for (const { url } of inRange) counts.set(url, (counts.get(url) ?? 0) + 1);
+        const busiest = [...counts.values()].toSorted((a, b) => b - a).slice(0, limit);
+        // Pages of equal count may stand for one another.
+        assert.deepEqual(
+          data.pages.map((page) => page.pageviews),
+          busiest,
+        );
+        for (const page of data.pages) {
+          assert.equal(page.pageviews, counts.get(page.url));
+          const people = new Set(inRange.filter((view) => view.url === page.url).map((view) => view.visitor));
+          assert.equal(page.visitors, people.size);
+        }
+        engine.generations.close();
+      },
+    ),
+    { numRuns: Number(process.env['RUNS'] ?? 200) },
+  );
+});

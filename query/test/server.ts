@@ -1,0 +1,85 @@
+/** The query layer's routes on a real endpoint, over fake views. */
+import type { TestContext } from 'node:test';
+import { pino } from 'pino';
+import { configWith, type Config } from '../../lib/config/config.js';
+import { HttpEndpoint } from '../../lib/http/endpoint.js';
+import type { Route } from '../../lib/http/route.js';
+import { UrlRules } from '../../lib/url/normalize.js';
+import type { RealtimeView } from '../../lib/views/view.js';
+import { Engine } from '../engine/engine.js';
+import { Generations } from '../engine/generations.js';
+import { unknownLag } from '../engine/lag.js';
+import { queryRoutes } from '../http/routes.js';
+import { Metrics } from '../http/metrics.js';
+import { apiInfo } from '../open.js';
+import type { FakeBatchView } from './fakes.js';
+
+export const now = Date.UTC(2026, 0, 3);
+
+export interface Layers {
+  batch: FakeBatchView;
+  realtime: RealtimeView | undefined;
+}
+
+/** Reads `layers` anew for every pin, so that a test may swap them. */
+export function engineOver(layers: Layers): Engine {
+  const generations = new Generations(
+    { current: () => layers.batch.meta.id, open: () => layers.batch },
+    { snapshot: () => layers.realtime },
+  );
+  return new Engine({
+    generations,
+    lgK: layers.batch.meta.lgK,
+    urls: new UrlRules(),
+    lag: unknownLag,
+    clock: () => now,
+  });
+}
+
+export interface TestServer {
+  readonly origin: string;
+  readonly requested: string[];
+  get(path: string, headers?: Record<string, string>): Promise<Response>;
+}
+
+export async function serve(
+  t: TestContext,
+  layers: Layers,
+  change: Partial<Config> = {},
+): Promise<TestServer> {
+  const config = configWith({ httpRatePerMinute: 0, ...change });
+  const endpoint = new HttpEndpoint({ config, clock: () => now, logger: pino({ level: 'silent' }) });
+  const engine = engineOver(layers);
+  const requested: string[] = [];
+  const metrics = new Metrics({ engine, status: () => [], active: () => endpoint.active, clock: () => now });
+  endpoint.onAnswered((answered) => metrics.observe(answered));
+  endpoint.mount(routesOver(engine, requested, metrics, endpoint));
+  const { origin } = await endpoint.listen(0);
+  t.after(async () => {
+    await endpoint.close();
+    metrics.close();
+    engine.generations.close();
+  });
+  return {
+    origin,
+    requested,
+    get: (path, headers) => fetch(origin + path, headers === undefined ? {} : { headers }),
+  };
+}
+
+function routesOver(
+  engine: Engine,
+  requested: string[],
+  metrics: Metrics,
+  endpoint: HttpEndpoint,
+): readonly Route[] {
+  return queryRoutes({
+    engine,
+    status: () => [],
+    batches: { request: (by) => requested.push(by), pending: () => [], views: () => [] },
+    metrics: () => metrics.render(),
+    draining: () => endpoint.draining,
+    mounted: () => endpoint.routes,
+    info: apiInfo(),
+  });
+}

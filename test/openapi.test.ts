@@ -1,0 +1,65 @@
+/** `docs/openapi.json` is what the whole system serves at /openapi.json. `UPDATE=1` writes it anew. */
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { collectorRoutes, newCounters } from '../ingest/collector.js';
+import { assetPath } from '../lib/assets.js';
+import { openApi } from '../lib/http/openapi.js';
+import { UrlRules } from '../lib/url/normalize.js';
+import { apiInfo } from '../query/open.js';
+import { FakeBatchView } from '../query/test/fakes.js';
+import { engineOver } from '../query/test/server.js';
+import { queryRoutes } from '../query/http/routes.js';
+
+const path = assetPath('docs/openapi.json');
+
+function currentDocument(): string {
+  const urls = new UrlRules();
+  const engine = engineOver({ batch: new FakeBatchView([]), realtime: undefined });
+  const routes = [
+    ...collectorRoutes({
+      log: { append: async () => undefined },
+      urls,
+      clock: Date.now,
+      counters: newCounters(),
+    }),
+    ...queryRoutes({
+      engine,
+      status: () => [],
+      batches: { request: () => 0, pending: () => [], views: () => [] },
+      metrics: async () => ({ type: '', text: '' }),
+      draining: () => false,
+      mounted: () => [],
+      info: apiInfo(),
+    }),
+  ];
+  return `${JSON.stringify(openApi(routes, apiInfo()), undefined, 2)}\n`;
+}
+
+test('the committed API document is the one that is served', () => {
+  const document = currentDocument();
+  if (process.env['UPDATE'] === '1') writeFileSync(path, document);
+  assert.equal(readFileSync(path, 'utf8'), document, 'UPDATE=1 writes it anew');
+});
+
+test('every operation has an id of its own, and every reference resolves', () => {
+  const document = JSON.parse(currentDocument()) as {
+    paths: Record<
+      string,
+      Record<string, { operationId: string; parameters: { in: string; name: string }[] }>
+    >;
+  };
+  const ids = Object.values(document.paths).flatMap((methods) =>
+    Object.values(methods).map((op) => op.operationId),
+  );
+  assert.equal(new Set(ids).size, ids.length);
+  for (const [template, methods] of Object.entries(document.paths)) {
+    const inPath = [...template.matchAll(/\{(\w+)\}/g)].map((match) => match[1]);
+    for (const operation of Object.values(methods)) {
+      const declared = operation.parameters.filter((p) => p.in === 'path').map((p) => p.name);
+      assert.deepEqual(declared, inPath, template);
+    }
+  }
+  const references = [...currentDocument().matchAll(/"\$ref": "([^"]+)"/g)].map((match) => match[1]);
+  assert.deepEqual([...new Set(references)], ['#/components/schemas/Problem']);
+});
