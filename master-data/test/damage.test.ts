@@ -1,13 +1,25 @@
 /** Damage is found before use: one flipped bit in any sealed file, a file cut short, a file that is gone. */
 import assert from 'node:assert/strict';
-import { copyFileSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { SwaError } from '../../lib/errors.js';
-import { partitionDir, rootPath } from '../layout.js';
+import { readStatus } from '../../lib/status.js';
+import { digestFile } from '../digest.js';
+import { openDuckDb, sqlText } from '../duckdb.js';
+import { masterDir, partitionDir, rootPath } from '../layout.js';
 import { seal } from '../sealed-json.js';
 import { SinkSession } from '../sink-session.js';
-import { drainLogToMaster } from '../sink.js';
+import { drainLogToMaster, startSink } from '../sink.js';
 import { takeSnapshot, verifySnapshotFiles } from '../snapshot.js';
 import { verifyMaster } from '../verify.js';
 import { equiv, makeHouse, pageview, type House } from './house.js';
@@ -121,6 +133,79 @@ test('a dataset and a log that do not belong together are refused by sink and au
   assert.equal(audit.ok, false);
   assert.match(audit.problems[0] ?? '', /was made from log/);
   await assert.rejects(drainLogToMaster(house.context, { log: other.log }), { code: 'log.mismatch' });
+});
+
+/** Puts another Parquet file in the place of the first one of pageviews/0, with manifest and hashes to match. */
+async function forge(house: House, select: string): Promise<string> {
+  const [file] = takeSnapshot(house.dataDir).files;
+  assert.ok(file);
+  const dir = dirname(file.path);
+  const duckdb = await openDuckDb({
+    allowedDirectories: [dir],
+    tempDirectory: join(dir, 'temp'),
+    memoryLimit: '200MB',
+    threads: 1,
+  });
+  const facts = `(FROM read_parquet(${sqlText(file.path)}))`;
+  const temp = join(dir, 'forged');
+  await duckdb.connection.run(
+    `COPY (${select.replace('facts', facts)}) TO ${sqlText(temp)} (FORMAT parquet)`,
+  );
+  duckdb.close();
+  renameSync(temp, file.path);
+  const manifests = readdirSync(join(dir, 'manifests')).toSorted();
+  assert.equal(manifests.length, 1);
+  const path = join(dir, 'manifests', manifests[0] ?? '');
+  const [json = ''] = readFileSync(path, 'utf8').split('\n');
+  const { sha256, sizeBytes } = await digestFile(file.path);
+  const forged = json
+    .replace(file.sha256, sha256)
+    .replace(`"sizeBytes":${file.sizeBytes}`, `"sizeBytes":${sizeBytes}`);
+  writeFileSync(path, seal(JSON.parse(forged)).text);
+  return file.path;
+}
+
+const forgeries = [
+  [
+    'SELECT * REPLACE (CASE "offset" WHEN 3 THEN 2 ELSE "offset" END AS "offset") FROM facts',
+    [/repeats 1 offsets$/, /lacks 1 offsets that the log has, the first 3$/],
+  ],
+  ['SELECT * FROM facts WHERE "offset" <> 3', [/has 9 rows, its manifest says 10$/, /lacks 1 offsets/]],
+  [
+    'SELECT * REPLACE ("offset" + 1 AS "offset") FROM facts',
+    [/holds offsets 1 to 10, outside of \[0, 10\)$/],
+  ],
+  [
+    "SELECT * REPLACE (NULLIF(event_id, 'event-4') AS event_id) FROM facts",
+    [/has 1 rows that are neither a fact nor set aside$/],
+  ],
+] as const;
+
+for (const [select, problems] of forgeries) {
+  test(`the audit finds what hashes cannot tell: ${select}`, async (t) => {
+    const house = await makeHouse(t, { partitions: 1 });
+    await house.append(Array.from({ length: 10 }, (_, i) => pageview(i)));
+    await drainLogToMaster(house.context);
+    const path = await forge(house, select);
+    const audit = await verifyMaster(house.dataDir, house.log);
+    assert.equal(audit.problems.length, problems.length, audit.problems.join());
+    for (const [i, pattern] of problems.entries()) {
+      assert.match(audit.problems[i] ?? '', pattern);
+      assert.ok(audit.problems[i]?.startsWith(path));
+    }
+  });
+}
+
+test('a sink whose dataset is of another log ends, and says so in the status', async (t) => {
+  const house = await makeHouse(t, { partitions: 1 });
+  await makeDataset(house);
+  const other = await makeHouse(t, { partitions: 1 });
+  cpSync(masterDir(house.dataDir), masterDir(other.dataDir), { recursive: true });
+  const sink = await startSink(other.context);
+  await assert.rejects(sink.done, { code: 'log.mismatch' });
+  await sink.stop();
+  const [entry] = readStatus(other.dataDir).filter(({ role }) => role === 'sink');
+  assert.deepEqual([entry?.state, entry?.lastError?.code], ['failed', 'log.mismatch']);
 });
 
 test('a Parquet file that does not hold what was spooled is never committed', async (t) => {
