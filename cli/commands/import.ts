@@ -1,0 +1,191 @@
+/** `swa import <file>`: a log or NDJSON file into the log, every line accounted for. */
+import { createWriteStream, type WriteStream } from 'node:fs';
+import { once } from 'node:events';
+import { basename, join } from 'node:path';
+import { Option, type Command } from 'commander';
+import { combinedDefaults, visitorRules, type VisitorRule } from '../../ingest/combined.js';
+import { importFile, newImportCounts, type ImportCounts, type ImportFormat } from '../../ingest/import.js';
+import { systemClock } from '../../lib/clock.js';
+import { readConfig } from '../../lib/config/config.js';
+import { openDataDir, roomOf } from '../../lib/data-dir.js';
+import { SwaError } from '../../lib/errors.js';
+import { makeRules } from '../../lib/facts/rules.js';
+import { openFactSink } from '../fact-sink.js';
+import { startProgress } from '../progress.js';
+
+interface ImportFlags {
+  readonly format: 'combined' | 'ndjson';
+  readonly host?: string;
+  readonly scheme: 'http' | 'https';
+  readonly visitor: VisitorRule;
+  readonly method: string;
+  readonly status: string;
+  readonly keepStatic?: boolean;
+  readonly maxReject: string;
+  readonly rejects?: string;
+  readonly json?: boolean;
+}
+
+export function addImportCommand(program: Command): void {
+  program
+    .command('import')
+    .description('import a file of facts: plain or gzip, "-" for stdin')
+    .argument('<file>', 'the file')
+    .addOption(
+      new Option('--format <name>', 'format of the lines')
+        .choices(['combined', 'ndjson'])
+        .makeOptionMandatory(),
+    )
+    .option('--host <name>', 'combined: the site the log belongs to (www.example.org)')
+    .addOption(
+      new Option('--scheme <name>', 'combined: scheme of the URLs')
+        .choices(['http', 'https'])
+        .default(combinedDefaults.scheme),
+    )
+    .addOption(
+      new Option('--visitor <rule>', 'combined: what stands for a visitor')
+        .choices([...visitorRules])
+        .default(combinedDefaults.visitor),
+    )
+    .option('--method <list>', 'combined: methods that view a page', combinedDefaults.methods.join(','))
+    .option('--status <list>', 'combined: status codes that count', combinedDefaults.statuses.join(','))
+    .option('--keep-static', 'combined: count static files too')
+    .option('--max-reject <percent>', 'exit 3 when more than this share of the lines is rejected', '1')
+    .option('--rejects <file>', 'where rejected lines go (default: in the data directory)')
+    .option('--json', 'print the counts as JSON')
+    .action(async (file: string, flags: ImportFlags) => {
+      process.exitCode = await runImport(file, flags);
+    });
+}
+
+async function runImport(path: string, flags: ImportFlags): Promise<number> {
+  const config = readConfig(process.env);
+  const format = formatOf(flags);
+  const maxReject = percent(flags.maxReject);
+  openDataDir(config);
+  const { url: urls } = makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots });
+  const rejects = new RejectFile(flags.rejects ?? join(roomOf(config.dataDir, 'rejected'), rejectName(path)));
+  const sink = await openFactSink(config, urls);
+  process.stderr.write(`importing ${path} into ${sink.name}\n`);
+  const stop = new AbortController();
+  const onSignal = (): void => stop.abort();
+  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  const progress = startProgress('import', systemClock);
+  const begun = systemClock();
+  const counts = newImportCounts();
+  try {
+    await importFile(
+      {
+        path,
+        format,
+        sink,
+        urls,
+        clock: systemClock,
+        signal: stop.signal,
+        onRejected: (line) => rejects.add(line),
+        onProgress: (now, bytes) =>
+          progress.show(bytes.readBytes, bytes.totalBytes, `${now.read} lines, ${now.accepted} accepted`),
+      },
+      counts,
+    );
+  } finally {
+    progress.end();
+    await sink.close();
+    await rejects.close();
+    report(counts, rejects, systemClock() - begun, flags.json === true);
+  }
+  if (stop.signal.aborted)
+    throw new SwaError('import.failed', `interrupted after ${counts.read} lines; what was accepted stays`);
+  return counts.rejected > (counts.read * maxReject) / 100 ? 3 : 0;
+}
+
+function formatOf(flags: ImportFlags): ImportFormat {
+  if (flags.format === 'ndjson') return { name: 'ndjson' };
+  if (flags.host === undefined || !/^[A-Za-z0-9.-]+(:\d+)?$|^\[[0-9A-Fa-f:]+\](:\d+)?$/.test(flags.host)) {
+    throw new SwaError(
+      'usage.invalid',
+      `--host must name the site the log belongs to, got ${JSON.stringify(flags.host ?? null)}`,
+      {
+        hint: 'for example --host www.example.org',
+      },
+    );
+  }
+  const statuses = flags.status.split(',');
+  const bad = statuses.find((status) => !/^\d(xx|\d\d)$/.test(status));
+  if (bad !== undefined)
+    throw new SwaError('usage.invalid', `--status takes codes like 2xx or 304, got '${bad}'`);
+  return {
+    name: 'combined',
+    options: {
+      host: flags.host,
+      scheme: flags.scheme,
+      visitor: flags.visitor,
+      methods: flags.method.split(','),
+      statuses,
+      keepStatic: flags.keepStatic === true,
+    },
+  };
+}
+
+function percent(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !(value >= 0 && value <= 100)) {
+    throw new SwaError('usage.invalid', `--max-reject takes a percentage from 0 to 100, got '${text}'`);
+  }
+  return value;
+}
+
+function rejectName(path: string): string {
+  const stamp = new Date(systemClock()).toISOString().replace(/[:.]/g, '-');
+  return `${path === '-' ? 'stdin' : basename(path)}-${stamp}.ndjson`;
+}
+
+function report(counts: ImportCounts, rejects: RejectFile, elapsedMs: number, json: boolean): void {
+  const rate = Math.round((counts.read / Math.max(1, elapsedMs)) * 1000);
+  if (json) {
+    process.stdout.write(
+      `${JSON.stringify({ ...counts, elapsedMs, rejects: rejects.count > 0 ? rejects.path : null })}\n`,
+    );
+    return;
+  }
+  const { read, accepted, duplicate, filtered, rejected } = counts;
+  process.stdout.write(
+    `read ${read} = accepted ${accepted} + duplicate ${duplicate} + filtered ${filtered} + rejected ${rejected}\n`,
+  );
+  process.stderr.write(`${(elapsedMs / 1000).toFixed(1)} s, ${rate} lines/s\n`);
+  if (read === 0) process.stderr.write('the file is empty: nothing to import\n');
+  for (const line of rejects.first) process.stderr.write(`  line ${line.line}: ${line.reason}\n`);
+  if (rejects.count > 0)
+    process.stderr.write(`${rejects.count} rejected lines with their reasons: ${rejects.path}\n`);
+}
+
+interface Rejected {
+  readonly line: number;
+  readonly reason: string;
+  readonly text: string;
+}
+
+/** The file of rejected lines, made when the first one comes; the first few are kept to be shown. */
+class RejectFile {
+  readonly path: string;
+  readonly first: Rejected[] = [];
+  count = 0;
+  #stream: WriteStream | undefined;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  add(line: Rejected): void {
+    this.count++;
+    if (this.first.length < 5) this.first.push(line);
+    this.#stream ??= createWriteStream(this.path);
+    this.#stream.write(`${JSON.stringify(line)}\n`);
+  }
+
+  async close(): Promise<void> {
+    if (this.#stream === undefined) return;
+    this.#stream.end();
+    await once(this.#stream, 'finish');
+  }
+}

@@ -1,0 +1,39 @@
+/** `swa start`: every role in one go. */
+import type { Command } from 'commander';
+import { readConfig } from '../../lib/config/config.js';
+import { systemClock } from '../../lib/clock.js';
+import { makeLogger, untilSignal } from '../../lib/process.js';
+import { demoConfig, startDemoTraffic } from '../demo.js';
+import { startSystem } from '../system.js';
+import { welcome } from '../welcome.js';
+
+export function addStartCommand(program: Command): void {
+  program
+    .command('start', { isDefault: false })
+    .description('run every role: collector, sink, batch, speed, query and the page')
+    .option(
+      '--demo',
+      'with generated traffic, a batch run every 20 s, and a data directory of its own (./data-demo)',
+    )
+    .action(async (flags: { demo?: boolean }) => runStart(flags.demo === true));
+}
+
+async function runStart(demo: boolean): Promise<void> {
+  const stopAsked = untilSignal();
+  const config = demo ? demoConfig(process.env) : readConfig(process.env);
+  const logger = makeLogger(config, 'swa');
+  const system = await startSystem({ config, clock: systemClock, logger });
+  const traffic = demo ? startDemoTraffic(system, config) : undefined;
+  process.stderr.write(
+    welcome({ origin: system.origin, dataDir: config.dataDir, demo, facts: system.factsInLog }),
+  );
+  const failure = Promise.race([system.done, ...(traffic === undefined ? [] : [traffic.done])]);
+  const outcome = await Promise.race([stopAsked, failure]).then(
+    (signal) => ({ signal: String(signal), error: undefined }),
+    (error: unknown) => ({ signal: undefined, error }),
+  );
+  logger.info({ signal: outcome.signal }, 'stopping');
+  await traffic?.stop();
+  await system.stop();
+  if (outcome.error !== undefined) throw outcome.error;
+}

@@ -1,0 +1,24 @@
+/**
+ * Where a command that feeds facts puts them: into the log itself when nobody else is its writer, else through the collector
+ * of the system that runs on this data directory.
+ */
+import { collectorSink, logSink, type FactSink } from '../ingest/fact-sinks.js';
+import { systemClock } from '../lib/clock.js';
+import type { Config } from '../lib/config/config.js';
+import { openDataDir } from '../lib/data-dir.js';
+import { SwaError } from '../lib/errors.js';
+import { openLogWriter } from '../lib/log/open-log.js';
+import type { UrlRules } from '../lib/url/normalize.js';
+import { runningUrl } from './running-url.js';
+
+export async function openFactSink(config: Config, urls: UrlRules): Promise<FactSink> {
+  openDataDir(config);
+  try {
+    return logSink(await openLogWriter(config, systemClock), urls);
+  } catch (error) {
+    if (!(error instanceof SwaError) || error.code !== 'data-dir.in-use') throw error;
+    const baseUrl = runningUrl(config, 'collector');
+    if (baseUrl === undefined) throw error;
+    return collectorSink({ baseUrl, token: config.apiToken });
+  }
+}

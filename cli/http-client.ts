@@ -1,0 +1,37 @@
+/** Asks a running system over HTTP, for commands that show what it answers. */
+import { SwaError, messageOf } from '../lib/errors.js';
+import type { Config } from '../lib/config/config.js';
+
+/** The JSON body of a 2xx answer. A problem+json answer becomes `request.invalid` with its detail. */
+export async function askRunning(
+  config: Pick<Config, 'apiToken'>,
+  baseUrl: string,
+  path: string,
+  method: 'GET' | 'POST' = 'GET',
+): Promise<unknown> {
+  let response: Response;
+  try {
+    response = await fetch(`${baseUrl}${path}`, {
+      method,
+      headers: config.apiToken === '' ? {} : { Authorization: `Bearer ${config.apiToken}` },
+      signal: AbortSignal.timeout(60_000),
+    });
+  } catch (cause) {
+    throw new SwaError('request.invalid', `cannot reach ${baseUrl}: ${messageOf(cause)}`, {
+      cause,
+      retryable: true,
+    });
+  }
+  const body: unknown = await response.json();
+  if (response.ok) return body;
+  throw new SwaError(
+    'request.invalid',
+    `${method} ${path} was answered ${response.status}: ${detailOf(body)}`,
+    { context: { body } },
+  );
+}
+
+function detailOf(body: unknown): string {
+  if (typeof body === 'object' && body !== null && 'detail' in body) return String(body.detail);
+  return JSON.stringify(body).slice(0, 300);
+}

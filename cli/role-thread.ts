@@ -1,0 +1,67 @@
+/**
+ * A role on a thread of its own inside `swa start`, so that a busy sink or speed layer does not hold up HTTP. Threads talk only
+ * to say started, failed, stop: everything else goes through the log and the data directory, as between processes.
+ */
+import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
+import { once } from 'node:events';
+import { systemClock } from '../lib/clock.js';
+import type { Config } from '../lib/config/config.js';
+import { SwaError, messageOf } from '../lib/errors.js';
+import { describeError, makeLogger } from '../lib/process.js';
+import type { RunningRole } from '../lib/role.js';
+import type { Role } from '../lib/status.js';
+import { startOf } from './roles.js';
+
+type FromThread = { readonly kind: 'started' } | { readonly kind: 'failed'; readonly text: string };
+
+/** Resolves when the role runs; rejects with what its start threw. */
+export async function startRoleThread(role: Role, config: Config): Promise<RunningRole> {
+  const worker = new Worker(new URL(import.meta.url), {
+    workerData: { swaRole: role, config },
+    stdin: false,
+  });
+  const exited = once(worker, 'exit');
+  const failure = new Promise<never>((_resolve, reject) => {
+    worker.on('error', (cause) =>
+      reject(new SwaError('internal.invariant', `${role} crashed: ${messageOf(cause)}`, { cause })),
+    );
+    worker.on('message', (message: FromThread) => {
+      if (message.kind === 'failed')
+        reject(new SwaError('internal.invariant', `${role} failed: ${message.text}`));
+    });
+    void exited.then(() => reject(new SwaError('internal.invariant', `${role} ended by itself`)));
+  });
+  failure.catch(() => undefined); // raced below and by whoever awaits `done`
+  const started = new Promise<void>((resolve) => {
+    worker.on('message', (message: FromThread) => {
+      if (message.kind === 'started') resolve();
+    });
+  });
+  await Promise.race([started, failure]);
+  return {
+    done: failure,
+    async stop() {
+      worker.postMessage('stop');
+      await exited;
+    },
+  };
+}
+
+async function runInThread(port: NonNullable<typeof parentPort>): Promise<void> {
+  const { swaRole: role, config } = workerData as { swaRole: Role; config: Config }; // set by startRoleThread above
+  const stopAsked = once(port, 'message');
+  try {
+    const start = await startOf[role]();
+    const running = await start({ config, clock: systemClock, logger: makeLogger(config, role) });
+    port.postMessage({ kind: 'started' } satisfies FromThread);
+    await Promise.race([stopAsked, running.done]);
+    await running.stop();
+  } catch (error) {
+    port.postMessage({ kind: 'failed', text: describeError(error) } satisfies FromThread);
+  }
+  port.close();
+}
+
+const isRoleThread =
+  !isMainThread && typeof workerData === 'object' && workerData !== null && 'swaRole' in workerData;
+if (isRoleThread && parentPort !== null) await runInThread(parentPort);

@@ -1,0 +1,77 @@
+/**
+ * The whole system in one process. Collector, query and the batch schedule share the main thread; sink and speed layer have
+ * threads of their own. Started from the log outwards, stopped in reverse, so that at any moment what runs finds what it reads.
+ */
+import { openCollector } from '../ingest/collector-role.js';
+import { SwaError } from '../lib/errors.js';
+import { HttpEndpoint } from '../lib/http/endpoint.js';
+import { distance, namesOf, zeroOffsets } from '../lib/log/cut.js';
+import type { LogWriter } from '../lib/log/log.js';
+import type { RoleContext, RunningRole } from '../lib/role.js';
+import { startBatch } from '../batch/batch-role.js';
+import { openQuery } from '../query/query-role.js';
+import { startRoleThread } from './role-thread.js';
+
+export interface RunningSystem extends RunningRole {
+  /** 'http://127.0.0.1:8080' */
+  readonly origin: string;
+  readonly log: LogWriter;
+  /** How many facts the log held at start. */
+  readonly factsInLog: number;
+}
+
+/** Throws `data-dir.in-use`, `port.in-use`, `data-dir.unusable`: then nothing runs. */
+export async function startSystem(context: RoleContext): Promise<RunningSystem> {
+  const { config } = context;
+  const closers: (() => Promise<void>)[] = [];
+  const closeAll = async (): Promise<void> => {
+    for (const close of closers.splice(0).toReversed()) await close();
+  };
+  try {
+    const collector = await openCollector(context);
+    closers.push(() => collector.close());
+    const query = await openQuery(context);
+    closers.push(() => query.close());
+    const endpoint = new HttpEndpoint(context);
+    endpoint.use(collector.cors);
+    endpoint.mount(collector.routes);
+    query.mountOn(endpoint);
+    const { origin } = await endpoint.listen(config.httpPort);
+    closers.push(() => endpoint.close());
+    collector.listening(origin);
+    query.listening(origin);
+    const roles: RunningRole[] = [];
+    for (const start of [
+      () => startRoleThread('sink', config),
+      () => startRoleThread('speed', config),
+      () => startBatch(context),
+    ]) {
+      const role = await start();
+      roles.push(role);
+      closers.push(() => role.stop());
+    }
+    const latest = await collector.log.latest();
+    return {
+      origin,
+      log: collector.log,
+      factsInLog: distance(zeroOffsets(namesOf(latest)), latest),
+      done: Promise.race(roles.map((role) => role.done)),
+      stop: closeAll,
+    };
+  } catch (error) {
+    await closeAll();
+    throw explain(error, config.dataDir);
+  }
+}
+
+function explain(error: unknown, dataDir: string): unknown {
+  if (!(error instanceof SwaError) || error.code !== 'data-dir.in-use') return error;
+  return new SwaError(
+    'data-dir.in-use',
+    `another swa runs on the data directory '${dataDir}': ${error.message}`,
+    {
+      cause: error,
+      hint: 'it goes on unharmed; stop it first, or set SWA_DATA_DIR and SWA_HTTP_PORT for a second one',
+    },
+  );
+}

@@ -1,0 +1,187 @@
+/**
+ * A real log through the whole house: uniques and pageviews of every (url, hour) and of 200 seeded ranges equal a plain oracle's,
+ * before any batch run, after one, after more facts, and after a second run with equiv edges and a retraction.
+ */
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { gunzipSync } from 'node:zlib';
+import { combinedDefaults } from '../ingest/combined.js';
+import { logSink } from '../ingest/fact-sinks.js';
+import { importFile, type ImportCounts } from '../ingest/import.js';
+import { projectRoot } from '../lib/assets.js';
+import { systemClock } from '../lib/clock.js';
+import { reaches } from '../lib/log/cut.js';
+import { hourMs } from '../lib/time/buckets.js';
+import { UrlRules } from '../lib/url/normalize.js';
+import { canonical, Oracle, oraclePersons, oracleViews, type Edge } from './real-log-oracle.js';
+import { eventually, startTestSystem, type TestSystem } from './running-system.js';
+
+const logFile = join(projectRoot, '../shared/data/logs/elastic_apache_2015.log.gz');
+const host = 'www.example.org';
+const seed = Number(process.env['SEED'] ?? 20150517);
+
+test(
+  'a real log gives the oracle’s answers through every phase',
+  { skip: existsSync(logFile) ? false : 'no ../shared/data' },
+  async (t) => {
+    t.diagnostic(`SEED=${seed}`);
+    const swa = await startTestSystem(t);
+    const oracle = new Oracle(oracleViews(gunzipSync(readFileSync(logFile)).toString(), host));
+
+    const counts = await importLog(swa);
+    assert.equal(counts.read, 10_000);
+    await speedHasAll(swa);
+    await compare(swa, oracle, 'before any batch run');
+
+    await importLog(swa);
+    await speedHasAll(swa);
+    await compare(swa, oracle, 'after the same import again');
+
+    const first = await runBatch(swa);
+    await compare(swa, oracle, 'after a batch run');
+
+    await sendViews(swa, oracle, moreViews(oracle, 500));
+    await speedHasAll(swa);
+    await compare(swa, oracle, 'after more facts');
+
+    const visitors = [...new Set(oracle.views.map((view) => view.visitor))].toSorted();
+    const edges = visitors
+      .slice(0, 600)
+      .flatMap((id, i): Edge[] => (i % 3 === 0 ? [] : [[id, visitors[i - 1] ?? id]]));
+    const taken = edges.filter((_edge, i) => i % 7 === 0);
+    await swa.send(edges.map(([a, b]) => ({ type: 'equiv', a, b, timestamp: Date.UTC(2016, 0, 1) })));
+    await swa.send(taken.map(([a, b]) => ({ type: 'retract', a: b, b: a, timestamp: Date.UTC(2016, 0, 2) })));
+    await speedHasAll(swa);
+    const [cell] = oracle.cells();
+    assert.ok(cell !== undefined);
+    const answer = await swa.ask(`/v1/uniques?${range(cell.url, cell.hour, cell.hour + 1)}`);
+    assert.equal(
+      answer.accuracy.maxOvercount,
+      edges.length + taken.length,
+      'edges after the cut are announced',
+    );
+    await compare(swa, oracle, 'edges wait for the next batch run');
+
+    const second = await runBatch(swa);
+    assert.notEqual(second, first);
+    oracle.persons = oraclePersons(edges.filter((edge) => !taken.includes(edge)));
+    await compare(swa, oracle, 'after a batch run with edges and retractions');
+  },
+);
+
+async function importLog(swa: TestSystem): Promise<ImportCounts> {
+  const urls = new UrlRules();
+  return importFile({
+    path: logFile,
+    format: { name: 'combined', options: { ...combinedDefaults, host } },
+    sink: logSink(swa.system.log, urls),
+    urls,
+    clock: systemClock,
+    onRejected: (line) => assert.fail(`rejected: ${JSON.stringify(line)}`),
+  });
+}
+
+/** Waits until answers are made from every fact in the log. */
+async function speedHasAll(swa: TestSystem): Promise<void> {
+  const latest = await swa.system.log.latest();
+  await eventually('the realtime view has all facts', async () => {
+    const { freshness } = await swa.ask(`/v1/uniques?${range(`https://${host}/`, 0, 1)}`);
+    const cut = freshness.realtime?.cut ?? {};
+    return reaches(cut, latest) ? true : undefined;
+  });
+}
+
+/** Asks for a run, and waits until answers are of a new generation that covers the whole log. Returns the generation. */
+async function runBatch(swa: TestSystem): Promise<string> {
+  const latest = await swa.system.log.latest();
+  const asked = await fetch(`${swa.system.origin}/v1/batches`, { method: 'POST' });
+  assert.equal(asked.status, 202, await asked.text());
+  return eventually('a batch view covers the log', async () => {
+    const { freshness } = await swa.ask(`/v1/uniques?${range(`https://${host}/`, 0, 1)}`);
+    return reaches(freshness.batch.cut, latest) ? freshness.generation : undefined;
+  });
+}
+
+/** Views of known pages by known and new visitors, deterministic. */
+function moreViews(oracle: Oracle, count: number): Oracle['views'] {
+  const random = generator(seed + 1);
+  return Array.from({ length: count }, (_, i) => {
+    const like = oracle.views[Math.floor(random() * oracle.views.length)];
+    assert.ok(like !== undefined);
+    return {
+      visitor: i % 2 === 0 ? like.visitor : `cookie:${i}`,
+      url: like.url,
+      hour: like.hour + Math.floor(random() * 48),
+    };
+  });
+}
+
+async function sendViews(swa: TestSystem, oracle: Oracle, views: Oracle['views']): Promise<void> {
+  await swa.send(
+    views.map(({ visitor, url, hour }, i) => ({
+      type: 'pageview',
+      visitor,
+      url,
+      timestamp: hour * hourMs + i,
+      eventId: `more-${i}`,
+    })),
+  );
+  oracle.views.push(...views);
+}
+
+async function compare(swa: TestSystem, oracle: Oracle, phase: string): Promise<void> {
+  const cells = oracle.cells();
+  assert.ok(cells.length > 1_000, `only ${cells.length} cells`);
+  const questions = cells.map(({ url, hour }) => ({ url, from: hour, to: hour + 1 }));
+  const random = generator(seed);
+  for (let i = 0; i < 200; i++) {
+    const one = cells[Math.floor(random() * cells.length)];
+    assert.ok(one !== undefined);
+    const from = one.hour - Math.floor(random() * 60);
+    questions.push({ url: one.url, from, to: from + 1 + Math.floor(random() * 120) });
+  }
+  questions.push({ url: canonical(`https://${host}/no-such-page`), from: 0, to: 24 });
+  const wrong: string[] = [];
+  await inParallel(8, questions, async ({ url, from, to }) => {
+    const uniques = await swa.ask(`/v1/uniques?${range(url, from, to)}`);
+    const pageviews = await swa.ask(`/v1/pageviews?${range(url, from, to)}`);
+    const want = [oracle.uniques(url, from, to), oracle.pageviews(url, from, to)];
+    const got = [uniques.data.visitors, pageviews.data.pageviews];
+    if (got[0] !== want[0] || got[1] !== want[1])
+      wrong.push(`${url} [${from}, ${to}): got ${got.join('/')}, want ${want.join('/')}`);
+  });
+  assert.deepEqual(
+    wrong.slice(0, 10),
+    [],
+    `${phase}: ${wrong.length} of ${questions.length} answers are wrong`,
+  );
+}
+
+async function inParallel<T>(
+  width: number,
+  items: readonly T[],
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const queue = items.values();
+  await Promise.all(
+    Array.from({ length: width }, async () => {
+      for (const item of queue) await work(item);
+    }),
+  );
+}
+
+function range(url: string, fromHour: number, toHour: number): string {
+  const edge = (hour: number): string => new Date(hour * hourMs).toISOString();
+  return new URLSearchParams({ url, from: edge(fromHour), to: edge(toHour) }).toString();
+}
+
+/** A small linear congruential generator (Numerical Recipes' constants), uniform in [0, 1). */
+function generator(start: number): () => number {
+  let state = start >>> 0;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
+}

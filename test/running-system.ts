@@ -1,0 +1,92 @@
+/** The whole system on a fresh temporary data directory and a free port, for tests. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { pino } from 'pino';
+import { z } from 'zod';
+import { startSystem, type RunningSystem } from '../cli/system.js';
+import { systemClock } from '../lib/clock.js';
+import { configWith, type Config } from '../lib/config/config.js';
+
+const answerSchema = z.object({
+  data: z.object({ visitors: z.number().optional(), pageviews: z.number().optional() }).loose(),
+  accuracy: z.object({ exact: z.boolean(), maxOvercount: z.number() }).loose(),
+  freshness: z
+    .object({
+      generation: z.string(),
+      batch: z.object({ cut: z.record(z.string(), z.number()) }).loose(),
+      realtime: z
+        .object({ cut: z.record(z.string(), z.number()) })
+        .loose()
+        .nullable(),
+    })
+    .loose(),
+});
+export type Answer = z.infer<typeof answerSchema>;
+
+export interface TestSystem {
+  readonly system: RunningSystem;
+  readonly config: Config;
+  ask(path: string): Promise<Answer>;
+  get(path: string): Promise<Response>;
+  send(facts: readonly object[]): Promise<void>;
+}
+
+export async function startTestSystem(t: TestContext, change: Partial<Config> = {}): Promise<TestSystem> {
+  const dir = mkdtempSync(join(tmpdir(), 'swa-system-'));
+  const config = configWith({
+    dataDir: join(dir, 'data'),
+    httpPort: 0,
+    batchSchedule: 'off',
+    sinkIntervalMs: 500,
+    logLevel: 'error',
+    ...change,
+  });
+  const logger = pino({ level: 'error' }, pino.destination({ fd: 2, sync: true }));
+  const system = await startSystem({ config, clock: systemClock, logger });
+  system.done.catch(() => undefined); // a failure shows in the requests that follow
+  t.after(async () => {
+    await system.stop();
+    rmSync(dir, { recursive: true, force: true });
+  });
+  const get = (path: string): Promise<Response> => fetch(`${system.origin}${path}`);
+  return {
+    system,
+    config,
+    get,
+    async ask(path) {
+      const response = await get(path);
+      const body: unknown = await response.json();
+      assert.equal(response.status, 200, `${path}: ${JSON.stringify(body)}`);
+      return answerSchema.parse(body);
+    },
+    async send(facts) {
+      const response = await fetch(`${system.origin}/v1/events`, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify(facts),
+      });
+      const body = await response.text();
+      assert.equal(response.status, 202, body);
+      assert.deepEqual(JSON.parse(body), { accepted: facts.length, rejected: [] });
+    },
+  };
+}
+
+/** Polls until `met` gives something, and returns it. Fails with `what` after `timeoutMs`. */
+export async function eventually<T>(
+  what: string,
+  met: () => Promise<T | undefined> | T | undefined,
+  timeoutMs = 60_000,
+): Promise<T> {
+  const deadline = systemClock() + timeoutMs;
+  for (;;) {
+    const result = await met();
+    if (result !== undefined) return result;
+    if (systemClock() > deadline) assert.fail(`not within ${timeoutMs} ms: ${what}`);
+    await delay(20);
+  }
+}
