@@ -7,6 +7,7 @@ export interface Row {
 }
 
 export const rows: readonly Row[] = [
+  { name: 'import', load: () => import('./import.js') },
   { name: 'master', load: () => import('./master.js') },
   { name: 'sketch', load: () => import('./sketch.js') },
   { name: 'range', load: () => import('./range.js') },

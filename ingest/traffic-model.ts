@@ -77,7 +77,7 @@ export class TrafficModel {
   }
 
   #planSession(startMs: number): void {
-    const person = this.#zipf(this.#options.people, 0.6);
+    const person = 1 + this.#zipf(this.#options.people, 0.6);
     const device = this.#below(1 + (person % 3));
     const isBot = this.#random() < botShare;
     const visitor = isBot ? `cookie:bot-${person % 10}` : `cookie:${person}-${device}`;
