@@ -7,5 +7,5 @@ export const startOf: Readonly<Record<Role, () => Promise<StartRole>>> = {
   sink: async () => (await import('../master-data/sink.js')).startSink,
   batch: async () => (await import('../batch/batch-role.js')).startBatch,
   speed: async () => (await import('../speed/speed.js')).startSpeed,
-  query: async () => (await import('../query/query-role.js')).startQuery,
+  query: async () => (await import('../query/role.js')).startQuery,
 };

@@ -9,7 +9,7 @@ import { distance, namesOf, zeroOffsets } from '../lib/log/cut.js';
 import type { LogWriter } from '../lib/log/log.js';
 import type { RoleContext, RunningRole } from '../lib/role.js';
 import { startBatch } from '../batch/batch-role.js';
-import { openQuery } from '../query/query-role.js';
+import { openQuery } from '../query/open.js';
 import { startRoleThread } from './role-thread.js';
 
 export interface RunningSystem extends RunningRole {
@@ -30,12 +30,11 @@ export async function startSystem(context: RoleContext): Promise<RunningSystem> 
   try {
     const collector = await openCollector(context);
     closers.push(() => collector.close());
-    const query = await openQuery(context);
-    closers.push(() => query.close());
     const endpoint = new HttpEndpoint(context);
     endpoint.use(collector.cors);
     endpoint.mount(collector.routes);
-    query.mountOn(endpoint);
+    const query = await openQuery(context, endpoint);
+    closers.push(() => query.close());
     const { origin } = await endpoint.listen(config.httpPort);
     closers.push(() => endpoint.close());
     collector.listening(origin);

@@ -28,11 +28,17 @@ const entrySchema = z.object({
 
 export type StatusEntry = z.infer<typeof entrySchema>;
 
-/** One role's own entry. */
+const refreshEveryMs = 5_000;
+
+/**
+ * One role's own entry. Once it says `running` it refreshes itself until it says otherwise, so that a role whose process
+ * or event loop is dead shows by its silence.
+ */
 export class StatusReporter {
   readonly #file: string;
   readonly #clock: Clock;
   #entry: StatusEntry;
+  #refresh: NodeJS.Timeout | undefined;
 
   constructor(options: { dataDir: string; role: Role; worker?: string; clock: Clock }) {
     const worker = options.worker ?? '0';
@@ -53,14 +59,25 @@ export class StatusReporter {
   }
 
   report(change: Partial<Pick<StatusEntry, 'state' | 'lastError' | 'details'>>): void {
-    this.#entry = { ...this.#entry, ...change, updatedAt: this.#clock() };
+    this.#entry = { ...this.#entry, ...change };
+    this.#write();
+    if (this.#entry.state === 'running') {
+      this.#refresh ??= setInterval(() => this.#write(), refreshEveryMs).unref();
+    } else {
+      clearInterval(this.#refresh);
+      this.#refresh = undefined;
+    }
+  }
+
+  #write(): void {
+    this.#entry = { ...this.#entry, updatedAt: this.#clock() };
     const temp = `${this.#file}.${process.pid}.tmp`;
     writeFileSync(temp, JSON.stringify(this.#entry));
     renameSync(temp, this.#file);
   }
 }
 
-/** Roles report at least every second; one that has been silent this long is gone. */
+/** A role that has been silent this long is gone. */
 const silenceMs = 15_000;
 
 /** Whether the role of an entry is at work: it says so, has said so lately, and its process lives (if that can be seen). */

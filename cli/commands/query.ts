@@ -1,95 +1,85 @@
 /**
  * `swa query`: without a subcommand, the query role; with one, a question. A question goes to the running system when there is
- * one, else it is answered in this process from the files; the body is the same.
+ * one, else it is answered in this process from the files; parameters, checks and body are the same (query/inquiries).
  */
 import type { Command } from 'commander';
+import { z } from 'zod';
+import { systemClock } from '../../lib/clock.js';
 import { readConfig, type Config } from '../../lib/config/config.js';
+import { openDataDir } from '../../lib/data-dir.js';
 import { SwaError } from '../../lib/errors.js';
-import { answerInProcess } from '../../query/in-process.js';
+import { HttpProblem } from '../../lib/http/problem.js';
+import { takesMany } from '../../lib/http/route.js';
+import { ask, inquiries, type AskInput, type Inquiry } from '../../query/inquiries.js';
+import { openEngine } from '../../query/open.js';
 import { askRunning } from '../http-client.js';
 import { runningUrl } from '../running-url.js';
 import { runRoleCommand } from './roles.js';
 
-type Flags = Readonly<Record<string, string | string[] | boolean | undefined>>;
-
-const ranged = ['from', 'to', 'interval', 'tz'] as const;
-const questions = [
-  {
-    name: 'uniques',
-    path: '/v1/uniques',
-    options: ['url', 'domain', ...ranged],
-    about: 'distinct people of a URL or domain in a range',
-  },
-  {
-    name: 'pageviews',
-    path: '/v1/pageviews',
-    options: ['url', 'domain', ...ranged],
-    about: 'pageviews of a URL or domain in a range',
-  },
-  {
-    name: 'bounce-rate',
-    path: '/v1/bounce-rate',
-    options: ['domain', 'from', 'to'],
-    about: 'visits and bounces of a domain',
-  },
-  {
-    name: 'pages',
-    path: '/v1/pages',
-    options: ['domain', 'from', 'to', 'limit'],
-    about: 'pages of a domain by pageviews',
-  },
-] as const;
+type Flags = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 export function addQueryCommand(program: Command): void {
   const query = program
     .command('query')
     .description('run the query role only, or ask one question')
     .action(() => runRoleCommand('query'));
-  for (const { name, path, options, about } of questions) {
-    const command = query.command(name).description(about);
-    for (const option of options) {
-      if (option === 'url') command.option('--url <url...>', 'page; several mean their union');
-      else command.option(`--${option} <${option}>`);
-    }
-    command.option('--explain', 'list the buckets read').action((flags: Flags) => ask(path, flags));
+  for (const inquiry of inquiries) addInquiry(query, inquiry);
+}
+
+/** Path parameters become arguments, query parameters options. */
+function addInquiry(query: Command, inquiry: Inquiry): void {
+  const command = query.command(inquiry.name).description(inquiry.summary);
+  const params = Object.keys(inquiry.params);
+  for (const name of params) command.argument(`<${name}>`, inquiry.params[name]?.description);
+  const shape = z.object(inquiry.query);
+  for (const [name, schema] of Object.entries(inquiry.query)) {
+    command.option(`--${name} <value${takesMany(shape, name) ? '...' : ''}>`, schema.description);
   }
-  query
-    .command('person')
-    .description('the PersonID of a visitor id, and all ids joined to it')
-    .argument('<visitorId>')
-    .action((visitor: string) => ask(`/v1/persons/${encodeURIComponent(visitor)}`, {}));
+  command.action(async (...given: unknown[]) => {
+    const flags = command.opts<Flags>();
+    const args = Object.fromEntries(params.map((name, i) => [name, String(given[i])]));
+    const body = await answer(readConfig(process.env), inquiry, args, present(flags));
+    process.stdout.write(`${JSON.stringify(body, null, 2)}\n`);
+  });
 }
 
-async function ask(path: string, flags: Flags): Promise<void> {
-  const config = readConfig(process.env);
-  const body = await answer(config, `${path}${queryString(flags)}`);
-  process.stdout.write(`${JSON.stringify(body, null, 2)}\n`);
+function present(flags: Flags): AskInput {
+  return Object.fromEntries(
+    Object.entries(flags).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  );
 }
 
-async function answer(config: Config, target: string): Promise<unknown> {
+async function answer(
+  config: Config,
+  inquiry: Inquiry,
+  args: Readonly<Record<string, string>>,
+  flags: AskInput,
+): Promise<unknown> {
   const origin = runningUrl(config, 'query');
   try {
-    return origin === undefined
-      ? await answerInProcess(config, target)
-      : await askRunning(config, origin, target);
+    if (origin !== undefined) return await askRunning(config, origin, target(inquiry, args, flags));
+    return await answerHere(config, inquiry, { ...args, ...flags });
   } catch (error) {
-    if (error instanceof SwaError && error.code === 'request.invalid' && !error.retryable) {
-      throw new SwaError('usage.invalid', error.message, {
-        cause: error.cause,
-        ...(error.hint === undefined ? {} : { hint: error.hint }),
-      });
-    }
-    throw error;
+    if (!(error instanceof HttpProblem) || error.status >= 500) throw error;
+    throw new SwaError('usage.invalid', error.message, { cause: error.cause, context: error.extra });
   }
 }
 
-function queryString(flags: Flags): string {
+async function answerHere(config: Config, inquiry: Inquiry, input: AskInput): Promise<unknown> {
+  openDataDir(config);
+  const opened = openEngine(config, systemClock);
+  try {
+    return (await ask(opened.engine, inquiry.name, input)).body;
+  } finally {
+    await opened.close();
+  }
+}
+
+function target(inquiry: Inquiry, args: Readonly<Record<string, string>>, flags: AskInput): string {
+  const path = inquiry.path.replace(/\{(\w+)\}/g, (_whole, name: string) => encodeURIComponent(args[name] ?? ''));
   const params = new URLSearchParams();
   for (const [name, value] of Object.entries(flags)) {
-    if (value === undefined) continue;
-    for (const one of Array.isArray(value) ? value : [value === true ? '1' : String(value)])
-      params.append(name, one);
+    for (const one of typeof value === 'string' ? [value] : value) params.append(name, one);
   }
-  const text = params.toString();
-  return text === '' ? '' : `?${text}`;
+  return params.size === 0 ? path : `${path}?${params}`;
 }
