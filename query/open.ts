@@ -13,7 +13,7 @@ import type { HttpEndpoint } from '../lib/http/endpoint.js';
 import type { ApiInfo } from '../lib/http/openapi.js';
 import { openLog } from '../lib/log/open-log.js';
 import type { RoleContext } from '../lib/role.js';
-import { readStatus } from '../lib/status.js';
+import { StatusReporter, readStatus } from '../lib/status.js';
 import { CurrentWatch } from '../serving/current.js';
 import { openView } from '../serving/store.js';
 import { openRealtime } from '../speed/read-side.js';
@@ -25,14 +25,20 @@ import { LagWatch, unknownLag, type LagSource } from './engine/lag.js';
 import { Metrics } from './http/metrics.js';
 import { queryRoutes } from './http/routes.js';
 
-export interface OpenQuery {
+export interface OpenEngine {
   readonly engine: Engine;
+  close(): Promise<void>;
+}
+
+export interface OpenQuery extends OpenEngine {
+  /** Says on the status board where the routes are served. */
+  listening(url: string): void;
   /** Call when no question can come any more. */
   close(): Promise<void>;
 }
 
 /** The engine alone, over a data directory: for asking in process. */
-export function openEngine(config: Config, clock: Clock, lag: LagSource = unknownLag): OpenQuery {
+export function openEngine(config: Config, clock: Clock, lag: LagSource = unknownLag): OpenEngine {
   const { dataDir } = config;
   const current = new CurrentWatch(dataDir);
   const realtime = openRealtime(dataDir);
@@ -61,6 +67,7 @@ export async function openQuery(context: RoleContext, endpoint: HttpEndpoint): P
   const { engine } = opened;
   const batches = openBatchDesk(config.dataDir, clock);
   const status = () => readStatus(config.dataDir);
+  const ownStatus = new StatusReporter({ dataDir: config.dataDir, role: 'query', clock });
   const metrics = new Metrics({ engine, status, active: () => endpoint.active, clock });
   endpoint.onAnswered((answered) => metrics.observe(answered));
   endpoint.mount(
@@ -77,7 +84,9 @@ export async function openQuery(context: RoleContext, endpoint: HttpEndpoint): P
   endpoint.use(await dashboardHandler());
   return {
     engine,
+    listening: (url) => ownStatus.report({ state: 'running', details: { url } }),
     async close() {
+      ownStatus.report({ state: 'stopped' });
       lag.close();
       metrics.close();
       await opened.close();

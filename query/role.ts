@@ -2,19 +2,17 @@
 import { openDataDir } from '../lib/data-dir.js';
 import { HttpEndpoint } from '../lib/http/endpoint.js';
 import type { RoleContext, RunningRole } from '../lib/role.js';
-import { StatusReporter } from '../lib/status.js';
 import { openQuery } from './open.js';
 
 /** The query layer as a process of its own. Throws `port.in-use` and what opening its parts throws. */
 export async function startQuery(context: RoleContext): Promise<RunningRole> {
-  const { config, clock, logger } = context;
+  const { config, logger } = context;
   openDataDir(config);
   const endpoint = new HttpEndpoint(context);
   const query = await openQuery(context, endpoint);
-  const status = new StatusReporter({ dataDir: config.dataDir, role: 'query', clock });
   try {
     const { origin } = await endpoint.listen(config.httpPort);
-    status.report({ state: 'running', details: { url: origin } });
+    query.listening(origin);
     logger.info({ url: origin }, 'query listens');
   } catch (error) {
     await query.close();
@@ -25,7 +23,6 @@ export async function startQuery(context: RoleContext): Promise<RunningRole> {
     async stop() {
       await endpoint.close();
       await query.close();
-      status.report({ state: 'stopped' });
     },
   };
 }

@@ -9,7 +9,10 @@ import { pino } from 'pino';
 import { z } from 'zod';
 import { startSystem, type RunningSystem } from '../cli/system.js';
 import { systemClock } from '../lib/clock.js';
+import type { Offsets } from '../lib/log/log.js';
 import { configWith, type Config } from '../lib/config/config.js';
+
+const cutSchema = z.record(z.string(), z.number()).transform((cut) => cut as Offsets); // names and offsets come from the log
 
 const answerSchema = z.object({
   data: z.object({ visitors: z.number().optional(), pageviews: z.number().optional() }).loose(),
@@ -17,9 +20,9 @@ const answerSchema = z.object({
   freshness: z
     .object({
       generation: z.string(),
-      batch: z.object({ cut: z.record(z.string(), z.number()) }).loose(),
+      batch: z.object({ cut: cutSchema }).loose(),
       realtime: z
-        .object({ cut: z.record(z.string(), z.number()) })
+        .object({ cut: cutSchema })
         .loose()
         .nullable(),
     })
