@@ -31,7 +31,12 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
     return {
       target: 'generator >= 200,000 facts/s, file >= 100,000 lines/s, both durable',
       met: generateRate >= 200_000 && importRate >= 100_000,
-      figures: { 'lines/s': Math.round(importRate), 'generated facts/s': Math.round(generateRate), lines, facts },
+      figures: {
+        'lines/s': Math.round(importRate),
+        'generated facts/s': Math.round(generateRate),
+        lines,
+        facts,
+      },
     };
   } finally {
     rmSync(dir, { recursive: true, force: true });
@@ -40,7 +45,10 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
 
 type Sink = ReturnType<typeof logSink>;
 
-async function withLog(dataDir: string, work: (sink: Sink, urls: UrlRules) => Promise<number>): Promise<number> {
+async function withLog(
+  dataDir: string,
+  work: (sink: Sink, urls: UrlRules) => Promise<number>,
+): Promise<number> {
   const config = configWith({ dataDir });
   openDataDir(config);
   const urls = new UrlRules();

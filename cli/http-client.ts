@@ -2,7 +2,7 @@
 import { SwaError, messageOf } from '../lib/errors.js';
 import type { Config } from '../lib/config/config.js';
 
-/** The JSON body of a 2xx answer. A problem+json answer becomes `request.invalid` with its detail. */
+/** The JSON body of a 2xx answer. A problem+json answer becomes `usage.invalid` (4xx) or `request.invalid` with its detail. */
 export async function askRunning(
   config: Pick<Config, 'apiToken'>,
   baseUrl: string,
@@ -24,11 +24,8 @@ export async function askRunning(
   }
   const body: unknown = await response.json();
   if (response.ok) return body;
-  throw new SwaError(
-    'request.invalid',
-    `${method} ${path} was answered ${response.status}: ${detailOf(body)}`,
-    { context: { body } },
-  );
+  const code = response.status < 500 ? 'usage.invalid' : 'request.invalid';
+  throw new SwaError(code, detailOf(body), { context: { path, status: response.status } });
 }
 
 function detailOf(body: unknown): string {

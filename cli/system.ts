@@ -8,7 +8,7 @@ import { HttpEndpoint } from '../lib/http/endpoint.js';
 import { distance, namesOf, zeroOffsets } from '../lib/log/cut.js';
 import type { LogWriter } from '../lib/log/log.js';
 import type { RoleContext, RunningRole } from '../lib/role.js';
-import { startBatch } from '../batch/batch-role.js';
+import { startBatch } from '../batch/start.js';
 import { openQuery } from '../query/open.js';
 import { startRoleThread } from './role-thread.js';
 

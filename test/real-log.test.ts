@@ -173,8 +173,11 @@ async function inParallel<T>(
 }
 
 function range(url: string, fromHour: number, toHour: number): string {
-  const edge = (hour: number): string => new Date(hour * hourMs).toISOString();
   return new URLSearchParams({ url, from: edge(fromHour), to: edge(toHour) }).toString();
+}
+
+function edge(hour: number): string {
+  return new Date(hour * hourMs).toISOString();
 }
 
 /** A small linear congruential generator (Numerical Recipes' constants), uniform in [0, 1). */

@@ -21,10 +21,7 @@ const answerSchema = z.object({
     .object({
       generation: z.string(),
       batch: z.object({ cut: cutSchema }).loose(),
-      realtime: z
-        .object({ cut: cutSchema })
-        .loose()
-        .nullable(),
+      realtime: z.object({ cut: cutSchema }).loose().nullable(),
     })
     .loose(),
 });

@@ -153,7 +153,6 @@ function report(counts: ImportCounts, rejects: RejectFile, elapsedMs: number, js
     `read ${read} = accepted ${accepted} + duplicate ${duplicate} + filtered ${filtered} + rejected ${rejected}\n`,
   );
   process.stderr.write(`${(elapsedMs / 1000).toFixed(1)} s, ${rate} lines/s\n`);
-  if (read === 0) process.stderr.write('the file is empty: nothing to import\n');
   for (const line of rejects.first) process.stderr.write(`  line ${line.line}: ${line.reason}\n`);
   if (rejects.count > 0)
     process.stderr.write(`${rejects.count} rejected lines with their reasons: ${rejects.path}\n`);

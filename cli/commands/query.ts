@@ -76,10 +76,12 @@ async function answerHere(config: Config, inquiry: Inquiry, input: AskInput): Pr
 }
 
 function target(inquiry: Inquiry, args: Readonly<Record<string, string>>, flags: AskInput): string {
-  const path = inquiry.path.replace(/\{(\w+)\}/g, (_whole, name: string) => encodeURIComponent(args[name] ?? ''));
+  const path = inquiry.path.replace(/\{(\w+)\}/g, (_whole, name: string) =>
+    encodeURIComponent(args[name] ?? ''),
+  );
   const params = new URLSearchParams();
   for (const [name, value] of Object.entries(flags)) {
     for (const one of typeof value === 'string' ? [value] : value) params.append(name, one);
   }
-  return params.size === 0 ? path : `${path}?${params}`;
+  return params.size === 0 ? path : `${path}?${params.toString()}`;
 }

@@ -40,9 +40,15 @@ function describe(audit: MasterAudit): string {
     audit.ok ? 'the master dataset is whole' : 'the master dataset is NOT whole',
     `  checked ${checked.manifests} manifests and ${checked.files} files (${checked.sizeBytes} bytes, SHA-256) of ${checked.partitions} partitions`,
     `  ${checked.rows} rows, ${checked.invalidRows} of them records that are no facts`,
-    ...(audit.ok ? [`  every offset below the cut ${cut.join(' ')} is in exactly one file, or not in the log (${checked.holes})`] : []),
+    ...(audit.ok
+      ? [
+          `  every offset below the cut ${cut.join(' ')} is in exactly one file, or not in the log (${checked.holes})`,
+        ]
+      : []),
     ...(checked.holesUnseen > 0
-      ? [`  ${checked.holesUnseen} offsets without a row lie below what the log retains: they could not be compared`]
+      ? [
+          `  ${checked.holesUnseen} offsets without a row lie below what the log retains: they could not be compared`,
+        ]
       : []),
     ...audit.problems.map((problem) => `  problem: ${problem}`),
   ];

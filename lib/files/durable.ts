@@ -10,6 +10,7 @@ import {
   mkdirSync,
   openSync,
   renameSync,
+  statSync,
   unlinkSync,
   writeSync,
 } from 'node:fs';
@@ -53,16 +54,29 @@ export function writeFully(fd: number, bytes: Uint8Array, position: number): voi
   while (done < bytes.length) done += writeSync(fd, bytes, done, bytes.length - done, position + done);
 }
 
-/** Creates a directory, with the missing ones above it, and makes the entry of each of them durable. */
+/**
+ * Creates a directory, with the missing ones above it, and makes the entry of each of them durable. Not by `mkdir`'s own
+ * recursion: that one never returns where a parent exists and yet refuses children with ENOENT, as /proc does.
+ */
 export function makeDirDurable(dir: string): void {
-  const first = mkdirSync(dir, { recursive: true });
-  if (first === undefined) return;
-  const top = dirname(resolve(first));
-  let parent = resolve(dir);
-  do {
-    parent = dirname(parent);
-    fsyncDir(parent);
-  } while (parent !== top);
+  const path = resolve(dir);
+  if (makeOneDir(path)) return;
+  makeDirDurable(dirname(path));
+  if (!makeOneDir(path))
+    throw new Error(`cannot create '${path}': its parent is there, but takes no children`);
+}
+
+/** False when the parent is missing. */
+function makeOneDir(path: string): boolean {
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST' && statSync(path).isDirectory()) return true;
+    if (systemCode(error) === 'ENOENT' && dirname(path) !== path) return false;
+    throw error;
+  }
+  fsyncDir(dirname(path));
+  return true;
 }
 
 /** Replaces `path` in one step: after a crash it holds either the old or the new bytes, whole. */

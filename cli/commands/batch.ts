@@ -1,0 +1,113 @@
+/** `swa batch`: without a subcommand the batch role (the schedule); run, list, status, rollback. */
+import type { Command } from 'commander';
+import { batchOverview } from '../../batch/overview.js';
+import { showProgress } from '../../batch/progress-bar.js';
+import { spawnBatchRun } from '../../batch/spawn-run.js';
+import { systemClock } from '../../lib/clock.js';
+import { readConfig } from '../../lib/config/config.js';
+import type { ViewMeta } from '../../lib/views/view.js';
+import { rollBack } from '../../serving/store.js';
+import { parseViewId } from '../../serving/layout.js';
+import { table } from '../table.js';
+import { runRoleCommand } from './roles.js';
+
+interface JsonFlag {
+  readonly json?: boolean;
+}
+
+export function addBatchCommand(program: Command): void {
+  const batch = program
+    .command('batch')
+    .description('run the batch role only (the schedule), or one of the commands below')
+    .action(() => runRoleCommand('batch'));
+  batch
+    .command('run')
+    .description('recompute all views now, from every acknowledged fact, and publish them')
+    .option('--json', 'print the new view as JSON')
+    .action((flags: JsonFlag) => run(flags));
+  batch
+    .command('list')
+    .description('batch views on disk, newest first')
+    .option('--json', 'as JSON')
+    .action((flags: JsonFlag) => list(flags));
+  batch
+    .command('status')
+    .description('the last runs: outcome, duration, statistics')
+    .option('--json', 'as JSON, with everything that was measured')
+    .action((flags: JsonFlag) => showRuns(flags));
+  batch
+    .command('rollback')
+    .description('let an older view serve again')
+    .argument('[view]', 'id of the view; default: the one before the current')
+    .action((view?: string) => {
+      const meta = rollBack(
+        readConfig(process.env).dataDir,
+        view === undefined ? undefined : parseViewId(view),
+      );
+      process.stdout.write(`${meta.id} serves\n`);
+    });
+}
+
+async function run(flags: JsonFlag): Promise<void> {
+  const config = readConfig(process.env);
+  const stop = new AbortController();
+  process.once('SIGINT', () => stop.abort()).once('SIGTERM', () => stop.abort());
+  const display = showProgress(process.stderr);
+  const begun = systemClock();
+  let meta: ViewMeta;
+  try {
+    meta = await spawnBatchRun({
+      config,
+      trigger: 'command',
+      signal: stop.signal,
+      onProgress: display.onProgress,
+    });
+  } finally {
+    display.stop();
+  }
+  const { counts } = meta;
+  process.stdout.write(
+    flags.json === true
+      ? `${JSON.stringify(meta, null, 2)}\n`
+      : `${meta.id} published after ${((systemClock() - begun) / 1000).toFixed(1)} s: ` +
+          `${counts.pageviews} pageviews, ${counts.pages} pages, ${counts.domains} domains, ${counts.persons} persons\n`,
+  );
+}
+
+function list(flags: JsonFlag): void {
+  const { current, views } = batchOverview(readConfig(process.env).dataDir);
+  if (flags.json === true) {
+    process.stdout.write(`${JSON.stringify({ current, views }, null, 2)}\n`);
+    return;
+  }
+  const rows = views
+    .toReversed()
+    .map((meta) => [
+      meta.id === current ? '*' : '',
+      meta.id,
+      new Date(meta.createdAt).toISOString(),
+      String(meta.counts.pageviews),
+      String(meta.counts.pages),
+      String(meta.counts.persons),
+    ]);
+  process.stdout.write(table(['', 'view', 'created', 'pageviews', 'pages', 'persons'], rows));
+}
+
+function showRuns(flags: JsonFlag): void {
+  const { runs, running } = batchOverview(readConfig(process.env).dataDir);
+  if (flags.json === true) {
+    process.stdout.write(`${JSON.stringify({ running, runs }, null, 2)}\n`);
+    return;
+  }
+  const rows = runs
+    .toReversed()
+    .map((one) => [
+      new Date(one.startedAt).toISOString(),
+      one.trigger,
+      one.outcome,
+      one.endedAt === null ? '-' : `${((one.endedAt - one.startedAt) / 1000).toFixed(1)} s`,
+      one.viewId ?? '-',
+      one.error === null ? '-' : `${one.error.code}: ${one.error.message}`,
+    ]);
+  process.stdout.write(table(['started', 'trigger', 'outcome', 'took', 'view', 'error'], rows));
+}
