@@ -26,7 +26,7 @@ export function oracleViews(log: string, host: string): OracleView[] {
     if (method !== 'GET' || target === undefined || !(status.startsWith('2') || status === '304')) continue;
     const path = target.replace(/[?#].*$/s, '');
     if (path === '/robots.txt' || staticFile.test(path)) continue;
-    if (isbot(quoted[5] ?? '')) continue;
+    if (quoted[5] !== '-' && isbot(quoted[5] ?? '')) continue; // '-' is no user agent
     const time = /\[(\d+)\/(\w+)\/(\d+):(\d+):(\d+):(\d+) \+0000\]/.exec(line);
     if (time === null) throw new Error(`the oracle cannot read the time of: ${line}`);
     const month = monthNames.indexOf(time[2] ?? '') / 3;

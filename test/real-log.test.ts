@@ -66,7 +66,7 @@ test(
 
     const second = await runBatch(swa);
     assert.notEqual(second, first);
-    oracle.persons = oraclePersons(edges.filter((edge) => !taken.includes(edge)));
+    oracle.persons = oraclePersons(edges.filter((one) => !taken.includes(one)));
     await compare(swa, oracle, 'after a batch run with edges and retractions');
   },
 );
@@ -131,32 +131,45 @@ async function sendViews(swa: TestSystem, oracle: Oracle, views: Oracle['views']
   oracle.views.push(...views);
 }
 
+/** Every hour of every page, as one series a page, and 200 seeded ranges. */
 async function compare(swa: TestSystem, oracle: Oracle, phase: string): Promise<void> {
   const cells = oracle.cells();
   assert.ok(cells.length > 1_000, `only ${cells.length} cells`);
-  const questions = cells.map(({ url, hour }) => ({ url, from: hour, to: hour + 1 }));
+  const wrong: string[] = [];
+  const check = (what: string, got: readonly unknown[], want: readonly number[]): void => {
+    if (got[0] !== want[0] || got[1] !== want[1])
+      wrong.push(`${what}: got ${got.join('/')}, want ${want.join('/')}`);
+  };
+  const hours = cells.map((cell) => cell.hour);
+  const [first, end] = [Math.min(...hours), Math.max(...hours) + 1];
+  await inParallel(8, [...new Set(cells.map((cell) => cell.url))], async (url) => {
+    const query = `${range(url, first, end)}&interval=hour`;
+    const uniques = (await swa.ask(`/v1/uniques?${query}`)).data.series ?? [];
+    const pageviews = (await swa.ask(`/v1/pageviews?${query}`)).data.series ?? [];
+    assert.equal(uniques.length, end - first);
+    for (let hour = first; hour < end; hour++) {
+      const got = [uniques[hour - first]?.visitors, pageviews[hour - first]?.pageviews];
+      check(`${url} hour ${hour}`, got, [
+        oracle.uniques(url, hour, hour + 1),
+        oracle.pageviews(url, hour, hour + 1),
+      ]);
+    }
+  });
   const random = generator(seed);
-  for (let i = 0; i < 200; i++) {
+  const ranges = Array.from({ length: 200 }, () => {
     const one = cells[Math.floor(random() * cells.length)];
     assert.ok(one !== undefined);
     const from = one.hour - Math.floor(random() * 60);
-    questions.push({ url: one.url, from, to: from + 1 + Math.floor(random() * 120) });
-  }
-  questions.push({ url: canonical(`https://${host}/no-such-page`), from: 0, to: 24 });
-  const wrong: string[] = [];
-  await inParallel(8, questions, async ({ url, from, to }) => {
+    return { url: one.url, from, to: from + 1 + Math.floor(random() * 120) };
+  });
+  ranges.push({ url: canonical(`https://${host}/no-such-page`), from: 0, to: 24 });
+  await inParallel(8, ranges, async ({ url, from, to }) => {
     const uniques = await swa.ask(`/v1/uniques?${range(url, from, to)}`);
     const pageviews = await swa.ask(`/v1/pageviews?${range(url, from, to)}`);
-    const want = [oracle.uniques(url, from, to), oracle.pageviews(url, from, to)];
     const got = [uniques.data.visitors, pageviews.data.pageviews];
-    if (got[0] !== want[0] || got[1] !== want[1])
-      wrong.push(`${url} [${from}, ${to}): got ${got.join('/')}, want ${want.join('/')}`);
+    check(`${url} [${from}, ${to})`, got, [oracle.uniques(url, from, to), oracle.pageviews(url, from, to)]);
   });
-  assert.deepEqual(
-    wrong.slice(0, 10),
-    [],
-    `${phase}: ${wrong.length} of ${questions.length} answers are wrong`,
-  );
+  assert.deepEqual(wrong.slice(0, 10), [], `${phase}: ${wrong.length} answers are wrong`);
 }
 
 async function inParallel<T>(

@@ -15,8 +15,16 @@ import { configWith, type Config } from '../lib/config/config.js';
 const cutSchema = z.record(z.string(), z.number()).transform((cut) => cut as Offsets); // names and offsets come from the log
 
 const answerSchema = z.object({
-  data: z.object({ visitors: z.number().optional(), pageviews: z.number().optional() }).loose(),
-  accuracy: z.object({ exact: z.boolean(), maxOvercount: z.number() }).loose(),
+  data: z
+    .object({
+      visitors: z.number().optional(),
+      pageviews: z.number().optional(),
+      series: z
+        .array(z.object({ visitors: z.number().optional(), pageviews: z.number().optional() }).loose())
+        .optional(),
+    })
+    .loose(),
+  accuracy: z.object({ exact: z.boolean(), maxOvercount: z.number().optional() }).loose(),
   freshness: z
     .object({
       generation: z.string(),
