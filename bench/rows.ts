@@ -12,4 +12,5 @@ export const rows: readonly Row[] = [
   { name: 'sketch', load: () => import('./sketch.js') },
   { name: 'range', load: () => import('./range.js') },
   { name: 'http', load: () => import('./http.js') },
+  { name: 'topology', load: () => import('./topology.js') },
 ];
