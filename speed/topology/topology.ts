@@ -24,7 +24,10 @@ export interface TopologyOptions {
   readonly clock: Clock;
   /** Ids of tuples and choices of shuffle grouping. The same seed, clock and input give the same run. */
   readonly random: Random;
-  /** Called for each error of a bolt, inside the turn; what it throws is thrown out of the turn. */
+  /**
+   * Called for each error of a bolt. What it throws is thrown out of the turn, or, for an error that a bolt reports later
+   * (as worker bolts do), to whatever called it then.
+   */
   readonly onError: (error: BoltError) => void;
   /** T: a tree not complete by then fails, at an age between T and 1.5 T and at most one turn. 30 s. */
   readonly messageTimeoutMs?: number;
