@@ -4,7 +4,7 @@ import { SwaError } from '../lib/errors.js';
 import type { ViewId, ViewMeta } from '../lib/views/view.js';
 import { readCurrent } from '../serving/current.js';
 import { listViews } from '../serving/store.js';
-import { batchLockPath, listRuns, type RunRecord } from './history.js';
+import { batchLockPath, listRuns, type RunRecord } from '../lib/batch-runs.js';
 
 export interface BatchOverview {
   readonly current: ViewId | undefined;

@@ -17,7 +17,7 @@ import { readCurrent } from '../serving/current.js';
 import { viewPath } from '../serving/layout.js';
 import { readMeta } from '../serving/meta.js';
 import { listViews, newBuildingDir, prune, publish, sweep } from '../serving/store.js';
-import { batchLockPath, newRunId, saveRun, type RunRecord, type Trigger } from './history.js';
+import { batchLockPath, newRunId, saveRun, type RunRecord, type Trigger } from '../lib/batch-runs.js';
 import { buildView, type Built } from './pipeline.js';
 import { ProgressMeter, type OnProgress } from './progress.js';
 

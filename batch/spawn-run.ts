@@ -8,7 +8,7 @@ import type { Config } from '../lib/config/config.js';
 import { projectRoot } from '../lib/assets.js';
 import { SwaError, type ErrorCode } from '../lib/errors.js';
 import type { ViewMeta } from '../lib/views/view.js';
-import type { Trigger } from './history.js';
+import type { Trigger } from '../lib/batch-runs.js';
 import type { OnProgress, Progress } from './progress.js';
 
 /** Parent to child: start. Sent once. */

@@ -12,7 +12,7 @@ import { makeRules } from '../lib/facts/rules.js';
 import type { RoleContext, StartRole } from '../lib/role.js';
 import { StatusReporter } from '../lib/status.js';
 import { ensureGenesis } from '../serving/store.js';
-import { listRuns, type Trigger } from './history.js';
+import { listRuns, type Trigger } from '../lib/batch-runs.js';
 import { missedSlot, startSchedule } from './schedule.js';
 import { spawnBatchRun } from './spawn-run.js';
 

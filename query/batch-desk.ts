@@ -1,10 +1,11 @@
-/** Where batch runs are asked for (the system's own job queue) and what was published (the serving layer's views). */
+/** Where batch runs are asked for (the system's own job queue), what became of them, and what was published. */
+import { listRuns } from '../lib/batch-runs.js';
 import type { Clock } from '../lib/clock.js';
 import { SwaError } from '../lib/errors.js';
 import { openJobQueue } from '../lib/queue/job-queue.js';
 import { readCurrent } from '../serving/current.js';
 import { listViews } from '../serving/store.js';
-import type { BatchDesk, PendingBatch, PublishedView } from './http/routes.js';
+import type { BatchDesk, BatchRun, PendingBatch, PublishedView } from './http/routes.js';
 
 export interface OpenBatchDesk extends BatchDesk {
   close(): Promise<void>;
@@ -22,8 +23,26 @@ export function openBatchDesk(dataDir: string, clock: Clock): OpenBatchDesk {
         running: attempt > 0,
       })),
     views: () => publishedViews(dataDir),
+    runs: () => lastRuns(dataDir),
     close: () => jobs.close(),
   };
+}
+
+const runsShown = 20;
+
+function lastRuns(dataDir: string): readonly BatchRun[] {
+  return listRuns(dataDir)
+    .slice(-runsShown)
+    .toReversed()
+    .map((run) => ({
+      id: run.id,
+      trigger: run.trigger,
+      startedAt: new Date(run.startedAt).toISOString(),
+      endedAt: run.endedAt === null ? null : new Date(run.endedAt).toISOString(),
+      outcome: run.outcome,
+      view: run.viewId,
+      error: run.error,
+    }));
 }
 
 function publishedViews(dataDir: string): readonly PublishedView[] {

@@ -68,7 +68,13 @@ export async function openQuery(context: RoleContext, endpoint: HttpEndpoint): P
   const batches = openBatchDesk(config.dataDir, clock);
   const status = () => readStatus(config.dataDir);
   const ownStatus = new StatusReporter({ dataDir: config.dataDir, role: 'query', clock });
-  const metrics = new Metrics({ engine, status, active: () => endpoint.active, clock });
+  const metrics = new Metrics({
+    engine,
+    status,
+    runs: () => batches.runs(),
+    active: () => endpoint.active,
+    clock,
+  });
   endpoint.onAnswered((answered) => metrics.observe(answered));
   endpoint.mount(
     queryRoutes({

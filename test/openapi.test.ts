@@ -26,7 +26,7 @@ function currentDocument(): string {
     ...queryRoutes({
       engine,
       status: () => [],
-      batches: { request: () => 0, pending: () => [], views: () => [] },
+      batches: { request: () => 0, pending: () => [], views: () => [], runs: () => [] },
       metrics: async () => ({ type: '', text: '' }),
       draining: () => false,
       mounted: () => [],

@@ -8,10 +8,12 @@ import type { Answered } from '../../lib/http/endpoint.js';
 import type { StatusEntry } from '../../lib/status.js';
 import { freshnessOf } from '../answers/answer.js';
 import type { Engine } from '../engine/engine.js';
+import type { BatchRun } from './routes.js';
 
 export interface MetricsOptions {
   readonly engine: Engine;
   readonly status: () => readonly StatusEntry[];
+  readonly runs: () => readonly BatchRun[];
   readonly active: () => number;
   readonly clock: Clock;
 }
@@ -46,6 +48,19 @@ export class Metrics {
     'worker',
     'code',
   ]);
+  readonly #batchSuccess = this.#gauge(
+    'swa_batch_last_success_timestamp_seconds',
+    'When a batch run last published a view.',
+  );
+  readonly #batchDuration = this.#gauge(
+    'swa_batch_last_duration_seconds',
+    'How long the last ended batch run took.',
+    ['outcome'],
+  );
+  readonly #events = this.#gauge('swa_events', 'Facts the collector took or refused since it started.', [
+    'result',
+    'reason',
+  ]);
   readonly #board = this.#gauge('swa_role_value', 'Numbers the roles show on the status board.', [
     'role',
     'worker',
@@ -73,6 +88,7 @@ export class Metrics {
     this.#active.set(this.#options.active());
     await this.#readFreshness();
     this.#readBoard();
+    this.#readRuns();
     return { type: this.#registry.contentType, text: await this.#registry.metrics() };
   }
 
@@ -102,20 +118,41 @@ export class Metrics {
     }
   }
 
+  #readRuns(): void {
+    const runs = this.#options.runs();
+    const published = runs.find((run) => run.outcome === 'published');
+    const ended = runs.find((run) => run.endedAt !== null);
+    this.#batchSuccess.set(
+      published === undefined ? 0 : Date.parse(published.endedAt ?? published.startedAt) / 1000,
+    );
+    this.#batchDuration.reset();
+    if (ended === undefined) return;
+    const { outcome, startedAt, endedAt } = ended;
+    this.#batchDuration.set({ outcome }, (Date.parse(endedAt ?? startedAt) - Date.parse(startedAt)) / 1000);
+  }
+
   #readBoard(): void {
-    for (const gauge of [this.#up, this.#reported, this.#failed, this.#board]) gauge.reset();
+    for (const gauge of [this.#events, this.#up, this.#reported, this.#failed, this.#board]) gauge.reset();
     const now = this.#options.clock();
     for (const entry of this.#options.status()) {
       const { role, worker, lastError } = entry;
       this.#up.set({ role, worker }, entry.state === 'running' ? 1 : 0);
       this.#reported.set({ role, worker }, (now - entry.updatedAt) / 1000);
       if (lastError !== null) this.#failed.set({ role, worker, code: lastError.code }, lastError.at / 1000);
+      if (role === 'collector') this.#readEvents(entry.details);
       let left = maxBoardNumbers;
       for (const [name, value] of numbersIn(entry.details, '')) {
         if (left-- <= 0) break;
         this.#board.set({ role, worker, name }, value);
       }
     }
+  }
+
+  #readEvents(details: StatusEntry['details']): void {
+    const { accepted, rejectedByField } = details;
+    if (typeof accepted === 'number') this.#events.set({ result: 'accepted', reason: '' }, accepted);
+    for (const [reason, count] of numbersIn(rejectedByField, ''))
+      this.#events.set({ result: 'rejected', reason }, count);
   }
 
   #gauge(name: string, help: string, labelNames: readonly string[] = []): Gauge {

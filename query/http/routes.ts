@@ -32,6 +32,18 @@ export interface BatchDesk {
   request(by: string): number;
   pending(): readonly PendingBatch[];
   views(): readonly PublishedView[];
+  /** Newest first, the last few. */
+  runs(): readonly BatchRun[];
+}
+
+export interface BatchRun {
+  readonly id: string;
+  readonly trigger: string;
+  readonly startedAt: string;
+  readonly endedAt: string | null;
+  readonly outcome: string;
+  readonly view: string | null;
+  readonly error: { readonly code: string; readonly message: string } | null;
 }
 
 export interface PendingBatch {
@@ -147,6 +159,15 @@ const pendingSchema = z.object({
   requestedAt: z.string(),
   running: z.boolean(),
 });
+const runSchema = z.object({
+  id: z.string(),
+  trigger: z.string().describe('schedule, missed, request or command.'),
+  startedAt: z.string(),
+  endedAt: z.string().nullable(),
+  outcome: z.string().describe('running, published, failed or killed.'),
+  view: z.string().nullable(),
+  error: z.object({ code: z.string(), message: z.string() }).nullable(),
+});
 const viewSchema = z.object({
   id: z.string(),
   number: z.number(),
@@ -162,20 +183,28 @@ function batchRoutes(batches: BatchDesk): Route[] {
       method: 'get',
       path: '/v1/batches',
       operationId: 'listBatches',
-      summary: 'Batch runs asked for, and the views published',
+      summary: 'Batch runs asked for, runs carried out, and the views published',
       scope: 'read',
       responses: [
         {
           status: 200,
-          description: 'Newest view first.',
+          description: 'Newest views and runs first.',
           content: {
-            'application/json': z.object({ pending: z.array(pendingSchema), views: z.array(viewSchema) }),
+            'application/json': z.object({
+              pending: z.array(pendingSchema),
+              views: z.array(viewSchema),
+              runs: z.array(runSchema),
+            }),
           },
         },
       ],
       problems: ['unauthorized', 'forbidden'],
       handle: ({ request, response }) =>
-        sendJson(request, response, { pending: batches.pending(), views: batches.views() }),
+        sendJson(request, response, {
+          pending: batches.pending(),
+          views: batches.views(),
+          runs: batches.runs(),
+        }),
     }),
     route({
       method: 'post',

@@ -51,7 +51,13 @@ export async function serve(
   const endpoint = new HttpEndpoint({ config, clock: () => now, logger: pino({ level: 'silent' }) });
   const engine = engineOver(layers);
   const requested: string[] = [];
-  const metrics = new Metrics({ engine, status: () => [], active: () => endpoint.active, clock: () => now });
+  const metrics = new Metrics({
+    engine,
+    status: () => [],
+    runs: () => [],
+    active: () => endpoint.active,
+    clock: () => now,
+  });
   endpoint.onAnswered((answered) => metrics.observe(answered));
   endpoint.mount(routesOver(engine, requested, metrics, endpoint));
   const { origin } = await endpoint.listen(0);
@@ -76,7 +82,7 @@ function routesOver(
   return queryRoutes({
     engine,
     status: () => [],
-    batches: { request: (by) => requested.push(by), pending: () => [], views: () => [] },
+    batches: { request: (by) => requested.push(by), pending: () => [], views: () => [], runs: () => [] },
     metrics: () => metrics.render(),
     draining: () => endpoint.draining,
     mounted: () => endpoint.routes,

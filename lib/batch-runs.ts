@@ -1,14 +1,15 @@
 /**
  * What became of every run: one small file each under `<data>/batch/runs/`, the newest hundred. A record says `running`
- * from the start; when its process is gone without an end, the run was killed.
+ * from the start; when its process is gone without an end, the run was killed. Written by the batch layer, shown by commands and
+ * by the query layer, so it lies below them all.
  */
 import { mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { roomOf } from '../lib/data-dir.js';
-import { systemCode } from '../lib/errors.js';
-import { replaceFile } from '../lib/files/durable.js';
-import { liveLockOwner } from '../lib/files/owner-lock.js';
+import { roomOf } from './data-dir.js';
+import { systemCode } from './errors.js';
+import { replaceFile } from './files/durable.js';
+import { liveLockOwner } from './files/owner-lock.js';
 
 const keptRuns = 100;
 
