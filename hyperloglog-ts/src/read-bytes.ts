@@ -7,7 +7,6 @@
 // and zero counts in the preamble, curMin outside HLL_4, the compact flag of HLL_6 and HLL_8, flags 1, 2 and 32.
 import { maxCoupons } from './estimate.js';
 import { HllFormatError } from './errors.js';
-import { createKernels, reservedBytes, slackBytes } from './kernels.js';
 import {
   exceptionNibble,
   family,
@@ -24,6 +23,7 @@ import {
   serialVersion,
 } from './layout.js';
 import type { HllType } from './layout.js';
+import { unpackNibbles } from './register-arrays.js';
 
 export type SketchParts =
   | { readonly lgK: number; readonly coupons: Uint32Array }
@@ -149,14 +149,6 @@ function readHll4(view: DataView, bytes: Uint8Array, lgK: number, tailAt: number
   }
   check(unread.size === 0, tailAt, 'exceptions', `lack those of ${unread.size} registers`);
   return registers;
-}
-
-function unpackNibbles(packed: Uint8Array, base: number): Uint8Array {
-  const fromAt = reservedBytes + 2 * packed.length + slackBytes;
-  const kernels = createKernels(fromAt + packed.length + slackBytes);
-  kernels.bytes.set(packed, fromAt);
-  kernels.unpackNibbles(reservedBytes, fromAt, packed.length, base);
-  return kernels.bytes.slice(reservedBytes, reservedBytes + 2 * packed.length);
 }
 
 function unpackSixes(packed: Uint8Array, k: number): Uint8Array {

@@ -4,8 +4,7 @@
 // only while the registers are fed by a single stream.
 import { estimateFromHistogram, inversePower } from './estimate.js';
 import { HllError } from './errors.js';
-import { createKernels, reservedBytes, slackBytes } from './kernels.js';
-import type { Kernels } from './kernels.js';
+import { histogramOf, maxInto } from './register-arrays.js';
 
 export class Registers {
   readonly bytes: Uint8Array;
@@ -142,43 +141,4 @@ class Hip {
   copy(): Hip {
     return new Hip(this.estimate, this.#low, this.#high);
   }
-}
-
-// Registers of sketches live in ordinary arrays; they pass through the kernels' memory piece by piece.
-const pieceBytes = 16_384;
-const intoAt = reservedBytes;
-const fromAt = intoAt + pieceBytes + slackBytes;
-
-function maxInto(into: Uint8Array, from: Uint8Array): void {
-  const kernels = sharedKernels();
-  for (let at = 0; at < into.length; at += pieceBytes) {
-    const end = Math.min(into.length, at + pieceBytes);
-    kernels.bytes.set(into.subarray(at, end), intoAt);
-    kernels.bytes.set(from.subarray(at, end), fromAt);
-    kernels.maxMerge(intoAt, fromAt, end - at);
-    into.set(kernels.bytes.subarray(intoAt, intoAt + end - at), at);
-  }
-}
-
-function histogramOf(registers: Uint8Array): Uint32Array {
-  const kernels = sharedKernels();
-  const counters = new Uint32Array(kernels.bytes.buffer, 0, 64);
-  const histogram = new Uint32Array(64);
-  for (let at = 0; at < registers.length; at += pieceBytes) {
-    const end = Math.min(registers.length, at + pieceBytes);
-    kernels.bytes.set(registers.subarray(at, end), intoAt);
-    kernels.histogram(intoAt, end - at);
-    for (let value = 0; value < 64; value++) {
-      histogram[value] = (histogram[value] ?? 0) + (counters[value] ?? 0);
-    }
-  }
-  return histogram;
-}
-
-let shared: Kernels | undefined;
-
-// Made on first use. Its memory is scratch space: nothing in it outlives a call.
-function sharedKernels(): Kernels {
-  shared ??= createKernels(fromAt + pieceBytes + slackBytes);
-  return shared;
 }

@@ -54,6 +54,19 @@ test('registers of any values survive, exceptions of HLL_4 among them', () => {
   }
 });
 
+test('sketches of every lgK survive, up to 2 million registers', () => {
+  for (let lgK = 15; lgK <= 21; lgK++) {
+    const registers = Uint8Array.from({ length: 2 ** lgK }, (_, slot) => 3 + ((slot * slot) % 21));
+    for (const type of types) {
+      const read = HllSketch.fromBytes(HllSketch.fromRegisters(registers).toBytes({ type }));
+      assert.ok(
+        Buffer.from(registers).equals(read.registers() ?? new Uint8Array(0)),
+        `${type} of lgK ${lgK}`,
+      );
+    }
+  }
+});
+
 test('a stream keeps its HIP estimate through bytes, and goes on from there', () => {
   for (const type of types) {
     for (const count of [0, 1, 7, 8, 24, 25, 384, 385, 20_000]) {
