@@ -1,5 +1,5 @@
 // The figures of this package: rates of its hot paths, and how it stands beside the other packages of npm.
-import { HllSketch, HllUnion, coupons } from '../src/index.js';
+import { HllSketch, HllUnion, coupons, couponsOfUtf8 } from '../src/index.js';
 import type { Contender } from './contenders.js';
 import { bytesEach, rate } from './measure.js';
 
@@ -10,6 +10,7 @@ export interface OwnRates {
   readonly intUpdatesInBulk: number;
   readonly couponsOfStrings: number;
   readonly couponsOfInts: number;
+  readonly couponsOfUtf8: number;
   readonly denseMerges: number;
   readonly denseSketchMerges: number;
   readonly tinyMerges: number;
@@ -27,6 +28,8 @@ export function ownRates(forMs: number): OwnRates {
   const ints = BigInt64Array.from({ length: million }, (_, i) => BigInt(i));
   const all = coupons(ints);
   const out = new Uint32Array(million);
+  const utf8 = Buffer.from(strings.join(''));
+  const offsets = Uint32Array.from({ length: million + 1 }, (_, i) => 15 * i);
   const measure = (operations: number, act: () => void) => rate(operations, act, forMs);
   const intoSketch = (act: (sketch: HllSketch) => void) =>
     measure(million, () => act(new HllSketch({ lgK: 12 })));
@@ -39,6 +42,7 @@ export function ownRates(forMs: number): OwnRates {
     intUpdatesInBulk: intoSketch((sketch) => sketch.updateAll(ints)),
     couponsOfStrings: measure(million, () => coupons(strings, out)),
     couponsOfInts: measure(million, () => coupons(ints, out)),
+    couponsOfUtf8: measure(million, () => couponsOfUtf8(utf8, offsets, out)),
     ...denseRates(all, measure),
     ...tinyRates(all, measure),
   };

@@ -133,7 +133,6 @@ export class CouponHasher {
   // Hashes the spans that lie in the data area into out[at, at + count).
   #hashSpans(count: number, out: Uint32Array, at: number): void {
     if (count === 0) return;
-    this.#ends[0] = 0;
     this.#kernels.couponsOfSpans(dataAt, endsAt, couponsAt, count);
     out.set(count === batchSize ? this.#coupons : this.#coupons.subarray(0, count), at);
   }

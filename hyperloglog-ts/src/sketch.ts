@@ -9,7 +9,6 @@
 //   an array         2 to 24 coupons, in order of arrival
 //   a CouponTable    25 and more
 //   Registers        over maxCoupons(lgK)
-import { longestList } from './layout.js';
 import { coupon as couponOf, coupons as couponsOf } from './coupon.js';
 import type { BulkValues, HllValue } from './coupon.js';
 import { CouponTable } from './coupon-table.js';
@@ -22,6 +21,7 @@ import {
   relativeStandardError,
 } from './estimate.js';
 import type { Bounds } from './estimate.js';
+import { longestList } from './layout.js';
 import { readSketch } from './read-bytes.js';
 import { Registers, foldRegisters, requireRegisters } from './registers.js';
 import { tableOf, writeList, writeRegisters, writeSet } from './write-bytes.js';
