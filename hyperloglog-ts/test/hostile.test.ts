@@ -58,6 +58,7 @@ test('a refusal names the field and where it is', () => {
     ['lgK', 3, changed(list, 3, 3)],
     ['flags', 5, changed(list, 5, 12)],
     ['coupon count', 6, changed(list, 6, 8)],
+    ['coupon count', 8, Uint8Array.of(3, 1, 7, 12, 5, 8, 0, 1, 0, 0, 0, 0)],
     ['mode', 7, changed(list, 7, 3)],
     ['mode', 7, changed(list, 7, 12)],
     ['coupons', 12, list.slice(0, 12)],

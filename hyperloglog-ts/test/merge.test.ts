@@ -131,6 +131,20 @@ test('estimates asked for between additions are never those of before', () => {
   }
 });
 
+test('merging two streams ends both: the result is that of sketches without a history', () => {
+  const streams = [0, 4000].map((from) => {
+    const sketch = new HllSketch({ lgK: 10 });
+    for (let value = from; value < from + 5000; value++) sketch.update(value);
+    return sketch;
+  });
+  const [a, b] = streams.map((sketch) => sketch.copy());
+  assert.ok(a !== undefined && b !== undefined);
+  assert.ok(a.estimate() < 7000, 'an estimate before the merge');
+  assertSame(a.merge(b), sketchOf(10, { from: 0, to: 9000 }));
+  assert.deepEqual(a.toBytes(), sketchOf(10, { from: 0, to: 9000 }).toBytes());
+  assert.ok(b.hipEstimate() !== undefined, 'the other one goes on');
+});
+
 test('a register over 63 is refused and leaves the union empty', () => {
   for (const backend of ['wasm', 'typescript'] as const) {
     for (const slot of [0, 17, 1023]) {

@@ -82,6 +82,18 @@ test('a stream keeps its HIP estimate through bytes, and goes on from there', ()
   }
 });
 
+test('what was read does not depend on the bytes any more', () => {
+  for (const count of [1, 100, 5000]) {
+    for (const type of types) {
+      const sketch = sketchOf(12, { from: 0, to: count });
+      const bytes = Buffer.from(sketch.toBytes({ type }));
+      const read = HllSketch.fromBytes(bytes);
+      bytes.fill(0);
+      assert.deepEqual(stateOf(read), stateOf(sketch));
+    }
+  }
+});
+
 test('sketches that are not one stream are written without HIP, coupons ascending', () => {
   const few = HllSketch.fromCoupons(couponsOf({ from: 0, to: 100 }), 12).toBytes();
   const words = new Uint32Array(few.slice(12).buffer);
