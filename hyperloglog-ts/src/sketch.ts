@@ -148,7 +148,7 @@ export class HllSketch {
     const theirs = other.#state;
     if (other.#lgK < this.#lgK) this.#reduce(other.#lgK);
     if (theirs instanceof Registers) this.#mergeRegisters(theirs);
-    else if (other !== this) this.updateCoupons(couponsIn(theirs));
+    else this.updateCoupons(couponsIn(theirs));
     this.#oneStream = false;
     return this;
   }

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { HllError, HllSketch, HllUnion, coupons } from '../src/index.js';
+import { HllError, HllSketch, HllUnion, coupons, estimateFromHistogram } from '../src/index.js';
 import { couponsOf, range, runs, sketchOf, smallLgK, stateOf } from './arbitraries.js';
 
 function merged(...sketches: readonly HllSketch[]): HllSketch {
@@ -96,6 +96,23 @@ for (const backend of ['wasm', 'typescript'] as const) {
     );
   });
 }
+
+test('sketches larger than the kernels take at once are merged and counted whole', () => {
+  for (const lgK of [15, 17]) {
+    const size = 3 * 2 ** lgK;
+    const [a, b] = [sketchOf(lgK, { from: 0, to: size }), sketchOf(lgK, { from: size, to: 2 * size })];
+    const both = merged(a, b);
+    const expected = (a.registers() ?? new Uint8Array(0)).map((value, slot) =>
+      Math.max(value, b.registers()?.[slot] ?? 0),
+    );
+    assert.deepEqual(both.registers(), expected);
+    const histogram = new Uint32Array(64);
+    for (const value of expected) histogram[value] = (histogram[value] ?? 0) + 1;
+    assert.equal(both.estimate(), estimateFromHistogram(histogram, lgK));
+    assert.equal(new HllUnion({ lgK }).addSketch(a).addSketch(b).estimate(), both.estimate());
+    assert.ok(Math.abs(both.estimate() / (2 * size) - 1) < 4 * both.relativeStandardError);
+  }
+});
 
 test('a union takes on the smallest lgK, until it is reset', () => {
   fc.assert(
