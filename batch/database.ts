@@ -6,28 +6,26 @@ import {
   BOOLEAN,
   DuckDBScalarFunction,
   INTEGER,
-  UINTEGER,
+  UBIGINT,
   VARCHAR,
   type DuckDBConnection,
   type DuckDBDataChunk,
   type DuckDBType,
   type DuckDBVector,
 } from '@duckdb/node-api';
-import { coupon } from 'hyperloglog-ts';
 import { dirname } from 'node:path';
 import { assetText } from '../lib/assets.js';
 import { SwaError, messageOf } from '../lib/errors.js';
 import { isNobody } from '../lib/facts/door.js';
-import type { Rules } from '../lib/facts/rules.js';
 import { topics, type Topic } from '../lib/log/log.js';
-import { domainOf } from '../lib/url/domain.js';
 import { openDuckDb, sqlName, sqlText, type DuckDb } from '../master-data/duckdb.js';
 import { columnsOf } from '../master-data/schema.js';
 import type { SnapshotFile } from '../master-data/snapshot.js';
+import { words } from './columns.js';
+import { suspectKey } from './repeat-finder.js';
 
 export interface BatchDbOptions {
   readonly files: readonly SnapshotFile[];
-  readonly rules: Rules;
   /** Spill files; created if missing. */
   readonly tempDir: string;
   readonly memoryLimit: string;
@@ -37,6 +35,8 @@ export interface BatchDbOptions {
 export class BatchDb {
   readonly #database: DuckDb;
   readonly #connection: DuckDBConnection;
+  /** What a taker threw: DuckDB has no way to carry it. */
+  #failure: { readonly error: unknown } | undefined;
 
   private constructor(database: DuckDb) {
     this.#database = database;
@@ -52,16 +52,37 @@ export class BatchDb {
     });
     const db = new BatchDb(database);
     for (const topic of topics) await database.connection.run(sourceView(topic, options.files));
-    const { url, bots } = options.rules;
-    db.#textFunction('swa_normalize', VARCHAR, (text) => {
-      const normalized = url.normalize(text);
-      return normalized.ok ? normalized.url : null;
-    });
-    db.#textFunction('swa_domain', VARCHAR, domainOf);
-    db.#textFunction('swa_is_bot', BOOLEAN, (text) => bots.excludes(text));
-    db.#textFunction('swa_is_nobody', BOOLEAN, isNobody);
-    db.#textFunction('swa_coupon', UINTEGER, coupon);
+    db.#register('swa_is_nobody', VARCHAR, BOOLEAN, isNobody);
     return db;
+  }
+
+  /**
+   * Makes a function known to SQL that takes whole vectors and whose result is not looked at: rows go from DuckDB's
+   * scan to us without a copy. DuckDB's threads call it one at a time. What `take` throws, the statement throws.
+   */
+  registerTaker(
+    name: string,
+    parameterTypes: readonly DuckDBType[],
+    take: (chunk: DuckDBDataChunk) => void,
+  ): void {
+    const mainFunction = (_info: unknown, input: DuckDBDataChunk): void => {
+      if (this.#failure !== undefined) return;
+      try {
+        take(input);
+      } catch (error) {
+        this.#failure = { error };
+      }
+    };
+    this.#connection.registerScalarFunction(
+      DuckDBScalarFunction.create({
+        name,
+        parameterTypes,
+        returnType: BOOLEAN,
+        mainFunction,
+        volatile: true,
+        specialHandling: true, // rows with nulls are rows too
+      }),
+    );
   }
 
   /** Makes the roots of union-find known to SQL. */
@@ -69,19 +90,46 @@ export class BatchDb {
     this.#register('swa_root', INTEGER, INTEGER, (id) => (typeof id === 'number' ? (roots[id] ?? id) : null));
   }
 
+  /** Makes the suspects of the repeat finder known to SQL. */
+  registerSuspects(suspects: ReadonlySet<number>): void {
+    this.#connection.registerScalarFunction(
+      DuckDBScalarFunction.create({
+        name: 'swa_suspect',
+        parameterTypes: [UBIGINT],
+        returnType: BOOLEAN,
+        mainFunction: (_info, input, output) => {
+          const hashes = words(input, 0);
+          for (let row = 0; row < input.rowCount; row++) {
+            output.setItem(row, suspects.has(suspectKey(hashes[2 * row] ?? 0, hashes[2 * row + 1] ?? 0)));
+          }
+          output.flush();
+        },
+      }),
+    );
+  }
+
   /** Runs the statement of batch/sql/<name>.sql. */
   async run(name: string): Promise<void> {
     await this.#attempt(name, async () => this.#connection.run(readSql(name)));
   }
 
-  /** Rows of a statement, chunk by chunk, without ever holding the whole result. */
-  async *stream(name: string): AsyncGenerator<DuckDBDataChunk> {
-    const result = await this.#attempt(name, async () => this.#connection.stream(readSql(name)));
+  /** Rows of a statement, chunk by chunk, without ever holding the whole result; `fill` stands for its {holes}. */
+  async *stream(name: string, fill: Readonly<Record<string, string>> = {}): AsyncGenerator<DuckDBDataChunk> {
+    const sql = readSql(name).replace(/\{(\w+)\}/g, (_hole, key: string) => fill[key] ?? '');
+    const result = await this.#attempt(name, async () => this.#connection.stream(sql));
     for (;;) {
       const chunk = await this.#attempt(name, async () => result.fetchChunk());
       if (chunk === null || chunk.rowCount === 0) return;
       yield chunk;
     }
+  }
+
+  /** Runs a statement whose one result is a count. */
+  async count(name: string): Promise<number> {
+    const rows = await this.#attempt(name, async () =>
+      (await this.#connection.runAndReadAll(readSql(name))).getRows(),
+    );
+    return Number(rows[0]?.[0]);
   }
 
   /** Small results only. `sql` is a statement that no file holds, such as a count. */
@@ -95,14 +143,6 @@ export class BatchDb {
 
   close(): void {
     this.#database.close();
-  }
-
-  #textFunction(
-    name: string,
-    returnType: DuckDBType,
-    apply: (text: string) => string | number | boolean | null,
-  ): void {
-    this.#register(name, VARCHAR, returnType, (value) => (typeof value === 'string' ? apply(value) : null));
   }
 
   #register(
@@ -123,8 +163,11 @@ export class BatchDb {
 
   async #attempt<T>(what: string, action: () => Promise<T>): Promise<T> {
     try {
-      return await action();
+      const result = await action();
+      if (this.#failure !== undefined) throw this.#failure.error;
+      return result;
     } catch (cause) {
+      if (cause instanceof SwaError) throw cause;
       const message = messageOf(cause);
       throw new SwaError('batch.failed', `step '${what}' failed: ${message}`, {
         cause,

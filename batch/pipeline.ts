@@ -1,28 +1,36 @@
 /**
  * The recomputation: from a snapshot to a finished view in a directory of its own. A pure function of snapshot, code and
- * rules: rows reach the writer in a total order, so threads, file layout and machine leave no trace.
+ * rules: what reaches the writer is in a total order, so threads, file layout and machine leave no trace.
  *
- *   urls      every spelling of a URL once, its page by the shared rules, the page's domain
- *   persons   live edges -> union-find -> PersonID of every joined id; a coupon for every person
- *   facts     pageviews without repeats, bots and refused URLs: (page, domain, hour, time, person, coupon)
- *   pages     sorted by (page, hour, coupon): one pass writes hour, day and month buckets of every page
- *   domains   the same by domain
- *   visits    by (domain, person, time)
- *   mapping   ids that differ from their PersonID, and the members of every person of two or more
+ *   persons   live edges -> union-find -> PersonID of every joined id, and a coupon for every person
+ *   repeats   event ids that occur twice, by their hashes; usually none
+ *   facts     one scan of the pageviews: dictionaries of pages, domains, hours and persons; a fact is four numbers
+ *   buckets   three sorts of the facts, in threads: by (page, hour) and (domain, hour) for the buckets, by (domain,
+ *             person) for visits and bounces; meanwhile the mapping and the members of persons are written
+ *   index     pages, domains, visits and listings in key order
+ *   verify    the view is read back and checked
  */
+import { BIGINT, UBIGINT, VARCHAR } from '@duckdb/node-api';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { SwaError } from '../lib/errors.js';
 import type { Rules } from '../lib/facts/rules.js';
 import type { ViewMeta } from '../lib/views/view.js';
 import type { Snapshot } from '../master-data/snapshot.js';
-import { ByteWriter } from '../serving/bytes.js';
 import { codeVersion } from '../serving/code-version.js';
 import type { StoredMeta } from '../serving/meta.js';
 import { openViewAt } from '../serving/view-reader.js';
-import { ViewWriter, encodeVisits } from '../serving/view-writer.js';
-import { BucketPass, type BucketTotals } from './bucket-pass.js';
-import { textColumn, u32Column } from './columns.js';
+import { ViewWriter } from '../serving/view-writer.js';
+import { FactCollector } from './collector.js';
+import { textColumn, u32Column, words } from './columns.js';
 import { BatchDb } from './database.js';
+import { FactStore } from './fact-store.js';
+import { writeIndex } from './index-pass.js';
 import { Persons, type PersonStatistics } from './persons.js';
 import type { ProgressMeter } from './progress.js';
+import { RepeatFinder } from './repeat-finder.js';
+import { makeSortJobs } from './sort-keys.js';
+import { runSortJobs } from './sort-jobs.js';
 import { verifyView } from './verify.js';
 
 export interface BuildOptions {
@@ -41,7 +49,21 @@ export interface BuildOptions {
   readonly threads: number;
   readonly progress: ProgressMeter;
   readonly signal?: AbortSignal;
+  /** Sizes that tests make small; the result does not depend on them. */
+  readonly tuning?: Partial<Tuning>;
 }
+
+export interface Tuning {
+  /** Blocks of 16 MiB of facts kept in memory before the rest goes to a file. */
+  readonly factBlocks: number;
+  /** Facts sorted at once by each of the three sorts. */
+  readonly rowsPerRange: number;
+  /** Event hashes looked at in one scan. */
+  readonly hashesPerScan: number;
+}
+
+const defaultTuning: Tuning = { factBlocks: 24, rowsPerRange: 1 << 22, hashesPerScan: 100_000_000 };
+const sampledPages = 24;
 
 /** What a run found out about its facts. */
 export interface BuildStatistics {
@@ -64,76 +86,96 @@ export interface Built {
   readonly statistics: BuildStatistics;
 }
 
+/** Builds and verifies a view. Throws `view.refused` when it does not pass, `batch.failed` when a step fails. */
 export async function buildView(options: BuildOptions): Promise<Built> {
+  mkdirSync(options.tempDir, { recursive: true });
+  const tuning = { ...defaultTuning, ...options.tuning };
   const db = await BatchDb.open({ files: options.snapshot.files, ...options });
   const writer = new ViewWriter(options.viewDir);
+  const store = new FactStore(join(options.tempDir, 'facts'), tuning.factBlocks);
   try {
-    const built = await new Build(options, db, writer).run();
+    const collector = new FactCollector(store, options.rules, sampledPages);
+    const build = new Build({ ...options, tuning }, db, writer, store, collector);
+    const built = await build.run();
     options.progress.begin('verify');
     const view = openViewAt(options.viewDir);
     try {
-      await verifyView(view, db, { previous: options.previous, pageviews: built.statistics.pageviews });
+      await verifyView(view, db, {
+        previous: options.previous,
+        pageviews: built.statistics.pageviews,
+        rules: options.rules,
+        sample: collector.sampledPages,
+      });
     } finally {
       view.close();
     }
     return built;
   } finally {
+    store.close();
     await writer.abandon();
     db.close();
   }
 }
 
 class Build {
-  readonly #options: BuildOptions;
+  readonly #options: BuildOptions & { readonly tuning: Tuning };
   readonly #db: BatchDb;
   readonly #writer: ViewWriter;
+  readonly #store: FactStore;
+  readonly #collector: FactCollector;
 
-  constructor(options: BuildOptions, db: BatchDb, writer: ViewWriter) {
+  constructor(
+    options: BuildOptions & { readonly tuning: Tuning },
+    db: BatchDb,
+    writer: ViewWriter,
+    store: FactStore,
+    collector: FactCollector,
+  ) {
     this.#options = options;
     this.#db = db;
     this.#writer = writer;
+    this.#store = store;
+    this.#collector = collector;
   }
 
   async run(): Promise<Built> {
     const { progress } = this.#options;
-    progress.begin('urls');
-    await this.#runAll('raw-urls', 'pages', 'domains', 'bots');
-    progress.begin('persons');
+    const rows = this.#records('pageviews');
+    progress.begin('persons', this.#records('equivs'));
     const persons = await this.#persons();
-    progress.begin('facts');
-    await this.#runAll('repeat-suspects', 'repeats', 'facts');
-    const statistics = await this.#statistics(persons);
-    progress.begin('pages', statistics.pageviews);
-    const pages = await this.#buckets('page');
-    progress.begin('domains', statistics.pageviews);
-    const domains = await this.#buckets('domain');
-    progress.begin('visits');
-    await this.#visits();
-    await this.#listings();
-    progress.begin('mapping');
-    const mappedIds = await this.#mapping();
-    const personCount = await this.#count('(select distinct person_id from fact)');
-    const meta = await this.#writer.finish({
-      number: this.#options.number,
-      createdAt: this.#options.createdAt,
-      cut: this.#options.snapshot.cut,
-      lgK: this.#options.lgK,
-      rules: this.#options.rules.versions,
-      codeVersion,
-      counts: {
-        pageviews: pages.pageviews,
-        pages: pages.subjects,
-        domains: domains.subjects,
-        persons: personCount,
-        mappedIds,
+    progress.begin('repeats', rows);
+    const repeats = await this.#repeats(rows);
+    progress.begin('facts', rows);
+    const statistics = await this.#facts(rows, repeats, persons);
+    progress.begin('buckets', 3 * this.#store.rows);
+    const { mappedIds, results, names } = await this.#buckets();
+    progress.begin('index', names.pages.length);
+    const cells = writeIndex(this.#writer, names, results, (count) => this.#step(count));
+    const meta = await this.#writer.finish(
+      {
+        number: this.#options.number,
+        createdAt: this.#options.createdAt,
+        cut: this.#options.snapshot.cut,
+        lgK: this.#options.lgK,
+        rules: this.#options.rules.versions,
+        codeVersion,
+        counts: {
+          pageviews: statistics.pageviews,
+          pages: results.pages.ranks.length,
+          domains: results.domains.ranks.length,
+          persons: this.#collector.persons,
+          mappedIds,
+        },
       },
-    });
+      cells,
+    );
     return { meta, statistics };
   }
 
+  /** Joins ids to persons, writes their members, and makes them known to the collector. */
   async #persons(): Promise<BuildStatistics['persons']> {
     await this.#runAll('live-edges', 'edge-ids');
-    const persons = new Persons(await this.#count('edge_id'));
+    const persons = new Persons(await this.#countOf('edge_id'));
     for await (const chunk of this.#db.stream('edge-numbers')) {
       const lows = u32Column(chunk, 0);
       const highs = u32Column(chunk, 1);
@@ -142,62 +184,111 @@ class Build {
     }
     const { roots, statistics } = persons.finish(this.#options.maxPersonIds);
     this.#db.registerRoots(roots);
-    await this.#runAll('mappings', 'visitors');
+    await this.#runAll('mappings');
+    await this.#members();
     const cappedIds: string[] = [];
-    for (const { least } of statistics.capped) {
+    for (const { least } of statistics.capped.slice(0, 100)) {
       const rows = await this.#db.rows(`select id from edge_id where number = ${least}`);
       cappedIds.push(String(rows[0]?.[0]));
     }
     return { ...statistics, cappedIds };
   }
 
-  async #buckets(subject: 'page' | 'domain'): Promise<BucketTotals> {
-    const names = await this.#names(`${subject}-order`);
-    const pass = new BucketPass(this.#options.lgK, (number, block) => {
-      if (subject === 'page') this.#writer.page(names[number] ?? '', block);
-      else this.#writer.domain(names[number] ?? '', block);
-    });
-    for await (const chunk of this.#db.stream(`${subject}-facts`)) {
-      const subjects = u32Column(chunk, 0);
-      const hours = u32Column(chunk, 1);
-      const coupons = u32Column(chunk, 2);
-      for (let row = 0; row < chunk.rowCount; row++) {
-        pass.push(subjects[row] ?? 0, hours[row] ?? 0, coupons[row] ?? 0);
-      }
-      this.#step(chunk.rowCount);
-    }
-    return pass.finish();
-  }
-
-  async #visits(): Promise<void> {
-    const names = await this.#names('domain-order');
-    const out = new ByteWriter();
-    let current = -1;
-    let hours: { hour: number; visits: number; bounces: number }[] = [];
-    const flush = (): void => {
-      if (current < 0) return;
-      out.clear();
-      encodeVisits(out, hours);
-      this.#writer.visits(names[current] ?? '', out.view());
-      hours = [];
+  async #members(): Promise<void> {
+    let current: string | undefined;
+    let ids: string[] = [];
+    const end = (): void => {
+      if (current !== undefined) this.#writer.members(current, ids);
+      ids = [];
     };
-    for await (const chunk of this.#db.stream('visit-hours')) {
-      for (const [domain, hour, visits, bounces] of chunk.getRows()) {
-        if (domain !== current) flush();
-        current = Number(domain);
-        hours.push({ hour: Number(hour), visits: Number(visits), bounces: Number(bounces) });
+    for await (const chunk of this.#db.stream('members')) {
+      const people = textColumn(chunk, 0);
+      const members = textColumn(chunk, 1);
+      const hashes = words(chunk, 2);
+      for (let row = 0; row < chunk.rowCount; row++) {
+        const person = people[row] ?? '';
+        if (person !== current) {
+          end();
+          current = person;
+          this.#collector.addPerson(person);
+        }
+        ids.push(members[row] ?? '');
+        this.#collector.addMember(hashes[2 * row] ?? 0, hashes[2 * row + 1] ?? 0);
       }
-      this.#step(chunk.rowCount);
+      this.#options.signal?.throwIfAborted();
     }
-    flush();
+    end();
   }
 
-  async #listings(): Promise<void> {
-    for await (const chunk of this.#db.stream('page-listing')) {
-      for (const [domain, url, pageviews] of chunk.getRows()) {
-        this.#writer.listPage(String(domain), String(url), Number(pageviews));
+  /** Makes the view `counted`: pageviews without repeats. Returns how many repeats there are. */
+  async #repeats(rows: number): Promise<number> {
+    const scans = Math.max(1, Math.ceil(rows / this.#options.tuning.hashesPerScan));
+    const suspects = new Set<number>();
+    let finder = new RepeatFinder(0);
+    let scan = 0;
+    this.#db.registerTaker('swa_seen', [UBIGINT], (chunk) => {
+      const hashes = words(chunk, 0);
+      for (let row = 0, low = 0; row < chunk.rowCount; row++, low += 2) {
+        const high = hashes[low + 1] ?? 0;
+        if (scans === 1 || high % scans === scan) finder.add(hashes[low] ?? 0, high);
       }
+      this.#step(chunk.rowCount / scans);
+    });
+    for (; scan < scans; scan++) {
+      finder = new RepeatFinder(Math.ceil(rows / scans));
+      await this.#db.run('event-hashes');
+      for (const suspect of finder.finish()) suspects.add(suspect);
     }
+    if (suspects.size === 0) {
+      await this.#runAll('no-repeats', 'counted-all');
+      return 0;
+    }
+    this.#db.registerSuspects(suspects);
+    await this.#runAll('repeats', 'counted');
+    return this.#countOf('repeat');
+  }
+
+  async #facts(rows: number, repeats: number, persons: BuildStatistics['persons']): Promise<BuildStatistics> {
+    const types = [UBIGINT, VARCHAR, UBIGINT, VARCHAR, BIGINT, UBIGINT, VARCHAR];
+    let taken = 0;
+    this.#db.registerTaker('swa_collect', types, (chunk) => {
+      this.#collector.collect(chunk);
+      taken += chunk.rowCount;
+      this.#step(chunk.rowCount);
+    });
+    const counted = await this.#db.count('facts');
+    if (taken !== counted)
+      throw new SwaError('internal.invariant', `DuckDB gave ${taken} of ${counted} facts`);
+    const { refusedUrls, botPageviews, beyondTime } = this.#collector.counts;
+    return {
+      pageviewRecords: rows,
+      invalidPageviews: rows - repeats - counted + beyondTime,
+      repeats,
+      refusedUrls,
+      botPageviews,
+      pageviews: this.#store.rows,
+      edgeRecords: this.#records('equivs'),
+      refusedEdges: await this.#countOf(
+        'equivs where invalid_reason is not null or swa_is_nobody(a) or swa_is_nobody(b)',
+      ),
+      liveEdges: await this.#countOf('live_edge'),
+      persons,
+    };
+  }
+
+  /** The three sorts in threads; the mapping is written meanwhile. */
+  async #buckets() {
+    const { jobs, names } = makeSortJobs(this.#collector, this.#store.handle(), {
+      lgK: this.#options.lgK,
+      rowsPerRange: this.#options.tuning.rowsPerRange,
+      cellsPath: (kind) => this.#writer.cellsPath(kind),
+    });
+    const sorting = runSortJobs(jobs, (rows) => this.#step(rows), this.#options.signal);
+    const [[pages, domains, visits], mappedIds] = await Promise.all([sorting, this.#mapping()]);
+    if (pages === undefined || domains === undefined || visits === undefined) {
+      throw new SwaError('internal.invariant', 'a sort job gave no result');
+    }
+    return { mappedIds, names, results: { pages, domains, visits } };
   }
 
   async #mapping(): Promise<number> {
@@ -206,55 +297,15 @@ class Build {
       const people = textColumn(chunk, 1);
       textColumn(chunk, 0).forEach((id, row) => this.#writer.mapping(id, people[row] ?? ''));
       mappedIds += chunk.rowCount;
-      this.#step(chunk.rowCount);
     }
-    let current: string | undefined;
-    let ids: string[] = [];
-    for await (const chunk of this.#db.stream('members')) {
-      const members = textColumn(chunk, 1);
-      textColumn(chunk, 0).forEach((person, row) => {
-        if (person !== current && current !== undefined) {
-          this.#writer.members(current, ids);
-          ids = [];
-        }
-        current = person;
-        ids.push(members[row] ?? '');
-      });
-    }
-    if (current !== undefined) this.#writer.members(current, ids);
     return mappedIds;
   }
 
-  async #statistics(persons: BuildStatistics['persons']): Promise<BuildStatistics> {
-    const pageviewRecords = await this.#count('pageviews');
-    const invalidPageviews = await this.#count('pageviews where invalid_reason is not null');
-    const repeats = await this.#count('repeat');
-    const notRepeat = 'anti join repeat using (partition_number, "offset")';
-    const refusedUrls = await this.#count(
-      `pageviews join raw_url using (url) ${notRepeat} where page is null and invalid_reason is null`,
-    );
-    const pageviews = await this.#count('fact');
-    const edgeRecords = await this.#count('equivs');
-    return {
-      pageviewRecords,
-      invalidPageviews,
-      repeats,
-      refusedUrls,
-      botPageviews: pageviewRecords - invalidPageviews - repeats - refusedUrls - pageviews,
-      pageviews,
-      edgeRecords,
-      refusedEdges: await this.#count(
-        'equivs where invalid_reason is not null or swa_is_nobody(a) or swa_is_nobody(b)',
-      ),
-      liveEdges: await this.#count('live_edge'),
-      persons,
-    };
-  }
-
-  async #names(statement: string): Promise<string[]> {
-    const names: string[] = [];
-    for await (const chunk of this.#db.stream(statement)) names.push(...textColumn(chunk, 0));
-    return names;
+  /** Records of a topic in the snapshot, by its manifests. */
+  #records(topic: 'pageviews' | 'equivs'): number {
+    return this.#options.snapshot.files
+      .filter((file) => file.topic === topic)
+      .reduce((sum, file) => sum + file.rows, 0);
   }
 
   async #runAll(...names: readonly string[]): Promise<void> {
@@ -264,7 +315,7 @@ class Build {
     }
   }
 
-  async #count(from: string): Promise<number> {
+  async #countOf(from: string): Promise<number> {
     const rows = await this.#db.rows(`select count(*) from ${from}`);
     return Number(rows[0]?.[0]);
   }

@@ -2,13 +2,11 @@
 
 export const steps = [
   'snapshot',
-  'urls',
   'persons',
+  'repeats',
   'facts',
-  'pages',
-  'domains',
-  'visits',
-  'mapping',
+  'buckets',
+  'index',
   'verify',
   'publish',
 ] as const;

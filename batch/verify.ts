@@ -8,21 +8,28 @@
  *   recount   sampled pages are counted again from the facts, hour by hour, person by person
  *   persons   the two ends of sampled edges are one person, and the person lists both
  */
+import { coupon } from 'hyperloglog-ts';
 import { SwaError } from '../lib/errors.js';
+import type { Rules } from '../lib/facts/rules.js';
 import { checkLogId, namesOf, reaches } from '../lib/log/cut.js';
 import { bucketOf, type Span } from '../lib/time/buckets.js';
+import { domainOf } from '../lib/url/domain.js';
 import type { BucketCell, Subject, ViewMeta } from '../lib/views/view.js';
+import { sqlText } from '../master-data/duckdb.js';
 import { applyCoupons } from '../serving/union.js';
 import type { ViewReader } from '../serving/view-reader.js';
+import type { SampledPage } from './collector.js';
 import type { BatchDb } from './database.js';
 
 export interface Expected {
   /** The view that serves now. */
   readonly previous: ViewMeta | undefined;
   readonly pageviews: number;
+  readonly rules: Rules;
+  /** Pages to be counted again. */
+  readonly sample: readonly SampledPage[];
 }
 
-const sampledPages = 24;
 const sampledEdges = 200;
 const allTime = { from: -1_000_000, to: 10_000_000 } as const;
 
@@ -30,18 +37,13 @@ const allTime = { from: -1_000_000, to: 10_000_000 } as const;
 export async function verifyView(view: ViewReader, db: BatchDb, expected: Expected): Promise<void> {
   checkCutAgainst(view.meta, expected.previous);
   checkTotals(view, expected);
-  const urls = await samplePages(db);
-  const domains = [...new Set(urls.map(({ domain }) => domain))];
-  for (const { url } of urls) checkSubject(view, { kind: 'page', url });
-  for (const domain of domains) {
+  for (const { url } of expected.sample) {
+    checkSubject(view, { kind: 'page', url });
+    const domain = domainOf(url);
     checkSubject(view, { kind: 'domain', domain });
     checkVisits(view, domain);
   }
-  await recountPages(
-    view,
-    db,
-    urls.map(({ url }) => url),
-  );
+  await recountPages(view, db, expected);
   await checkPersons(view, db);
 }
 
@@ -95,13 +97,6 @@ function totalOf(view: ViewReader, name: 'pages' | 'domains'): { subjects: numbe
     pageviews += count;
   }
   return { subjects, pageviews };
-}
-
-/** The busiest pages and a spread of others, the same for the same facts. */
-async function samplePages(db: BatchDb): Promise<{ url: string; domain: string }[]> {
-  await db.run('sample-pages');
-  const rows = await db.rows('select url, domain from sample_page order by url');
-  return rows.map(([url, domain]) => ({ url: String(url), domain: String(domain) })).slice(0, sampledPages);
 }
 
 interface Sum {
@@ -178,34 +173,38 @@ function checkVisits(view: ViewReader, domain: string): void {
       throw refuse(`hour ${cell.bucket} of ${domain} has ${cell.bounces} bounces in ${cell.visits} visits`);
     }
   });
-  if (visits < 1 || visits > pageviews)
+  if (visits > pageviews || (visits === 0 && pageviews > 0))
     throw refuse(`${domain} has ${visits} visits in ${pageviews} pageviews`);
 }
 
+interface Recount {
+  pageviews: number;
+  readonly coupons: Set<number>;
+}
+
 /** Counts the sampled pages anew and compares every hour: pageviews exactly, people coupon by coupon. */
-async function recountPages(view: ViewReader, db: BatchDb, urls: readonly string[]): Promise<void> {
-  const wanted = new Map<string, Map<number, { pageviews: number; coupons: Uint32Array }>>();
-  for (const url of urls) wanted.set(url, new Map());
-  for await (const chunk of db.stream('recount-pages')) {
-    for (const [page, hour, pageviews, coupons] of chunk.getRows()) {
-      if (!isUintegerList(coupons)) throw new TypeError('recount-pages gave no list');
-      const hours = wanted.get(String(page));
-      hours?.set(Number(hour), {
-        pageviews: Number(pageviews),
-        coupons: Uint32Array.from(coupons.items).toSorted(),
-      });
+async function recountPages(view: ViewReader, db: BatchDb, { sample, rules }: Expected): Promise<void> {
+  const spellings = sample.flatMap((page) => page.spellings);
+  if (spellings.length === 0) return;
+  const wanted = new Map(sample.map(({ url }) => [url, new Map<number, Recount>()]));
+  for await (const chunk of db.stream('recount-pages', { urls: spellings.map(sqlText).join(', ') })) {
+    for (const [raw, hour, agent, person] of chunk.getRows()) {
+      const page = rules.url.normalize(String(raw));
+      if (!page.ok || rules.bots.excludes(typeof agent === 'string' ? agent : undefined)) continue;
+      const hours = wanted.get(page.url);
+      const recount = hours?.get(Number(hour)) ?? { pageviews: 0, coupons: new Set() };
+      hours?.set(Number(hour), recount);
+      recount.pageviews++;
+      recount.coupons.add(coupon(String(person)));
     }
   }
   for (const [url, hours] of wanted) {
     const left = new Set(hours.keys());
     view.forEachBucket({ kind: 'page', url }, 'hour', allTime.from, allTime.to, (cell) => {
-      const hour = hours.get(cell.bucket);
+      const recount = hours.get(cell.bucket);
       left.delete(cell.bucket);
-      if (
-        hour === undefined ||
-        hour.pageviews !== cell.pageviews ||
-        !samePeople(cell, hour.coupons, view.meta.lgK)
-      ) {
+      const people = Uint32Array.from(recount?.coupons ?? []).toSorted();
+      if (recount?.pageviews !== cell.pageviews || !samePeople(cell, people, view.meta.lgK)) {
         throw refuse(`hour ${cell.bucket} of ${url} differs from a recount of its facts`);
       }
     });
@@ -213,16 +212,10 @@ async function recountPages(view: ViewReader, db: BatchDb, urls: readonly string
   }
 }
 
-function isUintegerList(value: unknown): value is { items: readonly number[] } {
-  return typeof value === 'object' && value !== null && 'items' in value && Array.isArray(value.items);
-}
-
 function samePeople(cell: BucketCell, coupons: Uint32Array, lgK: number): boolean {
   const { sketch } = cell;
   if (sketch.kind === 'coupons') {
-    return (
-      sketch.coupons.length === coupons.length && sketch.coupons.every((coupon, i) => coupon === coupons[i])
-    );
+    return sketch.coupons.length === coupons.length && sketch.coupons.every((each, i) => each === coupons[i]);
   }
   const registers = new Uint8Array(2 ** lgK);
   applyCoupons(registers, coupons, 0, coupons.length);

@@ -1,5 +1,5 @@
 /**
- * Builds one subject's block of cells.dat from its hours in ascending order. Memory does not grow with the subject's
+ * Builds one subject's block of cells from its hours in ascending order. Memory does not grow with the subject's
  * people: a bucket under construction is at most a few thousand coupons or one register array.
  */
 import { bucketOf } from '../lib/time/buckets.js';

@@ -1,14 +1,14 @@
-/** The decoded table of a block: where each day's hours, and each stored day and month, lie in cells.dat. */
+/** The decoded table of a block: where each day's hours, and each stored day and month, lie in the cell file. */
 import { ByteReader } from './bytes.js';
 
 interface BlockPlace {
-  /** Where the block starts in cells.dat. */
+  /** Where the block starts in its cell file. */
   readonly offset: number;
   readonly length: number;
   readonly tableLength: number;
 }
 
-/** Days or months of a block, ascending; positions are absolute in cells.dat. */
+/** Days or months of a block, ascending; positions are absolute in the file. */
 export class Column {
   readonly count: number;
   readonly #buckets: Int32Array;

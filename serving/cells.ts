@@ -1,5 +1,5 @@
 /**
- * cells.dat: the buckets of every subject, one block after the other, pages first (in page key order), then domains.
+ * pages.dat and domains.dat: the buckets of every page or domain, one block after the other in key order.
  * A block is written and read as a whole or in contiguous runs, so a query costs one or two reads whatever its range:
  *
  *   block    table | hour cells, day after day | day cells | month cells

@@ -2,8 +2,8 @@
  * index.mdb: the LMDB file of a view. Databases, each written once in ascending key order (`append`), so that its
  * B+ tree is packed:
  *
- *   pages      page key            -> SubjectRecord      where the page's block lies in cells.dat
- *   domains    domain              -> SubjectRecord
+ *   pages      page key            -> SubjectRecord      where the page's block lies in pages.dat
+ *   domains    domain              -> SubjectRecord      the same in domains.dat
  *   visits     domain              -> (hour delta, visits, bounces)*       varints
  *   listing    domain 00 u32 chunk -> (pageviews, length, URL)*            pages of the domain, in page key order
  *   ids        visitor id          -> PersonID           only ids that differ from their PersonID

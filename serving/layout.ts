@@ -4,9 +4,9 @@
  *   serving/
  *     CURRENT                     the ViewId that answers come from; replacing it is the moment of publication
  *     views/v000042-5f3a9c1e/     one immutable view; the number counts runs, the hex is the start of its content hash
- *       META.json                 what the view is a function of, counts, SHA-256 of the two files below
+ *       META.json                 what the view is a function of, counts, SHA-256 of the files below
  *       index.mdb                 LMDB, written once in key order (serving/index-file.ts)
- *       cells.dat                 packed buckets of all subjects (serving/cells.ts)
+ *       pages.dat, domains.dat    packed buckets of all pages and all domains (serving/cells.ts)
  *     building/                   temp directories of views not yet published; swept by the next run
  */
 import { join } from 'node:path';
@@ -17,7 +17,12 @@ import type { ViewId } from '../lib/views/view.js';
 /** Changes when the bytes of a view directory change their meaning. Part of every view's `codeVersion`. */
 export const formatVersion = 1;
 
-export const fileNames = { meta: 'META.json', index: 'index.mdb', cells: 'cells.dat' } as const;
+export const fileNames = {
+  meta: 'META.json',
+  index: 'index.mdb',
+  pages: 'pages.dat',
+  domains: 'domains.dat',
+} as const;
 
 export function currentPath(dataDir: string): string {
   return join(roomOf(dataDir, 'serving'), 'CURRENT');

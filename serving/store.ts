@@ -12,6 +12,7 @@ import { fsyncDir, makeDirDurable } from '../lib/files/durable.js';
 import type { Cut } from '../lib/log/log.js';
 import type { RulesVersions } from '../lib/facts/rules.js';
 import type { BatchView, ViewId, ViewMeta } from '../lib/views/view.js';
+import { CellFile } from './cell-file.js';
 import { codeVersion } from './code-version.js';
 import { createCurrent, readCurrent, writeCurrent } from './current.js';
 import { buildingDir, isViewId, viewPath, viewsDir } from './layout.js';
@@ -49,7 +50,12 @@ export async function ensureGenesis(
   }
   const building = newBuildingDir(dataDir, 'genesis');
   const counts = { pageviews: 0, pages: 0, domains: 0, persons: 0, mappedIds: 0 };
-  const meta = await new ViewWriter(building).finish({ ...genesis, number: 0, codeVersion, counts });
+  const writer = new ViewWriter(building);
+  const cells = {
+    pages: new CellFile(writer.cellsPath('pages')).close(),
+    domains: new CellFile(writer.cellsPath('domains')).close(),
+  };
+  const meta = await writer.finish({ ...genesis, number: 0, codeVersion, counts }, cells);
   moveIntoPlace(dataDir, building, meta.view.id);
   createCurrent(dataDir, meta.view.id);
   return readCurrent(dataDir);

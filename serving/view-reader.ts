@@ -1,5 +1,5 @@
 /**
- * Reads one published view. Opening maps the index and opens one file: milliseconds whatever the view's size. A point
+ * Reads one published view. Opening maps the index and opens two files: milliseconds whatever the view's size. A point
  * read is one B+ tree look-up and one pread. Any number of processes may read; a view removed meanwhile stays readable
  * to those who have it open.
  *
@@ -57,29 +57,22 @@ export function openViewAt(dir: string): ViewReader {
 export class ViewReader implements BatchView {
   readonly meta: ViewMeta;
   readonly #index: IndexFile;
-  readonly #cells: number;
-  readonly #tables = new Map<number, BlockTable>();
-  #workspaces: Workspace[] = [];
+  readonly #cells: Readonly<Record<Subject['kind'], CellSource>>;
   #closed = false;
 
   constructor(dir: string, meta: ViewMeta) {
     this.meta = meta;
     this.#index = openIndex(join(dir, fileNames.index), 'read');
-    this.#cells = openSync(join(dir, fileNames.cells), 'r');
+    this.#cells = {
+      page: new CellSource(join(dir, fileNames.pages), meta.lgK),
+      domain: new CellSource(join(dir, fileNames.domains), meta.lgK),
+    };
   }
 
   forEachBucket(subject: Subject, span: Span, from: number, to: number, visit: Visit): void {
     const record = this.#record(subject);
     if (record === undefined || from >= to) return;
-    const workspace = this.#workspaces.pop() ?? new Workspace(this.#cells, this.meta.lgK);
-    try {
-      const table = this.#openBlock(record, workspace);
-      if (span === 'hour') workspace.hours(table, from, to, visit);
-      else if (table.isFlat) workspace.deriveRuns(table, span, from, to, visit);
-      else workspace.stored(table, span, from, to, visit);
-    } finally {
-      this.#workspaces.push(workspace);
-    }
+    this.#cells[subject.kind].forEachBucket(record, span, from, to, visit);
   }
 
   forEachVisitHour(domain: string, fromHour: number, toHour: number, visit: (cell: VisitCell) => void): void {
@@ -147,8 +140,8 @@ export class ViewReader implements BatchView {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#workspaces = [];
-    closeSync(this.#cells);
+    this.#cells.page.close();
+    this.#cells.domain.close();
     this.#index.root.close().catch(() => undefined); // read-only: nothing can be lost
   }
 
@@ -164,13 +157,42 @@ export class ViewReader implements BatchView {
         : this.#dbs('domains').getBinaryFast(textKey(subject.domain));
     return value === undefined ? undefined : readSubject(value);
   }
+}
 
-  #openBlock(record: SubjectRecord, workspace: Workspace): BlockTable {
-    const known = this.#tables.get(record.offset);
+/** One cell file: its descriptor, the tables of its busy blocks, and memory for calls. */
+class CellSource {
+  readonly #fd: number;
+  readonly #lgK: number;
+  readonly #tables = new Map<number, BlockTable>();
+  readonly #workspaces: Workspace[] = [];
+
+  constructor(path: string, lgK: number) {
+    this.#fd = openSync(path, 'r');
+    this.#lgK = lgK;
+  }
+
+  forEachBucket(record: SubjectRecord, span: Span, from: number, to: number, visit: Visit): void {
+    const workspace = this.#workspaces.pop() ?? new Workspace(this.#fd, this.#lgK);
+    try {
+      const table = this.#open(record, workspace);
+      if (span === 'hour') workspace.hours(table, from, to, visit);
+      else if (table.isFlat) workspace.deriveRuns(table, span, from, to, visit);
+      else workspace.stored(table, span, from, to, visit);
+    } finally {
+      this.#workspaces.push(workspace);
+    }
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+
+  #open(record: SubjectRecord, workspace: Workspace): BlockTable {
     if (record.length <= smallBlockBytes) {
       return new BlockTable(workspace.load(record.offset, record.length), record);
     }
     workspace.forget();
+    const known = this.#tables.get(record.offset);
     if (known !== undefined) return known;
     const table = new BlockTable(workspace.readAside(record.offset, record.tableLength), record);
     if (this.#tables.size >= tablesKept) this.#tables.delete(this.#tables.keys().next().value ?? 0);
@@ -185,7 +207,7 @@ class Workspace {
   readonly #cell: CellReader;
   readonly #union: Uint32Array;
   #buffer = new Uint8Array(smallBlockBytes);
-  /** The range of cells.dat that `#buffer` holds. */
+  /** The range of the cell file that `#buffer` holds. */
   #from = 0;
   #to = 0;
 
@@ -199,7 +221,7 @@ class Workspace {
     this.#to = this.#from;
   }
 
-  /** Reads [offset, offset + length) of cells.dat and keeps it. */
+  /** Reads [offset, offset + length) of the cell file and keeps it. */
   load(offset: number, length: number): Uint8Array {
     if (length > this.#buffer.length)
       this.#buffer = new Uint8Array(Math.max(length, 2 * this.#buffer.length));
@@ -328,7 +350,7 @@ class Workspace {
     return end;
   }
 
-  /** A reader over [from, to) of cells.dat: from memory when the block is loaded, else by one pread. */
+  /** A reader over [from, to) of the cell file: from memory when the block is loaded, else by one pread. */
   #reader(from: number, to: number): ByteReader {
     if (from < this.#from || to > this.#to) {
       const loaded = this.load(from, to - from);
@@ -359,7 +381,7 @@ function preadFully(fd: number, into: Uint8Array, offset: number, length: number
     if (count === 0) {
       throw new SwaError(
         'view.corrupt',
-        `cells.dat ends ${length - done} bytes early at offset ${offset + done}`,
+        `a cell file ends ${length - done} bytes early at offset ${offset + done}`,
       );
     }
     done += count;

@@ -4,19 +4,19 @@
  * hashed in that order, which is the view's content hash: independent of how LMDB lays out its pages.
  */
 import { createHash, type Hash } from 'node:crypto';
-import { closeSync, createReadStream, fsyncSync, mkdirSync, openSync, rmSync, statSync } from 'node:fs';
+import { closeSync, createReadStream, fsyncSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fsyncDir, fsyncFile, writeFully } from '../lib/files/durable.js';
 import type { ViewMeta } from '../lib/views/view.js';
-import type { Block } from './block-builder.js';
+import type { BlockPlace } from './cell-file.js';
 import { ByteWriter } from './bytes.js';
 import { indexNames, listingKey, openIndex, textKey, type IndexFile, type IndexName } from './index-file.js';
 import { fileNames, makeViewId } from './layout.js';
 import { formatMeta, type FileSeal, type StoredMeta } from './meta.js';
 
 const listingChunkBytes = 32 * 1024;
-const cellBufferBytes = 4 * 1024 * 1024;
 const entriesPerTransaction = 20_000;
+const append = { append: true } as const;
 
 /** What `finish` adds the content to. */
 export type MetaBase = Omit<ViewMeta, 'id' | 'contentHash'>;
@@ -24,7 +24,6 @@ export type MetaBase = Omit<ViewMeta, 'id' | 'contentHash'>;
 export class ViewWriter {
   readonly #dir: string;
   readonly #index: IndexAppender;
-  readonly #cells: HashedFile;
   readonly #record = new ByteWriter();
   readonly #list = new ByteWriter(2 * listingChunkBytes);
   #listDomain: string | undefined;
@@ -35,15 +34,16 @@ export class ViewWriter {
     mkdirSync(dir);
     this.#dir = dir;
     this.#index = new IndexAppender(openIndex(join(dir, fileNames.index), 'build'));
-    this.#cells = new HashedFile(join(dir, fileNames.cells));
   }
 
-  page(url: string, block: Block): void {
-    this.#subject('pages', url, block);
+  /** A page whose block is, or will be, at `place` of pages.dat. */
+  page(url: string, place: BlockPlace): void {
+    this.#subject('pages', url, place);
   }
 
-  domain(domain: string, block: Block): void {
-    this.#subject('domains', domain, block);
+  /** A domain whose block is, or will be, at `place` of domains.dat. */
+  domain(domain: string, place: BlockPlace): void {
+    this.#subject('domains', domain, place);
   }
 
   /** Visits of a domain: (hour delta, visits, bounces) varints, as `encodeVisits` makes them. */
@@ -71,12 +71,23 @@ export class ViewWriter {
     this.#index.add('members', textKey(person), Buffer.from(this.#record.view()));
   }
 
-  /** Makes all files durable and returns META, written as well. The directory can then be renamed into place. */
-  async finish(base: MetaBase): Promise<StoredMeta> {
+  /** Where the cells of all pages or domains are to be written, by a CellFile in whichever thread. */
+  cellsPath(kind: 'pages' | 'domains'): string {
+    return join(this.#dir, fileNames[kind]);
+  }
+
+  /**
+   * Makes all files durable and returns META, written as well. The directory can then be renamed into place. `cells`
+   * are the seals of the closed cell files.
+   */
+  async finish(
+    base: MetaBase,
+    cells: { readonly pages: FileSeal; readonly domains: FileSeal },
+  ): Promise<StoredMeta> {
     this.#endListing(undefined);
     await this.#index.close();
-    const cells = this.#cells.close();
-    const content = createHash('sha256').update(`lgK ${base.lgK}\n${fileNames.cells} ${cells.sha256}\n`);
+    const content = createHash('sha256').update(`lgK ${base.lgK}\n`);
+    for (const seal of [cells.pages, cells.domains]) content.update(`${seal.name} ${seal.sha256}\n`);
     for (const name of indexNames) content.update(`${name} ${this.#index.hashOf(name)}\n`);
     const contentHash = content.digest('hex');
     const indexPath = join(this.#dir, fileNames.index);
@@ -84,7 +95,7 @@ export class ViewWriter {
     fsyncFile(indexPath);
     const meta: StoredMeta = {
       view: { id: makeViewId(base.number, contentHash), ...base, contentHash },
-      files: [await sealOf(this.#dir, fileNames.index), cells],
+      files: [await sealOf(this.#dir, fileNames.index), cells.pages, cells.domains],
     };
     writeDurably(join(this.#dir, fileNames.meta), formatMeta(meta));
     fsyncDir(this.#dir);
@@ -93,21 +104,19 @@ export class ViewWriter {
 
   /** Closes the files, finished or not. */
   async abandon(): Promise<void> {
-    this.#cells.abandon();
     await this.#index.abandon();
   }
 
-  #subject(name: 'pages' | 'domains', text: string, block: Block): void {
+  #subject(name: 'pages' | 'domains', text: string, place: BlockPlace): void {
     const record = this.#record;
     record.clear();
-    record.varint(block.pageviews);
-    record.varint(this.#cells.sizeBytes);
-    record.varint(block.bytes.length);
-    record.varint(block.tableLength);
+    record.varint(place.pageviews);
+    record.varint(place.offset);
+    record.varint(place.length);
+    record.varint(place.tableLength);
     const key = textKey(text);
     if (name === 'domains') record.text(text);
     this.#index.add(name, key, Buffer.from(record.view()));
-    this.#cells.write(block.bytes);
   }
 
   #endListing(next: string | undefined): void {
@@ -168,69 +177,25 @@ class IndexAppender {
 
   #flush(): void {
     const { dbs, root } = this.#file;
-    const lengths = Buffer.alloc(8);
+    const hashed = new ByteWriter(1 << 16);
+    let hashing: IndexName | undefined;
+    const hashRun = (next: IndexName | undefined): void => {
+      if (hashing !== undefined) this.#hashes[hashing].update(hashed.view());
+      hashed.clear();
+      hashing = next;
+    };
     root.transactionSync(() => {
       for (const { name, key, value } of this.#queue) {
-        dbs[name].putSync(key, value, { append: true });
-        lengths.writeUInt32LE(key.length, 0);
-        lengths.writeUInt32LE(value.length, 4);
-        this.#hashes[name].update(lengths).update(key).update(value);
+        dbs[name].putSync(key, value, append);
+        if (name !== hashing || hashed.length > 1 << 20) hashRun(name);
+        hashed.varint(key.length);
+        hashed.raw(key);
+        hashed.varint(value.length);
+        hashed.raw(value);
       }
     });
+    hashRun(undefined);
     this.#queue = [];
-  }
-}
-
-/** A file written front to back through a buffer, hashed on the way, durable after `close`. */
-class HashedFile {
-  readonly #path: string;
-  readonly #fd: number;
-  readonly #hash = createHash('sha256');
-  readonly #buffer = new Uint8Array(cellBufferBytes);
-  #buffered = 0;
-  #written = 0;
-  #open = true;
-
-  constructor(path: string) {
-    this.#path = path;
-    this.#fd = openSync(path, 'wx');
-  }
-
-  get sizeBytes(): number {
-    return this.#written + this.#buffered;
-  }
-
-  write(bytes: Uint8Array): void {
-    if (this.#buffered + bytes.length > this.#buffer.length) this.#flush();
-    if (bytes.length > this.#buffer.length) {
-      this.#writeOut(bytes);
-    } else {
-      this.#buffer.set(bytes, this.#buffered);
-      this.#buffered += bytes.length;
-    }
-  }
-
-  close(): FileSeal {
-    this.#flush();
-    fsyncSync(this.#fd);
-    this.abandon();
-    return { name: fileNames.cells, sizeBytes: statSync(this.#path).size, sha256: this.#hash.digest('hex') };
-  }
-
-  abandon(): void {
-    if (this.#open) closeSync(this.#fd);
-    this.#open = false;
-  }
-
-  #flush(): void {
-    this.#writeOut(this.#buffer.subarray(0, this.#buffered));
-    this.#buffered = 0;
-  }
-
-  #writeOut(bytes: Uint8Array): void {
-    writeFully(this.#fd, bytes, this.#written);
-    this.#hash.update(bytes);
-    this.#written += bytes.length;
   }
 }
 

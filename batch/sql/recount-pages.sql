@@ -1,17 +1,10 @@
--- Independent recount of the sampled pages (table sample_page), straight from the facts: what each hour must hold.
-with counted as (
-  select pageviews.*
-  from pageviews
-  anti join repeat using (partition_number, "offset")
-  where invalid_reason is null
-    and not coalesce(swa_is_bot(user_agent), false)
-    and url in (select url from raw_url where page in (select url from sample_page))
-)
+-- Independent recount of sampled pages, straight from the facts: what each hour must hold. {urls} is the list of all
+-- spellings of these pages, as text literals, so that DuckDB can skip what holds none of them.
 select
-  swa_normalize(url) as page,
+  url,
   cast(floor(timestamp / 3600000) as integer) as hour,
-  cast(count(*) as integer) as pageviews,
-  list(distinct swa_coupon(coalesce(mapping.person, visitor))) as coupons
+  user_agent,
+  coalesce(mapping.person, visitor) as person
 from counted
 left join mapping on mapping.id = visitor
-group by all;
+where url in ({urls});

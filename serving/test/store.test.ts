@@ -7,6 +7,7 @@ import type { Cut, LogId } from '../../lib/log/log.js';
 import { offset } from '../../lib/log/log.js';
 import { BlockBuilder } from '../block-builder.js';
 import { ByteWriter } from '../bytes.js';
+import { CellFile } from '../cell-file.js';
 import { CurrentWatch, readCurrent } from '../current.js';
 import {
   checkSeals,
@@ -37,9 +38,11 @@ async function publishView(dir: string, number: number, url: string): Promise<Vi
   const writer = new ViewWriter(building);
   const builder = new BlockBuilder(14);
   builder.hour(480_000, 3, Uint32Array.of(5, 70, 4_000_000_000), 0, 3);
-  writer.page(url, builder.finish());
+  const pages = new CellFile(writer.cellsPath('pages'));
+  const domains = new CellFile(writer.cellsPath('domains'));
+  writer.page(url, pages.append(builder.finish()));
   builder.hour(480_000, 3, Uint32Array.of(5, 70, 4_000_000_000), 0, 3);
-  writer.domain('example.com', builder.finish());
+  writer.domain('example.com', domains.append(builder.finish()));
   const visits = new ByteWriter();
   encodeVisits(visits, [{ hour: 480_000, visits: 2, bounces: 1 }]);
   writer.visits('example.com', visits.view());
@@ -47,7 +50,10 @@ async function publishView(dir: string, number: number, url: string): Promise<Vi
   writer.mapping('cookie:b', 'cookie:a');
   writer.members('cookie:a', ['cookie:a', 'cookie:b']);
   const counts = { pageviews: 3, pages: 1, domains: 1, persons: 2, mappedIds: 1 };
-  const meta = await writer.finish({ ...base, number, codeVersion, counts });
+  const meta = await writer.finish(
+    { ...base, number, codeVersion, counts },
+    { pages: pages.close(), domains: domains.close() },
+  );
   publish(dir, building, meta);
   return meta.view;
 }
@@ -122,8 +128,8 @@ test('a changed byte is found by the seals of META', async (t) => {
   const meta = await publishView(dir, 1, 'https://example.com/1');
   const path = viewPath(dir, meta.id);
   await checkSeals(path);
-  const fd = openSync(join(path, 'cells.dat'), 'r+');
+  const fd = openSync(join(path, 'pages.dat'), 'r+');
   writeSync(fd, Uint8Array.of(255), 0, 1, 3);
   closeSync(fd);
-  await assert.rejects(checkSeals(path), { code: 'view.corrupt', message: /cells\.dat has SHA-256/ });
+  await assert.rejects(checkSeals(path), { code: 'view.corrupt', message: /pages\.dat has SHA-256/ });
 });

@@ -1,0 +1,241 @@
+/**
+ * Turns pageviews into facts of four small numbers while DuckDB scans. It is called with whole vectors of hashes, and
+ * looks at a string only when its hash is new: URLs by the shared rules, user agents by the bot rule, visitor ids by
+ * their person. So the strings of 20 million pageviews are touched 2 million times, and no row becomes an object.
+ */
+import { CouponHasher } from 'hyperloglog-ts';
+import type { DuckDBDataChunk, DuckDBVector } from '@duckdb/node-api';
+import type { Rules } from '../lib/facts/rules.js';
+import { murmur2 } from '../lib/log/partitioner.js';
+import { hourMs } from '../lib/time/buckets.js';
+import { domainOf } from '../lib/url/domain.js';
+import { words } from './columns.js';
+import type { FactStore } from './fact-store.js';
+import { IdTable } from './id-table.js';
+
+/** Dates end here; a fact of a foreign producer beyond it has no month. */
+const lastTimestamp = 8.64e15;
+const refusedUrl = 0xffffffff;
+
+export interface CollectorCounts {
+  refusedUrls: number;
+  botPageviews: number;
+  beyondTime: number;
+}
+
+/** A page chosen for the recount, with every spelling that means it. */
+export interface SampledPage {
+  readonly url: string;
+  readonly spellings: readonly string[];
+}
+
+export class FactCollector {
+  readonly counts: CollectorCounts = { refusedUrls: 0, botPageviews: 0, beyondTime: 0 };
+  readonly pages: string[] = [];
+  /** Domain number of every page. */
+  readonly domainOfPage: number[] = [];
+  readonly domains: string[] = [];
+  /** Pageviews by page number. */
+  pageviews = new Float64Array(1024);
+  /** Hour by hour number, in order of appearance. */
+  readonly hours: number[] = [];
+  readonly #facts: FactStore;
+  readonly #rules: Rules;
+  readonly #urls = new IdTable();
+  /** Page number by raw URL number, or `refusedUrl`. */
+  #pageOfUrl = new Uint32Array(1024);
+  readonly #pageNumbers = new Map<string, number>();
+  readonly #domainNumbers = new Map<string, number>();
+  readonly #hourNumbers = new Map<number, number>();
+  readonly #agents = new IdTable();
+  readonly #isBot: boolean[] = [];
+  readonly #visitors = new IdTable(1 << 16);
+  readonly #hasher = new CouponHasher();
+  #coupons = new Uint32Array(1024);
+  #personCount = 0;
+  #joinedPersons = 0;
+  #seenJoined = new Uint8Array(0);
+  #lastHour = -1;
+  #lastHourNumber = -1;
+  readonly #sample: PageSample;
+
+  constructor(facts: FactStore, rules: Rules, sampledPages: number) {
+    this.#facts = facts;
+    this.#rules = rules;
+    this.#sample = new PageSample(sampledPages);
+  }
+
+  /** A new person of several ids; their hashes follow by `addMember`. All before the first fact. */
+  addPerson(person: string): void {
+    this.#newPerson(person);
+    this.#joinedPersons = this.#personCount;
+  }
+
+  addMember(low: number, high: number): void {
+    if (this.#visitors.get(low, high) < 0) this.#visitors.add(low, high, this.#personCount - 1);
+  }
+
+  /** Takes one chunk of `swa_collect`'s arguments (batch/sql/facts.sql). */
+  collect(chunk: DuckDBDataChunk): void {
+    if (this.#seenJoined.length < this.#joinedPersons) this.#seenJoined = new Uint8Array(this.#joinedPersons);
+    const urlHashes = words(chunk, 0);
+    const visitorHashes = words(chunk, 2);
+    const times = words(chunk, 4);
+    const agentHashes = words(chunk, 5);
+    const rows = chunk.rowCount;
+    for (let row = 0, low = 0; row < rows; row++, low += 2) {
+      const url = this.#urlNumber(urlHashes[low] ?? 0, urlHashes[low + 1] ?? 0, chunk, row);
+      const page = this.#pageOfUrl[url] ?? 0;
+      if (page === refusedUrl) {
+        this.counts.refusedUrls++;
+        continue;
+      }
+      if (this.#excludes(agentHashes[low] ?? 0, agentHashes[low + 1] ?? 0, chunk, row)) {
+        this.counts.botPageviews++;
+        continue;
+      }
+      const time = (times[low] ?? 0) + (times[low + 1] ?? 0) * 2 ** 32;
+      if (time > lastTimestamp) {
+        this.counts.beyondTime++;
+        continue;
+      }
+      const hour = Math.floor(time / hourMs);
+      if (hour !== this.#lastHour) this.#turnTo(hour);
+      const person = this.#person(visitorHashes[low] ?? 0, visitorHashes[low + 1] ?? 0, chunk, row);
+      this.pageviews[page] = (this.pageviews[page] ?? 0) + 1;
+      this.#facts.add(page, person, this.#lastHourNumber, time - hour * hourMs);
+    }
+  }
+
+  /** Coupon by person number. */
+  get coupons(): Uint32Array {
+    return this.#coupons.subarray(0, this.#personCount);
+  }
+
+  /** Persons with at least one fact. */
+  get persons(): number {
+    let joined = 0;
+    for (const seen of this.#seenJoined) joined += seen;
+    return joined + this.#personCount - this.#joinedPersons;
+  }
+
+  get sampledPages(): readonly SampledPage[] {
+    return this.#sample.pages();
+  }
+
+  #urlNumber(low: number, high: number, chunk: DuckDBDataChunk, row: number): number {
+    const known = this.#urls.get(low, high);
+    if (known >= 0) return known;
+    const raw = textAt(chunk.getColumnVector(1), row);
+    const number = this.#urls.size;
+    this.#urls.add(low, high, number);
+    if (number === this.#pageOfUrl.length) this.#pageOfUrl = grown(this.#pageOfUrl, Uint32Array);
+    const normalized = this.#rules.url.normalize(raw);
+    this.#pageOfUrl[number] = normalized.ok ? this.#pageNumber(normalized.url, raw) : refusedUrl;
+    return number;
+  }
+
+  #pageNumber(url: string, raw: string): number {
+    this.#sample.offer(url, raw);
+    const known = this.#pageNumbers.get(url);
+    if (known !== undefined) return known;
+    const number = this.pages.length;
+    this.#pageNumbers.set(url, number);
+    this.pages.push(url);
+    this.domainOfPage.push(this.#domainNumber(domainOf(url)));
+    if (number === this.pageviews.length) this.pageviews = grown(this.pageviews, Float64Array);
+    return number;
+  }
+
+  #domainNumber(domain: string): number {
+    const known = this.#domainNumbers.get(domain);
+    if (known !== undefined) return known;
+    this.#domainNumbers.set(domain, this.domains.length);
+    return this.domains.push(domain) - 1;
+  }
+
+  #excludes(low: number, high: number, chunk: DuckDBDataChunk, row: number): boolean {
+    let number = this.#agents.get(low, high);
+    if (number < 0) {
+      const agent = chunk.getColumnVector(6).getItem(row);
+      number = this.#isBot.push(typeof agent === 'string' && this.#rules.bots.excludes(agent)) - 1;
+      this.#agents.add(low, high, number);
+    }
+    return this.#isBot[number] === true;
+  }
+
+  #person(low: number, high: number, chunk: DuckDBDataChunk, row: number): number {
+    const known = this.#visitors.get(low, high);
+    if (known >= 0) {
+      if (known < this.#joinedPersons) this.#seenJoined[known] = 1;
+      return known;
+    }
+    const person = this.#newPerson(textAt(chunk.getColumnVector(3), row));
+    this.#visitors.add(low, high, person);
+    return person;
+  }
+
+  #newPerson(id: string): number {
+    const person = this.#personCount++;
+    if (person === this.#coupons.length) this.#coupons = grown(this.#coupons, Uint32Array);
+    this.#coupons[person] = this.#hasher.coupon(id);
+    return person;
+  }
+
+  #turnTo(hour: number): void {
+    let number = this.#hourNumbers.get(hour);
+    if (number === undefined) {
+      number = this.hours.push(hour) - 1;
+      this.#hourNumbers.set(hour, number);
+    }
+    this.#lastHour = hour;
+    this.#lastHourNumber = number;
+  }
+}
+
+/**
+ * The pages with the least hashes, and all their spellings: a sample that does not depend on the order of facts. A page
+ * that enters has been seen in no spelling before, since the greatest hash kept only falls.
+ */
+class PageSample {
+  readonly #size: number;
+  readonly #kept = new Map<string, { hash: number; spellings: Set<string> }>();
+  #greatest = Number.POSITIVE_INFINITY;
+
+  constructor(size: number) {
+    this.#size = size;
+  }
+
+  offer(url: string, spelling: string): void {
+    const known = this.#kept.get(url);
+    if (known !== undefined) {
+      known.spellings.add(spelling);
+      return;
+    }
+    const hash = murmur2(Buffer.from(url));
+    if (hash >= this.#greatest) return;
+    this.#kept.set(url, { hash, spellings: new Set([spelling]) });
+    if (this.#kept.size <= this.#size) return;
+    const byHash = [...this.#kept].toSorted(([, a], [, b]) => a.hash - b.hash);
+    const last = byHash.at(-1);
+    if (last === undefined) return;
+    this.#kept.delete(last[0]);
+    this.#greatest = last[1].hash;
+  }
+
+  pages(): SampledPage[] {
+    return [...this.#kept].map(([url, { spellings }]) => ({ url, spellings: [...spellings] }));
+  }
+}
+
+function textAt(vector: DuckDBVector, row: number): string {
+  const value = vector.getItem(row);
+  if (typeof value !== 'string') throw new TypeError(`a fact holds ${typeof value} where text belongs`);
+  return value;
+}
+
+function grown<T extends Uint32Array | Float64Array>(array: T, Kind: new (length: number) => T): T {
+  const larger = new Kind(2 * array.length);
+  larger.set(array);
+  return larger;
+}

@@ -1,0 +1,126 @@
+/**
+ * The facts of a run as four columns of 32-bit numbers: page, person, hour (numbers of the run's dictionaries) and
+ * millisecond within the hour. In blocks of shared memory that worker threads read without a copy; beyond a limit the
+ * blocks go to a temporary file, so memory is bounded whatever the number of facts.
+ */
+import { closeSync, openSync, readSync } from 'node:fs';
+import { writeFully } from '../lib/files/durable.js';
+
+export const rowsPerBlock = 1 << 20;
+const columns = 4;
+const blockBytes = 4 * columns * rowsPerBlock;
+
+/** What a worker needs to read the facts. */
+export interface FactStoreHandle {
+  readonly rows: number;
+  /** The first blocks are in the file, the others here. */
+  readonly spilledBlocks: number;
+  readonly spillPath: string;
+  readonly blocks: readonly SharedArrayBuffer[];
+}
+
+export interface FactBlock {
+  readonly rows: number;
+  readonly pages: Uint32Array;
+  readonly persons: Uint32Array;
+  readonly hours: Uint32Array;
+  readonly milliseconds: Uint32Array;
+}
+
+export class FactStore {
+  readonly #spillPath: string;
+  readonly #maxBlocks: number;
+  readonly #blocks: SharedArrayBuffer[] = [];
+  #fd: number | undefined;
+  #spilledBlocks = 0;
+  #block: FactBlock | undefined;
+  #filled = 0;
+  #rows = 0;
+
+  /** Keeps `maxBlocks` blocks of 16 MiB in memory. */
+  constructor(spillPath: string, maxBlocks: number) {
+    this.#spillPath = spillPath;
+    this.#maxBlocks = maxBlocks;
+  }
+
+  get rows(): number {
+    return this.#rows;
+  }
+
+  add(page: number, person: number, hour: number, millisecond: number): void {
+    let block = this.#block;
+    if (block === undefined || this.#filled === rowsPerBlock) block = this.#nextBlock();
+    const at = this.#filled++;
+    block.pages[at] = page;
+    block.persons[at] = person;
+    block.hours[at] = hour;
+    block.milliseconds[at] = millisecond;
+    this.#rows++;
+  }
+
+  handle(): FactStoreHandle {
+    if (this.#fd !== undefined) closeSync(this.#fd);
+    this.#fd = undefined;
+    return {
+      rows: this.#rows,
+      spilledBlocks: this.#spilledBlocks,
+      spillPath: this.#spillPath,
+      blocks: this.#blocks,
+    };
+  }
+
+  /** Closes the file when the store is given up before `handle`. */
+  close(): void {
+    this.handle();
+  }
+
+  #nextBlock(): FactBlock {
+    let memory: SharedArrayBuffer | undefined;
+    if (this.#blocks.length >= this.#maxBlocks) {
+      // The last block is full: it moves to the file, and its memory is filled anew.
+      memory = this.#blocks.pop() ?? new SharedArrayBuffer(blockBytes);
+      this.#fd ??= openSync(this.#spillPath, 'w');
+      writeFully(this.#fd, new Uint8Array(memory), this.#spilledBlocks++ * blockBytes);
+    } else {
+      memory = new SharedArrayBuffer(blockBytes);
+    }
+    this.#blocks.push(memory);
+    this.#block = viewOf(memory, rowsPerBlock);
+    this.#filled = 0;
+    return this.#block;
+  }
+}
+
+/** All facts, block by block; each block is valid until the next. */
+export function* readFacts(handle: FactStoreHandle): Generator<FactBlock> {
+  const memoryRows = handle.rows - handle.spilledBlocks * rowsPerBlock;
+  if (handle.spilledBlocks > 0) yield* readSpilled(handle);
+  for (let i = 0; i < handle.blocks.length; i++) {
+    const memory = handle.blocks[i];
+    if (memory !== undefined) yield viewOf(memory, Math.min(rowsPerBlock, memoryRows - i * rowsPerBlock));
+  }
+}
+
+function* readSpilled(handle: FactStoreHandle): Generator<FactBlock> {
+  const memory = new SharedArrayBuffer(blockBytes);
+  const bytes = new Uint8Array(memory);
+  const fd = openSync(handle.spillPath, 'r');
+  try {
+    for (let block = 0; block < handle.spilledBlocks; block++) {
+      for (let done = 0; done < blockBytes;) {
+        const count = readSync(fd, bytes, done, blockBytes - done, block * blockBytes + done);
+        if (count === 0) throw new RangeError(`${handle.spillPath} ends early`);
+        done += count;
+      }
+      yield viewOf(memory, rowsPerBlock);
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function viewOf(memory: SharedArrayBuffer, rows: number): FactBlock {
+  const column = (index: number): Uint32Array =>
+    new Uint32Array(memory, 4 * index * rowsPerBlock, rowsPerBlock);
+  return { rows, pages: column(0), persons: column(1), hours: column(2), milliseconds: column(3) };
+}

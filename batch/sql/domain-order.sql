@@ -1,1 +1,0 @@
-select domain from domain order by domain_id;

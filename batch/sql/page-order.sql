@@ -1,1 +1,0 @@
-select url from page order by page_id;
