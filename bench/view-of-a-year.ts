@@ -3,6 +3,7 @@
  * every hour of the year; the other pages share the rest by Zipf's law. Only what range queries read is made.
  */
 import { BlockBuilder } from '../serving/block-builder.js';
+import { CellFile } from '../serving/cell-file.js';
 import { publish, newBuildingDir } from '../serving/store.js';
 import { ViewWriter } from '../serving/view-writer.js';
 import { makeRules } from '../lib/facts/rules.js';
@@ -33,6 +34,8 @@ export function urlsOf(pages: number): string[] {
 export async function publishYear(dataDir: string, options: YearOptions): Promise<void> {
   const building = newBuildingDir(dataDir, 'bench');
   const writer = new ViewWriter(building);
+  const pages = new CellFile(writer.cellsPath('pages'));
+  const domains = new CellFile(writer.cellsPath('domains'));
   const builder = new BlockBuilder(options.lgK);
   const random = xorshift(42);
   let total = 0;
@@ -50,10 +53,11 @@ export async function publishYear(dataDir: string, options: YearOptions): Promis
       total += count;
     }
     const block = builder.finish();
-    writer.page(url, block);
+    writer.page(url, pages.append(block));
     writer.listPage(domain, url, block.pageviews);
   }
-  const meta = await writer.finish({
+  const cells = { pages: pages.close(), domains: domains.close() };
+  const base = {
     number: 1,
     createdAt: yearToHour * 3_600_000,
     cut: options.cut,
@@ -61,7 +65,8 @@ export async function publishYear(dataDir: string, options: YearOptions): Promis
     rules: makeRules({ queryAllow: [], bots: 'exclude' }).versions,
     codeVersion: 'bench',
     counts: { pageviews: total, pages: options.pages, domains: 1, persons: options.people, mappedIds: 0 },
-  });
+  };
+  const meta = await writer.finish(base, cells);
   publish(dataDir, building, meta);
 }
 
