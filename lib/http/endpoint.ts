@@ -266,7 +266,7 @@ export class HttpEndpoint {
     const status = response.writableFinished ? response.statusCode : 499;
     const { logger } = this.#options;
     for (const observer of this.#observers) observer({ route, method: request.method, status, durationMs });
-    const level = status >= 500 ? 'error' : quietRoutes.has(route) ? 'debug' : 'info';
+    const level = levelOf(route, status);
     if (!logger.isLevelEnabled(level)) return;
     logger[level](
       {
@@ -285,6 +285,13 @@ export class HttpEndpoint {
 
 /** Asked every few seconds by machines: logged at debug. */
 const quietRoutes: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics']);
+
+/** 503 says "later", which is no fault of ours; what is `error` is worth waking somebody. */
+function levelOf(route: string, status: number): 'debug' | 'info' | 'warn' | 'error' {
+  if (status >= 500 && status !== 503) return 'error';
+  if (quietRoutes.has(route)) return 'debug';
+  return status === 503 ? 'warn' : 'info';
+}
 
 /** '/v1/persons/{visitorId}' -> '/v1/persons/:visitorId' */
 function expressPath(path: string): string {
