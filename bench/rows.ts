@@ -8,6 +8,7 @@ export interface Row {
 
 export const rows: readonly Row[] = [
   { name: 'import', load: () => import('./import.js') },
+  { name: 'log', load: () => import('./log.js') },
   { name: 'master', load: () => import('./master.js') },
   { name: 'sketch', load: () => import('./sketch.js') },
   { name: 'range', load: () => import('./range.js') },
