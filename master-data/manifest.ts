@@ -10,6 +10,7 @@ import { readdirSync } from 'node:fs';
 import { z } from 'zod';
 import { SwaError, systemCode } from '../lib/errors.js';
 import { createFile, makeDirDurable } from '../lib/files/durable.js';
+import { checkLogId } from '../lib/log/cut.js';
 import { offset, type Log, type LogId, type Offset, type PartitionName } from '../lib/log/log.js';
 import { manifestNumber, manifestPath, manifestsDir, masterDir, rootPath } from './layout.js';
 import { readSealed, seal, type Sealed } from './sealed-json.js';
@@ -92,11 +93,14 @@ export function openRoot(dataDir: string, log: Pick<Log, 'id' | 'partitions'>): 
     return openRoot(dataDir, log);
   }
   const { logId, partitions } = existing.body;
-  if (logId !== log.id || partitions.join() !== log.partitions.join()) {
+  checkLogId(log.id, logId, 'the master dataset');
+  if (partitions.join() !== log.partitions.join()) {
     throw new SwaError(
       'log.mismatch',
-      `the master dataset was made from log ${logId} with ${partitions.length} partitions, but this log is ${log.id} with ${log.partitions.length}`,
-      { hint: 'point SWA_DATA_DIR and SWA_KAFKA_BROKERS at the pair that belongs together' },
+      `the master dataset was made for ${partitions.join(', ')}, but the log has ${log.partitions.join(', ')}`,
+      {
+        hint: 'partitions are fixed when the log is made: take back what was added, or start with a fresh log',
+      },
     );
   }
   // A copy of the dataset may have come without its empty directories.

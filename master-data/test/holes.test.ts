@@ -29,7 +29,7 @@ const urls = new UrlRules({ queryAllow: [] });
 /** One partition in memory: records at chosen offsets, an end, and an earliest offset still retained. */
 class HoleyLog implements Log {
   readonly id = 'holey-log' as LogId; // branding
-  readonly partitions = [name];
+  readonly partitions: PartitionName[] = [name];
   readonly records = new Map<number, Uint8Array>();
   end = 0;
   start = 0;
@@ -124,7 +124,16 @@ test('holes that the log no longer retains are counted as unseen', async (t) => 
   assert.deepEqual([checked.holes, checked.holesUnseen], [6, 2]);
 });
 
-test('a log that ends below the cut, or was trimmed beyond it, is refused', async (t) => {
+test('a log that was given more partitions is refused', async (t) => {
+  const context = makePlace(t);
+  const log = new HoleyLog();
+  log.put(0);
+  await drainLogToMaster(context, { log });
+  log.partitions.push('pageviews/1');
+  await assert.rejects(drainLogToMaster(context, { log }), { code: 'log.mismatch', message: /pageviews\/1/ });
+});
+
+test('a log that ends below the cut is refused', async (t) => {
   const context = makePlace(t);
   const log = new HoleyLog();
   for (const at of [0, 1, 2]) log.put(at);
