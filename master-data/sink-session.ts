@@ -42,10 +42,10 @@ export interface SinkOptions {
   readonly onStep?: OnStep;
 }
 
-/** Bounds what waits on disk: one partition's spool, and all together. */
-const maxSpoolBytes = 256 * 2 ** 20;
+/** Bounds what waits on disk, and with that the memory DuckDB needs for one file: up to eight times as much. */
+const maxSpoolBytes = 64 * 2 ** 20;
 const maxSpoolsBytes = 512 * 2 ** 20;
-const readRecords = 16_384;
+const readRecords = 8_192;
 /** While facts wait, how long until a flush request is seen. */
 const flushPollMs = 50;
 const idleMs = 1000;
@@ -72,6 +72,8 @@ export class SinkSession {
   #commit: Promise<void> | undefined;
   #failure: { readonly error: unknown } | undefined;
   #compacts = true;
+  /** Partitions whose last compaction failed. */
+  readonly #uncompactable = new Set<PartitionName>();
   /** Data files that this session has replaced and readers may still hold. */
   readonly #replaced = new Set<string>();
 
@@ -153,11 +155,11 @@ export class SinkSession {
     let heardAt = this.#options.clock();
     while (!isOver()) {
       const batches = await this.#reader.next({
-        maxRecords: this.#wantedRecords(),
+        maxRecords: readRecords,
         timeoutMs: this.#waitMs(),
         signal,
       });
-      for (const batch of batches) this.#take(batch);
+      for (const batch of batches) await this.#take(batch);
       const now = this.#options.clock();
       if (batches.length > 0) heardAt = now;
       if (until !== undefined && now - heardAt > stallMs) throw stalled(this.#position, until);
@@ -179,26 +181,26 @@ export class SinkSession {
     this.#duckdb.close();
   }
 
-  #take(batch: RecordBatch): void {
-    let spool = this.#spools.get(batch.name);
-    if (spool === undefined) {
-      if (this.#spools.size === 0) this.#waitingSince = this.#options.clock();
-      const path = join(
-        partitionDir(this.#store.dataDir, batch.name),
-        `spool-${this.#spoolCount++}.ndjson${tempSuffix}`,
-      );
-      spool = new Spool(path, batch.topic, offsetAt(this.#position, batch.name));
-      this.#spools.set(batch.name, spool);
+  /** Spools a batch, with commits in between when it is larger than a spool may be. */
+  async #take(batch: RecordBatch): Promise<void> {
+    for (let taken = 0; taken < batch.offsets.length;) {
+      const spool = this.#spoolOf(batch);
+      taken = spool.append(batch, taken);
+      this.#position[batch.name] = spool.next;
+      if (spool.isFull) await this.#startCommit();
     }
-    spool.append(batch);
-    this.#position[batch.name] = spool.next;
   }
 
-  /** No more than the fullest spool can take. */
-  #wantedRecords(): number {
-    let room = Math.min(readRecords, this.#options.maxRows);
-    for (const { rows } of this.#spools.values()) room = Math.min(room, this.#options.maxRows - rows);
-    return Math.max(1, room);
+  #spoolOf(batch: RecordBatch): Spool {
+    const open = this.#spools.get(batch.name);
+    if (open !== undefined) return open;
+    if (this.#spools.size === 0) this.#waitingSince = this.#options.clock();
+    const fileName = `spool-${this.#spoolCount++}.ndjson${tempSuffix}`;
+    const path = join(partitionDir(this.#store.dataDir, batch.name), fileName);
+    const limits = { maxRows: this.#options.maxRows, maxBytes: maxSpoolBytes };
+    const spool = new Spool(path, batch.topic, offsetAt(this.#position, batch.name), limits);
+    this.#spools.set(batch.name, spool);
+    return spool;
   }
 
   #waitMs(): number {
@@ -210,10 +212,7 @@ export class SinkSession {
   #isDue(): boolean {
     if (this.#spools.size === 0) return false;
     let totalBytes = 0;
-    for (const { rows, sizeBytes } of this.#spools.values()) {
-      if (rows >= this.#options.maxRows || sizeBytes >= maxSpoolBytes) return true;
-      totalBytes += sizeBytes;
-    }
+    for (const { sizeBytes } of this.#spools.values()) totalBytes += sizeBytes;
     if (totalBytes >= maxSpoolsBytes) return true;
     if (this.#options.clock() - this.#waitingSince >= this.#options.intervalMs) return true;
     const wanted = this.#requests.wanted();
@@ -223,7 +222,7 @@ export class SinkSession {
   /** Hands the spools over to a commit as soon as the one before is through. */
   async #startCommit(): Promise<void> {
     await this.#commit;
-    if (this.#failure !== undefined) return;
+    if (this.#failure !== undefined) throw this.#failure.error;
     const spools = this.#spools;
     this.#spools = new Map();
     this.#commit = this.#commitAll(spools).catch((error: unknown) => {
@@ -261,15 +260,15 @@ export class SinkSession {
 
   /** A failed compaction harms nothing: it is reported, and tried again by the next session only. */
   async #compact(): Promise<void> {
-    if (!this.#compacts) return;
-    try {
-      for (const name of this.#heads.keys()) {
+    for (const name of this.#heads.keys()) {
+      if (!this.#compacts || this.#uncompactable.has(name)) continue;
+      try {
         await this.#compactPartition(name);
+      } catch (error) {
+        if (error instanceof SwaError && error.code === 'master.conflict') throw error;
+        this.#uncompactable.add(name);
+        this.#options.onProblem?.(error);
       }
-    } catch (error) {
-      if (error instanceof SwaError && error.code === 'master.conflict') throw error;
-      this.#compacts = false;
-      this.#options.onProblem?.(error);
     }
   }
 

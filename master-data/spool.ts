@@ -28,11 +28,18 @@ export interface Spooled {
   readonly longestLineBytes: number;
 }
 
+/** When a spool is full; the record that reaches a limit is still taken. */
+export interface SpoolLimits {
+  readonly maxRows: number;
+  readonly maxBytes: number;
+}
+
 const bufferBytes = 1 << 18;
 
 export class Spool {
   readonly path: string;
   readonly #topic: Topic;
+  readonly #limits: SpoolLimits;
   #fd: number | undefined;
   readonly #buffer = Buffer.allocUnsafe(bufferBytes);
   #buffered = 0;
@@ -46,9 +53,10 @@ export class Spool {
   #longestLineBytes = 0;
 
   /** Replaces what is at `path`. `from` is the partition's cut. */
-  constructor(path: string, topic: Topic, from: Offset) {
+  constructor(path: string, topic: Topic, from: Offset, limits: SpoolLimits) {
     this.path = path;
     this.#topic = topic;
+    this.#limits = limits;
     this.#next = from;
     this.#fd = openSync(path, 'w');
   }
@@ -65,9 +73,17 @@ export class Spool {
     return this.#next;
   }
 
-  /** Takes the records from `next` on; what lies before it is here already. */
-  append(batch: RecordBatch): void {
-    for (let i = 0; i < batch.offsets.length; i++) {
+  get isFull(): boolean {
+    return this.#rows >= this.#limits.maxRows || this.sizeBytes >= this.#limits.maxBytes;
+  }
+
+  /**
+   * Takes records from the `start`-th of the batch on until it is full, and returns how far it came: the length of the
+   * batch when it took all. Offsets before `next` are here already and are passed over.
+   */
+  append(batch: RecordBatch, start: number): number {
+    for (let i = start; i < batch.offsets.length; i++) {
+      if (this.isFull) return i;
       const at = batch.offsets[i];
       const value = batch.values[i];
       if (at === undefined || value === undefined || at < this.#next) continue;
@@ -79,6 +95,7 @@ export class Spool {
       this.#next = (at + 1) as Offset; // still an offset
     }
     if (batch.nextOffset > this.#next) this.#next = batch.nextOffset;
+    return batch.offsets.length;
   }
 
   /** Flushes and closes; undefined when nothing was appended. The file is there until `discard`. */

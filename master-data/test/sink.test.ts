@@ -236,3 +236,13 @@ test('a start removes what a crash left, and nothing else', async (t) => {
   assert.deepEqual(readdirSync(dir), before);
   assert.ok(existsSync(takeSnapshot(house.dataDir).files[0]?.path ?? ''));
 });
+
+test('no file has more rows than it may, however much the log gives at once', async (t) => {
+  const house = await makeHouse(t, { partitions: 1, sinkMaxRows: 30 });
+  await house.append(Array.from({ length: 100 }, (_, i) => pageview(i)));
+  await drainLogToMaster(house.context);
+  assert.deepEqual(
+    takeSnapshot(house.dataDir).files.map((file) => file.rows),
+    [30, 30, 30, 10],
+  );
+});
