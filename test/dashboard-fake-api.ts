@@ -208,7 +208,7 @@ export class FakeApi {
   #freshness(): object {
     const cut = { 'equivs/0': 8_123, 'pageviews/0': 210_532, 'pageviews/1': 208_441 };
     return {
-      generation: 'v000012-5f0e',
+      generation: 'v000011-5f0e',
       batch: { cut, createdAt: iso(this.#batchAt) },
       realtime: {
         cut: { 'equivs/0': 8_177, 'pageviews/0': 212_004 + this.does.extra, 'pageviews/1': 209_900 },

@@ -51,9 +51,7 @@ export class Figures {
 
 function sureness({ accuracy }: Uniques): string {
   const { exact, lower, upper, maxOvercount } = accuracy;
-  const edges =
-    maxOvercount === 0
-      ? ''
-      : `; ${count(maxOvercount)} new identity ${maxOvercount === 1 ? 'link' : 'links'} pending`;
+  const links = `${count(maxOvercount)} new identity ${maxOvercount === 1 ? 'link' : 'links'} may lower it`;
+  const edges = maxOvercount === 0 ? '' : `; ${links}`;
   return exact ? 'Exact' : `95 % between ${count(lower)} and ${count(upper)}${edges}`;
 }

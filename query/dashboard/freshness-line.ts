@@ -7,7 +7,7 @@ export type Mood = 'live' | 'behind' | 'batch' | 'waiting' | 'paused' | 'offline
 
 const words: Readonly<Record<Mood, string>> = {
   live: 'Live',
-  behind: 'Catching up',
+  behind: 'Behind',
   batch: 'Batch only',
   waiting: 'Connecting',
   paused: 'Paused',
@@ -51,7 +51,7 @@ export class FreshnessLine {
     }
     const { batch, realtime, complete } = freshness;
     const through = isEmptyCut(batch.cut)
-      ? 'No batch run yet'
+      ? 'No batch view in use yet'
       : `Batch through ${clockTime(batch.createdAt, zone, nowMs)}`;
     setText(this.#line, `${through} · ${liveText(realtime, zone, nowMs)} · times in ${zone}`);
     this.mood(paused ? 'paused' : realtime === undefined ? 'batch' : complete ? 'live' : 'behind');

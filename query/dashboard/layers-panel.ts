@@ -1,7 +1,7 @@
 /** What the system itself is doing: every layer with its position, how far it is behind, and the batch views so far. */
-import type { Batches, Freshness, Layer, Status } from './answers.js';
+import type { Batches, Freshness, Layer, PublishedView, Status } from './answers.js';
 import { h } from './dom.js';
-import { clockTime, count, span } from './format.js';
+import { clockTime, count, share, span } from './format.js';
 
 const purposes: Readonly<Record<string, string>> = {
   collector: 'takes facts in',
@@ -41,7 +41,7 @@ export class LayersPanel {
           h(
             'table',
             { id: 'layers', 'aria-labelledby': 'layers-title' },
-            headOf('Layer', 'State', 'Facts read', 'Behind'),
+            headOf('Layer', 'State', 'Facts', 'Behind'),
             this.#layers,
           ),
           h('details', { class: 'cut-details' }, h('summary', {}, 'Cuts by partition'), this.#cuts),
@@ -67,7 +67,7 @@ export class LayersPanel {
     const runs = batches.views
       .slice(0, runsShown)
       .map((view) => [
-        view.current ? `${view.number} (serving)` : String(view.number),
+        `${view.number}${useOf(view, status.freshness)}`,
         view.number === 0 ? '–' : clockTime(view.createdAt, zone, nowMs),
         count(view.pageviews),
         count(view.persons),
@@ -105,6 +105,12 @@ export class LayersPanel {
   }
 }
 
+/** A view is current when it is published, and in use when the speed layer has caught up behind it. */
+function useOf(view: PublishedView, freshness: Freshness | undefined): string {
+  if (view.id === freshness?.generation) return ' (in use)';
+  return view.current ? ' (next)' : '';
+}
+
 interface LayerRow {
   readonly name: string;
   readonly purpose: string;
@@ -123,7 +129,7 @@ function layerRow(layer: Layer, freshness: Freshness | undefined, nowMs: number)
   return {
     name: worker === '0' ? role : `${role} ${worker}`,
     purpose: purposes[role] ?? '',
-    state: isSilent ? `silent for ${span(silentMs)}` : state,
+    state: isSilent ? `silent for ${span(silentMs)}` : `${state}${runOf(details)}`,
     mood: isSilent || state === 'failed' ? 'bad' : state === 'running' ? 'good' : 'waiting',
     position: positionOf(layer, freshness),
     behind: role === 'query' ? behindOf(freshness) : recordsBehind(details),
@@ -141,6 +147,14 @@ function positionOf({ role, details }: Layer, freshness: Freshness | undefined):
     return count(sumOf(freshness.realtime?.cut ?? freshness.batch.cut) ?? 0);
   }
   return '–';
+}
+
+/** What a batch run under way is doing: ', step pages 41 %'. */
+function runOf({ run }: Layer['details']): string {
+  if (typeof run !== 'object' || run === null || !('step' in run) || typeof run.step !== 'string') return '';
+  const [rows, total] = ['rows' in run ? run.rows : 0, 'totalRows' in run ? run.totalRows : 0];
+  const isCounted = typeof rows === 'number' && typeof total === 'number' && total > 0;
+  return `, step ${run.step}${isCounted ? ` ${share(Math.min(1, rows / total))}` : ''}`;
 }
 
 /** A cut's offsets added up; undefined when it is no cut. */
