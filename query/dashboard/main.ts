@@ -191,10 +191,10 @@ class Dashboard {
 
   #showSeries(people: Uniques, views: Pageviews, nowMs: number): void {
     const liveFrom = liveStart(people);
-    const place = ({ from, to, label }: Bucket): Pick<ChartPoint, 'label' | 'live' | 'ahead'> => ({
+    const place = ({ from, to, label }: Bucket): Pick<ChartPoint, 'label' | 'live' | 'phase'> => ({
       label,
       live: isLive(to, people),
-      ahead: from > nowMs,
+      phase: to <= nowMs ? 'past' : from <= nowMs ? 'present' : 'ahead',
     });
     this.#uniquesCard.update({
       liveFrom,

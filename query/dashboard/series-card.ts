@@ -1,7 +1,7 @@
 /** A card with one series: its title, a chart, and the same figures as a table for those who cannot or will not read a chart. */
 import { h, setAttributes } from './dom.js';
 import { bucketName, count } from './format.js';
-import { SeriesChart, type ChartData, type ChartOptions, type ChartPoint } from './series-chart.js';
+import { notesOn, SeriesChart, type ChartData, type ChartOptions, type ChartPoint } from './series-chart.js';
 
 export interface SeriesCardOptions extends ChartOptions {
   readonly id: string;
@@ -39,7 +39,7 @@ export class SeriesCard {
       h('th', { scope: 'col' }, 'Bucket'),
       h('th', { scope: 'col', class: 'number' }, unit),
       hasBounds ? h('th', { scope: 'col', class: 'number' }, '95 % interval') : undefined,
-      h('th', { scope: 'col' }, 'From'),
+      h('th', { scope: 'col' }, 'Note'),
     );
     this.#tableBox = h(
       'div',
@@ -78,7 +78,7 @@ export class SeriesCard {
 
   #fillTable(): void {
     this.#body.replaceChildren(
-      ...this.#data.points.filter((point) => !point.ahead).map((point) => this.#row(point)),
+      ...this.#data.points.filter((point) => point.phase !== 'ahead').map((point) => this.#row(point)),
     );
   }
 
@@ -90,7 +90,7 @@ export class SeriesCard {
       h('th', { scope: 'row' }, bucketName(point.label)),
       h('td', { class: 'number' }, count(point.value)),
       this.#options.hasBounds ? h('td', { class: 'number' }, interval) : undefined,
-      h('td', {}, point.live ? 'batch and live' : 'batch'),
+      h('td', {}, notesOn(point).join(', ')),
     );
   }
 }

@@ -15,8 +15,8 @@ export interface ChartPoint {
   readonly upper: number;
   /** The speed layer has a part in it. */
   readonly live: boolean;
-  /** It has not begun yet: there is nothing to draw. */
-  readonly ahead: boolean;
+  /** Begun and not ended, or not begun yet: then there is nothing to draw. */
+  readonly phase: 'past' | 'present' | 'ahead';
 }
 
 export interface ChartData {
@@ -94,10 +94,10 @@ export class SeriesChart {
     const meets = (i: number): boolean => isLine && firstLive >= 0 && i === firstLive - 1;
     return [
       points.map((_, i) => i),
-      points.map((point) => (point.live || point.ahead ? null : point.value)),
-      points.map((point, i) => ((point.live || meets(i)) && !point.ahead ? point.value : null)),
-      points.map((point) => (point.ahead ? null : point.lower)),
-      points.map((point) => (point.ahead ? null : point.upper)),
+      points.map((point) => (point.live || point.phase === 'ahead' ? null : point.value)),
+      points.map((point, i) => ((point.live || meets(i)) && point.phase !== 'ahead' ? point.value : null)),
+      points.map((point) => (point.phase === 'ahead' ? null : point.lower)),
+      points.map((point) => (point.phase === 'ahead' ? null : point.upper)),
     ];
   }
 
@@ -240,8 +240,8 @@ export class SeriesChart {
     if (next === undefined || point === undefined || this.#plot === undefined) return;
     event.preventDefault();
     this.#plot.setCursor({ left: this.#plot.valToPos(next, 'x'), top: 10 });
-    const part = point.live ? ', with live part' : '';
-    this.#options.announce(`${bucketName(point.label)}: ${this.#options.describe(point)}${part}`);
+    const said = [this.#options.describe(point), ...notesOn(point)].join(', ');
+    this.#options.announce(`${bucketName(point.label)}: ${said}`);
   }
 
   #hideCursor(): void {
@@ -255,12 +255,7 @@ export class SeriesChart {
     const point = typeof index === 'number' && isOver ? this.#data.points[index] : undefined;
     this.#tip.hidden = point === undefined;
     if (plot === undefined || point === undefined || typeof index !== 'number') return;
-    const lines = [
-      bucketName(point.label),
-      this.#options.describe(point),
-      ...(point.live ? ['live part'] : []),
-    ];
-    while (this.#tip.children.length > lines.length) this.#tip.lastElementChild?.remove();
+    const lines = [bucketName(point.label), this.#options.describe(point), notesOn(point).join(', ')];
     for (const [i, line] of lines.entries()) {
       setText(this.#tip.children[i] ?? this.#tip.appendChild(h('div')), line);
     }
@@ -275,6 +270,11 @@ export class SeriesChart {
     this.#probe.style.color = `var(${name})`;
     return getComputedStyle(this.#probe).color;
   }
+}
+
+/** What else a reader should know of a point. */
+export function notesOn({ live, phase }: ChartPoint): readonly string[] {
+  return [...(phase === 'present' ? ['so far'] : []), ...(live ? ['live part'] : [])];
 }
 
 const axisFont = '12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
