@@ -7,6 +7,7 @@ export interface Row {
 }
 
 export const rows: readonly Row[] = [
+  { name: 'collect', load: () => import('./collect.js') },
   { name: 'import', load: () => import('./import.js') },
   { name: 'log', load: () => import('./log.js') },
   { name: 'master', load: () => import('./master.js') },

@@ -27,7 +27,7 @@ export function startDemoTraffic(system: RunningSystem, config: Config): Running
   const startMs = systemClock() - 24 * hourMs;
   const done = generate({
     // A seed of its own at each start: the same eventIds would count as repeats of the last demo's.
-    model: new TrafficModel({ ...trafficDefaults, seed: Math.floor(startMs / 1000) }),
+    model: new TrafficModel({ ...trafficDefaults, viewsPerSecond: 2, seed: Math.floor(startMs / 1000) }),
     sink: logSink(system.log, urls),
     urls,
     clock: systemClock,

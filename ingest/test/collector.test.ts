@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { pino } from 'pino';
+import { configWith } from '../../lib/config/config.js';
+import { SwaError } from '../../lib/errors.js';
+import { decodeRecord } from '../../lib/facts/record.js';
+import { HttpEndpoint } from '../../lib/http/endpoint.js';
+import type { NewRecord } from '../../lib/log/log.js';
+import { UrlRules } from '../../lib/url/normalize.js';
+import { collectorCors, collectorLimits, collectorRoutes, newCounters } from '../collector.js';
+
+const now = Date.UTC(2026, 0, 1);
+const endpoints: HttpEndpoint[] = [];
+after(() => Promise.all(endpoints.map((endpoint) => endpoint.close())));
+
+/** A collector over a log in memory; `refuse` makes the log say no. */
+async function serve() {
+  const records: NewRecord[] = [];
+  const log = { refuse: false };
+  const counters = newCounters();
+  const routes = collectorRoutes({
+    log: {
+      append: (batch) => {
+        if (log.refuse)
+          return Promise.reject(new SwaError('log.unavailable', 'disk full', { retryable: true }));
+        records.push(...batch);
+        return Promise.resolve();
+      },
+    },
+    urls: new UrlRules(),
+    clock: () => now,
+    counters,
+  });
+  const endpoint = new HttpEndpoint({
+    config: configWith({}),
+    clock: Date.now,
+    logger: pino({ level: 'silent' }),
+  });
+  endpoints.push(endpoint);
+  endpoint.use(collectorCors);
+  endpoint.mount(routes);
+  const { origin } = await endpoint.listen(0);
+  const post = (
+    body: string | Uint8Array<ArrayBuffer>,
+    contentType = 'application/json',
+  ): Promise<Response> =>
+    fetch(`${origin}/v1/events`, { method: 'POST', body, headers: { 'Content-Type': contentType } });
+  return { origin, post, records, log, counters };
+}
+
+const view = { type: 'pageview', visitor: 'cookie:1', url: 'https://e.org/', timestamp: now };
+
+test('one fact, an array and NDJSON are taken, with receivedAt and an eventId given', async () => {
+  const { post, records } = await serve();
+  const bodies: readonly (readonly [string, string, number])[] = [
+    [JSON.stringify(view), 'application/json', 1],
+    [JSON.stringify([view, { ...view, eventId: 'mine' }]), 'application/json', 2],
+    [`${JSON.stringify(view)}\n\n${JSON.stringify(view)}\n`, 'application/x-ndjson', 2],
+    [JSON.stringify(view), 'text/plain;charset=UTF-8', 1],
+  ];
+  for (const [body, type, accepted] of bodies) {
+    const response = await post(body, type);
+    assert.equal(response.status, 202);
+    assert.deepEqual(await response.json(), { accepted, rejected: [] });
+  }
+  const facts = records.map((record) => decodeRecord(record.value));
+  assert.equal(facts.length, 6);
+  for (const fact of facts)
+    assert.ok(fact.type === 'pageview' && fact.receivedAt === now && fact.eventId !== '');
+  assert.ok(facts.some((fact) => fact.type === 'pageview' && fact.eventId === 'mine'));
+});
+
+test('a refused fact is named by its index; the others go in', async () => {
+  const { post, records, counters } = await serve();
+  const lines = [
+    JSON.stringify(view),
+    '{"type":',
+    JSON.stringify({ ...view, url: 7 }),
+    '[1]',
+    JSON.stringify(view),
+  ];
+  const response = await post(lines.join('\n'), 'application/x-ndjson');
+  assert.equal(response.status, 202);
+  const answer = (await response.json()) as {
+    accepted: number;
+    rejected: { index: number; reason: string }[];
+  };
+  assert.equal(answer.accepted, 2);
+  assert.deepEqual(
+    answer.rejected.map((one) => one.index),
+    [1, 2, 3],
+  );
+  assert.match(answer.rejected[1]?.reason ?? '', /^url must be a string, got 7/);
+  assert.equal(records.length, 2);
+  assert.deepEqual([counters.accepted, counters.rejected, counters.rejectedByField.get('url')], [2, 3, 1]);
+});
+
+test('a log that cannot take more means 503 with Retry-After, and nothing counts as accepted', async () => {
+  const { post, log, counters, records } = await serve();
+  log.refuse = true;
+  const response = await post(JSON.stringify(view));
+  assert.equal(response.status, 503);
+  assert.equal(response.headers.get('retry-after'), '1');
+  assert.match(((await response.json()) as { type: string }).type, /log-unavailable$/);
+  assert.deepEqual([counters.accepted, counters.unavailable, records.length], [0, 1, 0]);
+  log.refuse = false;
+  assert.equal((await post(JSON.stringify(view))).status, 202);
+});
+
+test('bodies that are no facts are refused as a whole', async () => {
+  const { post, records } = await serve();
+  const tooMany = Array.from({ length: collectorLimits.facts + 1 }, () => '{}').join('\n');
+  const cases: readonly (readonly [string, string, number, RegExp])[] = [
+    ['{nope', 'application/json', 400, /invalid-body$/],
+    ['<a/>', 'application/xml', 415, /unsupported-media-type$/],
+    ['x'.repeat(collectorLimits.bodyBytes + 1), 'application/json', 413, /body-too-large$/],
+    [tooMany, 'application/x-ndjson', 413, /body-too-large$/],
+  ];
+  for (const [body, type, status, name] of cases) {
+    const response = await post(body, type);
+    assert.equal(response.status, status, type);
+    assert.match(((await response.json()) as { type: string }).type, name);
+  }
+  assert.equal(records.length, 0);
+});
+
+test('pages of any origin may send facts, and only that', async () => {
+  const { origin } = await serve();
+  const preflight = await fetch(`${origin}/v1/events`, {
+    method: 'OPTIONS',
+    headers: { Origin: 'https://shop.example', 'Access-Control-Request-Method': 'POST' },
+  });
+  assert.equal(preflight.status, 204);
+  assert.equal(preflight.headers.get('access-control-allow-origin'), '*');
+  const elsewhere = await fetch(`${origin}/v1/status`, { headers: { Origin: 'https://shop.example' } });
+  assert.equal(elsewhere.headers.get('access-control-allow-origin'), null);
+});
