@@ -41,7 +41,7 @@ export async function startRoleThread(role: Role, config: Config): Promise<Runni
   return {
     done: failure,
     async stop() {
-      worker.postMessage('stop'); // eslint-disable-line unicorn/require-post-message-target-origin -- a thread, no window
+      worker.postMessage('stop');
       await exited;
     },
   };
