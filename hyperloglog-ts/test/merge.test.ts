@@ -148,6 +148,23 @@ test('estimates asked for between additions are never those of before', () => {
   }
 });
 
+test('registers of every length can be added, and the estimate is of all so far', () => {
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.integer({ min: 8, max: 13 }), range), { maxLength: 5 }), (parts) => {
+      const union = new HllUnion({ lgK: 11 });
+      const expected = new HllSketch({ lgK: 11 });
+      for (const [lgK, { from }] of parts) {
+        const sketch = sketchOf(lgK, { from, to: from + 2 * 2 ** lgK });
+        union.addRegisters(sketch.registers() ?? new Uint8Array(0));
+        assert.equal(union.estimate(), expected.merge(sketch).estimate());
+        assert.equal(union.lgK, expected.lgK);
+      }
+      assertSame(union.toSketch(), expected);
+    }),
+    runs,
+  );
+});
+
 test('merging two streams ends both: the result is that of sketches without a history', () => {
   const streams = [0, 4000].map((from) => {
     const sketch = new HllSketch({ lgK: 10 });

@@ -116,6 +116,19 @@ test('the preamble carries the true sums and counts', () => {
   }
 });
 
+test('the exception table of HLL_4 is never over three quarters full', () => {
+  for (const exceptions of [1, 3, 4, 6, 7, 12, 13, 15]) {
+    const registers = Uint8Array.from({ length: 16 }, (_, slot) => (slot < exceptions ? 40 : 1));
+    const bytes = HllSketch.fromRegisters(registers).toBytes({ type: 'HLL_4', form: 'updatable' });
+    const cells = 2 ** (bytes[4] ?? 0);
+    assert.equal(bytes.length, 40 + 8 + 4 * cells);
+    assert.ok(
+      4 * exceptions <= 3 * cells && (cells === 4 || 4 * exceptions > 1.5 * cells),
+      `${exceptions} in ${cells}`,
+    );
+  }
+});
+
 test('sizes are those of the format', () => {
   for (const n of [0, 1, 7]) assert.equal(size(n, {}), 8 + 4 * n);
   for (const n of [8, 384]) assert.equal(size(n, {}), 12 + 4 * n);
