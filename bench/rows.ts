@@ -15,4 +15,5 @@ export const rows: readonly Row[] = [
   { name: 'range', load: () => import('./range.js') },
   { name: 'http', load: () => import('./http.js') },
   { name: 'topology', load: () => import('./topology.js') },
+  { name: 'speed', load: () => import('./speed.js') },
 ];

@@ -12,7 +12,6 @@ export interface DeadLetter {
   readonly partition: PartitionName;
   readonly offset: Offset;
   readonly reason: string;
-  readonly failures: number;
   /** UTC ms. */
   readonly at: number;
   readonly value: Uint8Array;

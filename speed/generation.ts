@@ -2,22 +2,24 @@
  * One generation at work in one process: a batch view's cut and mapping, the stores of our partitions, and the topology
  * that keeps them up with the log.
  *
- * Work goes in epochs: take slices from the log, run them through the topology until every tree is answered, then commit
- * all changes and the new position of each partition in one transaction per partition. If a tree failed, nothing
- * is committed: all changes are discarded and the epoch is run again, now with each failed record as a tuple of its own,
- * until all is well or the record that fails has failed three times and is set aside. So delivery is at least once, and
- * the state is as if it were exactly once.
+ * Work goes in epochs: run slices of the log through the topology until every tree is answered, then commit all
+ * changes and the new position of each partition in one transaction per partition. If a tree failed, nothing is
+ * committed: all changes are discarded, the log is read again from the committed positions, and the records that failed
+ * are tried one by one, until all is well or the one that fails has failed three times and is set aside. So delivery is
+ * at least once, and the state is as if it were exactly once.
  */
 import type { Clock } from '../lib/clock.js';
 import { SwaError, messageOf } from '../lib/errors.js';
 import type { Rules } from '../lib/facts/rules.js';
 import { checkCut, offsetAt } from '../lib/log/cut.js';
-import type { Log, Offset, Offsets, PartitionName } from '../lib/log/log.js';
+import type { Log, Offsets, PartitionName } from '../lib/log/log.js';
 import type { BatchView, ViewId } from '../lib/views/view.js';
 import { writeDeadLetter } from './dead-letters.js';
-import { LogIntake, singles, type Slice } from './log-intake.js';
+import { FailedRecords } from './failed-records.js';
+import { LogIntake, type Slice } from './log-intake.js';
 import type { PageviewSpout } from './pageview-spout.js';
 import { PersonCoupons } from './person-coupons.js';
+import { primedWindows } from './prime-windows.js';
 import { generationDir, removeIfEmpty, removeStores, storeDir } from './store/layout.js';
 import { PartitionStore, type Standing } from './store/partition-store.js';
 import { PartitionView } from './store/partition-view.js';
@@ -50,11 +52,12 @@ export interface EpochOptions {
   readonly signal?: AbortSignal;
 }
 
-const failuresToSetAside = 3;
 /** How long the event loop may be kept at most before others get their turn. */
 const turnMs = 8;
-/** Epochs' worth of records that may wait behind a limit. */
-const bufferedEpochs = 4;
+/** Records read at once. */
+const chunkRecords = 8_192;
+/** An epoch that takes longer is committed as it is, so that what it brought in can be seen. */
+const epochMs = 300;
 
 export class Generation {
   readonly id: ViewId;
@@ -65,20 +68,21 @@ export class Generation {
   readonly #intake: LogIntake;
   readonly #topology: Topology;
   readonly #spout: PageviewSpout;
-  /** Slices taken from the log and not committed yet. */
-  #pending: readonly Slice[] = [];
+  readonly #failed: FailedRecords;
   #lastError: unknown;
 
   private constructor(
     options: GenerationOptions,
     stores: ReadonlyMap<PartitionName, PartitionStore>,
     intake: LogIntake,
+    failed: FailedRecords,
   ) {
     this.id = options.view.meta.id;
     this.view = options.view;
     this.#options = options;
     this.#stores = stores;
     this.#intake = intake;
+    this.#failed = failed;
     const { lgK, cacheBytes, rules, clock } = options;
     const budget = cacheBytes / stores.size;
     this.#views = new Map([...stores].map(([name, store]) => [name, new PartitionView(store, lgK, budget)]));
@@ -107,9 +111,10 @@ export class Generation {
       const from = positionsOf(stores);
       await checkCut(log, { logId: log.id, next: from }, `the realtime view of ${view.meta.id}`);
       const consumer = `speed-${view.meta.id}`;
-      const { signal } = options;
-      const intake = await LogIntake.open({ log, from, dedupWindow, consumer, ...(signal && { signal }) });
-      return new Generation(options, stores, intake);
+      const windows = await primedWindows(log, from, dedupWindow, consumer, options.signal);
+      const failed = new FailedRecords();
+      const intake = await LogIntake.open({ log, from, windows, failed, consumer });
+      return new Generation(options, stores, intake, failed);
     } catch (error) {
       for (const store of stores.values()) await store.close();
       view.close();
@@ -139,13 +144,15 @@ export class Generation {
    * One epoch. Returns how many records it brought in, 0 when there was nothing to do. Throws `view.corrupt` when a
    * store cannot be trusted (open the generation anew), and what the log or the disk throws; then it can be called again.
    */
-  async runEpoch({ waitMs, limit, signal }: EpochOptions): Promise<number> {
-    if (this.#pending.length === 0) this.#pending = await this.#nextSlices(waitMs, limit, signal);
-    if (this.#pending.length === 0) return 0;
-    const done = await this.#process(this.#pending);
-    const records = done.reduce((sum, slice) => sum + slice.records, 0);
-    await this.#commit(done);
-    return records;
+  async runEpoch(options: EpochOptions): Promise<number> {
+    for (;;) {
+      const { slices, failed } = await this.#process(options);
+      if (failed.length === 0) return await this.#commit(slices);
+      await this.#startOver();
+      if (this.#lastError instanceof SwaError && this.#lastError.code === 'view.corrupt')
+        throw this.#lastError;
+      for (const slice of failed) this.#blame(slice);
+    }
   }
 
   async close(): Promise<void> {
@@ -162,54 +169,26 @@ export class Generation {
     await this.close();
   }
 
-  async #nextSlices(waitMs: number, limit: Partial<Offsets>, signal?: AbortSignal): Promise<Slice[]> {
-    const { epochTuples } = this.#options;
-    const ready = this.#intake.take(epochTuples, limit);
-    if (ready.length > 0 || this.#intake.buffered >= bufferedEpochs * epochTuples) return ready;
-    await this.#intake.fill(epochTuples, waitMs, signal);
-    return this.#intake.take(epochTuples, limit);
-  }
-
-  /** Runs the slices through the topology until all is well; returns them as they were counted in the end. */
-  async #process(slices: readonly Slice[]): Promise<readonly Slice[]> {
-    const failures = new Map<Slice, number>();
-    let current = slices;
-    for (;;) {
-      this.#lastError = undefined;
-      this.#spout.feed(current);
+  /** Runs slices through the topology until the epoch is full, the log is at its end, or a tree fails. */
+  async #process({
+    waitMs,
+    limit,
+    signal,
+  }: EpochOptions): Promise<{ slices: Slice[]; failed: readonly Slice[] }> {
+    const slices: Slice[] = [];
+    const until = performance.now() + waitMs + epochMs;
+    let left = this.#options.epochTuples;
+    while (left > 0 && performance.now() < until) {
+      const chunk = Math.min(left, chunkRecords);
+      const more = await this.#intake.next(chunk, slices.length === 0 ? waitMs : 0, limit, signal);
+      if (more.length === 0) break;
+      this.#spout.feed(more, (slice) => this.#intake.facts(slice));
       await this.#untilAnswered();
-      const failed = this.#spout.failed;
-      if (failed.size === 0) return current;
-      this.#discard(current);
-      if (this.#lastError instanceof SwaError && this.#lastError.code === 'view.corrupt')
-        throw this.#lastError;
-      current = current.flatMap((slice) =>
-        failed.has(slice) ? this.#afterFailure(slice, failures) : [slice],
-      );
+      slices.push(...more);
+      left -= recordsIn(more);
+      if (this.#spout.failed.length > 0) break;
     }
-  }
-
-  /** A failed slice is tried again record by record; a record that fails for the third time is taken out of it. */
-  #afterFailure(slice: Slice, failures: Map<Slice, number>): readonly Slice[] {
-    const count = (failures.get(slice) ?? 0) + 1;
-    if (slice.pageviews.length > 1 || count < failuresToSetAside) {
-      const again = slice.pageviews.length > 1 ? singles(slice) : [slice];
-      for (const single of again) failures.set(single, count);
-      return again;
-    }
-    return [this.#setAside(slice, count)];
-  }
-
-  #setAside(slice: Slice, failures: number): Slice {
-    const { dataDir, clock } = this.#options;
-    const [offset] = slice.offsets;
-    const [value] = slice.values;
-    if (offset === undefined || value === undefined) {
-      throw new SwaError('internal.invariant', 'a slice without pageviews fails', { cause: this.#lastError });
-    }
-    const reason = messageOf(this.#lastError);
-    writeDeadLetter(dataDir, { partition: slice.partition, offset, reason, failures, at: clock(), value });
-    return { ...slice, pageviews: [], offsets: [], values: [], deadLetters: 1 };
+    return { slices, failed: this.#spout.failed };
   }
 
   async #untilAnswered(): Promise<void> {
@@ -222,25 +201,53 @@ export class Generation {
     await this.#topology.settle();
   }
 
-  async #commit(slices: readonly Slice[]): Promise<void> {
-    const next = new Map<PartitionName, Offset>();
-    for (const slice of slices) next.set(slice.partition, slice.next);
-    this.#pending = slices;
-    for (const [name, position] of next) {
-      try {
+  /** Partition by partition, each in one transaction; others get their turn in between. */
+  async #commit(slices: readonly Slice[]): Promise<number> {
+    const positions = new Map(slices.map((slice) => [slice.partition, slice.next]));
+    try {
+      for (const [name, position] of positions) {
         this.#views.get(name)?.commit(position);
-      } catch (error) {
-        this.#discard(this.#pending);
-        throw error;
+        await new Promise(setImmediate);
       }
-      this.#pending = this.#pending.filter((slice) => slice.partition !== name);
-      await new Promise(setImmediate);
+    } catch (error) {
+      await this.#startOver();
+      throw error;
     }
+    this.#intake.committed();
+    this.#failed.clear();
+    return recordsIn(slices);
   }
 
-  #discard(slices: readonly Slice[]): void {
-    for (const { partition } of slices) this.#views.get(partition)?.discard();
+  /** As if nothing had been done since the last commit of each partition. */
+  async #startOver(): Promise<void> {
+    for (const view of this.#views.values()) view.discard();
+    await this.#intake.rewind(this.positions());
   }
+
+  /** Notes the failure of a slice's records; who has failed for the last time is set aside. */
+  #blame({ partition, batch, from, to }: Slice): void {
+    const { dataDir, clock } = this.#options;
+    const alone = to - from === 1;
+    for (let i = from; i < to; i++) {
+      const offset = batch.offsets[i];
+      const value = batch.values[i];
+      if (offset === undefined || value === undefined) return;
+      const isLast = this.#failed.add(partition, offset);
+      if (isLast && alone) {
+        writeDeadLetter(dataDir, {
+          partition,
+          offset,
+          reason: messageOf(this.#lastError),
+          at: clock(),
+          value,
+        });
+      }
+    }
+  }
+}
+
+function recordsIn(slices: readonly Slice[]): number {
+  return slices.reduce((sum, { from, to }) => sum + to - from, 0);
 }
 
 /** Removes what is left of a generation that nobody works on. */

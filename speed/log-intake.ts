@@ -1,15 +1,13 @@
 /**
- * What the topology gets from the log: slices of consecutive records of one partition, decoded, with repeats taken out.
+ * What the topology gets from the log: slices of consecutive records of one partition.
  *
- * Every record passes here exactly once in a generation's life in this process, in offset order, so the deduplication
- * windows see what they must; an epoch that is replayed gets its slices from memory, not from here.
+ * The log is also what an epoch is replayed from: `rewind` goes back to the committed positions. Yet each record must be
+ * shown to the deduplication window but once, so what the window said is kept until the epoch is committed.
  */
-import type { Fact, Pageview } from '../lib/facts/fact.js';
-import { decodeRecord, type Decoded } from '../lib/facts/record.js';
-import { namesOf, offsetAt } from '../lib/log/cut.js';
+import type { Pageview } from '../lib/facts/fact.js';
+import { decodeRecord } from '../lib/facts/record.js';
 import {
   offset,
-  parsePartitionName,
   type Log,
   type LogReader,
   type Offset,
@@ -17,249 +15,223 @@ import {
   type PartitionName,
   type RecordBatch,
 } from '../lib/log/log.js';
-import { DedupWindow } from './dedup-window.js';
+import type { DedupWindow } from './dedup-window.js';
+import type { FailedRecords } from './failed-records.js';
 
-/** Consecutive records of one partition. `pageviews`, `offsets` and `values` belong together by index. */
+/** Records `from` to `to` of a batch. */
 export interface Slice {
   readonly partition: PartitionName;
-  /** The pageviews to be counted, with their offsets and bytes. */
-  readonly pageviews: readonly Pageview[];
-  readonly offsets: readonly Offset[];
-  readonly values: readonly Uint8Array[];
-  /** Equiv edges and retractions among the records. */
-  readonly edges: number;
-  /** Records that are not counted, by reason. */
-  readonly refused: ReadonlyMap<string, number>;
-  readonly lastReceivedAt: number;
-  /** Records set aside because they failed. */
-  readonly deadLetters: number;
-  /** How many records of the log this is. */
-  readonly records: number;
+  readonly batch: RecordBatch;
+  readonly from: number;
+  readonly to: number;
   /** Where the partition goes on. */
   readonly next: Offset;
 }
 
-/** Most records in a slice: enough for equal URLs to meet in one tuple, few enough to give the event loop its turn. */
+/** What a slice says. */
+export interface SliceFacts {
+  readonly partition: PartitionName;
+  /** To be counted. */
+  readonly pageviews: readonly Pageview[];
+  /** Equiv edges and retractions. */
+  readonly edges: number;
+  /** Records that are not counted, by reason. */
+  readonly refused: ReadonlyMap<string, number>;
+  readonly deadLetters: number;
+  /** -1 for none. */
+  readonly lastReceivedAt: number;
+}
+
+/** Few enough that a slice's facts die young, and that the event loop gets its turn. */
 const sliceRecords = 1_024;
-const repeat = 'repeated eventId';
+/** Records that may wait behind a limit before no more are read. */
+const bufferedRecords = 100_000;
 
 export interface IntakeOptions {
   readonly log: Log;
   /** Where to begin; exactly these partitions are read. */
   readonly from: Partial<Offsets>;
-  /** Offsets in which repeats are absorbed, also across `from`. */
-  readonly dedupWindow: number;
+  /** As they are at `from`. */
+  readonly windows: ReadonlyMap<PartitionName, DedupWindow>;
+  readonly failed: FailedRecords;
   readonly consumer: string;
-  readonly signal?: AbortSignal;
 }
 
 export class LogIntake {
-  readonly #reader: LogReader;
-  readonly #windows: ReadonlyMap<PartitionName, DedupWindow>;
-  readonly #queues: ReadonlyMap<PartitionName, BatchQueue>;
+  readonly #options: IntakeOptions;
+  readonly #partitions: ReadonlyMap<PartitionName, PartitionIntake>;
+  #reader: LogReader;
 
-  private constructor(reader: LogReader, windows: ReadonlyMap<PartitionName, DedupWindow>) {
+  private constructor(options: IntakeOptions, reader: LogReader) {
+    this.#options = options;
     this.#reader = reader;
-    this.#windows = windows;
-    this.#queues = new Map([...windows.keys()].map((name) => [name, new BatchQueue(name)]));
+    const { windows, failed } = options;
+    this.#partitions = new Map(
+      [...windows].map(([name, window]) => [name, new PartitionIntake(name, window, failed)]),
+    );
   }
 
-  /** Reads the records before `from` that are within the window, then stands ready at `from`. */
   static async open(options: IntakeOptions): Promise<LogIntake> {
-    const windows = await primedWindows(options);
-    const reader = await options.log.openReader({ from: options.from, consumer: options.consumer });
-    return new LogIntake(reader, windows);
+    return new LogIntake(options, await openReader(options, options.from));
   }
 
-  /** Records taken from the log and not yet handed out. */
-  get buffered(): number {
-    let records = 0;
-    for (const queue of this.#queues.values()) records += queue.records;
-    return records;
+  /**
+   * The next slices, at most about `maxRecords` records, none at or beyond `limit` where a limit is given. Waits up to
+   * `timeoutMs` for the first; none when there is nothing.
+   */
+  async next(
+    maxRecords: number,
+    timeoutMs: number,
+    limit: Partial<Offsets>,
+    signal?: AbortSignal,
+  ): Promise<Slice[]> {
+    const ready = this.#take(maxRecords, limit);
+    if (ready.length > 0 || this.#buffered() > bufferedRecords) return ready;
+    const options = { maxRecords, timeoutMs, ...(signal === undefined ? {} : { signal }) };
+    for (const batch of await this.#reader.next(options)) this.#partitions.get(batch.name)?.add(batch);
+    return this.#take(maxRecords, limit);
   }
 
-  /** Takes more from the log, at most about `maxRecords`; waits up to `timeoutMs` for the first. */
-  async fill(maxRecords: number, timeoutMs: number, signal?: AbortSignal): Promise<void> {
-    const batches = await this.#reader.next({
-      maxRecords,
-      timeoutMs,
-      ...(signal === undefined ? {} : { signal }),
-    });
-    for (const batch of batches) {
-      const window = this.#windows.get(batch.name);
-      if (window !== undefined) this.#queues.get(batch.name)?.add(decodeBatch(batch, window));
-    }
+  /** Decodes a slice. To be called in the order in which slices were handed out. */
+  facts(slice: Slice): SliceFacts {
+    const partition = this.#partitions.get(slice.partition);
+    if (partition === undefined) throw new TypeError(`not a partition of this intake: ${slice.partition}`);
+    return partition.facts(slice);
   }
 
-  /** Hands out at most `maxRecords` records, none at or beyond `limit` where a limit is given. */
-  take(maxRecords: number, limit: Partial<Offsets>): Slice[] {
-    const slices: Slice[] = [];
-    let left = maxRecords;
-    for (const [name, queue] of this.#queues) {
-      while (left > 0) {
-        const slice = queue.take(Math.min(left, sliceRecords), limit[name] ?? Number.MAX_SAFE_INTEGER);
-        if (slice === undefined) break;
-        slices.push(slice);
-        left -= slice.records;
-      }
-    }
-    return slices;
+  /** What was handed out until now is committed and will not be asked for again. */
+  committed(): void {
+    for (const partition of this.#partitions.values()) partition.committed();
+  }
+
+  /** Goes back to the committed positions. */
+  async rewind(positions: Partial<Offsets>): Promise<void> {
+    for (const partition of this.#partitions.values()) partition.forget();
+    const reader = await openReader(this.#options, positions);
+    await this.#reader.close();
+    this.#reader = reader;
   }
 
   close(): Promise<void> {
     return this.#reader.close();
   }
-}
 
-/** A record's fact, or why it is none to be counted. */
-type Judged = Fact | { readonly type: 'invalid'; readonly reason: string };
-
-interface DecodedBatch {
-  readonly batch: RecordBatch;
-  readonly judged: readonly Judged[];
-}
-
-function decodeBatch(batch: RecordBatch, window: DedupWindow): DecodedBatch {
-  const judged = batch.values.map((value, i): Judged => {
-    const decoded = decodeRecord(value);
-    return isRepeat(decoded, batch.offsets[i] ?? 0, window) ? { type: 'invalid', reason: repeat } : decoded;
-  });
-  return { batch, judged };
-}
-
-function isRepeat(decoded: Decoded, at: number, window: DedupWindow): boolean {
-  return decoded.type === 'pageview' && window.isRepeat(decoded.eventId, at);
-}
-
-/** Decoded batches of one partition, handed out in slices. */
-class BatchQueue {
-  readonly #name: PartitionName;
-  readonly #batches: DecodedBatch[] = [];
-  /** Next record of the first batch. */
-  #at = 0;
-  records = 0;
-
-  constructor(name: PartitionName) {
-    this.#name = name;
+  #take(maxRecords: number, limit: Partial<Offsets>): Slice[] {
+    const slices: Slice[] = [];
+    let left = maxRecords;
+    for (const [name, partition] of this.#partitions) {
+      while (left > 0) {
+        const slice = partition.take(Math.min(left, sliceRecords), limit[name] ?? Number.MAX_SAFE_INTEGER);
+        if (slice === undefined) break;
+        slices.push(slice);
+        left -= slice.to - slice.from;
+      }
+    }
+    return slices;
   }
 
-  add(decoded: DecodedBatch): void {
-    this.#batches.push(decoded);
-    this.records += decoded.judged.length;
+  #buffered(): number {
+    let records = 0;
+    for (const partition of this.#partitions.values()) records += partition.buffered;
+    return records;
+  }
+}
+
+function openReader({ log, consumer }: IntakeOptions, from: Partial<Offsets>): Promise<LogReader> {
+  return log.openReader({ from, consumer });
+}
+
+const repeat = 'repeated eventId';
+
+/** One partition: batches that wait, and what its window said about records not committed yet. */
+class PartitionIntake {
+  readonly #name: PartitionName;
+  readonly #window: DedupWindow;
+  readonly #failed: FailedRecords;
+  readonly #batches: RecordBatch[] = [];
+  /** Next record of the first batch. */
+  #at = 0;
+  /** The window has seen everything below. */
+  #seenBelow = 0;
+  readonly #repeats = new Set<number>();
+  buffered = 0;
+
+  constructor(name: PartitionName, window: DedupWindow, failed: FailedRecords) {
+    this.#name = name;
+    this.#window = window;
+    this.#failed = failed;
+  }
+
+  add(batch: RecordBatch): void {
+    this.#batches.push(batch);
+    this.buffered += batch.offsets.length;
   }
 
   take(maxRecords: number, limit: number): Slice | undefined {
-    const first = this.#batches[0];
-    if (first === undefined) return undefined;
-    const { offsets, nextOffset } = first.batch;
+    const batch = this.#batches[0];
+    if (batch === undefined) return undefined;
     const from = this.#at;
-    let to = from;
-    while (to < offsets.length && to - from < maxRecords && (offsets[to] ?? 0) < limit) to++;
+    const to = this.#sliceEnd(batch, from, Math.min(from + maxRecords, batch.offsets.length), limit);
     if (to === from) return undefined;
-    this.records -= to - from;
+    this.buffered -= to - from;
     this.#at = to;
-    if (to === offsets.length) {
+    if (to === batch.offsets.length) {
       this.#batches.shift();
       this.#at = 0;
     }
-    const end = offsets[to] ?? nextOffset;
-    return sliceOf(this.#name, first, from, to, offset(Math.min(end, limit)));
+    const end = batch.offsets[to] ?? batch.nextOffset;
+    return { partition: this.#name, batch, from, to, next: offset(Math.min(end, limit)) };
   }
-}
 
-function sliceOf(
-  partition: PartitionName,
-  { batch, judged }: DecodedBatch,
-  from: number,
-  to: number,
-  next: Offset,
-): Slice {
-  const pageviews: Pageview[] = [];
-  const offsets: Offset[] = [];
-  const values: Uint8Array[] = [];
-  const refused = new Map<string, number>();
-  let edges = 0;
-  let lastReceivedAt = -1;
-  for (let i = from; i < to; i++) {
-    const fact = judged[i];
-    const at = batch.offsets[i];
-    const value = batch.values[i];
-    if (fact === undefined || at === undefined || value === undefined) continue;
-    if (fact.type === 'invalid') {
-      refused.set(fact.reason, (refused.get(fact.reason) ?? 0) + 1);
-      continue;
+  /** Before the limit; and a suspect gets a slice of its own. */
+  #sliceEnd(batch: RecordBatch, from: number, most: number, limit: number): number {
+    for (let i = from; i < most; i++) {
+      const at = batch.offsets[i];
+      if (at === undefined || at >= limit) return i;
+      if (!this.#failed.isEmpty && this.#failed.isSuspect(this.#name, at)) return Math.max(i, from + 1);
     }
-    if (fact.receivedAt > lastReceivedAt) lastReceivedAt = fact.receivedAt;
-    if (fact.type === 'pageview') {
-      pageviews.push(fact);
-      offsets.push(at);
-      values.push(value);
-    } else edges++;
+    return most;
   }
-  const records = to - from;
-  return {
-    partition,
-    pageviews,
-    offsets,
-    values,
-    edges,
-    refused,
-    lastReceivedAt,
-    deadLetters: 0,
-    records,
-    next,
-  };
-}
 
-/** The same records, each pageview in a slice of its own; what else there is to note goes with the first. */
-export function singles(slice: Slice): Slice[] {
-  const nothing = { edges: 0, refused: new Map<string, number>(), deadLetters: 0, records: 0 };
-  return slice.pageviews.map((pageview, i) => ({
-    ...slice,
-    ...(i === 0 ? {} : nothing),
-    pageviews: [pageview],
-    offsets: slice.offsets.slice(i, i + 1),
-    values: slice.values.slice(i, i + 1),
-  }));
-}
-
-const primeRecords = 8_192;
-
-/** Windows that have seen the records before `from`, as far back as they look and the log reaches. */
-async function primedWindows(options: IntakeOptions): Promise<Map<PartitionName, DedupWindow>> {
-  const { log, from, dedupWindow, consumer, signal } = options;
-  const windows = new Map(namesOf(from).map((name) => [name, new DedupWindow(dedupWindow)]));
-  const earliest = await log.earliest();
-  const start: Partial<Offsets> = Object.fromEntries(
-    namesOf(from)
-      .filter((name) => parsePartitionName(name).topic === 'pageviews')
-      .map((name) => [name, Math.max(offsetAt(earliest, name), offsetAt(from, name) - dedupWindow)])
-      .filter(([name, first]) => Number(first) < offsetAt(from, name as PartitionName)), // a key of `from`
-  );
-  const left = new Set(namesOf(start));
-  if (left.size === 0) return windows;
-  const reader = await log.openReader({ from: start, consumer: `${consumer}-window` });
-  try {
-    while (left.size > 0) {
-      if (signal?.aborted === true) break; // the caller lets go of what it opens
-      for (const batch of await reader.next({ maxRecords: primeRecords, timeoutMs: 1_000 })) {
-        const end = offsetAt(from, batch.name);
-        prime(batch, end, windows.get(batch.name));
-        if (batch.nextOffset >= end) left.delete(batch.name);
+  facts({ batch, from, to }: Slice): SliceFacts {
+    const pageviews: Pageview[] = [];
+    const refused = new Map<string, number>();
+    let edges = 0;
+    let deadLetters = 0;
+    let lastReceivedAt = -1;
+    for (let i = from; i < to; i++) {
+      const value = batch.values[i];
+      const at = batch.offsets[i];
+      if (value === undefined || at === undefined) break;
+      const fact = decodeRecord(value);
+      if (fact.type === 'invalid') {
+        refused.set(fact.reason, (refused.get(fact.reason) ?? 0) + 1);
+        continue;
       }
-      await new Promise(setImmediate);
+      if (fact.receivedAt > lastReceivedAt) lastReceivedAt = fact.receivedAt;
+      if (fact.type !== 'pageview') edges++;
+      else if (this.#isRepeat(fact.eventId, at)) refused.set(repeat, (refused.get(repeat) ?? 0) + 1);
+      else if (!this.#failed.isEmpty && this.#failed.isSetAside(this.#name, at)) deadLetters++;
+      else pageviews.push(fact);
     }
-  } finally {
-    await reader.close();
+    return { partition: this.#name, pageviews, edges, refused, deadLetters, lastReceivedAt };
   }
-  return windows;
-}
 
-function prime(batch: RecordBatch, end: number, window: DedupWindow | undefined): void {
-  for (let i = 0; i < batch.values.length; i++) {
-    const at = batch.offsets[i] ?? end;
-    const value = batch.values[i];
-    if (at >= end || value === undefined || window === undefined) return;
-    isRepeat(decodeRecord(value), at, window);
+  committed(): void {
+    this.#repeats.clear();
+  }
+
+  forget(): void {
+    this.#batches.length = 0;
+    this.#at = 0;
+    this.buffered = 0;
+  }
+
+  #isRepeat(eventId: string, at: number): boolean {
+    if (at < this.#seenBelow) return this.#repeats.has(at);
+    this.#seenBelow = at + 1;
+    const isRepeat = this.#window.isRepeat(eventId, at);
+    if (isRepeat) this.#repeats.add(at);
+    return isRepeat;
   }
 }

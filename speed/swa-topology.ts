@@ -2,9 +2,9 @@
  * The topology of SuperWebAnalytics, as section 14.4.1 of the book draws it:
  *
  *   pageview spout ──slices──> normalize bolt ──pages────> update view bolt
- *                    shuffle         │     fields: url            ^   ^
+ *                    shuffle         │     fields: lane (by URL)  ^   ^
  *                                    ├──────domains───────────────┘   │
- *                                    │     fields: domain             │
+ *                                    │     fields: lane (by domain)   │
  *                                    └──────notes─────────────────────┘
  *                                          global
  *
@@ -40,8 +40,8 @@ export function buildSwaTopology(options: SwaTopologyOptions): { topology: Topol
     .shuffleGrouping('pageview spout', 'slices');
   builder
     .setBolt('update view', () => new UpdateViewBolt(views), tasks)
-    .fieldsGrouping('normalize', ['url'], 'pages')
-    .fieldsGrouping('normalize', ['domain'], 'domains')
+    .fieldsGrouping('normalize', ['lane'], 'pages')
+    .fieldsGrouping('normalize', ['lane'], 'domains')
     .globalGrouping('normalize', 'notes');
   const topology = builder.build({
     clock,

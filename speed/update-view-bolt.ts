@@ -1,14 +1,14 @@
 /**
- * The update view bolt: adds the views of a subject to `Map<URL, SortedMap<hour, sketch>>` of the partition they came
- * from. By fields grouping one task sees all of one URL, so no two tasks ever touch one cell.
+ * The update view bolt: adds views to `Map<URL, SortedMap<hour, sketch>>` of the partition they came from. By fields
+ * grouping one task sees all of one URL, so no two tasks ever touch one cell.
  */
 import type { PartitionName } from '../lib/log/log.js';
-import type { Views } from './normalize-bolt.js';
+import type { LaneViews } from './normalize-bolt.js';
 import type { PartitionNotes, PartitionView } from './store/partition-view.js';
 import type { Bolt, BoltOutput, Tuple } from './topology/index.js';
 
 type Input =
-  | [subject: string, partition: PartitionName, views: Views]
+  | [lane: number, partition: PartitionName, views: LaneViews]
   | [partition: PartitionName, notes: PartitionNotes];
 
 export class UpdateViewBolt implements Bolt<Input> {
@@ -28,8 +28,8 @@ export class UpdateViewBolt implements Bolt<Input> {
       const [partition, notes] = tuple.values;
       this.#views.get(partition)?.addNotes(notes);
     } else {
-      const [, partition, { subject, hours, coupons }] = tuple.values;
-      this.#views.get(partition)?.addPageviews(subject, hours, coupons);
+      const [, partition, { subjects, hours, coupons }] = tuple.values;
+      this.#views.get(partition)?.addPageviews(subjects, hours, coupons);
     }
     this.#output?.ack(tuple);
   }

@@ -1,140 +1,132 @@
 /**
- * The bytes of a cell: pageviews and sketch of one hour of one subject. All numbers little-endian.
+ * The bytes of a cell: pageviews and sketch of one hour of one subject. Little-endian words of 4 bytes:
  *
- *   0      form: 1 coupons, 2 registers
- *   2..4   length of the URL at the end; 0 when the key names it
- *   4..8   CRC-32 of everything from byte 8 on
- *   8..16  pageviews, float64
- *   16..   coupons, uint32 each, ascending; or 2^lgK registers
- *   ...    the URL
+ *   word 0     form (1 coupons, 2 registers) in the low half, length of the URL at the end in the high half
+ *   word 1     checksum of all words from 2 on
+ *   word 2, 3  pageviews, float64
+ *   word 4...  coupons, ascending; or 2^lgK registers, one byte each
+ *   ...        the URL if the key holds but its hash, filled up with zeros to whole words
  *
  * The checksum is there because LMDB has none: a store that a failing disk or a careless hand changed shows itself as
- * damaged, and is made again from the log, instead of counting wrong.
+ * damaged, and is made again from the log, instead of counting wrong. Every step of it is a bijection, so a change
+ * within one word is always found.
  */
-import { crc32 } from 'node:zlib';
-import { HllSketch } from 'hyperloglog-ts';
+import { HllSketch, type SketchSink } from 'hyperloglog-ts';
 import { SwaError } from '../../lib/errors.js';
 import type { SketchView } from '../../lib/views/view.js';
 
-const headerBytes = 16;
 const couponsForm = 1;
 const registersForm = 2;
+const sketchWord = 4;
+const maxUrlBytes = 2_048;
 
-/** One hour of one subject in memory. */
-export interface Cell {
-  pageviews: number;
-  readonly sketch: HllSketch;
-}
+/** Encodes one cell after another into the same memory: what it returns is valid until the next call. */
+export class CellEncoder implements SketchSink {
+  readonly #bytes: Buffer;
+  readonly #words: Uint32Array;
+  readonly #doubles: Float64Array;
+  #end = 0;
+  #form = couponsForm;
 
-export function emptyCell(lgK: number): Cell {
-  return { pageviews: 0, sketch: new HllSketch({ lgK }) };
-}
-
-/**
- * Encodes cells one after another into blocks of memory. What it returns stays untouched until `reset`, so a whole
- * transaction's values may be held until its commit.
- */
-export class CellEncoder {
-  #block = new ArrayBuffer(1 << 20);
-  #used = 0;
+  constructor(lgK: number) {
+    const memory = new ArrayBuffer(4 * sketchWord + Math.max(2 ** lgK, 4_096) + maxUrlBytes);
+    this.#bytes = Buffer.from(memory);
+    this.#words = new Uint32Array(memory);
+    this.#doubles = new Float64Array(memory);
+  }
 
   /** @param url stored behind the sketch; '' when the key names it */
-  encode(cell: Cell, url: string): Uint8Array {
-    const registers = cell.sketch.registers();
-    return registers === undefined
-      ? this.#coupons(cell, cell.sketch.coupons() ?? new Uint32Array(0), url)
-      : this.#seal(this.#begin(cell, registersForm, registers, url));
+  encode(pageviews: number, sketch: HllSketch, url: string): Buffer {
+    const words = this.#words;
+    this.#doubles[1] = pageviews;
+    this.#form = couponsForm;
+    this.#end = sketchWord;
+    sketch.addTo(this);
+    if (this.#form === couponsForm) sortWords(words, sketchWord, this.#end);
+    words[0] = (url.length << 16) | this.#form;
+    if (url !== '') this.#addUrl(url);
+    words[1] = checksum(words, 2, this.#end);
+    return this.#bytes.subarray(0, 4 * this.#end);
   }
 
-  /** Gives all memory back: nothing returned so far may be used any more. */
-  reset(): void {
-    this.#used = 0;
+  addCoupon(coupon: number): void {
+    this.#words[this.#end++] = coupon;
   }
 
-  #coupons(cell: Cell, coupons: Uint32Array, url: string): Uint8Array {
-    const bytes = new Uint8Array(coupons.buffer, coupons.byteOffset, coupons.byteLength);
-    return this.#seal(this.#begin(cell, couponsForm, bytes, url));
+  addRegisters(registers: Uint8Array): void {
+    this.#form = registersForm;
+    this.#bytes.set(registers, 4 * sketchWord);
+    this.#end = sketchWord + registers.length / 4;
   }
 
-  #begin(cell: Cell, form: number, sketch: Uint8Array, url: string): Uint8Array {
-    const bytes = this.#take(headerBytes + sketch.length + url.length);
-    const view = new DataView(bytes.buffer, bytes.byteOffset);
-    bytes[0] = form;
-    bytes[1] = 0;
-    view.setUint16(2, url.length, true);
-    view.setFloat64(8, cell.pageviews, true);
-    bytes.set(sketch, headerBytes);
-    if (url !== '')
-      Buffer.from(bytes.buffer, bytes.byteOffset + headerBytes + sketch.length).write(url, 'latin1');
-    return bytes;
-  }
-
-  #seal(bytes: Uint8Array): Uint8Array {
-    new DataView(bytes.buffer, bytes.byteOffset).setUint32(4, crc32(bytes.subarray(8)), true);
-    return bytes;
-  }
-
-  #take(sizeBytes: number): Uint8Array {
-    if (this.#used + sizeBytes > this.#block.byteLength) {
-      this.#block = new ArrayBuffer(Math.max(1 << 20, sizeBytes));
-      this.#used = 0;
-    }
-    const bytes = new Uint8Array(this.#block, this.#used, sizeBytes);
-    this.#used = (this.#used + sizeBytes + 7) & ~7;
-    return bytes;
+  #addUrl(url: string): void {
+    const at = this.#end;
+    this.#end += Math.ceil(url.length / 4);
+    this.#words[this.#end - 1] = 0;
+    this.#bytes.write(url, 4 * at, 'latin1');
   }
 }
 
-/** A stored cell, checked. The sketch's memory is that of `bytes`. */
+/** A stored cell, checked. The sketch's memory is that of the bytes it was decoded from. */
 export interface StoredCell {
   readonly pageviews: number;
   readonly sketch: SketchView;
-  /** '' when the key names the page. */
-  readonly url: string;
 }
 
 /** Throws `view.corrupt` when the bytes are not what was written. */
 export function decodeCell(stored: Uint8Array): StoredCell {
-  const bytes = stored.byteOffset % 4 === 0 ? stored : stored.slice(); // a Uint32Array needs aligned memory
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  if (bytes.length < headerBytes || view.getUint32(4, true) !== crc32(bytes.subarray(8))) throw damaged();
-  const sketchEnd = bytes.length - view.getUint16(2, true);
-  const sketchBytes = sketchEnd - headerBytes;
-  const url = Buffer.from(bytes.buffer, bytes.byteOffset + sketchEnd, bytes.length - sketchEnd).toString(
-    'latin1',
-  );
-  const pageviews = view.getFloat64(8, true);
-  if (bytes[0] === registersForm) {
-    return {
-      pageviews,
-      sketch: { kind: 'registers', registers: bytes.subarray(headerBytes, sketchEnd) },
-      url,
-    };
+  const bytes = stored.byteOffset % 4 === 0 ? stored : stored.slice(); // words need aligned memory
+  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2);
+  const head = words[0] ?? 0;
+  const end = words.length - Math.ceil((head >>> 16) / 4);
+  const sound = bytes.length % 4 === 0 && end >= sketchWord && words[1] === checksum(words, 2, words.length);
+  if (!sound) throw damaged();
+  const { pageviews } = decodePageviews(bytes);
+  if ((head & 0xffff) === couponsForm) {
+    return { pageviews, sketch: { kind: 'coupons', coupons: words.subarray(sketchWord, end) } };
   }
-  if (bytes[0] !== couponsForm || sketchBytes % 4 !== 0) throw damaged();
-  const coupons = new Uint32Array(bytes.buffer, bytes.byteOffset + headerBytes, sketchBytes / 4);
-  return { pageviews, sketch: { kind: 'coupons', coupons }, url };
+  const registers = bytes.subarray(4 * sketchWord, 4 * end);
+  return { pageviews, sketch: { kind: 'registers', registers } };
 }
 
 /** The pageviews of a stored cell, and the URL if the key does not name it; the rest is neither read nor checked. */
-export function decodePageviews(bytes: Uint8Array): Pick<StoredCell, 'pageviews' | 'url'> {
-  if (bytes.length < headerBytes) throw damaged();
+export function decodePageviews(bytes: Uint8Array): { readonly pageviews: number; readonly url: string } {
+  if (bytes.length < 4 * sketchWord) throw damaged();
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const urlAt = bytes.length - view.getUint16(2, true);
-  const url = Buffer.from(bytes.buffer, bytes.byteOffset + urlAt, bytes.length - urlAt).toString('latin1');
+  const length = view.getUint16(2, true);
+  const urlAt = bytes.length - 4 * Math.ceil(length / 4);
+  const url = Buffer.from(bytes.buffer, bytes.byteOffset + urlAt, length).toString('latin1');
   return { pageviews: view.getFloat64(8, true), url };
 }
 
-/** A stored cell, to be counted on. */
-export function reviveCell(stored: Uint8Array, lgK: number): Cell {
-  const { pageviews, sketch } = decodeCell(stored);
-  return { pageviews, sketch: sketchOf(sketch, lgK) };
-}
-
+/** A sketch of one's own. */
 export function sketchOf(view: SketchView, lgK: number): HllSketch {
   return view.kind === 'coupons'
     ? HllSketch.fromCoupons(view.coupons, lgK)
     : HllSketch.fromRegisters(view.registers);
+}
+
+function checksum(words: Uint32Array, from: number, to: number): number {
+  let sum = 0x3c6ef372 ^ (to - from);
+  for (let i = from; i < to; i++) {
+    sum = Math.imul(sum ^ (words[i] ?? 0), 0x2c1b3c6d);
+    sum ^= sum >>> 15;
+  }
+  return sum >>> 0;
+}
+
+/** Most sketches hold a handful: those are sorted in place. */
+function sortWords(words: Uint32Array, from: number, to: number): void {
+  if (to - from > 32) {
+    words.subarray(from, to).sort();
+    return;
+  }
+  for (let i = from + 1; i < to; i++) {
+    const word = words[i] ?? 0;
+    let j = i;
+    for (; j > from && (words[j - 1] ?? 0) > word; j--) words[j] = words[j - 1] ?? 0;
+    words[j] = word;
+  }
 }
 
 function damaged(): SwaError {

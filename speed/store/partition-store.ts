@@ -91,6 +91,11 @@ export class PartitionStore {
     return this.#progress;
   }
 
+  /** True until the first commit after it was made. */
+  get isEmpty(): boolean {
+    return this.#progress.next === this.description.from;
+  }
+
   get standing(): Standing {
     return { next: this.#progress.next, readyAt: this.description.readyAt };
   }

@@ -1,27 +1,15 @@
 /**
  * The realtime view of one partition while it is written: `Map<URL, SortedMap<hour, sketch>>` and the same for domains.
- * The store holds all of it, sorted; memory holds what was touched lately. Changes are made in memory and are either
- * committed together with the position they bring the view to, or discarded as if they had never been.
- *
- * Memory is bounded by turns, as in the deduplication window: what is touched goes into the young map; when that has
- * grown past half of the budget it becomes the old one, and the old one is let go. Nothing dirty is ever let go: turns
- * happen after a commit.
+ * The store holds all of it, sorted; memory holds the cells that were touched lately. Changes are made in memory and
+ * are either committed together with the position they bring the view to, or discarded as if they had never been.
  */
-import type { HllSketch } from 'hyperloglog-ts';
+import { HllSketch } from 'hyperloglog-ts';
 import type { Offset } from '../../lib/log/log.js';
-import { CellEncoder, emptyCell, reviveCell, type Cell } from './cell-codec.js';
+import { TurningMap } from '../turning-map.js';
+import { CellEncoder, decodeCell, sketchOf } from './cell-codec.js';
 import { KeyWriter, isHashed, type CellSubject } from './cell-key.js';
 import type { PartitionStore, Put } from './partition-store.js';
 import type { Progress } from './store-meta.js';
-
-/** What one epoch adds to the progress besides cells. */
-interface Tally {
-  pageviews: number;
-  edges: number;
-  deadLetters: number;
-  lastReceivedAt: number;
-  readonly refused: Map<string, number>;
-}
 
 /** What there is to note about records besides the cells they change. */
 export interface PartitionNotes {
@@ -32,15 +20,22 @@ export interface PartitionNotes {
   readonly lastReceivedAt: number;
 }
 
-/** The hours of one subject that are in memory. */
-class SubjectCells {
-  readonly subject: CellSubject;
-  readonly hours = new Map<number, Cell>();
-  /** Hours changed since the last commit. */
-  readonly dirty = new Set<number>();
+/** One hour of one subject. */
+class Cell {
+  pageviews: number;
+  sketch: HllSketch;
+  isDirty = false;
 
-  constructor(subject: CellSubject) {
-    this.subject = subject;
+  constructor(
+    readonly subject: CellSubject,
+    readonly hour: number,
+    pageviews: number,
+    sketch: HllSketch,
+    /** Another hour of the same subject: mostly there are one or two in memory. */
+    readonly next: Cell | undefined,
+  ) {
+    this.pageviews = pageviews;
+    this.sketch = sketch;
   }
 }
 
@@ -49,11 +44,14 @@ export class PartitionView {
   readonly #lgK: number;
   readonly #turnBytes: number;
   readonly #keys = new KeyWriter();
-  readonly #encoder = new CellEncoder();
-  #young = new Map<string, SubjectCells>();
-  #old = new Map<string, SubjectCells>();
-  #youngBytes = 0;
-  #dirty: SubjectCells[] = [];
+  readonly #encoder: CellEncoder;
+  /** By URL or domain: the hours in memory, the one that came last first. */
+  #cells = newCells();
+  #dirty: Cell[] = [];
+  /** Of the cells since the last turn, roughly. */
+  #bytes = 0;
+  /** True as long as the store holds nothing that memory does not: then a cell not in memory is a new one. */
+  #complete: boolean;
   #tally = emptyTally();
 
   /** @param budgetBytes about how much memory the cells may take */
@@ -61,29 +59,28 @@ export class PartitionView {
     this.#store = store;
     this.#lgK = lgK;
     this.#turnBytes = budgetBytes / 2;
+    this.#encoder = new CellEncoder(lgK);
+    this.#complete = store.isEmpty;
   }
 
   get progress(): Progress {
     return this.#store.progress;
   }
 
-  /** Pageviews of one page: `hours[i]` and `coupons[i]` belong to the same one. */
-  addPageviews(subject: CellSubject, hours: readonly number[], coupons: readonly number[]): void {
-    const cells = this.#cellsOf(subject);
-    if (cells.dirty.size === 0) this.#dirty.push(cells);
-    let hour = -1;
-    let cell: Cell | undefined;
+  /** Adds pageviews: those at one index belong together. */
+  addPageviews(subjects: readonly CellSubject[], hours: readonly number[], coupons: readonly number[]): void {
     for (let i = 0; i < hours.length; i++) {
-      const next = hours[i] ?? 0;
-      if (cell === undefined || next !== hour) {
-        hour = next;
-        cell = this.#cell(cells, hour);
-        cells.dirty.add(hour);
+      const subject = subjects[i];
+      if (subject === undefined) break;
+      const cell = this.#cell(subject, hours[i] ?? 0);
+      if (!cell.isDirty) {
+        cell.isDirty = true;
+        this.#dirty.push(cell);
       }
       cell.pageviews++;
-      if (cell.sketch.updateCoupon(coupons[i] ?? 0) && cell.sketch.isExact) this.#youngBytes += couponBytes;
+      if (cell.sketch.updateCoupon(coupons[i] ?? 0) && cell.sketch.isExact) this.#bytes += couponBytes;
+      if (subject.kind === 'page') this.#tally.pageviews++;
     }
-    if (subject.kind === 'page') this.#tally.pageviews += hours.length;
   }
 
   /** Edges, refused and set aside records, and the newest arrival among the records of a slice. */
@@ -100,69 +97,72 @@ export class PartitionView {
   /** Makes all changes since the last commit durable, together with the position they belong to. */
   commit(next: Offset): void {
     this.#store.commit(this.#puts(), mergeTally(this.#store.progress, this.#tally, next));
-    for (const cells of this.#dirty) cells.dirty.clear();
+    for (const cell of this.#dirty) cell.isDirty = false;
     this.#dirty = [];
-    this.#encoder.reset();
     this.#tally = emptyTally();
-    this.#turn();
+    if (this.#bytes >= this.#turnBytes) this.#turn();
   }
 
-  /** Forgets all changes since the last commit. */
+  /** Forgets all changes since the last commit, and with them the cells in memory: the store has them as they were. */
   discard(): void {
-    for (const cells of this.#dirty) {
-      for (const hour of cells.dirty) cells.hours.delete(hour);
-      cells.dirty.clear();
-    }
     this.#dirty = [];
     this.#tally = emptyTally();
+    this.#cells = newCells();
+    this.#bytes = 0;
+    this.#complete = this.#store.isEmpty;
   }
 
-  #cellsOf(subject: CellSubject): SubjectCells {
+  #cell(subject: CellSubject, hour: number): Cell {
     const name = subject.kind === 'page' ? subject.url : subject.domain; // no domain begins with 'http:' or 'https:'
-    const young = this.#young.get(name);
-    if (young !== undefined) return young;
-    const cells = this.#old.get(name) ?? new SubjectCells(subject);
-    this.#young.set(name, cells);
-    this.#youngBytes += subjectBytes + 2 * name.length;
-    for (const cell of cells.hours.values()) this.#youngBytes += cellBytes(cell.sketch);
-    return cells;
+    const first = this.#cells.get(name);
+    let cell = first;
+    while (cell !== undefined && cell.hour !== hour) cell = cell.next;
+    if (cell !== undefined) return cell;
+    const made = this.#load(subject, hour, first);
+    this.#cells.set(name, made);
+    return made;
   }
 
-  #cell(cells: SubjectCells, hour: number): Cell {
-    const known = cells.hours.get(hour);
-    if (known !== undefined) return known;
-    const stored = this.#store.get(this.#keys.cell(cells.subject, hour));
-    const cell = stored === undefined ? emptyCell(this.#lgK) : reviveCell(stored, this.#lgK);
-    cells.hours.set(hour, cell);
-    this.#youngBytes += cellBytes(cell.sketch);
-    return cell;
+  #load(subject: CellSubject, hour: number, next: Cell | undefined): Cell {
+    this.#bytes += cellBytes;
+    const stored = this.#complete ? undefined : this.#store.get(this.#keys.cell(subject, hour));
+    if (stored === undefined) return new Cell(subject, hour, 0, new HllSketch({ lgK: this.#lgK }), next);
+    this.#bytes += stored.length;
+    const { pageviews, sketch } = decodeCell(stored);
+    return new Cell(subject, hour, pageviews, sketchOf(sketch, this.#lgK), next);
   }
 
   *#puts(): Generator<Put> {
-    for (const { subject, dirty, hours } of this.#dirty) {
+    for (const { subject, hour, pageviews, sketch } of this.#dirty) {
       const url = subject.kind === 'page' && isHashed(subject.url) ? subject.url : '';
-      for (const hour of dirty) {
-        const cell = hours.get(hour);
-        if (cell === undefined) continue;
-        yield { key: this.#keys.cell(subject, hour), value: this.#encoder.encode(cell, url) };
-      }
+      yield { key: this.#keys.cell(subject, hour), value: this.#encoder.encode(pageviews, sketch, url) };
     }
   }
 
+  /** Only after a commit, so that nothing dirty is let go. */
   #turn(): void {
-    if (this.#youngBytes < this.#turnBytes) return;
-    this.#old = this.#young;
-    this.#young = new Map();
-    this.#youngBytes = 0;
+    this.#cells.turn();
+    this.#bytes = 0;
+    this.#complete = false;
   }
 }
 
-/** Rough sizes in memory, for the budget: a map entry with its objects, a person in a small sketch, a sketch by its form. */
-const subjectBytes = 400;
+/** Turned by what the cells weigh, not by how many there are. */
+function newCells(): TurningMap<string, Cell> {
+  return new TurningMap(Number.POSITIVE_INFINITY);
+}
+
+/** Rough sizes in memory: a cell with its sketch, map entry and subject; a person in a small sketch. */
+const cellBytes = 500;
 const couponBytes = 8;
 
-function cellBytes(sketch: HllSketch): number {
-  return sketch.mode === 'registers' ? 2 ** sketch.lgK + 200 : 300;
+/** What an epoch adds to the progress. */
+interface Tally {
+  pageviews: number;
+  edges: number;
+  deadLetters: number;
+  lastReceivedAt: number;
+  readonly refused: Map<string, number>;
 }
 
 function emptyTally(): Tally {

@@ -170,7 +170,6 @@ test('a record that fails three times is set aside with its offset and reason, a
       partition: '',
       offset: 0,
       reason: 'cannot be mapped',
-      failures: 3,
       at: time0,
       value: '',
     },

@@ -1,0 +1,174 @@
+/**
+ * Row `speed`: embedded log to committed realtime view, against reading and decoding the same log with an empty
+ * handler, in turns within one run; then how long a restart takes, with its stores and without them, and what an entry
+ * (one hour of one URL or domain) takes in memory and on disk.
+ */
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemClock } from '../lib/clock.js';
+import { configWith, type Config } from '../lib/config/config.js';
+import { openDataDir } from '../lib/data-dir.js';
+import type { Pageview } from '../lib/facts/fact.js';
+import { decodeRecord, encodeRecord } from '../lib/facts/record.js';
+import { makeRules } from '../lib/facts/rules.js';
+import { distance, zeroOffsets } from '../lib/log/cut.js';
+import type { Log } from '../lib/log/log.js';
+import { openLog, openLogWriter } from '../lib/log/open-log.js';
+import { TrafficModel, trafficDefaults } from '../ingest/traffic-model.js';
+import { ensureGenesis, openView } from '../serving/store.js';
+import { Generation } from '../speed/generation.js';
+import { generationDir, storeDir } from '../speed/store/layout.js';
+import { openDatabase } from '../speed/store/partition-store.js';
+import type { ViewId } from '../lib/views/view.js';
+import type { BenchOptions, BenchResult } from './run.js';
+
+const targetRatio = 0.6;
+const targetRestartSeconds = 10;
+const rules = makeRules({ queryAllow: [], bots: 'exclude' });
+
+export async function run({ quick }: BenchOptions): Promise<BenchResult> {
+  const facts = quick ? 100_000 : 1_000_000;
+  const rounds = quick ? 1 : 3;
+  const config = configWith({ dataDir: mkdtempSync(join(tmpdir(), 'swa-bench-')) });
+  try {
+    openDataDir(config);
+    const genesis = await fill(config, facts);
+    const log = await openLog(config, systemClock);
+    const times = { read: Infinity, view: Infinity };
+    for (let round = 0; round < rounds; round++) {
+      times.read = Math.min(times.read, await seconds(() => readAndDecode(log)));
+      rmSync(join(config.dataDir, 'speed'), { recursive: true, force: true });
+      times.view = Math.min(times.view, await seconds(() => catchUp(config, log, genesis)));
+    }
+    const entries = await countEntries(config, log, genesis);
+    const diskBytes = log.partitions.reduce(
+      (sum, name) => sum + usedBytes(storeDir(config.dataDir, genesis, name)),
+      0,
+    );
+    const restartKept = await seconds(() => catchUp(config, log, genesis));
+    rmSync(generationDir(config.dataDir, genesis), { recursive: true });
+    const restartLost = await seconds(() => catchUp(config, log, genesis));
+    const memoryBytes = await memoryOf(config, log, genesis);
+    await log.close();
+    const ratio = times.read / times.view;
+    const restart = Math.max(restartKept, restartLost);
+    return {
+      target: `>= ${targetRatio} of reading and decoding; restart < ${targetRestartSeconds} s`,
+      met: ratio >= targetRatio && restart < targetRestartSeconds,
+      ratio,
+      figures: {
+        facts,
+        readAndDecodePerSecond: Math.round(facts / times.read),
+        committedPerSecond: Math.round(facts / times.view),
+        restartSecondsStoresKept: round2(restartKept),
+        restartSecondsStoresLost: round2(restartLost),
+        entries,
+        diskBytesPerEntry: Math.round(diskBytes / entries),
+        memoryBytesPerEntry: Math.round(memoryBytes / entries),
+      },
+    };
+  } finally {
+    rmSync(config.dataDir, { recursive: true, force: true });
+  }
+}
+
+/** Fills the log; returns the empty batch view. */
+async function fill(config: Config, facts: number): Promise<ViewId> {
+  const domains = Array.from({ length: 40 }, (_, i) => `site-${i}.example`);
+  const model = new TrafficModel({
+    ...trafficDefaults,
+    people: 200_000,
+    pages: 2_000,
+    domains,
+    viewsPerSecond: 150,
+  });
+  const writer = await openLogWriter(config, systemClock);
+  let done = 0;
+  for (let at = Date.UTC(2026, 0, 5); done < facts; at += 1_000) {
+    const pageviews = model.step(at).filter((fact) => fact.type === 'pageview');
+    const records = pageviews.slice(0, facts - done).map((fact): Pageview => ({ ...fact, receivedAt: at }));
+    if (records.length > 0) await writer.append(records.map((fact) => encodeRecord(fact, rules.url)));
+    done += records.length;
+  }
+  await writer.close();
+  const cut = { logId: writer.id, next: zeroOffsets(writer.partitions) };
+  return ensureGenesis(config.dataDir, { cut, lgK: config.lgK, rules: rules.versions, createdAt: 0 });
+}
+
+async function readAndDecode(log: Log): Promise<void> {
+  const end = await log.latest();
+  const reader = await log.openReader({ from: zeroOffsets(log.partitions), consumer: 'bench' });
+  let left = distance(zeroOffsets(log.partitions), end);
+  while (left > 0) {
+    for (const { values } of await reader.next({ maxRecords: 20_000, timeoutMs: 1_000 })) {
+      for (const value of values) if (decodeRecord(value).type !== 'invalid') left--;
+    }
+  }
+  await reader.close();
+}
+
+function openGeneration(config: Config, log: Log, genesis: ViewId): Promise<Generation> {
+  return Generation.open({
+    dataDir: config.dataDir,
+    log,
+    rules,
+    clock: systemClock,
+    lgK: config.lgK,
+    dedupWindow: config.dedupWindow,
+    epochTuples: config.speedEpochTuples,
+    cacheBytes: 256 * 2 ** 20,
+    bootId: 'bench',
+    partitions: log.partitions,
+    view: openView(config.dataDir, genesis),
+  });
+}
+
+/** Opens the generation and brings it to the end of the log. */
+async function catchUp(config: Config, log: Log, genesis: ViewId): Promise<void> {
+  const generation = await openGeneration(config, log, genesis);
+  while ((await generation.runEpoch({ waitMs: 0, limit: {} })) > 0);
+  await generation.close();
+}
+
+async function countEntries(config: Config, log: Log, genesis: ViewId): Promise<number> {
+  let entries = 0;
+  for (const name of log.partitions) {
+    const db = openDatabase(storeDir(config.dataDir, genesis, name));
+    entries += db.getKeysCount() - 1; // the progress record
+    await db.close();
+  }
+  return entries;
+}
+
+/** What the process holds for a realtime view that is all in memory. */
+async function memoryOf(config: Config, log: Log, genesis: ViewId): Promise<number> {
+  rmSync(generationDir(config.dataDir, genesis), { recursive: true });
+  const before = held();
+  const generation = await openGeneration(config, log, genesis);
+  const opened = held();
+  while ((await generation.runEpoch({ waitMs: 0, limit: {} })) > 0);
+  const after = held();
+  await generation.close();
+  return after - Math.max(before, opened);
+}
+
+function held(): number {
+  globalThis.gc?.();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
+}
+
+function usedBytes(dir: string): number {
+  return statSync(join(dir, 'data.mdb')).blocks * 512;
+}
+
+async function seconds(work: () => Promise<void>): Promise<number> {
+  const start = performance.now();
+  await work();
+  return (performance.now() - start) / 1_000;
+}
+
+function round2(value: number): number {
+  return Math.round(value * 100) / 100;
+}
