@@ -12,7 +12,7 @@ import type { Clock } from '../lib/clock.js';
 import { SwaError, messageOf } from '../lib/errors.js';
 import type { Rules } from '../lib/facts/rules.js';
 import { checkCut, offsetAt } from '../lib/log/cut.js';
-import type { Log, Offsets, PartitionName } from '../lib/log/log.js';
+import type { Log, Offset, Offsets, PartitionName } from '../lib/log/log.js';
 import type { BatchView, ViewId } from '../lib/views/view.js';
 import { writeDeadLetter } from './dead-letters.js';
 import { FailedRecords } from './failed-records.js';
@@ -52,12 +52,19 @@ export interface EpochOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What was run through the topology since the last commit: up to where, and what failed. */
+interface Epoch {
+  readonly positions: ReadonlyMap<PartitionName, Offset>;
+  readonly records: number;
+  readonly failed: readonly Slice[];
+}
+
 /** How long the event loop may be kept at most before others get their turn. */
 const turnMs = 8;
 /** Records read at once. */
 const chunkRecords = 8_192;
 /** An epoch that takes longer is committed as it is, so that what it brought in can be seen. */
-const epochMs = 300;
+const epochMs = 400;
 
 export class Generation {
   readonly id: ViewId;
@@ -146,12 +153,15 @@ export class Generation {
    */
   async runEpoch(options: EpochOptions): Promise<number> {
     for (;;) {
-      const { slices, failed } = await this.#process(options);
-      if (failed.length === 0) return await this.#commit(slices);
+      const epoch = await this.#process(options);
+      if (epoch.failed.length === 0) {
+        await this.#commit(epoch);
+        return epoch.records;
+      }
       await this.#startOver();
       if (this.#lastError instanceof SwaError && this.#lastError.code === 'view.corrupt')
         throw this.#lastError;
-      for (const slice of failed) this.#blame(slice);
+      for (const slice of epoch.failed) this.#blame(slice);
     }
   }
 
@@ -170,25 +180,24 @@ export class Generation {
   }
 
   /** Runs slices through the topology until the epoch is full, the log is at its end, or a tree fails. */
-  async #process({
-    waitMs,
-    limit,
-    signal,
-  }: EpochOptions): Promise<{ slices: Slice[]; failed: readonly Slice[] }> {
-    const slices: Slice[] = [];
+  async #process({ waitMs, limit, signal }: EpochOptions): Promise<Epoch> {
+    const positions = new Map<PartitionName, Offset>();
     const until = performance.now() + waitMs + epochMs;
-    let left = this.#options.epochTuples;
-    while (left > 0 && performance.now() < until) {
-      const chunk = Math.min(left, chunkRecords);
-      const more = await this.#intake.next(chunk, slices.length === 0 ? waitMs : 0, limit, signal);
-      if (more.length === 0) break;
-      this.#spout.feed(more, (slice) => this.#intake.facts(slice));
+    const most = this.#options.epochTuples;
+    let records = 0;
+    while (records < most && performance.now() < until) {
+      const chunk = Math.min(most - records, chunkRecords);
+      const slices = await this.#intake.next(chunk, records === 0 ? waitMs : 0, limit, signal);
+      if (slices.length === 0) break;
+      this.#spout.feed(slices, (slice) => this.#intake.facts(slice));
       await this.#untilAnswered();
-      slices.push(...more);
-      left -= recordsIn(more);
+      for (const { partition, next, from, to } of slices) {
+        positions.set(partition, next);
+        records += to - from;
+      }
       if (this.#spout.failed.length > 0) break;
     }
-    return { slices, failed: this.#spout.failed };
+    return { positions, records, failed: this.#spout.failed };
   }
 
   async #untilAnswered(): Promise<void> {
@@ -202,8 +211,7 @@ export class Generation {
   }
 
   /** Partition by partition, each in one transaction; others get their turn in between. */
-  async #commit(slices: readonly Slice[]): Promise<number> {
-    const positions = new Map(slices.map((slice) => [slice.partition, slice.next]));
+  async #commit({ positions }: Epoch): Promise<void> {
     try {
       for (const [name, position] of positions) {
         this.#views.get(name)?.commit(position);
@@ -215,7 +223,6 @@ export class Generation {
     }
     this.#intake.committed();
     this.#failed.clear();
-    return recordsIn(slices);
   }
 
   /** As if nothing had been done since the last commit of each partition. */
@@ -244,10 +251,6 @@ export class Generation {
       }
     }
   }
-}
-
-function recordsIn(slices: readonly Slice[]): number {
-  return slices.reduce((sum, { from, to }) => sum + to - from, 0);
 }
 
 /** Removes what is left of a generation that nobody works on. */

@@ -6,16 +6,14 @@
  * on as one tuple: with fields grouping on the lane, all of one URL, and all of one domain, come to one task. (Grouping
  * on the URL itself does the same with a tuple for every page in the slice; that took half of the time.)
  */
-import type { Pageview } from '../lib/facts/fact.js';
-import type { Rules } from '../lib/facts/rules.js';
+import type { BotRule } from '../lib/facts/bots.js';
 import { hourOf } from '../lib/time/buckets.js';
-import { domainOf } from '../lib/url/domain.js';
 import type { SliceFacts } from './log-intake.js';
+import { lanes, type PageNames } from './page-names.js';
 import type { PersonCoupons } from './person-coupons.js';
-import type { CellSubject } from './store/cell-key.js';
+import type { CellSubject } from './store/cell.js';
 import type { PartitionNotes } from './store/partition-view.js';
 import type { Bolt, BoltOutput, Tuple } from './topology/index.js';
-import { TurningMap } from './turning-map.js';
 
 /** Views of subjects of one lane: what is at one index belongs together. */
 export interface LaneViews {
@@ -24,17 +22,6 @@ export interface LaneViews {
   readonly coupons: number[];
 }
 
-interface Page {
-  readonly page: CellSubject;
-  readonly pageLane: number;
-  readonly domain: CellSubject;
-  readonly domainLane: number;
-}
-
-/** As many as tasks could be of use; a task takes one or more of them. */
-const lanes = 4;
-const rememberedUrls = 65_536;
-
 export class NormalizeBolt implements Bolt<[facts: SliceFacts]> {
   readonly outputs = {
     pages: ['lane', 'partition', 'views'],
@@ -42,14 +29,14 @@ export class NormalizeBolt implements Bolt<[facts: SliceFacts]> {
     notes: ['partition', 'notes'],
   } as const;
 
-  readonly #rules: Rules;
+  readonly #bots: BotRule;
+  readonly #names: PageNames;
   readonly #persons: PersonCoupons;
-  /** By URL as received: its page, or why it has none. */
-  readonly #pages = new TurningMap<string, Page | string>(rememberedUrls);
   #output: BoltOutput | undefined;
 
-  constructor(rules: Rules, persons: PersonCoupons) {
-    this.#rules = rules;
+  constructor(bots: BotRule, names: PageNames, persons: PersonCoupons) {
+    this.#bots = bots;
+    this.#names = names;
     this.#persons = persons;
   }
 
@@ -63,15 +50,15 @@ export class NormalizeBolt implements Bolt<[facts: SliceFacts]> {
     const domains = newLanes();
     const refused = new Map(before);
     for (const pageview of pageviews) {
-      const page = this.#judge(pageview);
-      if (typeof page === 'string') {
-        refused.set(page, (refused.get(page) ?? 0) + 1);
+      const name = this.#bots.excludes(pageview.userAgent) ? 'known bot' : this.#names.of(pageview.url);
+      if (typeof name === 'string') {
+        refused.set(name, (refused.get(name) ?? 0) + 1);
         continue;
       }
       const hour = hourOf(pageview.timestamp);
       const coupon = this.#persons.of(pageview.visitor);
-      push(pages[page.pageLane], page.page, hour, coupon);
-      push(domains[page.domainLane], page.domain, hour, coupon);
+      push(pages[name.pageLane], name.page, hour, coupon);
+      push(domains[name.domainLane], name.domain, hour, coupon);
     }
     for (let lane = 0; lane < lanes; lane++) {
       if (pages[lane]?.hours.length) this.#output?.emitTo('pages', [lane, partition, pages[lane]], tuple);
@@ -82,34 +69,6 @@ export class NormalizeBolt implements Bolt<[facts: SliceFacts]> {
     this.#output?.emitTo('notes', [partition, notes], tuple);
     this.#output?.ack(tuple);
   }
-
-  #judge({ url, userAgent }: Pageview): Page | string {
-    if (this.#rules.bots.excludes(userAgent)) return 'known bot';
-    const known = this.#pages.get(url);
-    if (known !== undefined) return known;
-    const page = pageOf(url, this.#rules);
-    this.#pages.set(url, page);
-    return page;
-  }
-}
-
-function pageOf(raw: string, rules: Rules): Page | string {
-  const normalized = rules.url.normalize(raw);
-  if (!normalized.ok) return `invalid URL: ${normalized.reason}`;
-  const { url } = normalized;
-  const domain = domainOf(url);
-  return {
-    page: { kind: 'page', url, domain },
-    pageLane: laneOf(url),
-    domain: { kind: 'domain', domain },
-    domainLane: laneOf(domain),
-  };
-}
-
-function laneOf(name: string): number {
-  let hash = 0;
-  for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x2c1b3c6d);
-  return (hash >>> 16) % lanes;
 }
 
 function newLanes(): readonly LaneViews[] {

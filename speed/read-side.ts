@@ -11,7 +11,8 @@ import { SwaError, systemCode } from '../lib/errors.js';
 import type { LogId, Offset, PartitionName } from '../lib/log/log.js';
 import type { BucketCell, PageCount, RealtimeView, Subject, ViewId } from '../lib/views/view.js';
 import { decodeCell, decodePageviews } from './store/cell-codec.js';
-import { cellKey, cellSubject, domainsAfter, pageRange, parseCellKey } from './store/cell-key.js';
+import { CellSubject } from './store/cell.js';
+import { cellKey, domainsAfter, pageRange, parseCellKey } from './store/cell-key.js';
 import { pointerPath, readPointer, storeDir, type Pointer } from './store/layout.js';
 import {
   damagedMarker,
@@ -232,7 +233,7 @@ class Snapshot implements RealtimeView {
 
   forEachHour(subject: Subject, fromHour: number, toHour: number, visit: (cell: BucketCell) => void): void {
     if (toHour <= fromHour) return;
-    const keyed = cellSubject(subject);
+    const keyed = CellSubject.of(subject);
     const start = cellKey(keyed, clampHour(fromHour));
     const end = cellKey(keyed, clampHour(toHour));
     for (const { store, transaction } of this.#parts) {

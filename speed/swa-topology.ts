@@ -14,6 +14,7 @@ import type { Clock } from '../lib/clock.js';
 import type { Rules } from '../lib/facts/rules.js';
 import type { PartitionName } from '../lib/log/log.js';
 import { NormalizeBolt } from './normalize-bolt.js';
+import { PageNames } from './page-names.js';
 import { PageviewSpout } from './pageview-spout.js';
 import type { PersonCoupons } from './person-coupons.js';
 import type { PartitionView } from './store/partition-view.js';
@@ -32,11 +33,12 @@ export interface SwaTopologyOptions {
 
 export function buildSwaTopology(options: SwaTopologyOptions): { topology: Topology; spout: PageviewSpout } {
   const { rules, persons, views, clock, onError } = options;
+  const names = new PageNames(rules.url);
   const spout = new PageviewSpout();
   const builder = new TopologyBuilder();
   builder.setSpout('pageview spout', () => spout);
   builder
-    .setBolt('normalize', () => new NormalizeBolt(rules, persons), tasks)
+    .setBolt('normalize', () => new NormalizeBolt(rules.bots, names, persons), tasks)
     .shuffleGrouping('pageview spout', 'slices');
   builder
     .setBolt('update view', () => new UpdateViewBolt(views), tasks)

@@ -9,13 +9,7 @@
  * 01 and its SHA-256, and the cell's value carries the URL itself.
  */
 import { createHash } from 'node:crypto';
-import { domainOf } from '../../lib/url/domain.js';
-import type { Subject } from '../../lib/views/view.js';
-
-/** What a cell is about: the subject, and for a page its domain, which its key begins with. */
-export type CellSubject =
-  | { readonly kind: 'page'; readonly url: string; readonly domain: string }
-  | { readonly kind: 'domain'; readonly domain: string };
+import type { CellSubject } from './cell.js';
 
 /** URLs up to this many bytes stand in the key itself. */
 export const maxInlineUrlBytes = 1_700;
@@ -26,13 +20,9 @@ const domainTag = 0x64;
 const endTag = 0x00;
 const hashTag = 0x01;
 
-export function cellSubject(subject: Subject): CellSubject {
-  return subject.kind === 'domain' ? subject : { ...subject, domain: domainOf(subject.url) };
-}
-
-/** True when the key holds a hash instead of the URL. */
-export function isHashed(url: string): boolean {
-  return url.length > maxInlineUrlBytes;
+/** True when the key holds a hash instead of the name. */
+export function isHashed(name: string): boolean {
+  return name.length > maxInlineUrlBytes;
 }
 
 /** Writes keys into one buffer, again and again: a key is valid until the next is written. */
@@ -51,11 +41,11 @@ export class KeyWriter {
     let end = 1 + buffer.write(subject.domain, 1, 'latin1');
     buffer[end++] = endTag;
     if (subject.kind === 'domain') return end;
-    if (isHashed(subject.url)) {
+    if (isHashed(subject.name)) {
       buffer[end++] = hashTag;
-      end += createHash('sha256').update(subject.url).digest().copy(buffer, end);
+      end += createHash('sha256').update(subject.name).digest().copy(buffer, end);
     } else {
-      end += buffer.write(subject.url, end, 'latin1');
+      end += buffer.write(subject.name, end, 'latin1');
     }
     buffer[end++] = endTag;
     return end;

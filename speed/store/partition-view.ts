@@ -5,9 +5,9 @@
  */
 import { HllSketch } from 'hyperloglog-ts';
 import type { Offset } from '../../lib/log/log.js';
-import { TurningMap } from '../turning-map.js';
+import { Cell, Era, type CellSubject } from './cell.js';
 import { CellEncoder, decodeCell, sketchOf } from './cell-codec.js';
-import { KeyWriter, isHashed, type CellSubject } from './cell-key.js';
+import { KeyWriter, isHashed } from './cell-key.js';
 import type { PartitionStore, Put } from './partition-store.js';
 import type { Progress } from './store-meta.js';
 
@@ -20,33 +20,20 @@ export interface PartitionNotes {
   readonly lastReceivedAt: number;
 }
 
-/** One hour of one subject. */
-class Cell {
-  pageviews: number;
-  sketch: HllSketch;
-  isDirty = false;
-
-  constructor(
-    readonly subject: CellSubject,
-    readonly hour: number,
-    pageviews: number,
-    sketch: HllSketch,
-    /** Another hour of the same subject: mostly there are one or two in memory. */
-    readonly next: Cell | undefined,
-  ) {
-    this.pageviews = pageviews;
-    this.sketch = sketch;
-  }
-}
-
 export class PartitionView {
   readonly #store: PartitionStore;
   readonly #lgK: number;
   readonly #turnBytes: number;
   readonly #keys = new KeyWriter();
   readonly #encoder: CellEncoder;
-  /** By URL or domain: the hours in memory, the one that came last first. */
-  #cells = newCells();
+  /**
+   * By URL or domain: the hours in memory, the one that came last first. Two maps take turns: what is used moves to the
+   * young one; when that has grown heavy it becomes the old one, and the old one is let go.
+   */
+  #young = new Map<string, Cell>();
+  #old = new Map<string, Cell>();
+  /** Since the last turn, or what else makes cells in memory worthless. */
+  #era = new Era();
   #dirty: Cell[] = [];
   /** Of the cells since the last turn, roughly. */
   #bytes = 0;
@@ -107,49 +94,60 @@ export class PartitionView {
   discard(): void {
     this.#dirty = [];
     this.#tally = emptyTally();
-    this.#cells = newCells();
+    this.#young = new Map();
+    this.#old = new Map();
+    this.#era = new Era();
     this.#bytes = 0;
     this.#complete = this.#store.isEmpty;
   }
 
   #cell(subject: CellSubject, hour: number): Cell {
-    const name = subject.kind === 'page' ? subject.url : subject.domain; // no domain begins with 'http:' or 'https:'
-    const first = this.#cells.get(name);
-    let cell = first;
-    while (cell !== undefined && cell.hour !== hour) cell = cell.next;
-    if (cell !== undefined) return cell;
+    const { recent } = subject;
+    if (recent !== undefined && recent.hour === hour && recent.era === this.#era) return recent;
+    const cell = this.#find(subject, hour);
+    cell.era = this.#era;
+    subject.recent = cell;
+    return cell;
+  }
+
+  #find(subject: CellSubject, hour: number): Cell {
+    const { name } = subject; // no domain begins with 'http:' or 'https:', so pages and domains can share the map
+    let first = this.#young.get(name);
+    if (first === undefined) {
+      first = this.#old.get(name);
+      if (first !== undefined) this.#young.set(name, first);
+    }
+    for (let cell = first; cell !== undefined; cell = cell.next) if (cell.hour === hour) return cell;
     const made = this.#load(subject, hour, first);
-    this.#cells.set(name, made);
+    this.#young.set(name, made);
     return made;
   }
 
   #load(subject: CellSubject, hour: number, next: Cell | undefined): Cell {
     this.#bytes += cellBytes;
     const stored = this.#complete ? undefined : this.#store.get(this.#keys.cell(subject, hour));
-    if (stored === undefined) return new Cell(subject, hour, 0, new HllSketch({ lgK: this.#lgK }), next);
+    if (stored === undefined)
+      return new Cell(subject, hour, 0, new HllSketch({ lgK: this.#lgK }), next, this.#era);
     this.#bytes += stored.length;
     const { pageviews, sketch } = decodeCell(stored);
-    return new Cell(subject, hour, pageviews, sketchOf(sketch, this.#lgK), next);
+    return new Cell(subject, hour, pageviews, sketchOf(sketch, this.#lgK), next, this.#era);
   }
 
   *#puts(): Generator<Put> {
     for (const { subject, hour, pageviews, sketch } of this.#dirty) {
-      const url = subject.kind === 'page' && isHashed(subject.url) ? subject.url : '';
+      const url = isHashed(subject.name) ? subject.name : '';
       yield { key: this.#keys.cell(subject, hour), value: this.#encoder.encode(pageviews, sketch, url) };
     }
   }
 
   /** Only after a commit, so that nothing dirty is let go. */
   #turn(): void {
-    this.#cells.turn();
+    this.#old = this.#young;
+    this.#young = new Map();
+    this.#era = new Era();
     this.#bytes = 0;
     this.#complete = false;
   }
-}
-
-/** Turned by what the cells weigh, not by how many there are. */
-function newCells(): TurningMap<string, Cell> {
-  return new TurningMap(Number.POSITIVE_INFINITY);
 }
 
 /** Rough sizes in memory: a cell with its sketch, map entry and subject; a person in a small sketch. */

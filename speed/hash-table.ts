@@ -1,0 +1,56 @@
+/**
+ * 64-bit hash -> small number, in one typed array: three words a slot (hash, value + 1), so that a look-up touches one
+ * line of memory, and entries are invisible to the garbage collector. Open addressing, linear probing, grows by doubling.
+ */
+const smallestSlots = 256;
+const slotWords = 3;
+const free = 0;
+
+export class HashTable {
+  #words = new Int32Array(smallestSlots * slotWords);
+  #mask = smallestSlots - 1;
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** The value under the hash, or -1. */
+  get(hi: number, lo: number): number {
+    return (this.#words[this.#find(hi, lo) + 2] ?? free) - 1;
+  }
+
+  /** Stores a value (0 to 2^31 - 2); returns the one stored before, or -1. */
+  set(hi: number, lo: number, value: number): number {
+    const at = this.#find(hi, lo);
+    const words = this.#words;
+    const before = (words[at + 2] ?? free) - 1;
+    words[at] = hi;
+    words[at + 1] = lo;
+    words[at + 2] = value + 1;
+    if (before < 0 && ++this.#size * 4 > (this.#mask + 1) * 3) this.#grow();
+    return before;
+  }
+
+  /** The first word of the hash's slot, taken or free. */
+  #find(hi: number, lo: number): number {
+    const words = this.#words;
+    let at = (lo & this.#mask) * slotWords;
+    while (words[at + 2] !== free && (words[at + 1] !== lo || words[at] !== hi)) {
+      at += slotWords;
+      if (at === words.length) at = 0;
+    }
+    return at;
+  }
+
+  #grow(): void {
+    const old = this.#words;
+    this.#words = new Int32Array(old.length * 2);
+    this.#mask = this.#mask * 2 + 1;
+    for (let from = 0; from < old.length; from += slotWords) {
+      if (old[from + 2] === free) continue;
+      const to = this.#find(old[from] ?? 0, old[from + 1] ?? 0);
+      this.#words.set(old.subarray(from, from + slotWords), to);
+    }
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * URL as received -> its page and domain by the shared rules, or why it has none. What was looked up lately is
+ * remembered, so that a page is the same object each time: what is known about it can be found without a search.
+ */
+import type { UrlRules } from '../lib/url/normalize.js';
+import { HashTable } from './hash-table.js';
+import { CellSubject } from './store/cell.js';
+import { StringHash } from './string-hash.js';
+
+export interface PageName {
+  readonly page: CellSubject;
+  readonly domain: CellSubject;
+  readonly pageLane: number;
+  readonly domainLane: number;
+}
+
+/** Names are dealt into so many lanes by their hash: as many as tasks could be of use. */
+export const lanes = 4;
+
+const turnEntries = 100_000;
+
+export class PageNames {
+  readonly #rules: UrlRules;
+  readonly #hash = new StringHash();
+  /** Raw URL's hash -> index in `#names`. */
+  #index = new HashTable();
+  #names: (PageName | string)[] = [];
+  #oldIndex = new HashTable();
+  #oldNames: readonly (PageName | string)[] = [];
+  /** One object for a domain, as long as its pages are remembered. */
+  #domains = new Map<string, CellSubject>();
+
+  constructor(rules: UrlRules) {
+    this.#rules = rules;
+  }
+
+  of(raw: string): PageName | string {
+    const hash = this.#hash;
+    hash.of(raw);
+    const { hi, lo } = hash;
+    const at = this.#index.get(hi, lo);
+    const known = at < 0 ? undefined : this.#names[at];
+    if (known !== undefined) return known;
+    const oldAt = this.#oldIndex.get(hi, lo);
+    const name = (oldAt < 0 ? undefined : this.#oldNames[oldAt]) ?? this.#workOut(raw);
+    if (this.#names.length >= turnEntries) this.#turn();
+    this.#index.set(hi, lo, this.#names.length);
+    this.#names.push(name);
+    return name;
+  }
+
+  #workOut(raw: string): PageName | string {
+    const normalized = this.#rules.normalize(raw);
+    if (!normalized.ok) return `invalid URL: ${normalized.reason}`;
+    const page = CellSubject.page(normalized.url);
+    let domain = this.#domains.get(page.domain);
+    if (domain === undefined) {
+      domain = CellSubject.domain(page.domain);
+      this.#domains.set(page.domain, domain);
+    }
+    return { page, domain, pageLane: laneOf(page.name), domainLane: laneOf(domain.name) };
+  }
+
+  #turn(): void {
+    this.#oldIndex = this.#index;
+    this.#oldNames = this.#names;
+    this.#index = new HashTable();
+    this.#names = [];
+    this.#domains = new Map();
+  }
+}
+
+function laneOf(name: string): number {
+  let hash = 0;
+  for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x2c1b3c6d);
+  return (hash >>> 16) % lanes;
+}
