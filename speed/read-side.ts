@@ -14,8 +14,10 @@ import { decodeCell, decodePageviews } from './store/cell-codec.js';
 import { CellSubject } from './store/cell.js';
 import { cellKey, domainsAfter, pageRange, parseCellKey } from './store/cell-key.js';
 import { pointerPath, readPointer, storeDir, type Pointer } from './store/layout.js';
+import { looksSound } from './store/lmdb-file.js';
 import {
   damagedMarker,
+  dataFile,
   inodeOf,
   openDatabase,
   readProgress,
@@ -52,9 +54,12 @@ class RealtimeReader implements Realtime {
 
   snapshot(): RealtimeView | undefined {
     for (let attempt = 0; attempt < attempts; attempt++) {
-      const generation = this.#current();
-      if (generation === 'none') return undefined;
-      if (generation !== 'changed') return takeSnapshot(generation);
+      const pointer = this.#readPointer();
+      if (pointer?.serving === undefined) return undefined;
+      const generation = this.#openGeneration(pointer.serving, pointer.partitions);
+      if (generation !== undefined) return takeSnapshot(generation);
+      // Either it was replaced meanwhile, and the pointer says by which, or its stores are being made again.
+      if (stampOf(pointerPath(this.#dataDir)) === this.#pointerStamp) break;
     }
     throw rebuilding('its files are not there yet');
   }
@@ -64,22 +69,21 @@ class RealtimeReader implements Realtime {
     await Promise.all(this.#closing);
   }
 
-  #current(): OpenGeneration | 'none' | 'changed' {
+  /** The pointer, read again when the file was replaced. A deleted one counts until there is another. */
+  #readPointer(): Pointer | undefined {
     const stamp = stampOf(pointerPath(this.#dataDir));
-    if (stamp !== this.#pointerStamp || stamp === '') {
-      this.#pointer = readPointer(this.#dataDir);
+    if (stamp !== this.#pointerStamp) {
+      this.#pointer = readPointer(this.#dataDir) ?? this.#pointer;
       this.#pointerStamp = stamp;
     }
-    const serving = this.#pointer?.serving;
-    if (this.#pointer === undefined || serving === undefined) return 'none';
-    if (this.#open?.id === serving && this.#open.isInPlace()) return this.#open;
+    return this.#pointer;
+  }
+
+  #openGeneration(id: ViewId, partitions: readonly PartitionName[]): OpenGeneration | undefined {
+    if (this.#open?.id === id && this.#open.isInPlace()) return this.#open;
     this.#leave();
-    this.#open = OpenGeneration.tryOpen(this.#dataDir, serving, this.#pointer.partitions, (closed) =>
-      this.#track(closed),
-    );
-    if (this.#open !== undefined) return this.#open;
-    this.#pointerStamp = '';
-    return 'changed';
+    this.#open = OpenGeneration.tryOpen(this.#dataDir, id, partitions, (closed) => this.#track(closed));
+    return this.#open;
   }
 
   #leave(): void {
@@ -128,9 +132,11 @@ class OpenGeneration {
     partitions: readonly PartitionName[],
     onClosed: (closed: Promise<void>) => void,
   ): OpenGeneration | undefined {
+    const dirs = partitions.map((partition) => storeDir(dataDir, id, partition));
+    if (!dirs.every((dir) => looksSound(dataFile(dir)))) return undefined;
     const stores: OpenStore[] = [];
-    for (const partition of partitions) {
-      const store = openStore(storeDir(dataDir, id, partition));
+    for (const dir of dirs) {
+      const store = openStore(dir);
       if (store === undefined) break;
       stores.push(store);
     }

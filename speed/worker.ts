@@ -197,7 +197,7 @@ export class SpeedWorker {
       wanted.next === next &&
       mayTakeOver(this.#pointer, servingLives, (id, name) => this.#standing(id, name));
     if (takesOver) wanted = { ...wanted, serving: next, next: undefined };
-    const stored = readPointer(dataDir);
+    const stored = pointerIfSound(dataDir);
     if (stored !== undefined && samePointer(stored, wanted)) return;
     writePointer(dataDir, wanted);
     this.#pointer = wanted;

@@ -30,7 +30,7 @@ export class CellSubject {
 }
 
 /** Stands for a time in which one view's cells in memory are all valid; nothing but its identity matters. */
-export class Era {}
+export type Era = symbol;
 
 export class Cell {
   isDirty = false;

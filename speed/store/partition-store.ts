@@ -14,6 +14,7 @@ import type { Offset } from '../../lib/log/log.js';
 import { decodeCell } from './cell-codec.js';
 import { parseCellKey } from './cell-key.js';
 import { removeStores } from './layout.js';
+import { looksSound } from './lmdb-file.js';
 import {
   decodeProgress,
   encodeProgress,
@@ -167,7 +168,7 @@ export function readProgress(db: Database, options?: Parameters<Database['get']>
 /** How far another worker's store is; undefined when there is none to be read. */
 export function readStanding(dir: string): Standing | undefined {
   const description = readDescription(dir);
-  if (description === undefined || inodeOf(dir) === 0) return undefined;
+  if (description === undefined || !looksSound(dataFile(dir))) return undefined;
   const db = openDatabase(dir);
   try {
     return { next: readProgress(db).next, readyAt: description.readyAt };
@@ -178,7 +179,11 @@ export function readStanding(dir: string): Standing | undefined {
 
 /** The file's inode, or 0 when there is no such file. */
 export function inodeOf(dir: string): number {
-  return statSync(join(dir, 'data.mdb'), { throwIfNoEntry: false })?.ino ?? 0;
+  return statSync(dataFile(dir), { throwIfNoEntry: false })?.ino ?? 0;
+}
+
+export function dataFile(dir: string): string {
+  return join(dir, 'data.mdb');
 }
 
 /** Put there by a reader that found the store damaged. */
@@ -191,7 +196,7 @@ async function openWhole(
   description: StoreDescription,
 ): Promise<{ db: Database; progress: Progress } | undefined> {
   const marker = join(dir, 'OPENING');
-  if (existsSync(marker) || existsSync(damagedMarker(dir)) || inodeOf(dir) === 0) return undefined;
+  if (existsSync(marker) || existsSync(damagedMarker(dir)) || !looksSound(dataFile(dir))) return undefined;
   writeFileSync(marker, '');
   let db: Database | undefined;
   try {

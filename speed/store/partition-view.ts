@@ -5,7 +5,7 @@
  */
 import { HllSketch } from 'hyperloglog-ts';
 import type { Offset } from '../../lib/log/log.js';
-import { Cell, Era, type CellSubject } from './cell.js';
+import { Cell, type CellSubject, type Era } from './cell.js';
 import { CellEncoder, decodeCell, sketchOf } from './cell-codec.js';
 import { KeyWriter, isHashed } from './cell-key.js';
 import type { PartitionStore, Put } from './partition-store.js';
@@ -33,7 +33,7 @@ export class PartitionView {
   #young = new Map<string, Cell>();
   #old = new Map<string, Cell>();
   /** Since the last turn, or what else makes cells in memory worthless. */
-  #era = new Era();
+  #era: Era = Symbol('era');
   #dirty: Cell[] = [];
   /** Of the cells since the last turn, roughly. */
   #bytes = 0;
@@ -96,7 +96,7 @@ export class PartitionView {
     this.#tally = emptyTally();
     this.#young = new Map();
     this.#old = new Map();
-    this.#era = new Era();
+    this.#era: Era = Symbol('era');
     this.#bytes = 0;
     this.#complete = this.#store.isEmpty;
   }
@@ -144,7 +144,7 @@ export class PartitionView {
   #turn(): void {
     this.#old = this.#young;
     this.#young = new Map();
-    this.#era = new Era();
+    this.#era: Era = Symbol('era');
     this.#bytes = 0;
     this.#complete = false;
   }

@@ -1,20 +1,186 @@
 import assert from 'node:assert/strict';
+import { readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import type { ViewId } from '../../lib/views/view.js';
+import type { Fact } from '../../lib/facts/fact.js';
+import { openRealtime } from '../read-side.js';
 import { equiv, pageview } from './facts.js';
-import { Harness, until } from './harness.js';
+import { Harness, genesis, until } from './harness.js';
+
+function views(count: number): Fact[] {
+  return Array.from({ length: count }, (_, i) => pageview(`cookie:${i % 17}`, `http://example.com/${i % 5}`));
+}
 
 test('a new batch view takes over with its own mapping, and the old generation is deleted', async (t) => {
   const house = new Harness(t);
   await house.append(pageview('cookie:b', 'http://example.com/'), equiv('cookie:a', 'cookie:b'));
   house.start();
-  await house.untilCaughtUp('v000000-00000000' as ViewId);
+  await house.untilCaughtUp(genesis);
   const first = house.publish(1);
   await house.append(
     pageview('cookie:b', 'http://example.com/'),
     pageview('cookie:a', 'http://example.com/'),
   );
   await house.untilCaughtUp(first);
-  await until(() => !house.hasFiles('v000000-00000000' as ViewId), 'the old generation to go');
+  await until(() => !house.hasFiles(genesis), 'the old generation to go');
   assert.deepEqual(house.errors, []);
+});
+
+test('a view published while a hand-over runs follows it; a roll back goes to the older cut and catches up', async (t) => {
+  const house = new Harness(t);
+  await house.append(...views(500));
+  house.start();
+  await house.untilCaughtUp(genesis);
+  const watch = house.watch();
+  const older = house.publish(1);
+  await house.append(...views(700));
+  house.publish(2);
+  const newest = house.publish(3);
+  await house.append(...views(700));
+  await house.untilCaughtUp(newest);
+  house.rollBack(older);
+  await house.append(...views(100));
+  await house.untilCaughtUp(older);
+  house.rollBack(newest);
+  await until(() => house.pointer()?.next === newest, 'a hand-over to begin');
+  house.rollBack(older); // taken back while it runs
+  await house.append(...views(100));
+  await until(
+    () => house.pointer()?.serving === older && house.pointer()?.next === undefined,
+    'the roll back',
+  );
+  await house.untilCaughtUp(older);
+  const { queries } = await watch.stop();
+  assert.ok(queries > 20, `${queries} queries`);
+  assert.deepEqual(house.errors, []);
+});
+
+test('a worker stopped and started at any moment of a hand-over goes on, and no answer goes back', async (t) => {
+  const house = new Harness(t);
+  await house.append(...views(2_000));
+  house.start();
+  await house.untilCaughtUp(genesis);
+  const watch = house.watch();
+  let current = genesis;
+  for (let round = 1; round <= 8; round++) {
+    const next = house.publish(round);
+    await house.append(...views(400));
+    await until(() => house.pointer()?.next === next || house.pointer()?.serving === next, 'the hand-over');
+    for (let turns = 0; turns < round * 3; turns++) await new Promise(setImmediate);
+    await house.stop();
+    house.start();
+    await house.untilCaughtUp(next);
+    current = next;
+  }
+  await watch.stop();
+  assert.equal(house.pointer()?.serving, current);
+  assert.deepEqual(house.errors, []);
+});
+
+test('a batch view that is gone before its generation was replaced does not stop the next one', async (t) => {
+  const house = new Harness(t);
+  await house.append(...views(300));
+  house.start();
+  await house.untilCaughtUp(genesis);
+  await house.stop();
+  await house.append(...views(300));
+  const next = house.publish(1);
+  house.forget(genesis);
+  await house.append(...views(300));
+  house.start();
+  await house.untilCaughtUp(next);
+});
+
+const harm: Record<string, (dir: string) => void> = {
+  'everything deleted': (dir) => rmSync(dir, { recursive: true }),
+  'the pointer deleted': (dir) => rmSync(join(dir, 'SERVING')),
+  'the pointer overwritten': (dir) => writeFileSync(join(dir, 'SERVING'), 'nonsense'),
+  'one store deleted': (dir) => rmSync(join(dir, genesis, 'pageviews-0'), { recursive: true }),
+  'one data file deleted': (dir) => rmSync(join(dir, genesis, 'pageviews-1', 'data.mdb')),
+  'one data file overwritten': (dir) =>
+    writeFileSync(join(dir, genesis, 'pageviews-1', 'data.mdb'), Buffer.alloc(40_960, 7)),
+  'one data file cut short': (dir) => truncateSync(join(dir, genesis, 'pageviews-1', 'data.mdb'), 4_096),
+  'a description damaged': (dir) => writeFileSync(join(dir, genesis, 'pageviews-0', 'STORE'), '{}'),
+};
+
+for (const [what, hurt] of Object.entries(harm)) {
+  test(`${what} while the speed layer is down: it is made again, and no answer goes back`, async (t) => {
+    const house = new Harness(t);
+    await house.append(...views(800));
+    house.start();
+    await house.untilCaughtUp(genesis);
+    const before = house.compare();
+    await house.stop();
+    await house.realtime.close();
+    hurt(join(house.dataDir, 'speed'));
+    house.useRealtime(openRealtime(house.dataDir));
+    house.start();
+    const watch = house.watch(before.next);
+    await house.untilCaughtUp(genesis);
+    await watch.stop();
+  });
+}
+
+for (const what of [
+  'everything deleted',
+  'the pointer deleted',
+  'one store deleted',
+  'one data file deleted',
+]) {
+  test(`${what} while the speed layer runs: it notices`, async (t) => {
+    const house = new Harness(t);
+    await house.append(...views(800));
+    house.start();
+    await house.untilCaughtUp(genesis);
+    const watch = house.watch();
+    harm[what]?.(join(house.dataDir, 'speed'));
+    await house.append(...views(50));
+    await house.untilCaughtUp(genesis);
+    await watch.stop();
+  });
+}
+
+test('a cell that changed on disk is found by whoever reads it, and the store is made again', async (t) => {
+  const house = new Harness(t);
+  await house.append(...views(50));
+  house.start();
+  await house.untilCaughtUp(genesis);
+  await house.damageCells(genesis, 'http://example.com/1');
+  assert.ok(house.readsFail());
+  await house.untilCaughtUp(genesis);
+});
+
+test('several workers share the partitions; together they answer, and one that is missing is missed', async (t) => {
+  const house = new Harness(t, 4);
+  await house.append(...views(500), equiv('a', 'b'));
+  house.start({ workers: 2, worker: 0 });
+  await until(() => readdirSync(join(house.dataDir, 'speed')).includes(genesis), 'the first worker to begin');
+  assert.equal(house.snapshot(), undefined);
+  house.start({ workers: 2, worker: 1 });
+  await house.untilCaughtUp(genesis);
+  const watch = house.watch();
+  for (let round = 1; round <= 3; round++) {
+    const view = house.publish(round);
+    await house.append(...views(300));
+    await house.untilCaughtUp(view);
+  }
+  await watch.stop();
+  assert.deepEqual(house.errors, []);
+});
+
+test('a second worker with the same number is refused and harms nothing', async (t) => {
+  const house = new Harness(t);
+  await house.append(...views(100));
+  house.start();
+  await house.untilCaughtUp(genesis);
+  await assert.rejects(house.runUntilDone(), { code: 'data-dir.in-use' });
+  await house.append(...views(100));
+  await house.untilCaughtUp(genesis);
+});
+
+test('a log that was trimmed beyond the cut stops the role instead of leaving facts out', async (t) => {
+  const house = new Harness(t);
+  await house.append(...views(100));
+  await house.log.trim(house.log.end());
+  await assert.rejects(house.runUntilDone(), { code: 'log.out-of-range' });
 });

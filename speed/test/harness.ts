@@ -5,26 +5,32 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SwaError } from '../../lib/errors.js';
+import { SwaError, messageOf } from '../../lib/errors.js';
 import type { Fact } from '../../lib/facts/fact.js';
-import { zeroOffsets } from '../../lib/log/cut.js';
+import { reaches, zeroOffsets } from '../../lib/log/cut.js';
 import type { Offsets } from '../../lib/log/log.js';
 import type { BatchView, RealtimeView, ViewId } from '../../lib/views/view.js';
 import { openRealtime, type Realtime } from '../read-side.js';
+import { CellSubject } from '../store/cell.js';
+import { cellKey } from '../store/cell-key.js';
+import { readPointer, storeDir, type Pointer } from '../store/layout.js';
+import { openDatabase } from '../store/partition-store.js';
 import { SpeedWorker, type WorkerOptions } from '../worker.js';
 import { assertRealtimeEquals } from './compare.js';
-import { recordsOf, rules, time0 } from './facts.js';
+import { hour0, recordsOf, rules, time0 } from './facts.js';
 import { MemoryLog } from './memory-log.js';
 import { countedBetween, oracleView } from './oracle.js';
 
 export const lgK = 12;
+export const genesis = 'v000000-00000000' as ViewId;
 
 export class Harness {
   readonly dataDir: string;
   readonly log: MemoryLog;
-  readonly realtime: Realtime;
+  realtime: Realtime;
   readonly errors: unknown[] = [];
   readonly #views = new Map<ViewId, BatchView>();
+  readonly #watches: AbortController[] = [];
   #current: ViewId;
   #running: { readonly stopping: AbortController; readonly done: Promise<void> }[] = [];
 
@@ -34,6 +40,7 @@ export class Harness {
     this.realtime = openRealtime(this.dataDir);
     this.#current = this.publish(0, zeroOffsets(this.log.partitions));
     t.after(async () => {
+      for (const watch of this.#watches) watch.abort();
       await this.stop();
       await this.realtime.close();
       rmSync(this.dataDir, { recursive: true, force: true });
@@ -62,7 +69,21 @@ export class Harness {
   }
 
   start(change: Partial<WorkerOptions> = {}): SpeedWorker {
-    const worker = new SpeedWorker({
+    const worker = this.#worker(change);
+    const stopping = new AbortController();
+    const done = worker.run(stopping.signal);
+    done.catch(() => undefined); // `stop` reports it
+    this.#running.push({ stopping, done });
+    return worker;
+  }
+
+  /** One more worker, which is expected to end by itself. */
+  runUntilDone(): Promise<void> {
+    return this.#worker({}).run(AbortSignal.timeout(20_000));
+  }
+
+  #worker(change: Partial<WorkerOptions>): SpeedWorker {
+    return new SpeedWorker({
       dataDir: this.dataDir,
       log: this.log,
       rules,
@@ -80,11 +101,6 @@ export class Harness {
       onError: (error) => void this.errors.push(error),
       ...change,
     });
-    const stopping = new AbortController();
-    const done = worker.run(stopping.signal);
-    done.catch(() => undefined); // `stop` reports it
-    this.#running.push({ stopping, done });
-    return worker;
   }
 
   async stop(): Promise<void> {
@@ -111,26 +127,86 @@ export class Harness {
   }
 
   /** Waits until `generation` answers with all of the log, and compares every cell with the oracle. */
-  async untilCaughtUp(generation: ViewId): Promise<void> {
-    await until(() => {
-      const snapshot = this.snapshot();
-      if (snapshot === undefined) return false;
-      try {
-        return (
-          snapshot.generation === generation &&
-          JSON.stringify(snapshot.cut.next) === JSON.stringify(this.log.end())
-        );
-      } finally {
-        snapshot.release();
-      }
-    }, `${generation} to catch up`);
-    this.compare();
+  untilCaughtUp(generation: ViewId): Promise<void> {
+    return until(
+      () => {
+        const snapshot = this.snapshot();
+        if (snapshot === undefined) return false;
+        try {
+          const { cut } = snapshot;
+          if (snapshot.generation !== generation || !reaches(cut.next, this.log.end())) return false;
+          this.#compareWith(snapshot);
+          return true;
+        } catch (error) {
+          if (error instanceof SwaError && error.retryable) return false;
+          throw error;
+        } finally {
+          snapshot.release();
+        }
+      },
+      () => `${generation} to catch up; errors: ${this.errors.map(messageOf).join(', ')}`,
+    );
   }
 
   /** Compares what is there now with the oracle at the cut it names. */
   compare(): RealtimeView['cut'] {
     const snapshot = this.realtime.snapshot();
     assert.ok(snapshot !== undefined);
+    this.#compareWith(snapshot);
+    snapshot.release();
+    return snapshot.cut;
+  }
+
+  pointer(): Pointer | undefined {
+    return readPointer(this.dataDir);
+  }
+
+  /** From now on queries use this one; the other is closed. */
+  useRealtime(realtime: Realtime): void {
+    this.realtime = realtime;
+  }
+
+  /**
+   * Queries all the time until it is stopped: one subject of one snapshot, compared with the oracle at its cut; and no
+   * cut may lie behind an earlier one.
+   */
+  watch(from: Partial<Offsets> = {}): { stop(): Promise<{ queries: number }> } {
+    let reached = from;
+    let queries = 0;
+    const watch = new AbortController();
+    const stopping = watch.signal;
+    this.#watches.push(watch);
+    const loop = async (): Promise<void> => {
+      while (!stopping.aborted) {
+        await sleep(1);
+        const snapshot = this.snapshot();
+        if (snapshot === undefined) continue;
+        try {
+          assert.ok(
+            reaches(snapshot.cut.next, reached),
+            `${JSON.stringify(snapshot.cut.next)} after ${JSON.stringify(reached)}`,
+          );
+          reached = snapshot.cut.next;
+          if (queries++ % 8 === 0) this.#compareWith(snapshot);
+        } catch (error) {
+          if (!(error instanceof SwaError && error.retryable)) throw error;
+        } finally {
+          snapshot.release();
+        }
+      }
+    };
+    const done = loop();
+    done.catch(() => undefined); // `stop` reports it
+    return {
+      stop: async () => {
+        watch.abort();
+        await done;
+        return { queries };
+      },
+    };
+  }
+
+  #compareWith(snapshot: RealtimeView): void {
     const view = this.view(snapshot.generation);
     const expected = countedBetween(
       this.log.records,
@@ -140,8 +216,36 @@ export class Harness {
       rules,
     );
     assertRealtimeEquals(snapshot, expected, lgK);
-    snapshot.release();
-    return snapshot.cut;
+  }
+
+  /** Flips a bit in the cells of a page, behind everybody's back. */
+  async damageCells(generation: ViewId, url: string): Promise<void> {
+    for (const partition of this.log.partitions) {
+      const db = openDatabase(storeDir(this.dataDir, generation, partition));
+      const key = cellKey(CellSubject.page(url), hour0);
+      const value = db.get(key);
+      if (value !== undefined) {
+        const changed = Buffer.from(value);
+        changed[17] = (changed[17] ?? 0) ^ 1;
+        db.putSync(key, changed);
+      }
+      await db.close();
+    }
+  }
+
+  /** True when reading everything meets a damaged cell. */
+  readsFail(): boolean {
+    const snapshot = this.snapshot();
+    if (snapshot === undefined) return true;
+    try {
+      this.#compareWith(snapshot);
+      return false;
+    } catch (error) {
+      if (error instanceof SwaError && error.retryable) return true;
+      throw error;
+    } finally {
+      snapshot.release();
+    }
   }
 
   hasFiles(generation: ViewId): boolean {
@@ -150,10 +254,11 @@ export class Harness {
 }
 
 /** Waits for a condition, at most 20 s. */
-export async function until(holds: () => boolean, what: string): Promise<void> {
+export async function until(holds: () => boolean, what: string | (() => string)): Promise<void> {
   const deadline = performance.now() + 20_000;
   while (!holds()) {
-    if (performance.now() > deadline) throw new Error(`waited too long for ${what}`);
+    if (performance.now() > deadline)
+      throw new Error(`waited too long for ${typeof what === 'string' ? what : what()}`);
     await sleep(2);
   }
 }
