@@ -96,7 +96,7 @@ export class PartitionView {
     this.#tally = emptyTally();
     this.#young = new Map();
     this.#old = new Map();
-    this.#era: Era = Symbol('era');
+    this.#era = Symbol('era');
     this.#bytes = 0;
     this.#complete = this.#store.isEmpty;
   }
@@ -144,7 +144,7 @@ export class PartitionView {
   #turn(): void {
     this.#old = this.#young;
     this.#young = new Map();
-    this.#era: Era = Symbol('era');
+    this.#era = Symbol('era');
     this.#bytes = 0;
     this.#complete = false;
   }
