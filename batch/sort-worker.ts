@@ -8,7 +8,6 @@ export type SortMessage =
 
 const job = workerData as SortJob; // set by sort-jobs.ts
 const tell = (message: SortMessage): void => {
-  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
   parentPort?.postMessage(message);
 };
 tell({ type: 'done', result: runSortJob(job, (rows) => tell({ type: 'rows', rows })) });

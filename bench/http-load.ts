@@ -7,7 +7,8 @@ import { parentPort } from 'node:worker_threads';
 
 export interface LoadOrder {
   readonly port: number;
-  readonly paths: readonly string[];
+  /** Whole requests, sent in turn: see `get` and `post`. */
+  readonly requests: readonly string[];
   readonly connections: number;
   readonly durationMs: number;
 }
@@ -20,11 +21,22 @@ export interface LoadResult {
   readonly latencies: Float64Array;
 }
 
+export function get(path: string): string {
+  return `GET ${path} HTTP/1.1\r\nHost: bench\r\n\r\n`;
+}
+
+/** A JSON body of ASCII characters. */
+export function post(path: string, json: string): string {
+  const head = `POST ${path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json`;
+  return `${head}\r\nContent-Length: ${json.length}\r\n\r\n${json}`;
+}
+
 const headEnd = Buffer.from('\r\n\r\n');
 
 /** Runs one order; resolves when every connection got its last answer. */
-export async function load({ port, paths, connections, durationMs }: LoadOrder): Promise<LoadResult> {
-  const requests = paths.map((path) => Buffer.from(`GET ${path} HTTP/1.1\r\nHost: bench\r\n\r\n`));
+export async function load(order: LoadOrder): Promise<LoadResult> {
+  const { port, connections, durationMs } = order;
+  const requests = order.requests.map((text) => Buffer.from(text));
   const latencies: number[] = [];
   let failures = 0;
   let next = 0;
@@ -54,7 +66,7 @@ export async function load({ port, paths, connections, durationMs }: LoadOrder):
         const length = Number(/content-length: (\d+)/i.exec(text)?.[1] ?? 0);
         if (received.length < head + 4 + length) return;
         latencies.push(performance.now() - sentAt);
-        if (!text.startsWith('HTTP/1.1 200')) failures++;
+        if (!text.startsWith('HTTP/1.1 2')) failures++;
         received = Buffer.alloc(0);
         send();
       });
@@ -68,7 +80,6 @@ if (parentPort !== null) {
   const port = parentPort;
   port.on('message', (order: LoadOrder) => {
     load(order).then(
-      // eslint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread's port has none
       (result) => port.postMessage(result),
       (error: unknown) => {
         throw error;

@@ -21,7 +21,7 @@ import { openQuery } from '../query/open.js';
 import { show } from '../query/question.js';
 import { startSpeed } from '../speed/speed.js';
 import { openRealtime } from '../speed/read-side.js';
-import type { LoadOrder, LoadResult } from './http-load.js';
+import { get, type LoadOrder, type LoadResult } from './http-load.js';
 import type { BenchOptions, BenchResult } from './run.js';
 import { publishYear, urlsOf, yearFromHour, yearToHour } from './view-of-a-year.js';
 
@@ -96,24 +96,23 @@ async function compare(
   durationMs: number,
   rounds: number,
 ): Promise<BenchResult> {
-  const paths = Array.from({ length: 1_000 }, (_, i) => {
+  const requests = Array.from({ length: 1_000 }, (_, i) => {
     const url = encodeURIComponent(urlsOf(pages)[i % pages] ?? '');
     const from = encodeURIComponent(show(yearFromHour + (i % 97) * 24));
-    return `/v1/uniques?url=${url}&from=${from}&to=${encodeURIComponent(show(yearToHour - (i % 13)))}`;
+    return get(`/v1/uniques?url=${url}&from=${from}&to=${encodeURIComponent(show(yearToHour - (i % 13)))}`);
   });
-  const drive = (order: Pick<LoadOrder, 'port' | 'paths' | 'durationMs'>): Promise<LoadResult> =>
+  const drive = (order: Pick<LoadOrder, 'port' | 'requests' | 'durationMs'>): Promise<LoadResult> =>
     new Promise((resolve, reject) => {
       worker.once('message', resolve);
       worker.once('error', reject);
-      // eslint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread's port has none
       worker.postMessage({ ...order, connections });
     });
-  await drive({ port, paths, durationMs: durationMs / 2 });
-  await drive({ port: emptyPort, paths: ['/'], durationMs: durationMs / 2 });
+  await drive({ port, requests, durationMs: durationMs / 2 });
+  await drive({ port: emptyPort, requests: [get('/')], durationMs: durationMs / 2 });
   const rates: { empty: number; uniques: number; p99: number; failures: number }[] = [];
   for (let round = 0; round < rounds; round++) {
-    const empty = await drive({ port: emptyPort, paths: ['/'], durationMs });
-    const uniques = await drive({ port, paths, durationMs });
+    const empty = await drive({ port: emptyPort, requests: [get('/')], durationMs });
+    const uniques = await drive({ port, requests, durationMs });
     rates.push({
       empty: empty.answers / empty.seconds,
       uniques: uniques.answers / uniques.seconds,

@@ -169,7 +169,6 @@ class Thread {
   }
 
   send(message: ToThread): void {
-    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
     this.worker.postMessage(message);
   }
 
