@@ -115,8 +115,7 @@ export class BatchDb {
 
   /** Rows of a statement, chunk by chunk, without ever holding the whole result; `fill` stands for its {holes}. */
   async *stream(name: string, fill: Readonly<Record<string, string>> = {}): AsyncGenerator<DuckDBDataChunk> {
-    const sql = readSql(name).replace(/\{(\w+)\}/g, (_hole, key: string) => fill[key] ?? '');
-    const result = await this.#attempt(name, async () => this.#connection.stream(sql));
+    const result = await this.#attempt(name, async () => this.#connection.stream(readSql(name, fill)));
     for (;;) {
       const chunk = await this.#attempt(name, async () => result.fetchChunk());
       if (chunk === null || chunk.rowCount === 0) return;
@@ -137,8 +136,9 @@ export class BatchDb {
     return this.#attempt(sql, async () => (await this.#connection.runAndReadAll(sql)).getRows());
   }
 
-  async prepare(name: string): Promise<void> {
-    await this.#attempt(name, async () => this.#connection.prepare(readSql(name)));
+  /** Checks a statement against the schema without running it. */
+  async prepare(name: string, fill: Readonly<Record<string, string>> = {}): Promise<void> {
+    await this.#attempt(name, async () => this.#connection.prepare(readSql(name, fill)));
   }
 
   close(): void {
@@ -179,8 +179,9 @@ export class BatchDb {
   }
 }
 
-export function readSql(name: string): string {
-  return assetText(`batch/sql/${name}.sql`);
+/** The statement of batch/sql/<name>.sql, its {holes} filled. */
+export function readSql(name: string, fill: Readonly<Record<string, string>> = {}): string {
+  return assetText(`batch/sql/${name}.sql`).replace(/\{(\w+)\}/g, (_hole, key: string) => fill[key] ?? '');
 }
 
 /** One view per topic over its files, each row with its partition; empty but typed when there are none. */

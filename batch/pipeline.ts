@@ -51,6 +51,8 @@ export interface BuildOptions {
   readonly signal?: AbortSignal;
   /** Sizes that tests make small; the result does not depend on them. */
   readonly tuning?: Partial<Tuning>;
+  /** Called with the finished files before they are verified: for tests of what verification must find. */
+  readonly beforeVerify?: (viewDir: string) => void | Promise<void>;
 }
 
 export interface Tuning {
@@ -98,6 +100,7 @@ export async function buildView(options: BuildOptions): Promise<Built> {
     const build = new Build({ ...options, tuning }, db, writer, store, collector);
     const built = await build.run();
     options.progress.begin('verify');
+    await options.beforeVerify?.(options.viewDir);
     const view = openViewAt(options.viewDir);
     try {
       await verifyView(view, db, {

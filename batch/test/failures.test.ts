@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { batchLockPath, listRuns } from '../../lib/batch-runs.js';
+import type { Fact } from '../../lib/facts/fact.js';
+import { liveLockOwner } from '../../lib/files/owner-lock.js';
+import { takeSnapshot } from '../../master-data/snapshot.js';
+import { readCurrent } from '../../serving/current.js';
+import { buildingDir } from '../../serving/layout.js';
+import { openView } from '../../serving/store.js';
+import { steps } from '../progress.js';
+import { runBatch } from '../run.js';
+import { spawnBatchRun } from '../spawn-run.js';
+import { makeHouse, store, testClock } from './house.js';
+
+const kills = Number(process.env['RUNS'] ?? 20);
+
+const fact = (i: number): Fact => ({
+  type: 'pageview',
+  visitor: `cookie:${i % 40}`,
+  url: `https://example.com/${i % 9}`,
+  timestamp: Date.UTC(2024, 1, 1) + i * 60_000,
+  eventId: `e${i}`,
+  receivedAt: testClock(),
+});
+const facts = Array.from({ length: 2000 }, (_, i) => fact(i));
+
+test('a run killed at any point leaves the old view serving, and the next run succeeds and cleans up', async (t) => {
+  const config = makeHouse(t);
+  await store(config, facts);
+  let current = (await runBatch({ config, clock: testClock, trigger: 'command' })).id;
+  const seed = Date.now();
+  t.diagnostic(`seed ${seed}`);
+  const points = fc.sample(
+    fc.record({ step: fc.constantFrom(...steps), delayMs: fc.integer({ min: 0, max: 60 }) }),
+    { numRuns: kills, seed },
+  );
+  let killed = 0;
+  for (const { step, delayMs } of points) {
+    let timer: NodeJS.Timeout | undefined;
+    const kill = (): void => {
+      const owner = liveLockOwner(batchLockPath(config.dataDir));
+      if (owner !== undefined && owner.pid !== process.pid) process.kill(owner.pid, 'SIGKILL');
+    };
+    const published = await spawnBatchRun({
+      config,
+      trigger: 'command',
+      onProgress: (progress) => {
+        if (progress.step === step) timer ??= setTimeout(kill, delayMs);
+      },
+    }).then(
+      (meta) => meta.id,
+      () => undefined,
+    );
+    clearTimeout(timer);
+    const serving = readCurrent(config.dataDir);
+    if (published === undefined) {
+      killed++;
+      // It may have died after the commit point: then the new view serves, whole.
+      if (serving !== current) current = serving;
+    } else {
+      assert.equal(serving, published);
+      current = serving;
+    }
+    const view = openView(config.dataDir, serving);
+    assert.equal(view.meta.counts.pageviews, facts.length);
+    assert.equal([...view.pages('example.com')].length, 9);
+    view.close();
+  }
+  t.diagnostic(`${killed} of ${kills} runs killed`);
+  assert.ok(killed > 0, 'no run was killed in time');
+  const meta = await runBatch({ config, clock: testClock, trigger: 'command' });
+  assert.equal(readCurrent(config.dataDir), meta.id);
+  assert.throws(() => statSync(buildingDir(config.dataDir)), { code: 'ENOENT' });
+  assert.ok(listRuns(config.dataDir).every((run) => run.outcome !== 'running'));
+});
+
+test('a damaged Parquet file stops the run, which names the file and keeps the old view', async (t) => {
+  const config = makeHouse(t);
+  await store(config, facts);
+  const before = await runBatch({ config, clock: testClock, trigger: 'command' });
+  const [file] = takeSnapshot(config.dataDir).files;
+  const fd = openSync(file?.path ?? '', 'r+');
+  writeSync(fd, Uint8Array.of(0x55), 0, 1, Math.floor((file?.sizeBytes ?? 0) / 2));
+  closeSync(fd);
+  const run = runBatch({ config, clock: testClock, trigger: 'command' });
+  await assert.rejects(run, (error: Error & { code: string }) => {
+    assert.equal(error.code, 'master.corrupt');
+    assert.ok(error.message.includes(file?.path ?? '?'));
+    return true;
+  });
+  assert.equal(readCurrent(config.dataDir), before.id);
+  assert.equal(listRuns(config.dataDir).at(-1)?.outcome, 'failed');
+});
+
+test('a full disk fails the run with a hint, the old view serves, and with space the next run succeeds', async (t) => {
+  const mount = mkdtempSync(join(tmpdir(), 'swa-small-'));
+  let mounted = false;
+  t.after(() => {
+    if (mounted) execFileSync('umount', ['-l', mount]);
+    rmSync(mount, { recursive: true, force: true });
+  });
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', mount], { stdio: 'ignore' });
+  } catch {
+    t.skip('needs root to mount a small file system');
+    return;
+  }
+  mounted = true;
+  const config = makeHouse(t, { dataDir: join(mount, 'data') });
+  await store(config, facts);
+  const before = await runBatch({ config, clock: testClock, trigger: 'command' });
+  const filler = join(mount, 'filler');
+  fillUp(filler);
+  await assert.rejects(runBatch({ config, clock: testClock, trigger: 'command' }), /ENOSPC|No space|full/i);
+  assert.equal(readCurrent(config.dataDir), before.id);
+  rmSync(filler);
+  const after = await runBatch({ config, clock: testClock, trigger: 'command' });
+  assert.equal(after.contentHash, before.contentHash);
+  assert.ok(readdirSync(join(config.dataDir, 'serving', 'views')).length >= 2);
+});
+
+/** Leaves a few kilobytes. */
+function fillUp(path: string): void {
+  for (let sizeBytes = 1 << 20; sizeBytes >= 1 << 12; sizeBytes /= 2) {
+    const block = Buffer.alloc(sizeBytes, 1);
+    try {
+      for (;;) writeFileSync(path, block, { flag: 'a' });
+    } catch {
+      // no room for a block of this size: go on with half
+    }
+  }
+}

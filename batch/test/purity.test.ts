@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { Config } from '../../lib/config/config.js';
+import type { Fact } from '../../lib/facts/fact.js';
+import { makeRules } from '../../lib/facts/rules.js';
+import { takeSnapshot } from '../../master-data/snapshot.js';
+import { newBuildingDir } from '../../serving/store.js';
+import { BatchDb, readSql } from '../database.js';
+import { buildView, type Built, type Tuning } from '../pipeline.js';
+import { ProgressMeter } from '../progress.js';
+import { assertViewEquals, makeHouse, store, testClock } from './house.js';
+import { oracleOf } from './oracle.js';
+import { openViewAt } from '../../serving/view-reader.js';
+
+const day = 86_400_000;
+
+/** Repeats, bots, refused URLs, edges and retractions among many pageviews. */
+function someFacts(count: number): Fact[] {
+  const facts: Fact[] = [];
+  for (let i = 0; i < count; i++) {
+    const mixed = Math.imul(i + 1, 0x9e3779b1) >>> 0;
+    facts.push({
+      type: 'pageview',
+      visitor: `cookie:${mixed % 700}`,
+      url:
+        i % 50 === 0 ? 'https://' : `https://site${mixed % 7}.example/${mixed % 90}${i % 3 === 0 ? '/' : ''}`,
+      timestamp: Date.UTC(2024, 1, 1) + (mixed % (40 * day)),
+      eventId: i % 20 === 7 ? `e${i - 7}` : `e${i}`,
+      receivedAt: testClock(),
+      ...(i % 11 === 0 ? { userAgent: 'Googlebot/2.1' } : {}),
+    });
+    if (i % 10 === 0) {
+      facts.push({
+        type: i % 70 === 0 ? 'retract' : 'equiv',
+        a: `cookie:${mixed % 300}`,
+        b: `user:${mixed % 120}`,
+        timestamp: i,
+        eventId: `edge${i}`,
+        receivedAt: testClock(),
+      });
+    }
+  }
+  return facts;
+}
+
+async function build(
+  config: Config,
+  options: { threads: number; tuning?: Partial<Tuning>; keep?: (dir: string) => void },
+): Promise<Built> {
+  const viewDir = newBuildingDir(config.dataDir, 'test');
+  const built = await buildView({
+    snapshot: takeSnapshot(config.dataDir),
+    rules: makeRules({ queryAllow: [], bots: 'exclude' }),
+    lgK: config.lgK,
+    maxPersonIds: config.maxPersonIds,
+    number: 1,
+    createdAt: 0,
+    previous: undefined,
+    viewDir,
+    tempDir: join(config.dataDir, 'batch', 'temp'),
+    memoryLimit: '512MB',
+    threads: options.threads,
+    progress: new ProgressMeter(
+      () => 0,
+      () => undefined,
+    ),
+    tuning: options.tuning ?? {},
+  });
+  options.keep?.(viewDir);
+  return built;
+}
+
+test('one content hash with 1, 2 and 4 threads, twice, from files cut and partitioned differently', async (t) => {
+  const facts = someFacts(6000);
+  const whole = makeHouse(t, { lgK: 10 });
+  await store(whole, facts);
+  const pieces = makeHouse(t, { lgK: 10 });
+  for (let from = 0; from < facts.length; from += 1500) await store(pieces, facts.slice(from, from + 1500));
+  const hashes: string[] = [];
+  for (const threads of [1, 2, 4, 2]) hashes.push((await build(whole, { threads })).meta.view.contentHash);
+  hashes.push((await build(pieces, { threads: 2 })).meta.view.contentHash);
+  assert.ok(takeSnapshot(pieces.dataDir).files.length > takeSnapshot(whole.dataDir).files.length);
+  assert.equal(new Set(hashes).size, 1, hashes.join('\n'));
+});
+
+test('sizes of ranges, blocks and scans change nothing, and no key is too busy for a range', async (t) => {
+  const config = makeHouse(t, { lgK: 8 });
+  const facts = someFacts(3000);
+  await store(config, facts);
+  const plain = await build(config, { threads: 1 });
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 3, max: 3000 }),
+      fc.integer({ min: 100, max: 9000 }),
+      async (rows, hashes) => {
+        const built = await build(config, {
+          threads: 1,
+          tuning: { rowsPerRange: rows, hashesPerScan: hashes },
+        });
+        assert.equal(built.meta.view.contentHash, plain.meta.view.contentHash);
+      },
+    ),
+    { numRuns: 8 },
+  );
+  assert.ok(
+    plain.statistics.repeats > 0 && plain.statistics.botPageviews > 0 && plain.statistics.liveEdges > 0,
+  );
+});
+
+test('facts that go to a file count the same, in worker threads', async (t) => {
+  const config = makeHouse(t, { lgK: 11 });
+  const facts: Fact[] = Array.from({ length: 130_000 }, (_, i) => ({
+    type: 'pageview',
+    visitor: `cookie:${(i * 7919) % 5003}`,
+    url: `https://example.com/${i % 13}`,
+    timestamp: Date.UTC(2024, 0, 1) + ((i * 104_729) % 90) * (day / 3),
+    eventId: `e${i}`,
+    receivedAt: testClock(),
+  }));
+  await store(config, facts);
+  let dir = '';
+  await build(config, {
+    threads: 2,
+    tuning: { rowsPerRange: 20_000 },
+    keep: (viewDir) => (dir = viewDir),
+  });
+  const view = openViewAt(dir);
+  t.after(() => view.close());
+  assertViewEquals(view, oracleOf(facts));
+});
+
+test('every statement under batch/sql can be prepared on an empty snapshot', async (t) => {
+  const config = makeHouse(t);
+  const db = await BatchDb.open({
+    files: [],
+    tempDir: join(config.dataDir, 'batch', 'temp'),
+    memoryLimit: '256MB',
+    threads: 1,
+  });
+  t.after(() => db.close());
+  const { BIGINT, UBIGINT, VARCHAR } = await import('@duckdb/node-api');
+  db.registerRoots(new Int32Array(0));
+  db.registerSuspects(new Set());
+  db.registerTaker('swa_seen', [UBIGINT], () => undefined);
+  db.registerTaker(
+    'swa_collect',
+    [UBIGINT, VARCHAR, UBIGINT, VARCHAR, BIGINT, UBIGINT, VARCHAR],
+    () => undefined,
+  );
+  const { readdirSync } = await import('node:fs');
+  const { assetPath } = await import('../../lib/assets.js');
+  const left = new Set(readdirSync(assetPath('batch/sql')).map((file) => file.replace('.sql', '')));
+  const inOrder = [
+    'live-edges',
+    'edge-ids',
+    'edge-numbers',
+    'mappings',
+    'mappings-by-id',
+    'members',
+    'event-hashes',
+  ];
+  inOrder.push('repeats', 'counted', 'facts', 'recount-pages');
+  for (const name of inOrder) {
+    await db.prepare(name, { urls: "'x'" });
+    if (readSql(name).includes('create temp')) await db.run(name);
+    left.delete(name);
+  }
+  for (const name of ['no-repeats', 'counted-all']) {
+    await db.prepare(name);
+    left.delete(name);
+  }
+  assert.deepEqual([...left], []);
+});

@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { Config } from '../../lib/config/config.js';
+import type { Fact } from '../../lib/facts/fact.js';
+import { makeRules } from '../../lib/facts/rules.js';
+import { offset } from '../../lib/log/log.js';
+import type { ViewMeta } from '../../lib/views/view.js';
+import { takeSnapshot } from '../../master-data/snapshot.js';
+import { openIndex, textKey } from '../../serving/index-file.js';
+import { newBuildingDir } from '../../serving/store.js';
+import { buildView, type Built } from '../pipeline.js';
+import { ProgressMeter } from '../progress.js';
+import { makeHouse, store, testClock } from './house.js';
+
+const facts: Fact[] = Array.from({ length: 400 }, (_, i) => ({
+  type: 'pageview',
+  visitor: `cookie:${i % 50}`,
+  url: `https://example.com/${i % 5}`,
+  timestamp: Date.UTC(2024, 1, 1) + i * 60_000,
+  eventId: `e${i}`,
+  receivedAt: testClock(),
+}));
+const edge: Fact = { type: 'equiv', a: 'cookie:1', b: 'cookie:2', timestamp: 0, eventId: 'x', receivedAt: 0 };
+
+async function buildWith(
+  config: Config,
+  beforeVerify: (dir: string) => void | Promise<void>,
+  previous?: ViewMeta,
+): Promise<Built> {
+  return buildView({
+    snapshot: takeSnapshot(config.dataDir),
+    rules: makeRules({ queryAllow: [], bots: 'exclude' }),
+    lgK: config.lgK,
+    maxPersonIds: 0,
+    number: 1,
+    createdAt: 0,
+    previous,
+    viewDir: newBuildingDir(config.dataDir, 'test'),
+    tempDir: join(config.dataDir, 'batch', 'temp'),
+    memoryLimit: '256MB',
+    threads: 1,
+    progress: new ProgressMeter(
+      () => 0,
+      () => undefined,
+    ),
+    beforeVerify,
+  });
+}
+
+/** Changes the last byte of a file: part of a coupon of the last block. */
+function damage(path: string): void {
+  const fd = openSync(path, 'r+');
+  const byte = Buffer.alloc(1);
+  let position = 0;
+  while (readSync(fd, byte, 0, 1, position) === 1) position++;
+  readSync(fd, byte, 0, 1, position - 4);
+  writeSync(fd, Uint8Array.of((byte[0] ?? 0) ^ 1), 0, 1, position - 4);
+  closeSync(fd);
+}
+
+async function change(dir: string, work: (index: ReturnType<typeof openIndex>) => void): Promise<void> {
+  const index = openIndex(join(dir, 'index.mdb'), 'build');
+  work(index);
+  await index.root.close();
+}
+
+test('three seeded wrong views are refused before they are published, each for its reason', async (t) => {
+  const config = makeHouse(t);
+  await store(config, [...facts, edge]);
+  const sound = await buildWith(config, () => undefined);
+
+  await assert.rejects(
+    buildWith(config, (dir) => damage(join(dir, 'pages.dat'))),
+    { code: 'view.refused', message: /differs from a recount|does not have the people/ },
+    'another person in one hour of one page',
+  );
+  await assert.rejects(
+    buildWith(config, async (dir) =>
+      change(dir, ({ dbs }) => dbs.pages.removeSync(textKey('https://example.com/3'))),
+    ),
+    { code: 'view.refused', message: /pageviews of all pages together/ },
+    'a page lost',
+  );
+  await assert.rejects(
+    buildWith(config, async (dir) => change(dir, ({ dbs }) => dbs.ids.removeSync(textKey('cookie:2')))),
+    { code: 'view.refused', message: /not one person/ },
+    'two ids of a person not joined',
+  );
+
+  const { cut } = sound.meta.view;
+  const ahead = {
+    ...sound.meta.view,
+    cut: { ...cut, next: { ...cut.next, 'pageviews/0': offset(1_000_000) } },
+  };
+  await assert.rejects(
+    buildWith(config, () => undefined, ahead),
+    { code: 'view.refused', message: /its cut lies below/ },
+    'a cut that goes back',
+  );
+});

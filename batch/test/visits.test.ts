@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { hourOf } from '../../lib/time/buckets.js';
+import { ByteReader, ByteWriter } from '../../serving/bytes.js';
+import { VisitCounter } from '../visit-counter.js';
+
+function hoursOf(people: readonly (readonly number[])[]): [number, number, number][] {
+  const counter = new VisitCounter();
+  for (const times of people) counter.addPerson(Float64Array.from(times).toSorted(), 0, times.length);
+  const out = new ByteWriter();
+  counter.encode(out);
+  const reader = new ByteReader(out.view());
+  const hours: [number, number, number][] = [];
+  for (let hour = 0; !reader.done;) hours.push([(hour += reader.varint()), reader.varint(), reader.varint()]);
+  return hours;
+}
+
+const at = (iso: string): number => Date.parse(iso);
+
+test('a visit counts where it began, also across midnight and a month end, and ends after 30 minutes without a view', () => {
+  const night = [at('2024-02-29T23:59:00Z'), at('2024-03-01T00:10:00Z'), at('2024-03-01T00:39:59.999Z')];
+  assert.deepEqual(hoursOf([night]), [[hourOf(night[0] ?? 0), 1, 0]]);
+  const gap = [at('2024-02-29T23:50:00Z'), at('2024-03-01T00:20:00Z')];
+  assert.deepEqual(hoursOf([gap]), [
+    [hourOf(gap[0] ?? 0), 1, 1],
+    [hourOf(gap[1] ?? 0), 1, 1],
+  ]);
+});
+
+test('two views at one instant are one visit and no bounce; two people are two visits', () => {
+  const time = at('2024-01-01T12:00:00Z');
+  assert.deepEqual(hoursOf([[time, time]]), [[hourOf(time), 1, 0]]);
+  assert.deepEqual(hoursOf([[time], [time]]), [[hourOf(time), 2, 2]]);
+});
+
+test('visits and bounces equal a walk over the sorted times', () => {
+  const times = fc.array(
+    fc.integer({ min: 0, max: 3 * 86_400 }).map((second) => at('2024-02-28T00:00:00Z') + second * 1000),
+    {
+      minLength: 1,
+      maxLength: 60,
+    },
+  );
+  fc.assert(
+    fc.property(fc.array(times, { minLength: 1, maxLength: 4 }), (people) => {
+      const wanted = new Map<number, [number, number]>();
+      for (const person of people) {
+        const sorted = person.toSorted((a, b) => a - b);
+        sorted.forEach((time, i) => {
+          if (i > 0 && time - (sorted[i - 1] ?? 0) < 1_800_000) return;
+          const alone = i + 1 === sorted.length || (sorted[i + 1] ?? 0) - time >= 1_800_000;
+          const [visits, bounces] = wanted.get(hourOf(time)) ?? [0, 0];
+          wanted.set(hourOf(time), [visits + 1, bounces + (alone ? 1 : 0)]);
+        });
+      }
+      const expected = [...wanted]
+        .map(([hour, counts]) => [hour, ...counts])
+        .toSorted((a, b) => (a[0] ?? 0) - (b[0] ?? 0));
+      assert.deepEqual(hoursOf(people), expected);
+    }),
+  );
+});
