@@ -10,6 +10,8 @@ import { openDataDir, roomOf } from '../lib/data-dir.js';
 import { SwaError, messageOf, systemCode } from '../lib/errors.js';
 import { makeRules } from '../lib/facts/rules.js';
 import { OwnerLock } from '../lib/files/owner-lock.js';
+import type { Cut } from '../lib/log/log.js';
+import { lowestOf, requestTrim } from '../lib/log/retention.js';
 import type { ViewMeta } from '../lib/views/view.js';
 import { pinSnapshot } from '../master-data/pins.js';
 import { verifySnapshotFiles } from '../master-data/snapshot.js';
@@ -28,6 +30,8 @@ export type BatchConfig = Pick<
   | 'urlQueryAllow'
   | 'bots'
   | 'batchKeepViews'
+  | 'retainBatches'
+  | 'dedupWindow'
   | 'batchMemory'
   | 'batchThreads'
   | 'maxPersonIds'
@@ -124,10 +128,22 @@ async function buildAndPublish(
     progress.begin('publish');
     publish(dataDir, viewDir, built.meta);
     prune(dataDir, config.batchKeepViews);
+    releaseLog(config, snapshot.cut);
     return built;
   } finally {
     pinned.release();
   }
+}
+
+/**
+ * Lets the log drop what neither the last views nor the master dataset need, nor the deduplication window of a realtime
+ * view that would start at one of them.
+ */
+function releaseLog(config: BatchConfig, masterCut: Cut): void {
+  const views = listViews(config.dataDir).slice(-config.retainBatches);
+  if (views.length < config.retainBatches) return;
+  const cuts = [masterCut, ...views.map((meta) => meta.cut)];
+  requestTrim(config.dataDir, lowestOf(cuts, config.dedupWindow));
 }
 
 /** META of the view that serves now; undefined before the first. */

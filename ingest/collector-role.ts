@@ -5,10 +5,12 @@
 import type { Handler } from 'express';
 import { makeRules } from '../lib/facts/rules.js';
 import { openDataDir } from '../lib/data-dir.js';
+import { SwaError, messageOf } from '../lib/errors.js';
 import { HttpEndpoint } from '../lib/http/endpoint.js';
 import type { Route } from '../lib/http/route.js';
 import type { LogWriter } from '../lib/log/log.js';
 import { openLogWriter } from '../lib/log/open-log.js';
+import { Trimmer } from '../lib/log/retention.js';
 import type { RoleContext, RunningRole } from '../lib/role.js';
 import { StatusReporter } from '../lib/status.js';
 import { collectorCors, collectorRoutes, newCounters } from './collector.js';
@@ -41,7 +43,16 @@ export async function openCollector(context: RoleContext): Promise<OpenCollector
     unavailable: counters.unavailable,
     rejectedByField: Object.fromEntries(counters.rejectedByField),
   });
-  const timer = setInterval(() => status.report({ details: details() }), reportEveryMs);
+  const trimmer = new Trimmer(config.dataDir, log);
+  const timer = setInterval(() => {
+    status.report({ details: details() });
+    trimmer.run().catch((error: unknown) => {
+      const code = error instanceof SwaError ? error.code : 'log.unavailable';
+      status.report({
+        lastError: { at: clock(), code, message: `cannot trim the log: ${messageOf(error)}` },
+      });
+    });
+  }, reportEveryMs);
   timer.unref();
   return {
     cors: collectorCors,

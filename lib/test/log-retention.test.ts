@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { systemClock } from '../clock.js';
+import { configWith } from '../config/config.js';
+import { openDataDir } from '../data-dir.js';
+import { offset, type Cut, type LogId } from '../log/log.js';
+import { openLogWriter } from '../log/open-log.js';
+import { Trimmer, lowestOf, requestTrim } from '../log/retention.js';
+
+const cutOf = (logId: LogId, pageviews: number, equivs: number): Cut => ({
+  logId,
+  next: { 'pageviews/0': offset(pageviews), 'equivs/0': offset(equivs) },
+});
+
+test('the lowest of several cuts is the least on every partition, less the margin', () => {
+  const id = 'x' as LogId; // any id
+  assert.deepEqual(lowestOf([cutOf(id, 50, 9), cutOf(id, 70, 3)], 5).next, {
+    'pageviews/0': 45,
+    'equivs/0': 0,
+  });
+});
+
+test('the writer drops what the note allows, whole segments only, and keeps the rest', async (t) => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'swa-retention-'));
+  const config = configWith({ dataDir, partitions: 1, segmentBytes: 65_536 });
+  openDataDir(config);
+  const log = await openLogWriter(config, systemClock);
+  t.after(async () => {
+    await log.close();
+    rmSync(dataDir, { recursive: true });
+  });
+  const value = new Uint8Array(1_000);
+  for (let i = 0; i < 400; i++) await log.append([{ topic: 'pageviews', key: 'k', value }]);
+  const trimmer = new Trimmer(dataDir, log);
+  await trimmer.run();
+  assert.equal((await log.earliest())['pageviews/0'], 0, 'no note, nothing dropped');
+  requestTrim(dataDir, cutOf(log.id, 300, 0));
+  await trimmer.run();
+  const earliest = (await log.earliest())['pageviews/0'] ?? 0;
+  assert.ok(earliest > 200 && earliest <= 300, `earliest ${earliest}`);
+  requestTrim(dataDir, cutOf('another' as LogId, 400, 0)); // a log id that is not this log's
+  await assert.rejects(trimmer.run(), /another/);
+  assert.equal((await log.earliest())['pageviews/0'], earliest);
+});
