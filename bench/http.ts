@@ -96,15 +96,10 @@ async function compare(
   durationMs: number,
   rounds: number,
 ): Promise<BenchResult> {
-  const requests = Array.from({ length: 1_000 }, (_, i) => {
-    const url = encodeURIComponent(urlsOf(pages)[i % pages] ?? '');
-    const from = encodeURIComponent(show(yearFromHour + (i % 97) * 24));
-    return get(`/v1/uniques?url=${url}&from=${from}&to=${encodeURIComponent(show(yearToHour - (i % 13)))}`);
-  });
+  const requests = questions();
   const drive = (order: Pick<LoadOrder, 'port' | 'requests' | 'durationMs'>): Promise<LoadResult> =>
-    new Promise((resolve, reject) => {
-      worker.once('message', resolve);
-      worker.once('error', reject);
+    new Promise((resolve) => {
+      worker.once('message', resolve); // its failure ends the process
       worker.postMessage({ ...order, connections });
     });
   await drive({ port, requests, durationMs: durationMs / 2 });
@@ -134,6 +129,27 @@ async function compare(
       connections,
     },
   };
+}
+
+/** The product's first question, as people ask it: an hour, six hours, a day, a month, a year; over all pages in turn. */
+function questions(): LoadOrder['requests'] {
+  const day = 24;
+  return Array.from({ length: 1_000 }, (_, i) => {
+    const start = yearFromHour + (i % 300) * day;
+    const january = { from: yearFromHour, to: yearFromHour + 31 * day };
+    const ranges = [
+      { from: start + (i % day), to: start + (i % day) + 1 },
+      { from: start + 6, to: start + 12 },
+      { from: start, to: start + day },
+      january,
+      { from: yearFromHour, to: yearToHour },
+    ];
+    const { from, to } = ranges[i % ranges.length] ?? january;
+    const url = encodeURIComponent(urlsOf(pages)[Math.floor(i / ranges.length) % pages] ?? '');
+    return get(
+      `/v1/uniques?url=${url}&from=${encodeURIComponent(show(from))}&to=${encodeURIComponent(show(to))}`,
+    );
+  });
 }
 
 function median(values: readonly number[]): number {

@@ -233,7 +233,7 @@ function parseDateHour(raw: string, zone: string, zones: Zones): number {
 /** `Date.parse` takes 2026-02-30 for the 2nd of March. */
 function isRealDate(date: string): boolean {
   const time = Date.parse(`${date}T00:00:00Z`);
-  return Number.isFinite(time) && new Date(time).toISOString().startsWith(date);
+  return Number.isFinite(time) && new Date(time).getUTCDate() === Number(date.slice(8));
 }
 
 function slicesOf(interval: Interval, { range, zone }: TimeRange, zones: Zones): readonly Slice[] {

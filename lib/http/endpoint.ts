@@ -84,6 +84,8 @@ export class HttpEndpoint {
     this.#app.disable('x-powered-by');
     this.#app.disable('etag');
     this.#app.set('query parser', false);
+    this.#app.enable('case sensitive routing');
+    this.#app.enable('strict routing');
     this.#app.use((request, response, next) => this.#begin(request, response, next));
     this.#app.use(helmet({ contentSecurityPolicy, strictTransportSecurity: false }));
     this.#server = createServer(
@@ -116,7 +118,6 @@ export class HttpEndpoint {
   /** Mounts a table of routes. A path that exists with other methods answers 405 with `Allow`. */
   mount(routes: readonly Route[]): void {
     this.#routes.push(...routes);
-    const router = express.Router({ caseSensitive: true, strict: true });
     const methodsOf = new Map<string, string[]>();
     for (const route of routes) {
       const path = expressPath(route.path);
@@ -124,11 +125,11 @@ export class HttpEndpoint {
         ...(methodsOf.get(path) ?? []),
         ...(route.method === 'get' ? ['GET', 'HEAD'] : ['POST']),
       ]);
-      router[route.method](path, (request, response) => this.#serve(route, request, response));
+      this.#app[route.method](path, (request, response) => this.#serve(route, request, response));
     }
     for (const [path, methods] of methodsOf) {
       const allow = methods.join(', ');
-      router.all(path, (request) => {
+      this.#app.all(path, (request) => {
         throw new HttpProblem(
           'method-not-allowed',
           `${request.method} is not allowed here; allowed: ${allow}`,
@@ -139,7 +140,6 @@ export class HttpEndpoint {
         );
       });
     }
-    this.#app.use(router);
   }
 
   /** Mounts files or foreign routers, after the tables and before 404. */

@@ -25,6 +25,8 @@ export class Metrics {
   readonly #registry = new Registry();
   readonly #options: MetricsOptions;
   readonly #duration: Histogram;
+  /** One for each route, method and status: as few as there are. */
+  readonly #series = new Map<string, Histogram.Internal<string>>();
   readonly #active = this.#gauge('swa_http_requests_active', 'Requests at work.');
   readonly #generation = this.#gauge('swa_generation_number', 'Number of the batch view that answers.');
   readonly #batchAge = this.#gauge('swa_batch_view_age_seconds', 'Age of the batch view that answers.');
@@ -81,7 +83,13 @@ export class Metrics {
 
   /** One answered request. */
   observe({ route, method, status, durationMs }: Answered): void {
-    this.#duration.observe({ route, method, status: String(status) }, durationMs / 1000);
+    const key = `${method} ${status} ${route}`;
+    let series = this.#series.get(key);
+    if (series === undefined) {
+      series = this.#duration.labels({ route, method, status: String(status) });
+      this.#series.set(key, series);
+    }
+    series.observe(durationMs / 1000);
   }
 
   async render(): Promise<{ readonly type: string; readonly text: string }> {
