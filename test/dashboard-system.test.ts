@@ -79,6 +79,17 @@ test('the page over the whole system', { skip: browserMissing }, async (t) => {
     assert.equal(await page.locator('#visitors-detail').innerText(), 'Exact');
   });
 
+  await t.test(
+    'a zone whose hours are not stored is refused by the API, and one press mends it',
+    async (t2) => {
+      const { page: other } = await openPage(t2, browser);
+      await other.goto(`${swa.system.origin}/?domain=shop.example&range=7d&tz=Asia/Kolkata`);
+      await other.click('#notice button:text-is("Use UTC")');
+      await other.waitForSelector('#report[aria-busy=false]:not([data-stale])');
+      assert.match(other.url(), /tz=UTC/);
+    },
+  );
+
   assert.deepEqual(foreign, []);
   assert.deepEqual(complaints, []);
 });

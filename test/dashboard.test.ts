@@ -175,6 +175,7 @@ test('what the server refuses is shown in its words, with buttons that mend it',
   for (const [problem, button, address] of cases) {
     api.does.problem = problem;
     await page.getByText(problem.message, { exact: true }).waitFor();
+    await page.waitForSelector('#layers tbody tr');
     api.does.problem = undefined;
     await page.click(`#notice button:text-is("${button}")`);
     await page.waitForSelector(loaded);

@@ -13,11 +13,9 @@ const words: Readonly<Record<Mood, string>> = {
   paused: 'Paused',
   offline: 'Offline',
 };
-const spoken: Readonly<Record<Mood, string>> = {
-  live: 'Figures are live',
-  behind: 'The speed layer is catching up',
+/** Read out; the others come and go by themselves and would only disturb. */
+const spoken: Partial<Readonly<Record<Mood, string>>> = {
   batch: 'The speed layer does not serve; figures are those of the last batch run',
-  waiting: 'Connecting',
   paused: 'Updates are paused',
   offline: 'The server cannot be reached',
 };
@@ -28,6 +26,7 @@ export class FreshnessLine {
   readonly #pillText = byId('live-text', 'span');
   readonly #announce: (text: string) => void;
   #mood: Mood = 'waiting';
+  #wasSpoken = false;
 
   constructor(announce: (text: string) => void) {
     this.#announce = announce;
@@ -40,7 +39,10 @@ export class FreshnessLine {
     this.#mood = mood;
     this.#pill.dataset['mood'] = mood;
     setText(this.#pillText, words[mood]);
-    this.#announce(spoken[mood]);
+    const said = spoken[mood];
+    if (said !== undefined) this.#announce(said);
+    else if (mood === 'live' && this.#wasSpoken) this.#announce('Figures are live again');
+    this.#wasSpoken = said !== undefined || (this.#wasSpoken && mood !== 'live');
   }
 
   /** Sets the mood too, unless `paused`. */

@@ -14,7 +14,6 @@ import {
   type Bucket,
   type Pages,
   type Pageviews,
-  type Status,
   type Uniques,
 } from './answers.js';
 import { Api, ApiProblem, Unreachable, type Params } from './api.js';
@@ -144,22 +143,23 @@ class Dashboard {
   async #round(signal: AbortSignal): Promise<RoundResult> {
     if (this.#keys.isOpen) return { ok: false, retryAfterMs: undefined };
     try {
-      const nowMs = Date.now();
-      const [system, views] = await Promise.all([
-        this.#api.get('/v1/status', {}, status, signal),
-        this.#api.get('/v1/batches', {}, batches, signal),
-        this.#askReport(nowMs, signal),
-      ]);
-      this.#showSystem(system);
-      this.#layers.update(system, views, this.#state.zone, Date.now());
+      // Each shows itself: a question that is refused leaves the system's state fresh.
+      await Promise.all([this.#askSystem(signal), this.#askReport(Date.now(), signal)]);
       return { ok: true };
     } catch (error) {
       return signal.aborted ? { ok: true } : this.#failed(error);
     }
   }
 
-  #showSystem({ freshness }: Status): void {
-    this.#freshness.update(freshness, this.#state.zone, Date.now(), this.#refresh.paused);
+  async #askSystem(signal: AbortSignal): Promise<void> {
+    const [system, views] = await Promise.all([
+      this.#api.get('/v1/status', {}, status, signal),
+      this.#api.get('/v1/batches', {}, batches, signal),
+    ]);
+    if (signal.aborted) return;
+    const { zone } = this.#state;
+    this.#freshness.update(system.freshness, zone, Date.now(), this.#refresh.paused);
+    this.#layers.update(system, views, zone, Date.now());
   }
 
   /** The four answers of one question, shown together. */
