@@ -16,4 +16,5 @@ export const rows: readonly Row[] = [
   { name: 'http', load: () => import('./http.js') },
   { name: 'topology', load: () => import('./topology.js') },
   { name: 'speed', load: () => import('./speed.js') },
+  { name: 'batch', load: () => import('./batch.js') },
 ];
