@@ -16,10 +16,26 @@ export function dayOfHour(hour: number): number {
   return Math.floor(hour / 24);
 }
 
+/**
+ * By calendar arithmetic, since views ask it for every cell they derive a month from and a Date each time shows. Years are
+ * counted from March, so that the leap day is a year's last and months have lengths of one pattern (153 days in five).
+ */
 export function monthOfHour(hour: number): number {
-  const date = new Date(hour * hourMs);
-  return (date.getUTCFullYear() - 1970) * 12 + date.getUTCMonth();
+  const day = Math.floor(hour / 24) + daysToEpoch;
+  const cycle = Math.floor(day / daysIn400Years);
+  const ofCycle = day - cycle * daysIn400Years;
+  const year = Math.floor(
+    (ofCycle - Math.floor(ofCycle / 1460) + Math.floor(ofCycle / 36_524) - Math.floor(ofCycle / 146_096)) /
+      365,
+  );
+  const ofYear = ofCycle - (365 * year + Math.floor(year / 4) - Math.floor(year / 100));
+  const month = Math.floor((5 * ofYear + 2) / 153);
+  return (cycle * 400 + year - 1970) * 12 + month + 2;
 }
+
+/** From 0000-03-01 to 1970-01-01. */
+const daysToEpoch = 719_468;
+const daysIn400Years = 146_097;
 
 /** First hour of a month bucket; `firstHourOfMonth(m + 1)` is its end. */
 export function firstHourOfMonth(month: number): number {
