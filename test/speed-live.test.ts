@@ -1,0 +1,47 @@
+/**
+ * Live: queries go on while batch views are published one after another, facts keep arriving, and some views are rolled
+ * back. Every answer must equal the oracle at the cut it names, and no answer's cut may lie behind an earlier one's.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Fact } from '../lib/facts/fact.js';
+import { equiv, pageview } from '../speed/test/facts.js';
+import { Harness, until } from '../speed/test/harness.js';
+
+const publications = 20;
+const queriesBetween = 200;
+
+test(`${publications} batch views are published under ${queriesBetween} queries each: all answers equal the oracle`, async (t) => {
+  const house = new Harness(t, 3);
+  await house.append(...traffic(0));
+  house.start();
+  const watch = house.watch();
+  let rolledBack = 0;
+  for (let round = 1; round <= publications; round++) {
+    await house.append(...traffic(round));
+    const cut = house.log.end();
+    await house.append(...traffic(round));
+    const view = house.publish(round, cut);
+    const asked = watch.queries();
+    await until(() => house.pointer()?.serving === view, `view ${round} to serve`);
+    if (round % 7 === 0) {
+      const older = house.published(round - 2);
+      house.rollBack(older);
+      await until(() => house.pointer()?.serving === older, 'the roll back');
+      rolledBack++;
+    }
+    await until(() => watch.queries() >= asked + queriesBetween, `${queriesBetween} queries`);
+  }
+  const { queries } = await watch.stop();
+  assert.ok(queries >= publications * queriesBetween);
+  assert.equal(rolledBack, 2);
+  assert.deepEqual(house.errors, []);
+});
+
+function traffic(round: number): Fact[] {
+  const views = Array.from({ length: 40 }, (_, i) => {
+    const late = i % 10 === 0 ? { timestamp: 1_700_000_000_000 } : {};
+    return pageview(`cookie:${(i * 7 + round) % 30}`, `http://example.com/${i % 4}`, late);
+  });
+  return [...views, equiv(`cookie:${round % 30}`, `cookie:${(round + 1) % 30}`), ...views.slice(0, 5)];
+}
