@@ -80,7 +80,7 @@ const factSpec: fc.Arbitrary<FactSpec> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('repeat' as const), of: fc.nat(500) }) },
 );
 
-const step: fc.Arbitrary<Step> = fc.oneof(
+const anyStep: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 5,
     arbitrary: fc.record({
@@ -113,7 +113,7 @@ test(`the lambda law holds in ${histories} random histories`, async (t) => {
   const base = mkdtempSync(join(existsSync(memory) ? memory : tmpdir(), 'swa-law-'));
   t.after(() => rmSync(base, { recursive: true, force: true }));
   let number = 0;
-  const law = fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 14 }), async (steps) => {
+  const law = fc.asyncProperty(fc.array(anyStep, { minLength: 1, maxLength: 14 }), async (steps) => {
     const history = await History.begin(join(base, String(number++)));
     try {
       for (const each of steps) await history.take(each);
