@@ -99,6 +99,7 @@ const ofErrorCode: Partial<Record<ErrorCode, readonly [ProblemName, string]>> = 
   ],
   'queue.full': ['overloaded', 'too much work is waiting; try again later'],
   'view.missing': ['not-ready', 'no batch view can be read right now'],
+  'view.corrupt': ['not-ready', 'the batch view that serves is damaged: roll back or run a batch'],
 };
 
 /**
