@@ -124,7 +124,7 @@ export class SingleConsumerQueue {
     return items;
   }
 
-  /** Items not yet acked. */
+  /** Items not yet acked; of another instance's changes, those before this turn of the event loop. */
   get size(): number {
     return this.#totals().size;
   }

@@ -1,0 +1,83 @@
+/**
+ * Queues and workers, the way to process a stream before there are topologies: one set of workers checks pageviews, a
+ * second counts the valid URLs, with persistent queues between them. Each counting worker has a queue of its own and
+ * gets all views of its URLs, so that no two workers ever update one URL. `node dist/examples/queue-worker/main.js`
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { partitionOf } from '../../lib/log/partitioner.js';
+import { SingleConsumerQueue } from '../../lib/queue/single-consumer-queue.js';
+import { UrlRules } from '../../lib/url/normalize.js';
+
+const views = 120;
+const countingWorkers = 3;
+const perRound = 10;
+
+async function run(): Promise<string> {
+  const dir = mkdtempSync(join(tmpdir(), 'swa-queue-worker-'));
+  const incoming = SingleConsumerQueue.open(join(dir, 'pageviews'), () => 0);
+  const byUrl = Array.from({ length: countingWorkers }, (_, i) =>
+    SingleConsumerQueue.open(join(dir, `urls-${i}`), () => 0),
+  );
+  const counts = byUrl.map(() => new Map<string, number>());
+  const lines = [`${views} pageviews, ${countingWorkers} counting workers`];
+  const rules = new UrlRules({ queryAllow: [] });
+  const stage = (title: string): void => {
+    const backlog = [incoming, ...byUrl].map((queue) => queue.size).join(', ');
+    lines.push(`${title}: waiting ${backlog}; counted ${counts.map(total).join(', ')}`);
+  };
+  try {
+    incoming.add(...Array.from({ length: views }, (_, i) => Buffer.from(urlOfView(i))));
+    stage('at the start');
+    while (drain(incoming, (url) => checkAndPass(url, rules, byUrl)) > 0);
+    stage('all checked');
+    // Worker 1 is down: nobody else may count its URLs, so they wait, whatever the others have to do.
+    for (let round = 0; round < views; round++) for (const i of [0, 2]) countSome(byUrl[i], counts[i]);
+    stage('worker 1 away');
+    for (let round = 0; round < views; round++) countSome(byUrl[1], counts[1]);
+    stage('worker 1 back');
+    const urls = counts.flatMap((own) => [...own]).toSorted(([a], [b]) => (a < b ? -1 : 1));
+    lines.push(...urls.map(([url, count]) => `  ${String(count).padStart(3)} ${url}`), '');
+    return lines.join('\n');
+  } finally {
+    await Promise.all([incoming, ...byUrl].map((queue) => queue.close()));
+    rmSync(dir, { recursive: true });
+  }
+}
+
+/** A worker of the first set: drops what is no URL, hands the rest to the worker that owns it. */
+function checkAndPass(url: string, rules: UrlRules, byUrl: readonly SingleConsumerQueue[]): void {
+  const normalized = rules.normalize(url);
+  if (!normalized.ok) return;
+  byUrl[partitionOf(normalized.url, byUrl.length)]?.add(Buffer.from(normalized.url));
+}
+
+/** A worker of the second set. */
+function countSome(queue: SingleConsumerQueue | undefined, counts: Map<string, number> | undefined): void {
+  if (queue === undefined || counts === undefined) return;
+  drain(queue, (url) => counts.set(url, (counts.get(url) ?? 0) + 1));
+}
+
+/** Works on a few items, each acked after its work is done; returns how many there were. */
+function drain(queue: SingleConsumerQueue, work: (text: string) => void): number {
+  let done = 0;
+  for (; done < perRound; done++) {
+    const leased = queue.get();
+    if (leased === undefined) break;
+    work(Buffer.from(leased.item).toString());
+    queue.ack(leased.id);
+  }
+  return done;
+}
+
+function urlOfView(i: number): string {
+  if (i % 10 === 9) return `not a url ${i}`;
+  return `HTTP://example.com/page-${(i * 7) % 6}${i % 2 === 0 ? '' : '#top'}`;
+}
+
+function total(counts: ReadonlyMap<string, number>): number {
+  return [...counts.values()].reduce((sum, count) => sum + count, 0);
+}
+
+process.stdout.write(await run());
