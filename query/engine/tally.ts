@@ -21,8 +21,12 @@ export interface Reading {
   readonly realtimeHours: number;
 }
 
-/** Realtime hours are read in pieces of this many, so that a year of them does not hold up the event loop. */
-const realtimePieceHours = 744;
+/**
+ * Realtime hours are read in pieces, so that years of them do not hold up the event loop: first this many hours, then twice
+ * as many as long as there is little in them (as there is but after a large import, until the next batch run).
+ */
+const realtimePieceHours = 2_976;
+const fewRealtimeCells = 500;
 
 /** A working buffer and what went into it. */
 export class Tally {
@@ -71,11 +75,16 @@ export class Tally {
     }
     const { realtime } = generation;
     if (realtime === undefined) return;
-    for (let from = range.from; from < range.to; from += realtimePieceHours) {
-      realtime.forEachHour(subject, from, Math.min(range.to, from + realtimePieceHours), (cell) => {
+    let hours = realtimePieceHours;
+    for (let from = range.from; from < range.to;) {
+      const to = Math.min(range.to, from + hours);
+      const before = this.realtimeHours;
+      realtime.forEachHour(subject, from, to, (cell) => {
         this.realtimeHours++;
         visit(cell);
       });
+      hours = this.realtimeHours - before < fewRealtimeCells ? hours * 2 : realtimePieceHours;
+      from = to;
       if (pace.due) await pace.rest();
     }
   }
