@@ -49,7 +49,7 @@ export class FactCollector {
   readonly #hourNumbers = new Map<number, number>();
   readonly #agents = new IdTable();
   readonly #isBot: boolean[] = [];
-  readonly #visitors = new IdTable(1 << 16);
+  readonly #visitors: IdTable;
   readonly #hasher = new CouponHasher();
   #coupons = new Uint32Array(1024);
   #personCount = 0;
@@ -59,10 +59,12 @@ export class FactCollector {
   #lastHourNumber = -1;
   readonly #sample: PageSample;
 
-  constructor(facts: FactStore, rules: Rules, sampledPages: number) {
+  /** `expectedRows` only sizes tables. */
+  constructor(facts: FactStore, rules: Rules, sampledPages: number, expectedRows: number) {
     this.#facts = facts;
     this.#rules = rules;
     this.#sample = new PageSample(sampledPages);
+    this.#visitors = new IdTable(Math.min(expectedRows / 10, 1 << 24));
   }
 
   /** A new person of several ids; their hashes follow by `addMember`. All before the first fact. */

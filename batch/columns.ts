@@ -2,7 +2,7 @@
  * Columns of a DuckDB chunk as typed arrays. node-api keeps the array it wraps in a field that its typings call private;
  * reading values one by one through `getItem` instead costs three times as much, and makes a BigInt of every one.
  */
-import type { DuckDBDataChunk } from '@duckdb/node-api';
+import { DuckDBListValue, type DuckDBDataChunk } from '@duckdb/node-api';
 
 /** The 32-bit values of an INTEGER or UINTEGER column; for columns without nulls. Valid while the chunk is. */
 export function u32Column(chunk: DuckDBDataChunk, index: number): Int32Array | Uint32Array {
@@ -20,12 +20,24 @@ export function words(chunk: DuckDBDataChunk, index: number): Uint32Array {
   throw new TypeError(`column ${index} is not of 64 bits`);
 }
 
-export function textColumn(chunk: DuckDBDataChunk, index: number): readonly string[] {
-  return chunk.getColumnValues(index).map((value) => {
-    if (typeof value !== 'string') throw new TypeError(`column ${index} holds ${typeof value}, not text`);
-    return value;
-  });
+/** Texts that SQL has packed into one, each ended by a unit separator. */
+export function packedTexts(chunk: DuckDBDataChunk, index: number, row: number): string[] {
+  const packed = chunk.getColumnVector(index).getItem(row);
+  if (typeof packed !== 'string') throw new TypeError(`column ${index} is not of text`);
+  const texts = packed.split(separator);
+  texts.pop(); // nothing follows the last separator
+  return texts;
 }
+
+/** A list of UBIGINT as pairs of words, the low one first. */
+export function listWords(chunk: DuckDBDataChunk, index: number, row: number): Uint32Array {
+  const list = chunk.getColumnVector(index).getItem(row);
+  if (!(list instanceof DuckDBListValue)) throw new TypeError(`column ${index} is not of lists`);
+  const values = BigUint64Array.from(list.items, (item) => (typeof item === 'bigint' ? item : 0n));
+  return new Uint32Array(values.buffer);
+}
+
+const separator = '\u001f';
 
 function itemsOf(chunk: DuckDBDataChunk, index: number): unknown {
   return Reflect.get(chunk.getColumnVector(index), 'items');

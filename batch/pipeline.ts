@@ -15,6 +15,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { SwaError } from '../lib/errors.js';
 import type { Rules } from '../lib/facts/rules.js';
+import type { Topic } from '../lib/log/log.js';
 import type { ViewMeta } from '../lib/views/view.js';
 import type { Snapshot } from '../master-data/snapshot.js';
 import { codeVersion } from '../serving/code-version.js';
@@ -22,7 +23,7 @@ import type { StoredMeta } from '../serving/meta.js';
 import { openViewAt } from '../serving/view-reader.js';
 import { ViewWriter } from '../serving/view-writer.js';
 import { FactCollector } from './collector.js';
-import { textColumn, u32Column, words } from './columns.js';
+import { listWords, packedTexts, u32Column, words } from './columns.js';
 import { BatchDb } from './database.js';
 import { FactStore } from './fact-store.js';
 import { writeIndex } from './index-pass.js';
@@ -96,7 +97,12 @@ export async function buildView(options: BuildOptions): Promise<Built> {
   const writer = new ViewWriter(options.viewDir);
   const store = new FactStore(join(options.tempDir, 'facts'), tuning.factBlocks);
   try {
-    const collector = new FactCollector(store, options.rules, sampledPages);
+    const collector = new FactCollector(
+      store,
+      options.rules,
+      sampledPages,
+      recordsOf(options.snapshot, 'pageviews'),
+    );
     const build = new Build({ ...options, tuning }, db, writer, store, collector);
     const built = await build.run();
     options.progress.begin('verify');
@@ -143,8 +149,8 @@ class Build {
 
   async run(): Promise<Built> {
     const { progress } = this.#options;
-    const rows = this.#records('pageviews');
-    progress.begin('persons', this.#records('equivs'));
+    const rows = recordsOf(this.#options.snapshot, 'pageviews');
+    progress.begin('persons', recordsOf(this.#options.snapshot, 'equivs'));
     const persons = await this.#persons();
     progress.begin('repeats', rows);
     const repeats = await this.#repeats(rows);
@@ -177,13 +183,14 @@ class Build {
 
   /** Joins ids to persons, writes their members, and makes them known to the collector. */
   async #persons(): Promise<BuildStatistics['persons']> {
-    await this.#runAll('live-edges', 'edge-ids');
+    await this.#runAll('edges', 'live-edges', 'edge-ids');
     const persons = new Persons(await this.#countOf('edge_id'));
     for await (const chunk of this.#db.stream('edge-numbers')) {
       const lows = u32Column(chunk, 0);
       const highs = u32Column(chunk, 1);
-      for (let row = 0; row < chunk.rowCount; row++) persons.join(lows[row] ?? 0, highs[row] ?? 0);
-      this.#step(chunk.rowCount);
+      const count = chunk.rowCount;
+      for (let row = 0; row < count; row++) persons.join(lows[row] ?? 0, highs[row] ?? 0);
+      this.#step(count);
     }
     const { roots, statistics } = persons.finish(this.#options.maxPersonIds);
     this.#db.registerRoots(roots);
@@ -205,18 +212,19 @@ class Build {
       ids = [];
     };
     for await (const chunk of this.#db.stream('members')) {
-      const people = textColumn(chunk, 0);
-      const members = textColumn(chunk, 1);
-      const hashes = words(chunk, 2);
       for (let row = 0; row < chunk.rowCount; row++) {
-        const person = people[row] ?? '';
-        if (person !== current) {
-          end();
-          current = person;
-          this.#collector.addPerson(person);
-        }
-        ids.push(members[row] ?? '');
-        this.#collector.addMember(hashes[2 * row] ?? 0, hashes[2 * row + 1] ?? 0);
+        const people = packedTexts(chunk, 0, row);
+        const hashes = listWords(chunk, 2, row);
+        packedTexts(chunk, 1, row).forEach((id, i) => {
+          const person = people[i] ?? '';
+          if (person !== current) {
+            end();
+            current = person;
+            this.#collector.addPerson(person);
+          }
+          ids.push(id);
+          this.#collector.addMember(hashes[2 * i] ?? 0, hashes[2 * i + 1] ?? 0);
+        });
       }
       this.#options.signal?.throwIfAborted();
     }
@@ -231,11 +239,12 @@ class Build {
     let scan = 0;
     this.#db.registerTaker('swa_seen', [UBIGINT], (chunk) => {
       const hashes = words(chunk, 0);
-      for (let row = 0, low = 0; row < chunk.rowCount; row++, low += 2) {
+      const count = chunk.rowCount;
+      for (let row = 0, low = 0; row < count; row++, low += 2) {
         const high = hashes[low + 1] ?? 0;
         if (scans === 1 || high % scans === scan) finder.add(hashes[low] ?? 0, high);
       }
-      this.#step(chunk.rowCount / scans);
+      this.#step(count / scans);
     });
     for (; scan < scans; scan++) {
       finder = new RepeatFinder(Math.ceil(rows / scans));
@@ -270,10 +279,8 @@ class Build {
       refusedUrls,
       botPageviews,
       pageviews: this.#store.rows,
-      edgeRecords: this.#records('equivs'),
-      refusedEdges: await this.#countOf(
-        'equivs where invalid_reason is not null or swa_is_nobody(a) or swa_is_nobody(b)',
-      ),
+      edgeRecords: recordsOf(this.#options.snapshot, 'equivs'),
+      refusedEdges: recordsOf(this.#options.snapshot, 'equivs') - (await this.#countOf('edge')),
       liveEdges: await this.#countOf('live_edge'),
       persons,
     };
@@ -297,18 +304,14 @@ class Build {
   async #mapping(): Promise<number> {
     let mappedIds = 0;
     for await (const chunk of this.#db.stream('mappings-by-id')) {
-      const people = textColumn(chunk, 1);
-      textColumn(chunk, 0).forEach((id, row) => this.#writer.mapping(id, people[row] ?? ''));
-      mappedIds += chunk.rowCount;
+      for (let row = 0; row < chunk.rowCount; row++) {
+        const people = packedTexts(chunk, 1, row);
+        const ids = packedTexts(chunk, 0, row);
+        ids.forEach((id, i) => this.#writer.mapping(id, people[i] ?? ''));
+        mappedIds += ids.length;
+      }
     }
     return mappedIds;
-  }
-
-  /** Records of a topic in the snapshot, by its manifests. */
-  #records(topic: 'pageviews' | 'equivs'): number {
-    return this.#options.snapshot.files
-      .filter((file) => file.topic === topic)
-      .reduce((sum, file) => sum + file.rows, 0);
   }
 
   async #runAll(...names: readonly string[]): Promise<void> {
@@ -327,4 +330,9 @@ class Build {
     this.#options.signal?.throwIfAborted();
     this.#options.progress.add(rows);
   }
+}
+
+/** Records of a topic in the snapshot, by its manifests. */
+function recordsOf(snapshot: Snapshot, topic: Topic): number {
+  return snapshot.files.filter((file) => file.topic === topic).reduce((sum, file) => sum + file.rows, 0);
 }

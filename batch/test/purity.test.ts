@@ -153,6 +153,7 @@ test('every statement under batch/sql can be prepared on an empty snapshot', asy
   const { assetPath } = await import('../../lib/assets.js');
   const left = new Set(readdirSync(assetPath('batch/sql')).map((file) => file.replace('.sql', '')));
   const inOrder = [
+    'edges',
     'live-edges',
     'edge-ids',
     'edge-numbers',
