@@ -16,5 +16,6 @@ export const rows: readonly Row[] = [
   { name: 'http', load: () => import('./http.js') },
   { name: 'topology', load: () => import('./topology.js') },
   { name: 'speed', load: () => import('./speed.js') },
+  { name: 'freshness', load: () => import('./freshness.js') },
   { name: 'batch', load: () => import('./batch.js') },
 ];

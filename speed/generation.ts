@@ -15,6 +15,9 @@ import { checkCut, offsetAt } from '../lib/log/cut.js';
 import type { Log, Offset, Offsets, PartitionName } from '../lib/log/log.js';
 import type { BatchView, ViewId } from '../lib/views/view.js';
 import { writeDeadLetter } from './dead-letters.js';
+import { decodeCell, type StoredCell } from './store/cell-codec.js';
+import { cellKey } from './store/cell-key.js';
+import type { CellSubject } from './store/cell.js';
 import { FailedRecords } from './failed-records.js';
 import { LogIntake, type Slice } from './log-intake.js';
 import type { PageviewSpout } from './pageview-spout.js';
@@ -140,6 +143,25 @@ export class Generation {
 
   progress(): ReadonlyMap<PartitionName, Progress> {
     return new Map([...this.#stores].map(([name, store]) => [name, store.progress]));
+  }
+
+  /** Calls `visit` for a cell of each of our stores that has it. */
+  visitCell(subject: CellSubject, hour: number, visit: (cell: StoredCell) => void): void {
+    const key = cellKey(subject, hour);
+    for (const store of this.#stores.values()) {
+      const stored = store.get(key);
+      if (stored !== undefined) visit(decodeCell(stored));
+    }
+  }
+
+  /** About `most` pages of our stores with the hours they have there, from different places. */
+  samplePages(most: number): Map<string, readonly number[]> {
+    const pages = new Map<string, readonly number[]>();
+    for (const store of this.#stores.values()) {
+      for (const [url, hours] of store.samplePages(Math.ceil(most / this.#stores.size)))
+        pages.set(url, hours);
+    }
+    return pages;
   }
 
   /** Throws `view.corrupt` when a store was deleted or found damaged. */

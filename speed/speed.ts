@@ -108,6 +108,7 @@ class SpeedStatus {
         nextGeneration: next ?? null,
         partitions: worker.partitions,
         handOvers: worker.handOvers,
+        mappingError: worker.mappingError ?? null,
         ...(working === undefined ? {} : this.#counts(working)),
       },
     });

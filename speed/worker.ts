@@ -21,6 +21,7 @@ import {
   writePointer,
   type Pointer,
 } from './store/layout.js';
+import { measureMappingError, type MappingError } from './mapping-error.js';
 import { readStanding, type Standing } from './store/partition-store.js';
 
 export interface WorkerOptions extends Omit<GenerationOptions, 'view' | 'signal' | 'partitions'> {
@@ -47,6 +48,8 @@ const progressEveryMs = 500;
 export class SpeedWorker {
   readonly partitions: readonly PartitionName[];
   handOvers = 0;
+  /** What the last hand-over showed. */
+  mappingError: MappingError | undefined;
   readonly #options: WorkerOptions;
   readonly #locks: OwnerLock[] = [];
   readonly #leads: boolean;
@@ -130,6 +133,7 @@ export class SpeedWorker {
     const { serving, next } = this.#pointer;
     if (this.#serving !== undefined && this.#serving.id !== serving) {
       const over = this.#serving;
+      if (this.#next !== undefined && this.#next.id === serving) await this.#measure(over, this.#next);
       this.#serving = undefined;
       await over.destroy();
     }
@@ -158,6 +162,16 @@ export class SpeedWorker {
       this.#next === undefined ? next : undefined,
     ].find((id) => id !== undefined && !this.#unavailable.has(id));
     if (missing !== undefined) this.#beginOpening(missing);
+  }
+
+  /** Before the old generation goes: what its mapping cost. Nothing depends on it, so a failure is only reported. */
+  async #measure(old: Generation, next: Generation): Promise<void> {
+    try {
+      while ((await old.runEpoch({ waitMs: 0, limit: next.positions() })) > 0);
+      this.mappingError = await measureMappingError(old, next, this.#options.lgK);
+    } catch (error) {
+      this.#options.onError(error);
+    }
   }
 
   #beginOpening(id: ViewId): void {

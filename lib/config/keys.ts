@@ -175,9 +175,9 @@ export const keys = {
 
   speedEpochTuples: key(
     'SWA_SPEED_EPOCH_TUPLES',
-    '20000',
+    '200000',
     whole(1, 1_000_000),
-    'most spout tuples in one epoch',
+    'most records in one epoch of the speed layer',
   ),
   speedWorkers: key(
     'SWA_SPEED_WORKERS',

@@ -34,6 +34,7 @@ const progressKey = Buffer.of(0);
 const mapSizeBytes = 2 ** 36;
 const maxReaders = 1_024;
 const cellsPerTurn = 2_000;
+const mostKeysSampled = 20_000;
 
 /** How far a store is, and how far it must be before it may answer. */
 export interface Standing {
@@ -111,6 +112,22 @@ export class PartitionStore {
         retryable: true,
       });
     }
+  }
+
+  /** At most `most` pages that the keys name, evenly from the first keys, each with its hours. */
+  samplePages(most: number): Map<string, number[]> {
+    const pages = new Map<string, number[]>();
+    const step = Math.max(1, Math.floor(Math.min(this.#db.getKeysCount(), mostKeysSampled) / most));
+    let seen = 0;
+    let taken = '';
+    for (const key of this.#db.getKeys({ start: Buffer.of(1), limit: mostKeysSampled })) {
+      const cell = parseCellKey(key);
+      if (cell?.url === undefined) continue;
+      if (cell.url !== taken && (seen++ % step !== 0 || pages.size >= most)) continue;
+      taken = cell.url;
+      pages.set(taken, [...(pages.get(taken) ?? []), cell.hour]);
+    }
+    return pages;
   }
 
   /** All of it or nothing. Throws `view.corrupt` when the store is gone from its place. */

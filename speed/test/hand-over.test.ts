@@ -26,6 +26,26 @@ test('a new batch view takes over with its own mapping, and the old generation i
   assert.deepEqual(house.errors, []);
 });
 
+test('a hand-over measures what the old mapping cost', async (t) => {
+  const house = new Harness(t);
+  const worker = house.start();
+  await house.append(
+    pageview('cookie:a', 'http://example.com/one'),
+    pageview('cookie:b', 'http://example.com/one'),
+    pageview('cookie:c', 'http://example.com/two'),
+    equiv('cookie:a', 'cookie:b'),
+  );
+  await house.untilCaughtUp(genesis);
+  await house.untilCaughtUp(house.publish(1));
+  await until(
+    () => worker.mappingError !== undefined,
+    () => `the measurement; errors: ${house.errors.join()}`,
+  );
+  const { pages, median = -1, p99 = -1 } = worker.mappingError ?? {};
+  assert.deepEqual([pages, Math.round(median), Math.round(p99)], [2, 0, 1]); // one page: 2 people instead of 1
+  assert.deepEqual(house.errors, []);
+});
+
 test('a view published while a hand-over runs follows it; a roll back goes to the older cut and catches up', async (t) => {
   const house = new Harness(t);
   await house.append(...views(500));

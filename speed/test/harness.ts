@@ -273,9 +273,9 @@ export class Harness {
   }
 }
 
-/** Waits for a condition, at most 20 s. */
+/** Waits for a condition, at most a minute. */
 export async function until(holds: () => boolean, what: string | (() => string)): Promise<void> {
-  const deadline = performance.now() + 20_000;
+  const deadline = performance.now() + 60_000;
   while (!holds()) {
     if (performance.now() > deadline)
       throw new Error(`waited too long for ${typeof what === 'string' ? what : what()}`);
