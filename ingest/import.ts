@@ -5,13 +5,13 @@
  */
 import { hash } from 'node:crypto';
 import type { Clock } from '../lib/clock.js';
+import { DedupWindow } from '../lib/facts/dedup-window.js';
 import { admit } from '../lib/facts/door.js';
 import type { Fact } from '../lib/facts/fact.js';
 import type { UrlRules } from '../lib/url/normalize.js';
 import { parseCombined, type CombinedOptions, type LineResult } from './combined.js';
 import type { FactSink } from './fact-sinks.js';
 import { readLines, type ByteProgress, type Line } from './lines.js';
-import { RecentIds } from './recent-ids.js';
 
 export type ImportFormat =
   { readonly name: 'combined'; readonly options: CombinedOptions } | { readonly name: 'ndjson' };
@@ -19,7 +19,7 @@ export type ImportFormat =
 export interface ImportCounts {
   read: number;
   accepted: number;
-  /** Same eventId as a line before it in this import (among the last two million). */
+  /** Same eventId as one of the million lines before it. */
   duplicate: number;
   filtered: number;
   rejected: number;
@@ -45,6 +45,8 @@ export interface ImportOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Repeats further apart go into the log, and are absorbed in the views. */
+const duplicateWindowLines = 1_000_000;
 /** Facts in one append, and appends under way at once: together the bound on memory. */
 const batchFacts = 2_000;
 const maxInFlight = 4;
@@ -56,7 +58,7 @@ export async function importFile(
 ): Promise<ImportCounts> {
   const progress: ByteProgress = { readBytes: 0, totalBytes: undefined };
   const appender = new Appender(options.sink, counts);
-  const seen = new RecentIds(1_000_000);
+  const seen = new DedupWindow(duplicateWindowLines);
   const read = lineReader(options.format);
   try {
     for await (const lines of readLines(options.path, progress)) {
@@ -101,7 +103,7 @@ function takeLine(
   read: ReadLine,
   options: ImportOptions,
   counts: ImportCounts,
-  seen: RecentIds,
+  seen: DedupWindow,
 ): Fact | undefined {
   counts.read++;
   const refuse = (reason: string): undefined => {
@@ -121,7 +123,7 @@ function takeLine(
     options.urls,
   );
   if (!admission.ok) return refuse(admission.reason);
-  if (!seen.add(admission.fact.eventId)) {
+  if (seen.isRepeat(admission.fact.eventId, line.number)) {
     counts.duplicate++;
     return undefined;
   }
@@ -131,7 +133,7 @@ function takeLine(
 function withEventId(candidate: object, line: string, format: ImportFormat): object {
   if ('eventId' in candidate) return candidate;
   const host = format.name === 'combined' ? format.options.host : '';
-  return { ...candidate, eventId: `line:${hash('sha1', `${host}\n${line}`, 'base64url')}` };
+  return Object.assign(candidate, { eventId: `line:${hash('sha1', `${host}\n${line}`, 'base64url')}` });
 }
 
 /** Collects facts into batches and keeps a bounded number of appends under way. */

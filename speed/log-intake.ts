@@ -15,7 +15,7 @@ import {
   type PartitionName,
   type RecordBatch,
 } from '../lib/log/log.js';
-import type { DedupWindow } from './dedup-window.js';
+import type { DedupWindow } from '../lib/facts/dedup-window.js';
 import type { FailedRecords } from './failed-records.js';
 
 /** Records `from` to `to` of a batch. */

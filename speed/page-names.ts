@@ -3,9 +3,9 @@
  * remembered, so that a page is the same object each time: what is known about it can be found without a search.
  */
 import type { UrlRules } from '../lib/url/normalize.js';
-import { HashTable } from './hash-table.js';
+import { HashTable } from '../lib/hash/hash-table.js';
 import { CellSubject } from './store/cell.js';
-import { StringHash } from './string-hash.js';
+import { StringHash } from '../lib/hash/string-hash.js';
 
 export interface PageName {
   readonly page: CellSubject;

@@ -5,8 +5,8 @@
  */
 import { coupon } from 'hyperloglog-ts';
 import type { BatchView } from '../lib/views/view.js';
-import { HashTable } from './hash-table.js';
-import { StringHash } from './string-hash.js';
+import { HashTable } from '../lib/hash/hash-table.js';
+import { StringHash } from '../lib/hash/string-hash.js';
 
 const turnEntries = 200_000;
 

@@ -13,7 +13,7 @@ import {
   type PartitionName,
   type RecordBatch,
 } from '../lib/log/log.js';
-import { DedupWindow } from './dedup-window.js';
+import { DedupWindow } from '../lib/facts/dedup-window.js';
 
 const readRecords = 8_192;
 

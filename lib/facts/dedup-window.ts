@@ -8,8 +8,8 @@
  * Two tables take turns: the current one holds what was seen since `start`, the previous one what was seen in the `size`
  * offsets before that. When the current one spans `size` offsets it becomes the previous one.
  */
-import { HashTable } from './hash-table.js';
-import { StringHash } from './string-hash.js';
+import { HashTable } from '../hash/hash-table.js';
+import { StringHash } from '../hash/string-hash.js';
 
 export class DedupWindow {
   readonly #size: number;
