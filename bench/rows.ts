@@ -17,5 +17,6 @@ export const rows: readonly Row[] = [
   { name: 'topology', load: () => import('./topology.js') },
   { name: 'speed', load: () => import('./speed.js') },
   { name: 'freshness', load: () => import('./freshness.js') },
+  { name: 'bytes', load: () => import('./bytes.js') },
   { name: 'batch', load: () => import('./batch.js') },
 ];

@@ -7,13 +7,16 @@
  *            months,         then per month: month delta, bytes of its month cell (0: derive)
  *   cell     head = bucket delta * 4 + form
  *            form 0  one person, one pageview     u32 coupon
- *            form 1  few people                   pageviews, n, n * u32 coupons ascending
- *            form 2  many people                  pageviews, 2^lgK bytes HLL_8 registers
+ *            form 1  few people                   pageviews, n * 2 + packing, then n coupons ascending:
+ *                                                 packing 0 as u32, packing 1 as varints of their differences
+ *            form 2  very many people             pageviews, 2^lgK bytes HLL_8 registers
+ *            form 3  many people                  pageviews, n, n bytes: 1..63 a register, 64..255 a run of 1..192
+ *                                                 empty registers; the rest is empty
  *
- * Numbers are varints, coupons little-endian. Hour deltas count from the day's first hour, then from the hour before.
+ * Of two ways to write the same, the shorter one is taken. Numbers are varints, coupons little-endian. Hour deltas count from the day's first hour, then from the hour before.
  *
- * Rare subjects (at most 512 coupons in all) are flat: no tables, hour cells alone, deltas from hour 0. A day or month
- * that at most 512 coupons lie under has no cell of its own: it is cheaper to unite its hours on reading than to store
+ * Rare subjects (at most 1,024 coupons in all) are flat: no tables, hour cells alone, deltas from hour 0. A day or month
+ * that at most 1,024 coupons lie under has no cell of its own: it is cheaper to unite its hours on reading than to store
  * their people again (a year of derived months costs microseconds). So every person of an hour is stored about once.
  */
 import { SwaError } from '../lib/errors.js';
@@ -22,7 +25,7 @@ import type { ByteReader, ByteWriter } from './bytes.js';
 
 /** A day or month with at most this many coupons under it is not stored but united from its hours. */
 export function deriveLimitOf(lgK: number): number {
-  return Math.min(512, maxCouponsOf(lgK));
+  return Math.min(1024, maxCouponsOf(lgK));
 }
 
 /** Most coupons a bucket holds before it becomes registers: the promotion rule of the DataSketches HLL format. */
@@ -33,6 +36,7 @@ export function maxCouponsOf(lgK: number): number {
 const singleForm = 0;
 const couponsForm = 1;
 const registersForm = 2;
+const sparseForm = 3;
 
 export function writeCouponCell(
   out: ByteWriter,
@@ -47,9 +51,37 @@ export function writeCouponCell(
   } else {
     out.varint(delta * 4 + couponsForm);
     out.varint(pageviews);
-    out.varint(to - from);
+    if (differencesLength(coupons, from, to) < 4 * (to - from)) {
+      out.varint((to - from) * 2 + 1);
+      for (let i = from, last = 0; i < to; i++) {
+        const coupon = coupons[i] ?? 0;
+        out.varint(coupon - last);
+        last = coupon;
+      }
+      return;
+    }
+    out.varint((to - from) * 2);
   }
   out.u32s(coupons, from, to);
+}
+
+function differencesLength(coupons: Uint32Array, from: number, to: number): number {
+  let length = 0;
+  for (let i = from, last = 0; i < to; i++) {
+    const difference = (coupons[i] ?? 0) - last;
+    last += difference;
+    length +=
+      difference < 0x80
+        ? 1
+        : difference < 0x4000
+          ? 2
+          : difference < 0x200000
+            ? 3
+            : difference < 0x10000000
+              ? 4
+              : 5;
+  }
+  return length;
 }
 
 export function writeRegisterCell(
@@ -58,9 +90,46 @@ export function writeRegisterCell(
   pageviews: number,
   registers: Uint8Array,
 ): void {
-  out.varint(delta * 4 + registersForm);
+  const sparse = encodeSparse(registers);
+  out.varint(delta * 4 + (sparse === undefined ? registersForm : sparseForm));
   out.varint(pageviews);
-  out.raw(registers);
+  if (sparse !== undefined) out.varint(sparse.length);
+  out.raw(sparse ?? registers);
+}
+
+const longestRun = 192;
+
+/** Undefined when it would not be shorter. */
+function encodeSparse(registers: Uint8Array): Uint8Array | undefined {
+  const bytes = new Uint8Array(registers.length);
+  let length = 0;
+  let empty = 0;
+  for (const value of registers) {
+    if (value === 0) {
+      empty++;
+      continue;
+    }
+    for (; empty > 0; empty -= longestRun) {
+      if (length === bytes.length) return undefined;
+      bytes[length++] = 63 + Math.min(empty, longestRun);
+    }
+    empty = 0;
+    if (length === bytes.length) return undefined;
+    bytes[length++] = value;
+  }
+  return length < registers.length ? bytes.subarray(0, length) : undefined;
+}
+
+function decodeSparse(bytes: Uint8Array, registers: Uint8Array): void {
+  registers.fill(0);
+  let slot = 0;
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i] ?? 0;
+    if (byte > 63) slot += byte - 63;
+    else registers[slot++] = byte;
+  }
+  if (slot > registers.length)
+    throw new SwaError('view.corrupt', 'a cell has more registers than its sketch');
 }
 
 /** Decodes cells one after the other into memory that the next call reuses. */
@@ -71,6 +140,8 @@ export class CellReader implements BucketCell {
   readonly #registerBytes: number;
   readonly #maxCoupons: number;
   #coupons = new Uint32Array(256);
+  /** Made when first needed. */
+  #registers: Uint8Array | undefined;
 
   constructor(lgK: number) {
     this.#registerBytes = 2 ** lgK;
@@ -86,10 +157,13 @@ export class CellReader implements BucketCell {
       this.sketch = { kind: 'coupons', coupons: this.#readCoupons(from, 1) };
     } else if (this.#form === couponsForm) {
       this.pageviews = from.varint();
-      this.sketch = { kind: 'coupons', coupons: this.#readCoupons(from, from.varint()) };
+      const packed = from.varint();
+      const count = Math.floor(packed / 2);
+      const coupons = packed % 2 === 0 ? this.#readCoupons(from, count) : this.#readDifferences(from, count);
+      this.sketch = { kind: 'coupons', coupons };
     } else {
       this.pageviews = from.varint();
-      this.sketch = { kind: 'registers', registers: from.raw(this.#registerBytes) };
+      this.sketch = { kind: 'registers', registers: this.#readRegisters(from) };
     }
     this.bucket = bucket;
   }
@@ -99,9 +173,18 @@ export class CellReader implements BucketCell {
     const bucket = this.#head(from, base);
     if (this.#form === singleForm) {
       from.skip(4);
+      return bucket;
+    }
+    from.varint();
+    if (this.#form === registersForm) {
+      from.skip(this.#registerBytes);
+    } else if (this.#form === sparseForm) {
+      from.skip(from.varint());
     } else {
-      from.varint();
-      from.skip(this.#form === couponsForm ? 4 * from.varint() : this.#registerBytes);
+      const packed = from.varint();
+      const count = Math.floor(packed / 2);
+      if (packed % 2 === 0) from.skip(4 * count);
+      else from.skipVarints(count);
     }
     return bucket;
   }
@@ -111,15 +194,32 @@ export class CellReader implements BucketCell {
   #head(from: ByteReader, base: number): number {
     const head = from.varint();
     this.#form = head % 4;
-    if (this.#form > registersForm)
-      throw new SwaError('view.corrupt', `a cell of unknown form ${this.#form}`);
     return base + Math.floor(head / 4);
   }
 
+  #readRegisters(from: ByteReader): Uint8Array {
+    if (this.#form === registersForm) return from.raw(this.#registerBytes);
+    this.#registers ??= new Uint8Array(this.#registerBytes);
+    decodeSparse(from.raw(from.varint()), this.#registers);
+    return this.#registers;
+  }
+
   #readCoupons(from: ByteReader, count: number): Uint32Array {
-    if (count > this.#maxCoupons) throw new SwaError('view.corrupt', `a cell claims ${count} coupons`);
-    if (count > this.#coupons.length) this.#coupons = new Uint32Array(this.#maxCoupons);
+    this.#makeRoom(count);
     from.u32s(this.#coupons, 0, count);
     return this.#coupons.subarray(0, count);
+  }
+
+  #readDifferences(from: ByteReader, count: number): Uint32Array {
+    this.#makeRoom(count);
+    const coupons = this.#coupons;
+    let last = 0;
+    for (let i = 0; i < count; i++) coupons[i] = last += from.varint();
+    return coupons.subarray(0, count);
+  }
+
+  #makeRoom(count: number): void {
+    if (count > this.#maxCoupons) throw new SwaError('view.corrupt', `a cell claims ${count} coupons`);
+    if (count > this.#coupons.length) this.#coupons = new Uint32Array(this.#maxCoupons);
   }
 }

@@ -1,0 +1,100 @@
+/**
+ * Row `bytes`: the serving bytes of a batch view for each distinct (page, hour, person). Counted are the buckets of pages
+ * and domains in all spans, visits, listings and the index of subjects. The mapping of ids and the members of persons do
+ * not grow with views but with people; they are shown apart, and so is the sum.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { estimateFromHistogram } from 'hyperloglog-ts';
+import { makeRules } from '../lib/facts/rules.js';
+import { buildView } from '../batch/pipeline.js';
+import { ProgressMeter } from '../batch/progress.js';
+import { indexNames, type IndexName } from '../serving/index-file.js';
+import { openViewAt, type ViewReader } from '../serving/view-reader.js';
+import { makePageviewFiles } from './pageview-files.js';
+import type { BenchOptions, BenchResult } from './run.js';
+
+export async function run(options: BenchOptions): Promise<BenchResult> {
+  const dir = mkdtempSync(join(tmpdir(), 'swa-bench-bytes-'));
+  const pageviews = options.quick ? 1_000_000 : 20_000_000;
+  try {
+    const snapshot = await makePageviewFiles({
+      dir: join(dir, 'master'),
+      pageviews,
+      ids: pageviews / 10,
+      edges: Math.round(pageviews * 0.035),
+      urls: 100_000,
+      days: 90,
+    });
+    const viewDir = join(dir, 'view');
+    const { meta } = await buildView({
+      snapshot,
+      rules: makeRules({ queryAllow: [], bots: 'exclude' }),
+      lgK: 14,
+      maxPersonIds: 0,
+      number: 1,
+      createdAt: 0,
+      previous: undefined,
+      viewDir,
+      tempDir: join(dir, 'temp'),
+      memoryLimit: '2GB',
+      threads: 2,
+      progress: new ProgressMeter(
+        () => performance.now(),
+        () => undefined,
+      ),
+    });
+    const view = openViewAt(viewDir);
+    const distinct = distinctPageHourPersons(view);
+    const total = meta.files.reduce((sum, file) => sum + file.sizeBytes, 0);
+    const index = meta.files.find((file) => file.name === 'index.mdb')?.sizeBytes ?? 0;
+    const identity = index * identityShare(view);
+    view.close();
+    const ratio = (total - identity) / distinct;
+    return {
+      target: '<= 12 bytes for each distinct (page, hour, person)',
+      met: ratio <= 12,
+      ratio,
+      figures: {
+        pageviews,
+        distinct: Math.round(distinct),
+        withIdentity: (total / distinct).toFixed(2),
+        identityBytes: Math.round(identity),
+        mappedIds: meta.view.counts.mappedIds,
+        ...Object.fromEntries(meta.files.map((file) => [file.name, file.sizeBytes])),
+      },
+    };
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+function distinctPageHourPersons(view: ViewReader): number {
+  let distinct = 0;
+  for (const domain of view.domains()) {
+    for (const { url } of view.pages(domain)) {
+      view.forEachBucket({ kind: 'page', url }, 'hour', 0, 10_000_000, ({ sketch }) => {
+        distinct += sketch.kind === 'coupons' ? sketch.coupons.length : estimateOf(sketch.registers);
+      });
+    }
+  }
+  return distinct;
+}
+
+function estimateOf(registers: Uint8Array): number {
+  const histogram = new Uint32Array(64);
+  for (const value of registers) histogram[value] = (histogram[value] ?? 0) + 1;
+  return estimateFromHistogram(histogram, Math.log2(registers.length));
+}
+
+/** The part of the index's keys and values that the databases of identity hold. */
+function identityShare(view: ViewReader): number {
+  const bytes = (name: IndexName): number => {
+    let sum = 0;
+    for (const { key, value } of view.entries(name)) sum += key.length + value.length + 10; // node header and pointer
+    return sum;
+  };
+  const all = indexNames.reduce((sum, name) => sum + bytes(name), 0);
+  return (bytes('ids') + bytes('members')) / Math.max(1, all);
+}
