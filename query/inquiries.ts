@@ -16,6 +16,7 @@ import {
 } from './answers/answer.js';
 import { bounceRate } from './answers/bounce-rate.js';
 import { domains } from './answers/domains.js';
+import { emptyShape } from './answers/empty.js';
 import { pages } from './answers/pages.js';
 import { pageviews } from './answers/pageviews.js';
 import { maxIdsListed, person } from './answers/persons.js';
@@ -96,7 +97,7 @@ const subjectData = {
   url: z.string().optional(),
   urls: z.array(z.string()).optional(),
   domain: z.string().optional(),
-  emptyReason: z.string().optional().describe('Only when the answer is zero: why.'),
+  ...emptyShape,
 };
 const interval = { from: z.string(), to: z.string(), label: z.string() };
 const bounds = { lower: z.number(), upper: z.number(), exact: z.boolean() };
@@ -186,7 +187,7 @@ export const inquiries: readonly Inquiry[] = [
       {
         domain: z.string(),
         pages: z.array(z.object({ url: z.string(), pageviews: z.number(), visitors: z.number(), ...bounds })),
-        emptyReason: z.string().optional(),
+        ...emptyShape,
       },
       uniquesAccuracySchema.omit({ lower: true, upper: true, exact: true }),
       true,

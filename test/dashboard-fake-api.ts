@@ -32,6 +32,8 @@ export interface Behaviour {
   /** While true, connections are cut without an answer. */
   silent: boolean;
   emptyReason: string | undefined;
+  /** All views there are, of every domain; undefined means there are always some. */
+  available: { readonly from: number; readonly to: number } | undefined;
   /** The one key that is known; undefined asks for none. */
   key: string | undefined;
   /** Paths of pages by their rank, where they are not 'page/<rank>'. */
@@ -44,6 +46,7 @@ const ordinary: Behaviour = {
   problem: undefined,
   silent: false,
   emptyReason: undefined,
+  available: undefined,
   key: undefined,
   paths: { 3: 'page/3/a-rather-long-path-that-has-to-wrap-somewhere-on-a-phone' },
 };
@@ -101,7 +104,8 @@ export class FakeApi {
     const body = this.#bodyOf(url);
     if (body === undefined) return next();
     if (!isState) {
-      const etag = `W/"${this.does.extra}.${String(this.does.emptyReason)}.${this.does.domains.length}"`;
+      const { extra, emptyReason, available, domains } = this.does;
+      const etag = `W/"${extra}.${String(emptyReason)}.${String(available?.to)}.${domains.length}"`;
       response.set('ETag', etag);
       if (request.headers['if-none-match'] === etag) {
         this.asked.push(`304 ${request.originalUrl}`);
@@ -116,7 +120,7 @@ export class FakeApi {
   #bodyOf(url: URL): object | undefined {
     const given = (name: string): string => url.searchParams.get(name) ?? '';
     const frame = { freshness: this.#freshness(), rules: { url: '1', bots: '1' } };
-    const reason = this.does.emptyReason === undefined ? {} : { emptyReason: this.does.emptyReason };
+    const empty = url.searchParams.has('from') ? this.#emptiness(url) : undefined;
     const domain = given('domain');
     switch (url.pathname) {
       case '/v1/domains': {
@@ -131,7 +135,7 @@ export class FakeApi {
         const visitors =
           Math.round(series.reduce((sum, bucket) => sum + bucket.visitors, 0) * 0.63) + this.does.extra;
         return {
-          data: { domain, visitors, ...reason, series },
+          data: { domain, visitors, ...empty, series },
           accuracy: { relativeStandardError: 0.0081, maxOvercount: 3, ...this.#bounds(visitors) },
           range: this.#range(url),
           ...frame,
@@ -140,11 +144,11 @@ export class FakeApi {
       case '/v1/pageviews': {
         const series = this.#series(url).map(({ size, ...bucket }) => ({ ...bucket, pageviews: size }));
         const pageviews = series.reduce((sum, bucket) => sum + bucket.pageviews, 0) + this.does.extra;
-        return { data: { domain, pageviews, series }, range: this.#range(url), ...frame };
+        return { data: { domain, pageviews, ...empty, series }, range: this.#range(url), ...frame };
       }
       case '/v1/bounce-rate': {
         const data = { domain, visits: 31_204, bounces: 12_877, rate: 0.412671, through: iso(this.#batchAt) };
-        return { data: this.does.emptyReason === undefined ? data : { ...data, rate: null }, ...frame };
+        return { data: empty === undefined ? data : { ...data, rate: null }, ...frame };
       }
       case '/v1/pages': {
         const pages = Array.from({ length: Math.min(Number(given('limit')), 40) }, (_, i) => {
@@ -157,7 +161,7 @@ export class FakeApi {
             ...this.#bounds(visitors),
           };
         });
-        return { data: { domain, pages: this.does.emptyReason === undefined ? pages : [] }, ...frame };
+        return { data: { domain, pages: empty === undefined ? pages : [] }, ...frame };
       }
       case '/v1/status':
         return { freshness: this.#freshness(), layers: this.#layers() };
@@ -168,17 +172,28 @@ export class FakeApi {
     }
   }
 
+  #emptiness(url: URL): { emptyReason: string; available?: { from: string; to: string } } | undefined {
+    const { emptyReason, available } = this.does;
+    const { from, to } = this.#range(url);
+    const isOutside =
+      available !== undefined && (Date.parse(to) <= available.from || Date.parse(from) >= available.to);
+    const reason = emptyReason ?? (isOutside ? 'no-pageviews-in-range' : undefined);
+    if (reason === undefined) return undefined;
+    if (available === undefined) return { emptyReason: reason };
+    return { emptyReason: reason, available: { from: iso(available.from), to: iso(available.to) } };
+  }
+
   #series(url: URL): { from: string; to: string; label: string; size: number }[] {
     const { from, to } = this.#range(url);
     const interval = url.searchParams.get('interval') ?? 'hour';
+    const isEmpty = this.#emptiness(url) !== undefined;
     const step = stepMs[interval as keyof typeof stepMs]; // the page sends no other
     const buckets: { from: string; to: string; label: string; size: number }[] = [];
     for (let at = Date.parse(from); at < Date.parse(to); at += step) {
       const wave =
         1.4 + Math.sin(((at / hourMs - 8) / 24) * 2 * Math.PI) + 0.25 * Math.sin(at / hourMs / 3.1);
       const done = Math.min(1, Math.max(0, (this.#madeAt - at) / step));
-      const size =
-        this.does.emptyReason === undefined ? Math.round(2_600 * wave * (step / hourMs) * done) : 0;
+      const size = isEmpty ? 0 : Math.round(2_600 * wave * (step / hourMs) * done);
       buckets.push({
         from: iso(at),
         to: iso(Math.min(at + step, Date.parse(to))),

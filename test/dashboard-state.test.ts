@@ -3,7 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import {
+  customRange,
+  hasRange,
   intervals,
+  newestOf,
   parseState,
   presets,
   rangeOf,
@@ -106,4 +109,26 @@ test('a range without an interval gets one that makes at most 200 buckets, or mo
       assert.ok(hours / { hour: 1, day: 24, week: 168, month: 744 }[interval] <= 200);
     }),
   );
+});
+
+test('older views open whole up to 31 days, else on their last 7 days', () => {
+  fc.assert(
+    fc.property(times, fc.integer({ min: 1, max: 24 * 400 }), (start, hours) => {
+      const from = Math.floor(start / hourMs) * hourMs;
+      const to = from + hours * hourMs;
+      assert.deepEqual(newestOf({ from, to }), {
+        from: hours <= 31 * 24 ? from : to - 7 * 24 * hourMs,
+        to,
+      });
+    }),
+  );
+});
+
+test('an address with any range keeps it, one without lets the page choose', () => {
+  const range = customRange({ from: Date.UTC(2015, 4, 17, 10), to: Date.UTC(2015, 4, 20, 22) }, 'UTC');
+  assert.deepEqual(range, { from: '2015-05-17T10:00', to: '2015-05-20T22:00' });
+  assert.equal(hasRange('?range=24h'), true);
+  assert.equal(hasRange('?from=2015-05-17T10:00&to=2015-05-20T22:00'), true);
+  assert.equal(hasRange('?domain=shop.example&tz=UTC&by=hour'), false);
+  assert.equal(hasRange(''), false);
 });

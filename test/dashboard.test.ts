@@ -224,17 +224,46 @@ test('a fresh system says what to run, and fills when the first fact comes', { s
 });
 
 test('a range, domain or page without views says which it is and what to do', { skip }, async (t) => {
-  api.does.emptyReason = 'no-pageviews-in-range';
-  const { page } = await open(t);
+  api.does.available = { from: Date.UTC(2004, 1, 2, 8), to: Date.UTC(2015, 4, 20, 22) };
+  const { page } = await open(t, `${shop}&by=hour`);
   await page.getByText('No pageviews in this range').first().waitFor();
-  await page.click('#notice button:text-is("Show 12 months")');
-  await page.waitForURL(/range=12m/);
+  await page.click('#notice button:text-is("Show 2 Feb 2004, 08:00 – 20 May 2015, 22:00")');
+  await page.waitForSelector('#notice:empty', { state: 'attached' });
+  assert.match(page.url(), /from=2004-02-02T08%3A00&to=2015-05-20T22%3A00&tz=UTC$/);
+  assert.ok((await visitors(page)) > 0);
   api.does.emptyReason = 'unknown-url';
   await page.getByText('Nothing is known of this page').waitFor();
   api.does.emptyReason = 'unknown-domain';
   await page.getByText('Nothing is known of shop.example').waitFor();
   api.does.emptyReason = undefined;
   await page.waitForSelector('#notice:empty', { state: 'attached' });
+});
+
+test('opened without a range, the page goes to older views when today has none', { skip }, async (t) => {
+  const last = Date.UTC(2015, 4, 20, 20);
+  api.does.available = { from: Date.UTC(2015, 4, 17, 10), to: last };
+  const { page } = await open(t, '/?tz=Europe/Berlin');
+  await page.getByText('No pageviews in the last 24 hours').first().waitFor();
+  assert.match(await text(page, '#notice'), /17 May 2015, 12:00 – 20 May 2015, 22:00/);
+  assert.ok((await visitors(page)) > 0);
+  assert.equal(await page.inputValue('#from'), '2015-05-17T12:00');
+  const answered = await api.again('/v1/uniques');
+  assert.equal(await visitors(page), answered.data.visitors);
+
+  // An import goes on: the page follows, and shows the last week of what is more than a month.
+  api.does.available = { from: Date.UTC(2015, 2, 1), to: last + 24 * 3_600_000 };
+  await page.getByText('14 May 2015, 22:00 – 21 May 2015, 22:00').first().waitFor();
+  assert.match(page.url(), /from=2015-05-14T22%3A00&to=2015-05-21T22%3A00/);
+  const whole = 'Show 1 Mar 2015, 01:00 – 21 May 2015, 22:00';
+  await page.locator(`#notice button:text-is("${whole}")`).waitFor();
+
+  // New views do not move a page that is being read.
+  api.does.available = undefined;
+  await page.getByText('New pageviews have come in').first().waitFor();
+  assert.match(page.url(), /to=2015-05-21T22%3A00/);
+  await page.click('#notice button:text-is("Show the last 24 hours")');
+  await page.waitForSelector('#notice:empty', { state: 'attached' });
+  assert.match(page.url(), /range=24h/);
 });
 
 test('text that came from outside is never markup', { skip }, async (t) => {

@@ -6,12 +6,12 @@ import { relativeStandardError } from 'hyperloglog-ts';
 import { z } from 'zod';
 import type { RulesVersions } from '../../lib/facts/rules.js';
 import type { Cut } from '../../lib/log/log.js';
-import { hoursOf, monthOfHour } from '../../lib/time/buckets.js';
+import { hoursOf } from '../../lib/time/buckets.js';
 import { bucketCount, coverOf, type CoverRun } from '../engine/cover.js';
 import type { Engine } from '../engine/engine.js';
 import type { Generation } from '../engine/generations.js';
 import type { Tally } from '../engine/tally.js';
-import { maxHour, show, type SeriesQuestion, type TimeRange } from '../question.js';
+import { show, type SeriesQuestion, type TimeRange } from '../question.js';
 import type { Table } from '../formats/table.js';
 
 /** z for 95 % of a normal distribution, both sides. */
@@ -190,21 +190,6 @@ export function explainOf(question: SeriesQuestion, tally: Tally): Explain {
 
 function edgesOf(run: CoverRun): { from: string; to: string } {
   return { from: show(hoursOf(run.span, run.from).from), to: show(hoursOf(run.span, run.to).from) };
-}
-
-/** Why a number is zero: nothing is known of the subjects at all, or only nothing in this range. */
-export function emptyReasonOf(generation: Generation, question: SeriesQuestion): string {
-  let known = false;
-  const see = (): void => {
-    known = true;
-  };
-  for (const subject of question.subjects) {
-    if (known) break;
-    generation.batch.forEachBucket(subject, 'month', 0, monthOfHour(maxHour), see);
-    if (!known) generation.realtime?.forEachHour(subject, 0, maxHour, see);
-  }
-  if (known) return 'no-pageviews-in-range';
-  return question.subjects[0]?.kind === 'domain' ? 'unknown-domain' : 'unknown-url';
 }
 
 function cutOf(cut: Cut): Record<string, number> {

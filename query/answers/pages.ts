@@ -12,6 +12,7 @@ import type { HourRange, Tally } from '../engine/tally.js';
 import { column } from '../formats/table.js';
 import type { TimeRange } from '../question.js';
 import { countOf, frameOf, round, type Answer, type Count } from './answer.js';
+import { emptinessOf } from './empty.js';
 
 export interface PagesQuestion extends TimeRange {
   readonly domain: string;
@@ -34,9 +35,14 @@ export function pages(
       rows.push({ ...page, ...countOf(tally, generation) });
     }
     const { lgK } = generation.batch.meta;
+    const isEmpty = rows.length === 0;
     return {
       body: {
-        data: { domain, pages: rows, ...(rows.length === 0 ? { emptyReason: 'no-pageviews-in-range' } : {}) },
+        data: {
+          domain,
+          pages: rows,
+          ...(isEmpty ? await emptinessOf(generation, [{ kind: 'domain', domain }], pace) : {}),
+        },
         accuracy: {
           method: 'hyperloglog',
           lgK,

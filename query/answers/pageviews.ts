@@ -6,7 +6,8 @@ import type { Pace } from '../engine/pace.js';
 import type { HourRange, Tally } from '../engine/tally.js';
 import { column } from '../formats/table.js';
 import { show, type SeriesQuestion } from '../question.js';
-import { emptyReasonOf, explainOf, frameOf, type Answer } from './answer.js';
+import { explainOf, frameOf, type Answer } from './answer.js';
+import { emptinessOf } from './empty.js';
 
 interface Entry extends HourRange {
   readonly label: string;
@@ -33,7 +34,7 @@ export function pageviews(
         data: {
           ...question.asked,
           pageviews: total,
-          ...(total === 0 ? { emptyReason: emptyReasonOf(generation, question) } : {}),
+          ...(total === 0 ? await emptinessOf(generation, question.subjects, pace) : {}),
           ...(question.interval === undefined
             ? {}
             : { series: series.map((entry) => ({ ...entry, from: show(entry.from), to: show(entry.to) })) }),

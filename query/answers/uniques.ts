@@ -6,7 +6,8 @@ import type { HourRange, Tally } from '../engine/tally.js';
 import { hourMs } from '../../lib/time/buckets.js';
 import { column, type Table } from '../formats/table.js';
 import { show, type SeriesQuestion } from '../question.js';
-import { accuracyOf, countOf, emptyReasonOf, explainOf, frameOf, type Answer, type Count } from './answer.js';
+import { accuracyOf, countOf, explainOf, frameOf, type Answer, type Count } from './answer.js';
+import { emptinessOf } from './empty.js';
 
 interface Entry extends HourRange, Count {
   readonly label: string;
@@ -34,7 +35,7 @@ export function uniques(
         data: {
           ...question.asked,
           visitors: total.visitors,
-          ...(tally.pageviews === 0 ? { emptyReason: emptyReasonOf(generation, question) } : {}),
+          ...(tally.pageviews === 0 ? await emptinessOf(generation, question.subjects, pace) : {}),
           ...(question.interval === undefined ? {} : { series: series.map(entryBody) }),
         },
         accuracy: accuracyOf(total, generation),

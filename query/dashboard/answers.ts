@@ -39,6 +39,14 @@ export interface AnsweredRange {
   readonly tz: string;
 }
 
+/** Whole UTC hours [from, to) that hold all pageviews there are, UTC ms. */
+export interface Available {
+  readonly from: number;
+  readonly to: number;
+}
+
+const available = maybe(object<Available>({ from: time, to: time }));
+
 const range = object<AnsweredRange>({ from: time, to: time, tz: text });
 
 export interface Bounds {
@@ -63,6 +71,8 @@ export interface Uniques {
     readonly series: readonly UniquesBucket[];
     /** Why there is nothing: 'no-pageviews-in-range', 'unknown-domain', 'unknown-url'. */
     readonly emptyReason: string | undefined;
+    /** Where there is something, with 'no-pageviews-in-range'. */
+    readonly available: Available | undefined;
   };
   readonly accuracy: Bounds & {
     readonly maxOvercount: number;
@@ -80,6 +90,7 @@ export const uniques = object<Uniques>({
     visitors: number,
     series: list(object<UniquesBucket>({ ...bucket, visitors: number, ...bounds })),
     emptyReason: maybe(text),
+    available,
   }),
   accuracy: object<Uniques['accuracy']>({ ...bounds, maxOvercount: number, relativeStandardError: number }),
   freshness,
@@ -102,8 +113,16 @@ export const pageviews = object<Pageviews>({
 });
 
 /** Without `interval`. */
-export const pageviewTotal = object<{ data: { pageviews: number } }>({
-  data: object<{ pageviews: number }>({ pageviews: number }),
+export interface PageviewTotal {
+  readonly data: {
+    readonly pageviews: number;
+    /** Where there are some, when these are none. */
+    readonly available: Available | undefined;
+  };
+}
+
+export const pageviewTotal = object<PageviewTotal>({
+  data: object<PageviewTotal['data']>({ pageviews: number, available }),
 });
 
 export interface BounceRate {

@@ -60,6 +60,15 @@ function monthOf(date: string): string {
   return months[Number(date.slice(5, 7)) - 1] ?? '';
 }
 
+/** '17 May 2015, 10:00 – 20 May 2015, 22:00' for local times. */
+export function rangeName({ from, to }: { readonly from: string; readonly to: string }): string {
+  return `${hourName(from)} – ${hourName(to)}`;
+}
+
+function hourName(local: string): string {
+  return `${Number(local.slice(8, 10))} ${monthOf(local)} ${local.slice(0, 4)}, ${local.slice(11, 16)}`;
+}
+
 /** 'today' leaves the date out: '17:31:05', else 'Nov 21, 17:31:05', in the zone. */
 export function clockTime(timeMs: number, zone: string, nowMs: number): string {
   const time = new Date(timeMs).toLocaleTimeString('en-GB', { timeZone: zone });

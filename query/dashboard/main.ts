@@ -11,6 +11,7 @@ import {
   pageviewTotal,
   status,
   uniques,
+  type Available,
   type Bucket,
   type Pages,
   type Pageviews,
@@ -30,7 +31,7 @@ import { PagesTable, pathOf } from './pages-table.js';
 import { Refresh, type RoundResult } from './refresh.js';
 import type { ChartPoint } from './series-chart.js';
 import { SeriesCard } from './series-card.js';
-import { parseState, rangeOf, showState, type PageState } from './state.js';
+import { customRange, hasRange, newestOf, parseState, rangeOf, showState, type PageState } from './state.js';
 import { currentTheme, onThemeChange, toggleTheme } from './theme.js';
 import { fillWelcome } from './welcome.js';
 import { localOf, ownZone } from './zone-time.js';
@@ -58,6 +59,10 @@ class Dashboard {
   readonly #refresh = new Refresh((signal) => this.#round(signal));
   #state: PageState = parseState(location.search, ownZone(Date.now()));
   #uniques: Uniques | undefined;
+  /** While nobody has asked for a range, the page looks for one that has views. */
+  #choosesRange = !hasRange(location.search);
+  /** Where it found them, when not in the last 24 hours. */
+  #older: { readonly available: Available; readonly hasRecent: boolean } | undefined;
 
   constructor() {
     const chart = {
@@ -98,6 +103,7 @@ class Dashboard {
     this.#wireTopBar();
     window.addEventListener('popstate', () => {
       this.#state = parseState(location.search, this.#state.zone);
+      this.#settleRange(!hasRange(location.search));
       this.#ask();
     });
     this.#ask();
@@ -128,7 +134,13 @@ class Dashboard {
     this.#ask();
   }
 
+  #settleRange(choosesRange: boolean): void {
+    this.#choosesRange = choosesRange;
+    this.#older = undefined;
+  }
+
   #change(change: Partial<PageState>): void {
+    this.#settleRange(false);
     this.#state = { ...this.#state, ...change };
     history.pushState(null, '', showState(this.#state));
     this.#ask();
@@ -169,9 +181,11 @@ class Dashboard {
     this.#report.hidden = domain === undefined;
     if (domain === undefined) return this.#notice.clear();
     const { url, zone } = this.#state;
+    const subject: Params = url === undefined ? { domain } : { url };
+    if (this.#choosesRange) await this.#chooseRange(subject, nowMs, signal);
+    if (signal.aborted) return;
     const { from, to, interval } = rangeOf(this.#state, nowMs);
     const ranged: Params = { from, to, tz: zone };
-    const subject: Params = url === undefined ? { domain } : { url };
     const [people, views, bounce, top] = await Promise.all([
       this.#api.get('/v1/uniques', { ...subject, ...ranged, interval }, uniques, signal),
       this.#api.get('/v1/pageviews', { ...subject, ...ranged, interval }, pageviews, signal),
@@ -185,8 +199,37 @@ class Dashboard {
     this.#pages.update(top.data.pages, url);
     setAttributes(this.#report, { 'aria-busy': 'false', 'data-stale': undefined });
     document.title = `${count(people.data.visitors)} visitors · ${url === undefined ? domain : pathOf(url)}`;
-    if (people.data.emptyReason === undefined) this.#notice.clear();
-    else this.#notice.showEmpty(people.data.emptyReason, this.#state);
+    const { emptyReason, available } = people.data;
+    if (emptyReason !== undefined) this.#notice.showEmpty(emptyReason, available, this.#state);
+    else if (this.#older === undefined) this.#notice.clear();
+    else this.#notice.showOlder(this.#older.available, this.#older.hasRecent, this.#state);
+  }
+
+  /**
+   * The last 24 hours, or, when they are empty, the newest views there are: followed while they come in, as an import
+   * brings them. Views of today that come later do not move a page that is being read.
+   */
+  async #chooseRange(subject: Params, nowMs: number, signal: AbortSignal): Promise<void> {
+    const { from, to } = rangeOf({ ...this.#state, range: '24h' }, nowMs);
+    const { data } = await this.#api.get('/v1/pageviews', { ...subject, from, to }, pageviewTotal, signal);
+    if (signal.aborted) return;
+    const { pageviews: recent, available } = data;
+    if (recent > 0) {
+      this.#choosesRange = false;
+      if (this.#older !== undefined) this.#older = { ...this.#older, hasRecent: true };
+    } else if (available !== undefined) {
+      this.#older = { available, hasRecent: false };
+      this.#state = { ...this.#state, range: customRange(newestOf(available), this.#state.zone) };
+      this.#showAddress();
+    }
+  }
+
+  /** The state in the address and in the controls, where the page chose it. */
+  #showAddress(): void {
+    const address = showState(this.#state);
+    if (address === location.search) return;
+    history.replaceState(null, '', address);
+    this.#filters.show(this.#state);
   }
 
   #showSeries(people: Uniques, views: Pageviews, nowMs: number): void {
@@ -229,8 +272,7 @@ class Dashboard {
     const busiest = counted.toSorted((a, b) => b.views - a.views)[0]?.domain;
     if (busiest === undefined || signal.aborted) return undefined;
     this.#state = { ...this.#state, domain: busiest };
-    history.replaceState(null, '', showState(this.#state));
-    this.#filters.show(this.#state);
+    this.#showAddress();
     return busiest;
   }
 

@@ -1,8 +1,10 @@
 /** What went wrong, in the server's words, and what to do about it. One at a time; it goes when the next round is fine. */
+import type { Available } from './answers.js';
 import { ApiProblem, Unreachable } from './api.js';
 import { ShapeError } from './decode.js';
 import { h } from './dom.js';
-import { intervals, type PageState } from './state.js';
+import { rangeName } from './format.js';
+import { customRange, intervals, newestOf, type PageState } from './state.js';
 
 /** What the reader can press. */
 export interface Remedy {
@@ -36,8 +38,13 @@ export class Notice {
   }
 
   /** There is an answer, and it is zero. */
-  showEmpty(reason: string, state: PageState): void {
-    this.#put(ofEmpty(reason, state));
+  showEmpty(reason: string, available: Available | undefined, state: PageState): void {
+    this.#put(ofEmpty(reason, available, state));
+  }
+
+  /** The page went to older views by itself; `hasRecent`: views of the last 24 hours have come in since. */
+  showOlder(available: Available, hasRecent: boolean, state: PageState): void {
+    this.#put(ofOlder(available, hasRecent, state));
   }
 
   #put(message: Message): void {
@@ -86,8 +93,9 @@ function messageOf(error: unknown, state: PageState): Message {
   };
 }
 
+const lastDay: Remedy = { text: 'Show the last 24 hours', change: { range: '24h', by: undefined } };
+
 function ofProblem(error: ApiProblem, state: PageState): Message {
-  const lastDay: Remedy = { text: 'Show the last 24 hours', change: { range: '24h', by: undefined } };
   switch (error.problem) {
     case 'unsupported-time-zone':
     case 'unaligned-range': {
@@ -141,9 +149,7 @@ function suggested({ members }: ApiProblem): readonly Remedy[] {
   return [{ text: `Show ${suggestion}`, change: { domain: suggestion, url: undefined } }];
 }
 
-function ofEmpty(reason: string, state: PageState): Message {
-  const longer: Remedy = { text: 'Show 12 months', change: { range: '12m', by: undefined } };
-  const remedies = state.range === '12m' ? [] : [longer];
+function ofEmpty(reason: string, available: Available | undefined, state: PageState): Message {
   switch (reason) {
     case 'unknown-domain':
       return {
@@ -158,8 +164,29 @@ function ofEmpty(reason: string, state: PageState): Message {
         remedies: [{ text: 'Show all pages', change: { url: undefined } }],
       };
     default:
-      return { title: 'No pageviews in this range', text: 'There are some at other times.', remedies };
+      return {
+        title: 'No pageviews in this range',
+        text: 'There are some at other times.',
+        remedies: available === undefined ? [] : [showing(available, state)],
+      };
   }
+}
+
+function ofOlder(available: Available, hasRecent: boolean, state: PageState): Message {
+  const shown = newestOf(available);
+  const isPart = shown.from > available.from;
+  const what = isPart ? 'the last week there were some' : 'when there were some';
+  return {
+    title: hasRecent ? 'New pageviews have come in' : 'No pageviews in the last 24 hours',
+    text: `${hasRecent ? 'The page still shows older ones' : `The page shows ${what}`}: ${rangeName(customRange(shown, state.zone))}.`,
+    remedies: [...(hasRecent ? [lastDay] : []), ...(isPart ? [showing(available, state)] : [])],
+  };
+}
+
+/** The range's own buckets: those chosen for another one may be too many. */
+function showing(available: Available, { zone }: PageState): Remedy {
+  const range = customRange(available, zone);
+  return { text: `Show ${rangeName(range)}`, change: { range, by: undefined } };
 }
 
 /** The ranges the server names as the nearest possible ones, in UTC. */

@@ -9,12 +9,18 @@ export type Preset = (typeof presets)[number];
 export const intervals = ['hour', 'day', 'week', 'month'] as const;
 export type Interval = (typeof intervals)[number];
 
+/** Local times of the zone, '2026-11-22T14:00'. */
+export interface CustomRange {
+  readonly from: string;
+  readonly to: string;
+}
+
 export interface PageState {
   /** undefined until the first domain is known. */
   readonly domain: string | undefined;
   /** One page of the domain; undefined means the whole domain. */
   readonly url: string | undefined;
-  readonly range: Preset | { readonly from: string; readonly to: string };
+  readonly range: Preset | CustomRange;
   readonly zone: string;
   /** undefined lets the range choose. */
   readonly by: Interval | undefined;
@@ -45,6 +51,12 @@ export function parseState(search: string, ownZone: string): PageState {
     zone: zone !== undefined && isZone(zone) ? zone : ownZone,
     by: intervals.find((interval) => interval === by),
   };
+}
+
+/** Whether an address' query string asks for a range of its own. */
+export function hasRange(search: string): boolean {
+  const params = new URLSearchParams(search);
+  return params.has('range') || params.has('from') || params.has('to');
 }
 
 /** The query string of a state, '?...'. */
@@ -86,6 +98,22 @@ export function rangeOf(state: PageState, nowMs: number): TimeRange {
   }
   const today = localOf(nowMs, zone).slice(0, 10);
   return { from: addDays(today, 1 - presetDays[range]), to: addDays(today, 1), interval };
+}
+
+/** A custom range: what the zone's clocks show at two times. */
+export function customRange(span: { readonly from: number; readonly to: number }, zone: string): CustomRange {
+  return { from: localOf(span.from, zone), to: localOf(span.to, zone) };
+}
+
+const wholeAtMostMs = 31 * 24 * hourMs;
+const newestMs = 7 * 24 * hourMs;
+
+/** What to open on when all views lie in a span that is over: all of it up to a month, else its last 7 days. */
+export function newestOf({ from, to }: { readonly from: number; readonly to: number }): {
+  readonly from: number;
+  readonly to: number;
+} {
+  return to - from <= wholeAtMostMs ? { from, to } : { from: to - newestMs, to };
 }
 
 /** Between about 20 and 200 buckets. */

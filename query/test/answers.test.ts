@@ -113,3 +113,36 @@ test('the 95 % interval holds the truth at least 93 % of the time', async () => 
   }
   assert.ok(held / cases >= 0.93, `${held} of ${cases}`);
 });
+
+test('an empty answer says from when to when there are pageviews, over both layers', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(viewArbitrary, { maxLength: 20 }),
+      fc.array(viewArbitrary, { maxLength: 5 }),
+      fc.uniqueArray(fc.constantFrom(...urls), { minLength: 1 }),
+      async (old, fresh, asked) => {
+        const batch = new FakeBatchView(old);
+        const engine = engineOf(batch, new FakeRealtimeView(batch, fresh));
+        const range = { from: '2011-01-01', to: '2011-02-01' };
+        const expected = (isAsked: (url: string) => boolean, unknown: string): object => {
+          const hours = [...old, ...fresh].filter(({ url }) => isAsked(url)).map(({ hour }) => hour);
+          if (hours.length === 0) return { emptyReason: unknown };
+          const available = { from: show(Math.min(...hours)), to: show(Math.max(...hours) + 1) };
+          return { emptyReason: 'no-pageviews-in-range', available };
+        };
+        const said = async (name: string, subject: Record<string, string | string[]>): Promise<object> => {
+          const { data } = (await ask(engine, name, { ...subject, ...range })).body;
+          const known = data as { emptyReason?: string; available?: object };
+          const { emptyReason, available } = known;
+          return { emptyReason, ...(available === undefined ? {} : { available }) };
+        };
+        const ofPages = expected((url) => asked.includes(url), 'unknown-url');
+        assert.deepEqual(await said('uniques', { url: asked }), ofPages);
+        assert.deepEqual(await said('pageviews', { url: asked }), ofPages);
+        const ofDomain = expected((url) => url.includes('example.org'), 'unknown-domain');
+        assert.deepEqual(await said('pages', { domain: 'example.org' }), ofDomain);
+      },
+    ),
+    { numRuns: Number(process.env['RUNS'] ?? 100) },
+  );
+});

@@ -87,7 +87,12 @@ test('the answer is zero for a page nobody knows, and says why', async (t) => {
     emptyReason: 'unknown-url',
   });
   const outside = await json(await server.get(`/v1/pageviews?url=${encoded}&from=2020-01-01&to=2020-01-02`));
-  assert.deepEqual(outside.data, { url: page, pageviews: 0, emptyReason: 'no-pageviews-in-range' });
+  assert.deepEqual(outside.data, {
+    url: page,
+    pageviews: 0,
+    emptyReason: 'no-pageviews-in-range',
+    available: { from: show(hour0), to: show(hour0 + 32) },
+  });
 });
 
 test('refusals name type, parameter and what would do', async (t) => {

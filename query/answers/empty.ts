@@ -1,0 +1,75 @@
+/** Why an answer is zero, and where in time there is something: who asks about the wrong year is told the right one. */
+import { z } from 'zod';
+import { firstHourOfMonth, monthOfHour, type Span } from '../../lib/time/buckets.js';
+import type { Subject } from '../../lib/views/view.js';
+import type { Generation } from '../engine/generations.js';
+import type { Pace } from '../engine/pace.js';
+import type { HourRange } from '../engine/tally.js';
+import { maxHour, show } from '../question.js';
+
+export const emptyShape = {
+  emptyReason: z.string().optional().describe('Only when the answer is zero: why.'),
+  available: z
+    .object({ from: z.string(), to: z.string() })
+    .optional()
+    .describe('With no-pageviews-in-range: from the first UTC hour with pageviews to the end of the last.'),
+};
+
+export interface Emptiness {
+  readonly emptyReason: 'no-pageviews-in-range' | 'unknown-domain' | 'unknown-url';
+  readonly available?: { readonly from: string; readonly to: string };
+}
+
+/** Nothing is known of the subjects at all, or only nothing in the range asked for. To be asked only when it is so. */
+export async function emptinessOf(
+  generation: Generation,
+  subjects: readonly Subject[],
+  pace: Pace,
+): Promise<Emptiness> {
+  const hull = new Hull();
+  for (const subject of subjects) {
+    addBatchHours(hull, generation, subject);
+    generation.realtime?.forEachHour(subject, 0, maxHour, ({ bucket }) => hull.add(bucket));
+    if (pace.due) await pace.rest();
+  }
+  const { range } = hull;
+  if (range !== undefined) {
+    return {
+      emptyReason: 'no-pageviews-in-range',
+      available: { from: show(range.from), to: show(range.to) },
+    };
+  }
+  return { emptyReason: subjects[0]?.kind === 'domain' ? 'unknown-domain' : 'unknown-url' };
+}
+
+/** Months find the ends roughly, the hours of the first and the last month exactly: no year of hours is read. */
+function addBatchHours(hull: Hull, { batch }: Generation, subject: Subject): void {
+  const within = (span: Span, { from, to }: HourRange): HourRange | undefined => {
+    const found = new Hull();
+    batch.forEachBucket(subject, span, from, to, ({ bucket }) => found.add(bucket));
+    return found.range;
+  };
+  const months = within('month', { from: 0, to: monthOfHour(maxHour) + 1 });
+  if (months === undefined) return;
+  for (const month of new Set([months.from, months.to - 1])) {
+    const hours = within('hour', { from: firstHourOfMonth(month), to: firstHourOfMonth(month + 1) });
+    if (hours === undefined) continue;
+    hull.add(hours.from);
+    hull.add(hours.to - 1);
+  }
+}
+
+/** The smallest half-open range that holds all buckets seen. */
+class Hull {
+  #from = Infinity;
+  #to = -Infinity;
+
+  add(bucket: number): void {
+    if (bucket < this.#from) this.#from = bucket;
+    if (bucket >= this.#to) this.#to = bucket + 1;
+  }
+
+  get range(): HourRange | undefined {
+    return this.#from < this.#to ? { from: this.#from, to: this.#to } : undefined;
+  }
+}
