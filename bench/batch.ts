@@ -13,7 +13,7 @@ import { ProgressMeter } from '../batch/progress.js';
 import { sqlText } from '../master-data/duckdb.js';
 import { verifySnapshotFiles, type Snapshot } from '../master-data/snapshot.js';
 import { makePageviewFiles } from './pageview-files.js';
-import type { BenchOptions, BenchResult } from './run.js';
+import type { BenchOptions, BenchResult } from './row.js';
 
 const memoryLimit = '2GB';
 const threads = 2;

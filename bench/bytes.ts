@@ -13,7 +13,7 @@ import { ProgressMeter } from '../batch/progress.js';
 import { indexNames, type IndexName } from '../serving/index-file.js';
 import { openViewAt, type ViewReader } from '../serving/view-reader.js';
 import { makePageviewFiles } from './pageview-files.js';
-import type { BenchOptions, BenchResult } from './run.js';
+import type { BenchOptions, BenchResult } from './row.js';
 
 export async function run(options: BenchOptions): Promise<BenchResult> {
   const dir = mkdtempSync(join(tmpdir(), 'swa-bench-bytes-'));

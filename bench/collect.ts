@@ -14,7 +14,7 @@ import { configWith } from '../lib/config/config.js';
 import { HttpEndpoint } from '../lib/http/endpoint.js';
 import { route } from '../lib/http/route.js';
 import { post, type LoadOrder, type LoadResult } from './http-load.js';
-import type { BenchOptions, BenchResult } from './run.js';
+import type { BenchOptions, BenchResult } from './row.js';
 
 const clients = 64;
 

@@ -20,7 +20,7 @@ import { openLogWriter } from '../lib/log/open-log.js';
 import { projectRoot } from '../lib/assets.js';
 import { TrafficModel, trafficDefaults } from '../ingest/traffic-model.js';
 import { openRealtime, type Realtime } from '../speed/read-side.js';
-import type { BenchOptions, BenchResult } from './run.js';
+import type { BenchOptions, BenchResult } from './row.js';
 
 const targetMs = 1_000;
 const eventsPerSecond = 20_000;

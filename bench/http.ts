@@ -22,7 +22,7 @@ import { show } from '../query/question.js';
 import { startSpeed } from '../speed/speed.js';
 import { openRealtime } from '../speed/read-side.js';
 import { get, type LoadOrder, type LoadResult } from './http-load.js';
-import type { BenchOptions, BenchResult } from './run.js';
+import type { BenchOptions, BenchResult } from './row.js';
 import { publishYear, urlsOf, yearFromHour, yearToHour } from './view-of-a-year.js';
 
 const connections = 32;

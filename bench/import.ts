@@ -15,7 +15,7 @@ import { configWith } from '../lib/config/config.js';
 import { openDataDir } from '../lib/data-dir.js';
 import { openLogWriter } from '../lib/log/open-log.js';
 import { UrlRules } from '../lib/url/normalize.js';
-import type { BenchOptions, BenchResult } from './run.js';
+import type { BenchOptions, BenchResult } from './row.js';
 
 const host = 'www.example.org';
 

@@ -16,7 +16,7 @@ import type { Log, LogWriter, NewRecord, RecordBatch } from '../lib/log/log.js';
 import { openLog, openLogWriter } from '../lib/log/open-log.js';
 import { UrlRules } from '../lib/url/normalize.js';
 import { KafkaBroker, kafkaSkip } from '../test/kafka/broker.js';
-import type { BenchOptions, BenchResult } from './run.js';
+import type { BenchOptions, BenchResult } from './row.js';
 
 const targets = { appendPerSecond: 200_000, singlesPerSecond: 5000, kafkaRatio: 0.6 };
 const batchSize = 1000;

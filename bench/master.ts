@@ -12,7 +12,7 @@ import { openLog, openLogWriter } from '../lib/log/open-log.js';
 import { UrlRules } from '../lib/url/normalize.js';
 import { drainLogToMaster } from '../master-data/sink.js';
 import { takeSnapshot, verifySnapshotFiles } from '../master-data/snapshot.js';
-import type { BenchOptions, BenchResult } from './run.js';
+import type { BenchOptions, BenchResult } from './row.js';
 
 const targetPerSecond = 200_000;
 

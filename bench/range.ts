@@ -13,7 +13,7 @@ import type { LogId } from '../lib/log/log.js';
 import { openEngine } from '../query/open.js';
 import { queryUniques } from '../query/inquiries.js';
 import { show } from '../query/question.js';
-import type { BenchOptions, BenchResult } from './run.js';
+import type { BenchOptions, BenchResult } from './row.js';
 import { publishYear, urlsOf, yearFromHour, yearToHour } from './view-of-a-year.js';
 
 const clock = (): number => yearToHour * 3_600_000;

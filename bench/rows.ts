@@ -1,5 +1,5 @@
 /** The rows of the bench, each loaded only when asked for. */
-import type { BenchOptions, BenchResult } from './run.js';
+import type { BenchOptions, BenchResult } from './row.js';
 
 export interface Row {
   readonly name: string;

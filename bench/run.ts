@@ -3,19 +3,6 @@ import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { rows } from './rows.js';
 
-/** What one row measured. `ratio` is the figure the target speaks about, when it is a ratio. */
-export interface BenchResult {
-  readonly target: string;
-  readonly met: boolean;
-  readonly ratio?: number;
-  readonly figures: Readonly<Record<string, number | string>>;
-}
-
-export interface BenchOptions {
-  /** A small run that shows the row works; its figures are not claims. */
-  readonly quick: boolean;
-}
-
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { quick: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } },

@@ -21,7 +21,7 @@ import { Generation } from '../speed/generation.js';
 import { generationDir, storeDir } from '../speed/store/layout.js';
 import { openDatabase } from '../speed/store/partition-store.js';
 import type { ViewId } from '../lib/views/view.js';
-import type { BenchOptions, BenchResult } from './run.js';
+import type { BenchOptions, BenchResult } from './row.js';
 
 const targetRatio = 0.6;
 const targetRestartSeconds = 10;

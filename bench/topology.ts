@@ -18,7 +18,7 @@ import type {
   Topology,
   Tuple,
 } from '../speed/topology/index.js';
-import type { BenchOptions, BenchResult } from './run.js';
+import type { BenchOptions, BenchResult } from './row.js';
 
 const targetRatio = 0.4;
 const targetPerSecond = 500_000;
