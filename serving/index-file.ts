@@ -5,7 +5,8 @@
  *   pages      page key            -> SubjectRecord      where the page's block lies in pages.dat
  *   domains    domain              -> SubjectRecord      the same in domains.dat
  *   visits     domain              -> (hour delta, visits, bounces)*       varints
- *   listing    domain 00 u32 chunk -> (pageviews, length, URL)*            pages of the domain, in page key order
+ *   listing    domain 00 u32 chunk -> (pageviews, shared, length, rest)*   pages of the domain in key order; `shared`
+ *                                                            characters are those of the URL before
  *   ids        visitor id          -> PersonID           only ids that differ from their PersonID
  *   members    PersonID            -> length-prefixed ids                  all ids of a person of two or more
  *

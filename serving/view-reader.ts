@@ -95,9 +95,11 @@ export class ViewReader implements BatchView {
       const value = listing.getBinary(listingKey(domain, chunk));
       if (value === undefined) return;
       const reader = new ByteReader(value);
+      let url = '';
       while (!reader.done) {
         const pageviews = reader.varint();
-        yield { url: reader.text(), pageviews };
+        url = url.slice(0, reader.varint()) + reader.text();
+        yield { url, pageviews };
       }
     }
   }

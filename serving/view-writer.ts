@@ -28,6 +28,8 @@ export class ViewWriter {
   readonly #list = new ByteWriter(2 * listingChunkBytes);
   #listDomain: string | undefined;
   #listChunk = 0;
+  /** The URL listed last in this chunk. */
+  #listed = '';
 
   /** Starts an empty view in `dir`, which must not exist. */
   constructor(dir: string) {
@@ -54,8 +56,11 @@ export class ViewWriter {
   /** One page of a domain's listing; all pages of a domain come together. */
   listPage(domain: string, url: string, pageviews: number): void {
     if (domain !== this.#listDomain) this.#endListing(domain);
+    const shared = sharedPrefix(this.#listed, url);
     this.#list.varint(pageviews);
-    this.#list.text(url);
+    this.#list.varint(shared);
+    this.#list.text(url.slice(shared));
+    this.#listed = url;
     if (this.#list.length >= listingChunkBytes) this.#flushListing();
   }
 
@@ -129,7 +134,15 @@ export class ViewWriter {
     const key = listingKey(this.#listDomain ?? '', this.#listChunk++);
     this.#index.add('listing', key, Buffer.from(this.#list.view()));
     this.#list.clear();
+    this.#listed = '';
   }
+}
+
+/** Length of the common start of two texts. */
+function sharedPrefix(a: string, b: string): number {
+  let length = 0;
+  while (length < a.length && length < b.length && a.charCodeAt(length) === b.charCodeAt(length)) length++;
+  return length;
 }
 
 /** Appends to several databases, a transaction per so many entries, hashing each database's entries in order. */
