@@ -1,5 +1,5 @@
 /**
- * The collector at work: the log's writer, the routes that feed it, and its entry on the status board. `swa start` mounts the
+ * The collector at work: the log's writer, the routes and the import jobs that feed it, and its entry on the status board. `swa start` mounts the
  * routes on its one endpoint; `startCollector` serves them on a port of their own.
  */
 import type { Handler } from 'express';
@@ -11,8 +11,11 @@ import type { Route } from '../lib/http/route.js';
 import type { LogWriter } from '../lib/log/log.js';
 import { openLogWriter } from '../lib/log/open-log.js';
 import { Trimmer } from '../lib/log/retention.js';
+import { openJobQueue } from '../lib/queue/job-queue.js';
 import type { RoleContext, RunningRole } from '../lib/role.js';
 import { StatusReporter } from '../lib/status.js';
+import { logSink } from './fact-sinks.js';
+import { ImportWorker, type ImportState } from './import-worker.js';
 import { collectorCors, collectorRoutes, newCounters } from './collector.js';
 
 export interface OpenCollector {
@@ -35,13 +38,22 @@ export async function openCollector(context: RoleContext): Promise<OpenCollector
   const { url: urls } = makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots });
   const counters = newCounters();
   const status = new StatusReporter({ dataDir: config.dataDir, role: 'collector', clock });
-  const state = { url: '' };
+  const state: { url: string; lastImport: ImportState | null } = { url: '', lastImport: null };
   const details = (): Record<string, unknown> => ({
     url: state.url,
     accepted: counters.accepted,
     rejected: counters.rejected,
     unavailable: counters.unavailable,
     rejectedByField: Object.fromEntries(counters.rejectedByField),
+    import: state.lastImport,
+  });
+  const imports = new ImportWorker({
+    dataDir: config.dataDir,
+    jobs: openJobQueue(config.dataDir, 'import', clock),
+    sink: logSink(log, urls),
+    urls,
+    clock,
+    onChange: (change) => (state.lastImport = change),
   });
   const trimmer = new Trimmer(config.dataDir, log);
   const timer = setInterval(() => {
@@ -64,6 +76,7 @@ export async function openCollector(context: RoleContext): Promise<OpenCollector
     },
     async close() {
       clearInterval(timer);
+      await imports.stop();
       await log.close();
       status.report({ state: 'stopped', details: details() });
     },

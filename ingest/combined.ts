@@ -3,22 +3,24 @@
  * pageviews is a rule: by default a successful GET (2xx, 304) of something that is no static file.
  */
 import { hash } from 'node:crypto';
-
-export interface CombinedOptions {
-  /** Host the log belongs to; its lines name only the path. */
-  readonly host: string;
-  readonly scheme: 'http' | 'https';
-  readonly visitor: VisitorRule;
-  /** Methods that view a page. */
-  readonly methods: readonly string[];
-  /** Status codes that count: '2xx' or '304'. */
-  readonly statuses: readonly string[];
-  readonly keepStatic: boolean;
-}
+import { z } from 'zod';
 
 /** What stands for a visitor: the address, the address with the user agent, or the logged-in user (else the address). */
 export const visitorRules = ['ip', 'ip-agent', 'user'] as const;
-export type VisitorRule = (typeof visitorRules)[number];
+
+export const combinedOptionsSchema = z.object({
+  /** Host the log belongs to; its lines name only the path. */
+  host: z.string(),
+  scheme: z.enum(['http', 'https']),
+  visitor: z.enum(visitorRules),
+  /** Methods that view a page. */
+  methods: z.array(z.string()).readonly(),
+  /** Status codes that count: '2xx' or '304'. */
+  statuses: z.array(z.string()).readonly(),
+  keepStatic: z.boolean(),
+});
+export type CombinedOptions = Readonly<z.infer<typeof combinedOptionsSchema>>;
+export type VisitorRule = CombinedOptions['visitor'];
 
 export const combinedDefaults = {
   scheme: 'https',

@@ -4,17 +4,21 @@
  * a file again, or an overlapping one, changes no answer.
  */
 import { hash } from 'node:crypto';
+import { z } from 'zod';
 import type { Clock } from '../lib/clock.js';
 import { DedupWindow } from '../lib/facts/dedup-window.js';
 import { admit } from '../lib/facts/door.js';
 import type { Fact } from '../lib/facts/fact.js';
 import type { UrlRules } from '../lib/url/normalize.js';
-import { parseCombined, type CombinedOptions, type LineResult } from './combined.js';
+import { combinedOptionsSchema, parseCombined, type LineResult } from './combined.js';
 import type { FactSink } from './fact-sinks.js';
 import { readLines, type ByteProgress, type Line } from './lines.js';
 
-export type ImportFormat =
-  { readonly name: 'combined'; readonly options: CombinedOptions } | { readonly name: 'ndjson' };
+export const importFormatSchema = z.discriminatedUnion('name', [
+  z.object({ name: z.literal('combined'), options: combinedOptionsSchema }),
+  z.object({ name: z.literal('ndjson') }),
+]);
+export type ImportFormat = Readonly<z.infer<typeof importFormatSchema>>;
 
 export interface ImportCounts {
   read: number;
@@ -35,7 +39,7 @@ export interface ImportOptions {
   /** Path, or '-' for stdin. */
   readonly path: string;
   readonly format: ImportFormat;
-  readonly sink: FactSink;
+  readonly sink: Pick<FactSink, 'append'>;
   readonly urls: UrlRules;
   readonly clock: Clock;
   readonly onRejected: (rejected: RejectedLine) => void;
@@ -138,13 +142,13 @@ function withEventId(candidate: object, line: string, format: ImportFormat): obj
 
 /** Collects facts into batches and keeps a bounded number of appends under way. */
 class Appender {
-  readonly #sink: FactSink;
+  readonly #sink: Pick<FactSink, 'append'>;
   readonly #counts: ImportCounts;
   #batch: Fact[] = [];
   readonly #inFlight = new Set<Promise<void>>();
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(sink: FactSink, counts: ImportCounts) {
+  constructor(sink: Pick<FactSink, 'append'>, counts: ImportCounts) {
     this.#sink = sink;
     this.#counts = counts;
   }

@@ -1,14 +1,14 @@
 /** `swa import <file>`: a log or NDJSON file into the log, every line accounted for. */
-import { createWriteStream, type WriteStream } from 'node:fs';
-import { once } from 'node:events';
-import { basename, join } from 'node:path';
+import { resolve } from 'node:path';
 import { Option, type Command } from 'commander';
 import { combinedDefaults, visitorRules, type VisitorRule } from '../../ingest/combined.js';
 import { importFile, newImportCounts, type ImportCounts, type ImportFormat } from '../../ingest/import.js';
 import { systemClock } from '../../lib/clock.js';
 import { readConfig } from '../../lib/config/config.js';
-import { openDataDir, roomOf } from '../../lib/data-dir.js';
+import { RejectFile, defaultRejectPath } from '../../ingest/reject-file.js';
+import { openDataDir } from '../../lib/data-dir.js';
 import { SwaError } from '../../lib/errors.js';
+import { openJobQueue } from '../../lib/queue/job-queue.js';
 import { makeRules } from '../../lib/facts/rules.js';
 import { openFactSink } from '../fact-sink.js';
 import { startProgress } from '../progress.js';
@@ -23,6 +23,7 @@ interface ImportFlags {
   readonly keepStatic?: boolean;
   readonly maxReject: string;
   readonly rejects?: string;
+  readonly background?: boolean;
   readonly json?: boolean;
 }
 
@@ -52,10 +53,33 @@ export function addImportCommand(program: Command): void {
     .option('--keep-static', 'combined: count static files too')
     .option('--max-reject <percent>', 'exit 3 when more than this share of the lines is rejected', '1')
     .option('--rejects <file>', 'where rejected lines go (default: in the data directory)')
+    .option('--background', 'leave it to the running system as a job, and return at once')
     .option('--json', 'print the counts as JSON')
     .action(async (file: string, flags: ImportFlags) => {
-      process.exitCode = await runImport(file, flags);
+      process.exitCode =
+        flags.background === true ? await leaveAsJob(file, flags) : await runImport(file, flags);
     });
+}
+
+/** Puts the import into the job queue; the collector's process works it off. */
+async function leaveAsJob(path: string, flags: ImportFlags): Promise<number> {
+  const config = readConfig(process.env);
+  if (path === '-') throw new SwaError('usage.invalid', '--background takes a file, not stdin');
+  const format = formatOf(flags);
+  openDataDir(config);
+  const jobs = openJobQueue(config.dataDir, 'import', systemClock);
+  try {
+    const id = jobs.add({
+      requestedBy: 'swa import',
+      requestedAt: systemClock(),
+      file: resolve(path),
+      format,
+    });
+    process.stdout.write(`import ${id} waits for the running system; \`swa status\` shows it\n`);
+  } finally {
+    await jobs.close();
+  }
+  return 0;
 }
 
 async function runImport(path: string, flags: ImportFlags): Promise<number> {
@@ -64,7 +88,7 @@ async function runImport(path: string, flags: ImportFlags): Promise<number> {
   const maxReject = percent(flags.maxReject);
   openDataDir(config);
   const { url: urls } = makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots });
-  const rejects = new RejectFile(flags.rejects ?? join(roomOf(config.dataDir, 'rejected'), rejectName(path)));
+  const rejects = new RejectFile(flags.rejects ?? defaultRejectPath(config.dataDir, path, systemClock));
   const sink = await openFactSink(config, urls);
   process.stderr.write(`importing ${path} into ${sink.name}\n`);
   const stop = new AbortController();
@@ -91,7 +115,7 @@ async function runImport(path: string, flags: ImportFlags): Promise<number> {
   } finally {
     progress.end();
     await sink.close();
-    await rejects.close();
+    rejects.close();
     report(counts, rejects, systemClock() - begun, flags.json === true);
   }
   if (stop.signal.aborted)
@@ -135,11 +159,6 @@ function percent(text: string): number {
   return value;
 }
 
-function rejectName(path: string): string {
-  const stamp = new Date(systemClock()).toISOString().replace(/[:.]/g, '-');
-  return `${path === '-' ? 'stdin' : basename(path)}-${stamp}.ndjson`;
-}
-
 function report(counts: ImportCounts, rejects: RejectFile, elapsedMs: number, json: boolean): void {
   const rate = Math.round((counts.read / Math.max(1, elapsedMs)) * 1000);
   if (json) {
@@ -156,35 +175,4 @@ function report(counts: ImportCounts, rejects: RejectFile, elapsedMs: number, js
   for (const line of rejects.first) process.stderr.write(`  line ${line.line}: ${line.reason}\n`);
   if (rejects.count > 0)
     process.stderr.write(`${rejects.count} rejected lines with their reasons: ${rejects.path}\n`);
-}
-
-interface Rejected {
-  readonly line: number;
-  readonly reason: string;
-  readonly text: string;
-}
-
-/** The file of rejected lines, made when the first one comes; the first few are kept to be shown. */
-class RejectFile {
-  readonly path: string;
-  readonly first: Rejected[] = [];
-  count = 0;
-  #stream: WriteStream | undefined;
-
-  constructor(path: string) {
-    this.path = path;
-  }
-
-  add(line: Rejected): void {
-    this.count++;
-    if (this.first.length < 5) this.first.push(line);
-    this.#stream ??= createWriteStream(this.path);
-    this.#stream.write(`${JSON.stringify(line)}\n`);
-  }
-
-  async close(): Promise<void> {
-    if (this.#stream === undefined) return;
-    this.#stream.end();
-    await once(this.#stream, 'finish');
-  }
 }

@@ -12,7 +12,8 @@ const asked = { requestedBy: z.string(), requestedAt: z.number() };
 
 const jobSchemas = {
   'batch-run': z.object(asked),
-  import: z.object({ ...asked, file: z.string() }),
+  /** `format` is the importer's own and parsed by it. */
+  import: z.object({ ...asked, file: z.string(), format: z.unknown() }),
 } as const;
 
 export type JobKind = keyof typeof jobSchemas;

@@ -1,0 +1,48 @@
+/** The file of rejected lines, one JSON object a line, made when the first one comes; the first few are kept to be shown. */
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import type { Clock } from '../lib/clock.js';
+import { roomOf } from '../lib/data-dir.js';
+import { SwaError, systemCode } from '../lib/errors.js';
+import type { RejectedLine } from './import.js';
+
+const shown = 5;
+
+export class RejectFile {
+  readonly path: string;
+  readonly first: RejectedLine[] = [];
+  count = 0;
+  #fd: number | undefined;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  /** Throws `import.failed` when the file cannot be written. */
+  add(line: RejectedLine): void {
+    this.count++;
+    if (this.first.length < shown) this.first.push(line);
+    try {
+      this.#fd ??= openSync(this.path, 'w');
+      writeSync(this.#fd, `${JSON.stringify(line)}\n`);
+    } catch (cause) {
+      throw new SwaError(
+        'import.failed',
+        `cannot write rejected lines to '${this.path}' (${systemCode(cause)})`,
+        { cause },
+      );
+    }
+  }
+
+  close(): void {
+    if (this.#fd !== undefined) closeSync(this.#fd);
+    this.#fd = undefined;
+  }
+}
+
+/** Where the rejects of an import go unless somebody says otherwise: a name of its own in the data directory. */
+export function defaultRejectPath(dataDir: string, importedPath: string, clock: Clock): string {
+  const stamp = new Date(clock()).toISOString().replace(/[:.]/g, '-');
+  const name = importedPath === '-' ? 'stdin' : basename(importedPath);
+  return join(roomOf(dataDir, 'rejected'), `${name}-${stamp}.ndjson`);
+}
