@@ -18,6 +18,7 @@ import { verifySnapshotFiles } from '../master-data/snapshot.js';
 import { readCurrent } from '../serving/current.js';
 import { viewPath } from '../serving/layout.js';
 import { readMeta } from '../serving/meta.js';
+import { heldViews } from '../serving/held.js';
 import { listViews, newBuildingDir, prune, publish, sweep } from '../serving/store.js';
 import { batchLockPath, newRunId, saveRun, type RunRecord, type Trigger } from '../lib/batch-runs.js';
 import { buildView, type Built } from './pipeline.js';
@@ -136,12 +137,14 @@ async function buildAndPublish(
 }
 
 /**
- * Lets the log drop what neither the last views nor the master dataset need, nor the deduplication window of a realtime
- * view that would start at one of them.
+ * Lets the log drop what neither the last views, held ones and the master dataset need, nor the deduplication window of a
+ * realtime view that would start at one of them.
  */
 function releaseLog(config: BatchConfig, masterCut: Cut): void {
-  const views = listViews(config.dataDir).slice(-config.retainBatches);
-  if (views.length < config.retainBatches) return;
+  const all = listViews(config.dataDir);
+  if (all.length < config.retainBatches) return;
+  const held = heldViews(config.dataDir);
+  const views = all.filter((view, i) => i >= all.length - config.retainBatches || held.has(view.id));
   const cuts = [masterCut, ...views.map((meta) => meta.cut)];
   requestTrim(config.dataDir, lowestOf(cuts, config.dedupWindow));
 }

@@ -7,7 +7,8 @@
  *       META.json                 what the view is a function of, counts, SHA-256 of the files below
  *       index.mdb                 LMDB, written once in key order (serving/index-file.ts)
  *       pages.dat, domains.dat    packed buckets of all pages and all domains (serving/cells.ts)
- *     building/                   temp directories of views not yet published; swept by the next run
+ *     held/<holder>.json          views that a holder still needs: not pruned (serving/held.ts)
+ *     building/                   temp directories of views not yet published, or pruned; swept by the next run
  */
 import { join } from 'node:path';
 import { SwaError } from '../lib/errors.js';
@@ -30,6 +31,10 @@ export function currentPath(dataDir: string): string {
 
 export function viewsDir(dataDir: string): string {
   return join(roomOf(dataDir, 'serving'), 'views');
+}
+
+export function heldDir(dataDir: string): string {
+  return join(roomOf(dataDir, 'serving'), 'held');
 }
 
 export function buildingDir(dataDir: string): string {

@@ -15,6 +15,7 @@ import type { BatchView, ViewId, ViewMeta } from '../lib/views/view.js';
 import { CellFile } from './cell-file.js';
 import { codeVersion } from './code-version.js';
 import { createCurrent, readCurrent, writeCurrent } from './current.js';
+import { heldViews } from './held.js';
 import { buildingDir, isViewId, viewPath, viewsDir } from './layout.js';
 import { readMeta, type StoredMeta } from './meta.js';
 import { openViewAt } from './view-reader.js';
@@ -88,14 +89,33 @@ export function rollBack(dataDir: string, to?: ViewId): ViewMeta {
   return meta;
 }
 
-/** Removes all but the newest `keep` views and the current one. Readers that have one open are not disturbed. */
+/**
+ * Removes all but the newest `keep` views, the current one and those that somebody holds; returns what is gone. Readers
+ * that have one open are not disturbed. A view is first put away in one step, then the holds are read once more: so who
+ * holds it in this very moment either keeps it, or finds it missing when it opens it after that, but never loses it later.
+ */
 export function prune(dataDir: string, keep: number): ViewId[] {
   const current = readCurrent(dataDir);
   const ids = viewIds(dataDir);
-  const doomed = ids.slice(0, Math.max(0, ids.length - keep)).filter((id) => id !== current);
-  for (const id of doomed) rmSync(viewPath(dataDir, id), { recursive: true, force: true });
+  const held = heldViews(dataDir);
+  const doomed = ids
+    .slice(0, Math.max(0, ids.length - keep))
+    .filter((id) => id !== current && !held.has(id))
+    .filter((id) => putAway(dataDir, id));
   if (doomed.length > 0) fsyncDir(viewsDir(dataDir));
   return doomed;
+}
+
+/** False when somebody has come to hold the view meanwhile: then it is back in its place. */
+function putAway(dataDir: string, id: ViewId): boolean {
+  const away = newBuildingDir(dataDir, 'pruned');
+  renameSync(viewPath(dataDir, id), away);
+  if (heldViews(dataDir).has(id)) {
+    renameSync(away, viewPath(dataDir, id));
+    return false;
+  }
+  rmSync(away, { recursive: true, force: true });
+  return true;
 }
 
 /** Removes what killed runs left behind. Only for the holder of the batch lock. */

@@ -3,6 +3,7 @@
  * reports on the status board.
  */
 import { CurrentWatch } from '../serving/current.js';
+import { holdViews } from '../serving/held.js';
 import { ensureGenesis, openView } from '../serving/store.js';
 import { openDataDir } from '../lib/data-dir.js';
 import { SwaError, messageOf } from '../lib/errors.js';
@@ -48,6 +49,7 @@ export const startSpeed: StartRole = async (context) => {
     worker: config.speedWorker,
     current: () => watch.current(),
     openView: (id) => openView(dataDir, id),
+    holdViews: (ids) => holdViews(dataDir, 'speed', ids),
     onProgress: (changed) => status.progress(changed),
     onError: (error) => status.error(error),
   });

@@ -33,6 +33,8 @@ export interface WorkerOptions extends Omit<GenerationOptions, 'view' | 'signal'
   readonly current: () => ViewId;
   /** Throws `view.missing` for one that is no longer there. */
   readonly openView: (id: ViewId) => BatchView;
+  /** Keeps these batch views, and no others, from being removed. Asked of the worker that moves the pointer. */
+  readonly holdViews: (ids: readonly ViewId[]) => void;
   /** Told after a hand-over, and about twice a second. */
   readonly onProgress: (worker: SpeedWorker) => void;
   readonly onError: (error: unknown) => void;
@@ -213,9 +215,17 @@ export class SpeedWorker {
     if (takesOver) wanted = { ...wanted, serving: next, next: undefined };
     const stored = pointerIfSound(dataDir);
     if (stored !== undefined && samePointer(stored, wanted)) return;
-    writePointer(dataDir, wanted);
-    this.#pointer = wanted;
+    this.#movePointer(wanted);
     if (takesOver) this.#sweep(serving); // who still works in the old one removes his stores himself
+  }
+
+  /** Whoever reads the pointer must find its batch views: all that it named or will name are held while it moves. */
+  #movePointer(to: Pointer): void {
+    const { dataDir, holdViews } = this.#options;
+    holdViews([...new Set([...named(this.#pointer), ...named(to)])]);
+    writePointer(dataDir, to);
+    this.#pointer = to;
+    holdViews(named(to));
   }
 
   #standing(id: ViewId, partition: PartitionName): Standing | undefined {
@@ -248,6 +258,7 @@ export class SpeedWorker {
       serving: undefined,
       next: undefined,
     };
+    this.#options.holdViews(named(this.#pointer));
     this.#sweep(undefined);
   }
 
@@ -278,6 +289,10 @@ export class SpeedWorker {
     this.#reportedAt = this.#options.clock();
     this.#options.onProgress(this);
   }
+}
+
+function named({ serving, next }: Pointer): ViewId[] {
+  return [serving, next].filter((id) => id !== undefined);
 }
 
 function pointerIfSound(dataDir: string): Pointer | undefined {

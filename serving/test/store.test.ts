@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -22,7 +22,8 @@ import {
 import { ViewWriter, encodeVisits } from '../view-writer.js';
 import type { ViewMeta } from '../../lib/views/view.js';
 import { codeVersion } from '../code-version.js';
-import { viewPath } from '../layout.js';
+import { holdViews } from '../held.js';
+import { heldDir, viewPath } from '../layout.js';
 
 const cut: Cut = { logId: 'log-1' as LogId, next: { 'pageviews/0': offset(0), 'equivs/0': offset(0) } };
 const base = { cut, lgK: 14, rules: { url: '1', bots: 'include' }, createdAt: 1000 };
@@ -120,6 +121,23 @@ test('CURRENT is watched by its file, rolled back, and old views go but for the 
   assert.deepEqual(prune(dir, 1), [first.id]);
   assert.equal(held.personOf('cookie:b'), 'cookie:a', 'a reader of a removed view is not disturbed');
   assert.throws(() => rollBack(dir), { code: 'view.missing' });
+});
+
+test('a held view is spared by prune until its last holder lets go; a damaged hold removes nothing', async (t) => {
+  const dir = dataDir(t);
+  const genesis = await ensureGenesis(dir, base);
+  const first = await publishView(dir, 1, 'https://example.com/1');
+  await publishView(dir, 2, 'https://example.com/2');
+  holdViews(dir, 'one', [genesis, first.id]);
+  holdViews(dir, 'two', [first.id]);
+  assert.deepEqual(prune(dir, 1), []);
+  holdViews(dir, 'one', []);
+  assert.deepEqual(prune(dir, 1), [genesis]);
+  openView(dir, first.id).close();
+  writeFileSync(join(heldDir(dir), 'two.json'), '["v1');
+  assert.throws(() => prune(dir, 1), { code: 'view.corrupt', message: /two\.json/ });
+  holdViews(dir, 'two', []);
+  assert.deepEqual(prune(dir, 1), [first.id]);
 });
 
 test('a changed byte is found by the seals of META', async (t) => {

@@ -113,6 +113,7 @@ export class Harness {
       worker: 0,
       current: () => this.#current,
       openView: (id) => this.view(id),
+      holdViews: () => undefined,
       onProgress: () => undefined,
       onError: (error) => void this.errors.push(error),
       ...change,

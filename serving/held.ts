@@ -1,0 +1,49 @@
+/**
+ * Views that somebody outside the serving layer still needs, although newer ones are published: `held/<holder>.json`,
+ * one small file a holder. `prune` spares them. Holds outlive their process on purpose: a realtime view that a killed
+ * process left behind still answers together with its batch view.
+ */
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { SwaError, systemCode } from '../lib/errors.js';
+import { makeDirDurable, replaceFile } from '../lib/files/durable.js';
+import type { ViewId } from '../lib/views/view.js';
+import { heldDir, isViewId } from './layout.js';
+
+const heldSchema = z.array(z.string().refine(isViewId));
+
+/**
+ * From now on `holder` (a plain name) holds these views and no others; durable when it returns. A view that was removed
+ * before is not brought back: who holds a view opens it afterwards, and may find it missing.
+ */
+export function holdViews(dataDir: string, holder: string, ids: readonly ViewId[]): void {
+  makeDirDurable(heldDir(dataDir));
+  replaceFile(join(heldDir(dataDir), `${holder}.json`), JSON.stringify(ids));
+}
+
+/** What anybody holds. Throws `view.corrupt` for a damaged file: better to remove nothing than what is needed. */
+export function heldViews(dataDir: string): Set<ViewId> {
+  const held = new Set<ViewId>();
+  for (const name of holders(dataDir)) {
+    const path = join(heldDir(dataDir), name);
+    try {
+      for (const id of heldSchema.parse(JSON.parse(readFileSync(path, 'utf8')))) held.add(id);
+    } catch (cause) {
+      throw new SwaError('view.corrupt', `${path} is damaged: which views it holds is not known`, {
+        cause,
+        hint: 'delete the file and start its holder again',
+      });
+    }
+  }
+  return held;
+}
+
+function holders(dataDir: string): string[] {
+  try {
+    return readdirSync(heldDir(dataDir)).filter((name) => name.endsWith('.json'));
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return [];
+    throw error;
+  }
+}

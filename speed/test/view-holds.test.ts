@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync } from 'node:fs';
+import { test } from 'node:test';
+import { zeroOffsets } from '../../lib/log/cut.js';
+import type { ViewId } from '../../lib/views/view.js';
+import { createCurrent, writeCurrent } from '../../serving/current.js';
+import { heldViews, holdViews } from '../../serving/held.js';
+import { viewPath } from '../../serving/layout.js';
+import { prune } from '../../serving/store.js';
+import { pageview } from './facts.js';
+import { Harness, genesis, until } from './harness.js';
+
+test('five views published and pruned during one slow hand-over: what the pointer names stays, the rest goes', async (t) => {
+  const house = new Harness(t);
+  const { dataDir } = house;
+  const onDisk = (id: ViewId): void => void mkdirSync(viewPath(dataDir, id), { recursive: true });
+  const named = (): ViewId[] => {
+    const { serving, next } = house.pointer() ?? {};
+    return [serving, next].filter((id) => id !== undefined);
+  };
+  const assertHeld = (): void => {
+    const held = heldViews(dataDir);
+    for (const id of named()) assert.ok(held.has(id), `the pointer names ${id}, held: ${[...held].join()}`);
+  };
+  let moves = 0;
+  onDisk(genesis);
+  createCurrent(dataDir, genesis);
+  await house.append(
+    ...Array.from({ length: 6_000 }, (_, i) => pageview(`cookie:${i}`, `http://example.com/${i % 300}`)),
+  );
+  house.start({
+    holdViews: (ids) => {
+      if (moves++ > 0) assertHeld();
+      holdViews(dataDir, 'speed', ids);
+      assertHeld();
+    },
+  });
+  await house.untilCaughtUp(genesis);
+
+  const start = zeroOffsets(house.log.partitions);
+  const published: ViewId[] = [];
+  for (let number = 1; number <= 5; number++) {
+    const id = house.publish(number, start); // from the very beginning: much to catch up with
+    onDisk(id);
+    writeCurrent(dataDir, id);
+    published.push(id);
+    await until(() => house.pointer()?.next !== undefined, 'the hand-over to begin');
+    assert.equal(house.pointer()?.serving, genesis, 'the hand-over is too fast for this test');
+    prune(dataDir, 1);
+    for (const each of named()) assert.ok(existsSync(viewPath(dataDir, each)), `${each} was removed`);
+  }
+  const [first, second] = published;
+  assert.deepEqual(named(), [genesis, first]);
+  assert.ok(second !== undefined && !existsSync(viewPath(dataDir, second)), 'nobody needs the second');
+
+  await until(() => house.pointer()?.serving === first, 'the first hand-over');
+  assert.deepEqual(prune(dataDir, 1), [genesis]);
+  const last = published.at(-1);
+  await until(() => house.pointer()?.serving === last, 'the last hand-over');
+  assert.deepEqual(prune(dataDir, 1), [first]);
+  assert.deepEqual(house.errors, []);
+});
