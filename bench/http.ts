@@ -2,7 +2,7 @@
  * Row `http`: uniques over HTTP as it runs in production (keys off, everything else on: limits, security headers,
  * request log, metrics, both layers) against an empty express route, at 32 connections. The two servers take turns.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -89,6 +89,17 @@ async function prepare(config: Config, quick: boolean): Promise<void> {
   await log.close();
 }
 
+interface Rates {
+  /** Answers a second. */
+  readonly empty: number;
+  readonly uniques: number;
+  /** CPU time of the serving thread for each answer: does not depend on who else uses the machine. */
+  readonly emptyMicros: number;
+  readonly uniquesMicros: number;
+  readonly p99: number;
+  readonly failures: number;
+}
+
 async function compare(
   worker: Worker,
   emptyPort: number,
@@ -104,13 +115,17 @@ async function compare(
     });
   await drive({ port, requests, durationMs: durationMs / 2 });
   await drive({ port: emptyPort, requests: [get('/')], durationMs: durationMs / 2 });
-  const rates: { empty: number; uniques: number; p99: number; failures: number }[] = [];
+  const rates: Rates[] = [];
   for (let round = 0; round < rounds; round++) {
+    const startedAt = threadCpuMicros();
     const empty = await drive({ port: emptyPort, requests: [get('/')], durationMs });
+    const betweenAt = threadCpuMicros();
     const uniques = await drive({ port, requests, durationMs });
     rates.push({
       empty: empty.answers / empty.seconds,
+      emptyMicros: (betweenAt - startedAt) / empty.answers,
       uniques: uniques.answers / uniques.seconds,
+      uniquesMicros: (threadCpuMicros() - betweenAt) / uniques.answers,
       p99: uniques.latencies[Math.floor(uniques.latencies.length * 0.99)] ?? Number.NaN,
       failures: uniques.failures,
     });
@@ -124,6 +139,8 @@ async function compare(
     figures: {
       'uniques requests/s': Math.round(median(rates.map((rate) => rate.uniques))),
       'empty route requests/s': Math.round(median(rates.map((rate) => rate.empty))),
+      'uniques, µs of its thread': Math.round(median(rates.map((rate) => rate.uniquesMicros))),
+      'empty route, µs of its thread': Math.round(median(rates.map((rate) => rate.emptyMicros))),
       'uniques p99 ms': median(rates.map((rate) => rate.p99)).toFixed(2),
       failures,
       connections,
@@ -150,6 +167,15 @@ function questions(): LoadOrder['requests'] {
       `/v1/uniques?url=${url}&from=${encodeURIComponent(show(from))}&to=${encodeURIComponent(show(to))}`,
     );
   });
+}
+
+/** CPU time of this process's main thread, where the system tells. */
+function threadCpuMicros(): number {
+  try {
+    return Number(readFileSync(`/proc/self/task/${process.pid}/schedstat`, 'utf8').split(' ')[0]) / 1000;
+  } catch {
+    return Number.NaN;
+  }
 }
 
 function median(values: readonly number[]): number {
