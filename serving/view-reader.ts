@@ -223,13 +223,16 @@ class Workspace {
     this.#to = this.#from;
   }
 
-  /** Reads [offset, offset + length) of the cell file and keeps it. */
+  /** Reads [offset, offset + length) of the cell file and keeps it; the runs of one question read the same again. */
   load(offset: number, length: number): Uint8Array {
-    if (length > this.#buffer.length)
-      this.#buffer = new Uint8Array(Math.max(length, 2 * this.#buffer.length));
-    preadFully(this.#fd, this.#buffer, offset, length);
-    this.#from = offset;
-    this.#to = offset + length;
+    if (offset !== this.#from || offset + length !== this.#to) {
+      if (length > this.#buffer.length)
+        this.#buffer = new Uint8Array(Math.max(length, 2 * this.#buffer.length));
+      this.forget(); // a read that fails leaves nothing to go by
+      preadFully(this.#fd, this.#buffer, offset, length);
+      this.#from = offset;
+      this.#to = offset + length;
+    }
     return this.#buffer.subarray(0, length);
   }
 
@@ -294,6 +297,7 @@ class Workspace {
   deriveRuns(table: BlockTable, span: 'day' | 'month', from: number, to: number, visit: Visit): void {
     const union = this.#union;
     let bucket = -1;
+    let endHour = -1;
     let pageviews = 0;
     let length = 0;
     const emit = (): void => {
@@ -302,10 +306,10 @@ class Workspace {
       visit({ bucket, pageviews, sketch: { kind: 'coupons', coupons: union.subarray(0, kept) } });
     };
     this.hours(table, hoursOf(span, from).from, hoursOf(span, to).from, (cell) => {
-      const next = bucketOf(span, cell.bucket);
-      if (next !== bucket) {
+      if (cell.bucket >= endHour) {
         emit();
-        bucket = next;
+        bucket = bucketOf(span, cell.bucket);
+        endHour = hoursOf(span, bucket).to;
         pageviews = 0;
         length = 0;
       }
@@ -315,8 +319,8 @@ class Workspace {
           `${span} ${bucket} has no cell but more people than may be derived`,
         );
       }
-      union.set(cell.sketch.coupons, length);
-      length += cell.sketch.coupons.length;
+      const { coupons } = cell.sketch; // mostly one or two: copied faster one by one
+      for (let i = 0; i < coupons.length; i++) union[length++] = coupons[i] ?? 0;
       pageviews += cell.pageviews;
     });
     emit();

@@ -12,7 +12,7 @@ import type { LogId, Offset, PartitionName } from '../lib/log/log.js';
 import type { BucketCell, PageCount, RealtimeView, Subject, ViewId } from '../lib/views/view.js';
 import { decodeCell, decodePageviews } from './store/cell-codec.js';
 import { CellSubject } from './store/cell.js';
-import { cellKey, domainsAfter, pageRange, parseCellKey } from './store/cell-key.js';
+import { cellRange, domainsAfter, pageRange, parseCellKey } from './store/cell-key.js';
 import { pointerPath, readPointer, storeDir, type Pointer } from './store/layout.js';
 import { looksSound } from './store/lmdb-file.js';
 import {
@@ -238,13 +238,12 @@ class Snapshot implements RealtimeView {
   }
 
   forEachHour(subject: Subject, fromHour: number, toHour: number, visit: (cell: BucketCell) => void): void {
-    if (toHour <= fromHour) return;
-    const keyed = CellSubject.of(subject);
-    const start = cellKey(keyed, clampHour(fromHour));
-    const end = cellKey(keyed, clampHour(toHour));
-    for (const { store, transaction } of this.#parts) {
+    const parts = this.#partsIn(fromHour, toHour);
+    if (parts.length === 0) return;
+    const range = cellRange(CellSubject.of(subject), clampHour(fromHour), clampHour(toHour));
+    for (const { store, transaction } of parts) {
       guarded(store.dir, () => {
-        for (const { key, value } of store.db.getRange({ start, end, transaction })) {
+        for (const { key, value } of store.db.getRange({ ...range, transaction })) {
           const { pageviews, sketch } = decodeCell(value);
           visit({ bucket: Buffer.from(key).readUInt32BE(key.length - 4), pageviews, sketch });
         }
@@ -253,7 +252,7 @@ class Snapshot implements RealtimeView {
   }
 
   *pages(domain: string, fromHour: number, toHour: number): Generator<PageCount> {
-    for (const { store, transaction } of this.#parts) {
+    for (const { store, transaction } of this.#partsIn(fromHour, toHour)) {
       let page: { url: string; pageviews: number } | undefined;
       for (const { key, value } of store.db.getRange({ ...pageRange(domain), transaction })) {
         const parsed = parseCellKey(key);
@@ -283,6 +282,12 @@ class Snapshot implements RealtimeView {
       }
     }
     yield* [...names].toSorted();
+  }
+
+  /** Those that hold cells of these hours at all: a partition of equivs holds none, and most questions are of older hours. */
+  #partsIn(fromHour: number, toHour: number): readonly Part[] {
+    if (toHour <= fromHour) return [];
+    return this.#parts.filter(({ progress }) => fromHour < progress.toHour && toHour > progress.fromHour);
   }
 
   release(): void {

@@ -4,8 +4,8 @@
  * request log, problem+json for whatever goes wrong, and the orderly end.
  */
 import { randomBytes } from 'node:crypto';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import { IncomingMessage, ServerResponse, createServer, type Server } from 'node:http';
+import { Socket, type AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import express, { type NextFunction, type Request, type Response, type Router } from 'express';
 import helmet from 'helmet';
@@ -61,6 +61,9 @@ const contentSecurityPolicy = {
   },
 };
 
+/** What helmet sets. It is the same for every answer, so it is asked once: its middleware costs as much as the routing. */
+const securityHeaders = headersOf(helmet({ contentSecurityPolicy, strictTransportSecurity: false }));
+
 export class HttpEndpoint {
   readonly #app = express();
   readonly #server: Server;
@@ -87,7 +90,6 @@ export class HttpEndpoint {
     this.#app.enable('case sensitive routing');
     this.#app.enable('strict routing');
     this.#app.use((request, response, next) => this.#begin(request, response, next));
-    this.#app.use(helmet({ contentSecurityPolicy, strictTransportSecurity: false }));
     this.#server = createServer(
       {
         maxHeaderSize: maxHeaderBytes,
@@ -220,6 +222,7 @@ export class HttpEndpoint {
     const id = this.#requestId(request.headers['x-request-id']);
     response.locals['requestId'] = id;
     response.setHeader('X-Request-Id', id);
+    for (const [name, value] of securityHeaders) response.setHeader(name, value);
     if (this.#draining) response.setHeader('Connection', 'close');
     response.once('close', () => this.#finish(request, response, performance.now() - startedAt));
     next();
@@ -281,6 +284,14 @@ export class HttpEndpoint {
       'request',
     );
   }
+}
+
+/** The headers a middleware sets whatever the request. */
+function headersOf(middleware: ReturnType<typeof helmet>): readonly (readonly [string, string])[] {
+  const request = new IncomingMessage(new Socket());
+  const response = new ServerResponse(request);
+  middleware(request, response, () => undefined);
+  return Object.entries(response.getHeaders()).map(([name, value]) => [name, String(value)]);
 }
 
 /** Asked every few seconds by machines: logged at debug. */

@@ -7,7 +7,7 @@
  * (the speed layer was down longer than a batch run takes). Between the two, what is chosen never goes back behind
  * the last answer's cut as long as one of them reaches it.
  *
- * Requests that come within a few milliseconds share one pin: looking at the pointers and taking a snapshot costs more than
+ * Requests that come within some milliseconds share one pin: looking at the pointers and taking a snapshot costs more than
  * a short answer does.
  */
 import { SwaError } from '../../lib/errors.js';
@@ -42,7 +42,7 @@ export interface Generation {
 const maxAttempts = 5;
 
 /** How long a pin is given to further requests. Small against the second in which a fact becomes visible. */
-const shareMs = 4;
+export const shareMs = 20;
 
 interface Shared {
   readonly generation: Generation;

@@ -5,7 +5,7 @@ import { SwaError } from '../../lib/errors.js';
 import { reaches } from '../../lib/log/cut.js';
 import type { Offsets } from '../../lib/log/log.js';
 import type { BatchView, RealtimeView, ViewId } from '../../lib/views/view.js';
-import { Generations, type Generation } from '../engine/generations.js';
+import { shareMs, Generations, type Generation } from '../engine/generations.js';
 import { FakeBatchView, FakeRealtimeView, viewIdOf } from './fakes.js';
 
 /** Both layers as a test moves them. */
@@ -51,7 +51,7 @@ class World {
   async look(): Promise<Generation> {
     const generation = this.generations.pin();
     this.generations.unpin(generation);
-    await new Promise((resolve) => setTimeout(resolve, 6));
+    await new Promise((resolve) => setTimeout(resolve, shareMs + 2));
     return generation;
   }
 }
@@ -116,7 +116,7 @@ test('views in use stay open, others are closed, every snapshot is given back', 
   world.publish(1, 1);
   world.serve(1, 1);
   const held = world.generations.pin();
-  await new Promise((resolve) => setTimeout(resolve, 6));
+  await new Promise((resolve) => setTimeout(resolve, shareMs + 2));
   for (let number = 2; number < 8; number++) {
     world.publish(number, number);
     world.serve(number, number);

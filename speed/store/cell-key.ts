@@ -57,6 +57,18 @@ export function cellKey(subject: CellSubject, hour: number): Buffer {
   return Buffer.from(new KeyWriter().cell(subject, hour));
 }
 
+/** Half-open key range of a subject's cells of the hours [from, to), in buffers of their own. */
+export function cellRange(
+  subject: CellSubject,
+  fromHour: number,
+  toHour: number,
+): { readonly start: Buffer; readonly end: Buffer } {
+  const start = cellKey(subject, fromHour);
+  const end = Buffer.from(start);
+  end.writeUInt32BE(toHour, end.length - hourBytes);
+  return { start, end };
+}
+
 /** Half-open key range of all page cells of a domain. */
 export function pageRange(domain: string): { readonly start: Buffer; readonly end: Buffer } {
   const name = Buffer.from(domain, 'latin1');

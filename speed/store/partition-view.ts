@@ -83,6 +83,10 @@ export class PartitionView {
 
   /** Makes all changes since the last commit durable, together with the position they belong to. */
   commit(next: Offset): void {
+    for (const { hour } of this.#dirty) {
+      this.#tally.fromHour = Math.min(this.#tally.fromHour, hour);
+      this.#tally.toHour = Math.max(this.#tally.toHour, hour + 1);
+    }
     this.#store.commit(this.#puts(), mergeTally(this.#store.progress, this.#tally, next));
     for (const cell of this.#dirty) cell.isDirty = false;
     this.#dirty = [];
@@ -157,6 +161,8 @@ const couponBytes = 8;
 /** What an epoch adds to the progress. */
 interface Tally {
   pageviews: number;
+  fromHour: number;
+  toHour: number;
   edges: number;
   deadLetters: number;
   lastReceivedAt: number;
@@ -164,17 +170,28 @@ interface Tally {
 }
 
 function emptyTally(): Tally {
-  return { pageviews: 0, edges: 0, deadLetters: 0, lastReceivedAt: -1, refused: new Map() };
+  return {
+    pageviews: 0,
+    fromHour: Infinity,
+    toHour: 0,
+    edges: 0,
+    deadLetters: 0,
+    lastReceivedAt: -1,
+    refused: new Map(),
+  };
 }
 
 function mergeTally(before: Progress, tally: Tally, next: Offset): Progress {
   const refused: Record<string, number> = { ...before.refused };
   for (const [reason, count] of tally.refused) refused[reason] = (refused[reason] ?? 0) + count;
   const lastReceivedAt = Math.max(before.lastReceivedAt ?? -1, tally.lastReceivedAt);
+  const fromHour = Math.min(before.toHour === 0 ? Infinity : before.fromHour, tally.fromHour);
   return {
     next,
     lastReceivedAt: lastReceivedAt < 0 ? undefined : lastReceivedAt,
     pageviews: before.pageviews + tally.pageviews,
+    fromHour: fromHour === Infinity ? 0 : fromHour,
+    toHour: Math.max(before.toHour, tally.toHour),
     edges: before.edges + tally.edges,
     deadLetters: before.deadLetters + tally.deadLetters,
     refused,

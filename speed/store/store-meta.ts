@@ -39,6 +39,9 @@ export interface Progress {
   /** Newest `receivedAt` among the records applied. */
   readonly lastReceivedAt: number | undefined;
   readonly pageviews: number;
+  /** All cells lie in the hours [fromHour, toHour); both 0 while there is none. */
+  readonly fromHour: number;
+  readonly toHour: number;
   readonly edges: number;
   readonly deadLetters: number;
   /** Records that were read and not counted, by reason. */
@@ -46,7 +49,16 @@ export interface Progress {
 }
 
 export function startProgress(from: Offset): Progress {
-  return { next: from, lastReceivedAt: undefined, pageviews: 0, edges: 0, deadLetters: 0, refused: {} };
+  return {
+    next: from,
+    lastReceivedAt: undefined,
+    pageviews: 0,
+    fromHour: 0,
+    toHour: 0,
+    edges: 0,
+    deadLetters: 0,
+    refused: {},
+  };
 }
 
 const count = z.number().int().min(0);
@@ -65,6 +77,8 @@ const progressSchema = z.object({
   next: offsetSchema,
   lastReceivedAt: count.optional().transform((value) => value),
   pageviews: count,
+  fromHour: count,
+  toHour: count,
   edges: count,
   deadLetters: count,
   refused: z.record(z.string(), count),
