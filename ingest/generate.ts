@@ -8,6 +8,7 @@ import { SwaError } from '../lib/errors.js';
 import { admit } from '../lib/facts/door.js';
 import type { Fact } from '../lib/facts/fact.js';
 import type { UrlRules } from '../lib/url/normalize.js';
+import { Appender } from './appender.js';
 import type { FactSink } from './fact-sinks.js';
 import type { TrafficModel } from './traffic-model.js';
 
@@ -27,31 +28,36 @@ export interface GenerateOptions {
 }
 
 const turnMs = 100;
-const maxBatch = 2_000;
+/** Facts between two looks at the signal. */
+const maxSlice = 2_000;
 
 /** Resolves with the number of facts, all durable, when `maxFacts` is reached or `signal` aborts. */
 export async function generate(options: GenerateOptions): Promise<number> {
-  const begun = options.clock();
-  let simulated = Math.floor(options.startMs / 1000) * 1000;
-  let total = 0;
-  while (total < options.maxFacts && !options.signal.aborted) {
-    const now = options.clock();
-    const until = Math.min(now, options.startMs + (now - begun) * options.speedup);
-    while (simulated + 1000 <= until && total < options.maxFacts && !options.signal.aborted) {
+  const { clock, maxFacts, signal, startMs } = options;
+  const begun = clock();
+  let simulated = Math.floor(startMs / 1000) * 1000;
+  let made = 0;
+  let durable = 0;
+  const appender = new Appender(options.sink, (facts) => (durable += facts));
+  while (made < maxFacts && !signal.aborted) {
+    const now = clock();
+    const until = Math.min(now, startMs + (now - begun) * options.speedup);
+    while (simulated + 1000 <= until && made < maxFacts && !signal.aborted) {
       const facts: Fact[] = [];
-      while (simulated + 1000 <= until && facts.length < maxBatch) {
+      while (simulated + 1000 <= until && facts.length < maxSlice) {
         admitAll(options, simulated, facts);
         simulated += 1000;
       }
-      const batch = facts.slice(0, options.maxFacts - total);
-      await options.sink.append(batch);
-      total += batch.length;
-      options.onProgress?.(total, simulated);
+      for (const fact of facts.slice(0, maxFacts - made)) {
+        made++;
+        if (appender.add(fact)) await appender.flush();
+      }
+      options.onProgress?.(durable, simulated);
     }
-    if (total < options.maxFacts)
-      await delay(turnMs, undefined, { signal: options.signal }).catch(() => undefined);
+    await appender.drain();
+    if (made < maxFacts) await delay(turnMs, undefined, { signal }).catch(() => undefined);
   }
-  return total;
+  return durable;
 }
 
 function admitAll(options: GenerateOptions, second: number, into: Fact[]): void {

@@ -10,6 +10,7 @@ import { DedupWindow } from '../lib/facts/dedup-window.js';
 import { admit } from '../lib/facts/door.js';
 import type { Fact } from '../lib/facts/fact.js';
 import type { UrlRules } from '../lib/url/normalize.js';
+import { Appender } from './appender.js';
 import { combinedOptionsSchema, parseCombined, type LineResult } from './combined.js';
 import type { FactSink } from './fact-sinks.js';
 import { readLines, type ByteProgress, type Line } from './lines.js';
@@ -51,9 +52,6 @@ export interface ImportOptions {
 
 /** Repeats further apart go into the log, and are absorbed in the views. */
 const duplicateWindowLines = 1_000_000;
-/** Facts in one append, and appends under way at once: together the bound on memory. */
-const batchFacts = 2_000;
-const maxInFlight = 4;
 
 /** Resolves when every accepted fact is durable. Throws `import.failed` or the sink's error; counts up to there are in `counts`. */
 export async function importFile(
@@ -61,7 +59,7 @@ export async function importFile(
   counts: ImportCounts = newImportCounts(),
 ): Promise<ImportCounts> {
   const progress: ByteProgress = { readBytes: 0, totalBytes: undefined };
-  const appender = new Appender(options.sink, counts);
+  const appender = new Appender(options.sink, (facts) => (counts.accepted += facts));
   const seen = new DedupWindow(duplicateWindowLines);
   const read = lineReader(options.format);
   try {
@@ -138,60 +136,4 @@ function withEventId(candidate: object, line: string, format: ImportFormat): obj
   if ('eventId' in candidate) return candidate;
   const host = format.name === 'combined' ? format.options.host : '';
   return Object.assign(candidate, { eventId: `line:${hash('sha1', `${host}\n${line}`, 'base64url')}` });
-}
-
-/** Collects facts into batches and keeps a bounded number of appends under way. */
-class Appender {
-  readonly #sink: Pick<FactSink, 'append'>;
-  readonly #counts: ImportCounts;
-  #batch: Fact[] = [];
-  readonly #inFlight = new Set<Promise<void>>();
-  #failure: { readonly error: unknown } | undefined;
-
-  constructor(sink: Pick<FactSink, 'append'>, counts: ImportCounts) {
-    this.#sink = sink;
-    this.#counts = counts;
-  }
-
-  /** True when the batch is full and wants a flush. */
-  add(fact: Fact): boolean {
-    this.#batch.push(fact);
-    return this.#batch.length >= batchFacts;
-  }
-
-  /** Starts the batch on its way, waiting for room first. Throws the first failure of any append so far. */
-  async flush(): Promise<void> {
-    if (this.#inFlight.size >= maxInFlight) await Promise.race(this.#inFlight);
-    this.#throwFailure();
-    this.#start();
-  }
-
-  /** Sends the rest and waits for all. Throws like `flush`. */
-  async drain(): Promise<void> {
-    if (this.#failure === undefined) this.#start();
-    await Promise.all(this.#inFlight);
-    this.#throwFailure();
-  }
-
-  #start(): void {
-    const batch = this.#batch;
-    if (batch.length === 0) return;
-    this.#batch = [];
-    const append: Promise<void> = this.#append(batch).finally(() => this.#inFlight.delete(append));
-    this.#inFlight.add(append);
-  }
-
-  /** Never rejects: the failure waits for the next flush or drain. */
-  async #append(batch: readonly Fact[]): Promise<void> {
-    try {
-      await this.#sink.append(batch);
-      this.#counts.accepted += batch.length;
-    } catch (error) {
-      this.#failure ??= { error };
-    }
-  }
-
-  #throwFailure(): void {
-    if (this.#failure !== undefined) throw this.#failure.error;
-  }
 }

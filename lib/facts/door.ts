@@ -42,6 +42,9 @@ export function admit(raw: unknown, receivedAt: number, urls: UrlRules): Admissi
 
 type Fields = Readonly<Record<string, unknown>>;
 
+/** While it is being made. Optional fields are assigned rather than spread in: half the garbage of a fact was in that. */
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
 function admitPageview(fields: Fields, receivedAt: number, urls: UrlRules): Admission {
   const { visitor, url, userAgent, referrer } = fields;
   const refusal =
@@ -53,16 +56,16 @@ function admitPageview(fields: Fields, receivedAt: number, urls: UrlRules): Admi
     textRefusal('userAgent', userAgent, maxTextBytes) ??
     textRefusal('referrer', referrer, maxTextBytes);
   if (refusal !== undefined) return refusal;
-  const fact: Pageview = {
+  const fact: Mutable<Pageview> = {
     type: 'pageview',
     visitor: visitor as string, // the refusals above leave only strings
     url: url as string,
     timestamp: timeOf(fields['timestamp']),
     eventId: eventIdOf(fields['eventId']),
     receivedAt,
-    ...(typeof userAgent === 'string' ? { userAgent } : {}),
-    ...(typeof referrer === 'string' ? { referrer } : {}),
   };
+  if (typeof userAgent === 'string') fact.userAgent = userAgent;
+  if (typeof referrer === 'string') fact.referrer = referrer;
   return { ok: true, fact };
 }
 
@@ -77,15 +80,15 @@ function admitEdge(type: 'equiv' | 'retract', fields: Fields, receivedAt: number
     eventIdRefusal(fields['eventId']) ??
     textRefusal('source', source, maxIdBytes);
   if (refusal !== undefined) return refusal;
-  const fact: EquivEdge = {
+  const fact: Mutable<EquivEdge> = {
     type,
     a: a as string, // the refusals above leave only strings
     b: b as string,
     timestamp: timeOf(fields['timestamp']),
     eventId: eventIdOf(fields['eventId']),
     receivedAt,
-    ...(typeof source === 'string' ? { source } : {}),
   };
+  if (typeof source === 'string') fact.source = source;
   return { ok: true, fact };
 }
 
