@@ -132,48 +132,82 @@ function decodeSparse(bytes: Uint8Array, registers: Uint8Array): void {
     throw new SwaError('view.corrupt', 'a cell has more registers than its sketch');
 }
 
-/** Decodes cells one after the other into memory that the next call reuses. */
+/**
+ * Decodes cells one after the other into memory that the next call reuses: `head` says which bucket comes next, then
+ * `body` reads it or `skip` moves past it.
+ */
 export class CellReader implements BucketCell {
   bucket = 0;
   pageviews = 0;
-  sketch: SketchView;
   readonly #registerBytes: number;
   readonly #maxCoupons: number;
+  #form = singleForm;
   #coupons = new Uint32Array(256);
-  /** Made when first needed. */
+  #couponCount = 0;
+  /** Of the last cell, when it has registers. */
   #registers: Uint8Array | undefined;
+  /** Made when first needed. */
+  #unpacked: Uint8Array | undefined;
 
   constructor(lgK: number) {
     this.#registerBytes = 2 ** lgK;
     this.#maxCoupons = maxCouponsOf(lgK);
-    this.sketch = { kind: 'coupons', coupons: this.#coupons.subarray(0, 0) };
+  }
+
+  /** Made when asked for: where many cells of few people are read, views of them cost more than reading. */
+  get sketch(): SketchView {
+    if (this.#registers !== undefined) return { kind: 'registers', registers: this.#registers };
+    return { kind: 'coupons', coupons: this.#coupons.subarray(0, this.#couponCount) };
+  }
+
+  /** Copies the coupons to `into` from index `at`; false when there are registers, or no room. */
+  copyCoupons(into: Uint32Array, at: number): boolean {
+    const count = this.#couponCount;
+    if (this.#registers !== undefined || at + count > into.length) return false;
+    for (let i = 0; i < count; i++) into[at + i] = this.#coupons[i] ?? 0;
+    return true;
+  }
+
+  /** Coupons of the last cell; 0 when it has registers. */
+  get couponCount(): number {
+    return this.#couponCount;
   }
 
   /** Reads the next cell, whose delta counts from `base`. */
   read(from: ByteReader, base: number): void {
-    const bucket = this.#head(from, base);
-    if (this.#form === singleForm) {
-      this.pageviews = 1;
-      this.sketch = { kind: 'coupons', coupons: this.#readCoupons(from, 1) };
-    } else if (this.#form === couponsForm) {
-      this.pageviews = from.varint();
-      const packed = from.varint();
-      const count = Math.floor(packed / 2);
-      const coupons = packed % 2 === 0 ? this.#readCoupons(from, count) : this.#readDifferences(from, count);
-      this.sketch = { kind: 'coupons', coupons };
-    } else {
-      this.pageviews = from.varint();
-      this.sketch = { kind: 'registers', registers: this.#readRegisters(from) };
-    }
-    this.bucket = bucket;
+    this.body(from, this.head(from, base));
   }
 
-  /** Moves past the next cell and returns its bucket. */
-  skip(from: ByteReader, base: number): number {
-    const bucket = this.#head(from, base);
+  /** The bucket of the next cell, whose delta counts from `base`. */
+  head(from: ByteReader, base: number): number {
+    const head = from.varint();
+    this.#form = head % 4;
+    return base + Math.floor(head / 4);
+  }
+
+  /** Reads the cell whose head was read last. */
+  body(from: ByteReader, bucket: number): void {
+    this.bucket = bucket;
+    this.pageviews = this.#form === singleForm ? 1 : from.varint();
+    this.#couponCount = 0;
+    this.#registers = undefined;
+    if (this.#form === singleForm) {
+      this.#readCoupons(from, 1);
+    } else if (this.#form === couponsForm) {
+      const packed = from.varint();
+      const count = Math.floor(packed / 2);
+      if (packed % 2 === 0) this.#readCoupons(from, count);
+      else this.#readDifferences(from, count);
+    } else {
+      this.#registers = this.#readRegisters(from);
+    }
+  }
+
+  /** Moves past the cell whose head was read last. */
+  skip(from: ByteReader): void {
     if (this.#form === singleForm) {
       from.skip(4);
-      return bucket;
+      return;
     }
     from.varint();
     if (this.#form === registersForm) {
@@ -186,36 +220,27 @@ export class CellReader implements BucketCell {
       if (packed % 2 === 0) from.skip(4 * count);
       else from.skipVarints(count);
     }
-    return bucket;
-  }
-
-  #form = 0;
-
-  #head(from: ByteReader, base: number): number {
-    const head = from.varint();
-    this.#form = head % 4;
-    return base + Math.floor(head / 4);
   }
 
   #readRegisters(from: ByteReader): Uint8Array {
     if (this.#form === registersForm) return from.raw(this.#registerBytes);
-    this.#registers ??= new Uint8Array(this.#registerBytes);
-    decodeSparse(from.raw(from.varint()), this.#registers);
-    return this.#registers;
+    this.#unpacked ??= new Uint8Array(this.#registerBytes);
+    decodeSparse(from.raw(from.varint()), this.#unpacked);
+    return this.#unpacked;
   }
 
-  #readCoupons(from: ByteReader, count: number): Uint32Array {
+  #readCoupons(from: ByteReader, count: number): void {
     this.#makeRoom(count);
     from.u32s(this.#coupons, 0, count);
-    return this.#coupons.subarray(0, count);
+    this.#couponCount = count;
   }
 
-  #readDifferences(from: ByteReader, count: number): Uint32Array {
+  #readDifferences(from: ByteReader, count: number): void {
     this.#makeRoom(count);
     const coupons = this.#coupons;
     let last = 0;
     for (let i = 0; i < count; i++) coupons[i] = last += from.varint();
-    return coupons.subarray(0, count);
+    this.#couponCount = count;
   }
 
   #makeRoom(count: number): void {

@@ -40,6 +40,7 @@ interface SubjectRecord {
 }
 
 type Visit = (cell: BucketCell) => void;
+type VisitRead = (cell: CellReader) => void;
 
 /** Opens the view in `dir`. Throws `view.missing`, or `view.corrupt` when its files cannot be opened. */
 export function openViewAt(dir: string): ViewReader {
@@ -243,7 +244,7 @@ class Workspace {
   }
 
   /** The hour cells of [from, to). */
-  hours(table: BlockTable, from: number, to: number, visit: Visit): void {
+  hours(table: BlockTable, from: number, to: number, visit: VisitRead): void {
     if (table.isFlat) {
       const reader = this.#reader(table.hoursFrom, table.hoursTo);
       this.#cells(reader, 0, from, to, visit);
@@ -313,31 +314,30 @@ class Workspace {
         pageviews = 0;
         length = 0;
       }
-      if (cell.sketch.kind === 'registers' || length + cell.sketch.coupons.length > union.length) {
+      if (!cell.copyCoupons(union, length)) {
         throw new SwaError(
           'view.corrupt',
           `${span} ${bucket} has no cell but more people than may be derived`,
         );
       }
-      const { coupons } = cell.sketch; // mostly one or two: copied faster one by one
-      for (let i = 0; i < coupons.length; i++) union[length++] = coupons[i] ?? 0;
+      length += cell.couponCount;
       pageviews += cell.pageviews;
     });
     emit();
   }
 
   /** Visits the cells of a run that lie in [from, to); false when the run passed `to`. */
-  #cells(reader: ByteReader, base: number, from: number, to: number, visit: Visit): boolean {
+  #cells(reader: ByteReader, base: number, from: number, to: number, visit: VisitRead): boolean {
     const cell = this.#cell;
     let last = base;
     while (!reader.done) {
-      const start = reader.position;
-      last = cell.skip(reader, last);
+      last = cell.head(reader, last);
       if (last >= to) return false;
-      if (last < from) continue;
-      reader.position = start;
-      cell.read(reader, 0);
-      cell.bucket = last;
+      if (last < from) {
+        cell.skip(reader);
+        continue;
+      }
+      cell.body(reader, last);
       visit(cell);
     }
     return true;
