@@ -101,6 +101,31 @@ test('the realtime view equals the oracle: pages, domains, late facts, bots, inv
   await realtime.close();
 });
 
+test('an hour asked for alone is there, whether its facts came before or after those of other hours', async (t) => {
+  const dataDir = tempDir(t);
+  const url = 'http://example.com/';
+  const hours = [0, -9_600, 30, -48, 1].map((shift) => hour0 + shift);
+  const { log, view } = await logWith([]);
+  const generation = await Generation.open(optionsFor(dataDir, log, view));
+  writePointer(dataDir, { partitions: log.partitions, serving: view.meta.id, next: undefined });
+  const realtime = openRealtime(dataDir);
+  for (const [i, hour] of hours.entries()) {
+    await log.append(recordsOf([pageview('cookie:a', url, { timestamp: hour * 3_600_000 })]));
+    await catchUp(generation);
+    const snapshot = realtime.snapshot();
+    const asked = hours.filter((candidate) => {
+      let seen = false;
+      const see = ({ bucket }: { bucket: number }): void => void (seen ||= bucket === candidate);
+      snapshot?.forEachHour({ kind: 'page', url }, candidate, candidate + 1, see);
+      return seen;
+    });
+    assert.deepEqual(asked, hours.slice(0, i + 1));
+    snapshot?.release();
+  }
+  await generation.close();
+  await realtime.close();
+});
+
 test('a repeat within the window counts once, also when the first came before the cut', async (t) => {
   const dataDir = tempDir(t);
   const first = pageview('cookie:a', 'http://example.com/');
