@@ -19,7 +19,7 @@ import { decodeCell, type StoredCell } from './store/cell-codec.js';
 import { cellKey } from './store/cell-key.js';
 import type { CellSubject } from './store/cell.js';
 import { FailedRecords } from './failed-records.js';
-import { LogIntake, type Slice } from './log-intake.js';
+import { LogIntake, type Slice, type SliceFacts } from './log-intake.js';
 import type { PageviewSpout } from './pageview-spout.js';
 import { PersonCoupons } from './person-coupons.js';
 import { primedWindows } from './prime-windows.js';
@@ -52,6 +52,8 @@ export interface EpochOptions {
   readonly waitMs: number;
   /** Positions not to go beyond. */
   readonly limit: Partial<Offsets>;
+  /** True when others wait for their turn in this process: then an epoch is short even when it is far behind. */
+  readonly isShared?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -68,6 +70,9 @@ const turnMs = 8;
 const chunkRecords = 8_192;
 /** An epoch that takes longer is committed as it is, so that what it brought in can be seen. */
 const epochMs = 400;
+/** Among old facts epochs are longer: nobody waits for one of them, and a cell is written once for more of its facts. */
+const catchUpEpochMs = 2_000;
+const oldMs = 10_000;
 
 export class Generation {
   readonly id: ViewId;
@@ -80,6 +85,8 @@ export class Generation {
   readonly #spout: PageviewSpout;
   readonly #failed: FailedRecords;
   #lastError: unknown;
+  /** `receivedAt` of the newest fact of the last slice, -1 for none. */
+  #lastReceivedAt = -1;
 
   private constructor(
     options: GenerationOptions,
@@ -202,16 +209,16 @@ export class Generation {
   }
 
   /** Runs slices through the topology until the epoch is full, the log is at its end, or a tree fails. */
-  async #process({ waitMs, limit, signal }: EpochOptions): Promise<Epoch> {
+  async #process({ waitMs, limit, isShared = false, signal }: EpochOptions): Promise<Epoch> {
     const positions = new Map<PartitionName, Offset>();
-    const until = performance.now() + waitMs + epochMs;
+    const began = performance.now() + waitMs;
     const most = this.#options.epochTuples;
     let records = 0;
-    while (records < most && performance.now() < until) {
+    while (records < most && performance.now() - began < (isShared ? epochMs : this.#longestEpochMs())) {
       const chunk = Math.min(most - records, chunkRecords);
       const slices = await this.#intake.next(chunk, records === 0 ? waitMs : 0, limit, signal);
       if (slices.length === 0) break;
-      this.#spout.feed(slices, (slice) => this.#intake.facts(slice));
+      this.#spout.feed(slices, (slice) => this.#factsOf(slice));
       await this.#untilAnswered();
       for (const { partition, next, from, to } of slices) {
         positions.set(partition, next);
@@ -220,6 +227,16 @@ export class Generation {
       if (this.#spout.failed.length > 0) break;
     }
     return { positions, records, failed: this.#spout.failed };
+  }
+
+  #longestEpochMs(): number {
+    return this.#lastReceivedAt < this.#options.clock() - oldMs ? catchUpEpochMs : epochMs;
+  }
+
+  #factsOf(slice: Slice): SliceFacts {
+    const facts = this.#intake.facts(slice);
+    this.#lastReceivedAt = facts.lastReceivedAt;
+    return facts;
   }
 
   async #untilAnswered(): Promise<void> {

@@ -4,7 +4,7 @@
  * The log is also what an epoch is replayed from: `rewind` goes back to the committed positions. Yet each record must be
  * shown to the deduplication window but once, so what the window said is kept until the epoch is committed.
  */
-import type { Pageview } from '../lib/facts/fact.js';
+import { PlainPageview } from '../lib/facts/plain-pageview.js';
 import { decodeRecord } from '../lib/facts/record.js';
 import {
   offset,
@@ -15,8 +15,10 @@ import {
   type PartitionName,
   type RecordBatch,
 } from '../lib/log/log.js';
+import { hashOf, type Hash } from '../lib/hash/string-hash.js';
 import type { DedupWindow } from '../lib/facts/dedup-window.js';
 import type { FailedRecords } from './failed-records.js';
+import { PageviewColumns } from './pageview-columns.js';
 
 /** Records `from` to `to` of a batch. */
 export interface Slice {
@@ -32,7 +34,7 @@ export interface Slice {
 export interface SliceFacts {
   readonly partition: PartitionName;
   /** To be counted. */
-  readonly pageviews: readonly Pageview[];
+  readonly pageviews: PageviewColumns;
   /** Equiv edges and retractions. */
   readonly edges: number;
   /** Records that are not counted, by reason. */
@@ -154,6 +156,7 @@ class PartitionIntake {
   /** The window has seen everything below. */
   #seenBelow = 0;
   readonly #repeats = new Set<number>();
+  readonly #plain = new PlainPageview();
   buffered = 0;
 
   constructor(name: PartitionName, window: DedupWindow, failed: FailedRecords) {
@@ -194,7 +197,8 @@ class PartitionIntake {
   }
 
   facts({ batch, from, to }: Slice): SliceFacts {
-    const pageviews: Pageview[] = [];
+    const plain = this.#plain;
+    const pageviews = new PageviewColumns(to - from);
     const refused = new Map<string, number>();
     let edges = 0;
     let deadLetters = 0;
@@ -203,6 +207,13 @@ class PartitionIntake {
       const value = batch.values[i];
       const at = batch.offsets[i];
       if (value === undefined || at === undefined) break;
+      if (plain.read(value)) {
+        if (plain.receivedAt > lastReceivedAt) lastReceivedAt = plain.receivedAt;
+        if (this.#isRepeat(plain.eventId, at)) refused.set(repeat, (refused.get(repeat) ?? 0) + 1);
+        else if (this.#isSetAside(at)) deadLetters++;
+        else pageviews.addPlain(value, plain);
+        continue;
+      }
       const fact = decodeRecord(value);
       if (fact.type === 'invalid') {
         refused.set(fact.reason, (refused.get(fact.reason) ?? 0) + 1);
@@ -210,9 +221,9 @@ class PartitionIntake {
       }
       if (fact.receivedAt > lastReceivedAt) lastReceivedAt = fact.receivedAt;
       if (fact.type !== 'pageview') edges++;
-      else if (this.#isRepeat(fact.eventId, at)) refused.set(repeat, (refused.get(repeat) ?? 0) + 1);
-      else if (!this.#failed.isEmpty && this.#failed.isSetAside(this.#name, at)) deadLetters++;
-      else pageviews.push(fact);
+      else if (this.#isRepeat(hashOf(fact.eventId), at)) refused.set(repeat, (refused.get(repeat) ?? 0) + 1);
+      else if (this.#isSetAside(at)) deadLetters++;
+      else pageviews.add(value, fact);
     }
     return { partition: this.#name, pageviews, edges, refused, deadLetters, lastReceivedAt };
   }
@@ -227,11 +238,15 @@ class PartitionIntake {
     this.buffered = 0;
   }
 
-  #isRepeat(eventId: string, at: number): boolean {
+  #isRepeat({ hi, lo }: Hash, at: number): boolean {
     if (at < this.#seenBelow) return this.#repeats.has(at);
     this.#seenBelow = at + 1;
-    const isRepeat = this.#window.isRepeat(eventId, at);
+    const isRepeat = this.#window.isRepeatHash(hi, lo, at);
     if (isRepeat) this.#repeats.add(at);
     return isRepeat;
+  }
+
+  #isSetAside(at: Offset): boolean {
+    return !this.#failed.isEmpty && this.#failed.isSetAside(this.#name, at);
   }
 }

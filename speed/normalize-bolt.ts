@@ -6,35 +6,29 @@
  * on as one tuple: with fields grouping on the lane, all of one URL, and all of one domain, come to one task. (Grouping
  * on the URL itself does the same with a tuple for every page in the slice; that took half of the time.)
  */
-import type { BotRule } from '../lib/facts/bots.js';
 import { hourOf } from '../lib/time/buckets.js';
+import type { BotAgents } from './bot-agents.js';
 import type { SliceFacts } from './log-intake.js';
-import { lanes, type PageNames } from './page-names.js';
+import { lanes, type PageName, type PageNames } from './page-names.js';
+import type { PageviewColumns } from './pageview-columns.js';
 import type { PersonCoupons } from './person-coupons.js';
 import type { CellSubject } from './store/cell.js';
-import type { PartitionNotes } from './store/partition-view.js';
+import type { PartitionNotes, SliceViews } from './store/partition-view.js';
 import type { Bolt, BoltOutput, Tuple } from './topology/index.js';
-
-/** Views of subjects of one lane: what is at one index belongs together. */
-export interface LaneViews {
-  readonly subjects: CellSubject[];
-  readonly hours: number[];
-  readonly coupons: number[];
-}
 
 export class NormalizeBolt implements Bolt<[facts: SliceFacts]> {
   readonly outputs = {
-    pages: ['lane', 'partition', 'views'],
-    domains: ['lane', 'partition', 'views'],
+    pages: ['lane', 'partition', 'views', 'rows'],
+    domains: ['lane', 'partition', 'views', 'rows'],
     notes: ['partition', 'notes'],
   } as const;
 
-  readonly #bots: BotRule;
+  readonly #bots: BotAgents;
   readonly #names: PageNames;
   readonly #persons: PersonCoupons;
   #output: BoltOutput | undefined;
 
-  constructor(bots: BotRule, names: PageNames, persons: PersonCoupons) {
+  constructor(bots: BotAgents, names: PageNames, persons: PersonCoupons) {
     this.#bots = bots;
     this.#names = names;
     this.#persons = persons;
@@ -46,37 +40,66 @@ export class NormalizeBolt implements Bolt<[facts: SliceFacts]> {
 
   execute(tuple: Tuple<[facts: SliceFacts]>): void {
     const [{ partition, pageviews, edges, deadLetters, lastReceivedAt, refused: before }] = tuple.values;
-    const pages = newLanes();
-    const domains = newLanes();
     const refused = new Map(before);
-    for (const pageview of pageviews) {
-      const name = this.#bots.excludes(pageview.userAgent) ? 'known bot' : this.#names.of(pageview.url);
+    const pages: CellSubject[] = [];
+    const domains: CellSubject[] = [];
+    const hours: number[] = [];
+    const coupons: number[] = [];
+    const pageLanes = newLanes();
+    const domainLanes = newLanes();
+    for (let i = 0; i < pageviews.length; i++) {
+      const name = this.#isBot(pageviews, i) ? 'known bot' : this.#nameOf(pageviews, i);
       if (typeof name === 'string') {
         refused.set(name, (refused.get(name) ?? 0) + 1);
         continue;
       }
-      const hour = hourOf(pageview.timestamp);
-      const coupon = this.#persons.of(pageview.visitor);
-      push(pages[name.pageLane], name.page, hour, coupon);
-      push(domains[name.domainLane], name.domain, hour, coupon);
+      pageLanes[name.pageLane]?.push(hours.length);
+      domainLanes[name.domainLane]?.push(hours.length);
+      pages.push(name.page);
+      domains.push(name.domain);
+      hours.push(hourOf(pageviews.timestamps[i] ?? 0));
+      coupons.push(this.#couponOf(pageviews, i));
     }
-    for (let lane = 0; lane < lanes; lane++) {
-      if (pages[lane]?.hours.length) this.#output?.emitTo('pages', [lane, partition, pages[lane]], tuple);
-      if (domains[lane]?.hours.length)
-        this.#output?.emitTo('domains', [lane, partition, domains[lane]], tuple);
-    }
+    this.#emitLanes('pages', tuple, pageLanes, { subjects: pages, hours, coupons });
+    this.#emitLanes('domains', tuple, domainLanes, { subjects: domains, hours, coupons });
     const notes: PartitionNotes = { edges, deadLetters, refused, lastReceivedAt };
     this.#output?.emitTo('notes', [partition, notes], tuple);
     this.#output?.ack(tuple);
   }
+
+  #emitLanes(
+    stream: 'pages' | 'domains',
+    tuple: Tuple<[facts: SliceFacts]>,
+    rowsOfLanes: readonly (readonly number[])[],
+    views: SliceViews,
+  ): void {
+    const [{ partition }] = tuple.values;
+    rowsOfLanes.forEach((rows, lane) => {
+      if (rows.length > 0) this.#output?.emitTo(stream, [lane, partition, views, rows], tuple);
+    });
+  }
+
+  #isBot({ userAgents }: PageviewColumns, row: number): boolean {
+    const hi = userAgents.hi[row] ?? 0;
+    const lo = userAgents.lo[row] ?? 0;
+    const known = this.#bots.known(hi, lo);
+    return (known >= 0 ? known : this.#bots.add(hi, lo, userAgents.text(row))) === 1;
+  }
+
+  #nameOf({ urls }: PageviewColumns, row: number): PageName | string {
+    const hi = urls.hi[row] ?? 0;
+    const lo = urls.lo[row] ?? 0;
+    return this.#names.known(hi, lo) ?? this.#names.add(hi, lo, urls.text(row));
+  }
+
+  #couponOf({ visitors }: PageviewColumns, row: number): number {
+    const hi = visitors.hi[row] ?? 0;
+    const lo = visitors.lo[row] ?? 0;
+    const known = this.#persons.known(hi, lo);
+    return known >= 0 ? known : this.#persons.add(hi, lo, visitors.text(row));
+  }
 }
 
-function newLanes(): readonly LaneViews[] {
-  return Array.from({ length: lanes }, () => ({ subjects: [], hours: [], coupons: [] }));
-}
-
-function push(lane: LaneViews | undefined, subject: CellSubject, hour: number, coupon: number): void {
-  lane?.subjects.push(subject);
-  lane?.hours.push(hour);
-  lane?.coupons.push(coupon);
+function newLanes(): readonly number[][] {
+  return Array.from({ length: lanes }, () => []);
 }

@@ -5,7 +5,6 @@
 import type { UrlRules } from '../lib/url/normalize.js';
 import { HashTable } from '../lib/hash/hash-table.js';
 import { CellSubject } from './store/cell.js';
-import { StringHash } from '../lib/hash/string-hash.js';
 
 export interface PageName {
   readonly page: CellSubject;
@@ -21,8 +20,7 @@ const turnEntries = 100_000;
 
 export class PageNames {
   readonly #rules: UrlRules;
-  readonly #hash = new StringHash();
-  /** Raw URL's hash -> index in `#names`. */
+  /** Raw URL's hash -> index in `#names`. Two tables take turns. */
   #index = new HashTable();
   #names: (PageName | string)[] = [];
   #oldIndex = new HashTable();
@@ -34,19 +32,18 @@ export class PageNames {
     this.#rules = rules;
   }
 
-  of(raw: string): PageName | string {
-    const hash = this.#hash;
-    hash.of(raw);
-    const { hi, lo } = hash;
+  /** Page and domain of the URL with this hash, or why it has none; undefined when it is not remembered. */
+  known(hi: number, lo: number): PageName | string | undefined {
     const at = this.#index.get(hi, lo);
-    const known = at < 0 ? undefined : this.#names[at];
-    if (known !== undefined) return known;
+    if (at >= 0) return this.#names[at];
     const oldAt = this.#oldIndex.get(hi, lo);
-    const name = (oldAt < 0 ? undefined : this.#oldNames[oldAt]) ?? this.#workOut(raw);
-    if (this.#names.length >= turnEntries) this.#turn();
-    this.#index.set(hi, lo, this.#names.length);
-    this.#names.push(name);
-    return name;
+    const old = oldAt < 0 ? undefined : this.#oldNames[oldAt];
+    return old === undefined ? undefined : this.#remember(hi, lo, old);
+  }
+
+  /** Works it out, and remembers it under the URL's hash. */
+  add(hi: number, lo: number, raw: string): PageName | string {
+    return this.#remember(hi, lo, this.#workOut(raw));
   }
 
   #workOut(raw: string): PageName | string {
@@ -59,6 +56,13 @@ export class PageNames {
       this.#domains.set(page.domain, domain);
     }
     return { page, domain, pageLane: laneOf(page.name), domainLane: laneOf(domain.name) };
+  }
+
+  #remember(hi: number, lo: number, name: PageName | string): PageName | string {
+    if (this.#names.length >= turnEntries) this.#turn();
+    this.#index.set(hi, lo, this.#names.length);
+    this.#names.push(name);
+    return name;
   }
 
   #turn(): void {

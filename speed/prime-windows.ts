@@ -2,6 +2,7 @@
  * Deduplication windows as they are at a position: fed with the records before it, as far back as they look and as the
  * log still reaches. So a repeat is absorbed also when the first of its kind lies before a generation's cut.
  */
+import { PlainPageview } from '../lib/facts/plain-pageview.js';
 import { decodeRecord } from '../lib/facts/record.js';
 import { namesOf, offsetAt } from '../lib/log/cut.js';
 import {
@@ -29,6 +30,7 @@ export async function primedWindows(
   const start = await startsOf(log, at, size);
   const left = new Set(namesOf(start));
   if (left.size === 0) return windows;
+  const plain = new PlainPageview();
   const reader = await log.openReader({ from: start, consumer: `${consumer}-window` });
   try {
     while (left.size > 0) {
@@ -36,7 +38,7 @@ export async function primedWindows(
       for (const batch of await reader.next({ maxRecords: readRecords, timeoutMs: 1_000 })) {
         const end = offsetAt(at, batch.name);
         const window = windows.get(batch.name);
-        if (window !== undefined) feed(window, batch, end);
+        if (window !== undefined) feed(window, batch, end, plain);
         if (batch.nextOffset >= end) left.delete(batch.name);
       }
       await new Promise(setImmediate);
@@ -59,10 +61,14 @@ async function startsOf(log: Log, at: Partial<Offsets>, size: number): Promise<P
   return Object.fromEntries(starts);
 }
 
-function feed(window: DedupWindow, batch: RecordBatch, end: Offset): void {
+function feed(window: DedupWindow, batch: RecordBatch, end: Offset, plain: PlainPageview): void {
   batch.values.forEach((value, i) => {
     const at = batch.offsets[i];
     if (at === undefined || at >= end) return;
+    if (plain.read(value)) {
+      window.isRepeatHash(plain.eventId.hi, plain.eventId.lo, at);
+      return;
+    }
     const fact = decodeRecord(value);
     if (fact.type === 'pageview') window.isRepeat(fact.eventId, at);
   });

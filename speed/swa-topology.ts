@@ -13,6 +13,7 @@
 import type { Clock } from '../lib/clock.js';
 import type { Rules } from '../lib/facts/rules.js';
 import type { PartitionName } from '../lib/log/log.js';
+import { BotAgents } from './bot-agents.js';
 import { NormalizeBolt } from './normalize-bolt.js';
 import { PageNames } from './page-names.js';
 import { PageviewSpout } from './pageview-spout.js';
@@ -34,11 +35,12 @@ export interface SwaTopologyOptions {
 export function buildSwaTopology(options: SwaTopologyOptions): { topology: Topology; spout: PageviewSpout } {
   const { rules, persons, views, clock, onError } = options;
   const names = new PageNames(rules.url);
+  const bots = new BotAgents(rules.bots);
   const spout = new PageviewSpout();
   const builder = new TopologyBuilder();
   builder.setSpout('pageview spout', () => spout);
   builder
-    .setBolt('normalize', () => new NormalizeBolt(rules.bots, names, persons), tasks)
+    .setBolt('normalize', () => new NormalizeBolt(bots, names, persons), tasks)
     .shuffleGrouping('pageview spout', 'slices');
   builder
     .setBolt('update view', () => new UpdateViewBolt(views), tasks)

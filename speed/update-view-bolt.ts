@@ -3,12 +3,11 @@
  * grouping one task sees all of one URL, so no two tasks ever touch one cell.
  */
 import type { PartitionName } from '../lib/log/log.js';
-import type { LaneViews } from './normalize-bolt.js';
-import type { PartitionNotes, PartitionView } from './store/partition-view.js';
+import type { PartitionNotes, PartitionView, SliceViews } from './store/partition-view.js';
 import type { Bolt, BoltOutput, Tuple } from './topology/index.js';
 
 type Input =
-  | [lane: number, partition: PartitionName, views: LaneViews]
+  | [lane: number, partition: PartitionName, views: SliceViews, rows: readonly number[]]
   | [partition: PartitionName, notes: PartitionNotes];
 
 export class UpdateViewBolt implements Bolt<Input> {
@@ -28,8 +27,8 @@ export class UpdateViewBolt implements Bolt<Input> {
       const [partition, notes] = tuple.values;
       this.#views.get(partition)?.addNotes(notes);
     } else {
-      const [, partition, { subjects, hours, coupons }] = tuple.values;
-      this.#views.get(partition)?.addPageviews(subjects, hours, coupons);
+      const [, partition, views, rows] = tuple.values;
+      this.#views.get(partition)?.addPageviews(views, rows);
     }
     this.#output?.ack(tuple);
   }

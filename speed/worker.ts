@@ -119,7 +119,7 @@ export class SpeedWorker {
     let records = 0;
     if (next !== undefined) {
       next.requireSound();
-      records += await next.runEpoch({ waitMs, limit: {}, signal });
+      records += await next.runEpoch({ waitMs, limit: {}, isShared: serving !== undefined, signal });
     }
     if (serving !== undefined) {
       serving.requireSound();

@@ -26,12 +26,16 @@ export class DedupWindow {
 
   /** Takes note of the record, and says whether it repeats one within the window. Offsets must ascend. */
   isRepeat(eventId: string, offset: number): boolean {
+    this.#hash.of(eventId);
+    return this.isRepeatHash(this.#hash.hi, this.#hash.lo, offset);
+  }
+
+  /** The same, for an eventId with this `StringHash`. */
+  isRepeatHash(hi: number, lo: number, offset: number): boolean {
     if (this.#size === 0) return false;
     if (offset - this.#start >= this.#size) this.#turn(offset);
-    const hash = this.#hash;
-    hash.of(eventId);
-    if (this.#current.set(hash.hi, hash.lo, offset - this.#start) >= 0) return true; // both within one table
-    const before = this.#previous.get(hash.hi, hash.lo);
+    if (this.#current.set(hi, lo, offset - this.#start) >= 0) return true; // both within one table
+    const before = this.#previous.get(hi, lo);
     return before >= 0 && offset - (this.#previousStart + before) <= this.#size;
   }
 

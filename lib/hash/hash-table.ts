@@ -49,8 +49,12 @@ export class HashTable {
     this.#mask = this.#mask * 2 + 1;
     for (let from = 0; from < old.length; from += slotWords) {
       if (old[from + 2] === free) continue;
-      const to = this.#find(old[from] ?? 0, old[from + 1] ?? 0);
-      this.#words.set(old.subarray(from, from + slotWords), to);
+      const hi = old[from] ?? 0;
+      const lo = old[from + 1] ?? 0;
+      const to = this.#find(hi, lo);
+      this.#words[to] = hi;
+      this.#words[to + 1] = lo;
+      this.#words[to + 2] = old[from + 2] ?? free;
     }
   }
 }

@@ -11,6 +11,13 @@ import { KeyWriter, isHashed } from './cell-key.js';
 import type { PartitionStore, Put } from './partition-store.js';
 import type { Progress } from './store-meta.js';
 
+/** Views of subjects by people, some time in these hours: what is at one index belongs together. */
+export interface SliceViews {
+  readonly subjects: readonly CellSubject[];
+  readonly hours: readonly number[];
+  readonly coupons: readonly number[];
+}
+
 /** What there is to note about records besides the cells they change. */
 export interface PartitionNotes {
   readonly edges: number;
@@ -54,9 +61,9 @@ export class PartitionView {
     return this.#store.progress;
   }
 
-  /** Adds pageviews: those at one index belong together. */
-  addPageviews(subjects: readonly CellSubject[], hours: readonly number[], coupons: readonly number[]): void {
-    for (let i = 0; i < hours.length; i++) {
+  /** Adds the pageviews at these rows. */
+  addPageviews({ subjects, hours, coupons }: SliceViews, rows: readonly number[]): void {
+    for (const i of rows) {
       const subject = subjects[i];
       if (subject === undefined) break;
       const cell = this.#cell(subject, hours[i] ?? 0);

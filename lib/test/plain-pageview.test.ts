@@ -1,0 +1,102 @@
+/** Reading a record without decoding it: whatever is read so is what decoding says. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { Pageview } from '../facts/fact.js';
+import { PlainPageview, type TextSpan } from '../facts/plain-pageview.js';
+import { decodeRecord } from '../facts/record.js';
+import { hashOf } from '../hash/string-hash.js';
+
+const fact: Pageview = {
+  type: 'pageview',
+  visitor: 'cookie:1',
+  url: 'http://a.example/',
+  timestamp: 1_767_600_000_000,
+  eventId: 'e-1',
+  receivedAt: 1_767_600_000_001,
+};
+
+const text = fc.oneof(
+  fc.string({ minLength: 1, maxLength: 12 }),
+  fc.string({ unit: 'grapheme', minLength: 1 }),
+);
+const time = fc.oneof(fc.nat(), fc.maxSafeNat());
+const pageviews = fc.record(
+  {
+    type: fc.constant('pageview' as const),
+    visitor: text,
+    url: text,
+    timestamp: time,
+    eventId: text,
+    receivedAt: time,
+    userAgent: text,
+    referrer: text,
+  },
+  { requiredKeys: ['type', 'visitor', 'url', 'timestamp', 'eventId', 'receivedAt'] },
+);
+
+function requireSame(plain: PlainPageview, record: Buffer): void {
+  const decoded = decodeRecord(record);
+  if (decoded.type !== 'pageview') assert.fail(`read, but not decoded: ${record.toString()}`);
+  const { timestamp, receivedAt } = plain;
+  assert.deepEqual(
+    { timestamp, receivedAt },
+    { timestamp: decoded.timestamp, receivedAt: decoded.receivedAt },
+  );
+  const requireSpan = (span: TextSpan, expected: string): void => {
+    assert.equal(record.toString('utf8', span.from, span.to), expected);
+    assert.deepEqual({ hi: span.hi, lo: span.lo }, { ...hashOf(expected) });
+  };
+  requireSpan(plain.visitor, decoded.visitor);
+  requireSpan(plain.url, decoded.url);
+  requireSpan(plain.eventId, decoded.eventId);
+  requireSpan(plain.userAgent, decoded.userAgent ?? '');
+}
+
+test('a pageview as the door writes it is read, with user agent and referrer or without', () => {
+  const plain = new PlainPageview();
+  for (const more of [{}, { userAgent: 'Firefox' }, { referrer: '' }, { userAgent: '', referrer: 'x' }]) {
+    const record = Buffer.from(JSON.stringify({ ...fact, ...more }));
+    assert.ok(plain.read(record), record.toString());
+    requireSame(plain, record);
+  }
+});
+
+test('what is read is what decoding says, for any pageview and any change of its bytes', () => {
+  const plain = new PlainPageview();
+  const change = fc.record({ at: fc.nat(), byte: fc.nat(255), insert: fc.boolean() });
+  fc.assert(
+    fc.property(pageviews, fc.option(change), (pageview, changed) => {
+      let record = Buffer.from(JSON.stringify(pageview));
+      if (changed !== null) {
+        const at = changed.at % record.length;
+        const rest = record.subarray(changed.insert ? at : at + 1);
+        record = Buffer.concat([record.subarray(0, at), Buffer.of(changed.byte), rest]);
+      }
+      if (plain.read(record)) requireSame(plain, record);
+    }),
+    { numRuns: Number(process.env['RUNS'] ?? 5_000) },
+  );
+});
+
+test('records that are not plain are refused: escapes, other letters, other orders, more or other values', () => {
+  const plain = new PlainPageview();
+  const json = JSON.stringify(fact);
+  const { visitor, ...others } = fact;
+  const refused = [
+    JSON.stringify({ ...fact, visitor: 'é' }),
+    JSON.stringify({ ...fact, visitor: 'a"b' }),
+    JSON.stringify({ ...fact, visitor: '' }),
+    JSON.stringify({ ...fact, eventId: 'x'.repeat(257) }),
+    JSON.stringify({ ...others, visitor }),
+    JSON.stringify({ ...fact, extra: 1 }),
+    json.replace('1767600000000', '01767600000000'),
+    json.replace('1767600000000', '-1'),
+    json.replace('1767600000000', '1e3'),
+    json.replace('1767600000000', ''),
+    `${json} `,
+    json.slice(0, -1),
+    '',
+  ];
+  for (const record of refused) assert.equal(plain.read(Buffer.from(record)), false, record);
+});

@@ -1,0 +1,92 @@
+/**
+ * The pageviews of a slice by columns: times, and the hashes of visitor, URL and user agent. What a hash stands for is
+ * mostly known already, so no string is made of it; when it is not, the record has the text.
+ */
+import type { Pageview } from '../lib/facts/fact.js';
+import type { PlainPageview, TextSpan } from '../lib/facts/plain-pageview.js';
+import { decodeRecord } from '../lib/facts/record.js';
+import { hashOf } from '../lib/hash/string-hash.js';
+
+type TextField = 'visitor' | 'url' | 'userAgent';
+
+/** One text of each pageview: its hash, and where it lies in the record. */
+class TextColumn {
+  readonly hi: Int32Array;
+  readonly lo: Int32Array;
+  readonly #field: TextField;
+  readonly #records: readonly Uint8Array[];
+  readonly #from: Int32Array;
+  /** 0 where the record must be decoded. */
+  readonly #to: Int32Array;
+
+  constructor(field: TextField, records: readonly Uint8Array[], capacity: number) {
+    this.#field = field;
+    this.#records = records;
+    this.hi = new Int32Array(capacity);
+    this.lo = new Int32Array(capacity);
+    this.#from = new Int32Array(capacity);
+    this.#to = new Int32Array(capacity);
+  }
+
+  setPlain(row: number, { hi, lo, from, to }: TextSpan): void {
+    this.hi[row] = hi;
+    this.lo[row] = lo;
+    this.#from[row] = from;
+    this.#to[row] = to;
+  }
+
+  set(row: number, text: string): void {
+    const { hi, lo } = hashOf(text);
+    this.hi[row] = hi;
+    this.lo[row] = lo;
+  }
+
+  /** '' for none. */
+  text(row: number): string {
+    const { buffer, byteOffset, byteLength } = this.#records[row] ?? noBytes;
+    const to = this.#to[row] ?? 0;
+    const record = Buffer.from(buffer, byteOffset, byteLength);
+    if (to > 0) return record.toString('latin1', this.#from[row], to); // ASCII
+    const fact = decodeRecord(record);
+    return fact.type === 'pageview' ? (fact[this.#field] ?? '') : '';
+  }
+}
+
+const noBytes = new Uint8Array(0);
+
+export class PageviewColumns {
+  readonly timestamps: Float64Array;
+  readonly visitors: TextColumn;
+  readonly urls: TextColumn;
+  readonly userAgents: TextColumn;
+  readonly #records: Uint8Array[] = [];
+
+  constructor(capacity: number) {
+    this.timestamps = new Float64Array(capacity);
+    this.visitors = new TextColumn('visitor', this.#records, capacity);
+    this.urls = new TextColumn('url', this.#records, capacity);
+    this.userAgents = new TextColumn('userAgent', this.#records, capacity);
+  }
+
+  get length(): number {
+    return this.#records.length;
+  }
+
+  /** A pageview as it was just read from the record. */
+  addPlain(record: Uint8Array, { timestamp, visitor, url, userAgent }: PlainPageview): void {
+    const row = this.#records.push(record) - 1;
+    this.timestamps[row] = timestamp;
+    this.visitors.setPlain(row, visitor);
+    this.urls.setPlain(row, url);
+    this.userAgents.setPlain(row, userAgent);
+  }
+
+  /** A pageview decoded from the record. */
+  add(record: Uint8Array, { timestamp, visitor, url, userAgent = '' }: Pageview): void {
+    const row = this.#records.push(record) - 1;
+    this.timestamps[row] = timestamp;
+    this.visitors.set(row, visitor);
+    this.urls.set(row, url);
+    this.userAgents.set(row, userAgent);
+  }
+}
