@@ -9,7 +9,7 @@ import type { Rules } from '../lib/facts/rules.js';
 import { murmur2 } from '../lib/log/partitioner.js';
 import { hourMs } from '../lib/time/buckets.js';
 import { domainOf } from '../lib/url/domain.js';
-import { words } from './columns.js';
+import { textEntries, words } from './columns.js';
 import type { FactStore } from './fact-store.js';
 import { IdTable } from './id-table.js';
 
@@ -51,6 +51,7 @@ export class FactCollector {
   readonly #isBot: boolean[] = [];
   readonly #visitors: IdTable;
   readonly #hasher = new CouponHasher();
+  readonly #pieces = new PiecedTexts(7);
   #coupons = new Uint32Array(1024);
   #personCount = 0;
   #joinedPersons = 0;
@@ -85,6 +86,8 @@ export class FactCollector {
     const times = words(chunk, 4);
     const agentHashes = words(chunk, 5);
     const rows = chunk.rowCount;
+    this.#urls.touch(urlHashes, rows);
+    this.#visitors.touch(visitorHashes, rows);
     for (let row = 0, low = 0; row < rows; row++, low += 2) {
       const url = this.#urlNumber(urlHashes[low] ?? 0, urlHashes[low + 1] ?? 0, chunk, row);
       const page = this.#pageOfUrl[url] ?? 0;
@@ -172,12 +175,12 @@ export class FactCollector {
       if (known < this.#joinedPersons) this.#seenJoined[known] = 1;
       return known;
     }
-    const person = this.#newPerson(textAt(chunk.getColumnVector(3), row));
+    const person = this.#newPerson(this.#pieces.read(chunk, row) ?? textAt(chunk.getColumnVector(3), row));
     this.#visitors.add(low, high, person);
     return person;
   }
 
-  #newPerson(id: string): number {
+  #newPerson(id: string | Uint8Array): number {
     const person = this.#personCount++;
     if (person === this.#coupons.length) this.#coupons = grown(this.#coupons, Uint32Array);
     this.#coupons[person] = this.#hasher.coupon(id);
@@ -229,6 +232,40 @@ class PageSample {
     return [...this.#kept].map(([url, { spellings }]) => ({ url, spellings: [...spellings] }));
   }
 }
+
+/** Texts that SQL hands out in pieces of up to 12 bytes, in `pieceCount` columns (batch/sql/facts.sql). */
+class PiecedTexts {
+  readonly #firstColumn: number;
+  readonly #bytes = new Uint8Array(pieceCount * pieceBytes);
+  #chunk: DuckDBDataChunk | undefined;
+  #columns: readonly Uint8Array[] = [];
+
+  constructor(firstColumn: number) {
+    this.#firstColumn = firstColumn;
+  }
+
+  /** The UTF-8 of a text, valid until the next call; undefined when it is not whole in its pieces. */
+  read(chunk: DuckDBDataChunk, row: number): Uint8Array | undefined {
+    if (chunk !== this.#chunk) {
+      this.#chunk = chunk;
+      this.#columns = Array.from({ length: pieceCount }, (_, i) => textEntries(chunk, this.#firstColumn + i));
+    }
+    let length = 0;
+    for (const entries of this.#columns) {
+      const at = row * 16;
+      const piece = entries[at] ?? 0;
+      // Twelve characters beyond ASCII take more than twelve bytes and lie elsewhere.
+      if (piece > pieceBytes) return undefined;
+      for (let i = 0; i < piece; i++) this.#bytes[length + i] = entries[at + 4 + i] ?? 0;
+      length += piece;
+      if (piece < pieceBytes) return length === 0 ? undefined : this.#bytes.subarray(0, length);
+    }
+    return undefined; // there may be more
+  }
+}
+
+const pieceCount = 4;
+const pieceBytes = 12;
 
 function textAt(vector: DuckDBVector, row: number): string {
   const value = vector.getItem(row);

@@ -1,5 +1,5 @@
 /**
- * Columns of a DuckDB chunk as typed arrays. node-api keeps the array it wraps in a field that its typings call private;
+ * Columns of a DuckDB chunk as typed arrays. node-api keeps the array it wraps in a field that its typings call private (`items`, `dataView`);
  * reading values one by one through `getItem` instead costs three times as much, and makes a BigInt of every one.
  */
 import { DuckDBListValue, type DuckDBDataChunk } from '@duckdb/node-api';
@@ -18,6 +18,16 @@ export function words(chunk: DuckDBDataChunk, index: number): Uint32Array {
     return new Uint32Array(items.buffer, items.byteOffset, 2 * items.length);
   }
   throw new TypeError(`column ${index} is not of 64 bits`);
+}
+
+/**
+ * The 16-byte entries of a VARCHAR column: four bytes of length, then the text itself when it has at most 12 bytes.
+ * Valid while the chunk is.
+ */
+export function textEntries(chunk: DuckDBDataChunk, index: number): Uint8Array {
+  const view: unknown = Reflect.get(chunk.getColumnVector(index), 'dataView');
+  if (view instanceof DataView) return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+  throw new TypeError(`column ${index} is not of text`);
 }
 
 /** Texts that SQL has packed into one, each ended by a unit separator. */

@@ -12,6 +12,8 @@ export class IdTable {
   #slots: Uint32Array;
   #mask: number;
   #size = 0;
+  /** Of no meaning: something must come of `touch`, or the engine may leave it out. */
+  touched = 0;
 
   constructor(expected = 1024) {
     const capacity = 2 ** Math.ceil(Math.log2(Math.max(1024, 2 * expected)));
@@ -34,6 +36,18 @@ export class IdTable {
       if (slots[at] === low && slots[at + 1] === high) return number - 1;
       slot = (slot + 1) & this.#mask;
     }
+  }
+
+  /**
+   * Brings the slots of many hashes (pairs of words) into the cache. Their loads do not depend on each other, so the
+   * processor overlaps them; the look-ups that follow then do not wait for memory one by one.
+   */
+  touch(hashes: Uint32Array, count: number): void {
+    const slots = this.#slots;
+    const mask = this.#mask;
+    let sum = 0;
+    for (let i = 0; i < 2 * count; i += 2) sum ^= slots[((hashes[i] ?? 0) & mask) * stride] ?? 0;
+    this.touched = sum;
   }
 
   /** Adds a hash that is not there. */

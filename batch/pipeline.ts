@@ -65,7 +65,7 @@ export interface Tuning {
   readonly hashesPerScan: number;
 }
 
-const defaultTuning: Tuning = { factBlocks: 24, rowsPerRange: 1 << 22, hashesPerScan: 100_000_000 };
+const defaultTuning: Tuning = { factBlocks: 24, rowsPerRange: 1 << 23, hashesPerScan: 100_000_000 };
 const sampledPages = 24;
 
 /** What a run found out about its facts. */
@@ -261,7 +261,19 @@ class Build {
   }
 
   async #facts(rows: number, repeats: number, persons: BuildStatistics['persons']): Promise<BuildStatistics> {
-    const types = [UBIGINT, VARCHAR, UBIGINT, VARCHAR, BIGINT, UBIGINT, VARCHAR];
+    const types = [
+      UBIGINT,
+      VARCHAR,
+      UBIGINT,
+      VARCHAR,
+      BIGINT,
+      UBIGINT,
+      VARCHAR,
+      VARCHAR,
+      VARCHAR,
+      VARCHAR,
+      VARCHAR,
+    ];
     let taken = 0;
     this.#db.registerTaker('swa_collect', types, (chunk) => {
       this.#collector.collect(chunk);

@@ -4,7 +4,7 @@
  * digit first, stable) orders them. So memory is bounded by the range, not by the facts, and no key can be too busy:
  * a major key with more rows than that is cut by its minor key.
  */
-import { readFacts, type FactBlock, type FactStoreHandle } from './fact-store.js';
+import { readFacts, rowsPerBlock, type FactBlock, type FactStoreHandle } from './fact-store.js';
 
 export interface GroupKeys {
   /** Major key of a page. */
@@ -14,7 +14,7 @@ export interface GroupKeys {
   readonly minor: 'hours' | 'persons';
   /** Order of the minor column's numbers, where they are not in order themselves. */
   readonly minorRank: Uint32Array | undefined;
-  /** Minor keys are below this. */
+  /** Minor keys are below this; as major keys, below 2^31. */
   readonly minorCount: number;
 }
 
@@ -50,8 +50,8 @@ export function forEachGroup<P extends Uint32Array | Float64Array>(
 ): void {
   const ranges = planRanges(facts, keys, rowsPerRange);
   const largest = ranges.reduce((most, range) => Math.max(most, range.rows), 0);
-  const front = new Columns(payload.make, largest);
-  const back = new Columns(payload.make, largest);
+  const front = new Columns(payload.make, largest + 1);
+  const back = new Columns(payload.make, largest + 1);
   for (const range of ranges) {
     gather(facts, keys, range, payload, front);
     const sorted = sortColumns(front, back, range);
@@ -136,7 +136,7 @@ function gather<P extends Uint32Array | Float64Array>(
   const { majorFrom, majorTo, minorFrom, minorTo } = range;
   const { majorOfPage, minorRank } = keys;
   const { major: majors, minor: minors } = into;
-  const chosen = new Uint32Array(1 << 20);
+  const chosen = new Uint32Array(rowsPerBlock);
   let filled = 0;
   for (const block of readFacts(facts)) {
     const { pages } = block;
@@ -144,13 +144,15 @@ function gather<P extends Uint32Array | Float64Array>(
     let count = 0;
     for (let i = 0; i < block.rows; i++) {
       const major = majorOfPage[pages[i] ?? 0] ?? 0;
-      if (major < majorFrom || major >= majorTo) continue;
       const number = minorColumn[i] ?? 0;
       const minor = minorRank === undefined ? number : (minorRank[number] ?? 0);
-      if (minor < minorFrom || minor >= minorTo) continue;
+      // Written always, kept only when inside: the sign bit tells, without a branch to mispredict.
       majors[filled + count] = major - majorFrom;
       minors[filled + count] = minor - minorFrom;
-      chosen[count++] = i;
+      chosen[count] = i;
+      const outside =
+        (major - majorFrom) | (majorTo - 1 - major) | (minor - minorFrom) | (minorTo - 1 - minor);
+      count += 1 - (outside >>> 31);
     }
     payload.fill(block, chosen, count, into.payload, filled);
     filled += count;

@@ -146,7 +146,7 @@ test('every statement under batch/sql can be prepared on an empty snapshot', asy
   db.registerTaker('swa_seen', [UBIGINT], () => undefined);
   db.registerTaker(
     'swa_collect',
-    [UBIGINT, VARCHAR, UBIGINT, VARCHAR, BIGINT, UBIGINT, VARCHAR],
+    [UBIGINT, VARCHAR, UBIGINT, VARCHAR, BIGINT, UBIGINT, VARCHAR, VARCHAR, VARCHAR, VARCHAR, VARCHAR],
     () => undefined,
   );
   const { readdirSync } = await import('node:fs');
