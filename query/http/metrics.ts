@@ -63,11 +63,30 @@ export class Metrics {
     'result',
     'reason',
   ]);
+  readonly #mappingError = this.#gauge(
+    'swa_mapping_error_ratio',
+    'Relative error of visitors by page that the realtime view of the last hand-over had.',
+    ['worker', 'quantile'],
+  );
+  readonly #mappingPages = this.#gauge('swa_mapping_error_pages', 'Pages compared at the last hand-over.', [
+    'worker',
+  ]);
   readonly #board = this.#gauge('swa_role_value', 'Numbers the roles show on the status board.', [
     'role',
     'worker',
     'name',
   ]);
+
+  /** Made anew from the status board each time: a role that is gone leaves nothing behind. */
+  readonly #ofBoard = [
+    this.#events,
+    this.#up,
+    this.#reported,
+    this.#failed,
+    this.#mappingError,
+    this.#mappingPages,
+    this.#board,
+  ];
 
   constructor(options: MetricsOptions) {
     this.#options = options;
@@ -140,7 +159,7 @@ export class Metrics {
   }
 
   #readBoard(): void {
-    for (const gauge of [this.#events, this.#up, this.#reported, this.#failed, this.#board]) gauge.reset();
+    for (const gauge of this.#ofBoard) gauge.reset();
     const now = this.#options.clock();
     for (const entry of this.#options.status()) {
       const { role, worker, lastError } = entry;
@@ -148,6 +167,7 @@ export class Metrics {
       this.#reported.set({ role, worker }, (now - entry.updatedAt) / 1000);
       if (lastError !== null) this.#failed.set({ role, worker, code: lastError.code }, lastError.at / 1000);
       if (role === 'collector') this.#readEvents(entry.details);
+      if (role === 'speed') this.#readMappingError(worker, entry.details);
       let left = maxBoardNumbers;
       for (const [name, value] of numbersIn(entry.details, '')) {
         if (left-- <= 0) break;
@@ -161,6 +181,13 @@ export class Metrics {
     if (typeof accepted === 'number') this.#events.set({ result: 'accepted', reason: '' }, accepted);
     for (const [reason, count] of numbersIn(rejectedByField, ''))
       this.#events.set({ result: 'rejected', reason }, count);
+  }
+
+  #readMappingError(worker: string, { mappingError }: StatusEntry['details']): void {
+    const { pages, median, p99 } = Object.fromEntries(numbersIn(mappingError, ''));
+    if (pages !== undefined) this.#mappingPages.set({ worker }, pages);
+    if (median !== undefined) this.#mappingError.set({ worker, quantile: '0.5' }, median);
+    if (p99 !== undefined) this.#mappingError.set({ worker, quantile: '0.99' }, p99);
   }
 
   #gauge(name: string, help: string, labelNames: readonly string[] = []): Gauge {

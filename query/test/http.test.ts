@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { tableFromIPC } from 'apache-arrow';
 import { HllSketch } from 'hyperloglog-ts';
+import { SwaError } from '../../lib/errors.js';
 import { hourMs } from '../../lib/time/buckets.js';
 import { show } from '../question.js';
 import { FakeBatchView, FakeRealtimeView, type View } from './fakes.js';
-import { serve } from './server.js';
+import { serve, type Layers } from './server.js';
 
 const hour0 = Date.UTC(2025, 5, 1) / hourMs;
 const page = 'https://www.example.org/a';
@@ -294,4 +295,33 @@ test('probes, metrics and the API document', async (t) => {
   );
   const document = (await (await server.get('/openapi.json')).json()) as { openapi: string };
   assert.equal(document.openapi, '3.1.0');
+});
+
+test('what the mapping cost at the last hand-over is in the metrics, by speed worker, while the board says so', async (t) => {
+  const details = { mappingError: { pages: 12, median: 0.25, p99: 0.5 } };
+  const entry = { worker: '3', pid: 1, host: 'h', updatedAt: 0, state: 'running', lastError: null } as const;
+  const layers: Layers = { ...layersOf(), status: [{ ...entry, role: 'speed', details }] };
+  const server = await serve(t, layers);
+  const metrics = await (await server.get('/metrics')).text();
+  assert.match(metrics, /^swa_mapping_error_pages\{worker="3"\} 12$/m);
+  assert.match(metrics, /^swa_mapping_error_ratio\{worker="3",quantile="0.5"\} 0.25$/m);
+  assert.match(metrics, /^swa_mapping_error_ratio\{worker="3",quantile="0.99"\} 0.5$/m);
+  layers.status = [{ ...entry, role: 'speed', details: { mappingError: null } }];
+  assert.doesNotMatch(await (await server.get('/metrics')).text(), /^swa_mapping_error_\w+\{/m);
+});
+
+test('while the realtime view is made again answers are 503 with Retry-After, and say nothing of our insides', async (t) => {
+  const layers: Layers = {
+    batch: layersOf().batch,
+    get realtime(): never {
+      throw new SwaError('speed.failed', 'pageviews/0 has come to 5 of 9', { retryable: true });
+    },
+  };
+  const server = await serve(t, layers);
+  const response = await server.get(`/v1/uniques?url=${encoded}&${range}`);
+  assert.equal(response.status, 503);
+  assert.equal(response.headers.get('retry-after'), '1');
+  const body = (await response.json()) as Record<string, unknown>;
+  assert.equal(body['type'], 'urn:swa:problem:not-ready');
+  assert.equal(body['detail'], 'the realtime view is being made again from the log; ask again in a moment');
 });

@@ -5,6 +5,7 @@ import { configWith, type Config } from '../../lib/config/config.js';
 import { HttpEndpoint } from '../../lib/http/endpoint.js';
 import type { Route } from '../../lib/http/route.js';
 import { UrlRules } from '../../lib/url/normalize.js';
+import type { StatusEntry } from '../../lib/status.js';
 import type { RealtimeView } from '../../lib/views/view.js';
 import { Engine } from '../engine/engine.js';
 import { Generations } from '../engine/generations.js';
@@ -19,6 +20,8 @@ export const now = Date.UTC(2026, 0, 3);
 export interface Layers {
   batch: FakeBatchView;
   realtime: RealtimeView | undefined;
+  /** What the status board says; nothing by default. */
+  status?: readonly StatusEntry[];
 }
 
 /** Reads `layers` anew for every pin, so that a test may swap them. */
@@ -53,7 +56,7 @@ export async function serve(
   const requested: string[] = [];
   const metrics = new Metrics({
     engine,
-    status: () => [],
+    status: () => layers.status ?? [],
     runs: () => [],
     active: () => endpoint.active,
     clock: () => now,
