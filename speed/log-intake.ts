@@ -63,6 +63,8 @@ export class LogIntake {
   readonly #options: IntakeOptions;
   readonly #partitions: ReadonlyMap<PartitionName, PartitionIntake>;
   #reader: LogReader;
+  /** A read under way while what was read before is worked on. */
+  #ahead: Promise<readonly RecordBatch[]> | undefined;
 
   private constructor(options: IntakeOptions, reader: LogReader) {
     this.#options = options;
@@ -89,8 +91,13 @@ export class LogIntake {
   ): Promise<Slice[]> {
     const ready = this.#take(maxRecords, limit);
     if (ready.length > 0 || this.#buffered() > bufferedRecords) return ready;
-    const options = { maxRecords, timeoutMs, ...(signal === undefined ? {} : { signal }) };
-    for (const batch of await this.#reader.next(options)) this.#partitions.get(batch.name)?.add(batch);
+    let batches = await this.#takeAhead();
+    if (batches.length === 0) {
+      const options = { maxRecords, timeoutMs, ...(signal === undefined ? {} : { signal }) };
+      batches = await this.#reader.next(options);
+    }
+    if (batches.length > 0) this.#readAhead(maxRecords);
+    for (const batch of batches) this.#partitions.get(batch.name)?.add(batch);
     return this.#take(maxRecords, limit);
   }
 
@@ -108,14 +115,34 @@ export class LogIntake {
 
   /** Goes back to the committed positions. */
   async rewind(positions: Partial<Offsets>): Promise<void> {
+    await this.#endAhead();
     for (const partition of this.#partitions.values()) partition.forget();
     const reader = await openReader(this.#options, positions);
     await this.#reader.close();
     this.#reader = reader;
   }
 
-  close(): Promise<void> {
-    return this.#reader.close();
+  async close(): Promise<void> {
+    await this.#endAhead();
+    await this.#reader.close();
+  }
+
+  #readAhead(maxRecords: number): void {
+    this.#ahead = this.#reader.next({ maxRecords, timeoutMs: 0 });
+    this.#ahead.catch(() => undefined); // whoever takes it is told
+  }
+
+  async #takeAhead(): Promise<readonly RecordBatch[]> {
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    return (await ahead) ?? [];
+  }
+
+  /** Waits for it, whatever becomes of it: a reader is for one call at a time. */
+  async #endAhead(): Promise<void> {
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    await ahead?.catch(() => undefined);
   }
 
   #take(maxRecords: number, limit: Partial<Offsets>): Slice[] {
