@@ -125,8 +125,9 @@ function decodeSparse(bytes: Uint8Array, registers: Uint8Array): void {
   let slot = 0;
   for (let i = 0; i < bytes.length; i++) {
     const byte = bytes[i] ?? 0;
-    if (byte > 63) slot += byte - 63;
-    else registers[slot++] = byte;
+    const run = (63 - byte) >> 31; // all ones for a run: no branch, which would be guessed wrong every other time
+    registers[slot] = byte & ~run;
+    slot += 1 + ((byte - 64) & run);
   }
   if (slot > registers.length)
     throw new SwaError('view.corrupt', 'a cell has more registers than its sketch');
