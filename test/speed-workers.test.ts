@@ -157,6 +157,7 @@ class House {
 
   async untilServing(view: ViewId | undefined): Promise<void> {
     await eventually(`${view ?? 'anything'} to serve`, () => {
+      this.compare();
       const serving = readPointer(this.#config.dataDir)?.serving;
       return (view === undefined ? serving !== undefined : serving === view) || undefined;
     });
