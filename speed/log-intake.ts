@@ -3,6 +3,9 @@
  *
  * The log is also what an epoch is replayed from: `rewind` goes back to the committed positions. Yet each record must be
  * shown to the deduplication window but once, so what the window said is kept until the epoch is committed.
+ *
+ * A record as our own encoder writes it is never decoded: its texts go on as hashes (see plain-pageview.ts). While slices
+ * are worked on, the next records are being read.
  */
 import { PlainPageview } from '../lib/facts/plain-pageview.js';
 import { decodeRecord } from '../lib/facts/record.js';
