@@ -157,13 +157,14 @@ const outageMs = Number(process.env['KAFKA_OUTAGE_S'] ?? 10) * 1000;
 test(
   `a broker killed under load and back after ${outageMs / 1000} s: refusals meanwhile, then nothing is lost`,
   { skip },
-  async () => {
+  async (t) => {
     const own = options();
     const log = await openKafkaLog(own);
     const reader = await log.openReader({ from: zeroOffsets(log.partitions), consumer: 'c' });
     const acknowledged: string[] = [];
     let refused = 0;
     const ending = new AbortController();
+    t.after(() => ending.abort()); // a test that fails half-way does not write on for ever
     const write = async (worker: number): Promise<void> => {
       for (let i = 0; !ending.signal.aborted; i++) {
         const batch = Array.from({ length: 20 }, (_, k) => `${worker}-${i}-${k}`);
