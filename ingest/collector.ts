@@ -50,14 +50,14 @@ const readBody = raw({ type: bodyTypes, limit: collectorLimits.bodyBytes });
 /** Lets pages of any origin send facts; mounted before the routes, so that it answers preflights. */
 export const collectorCors: Handler = (request, response, next) => {
   if (request.path !== '/v1/events') return next();
+  response.setHeader('Access-Control-Allow-Origin', '*');
+  response.setHeader('Cross-Origin-Resource-Policy', 'cross-origin');
+  if (request.method !== 'OPTIONS') return next();
   response.set({
-    'Access-Control-Allow-Origin': '*',
     'Access-Control-Allow-Methods': 'POST',
     'Access-Control-Allow-Headers': 'Content-Type, Authorization',
     'Access-Control-Max-Age': '86400',
-    'Cross-Origin-Resource-Policy': 'cross-origin',
   });
-  if (request.method !== 'OPTIONS') return next();
   response.status(204).end();
 };
 
@@ -120,7 +120,10 @@ async function collect(deps: CollectorDeps, request: Request, response: Response
   deps.counters.rejected += rejected.length;
   await append(deps, facts);
   deps.counters.accepted += facts.length;
-  response.status(202).json({ accepted: facts.length, rejected });
+  const body = JSON.stringify({ accepted: facts.length, rejected });
+  response
+    .writeHead(202, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) })
+    .end(body);
 }
 
 async function append(deps: CollectorDeps, facts: readonly Fact[]): Promise<void> {
