@@ -3,6 +3,7 @@
  * the function-level API (`ask`) are all made from it.
  */
 import { z } from 'zod';
+import { controlCharacters, maxIdBytes } from '../lib/facts/door.js';
 import { HttpProblem } from '../lib/http/problem.js';
 import { check, takesMany, unknownParameter } from '../lib/http/route.js';
 import {
@@ -86,12 +87,10 @@ const visitorId = z
   .string()
   .min(1)
   .refine(
-    (id) => Buffer.byteLength(id) <= 256 && !control.test(id),
+    (id) => Buffer.byteLength(id) <= maxIdBytes && !controlCharacters.test(id),
     'must be 1 to 256 bytes without control characters',
   )
   .describe('A visitor id, percent-encoded.');
-// eslint-disable-next-line no-control-regex -- control characters are what it looks for
-const control = /[\u0000-\u001f\u007f-\u009f]/;
 
 const subjectData = {
   url: z.string().optional(),

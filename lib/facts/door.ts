@@ -105,8 +105,9 @@ function unknownField(fields: Fields, known: ReadonlySet<string>): Refusal {
   return undefined;
 }
 
+/** What no id may hold. */
 // eslint-disable-next-line no-control-regex -- control characters are what it looks for
-const control = /[\u0000-\u001f\u007f-\u009f]/;
+export const controlCharacters = /[\u0000-\u001f\u007f-\u009f]/;
 
 function idRefusal(field: string, value: unknown): Refusal {
   if (value === undefined) return refuse(field, 'is missing');
@@ -118,7 +119,8 @@ function idRefusal(field: string, value: unknown): Refusal {
       `must be at most ${maxIdBytes} bytes of UTF-8, got ${Buffer.byteLength(value)}: ${show(value)}`,
     );
   }
-  if (control.test(value)) return refuse(field, `must not contain control characters: ${show(value)}`);
+  if (controlCharacters.test(value))
+    return refuse(field, `must not contain control characters: ${show(value)}`);
   if (!value.isWellFormed()) return refuse(field, `must be well-formed Unicode: ${show(value)}`);
   return undefined;
 }
