@@ -222,7 +222,12 @@ export const inquiries: readonly Inquiry[] = [
     query: {},
     body: bodyOf(
       { visitor: z.string(), person: z.string(), ids: z.array(z.string()), idCount: z.number() },
-      z.object({ method: z.literal('union-find'), exact: z.boolean(), edgesAfterBatchCut: z.number() }),
+      z.object({
+        method: z.literal('union-find'),
+        exact: z.boolean(),
+        equivsAfterBatchCut: z.number(),
+        retractionsAfterBatchCut: z.number(),
+      }),
       false,
     ),
     answer: (engine, input) => (generation) => person(engine, generation, input.visitorId),

@@ -38,8 +38,8 @@ export interface SliceFacts {
   readonly partition: PartitionName;
   /** To be counted. */
   readonly pageviews: PageviewColumns;
-  /** Equiv edges and retractions. */
-  readonly edges: number;
+  readonly equivs: number;
+  readonly retractions: number;
   /** Records that are not counted, by reason. */
   readonly refused: ReadonlyMap<string, number>;
   readonly deadLetters: number;
@@ -230,7 +230,8 @@ class PartitionIntake {
     const plain = this.#plain;
     const pageviews = new PageviewColumns(to - from);
     const refused = new Map<string, number>();
-    let edges = 0;
+    let equivs = 0;
+    let retractions = 0;
     let deadLetters = 0;
     let lastReceivedAt = -1;
     for (let i = from; i < to; i++) {
@@ -250,12 +251,13 @@ class PartitionIntake {
         continue;
       }
       if (fact.receivedAt > lastReceivedAt) lastReceivedAt = fact.receivedAt;
-      if (fact.type !== 'pageview') edges++;
+      if (fact.type === 'equiv') equivs++;
+      else if (fact.type !== 'pageview') retractions++;
       else if (this.#isRepeat(hashOf(fact.eventId), at)) refused.set(repeat, (refused.get(repeat) ?? 0) + 1);
       else if (this.#isSetAside(at)) deadLetters++;
       else pageviews.add(value, fact);
     }
-    return { partition: this.#name, pageviews, edges, refused, deadLetters, lastReceivedAt };
+    return { partition: this.#name, pageviews, equivs, retractions, refused, deadLetters, lastReceivedAt };
   }
 
   committed(): void {

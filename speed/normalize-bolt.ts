@@ -39,7 +39,7 @@ export class NormalizeBolt implements Bolt<[facts: SliceFacts]> {
   }
 
   execute(tuple: Tuple<[facts: SliceFacts]>): void {
-    const [{ partition, pageviews, edges, deadLetters, lastReceivedAt, refused: before }] = tuple.values;
+    const [{ partition, pageviews, refused: before, ...noted }] = tuple.values;
     const refused = new Map(before);
     const pages: CellSubject[] = [];
     const domains: CellSubject[] = [];
@@ -62,7 +62,7 @@ export class NormalizeBolt implements Bolt<[facts: SliceFacts]> {
     }
     this.#emitLanes('pages', tuple, pageLanes, { subjects: pages, hours, coupons });
     this.#emitLanes('domains', tuple, domainLanes, { subjects: domains, hours, coupons });
-    const notes: PartitionNotes = { edges, deadLetters, refused, lastReceivedAt };
+    const notes: PartitionNotes = { ...noted, refused };
     this.#output?.emitTo('notes', [partition, notes], tuple);
     this.#output?.ack(tuple);
   }

@@ -211,7 +211,8 @@ function takeSnapshot(generation: OpenGeneration): Snapshot {
 class Snapshot implements RealtimeView {
   readonly generation: ViewId;
   readonly cut: RealtimeView['cut'];
-  readonly edgesAfterBatchCut: number;
+  readonly equivsAfterBatchCut: number;
+  readonly retractionsAfterBatchCut: number;
   readonly deadLetters: number;
   readonly lastReceivedAt: number | undefined;
   readonly #open: OpenGeneration;
@@ -229,7 +230,8 @@ class Snapshot implements RealtimeView {
         ]),
       ),
     };
-    this.edgesAfterBatchCut = parts.reduce((sum, { progress }) => sum + progress.edges, 0);
+    this.equivsAfterBatchCut = parts.reduce((sum, { progress }) => sum + progress.equivs, 0);
+    this.retractionsAfterBatchCut = parts.reduce((sum, { progress }) => sum + progress.retractions, 0);
     this.deadLetters = parts.reduce((sum, { progress }) => sum + progress.deadLetters, 0);
     const newest = Math.max(...parts.map(({ progress }) => progress.lastReceivedAt ?? -1));
     this.lastReceivedAt = newest < 0 ? undefined : newest;

@@ -144,7 +144,8 @@ class SpeedStatus {
       lagRecords: this.#end === undefined ? null : distance(positions, pick(this.#end, positions)),
       lastReceivedAt: Math.max(...all.map((progress) => progress.lastReceivedAt ?? 0)) || null,
       pageviews: sum((progress) => progress.pageviews),
-      edgesAfterBatchCut: sum((progress) => progress.edges),
+      equivsAfterBatchCut: sum((progress) => progress.equivs),
+      retractionsAfterBatchCut: sum((progress) => progress.retractions),
       deadLetters: sum((progress) => progress.deadLetters),
       refused,
     };

@@ -136,7 +136,12 @@ export class FakeApi {
           Math.round(series.reduce((sum, bucket) => sum + bucket.visitors, 0) * 0.63) + this.does.extra;
         return {
           data: { domain, visitors, ...empty, series },
-          accuracy: { relativeStandardError: 0.0081, maxOvercount: 3, ...this.#bounds(visitors) },
+          accuracy: {
+            relativeStandardError: 0.0081,
+            maxOvercount: 3,
+            maxUndercount: 1,
+            ...this.#bounds(visitors),
+          },
           range: this.#range(url),
           ...frame,
         };

@@ -49,6 +49,10 @@ test(
     const pageviews = await api.again('/v1/pageviews');
     assert.equal(await visitors(page), uniques.data.visitors);
     assert.equal(digits(await text(page, '#pageviews-value')), pageviews.data.pageviews);
+    assert.match(
+      await text(page, '#visitors-detail'),
+      /^95 % between [\d,]+ and [\d,]+; 3 new identity links may lower it; 1 withdrawn identity link may raise it$/,
+    );
     assert.equal(await text(page, '#bounce-value'), '41.3%');
     await page.waitForSelector('#live[data-mood=live]');
     assert.match(await text(page, '#freshness'), /^Batch through .* live to /);

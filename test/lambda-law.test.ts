@@ -1,6 +1,7 @@
 /**
  * The lambda law: for every cut, batch(facts before it) merged with speed(facts after it, same mapping) equals the batch
- * computation over all facts with that mapping: counts equal, sketch registers bit for bit.
+ * computation over all facts with that mapping: counts equal, sketch registers bit for bit. And what the next batch run
+ * would say of the same facts, with the mapping of this cut, lies as near as the answer promises.
  *
  * Random histories of pageviews (late ones, bots, repeats across cuts), equiv edges, retractions, batch runs at random
  * cuts, crashes and losses, in simulated time, against the oracle. `RUNS=100000` for a long night.
@@ -24,7 +25,7 @@ import { storeDir, writePointer } from '../speed/store/layout.js';
 import { dense, registersOfCoupons, subjectOf } from '../speed/test/compare.js';
 import { equiv, pageview, recordsOf, rules, time0 } from '../speed/test/facts.js';
 import { MemoryLog } from '../speed/test/memory-log.js';
-import { countedBetween, oracleView } from '../speed/test/oracle.js';
+import { countedBetween, oracleView, personsAt } from '../speed/test/oracle.js';
 
 const histories = Number(process.env['RUNS'] ?? 1_000);
 /** Small enough that a few people more than 24 turn a sketch to registers. */
@@ -269,6 +270,8 @@ function assertLaw(batch: BatchView, realtime: RealtimeView, log: MemoryLog): vo
   const start = zeroOffsets(log.partitions);
   const personOf = (id: string): string => batch.personOf(id);
   const all = countedBetween(log.records, start, realtime.cut.next, personOf, rules);
+  const next = personsAt(log.records, realtime.cut.next);
+  const asNextRun = countedBetween(log.records, start, realtime.cut.next, next, rules);
   for (const [name, hours] of all) {
     for (const [hour, expected] of hours) {
       const merged = { pageviews: 0, sketch: new HllSketch({ lgK }) };
@@ -280,6 +283,9 @@ function assertLaw(batch: BatchView, realtime: RealtimeView, log: MemoryLog): vo
       realtime.forEachHour(subjectOf(name), hour, hour + 1, add);
       assert.equal(merged.pageviews, expected.pageviews, `pageviews of ${name} in hour ${hour}`);
       assert.deepEqual(dense(merged.sketch, lgK), registersOfCoupons(expected.coupons, lgK));
+      const change = (asNextRun.get(name)?.get(hour)?.coupons.size ?? 0) - expected.coupons.size;
+      assert.ok(-change <= realtime.equivsAfterBatchCut, `${name} in hour ${hour} falls by ${-change}`);
+      assert.ok(change <= realtime.retractionsAfterBatchCut, `${name} in hour ${hour} rises by ${change}`);
     }
   }
 }

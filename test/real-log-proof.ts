@@ -61,10 +61,11 @@ export async function proveRealLog(t: TestContext, change: Partial<Config> = {})
   const [cell] = oracle.cells();
   assert.ok(cell !== undefined);
   const answer = await swa.ask(`/v1/uniques?${range(cell.url, cell.hour, cell.hour + 1)}`);
-  assert.equal(
-    answer.accuracy.maxOvercount,
-    edges.length + taken.length,
-    'edges after the cut are announced',
+  const { maxOvercount, maxUndercount } = answer.accuracy;
+  assert.deepEqual(
+    { maxOvercount, maxUndercount },
+    { maxOvercount: edges.length, maxUndercount: taken.length },
+    'edges and retractions after the cut are announced',
   );
   await compare(swa, oracle, 'edges wait for the next batch run');
 

@@ -24,7 +24,13 @@ const answerSchema = z.object({
         .optional(),
     })
     .loose(),
-  accuracy: z.object({ exact: z.boolean(), maxOvercount: z.number().optional() }).loose(),
+  accuracy: z
+    .object({
+      exact: z.boolean(),
+      maxOvercount: z.number().optional(),
+      maxUndercount: z.number().optional(),
+    })
+    .loose(),
   freshness: z
     .object({
       generation: z.string(),

@@ -85,8 +85,10 @@ export interface BatchView {
 export interface RealtimeView {
   readonly generation: ViewId;
   readonly cut: Cut;
-  /** Equiv edges and retractions between the batch view's cut and this cut. */
-  readonly edgesAfterBatchCut: number;
+  /** Equiv facts between the batch view's cut and this cut: the mapping does not know them yet. */
+  readonly equivsAfterBatchCut: number;
+  /** Retractions between the two cuts. */
+  readonly retractionsAfterBatchCut: number;
   /** Records set aside because they failed three times. */
   readonly deadLetters: number;
   /** Newest `receivedAt` applied, UTC ms; undefined while nothing was. */

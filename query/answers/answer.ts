@@ -33,7 +33,12 @@ export const uniquesAccuracySchema = z.object({
   maxOvercount: z
     .number()
     .describe(
-      'Equiv facts after the batch cut: each can lower the count by at most one. Included in `lower`.',
+      'Equiv facts after the batch cut: each can lower the count by at most one. `lower` allows for them.',
+    ),
+  maxUndercount: z
+    .number()
+    .describe(
+      'Retractions after the batch cut: each can raise the count by at most one. `upper` allows for them.',
     ),
 });
 
@@ -98,18 +103,29 @@ export interface Count {
   readonly exact: boolean;
 }
 
+/**
+ * By how much the next batch run may put a count of people right at the same cut. An edge that comes to be joins at most two
+ * people into one, one that is taken back splits at most one into two, and a fact does one of these to one edge at most.
+ */
+export function slackOf({ realtime }: Generation): Pick<UniquesAccuracy, 'maxOvercount' | 'maxUndercount'> {
+  return {
+    maxOvercount: realtime?.equivsAfterBatchCut ?? 0,
+    maxUndercount: realtime?.retractionsAfterBatchCut ?? 0,
+  };
+}
+
 /** The number of people in a tally, and the interval that holds the truth with 95 % confidence. */
 export function countOf(tally: Tally, generation: Generation): Count {
   const { union } = tally;
   const visitors = Math.round(union.estimate());
   if (visitors === 0) return { visitors, lower: 0, upper: 0, exact: true };
-  const overcount = generation.realtime?.edgesAfterBatchCut ?? 0;
+  const { maxOvercount, maxUndercount } = slackOf(generation);
   const bounds = union.isExact ? { lower: visitors, upper: visitors } : union.bounds(sigmas95);
   return {
     visitors,
-    lower: Math.max(1, Math.floor(bounds.lower) - overcount),
-    upper: Math.ceil(bounds.upper),
-    exact: union.isExact && overcount === 0,
+    lower: Math.max(1, Math.floor(bounds.lower) - maxOvercount),
+    upper: Math.ceil(bounds.upper) + maxUndercount,
+    exact: union.isExact && maxOvercount === 0 && maxUndercount === 0,
   };
 }
 
@@ -123,7 +139,7 @@ export function accuracyOf(count: Count, generation: Generation): UniquesAccurac
     lower: count.lower,
     upper: count.upper,
     exact: count.exact,
-    maxOvercount: generation.realtime?.edgesAfterBatchCut ?? 0,
+    ...slackOf(generation),
   };
 }
 

@@ -11,7 +11,7 @@ import type { Pace } from '../engine/pace.js';
 import type { HourRange, Tally } from '../engine/tally.js';
 import { column } from '../formats/table.js';
 import type { TimeRange } from '../question.js';
-import { countOf, frameOf, round, type Answer, type Count } from './answer.js';
+import { countOf, frameOf, round, slackOf, type Answer, type Count } from './answer.js';
 import { emptinessOf } from './empty.js';
 
 export interface PagesQuestion extends TimeRange {
@@ -48,7 +48,7 @@ export function pages(
           lgK,
           relativeStandardError: round(relativeStandardError(lgK), 6),
           confidence: 0.95,
-          maxOvercount: generation.realtime?.edgesAfterBatchCut ?? 0,
+          ...slackOf(generation),
         },
         ...frameOf(engine, generation, question),
       },

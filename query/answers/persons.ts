@@ -12,11 +12,17 @@ export function person(engine: Engine, generation: Generation, visitor: string):
   const personId = batch.personOf(visitor);
   const ids = batch.idsOf(personId);
   const listed = ids.slice(0, maxIdsListed);
-  const edgesAfterBatchCut = realtime?.edgesAfterBatchCut ?? 0;
+  const equivsAfterBatchCut = realtime?.equivsAfterBatchCut ?? 0;
+  const retractionsAfterBatchCut = realtime?.retractionsAfterBatchCut ?? 0;
   return {
     body: {
       data: { visitor, person: personId, ids: listed, idCount: ids.length },
-      accuracy: { method: 'union-find', exact: edgesAfterBatchCut === 0, edgesAfterBatchCut },
+      accuracy: {
+        method: 'union-find',
+        exact: equivsAfterBatchCut === 0 && retractionsAfterBatchCut === 0,
+        equivsAfterBatchCut,
+        retractionsAfterBatchCut,
+      },
       ...frameOf(engine, generation),
     },
     table: {

@@ -76,6 +76,7 @@ export interface Uniques {
   };
   readonly accuracy: Bounds & {
     readonly maxOvercount: number;
+    readonly maxUndercount: number;
     readonly relativeStandardError: number;
   };
   readonly freshness: Freshness;
@@ -92,7 +93,12 @@ export const uniques = object<Uniques>({
     emptyReason: maybe(text),
     available,
   }),
-  accuracy: object<Uniques['accuracy']>({ ...bounds, maxOvercount: number, relativeStandardError: number }),
+  accuracy: object<Uniques['accuracy']>({
+    ...bounds,
+    maxOvercount: number,
+    maxUndercount: number,
+    relativeStandardError: number,
+  }),
   freshness,
   range,
 });

@@ -50,8 +50,15 @@ export class Figures {
 }
 
 function sureness({ accuracy }: Uniques): string {
-  const { exact, lower, upper, maxOvercount } = accuracy;
-  const links = `${count(maxOvercount)} new identity ${maxOvercount === 1 ? 'link' : 'links'} may lower it`;
-  const edges = maxOvercount === 0 ? '' : `; ${links}`;
-  return exact ? 'Exact' : `95 % between ${count(lower)} and ${count(upper)}${edges}`;
+  const { exact, lower, upper, maxOvercount, maxUndercount } = accuracy;
+  if (exact) return 'Exact';
+  const links = [
+    ...(maxOvercount === 0 ? [] : [`${linksOf(maxOvercount, 'new')} may lower it`]),
+    ...(maxUndercount === 0 ? [] : [`${linksOf(maxUndercount, 'withdrawn')} may raise it`]),
+  ];
+  return [`95 % between ${count(lower)} and ${count(upper)}`, ...links].join('; ');
+}
+
+function linksOf(number: number, kind: string): string {
+  return `${count(number)} ${kind} identity ${number === 1 ? 'link' : 'links'}`;
 }

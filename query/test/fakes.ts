@@ -180,20 +180,28 @@ export class FakeBatchView implements BatchView {
   }
 }
 
+export interface FakeRealtimeOptions {
+  readonly equivs?: number;
+  readonly retractions?: number;
+  readonly cut?: number;
+}
+
 export class FakeRealtimeView implements RealtimeView {
   readonly generation: ViewId;
   readonly cut: RealtimeView['cut'];
-  readonly edgesAfterBatchCut: number;
+  readonly equivsAfterBatchCut: number;
+  readonly retractionsAfterBatchCut: number;
   readonly deadLetters = 0;
   readonly lastReceivedAt = Date.UTC(2026, 0, 2);
   readonly #cells: Cells;
   released = 0;
 
-  constructor(batch: FakeBatchView, views: readonly View[], options: { edges?: number; cut?: number } = {}) {
+  constructor(batch: FakeBatchView, views: readonly View[], options: FakeRealtimeOptions = {}) {
     this.generation = batch.meta.id;
     const base = batch.meta.cut.next['pageviews/0'] ?? 0;
     this.cut = { logId, next: nextOf(options.cut ?? base + views.length) };
-    this.edgesAfterBatchCut = options.edges ?? 0;
+    this.equivsAfterBatchCut = options.equivs ?? 0;
+    this.retractionsAfterBatchCut = options.retractions ?? 0;
     this.#cells = new Cells(views, (id) => batch.personOf(id), batch.meta.lgK);
   }
 

@@ -5,7 +5,7 @@ import { HllSketch } from 'hyperloglog-ts';
 import { SwaError } from '../../lib/errors.js';
 import { hourMs } from '../../lib/time/buckets.js';
 import { show } from '../question.js';
-import { FakeBatchView, FakeRealtimeView, type View } from './fakes.js';
+import { FakeBatchView, FakeRealtimeView, type FakeRealtimeOptions, type View } from './fakes.js';
 import { serve, type Layers } from './server.js';
 
 const hour0 = Date.UTC(2025, 5, 1) / hourMs;
@@ -25,12 +25,12 @@ const batchViews = views(
 );
 const liveViews = views(['u9', page, 31], ['u1', other, 31]);
 
-function layersOf(edges = 0) {
+function layersOf(edges: FakeRealtimeOptions = {}) {
   const batch = new FakeBatchView(batchViews, {
     mapping: new Map([['u2', 'u1']]),
     visits: new Map([['example.org', [{ bucket: hour0, visits: 3, bounces: 1 }]]]),
   });
-  return { batch, realtime: new FakeRealtimeView(batch, liveViews, { edges }) };
+  return { batch, realtime: new FakeRealtimeView(batch, liveViews, edges) };
 }
 
 const range = `from=${show(hour0)}&to=${show(hour0 + 48)}`;
@@ -43,7 +43,7 @@ async function json(response: Response): Promise<Body> {
 }
 
 test('an answer says what, how sure, how fresh, which range and by which rules', async (t) => {
-  const server = await serve(t, layersOf(1));
+  const server = await serve(t, layersOf({ equivs: 1, retractions: 2 }));
   const response = await server.get(`/v1/uniques?url=${encoded}&${range}`);
   assert.equal(response.status, 200);
   const body = await json(response);
@@ -54,9 +54,10 @@ test('an answer says what, how sure, how fresh, which range and by which rules',
     relativeStandardError: 0.022958,
     confidence: 0.95,
     lower: 2,
-    upper: 3,
+    upper: 5,
     exact: false,
     maxOvercount: 1,
+    maxUndercount: 2,
   });
   assert.deepEqual(body['range'], { from: show(hour0), to: show(hour0 + 48), hours: 48, tz: 'UTC' });
   assert.deepEqual(body['rules'], { url: '1', bots: '1' });

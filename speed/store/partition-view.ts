@@ -20,7 +20,8 @@ export interface SliceViews {
 
 /** What there is to note about records besides the cells they change. */
 export interface PartitionNotes {
-  readonly edges: number;
+  readonly equivs: number;
+  readonly retractions: number;
   readonly deadLetters: number;
   readonly refused: ReadonlyMap<string, number>;
   /** -1 for none. */
@@ -80,7 +81,8 @@ export class PartitionView {
   /** Edges, refused and set aside records, and the newest arrival among the records of a slice. */
   addNotes(notes: PartitionNotes): void {
     const tally = this.#tally;
-    tally.edges += notes.edges;
+    tally.equivs += notes.equivs;
+    tally.retractions += notes.retractions;
     tally.deadLetters += notes.deadLetters;
     tally.lastReceivedAt = Math.max(tally.lastReceivedAt, notes.lastReceivedAt);
     for (const [reason, count] of notes.refused) {
@@ -170,7 +172,8 @@ interface Tally {
   pageviews: number;
   fromHour: number;
   toHour: number;
-  edges: number;
+  equivs: number;
+  retractions: number;
   deadLetters: number;
   lastReceivedAt: number;
   readonly refused: Map<string, number>;
@@ -181,7 +184,8 @@ function emptyTally(): Tally {
     pageviews: 0,
     fromHour: Infinity,
     toHour: 0,
-    edges: 0,
+    equivs: 0,
+    retractions: 0,
     deadLetters: 0,
     lastReceivedAt: -1,
     refused: new Map(),
@@ -199,7 +203,8 @@ function mergeTally(before: Progress, tally: Tally, next: Offset): Progress {
     pageviews: before.pageviews + tally.pageviews,
     fromHour: fromHour === Infinity ? 0 : fromHour,
     toHour: Math.max(before.toHour, tally.toHour),
-    edges: before.edges + tally.edges,
+    equivs: before.equivs + tally.equivs,
+    retractions: before.retractions + tally.retractions,
     deadLetters: before.deadLetters + tally.deadLetters,
     refused,
   };

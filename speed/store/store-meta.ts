@@ -42,7 +42,8 @@ export interface Progress {
   /** All cells lie in the hours [fromHour, toHour); both 0 while there is none. */
   readonly fromHour: number;
   readonly toHour: number;
-  readonly edges: number;
+  readonly equivs: number;
+  readonly retractions: number;
   readonly deadLetters: number;
   /** Records that were read and not counted, by reason. */
   readonly refused: Readonly<Record<string, number>>;
@@ -55,7 +56,8 @@ export function startProgress(from: Offset): Progress {
     pageviews: 0,
     fromHour: 0,
     toHour: 0,
-    edges: 0,
+    equivs: 0,
+    retractions: 0,
     deadLetters: 0,
     refused: {},
   };
@@ -79,7 +81,8 @@ const progressSchema = z.object({
   pageviews: count,
   fromHour: count,
   toHour: count,
-  edges: count,
+  equivs: count,
+  retractions: count,
   deadLetters: count,
   refused: z.record(z.string(), count),
 });

@@ -70,6 +70,8 @@ test('the realtime view equals the oracle: pages, domains, late facts, bots, inv
     pageview('cookie:c', 'http://example.com/x', bot),
     pageview('cookie:c', 'ftp://example.com/x'),
     equiv('cookie:c', 'cookie:d'),
+    equiv('cookie:c', 'cookie:d', { type: 'retract' }),
+    equiv('cookie:b', 'cookie:a', { type: 'retract' }),
     ...Array.from({ length: 900 }, (_, i) => pageview(`user:${i}`, 'https://shop.example.co.uk/')),
   ];
   const { log, view, from } = await logWith(facts, 2);
@@ -80,7 +82,8 @@ test('the realtime view equals the oracle: pages, domains, late facts, bots, inv
   const snapshot = realtime.snapshot();
   assert.ok(snapshot !== undefined);
   assert.deepEqual(snapshot.cut, { logId: log.id, next: log.end() });
-  assert.equal(snapshot.edgesAfterBatchCut, 1);
+  assert.equal(snapshot.equivsAfterBatchCut, 1);
+  assert.equal(snapshot.retractionsAfterBatchCut, 2);
   const personOf = personsAt(log.records, from);
   assert.equal(personOf('cookie:b'), 'cookie:a');
   assertRealtimeEquals(snapshot, countedBetween(log.records, from, log.end(), personOf, rules), lgK);
