@@ -91,7 +91,7 @@ export interface Frame {
 
 export interface Answer {
   /** As JSON. */
-  readonly body: Readonly<Record<string, unknown>> & { readonly data: unknown };
+  readonly body: Readonly<Record<string, unknown>> & { readonly data: Readonly<Record<string, unknown>> };
   /** The same as rows, for CSV and Arrow. */
   readonly table: Table;
 }

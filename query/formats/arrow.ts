@@ -1,6 +1,6 @@
 /**
- * Arrow IPC stream: one record batch, everything that is not a row (accuracy, freshness, range, rules) as JSON strings in
- * the schema's metadata.
+ * Arrow IPC stream: one record batch, everything that is not a row (the total, accuracy, freshness, range, rules) as JSON
+ * strings in the schema's metadata.
  */
 import {
   Bool,

@@ -2,7 +2,7 @@
  * `/metrics` for Prometheus: this process's own requests, the freshness of its answers, and what the other roles say of
  * themselves on the status board (they have no port of their own).
  */
-import { Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import type { Clock } from '../../lib/clock.js';
 import type { Answered } from '../../lib/http/endpoint.js';
 import type { StatusEntry } from '../../lib/status.js';
@@ -20,6 +20,13 @@ export interface MetricsOptions {
 
 /** Numbers on the status board are taken over as they are: role, worker and the path of the number are labels. */
 const maxBoardNumbers = 2_000;
+
+/** Sums of other default metrics, gauges that are named like counters. */
+const misnamed = [
+  'nodejs_active_handles_total',
+  'nodejs_active_requests_total',
+  'nodejs_active_resources_total',
+];
 
 export class Metrics {
   readonly #registry = new Registry();
@@ -59,14 +66,11 @@ export class Metrics {
     'How long the last ended batch run took.',
     ['outcome'],
   );
-  readonly #events = this.#gauge('swa_events', 'Facts the collector took or refused since it started.', [
-    'result',
-    'reason',
-  ]);
+  readonly #events: Counter;
   readonly #mappingError = this.#gauge(
     'swa_mapping_error_ratio',
     'Relative error of visitors by page that the realtime view of the last hand-over had.',
-    ['worker', 'quantile'],
+    ['worker', 'of'],
   );
   readonly #mappingPages = this.#gauge('swa_mapping_error_pages', 'Pages compared at the last hand-over.', [
     'worker',
@@ -79,7 +83,6 @@ export class Metrics {
 
   /** Made anew from the status board each time: a role that is gone leaves nothing behind. */
   readonly #ofBoard = [
-    this.#events,
     this.#up,
     this.#reported,
     this.#failed,
@@ -97,7 +100,14 @@ export class Metrics {
       buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
       registers: [this.#registry],
     });
+    this.#events = new Counter({
+      name: 'swa_events_total',
+      help: 'Facts the collector took or refused since it started.',
+      labelNames: ['result', 'reason'],
+      registers: [this.#registry],
+    });
     collectDefaultMetrics({ register: this.#registry });
+    for (const name of misnamed) this.#registry.removeSingleMetric(name);
   }
 
   /** One answered request. */
@@ -159,7 +169,7 @@ export class Metrics {
   }
 
   #readBoard(): void {
-    for (const gauge of this.#ofBoard) gauge.reset();
+    for (const metric of [this.#events, ...this.#ofBoard]) metric.reset();
     const now = this.#options.clock();
     for (const entry of this.#options.status()) {
       const { role, worker, lastError } = entry;
@@ -178,16 +188,16 @@ export class Metrics {
 
   #readEvents(details: StatusEntry['details']): void {
     const { accepted, rejectedByField } = details;
-    if (typeof accepted === 'number') this.#events.set({ result: 'accepted', reason: '' }, accepted);
+    if (typeof accepted === 'number') this.#events.inc({ result: 'accepted', reason: '' }, accepted);
     for (const [reason, count] of numbersIn(rejectedByField, ''))
-      this.#events.set({ result: 'rejected', reason }, count);
+      this.#events.inc({ result: 'rejected', reason }, count);
   }
 
   #readMappingError(worker: string, { mappingError }: StatusEntry['details']): void {
     const { pages, median, p99 } = Object.fromEntries(numbersIn(mappingError, ''));
     if (pages !== undefined) this.#mappingPages.set({ worker }, pages);
-    if (median !== undefined) this.#mappingError.set({ worker, quantile: '0.5' }, median);
-    if (p99 !== undefined) this.#mappingError.set({ worker, quantile: '0.99' }, p99);
+    if (median !== undefined) this.#mappingError.set({ worker, of: 'median' }, median);
+    if (p99 !== undefined) this.#mappingError.set({ worker, of: 'p99' }, p99);
   }
 
   #gauge(name: string, help: string, labelNames: readonly string[] = []): Gauge {

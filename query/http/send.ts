@@ -65,11 +65,15 @@ export async function sendAnswer(
       return sendBytes(request, response, 'application/json', JSON.stringify(answer.body));
     case 'csv':
       return sendBytes(request, response, 'text/csv; charset=utf-8; header=present', toCsv(answer.table));
-    case 'arrow': {
-      const { data: _rows, ...meta } = answer.body;
-      return sendBytes(request, response, arrowMediaType, toArrow(answer.table, meta));
-    }
+    case 'arrow':
+      return sendBytes(request, response, arrowMediaType, toArrow(answer.table, withoutRows(answer.body)));
   }
+}
+
+/** The lists in `data` are what the rows are made from; the total beside them is none. */
+function withoutRows({ data, ...rest }: Answer['body']): Readonly<Record<string, unknown>> {
+  const single = Object.entries(data).filter(([, value]) => !Array.isArray(value));
+  return { data: Object.fromEntries(single), ...rest };
 }
 
 export async function sendBytes(
