@@ -142,7 +142,6 @@ async function buildAndPublish(
  */
 function releaseLog(config: BatchConfig, masterCut: Cut): void {
   const all = listViews(config.dataDir);
-  if (all.length < config.retainBatches) return;
   const held = heldViews(config.dataDir);
   const views = all.filter((view, i) => i >= all.length - config.retainBatches || held.has(view.id));
   const cuts = [masterCut, ...views.map((meta) => meta.cut)];

@@ -93,24 +93,26 @@ export function rollBack(dataDir: string, to?: ViewId): ViewMeta {
  * Removes all but the newest `keep` views, the current one and those that somebody holds; returns what is gone. Readers
  * that have one open are not disturbed. A view is first put away in one step, then the holds are read once more: so who
  * holds it in this very moment either keeps it, or finds it missing when it opens it after that, but never loses it later.
+ *
+ * @param readHolds asked before anything is removed, and again for each view that was put away
  */
-export function prune(dataDir: string, keep: number): ViewId[] {
+export function prune(dataDir: string, keep: number, readHolds = heldViews): ViewId[] {
   const current = readCurrent(dataDir);
   const ids = viewIds(dataDir);
-  const held = heldViews(dataDir);
+  const held = readHolds(dataDir);
   const doomed = ids
     .slice(0, Math.max(0, ids.length - keep))
     .filter((id) => id !== current && !held.has(id))
-    .filter((id) => putAway(dataDir, id));
+    .filter((id) => putAway(dataDir, id, readHolds));
   if (doomed.length > 0) fsyncDir(viewsDir(dataDir));
   return doomed;
 }
 
 /** False when somebody has come to hold the view meanwhile: then it is back in its place. */
-function putAway(dataDir: string, id: ViewId): boolean {
+function putAway(dataDir: string, id: ViewId, readHolds: typeof heldViews): boolean {
   const away = newBuildingDir(dataDir, 'pruned');
   renameSync(viewPath(dataDir, id), away);
-  if (heldViews(dataDir).has(id)) {
+  if (readHolds(dataDir).has(id)) {
     renameSync(away, viewPath(dataDir, id));
     return false;
   }

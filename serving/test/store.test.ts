@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -20,9 +20,9 @@ import {
   rollBack,
 } from '../store.js';
 import { ViewWriter, encodeVisits } from '../view-writer.js';
-import type { ViewMeta } from '../../lib/views/view.js';
+import type { ViewId, ViewMeta } from '../../lib/views/view.js';
 import { codeVersion } from '../code-version.js';
-import { holdViews } from '../held.js';
+import { heldViews, holdViews } from '../held.js';
 import { heldDir, viewPath } from '../layout.js';
 
 const cut: Cut = { logId: 'log-1' as LogId, next: { 'pageviews/0': offset(0), 'equivs/0': offset(0) } };
@@ -138,6 +138,27 @@ test('a held view is spared by prune until its last holder lets go; a damaged ho
   assert.throws(() => prune(dir, 1), { code: 'view.corrupt', message: /two\.json/ });
   holdViews(dir, 'two', []);
   assert.deepEqual(prune(dir, 1), [first.id]);
+});
+
+test('whoever comes to hold a view while it is being removed keeps it, or does not find it: never loses it later', async (t) => {
+  const dir = dataDir(t);
+  const first = await publishView(dir, 1, 'https://example.com/1');
+  await publishView(dir, 2, 'https://example.com/2');
+  const seen: boolean[] = [];
+  const heldMeanwhile = (): Set<ViewId> => {
+    const held = heldViews(dir);
+    if (!held.has(first.id))
+      holdViews(dir, 'late', [first.id]); // right after the first look
+    else seen.push(existsSync(viewPath(dir, first.id)));
+    return held;
+  };
+  assert.deepEqual(prune(dir, 1, heldMeanwhile), []);
+  assert.deepEqual(seen, [false], 'at the second look nobody can open it any more');
+  openView(dir, first.id).close();
+  assert.deepEqual(
+    listViews(dir).map(({ number }) => number),
+    [1, 2],
+  );
 });
 
 test('a changed byte is found by the seals of META', async (t) => {

@@ -1,0 +1,90 @@
+/** What a batch run lets the log drop: the log is asked, not the note. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Config } from '../../lib/config/config.js';
+import { openLogWriter } from '../../lib/log/open-log.js';
+import { Trimmer } from '../../lib/log/retention.js';
+import type { ViewMeta } from '../../lib/views/view.js';
+import { holdViews } from '../../serving/held.js';
+import { listViews } from '../../serving/store.js';
+import { runBatch } from '../run.js';
+import { makeHouse, store, testClock } from './house.js';
+
+const factsARound = 1_000;
+const segmentBytes = 65_536;
+
+/** A segment ends with the round that fills it, and nothing is kept but for the views. */
+const small = { segmentBytes, dedupWindow: 1 };
+
+let rounds = 0;
+
+/** New facts and a batch run over all of them. */
+async function round(config: Config): Promise<ViewMeta> {
+  rounds++;
+  const facts = Array.from({ length: factsARound }, (_, i) => ({
+    type: 'pageview' as const,
+    visitor: `cookie:${i}`,
+    url: 'https://example.com/',
+    timestamp: Date.UTC(2024, 1, 1),
+    eventId: `round-${rounds}-${i}`,
+    receivedAt: testClock(),
+  }));
+  await store(config, facts);
+  return runBatch({ config, clock: testClock, trigger: 'command' });
+}
+
+/** The first offset in the log after the writer has trimmed it. */
+async function earliest(config: Config): Promise<number> {
+  const log = await openLogWriter(config, testClock);
+  try {
+    await new Trimmer(config.dataDir, log).run();
+    return (await log.earliest())['pageviews/0'] ?? 0;
+  } finally {
+    await log.close();
+  }
+}
+
+function cutOf(view: ViewMeta): number {
+  return view.cut.next['pageviews/0'] ?? 0;
+}
+
+/** A round fills a segment: all below the cut are gone but the one that holds what the deduplication window needs. */
+function assertTrimmedTo(cut: number, first: number): void {
+  assert.ok(first <= cut, `offset ${first} is above the cut ${cut}`);
+  assert.ok(first >= cut - factsARound, `offset ${first} is far below the cut ${cut}`);
+}
+
+test('the log reaches back to the oldest of the last views', async (t) => {
+  const config = makeHouse(t, { ...small, batchKeepViews: 3, retainBatches: 2 });
+  await round(config);
+  const second = await round(config);
+  await round(config);
+  assert.equal(listViews(config.dataDir).length, 3);
+  assertTrimmedTo(cutOf(second), await earliest(config));
+});
+
+test('the log reaches back to a held view for as long as it is held', async (t) => {
+  const config = makeHouse(t, { ...small, batchKeepViews: 1, retainBatches: 1 });
+  const first = await round(config);
+  holdViews(config.dataDir, 'speed', [first.id]);
+  await round(config);
+  const third = await round(config);
+  assert.deepEqual(
+    listViews(config.dataDir).map(({ id }) => id),
+    [first.id, third.id],
+  );
+  assertTrimmedTo(cutOf(first), await earliest(config));
+  holdViews(config.dataDir, 'speed', [third.id]);
+  const fourth = await round(config);
+  assertTrimmedTo(cutOf(third), await earliest(config));
+  assert.ok(cutOf(fourth) > cutOf(third));
+});
+
+test('fewer views kept than the log is to reach back: it reaches back to the oldest there is', async (t) => {
+  const config = makeHouse(t, { ...small, batchKeepViews: 1, retainBatches: 3 });
+  await round(config);
+  await round(config);
+  const third = await round(config);
+  assert.equal(listViews(config.dataDir).length, 1);
+  assertTrimmedTo(cutOf(third), await earliest(config));
+});
