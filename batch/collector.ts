@@ -1,7 +1,8 @@
 /**
- * Turns pageviews into facts of four small numbers while DuckDB scans. It is called with whole vectors of hashes, and
- * looks at a string only when its hash is new: URLs by the shared rules, user agents by the bot rule, visitor ids by
- * their person. So the strings of 20 million pageviews are touched 2 million times, and no row becomes an object.
+ * Turns pageviews into facts of five small numbers while DuckDB scans. It is called with whole vectors of hashes and takes
+ * every row whose hashes it knows; only the others come again with their texts: URLs go through the shared rules, user
+ * agents through the bot rule, visitor ids become persons. So the texts of 20 million pageviews are touched 2 million
+ * times, and no row becomes an object.
  */
 import { CouponHasher } from 'hyperloglog-ts';
 import type { DuckDBDataChunk, DuckDBVector } from '@duckdb/node-api';
@@ -52,8 +53,8 @@ export class FactCollector {
   readonly #visitors: IdTable;
   readonly #hasher = new CouponHasher();
   readonly #pieces = new PiecedTexts(7);
-  #coupons = new Uint32Array(1024);
   #personCount = 0;
+  #coupon = 0;
   #joinedPersons = 0;
   #seenJoined = new Uint8Array(0);
   #lastHour = -1;
@@ -70,51 +71,61 @@ export class FactCollector {
 
   /** A new person of several ids; their hashes follow by `addMember`. All before the first fact. */
   addPerson(person: string): void {
-    this.#newPerson(person);
-    this.#joinedPersons = this.#personCount;
+    this.#coupon = this.#hasher.coupon(person);
+    this.#joinedPersons = ++this.#personCount;
   }
 
   addMember(low: number, high: number): void {
-    if (this.#visitors.get(low, high) < 0) this.#visitors.add(low, high, this.#personCount - 1);
+    if (this.#visitors.get(low, high) < 0) this.#visitors.add(low, high, this.#personCount - 1, this.#coupon);
   }
 
-  /** Takes one chunk of `swa_collect`'s arguments (batch/sql/facts.sql). */
-  collect(chunk: DuckDBDataChunk): void {
+  /**
+   * Takes the rows of one chunk of `swa_take_known`'s arguments (batch/sql/facts.sql) whose hashes are all known, and sets
+   * their flags in `taken`; the others come again, with their texts.
+   */
+  takeKnown(chunk: DuckDBDataChunk, taken: Uint8Array): void {
     if (this.#seenJoined.length < this.#joinedPersons) this.#seenJoined = new Uint8Array(this.#joinedPersons);
     const urlHashes = words(chunk, 0);
-    const visitorHashes = words(chunk, 2);
-    const times = words(chunk, 4);
-    const agentHashes = words(chunk, 5);
+    const visitorHashes = words(chunk, 1);
+    const agentHashes = words(chunk, 2);
+    const times = words(chunk, 3);
     const rows = chunk.rowCount;
     this.#urls.touch(urlHashes, rows);
     this.#visitors.touch(visitorHashes, rows);
     for (let row = 0, low = 0; row < rows; row++, low += 2) {
-      const url = this.#urlNumber(urlHashes[low] ?? 0, urlHashes[low + 1] ?? 0, chunk, row);
-      const page = this.#pageOfUrl[url] ?? 0;
-      if (page === refusedUrl) {
-        this.counts.refusedUrls++;
-        continue;
-      }
-      if (this.#excludes(agentHashes[low] ?? 0, agentHashes[low + 1] ?? 0, chunk, row)) {
-        this.counts.botPageviews++;
-        continue;
-      }
+      const url = this.#urls.get(urlHashes[low] ?? 0, urlHashes[low + 1] ?? 0);
+      const agent = this.#agents.get(agentHashes[low] ?? 0, agentHashes[low + 1] ?? 0);
       const time = (times[low] ?? 0) + (times[low + 1] ?? 0) * 2 ** 32;
-      if (time > lastTimestamp) {
-        this.counts.beyondTime++;
-        continue;
+      let known = url >= 0 && agent >= 0;
+      if (known && this.#counts(url, agent, time)) {
+        const visitor = this.#visitors.find(visitorHashes[low] ?? 0, visitorHashes[low + 1] ?? 0);
+        known = visitor >= 0;
+        if (known) this.#add(url, visitor, time);
       }
-      const hour = Math.floor(time / hourMs);
-      if (hour !== this.#lastHour) this.#turnTo(hour);
-      const person = this.#person(visitorHashes[low] ?? 0, visitorHashes[low + 1] ?? 0, chunk, row);
-      this.pageviews[page] = (this.pageviews[page] ?? 0) + 1;
-      this.#facts.add(page, person, this.#lastHourNumber, time - hour * hourMs);
+      taken[row] = known ? 1 : 0;
     }
   }
 
-  /** Coupon by person number. */
-  get coupons(): Uint32Array {
-    return this.#coupons.subarray(0, this.#personCount);
+  /** Takes one chunk of `swa_take_new`'s arguments: rows with a URL, a visitor or an agent that was new. */
+  takeNew(chunk: DuckDBDataChunk): void {
+    const urlHashes = words(chunk, 0);
+    const visitorHashes = words(chunk, 2);
+    const agentHashes = words(chunk, 4);
+    const times = words(chunk, 6);
+    const rows = chunk.rowCount;
+    for (let row = 0, low = 0; row < rows; row++, low += 2) {
+      const url = this.#urlNumber(urlHashes[low] ?? 0, urlHashes[low + 1] ?? 0, chunk, row);
+      const agent = this.#agentNumber(agentHashes[low] ?? 0, agentHashes[low + 1] ?? 0, chunk, row);
+      const time = (times[low] ?? 0) + (times[low + 1] ?? 0) * 2 ** 32;
+      if (!this.#counts(url, agent, time)) continue;
+      const visitor = this.#visitor(visitorHashes[low] ?? 0, visitorHashes[low + 1] ?? 0, chunk, row);
+      this.#add(url, visitor, time);
+    }
+  }
+
+  /** Person numbers are below this. */
+  get personNumbers(): number {
+    return this.#personCount;
   }
 
   /** Persons with at least one fact. */
@@ -159,32 +170,42 @@ export class FactCollector {
     return this.domains.push(domain) - 1;
   }
 
-  #excludes(low: number, high: number, chunk: DuckDBDataChunk, row: number): boolean {
-    let number = this.#agents.get(low, high);
-    if (number < 0) {
-      const agent = chunk.getColumnVector(6).getItem(row);
-      number = this.#isBot.push(typeof agent === 'string' && this.#rules.bots.excludes(agent)) - 1;
-      this.#agents.add(low, high, number);
-    }
-    return this.#isBot[number] === true;
+  #agentNumber(low: number, high: number, chunk: DuckDBDataChunk, row: number): number {
+    const known = this.#agents.get(low, high);
+    if (known >= 0) return known;
+    const agent = chunk.getColumnVector(5).getItem(row);
+    const number = this.#isBot.push(typeof agent === 'string' && this.#rules.bots.excludes(agent)) - 1;
+    this.#agents.add(low, high, number);
+    return number;
   }
 
-  #person(low: number, high: number, chunk: DuckDBDataChunk, row: number): number {
-    const known = this.#visitors.get(low, high);
-    if (known >= 0) {
-      if (known < this.#joinedPersons) this.#seenJoined[known] = 1;
-      return known;
-    }
-    const person = this.#newPerson(this.#pieces.read(chunk, row) ?? textAt(chunk.getColumnVector(3), row));
-    this.#visitors.add(low, high, person);
-    return person;
+  /** Where the visitor lies in the table; one that is in no person of several ids is a person. */
+  #visitor(low: number, high: number, chunk: DuckDBDataChunk, row: number): number {
+    const known = this.#visitors.find(low, high);
+    if (known >= 0) return known;
+    const id = this.#pieces.read(chunk, row) ?? textAt(chunk.getColumnVector(3), row);
+    this.#visitors.add(low, high, this.#personCount++, this.#hasher.coupon(id));
+    return this.#visitors.find(low, high);
   }
 
-  #newPerson(id: string | Uint8Array): number {
-    const person = this.#personCount++;
-    if (person === this.#coupons.length) this.#coupons = grown(this.#coupons, Uint32Array);
-    this.#coupons[person] = this.#hasher.coupon(id);
-    return person;
+  /** Whether a pageview counts; if not, the reason is counted. */
+  #counts(url: number, agent: number, time: number): boolean {
+    if (this.#pageOfUrl[url] === refusedUrl) this.counts.refusedUrls++;
+    else if (this.#isBot[agent] === true) this.counts.botPageviews++;
+    else if (time > lastTimestamp) this.counts.beyondTime++;
+    else return true;
+    return false;
+  }
+
+  #add(url: number, visitor: number, time: number): void {
+    const page = this.#pageOfUrl[url] ?? 0;
+    const person = this.#visitors.numberAt(visitor);
+    const hour = Math.floor(time / hourMs);
+    if (hour !== this.#lastHour) this.#turnTo(hour);
+    if (person < this.#joinedPersons) this.#seenJoined[person] = 1;
+    this.pageviews[page] = (this.pageviews[page] ?? 0) + 1;
+    const coupon = this.#visitors.wordAt(visitor);
+    this.#facts.add(page, person, this.#lastHourNumber, time - hour * hourMs, coupon);
   }
 
   #turnTo(hour: number): void {

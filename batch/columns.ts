@@ -2,7 +2,7 @@
  * Columns of a DuckDB chunk as typed arrays. node-api keeps the array it wraps in a field that its typings call private (`items`, `dataView`);
  * reading values one by one through `getItem` instead costs three times as much, and makes a BigInt of every one.
  */
-import { DuckDBListValue, type DuckDBDataChunk } from '@duckdb/node-api';
+import { DuckDBListValue, type DuckDBDataChunk, type DuckDBVector } from '@duckdb/node-api';
 
 /** The 32-bit values of an INTEGER or UINTEGER column; for columns without nulls. Valid while the chunk is. */
 export function u32Column(chunk: DuckDBDataChunk, index: number): Int32Array | Uint32Array {
@@ -25,9 +25,12 @@ export function words(chunk: DuckDBDataChunk, index: number): Uint32Array {
  * Valid while the chunk is.
  */
 export function textEntries(chunk: DuckDBDataChunk, index: number): Uint8Array {
-  const view: unknown = Reflect.get(chunk.getColumnVector(index), 'dataView');
-  if (view instanceof DataView) return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-  throw new TypeError(`column ${index} is not of text`);
+  return bytesOf(chunk.getColumnVector(index));
+}
+
+/** The bytes of a BOOLEAN vector, to be written and then flushed. */
+export function booleans(vector: DuckDBVector): Uint8Array {
+  return bytesOf(vector);
 }
 
 /** Texts that SQL has packed into one, each ended by a unit separator. */
@@ -48,6 +51,12 @@ export function listWords(chunk: DuckDBDataChunk, index: number, row: number): U
 }
 
 const separator = '\u001f';
+
+function bytesOf(vector: DuckDBVector): Uint8Array {
+  const view: unknown = Reflect.get(vector, 'dataView');
+  if (view instanceof DataView) return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+  throw new TypeError(`a vector of ${vector.type.toString()} has no bytes to read`);
+}
 
 function itemsOf(chunk: DuckDBDataChunk, index: number): unknown {
   return Reflect.get(chunk.getColumnVector(index), 'items');

@@ -21,7 +21,7 @@ import { topics, type Topic } from '../lib/log/log.js';
 import { openDuckDb, sqlName, sqlText, type DuckDb } from '../master-data/duckdb.js';
 import { columnsOf } from '../master-data/schema.js';
 import type { SnapshotFile } from '../master-data/snapshot.js';
-import { words } from './columns.js';
+import { booleans, words } from './columns.js';
 import { suspectKey } from './repeat-finder.js';
 
 export interface BatchDbOptions {
@@ -57,21 +57,23 @@ export class BatchDb {
   }
 
   /**
-   * Makes a function known to SQL that takes whole vectors and whose result is not looked at: rows go from DuckDB's
-   * scan to us without a copy. DuckDB's threads call it one at a time. What `take` throws, the statement throws.
+   * Makes a function known to SQL that takes whole vectors and returns flags: rows go from DuckDB's scan to us without a
+   * copy. `take` sets each row's flag, or leaves all false. DuckDB's threads call it one at a time. What it throws, the
+   * statement throws.
    */
   registerTaker(
     name: string,
     parameterTypes: readonly DuckDBType[],
-    take: (chunk: DuckDBDataChunk) => void,
+    take: (chunk: DuckDBDataChunk, flags: Uint8Array) => void,
   ): void {
-    const mainFunction = (_info: unknown, input: DuckDBDataChunk): void => {
-      if (this.#failure !== undefined) return;
+    const mainFunction = (_info: unknown, input: DuckDBDataChunk, output: DuckDBVector): void => {
+      const flags = booleans(output).fill(0);
       try {
-        take(input);
+        if (this.#failure === undefined) take(input, flags);
       } catch (error) {
         this.#failure = { error };
       }
+      output.flush();
     };
     this.#connection.registerScalarFunction(
       DuckDBScalarFunction.create({

@@ -1,13 +1,13 @@
 /**
- * The facts of a run as four columns of 32-bit numbers: page, person, hour (numbers of the run's dictionaries) and
- * millisecond within the hour. In blocks of shared memory that worker threads read without a copy; beyond a limit the
+ * The facts of a run as five columns of 32-bit numbers: page, person, hour (numbers of the run's dictionaries), millisecond
+ * within the hour, and the person's coupon, which would be a costly look-up for whoever sorts the facts. In blocks of shared memory that worker threads read without a copy; beyond a limit the
  * blocks go to a temporary file, so memory is bounded whatever the number of facts.
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { writeFully } from '../lib/files/durable.js';
 
 export const rowsPerBlock = 1 << 20;
-const columns = 4;
+const columns = 5;
 const blockBytes = 4 * columns * rowsPerBlock;
 
 /** What a worker needs to read the facts. */
@@ -25,6 +25,7 @@ export interface FactBlock {
   readonly persons: Uint32Array;
   readonly hours: Uint32Array;
   readonly milliseconds: Uint32Array;
+  readonly coupons: Uint32Array;
 }
 
 export class FactStore {
@@ -37,7 +38,7 @@ export class FactStore {
   #filled = 0;
   #rows = 0;
 
-  /** Keeps `maxBlocks` blocks of 16 MiB in memory. */
+  /** Keeps `maxBlocks` blocks of 20 MiB in memory. */
   constructor(spillPath: string, maxBlocks: number) {
     this.#spillPath = spillPath;
     this.#maxBlocks = maxBlocks;
@@ -47,7 +48,7 @@ export class FactStore {
     return this.#rows;
   }
 
-  add(page: number, person: number, hour: number, millisecond: number): void {
+  add(page: number, person: number, hour: number, millisecond: number, coupon: number): void {
     let block = this.#block;
     if (block === undefined || this.#filled === rowsPerBlock) block = this.#nextBlock();
     const at = this.#filled++;
@@ -55,6 +56,7 @@ export class FactStore {
     block.persons[at] = person;
     block.hours[at] = hour;
     block.milliseconds[at] = millisecond;
+    block.coupons[at] = coupon;
     this.#rows++;
   }
 
@@ -122,5 +124,12 @@ function* readSpilled(handle: FactStoreHandle): Generator<FactBlock> {
 function viewOf(memory: SharedArrayBuffer, rows: number): FactBlock {
   const column = (index: number): Uint32Array =>
     new Uint32Array(memory, 4 * index * rowsPerBlock, rowsPerBlock);
-  return { rows, pages: column(0), persons: column(1), hours: column(2), milliseconds: column(3) };
+  return {
+    rows,
+    pages: column(0),
+    persons: column(1),
+    hours: column(2),
+    milliseconds: column(3),
+    coupons: column(4),
+  };
 }

@@ -65,7 +65,7 @@ export interface Tuning {
   readonly hashesPerScan: number;
 }
 
-const defaultTuning: Tuning = { factBlocks: 24, rowsPerRange: 1 << 23, hashesPerScan: 100_000_000 };
+const defaultTuning: Tuning = { factBlocks: 24, rowsPerRange: 1 << 24, hashesPerScan: 100_000_000 };
 const sampledPages = 24;
 
 /** What a run found out about its facts. */
@@ -261,28 +261,23 @@ class Build {
   }
 
   async #facts(rows: number, repeats: number, persons: BuildStatistics['persons']): Promise<BuildStatistics> {
-    const types = [
-      UBIGINT,
-      VARCHAR,
-      UBIGINT,
-      VARCHAR,
-      BIGINT,
-      UBIGINT,
-      VARCHAR,
-      VARCHAR,
-      VARCHAR,
-      VARCHAR,
-      VARCHAR,
-    ];
-    let taken = 0;
-    this.#db.registerTaker('swa_collect', types, (chunk) => {
-      this.#collector.collect(chunk);
-      taken += chunk.rowCount;
+    let counted = 0;
+    let left = 0;
+    this.#db.registerTaker('swa_take_known', [UBIGINT, UBIGINT, UBIGINT, BIGINT], (chunk, taken) => {
+      this.#collector.takeKnown(chunk, taken);
+      for (const flag of taken) left += 1 - flag;
+      counted += chunk.rowCount;
       this.#step(chunk.rowCount);
     });
-    const counted = await this.#db.count('facts');
-    if (taken !== counted)
-      throw new SwaError('internal.invariant', `DuckDB gave ${taken} of ${counted} facts`);
+    const texts = [UBIGINT, VARCHAR, UBIGINT, VARCHAR, UBIGINT, VARCHAR, BIGINT];
+    const pieces = [VARCHAR, VARCHAR, VARCHAR, VARCHAR];
+    this.#db.registerTaker('swa_take_new', [...texts, ...pieces], (chunk) => {
+      this.#collector.takeNew(chunk);
+      left -= chunk.rowCount;
+    });
+    await this.#db.run('facts');
+    if (left !== 0)
+      throw new SwaError('internal.invariant', `${left} of ${counted} facts did not come from DuckDB`);
     const { refusedUrls, botPageviews, beyondTime } = this.#collector.counts;
     return {
       pageviewRecords: rows,

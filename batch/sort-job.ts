@@ -2,12 +2,13 @@
  * The three sorted passes over the facts, each a job that runs in a worker thread of its own (or in place, when the
  * facts are few): buckets of pages, buckets of domains, visits of domains.
  */
-import { hourMs } from '../lib/time/buckets.js';
 import { BlockBuilder } from '../serving/block-builder.js';
 import { ByteWriter } from '../serving/bytes.js';
 import { CellFile } from '../serving/cell-file.js';
-import type { FactBlock, FactStoreHandle } from './fact-store.js';
-import { forEachGroup, type GroupKeys, type PayloadKind } from './sorted-groups.js';
+import type { FactStoreHandle } from './fact-store.js';
+import type { HourOrder } from './hour-order.js';
+import { sortNumbers } from './small-sort.js';
+import { forEachGroup, type GroupKeys } from './sorted-groups.js';
 import type { FileSeal } from '../serving/meta.js';
 import { VisitCounter } from './visit-counter.js';
 
@@ -19,11 +20,9 @@ export interface SortJob {
   /** Rank of each page number, or of its domain, in key order; and rows by rank. */
   readonly majorOfPage: Uint32Array;
   readonly majorRows: Float64Array;
-  /** Hour by hour number, and the hours' order. */
-  readonly hours: Float64Array;
-  readonly hourRank: Uint32Array;
-  /** By person number. */
-  readonly coupons: Uint32Array;
+  readonly hours: HourOrder;
+  /** Person numbers are below this. */
+  readonly persons: number;
   readonly lgK: number;
   /** Where 'pages' and 'domains' write their blocks. */
   readonly cellsPath: string;
@@ -51,28 +50,32 @@ export function runSortJob(job: SortJob, onRows: (rows: number) => void): SortRe
 function writeBuckets(job: SortJob, onRows: (rows: number) => void): SortResult {
   const file = new CellFile(job.cellsPath);
   const builder = new BlockBuilder(job.lgK);
-  const hourOfRank = new Float64Array(job.hours.length);
-  job.hours.forEach((hour, number) => (hourOfRank[job.hourRank[number] ?? 0] = hour));
+  const { hourAt, rankOf, count } = job.hours;
+  const { majorOfPage, majorRows } = job;
   const keys: GroupKeys = {
-    majorOfPage: job.majorOfPage,
-    majorRows: job.majorRows,
+    majorOfPage,
+    majorRows,
     minor: 'hours',
-    minorRank: job.hourRank,
-    minorCount: job.hours.length,
+    minorRank: rankOf,
+    minorCount: count,
+    payload: ['coupons'],
   };
   const result = new ResultBuilder();
   let subject = -1;
   const end = (): void => {
     if (subject >= 0) result.addBlock(subject, file.append(builder.finish()));
   };
+  let coupons = new Uint32Array(1024);
   try {
-    const onGroup = (rank: number, hour: number, coupons: Uint32Array, from: number, to: number): void => {
+    const onGroup = (rank: number, hour: number, rows: Uint32Array, from: number, to: number): void => {
       if (rank !== subject) end();
       subject = rank;
-      const distinctTo = sortUniqueRange(coupons, from, to);
-      builder.hour(hourOfRank[hour] ?? 0, to - from, coupons, from, distinctTo);
+      const views = to - from;
+      if (views > coupons.length) coupons = new Uint32Array(2 * views);
+      for (let i = 0, at = 2 * from + 1; i < views; i++, at += 2) coupons[i] = rows[at] ?? 0;
+      builder.hour(hourAt[hour] ?? 0, views, coupons, 0, sortUnique(coupons, views));
     };
-    forEachGroup(job.facts, keys, couponPayload(job.coupons), job.rowsPerRange, onGroup, onRows);
+    forEachGroup(job.facts, keys, job.rowsPerRange, onGroup, onRows);
     end();
     return result.finish(file.close());
   } finally {
@@ -81,84 +84,40 @@ function writeBuckets(job: SortJob, onRows: (rows: number) => void): SortResult 
 }
 
 function countVisits(job: SortJob, onRows: (rows: number) => void): SortResult {
+  const { majorOfPage, majorRows } = job;
   const keys: GroupKeys = {
-    majorOfPage: job.majorOfPage,
-    majorRows: job.majorRows,
+    majorOfPage,
+    majorRows,
     minor: 'persons',
-    minorRank: undefined,
-    minorCount: job.coupons.length,
+    minorCount: job.persons,
+    payload: ['hours', 'milliseconds'],
   };
-  const counter = new VisitCounter();
+  const counter = new VisitCounter(job.hours);
   const result = new ResultBuilder();
   let domain = -1;
-  let person = -1;
   const end = (): void => {
     if (domain >= 0) result.addVisits(domain, counter);
   };
-  const onGroup = (rank: number, minor: number, times: Float64Array, from: number, to: number): void => {
+  const onGroup = (rank: number, _person: number, rows: Uint32Array, from: number, to: number): void => {
     if (rank !== domain) end();
     domain = rank;
-    person = minor;
-    sortTimes(times, from, to);
-    counter.addPerson(times, from, to);
+    counter.addPerson(rows, from, to);
   };
-  forEachGroup(job.facts, keys, timePayload(job.hours), job.rowsPerRange, onGroup, onRows);
-  if (person >= 0) end();
+  forEachGroup(job.facts, keys, job.rowsPerRange, onGroup, onRows);
+  end();
   return result.finish(undefined);
 }
 
-function couponPayload(coupons: Uint32Array): PayloadKind<Uint32Array> {
-  return {
-    make: (length) => new Uint32Array(length),
-    fill: ({ persons }: FactBlock, chosen, count, into, at) => {
-      for (let i = 0; i < count; i++) into[at + i] = coupons[persons[chosen[i] ?? 0] ?? 0] ?? 0;
-    },
-  };
-}
-
-function timePayload(hours: Float64Array): PayloadKind<Float64Array> {
-  return {
-    make: (length) => new Float64Array(length),
-    fill: (block: FactBlock, chosen, count, into, at) => {
-      for (let i = 0; i < count; i++) {
-        const row = chosen[i] ?? 0;
-        into[at + i] = (hours[block.hours[row] ?? 0] ?? 0) * hourMs + (block.milliseconds[row] ?? 0);
-      }
-    },
-  };
-}
-
-/** Sorts `values[from, to)` and drops repeats; returns the end of what is left. */
-function sortUniqueRange(values: Uint32Array, from: number, to: number): number {
-  if (to - from === 1) return to;
-  sortRange(values, from, to);
-  let end = from + 1;
-  for (let i = from + 1; i < to; i++) {
+/** Sorts the first `length` values and drops repeats; returns how many are left. */
+function sortUnique(values: Uint32Array, length: number): number {
+  if (length === 1) return 1;
+  sortNumbers(values, 0, length);
+  let kept = 1;
+  for (let i = 1; i < length; i++) {
     const value = values[i] ?? 0;
-    if (value !== values[end - 1]) values[end++] = value;
+    if (value !== values[kept - 1]) values[kept++] = value;
   }
-  return end;
-}
-
-function sortTimes(times: Float64Array, from: number, to: number): void {
-  if (to - from > 1) sortRange(times, from, to);
-}
-
-/** Most groups are tiny: insertion sort there, the engine's sort for the rest. */
-function sortRange(values: Uint32Array | Float64Array, from: number, to: number): void {
-  if (to - from > 24) {
-    values.subarray(from, to).sort();
-    return;
-  }
-  for (let i = from + 1; i < to; i++) {
-    const value = values[i] ?? 0;
-    let at = i - 1;
-    while (at >= from && (values[at] ?? 0) > value) {
-      values[at + 1] = values[at] ?? 0;
-      at--;
-    }
-    values[at + 1] = value;
-  }
+  return kept;
 }
 
 class ResultBuilder {

@@ -3,6 +3,7 @@ import { compareUtf8 } from '../lib/facts/fact.js';
 import { textKey } from '../serving/index-file.js';
 import type { FactCollector } from './collector.js';
 import type { FactStoreHandle } from './fact-store.js';
+import { orderHours } from './hour-order.js';
 import type { JobKind, SortJob } from './sort-job.js';
 
 /** Names by rank. */
@@ -27,9 +28,7 @@ export function makeSortJobs(
   const pageRank = ranksOf(collector.pages, comparePageKeys);
   const domainRank = ranksOf(collector.domains, compareUtf8);
   const domainOfPageNumber = Uint32Array.from(collector.domainOfPage, (domain) => domainRank[domain] ?? 0);
-  const hours = Float64Array.from(collector.hours);
-  const hourRank = ranksOf(collector.hours, (a, b) => a - b);
-  const coupons = shared(collector.coupons);
+  const hours = orderHours(collector.hours);
   const { lgK, rowsPerRange } = options;
   const job = (kind: JobKind, majorOfPage: Uint32Array, majors: number): SortJob => ({
     kind,
@@ -37,8 +36,7 @@ export function makeSortJobs(
     majorOfPage,
     majorRows: rowsByMajor(collector, majorOfPage, majors),
     hours,
-    hourRank,
-    coupons,
+    persons: collector.personNumbers,
     lgK,
     cellsPath: kind === 'visits' ? '' : options.cellsPath(kind),
     rowsPerRange,
@@ -88,11 +86,4 @@ function rowsByMajor(collector: FactCollector, majorOfPage: Uint32Array, majors:
   const rows = new Float64Array(majors);
   majorOfPage.forEach((major, page) => (rows[major] = (rows[major] ?? 0) + (collector.pageviews[page] ?? 0)));
   return rows;
-}
-
-/** A copy that threads share. */
-function shared(values: Uint32Array): Uint32Array {
-  const copy = new Uint32Array(new SharedArrayBuffer(values.byteLength));
-  copy.set(values);
-  return copy;
 }

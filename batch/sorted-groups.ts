@@ -1,32 +1,35 @@
 /**
- * Sorts the facts by two 32-bit keys and hands them out group by group. The key space is cut into ranges of at most about
- * `rowsPerRange` rows; for each range one pass over the facts gathers its rows, and a radix sort (least significant
- * digit first, stable) orders them. So memory is bounded by the range, not by the facts, and no key can be too busy:
- * a major key with more rows than that is cut by its minor key.
+ * Groups the facts by two numbers, major and minor, and hands the groups out in order. How many rows each major key has is
+ * known, so one pass over the facts deals every row to its place among the rows of its major key; these rows are then
+ * sorted by the minor key, unless they are in order already, as hours mostly are.
+ *
+ * The key space is cut into ranges of at most about `rowsPerRange` rows, one pass over the facts each. So memory is
+ * bounded by the range, not by the facts, and no key can be too busy: a major key with more rows than that is cut by its
+ * minor key.
  */
-import { readFacts, rowsPerBlock, type FactBlock, type FactStoreHandle } from './fact-store.js';
+import { readFacts, type FactBlock, type FactStoreHandle } from './fact-store.js';
+
+type Column = Exclude<keyof FactBlock, 'rows' | 'pages'>;
 
 export interface GroupKeys {
   /** Major key of a page. */
   readonly majorOfPage: Uint32Array;
   /** Rows of each major key. */
   readonly majorRows: Float64Array;
-  readonly minor: 'hours' | 'persons';
+  readonly minor: Column;
   /** Order of the minor column's numbers, where they are not in order themselves. */
-  readonly minorRank: Uint32Array | undefined;
+  readonly minorRank?: Uint32Array;
   /** Minor keys are below this; as major keys, below 2^31. */
   readonly minorCount: number;
+  /** What a row carries besides: one column or two. */
+  readonly payload: readonly [Column, Column?];
 }
 
-/** The rows of one (major, minor): `payload[from, to)`, in no order. */
-export type OnGroup<P> = (major: number, minor: number, payload: P, from: number, to: number) => void;
-
-/** What a row carries: coupons (u32), or times (f64). */
-export interface PayloadKind<P extends Uint32Array | Float64Array> {
-  readonly make: (length: number) => P;
-  /** Copies the payloads of the chosen rows of a block to `into` from `at` on. */
-  readonly fill: (block: FactBlock, chosen: Uint32Array, count: number, into: P, at: number) => void;
-}
+/**
+ * The rows of one (major, minor): [from, to) of `rows`, whose i-th begins at word `i * (1 + payload columns)` with the
+ * minor key. In no order; valid during the call.
+ */
+export type OnGroup = (major: number, minor: number, rows: Uint32Array, from: number, to: number) => void;
 
 interface Range {
   readonly majorFrom: number;
@@ -38,37 +41,32 @@ interface Range {
 
 const coarseSlots = 1 << 16;
 const digitBits = 11;
+const fewRows = 32;
 
 /** Calls `onGroup` for every group, ascending by (major, minor); `onRows` hears of progress. */
-export function forEachGroup<P extends Uint32Array | Float64Array>(
+export function forEachGroup(
   facts: FactStoreHandle,
   keys: GroupKeys,
-  payload: PayloadKind<P>,
   rowsPerRange: number,
-  onGroup: OnGroup<P>,
+  onGroup: OnGroup,
   onRows: (rows: number) => void,
 ): void {
   const ranges = planRanges(facts, keys, rowsPerRange);
-  const largest = ranges.reduce((most, range) => Math.max(most, range.rows), 0);
-  const front = new Columns(payload.make, largest + 1);
-  const back = new Columns(payload.make, largest + 1);
+  const stride = 1 + keys.payload.length;
+  const rows = new Uint32Array(stride * Math.max(0, ...ranges.map((range) => range.rows)));
+  const sorter = new RowSorter(stride);
   for (const range of ranges) {
-    gather(facts, keys, range, payload, front);
-    const sorted = sortColumns(front, back, range);
-    emitGroups(sorted, range.rows, onGroup);
+    const ends = deal(facts, keys, range, rows);
+    let from = 0;
+    for (let i = 0; i < ends.length; i++) {
+      const to = ends[i] ?? from;
+      if (to > from) {
+        sorter.sort(rows, from, to, range.minorFrom, range.minorTo);
+        emitGroups(rows, stride, from, to, range.majorFrom + i, onGroup);
+      }
+      from = to;
+    }
     onRows(range.rows);
-  }
-}
-
-class Columns<P extends Uint32Array | Float64Array> {
-  readonly major: Uint32Array;
-  readonly minor: Uint32Array;
-  readonly payload: P;
-
-  constructor(make: (length: number) => P, length: number) {
-    this.major = new Uint32Array(length);
-    this.minor = new Uint32Array(length);
-    this.payload = make(length);
   }
 }
 
@@ -126,104 +124,140 @@ function splitByMinor(facts: FactStoreHandle, keys: GroupKeys, major: number, ro
   return ranges;
 }
 
-function gather<P extends Uint32Array | Float64Array>(
-  facts: FactStoreHandle,
-  keys: GroupKeys,
-  range: Range,
-  payload: PayloadKind<P>,
-  into: Columns<P>,
-): void {
+/** Deals the rows of a range to their major keys, in the order of the facts; returns where each key's rows end. */
+function deal(facts: FactStoreHandle, keys: GroupKeys, range: Range, into: Uint32Array): Uint32Array {
   const { majorFrom, majorTo, minorFrom, minorTo } = range;
-  const { majorOfPage, minorRank } = keys;
-  const { major: majors, minor: minors } = into;
-  const chosen = new Uint32Array(rowsPerBlock);
-  let filled = 0;
+  const { majorOfPage, minorRank, payload } = keys;
+  const stride = 1 + payload.length;
+  const next = startsOf(keys, range);
   for (const block of readFacts(facts)) {
-    const { pages } = block;
-    const minorColumn = block[keys.minor];
-    let count = 0;
-    for (let i = 0; i < block.rows; i++) {
-      const major = majorOfPage[pages[i] ?? 0] ?? 0;
-      const number = minorColumn[i] ?? 0;
+    const { pages, rows } = block;
+    const minors = block[keys.minor];
+    const first = block[payload[0]];
+    const second = payload[1] === undefined ? undefined : block[payload[1]];
+    for (let row = 0; row < rows; row++) {
+      const major = majorOfPage[pages[row] ?? 0] ?? 0;
+      if (major < majorFrom || major >= majorTo) continue;
+      const number = minors[row] ?? 0;
       const minor = minorRank === undefined ? number : (minorRank[number] ?? 0);
-      // Written always, kept only when inside: the sign bit tells, without a branch to mispredict.
-      majors[filled + count] = major - majorFrom;
-      minors[filled + count] = minor - minorFrom;
-      chosen[count] = i;
-      const outside =
-        (major - majorFrom) | (majorTo - 1 - major) | (minor - minorFrom) | (minorTo - 1 - minor);
-      count += 1 - (outside >>> 31);
+      if (minor < minorFrom || minor >= minorTo) continue;
+      const place = next[major - majorFrom] ?? 0;
+      next[major - majorFrom] = place + 1;
+      const at = place * stride;
+      into[at] = minor;
+      into[at + 1] = first[row] ?? 0;
+      if (second !== undefined) into[at + 2] = second[row] ?? 0;
     }
-    payload.fill(block, chosen, count, into.payload, filled);
-    filled += count;
   }
-  if (filled !== range.rows) throw new RangeError(`a range of ${range.rows} facts has ${filled}`);
+  const dealt = next.at(-1) ?? 0;
+  if (dealt !== range.rows) throw new RangeError(`a range of ${range.rows} facts has ${dealt}`);
+  return next;
 }
 
-interface Sorted<P> {
-  readonly major: Uint32Array;
-  readonly minor: Uint32Array;
-  readonly payload: P;
-  readonly range: Range;
+/** Where the rows of each major key of a range start; a range of a part of one major key has no other. */
+function startsOf({ majorRows }: GroupKeys, { majorFrom, majorTo }: Range): Uint32Array {
+  const starts = new Uint32Array(majorTo - majorFrom);
+  for (let i = 1; i < starts.length; i++)
+    starts[i] = (starts[i - 1] ?? 0) + (majorRows[majorFrom + i - 1] ?? 0);
+  return starts;
 }
 
-/** Minor digits first, then major digits; each pass is stable. */
-function sortColumns<P extends Uint32Array | Float64Array>(
-  front: Columns<P>,
-  back: Columns<P>,
-  range: Range,
-): Sorted<P> {
-  let from = front;
-  let to = back;
-  for (const key of ['minor', 'major'] as const) {
-    const span = key === 'minor' ? range.minorTo - range.minorFrom : range.majorTo - range.majorFrom;
-    const bits = Math.ceil(Math.log2(Math.max(1, span)));
+/** Sorts rows of `stride` words by their first word, stably. */
+class RowSorter {
+  readonly #stride: number;
+  readonly #starts = new Uint32Array(2 ** digitBits + 1);
+  #spare = new Uint32Array(0);
+
+  constructor(stride: number) {
+    this.#stride = stride;
+  }
+
+  /** Sorts the rows [from, to), whose keys lie in [least, end). */
+  sort(rows: Uint32Array, from: number, to: number, least: number, end: number): void {
+    const stride = this.#stride;
+    const last = (to - 1) * stride;
+    let at = from * stride;
+    while (at < last && (rows[at] ?? 0) <= (rows[at + stride] ?? 0)) at += stride;
+    if (at >= last) return;
+    if (to - from <= fewRows) this.#insertionSort(rows, from, to);
+    else this.#radixSort(rows, from, to, least, end);
+  }
+
+  #insertionSort(rows: Uint32Array, from: number, to: number): void {
+    const stride = this.#stride;
+    for (let i = from + 1; i < to; i++) {
+      const at = i * stride;
+      const key = rows[at] ?? 0;
+      const first = rows[at + 1] ?? 0;
+      const second = rows[at + 2] ?? 0; // of the next row, when there is none
+      let hole = at;
+      while (hole > from * stride && (rows[hole - stride] ?? 0) > key) {
+        rows[hole] = rows[hole - stride] ?? 0;
+        rows[hole + 1] = rows[hole + 1 - stride] ?? 0;
+        if (stride > 2) rows[hole + 2] = rows[hole + 2 - stride] ?? 0;
+        hole -= stride;
+      }
+      rows[hole] = key;
+      rows[hole + 1] = first;
+      if (stride > 2) rows[hole + 2] = second;
+    }
+  }
+
+  /** Least significant digit first. */
+  #radixSort(rows: Uint32Array, from: number, to: number, least: number, end: number): void {
+    const words = (to - from) * this.#stride;
+    if (this.#spare.length < words) this.#spare = new Uint32Array(words);
+    const bits = Math.ceil(Math.log2(Math.max(2, end - least)));
     const passes = Math.ceil(bits / digitBits);
-    const width = Math.ceil(bits / Math.max(1, passes));
+    const width = Math.ceil(bits / passes);
+    const own = rows.subarray(from * this.#stride, to * this.#stride);
+    let source = own;
+    let target: Uint32Array = this.#spare.subarray(0, words);
     for (let pass = 0; pass < passes; pass++) {
-      radixPass(from, to, from[key], range.rows, pass * width, width);
-      [from, to] = [to, from];
+      this.#pass(source, target, least, pass * width, width);
+      [source, target] = [target, source];
+    }
+    if (passes % 2 === 1) own.set(source);
+  }
+
+  #pass(source: Uint32Array, target: Uint32Array, least: number, shift: number, width: number): void {
+    const stride = this.#stride;
+    const starts = this.#starts;
+    const mask = 2 ** width - 1;
+    starts.fill(0, 0, mask + 2);
+    for (let at = 0; at < source.length; at += stride) {
+      const digit = ((((source[at] ?? 0) - least) >>> shift) & mask) + 1;
+      starts[digit] = (starts[digit] ?? 0) + 1;
+    }
+    for (let digit = 1; digit <= mask; digit++)
+      starts[digit] = (starts[digit] ?? 0) + (starts[digit - 1] ?? 0);
+    for (let at = 0; at < source.length; at += stride) {
+      const key = source[at] ?? 0;
+      const digit = ((key - least) >>> shift) & mask;
+      const place = starts[digit] ?? 0;
+      starts[digit] = place + 1;
+      const to = place * stride;
+      target[to] = key;
+      target[to + 1] = source[at + 1] ?? 0;
+      if (stride > 2) target[to + 2] = source[at + 2] ?? 0;
     }
   }
-  return { major: from.major, minor: from.minor, payload: from.payload, range };
 }
 
-function radixPass<P extends Uint32Array | Float64Array>(
-  from: Columns<P>,
-  to: Columns<P>,
-  key: Uint32Array,
-  rows: number,
-  shift: number,
-  width: number,
+function emitGroups(
+  rows: Uint32Array,
+  stride: number,
+  start: number,
+  end: number,
+  major: number,
+  onGroup: OnGroup,
 ): void {
-  const mask = 2 ** width - 1;
-  const starts = new Uint32Array(mask + 2);
-  for (let i = 0; i < rows; i++) {
-    const digit = (((key[i] ?? 0) >>> shift) & mask) + 1;
-    starts[digit] = (starts[digit] ?? 0) + 1;
-  }
-  for (let digit = 1; digit < starts.length; digit++)
-    starts[digit] = (starts[digit] ?? 0) + (starts[digit - 1] ?? 0);
-  const { major, minor, payload } = from;
-  const { major: toMajor, minor: toMinor, payload: toPayload } = to;
-  for (let i = 0; i < rows; i++) {
-    const digit = ((key[i] ?? 0) >>> shift) & mask;
-    const at = starts[digit] ?? 0;
-    starts[digit] = at + 1;
-    toMajor[at] = major[i] ?? 0;
-    toMinor[at] = minor[i] ?? 0;
-    toPayload[at] = payload[i] ?? 0;
-  }
-}
-
-function emitGroups<P>({ major, minor, payload, range }: Sorted<P>, rows: number, onGroup: OnGroup<P>): void {
-  let from = 0;
-  while (from < rows) {
-    const majorKey = major[from] ?? 0;
-    const minorKey = minor[from] ?? 0;
+  let from = start;
+  while (from < end) {
+    const minor = rows[from * stride] ?? 0;
     let to = from + 1;
-    while (to < rows && minor[to] === minorKey && major[to] === majorKey) to++;
-    onGroup(majorKey + range.majorFrom, minorKey + range.minorFrom, payload, from, to);
+    while (to < end && rows[to * stride] === minor) to++;
+    onGroup(major, minor, rows, from, to);
     from = to;
   }
 }

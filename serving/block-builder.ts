@@ -2,9 +2,10 @@
  * Builds one subject's block of cells from its hours in ascending order. Memory does not grow with the subject's
  * people: a bucket under construction is at most a few thousand coupons or one register array.
  */
-import { bucketOf } from '../lib/time/buckets.js';
+import { maxCoupons } from 'hyperloglog-ts';
+import { bucketOf, hoursOf } from '../lib/time/buckets.js';
 import { ByteWriter } from './bytes.js';
-import { deriveLimitOf, maxCouponsOf, writeCouponCell, writeRegisterCell } from './cells.js';
+import { deriveLimitOf, writeCouponCell, writeRegisterCell } from './cells.js';
 import { Union, applyCoupons } from './union.js';
 
 /** A finished block; its memory is valid until the builder is used again. */
@@ -34,13 +35,15 @@ export class BlockBuilder {
   #monthCount = 0;
   #currentDay = -1;
   #currentMonth = -1;
+  /** The hour after the current month: finding the month of an hour is the costlier. */
+  #monthEndsAt = Number.NEGATIVE_INFINITY;
   #lastDay = 0;
   #lastMonth = 0;
   #dayStart = 0;
   #pageviews = 0;
 
   constructor(lgK: number) {
-    this.#maxCoupons = maxCouponsOf(lgK);
+    this.#maxCoupons = maxCoupons(lgK);
     this.#deriveLimit = deriveLimitOf(lgK);
     this.#registers = new Uint8Array(2 ** lgK);
     this.#day = new Union(lgK);
@@ -101,16 +104,18 @@ export class BlockBuilder {
 
   #startDay(day: number): void {
     this.#endDay();
-    const month = bucketOf('month', day * 24);
-    if (month !== this.#currentMonth) this.#endMonth();
+    if (day * 24 >= this.#monthEndsAt) {
+      this.#endMonth();
+      this.#currentMonth = bucketOf('month', day * 24);
+      this.#monthEndsAt = hoursOf('month', this.#currentMonth).to;
+    }
     this.#currentDay = day;
-    this.#currentMonth = month;
   }
 
   #endDay(): void {
     if (this.#currentDay < 0) return;
     const before = this.#days.length;
-    if (this.#day.added > this.#deriveLimit) this.#day.writeCell(this.#days);
+    if (this.#day.isStored) this.#day.writeCell(this.#days);
     this.#dayTable.varint(this.#currentDay - this.#lastDay);
     this.#dayTable.varint(this.#hours.length - this.#dayStart);
     this.#dayTable.varint(this.#days.length - before);
@@ -125,13 +130,14 @@ export class BlockBuilder {
   #endMonth(): void {
     if (this.#currentMonth < 0) return;
     const before = this.#months.length;
-    if (this.#month.added > this.#deriveLimit) this.#month.writeCell(this.#months);
+    if (this.#month.isStored) this.#month.writeCell(this.#months);
     this.#monthTable.varint(this.#currentMonth - this.#lastMonth);
     this.#monthTable.varint(this.#months.length - before);
     this.#month.clear();
     this.#monthCount++;
     this.#lastMonth = this.#currentMonth;
     this.#currentMonth = -1;
+    this.#monthEndsAt = Number.NEGATIVE_INFINITY;
   }
 
   #reset(): void {

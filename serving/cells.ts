@@ -19,18 +19,14 @@
  * that at most 1,024 coupons lie under has no cell of its own: it is cheaper to unite its hours on reading than to store
  * their people again (a year of derived months costs microseconds). So every person of an hour is stored about once.
  */
+import { maxCoupons } from 'hyperloglog-ts';
 import { SwaError } from '../lib/errors.js';
 import type { BucketCell, SketchView } from '../lib/views/view.js';
 import type { ByteReader, ByteWriter } from './bytes.js';
 
 /** A day or month with at most this many coupons under it is not stored but united from its hours. */
 export function deriveLimitOf(lgK: number): number {
-  return Math.min(1024, maxCouponsOf(lgK));
-}
-
-/** Most coupons a bucket holds before it becomes registers: the promotion rule of the DataSketches HLL format. */
-export function maxCouponsOf(lgK: number): number {
-  return 0.75 * 2 ** (lgK - 3);
+  return Math.min(1024, maxCoupons(lgK));
 }
 
 const singleForm = 0;
@@ -152,7 +148,7 @@ export class CellReader implements BucketCell {
 
   constructor(lgK: number) {
     this.#registerBytes = 2 ** lgK;
-    this.#maxCoupons = maxCouponsOf(lgK);
+    this.#maxCoupons = maxCoupons(lgK);
   }
 
   /** Made when asked for: where many cells of few people are read, views of them cost more than reading. */

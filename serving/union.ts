@@ -1,6 +1,7 @@
 /** Uniting coupons while a view is built: bounded memory whatever the number of people. */
+import { HllUnion } from 'hyperloglog-ts';
 import type { ByteWriter } from './bytes.js';
-import { deriveLimitOf, maxCouponsOf, writeCouponCell, writeRegisterCell } from './cells.js';
+import { deriveLimitOf, writeCouponCell, writeRegisterCell } from './cells.js';
 
 /** Raises the registers to the coupons' values. */
 export function applyCoupons(registers: Uint8Array, coupons: Uint32Array, from: number, to: number): void {
@@ -24,81 +25,71 @@ export function sortUnique(coupons: Uint32Array, length: number): number {
   return kept;
 }
 
-/** The union of a day's or month's people: coupons until there are too many, then registers. */
+/** The union of a day's or month's people: a list while deriving it would be cheap, then a union of sketches. */
 export class Union {
   /** Coupons that came in, repeats counted: what deriving this bucket would have to read. */
   added = 0;
   #pageviews = 0;
-  #length = 0;
-  #dense = false;
-  readonly #coupons: Uint32Array;
-  readonly #registers: Uint8Array;
-  readonly #maxCoupons: number;
+  /** All that came in, until it is more than the list holds. */
+  readonly #list: Uint32Array;
+  readonly #union: HllUnion;
 
   constructor(lgK: number) {
-    this.#maxCoupons = maxCouponsOf(lgK);
-    this.#coupons = new Uint32Array(Math.max(4 * this.#maxCoupons, 2 * deriveLimitOf(lgK)));
-    this.#registers = new Uint8Array(2 ** lgK);
+    this.#list = new Uint32Array(deriveLimitOf(lgK));
+    this.#union = new HllUnion({ lgK });
+  }
+
+  /** More than the list holds: it gets a cell of its own. */
+  get isStored(): boolean {
+    return this.added > this.#list.length;
   }
 
   add(pageviews: number, coupons: Uint32Array, from: number, to: number): void {
     this.#pageviews += pageviews;
+    if (this.#keeps(to - from)) {
+      const list = this.#list;
+      for (let i = from, at = this.added; i < to; i++) list[at++] = coupons[i] ?? 0;
+    } else {
+      this.#union.addCoupons(coupons, from, to);
+    }
     this.added += to - from;
-    this.#addCoupons(coupons, from, to);
   }
 
   /** Adds what the other has gathered; `added` grows by what it read, since a derived month reads hours. */
   addUnion(other: Union): void {
-    this.#pageviews += other.#pageviews;
-    this.added += other.added;
-    if (!other.#dense) {
-      this.#addCoupons(other.#coupons, 0, other.#length);
+    if (!other.isStored) {
+      this.add(other.#pageviews, other.#list, 0, other.added);
       return;
     }
-    this.#makeDense();
-    const registers = this.#registers;
-    for (let i = 0; i < registers.length; i++) {
-      const value = other.#registers[i] ?? 0;
-      if (value > (registers[i] ?? 0)) registers[i] = value;
-    }
+    this.#pageviews += other.#pageviews;
+    this.#keeps(other.added);
+    const registers = other.#union.registers();
+    if (registers !== undefined) this.#union.addRegisters(registers);
+    else this.#union.addCoupons(other.#union.coupons() ?? new Uint32Array(0));
+    this.added += other.added;
   }
 
+  /** Only of a union that `isStored`. */
   writeCell(out: ByteWriter): void {
-    if (!this.#dense) this.#length = sortUnique(this.#coupons, this.#length);
-    if (this.#length > this.#maxCoupons) this.#makeDense();
-    if (this.#dense) writeRegisterCell(out, 0, this.#pageviews, this.#registers);
-    else writeCouponCell(out, 0, this.#pageviews, this.#coupons, 0, this.#length);
+    const coupons = this.#union.coupons();
+    if (coupons !== undefined) {
+      writeCouponCell(out, 0, this.#pageviews, coupons, 0, coupons.length);
+    } else {
+      writeRegisterCell(out, 0, this.#pageviews, this.#union.registers() ?? new Uint8Array(0));
+    }
   }
 
   clear(): void {
+    if (this.isStored) this.#union.reset();
     this.added = 0;
     this.#pageviews = 0;
-    this.#length = 0;
-    if (this.#dense) this.#registers.fill(0);
-    this.#dense = false;
   }
 
-  #addCoupons(coupons: Uint32Array, from: number, to: number): void {
-    if (!this.#dense && this.#length + (to - from) > this.#coupons.length) this.#compact(to - from);
-    if (this.#dense) {
-      applyCoupons(this.#registers, coupons, from, to);
-      return;
-    }
-    this.#coupons.set(coupons.subarray(from, to), this.#length);
-    this.#length += to - from;
-  }
-
-  #compact(needed: number): void {
-    this.#length = sortUnique(this.#coupons, this.#length);
-    const room = this.#coupons.length - this.#length;
-    // `needed` coupons are distinct, so if they do not fit there are more than `maxCoupons` in them or here.
-    if (this.#length > this.#maxCoupons || needed > room) this.#makeDense();
-  }
-
-  #makeDense(): void {
-    if (this.#dense) return;
-    this.#dense = true;
-    applyCoupons(this.#registers, this.#coupons, 0, this.#length);
-    this.#length = 0;
+  /** Whether so many more fit the list; what it holds moves to the union when they no longer do. */
+  #keeps(more: number): boolean {
+    if (this.isStored) return false;
+    if (this.added + more <= this.#list.length) return true;
+    this.#union.addCoupons(this.#list, 0, this.added);
+    return false;
   }
 }

@@ -144,9 +144,10 @@ test('every statement under batch/sql can be prepared on an empty snapshot', asy
   db.registerRoots(new Int32Array(0));
   db.registerSuspects(new Set());
   db.registerTaker('swa_seen', [UBIGINT], () => undefined);
+  db.registerTaker('swa_take_known', [UBIGINT, UBIGINT, UBIGINT, BIGINT], () => undefined);
   db.registerTaker(
-    'swa_collect',
-    [UBIGINT, VARCHAR, UBIGINT, VARCHAR, BIGINT, UBIGINT, VARCHAR, VARCHAR, VARCHAR, VARCHAR, VARCHAR],
+    'swa_take_new',
+    [UBIGINT, VARCHAR, UBIGINT, VARCHAR, UBIGINT, VARCHAR, BIGINT, VARCHAR, VARCHAR, VARCHAR, VARCHAR],
     () => undefined,
   );
   const { readdirSync } = await import('node:fs');

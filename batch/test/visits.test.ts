@@ -1,13 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { hourOf } from '../../lib/time/buckets.js';
+import { hourMs, hourOf } from '../../lib/time/buckets.js';
 import { ByteReader, ByteWriter } from '../../serving/bytes.js';
+import { orderHours } from '../hour-order.js';
 import { VisitCounter } from '../visit-counter.js';
 
 function hoursOf(people: readonly (readonly number[])[]): [number, number, number][] {
-  const counter = new VisitCounter();
-  for (const times of people) counter.addPerson(Float64Array.from(times).toSorted(), 0, times.length);
+  const hourNumbers = [...new Set(people.flat().map(hourOf))];
+  const counter = new VisitCounter(orderHours(hourNumbers));
+  people.forEach((times, person) => {
+    const rows = times.flatMap((time) => [person, hourNumbers.indexOf(hourOf(time)), time % hourMs]);
+    counter.addPerson(Uint32Array.from(rows), 0, times.length);
+  });
   const out = new ByteWriter();
   counter.encode(out);
   const reader = new ByteReader(out.view());

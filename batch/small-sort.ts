@@ -1,0 +1,19 @@
+/** Sorting within groups, most of which are tiny: insertion sort there, the engine's sort for the rest. */
+const fewNumbers = 24;
+
+/** Sorts `values[from, to)` ascending. */
+export function sortNumbers(values: Uint32Array | Float64Array, from: number, to: number): void {
+  if (to - from > fewNumbers) {
+    values.subarray(from, to).sort();
+    return;
+  }
+  for (let i = from + 1; i < to; i++) {
+    const value = values[i] ?? 0;
+    let at = i - 1;
+    while (at >= from && (values[at] ?? 0) > value) {
+      values[at + 1] = values[at] ?? 0;
+      at--;
+    }
+    values[at + 1] = value;
+  }
+}
