@@ -11,7 +11,6 @@
 import type { Clock } from '../lib/clock.js';
 import { SwaError, messageOf } from '../lib/errors.js';
 import type { Rules } from '../lib/facts/rules.js';
-import { checkCut, offsetAt } from '../lib/log/cut.js';
 import type { Log, Offset, Offsets, PartitionName } from '../lib/log/log.js';
 import type { BatchView, ViewId } from '../lib/views/view.js';
 import { writeDeadLetter } from './dead-letters.js';
@@ -22,11 +21,17 @@ import { FailedRecords } from './failed-records.js';
 import { LogIntake, type Slice, type SliceFacts } from './log-intake.js';
 import type { PageviewSpout } from './pageview-spout.js';
 import { PersonCoupons } from './person-coupons.js';
-import { primedWindows } from './prime-windows.js';
+import {
+  closeStores,
+  consumerOf,
+  positionsOf,
+  preparePartitions,
+  type PreparedPartitions,
+} from './prepared-partitions.js';
 import { generationDir, removeIfEmpty, removeStores, storeDir } from './store/layout.js';
-import { PartitionStore, type Standing } from './store/partition-store.js';
+import type { PartitionStore, Standing } from './store/partition-store.js';
 import { PartitionView } from './store/partition-view.js';
-import type { Progress, StoreIdentity } from './store/store-meta.js';
+import type { Progress } from './store/store-meta.js';
 import { buildSwaTopology } from './swa-topology.js';
 import type { Topology } from './topology/index.js';
 
@@ -41,7 +46,7 @@ export interface GenerationOptions {
   /** About how much memory the cells of all partitions may take. */
   readonly cacheBytes: number;
   readonly bootId: string;
-  /** Ours; the other workers have the others. */
+  /** Ours to begin with; the other workers have the others. */
   readonly partitions: readonly PartitionName[];
   readonly view: BatchView;
   readonly signal?: AbortSignal;
@@ -78,8 +83,8 @@ export class Generation {
   readonly id: ViewId;
   readonly view: BatchView;
   readonly #options: GenerationOptions;
-  readonly #stores: ReadonlyMap<PartitionName, PartitionStore>;
-  readonly #views: ReadonlyMap<PartitionName, PartitionView>;
+  readonly #stores = new Map<PartitionName, PartitionStore>();
+  readonly #views = new Map<PartitionName, PartitionView>();
   readonly #intake: LogIntake;
   readonly #topology: Topology;
   readonly #spout: PageviewSpout;
@@ -90,19 +95,17 @@ export class Generation {
 
   private constructor(
     options: GenerationOptions,
-    stores: ReadonlyMap<PartitionName, PartitionStore>,
+    stores: PreparedPartitions['stores'],
     intake: LogIntake,
     failed: FailedRecords,
   ) {
     this.id = options.view.meta.id;
     this.view = options.view;
     this.#options = options;
-    this.#stores = stores;
     this.#intake = intake;
     this.#failed = failed;
-    const { lgK, cacheBytes, rules, clock } = options;
-    const budget = cacheBytes / stores.size;
-    this.#views = new Map([...stores].map(([name, store]) => [name, new PartitionView(store, lgK, budget)]));
+    this.#addStores(stores);
+    const { rules, clock } = options;
     const persons = new PersonCoupons(options.view);
     const onError = (error: unknown): void => void (this.#lastError = error);
     const { topology, spout } = buildSwaTopology({ rules, persons, views: this.#views, clock, onError });
@@ -116,27 +119,49 @@ export class Generation {
    * beyond the cut.
    */
   static async open(options: GenerationOptions): Promise<Generation> {
-    const { log, view, dedupWindow } = options;
-    const stores = new Map<PartitionName, PartitionStore>();
+    const { log, view } = options;
+    let stores: PreparedPartitions['stores'] = new Map();
     try {
-      await checkCut(log, view.meta.cut, `batch view ${view.meta.id}`);
-      const logEnd = await log.latest();
-      for (const name of options.partitions) {
-        const dir = storeDir(options.dataDir, view.meta.id, name);
-        stores.set(name, await PartitionStore.open(dir, identityOf(options, name), offsetAt(logEnd, name)));
-      }
-      const from = positionsOf(stores);
-      await checkCut(log, { logId: log.id, next: from }, `the realtime view of ${view.meta.id}`);
-      const consumer = `speed-${view.meta.id}`;
-      const windows = await primedWindows(log, from, dedupWindow, consumer, options.signal);
+      const prepared = await preparePartitions(options);
+      ({ stores } = prepared);
       const failed = new FailedRecords();
-      const intake = await LogIntake.open({ log, from, windows, failed, consumer });
+      const from = positionsOf(stores);
+      const { windows } = prepared;
+      const intake = await LogIntake.open({ log, from, windows, failed, consumer: consumerOf(options) });
       return new Generation(options, stores, intake, failed);
     } catch (error) {
-      for (const store of stores.values()) await store.close();
+      await closeStores(stores);
       view.close();
       throw error;
     }
+  }
+
+  /** Ours now. */
+  get partitions(): readonly PartitionName[] {
+    return [...this.#stores.keys()];
+  }
+
+  /** Makes more partitions ready while the others are worked on; `add` takes them in. Throws as `open` does. */
+  prepare(partitions: readonly PartitionName[], signal: AbortSignal): Promise<PreparedPartitions> {
+    return preparePartitions({ ...this.#options, partitions, signal });
+  }
+
+  /** Takes prepared partitions in. To be called between epochs. */
+  async add({ stores, windows }: PreparedPartitions): Promise<void> {
+    this.#addStores(stores);
+    await this.#intake.reassign(this.positions(), windows);
+  }
+
+  /** Lets partitions go: their stores are closed, for somebody else to open. To be called between epochs. */
+  async drop(partitions: readonly PartitionName[]): Promise<void> {
+    const dropped = new Map([...this.#stores].filter(([name]) => partitions.includes(name)));
+    for (const name of dropped.keys()) {
+      this.#stores.delete(name);
+      this.#views.delete(name);
+    }
+    this.#shareMemory();
+    await closeStores(dropped);
+    await this.#intake.reassign(this.positions());
   }
 
   /** Where each of our partitions stands: exactly the facts before it are in the stores. */
@@ -181,6 +206,7 @@ export class Generation {
    * store cannot be trusted (open the generation anew), and what the log or the disk throws; then it can be called again.
    */
   async runEpoch(options: EpochOptions): Promise<number> {
+    if (this.#stores.size === 0) return 0;
     for (;;) {
       const epoch = await this.#process(options);
       if (epoch.failed.length === 0) {
@@ -197,7 +223,7 @@ export class Generation {
   async close(): Promise<void> {
     this.#topology.close();
     await this.#intake.close();
-    for (const store of this.#stores.values()) await store.close();
+    await closeStores(this.#stores);
     this.view.close();
   }
 
@@ -206,6 +232,18 @@ export class Generation {
     for (const name of this.#stores.keys()) removeStores(storeDir(this.#options.dataDir, this.id, name));
     removeIfEmpty(generationDir(this.#options.dataDir, this.id));
     await this.close();
+  }
+
+  #addStores(stores: PreparedPartitions['stores']): void {
+    for (const [name, store] of stores) {
+      this.#stores.set(name, store);
+      this.#views.set(name, new PartitionView(store, this.#options.lgK));
+    }
+    this.#shareMemory();
+  }
+
+  #shareMemory(): void {
+    for (const view of this.#views.values()) view.limitMemory(this.#options.cacheBytes / this.#views.size);
   }
 
   /** Runs slices through the topology until the epoch is full, the log is at its end, or a tree fails. */
@@ -295,21 +333,4 @@ export class Generation {
 /** Removes what is left of a generation that nobody works on. */
 export function removeGeneration(dataDir: string, id: ViewId): void {
   removeStores(generationDir(dataDir, id));
-}
-
-function identityOf(options: GenerationOptions, partition: PartitionName): StoreIdentity {
-  const { id, cut } = options.view.meta;
-  return {
-    generation: id,
-    logId: options.log.id,
-    partition,
-    from: offsetAt(cut.next, partition),
-    lgK: options.lgK,
-    rules: options.rules.versions,
-    bootId: options.bootId,
-  };
-}
-
-function positionsOf(stores: ReadonlyMap<PartitionName, PartitionStore>): Offsets {
-  return Object.fromEntries([...stores].map(([name, store]) => [name, store.progress.next]));
 }

@@ -26,10 +26,13 @@ export function samePointer(a: Pointer, b: Pointer): boolean {
 }
 
 /** Positions the serving generation must not pass: those of the next one, where that has caught up. */
-export function limitsOf(serving: Offsets, next: Offsets | undefined): Partial<Offsets> {
-  if (next === undefined) return {};
-  const reached = namesOf(serving).filter((name) => offsetAt(next, name) >= offsetAt(serving, name));
-  return Object.fromEntries(reached.map((name) => [name, offsetAt(next, name)]));
+export function limitsOf(serving: Offsets, next: Partial<Offsets>): Partial<Offsets> {
+  return Object.fromEntries(
+    namesOf(serving).flatMap((name) => {
+      const reached = next[name];
+      return reached !== undefined && reached >= offsetAt(serving, name) ? [[name, reached]] : [];
+    }),
+  );
 }
 
 /**

@@ -54,7 +54,7 @@ const bufferedRecords = 100_000;
 
 export interface IntakeOptions {
   readonly log: Log;
-  /** Where to begin; exactly these partitions are read. */
+  /** Where to begin; exactly these partitions are read, until others are assigned. */
   readonly from: Partial<Offsets>;
   /** As they are at `from`. */
   readonly windows: ReadonlyMap<PartitionName, DedupWindow>;
@@ -64,22 +64,23 @@ export interface IntakeOptions {
 
 export class LogIntake {
   readonly #options: IntakeOptions;
-  readonly #partitions: ReadonlyMap<PartitionName, PartitionIntake>;
-  #reader: LogReader;
+  readonly #partitions = new Map<PartitionName, PartitionIntake>();
+  #reader: LogReader | undefined;
+  /** Where a new reader begins. */
+  #from: Partial<Offsets>;
   /** A read under way while what was read before is worked on. */
   #ahead: Promise<readonly RecordBatch[]> | undefined;
 
-  private constructor(options: IntakeOptions, reader: LogReader) {
+  private constructor(options: IntakeOptions) {
     this.#options = options;
-    this.#reader = reader;
-    const { windows, failed } = options;
-    this.#partitions = new Map(
-      [...windows].map(([name, window]) => [name, new PartitionIntake(name, window, failed)]),
-    );
+    this.#from = options.from;
+    this.#add(options.windows);
   }
 
   static async open(options: IntakeOptions): Promise<LogIntake> {
-    return new LogIntake(options, await openReader(options, options.from));
+    const intake = new LogIntake(options);
+    await intake.#openReader();
+    return intake;
   }
 
   /**
@@ -97,7 +98,8 @@ export class LogIntake {
     let batches = await this.#takeAhead();
     if (batches.length === 0) {
       const options = { maxRecords, timeoutMs, ...(signal === undefined ? {} : { signal }) };
-      batches = await this.#reader.next(options);
+      const reader = await this.#openReader();
+      batches = await reader.next(options);
     }
     if (batches.length > 0) this.#readAhead(maxRecords);
     for (const batch of batches) this.#partitions.get(batch.name)?.add(batch);
@@ -116,23 +118,48 @@ export class LogIntake {
     for (const partition of this.#partitions.values()) partition.committed();
   }
 
-  /** Goes back to the committed positions. */
+  /** Goes back to the committed positions; the next call reads from there. */
   async rewind(positions: Partial<Offsets>): Promise<void> {
-    await this.#endAhead();
     for (const partition of this.#partitions.values()) partition.forget();
-    const reader = await openReader(this.#options, positions);
-    await this.#reader.close();
-    this.#reader = reader;
+    this.#from = positions;
+    await this.close();
+  }
+
+  /**
+   * Goes on with exactly the partitions of `positions`, from there; new ones bring their windows. To be called when all
+   * that was handed out is committed.
+   */
+  async reassign(
+    positions: Partial<Offsets>,
+    windows: ReadonlyMap<PartitionName, DedupWindow> = new Map(),
+  ): Promise<void> {
+    for (const name of this.#partitions.keys()) if (!(name in positions)) this.#partitions.delete(name);
+    this.#add(windows);
+    await this.rewind(positions);
   }
 
   async close(): Promise<void> {
     await this.#endAhead();
-    await this.#reader.close();
+    const reader = this.#reader;
+    this.#reader = undefined;
+    await reader?.close();
+  }
+
+  #add(windows: ReadonlyMap<PartitionName, DedupWindow>): void {
+    for (const [name, window] of windows)
+      this.#partitions.set(name, new PartitionIntake(name, window, this.#options.failed));
+  }
+
+  /** Opened when it is needed: one that cannot be opened now is tried again with the next call, from the same place. */
+  async #openReader(): Promise<LogReader> {
+    const { log, consumer } = this.#options;
+    this.#reader ??= await log.openReader({ from: this.#from, consumer });
+    return this.#reader;
   }
 
   #readAhead(maxRecords: number): void {
-    this.#ahead = this.#reader.next({ maxRecords, timeoutMs: 0 });
-    this.#ahead.catch(() => undefined); // whoever takes it is told
+    this.#ahead = this.#reader?.next({ maxRecords, timeoutMs: 0 });
+    this.#ahead?.catch(() => undefined); // whoever takes it is told
   }
 
   async #takeAhead(): Promise<readonly RecordBatch[]> {
@@ -167,10 +194,6 @@ export class LogIntake {
     for (const partition of this.#partitions.values()) records += partition.buffered;
     return records;
   }
-}
-
-function openReader({ log, consumer }: IntakeOptions, from: Partial<Offsets>): Promise<LogReader> {
-  return log.openReader({ from, consumer });
 }
 
 const repeat = 'repeated eventId';

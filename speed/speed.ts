@@ -5,6 +5,7 @@
 import { CurrentWatch } from '../serving/current.js';
 import { holdViews } from '../serving/held.js';
 import { ensureGenesis, openView } from '../serving/store.js';
+import type { Config } from '../lib/config/config.js';
 import { openDataDir } from '../lib/data-dir.js';
 import { SwaError, messageOf } from '../lib/errors.js';
 import { makeRules } from '../lib/facts/rules.js';
@@ -16,28 +17,31 @@ import { StatusReporter } from '../lib/status.js';
 import type { Generation } from './generation.js';
 import { readBootId } from './store/store-meta.js';
 import { SpeedWorker } from './worker.js';
+import { WorkerSlot } from './worker-slot.js';
 
 const cacheBytes = 256 * 2 ** 20;
 
 export const startSpeed: StartRole = async (context) => {
   const { config, clock } = context;
   openDataDir(config);
-  if (config.speedWorker >= config.speedWorkers) {
-    throw new SwaError(
-      'config.invalid',
-      `SWA_SPEED_WORKER is ${config.speedWorker}, but there are ${config.speedWorkers} workers, counted from 0`,
-    );
-  }
+  checkWorkers(config);
   const log = await openLog(config, clock);
   const rules = makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots });
   const { dataDir, lgK } = config;
   const cut = { logId: log.id, next: zeroOffsets(log.partitions) };
   await ensureGenesis(dataDir, { cut, lgK, rules: rules.versions, createdAt: clock() });
-  const status = new SpeedStatus(context, log);
+  const share = await log.share({
+    group: 'speed',
+    members: config.speedWorkers,
+    member: config.speedWorker,
+  });
+  const slot = share.kind === 'moving' ? WorkerSlot.take(dataDir) : undefined;
+  const status = new SpeedStatus(context, log, slot?.number ?? config.speedWorker);
   const watch = new CurrentWatch(dataDir);
   const worker = new SpeedWorker({
     dataDir,
     log,
+    share,
     rules,
     clock,
     lgK,
@@ -45,20 +49,41 @@ export const startSpeed: StartRole = async (context) => {
     epochTuples: config.speedEpochTuples,
     cacheBytes,
     bootId: readBootId(),
-    workers: config.speedWorkers,
-    worker: config.speedWorker,
     current: () => watch.current(),
     openView: (id) => openView(dataDir, id),
     holdViews: (ids) => holdViews(dataDir, 'speed', ids),
     onProgress: (changed) => status.progress(changed),
     onError: (error) => status.error(error),
   });
-  return runWorker(worker, log, status);
+  const close = async (): Promise<void> => {
+    slot?.release();
+    await share.leave();
+    await log.close();
+  };
+  return runWorker(worker, status, close);
 };
 
-function runWorker(worker: SpeedWorker, log: Log, status: SpeedStatus): RunningRole {
+function checkWorkers({ speedWorker, speedWorkers, kafkaBrokers }: Config): void {
+  if (speedWorker >= speedWorkers) {
+    throw new SwaError(
+      'config.invalid',
+      `SWA_SPEED_WORKER is ${speedWorker}, but there are ${speedWorkers} workers, counted from 0`,
+    );
+  }
+  if (speedWorkers > 1 && kafkaBrokers.length > 0) {
+    throw new SwaError(
+      'config.invalid',
+      `SWA_SPEED_WORKERS is ${speedWorkers}, but SWA_KAFKA_BROKERS is set`,
+      {
+        hint: 'with Kafka any number of `swa speed` share the partitions by themselves: leave SWA_SPEED_WORKERS out',
+      },
+    );
+  }
+}
+
+function runWorker(worker: SpeedWorker, status: SpeedStatus, close: () => Promise<void>): RunningRole {
   const stopping = new AbortController();
-  const done = work(worker, log, status, stopping.signal);
+  const done = work(worker, status, close, stopping.signal);
   done.catch(() => undefined); // whoever asks for `done` or calls `stop` gets it
   return {
     done,
@@ -69,7 +94,12 @@ function runWorker(worker: SpeedWorker, log: Log, status: SpeedStatus): RunningR
   };
 }
 
-async function work(worker: SpeedWorker, log: Log, status: SpeedStatus, signal: AbortSignal): Promise<void> {
+async function work(
+  worker: SpeedWorker,
+  status: SpeedStatus,
+  close: () => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
   try {
     await worker.run(signal);
     status.end(undefined);
@@ -77,7 +107,7 @@ async function work(worker: SpeedWorker, log: Log, status: SpeedStatus, signal: 
     status.end(error);
     throw error;
   } finally {
-    await log.close();
+    await close();
   }
 }
 
@@ -89,11 +119,11 @@ class SpeedStatus {
   #end: Offsets | undefined;
   #failing = false;
 
-  constructor(context: RoleContext, log: Log) {
+  constructor(context: RoleContext, log: Log, number: number) {
     const { config, clock } = context;
     this.#context = context;
     this.#log = log;
-    const worker = String(config.speedWorker);
+    const worker = String(number);
     this.#reporter = new StatusReporter({ dataDir: config.dataDir, role: 'speed', worker, clock });
     this.#reporter.report({});
   }
@@ -109,6 +139,7 @@ class SpeedStatus {
         generation: serving ?? null,
         nextGeneration: next ?? null,
         partitions: worker.partitions,
+        awaitedPartitions: worker.awaited,
         handOvers: worker.handOvers,
         mappingError: worker.mappingError ?? null,
         ...(working === undefined ? {} : this.#counts(working)),

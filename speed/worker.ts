@@ -1,34 +1,28 @@
 /**
- * One worker of the speed layer: works on its partitions in the serving generation and in the next one, follows the
- * pointer, and, if it works on the first partition, moves the pointer.
+ * One worker of the speed layer: works on its partitions in the serving generation and in the next one, follows its share
+ * and the pointer, and, as long as it has the first partition, moves the pointer.
  *
- * The loop never waits for anything but the log: a generation that is being opened opens beside it, and the serving
- * generation keeps up meanwhile. What fails is either a store that cannot be trusted (it is made again from the log),
+ * The loop never waits for anything but the log: what is being opened opens beside it, be it a generation or partitions
+ * that have come to us, and the rest keeps up meanwhile. What fails is either a store that cannot be trusted (it is made again from the log),
  * something that may pass (reported, tried again), or the end of the role.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { OwnerLock } from '../lib/files/owner-lock.js';
 import { SwaError } from '../lib/errors.js';
-import type { Log, PartitionName } from '../lib/log/log.js';
+import type { Log, Offsets, PartitionName, Share } from '../lib/log/log.js';
 import type { BatchView, ViewId } from '../lib/views/view.js';
 import { Generation, removeGeneration, type GenerationOptions } from './generation.js';
 import { limitsOf, mayTakeOver, planned, samePointer } from './hand-over.js';
-import {
-  generationIds,
-  lockPath,
-  readPointer,
-  storeDir,
-  writePointer,
-  type Pointer,
-} from './store/layout.js';
+import { HeldPartitions } from './held-partitions.js';
 import { measureMappingError, type MappingError } from './mapping-error.js';
+import { Opening, type Opened } from './opening.js';
+import { closeStores } from './prepared-partitions.js';
+import { generationIds, readPointer, storeDir, writePointer, type Pointer } from './store/layout.js';
 import { readStanding, type Standing } from './store/partition-store.js';
 
 export interface WorkerOptions extends Omit<GenerationOptions, 'view' | 'signal' | 'partitions'> {
   readonly log: Log;
-  /** How many workers there are, and which one this is, from 0. */
-  readonly workers: number;
-  readonly worker: number;
+  /** Which partitions to work on; the other workers have the others. */
+  readonly share: Share;
   /** The published batch view. */
   readonly current: () => ViewId;
   /** Throws `view.missing` for one that is no longer there. */
@@ -48,31 +42,35 @@ const retryMs = 500;
 const progressEveryMs = 500;
 
 export class SpeedWorker {
-  readonly partitions: readonly PartitionName[];
   handOvers = 0;
   /** What the last hand-over showed. */
   mappingError: MappingError | undefined;
   readonly #options: WorkerOptions;
-  readonly #locks: OwnerLock[] = [];
-  readonly #leads: boolean;
+  readonly #held: HeldPartitions;
+  #leads = false;
   #pointer: Pointer;
   #serving: Generation | undefined;
   #next: Generation | undefined;
-  #opening:
-    { readonly id: ViewId; readonly done: Promise<void>; readonly cancel: AbortController } | undefined;
-  #openingFailed: unknown;
+  #opening: Opening | undefined;
   /** Generations whose batch view cannot be opened (any more): their stores stand still until they are replaced. */
   readonly #unavailable = new Set<ViewId>();
   #reportedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: WorkerOptions) {
-    const { log, workers, worker } = options;
+    const { dataDir, log, share } = options;
     this.#options = options;
-    this.partitions = log.partitions.filter((_name, i) => i % workers === worker);
-    this.#leads = worker === 0;
+    this.#held = new HeldPartitions(dataDir, share);
     this.#pointer = { partitions: log.partitions, serving: undefined, next: undefined };
   }
 
+  /** Ours to work on now. */
+  get partitions(): readonly PartitionName[] {
+    return this.#held.names;
+  }
+  /** Ours too, as soon as somebody else lets go of them. */
+  get awaited(): readonly PartitionName[] {
+    return this.#held.missing();
+  }
   /** The generation that answers, and the one that is being made; ours only when it is open. */
   get pointer(): Pointer {
     return this.#pointer;
@@ -86,7 +84,6 @@ export class SpeedWorker {
 
   /** Works until the signal aborts. Rejects with what it cannot go on with; its stores and locks are given back then. */
   async run(signal: AbortSignal): Promise<void> {
-    this.#takePartitions();
     try {
       while (!signal.aborted) {
         try {
@@ -102,7 +99,8 @@ export class SpeedWorker {
 
   async #step(signal: AbortSignal): Promise<void> {
     const began = performance.now();
-    await this.#follow();
+    await this.#followShare();
+    await this.#followPointer();
     const records = await this.#advance(signal);
     if (this.#leads) this.#lead();
     if (this.#options.clock() - this.#reportedAt >= progressEveryMs) this.#report();
@@ -123,16 +121,49 @@ export class SpeedWorker {
     }
     if (serving !== undefined) {
       serving.requireSound();
-      const limit = limitsOf(serving.positions(), next?.positions());
+      const limit = limitsOf(serving.positions(), this.#nextPositions(serving.partitions));
       records += await serving.runEpoch({ waitMs, limit, signal });
     }
     return records;
   }
 
+  /** How far the next generation is on these partitions; in stores of it, too, that we have not opened yet. */
+  #nextPositions(partitions: readonly PartitionName[]): Partial<Offsets> {
+    const { next } = this.#pointer;
+    if (next === undefined || this.#unavailable.has(next)) return {};
+    const standings = partitions.map((name) => [name, this.#standing(next, name)?.next] as const);
+    return Object.fromEntries(standings.filter(([, position]) => position !== undefined));
+  }
+
+  /** Lets go of what is not ours any more, and takes what is and has come free. */
+  async #followShare(): Promise<void> {
+    const lost = this.#held.surplus();
+    if (lost.length > 0) await this.#letGo(lost);
+    this.#held.take();
+    const leads = this.#held.has(this.#options.log.partitions[0]);
+    if (leads && !this.#leads) this.#beginToLead();
+    this.#leads = leads;
+  }
+
+  async #letGo(lost: readonly PartitionName[]): Promise<void> {
+    if (this.#opening?.partitions.some((name) => lost.includes(name)) === true) await this.#abandonOpening();
+    await this.#next?.drop(lost);
+    await this.#serving?.drop(lost);
+    this.#held.release(lost);
+    if (this.#held.names.length === 0) await this.#closeGenerations();
+  }
+
   /** Brings what is open into line with the pointer. */
-  async #follow(): Promise<void> {
+  async #followPointer(): Promise<void> {
     if (!this.#leads) this.#pointer = readPointer(this.#options.dataDir) ?? this.#pointer;
     const { serving, next } = this.#pointer;
+    const opening = this.#opening;
+    if (opening !== undefined && opening.generation !== serving && opening.generation !== next) {
+      await this.#abandonOpening();
+    } else if (opening?.isDone === true) {
+      this.#opening = undefined;
+      await opening.takeIn();
+    }
     if (this.#serving !== undefined && this.#serving.id !== serving) {
       const over = this.#serving;
       if (this.#next !== undefined && this.#next.id === serving) await this.#measure(over, this.#next);
@@ -150,24 +181,23 @@ export class SpeedWorker {
       this.#next = undefined;
       await over.destroy();
     }
-    if (this.#opening !== undefined && this.#opening.id !== serving && this.#opening.id !== next) {
-      this.#opening.cancel.abort();
-    }
     if (this.#opening !== undefined) return;
-    if (this.#openingFailed !== undefined) {
-      const error = this.#openingFailed;
-      this.#openingFailed = undefined;
-      throw error;
+    for (const id of named(this.#pointer)) {
+      const open = this.#generation(id)?.partitions ?? [];
+      const missing = this.#held.names.filter((name) => !open.includes(name));
+      if (missing.length === 0 || this.#unavailable.has(id)) continue;
+      this.#opening = new Opening(id, missing, (signal) => this.#open(id, missing, signal));
+      return;
     }
-    const missing = [
-      this.#serving === undefined ? serving : undefined,
-      this.#next === undefined ? next : undefined,
-    ].find((id) => id !== undefined && !this.#unavailable.has(id));
-    if (missing !== undefined) this.#beginOpening(missing);
+  }
+
+  #generation(id: ViewId): Generation | undefined {
+    return [this.#serving, this.#next].find((generation) => generation?.id === id);
   }
 
   /** Before the old generation goes: what its mapping cost. Nothing depends on it, so a failure is only reported. */
   async #measure(old: Generation, next: Generation): Promise<void> {
+    if (!old.partitions.every((name) => next.partitions.includes(name))) return; // some have only just come to us
     try {
       while ((await old.runEpoch({ waitMs: 0, limit: next.positions() })) > 0);
       this.mappingError = await measureMappingError(old, next, this.#options.lgK);
@@ -176,29 +206,44 @@ export class SpeedWorker {
     }
   }
 
-  #beginOpening(id: ViewId): void {
-    const cancel = new AbortController();
-    const done = this.#open(id, cancel.signal)
-      .catch((error: unknown) => void (this.#openingFailed = error))
-      .finally(() => void (this.#opening = undefined));
-    this.#opening = { id, done, cancel };
+  async #abandonOpening(): Promise<void> {
+    const opening = this.#opening;
+    this.#opening = undefined;
+    await opening?.abandon();
   }
 
-  async #open(id: ViewId, signal: AbortSignal): Promise<void> {
-    let view: BatchView;
+  async #open(
+    id: ViewId,
+    partitions: readonly PartitionName[],
+    signal: AbortSignal,
+  ): Promise<Opened | undefined> {
+    const generation = this.#generation(id);
+    if (generation !== undefined) {
+      const prepared = await generation.prepare(partitions, signal);
+      return { takeIn: () => generation.add(prepared), close: () => closeStores(prepared.stores) };
+    }
+    const view = this.#openView(id);
+    if (view === undefined) return undefined;
+    const made = await Generation.open({ ...this.#options, partitions, view, signal });
+    return {
+      takeIn: async () => {
+        if (id === this.#pointer.serving) this.#serving = made;
+        else this.#next = made;
+      },
+      close: () => made.close(),
+    };
+  }
+
+  #openView(id: ViewId): BatchView | undefined {
     try {
-      view = this.#options.openView(id);
+      return this.#options.openView(id);
     } catch (error) {
       if (!(error instanceof SwaError) || (error.code !== 'view.missing' && error.code !== 'view.corrupt'))
         throw error;
       this.#unavailable.add(id);
       this.#options.onError(error);
-      return;
+      return undefined;
     }
-    const generation = await Generation.open({ ...this.#options, partitions: this.partitions, view, signal });
-    if (signal.aborted) await generation.close();
-    else if (id === this.#pointer.serving) this.#serving = generation;
-    else this.#next = generation;
   }
 
   /** Moves the pointer when it should be elsewhere; puts it back when somebody deleted it. */
@@ -211,6 +256,7 @@ export class SpeedWorker {
       wanted = { ...wanted, next: current() };
     const takesOver =
       wanted.next === next &&
+      this.#opening === undefined && // what takes over is at work here, not only on disk
       mayTakeOver(this.#pointer, servingLives, (id, name) => this.#standing(id, name));
     if (takesOver) wanted = { ...wanted, serving: next, next: undefined };
     const stored = pointerIfSound(dataDir);
@@ -241,25 +287,13 @@ export class SpeedWorker {
     }
   }
 
-  #takePartitions(): void {
+  #beginToLead(): void {
     const { dataDir, log } = this.#options;
-    try {
-      for (const name of this.partitions) {
-        this.#locks.push(OwnerLock.acquire(lockPath(dataDir, name), `the speed worker of ${name}`));
-      }
-    } catch (error) {
-      for (const lock of this.#locks) lock.release();
-      throw error;
-    }
-    if (!this.#leads) return;
-    // Without a pointer nobody knows what was answered: whatever stores there are, they are made again from the log.
-    this.#pointer = pointerIfSound(dataDir) ?? {
-      partitions: log.partitions,
-      serving: undefined,
-      next: undefined,
-    };
+    const stored = pointerIfSound(dataDir);
+    this.#pointer = stored ?? { partitions: log.partitions, serving: undefined, next: undefined };
     this.#options.holdViews(named(this.#pointer));
-    this.#sweep(undefined);
+    // Without a pointer nobody knows what was answered: whatever stores there are, they are made again from the log.
+    if (stored === undefined) this.#sweep(undefined);
   }
 
   async #recover(problem: unknown, signal: AbortSignal): Promise<void> {
@@ -272,8 +306,7 @@ export class SpeedWorker {
   }
 
   async #closeGenerations(): Promise<void> {
-    this.#opening?.cancel.abort();
-    await this.#opening?.done;
+    await this.#abandonOpening();
     await this.#next?.close();
     await this.#serving?.close();
     this.#next = undefined;
@@ -282,7 +315,7 @@ export class SpeedWorker {
 
   async #close(): Promise<void> {
     await this.#closeGenerations();
-    for (const lock of this.#locks) lock.release();
+    this.#held.release(this.#held.names);
   }
 
   #report(): void {

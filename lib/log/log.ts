@@ -77,6 +77,31 @@ export interface ReaderOptions {
   readonly consumer: string;
 }
 
+/**
+ * A process's share of the work where several work on one log, each on some of its partitions. It says who should work on
+ * what and nothing else: where to read on is said by what the process itself has stored, and whether a partition is free
+ * by a lock on it, since who has lost a partition may learn of it late.
+ */
+export interface Share {
+  /** A fixed share is what the configuration says; a moving one changes as others come and go. */
+  readonly kind: 'fixed' | 'moving';
+  /**
+   * What this process should work on now. Empty when it has not heard from the others for so long that they may have
+   * been given its partitions. Throws what has ended a moving share for good.
+   */
+  partitions(): readonly PartitionName[];
+  /** Leaves what it has to the others at once. */
+  leave(): Promise<void>;
+}
+
+export interface ShareOptions {
+  /** Names those who share the work. */
+  readonly group: string;
+  /** For a log that leaves it to the configuration: how many they are, and which one this is, from 0. */
+  readonly members: number;
+  readonly member: number;
+}
+
 /** The reading side. Many processes may hold one at the same time as the single writer. */
 export interface Log {
   readonly id: LogId;
@@ -87,6 +112,8 @@ export interface Log {
   /** Next offset after the last durable record, per partition. */
   latest(): Promise<Offsets>;
   openReader(options: ReaderOptions): Promise<LogReader>;
+  /** This process's share of the partitions, where several work on one log. To be left before the log is closed. */
+  share(options: ShareOptions): Promise<Share>;
   close(): Promise<void>;
 }
 

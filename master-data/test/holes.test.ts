@@ -16,7 +16,10 @@ import {
   type PartitionName,
   type ReaderOptions,
   type RecordBatch,
+  type Share,
+  type ShareOptions,
 } from '../../lib/log/log.js';
+import { fixedShare } from '../../lib/log/share.js';
 import { UrlRules } from '../../lib/url/normalize.js';
 import { drainLogToMaster } from '../sink.js';
 import { takeSnapshot } from '../snapshot.js';
@@ -67,6 +70,10 @@ class HoleyLog implements Log {
       },
       close: async () => undefined,
     };
+  }
+
+  async share(options: ShareOptions): Promise<Share> {
+    return fixedShare(this.partitions, options);
   }
 
   async close(): Promise<void> {}

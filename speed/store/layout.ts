@@ -3,6 +3,7 @@
  *
  *   SERVING                         which generation answers, and which one is being made to follow it
  *   locks/<topic>-<n>.lock          who works on a partition
+ *   locks/worker-<n>.lock           who goes by a number, where workers come and go
  *   <ViewId>/<topic>-<n>/           the store of one partition in one generation:
  *     data.mdb, lock.mdb            LMDB: the cells, and the progress that goes with them
  *     STORE                         what it is, written last: a store without it was never finished
@@ -82,6 +83,10 @@ export function storeDir(dataDir: string, generation: ViewId, partition: Partiti
 
 export function lockPath(dataDir: string, partition: PartitionName): string {
   return join(roomOf(dataDir, 'speed'), 'locks', `${fileNameOf(partition)}.lock`);
+}
+
+export function slotPath(dataDir: string, worker: number): string {
+  return join(roomOf(dataDir, 'speed'), 'locks', `worker-${worker}.lock`);
 }
 
 /** 'pageviews/0' -> 'pageviews-0'. */

@@ -31,7 +31,7 @@ export interface PartitionNotes {
 export class PartitionView {
   readonly #store: PartitionStore;
   readonly #lgK: number;
-  readonly #turnBytes: number;
+  #turnBytes = Infinity;
   readonly #keys = new KeyWriter();
   readonly #encoder: CellEncoder;
   /**
@@ -49,17 +49,20 @@ export class PartitionView {
   #complete: boolean;
   #tally = emptyTally();
 
-  /** @param budgetBytes about how much memory the cells may take */
-  constructor(store: PartitionStore, lgK: number, budgetBytes: number) {
+  constructor(store: PartitionStore, lgK: number) {
     this.#store = store;
     this.#lgK = lgK;
-    this.#turnBytes = budgetBytes / 2;
     this.#encoder = new CellEncoder(lgK);
     this.#complete = store.isEmpty;
   }
 
   get progress(): Progress {
     return this.#store.progress;
+  }
+
+  /** From now on cells take about this much memory at most. */
+  limitMemory(bytes: number): void {
+    this.#turnBytes = bytes / 2;
   }
 
   /** Adds the pageviews at these rows. */

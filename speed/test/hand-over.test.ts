@@ -3,6 +3,7 @@ import { readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Fact } from '../../lib/facts/fact.js';
+import { fixedShare } from '../../lib/log/share.js';
 import { openRealtime } from '../read-side.js';
 import { equiv, pageview } from './facts.js';
 import { Harness, genesis, until } from './harness.js';
@@ -173,10 +174,10 @@ test('a cell that changed on disk is found by whoever reads it, and the store is
 test('several workers share the partitions; together they answer, and one that is missing is missed', async (t) => {
   const house = new Harness(t, 4);
   await house.append(...views(500), equiv('a', 'b'));
-  house.start({ workers: 2, worker: 0 });
+  house.start({ share: fixedShare(house.log.partitions, { members: 2, member: 0 }) });
   await until(() => readdirSync(join(house.dataDir, 'speed')).includes(genesis), 'the first worker to begin');
   assert.equal(house.snapshot(), undefined);
-  house.start({ workers: 2, worker: 1 });
+  house.start({ share: fixedShare(house.log.partitions, { members: 2, member: 1 }) });
   await house.untilCaughtUp(genesis);
   const watch = house.watch();
   for (let round = 1; round <= 3; round++) {

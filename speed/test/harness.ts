@@ -9,6 +9,7 @@ import { SwaError, messageOf } from '../../lib/errors.js';
 import type { Fact } from '../../lib/facts/fact.js';
 import { reaches, zeroOffsets } from '../../lib/log/cut.js';
 import type { Offsets } from '../../lib/log/log.js';
+import { fixedShare } from '../../lib/log/share.js';
 import type { BatchView, RealtimeView, ViewId } from '../../lib/views/view.js';
 import { openRealtime, type Realtime } from '../read-side.js';
 import { CellSubject } from '../store/cell.js';
@@ -109,8 +110,7 @@ export class Harness {
       epochTuples: 50,
       cacheBytes: 2 ** 20,
       bootId: 'this boot',
-      workers: 1,
-      worker: 0,
+      share: fixedShare(this.log.partitions, { members: 1, member: 0 }),
       current: () => this.#current,
       openView: (id) => this.view(id),
       holdViews: () => undefined,

@@ -17,8 +17,11 @@ import {
   type ReadOptions,
   type ReaderOptions,
   type RecordBatch,
+  type Share,
+  type ShareOptions,
 } from '../../lib/log/log.js';
 import { partitionOf } from '../../lib/log/partitioner.js';
+import { fixedShare } from '../../lib/log/share.js';
 
 export class MemoryLog implements LogWriter {
   readonly id = randomUUID() as LogId;
@@ -68,6 +71,10 @@ export class MemoryLog implements LogWriter {
         throw new SwaError('log.out-of-range', `${name} is trimmed`);
     }
     return new MemoryReader(this, new Map(namesOf(from).map((name) => [name, from[name] ?? 0])));
+  }
+
+  async share(options: ShareOptions): Promise<Share> {
+    return fixedShare(this.partitions, options);
   }
 
   async close(): Promise<void> {

@@ -14,8 +14,11 @@ import {
   type Offsets,
   type PartitionName,
   type ReaderOptions,
+  type Share,
+  type ShareOptions,
 } from '../log.js';
 import { partitionsOf } from '../partitioner.js';
+import { fixedShare } from '../share.js';
 import { openFormat, type LogFormat } from './layout.js';
 import { EmbeddedReader } from './reader.js';
 import { recover } from './recover.js';
@@ -141,6 +144,11 @@ export class EmbeddedLog implements Log {
     }
     this.#readers.add(reader);
     return reader;
+  }
+
+  async share(options: ShareOptions): Promise<Share> {
+    this.#checkOpen();
+    return fixedShare(this.partitions, options);
   }
 
   /** Closes its readers too. */

@@ -20,6 +20,8 @@ import type {
   Offsets,
   PartitionName,
   ReaderOptions,
+  Share,
+  ShareOptions,
 } from '../log.js';
 import { GroupCommit } from '../group-commit.js';
 import { route, type Routed } from '../route.js';
@@ -114,6 +116,10 @@ class EmbeddedLogWriter implements LogWriter {
 
   openReader(options: ReaderOptions): Promise<LogReader> {
     return this.#reading.openReader(options);
+  }
+
+  share(options: ShareOptions): Promise<Share> {
+    return this.#reading.share(options);
   }
 
   /** Commits what waits, then lets go. */

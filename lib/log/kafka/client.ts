@@ -1,6 +1,6 @@
 /**
- * Kafka through kafkajs: the one file that knows that client. It offers what the log needs and no more: topics, their
- * offsets, sending, and a subscription to exactly the partitions asked for.
+ * Kafka through kafkajs, which only this file and assigners.ts know. It offers what the log needs and no more: topics,
+ * their offsets, sending, a subscription to exactly the partitions asked for, and membership in a group that shares them.
  *
  * A subscription is the only member of a consumer group of its own (kafkajs knows no manual assignment), with an
  * assigner that hands it just its partitions. Nothing is ever committed to the group; after every join the positions
@@ -11,12 +11,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import kafkajs, {
   type Admin,
   type EachBatchPayload,
+  type Consumer,
   type Kafka,
   type PartitionAssigner,
   type Producer,
   type SASLOptions,
 } from 'kafkajs';
 import { SwaError, messageOf } from '../../errors.js';
+import { assigner, exactly, type GroupRules, type TopicPartition } from './assigners.js';
 
 export interface KafkaOptions {
   readonly brokers: readonly string[];
@@ -58,9 +60,7 @@ export interface KafkaBatch {
   readonly values: readonly Uint8Array[];
 }
 
-export interface Position {
-  readonly topic: string;
-  readonly partition: number;
+export interface Position extends TopicPartition {
   readonly offset: number;
 }
 
@@ -79,6 +79,32 @@ export interface Subscriber {
 export interface Subscription {
   stop(): Promise<void>;
 }
+
+/** One of those who share the partitions of some topics; all of them give the same topics and rules. */
+export interface Member {
+  readonly topics: readonly string[];
+  readonly rules: GroupRules;
+  /** What this member has from now on. */
+  assigned(partitions: readonly TopicPartition[]): void;
+  /** The group still counts this member in. */
+  heard(): void;
+  /** The membership has ended for good. */
+  failed(error: SwaError): void;
+}
+
+export interface Membership {
+  /** The others share out at once what this member had. */
+  leave(): Promise<void>;
+}
+
+/**
+ * After a broker's crash a group waits this long for the members it remembers, and after a member's crash before it puts
+ * it out. Being put out is harmless (we rejoin, and positions are our own), so it is short.
+ */
+const sessionMs = 10_000;
+const rebalanceMs = 10_000;
+/** The longest that a member can be in a group and hear nothing: put out, dealt anew, and some to spare. */
+export const longestSilenceMs = sessionMs + 2 * rebalanceMs;
 
 /** Limits on one attempt and on all of them, so that a caller hears of a missing broker within seconds. */
 const retry = { initialRetryTime: 100, maxRetryTime: 2000, retries: 6 };
@@ -187,41 +213,69 @@ export class KafkaClient {
   /** Reads on and on into `subscriber`, across broker restarts, until stopped. */
   async subscribe(group: string, subscriber: Subscriber): Promise<Subscription> {
     const positions = subscriber.positions();
-    const consumer = this.#kafka.consumer({
-      groupId: `${group}.${randomUUID()}`,
-      partitionAssigners: [exactly(positions)],
-      // After a broker's crash the group waits this long for the member it remembers. Being put out of the group is
-      // harmless (we rejoin and set our positions), so it is short.
-      sessionTimeout: 10_000,
-      rebalanceTimeout: 10_000,
+    const topics = [...new Set(positions.map((position) => position.topic))];
+    const consumer = this.#consumer(`${group}.${randomUUID()}`, assigner(topics, exactly(positions)));
+    const seek = (position: Position): void =>
+      consumer.seek({ ...position, offset: String(position.offset) });
+    consumer.on(consumer.events.GROUP_JOIN, () => subscriber.positions().forEach(seek));
+    const failed = (error: SwaError): void => subscriber.failed(error);
+    await this.#run(consumer, 'read from', topics, failed, (batch) => deliver(batch, subscriber, seek));
+    return { stop: () => consumer.disconnect() };
+  }
+
+  /** Joins the group, or founds it; stays in it across broker restarts until it leaves. Nothing is read through it. */
+  async join(group: string, member: Member): Promise<Membership> {
+    const topics = [...member.topics];
+    const consumer = this.#consumer(group, assigner(topics, member.rules));
+    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+      consumer.pause(topics.map((topic) => ({ topic })));
+      member.assigned(
+        Object.entries(payload.memberAssignment).flatMap(([topic, partitions]) =>
+          partitions.map((partition) => ({ topic, partition })),
+        ),
+      );
+    });
+    consumer.on(consumer.events.HEARTBEAT, () => member.heard());
+    const failed = (error: SwaError): void => member.failed(error);
+    await this.#run(consumer, `join ${group} at`, topics, failed, () => Promise.resolve());
+    return { leave: () => this.#do(`leave ${group} at`, () => consumer.disconnect()) };
+  }
+
+  #consumer(groupId: string, partitionAssigner: PartitionAssigner): Consumer {
+    return this.#kafka.consumer({
+      groupId,
+      partitionAssigners: [partitionAssigner],
+      sessionTimeout: sessionMs,
+      rebalanceTimeout: rebalanceMs,
       heartbeatInterval: 2000,
       maxWaitTimeInMs: 500,
       maxBytesPerPartition: 2 ** 20,
       maxBytes: 8 * 2 ** 20,
       retry,
     });
-    const seek = (position: Position): void =>
-      consumer.seek({ ...position, offset: String(position.offset) });
-    consumer.on(consumer.events.GROUP_JOIN, () => subscriber.positions().forEach(seek));
+  }
+
+  /** Resolves when the consumer has joined its group; it commits nothing. */
+  async #run(
+    consumer: Consumer,
+    what: string,
+    topics: string[],
+    failed: (error: SwaError) => void,
+    eachBatch: (payload: EachBatchPayload) => Promise<void>,
+  ): Promise<void> {
     consumer.on(consumer.events.CRASH, ({ payload }) => {
-      if (!payload.restart) subscriber.failed(this.#unavailable('read from', payload.error));
+      if (!payload.restart) failed(this.#unavailable(what, payload.error));
     });
     try {
-      await this.#do('read from', async () => {
+      await this.#do(what, async () => {
         await consumer.connect();
-        const topics = [...new Set(positions.map((position) => position.topic))];
         await consumer.subscribe({ topics, fromBeginning: true });
-        await consumer.run({
-          autoCommit: false,
-          eachBatchAutoResolve: false,
-          eachBatch: (payload) => deliver(payload, subscriber, seek),
-        });
+        await consumer.run({ autoCommit: false, eachBatchAutoResolve: false, eachBatch });
       });
     } catch (error) {
       await consumer.disconnect();
       throw error;
     }
-    return { stop: () => consumer.disconnect() };
   }
 
   async close(): Promise<void> {
@@ -289,39 +343,6 @@ async function deliver(
   if (verdict === 'taken') return payload.resolveOffset(batch.lastOffset());
   const own = subscriber.positions().find((at) => at.topic === topic && at.partition === partition);
   if (own !== undefined) seek(own);
-}
-
-/** An assigner for a group with one member, who gets these partitions and no others. */
-function exactly(positions: readonly Position[]): PartitionAssigner {
-  const name = 'exactly-these';
-  const version = 0;
-  const userData = Buffer.alloc(0);
-  const topics = [...new Set(positions.map((position) => position.topic))];
-  const assignment = Object.fromEntries(
-    topics.map((topic) => [
-      topic,
-      positions.flatMap((position) => (position.topic === topic ? position.partition : [])),
-    ]),
-  );
-  return () => ({
-    name,
-    version,
-    assign: ({ members }) =>
-      Promise.resolve(
-        members.map(({ memberId }) => ({
-          memberId,
-          memberAssignment: kafkajs.AssignerProtocol.MemberAssignment.encode({
-            version,
-            assignment,
-            userData,
-          }),
-        })),
-      ),
-    protocol: () => ({
-      name,
-      metadata: kafkajs.AssignerProtocol.MemberMetadata.encode({ version, topics, userData }),
-    }),
-  });
 }
 
 /** kafkajs types each mechanism apart. */

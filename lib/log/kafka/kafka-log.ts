@@ -17,18 +17,22 @@ import {
   type Offsets,
   type PartitionName,
   type ReaderOptions,
+  type Share,
+  type ShareOptions,
   topics,
 } from '../log.js';
 import { partitionsOf } from '../partitioner.js';
 import { route, type Routed } from '../route.js';
 import {
   KafkaClient,
+  longestSilenceMs,
   type KafkaBatch,
   type KafkaOptions,
   type Message,
   type Subscription,
 } from './client.js';
 import { FencedReader, type Source } from './fenced-reader.js';
+import { KafkaShare } from './kafka-share.js';
 
 export interface KafkaLogOptions extends KafkaOptions {
   readonly topicPrefix: string;
@@ -202,6 +206,17 @@ class KafkaLog implements LogWriter {
     return reader;
   }
 
+  /** The members of a group share the partitions by themselves, however many they are. */
+  share({ group }: Pick<ShareOptions, 'group'>): Promise<Share> {
+    this.#checkOpen();
+    return KafkaShare.join({
+      ...this.#names(),
+      partitions: this.partitions,
+      join: (member) => this.#client.join(`${this.#options.topicPrefix}${group}`, member),
+      silentMs: longestSilenceMs,
+    });
+  }
+
   /** Sends what waits, then closes its readers and connections. */
   async close(): Promise<void> {
     if (this.#closed) return;
@@ -216,6 +231,14 @@ class KafkaLog implements LogWriter {
     return {
       subscribe: (subscriber) => this.#client.subscribe(`${prefix}${consumer}`, subscriber),
       offsets: (topic) => this.#client.offsets(topic),
+      ...this.#names(),
+    };
+  }
+
+  /** The broker's names for our partitions, and ours for its. */
+  #names(): Pick<Source, 'topicOf' | 'nameOf'> {
+    const prefix = this.#options.topicPrefix;
+    return {
       topicOf: (name) => `${prefix}${parsePartitionName(name).topic}`,
       nameOf: (topic, partition) => {
         const name = this.partitions.find((own) => own === `${topic.slice(prefix.length)}/${partition}`);

@@ -1,0 +1,36 @@
+/** How a log's partitions are shared out: by numbers from the configuration, or dealt anew whenever members come and go. */
+import type { PartitionName, Share, ShareOptions } from './log.js';
+
+/** Every so many partitions, counted from the member's own number. */
+export function fixedShare(
+  partitions: readonly PartitionName[],
+  { members, member }: Pick<ShareOptions, 'members' | 'member'>,
+): Share {
+  const ours = partitions.filter((_name, i) => i % members === member);
+  return { kind: 'fixed', partitions: () => ours, leave: () => Promise.resolve() };
+}
+
+/**
+ * Deals all partitions out: every one to exactly one member, to no member more than one more than to another, and as
+ * many as that allows to whoever had them. Depends on nothing but what it is given, not even on the order of members.
+ * @param had what each member says it had; what several say they had goes to one of them
+ */
+export function dealOut(
+  partitions: readonly PartitionName[],
+  had: ReadonlyMap<string, readonly PartitionName[]>,
+): Map<string, PartitionName[]> {
+  const members = [...had.keys()].toSorted();
+  const dealt = new Map(members.map((member) => [member, [] as PartitionName[]]));
+  const free: PartitionName[] = [];
+  for (const name of partitions) {
+    const owner = members.find((member) => had.get(member)?.includes(name));
+    (owner === undefined ? free : dealt.get(owner))?.push(name);
+  }
+  const byWealth = [...dealt.values()].toSorted((a, b) => b.length - a.length);
+  const least = Math.floor(partitions.length / members.length);
+  const withOneMore = partitions.length % members.length;
+  const hands = byWealth.map((hand, i) => ({ hand, size: i < withOneMore ? least + 1 : least }));
+  for (const { hand, size } of hands) free.push(...hand.splice(size));
+  for (const { hand, size } of hands) hand.push(...free.splice(0, size - hand.length));
+  return dealt;
+}

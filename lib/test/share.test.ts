@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import fc from 'fast-check';
+import type { PartitionName } from '../log/log.js';
+import type { Member } from '../log/kafka/client.js';
+import { KafkaShare } from '../log/kafka/kafka-share.js';
+import { partitionsOf } from '../log/partitioner.js';
+import { dealOut, fixedShare } from '../log/share.js';
+
+const partitions = partitionsOf(7);
+
+/** What each member of a group says it had: anything, also what others say they had, or what there is not. */
+const histories = fc
+  .dictionary(
+    fc.string({ minLength: 1, maxLength: 4 }),
+    fc.uniqueArray(fc.constantFrom(...partitions, 'pageviews/99' as PartitionName)),
+    { minKeys: 1, maxKeys: 12, noNullPrototype: true },
+  )
+  .map((had) => new Map(Object.entries(had)));
+
+test('every partition is dealt to exactly one member, and no member has two more than another', () => {
+  fc.assert(
+    fc.property(histories, (had) => {
+      const dealt = dealOut(partitions, had);
+      assert.deepEqual([...dealt.keys()].toSorted(), [...had.keys()].toSorted());
+      assert.deepEqual([...dealt.values()].flat().toSorted(), partitions.toSorted());
+      const sizes = [...dealt.values()].map((hand) => hand.length);
+      assert.ok(Math.max(...sizes) - Math.min(...sizes) <= 1, sizes.join());
+    }),
+  );
+});
+
+test('a deal does not depend on the order of members, and dealing again moves nothing', () => {
+  fc.assert(
+    fc.property(histories, (had) => {
+      const dealt = dealOut(partitions, had);
+      assert.deepEqual(dealOut(partitions, new Map([...had].toReversed())), dealt);
+      const again = dealOut(partitions, dealt);
+      for (const [member, hand] of dealt) assert.deepEqual(again.get(member)?.toSorted(), hand.toSorted());
+    }),
+  );
+});
+
+test('only as much moves as a newcomer gets, and what a leaver had', () => {
+  fc.assert(
+    fc.property(histories, fc.string({ minLength: 5 }), (first, newcomer) => {
+      const before = dealOut(partitions, first);
+      const after = dealOut(partitions, new Map([...before, [newcomer, []]]));
+      for (const [member, hand] of before) {
+        for (const name of after.get(member) ?? []) assert.ok(hand.includes(name), `${member} got ${name}`);
+      }
+      const left = dealOut(partitions, new Map([...after].filter(([member]) => member !== newcomer)));
+      for (const [member, hand] of left) {
+        for (const name of after.get(member) ?? []) assert.ok(hand.includes(name), `${member} lost ${name}`);
+      }
+    }),
+  );
+});
+
+test('fixed shares are all partitions, each in one', () => {
+  const shares = [0, 1, 2].map((member) => fixedShare(partitions, { members: 3, member }).partitions());
+  assert.deepEqual(shares.flat().toSorted(), partitions.toSorted());
+  assert.equal(fixedShare(partitions, { members: 1, member: 0 }).kind, 'fixed');
+});
+
+test('who hears nothing from the group has nothing, until it hears again; and joins anew meanwhile', async () => {
+  const group = new SilentGroup();
+  const share = await KafkaShare.join({
+    partitions,
+    topicOf: (name) => name.split('/')[0] ?? '',
+    nameOf: (topic, partition) => `${topic}/${partition}` as PartitionName,
+    join: (member) => group.join(member),
+    silentMs: 100,
+  });
+  group.joined?.assigned([{ topic: 'pageviews', partition: 3 }]);
+  assert.deepEqual(share.partitions(), ['pageviews/3']);
+  while (group.members < 2) await sleep(5);
+  assert.deepEqual(share.partitions(), []);
+  assert.equal(group.left, 1);
+  group.joined?.heard();
+  assert.deepEqual(share.partitions(), ['pageviews/3']);
+  await share.leave();
+  assert.equal(group.left, group.members);
+});
+
+/** A group that takes members in and says nothing. */
+class SilentGroup {
+  members = 0;
+  left = 0;
+  joined: Member | undefined;
+
+  join(member: Member): Promise<{ leave(): Promise<void> }> {
+    this.members++;
+    this.joined = member;
+    return Promise.resolve({ leave: async () => void this.left++ });
+  }
+}

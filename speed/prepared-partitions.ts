@@ -1,0 +1,69 @@
+/**
+ * Partitions made ready for a generation: their stores opened or made, their deduplication windows as they are where the
+ * stores stand. This takes a while and touches nothing that is at work, so it can go on beside it.
+ */
+import { checkCut, offsetAt } from '../lib/log/cut.js';
+import type { Offsets, PartitionName } from '../lib/log/log.js';
+import type { DedupWindow } from '../lib/facts/dedup-window.js';
+import type { GenerationOptions } from './generation.js';
+import { primedWindows } from './prime-windows.js';
+import { storeDir } from './store/layout.js';
+import { PartitionStore } from './store/partition-store.js';
+import type { StoreIdentity } from './store/store-meta.js';
+
+export interface PreparedPartitions {
+  readonly stores: ReadonlyMap<PartitionName, PartitionStore>;
+  /** Not to be used when the signal has aborted. */
+  readonly windows: ReadonlyMap<PartitionName, DedupWindow>;
+}
+
+/**
+ * Prepares `options.partitions`. Throws `log.mismatch` when the log is another one or ends below what was read,
+ * `log.out-of-range` when it was trimmed beyond the cut; no store is left open then.
+ */
+export async function preparePartitions(options: GenerationOptions): Promise<PreparedPartitions> {
+  const { log, view, dedupWindow, signal } = options;
+  const stores = new Map<PartitionName, PartitionStore>();
+  try {
+    await checkCut(log, view.meta.cut, `batch view ${view.meta.id}`);
+    const logEnd = await log.latest();
+    for (const name of options.partitions) {
+      const dir = storeDir(options.dataDir, view.meta.id, name);
+      stores.set(name, await PartitionStore.open(dir, identityOf(options, name), offsetAt(logEnd, name)));
+    }
+    const from = positionsOf(stores);
+    await checkCut(log, { logId: log.id, next: from }, `the realtime view of ${view.meta.id}`);
+    const windows = await primedWindows(log, from, dedupWindow, consumerOf(options), signal);
+    return { stores, windows };
+  } catch (error) {
+    await closeStores(stores);
+    throw error;
+  }
+}
+
+export async function closeStores(stores: ReadonlyMap<PartitionName, PartitionStore>): Promise<void> {
+  for (const store of stores.values()) await store.close();
+}
+
+/** Where each partition stands: exactly the facts before it are in its store. */
+export function positionsOf(stores: ReadonlyMap<PartitionName, PartitionStore>): Offsets {
+  return Object.fromEntries([...stores].map(([name, store]) => [name, store.progress.next]));
+}
+
+/** What a generation calls itself when it reads the log. */
+export function consumerOf({ view }: GenerationOptions): string {
+  return `speed-${view.meta.id}`;
+}
+
+function identityOf(options: GenerationOptions, partition: PartitionName): StoreIdentity {
+  const { id, cut } = options.view.meta;
+  return {
+    generation: id,
+    logId: options.log.id,
+    partition,
+    from: offsetAt(cut.next, partition),
+    lgK: options.lgK,
+    rules: options.rules.versions,
+    bootId: options.bootId,
+  };
+}

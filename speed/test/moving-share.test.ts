@@ -1,0 +1,144 @@
+/**
+ * Partitions that move between workers. A share is told to each worker at a moment of its own, so for a while two think
+ * that they have a partition, or nobody does. SEED= repeats a run, RUNS= makes it longer.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Fact } from '../../lib/facts/fact.js';
+import { offsetAt } from '../../lib/log/cut.js';
+import type { Log, PartitionName, Share } from '../../lib/log/log.js';
+import { below, seededRandom } from '../topology/random.js';
+import { equiv, pageview } from './facts.js';
+import { Harness, genesis, until } from './harness.js';
+
+const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);
+const rounds = Number(process.env['RUNS'] ?? 40);
+
+/** A share that a test moves. */
+class TestShare implements Share {
+  readonly kind = 'moving';
+  ours: readonly PartitionName[] = [];
+  /** How often the worker has looked: at least once in each of its steps. */
+  looks = 0;
+
+  partitions(): readonly PartitionName[] {
+    this.looks++;
+    return this.ours;
+  }
+
+  leave(): Promise<void> {
+    this.ours = [];
+    return Promise.resolve();
+  }
+}
+
+function views(count: number, from = 0): Fact[] {
+  return Array.from({ length: count }, (_, i) =>
+    pageview(`cookie:${(from + i) % 23}`, `http://example.com/${(from + i) % 9}`),
+  );
+}
+
+test(`partitions move between 3 workers, ${rounds} times, also during hand-overs: all answers equal the oracle, none goes back (seed ${seed})`, async (t) => {
+  const random = seededRandom(seed);
+  const house = new Harness(t, 4);
+  const shares = [new TestShare(), new TestShare(), new TestShare()];
+  for (const share of shares) house.start({ share });
+  const moveTo = async (owners: readonly number[]): Promise<void> => {
+    for (const worker of [0, 1, 2].toSorted(() => below(random, 3) - 1)) {
+      const share = shares[worker];
+      if (share !== undefined) share.ours = house.log.partitions.filter((_name, i) => owners[i] === worker);
+      for (let turns = below(random, 60); turns > 0; turns--) await new Promise(setImmediate);
+    }
+  };
+  await house.append(...views(200));
+  await moveTo([0, 1, 2, 0, 1]);
+  await house.untilCaughtUp(genesis);
+  const watch = house.watch();
+  let view = genesis;
+  for (let round = 1; round <= rounds; round++) {
+    await house.append(...views(60, round), equiv(`cookie:${round % 23}`, `cookie:${(round + 1) % 23}`));
+    if (round % 4 === 0) view = house.publish(round);
+    await house.append(...views(30, round));
+    const workers = below(random, 5) === 0 ? 1 : 3; // now and then one has them all
+    await moveTo(house.log.partitions.map(() => below(random, workers)));
+    if (below(random, 2) === 0) await house.untilCaughtUp(view);
+  }
+  await house.untilCaughtUp(view);
+  const { queries } = await watch.stop();
+  assert.ok(queries >= rounds, `${queries} queries`);
+  assert.deepEqual(house.errors, []);
+});
+
+test('a worker that has lost a partition and does not know it keeps it to itself until it lets go', async (t) => {
+  const house = new Harness(t, 2);
+  const [zombie, heir] = [new TestShare(), new TestShare()];
+  zombie.ours = house.log.partitions;
+  house.start({ share: zombie });
+  await house.append(...views(100));
+  await house.untilCaughtUp(genesis);
+  heir.ours = ['pageviews/0'];
+  const waiting = house.start({ share: heir });
+  await until(() => heir.looks > 20, 'the other worker to look around');
+  assert.deepEqual([waiting.partitions, waiting.awaited], [[], ['pageviews/0']]);
+  await house.append(...views(100));
+  await house.untilCaughtUp(genesis);
+  zombie.ours = ['pageviews/1', 'equivs/0'];
+  await until(() => waiting.partitions.length === 1, 'the partition to come over');
+  await house.append(...views(100));
+  await house.untilCaughtUp(genesis);
+  assert.deepEqual(waiting.serving?.partitions, ['pageviews/0']);
+  assert.deepEqual(house.errors, []);
+});
+
+test('who takes a partition over during a hand-over does not pass the next generation by', async (t) => {
+  const blocked = new BlockedLog();
+  t.after(() => blocked.unblock());
+  const house = new Harness(t, 2);
+  const [first, second, other] = [new TestShare(), new TestShare(), new TestShare()];
+  other.ours = ['equivs/0'];
+  house.start({ share: other });
+  first.ours = ['pageviews/0', 'pageviews/1'];
+  const before = house.start({ share: first });
+  await house.append(...views(100));
+  await house.untilCaughtUp(genesis);
+  other.ours = []; // nobody has equivs: the pointer cannot move
+  await until(() => other.looks > 3, 'it to be let go');
+  await house.append(equiv('cookie:1', 'cookie:2'));
+  const view = house.publish(1);
+  await until(() => before.next?.id === view && before.next.positions()['pageviews/0'] !== undefined, 'the next generation'); // prettier-ignore
+  first.ours = ['pageviews/0'];
+  const after = house.start({ share: second, log: blocked.around(house.log, `speed-${view}`) });
+  await until(() => before.partitions.length === 1, 'one partition to be free');
+  second.ours = ['pageviews/1'];
+  await until(() => after.serving !== undefined, 'the serving generation to be opened elsewhere');
+  const position = offsetAt(after.serving?.positions() ?? {}, 'pageviews/1');
+  await house.append(...views(200));
+  const looks = second.looks;
+  await until(() => second.looks > looks + 10, 'ten steps');
+  assert.equal(offsetAt(after.serving?.positions() ?? {}, 'pageviews/1'), position);
+  blocked.unblock();
+  other.ours = ['equivs/0'];
+  await house.untilCaughtUp(view);
+  assert.deepEqual(house.errors, []);
+});
+
+/** Holds up who wants to open a reader under one name. */
+class BlockedLog {
+  unblock: () => void = () => undefined;
+  readonly #unblocked = new Promise<void>((resolve) => void (this.unblock = resolve));
+
+  around(log: Log, consumer: string): Log {
+    return {
+      id: log.id,
+      partitions: log.partitions,
+      earliest: () => log.earliest(),
+      latest: () => log.latest(),
+      share: (options) => log.share(options),
+      close: () => log.close(),
+      openReader: async (options) => {
+        if (options.consumer === consumer) await this.#unblocked;
+        return log.openReader(options);
+      },
+    };
+  }
+}
