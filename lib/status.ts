@@ -3,12 +3,13 @@
  * run as threads, processes or containers; the data directory is what they share, so it carries this too.
  * Not durable on purpose: after a power cut the roles write anew.
  */
-import { mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Clock } from './clock.js';
 import { systemCode } from './errors.js';
+import { readIfThere } from './files/read-if-there.js';
 
 export const roles = ['collector', 'sink', 'batch', 'speed', 'query'] as const;
 export type Role = (typeof roles)[number];
@@ -69,6 +70,12 @@ export class StatusReporter {
     }
   }
 
+  /** Takes the entry off the board: for a worker that others do without from now on. */
+  withdraw(): void {
+    clearInterval(this.#refresh);
+    rmSync(this.#file, { force: true });
+  }
+
   #write(): void {
     this.#entry = { ...this.#entry, updatedAt: this.#clock() };
     const temp = `${this.#file}.${process.pid}.tmp`;
@@ -103,7 +110,9 @@ export function readStatus(dataDir: string): StatusEntry[] {
     return [];
   }
   return names.toSorted().flatMap((name) => {
-    const parsed = entrySchema.safeParse(JSON.parse(readFileSync(join(dir, name), 'utf8')));
+    const text = readIfThere(join(dir, name));
+    if (text === undefined) return []; // withdrawn this moment
+    const parsed = entrySchema.safeParse(JSON.parse(text));
     return parsed.success ? [parsed.data] : [];
   });
 }

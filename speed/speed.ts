@@ -36,7 +36,7 @@ export const startSpeed: StartRole = async (context) => {
     member: config.speedWorker,
   });
   const slot = share.kind === 'moving' ? WorkerSlot.take(dataDir) : undefined;
-  const status = new SpeedStatus(context, log, slot?.number ?? config.speedWorker);
+  const status = new SpeedStatus(context, log, slot);
   const watch = new CurrentWatch(dataDir);
   const worker = new SpeedWorker({
     dataDir,
@@ -116,14 +116,17 @@ class SpeedStatus {
   readonly #context: RoleContext;
   readonly #log: Log;
   readonly #reporter: StatusReporter;
+  readonly #isOneOfMany: boolean;
   #end: Offsets | undefined;
   #failing = false;
 
-  constructor(context: RoleContext, log: Log, number: number) {
+  /** @param slot of a worker in a group whose members come and go */
+  constructor(context: RoleContext, log: Log, slot: WorkerSlot | undefined) {
     const { config, clock } = context;
     this.#context = context;
     this.#log = log;
-    const worker = String(number);
+    this.#isOneOfMany = slot !== undefined;
+    const worker = String(slot?.number ?? config.speedWorker);
     this.#reporter = new StatusReporter({ dataDir: config.dataDir, role: 'speed', worker, clock });
     this.#reporter.report({});
   }
@@ -155,9 +158,9 @@ class SpeedStatus {
   }
 
   end(error: unknown): void {
-    this.#reporter.report(
-      error === undefined ? { state: 'stopped' } : { state: 'failed', lastError: this.#describe(error) },
-    );
+    if (error !== undefined) this.#reporter.report({ state: 'failed', lastError: this.#describe(error) });
+    else if (this.#isOneOfMany) this.#reporter.withdraw();
+    else this.#reporter.report({ state: 'stopped' });
   }
 
   #counts(generation: Generation): Record<string, unknown> {

@@ -183,9 +183,9 @@ export const keys = {
     'SWA_SPEED_WORKERS',
     '1',
     whole(1, 64),
-    'processes that share the partitions (embedded log)',
+    'speed processes that share the embedded log; with Kafka they share by themselves',
   ),
-  speedWorker: key('SWA_SPEED_WORKER', '0', whole(0, 63), 'which of them this one is'),
+  speedWorker: key('SWA_SPEED_WORKER', '0', whole(0, 63), 'which of them this one is, from 0'),
 } as const;
 
 export type Keys = typeof keys;

@@ -12,6 +12,7 @@ import { dirname } from 'node:path';
 import { z } from 'zod';
 import { SwaError, systemCode, type ErrorCode } from '../errors.js';
 import { createFile } from './durable.js';
+import { readIfThere } from './read-if-there.js';
 
 const ownerSchema = z.object({
   token: z.string(),
@@ -58,13 +59,8 @@ export class OwnerLock {
 
 /** The owner on record, dead or alive; undefined when the lock is free. */
 export function readLockOwner(path: string): LockOwner | undefined {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  const text = readIfThere(path);
+  if (text === undefined) return undefined;
   try {
     return ownerSchema.parse(JSON.parse(text));
   } catch (cause) {

@@ -3,12 +3,12 @@
  * stay; only the log's writer may trim. So the one leaves a note in the data directory and the other carries it out.
  * Kafka's brokers keep to their topics' retention instead.
  */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { roomOf } from '../data-dir.js';
-import { SwaError, systemCode } from '../errors.js';
+import { SwaError } from '../errors.js';
 import { replaceFile } from '../files/durable.js';
+import { readIfThere } from '../files/read-if-there.js';
 import { checkLogId, namesOf, offsetAt } from './cut.js';
 import { offset, type Cut, type LogId, type LogWriter, type Offsets } from './log.js';
 
@@ -46,21 +46,12 @@ export class Trimmer {
   }
 
   async run(): Promise<void> {
-    const text = this.#readNote();
+    const text = readIfThere(notePath(this.#dataDir)) ?? this.#done;
     if (text === this.#done) return;
     const note = noteSchema.parse(JSON.parse(text));
     checkLogId(this.#log.id, note.logId, 'the note on what the log may drop');
     await this.#log.trim(note.next);
     this.#done = text;
-  }
-
-  #readNote(): string {
-    try {
-      return readFileSync(notePath(this.#dataDir), 'utf8');
-    } catch (error) {
-      if (systemCode(error) === 'ENOENT') return this.#done;
-      throw error;
-    }
   }
 }
 

@@ -12,12 +12,13 @@
  *
  * All of it can be deleted at any time; the log still has the facts.
  */
-import { mkdirSync, readFileSync, readdirSync, rmSync, rmdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { roomOf } from '../../lib/data-dir.js';
 import { SwaError, systemCode } from '../../lib/errors.js';
 import { replaceFile } from '../../lib/files/durable.js';
+import { readIfThere } from '../../lib/files/read-if-there.js';
 import type { PartitionName } from '../../lib/log/log.js';
 import type { ViewId } from '../../lib/views/view.js';
 
@@ -107,16 +108,6 @@ export function generationIds(dataDir: string): ViewId[] {
     const parsed = viewId.safeParse(name);
     return parsed.success ? [parsed.data] : [];
   });
-}
-
-/** The text of a file, or undefined when there is none. */
-export function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
 }
 
 /**

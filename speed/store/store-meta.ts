@@ -1,12 +1,11 @@
 /** What a store says about itself: what it is (file STORE, never changed) and how far it has come (in LMDB). */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { SwaError, systemCode } from '../../lib/errors.js';
+import { SwaError } from '../../lib/errors.js';
+import { readIfThere } from '../../lib/files/read-if-there.js';
 import type { RulesVersions } from '../../lib/facts/rules.js';
 import type { LogId, Offset, PartitionName } from '../../lib/log/log.js';
 import type { ViewId } from '../../lib/views/view.js';
-import { readIfThere } from './layout.js';
 
 /** All that a store's content depends on, but for the log's records. */
 export interface StoreIdentity {
@@ -131,10 +130,5 @@ export function decodeProgress(bytes: Uint8Array): Progress {
 
 /** Changes whenever the machine starts; '' where the system does not say (then no store outlives its process). */
 export function readBootId(): string {
-  try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return '';
-    throw error;
-  }
+  return readIfThere('/proc/sys/kernel/random/boot_id')?.trim() ?? '';
 }

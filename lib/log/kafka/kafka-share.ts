@@ -108,7 +108,10 @@ export class KafkaShare implements Share, Member {
     const had = new Map([...introductions].map(([member, text]) => [member, this.#hadBy(text)]));
     const dealt = dealOut(partitions, had);
     const places = (names: readonly PartitionName[]): TopicPartition[] =>
-      names.map((name) => ({ topic: this.#options.topicOf(name), partition: parsePartitionName(name).partition }));
+      names.map((name) => ({
+        topic: this.#options.topicOf(name),
+        partition: parsePartitionName(name).partition,
+      }));
     return new Map([...dealt].map(([member, names]) => [member, places(names)]));
   }
 
