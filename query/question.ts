@@ -173,7 +173,7 @@ export function timeRange(
     const nearest = nearestRanges(from, to);
     throw new HttpProblem(
       'unaligned-range',
-      `'${parameter}' must lie on a full UTC hour; nearest: ${nearest.map((r) => `${r.from}/${r.to}`).join(' or ')}`,
+      `'${parameter}' is ${show(edge)}, and must lie on a full UTC hour; nearest: ${nearest.map((r) => `${r.from}/${r.to}`).join(' or ')}`,
       { parameter, extra: { nearest } },
     );
   }

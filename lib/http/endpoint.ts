@@ -46,7 +46,9 @@ export interface Listening {
 const maxHeaderBytes = 65_536;
 /** While draining, how long connections that are in use may still bring requests and be told to close. */
 const drainGraceMs = 1_000;
-/** After that, how long requests at work may take. */
+/** After that, how long to wait for a moment in which nobody connects. */
+const quietLimitMs = 1_000;
+/** From the beginning of the drain, how long requests at work may take. */
 const drainLimitMs = 8_000;
 
 const contentSecurityPolicy = {
@@ -76,6 +78,8 @@ export class HttpEndpoint {
   readonly #idPrefix = randomBytes(6).toString('hex');
   #requests = 0;
   #draining = false;
+  /** Requests that wait until nobody can connect any more; undefined while none has to. */
+  #held: (() => void)[] | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(options: EndpointOptions) {
@@ -187,10 +191,14 @@ export class HttpEndpoint {
   async #drain(): Promise<void> {
     this.#draining = true;
     if (!this.#server.listening) return;
+    const cut = setTimeout(() => this.#server.closeAllConnections(), drainLimitMs);
     if (await this.#hasConnections()) await delay(drainGraceMs);
+    const held: (() => void)[] = [];
+    this.#held = held;
     await this.#quietTurn();
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    const cut = setTimeout(() => this.#server.closeAllConnections(), drainLimitMs);
+    this.#held = undefined;
+    for (const goOn of held) goOn();
     await closed;
     clearTimeout(cut);
   }
@@ -203,17 +211,19 @@ export class HttpEndpoint {
 
   /**
    * Waits for a turn of the event loop in which nobody connected: closing the listening socket resets connections the
-   * kernel has completed and we have not accepted yet, so it is closed right after a turn that found none.
+   * kernel has completed and we have not accepted yet, so it is closed right after a turn that found none. Requests are
+   * held meanwhile: a turn that only accepts is short, and who waits for an answer does not connect again.
    */
   async #quietTurn(): Promise<void> {
+    const until = performance.now() + quietLimitMs;
     let connected = 0;
     const count = (): void => void connected++;
     this.#server.on('connection', count);
-    for (let turn = 0; turn < 10_000; turn++) {
+    await nextTurn();
+    do {
       connected = 0;
-      await new Promise((resolve) => setImmediate(resolve));
-      if (turn > 0 && connected === 0) break;
-    }
+      await nextTurn();
+    } while (connected > 0 && performance.now() < until);
     this.#server.off('connection', count);
   }
 
@@ -225,7 +235,8 @@ export class HttpEndpoint {
     for (const [name, value] of securityHeaders) response.setHeader(name, value);
     if (this.#draining) response.setHeader('Connection', 'close');
     response.once('close', () => this.#finish(request, response, performance.now() - startedAt));
-    next();
+    if (this.#held === undefined) next();
+    else this.#held.push(next);
   }
 
   #requestId(given: string | string[] | undefined): string {
@@ -284,6 +295,10 @@ export class HttpEndpoint {
       'request',
     );
   }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 /** The headers a middleware sets whatever the request. */
