@@ -114,17 +114,20 @@ export function slackOf({ realtime }: Generation): Pick<UniquesAccuracy, 'maxOve
   };
 }
 
-/** The number of people in a tally, and the interval that holds the truth with 95 % confidence. */
+/**
+ * The number of people in a tally, and the interval that holds the truth with 95 % confidence. Whoever counts has viewed
+ * a page, so there are never more people than pageviews, whatever is estimated.
+ */
 export function countOf(tally: Tally, generation: Generation): Count {
-  const { union } = tally;
-  const visitors = Math.round(union.estimate());
+  const { union, pageviews } = tally;
+  const visitors = Math.min(Math.round(union.estimate()), pageviews);
   if (visitors === 0) return { visitors, lower: 0, upper: 0, exact: true };
   const { maxOvercount, maxUndercount } = slackOf(generation);
   const bounds = union.isExact ? { lower: visitors, upper: visitors } : union.bounds(sigmas95);
   return {
     visitors,
-    lower: Math.max(1, Math.floor(bounds.lower) - maxOvercount),
-    upper: Math.ceil(bounds.upper) + maxUndercount,
+    lower: Math.max(1, Math.min(Math.floor(bounds.lower), pageviews) - maxOvercount),
+    upper: Math.min(Math.ceil(bounds.upper) + maxUndercount, pageviews),
     exact: union.isExact && maxOvercount === 0 && maxUndercount === 0,
   };
 }

@@ -92,8 +92,9 @@ test('the 95 % interval of an estimate holds the truth 93 to 97 % of the time, a
     // One in eleven few enough to be counted; the others so many that registers are full, where the error is greatest
     // (4,000 to 40,000 at 256 registers). Spread over two layers and some hours.
     const people = seed % 11 === 0 ? (seed % 24) + 1 : Math.round(4_000 * 10 ** ((seed % 47) / 46));
-    const views = Array.from({ length: people }, (_, i) => ({
-      visitor: `s${seed}:${i}`,
+    // Some come twice: with as many pageviews as people no estimate would be let be too high.
+    const views = Array.from({ length: Math.ceil(people * 1.4) }, (_, i) => ({
+      visitor: `s${seed}:${i % people}`,
       url: 'https://a.example.org/',
       hour: startHour + (i % 5),
     }));
@@ -119,6 +120,27 @@ test('the 95 % interval of an estimate holds the truth 93 to 97 % of the time, a
   t.diagnostic(`${held} of ${estimated} intervals`);
   assert.equal(estimated, cases - Math.ceil(cases / 11));
   assert.ok(held / estimated >= 0.93 && held / estimated <= 0.97, `${held} of ${estimated}`);
+});
+
+test('there are never more people than pageviews', async () => {
+  let atTheLimit = 0;
+  for (let seed = 0; seed < 50; seed++) {
+    const people = 1_000;
+    const views = Array.from({ length: people }, (_, i) => ({
+      visitor: `s${seed}:${i}`,
+      url: 'https://a.example.org/',
+      hour: startHour,
+    }));
+    const batch = new FakeBatchView(views, { lgK: 8 });
+    const realtime = new FakeRealtimeView(batch, [], { retractions: 2_000 });
+    const range = { from: show(startHour), to: show(startHour + 1), domain: 'example.org' };
+    const { body } = await ask(engineOf(batch, realtime), 'uniques', range);
+    const { visitors } = body.data as Data;
+    const { lower, upper } = body['accuracy'] as { lower: number; upper: number };
+    assert.ok(lower <= visitors && visitors <= upper && upper === people, `${lower} ${visitors} ${upper}`);
+    if (visitors === people) atTheLimit++;
+  }
+  assert.ok(atTheLimit > 10, 'half of the estimates are too high without the limit');
 });
 
 test('an empty answer says from when to when there are pageviews, over both layers', async () => {
