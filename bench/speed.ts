@@ -123,7 +123,6 @@ function openGeneration(config: Config, log: Log, genesis: ViewId): Promise<Gene
     lgK: config.lgK,
     dedupWindow: config.dedupWindow,
     epochTuples: config.speedEpochTuples,
-    cacheBytes: 256 * 2 ** 20,
     bootId: 'bench',
     partitions: log.partitions,
     view: openView(config.dataDir, genesis),

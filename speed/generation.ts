@@ -16,9 +16,10 @@ import type { BatchView, ViewId } from '../lib/views/view.js';
 import { writeDeadLetter } from './dead-letters.js';
 import { decodeCell, type StoredCell } from './store/cell-codec.js';
 import { cellKey } from './store/cell-key.js';
-import type { CellSubject } from './store/cell.js';
+import type { CellSubject } from './store/cell-subject.js';
 import { FailedRecords } from './failed-records.js';
 import { LogIntake, type Slice, type SliceFacts } from './log-intake.js';
+import { PageNames } from './page-names.js';
 import type { PageviewSpout } from './pageview-spout.js';
 import { PersonCoupons } from './person-coupons.js';
 import {
@@ -30,9 +31,9 @@ import {
 } from './prepared-partitions.js';
 import { generationDir, removeIfEmpty, removeStores, storeDir } from './store/layout.js';
 import type { PartitionStore, Standing } from './store/partition-store.js';
-import { PartitionView } from './store/partition-view.js';
+import { ChangeGatherer } from './store/view-changes.js';
 import type { Progress } from './store/store-meta.js';
-import { buildSwaTopology } from './swa-topology.js';
+import { buildSwaTopology, type PartitionWork } from './swa-topology.js';
 import type { Topology } from './topology/index.js';
 
 export interface GenerationOptions {
@@ -43,8 +44,6 @@ export interface GenerationOptions {
   readonly lgK: number;
   readonly dedupWindow: number;
   readonly epochTuples: number;
-  /** About how much memory the cells of all partitions may take. */
-  readonly cacheBytes: number;
   readonly bootId: string;
   /** Ours to begin with; the other workers have the others. */
   readonly partitions: readonly PartitionName[];
@@ -78,13 +77,15 @@ const epochMs = 400;
 /** Among old facts epochs are longer: nobody waits for one of them, and a cell is written once for more of its facts. */
 const catchUpEpochMs = 2_000;
 const oldMs = 10_000;
+/** Over all partitions of the log. */
+const rememberedPages = 100_000;
 
 export class Generation {
   readonly id: ViewId;
   readonly view: BatchView;
   readonly #options: GenerationOptions;
   readonly #stores = new Map<PartitionName, PartitionStore>();
-  readonly #views = new Map<PartitionName, PartitionView>();
+  readonly #work = new Map<PartitionName, PartitionWork>();
   readonly #intake: LogIntake;
   readonly #topology: Topology;
   readonly #spout: PageviewSpout;
@@ -108,7 +109,7 @@ export class Generation {
     const { rules, clock } = options;
     const persons = new PersonCoupons(options.view);
     const onError = (error: unknown): void => void (this.#lastError = error);
-    const { topology, spout } = buildSwaTopology({ rules, persons, views: this.#views, clock, onError });
+    const { topology, spout } = buildSwaTopology({ rules, persons, work: this.#work, clock, onError });
     this.#topology = topology;
     this.#spout = spout;
   }
@@ -157,9 +158,8 @@ export class Generation {
     const dropped = new Map([...this.#stores].filter(([name]) => partitions.includes(name)));
     for (const name of dropped.keys()) {
       this.#stores.delete(name);
-      this.#views.delete(name);
+      this.#work.delete(name);
     }
-    this.#shareMemory();
     await closeStores(dropped);
     await this.#intake.reassign(this.positions());
   }
@@ -237,13 +237,10 @@ export class Generation {
   #addStores(stores: PreparedPartitions['stores']): void {
     for (const [name, store] of stores) {
       this.#stores.set(name, store);
-      this.#views.set(name, new PartitionView(store, this.#options.lgK));
+      const remembered = Math.ceil(rememberedPages / this.#options.log.partitions.length);
+      const names = new PageNames(this.#options.rules.url, remembered);
+      this.#work.set(name, { names, changes: new ChangeGatherer() });
     }
-    this.#shareMemory();
-  }
-
-  #shareMemory(): void {
-    for (const view of this.#views.values()) view.limitMemory(this.#options.cacheBytes / this.#views.size);
   }
 
   /** Runs slices through the topology until the epoch is full, the log is at its end, or a tree fails. */
@@ -291,7 +288,8 @@ export class Generation {
   async #commit({ positions }: Epoch): Promise<void> {
     try {
       for (const [name, position] of positions) {
-        this.#views.get(name)?.commit(position);
+        const changes = this.#work.get(name)?.changes.take(position);
+        if (changes !== undefined) this.#stores.get(name)?.commit(changes);
         await new Promise(setImmediate);
       }
     } catch (error) {
@@ -304,7 +302,7 @@ export class Generation {
 
   /** As if nothing had been done since the last commit of each partition. */
   async #startOver(): Promise<void> {
-    for (const view of this.#views.values()) view.discard();
+    for (const { changes } of this.#work.values()) changes.discard();
     await this.#intake.rewind(this.positions());
   }
 

@@ -18,7 +18,6 @@ import {
   type PartitionName,
   type RecordBatch,
 } from '../lib/log/log.js';
-import { hashOf, type Hash } from '../lib/hash/string-hash.js';
 import type { DedupWindow } from '../lib/facts/dedup-window.js';
 import type { FailedRecords } from './failed-records.js';
 import { PageviewColumns } from './pageview-columns.js';
@@ -36,8 +35,9 @@ export interface Slice {
 /** What a slice says. */
 export interface SliceFacts {
   readonly partition: PartitionName;
-  /** To be counted. */
   readonly pageviews: PageviewColumns;
+  /** Those of them that are to be counted. */
+  readonly rows: readonly number[];
   readonly equivs: number;
   readonly retractions: number;
   /** Records that are not counted, by reason. */
@@ -252,10 +252,10 @@ class PartitionIntake {
   facts({ batch, from, to }: Slice): SliceFacts {
     const plain = this.#plain;
     const pageviews = new PageviewColumns(to - from);
+    const offsets: Offset[] = [];
     const refused = new Map<string, number>();
     let equivs = 0;
     let retractions = 0;
-    let deadLetters = 0;
     let lastReceivedAt = -1;
     for (let i = from; i < to; i++) {
       const value = batch.values[i];
@@ -263,9 +263,8 @@ class PartitionIntake {
       if (value === undefined || at === undefined) break;
       if (plain.read(value)) {
         if (plain.receivedAt > lastReceivedAt) lastReceivedAt = plain.receivedAt;
-        if (this.#isRepeat(plain.eventId, at)) refused.set(repeat, (refused.get(repeat) ?? 0) + 1);
-        else if (this.#isSetAside(at)) deadLetters++;
-        else pageviews.addPlain(value, plain);
+        pageviews.addPlain(value, plain);
+        offsets.push(at);
         continue;
       }
       const fact = decodeRecord(value);
@@ -274,13 +273,32 @@ class PartitionIntake {
         continue;
       }
       if (fact.receivedAt > lastReceivedAt) lastReceivedAt = fact.receivedAt;
-      if (fact.type === 'equiv') equivs++;
-      else if (fact.type !== 'pageview') retractions++;
-      else if (this.#isRepeat(hashOf(fact.eventId), at)) refused.set(repeat, (refused.get(repeat) ?? 0) + 1);
-      else if (this.#isSetAside(at)) deadLetters++;
-      else pageviews.add(value, fact);
+      if (fact.type === 'pageview') {
+        pageviews.add(value, fact);
+        offsets.push(at);
+      } else if (fact.type === 'equiv') equivs++;
+      else retractions++;
     }
-    return { partition: this.#name, pageviews, equivs, retractions, refused, deadLetters, lastReceivedAt };
+    const { rows, repeats, deadLetters } = this.#toBeCounted(pageviews, offsets);
+    if (repeats > 0) refused.set(repeat, repeats);
+    const partition = this.#name;
+    return { partition, pageviews, rows, equivs, retractions, refused, deadLetters, lastReceivedAt };
+  }
+
+  /** A loop of its own: the look-ups in the window go to memory far apart, and many of them can then be under way. */
+  #toBeCounted(
+    { eventIds }: PageviewColumns,
+    offsets: readonly Offset[],
+  ): { readonly rows: number[]; readonly repeats: number; readonly deadLetters: number } {
+    const rows: number[] = [];
+    let repeats = 0;
+    let deadLetters = 0;
+    for (const [row, at] of offsets.entries()) {
+      if (this.#isRepeat(eventIds.hi[row] ?? 0, eventIds.lo[row] ?? 0, at)) repeats++;
+      else if (this.#isSetAside(at)) deadLetters++;
+      else rows.push(row);
+    }
+    return { rows, repeats, deadLetters };
   }
 
   committed(): void {
@@ -293,7 +311,7 @@ class PartitionIntake {
     this.buffered = 0;
   }
 
-  #isRepeat({ hi, lo }: Hash, at: number): boolean {
+  #isRepeat(hi: number, lo: number, at: number): boolean {
     if (at < this.#seenBelow) return this.#repeats.has(at);
     this.#seenBelow = at + 1;
     const isRepeat = this.#window.isRepeatHash(hi, lo, at);

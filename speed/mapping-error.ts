@@ -7,7 +7,7 @@
 import { HllSketch } from 'hyperloglog-ts';
 import type { BucketCell } from '../lib/views/view.js';
 import type { Generation } from './generation.js';
-import { CellSubject } from './store/cell.js';
+import { CellSubject } from './store/cell-subject.js';
 import { sketchOf } from './store/cell-codec.js';
 
 export interface MappingError {

@@ -6,14 +6,16 @@
  * on as one tuple: with fields grouping on the lane, all of one URL, and all of one domain, come to one task. (Grouping
  * on the URL itself does the same with a tuple for every page in the slice; that took half of the time.)
  */
+import type { PartitionName } from '../lib/log/log.js';
 import { hourOf } from '../lib/time/buckets.js';
 import type { BotAgents } from './bot-agents.js';
 import type { SliceFacts } from './log-intake.js';
 import { lanes, type PageName, type PageNames } from './page-names.js';
 import type { PageviewColumns } from './pageview-columns.js';
 import type { PersonCoupons } from './person-coupons.js';
-import type { CellSubject } from './store/cell.js';
-import type { PartitionNotes, SliceViews } from './store/partition-view.js';
+import type { CellSubject } from './store/cell-subject.js';
+import type { PartitionNotes, SliceViews } from './store/view-changes.js';
+import type { PartitionWork } from './swa-topology.js';
 import type { Bolt, BoltOutput, Tuple } from './topology/index.js';
 
 export class NormalizeBolt implements Bolt<[facts: SliceFacts]> {
@@ -24,13 +26,13 @@ export class NormalizeBolt implements Bolt<[facts: SliceFacts]> {
   } as const;
 
   readonly #bots: BotAgents;
-  readonly #names: PageNames;
+  readonly #work: ReadonlyMap<PartitionName, PartitionWork>;
   readonly #persons: PersonCoupons;
   #output: BoltOutput | undefined;
 
-  constructor(bots: BotAgents, names: PageNames, persons: PersonCoupons) {
+  constructor(bots: BotAgents, work: ReadonlyMap<PartitionName, PartitionWork>, persons: PersonCoupons) {
     this.#bots = bots;
-    this.#names = names;
+    this.#work = work;
     this.#persons = persons;
   }
 
@@ -39,27 +41,29 @@ export class NormalizeBolt implements Bolt<[facts: SliceFacts]> {
   }
 
   execute(tuple: Tuple<[facts: SliceFacts]>): void {
-    const [{ partition, pageviews, refused: before, ...noted }] = tuple.values;
+    const [{ partition, pageviews, rows: unique, refused: before, ...noted }] = tuple.values;
+    const names = this.#work.get(partition)?.names;
+    if (names === undefined) throw new TypeError(`not a partition of this topology: ${partition}`);
     const refused = new Map(before);
+    const rows: number[] = [];
     const pages: CellSubject[] = [];
     const domains: CellSubject[] = [];
-    const hours: number[] = [];
-    const coupons: number[] = [];
     const pageLanes = newLanes();
     const domainLanes = newLanes();
-    for (let i = 0; i < pageviews.length; i++) {
-      const name = this.#isBot(pageviews, i) ? 'known bot' : this.#nameOf(pageviews, i);
+    for (const row of unique) {
+      const name = this.#isBot(pageviews, row) ? 'known bot' : nameOf(names, pageviews, row);
       if (typeof name === 'string') {
         refused.set(name, (refused.get(name) ?? 0) + 1);
         continue;
       }
-      pageLanes[name.pageLane]?.push(hours.length);
-      domainLanes[name.domainLane]?.push(hours.length);
+      pageLanes[name.pageLane]?.push(rows.length);
+      domainLanes[name.domainLane]?.push(rows.length);
+      rows.push(row);
       pages.push(name.page);
       domains.push(name.domain);
-      hours.push(hourOf(pageviews.timestamps[i] ?? 0));
-      coupons.push(this.#couponOf(pageviews, i));
     }
+    const hours = rows.map((row) => hourOf(pageviews.timestamps[row] ?? 0));
+    const coupons = rows.map((row) => this.#couponOf(pageviews, row));
     this.#emitLanes('pages', tuple, pageLanes, { subjects: pages, hours, coupons });
     this.#emitLanes('domains', tuple, domainLanes, { subjects: domains, hours, coupons });
     const notes: PartitionNotes = { ...noted, refused };
@@ -86,12 +90,6 @@ export class NormalizeBolt implements Bolt<[facts: SliceFacts]> {
     return (known >= 0 ? known : this.#bots.add(hi, lo, userAgents.text(row))) === 1;
   }
 
-  #nameOf({ urls }: PageviewColumns, row: number): PageName | string {
-    const hi = urls.hi[row] ?? 0;
-    const lo = urls.lo[row] ?? 0;
-    return this.#names.known(hi, lo) ?? this.#names.add(hi, lo, urls.text(row));
-  }
-
   #couponOf({ visitors }: PageviewColumns, row: number): number {
     const hi = visitors.hi[row] ?? 0;
     const lo = visitors.lo[row] ?? 0;
@@ -102,4 +100,10 @@ export class NormalizeBolt implements Bolt<[facts: SliceFacts]> {
 
 function newLanes(): readonly number[][] {
   return Array.from({ length: lanes }, () => []);
+}
+
+function nameOf(names: PageNames, { urls }: PageviewColumns, row: number): PageName | string {
+  const hi = urls.hi[row] ?? 0;
+  const lo = urls.lo[row] ?? 0;
+  return names.known(hi, lo) ?? names.add(hi, lo, urls.text(row));
 }

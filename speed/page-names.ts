@@ -4,7 +4,7 @@
  */
 import type { UrlRules } from '../lib/url/normalize.js';
 import { HashTable } from '../lib/hash/hash-table.js';
-import { CellSubject } from './store/cell.js';
+import { CellSubject } from './store/cell-subject.js';
 
 export interface PageName {
   readonly page: CellSubject;
@@ -16,10 +16,10 @@ export interface PageName {
 /** Names are dealt into so many lanes by their hash: as many as tasks could be of use. */
 export const lanes = 4;
 
-const turnEntries = 100_000;
-
+/** The names of one partition. */
 export class PageNames {
   readonly #rules: UrlRules;
+  readonly #turnEntries: number;
   /** Raw URL's hash -> index in `#names`. Two tables take turns. */
   #index = new HashTable();
   #names: (PageName | string)[] = [];
@@ -28,8 +28,10 @@ export class PageNames {
   /** One object for a domain, as long as its pages are remembered. */
   #domains = new Map<string, CellSubject>();
 
-  constructor(rules: UrlRules) {
+  /** @param turnEntries remembers at least so many, at most twice as many */
+  constructor(rules: UrlRules, turnEntries: number) {
     this.#rules = rules;
+    this.#turnEntries = turnEntries;
   }
 
   /** Page and domain of the URL with this hash, or why it has none; undefined when it is not remembered. */
@@ -59,7 +61,7 @@ export class PageNames {
   }
 
   #remember(hi: number, lo: number, name: PageName | string): PageName | string {
-    if (this.#names.length >= turnEntries) this.#turn();
+    if (this.#names.length >= this.#turnEntries) this.#turn();
     this.#index.set(hi, lo, this.#names.length);
     this.#names.push(name);
     return name;

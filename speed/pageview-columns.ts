@@ -1,5 +1,5 @@
 /**
- * The pageviews of a slice by columns: times, and the hashes of visitor, URL and user agent. What a hash stands for is
+ * The pageviews of a slice by columns: times, and the hashes of the texts. What a hash stands for is
  * mostly known already, so no string is made of it; when it is not, the record has the text.
  */
 import type { Pageview } from '../lib/facts/fact.js';
@@ -7,7 +7,7 @@ import type { PlainPageview, TextSpan } from '../lib/facts/plain-pageview.js';
 import { decodeRecord } from '../lib/facts/record.js';
 import { hashOf } from '../lib/hash/string-hash.js';
 
-type TextField = 'visitor' | 'url' | 'userAgent';
+type TextField = 'visitor' | 'url' | 'eventId' | 'userAgent';
 
 /** One text of each pageview: its hash, and where it lies in the record. */
 class TextColumn {
@@ -58,6 +58,7 @@ export class PageviewColumns {
   readonly timestamps: Float64Array;
   readonly visitors: TextColumn;
   readonly urls: TextColumn;
+  readonly eventIds: TextColumn;
   readonly userAgents: TextColumn;
   readonly #records: Uint8Array[] = [];
 
@@ -65,6 +66,7 @@ export class PageviewColumns {
     this.timestamps = new Float64Array(capacity);
     this.visitors = new TextColumn('visitor', this.#records, capacity);
     this.urls = new TextColumn('url', this.#records, capacity);
+    this.eventIds = new TextColumn('eventId', this.#records, capacity);
     this.userAgents = new TextColumn('userAgent', this.#records, capacity);
   }
 
@@ -73,20 +75,22 @@ export class PageviewColumns {
   }
 
   /** A pageview as it was just read from the record. */
-  addPlain(record: Uint8Array, { timestamp, visitor, url, userAgent }: PlainPageview): void {
+  addPlain(record: Uint8Array, { timestamp, visitor, url, eventId, userAgent }: PlainPageview): void {
     const row = this.#records.push(record) - 1;
     this.timestamps[row] = timestamp;
     this.visitors.setPlain(row, visitor);
     this.urls.setPlain(row, url);
+    this.eventIds.setPlain(row, eventId);
     this.userAgents.setPlain(row, userAgent);
   }
 
   /** A pageview decoded from the record. */
-  add(record: Uint8Array, { timestamp, visitor, url, userAgent = '' }: Pageview): void {
+  add(record: Uint8Array, { timestamp, visitor, url, eventId, userAgent = '' }: Pageview): void {
     const row = this.#records.push(record) - 1;
     this.timestamps[row] = timestamp;
     this.visitors.set(row, visitor);
     this.urls.set(row, url);
+    this.eventIds.set(row, eventId);
     this.userAgents.set(row, userAgent);
   }
 }

@@ -11,7 +11,7 @@ import { SwaError, systemCode } from '../lib/errors.js';
 import type { LogId, Offset, PartitionName } from '../lib/log/log.js';
 import type { BucketCell, PageCount, RealtimeView, Subject, ViewId } from '../lib/views/view.js';
 import { decodeCell, decodePageviews } from './store/cell-codec.js';
-import { CellSubject } from './store/cell.js';
+import { CellSubject } from './store/cell-subject.js';
 import { cellRange, domainsAfter, pageRange, parseCellKey } from './store/cell-key.js';
 import { pointerPath, readPointer, storeDir, type Pointer } from './store/layout.js';
 import { looksSound } from './store/lmdb-file.js';

@@ -19,8 +19,6 @@ import { readBootId } from './store/store-meta.js';
 import { SpeedWorker } from './worker.js';
 import { WorkerSlot } from './worker-slot.js';
 
-const cacheBytes = 256 * 2 ** 20;
-
 export const startSpeed: StartRole = async (context) => {
   const { config, clock } = context;
   openDataDir(config);
@@ -47,7 +45,6 @@ export const startSpeed: StartRole = async (context) => {
     lgK,
     dedupWindow: config.dedupWindow,
     epochTuples: config.speedEpochTuples,
-    cacheBytes,
     bootId: readBootId(),
     current: () => watch.current(),
     openView: (id) => openView(dataDir, id),

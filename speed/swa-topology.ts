@@ -15,35 +15,41 @@ import type { Rules } from '../lib/facts/rules.js';
 import type { PartitionName } from '../lib/log/log.js';
 import { BotAgents } from './bot-agents.js';
 import { NormalizeBolt } from './normalize-bolt.js';
-import { PageNames } from './page-names.js';
+import type { PageNames } from './page-names.js';
 import { PageviewSpout } from './pageview-spout.js';
 import type { PersonCoupons } from './person-coupons.js';
-import type { PartitionView } from './store/partition-view.js';
+import type { ChangeGatherer } from './store/view-changes.js';
 import { TopologyBuilder, seededRandom, type Topology } from './topology/index.js';
 import { UpdateViewBolt } from './update-view-bolt.js';
 
 const tasks = 2;
 
+/** What the bolts have of one partition. */
+export interface PartitionWork {
+  readonly names: PageNames;
+  readonly changes: ChangeGatherer;
+}
+
 export interface SwaTopologyOptions {
   readonly rules: Rules;
   readonly persons: PersonCoupons;
-  readonly views: ReadonlyMap<PartitionName, PartitionView>;
+  /** Partitions may come and go. */
+  readonly work: ReadonlyMap<PartitionName, PartitionWork>;
   readonly clock: Clock;
   readonly onError: (error: unknown) => void;
 }
 
 export function buildSwaTopology(options: SwaTopologyOptions): { topology: Topology; spout: PageviewSpout } {
-  const { rules, persons, views, clock, onError } = options;
-  const names = new PageNames(rules.url);
+  const { rules, persons, work, clock, onError } = options;
   const bots = new BotAgents(rules.bots);
   const spout = new PageviewSpout();
   const builder = new TopologyBuilder();
   builder.setSpout('pageview spout', () => spout);
   builder
-    .setBolt('normalize', () => new NormalizeBolt(bots, names, persons), tasks)
+    .setBolt('normalize', () => new NormalizeBolt(bots, work, persons), tasks)
     .shuffleGrouping('pageview spout', 'slices');
   builder
-    .setBolt('update view', () => new UpdateViewBolt(views), tasks)
+    .setBolt('update view', () => new UpdateViewBolt(work), tasks)
     .fieldsGrouping('normalize', ['lane'], 'pages')
     .fieldsGrouping('normalize', ['lane'], 'domains')
     .globalGrouping('normalize', 'notes');

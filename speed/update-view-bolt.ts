@@ -3,7 +3,8 @@
  * grouping one task sees all of one URL, so no two tasks ever touch one cell.
  */
 import type { PartitionName } from '../lib/log/log.js';
-import type { PartitionNotes, PartitionView, SliceViews } from './store/partition-view.js';
+import type { PartitionNotes, SliceViews } from './store/view-changes.js';
+import type { PartitionWork } from './swa-topology.js';
 import type { Bolt, BoltOutput, Tuple } from './topology/index.js';
 
 type Input =
@@ -11,11 +12,11 @@ type Input =
   | [partition: PartitionName, notes: PartitionNotes];
 
 export class UpdateViewBolt implements Bolt<Input> {
-  readonly #views: ReadonlyMap<PartitionName, PartitionView>;
+  readonly #work: ReadonlyMap<PartitionName, PartitionWork>;
   #output: BoltOutput | undefined;
 
-  constructor(views: ReadonlyMap<PartitionName, PartitionView>) {
-    this.#views = views;
+  constructor(work: ReadonlyMap<PartitionName, PartitionWork>) {
+    this.#work = work;
   }
 
   prepare(_context: unknown, output: BoltOutput): void {
@@ -25,10 +26,10 @@ export class UpdateViewBolt implements Bolt<Input> {
   execute(tuple: Tuple<Input>): void {
     if (tuple.values.length === 2) {
       const [partition, notes] = tuple.values;
-      this.#views.get(partition)?.addNotes(notes);
+      this.#work.get(partition)?.changes.addNotes(notes);
     } else {
       const [, partition, views, rows] = tuple.values;
-      this.#views.get(partition)?.addPageviews(views, rows);
+      this.#work.get(partition)?.changes.addPageviews(views, rows);
     }
     this.#output?.ack(tuple);
   }

@@ -237,7 +237,6 @@ class History {
       lgK,
       dedupWindow: 100_000,
       epochTuples: this.#epochTuples,
-      cacheBytes: 20_000, // a few cells: the others are read from the store
       bootId: 'this boot',
       partitions: this.#log.partitions,
       view: this.#view,

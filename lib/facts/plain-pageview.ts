@@ -4,22 +4,43 @@
  * Of such a record this finds times and hashes of the texts in one pass over the bytes, four times as fast as
  * JSON.parse. Any other record is refused, and is for `decodeRecord`.
  */
-import { StringHash } from '../hash/string-hash.js';
+import { StringHash, hashOf } from '../hash/string-hash.js';
 
 const quote = 0x22;
-const comma = 0x2c;
 const zero = 0x30;
+const brace = 0x7d;
 const longestId = 256;
 const longestTime = 15; // digits: always a safe integer
 
-const head = Buffer.from('{"type":"pageview","visitor":"');
-const urlLabel = Buffer.from('","url":"');
-const timestampLabel = Buffer.from('","timestamp":');
-const eventIdLabel = Buffer.from(',"eventId":"');
-const receivedAtLabel = Buffer.from('","receivedAt":');
-const userAgentLabel = Buffer.from(',"userAgent":"');
-const referrerLabel = Buffer.from(',"referrer":"');
-const end = Buffer.from('}');
+/** A piece of text to be expected, by words of four bytes; the last one may lie over the one before. */
+class Label {
+  readonly length: number;
+  readonly #words: readonly number[];
+
+  constructor(text: string) {
+    const bytes = Buffer.from(text);
+    this.length = bytes.length;
+    this.#words = Array.from({ length: Math.ceil(bytes.length / 4) }, (_, i) =>
+      bytes.readInt32LE(Math.min(4 * i, bytes.length - 4)),
+    );
+  }
+
+  /** Whether it stands at `at`; all of it must lie in the view. */
+  isAt(view: DataView, at: number): boolean {
+    const words = this.#words;
+    const last = words.length - 1;
+    for (let i = 0; i < last; i++) if (view.getInt32(at + 4 * i, true) !== words[i]) return false;
+    return view.getInt32(at + this.length - 4, true) === words[last];
+  }
+}
+
+const head = new Label('{"type":"pageview","visitor":"');
+const urlLabel = new Label('","url":"');
+const timestampLabel = new Label('","timestamp":');
+const eventIdLabel = new Label(',"eventId":"');
+const receivedAtLabel = new Label('","receivedAt":');
+const userAgentLabel = new Label(',"userAgent":"');
+const referrerLabel = new Label(',"referrer":"');
 
 /** Where a text lies in the record, and its `StringHash`. */
 export class TextSpan {
@@ -40,7 +61,11 @@ export class PlainPageview {
   readonly userAgent = new TextSpan();
   readonly #referrer = new TextSpan();
   readonly #hash = new StringHash();
-  #bytes: Uint8Array = head;
+  /** Of the memory that the record lies in; records that were read together lie in the same. */
+  #view: DataView = new DataView(new ArrayBuffer(0));
+  /** Where the record begins and ends, and how far it has been read. */
+  #start = 0;
+  #end = 0;
   #at = 0;
 
   /**
@@ -48,8 +73,11 @@ export class PlainPageview {
    * False says nothing about the record.
    */
   read(bytes: Uint8Array): boolean {
-    this.#bytes = bytes;
-    this.#at = 0;
+    const { buffer, byteOffset, length } = bytes;
+    if (this.#view.buffer !== buffer) this.#view = new DataView(buffer);
+    this.#start = byteOffset;
+    this.#end = byteOffset + length;
+    this.#at = byteOffset;
     if (!this.#skip(head) || !this.#text(this.visitor) || isNoId(this.visitor)) return false;
     if (!this.#skip(urlLabel) || !this.#text(this.url) || !this.#skip(timestampLabel)) return false;
     this.timestamp = this.#time();
@@ -60,16 +88,13 @@ export class PlainPageview {
     this.#clear(this.userAgent);
     if (this.#skip(userAgentLabel) && !(this.#text(this.userAgent) && this.#skipQuote())) return false;
     if (this.#skip(referrerLabel) && !(this.#text(this.#referrer) && this.#skipQuote())) return false;
-    return this.#skip(end) && this.#at === bytes.length;
+    return this.#at === this.#end - 1 && this.#view.getUint8(this.#at) === brace;
   }
 
   /** Passes over what is expected; false, and nothing passed over, when something else is there. */
-  #skip(expected: Uint8Array): boolean {
-    const bytes = this.#bytes;
-    const start = this.#at;
-    if (start + expected.length > bytes.length) return false;
-    for (let i = 0; i < expected.length; i++) if (bytes[start + i] !== expected[i]) return false;
-    this.#at = start + expected.length;
+  #skip(expected: Label): boolean {
+    if (this.#at + expected.length > this.#end || !expected.isAt(this.#view, this.#at)) return false;
+    this.#at += expected.length;
     return true;
   }
 
@@ -81,10 +106,10 @@ export class PlainPageview {
   /** Stops before the quote that ends the text. */
   #text(span: TextSpan): boolean {
     const from = this.#at;
-    const to = this.#hash.ofPlain(this.#bytes, from, quote);
+    const to = this.#hash.ofPlain(this.#view, from, this.#end, quote);
     if (to < 0) return false;
-    span.from = from;
-    span.to = to;
+    span.from = from - this.#start;
+    span.to = to - this.#start;
     span.hi = this.#hash.hi;
     span.lo = this.#hash.lo;
     this.#at = to;
@@ -92,30 +117,32 @@ export class PlainPageview {
   }
 
   #clear(span: TextSpan): void {
-    this.#hash.of('');
-    span.from = this.#at;
-    span.to = this.#at;
-    span.hi = this.#hash.hi;
-    span.lo = this.#hash.lo;
+    span.from = this.#at - this.#start;
+    span.to = span.from;
+    span.hi = emptyText.hi;
+    span.lo = emptyText.lo;
   }
 
   /** A whole number without sign or leading zeros; -1 for anything else. */
   #time(): number {
-    const bytes = this.#bytes;
+    const view = this.#view;
     const from = this.#at;
+    const end = Math.min(this.#end, from + longestTime + 1);
     let at = from;
     let value = 0;
-    for (; at < bytes.length; at++) {
-      const digit = (bytes[at] ?? comma) - zero;
+    for (; at < end; at++) {
+      const digit = view.getUint8(at) - zero;
       if (digit < 0 || digit > 9) break;
       value = value * 10 + digit;
     }
     this.#at = at;
     const digits = at - from;
-    const isWell = digits > 0 && digits <= longestTime && (digits === 1 || bytes[from] !== zero);
+    const isWell = digits > 0 && digits <= longestTime && (digits === 1 || view.getUint8(from) !== zero);
     return isWell ? value : -1;
   }
 }
+
+const emptyText = hashOf('');
 
 function isNoId({ from, to }: TextSpan): boolean {
   return to === from || to - from > longestId;

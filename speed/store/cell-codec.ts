@@ -11,61 +11,13 @@
  * damaged, and is made again from the log, instead of counting wrong. Every step of it is a bijection, so a change
  * within one word is always found.
  */
-import { HllSketch, type SketchSink } from 'hyperloglog-ts';
+import { HllSketch } from 'hyperloglog-ts';
 import { SwaError } from '../../lib/errors.js';
 import type { SketchView } from '../../lib/views/view.js';
 
-const couponsForm = 1;
-const registersForm = 2;
-const sketchWord = 4;
-const maxUrlBytes = 2_048;
-
-/** Encodes one cell after another into the same memory: what it returns is valid until the next call. */
-export class CellEncoder implements SketchSink {
-  readonly #bytes: Buffer;
-  readonly #words: Uint32Array;
-  readonly #doubles: Float64Array;
-  #end = 0;
-  #form = couponsForm;
-
-  constructor(lgK: number) {
-    const memory = new ArrayBuffer(4 * sketchWord + Math.max(2 ** lgK, 4_096) + maxUrlBytes);
-    this.#bytes = Buffer.from(memory);
-    this.#words = new Uint32Array(memory);
-    this.#doubles = new Float64Array(memory);
-  }
-
-  /** @param url stored behind the sketch; '' when the key names it */
-  encode(pageviews: number, sketch: HllSketch, url: string): Buffer {
-    const words = this.#words;
-    this.#doubles[1] = pageviews;
-    this.#form = couponsForm;
-    this.#end = sketchWord;
-    sketch.addTo(this);
-    if (this.#form === couponsForm) sortWords(words, sketchWord, this.#end);
-    words[0] = (url.length << 16) | this.#form;
-    if (url !== '') this.#addUrl(url);
-    words[1] = checksum(words, 2, this.#end);
-    return this.#bytes.subarray(0, 4 * this.#end);
-  }
-
-  addCoupon(coupon: number): void {
-    this.#words[this.#end++] = coupon;
-  }
-
-  addRegisters(registers: Uint8Array): void {
-    this.#form = registersForm;
-    this.#bytes.set(registers, 4 * sketchWord);
-    this.#end = sketchWord + registers.length / 4;
-  }
-
-  #addUrl(url: string): void {
-    const at = this.#end;
-    this.#end += Math.ceil(url.length / 4);
-    this.#words[this.#end - 1] = 0;
-    this.#bytes.write(url, 4 * at, 'latin1');
-  }
-}
+export const couponsForm = 1;
+export const registersForm = 2;
+export const sketchWord = 4;
 
 /** A stored cell, checked. The sketch's memory is that of the bytes it was decoded from. */
 export interface StoredCell {
@@ -79,7 +31,8 @@ export function decodeCell(stored: Uint8Array): StoredCell {
   const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2);
   const head = words[0] ?? 0;
   const end = words.length - Math.ceil((head >>> 16) / 4);
-  const sound = bytes.length % 4 === 0 && end >= sketchWord && words[1] === checksum(words, 2, words.length);
+  const sound =
+    bytes.length % 4 === 0 && end >= sketchWord && words[1] === checksumOf(words, 2, words.length);
   if (!sound) throw damaged();
   const { pageviews } = decodePageviews(bytes);
   if ((head & 0xffff) === couponsForm) {
@@ -106,27 +59,14 @@ export function sketchOf(view: SketchView, lgK: number): HllSketch {
     : HllSketch.fromRegisters(view.registers);
 }
 
-function checksum(words: Uint32Array, from: number, to: number): number {
+/** Of the words [from, to). */
+export function checksumOf(words: Uint32Array, from: number, to: number): number {
   let sum = 0x3c6ef372 ^ (to - from);
   for (let i = from; i < to; i++) {
     sum = Math.imul(sum ^ (words[i] ?? 0), 0x2c1b3c6d);
     sum ^= sum >>> 15;
   }
   return sum >>> 0;
-}
-
-/** Most sketches hold a handful: those are sorted in place. */
-function sortWords(words: Uint32Array, from: number, to: number): void {
-  if (to - from > 32) {
-    words.subarray(from, to).sort();
-    return;
-  }
-  for (let i = from + 1; i < to; i++) {
-    const word = words[i] ?? 0;
-    let j = i;
-    for (; j > from && (words[j - 1] ?? 0) > word; j--) words[j] = words[j - 1] ?? 0;
-    words[j] = word;
-  }
 }
 
 function damaged(): SwaError {

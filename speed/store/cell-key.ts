@@ -9,10 +9,12 @@
  * 01 and its SHA-256, and the cell's value carries the URL itself.
  */
 import { createHash } from 'node:crypto';
-import type { CellSubject } from './cell.js';
+import type { CellSubject } from './cell-subject.js';
 
 /** URLs up to this many bytes stand in the key itself. */
 export const maxInlineUrlBytes = 1_700;
+/** No key is longer: of LMDB's limit, up to the next round number. */
+export const longestKeyBytes = 2_048;
 
 const hourBytes = 4;
 const pageTag = 0x70;
@@ -25,22 +27,13 @@ export function isHashed(name: string): boolean {
   return name.length > maxInlineUrlBytes;
 }
 
-/** Writes keys into one buffer, again and again: a key is valid until the next is written. */
-export class KeyWriter {
-  readonly #buffer = Buffer.allocUnsafe(2_048);
-
-  cell(subject: CellSubject, hour: number): Buffer {
-    const end = this.#subject(subject);
-    this.#buffer.writeUInt32BE(hour, end);
-    return this.#buffer.subarray(0, end + hourBytes);
-  }
-
-  #subject(subject: CellSubject): number {
-    const buffer = this.#buffer;
-    buffer[0] = subject.kind === 'page' ? pageTag : domainTag;
-    let end = 1 + buffer.write(subject.domain, 1, 'latin1');
-    buffer[end++] = endTag;
-    if (subject.kind === 'domain') return end;
+/** Writes a cell's key into the buffer, which must have `longestKeyBytes` from there on; returns where it ends. */
+export function writeCellKey(buffer: Buffer, from: number, subject: CellSubject, hour: number): number {
+  let end = from;
+  buffer[end++] = subject.kind === 'page' ? pageTag : domainTag;
+  end += buffer.write(subject.domain, end, 'latin1');
+  buffer[end++] = endTag;
+  if (subject.kind === 'page') {
     if (isHashed(subject.name)) {
       buffer[end++] = hashTag;
       end += createHash('sha256').update(subject.name).digest().copy(buffer, end);
@@ -48,13 +41,14 @@ export class KeyWriter {
       end += buffer.write(subject.name, end, 'latin1');
     }
     buffer[end++] = endTag;
-    return end;
   }
+  return buffer.writeUInt32BE(hour, end);
 }
 
 /** The first key of a subject at or after `hour`, as a buffer of its own. */
 export function cellKey(subject: CellSubject, hour: number): Buffer {
-  return Buffer.from(new KeyWriter().cell(subject, hour));
+  const buffer = Buffer.allocUnsafe(longestKeyBytes);
+  return buffer.subarray(0, writeCellKey(buffer, 0, subject, hour));
 }
 
 /** Half-open key range of a subject's cells of the hours [from, to), in buffers of their own. */

@@ -13,11 +13,14 @@ import { SwaError, systemCode } from '../../lib/errors.js';
 import type { Offset } from '../../lib/log/log.js';
 import { decodeCell } from './cell-codec.js';
 import { parseCellKey } from './cell-key.js';
+import { CellMerger } from './cell-merger.js';
 import { removeStores } from './layout.js';
 import { looksSound } from './lmdb-file.js';
+import type { ViewChanges } from './view-changes.js';
 import {
   decodeProgress,
   encodeProgress,
+  progressAfter,
   readDescription,
   sameIdentity,
   startProgress,
@@ -42,16 +45,12 @@ export interface Standing {
   readonly readyAt: Offset;
 }
 
-export interface Put {
-  readonly key: Uint8Array;
-  readonly value: Uint8Array;
-}
-
 export class PartitionStore {
   readonly description: StoreDescription;
   readonly #dir: string;
   readonly #db: Database;
   readonly #inode: number;
+  readonly #merger: CellMerger;
   #progress: Progress;
 
   private constructor(dir: string, description: StoreDescription, db: Database, progress: Progress) {
@@ -60,6 +59,7 @@ export class PartitionStore {
     this.#db = db;
     this.#progress = progress;
     this.#inode = inodeOf(dir);
+    this.#merger = new CellMerger(description.lgK);
   }
 
   /**
@@ -91,11 +91,6 @@ export class PartitionStore {
 
   get progress(): Progress {
     return this.#progress;
-  }
-
-  /** True until the first commit after it was made. */
-  get isEmpty(): boolean {
-    return this.#progress.next === this.description.from;
   }
 
   get standing(): Standing {
@@ -130,21 +125,39 @@ export class PartitionStore {
     return pages;
   }
 
-  /** All of it or nothing. Throws `view.corrupt` when the store is gone from its place. */
-  commit(puts: Iterable<Put>, progress: Progress): void {
+  /** All of it or nothing. Throws `view.corrupt` when the store is gone from its place, or damaged. */
+  commit(changes: ViewChanges): void {
     this.requireSound();
+    const progress = progressAfter(this.#progress, changes);
     try {
       this.#db.transactionSync(() => {
-        for (const { key, value } of puts) this.#db.putSync(asBuffer(key), value as Buffer); // lmdb takes any Uint8Array
+        this.#addTo(changes);
         this.#db.putSync(progressKey, encodeProgress(progress));
       });
     } catch (cause) {
+      if (cause instanceof SwaError) throw cause;
       throw new SwaError('speed.failed', `cannot write the realtime store ${this.#dir}`, {
         cause,
         retryable: true,
       });
     }
     this.#progress = progress;
+  }
+
+  #addTo({ keys, keyEnds, longUrls, views }: ViewChanges): void {
+    const { coupons, ends } = couponsByCell(views, keyEnds.length);
+    let keyFrom = 0;
+    let from = 0;
+    for (let cell = 0; cell < keyEnds.length; cell++) {
+      const keyEnd = keyEnds[cell] ?? 0;
+      const end = ends[cell] ?? 0;
+      const key = Buffer.from(keys.buffer, keyFrom, keyEnd - keyFrom);
+      const stored = this.#db.getBinaryFast(key);
+      const url = longUrls.size === 0 ? '' : (longUrls.get(cell) ?? '');
+      this.#db.putSync(key, this.#merger.merge(stored, coupons.subarray(from, end), url));
+      keyFrom = keyEnd;
+      from = end;
+    }
   }
 
   /** Throws `view.corrupt` when the store is gone from its place, or a reader found it damaged. */
@@ -237,6 +250,29 @@ async function checkCells(db: Database): Promise<void> {
     decodeCell(value);
     if (++seen % cellsPerTurn === 0) await new Promise(setImmediate);
   }
+}
+
+/** The coupons of all pageviews, those of one cell together, and where those of each cell end. */
+function couponsByCell(views: Uint32Array, cells: number): { coupons: Uint32Array; ends: Uint32Array } {
+  const ends = new Uint32Array(cells);
+  for (let i = 0; i < views.length; i += 2) {
+    const cell = views[i] ?? 0;
+    ends[cell] = (ends[cell] ?? 0) + 1;
+  }
+  let sum = 0;
+  for (let cell = 0; cell < cells; cell++) {
+    const count = ends[cell] ?? 0;
+    ends[cell] = sum; // where they begin, until they are filled in
+    sum += count;
+  }
+  const coupons = new Uint32Array(sum);
+  for (let i = 0; i < views.length; i += 2) {
+    const cell = views[i] ?? 0;
+    const at = ends[cell] ?? 0;
+    coupons[at] = views[i + 1] ?? 0;
+    ends[cell] = at + 1;
+  }
+  return { coupons, ends };
 }
 
 function gone(dir: string): SwaError {

@@ -6,6 +6,7 @@ import { readIfThere } from '../../lib/files/read-if-there.js';
 import type { RulesVersions } from '../../lib/facts/rules.js';
 import type { LogId, Offset, PartitionName } from '../../lib/log/log.js';
 import type { ViewId } from '../../lib/views/view.js';
+import type { ViewChanges } from './view-changes.js';
 
 /** All that a store's content depends on, but for the log's records. */
 export interface StoreIdentity {
@@ -59,6 +60,25 @@ export function startProgress(from: Offset): Progress {
     retractions: 0,
     deadLetters: 0,
     refused: {},
+  };
+}
+
+/** What becomes of the progress by a commit of these changes. */
+export function progressAfter(before: Progress, { next, tally }: ViewChanges): Progress {
+  const refused: Record<string, number> = { ...before.refused };
+  for (const [reason, count] of tally.refused) refused[reason] = (refused[reason] ?? 0) + count;
+  const lastReceivedAt = Math.max(before.lastReceivedAt ?? -1, tally.lastReceivedAt);
+  const fromHour = Math.min(before.toHour === 0 ? Infinity : before.fromHour, tally.fromHour);
+  return {
+    next,
+    lastReceivedAt: lastReceivedAt < 0 ? undefined : lastReceivedAt,
+    pageviews: before.pageviews + tally.pageviews,
+    fromHour: fromHour === Infinity ? 0 : fromHour,
+    toHour: Math.max(before.toHour, tally.toHour),
+    equivs: before.equivs + tally.equivs,
+    retractions: before.retractions + tally.retractions,
+    deadLetters: before.deadLetters + tally.deadLetters,
+    refused,
   };
 }
 

@@ -32,7 +32,6 @@ function optionsFor(dataDir: string, log: MemoryLog, view: BatchView): Generatio
     lgK,
     dedupWindow: 1_000,
     epochTuples: 50,
-    cacheBytes: 2 ** 20,
     bootId: 'this boot',
     partitions: log.partitions,
     view,

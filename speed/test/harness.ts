@@ -12,7 +12,7 @@ import type { Offsets } from '../../lib/log/log.js';
 import { fixedShare } from '../../lib/log/share.js';
 import type { BatchView, RealtimeView, ViewId } from '../../lib/views/view.js';
 import { openRealtime, type Realtime } from '../read-side.js';
-import { CellSubject } from '../store/cell.js';
+import { CellSubject } from '../store/cell-subject.js';
 import { cellKey } from '../store/cell-key.js';
 import { readPointer, storeDir, type Pointer } from '../store/layout.js';
 import { openDatabase } from '../store/partition-store.js';
@@ -108,7 +108,6 @@ export class Harness {
       lgK,
       dedupWindow: 1_000,
       epochTuples: 50,
-      cacheBytes: 2 ** 20,
       bootId: 'this boot',
       share: fixedShare(this.log.partitions, { members: 1, member: 0 }),
       current: () => this.#current,

@@ -1,0 +1,185 @@
+/**
+ * What an epoch adds to the realtime view of one partition: the cells it touches, by key, and for each pageview of a cell
+ * the coupon of its person. It is gathered in the order of the log, without a look at the store; cell-merger.ts makes of
+ * it what the cells become. Numbers in flat arrays: there is nothing here that the garbage collector must follow, and a
+ * set of changes can be handed to another thread as it is.
+ */
+import type { Offset } from '../../lib/log/log.js';
+import { isHashed, longestKeyBytes, writeCellKey } from './cell-key.js';
+import type { CellSubject } from './cell-subject.js';
+
+export interface ViewChanges {
+  /** The position that the partition has with them. */
+  readonly next: Offset;
+  /**
+   * The keys of the cells, one after the other, and where each one ends. A key may come twice, when its subject was
+   * forgotten meanwhile: then both add to one cell.
+   */
+  readonly keys: Uint8Array<ArrayBuffer>;
+  readonly keyEnds: readonly number[];
+  /** By number of the cell: the URLs that the keys hold only the hash of. */
+  readonly longUrls: ReadonlyMap<number, string>;
+  /** Two words for each pageview of a cell: the cell's number, and the person's coupon. */
+  readonly views: Uint32Array<ArrayBuffer>;
+  readonly tally: Tally;
+}
+
+/** What changes besides cells. */
+export interface Tally extends PartitionNotes {
+  readonly pageviews: number;
+  /** All cells lie in the hours [fromHour, toHour); Infinity and 0 when there is none. */
+  readonly fromHour: number;
+  readonly toHour: number;
+}
+
+/** What there is to note about records besides the cells they change. */
+export interface PartitionNotes {
+  readonly equivs: number;
+  readonly retractions: number;
+  readonly deadLetters: number;
+  readonly refused: ReadonlyMap<string, number>;
+  /** `receivedAt` of the newest; -1 for none. */
+  readonly lastReceivedAt: number;
+}
+
+/** Views of subjects by people, some time in these hours: what is at one index belongs together. */
+export interface SliceViews {
+  readonly subjects: readonly CellSubject[];
+  readonly hours: readonly number[];
+  readonly coupons: readonly number[];
+}
+
+/** Gathers the changes of one epoch after the other. */
+export class ChangeGatherer {
+  #epoch = new Epoch();
+
+  /** Adds the pageviews at these rows. */
+  addPageviews(views: SliceViews, rows: readonly number[]): void {
+    this.#epoch.addPageviews(views, rows);
+  }
+
+  /** Edges, refused and set aside records, and the newest arrival among the records of a slice. */
+  addNotes(notes: PartitionNotes): void {
+    this.#epoch.addNotes(notes);
+  }
+
+  /** Hands over what there is, as the changes up to this position, and begins the next epoch. */
+  take(next: Offset): ViewChanges {
+    const changes = this.#epoch.changes(next);
+    this.discard();
+    return changes;
+  }
+
+  /** Begins the epoch again. */
+  discard(): void {
+    this.#epoch = new Epoch();
+  }
+}
+
+class Epoch {
+  #keys = new Uint8Array(2 ** 16);
+  #keyBuffer = Buffer.from(this.#keys.buffer);
+  readonly #keyEnds: number[] = [];
+  readonly #hours: number[] = [];
+  /** Another cell of the same subject: mostly there are one or two. -1 for none. */
+  readonly #others: number[] = [];
+  readonly #longUrls = new Map<number, string>();
+  #views = new Uint32Array(2 ** 14);
+  #viewsEnd = 0;
+  #pageviews = 0;
+  #equivs = 0;
+  #retractions = 0;
+  #deadLetters = 0;
+  #lastReceivedAt = -1;
+  readonly #refused = new Map<string, number>();
+
+  addPageviews({ subjects, hours, coupons }: SliceViews, rows: readonly number[]): void {
+    this.#reserveViews(2 * rows.length);
+    const views = this.#views;
+    let end = this.#viewsEnd;
+    for (const row of rows) {
+      const subject = subjects[row];
+      if (subject === undefined) break;
+      views[end++] = this.#cellOf(subject, hours[row] ?? 0);
+      views[end++] = coupons[row] ?? 0;
+      if (subject.kind === 'page') this.#pageviews++;
+    }
+    this.#viewsEnd = end;
+  }
+
+  addNotes({ equivs, retractions, deadLetters, lastReceivedAt, refused }: PartitionNotes): void {
+    this.#equivs += equivs;
+    this.#retractions += retractions;
+    this.#deadLetters += deadLetters;
+    this.#lastReceivedAt = Math.max(this.#lastReceivedAt, lastReceivedAt);
+    for (const [reason, count] of refused)
+      this.#refused.set(reason, (this.#refused.get(reason) ?? 0) + count);
+  }
+
+  changes(next: Offset): ViewChanges {
+    let fromHour = Infinity;
+    let toHour = 0;
+    for (const hour of this.#hours) {
+      fromHour = Math.min(fromHour, hour);
+      toHour = Math.max(toHour, hour + 1);
+    }
+    return {
+      next,
+      keys: this.#keys,
+      keyEnds: this.#keyEnds,
+      longUrls: this.#longUrls,
+      views: this.#views.subarray(0, this.#viewsEnd),
+      tally: {
+        pageviews: this.#pageviews,
+        fromHour,
+        toHour,
+        equivs: this.#equivs,
+        retractions: this.#retractions,
+        deadLetters: this.#deadLetters,
+        lastReceivedAt: this.#lastReceivedAt,
+        refused: this.#refused,
+      },
+    };
+  }
+
+  #cellOf(subject: CellSubject, hour: number): number {
+    if (subject.recentHour === hour && subject.epoch === this) return subject.recentCell;
+    const cell = this.#find(subject, hour);
+    subject.recentCell = cell;
+    subject.recentHour = hour;
+    return cell;
+  }
+
+  #find(subject: CellSubject, hour: number): number {
+    const newest = subject.epoch === this ? subject.newestCell : -1;
+    for (let cell = newest; cell >= 0; cell = this.#others[cell] ?? -1)
+      if (this.#hours[cell] === hour) return cell;
+    const cell = this.#hours.push(hour) - 1;
+    this.#others.push(newest);
+    subject.epoch = this;
+    subject.newestCell = cell;
+    if (isHashed(subject.name)) this.#longUrls.set(cell, subject.name);
+    this.#addKey(subject, hour);
+    return cell;
+  }
+
+  #addKey(subject: CellSubject, hour: number): void {
+    const from = this.#keyEnds.at(-1) ?? 0;
+    if (from + longestKeyBytes > this.#keys.length) {
+      const longer = new Uint8Array(2 * this.#keys.length);
+      longer.set(this.#keys);
+      this.#keys = longer;
+      this.#keyBuffer = Buffer.from(longer.buffer);
+    }
+    this.#keyEnds.push(writeCellKey(this.#keyBuffer, from, subject, hour));
+  }
+
+  #reserveViews(words: number): void {
+    let { length } = this.#views;
+    while (length < this.#viewsEnd + words) length *= 2;
+    if (length === this.#views.length) return;
+    const longer = new Uint32Array(length);
+    longer.set(this.#views);
+    this.#views = longer;
+  }
+}
