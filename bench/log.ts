@@ -5,9 +5,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import kafkajs from 'kafkajs';
 import { systemClock } from '../lib/clock.js';
-import { configWith, type Config } from '../lib/config/config.js';
+import { configWith } from '../lib/config/config.js';
 import { openDataDir } from '../lib/data-dir.js';
 import type { Pageview } from '../lib/facts/fact.js';
 import { decodeRecord, encodeRecord } from '../lib/facts/record.js';
@@ -16,6 +15,7 @@ import type { Log, LogWriter, NewRecord, RecordBatch } from '../lib/log/log.js';
 import { openLog, openLogWriter } from '../lib/log/open-log.js';
 import { UrlRules } from '../lib/url/normalize.js';
 import { KafkaBroker, kafkaSkip } from '../test/kafka/broker.js';
+import { readBare } from './bare-kafka.js';
 import type { BenchOptions, BenchResult } from './row.js';
 
 const targets = { appendPerSecond: 200_000, singlesPerSecond: 5000, kafkaRatio: 0.6 };
@@ -117,8 +117,8 @@ async function measureKafka(facts: number) {
     const config = configWith({ kafkaBrokers: [broker.address] });
     const log = await openLogWriter(config, systemClock);
     const appendSeconds = await seconds(() => append(log, sampleRecords(), facts, 4));
-    await readBare(config, facts); // both sides read a warm page cache
-    const bareSeconds = await seconds(() => readBare(config, facts));
+    await readBare(config, facts, () => undefined); // both sides read a warm page cache
+    const bareSeconds = await seconds(() => readBare(config, facts, () => undefined));
     const ownSeconds = await seconds(() => read(log, facts, decodeAll));
     await log.close();
     return {
@@ -132,27 +132,6 @@ async function measureKafka(facts: number) {
   } finally {
     await broker.dispose();
   }
-}
-
-/** kafkajs alone, its defaults, a handler that only counts. */
-async function readBare(config: Config, total: number): Promise<void> {
-  const kafka = new kafkajs.Kafka({ brokers: config.kafkaBrokers, logLevel: kafkajs.logLevel.NOTHING });
-  const consumer = kafka.consumer({ groupId: `bare-${performance.now()}` });
-  await consumer.connect();
-  await consumer.subscribe({ topics: [`${config.kafkaTopicPrefix}pageviews`], fromBeginning: true });
-  let seen = 0;
-  await new Promise<void>((resolve, reject) => {
-    consumer
-      .run({
-        autoCommit: false,
-        eachBatch: async ({ batch }) => {
-          seen += batch.messages.length;
-          if (seen >= total) resolve();
-        },
-      })
-      .catch(reject);
-  });
-  await consumer.disconnect();
 }
 
 const urls = new UrlRules({ queryAllow: [] });

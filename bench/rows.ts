@@ -16,6 +16,7 @@ export const rows: readonly Row[] = [
   { name: 'http', load: () => import('./http.js') },
   { name: 'topology', load: () => import('./topology.js') },
   { name: 'speed', load: () => import('./speed.js') },
+  { name: 'speed-kafka', load: () => import('./speed-kafka.js') },
   { name: 'freshness', load: () => import('./freshness.js') },
   { name: 'bytes', load: () => import('./bytes.js') },
   { name: 'batch', load: () => import('./batch.js') },

@@ -12,7 +12,7 @@ import { openDataDir } from '../lib/data-dir.js';
 import type { Pageview } from '../lib/facts/fact.js';
 import { decodeRecord, encodeRecord } from '../lib/facts/record.js';
 import { makeRules } from '../lib/facts/rules.js';
-import { distance, zeroOffsets } from '../lib/log/cut.js';
+import { distance, reaches, zeroOffsets } from '../lib/log/cut.js';
 import type { Log } from '../lib/log/log.js';
 import { openLog, openLogWriter } from '../lib/log/open-log.js';
 import { TrafficModel, trafficDefaults, type TrafficFact } from '../ingest/traffic-model.js';
@@ -74,7 +74,7 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
 }
 
 /** Fills the log; returns the empty batch view. */
-async function fill(config: Config, facts: number): Promise<ViewId> {
+export async function fill(config: Config, facts: number): Promise<ViewId> {
   const domains = Array.from({ length: 40 }, (_, i) => `site-${i}.example`);
   const model = new TrafficModel({
     ...trafficDefaults,
@@ -130,9 +130,10 @@ function openGeneration(config: Config, log: Log, genesis: ViewId): Promise<Gene
 }
 
 /** Opens the generation and brings it to the end of the log. */
-async function catchUp(config: Config, log: Log, genesis: ViewId): Promise<void> {
+export async function catchUp(config: Config, log: Log, genesis: ViewId): Promise<void> {
+  const end = await log.latest();
   const generation = await openGeneration(config, log, genesis);
-  while ((await generation.runEpoch({ waitMs: 0, limit: {} })) > 0);
+  while (!reaches(generation.positions(), end)) await generation.runEpoch({ waitMs: 50, limit: {} });
   await generation.close();
 }
 

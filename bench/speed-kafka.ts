@@ -1,0 +1,82 @@
+/**
+ * Row `speed-kafka`: the row `speed` over a real Kafka broker. Log to committed realtime view, against kafkajs alone
+ * reading and decoding the same topic with an empty handler, in turns within one run.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemClock } from '../lib/clock.js';
+import { configWith } from '../lib/config/config.js';
+import { openDataDir } from '../lib/data-dir.js';
+import { decodeRecord } from '../lib/facts/record.js';
+import { openLog } from '../lib/log/open-log.js';
+import { KafkaBroker, kafkaSkip } from '../test/kafka/broker.js';
+import { readBare } from './bare-kafka.js';
+import type { BenchOptions, BenchResult } from './row.js';
+import { catchUp, fill } from './speed.js';
+
+const targetRatio = 0.6;
+const target = `>= ${targetRatio} of kafkajs reading and decoding`;
+
+export async function run({ quick }: BenchOptions): Promise<BenchResult> {
+  const skip = kafkaSkip();
+  if (skip !== false) return { target, met: false, figures: { kafka: `not measured: ${skip}` } };
+  const facts = quick ? 100_000 : 1_000_000;
+  const rounds = quick ? 1 : 3;
+  const broker = await KafkaBroker.start();
+  const config = configWith({
+    dataDir: mkdtempSync(join(tmpdir(), 'swa-bench-')),
+    kafkaBrokers: [broker.address],
+  });
+  try {
+    openDataDir(config);
+    const genesis = await fill(config, facts);
+    const log = await openLog(config, systemClock);
+    await readBare(config, facts, () => undefined); // both sides read a warm page cache
+    const times = { read: [] as Took[], view: [] as Took[] };
+    for (let round = 0; round < rounds; round++) {
+      times.read.push(await took(() => readBare(config, facts, (value) => void decodeRecord(value))));
+      rmSync(join(config.dataDir, 'speed'), { recursive: true, force: true });
+      times.view.push(await took(() => catchUp(config, log, genesis)));
+    }
+    await log.close();
+    const [read, view] = [least(times.read), least(times.view)];
+    const ratio = read.seconds / view.seconds;
+    return {
+      target,
+      met: ratio >= targetRatio,
+      ratio,
+      figures: {
+        facts,
+        readAndDecodePerSecond: Math.round(facts / read.seconds),
+        committedPerSecond: Math.round(facts / view.seconds),
+        ratioOfProcessorTime: Math.round((1_000 * read.processorSeconds) / view.processorSeconds) / 1_000,
+      },
+    };
+  } finally {
+    await broker.dispose();
+    rmSync(config.dataDir, { recursive: true, force: true });
+  }
+}
+
+interface Took {
+  readonly seconds: number;
+  /** Of this process, without the broker's: what is left of a measurement on a busy machine. */
+  readonly processorSeconds: number;
+}
+
+async function took(work: () => Promise<void>): Promise<Took> {
+  const before = process.cpuUsage();
+  const started = performance.now();
+  await work();
+  const { user, system } = process.cpuUsage(before);
+  return { seconds: (performance.now() - started) / 1_000, processorSeconds: (user + system) / 1e6 };
+}
+
+/** The best of several rounds, by each measure. */
+function least(rounds: readonly Took[]): Took {
+  return {
+    seconds: Math.min(...rounds.map((round) => round.seconds)),
+    processorSeconds: Math.min(...rounds.map((round) => round.processorSeconds)),
+  };
+}
