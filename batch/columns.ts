@@ -2,14 +2,7 @@
  * Columns of a DuckDB chunk as typed arrays. node-api keeps the array it wraps in a field that its typings call private (`items`, `dataView`);
  * reading values one by one through `getItem` instead costs three times as much, and makes a BigInt of every one.
  */
-import { DuckDBListValue, type DuckDBDataChunk, type DuckDBVector } from '@duckdb/node-api';
-
-/** The 32-bit values of an INTEGER or UINTEGER column; for columns without nulls. Valid while the chunk is. */
-export function u32Column(chunk: DuckDBDataChunk, index: number): Int32Array | Uint32Array {
-  const items = itemsOf(chunk, index);
-  if (items instanceof Int32Array || items instanceof Uint32Array) return items;
-  throw new TypeError(`column ${index} is not of 32 bits`);
-}
+import type { DuckDBDataChunk, DuckDBVector } from '@duckdb/node-api';
 
 /** A BIGINT or UBIGINT column as pairs of words, the low one first (all machines we run on are little-endian). */
 export function words(chunk: DuckDBDataChunk, index: number): Uint32Array {
@@ -40,14 +33,6 @@ export function packedTexts(chunk: DuckDBDataChunk, index: number, row: number):
   const texts = packed.split(separator);
   texts.pop(); // nothing follows the last separator
   return texts;
-}
-
-/** A list of UBIGINT as pairs of words, the low one first. */
-export function listWords(chunk: DuckDBDataChunk, index: number, row: number): Uint32Array {
-  const list = chunk.getColumnVector(index).getItem(row);
-  if (!(list instanceof DuckDBListValue)) throw new TypeError(`column ${index} is not of lists`);
-  const values = BigUint64Array.from(list.items, (item) => (typeof item === 'bigint' ? item : 0n));
-  return new Uint32Array(values.buffer);
 }
 
 const separator = '\u001f';

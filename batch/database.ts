@@ -5,7 +5,6 @@
 import {
   BOOLEAN,
   DuckDBScalarFunction,
-  INTEGER,
   UBIGINT,
   VARCHAR,
   type DuckDBConnection,
@@ -87,11 +86,6 @@ export class BatchDb {
     );
   }
 
-  /** Makes the roots of union-find known to SQL. */
-  registerRoots(roots: Int32Array): void {
-    this.#register('swa_root', INTEGER, INTEGER, (id) => (typeof id === 'number' ? (roots[id] ?? id) : null));
-  }
-
   /** Makes the suspects of the repeat finder known to SQL. */
   registerSuspects(suspects: ReadonlySet<number>): void {
     this.#connection.registerScalarFunction(
@@ -151,7 +145,7 @@ export class BatchDb {
     name: string,
     parameter: DuckDBType,
     returnType: DuckDBType,
-    apply: (value: unknown) => string | number | boolean | null,
+    apply: (value: unknown) => boolean,
   ): void {
     const mainFunction = (_info: unknown, input: DuckDBDataChunk, output: DuckDBVector): void => {
       const values = input.getColumnVector(0);

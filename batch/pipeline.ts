@@ -2,17 +2,18 @@
  * The recomputation: from a snapshot to a finished view in a directory of its own. A pure function of snapshot, code and
  * rules: what reaches the writer is in a total order, so threads, file layout and machine leave no trace.
  *
- *   persons   live edges -> union-find -> PersonID of every joined id, and a coupon for every person
+ *   persons   live edges -> union-find -> PersonID of every joined id
  *   repeats   event ids that occur twice, by their hashes; usually none
- *   facts     one scan of the pageviews: dictionaries of pages, domains, hours and persons; a fact is four numbers
+ *   facts     one scan of the pageviews: dictionaries of pages, domains, hours and persons; a fact is five numbers
  *   buckets   three sorts of the facts, in threads: by (page, hour) and (domain, hour) for the buckets, by (domain,
- *             person) for visits and bounces; meanwhile the mapping and the members of persons are written
+ *             person) for visits and bounces; meanwhile persons are written
  *   index     pages, domains, visits and listings in key order
  *   verify    the view is read back and checked
  */
 import { BIGINT, UBIGINT, VARCHAR } from '@duckdb/node-api';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { SwaError } from '../lib/errors.js';
 import type { Rules } from '../lib/facts/rules.js';
 import type { Topic } from '../lib/log/log.js';
@@ -23,13 +24,14 @@ import type { StoredMeta } from '../serving/meta.js';
 import { openViewAt } from '../serving/view-reader.js';
 import { ViewWriter } from '../serving/view-writer.js';
 import { FactCollector } from './collector.js';
-import { listWords, packedTexts, u32Column, words } from './columns.js';
+import { words } from './columns.js';
 import { BatchDb } from './database.js';
 import { FactStore } from './fact-store.js';
 import { writeIndex } from './index-pass.js';
-import { Persons, type PersonStatistics } from './persons.js';
+import type { PersonStatistics } from './persons.js';
 import type { ProgressMeter } from './progress.js';
 import { RepeatFinder } from './repeat-finder.js';
+import { personsOf, resolvePersons, type ResolvedPersons } from './resolve-persons.js';
 import { makeSortJobs } from './sort-keys.js';
 import { runSortJobs } from './sort-jobs.js';
 import { verifyView } from './verify.js';
@@ -67,6 +69,8 @@ export interface Tuning {
 
 const defaultTuning: Tuning = { factBlocks: 24, rowsPerRange: 1 << 24, hashesPerScan: 100_000_000 };
 const sampledPages = 24;
+/** Persons written before the loop hears of the sorts' progress. */
+const personsPerTurn = 10_000;
 
 /** What a run found out about its facts. */
 export interface BuildStatistics {
@@ -104,21 +108,22 @@ export async function buildView(options: BuildOptions): Promise<Built> {
       recordsOf(options.snapshot, 'pageviews'),
     );
     const build = new Build({ ...options, tuning }, db, writer, store, collector);
-    const built = await build.run();
+    const { meta, statistics, sampledEdges } = await build.run();
     options.progress.begin('verify');
     await options.beforeVerify?.(options.viewDir);
     const view = openViewAt(options.viewDir);
     try {
       await verifyView(view, db, {
         previous: options.previous,
-        pageviews: built.statistics.pageviews,
+        pageviews: statistics.pageviews,
         rules: options.rules,
-        sample: collector.sampledPages,
+        sampledPages: collector.sampledPages,
+        sampledEdges,
       });
     } finally {
       view.close();
     }
-    return built;
+    return { meta, statistics };
   } finally {
     store.close();
     await writer.abandon();
@@ -147,17 +152,17 @@ class Build {
     this.#collector = collector;
   }
 
-  async run(): Promise<Built> {
+  async run(): Promise<Built & Pick<ResolvedPersons, 'sampledEdges'>> {
     const { progress } = this.#options;
     const rows = recordsOf(this.#options.snapshot, 'pageviews');
     progress.begin('persons', recordsOf(this.#options.snapshot, 'equivs'));
-    const persons = await this.#persons();
+    const persons = await this.#findPersons();
     progress.begin('repeats', rows);
     const repeats = await this.#repeats(rows);
     progress.begin('facts', rows);
     const statistics = await this.#facts(rows, repeats, persons);
     progress.begin('buckets', 3 * this.#store.rows);
-    const { mappedIds, results, names } = await this.#buckets();
+    const { results, names } = await this.#buckets(persons);
     progress.begin('index', names.pages.length);
     const cells = writeIndex(this.#writer, names, results, (count) => this.#step(count));
     const meta = await this.#writer.finish(
@@ -173,62 +178,31 @@ class Build {
           pages: results.pages.ranks.length,
           domains: results.domains.ranks.length,
           persons: this.#collector.persons,
-          mappedIds,
+          mappedIds: persons.members.length - persons.ends.length,
         },
       },
       cells,
     );
-    return { meta, statistics };
+    return { meta, statistics, sampledEdges: persons.sampledEdges };
   }
 
-  /** Joins ids to persons, writes their members, and makes them known to the collector. */
-  async #persons(): Promise<BuildStatistics['persons']> {
-    await this.#runAll('edges', 'live-edges', 'edge-ids');
-    const persons = new Persons(await this.#countOf('edge_id'));
-    for await (const chunk of this.#db.stream('edge-numbers')) {
-      const lows = u32Column(chunk, 0);
-      const highs = u32Column(chunk, 1);
-      const count = chunk.rowCount;
-      for (let row = 0; row < count; row++) persons.join(lows[row] ?? 0, highs[row] ?? 0);
-      this.#step(count);
+  /** Joins ids to persons and makes them known to the collector. */
+  async #findPersons(): Promise<ResolvedPersons> {
+    const found = await resolvePersons(this.#db, this.#options.maxPersonIds, (rows) => this.#step(rows));
+    for (const numbers of personsOf(found)) {
+      this.#collector.addPerson(found.ids[numbers[0] ?? 0] ?? '');
+      for (const number of numbers)
+        this.#collector.addMember(found.hashes[2 * number] ?? 0, found.hashes[2 * number + 1] ?? 0);
     }
-    const { roots, statistics } = persons.finish(this.#options.maxPersonIds);
-    this.#db.registerRoots(roots);
-    await this.#runAll('mappings');
-    await this.#members();
-    const cappedIds: string[] = [];
-    for (const { least } of statistics.capped.slice(0, 100)) {
-      const rows = await this.#db.rows(`select id from edge_id where number = ${least}`);
-      cappedIds.push(String(rows[0]?.[0]));
-    }
-    return { ...statistics, cappedIds };
+    return found;
   }
 
-  async #members(): Promise<void> {
-    let current: string | undefined;
-    let ids: string[] = [];
-    const end = (): void => {
-      if (current !== undefined) this.#writer.members(current, ids);
-      ids = [];
-    };
-    for await (const chunk of this.#db.stream('members')) {
-      for (let row = 0; row < chunk.rowCount; row++) {
-        const people = packedTexts(chunk, 0, row);
-        const hashes = listWords(chunk, 2, row);
-        packedTexts(chunk, 1, row).forEach((id, i) => {
-          const person = people[i] ?? '';
-          if (person !== current) {
-            end();
-            current = person;
-            this.#collector.addPerson(person);
-          }
-          ids.push(id);
-          this.#collector.addMember(hashes[2 * i] ?? 0, hashes[2 * i + 1] ?? 0);
-        });
-      }
-      this.#options.signal?.throwIfAborted();
+  async #writePersons(found: ResolvedPersons): Promise<void> {
+    let written = 0;
+    for (const numbers of personsOf(found)) {
+      this.#writer.person(Array.from(numbers, (number) => found.ids[number] ?? ''));
+      if (++written % personsPerTurn === 0) await turn();
     }
-    end();
   }
 
   /** Makes the view `counted`: pageviews without repeats. Returns how many repeats there are. */
@@ -260,7 +234,7 @@ class Build {
     return this.#countOf('repeat');
   }
 
-  async #facts(rows: number, repeats: number, persons: BuildStatistics['persons']): Promise<BuildStatistics> {
+  async #facts(rows: number, repeats: number, persons: ResolvedPersons): Promise<BuildStatistics> {
     let counted = 0;
     let left = 0;
     this.#db.registerTaker('swa_take_known', [UBIGINT, UBIGINT, UBIGINT, BIGINT], (chunk, taken) => {
@@ -289,36 +263,23 @@ class Build {
       edgeRecords: recordsOf(this.#options.snapshot, 'equivs'),
       refusedEdges: recordsOf(this.#options.snapshot, 'equivs') - (await this.#countOf('edge')),
       liveEdges: await this.#countOf('live_edge'),
-      persons,
+      persons: { ...persons.statistics, cappedIds: persons.cappedIds },
     };
   }
 
-  /** The three sorts in threads; the mapping is written meanwhile. */
-  async #buckets() {
+  /** The three sorts in threads; persons are written meanwhile. */
+  async #buckets(persons: ResolvedPersons) {
     const { jobs, names } = makeSortJobs(this.#collector, this.#store.handle(), {
       lgK: this.#options.lgK,
       rowsPerRange: this.#options.tuning.rowsPerRange,
       cellsPath: (kind) => this.#writer.cellsPath(kind),
     });
     const sorting = runSortJobs(jobs, (rows) => this.#step(rows), this.#options.signal);
-    const [[pages, domains, visits], mappedIds] = await Promise.all([sorting, this.#mapping()]);
+    const [[pages, domains, visits]] = await Promise.all([sorting, this.#writePersons(persons)]);
     if (pages === undefined || domains === undefined || visits === undefined) {
       throw new SwaError('internal.invariant', 'a sort job gave no result');
     }
-    return { mappedIds, names, results: { pages, domains, visits } };
-  }
-
-  async #mapping(): Promise<number> {
-    let mappedIds = 0;
-    for await (const chunk of this.#db.stream('mappings-by-id')) {
-      for (let row = 0; row < chunk.rowCount; row++) {
-        const people = packedTexts(chunk, 1, row);
-        const ids = packedTexts(chunk, 0, row);
-        ids.forEach((id, i) => this.#writer.mapping(id, people[i] ?? ''));
-        mappedIds += ids.length;
-      }
-    }
-    return mappedIds;
+    return { names, results: { pages, domains, visits } };
   }
 
   async #runAll(...names: readonly string[]): Promise<void> {

@@ -96,5 +96,5 @@ function identityShare(view: ViewReader): number {
     return sum;
   };
   const all = indexNames.reduce((sum, name) => sum + bytes(name), 0);
-  return (bytes('ids') + bytes('members')) / Math.max(1, all);
+  return (bytes('ids') + bytes('persons')) / Math.max(1, all);
 }

@@ -60,9 +60,27 @@ export class ByteWriter {
 
   /** Length-prefixed UTF-8. */
   text(value: string): void {
+    if (this.#plainText(value)) return;
     const bytes = Buffer.from(value);
     this.varint(bytes.length);
     this.raw(bytes);
+  }
+
+  /** Nearly all texts are short ASCII: no Buffer is made for those. False, and nothing is written, for others. */
+  #plainText(value: string): boolean {
+    const { length } = value;
+    if (length >= 0x80) return false;
+    this.#reserve(length + 1);
+    const bytes = this.#bytes;
+    const start = this.#length + 1;
+    for (let i = 0; i < length; i++) {
+      const unit = value.charCodeAt(i);
+      if (unit >= 0x80) return false;
+      bytes[start + i] = unit;
+    }
+    bytes[start - 1] = length;
+    this.#length = start + length;
+    return true;
   }
 
   #reserve(more: number): void {
@@ -147,4 +165,12 @@ export class ByteReader {
     this.position = from + length;
     return from;
   }
+}
+
+/** Length of the common start of two texts, which never ends within a surrogate pair. */
+export function sharedPrefix(a: string, b: string): number {
+  let length = 0;
+  while (length < a.length && length < b.length && a.charCodeAt(length) === b.charCodeAt(length)) length++;
+  const last = a.charCodeAt(length - 1);
+  return last >= 0xd800 && last < 0xdc00 ? length - 1 : length;
 }

@@ -7,8 +7,7 @@
  *   visits     domain              -> (hour delta, visits, bounces)*       varints
  *   listing    domain 00 u32 chunk -> (pageviews, shared, length, rest)*   pages of the domain in key order; `shared`
  *                                                            characters are those of the URL before
- *   ids        visitor id          -> PersonID           only ids that differ from their PersonID
- *   members    PersonID            -> length-prefixed ids                  all ids of a person of two or more
+ *   persons, ids                                         who is who (serving/identity.ts)
  *
  * Keys are raw UTF-8, so LMDB's order is the order of PersonIDs. A text of up to 1,900 bytes is its own key; LMDB
  * takes keys of at most 1,978, so a longer one (a URL) is cut there and followed by 00 and the hex SHA-256 of the whole.
@@ -19,7 +18,7 @@
 import { createHash } from 'node:crypto';
 import { open, type Database, type RootDatabase } from 'lmdb';
 
-export const indexNames = ['pages', 'domains', 'visits', 'listing', 'ids', 'members'] as const;
+export const indexNames = ['pages', 'domains', 'visits', 'listing', 'persons', 'ids'] as const;
 export type IndexName = (typeof indexNames)[number];
 
 export type IndexDb = Database<Buffer, Buffer>;
@@ -51,8 +50,8 @@ export function openIndex(path: string, mode: 'read' | 'build'): IndexFile {
       domains: db('domains'),
       visits: db('visits'),
       listing: db('listing'),
+      persons: db('persons'),
       ids: db('ids'),
-      members: db('members'),
     },
   };
 }

@@ -21,6 +21,7 @@ import {
   type IndexFile,
   type IndexName,
 } from './index-file.js';
+import { bucketKey, idsIn, personIn, personKey } from './identity.js';
 import { fileNames } from './layout.js';
 import { readMeta } from './meta.js';
 import { sortUnique } from './union.js';
@@ -113,16 +114,16 @@ export class ViewReader implements BatchView {
   }
 
   personOf(visitor: string): string {
-    return this.#dbs('ids').getBinaryFast(textKey(visitor))?.toString('utf8') ?? visitor;
+    const record = this.#personRecord(visitor);
+    if (record === undefined) return visitor;
+    for (const id of idsIn(record)) return id;
+    return visitor;
   }
 
   idsOf(person: string): readonly string[] {
-    const value = this.#dbs('members').getBinary(textKey(person));
-    if (value === undefined) return [person];
-    const ids: string[] = [];
-    const reader = new ByteReader(value);
-    while (!reader.done) ids.push(reader.text());
-    return ids;
+    const record = this.#personRecord(person);
+    const ids = record === undefined ? [person] : [...idsIn(record)];
+    return ids[0] === person ? ids : [person];
   }
 
   /** Pageviews of a subject over the whole view; 0 when it has none. */
@@ -151,6 +152,13 @@ export class ViewReader implements BatchView {
   #dbs(name: IndexName): IndexDb {
     if (this.#closed) throw new SwaError('internal.invariant', `batch view ${this.meta.id} is closed`);
     return this.#index.dbs[name];
+  }
+
+  /** What is stored of the person that a visitor id belongs to. */
+  #personRecord(visitor: string): Buffer | undefined {
+    const bucket = this.#dbs('ids').getBinaryFast(bucketKey(visitor));
+    const person = bucket === undefined ? -1 : personIn(bucket, visitor);
+    return person < 0 ? undefined : this.#dbs('persons').getBinaryFast(personKey(person));
   }
 
   #record(subject: Subject): SubjectRecord | undefined {

@@ -1,6 +1,6 @@
 /**
- * Writes one view into a directory of its own, in one pass and in key order: pages, domains, visits, listings, ids and
- * members may interleave, but each must come ascending in UTF-8 byte order of its keys. Everything written is also
+ * Writes one view into a directory of its own, in one pass and in key order: pages, domains, visits, listings and persons
+ * may interleave, but each must come ascending in UTF-8 byte order of its keys. Everything written is also
  * hashed in that order, which is the view's content hash: independent of how LMDB lays out its pages.
  */
 import { createHash, type Hash } from 'node:crypto';
@@ -9,7 +9,8 @@ import { join } from 'node:path';
 import { fsyncDir, fsyncFile, writeFully } from '../lib/files/durable.js';
 import type { ViewMeta } from '../lib/views/view.js';
 import type { BlockPlace } from './cell-file.js';
-import { ByteWriter } from './bytes.js';
+import { ByteWriter, sharedPrefix } from './bytes.js';
+import { IdentityWriter } from './identity.js';
 import { indexNames, listingKey, openIndex, textKey, type IndexFile, type IndexName } from './index-file.js';
 import { fileNames, makeViewId } from './layout.js';
 import { formatMeta, type FileSeal, type StoredMeta } from './meta.js';
@@ -24,6 +25,7 @@ export type MetaBase = Omit<ViewMeta, 'id' | 'contentHash'>;
 export class ViewWriter {
   readonly #dir: string;
   readonly #index: IndexAppender;
+  readonly #identity: IdentityWriter;
   readonly #record = new ByteWriter();
   readonly #list = new ByteWriter(2 * listingChunkBytes);
   #listDomain: string | undefined;
@@ -36,6 +38,7 @@ export class ViewWriter {
     mkdirSync(dir);
     this.#dir = dir;
     this.#index = new IndexAppender(openIndex(join(dir, fileNames.index), 'build'));
+    this.#identity = new IdentityWriter((name, key, value) => this.#index.add(name, key, value));
   }
 
   /** A page whose block is, or will be, at `place` of pages.dat. */
@@ -64,16 +67,9 @@ export class ViewWriter {
     if (this.#list.length >= listingChunkBytes) this.#flushListing();
   }
 
-  /** `id` is not the PersonID itself. */
-  mapping(id: string, person: string): void {
-    this.#index.add('ids', textKey(id), Buffer.from(person));
-  }
-
-  /** All ids of a person, itself included, ascending. */
-  members(person: string, ids: readonly string[]): void {
-    this.#record.clear();
-    for (const id of ids) this.#record.text(id);
-    this.#index.add('members', textKey(person), Buffer.from(this.#record.view()));
+  /** All ids of a person of two or more, ascending in UTF-8 byte order; persons in order of their first ids. */
+  person(ids: readonly string[]): void {
+    this.#identity.person(ids);
   }
 
   /** Where the cells of all pages or domains are to be written, by a CellFile in whichever thread. */
@@ -90,6 +86,7 @@ export class ViewWriter {
     cells: { readonly pages: FileSeal; readonly domains: FileSeal },
   ): Promise<StoredMeta> {
     this.#endListing(undefined);
+    this.#identity.finish();
     await this.#index.close();
     const content = createHash('sha256').update(`lgK ${base.lgK}\n`);
     for (const seal of [cells.pages, cells.domains]) content.update(`${seal.name} ${seal.sha256}\n`);
@@ -138,13 +135,6 @@ export class ViewWriter {
   }
 }
 
-/** Length of the common start of two texts. */
-function sharedPrefix(a: string, b: string): number {
-  let length = 0;
-  while (length < a.length && length < b.length && a.charCodeAt(length) === b.charCodeAt(length)) length++;
-  return length;
-}
-
 /** Appends to several databases, a transaction per so many entries, hashing each database's entries in order. */
 class IndexAppender {
   readonly #file: IndexFile;
@@ -160,8 +150,8 @@ class IndexAppender {
       domains: createHash('sha256'),
       visits: createHash('sha256'),
       listing: createHash('sha256'),
+      persons: createHash('sha256'),
       ids: createHash('sha256'),
-      members: createHash('sha256'),
     };
   }
 

@@ -142,8 +142,7 @@ export class SpeedHouse {
     const building = newBuildingDir(dataDir, 'test');
     const writer = new ViewWriter(building);
     const ids = ['cookie:1', 'cookie:2', `cookie:${number}`].filter((id, i, all) => all.indexOf(id) === i);
-    for (const id of ids.slice(1)) writer.mapping(id, 'cookie:1');
-    writer.members('cookie:1', ids);
+    writer.person(ids);
     const cells = {
       pages: new CellFile(writer.cellsPath('pages')).close(),
       domains: new CellFile(writer.cellsPath('domains')).close(),

@@ -8,6 +8,7 @@ import { makeRules } from '../../lib/facts/rules.js';
 import { offset } from '../../lib/log/log.js';
 import type { ViewMeta } from '../../lib/views/view.js';
 import { takeSnapshot } from '../../master-data/snapshot.js';
+import { bucketKey } from '../../serving/identity.js';
 import { openIndex, textKey } from '../../serving/index-file.js';
 import { newBuildingDir } from '../../serving/store.js';
 import { buildView, type Built } from '../pipeline.js';
@@ -84,7 +85,7 @@ test('three seeded wrong views are refused before they are published, each for i
     'a page lost',
   );
   await assert.rejects(
-    buildWith(config, async (dir) => change(dir, ({ dbs }) => dbs.ids.removeSync(textKey('cookie:2')))),
+    buildWith(config, async (dir) => change(dir, ({ dbs }) => dbs.ids.removeSync(bucketKey('cookie:2')))),
     { code: 'view.refused', message: /not one person/ },
     'two ids of a person not joined',
   );

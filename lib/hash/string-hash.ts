@@ -1,9 +1,8 @@
 /**
- * A 64-bit hash of strings, for tables that only this process ever sees (eventIds in the window, what was looked up
- * lately), so it may be whatever is fastest on short strings: two 32-bit multiply-and-rotate lanes over words of four
- * ASCII characters, or of two UTF-16 units where a string has others, each finished so that every input bit reaches
- * every output bit. Tables that trust it keep no strings: at a million entries two different strings meet once in
- * 10^13 look-ups.
+ * A 64-bit hash of strings, fast on short ones: two 32-bit multiply-and-rotate lanes over words of four ASCII characters,
+ * or of two UTF-16 units where a string has others, each finished so that every input bit reaches every output bit. For
+ * tables that keep no strings: at a million entries two different strings meet once in 10^13 look-ups. Batch views hold
+ * such hashes (serving/identity.ts), so a change of the hash is one of their format.
  */
 const seedA = 0x2545f491;
 const seedB = 0x6c8e9cf5;

@@ -48,8 +48,7 @@ async function publishView(dir: string, number: number, url: string): Promise<Vi
   encodeVisits(visits, [{ hour: 480_000, visits: 2, bounces: 1 }]);
   writer.visits('example.com', visits.view());
   writer.listPage('example.com', url, 3);
-  writer.mapping('cookie:b', 'cookie:a');
-  writer.members('cookie:a', ['cookie:a', 'cookie:b']);
+  writer.person(['cookie:a', 'cookie:b']);
   const counts = { pageviews: 3, pages: 1, domains: 1, persons: 2, mappedIds: 1 };
   const meta = await writer.finish(
     { ...base, number, codeVersion, counts },

@@ -1,0 +1,160 @@
+/**
+ * From equiv edges to persons. DuckDB decides which edges live and puts their ids in order; from there on ids are
+ * numbers, and joining and grouping them is work on typed arrays.
+ */
+import { packedTexts, words } from './columns.js';
+import type { BatchDb } from './database.js';
+import { IdTable } from './id-table.js';
+import { Persons, type PersonStatistics } from './persons.js';
+
+const sampledEdges = 200;
+const cappedListed = 100;
+
+export interface ResolvedPersons {
+  /** Visitor ids that live edges name, in UTF-8 byte order. */
+  readonly ids: readonly string[];
+  /** DuckDB's hashes of the ids, as pairs of words. */
+  readonly hashes: Uint32Array;
+  /** Numbers of ids, person after person, in order of their PersonIDs; within a person in order. */
+  readonly members: Uint32Array;
+  /** Where each person ends in `members`. Persons have two or more ids. */
+  readonly ends: Uint32Array;
+  readonly statistics: PersonStatistics;
+  /** Least ids of the largest components over the cap. */
+  readonly cappedIds: readonly string[];
+  /** Both ends of some of the edges, for verification. */
+  readonly sampledEdges: readonly (readonly [string, string])[];
+}
+
+/** @param maxIds components of more ids are left unjoined; 0: no cap */
+export async function resolvePersons(
+  db: BatchDb,
+  maxIds: number,
+  onRows: (rows: number) => void,
+): Promise<ResolvedPersons> {
+  for (const statement of ['edges', 'live-edges', 'edge-ids']) {
+    await db.run(statement);
+    onRows(0);
+  }
+  const ids = await readIds(db);
+  const { hashes, numbers } = await readHashes(db, ids.length);
+  const persons = new Persons(ids.length);
+  const sample = new EdgeSample(sampledEdges);
+  for await (const chunk of db.stream('edge-hashes')) {
+    const ends = [words(chunk, 0), words(chunk, 1)] as const;
+    const count = chunk.rowCount;
+    for (let low = 0; low < 2 * count; low += 2) {
+      const a = numbers.get(ends[0][low] ?? 0, ends[0][low + 1] ?? 0);
+      const b = numbers.get(ends[1][low] ?? 0, ends[1][low + 1] ?? 0);
+      persons.join(a, b);
+      sample.offer(a, b, (ends[0][low] ?? 0) ^ (ends[1][low + 1] ?? 0));
+    }
+    onRows(count);
+  }
+  const { roots, statistics } = persons.finish(maxIds);
+  const textOf = (number: number): string => ids[number] ?? '';
+  return {
+    ids,
+    hashes,
+    ...membersByRoot(roots),
+    statistics,
+    cappedIds: statistics.capped.slice(0, cappedListed).map(({ least }) => textOf(least)),
+    sampledEdges: sample
+      .edges()
+      .filter(([a, b]) => roots[a] === roots[b])
+      .map(([a, b]) => [textOf(a), textOf(b)] as const),
+  };
+}
+
+/** The numbers of each person's ids. */
+export function* personsOf({
+  members,
+  ends,
+}: Pick<ResolvedPersons, 'members' | 'ends'>): Generator<Uint32Array> {
+  let from = 0;
+  for (const to of ends) {
+    yield members.subarray(from, to);
+    from = to;
+  }
+}
+
+async function readIds(db: BatchDb): Promise<string[]> {
+  const ids: string[] = [];
+  for await (const chunk of db.stream('edge-id-texts')) {
+    for (let row = 0; row < chunk.rowCount; row++) {
+      for (const id of packedTexts(chunk, 0, row)) ids.push(id);
+    }
+  }
+  return ids;
+}
+
+async function readHashes(db: BatchDb, count: number): Promise<{ hashes: Uint32Array; numbers: IdTable }> {
+  const hashes = new Uint32Array(2 * count);
+  const numbers = new IdTable(count);
+  let number = 0;
+  for await (const chunk of db.stream('edge-id-hashes')) {
+    const column = words(chunk, 0);
+    for (let row = 0; row < chunk.rowCount; row++, number++) {
+      const low = column[2 * row] ?? 0;
+      const high = column[2 * row + 1] ?? 0;
+      hashes[2 * number] = low;
+      hashes[2 * number + 1] = high;
+      if (numbers.get(low, high) < 0) numbers.add(low, high, number);
+    }
+  }
+  return { hashes, numbers };
+}
+
+/** Groups ids by their roots: a counting sort. Ids that stand alone are left out. */
+function membersByRoot(roots: Int32Array): Pick<ResolvedPersons, 'members' | 'ends'> {
+  const sizes = new Uint32Array(roots.length);
+  for (const root of roots) sizes[root] = (sizes[root] ?? 0) + 1;
+  const next = new Uint32Array(roots.length);
+  const ends: number[] = [];
+  let total = 0;
+  for (let root = 0; root < roots.length; root++) {
+    const size = sizes[root] ?? 0;
+    if (size < 2) continue;
+    next[root] = total;
+    total += size;
+    ends.push(total);
+  }
+  const members = new Uint32Array(total);
+  for (let id = 0; id < roots.length; id++) {
+    const root = roots[id] ?? 0;
+    if ((sizes[root] ?? 0) < 2) continue;
+    const at = next[root] ?? 0;
+    members[at] = id;
+    next[root] = at + 1;
+  }
+  return { members, ends: Uint32Array.from(ends) };
+}
+
+/** The edges with the least mixed hashes: a sample that does not depend on their order. */
+class EdgeSample {
+  readonly #size: number;
+  #kept: { readonly a: number; readonly b: number; readonly mixed: number }[] = [];
+  #greatest = Number.POSITIVE_INFINITY;
+
+  constructor(size: number) {
+    this.#size = size;
+  }
+
+  offer(a: number, b: number, mixed: number): void {
+    if (mixed >= this.#greatest) return;
+    this.#kept.push({ a, b, mixed });
+    if (this.#kept.length >= 2 * this.#size) this.#cut();
+  }
+
+  edges(): readonly (readonly [number, number])[] {
+    this.#cut();
+    return this.#kept.map(({ a, b }) => [a, b]);
+  }
+
+  #cut(): void {
+    this.#kept = this.#kept
+      .toSorted((x, y) => x.mixed - y.mixed || x.a - y.a || x.b - y.b)
+      .slice(0, this.#size);
+    if (this.#kept.length === this.#size) this.#greatest = this.#kept.at(-1)?.mixed ?? this.#greatest;
+  }
+}

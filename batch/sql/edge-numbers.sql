@@ -1,5 +1,0 @@
--- Live edges as pairs of numbers, for union-find.
-select low.number as lo, high.number as hi
-from live_edge
-join edge_id as low on low.id = live_edge.lo
-join edge_id as high on high.id = live_edge.hi;

@@ -1,0 +1,164 @@
+/**
+ * Who is who in a view: two databases of index.mdb, in which persons are numbered in order of their PersonIDs.
+ *
+ *   persons   u32 person      -> ids of a person of two or more, ascending, so the PersonID first:
+ *                                (characters shared with the id before, length-prefixed rest)*
+ *   ids       u16 bucket      -> (u32 hash high, u32 hash low, u32 person)* of the ids whose hash begins with these 16
+ *                                bits, ascending; little-endian
+ *
+ * Keys are big-endian, so that LMDB's order is theirs. An id is looked up by its 64-bit hash (lib/hash/string-hash.ts): a
+ * dozen bytes where its text and its PersonID's would be four times that. That an id which is in no person hashes like one
+ * that is has odds of one in 10^13 at a million ids.
+ */
+import { StringHash } from '../lib/hash/string-hash.js';
+import { ByteReader, ByteWriter, sharedPrefix } from './bytes.js';
+
+const bucketCount = 1 << 16;
+const bucketShift = 16;
+const entryWords = 3;
+
+export function personKey(person: number): Buffer {
+  const key = Buffer.alloc(4);
+  key.writeUInt32BE(person);
+  return key;
+}
+
+/** The bucket that holds a visitor id, if any does. */
+export function bucketKey(visitor: string): Buffer {
+  const hash = new StringHash();
+  hash.of(visitor);
+  return keyOfBucket(hash.hi >>> bucketShift);
+}
+
+function keyOfBucket(bucket: number): Buffer {
+  const key = Buffer.alloc(2);
+  key.writeUInt16BE(bucket);
+  return key;
+}
+
+/** The person of a visitor id in its bucket, or -1. */
+export function personIn(bucket: Buffer, visitor: string): number {
+  const hash = new StringHash();
+  hash.of(visitor);
+  const [high, low] = [hash.hi >>> 0, hash.lo >>> 0];
+  let from = 0;
+  let to = bucket.length / (4 * entryWords);
+  while (from < to) {
+    const middle = (from + to) >>> 1;
+    const at = middle * 4 * entryWords;
+    const difference = bucket.readUInt32LE(at) - high || bucket.readUInt32LE(at + 4) - low;
+    if (difference === 0) return bucket.readUInt32LE(at + 8);
+    if (difference < 0) from = middle + 1;
+    else to = middle;
+  }
+  return -1;
+}
+
+/** The ids of a person, ascending; the first is the PersonID. */
+export function* idsIn(record: Uint8Array): Generator<string> {
+  const reader = new ByteReader(record);
+  let id = '';
+  while (!reader.done) {
+    id = id.slice(0, reader.varint()) + reader.text();
+    yield id;
+  }
+}
+
+type Add = (database: 'persons' | 'ids', key: Buffer, value: Buffer) => void;
+
+/** Takes the persons of a view in order, and hands out entries of both databases, each in key order. */
+export class IdentityWriter {
+  readonly #add: Add;
+  readonly #record = new ByteWriter();
+  readonly #hash = new StringHash();
+  /** (hash high, hash low, person) of every id. */
+  #entries = new Uint32Array(entryWords * 1024);
+  #ids = 0;
+  #persons = 0;
+
+  constructor(add: Add) {
+    this.#add = add;
+  }
+
+  /** Ids of the next person, ascending in UTF-8 byte order, two or more. */
+  person(ids: readonly string[]): void {
+    this.#record.clear();
+    let before = '';
+    for (const id of ids) {
+      const shared = sharedPrefix(before, id);
+      this.#record.varint(shared);
+      this.#record.text(id.slice(shared));
+      this.#remember(id);
+      before = id;
+    }
+    this.#add('persons', personKey(this.#persons++), Buffer.from(this.#record.view()));
+  }
+
+  finish(): void {
+    const { entries, ends } = this.#byBucket();
+    let from = 0;
+    ends.forEach((to, bucket) => {
+      if (to > from) {
+        sortEntries(entries, from, to);
+        const bytes = Buffer.alloc(4 * entryWords * (to - from));
+        for (let at = from * entryWords, byte = 0; at < to * entryWords; at++)
+          byte = bytes.writeUInt32LE(entries[at] ?? 0, byte);
+        this.#add('ids', keyOfBucket(bucket), bytes);
+      }
+      from = to;
+    });
+  }
+
+  #remember(id: string): void {
+    const at = entryWords * this.#ids++;
+    if (at === this.#entries.length) {
+      const larger = new Uint32Array(2 * at);
+      larger.set(this.#entries);
+      this.#entries = larger;
+    }
+    this.#hash.of(id);
+    this.#entries[at] = this.#hash.hi;
+    this.#entries[at + 1] = this.#hash.lo;
+    this.#entries[at + 2] = this.#persons;
+  }
+
+  /** The entries dealt to their buckets, and where each bucket ends. */
+  #byBucket(): { entries: Uint32Array; ends: Uint32Array } {
+    const words = entryWords * this.#ids;
+    const source = this.#entries;
+    const next = new Uint32Array(bucketCount + 1);
+    for (let at = 0; at < words; at += entryWords) {
+      const after = ((source[at] ?? 0) >>> bucketShift) + 1;
+      next[after] = (next[after] ?? 0) + 1;
+    }
+    for (let bucket = 1; bucket <= bucketCount; bucket++)
+      next[bucket] = (next[bucket] ?? 0) + (next[bucket - 1] ?? 0);
+    const entries = new Uint32Array(words);
+    for (let at = 0; at < words; at += entryWords) {
+      const bucket = (source[at] ?? 0) >>> bucketShift;
+      const place = next[bucket] ?? 0;
+      next[bucket] = place + 1;
+      for (let word = 0; word < entryWords; word++)
+        entries[place * entryWords + word] = source[at + word] ?? 0;
+    }
+    return { entries, ends: next.subarray(0, bucketCount) };
+  }
+}
+
+/** Insertion sort by (high, low): a bucket has a few dozen entries. */
+function sortEntries(entries: Uint32Array, from: number, to: number): void {
+  for (let i = from + 1; i < to; i++) {
+    const [high = 0, low = 0, person = 0] = entries.subarray(i * entryWords, (i + 1) * entryWords);
+    let hole = i * entryWords;
+    while (hole > from * entryWords) {
+      const before = hole - entryWords;
+      const beforeHigh = entries[before] ?? 0;
+      if (beforeHigh < high || (beforeHigh === high && (entries[before + 1] ?? 0) <= low)) break;
+      entries.copyWithin(hole, before, hole);
+      hole = before;
+    }
+    entries[hole] = high;
+    entries[hole + 1] = low;
+    entries[hole + 2] = person;
+  }
+}
