@@ -134,6 +134,24 @@ export class ByteReader {
     }
   }
 
+  /** Reads `count` varints below 2^32 and writes their running sums, modulo 2^32, to the start of `into`. */
+  sums(into: Uint32Array, count: number): void {
+    const bytes = this.bytes;
+    let at = this.position;
+    let sum = 0;
+    for (let i = 0; i < count; i++) {
+      let byte = bytes[at++] ?? 0;
+      let value = byte & 0x7f;
+      for (let shift = 7; byte >= 0x80; shift += 7) {
+        byte = bytes[at++] ?? 0;
+        value |= (byte & 0x7f) << shift;
+      }
+      sum = (sum + value) | 0;
+      into[i] = sum;
+    }
+    this.skip(at - this.position);
+  }
+
   /** A view of the next `length` bytes, not a copy. */
   raw(length: number): Uint8Array {
     const from = this.#take(length);

@@ -9,17 +9,18 @@
  *            form 0  one person, one pageview     u32 coupon
  *            form 1  few people                   pageviews, n * 2 + packing, then n coupons ascending:
  *                                                 packing 0 as u32, packing 1 as varints of their differences
- *            form 2  very many people             pageviews, 2^lgK bytes HLL_8 registers
- *            form 3  many people                  pageviews, n, n bytes: 1..63 a register, 64..255 a run of 1..192
- *                                                 empty registers; the rest is empty
+ *            form 2  too many to pack            pageviews, 2^lgK bytes HLL_8 registers
+ *            form 3  many people                  pageviews, length, packed registers (hyperloglog-ts/src/packed.ts)
  *
- * Of two ways to write the same, the shorter one is taken. Numbers are varints, coupons little-endian. Hour deltas count from the day's first hour, then from the hour before.
+ * Of two ways to write the same, the shorter one is taken. Numbers are varints, coupons little-endian. Hour deltas count
+ * from the day's first hour, then from the hour before. Packed registers take 2.8 to 10 KB instead of 16, and a union takes
+ * them in as they lie: a year of them is merged in microseconds.
  *
  * Rare subjects (at most 1,024 coupons in all) are flat: no tables, hour cells alone, deltas from hour 0. A day or month
  * that at most 1,024 coupons lie under has no cell of its own: it is cheaper to unite its hours on reading than to store
  * their people again (a year of derived months costs microseconds). So every person of an hour is stored about once.
  */
-import { maxCoupons } from 'hyperloglog-ts';
+import { HllError, maxCoupons, packRegisters, unpackRegisters, type HllUnion } from 'hyperloglog-ts';
 import { SwaError } from '../lib/errors.js';
 import type { BucketCell, SketchView } from '../lib/views/view.js';
 import type { ByteReader, ByteWriter } from './bytes.js';
@@ -32,7 +33,7 @@ export function deriveLimitOf(lgK: number): number {
 const singleForm = 0;
 const couponsForm = 1;
 const registersForm = 2;
-const sparseForm = 3;
+const packedForm = 3;
 
 export function writeCouponCell(
   out: ByteWriter,
@@ -86,47 +87,12 @@ export function writeRegisterCell(
   pageviews: number,
   registers: Uint8Array,
 ): void {
-  const sparse = encodeSparse(registers);
-  out.varint(delta * 4 + (sparse === undefined ? registersForm : sparseForm));
+  const packed = packRegisters(registers);
+  const pays = packed.length < registers.length;
+  out.varint(delta * 4 + (pays ? packedForm : registersForm));
   out.varint(pageviews);
-  if (sparse !== undefined) out.varint(sparse.length);
-  out.raw(sparse ?? registers);
-}
-
-const longestRun = 192;
-
-/** Undefined when it would not be shorter. */
-function encodeSparse(registers: Uint8Array): Uint8Array | undefined {
-  const bytes = new Uint8Array(registers.length);
-  let length = 0;
-  let empty = 0;
-  for (const value of registers) {
-    if (value === 0) {
-      empty++;
-      continue;
-    }
-    for (; empty > 0; empty -= longestRun) {
-      if (length === bytes.length) return undefined;
-      bytes[length++] = 63 + Math.min(empty, longestRun);
-    }
-    empty = 0;
-    if (length === bytes.length) return undefined;
-    bytes[length++] = value;
-  }
-  return length < registers.length ? bytes.subarray(0, length) : undefined;
-}
-
-function decodeSparse(bytes: Uint8Array, registers: Uint8Array): void {
-  registers.fill(0);
-  let slot = 0;
-  for (let i = 0; i < bytes.length; i++) {
-    const byte = bytes[i] ?? 0;
-    const run = (63 - byte) >> 31; // all ones for a run: no branch, which would be guessed wrong every other time
-    registers[slot] = byte & ~run;
-    slot += 1 + ((byte - 64) & run);
-  }
-  if (slot > registers.length)
-    throw new SwaError('view.corrupt', 'a cell has more registers than its sketch');
+  if (pays) out.varint(packed.length);
+  out.raw(pays ? packed : registers);
 }
 
 /**
@@ -141,10 +107,8 @@ export class CellReader implements BucketCell {
   #form = singleForm;
   #coupons = new Uint32Array(256);
   #couponCount = 0;
-  /** Of the last cell, when it has registers. */
+  /** Of the last cell, when it has registers: as they lie in what was read. */
   #registers: Uint8Array | undefined;
-  /** Made when first needed. */
-  #unpacked: Uint8Array | undefined;
 
   constructor(lgK: number) {
     this.#registerBytes = 2 ** lgK;
@@ -153,8 +117,19 @@ export class CellReader implements BucketCell {
 
   /** Made when asked for: where many cells of few people are read, views of them cost more than reading. */
   get sketch(): SketchView {
-    if (this.#registers !== undefined) return { kind: 'registers', registers: this.#registers };
-    return { kind: 'coupons', coupons: this.#coupons.subarray(0, this.#couponCount) };
+    const registers = this.#registers;
+    if (registers === undefined) {
+      return { kind: 'coupons', coupons: this.#coupons.subarray(0, this.#couponCount) };
+    }
+    if (this.#form === registersForm) return { kind: 'registers', registers };
+    return { kind: 'registers', registers: sound(() => unpackRegisters(registers)) };
+  }
+
+  addTo(union: HllUnion): void {
+    const registers = this.#registers;
+    if (registers === undefined) union.addCoupons(this.#coupons, 0, this.#couponCount);
+    else if (this.#form === registersForm) sound(() => union.addRegisters(registers));
+    else sound(() => union.addPacked(registers));
   }
 
   /** Copies the coupons to `into` from index `at`; false when there are registers, or no room. */
@@ -196,7 +171,7 @@ export class CellReader implements BucketCell {
       if (packed % 2 === 0) this.#readCoupons(from, count);
       else this.#readDifferences(from, count);
     } else {
-      this.#registers = this.#readRegisters(from);
+      this.#registers = from.raw(this.#form === registersForm ? this.#registerBytes : from.varint());
     }
   }
 
@@ -209,7 +184,7 @@ export class CellReader implements BucketCell {
     from.varint();
     if (this.#form === registersForm) {
       from.skip(this.#registerBytes);
-    } else if (this.#form === sparseForm) {
+    } else if (this.#form === packedForm) {
       from.skip(from.varint());
     } else {
       const packed = from.varint();
@@ -217,13 +192,6 @@ export class CellReader implements BucketCell {
       if (packed % 2 === 0) from.skip(4 * count);
       else from.skipVarints(count);
     }
-  }
-
-  #readRegisters(from: ByteReader): Uint8Array {
-    if (this.#form === registersForm) return from.raw(this.#registerBytes);
-    this.#unpacked ??= new Uint8Array(this.#registerBytes);
-    decodeSparse(from.raw(from.varint()), this.#unpacked);
-    return this.#unpacked;
   }
 
   #readCoupons(from: ByteReader, count: number): void {
@@ -234,14 +202,22 @@ export class CellReader implements BucketCell {
 
   #readDifferences(from: ByteReader, count: number): void {
     this.#makeRoom(count);
-    const coupons = this.#coupons;
-    let last = 0;
-    for (let i = 0; i < count; i++) coupons[i] = last += from.varint();
+    from.sums(this.#coupons, count);
     this.#couponCount = count;
   }
 
   #makeRoom(count: number): void {
     if (count > this.#maxCoupons) throw new SwaError('view.corrupt', `a cell claims ${count} coupons`);
     if (count > this.#coupons.length) this.#coupons = new Uint32Array(this.#maxCoupons);
+  }
+}
+
+/** What is wrong with registers of a view is wrong with the view. */
+function sound<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    if (!(cause instanceof HllError)) throw cause;
+    throw new SwaError('view.corrupt', `a cell's registers are damaged: ${cause.message}`, { cause });
   }
 }

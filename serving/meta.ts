@@ -16,13 +16,15 @@ export interface FileSeal {
 
 /** META.json: what readers see, and what only the serving layer needs. */
 export interface StoredMeta {
+  /** `formatVersion` of the code that wrote the view. META itself is the same in all of them so far. */
+  readonly format: number;
   readonly view: ViewMeta;
   readonly files: readonly FileSeal[];
 }
 
 const count = z.number().int().nonnegative();
 const storedSchema = z.object({
-  format: z.literal(formatVersion),
+  format: z.number().int().min(1).max(formatVersion),
   view: z.object({
     id: z.string(),
     number: count,
@@ -44,7 +46,7 @@ const storedSchema = z.object({
 });
 
 export function formatMeta(meta: StoredMeta): string {
-  return `${JSON.stringify({ format: formatVersion, ...meta }, null, 2)}\n`;
+  return `${JSON.stringify(meta, null, 2)}\n`;
 }
 
 /** Throws `view.missing` without a META, `view.corrupt` when it cannot be understood. */
@@ -58,12 +60,12 @@ export function readMeta(dir: string): StoredMeta {
     throw new SwaError('view.missing', `there is no batch view at ${dir}`, { cause });
   }
   try {
-    const { view, files } = storedSchema.parse(JSON.parse(text));
-    return { files, view: { ...view, id: view.id as ViewId, cut: brandCut(view.cut) } }; // brands of checked shapes
+    const { format, view, files } = storedSchema.parse(JSON.parse(text));
+    return { format, files, view: { ...view, id: view.id as ViewId, cut: brandCut(view.cut) } }; // brands of checked shapes
   } catch (cause) {
     throw new SwaError(
       'view.corrupt',
-      `${path} is not a META of format ${formatVersion}: ${messageOf(cause)}`,
+      `${path} is not a META of format 1 to ${formatVersion}: ${messageOf(cause)}`,
       {
         cause,
         hint: 'run a batch, which builds a new view from the master dataset',

@@ -12,7 +12,7 @@ import type { BlockPlace } from './cell-file.js';
 import { ByteWriter, sharedPrefix } from './bytes.js';
 import { IdentityWriter } from './identity.js';
 import { indexNames, listingKey, openIndex, textKey, type IndexFile, type IndexName } from './index-file.js';
-import { fileNames, makeViewId } from './layout.js';
+import { fileNames, formatVersion, makeViewId } from './layout.js';
 import { formatMeta, type FileSeal, type StoredMeta } from './meta.js';
 
 const listingChunkBytes = 32 * 1024;
@@ -96,6 +96,7 @@ export class ViewWriter {
     rmSync(`${indexPath}-lock`, { force: true });
     fsyncFile(indexPath);
     const meta: StoredMeta = {
+      format: formatVersion,
       view: { id: makeViewId(base.number, contentHash), ...base, contentHash },
       files: [await sealOf(this.#dir, fileNames.index), cells.pages, cells.domains],
     };

@@ -9,6 +9,7 @@
 import { statSync, writeFileSync } from 'node:fs';
 import { SwaError, systemCode } from '../lib/errors.js';
 import type { LogId, Offset, PartitionName } from '../lib/log/log.js';
+import { SketchCell } from '../lib/views/sketch-cell.js';
 import type { BucketCell, PageCount, RealtimeView, Subject, ViewId } from '../lib/views/view.js';
 import { decodeCell, decodePageviews } from './store/cell-codec.js';
 import { CellSubject } from './store/cell-subject.js';
@@ -247,7 +248,7 @@ class Snapshot implements RealtimeView {
       guarded(store.dir, () => {
         for (const { key, value } of store.db.getRange({ ...range, transaction })) {
           const { pageviews, sketch } = decodeCell(value);
-          visit({ bucket: Buffer.from(key).readUInt32BE(key.length - 4), pageviews, sketch });
+          visit(new SketchCell(Buffer.from(key).readUInt32BE(key.length - 4), pageviews, sketch));
         }
       });
     }

@@ -14,6 +14,7 @@ export {
 export type { Bounds } from './estimate.js';
 export type { Backend } from './kernels.js';
 export type { HllType } from './layout.js';
+export { packRegisters, unpackRegisters } from './packed.js';
 export { HllSketch, defaultLgK } from './sketch.js';
 export type { HllMode, SketchSink } from './sketch.js';
 export { HllUnion } from './union.js';

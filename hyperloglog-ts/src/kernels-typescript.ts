@@ -45,6 +45,16 @@ export function typescriptKernels(sizeBytes: number): Kernels {
       return seen & 0xc0;
     },
 
+    mergeMarked(into, marks, values, length) {
+      let next = values;
+      for (let i = 0; i < length; i++) {
+        if ((((bytes[marks + (i >> 3)] ?? 0) >>> (i & 7)) & 1) === 0) continue;
+        const value = bytes[next++] ?? 0;
+        if (value > (bytes[into + i] ?? 0)) bytes[into + i] = value;
+      }
+      return next - values;
+    },
+
     unpackNibbles(into, from, length, base) {
       for (let i = 0; i < length; i++) {
         const pair = bytes[from + i] ?? 0;

@@ -3,8 +3,8 @@
 import { kernelsWasmBase64 } from './kernels-wasm.js';
 import { typescriptKernels } from './kernels-typescript.js';
 
-/** The bytes at the start of the memory that `histogram` works in: its 64 counters and their working copies. */
-export const reservedBytes = 1024;
+/** The bytes at the start of the memory that kernels work in: the counters of `histogram`, a table of `mergeMarked`. */
+export const reservedBytes = 3072;
 
 /** Free bytes that must follow every buffer a kernel reads or writes: they work in steps of up to 32 bytes. */
 export const slackBytes = 32;
@@ -22,6 +22,11 @@ export interface Kernels {
   couponsOfSpans(data: number, ends: number, out: number, count: number): void;
   /** into = max(into, from), byte by byte, `length` a multiple of 16. Nonzero if a byte of `from` is over 63. */
   maxMerge(into: number, from: number, length: number): number;
+  /**
+   * into[i] = max(into[i], the next byte from `values`) for each i of `length` (a multiple of 16) whose bit is set in
+   * the length / 8 bytes of `marks`. Returns how many are set: so many bytes of `values` were taken.
+   */
+  mergeMarked(into: number, marks: number, values: number, length: number): number;
   /** Each byte becomes two: its low and its high nibble, `base` added. */
   unpackNibbles(into: number, from: number, length: number, base: number): void;
   /** Counts the values 0..63 among `length` bytes, a multiple of 8, into 64 32-bit counters at offset 0. */
@@ -55,7 +60,7 @@ function wasmKernels(sizeBytes: number): Kernels {
   if (missingPages > 0) exports.memory.grow(missingPages);
   // Copied one by one: the exports object itself is frozen and slower to call through.
   const { couponOfInt64, couponOfBytes, couponsOfInt64s, couponsOfSpans } = exports;
-  const { maxMerge, unpackNibbles, histogram } = exports;
+  const { maxMerge, mergeMarked, unpackNibbles, histogram } = exports;
   return {
     backend: 'wasm',
     bytes: new Uint8Array(exports.memory.buffer),
@@ -64,6 +69,7 @@ function wasmKernels(sizeBytes: number): Kernels {
     couponsOfInt64s,
     couponsOfSpans,
     maxMerge,
+    mergeMarked,
     unpackNibbles,
     histogram,
   };

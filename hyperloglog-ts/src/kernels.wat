@@ -2,10 +2,11 @@
 ;; and writes src/kernels-wasm.ts; a test holds the two together. src/kernels-typescript.ts says the same in plain
 ;; TypeScript, and property tests hold both to the same results.
 ;;
-;; The module owns nothing but its memory. The first 1 KiB of it belongs to $histogram; the caller places
-;; everything else, and leaves at least 32 readable and writable bytes behind every buffer it names.
+;; The module owns nothing but its memory. The first 1 KiB of it belongs to $histogram, the next 2 KiB to $mergeMarked;
+;; the caller places everything else, and leaves at least 32 readable and writable bytes behind every buffer it names.
 (module
   (memory (export "memory") 1)
+  (start $fill_ranks)
 
   ;; MurmurHash3 x64-128 from its two states to the coupon: 26 bits of h1 as address, and as value one more than
   ;; the leading zeros of h2, at most 63. The 64-bit finalizer stands here twice, interleaved: the engine does not
@@ -163,6 +164,52 @@
         (local.set $into (i32.add (local.get $into) (i32.const 16)))
         (br $next16)))
     (v128.any_true (v128.and (local.get $seen) (i8x16.splat (i32.const 0xc0)))))
+
+  ;; The table of $mergeMarked, at 1024: for each of 256 sets of eight lanes, eight bytes that say which of the values
+  ;; in line each lane takes. A lane that takes none has 128, from which $mergeMarked makes 0.
+  (func $fill_ranks
+    (local $marks i32) (local $lane i32)
+    (loop $next
+      (i32.store8 offset=1024
+        (i32.or (i32.shl (local.get $marks) (i32.const 3)) (local.get $lane))
+        (select
+          (i32.popcnt (i32.and
+            (local.get $marks)
+            (i32.sub (i32.shl (i32.const 1) (local.get $lane)) (i32.const 1))))
+          (i32.const 128)
+          (i32.and (i32.shr_u (local.get $marks) (local.get $lane)) (i32.const 1))))
+      (local.set $lane (i32.and (i32.add (local.get $lane) (i32.const 1)) (i32.const 7)))
+      (local.set $marks (i32.add (local.get $marks) (i32.eqz (local.get $lane))))
+      (br_if $next (i32.lt_u (local.get $marks) (i32.const 256)))))
+
+  ;; into[i] = max(into[i], the next of $values) for each i whose bit in $marks is set; $length bytes, a multiple of 16,
+  ;; and an eighth as many of marks. Returns how many were. A swizzle lays 16 lanes at a time: what it costs does
+  ;; not depend on how many are marked, as no branch does.
+  (func (export "mergeMarked") (param $into i32) (param $marks i32) (param $values i32) (param $length i32) (result i32)
+    (local $end i32) (local $next i32) (local $low i32) (local $high i32)
+    (local.set $end (i32.add (local.get $into) (local.get $length)))
+    (local.set $next (local.get $values))
+    (block $done
+      (loop $next16
+        (br_if $done (i32.ge_u (local.get $into) (local.get $end)))
+        (local.set $low (i32.load8_u (local.get $marks)))
+        (local.set $high (i32.load8_u offset=1 (local.get $marks)))
+        (v128.store (local.get $into) (i8x16.max_u
+          (v128.load (local.get $into))
+          (i8x16.swizzle
+            (v128.load (local.get $next))
+            (i8x16.shuffle 0 1 2 3 4 5 6 7 16 17 18 19 20 21 22 23
+              (v128.load64_zero offset=1024 (i32.shl (local.get $low) (i32.const 3)))
+              (i8x16.add
+                (v128.load64_zero offset=1024 (i32.shl (local.get $high) (i32.const 3)))
+                (i8x16.splat (i32.popcnt (local.get $low))))))))
+        (local.set $next (i32.add
+          (local.get $next)
+          (i32.add (i32.popcnt (local.get $low)) (i32.popcnt (local.get $high)))))
+        (local.set $marks (i32.add (local.get $marks) (i32.const 2)))
+        (local.set $into (i32.add (local.get $into) (i32.const 16)))
+        (br $next16)))
+    (i32.sub (local.get $next) (local.get $values)))
 
   ;; Two nibbles of each byte, the low one first, to two bytes, each with $base added: $length bytes become twice
   ;; as many. Works in steps of 16 bytes, so up to 30 bytes behind the result are overwritten.

@@ -15,6 +15,7 @@ import type { Bounds } from './estimate.js';
 import { createKernels, reservedBytes, slackBytes } from './kernels.js';
 import type { Backend, Kernels } from './kernels.js';
 import { lgSmallestSet } from './layout.js';
+import { mergePacked, packedLgK, packedWorkBytes, unpackRegisters } from './packed.js';
 import { foldRegisters } from './registers.js';
 import { HllSketch, defaultLgK, requireLgK } from './sketch.js';
 import type { HllMode } from './sketch.js';
@@ -27,19 +28,20 @@ export class HllUnion {
   readonly #kernels: Kernels;
   readonly #histogram: Uint32Array;
   readonly #coupons: CouponTable;
-  readonly #sourceAt: number;
+  readonly #workAt: number;
   #lgK: number;
   #registers: Uint8Array;
   #couponLimit: number;
   #dense = false;
   #histogramIsCurrent = false;
+  readonly #raise = (coupon: number): void => this.#update(coupon);
 
-  /** An empty union with room for 2^lgK registers, lgK 4..21: twice that many bytes, and some. Throws HLL_BAD_LGK. */
+  /** An empty union with room for 2^lgK registers, lgK 4..21: three times that many bytes, and some. Throws HLL_BAD_LGK. */
   constructor(options: { readonly lgK?: number; readonly backend?: Backend } = {}) {
     const lgK = requireLgK(options.lgK ?? defaultLgK);
     const k = 2 ** lgK;
-    this.#sourceAt = reservedBytes + k + slackBytes;
-    this.#kernels = createKernels(this.#sourceAt + k + slackBytes, options.backend);
+    this.#workAt = reservedBytes + k + slackBytes;
+    this.#kernels = createKernels(this.#workAt + packedWorkBytes(lgK) + slackBytes, options.backend);
     this.#histogram = new Uint32Array(this.#kernels.bytes.buffer, 0, 64);
     this.#largestLgK = lgK;
     this.#lgK = lgK;
@@ -100,19 +102,29 @@ export class HllUnion {
     }
     if (lgK < this.#lgK) this.#reduce(lgK);
     const { length } = this.#registers;
-    if (!this.#dense) {
-      this.#registers.fill(0);
-      this.#dense = true;
-      for (const coupon of this.#coupons.cells) if (coupon !== 0) this.#update(coupon);
-    }
+    if (!this.#dense) this.#promote();
     this.#histogramIsCurrent = false;
     for (let from = 0; from < registers.length; from += length) {
       const part = registers.length === length ? registers : registers.subarray(from, from + length);
-      this.#kernels.bytes.set(part, this.#sourceAt);
-      if (this.#kernels.maxMerge(reservedBytes, this.#sourceAt, length) !== 0) {
+      this.#kernels.bytes.set(part, this.#workAt);
+      if (this.#kernels.maxMerge(reservedBytes, this.#workAt, length) !== 0) {
         this.reset();
         throw new HllError('HLL_BAD_REGISTERS', 'a register is over 63');
       }
+    }
+    return this;
+  }
+
+  /** Adds what `packRegisters` made of registers. Throws HLL_BAD_REGISTERS for other bytes; the union is then empty. */
+  addPacked(packed: Uint8Array): this {
+    try {
+      if (packedLgK(packed) !== this.#lgK) return this.addRegisters(unpackRegisters(packed));
+      if (!this.#dense) this.#promote();
+      this.#histogramIsCurrent = false;
+      mergePacked(this.#kernels, reservedBytes, this.#workAt, packed, this.#raise);
+    } catch (error) {
+      this.reset();
+      throw error;
     }
     return this;
   }

@@ -24,12 +24,16 @@ function compare(
   act: (kernels: Kernels) => unknown,
 ): void {
   const results = [wasm, typescript].map((kernels) => {
-    kernels.bytes.fill(0xaa);
+    kernels.bytes.fill(0xaa, reservedBytes);
     kernels.bytes.set(into, intoAt);
     kernels.bytes.set(from, fromAt);
     const result = act(kernels);
     kernels.bytes.fill(0, slackAt, slackAt + slackBytes);
-    return [result, kernels.bytes.slice(256, sizeBytes), new Uint32Array(kernels.bytes.slice(0, 256).buffer)];
+    return [
+      result,
+      kernels.bytes.slice(reservedBytes, sizeBytes),
+      new Uint32Array(kernels.bytes.slice(0, 256).buffer),
+    ];
   });
   assert.deepEqual(results[0], results[1]);
 }
@@ -66,6 +70,30 @@ test('maxMerge: both forms find a value over 63 wherever it is', () => {
         }
       },
     ),
+    runs,
+  );
+});
+
+test('mergeMarked: both forms agree, and values go in order to where the marks are', () => {
+  const marks = fc.oneof(
+    random,
+    fc.constant(new Uint8Array(half).fill(255)),
+    fc.constant(new Uint8Array(half)),
+  );
+  fc.assert(
+    fc.property(registers, marks, registers, blocks, (a, bits, values, count) => {
+      const from = Uint8Array.from([...bits.subarray(0, half / 8), ...values.subarray(half / 8)]);
+      const some = Math.min(16 * count, half - half / 8);
+      compare(a, from, intoAt + half, (kernels) =>
+        kernels.mergeMarked(intoAt, fromAt, fromAt + half / 8, some),
+      );
+      let next = half / 8;
+      const expected = a.map((value, i) => {
+        const isMarked = i < some && (((bits[i >> 3] ?? 0) >> (i & 7)) & 1) === 1;
+        return isMarked ? Math.max(value, values[next++] ?? 0) : value;
+      });
+      assert.deepEqual(wasm.bytes.slice(intoAt, intoAt + half), expected);
+    }),
     runs,
   );
 });

@@ -2,6 +2,7 @@
  * What a view looks like to those who read it, whichever layer made it. The serving layer implements `BatchView`, the
  * speed layer `RealtimeView`; the query layer merges the two and knows nothing of their files.
  */
+import type { HllUnion } from 'hyperloglog-ts';
 import type { RulesVersions } from '../facts/rules.js';
 import type { Cut } from '../log/log.js';
 import type { Span } from '../time/buckets.js';
@@ -24,6 +25,8 @@ export interface BucketCell {
   readonly bucket: number;
   readonly pageviews: number;
   readonly sketch: SketchView;
+  /** Adds the people to a union: cheaper than `sketch`, which may have to be made before it can be looked at. */
+  addTo(union: HllUnion): void;
 }
 
 /** Visits of a domain by the hour they began in. */

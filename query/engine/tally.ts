@@ -41,8 +41,7 @@ export class Tally {
 
   readonly #merge = (cell: BucketCell): void => {
     this.pageviews += cell.pageviews;
-    if (cell.sketch.kind === 'coupons') this.union.addCoupons(cell.sketch.coupons);
-    else this.union.addRegisters(cell.sketch.registers);
+    cell.addTo(this.union);
   };
 
   constructor(lgK: number) {

@@ -3,6 +3,7 @@ import { HllSketch, coupon } from 'hyperloglog-ts';
 import type { LogId, Offsets } from '../../lib/log/log.js';
 import { bucketOf, type Span } from '../../lib/time/buckets.js';
 import { domainOf } from '../../lib/url/domain.js';
+import { SketchCell } from '../../lib/views/sketch-cell.js';
 import type {
   BatchView,
   BucketCell,
@@ -34,14 +35,13 @@ function cellOf(
   const sketch = new HllSketch({ lgK });
   for (const view of views) sketch.updateCoupon(coupon(person(view.visitor)));
   const registers = sketch.registers();
-  return {
+  return new SketchCell(
     bucket,
-    pageviews: views.length,
-    sketch:
-      registers === undefined
-        ? { kind: 'coupons', coupons: sketch.coupons() ?? new Uint32Array() }
-        : { kind: 'registers', registers },
-  };
+    views.length,
+    registers === undefined
+      ? { kind: 'coupons', coupons: sketch.coupons() ?? new Uint32Array() }
+      : { kind: 'registers', registers },
+  );
 }
 
 /** Cells of a list of pageviews, made once and kept. */

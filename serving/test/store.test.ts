@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -158,6 +158,22 @@ test('whoever comes to hold a view while it is being removed keeps it, or does n
     listViews(dir).map(({ number }) => number),
     [1, 2],
   );
+});
+
+test('a view of an older format is refused with what to do about it, and still listed', async (t) => {
+  const dir = dataDir(t);
+  const meta = await publishView(dir, 1, 'https://example.com/1');
+  const path = join(viewPath(dir, meta.id), 'META.json');
+  const text = readFileSync(path, 'utf8');
+  writeFileSync(path, text.replace(/"format": \d+/, '"format": 1'));
+  assert.throws(() => openView(dir, meta.id), {
+    code: 'view.corrupt',
+    message: /has format 1, and this version reads format \d/,
+    hint: /run a batch/,
+  });
+  assert.deepEqual(listViews(dir), [meta]);
+  writeFileSync(path, text.replace(/"format": \d+/, '"format": 99'));
+  assert.throws(() => listViews(dir), { code: 'view.corrupt' });
 });
 
 test('a changed byte is found by the seals of META', async (t) => {

@@ -11,6 +11,7 @@ import type { Rules } from '../../lib/facts/rules.js';
 import { bucketOf, hourOf } from '../../lib/time/buckets.js';
 import type { Offsets, PartitionName } from '../../lib/log/log.js';
 import { domainOf } from '../../lib/url/domain.js';
+import { SketchCell } from '../../lib/views/sketch-cell.js';
 import type { BatchView, BucketCell, PageCount, Subject, ViewId, ViewMeta } from '../../lib/views/view.js';
 
 export type Records = ReadonlyMap<PartitionName, readonly Uint8Array[]>;
@@ -135,5 +136,8 @@ export function oracleView(
 }
 
 function bucketCell(bucket: number, { pageviews, coupons }: OracleCell): BucketCell {
-  return { bucket, pageviews, sketch: { kind: 'coupons', coupons: Uint32Array.from(coupons).toSorted() } };
+  return new SketchCell(bucket, pageviews, {
+    kind: 'coupons',
+    coupons: Uint32Array.from(coupons).toSorted(),
+  });
 }

@@ -1,0 +1,234 @@
+/**
+ * Reads the blocks of one cell file: which bytes a question needs, by how few reads, and the cells in them. The memory
+ * of a cell is valid only during the call that hands it out. Calls may nest (each has its own buffers).
+ */
+import { closeSync, openSync, readSync } from 'node:fs';
+import { SwaError } from '../lib/errors.js';
+import { bucketOf, hoursOf, type Span } from '../lib/time/buckets.js';
+import type { BucketCell } from '../lib/views/view.js';
+import { BlockTable } from './block-table.js';
+import { ByteReader } from './bytes.js';
+import type { BlockPlace } from './cell-file.js';
+import { CellReader } from './cells.js';
+import { DerivedCell } from './derived-cell.js';
+
+/** Blocks up to this size are read whole. */
+const smallBlockBytes = 16 * 1024;
+/** Longer runs of hours are read in pieces of about this size. */
+const runBytes = 256 * 1024;
+/** Tables kept in memory, of 20 bytes a day each. */
+const tablesKept = 1024;
+
+export type Visit = (cell: BucketCell) => void;
+type VisitRead = (cell: CellReader) => void;
+
+/** One cell file: its descriptor, the tables of its busy blocks, and memory for calls. */
+export class BlockReader {
+  readonly #fd: number;
+  readonly #lgK: number;
+  readonly #tables = new Map<number, BlockTable>();
+  readonly #workspaces: Workspace[] = [];
+
+  constructor(path: string, lgK: number) {
+    this.#fd = openSync(path, 'r');
+    this.#lgK = lgK;
+  }
+
+  forEachBucket(place: BlockPlace, span: Span, from: number, to: number, visit: Visit): void {
+    const workspace = this.#workspaces.pop() ?? new Workspace(this.#fd, this.#lgK);
+    try {
+      const table = this.#open(place, workspace);
+      if (span === 'hour') workspace.hours(table, from, to, visit);
+      else if (table.isFlat) workspace.deriveRuns(table, span, from, to, visit);
+      else workspace.stored(table, span, from, to, visit);
+    } finally {
+      this.#workspaces.push(workspace);
+    }
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+
+  #open(place: BlockPlace, workspace: Workspace): BlockTable {
+    const small = place.length <= smallBlockBytes;
+    const block = small ? workspace.load(place.offset, place.length) : undefined;
+    const known = this.#tables.get(place.offset);
+    if (known !== undefined) return known;
+    const table = new BlockTable(block ?? workspace.readAside(place.offset, place.tableLength), place);
+    if (table.isFlat) return table;
+    if (this.#tables.size >= tablesKept) this.#tables.delete(this.#tables.keys().next().value ?? 0);
+    this.#tables.set(place.offset, table);
+    return table;
+  }
+}
+
+/** What one call needs of memory: the bytes of the block it reads, and decoded cells. */
+class Workspace {
+  readonly #fd: number;
+  readonly #cell: CellReader;
+  readonly #derived: DerivedCell;
+  #buffer = new Uint8Array(smallBlockBytes);
+  /** The range of the cell file that `#buffer` holds. */
+  #from = 0;
+  #to = 0;
+
+  constructor(fd: number, lgK: number) {
+    this.#fd = fd;
+    this.#cell = new CellReader(lgK);
+    this.#derived = new DerivedCell(lgK);
+  }
+
+  forget(): void {
+    this.#to = this.#from;
+  }
+
+  /** Reads [offset, offset + length) of the cell file and keeps it; the runs of one question read the same again. */
+  load(offset: number, length: number): Uint8Array {
+    if (offset !== this.#from || offset + length !== this.#to) {
+      if (length > this.#buffer.length)
+        this.#buffer = new Uint8Array(Math.max(length, 2 * this.#buffer.length));
+      this.forget(); // a read that fails leaves nothing to go by
+      preadFully(this.#fd, this.#buffer, offset, length);
+      this.#from = offset;
+      this.#to = offset + length;
+    }
+    return this.#buffer.subarray(0, length);
+  }
+
+  readAside(offset: number, length: number): Uint8Array {
+    const bytes = new Uint8Array(length);
+    preadFully(this.#fd, bytes, offset, length);
+    return bytes;
+  }
+
+  /** The hour cells of [from, to). */
+  hours(table: BlockTable, from: number, to: number, visit: VisitRead): void {
+    if (table.isFlat) {
+      const reader = this.#reader(table.hoursFrom, table.hoursTo);
+      this.#cells(reader, 0, from, to, visit);
+      return;
+    }
+    let i = table.firstDay(bucketOf('day', from));
+    while (i < table.dayCount && table.day(i) * 24 < to) {
+      const end = this.#runEnd(table, i, to);
+      const start = table.hourBytesFrom(i);
+      const run = this.#reader(start, table.hourBytesFrom(end));
+      const shift = run.position - start;
+      for (; i < end; i++) {
+        const dayBytes = new ByteReader(
+          run.bytes,
+          table.hourBytesFrom(i) + shift,
+          table.hourBytesFrom(i + 1) + shift,
+        );
+        if (!this.#cells(dayBytes, table.day(i) * 24, from, to, visit)) return;
+      }
+    }
+  }
+
+  /** Stored cells of days or months in [from, to); those too small to be stored are united from their hours. */
+  stored(table: BlockTable, span: 'day' | 'month', from: number, to: number, visit: Visit): void {
+    const column = table.column(span);
+    let i = column.first(from);
+    while (i < column.count && column.bucket(i) < to) {
+      if (column.isDerived(i)) {
+        const bucket = column.bucket(i++);
+        this.deriveRuns(table, span, bucket, bucket + 1, visit);
+        continue;
+      }
+      let end = i + 1;
+      while (
+        end < column.count &&
+        column.bucket(end) < to &&
+        !column.isDerived(end) &&
+        column.bytesFrom(end + 1) - column.bytesFrom(i) <= runBytes
+      ) {
+        end++;
+      }
+      const reader = this.#reader(column.bytesFrom(i), column.bytesFrom(end));
+      for (; i < end; i++) {
+        this.#cell.read(reader, column.bucket(i));
+        visit(this.#cell);
+      }
+    }
+  }
+
+  /** Days or months in [from, to) united from hour cells; for flat blocks and buckets without a cell. */
+  deriveRuns(table: BlockTable, span: 'day' | 'month', from: number, to: number, visit: Visit): void {
+    const derived = this.#derived;
+    derived.begin(-1);
+    let endHour = -1;
+    const emit = (): void => {
+      if (derived.bucket >= 0) visit(derived);
+    };
+    this.hours(table, hoursOf(span, from).from, hoursOf(span, to).from, (cell) => {
+      if (cell.bucket >= endHour) {
+        emit();
+        const bucket = bucketOf(span, cell.bucket);
+        derived.begin(bucket);
+        endHour = hoursOf(span, bucket).to;
+      }
+      if (!derived.add(cell)) {
+        throw new SwaError(
+          'view.corrupt',
+          `${span} ${derived.bucket} has no cell but more people than may be derived`,
+        );
+      }
+    });
+    emit();
+  }
+
+  /** Visits the cells of a run that lie in [from, to); false when the run passed `to`. */
+  #cells(reader: ByteReader, base: number, from: number, to: number, visit: VisitRead): boolean {
+    const cell = this.#cell;
+    let last = base;
+    while (!reader.done) {
+      last = cell.head(reader, last);
+      if (last >= to) return false;
+      if (last < from) {
+        cell.skip(reader);
+        continue;
+      }
+      cell.body(reader, last);
+      visit(cell);
+    }
+    return true;
+  }
+
+  /** Days from `i` whose hours make one read: at least one day, then up to `runBytes`. */
+  #runEnd(table: BlockTable, i: number, toHour: number): number {
+    let end = i + 1;
+    while (
+      end < table.dayCount &&
+      table.day(end) * 24 < toHour &&
+      table.hourBytesFrom(end + 1) - table.hourBytesFrom(i) <= runBytes
+    ) {
+      end++;
+    }
+    return end;
+  }
+
+  /** A reader over [from, to) of the cell file: from memory when the block is loaded, else by one pread. */
+  #reader(from: number, to: number): ByteReader {
+    if (from < this.#from || to > this.#to) {
+      const loaded = this.load(from, to - from);
+      this.forget();
+      return new ByteReader(loaded);
+    }
+    return new ByteReader(this.#buffer, from - this.#from, to - this.#from);
+  }
+}
+
+function preadFully(fd: number, into: Uint8Array, offset: number, length: number): void {
+  let done = 0;
+  while (done < length) {
+    const count = readSync(fd, into, done, length - done, offset + done);
+    if (count === 0) {
+      throw new SwaError(
+        'view.corrupt',
+        `a cell file ends ${length - done} bytes early at offset ${offset + done}`,
+      );
+    }
+    done += count;
+  }
+}

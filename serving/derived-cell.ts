@@ -1,0 +1,40 @@
+/** A day or month that has no cell of its own, gathered from its hours. Used again for the next one. */
+import type { HllUnion } from 'hyperloglog-ts';
+import type { BucketCell, SketchView } from '../lib/views/view.js';
+import { deriveLimitOf, type CellReader } from './cells.js';
+import { sortUnique } from './union.js';
+
+export class DerivedCell implements BucketCell {
+  bucket = -1;
+  pageviews = 0;
+  /** Of all hours: not sorted, and who came in two hours is there twice, until `sketch` is asked for. */
+  readonly #coupons: Uint32Array;
+  #length = 0;
+
+  constructor(lgK: number) {
+    this.#coupons = new Uint32Array(deriveLimitOf(lgK));
+  }
+
+  begin(bucket: number): void {
+    this.bucket = bucket;
+    this.pageviews = 0;
+    this.#length = 0;
+  }
+
+  /** False when there is no room: then the bucket should have had a cell. */
+  add(hour: CellReader): boolean {
+    if (!hour.copyCoupons(this.#coupons, this.#length)) return false;
+    this.#length += hour.couponCount;
+    this.pageviews += hour.pageviews;
+    return true;
+  }
+
+  get sketch(): SketchView {
+    this.#length = sortUnique(this.#coupons, this.#length);
+    return { kind: 'coupons', coupons: this.#coupons.subarray(0, this.#length) };
+  }
+
+  addTo(union: HllUnion): void {
+    union.addCoupons(this.#coupons, 0, this.#length);
+  }
+}
