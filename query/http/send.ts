@@ -86,13 +86,27 @@ export async function sendBytes(
   const sizeBytes = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
   if (sizeBytes < gzipFromBytes || request.acceptsEncodings('gzip') !== 'gzip') {
     response.setHeader('Content-Length', sizeBytes);
-    response.end(body); // a string leaves in one write with the headers
+    endAtOnce(response, body, sizeBytes);
     return;
   }
   const compressed = await gzipAsync(body, { level: 5 });
   response.setHeader('Content-Encoding', 'gzip');
   response.setHeader('Content-Length', compressed.length);
   response.end(compressed);
+}
+
+/**
+ * Ends with a body whose Content-Length is set. ASCII written first and ended in the next tick leaves with its headers as
+ * one string in one write; ended at once, node would gather it with an empty last piece, which costs a tenth of a short
+ * answer.
+ */
+function endAtOnce(response: Response, body: string | Uint8Array, sizeBytes: number): void {
+  if (typeof body !== 'string' || body.length !== sizeBytes) {
+    response.end(body);
+    return;
+  }
+  response.write(body, 'latin1');
+  process.nextTick(() => response.end());
 }
 
 export async function sendJson(request: Request, response: Response, body: unknown): Promise<void> {
