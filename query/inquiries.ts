@@ -129,7 +129,7 @@ export const inquiries: readonly Inquiry[] = [
     ),
     answer: (engine, input) => {
       const question = seriesQuestion(input, engine);
-      return (generation, pace) => uniques(engine, generation, question, pace);
+      return (generation, pace) => uniques({ engine, generation, question, pace });
     },
   }),
   inquiry({
@@ -149,7 +149,7 @@ export const inquiries: readonly Inquiry[] = [
     ),
     answer: (engine, input) => {
       const question = seriesQuestion(input, engine);
-      return (generation, pace) => pageviews(engine, generation, question, pace);
+      return (generation, pace) => pageviews({ engine, generation, question, pace });
     },
   }),
   inquiry({

@@ -3,8 +3,8 @@
 /** 'time' is UTC milliseconds. */
 export type ColumnType = 'text' | 'time' | 'count' | 'number' | 'flag';
 
-export interface Column {
-  readonly name: string;
+export interface Column<Name extends string = string> {
+  readonly name: Name;
   readonly type: ColumnType;
 }
 
@@ -15,6 +15,6 @@ export interface Table {
   readonly rows: readonly (readonly Cell[])[];
 }
 
-export function column(name: string, type: ColumnType): Column {
+export function column<Name extends string>(name: Name, type: ColumnType): Column<Name> {
   return { name, type };
 }

@@ -145,7 +145,7 @@ function sketchRoute(engine: Engine): Route {
       }
       await engine.pinned(async (generation) => {
         if (notModified(request, response, generation, 'hll')) return;
-        const bytes = await sketch(engine, generation, question, new Pace(deadlineAt));
+        const bytes = await sketch({ engine, generation, question, pace: new Pace(deadlineAt) });
         response.setHeader('Content-Disposition', 'attachment; filename="uniques.hll"');
         await sendBytes(request, response, sketchType, bytes);
       });

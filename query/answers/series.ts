@@ -1,0 +1,98 @@
+/**
+ * A range counted once as a whole and once by its intervals: what the answers of uniques and pageviews have in common.
+ * The total is counted by itself, never added up: people of two days may be the same.
+ */
+import { hourMs } from '../../lib/time/buckets.js';
+import type { Engine } from '../engine/engine.js';
+import type { Generation } from '../engine/generations.js';
+import type { Pace } from '../engine/pace.js';
+import type { HourRange, Tally } from '../engine/tally.js';
+import type { Slice } from '../engine/zone.js';
+import { column, type Cell, type Column } from '../formats/table.js';
+import { show, type SeriesQuestion } from '../question.js';
+import { explainOf, frameOf, type Answer } from './answer.js';
+import { emptinessOf } from './empty.js';
+
+/** Who asks what of which generation. */
+export interface Asking {
+  readonly engine: Engine;
+  readonly generation: Generation;
+  readonly question: SeriesQuestion;
+  readonly pace: Pace;
+}
+
+/** Figures by the names of the columns they stand in. */
+type Figures<T> = Readonly<Record<keyof T, Cell>>;
+
+export interface Counting<T extends Figures<T>> {
+  readonly what: 'pageviews' | 'uniques';
+  /** Besides from, to and label. */
+  readonly columns: readonly Column<keyof T & string>[];
+  /** The figures of an interval or of the whole range, once everything is in the tally. */
+  readonly read: (tally: Tally) => T;
+  /** Which of them are the answer itself, and how sure it is. */
+  readonly sumUp: (total: T) => {
+    readonly data: Readonly<Record<string, unknown>>;
+    readonly accuracy: object;
+  };
+}
+
+export function seriesAnswer<T extends Figures<T>>(asking: Asking, counting: Counting<T>): Promise<Answer> {
+  const { engine, generation, question, pace } = asking;
+  const { columns, read, sumUp } = counting;
+  return engine.tallied(async (tally) => {
+    const series: Counted<T>[] = [];
+    for (const slice of question.slices) {
+      await tallyUp(tally, asking, slice, counting.what);
+      series.push({ slice, figures: read(tally) });
+      if (pace.due) await pace.rest();
+    }
+    await tallyUp(tally, asking, question.range, counting.what);
+    const total = read(tally);
+    const { data, accuracy } = sumUp(total);
+    const hasSeries = question.interval !== undefined;
+    const counted = hasSeries ? series : [{ slice: { ...question.range, label: '' }, figures: total }];
+    return {
+      body: {
+        data: {
+          ...question.asked,
+          ...data,
+          ...(tally.pageviews === 0 ? await emptinessOf(generation, question.subjects, pace) : {}),
+          ...(hasSeries ? { series: series.map(entryOf) } : {}),
+        },
+        accuracy,
+        ...frameOf(engine, generation, question),
+        ...(question.explain ? { explain: explainOf(question, tally) } : {}),
+      },
+      table: {
+        columns: [column('from', 'time'), column('to', 'time'), column('label', 'text'), ...columns],
+        rows: counted.map(({ slice, figures }) => [
+          slice.from * hourMs,
+          slice.to * hourMs,
+          slice.label,
+          ...columns.map(({ name }) => figures[name]),
+        ]),
+      },
+    };
+  });
+}
+
+interface Counted<T> {
+  readonly slice: Slice;
+  readonly figures: T;
+}
+
+function entryOf<T>({ slice, figures }: Counted<T>): object {
+  return { from: show(slice.from), to: show(slice.to), label: slice.label, ...figures };
+}
+
+/** Leaves in the tally every subject's facts of a range and nothing else: the union over pages. */
+export async function tallyUp(
+  tally: Tally,
+  { generation, question, pace }: Omit<Asking, 'engine'>,
+  range: HourRange,
+  what: 'pageviews' | 'uniques',
+): Promise<void> {
+  tally.reset();
+  for (const subject of question.subjects) await tally.add(generation, subject, range, what, pace);
+}
