@@ -1,35 +1,11 @@
 /** The page for everyone: by keyboard alone, on a phone, in the dark, by name for those who hear it, and as a link. */
 import assert from 'node:assert/strict';
-import { after, before, beforeEach, test, type TestContext } from 'node:test';
-import type { Browser, Page } from 'playwright-core';
+import { test } from 'node:test';
+import type { Page } from 'playwright-core';
 import { HttpProblem } from '../lib/http/problem.js';
-import { browserMissing, launchBrowser, openPage, type PageLook } from './browser.js';
-import { FakeApi } from './dashboard-fake-api.js';
+import { loaded, pageOverApi, shop, skip } from './dashboard-page.js';
 
-const skip = browserMissing;
-let browser: Browser;
-const api = new FakeApi();
-
-if (skip === false) {
-  before(async () => {
-    browser = await launchBrowser();
-    await api.start();
-  });
-  after(async () => {
-    await browser.close();
-    await api.stop();
-  });
-  beforeEach(() => api.reset());
-}
-
-const loaded = '#report[aria-busy=false]:not([hidden])';
-const shop = '/?domain=shop.example&range=24h&tz=UTC';
-
-async function open(t: TestContext, path = shop, look: PageLook = {}): Promise<Page> {
-  const { page } = await openPage(t, browser, look);
-  await page.goto(api.origin + path);
-  return page;
-}
+const { api, open } = pageOverApi();
 
 /** Presses Tab until the element has the focus. */
 async function tabTo(page: Page, selector: string): Promise<void> {
@@ -41,7 +17,7 @@ async function tabTo(page: Page, selector: string): Promise<void> {
 }
 
 test('everything can be done with the keyboard, and where the focus is can be seen', { skip }, async (t) => {
-  const page = await open(t);
+  const { page } = await open(t);
   await page.waitForSelector(loaded);
   await page.keyboard.press('Tab');
   assert.equal(await page.locator(':focus').innerText(), 'Skip to the figures');
@@ -87,7 +63,7 @@ test('everything can be done with the keyboard, and where the focus is can be se
 });
 
 test('the focus of every control is drawn', { skip }, async (t) => {
-  const page = await open(t);
+  const { page } = await open(t);
   await page.waitForSelector(loaded);
   const unseen: string[] = [];
   for (let presses = 0; presses < 25; presses++) {
@@ -107,7 +83,10 @@ const widths = [320, 390, 768, 1280] as const;
 
 for (const width of widths) {
   test(`nothing is wider than a window of ${width} pixels`, { skip }, async (t) => {
-    const page = await open(t, `${shop}&from=2026-11-20T00:00&to=2026-11-22T00:00`, { width, height: 844 });
+    const { page } = await open(t, `${shop}&from=2026-11-20T00:00&to=2026-11-22T00:00`, {
+      width,
+      height: 844,
+    });
     const wide = async (what: string): Promise<void> => {
       const [content, window] = await page.evaluate<[number, number]>(
         '[document.documentElement.scrollWidth, document.documentElement.clientWidth]',
@@ -159,7 +138,7 @@ const pairs: readonly (readonly [string, string, number])[] = [
 
 for (const dark of [false, true]) {
   test(`text stands out ${dark ? 'in the dark' : 'in the light'}`, { skip }, async (t) => {
-    const page = await open(t, shop, { dark });
+    const { page } = await open(t, shop, { dark });
     await page.waitForSelector(loaded);
     assert.equal(await page.getAttribute('html', 'data-theme'), dark ? 'dark' : 'light');
     for (const [foreground, background, least] of pairs) {
@@ -196,7 +175,7 @@ function luminance(color: readonly number[]): number {
 }
 
 test('the theme button changes the theme, and the choice is kept', { skip }, async (t) => {
-  const page = await open(t);
+  const { page } = await open(t);
   await page.waitForSelector(loaded);
   await page.click('#theme');
   assert.equal(await page.getAttribute('html', 'data-theme'), 'dark');
@@ -210,7 +189,7 @@ test(
   'every control has a name, headings have an order, and fresh figures are not read out each second',
   { skip },
   async (t) => {
-    const page = await open(t, `${shop}&from=2026-11-20T00:00&to=2026-11-22T00:00`);
+    const { page } = await open(t, `${shop}&from=2026-11-20T00:00&to=2026-11-22T00:00`);
     await page.waitForSelector(loaded);
     const tree = await page.locator('body').ariaSnapshot();
     const unnamed = tree
@@ -228,7 +207,7 @@ test(
 );
 
 test('a link opens what was shown, and Back goes back', { skip }, async (t) => {
-  const page = await open(t, '/?domain=shop.example&range=24h&tz=Europe/Berlin');
+  const { page } = await open(t, '/?domain=shop.example&range=24h&tz=Europe/Berlin');
   await page.waitForSelector(loaded);
   await page.check('input[value=custom]', { force: true });
   await page.fill('#from', '2026-11-01T08:00');
@@ -238,7 +217,7 @@ test('a link opens what was shown, and Back goes back', { skip }, async (t) => {
   await page.waitForSelector(loaded);
   const last = api.asked.findLast((line) => line.includes('/v1/uniques')) ?? '';
   assert.match(decodeURIComponent(last), /from=2026-11-01T08:00:00\+01:00&to=2026-11-03T08:00:00\+01:00/);
-  const other = await open(t, new URL(page.url()).pathname + new URL(page.url()).search);
+  const { page: other } = await open(t, new URL(page.url()).pathname + new URL(page.url()).search);
   await other.waitForSelector(loaded);
   assert.equal(await other.inputValue('#from'), '2026-11-01T08:00');
   assert.equal(await other.inputValue('#zone'), 'Europe/Berlin');

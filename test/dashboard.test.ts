@@ -1,35 +1,11 @@
 /** The page in a real Chromium, over an API that can be empty, fail, want a key or fall silent on demand. */
 import assert from 'node:assert/strict';
-import { after, before, beforeEach, test, type TestContext } from 'node:test';
-import type { Browser, Page } from 'playwright-core';
+import { test } from 'node:test';
+import type { Page } from 'playwright-core';
 import { HttpProblem } from '../lib/http/problem.js';
-import { browserMissing, launchBrowser, openPage, type OpenPage, type PageLook } from './browser.js';
-import { FakeApi } from './dashboard-fake-api.js';
+import { loaded, pageOverApi, shop, skip } from './dashboard-page.js';
 
-const skip = browserMissing;
-let browser: Browser;
-const api = new FakeApi();
-
-if (skip === false) {
-  before(async () => {
-    browser = await launchBrowser();
-    await api.start();
-  });
-  after(async () => {
-    await browser.close();
-    await api.stop();
-  });
-  beforeEach(() => api.reset());
-}
-
-const loaded = '#report[aria-busy=false]:not([hidden])';
-const shop = '/?domain=shop.example&range=24h&tz=UTC';
-
-async function open(t: TestContext, path = shop, look: PageLook = {}): Promise<OpenPage> {
-  const opened = await openPage(t, browser, look);
-  await opened.page.goto(api.origin + path);
-  return opened;
-}
+const { api, open, openBlank } = pageOverApi();
 
 const text = (page: Page, selector: string): Promise<string> => page.locator(selector).innerText();
 const digits = (shown: string): number => Number(shown.replaceAll(/[^\d.]/g, ''));
@@ -103,7 +79,7 @@ test(
   'a hidden or paused page asks nothing, and asks at once when it is looked at again',
   { skip },
   async (t) => {
-    const { page } = await openPage(t, browser);
+    const { page } = await openBlank(t);
     await page.clock.install();
     await page.goto(api.origin + shop);
     await page.waitForSelector('#live[data-mood=live]');
