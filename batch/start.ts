@@ -1,6 +1,7 @@
 /**
  * The batch role: asks for runs by schedule, takes the runs that others asked for from the job queue, and lets one at a
- * time run in a child process. A request that comes while a run is on its way is served by the next one: its facts may
+ * time run in a child process. After an upgrade that changed the format of views it asks for one itself, since nothing can be
+ * answered before. A request that comes while a run is on its way is served by the next one: its facts may
  * lie after that run's cut.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,6 +12,9 @@ import { openJobQueue, type JobQueue, type LeasedJob } from '../lib/queue/job-qu
 import { makeRules } from '../lib/facts/rules.js';
 import type { RoleContext, StartRole } from '../lib/role.js';
 import { StatusReporter } from '../lib/status.js';
+import { readCurrent } from '../serving/current.js';
+import { formatVersion, viewPath } from '../serving/layout.js';
+import { readMeta } from '../serving/meta.js';
 import { ensureGenesis } from '../serving/store.js';
 import { listRuns, type Trigger } from '../lib/batch-runs.js';
 import { missedSlot, startSchedule } from './schedule.js';
@@ -55,6 +59,7 @@ class BatchRole {
     this.#jobs = openJobQueue(config.dataDir, 'batch-run', clock);
     const last = listRuns(config.dataDir).findLast((run) => run.outcome === 'published');
     if (last !== undefined && missedSlot(config, last.startedAt, clock)) this.#wanted = 'missed';
+    if (!hasFormatOfThisVersion(config.dataDir)) this.#wanted = 'upgrade';
     this.#schedule = startSchedule(config, () => (this.#wanted = 'schedule'));
     this.done = this.#work();
     this.done.catch(() => undefined); // whoever started the role reads `done`
@@ -123,5 +128,16 @@ class BatchRole {
 
   #report(state: 'running' | 'stopped', details: Record<string, unknown>): void {
     this.#status.report({ state, details });
+  }
+}
+
+/** Whether the view that serves can be read by this version; one that is damaged is not judged here. */
+function hasFormatOfThisVersion(dataDir: string): boolean {
+  try {
+    return readMeta(viewPath(dataDir, readCurrent(dataDir))).format === formatVersion;
+  } catch (error) {
+    if (error instanceof SwaError && (error.code === 'view.corrupt' || error.code === 'view.missing'))
+      return true;
+    throw error;
   }
 }

@@ -15,7 +15,7 @@ const keptRuns = 100;
 
 const recordSchema = z.object({
   id: z.string(),
-  trigger: z.enum(['schedule', 'missed', 'request', 'command']),
+  trigger: z.enum(['schedule', 'missed', 'upgrade', 'request', 'command']),
   pid: z.number(),
   startedAt: z.number(),
   endedAt: z.number().nullable(),

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { pino } from 'pino';
 import type { Fact } from '../../lib/facts/fact.js';
 import { systemClock } from '../../lib/clock.js';
 import { openJobQueue } from '../../lib/queue/job-queue.js';
 import { CurrentWatch } from '../../serving/current.js';
+import { fileNames, formatVersion, viewPath } from '../../serving/layout.js';
 import { openView } from '../../serving/store.js';
 import { batchOverview } from '../overview.js';
 import { missedSlot } from '../schedule.js';
@@ -66,6 +69,29 @@ test('a job asks the role for a run, and the role stops in order', { timeout: 60
   await jobs.close();
   await role.stop();
 });
+
+test(
+  'after an upgrade that changed the format of views the role runs by itself',
+  { timeout: 60_000 },
+  async (t) => {
+    const config = makeHouse(t, { batchSchedule: 'off' });
+    await store(config, [fact(1)]);
+    const old = await spawnBatchRun({ config, trigger: 'command' });
+    const path = join(viewPath(config.dataDir, old.id), fileNames.meta);
+    const text = readFileSync(path, 'utf8');
+    writeFileSync(path, text.replace(/"format": ?\d+/, `"format":${formatVersion - 1}`));
+    assert.throws(() => openView(config.dataDir, old.id), { message: /has format/ });
+    const role = await startBatch({ config, clock: systemClock, logger: pino({ level: 'silent' }) });
+    const watch = new CurrentWatch(config.dataDir);
+    while (watch.current() === old.id) await new Promise((resolve) => setTimeout(resolve, 20));
+    openView(config.dataDir, watch.current()).close();
+    await role.stop();
+    assert.equal(
+      batchOverview(config.dataDir).runs.some(({ trigger }) => trigger === 'upgrade'),
+      true,
+    );
+  },
+);
 
 test('a slot counts as missed only when it lies between the last run and now, in its own zone', () => {
   const daily = { batchSchedule: '30 2 * * *', batchTimeZone: 'Europe/Zurich' };

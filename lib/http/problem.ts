@@ -100,7 +100,7 @@ const ofErrorCode: Partial<Record<ErrorCode, readonly [ProblemName, string]>> = 
   'queue.full': ['overloaded', 'too much work is waiting; try again later'],
   'speed.failed': ['not-ready', 'the realtime view is being made again from the log; ask again in a moment'],
   'view.missing': ['not-ready', 'no batch view can be read right now'],
-  'view.corrupt': ['not-ready', 'the batch view that serves is damaged: roll back or run a batch'],
+  'view.corrupt': ['not-ready', 'the batch view that serves cannot be read: run a batch, or roll back'],
 };
 
 /**

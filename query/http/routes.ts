@@ -161,7 +161,7 @@ const pendingSchema = z.object({
 });
 const runSchema = z.object({
   id: z.string(),
-  trigger: z.string().describe('schedule, missed, request or command.'),
+  trigger: z.string().describe('schedule, missed, upgrade, request or command.'),
   startedAt: z.string(),
   endedAt: z.string().nullable(),
   outcome: z.string().describe('running, published, failed or killed.'),
