@@ -17,7 +17,7 @@ export interface Block {
 
 export class BlockBuilder {
   readonly #maxCoupons: number;
-  readonly #deriveLimit: number;
+  readonly #flatLimit: number;
   readonly #hours = new ByteWriter(1 << 16);
   readonly #days = new ByteWriter();
   readonly #months = new ByteWriter();
@@ -44,10 +44,10 @@ export class BlockBuilder {
 
   constructor(lgK: number) {
     this.#maxCoupons = maxCoupons(lgK);
-    this.#deriveLimit = deriveLimitOf(lgK);
+    this.#flatLimit = deriveLimitOf('day', lgK);
     this.#registers = new Uint8Array(2 ** lgK);
-    this.#day = new Union(lgK);
-    this.#month = new Union(lgK);
+    this.#day = new Union('day', lgK);
+    this.#month = new Union('month', lgK);
   }
 
   /** The next hour: `coupons[from, to)` are distinct and ascending, at least one, and at most `pageviews`. */
@@ -98,7 +98,7 @@ export class BlockBuilder {
   #flatHour(hour: number, pageviews: number, coupons: Uint32Array, from: number, to: number): void {
     if (!this.#isFlat) return;
     this.#flatCoupons += to - from;
-    this.#isFlat = this.#flatCoupons <= this.#deriveLimit;
+    this.#isFlat = this.#flatCoupons <= this.#flatLimit;
     if (this.#isFlat) writeCouponCell(this.#flat, hour - this.#lastHour, pageviews, coupons, from, to);
   }
 

@@ -16,9 +16,10 @@
  * from the day's first hour, then from the hour before. Packed registers take 2.8 to 10 KB instead of 16, and a union takes
  * them in as they lie: a year of them is merged in microseconds.
  *
- * Rare subjects (at most 1,024 coupons in all) are flat: no tables, hour cells alone, deltas from hour 0. A day or month
- * that at most 1,024 coupons lie under has no cell of its own: it is cheaper to unite its hours on reading than to store
- * their people again (a year of derived months costs microseconds). So every person of an hour is stored about once.
+ * Rare subjects (at most 1,024 coupons in all) are flat: no tables, hour cells alone, deltas from hour 0. A day that at
+ * most 1,024 coupons lie under has no cell of its own, nor has a month with at most 256: it is cheaper to unite its hours
+ * on reading than to store their people again. Months have the lower limit since their people are spread over hundreds of
+ * hours, and a year reads twelve of them. So every person of an hour is stored about once.
  */
 import { HllError, maxCoupons, packRegisters, unpackRegisters, type HllUnion } from 'hyperloglog-ts';
 import { SwaError } from '../lib/errors.js';
@@ -26,8 +27,8 @@ import type { BucketCell, SketchView } from '../lib/views/view.js';
 import type { ByteReader, ByteWriter } from './bytes.js';
 
 /** A day or month with at most this many coupons under it is not stored but united from its hours. */
-export function deriveLimitOf(lgK: number): number {
-  return Math.min(1024, maxCoupons(lgK));
+export function deriveLimitOf(span: 'day' | 'month', lgK: number): number {
+  return Math.min(span === 'day' ? 1024 : 256, maxCoupons(lgK));
 }
 
 const singleForm = 0;

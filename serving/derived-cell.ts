@@ -12,7 +12,7 @@ export class DerivedCell implements BucketCell {
   #length = 0;
 
   constructor(lgK: number) {
-    this.#coupons = new Uint32Array(deriveLimitOf(lgK));
+    this.#coupons = new Uint32Array(deriveLimitOf('day', lgK)); // a month of a flat subject is as large as a day
   }
 
   begin(bucket: number): void {

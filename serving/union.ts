@@ -34,8 +34,8 @@ export class Union {
   readonly #list: Uint32Array;
   readonly #union: HllUnion;
 
-  constructor(lgK: number) {
-    this.#list = new Uint32Array(deriveLimitOf(lgK));
+  constructor(span: 'day' | 'month', lgK: number) {
+    this.#list = new Uint32Array(deriveLimitOf(span, lgK));
     this.#union = new HllUnion({ lgK });
   }
 

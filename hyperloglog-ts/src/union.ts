@@ -74,15 +74,15 @@ export class HllUnion {
 
   /** Adds the coupons in coupons[from, to): a small sketch, or several. In any order. Throws HLL_BAD_COUPON. */
   addCoupons(coupons: Uint32Array, from = 0, to = coupons.length): this {
-    for (let i = from; i < to; i++) this.addCoupon(coupons[i] ?? 0);
+    let i = from;
+    for (; i < to && !this.#dense; i++) this.addCoupon(coupons[i] ?? 0);
+    if (i < to) this.#updateAll(coupons, i, to);
     return this;
   }
 
   /** Adds one coupon. Throws HLL_BAD_COUPON. */
   addCoupon(coupon: number): void {
-    if (coupon >>> 26 === 0) {
-      throw new HllError('HLL_BAD_COUPON', `${coupon} is no coupon: its value part is 0`);
-    }
+    if (coupon >>> 26 === 0) throw badCoupon(coupon);
     if (this.#dense) this.#update(coupon);
     else if (this.#coupons.add(coupon) && this.#coupons.count > this.#couponLimit) this.#promote();
   }
@@ -174,6 +174,19 @@ export class HllUnion {
     this.#histogramIsCurrent = false;
   }
 
+  #updateAll(coupons: Uint32Array, from: number, to: number): void {
+    const registers = this.#registers;
+    const mask = registers.length - 1;
+    this.#histogramIsCurrent = false;
+    for (let i = from; i < to; i++) {
+      const coupon = coupons[i] ?? 0;
+      const value = coupon >>> 26;
+      if (value === 0) throw badCoupon(coupon);
+      const slot = coupon & mask;
+      if (value > (registers[slot] ?? 0)) registers[slot] = value;
+    }
+  }
+
   #promote(): void {
     this.#registers.fill(0);
     this.#dense = true;
@@ -204,4 +217,8 @@ export class HllUnion {
     this.#histogramIsCurrent = true;
     return this.#histogram;
   }
+}
+
+function badCoupon(coupon: number): HllError {
+  return new HllError('HLL_BAD_COUPON', `${coupon} is no coupon: its value part is 0`);
 }
