@@ -1,14 +1,15 @@
 /**
  * Row `http`: uniques over HTTP as it runs in production (keys off, everything else on: limits, security headers,
- * request log, metrics, both layers) against an empty express route, at 32 connections. The two servers take turns.
+ * request log, metrics, both layers) against an empty express route, at 32 connections. The two servers take turns, each
+ * on its own thread. No answer is kept, so it makes no difference that questions come again. Last, the same load while a
+ * view is built and published and the speed layer hands over, on the same machine.
  */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import express from 'express';
 import { pino } from 'pino';
 import { systemClock } from '../lib/clock.js';
 import { configWith, type Config } from '../lib/config/config.js';
@@ -23,6 +24,7 @@ import { startSpeed } from '../speed/speed.js';
 import { openRealtime } from '../speed/read-side.js';
 import { get, type LoadOrder, type LoadResult } from './http-load.js';
 import type { BenchOptions, BenchResult } from './row.js';
+import { threadCpuMicros } from './thread-cpu.js';
 import { publishYear, urlsOf, yearFromHour, yearToHour } from './view-of-a-year.js';
 
 const connections = 32;
@@ -33,33 +35,40 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
   const dataDir = mkdtempSync(join(tmpdir(), 'swa-bench-http-'));
   const config = configWith({ dataDir, httpPort: 0, httpRatePerMinute: 1_000_000_000 });
   const worker = new Worker(new URL('./http-load.js', import.meta.url));
-  const empty = createServer(express().get('/', (_request, response) => void response.end()));
+  const empty = new Worker(new URL('./http-empty.js', import.meta.url));
   const endpoint = new HttpEndpoint({ config, clock: systemClock, logger });
   try {
-    await prepare(config, quick);
+    const [emptyPort] = (await once(empty, 'message')) as [number]; // what http-empty says first
+    const busiestViews = quick ? 50_000 : 500_000;
+    await prepare(config, quick, busiestViews);
     const query = await openQuery({ config, clock: systemClock, logger }, endpoint);
     const { port } = await endpoint.listen(0);
-    await new Promise<void>((resolve) => empty.listen(0, '127.0.0.1', resolve));
-    const emptyPort = (empty.address() as AddressInfo).port; // it listens on TCP
-    const result = await compare(worker, emptyPort, port, quick ? 2_000 : 4_000, quick ? 1 : 5);
+    const load: Load = { worker, empty, emptyPort, port, durationMs: quick ? 2_000 : 4_000 };
+    const rates = await compare(load, quick ? 1 : 5);
+    const publication = await duringPublication(load, dataDir, busiestViews);
     await endpoint.close();
     await query.close();
-    return result;
+    return resultOf(rates, publication);
   } finally {
     await worker.terminate();
-    empty.closeAllConnections();
-    empty.close();
+    await empty.terminate();
     rmSync(dataDir, { recursive: true, force: true });
   }
 }
 
 /** A year of batch view, and facts after its cut in the realtime view. */
-async function prepare(config: Config, quick: boolean): Promise<void> {
+async function prepare(config: Config, quick: boolean, busiestViews: number): Promise<void> {
   openDataDir(config);
   const log = await openLogWriter(config, systemClock);
   const cut = { logId: log.id, next: await log.latest() };
-  const busiestViews = quick ? 50_000 : 500_000;
-  await publishYear(config.dataDir, { pages, busiestViews, people: 100_000, lgK: config.lgK, cut });
+  await publishYear(config.dataDir, {
+    number: 1,
+    pages,
+    busiestViews,
+    people: 100_000,
+    lgK: config.lgK,
+    cut,
+  });
   const rules = makeRules({ queryAllow: [], bots: 'exclude' });
   const facts = Array.from({ length: quick ? 2_000 : 20_000 }, (_, i) =>
     encodeRecord(
@@ -100,36 +109,86 @@ interface Rates {
   readonly failures: number;
 }
 
-async function compare(
-  worker: Worker,
-  emptyPort: number,
-  port: number,
-  durationMs: number,
-  rounds: number,
-): Promise<BenchResult> {
-  const requests = questions();
-  const drive = (order: Pick<LoadOrder, 'port' | 'requests' | 'durationMs'>): Promise<LoadResult> =>
-    new Promise((resolve) => {
-      worker.once('message', resolve); // its failure ends the process
-      worker.postMessage({ ...order, connections });
-    });
-  await drive({ port, requests, durationMs: durationMs / 2 });
-  await drive({ port: emptyPort, requests: [get('/')], durationMs: durationMs / 2 });
+interface Load {
+  readonly worker: Worker;
+  readonly empty: Worker;
+  readonly emptyPort: number;
+  readonly port: number;
+  readonly durationMs: number;
+}
+
+async function compare(load: Load, rounds: number): Promise<readonly Rates[]> {
+  await drive(load, 'uniques', load.durationMs / 2);
+  await drive(load, 'empty', load.durationMs / 2);
   const rates: Rates[] = [];
   for (let round = 0; round < rounds; round++) {
+    const emptyAt = await cpuOf(load.empty);
+    const empty = await drive(load, 'empty', load.durationMs);
+    const emptyMicros = (await cpuOf(load.empty)) - emptyAt;
     const startedAt = threadCpuMicros();
-    const empty = await drive({ port: emptyPort, requests: [get('/')], durationMs });
-    const betweenAt = threadCpuMicros();
-    const uniques = await drive({ port, requests, durationMs });
+    const uniques = await drive(load, 'uniques', load.durationMs);
     rates.push({
       empty: empty.answers / empty.seconds,
-      emptyMicros: (betweenAt - startedAt) / empty.answers,
+      emptyMicros: emptyMicros / empty.answers,
       uniques: uniques.answers / uniques.seconds,
-      uniquesMicros: (threadCpuMicros() - betweenAt) / uniques.answers,
-      p99: uniques.latencies[Math.floor(uniques.latencies.length * 0.99)] ?? Number.NaN,
+      uniquesMicros: (threadCpuMicros() - startedAt) / uniques.answers,
+      p99: quantile(uniques, 0.99),
       failures: uniques.failures,
     });
   }
+  return rates;
+}
+
+/** The figures of the same load while everything is made anew. Fails when the new view did not come to answer meanwhile. */
+async function duringPublication(
+  load: Load,
+  dataDir: string,
+  busiestViews: number,
+): Promise<Readonly<Record<string, number | string>>> {
+  const child = fork(new URL('./http-publication.js', import.meta.url), [
+    dataDir,
+    String(pages),
+    String(busiestViews),
+  ]);
+  const results: LoadResult[] = [];
+  try {
+    while (child.exitCode === null && results.length < 20)
+      results.push(await drive(load, 'uniques', load.durationMs / 2));
+    if (child.exitCode !== 0) throw new Error(`the hand-over did not come, or failed: ${child.exitCode}`);
+  } finally {
+    child.kill();
+  }
+  const all = Float64Array.from(results.flatMap(({ latencies }) => [...latencies])).toSorted();
+  const answers = results.reduce((sum, result) => sum + result.answers, 0);
+  const seconds = results.reduce((sum, result) => sum + result.seconds, 0);
+  return {
+    'during a publication, uniques requests/s': Math.round(answers / seconds),
+    'during a publication, p99 ms': (all[Math.floor(all.length * 0.99)] ?? Number.NaN).toFixed(2),
+    'during a publication, longest ms': (all.at(-1) ?? Number.NaN).toFixed(2),
+    'during a publication, failures': results.reduce((sum, result) => sum + result.failures, 0),
+  };
+}
+
+async function drive(load: Load, what: 'empty' | 'uniques', durationMs: number): Promise<LoadResult> {
+  const order: LoadOrder =
+    what === 'empty'
+      ? { port: load.emptyPort, requests: [get('/')], connections, durationMs }
+      : { port: load.port, requests: questions(), connections, durationMs };
+  load.worker.postMessage(order);
+  const [result] = (await once(load.worker, 'message')) as [LoadResult]; // what http-load answers
+  return result;
+}
+
+async function cpuOf(worker: Worker): Promise<number> {
+  worker.postMessage('cpu');
+  const [micros] = (await once(worker, 'message')) as [number]; // what http-empty answers
+  return micros;
+}
+
+function resultOf(
+  rates: readonly Rates[],
+  publication: Readonly<Record<string, number | string>>,
+): BenchResult {
   const failures = rates.reduce((sum, rate) => sum + rate.failures, 0);
   const ratio = median(rates.map((rate) => rate.uniques / rate.empty));
   return {
@@ -144,6 +203,7 @@ async function compare(
       'uniques p99 ms': median(rates.map((rate) => rate.p99)).toFixed(2),
       failures,
       connections,
+      ...publication,
     },
   };
 }
@@ -169,13 +229,8 @@ function questions(): LoadOrder['requests'] {
   });
 }
 
-/** CPU time of this process's main thread, where the system tells. */
-function threadCpuMicros(): number {
-  try {
-    return Number(readFileSync(`/proc/self/task/${process.pid}/schedstat`, 'utf8').split(' ')[0]) / 1000;
-  } catch {
-    return Number.NaN;
-  }
+function quantile({ latencies }: LoadResult, share: number): number {
+  return latencies[Math.floor(latencies.length * share)] ?? Number.NaN;
 }
 
 function median(values: readonly number[]): number {

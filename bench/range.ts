@@ -25,7 +25,7 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
     openDataDir(config);
     const cut = { logId: 'bench' as LogId, next: {} }; // no log in this bench
     const busiestViews = quick ? 200_000 : 2_000_000;
-    await publishYear(dataDir, { pages: 1, busiestViews, people: 500_000, lgK: config.lgK, cut });
+    await publishYear(dataDir, { number: 1, pages: 1, busiestViews, people: 500_000, lgK: config.lgK, cut });
     const query = openEngine(config, clock);
     try {
       return await measure(query.engine, quick ? 300 : 3_000);

@@ -14,6 +14,7 @@ export const yearToHour = Date.UTC(2026, 0, 1) / 3_600_000;
 export const domain = 'example.org';
 
 export interface YearOptions {
+  readonly number: number;
   readonly pages: number;
   /** Pageviews of the busiest page. */
   readonly busiestViews: number;
@@ -30,7 +31,7 @@ export function urlsOf(pages: number): string[] {
   );
 }
 
-/** Publishes the view as number 1 of the data directory. Deterministic. */
+/** Builds and publishes the view. Deterministic. */
 export async function publishYear(dataDir: string, options: YearOptions): Promise<void> {
   const building = newBuildingDir(dataDir, 'bench');
   const writer = new ViewWriter(building);
@@ -58,7 +59,7 @@ export async function publishYear(dataDir: string, options: YearOptions): Promis
   }
   const cells = { pages: pages.close(), domains: domains.close() };
   const base = {
-    number: 1,
+    number: options.number,
     createdAt: yearToHour * 3_600_000,
     cut: options.cut,
     lgK: options.lgK,

@@ -1,0 +1,36 @@
+/**
+ * What happens every hour while row `http` measures, as a process of its own: a year of views is built and published, and
+ * the speed layer makes the realtime view that belongs to it and hands over. Ends when answers come from the new one.
+ */
+import { pino } from 'pino';
+import { systemClock } from '../lib/clock.js';
+import { configWith } from '../lib/config/config.js';
+import { readMeta } from '../serving/meta.js';
+import { readCurrent } from '../serving/current.js';
+import { viewPath } from '../serving/layout.js';
+import { openRealtime } from '../speed/read-side.js';
+import { startSpeed } from '../speed/speed.js';
+import { publishYear } from './view-of-a-year.js';
+
+const [, , dataDir = '', pages, busiestViews] = process.argv;
+const config = configWith({ dataDir });
+const { cut } = readMeta(viewPath(dataDir, readCurrent(dataDir))).view;
+const speed = await startSpeed({ config, clock: systemClock, logger: pino({ level: 'silent' }) });
+await publishYear(dataDir, {
+  number: 2,
+  pages: Number(pages),
+  busiestViews: Number(busiestViews),
+  people: 100_000,
+  lgK: config.lgK,
+  cut,
+});
+const published = readCurrent(dataDir);
+const realtime = openRealtime(dataDir);
+for (let serving = ''; serving !== published;) {
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  const snapshot = realtime.snapshot();
+  serving = snapshot?.generation ?? '';
+  snapshot?.release();
+}
+await realtime.close();
+await speed.stop();
