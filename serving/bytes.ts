@@ -162,10 +162,6 @@ export class ByteReader {
     this.#take(length);
   }
 
-  skipVarints(count: number): void {
-    for (let left = count; left > 0;) if (this.#next() < 0x80) left--;
-  }
-
   text(): string {
     const run = this.raw(this.varint());
     return Buffer.from(run.buffer, run.byteOffset, run.byteLength).toString('utf8');

@@ -8,7 +8,8 @@
  *   cell     head = bucket delta * 4 + form
  *            form 0  one person, one pageview     u32 coupon
  *            form 1  few people                   pageviews, n * 2 + packing, then n coupons ascending:
- *                                                 packing 0 as u32, packing 1 as varints of their differences
+ *                                                 packing 0 as u32, packing 1 as varints of their differences,
+ *                                                 their length in bytes before them
  *            form 2  too many to pack            pageviews, 2^lgK bytes HLL_8 registers
  *            form 3  many people                  pageviews, length, packed registers (hyperloglog-ts/src/packed.ts)
  *
@@ -24,7 +25,7 @@
 import { HllError, maxCoupons, packRegisters, unpackRegisters, type HllUnion } from 'hyperloglog-ts';
 import { SwaError } from '../lib/errors.js';
 import type { BucketCell, SketchView } from '../lib/views/view.js';
-import type { ByteReader, ByteWriter } from './bytes.js';
+import { ByteReader, type ByteWriter } from './bytes.js';
 
 /** A day or month with at most this many coupons under it is not stored but united from its hours. */
 export function deriveLimitOf(span: 'day' | 'month', lgK: number): number {
@@ -49,8 +50,10 @@ export function writeCouponCell(
   } else {
     out.varint(delta * 4 + couponsForm);
     out.varint(pageviews);
-    if (differencesLength(coupons, from, to) < 4 * (to - from)) {
+    const length = differencesLength(coupons, from, to);
+    if (length < 4 * (to - from)) {
       out.varint((to - from) * 2 + 1);
+      out.varint(length);
       for (let i = from, last = 0; i < to; i++) {
         const coupon = coupons[i] ?? 0;
         out.varint(coupon - last);
@@ -108,6 +111,8 @@ export class CellReader implements BucketCell {
   #form = singleForm;
   #coupons = new Uint32Array(256);
   #couponCount = 0;
+  /** Of the last cell, when its coupons are written as differences: not read before somebody looks at them. */
+  #differences: Uint8Array | undefined;
   /** Of the last cell, when it has registers: as they lie in what was read. */
   #registers: Uint8Array | undefined;
 
@@ -120,6 +125,7 @@ export class CellReader implements BucketCell {
   get sketch(): SketchView {
     const registers = this.#registers;
     if (registers === undefined) {
+      this.#readDifferences();
       return { kind: 'coupons', coupons: this.#coupons.subarray(0, this.#couponCount) };
     }
     if (this.#form === registersForm) return { kind: 'registers', registers };
@@ -128,7 +134,9 @@ export class CellReader implements BucketCell {
 
   addTo(union: HllUnion): void {
     const registers = this.#registers;
-    if (registers === undefined) union.addCoupons(this.#coupons, 0, this.#couponCount);
+    const differences = this.#differences;
+    if (differences !== undefined) sound(() => union.addDifferences(differences, this.#couponCount));
+    else if (registers === undefined) union.addCoupons(this.#coupons, 0, this.#couponCount);
     else if (this.#form === registersForm) sound(() => union.addRegisters(registers));
     else sound(() => union.addPacked(registers));
   }
@@ -137,6 +145,7 @@ export class CellReader implements BucketCell {
   copyCoupons(into: Uint32Array, at: number): boolean {
     const count = this.#couponCount;
     if (this.#registers !== undefined || at + count > into.length) return false;
+    this.#readDifferences();
     for (let i = 0; i < count; i++) into[at + i] = this.#coupons[i] ?? 0;
     return true;
   }
@@ -163,6 +172,7 @@ export class CellReader implements BucketCell {
     this.bucket = bucket;
     this.pageviews = this.#form === singleForm ? 1 : from.varint();
     this.#couponCount = 0;
+    this.#differences = undefined;
     this.#registers = undefined;
     if (this.#form === singleForm) {
       this.#readCoupons(from, 1);
@@ -170,7 +180,11 @@ export class CellReader implements BucketCell {
       const packed = from.varint();
       const count = Math.floor(packed / 2);
       if (packed % 2 === 0) this.#readCoupons(from, count);
-      else this.#readDifferences(from, count);
+      else {
+        this.#makeRoom(count);
+        this.#couponCount = count;
+        this.#differences = from.raw(from.varint());
+      }
     } else {
       this.#registers = from.raw(this.#form === registersForm ? this.#registerBytes : from.varint());
     }
@@ -191,7 +205,7 @@ export class CellReader implements BucketCell {
       const packed = from.varint();
       const count = Math.floor(packed / 2);
       if (packed % 2 === 0) from.skip(4 * count);
-      else from.skipVarints(count);
+      else from.skip(from.varint());
     }
   }
 
@@ -201,10 +215,10 @@ export class CellReader implements BucketCell {
     this.#couponCount = count;
   }
 
-  #readDifferences(from: ByteReader, count: number): void {
-    this.#makeRoom(count);
-    from.sums(this.#coupons, count);
-    this.#couponCount = count;
+  #readDifferences(): void {
+    if (this.#differences === undefined) return;
+    new ByteReader(this.#differences).sums(this.#coupons, this.#couponCount);
+    this.#differences = undefined;
   }
 
   #makeRoom(count: number): void {
@@ -213,12 +227,12 @@ export class CellReader implements BucketCell {
   }
 }
 
-/** What is wrong with registers of a view is wrong with the view. */
+/** What a union refuses is wrong with the view. */
 function sound<T>(work: () => T): T {
   try {
     return work();
   } catch (cause) {
     if (!(cause instanceof HllError)) throw cause;
-    throw new SwaError('view.corrupt', `a cell's registers are damaged: ${cause.message}`, { cause });
+    throw new SwaError('view.corrupt', `a cell is damaged: ${cause.message}`, { cause });
   }
 }

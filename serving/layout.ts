@@ -16,7 +16,7 @@ import { roomOf } from '../lib/data-dir.js';
 import type { ViewId } from '../lib/views/view.js';
 
 /** Changes when the bytes of a view directory change their meaning. Part of every view's `codeVersion`. */
-export const formatVersion = 3;
+export const formatVersion = 4;
 
 export const fileNames = {
   meta: 'META.json',

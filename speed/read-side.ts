@@ -13,7 +13,7 @@ import { SketchCell } from '../lib/views/sketch-cell.js';
 import type { BucketCell, PageCount, RealtimeView, Subject, ViewId } from '../lib/views/view.js';
 import { decodeCell, decodePageviews } from './store/cell-codec.js';
 import { CellSubject } from './store/cell-subject.js';
-import { cellRange, domainsAfter, pageRange, parseCellKey } from './store/cell-key.js';
+import { cellRange, domainsAfter, hourOfCellKey, pageRange, parseCellKey } from './store/cell-key.js';
 import { pointerPath, readPointer, storeDir, type Pointer } from './store/layout.js';
 import { looksSound } from './store/lmdb-file.js';
 import {
@@ -248,7 +248,7 @@ class Snapshot implements RealtimeView {
       guarded(store.dir, () => {
         for (const { key, value } of store.db.getRange({ ...range, transaction })) {
           const { pageviews, sketch } = decodeCell(value);
-          visit(new SketchCell(Buffer.from(key).readUInt32BE(key.length - 4), pageviews, sketch));
+          visit(new SketchCell(hourOfCellKey(key), pageviews, sketch));
         }
       });
     }

@@ -63,6 +63,20 @@ export function typescriptKernels(sizeBytes: number): Kernels {
       }
     },
 
+    sumVarints(into, from, count) {
+      let at = from;
+      let sum = 0;
+      for (let i = 0; i < count; i++) {
+        let byte = 0x80;
+        for (let shift = 0; byte >= 0x80 && shift < 35; shift += 7) {
+          byte = bytes[at++] ?? 0;
+          sum += (byte & (shift < 28 ? 0x7f : 0xff)) << shift;
+        }
+        words.setUint32(into + 4 * i, sum, true);
+      }
+      return at;
+    },
+
     histogram(from, length) {
       counters.fill(0);
       for (let i = 0; i < length; i++) {

@@ -29,6 +29,11 @@ export interface Kernels {
   mergeMarked(into: number, marks: number, values: number, length: number): number;
   /** Each byte becomes two: its low and its high nibble, `base` added. */
   unpackNibbles(into: number, from: number, length: number, base: number): void;
+  /**
+   * Running sums, modulo 2^32, of `count` varints (LEB128, at most five bytes each) as 32-bit integers. Returns the place
+   * after the last varint.
+   */
+  sumVarints(into: number, from: number, count: number): number;
   /** Counts the values 0..63 among `length` bytes, a multiple of 8, into 64 32-bit counters at offset 0. */
   histogram(from: number, length: number): void;
 }
@@ -60,7 +65,7 @@ function wasmKernels(sizeBytes: number): Kernels {
   if (missingPages > 0) exports.memory.grow(missingPages);
   // Copied one by one: the exports object itself is frozen and slower to call through.
   const { couponOfInt64, couponOfBytes, couponsOfInt64s, couponsOfSpans } = exports;
-  const { maxMerge, mergeMarked, unpackNibbles, histogram } = exports;
+  const { maxMerge, mergeMarked, unpackNibbles, sumVarints, histogram } = exports;
   return {
     backend: 'wasm',
     bytes: new Uint8Array(exports.memory.buffer),
@@ -71,6 +76,7 @@ function wasmKernels(sizeBytes: number): Kernels {
     maxMerge,
     mergeMarked,
     unpackNibbles,
+    sumVarints,
     histogram,
   };
 }

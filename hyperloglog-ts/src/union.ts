@@ -29,6 +29,8 @@ export class HllUnion {
   readonly #histogram: Uint32Array;
   readonly #coupons: CouponTable;
   readonly #workAt: number;
+  /** Coupons at `#workAt`. */
+  readonly #work: Uint32Array;
   #lgK: number;
   #registers: Uint8Array;
   #couponLimit: number;
@@ -43,6 +45,7 @@ export class HllUnion {
     this.#workAt = reservedBytes + k + slackBytes;
     this.#kernels = createKernels(this.#workAt + packedWorkBytes(lgK) + slackBytes, options.backend);
     this.#histogram = new Uint32Array(this.#kernels.bytes.buffer, 0, 64);
+    this.#work = new Uint32Array(this.#kernels.bytes.buffer, this.#workAt, maxCoupons(lgK));
     this.#largestLgK = lgK;
     this.#lgK = lgK;
     this.#registers = this.#bufferOf(lgK);
@@ -78,6 +81,19 @@ export class HllUnion {
     for (; i < to && !this.#dense; i++) this.addCoupon(coupons[i] ?? 0);
     if (i < to) this.#updateAll(coupons, i, to);
     return this;
+  }
+
+  /**
+   * Adds `count` ascending coupons, written as varints (LEB128) of the differences between them, the first from 0: at
+   * most `maxCoupons(lgK)`. Throws HLL_BAD_COUPON for bytes that are not that.
+   */
+  addDifferences(bytes: Uint8Array, count: number): this {
+    const from = this.#workAt + 4 * count;
+    if (count > maxCoupons(this.#largestLgK) || bytes.length > 5 * count) throw badDifferences(bytes, count);
+    this.#kernels.bytes.set(bytes, from);
+    if (this.#kernels.sumVarints(this.#workAt, from, count) !== from + bytes.length)
+      throw badDifferences(bytes, count);
+    return this.addCoupons(this.#work, 0, count);
   }
 
   /** Adds one coupon. Throws HLL_BAD_COUPON. */
@@ -221,4 +237,8 @@ export class HllUnion {
 
 function badCoupon(coupon: number): HllError {
   return new HllError('HLL_BAD_COUPON', `${coupon} is no coupon: its value part is 0`);
+}
+
+function badDifferences(bytes: Uint8Array, count: number): HllError {
+  return new HllError('HLL_BAD_COUPON', `${bytes.length} bytes that are not ${count} coupons`);
 }

@@ -98,6 +98,35 @@ test('mergeMarked: both forms agree, and values go in order to where the marks a
   );
 });
 
+test('sumVarints: both forms agree on any bytes, and read what was written', () => {
+  const numbers = fc.array(
+    fc.oneof(fc.nat({ max: 300 }), fc.nat({ max: 2 ** 23 }), fc.nat({ max: 2 ** 32 - 1 })),
+    {
+      maxLength: 1000,
+    },
+  );
+  fc.assert(
+    fc.property(numbers, random, (values, noise) => {
+      const written = values.flatMap(varintOf);
+      compare(new Uint8Array(half), Uint8Array.from(written), intoAt + half, (kernels) =>
+        kernels.sumVarints(intoAt, fromAt, values.length),
+      );
+      let sum = 0;
+      const sums = Uint32Array.from(values, (value) => (sum = (sum + value) >>> 0));
+      assert.deepEqual(new Uint32Array(wasm.bytes.slice(intoAt, intoAt + 4 * sums.length).buffer), sums);
+      assert.equal(wasm.sumVarints(intoAt, fromAt, values.length), fromAt + written.length);
+      compare(new Uint8Array(half), noise, intoAt + half, (kernels) =>
+        kernels.sumVarints(intoAt, fromAt, 1600),
+      );
+    }),
+    runs,
+  );
+});
+
+function varintOf(value: number): number[] {
+  return value < 0x80 ? [value] : [(value % 0x80) + 0x80, ...varintOf(Math.floor(value / 0x80))];
+}
+
 test('unpackNibbles: both forms agree', () => {
   fc.assert(
     fc.property(

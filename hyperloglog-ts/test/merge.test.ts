@@ -179,6 +179,47 @@ test('merging two streams ends both: the result is that of sketches without a hi
   assert.ok(b.hipEstimate() !== undefined, 'the other one goes on');
 });
 
+test('coupons written as differences are the coupons, whatever the union holds, and other bytes are refused', () => {
+  fc.assert(
+    fc.property(fc.array(range, { maxLength: 4 }), fc.boolean(), (parts, dense) => {
+      const [written, plain] = [new HllUnion({ lgK: 12 }), new HllUnion({ lgK: 12 })];
+      for (const union of dense ? [written, plain] : []) union.addCoupons(couponsOf({ from: 0, to: 1000 }));
+      for (const part of parts) {
+        const some = couponsOf(part).toSorted().subarray(0, 384);
+        written.addDifferences(differencesOf(some), some.length);
+        plain.addCoupons(some);
+      }
+      assert.deepEqual([written.coupons(), written.registers()], [plain.coupons(), plain.registers()]);
+    }),
+    runs,
+  );
+  const union = new HllUnion({ lgK: 12 });
+  const bytes = differencesOf(couponsOf({ from: 0, to: 9 }).toSorted());
+  for (const [bad, count] of [
+    [bytes.subarray(1), 9],
+    [bytes.subarray(0, -1), 9],
+    [bytes, 8],
+    [bytes, 10],
+    [bytes, 385],
+    [Uint8Array.of(1), 1],
+  ] as const) {
+    assert.throws(() => union.addDifferences(bad, count), { code: 'HLL_BAD_COUPON' });
+  }
+});
+
+/** LEB128 of the differences of ascending coupons. */
+function differencesOf(ascending: Uint32Array): Uint8Array {
+  const bytes: number[] = [];
+  let last = 0;
+  for (const each of ascending) {
+    let rest = each - last;
+    last = each;
+    for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes.push((rest % 0x80) + 0x80);
+    bytes.push(rest);
+  }
+  return Uint8Array.from(bytes);
+}
+
 test('a register over 63 is refused and leaves the union empty', () => {
   for (const backend of ['wasm', 'typescript'] as const) {
     for (const slot of [0, 17, 1023]) {

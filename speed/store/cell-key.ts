@@ -79,6 +79,13 @@ export function domainsAfter(domain: string): { readonly start: Buffer; readonly
   return { start: Buffer.concat([Buffer.of(domainTag), ...after]), end: Buffer.of(domainTag + 1) };
 }
 
+/** The hour that a cell key ends in. */
+export function hourOfCellKey(key: Uint8Array): number {
+  const at = key.length - hourBytes;
+  const high = ((key[at] ?? 0) << 24) | ((key[at + 1] ?? 0) << 16);
+  return (high | ((key[at + 2] ?? 0) << 8) | (key[at + 3] ?? 0)) >>> 0;
+}
+
 export interface ParsedKey {
   readonly kind: 'page' | 'domain';
   readonly domain: string;
