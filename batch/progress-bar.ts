@@ -31,6 +31,11 @@ export function fractionDone({ step, rows, totalRows }: Progress): number {
   return from + (endOfStep[step] - from) * within;
 }
 
+/** What a step counts. */
+function unitOf(step: Step): string {
+  return step === 'snapshot' ? 'bytes' : 'rows';
+}
+
 function bar(stream: NodeJS.WriteStream): ProgressDisplay {
   const display = new SingleBar({
     stream,
@@ -58,7 +63,7 @@ function lines(stream: NodeJS.WriteStream): ProgressDisplay {
       if (progress.step === last) return;
       last = progress.step;
       const seconds = (progress.elapsedMs / 1000).toFixed(1);
-      const rows = progress.totalRows > 0 ? `, ${progress.totalRows} rows` : '';
+      const rows = progress.totalRows > 0 ? `, ${progress.totalRows} ${unitOf(progress.step)}` : '';
       stream.write(`batch: ${progress.step} after ${seconds} s${rows}\n`);
     },
     stop: () => undefined,
@@ -76,6 +81,8 @@ class StepRate {
       this.#startedAtMs = elapsedMs;
     }
     const seconds = (elapsedMs - this.#startedAtMs) / 1000;
-    return rows === 0 || seconds <= 0 ? '' : `${Math.round(rows / seconds).toLocaleString('en')} rows/s`;
+    return rows === 0 || seconds <= 0
+      ? ''
+      : `${Math.round(rows / seconds).toLocaleString('en')} ${unitOf(step)}/s`;
   }
 }

@@ -104,5 +104,7 @@ async function verifyFile(file: SnapshotFile): Promise<void> {
   if (actual.sizeBytes !== file.sizeBytes) {
     throw damaged(`has ${actual.sizeBytes} bytes, but its manifest says ${file.sizeBytes}`);
   }
-  if (actual.sha256 !== file.sha256) throw damaged('does not have the hash its manifest names');
+  if (actual.sha256 !== file.sha256) {
+    throw damaged(`has SHA-256 ${actual.sha256}, but its manifest says ${file.sha256}`);
+  }
 }

@@ -100,6 +100,7 @@ test('a damaged Parquet file stops the run, which names the file and keeps the o
   await assert.rejects(run, (error: Error & { code: string }) => {
     assert.equal(error.code, 'master.corrupt');
     assert.ok(error.message.includes(file?.path ?? '?'));
+    assert.ok(error.message.includes(file?.sha256 ?? '?'), 'the hash that was expected');
     return true;
   });
   assert.equal(readCurrent(config.dataDir), before.id);
