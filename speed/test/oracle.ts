@@ -63,21 +63,52 @@ export function countedBetween(
   personOf: PersonOf,
   rules: Rules,
 ): OracleCells {
-  const cells: OracleCells = new Map();
-  for (const [name, values] of records) {
-    const seen = new Set<string>();
-    values.slice(0, to[name]).forEach((value, at) => {
-      const fact = decodeRecord(value);
-      if (fact.type !== 'pageview' || seen.has(fact.eventId)) return;
-      seen.add(fact.eventId);
-      const page = rules.url.normalize(fact.url);
-      if (at < (from[name] ?? 0) || !page.ok || rules.bots.excludes(fact.userAgent)) return;
-      const people = coupon(personOf(fact.visitor));
-      count(cells, { kind: 'page', url: page.url }, hourOf(fact.timestamp), people);
-      count(cells, { kind: 'domain', domain: domainOf(page.url) }, hourOf(fact.timestamp), people);
-    });
+  const counter = new OracleCounter(records, from, personOf, rules);
+  counter.countUpTo(to);
+  return counter.cells;
+}
+
+/** Counts on and on from a position of the log, under one mapping. */
+export class OracleCounter {
+  readonly cells: OracleCells = new Map();
+  readonly #records: Records;
+  readonly #from: Offsets;
+  readonly #personOf: PersonOf;
+  readonly #rules: Rules;
+  readonly #seen = new Set<string>();
+  readonly #read = new Map<PartitionName, number>();
+
+  constructor(records: Records, from: Offsets, personOf: PersonOf, rules: Rules) {
+    this.#records = records;
+    this.#from = from;
+    this.#personOf = personOf;
+    this.#rules = rules;
   }
-  return cells;
+
+  /** Brings the cells to a position not before the last one. */
+  countUpTo(to: Offsets): void {
+    for (const [name, values] of this.#records) {
+      const end = to[name] ?? 0;
+      for (let at = this.#read.get(name) ?? 0; at < end; at++) {
+        const value = values[at];
+        if (value !== undefined) this.#count(value, name, at >= (this.#from[name] ?? 0));
+      }
+      this.#read.set(name, end);
+    }
+  }
+
+  #count(value: Uint8Array, name: PartitionName, isAfterStart: boolean): void {
+    const fact = decodeRecord(value);
+    if (fact.type !== 'pageview') return;
+    const event = `${name} ${fact.eventId}`;
+    if (this.#seen.has(event)) return;
+    this.#seen.add(event);
+    const page = this.#rules.url.normalize(fact.url);
+    if (!isAfterStart || !page.ok || this.#rules.bots.excludes(fact.userAgent)) return;
+    const people = coupon(this.#personOf(fact.visitor));
+    count(this.cells, { kind: 'page', url: page.url }, hourOf(fact.timestamp), people);
+    count(this.cells, { kind: 'domain', domain: domainOf(page.url) }, hourOf(fact.timestamp), people);
+  }
 }
 
 function count(cells: OracleCells, subject: Subject, hour: number, people: number): void {
