@@ -81,9 +81,9 @@ export class FactCollector {
 
   /**
    * Takes the rows of one chunk of `swa_take_known`'s arguments (batch/sql/facts.sql) whose hashes are all known, and sets
-   * their flags in `taken`; the others come again, with their texts.
+   * their flags in `taken`; the others come again, with their texts. Returns how many others there are.
    */
-  takeKnown(chunk: DuckDBDataChunk, taken: Uint8Array): void {
+  takeKnown(chunk: DuckDBDataChunk, taken: Uint8Array): number {
     if (this.#seenJoined.length < this.#joinedPersons) this.#seenJoined = new Uint8Array(this.#joinedPersons);
     const urlHashes = words(chunk, 0);
     const visitorHashes = words(chunk, 1);
@@ -92,6 +92,7 @@ export class FactCollector {
     const rows = chunk.rowCount;
     this.#urls.touch(urlHashes, rows);
     this.#visitors.touch(visitorHashes, rows);
+    let left = 0;
     for (let row = 0, low = 0; row < rows; row++, low += 2) {
       const url = this.#urls.get(urlHashes[low] ?? 0, urlHashes[low + 1] ?? 0);
       const agent = this.#agents.get(agentHashes[low] ?? 0, agentHashes[low + 1] ?? 0);
@@ -102,8 +103,10 @@ export class FactCollector {
         known = visitor >= 0;
         if (known) this.#add(url, visitor, time);
       }
-      taken[row] = known ? 1 : 0;
+      if (known) taken[row] = 1;
+      else left++;
     }
+    return left;
   }
 
   /** Takes one chunk of `swa_take_new`'s arguments: rows with a URL, a visitor or an agent that was new. */

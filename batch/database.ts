@@ -119,14 +119,6 @@ export class BatchDb {
     }
   }
 
-  /** Runs a statement whose one result is a count. */
-  async count(name: string): Promise<number> {
-    const rows = await this.#attempt(name, async () =>
-      (await this.#connection.runAndReadAll(readSql(name))).getRows(),
-    );
-    return Number(rows[0]?.[0]);
-  }
-
   /** Small results only. `sql` is a statement that no file holds, such as a count. */
   async rows(sql: string): Promise<unknown[][]> {
     return this.#attempt(sql, async () => (await this.#connection.runAndReadAll(sql)).getRows());

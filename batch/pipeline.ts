@@ -238,8 +238,7 @@ class Build {
     let counted = 0;
     let left = 0;
     this.#db.registerTaker('swa_take_known', [UBIGINT, UBIGINT, UBIGINT, BIGINT], (chunk, taken) => {
-      this.#collector.takeKnown(chunk, taken);
-      for (const flag of taken) left += 1 - flag;
+      left += this.#collector.takeKnown(chunk, taken);
       counted += chunk.rowCount;
       this.#step(chunk.rowCount);
     });

@@ -5,11 +5,11 @@
 import { BlockBuilder } from '../serving/block-builder.js';
 import { ByteWriter } from '../serving/bytes.js';
 import { CellFile } from '../serving/cell-file.js';
+import type { FileSeal } from '../serving/meta.js';
+import { sortUnique } from '../serving/union.js';
 import type { FactStoreHandle } from './fact-store.js';
 import type { HourOrder } from './hour-order.js';
-import { sortNumbers } from './small-sort.js';
 import { forEachGroup, type GroupKeys } from './sorted-groups.js';
-import type { FileSeal } from '../serving/meta.js';
 import { VisitCounter } from './visit-counter.js';
 
 export type JobKind = 'pages' | 'domains' | 'visits';
@@ -106,18 +106,6 @@ function countVisits(job: SortJob, onRows: (rows: number) => void): SortResult {
   forEachGroup(job.facts, keys, job.rowsPerRange, onGroup, onRows);
   end();
   return result.finish(undefined);
-}
-
-/** Sorts the first `length` values and drops repeats; returns how many are left. */
-function sortUnique(values: Uint32Array, length: number): number {
-  if (length === 1) return 1;
-  sortNumbers(values, 0, length);
-  let kept = 1;
-  for (let i = 1; i < length; i++) {
-    const value = values[i] ?? 0;
-    if (value !== values[kept - 1]) values[kept++] = value;
-  }
-  return kept;
 }
 
 class ResultBuilder {

@@ -1,5 +1,6 @@
 /** Uniting coupons while a view is built: bounded memory whatever the number of people. */
 import { HllUnion } from 'hyperloglog-ts';
+import { sortNumbers } from '../lib/sort-numbers.js';
 import type { ByteWriter } from './bytes.js';
 import { deriveLimitOf, writeCouponCell, writeRegisterCell } from './cells.js';
 
@@ -16,7 +17,7 @@ export function applyCoupons(registers: Uint8Array, coupons: Uint32Array, from: 
 
 /** Sorts `coupons[0, length)` and drops repeats; returns how many are left. */
 export function sortUnique(coupons: Uint32Array, length: number): number {
-  coupons.subarray(0, length).sort();
+  sortNumbers(coupons, 0, length);
   let kept = 0;
   for (let i = 0; i < length; i++) {
     const coupon = coupons[i] ?? 0;
