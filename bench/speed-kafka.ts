@@ -14,6 +14,7 @@ import { KafkaBroker, kafkaSkip } from '../test/kafka/broker.js';
 import { readBare } from './bare-kafka.js';
 import type { BenchOptions, BenchResult } from './row.js';
 import { catchUp, fill } from './speed.js';
+import { least, took, type Took } from './took.js';
 
 const targetRatio = 0.6;
 const target = `>= ${targetRatio} of kafkajs reading and decoding`;
@@ -57,26 +58,4 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
     await broker.dispose();
     rmSync(config.dataDir, { recursive: true, force: true });
   }
-}
-
-interface Took {
-  readonly seconds: number;
-  /** Of this process, without the broker's: what is left of a measurement on a busy machine. */
-  readonly processorSeconds: number;
-}
-
-async function took(work: () => Promise<void>): Promise<Took> {
-  const before = process.cpuUsage();
-  const started = performance.now();
-  await work();
-  const { user, system } = process.cpuUsage(before);
-  return { seconds: (performance.now() - started) / 1_000, processorSeconds: (user + system) / 1e6 };
-}
-
-/** The best of several rounds, by each measure. */
-function least(rounds: readonly Took[]): Took {
-  return {
-    seconds: Math.min(...rounds.map((round) => round.seconds)),
-    processorSeconds: Math.min(...rounds.map((round) => round.processorSeconds)),
-  };
 }

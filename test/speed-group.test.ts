@@ -4,21 +4,13 @@
  * realtime view must always equal the oracle at the cut it names, and no cut may lie behind an earlier one.
  */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { readStatus } from '../lib/status.js';
-import { KafkaBroker, kafkaSkip } from './kafka/broker.js';
+import { suiteBroker } from './kafka/suite-broker.js';
 import { eventually } from './running-system.js';
 import { SpeedHouse } from './speed-house.js';
 
-const skip = kafkaSkip();
-let broker: KafkaBroker | undefined;
-
-before(async () => {
-  if (skip === false) broker = await KafkaBroker.start();
-});
-after(async () => {
-  await broker?.dispose();
-});
+const { skip, broker } = suiteBroker();
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);
 
@@ -26,8 +18,7 @@ test(
   `workers of a Kafka group are killed, join, stand still and are replaced: the realtime view is the oracle's at every cut (seed ${seed})`,
   { skip },
   async (t) => {
-    assert.ok(broker !== undefined);
-    const { address } = broker;
+    const { address } = broker();
     const house = await SpeedHouse.open(t, {
       seed,
       change: { kafkaBrokers: [address] },

@@ -2,31 +2,22 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import kafkajs, { type Admin } from 'kafkajs';
 import { SwaError } from '../errors.js';
 import { distance, zeroOffsets } from '../log/cut.js';
 import { offset } from '../log/log.js';
 import { openKafkaLog, type KafkaLogOptions } from '../log/kafka/kafka-log.js';
-import { KafkaBroker, kafkaSkip } from '../../test/kafka/broker.js';
+import { suiteBroker } from '../../test/kafka/suite-broker.js';
 import { logConformance, readUntil, record, rejectsWith, suitePartitions } from './log-conformance.js';
 
-const skip = kafkaSkip();
 const [username, password] = ['swa', 'sesame-open'];
-let broker: KafkaBroker | undefined;
-
-before(async () => {
-  if (skip === false) broker = await KafkaBroker.start({ username, password });
-});
-after(async () => {
-  await broker?.dispose();
-});
+const { skip, broker } = suiteBroker({ username, password });
 
 function options(change: Partial<KafkaLogOptions> = {}): KafkaLogOptions {
-  assert.ok(broker !== undefined);
   return {
-    brokers: [broker.address],
+    brokers: [broker().address],
     topicPrefix: `t${randomUUID().slice(0, 8)}-`,
     partitions: suitePartitions,
     replication: 1,
@@ -197,11 +188,11 @@ test(
     const work = [write(1), write(2), write(3)];
     const reading = read();
     await until(() => acknowledged.length > 2000);
-    await broker?.stop('SIGKILL');
+    await broker().stop('SIGKILL');
     await sleep(outageMs); // the outage itself
     await until(() => refused > 0); // the client's own patience may outlast a short outage
     await rejectsWith('log.unavailable', log.latest());
-    await broker?.resume();
+    await broker().resume();
     const enough = acknowledged.length + 2000;
     await until(() => acknowledged.length > enough);
     ending.abort();
@@ -223,9 +214,8 @@ test(
 );
 
 test('TLS and every SASL mechanism work, and wrong credentials are refused in words', { skip }, async () => {
-  assert.ok(broker !== undefined);
-  const tls = { ca: [readFileSync(broker.caFile, 'utf8')] };
-  const own = options({ brokers: [broker.secureAddress], tls });
+  const tls = { ca: [readFileSync(broker().caFile, 'utf8')] };
+  const own = options({ brokers: [broker().secureAddress], tls });
   for (const mechanism of ['plain', 'scram-sha-256', 'scram-sha-512'] as const) {
     const log = await openKafkaLog({ ...own, sasl: { mechanism, username, password } });
     await log.append([record('a', mechanism)]);

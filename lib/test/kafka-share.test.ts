@@ -1,27 +1,18 @@
 /** Sharing partitions by a consumer group of a real Kafka broker. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openKafkaLog } from '../log/kafka/kafka-log.js';
 import type { LogWriter, Share } from '../log/log.js';
-import { KafkaBroker, kafkaSkip } from '../../test/kafka/broker.js';
+import { suiteBroker } from '../../test/kafka/suite-broker.js';
 import { suitePartitions } from './log-conformance.js';
 
-const skip = kafkaSkip();
-let broker: KafkaBroker | undefined;
-
-before(async () => {
-  if (skip === false) broker = await KafkaBroker.start();
-});
-after(async () => {
-  await broker?.dispose();
-});
+const { skip, broker } = suiteBroker();
 
 function open(topicPrefix: string): Promise<LogWriter> {
-  assert.ok(broker !== undefined);
   return openKafkaLog({
-    brokers: [broker.address],
+    brokers: [broker().address],
     topicPrefix,
     partitions: suitePartitions,
     replication: 1,
@@ -75,8 +66,8 @@ test(
     const shares = [await join(log), await join(log)];
     await untilDealt(log, shares, [2, 2]);
     const had = shares.map((share) => share.partitions());
-    await broker?.stop('SIGKILL');
-    await broker?.resume();
+    await broker().stop('SIGKILL');
+    await broker().resume();
     const later = await join(log);
     await untilDealt(log, [...shares, later], [2, 1, 1]);
     await later.leave();
