@@ -11,12 +11,18 @@ import { murmur2 } from '../lib/log/partitioner.js';
 import { hourMs } from '../lib/time/buckets.js';
 import { domainOf } from '../lib/url/domain.js';
 import { textEntries, words } from './columns.js';
-import type { FactStore } from './fact-store.js';
+import { newFactBatch, type FactStore } from './fact-store.js';
 import { IdTable } from './id-table.js';
 
 /** Dates end here; a fact of a foreign producer beyond it has no month. */
 const lastTimestamp = 8.64e15;
-const refusedUrl = 0xffffffff;
+/** What the tables of URLs and agents hold; a URL that is no page or a bot's agent excludes its pageviews. */
+const refusedUrl = 0;
+const firstPage = 1;
+const human = 0;
+const bot = 1;
+/** DuckDB's vectors have no more rows. */
+const vectorRows = 2048;
 
 export interface CollectorCounts {
   refusedUrls: number;
@@ -42,19 +48,24 @@ export class FactCollector {
   readonly hours: number[] = [];
   readonly #facts: FactStore;
   readonly #rules: Rules;
+  /** Raw URL -> `firstPage` + page number, or `refusedUrl`. */
   readonly #urls = new IdTable();
-  /** Page number by raw URL number, or `refusedUrl`. */
-  #pageOfUrl = new Uint32Array(1024);
   readonly #pageNumbers = new Map<string, number>();
   readonly #domainNumbers = new Map<string, number>();
   readonly #hourNumbers = new Map<number, number>();
   readonly #agents = new IdTable();
-  readonly #isBot: boolean[] = [];
+  /** Visitor id -> person number. */
   readonly #visitors: IdTable;
+  #coupons: Uint32Array;
+  readonly #urlsOfRows = new Int32Array(vectorRows);
+  readonly #agentsOfRows = new Int32Array(vectorRows);
+  readonly #personsOfRows = new Int32Array(vectorRows);
+  /** Facts of the present chunk. */
+  readonly #batch = newFactBatch(vectorRows);
+  #batchRows = 0;
   readonly #hasher = new CouponHasher();
   readonly #pieces = new PiecedTexts(7);
   #personCount = 0;
-  #coupon = 0;
   #joinedPersons = 0;
   #seenJoined = new Uint8Array(0);
   #lastHour = -1;
@@ -66,17 +77,18 @@ export class FactCollector {
     this.#facts = facts;
     this.#rules = rules;
     this.#sample = new PageSample(sampledPages);
-    this.#visitors = new IdTable(Math.min(expectedRows / 10, 1 << 24));
+    const visitors = Math.max(1024, Math.min(expectedRows / 10, 1 << 24));
+    this.#visitors = new IdTable(visitors);
+    this.#coupons = new Uint32Array(visitors);
   }
 
   /** A new person of several ids; their hashes follow by `addMember`. All before the first fact. */
   addPerson(person: string): void {
-    this.#coupon = this.#hasher.coupon(person);
-    this.#joinedPersons = ++this.#personCount;
+    this.#joinedPersons = this.#newPerson(person) + 1;
   }
 
   addMember(low: number, high: number): void {
-    if (this.#visitors.get(low, high) < 0) this.#visitors.add(low, high, this.#personCount - 1, this.#coupon);
+    if (this.#visitors.get(low, high) < 0) this.#visitors.add(low, high, this.#personCount - 1);
   }
 
   /**
@@ -85,27 +97,27 @@ export class FactCollector {
    */
   takeKnown(chunk: DuckDBDataChunk, taken: Uint8Array): number {
     if (this.#seenJoined.length < this.#joinedPersons) this.#seenJoined = new Uint8Array(this.#joinedPersons);
-    const urlHashes = words(chunk, 0);
-    const visitorHashes = words(chunk, 1);
-    const agentHashes = words(chunk, 2);
     const times = words(chunk, 3);
     const rows = chunk.rowCount;
-    this.#urls.touch(urlHashes, rows);
-    this.#visitors.touch(visitorHashes, rows);
+    const [urls, agents, persons] = [this.#urlsOfRows, this.#agentsOfRows, this.#personsOfRows];
+    this.#urls.getAll(words(chunk, 0), rows, urls);
+    this.#visitors.getAll(words(chunk, 1), rows, persons);
+    this.#agents.getAll(words(chunk, 2), rows, agents);
     let left = 0;
-    for (let row = 0, low = 0; row < rows; row++, low += 2) {
-      const url = this.#urls.get(urlHashes[low] ?? 0, urlHashes[low + 1] ?? 0);
-      const agent = this.#agents.get(agentHashes[low] ?? 0, agentHashes[low + 1] ?? 0);
-      const time = (times[low] ?? 0) + (times[low + 1] ?? 0) * 2 ** 32;
+    for (let row = 0; row < rows; row++) {
+      const url = urls[row] ?? 0;
+      const agent = agents[row] ?? 0;
+      const person = persons[row] ?? 0;
+      const time = (times[2 * row] ?? 0) + (times[2 * row + 1] ?? 0) * 2 ** 32;
       let known = url >= 0 && agent >= 0;
       if (known && this.#counts(url, agent, time)) {
-        const visitor = this.#visitors.find(visitorHashes[low] ?? 0, visitorHashes[low + 1] ?? 0);
-        known = visitor >= 0;
-        if (known) this.#add(url, visitor, time);
+        known = person >= 0;
+        if (known) this.#add(url - firstPage, person, time);
       }
       if (known) taken[row] = 1;
       else left++;
     }
+    this.#flush();
     return left;
   }
 
@@ -121,9 +133,10 @@ export class FactCollector {
       const agent = this.#agentNumber(agentHashes[low] ?? 0, agentHashes[low + 1] ?? 0, chunk, row);
       const time = (times[low] ?? 0) + (times[low + 1] ?? 0) * 2 ** 32;
       if (!this.#counts(url, agent, time)) continue;
-      const visitor = this.#visitor(visitorHashes[low] ?? 0, visitorHashes[low + 1] ?? 0, chunk, row);
-      this.#add(url, visitor, time);
+      const person = this.#person(visitorHashes[low] ?? 0, visitorHashes[low + 1] ?? 0, chunk, row);
+      this.#add(url - firstPage, person, time);
     }
+    this.#flush();
   }
 
   /** Person numbers are below this. */
@@ -146,11 +159,9 @@ export class FactCollector {
     const known = this.#urls.get(low, high);
     if (known >= 0) return known;
     const raw = textAt(chunk.getColumnVector(1), row);
-    const number = this.#urls.size;
-    this.#urls.add(low, high, number);
-    if (number === this.#pageOfUrl.length) this.#pageOfUrl = grown(this.#pageOfUrl, Uint32Array);
     const normalized = this.#rules.url.normalize(raw);
-    this.#pageOfUrl[number] = normalized.ok ? this.#pageNumber(normalized.url, raw) : refusedUrl;
+    const number = normalized.ok ? firstPage + this.#pageNumber(normalized.url, raw) : refusedUrl;
+    this.#urls.add(low, high, number);
     return number;
   }
 
@@ -177,38 +188,65 @@ export class FactCollector {
     const known = this.#agents.get(low, high);
     if (known >= 0) return known;
     const agent = chunk.getColumnVector(5).getItem(row);
-    const number = this.#isBot.push(typeof agent === 'string' && this.#rules.bots.excludes(agent)) - 1;
+    const number = typeof agent === 'string' && this.#rules.bots.excludes(agent) ? bot : human;
     this.#agents.add(low, high, number);
     return number;
   }
 
-  /** Where the visitor lies in the table; one that is in no person of several ids is a person. */
-  #visitor(low: number, high: number, chunk: DuckDBDataChunk, row: number): number {
-    const known = this.#visitors.find(low, high);
+  /** The person of a visitor; one that is in no person of several ids is a person. */
+  #person(low: number, high: number, chunk: DuckDBDataChunk, row: number): number {
+    const known = this.#visitors.get(low, high);
     if (known >= 0) return known;
-    const id = this.#pieces.read(chunk, row) ?? textAt(chunk.getColumnVector(3), row);
-    this.#visitors.add(low, high, this.#personCount++, this.#hasher.coupon(id));
-    return this.#visitors.find(low, high);
+    const person = this.#newPerson(this.#pieces.read(chunk, row) ?? textAt(chunk.getColumnVector(3), row));
+    this.#visitors.add(low, high, person);
+    return person;
+  }
+
+  #newPerson(id: string | Uint8Array): number {
+    const person = this.#personCount++;
+    if (person === this.#coupons.length) this.#coupons = grown(this.#coupons, Uint32Array);
+    this.#coupons[person] = this.#hasher.coupon(id);
+    return person;
   }
 
   /** Whether a pageview counts; if not, the reason is counted. */
   #counts(url: number, agent: number, time: number): boolean {
-    if (this.#pageOfUrl[url] === refusedUrl) this.counts.refusedUrls++;
-    else if (this.#isBot[agent] === true) this.counts.botPageviews++;
+    if (url === refusedUrl) this.counts.refusedUrls++;
+    else if (agent === bot) this.counts.botPageviews++;
     else if (time > lastTimestamp) this.counts.beyondTime++;
     else return true;
     return false;
   }
 
-  #add(url: number, visitor: number, time: number): void {
-    const page = this.#pageOfUrl[url] ?? 0;
-    const person = this.#visitors.numberAt(visitor);
+  #add(page: number, person: number, time: number): void {
     const hour = Math.floor(time / hourMs);
     if (hour !== this.#lastHour) this.#turnTo(hour);
-    if (person < this.#joinedPersons) this.#seenJoined[person] = 1;
-    this.pageviews[page] = (this.pageviews[page] ?? 0) + 1;
-    const coupon = this.#visitors.wordAt(visitor);
-    this.#facts.add(page, person, this.#lastHourNumber, time - hour * hourMs, coupon);
+    const batch = this.#batch;
+    const row = this.#batchRows++;
+    batch.pages[row] = page;
+    batch.persons[row] = person;
+    batch.hours[row] = this.#lastHourNumber;
+    batch.milliseconds[row] = time - hour * hourMs;
+  }
+
+  /** Ends a chunk. A loop for each thing to be looked up: the processor waits for many at once, as in `getAll`. */
+  #flush(): void {
+    const rows = this.#batchRows;
+    this.#batchRows = 0;
+    const { pages, persons, coupons } = this.#batch;
+    const couponOf = this.#coupons;
+    for (let row = 0; row < rows; row++) coupons[row] = couponOf[persons[row] ?? 0] ?? 0;
+    const pageviews = this.pageviews;
+    for (let row = 0; row < rows; row++) {
+      const page = pages[row] ?? 0;
+      pageviews[page] = (pageviews[page] ?? 0) + 1;
+    }
+    const seen = this.#seenJoined;
+    for (let row = 0; row < rows; row++) {
+      const person = persons[row] ?? 0;
+      if (person < seen.length) seen[person] = 1;
+    }
+    this.#facts.addAll(this.#batch, rows);
   }
 
   #turnTo(hour: number): void {

@@ -1,14 +1,15 @@
 /**
  * The facts of a run as five columns of 32-bit numbers: page, person, hour (numbers of the run's dictionaries), millisecond
- * within the hour, and the person's coupon, which would be a costly look-up for whoever sorts the facts. In blocks of shared memory that worker threads read without a copy; beyond a limit the
- * blocks go to a temporary file, so memory is bounded whatever the number of facts.
+ * within the hour, and the person's coupon, which would be a costly look-up for whoever sorts the facts. In
+ * blocks of shared memory that worker threads read without a copy; beyond a limit the blocks go to a temporary file, so
+ * memory is bounded whatever the number of facts.
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { writeFully } from '../lib/files/durable.js';
 
 export const rowsPerBlock = 1 << 20;
-const columns = 5;
-const blockBytes = 4 * columns * rowsPerBlock;
+const columnNames = ['pages', 'persons', 'hours', 'milliseconds', 'coupons'] as const;
+const blockBytes = 4 * columnNames.length * rowsPerBlock;
 
 /** What a worker needs to read the facts. */
 export interface FactStoreHandle {
@@ -19,13 +20,22 @@ export interface FactStoreHandle {
   readonly blocks: readonly SharedArrayBuffer[];
 }
 
-export interface FactBlock {
-  readonly rows: number;
+/** One array a column, of the same length. */
+export interface FactColumns {
   readonly pages: Uint32Array;
   readonly persons: Uint32Array;
   readonly hours: Uint32Array;
   readonly milliseconds: Uint32Array;
   readonly coupons: Uint32Array;
+}
+
+export interface FactBlock extends FactColumns {
+  readonly rows: number;
+}
+
+/** Columns for up to `rows` facts. */
+export function newFactBatch(rows: number): FactColumns {
+  return columnsIn(new ArrayBuffer(4 * columnNames.length * rows), rows);
 }
 
 export class FactStore {
@@ -48,16 +58,17 @@ export class FactStore {
     return this.#rows;
   }
 
-  add(page: number, person: number, hour: number, millisecond: number, coupon: number): void {
-    let block = this.#block;
-    if (block === undefined || this.#filled === rowsPerBlock) block = this.#nextBlock();
-    const at = this.#filled++;
-    block.pages[at] = page;
-    block.persons[at] = person;
-    block.hours[at] = hour;
-    block.milliseconds[at] = millisecond;
-    block.coupons[at] = coupon;
-    this.#rows++;
+  /** Copies the first `rows` facts. */
+  addAll(facts: FactColumns, rows: number): void {
+    for (let from = 0; from < rows;) {
+      let block = this.#block;
+      if (block === undefined || this.#filled === rowsPerBlock) block = this.#nextBlock();
+      const to = Math.min(rows, from + rowsPerBlock - this.#filled);
+      for (const name of columnNames) block[name].set(facts[name].subarray(from, to), this.#filled);
+      this.#filled += to - from;
+      this.#rows += to - from;
+      from = to;
+    }
   }
 
   handle(): FactStoreHandle {
@@ -122,14 +133,17 @@ function* readSpilled(handle: FactStoreHandle): Generator<FactBlock> {
 }
 
 function viewOf(memory: SharedArrayBuffer, rows: number): FactBlock {
-  const column = (index: number): Uint32Array =>
-    new Uint32Array(memory, 4 * index * rowsPerBlock, rowsPerBlock);
+  return { rows, ...columnsIn(memory, rowsPerBlock) };
+}
+
+function columnsIn(memory: SharedArrayBuffer | ArrayBuffer, rows: number): FactColumns {
+  const column = (name: (typeof columnNames)[number]): Uint32Array =>
+    new Uint32Array(memory, 4 * columnNames.indexOf(name) * rows, rows);
   return {
-    rows,
-    pages: column(0),
-    persons: column(1),
-    hours: column(2),
-    milliseconds: column(3),
-    coupons: column(4),
+    pages: column('pages'),
+    persons: column('persons'),
+    hours: column('hours'),
+    milliseconds: column('milliseconds'),
+    coupons: column('coupons'),
   };
 }

@@ -1,24 +1,24 @@
 /**
- * 64-bit hash -> dense number and a 32-bit word beside it, in typed arrays: open addressing with linear probing, at most
- * half full. 32 bytes an entry and no objects, so tens of millions of ids fit where a Map would not.
+ * 64-bit hash -> dense number, in typed arrays and no objects, so tens of millions of ids fit where a Map would not. Open
+ * addressing with linear probing, at most half full. A slot is two words, so that eight of them share a cache line:
  *
- * Two ids are taken for one when all 64 bits agree. With n ids the odds of any such pair are n^2 / 2^65: one in nine
- * million for 2 million ids, one in 3,700 for 100 million.
+ *   word 0     high word of the hash
+ *   word 1     number + 1 in as many low bits as address a slot (0: free), and above them those bits of the hash's low word
+ *
+ * The other bits of the low word are the slot where the hash belongs. So all 64 bits are compared but for the few steps
+ * that a hash may lie from its slot: two of n ids are taken for one with odds of about n^2 / 2^64, one in four million
+ * for 2 million ids.
  */
 
-const stride = 4; // low word, high word, number + 1 (0: free), word: one entry never spans two cache lines
-
 export class IdTable {
-  #slots: Uint32Array;
-  #mask: number;
+  #slots = new Uint32Array(0);
+  /** The low word of each slot's hash: only growing needs it whole. */
+  #lows = new Uint32Array(0);
+  #mask = 0;
   #size = 0;
-  /** Of no meaning: something must come of `touch`, or the engine may leave it out. */
-  touched = 0;
 
-  constructor(expected = 1024) {
-    const capacity = 2 ** Math.ceil(Math.log2(Math.max(1024, 2 * expected)));
-    this.#slots = new Uint32Array(stride * capacity);
-    this.#mask = capacity - 1;
+  constructor(expected = 512) {
+    this.#allot(2 ** Math.ceil(Math.log2(Math.max(1024, 2 * expected))));
   }
 
   get size(): number {
@@ -27,66 +27,69 @@ export class IdTable {
 
   /** The number of a hash, or -1. */
   get(low: number, high: number): number {
-    const at = this.find(low, high);
-    return at < 0 ? -1 : this.numberAt(at);
-  }
-
-  /** Where a hash lies, for `numberAt` and `wordAt`, until the next `add`; or -1. */
-  find(low: number, high: number): number {
-    const slots = this.#slots;
-    let slot = low & this.#mask;
-    for (;;) {
-      const at = slot * stride;
-      if (slots[at + 2] === 0) return -1;
-      if (slots[at] === low && slots[at + 1] === high) return at;
-      slot = (slot + 1) & this.#mask;
-    }
-  }
-
-  numberAt(at: number): number {
-    return (this.#slots[at + 2] ?? 0) - 1;
-  }
-
-  wordAt(at: number): number {
-    return this.#slots[at + 3] ?? 0;
+    return ((this.#slots[2 * this.#find(low, high) + 1] ?? 0) & this.#mask) - 1;
   }
 
   /**
-   * Brings the slots of many hashes (pairs of words) into the cache. Their loads do not depend on each other, so the
-   * processor overlaps them; the look-ups that follow then do not wait for memory one by one.
+   * The numbers of many hashes (pairs of words, the low one first), or -1 each. These look-ups do not depend on each
+   * other, so the processor waits for many of them at once: mixed with other work they cost twice as much.
    */
-  touch(hashes: Uint32Array, count: number): void {
+  getAll(hashes: Uint32Array, count: number, numbers: Int32Array): void {
     const slots = this.#slots;
     const mask = this.#mask;
-    let sum = 0;
-    for (let i = 0; i < 2 * count; i += 2) sum ^= slots[((hashes[i] ?? 0) & mask) * stride] ?? 0;
-    this.touched = sum;
+    for (let i = 0; i < count; i++) {
+      const low = hashes[2 * i] ?? 0;
+      const high = hashes[2 * i + 1] ?? 0;
+      let slot = low & mask;
+      let stored = slots[2 * slot + 1] ?? 0;
+      while (stored !== 0 && (slots[2 * slot] !== high || ((stored ^ low) & ~mask) !== 0)) {
+        slot = (slot + 1) & mask;
+        stored = slots[2 * slot + 1] ?? 0;
+      }
+      numbers[i] = (stored & mask) - 1;
+    }
   }
 
-  /** Adds a hash that is not there. */
-  add(low: number, high: number, number: number, word = 0): void {
+  /** Adds a hash that is not there; its number is at most one more than `size`. */
+  add(low: number, high: number, number: number): void {
     if (2 * (this.#size + 1) > this.#mask + 1) this.#grow();
     this.#size++;
-    this.#put(low, high, number + 1, word);
+    this.#put(low, high, number + 1);
   }
 
-  #put(low: number, high: number, stored: number, word: number): void {
+  #find(low: number, high: number): number {
     const slots = this.#slots;
-    let slot = low & this.#mask;
-    while (slots[slot * stride + 2] !== 0) slot = (slot + 1) & this.#mask;
-    slots[slot * stride] = low;
-    slots[slot * stride + 1] = high;
-    slots[slot * stride + 2] = stored;
-    slots[slot * stride + 3] = word;
+    const mask = this.#mask;
+    let slot = low & mask;
+    for (;;) {
+      const stored = slots[2 * slot + 1] ?? 0;
+      if (stored === 0 || (slots[2 * slot] === high && ((stored ^ low) & ~mask) === 0)) return slot;
+      slot = (slot + 1) & mask;
+    }
+  }
+
+  #put(low: number, high: number, stored: number): void {
+    const slots = this.#slots;
+    const mask = this.#mask;
+    let slot = low & mask;
+    while (slots[2 * slot + 1] !== 0) slot = (slot + 1) & mask;
+    slots[2 * slot] = high;
+    slots[2 * slot + 1] = (low & ~mask) | stored;
+    this.#lows[slot] = low;
+  }
+
+  #allot(capacity: number): void {
+    this.#slots = new Uint32Array(2 * capacity);
+    this.#lows = new Uint32Array(capacity);
+    this.#mask = capacity - 1;
   }
 
   #grow(): void {
-    const old = this.#slots;
-    this.#slots = new Uint32Array(2 * old.length);
-    this.#mask = this.#slots.length / stride - 1;
-    for (let at = 0; at < old.length; at += stride) {
-      const stored = old[at + 2] ?? 0;
-      if (stored !== 0) this.#put(old[at] ?? 0, old[at + 1] ?? 0, stored, old[at + 3] ?? 0);
+    const [slots, lows, mask] = [this.#slots, this.#lows, this.#mask];
+    this.#allot(2 * lows.length);
+    for (let slot = 0; slot <= mask; slot++) {
+      const stored = (slots[2 * slot + 1] ?? 0) & mask;
+      if (stored !== 0) this.#put(lows[slot] ?? 0, slots[2 * slot] ?? 0, stored);
     }
   }
 }

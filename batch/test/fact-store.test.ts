@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { FactStore, readFacts, rowsPerBlock } from '../fact-store.js';
+import { FactStore, newFactBatch, readFacts, rowsPerBlock } from '../fact-store.js';
 
 test('facts beyond the blocks kept in memory go to the file and come back, each once and with all its numbers', (t) => {
   const dir = mkdtempSync(join(tmpdir(), 'swa-facts-'));
@@ -11,7 +11,18 @@ test('facts beyond the blocks kept in memory go to the file and come back, each 
   const path = join(dir, 'facts');
   const store = new FactStore(path, 2);
   const count = 4 * rowsPerBlock + 5;
-  for (let i = 0; i < count; i++) store.add(i, i + 1, i + 2, i + 3, i + 4);
+  const batch = newFactBatch(3_000); // so that a batch lies across the end of a block
+  for (let from = 0; from < count; from += 3_000) {
+    const rows = Math.min(3_000, count - from);
+    for (let i = 0; i < rows; i++) {
+      batch.pages[i] = from + i;
+      batch.persons[i] = from + i + 1;
+      batch.hours[i] = from + i + 2;
+      batch.milliseconds[i] = from + i + 3;
+      batch.coupons[i] = from + i + 4;
+    }
+    store.addAll(batch, rows);
+  }
   const handle = store.handle();
   assert.equal(handle.rows, count);
   assert.equal(handle.blocks.length, 2);
