@@ -49,13 +49,13 @@ export class FactCollector {
   readonly #facts: FactStore;
   readonly #rules: Rules;
   /** Raw URL -> `firstPage` + page number, or `refusedUrl`. */
-  readonly #urls = new IdTable();
+  #urls = new IdTable();
   readonly #pageNumbers = new Map<string, number>();
   readonly #domainNumbers = new Map<string, number>();
   readonly #hourNumbers = new Map<number, number>();
   readonly #agents = new IdTable();
   /** Visitor id -> person number. */
-  readonly #visitors: IdTable;
+  #visitors: IdTable;
   #coupons: Uint32Array;
   readonly #urlsOfRows = new Int32Array(vectorRows);
   readonly #agentsOfRows = new Int32Array(vectorRows);
@@ -137,6 +137,13 @@ export class FactCollector {
       this.#add(url - firstPage, person, time);
     }
     this.#flush();
+  }
+
+  /** After the last fact: gives up the tables by which ids were told apart, the largest part of it by far. */
+  finish(): void {
+    this.#urls = new IdTable();
+    this.#visitors = new IdTable();
+    this.#coupons = new Uint32Array(0);
   }
 
   /** Person numbers are below this. */

@@ -249,6 +249,7 @@ class Build {
       left -= chunk.rowCount;
     });
     await this.#db.run('facts');
+    this.#collector.finish();
     if (left !== 0)
       throw new SwaError('internal.invariant', `${left} of ${counted} facts did not come from DuckDB`);
     const { refusedUrls, botPageviews, beyondTime } = this.#collector.counts;
