@@ -19,7 +19,8 @@ import { TrafficModel, trafficDefaults, type TrafficFact } from '../ingest/traff
 import { ensureGenesis, openView } from '../serving/store.js';
 import { Generation } from '../speed/generation.js';
 import { generationDir, storeDir } from '../speed/store/layout.js';
-import { openDatabase } from '../speed/store/partition-store.js';
+import { CommitThread } from '../speed/store/commit-thread.js';
+import { openDatabase } from '../speed/store/store-files.js';
 import type { ViewId } from '../lib/views/view.js';
 import type { BenchOptions, BenchResult } from './row.js';
 
@@ -114,7 +115,12 @@ async function readAndDecode(log: Log): Promise<void> {
   await reader.close();
 }
 
-function openGeneration(config: Config, log: Log, genesis: ViewId): Promise<Generation> {
+function openGeneration(
+  config: Config,
+  log: Log,
+  genesis: ViewId,
+  commits: CommitThread,
+): Promise<Generation> {
   return Generation.open({
     dataDir: config.dataDir,
     log,
@@ -124,6 +130,7 @@ function openGeneration(config: Config, log: Log, genesis: ViewId): Promise<Gene
     dedupWindow: config.dedupWindow,
     epochTuples: config.speedEpochTuples,
     bootId: 'bench',
+    commits,
     partitions: log.partitions,
     view: openView(config.dataDir, genesis),
   });
@@ -132,9 +139,11 @@ function openGeneration(config: Config, log: Log, genesis: ViewId): Promise<Gene
 /** Opens the generation and brings it to the end of the log. */
 export async function catchUp(config: Config, log: Log, genesis: ViewId): Promise<void> {
   const end = await log.latest();
-  const generation = await openGeneration(config, log, genesis);
-  while (!reaches(generation.positions(), end)) await generation.runEpoch({ waitMs: 50, limit: {} });
+  const commits = new CommitThread();
+  const generation = await openGeneration(config, log, genesis, commits);
+  while (!reaches(generation.positions(), end)) await generation.runEpochs({ waitMs: 50, limit: {} });
   await generation.close();
+  await commits.close();
 }
 
 async function countEntries(config: Config, log: Log, genesis: ViewId): Promise<number> {
@@ -150,11 +159,13 @@ async function countEntries(config: Config, log: Log, genesis: ViewId): Promise<
 /** What the process holds for a realtime view that is all in memory. */
 async function memoryOf(config: Config, log: Log, genesis: ViewId): Promise<number> {
   rmSync(generationDir(config.dataDir, genesis), { recursive: true });
+  const commits = new CommitThread();
   const before = await held();
-  const generation = await openGeneration(config, log, genesis);
-  while ((await generation.runEpoch({ waitMs: 0, limit: {} })) > 0);
+  const generation = await openGeneration(config, log, genesis, commits);
+  while ((await generation.runEpochs({ waitMs: 0, limit: {} })) > 0);
   const after = await held();
   await generation.close();
+  await commits.close();
   return after - before;
 }
 

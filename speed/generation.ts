@@ -3,7 +3,8 @@
  * that keeps them up with the log.
  *
  * Work goes in epochs: run slices of the log through the topology until every tree is answered, then commit all
- * changes and the new position of each partition in one transaction per partition. If a tree failed, nothing is
+ * changes and the new position of each partition in one transaction per partition, on the commit thread. Meanwhile the
+ * next epoch is worked on, but it waits with its own commit. If a tree failed, nothing of its epoch is
  * committed: all changes are discarded, the log is read again from the committed positions, and the records that failed
  * are tried one by one, until all is well or the one that fails has failed three times and is set aside. So delivery is
  * at least once, and the state is as if it were exactly once.
@@ -17,6 +18,7 @@ import { writeDeadLetter } from './dead-letters.js';
 import { decodeCell, type StoredCell } from './store/cell-codec.js';
 import { cellKey } from './store/cell-key.js';
 import type { CellSubject } from './store/cell-subject.js';
+import type { CommitThread } from './store/commit-thread.js';
 import { FailedRecords } from './failed-records.js';
 import { LogIntake, type Slice, type SliceFacts } from './log-intake.js';
 import { PageNames } from './page-names.js';
@@ -45,6 +47,8 @@ export interface GenerationOptions {
   readonly dedupWindow: number;
   readonly epochTuples: number;
   readonly bootId: string;
+  /** Writes the stores; whoever made it closes it. */
+  readonly commits: CommitThread;
   /** Ours to begin with; the other workers have the others. */
   readonly partitions: readonly PartitionName[];
   readonly view: BatchView;
@@ -56,7 +60,7 @@ export interface EpochOptions {
   readonly waitMs: number;
   /** Positions not to go beyond. */
   readonly limit: Partial<Offsets>;
-  /** True when others wait for their turn in this process: then an epoch is short even when it is far behind. */
+  /** True when others wait for their turn in this process: then it is short even when it is far behind. */
   readonly isShared?: boolean;
   readonly signal?: AbortSignal;
 }
@@ -65,6 +69,8 @@ export interface EpochOptions {
 interface Epoch {
   readonly positions: ReadonlyMap<PartitionName, Offset>;
   readonly records: number;
+  /** False when there is no more to do, or no more time. */
+  readonly isFull: boolean;
   readonly failed: readonly Slice[];
 }
 
@@ -72,10 +78,10 @@ interface Epoch {
 const turnMs = 8;
 /** Records read at once. */
 const chunkRecords = 8_192;
-/** An epoch that takes longer is committed as it is, so that what it brought in can be seen. */
-const epochMs = 400;
-/** Among old facts epochs are longer: nobody waits for one of them, and a cell is written once for more of its facts. */
-const catchUpEpochMs = 2_000;
+/** After this time an epoch is committed as it is, so that what it brought in can be seen. */
+const shortMs = 400;
+/** Among old facts it may take longer: nobody waits for one of them, and epochs in a row keep both threads busy. */
+const longMs = 2_000;
 const oldMs = 10_000;
 /** Over all partitions of the log. */
 const rememberedPages = 100_000;
@@ -202,21 +208,35 @@ export class Generation {
   }
 
   /**
-   * One epoch. Returns how many records it brought in, 0 when there was nothing to do. Throws `view.corrupt` when a
-   * store cannot be trusted (open the generation anew), and what the log or the disk throws; then it can be called again.
+   * Brings in what the log has, epoch after epoch, for a while; each is committed while the next one is worked on. Returns
+   * how many records that were, 0 when there was nothing to do; all of them are committed then. Throws `view.corrupt`
+   * when a store cannot be trusted (open the generation anew), and what the log or the disk throws; then nothing is
+   * under way any more, and it can be called again.
    */
-  async runEpoch(options: EpochOptions): Promise<number> {
+  async runEpochs(options: EpochOptions): Promise<number> {
     if (this.#stores.size === 0) return 0;
-    for (;;) {
-      const epoch = await this.#process(options);
-      if (epoch.failed.length === 0) {
-        await this.#commit(epoch);
-        return epoch.records;
+    const began = performance.now() + options.waitMs;
+    let records = 0;
+    let committing: Promise<void> = Promise.resolve();
+    try {
+      for (let goesOn = true; goesOn;) {
+        const epoch = await this.#process(options, began, records === 0 ? options.waitMs : 0);
+        await committing; // one at a time: what fails is then always all that comes after the stores' positions
+        if (epoch.failed.length > 0) {
+          await this.#tryAgain(epoch.failed);
+          continue;
+        }
+        records += epoch.records;
+        goesOn = epoch.isFull;
+        committing = this.#commit(epoch);
+        committing.catch(() => undefined); // thrown where it is awaited
       }
+      await committing;
+      return records;
+    } catch (error) {
+      await committing.catch(() => undefined);
       await this.#startOver();
-      if (this.#lastError instanceof SwaError && this.#lastError.code === 'view.corrupt')
-        throw this.#lastError;
-      for (const slice of epoch.failed) this.#blame(slice);
+      throw error;
     }
   }
 
@@ -243,13 +263,16 @@ export class Generation {
     }
   }
 
-  /** Runs slices through the topology until the epoch is full, the log is at its end, or a tree fails. */
-  async #process({ waitMs, limit, isShared = false, signal }: EpochOptions): Promise<Epoch> {
+  /** Runs slices through the topology until the epoch is full, log or time at its end, or a tree fails. */
+  async #process(
+    { limit, isShared = false, signal }: EpochOptions,
+    began: number,
+    waitMs: number,
+  ): Promise<Epoch> {
     const positions = new Map<PartitionName, Offset>();
-    const began = performance.now() + waitMs;
     const most = this.#options.epochTuples;
     let records = 0;
-    while (records < most && performance.now() - began < (isShared ? epochMs : this.#longestEpochMs())) {
+    while (records < most && performance.now() - began < (isShared ? shortMs : this.#longestMs())) {
       const chunk = Math.min(most - records, chunkRecords);
       const slices = await this.#intake.next(chunk, records === 0 ? waitMs : 0, limit, signal);
       if (slices.length === 0) break;
@@ -261,11 +284,12 @@ export class Generation {
       }
       if (this.#spout.failed.length > 0) break;
     }
-    return { positions, records, failed: this.#spout.failed };
+    const isFull = records >= most && signal?.aborted !== true;
+    return { positions, records, isFull, failed: [...this.#spout.failed] };
   }
 
-  #longestEpochMs(): number {
-    return this.#lastReceivedAt < this.#options.clock() - oldMs ? catchUpEpochMs : epochMs;
+  #longestMs(): number {
+    return this.#lastReceivedAt < this.#options.clock() - oldMs ? longMs : shortMs;
   }
 
   #factsOf(slice: Slice): SliceFacts {
@@ -284,20 +308,23 @@ export class Generation {
     await this.#topology.settle();
   }
 
-  /** Partition by partition, each in one transaction; others get their turn in between. */
+  /** Each partition in one transaction. When one fails the others may be committed all the same. */
   async #commit({ positions }: Epoch): Promise<void> {
-    try {
-      for (const [name, position] of positions) {
-        const changes = this.#work.get(name)?.changes.take(position);
-        if (changes !== undefined) this.#stores.get(name)?.commit(changes);
-        await new Promise(setImmediate);
-      }
-    } catch (error) {
-      await this.#startOver();
-      throw error;
-    }
-    this.#intake.committed();
+    const commits = [...positions].map(async ([name, position]) => {
+      const changes = this.#work.get(name)?.changes.take(position);
+      if (changes !== undefined) await this.#stores.get(name)?.commit(changes);
+    });
+    const failure = (await Promise.allSettled(commits)).find(({ status }) => status === 'rejected');
+    if (failure?.status === 'rejected') throw failure.reason;
+    this.#intake.committed(positions);
     this.#failed.clear();
+  }
+
+  /** After a tree has failed: to be called when no commit is under way. */
+  async #tryAgain(failed: readonly Slice[]): Promise<void> {
+    await this.#startOver();
+    if (this.#lastError instanceof SwaError && this.#lastError.code === 'view.corrupt') throw this.#lastError;
+    for (const slice of failed) this.#blame(slice);
   }
 
   /** As if nothing had been done since the last commit of each partition. */

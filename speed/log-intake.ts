@@ -113,9 +113,9 @@ export class LogIntake {
     return partition.facts(slice);
   }
 
-  /** What was handed out until now is committed and will not be asked for again. */
-  committed(): void {
-    for (const partition of this.#partitions.values()) partition.committed();
+  /** What was handed out below these positions is committed and will not be asked for again. */
+  committed(positions: ReadonlyMap<PartitionName, Offset>): void {
+    for (const [name, position] of positions) this.#partitions.get(name)?.committed(position);
   }
 
   /** Goes back to the committed positions; the next call reads from there. */
@@ -301,8 +301,8 @@ class PartitionIntake {
     return { rows, repeats, deadLetters };
   }
 
-  committed(): void {
-    this.#repeats.clear();
+  committed(position: Offset): void {
+    for (const at of this.#repeats) if (at < position) this.#repeats.delete(at);
   }
 
   forget(): void {

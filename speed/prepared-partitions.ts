@@ -29,7 +29,8 @@ export async function preparePartitions(options: GenerationOptions): Promise<Pre
     const logEnd = await log.latest();
     for (const name of options.partitions) {
       const dir = storeDir(options.dataDir, view.meta.id, name);
-      stores.set(name, await PartitionStore.open(dir, identityOf(options, name), offsetAt(logEnd, name)));
+      const end = offsetAt(logEnd, name);
+      stores.set(name, await PartitionStore.open(dir, identityOf(options, name), end, options.commits));
     }
     const from = positionsOf(stores);
     await checkCut(log, { logId: log.id, next: from }, `the realtime view of ${view.meta.id}`);

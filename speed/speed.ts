@@ -15,6 +15,7 @@ import { openLog } from '../lib/log/open-log.js';
 import type { RoleContext, RunningRole, StartRole } from '../lib/role.js';
 import { StatusReporter } from '../lib/status.js';
 import type { Generation } from './generation.js';
+import { CommitThread } from './store/commit-thread.js';
 import { readBootId } from './store/store-meta.js';
 import { SpeedWorker } from './worker.js';
 import { WorkerSlot } from './worker-slot.js';
@@ -36,6 +37,7 @@ export const startSpeed: StartRole = async (context) => {
   const slot = share.kind === 'moving' ? WorkerSlot.take(dataDir) : undefined;
   const status = new SpeedStatus(context, log, slot);
   const watch = new CurrentWatch(dataDir);
+  const commits = new CommitThread();
   const worker = new SpeedWorker({
     dataDir,
     log,
@@ -46,6 +48,7 @@ export const startSpeed: StartRole = async (context) => {
     dedupWindow: config.dedupWindow,
     epochTuples: config.speedEpochTuples,
     bootId: readBootId(),
+    commits,
     current: () => watch.current(),
     openView: (id) => openView(dataDir, id),
     holdViews: (ids) => holdViews(dataDir, 'speed', ids),
@@ -53,6 +56,7 @@ export const startSpeed: StartRole = async (context) => {
     onError: (error) => status.error(error),
   });
   const close = async (): Promise<void> => {
+    await commits.close();
     slot?.release();
     await share.leave();
     await log.close();

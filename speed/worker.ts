@@ -109,7 +109,7 @@ export class SpeedWorker {
     if (restMs > 0) await sleep(restMs, undefined, { signal }).catch(ignoreAbort);
   }
 
-  /** Both generations one epoch on, the next one first. */
+  /** Both generations a while on, the next one first. */
   async #advance(signal: AbortSignal): Promise<number> {
     const next = this.#next;
     const serving = this.#serving;
@@ -117,12 +117,12 @@ export class SpeedWorker {
     let records = 0;
     if (next !== undefined) {
       next.requireSound();
-      records += await next.runEpoch({ waitMs, limit: {}, isShared: serving !== undefined, signal });
+      records += await next.runEpochs({ waitMs, limit: {}, isShared: serving !== undefined, signal });
     }
     if (serving !== undefined) {
       serving.requireSound();
       const limit = limitsOf(serving.positions(), this.#nextPositions(serving.partitions));
-      records += await serving.runEpoch({ waitMs, limit, signal });
+      records += await serving.runEpochs({ waitMs, limit, signal });
     }
     return records;
   }
@@ -199,7 +199,7 @@ export class SpeedWorker {
   async #measure(old: Generation, next: Generation): Promise<void> {
     if (!old.partitions.every((name) => next.partitions.includes(name))) return; // some have only just come to us
     try {
-      while ((await old.runEpoch({ waitMs: 0, limit: next.positions() })) > 0);
+      while ((await old.runEpochs({ waitMs: 0, limit: next.positions() })) > 0);
       this.mappingError = await measureMappingError(old, next, this.#options.lgK);
     } catch (error) {
       this.#options.onError(error);

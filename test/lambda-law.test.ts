@@ -10,7 +10,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import fc from 'fast-check';
 import { HllSketch } from 'hyperloglog-ts';
 import { SwaError } from '../lib/errors.js';
@@ -21,6 +21,7 @@ import type { BatchView, RealtimeView } from '../lib/views/view.js';
 import { Generation } from '../speed/generation.js';
 import { openRealtime, type Realtime } from '../speed/read-side.js';
 import { sketchOf } from '../speed/store/cell-codec.js';
+import { CommitThread } from '../speed/store/commit-thread.js';
 import { storeDir, writePointer } from '../speed/store/layout.js';
 import { dense, registersOfCoupons, subjectOf } from '../speed/test/compare.js';
 import { equiv, pageview, recordsOf, rules, time0 } from '../speed/test/facts.js';
@@ -30,6 +31,8 @@ import { countedBetween, oracleView, personsAt } from '../speed/test/oracle.js';
 const histories = Number(process.env['RUNS'] ?? 1_000);
 /** Small enough that a few people more than 24 turn a sketch to registers. */
 const lgK = 8;
+const commits = new CommitThread();
+after(() => commits.close());
 
 type FactSpec =
   | {
@@ -195,9 +198,20 @@ class History {
       this.#epochTuples = tuples;
       await this.#reopen();
     }
-    for (let i = 0; i < count; i++) {
-      if ((await this.#generation?.runEpoch({ waitMs: 0, limit: {} })) === 0) return;
-    }
+    const limit = this.#positionsAfter(count * tuples);
+    while (((await this.#generation?.runEpochs({ waitMs: 0, limit })) ?? 0) > 0);
+  }
+
+  /** So many records on, in each partition. */
+  #positionsAfter(records: number): Offsets {
+    const end = this.#log.end();
+    const from = this.#generation?.positions() ?? zeroOffsets(this.#log.partitions);
+    return Object.fromEntries(
+      namesOf(end).map((name) => [
+        name,
+        offset(Math.min(offsetAt(from, name) + records, offsetAt(end, name))),
+      ]),
+    );
   }
 
   /** A batch run at a cut between the last one and the end of the log; the next generation takes over at once. */
@@ -238,6 +252,7 @@ class History {
       dedupWindow: 100_000,
       epochTuples: this.#epochTuples,
       bootId: 'this boot',
+      commits,
       partitions: this.#log.partitions,
       view: this.#view,
     });

@@ -1,21 +1,27 @@
 /**
  * The durable half of one partition's realtime view: an LMDB environment with the cells and the progress they belong
- * to. `commit` changes both in one transaction, so a store always holds exactly the facts before its own position,
- * whenever its process was killed.
- *
- * Opened for writing also by those who only read: within one process LMDB may open a file but once, and the
- * speed and query layers can share a process.
+ * to. A commit changes both in one transaction, so a store always holds exactly the facts before its own position,
+ * whenever its process was killed. Commits go through the commit thread; everything else is done here.
  */
-import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { open, type RootDatabase } from 'lmdb';
 import { SwaError, systemCode } from '../../lib/errors.js';
 import type { Offset } from '../../lib/log/log.js';
 import { decodeCell } from './cell-codec.js';
 import { parseCellKey } from './cell-key.js';
-import { CellMerger } from './cell-merger.js';
+import type { CommitThread } from './commit-thread.js';
 import { removeStores } from './layout.js';
 import { looksSound } from './lmdb-file.js';
+import {
+  damagedMarker,
+  dataFile,
+  inodeOf,
+  openDatabase,
+  progressKey,
+  requireSound,
+  type Database,
+  type StorePlace,
+} from './store-files.js';
 import type { ViewChanges } from './view-changes.js';
 import {
   decodeProgress,
@@ -29,13 +35,6 @@ import {
   type StoreIdentity,
 } from './store-meta.js';
 
-export type Database = RootDatabase<Buffer, Buffer>;
-
-const progressKey = Buffer.of(0);
-
-/** The room LMDB may map; address space, not memory or disk. */
-const mapSizeBytes = 2 ** 36;
-const maxReaders = 1_024;
 const cellsPerTurn = 2_000;
 const mostKeysSampled = 20_000;
 
@@ -47,19 +46,22 @@ export interface Standing {
 
 export class PartitionStore {
   readonly description: StoreDescription;
-  readonly #dir: string;
+  readonly #place: StorePlace;
   readonly #db: Database;
-  readonly #inode: number;
-  readonly #merger: CellMerger;
+  readonly #thread: CommitThread;
   #progress: Progress;
 
-  private constructor(dir: string, description: StoreDescription, db: Database, progress: Progress) {
-    this.#dir = dir;
+  private constructor(
+    dir: string,
+    description: StoreDescription,
+    { db, progress }: Opened,
+    thread: CommitThread,
+  ) {
+    this.#place = { dir, inode: inodeOf(dir) };
     this.description = description;
     this.#db = db;
     this.#progress = progress;
-    this.#inode = inodeOf(dir);
-    this.#merger = new CellMerger(description.lgK);
+    this.#thread = thread;
   }
 
   /**
@@ -70,23 +72,24 @@ export class PartitionStore {
     dir: string,
     wanted: StoreIdentity,
     logEnd: StoreDescription['readyAt'],
+    thread: CommitThread,
   ): Promise<PartitionStore> {
     const existing = readDescription(dir);
     if (existing !== undefined && sameIdentity(existing, wanted)) {
       const store = await openWhole(dir, existing);
-      if (store !== undefined) return new PartitionStore(dir, existing, store.db, store.progress);
+      if (store !== undefined) return new PartitionStore(dir, existing, store, thread);
     }
-    return PartitionStore.#create(dir, { ...wanted, readyAt: logEnd });
+    return PartitionStore.#create(dir, { ...wanted, readyAt: logEnd }, thread);
   }
 
-  static #create(dir: string, description: StoreDescription): PartitionStore {
+  static #create(dir: string, description: StoreDescription, thread: CommitThread): PartitionStore {
     removeStores(dir);
     mkdirSync(dir, { recursive: true });
     const db = openDatabase(dir);
     const progress = startProgress(description.from);
     db.transactionSync(() => db.putSync(progressKey, encodeProgress(progress)));
     writeFileSync(join(dir, 'STORE'), JSON.stringify(description));
-    return new PartitionStore(dir, description, db, progress);
+    return new PartitionStore(dir, description, { db, progress }, thread);
   }
 
   get progress(): Progress {
@@ -102,7 +105,7 @@ export class PartitionStore {
     try {
       return this.#db.getBinaryFast(asBuffer(key));
     } catch (cause) {
-      throw new SwaError('view.corrupt', `cannot read the realtime store ${this.#dir}`, {
+      throw new SwaError('view.corrupt', `cannot read the realtime store ${this.#place.dir}`, {
         cause,
         retryable: true,
       });
@@ -125,67 +128,29 @@ export class PartitionStore {
     return pages;
   }
 
-  /** All of it or nothing. Throws `view.corrupt` when the store is gone from its place, or damaged. */
-  commit(changes: ViewChanges): void {
-    this.requireSound();
-    const progress = progressAfter(this.#progress, changes);
+  /** All of it or nothing, on the commit thread. Rejects as `CommitThread.commit` does. */
+  async commit({ next, cells, tally }: ViewChanges): Promise<void> {
+    const progress = progressAfter(this.#progress, next, tally);
+    const { lgK } = this.description;
     try {
-      this.#db.transactionSync(() => {
-        this.#addTo(changes);
-        this.#db.putSync(progressKey, encodeProgress(progress));
-      });
-    } catch (cause) {
-      if (cause instanceof SwaError) throw cause;
-      throw new SwaError('speed.failed', `cannot write the realtime store ${this.#dir}`, {
-        cause,
-        retryable: true,
-      });
-    }
-    this.#progress = progress;
-  }
-
-  #addTo({ keys, keyEnds, longUrls, views }: ViewChanges): void {
-    const { coupons, ends } = couponsByCell(views, keyEnds.length);
-    let keyFrom = 0;
-    let from = 0;
-    for (let cell = 0; cell < keyEnds.length; cell++) {
-      const keyEnd = keyEnds[cell] ?? 0;
-      const end = ends[cell] ?? 0;
-      const key = Buffer.from(keys.buffer, keyFrom, keyEnd - keyFrom);
-      const stored = this.#db.getBinaryFast(key);
-      const url = longUrls.size === 0 ? '' : (longUrls.get(cell) ?? '');
-      this.#db.putSync(key, this.#merger.merge(stored, coupons.subarray(from, end), url));
-      keyFrom = keyEnd;
-      from = end;
+      await this.#thread.commit({ place: this.#place, lgK, cells, progress: encodeProgress(progress) });
+      this.#progress = progress;
+    } catch (error) {
+      this.#db.resetReadTxn();
+      this.#progress = readProgress(this.#db); // a thread that died may have committed before
+      throw error;
     }
   }
 
   /** Throws `view.corrupt` when the store is gone from its place, or a reader found it damaged. */
   requireSound(): void {
-    if (inodeOf(this.#dir) !== this.#inode || existsSync(damagedMarker(this.#dir))) throw gone(this.#dir);
+    requireSound(this.#place);
   }
 
   async close(): Promise<void> {
+    await this.#thread.release(this.#place.dir);
     await this.#db.close();
   }
-
-  /** Closes and deletes: this generation is over, or the store is damaged. */
-  async destroy(): Promise<void> {
-    removeStores(this.#dir);
-    await this.#db.close();
-  }
-}
-
-export function openDatabase(dir: string): Database {
-  return open<Buffer, Buffer>({
-    path: dir,
-    encoding: 'binary',
-    keyEncoding: 'binary',
-    overlappingSync: false,
-    noSync: true, // see StoreIdentity.bootId
-    mapSize: mapSizeBytes,
-    maxReaders,
-  });
 }
 
 /** The progress as of a read transaction, or the newest. */
@@ -207,24 +172,12 @@ export function readStanding(dir: string): Standing | undefined {
   }
 }
 
-/** The file's inode, or 0 when there is no such file. */
-export function inodeOf(dir: string): number {
-  return statSync(dataFile(dir), { throwIfNoEntry: false })?.ino ?? 0;
+interface Opened {
+  readonly db: Database;
+  readonly progress: Progress;
 }
 
-export function dataFile(dir: string): string {
-  return join(dir, 'data.mdb');
-}
-
-/** Put there by a reader that found the store damaged. */
-export function damagedMarker(dir: string): string {
-  return join(dir, 'DAMAGED');
-}
-
-async function openWhole(
-  dir: string,
-  description: StoreDescription,
-): Promise<{ db: Database; progress: Progress } | undefined> {
+async function openWhole(dir: string, description: StoreDescription): Promise<Opened | undefined> {
   const marker = join(dir, 'OPENING');
   if (existsSync(marker) || existsSync(damagedMarker(dir)) || !looksSound(dataFile(dir))) return undefined;
   writeFileSync(marker, '');
@@ -250,35 +203,6 @@ async function checkCells(db: Database): Promise<void> {
     decodeCell(value);
     if (++seen % cellsPerTurn === 0) await new Promise(setImmediate);
   }
-}
-
-/** The coupons of all pageviews, those of one cell together, and where those of each cell end. */
-function couponsByCell(views: Uint32Array, cells: number): { coupons: Uint32Array; ends: Uint32Array } {
-  const ends = new Uint32Array(cells);
-  for (let i = 0; i < views.length; i += 2) {
-    const cell = views[i] ?? 0;
-    ends[cell] = (ends[cell] ?? 0) + 1;
-  }
-  let sum = 0;
-  for (let cell = 0; cell < cells; cell++) {
-    const count = ends[cell] ?? 0;
-    ends[cell] = sum; // where they begin, until they are filled in
-    sum += count;
-  }
-  const coupons = new Uint32Array(sum);
-  for (let i = 0; i < views.length; i += 2) {
-    const cell = views[i] ?? 0;
-    const at = ends[cell] ?? 0;
-    coupons[at] = views[i + 1] ?? 0;
-    ends[cell] = at + 1;
-  }
-  return { coupons, ends };
-}
-
-function gone(dir: string): SwaError {
-  return new SwaError('view.corrupt', `the realtime store ${dir} was deleted, replaced or damaged`, {
-    retryable: true,
-  });
 }
 
 function asBuffer(key: Uint8Array): Buffer {

@@ -6,7 +6,7 @@ import { readIfThere } from '../../lib/files/read-if-there.js';
 import type { RulesVersions } from '../../lib/facts/rules.js';
 import type { LogId, Offset, PartitionName } from '../../lib/log/log.js';
 import type { ViewId } from '../../lib/views/view.js';
-import type { ViewChanges } from './view-changes.js';
+import type { Tally } from './view-changes.js';
 
 /** All that a store's content depends on, but for the log's records. */
 export interface StoreIdentity {
@@ -63,8 +63,8 @@ export function startProgress(from: Offset): Progress {
   };
 }
 
-/** What becomes of the progress by a commit of these changes. */
-export function progressAfter(before: Progress, { next, tally }: ViewChanges): Progress {
+/** What becomes of the progress by a commit of changes up to `next`. */
+export function progressAfter(before: Progress, next: Offset, tally: Tally): Progress {
   const refused: Record<string, number> = { ...before.refused };
   for (const [reason, count] of tally.refused) refused[reason] = (refused[reason] ?? 0) + count;
   const lastReceivedAt = Math.max(before.lastReceivedAt ?? -1, tally.lastReceivedAt);

@@ -2,7 +2,7 @@
  * What an epoch adds to the realtime view of one partition: the cells it touches, by key, and for each pageview of a cell
  * the coupon of its person. It is gathered in the order of the log, without a look at the store; cell-merger.ts makes of
  * it what the cells become. Numbers in flat arrays: there is nothing here that the garbage collector must follow, and a
- * set of changes can be handed to another thread as it is.
+ * set of changes is handed to the commit thread as it is.
  */
 import type { Offset } from '../../lib/log/log.js';
 import { isHashed, longestKeyBytes, writeCellKey } from './cell-key.js';
@@ -11,17 +11,22 @@ import type { CellSubject } from './cell-subject.js';
 export interface ViewChanges {
   /** The position that the partition has with them. */
   readonly next: Offset;
+  readonly cells: CellChanges;
+  readonly tally: Tally;
+}
+
+/** What the cells become, in memory of its own. */
+export interface CellChanges {
   /**
    * The keys of the cells, one after the other, and where each one ends. A key may come twice, when its subject was
    * forgotten meanwhile: then both add to one cell.
    */
   readonly keys: Uint8Array<ArrayBuffer>;
-  readonly keyEnds: readonly number[];
+  readonly keyEnds: Uint32Array<ArrayBuffer>;
   /** By number of the cell: the URLs that the keys hold only the hash of. */
   readonly longUrls: ReadonlyMap<number, string>;
   /** Two words for each pageview of a cell: the cell's number, and the person's coupon. */
   readonly views: Uint32Array<ArrayBuffer>;
-  readonly tally: Tally;
 }
 
 /** What changes besides cells. */
@@ -125,10 +130,12 @@ class Epoch {
     }
     return {
       next,
-      keys: this.#keys,
-      keyEnds: this.#keyEnds,
-      longUrls: this.#longUrls,
-      views: this.#views.subarray(0, this.#viewsEnd),
+      cells: {
+        keys: this.#keys,
+        keyEnds: Uint32Array.from(this.#keyEnds),
+        longUrls: this.#longUrls,
+        views: this.#views.subarray(0, this.#viewsEnd),
+      },
       tally: {
         pageviews: this.#pageviews,
         fromHour,

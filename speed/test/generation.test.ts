@@ -2,13 +2,14 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { after, test, type TestContext } from 'node:test';
 import type { Fact } from '../../lib/facts/fact.js';
 import { zeroOffsets } from '../../lib/log/cut.js';
 import type { Offsets } from '../../lib/log/log.js';
 import type { BatchView } from '../../lib/views/view.js';
 import { Generation, type GenerationOptions } from '../generation.js';
 import { openRealtime } from '../read-side.js';
+import { CommitThread } from '../store/commit-thread.js';
 import { writePointer } from '../store/layout.js';
 import { equiv, hour0, pageview, recordsOf, rules, time0 } from './facts.js';
 import { MemoryLog } from './memory-log.js';
@@ -16,6 +17,8 @@ import { countedBetween, oracleView, personsAt } from './oracle.js';
 import { assertRealtimeEquals } from './compare.js';
 
 const lgK = 12;
+const commits = new CommitThread();
+after(() => commits.close());
 
 function tempDir(t: TestContext): string {
   const dir = mkdtempSync(join(tmpdir(), 'swa-speed-'));
@@ -33,13 +36,14 @@ function optionsFor(dataDir: string, log: MemoryLog, view: BatchView): Generatio
     dedupWindow: 1_000,
     epochTuples: 50,
     bootId: 'this boot',
+    commits,
     partitions: log.partitions,
     view,
   };
 }
 
 async function catchUp(generation: Generation): Promise<void> {
-  while ((await generation.runEpoch({ waitMs: 0, limit: {} })) > 0);
+  while ((await generation.runEpochs({ waitMs: 0, limit: {} })) > 0);
 }
 
 /** A log with these facts, and a batch view over the first `covered` of them. */
@@ -146,7 +150,7 @@ test('a generation that is opened again goes on where it was, and one of another
   const { log, view } = await logWith(facts);
   const options = optionsFor(dataDir, log, view);
   const one = await Generation.open(options);
-  await one.runEpoch({ waitMs: 0, limit: {} });
+  await one.runEpochs({ waitMs: 0, limit: {} });
   const reached = one.positions();
   await one.close();
   const two = await Generation.open(options);

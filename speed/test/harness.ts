@@ -15,7 +15,8 @@ import { openRealtime, type Realtime } from '../read-side.js';
 import { CellSubject } from '../store/cell-subject.js';
 import { cellKey } from '../store/cell-key.js';
 import { readPointer, storeDir, type Pointer } from '../store/layout.js';
-import { openDatabase } from '../store/partition-store.js';
+import { CommitThread } from '../store/commit-thread.js';
+import { openDatabase } from '../store/store-files.js';
 import { SpeedWorker, type WorkerOptions } from '../worker.js';
 import { assertRealtimeEquals } from './compare.js';
 import { hour0, recordsOf, rules, time0 } from './facts.js';
@@ -37,6 +38,7 @@ export class Harness {
   readonly log: MemoryLog;
   realtime: Realtime;
   readonly errors: unknown[] = [];
+  readonly #commits = new CommitThread();
   readonly #views = new Map<ViewId, BatchView>();
   /** What the last answer had to be: most are asked at the same cut as the one before. */
   #oracle: { readonly name: string; readonly cells: OracleCells } = { name: '', cells: new Map() };
@@ -52,6 +54,7 @@ export class Harness {
     t.after(async () => {
       for (const watch of this.#watches) watch.abort();
       await this.stop();
+      await this.#commits.close();
       await this.realtime.close();
       rmSync(this.dataDir, { recursive: true, force: true });
     });
@@ -109,6 +112,7 @@ export class Harness {
       dedupWindow: 1_000,
       epochTuples: 50,
       bootId: 'this boot',
+      commits: this.#commits,
       share: fixedShare(this.log.partitions, { members: 1, member: 0 }),
       current: () => this.#current,
       openView: (id) => this.view(id),

@@ -1,0 +1,47 @@
+/** The other end of the commit thread: holds the stores it was asked to write open until it is asked to release them. */
+import { parentPort } from 'node:worker_threads';
+import { SwaError, messageOf } from '../../lib/errors.js';
+import type { Commit, FromCommitThread, ToCommitThread } from './commit-thread.js';
+import { StoreWriter } from './store-writer.js';
+
+const port = parentPort;
+if (port === null) throw new SwaError('internal.invariant', 'commit-worker.js runs on a thread of its own');
+const writers = new Map<string, StoreWriter>();
+
+let previous = Promise.resolve();
+port.on('message', (message: ToCommitThread) => {
+  previous = answerAfter(previous, message);
+});
+
+async function answerAfter(earlier: Promise<void>, message: ToCommitThread): Promise<void> {
+  await earlier;
+  port?.postMessage(await answerTo(message));
+  if (message.kind === 'close') port?.close();
+}
+
+async function answerTo(message: ToCommitThread): Promise<FromCommitThread> {
+  try {
+    if (message.kind === 'commit') commit(message);
+    else if (message.kind === 'release') await release(message.dir);
+    else for (const dir of writers.keys()) await release(dir);
+    return { failure: undefined };
+  } catch (error) {
+    const code = error instanceof SwaError ? error.code : 'speed.failed';
+    return { failure: { code, message: messageOf(error) } };
+  }
+}
+
+function commit({ place, lgK, cells, progress }: Commit): void {
+  let writer = writers.get(place.dir);
+  if (writer === undefined) {
+    writer = new StoreWriter(place, lgK);
+    writers.set(place.dir, writer);
+  }
+  writer.commit(cells, progress);
+}
+
+async function release(dir: string): Promise<void> {
+  const writer = writers.get(dir);
+  writers.delete(dir);
+  await writer?.close();
+}

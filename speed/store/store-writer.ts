@@ -1,0 +1,81 @@
+/** Adds changes to a store: the cells they touch and the progress they belong to, in one transaction. */
+import { SwaError } from '../../lib/errors.js';
+import { CellMerger } from './cell-merger.js';
+import { openDatabase, progressKey, requireSound, type Database, type StorePlace } from './store-files.js';
+import type { CellChanges } from './view-changes.js';
+
+export class StoreWriter {
+  readonly #place: StorePlace;
+  readonly #merger: CellMerger;
+  readonly #db: Database;
+
+  constructor(place: StorePlace, lgK: number) {
+    requireSound(place); // LMDB would make a new one
+    this.#place = place;
+    this.#merger = new CellMerger(lgK);
+    this.#db = openDatabase(place.dir);
+  }
+
+  /**
+   * All of it or nothing. Throws `view.corrupt` when the store is gone from its place or damaged, `speed.failed` when it
+   * cannot be written.
+   */
+  commit(changes: CellChanges, progress: Uint8Array): void {
+    requireSound(this.#place);
+    try {
+      this.#db.transactionSync(() => {
+        this.#addTo(changes);
+        this.#db.putSync(progressKey, Buffer.from(progress));
+      });
+    } catch (cause) {
+      if (cause instanceof SwaError) throw cause;
+      throw new SwaError('speed.failed', `cannot write the realtime store ${this.#place.dir}`, {
+        cause,
+        retryable: true,
+      });
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#db.close();
+  }
+
+  #addTo({ keys, keyEnds, longUrls, views }: CellChanges): void {
+    const { coupons, ends } = couponsByCell(views, keyEnds.length);
+    let keyFrom = 0;
+    let from = 0;
+    for (let cell = 0; cell < keyEnds.length; cell++) {
+      const keyEnd = keyEnds[cell] ?? 0;
+      const end = ends[cell] ?? 0;
+      const key = Buffer.from(keys.buffer, keyFrom, keyEnd - keyFrom);
+      const stored = this.#db.getBinaryFast(key);
+      const url = longUrls.size === 0 ? '' : (longUrls.get(cell) ?? '');
+      this.#db.putSync(key, this.#merger.merge(stored, coupons.subarray(from, end), url));
+      keyFrom = keyEnd;
+      from = end;
+    }
+  }
+}
+
+/** The coupons of all pageviews, those of one cell together, and where those of each cell end. */
+function couponsByCell(views: Uint32Array, cells: number): { coupons: Uint32Array; ends: Uint32Array } {
+  const ends = new Uint32Array(cells);
+  for (let i = 0; i < views.length; i += 2) {
+    const cell = views[i] ?? 0;
+    ends[cell] = (ends[cell] ?? 0) + 1;
+  }
+  let sum = 0;
+  for (let cell = 0; cell < cells; cell++) {
+    const count = ends[cell] ?? 0;
+    ends[cell] = sum; // where they begin, until they are filled in
+    sum += count;
+  }
+  const coupons = new Uint32Array(sum);
+  for (let i = 0; i < views.length; i += 2) {
+    const cell = views[i] ?? 0;
+    const at = ends[cell] ?? 0;
+    coupons[at] = views[i + 1] ?? 0;
+    ends[cell] = at + 1;
+  }
+  return { coupons, ends };
+}
