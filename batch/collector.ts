@@ -5,12 +5,12 @@
  * times, and no row becomes an object.
  */
 import { CouponHasher } from 'hyperloglog-ts';
-import type { DuckDBDataChunk, DuckDBVector } from '@duckdb/node-api';
+import type { DuckDBDataChunk } from '@duckdb/node-api';
 import type { Rules } from '../lib/facts/rules.js';
 import { murmur2 } from '../lib/log/partitioner.js';
 import { hourMs } from '../lib/time/buckets.js';
 import { domainOf } from '../lib/url/domain.js';
-import { textEntries, words } from './columns.js';
+import { textEntries, textIn, words } from './columns.js';
 import { newFactBatch, type FactStore } from './fact-store.js';
 import { IdTable } from './id-table.js';
 
@@ -82,8 +82,8 @@ export class FactCollector {
     this.#coupons = new Uint32Array(visitors);
   }
 
-  /** A new person of several ids; their hashes follow by `addMember`. All before the first fact. */
-  addPerson(person: string): void {
+  /** A new person of several ids, by the UTF-8 of its PersonID; the hashes of all its ids follow by `addMember`. All before the first fact. */
+  addPerson(person: Uint8Array): void {
     this.#joinedPersons = this.#newPerson(person) + 1;
   }
 
@@ -165,7 +165,7 @@ export class FactCollector {
   #urlNumber(low: number, high: number, chunk: DuckDBDataChunk, row: number): number {
     const known = this.#urls.get(low, high);
     if (known >= 0) return known;
-    const raw = textAt(chunk.getColumnVector(1), row);
+    const raw = textIn(chunk.getColumnVector(1), row);
     const normalized = this.#rules.url.normalize(raw);
     const number = normalized.ok ? firstPage + this.#pageNumber(normalized.url, raw) : refusedUrl;
     this.#urls.add(low, high, number);
@@ -204,7 +204,7 @@ export class FactCollector {
   #person(low: number, high: number, chunk: DuckDBDataChunk, row: number): number {
     const known = this.#visitors.get(low, high);
     if (known >= 0) return known;
-    const person = this.#newPerson(this.#pieces.read(chunk, row) ?? textAt(chunk.getColumnVector(3), row));
+    const person = this.#newPerson(this.#pieces.read(chunk, row) ?? textIn(chunk.getColumnVector(3), row));
     this.#visitors.add(low, high, person);
     return person;
   }
@@ -335,12 +335,6 @@ class PiecedTexts {
 
 const pieceCount = 4;
 const pieceBytes = 12;
-
-function textAt(vector: DuckDBVector, row: number): string {
-  const value = vector.getItem(row);
-  if (typeof value !== 'string') throw new TypeError(`a fact holds ${typeof value} where text belongs`);
-  return value;
-}
 
 function grown<T extends Uint32Array | Float64Array>(array: T, Kind: new (length: number) => T): T {
   const larger = new Kind(2 * array.length);

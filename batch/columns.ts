@@ -26,16 +26,12 @@ export function booleans(vector: DuckDBVector): Uint8Array {
   return bytesOf(vector);
 }
 
-/** Texts that SQL has packed into one, each ended by a unit separator. */
-export function packedTexts(chunk: DuckDBDataChunk, index: number, row: number): string[] {
-  const packed = chunk.getColumnVector(index).getItem(row);
-  if (typeof packed !== 'string') throw new TypeError(`column ${index} is not of text`);
-  const texts = packed.split(separator);
-  texts.pop(); // nothing follows the last separator
-  return texts;
+/** The text in a row. */
+export function textIn(vector: DuckDBVector, row: number): string {
+  const value = vector.getItem(row);
+  if (typeof value !== 'string') throw new TypeError(`a column holds ${typeof value} where text belongs`);
+  return value;
 }
-
-const separator = '\u001f';
 
 function bytesOf(vector: DuckDBVector): Uint8Array {
   const view: unknown = Reflect.get(vector, 'dataView');

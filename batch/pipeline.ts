@@ -189,8 +189,10 @@ class Build {
   /** Joins ids to persons and makes them known to the collector. */
   async #findPersons(): Promise<ResolvedPersons> {
     const found = await resolvePersons(this.#db, this.#options.maxPersonIds, (rows) => this.#step(rows));
+    const { bytes } = found.ids;
     for (const numbers of personsOf(found)) {
-      this.#collector.addPerson(found.ids[numbers[0] ?? 0] ?? '');
+      const first = numbers[0] ?? 0;
+      this.#collector.addPerson(bytes.subarray(found.ids.startOf(first), found.ids.endOf(first)));
       for (const number of numbers)
         this.#collector.addMember(found.hashes[2 * number] ?? 0, found.hashes[2 * number + 1] ?? 0);
     }
@@ -200,7 +202,7 @@ class Build {
   async #writePersons(found: ResolvedPersons): Promise<void> {
     let written = 0;
     for (const numbers of personsOf(found)) {
-      this.#writer.person(Array.from(numbers, (number) => found.ids[number] ?? ''));
+      this.#writer.person(found.ids, numbers);
       if (++written % personsPerTurn === 0) await turn();
     }
   }

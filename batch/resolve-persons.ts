@@ -2,7 +2,8 @@
  * From equiv edges to persons. DuckDB decides which edges live and puts their ids in order; from there on ids are
  * numbers, and joining and grouping them is work on typed arrays.
  */
-import { packedTexts, words } from './columns.js';
+import { PackedTexts } from '../lib/packed-texts.js';
+import { textIn, words } from './columns.js';
 import type { BatchDb } from './database.js';
 import { IdTable } from './id-table.js';
 import { Persons, type PersonStatistics } from './persons.js';
@@ -12,7 +13,7 @@ const cappedListed = 100;
 
 export interface ResolvedPersons {
   /** Visitor ids that live edges name, in UTF-8 byte order. */
-  readonly ids: readonly string[];
+  readonly ids: PackedTexts;
   /** DuckDB's hashes of the ids, as pairs of words. */
   readonly hashes: Uint32Array;
   /** Numbers of ids, person after person, in order of their PersonIDs; within a person in order. */
@@ -37,8 +38,8 @@ export async function resolvePersons(
     onRows(0);
   }
   const ids = await readIds(db);
-  const { hashes, numbers } = await readHashes(db, ids.length);
-  const persons = new Persons(ids.length);
+  const { hashes, numbers } = await readHashes(db, ids.count);
+  const persons = new Persons(ids.count);
   const sample = new EdgeSample(sampledEdges);
   for await (const chunk of db.stream('edge-hashes')) {
     const ends = [words(chunk, 0), words(chunk, 1)] as const;
@@ -52,17 +53,16 @@ export async function resolvePersons(
     onRows(count);
   }
   const { roots, statistics } = persons.finish(maxIds);
-  const textOf = (number: number): string => ids[number] ?? '';
   return {
     ids,
     hashes,
     ...membersByRoot(roots),
     statistics,
-    cappedIds: statistics.capped.slice(0, cappedListed).map(({ least }) => textOf(least)),
+    cappedIds: statistics.capped.slice(0, cappedListed).map(({ least }) => ids.text(least)),
     sampledEdges: sample
       .edges()
       .filter(([a, b]) => roots[a] === roots[b])
-      .map(([a, b]) => [textOf(a), textOf(b)] as const),
+      .map(([a, b]) => [ids.text(a), ids.text(b)] as const),
   };
 }
 
@@ -78,12 +78,10 @@ export function* personsOf({
   }
 }
 
-async function readIds(db: BatchDb): Promise<string[]> {
-  const ids: string[] = [];
+async function readIds(db: BatchDb): Promise<PackedTexts> {
+  const ids = new PackedTexts();
   for await (const chunk of db.stream('edge-id-texts')) {
-    for (let row = 0; row < chunk.rowCount; row++) {
-      for (const id of packedTexts(chunk, 0, row)) ids.push(id);
-    }
+    for (let row = 0; row < chunk.rowCount; row++) ids.add(textIn(chunk.getColumnVector(0), row));
   }
   return ids;
 }

@@ -58,6 +58,16 @@ export class ByteWriter {
     this.#length += run.length;
   }
 
+  /** The bytes [from, to) of a run, length-prefixed; meant for a few. */
+  prefixed(run: Uint8Array, from: number, to: number): void {
+    this.varint(to - from);
+    this.#reserve(to - from);
+    const bytes = this.#bytes;
+    let at = this.#length;
+    for (let i = from; i < to; i++) bytes[at++] = run[i] ?? 0;
+    this.#length = at;
+  }
+
   /** Length-prefixed UTF-8. */
   text(value: string): void {
     if (this.#plainText(value)) return;

@@ -11,7 +11,8 @@
  * that is has odds of one in 10^13 at a million ids.
  */
 import { StringHash } from '../lib/hash/string-hash.js';
-import { ByteReader, ByteWriter, sharedPrefix } from './bytes.js';
+import { textSeparator, type PackedTexts } from '../lib/packed-texts.js';
+import { ByteReader, ByteWriter } from './bytes.js';
 
 const bucketCount = 1 << 16;
 const bucketShift = 16;
@@ -64,7 +65,8 @@ export function* idsIn(record: Uint8Array): Generator<string> {
   }
 }
 
-type Add = (database: 'persons' | 'ids', key: Buffer, value: Buffer) => void;
+/** Key and value are valid during the call. */
+type Add = (database: 'persons' | 'ids', key: Uint8Array, value: Uint8Array) => void;
 
 /** Takes the persons of a view in order, and hands out entries of both databases, each in key order. */
 export class IdentityWriter {
@@ -80,18 +82,26 @@ export class IdentityWriter {
     this.#add = add;
   }
 
-  /** Ids of the next person, ascending in UTF-8 byte order, two or more. */
-  person(ids: readonly string[]): void {
-    this.#record.clear();
-    let before = '';
-    for (const id of ids) {
-      const shared = sharedPrefix(before, id);
-      this.#record.varint(shared);
-      this.#record.text(id.slice(shared));
-      this.#remember(id);
-      before = id;
+  /** The next person: numbers of two or more of the ids, ascending in UTF-8 byte order. */
+  person(ids: PackedTexts, numbers: Iterable<number>): void {
+    const { bytes } = ids;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    const record = this.#record;
+    record.clear();
+    let before = 0;
+    let beforeEnd = 0;
+    for (const number of numbers) {
+      const from = ids.startOf(number);
+      const to = ids.endOf(number);
+      const shared = sharedBytes(bytes, before, beforeEnd, from, to);
+      record.varint(charactersIn(bytes, from, from + shared));
+      record.prefixed(bytes, from + shared, to);
+      if (this.#hash.ofPlain(view, from, bytes.length, textSeparator) < 0) this.#hash.of(ids.text(number));
+      this.#remember();
+      before = from;
+      beforeEnd = to;
     }
-    this.#add('persons', personKey(this.#persons++), Buffer.from(this.#record.view()));
+    this.#add('persons', personKey(this.#persons++), record.view());
   }
 
   finish(): void {
@@ -100,23 +110,21 @@ export class IdentityWriter {
     ends.forEach((to, bucket) => {
       if (to > from) {
         sortEntries(entries, from, to);
-        const bytes = Buffer.alloc(4 * entryWords * (to - from));
-        for (let at = from * entryWords, byte = 0; at < to * entryWords; at++)
-          byte = bytes.writeUInt32LE(entries[at] ?? 0, byte);
-        this.#add('ids', keyOfBucket(bucket), bytes);
+        this.#record.clear();
+        this.#record.u32s(entries, entryWords * from, entryWords * to);
+        this.#add('ids', keyOfBucket(bucket), this.#record.view());
       }
       from = to;
     });
   }
 
-  #remember(id: string): void {
+  #remember(): void {
     const at = entryWords * this.#ids++;
     if (at === this.#entries.length) {
       const larger = new Uint32Array(2 * at);
       larger.set(this.#entries);
       this.#entries = larger;
     }
-    this.#hash.of(id);
     this.#entries[at] = this.#hash.hi;
     this.#entries[at + 1] = this.#hash.lo;
     this.#entries[at + 2] = this.#persons;
@@ -147,18 +155,45 @@ export class IdentityWriter {
 
 /** Insertion sort by (high, low): a bucket has a few dozen entries. */
 function sortEntries(entries: Uint32Array, from: number, to: number): void {
+  const least = from * entryWords;
   for (let i = from + 1; i < to; i++) {
-    const [high = 0, low = 0, person = 0] = entries.subarray(i * entryWords, (i + 1) * entryWords);
     let hole = i * entryWords;
-    while (hole > from * entryWords) {
-      const before = hole - entryWords;
+    const high = entries[hole] ?? 0;
+    const low = entries[hole + 1] ?? 0;
+    const person = entries[hole + 2] ?? 0;
+    for (let before = hole - entryWords; before >= least; before -= entryWords) {
       const beforeHigh = entries[before] ?? 0;
       if (beforeHigh < high || (beforeHigh === high && (entries[before + 1] ?? 0) <= low)) break;
-      entries.copyWithin(hole, before, hole);
+      entries[hole] = beforeHigh;
+      entries[hole + 1] = entries[before + 1] ?? 0;
+      entries[hole + 2] = entries[before + 2] ?? 0;
       hole = before;
     }
     entries[hole] = high;
     entries[hole + 1] = low;
     entries[hole + 2] = person;
   }
+}
+
+/** Length of the common start of two texts, [a, aEnd) and [b, bEnd), which never ends within a character. */
+function sharedBytes(bytes: Uint8Array, a: number, aEnd: number, b: number, bEnd: number): number {
+  const most = Math.min(aEnd - a, bEnd - b);
+  let shared = 0;
+  while (shared < most && bytes[a + shared] === bytes[b + shared]) shared++;
+  while (shared > 0 && isContinuation(bytes[b + shared])) shared--;
+  return shared;
+}
+
+/** How many UTF-16 units the UTF-8 in [from, to) stands for: one a character, two for those of four bytes. */
+function charactersIn(bytes: Uint8Array, from: number, to: number): number {
+  let units = 0;
+  for (let i = from; i < to; i++) {
+    const byte = bytes[i] ?? 0;
+    if (!isContinuation(byte)) units += byte >= 0xf0 ? 2 : 1;
+  }
+  return units;
+}
+
+function isContinuation(byte = 0): boolean {
+  return (byte & 0xc0) === 0x80;
 }

@@ -7,16 +7,17 @@ import { createHash, type Hash } from 'node:crypto';
 import { closeSync, createReadStream, fsyncSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fsyncDir, fsyncFile, writeFully } from '../lib/files/durable.js';
+import type { PackedTexts } from '../lib/packed-texts.js';
 import type { ViewMeta } from '../lib/views/view.js';
 import type { BlockPlace } from './cell-file.js';
-import { ByteWriter, sharedPrefix } from './bytes.js';
+import { ByteReader, ByteWriter, sharedPrefix } from './bytes.js';
 import { IdentityWriter } from './identity.js';
 import { indexNames, listingKey, openIndex, textKey, type IndexFile, type IndexName } from './index-file.js';
 import { fileNames, formatVersion, makeViewId } from './layout.js';
 import { formatMeta, type FileSeal, type StoredMeta } from './meta.js';
 
 const listingChunkBytes = 32 * 1024;
-const entriesPerTransaction = 20_000;
+const transactionBytes = 1 << 20;
 const append = { append: true } as const;
 
 /** What `finish` adds the content to. */
@@ -53,7 +54,7 @@ export class ViewWriter {
 
   /** Visits of a domain: (hour delta, visits, bounces) varints, as `encodeVisits` makes them. */
   visits(domain: string, encoded: Uint8Array): void {
-    this.#index.add('visits', textKey(domain), Buffer.from(encoded));
+    this.#index.add('visits', textKey(domain), encoded);
   }
 
   /** One page of a domain's listing; all pages of a domain come together. */
@@ -67,9 +68,12 @@ export class ViewWriter {
     if (this.#list.length >= listingChunkBytes) this.#flushListing();
   }
 
-  /** All ids of a person of two or more, ascending in UTF-8 byte order; persons in order of their first ids. */
-  person(ids: readonly string[]): void {
-    this.#identity.person(ids);
+  /**
+   * The numbers of all ids of a person of two or more, ascending in UTF-8 byte order; persons in order of their first
+   * ids.
+   */
+  person(ids: PackedTexts, numbers: Iterable<number>): void {
+    this.#identity.person(ids, numbers);
   }
 
   /** Where the cells of all pages or domains are to be written, by a CellFile in whichever thread. */
@@ -119,7 +123,7 @@ export class ViewWriter {
     record.varint(place.tableLength);
     const key = textKey(text);
     if (name === 'domains') record.text(text);
-    this.#index.add(name, key, Buffer.from(record.view()));
+    this.#index.add(name, key, record.view());
   }
 
   #endListing(next: string | undefined): void {
@@ -130,18 +134,23 @@ export class ViewWriter {
 
   #flushListing(): void {
     const key = listingKey(this.#listDomain ?? '', this.#listChunk++);
-    this.#index.add('listing', key, Buffer.from(this.#list.view()));
+    this.#index.add('listing', key, this.#list.view());
     this.#list.clear();
     this.#listed = '';
   }
 }
 
-/** Appends to several databases, a transaction per so many entries, hashing each database's entries in order. */
+/**
+ * Appends to several databases, a transaction per so many bytes, hashing each database's entries in order. Entries wait in
+ * one buffer, in the form they are hashed in: key length, key, value length, value.
+ */
 class IndexAppender {
   readonly #file: IndexFile;
   readonly #hashes: Readonly<Record<IndexName, Hash>>;
   readonly #digests = new Map<IndexName, string>();
-  #queue: { name: IndexName; key: Buffer; value: Buffer }[] = [];
+  readonly #waiting = new ByteWriter(2 * transactionBytes);
+  /** Which entries of `#waiting` are for which database, in order. */
+  #runs: { readonly name: IndexName; readonly from: number }[] = [];
   #open = true;
 
   constructor(file: IndexFile) {
@@ -156,9 +165,15 @@ class IndexAppender {
     };
   }
 
-  add(name: IndexName, key: Buffer, value: Buffer): void {
-    this.#queue.push({ name, key, value });
-    if (this.#queue.length >= entriesPerTransaction) this.#flush();
+  /** Copies key and value. */
+  add(name: IndexName, key: Uint8Array, value: Uint8Array): void {
+    const waiting = this.#waiting;
+    if (this.#runs.at(-1)?.name !== name) this.#runs.push({ name, from: waiting.length });
+    waiting.varint(key.length);
+    waiting.raw(key);
+    waiting.varint(value.length);
+    waiting.raw(value);
+    if (waiting.length >= transactionBytes) this.#flush();
   }
 
   /** SHA-256 over (key length, key, value length, value) of every entry; after `close`. */
@@ -174,33 +189,31 @@ class IndexAppender {
   }
 
   async abandon(): Promise<void> {
-    this.#queue = [];
     if (this.#open) await this.#file.root.close();
     this.#open = false;
   }
 
   #flush(): void {
     const { dbs, root } = this.#file;
-    const hashed = new ByteWriter(1 << 16);
-    let hashing: IndexName | undefined;
-    const hashRun = (next: IndexName | undefined): void => {
-      if (hashing !== undefined) this.#hashes[hashing].update(hashed.view());
-      hashed.clear();
-      hashing = next;
-    };
+    const bytes = this.#waiting.view();
     root.transactionSync(() => {
-      for (const { name, key, value } of this.#queue) {
-        dbs[name].putSync(key, value, append);
-        if (name !== hashing || hashed.length > 1 << 20) hashRun(name);
-        hashed.varint(key.length);
-        hashed.raw(key);
-        hashed.varint(value.length);
-        hashed.raw(value);
-      }
+      this.#runs.forEach(({ name, from }, i) => {
+        const run = bytes.subarray(from, this.#runs[i + 1]?.from);
+        this.#hashes[name].update(run);
+        const reader = new ByteReader(run);
+        while (!reader.done) {
+          const key = asBuffer(reader.raw(reader.varint()));
+          dbs[name].putSync(key, asBuffer(reader.raw(reader.varint())), append);
+        }
+      });
     });
-    hashRun(undefined);
-    this.#queue = [];
+    this.#runs = [];
+    this.#waiting.clear();
   }
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 /** Size and hash of a file as it is on disk now. */

@@ -19,6 +19,7 @@ import type { Fact } from '../lib/facts/fact.js';
 import { namesOf, offsetAt, reaches } from '../lib/log/cut.js';
 import type { LogWriter, Offsets } from '../lib/log/log.js';
 import { openLogWriter } from '../lib/log/open-log.js';
+import { PackedTexts } from '../lib/packed-texts.js';
 import type { RealtimeView, ViewId } from '../lib/views/view.js';
 import { CellFile } from '../serving/cell-file.js';
 import { codeVersion } from '../serving/code-version.js';
@@ -142,7 +143,7 @@ export class SpeedHouse {
     const building = newBuildingDir(dataDir, 'test');
     const writer = new ViewWriter(building);
     const ids = ['cookie:1', 'cookie:2', `cookie:${number}`].filter((id, i, all) => all.indexOf(id) === i);
-    writer.person(ids);
+    writer.person(PackedTexts.of(ids), ids.keys());
     const cells = {
       pages: new CellFile(writer.cellsPath('pages')).close(),
       domains: new CellFile(writer.cellsPath('domains')).close(),

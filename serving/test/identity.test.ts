@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { compareUtf8 } from '../../lib/facts/fact.js';
 import { hashOf } from '../../lib/hash/string-hash.js';
+import { PackedTexts } from '../../lib/packed-texts.js';
 import { IdentityWriter, bucketKey, idsIn, personIn, personKey } from '../identity.js';
 
 type Databases = Record<'persons' | 'ids', Map<string, Buffer>>;
@@ -12,10 +13,10 @@ function written(people: readonly (readonly string[])[]): Databases {
   const last: Record<string, Buffer> = {};
   const writer = new IdentityWriter((name, key, value) => {
     assert.ok(Buffer.compare(last[name] ?? Buffer.alloc(0), key) < 0, `keys of ${name} ascend`);
-    last[name] = key;
-    databases[name].set(key.toString('hex'), value);
+    last[name] = Buffer.from(key);
+    databases[name].set(Buffer.from(key).toString('hex'), Buffer.from(value));
   });
-  for (const ids of people) writer.person(ids);
+  for (const ids of people) writer.person(PackedTexts.of(ids), ids.keys());
   writer.finish();
   return databases;
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import type { Cut, LogId } from '../../lib/log/log.js';
 import { offset } from '../../lib/log/log.js';
+import { PackedTexts } from '../../lib/packed-texts.js';
 import { BlockBuilder } from '../block-builder.js';
 import { ByteWriter } from '../bytes.js';
 import { CellFile } from '../cell-file.js';
@@ -48,7 +49,7 @@ async function publishView(dir: string, number: number, url: string): Promise<Vi
   encodeVisits(visits, [{ hour: 480_000, visits: 2, bounces: 1 }]);
   writer.visits('example.com', visits.view());
   writer.listPage('example.com', url, 3);
-  writer.person(['cookie:a', 'cookie:b']);
+  writer.person(PackedTexts.of(['cookie:a', 'cookie:b']), [0, 1]);
   const counts = { pageviews: 3, pages: 1, domains: 1, persons: 2, mappedIds: 1 };
   const meta = await writer.finish(
     { ...base, number, codeVersion, counts },

@@ -1,0 +1,66 @@
+/**
+ * Many texts as UTF-8 in one array, each ended by a unit separator, numbered as they were added: a million of them are no
+ * million objects.
+ */
+export const textSeparator = 0x1f;
+
+export class PackedTexts {
+  #bytes = new Uint8Array(1024);
+  #length = 0;
+  /** Where the separator after each text lies. */
+  #ends = new Float64Array(64);
+  #count = 0;
+
+  static of(texts: Iterable<string>): PackedTexts {
+    const packed = new PackedTexts();
+    for (const text of texts) packed.add(`${text}\u001f`);
+    return packed;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** All texts and separators; valid until the next `add`. */
+  get bytes(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  /** Adds texts, each ended by a unit separator; they must not hold one themselves. */
+  add(texts: string): void {
+    const added = Buffer.from(texts);
+    this.#reserve(added.length);
+    this.#bytes.set(added, this.#length);
+    for (let at = added.indexOf(textSeparator); at >= 0; at = added.indexOf(textSeparator, at + 1)) {
+      if (this.#count === this.#ends.length) {
+        const larger = new Float64Array(2 * this.#count);
+        larger.set(this.#ends);
+        this.#ends = larger;
+      }
+      this.#ends[this.#count++] = this.#length + at;
+    }
+    this.#length += added.length;
+  }
+
+  /** Where a text begins in `bytes`. */
+  startOf(number: number): number {
+    return number === 0 ? 0 : this.endOf(number - 1) + 1;
+  }
+
+  /** Where it ends, which is where its separator lies. */
+  endOf(number: number): number {
+    return this.#ends[number] ?? 0;
+  }
+
+  text(number: number): string {
+    return Buffer.from(this.#bytes.buffer, 0, this.endOf(number)).toString('utf8', this.startOf(number));
+  }
+
+  #reserve(more: number): void {
+    const needed = this.#length + more;
+    if (needed <= this.#bytes.length) return;
+    const larger = new Uint8Array(Math.max(needed, 2 * this.#bytes.length));
+    larger.set(this.bytes);
+    this.#bytes = larger;
+  }
+}
