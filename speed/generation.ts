@@ -81,7 +81,7 @@ const chunkRecords = 8_192;
 /** After this time an epoch is committed as it is, so that what it brought in can be seen. */
 const shortMs = 400;
 /** Among old facts it may take longer: nobody waits for one of them, and epochs in a row keep both threads busy. */
-const longMs = 2_000;
+const longMs = 4_000;
 const oldMs = 10_000;
 /** Over all partitions of the log. */
 const rememberedPages = 100_000;

@@ -2,18 +2,17 @@
  * The normalize bolt: one spelling for every page (the shared URL rules), one id for every person (the generation's
  * mapping); bots and invalid URLs are left out and counted.
  *
- * What is left of a slice is dealt into lanes by the hash of its URL, and again by the hash of its domain, and a lane goes
- * on as one tuple: with fields grouping on the lane, all of one URL, and all of one domain, come to one task. (Grouping
- * on the URL itself does the same with a tuple for every page in the slice; that took half of the time.)
+ * What is left of a slice is dealt into lanes by the hash of its URL, and a lane goes on as one tuple: with fields
+ * grouping on the lane, all of one URL comes to one task. (Grouping on the URL itself does the same with a tuple for every
+ * page in the slice; that took half of the time.)
  */
 import type { PartitionName } from '../lib/log/log.js';
 import { hourOf } from '../lib/time/buckets.js';
 import type { BotAgents } from './bot-agents.js';
 import type { SliceFacts } from './log-intake.js';
-import { lanes, type PageName, type PageNames } from './page-names.js';
+import { lanes, type Page, type PageNames } from './page-names.js';
 import type { PageviewColumns } from './pageview-columns.js';
 import type { PersonCoupons } from './person-coupons.js';
-import type { CellSubject } from './store/cell-subject.js';
 import type { PartitionNotes, SliceViews } from './store/view-changes.js';
 import type { PartitionWork } from './swa-topology.js';
 import type { Bolt, BoltOutput, Tuple } from './topology/index.js';
@@ -21,7 +20,6 @@ import type { Bolt, BoltOutput, Tuple } from './topology/index.js';
 export class NormalizeBolt implements Bolt<[facts: SliceFacts]> {
   readonly outputs = {
     pages: ['lane', 'partition', 'views', 'rows'],
-    domains: ['lane', 'partition', 'views', 'rows'],
     notes: ['partition', 'notes'],
   } as const;
 
@@ -46,41 +44,27 @@ export class NormalizeBolt implements Bolt<[facts: SliceFacts]> {
     if (names === undefined) throw new TypeError(`not a partition of this topology: ${partition}`);
     const refused = new Map(before);
     const rows: number[] = [];
-    const pages: CellSubject[] = [];
-    const domains: CellSubject[] = [];
-    const pageLanes = newLanes();
-    const domainLanes = newLanes();
+    const pages: Page[] = [];
+    const rowsOfLanes: readonly number[][] = Array.from({ length: lanes }, () => []);
     for (const row of unique) {
-      const name = this.#isBot(pageviews, row) ? 'known bot' : nameOf(names, pageviews, row);
-      if (typeof name === 'string') {
-        refused.set(name, (refused.get(name) ?? 0) + 1);
+      const page = this.#isBot(pageviews, row) ? 'known bot' : pageOf(names, pageviews, row);
+      if (typeof page === 'string') {
+        refused.set(page, (refused.get(page) ?? 0) + 1);
         continue;
       }
-      pageLanes[name.pageLane]?.push(rows.length);
-      domainLanes[name.domainLane]?.push(rows.length);
+      rowsOfLanes[page.lane]?.push(rows.length);
       rows.push(row);
-      pages.push(name.page);
-      domains.push(name.domain);
+      pages.push(page);
     }
     const hours = rows.map((row) => hourOf(pageviews.timestamps[row] ?? 0));
     const coupons = rows.map((row) => this.#couponOf(pageviews, row));
-    this.#emitLanes('pages', tuple, pageLanes, { subjects: pages, hours, coupons });
-    this.#emitLanes('domains', tuple, domainLanes, { subjects: domains, hours, coupons });
+    const views: SliceViews = { pages, hours, coupons };
+    for (const [lane, ofLane] of rowsOfLanes.entries()) {
+      if (ofLane.length > 0) this.#output?.emitTo('pages', [lane, partition, views, ofLane], tuple);
+    }
     const notes: PartitionNotes = { ...noted, refused };
     this.#output?.emitTo('notes', [partition, notes], tuple);
     this.#output?.ack(tuple);
-  }
-
-  #emitLanes(
-    stream: 'pages' | 'domains',
-    tuple: Tuple<[facts: SliceFacts]>,
-    rowsOfLanes: readonly (readonly number[])[],
-    views: SliceViews,
-  ): void {
-    const [{ partition }] = tuple.values;
-    rowsOfLanes.forEach((rows, lane) => {
-      if (rows.length > 0) this.#output?.emitTo(stream, [lane, partition, views, rows], tuple);
-    });
   }
 
   #isBot({ userAgents }: PageviewColumns, row: number): boolean {
@@ -98,11 +82,7 @@ export class NormalizeBolt implements Bolt<[facts: SliceFacts]> {
   }
 }
 
-function newLanes(): readonly number[][] {
-  return Array.from({ length: lanes }, () => []);
-}
-
-function nameOf(names: PageNames, { urls }: PageviewColumns, row: number): PageName | string {
+function pageOf(names: PageNames, { urls }: PageviewColumns, row: number): Page | string {
   const hi = urls.hi[row] ?? 0;
   const lo = urls.lo[row] ?? 0;
   return names.known(hi, lo) ?? names.add(hi, lo, urls.text(row));

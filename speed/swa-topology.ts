@@ -1,11 +1,9 @@
 /**
  * The topology of SuperWebAnalytics, as section 14.4.1 of the book draws it:
  *
- *   pageview spout ──slices──> normalize bolt ──pages────> update view bolt
- *                    shuffle         │     fields: lane (by URL)  ^   ^
- *                                    ├──────domains───────────────┘   │
- *                                    │     fields: lane (by domain)   │
- *                                    └──────notes─────────────────────┘
+ *   pageview spout ──slices──> normalize bolt ──pages──> update view bolt
+ *                    shuffle         │     fields: lane       ^
+ *                                    └──────notes─────────────┘
  *                                          global
  *
  * It is run in epochs: feed the spout, turn until every tree is answered, then commit or discard.
@@ -51,7 +49,6 @@ export function buildSwaTopology(options: SwaTopologyOptions): { topology: Topol
   builder
     .setBolt('update view', () => new UpdateViewBolt(work), tasks)
     .fieldsGrouping('normalize', ['lane'], 'pages')
-    .fieldsGrouping('normalize', ['lane'], 'domains')
     .globalGrouping('normalize', 'notes');
   const topology = builder.build({
     clock,

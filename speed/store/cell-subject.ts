@@ -1,4 +1,4 @@
-/** What has cells: a page or a domain. */
+/** What has cells: a page or a domain, that is, a site. */
 import { domainOf } from '../../lib/url/domain.js';
 import type { Subject } from '../../lib/views/view.js';
 

@@ -43,8 +43,13 @@ export class CommitThread {
    */
   commit(commit: Commit): Promise<void> {
     if (this.#thread?.isAlive !== true) this.#thread = new Thread();
-    const { keys, keyEnds, views } = commit.cells;
-    return this.#thread.ask({ kind: 'commit', ...commit }, [keys.buffer, keyEnds.buffer, views.buffer]);
+    const { keys, keyEnds, siteCells, views } = commit.cells;
+    return this.#thread.ask({ kind: 'commit', ...commit }, [
+      keys.buffer,
+      keyEnds.buffer,
+      siteCells.buffer,
+      views.buffer,
+    ]);
   }
 
   /** Resolves when the thread has closed its side of a store. */

@@ -40,8 +40,8 @@ export class StoreWriter {
     await this.#db.close();
   }
 
-  #addTo({ keys, keyEnds, longUrls, views }: CellChanges): void {
-    const { coupons, ends } = couponsByCell(views, keyEnds.length);
+  #addTo({ keys, keyEnds, longUrls, siteCells, views }: CellChanges): void {
+    const { coupons, ends } = couponsByCell(views, siteCells);
     let keyFrom = 0;
     let from = 0;
     for (let cell = 0; cell < keyEnds.length; cell++) {
@@ -57,15 +57,23 @@ export class StoreWriter {
   }
 }
 
-/** The coupons of all pageviews, those of one cell together, and where those of each cell end. */
-function couponsByCell(views: Uint32Array, cells: number): { coupons: Uint32Array; ends: Uint32Array } {
-  const ends = new Uint32Array(cells);
+/**
+ * The coupons of all pageviews, those of one cell together, and where those of each cell end. A pageview counts in the
+ * cell of its page and in that of the page's domain.
+ */
+function couponsByCell(
+  views: Uint32Array,
+  siteCells: Int32Array,
+): { coupons: Uint32Array; ends: Uint32Array } {
+  const ends = new Uint32Array(siteCells.length);
   for (let i = 0; i < views.length; i += 2) {
     const cell = views[i] ?? 0;
+    const siteCell = siteCells[cell] ?? 0;
     ends[cell] = (ends[cell] ?? 0) + 1;
+    ends[siteCell] = (ends[siteCell] ?? 0) + 1;
   }
   let sum = 0;
-  for (let cell = 0; cell < cells; cell++) {
+  for (let cell = 0; cell < ends.length; cell++) {
     const count = ends[cell] ?? 0;
     ends[cell] = sum; // where they begin, until they are filled in
     sum += count;
@@ -73,9 +81,14 @@ function couponsByCell(views: Uint32Array, cells: number): { coupons: Uint32Arra
   const coupons = new Uint32Array(sum);
   for (let i = 0; i < views.length; i += 2) {
     const cell = views[i] ?? 0;
+    const coupon = views[i + 1] ?? 0;
     const at = ends[cell] ?? 0;
-    coupons[at] = views[i + 1] ?? 0;
+    coupons[at] = coupon;
     ends[cell] = at + 1;
+    const siteCell = siteCells[cell] ?? 0;
+    const siteAt = ends[siteCell] ?? 0;
+    coupons[siteAt] = coupon;
+    ends[siteCell] = siteAt + 1;
   }
   return { coupons, ends };
 }

@@ -25,7 +25,9 @@ export interface CellChanges {
   readonly keyEnds: Uint32Array<ArrayBuffer>;
   /** By number of the cell: the URLs that the keys hold only the hash of. */
   readonly longUrls: ReadonlyMap<number, string>;
-  /** Two words for each pageview of a cell: the cell's number, and the person's coupon. */
+  /** By number of a page's cell: the cell of the domain that it counts for too. -1 for a domain's cell. */
+  readonly siteCells: Int32Array<ArrayBuffer>;
+  /** Two words for each pageview: the number of the page's cell, and the person's coupon. */
   readonly views: Uint32Array<ArrayBuffer>;
 }
 
@@ -47,9 +49,14 @@ export interface PartitionNotes {
   readonly lastReceivedAt: number;
 }
 
-/** Views of subjects by people, some time in these hours: what is at one index belongs together. */
+/** A page that knows its domain. */
+export interface SitePage extends CellSubject {
+  readonly site: CellSubject;
+}
+
+/** Views of pages by people, some time in these hours: what is at one index belongs together. */
 export interface SliceViews {
-  readonly subjects: readonly CellSubject[];
+  readonly pages: readonly SitePage[];
   readonly hours: readonly number[];
   readonly coupons: readonly number[];
 }
@@ -81,6 +88,8 @@ export class ChangeGatherer {
   }
 }
 
+const noCell = -1;
+
 class Epoch {
   #keys = new Uint8Array(2 ** 16);
   #keyBuffer = Buffer.from(this.#keys.buffer);
@@ -88,26 +97,25 @@ class Epoch {
   readonly #hours: number[] = [];
   /** Another cell of the same subject: mostly there are one or two. -1 for none. */
   readonly #others: number[] = [];
+  readonly #siteCells: number[] = [];
   readonly #longUrls = new Map<number, string>();
   #views = new Uint32Array(2 ** 14);
   #viewsEnd = 0;
-  #pageviews = 0;
   #equivs = 0;
   #retractions = 0;
   #deadLetters = 0;
   #lastReceivedAt = -1;
   readonly #refused = new Map<string, number>();
 
-  addPageviews({ subjects, hours, coupons }: SliceViews, rows: readonly number[]): void {
+  addPageviews({ pages, hours, coupons }: SliceViews, rows: readonly number[]): void {
     this.#reserveViews(2 * rows.length);
     const views = this.#views;
     let end = this.#viewsEnd;
     for (const row of rows) {
-      const subject = subjects[row];
-      if (subject === undefined) break;
-      views[end++] = this.#cellOf(subject, hours[row] ?? 0);
+      const page = pages[row];
+      if (page === undefined) break;
+      views[end++] = this.#cellOfPage(page, hours[row] ?? 0);
       views[end++] = coupons[row] ?? 0;
-      if (subject.kind === 'page') this.#pageviews++;
     }
     this.#viewsEnd = end;
   }
@@ -134,10 +142,11 @@ class Epoch {
         keys: this.#keys,
         keyEnds: Uint32Array.from(this.#keyEnds),
         longUrls: this.#longUrls,
+        siteCells: Int32Array.from(this.#siteCells),
         views: this.#views.subarray(0, this.#viewsEnd),
       },
       tally: {
-        pageviews: this.#pageviews,
+        pageviews: this.#viewsEnd / 2,
         fromHour,
         toHour,
         equivs: this.#equivs,
@@ -149,20 +158,26 @@ class Epoch {
     };
   }
 
-  #cellOf(subject: CellSubject, hour: number): number {
-    if (subject.recentHour === hour && subject.epoch === this) return subject.recentCell;
-    const cell = this.#find(subject, hour);
+  #cellOfPage(page: SitePage, hour: number): number {
+    if (page.recentHour === hour && page.epoch === this) return page.recentCell;
+    const cell = this.#find(page, hour);
+    if (this.#siteCells[cell] === noCell) this.#siteCells[cell] = this.#find(page.site, hour);
+    return cell;
+  }
+
+  #find(subject: CellSubject, hour: number): number {
+    let cell = subject.epoch === this ? subject.newestCell : noCell;
+    while (cell !== noCell && this.#hours[cell] !== hour) cell = this.#others[cell] ?? noCell;
+    if (cell === noCell) cell = this.#add(subject, hour);
     subject.recentCell = cell;
     subject.recentHour = hour;
     return cell;
   }
 
-  #find(subject: CellSubject, hour: number): number {
-    const newest = subject.epoch === this ? subject.newestCell : -1;
-    for (let cell = newest; cell >= 0; cell = this.#others[cell] ?? -1)
-      if (this.#hours[cell] === hour) return cell;
+  #add(subject: CellSubject, hour: number): number {
     const cell = this.#hours.push(hour) - 1;
-    this.#others.push(newest);
+    this.#others.push(subject.epoch === this ? subject.newestCell : noCell);
+    this.#siteCells.push(noCell);
     subject.epoch = this;
     subject.newestCell = cell;
     if (isHashed(subject.name)) this.#longUrls.set(cell, subject.name);
