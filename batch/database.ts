@@ -119,9 +119,17 @@ export class BatchDb {
     }
   }
 
-  /** Small results only. `sql` is a statement that no file holds, such as a count. */
-  async rows(sql: string): Promise<unknown[][]> {
-    return this.#attempt(sql, async () => (await this.#connection.runAndReadAll(sql)).getRows());
+  /** Rows of a table or view. */
+  async countOf(name: string): Promise<number> {
+    const sql = `select count(*) from ${name}`;
+    const rows = await this.#attempt(sql, async () => (await this.#connection.runAndReadAll(sql)).getRows());
+    return Number(rows[0]?.[0]);
+  }
+
+  /** Gives a table's memory back. */
+  async drop(table: string): Promise<void> {
+    const sql = `drop table ${table}`;
+    await this.#attempt(sql, async () => this.#connection.run(sql));
   }
 
   /** Checks a statement against the schema without running it. */

@@ -59,7 +59,7 @@ export interface BuildOptions {
 }
 
 export interface Tuning {
-  /** Blocks of 16 MiB of facts kept in memory before the rest goes to a file. */
+  /** Blocks of 20 MiB of facts kept in memory before the rest goes to a file. */
   readonly factBlocks: number;
   /** Facts sorted at once by each of the three sorts. */
   readonly rowsPerRange: number;
@@ -67,7 +67,7 @@ export interface Tuning {
   readonly hashesPerScan: number;
 }
 
-const defaultTuning: Tuning = { factBlocks: 24, rowsPerRange: 1 << 24, hashesPerScan: 100_000_000 };
+const defaultTuning: Tuning = { factBlocks: 24, rowsPerRange: 3 << 23, hashesPerScan: 100_000_000 };
 const sampledPages = 24;
 /** Persons written before the loop hears of the sorts' progress. */
 const personsPerTurn = 10_000;
@@ -233,7 +233,7 @@ class Build {
     }
     this.#db.registerSuspects(suspects);
     await this.#runAll('repeats', 'counted');
-    return this.#countOf('repeat');
+    return this.#db.countOf('repeat');
   }
 
   async #facts(rows: number, repeats: number, persons: ResolvedPersons): Promise<BuildStatistics> {
@@ -263,8 +263,8 @@ class Build {
       botPageviews,
       pageviews: this.#store.rows,
       edgeRecords: recordsOf(this.#options.snapshot, 'equivs'),
-      refusedEdges: recordsOf(this.#options.snapshot, 'equivs') - (await this.#countOf('edge')),
-      liveEdges: await this.#countOf('live_edge'),
+      refusedEdges: recordsOf(this.#options.snapshot, 'equivs') - persons.edges,
+      liveEdges: persons.liveEdges,
       persons: { ...persons.statistics, cappedIds: persons.cappedIds },
     };
   }
@@ -289,11 +289,6 @@ class Build {
       this.#options.signal?.throwIfAborted();
       await this.#db.run(name);
     }
-  }
-
-  async #countOf(from: string): Promise<number> {
-    const rows = await this.#db.rows(`select count(*) from ${from}`);
-    return Number(rows[0]?.[0]);
   }
 
   #step(rows: number): void {

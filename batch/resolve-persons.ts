@@ -21,6 +21,9 @@ export interface ResolvedPersons {
   /** Where each person ends in `members`. Persons have two or more ids. */
   readonly ends: Uint32Array;
   readonly statistics: PersonStatistics;
+  /** Edge facts that may join, and those of them that live. */
+  readonly edges: number;
+  readonly liveEdges: number;
   /** Least ids of the largest components over the cap. */
   readonly cappedIds: readonly string[];
   /** Both ends of some of the edges, for verification. */
@@ -52,12 +55,16 @@ export async function resolvePersons(
     }
     onRows(count);
   }
+  const [edges, liveEdges] = [await db.countOf('edge'), await db.countOf('live_edge')];
+  for (const table of ['edge', 'live_edge', 'edge_id']) await db.drop(table);
   const { roots, statistics } = persons.finish(maxIds);
   return {
     ids,
     hashes,
     ...membersByRoot(roots),
     statistics,
+    edges,
+    liveEdges,
     cappedIds: statistics.capped.slice(0, cappedListed).map(({ least }) => ids.text(least)),
     sampledEdges: sample
       .edges()
