@@ -67,7 +67,7 @@ export interface Tuning {
   readonly hashesPerScan: number;
 }
 
-const defaultTuning: Tuning = { factBlocks: 24, rowsPerRange: 3 << 23, hashesPerScan: 100_000_000 };
+const defaultTuning: Tuning = { factBlocks: 20, rowsPerRange: 5 << 22, hashesPerScan: 100_000_000 };
 const sampledPages = 24;
 /** Persons written before the loop hears of the sorts' progress. */
 const personsPerTurn = 10_000;
@@ -161,6 +161,8 @@ class Build {
     const repeats = await this.#repeats(rows);
     progress.begin('facts', rows);
     const statistics = await this.#facts(rows, repeats, persons);
+    // Typed arrays that are done with take memory until a collection, and threads that need it cannot ask for one.
+    globalThis.gc?.();
     progress.begin('buckets', 3 * this.#store.rows);
     const { results, names } = await this.#buckets(persons);
     progress.begin('index', names.pages.length);
