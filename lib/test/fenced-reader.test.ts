@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { KafkaBatch, OffsetRange, Subscriber, Subscription } from '../log/kafka/client.js';
+import { SwaError } from '../errors.js';
 import { FencedReader, type Source } from '../log/kafka/fenced-reader.js';
 import { offset, partitionName, type PartitionName } from '../log/log.js';
 import { readUntil, rejectsWith } from './log-conformance.js';
@@ -21,7 +22,7 @@ const behaviours = [
   'skip',
   'rejoin',
 ] as const;
-type Behaviour = (typeof behaviours)[number] | 'silence';
+type Behaviour = (typeof behaviours)[number] | 'silence' | 'end';
 
 /**
  * One partition, some offsets of which are control records, growing while it is read; follows a script, then behaves.
@@ -51,6 +52,10 @@ class SimulatedSource implements Source {
       while (!stopped.signal.aborted) {
         const behaviour = this.#script.shift() ?? 'deliver';
         if (behaviour === 'silence') return;
+        if (behaviour === 'end') {
+          subscriber.failed(new SwaError('log.unavailable', 'the client ended', { retryable: true }));
+          return;
+        }
         if (behaviour === 'restart') at = this.low;
         if (behaviour === 'to-end') at = Math.max(this.low, this.#high - 2);
         if (behaviour === 'step-back') at = Math.max(this.low, at - 3);
@@ -171,6 +176,32 @@ test('a client that stays silent is given up with an error, not waited for for e
   await reader.start();
   const error = await rejectsWith('log.unavailable', reader.next({ maxRecords: 1, timeoutMs: 60_000 }));
   assert.match(error.message, /silent/);
+  assert.equal(source.subscriptions, 4);
+  await reader.close();
+});
+
+test('a client that ends is started again and reading goes on', async () => {
+  const source = new SimulatedSource([0, 1, 2, 3, 4, 5, 6, 7, 8, 9], 10, [
+    'deliver',
+    'end',
+    'deliver',
+    'end',
+  ]);
+  const reader = new FencedReader(source, { [name]: offset(0) }, options);
+  await reader.start();
+  const seen = await readUntil(reader, { [name]: offset(10) });
+  assert.equal(seen.get(name)?.length, 10);
+  assert.equal(source.subscriptions, 3);
+  await reader.close();
+});
+
+test('a client that ends whenever it is started is given up, with an error that is not tried again', async () => {
+  const source = new SimulatedSource([0], 1, ['end', 'end', 'end', 'end', 'end']);
+  const reader = new FencedReader(source, { [name]: offset(0) }, options);
+  await reader.start();
+  const error = await rejectsWith('log.unavailable', reader.next({ maxRecords: 1, timeoutMs: 60_000 }));
+  assert.match(error.message, /the client ended/);
+  assert.equal(error.retryable, false);
   assert.equal(source.subscriptions, 4);
   await reader.close();
 });

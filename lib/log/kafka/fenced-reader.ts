@@ -8,7 +8,7 @@
  *                            them. A gap that stays is an error: nothing is passed over in silence
  *   retained range passed us `log.out-of-range`; log ends below us: `log.mismatch`
  *
- * A client that stays silent although records wait is started again, and given up after three times in a row.
+ * A client that stays silent although records wait, or ends, is started again, and given up after three times in a row.
  */
 import { SwaError } from '../../errors.js';
 import { offsetAt } from '../cut.js';
@@ -58,6 +58,9 @@ export class FencedReader implements LogReader {
   #watchdog: NodeJS.Timeout | undefined;
   #lastArrival = performance.now();
   #restarts = 0;
+  #starting = false;
+  /** Why the client ended, until it is started again. */
+  #ended: SwaError | undefined;
   #failure: SwaError | undefined;
   #closed = false;
   #wakeReader: () => void = () => undefined;
@@ -72,10 +75,16 @@ export class FencedReader implements LogReader {
   /** Throws `log.out-of-range`, `log.mismatch`, `log.unavailable`. */
   async start(): Promise<void> {
     for (const name of this.#arriving.keys()) await this.#checkRange(name);
-    this.#subscription = await this.#source.subscribe(this.#subscriber());
+    this.#starting = true;
+    try {
+      this.#subscription = await this.#source.subscribe(this.#subscriber());
+    } finally {
+      this.#starting = false;
+    }
     this.#lastArrival = performance.now();
     this.#watchdog = setInterval(() => void this.#watch(), this.#options.silentMs / 4);
     this.#watchdog.unref();
+    await this.#restartIfEnded();
   }
 
   async next({ maxRecords, timeoutMs, signal }: ReadOptions): Promise<readonly RecordBatch[]> {
@@ -103,7 +112,10 @@ export class FencedReader implements LogReader {
     return {
       positions: () => [...this.#arriving].map(([name, at]) => this.#position(name, at)),
       take: (batch, alive) => this.#arrive(batch, alive),
-      failed: (error) => this.#fail(error),
+      failed: (error) => {
+        this.#ended = error;
+        void this.#restartIfEnded();
+      },
     };
   }
 
@@ -257,29 +269,41 @@ export class FencedReader implements LogReader {
       if (range === undefined) return;
       waiting += range.high - at;
     }
-    if (waiting > 0 && performance.now() - this.#lastArrival < this.#options.silentMs) await this.#restart();
+    if (waiting > 0 && performance.now() - this.#lastArrival < this.#options.silentMs)
+      await this.#restart('stays silent although records wait for it');
   }
 
-  async #restart(): Promise<void> {
-    if (this.#closed) return;
+  async #restart(why: string, cause?: SwaError): Promise<void> {
+    if (this.#closed || this.#starting) return;
     if (++this.#restarts > maxRestarts) {
       this.#fail(
-        new SwaError('log.unavailable', 'the Kafka consumer stays silent although records wait for it', {
+        new SwaError('log.unavailable', `the Kafka consumer ${why}`, {
+          cause,
           hint: 'start this process again; the position is kept',
         }),
       );
       return;
     }
+    this.#starting = true;
+    this.#ended = undefined;
     const old = this.#subscription;
     this.#subscription = undefined;
-    await old?.stop();
     try {
+      await old?.stop();
       const fresh = await this.#source.subscribe(this.#subscriber());
       if (this.#closed) await fresh.stop();
       else this.#subscription = fresh;
     } catch (error) {
       if (!(error instanceof SwaError)) throw error; // the next look tries again
+    } finally {
+      this.#starting = false;
     }
+    await this.#restartIfEnded(); // it may have ended while it started
+  }
+
+  async #restartIfEnded(): Promise<void> {
+    const error = this.#ended;
+    if (error !== undefined) await this.#restart(`ends again and again: ${error.message}`, error);
   }
 }
 
