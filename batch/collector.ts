@@ -7,6 +7,7 @@
 import { CouponHasher } from 'hyperloglog-ts';
 import type { DuckDBDataChunk } from '@duckdb/node-api';
 import type { Rules } from '../lib/facts/rules.js';
+import { grown } from '../lib/grown.js';
 import { murmur2 } from '../lib/log/partitioner.js';
 import { hourMs } from '../lib/time/buckets.js';
 import { domainOf } from '../lib/url/domain.js';
@@ -180,7 +181,7 @@ export class FactCollector {
     this.#pageNumbers.set(url, number);
     this.pages.push(url);
     this.domainOfPage.push(this.#domainNumber(domainOf(url)));
-    if (number === this.pageviews.length) this.pageviews = grown(this.pageviews, Float64Array);
+    if (number === this.pageviews.length) this.pageviews = grown(this.pageviews);
     return number;
   }
 
@@ -211,7 +212,7 @@ export class FactCollector {
 
   #newPerson(id: string | Uint8Array): number {
     const person = this.#personCount++;
-    if (person === this.#coupons.length) this.#coupons = grown(this.#coupons, Uint32Array);
+    if (person === this.#coupons.length) this.#coupons = grown(this.#coupons);
     this.#coupons[person] = this.#hasher.coupon(id);
     return person;
   }
@@ -335,9 +336,3 @@ class PiecedTexts {
 
 const pieceCount = 4;
 const pieceBytes = 12;
-
-function grown<T extends Uint32Array | Float64Array>(array: T, Kind: new (length: number) => T): T {
-  const larger = new Kind(2 * array.length);
-  larger.set(array);
-  return larger;
-}

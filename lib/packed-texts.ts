@@ -2,6 +2,8 @@
  * Many texts as UTF-8 in one array, each ended by a unit separator, numbered as they were added: a million of them are no
  * million objects.
  */
+import { grown } from './grown.js';
+
 export const textSeparator = 0x1f;
 
 export class PackedTexts {
@@ -29,14 +31,11 @@ export class PackedTexts {
   /** Adds texts, each ended by a unit separator; they must not hold one themselves. */
   add(texts: string): void {
     const added = Buffer.from(texts);
-    this.#reserve(added.length);
+    const needed = this.#length + added.length;
+    if (needed > this.#bytes.length) this.#bytes = grown(this.#bytes, needed);
     this.#bytes.set(added, this.#length);
     for (let at = added.indexOf(textSeparator); at >= 0; at = added.indexOf(textSeparator, at + 1)) {
-      if (this.#count === this.#ends.length) {
-        const larger = new Float64Array(2 * this.#count);
-        larger.set(this.#ends);
-        this.#ends = larger;
-      }
+      if (this.#count === this.#ends.length) this.#ends = grown(this.#ends);
       this.#ends[this.#count++] = this.#length + at;
     }
     this.#length += added.length;
@@ -54,13 +53,5 @@ export class PackedTexts {
 
   text(number: number): string {
     return Buffer.from(this.#bytes.buffer, 0, this.endOf(number)).toString('utf8', this.startOf(number));
-  }
-
-  #reserve(more: number): void {
-    const needed = this.#length + more;
-    if (needed <= this.#bytes.length) return;
-    const larger = new Uint8Array(Math.max(needed, 2 * this.#bytes.length));
-    larger.set(this.bytes);
-    this.#bytes = larger;
   }
 }

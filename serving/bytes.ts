@@ -1,4 +1,5 @@
 /** Growing output and bounded input of bytes: little-endian varints of up to 53 bits, and raw runs. */
+import { grown } from '../lib/grown.js';
 import { SwaError } from '../lib/errors.js';
 
 export class ByteWriter {
@@ -96,9 +97,7 @@ export class ByteWriter {
   #reserve(more: number): void {
     const needed = this.#length + more;
     if (needed <= this.#bytes.length) return;
-    const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
-    grown.set(this.#bytes.subarray(0, this.#length));
-    this.#bytes = grown;
+    this.#bytes = grown(this.#bytes, needed);
   }
 }
 

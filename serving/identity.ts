@@ -10,6 +10,7 @@
  * dozen bytes where its text and its PersonID's would be four times that. That an id which is in no person hashes like one
  * that is has odds of one in 10^13 at a million ids.
  */
+import { grown } from '../lib/grown.js';
 import { StringHash } from '../lib/hash/string-hash.js';
 import { textSeparator, type PackedTexts } from '../lib/packed-texts.js';
 import { ByteReader, ByteWriter } from './bytes.js';
@@ -120,11 +121,7 @@ export class IdentityWriter {
 
   #remember(): void {
     const at = entryWords * this.#ids++;
-    if (at === this.#entries.length) {
-      const larger = new Uint32Array(2 * at);
-      larger.set(this.#entries);
-      this.#entries = larger;
-    }
+    if (at === this.#entries.length) this.#entries = grown(this.#entries);
     this.#entries[at] = this.#hash.hi;
     this.#entries[at + 1] = this.#hash.lo;
     this.#entries[at + 2] = this.#persons;
