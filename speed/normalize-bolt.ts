@@ -5,6 +5,9 @@
  * What is left of a slice is dealt into lanes by the hash of its URL, and a lane goes on as one tuple: with fields
  * grouping on the lane, all of one URL comes to one task. (Grouping on the URL itself does the same with a tuple for every
  * page in the slice; that took half of the time.)
+ *
+ * Each look-up is a loop of its own over the slice. All of them go to memory far apart; with nothing else in between, the
+ * processor waits for many at once.
  */
 import type { PartitionName } from '../lib/log/log.js';
 import { hourOf } from '../lib/time/buckets.js';
@@ -43,23 +46,21 @@ export class NormalizeBolt implements Bolt<[facts: SliceFacts]> {
     const names = this.#work.get(partition)?.names;
     if (names === undefined) throw new TypeError(`not a partition of this topology: ${partition}`);
     const refused = new Map(before);
+    const wanted = unique.filter((row) => !this.#isBot(pageviews, row));
+    count(refused, 'known bot', unique.length - wanted.length);
     const rows: number[] = [];
     const pages: Page[] = [];
-    const rowsOfLanes: readonly number[][] = Array.from({ length: lanes }, () => []);
-    for (const row of unique) {
-      const page = this.#isBot(pageviews, row) ? 'known bot' : pageOf(names, pageviews, row);
-      if (typeof page === 'string') {
-        refused.set(page, (refused.get(page) ?? 0) + 1);
-        continue;
-      }
-      rowsOfLanes[page.lane]?.push(rows.length);
-      rows.push(row);
-      pages.push(page);
-    }
+    wanted
+      .map((row) => pageOf(names, pageviews, row))
+      .forEach((page, i) => {
+        if (typeof page === 'string') return count(refused, page, 1);
+        rows.push(wanted[i] ?? 0);
+        pages.push(page);
+      });
     const hours = rows.map((row) => hourOf(pageviews.timestamps[row] ?? 0));
     const coupons = rows.map((row) => this.#couponOf(pageviews, row));
     const views: SliceViews = { pages, hours, coupons };
-    for (const [lane, ofLane] of rowsOfLanes.entries()) {
+    for (const [lane, ofLane] of dealt(pages).entries()) {
       if (ofLane.length > 0) this.#output?.emitTo('pages', [lane, partition, views, ofLane], tuple);
     }
     const notes: PartitionNotes = { ...noted, refused };
@@ -80,6 +81,17 @@ export class NormalizeBolt implements Bolt<[facts: SliceFacts]> {
     const known = this.#persons.known(hi, lo);
     return known >= 0 ? known : this.#persons.add(hi, lo, visitors.text(row));
   }
+}
+
+/** The indexes of the pages of each lane. */
+function dealt(pages: readonly Page[]): readonly number[][] {
+  const indexes: readonly number[][] = Array.from({ length: lanes }, () => []);
+  pages.forEach(({ lane }, i) => indexes[lane]?.push(i));
+  return indexes;
+}
+
+function count(counts: Map<string, number>, reason: string, times: number): void {
+  if (times > 0) counts.set(reason, (counts.get(reason) ?? 0) + times);
 }
 
 function pageOf(names: PageNames, { urls }: PageviewColumns, row: number): Page | string {

@@ -56,7 +56,7 @@ export class PageNames {
   }
 
   #workOut(raw: string): Page | string {
-    const normalized = this.#rules.normalize(raw);
+    const normalized = this.#rules.normalizeNew(raw);
     if (!normalized.ok) return `invalid URL: ${normalized.reason}`;
     const domain = domainOf(normalized.url);
     let site = this.#sites.get(domain);

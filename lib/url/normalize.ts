@@ -43,13 +43,14 @@ export class UrlRules {
   normalize(raw: string): NormalizedUrl {
     const known = this.#memo.get(raw);
     if (known !== undefined) return known;
-    const result = this.#apply(raw);
+    const result = this.normalizeNew(raw);
     if (this.#memo.size >= this.#memoSize) this.#memo.clear();
     this.#memo.set(raw, result);
     return result;
   }
 
-  #apply(raw: string): NormalizedUrl {
+  /** The same, for callers that remember by themselves what they have asked for. */
+  normalizeNew(raw: string): NormalizedUrl {
     if (Buffer.byteLength(raw) > maxUrlBytes) return refused('too-long');
     let parsed: URL;
     try {
