@@ -2,8 +2,10 @@
  * The commit thread: writes epochs into the stores while the next ones are worked on. It does one thing after the other,
  * in the order asked, and nothing counts before it has answered. One serves all stores of a worker.
  *
- * A thread that dies takes its answers with it, so whoever waits for one must look into the store for what it holds
- * now; LMDB has all of a commit or nothing. The next call starts another thread.
+ * A thread that dies idle is replaced by the next call. One that dies in the middle of a commit (out of memory, or
+ * terminated) may leave LMDB's transaction open, and with it the lock that every other writer of this process would wait for
+ * without end. So no more is committed then: this process must end. LMDB has all of a commit or nothing, so the next one
+ * goes on where the store stands.
  */
 import { Worker } from 'node:worker_threads';
 import { SwaError, type ErrorCode } from '../../lib/errors.js';
@@ -26,23 +28,42 @@ export type ToCommitThread =
 
 /** One answer to each message, in the same order. */
 export interface FromCommitThread {
-  readonly failure: { readonly code: ErrorCode; readonly message: string } | undefined;
+  readonly failure: Failure | undefined;
+}
+
+/** An error as it goes from one thread to another. */
+export interface Failure {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly retryable: boolean;
+  /** What lies behind it, in words. */
+  readonly cause: string;
 }
 
 interface Waiting {
+  readonly kind: ToCommitThread['kind'];
   readonly resolve: () => void;
   readonly reject: (error: SwaError) => void;
 }
 
 export class CommitThread {
-  #thread: Thread | undefined = new Thread();
+  readonly #start: () => Worker;
+  #thread: Thread | undefined;
+
+  /** @param start starts `commit-worker.js` on a thread of its own */
+  constructor(start: () => Worker = startWorker) {
+    this.#start = start;
+    this.#thread = new Thread(start());
+  }
 
   /**
    * All of it or nothing. Rejects with `view.corrupt` when the store is gone from its place or damaged, with
-   * `speed.failed`, retryable, when it could not be written, or nobody knows whether it was.
+   * `speed.failed` when it could not be written: retryable, or not when the thread has died in the middle of a commit.
+   * Then nobody knows whether it was written, and all later commits are refused.
    */
   commit(commit: Commit): Promise<void> {
-    if (this.#thread?.isAlive !== true) this.#thread = new Thread();
+    if (this.#thread?.diedCommitting !== undefined) return Promise.reject(this.#thread.diedCommitting);
+    if (this.#thread?.isAlive !== true) this.#thread = new Thread(this.#start());
     const { keys, keyEnds, siteCells, views } = commit.cells;
     return this.#thread.ask({ kind: 'commit', ...commit }, [
       keys.buffer,
@@ -65,13 +86,19 @@ export class CommitThread {
   }
 }
 
+export function startWorker(): Worker {
+  return new Worker(new URL('./commit-worker.js', import.meta.url));
+}
+
 /** One life of the thread. */
 class Thread {
-  readonly #worker = new Worker(new URL('./commit-worker.js', import.meta.url));
+  readonly #worker: Worker;
   readonly #waiting: Waiting[] = [];
   isAlive = true;
+  diedCommitting: SwaError | undefined;
 
-  constructor() {
+  constructor(worker: Worker) {
+    this.#worker = worker;
     let cause: unknown;
     this.#worker.on('message', (answer: FromCommitThread) => this.#answered(answer));
     this.#worker.on('error', (error) => (cause = error));
@@ -82,19 +109,33 @@ class Thread {
   ask(message: ToCommitThread, transfer: readonly ArrayBuffer[] = []): Promise<void> {
     this.#worker.ref();
     this.#worker.postMessage(message, transfer);
-    return new Promise((resolve, reject) => void this.#waiting.push({ resolve, reject }));
+    return new Promise((resolve, reject) => void this.#waiting.push({ kind: message.kind, resolve, reject }));
   }
 
   #answered({ failure }: FromCommitThread): void {
     const first = this.#waiting.shift();
     if (this.#waiting.length === 0) this.#worker.unref();
     if (failure === undefined) first?.resolve();
-    else first?.reject(new SwaError(failure.code, failure.message, { retryable: true }));
+    else first?.reject(new SwaError(failure.code, failure.message, failure));
   }
 
   #died(cause: unknown): void {
     this.isAlive = false;
-    for (const { reject } of this.#waiting.splice(0))
-      reject(new SwaError('speed.failed', 'the commit thread ended', { cause, retryable: true }));
+    const waiting = this.#waiting.splice(0);
+    const isCommitting = waiting.some(({ kind }) => kind === 'commit');
+    const error = isCommitting ? diedCommitting(cause) : diedIdle(cause);
+    if (isCommitting) this.diedCommitting = error;
+    for (const { reject } of waiting) reject(error);
   }
+}
+
+function diedIdle(cause: unknown): SwaError {
+  return new SwaError('speed.failed', 'the commit thread ended', { cause, retryable: true });
+}
+
+function diedCommitting(cause: unknown): SwaError {
+  return new SwaError('speed.failed', 'the commit thread ended in the middle of a commit', {
+    cause,
+    hint: 'start the speed layer again in a new process: it goes on where its stores stand',
+  });
 }
