@@ -83,7 +83,10 @@ export class FactCollector {
     this.#coupons = new Uint32Array(visitors);
   }
 
-  /** A new person of several ids, by the UTF-8 of its PersonID; the hashes of all its ids follow by `addMember`. All before the first fact. */
+  /**
+   * A new person of several ids, by the UTF-8 of its PersonID; the hashes of all its ids follow by `addMember`. All before
+   * the first fact.
+   */
   addPerson(person: Uint8Array): void {
     this.#joinedPersons = this.#newPerson(person) + 1;
   }
@@ -167,7 +170,7 @@ export class FactCollector {
     const known = this.#urls.get(low, high);
     if (known >= 0) return known;
     const raw = textIn(chunk.getColumnVector(1), row);
-    const normalized = this.#rules.url.normalize(raw);
+    const normalized = this.#rules.url.normalizeNew(raw);
     const number = normalized.ok ? firstPage + this.#pageNumber(normalized.url, raw) : refusedUrl;
     this.#urls.add(low, high, number);
     return number;

@@ -3,6 +3,7 @@
  * eight bits, so that each bucket is then searched within the processor's cache; 48 more bits tell hashes apart. Strangers
  * that agree in all 56 bits become suspects too (0.003 expected among 20 million): suspects are looked at again, exactly.
  */
+import { grown } from '../lib/grown.js';
 
 const buckets = 256;
 
@@ -56,13 +57,9 @@ export class RepeatFinder {
   }
 
   #grow(bucket: number, words: Uint32Array, halves: Uint16Array): void {
-    const length = 2 * words.length + 64;
-    const grownWords = new Uint32Array(length);
-    const grownHalves = new Uint16Array(length);
-    grownWords.set(words);
-    grownHalves.set(halves);
-    this.#words[bucket] = grownWords;
-    this.#halves[bucket] = grownHalves;
+    const needed = 2 * words.length + 64;
+    this.#words[bucket] = grown(words, needed);
+    this.#halves[bucket] = grown(halves, needed);
   }
 }
 

@@ -1,5 +1,8 @@
 /** A typed array in a longer one: twice as long, or `needed` if that is more; the new part holds zeros. */
-export function grown<T extends Uint8Array | Uint32Array | Float64Array>(array: T, needed = 0): T {
+export function grown<T extends Uint8Array | Uint16Array | Uint32Array | Float64Array>(
+  array: T,
+  needed = 0,
+): T {
   const Kind = array.constructor as new (length: number) => T; // typed arrays are constructed by length
   const longer = new Kind(Math.max(2 * array.length, needed));
   longer.set(array);

@@ -6,6 +6,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { closeSync, createReadStream, fsyncSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { asBuffer } from '../lib/as-buffer.js';
 import { fsyncDir, fsyncFile, writeFully } from '../lib/files/durable.js';
 import type { PackedTexts } from '../lib/packed-texts.js';
 import type { ViewMeta } from '../lib/views/view.js';
@@ -210,10 +211,6 @@ class IndexAppender {
     this.#runs = [];
     this.#waiting.clear();
   }
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 /** Size and hash of a file as it is on disk now. */

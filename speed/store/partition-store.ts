@@ -5,6 +5,7 @@
  */
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { asBuffer } from '../../lib/as-buffer.js';
 import { SwaError, systemCode } from '../../lib/errors.js';
 import type { Offset } from '../../lib/log/log.js';
 import { decodeCell } from './cell-codec.js';
@@ -203,8 +204,4 @@ async function checkCells(db: Database): Promise<void> {
     decodeCell(value);
     if (++seen % cellsPerTurn === 0) await new Promise(setImmediate);
   }
-}
-
-function asBuffer(key: Uint8Array): Buffer {
-  return Buffer.isBuffer(key) ? key : Buffer.from(key.buffer, key.byteOffset, key.byteLength);
 }

@@ -4,6 +4,7 @@
  * it what the cells become. Numbers in flat arrays: there is nothing here that the garbage collector must follow, and a
  * set of changes is handed to the commit thread as it is.
  */
+import { grown } from '../../lib/grown.js';
 import type { Offset } from '../../lib/log/log.js';
 import { isHashed, longestKeyBytes, writeCellKey } from './cell-key.js';
 import type { CellSubject } from './cell-subject.js';
@@ -188,20 +189,14 @@ class Epoch {
   #addKey(subject: CellSubject, hour: number): void {
     const from = this.#keyEnds.at(-1) ?? 0;
     if (from + longestKeyBytes > this.#keys.length) {
-      const longer = new Uint8Array(2 * this.#keys.length);
-      longer.set(this.#keys);
-      this.#keys = longer;
-      this.#keyBuffer = Buffer.from(longer.buffer);
+      this.#keys = grown(this.#keys);
+      this.#keyBuffer = Buffer.from(this.#keys.buffer);
     }
     this.#keyEnds.push(writeCellKey(this.#keyBuffer, from, subject, hour));
   }
 
   #reserveViews(words: number): void {
-    let { length } = this.#views;
-    while (length < this.#viewsEnd + words) length *= 2;
-    if (length === this.#views.length) return;
-    const longer = new Uint32Array(length);
-    longer.set(this.#views);
-    this.#views = longer;
+    const needed = this.#viewsEnd + words;
+    if (needed > this.#views.length) this.#views = grown(this.#views, needed);
   }
 }

@@ -17,6 +17,7 @@ import kafkajs, {
   type Producer,
   type SASLOptions,
 } from 'kafkajs';
+import { asBuffer } from '../../as-buffer.js';
 import { SwaError, messageOf } from '../../errors.js';
 import { assigner, exactly, type GroupRules, type TopicPartition } from './assigners.js';
 
@@ -203,7 +204,7 @@ export class KafkaClient {
         topicMessages: topics.map((topic) => ({
           topic,
           messages: messages.flatMap((message) =>
-            message.topic === topic ? { ...message, value: bufferOf(message.value) } : [],
+            message.topic === topic ? { ...message, value: asBuffer(message.value) } : [],
           ),
         })),
       }),
@@ -356,9 +357,4 @@ function offsetOf(text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value)) throw new RangeError(`offset ${text} is beyond what we can count`);
   return value;
-}
-
-/** The same bytes, not a copy. */
-function bufferOf(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
