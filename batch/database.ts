@@ -5,7 +5,6 @@
 import {
   BOOLEAN,
   DuckDBScalarFunction,
-  UBIGINT,
   VARCHAR,
   type DuckDBConnection,
   type DuckDBDataChunk,
@@ -20,8 +19,7 @@ import { topics, type Topic } from '../lib/log/log.js';
 import { openDuckDb, sqlName, sqlText, type DuckDb } from '../master-data/duckdb.js';
 import { columnsOf } from '../master-data/schema.js';
 import type { SnapshotFile } from '../master-data/snapshot.js';
-import { booleans, words } from './columns.js';
-import { suspectKey } from './repeat-finder.js';
+import { booleans } from './columns.js';
 
 export interface BatchDbOptions {
   readonly files: readonly SnapshotFile[];
@@ -82,24 +80,6 @@ export class BatchDb {
         mainFunction,
         volatile: true,
         specialHandling: true, // rows with nulls are rows too
-      }),
-    );
-  }
-
-  /** Makes the suspects of the repeat finder known to SQL. */
-  registerSuspects(suspects: ReadonlySet<number>): void {
-    this.#connection.registerScalarFunction(
-      DuckDBScalarFunction.create({
-        name: 'swa_suspect',
-        parameterTypes: [UBIGINT],
-        returnType: BOOLEAN,
-        mainFunction: (_info, input, output) => {
-          const hashes = words(input, 0);
-          for (let row = 0; row < input.rowCount; row++) {
-            output.setItem(row, suspects.has(suspectKey(hashes[2 * row] ?? 0, hashes[2 * row + 1] ?? 0)));
-          }
-          output.flush();
-        },
       }),
     );
   }

@@ -30,7 +30,7 @@ import { FactStore } from './fact-store.js';
 import { writeIndex } from './index-pass.js';
 import type { PersonStatistics } from './persons.js';
 import type { ProgressMeter } from './progress.js';
-import { RepeatFinder } from './repeat-finder.js';
+import { RepeatFinder, Suspects } from './repeat-finder.js';
 import { personsOf, resolvePersons, type ResolvedPersons } from './resolve-persons.js';
 import { makeSortJobs } from './sort-keys.js';
 import { runSortJobs } from './sort-jobs.js';
@@ -212,7 +212,7 @@ class Build {
   /** Makes the view `counted`: pageviews without repeats. Returns how many repeats there are. */
   async #repeats(rows: number): Promise<number> {
     const scans = Math.max(1, Math.ceil(rows / this.#options.tuning.hashesPerScan));
-    const suspects = new Set<number>();
+    const suspects = new Suspects();
     let finder = new RepeatFinder(0);
     let scan = 0;
     this.#db.registerTaker('swa_seen', [UBIGINT], (chunk) => {
@@ -227,13 +227,13 @@ class Build {
     for (; scan < scans; scan++) {
       finder = new RepeatFinder(Math.ceil(rows / scans));
       await this.#db.run('event-hashes');
-      for (const suspect of finder.finish()) suspects.add(suspect);
+      finder.finish(suspects);
     }
-    if (suspects.size === 0) {
+    if (suspects.isEmpty) {
       await this.#runAll('no-repeats', 'counted-all');
       return 0;
     }
-    this.#db.registerSuspects(suspects);
+    this.#db.registerTaker('swa_suspect', [UBIGINT], (chunk, flags) => suspects.flag(words(chunk, 0), flags));
     await this.#runAll('repeats', 'counted');
     return this.#db.countOf('repeat');
   }

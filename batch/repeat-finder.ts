@@ -6,6 +6,7 @@
 import { grown } from '../lib/grown.js';
 
 const buckets = 256;
+const suspectBits = 27;
 
 export class RepeatFinder {
   readonly #words: Uint32Array[] = [];
@@ -37,9 +38,8 @@ export class RepeatFinder {
     this.#lengths[bucket] = at + 1;
   }
 
-  /** The hashes seen more than once, as `suspectKey` names them; empties the finder. */
-  finish(): Set<number> {
-    const suspects = new Set<number>();
+  /** Hands the hashes seen more than once to `suspects`; empties the finder. */
+  finish(suspects: Suspects): void {
     let seen = new Uint32Array(2);
     for (let bucket = 0; bucket < buckets; bucket++) {
       const words = this.#words[bucket];
@@ -53,7 +53,6 @@ export class RepeatFinder {
       this.#words[bucket] = new Uint32Array(0);
       this.#halves[bucket] = new Uint16Array(0);
     }
-    return suspects;
   }
 
   #grow(bucket: number, words: Uint32Array, halves: Uint16Array): void {
@@ -63,9 +62,32 @@ export class RepeatFinder {
   }
 }
 
-/** Names a hash by 48 of its compared bits: a few more suspects do no harm. */
-export function suspectKey(low: number, high: number): number {
-  return low + (high & 0xffff) * 2 ** 32;
+/**
+ * The hashes of suspects, as one bit for each 27 bits of a hash: 16 MiB however many there are, and a log imported twice
+ * has as many as facts. Of other hashes it takes one in 2^27 for every suspect (15 % of them for 20 million), which does no
+ * harm: whoever is suspected is looked at again, exactly.
+ */
+export class Suspects {
+  readonly #bits = new Uint32Array(2 ** (suspectBits - 5));
+  #isEmpty = true;
+
+  get isEmpty(): boolean {
+    return this.#isEmpty;
+  }
+
+  add(low: number): void {
+    const bit = low >>> (32 - suspectBits);
+    this.#bits[bit >>> 5] = (this.#bits[bit >>> 5] ?? 0) | (1 << (bit & 31));
+    this.#isEmpty = false;
+  }
+
+  /** Flags the hashes (pairs of words, the low one first) that are suspected. */
+  flag(hashes: Uint32Array, flags: Uint8Array): void {
+    for (let i = 0; i < flags.length; i++) {
+      const bit = (hashes[2 * i] ?? 0) >>> (32 - suspectBits);
+      flags[i] = ((this.#bits[bit >>> 5] ?? 0) >>> (bit & 31)) & 1;
+    }
+  }
 }
 
 /** `seen` holds index + 1 of the first entry of each hash, open addressing. */
@@ -74,7 +96,7 @@ function searchBucket(
   halves: Uint16Array,
   length: number,
   seen: Uint32Array,
-  suspects: Set<number>,
+  suspects: Suspects,
 ): void {
   const mask = seen.length - 1;
   for (let i = 0; i < length; i++) {
@@ -88,7 +110,7 @@ function searchBucket(
         break;
       }
       if (words[first - 1] === word && halves[first - 1] === half) {
-        suspects.add(suspectKey(word, half));
+        suspects.add(word);
         break;
       }
       slot = (slot + 1) & mask;

@@ -141,7 +141,7 @@ test('every statement under batch/sql can be prepared on an empty snapshot', asy
   });
   t.after(() => db.close());
   const { BIGINT, UBIGINT, VARCHAR } = await import('@duckdb/node-api');
-  db.registerSuspects(new Set());
+  db.registerTaker('swa_suspect', [UBIGINT], () => undefined);
   db.registerTaker('swa_seen', [UBIGINT], () => undefined);
   db.registerTaker('swa_take_known', [UBIGINT, UBIGINT, UBIGINT, BIGINT], () => undefined);
   db.registerTaker(
