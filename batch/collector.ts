@@ -12,7 +12,7 @@ import { murmur2 } from '../lib/log/partitioner.js';
 import { hourMs } from '../lib/time/buckets.js';
 import { domainOf } from '../lib/url/domain.js';
 import { textEntries, textIn, words } from './columns.js';
-import { newFactBatch, type FactStore } from './fact-store.js';
+import { newFactBatch, shardCount, type FactStore } from './fact-store.js';
 import { IdTable } from './id-table.js';
 
 /** Dates end here; a fact of a foreign producer beyond it has no month. */
@@ -43,8 +43,11 @@ export class FactCollector {
   /** Domain number of every page. */
   readonly domainOfPage: number[] = [];
   readonly domains: string[] = [];
+  /** Where the facts of every domain lie: by its name, so that it depends on nothing else. */
+  readonly shardOfDomain: number[] = [];
   /** Pageviews by page number. */
   pageviews = new Float64Array(1024);
+  #shardOfPage = new Uint8Array(1024);
   /** Hour by hour number, in order of appearance. */
   readonly hours: number[] = [];
   readonly #facts: FactStore;
@@ -183,8 +186,13 @@ export class FactCollector {
     const number = this.pages.length;
     this.#pageNumbers.set(url, number);
     this.pages.push(url);
-    this.domainOfPage.push(this.#domainNumber(domainOf(url)));
-    if (number === this.pageviews.length) this.pageviews = grown(this.pageviews);
+    const domain = this.#domainNumber(domainOf(url));
+    this.domainOfPage.push(domain);
+    if (number === this.pageviews.length) {
+      this.pageviews = grown(this.pageviews);
+      this.#shardOfPage = grown(this.#shardOfPage);
+    }
+    this.#shardOfPage[number] = this.shardOfDomain[domain] ?? 0;
     return number;
   }
 
@@ -192,6 +200,7 @@ export class FactCollector {
     const known = this.#domainNumbers.get(domain);
     if (known !== undefined) return known;
     this.#domainNumbers.set(domain, this.domains.length);
+    this.shardOfDomain.push(murmur2(Buffer.from(domain)) % shardCount);
     return this.domains.push(domain) - 1;
   }
 
@@ -257,7 +266,7 @@ export class FactCollector {
       const person = persons[row] ?? 0;
       if (person < seen.length) seen[person] = 1;
     }
-    this.#facts.addAll(this.#batch, rows);
+    this.#facts.addAll(this.#batch, rows, this.#shardOfPage);
   }
 
   #turnTo(hour: number): void {

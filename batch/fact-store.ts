@@ -1,27 +1,33 @@
 /**
- * The facts of a run as five columns of 32-bit numbers: page, person, hour (numbers of the run's dictionaries), millisecond
- * within the hour, and the person's coupon, which would be a costly look-up for whoever sorts the facts. In
- * blocks of shared memory that worker threads read without a copy; beyond a limit the blocks go to a temporary file, so
- * memory is bounded whatever the number of facts.
+ * The facts of a run, each as five 32-bit numbers: page, person, hour (numbers of the run's dictionaries), millisecond
+ * within the hour, and the person's coupon, which would be a costly look-up for whoever sorts the facts. They lie in shards,
+ * all facts of a domain in one: what groups the facts of a shard finds them in the processor's cache, and threads can
+ * share the shards among them.
+ *
+ * A shard is a list of blocks of shared memory, which threads read without a copy; beyond a limit full blocks go to a
+ * temporary file, so memory is bounded whatever the number of facts.
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { writeFully } from '../lib/files/durable.js';
 
-export const rowsPerBlock = 1 << 20;
-const columnNames = ['pages', 'persons', 'hours', 'milliseconds', 'coupons'] as const;
-const blockBytes = 4 * columnNames.length * rowsPerBlock;
+/** The words of a fact. */
+export const factWords = { page: 0, person: 1, hour: 2, millisecond: 3, coupon: 4 } as const;
+export const wordsPerFact = 5;
+export const shardCount = 128;
+export const factsPerBlock = 1 << 15;
+const blockWords = wordsPerFact * factsPerBlock;
+const blockBytes = 4 * blockWords;
 
-/** What a worker needs to read the facts. */
-export interface FactStoreHandle {
+/** What a thread needs to read the facts of a shard. */
+export interface FactShard {
   readonly rows: number;
-  /** The first blocks are in the file, the others here. */
-  readonly spilledBlocks: number;
+  /** In order: memory, or the number of a block in the file. All are full but the last. */
+  readonly blocks: readonly (SharedArrayBuffer | number)[];
   readonly spillPath: string;
-  readonly blocks: readonly SharedArrayBuffer[];
 }
 
-/** One array a column, of the same length. */
-export interface FactColumns {
+/** One array a number, of the same length. */
+export interface FactBatch {
   readonly pages: Uint32Array;
   readonly persons: Uint32Array;
   readonly hours: Uint32Array;
@@ -29,26 +35,25 @@ export interface FactColumns {
   readonly coupons: Uint32Array;
 }
 
-export interface FactBlock extends FactColumns {
-  readonly rows: number;
-}
-
 /** Columns for up to `rows` facts. */
-export function newFactBatch(rows: number): FactColumns {
-  return columnsIn(new ArrayBuffer(4 * columnNames.length * rows), rows);
+export function newFactBatch(rows: number): FactBatch {
+  const column = (): Uint32Array => new Uint32Array(rows);
+  return { pages: column(), persons: column(), hours: column(), milliseconds: column(), coupons: column() };
 }
 
 export class FactStore {
   readonly #spillPath: string;
   readonly #maxBlocks: number;
-  readonly #blocks: SharedArrayBuffer[] = [];
+  readonly #blocks: (SharedArrayBuffer | number)[][] = Array.from({ length: shardCount }, () => []);
+  /** The block of each shard that is being filled, and how far it is. */
+  readonly #open: Uint32Array[] = Array.from({ length: shardCount }, () => new Uint32Array(0));
+  readonly #filled = new Uint32Array(shardCount).fill(blockWords);
+  #blocksInMemory = 0;
   #fd: number | undefined;
   #spilledBlocks = 0;
-  #block: FactBlock | undefined;
-  #filled = 0;
   #rows = 0;
 
-  /** Keeps `maxBlocks` blocks of 20 MiB in memory. */
+  /** Full blocks (640 KiB) go to the file while there are `maxBlocks` in memory; each shard keeps the one it fills. */
   constructor(spillPath: string, maxBlocks: number) {
     this.#spillPath = spillPath;
     this.#maxBlocks = maxBlocks;
@@ -58,92 +63,103 @@ export class FactStore {
     return this.#rows;
   }
 
-  /** Copies the first `rows` facts. */
-  addAll(facts: FactColumns, rows: number): void {
-    for (let from = 0; from < rows;) {
-      let block = this.#block;
-      if (block === undefined || this.#filled === rowsPerBlock) block = this.#nextBlock();
-      const to = Math.min(rows, from + rowsPerBlock - this.#filled);
-      for (const name of columnNames) block[name].set(facts[name].subarray(from, to), this.#filled);
-      this.#filled += to - from;
-      this.#rows += to - from;
-      from = to;
+  /** Copies the first `rows` facts, each to the shard of its page. */
+  addAll(facts: FactBatch, rows: number, shardOfPage: Uint8Array): void {
+    const { pages, persons, hours, milliseconds, coupons } = facts;
+    const filled = this.#filled;
+    for (let row = 0; row < rows; row++) {
+      const page = pages[row] ?? 0;
+      const shard = shardOfPage[page] ?? 0;
+      let at = filled[shard] ?? 0;
+      if (at === blockWords) {
+        this.#nextBlock(shard);
+        at = 0;
+      }
+      const words = this.#open[shard];
+      if (words === undefined) continue;
+      words[at] = page;
+      words[at + 1] = persons[row] ?? 0;
+      words[at + 2] = hours[row] ?? 0;
+      words[at + 3] = milliseconds[row] ?? 0;
+      words[at + 4] = coupons[row] ?? 0;
+      filled[shard] = at + wordsPerFact;
     }
+    this.#rows += rows;
   }
 
-  handle(): FactStoreHandle {
+  /** All shards; nothing can be added any more. */
+  finish(): FactShard[] {
+    this.close();
+    return this.#blocks.map((blocks, shard) => ({
+      rows: blocks.length * factsPerBlock - (blockWords - (this.#filled[shard] ?? 0)) / wordsPerFact,
+      blocks,
+      spillPath: this.#spillPath,
+    }));
+  }
+
+  /** Closes the file. */
+  close(): void {
     if (this.#fd !== undefined) closeSync(this.#fd);
     this.#fd = undefined;
-    return {
-      rows: this.#rows,
-      spilledBlocks: this.#spilledBlocks,
-      spillPath: this.#spillPath,
-      blocks: this.#blocks,
-    };
   }
 
-  /** Closes the file when the store is given up before `handle`. */
-  close(): void {
-    this.handle();
-  }
-
-  #nextBlock(): FactBlock {
-    let memory: SharedArrayBuffer | undefined;
-    if (this.#blocks.length >= this.#maxBlocks) {
-      // The last block is full: it moves to the file, and its memory is filled anew.
-      memory = this.#blocks.pop() ?? new SharedArrayBuffer(blockBytes);
+  #nextBlock(shard: number): void {
+    const blocks = this.#blocks[shard] ?? [];
+    const last = blocks.length - 1;
+    let memory = blocks[last];
+    if (memory instanceof SharedArrayBuffer && this.#blocksInMemory >= this.#maxBlocks) {
       this.#fd ??= openSync(this.#spillPath, 'w');
-      writeFully(this.#fd, new Uint8Array(memory), this.#spilledBlocks++ * blockBytes);
+      writeFully(this.#fd, new Uint8Array(memory), this.#spilledBlocks * blockBytes);
+      blocks[last] = this.#spilledBlocks++;
     } else {
       memory = new SharedArrayBuffer(blockBytes);
+      this.#blocksInMemory++;
     }
-    this.#blocks.push(memory);
-    this.#block = viewOf(memory, rowsPerBlock);
-    this.#filled = 0;
-    return this.#block;
+    blocks.push(memory);
+    this.#open[shard] = new Uint32Array(memory);
   }
 }
 
-/** All facts, block by block; each block is valid until the next. */
-export function* readFacts(handle: FactStoreHandle): Generator<FactBlock> {
-  const memoryRows = handle.rows - handle.spilledBlocks * rowsPerBlock;
-  if (handle.spilledBlocks > 0) yield* readSpilled(handle);
-  for (let i = 0; i < handle.blocks.length; i++) {
-    const memory = handle.blocks[i];
-    if (memory !== undefined) yield viewOf(memory, Math.min(rowsPerBlock, memoryRows - i * rowsPerBlock));
-  }
-}
-
-function* readSpilled(handle: FactStoreHandle): Generator<FactBlock> {
-  const memory = new SharedArrayBuffer(blockBytes);
-  const bytes = new Uint8Array(memory);
-  const fd = openSync(handle.spillPath, 'r');
+/** The facts of a shard in order, as words; each array is valid until the next. */
+export function* readFacts({ rows, blocks, spillPath }: FactShard): Generator<Uint32Array> {
+  const words = wordsPerFact * rows;
+  let spilled: SpilledBlocks | undefined;
   try {
-    for (let block = 0; block < handle.spilledBlocks; block++) {
-      for (let done = 0; done < blockBytes;) {
-        const count = readSync(fd, bytes, done, blockBytes - done, block * blockBytes + done);
-        if (count === 0) throw new RangeError(`${handle.spillPath} ends early`);
-        done += count;
+    for (const [i, block] of blocks.entries()) {
+      const length = Math.min(blockWords, words - i * blockWords);
+      if (typeof block === 'number') {
+        spilled ??= new SpilledBlocks(spillPath);
+        yield spilled.read(block);
+      } else {
+        yield new Uint32Array(block, 0, length);
       }
-      yield viewOf(memory, rowsPerBlock);
     }
   } finally {
-    closeSync(fd);
+    spilled?.close();
   }
 }
 
-function viewOf(memory: SharedArrayBuffer, rows: number): FactBlock {
-  return { rows, ...columnsIn(memory, rowsPerBlock) };
-}
+class SpilledBlocks {
+  readonly #path: string;
+  readonly #fd: number;
+  readonly #words = new Uint32Array(blockWords);
 
-function columnsIn(memory: SharedArrayBuffer | ArrayBuffer, rows: number): FactColumns {
-  const column = (name: (typeof columnNames)[number]): Uint32Array =>
-    new Uint32Array(memory, 4 * columnNames.indexOf(name) * rows, rows);
-  return {
-    pages: column('pages'),
-    persons: column('persons'),
-    hours: column('hours'),
-    milliseconds: column('milliseconds'),
-    coupons: column('coupons'),
-  };
+  constructor(path: string) {
+    this.#path = path;
+    this.#fd = openSync(path, 'r');
+  }
+
+  read(block: number): Uint32Array {
+    const bytes = new Uint8Array(this.#words.buffer);
+    for (let done = 0; done < blockBytes;) {
+      const count = readSync(this.#fd, bytes, done, blockBytes - done, block * blockBytes + done);
+      if (count === 0) throw new RangeError(`${this.#path} ends early`);
+      done += count;
+    }
+    return this.#words;
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
 }

@@ -4,8 +4,9 @@
  *
  *   persons   live edges -> union-find -> PersonID of every joined id
  *   repeats   event ids that occur twice, by their hashes; usually none
- *   facts     one scan of the pageviews: dictionaries of pages, domains, hours and persons; a fact is five numbers
- *   buckets   three sorts of the facts, in threads: by (page, hour) and (domain, hour) for the buckets, by (domain,
+ *   facts     one scan of the pageviews: dictionaries of pages, domains, hours and persons; a fact is five numbers, and
+ *             lies in the shard of its domain
+ *   buckets   threads sort the facts shard by shard: by (page, hour) and (domain, hour) for the buckets, by (domain,
  *             person) for visits and bounces; meanwhile persons are written
  *   index     pages, domains, visits and listings in key order
  *   verify    the view is read back and checked
@@ -23,6 +24,7 @@ import { codeVersion } from '../serving/code-version.js';
 import type { StoredMeta } from '../serving/meta.js';
 import { openViewAt } from '../serving/view-reader.js';
 import { ViewWriter } from '../serving/view-writer.js';
+import { Buckets } from './buckets.js';
 import { FactCollector } from './collector.js';
 import { words } from './columns.js';
 import { BatchDb } from './database.js';
@@ -32,8 +34,9 @@ import type { PersonStatistics } from './persons.js';
 import type { ProgressMeter } from './progress.js';
 import { RepeatFinder, Suspects } from './repeat-finder.js';
 import { personsOf, resolvePersons, type ResolvedPersons } from './resolve-persons.js';
+import { jobKinds } from './sort-job.js';
 import { makeSortJobs } from './sort-keys.js';
-import { runSortJobs } from './sort-jobs.js';
+import { runSortJobs, type SortedListener } from './sort-jobs.js';
 import { verifyView } from './verify.js';
 
 export interface BuildOptions {
@@ -59,18 +62,18 @@ export interface BuildOptions {
 }
 
 export interface Tuning {
-  /** Blocks of 20 MiB of facts kept in memory before the rest goes to a file. */
+  /** Blocks of 640 KiB of facts kept in memory before the rest goes to a file. */
   readonly factBlocks: number;
-  /** Facts sorted at once by each of the three sorts. */
+  /** Facts sorted at once by each thread. */
   readonly rowsPerRange: number;
   /** Event hashes looked at in one scan. */
   readonly hashesPerScan: number;
 }
 
-const defaultTuning: Tuning = { factBlocks: 20, rowsPerRange: 5 << 22, hashesPerScan: 100_000_000 };
+const defaultTuning: Tuning = { factBlocks: 640, rowsPerRange: 5 << 21, hashesPerScan: 100_000_000 };
 const sampledPages = 24;
 /** Persons written before the loop hears of the sorts' progress. */
-const personsPerTurn = 10_000;
+const personsPerTurn = 500;
 
 /** What a run found out about its facts. */
 export interface BuildStatistics {
@@ -163,29 +166,46 @@ class Build {
     const statistics = await this.#facts(rows, repeats, persons);
     // Typed arrays that are done with take memory until a collection, and threads that need it cannot ask for one.
     globalThis.gc?.();
-    progress.begin('buckets', 3 * this.#store.rows);
-    const { results, names } = await this.#buckets(persons);
-    progress.begin('index', names.pages.length);
-    const cells = writeIndex(this.#writer, names, results, (count) => this.#step(count));
-    const meta = await this.#writer.finish(
-      {
-        number: this.#options.number,
-        createdAt: this.#options.createdAt,
-        cut: this.#options.snapshot.cut,
-        lgK: this.#options.lgK,
-        rules: this.#options.rules.versions,
-        codeVersion,
-        counts: {
-          pageviews: statistics.pageviews,
-          pages: results.pages.ranks.length,
-          domains: results.domains.ranks.length,
-          persons: this.#collector.persons,
-          mappedIds: persons.members.length - persons.ends.length,
-        },
-      },
-      cells,
-    );
+    const meta = await this.#writeView(persons, statistics.pageviews);
     return { meta, statistics, sampledEdges: persons.sampledEdges };
+  }
+
+  async #writeView(persons: ResolvedPersons, pageviews: number): Promise<StoredMeta> {
+    const { progress, tuning, threads, signal, snapshot, rules, number, createdAt, lgK } = this.#options;
+    const { rowsPerRange } = tuning;
+    progress.begin('buckets', jobKinds.length * this.#store.rows);
+    const { tables, jobs, names } = makeSortJobs(this.#collector, this.#store.finish(), {
+      lgK,
+      rowsPerRange,
+    });
+    const buckets = new Buckets((kind) => this.#writer.cellsPath(kind), {
+      pages: names.pages.length,
+      domains: names.domains.length,
+    });
+    try {
+      const listener: SortedListener = {
+        onRows: (rows) => this.#step(rows),
+        onBlocks: (kind, blocks) => buckets.addBlocks(kind, blocks),
+        onResult: (kind, result) => buckets.addResult(kind, result),
+      };
+      const sorting = runSortJobs(tables, jobs, listener, { threads, signal });
+      await Promise.all([sorting, this.#writePersons(persons)]);
+      progress.begin('index', names.pages.length);
+      writeIndex(this.#writer, names, buckets, (count) => this.#step(count));
+      const counts = {
+        pageviews,
+        pages: buckets.pages.subjects,
+        domains: buckets.domains.subjects,
+        persons: this.#collector.persons,
+        mappedIds: persons.members.length - persons.ends.length,
+      };
+      return await this.#writer.finish(
+        { number, createdAt, cut: snapshot.cut, lgK, rules: rules.versions, codeVersion, counts },
+        { pages: buckets.pages.close(), domains: buckets.domains.close() },
+      );
+    } finally {
+      buckets.abandon();
+    }
   }
 
   /** Joins ids to persons and makes them known to the collector. */
@@ -269,21 +289,6 @@ class Build {
       liveEdges: persons.liveEdges,
       persons: { ...persons.statistics, cappedIds: persons.cappedIds },
     };
-  }
-
-  /** The three sorts in threads; persons are written meanwhile. */
-  async #buckets(persons: ResolvedPersons) {
-    const { jobs, names } = makeSortJobs(this.#collector, this.#store.handle(), {
-      lgK: this.#options.lgK,
-      rowsPerRange: this.#options.tuning.rowsPerRange,
-      cellsPath: (kind) => this.#writer.cellsPath(kind),
-    });
-    const sorting = runSortJobs(jobs, (rows) => this.#step(rows), this.#options.signal);
-    const [[pages, domains, visits]] = await Promise.all([sorting, this.#writePersons(persons)]);
-    if (pages === undefined || domains === undefined || visits === undefined) {
-      throw new SwaError('internal.invariant', 'a sort job gave no result');
-    }
-    return { names, results: { pages, domains, visits } };
   }
 
   async #runAll(...names: readonly string[]): Promise<void> {

@@ -1,131 +1,216 @@
 /**
- * The three sorted passes over the facts, each a job that runs in a worker thread of its own (or in place, when the
- * facts are few): buckets of pages, buckets of domains, visits of domains.
+ * The sorted passes over the facts of one shard: buckets of its pages, buckets of its domains, visits of its domains. Each
+ * is a job for some thread, and its result holds nothing that depends on other jobs.
  */
 import { BlockBuilder } from '../serving/block-builder.js';
 import { ByteWriter } from '../serving/bytes.js';
-import { CellFile } from '../serving/cell-file.js';
-import type { FileSeal } from '../serving/meta.js';
 import { sortUnique } from '../serving/union.js';
-import type { FactStoreHandle } from './fact-store.js';
+import { factWords, type FactShard } from './fact-store.js';
 import type { HourOrder } from './hour-order.js';
-import { forEachGroup, type GroupKeys } from './sorted-groups.js';
+import { Grouper, type GroupKeys, type OnGroup } from './sorted-groups.js';
 import { VisitCounter } from './visit-counter.js';
 
-export type JobKind = 'pages' | 'domains' | 'visits';
+export const jobKinds = ['pages', 'domains', 'visits'] as const;
+export type JobKind = (typeof jobKinds)[number];
 
-export interface SortJob {
-  readonly kind: JobKind;
-  readonly facts: FactStoreHandle;
-  /** Rank of each page number, or of its domain, in key order; and rows by rank. */
-  readonly majorOfPage: Uint32Array;
-  readonly majorRows: Float64Array;
+/** What all jobs know. */
+export interface SortTables {
+  /** By page number. */
+  readonly pageRank: Uint32Array;
+  readonly domainRank: Uint32Array;
+  /** Facts by rank. */
+  readonly pageRows: Float64Array;
+  readonly domainRows: Float64Array;
   readonly hours: HourOrder;
   /** Person numbers are below this. */
   readonly persons: number;
   readonly lgK: number;
-  /** Where 'pages' and 'domains' write their blocks. */
-  readonly cellsPath: string;
+  /** Facts sorted at once by each thread. */
   readonly rowsPerRange: number;
 }
 
-/** What a job found, by rank ascending. */
+export interface SortJob {
+  readonly kind: JobKind;
+  readonly facts: FactShard;
+  /** The ranks of the shard's pages or domains: [from, to). */
+  readonly from: number;
+  readonly to: number;
+}
+
+/** What a job found, by rank ascending. A rank without facts is not among them. */
 export interface SortResult {
   readonly ranks: Uint32Array;
-  /** Of each rank's block; visits have none. */
-  readonly offsets: Float64Array;
+  /** Of each rank's block; visits have none. Blocks follow each other without a gap. */
   readonly lengths: Float64Array;
   readonly tableLengths: Float64Array;
   readonly pageviews: Float64Array;
-  readonly seal: FileSeal | undefined;
   /** Encoded visits of rank i: `visits[visitEnds[i - 1], visitEnds[i])`. */
   readonly visits: Uint8Array;
   readonly visitEnds: Float64Array;
 }
 
-export function runSortJob(job: SortJob, onRows: (rows: number) => void): SortResult {
-  return job.kind === 'visits' ? countVisits(job, onRows) : writeBuckets(job, onRows);
+/** Hears of a job while it runs. */
+export interface SortListener {
+  readonly onRows: (rows: number) => void;
+  /** The next blocks; the receiver owns the bytes. */
+  readonly onBlocks: (blocks: Uint8Array<ArrayBuffer>) => void;
 }
 
-function writeBuckets(job: SortJob, onRows: (rows: number) => void): SortResult {
-  const file = new CellFile(job.cellsPath);
-  const builder = new BlockBuilder(job.lgK);
-  const { hourAt, rankOf, count } = job.hours;
-  const { majorOfPage, majorRows } = job;
-  const keys: GroupKeys = {
-    majorOfPage,
-    majorRows,
-    minor: 'hours',
-    minorRank: rankOf,
-    minorCount: count,
-    payload: ['coupons'],
-  };
-  const result = new ResultBuilder();
-  let subject = -1;
-  const end = (): void => {
-    if (subject >= 0) result.addBlock(subject, file.append(builder.finish()));
-  };
-  let coupons = new Uint32Array(1024);
-  try {
-    const onGroup = (rank: number, hour: number, rows: Uint32Array, from: number, to: number): void => {
-      if (rank !== subject) end();
-      subject = rank;
-      const views = to - from;
-      if (views > coupons.length) coupons = new Uint32Array(2 * views);
-      for (let i = 0, at = 2 * from + 1; i < views; i++, at += 2) coupons[i] = rows[at] ?? 0;
-      builder.hour(hourAt[hour] ?? 0, views, coupons, 0, sortUnique(coupons, views));
-    };
-    forEachGroup(job.facts, keys, job.rowsPerRange, onGroup, onRows);
-    end();
-    return result.finish(file.close());
-  } finally {
-    file.abandon();
+const bytesAtOnce = 1 << 20;
+
+/** Runs jobs one after the other, with memory that they share. */
+export class Sorter {
+  readonly #buckets: BucketPass;
+  readonly #visits: VisitPass;
+
+  constructor(tables: SortTables) {
+    const grouper = new Grouper(tables.rowsPerRange);
+    this.#buckets = new BucketPass(tables, grouper);
+    this.#visits = new VisitPass(tables, grouper);
+  }
+
+  run(job: SortJob, listener: SortListener): SortResult {
+    return (job.kind === 'visits' ? this.#visits : this.#buckets).run(job, listener);
   }
 }
 
-function countVisits(job: SortJob, onRows: (rows: number) => void): SortResult {
-  const { majorOfPage, majorRows } = job;
-  const keys: GroupKeys = {
-    majorOfPage,
-    majorRows,
-    minor: 'persons',
-    minorCount: job.persons,
-    payload: ['hours', 'milliseconds'],
+class BucketPass {
+  readonly #tables: SortTables;
+  readonly #grouper: Grouper;
+  readonly #builder: BlockBuilder;
+  #coupons = new Uint32Array(1024);
+  #result = new ResultBuilder();
+  #blocks = new BlockBatch(() => undefined);
+  #subject = -1;
+
+  constructor(tables: SortTables, grouper: Grouper) {
+    this.#tables = tables;
+    this.#grouper = grouper;
+    this.#builder = new BlockBuilder(tables.lgK);
+  }
+
+  run(job: SortJob, { onRows, onBlocks }: SortListener): SortResult {
+    const { pageRank, pageRows, domainRank, domainRows, hours } = this.#tables;
+    const isPages = job.kind === 'pages';
+    const keys: GroupKeys = {
+      majorOfPage: isPages ? pageRank : domainRank,
+      majorRows: isPages ? pageRows : domainRows,
+      majorFrom: job.from,
+      majorTo: job.to,
+      minor: factWords.hour,
+      minorRank: hours.rankOf,
+      minorCount: hours.count,
+      payload: [factWords.coupon],
+    };
+    this.#result = new ResultBuilder();
+    this.#blocks = new BlockBatch(onBlocks);
+    this.#grouper.forEachGroup(job.facts, keys, this.#onGroup, onRows);
+    this.#end();
+    this.#blocks.flush();
+    return this.#result.finish();
+  }
+
+  readonly #onGroup: OnGroup = (rank, hour, rows, from, to) => {
+    if (rank !== this.#subject) this.#end();
+    this.#subject = rank;
+    const views = to - from;
+    if (views > this.#coupons.length) this.#coupons = new Uint32Array(2 * views);
+    const coupons = this.#coupons;
+    for (let i = 0, at = 2 * from + 1; i < views; i++, at += 2) coupons[i] = rows[at] ?? 0;
+    const distinct = sortUnique(coupons, views);
+    this.#builder.hour(this.#tables.hours.hourAt[hour] ?? 0, views, coupons, 0, distinct);
   };
-  const counter = new VisitCounter(job.hours);
-  const result = new ResultBuilder();
-  let domain = -1;
-  const end = (): void => {
-    if (domain >= 0) result.addVisits(domain, counter);
+
+  #end(): void {
+    if (this.#subject >= 0) {
+      const { bytes, tableLength, pageviews } = this.#builder.finish();
+      this.#blocks.add(bytes);
+      this.#result.addBlock(this.#subject, bytes.length, tableLength, pageviews);
+    }
+    this.#subject = -1;
+  }
+}
+
+class VisitPass {
+  readonly #tables: SortTables;
+  readonly #grouper: Grouper;
+  readonly #counter: VisitCounter;
+  #result = new ResultBuilder();
+  #domain = -1;
+
+  constructor(tables: SortTables, grouper: Grouper) {
+    this.#tables = tables;
+    this.#grouper = grouper;
+    this.#counter = new VisitCounter(tables.hours);
+  }
+
+  run(job: SortJob, { onRows }: SortListener): SortResult {
+    const keys: GroupKeys = {
+      majorOfPage: this.#tables.domainRank,
+      majorRows: this.#tables.domainRows,
+      majorFrom: job.from,
+      majorTo: job.to,
+      minor: factWords.person,
+      minorCount: this.#tables.persons,
+      payload: [factWords.hour, factWords.millisecond],
+    };
+    this.#result = new ResultBuilder();
+    this.#grouper.forEachGroup(job.facts, keys, this.#onGroup, onRows);
+    this.#end();
+    return this.#result.finish();
+  }
+
+  readonly #onGroup: OnGroup = (rank, _person, rows, from, to) => {
+    if (rank !== this.#domain) this.#end();
+    this.#domain = rank;
+    this.#counter.addPerson(rows, from, to);
   };
-  const onGroup = (rank: number, _person: number, rows: Uint32Array, from: number, to: number): void => {
-    if (rank !== domain) end();
-    domain = rank;
-    counter.addPerson(rows, from, to);
-  };
-  forEachGroup(job.facts, keys, job.rowsPerRange, onGroup, onRows);
-  end();
-  return result.finish(undefined);
+
+  #end(): void {
+    if (this.#domain >= 0) this.#result.addVisits(this.#domain, this.#counter);
+    this.#domain = -1;
+  }
+}
+
+/** Hands blocks on in batches, each in memory of its own. */
+class BlockBatch {
+  readonly #onBlocks: SortListener['onBlocks'];
+  #bytes = new Uint8Array(0);
+  #length = 0;
+
+  constructor(onBlocks: SortListener['onBlocks']) {
+    this.#onBlocks = onBlocks;
+  }
+
+  add(block: Uint8Array): void {
+    if (this.#length + block.length > this.#bytes.length) {
+      this.flush();
+      this.#bytes = new Uint8Array(Math.max(bytesAtOnce, block.length));
+    }
+    this.#bytes.set(block, this.#length);
+    this.#length += block.length;
+  }
+
+  flush(): void {
+    if (this.#length > 0) this.#onBlocks(this.#bytes.subarray(0, this.#length));
+    this.#bytes = new Uint8Array(0);
+    this.#length = 0;
+  }
 }
 
 class ResultBuilder {
   readonly #ranks: number[] = [];
-  readonly #offsets: number[] = [];
   readonly #lengths: number[] = [];
   readonly #tableLengths: number[] = [];
   readonly #pageviews: number[] = [];
-  readonly #visits = new ByteWriter(1 << 16);
+  readonly #visits = new ByteWriter();
   readonly #visitEnds: number[] = [];
 
-  addBlock(
-    rank: number,
-    place: { offset: number; length: number; tableLength: number; pageviews: number },
-  ): void {
+  addBlock(rank: number, length: number, tableLength: number, pageviews: number): void {
     this.#ranks.push(rank);
-    this.#offsets.push(place.offset);
-    this.#lengths.push(place.length);
-    this.#tableLengths.push(place.tableLength);
-    this.#pageviews.push(place.pageviews);
+    this.#lengths.push(length);
+    this.#tableLengths.push(tableLength);
+    this.#pageviews.push(pageviews);
   }
 
   addVisits(rank: number, counter: VisitCounter): void {
@@ -134,14 +219,12 @@ class ResultBuilder {
     this.#visitEnds.push(this.#visits.length);
   }
 
-  finish(seal: FileSeal | undefined): SortResult {
+  finish(): SortResult {
     return {
       ranks: Uint32Array.from(this.#ranks),
-      offsets: Float64Array.from(this.#offsets),
       lengths: Float64Array.from(this.#lengths),
       tableLengths: Float64Array.from(this.#tableLengths),
       pageviews: Float64Array.from(this.#pageviews),
-      seal,
       visits: this.#visits.view().slice(),
       visitEnds: Float64Array.from(this.#visitEnds),
     };

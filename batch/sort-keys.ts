@@ -1,57 +1,71 @@
-/** From the collector's dictionaries, numbered as things appeared, to sort jobs in key order. */
+/** From the collector's dictionaries, numbered as things appeared, to sort jobs by shard and in order of names. */
 import { compareUtf8 } from '../lib/facts/fact.js';
 import { textKey } from '../serving/index-file.js';
 import type { FactCollector } from './collector.js';
-import type { FactStoreHandle } from './fact-store.js';
+import type { FactShard } from './fact-store.js';
 import { orderHours } from './hour-order.js';
-import type { JobKind, SortJob } from './sort-job.js';
+import { jobKinds, type SortJob, type SortTables } from './sort-job.js';
 
-/** Names by rank. */
+/**
+ * Names by rank. Ranks put domains in order of their shards and then of their names, pages in order of their domains and
+ * then of their URLs: what a shard holds is a range of ranks, and so is what a domain holds.
+ */
 export interface Names {
   readonly pages: readonly string[];
   readonly domains: readonly string[];
-  /** Domain rank by page rank. */
-  readonly domainOfPage: Uint32Array;
-}
-
-export interface SortJobOptions {
-  readonly lgK: number;
-  readonly rowsPerRange: number;
-  readonly cellsPath: (kind: 'pages' | 'domains') => string;
+  /** The ranks of all pages, and of all domains, in key order. */
+  readonly pagesByKey: Uint32Array;
+  readonly domainsByKey: Uint32Array;
+  /** The pages of a domain: [firstPage[domain], firstPage[domain + 1]). */
+  readonly firstPage: Uint32Array;
 }
 
 export function makeSortJobs(
   collector: FactCollector,
-  facts: FactStoreHandle,
-  options: SortJobOptions,
-): { readonly jobs: readonly SortJob[]; readonly names: Names } {
-  const pageRank = ranksOf(collector.pages, comparePageKeys);
-  const domainRank = ranksOf(collector.domains, compareUtf8);
-  const domainOfPageNumber = Uint32Array.from(collector.domainOfPage, (domain) => domainRank[domain] ?? 0);
-  const hours = orderHours(collector.hours);
-  const { lgK, rowsPerRange } = options;
-  const job = (kind: JobKind, majorOfPage: Uint32Array, majors: number): SortJob => ({
-    kind,
-    facts,
-    majorOfPage,
-    majorRows: rowsByMajor(collector, majorOfPage, majors),
-    hours,
-    persons: collector.personNumbers,
-    lgK,
-    cellsPath: kind === 'visits' ? '' : options.cellsPath(kind),
-    rowsPerRange,
-  });
-  const domainCount = collector.domains.length;
+  shards: readonly FactShard[],
+  options: { readonly lgK: number; readonly rowsPerRange: number },
+): { readonly tables: SortTables; readonly jobs: readonly SortJob[]; readonly names: Names } {
+  const { pages, domains, domainOfPage, shardOfDomain } = collector;
+  const byName = inOrder(domains, compareUtf8);
+  const domainNumbers = byName.toSorted((a, b) => (shardOfDomain[a] ?? 0) - (shardOfDomain[b] ?? 0));
+  const domainRanks = inverse(domainNumbers);
+  const domainRank = Uint32Array.from(domainOfPage, (domain) => domainRanks[domain] ?? 0);
+  const firstPage = startsOf(domainRank, domains.length);
+  const pagesByUrl = inOrder(pages, comparePageKeys);
+  const pageRank = dealt(pagesByUrl, domainRank, firstPage);
+  const rowsOfPages = collector.pageviews;
+  const pageRows = new Float64Array(pages.length);
+  const domainRows = new Float64Array(domains.length);
+  for (let page = 0; page < pages.length; page++) {
+    const [rank, domain, rows] = [pageRank[page] ?? 0, domainRank[page] ?? 0, rowsOfPages[page] ?? 0];
+    pageRows[rank] = rows;
+    domainRows[domain] = (domainRows[domain] ?? 0) + rows;
+  }
+  const firstDomain = startsOf(Uint32Array.from(shardOfDomain), shards.length);
   return {
-    jobs: [
-      job('pages', pageRank, collector.pages.length),
-      job('domains', domainOfPageNumber, domainCount),
-      job('visits', domainOfPageNumber, domainCount),
-    ],
+    tables: {
+      pageRank,
+      domainRank,
+      pageRows,
+      domainRows,
+      hours: orderHours(collector.hours),
+      persons: collector.personNumbers,
+      ...options,
+    },
+    jobs: shards.flatMap((facts, shard): SortJob[] => {
+      if (facts.rows === 0) return [];
+      const [from, to] = [firstDomain[shard] ?? 0, firstDomain[shard + 1] ?? 0];
+      const [fromPage, toPage] = [firstPage[from] ?? 0, firstPage[to] ?? 0];
+      return jobKinds.map((kind) =>
+        kind === 'pages' ? { kind, facts, from: fromPage, to: toPage } : { kind, facts, from, to },
+      );
+    }),
     names: {
-      pages: inOrder(collector.pages, pageRank),
-      domains: inOrder(collector.domains, domainRank),
-      domainOfPage: permuted(domainOfPageNumber, pageRank),
+      pages: Array.from(inverse(pageRank), (page) => pages[page] ?? ''),
+      domains: Array.from(domainNumbers, (domain) => domains[domain] ?? ''),
+      pagesByKey: pagesByUrl.map((page) => pageRank[page] ?? 0),
+      domainsByKey: byName.map((domain) => domainRanks[domain] ?? 0),
+      firstPage,
     },
   };
 }
@@ -62,28 +76,37 @@ function comparePageKeys(a: string, b: string): number {
   return Buffer.compare(textKey(a), textKey(b));
 }
 
-/** Rank of each item in the order of `compare`. */
-function ranksOf<T>(items: readonly T[], compare: (a: T, b: T) => number): Uint32Array {
+/** The numbers of items in the order of `compare`. */
+function inOrder<T>(items: readonly T[], compare: (a: T, b: T) => number): Uint32Array {
   const order = items.map((item, number) => ({ item, number })).toSorted((a, b) => compare(a.item, b.item));
-  const ranks = new Uint32Array(items.length);
-  order.forEach(({ number }, rank) => (ranks[number] = rank));
-  return ranks;
+  return Uint32Array.from(order, ({ number }) => number);
 }
 
-function inOrder(items: readonly string[], ranks: Uint32Array): string[] {
-  const ordered = Array.from<string>({ length: items.length });
-  items.forEach((item, number) => (ordered[ranks[number] ?? 0] = item));
-  return ordered;
+/** From what is at each place to the place of each. */
+function inverse(order: Uint32Array): Uint32Array {
+  const places = new Uint32Array(order.length);
+  order.forEach((number, place) => (places[number] = place));
+  return places;
 }
 
-function permuted(values: Uint32Array, ranks: Uint32Array): Uint32Array {
-  const result = new Uint32Array(values.length);
-  values.forEach((value, number) => (result[ranks[number] ?? 0] = value));
-  return result;
+/** Where the things of each group start when they lie group after group; one more than there are groups. */
+function startsOf(groups: Uint32Array, count: number): Uint32Array {
+  const starts = new Uint32Array(count + 1);
+  for (const group of groups) starts[group + 1] = (starts[group + 1] ?? 0) + 1;
+  for (let group = 1; group <= count; group++)
+    starts[group] = (starts[group] ?? 0) + (starts[group - 1] ?? 0);
+  return starts;
 }
 
-function rowsByMajor(collector: FactCollector, majorOfPage: Uint32Array, majors: number): Float64Array {
-  const rows = new Float64Array(majors);
-  majorOfPage.forEach((major, page) => (rows[major] = (rows[major] ?? 0) + (collector.pageviews[page] ?? 0)));
-  return rows;
+/** The place of each thing when things lie group after group and within a group in `order`. */
+function dealt(order: Uint32Array, groups: Uint32Array, starts: Uint32Array): Uint32Array {
+  const next = starts.slice();
+  const places = new Uint32Array(order.length);
+  for (const number of order) {
+    const group = groups[number] ?? 0;
+    const place = next[group] ?? 0;
+    places[number] = place;
+    next[group] = place + 1;
+  }
+  return places;
 }

@@ -1,13 +1,21 @@
-/** The worker thread of one sort job. */
+/** A worker thread that runs sort jobs, one at a time, as they are sent to it. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { runSortJob, type SortJob, type SortResult } from './sort-job.js';
+import { Sorter, type SortJob, type SortResult, type SortTables } from './sort-job.js';
 
 /** Worker to its owner. */
 export type SortMessage =
-  { readonly type: 'rows'; readonly rows: number } | { readonly type: 'done'; readonly result: SortResult };
+  | { readonly type: 'rows'; readonly rows: number }
+  | { readonly type: 'blocks'; readonly blocks: Uint8Array<ArrayBuffer> }
+  | { readonly type: 'done'; readonly result: SortResult };
 
-const job = workerData as SortJob; // set by sort-jobs.ts
-const tell = (message: SortMessage): void => {
-  parentPort?.postMessage(message);
+const sorter = new Sorter(workerData as SortTables); // set by sort-jobs.ts
+const tell = (message: SortMessage, transfer: ArrayBuffer[] = []): void => {
+  parentPort?.postMessage(message, transfer);
 };
-tell({ type: 'done', result: runSortJob(job, (rows) => tell({ type: 'rows', rows })) });
+parentPort?.on('message', (job: SortJob) => {
+  const result = sorter.run(job, {
+    onRows: (rows) => tell({ type: 'rows', rows }),
+    onBlocks: (blocks) => tell({ type: 'blocks', blocks }, [blocks.buffer]),
+  });
+  tell({ type: 'done', result });
+});

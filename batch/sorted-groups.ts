@@ -1,32 +1,34 @@
 /**
- * Groups the facts by two numbers, major and minor, and hands the groups out in order. How many rows each major key has is
- * known, so one pass over the facts deals every row to its place among the rows of its major key; these rows are then
+ * Groups the facts of a shard by two numbers, major and minor, and hands the groups out in order. How many rows each major key
+ * has is known, so one pass over the facts deals every row to its place among the rows of its major key; these rows are then
  * sorted by the minor key, unless they are in order already, as hours mostly are.
  *
  * The key space is cut into ranges of at most about `rowsPerRange` rows, one pass over the facts each. So memory is
  * bounded by the range, not by the facts, and no key can be too busy: a major key with more rows than that is cut by its
  * minor key.
  */
-import { readFacts, type FactBlock, type FactStoreHandle } from './fact-store.js';
-
-type Column = Exclude<keyof FactBlock, 'rows' | 'pages'>;
+import { factWords, readFacts, wordsPerFact, type FactShard } from './fact-store.js';
 
 export interface GroupKeys {
   /** Major key of a page. */
   readonly majorOfPage: Uint32Array;
   /** Rows of each major key. */
   readonly majorRows: Float64Array;
-  readonly minor: Column;
+  /** The shard's major keys: [majorFrom, majorTo). */
+  readonly majorFrom: number;
+  readonly majorTo: number;
+  /** The word of a fact that is the minor key. */
+  readonly minor: number;
   /** Order of the minor column's numbers, where they are not in order themselves. */
   readonly minorRank?: Uint32Array;
   /** Minor keys are below this; as major keys, below 2^31. */
   readonly minorCount: number;
-  /** What a row carries besides: one column or two. */
-  readonly payload: readonly [Column, Column?];
+  /** The words that a row carries besides: one or two. */
+  readonly payload: readonly [number, number?];
 }
 
 /**
- * The rows of one (major, minor): [from, to) of `rows`, whose i-th begins at word `i * (1 + payload columns)` with the
+ * The rows of one (major, minor): [from, to) of `rows`, whose i-th begins at word `i * (1 + payload words)` with the
  * minor key. In no order; valid during the call.
  */
 export type OnGroup = (major: number, minor: number, rows: Uint32Array, from: number, to: number) => void;
@@ -43,44 +45,48 @@ const coarseSlots = 1 << 16;
 const digitBits = 11;
 const fewRows = 32;
 
-/** Calls `onGroup` for every group, ascending by (major, minor); `onRows` hears of progress. */
-export function forEachGroup(
-  facts: FactStoreHandle,
-  keys: GroupKeys,
-  rowsPerRange: number,
-  onGroup: OnGroup,
-  onRows: (rows: number) => void,
-): void {
-  const ranges = planRanges(facts, keys, rowsPerRange);
-  const stride = 1 + keys.payload.length;
-  const rows = new Uint32Array(stride * Math.max(0, ...ranges.map((range) => range.rows)));
-  const sorter = new RowSorter(stride);
-  for (const range of ranges) {
-    const ends = deal(facts, keys, range, rows);
-    let from = 0;
-    for (let i = 0; i < ends.length; i++) {
-      const to = ends[i] ?? from;
-      if (to > from) {
-        sorter.sort(rows, from, to, range.minorFrom, range.minorTo);
-        emitGroups(rows, stride, from, to, range.majorFrom + i, onGroup);
+/** Groups facts again and again in the same memory. */
+export class Grouper {
+  readonly #rowsPerRange: number;
+  readonly #sorter = new RowSorter();
+  #rows = new Uint32Array(0);
+
+  constructor(rowsPerRange: number) {
+    this.#rowsPerRange = rowsPerRange;
+  }
+
+  /** Calls `onGroup` for every group, ascending by (major, minor); `onRows` hears of progress. */
+  forEachGroup(facts: FactShard, keys: GroupKeys, onGroup: OnGroup, onRows: (rows: number) => void): void {
+    const stride = 1 + keys.payload.length;
+    for (const range of planRanges(facts, keys, this.#rowsPerRange)) {
+      if (this.#rows.length < stride * range.rows) this.#rows = new Uint32Array(stride * range.rows);
+      const rows = this.#rows;
+      const ends = deal(facts, keys, range, rows);
+      let from = 0;
+      for (let i = 0; i < ends.length; i++) {
+        const to = ends[i] ?? from;
+        if (to > from) {
+          this.#sorter.sort(rows, stride, from, to, range.minorFrom, range.minorTo);
+          emitGroups(rows, stride, from, to, range.majorFrom + i, onGroup);
+        }
+        from = to;
       }
-      from = to;
+      onRows(range.rows);
     }
-    onRows(range.rows);
   }
 }
 
-function planRanges(facts: FactStoreHandle, keys: GroupKeys, rowsPerRange: number): Range[] {
+function planRanges(facts: FactShard, keys: GroupKeys, rowsPerRange: number): Range[] {
   const ranges: Range[] = [];
-  const { majorRows, minorCount } = keys;
-  let from = 0;
+  const { majorRows, majorFrom, majorTo, minorCount } = keys;
+  let from = majorFrom;
   let rows = 0;
   const close = (to: number): void => {
     if (rows > 0) ranges.push({ majorFrom: from, majorTo: to, minorFrom: 0, minorTo: minorCount, rows });
     from = to;
     rows = 0;
   };
-  for (let major = 0; major < majorRows.length; major++) {
+  for (let major = majorFrom; major < majorTo; major++) {
     const more = majorRows[major] ?? 0;
     if (rows + more > rowsPerRange) close(major);
     if (more > rowsPerRange) {
@@ -90,19 +96,18 @@ function planRanges(facts: FactStoreHandle, keys: GroupKeys, rowsPerRange: numbe
       rows += more;
     }
   }
-  close(majorRows.length);
+  close(majorTo);
   return ranges;
 }
 
 /** Ranges of minor keys of one busy major key, by a coarse histogram. */
-function splitByMinor(facts: FactStoreHandle, keys: GroupKeys, major: number, rowsPerRange: number): Range[] {
+function splitByMinor(facts: FactShard, keys: GroupKeys, major: number, rowsPerRange: number): Range[] {
   const width = Math.max(1, Math.ceil(keys.minorCount / coarseSlots));
   const histogram = new Float64Array(Math.ceil(keys.minorCount / width));
-  for (const block of readFacts(facts)) {
-    const minors = block[keys.minor];
-    for (let i = 0; i < block.rows; i++) {
-      if (keys.majorOfPage[block.pages[i] ?? 0] !== major) continue;
-      const minor = minors[i] ?? 0;
+  for (const words of readFacts(facts)) {
+    for (let at = 0; at < words.length; at += wordsPerFact) {
+      if (keys.majorOfPage[words[at + factWords.page] ?? 0] !== major) continue;
+      const minor = words[at + keys.minor] ?? 0;
       const slot = Math.floor((keys.minorRank?.[minor] ?? minor) / width);
       histogram[slot] = (histogram[slot] ?? 0) + 1;
     }
@@ -125,28 +130,25 @@ function splitByMinor(facts: FactStoreHandle, keys: GroupKeys, major: number, ro
 }
 
 /** Deals the rows of a range to their major keys, in the order of the facts; returns where each key's rows end. */
-function deal(facts: FactStoreHandle, keys: GroupKeys, range: Range, into: Uint32Array): Uint32Array {
+function deal(facts: FactShard, keys: GroupKeys, range: Range, into: Uint32Array): Uint32Array {
   const { majorFrom, majorTo, minorFrom, minorTo } = range;
-  const { majorOfPage, minorRank, payload } = keys;
-  const stride = 1 + payload.length;
+  const { majorOfPage, minorRank } = keys;
+  const stride = 1 + keys.payload.length;
+  const [first, second] = keys.payload;
   const next = startsOf(keys, range);
-  for (const block of readFacts(facts)) {
-    const { pages, rows } = block;
-    const minors = block[keys.minor];
-    const first = block[payload[0]];
-    const second = payload[1] === undefined ? undefined : block[payload[1]];
-    for (let row = 0; row < rows; row++) {
-      const major = majorOfPage[pages[row] ?? 0] ?? 0;
+  for (const words of readFacts(facts)) {
+    for (let from = 0; from < words.length; from += wordsPerFact) {
+      const major = majorOfPage[words[from + factWords.page] ?? 0] ?? 0;
       if (major < majorFrom || major >= majorTo) continue;
-      const number = minors[row] ?? 0;
+      const number = words[from + keys.minor] ?? 0;
       const minor = minorRank === undefined ? number : (minorRank[number] ?? 0);
       if (minor < minorFrom || minor >= minorTo) continue;
       const place = next[major - majorFrom] ?? 0;
       next[major - majorFrom] = place + 1;
       const at = place * stride;
       into[at] = minor;
-      into[at + 1] = first[row] ?? 0;
-      if (second !== undefined) into[at + 2] = second[row] ?? 0;
+      into[at + 1] = words[from + first] ?? 0;
+      if (second !== undefined) into[at + 2] = words[from + second] ?? 0;
     }
   }
   const dealt = next.at(-1) ?? 0;
@@ -162,66 +164,46 @@ function startsOf({ majorRows }: GroupKeys, { majorFrom, majorTo }: Range): Uint
   return starts;
 }
 
-/** Sorts rows of `stride` words by their first word, stably. */
+/** Sorts rows of two or three words (`stride`) by their first word, stably. */
 class RowSorter {
-  readonly #stride: number;
   readonly #starts = new Uint32Array(2 ** digitBits + 1);
   #spare = new Uint32Array(0);
 
-  constructor(stride: number) {
-    this.#stride = stride;
-  }
-
   /** Sorts the rows [from, to), whose keys lie in [least, end). */
-  sort(rows: Uint32Array, from: number, to: number, least: number, end: number): void {
-    const stride = this.#stride;
+  sort(rows: Uint32Array, stride: number, from: number, to: number, least: number, end: number): void {
     const last = (to - 1) * stride;
     let at = from * stride;
     while (at < last && (rows[at] ?? 0) <= (rows[at + stride] ?? 0)) at += stride;
     if (at >= last) return;
-    if (to - from <= fewRows) this.#insertionSort(rows, from, to);
-    else this.#radixSort(rows, from, to, least, end);
-  }
-
-  #insertionSort(rows: Uint32Array, from: number, to: number): void {
-    const stride = this.#stride;
-    for (let i = from + 1; i < to; i++) {
-      const at = i * stride;
-      const key = rows[at] ?? 0;
-      const first = rows[at + 1] ?? 0;
-      const second = rows[at + 2] ?? 0; // of the next row, when there is none
-      let hole = at;
-      while (hole > from * stride && (rows[hole - stride] ?? 0) > key) {
-        rows[hole] = rows[hole - stride] ?? 0;
-        rows[hole + 1] = rows[hole + 1 - stride] ?? 0;
-        if (stride > 2) rows[hole + 2] = rows[hole + 2 - stride] ?? 0;
-        hole -= stride;
-      }
-      rows[hole] = key;
-      rows[hole + 1] = first;
-      if (stride > 2) rows[hole + 2] = second;
-    }
+    if (to - from <= fewRows) insertionSort(rows, stride, from, to);
+    else this.#radixSort(rows, stride, from, to, least, end);
   }
 
   /** Least significant digit first. */
-  #radixSort(rows: Uint32Array, from: number, to: number, least: number, end: number): void {
-    const words = (to - from) * this.#stride;
+  #radixSort(rows: Uint32Array, stride: number, from: number, to: number, least: number, end: number): void {
+    const words = (to - from) * stride;
     if (this.#spare.length < words) this.#spare = new Uint32Array(words);
     const bits = Math.ceil(Math.log2(Math.max(2, end - least)));
     const passes = Math.ceil(bits / digitBits);
     const width = Math.ceil(bits / passes);
-    const own = rows.subarray(from * this.#stride, to * this.#stride);
+    const own = rows.subarray(from * stride, to * stride);
     let source = own;
     let target: Uint32Array = this.#spare.subarray(0, words);
     for (let pass = 0; pass < passes; pass++) {
-      this.#pass(source, target, least, pass * width, width);
+      this.#pass(source, target, stride, least, pass * width, width);
       [source, target] = [target, source];
     }
     if (passes % 2 === 1) own.set(source);
   }
 
-  #pass(source: Uint32Array, target: Uint32Array, least: number, shift: number, width: number): void {
-    const stride = this.#stride;
+  #pass(
+    source: Uint32Array,
+    target: Uint32Array,
+    stride: number,
+    least: number,
+    shift: number,
+    width: number,
+  ): void {
     const starts = this.#starts;
     const mask = 2 ** width - 1;
     starts.fill(0, 0, mask + 2);
@@ -241,6 +223,25 @@ class RowSorter {
       target[to + 1] = source[at + 1] ?? 0;
       if (stride > 2) target[to + 2] = source[at + 2] ?? 0;
     }
+  }
+}
+
+function insertionSort(rows: Uint32Array, stride: number, from: number, to: number): void {
+  for (let i = from + 1; i < to; i++) {
+    const at = i * stride;
+    const key = rows[at] ?? 0;
+    const first = rows[at + 1] ?? 0;
+    const second = rows[at + 2] ?? 0; // of the next row, when there is none
+    let hole = at;
+    while (hole > from * stride && (rows[hole - stride] ?? 0) > key) {
+      rows[hole] = rows[hole - stride] ?? 0;
+      rows[hole + 1] = rows[hole + 1 - stride] ?? 0;
+      if (stride > 2) rows[hole + 2] = rows[hole + 2 - stride] ?? 0;
+      hole -= stride;
+    }
+    rows[hole] = key;
+    rows[hole + 1] = first;
+    if (stride > 2) rows[hole + 2] = second;
   }
 }
 

@@ -7,6 +7,8 @@ import type { Block } from './block-builder.js';
 import type { FileSeal } from './meta.js';
 
 const bufferBytes = 4 * 1024 * 1024;
+/** What is shorter is gathered in the buffer first. */
+const copiedBytes = 256 * 1024;
 
 /** Where a subject's block lies in its file. */
 export interface BlockPlace {
@@ -33,9 +35,21 @@ export class CellFile {
 
   append(block: Block): BlockPlace {
     const offset = this.#written + this.#buffered;
-    this.#write(block.bytes);
+    this.write(block.bytes);
     const { pageviews, tableLength } = block;
     return { pageviews, offset, length: block.bytes.length, tableLength };
+  }
+
+  /** Blocks that were built elsewhere, one after the other. */
+  write(bytes: Uint8Array): void {
+    if (this.#buffered + bytes.length > this.#buffer.length) this.#flush();
+    if (bytes.length >= copiedBytes) {
+      this.#flush();
+      this.#writeOut(bytes);
+    } else {
+      this.#buffer.set(bytes, this.#buffered);
+      this.#buffered += bytes.length;
+    }
   }
 
   close(): FileSeal {
@@ -49,16 +63,6 @@ export class CellFile {
   abandon(): void {
     if (this.#open) closeSync(this.#fd);
     this.#open = false;
-  }
-
-  #write(bytes: Uint8Array): void {
-    if (this.#buffered + bytes.length > this.#buffer.length) this.#flush();
-    if (bytes.length > this.#buffer.length) {
-      this.#writeOut(bytes);
-    } else {
-      this.#buffer.set(bytes, this.#buffered);
-      this.#buffered += bytes.length;
-    }
   }
 
   #flush(): void {

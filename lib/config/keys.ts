@@ -165,7 +165,7 @@ export const keys = {
     z.string().regex(/^\d+(\.\d+)?(MB|GB)$/),
     'memory limit of DuckDB in a batch run',
   ),
-  batchThreads: key('SWA_BATCH_THREADS', '2', whole(1, 256), 'threads of DuckDB in a batch run'),
+  batchThreads: key('SWA_BATCH_THREADS', '2', whole(1, 256), 'threads that work at once in a batch run'),
   maxPersonIds: key(
     'SWA_MAX_PERSON_IDS',
     '0',
