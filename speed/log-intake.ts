@@ -37,7 +37,7 @@ export interface SliceFacts {
   readonly partition: PartitionName;
   readonly pageviews: PageviewColumns;
   /** Those of them that are to be counted. */
-  readonly rows: readonly number[];
+  readonly rows: Int32Array;
   readonly equivs: number;
   readonly retractions: number;
   /** Records that are not counted, by reason. */
@@ -252,7 +252,7 @@ class PartitionIntake {
   facts({ batch, from, to }: Slice): SliceFacts {
     const plain = this.#plain;
     const pageviews = new PageviewColumns(to - from);
-    const offsets: Offset[] = [];
+    const offsets: Offset[] = []; // of the pageviews
     const refused = new Map<string, number>();
     let equivs = 0;
     let retractions = 0;
@@ -289,16 +289,20 @@ class PartitionIntake {
   #toBeCounted(
     { eventIds }: PageviewColumns,
     offsets: readonly Offset[],
-  ): { readonly rows: number[]; readonly repeats: number; readonly deadLetters: number } {
-    const rows: number[] = [];
+  ): { readonly rows: Int32Array; readonly repeats: number; readonly deadLetters: number } {
+    this.#window.prefetch(eventIds.lo.subarray(0, offsets.length));
+    const rows = new Int32Array(offsets.length);
+    let counted = 0;
     let repeats = 0;
     let deadLetters = 0;
-    for (const [row, at] of offsets.entries()) {
+    for (let row = 0; row < offsets.length; row++) {
+      const at = offsets[row];
+      if (at === undefined) break;
       if (this.#isRepeat(eventIds.hi[row] ?? 0, eventIds.lo[row] ?? 0, at)) repeats++;
       else if (this.#isSetAside(at)) deadLetters++;
-      else rows.push(row);
+      else rows[counted++] = row;
     }
-    return { rows, repeats, deadLetters };
+    return { rows: rows.subarray(0, counted), repeats, deadLetters };
   }
 
   committed(position: Offset): void {

@@ -41,6 +41,11 @@ export class PageNames {
     this.#turnEntries = turnEntries;
   }
 
+  /** Brings near what `known` looks at for these hashes. */
+  prefetch(lo: Int32Array): void {
+    this.#index.prefetch(lo);
+  }
+
   /** The page of the URL with this hash, or why it has none; undefined when it is not remembered. */
   known(hi: number, lo: number): Page | string | undefined {
     const at = this.#index.get(hi, lo);

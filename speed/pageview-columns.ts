@@ -22,10 +22,11 @@ class TextColumn {
   constructor(field: TextField, records: readonly Uint8Array[], capacity: number) {
     this.#field = field;
     this.#records = records;
-    this.hi = new Int32Array(capacity);
-    this.lo = new Int32Array(capacity);
-    this.#from = new Int32Array(capacity);
-    this.#to = new Int32Array(capacity);
+    const words = new Int32Array(4 * capacity);
+    this.hi = words.subarray(0, capacity);
+    this.lo = words.subarray(capacity, 2 * capacity);
+    this.#from = words.subarray(2 * capacity, 3 * capacity);
+    this.#to = words.subarray(3 * capacity);
   }
 
   setPlain(row: number, { hi, lo, from, to }: TextSpan): void {

@@ -39,6 +39,12 @@ export class DedupWindow {
     return before >= 0 && offset - (this.#previousStart + before) <= this.#size;
   }
 
+  /** Brings near what `isRepeatHash` looks at for these hashes. */
+  prefetch(lo: Int32Array): void {
+    this.#current.prefetch(lo);
+    this.#previous.prefetch(lo);
+  }
+
   #turn(offset: number): void {
     const isStale = offset - this.#start >= 2 * this.#size;
     this.#previous = isStale ? new HashTable() : this.#current;

@@ -23,6 +23,11 @@ export class RecentTable {
     return old;
   }
 
+  /** As `HashTable.prefetch`, for what was looked up last. */
+  prefetch(lo: Int32Array): void {
+    this.#young.prefetch(lo);
+  }
+
   /** Remembers a number from 0 to 2^31 - 2. */
   set(hi: number, lo: number, value: number): void {
     if (this.#young.size >= this.#turnEntries) {

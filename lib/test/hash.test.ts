@@ -21,6 +21,7 @@ test('the table gives what a Map gives, through collisions and growth', () => {
       const table = new HashTable();
       const model = new Map<string, number>();
       for (const { set, hi, lo, value: stored } of calls) {
+        table.prefetch(Int32Array.of(lo, hi));
         const name = `${hi} ${lo}`;
         const expected = model.get(name) ?? -1;
         assert.equal(set ? table.set(hi, lo, stored) : table.get(hi, lo), expected, name);

@@ -58,8 +58,8 @@ export interface SitePage extends CellSubject {
 /** Views of pages by people, some time in these hours: what is at one index belongs together. */
 export interface SliceViews {
   readonly pages: readonly SitePage[];
-  readonly hours: readonly number[];
-  readonly coupons: readonly number[];
+  readonly hours: Int32Array;
+  readonly coupons: Uint32Array;
 }
 
 /** Gathers the changes of one epoch after the other. */
@@ -67,7 +67,7 @@ export class ChangeGatherer {
   #epoch = new Epoch();
 
   /** Adds the pageviews at these rows. */
-  addPageviews(views: SliceViews, rows: readonly number[]): void {
+  addPageviews(views: SliceViews, rows: Int32Array): void {
     this.#epoch.addPageviews(views, rows);
   }
 
@@ -108,7 +108,7 @@ class Epoch {
   #lastReceivedAt = -1;
   readonly #refused = new Map<string, number>();
 
-  addPageviews({ pages, hours, coupons }: SliceViews, rows: readonly number[]): void {
+  addPageviews({ pages, hours, coupons }: SliceViews, rows: Int32Array): void {
     this.#reserveViews(2 * rows.length);
     const views = this.#views;
     let end = this.#viewsEnd;
