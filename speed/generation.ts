@@ -12,6 +12,7 @@
 import type { Clock } from '../lib/clock.js';
 import { SwaError, messageOf } from '../lib/errors.js';
 import type { Rules } from '../lib/facts/rules.js';
+import { distance, offsetAt } from '../lib/log/cut.js';
 import type { Log, Offset, Offsets, PartitionName } from '../lib/log/log.js';
 import type { BatchView, ViewId } from '../lib/views/view.js';
 import { writeDeadLetter } from './dead-letters.js';
@@ -83,6 +84,8 @@ const shortMs = 400;
 /** Among old facts it may take longer: nobody waits for one of them, and epochs in a row keep both threads busy. */
 const longMs = 4_000;
 const oldMs = 10_000;
+/** How many times smaller than others an epoch may be towards the end of the log. */
+const shortestShare = 8;
 /** Over all partitions of the log. */
 const rememberedPages = 100_000;
 
@@ -217,10 +220,11 @@ export class Generation {
     if (this.#stores.size === 0) return 0;
     const began = performance.now() + options.waitMs;
     let records = 0;
+    let most = this.#options.epochTuples;
     let committing: Promise<void> = Promise.resolve();
     try {
       for (let goesOn = true; goesOn;) {
-        const epoch = await this.#process(options, began, records === 0 ? options.waitMs : 0);
+        const epoch = await this.#process(options, most, began, records === 0 ? options.waitMs : 0);
         await committing; // one at a time: what fails is then always all that comes after the stores' positions
         if (epoch.failed.length > 0) {
           await this.#tryAgain(epoch.failed);
@@ -230,6 +234,7 @@ export class Generation {
         goesOn = epoch.isFull;
         committing = this.#commit(epoch);
         committing.catch(() => undefined); // thrown where it is awaited
+        if (goesOn) most = await this.#mostAfter(epoch);
       }
       await committing;
       return records;
@@ -266,11 +271,11 @@ export class Generation {
   /** Runs slices through the topology until the epoch is full, log or time at its end, or a tree fails. */
   async #process(
     { limit, isShared = false, signal }: EpochOptions,
+    most: number,
     began: number,
     waitMs: number,
   ): Promise<Epoch> {
     const positions = new Map<PartitionName, Offset>();
-    const most = this.#options.epochTuples;
     let records = 0;
     while (records < most && performance.now() - began < (isShared ? shortMs : this.#longestMs())) {
       const chunk = Math.min(most - records, chunkRecords);
@@ -286,6 +291,19 @@ export class Generation {
     }
     const isFull = records >= most && signal?.aborted !== true;
     return { positions, records, isFull, failed: [...this.#spout.failed] };
+  }
+
+  /**
+   * How many records the epoch after this one may have: no more than half of what is left. So epochs become shorter towards
+   * the end of the log, and the last commit, beside which there is nothing to work on, is a short one.
+   */
+  async #mostAfter({ positions }: Epoch): Promise<number> {
+    const { log, epochTuples } = this.#options;
+    const latest = await log.latest();
+    const at = { ...this.positions(), ...Object.fromEntries(positions) };
+    const end = Object.fromEntries(this.partitions.map((name) => [name, offsetAt(latest, name)]));
+    const most = Math.max(epochTuples / shortestShare, distance(at, end) / 2);
+    return Math.min(epochTuples, Math.ceil(most));
   }
 
   #longestMs(): number {

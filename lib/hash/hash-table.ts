@@ -36,8 +36,8 @@ export class HashTable {
   }
 
   /**
-   * Brings the slots of hashes (by their `lo`) near, before they are looked up one after the other. No step depends on what the
-   * one before has read, as it does in a search, so the processor waits for many at once: the look-ups then take half the time.
+   * Brings the slots of hashes (by their `lo`) near, before they are looked up one after the other. No step depends on
+   * what the one before has read, as it does in a search, so the processor waits for many at once. Changes nothing.
    */
   prefetch(lo: Int32Array): void {
     const words = this.#words;

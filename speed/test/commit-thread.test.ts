@@ -207,6 +207,23 @@ test('the next epoch is worked on while one is committed, and none counts before
   await commits.close();
 });
 
+test('epochs become shorter towards the end of the log, where nothing is left to work on beside a commit', async (t) => {
+  const facts = Array.from({ length: 400 }, (_, i) => pageview(`cookie:${i}`, 'http://example.com/'));
+  const committed: number[] = [];
+  class CountingThread extends CommitThread {
+    override async commit(commit: Commit): Promise<void> {
+      committed.push(commit.cells.views.length / 2);
+      await super.commit(commit);
+    }
+  }
+  const commits = new CountingThread();
+  const { generation } = await generationOver(t, facts, commits);
+  assert.equal(await generation.runEpochs({ waitMs: 0, limit: {} }), 400);
+  assert.deepEqual(committed, [...Array.from({ length: 9 }, () => epochTuples), 20, 10, 5, 5]);
+  await generation.close();
+  await commits.close();
+});
+
 test('a store that is gone from its place refuses to be written, and is not made anew', async (t) => {
   const commits = new CommitThread();
   const facts = [pageview('cookie:a', 'http://example.com/')];
