@@ -7,7 +7,8 @@
  * page in the slice; that took half of the time.)
  *
  * Each look-up is a loop of its own over the slice, behind one that only brings near what it will look at. All of them go
- * to memory far apart; with nothing else in between, the processor waits for many at once.
+ * to memory far apart; with nothing else in between, the processor waits for many at once. They go by index: the
+ * iterator of a typed array took a twentieth of this thread's time.
  */
 import type { PartitionName } from '../lib/log/log.js';
 import { hourOf } from '../lib/time/buckets.js';
@@ -63,7 +64,8 @@ export class NormalizeBolt implements Bolt<[facts: SliceFacts]> {
   #withoutBots({ userAgents }: PageviewColumns, rows: Int32Array): Int32Array {
     const kept = new Int32Array(rows.length);
     let end = 0;
-    for (const row of rows) {
+    for (let i = 0; i < rows.length; i++) {
+      const row = rows[i] ?? 0;
       const hi = userAgents.hi[row] ?? 0;
       const lo = userAgents.lo[row] ?? 0;
       const known = this.#bots.known(hi, lo);
@@ -97,7 +99,8 @@ function withPages(
   names.prefetch(urls.lo);
   const rows = new Int32Array(wanted.length);
   const pages: Page[] = [];
-  for (const row of wanted) {
+  for (let i = 0; i < wanted.length; i++) {
+    const row = wanted[i] ?? 0;
     const hi = urls.hi[row] ?? 0;
     const lo = urls.lo[row] ?? 0;
     const page = names.known(hi, lo) ?? names.add(hi, lo, urls.text(row));

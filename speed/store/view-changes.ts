@@ -112,7 +112,8 @@ class Epoch {
     this.#reserveViews(2 * rows.length);
     const views = this.#views;
     let end = this.#viewsEnd;
-    for (const row of rows) {
+    for (let i = 0; i < rows.length; i++) {
+      const row = rows[i] ?? 0;
       const page = pages[row];
       if (page === undefined) break;
       views[end++] = this.#cellOfPage(page, hours[row] ?? 0);
