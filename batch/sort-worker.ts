@@ -1,4 +1,7 @@
-/** A worker thread that runs sort jobs, one at a time, as they are sent to it. */
+/**
+ * A worker thread that runs sort jobs, one at a time, as they are sent to it. It may be terminated at any moment, and a thread
+ * that is terminated while it loads LMDB or DuckDB ends the process: nothing it imports may load either.
+ */
 import { parentPort, workerData } from 'node:worker_threads';
 import { Sorter, type SortJob, type SortResult, type SortTables } from './sort-job.js';
 

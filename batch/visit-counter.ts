@@ -4,8 +4,9 @@
  */
 import { sortNumbers } from '../lib/sort-numbers.js';
 import { hourMs } from '../lib/time/buckets.js';
+import type { VisitCell } from '../lib/views/view.js';
 import type { ByteWriter } from '../serving/bytes.js';
-import { encodeVisits } from '../serving/view-writer.js';
+import { encodeVisits } from '../serving/visits.js';
 import type { HourOrder } from './hour-order.js';
 
 export const visitGapMs = 30 * 60_000;
@@ -70,9 +71,9 @@ export class VisitCounter {
     this.#bounces[rank] = (this.#bounces[rank] ?? 0) + bounces;
   }
 
-  #take(rank: number): { hour: number; visits: number; bounces: number } {
+  #take(rank: number): VisitCell {
     const taken = {
-      hour: this.#hours.hourAt[rank] ?? 0,
+      bucket: this.#hours.hourAt[rank] ?? 0,
       visits: this.#visits[rank] ?? 0,
       bounces: this.#bounces[rank] ?? 0,
     };

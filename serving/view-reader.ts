@@ -21,6 +21,7 @@ import {
 import { bucketKey, idsIn, personIn, personKey } from './identity.js';
 import { fileNames, formatVersion } from './layout.js';
 import { readMeta } from './meta.js';
+import { forEachVisitHour } from './visits.js';
 
 /**
  * Opens the view in `dir`. Throws `view.missing`, or `view.corrupt` when its files cannot be opened or are of another
@@ -69,16 +70,7 @@ export class ViewReader implements BatchView {
 
   forEachVisitHour(domain: string, fromHour: number, toHour: number, visit: (cell: VisitCell) => void): void {
     const value = this.#dbs('visits').getBinary(textKey(domain));
-    if (value === undefined) return;
-    const reader = new ByteReader(value);
-    let bucket = 0;
-    while (!reader.done) {
-      bucket += reader.varint();
-      const visits = reader.varint();
-      const bounces = reader.varint();
-      if (bucket >= toHour) return;
-      if (bucket >= fromHour) visit({ bucket, visits, bounces });
-    }
+    if (value !== undefined) forEachVisitHour(value, fromHour, toHour, visit);
   }
 
   *pages(domain: string): Iterable<PageCount> {

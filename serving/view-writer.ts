@@ -53,7 +53,7 @@ export class ViewWriter {
     this.#subject('domains', domain, place);
   }
 
-  /** Visits of a domain: (hour delta, visits, bounces) varints, as `encodeVisits` makes them. */
+  /** Visits of a domain: (hour delta, visits, bounces) varints (serving/visits.ts). */
   visits(domain: string, encoded: Uint8Array): void {
     this.#index.add('visits', textKey(domain), encoded);
   }
@@ -232,19 +232,5 @@ function writeDurably(path: string, text: string): void {
     fsyncSync(fd);
   } finally {
     closeSync(fd);
-  }
-}
-
-/** The value of a domain's visits: `hours` ascending. */
-export function encodeVisits(
-  out: ByteWriter,
-  hours: Iterable<{ readonly hour: number; readonly visits: number; readonly bounces: number }>,
-): void {
-  let last = 0;
-  for (const { hour, visits, bounces } of hours) {
-    out.varint(hour - last);
-    out.varint(visits);
-    out.varint(bounces);
-    last = hour;
   }
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import { FactStore, newFactBatch, shardCount } from '../fact-store.js';
 import { orderHours } from '../hour-order.js';
@@ -78,4 +79,12 @@ test('an error of the listener or of a thread, and an abort, end the sorting', a
   await assert.rejects(stopped, /stopped/);
   const signal = AbortSignal.abort(new Error('stopped before'));
   await assert.rejects(runSortJobs(tables, jobs, silent, { threads: 2, signal }), /stopped before/);
+});
+
+test('a thread that sorts loads no native code, so it can be terminated at any moment', () => {
+  const { href } = new URL('../sort-job.js', import.meta.url);
+  const script = `await import('${href}'); console.log(...process.report.getReport().sharedObjects);`;
+  const loaded = execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
+  assert.match(loaded, /libc/);
+  assert.doesNotMatch(loaded, /\.node\b/);
 });

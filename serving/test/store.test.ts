@@ -20,7 +20,8 @@ import {
   publish,
   rollBack,
 } from '../store.js';
-import { ViewWriter, encodeVisits } from '../view-writer.js';
+import { ViewWriter } from '../view-writer.js';
+import { encodeVisits } from '../visits.js';
 import type { ViewId, ViewMeta } from '../../lib/views/view.js';
 import { codeVersion } from '../code-version.js';
 import { heldViews, holdViews } from '../held.js';
@@ -46,7 +47,7 @@ async function publishView(dir: string, number: number, url: string): Promise<Vi
   builder.hour(480_000, 3, Uint32Array.of(5, 70, 4_000_000_000), 0, 3);
   writer.domain('example.com', domains.append(builder.finish()));
   const visits = new ByteWriter();
-  encodeVisits(visits, [{ hour: 480_000, visits: 2, bounces: 1 }]);
+  encodeVisits(visits, [{ bucket: 480_000, visits: 2, bounces: 1 }]);
   writer.visits('example.com', visits.view());
   writer.listPage('example.com', url, 3);
   writer.person(PackedTexts.of(['cookie:a', 'cookie:b']), [0, 1]);
