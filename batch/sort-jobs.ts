@@ -16,7 +16,6 @@ import type { SortMessage } from './sort-worker.js';
 const fewRows = 100_000;
 /** What is found before its turn is held in memory: about 10 bytes for each of so many facts of a kind at most. */
 const rowsAhead = 8 << 20;
-
 /** A thread has one task in hand and one waiting, so that it need not wait for us, who also write. */
 const tasksGiven = 2;
 
@@ -116,7 +115,7 @@ interface Task {
   readonly index: number;
 }
 
-/** The next job of the kind that has started fewest, so that threads work on the same shard at about the same time. */
+/** The next job of the first kind that may start one. */
 function nextTask(lanes: readonly Lane[]): Task | undefined {
   for (const lane of lanes) {
     const task = lane.start();
@@ -127,11 +126,11 @@ function nextTask(lanes: readonly Lane[]): Task | undefined {
 
 /** The jobs of one kind: started in order, heard in order. */
 class Lane {
-  started = 0;
   readonly #jobs: readonly SortJob[];
   readonly #listener: SortedListener;
   /** What jobs after the one that is heard have found. */
   readonly #held = new Map<number, { blocks: Uint8Array[]; result?: SortResult }>();
+  #started = 0;
   #heard = 0;
   #rowsAhead = 0;
 
@@ -142,11 +141,11 @@ class Lane {
 
   /** The next job, unless too much would have to be held: the one to be heard next may always run. */
   start(): Task | undefined {
-    const index = this.started;
+    const index = this.#started;
     const job = this.#jobs[index];
     if (job === undefined) return undefined;
     if (index > this.#heard && this.#rowsAhead + job.facts.rows > rowsAhead) return undefined;
-    this.started++;
+    this.#started++;
     this.#rowsAhead += job.facts.rows;
     return { job, lane: this, index };
   }

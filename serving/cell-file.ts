@@ -42,9 +42,9 @@ export class CellFile {
 
   /** Blocks that were built elsewhere, one after the other. */
   write(bytes: Uint8Array): void {
-    if (this.#buffered + bytes.length > this.#buffer.length) this.#flush();
-    if (bytes.length >= copiedBytes) {
-      this.#flush();
+    const isLong = bytes.length >= copiedBytes;
+    if (isLong || this.#buffered + bytes.length > this.#buffer.length) this.#flush();
+    if (isLong) {
       this.#writeOut(bytes);
     } else {
       this.#buffer.set(bytes, this.#buffered);

@@ -1,5 +1,6 @@
 /**
- * pages.dat and domains.dat: the buckets of every page or domain, one block after the other in key order.
+ * pages.dat and domains.dat: the buckets of every page or domain, one block after the other; where each lies
+ * is in the index.
  * A block is written and read as a whole or in contiguous runs, so a query costs one or two reads whatever its range:
  *
  *   block    table | hour cells, day after day | day cells | month cells
