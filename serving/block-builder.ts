@@ -29,6 +29,7 @@ export class BlockBuilder {
   readonly #day: Union;
   readonly #month: Union;
   #isFlat = true;
+  #isSurelyFlat = false;
   #flatCoupons = 0;
   #lastHour = 0;
   #dayCount = 0;
@@ -50,21 +51,15 @@ export class BlockBuilder {
     this.#month = new Union('month', lgK);
   }
 
+  /** Before the first hour, where it is known: at most so many pageviews follow. A rare subject then needs no tables. */
+  expect(pageviews: number): void {
+    this.#isSurelyFlat = pageviews <= this.#flatLimit;
+  }
+
   /** The next hour: `coupons[from, to)` are distinct and ascending, at least one, and at most `pageviews`. */
   hour(hour: number, pageviews: number, coupons: Uint32Array, from: number, to: number): void {
-    const day = bucketOf('day', hour);
-    if (day !== this.#currentDay) this.#startDay(day);
-    const delta = hour - Math.max(this.#lastHour, day * 24);
-    const many = to - from > this.#maxCoupons;
-    if (many) {
-      this.#registers.fill(0);
-      applyCoupons(this.#registers, coupons, from, to);
-      writeRegisterCell(this.#hours, delta, pageviews, this.#registers);
-    } else {
-      writeCouponCell(this.#hours, delta, pageviews, coupons, from, to);
-    }
+    if (!this.#isSurelyFlat) this.#tabledHour(hour, pageviews, coupons, from, to);
     this.#flatHour(hour, pageviews, coupons, from, to);
-    this.#day.add(pageviews, coupons, from, to);
     this.#pageviews += pageviews;
     this.#lastHour = hour;
   }
@@ -93,6 +88,21 @@ export class BlockBuilder {
     const pageviews = this.#pageviews;
     this.#reset();
     return { bytes: block.view(), tableLength, pageviews };
+  }
+
+  #tabledHour(hour: number, pageviews: number, coupons: Uint32Array, from: number, to: number): void {
+    const day = bucketOf('day', hour);
+    if (day !== this.#currentDay) this.#startDay(day);
+    const delta = hour - Math.max(this.#lastHour, day * 24);
+    const many = to - from > this.#maxCoupons;
+    if (many) {
+      this.#registers.fill(0);
+      applyCoupons(this.#registers, coupons, from, to);
+      writeRegisterCell(this.#hours, delta, pageviews, this.#registers);
+    } else {
+      writeCouponCell(this.#hours, delta, pageviews, coupons, from, to);
+    }
+    this.#day.add(pageviews, coupons, from, to);
   }
 
   #flatHour(hour: number, pageviews: number, coupons: Uint32Array, from: number, to: number): void {
@@ -152,6 +162,7 @@ export class BlockBuilder {
       part.clear();
     }
     this.#isFlat = true;
+    this.#isSurelyFlat = false;
     this.#flatCoupons = 0;
     this.#lastHour = 0;
     this.#dayCount = 0;
