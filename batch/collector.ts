@@ -13,7 +13,7 @@ import { hourMs } from '../lib/time/buckets.js';
 import { domainOf } from '../lib/url/domain.js';
 import { textEntries, textIn, words } from './columns.js';
 import { newFactBatch, shardCount, type FactStore } from './fact-store.js';
-import { IdTable } from './id-table.js';
+import { IdTable, newFound } from './id-table.js';
 
 /** Dates end here; a fact of a foreign producer beyond it has no month. */
 const lastTimestamp = 8.64e15;
@@ -58,22 +58,23 @@ export class FactCollector {
   readonly #domainNumbers = new Map<string, number>();
   readonly #hourNumbers = new Map<number, number>();
   readonly #agents = new IdTable();
-  /** Visitor id -> person number. */
+  /** Visitor id -> person number, and the person's coupon. */
   #visitors: IdTable;
-  #coupons: Uint32Array;
-  readonly #urlsOfRows = new Int32Array(vectorRows);
-  readonly #agentsOfRows = new Int32Array(vectorRows);
-  readonly #personsOfRows = new Int32Array(vectorRows);
+  readonly #takenNew = new Uint8Array(vectorRows);
+  readonly #foundUrls = newFound(vectorRows);
+  readonly #foundVisitors = newFound(vectorRows);
+  readonly #foundAgents = newFound(vectorRows);
   /** Facts of the present chunk. */
   readonly #batch = newFactBatch(vectorRows);
-  #batchRows = 0;
   readonly #hasher = new CouponHasher();
   readonly #pieces = new PiecedTexts(7);
   #personCount = 0;
   #joinedPersons = 0;
+  /** Of the person added last. */
+  #coupon = 0;
   #seenJoined = new Uint8Array(0);
-  #lastHour = -1;
-  #lastHourNumber = -1;
+  /** Of the last fact: facts in order of time mostly stay in one. */
+  #hour: Hour = { from: 0, to: 0, number: 0 };
   readonly #sample: PageSample;
 
   /** `expectedRows` only sizes tables. */
@@ -83,7 +84,6 @@ export class FactCollector {
     this.#sample = new PageSample(sampledPages);
     const visitors = Math.max(1024, Math.min(expectedRows / 10, 1 << 24));
     this.#visitors = new IdTable(visitors);
-    this.#coupons = new Uint32Array(visitors);
   }
 
   /**
@@ -91,11 +91,12 @@ export class FactCollector {
    * the first fact.
    */
   addPerson(person: Uint8Array): void {
-    this.#joinedPersons = this.#newPerson(person) + 1;
+    this.#joinedPersons = ++this.#personCount;
+    this.#coupon = this.#hasher.coupon(person);
   }
 
   addMember(low: number, high: number): void {
-    if (this.#visitors.get(low, high) < 0) this.#visitors.add(low, high, this.#personCount - 1);
+    if (this.#visitors.get(low, high) < 0) this.#visitors.add(low, high, this.#personCount - 1, this.#coupon);
   }
 
   /**
@@ -103,54 +104,31 @@ export class FactCollector {
    * their flags in `taken`; the others come again, with their texts. Returns how many others there are.
    */
   takeKnown(chunk: DuckDBDataChunk, taken: Uint8Array): number {
-    if (this.#seenJoined.length < this.#joinedPersons) this.#seenJoined = new Uint8Array(this.#joinedPersons);
-    const times = words(chunk, 3);
-    const rows = chunk.rowCount;
-    const [urls, agents, persons] = [this.#urlsOfRows, this.#agentsOfRows, this.#personsOfRows];
-    this.#urls.getAll(words(chunk, 0), rows, urls);
-    this.#visitors.getAll(words(chunk, 1), rows, persons);
-    this.#agents.getAll(words(chunk, 2), rows, agents);
-    let left = 0;
-    for (let row = 0; row < rows; row++) {
-      const url = urls[row] ?? 0;
-      const agent = agents[row] ?? 0;
-      const person = persons[row] ?? 0;
-      const time = (times[2 * row] ?? 0) + (times[2 * row + 1] ?? 0) * 2 ** 32;
-      let known = url >= 0 && agent >= 0;
-      if (known && this.#counts(url, agent, time)) {
-        known = person >= 0;
-        if (known) this.#add(url - firstPage, person, time);
-      }
-      if (known) taken[row] = 1;
-      else left++;
-    }
-    this.#flush();
-    return left;
+    const rows = {
+      urls: words(chunk, 0),
+      visitors: words(chunk, 1),
+      agents: words(chunk, 2),
+      times: words(chunk, 3),
+    };
+    return this.#take(rows, taken);
   }
 
   /** Takes one chunk of `swa_take_new`'s arguments: rows with a URL, a visitor or an agent that was new. */
   takeNew(chunk: DuckDBDataChunk): void {
-    const urlHashes = words(chunk, 0);
-    const visitorHashes = words(chunk, 2);
-    const agentHashes = words(chunk, 4);
-    const times = words(chunk, 6);
-    const rows = chunk.rowCount;
-    for (let row = 0, low = 0; row < rows; row++, low += 2) {
-      const url = this.#urlNumber(urlHashes[low] ?? 0, urlHashes[low + 1] ?? 0, chunk, row);
-      const agent = this.#agentNumber(agentHashes[low] ?? 0, agentHashes[low + 1] ?? 0, chunk, row);
-      const time = (times[low] ?? 0) + (times[low + 1] ?? 0) * 2 ** 32;
-      if (!this.#counts(url, agent, time)) continue;
-      const person = this.#person(visitorHashes[low] ?? 0, visitorHashes[low + 1] ?? 0, chunk, row);
-      this.#add(url - firstPage, person, time);
-    }
-    this.#flush();
+    const rows = {
+      urls: words(chunk, 0),
+      visitors: words(chunk, 2),
+      agents: words(chunk, 4),
+      times: words(chunk, 6),
+    };
+    this.#learn(rows, chunk);
+    this.#take(rows, this.#takenNew);
   }
 
   /** After the last fact: gives up the tables by which ids were told apart, the largest part of it by far. */
   finish(): void {
     this.#urls = new IdTable();
     this.#visitors = new IdTable();
-    this.#coupons = new Uint32Array(0);
   }
 
   /** Person numbers are below this. */
@@ -167,6 +145,44 @@ export class FactCollector {
 
   get sampledPages(): readonly SampledPage[] {
     return this.#sample.pages();
+  }
+
+  /** Makes everything in these rows known that a fact needs. */
+  #learn({ urls, visitors, agents, times }: RowHashes, chunk: DuckDBDataChunk): void {
+    for (let low = 0; low < times.length; low += 2) {
+      const row = low / 2;
+      const url = this.#urlNumber(urls[low] ?? 0, urls[low + 1] ?? 0, chunk, row);
+      const agent = this.#agentNumber(agents[low] ?? 0, agents[low + 1] ?? 0, chunk, row);
+      if (url === refusedUrl || agent === bot || timeOf(times, row) > lastTimestamp) continue;
+      this.#learnVisitor(visitors[low] ?? 0, visitors[low + 1] ?? 0, chunk, row);
+    }
+  }
+
+  /** Takes the rows whose hashes are known and sets their flags. Returns how many others there are. */
+  #take({ urls, visitors, agents, times }: RowHashes, taken: Uint8Array): number {
+    const rows = times.length / 2;
+    this.#urls.getAll(urls, rows, this.#foundUrls);
+    this.#visitors.getAll(visitors, rows, this.#foundVisitors);
+    this.#agents.getAll(agents, rows, this.#foundAgents);
+    const { numbers: urlNumbers } = this.#foundUrls;
+    const { numbers: persons, values: coupons } = this.#foundVisitors;
+    const { numbers: agentNumbers } = this.#foundAgents;
+    let [left, counted] = [0, 0];
+    for (let row = 0; row < rows; row++) {
+      const url = urlNumbers[row] ?? 0;
+      const agent = agentNumbers[row] ?? 0;
+      const person = persons[row] ?? 0;
+      const time = timeOf(times, row);
+      let known = url >= 0 && agent >= 0;
+      if (known && this.#counts(url, agent, time)) {
+        known = person >= 0;
+        if (known) this.#put(counted++, url - firstPage, person, coupons[row] ?? 0, time);
+      }
+      if (known) taken[row] = 1;
+      else left++;
+    }
+    this.#flush(counted);
+    return left;
   }
 
   #urlNumber(low: number, high: number, chunk: DuckDBDataChunk, row: number): number {
@@ -213,20 +229,11 @@ export class FactCollector {
     return number;
   }
 
-  /** The person of a visitor; one that is in no person of several ids is a person. */
-  #person(low: number, high: number, chunk: DuckDBDataChunk, row: number): number {
-    const known = this.#visitors.get(low, high);
-    if (known >= 0) return known;
-    const person = this.#newPerson(this.#pieces.read(chunk, row) ?? textIn(chunk.getColumnVector(3), row));
-    this.#visitors.add(low, high, person);
-    return person;
-  }
-
-  #newPerson(id: string | Uint8Array): number {
-    const person = this.#personCount++;
-    if (person === this.#coupons.length) this.#coupons = grown(this.#coupons);
-    this.#coupons[person] = this.#hasher.coupon(id);
-    return person;
+  /** A visitor that is in no person of several ids is a person. */
+  #learnVisitor(low: number, high: number, chunk: DuckDBDataChunk, row: number): void {
+    if (this.#visitors.get(low, high) >= 0) return;
+    const id = this.#pieces.read(chunk, row) ?? textIn(chunk.getColumnVector(3), row);
+    this.#visitors.add(low, high, this.#personCount++, this.#hasher.coupon(id));
   }
 
   /** Whether a pageview counts; if not, the reason is counted. */
@@ -238,24 +245,20 @@ export class FactCollector {
     return false;
   }
 
-  #add(page: number, person: number, time: number): void {
-    const hour = Math.floor(time / hourMs);
-    if (hour !== this.#lastHour) this.#turnTo(hour);
+  #put(row: number, page: number, person: number, coupon: number, time: number): void {
     const batch = this.#batch;
-    const row = this.#batchRows++;
+    const { from, number } = this.#hourOf(time);
     batch.pages[row] = page;
     batch.persons[row] = person;
-    batch.hours[row] = this.#lastHourNumber;
-    batch.milliseconds[row] = time - hour * hourMs;
+    batch.coupons[row] = coupon;
+    batch.hours[row] = number;
+    batch.milliseconds[row] = time - from;
   }
 
-  /** Ends a chunk. A loop for each thing to be looked up: the processor waits for many at once, as in `getAll`. */
-  #flush(): void {
-    const rows = this.#batchRows;
-    this.#batchRows = 0;
-    const { pages, persons, coupons } = this.#batch;
-    const couponOf = this.#coupons;
-    for (let row = 0; row < rows; row++) coupons[row] = couponOf[persons[row] ?? 0] ?? 0;
+  /** Ends a chunk. A loop for each thing to be looked up: the processor waits for many at once. */
+  #flush(rows: number): void {
+    if (this.#seenJoined.length < this.#joinedPersons) this.#seenJoined = new Uint8Array(this.#joinedPersons);
+    const { pages, persons } = this.#batch;
     const pageviews = this.pageviews;
     for (let row = 0; row < rows; row++) {
       const page = pages[row] ?? 0;
@@ -269,15 +272,36 @@ export class FactCollector {
     this.#facts.addAll(this.#batch, rows, this.#shardOfPage);
   }
 
-  #turnTo(hour: number): void {
+  #hourOf(time: number): Hour {
+    if (time >= this.#hour.from && time < this.#hour.to) return this.#hour;
+    const hour = Math.floor(time / hourMs);
     let number = this.#hourNumbers.get(hour);
     if (number === undefined) {
       number = this.hours.push(hour) - 1;
       this.#hourNumbers.set(hour, number);
     }
-    this.#lastHour = hour;
-    this.#lastHourNumber = number;
+    this.#hour = { from: hour * hourMs, to: (hour + 1) * hourMs, number };
+    return this.#hour;
   }
+}
+
+/** Hashes and times of the rows of a chunk, as pairs of words. */
+interface RowHashes {
+  readonly urls: Uint32Array;
+  readonly visitors: Uint32Array;
+  readonly agents: Uint32Array;
+  readonly times: Uint32Array;
+}
+
+function timeOf(times: Uint32Array, row: number): number {
+  return (times[2 * row] ?? 0) + (times[2 * row + 1] ?? 0) * 2 ** 32;
+}
+
+/** An hour's milliseconds: [from, to). */
+interface Hour {
+  readonly from: number;
+  readonly to: number;
+  readonly number: number;
 }
 
 /**
