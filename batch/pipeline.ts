@@ -34,9 +34,10 @@ import type { PersonStatistics } from './persons.js';
 import type { ProgressMeter } from './progress.js';
 import { RepeatFinder, Suspects } from './repeat-finder.js';
 import { personsOf, resolvePersons, type ResolvedPersons } from './resolve-persons.js';
+import type { SortedListener } from './lane.js';
 import { jobKinds } from './sort-job.js';
 import { makeSortJobs } from './sort-keys.js';
-import { runSortJobs, type SortedListener } from './sort-jobs.js';
+import { runSortJobs } from './sort-jobs.js';
 import { verifyView } from './verify.js';
 
 export interface BuildOptions {

@@ -3,28 +3,13 @@
  * first, what jobs of one kind find is heard in order of the jobs: so files can be written front to back, always the same.
  */
 import { Worker } from 'node:worker_threads';
-import {
-  Sorter,
-  jobKinds,
-  type JobKind,
-  type SortJob,
-  type SortResult,
-  type SortTables,
-} from './sort-job.js';
+import { Lane, type SortedListener, type Task } from './lane.js';
+import { Sorter, jobKinds, type SortJob, type SortTables } from './sort-job.js';
 import type { SortMessage } from './sort-worker.js';
 
 const fewRows = 100_000;
-/** What is found before its turn is held in memory: about 10 bytes for each of so many facts of a kind at most. */
-const rowsAhead = 8 << 20;
 /** A thread has one task in hand and one waiting, so that it need not wait for us, who also write. */
 const tasksGiven = 2;
-
-/** Hears what jobs find, kind by kind in order of the jobs: a job's blocks, then its result. */
-export interface SortedListener {
-  readonly onRows: (rows: number) => void;
-  readonly onBlocks: (kind: JobKind, blocks: Uint8Array) => void;
-  readonly onResult: (kind: JobKind, result: SortResult) => void;
-}
 
 /** Rejects with the first error of a job or of the listener, or when aborted; no thread is left. */
 export async function runSortJobs(
@@ -109,12 +94,6 @@ function runInThreads(
   });
 }
 
-interface Task {
-  readonly job: SortJob;
-  readonly lane: Lane;
-  readonly index: number;
-}
-
 /** The next job of the first kind that may start one. */
 function nextTask(lanes: readonly Lane[]): Task | undefined {
   for (const lane of lanes) {
@@ -122,60 +101,4 @@ function nextTask(lanes: readonly Lane[]): Task | undefined {
     if (task !== undefined) return task;
   }
   return undefined;
-}
-
-/** The jobs of one kind: started in order, heard in order. */
-class Lane {
-  readonly #jobs: readonly SortJob[];
-  readonly #listener: SortedListener;
-  /** What jobs after the one that is heard have found. */
-  readonly #held = new Map<number, { blocks: Uint8Array[]; result?: SortResult }>();
-  #started = 0;
-  #heard = 0;
-  #rowsAhead = 0;
-
-  constructor(jobs: readonly SortJob[], listener: SortedListener) {
-    this.#jobs = jobs;
-    this.#listener = listener;
-  }
-
-  /** The next job, unless too much would have to be held: the one to be heard next may always run. */
-  start(): Task | undefined {
-    const index = this.#started;
-    const job = this.#jobs[index];
-    if (job === undefined) return undefined;
-    if (index > this.#heard && this.#rowsAhead + job.facts.rows > rowsAhead) return undefined;
-    this.#started++;
-    this.#rowsAhead += job.facts.rows;
-    return { job, lane: this, index };
-  }
-
-  addBlocks(index: number, blocks: Uint8Array): void {
-    const job = this.#jobs[index];
-    if (index === this.#heard && job !== undefined) this.#listener.onBlocks(job.kind, blocks);
-    else this.#hold(index).blocks.push(blocks);
-  }
-
-  finish(index: number, result: SortResult): void {
-    this.#hold(index).result = result;
-    for (;;) {
-      const job = this.#jobs[this.#heard];
-      const held = this.#held.get(this.#heard);
-      if (job === undefined || held === undefined) return;
-      for (const blocks of held.blocks.splice(0)) this.#listener.onBlocks(job.kind, blocks);
-      if (held.result === undefined) return;
-      this.#listener.onResult(job.kind, held.result);
-      this.#held.delete(this.#heard++);
-      this.#rowsAhead -= job.facts.rows;
-    }
-  }
-
-  #hold(index: number): { blocks: Uint8Array[]; result?: SortResult } {
-    let held = this.#held.get(index);
-    if (held === undefined) {
-      held = { blocks: [] };
-      this.#held.set(index, held);
-    }
-    return held;
-  }
 }

@@ -4,7 +4,8 @@ import { test } from 'node:test';
 import { FactStore, newFactBatch, shardCount } from '../fact-store.js';
 import { orderHours } from '../hour-order.js';
 import { jobKinds, type JobKind, type SortJob, type SortTables } from '../sort-job.js';
-import { runSortJobs, type SortedListener } from '../sort-jobs.js';
+import type { SortedListener } from '../lane.js';
+import { runSortJobs } from '../sort-jobs.js';
 
 const rowsOfPage = (page: number): number => (page % 10 === 0 ? 30_000 : 100 + page);
 

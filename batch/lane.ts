@@ -1,0 +1,73 @@
+/** The sort jobs of one kind: started in order, and heard in order whichever ends first. */
+import type { JobKind, SortJob, SortResult } from './sort-job.js';
+
+/** What is found before its turn is held in memory: about 10 bytes for each of so many facts at most. */
+const rowsAhead = 8 << 20;
+
+/** Hears what jobs find, kind by kind in order of the jobs: a job's blocks, then its result. */
+export interface SortedListener {
+  readonly onRows: (rows: number) => void;
+  readonly onBlocks: (kind: JobKind, blocks: Uint8Array) => void;
+  readonly onResult: (kind: JobKind, result: SortResult) => void;
+}
+
+export interface Task {
+  readonly job: SortJob;
+  readonly lane: Lane;
+  readonly index: number;
+}
+
+export class Lane {
+  readonly #jobs: readonly SortJob[];
+  readonly #listener: SortedListener;
+  /** What jobs after the one that is heard have found. */
+  readonly #held = new Map<number, { blocks: Uint8Array[]; result?: SortResult }>();
+  #started = 0;
+  #heard = 0;
+  #rowsAhead = 0;
+
+  constructor(jobs: readonly SortJob[], listener: SortedListener) {
+    this.#jobs = jobs;
+    this.#listener = listener;
+  }
+
+  /** The next job, unless too much would have to be held: the one to be heard next may always run. */
+  start(): Task | undefined {
+    const index = this.#started;
+    const job = this.#jobs[index];
+    if (job === undefined) return undefined;
+    if (index > this.#heard && this.#rowsAhead + job.facts.rows > rowsAhead) return undefined;
+    this.#started++;
+    this.#rowsAhead += job.facts.rows;
+    return { job, lane: this, index };
+  }
+
+  addBlocks(index: number, blocks: Uint8Array): void {
+    const job = this.#jobs[index];
+    if (index === this.#heard && job !== undefined) this.#listener.onBlocks(job.kind, blocks);
+    else this.#hold(index).blocks.push(blocks);
+  }
+
+  finish(index: number, result: SortResult): void {
+    this.#hold(index).result = result;
+    for (;;) {
+      const job = this.#jobs[this.#heard];
+      const held = this.#held.get(this.#heard);
+      if (job === undefined || held === undefined) return;
+      for (const blocks of held.blocks.splice(0)) this.#listener.onBlocks(job.kind, blocks);
+      if (held.result === undefined) return;
+      this.#listener.onResult(job.kind, held.result);
+      this.#held.delete(this.#heard++);
+      this.#rowsAhead -= job.facts.rows;
+    }
+  }
+
+  #hold(index: number): { blocks: Uint8Array[]; result?: SortResult } {
+    let held = this.#held.get(index);
+    if (held === undefined) {
+      held = { blocks: [] };
+      this.#held.set(index, held);
+    }
+    return held;
+  }
+}

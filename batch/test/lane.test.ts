@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Lane } from '../lane.js';
+import type { SortJob, SortResult } from '../sort-job.js';
+
+const job = (rows: number): SortJob => ({
+  kind: 'pages',
+  facts: { rows, blocks: [], spillPath: 'not written' },
+  from: 0,
+  to: 1,
+});
+const result = (rank: number): SortResult => ({
+  ranks: Uint32Array.of(rank),
+  lengths: Float64Array.of(1),
+  tableLengths: Float64Array.of(1),
+  pageviews: Float64Array.of(1),
+  visits: new Uint8Array(0),
+  visitEnds: new Float64Array(0),
+});
+
+/** A lane of jobs with so many rows each, and what is heard of it: `b7` are blocks, `r0` is the result of job 0. */
+function laneOf(rows: readonly number[]): { lane: Lane; heard: string[] } {
+  const heard: string[] = [];
+  const lane = new Lane(rows.map(job), {
+    onRows: () => undefined,
+    onBlocks: (_kind, blocks) => heard.push(`b${blocks.join()}`),
+    onResult: (_kind, { ranks }) => heard.push(`r${ranks.join()}`),
+  });
+  return { lane, heard };
+}
+
+test('blocks long before their result wait for their turn, and are heard at once when it has come', () => {
+  const { lane, heard } = laneOf([1, 1, 1]);
+  assert.deepEqual(
+    [lane.start()?.index, lane.start()?.index, lane.start()?.index, lane.start()],
+    [0, 1, 2, undefined],
+  );
+  lane.addBlocks(1, Uint8Array.of(10));
+  lane.addBlocks(2, Uint8Array.of(20));
+  lane.finish(2, result(2));
+  assert.deepEqual(heard, []);
+  lane.addBlocks(0, Uint8Array.of(1));
+  assert.deepEqual(heard, ['b1']);
+  lane.finish(0, result(0));
+  assert.deepEqual(heard, ['b1', 'r0', 'b10'], 'job 1 has its turn, and no result yet');
+  lane.addBlocks(1, Uint8Array.of(11));
+  assert.deepEqual(heard.slice(3), ['b11']);
+  lane.finish(1, result(1));
+  assert.deepEqual(heard.slice(4), ['r1', 'b20', 'r2']);
+});
+
+test('a job that would have too much held waits, unless it is the next to be heard', () => {
+  const { lane } = laneOf([5 << 20, 5 << 20, 100 << 20, 1]);
+  assert.equal(lane.start()?.index, 0);
+  assert.equal(lane.start(), undefined, '10 M rows would be ahead');
+  lane.finish(0, result(0));
+  assert.equal(lane.start()?.index, 1);
+  assert.equal(lane.start(), undefined);
+  lane.finish(1, result(1));
+  assert.equal(lane.start()?.index, 2, 'however large it is');
+  assert.equal(lane.start(), undefined);
+});
