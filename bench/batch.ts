@@ -7,17 +7,15 @@ import { DuckDBInstance } from '@duckdb/node-api';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { makeRules } from '../lib/facts/rules.js';
-import { buildView, type Built } from '../batch/pipeline.js';
+import type { Built } from '../batch/pipeline.js';
 import { ProgressMeter } from '../batch/progress.js';
 import { sqlText } from '../master-data/duckdb.js';
 import { verifySnapshotFiles, type Snapshot } from '../master-data/snapshot.js';
+import { buildFullView, duckDbLimits } from './full-view.js';
 import { makePageviewFiles } from './pageview-files.js';
 import type { BenchOptions, BenchResult } from './row.js';
 import { least, took, type Took } from './took.js';
 
-const memoryLimit = '2GB';
-const threads = 2;
 const rounds = 2;
 
 export async function run(options: BenchOptions): Promise<BenchResult> {
@@ -73,7 +71,12 @@ async function measure(dir: string, pageviews: number, times: number) {
       () => undefined,
     );
     const viewDir = join(dir, `view-${round}`);
-    ours.push(await took(async () => (built = await complete(snapshot, dir, viewDir, progress))));
+    ours.push(
+      await took(async () => {
+        await verifySnapshotFiles(snapshot);
+        built = await buildFullView(snapshot, dir, viewDir, progress);
+      }),
+    );
     peakBytes = Math.max(peakBytes, peak());
     steps = Object.entries(progress.finish())
       .map(([step, ms]) => `${step} ${Math.round(ms)}`)
@@ -87,8 +90,8 @@ async function measure(dir: string, pageviews: number, times: number) {
 
 async function baseline(snapshot: Snapshot, dir: string): Promise<void> {
   const instance = await DuckDBInstance.create(':memory:', {
-    threads: String(threads),
-    memory_limit: memoryLimit,
+    threads: String(duckDbLimits.threads),
+    memory_limit: duckDbLimits.memoryLimit,
     temp_directory: join(dir, 'spill'),
     preserve_insertion_order: 'false',
   });
@@ -101,29 +104,6 @@ async function baseline(snapshot: Snapshot, dir: string): Promise<void> {
   );
   connection.closeSync();
   instance.closeSync();
-}
-
-async function complete(
-  snapshot: Snapshot,
-  dir: string,
-  viewDir: string,
-  progress: ProgressMeter,
-): Promise<Built> {
-  await verifySnapshotFiles(snapshot);
-  return buildView({
-    snapshot,
-    rules: makeRules({ queryAllow: [], bots: 'exclude' }),
-    lgK: 14,
-    maxPersonIds: 0,
-    number: 1,
-    createdAt: 0,
-    previous: undefined,
-    viewDir,
-    tempDir: join(dir, 'temp'),
-    memoryLimit,
-    threads,
-    progress,
-  });
 }
 
 /** Linux keeps the greatest resident size of a process and lets it be reset. */

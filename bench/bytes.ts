@@ -7,11 +7,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { estimateFromHistogram } from 'hyperloglog-ts';
-import { makeRules } from '../lib/facts/rules.js';
-import { buildView } from '../batch/pipeline.js';
-import { ProgressMeter } from '../batch/progress.js';
 import { indexNames, type IndexName } from '../serving/index-file.js';
 import { openViewAt, type ViewReader } from '../serving/view-reader.js';
+import { buildFullView } from './full-view.js';
 import { makePageviewFiles } from './pageview-files.js';
 import type { BenchOptions, BenchResult } from './row.js';
 
@@ -28,23 +26,7 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
       days: 90,
     });
     const viewDir = join(dir, 'view');
-    const { meta } = await buildView({
-      snapshot,
-      rules: makeRules({ queryAllow: [], bots: 'exclude' }),
-      lgK: 14,
-      maxPersonIds: 0,
-      number: 1,
-      createdAt: 0,
-      previous: undefined,
-      viewDir,
-      tempDir: join(dir, 'temp'),
-      memoryLimit: '2GB',
-      threads: 2,
-      progress: new ProgressMeter(
-        () => performance.now(),
-        () => undefined,
-      ),
-    });
+    const { meta } = await buildFullView(snapshot, dir, viewDir);
     const view = openViewAt(viewDir);
     const distinct = distinctPageHourPersons(view);
     const total = meta.files.reduce((sum, file) => sum + file.sizeBytes, 0);

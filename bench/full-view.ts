@@ -1,0 +1,34 @@
+/** The complete recomputation of a benchmark's snapshot, with the limits that rows of the batch layer share. */
+import { join } from 'node:path';
+import { makeRules } from '../lib/facts/rules.js';
+import { buildView, type Built } from '../batch/pipeline.js';
+import { ProgressMeter } from '../batch/progress.js';
+import type { Snapshot } from '../master-data/snapshot.js';
+
+/** What DuckDB may use, in the batch layer and in what it is measured against. */
+export const duckDbLimits = { memoryLimit: '2GB', threads: 2 } as const;
+
+/** Builds and verifies a view in `viewDir`; what is temporary goes below `dir`. */
+export async function buildFullView(
+  snapshot: Snapshot,
+  dir: string,
+  viewDir: string,
+  progress = new ProgressMeter(
+    () => performance.now(),
+    () => undefined,
+  ),
+): Promise<Built> {
+  return buildView({
+    snapshot,
+    rules: makeRules({ queryAllow: [], bots: 'exclude' }),
+    lgK: 14,
+    maxPersonIds: 0,
+    number: 1,
+    createdAt: 0,
+    previous: undefined,
+    viewDir,
+    tempDir: join(dir, 'temp'),
+    ...duckDbLimits,
+    progress,
+  });
+}
