@@ -46,9 +46,21 @@ export class IdTable {
   getAll(hashes: Uint32Array, count: number, found: Found): void {
     for (let from = 0; from < count; from += atOnce) {
       const to = Math.min(count, from + atOnce);
-      this.#bringNear(hashes, from, to);
+      this.bringNear(hashes, from, to);
       this.#getSome(hashes, from, to, found);
     }
+  }
+
+  /**
+   * Reads the slots of hashes [from, to) before they are looked up one by one. No read depends on the one before, as it does in a search, so the
+   * processor waits for many at once.
+   */
+  bringNear(hashes: Uint32Array, from: number, to: number): void {
+    const slots = this.#slots;
+    const mask = this.#mask;
+    let near = 0;
+    for (let i = from; i < to; i++) near ^= slots[slotWords * ((hashes[2 * i] ?? 0) & mask)] ?? 0;
+    this.#near[0] = near; // or the compiler would leave the reads out
   }
 
   /** Adds a hash that is not there. */
@@ -56,18 +68,6 @@ export class IdTable {
     if (2 * (this.#size + 1) > this.#mask + 1) this.#grow();
     this.#size++;
     this.#put(low, high, number + 1, value);
-  }
-
-  /**
-   * Reads the slots of hashes before they are looked up. No read depends on the one before, as it does in a search, so the
-   * processor waits for many at once.
-   */
-  #bringNear(hashes: Uint32Array, from: number, to: number): void {
-    const slots = this.#slots;
-    const mask = this.#mask;
-    let near = 0;
-    for (let i = from; i < to; i++) near ^= slots[slotWords * ((hashes[2 * i] ?? 0) & mask)] ?? 0;
-    this.#near[0] = near; // or the compiler would leave the reads out
   }
 
   #getSome(hashes: Uint32Array, from: number, to: number, { numbers, values }: Found): void {

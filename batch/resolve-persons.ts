@@ -99,7 +99,9 @@ async function readHashes(db: BatchDb, count: number): Promise<{ hashes: Uint32A
   let number = 0;
   for await (const chunk of db.stream('edge-id-hashes')) {
     const column = words(chunk, 0);
-    for (let row = 0; row < chunk.rowCount; row++, number++) {
+    const rows = chunk.rowCount;
+    numbers.bringNear(column, 0, rows);
+    for (let row = 0; row < rows; row++, number++) {
       const low = column[2 * row] ?? 0;
       const high = column[2 * row + 1] ?? 0;
       hashes[2 * number] = low;
