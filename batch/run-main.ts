@@ -1,6 +1,6 @@
 /** The child process of a batch run: brings the master dataset up to the log, runs, tells its parent, ends. */
 import { systemClock } from '../lib/clock.js';
-import { SwaError, messageOf } from '../lib/errors.js';
+import { sendError } from '../lib/errors.js';
 import { openLog } from '../lib/log/open-log.js';
 import { catchUpMaster } from '../master-data/sink.js';
 import { runBatch } from './run.js';
@@ -40,9 +40,7 @@ async function run({ config, trigger }: RunRequest): Promise<void> {
     });
     tell({ type: 'published', meta });
   } catch (error) {
-    const named = error instanceof SwaError ? error : new SwaError('batch.failed', messageOf(error));
-    const { code, message, hint, retryable } = named;
-    tell({ type: 'failed', code, message, hint, retryable });
+    tell({ type: 'failed', error: sendError(error, { code: 'batch.failed', retryable: false }) });
     process.exitCode = 1;
   }
 }

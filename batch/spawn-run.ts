@@ -6,7 +6,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import type { Config } from '../lib/config/config.js';
 import { projectRoot } from '../lib/assets.js';
-import { SwaError, type ErrorCode } from '../lib/errors.js';
+import { SwaError, receiveError, type SentError } from '../lib/errors.js';
 import type { ViewMeta } from '../lib/views/view.js';
 import type { Trigger } from '../lib/batch-runs.js';
 import type { OnProgress, Progress } from './progress.js';
@@ -22,13 +22,7 @@ export type RunMessage =
   | { readonly type: 'ready' }
   | { readonly type: 'progress'; readonly progress: Progress }
   | { readonly type: 'published'; readonly meta: ViewMeta }
-  | {
-      readonly type: 'failed';
-      readonly code: ErrorCode;
-      readonly message: string;
-      readonly hint: string | undefined;
-      readonly retryable: boolean;
-    };
+  | { readonly type: 'failed'; readonly error: SentError };
 
 export interface SpawnOptions {
   readonly config: Config;
@@ -73,9 +67,7 @@ function outcomeOf(child: ChildProcess, options: SpawnOptions): Promise<ViewMeta
       } else if (message.type === 'published') {
         outcome = () => resolve(message.meta);
       } else {
-        const { code, message: text, hint, retryable } = message;
-        outcome = () =>
-          reject(new SwaError(code, text, { retryable, ...(hint === undefined ? {} : { hint }) }));
+        outcome = () => reject(receiveError(message.error));
       }
     });
     child.once('error', (cause) => {

@@ -2,6 +2,7 @@
  * The one error of the house. Whatever is thrown on purpose is a SwaError: a stable `code` that programs may
  * switch on, a message that says what was attempted and on what value, and a hint that says what to do next.
  */
+import { inspect } from 'node:util';
 
 /** What kind of reader an error is meant for: maps to exit codes (cli) and HTTP status classes (query). */
 export type ErrorCode =
@@ -61,6 +62,31 @@ export class SwaError extends Error {
 /** The message of anything thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** An error on its way from one thread or process to another. */
+export interface SentError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly retryable: boolean;
+  readonly hint?: string;
+  /** The whole of it with its stack, in words. */
+  readonly cause: string;
+}
+
+/** Anything thrown, to be sent; what is no error of ours goes as `otherwise`. */
+export function sendError(
+  error: unknown,
+  otherwise: { readonly code: ErrorCode; readonly retryable: boolean },
+): SentError {
+  const { code, retryable } = error instanceof SwaError ? error : otherwise;
+  const hint = error instanceof SwaError && error.hint !== undefined ? { hint: error.hint } : {};
+  return { code, message: messageOf(error), retryable, ...hint, cause: inspect(error) };
+}
+
+/** What was sent, to be thrown here. */
+export function receiveError(sent: SentError): SwaError {
+  return new SwaError(sent.code, sent.message, sent);
 }
 
 /** The `code` of a Node system error ('ENOENT', ...), or undefined. */

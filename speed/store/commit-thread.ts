@@ -8,7 +8,7 @@
  * goes on where the store stands.
  */
 import { Worker } from 'node:worker_threads';
-import { SwaError, type ErrorCode } from '../../lib/errors.js';
+import { SwaError, receiveError, type SentError } from '../../lib/errors.js';
 import type { StorePlace } from './store-files.js';
 import type { CellChanges } from './view-changes.js';
 
@@ -28,16 +28,7 @@ export type ToCommitThread =
 
 /** One answer to each message, in the same order. */
 export interface FromCommitThread {
-  readonly failure: Failure | undefined;
-}
-
-/** An error as it goes from one thread to another. */
-export interface Failure {
-  readonly code: ErrorCode;
-  readonly message: string;
-  readonly retryable: boolean;
-  /** What lies behind it, in words. */
-  readonly cause: string;
+  readonly failure: SentError | undefined;
 }
 
 interface Waiting {
@@ -116,7 +107,7 @@ class Thread {
     const first = this.#waiting.shift();
     if (this.#waiting.length === 0) this.#worker.unref();
     if (failure === undefined) first?.resolve();
-    else first?.reject(new SwaError(failure.code, failure.message, failure));
+    else first?.reject(receiveError(failure));
   }
 
   #died(cause: unknown): void {

@@ -1,8 +1,7 @@
 /** The other end of the commit thread: holds the stores it was asked to write open until it is asked to release them. */
-import { inspect } from 'node:util';
 import { parentPort } from 'node:worker_threads';
-import { SwaError, messageOf } from '../../lib/errors.js';
-import type { Commit, Failure, FromCommitThread, ToCommitThread } from './commit-thread.js';
+import { SwaError, sendError } from '../../lib/errors.js';
+import type { Commit, FromCommitThread, ToCommitThread } from './commit-thread.js';
 import { StoreWriter } from './store-writer.js';
 
 const port = parentPort;
@@ -27,15 +26,9 @@ async function answerTo(message: ToCommitThread): Promise<FromCommitThread> {
     else for (const dir of writers.keys()) await release(dir);
     return { failure: undefined };
   } catch (error) {
-    return { failure: failureOf(error) };
+    // What is no error of ours may pass: a file that cannot be opened now, say.
+    return { failure: sendError(error, { code: 'speed.failed', retryable: true }) };
   }
-}
-
-/** What is no error of ours may pass: a file that cannot be opened now, say. */
-function failureOf(error: unknown): Failure {
-  const { code, retryable } =
-    error instanceof SwaError ? error : ({ code: 'speed.failed', retryable: true } as const);
-  return { code, retryable, message: messageOf(error), cause: inspect(error) };
 }
 
 function commit({ place, lgK, cells, progress }: Commit): void {
