@@ -11,19 +11,18 @@
  */
 import type { Clock } from '../lib/clock.js';
 import { SwaError, messageOf } from '../lib/errors.js';
-import type { Rules } from '../lib/facts/rules.js';
 import { distance, offsetAt } from '../lib/log/cut.js';
-import type { Log, Offset, Offsets, PartitionName } from '../lib/log/log.js';
+import type { Offset, Offsets, PartitionName } from '../lib/log/log.js';
 import type { BatchView, ViewId } from '../lib/views/view.js';
 import { writeDeadLetter } from './dead-letters.js';
 import { decodeCell, type StoredCell } from './store/cell-codec.js';
 import { cellKey } from './store/cell-key.js';
 import type { CellSubject } from './store/cell-subject.js';
-import type { CommitThread } from './store/commit-thread.js';
 import { FailedRecords } from './failed-records.js';
 import { LogIntake, type Slice, type SliceFacts } from './log-intake.js';
 import { PageNames } from './page-names.js';
 import type { PageviewSpout } from './pageview-spout.js';
+import type { PartitionWork } from './partition-work.js';
 import { PersonCoupons } from './person-coupons.js';
 import {
   closeStores,
@@ -31,29 +30,18 @@ import {
   positionsOf,
   preparePartitions,
   type PreparedPartitions,
+  type PreparationOptions,
 } from './prepared-partitions.js';
 import { generationDir, removeIfEmpty, removeStores, storeDir } from './store/layout.js';
 import type { PartitionStore, Standing } from './store/partition-store.js';
 import { ChangeGatherer } from './store/view-changes.js';
 import type { Progress } from './store/store-meta.js';
-import { buildSwaTopology, type PartitionWork } from './swa-topology.js';
+import { buildSwaTopology } from './swa-topology.js';
 import type { Topology } from './topology/index.js';
 
-export interface GenerationOptions {
-  readonly dataDir: string;
-  readonly log: Log;
-  readonly rules: Rules;
+export interface GenerationOptions extends PreparationOptions {
   readonly clock: Clock;
-  readonly lgK: number;
-  readonly dedupWindow: number;
   readonly epochTuples: number;
-  readonly bootId: string;
-  /** Writes the stores; whoever made it closes it. */
-  readonly commits: CommitThread;
-  /** Ours to begin with; the other workers have the others. */
-  readonly partitions: readonly PartitionName[];
-  readonly view: BatchView;
-  readonly signal?: AbortSignal;
 }
 
 export interface EpochOptions {

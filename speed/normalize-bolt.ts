@@ -18,7 +18,7 @@ import { lanes, type Page, type PageNames } from './page-names.js';
 import type { PageviewColumns } from './pageview-columns.js';
 import type { PersonCoupons } from './person-coupons.js';
 import type { PartitionNotes, SliceViews } from './store/view-changes.js';
-import type { PartitionWork } from './swa-topology.js';
+import type { PartitionWork } from './partition-work.js';
 import type { Bolt, BoltOutput, Tuple } from './topology/index.js';
 
 export class NormalizeBolt implements Bolt<[facts: SliceFacts]> {

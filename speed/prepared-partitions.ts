@@ -2,14 +2,31 @@
  * Partitions made ready for a generation: their stores opened or made, their deduplication windows as they are where the
  * stores stand. This takes a while and touches nothing that is at work, so it can go on beside it.
  */
-import { checkCut, offsetAt } from '../lib/log/cut.js';
-import type { Offsets, PartitionName } from '../lib/log/log.js';
 import type { DedupWindow } from '../lib/facts/dedup-window.js';
-import type { GenerationOptions } from './generation.js';
+import type { Rules } from '../lib/facts/rules.js';
+import { checkCut, offsetAt } from '../lib/log/cut.js';
+import type { Log, Offsets, PartitionName } from '../lib/log/log.js';
+import type { BatchView } from '../lib/views/view.js';
 import { primedWindows } from './prime-windows.js';
+import type { CommitThread } from './store/commit-thread.js';
 import { storeDir } from './store/layout.js';
 import { PartitionStore } from './store/partition-store.js';
 import type { StoreIdentity } from './store/store-meta.js';
+
+export interface PreparationOptions {
+  readonly dataDir: string;
+  readonly log: Log;
+  readonly rules: Rules;
+  readonly lgK: number;
+  readonly dedupWindow: number;
+  readonly bootId: string;
+  /** Writes the stores; whoever made it closes it. */
+  readonly commits: CommitThread;
+  /** Ours to begin with; the other workers have the others. */
+  readonly partitions: readonly PartitionName[];
+  readonly view: BatchView;
+  readonly signal?: AbortSignal;
+}
 
 export interface PreparedPartitions {
   readonly stores: ReadonlyMap<PartitionName, PartitionStore>;
@@ -21,7 +38,7 @@ export interface PreparedPartitions {
  * Prepares `options.partitions`. Throws `log.mismatch` when the log is another one or ends below what was read,
  * `log.out-of-range` when it was trimmed beyond the cut; no store is left open then.
  */
-export async function preparePartitions(options: GenerationOptions): Promise<PreparedPartitions> {
+export async function preparePartitions(options: PreparationOptions): Promise<PreparedPartitions> {
   const { log, view, dedupWindow, signal } = options;
   const stores = new Map<PartitionName, PartitionStore>();
   try {
@@ -52,11 +69,11 @@ export function positionsOf(stores: ReadonlyMap<PartitionName, PartitionStore>):
 }
 
 /** What a generation calls itself when it reads the log. */
-export function consumerOf({ view }: GenerationOptions): string {
+export function consumerOf({ view }: PreparationOptions): string {
   return `speed-${view.meta.id}`;
 }
 
-function identityOf(options: GenerationOptions, partition: PartitionName): StoreIdentity {
+function identityOf(options: PreparationOptions, partition: PartitionName): StoreIdentity {
   const { id, cut } = options.view.meta;
   return {
     generation: id,

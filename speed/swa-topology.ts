@@ -13,20 +13,13 @@ import type { Rules } from '../lib/facts/rules.js';
 import type { PartitionName } from '../lib/log/log.js';
 import { BotAgents } from './bot-agents.js';
 import { NormalizeBolt } from './normalize-bolt.js';
-import type { PageNames } from './page-names.js';
 import { PageviewSpout } from './pageview-spout.js';
+import type { PartitionWork } from './partition-work.js';
 import type { PersonCoupons } from './person-coupons.js';
-import type { ChangeGatherer } from './store/view-changes.js';
 import { TopologyBuilder, seededRandom, type Topology } from './topology/index.js';
 import { UpdateViewBolt } from './update-view-bolt.js';
 
 const tasks = 2;
-
-/** What the bolts have of one partition. */
-export interface PartitionWork {
-  readonly names: PageNames;
-  readonly changes: ChangeGatherer;
-}
 
 export interface SwaTopologyOptions {
   readonly rules: Rules;

@@ -5,7 +5,7 @@
  */
 import type { PartitionName } from '../lib/log/log.js';
 import type { PartitionNotes, SliceViews } from './store/view-changes.js';
-import type { PartitionWork } from './swa-topology.js';
+import type { PartitionWork } from './partition-work.js';
 import type { Bolt, BoltOutput, Tuple } from './topology/index.js';
 
 type Input =

@@ -1,0 +1,8 @@
+import type { PageNames } from './page-names.js';
+import type { ChangeGatherer } from './store/view-changes.js';
+
+/** What the bolts have of one partition. */
+export interface PartitionWork {
+  readonly names: PageNames;
+  readonly changes: ChangeGatherer;
+}
