@@ -2,6 +2,7 @@
  * The recomputation: from a snapshot to a finished view in a directory of its own. A pure function of snapshot, code and
  * rules: what reaches the writer is in a total order, so threads, file layout and machine leave no trace.
  *
+ *   snapshot  every file is what its manifest says, and is read by nothing before that is known
  *   persons   live edges -> union-find -> PersonID of every joined id
  *   repeats   event ids that occur twice, by their hashes; usually none
  *   facts     one scan of the pageviews: dictionaries of pages, domains, hours and persons; a fact is five numbers, and
@@ -19,7 +20,7 @@ import { SwaError } from '../lib/errors.js';
 import type { Rules } from '../lib/facts/rules.js';
 import type { Topic } from '../lib/log/log.js';
 import type { ViewMeta } from '../lib/views/view.js';
-import type { Snapshot } from '../master-data/snapshot.js';
+import { verifySnapshotFiles, type Snapshot } from '../master-data/snapshot.js';
 import { codeVersion } from '../serving/code-version.js';
 import type { StoredMeta } from '../serving/meta.js';
 import { openViewAt } from '../serving/view-reader.js';
@@ -97,7 +98,8 @@ export interface Built {
   readonly statistics: BuildStatistics;
 }
 
-/** Builds and verifies a view. Throws `view.refused` when it does not pass, `batch.failed` when a step fails. */
+/** Builds and verifies a view. Throws `master.corrupt` when a file is damaged, `view.refused` when the
+ * view does not pass, `batch.failed` when a step fails. */
 export async function buildView(options: BuildOptions): Promise<Built> {
   mkdirSync(options.tempDir, { recursive: true });
   const tuning = { ...defaultTuning, ...options.tuning };
@@ -157,10 +159,13 @@ class Build {
   }
 
   async run(): Promise<Built & Pick<ResolvedPersons, 'sampledEdges'>> {
-    const { progress } = this.#options;
-    const rows = recordsOf(this.#options.snapshot, 'pageviews');
-    progress.begin('persons', recordsOf(this.#options.snapshot, 'equivs'));
-    const persons = await this.#findPersons();
+    const { progress, snapshot } = this.#options;
+    const rows = recordsOf(snapshot, 'pageviews');
+    progress.begin('snapshot', sizeOf(snapshot));
+    await this.#checkFiles('equivs');
+    // DuckDB works on edges while we hash the files of pageviews.
+    const checked = this.#checkFiles('pageviews').then(() => progress.begin('persons'));
+    const [persons] = await both(this.#findPersons(), checked);
     progress.begin('repeats', rows);
     const repeats = await this.#repeats(rows);
     progress.begin('facts', rows);
@@ -169,6 +174,15 @@ class Build {
     globalThis.gc?.();
     const meta = await this.#writeView(persons, statistics.pageviews);
     return { meta, statistics, sampledEdges: persons.sampledEdges };
+  }
+
+  #checkFiles(topic: Topic): Promise<void> {
+    const { snapshot, signal, progress } = this.#options;
+    const files = snapshot.files.filter((file) => file.topic === topic);
+    return verifySnapshotFiles(
+      { files },
+      { onBytes: (bytes) => progress.add(bytes), ...(signal === undefined ? {} : { signal }) },
+    );
   }
 
   async #writeView(persons: ResolvedPersons, pageviews: number): Promise<StoredMeta> {
@@ -211,7 +225,9 @@ class Build {
 
   /** Joins ids to persons and makes them known to the collector. */
   async #findPersons(): Promise<ResolvedPersons> {
-    const found = await resolvePersons(this.#db, this.#options.maxPersonIds, (rows) => this.#step(rows));
+    const found = await resolvePersons(this.#db, this.#options.maxPersonIds, () =>
+      this.#options.signal?.throwIfAborted(),
+    );
     const { bytes } = found.ids;
     for (const numbers of personsOf(found)) {
       const first = numbers[0] ?? 0;
@@ -303,6 +319,16 @@ class Build {
     this.#options.signal?.throwIfAborted();
     this.#options.progress.add(rows);
   }
+}
+
+/** Both results; or the first error, when neither is at work any more and what they use may be closed. */
+async function both<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
+  await Promise.allSettled([a, b]);
+  return Promise.all([a, b]);
+}
+
+function sizeOf({ files }: Snapshot): number {
+  return files.reduce((sum, file) => sum + file.sizeBytes, 0);
 }
 
 /** Records of a topic in the snapshot, by its manifests. */

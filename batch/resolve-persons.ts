@@ -30,15 +30,18 @@ export interface ResolvedPersons {
   readonly sampledEdges: readonly (readonly [string, string])[];
 }
 
-/** @param maxIds components of more ids are left unjoined; 0: no cap */
+/**
+ * @param maxIds components of more ids are left unjoined; 0: no cap
+ * @param onTurn called now and then; what it throws ends the work
+ */
 export async function resolvePersons(
   db: BatchDb,
   maxIds: number,
-  onRows: (rows: number) => void,
+  onTurn: () => void,
 ): Promise<ResolvedPersons> {
   for (const statement of ['edges', 'live-edges', 'edge-ids']) {
     await db.run(statement);
-    onRows(0);
+    onTurn();
   }
   const ids = await readIds(db);
   const { hashes, numbers } = await readHashes(db, ids.count);
@@ -53,7 +56,7 @@ export async function resolvePersons(
       persons.join(a, b);
       sample.offer(a, b, (ends[0][low] ?? 0) ^ (ends[1][low + 1] ?? 0));
     }
-    onRows(count);
+    onTurn();
   }
   const [edges, liveEdges] = [await db.countOf('edge'), await db.countOf('live_edge')];
   for (const table of ['edge', 'live_edge', 'edge_id']) await db.drop(table);

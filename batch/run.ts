@@ -14,7 +14,6 @@ import type { Cut } from '../lib/log/log.js';
 import { lowestOf, requestTrim } from '../lib/log/retention.js';
 import type { ViewMeta } from '../lib/views/view.js';
 import { pinSnapshot } from '../master-data/pins.js';
-import { verifySnapshotFiles } from '../master-data/snapshot.js';
 import { readCurrent } from '../serving/current.js';
 import { viewPath } from '../serving/layout.js';
 import { readMeta } from '../serving/meta.js';
@@ -104,12 +103,6 @@ async function buildAndPublish(
   const pinned = pinSnapshot(dataDir, 'batch run');
   try {
     const { snapshot } = pinned;
-    const bytes = snapshot.files.reduce((sum, file) => sum + file.sizeBytes, 0);
-    progress.begin('snapshot', bytes);
-    await verifySnapshotFiles(snapshot, {
-      onBytes: (sizeBytes) => progress.add(sizeBytes),
-      ...(signal === undefined ? {} : { signal }),
-    });
     const viewDir = newBuildingDir(dataDir, 'view');
     const built = await buildView({
       snapshot,

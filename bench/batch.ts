@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import type { Built } from '../batch/pipeline.js';
 import { ProgressMeter } from '../batch/progress.js';
 import { sqlText } from '../master-data/duckdb.js';
-import { verifySnapshotFiles, type Snapshot } from '../master-data/snapshot.js';
+import type { Snapshot } from '../master-data/snapshot.js';
 import { buildFullView, duckDbLimits } from './full-view.js';
 import { makePageviewFiles } from './pageview-files.js';
 import type { BenchOptions, BenchResult } from './row.js';
@@ -73,7 +73,6 @@ async function measure(dir: string, pageviews: number, times: number) {
     const viewDir = join(dir, `view-${round}`);
     ours.push(
       await took(async () => {
-        await verifySnapshotFiles(snapshot);
         built = await buildFullView(snapshot, dir, viewDir, progress);
       }),
     );
