@@ -24,6 +24,7 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
       edges: Math.round(pageviews * 0.035),
       urls: 100_000,
       days: 90,
+      drawn: 'popular',
     });
     const viewDir = join(dir, 'view');
     const { meta } = await buildFullView(snapshot, dir, viewDir);

@@ -1,7 +1,10 @@
 /**
- * A master dataset made straight by DuckDB, for benchmarks of the batch layer: pageviews in order of time over 90 days,
- * pages by Zipf's law (s = 1) over 100,000 URLs of 1,000 domains, every third view with a tracking parameter, visitor
- * ids with a square law, every fact with its own event id, 200 user agents; and edges between random ids.
+ * A master dataset made straight by DuckDB, for benchmarks of the batch layer: pageviews in order of time over some days,
+ * URLs of 1,000 domains, every third view with a tracking parameter, every fact with its own event id, 200 user agents;
+ * and edges between random ids. Pages and visitor ids are drawn
+ *
+ *   evenly     each as often as any other: nearly every view is alone in its hour of its page
+ *   popular    pages by Zipf's law (s = 1), visitor ids with a square law: half as many hours of pages, some of them busy
  */
 import { DuckDBInstance } from '@duckdb/node-api';
 import { mkdirSync } from 'node:fs';
@@ -18,7 +21,10 @@ export interface PageviewFilesOptions {
   readonly edges: number;
   readonly urls: number;
   readonly days: number;
+  readonly drawn: Draw;
 }
+
+export type Draw = 'evenly' | 'popular';
 
 const partitions = 4;
 const startsAt = Date.UTC(2026, 0, 1);
@@ -59,17 +65,21 @@ const idOf = (number: string): string =>
 
 /** Each partition has its own pages: number modulo 4, as the partitioner would deal them. */
 function pageviewRows(
-  { ids, urls, days, pageviews }: PageviewFilesOptions,
+  { ids, urls, days, pageviews, drawn }: PageviewFilesOptions,
   rows: number,
   partition: number,
 ): string {
   const spanMs = days * 86_400_000;
+  const [page, visitor] =
+    drawn === 'evenly'
+      ? [`${urls} * random()`, `${ids} * random()`]
+      : [`pow(${urls}, random()) - 1`, `${ids} * pow(random(), 2)`];
   return `
     with drawn as (
       select
         i,
-        cast(least(${urls} - ${partitions}, floor(pow(${urls}, random()) - 1)) as integer) // ${partitions} * ${partitions} + ${partition} as page,
-        cast(floor(${ids} * pow(random(), 2)) as integer) as visitor,
+        cast(least(${urls} - ${partitions}, floor(${page})) as integer) // ${partitions} * ${partitions} + ${partition} as page,
+        cast(floor(${visitor}) as integer) as visitor,
         ${startsAt} + cast(floor(i * ${(spanMs * partitions) / pageviews}) as bigint) as timestamp,
         cast(floor(random() * 200) as integer) as agent
       from range(${rows}) as numbers(i)
