@@ -14,6 +14,7 @@ import { domainOf } from '../lib/url/domain.js';
 import { textEntries, textIn, words } from './columns.js';
 import { newFactBatch, shardCount, type FactStore } from './fact-store.js';
 import { IdTable, newFound } from './id-table.js';
+import type { FoundPersons } from './person-job.js';
 
 /** Dates end here; a fact of a foreign producer beyond it has no month. */
 const lastTimestamp = 8.64e15;
@@ -70,8 +71,6 @@ export class FactCollector {
   readonly #pieces = new PiecedTexts(7);
   #personCount = 0;
   #joinedPersons = 0;
-  /** Of the person added last. */
-  #coupon = 0;
   #seenJoined = new Uint8Array(0);
   /** Of the last fact: facts in order of time mostly stay in one. */
   #hour: Hour = { from: 0, to: 0, number: 0 };
@@ -86,17 +85,23 @@ export class FactCollector {
     this.#visitors = new IdTable(visitors);
   }
 
-  /**
-   * A new person of several ids, by the UTF-8 of its PersonID; the hashes of all its ids follow by `addMember`. All before
-   * the first fact.
-   */
-  addPerson(person: Uint8Array): void {
-    this.#joinedPersons = ++this.#personCount;
-    this.#coupon = this.#hasher.coupon(person);
-  }
-
-  addMember(low: number, high: number): void {
-    if (this.#visitors.get(low, high) < 0) this.#visitors.add(low, high, this.#personCount - 1, this.#coupon);
+  /** The persons of several ids; before the first fact. */
+  addPersons({ hashes, ends, coupons }: Pick<FoundPersons, 'hashes' | 'ends' | 'coupons'>): void {
+    const visitors = this.#visitors;
+    const members = hashes.length / 2;
+    let person = 0;
+    for (let from = 0; from < members; from += vectorRows) {
+      const to = Math.min(members, from + vectorRows);
+      visitors.bringNear(hashes, from, to);
+      for (let member = from; member < to; member++) {
+        if (member === ends[person]) person++;
+        const low = hashes[2 * member] ?? 0;
+        const high = hashes[2 * member + 1] ?? 0;
+        if (visitors.get(low, high) < 0) visitors.add(low, high, person, coupons[person]);
+      }
+    }
+    this.#joinedPersons = ends.length;
+    this.#personCount = ends.length;
   }
 
   /**

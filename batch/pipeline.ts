@@ -3,24 +3,23 @@
  * rules: what reaches the writer is in a total order, so threads, file layout and machine leave no trace.
  *
  *   snapshot  every file is what its manifest says, and is read by nothing before that is known
- *   persons   live edges -> union-find -> PersonID of every joined id
  *   repeats   event ids that occur twice, by their hashes; usually none
+ *   persons   live edges -> union-find -> PersonID of every joined id; at work beside these two from the start
  *   facts     one scan of the pageviews: dictionaries of pages, domains, hours and persons; a fact is five numbers, and
- *             lies in the shard of its domain
+ *             lies in the shard of its domain; meanwhile persons are written
  *   buckets   threads sort the facts shard by shard: by (page, hour) and (domain, hour) for the buckets, by (domain,
- *             person) for visits and bounces; meanwhile persons are written
+ *             person) for visits and bounces
  *   index     pages, domains, visits and listings in key order
  *   verify    the view is read back and checked
  */
 import { BIGINT, UBIGINT, VARCHAR } from '@duckdb/node-api';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { setImmediate as turn } from 'node:timers/promises';
 import { SwaError } from '../lib/errors.js';
 import type { Rules } from '../lib/facts/rules.js';
 import type { Topic } from '../lib/log/log.js';
 import type { ViewMeta } from '../lib/views/view.js';
-import { verifySnapshotFiles, type Snapshot } from '../master-data/snapshot.js';
+import { verifySnapshotFiles, type Snapshot, type SnapshotFile } from '../master-data/snapshot.js';
 import { codeVersion } from '../serving/code-version.js';
 import type { StoredMeta } from '../serving/meta.js';
 import { openViewAt } from '../serving/view-reader.js';
@@ -31,10 +30,11 @@ import { words } from './columns.js';
 import { BatchDb } from './database.js';
 import { FactStore } from './fact-store.js';
 import { writeIndex } from './index-pass.js';
+import type { FoundPersons } from './person-job.js';
+import { PersonThread } from './person-thread.js';
 import type { PersonStatistics } from './persons.js';
 import type { ProgressMeter } from './progress.js';
 import { RepeatFinder, Suspects } from './repeat-finder.js';
-import { personsOf, resolvePersons, type ResolvedPersons } from './resolve-persons.js';
 import type { SortedListener } from './lane.js';
 import { jobKinds } from './sort-job.js';
 import { makeSortJobs } from './sort-keys.js';
@@ -74,8 +74,6 @@ export interface Tuning {
 
 const defaultTuning: Tuning = { factBlocks: 640, rowsPerRange: 5 << 21, hashesPerScan: 100_000_000 };
 const sampledPages = 24;
-/** Persons written before the loop hears of the sorts' progress. */
-const personsPerTurn = 500;
 
 /** What a run found out about its facts. */
 export interface BuildStatistics {
@@ -101,19 +99,31 @@ export interface Built {
 /** Builds and verifies a view. Throws `master.corrupt` when a file is damaged, `view.refused` when the
  * view does not pass, `batch.failed` when a step fails. */
 export async function buildView(options: BuildOptions): Promise<Built> {
-  mkdirSync(options.tempDir, { recursive: true });
+  const { snapshot, tempDir, threads, maxPersonIds, signal } = options;
+  mkdirSync(tempDir, { recursive: true });
   const tuning = { ...defaultTuning, ...options.tuning };
-  const db = await BatchDb.open({ files: options.snapshot.files, ...options });
+  const memoryLimit = half(options.memoryLimit); // for each of two databases
+  const files = filesOf(snapshot, 'pageviews');
+  const db = await BatchDb.open({ files, tempDir: join(tempDir, 'pageviews'), memoryLimit, threads });
   const writer = new ViewWriter(options.viewDir);
-  const store = new FactStore(join(options.tempDir, 'facts'), tuning.factBlocks);
+  const personJob = {
+    files: filesOf(snapshot, 'equivs'),
+    maxIds: maxPersonIds,
+    identityPath: writer.identityPath,
+    tempDir: join(tempDir, 'equivs'),
+    memoryLimit,
+    threads,
+  };
+  const persons = new PersonThread(personJob, signal);
+  const store = new FactStore(join(tempDir, 'facts'), tuning.factBlocks);
   try {
     const collector = new FactCollector(
       store,
       options.rules,
       sampledPages,
-      recordsOf(options.snapshot, 'pageviews'),
+      recordsOf(snapshot, 'pageviews'),
     );
-    const build = new Build({ ...options, tuning }, db, writer, store, collector);
+    const build = new Build({ ...options, tuning }, { db, writer, store, collector, persons });
     const { meta, statistics, sampledEdges } = await build.run();
     options.progress.begin('verify');
     await options.beforeVerify?.(options.viewDir);
@@ -131,10 +141,20 @@ export async function buildView(options: BuildOptions): Promise<Built> {
     }
     return { meta, statistics };
   } finally {
+    await persons.stop();
     store.close();
     await writer.abandon();
     db.close();
   }
+}
+
+/** What a build works with. */
+interface Tools {
+  readonly db: BatchDb;
+  readonly writer: ViewWriter;
+  readonly store: FactStore;
+  readonly collector: FactCollector;
+  readonly persons: PersonThread;
 }
 
 class Build {
@@ -143,31 +163,26 @@ class Build {
   readonly #writer: ViewWriter;
   readonly #store: FactStore;
   readonly #collector: FactCollector;
+  readonly #persons: PersonThread;
 
-  constructor(
-    options: BuildOptions & { readonly tuning: Tuning },
-    db: BatchDb,
-    writer: ViewWriter,
-    store: FactStore,
-    collector: FactCollector,
-  ) {
+  constructor(options: BuildOptions & { readonly tuning: Tuning }, tools: Tools) {
     this.#options = options;
-    this.#db = db;
-    this.#writer = writer;
-    this.#store = store;
-    this.#collector = collector;
+    this.#db = tools.db;
+    this.#writer = tools.writer;
+    this.#store = tools.store;
+    this.#collector = tools.collector;
+    this.#persons = tools.persons;
   }
 
-  async run(): Promise<Built & Pick<ResolvedPersons, 'sampledEdges'>> {
+  async run(): Promise<Built & Pick<FoundPersons, 'sampledEdges'>> {
     const { progress, snapshot } = this.#options;
     const rows = recordsOf(snapshot, 'pageviews');
-    progress.begin('snapshot', sizeOf(snapshot));
-    await this.#checkFiles('equivs');
-    // DuckDB works on edges while we hash the files of pageviews.
-    const checked = this.#checkFiles('pageviews').then(() => progress.begin('persons'));
-    const [persons] = await both(this.#findPersons(), checked);
+    await this.#checkFiles();
     progress.begin('repeats', rows);
     const repeats = await this.#repeats(rows);
+    progress.begin('persons');
+    const persons = await this.#persons.found;
+    this.#collector.addPersons(persons);
     progress.begin('facts', rows);
     const statistics = await this.#facts(rows, repeats, persons);
     // Typed arrays that are done with take memory until a collection, and threads that need it cannot ask for one.
@@ -176,16 +191,20 @@ class Build {
     return { meta, statistics, sampledEdges: persons.sampledEdges };
   }
 
-  #checkFiles(topic: Topic): Promise<void> {
+  #checkFiles(): Promise<void> {
     const { snapshot, signal, progress } = this.#options;
-    const files = snapshot.files.filter((file) => file.topic === topic);
+    const files = filesOf(snapshot, 'pageviews');
+    progress.begin(
+      'snapshot',
+      files.reduce((sum, file) => sum + file.sizeBytes, 0),
+    );
     return verifySnapshotFiles(
       { files },
       { onBytes: (bytes) => progress.add(bytes), ...(signal === undefined ? {} : { signal }) },
     );
   }
 
-  async #writeView(persons: ResolvedPersons, pageviews: number): Promise<StoredMeta> {
+  async #writeView(persons: FoundPersons, pageviews: number): Promise<StoredMeta> {
     const { progress, tuning, threads, signal, snapshot, rules, number, createdAt, lgK } = this.#options;
     const { rowsPerRange } = tuning;
     progress.begin('buckets', jobKinds.length * this.#store.rows);
@@ -203,8 +222,7 @@ class Build {
         onBlocks: (kind, blocks) => buckets.addBlocks(kind, blocks),
         onResult: (kind, result) => buckets.addResult(kind, result),
       };
-      const sorting = runSortJobs(tables, jobs, listener, { threads, signal });
-      await Promise.all([sorting, this.#writePersons(persons)]);
+      await runSortJobs(tables, jobs, listener, { threads, signal });
       progress.begin('index', names.pages.length);
       writeIndex(this.#writer, names, buckets, (count) => this.#step(count));
       const counts = {
@@ -212,37 +230,18 @@ class Build {
         pages: buckets.pages.subjects,
         domains: buckets.domains.subjects,
         persons: this.#collector.persons,
-        mappedIds: persons.members.length - persons.ends.length,
+        mappedIds: persons.hashes.length / 2 - persons.ends.length,
       };
       return await this.#writer.finish(
         { number, createdAt, cut: snapshot.cut, lgK, rules: rules.versions, codeVersion, counts },
-        { pages: buckets.pages.close(), domains: buckets.domains.close() },
+        {
+          identity: await this.#persons.written,
+          pages: buckets.pages.close(),
+          domains: buckets.domains.close(),
+        },
       );
     } finally {
       buckets.abandon();
-    }
-  }
-
-  /** Joins ids to persons and makes them known to the collector. */
-  async #findPersons(): Promise<ResolvedPersons> {
-    const found = await resolvePersons(this.#db, this.#options.maxPersonIds, () =>
-      this.#options.signal?.throwIfAborted(),
-    );
-    const { bytes } = found.ids;
-    for (const numbers of personsOf(found)) {
-      const first = numbers[0] ?? 0;
-      this.#collector.addPerson(bytes.subarray(found.ids.startOf(first), found.ids.endOf(first)));
-      for (const number of numbers)
-        this.#collector.addMember(found.hashes[2 * number] ?? 0, found.hashes[2 * number + 1] ?? 0);
-    }
-    return found;
-  }
-
-  async #writePersons(found: ResolvedPersons): Promise<void> {
-    let written = 0;
-    for (const numbers of personsOf(found)) {
-      this.#writer.person(found.ids, numbers);
-      if (++written % personsPerTurn === 0) await turn();
     }
   }
 
@@ -275,7 +274,7 @@ class Build {
     return this.#db.countOf('repeat');
   }
 
-  async #facts(rows: number, repeats: number, persons: ResolvedPersons): Promise<BuildStatistics> {
+  async #facts(rows: number, repeats: number, persons: FoundPersons): Promise<BuildStatistics> {
     let counted = 0;
     let left = 0;
     this.#db.registerTaker('swa_take_known', [UBIGINT, UBIGINT, UBIGINT, BIGINT], (chunk, taken) => {
@@ -321,17 +320,17 @@ class Build {
   }
 }
 
-/** Both results; or the first error, when neither is at work any more and what they use may be closed. */
-async function both<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
-  await Promise.allSettled([a, b]);
-  return Promise.all([a, b]);
-}
-
-function sizeOf({ files }: Snapshot): number {
-  return files.reduce((sum, file) => sum + file.sizeBytes, 0);
+function filesOf(snapshot: Snapshot, topic: Topic): readonly SnapshotFile[] {
+  return snapshot.files.filter((file) => file.topic === topic);
 }
 
 /** Records of a topic in the snapshot, by its manifests. */
 function recordsOf(snapshot: Snapshot, topic: Topic): number {
-  return snapshot.files.filter((file) => file.topic === topic).reduce((sum, file) => sum + file.rows, 0);
+  return filesOf(snapshot, topic).reduce((sum, file) => sum + file.rows, 0);
+}
+
+/** Of a size as DuckDB writes it. */
+function half(size: string): string {
+  const [, amount, unit = ''] = /^([\d.]+)(\D+)$/.exec(size) ?? [];
+  return `${Number(amount) / 2}${unit}`;
 }

@@ -2,8 +2,8 @@
 
 export const steps = [
   'snapshot',
-  'persons',
   'repeats',
+  'persons',
   'facts',
   'buckets',
   'index',

@@ -14,12 +14,12 @@ const cappedListed = 100;
 export interface ResolvedPersons {
   /** Visitor ids that live edges name, in UTF-8 byte order. */
   readonly ids: PackedTexts;
-  /** DuckDB's hashes of the ids, as pairs of words. */
-  readonly hashes: Uint32Array;
   /** Numbers of ids, person after person, in order of their PersonIDs; within a person in order. */
   readonly members: Uint32Array;
+  /** DuckDB's hashes of the members, as pairs of words. */
+  readonly hashes: Uint32Array<ArrayBuffer>;
   /** Where each person ends in `members`. Persons have two or more ids. */
-  readonly ends: Uint32Array;
+  readonly ends: Uint32Array<ArrayBuffer>;
   readonly statistics: PersonStatistics;
   /** Edge facts that may join, and those of them that live. */
   readonly edges: number;
@@ -61,10 +61,12 @@ export async function resolvePersons(
   const [edges, liveEdges] = [await db.countOf('edge'), await db.countOf('live_edge')];
   for (const table of ['edge', 'live_edge', 'edge_id']) await db.drop(table);
   const { roots, statistics } = persons.finish(maxIds);
+  const { members, ends } = membersByRoot(roots);
   return {
     ids,
-    hashes,
-    ...membersByRoot(roots),
+    members,
+    hashes: hashesOf(members, hashes),
+    ends,
     statistics,
     edges,
     liveEdges,
@@ -138,6 +140,16 @@ function membersByRoot(roots: Int32Array): Pick<ResolvedPersons, 'members' | 'en
     next[root] = at + 1;
   }
   return { members, ends: Uint32Array.from(ends) };
+}
+
+/** @param hashes by id number */
+function hashesOf(members: Uint32Array, hashes: Uint32Array): Uint32Array<ArrayBuffer> {
+  const found = new Uint32Array(2 * members.length);
+  members.forEach((number, i) => {
+    found[2 * i] = hashes[2 * number] ?? 0;
+    found[2 * i + 1] = hashes[2 * number + 1] ?? 0;
+  });
+  return found;
 }
 
 /** The edges with the least mixed hashes: a sample that does not depend on their order. */

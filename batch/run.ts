@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { Clock } from '../lib/clock.js';
 import type { Config } from '../lib/config/config.js';
 import { openDataDir, roomOf } from '../lib/data-dir.js';
-import { SwaError, messageOf, systemCode } from '../lib/errors.js';
+import { SwaError } from '../lib/errors.js';
 import { makeRules } from '../lib/facts/rules.js';
 import { OwnerLock } from '../lib/files/owner-lock.js';
 import type { Cut } from '../lib/log/log.js';
@@ -20,6 +20,7 @@ import { readMeta } from '../serving/meta.js';
 import { heldViews } from '../serving/held.js';
 import { listViews, newBuildingDir, prune, publish, sweep } from '../serving/store.js';
 import { batchLockPath, newRunId, saveRun, type RunRecord, type Trigger } from '../lib/batch-runs.js';
+import { nameError } from './name-error.js';
 import { buildView, type Built } from './pipeline.js';
 import { ProgressMeter, type OnProgress } from './progress.js';
 
@@ -159,16 +160,4 @@ function tempDir(dataDir: string): string {
 function sweepAll(dataDir: string): void {
   rmSync(tempDir(dataDir), { recursive: true, force: true });
   sweep(dataDir);
-}
-
-/** Everything that ends a run has a code; a full disk says so. */
-function nameError(error: unknown): SwaError {
-  if (error instanceof SwaError) return error;
-  const full = systemCode(error) === 'ENOSPC' || /MDB_MAP_FULL|No space left/i.test(messageOf(error));
-  return new SwaError('batch.failed', `the batch run failed: ${messageOf(error)}`, {
-    cause: error,
-    hint: full
-      ? 'free space in SWA_DATA_DIR; the view that serves is untouched'
-      : 'the view that serves is untouched; see `swa status`',
-  });
 }

@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { estimateFromHistogram } from 'hyperloglog-ts';
-import { indexNames, type IndexName } from '../serving/index-file.js';
+import { fileNames } from '../serving/layout.js';
 import { openViewAt, type ViewReader } from '../serving/view-reader.js';
 import { buildFullView } from './full-view.js';
 import { makePageviewFiles } from './pageview-files.js';
@@ -31,8 +31,7 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
     const view = openViewAt(viewDir);
     const distinct = distinctPageHourPersons(view);
     const total = meta.files.reduce((sum, file) => sum + file.sizeBytes, 0);
-    const index = meta.files.find((file) => file.name === 'index.mdb')?.sizeBytes ?? 0;
-    const identity = index * identityShare(view);
+    const identity = meta.files.find((file) => file.name === fileNames.identity)?.sizeBytes ?? 0;
     view.close();
     const ratio = (total - identity) / distinct;
     return {
@@ -43,7 +42,6 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
         pageviews,
         distinct: Math.round(distinct),
         withIdentity: (total / distinct).toFixed(2),
-        identityBytes: Math.round(identity),
         mappedIds: meta.view.counts.mappedIds,
         ...Object.fromEntries(meta.files.map((file) => [file.name, file.sizeBytes])),
       },
@@ -69,15 +67,4 @@ function estimateOf(registers: Uint8Array): number {
   const histogram = new Uint32Array(64);
   for (const value of registers) histogram[value] = (histogram[value] ?? 0) + 1;
   return estimateFromHistogram(histogram, Math.log2(registers.length));
-}
-
-/** The part of the index's keys and values that the databases of identity hold. */
-function identityShare(view: ViewReader): number {
-  const bytes = (name: IndexName): number => {
-    let sum = 0;
-    for (const { key, value } of view.entries(name)) sum += key.length + value.length + 10; // node header and pointer
-    return sum;
-  };
-  const all = indexNames.reduce((sum, name) => sum + bytes(name), 0);
-  return (bytes('ids') + bytes('persons')) / Math.max(1, all);
 }

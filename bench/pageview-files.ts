@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { offset, type LogId, type PartitionName, type Topic } from '../lib/log/log.js';
 import { sqlText } from '../master-data/duckdb.js';
 import type { Snapshot, SnapshotFile } from '../master-data/snapshot.js';
-import { sealOf } from '../serving/view-writer.js';
+import { digestFile } from '../lib/files/digest.js';
 
 export interface PageviewFilesOptions {
   readonly dir: string;
@@ -41,13 +41,13 @@ export async function makePageviewFiles(options: PageviewFilesOptions): Promise<
     await connection.run(
       `copy (${pageviewRows(options, rows, partition)}) to ${sqlText(path)} (format parquet, compression zstd, compression_level 1)`,
     );
-    files.push(await describe(options.dir, path, 'pageviews', partition, rows));
+    files.push(await describe(path, 'pageviews', partition, rows));
   }
   const path = join(options.dir, 'equivs-0.parquet');
   await connection.run(
     `copy (${edgeRows(options)}) to ${sqlText(path)} (format parquet, compression zstd, compression_level 1)`,
   );
-  files.push(await describe(options.dir, path, 'equivs', 0, options.edges));
+  files.push(await describe(path, 'equivs', 0, options.edges));
   connection.closeSync();
   instance.closeSync();
   const next: Record<PartitionName, ReturnType<typeof offset>> = {};
@@ -110,13 +110,12 @@ function edgeRows({ ids, edges }: PageviewFilesOptions): string {
 }
 
 async function describe(
-  dir: string,
   path: string,
   topic: Topic,
   partition: number,
   rows: number,
 ): Promise<SnapshotFile> {
-  const { sizeBytes, sha256 } = await sealOf(dir, path.slice(dir.length + 1));
+  const { sizeBytes, sha256 } = await digestFile(path);
   return {
     topic,
     partition,

@@ -3,7 +3,9 @@
  * every hour of the year; the other pages share the rest by Zipf's law. Only what range queries read is made.
  */
 import { BlockBuilder } from '../serving/block-builder.js';
+import { PackedTexts } from '../lib/packed-texts.js';
 import { CellFile } from '../serving/cell-file.js';
+import { writeIdentity } from '../serving/identity.js';
 import { publish, newBuildingDir } from '../serving/store.js';
 import { ViewWriter } from '../serving/view-writer.js';
 import { makeRules } from '../lib/facts/rules.js';
@@ -57,7 +59,11 @@ export async function publishYear(dataDir: string, options: YearOptions): Promis
     writer.page(url, pages.append(block));
     writer.listPage(domain, url, block.pageviews);
   }
-  const cells = { pages: pages.close(), domains: domains.close() };
+  const parts = {
+    identity: await writeIdentity(writer.identityPath, new PackedTexts(), []),
+    pages: pages.close(),
+    domains: domains.close(),
+  };
   const base = {
     number: options.number,
     createdAt: yearToHour * 3_600_000,
@@ -67,7 +73,7 @@ export async function publishYear(dataDir: string, options: YearOptions): Promis
     codeVersion: 'bench',
     counts: { pageviews: total, pages: options.pages, domains: 1, persons: options.people, mappedIds: 0 },
   };
-  const meta = await writer.finish(base, cells);
+  const meta = await writer.finish(base, parts);
   publish(dataDir, building, meta);
 }
 

@@ -16,7 +16,7 @@ import type { DuckDBConnection } from '@duckdb/node-api';
 import { SwaError, systemCode } from '../lib/errors.js';
 import { fsyncDir, fsyncLargeFile } from '../lib/files/durable.js';
 import { offset, type Offset, type PartitionName } from '../lib/log/log.js';
-import { digestFile } from './digest.js';
+import { digestFile } from '../lib/files/digest.js';
 import { dataFileName, partitionDir } from './layout.js';
 import { commitManifest, type ChainHead, type ManifestFile } from './manifest.js';
 import type { Sealed } from './sealed-json.js';

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { SwaError } from '../lib/errors.js';
 import { parsePartitionName, type PartitionName } from '../lib/log/log.js';
 import { commitFile, type MasterStore } from './commit.js';
-import { digestFile } from './digest.js';
+import { digestFile } from '../lib/files/digest.js';
 import { partitionDir, tempSuffix } from './layout.js';
 import type { ChainHead, ManifestFile } from './manifest.js';
 import { contentHash, mergeParquet, summarize } from './parquet.js';

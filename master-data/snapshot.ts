@@ -6,7 +6,7 @@
 import { join } from 'node:path';
 import { SwaError, systemCode } from '../lib/errors.js';
 import { parsePartitionName, type Cut, type Offset, type PartitionName, type Topic } from '../lib/log/log.js';
-import { digestFile, type FileDigest } from './digest.js';
+import { digestFile, type FileDigest } from '../lib/files/digest.js';
 import { partitionDir } from './layout.js';
 import { endOf, readHead, readRoot } from './manifest.js';
 

@@ -1,5 +1,6 @@
 /**
- * Who is who in a view: two databases of index.mdb, in which persons are numbered in order of their PersonIDs.
+ * identity.mdb: who is who in a view, in two databases (serving/sorted-file.ts). Persons are numbered in order of their
+ * PersonIDs.
  *
  *   persons   u32 person      -> ids of a person of two or more, ascending, so the PersonID first:
  *                                (characters shared with the id before, length-prefixed rest)*
@@ -10,10 +11,15 @@
  * dozen bytes where its text and its PersonID's would be four times that. That an id which is in no person hashes like one
  * that is has odds of one in 10^13 at a million ids.
  */
+import { setImmediate as turn } from 'node:timers/promises';
 import { grown } from '../lib/grown.js';
 import { StringHash } from '../lib/hash/string-hash.js';
 import { textSeparator, type PackedTexts } from '../lib/packed-texts.js';
 import { ByteReader, ByteWriter } from './bytes.js';
+import { SortedFileWriter, type Sorted } from './sorted-file.js';
+
+export const identityNames = ['persons', 'ids'] as const;
+export type IdentityName = (typeof identityNames)[number];
 
 const bucketCount = 1 << 16;
 const bucketShift = 16;
@@ -67,7 +73,37 @@ export function* idsIn(record: Uint8Array): Generator<string> {
 }
 
 /** Key and value are valid during the call. */
-type Add = (database: 'persons' | 'ids', key: Uint8Array, value: Uint8Array) => void;
+type Add = (database: IdentityName, key: Uint8Array, value: Uint8Array) => void;
+
+/** Persons written before the event loop gets a turn. */
+const personsPerTurn = 500;
+
+/**
+ * Writes the file at `path`, which must not exist. A person is the numbers of two or more of the ids, ascending in UTF-8
+ * byte order; persons come in order of their first ids. What `onTurn`, called now and then, throws ends the work.
+ */
+export async function writeIdentity(
+  path: string,
+  ids: PackedTexts,
+  persons: Iterable<Iterable<number>>,
+  onTurn: () => void = () => undefined,
+): Promise<Sorted<IdentityName>> {
+  const file = new SortedFileWriter(path, identityNames);
+  try {
+    const writer = new IdentityWriter((name, key, value) => file.add(name, key, value));
+    let written = 0;
+    for (const numbers of persons) {
+      writer.person(ids, numbers);
+      if (++written % personsPerTurn !== 0) continue;
+      await turn();
+      onTurn();
+    }
+    writer.finish();
+    return await file.close();
+  } finally {
+    await file.abandon();
+  }
+}
 
 /** Takes the persons of a view in order, and hands out entries of both databases, each in key order. */
 export class IdentityWriter {

@@ -5,7 +5,8 @@
  *     CURRENT                     the ViewId that answers come from; replacing it is the moment of publication
  *     views/v000042-5f3a9c1e/     one immutable view; the number counts runs, the hex is the start of its content hash
  *       META.json                 what the view is a function of, counts, SHA-256 of the files below
- *       index.mdb                 LMDB, written once in key order (serving/index-file.ts)
+ *       index.mdb                 where the subjects lie (serving/index-file.ts)
+ *       identity.mdb              who is who (serving/identity.ts)
  *       pages.dat, domains.dat    packed buckets of all pages and all domains (serving/cells.ts)
  *     held/<holder>.json          views that a holder still needs: not pruned (serving/held.ts)
  *     building/                   temp directories of views not yet published, or pruned; swept by the next run
@@ -16,11 +17,12 @@ import { roomOf } from '../lib/data-dir.js';
 import type { ViewId } from '../lib/views/view.js';
 
 /** Changes when the bytes of a view directory change their meaning. Part of every view's `codeVersion`. */
-export const formatVersion = 4;
+export const formatVersion = 5;
 
 export const fileNames = {
   meta: 'META.json',
   index: 'index.mdb',
+  identity: 'identity.mdb',
   pages: 'pages.dat',
   domains: 'domains.dat',
 } as const;

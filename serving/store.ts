@@ -8,8 +8,10 @@
 import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { SwaError, systemCode } from '../lib/errors.js';
+import { digestFile } from '../lib/files/digest.js';
 import { fsyncDir, makeDirDurable } from '../lib/files/durable.js';
 import type { Cut } from '../lib/log/log.js';
+import { PackedTexts } from '../lib/packed-texts.js';
 import type { RulesVersions } from '../lib/facts/rules.js';
 import type { BatchView, ViewId, ViewMeta } from '../lib/views/view.js';
 import { CellFile } from './cell-file.js';
@@ -17,9 +19,10 @@ import { codeVersion } from './code-version.js';
 import { createCurrent, readCurrent, writeCurrent } from './current.js';
 import { heldViews } from './held.js';
 import { buildingDir, isViewId, viewPath, viewsDir } from './layout.js';
+import { writeIdentity } from './identity.js';
 import { readMeta, type StoredMeta } from './meta.js';
 import { openViewAt } from './view-reader.js';
-import { ViewWriter, sealOf } from './view-writer.js';
+import { ViewWriter } from './view-writer.js';
 
 /** Opens a published view for reading; opening the same view twice is cheap. Throws `view.missing`, `view.corrupt`. */
 export function openView(dataDir: string, id: ViewId): BatchView {
@@ -52,11 +55,12 @@ export async function ensureGenesis(
   const building = newBuildingDir(dataDir, 'genesis');
   const counts = { pageviews: 0, pages: 0, domains: 0, persons: 0, mappedIds: 0 };
   const writer = new ViewWriter(building);
-  const cells = {
+  const parts = {
+    identity: await writeIdentity(writer.identityPath, new PackedTexts(), []),
     pages: new CellFile(writer.cellsPath('pages')).close(),
     domains: new CellFile(writer.cellsPath('domains')).close(),
   };
-  const meta = await writer.finish({ ...genesis, number: 0, codeVersion, counts }, cells);
+  const meta = await writer.finish({ ...genesis, number: 0, codeVersion, counts }, parts);
   moveIntoPlace(dataDir, building, meta.view.id);
   createCurrent(dataDir, meta.view.id);
   return readCurrent(dataDir);
@@ -129,7 +133,7 @@ export function sweep(dataDir: string): void {
 export async function checkSeals(dir: string): Promise<StoredMeta> {
   const meta = readMeta(dir);
   for (const expected of meta.files) {
-    const actual = await sealOf(dir, expected.name);
+    const actual = await digestFile(join(dir, expected.name));
     if (actual.sha256 !== expected.sha256) {
       throw new SwaError(
         'view.corrupt',

@@ -1,5 +1,5 @@
 /**
- * Reads one published view. Opening maps the index and opens two files: milliseconds whatever the view's size. A point
+ * Reads one published view. Opening maps two files and opens two more: milliseconds whatever the view's size. A point
  * read is one B+ tree look-up and one pread. Any number of processes may read; a view removed meanwhile stays readable
  * to those who have it open.
  */
@@ -10,17 +10,11 @@ import type { BatchView, PageCount, Subject, ViewMeta, VisitCell } from '../lib/
 import { BlockReader, type Visit } from './block-reader.js';
 import { ByteReader } from './bytes.js';
 import type { BlockPlace } from './cell-file.js';
-import {
-  listingKey,
-  openIndex,
-  textKey,
-  type IndexDb,
-  type IndexFile,
-  type IndexName,
-} from './index-file.js';
-import { bucketKey, idsIn, personIn, personKey } from './identity.js';
+import { bucketKey, identityNames, idsIn, personIn, personKey, type IdentityName } from './identity.js';
+import { indexNames, listingKey, textKey, type IndexName } from './index-file.js';
 import { fileNames, formatVersion } from './layout.js';
 import { readMeta } from './meta.js';
+import { openSorted, type SortedDb, type SortedFile } from './sorted-file.js';
 import { forEachVisitHour } from './visits.js';
 
 /**
@@ -48,14 +42,18 @@ export function openViewAt(dir: string): ViewReader {
 
 export class ViewReader implements BatchView {
   readonly meta: ViewMeta;
-  readonly #index: IndexFile;
+  readonly #files: readonly [SortedFile<IndexName>, SortedFile<IdentityName>];
+  readonly #dbs: Readonly<Record<IndexName | IdentityName, SortedDb>>;
   readonly #cells: Readonly<Record<Subject['kind'], BlockReader>>;
   #found: { readonly subject?: Subject; readonly record?: BlockPlace | undefined } = {};
   #closed = false;
 
   constructor(dir: string, meta: ViewMeta) {
     this.meta = meta;
-    this.#index = openIndex(join(dir, fileNames.index), 'read');
+    const index = openSorted(join(dir, fileNames.index), indexNames, 'read');
+    const identity = openSorted(join(dir, fileNames.identity), identityNames, 'read');
+    this.#files = [index, identity];
+    this.#dbs = { ...index.dbs, ...identity.dbs };
     this.#cells = {
       page: new BlockReader(join(dir, fileNames.pages), meta.lgK),
       domain: new BlockReader(join(dir, fileNames.domains), meta.lgK),
@@ -69,12 +67,12 @@ export class ViewReader implements BatchView {
   }
 
   forEachVisitHour(domain: string, fromHour: number, toHour: number, visit: (cell: VisitCell) => void): void {
-    const value = this.#dbs('visits').getBinary(textKey(domain));
+    const value = this.#db('visits').getBinary(textKey(domain));
     if (value !== undefined) forEachVisitHour(value, fromHour, toHour, visit);
   }
 
   *pages(domain: string): Iterable<PageCount> {
-    const listing = this.#dbs('listing');
+    const listing = this.#db('listing');
     for (let chunk = 0; ; chunk++) {
       const value = listing.getBinary(listingKey(domain, chunk));
       if (value === undefined) return;
@@ -90,7 +88,7 @@ export class ViewReader implements BatchView {
 
   /** Ascending in UTF-8 byte order. */
   *domains(): Iterable<string> {
-    for (const { value } of this.#dbs('domains').getRange({ snapshot: false })) {
+    for (const { value } of this.#db('domains').getRange({ snapshot: false })) {
       yield readSubject(value).name;
     }
   }
@@ -115,12 +113,7 @@ export class ViewReader implements BatchView {
 
   /** Pageviews of every page or domain, in key order. */
   *subjectPageviews(name: 'pages' | 'domains'): Iterable<number> {
-    for (const { value } of this.#dbs(name).getRange({ snapshot: false })) yield readSubject(value).pageviews;
-  }
-
-  /** Keys and values of one database in order, for verification and audits. */
-  entries(name: IndexName): Iterable<{ key: Buffer; value: Buffer }> {
-    return this.#dbs(name).getRange({ snapshot: false });
+    for (const { value } of this.#db(name).getRange({ snapshot: false })) yield readSubject(value).pageviews;
   }
 
   close(): void {
@@ -128,19 +121,19 @@ export class ViewReader implements BatchView {
     this.#closed = true;
     this.#cells.page.close();
     this.#cells.domain.close();
-    this.#index.root.close().catch(() => undefined); // read-only: nothing can be lost
+    for (const { root } of this.#files) root.close().catch(() => undefined); // read-only: nothing can be lost
   }
 
-  #dbs(name: IndexName): IndexDb {
+  #db(name: IndexName | IdentityName): SortedDb {
     if (this.#closed) throw new SwaError('internal.invariant', `batch view ${this.meta.id} is closed`);
-    return this.#index.dbs[name];
+    return this.#dbs[name];
   }
 
   /** What is stored of the person that a visitor id belongs to. */
   #personRecord(visitor: string): Buffer | undefined {
-    const bucket = this.#dbs('ids').getBinaryFast(bucketKey(visitor));
+    const bucket = this.#db('ids').getBinaryFast(bucketKey(visitor));
     const person = bucket === undefined ? -1 : personIn(bucket, visitor);
-    return person < 0 ? undefined : this.#dbs('persons').getBinaryFast(personKey(person));
+    return person < 0 ? undefined : this.#db('persons').getBinaryFast(personKey(person));
   }
 
   /** The runs of one question ask for the same subject again. */
@@ -152,8 +145,8 @@ export class ViewReader implements BatchView {
   #find(subject: Subject): BlockPlace | undefined {
     const value =
       subject.kind === 'page'
-        ? this.#dbs('pages').getBinaryFast(textKey(subject.url))
-        : this.#dbs('domains').getBinaryFast(textKey(subject.domain));
+        ? this.#db('pages').getBinaryFast(textKey(subject.url))
+        : this.#db('domains').getBinaryFast(textKey(subject.domain));
     return value === undefined ? undefined : readSubject(value);
   }
 }

@@ -23,6 +23,7 @@ import { PackedTexts } from '../lib/packed-texts.js';
 import type { RealtimeView, ViewId } from '../lib/views/view.js';
 import { CellFile } from '../serving/cell-file.js';
 import { codeVersion } from '../serving/code-version.js';
+import { writeIdentity } from '../serving/identity.js';
 import { newBuildingDir, openView, publish } from '../serving/store.js';
 import { ViewWriter } from '../serving/view-writer.js';
 import { openRealtime, type Realtime } from '../speed/read-side.js';
@@ -143,15 +144,15 @@ export class SpeedHouse {
     const building = newBuildingDir(dataDir, 'test');
     const writer = new ViewWriter(building);
     const ids = ['cookie:1', 'cookie:2', `cookie:${number}`].filter((id, i, all) => all.indexOf(id) === i);
-    writer.person(PackedTexts.of(ids), ids.keys());
-    const cells = {
+    const parts = {
+      identity: await writeIdentity(writer.identityPath, PackedTexts.of(ids), [ids.keys()]),
       pages: new CellFile(writer.cellsPath('pages')).close(),
       domains: new CellFile(writer.cellsPath('domains')).close(),
     };
     const counts = { pageviews: 0, pages: 0, domains: 0, persons: 0, mappedIds: ids.length - 1 };
     const cut = { logId: this.#writer.id, next };
     const about = { cut, lgK, rules: rules.versions, createdAt: 0, number, codeVersion, counts };
-    const meta = await writer.finish(about, cells);
+    const meta = await writer.finish(about, parts);
     publish(dataDir, building, meta);
     return meta.view.id;
   }

@@ -8,8 +8,10 @@ import { makeRules } from '../../lib/facts/rules.js';
 import { offset } from '../../lib/log/log.js';
 import type { ViewMeta } from '../../lib/views/view.js';
 import { takeSnapshot } from '../../master-data/snapshot.js';
-import { bucketKey } from '../../serving/identity.js';
-import { openIndex, textKey } from '../../serving/index-file.js';
+import { bucketKey, identityNames } from '../../serving/identity.js';
+import { indexNames, textKey } from '../../serving/index-file.js';
+import { fileNames } from '../../serving/layout.js';
+import { openSorted, type SortedFile } from '../../serving/sorted-file.js';
 import { newBuildingDir } from '../../serving/store.js';
 import { buildView, type Built } from '../pipeline.js';
 import { ProgressMeter } from '../progress.js';
@@ -61,10 +63,14 @@ function damage(path: string): void {
   closeSync(fd);
 }
 
-async function change(dir: string, work: (index: ReturnType<typeof openIndex>) => void): Promise<void> {
-  const index = openIndex(join(dir, 'index.mdb'), 'build');
-  work(index);
-  await index.root.close();
+async function change<Name extends string>(
+  path: string,
+  names: readonly Name[],
+  work: (dbs: SortedFile<Name>['dbs']) => void,
+): Promise<void> {
+  const { root, dbs } = openSorted(path, names, 'build');
+  work(dbs);
+  await root.close();
 }
 
 test('three seeded wrong views are refused before they are published, each for its reason', async (t) => {
@@ -79,13 +85,15 @@ test('three seeded wrong views are refused before they are published, each for i
   );
   await assert.rejects(
     buildWith(config, async (dir) =>
-      change(dir, ({ dbs }) => dbs.pages.removeSync(textKey('https://example.com/3'))),
+      change(join(dir, fileNames.index), indexNames, ({ pages }) =>
+        pages.removeSync(textKey('https://example.com/3')),
+      ),
     ),
     { code: 'view.refused', message: /pageviews of all pages together/ },
     'a page lost',
   );
   await assert.rejects(
-    buildWith(config, async (dir) => change(dir, ({ dbs }) => dbs.ids.removeSync(bucketKey('cookie:2')))),
+    buildWith(config, async (dir) => change(join(dir, fileNames.identity), identityNames, ({ ids }) => ids.removeSync(bucketKey('cookie:2')))),
     { code: 'view.refused', message: /not one person/ },
     'two ids of a person not joined',
   );

@@ -14,7 +14,7 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { SwaError } from '../../lib/errors.js';
 import { readStatus } from '../../lib/status.js';
-import { digestFile } from '../digest.js';
+import { digestFile } from '../../lib/files/digest.js';
 import { openDuckDb, sqlText } from '../duckdb.js';
 import { masterDir, partitionDir, rootPath } from '../layout.js';
 import { seal } from '../sealed-json.js';

@@ -25,6 +25,7 @@ import { encodeVisits } from '../visits.js';
 import type { ViewId, ViewMeta } from '../../lib/views/view.js';
 import { codeVersion } from '../code-version.js';
 import { heldViews, holdViews } from '../held.js';
+import { writeIdentity } from '../identity.js';
 import { heldDir, viewPath } from '../layout.js';
 
 const cut: Cut = { logId: 'log-1' as LogId, next: { 'pageviews/0': offset(0), 'equivs/0': offset(0) } };
@@ -50,11 +51,14 @@ async function publishView(dir: string, number: number, url: string): Promise<Vi
   encodeVisits(visits, [{ bucket: 480_000, visits: 2, bounces: 1 }]);
   writer.visits('example.com', visits.view());
   writer.listPage('example.com', url, 3);
-  writer.person(PackedTexts.of(['cookie:a', 'cookie:b']), [0, 1]);
   const counts = { pageviews: 3, pages: 1, domains: 1, persons: 2, mappedIds: 1 };
   const meta = await writer.finish(
     { ...base, number, codeVersion, counts },
-    { pages: pages.close(), domains: domains.close() },
+    {
+      identity: await writeIdentity(writer.identityPath, PackedTexts.of(['cookie:a', 'cookie:b']), [[0, 1]]),
+      pages: pages.close(),
+      domains: domains.close(),
+    },
   );
   publish(dir, building, meta);
   return meta.view;

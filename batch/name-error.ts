@@ -1,0 +1,13 @@
+import { SwaError, messageOf, systemCode } from '../lib/errors.js';
+
+/** Everything that ends a run has a code; a full disk says so. */
+export function nameError(error: unknown): SwaError {
+  if (error instanceof SwaError) return error;
+  const full = systemCode(error) === 'ENOSPC' || /MDB_MAP_FULL|No space left/i.test(messageOf(error));
+  return new SwaError('batch.failed', `the batch run failed: ${messageOf(error)}`, {
+    cause: error,
+    hint: full
+      ? 'free space in SWA_DATA_DIR; the view that serves is untouched'
+      : 'the view that serves is untouched; see `swa status`',
+  });
+}
