@@ -8,6 +8,7 @@ import {
   VARCHAR,
   type DuckDBConnection,
   type DuckDBDataChunk,
+  type DuckDBResult,
   type DuckDBType,
   type DuckDBVector,
 } from '@duckdb/node-api';
@@ -29,11 +30,22 @@ export interface BatchDbOptions {
   readonly threads: number;
 }
 
+/** What stands for the {holes} of a statement. */
+type Fill = Readonly<Record<string, string>>;
+
+/** A statement at work. */
+export interface Begun {
+  /** Its rows, to be asked for once. */
+  chunks(): AsyncGenerator<DuckDBDataChunk>;
+}
+
 export class BatchDb {
   readonly #database: DuckDb;
   readonly #connection: DuckDBConnection;
   /** What a taker threw: DuckDB has no way to carry it. */
   #failure: { readonly error: unknown } | undefined;
+  /** The statement begun last. */
+  #begun: Promise<unknown> | undefined;
 
   private constructor(database: DuckDb) {
     this.#database = database;
@@ -90,8 +102,21 @@ export class BatchDb {
   }
 
   /** Rows of a statement, chunk by chunk, without ever holding the whole result; `fill` stands for its {holes}. */
-  async *stream(name: string, fill: Readonly<Record<string, string>> = {}): AsyncGenerator<DuckDBDataChunk> {
-    const result = await this.#attempt(name, async () => this.#connection.stream(readSql(name, fill)));
+  async *stream(name: string, fill: Fill = {}): AsyncGenerator<DuckDBDataChunk> {
+    yield* (await this.begin(name, fill)).chunks();
+  }
+
+  /** Begins a statement and does not wait for it: DuckDB works while we do other things. No other may run until its end. */
+  async begin(name: string, fill: Fill): Promise<Begun> {
+    const statement = await this.#attempt(name, async () => this.#connection.prepare(readSql(name, fill)));
+    const begun = statement.stream();
+    begun.catch(() => undefined); // whoever asks for the rows hears of it
+    this.#begun = begun;
+    return { chunks: () => this.#chunksOf(name, begun) };
+  }
+
+  async *#chunksOf(name: string, begun: Promise<DuckDBResult>): AsyncGenerator<DuckDBDataChunk> {
+    const result = await this.#attempt(name, async () => begun);
     for (;;) {
       const chunk = await this.#attempt(name, async () => result.fetchChunk());
       if (chunk === null || chunk.rowCount === 0) return;
@@ -113,11 +138,13 @@ export class BatchDb {
   }
 
   /** Checks a statement against the schema without running it. */
-  async prepare(name: string, fill: Readonly<Record<string, string>> = {}): Promise<void> {
+  async prepare(name: string, fill: Fill = {}): Promise<void> {
     await this.#attempt(name, async () => this.#connection.prepare(readSql(name, fill)));
   }
 
-  close(): void {
+  /** Waits for what is at work. */
+  async close(): Promise<void> {
+    await Promise.allSettled([this.#begun]);
     this.#database.close();
   }
 
@@ -156,7 +183,7 @@ export class BatchDb {
 }
 
 /** The statement of batch/sql/<name>.sql, its {holes} filled. */
-export function readSql(name: string, fill: Readonly<Record<string, string>> = {}): string {
+export function readSql(name: string, fill: Fill = {}): string {
   return assetText(`batch/sql/${name}.sql`).replace(/\{(\w+)\}/g, (_hole, key: string) => fill[key] ?? '');
 }
 

@@ -49,7 +49,7 @@ async function resolve(job: PersonJob, signal: AbortSignal): Promise<ResolvedPer
   try {
     return await resolvePersons(db, job.maxIds, () => signal.throwIfAborted());
   } finally {
-    db.close();
+    await db.close();
   }
 }
 

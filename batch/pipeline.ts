@@ -38,6 +38,7 @@ import { RepeatFinder, Suspects } from './repeat-finder.js';
 import type { SortedListener } from './lane.js';
 import { jobKinds } from './sort-job.js';
 import { makeSortJobs } from './sort-keys.js';
+import { Recount } from './recount.js';
 import { runSortJobs } from './sort-jobs.js';
 import { verifyView } from './verify.js';
 
@@ -124,17 +125,18 @@ export async function buildView(options: BuildOptions): Promise<Built> {
       recordsOf(snapshot, 'pageviews'),
     );
     const build = new Build({ ...options, tuning }, { db, writer, store, collector, persons });
-    const { meta, statistics, sampledEdges } = await build.run();
+    const { meta, statistics, sampledEdges, recount } = await build.run();
     options.progress.begin('verify');
     await options.beforeVerify?.(options.viewDir);
     const view = openViewAt(options.viewDir);
     try {
-      await verifyView(view, db, {
+      await verifyView(view, {
         previous: options.previous,
         pageviews: statistics.pageviews,
         rules: options.rules,
-        sampledPages: collector.sampledPages,
+        sampledPages: collector.sampledPages.map(({ url }) => url),
         sampledEdges,
+        recount,
       });
     } finally {
       view.close();
@@ -144,7 +146,7 @@ export async function buildView(options: BuildOptions): Promise<Built> {
     await persons.stop();
     store.close();
     await writer.abandon();
-    db.close();
+    await db.close();
   }
 }
 
@@ -174,7 +176,7 @@ class Build {
     this.#persons = tools.persons;
   }
 
-  async run(): Promise<Built & Pick<FoundPersons, 'sampledEdges'>> {
+  async run(): Promise<Built & Pick<FoundPersons, 'sampledEdges'> & { readonly recount: Recount }> {
     const { progress, snapshot } = this.#options;
     const rows = recordsOf(snapshot, 'pageviews');
     await this.#checkFiles();
@@ -187,8 +189,8 @@ class Build {
     const statistics = await this.#facts(rows, repeats, persons);
     // Typed arrays that are done with take memory until a collection, and threads that need it cannot ask for one.
     globalThis.gc?.();
-    const meta = await this.#writeView(persons, statistics.pageviews);
-    return { meta, statistics, sampledEdges: persons.sampledEdges };
+    const { meta, recount } = await this.#writeView(persons, statistics.pageviews);
+    return { meta, statistics, sampledEdges: persons.sampledEdges, recount };
   }
 
   #checkFiles(): Promise<void> {
@@ -204,7 +206,10 @@ class Build {
     );
   }
 
-  async #writeView(persons: FoundPersons, pageviews: number): Promise<StoredMeta> {
+  async #writeView(
+    persons: FoundPersons,
+    pageviews: number,
+  ): Promise<Pick<Built, 'meta'> & { readonly recount: Recount }> {
     const { progress, tuning, threads, signal, snapshot, rules, number, createdAt, lgK } = this.#options;
     const { rowsPerRange } = tuning;
     progress.begin('buckets', jobKinds.length * this.#store.rows);
@@ -224,6 +229,8 @@ class Build {
       };
       await runSortJobs(tables, jobs, listener, { threads, signal });
       progress.begin('index', names.pages.length);
+      const { sampledPages, hours } = this.#collector;
+      const recount = await Recount.begin(this.#db, sampledPages, hours);
       writeIndex(this.#writer, names, buckets, (count) => this.#step(count));
       const counts = {
         pageviews,
@@ -232,7 +239,7 @@ class Build {
         persons: this.#collector.persons,
         mappedIds: persons.hashes.length / 2 - persons.ends.length,
       };
-      return await this.#writer.finish(
+      const meta = await this.#writer.finish(
         { number, createdAt, cut: snapshot.cut, lgK, rules: rules.versions, codeVersion, counts },
         {
           identity: await this.#persons.written,
@@ -240,6 +247,7 @@ class Build {
           domains: buckets.domains.close(),
         },
       );
+      return { meta, recount };
     } finally {
       buckets.abandon();
     }

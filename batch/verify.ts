@@ -6,47 +6,44 @@
  *   sums      of sampled subjects: 1 <= people <= pageviews in every hour; days and months are the sum of their
  *             hours' pageviews and the union of their people; visits lie between bounces and pageviews
  *   persons   the two ends of sampled edges are one person, and the person lists both
- *   recount   sampled pages are counted again from the facts of sampled days, hour by hour, person by person
+ *   recount   the hours of sampled pages on sampled days hold what their facts say (batch/recount.ts)
  */
-import { coupon } from 'hyperloglog-ts';
 import { SwaError } from '../lib/errors.js';
 import type { Rules } from '../lib/facts/rules.js';
 import { checkLogId, namesOf, reaches } from '../lib/log/cut.js';
-import { bucketOf, hourMs, hoursOf, type Span } from '../lib/time/buckets.js';
+import { bucketOf, type Span } from '../lib/time/buckets.js';
 import { domainOf } from '../lib/url/domain.js';
 import type { BucketCell, Subject, ViewMeta } from '../lib/views/view.js';
-import { sqlText } from '../master-data/duckdb.js';
 import { applyCoupons } from '../serving/union.js';
 import type { ViewReader } from '../serving/view-reader.js';
-import type { SampledPage } from './collector.js';
-import type { BatchDb } from './database.js';
+import type { Recount } from './recount.js';
 
 export interface Expected {
   /** The view that serves now. */
   readonly previous: ViewMeta | undefined;
   readonly pageviews: number;
   readonly rules: Rules;
-  /** Pages to be counted again. */
-  readonly sampledPages: readonly SampledPage[];
+  readonly sampledPages: readonly string[];
+  readonly recount: Recount;
   /** Live edges whose ends must be one person. */
   readonly sampledEdges: readonly (readonly [string, string])[];
 }
 
-const recountedDays = 8;
 const allTime = { from: -1_000_000, to: 10_000_000 } as const;
 
 /** Throws `view.refused` naming the first thing that is wrong. */
-export async function verifyView(view: ViewReader, db: BatchDb, expected: Expected): Promise<void> {
+export async function verifyView(view: ViewReader, expected: Expected): Promise<void> {
   checkCutAgainst(view.meta, expected.previous);
   checkTotals(view, expected);
-  for (const { url } of expected.sampledPages) checkSubject(view, { kind: 'page', url });
+  for (const url of expected.sampledPages) checkSubject(view, { kind: 'page', url });
   // Pages of one site share their domain: it is the largest subject, and checked once.
-  for (const domain of new Set(expected.sampledPages.map(({ url }) => domainOf(url)))) {
+  for (const domain of new Set(expected.sampledPages.map(domainOf))) {
     checkSubject(view, { kind: 'domain', domain });
     checkVisits(view, domain);
   }
   checkPersons(view, expected.sampledEdges);
-  await recountPages(view, db, expected);
+  const difference = await expected.recount.differenceTo(view, expected.rules);
+  if (difference !== undefined) throw refuse(difference);
 }
 
 function refuse(what: string): SwaError {
@@ -177,78 +174,6 @@ function checkVisits(view: ViewReader, domain: string): void {
   });
   if (visits > pageviews || (visits === 0 && pageviews > 0))
     throw refuse(`${domain} has ${visits} visits in ${pageviews} pageviews`);
-}
-
-interface Recount {
-  pageviews: number;
-  readonly coupons: Set<number>;
-}
-
-/**
- * Counts the sampled pages anew on some of their days, spread over all, and compares every hour: pageviews exactly, people
- * coupon by coupon. A day's facts lie together in the files, so this reads little of them.
- */
-async function recountPages(view: ViewReader, db: BatchDb, expected: Expected): Promise<void> {
-  const days = new Set<number>();
-  for (const { url } of expected.sampledPages) {
-    view.forEachBucket({ kind: 'page', url }, 'hour', allTime.from, allTime.to, (cell) => {
-      days.add(bucketOf('day', cell.bucket));
-    });
-  }
-  const all = [...days].toSorted((a, b) => a - b);
-  const count = Math.min(recountedDays, all.length);
-  for (let i = 0; i < count; i++) {
-    const day = all[Math.floor((i * all.length) / count)] ?? 0;
-    await recountDay(view, db, expected, hoursOf('day', day));
-  }
-}
-
-async function recountDay(
-  view: ViewReader,
-  db: BatchDb,
-  { sampledPages, rules }: Expected,
-  { from, to }: { readonly from: number; readonly to: number },
-): Promise<void> {
-  const spellings = sampledPages.flatMap((page) => page.spellings);
-  const wanted = new Map(sampledPages.map(({ url }) => [url, new Map<number, Recount>()]));
-  const fill = {
-    urls: spellings.map(sqlText).join(', '),
-    from: String(from * hourMs),
-    to: String(to * hourMs),
-  };
-  for await (const chunk of db.stream('recount-pages', fill)) {
-    for (const [raw, hour, agent, visitor] of chunk.getRows()) {
-      const page = rules.url.normalize(String(raw));
-      if (!page.ok || rules.bots.excludes(typeof agent === 'string' ? agent : undefined)) continue;
-      const hours = wanted.get(page.url);
-      const recount = hours?.get(Number(hour)) ?? { pageviews: 0, coupons: new Set() };
-      hours?.set(Number(hour), recount);
-      recount.pageviews++;
-      recount.coupons.add(coupon(view.personOf(String(visitor))));
-    }
-  }
-  for (const [url, hours] of wanted) {
-    const left = new Set(hours.keys());
-    view.forEachBucket({ kind: 'page', url }, 'hour', from, to, (cell) => {
-      const recount = hours.get(cell.bucket);
-      left.delete(cell.bucket);
-      const people = Uint32Array.from(recount?.coupons ?? []).toSorted();
-      if (recount?.pageviews !== cell.pageviews || !samePeople(cell, people, view.meta.lgK)) {
-        throw refuse(`hour ${cell.bucket} of ${url} differs from a recount of its facts`);
-      }
-    });
-    for (const hour of left) throw refuse(`hour ${hour} of ${url} is missing`);
-  }
-}
-
-function samePeople(cell: BucketCell, coupons: Uint32Array, lgK: number): boolean {
-  const { sketch } = cell;
-  if (sketch.kind === 'coupons') {
-    return sketch.coupons.length === coupons.length && sketch.coupons.every((each, i) => each === coupons[i]);
-  }
-  const registers = new Uint8Array(2 ** lgK);
-  applyCoupons(registers, coupons, 0, coupons.length);
-  return equalBytes(registers, sketch.registers);
 }
 
 function checkPersons(view: ViewReader, edges: Expected['sampledEdges']): void {

@@ -145,7 +145,7 @@ test('every statement under batch/sql can be prepared on an empty snapshot', asy
     memoryLimit: '256MB',
     threads: 1,
   });
-  t.after(() => db.close());
+  t.after(async () => db.close());
   const { BIGINT, UBIGINT, VARCHAR } = await import('@duckdb/node-api');
   db.registerTaker('swa_suspect', [UBIGINT], () => undefined);
   db.registerTaker('swa_seen', [UBIGINT], () => undefined);
@@ -167,9 +167,9 @@ test('every statement under batch/sql can be prepared on an empty snapshot', asy
     'edge-hashes',
     'event-hashes',
   ];
-  inOrder.push('repeats', 'counted', 'facts', 'recount-pages');
+  inOrder.push('repeats', 'counted', 'facts', 'recount-day', 'recount');
   for (const name of inOrder) {
-    await db.prepare(name, { urls: "'x'", from: '0', to: '1' });
+    await db.prepare(name, { urls: "'x'", from: '0', to: '1', days: 'from counted select *, 0 as hour' });
     if (readSql(name).includes('create temp')) await db.run(name);
     left.delete(name);
   }

@@ -1,0 +1,115 @@
+/**
+ * The independent recount of a view: sampled pages are counted again from the facts of sampled days, spread over all, and
+ * every hour is compared: pageviews exactly, people coupon by coupon. A day's facts lie together in the files, so this
+ * reads little of them.
+ */
+import { coupon } from 'hyperloglog-ts';
+import type { Rules } from '../lib/facts/rules.js';
+import { bucketOf, hourMs, hoursOf } from '../lib/time/buckets.js';
+import type { BucketCell } from '../lib/views/view.js';
+import { sqlText } from '../master-data/duckdb.js';
+import { applyCoupons } from '../serving/union.js';
+import type { ViewReader } from '../serving/view-reader.js';
+import type { SampledPage } from './collector.js';
+import { readSql, type BatchDb, type Begun } from './database.js';
+
+const sampledDays = 8;
+
+interface HourCount {
+  pageviews: number;
+  readonly coupons: Set<number>;
+}
+
+/** By URL, by hour. */
+type Counts = Map<string, Map<number, HourCount>>;
+
+export class Recount {
+  readonly #pages: readonly SampledPage[];
+  readonly #days: readonly number[];
+  readonly #facts: Begun | undefined;
+
+  private constructor(pages: readonly SampledPage[], days: readonly number[], facts?: Begun) {
+    this.#pages = pages;
+    this.#days = days;
+    this.#facts = facts;
+  }
+
+  /**
+   * Sets DuckDB to work on the facts, while we do other things.
+   * @param hours all hours with facts
+   */
+  static async begin(
+    db: BatchDb,
+    pages: readonly SampledPage[],
+    hours: readonly number[],
+  ): Promise<Recount> {
+    const all = [...new Set(hours.map((hour) => bucketOf('day', hour)))].toSorted((a, b) => a - b);
+    const count = Math.min(sampledDays, all.length);
+    const days = Array.from({ length: count }, (_, i) => all[Math.floor((i * all.length) / count)] ?? 0);
+    if (days.length === 0) return new Recount(pages, days);
+    const urls = pages.flatMap((page) => page.spellings.map(sqlText)).join(', ');
+    const selects = days.map((day) => {
+      const { from, to } = hoursOf('day', day);
+      return readSql('recount-day', { urls, from: String(from * hourMs), to: String(to * hourMs) });
+    });
+    return new Recount(pages, days, await db.begin('recount', { days: selects.join(' union all ') }));
+  }
+
+  /** Compares with the view; returns the first difference, or undefined. */
+  async differenceTo(view: ViewReader, rules: Rules): Promise<string | undefined> {
+    for await (const [day, counts] of this.#countDays(view, rules)) {
+      const { from, to } = hoursOf('day', day);
+      for (const { url } of this.#pages) {
+        const hours = counts.get(url);
+        const left = new Set(hours?.keys());
+        let difference: string | undefined;
+        view.forEachBucket({ kind: 'page', url }, 'hour', from, to, (cell) => {
+          left.delete(cell.bucket);
+          if (!isCounted(cell, hours?.get(cell.bucket), view.meta.lgK))
+            difference ??= `hour ${cell.bucket} of ${url} differs from a recount of its facts`;
+        });
+        for (const hour of left) difference ??= `hour ${hour} of ${url} is missing`;
+        if (difference !== undefined) return difference;
+      }
+    }
+    return undefined;
+  }
+
+  /** The days in order, one at a time in memory. */
+  async *#countDays(view: ViewReader, rules: Rules): AsyncGenerator<[day: number, counts: Counts]> {
+    const left = [...this.#days];
+    let counts: Counts = new Map();
+    for await (const chunk of this.#facts?.chunks() ?? []) {
+      for (const [raw, hour, agent, visitor] of chunk.getRows()) {
+        const dayOfRow = bucketOf('day', Number(hour));
+        for (let day = left[0]; day !== undefined && day < dayOfRow; day = left[0]) {
+          yield [day, counts];
+          counts = new Map();
+          left.shift();
+        }
+        const page = rules.url.normalize(String(raw));
+        if (!page.ok || rules.bots.excludes(typeof agent === 'string' ? agent : undefined)) continue;
+        const hours = counts.get(page.url) ?? new Map<number, HourCount>();
+        counts.set(page.url, hours);
+        const count = hours.get(Number(hour)) ?? { pageviews: 0, coupons: new Set() };
+        hours.set(Number(hour), count);
+        count.pageviews++;
+        count.coupons.add(coupon(view.personOf(String(visitor))));
+      }
+    }
+    for (const day of left) {
+      yield [day, counts];
+      counts = new Map();
+    }
+  }
+}
+
+function isCounted({ pageviews, sketch }: BucketCell, count: HourCount | undefined, lgK: number): boolean {
+  if (count?.pageviews !== pageviews) return false;
+  const people = Uint32Array.from(count.coupons).toSorted();
+  if (sketch.kind === 'coupons')
+    return sketch.coupons.length === people.length && sketch.coupons.every((each, i) => each === people[i]);
+  const registers = new Uint8Array(2 ** lgK);
+  applyCoupons(registers, people, 0, people.length);
+  return Buffer.compare(registers, sketch.registers) === 0;
+}
