@@ -3,11 +3,14 @@ import { CellFile, type BlockPlace } from '../serving/cell-file.js';
 import type { FileSeal } from '../serving/meta.js';
 import type { JobKind, SortResult } from './sort-job.js';
 
+type CellSeals = Readonly<Record<'pages' | 'domains', FileSeal>>;
+
 export class Buckets {
   readonly pages: BucketFile;
   readonly domains: BucketFile;
   /** Encoded visits by domain rank. */
   readonly visits = new Map<number, Uint8Array>();
+  #closed: Promise<CellSeals> | undefined;
 
   /** @param ranks how many ranks there are */
   constructor(
@@ -32,8 +35,17 @@ export class Buckets {
     });
   }
 
+  /** Makes the files durable. */
+  close(): Promise<CellSeals> {
+    const closing = Promise.all([this.pages.close(), this.domains.close()]);
+    this.#closed = closing.then(([pages, domains]) => ({ pages, domains }));
+    this.#closed.catch(() => undefined); // something else may have failed, and nobody asks
+    return this.#closed;
+  }
+
   /** Closes the files, finished or not. */
-  abandon(): void {
+  async abandon(): Promise<void> {
+    await Promise.allSettled([this.#closed]);
     this.pages.abandon();
     this.domains.abandon();
   }
@@ -90,7 +102,7 @@ export class BucketFile {
     };
   }
 
-  close(): FileSeal {
+  close(): Promise<FileSeal> {
     return this.#file.close();
   }
 

@@ -14,6 +14,7 @@ import { domainOf } from '../lib/url/domain.js';
 import { textEntries, textIn, words } from './columns.js';
 import { newFactBatch, shardCount, type FactStore } from './fact-store.js';
 import { IdTable, newFound } from './id-table.js';
+import { PageSample, type SampledPage } from './page-sample.js';
 import type { FoundPersons } from './person-job.js';
 
 /** Dates end here; a fact of a foreign producer beyond it has no month. */
@@ -30,12 +31,6 @@ export interface CollectorCounts {
   refusedUrls: number;
   botPageviews: number;
   beyondTime: number;
-}
-
-/** A page chosen for the recount, with every spelling that means it. */
-export interface SampledPage {
-  readonly url: string;
-  readonly spellings: readonly string[];
 }
 
 export class FactCollector {
@@ -307,41 +302,6 @@ interface Hour {
   readonly from: number;
   readonly to: number;
   readonly number: number;
-}
-
-/**
- * The pages with the least hashes, and all their spellings: a sample that does not depend on the order of facts. A page
- * that enters has been seen in no spelling before, since the greatest hash kept only falls.
- */
-class PageSample {
-  readonly #size: number;
-  readonly #kept = new Map<string, { hash: number; spellings: Set<string> }>();
-  #greatest = Number.POSITIVE_INFINITY;
-
-  constructor(size: number) {
-    this.#size = size;
-  }
-
-  offer(url: string, spelling: string): void {
-    const known = this.#kept.get(url);
-    if (known !== undefined) {
-      known.spellings.add(spelling);
-      return;
-    }
-    const hash = murmur2(Buffer.from(url));
-    if (hash >= this.#greatest) return;
-    this.#kept.set(url, { hash, spellings: new Set([spelling]) });
-    if (this.#kept.size <= this.#size) return;
-    const byHash = [...this.#kept].toSorted(([, a], [, b]) => a.hash - b.hash);
-    const last = byHash.at(-1);
-    if (last === undefined) return;
-    this.#kept.delete(last[0]);
-    this.#greatest = last[1].hash;
-  }
-
-  pages(): SampledPage[] {
-    return [...this.#kept].map(([url, { spellings }]) => ({ url, spellings: [...spellings] }));
-  }
 }
 
 /** Texts that SQL hands out in pieces of up to 12 bytes, in `pieceCount` columns (batch/sql/facts.sql). */

@@ -17,7 +17,7 @@ export class PersonThread {
     const ownSignal = this.#stopping.signal;
     const stop = signal === undefined ? ownSignal : AbortSignal.any([signal, ownSignal]);
     const isSmall = job.files.reduce((sum, file) => sum + file.rows, 0) <= fewEdges;
-    let onFound: (found: FoundPersons) => void = () => undefined;
+    let onFound!: (found: FoundPersons) => void;
     const found = new Promise<FoundPersons>((resolve) => (onFound = resolve));
     this.written = (isSmall ? runPersonJob : runInThread)(job, onFound, stop);
     this.found = Promise.race([found, this.written.then(async () => found)]);

@@ -118,12 +118,7 @@ export async function buildView(options: BuildOptions): Promise<Built> {
   const persons = new PersonThread(personJob, signal);
   const store = new FactStore(join(tempDir, 'facts'), tuning.factBlocks);
   try {
-    const collector = new FactCollector(
-      store,
-      options.rules,
-      sampledPages,
-      recordsOf(snapshot, 'pageviews'),
-    );
+    const collector = new FactCollector(store, options.rules, sampledPages, recordsOf(snapshot, 'pageviews'));
     const build = new Build({ ...options, tuning }, { db, writer, store, collector, persons });
     const { meta, statistics, sampledEdges, recount } = await build.run();
     options.progress.begin('verify');
@@ -229,8 +224,8 @@ class Build {
       };
       await runSortJobs(tables, jobs, listener, { threads, signal });
       progress.begin('index', names.pages.length);
-      const { sampledPages, hours } = this.#collector;
-      const recount = await Recount.begin(this.#db, sampledPages, hours);
+      const recount = await Recount.begin(this.#db, this.#collector);
+      const cells = buckets.close();
       writeIndex(this.#writer, names, buckets, (count) => this.#step(count));
       const counts = {
         pageviews,
@@ -241,15 +236,11 @@ class Build {
       };
       const meta = await this.#writer.finish(
         { number, createdAt, cut: snapshot.cut, lgK, rules: rules.versions, codeVersion, counts },
-        {
-          identity: await this.#persons.written,
-          pages: buckets.pages.close(),
-          domains: buckets.domains.close(),
-        },
+        { identity: await this.#persons.written, ...(await cells) },
       );
       return { meta, recount };
     } finally {
-      buckets.abandon();
+      await buckets.abandon();
     }
   }
 

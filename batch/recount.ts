@@ -10,8 +10,9 @@ import type { BucketCell } from '../lib/views/view.js';
 import { sqlText } from '../master-data/duckdb.js';
 import { applyCoupons } from '../serving/union.js';
 import type { ViewReader } from '../serving/view-reader.js';
-import type { SampledPage } from './collector.js';
+import type { FactCollector } from './collector.js';
 import { readSql, type BatchDb, type Begun } from './database.js';
+import type { SampledPage } from './page-sample.js';
 
 const sampledDays = 8;
 
@@ -34,19 +35,15 @@ export class Recount {
     this.#facts = facts;
   }
 
-  /**
-   * Sets DuckDB to work on the facts, while we do other things.
-   * @param hours all hours with facts
-   */
+  /** Sets DuckDB to work on the facts, while we do other things. */
   static async begin(
     db: BatchDb,
-    pages: readonly SampledPage[],
-    hours: readonly number[],
+    { sampledPages: pages, hours }: Pick<FactCollector, 'sampledPages' | 'hours'>,
   ): Promise<Recount> {
     const all = [...new Set(hours.map((hour) => bucketOf('day', hour)))].toSorted((a, b) => a - b);
     const count = Math.min(sampledDays, all.length);
     const days = Array.from({ length: count }, (_, i) => all[Math.floor((i * all.length) / count)] ?? 0);
-    if (days.length === 0) return new Recount(pages, days);
+    if (days.length === 0 || pages.length === 0) return new Recount(pages, days);
     const urls = pages.flatMap((page) => page.spellings.map(sqlText)).join(', ');
     const selects = days.map((day) => {
       const { from, to } = hoursOf('day', day);

@@ -109,12 +109,7 @@ function edgeRows({ ids, edges }: PageviewFilesOptions): string {
     from drawn`;
 }
 
-async function describe(
-  path: string,
-  topic: Topic,
-  partition: number,
-  rows: number,
-): Promise<SnapshotFile> {
+async function describe(path: string, topic: Topic, partition: number, rows: number): Promise<SnapshotFile> {
   const { sizeBytes, sha256 } = await digestFile(path);
   return {
     topic,

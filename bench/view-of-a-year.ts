@@ -61,8 +61,8 @@ export async function publishYear(dataDir: string, options: YearOptions): Promis
   }
   const parts = {
     identity: await writeIdentity(writer.identityPath, new PackedTexts(), []),
-    pages: pages.close(),
-    domains: domains.close(),
+    pages: await pages.close(),
+    domains: await domains.close(),
   };
   const base = {
     number: options.number,

@@ -57,8 +57,8 @@ export async function ensureGenesis(
   const writer = new ViewWriter(building);
   const parts = {
     identity: await writeIdentity(writer.identityPath, new PackedTexts(), []),
-    pages: new CellFile(writer.cellsPath('pages')).close(),
-    domains: new CellFile(writer.cellsPath('domains')).close(),
+    pages: await new CellFile(writer.cellsPath('pages')).close(),
+    domains: await new CellFile(writer.cellsPath('domains')).close(),
   };
   const meta = await writer.finish({ ...genesis, number: 0, codeVersion, counts }, parts);
   moveIntoPlace(dataDir, building, meta.view.id);

@@ -146,8 +146,8 @@ export class SpeedHouse {
     const ids = ['cookie:1', 'cookie:2', `cookie:${number}`].filter((id, i, all) => all.indexOf(id) === i);
     const parts = {
       identity: await writeIdentity(writer.identityPath, PackedTexts.of(ids), [ids.keys()]),
-      pages: new CellFile(writer.cellsPath('pages')).close(),
-      domains: new CellFile(writer.cellsPath('domains')).close(),
+      pages: await new CellFile(writer.cellsPath('pages')).close(),
+      domains: await new CellFile(writer.cellsPath('domains')).close(),
     };
     const counts = { pageviews: 0, pages: 0, domains: 0, persons: 0, mappedIds: ids.length - 1 };
     const cut = { logId: this.#writer.id, next };

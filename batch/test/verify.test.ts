@@ -93,7 +93,11 @@ test('three seeded wrong views are refused before they are published, each for i
     'a page lost',
   );
   await assert.rejects(
-    buildWith(config, async (dir) => change(join(dir, fileNames.identity), identityNames, ({ ids }) => ids.removeSync(bucketKey('cookie:2')))),
+    buildWith(config, async (dir) =>
+      change(join(dir, fileNames.identity), identityNames, ({ ids }) =>
+        ids.removeSync(bucketKey('cookie:2')),
+      ),
+    ),
     { code: 'view.refused', message: /not one person/ },
     'two ids of a person not joined',
   );
@@ -108,4 +112,16 @@ test('three seeded wrong views are refused before they are published, each for i
     { code: 'view.refused', message: /its cut lies below/ },
     'a cut that goes back',
   );
+});
+
+test('a site whose links all carry click ids has a view, although no page of it is counted again', async (t) => {
+  const config = makeHouse(t);
+  const clicks = Array.from({ length: 10_001 }, (_, i) => ({
+    ...(facts[i % facts.length] ?? edge),
+    url: `https://example.com/landing?click=${i}`,
+    eventId: `click${i}`,
+  }));
+  await store(config, clicks);
+  const { statistics, meta } = await buildWith(config, () => undefined);
+  assert.deepEqual([statistics.pageviews, meta.view.counts.pages], [10_001, 1]);
 });

@@ -56,8 +56,8 @@ async function publishView(dir: string, number: number, url: string): Promise<Vi
     { ...base, number, codeVersion, counts },
     {
       identity: await writeIdentity(writer.identityPath, PackedTexts.of(['cookie:a', 'cookie:b']), [[0, 1]]),
-      pages: pages.close(),
-      domains: domains.close(),
+      pages: await pages.close(),
+      domains: await domains.close(),
     },
   );
   publish(dir, building, meta);
