@@ -149,6 +149,8 @@ export class FactCollector {
 
   /** Makes everything in these rows known that a fact needs. */
   #learn({ urls, visitors, agents, times }: RowHashes, chunk: DuckDBDataChunk): void {
+    this.#urls.bringNear(urls, 0, times.length / 2);
+    this.#visitors.bringNear(visitors, 0, times.length / 2);
     for (let low = 0; low < times.length; low += 2) {
       const row = low / 2;
       const url = this.#urlNumber(urls[low] ?? 0, urls[low + 1] ?? 0, chunk, row);

@@ -105,7 +105,9 @@ export async function buildView(options: BuildOptions): Promise<Built> {
   const tuning = { ...defaultTuning, ...options.tuning };
   const memoryLimit = half(options.memoryLimit); // for each of two databases
   const files = filesOf(snapshot, 'pageviews');
-  const db = await BatchDb.open({ files, tempDir: join(tempDir, 'pageviews'), memoryLimit, threads });
+  // One of its threads always waits for ours, which takes the rows; see registerTaker.
+  const scanning = { memoryLimit, threads: threads + 1 };
+  const db = await BatchDb.open({ files, tempDir: join(tempDir, 'pageviews'), ...scanning });
   const writer = new ViewWriter(options.viewDir);
   const personJob = {
     files: filesOf(snapshot, 'equivs'),
