@@ -1,8 +1,9 @@
 /**
  * A sink in a process of its own, for tests that kill it: `node sink-child.js '<ChildOrder>'`. Prints 'open' once it
- * works; ends with 0 when it has committed what the log held at its start, with 1 and the error's code on stderr.
+ * works; ends with 0 when it has committed what the log held at its start, with 1 and the error on stderr, its code in the first line.
  */
 import { readSync } from 'node:fs';
+import { inspect } from 'node:util';
 import { OwnerLock } from '../../lib/files/owner-lock.js';
 import { SwaError } from '../../lib/errors.js';
 import { openLog } from '../../lib/log/open-log.js';
@@ -54,6 +55,6 @@ try {
   await log.close();
   lock?.release();
 } catch (error) {
-  process.stderr.write(`${error instanceof SwaError ? error.code : String(error)}\n`);
+  process.stderr.write(`${error instanceof SwaError ? error.code : String(error)}\n${inspect(error)}\n`);
   process.exitCode = 1;
 }
