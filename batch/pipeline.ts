@@ -3,13 +3,13 @@
  * rules: what reaches the writer is in a total order, so threads, file layout and machine leave no trace.
  *
  *   snapshot  every file is what its manifest says, and is read by nothing before that is known
- *   repeats   event ids that occur twice, by their hashes; usually none
- *   persons   live edges -> union-find -> PersonID of every joined id; at work beside these two from the start
+ *   repeats   event ids that occur twice, by their hashes; usually none (facts/repeat-finder.ts)
+ *   persons   live edges -> union-find -> PersonID of every joined id; at work beside these two from the start (persons/)
  *   facts     one scan of the pageviews: dictionaries of pages, domains, hours and persons; a fact is five numbers, and
- *             lies in the shard of its domain; meanwhile persons are written
+ *             lies in the shard of its domain; meanwhile persons are written (facts/)
  *   buckets   threads sort the facts shard by shard: by (page, hour) and (domain, hour) for the buckets, by (domain,
- *             person) for visits and bounces
- *   index     pages, domains, visits and listings in key order
+ *             person) for visits and bounces (sorts/)
+ *   index     pages, domains, visits and listings in key order; meanwhile DuckDB recounts a sample
  *   verify    the view is read back and checked
  */
 import { BIGINT, UBIGINT, VARCHAR } from '@duckdb/node-api';
@@ -24,22 +24,22 @@ import { codeVersion } from '../serving/code-version.js';
 import type { StoredMeta } from '../serving/meta.js';
 import { openViewAt } from '../serving/view-reader.js';
 import { ViewWriter } from '../serving/view-writer.js';
-import { Buckets } from './buckets.js';
-import { FactCollector } from './collector.js';
+import { Buckets } from './sorts/buckets.js';
+import { FactCollector } from './facts/collector.js';
 import { words } from './columns.js';
 import { BatchDb } from './database.js';
-import { FactStore } from './fact-store.js';
+import { FactStore } from './facts/fact-store.js';
 import { writeIndex } from './index-pass.js';
-import type { FoundPersons } from './person-job.js';
-import { PersonThread } from './person-thread.js';
-import type { PersonStatistics } from './persons.js';
+import type { FoundPersons } from './persons/person-job.js';
+import { PersonThread } from './persons/person-thread.js';
+import type { PersonStatistics } from './persons/persons.js';
 import type { ProgressMeter } from './progress.js';
-import { RepeatFinder, Suspects } from './repeat-finder.js';
-import type { SortedListener } from './lane.js';
-import { jobKinds } from './sort-job.js';
-import { makeSortJobs } from './sort-keys.js';
+import { RepeatFinder, Suspects } from './facts/repeat-finder.js';
+import type { SortedListener } from './sorts/lane.js';
+import { jobKinds } from './sorts/sort-job.js';
+import { makeSortJobs } from './sorts/sort-keys.js';
 import { Recount } from './recount.js';
-import { runSortJobs } from './sort-jobs.js';
+import { runSortJobs } from './sorts/sort-jobs.js';
 import { verifyView } from './verify.js';
 
 export interface BuildOptions {

@@ -10,9 +10,9 @@ import type { BucketCell } from '../lib/views/view.js';
 import { sqlText } from '../master-data/duckdb.js';
 import { applyCoupons } from '../serving/union.js';
 import type { ViewReader } from '../serving/view-reader.js';
-import type { FactCollector } from './collector.js';
+import type { FactCollector } from './facts/collector.js';
 import { readSql, type BatchDb, type Begun } from './database.js';
-import type { SampledPage } from './page-sample.js';
+import type { SampledPage } from './facts/page-sample.js';
 
 const sampledDays = 8;
 

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { FactStore, factsPerBlock, newFactBatch, readFacts, wordsPerFact } from '../fact-store.js';
+import { FactStore, factsPerBlock, newFactBatch, readFacts, wordsPerFact } from '../facts/fact-store.js';
 
 test('facts beyond the blocks kept in memory go to the file and come back, each once, in its shard, with all its numbers', (t) => {
   const dir = mkdtempSync(join(tmpdir(), 'swa-facts-'));

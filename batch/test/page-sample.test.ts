@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { PageSample } from '../page-sample.js';
+import { PageSample } from '../facts/page-sample.js';
 
 test('the sample is the same in any order of views, each page with all its spellings', () => {
   const view = fc.record({ page: fc.nat(60), spelling: fc.nat(3) });

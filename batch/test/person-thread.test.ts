@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import type { Fact } from '../../lib/facts/fact.js';
 import { takeSnapshot } from '../../master-data/snapshot.js';
-import { runPersonJob, type FoundPersons, type PersonJob } from '../person-job.js';
-import { PersonThread } from '../person-thread.js';
+import { runPersonJob, type FoundPersons, type PersonJob } from '../persons/person-job.js';
+import { PersonThread } from '../persons/person-thread.js';
 import { makeHouse, store, testClock } from './house.js';
 
 /** Enough for a thread of its own. */

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { projectRoot } from '../../lib/assets.js';
-import { Persons } from '../persons.js';
+import { Persons } from '../persons/persons.js';
 
 const data = join(projectRoot, '..', 'shared', 'data', 'identity');
 const noData = existsSync(data) ? false : 'the identity data sets are not here';

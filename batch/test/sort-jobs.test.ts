@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
-import { FactStore, newFactBatch, shardCount } from '../fact-store.js';
-import { orderHours } from '../hour-order.js';
-import { jobKinds, type JobKind, type SortJob, type SortTables } from '../sort-job.js';
-import type { SortedListener } from '../lane.js';
-import { runSortJobs } from '../sort-jobs.js';
+import { FactStore, newFactBatch, shardCount } from '../facts/fact-store.js';
+import { orderHours } from '../sorts/hour-order.js';
+import { jobKinds, type JobKind, type SortJob, type SortTables } from '../sorts/sort-job.js';
+import type { SortedListener } from '../sorts/lane.js';
+import { runSortJobs } from '../sorts/sort-jobs.js';
 
 const rowsOfPage = (page: number): number => (page % 10 === 0 ? 30_000 : 100 + page);
 
@@ -83,7 +83,7 @@ test('an error of the listener or of a thread, and an abort, end the sorting', a
 });
 
 test('a thread that sorts loads no native code, so it can be terminated at any moment', () => {
-  const { href } = new URL('../sort-job.js', import.meta.url);
+  const { href } = new URL('../sorts/sort-job.js', import.meta.url);
   const script = `await import('${href}'); console.log(...process.report.getReport().sharedObjects);`;
   const loaded = execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
   assert.match(loaded, /libc/);

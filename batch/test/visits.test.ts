@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { hourMs, hourOf } from '../../lib/time/buckets.js';
 import { ByteReader, ByteWriter } from '../../serving/bytes.js';
-import { orderHours } from '../hour-order.js';
-import { VisitCounter } from '../visit-counter.js';
+import { orderHours } from '../sorts/hour-order.js';
+import { VisitCounter } from '../sorts/visit-counter.js';
 
 function hoursOf(people: readonly (readonly number[])[]): [number, number, number][] {
   const hourNumbers = [...new Set(people.flat().map(hourOf))];

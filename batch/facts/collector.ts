@@ -6,16 +6,16 @@
  */
 import { CouponHasher } from 'hyperloglog-ts';
 import type { DuckDBDataChunk } from '@duckdb/node-api';
-import type { Rules } from '../lib/facts/rules.js';
-import { grown } from '../lib/grown.js';
-import { murmur2 } from '../lib/log/partitioner.js';
-import { hourMs } from '../lib/time/buckets.js';
-import { domainOf } from '../lib/url/domain.js';
-import { textEntries, textIn, words } from './columns.js';
+import type { Rules } from '../../lib/facts/rules.js';
+import { grown } from '../../lib/grown.js';
+import { murmur2 } from '../../lib/log/partitioner.js';
+import { hourMs } from '../../lib/time/buckets.js';
+import { domainOf } from '../../lib/url/domain.js';
+import { textEntries, textIn, words } from '../columns.js';
 import { newFactBatch, shardCount, type FactStore } from './fact-store.js';
-import { IdTable, newFound } from './id-table.js';
+import { IdTable, newFound } from '../id-table.js';
 import { PageSample, type SampledPage } from './page-sample.js';
-import type { FoundPersons } from './person-job.js';
+import type { FoundPersons } from '../persons/person-job.js';
 
 /** Dates end here; a fact of a foreign producer beyond it has no month. */
 const lastTimestamp = 8.64e15;

@@ -1,6 +1,6 @@
 /** What the sorts found: buckets in their files, where each subject's lie, and visits; by rank. */
-import { CellFile, type BlockPlace } from '../serving/cell-file.js';
-import type { FileSeal } from '../serving/meta.js';
+import { CellFile, type BlockPlace } from '../../serving/cell-file.js';
+import type { FileSeal } from '../../serving/meta.js';
 import type { JobKind, SortResult } from './sort-job.js';
 
 type CellSeals = Readonly<Record<'pages' | 'domains', FileSeal>>;

@@ -2,10 +2,10 @@
  * From equiv edges to persons. DuckDB decides which edges live and puts their ids in order; from there on ids are
  * numbers, and joining and grouping them is work on typed arrays.
  */
-import { PackedTexts } from '../lib/packed-texts.js';
-import { textIn, words } from './columns.js';
-import type { BatchDb } from './database.js';
-import { IdTable } from './id-table.js';
+import { PackedTexts } from '../../lib/packed-texts.js';
+import { textIn, words } from '../columns.js';
+import type { BatchDb } from '../database.js';
+import { IdTable } from '../id-table.js';
 import { Persons, type PersonStatistics } from './persons.js';
 
 const sampledEdges = 200;

@@ -8,7 +8,7 @@
  * temporary file, so memory is bounded whatever the number of facts.
  */
 import { closeSync, openSync, readSync } from 'node:fs';
-import { writeFully } from '../lib/files/durable.js';
+import { writeFully } from '../../lib/files/durable.js';
 
 /** The words of a fact. */
 export const factWords = { page: 0, person: 1, hour: 2, millisecond: 3, coupon: 4 } as const;

@@ -7,7 +7,7 @@
  * bounded by the range, not by the facts, and no key can be too busy: a major key with more rows than that is cut by its
  * minor key.
  */
-import { factWords, readFacts, wordsPerFact, type FactShard } from './fact-store.js';
+import { factWords, readFacts, wordsPerFact, type FactShard } from '../facts/fact-store.js';
 
 export interface GroupKeys {
   /** Major key of a page. */

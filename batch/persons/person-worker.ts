@@ -1,7 +1,7 @@
 /** The thread of a person job. It ends by itself, also when it is told to stop: DuckDB and LMDB do not survive a termination. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { sendError, type SentError } from '../lib/errors.js';
-import { nameError } from './name-error.js';
+import { sendError, type SentError } from '../../lib/errors.js';
+import { nameError } from '../name-error.js';
 import { runPersonJob, type FoundPersons, type IdentityFile, type PersonJob } from './person-job.js';
 
 /** Worker to its owner. The owner's only message means stop. */

@@ -1,6 +1,6 @@
 /** Persons found and written beside everything else: in a thread, or here when starting one would cost more than the work. */
 import { Worker } from 'node:worker_threads';
-import { receiveError } from '../lib/errors.js';
+import { receiveError } from '../../lib/errors.js';
 import { runPersonJob, type FoundPersons, type IdentityFile, type PersonJob } from './person-job.js';
 import type { PersonMessage } from './person-worker.js';
 

@@ -2,11 +2,11 @@
  * Visits and bounces of one domain by hour. A view of the same person 30 minutes or more after the one before begins a
  * new visit; a visit of one view is a bounce; both count in the hour the visit began.
  */
-import { sortNumbers } from '../lib/sort-numbers.js';
-import { hourMs } from '../lib/time/buckets.js';
-import type { VisitCell } from '../lib/views/view.js';
-import type { ByteWriter } from '../serving/bytes.js';
-import { encodeVisits } from '../serving/visits.js';
+import { sortNumbers } from '../../lib/sort-numbers.js';
+import { hourMs } from '../../lib/time/buckets.js';
+import type { VisitCell } from '../../lib/views/view.js';
+import type { ByteWriter } from '../../serving/bytes.js';
+import { encodeVisits } from '../../serving/visits.js';
 import type { HourOrder } from './hour-order.js';
 
 export const visitGapMs = 30 * 60_000;

@@ -2,10 +2,10 @@
  * The sorted passes over the facts of one shard: buckets of its pages, buckets of its domains, visits of its domains. Each
  * is a job for some thread, and its result holds nothing that depends on other jobs.
  */
-import { BlockBuilder } from '../serving/block-builder.js';
-import { ByteWriter } from '../serving/bytes.js';
-import { sortUnique } from '../serving/union.js';
-import { factWords, type FactShard } from './fact-store.js';
+import { BlockBuilder } from '../../serving/block-builder.js';
+import { ByteWriter } from '../../serving/bytes.js';
+import { sortUnique } from '../../serving/union.js';
+import { factWords, type FactShard } from '../facts/fact-store.js';
 import type { HourOrder } from './hour-order.js';
 import { Grouper, type GroupKeys, type OnGroup } from './sorted-groups.js';
 import { VisitCounter } from './visit-counter.js';

@@ -3,10 +3,10 @@
  * pageviews, so that it goes on beside the work on them, in a thread of its own where it is much (person-thread.ts).
  */
 import { CouponHasher } from 'hyperloglog-ts';
-import { verifySnapshotFiles, type SnapshotFile } from '../master-data/snapshot.js';
-import { writeIdentity, type IdentityName } from '../serving/identity.js';
-import type { Sorted } from '../serving/sorted-file.js';
-import { BatchDb } from './database.js';
+import { verifySnapshotFiles, type SnapshotFile } from '../../master-data/snapshot.js';
+import { writeIdentity, type IdentityName } from '../../serving/identity.js';
+import type { Sorted } from '../../serving/sorted-file.js';
+import { BatchDb } from '../database.js';
 import { personsOf, resolvePersons, type ResolvedPersons } from './resolve-persons.js';
 
 export interface PersonJob {

@@ -1,5 +1,5 @@
 /** Pages chosen for the recount: a sample that does not depend on the order of facts. */
-import { murmur2 } from '../lib/log/partitioner.js';
+import { murmur2 } from '../../lib/log/partitioner.js';
 
 /** Spellings of all pages together: a page whose links carry click ids has one for every view. */
 const mostSpellings = 10_000;

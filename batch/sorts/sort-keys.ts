@@ -1,8 +1,8 @@
 /** From the collector's dictionaries, numbered as things appeared, to sort jobs by shard and in order of names. */
-import { compareUtf8 } from '../lib/facts/fact.js';
-import { textKey } from '../serving/index-file.js';
-import type { FactCollector } from './collector.js';
-import type { FactShard } from './fact-store.js';
+import { compareUtf8 } from '../../lib/facts/fact.js';
+import { textKey } from '../../serving/index-file.js';
+import type { FactCollector } from '../facts/collector.js';
+import type { FactShard } from '../facts/fact-store.js';
 import { orderHours } from './hour-order.js';
 import { jobKinds, type SortJob, type SortTables } from './sort-job.js';
 
