@@ -107,7 +107,6 @@ export async function buildView(options: BuildOptions): Promise<Built> {
   const files = filesOf(snapshot, 'pageviews');
   // One of its threads always waits for ours, which takes the rows; see registerTaker.
   const scanning = { memoryLimit, threads: threads + 1 };
-  const db = await BatchDb.open({ files, tempDir: join(tempDir, 'pageviews'), ...scanning });
   const writer = new ViewWriter(options.viewDir);
   const personJob = {
     files: filesOf(snapshot, 'equivs'),
@@ -119,7 +118,10 @@ export async function buildView(options: BuildOptions): Promise<Built> {
   };
   const persons = new PersonThread(personJob, signal);
   const store = new FactStore(join(tempDir, 'facts'), tuning.factBlocks);
+  let db: BatchDb | undefined;
   try {
+    await checkFiles(files, options);
+    db = await BatchDb.open({ files, tempDir: join(tempDir, 'pageviews'), ...scanning });
     const collector = new FactCollector(store, options.rules, sampledPages, recordsOf(snapshot, 'pageviews'));
     const build = new Build({ ...options, tuning }, { db, writer, store, collector, persons });
     const { meta, statistics, sampledEdges, recount } = await build.run();
@@ -143,7 +145,7 @@ export async function buildView(options: BuildOptions): Promise<Built> {
     await persons.stop();
     store.close();
     await writer.abandon();
-    await db.close();
+    await db?.close();
   }
 }
 
@@ -176,7 +178,6 @@ class Build {
   async run(): Promise<Built & Pick<FoundPersons, 'sampledEdges'> & { readonly recount: Recount }> {
     const { progress, snapshot } = this.#options;
     const rows = recordsOf(snapshot, 'pageviews');
-    await this.#checkFiles();
     progress.begin('repeats', rows);
     const repeats = await this.#repeats(rows);
     progress.begin('persons');
@@ -188,19 +189,6 @@ class Build {
     globalThis.gc?.();
     const { meta, recount } = await this.#writeView(persons, statistics.pageviews);
     return { meta, statistics, sampledEdges: persons.sampledEdges, recount };
-  }
-
-  #checkFiles(): Promise<void> {
-    const { snapshot, signal, progress } = this.#options;
-    const files = filesOf(snapshot, 'pageviews');
-    progress.begin(
-      'snapshot',
-      files.reduce((sum, file) => sum + file.sizeBytes, 0),
-    );
-    return verifySnapshotFiles(
-      { files },
-      { onBytes: (bytes) => progress.add(bytes), ...(signal === undefined ? {} : { signal }) },
-    );
   }
 
   async #writeView(
@@ -319,6 +307,18 @@ class Build {
     this.#options.signal?.throwIfAborted();
     this.#options.progress.add(rows);
   }
+}
+
+/** Before DuckDB sees them: it reads a file's footer as soon as it hears of it. */
+function checkFiles(files: readonly SnapshotFile[], { progress, signal }: BuildOptions): Promise<void> {
+  progress.begin(
+    'snapshot',
+    files.reduce((sum, file) => sum + file.sizeBytes, 0),
+  );
+  return verifySnapshotFiles(
+    { files },
+    { onBytes: (bytes) => progress.add(bytes), ...(signal === undefined ? {} : { signal }) },
+  );
 }
 
 function filesOf(snapshot: Snapshot, topic: Topic): readonly SnapshotFile[] {

@@ -44,7 +44,7 @@ export class Recount {
     const count = Math.min(sampledDays, all.length);
     const days = Array.from({ length: count }, (_, i) => all[Math.floor((i * all.length) / count)] ?? 0);
     if (days.length === 0 || pages.length === 0) return new Recount(pages, days);
-    const urls = pages.flatMap((page) => page.spellings.map(sqlText)).join(', ');
+    const urls = pages.flatMap((page) => page.spellings.map(sqlOf)).join(', ');
     const selects = days.map((day) => {
       const { from, to } = hoursOf('day', day);
       return readSql('recount-day', { urls, from: String(from * hourMs), to: String(to * hourMs) });
@@ -99,6 +99,11 @@ export class Recount {
       counts = new Map();
     }
   }
+}
+
+/** As an SQL expression: DuckDB's parser ends at a NUL, which a raw URL may hold. */
+function sqlOf(spelling: string): string {
+  return spelling.split('\0').map(sqlText).join(' || chr(0) || ');
 }
 
 function isCounted({ pageviews, sketch }: BucketCell, count: HourCount | undefined, lgK: number): boolean {

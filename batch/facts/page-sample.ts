@@ -1,8 +1,8 @@
 /** Pages chosen for the recount: a sample that does not depend on the order of facts. */
 import { murmur2 } from '../../lib/log/partitioner.js';
 
-/** Spellings of all pages together: a page whose links carry click ids has one for every view. */
-const mostSpellings = 10_000;
+/** Of the spellings of all pages together: a page whose links carry click ids has one for every view. */
+const mostCharacters = 250_000;
 
 /** A page, with every spelling that means it. */
 export interface SampledPage {
@@ -13,6 +13,7 @@ export interface SampledPage {
 interface Candidate {
   readonly hash: number;
   readonly spellings: Set<string>;
+  characters: number;
 }
 
 /**
@@ -31,12 +32,14 @@ export class PageSample {
   offer(url: string, spelling: string): void {
     const known = this.#kept.get(url);
     if (known !== undefined) {
-      if (known.spellings.size <= mostSpellings) known.spellings.add(spelling);
+      if (known.characters > mostCharacters || known.spellings.has(spelling)) return;
+      known.spellings.add(spelling);
+      known.characters += spelling.length;
       return;
     }
     const hash = murmur2(Buffer.from(url));
     if (hash >= this.#greatest) return;
-    this.#kept.set(url, { hash, spellings: new Set([spelling]) });
+    this.#kept.set(url, { hash, spellings: new Set([spelling]), characters: spelling.length });
     if (this.#kept.size <= this.#size) return;
     const last = this.#byHash().at(-1);
     if (last === undefined) return;
@@ -45,11 +48,11 @@ export class PageSample {
   }
 
   pages(): SampledPage[] {
-    let left = mostSpellings;
+    let left = mostCharacters;
     const pages: SampledPage[] = [];
-    for (const [url, { spellings }] of this.#byHash()) {
-      if (spellings.size > left) continue;
-      left -= spellings.size;
+    for (const [url, { spellings, characters }] of this.#byHash()) {
+      if (characters > left) continue;
+      left -= characters;
       pages.push({ url, spellings: [...spellings] });
     }
     return pages;

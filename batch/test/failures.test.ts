@@ -7,6 +7,7 @@ import {
   readdirSync,
   rmSync,
   statSync,
+  truncateSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
@@ -105,6 +106,17 @@ test('a damaged Parquet file stops the run, which names the file and keeps the o
   });
   assert.equal(readCurrent(config.dataDir), before.id);
   assert.equal(listRuns(config.dataDir).at(-1)?.outcome, 'failed');
+});
+
+test('a file cut short is named as damaged before DuckDB looks at it', async (t) => {
+  const config = makeHouse(t);
+  await store(config, facts);
+  const [file] = takeSnapshot(config.dataDir).files;
+  truncateSync(file?.path ?? '', (file?.sizeBytes ?? 0) - 3);
+  await assert.rejects(runBatch({ config, clock: testClock, trigger: 'command' }), {
+    code: 'master.corrupt',
+    message: new RegExp(file?.path ?? '?'),
+  });
 });
 
 test('a full disk fails the run with a hint, the old view serves, and with space the next run succeeds', async (t) => {

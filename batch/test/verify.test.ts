@@ -114,6 +114,19 @@ test('three seeded wrong views are refused before they are published, each for i
   );
 });
 
+test('a URL with a NUL and a view in a far year are counted again like any other', async (t) => {
+  const config = makeHouse(t);
+  const odd = ['/a\0b', '/q?x=\0', '/f#\0'].map((path, i) => ({
+    ...(facts[0] ?? edge),
+    url: `https://example.com${path}`,
+    eventId: `odd${i}`,
+  }));
+  const far = { ...(facts[0] ?? edge), timestamp: 8.64e15, eventId: 'far' };
+  await store(config, [...facts, ...odd, far]);
+  const { statistics } = await buildWith(config, () => undefined);
+  assert.equal(statistics.pageviews, facts.length + 4);
+});
+
 test('a site whose links all carry click ids has a view, although no page of it is counted again', async (t) => {
   const config = makeHouse(t);
   const clicks = Array.from({ length: 10_001 }, (_, i) => ({
