@@ -105,8 +105,6 @@ export async function buildView(options: BuildOptions): Promise<Built> {
   const tuning = { ...defaultTuning, ...options.tuning };
   const memoryLimit = half(options.memoryLimit); // for each of two databases
   const files = filesOf(snapshot, 'pageviews');
-  // One of its threads always waits for ours, which takes the rows; see registerTaker.
-  const scanning = { memoryLimit, threads: threads + 1 };
   const writer = new ViewWriter(options.viewDir);
   const personJob = {
     files: filesOf(snapshot, 'equivs'),
@@ -121,7 +119,12 @@ export async function buildView(options: BuildOptions): Promise<Built> {
   let db: BatchDb | undefined;
   try {
     await checkFiles(files, options);
-    db = await BatchDb.open({ files, tempDir: join(tempDir, 'pageviews'), ...scanning });
+    db = await BatchDb.open({
+      files,
+      tempDir: join(tempDir, 'pageviews'),
+      memoryLimit,
+      threads: threads + 1, // one always waits for ours, which takes the rows; see registerTaker
+    });
     const collector = new FactCollector(store, options.rules, sampledPages, recordsOf(snapshot, 'pageviews'));
     const build = new Build({ ...options, tuning }, { db, writer, store, collector, persons });
     const { meta, statistics, sampledEdges, recount } = await build.run();
@@ -216,6 +219,7 @@ class Build {
       progress.begin('index', names.pages.length);
       const recount = await Recount.begin(this.#db, this.#collector);
       const cells = buckets.close();
+      cells.catch(() => undefined); // the index may fail first, and nobody asks
       writeIndex(this.#writer, names, buckets, (count) => this.#step(count));
       const counts = {
         pageviews,
@@ -230,7 +234,7 @@ class Build {
       );
       return { meta, recount };
     } finally {
-      await buckets.abandon();
+      buckets.abandon();
     }
   }
 

@@ -44,7 +44,7 @@ export class Recount {
     const count = Math.min(sampledDays, all.length);
     const days = Array.from({ length: count }, (_, i) => all[Math.floor((i * all.length) / count)] ?? 0);
     if (days.length === 0 || pages.length === 0) return new Recount(pages, days);
-    const urls = pages.flatMap((page) => page.spellings.map(sqlOf)).join(', ');
+    const urls = pages.flatMap((page) => page.spellings.map(sqlText)).join(', ');
     const selects = days.map((day) => {
       const { from, to } = hoursOf('day', day);
       return readSql('recount-day', { urls, from: String(from * hourMs), to: String(to * hourMs) });
@@ -77,8 +77,9 @@ export class Recount {
     const left = [...this.#days];
     let counts: Counts = new Map();
     for await (const chunk of this.#facts?.chunks() ?? []) {
-      for (const [raw, hour, agent, visitor] of chunk.getRows()) {
-        const dayOfRow = bucketOf('day', Number(hour));
+      for (const [raw, hourOfRow, agent, visitor] of chunk.getRows()) {
+        const hour = Number(hourOfRow);
+        const dayOfRow = bucketOf('day', hour);
         for (let day = left[0]; day !== undefined && day < dayOfRow; day = left[0]) {
           yield [day, counts];
           counts = new Map();
@@ -88,8 +89,8 @@ export class Recount {
         if (!page.ok || rules.bots.excludes(typeof agent === 'string' ? agent : undefined)) continue;
         const hours = counts.get(page.url) ?? new Map<number, HourCount>();
         counts.set(page.url, hours);
-        const count = hours.get(Number(hour)) ?? { pageviews: 0, coupons: new Set() };
-        hours.set(Number(hour), count);
+        const count = hours.get(hour) ?? { pageviews: 0, coupons: new Set() };
+        hours.set(hour, count);
         count.pageviews++;
         count.coupons.add(coupon(view.personOf(String(visitor))));
       }
@@ -99,11 +100,6 @@ export class Recount {
       counts = new Map();
     }
   }
-}
-
-/** As an SQL expression: DuckDB's parser ends at a NUL, which a raw URL may hold. */
-function sqlOf(spelling: string): string {
-  return spelling.split('\0').map(sqlText).join(' || chr(0) || ');
 }
 
 function isCounted({ pageviews, sketch }: BucketCell, count: HourCount | undefined, lgK: number): boolean {

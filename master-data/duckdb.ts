@@ -45,9 +45,9 @@ export async function openDuckDb(options: DuckDbOptions): Promise<DuckDb> {
   };
 }
 
-/** A string as an SQL literal. */
+/** A string as an SQL literal; with a NUL in it, at which DuckDB's parser would end, as an expression. */
 export function sqlText(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
+  return `'${text.replaceAll("'", "''").replaceAll('\0', "' || chr(0) || '")}'`;
 }
 
 /** A name as an SQL identifier. */

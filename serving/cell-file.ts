@@ -1,13 +1,11 @@
 /** Writes a file of cells front to back through a buffer, hashed on the way, durable after `close`. */
 import { createHash } from 'node:crypto';
-import { closeSync, fsync, openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { basename } from 'node:path';
-import { promisify } from 'node:util';
-import { writeFully } from '../lib/files/durable.js';
+import { fsyncLargeFile, writeFully } from '../lib/files/durable.js';
 import type { Block } from './block-builder.js';
 import type { FileSeal } from './meta.js';
 
-const fsyncLater = promisify(fsync);
 const bufferBytes = 4 * 1024 * 1024;
 /** What is shorter is gathered in the buffer first. */
 const copiedBytes = 256 * 1024;
@@ -57,8 +55,8 @@ export class CellFile {
   /** Makes the file durable. Nothing can be added any more. */
   async close(): Promise<FileSeal> {
     this.#flush();
-    await fsyncLater(this.#fd);
     this.abandon();
+    await fsyncLargeFile(this.#path);
     return { name: basename(this.#path), sizeBytes: this.#written, sha256: this.#hash.digest('hex') };
   }
 

@@ -18,7 +18,7 @@ import { PageSample, type SampledPage } from './page-sample.js';
 import type { FoundPersons } from '../persons/person-job.js';
 
 /** Dates end here; a fact of a foreign producer beyond it has no month. */
-const lastTimestamp = 8.64e15;
+export const lastTimestamp = 8.64e15;
 /** What the tables of URLs and agents hold; a URL that is no page or a bot's agent excludes its pageviews. */
 const refusedUrl = 0;
 const firstPage = 1;

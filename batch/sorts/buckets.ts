@@ -3,14 +3,11 @@ import { CellFile, type BlockPlace } from '../../serving/cell-file.js';
 import type { FileSeal } from '../../serving/meta.js';
 import type { JobKind, SortResult } from './sort-job.js';
 
-type CellSeals = Readonly<Record<'pages' | 'domains', FileSeal>>;
-
 export class Buckets {
   readonly pages: BucketFile;
   readonly domains: BucketFile;
   /** Encoded visits by domain rank. */
   readonly visits = new Map<number, Uint8Array>();
-  #closed: Promise<CellSeals> | undefined;
 
   /** @param ranks how many ranks there are */
   constructor(
@@ -36,16 +33,13 @@ export class Buckets {
   }
 
   /** Makes the files durable. */
-  close(): Promise<CellSeals> {
-    const closing = Promise.all([this.pages.close(), this.domains.close()]);
-    this.#closed = closing.then(([pages, domains]) => ({ pages, domains }));
-    this.#closed.catch(() => undefined); // something else may have failed, and nobody asks
-    return this.#closed;
+  async close(): Promise<Readonly<Record<'pages' | 'domains', FileSeal>>> {
+    const [pages, domains] = await Promise.all([this.pages.close(), this.domains.close()]);
+    return { pages, domains };
   }
 
   /** Closes the files, finished or not. */
-  async abandon(): Promise<void> {
-    await Promise.allSettled([this.#closed]);
+  abandon(): void {
     this.pages.abandon();
     this.domains.abandon();
   }
