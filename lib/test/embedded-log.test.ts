@@ -1,11 +1,12 @@
 /** The embedded log: the suite of every log, and what only segment files can suffer. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { zeroOffsets } from '../log/cut.js';
 import { openEmbeddedLog } from '../log/embedded/embedded-log.js';
+import { encodeSegmentHeader } from '../log/embedded/layout.js';
 import { openEmbeddedWriter } from '../log/embedded/writer.js';
 import { offset } from '../log/log.js';
 import { logConformance, readUntil, record, rejectsWith, suitePartitions } from './log-conformance.js';
@@ -80,6 +81,31 @@ test('trim drops whole segments below the cut; positions in them are out of rang
     const again = await openWriter(dir);
     assert.equal((await again.latest())['equivs/0'], 60);
     await Promise.all([again.close(), log.close()]);
+  }));
+
+test('a reader waits before a segment that a killed writer had begun, and goes on when the next one has', () =>
+  withDir(async (dir) => {
+    const writer = await openWriter(dir);
+    await writer.append([record('k', 'before', 'equivs')]);
+    await writer.close();
+    const log = await openLog(dir);
+    const end = await log.latest();
+    const previousEnd = statSync(join(dir, 'segment-0000000001.log')).size;
+    const base = log.partitions.map((name) => end[name] ?? 0);
+    writeFileSync(
+      join(dir, 'segment-0000000002.log'),
+      encodeSegmentHeader({ number: 2, logId: log.id, previousEnd, base }),
+    );
+
+    const reader = await log.openReader({ from: end, consumer: 'test' });
+    assert.deepEqual(await reader.next({ maxRecords: 10, timeoutMs: 1 }), []);
+    const again = await openWriter(dir);
+    await again.append([record('k', 'after', 'equivs')]);
+    const until = { 'equivs/0': offset(2) };
+    assert.equal((await readUntil(reader, until)).get('equivs/0')?.[0]?.text, 'after');
+    await reader.close();
+    await log.close();
+    await again.close();
   }));
 
 test('an append of more than one commit arrives whole', () =>

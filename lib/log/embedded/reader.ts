@@ -231,10 +231,15 @@ export class EmbeddedReader implements LogReader {
     this.#frame = undefined;
   }
 
-  /** The last segment that begins at or before everything we want. Throws `log.out-of-range` when trimmed away. */
+  /**
+   * The last segment that begins at or before everything we want, of those that the watermark has reached: one beyond it
+   * may have been left by a writer that was killed. Throws `log.out-of-range` when trimmed away.
+   */
   #findSegment(): number {
     const numbers = this.#segments.numbers();
+    const durable = this.#watermark.read();
     for (const number of numbers.toReversed()) {
+      if (number > durable.segment) continue;
       const base = this.#segments.header(number)?.base;
       if (
         base !== undefined &&

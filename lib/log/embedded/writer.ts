@@ -186,5 +186,6 @@ class EmbeddedLogWriter implements LogWriter {
     this.#fd = fd;
     this.#spoiled = false;
     this.#end = { segment: number, position: this.#place.segments.firstFrame, next: this.#end.next };
+    this.#watermark.publish(this.#end); // also when no commit follows: trim may take the segment before
   }
 }
