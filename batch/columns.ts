@@ -2,7 +2,7 @@
  * Columns of a DuckDB chunk as typed arrays over DuckDB's own memory, valid while the chunk is. They are asked of the bindings
  * below node-api: its vectors cost twice as much a column, and reading values one by one makes a BigInt of every one.
  */
-import type { DuckDBDataChunk, DuckDBVector } from '@duckdb/node-api';
+import { DuckDBBlobValue, type DuckDBDataChunk, type DuckDBVector } from '@duckdb/node-api';
 import duckdb from '@duckdb/node-bindings';
 
 /** A BIGINT or UBIGINT column as pairs of words, the low one first (all machines we run on are little-endian). */
@@ -23,11 +23,19 @@ export function booleans(vector: DuckDBVector): Uint8Array {
   return bytesOf(vector);
 }
 
-/** The text in a row. */
+/** The text whose UTF-8 is in a row: SQL's encode(text). A VARCHAR would come without a leading U+FEFF. */
 export function textIn(vector: DuckDBVector, row: number): string {
+  const text = optionalTextIn(vector, row);
+  if (text === undefined) throw new TypeError('a column holds null where text belongs');
+  return text;
+}
+
+/** As `textIn`; undefined for null. */
+export function optionalTextIn(vector: DuckDBVector, row: number): string | undefined {
   const value = vector.getItem(row);
-  if (typeof value !== 'string') throw new TypeError(`a column holds ${typeof value} where text belongs`);
-  return value;
+  if (value === null) return undefined;
+  if (value instanceof DuckDBBlobValue) return Buffer.from(value.bytes).toString('utf8');
+  throw new TypeError(`a column holds ${typeof value} where the bytes of a text belong`);
 }
 
 function bytesOf(vector: DuckDBVector): Uint8Array {

@@ -3,9 +3,9 @@
  * and every statement in a file of its own under batch/sql.
  */
 import {
+  BLOB,
   BOOLEAN,
   DuckDBScalarFunction,
-  VARCHAR,
   type DuckDBConnection,
   type DuckDBDataChunk,
   type DuckDBResult,
@@ -20,7 +20,7 @@ import { topics, type Topic } from '../lib/log/log.js';
 import { openDuckDb, sqlName, sqlText, type DuckDb } from '../master-data/duckdb.js';
 import { columnsOf } from '../master-data/schema.js';
 import type { SnapshotFile } from '../master-data/snapshot.js';
-import { booleans } from './columns.js';
+import { booleans, textIn } from './columns.js';
 
 export interface BatchDbOptions {
   readonly files: readonly SnapshotFile[];
@@ -61,7 +61,7 @@ export class BatchDb {
     });
     const db = new BatchDb(database);
     for (const topic of topics) await database.connection.run(sourceView(topic, options.files));
-    db.#register('swa_is_nobody', VARCHAR, BOOLEAN, isNobody);
+    db.#registerTest('swa_is_nobody', isNobody);
     return db;
   }
 
@@ -148,19 +148,15 @@ export class BatchDb {
     this.#database.close();
   }
 
-  #register(
-    name: string,
-    parameter: DuckDBType,
-    returnType: DuckDBType,
-    apply: (value: unknown) => boolean,
-  ): void {
+  /** Makes a test of a text, given as encode(text), known to SQL. */
+  #registerTest(name: string, test: (text: string) => boolean): void {
     const mainFunction = (_info: unknown, input: DuckDBDataChunk, output: DuckDBVector): void => {
-      const values = input.getColumnVector(0);
-      for (let row = 0; row < input.rowCount; row++) output.setItem(row, apply(values.getItem(row)));
+      const texts = input.getColumnVector(0);
+      for (let row = 0; row < input.rowCount; row++) output.setItem(row, test(textIn(texts, row)));
       output.flush();
     };
     this.#connection.registerScalarFunction(
-      DuckDBScalarFunction.create({ name, parameterTypes: [parameter], returnType, mainFunction }),
+      DuckDBScalarFunction.create({ name, parameterTypes: [BLOB], returnType: BOOLEAN, mainFunction }),
     );
   }
 

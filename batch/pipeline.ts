@@ -12,7 +12,7 @@
  *   index     pages, domains, visits and listings in key order; meanwhile DuckDB recounts a sample
  *   verify    the view is read back and checked
  */
-import { BIGINT, UBIGINT, VARCHAR } from '@duckdb/node-api';
+import { UBIGINT } from '@duckdb/node-api';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { SwaError } from '../lib/errors.js';
@@ -25,7 +25,7 @@ import type { StoredMeta } from '../serving/meta.js';
 import { openViewAt } from '../serving/view-reader.js';
 import { ViewWriter } from '../serving/view-writer.js';
 import { Buckets } from './sorts/buckets.js';
-import { FactCollector } from './facts/collector.js';
+import { FactCollector, knownTypes, newTypes } from './facts/collector.js';
 import { words } from './columns.js';
 import { BatchDb } from './database.js';
 import { FactStore } from './facts/fact-store.js';
@@ -270,14 +270,12 @@ class Build {
   async #facts(rows: number, repeats: number, persons: FoundPersons): Promise<BuildStatistics> {
     let counted = 0;
     let left = 0;
-    this.#db.registerTaker('swa_take_known', [UBIGINT, UBIGINT, UBIGINT, BIGINT], (chunk, taken) => {
+    this.#db.registerTaker('swa_take_known', knownTypes, (chunk, taken) => {
       left += this.#collector.takeKnown(chunk, taken);
       counted += chunk.rowCount;
       this.#step(chunk.rowCount);
     });
-    const texts = [UBIGINT, VARCHAR, UBIGINT, VARCHAR, UBIGINT, VARCHAR, BIGINT];
-    const pieces = [VARCHAR, VARCHAR, VARCHAR, VARCHAR];
-    this.#db.registerTaker('swa_take_new', [...texts, ...pieces], (chunk) => {
+    this.#db.registerTaker('swa_take_new', newTypes, (chunk) => {
       this.#collector.takeNew(chunk);
       left -= chunk.rowCount;
     });

@@ -10,6 +10,7 @@ import type { BucketCell } from '../lib/views/view.js';
 import { sqlText } from '../master-data/duckdb.js';
 import { applyCoupons } from '../serving/union.js';
 import type { ViewReader } from '../serving/view-reader.js';
+import { optionalTextIn, textIn } from './columns.js';
 import type { FactCollector } from './facts/collector.js';
 import { readSql, type BatchDb, type Begun } from './database.js';
 import type { SampledPage } from './facts/page-sample.js';
@@ -77,22 +78,23 @@ export class Recount {
     const left = [...this.#days];
     let counts: Counts = new Map();
     for await (const chunk of this.#facts?.chunks() ?? []) {
-      for (const [raw, hourOfRow, agent, visitor] of chunk.getRows()) {
-        const hour = Number(hourOfRow);
+      const hourOfRow = chunk.getColumnVector(1);
+      for (let row = 0; row < chunk.rowCount; row++) {
+        const hour = Number(hourOfRow.getItem(row));
         const dayOfRow = bucketOf('day', hour);
         for (let day = left[0]; day !== undefined && day < dayOfRow; day = left[0]) {
           yield [day, counts];
           counts = new Map();
           left.shift();
         }
-        const page = rules.url.normalize(String(raw));
-        if (!page.ok || rules.bots.excludes(typeof agent === 'string' ? agent : undefined)) continue;
+        const page = rules.url.normalize(textIn(chunk.getColumnVector(0), row));
+        if (!page.ok || rules.bots.excludes(optionalTextIn(chunk.getColumnVector(2), row))) continue;
         const hours = counts.get(page.url) ?? new Map<number, HourCount>();
         counts.set(page.url, hours);
         const count = hours.get(hour) ?? { pageviews: 0, coupons: new Set() };
         hours.set(hour, count);
         count.pageviews++;
-        count.coupons.add(coupon(view.personOf(String(visitor))));
+        count.coupons.add(coupon(view.personOf(textIn(chunk.getColumnVector(3), row))));
       }
     }
     for (const day of left) {

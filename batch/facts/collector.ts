@@ -5,13 +5,13 @@
  * times, and no row becomes an object.
  */
 import { CouponHasher } from 'hyperloglog-ts';
-import type { DuckDBDataChunk } from '@duckdb/node-api';
+import { BIGINT, BLOB, UBIGINT, VARCHAR, type DuckDBDataChunk } from '@duckdb/node-api';
 import type { Rules } from '../../lib/facts/rules.js';
 import { grown } from '../../lib/grown.js';
 import { murmur2 } from '../../lib/log/partitioner.js';
 import { hourMs } from '../../lib/time/buckets.js';
 import { domainOf } from '../../lib/url/domain.js';
-import { textEntries, textIn, words } from '../columns.js';
+import { optionalTextIn, textEntries, textIn, words } from '../columns.js';
 import { newFactBatch, shardCount, type FactStore } from './fact-store.js';
 import { IdTable, newFound } from '../id-table.js';
 import { PageSample, type SampledPage } from './page-sample.js';
@@ -26,6 +26,11 @@ const human = 0;
 const bot = 1;
 /** DuckDB's vectors have no more rows. */
 const vectorRows = 2048;
+
+/** Types of the arguments of `swa_take_known` and `swa_take_new` (batch/sql/facts.sql). */
+export const knownTypes = [UBIGINT, UBIGINT, UBIGINT, BIGINT] as const;
+const textTypes = [UBIGINT, BLOB, UBIGINT, BLOB, UBIGINT, BLOB, BIGINT] as const;
+export const newTypes = [...textTypes, VARCHAR, VARCHAR, VARCHAR, VARCHAR] as const;
 
 export interface CollectorCounts {
   refusedUrls: number;
@@ -225,8 +230,7 @@ export class FactCollector {
   #agentNumber(low: number, high: number, chunk: DuckDBDataChunk, row: number): number {
     const known = this.#agents.get(low, high);
     if (known >= 0) return known;
-    const agent = chunk.getColumnVector(5).getItem(row);
-    const number = typeof agent === 'string' && this.#rules.bots.excludes(agent) ? bot : human;
+    const number = this.#rules.bots.excludes(optionalTextIn(chunk.getColumnVector(5), row)) ? bot : human;
     this.#agents.add(low, high, number);
     return number;
   }

@@ -6,6 +6,6 @@ from equivs
 where invalid_reason is null
   and not contains(a, chr(31)) and not contains(b, chr(31)) -- ids have no control characters; this one separates packed texts
   and not case when regexp_matches(a, '(?i)(null|undefined|none|guest|anonymous|object\]|0|^|:)[^0-9a-z]*$')
-    then swa_is_nobody(a) else false end
+    then swa_is_nobody(encode(a)) else false end
   and not case when regexp_matches(b, '(?i)(null|undefined|none|guest|anonymous|object\]|0|^|:)[^0-9a-z]*$')
-    then swa_is_nobody(b) else false end;
+    then swa_is_nobody(encode(b)) else false end;

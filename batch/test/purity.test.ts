@@ -8,6 +8,7 @@ import { makeRules } from '../../lib/facts/rules.js';
 import { takeSnapshot } from '../../master-data/snapshot.js';
 import { newBuildingDir } from '../../serving/store.js';
 import { BatchDb, readSql } from '../database.js';
+import { knownTypes, newTypes } from '../facts/collector.js';
 import { buildView, type Built, type Tuning } from '../pipeline.js';
 import { ProgressMeter } from '../progress.js';
 import { assertViewEquals, makeHouse, store, testClock } from './house.js';
@@ -146,15 +147,11 @@ test('every statement under batch/sql can be prepared on an empty snapshot', asy
     threads: 1,
   });
   t.after(async () => db.close());
-  const { BIGINT, UBIGINT, VARCHAR } = await import('@duckdb/node-api');
+  const { UBIGINT } = await import('@duckdb/node-api');
   db.registerTaker('swa_suspect', [UBIGINT], () => undefined);
   db.registerTaker('swa_seen', [UBIGINT], () => undefined);
-  db.registerTaker('swa_take_known', [UBIGINT, UBIGINT, UBIGINT, BIGINT], () => undefined);
-  db.registerTaker(
-    'swa_take_new',
-    [UBIGINT, VARCHAR, UBIGINT, VARCHAR, UBIGINT, VARCHAR, BIGINT, VARCHAR, VARCHAR, VARCHAR, VARCHAR],
-    () => undefined,
-  );
+  db.registerTaker('swa_take_known', knownTypes, () => undefined);
+  db.registerTaker('swa_take_new', newTypes, () => undefined);
   const { readdirSync } = await import('node:fs');
   const { assetPath } = await import('../../lib/assets.js');
   const left = new Set(readdirSync(assetPath('batch/sql')).map((file) => file.replace('.sql', '')));

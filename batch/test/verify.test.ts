@@ -13,9 +13,11 @@ import { indexNames, textKey } from '../../serving/index-file.js';
 import { fileNames } from '../../serving/layout.js';
 import { openSorted, type SortedFile } from '../../serving/sorted-file.js';
 import { newBuildingDir } from '../../serving/store.js';
+import { openViewAt } from '../../serving/view-reader.js';
 import { buildView, type Built } from '../pipeline.js';
 import { ProgressMeter } from '../progress.js';
-import { makeHouse, store, testClock } from './house.js';
+import { assertViewEquals, makeHouse, store, testClock } from './house.js';
+import { oracleOf } from './oracle.js';
 
 const facts: Fact[] = Array.from({ length: 400 }, (_, i) => ({
   type: 'pageview',
@@ -125,6 +127,29 @@ test('a URL with a NUL and a view in a far year are counted again like any other
   await store(config, [...facts, ...odd, far]);
   const { statistics } = await buildWith(config, () => undefined);
   assert.equal(statistics.pageviews, facts.length + 4);
+});
+
+test('a text that begins with U+FEFF keeps it: ids, long and short, urls and user agents', async (t) => {
+  const config = makeHouse(t);
+  const ids = ['a', 'b', 'c'.repeat(60), 'd'.repeat(60)].flatMap((id) => [id, `\uFEFF${id}`]);
+  const views = ids.map((visitor, i) => ({ ...(facts[0] ?? edge), visitor, eventId: `odd${i}` }));
+  const agents = ['\uFEFFcurl/8.0', '\uFEFFMozilla/5.0'].map((userAgent, i) => ({
+    ...(facts[0] ?? edge),
+    userAgent,
+    eventId: `agent${i}`,
+  }));
+  const marked = { ...(facts[0] ?? edge), url: '\uFEFFhttps://example.com/marked', eventId: 'marked' };
+  const edges: Fact[] = [
+    { ...edge, a: '\uFEFFa', b: `\uFEFF${'c'.repeat(60)}`, eventId: 'edge0' },
+    { ...edge, a: 'b', b: '\uFEFFb', eventId: 'edge1' },
+  ];
+  const all = [...views, ...agents, marked, ...edges] as Fact[]; // spreads of one pageview
+  await store(config, all);
+  let dir = '';
+  await buildWith(config, (viewDir) => void (dir = viewDir));
+  const view = openViewAt(dir);
+  t.after(() => view.close());
+  assertViewEquals(view, oracleOf(all));
 });
 
 test('a site whose links all carry click ids has a view, although no page of it is counted again', async (t) => {
