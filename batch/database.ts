@@ -167,15 +167,19 @@ export class BatchDb {
       return result;
     } catch (cause) {
       if (cause instanceof SwaError) throw cause;
-      const message = messageOf(cause);
+      const [message = ''] = messageOf(cause).split(/\s*Possible solutions:/); // SET statements: nobody can give them
       throw new SwaError('batch.failed', `step '${what}' failed: ${message}`, {
         cause,
-        hint: /No space left|disk|temporary/i.test(message)
-          ? 'free space in SWA_DATA_DIR; the view that serves is untouched'
-          : 'the view that serves is untouched; see `swa status`',
+        hint: `${adviceOn(message)}the view that serves is untouched`,
       });
     }
   }
+}
+
+function adviceOn(message: string): string {
+  if (/No space left|disk|temporary|temp_directory/i.test(message)) return 'free space in SWA_DATA_DIR; ';
+  if (/out of memory/i.test(message)) return 'give the run more memory with SWA_BATCH_MEMORY; ';
+  return '';
 }
 
 /** The statement of batch/sql/<name>.sql, its {holes} filled. */

@@ -89,7 +89,7 @@ export interface BuildStatistics {
   /** Edge records that are no facts, or name a placeholder id. */
   readonly refusedEdges: number;
   readonly liveEdges: number;
-  readonly persons: PersonStatistics & { readonly cappedIds: readonly string[] };
+  readonly persons: PersonStatistics & Pick<FoundPersons, 'capped'>;
 }
 
 export interface Built {
@@ -294,7 +294,7 @@ class Build {
       edgeRecords: recordsOf(this.#options.snapshot, 'equivs'),
       refusedEdges: recordsOf(this.#options.snapshot, 'equivs') - persons.edges,
       liveEdges: persons.liveEdges,
-      persons: { ...persons.statistics, cappedIds: persons.cappedIds },
+      persons: { ...persons.statistics, capped: persons.capped },
     };
   }
 

@@ -7,18 +7,15 @@ import { join } from 'node:path';
 import type { Clock } from '../lib/clock.js';
 import type { Config } from '../lib/config/config.js';
 import { openDataDir, roomOf } from '../lib/data-dir.js';
-import { SwaError } from '../lib/errors.js';
 import { makeRules } from '../lib/facts/rules.js';
 import { OwnerLock } from '../lib/files/owner-lock.js';
 import type { Cut } from '../lib/log/log.js';
 import { lowestOf, requestTrim } from '../lib/log/retention.js';
 import type { ViewMeta } from '../lib/views/view.js';
 import { pinSnapshot } from '../master-data/pins.js';
-import { readCurrent } from '../serving/current.js';
-import { viewPath } from '../serving/layout.js';
-import { readMeta } from '../serving/meta.js';
+import { currentIfAny } from '../serving/current.js';
 import { heldViews } from '../serving/held.js';
-import { listViews, newBuildingDir, prune, publish, sweep } from '../serving/store.js';
+import { listViews, newBuildingDir, nextViewNumber, prune, publish, sweep } from '../serving/store.js';
 import { batchLockPath, newRunId, saveRun, type RunRecord, type Trigger } from '../lib/batch-runs.js';
 import { nameError } from './name-error.js';
 import { buildView, type Built } from './pipeline.js';
@@ -81,8 +78,15 @@ export async function runBatch(options: RunOptions): Promise<ViewMeta> {
   try {
     sweepAll(config.dataDir);
     saveRun(config.dataDir, record);
-    const { meta, statistics } = await buildAndPublish(options, startedAt, progress);
-    end({ outcome: 'published', viewId: meta.view.id, statistics: { ...statistics } });
+    const { meta, statistics, cut } = await buildAndPublish(options, startedAt, progress);
+    const published = {
+      outcome: 'published',
+      viewId: meta.view.id,
+      statistics: { ...statistics },
+    } as const;
+    end(published);
+    const trouble = tidyUp(config, cut);
+    if (trouble !== undefined) end({ ...published, error: trouble });
     return meta.view;
   } catch (error) {
     const named = nameError(error);
@@ -98,7 +102,7 @@ async function buildAndPublish(
   options: RunOptions,
   startedAt: number,
   progress: ProgressMeter,
-): Promise<Built> {
+): Promise<Built & { readonly cut: Cut }> {
   const { config, signal } = options;
   const { dataDir } = config;
   const pinned = pinSnapshot(dataDir, 'batch run');
@@ -110,9 +114,9 @@ async function buildAndPublish(
       rules: makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots }),
       lgK: config.lgK,
       maxPersonIds: config.maxPersonIds,
-      number: Math.max(0, ...listViews(dataDir).map((meta) => meta.number)) + 1,
+      number: nextViewNumber(dataDir),
       createdAt: startedAt,
-      previous: currentMeta(dataDir),
+      previous: previousMeta(dataDir),
       viewDir,
       tempDir: tempDir(dataDir),
       memoryLimit: config.batchMemory,
@@ -120,13 +124,24 @@ async function buildAndPublish(
       progress,
       ...(signal === undefined ? {} : { signal }),
     });
+    signal?.throwIfAborted();
     progress.begin('publish');
     publish(dataDir, viewDir, built.meta);
-    prune(dataDir, config.batchKeepViews);
-    releaseLog(config, snapshot.cut);
-    return built;
+    return { ...built, cut: snapshot.cut };
   } finally {
     pinned.release();
+  }
+}
+
+/** What is left to do after publication. What fails in it is told, and the next run does it: the new view serves already. */
+function tidyUp(config: BatchConfig, masterCut: Cut): RunRecord['error'] | undefined {
+  try {
+    prune(config.dataDir, config.batchKeepViews);
+    releaseLog(config, masterCut);
+    return undefined;
+  } catch (error) {
+    const { code, message } = nameError(error);
+    return { code, message: `the view is published, but what is no longer needed stays: ${message}` };
   }
 }
 
@@ -142,14 +157,14 @@ function releaseLog(config: BatchConfig, masterCut: Cut): void {
   requestTrim(config.dataDir, lowestOf(cuts, config.dedupWindow));
 }
 
-/** META of the view that serves now; undefined before the first. */
-function currentMeta(dataDir: string): ViewMeta | undefined {
-  try {
-    return readMeta(viewPath(dataDir, readCurrent(dataDir))).view;
-  } catch (error) {
-    if (error instanceof SwaError && error.code === 'view.missing') return undefined;
-    throw error;
-  }
+/**
+ * META of the view that serves now, or, when it cannot be read, of the newest that can: answers do not go back. Undefined before
+ * the first.
+ */
+function previousMeta(dataDir: string): ViewMeta | undefined {
+  const views = listViews(dataDir);
+  const current = currentIfAny(dataDir);
+  return views.find(({ id }) => id === current) ?? views.at(-1);
 }
 
 function tempDir(dataDir: string): string {

@@ -1,7 +1,7 @@
 /**
  * The batch role: asks for runs by schedule, takes the runs that others asked for from the job queue, and lets one at a
- * time run in a child process. After an upgrade that changed the format of views it asks for one itself, since nothing can be
- * answered before. A request that comes while a run is on its way is served by the next one: its facts may
+ * time run in a child process. When the view that serves cannot be opened, as after an upgrade that changed the format, it asks for
+ * one itself, since nothing can be answered before. A request that comes while a run is on its way is served by the next one: its facts may
  * lie after that run's cut.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,9 +13,7 @@ import { makeRules } from '../lib/facts/rules.js';
 import type { RoleContext, StartRole } from '../lib/role.js';
 import { StatusReporter } from '../lib/status.js';
 import { readCurrent } from '../serving/current.js';
-import { formatVersion, viewPath } from '../serving/layout.js';
-import { readMeta } from '../serving/meta.js';
-import { ensureGenesis } from '../serving/store.js';
+import { ensureGenesis, openView } from '../serving/store.js';
 import { listRuns, type Trigger } from '../lib/batch-runs.js';
 import { missedSlot, startSchedule } from './schedule.js';
 import { spawnBatchRun } from './spawn-run.js';
@@ -59,7 +57,7 @@ class BatchRole {
     this.#jobs = openJobQueue(config.dataDir, 'batch-run', clock);
     const last = listRuns(config.dataDir).findLast((run) => run.outcome === 'published');
     if (last !== undefined && missedSlot(config, last.startedAt, clock)) this.#wanted = 'missed';
-    if (!hasFormatOfThisVersion(config.dataDir)) this.#wanted = 'upgrade';
+    if (!canServe(config.dataDir)) this.#wanted = 'upgrade';
     this.#schedule = startSchedule(config, () => (this.#wanted = 'schedule'));
     this.done = this.#work();
     this.done.catch(() => undefined); // whoever started the role reads `done`
@@ -131,13 +129,14 @@ class BatchRole {
   }
 }
 
-/** Whether the view that serves can be read by this version; one that is damaged is not judged here. */
-function hasFormatOfThisVersion(dataDir: string): boolean {
+/** Whether this version can answer from the view that serves. */
+function canServe(dataDir: string): boolean {
   try {
-    return readMeta(viewPath(dataDir, readCurrent(dataDir))).format === formatVersion;
+    openView(dataDir, readCurrent(dataDir)).close();
+    return true;
   } catch (error) {
     if (error instanceof SwaError && (error.code === 'view.corrupt' || error.code === 'view.missing'))
-      return true;
+      return false;
     throw error;
   }
 }

@@ -3,12 +3,13 @@
  * from the start; when its process is gone without an end, the run was killed. Written by the batch layer, shown by commands and
  * by the query layer, so it lies below them all.
  */
-import { mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { roomOf } from './data-dir.js';
 import { systemCode } from './errors.js';
 import { replaceFile } from './files/durable.js';
+import { readIfThere } from './files/read-if-there.js';
 import { liveLockOwner } from './files/owner-lock.js';
 
 const keptRuns = 100;
@@ -47,9 +48,8 @@ export function saveRun(dataDir: string, record: RunRecord): void {
 export function listRuns(dataDir: string): RunRecord[] {
   const live = liveLockOwner(batchLockPath(dataDir));
   return runNames(dataDir).flatMap((name) => {
-    const parsed = recordSchema.safeParse(JSON.parse(readFileSync(join(runsDir(dataDir), name), 'utf8')));
-    if (!parsed.success) return []; // of another version
-    const run = parsed.data;
+    const run = readRun(join(runsDir(dataDir), name));
+    if (run === undefined) return [];
     return run.outcome === 'running' && live?.pid !== run.pid
       ? [{ ...run, outcome: 'killed' as const }]
       : [run];
@@ -59,6 +59,17 @@ export function listRuns(dataDir: string): RunRecord[] {
 /** Sorts by time. */
 export function newRunId(startedAt: number, pid: number): string {
   return `${new Date(startedAt).toISOString().replaceAll(':', '-')}-${pid}`;
+}
+
+/** Undefined for a record of another version, a damaged one, or one that is gone meanwhile. */
+function readRun(path: string): RunRecord | undefined {
+  const text = readIfThere(path);
+  if (text === undefined) return undefined;
+  try {
+    return recordSchema.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined; // no JSON
+  }
 }
 
 function runsDir(dataDir: string): string {

@@ -1,9 +1,8 @@
 /** Where batch runs are asked for (the system's own job queue), what became of them, and what was published. */
 import { listRuns } from '../lib/batch-runs.js';
 import type { Clock } from '../lib/clock.js';
-import { SwaError } from '../lib/errors.js';
 import { openJobQueue } from '../lib/queue/job-queue.js';
-import { readCurrent } from '../serving/current.js';
+import { currentIfAny } from '../serving/current.js';
 import { listViews } from '../serving/store.js';
 import type { BatchDesk, BatchRun, PendingBatch, PublishedView } from './http/routes.js';
 
@@ -46,7 +45,7 @@ function lastRuns(dataDir: string): readonly BatchRun[] {
 }
 
 function publishedViews(dataDir: string): readonly PublishedView[] {
-  const current = currentOrNone(dataDir);
+  const current = currentIfAny(dataDir);
   return listViews(dataDir)
     .toReversed()
     .map((meta) => ({
@@ -57,13 +56,4 @@ function publishedViews(dataDir: string): readonly PublishedView[] {
       pageviews: meta.counts.pageviews,
       persons: meta.counts.persons,
     }));
-}
-
-function currentOrNone(dataDir: string): string | undefined {
-  try {
-    return readCurrent(dataDir);
-  } catch (error) {
-    if (error instanceof SwaError && error.code === 'view.missing') return undefined;
-    throw error;
-  }
 }

@@ -20,6 +20,16 @@ export function readCurrent(dataDir: string): ViewId {
   return text;
 }
 
+/** As `readCurrent`; undefined before the first one. */
+export function currentIfAny(dataDir: string): ViewId | undefined {
+  try {
+    return readCurrent(dataDir);
+  } catch (error) {
+    if (error instanceof SwaError && error.code === 'view.missing') return undefined;
+    throw error;
+  }
+}
+
 /** Moves all readers to another view: the commit point of publication and of roll back. */
 export function writeCurrent(dataDir: string, id: ViewId): void {
   replaceFile(currentPath(dataDir), `${id}\n`);

@@ -51,6 +51,11 @@ export function makeViewId(number: number, contentHash: string): ViewId {
   return parseViewId(`v${String(number).padStart(6, '0')}-${contentHash.slice(0, 8)}`);
 }
 
+/** The number in a view's name. */
+export function viewNumber(id: ViewId): number {
+  return Number(id.slice(1, id.indexOf('-')));
+}
+
 /** Checks the shape; throws `view.missing` for what cannot be a view's name. */
 export function parseViewId(text: string): ViewId {
   if (!isViewId(text)) throw new SwaError('view.missing', `'${text}' is not the name of a batch view`);

@@ -16,9 +16,9 @@ import type { RulesVersions } from '../lib/facts/rules.js';
 import type { BatchView, ViewId, ViewMeta } from '../lib/views/view.js';
 import { CellFile } from './cell-file.js';
 import { codeVersion } from './code-version.js';
-import { createCurrent, readCurrent, writeCurrent } from './current.js';
+import { createCurrent, currentIfAny, readCurrent, writeCurrent } from './current.js';
 import { heldViews } from './held.js';
-import { buildingDir, isViewId, viewPath, viewsDir } from './layout.js';
+import { buildingDir, isViewId, viewNumber, viewPath, viewsDir } from './layout.js';
 import { writeIdentity } from './identity.js';
 import { readMeta, type StoredMeta } from './meta.js';
 import { openViewAt } from './view-reader.js';
@@ -29,9 +29,17 @@ export function openView(dataDir: string, id: ViewId): BatchView {
   return openViewAt(viewPath(dataDir, id));
 }
 
-/** META of every view on disk, oldest first. */
+/**
+ * META of every view on disk, oldest first. Left out is what this version cannot tell about: a damaged META, or one that a
+ * later version wrote.
+ */
 export function listViews(dataDir: string): ViewMeta[] {
-  return viewIds(dataDir).map((id) => readMeta(viewPath(dataDir, id)).view);
+  return viewIds(dataDir).flatMap((id) => ifReadable(() => readMeta(viewPath(dataDir, id)).view) ?? []);
+}
+
+/** The number of the next view: above those of all on disk, also of unreadable ones. */
+export function nextViewNumber(dataDir: string): number {
+  return Math.max(0, ...viewIds(dataDir).map(viewNumber)) + 1;
 }
 
 /**
@@ -47,11 +55,8 @@ export async function ensureGenesis(
     readonly createdAt: number;
   },
 ): Promise<ViewId> {
-  try {
-    return readCurrent(dataDir);
-  } catch (error) {
-    if (!(error instanceof SwaError) || error.code !== 'view.missing') throw error;
-  }
+  const current = currentIfAny(dataDir);
+  if (current !== undefined) return current;
   const building = newBuildingDir(dataDir, 'genesis');
   const counts = { pageviews: 0, pages: 0, domains: 0, persons: 0, mappedIds: 0 };
   const writer = new ViewWriter(building);
@@ -79,18 +84,43 @@ export function publish(dataDir: string, building: string, meta: StoredMeta): vo
   writeCurrent(dataDir, meta.view.id);
 }
 
-/** Makes an older (or newer) view on disk the current one. Throws `view.missing` when it is not there. */
+/**
+ * Makes an older (or newer) view on disk the current one; by default the newest older one that can be opened. Throws
+ * `view.missing` when it is not there, `view.corrupt` when it could not serve.
+ */
 export function rollBack(dataDir: string, to?: ViewId): ViewMeta {
   const current = readCurrent(dataDir);
-  const target = to ?? viewIds(dataDir).findLast((id) => id < current);
+  const older = viewIds(dataDir).filter((id) => id < current);
+  const target = to ?? older.findLast((id) => ifReadable(() => openedMeta(dataDir, id)) !== undefined);
   if (target === undefined) {
-    throw new SwaError('view.missing', `there is no view older than ${current} to roll back to`, {
-      hint: '`swa batch list` shows the views on disk',
-    });
+    throw new SwaError(
+      'view.missing',
+      `there is no view older than ${current} to roll back to` +
+        (older.length > 0 ? ` that this version can open: ${older.join(', ')}` : ''),
+      { hint: '`swa batch list` shows the views on disk; a batch run builds one from the master dataset' },
+    );
   }
-  const meta = readMeta(viewPath(dataDir, target)).view;
+  const meta = openedMeta(dataDir, target);
   writeCurrent(dataDir, target);
   return meta;
+}
+
+/** META of a view that can be opened. Throws as `openView`. */
+function openedMeta(dataDir: string, id: ViewId): ViewMeta {
+  const view = openView(dataDir, id);
+  view.close();
+  return view.meta;
+}
+
+/** Undefined for a view that is damaged, of another version, or gone. */
+function ifReadable<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof SwaError && (error.code === 'view.corrupt' || error.code === 'view.missing'))
+      return undefined;
+    throw error;
+  }
 }
 
 /**
@@ -146,7 +176,7 @@ export async function checkSeals(dir: string): Promise<StoredMeta> {
 }
 
 /** Ids of the views on disk, oldest first. */
-function viewIds(dataDir: string): ViewId[] {
+export function viewIds(dataDir: string): ViewId[] {
   try {
     return readdirSync(viewsDir(dataDir)).filter(isViewId).toSorted();
   } catch (error) {

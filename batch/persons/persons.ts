@@ -11,9 +11,17 @@ export interface PersonStatistics {
   readonly components: number;
   /** Ids of the largest person. */
   readonly largestComponent: number;
-  /** Components over the cap, left unjoined: their least number and size. */
-  readonly capped: readonly { readonly least: number; readonly size: number }[];
+  /** Components over the cap, left unjoined. */
+  readonly cappedComponents: number;
 }
+
+/** A component over the cap: its least number, and how many ids it has. */
+export interface Capped {
+  readonly least: number;
+  readonly size: number;
+}
+
+const cappedListed = 100;
 
 export class Persons {
   readonly #parents: Int32Array;
@@ -32,9 +40,13 @@ export class Persons {
 
   /**
    * Ends the joining: for each id the least of its component. Components of more than `maxIds` (0: no cap) are taken
-   * apart again: each of their ids stands for itself.
+   * apart again: each of their ids stands for itself. `capped` lists the largest hundred of them, the largest first.
    */
-  finish(maxIds: number): { readonly roots: Int32Array; readonly statistics: PersonStatistics } {
+  finish(maxIds: number): {
+    readonly roots: Int32Array;
+    readonly statistics: PersonStatistics;
+    readonly capped: readonly Capped[];
+  } {
     const count = this.#parents.length;
     const roots = new Int32Array(count);
     const sizes = new Int32Array(count);
@@ -43,7 +55,7 @@ export class Persons {
       roots[i] = root;
       sizes[root] = (sizes[root] ?? 0) + 1;
     }
-    const capped: { least: number; size: number }[] = [];
+    const capped: Capped[] = [];
     let components = 0;
     let largestComponent = 0;
     for (let i = 0; i < count; i++) {
@@ -56,7 +68,11 @@ export class Persons {
     if (capped.length > 0) {
       for (let i = 0; i < count; i++) if ((sizes[roots[i] ?? 0] ?? 0) > maxIds) roots[i] = i;
     }
-    return { roots, statistics: { joinedIds: count, components, largestComponent, capped } };
+    return {
+      roots,
+      statistics: { joinedIds: count, components, largestComponent, cappedComponents: capped.length },
+      capped: capped.toSorted((a, b) => b.size - a.size || a.least - b.least).slice(0, cappedListed),
+    };
   }
 
   #find(id: number): number {

@@ -9,7 +9,6 @@ import { IdTable } from '../id-table.js';
 import { Persons, type PersonStatistics } from './persons.js';
 
 const sampledEdges = 200;
-const cappedListed = 100;
 
 export interface ResolvedPersons {
   /** Visitor ids that live edges name, in UTF-8 byte order. */
@@ -24,8 +23,8 @@ export interface ResolvedPersons {
   /** Edge facts that may join, and those of them that live. */
   readonly edges: number;
   readonly liveEdges: number;
-  /** Least ids of the largest components over the cap. */
-  readonly cappedIds: readonly string[];
+  /** The largest components over the cap: their least ids, and how many they have. */
+  readonly capped: readonly { readonly id: string; readonly size: number }[];
   /** Both ends of some of the edges, for verification. */
   readonly sampledEdges: readonly (readonly [string, string])[];
 }
@@ -60,7 +59,7 @@ export async function resolvePersons(
   }
   const [edges, liveEdges] = [await db.countOf('edge'), await db.countOf('live_edge')];
   for (const table of ['edge', 'live_edge', 'edge_id']) await db.drop(table);
-  const { roots, statistics } = persons.finish(maxIds);
+  const { roots, statistics, capped } = persons.finish(maxIds);
   const { members, ends } = membersByRoot(roots);
   return {
     ids,
@@ -70,7 +69,7 @@ export async function resolvePersons(
     statistics,
     edges,
     liveEdges,
-    cappedIds: statistics.capped.slice(0, cappedListed).map(({ least }) => ids.text(least)),
+    capped: capped.map(({ least, size }) => ({ id: ids.text(least), size })),
     sampledEdges: sample
       .edges()
       .filter(([a, b]) => roots[a] === roots[b])

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
   closeSync,
+  mkdirSync,
   mkdtempSync,
   openSync,
+  readFileSync,
   readdirSync,
   rmSync,
   statSync,
@@ -16,12 +18,15 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { batchLockPath, listRuns } from '../../lib/batch-runs.js';
+import { readConfig } from '../../lib/config/config.js';
+import type { SwaError } from '../../lib/errors.js';
 import type { Fact } from '../../lib/facts/fact.js';
 import { liveLockOwner } from '../../lib/files/owner-lock.js';
 import { takeSnapshot } from '../../master-data/snapshot.js';
 import { readCurrent } from '../../serving/current.js';
-import { buildingDir } from '../../serving/layout.js';
+import { buildingDir, fileNames, heldDir, viewPath } from '../../serving/layout.js';
 import { openView } from '../../serving/store.js';
+import { batchOverview } from '../overview.js';
 import { steps } from '../progress.js';
 import { runBatch } from '../run.js';
 import { spawnBatchRun } from '../spawn-run.js';
@@ -108,15 +113,78 @@ test('a damaged Parquet file stops the run, which names the file and keeps the o
   assert.equal(listRuns(config.dataDir).at(-1)?.outcome, 'failed');
 });
 
-test('a file cut short is named as damaged before DuckDB looks at it', async (t) => {
+test('a file cut short or missing is named as damaged before DuckDB looks at it', async (t) => {
   const config = makeHouse(t);
   await store(config, facts);
   const [file] = takeSnapshot(config.dataDir).files;
-  truncateSync(file?.path ?? '', (file?.sizeBytes ?? 0) - 3);
+  const path = file?.path ?? '';
+  const damages = [() => truncateSync(path, (file?.sizeBytes ?? 0) - 3), () => rmSync(path)];
+  for (const damage of damages) {
+    damage();
+    await assert.rejects(runBatch({ config, clock: testClock, trigger: 'command' }), {
+      code: 'master.corrupt',
+      message: new RegExp(path),
+    });
+  }
+});
+
+test('views that cannot be read stop no run; answers go back behind none that can', async (t) => {
+  const config = makeHouse(t);
+  await store(config, facts.slice(0, 100));
+  const first = await runBatch({ config, clock: testClock, trigger: 'command' });
+  const second = await runBatch({ config, clock: testClock, trigger: 'command' });
+  writeFileSync(join(viewPath(config.dataDir, second.id), fileNames.meta), 'not JSON');
+  assert.deepEqual(batchOverview(config.dataDir).unreadable, [second.id]);
+
+  const third = await runBatch({ config, clock: testClock, trigger: 'command' });
+  assert.deepEqual([third.number, readCurrent(config.dataDir)], [3, third.id]);
+  writeFileSync(join(viewPath(config.dataDir, third.id), fileNames.meta), 'not JSON');
+  const path = join(viewPath(config.dataDir, first.id), fileNames.meta);
+  writeFileSync(path, readFileSync(path, 'utf8').replace('"pageviews/0": 100', '"pageviews/0": 101'));
   await assert.rejects(runBatch({ config, clock: testClock, trigger: 'command' }), {
-    code: 'master.corrupt',
-    message: new RegExp(file?.path ?? '?'),
+    code: 'view.refused',
+    message: new RegExp(`its cut lies below that of ${first.id}`),
   });
+});
+
+test('what fails after publication is told with the run, which has published', async (t) => {
+  const config = makeHouse(t);
+  await store(config, facts.slice(0, 100));
+  const hold = join(heldDir(config.dataDir), 'speed.json');
+  mkdirSync(heldDir(config.dataDir), { recursive: true });
+  writeFileSync(hold, '["v1');
+  const meta = await runBatch({ config, clock: testClock, trigger: 'command' });
+  assert.equal(readCurrent(config.dataDir), meta.id);
+  const run = listRuns(config.dataDir).at(-1);
+  assert.deepEqual([run?.outcome, run?.viewId, run?.error?.code], ['published', meta.id, 'view.corrupt']);
+  assert.match(run?.error?.message ?? '', /speed\.json/);
+});
+
+test('a run that is stopped while it verifies publishes nothing', async (t) => {
+  const config = makeHouse(t);
+  await store(config, facts);
+  const before = await runBatch({ config, clock: testClock, trigger: 'command' });
+  const stop = new AbortController();
+  const run = runBatch({
+    config,
+    clock: testClock,
+    trigger: 'command',
+    signal: stop.signal,
+    onProgress: ({ step }) => step === 'verify' && stop.abort(),
+  });
+  await assert.rejects(run, { code: 'batch.failed' });
+  assert.equal(readCurrent(config.dataDir), before.id);
+});
+
+test('too little memory is named by its key, without statements that nobody can give', async (t) => {
+  const config = makeHouse(t, { batchMemory: '2MB' });
+  await store(config, facts);
+  await assert.rejects(runBatch({ config, clock: testClock, trigger: 'command' }), (error: SwaError) => {
+    assert.deepEqual([error.code, /SET /.test(error.message)], ['batch.failed', false]);
+    assert.match(error.hint ?? '', /SWA_BATCH_MEMORY/);
+    return true;
+  });
+  assert.throws(() => readConfig({ SWA_BATCH_MEMORY: '0MB' }), /SWA_BATCH_MEMORY must be at least 64MB/);
 });
 
 test('a full disk fails the run with a hint, the old view serves, and with space the next run succeeds', async (t) => {

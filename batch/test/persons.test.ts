@@ -80,20 +80,26 @@ test('chains of 100,000 in any direction, stars and cliques are one person each'
   assert.ok(rootsOf(300, clique).every((root) => root === 0));
 });
 
-test('a component above the cap is left unjoined and listed, others are not touched', () => {
-  const persons = new Persons(7);
+test('components above the cap are left unjoined and listed, the largest first; others are not touched', () => {
+  const persons = new Persons(11);
   for (const [a, b] of [
     [0, 1],
     [1, 2],
     [2, 3],
     [5, 6],
+    [6, 7],
+    [7, 8],
+    [8, 10],
+    [4, 9],
   ] as const)
     persons.join(a, b);
-  const { roots, statistics } = persons.finish(3);
-  assert.deepEqual([...roots], [0, 1, 2, 3, 4, 5, 5]);
-  assert.deepEqual(statistics.capped, [{ least: 0, size: 4 }]);
-  assert.equal(statistics.components, 1);
-  assert.equal(statistics.largestComponent, 4);
+  const { roots, statistics, capped } = persons.finish(3);
+  assert.deepEqual([...roots], [0, 1, 2, 3, 4, 5, 6, 7, 8, 4, 10]);
+  assert.deepEqual(capped, [
+    { least: 5, size: 5 },
+    { least: 0, size: 4 },
+  ]);
+  assert.deepEqual(statistics, { joinedIds: 11, components: 1, largestComponent: 5, cappedComponents: 2 });
 });
 
 test(

@@ -75,9 +75,9 @@ async function run(flags: JsonFlag): Promise<void> {
 }
 
 function list(flags: JsonFlag): void {
-  const { current, views } = batchOverview(readConfig(process.env).dataDir);
+  const { current, views, unreadable } = batchOverview(readConfig(process.env).dataDir);
   if (flags.json === true) {
-    process.stdout.write(`${JSON.stringify({ current, views }, null, 2)}\n`);
+    process.stdout.write(`${JSON.stringify({ current, views, unreadable }, null, 2)}\n`);
     return;
   }
   const rows = views
@@ -90,6 +90,7 @@ function list(flags: JsonFlag): void {
       String(meta.counts.pages),
       String(meta.counts.persons),
     ]);
+  for (const id of unreadable) rows.push([id === current ? '*' : '', id, 'cannot be read', '-', '-', '-']);
   process.stdout.write(table(['', 'view', 'created', 'pageviews', 'pages', 'persons'], rows));
 }
 

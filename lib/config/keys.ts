@@ -162,7 +162,13 @@ export const keys = {
   batchMemory: key(
     'SWA_BATCH_MEMORY',
     '2GB',
-    z.string().regex(/^\d+(\.\d+)?(MB|GB)$/),
+    z
+      .string()
+      .regex(/^\d+(\.\d+)?(MB|GB)$/, 'must be a size like 512MB or 2GB')
+      .refine(
+        (size) => Number.parseFloat(size) * (size.endsWith('GB') ? 1000 : 1) >= 64,
+        'must be at least 64MB',
+      ),
     'memory limit of DuckDB in a batch run',
   ),
   batchThreads: key('SWA_BATCH_THREADS', '2', whole(1, 256), 'threads that work at once in a batch run'),

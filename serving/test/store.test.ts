@@ -15,10 +15,12 @@ import {
   ensureGenesis,
   listViews,
   newBuildingDir,
+  nextViewNumber,
   openView,
   prune,
   publish,
   rollBack,
+  viewIds,
 } from '../store.js';
 import { ViewWriter } from '../view-writer.js';
 import { encodeVisits } from '../visits.js';
@@ -26,7 +28,7 @@ import type { ViewId, ViewMeta } from '../../lib/views/view.js';
 import { codeVersion } from '../code-version.js';
 import { heldViews, holdViews } from '../held.js';
 import { writeIdentity } from '../identity.js';
-import { heldDir, viewPath } from '../layout.js';
+import { fileNames, formatVersion, heldDir, viewPath } from '../layout.js';
 
 const cut: Cut = { logId: 'log-1' as LogId, next: { 'pageviews/0': offset(0), 'equivs/0': offset(0) } };
 const base = { cut, lgK: 14, rules: { url: '1', bots: 'include' }, createdAt: 1000 };
@@ -166,20 +168,51 @@ test('whoever comes to hold a view while it is being removed keeps it, or does n
   );
 });
 
+function setFormat(dir: string, { id }: ViewMeta, format: number): void {
+  const path = join(viewPath(dir, id), fileNames.meta);
+  writeFileSync(path, readFileSync(path, 'utf8').replace(/"format": \d+/, `"format": ${format}`));
+}
+
 test('a view of an older format is refused with what to do about it, and still listed', async (t) => {
   const dir = dataDir(t);
   const meta = await publishView(dir, 1, 'https://example.com/1');
-  const path = join(viewPath(dir, meta.id), 'META.json');
-  const text = readFileSync(path, 'utf8');
-  writeFileSync(path, text.replace(/"format": \d+/, '"format": 1'));
+  setFormat(dir, meta, 1);
   assert.throws(() => openView(dir, meta.id), {
     code: 'view.corrupt',
     message: /has format 1, and this version reads format \d/,
     hint: /run a batch/,
   });
   assert.deepEqual(listViews(dir), [meta]);
-  writeFileSync(path, text.replace(/"format": \d+/, '"format": 99'));
-  assert.throws(() => listViews(dir), { code: 'view.corrupt' });
+});
+
+test('a damaged META, or one of a later version, takes its view from the list and its number from nobody', async (t) => {
+  const dir = dataDir(t);
+  const [first, second, third] = [
+    await publishView(dir, 1, 'https://example.com/1'),
+    await publishView(dir, 2, 'https://example.com/2'),
+    await publishView(dir, 3, 'https://example.com/3'),
+  ];
+  writeFileSync(join(viewPath(dir, second.id), fileNames.meta), '{"format": 5');
+  setFormat(dir, third, 99);
+  assert.deepEqual(listViews(dir), [first]);
+  assert.deepEqual(viewIds(dir), [first.id, second.id, third.id]);
+  assert.equal(nextViewNumber(dir), 4);
+});
+
+test('roll back passes over views that could not serve, and refuses one that is asked for', async (t) => {
+  const dir = dataDir(t);
+  const views = [];
+  for (const number of [1, 2, 3, 4]) views.push(await publishView(dir, number, 'https://example.com/'));
+  const [first, second, third, fourth] = views as [ViewMeta, ViewMeta, ViewMeta, ViewMeta];
+  setFormat(dir, third, formatVersion - 1);
+  rmSync(join(viewPath(dir, second.id), fileNames.pages));
+  assert.throws(() => rollBack(dir, third.id), { code: 'view.corrupt', message: /has format/ });
+  assert.equal(readCurrent(dir), fourth.id);
+  assert.equal(rollBack(dir).id, first.id);
+  assert.equal(rollBack(dir, fourth.id).id, fourth.id);
+  setFormat(dir, first, 1);
+  assert.throws(() => rollBack(dir), { code: 'view.missing', message: new RegExp(first.id) });
+  assert.equal(readCurrent(dir), fourth.id);
 });
 
 test('a changed byte is found by the seals of META', async (t) => {
