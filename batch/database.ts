@@ -16,7 +16,8 @@ import { dirname } from 'node:path';
 import { assetText } from '../lib/assets.js';
 import { SwaError, messageOf } from '../lib/errors.js';
 import { isNobody } from '../lib/facts/door.js';
-import { topics, type Topic } from '../lib/log/log.js';
+import { offsetAt } from '../lib/log/cut.js';
+import { topics, type Cut, type Topic } from '../lib/log/log.js';
 import { openDuckDb, sqlName, sqlText, type DuckDb } from '../master-data/duckdb.js';
 import { columnsOf } from '../master-data/schema.js';
 import type { SnapshotFile } from '../master-data/snapshot.js';
@@ -24,6 +25,8 @@ import { booleans, textIn } from './columns.js';
 
 export interface BatchDbOptions {
   readonly files: readonly SnapshotFile[];
+  /** Rows of the files at or above it are left out. */
+  readonly cut: Cut;
   /** Spill files; created if missing. */
   readonly tempDir: string;
   readonly memoryLimit: string;
@@ -60,7 +63,7 @@ export class BatchDb {
       threads: options.threads,
     });
     const db = new BatchDb(database);
-    for (const topic of topics) await database.connection.run(sourceView(topic, options.files));
+    for (const topic of topics) await database.connection.run(sourceView(topic, options));
     db.#registerTest('swa_is_nobody', isNobody);
     return db;
   }
@@ -188,18 +191,17 @@ export function readSql(name: string, fill: Fill = {}): string {
 }
 
 /** One view per topic over its files, each row with its partition; empty but typed when there are none. */
-function sourceView(topic: Topic, files: readonly SnapshotFile[]): string {
+function sourceView(topic: Topic, { files, cut }: Pick<BatchDbOptions, 'files' | 'cut'>): string {
   const columns = columnsOf[topic];
   const names = columns.map((column) => sqlName(column.name)).join(', ');
-  const partitions = new Map<number, string[]>();
-  for (const file of files) {
-    if (file.topic !== topic) continue;
-    partitions.set(file.partition, [...(partitions.get(file.partition) ?? []), file.path]);
-  }
-  const selects = [...partitions].map(
-    ([partition, paths]) =>
-      `select cast(${partition} as integer) as partition_number, ${names} from read_parquet([${paths.map(sqlText).join(', ')}])`,
-  );
+  const ofTopic = files.filter((file) => file.topic === topic);
+  const selects = [...new Set(ofTopic.map((file) => file.partition))].map((partition) => {
+    const ofPartition = ofTopic.filter((file) => file.partition === partition);
+    const paths = ofPartition.map((file) => sqlText(file.path)).join(', ');
+    const end = offsetAt(cut.next, `${topic}/${partition}`);
+    const clip = ofPartition.some((file) => file.toOffset > end) ? ` where "offset" < ${end}` : '';
+    return `select cast(${partition} as integer) as partition_number, ${names} from read_parquet([${paths}])${clip}`;
+  });
   if (selects.length === 0) {
     const nulls = columns
       .map((column) => `cast(null as ${column.type}) as ${sqlName(column.name)}`)

@@ -108,6 +108,7 @@ export async function buildView(options: BuildOptions): Promise<Built> {
   const writer = new ViewWriter(options.viewDir);
   const personJob = {
     files: filesOf(snapshot, 'equivs'),
+    cut: snapshot.cut,
     maxIds: maxPersonIds,
     identityPath: writer.identityPath,
     tempDir: join(tempDir, 'equivs'),
@@ -121,6 +122,7 @@ export async function buildView(options: BuildOptions): Promise<Built> {
     await checkFiles(files, options);
     db = await BatchDb.open({
       files,
+      cut: snapshot.cut,
       tempDir: join(tempDir, 'pageviews'),
       memoryLimit,
       threads: threads + 1, // one always waits for ours, which takes the rows; see registerTaker
@@ -198,7 +200,8 @@ class Build {
     persons: FoundPersons,
     pageviews: number,
   ): Promise<Pick<Built, 'meta'> & { readonly recount: Recount }> {
-    const { progress, tuning, threads, signal, snapshot, rules, number, createdAt, lgK } = this.#options;
+    const { progress, tuning, threads, signal, snapshot, rules, number, createdAt, lgK, maxPersonIds } =
+      this.#options;
     const { rowsPerRange } = tuning;
     progress.begin('buckets', jobKinds.length * this.#store.rows);
     const { tables, jobs, names } = makeSortJobs(this.#collector, this.#store.finish(), {
@@ -229,7 +232,16 @@ class Build {
         mappedIds: persons.hashes.length / 2 - persons.ends.length,
       };
       const meta = await this.#writer.finish(
-        { number, createdAt, cut: snapshot.cut, lgK, rules: rules.versions, codeVersion, counts },
+        {
+          number,
+          createdAt,
+          cut: snapshot.cut,
+          lgK,
+          rules: rules.versions,
+          maxPersonIds,
+          codeVersion,
+          counts,
+        },
         { identity: await this.#persons.written, ...(await cells) },
       );
       return { meta, recount };

@@ -70,6 +70,7 @@ export async function publishYear(dataDir: string, options: YearOptions): Promis
     cut: options.cut,
     lgK: options.lgK,
     rules: makeRules({ queryAllow: [], bots: 'exclude' }).versions,
+    maxPersonIds: 0,
     codeVersion: 'bench',
     counts: { pageviews: total, pages: options.pages, domains: 1, persons: options.people, mappedIds: 0 },
   };

@@ -6,6 +6,7 @@
 import { join } from 'node:path';
 import { SwaError, systemCode } from '../lib/errors.js';
 import { parsePartitionName, type Cut, type Offset, type PartitionName, type Topic } from '../lib/log/log.js';
+import { offsetAt } from '../lib/log/cut.js';
 import { digestFile, type FileDigest } from '../lib/files/digest.js';
 import { partitionDir } from './layout.js';
 import { endOf, readHead, readRoot } from './manifest.js';
@@ -59,6 +60,14 @@ export function takeSnapshot(dataDir: string): Snapshot {
     manifests[name] = head.number;
   }
   return { cut: { logId: root.body.logId, next }, files, manifests };
+}
+
+/** The same dataset as it was at an earlier cut. A file that compaction has made may reach beyond it. */
+export function snapshotAt(snapshot: Snapshot, cut: Cut): Snapshot {
+  const files = snapshot.files.filter(
+    ({ topic, partition, fromOffset }) => fromOffset < offsetAt(cut.next, `${topic}/${partition}`),
+  );
+  return { ...snapshot, cut, files };
 }
 
 /** The master dataset's cut, or undefined when no sink has made one yet. */

@@ -32,6 +32,7 @@ const storedSchema = z.object({
     cut: z.object({ logId: z.string(), next: z.record(z.string(), count) }),
     lgK: z.number().int(),
     rules: z.object({ url: z.string(), bots: z.string() }),
+    maxPersonIds: count.default(0), // views of earlier versions do not say
     codeVersion: z.string(),
     contentHash: z.string(),
     counts: z.object({

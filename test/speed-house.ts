@@ -151,7 +151,16 @@ export class SpeedHouse {
     };
     const counts = { pageviews: 0, pages: 0, domains: 0, persons: 0, mappedIds: ids.length - 1 };
     const cut = { logId: this.#writer.id, next };
-    const about = { cut, lgK, rules: rules.versions, createdAt: 0, number, codeVersion, counts };
+    const about = {
+      cut,
+      lgK,
+      rules: rules.versions,
+      maxPersonIds: 0,
+      createdAt: 0,
+      number,
+      codeVersion,
+      counts,
+    };
     const meta = await writer.finish(about, parts);
     publish(dataDir, building, meta);
     return meta.view.id;

@@ -3,6 +3,7 @@
  * pageviews, so that it goes on beside the work on them, in a thread of its own where it is much (person-thread.ts).
  */
 import { CouponHasher } from 'hyperloglog-ts';
+import type { Cut } from '../../lib/log/log.js';
 import { verifySnapshotFiles, type SnapshotFile } from '../../master-data/snapshot.js';
 import { writeIdentity, type IdentityName } from '../../serving/identity.js';
 import type { Sorted } from '../../serving/sorted-file.js';
@@ -11,6 +12,7 @@ import { personsOf, resolvePersons, type ResolvedPersons } from './resolve-perso
 
 export interface PersonJob {
   readonly files: readonly SnapshotFile[];
+  readonly cut: Cut;
   /** Components of more ids are left unjoined; 0: no cap. */
   readonly maxIds: number;
   /** Of the file to write; must not exist. */

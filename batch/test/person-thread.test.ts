@@ -24,13 +24,15 @@ const edges = Array.from({ length: 12_000 }, (_, i): Fact => {
 async function makeJob(t: TestContext): Promise<(name: string) => PersonJob> {
   const config = makeHouse(t);
   await store(config, edges);
-  const files = takeSnapshot(config.dataDir).files.filter(({ topic }) => topic === 'equivs');
+  const { files: all, cut } = takeSnapshot(config.dataDir);
+  const files = all.filter(({ topic }) => topic === 'equivs');
   return (name) => {
     const dir = join(config.dataDir, name);
     mkdirSync(dir);
     const tempDir = join(dir, 'temp');
     return {
       files,
+      cut,
       maxIds: 0,
       identityPath: join(dir, 'identity.mdb'),
       tempDir,

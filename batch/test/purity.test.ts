@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import type { Config } from '../../lib/config/config.js';
 import type { Fact } from '../../lib/facts/fact.js';
 import { makeRules } from '../../lib/facts/rules.js';
+import type { LogId } from '../../lib/log/log.js';
 import { takeSnapshot } from '../../master-data/snapshot.js';
 import { newBuildingDir } from '../../serving/store.js';
 import { BatchDb, readSql } from '../database.js';
@@ -142,6 +143,7 @@ test('every statement under batch/sql can be prepared on an empty snapshot', asy
   const config = makeHouse(t);
   const db = await BatchDb.open({
     files: [],
+    cut: { logId: 'none' as LogId, next: {} },
     tempDir: join(config.dataDir, 'batch', 'temp'),
     memoryLimit: '256MB',
     threads: 1,

@@ -1,25 +1,41 @@
-/** `swa verify`: an audit from the files, which changes nothing and says what it checked. */
+/** `swa verify`: an audit of facts and views from the files, which repairs nothing and says what it checked. */
 import type { Command } from 'commander';
+import { auditViews, type ViewsAudit } from '../../batch/audit.js';
+import { showProgress } from '../../batch/progress-bar.js';
 import { systemClock } from '../../lib/clock.js';
-import { readConfig } from '../../lib/config/config.js';
+import { readConfig, type Config } from '../../lib/config/config.js';
 import { openLog } from '../../lib/log/open-log.js';
 import { verifyMaster, type MasterAudit } from '../../master-data/verify.js';
 import { startProgress } from '../progress.js';
 
+interface Flags {
+  readonly json?: boolean;
+  readonly recount: boolean;
+}
+
 export function addVerifyCommand(program: Command): void {
   program
     .command('verify')
-    .description('prove that every offset of the log below the master’s cut is in exactly one Parquet file')
+    .description(
+      'prove that every offset of the log below the master’s cut is in exactly one Parquet file, that the batch views are as they were written, and that the current one says what its facts say',
+    )
+    .option('--no-recount', 'do not make the current view again, which takes as much as a batch run')
     .option('--json', 'as JSON')
-    .action(async (flags: { json?: boolean }) => {
-      const audit = await runVerify();
-      process.stdout.write(flags.json === true ? `${JSON.stringify(audit, null, 2)}\n` : describe(audit));
-      process.exitCode = audit.ok ? 0 : 1;
+    .action(async (flags: Flags) => {
+      const config = readConfig(process.env);
+      const master = await verifyFacts(config);
+      const views = await verifyViews(config, flags.recount);
+      const ok = master.ok && views.ok;
+      process.stdout.write(
+        flags.json === true
+          ? `${JSON.stringify({ ok, master, views }, null, 2)}\n`
+          : `${[...describeMaster(master), ...describeViews(views)].join('\n')}\n`,
+      );
+      process.exitCode = ok ? 0 : 1;
     });
 }
 
-async function runVerify(): Promise<MasterAudit> {
-  const config = readConfig(process.env);
+async function verifyFacts(config: Config): Promise<MasterAudit> {
   const progress = startProgress('verify', systemClock);
   const log = await openLog(config, systemClock);
   let files = 0;
@@ -33,16 +49,24 @@ async function runVerify(): Promise<MasterAudit> {
   }
 }
 
-function describe(audit: MasterAudit): string {
-  const { checked } = audit;
-  const cut = Object.entries(audit.cut?.next ?? {}).map(([name, next]) => `${name}=${next}`);
-  const lines = [
-    audit.ok ? 'the master dataset is whole' : 'the master dataset is NOT whole',
+async function verifyViews(config: Config, recount: boolean): Promise<ViewsAudit> {
+  const display = showProgress(process.stderr);
+  try {
+    return await auditViews({ config, recount, onProgress: display.onProgress });
+  } finally {
+    display.stop();
+  }
+}
+
+function describeMaster({ ok, checked, cut, problems }: MasterAudit): string[] {
+  const ends = Object.entries(cut?.next ?? {}).map(([name, next]) => `${name}=${next}`);
+  return [
+    ok ? 'the master dataset is whole' : 'the master dataset is NOT whole',
     `  checked ${checked.manifests} manifests and ${checked.files} files (${checked.sizeBytes} bytes, SHA-256) of ${checked.partitions} partitions`,
     `  ${checked.rows} rows, ${checked.invalidRows} of them records that are no facts`,
-    ...(audit.ok
+    ...(ok
       ? [
-          `  every offset below the cut ${cut.join(' ')} is in exactly one file, or not in the log (${checked.holes})`,
+          `  every offset below the cut ${ends.join(' ')} is in exactly one file, or not in the log (${checked.holes})`,
         ]
       : []),
     ...(checked.holesUnseen > 0
@@ -50,7 +74,18 @@ function describe(audit: MasterAudit): string {
           `  ${checked.holesUnseen} offsets without a row lie below what the log retains: they could not be compared`,
         ]
       : []),
-    ...audit.problems.map((problem) => `  problem: ${problem}`),
+    ...problems.map((problem) => `  problem: ${problem}`),
   ];
-  return `${lines.join('\n')}\n`;
+}
+
+function describeViews({ ok, checked, recounted, notRecounted, problems }: ViewsAudit): string[] {
+  return [
+    ok ? 'the batch views are whole' : 'the batch views are NOT whole',
+    `  checked ${checked.views} views of ${checked.files} files (${checked.sizeBytes} bytes, SHA-256)`,
+    ...(recounted === undefined
+      ? []
+      : [`  ${recounted} serves; made again from the facts before its cut, it says the same`]),
+    ...(notRecounted === undefined ? [] : [`  the current view was not made again: ${notRecounted}`]),
+    ...problems.map((problem) => `  problem: ${problem}`),
+  ];
 }

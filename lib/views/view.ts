@@ -50,6 +50,8 @@ export interface ViewMeta {
   readonly cut: Cut;
   readonly lgK: number;
   readonly rules: RulesVersions;
+  /** Components of more ids were left unjoined; 0: no cap. */
+  readonly maxPersonIds: number;
   readonly codeVersion: string;
   /** Over all keys and values in order: equal snapshots and code, equal hash. */
   readonly contentHash: string;

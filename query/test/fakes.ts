@@ -137,6 +137,7 @@ export class FakeBatchView implements BatchView {
       cut: { logId, next: nextOf(options.cut ?? views.length) },
       lgK,
       rules: { url: '1', bots: '1' },
+      maxPersonIds: 0,
       codeVersion: 'test',
       contentHash: 'test',
       counts: { pageviews: views.length, pages: 0, domains: 0, persons: 0, mappedIds: this.#mapping.size },

@@ -55,7 +55,7 @@ async function publishView(dir: string, number: number, url: string): Promise<Vi
   writer.listPage('example.com', url, 3);
   const counts = { pageviews: 3, pages: 1, domains: 1, persons: 2, mappedIds: 1 };
   const meta = await writer.finish(
-    { ...base, number, codeVersion, counts },
+    { ...base, maxPersonIds: 0, number, codeVersion, counts },
     {
       identity: await writeIdentity(writer.identityPath, PackedTexts.of(['cookie:a', 'cookie:b']), [[0, 1]]),
       pages: await pages.close(),

@@ -140,6 +140,7 @@ export function oracleView(
       cut,
       lgK,
       rules: rules.versions,
+      maxPersonIds: 0,
       codeVersion: '',
       contentHash: '',
       counts,

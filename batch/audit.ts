@@ -1,0 +1,142 @@
+/**
+ * The audit of the batch views, from the files: every file of every view on disk against the hashes in its META, and the
+ * current view made once more from the facts before its cut, to compare what both say. It finds; it does not repair.
+ */
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Config } from '../lib/config/config.js';
+import { roomOf } from '../lib/data-dir.js';
+import { messageOf } from '../lib/errors.js';
+import { makeRules } from '../lib/facts/rules.js';
+import { OwnerLock } from '../lib/files/owner-lock.js';
+import { checkLogId, reaches } from '../lib/log/cut.js';
+import type { ViewId, ViewMeta } from '../lib/views/view.js';
+import { pinSnapshot } from '../master-data/pins.js';
+import { snapshotAt } from '../master-data/snapshot.js';
+import { codeVersion } from '../serving/code-version.js';
+import { currentIfAny } from '../serving/current.js';
+import { viewPath } from '../serving/layout.js';
+import { readMeta } from '../serving/meta.js';
+import { checkSeals, viewIds } from '../serving/store.js';
+import { buildView } from './pipeline.js';
+import { ProgressMeter, type OnProgress } from './progress.js';
+
+export interface ViewsAudit {
+  readonly ok: boolean;
+  /** What is wrong, in words, each naming its view or file. */
+  readonly problems: readonly string[];
+  readonly checked: { readonly views: number; readonly files: number; readonly sizeBytes: number };
+  /** The current view, when it was made again and says the same. */
+  readonly recounted: ViewId | undefined;
+  /** Why it was not made again, where that is no problem. */
+  readonly notRecounted: string | undefined;
+}
+
+export type AuditConfig = Pick<Config, 'dataDir' | 'urlQueryAllow' | 'bots' | 'batchMemory' | 'batchThreads'>;
+
+export interface AuditOptions {
+  readonly config: AuditConfig;
+  /** False: compares hashes only. */
+  readonly recount: boolean;
+  readonly onProgress?: OnProgress;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Takes about as long, and as much memory, as a batch run, beside which it may go on. Throws `data-dir.in-use` when another
+ * audit is on its way.
+ */
+export async function auditViews(options: AuditOptions): Promise<ViewsAudit> {
+  const { dataDir } = options.config;
+  const problems: string[] = [];
+  const checked = { views: 0, files: 0, sizeBytes: 0 };
+  for (const id of viewIds(dataDir)) {
+    options.signal?.throwIfAborted();
+    try {
+      const { files } = await checkSeals(viewPath(dataDir, id));
+      checked.views++;
+      checked.files += files.length;
+      checked.sizeBytes += files.reduce((sum, file) => sum + file.sizeBytes, 0);
+    } catch (error) {
+      if (existsSync(viewPath(dataDir, id))) problems.push(messageOf(error)); // else pruned meanwhile
+    }
+  }
+  let outcome: Recounted = { notRecounted: 'not asked for' };
+  if (options.recount) {
+    try {
+      outcome = await recountCurrent(options);
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      problems.push(`the current view could not be made again: ${messageOf(error)}`);
+      outcome = {};
+    }
+  }
+  if (outcome.problem !== undefined) problems.push(outcome.problem);
+  return {
+    ok: problems.length === 0,
+    problems,
+    checked,
+    recounted: outcome.recounted,
+    notRecounted: outcome.notRecounted,
+  };
+}
+
+interface Recounted {
+  readonly recounted?: ViewId;
+  readonly notRecounted?: string;
+  readonly problem?: string;
+}
+
+async function recountCurrent(options: AuditOptions): Promise<Recounted> {
+  const { config, signal } = options;
+  const { dataDir } = config;
+  const id = currentIfAny(dataDir);
+  if (id === undefined) return { notRecounted: 'there is no current view yet' };
+  const meta = readMeta(viewPath(dataDir, id)).view;
+  const rules = makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots });
+  const difference = differenceOf(meta, rules.versions);
+  if (difference !== undefined) return { notRecounted: difference };
+
+  const dir = join(roomOf(dataDir, 'batch'), 'audit');
+  const lock = OwnerLock.acquire(`${dir}.lock`, 'swa verify');
+  const pinned = pinSnapshot(dataDir, 'swa verify');
+  try {
+    rmSync(dir, { recursive: true, force: true }); // of one that was killed
+    mkdirSync(dir);
+    const { cut } = pinned.snapshot;
+    checkLogId(cut.logId, meta.cut.logId, `batch view ${id}`);
+    if (!reaches(cut.next, meta.cut.next))
+      return { problem: `${id} counts facts that the master dataset does not have: its cut lies beyond` };
+    const { meta: again } = await buildView({
+      snapshot: snapshotAt(pinned.snapshot, meta.cut),
+      rules,
+      lgK: meta.lgK,
+      maxPersonIds: meta.maxPersonIds,
+      number: meta.number,
+      createdAt: meta.createdAt,
+      previous: undefined,
+      viewDir: join(dir, 'view'),
+      tempDir: join(dir, 'temp'),
+      memoryLimit: config.batchMemory,
+      threads: config.batchThreads,
+      progress: new ProgressMeter(() => performance.now(), options.onProgress ?? (() => undefined)),
+      ...(signal === undefined ? {} : { signal }),
+    });
+    if (again.view.contentHash === meta.contentHash) return { recounted: id };
+    return {
+      problem: `${id} does not say what the facts before its cut say: made again, its content hash is ${again.view.contentHash}, not ${meta.contentHash}`,
+    };
+  } finally {
+    pinned.release();
+    rmSync(dir, { recursive: true, force: true });
+    lock.release();
+  }
+}
+
+/** What else than facts makes the view another one today. */
+function differenceOf(meta: ViewMeta, rules: ViewMeta['rules']): string | undefined {
+  if (meta.codeVersion !== codeVersion)
+    return `it was made by version ${meta.codeVersion}, this is ${codeVersion}`;
+  if (meta.rules.url === rules.url && meta.rules.bots === rules.bots) return undefined;
+  return `it was made by other rules than the configuration's: ${meta.rules.url} and ${meta.rules.bots}, not ${rules.url} and ${rules.bots}`;
+}
