@@ -25,7 +25,8 @@ export interface ViewsAudit {
   readonly ok: boolean;
   /** What is wrong, in words, each naming its view or file. */
   readonly problems: readonly string[];
-  readonly checked: { readonly views: number; readonly files: number; readonly sizeBytes: number };
+  /** Views whose files are as they were written. */
+  readonly checked: { readonly sound: number; readonly files: number; readonly sizeBytes: number };
   /** The current view, when it was made again and says the same. */
   readonly recounted: ViewId | undefined;
   /** Why it was not made again, where that is no problem. */
@@ -49,12 +50,12 @@ export interface AuditOptions {
 export async function auditViews(options: AuditOptions): Promise<ViewsAudit> {
   const { dataDir } = options.config;
   const problems: string[] = [];
-  const checked = { views: 0, files: 0, sizeBytes: 0 };
+  const checked = { sound: 0, files: 0, sizeBytes: 0 };
   for (const id of viewIds(dataDir)) {
     options.signal?.throwIfAborted();
     try {
       const { files } = await checkSeals(viewPath(dataDir, id));
-      checked.views++;
+      checked.sound++;
       checked.files += files.length;
       checked.sizeBytes += files.reduce((sum, file) => sum + file.sizeBytes, 0);
     } catch (error) {

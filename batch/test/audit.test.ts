@@ -62,7 +62,7 @@ test('a sound view is made again from the facts before its cut, also when its fi
   const audit = await auditViews({ config, recount: true });
   assert.deepEqual(audit.problems, []);
   assert.deepEqual([audit.ok, audit.recounted, audit.notRecounted], [true, meta.id, undefined]);
-  assert.deepEqual([audit.checked.views, audit.checked.files], [1, 4]);
+  assert.deepEqual([audit.checked.sound, audit.checked.files], [1, 4]);
   assert.equal(existsSync(join(config.dataDir, 'batch', 'audit')), false);
 });
 

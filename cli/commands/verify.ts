@@ -81,7 +81,7 @@ function describeMaster({ ok, checked, cut, problems }: MasterAudit): string[] {
 function describeViews({ ok, checked, recounted, notRecounted, problems }: ViewsAudit): string[] {
   return [
     ok ? 'the batch views are whole' : 'the batch views are NOT whole',
-    `  checked ${checked.views} views of ${checked.files} files (${checked.sizeBytes} bytes, SHA-256)`,
+    `  ${checked.sound} views are as they were written: ${checked.files} files (${checked.sizeBytes} bytes, SHA-256)`,
     ...(recounted === undefined
       ? []
       : [`  ${recounted} serves; made again from the facts before its cut, it says the same`]),
