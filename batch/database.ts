@@ -21,7 +21,7 @@ import { topics, type Cut, type Topic } from '../lib/log/log.js';
 import { openDuckDb, sqlName, sqlText, type DuckDb } from '../master-data/duckdb.js';
 import { columnsOf } from '../master-data/schema.js';
 import type { SnapshotFile } from '../master-data/snapshot.js';
-import { booleans, textIn } from './columns.js';
+import { booleans, optionalTextIn } from './columns.js';
 
 export interface BatchDbOptions {
   readonly files: readonly SnapshotFile[];
@@ -151,11 +151,11 @@ export class BatchDb {
     this.#database.close();
   }
 
-  /** Makes a test of a text, given as encode(text), known to SQL. */
-  #registerTest(name: string, test: (text: string) => boolean): void {
+  /** Makes a test of a text, given as encode(text), known to SQL. DuckDB may hand out a column's dictionary, which holds null. */
+  #registerTest(name: string, test: (text: string | undefined) => boolean): void {
     const mainFunction = (_info: unknown, input: DuckDBDataChunk, output: DuckDBVector): void => {
       const texts = input.getColumnVector(0);
-      for (let row = 0; row < input.rowCount; row++) output.setItem(row, test(textIn(texts, row)));
+      for (let row = 0; row < input.rowCount; row++) output.setItem(row, test(optionalTextIn(texts, row)));
       output.flush();
     };
     this.#connection.registerScalarFunction(

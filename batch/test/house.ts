@@ -9,6 +9,7 @@ import { configWith, type Config } from '../../lib/config/config.js';
 import { openDataDir } from '../../lib/data-dir.js';
 import type { Fact } from '../../lib/facts/fact.js';
 import { encodeRecord } from '../../lib/facts/record.js';
+import type { NewRecord } from '../../lib/log/log.js';
 import { openLogWriter } from '../../lib/log/open-log.js';
 import { UrlRules } from '../../lib/url/normalize.js';
 import { spans, type Span } from '../../lib/time/buckets.js';
@@ -27,14 +28,19 @@ export function makeHouse(t: TestContext, change: Partial<Config> = {}): Config 
   return config;
 }
 
-/** Appends the facts to the log and carries them into the master dataset. */
-export async function store(config: Config, facts: readonly Fact[]): Promise<void> {
+/** Appends the facts, then records as a foreign producer may write them, and carries all into the master dataset. */
+export async function store(
+  config: Config,
+  facts: readonly Fact[],
+  foreign: readonly NewRecord[] = [],
+): Promise<void> {
   const log = await openLogWriter(config, testClock);
   try {
     const urls = new UrlRules();
     for (let from = 0; from < facts.length; from += 10_000) {
       await log.append(facts.slice(from, from + 10_000).map((fact) => encodeRecord(fact, urls)));
     }
+    await log.append(foreign);
     await drainLogToMaster({ config, clock: testClock }, { log });
   } finally {
     await log.close();

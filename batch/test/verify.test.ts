@@ -3,7 +3,7 @@ import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Config } from '../../lib/config/config.js';
-import type { Fact } from '../../lib/facts/fact.js';
+import type { EquivEdge, Fact } from '../../lib/facts/fact.js';
 import { makeRules } from '../../lib/facts/rules.js';
 import { offset } from '../../lib/log/log.js';
 import type { ViewMeta } from '../../lib/views/view.js';
@@ -127,6 +127,26 @@ test('a URL with a NUL and a view in a far year are counted again like any other
   await store(config, [...facts, ...odd, far]);
   const { statistics } = await buildWith(config, () => undefined);
   assert.equal(statistics.pageviews, facts.length + 4);
+});
+
+test('edges that the door would have refused join nobody: placeholders, and records that are no edges', async (t) => {
+  const config = makeHouse(t);
+  const pairs = [
+    ['cookie:1', 'cookie:2'],
+    ['cookie:1', 'user:null'],
+    ['"Guest"', 'cookie:2'],
+    ['\uFEFFnull', 'cookie:3'],
+    ['anonymous!', 'cookie:3'],
+  ] as const;
+  // Often, so that Parquet makes a dictionary of the ids, and DuckDB asks for its entries instead of the rows.
+  const edges = Array.from({ length: 40 * pairs.length }, (_, i): Fact => {
+    const [a, b] = pairs[i % pairs.length] ?? pairs[0];
+    return { ...(edge as EquivEdge), a, b, eventId: `edge${i}` };
+  });
+  const foreign = [{ topic: 'equivs' as const, key: 'k', value: Buffer.from('{"a":"null"') }];
+  await store(config, [...facts, ...edges], foreign);
+  const { statistics } = await buildWith(config, () => undefined);
+  assert.deepEqual([statistics.edgeRecords, statistics.refusedEdges, statistics.liveEdges], [201, 121, 2]);
 });
 
 test('a text that begins with U+FEFF keeps it: ids, long and short, urls and user agents', async (t) => {
