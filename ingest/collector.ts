@@ -3,13 +3,14 @@
  * are durable in the log. A refused fact gets its reason by index; the others go in. When the log cannot take more the
  * answer is 503 with Retry-After and nothing is dropped in silence: the client still has its facts.
  */
-import { raw, type Handler, type Request, type Response } from 'express';
+import type { Handler, Request, Response } from 'express';
 import { z } from 'zod';
 import type { Clock } from '../lib/clock.js';
 import { SwaError } from '../lib/errors.js';
 import { admit } from '../lib/facts/door.js';
 import type { Fact } from '../lib/facts/fact.js';
 import { encodeRecord } from '../lib/facts/record.js';
+import { textReader } from '../lib/http/body.js';
 import { HttpProblem } from '../lib/http/problem.js';
 import { route, type Route } from '../lib/http/route.js';
 import type { LogWriter } from '../lib/log/log.js';
@@ -45,7 +46,7 @@ interface Rejection {
 }
 
 const bodyTypes = ['application/json', 'application/x-ndjson', 'application/ndjson', 'text/plain'];
-const readBody = raw({ type: bodyTypes, limit: collectorLimits.bodyBytes });
+const readBody = textReader(bodyTypes, collectorLimits.bodyBytes);
 
 /** Lets pages of any origin send facts; mounted before the routes, so that it answers preflights. */
 export const collectorCors: Handler = (request, response, next) => {
@@ -87,24 +88,13 @@ export function collectorRoutes(deps: CollectorDeps): readonly Route[] {
       },
       responses: [{ status: 202, description: 'durable', content: { 'application/json': answerSchema } }],
       problems: ['invalid-body', 'body-too-large', 'unsupported-media-type', 'log-unavailable'],
-      async handle({ request, response }) {
-        await new Promise<void>((resolve, reject) => {
-          readBody(request, response, (error?: unknown) =>
-            error === undefined ? resolve() : reject(asError(error)),
-          );
-        });
-        await collect(deps, request, response);
-      },
+      handle: ({ request, response }) => collect(deps, request, response),
     }),
   ];
 }
 
-function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(String(thrown));
-}
-
 async function collect(deps: CollectorDeps, request: Request, response: Response): Promise<void> {
-  const candidates = readCandidates(request);
+  const candidates = readCandidates(request, await readBody(request, response));
   const receivedAt = deps.clock();
   const facts: Fact[] = [];
   const rejected: Rejection[] = [];
@@ -148,15 +138,7 @@ type Candidate =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly field: string; readonly reason: string };
 
-function readCandidates(request: Request): readonly Candidate[] {
-  const body: unknown = request.body;
-  if (!Buffer.isBuffer(body)) {
-    const got = request.get('content-type') ?? 'none';
-    throw new HttpProblem('unsupported-media-type', `send one of ${bodyTypes.join(', ')}; got ${got}`, {
-      parameter: 'Content-Type',
-    });
-  }
-  const text = body.toString('utf8');
+function readCandidates(request: Request, text: string): readonly Candidate[] {
   const candidates = request.is(['application/x-ndjson', 'application/ndjson'])
     ? readLines(text)
     : readJson(text);

@@ -112,7 +112,7 @@ function takeLine(
     counts.rejected++;
     options.onRejected({ line: line.number, reason, text: line.text.slice(0, 2_000) });
   };
-  if (line.cut) return refuse('the line is longer than 65,536 characters');
+  if (line.refusal !== undefined) return refuse(line.refusal);
   const result = read(line.text);
   if (result.kind === 'rejected') return refuse(result.reason);
   if (result.kind === 'filtered') {

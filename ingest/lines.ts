@@ -3,21 +3,22 @@
  * one line in memory. What is no text file is refused, naming the line; a gzip that ends early is an error after the lines
  * that came before it.
  */
+import { isUtf8 } from 'node:buffer';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { SwaError, messageOf, systemCode } from '../lib/errors.js';
 
-/** Longest line in UTF-16 units; the rest of a longer one is dropped and the line is marked. */
+/** Longest line in UTF-16 units; the rest of a longer one is dropped. */
 export const maxLineLength = 65_536;
 
 export interface Line {
   /** From 1. */
   readonly number: number;
   readonly text: string;
-  /** True when the line was longer than `maxLineLength`. */
-  readonly cut: boolean;
+  /** Why the line cannot be read; its text is then only for people to see. */
+  readonly refusal: 'the line is longer than 65,536 characters' | 'the line is not UTF-8' | undefined;
 }
 
 export interface ByteProgress {
@@ -30,11 +31,10 @@ export interface ByteProgress {
 /** Lines in arrays, one array a chunk: a generator step per line would cost more than the line. */
 export async function* readLines(path: string, progress: ByteProgress): AsyncGenerator<readonly Line[]> {
   const source = await openSource(path, progress);
-  const decoder = new TextDecoder('utf-8', { ignoreBOM: false });
   const splitter = new LineSplitter(path);
   try {
     for await (const chunk of await unzipped(source, progress)) {
-      const lines = splitter.push(decoder.decode(chunk, { stream: true }));
+      const lines = splitter.push(chunk);
       if (lines.length > 0) yield lines;
     }
   } catch (cause) {
@@ -112,11 +112,15 @@ function readError(path: string, line: number, cause: unknown): SwaError {
   });
 }
 
-/** Cuts text into lines at LF, dropping a CR before it. */
+const newline = 0x0a;
+
+/**
+ * Cuts bytes into lines at LF, dropping a CR before it and a byte order mark before the first. Bytes and not text are cut:
+ * once decoded, what is not UTF-8 cannot be told from a U+FFFD that somebody wrote.
+ */
 class LineSplitter {
   readonly #path: string;
-  #rest = '';
-  #restIsCut = false;
+  #rest: Buffer = Buffer.alloc(0);
   #number = 0;
 
   constructor(path: string) {
@@ -128,37 +132,46 @@ class LineSplitter {
     return this.#number;
   }
 
-  push(text: string): Line[] {
-    const lines: Line[] = [];
-    const parts = text.split('\n');
-    for (let i = 0; i < parts.length - 1; i++) {
-      lines.push(this.#complete(this.#rest + (parts[i] ?? '')));
-      this.#rest = '';
-    }
-    this.#rest += parts[parts.length - 1] ?? '';
-    if (this.#rest.length > maxLineLength) {
-      this.#rest = this.#rest.slice(0, maxLineLength + 1);
-      this.#restIsCut = true;
-    }
-    return lines;
+  push(chunk: Buffer): Line[] {
+    const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    const end = bytes.lastIndexOf(newline);
+    // Three bytes are at least one UTF-16 unit: what is kept of a line too long is still too long.
+    this.#rest = bytes.subarray(end + 1, end + 2 + 3 * maxLineLength);
+    return end < 0 ? [] : this.#complete(bytes.subarray(0, end));
   }
 
   end(): Line[] {
-    if (this.#rest === '') return [];
-    return [this.#complete(this.#rest)];
+    return this.#rest.length === 0 ? [] : this.#complete(this.#rest);
   }
 
-  #complete(text: string): Line {
-    this.#number++;
+  #complete(bytes: Buffer): Line[] {
+    const texts = bytes.toString('utf8').split('\n');
+    if (isUtf8(bytes)) return texts.map((text) => this.#line(text, true));
+    let from = 0;
+    return texts.map((text) => {
+      const next = bytes.indexOf(newline, from);
+      const own = bytes.subarray(from, next < 0 ? bytes.length : next);
+      from = next + 1;
+      return this.#line(text, isUtf8(own));
+    });
+  }
+
+  #line(decoded: string, valid: boolean): Line {
+    const number = ++this.#number;
+    const text = number === 1 && decoded.startsWith('\ufeff') ? decoded.slice(1) : decoded;
     if (text.includes('\0')) {
       throw new SwaError(
         'import.failed',
-        `'${this.#path}' line ${this.#number} holds NUL bytes: this is no text file`,
+        `'${this.#path}' line ${number} holds NUL bytes: this is no text file`,
       );
     }
-    const cut = this.#restIsCut || text.length > maxLineLength;
-    this.#restIsCut = false;
     const end = text.endsWith('\r') ? text.length - 1 : text.length;
-    return { number: this.#number, text: text.slice(0, Math.min(end, maxLineLength)), cut };
+    const refusal =
+      text.length > maxLineLength
+        ? 'the line is longer than 65,536 characters'
+        : valid
+          ? undefined
+          : 'the line is not UTF-8';
+    return { number, text: text.slice(0, Math.min(end, maxLineLength)), refusal };
   }
 }

@@ -48,6 +48,8 @@ async function serve() {
   return { origin, post, records, log, counters };
 }
 
+const latin1 = (text: string): Uint8Array<ArrayBuffer> => Uint8Array.from(Buffer.from(text, 'latin1'));
+
 const view = { type: 'pageview', visitor: 'cookie:1', url: 'https://e.org/', timestamp: now };
 
 test('one fact, an array and NDJSON are taken, with receivedAt and an eventId given', async () => {
@@ -122,6 +124,37 @@ test('bodies that are no facts are refused as a whole', async () => {
     assert.match(((await response.json()) as { type: string }).type, name);
   }
   assert.equal(records.length, 0);
+});
+
+test('what is not UTF-8 is refused as a whole, so that no two visitors become one', async () => {
+  const { post, records } = await serve();
+  const notUtf8 = latin1(JSON.stringify({ ...view, visitor: 'user:J\u00fcrgen' }));
+  const cases: readonly (readonly [Uint8Array<ArrayBuffer>, string, number, RegExp])[] = [
+    [notUtf8, 'application/json', 400, /invalid-body$/],
+    [notUtf8, 'application/x-ndjson', 400, /invalid-body$/],
+    [notUtf8, 'application/json; charset=iso-8859-1', 415, /unsupported-media-type$/],
+    [latin1('{}'), 'application/x-ndjson;Charset="ISO-8859-1"', 415, /unsupported-media-type$/],
+    [latin1('{}'), 'application/json; charset=utf-16le', 415, /unsupported-media-type$/],
+  ];
+  for (const [body, type, status, name] of cases) {
+    const response = await post(body, type);
+    assert.equal(response.status, status, type);
+    assert.match(((await response.json()) as { type: string }).type, name);
+  }
+  assert.equal(records.length, 0);
+  assert.equal((await post(JSON.stringify(view), 'application/json; charset="UTF-8"')).status, 202);
+});
+
+test('a byte order mark before the body is no part of it; one inside an id is', async () => {
+  const { post, records } = await serve();
+  for (const type of ['application/json', 'application/x-ndjson']) {
+    const response = await post(`\ufeff${JSON.stringify({ ...view, visitor: '\ufeffa' })}`, type);
+    assert.deepEqual(await response.json(), { accepted: 1, rejected: [] });
+  }
+  const visitors = records
+    .map(({ value }) => decodeRecord(value))
+    .map((fact) => 'visitor' in fact && fact.visitor);
+  assert.deepEqual(visitors, ['\ufeffa', '\ufeffa']);
 });
 
 test('pages of any origin may send facts, and only that', async () => {

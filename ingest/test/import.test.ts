@@ -27,6 +27,11 @@ const now = Date.UTC(2026, 0, 1);
 const line = (target: string, second: number, status = 200): string =>
   `192.0.2.1 - - [17/May/2015:10:05:${String(second).padStart(2, '0')} +0000] "GET ${target} HTTP/1.1" ${status} 20 "-" "Mozilla/5.0"`;
 
+const lineOf = (user: string): string => line('/a', 1).replace('- -', `- ${user}`);
+
+const viewOf = (visitor: string): string =>
+  JSON.stringify({ type: 'pageview', visitor, url: 'https://e.org/', timestamp: now });
+
 interface Outcome {
   readonly counts: ImportCounts;
   readonly facts: readonly Fact[];
@@ -148,6 +153,46 @@ test('a truncated gzip keeps the lines before its end and says where it broke', 
 test('a binary file is refused, naming the line', async (t) => {
   const bytes = Buffer.from('7f454c4602010100000000000000000003003e00', 'hex');
   await assert.rejects(importBytes(t, bytes, combined), /line 1 holds NUL bytes/);
+});
+
+test('a line that is not UTF-8 is rejected, in every format', async (t) => {
+  const combinedByUser: ImportFormat = {
+    name: 'combined',
+    options: { ...combined.options, visitor: 'user' },
+  };
+  for (const [format, write] of [
+    [ndjson, viewOf],
+    [combinedByUser, lineOf],
+  ] as const) {
+    // U+FFFD that somebody wrote is a character like any other.
+    const good = ['ann', 'J\u00fcrgen', '\ufffd'].map((user) => Buffer.from(write(user)).toString('latin1'));
+    const bad = ['J\u00fcrgen', 'J\u00f6rgen'].map(write);
+    const bytes = Buffer.from([good[0], bad[0], good[1], bad[1], good[2]].join('\n'), 'latin1');
+    const { counts, facts, rejected } = await importBytes(t, bytes, format);
+    assert.deepEqual(counts, { read: 5, accepted: 3, duplicate: 0, filtered: 0, rejected: 2 });
+    assert.deepEqual(
+      rejected.map((one) => [one.line, one.reason]),
+      [2, 4].map((number) => [number, 'the line is not UTF-8']),
+    );
+    const visitors = facts.map((one) => one.type === 'pageview' && one.visitor.replace('user:', ''));
+    assert.deepEqual(visitors, ['ann', 'J\u00fcrgen', '\ufffd']);
+  }
+});
+
+test('a character cut by the end of a chunk stays whole; a byte order mark before the first line is no part of it', async (t) => {
+  // Chunks end at multiples of a power of two: one of three paddings puts the middle of a character there.
+  for (const padding of ['', ' ', '  ']) {
+    const lines = Array.from({ length: 100 }, (_, id) => `${viewOf(`\ufeff\u20ac${id}`)}${' '.repeat(9)}`);
+    const long = JSON.stringify({ note: '\u20ac'.repeat(20_000) });
+    const text = `\ufeff${padding}${lines.join(`\n${long}\n`)}`;
+    const { counts, facts } = await importBytes(t, text, ndjson);
+    assert.deepEqual(counts, { read: 199, accepted: 100, duplicate: 0, filtered: 0, rejected: 99 });
+    const visitors = facts.map((one) => one.type === 'pageview' && one.visitor);
+    assert.deepEqual(
+      visitors,
+      lines.map((_, id) => `\ufeff\u20ac${id}`),
+    );
+  }
 });
 
 test('an empty file reads nothing', async (t) => {

@@ -1,32 +1,55 @@
-/** Small JSON bodies of commands. */
-import { json, type Request, type Response } from 'express';
+/** Bodies as text. What is not UTF-8 is refused: decoded anyway, different bytes would become the same U+FFFD. */
+import { isUtf8 } from 'node:buffer';
+import { raw, type Request, type Response } from 'express';
 import { messageOf } from '../errors.js';
 import { HttpProblem } from './problem.js';
 
-const limitBytes = 4_096;
-const parse = json({ limit: limitBytes, strict: false, type: 'application/json' });
+/**
+ * A reader of bodies of these types up to this size; a byte order mark at the beginning is no part of the text. It throws
+ * `unsupported-media-type` for another type or charset, `body-too-large`, `invalid-body`.
+ */
+export function textReader(
+  types: readonly string[],
+  limitBytes: number,
+): (request: Request, response: Response) => Promise<string> {
+  const read = raw({ type: [...types], limit: limitBytes });
+  return async (request, response) => {
+    await new Promise<void>((resolve, reject) => {
+      read(request, response, (error?: unknown) => {
+        if (error === undefined) resolve();
+        else reject(error instanceof Error ? error : new Error(messageOf(error)));
+      });
+    });
+    const body: unknown = request.body;
+    const contentType = request.get('content-type') ?? 'none';
+    const charset = /;\s*charset\s*=\s*"?([^\s";]*)/i.exec(contentType)?.[1] ?? 'utf-8';
+    if (!Buffer.isBuffer(body) || !/^utf-?8$/i.test(charset)) {
+      throw new HttpProblem(
+        'unsupported-media-type',
+        `send one of ${types.join(', ')}, in UTF-8; got ${contentType.slice(0, 100)}`,
+        { parameter: 'Content-Type' },
+      );
+    }
+    if (!isUtf8(body)) throw new HttpProblem('invalid-body', 'the body is not UTF-8', { parameter: 'body' });
+    const text = body.toString('utf8');
+    return text.startsWith('\ufeff') ? text.slice(1) : text;
+  };
+}
+
+const readSmall = textReader(['application/json'], 4_096);
 
 /**
- * The request's JSON body; undefined when there is none. Throws `unsupported-media-type` for a body of another type,
+ * The JSON body of a command; undefined when there is none. Throws `unsupported-media-type` for a body of another type,
  * `body-too-large`, `invalid-body`.
  */
 export async function readSmallJson(request: Request, response: Response): Promise<unknown> {
   const empty =
     request.headers['transfer-encoding'] === undefined && (request.headers['content-length'] ?? '0') === '0';
   if (empty) return undefined;
-  if (request.is('application/json') !== 'application/json') {
-    throw new HttpProblem('unsupported-media-type', 'send application/json, or no body', {
-      parameter: 'Content-Type',
-    });
+  const text = await readSmall(request, response);
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new HttpProblem('invalid-body', 'not JSON', { parameter: 'body' });
   }
-  await new Promise<void>((resolve, reject) => {
-    parse(request, response, (error?: unknown) => {
-      if (error === undefined) resolve();
-      else if (error instanceof SyntaxError)
-        reject(new HttpProblem('invalid-body', 'not JSON', { parameter: 'body' }));
-      else reject(error instanceof Error ? error : new Error(messageOf(error)));
-    });
-  });
-  const body: unknown = request.body;
-  return body;
 }
