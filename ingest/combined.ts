@@ -4,6 +4,7 @@
  */
 import { hash } from 'node:crypto';
 import { z } from 'zod';
+import { isRealTime } from '../lib/time/real-time.js';
 
 /** What stands for a visitor: the address, the address with the user agent, or the logged-in user (else the address). */
 export const visitorRules = ['ip', 'ip-agent', 'user'] as const;
@@ -102,7 +103,8 @@ function firstBadField(line: string): string {
 }
 
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
-const timeShape = /^(\d\d)\/([A-Z][a-z]{2})\/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)$/;
+const timeShape =
+  /^(\d\d)\/([A-Z][a-z]{2})\/([1-9]\d{3}):(\d\d):(\d\d):(\d\d) ([+-])([01]\d|2[0-3])([0-5]\d)$/;
 
 /** '17/May/2015:10:05:03 +0000' as UTC ms. */
 function parseTime(text: string): number | undefined {
@@ -110,11 +112,10 @@ function parseTime(text: string): number | undefined {
   if (match === null) return undefined;
   const [, day, monthName = '', year, hour, minute, second, sign, offsetHours, offsetMinutes] = match;
   const month = months.indexOf(monthName);
-  const outOfRange =
-    Number(day) < 1 || Number(day) > 31 || Number(hour) > 23 || Number(minute) > 59 || Number(second) > 60;
-  if (month < 0 || outOfRange) return undefined;
+  const time = [Number(hour), Number(minute), Number(second)] as const;
+  if (!isRealTime(Number(year), month + 1, Number(day), ...time)) return undefined;
   const offsetMs = (Number(offsetHours) * 60 + Number(offsetMinutes)) * 60_000;
-  const local = Date.UTC(Number(year), month, Number(day), Number(hour), Number(minute), Number(second));
+  const local = Date.UTC(Number(year), month, Number(day), ...time);
   return sign === '-' ? local + offsetMs : local - offsetMs;
 }
 

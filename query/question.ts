@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { HttpProblem } from '../lib/http/problem.js';
 import { hourMs } from '../lib/time/buckets.js';
+import { parseRfc3339 } from '../lib/time/real-time.js';
 import { domainOf } from '../lib/url/domain.js';
 import type { UrlRules } from '../lib/url/normalize.js';
 import type { Subject } from '../lib/views/view.js';
@@ -208,15 +209,15 @@ function parseEdge(parameter: 'from' | 'to', raw: string, zone: string, zones: Z
   if (Number.isFinite(hour) && hour >= 0 && hour <= maxHour) return hour;
   throw new HttpProblem(
     'invalid-parameter',
-    `'${parameter}' must be RFC 3339 (2026-11-22T14:00:00Z), UTC milliseconds or a date, from 1970 to 9999; got ${JSON.stringify(raw.slice(0, 60))}`,
+    `'${parameter}' must be RFC 3339 (2026-11-22T14:00:00Z), UTC milliseconds or a date, of a time that exists from 1970 to 9999; got ${JSON.stringify(raw.slice(0, 60))}`,
     { parameter },
   );
 }
 
 function parseDateHour(raw: string, zone: string, zones: Zones): number {
   if (/^\d{4}-\d\d-\d\d$/.test(raw)) {
-    const day = Date.parse(`${raw}T00:00:00Z`) / (24 * hourMs);
-    if (!isRealDate(raw) || day < 0 || day > 2_932_896) return Number.NaN;
+    const day = parseRfc3339(`${raw}T00:00:00Z`) / (24 * hourMs);
+    if (!(day >= 0 && day <= 2_932_896)) return Number.NaN;
     const start = zones.startOfDay(zone, day);
     // Where midnight is no full UTC hour, the caller learns it as an unaligned edge.
     const minutes = zones.offsetMinutes(zone, start);
@@ -224,16 +225,9 @@ function parseDateHour(raw: string, zone: string, zones: Zones): number {
   }
   const match = dateTime.exec(raw);
   if (match === null) return Number.NaN;
-  const [, date, minute, second, utc, sign, offset] = match;
-  if (date === undefined || !isRealDate(date)) return Number.NaN;
-  const shift = utc === undefined ? `${sign === '-' ? '-' : '+'}${offset ?? ''}` : 'Z';
-  return Date.parse(`${date}T${minute ?? ''}${second ?? ':00'}${shift}`) / hourMs;
-}
-
-/** `Date.parse` takes 2026-02-30 for the 2nd of March. */
-function isRealDate(date: string): boolean {
-  const time = Date.parse(`${date}T00:00:00Z`);
-  return Number.isFinite(time) && new Date(time).getUTCDate() === Number(date.slice(8));
+  const [, date, minute, second = ':00', utc, sign, offset] = match;
+  const shift = utc === undefined ? `${sign === '-' ? '-' : '+'}${offset}` : 'Z';
+  return parseRfc3339(`${date}T${minute}${second}${shift}`) / hourMs;
 }
 
 function slicesOf(interval: Interval, { range, zone }: TimeRange, zones: Zones): readonly Slice[] {

@@ -99,6 +99,26 @@ test('a line gives a pageview with the time in its own zone', async (t) => {
   assert.equal(fact.referrer, 'https://r.example/');
 });
 
+test('a line of a time that does not exist is rejected, naming it', async (t) => {
+  const times = [
+    '30/Feb/2015:10:05:03 +0000',
+    '31/Apr/2015:10:05:03 +0000',
+    '29/Feb/2015:10:05:03 +0000',
+    '17/May/2015:24:00:00 +0000',
+    '17/May/2015:10:60:00 +0000',
+    '17/May/2015:10:05:60 +0000',
+    '17/May/2015:10:05:03 +2400',
+    '17/May/0085:10:05:03 +0000',
+  ];
+  const lines = times.map((time) => line('/a', 3).replace('17/May/2015:10:05:03 +0000', time));
+  const { counts, rejected } = await importBytes(t, lines.join('\n'), combined);
+  assert.equal(counts.rejected, times.length);
+  assert.deepEqual(
+    rejected.map((one) => one.reason),
+    times.map((time) => `field time is no time of the combined format: '${time}'`),
+  );
+});
+
 test('importing a file again gives the same eventIds', async (t) => {
   const text = [line('/a', 1), line('/b', 2)].join('\n');
   const [first, second] = [await importBytes(t, text, combined), await importBytes(t, text, combined)];

@@ -3,6 +3,7 @@
  * Hand-written rather than a zod schema because imports pass hundreds of thousands of facts a second through it.
  */
 import { randomUUID } from 'node:crypto';
+import { parseRfc3339 } from '../time/real-time.js';
 import { maxUrlBytes } from '../url/normalize.js';
 import type { UrlRules } from '../url/normalize.js';
 import type { EquivEdge, Fact, Pageview } from './fact.js';
@@ -154,7 +155,10 @@ function timeRefusal(value: unknown, receivedAt: number): Refusal {
   if (value === undefined) return refuse('timestamp', 'is missing');
   const time = timeOf(value);
   if (!Number.isFinite(time) || time < 0) {
-    return refuse('timestamp', `must be RFC 3339 text or UTC milliseconds from 1970 on, got ${show(value)}`);
+    return refuse(
+      'timestamp',
+      `must be RFC 3339 text of a time that exists, or UTC milliseconds, from 1970 on; got ${show(value)}`,
+    );
   }
   if (time > receivedAt + maxClockAheadMs) {
     const now = new Date(receivedAt).toISOString();
@@ -163,12 +167,9 @@ function timeRefusal(value: unknown, receivedAt: number): Refusal {
   return undefined;
 }
 
-const rfc3339 = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/;
-
 function timeOf(value: unknown): number {
   if (typeof value === 'number') return Math.floor(value);
-  if (typeof value === 'string' && rfc3339.test(value)) return Date.parse(value.replace(' ', 'T'));
-  return Number.NaN;
+  return typeof value === 'string' ? parseRfc3339(value) : Number.NaN;
 }
 
 function edgeRefusal(a: unknown, b: unknown): Refusal {

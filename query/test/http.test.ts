@@ -107,6 +107,8 @@ test('refusals name type, parameter and what would do', async (t) => {
     [`/v1/uniques?${url}&from=2025-06-03&to=2025-06-02`, 422, 'empty-range', 'from'],
     [`/v1/uniques?${url}&from=yesterday&to=2025-06-02`, 400, 'invalid-parameter', 'from'],
     [`/v1/uniques?${url}&from=2025-02-30&to=2025-06-02`, 400, 'invalid-parameter', 'from'],
+    [`/v1/uniques?${url}&from=2025-02-30T00:00:00Z&to=2025-06-02`, 400, 'invalid-parameter', 'from'],
+    [`/v1/uniques?${url}&from=2025-06-01&to=2025-06-01T24:00:00Z`, 400, 'invalid-parameter', 'to'],
     [`/v1/uniques?${url}&from=-1&to=2025-06-02`, 400, 'invalid-parameter', 'from'],
     [`/v1/uniques?${url}&to=2025-06-02`, 400, 'missing-parameter', 'from'],
     [`/v1/uniques?${range}`, 400, 'missing-parameter', 'url'],
