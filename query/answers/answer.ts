@@ -56,7 +56,9 @@ export const freshnessSchema = z.object({
       lagMs: z.number().nullable().describe('Every fact durable this long ago is in the answer.'),
     })
     .nullable()
-    .describe('null while the speed layer does not serve: the answer is the batch view alone.'),
+    .describe(
+      'null where the answer is the batch view alone: always that of the bounce rate, others while the speed layer does not serve.',
+    ),
   complete: z.boolean().describe(`Every fact durable ${completeWithinMs} ms ago is in the answer.`),
 });
 
@@ -146,19 +148,22 @@ export function accuracyOf(count: Count, generation: Generation): UniquesAccurac
   };
 }
 
+/** What an answer was computed from: without a realtime view, the batch view alone. */
+type Used = Pick<Generation, 'batch' | 'realtime'>;
+
 export function frameOf(
   engine: Engine,
-  generation: Generation,
+  used: Used,
   time?: TimeRange & { interval?: string | undefined },
 ): Frame {
   return {
-    freshness: freshnessOf(engine, generation),
+    freshness: freshnessOf(engine, used),
     ...(time === undefined ? {} : { range: rangeOf(time) }),
-    rules: generation.batch.meta.rules,
+    rules: used.batch.meta.rules,
   };
 }
 
-export function freshnessOf(engine: Engine, { batch, realtime }: Generation): Freshness {
+export function freshnessOf(engine: Engine, { batch, realtime }: Used): Freshness {
   const base = {
     generation: batch.meta.id,
     batch: { cut: cutOf(batch.meta.cut), createdAt: instant(batch.meta.createdAt) },

@@ -9,11 +9,11 @@ export interface BounceQuestion extends TimeRange {
   readonly domain: string;
 }
 
-export function bounceRate(engine: Engine, generation: Generation, question: BounceQuestion): Answer {
+export function bounceRate(engine: Engine, { batch }: Generation, question: BounceQuestion): Answer {
   const { domain, range } = question;
   let visits = 0;
   let bounces = 0;
-  generation.batch.forEachVisitHour(domain, range.from, range.to, (cell) => {
+  batch.forEachVisitHour(domain, range.from, range.to, (cell) => {
     visits += cell.visits;
     bounces += cell.bounces;
   });
@@ -25,11 +25,11 @@ export function bounceRate(engine: Engine, generation: Generation, question: Bou
         visits,
         bounces,
         rate,
-        through: new Date(generation.batch.meta.createdAt).toISOString(),
+        through: new Date(batch.meta.createdAt).toISOString(),
         ...(visits === 0 ? { emptyReason: 'no-visits-in-range' } : {}),
       },
       accuracy: { method: 'count', exact: true },
-      ...frameOf(engine, generation, question),
+      ...frameOf(engine, { batch, realtime: undefined }, question),
     },
     table: {
       columns: [

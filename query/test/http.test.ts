@@ -3,10 +3,14 @@ import { test } from 'node:test';
 import { tableFromIPC } from 'apache-arrow';
 import { HllSketch } from 'hyperloglog-ts';
 import { SwaError } from '../../lib/errors.js';
+import { distance, reaches } from '../../lib/log/cut.js';
+import type { Cut } from '../../lib/log/log.js';
 import { hourMs } from '../../lib/time/buckets.js';
+import type { Freshness } from '../answers/answer.js';
+import type { Lag } from '../engine/lag.js';
 import { show } from '../question.js';
 import { FakeBatchView, FakeRealtimeView, type FakeRealtimeOptions, type View } from './fakes.js';
-import { serve, type Layers } from './server.js';
+import { now, serve, type Layers } from './server.js';
 
 const hour0 = Date.UTC(2025, 5, 1) / hourMs;
 const page = 'https://www.example.org/a';
@@ -252,6 +256,24 @@ test('pages, bounce rate, persons and domains', async (t) => {
   assert.deepEqual(person.data, { visitor: 'u2', person: 'u1', ids: ['u1', 'u2'], idCount: 2 });
   const domains = await json(await server.get('/v1/domains?contains=EXAMPLE'));
   assert.deepEqual(domains.data, { domains: ['example.org'], more: false });
+});
+
+test('the bounce rate names the batch cut only, and is complete when that is', async (t) => {
+  const layers = layersOf();
+  let end = layers.realtime.cut;
+  const lagOf = (cut: Cut): Lag =>
+    reaches(cut.next, end.next)
+      ? { records: 0, through: now }
+      : { records: distance(cut.next, end.next), through: undefined };
+  const server = await serve(t, { ...layers, lag: { lagOf } });
+  const freshnessOf = async (path: string): Promise<Freshness> =>
+    (await json(await server.get(path)))['freshness'] as unknown as Freshness;
+  const bounce = `/v1/bounce-rate?domain=example.org&${range}`;
+  const behind = await freshnessOf(bounce);
+  assert.deepEqual([behind.realtime, behind.complete], [null, false]);
+  assert.equal((await freshnessOf(`/v1/pageviews?url=${encoded}&${range}`)).complete, true);
+  end = layers.batch.meta.cut;
+  assert.equal((await freshnessOf(bounce)).complete, true);
 });
 
 test('explain lists the buckets of the cover', async (t) => {

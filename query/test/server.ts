@@ -9,7 +9,7 @@ import type { StatusEntry } from '../../lib/status.js';
 import type { RealtimeView } from '../../lib/views/view.js';
 import { Engine } from '../engine/engine.js';
 import { Generations } from '../engine/generations.js';
-import { unknownLag } from '../engine/lag.js';
+import { unknownLag, type LagSource } from '../engine/lag.js';
 import { queryRoutes } from '../http/routes.js';
 import { Metrics } from '../http/metrics.js';
 import { apiInfo } from '../open.js';
@@ -20,6 +20,8 @@ export const now = Date.UTC(2026, 0, 3);
 export interface Layers {
   batch: FakeBatchView;
   realtime: RealtimeView | undefined;
+  /** Not known by default. */
+  lag?: LagSource;
   /** What the status board says; nothing by default. */
   status?: readonly StatusEntry[];
 }
@@ -34,7 +36,7 @@ export function engineOver(layers: Layers): Engine {
     generations,
     lgK: layers.batch.meta.lgK,
     urls: new UrlRules(),
-    lag: unknownLag,
+    lag: layers.lag ?? unknownLag,
     clock: () => now,
   });
 }
