@@ -4,12 +4,19 @@
  * again, and repeated lines count once.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
 import type { Clock } from '../lib/clock.js';
 import { messageOf } from '../lib/errors.js';
 import type { JobQueue, LeasedJob } from '../lib/queue/job-queue.js';
 import type { UrlRules } from '../lib/url/normalize.js';
 import type { FactSink } from './fact-sinks.js';
-import { importFile, importFormatSchema, newImportCounts, type ImportCounts } from './import.js';
+import {
+  importCountsSchema,
+  importFile,
+  importFormatSchema,
+  newImportCounts,
+  type ImportCounts,
+} from './import.js';
 import { RejectFile, defaultRejectPath } from './reject-file.js';
 
 export interface ImportWorkerOptions {
@@ -22,12 +29,16 @@ export interface ImportWorkerOptions {
   readonly onChange: (state: ImportState) => void;
 }
 
-export interface ImportState extends Readonly<ImportCounts> {
-  readonly file: string;
-  readonly state: 'running' | 'done' | 'failed';
+export const importStateSchema = importCountsSchema.extend({
+  /** Id of the job. */
+  job: z.number(),
+  file: z.string(),
+  /** Interrupted: the process ended first, and the next one does the import again. */
+  state: z.enum(['running', 'interrupted', 'done', 'failed']),
   /** Why it failed, or where its rejected lines are. */
-  readonly note: string | null;
-}
+  note: z.string().nullable(),
+});
+export type ImportState = Readonly<z.infer<typeof importStateSchema>>;
 
 const pollMs = 500;
 const renewEveryMs = 20_000;
@@ -43,7 +54,7 @@ export class ImportWorker {
   constructor(options: ImportWorkerOptions) {
     this.#options = options;
     this.#ended = this.#work().catch((error: unknown) => {
-      options.onChange({ file: '', ...newImportCounts(), state: 'failed', note: messageOf(error) });
+      options.onChange({ job: 0, file: '', ...newImportCounts(), state: 'failed', note: messageOf(error) });
     });
   }
 
@@ -66,25 +77,28 @@ export class ImportWorker {
   async #take(leased: LeasedJob<'import'>): Promise<void> {
     const { jobs, dataDir, clock, onChange } = this.#options;
     const { file } = leased.job;
+    const about = { job: leased.id, file };
     const counts = newImportCounts();
     const rejects = new RejectFile(defaultRejectPath(dataDir, file, clock));
     const renewal = setInterval(() => jobs.renew(leased.id), renewEveryMs);
     try {
       await this.#import(leased, counts, rejects);
-      if (this.#stopping.signal.aborted) jobs.fail(leased.id);
+      const isInterrupted = this.#stopping.signal.aborted;
+      if (isInterrupted) jobs.fail(leased.id);
       else jobs.ack(leased.id);
-      onChange({ file, ...counts, state: 'done', note: rejects.count > 0 ? rejects.path : null });
+      const note = rejects.count > 0 ? rejects.path : null;
+      onChange({ ...about, ...counts, state: isInterrupted ? 'interrupted' : 'done', note });
     } catch (error) {
       if (leased.attempt >= maxAttempts) jobs.ack(leased.id);
       else jobs.fail(leased.id, retryDelayMs);
-      onChange({ file, ...counts, state: 'failed', note: messageOf(error) });
+      onChange({ ...about, ...counts, state: 'failed', note: messageOf(error) });
     } finally {
       clearInterval(renewal);
       rejects.close();
     }
   }
 
-  async #import({ job }: LeasedJob<'import'>, counts: ImportCounts, rejects: RejectFile): Promise<void> {
+  async #import({ id, job }: LeasedJob<'import'>, counts: ImportCounts, rejects: RejectFile): Promise<void> {
     const { sink, urls, clock, onChange } = this.#options;
     await importFile(
       {
@@ -95,7 +109,7 @@ export class ImportWorker {
         clock,
         signal: this.#stopping.signal,
         onRejected: (line) => rejects.add(line),
-        onProgress: (now) => onChange({ file: job.file, ...now, state: 'running', note: null }),
+        onProgress: (now) => onChange({ job: id, file: job.file, ...now, state: 'running', note: null }),
       },
       counts,
     );

@@ -21,14 +21,15 @@ export const importFormatSchema = z.discriminatedUnion('name', [
 ]);
 export type ImportFormat = Readonly<z.infer<typeof importFormatSchema>>;
 
-export interface ImportCounts {
-  read: number;
-  accepted: number;
+export const importCountsSchema = z.object({
+  read: z.number(),
+  accepted: z.number(),
   /** Same eventId as one of the million lines before it. */
-  duplicate: number;
-  filtered: number;
-  rejected: number;
-}
+  duplicate: z.number(),
+  filtered: z.number(),
+  rejected: z.number(),
+});
+export type ImportCounts = z.infer<typeof importCountsSchema>;
 
 export interface RejectedLine {
   readonly line: number;

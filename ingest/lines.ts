@@ -4,8 +4,8 @@
  * that came before it.
  */
 import { isUtf8 } from 'node:buffer';
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { constants, createReadStream } from 'node:fs';
+import { access, stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { SwaError, messageOf, systemCode } from '../lib/errors.js';
@@ -45,16 +45,22 @@ export async function* readLines(path: string, progress: ByteProgress): AsyncGen
   if (rest.length > 0) yield rest;
 }
 
-async function openSource(path: string, progress: ByteProgress): Promise<Readable> {
-  if (path === '-') return process.stdin;
+/** Size of a file in bytes. Throws `import.failed` naming what is none, or cannot be read. */
+export async function checkFile(path: string): Promise<number> {
   try {
     const stats = await stat(path);
     if (!stats.isFile()) throw new SwaError('import.failed', `'${path}' is no file`);
-    progress.totalBytes = stats.size;
+    await access(path, constants.R_OK);
+    return stats.size;
   } catch (cause) {
     if (cause instanceof SwaError) throw cause;
     throw new SwaError('import.failed', `cannot read '${path}' (${systemCode(cause) ?? 'error'})`, { cause });
   }
+}
+
+async function openSource(path: string, progress: ByteProgress): Promise<Readable> {
+  if (path === '-') return process.stdin;
+  progress.totalBytes = await checkFile(path);
   return createReadStream(path, { highWaterMark: 256 * 1024 });
 }
 

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { Option, type Command } from 'commander';
 import { combinedDefaults, visitorRules, type VisitorRule } from '../../ingest/combined.js';
 import { importFile, newImportCounts, type ImportCounts, type ImportFormat } from '../../ingest/import.js';
+import { checkFile } from '../../ingest/lines.js';
 import { systemClock } from '../../lib/clock.js';
 import { readConfig } from '../../lib/config/config.js';
 import { RejectFile, defaultRejectPath } from '../../ingest/reject-file.js';
@@ -66,6 +67,7 @@ async function leaveAsJob(path: string, flags: ImportFlags): Promise<number> {
   const config = readConfig(process.env);
   if (path === '-') throw new SwaError('usage.invalid', '--background takes a file, not stdin');
   const format = formatOf(flags);
+  await checkFile(path);
   openDataDir(config);
   const jobs = openJobQueue(config.dataDir, 'import', systemClock);
   try {

@@ -1,7 +1,11 @@
-/** `swa status`: every role, where it is, how far behind, and its last error. */
+/** `swa status`: every role, where it is, how far behind, and its last error; then the imports left as jobs. */
+import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
+import { importStateSchema, type ImportState } from '../../ingest/import-worker.js';
 import { systemClock } from '../../lib/clock.js';
 import { readConfig } from '../../lib/config/config.js';
+import { roomOf } from '../../lib/data-dir.js';
+import { openJobQueue, type LeasedJob } from '../../lib/queue/job-queue.js';
 import { isAtWork, readStatus, type StatusEntry } from '../../lib/status.js';
 import { table } from '../table.js';
 
@@ -10,9 +14,14 @@ export function addStatusCommand(program: Command): void {
     .command('status')
     .description('show every layer: state, cut, lag, last error')
     .option('--json', 'as JSON')
-    .action((flags: { json?: boolean }) => {
-      const entries = readStatus(readConfig(process.env).dataDir);
-      process.stdout.write(flags.json === true ? `${JSON.stringify(entries, null, 2)}\n` : describe(entries));
+    .action(async (flags: { json?: boolean }) => {
+      const { dataDir } = readConfig(process.env);
+      const entries = readStatus(dataDir);
+      process.stdout.write(
+        flags.json === true
+          ? `${JSON.stringify(entries, null, 2)}\n`
+          : describe(entries) + describeImports(entries, await importJobs(dataDir)),
+      );
     });
 }
 
@@ -29,8 +38,12 @@ function describe(entries: readonly StatusEntry[]): string {
 }
 
 function stateOf(entry: StatusEntry): string {
+  return isGone(entry) ? 'gone (its process died)' : entry.state;
+}
+
+function isGone(entry: StatusEntry): boolean {
   const saysItWorks = entry.state === 'running' || entry.state === 'starting';
-  return saysItWorks && !isAtWork(entry, systemClock) ? 'gone (its process died)' : entry.state;
+  return saysItWorks && !isAtWork(entry, systemClock);
 }
 
 /** The plain values of the details; nested ones are for --json. */
@@ -39,4 +52,41 @@ function summary(details: StatusEntry['details']): string {
     .filter(([, value]) => ['string', 'number', 'boolean'].includes(typeof value))
     .map(([name, value]) => `${name}=${String(value)}`)
     .join(' ');
+}
+
+/** Imports that are not done yet; asking makes no data directory. */
+async function importJobs(dataDir: string): Promise<readonly LeasedJob<'import'>[]> {
+  if (!existsSync(roomOf(dataDir, 'jobs'))) return [];
+  const jobs = openJobQueue(dataDir, 'import', systemClock);
+  try {
+    return jobs.list();
+  } finally {
+    await jobs.close();
+  }
+}
+
+/** The import a collector spoke of last, then those that wait; nothing where there are none. */
+function describeImports(entries: readonly StatusEntry[], jobs: readonly LeasedJob<'import'>[]): string {
+  const states = entries.flatMap((entry) => importOf(entry) ?? []);
+  const waiting = jobs.filter(({ id }) => !states.some((state) => state.job === id));
+  if (states.length + waiting.length === 0) return '';
+  return `\n${table(
+    ['import', 'state', 'read', 'accepted', 'rejected', 'note'],
+    [
+      ...states.map((one) => [
+        one.file,
+        one.state,
+        String(one.read),
+        String(one.accepted),
+        String(one.rejected),
+        one.note ?? '-',
+      ]),
+      ...waiting.map(({ job }) => [job.file, 'waiting', '-', '-', '-', '-']),
+    ],
+  )}`;
+}
+
+function importOf(entry: StatusEntry): ImportState | undefined {
+  const { data } = importStateSchema.safeParse(entry.details['import']);
+  return data?.state === 'running' && isGone(entry) ? { ...data, state: 'interrupted' } : data;
 }

@@ -69,7 +69,9 @@ test('an import cut short by a stop is done again, with the same eventIds', asyn
   };
   const first = start(take);
   await first.until((one) => one.accepted > 0);
+  const interrupted = first.until((one) => one.state !== 'running');
   await first.worker.stop();
+  assert.equal((await interrupted).state, 'interrupted');
   const second = start(take);
   const state = await second.until((one) => one.state === 'done');
   await second.worker.stop();

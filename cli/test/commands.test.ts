@@ -1,0 +1,70 @@
+/** The `swa` command as people run it: what it prints, and how it exits. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { newImportCounts } from '../../ingest/import.js';
+import { assetPath } from '../../lib/assets.js';
+import { systemClock } from '../../lib/clock.js';
+import { StatusReporter } from '../../lib/status.js';
+
+interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A data directory that is not made yet, and `swa` on it; a command that does not end is killed and has code -1. */
+function setUp(t: TestContext) {
+  const dir = mkdtempSync(join(tmpdir(), 'swa-commands-'));
+  t.after(() => rmSync(dir, { recursive: true }));
+  const dataDir = join(dir, 'data');
+  const swa = (args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> =>
+    new Promise((resolve) => {
+      const own = { PATH: process.env['PATH'], SWA_DATA_DIR: dataDir, ...env };
+      execFile(
+        process.execPath,
+        [assetPath('bin/swa'), ...args],
+        { env: own, timeout: 60_000, killSignal: 'SIGKILL' },
+        (error, stdout, stderr) => {
+          const code = typeof error?.code === 'number' ? error.code : error === null ? 0 : -1;
+          resolve({ code, stdout, stderr });
+        },
+      );
+    });
+  return { dir, dataDir, swa };
+}
+
+test('an import in the background is refused when there is no such file', async (t) => {
+  const { dir, swa } = setUp(t);
+  for (const path of [join(dir, 'absent'), dir]) {
+    const { code, stdout, stderr } = await swa(['import', '--background', '--format', 'ndjson', path]);
+    assert.deepEqual([code, stdout], [1, '']);
+    assert.match(stderr, /^import\.failed: (cannot read '.*absent' \(ENOENT\)|'.*' is no file)/);
+  }
+});
+
+test('status shows the imports that wait, and the one the collector is at', async (t) => {
+  const { dir, dataDir, swa } = setUp(t);
+  assert.match((await swa(['status'])).stdout, /^nothing has run/);
+  assert.ok(!existsSync(dataDir), 'asking makes no data directory');
+  const [first, second] = [join(dir, 'first'), join(dir, 'second')];
+  for (const path of [first, second]) {
+    writeFileSync(path, '');
+    const { code } = await swa(['import', '--background', '--format', 'ndjson', path]);
+    assert.equal(code, 0);
+  }
+  const collector = new StatusReporter({ dataDir, role: 'collector', clock: systemClock });
+  const counts = { ...newImportCounts(), read: 12, accepted: 7, rejected: 5 };
+  const at = { job: 1, file: first, ...counts, state: 'running', note: null };
+  collector.report({ state: 'running', details: { url: '', import: at } });
+  t.after(() => collector.withdraw());
+  const shown = (await swa(['status'])).stdout.split('\n').map((line) => line.split(/ {2,}/));
+  assert.deepEqual(shown.slice(-4, -1), [
+    ['import', 'state', 'read', 'accepted', 'rejected', 'note'],
+    [first, 'running', '12', '7', '5', '-'],
+    [second, 'waiting', '-', '-', '-', '-'],
+  ]);
+});
