@@ -3,8 +3,7 @@
  * 3 done with rejects above the limit. Data goes to stdout, everything else to stderr.
  */
 import { Command, CommanderError } from 'commander';
-import { SwaError } from '../lib/errors.js';
-import { describeError } from '../lib/process.js';
+import { describeError, exitCodeOf } from '../lib/process.js';
 import { addBatchCommand } from './commands/batch.js';
 import { addConfigCommand } from './commands/config.js';
 import { addGenerateCommand } from './commands/generate.js';
@@ -35,18 +34,15 @@ for (const command of program.commands) inheritSettings(command);
 try {
   await program.parseAsync();
 } catch (error) {
-  process.exitCode = exitCodeOf(error);
-  if (!(error instanceof CommanderError)) process.stderr.write(`${describeError(error)}\n`);
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? 0 : 2;
+  } else {
+    process.exitCode = exitCodeOf(error);
+    process.stderr.write(`${describeError(error)}\n`);
+  }
 }
 
 function inheritSettings(command: Command): void {
   command.copyInheritedSettings(program);
   for (const child of command.commands) inheritSettings(child);
-}
-
-function exitCodeOf(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  if (error instanceof SwaError && (error.code === 'usage.invalid' || error.code === 'config.invalid'))
-    return 2;
-  return 1;
 }

@@ -1,6 +1,6 @@
 /**
  * Imports a file: lines -> candidates by its format -> the door -> batches into a sink. Every line ends in exactly one count:
- * read = accepted + duplicate + filtered + rejected. A line without an eventId gets one made from its own bytes, so importing
+ * read = accepted + duplicate + filtered + rejected + unconfirmed. A line without an eventId gets one made from its own bytes, so importing
  * a file again, or an overlapping one, changes no answer.
  */
 import { hash } from 'node:crypto';
@@ -28,6 +28,8 @@ export const importCountsSchema = z.object({
   duplicate: z.number(),
   filtered: z.number(),
   rejected: z.number(),
+  /** On the way into the sink; at the end only those of a sink that failed. */
+  unconfirmed: z.number(),
 });
 export type ImportCounts = z.infer<typeof importCountsSchema>;
 
@@ -60,14 +62,19 @@ export async function importFile(
   counts: ImportCounts = newImportCounts(),
 ): Promise<ImportCounts> {
   const progress: ByteProgress = { readBytes: 0, totalBytes: undefined };
-  const appender = new Appender(options.sink, (facts) => (counts.accepted += facts));
+  const appender = new Appender(options.sink, (facts) => {
+    counts.accepted += facts;
+    counts.unconfirmed -= facts;
+  });
   const seen = new DedupWindow(duplicateWindowLines);
   const read = lineReader(options.format);
   try {
     for await (const lines of readLines(options.path, progress)) {
       for (const line of lines) {
         const fact = takeLine(line, read, options, counts, seen);
-        if (fact !== undefined && appender.add(fact)) await appender.flush();
+        if (fact === undefined) continue;
+        counts.unconfirmed++;
+        if (appender.add(fact)) await appender.flush();
       }
       options.onProgress?.(counts, progress);
       if (options.signal?.aborted === true) break;
@@ -80,7 +87,7 @@ export async function importFile(
 }
 
 export function newImportCounts(): ImportCounts {
-  return { read: 0, accepted: 0, duplicate: 0, filtered: 0, rejected: 0 };
+  return { read: 0, accepted: 0, duplicate: 0, filtered: 0, rejected: 0, unconfirmed: 0 };
 }
 
 type ReadLine = (line: string) => LineResult<object>;

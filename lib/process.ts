@@ -38,8 +38,15 @@ export async function runRole(role: Role, start: StartRole): Promise<void> {
     await running.stop();
   } catch (error) {
     process.stderr.write(`${describeError(error)}\n`);
-    process.exitCode = 1;
+    process.exitCode = exitCodeOf(error);
   }
+}
+
+/** 2 for a command line or a configuration that was refused, 1 for what went wrong later. */
+export function exitCodeOf(error: unknown): number {
+  const isRefused =
+    error instanceof SwaError && (error.code === 'usage.invalid' || error.code === 'config.invalid');
+  return isRefused ? 2 : 1;
 }
 
 /** An error for people: what happened, then what to do. */

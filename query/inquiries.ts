@@ -90,7 +90,7 @@ const visitorId = z
     (id) => Buffer.byteLength(id) <= maxIdBytes && !controlCharacters.test(id),
     'must be 1 to 256 bytes without control characters',
   )
-  .describe('A visitor id, percent-encoded.');
+  .describe('A visitor id.');
 
 const subjectData = {
   url: z.string().optional(),

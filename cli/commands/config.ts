@@ -1,6 +1,7 @@
 /** `swa config`: every key, its value and where it came from. */
 import type { Command } from 'commander';
 import { describeConfig, readConfig } from '../../lib/config/config.js';
+import { SwaError } from '../../lib/errors.js';
 import { table } from '../table.js';
 
 export function addConfigCommand(program: Command): void {
@@ -9,11 +10,20 @@ export function addConfigCommand(program: Command): void {
     .description('print every configuration key with its value, origin and meaning')
     .option('--json', 'as JSON')
     .action((options: { json?: boolean }) => {
-      readConfig(process.env);
       const entries = describeConfig(process.env);
       if (options.json === true) process.stdout.write(`${JSON.stringify(entries, null, 2)}\n`);
       else process.stdout.write(table(['key', 'value', 'origin', 'meaning'], entries.map(rowOf)));
+      check();
     });
+}
+
+/** After the list, since a refused configuration is what people come here for; the hint to come here is left out. */
+function check(): void {
+  try {
+    readConfig(process.env);
+  } catch (error) {
+    throw error instanceof SwaError ? new SwaError(error.code, error.message) : error;
+  }
 }
 
 function rowOf(entry: ReturnType<typeof describeConfig>[number]): readonly string[] {

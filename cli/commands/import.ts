@@ -169,9 +169,10 @@ function report(counts: ImportCounts, rejects: RejectFile, elapsedMs: number, js
     );
     return;
   }
-  const { read, accepted, duplicate, filtered, rejected } = counts;
+  const { read, accepted, duplicate, filtered, rejected, unconfirmed } = counts;
+  const rest = unconfirmed === 0 ? '' : ` + unconfirmed ${unconfirmed}`;
   process.stdout.write(
-    `read ${read} = accepted ${accepted} + duplicate ${duplicate} + filtered ${filtered} + rejected ${rejected}\n`,
+    `read ${read} = accepted ${accepted} + duplicate ${duplicate} + filtered ${filtered} + rejected ${rejected}${rest}\n`,
   );
   process.stderr.write(`${(elapsedMs / 1000).toFixed(1)} s, ${rate} lines/s\n`);
   for (const line of rejects.first) process.stderr.write(`  line ${line.line}: ${line.reason}\n`);

@@ -68,3 +68,20 @@ test('status shows the imports that wait, and the one the collector is at', asyn
     [second, 'waiting', '-', '-', '-', '-'],
   ]);
 });
+
+test('a refused configuration is exit code 2 of every command and role, and `swa config` lists the keys all the same', async (t) => {
+  const { swa } = setUp(t);
+  const refused = { SWA_HTTP_PORT: '8o80' };
+  const roles = ['collector', 'sink', 'batch', 'speed', 'query'];
+  for (const command of [...roles, 'start', 'status']) {
+    const { code, stderr } = await swa([command], refused);
+    assert.equal(code, 2, `${command}: ${stderr}`);
+    assert.match(stderr, /^config\.invalid: .*\n +SWA_HTTP_PORT must be a whole number, got '8o80'/);
+    assert.match(stderr, /hint: `swa config`/);
+  }
+  const { code, stdout, stderr } = await swa(['config'], refused);
+  assert.equal(code, 2);
+  assert.match(stdout, /^SWA_HTTP_PORT +8o80 +environment/m);
+  assert.match(stderr, /SWA_HTTP_PORT must be a whole number/);
+  assert.doesNotMatch(stderr, /hint/);
+});

@@ -59,7 +59,8 @@ async function importBytes(t: TestContext, bytes: Buffer | string, format: Impor
   } catch (error) {
     throw Object.assign(error instanceof Error ? error : new Error(String(error)), { facts, counts });
   }
-  assert.equal(counts.read, counts.accepted + counts.duplicate + counts.filtered + counts.rejected);
+  const { read, accepted, duplicate, filtered, rejected: refused, unconfirmed } = counts;
+  assert.equal(read, accepted + duplicate + filtered + refused + unconfirmed);
   assert.equal(counts.accepted, facts.length);
   return { counts, facts, rejected };
 }
@@ -74,7 +75,7 @@ test('every line ends in exactly one count', async (t) => {
     '',
   ].join('\n');
   const { counts, rejected } = await importBytes(t, `${text}\n`, combined);
-  assert.deepEqual(counts, { read: 6, accepted: 1, duplicate: 1, filtered: 3, rejected: 1 });
+  assert.deepEqual(counts, { read: 6, accepted: 1, duplicate: 1, filtered: 3, rejected: 1, unconfirmed: 0 });
   assert.equal(rejected[0]?.line, 5);
 });
 
@@ -142,7 +143,7 @@ test('NDJSON takes all three types of facts, and refuses with field and value', 
   ];
   const text = `${lines.map((fact) => JSON.stringify(fact)).join('\n')}\n{"type":\n`;
   const { counts, facts, rejected } = await importBytes(t, text, ndjson);
-  assert.deepEqual(counts, { read: 9, accepted: 3, duplicate: 0, filtered: 0, rejected: 6 });
+  assert.deepEqual(counts, { read: 9, accepted: 3, duplicate: 0, filtered: 0, rejected: 6, unconfirmed: 0 });
   assert.deepEqual(
     facts.map((fact) => fact.type),
     ['pageview', 'equiv', 'retract'],
@@ -189,7 +190,14 @@ test('a line that is not UTF-8 is rejected, in every format', async (t) => {
     const bad = ['J\u00fcrgen', 'J\u00f6rgen'].map(write);
     const bytes = Buffer.from([good[0], bad[0], good[1], bad[1], good[2]].join('\n'), 'latin1');
     const { counts, facts, rejected } = await importBytes(t, bytes, format);
-    assert.deepEqual(counts, { read: 5, accepted: 3, duplicate: 0, filtered: 0, rejected: 2 });
+    assert.deepEqual(counts, {
+      read: 5,
+      accepted: 3,
+      duplicate: 0,
+      filtered: 0,
+      rejected: 2,
+      unconfirmed: 0,
+    });
     assert.deepEqual(
       rejected.map((one) => [one.line, one.reason]),
       [2, 4].map((number) => [number, 'the line is not UTF-8']),
@@ -206,7 +214,14 @@ test('a character cut by the end of a chunk stays whole; a byte order mark befor
     const long = JSON.stringify({ note: '\u20ac'.repeat(20_000) });
     const text = `\ufeff${padding}${lines.join(`\n${long}\n`)}`;
     const { counts, facts } = await importBytes(t, text, ndjson);
-    assert.deepEqual(counts, { read: 199, accepted: 100, duplicate: 0, filtered: 0, rejected: 99 });
+    assert.deepEqual(counts, {
+      read: 199,
+      accepted: 100,
+      duplicate: 0,
+      filtered: 0,
+      rejected: 99,
+      unconfirmed: 0,
+    });
     const visitors = facts.map((one) => one.type === 'pageview' && one.visitor);
     assert.deepEqual(
       visitors,
@@ -217,7 +232,7 @@ test('a character cut by the end of a chunk stays whole; a byte order mark befor
 
 test('an empty file reads nothing', async (t) => {
   const { counts } = await importBytes(t, '', combined);
-  assert.deepEqual(counts, { read: 0, accepted: 0, duplicate: 0, filtered: 0, rejected: 0 });
+  assert.deepEqual(counts, { read: 0, accepted: 0, duplicate: 0, filtered: 0, rejected: 0, unconfirmed: 0 });
 });
 
 test('a log in another format is rejected by field', async (t) => {
@@ -232,7 +247,7 @@ test('a log in another format is rejected by field', async (t) => {
 
 test('an endless line is rejected without being kept', async (t) => {
   const { counts } = await importBytes(t, `${'x'.repeat(3_000_000)}\n${line('/a', 1)}\n`, combined);
-  assert.deepEqual(counts, { read: 2, accepted: 1, duplicate: 0, filtered: 0, rejected: 1 });
+  assert.deepEqual(counts, { read: 2, accepted: 1, duplicate: 0, filtered: 0, rejected: 1, unconfirmed: 0 });
 });
 
 test('a sink that fails ends the import with its error, and nothing it refused counts as accepted', async (t) => {
@@ -255,4 +270,6 @@ test('a sink that fails ends the import with its error, and nothing it refused c
   );
   await assert.rejects(importing, /no more/);
   assert.equal(counts.accepted, 6_000);
+  assert.ok(counts.unconfirmed > 0);
+  assert.equal(counts.read, counts.accepted + counts.unconfirmed);
 });
