@@ -3,6 +3,7 @@
  * threads of their own. Started from the log outwards, stopped in reverse, so that at any moment what runs finds what it reads.
  */
 import { openCollector } from '../ingest/collector-role.js';
+import { openAll } from '../lib/closers.js';
 import { SwaError } from '../lib/errors.js';
 import { HttpEndpoint } from '../lib/http/endpoint.js';
 import { distance, namesOf, zeroOffsets } from '../lib/log/cut.js';
@@ -23,20 +24,16 @@ export interface RunningSystem extends RunningRole {
 /** Throws `data-dir.in-use`, `port.in-use`, `data-dir.unusable`: then nothing runs. */
 export async function startSystem(context: RoleContext): Promise<RunningSystem> {
   const { config } = context;
-  const closers: (() => Promise<void>)[] = [];
-  const closeAll = async (): Promise<void> => {
-    for (const close of closers.splice(0).toReversed()) await close();
-  };
-  try {
-    const collector = await openCollector(context);
-    closers.push(() => collector.close());
+  return openAll(async (closers) => {
     const endpoint = new HttpEndpoint(context);
+    const collector = await openCollector(context);
+    closers.add(() => collector.close());
     endpoint.use(collector.cors);
     endpoint.mount(collector.routes);
     const query = await openQuery(context, endpoint);
-    closers.push(() => query.close());
+    closers.add(() => query.close());
     const { origin } = await endpoint.listen(config.httpPort);
-    closers.push(() => endpoint.close());
+    closers.add(() => endpoint.close());
     collector.listening(origin);
     query.listening(origin);
     const roles: RunningRole[] = [];
@@ -47,7 +44,7 @@ export async function startSystem(context: RoleContext): Promise<RunningSystem> 
     ]) {
       const role = await start();
       roles.push(role);
-      closers.push(() => role.stop());
+      closers.add(() => role.stop());
     }
     const latest = await collector.log.latest();
     return {
@@ -55,12 +52,11 @@ export async function startSystem(context: RoleContext): Promise<RunningSystem> 
       log: collector.log,
       factsInLog: distance(zeroOffsets(namesOf(latest)), latest),
       done: Promise.race(roles.map((role) => role.done)),
-      stop: closeAll,
+      stop: () => closers.close(),
     };
-  } catch (error) {
-    await closeAll();
+  }).catch((error: unknown) => {
     throw explain(error, config.dataDir);
-  }
+  });
 }
 
 function explain(error: unknown, dataDir: string): unknown {

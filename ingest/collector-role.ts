@@ -4,6 +4,7 @@
  */
 import type { Handler } from 'express';
 import { makeRules } from '../lib/facts/rules.js';
+import { openAll } from '../lib/closers.js';
 import { openDataDir } from '../lib/data-dir.js';
 import { SwaError, messageOf } from '../lib/errors.js';
 import { HttpEndpoint } from '../lib/http/endpoint.js';
@@ -30,63 +31,66 @@ export interface OpenCollector {
 
 const reportEveryMs = 1_000;
 
-/** Takes the log for writing. Throws `data-dir.in-use` when another process is its writer. */
+/** Takes the log for writing. Throws `data-dir.in-use` when another process is its writer; then nothing stays open. */
 export async function openCollector(context: RoleContext): Promise<OpenCollector> {
-  const { config, clock } = context;
-  openDataDir(config);
-  const log = await openLogWriter(config, clock);
-  const { url: urls } = makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots });
-  const counters = newCounters();
-  const status = new StatusReporter({ dataDir: config.dataDir, role: 'collector', clock });
-  const state: { url: string; lastImport: ImportState | null } = { url: '', lastImport: null };
-  const details = (): Record<string, unknown> => ({
-    url: state.url,
-    accepted: counters.accepted,
-    rejected: counters.rejected,
-    unavailable: counters.unavailable,
-    rejectedByField: Object.fromEntries(counters.rejectedByField),
-    import: state.lastImport,
-  });
-  const imports = new ImportWorker({
-    dataDir: config.dataDir,
-    jobs: openJobQueue(config.dataDir, 'import', clock),
-    sink: logSink(log, urls),
-    urls,
-    clock,
-    onChange: (change) => (state.lastImport = change),
-  });
-  const trimmer = new Trimmer(config.dataDir, log);
-  const timer = setInterval(() => {
-    status.report({ details: details() });
-    trimmer.run().catch((error: unknown) => {
-      const code = error instanceof SwaError ? error.code : 'log.unavailable';
-      status.report({
-        lastError: { at: clock(), code, message: `cannot trim the log: ${messageOf(error)}` },
-      });
+  openDataDir(context.config);
+  return openAll(async (closers) => {
+    const { config, clock } = context;
+    const { url: urls } = makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots });
+    const counters = newCounters();
+    const status = new StatusReporter({ dataDir: config.dataDir, role: 'collector', clock });
+    const state: { url: string; lastImport: ImportState | null } = { url: '', lastImport: null };
+    const details = (): Record<string, unknown> => ({
+      url: state.url,
+      accepted: counters.accepted,
+      rejected: counters.rejected,
+      unavailable: counters.unavailable,
+      rejectedByField: Object.fromEntries(counters.rejectedByField),
+      import: state.lastImport,
     });
-  }, reportEveryMs);
-  timer.unref();
-  return {
-    cors: collectorCors,
-    routes: collectorRoutes({ log, urls, clock, counters }),
-    log,
-    listening(url) {
-      state.url = url;
-      status.report({ state: 'running', details: details() });
-    },
-    async close() {
-      clearInterval(timer);
-      await imports.stop();
-      await log.close();
-      status.report({ state: 'stopped', details: details() });
-    },
-  };
+    const log = await openLogWriter(config, clock);
+    closers.add(() => log.close());
+    const imports = new ImportWorker({
+      dataDir: config.dataDir,
+      jobs: openJobQueue(config.dataDir, 'import', clock),
+      sink: logSink(log, urls),
+      urls,
+      clock,
+      onChange: (change) => (state.lastImport = change),
+    });
+    closers.add(() => imports.stop());
+    const trimmer = new Trimmer(config.dataDir, log);
+    const timer = setInterval(() => {
+      status.report({ details: details() });
+      trimmer.run().catch((error: unknown) => {
+        const code = error instanceof SwaError ? error.code : 'log.unavailable';
+        status.report({
+          lastError: { at: clock(), code, message: `cannot trim the log: ${messageOf(error)}` },
+        });
+      });
+    }, reportEveryMs);
+    timer.unref();
+    closers.add(() => clearInterval(timer));
+    return {
+      cors: collectorCors,
+      routes: collectorRoutes({ log, urls, clock, counters }),
+      log,
+      listening(url) {
+        state.url = url;
+        status.report({ state: 'running', details: details() });
+      },
+      async close() {
+        await closers.close();
+        status.report({ state: 'stopped', details: details() });
+      },
+    };
+  });
 }
 
 /** The collector as a process of its own. */
 export async function startCollector(context: RoleContext): Promise<RunningRole> {
+  const endpoint = new HttpEndpoint(context); // first: it refuses keys and hosts, and has nothing to close yet
   const collector = await openCollector(context);
-  const endpoint = new HttpEndpoint(context);
   endpoint.use(collector.cors);
   endpoint.mount(collector.routes);
   try {

@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../lib/clock.js';
+import { openAll } from '../lib/closers.js';
 import type { Config } from '../lib/config/config.js';
 import { makeRules } from '../lib/facts/rules.js';
 import { projectRoot } from '../lib/assets.js';
@@ -57,49 +58,52 @@ export function openEngine(config: Config, clock: Clock, lag: LagSource = unknow
   };
 }
 
-/** Opens the query layer and mounts its routes. */
+/** Opens the query layer and mounts its routes. When it throws, nothing stays open. */
 export async function openQuery(context: RoleContext, endpoint: HttpEndpoint): Promise<OpenQuery> {
-  const { config, clock } = context;
-  const log = await openLog(config, clock);
-  const lag = new LagWatch(log, clock);
-  await lag.start();
-  const opened = openEngine(config, clock, lag);
-  const { engine } = opened;
-  const batches = openBatchDesk(config.dataDir, clock);
-  const status = () => readStatus(config.dataDir);
-  const ownStatus = new StatusReporter({ dataDir: config.dataDir, role: 'query', clock });
-  const metrics = new Metrics({
-    engine,
-    status,
-    runs: () => batches.runs(),
-    active: () => endpoint.active,
-    clock,
-  });
-  endpoint.onAnswered((answered) => metrics.observe(answered));
-  endpoint.mount(
-    queryRoutes({
+  return openAll(async (closers) => {
+    const { config, clock } = context;
+    const log = await openLog(config, clock);
+    closers.add(() => log.close());
+    const lag = new LagWatch(log, clock);
+    closers.add(() => lag.close());
+    await lag.start();
+    const opened = openEngine(config, clock, lag);
+    closers.add(() => opened.close());
+    const { engine } = opened;
+    const batches = openBatchDesk(config.dataDir, clock);
+    closers.add(() => batches.close());
+    const status = () => readStatus(config.dataDir);
+    const ownStatus = new StatusReporter({ dataDir: config.dataDir, role: 'query', clock });
+    const metrics = new Metrics({
       engine,
       status,
-      batches,
-      metrics: () => metrics.render(),
-      draining: () => endpoint.draining,
-      mounted: () => endpoint.routes,
-      info: apiInfo(),
-    }),
-  );
-  endpoint.use(await dashboardHandler());
-  return {
-    engine,
-    listening: (url) => ownStatus.report({ state: 'running', details: { url } }),
-    async close() {
-      ownStatus.report({ state: 'stopped' });
-      lag.close();
-      metrics.close();
-      await opened.close();
-      await batches.close();
-      await log.close();
-    },
-  };
+      runs: () => batches.runs(),
+      active: () => endpoint.active,
+      clock,
+    });
+    closers.add(() => metrics.close());
+    endpoint.onAnswered((answered) => metrics.observe(answered));
+    endpoint.mount(
+      queryRoutes({
+        engine,
+        status,
+        batches,
+        metrics: () => metrics.render(),
+        draining: () => endpoint.draining,
+        mounted: () => endpoint.routes,
+        info: apiInfo(),
+      }),
+    );
+    endpoint.use(await dashboardHandler());
+    return {
+      engine,
+      listening: (url) => ownStatus.report({ state: 'running', details: { url } }),
+      async close() {
+        ownStatus.report({ state: 'stopped' });
+        await closers.close();
+      },
+    };
+  });
 }
 
 export function apiInfo(): ApiInfo {

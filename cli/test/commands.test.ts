@@ -1,7 +1,9 @@
 /** The `swa` command as people run it: what it prints, and how it exits. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -84,4 +86,34 @@ test('a refused configuration is exit code 2 of every command and role, and `swa
   assert.match(stdout, /^SWA_HTTP_PORT +8o80 +environment/m);
   assert.match(stderr, /SWA_HTTP_PORT must be a whole number/);
   assert.doesNotMatch(stderr, /hint/);
+});
+
+test('what serves and is refused by its endpoint ends, says why, and leaves nothing running', async (t) => {
+  const { swa } = setUp(t);
+  for (const command of ['collector', 'query', 'start']) {
+    for (const [refused, why] of [
+      [
+        { SWA_HTTP_HOST: '0.0.0.0' },
+        /^config\.invalid: SWA_HTTP_HOST is '0\.0\.0\.0', which others can reach/,
+      ],
+      [{ SWA_API_KEYS: 'garbage' }, /^config\.invalid: SWA_API_KEYS entry 1 is refused/],
+    ] as const) {
+      const { code, stderr } = await swa([command], refused);
+      assert.equal(code, 2, `${command}: ${stderr}`);
+      assert.match(stderr, why);
+    }
+  }
+});
+
+test('a port that is taken ends what wanted to serve there', async (t) => {
+  const { swa } = setUp(t);
+  const taken = createServer().listen(0, '127.0.0.1');
+  t.after(() => taken.close());
+  await once(taken, 'listening');
+  const port = String((taken.address() as AddressInfo).port); // it listens on TCP
+  for (const command of ['collector', 'query', 'start']) {
+    const { code, stderr } = await swa([command], { SWA_HTTP_PORT: port, SWA_COLLECTOR_PORT: port });
+    assert.equal(code, 1, `${command}: ${stderr}`);
+    assert.match(stderr, /^port\.in-use: /);
+  }
 });
