@@ -45,9 +45,6 @@ interface Rejection {
   readonly reason: string;
 }
 
-const bodyTypes = ['application/json', 'application/x-ndjson', 'application/ndjson', 'text/plain'];
-const readBody = textReader(bodyTypes, collectorLimits.bodyBytes);
-
 /** Lets pages of any origin send facts; mounted before the routes, so that it answers preflights. */
 export const collectorCors: Handler = (request, response, next) => {
   if (request.path !== '/v1/events') return next();
@@ -63,6 +60,16 @@ export const collectorCors: Handler = (request, response, next) => {
 };
 
 const factSchema = z.record(z.string(), z.unknown());
+const factsSchema = z.union([factSchema, z.array(factSchema)]);
+const ndjsonTypes = ['application/x-ndjson', 'application/ndjson'];
+/** JSON may come as text too: what a page may send to another origin without asking first. */
+const bodyTypes = {
+  'application/json': factsSchema,
+  'text/plain': factsSchema,
+  ...Object.fromEntries(ndjsonTypes.map((type) => [type, undefined])),
+};
+const readBody = textReader(Object.keys(bodyTypes), collectorLimits.bodyBytes);
+
 const answerSchema = z.object({
   accepted: z.number(),
   rejected: z.array(z.object({ index: z.number(), reason: z.string() })),
@@ -81,13 +88,10 @@ export function collectorRoutes(deps: CollectorDeps): readonly Route[] {
       scope: 'write',
       body: {
         description: `at most ${collectorLimits.facts} facts and ${collectorLimits.bodyBytes} bytes`,
-        content: {
-          'application/json': z.union([factSchema, z.array(factSchema)]),
-          'application/x-ndjson': undefined,
-        },
+        content: bodyTypes,
       },
       responses: [{ status: 202, description: 'durable', content: { 'application/json': answerSchema } }],
-      problems: ['invalid-body', 'body-too-large', 'unsupported-media-type', 'log-unavailable'],
+      problems: ['log-unavailable'],
       handle: ({ request, response }) => collect(deps, request, response),
     }),
   ];
@@ -139,9 +143,7 @@ type Candidate =
   | { readonly ok: false; readonly field: string; readonly reason: string };
 
 function readCandidates(request: Request, text: string): readonly Candidate[] {
-  const candidates = request.is(['application/x-ndjson', 'application/ndjson'])
-    ? readLines(text)
-    : readJson(text);
+  const candidates = request.is(ndjsonTypes) ? readLines(text) : readJson(text);
   if (candidates.length > collectorLimits.facts) {
     const detail = `at most ${collectorLimits.facts} facts a request, got ${candidates.length}`;
     throw new HttpProblem('body-too-large', detail, { parameter: 'body' });
@@ -150,6 +152,11 @@ function readCandidates(request: Request, text: string): readonly Candidate[] {
 }
 
 function readJson(text: string): readonly Candidate[] {
+  if (text === '') {
+    throw new HttpProblem('invalid-body', 'the body is empty; send a fact, an array of facts, or NDJSON', {
+      parameter: 'body',
+    });
+  }
   const parsed = parseJson(text);
   if (!parsed.ok) {
     throw new HttpProblem('invalid-body', parsed.reason, { parameter: 'body' });

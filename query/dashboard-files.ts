@@ -10,6 +10,7 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { Handler, Request, Response } from 'express';
 import { assetPath } from '../lib/assets.js';
+import { hasTag } from '../lib/http/etag.js';
 import { HttpProblem } from '../lib/http/problem.js';
 
 interface ServedFile {
@@ -76,7 +77,7 @@ function send(request: Request, response: Response, file: ServedFile): void {
   response.setHeader('ETag', file.etag);
   response.setHeader('Cache-Control', 'no-cache');
   response.setHeader('Vary', 'Accept-Encoding');
-  if (request.headers['if-none-match'] === file.etag) {
+  if (hasTag(request.headers['if-none-match'], file.etag)) {
     response.statusCode = 304;
     response.end();
     return;

@@ -131,10 +131,9 @@ export function parseDomain(raw: string): string {
   let host: string;
   let domain: string;
   try {
+    if (/[\s/\\?#@]|:\d*$/.test(raw)) throw new Error('more than a host');
     const parsed = new URL(`http://${raw}/`);
     host = parsed.hostname;
-    if (raw === '' || parsed.pathname !== '/' || parsed.host !== host || parsed.username !== '')
-      throw new Error('');
     domain = domainOf(parsed.href);
   } catch {
     throw domainProblem(`is no domain name: ${JSON.stringify(raw.slice(0, 100))}`);

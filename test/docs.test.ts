@@ -1,6 +1,6 @@
 /** The documents speak of files and problems that exist. */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import { assetPath, assetText } from '../lib/assets.js';
 import { problemNames, problemStatus, problemType } from '../lib/http/problem.js';
@@ -16,10 +16,25 @@ test('every file named by the walk through the book is there', () => {
   );
 });
 
-test('the API page lists every problem with its status', () => {
-  const text = assetText('docs/api.md');
-  for (const name of problemNames)
-    assert.ok(text.includes(`| \`${problemType(name)}\` | ${problemStatus(name)} |`), name);
+test('the API page lists every problem with its status, and no other', () => {
+  const rows = assetText('docs/api.md').matchAll(/^\| `(urn:swa:problem:[\w-]+)` \| (\d+) \|/gm);
+  assert.deepEqual(
+    [...rows].map(([, type, status]) => [type, Number(status)]),
+    problemNames.map((name) => [problemType(name), problemStatus(name)]),
+  );
+});
+
+test('every problem is thrown somewhere', () => {
+  const sources = ['lib/http', 'query', 'ingest'].flatMap((dir) =>
+    readdirSync(assetPath(dir), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts') && !name.includes('test'))
+      .map((name) => assetText(`${dir}/${name}`)),
+  );
+  const thrown = [...sources.join().matchAll(/new HttpProblem\(\s*'([\w-]+)'/g)].map((match) => match[1]);
+  assert.deepEqual(
+    problemNames.filter((name) => !thrown.includes(name)),
+    [],
+  );
 });
 
 test('operations speaks of configuration keys that exist', () => {

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { after, test } from 'node:test';
 import { pino } from 'pino';
-import { configWith } from '../../lib/config/config.js';
+import { configWith, type Config } from '../../lib/config/config.js';
 import { SwaError } from '../../lib/errors.js';
 import { decodeRecord } from '../../lib/facts/record.js';
 import { HttpEndpoint } from '../../lib/http/endpoint.js';
 import type { NewRecord } from '../../lib/log/log.js';
+import { assertDocumented } from '../../lib/test/documented.js';
 import { UrlRules } from '../../lib/url/normalize.js';
 import { collectorCors, collectorLimits, collectorRoutes, newCounters } from '../collector.js';
 
@@ -14,7 +16,7 @@ const endpoints: HttpEndpoint[] = [];
 after(() => Promise.all(endpoints.map((endpoint) => endpoint.close())));
 
 /** A collector over a log in memory; `refuse` makes the log say no. */
-async function serve() {
+async function serve(change: Partial<Config> = {}) {
   const records: NewRecord[] = [];
   const log = { refuse: false };
   const counters = newCounters();
@@ -32,7 +34,7 @@ async function serve() {
     counters,
   });
   const endpoint = new HttpEndpoint({
-    config: configWith({}),
+    config: configWith(change),
     clock: Date.now,
     logger: pino({ level: 'silent' }),
   });
@@ -40,11 +42,20 @@ async function serve() {
   endpoint.use(collectorCors);
   endpoint.mount(routes);
   const { origin } = await endpoint.listen(0);
-  const post = (
-    body: string | Uint8Array<ArrayBuffer>,
-    contentType = 'application/json',
-  ): Promise<Response> =>
-    fetch(`${origin}/v1/events`, { method: 'POST', body, headers: { 'Content-Type': contentType } });
+  const path = '/v1/events';
+  const post = async (
+    body: string | Uint8Array<ArrayBuffer> | undefined,
+    type = 'application/json',
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<Response> => {
+    const response = await fetch(origin + path, {
+      method: 'POST',
+      ...(body === undefined ? {} : { body }),
+      headers: type === '' ? headers : { 'Content-Type': type, ...headers },
+    });
+    assertDocumented(routes, { method: 'POST', path, ...(type === '' ? {} : { type }) }, response);
+    return response;
+  };
   return { origin, post, records, log, counters };
 }
 
@@ -58,6 +69,7 @@ test('one fact, an array and NDJSON are taken, with receivedAt and an eventId gi
     [JSON.stringify(view), 'application/json', 1],
     [JSON.stringify([view, { ...view, eventId: 'mine' }]), 'application/json', 2],
     [`${JSON.stringify(view)}\n\n${JSON.stringify(view)}\n`, 'application/x-ndjson', 2],
+    [JSON.stringify(view), 'application/ndjson', 1],
     [JSON.stringify(view), 'text/plain;charset=UTF-8', 1],
   ];
   for (const [body, type, accepted] of bodies) {
@@ -66,7 +78,7 @@ test('one fact, an array and NDJSON are taken, with receivedAt and an eventId gi
     assert.deepEqual(await response.json(), { accepted, rejected: [] });
   }
   const facts = records.map((record) => decodeRecord(record.value));
-  assert.equal(facts.length, 6);
+  assert.equal(facts.length, 7);
   for (const fact of facts)
     assert.ok(fact.type === 'pageview' && fact.receivedAt === now && fact.eventId !== '');
   assert.ok(facts.some((fact) => fact.type === 'pageview' && fact.eventId === 'mine'));
@@ -124,6 +136,23 @@ test('bodies that are no facts are refused as a whole', async () => {
     assert.match(((await response.json()) as { type: string }).type, name);
   }
   assert.equal(records.length, 0);
+});
+
+test('no body at all is an empty body, whatever its type', async () => {
+  const { post } = await serve();
+  for (const type of ['', 'application/json', 'application/xml']) {
+    const response = await post(undefined, type);
+    const { type: name, detail } = (await response.json()) as { type: string; detail: string };
+    assert.deepEqual([response.status, name], [400, 'urn:swa:problem:invalid-body'], type);
+    assert.match(detail, /^the body is empty/);
+  }
+});
+
+test('where there are keys, one that may write is needed', async () => {
+  const hash = createHash('sha256').update('r').digest('hex');
+  const { post } = await serve({ apiKeys: [`reader:read:${hash}`] });
+  assert.equal((await post(JSON.stringify(view))).status, 401);
+  assert.equal((await post(JSON.stringify(view), undefined, { Authorization: 'Bearer r' })).status, 403);
 });
 
 test('what is not UTF-8 is refused as a whole, so that no two visitors become one', async () => {

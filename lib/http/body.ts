@@ -5,8 +5,8 @@ import { messageOf } from '../errors.js';
 import { HttpProblem } from './problem.js';
 
 /**
- * A reader of bodies of these types up to this size; a byte order mark at the beginning is no part of the text. It throws
- * `unsupported-media-type` for another type or charset, `body-too-large`, `invalid-body`.
+ * A reader of bodies of these types up to this size; no body is empty text, and a byte order mark at the beginning is no part
+ * of it. Throws `unsupported-media-type` for another type or charset, `body-too-large`, `invalid-body`.
  */
 export function textReader(
   types: readonly string[],
@@ -14,6 +14,8 @@ export function textReader(
 ): (request: Request, response: Response) => Promise<string> {
   const read = raw({ type: [...types], limit: limitBytes });
   return async (request, response) => {
+    const { 'transfer-encoding': chunked, 'content-length': length = '0' } = request.headers;
+    if (chunked === undefined && length === '0') return '';
     await new Promise<void>((resolve, reject) => {
       read(request, response, (error?: unknown) => {
         if (error === undefined) resolve();
@@ -43,10 +45,8 @@ const readSmall = textReader(['application/json'], 4_096);
  * `body-too-large`, `invalid-body`.
  */
 export async function readSmallJson(request: Request, response: Response): Promise<unknown> {
-  const empty =
-    request.headers['transfer-encoding'] === undefined && (request.headers['content-length'] ?? '0') === '0';
-  if (empty) return undefined;
   const text = await readSmall(request, response);
+  if (text === '') return undefined;
   try {
     return JSON.parse(text);
   } catch {

@@ -4,7 +4,7 @@
  * request log, problem+json for whatever goes wrong, and the orderly end.
  */
 import { randomBytes } from 'node:crypto';
-import { IncomingMessage, ServerResponse, createServer, type Server } from 'node:http';
+import { IncomingMessage, STATUS_CODES, ServerResponse, createServer, type Server } from 'node:http';
 import { Socket, type AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import express, { type NextFunction, type Request, type Response, type Router } from 'express';
@@ -16,7 +16,7 @@ import { SwaError, messageOf, systemCode } from '../errors.js';
 import { authorize, checkExposure, parseApiKeys, type ApiKey, type Caller } from './auth.js';
 import { Concurrency, RateLimit } from './limits.js';
 import { HttpProblem, problemOf, sendProblem } from './problem.js';
-import type { Route } from './route.js';
+import { isRateLimited, type Route } from './route.js';
 
 /** One answered request, for metrics. `route` is the template, or 'none' when nothing matched. */
 export interface Answered {
@@ -274,8 +274,7 @@ export class HttpEndpoint {
     const deadlineAt = performance.now() + this.#options.config.httpDeadlineMs;
     const exchange = { request, response, id, caller, deadlineAt };
     if (route.unlimited === true) return route.run(exchange);
-    // What is written is held back by the log itself; a limit here would only lose facts.
-    if (route.scope !== 'write') this.#rate.count(caller ?? request.socket.remoteAddress ?? '');
+    if (isRateLimited(route)) this.#rate.count(caller ?? request.socket.remoteAddress ?? '');
     this.#concurrency.enter();
     try {
       await route.run(exchange);
@@ -377,15 +376,21 @@ function refuseUnparsable(error: Error, socket: Socket): void {
     socket.destroy();
     return;
   }
-  const tooLarge = systemCode(error) === 'HPE_HEADER_OVERFLOW';
-  const status = tooLarge ? 431 : systemCode(error) === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
-  const detail = tooLarge
-    ? `request line and headers exceed ${maxHeaderBytes} bytes`
-    : 'this is not an HTTP request';
-  const problem = new HttpProblem('bad-request', detail).body('none');
-  const body = JSON.stringify({ ...problem, status });
+  const problem = problemOfSocket(systemCode(error));
+  const body = JSON.stringify(problem.body('none'));
   socket.end(
-    `HTTP/1.1 ${status} ${tooLarge ? 'Request Header Fields Too Large' : 'Bad Request'}\r\n` +
+    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\n` +
       `Content-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   );
+}
+
+function problemOfSocket(code: string | undefined): HttpProblem {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return new HttpProblem('headers-too-large', `request line and headers exceed ${maxHeaderBytes} bytes`);
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return new HttpProblem('request-timeout', 'the request took too long to come');
+    default:
+      return new HttpProblem('bad-request', 'this is not an HTTP request');
+  }
 }

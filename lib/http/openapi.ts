@@ -1,7 +1,7 @@
 /** The OpenAPI 3.1 document of a table of routes. */
 import { z } from 'zod';
 import { problemNames, problemStatus, problemTitle, problemType, type ProblemName } from './problem.js';
-import type { Route, RouteDoc } from './route.js';
+import { problemsOf, type Route, type RouteDoc } from './route.js';
 
 export interface ApiInfo {
   readonly title: string;
@@ -56,7 +56,7 @@ function parameters(schema: z.ZodObject, place: 'path' | 'query'): Json[] {
   });
 }
 
-function responses(route: RouteDoc): Json {
+function responses(route: Route): Json {
   const all: Record<string, Json> = {};
   for (const response of route.responses) {
     all[response.status] = {
@@ -64,8 +64,9 @@ function responses(route: RouteDoc): Json {
       ...(response.content === undefined ? {} : { content: content(response.content) }),
     };
   }
-  for (const status of new Set(route.problems.map(problemStatus))) {
-    const names = route.problems.filter((name) => problemStatus(name) === status);
+  const problems = problemsOf(route);
+  for (const status of new Set(problems.map(problemStatus))) {
+    const names = problems.filter((name) => problemStatus(name) === status);
     all[status] = {
       description: names.map((name) => `${problemTitle(name)} (${name})`).join('; '),
       content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },

@@ -42,6 +42,7 @@ export interface RouteDoc {
   /** Probes are neither limited in rate nor in number. */
   readonly unlimited?: boolean;
   readonly responses: readonly ResponseDoc[];
+  /** Those of the handler; `problemsOf` adds the others. */
   readonly problems: readonly ProblemName[];
   readonly body?: BodyDoc;
 }
@@ -52,6 +53,28 @@ export interface Route extends RouteDoc {
   readonly params: z.ZodObject;
   readonly query: z.ZodObject;
   readonly run: (exchange: Exchange) => void | Promise<void>;
+}
+
+/** Everything a route may be answered with: the problems of its handler, and of what comes before that. */
+export function problemsOf(asked: Route): readonly ProblemName[] {
+  const hasParams = Object.keys(asked.params.shape).length > 0;
+  return [
+    ...asked.problems,
+    'unknown-parameter',
+    ...(hasParams || asked.body !== undefined ? (['bad-request'] as const) : []),
+    ...(asked.body === undefined
+      ? []
+      : (['invalid-body', 'body-too-large', 'unsupported-media-type'] as const)),
+    ...(asked.scope === 'open' ? [] : (['unauthorized', 'forbidden'] as const)),
+    ...(isRateLimited(asked) ? (['too-many-requests'] as const) : []),
+    ...(asked.unlimited === true ? [] : (['overloaded'] as const)),
+    'internal',
+  ];
+}
+
+/** What is written is held back by the log itself; a limit here would only lose facts. */
+export function isRateLimited({ unlimited, scope }: RouteDoc): boolean {
+  return unlimited !== true && scope !== 'write';
 }
 
 /** Ties a route's schemas to its handler: the handler gets what they parsed. */

@@ -94,7 +94,14 @@ test('repeated parameters become a list where a list is meant', async () => {
 test('bytes that are no HTTP and headers above the limit are refused with a problem', async () => {
   const { port } = await serve([echo('/x', 'open')]);
   assert.match(await raw(port, 'hello\r\n\r\n'), /^HTTP\/1.1 400 [^]*application\/problem\+json/);
-  assert.match(await raw(port, `GET /x HTTP/1.1\r\nA: ${'a'.repeat(70_000)}\r\n\r\n`), /^HTTP\/1.1 431 /);
+  for (const large of [
+    `GET /x HTTP/1.1\r\nA: ${'a'.repeat(70_000)}`,
+    `GET /${'a'.repeat(70_000)} HTTP/1.1`,
+  ]) {
+    const answer = await raw(port, `${large}\r\n\r\n`);
+    assert.match(answer, /^HTTP\/1.1 431 Request Header Fields Too Large\r\n/);
+    assert.match(answer, /"type":"urn:swa:problem:headers-too-large",.*"status":431/);
+  }
 });
 
 function raw(port: number, text: string): Promise<string> {

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { readSmallJson } from '../../lib/http/body.js';
 import { openApi, type ApiInfo } from '../../lib/http/openapi.js';
 import { HttpProblem, type ProblemName } from '../../lib/http/problem.js';
-import { route, type Route } from '../../lib/http/route.js';
+import { route, type ResponseDoc, type Route } from '../../lib/http/route.js';
 import type { StatusEntry } from '../../lib/status.js';
 import { freshnessOf, freshnessSchema } from '../answers/answer.js';
 import { sketch } from '../answers/uniques.js';
@@ -64,12 +64,7 @@ export interface PublishedView {
 
 const asked: readonly ProblemName[] = [
   'invalid-parameter',
-  'unknown-parameter',
   'missing-parameter',
-  'unauthorized',
-  'forbidden',
-  'too-many-requests',
-  'overloaded',
   'deadline-exceeded',
   'not-ready',
 ];
@@ -84,6 +79,8 @@ export function queryRoutes(deps: QueryRoutesDeps): readonly Route[] {
     ...machineRoutes(deps),
   ];
 }
+
+const unchanged: ResponseDoc = { status: 304, description: 'Nothing has changed since the ETag sent along.' };
 
 function inquiryRoute(engine: Engine, inquiry: Inquiry): Route {
   const inRange = 'from' in inquiry.query;
@@ -102,7 +99,7 @@ function inquiryRoute(engine: Engine, inquiry: Inquiry): Route {
         description: 'The answer.',
         content: { 'application/json': inquiry.body, 'text/csv': undefined, [arrowMediaType]: undefined },
       },
-      { status: 304, description: 'Nothing has changed since the ETag sent along.' },
+      unchanged,
     ],
     problems: [
       ...(inRange ? ranged : asked),
@@ -136,8 +133,9 @@ function sketchRoute(engine: Engine): Route {
     query: { ...subjectShape, ...rangeShape, ...zoneShape },
     responses: [
       { status: 200, description: 'DataSketches HLL bytes.', content: { [sketchType]: undefined } },
+      unchanged,
     ],
-    problems: ranged,
+    problems: [...ranged, 'not-acceptable'],
     handle: async ({ request, response, deadlineAt }, { query }) => {
       const question = seriesQuestion(query, engine);
       if (request.accepts(sketchType) === false) {
@@ -198,7 +196,7 @@ function batchRoutes(batches: BatchDesk): Route[] {
           },
         },
       ],
-      problems: ['unauthorized', 'forbidden'],
+      problems: [],
       handle: ({ request, response }) =>
         sendJson(request, response, {
           pending: batches.pending(),
@@ -221,14 +219,7 @@ function batchRoutes(batches: BatchDesk): Route[] {
           content: { 'application/json': z.object({ id: z.number() }) },
         },
       ],
-      problems: [
-        'invalid-body',
-        'body-too-large',
-        'unsupported-media-type',
-        'overloaded',
-        'unauthorized',
-        'forbidden',
-      ],
+      problems: [],
       handle: async ({ request, response, caller }) => {
         refuseFields(await readSmallJson(request, response));
         const id = batches.request(caller ?? 'http');
@@ -270,7 +261,7 @@ function statusRoute({ engine, status }: QueryRoutesDeps): Route {
         },
       },
     ],
-    problems: ['unauthorized', 'forbidden'],
+    problems: [],
     handle: async ({ request, response }) =>
       sendJson(request, response, { freshness: await freshnessNow(engine), layers: status().map(layerOf) }),
   });
@@ -328,7 +319,7 @@ function machineRoutes(deps: QueryRoutesDeps): Route[] {
       operationId: 'metrics',
       summary: 'Prometheus metrics',
       responses: [{ status: 200, description: 'Text format.', content: { 'text/plain': undefined } }],
-      problems: ['unauthorized', 'forbidden'],
+      problems: [],
       handle: async ({ request, response }) => {
         const { type, text } = await deps.metrics();
         response.setHeader('Cache-Control', 'no-store');

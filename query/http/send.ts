@@ -5,6 +5,7 @@
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { Request, Response } from 'express';
+import { hasTag } from '../../lib/http/etag.js';
 import { HttpProblem } from '../../lib/http/problem.js';
 import type { Answer } from '../answers/answer.js';
 import { arrowMediaType, toArrow } from '../formats/arrow.js';
@@ -47,8 +48,7 @@ export function notModified(
   // History may change with the next batch run (two visitors turn out to be one): always ask again, cheaply.
   response.setHeader('Cache-Control', 'private, no-cache');
   response.setHeader('Vary', 'Accept, Accept-Encoding, Authorization');
-  const known = request.headers['if-none-match'];
-  if (known === undefined || !known.split(',').some((candidate) => candidate.trim() === tag)) return false;
+  if (!hasTag(request.headers['if-none-match'], tag)) return false;
   response.statusCode = 304;
   response.end();
   return true;

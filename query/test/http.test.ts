@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { tableFromIPC } from 'apache-arrow';
 import { HllSketch } from 'hyperloglog-ts';
@@ -118,7 +119,29 @@ test('refusals name type, parameter and what would do', async (t) => {
     [`/v1/uniques?${range}`, 400, 'missing-parameter', 'url'],
     [`/v1/uniques?${url}&domain=example.org&${range}`, 400, 'invalid-parameter', 'domain'],
     [`/v1/uniques?domain=www.example.org&${range}`, 400, 'invalid-parameter', 'domain'],
-    [`/v1/uniques?domain=exa%20mple&${range}`, 400, 'invalid-parameter', 'domain'],
+    ...[
+      'exa mple',
+      'example.org?x',
+      'example.org?',
+      'example.org#x',
+      'example.org/',
+      'example.org/a',
+      'example.org\\a',
+      'u@example.org',
+      ':@example.org',
+      'example.org:80',
+      'example.org:8080',
+      'example.org:',
+      '\texample.org',
+    ].map(
+      (domain) =>
+        [
+          `/v1/uniques?domain=${encodeURIComponent(domain)}&${range}`,
+          400,
+          'invalid-parameter',
+          'domain',
+        ] as const,
+    ),
     [`/v1/uniques?url=ftp://a.org/&${range}`, 400, 'invalid-parameter', 'url'],
     [`/v1/uniques?${Array(51).fill(url).join('&')}&${range}`, 400, 'invalid-parameter', 'url'],
     [`/v1/uniques?${url}&${range}&intervall=day`, 400, 'unknown-parameter', 'intervall'],
@@ -184,6 +207,10 @@ test('an unchanged generation is 304, and a new cut is not', async (t) => {
   const again = await server.get(path, { 'if-none-match': `"x", ${etag}` });
   assert.equal(again.status, 304);
   assert.equal(await again.text(), '');
+  for (const same of ['*', etag.slice(2), `"x",${etag.slice(2)}`])
+    assert.equal((await server.get(path, { 'if-none-match': same })).status, 304, same);
+  for (const different of ['"x"', etag.slice(3, -1), 'W/*'])
+    assert.equal((await server.get(path, { 'if-none-match': different })).status, 200, different);
   const csv = await server.get(path, { 'if-none-match': etag, accept: 'text/csv' });
   assert.equal(csv.status, 200);
   layers.realtime = new FakeRealtimeView(layers.batch, [...liveViews, ...liveViews]);
@@ -229,6 +256,10 @@ test('the sketch is one that DataSketches libraries read', async (t) => {
   const server = await serve(t, layersOf());
   const response = await server.get(`/v1/sketch?url=${encoded}&${range}`);
   assert.equal(response.headers.get('content-type'), 'application/octet-stream');
+  const etag = response.headers.get('etag') ?? '';
+  const path = `/v1/sketch?url=${encoded}&${range}`;
+  assert.equal((await server.get(path, { 'if-none-match': etag })).status, 304);
+  assert.equal((await server.get(path, { accept: 'text/csv' })).status, 406);
   const sketch = HllSketch.fromBytes(new Uint8Array(await response.arrayBuffer()));
   assert.equal(Math.round(sketch.estimate()), 3);
   assert.equal(sketch.lgK, 11);
@@ -291,7 +322,7 @@ test('explain lists the buckets of the cover', async (t) => {
 test('a batch run can be asked for, and bodies that mean something else are refused', async (t) => {
   const server = await serve(t, layersOf());
   const post = (init: RequestInit): Promise<Response> =>
-    fetch(`${server.origin}/v1/batches`, { method: 'POST', ...init });
+    server.send('/v1/batches', { method: 'POST', ...init });
   const type = { 'content-type': 'application/json' };
   assert.equal((await post({})).status, 202);
   assert.equal((await post({ body: '{}', headers: type })).status, 202);
@@ -299,8 +330,25 @@ test('a batch run can be asked for, and bodies that mean something else are refu
   assert.equal((await post({ body: '[]', headers: type })).status, 400);
   assert.equal((await post({ body: '{', headers: type })).status, 400);
   assert.equal((await post({ body: 'x=1', headers: { 'content-type': 'text/plain' } })).status, 415);
+  const latin1 = Uint8Array.from(Buffer.from('{"\u00fc":1}', 'latin1'));
+  assert.equal((await post({ body: latin1, headers: type })).status, 400);
   assert.equal((await post({ body: `{"a":"${'x'.repeat(5_000)}"}`, headers: type })).status, 413);
   assert.deepEqual(server.requested, ['http', 'http']);
+});
+
+test('what keys and limits refuse is documented for every route', async (t) => {
+  const [w, r] = ['w', 'r'].map((key) => createHash('sha256').update(key).digest('hex'));
+  const apiKeys = [`w:write:${w}`, `r:admin:${r}`];
+  const server = await serve(t, layersOf(), { apiKeys, httpRatePerMinute: 1 });
+  const asked = ['/v1/status', '/v1/batches', `/v1/sketch?url=${encoded}&${range}`, '/v1/persons/u1'];
+  for (const path of ['/metrics', ...asked]) {
+    assert.equal((await server.get(path)).status, 401, path);
+    assert.equal((await server.get(path, { authorization: 'Bearer w' })).status, 403, path);
+  }
+  const admin = { authorization: 'Bearer r' };
+  assert.equal((await server.get('/v1/status', admin)).status, 200);
+  for (const path of asked) assert.equal((await server.get(path, admin)).status, 429, path);
+  assert.equal((await server.send('/v1/batches', { method: 'POST', headers: admin })).status, 429);
 });
 
 test('large answers are compressed for those who take it', async (t) => {
@@ -318,6 +366,8 @@ test('probes and the API document', async (t) => {
   const server = await serve(t, layers);
   assert.equal((await server.get('/healthz')).status, 200);
   assert.equal((await server.get('/readyz')).status, 200);
+  for (const path of ['/healthz', '/readyz', '/metrics', '/openapi.json', '/v1/status', '/v1/batches'])
+    assert.equal((await server.get(`${path}?x=1`)).status, 400, path);
   const document = (await (await server.get('/openapi.json')).json()) as { openapi: string };
   assert.equal(document.openapi, '3.1.0');
 });

@@ -4,6 +4,7 @@ import { pino } from 'pino';
 import { configWith, type Config } from '../../lib/config/config.js';
 import { HttpEndpoint } from '../../lib/http/endpoint.js';
 import type { Route } from '../../lib/http/route.js';
+import { assertDocumented } from '../../lib/test/documented.js';
 import { UrlRules } from '../../lib/url/normalize.js';
 import type { StatusEntry } from '../../lib/status.js';
 import type { RealtimeView } from '../../lib/views/view.js';
@@ -44,6 +45,8 @@ export function engineOver(layers: Layers): Engine {
 export interface TestServer {
   readonly origin: string;
   readonly requested: string[];
+  /** Like fetch; fails when the answer is not documented. */
+  send(path: string, init: RequestInit): Promise<Response>;
   get(path: string, headers?: Record<string, string>): Promise<Response>;
 }
 
@@ -71,10 +74,18 @@ export async function serve(
     metrics.close();
     engine.generations.close();
   });
+  const send = async (path: string, init: RequestInit): Promise<Response> => {
+    const response = await fetch(origin + path, init);
+    const type = new Headers(init.headers).get('content-type');
+    const method = init.method ?? 'GET';
+    assertDocumented(endpoint.routes, { method, path, ...(type === null ? {} : { type }) }, response);
+    return response;
+  };
   return {
     origin,
     requested,
-    get: (path, headers) => fetch(origin + path, headers === undefined ? {} : { headers }),
+    get: (path, headers) => send(path, headers === undefined ? {} : { headers }),
+    send,
   };
 }
 
