@@ -3,7 +3,7 @@ import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Config } from '../../lib/config/config.js';
-import type { EquivEdge, Fact } from '../../lib/facts/fact.js';
+import type { Fact } from '../../lib/facts/fact.js';
 import { makeRules } from '../../lib/facts/rules.js';
 import { offset } from '../../lib/log/log.js';
 import type { ViewMeta } from '../../lib/views/view.js';
@@ -141,7 +141,7 @@ test('edges that the door would have refused join nobody: placeholders, and reco
   // Often, so that Parquet makes a dictionary of the ids, and DuckDB asks for its entries instead of the rows.
   const edges = Array.from({ length: 40 * pairs.length }, (_, i): Fact => {
     const [a, b] = pairs[i % pairs.length] ?? pairs[0];
-    return { ...(edge as EquivEdge), a, b, eventId: `edge${i}` };
+    return { ...edge, a, b, eventId: `edge${i}` };
   });
   const foreign = [{ topic: 'equivs' as const, key: 'k', value: Buffer.from('{"a":"null"') }];
   await store(config, [...facts, ...edges], foreign);
