@@ -13,7 +13,7 @@ export function writeIndex(
 ): void {
   names.pagesByKey.forEach((rank, i) => {
     const place = buckets.pages.placeOf(rank);
-    if (place !== undefined) writer.page(names.pages[rank] ?? '', place);
+    if (place !== undefined) writer.page(names.page(rank), place);
     if (i % rowsPerStep === rowsPerStep - 1) onRows(rowsPerStep);
   });
   for (const rank of names.domainsByKey) {
@@ -25,7 +25,7 @@ export function writeIndex(
     const end = names.firstPage[rank + 1] ?? 0;
     for (let page = names.firstPage[rank] ?? 0; page < end; page++) {
       const listed = buckets.pages.placeOf(page);
-      if (listed !== undefined) writer.listPage(domain, names.pages[page] ?? '', listed.pageviews);
+      if (listed !== undefined) writer.listPage(domain, names.page(page), listed.pageviews);
     }
   }
 }

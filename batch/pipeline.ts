@@ -209,7 +209,7 @@ class Build {
       rowsPerRange,
     });
     const buckets = new Buckets((kind) => this.#writer.cellsPath(kind), {
-      pages: names.pages.length,
+      pages: names.pageCount,
       domains: names.domains.length,
     });
     try {
@@ -219,7 +219,7 @@ class Build {
         onResult: (kind, result) => buckets.addResult(kind, result),
       };
       await runSortJobs(tables, jobs, listener, { threads, signal });
-      progress.begin('index', names.pages.length);
+      progress.begin('index', names.pageCount);
       const recount = await Recount.begin(this.#db, this.#collector);
       const cells = buckets.close();
       cells.catch(() => undefined); // the index may fail first, and nobody asks

@@ -8,7 +8,9 @@ import { CouponHasher } from 'hyperloglog-ts';
 import { BIGINT, BLOB, UBIGINT, VARCHAR, type DuckDBDataChunk } from '@duckdb/node-api';
 import type { Rules } from '../../lib/facts/rules.js';
 import { grown } from '../../lib/grown.js';
+import { StringHash } from '../../lib/hash/string-hash.js';
 import { murmur2 } from '../../lib/log/partitioner.js';
+import { PackedTexts } from '../../lib/packed-texts.js';
 import { hourMs } from '../../lib/time/buckets.js';
 import { domainOf } from '../../lib/url/domain.js';
 import { optionalTextIn, textEntries, textIn, words } from '../columns.js';
@@ -40,9 +42,10 @@ export interface CollectorCounts {
 
 export class FactCollector {
   readonly counts: CollectorCounts = { refusedUrls: 0, botPageviews: 0, beyondTime: 0 };
-  readonly pages: string[] = [];
-  /** Domain number of every page. */
-  readonly domainOfPage: number[] = [];
+  /** Normalised URLs, which are ASCII, by page number. */
+  readonly pages = new PackedTexts();
+  /** Domain number by page number. */
+  domainOfPage = new Uint32Array(1024);
   readonly domains: string[] = [];
   /** Where the facts of every domain lie: by its name, so that it depends on nothing else. */
   readonly shardOfDomain: number[] = [];
@@ -55,7 +58,9 @@ export class FactCollector {
   readonly #rules: Rules;
   /** Raw URL -> `firstPage` + page number, or `refusedUrl`. */
   #urls = new IdTable();
-  readonly #pageNumbers = new Map<string, number>();
+  /** Normalised URL -> page number. */
+  #pageNumbers = new IdTable();
+  readonly #pageHash = new StringHash();
   readonly #domainNumbers = new Map<string, number>();
   readonly #hourNumbers = new Map<number, number>();
   readonly #agents = new IdTable();
@@ -133,6 +138,7 @@ export class FactCollector {
   /** After the last fact: gives up the tables by which ids were told apart, the largest part of it by far. */
   finish(): void {
     this.#urls = new IdTable();
+    this.#pageNumbers = new IdTable();
     this.#visitors = new IdTable();
   }
 
@@ -204,17 +210,20 @@ export class FactCollector {
 
   #pageNumber(url: string, raw: string): number {
     this.#sample.offer(url, raw);
-    const known = this.#pageNumbers.get(url);
-    if (known !== undefined) return known;
-    const number = this.pages.length;
-    this.#pageNumbers.set(url, number);
-    this.pages.push(url);
+    this.#pageHash.of(url);
+    const [low, high] = [this.#pageHash.lo >>> 0, this.#pageHash.hi >>> 0];
+    const known = this.#pageNumbers.get(low, high);
+    if (known >= 0) return known;
+    const number = this.pages.count;
+    this.#pageNumbers.add(low, high, number);
+    this.pages.add(`${url}\u001f`);
     const domain = this.#domainNumber(domainOf(url));
-    this.domainOfPage.push(domain);
     if (number === this.pageviews.length) {
       this.pageviews = grown(this.pageviews);
+      this.domainOfPage = grown(this.domainOfPage);
       this.#shardOfPage = grown(this.#shardOfPage);
     }
+    this.domainOfPage[number] = domain;
     this.#shardOfPage[number] = this.shardOfDomain[domain] ?? 0;
     return number;
   }

@@ -1,18 +1,21 @@
 /** From the collector's dictionaries, numbered as things appeared, to sort jobs by shard and in order of names. */
 import { compareUtf8 } from '../../lib/facts/fact.js';
-import { textKey } from '../../serving/index-file.js';
+import { longestPlainKey, textKey } from '../../serving/index-file.js';
 import type { FactCollector } from '../facts/collector.js';
 import type { FactShard } from '../facts/fact-store.js';
 import { orderHours } from './hour-order.js';
 import { jobKinds, type SortJob, type SortTables } from './sort-job.js';
+import { textOrder } from './text-order.js';
 
 /**
  * Names by rank. Ranks put domains in order of their shards and then of their names, pages in order of their domains and
  * then of their URLs: what a shard holds is a range of ranks, and so is what a domain holds.
  */
 export interface Names {
-  readonly pages: readonly string[];
+  readonly pageCount: number;
   readonly domains: readonly string[];
+  /** The URL of the page of a rank. */
+  readonly page: (rank: number) => string;
   /** The ranks of all pages, and of all domains, in key order. */
   readonly pagesByKey: Uint32Array;
   readonly domainsByKey: Uint32Array;
@@ -29,14 +32,17 @@ export function makeSortJobs(
   const byName = inOrder(domains, compareUtf8);
   const domainNumbers = byName.toSorted((a, b) => (shardOfDomain[a] ?? 0) - (shardOfDomain[b] ?? 0));
   const domainRanks = inverse(domainNumbers);
-  const domainRank = Uint32Array.from(domainOfPage, (domain) => domainRanks[domain] ?? 0);
+  const domainRank = domainOfPage.subarray(0, pages.count).map((domain) => domainRanks[domain] ?? 0);
   const firstPage = startsOf(domainRank, domains.length);
-  const pagesByUrl = inOrder(pages, comparePageKeys);
-  const pageRank = dealt(pagesByUrl, domainRank, firstPage);
+  const pagesByKey = textOrder(pages, longestPlainKey, (a, b) =>
+    Buffer.compare(textKey(pages.text(a)), textKey(pages.text(b))),
+  );
+  const pageRank = dealt(pagesByKey, domainRank, firstPage);
+  const pageOfRank = inverse(pageRank);
   const rowsOfPages = collector.pageviews;
-  const pageRows = new Float64Array(pages.length);
+  const pageRows = new Float64Array(pages.count);
   const domainRows = new Float64Array(domains.length);
-  for (let page = 0; page < pages.length; page++) {
+  for (let page = 0; page < pages.count; page++) {
     const [rank, domain, rows] = [pageRank[page] ?? 0, domainRank[page] ?? 0, rowsOfPages[page] ?? 0];
     pageRows[rank] = rows;
     domainRows[domain] = (domainRows[domain] ?? 0) + rows;
@@ -61,19 +67,14 @@ export function makeSortJobs(
       );
     }),
     names: {
-      pages: Array.from(inverse(pageRank), (page) => pages[page] ?? ''),
+      pageCount: pages.count,
+      page: (rank) => pages.text(pageOfRank[rank] ?? 0),
       domains: Array.from(domainNumbers, (domain) => domains[domain] ?? ''),
-      pagesByKey: pagesByUrl.map((page) => pageRank[page] ?? 0),
+      pagesByKey: pagesByKey.map((page) => pageRank[page] ?? 0),
       domainsByKey: byName.map((domain) => domainRanks[domain] ?? 0),
       firstPage,
     },
   };
-}
-
-/** Normalised URLs are ASCII, so plain string order is the order of their keys but for the few that are cut. */
-function comparePageKeys(a: string, b: string): number {
-  if (a.length <= 1900 && b.length <= 1900) return a < b ? -1 : a > b ? 1 : 0;
-  return Buffer.compare(textKey(a), textKey(b));
 }
 
 /** The numbers of items in the order of `compare`. */
