@@ -8,6 +8,7 @@
  *   serving/         CURRENT and views/<ViewId>/
  *   batch/           run history, lock, temp of the running build
  *   speed/           realtime views by generation
+ *   locks/           who works on which partition in speed/, which may be deleted under a running system
  *   jobs/            the single-consumer queue of the system's own jobs
  *   dead-letter/     records set aside
  *   rejected/        lines imports refused
@@ -25,6 +26,7 @@ export const rooms = [
   'serving',
   'batch',
   'speed',
+  'locks',
   'jobs',
   'dead-letter',
   'rejected',

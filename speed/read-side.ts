@@ -16,8 +16,14 @@ import { CellSubject } from './store/cell-subject.js';
 import { cellRange, domainsAfter, hourOfCellKey, pageRange, parseCellKey } from './store/cell-key.js';
 import { pointerPath, readPointer, storeDir, type Pointer } from './store/layout.js';
 import { looksSound } from './store/lmdb-file.js';
-import { readProgress } from './store/partition-store.js';
-import { damagedMarker, dataFile, inodeOf, openDatabase, type Database } from './store/store-files.js';
+import {
+  damagedMarker,
+  dataFile,
+  inodeOf,
+  openDatabase,
+  readProgress,
+  type Database,
+} from './store/store-files.js';
 import { readDescription, type Progress, type StoreDescription } from './store/store-meta.js';
 
 export interface Realtime {

@@ -9,12 +9,15 @@
  */
 import { Worker } from 'node:worker_threads';
 import { SwaError, receiveError, type SentError } from '../../lib/errors.js';
+import type { Offset } from '../../lib/log/log.js';
 import type { StorePlace } from './store-files.js';
 import type { CellChanges } from './view-changes.js';
 
 export interface Commit {
   readonly place: StorePlace;
   readonly lgK: number;
+  /** Where the store stands. */
+  readonly from: Offset;
   /** Handed over: not to be used any more. */
   readonly cells: CellChanges;
   /** As it is stored. */
@@ -49,6 +52,7 @@ export class CommitThread {
 
   /**
    * All of it or nothing. Rejects with `view.corrupt` when the store is gone from its place or damaged, with
+   * `data-dir.in-use` when somebody else has written it, with
    * `speed.failed` when it could not be written: retryable, or not when the thread has died in the middle of a commit.
    * Then nobody knows whether it was written, and all later commits are refused.
    */

@@ -2,15 +2,16 @@
  * Where the speed layer keeps things, below `<data>/speed/`:
  *
  *   SERVING                         which generation answers, and which one is being made to follow it
- *   locks/<topic>-<n>.lock          who works on a partition
- *   locks/worker-<n>.lock           who goes by a number, where workers come and go
  *   <ViewId>/<topic>-<n>/           the store of one partition in one generation:
  *     data.mdb, lock.mdb            LMDB: the cells, and the progress that goes with them
  *     STORE                         what it is, written last: a store without it was never finished
  *     OPENING                       there while somebody checks it: left behind, it killed who opened it
  *     DAMAGED                       a reader found it damaged
  *
- * All of it can be deleted at any time; the log still has the facts.
+ * All of it can be deleted at any time; the log still has the facts. So the locks lie elsewhere, in `<data>/locks/`:
+ *
+ *   speed-<topic>-<n>.lock          who works on a partition
+ *   speed-worker-<n>.lock           who goes by a number, where workers come and go
  */
 import { mkdirSync, readdirSync, rmSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -83,11 +84,11 @@ export function storeDir(dataDir: string, generation: ViewId, partition: Partiti
 }
 
 export function lockPath(dataDir: string, partition: PartitionName): string {
-  return join(roomOf(dataDir, 'speed'), 'locks', `${fileNameOf(partition)}.lock`);
+  return join(roomOf(dataDir, 'locks'), `speed-${fileNameOf(partition)}.lock`);
 }
 
 export function slotPath(dataDir: string, worker: number): string {
-  return join(roomOf(dataDir, 'speed'), 'locks', `worker-${worker}.lock`);
+  return join(roomOf(dataDir, 'locks'), `speed-worker-${worker}.lock`);
 }
 
 /** 'pageviews/0' -> 'pageviews-0'. */

@@ -19,13 +19,13 @@ import {
   inodeOf,
   openDatabase,
   progressKey,
+  readProgress,
   requireSound,
   type Database,
   type StorePlace,
 } from './store-files.js';
 import type { ViewChanges } from './view-changes.js';
 import {
-  decodeProgress,
   encodeProgress,
   progressAfter,
   readDescription,
@@ -132,9 +132,14 @@ export class PartitionStore {
   /** All of it or nothing, on the commit thread. Rejects as `CommitThread.commit` does. */
   async commit({ next, cells, tally }: ViewChanges): Promise<void> {
     const progress = progressAfter(this.#progress, next, tally);
-    const { lgK } = this.description;
     try {
-      await this.#thread.commit({ place: this.#place, lgK, cells, progress: encodeProgress(progress) });
+      await this.#thread.commit({
+        place: this.#place,
+        lgK: this.description.lgK,
+        from: this.#progress.next,
+        cells,
+        progress: encodeProgress(progress),
+      });
       this.#progress = progress;
     } catch (error) {
       this.#db.resetReadTxn();
@@ -152,13 +157,6 @@ export class PartitionStore {
     await this.#thread.release(this.#place.dir);
     await this.#db.close();
   }
-}
-
-/** The progress as of a read transaction, or the newest. */
-export function readProgress(db: Database, options?: Parameters<Database['get']>[1]): Progress {
-  const bytes = db.get(progressKey, options);
-  if (bytes === undefined) throw new SwaError('view.corrupt', 'a realtime store has no progress record');
-  return decodeProgress(bytes);
 }
 
 /** How far another worker's store is; undefined when there is none to be read. */

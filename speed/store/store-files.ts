@@ -6,6 +6,7 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import { SwaError } from '../../lib/errors.js';
+import { decodeProgress, type Progress } from './store-meta.js';
 
 export type Database = RootDatabase<Buffer, Buffer>;
 
@@ -32,6 +33,13 @@ export function openDatabase(dir: string): Database {
     mapSize: mapSizeBytes,
     maxReaders,
   });
+}
+
+/** The progress as of a read transaction, or the newest. */
+export function readProgress(db: Database, options?: Parameters<Database['get']>[1]): Progress {
+  const bytes = db.get(progressKey, options);
+  if (bytes === undefined) throw new SwaError('view.corrupt', 'a realtime store has no progress record');
+  return decodeProgress(bytes);
 }
 
 /** Throws `view.corrupt` when the store is gone from its place, or a reader found it damaged. */

@@ -1,7 +1,15 @@
 /** Adds changes to a store: the cells they touch and the progress they belong to, in one transaction. */
 import { SwaError } from '../../lib/errors.js';
+import type { Offset } from '../../lib/log/log.js';
 import { CellMerger } from './cell-merger.js';
-import { openDatabase, progressKey, requireSound, type Database, type StorePlace } from './store-files.js';
+import {
+  openDatabase,
+  progressKey,
+  readProgress,
+  requireSound,
+  type Database,
+  type StorePlace,
+} from './store-files.js';
 import type { CellChanges } from './view-changes.js';
 
 export class StoreWriter {
@@ -17,13 +25,15 @@ export class StoreWriter {
   }
 
   /**
-   * All of it or nothing. Throws `view.corrupt` when the store is gone from its place or damaged, `speed.failed` when it
-   * cannot be written.
+   * All of it or nothing, and only on top of exactly the facts before `from`: whatever has become of the locks, no two
+   * writers count the same facts. Throws `view.corrupt` when the store is gone from its place or damaged,
+   * `data-dir.in-use` when it stands elsewhere, `speed.failed` when it cannot be written.
    */
-  commit(changes: CellChanges, progress: Uint8Array): void {
+  commit(from: Offset, changes: CellChanges, progress: Uint8Array): void {
     requireSound(this.#place);
     try {
       this.#db.transactionSync(() => {
+        this.#requireAt(from);
         this.#addTo(changes);
         this.#db.putSync(progressKey, Buffer.from(progress));
       });
@@ -38,6 +48,15 @@ export class StoreWriter {
 
   async close(): Promise<void> {
     await this.#db.close();
+  }
+
+  #requireAt(from: Offset): void {
+    const { next } = readProgress(this.#db);
+    if (next === from) return;
+    const { dir } = this.#place;
+    throw new SwaError('data-dir.in-use', `another worker writes ${dir}: it is at ${next}, not at ${from}`, {
+      hint: 'two processes of the speed layer work on one partition: stop one of them',
+    });
   }
 
   #addTo({ keys, keyEnds, longUrls, siteCells, views }: CellChanges): void {

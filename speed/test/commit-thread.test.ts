@@ -224,6 +224,23 @@ test('epochs become shorter towards the end of the log, where nothing is left to
   await commits.close();
 });
 
+test('of two that write one store without a lock, only the first to commit counts its facts', async (t) => {
+  const facts = Array.from({ length: 100 }, (_, i) => pageview(`cookie:${i}`, 'http://example.com/'));
+  const [commits, others] = [new CommitThread(), new CommitThread()];
+  const { dataDir, log, generation, reopen } = await generationOver(t, facts, commits);
+  const second = await reopen(others);
+  while (!reaches(generation.positions(), log.end())) await generation.runEpochs({ waitMs: 0, limit: {} });
+  await assert.rejects(second.runEpochs({ waitMs: 0, limit: {} }), {
+    code: 'data-dir.in-use',
+    retryable: false,
+  });
+  await assertEachCountsOnce(dataDir, log);
+  await generation.close();
+  await second.close();
+  await commits.close();
+  await others.close();
+});
+
 test('a store that is gone from its place refuses to be written, and is not made anew', async (t) => {
   const commits = new CommitThread();
   const facts = [pageview('cookie:a', 'http://example.com/')];

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Fact } from '../../lib/facts/fact.js';
@@ -175,7 +175,7 @@ test('several workers share the partitions; together they answer, and one that i
   const house = new Harness(t, 4);
   await house.append(...views(500), equiv('a', 'b'));
   house.start({ share: fixedShare(house.log.partitions, { members: 2, member: 0 }) });
-  await until(() => readdirSync(join(house.dataDir, 'speed')).includes(genesis), 'the first worker to begin');
+  await until(() => house.hasFiles(genesis), 'the first worker to begin');
   assert.equal(house.snapshot(), undefined);
   house.start({ share: fixedShare(house.log.partitions, { members: 2, member: 1 }) });
   await house.untilCaughtUp(genesis);
@@ -189,15 +189,18 @@ test('several workers share the partitions; together they answer, and one that i
   assert.deepEqual(house.errors, []);
 });
 
-test('a second worker with the same number is refused and harms nothing', async (t) => {
-  const house = new Harness(t);
-  await house.append(...views(100));
-  house.start();
-  await house.untilCaughtUp(genesis);
-  await assert.rejects(house.runUntilDone(), { code: 'data-dir.in-use' });
-  await house.append(...views(100));
-  await house.untilCaughtUp(genesis);
-});
+for (const deleted of ['nothing', 'everything']) {
+  test(`a second worker with the same number is refused and harms nothing, with ${deleted} deleted`, async (t) => {
+    const house = new Harness(t);
+    await house.append(...views(100));
+    house.start();
+    await house.untilCaughtUp(genesis);
+    if (deleted === 'everything') rmSync(join(house.dataDir, 'speed'), { recursive: true });
+    await assert.rejects(house.runUntilDone(), { code: 'data-dir.in-use' });
+    await house.append(...views(100));
+    await house.untilCaughtUp(genesis);
+  });
+}
 
 test('a log that was trimmed beyond the cut stops the role instead of leaving facts out', async (t) => {
   const house = new Harness(t);
