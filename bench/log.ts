@@ -105,7 +105,8 @@ async function read(log: Log, total: number, use: (batch: RecordBatch) => void):
 
 function decodeAll(batch: RecordBatch): void {
   for (const value of batch.values) {
-    if (decodeRecord(value).type !== 'pageview') throw new Error('a fact came back as something else');
+    if (decodeRecord(value, batch.topic).type !== 'pageview')
+      throw new Error('a fact came back as something else');
   }
 }
 

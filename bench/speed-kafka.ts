@@ -36,7 +36,9 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
     await readBare(config, facts, () => undefined); // both sides read a warm page cache
     const times = { read: [] as Took[], view: [] as Took[] };
     for (let round = 0; round < rounds; round++) {
-      times.read.push(await took(() => readBare(config, facts, (value) => void decodeRecord(value))));
+      times.read.push(
+        await took(() => readBare(config, facts, (value) => void decodeRecord(value, 'pageviews'))),
+      );
       rmSync(join(config.dataDir, 'speed'), { recursive: true, force: true });
       times.view.push(await took(() => catchUp(config, log, genesis)));
     }

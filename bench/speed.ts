@@ -108,8 +108,8 @@ async function readAndDecode(log: Log): Promise<void> {
   const reader = await log.openReader({ from: zeroOffsets(log.partitions), consumer: 'bench' });
   let left = distance(zeroOffsets(log.partitions), end);
   while (left > 0) {
-    for (const { values } of await reader.next({ maxRecords: 20_000, timeoutMs: 1_000 })) {
-      for (const value of values) if (decodeRecord(value).type !== 'invalid') left--;
+    for (const { topic, values } of await reader.next({ maxRecords: 20_000, timeoutMs: 1_000 })) {
+      for (const value of values) if (decodeRecord(value, topic).type !== 'invalid') left--;
     }
   }
   await reader.close();

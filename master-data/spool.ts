@@ -166,9 +166,8 @@ export class Spool {
   }
 
   #lineOf(at: Offset, bytes: Buffer): Buffer {
-    const decoded = decodeRecord(bytes);
-    const ofTopic = (decoded.type === 'pageview') === (this.#topic === 'pageviews');
-    if (decoded.type !== 'invalid' && ofTopic) {
+    const decoded = decodeRecord(bytes, this.#topic);
+    if (decoded.type !== 'invalid') {
       const fact = decoded as unknown as Readonly<Record<string, unknown>>; // read by the schema's field names
       const row: Record<string, unknown> = { offset: at };
       for (const { field } of columnsOf[this.#topic])
@@ -176,8 +175,7 @@ export class Spool {
       return Buffer.from(`${JSON.stringify(row)}\n`);
     }
     this.#invalidRows++;
-    const reason = decoded.type === 'invalid' ? decoded.reason : `a ${decoded.type} in topic ${this.#topic}`;
-    const row = { offset: at, invalid_reason: reason, raw: bytes.toString('base64') };
+    const row = { offset: at, invalid_reason: decoded.reason, raw: bytes.toString('base64') };
     return Buffer.from(`${JSON.stringify(row)}\n`);
   }
 
@@ -196,7 +194,7 @@ function wellFormed(value: unknown): unknown {
 
 const plainText = '[^"\\\\\\u0000-\\u001f\\ufffd]';
 const plainId = `"${plainText}{1,256}"`;
-const plainTime = '(?:0|[1-9]\\d{0,14})';
+const plainTime = '(?:0|[1-9]\\d{0,14})'; // below `timeEnd`
 const plainPageview = new RegExp(
   `^\\{"type":"pageview","visitor":${plainId},"url":"${plainText}*","timestamp":${plainTime}` +
     `,"eventId":${plainId},"receivedAt":${plainTime}` +

@@ -251,6 +251,7 @@ class PartitionIntake {
 
   facts({ batch, from, to }: Slice): SliceFacts {
     const plain = this.#plain;
+    const { topic } = batch;
     const pageviews = new PageviewColumns(to - from);
     const offsets: Offset[] = []; // of the pageviews
     const refused = new Map<string, number>();
@@ -261,13 +262,13 @@ class PartitionIntake {
       const value = batch.values[i];
       const at = batch.offsets[i];
       if (value === undefined || at === undefined) break;
-      if (plain.read(value)) {
+      if (topic === 'pageviews' && plain.read(value)) {
         if (plain.receivedAt > lastReceivedAt) lastReceivedAt = plain.receivedAt;
         pageviews.addPlain(value, plain);
         offsets.push(at);
         continue;
       }
-      const fact = decodeRecord(value);
+      const fact = decodeRecord(value, topic);
       if (fact.type === 'invalid') {
         refused.set(fact.reason, (refused.get(fact.reason) ?? 0) + 1);
         continue;

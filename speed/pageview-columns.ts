@@ -48,7 +48,7 @@ class TextColumn {
     const to = this.#to[row] ?? 0;
     const record = Buffer.from(buffer, byteOffset, byteLength);
     if (to > 0) return record.toString('latin1', this.#from[row], to); // ASCII
-    const fact = decodeRecord(record);
+    const fact = decodeRecord(record, 'pageviews');
     return fact.type === 'pageview' ? (fact[this.#field] ?? '') : '';
   }
 }

@@ -69,7 +69,7 @@ function feed(window: DedupWindow, batch: RecordBatch, end: Offset, plain: Plain
       window.isRepeatHash(plain.eventId.hi, plain.eventId.lo, at);
       return;
     }
-    const fact = decodeRecord(value);
+    const fact = decodeRecord(value, batch.topic);
     if (fact.type === 'pageview') window.isRepeat(fact.eventId, at);
   });
 }

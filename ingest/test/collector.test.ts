@@ -77,7 +77,7 @@ test('one fact, an array and NDJSON are taken, with receivedAt and an eventId gi
     assert.equal(response.status, 202);
     assert.deepEqual(await response.json(), { accepted, rejected: [] });
   }
-  const facts = records.map((record) => decodeRecord(record.value));
+  const facts = records.map((record) => decodeRecord(record.value, record.topic));
   assert.equal(facts.length, 7);
   for (const fact of facts)
     assert.ok(fact.type === 'pageview' && fact.receivedAt === now && fact.eventId !== '');

@@ -1,6 +1,12 @@
 /** The facts: immutable records of what happened. Times are UTC milliseconds. */
 import type { Topic } from '../log/log.js';
 
+/**
+ * Times lie below: the year 33658, 15 digits. A present time in microseconds, which foreign producers send, lies beyond,
+ * and hours fit an Int32.
+ */
+export const timeEnd = 1e15;
+
 export interface Pageview {
   readonly type: 'pageview';
   readonly visitor: string;

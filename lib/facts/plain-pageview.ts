@@ -5,12 +5,13 @@
  * JSON.parse. Any other record is refused, and is for `decodeRecord`.
  */
 import { StringHash, hashOf } from '../hash/string-hash.js';
+import { timeEnd } from './fact.js';
 
 const quote = 0x22;
 const zero = 0x30;
 const brace = 0x7d;
 const longestId = 256;
-const longestTime = 15; // digits: always a safe integer
+const longestTime = String(timeEnd - 1).length;
 
 /** A piece of text to be expected, by words of four bytes; the last one may lie over the one before. */
 class Label {

@@ -2,9 +2,9 @@
  * Facts as log records: UTF-8 JSON with the fields of DESIGN's facts plus `receivedAt`, readable with any console
  * consumer. The partition key keeps one page's facts, and one pair's edges, in one partition.
  */
-import type { NewRecord } from '../log/log.js';
+import type { NewRecord, Topic } from '../log/log.js';
 import type { UrlRules } from '../url/normalize.js';
-import { compareUtf8, topicOf, type Fact } from './fact.js';
+import { compareUtf8, timeEnd, topicOf, type Fact } from './fact.js';
 
 /** Decoding never throws: what is no fact keeps its bytes and says why. */
 export type Decoded = Fact | { readonly type: 'invalid'; readonly reason: string };
@@ -21,8 +21,11 @@ function keyOf(fact: Fact, urls: UrlRules): string {
   return compareUtf8(fact.a, fact.b) <= 0 ? fact.a : fact.b;
 }
 
-/** A record's fact. The door has checked it, but a foreign producer may write to Kafka directly. */
-export function decodeRecord(value: Uint8Array): Decoded {
+/**
+ * The fact of a record in a topic. The door has checked it, but a foreign producer may write to Kafka directly: whoever
+ * reads the log asks here, so that no two layers disagree about what counts.
+ */
+export function decodeRecord(value: Uint8Array, topic: Topic): Decoded {
   let raw: unknown;
   try {
     raw = JSON.parse(Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('utf8'));
@@ -30,7 +33,9 @@ export function decodeRecord(value: Uint8Array): Decoded {
     return { type: 'invalid', reason: 'not JSON' };
   }
   const problem = shapeProblem(raw);
-  return problem === undefined ? (raw as Fact) : { type: 'invalid', reason: problem }; // shape checked field by field
+  if (problem !== undefined) return { type: 'invalid', reason: problem };
+  const fact = raw as Fact; // shape checked field by field
+  return topicOf(fact) === topic ? fact : { type: 'invalid', reason: `${fact.type} in topic ${topic}` };
 }
 
 function shapeProblem(raw: unknown): string | undefined {
@@ -57,7 +62,7 @@ function shapeProblem(raw: unknown): string | undefined {
 }
 
 function isTime(value: unknown): boolean {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < timeEnd;
 }
 
 function isId(value: unknown): boolean {

@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Pageview } from '../facts/fact.js';
+import { timeEnd, type EquivEdge, type Fact, type Pageview } from '../facts/fact.js';
 import { PlainPageview, type TextSpan } from '../facts/plain-pageview.js';
-import { decodeRecord } from '../facts/record.js';
+import { decodeRecord, type Decoded } from '../facts/record.js';
 import { hashOf } from '../hash/string-hash.js';
+import type { Topic } from '../log/log.js';
 
 const fact: Pageview = {
   type: 'pageview',
@@ -36,7 +37,7 @@ const pageviews = fc.record(
 );
 
 function requireSame(plain: PlainPageview, record: Buffer): void {
-  const decoded = decodeRecord(record);
+  const decoded = decodeRecord(record, 'pageviews');
   if (decoded.type !== 'pageview') assert.fail(`read, but not decoded: ${record.toString()}`);
   const { timestamp, receivedAt } = plain;
   assert.deepEqual(
@@ -52,6 +53,29 @@ function requireSame(plain: PlainPageview, record: Buffer): void {
   requireSpan(plain.eventId, decoded.eventId);
   requireSpan(plain.userAgent, decoded.userAgent ?? '');
 }
+
+function decodedIn(any: Fact, topic: Topic): Decoded {
+  return decodeRecord(Buffer.from(JSON.stringify(any)), topic);
+}
+
+test('no layer takes a time in microseconds, nor a fact in the topic of others', () => {
+  const plain = new PlainPageview();
+  const read = (change: Partial<Pageview>): Decoded => {
+    const record = Buffer.from(JSON.stringify({ ...fact, ...change }));
+    const result = decodeRecord(record, 'pageviews');
+    assert.equal(plain.read(record), result.type === 'pageview');
+    return result;
+  };
+  for (const field of ['timestamp', 'receivedAt'] as const) {
+    assert.equal(read({ [field]: timeEnd - 1 }).type, 'pageview');
+    for (const beyond of [timeEnd, fact[field] * 1_000, Number.MAX_SAFE_INTEGER])
+      assert.deepEqual(read({ [field]: beyond }), { type: 'invalid', reason: `${field} is no time` });
+  }
+  const edge: EquivEdge = { type: 'equiv', a: 'a', b: 'b', timestamp: 1, eventId: 'e-2', receivedAt: 2 };
+  assert.deepEqual(decodedIn(fact, 'equivs'), { type: 'invalid', reason: 'pageview in topic equivs' });
+  assert.deepEqual(decodedIn(edge, 'pageviews'), { type: 'invalid', reason: 'equiv in topic pageviews' });
+  assert.equal(decodedIn(edge, 'equivs').type, 'equiv');
+});
 
 test('a pageview as the door writes it is read, with user agent and referrer or without', () => {
   const plain = new PlainPageview();

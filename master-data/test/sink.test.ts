@@ -112,7 +112,7 @@ test('a record that is no fact keeps its bytes and its reason; odd JSON means wh
   for (const [i, [what]] of foreign.entries()) {
     const value = values[i] ?? Buffer.of();
     const row = rows[i] ?? {};
-    const decoded = decodeRecord(value);
+    const decoded = decodeRecord(value, 'pageviews');
     assert.equal(row['offset'], i, what);
     if (decoded.type === 'pageview') {
       assert.equal(row['invalid_reason'], null, what);
@@ -158,7 +158,7 @@ test('what passes as a plain pageview is one to decodeRecord too, and cannot be 
       for (const [at, byte] of flips) bytes[at % bytes.length] = byte;
       if (!isPlainPageview(bytes)) return;
       passed++;
-      const decoded = decodeRecord(bytes);
+      const decoded = decodeRecord(bytes, 'pageviews');
       assert.equal(decoded.type, 'pageview');
       assert.deepEqual(Buffer.from(JSON.stringify(decoded)), bytes);
     }),

@@ -3,14 +3,16 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test, type TestContext } from 'node:test';
-import type { Fact } from '../../lib/facts/fact.js';
+import { timeEnd, type Fact } from '../../lib/facts/fact.js';
 import { zeroOffsets } from '../../lib/log/cut.js';
 import type { Offsets } from '../../lib/log/log.js';
+import { hourOf } from '../../lib/time/buckets.js';
 import type { BatchView } from '../../lib/views/view.js';
 import { Generation, type GenerationOptions } from '../generation.js';
 import { openRealtime } from '../read-side.js';
 import { CommitThread } from '../store/commit-thread.js';
 import { writePointer } from '../store/layout.js';
+import type { Progress } from '../store/store-meta.js';
 import { equiv, hour0, pageview, recordsOf, rules, time0 } from './facts.js';
 import { MemoryLog } from './memory-log.js';
 import { countedBetween, oracleView, personsAt } from './oracle.js';
@@ -105,6 +107,42 @@ test('the realtime view equals the oracle: pages, domains, late facts, bots, inv
   assert.equal(refused?.['known bot'], 1);
   await generation.close();
   await realtime.close();
+});
+
+test('records of foreign producers that are no facts of their topic are refused, as the sink refuses them', async (t) => {
+  const page = pageview('cookie:a', 'http://example.com/');
+  const [microseconds = page, far = page] = [time0 * 1_000, timeEnd - 1].map((timestamp) =>
+    pageview('cookie:b', 'http://example.com/', { timestamp }),
+  );
+  const { log, view } = await logWith([page, microseconds, far]);
+  const misplaced = recordsOf([pageview('cookie:c', 'http://example.com/'), equiv('a', 'b')]);
+  await log.append(
+    misplaced.map((record) => ({ ...record, topic: record.topic === 'equivs' ? 'pageviews' : 'equivs' })),
+  );
+  const generation = await Generation.open(optionsFor(tempDir(t), log, view));
+  await catchUp(generation);
+  const progress = [...generation.progress().values()];
+  const sumOf = (count: (each: Progress) => number): number =>
+    progress.reduce((sum, each) => sum + count(each), 0);
+  assert.equal(
+    sumOf((each) => each.pageviews),
+    2,
+  );
+  assert.equal(
+    sumOf((each) => each.equivs),
+    0,
+  );
+  for (const reason of ['timestamp is no time', 'pageview in topic equivs', 'equiv in topic pageviews'])
+    assert.equal(
+      sumOf(({ refused }) => refused[reason] ?? 0),
+      1,
+      reason,
+    );
+  assert.equal(
+    progress.reduce((hour, { toHour }) => Math.max(hour, toHour), 0),
+    hourOf(timeEnd - 1) + 1,
+  );
+  await generation.close();
 });
 
 test('an hour asked for alone is there, whether its facts came before or after those of other hours', async (t) => {

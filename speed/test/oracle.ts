@@ -9,7 +9,7 @@ import { compareUtf8 } from '../../lib/facts/fact.js';
 import { decodeRecord } from '../../lib/facts/record.js';
 import type { Rules } from '../../lib/facts/rules.js';
 import { bucketOf, hourOf } from '../../lib/time/buckets.js';
-import type { Offsets, PartitionName } from '../../lib/log/log.js';
+import { parsePartitionName, type Offsets, type PartitionName } from '../../lib/log/log.js';
 import { domainOf } from '../../lib/url/domain.js';
 import { SketchCell } from '../../lib/views/sketch-cell.js';
 import type { BatchView, BucketCell, PageCount, Subject, ViewId, ViewMeta } from '../../lib/views/view.js';
@@ -34,7 +34,7 @@ export function personsAt(records: Records, cut: Offsets): PersonOf {
   const lastOfPair = new Map<string, EquivEdge>();
   for (const [name, values] of records) {
     for (const value of values.slice(0, cut[name])) {
-      const fact = decodeRecord(value);
+      const fact = decodeRecord(value, parsePartitionName(name).topic);
       if (fact.type !== 'equiv' && fact.type !== 'retract') continue;
       const pair = JSON.stringify([fact.a, fact.b].toSorted(compareUtf8));
       if ((lastOfPair.get(pair)?.timestamp ?? -1) <= fact.timestamp) lastOfPair.set(pair, fact);
@@ -98,7 +98,7 @@ export class OracleCounter {
   }
 
   #count(value: Uint8Array, name: PartitionName, isAfterStart: boolean): void {
-    const fact = decodeRecord(value);
+    const fact = decodeRecord(value, parsePartitionName(name).topic);
     if (fact.type !== 'pageview') return;
     const event = `${name} ${fact.eventId}`;
     if (this.#seen.has(event)) return;
