@@ -6,7 +6,7 @@
  * Which generation answers is said by the file SERVING. It is looked at for every snapshot; a generation that no
  * longer serves is closed when its last snapshot is given back, and not before.
  */
-import { statSync, writeFileSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { SwaError, systemCode } from '../lib/errors.js';
 import type { LogId, Offset, PartitionName } from '../lib/log/log.js';
 import { SketchCell } from '../lib/views/sketch-cell.js';
@@ -17,12 +17,14 @@ import { cellRange, domainsAfter, hourOfCellKey, pageRange, parseCellKey } from 
 import { pointerPath, readPointer, storeDir, type Pointer } from './store/layout.js';
 import { looksSound } from './store/lmdb-file.js';
 import {
-  damagedMarker,
+  damageOr,
   dataFile,
   inodeOf,
+  isDamage,
   openDatabase,
   readProgress,
   type Database,
+  type StorePlace,
 } from './store/store-files.js';
 import { readDescription, type Progress, type StoreDescription } from './store/store-meta.js';
 
@@ -99,9 +101,7 @@ class RealtimeReader implements Realtime {
   }
 }
 
-interface OpenStore {
-  readonly dir: string;
-  readonly inode: number;
+interface OpenStore extends StorePlace {
   readonly description: StoreDescription;
   readonly db: Database;
 }
@@ -171,7 +171,7 @@ function openStore(dir: string): OpenStore | undefined {
     return { dir, inode, description, db: openDatabase(dir) };
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return undefined; // deleted in between
-    throw damagedStore(dir, error);
+    throw rebuildingOr(error, { dir, inode });
   }
 }
 
@@ -187,15 +187,7 @@ function takeSnapshot(generation: OpenGeneration): Snapshot {
   const parts: Part[] = [];
   generation.hold();
   try {
-    for (const store of generation.stores) {
-      store.db.resetReadTxn(); // the newest commit, not the one this turn of the event loop began with
-      const transaction = store.db.useReadTransaction();
-      parts.push({
-        store,
-        transaction,
-        progress: guarded(store.dir, () => readProgress(store.db, { transaction })),
-      });
-    }
+    for (const store of generation.stores) parts.push(partOf(store));
     const behind = parts.find(({ store, progress }) => progress.next < store.description.readyAt);
     if (behind !== undefined) {
       const { partition, readyAt } = behind.store.description;
@@ -206,6 +198,17 @@ function takeSnapshot(generation: OpenGeneration): Snapshot {
     for (const part of parts) part.transaction.done();
     generation.leave();
     throw error;
+  }
+}
+
+function partOf(store: OpenStore): Part {
+  store.db.resetReadTxn(); // the newest commit, not the one this turn of the event loop began with
+  const transaction = reading(store, () => store.db.useReadTransaction());
+  try {
+    return { store, transaction, progress: readProgress(store.db, { transaction }) };
+  } catch (error) {
+    transaction.done();
+    throw rebuildingOr(error, store);
   }
 }
 
@@ -245,7 +248,7 @@ class Snapshot implements RealtimeView {
     if (parts.length === 0) return;
     const range = cellRange(CellSubject.of(subject), clampHour(fromHour), clampHour(toHour));
     for (const { store, transaction } of parts) {
-      guarded(store.dir, () => {
+      reading(store, () => {
         for (const { key, value } of store.db.getRange({ ...range, transaction })) {
           const { pageviews, sketch } = decodeCell(value);
           visit(new SketchCell(hourOfCellKey(key), pageviews, sketch));
@@ -255,29 +258,17 @@ class Snapshot implements RealtimeView {
   }
 
   *pages(domain: string, fromHour: number, toHour: number): Generator<PageCount> {
-    for (const { store, transaction } of this.#partsIn(fromHour, toHour)) {
-      let page: { url: string; pageviews: number } | undefined;
-      for (const { key, value } of store.db.getRange({ ...pageRange(domain), transaction })) {
-        const parsed = parseCellKey(key);
-        if (parsed === undefined || parsed.hour < fromHour || parsed.hour >= toHour) continue;
-        const { pageviews, url: storedUrl } = decodePageviews(value);
-        const url = parsed.url ?? storedUrl;
-        if (page?.url === url) {
-          page.pageviews += pageviews;
-          continue;
-        }
-        if (page !== undefined) yield page;
-        page = { url, pageviews };
-      }
-      if (page !== undefined) yield page;
-    }
+    for (const part of this.#partsIn(fromHour, toHour))
+      yield* readingAll(part.store, pagesOf(part, domain, fromHour, toHour));
   }
 
   *domains(): Generator<string> {
     const names = new Set<string>();
     for (const { store, transaction } of this.#parts) {
       for (let last = ''; ;) {
-        const [first] = store.db.getKeys({ ...domainsAfter(last), limit: 1, transaction });
+        const [first] = reading(store, () => [
+          ...store.db.getKeys({ ...domainsAfter(last), limit: 1, transaction }),
+        ]);
         const domain = first === undefined ? undefined : parseCellKey(first)?.domain;
         if (domain === undefined) break;
         names.add(domain);
@@ -301,6 +292,28 @@ class Snapshot implements RealtimeView {
   }
 }
 
+function* pagesOf(
+  { store, transaction }: Part,
+  domain: string,
+  fromHour: number,
+  toHour: number,
+): Generator<PageCount> {
+  let page: { url: string; pageviews: number } | undefined;
+  for (const { key, value } of store.db.getRange({ ...pageRange(domain), transaction })) {
+    const parsed = parseCellKey(key);
+    if (parsed === undefined || parsed.hour < fromHour || parsed.hour >= toHour) continue;
+    const { pageviews, url: storedUrl } = decodePageviews(value);
+    const url = parsed.url ?? storedUrl;
+    if (page?.url === url) {
+      page.pageviews += pageviews;
+      continue;
+    }
+    if (page !== undefined) yield page;
+    page = { url, pageviews };
+  }
+  if (page !== undefined) yield page;
+}
+
 const lastHour = 2 ** 32 - 1;
 
 function clampHour(hour: number): number {
@@ -308,22 +321,26 @@ function clampHour(hour: number): number {
 }
 
 /** Runs a read; when the store proves damaged, leaves word for the speed layer and throws a retryable error. */
-function guarded<T>(dir: string, read: () => T): T {
+function reading<T>(place: StorePlace, read: () => T): T {
   try {
     return read();
   } catch (error) {
-    if (error instanceof SwaError && error.code === 'view.corrupt') throw damagedStore(dir, error);
-    throw error;
+    throw rebuildingOr(error, place);
   }
 }
 
-function damagedStore(dir: string, cause: unknown): SwaError {
+/** The same for what is read bit by bit. */
+function* readingAll<T>(place: StorePlace, items: Iterable<T>): Generator<T> {
   try {
-    writeFileSync(damagedMarker(dir), '');
+    yield* items;
   } catch (error) {
-    if (systemCode(error) !== 'ENOENT') throw error; // already gone: it is being made again
+    throw rebuildingOr(error, place);
   }
-  return rebuilding('a store was damaged', cause);
+}
+
+function rebuildingOr(error: unknown, place: StorePlace): unknown {
+  const problem = damageOr(error, place);
+  return isDamage(problem) ? rebuilding('a store was damaged', problem) : problem;
 }
 
 function rebuilding(why: string, cause?: unknown): SwaError {

@@ -6,7 +6,7 @@
  *     data.mdb, lock.mdb            LMDB: the cells, and the progress that goes with them
  *     STORE                         what it is, written last: a store without it was never finished
  *     OPENING                       there while somebody checks it: left behind, it killed who opened it
- *     DAMAGED                       a reader found it damaged
+ *     DAMAGED                       somebody found it damaged
  *
  * All of it can be deleted at any time; the log still has the facts. So the locks lie elsewhere, in `<data>/locks/`:
  *

@@ -15,9 +15,13 @@ import { removeStores } from './layout.js';
 import { looksSound } from './lmdb-file.js';
 import {
   damagedMarker,
+  damageOr,
   dataFile,
+  guarded,
   inodeOf,
+  isDamage,
   openDatabase,
+  openingMarker,
   progressKey,
   readProgress,
   requireSound,
@@ -88,7 +92,7 @@ export class PartitionStore {
     mkdirSync(dir, { recursive: true });
     const db = openDatabase(dir);
     const progress = startProgress(description.from);
-    db.transactionSync(() => db.putSync(progressKey, encodeProgress(progress)));
+    writeProgress(db, progress);
     writeFileSync(join(dir, 'STORE'), JSON.stringify(description));
     return new PartitionStore(dir, description, { db, progress }, thread);
   }
@@ -103,18 +107,15 @@ export class PartitionStore {
 
   /** Valid until the next call. */
   get(key: Uint8Array): Uint8Array | undefined {
-    try {
-      return this.#db.getBinaryFast(asBuffer(key));
-    } catch (cause) {
-      throw new SwaError('view.corrupt', `cannot read the realtime store ${this.#place.dir}`, {
-        cause,
-        retryable: true,
-      });
-    }
+    return guarded(this.#place, () => this.#db.getBinaryFast(asBuffer(key)));
   }
 
   /** At most `most` pages that the keys name, evenly from the first keys, each with its hours. */
   samplePages(most: number): Map<string, number[]> {
+    return guarded(this.#place, () => this.#samplePages(most));
+  }
+
+  #samplePages(most: number): Map<string, number[]> {
     const pages = new Map<string, number[]>();
     const step = Math.max(1, Math.floor(Math.min(this.#db.getKeysCount(), mostKeysSampled) / most));
     let seen = 0;
@@ -143,12 +144,13 @@ export class PartitionStore {
       this.#progress = progress;
     } catch (error) {
       this.#db.resetReadTxn();
-      this.#progress = readProgress(this.#db); // a thread that died may have committed before
+      // A thread that died may have committed before.
+      this.#progress = guarded(this.#place, () => readProgress(this.#db));
       throw error;
     }
   }
 
-  /** Throws `view.corrupt` when the store is gone from its place, or a reader found it damaged. */
+  /** Throws `view.corrupt` when the store is gone from its place, or somebody found it damaged. */
   requireSound(): void {
     requireSound(this.#place);
   }
@@ -159,15 +161,21 @@ export class PartitionStore {
   }
 }
 
-/** How far another worker's store is; undefined when there is none to be read. */
+/** How far another worker's store is; undefined when there is none to be read, or a damaged one. */
 export function readStanding(dir: string): Standing | undefined {
   const description = readDescription(dir);
   if (description === undefined || !looksSound(dataFile(dir))) return undefined;
-  const db = openDatabase(dir);
+  const place = { dir, inode: inodeOf(dir) };
+  let db: Database | undefined;
   try {
+    db = openDatabase(dir);
     return { next: readProgress(db).next, readyAt: description.readyAt };
+  } catch (error) {
+    const problem = damageOr(error, place);
+    if (isDamage(problem)) return undefined;
+    throw problem;
   } finally {
-    void db.close();
+    void db?.close();
   }
 }
 
@@ -177,7 +185,7 @@ interface Opened {
 }
 
 async function openWhole(dir: string, description: StoreDescription): Promise<Opened | undefined> {
-  const marker = join(dir, 'OPENING');
+  const marker = openingMarker(dir);
   if (existsSync(marker) || existsSync(damagedMarker(dir)) || !looksSound(dataFile(dir))) return undefined;
   writeFileSync(marker, '');
   let db: Database | undefined;
@@ -186,6 +194,7 @@ async function openWhole(dir: string, description: StoreDescription): Promise<Op
     const progress = readProgress(db);
     if (progress.next < description.from) throw new SwaError('view.corrupt', 'a realtime store goes back');
     await checkCells(db);
+    checkWriting(db, progress);
     rmSync(marker, { force: true });
     return { db, progress };
   } catch (error) {
@@ -193,6 +202,19 @@ async function openWhole(dir: string, description: StoreDescription): Promise<Op
     await db?.close();
     return undefined; // whatever is wrong with it, it is made again from the log
   }
+}
+
+/** Writes need pages that no read meets. */
+function checkWriting(db: Database, progress: Progress): void {
+  try {
+    writeProgress(db, progress);
+  } catch (error) {
+    if (isDamage(error)) throw error; // else the disk is full, say
+  }
+}
+
+function writeProgress(db: Database, progress: Progress): void {
+  db.transactionSync(() => db.putSync(progressKey, encodeProgress(progress)));
 }
 
 async function checkCells(db: Database): Promise<void> {

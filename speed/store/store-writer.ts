@@ -3,6 +3,8 @@ import { SwaError } from '../../lib/errors.js';
 import type { Offset } from '../../lib/log/log.js';
 import { CellMerger } from './cell-merger.js';
 import {
+  damageOr,
+  guarded,
   openDatabase,
   progressKey,
   readProgress,
@@ -21,7 +23,7 @@ export class StoreWriter {
     requireSound(place); // LMDB would make a new one
     this.#place = place;
     this.#merger = new CellMerger(lgK);
-    this.#db = openDatabase(place.dir);
+    this.#db = guarded(place, () => openDatabase(place.dir));
   }
 
   /**
@@ -37,7 +39,8 @@ export class StoreWriter {
         this.#addTo(changes);
         this.#db.putSync(progressKey, Buffer.from(progress));
       });
-    } catch (cause) {
+    } catch (error) {
+      const cause = damageOr(error, this.#place);
       if (cause instanceof SwaError) throw cause;
       throw new SwaError('speed.failed', `cannot write the realtime store ${this.#place.dir}`, {
         cause,

@@ -1,0 +1,115 @@
+/**
+ * Pages of a store that change on disk while it is at work. Only such damage is done here as LMDB answers with an error: a page
+ * that says it is of no kind. What it asserts against, or reads beyond the end of the file, ends the process.
+ */
+import assert from 'node:assert/strict';
+import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+import { test, type TestContext } from 'node:test';
+import { SwaError } from '../../lib/errors.js';
+import type { Fact } from '../../lib/facts/fact.js';
+import type { PartitionName } from '../../lib/log/log.js';
+import type { RealtimeView } from '../../lib/views/view.js';
+import { storeDir } from '../store/layout.js';
+import { readStanding } from '../store/partition-store.js';
+import { dataFile } from '../store/store-files.js';
+import { hour0, pageview } from './facts.js';
+import { Harness, genesis, until } from './harness.js';
+
+const partition: PartitionName = 'pageviews/0';
+const pageBytes = 4_096;
+/** In a meta page: the roots of its two trees, and the transaction; in any page: its kind. */
+const rootAt = { free: 88, cells: 136 } as const;
+const transactionAt = 152;
+const kindAt = 18;
+
+function views(count: number): Fact[] {
+  return Array.from({ length: count }, (_, i) => pageview(`cookie:${i}`, `http://example.com/${i}`));
+}
+
+/** A worker that has caught up, in more than one commit. */
+async function atWork(t: TestContext): Promise<Harness> {
+  const house = new Harness(t, 1);
+  house.start();
+  for (let round = 0; round < 3; round++) {
+    await house.append(...views(50));
+    await house.untilCaughtUp(genesis);
+  }
+  return house;
+}
+
+/** Damages the root page of a tree, behind everybody's back. */
+function damage(house: Harness, tree: keyof typeof rootAt): void {
+  const fd = openSync(dataFile(storeDir(house.dataDir, genesis, partition)), 'r+');
+  const metas = [0, 1].map((page) => {
+    const bytes = Buffer.alloc(pageBytes);
+    readSync(fd, bytes, 0, pageBytes, page * pageBytes);
+    return bytes;
+  });
+  const newest = metas.reduce((a, b) =>
+    a.readBigUInt64LE(transactionAt) > b.readBigUInt64LE(transactionAt) ? a : b,
+  );
+  const root = newest.readBigUInt64LE(rootAt[tree]);
+  assert.ok(root > 1n && root < 1_000_000n, `the tree has no page: ${root}`);
+  writeSync(fd, Buffer.alloc(2), 0, 2, Number(root) * pageBytes + kindAt);
+  closeSync(fd);
+}
+
+function requireRebuilding(read: () => unknown): void {
+  assert.throws(
+    read,
+    (error) => error instanceof SwaError && error.code === 'speed.failed' && error.retryable,
+  );
+}
+
+for (const tree of ['cells', 'free'] as const) {
+  test(`a damaged page that a commit meets (${tree}): the store is made again, and the worker goes on`, async (t) => {
+    const house = await atWork(t);
+    damage(house, tree);
+    await house.append(...views(50));
+    await until(() => house.errors.length > 0, 'the worker to notice');
+    await house.untilCaughtUp(genesis);
+    assert.ok(house.errors.every((error) => error instanceof SwaError && error.code === 'view.corrupt'));
+  });
+}
+
+const reads: Record<string, (view: RealtimeView) => unknown> = {
+  hours: (view) =>
+    view.forEachHour({ kind: 'page', url: 'http://example.com/1' }, hour0, hour0 + 1, () => undefined),
+  pages: (view) => [...view.pages('example.com', hour0, hour0 + 1)],
+  domains: (view) => [...view.domains()],
+};
+
+for (const [what, read] of Object.entries(reads)) {
+  test(`a damaged page that a reader of ${what} meets: it is told to come again, and the store is made again`, async (t) => {
+    const house = await atWork(t);
+    const snapshot = house.realtime.snapshot();
+    assert.ok(snapshot !== undefined);
+    damage(house, 'cells');
+    requireRebuilding(() => read(snapshot));
+    snapshot.release();
+    await until(() => house.errors.length > 0, 'the worker to hear of it');
+    await house.untilCaughtUp(genesis);
+  });
+}
+
+for (const tree of ['cells', 'free'] as const) {
+  test(`a damaged page (${tree}) is found when the store is opened, before anything else meets it`, async (t) => {
+    const house = await atWork(t);
+    await house.stop();
+    damage(house, tree);
+    house.start();
+    await house.append(...views(50));
+    await house.untilCaughtUp(genesis);
+    assert.deepEqual(house.errors, []);
+  });
+}
+
+test('a damaged page that the first look of a snapshot meets, or of another worker', async (t) => {
+  const house = await atWork(t);
+  await house.stop();
+  damage(house, 'cells');
+  requireRebuilding(() => house.realtime.snapshot());
+  assert.equal(readStanding(storeDir(house.dataDir, genesis, partition)), undefined);
+  house.start();
+  await house.untilCaughtUp(genesis);
+});
