@@ -2,6 +2,7 @@
  * Partitions made ready for a generation: their stores opened or made, their deduplication windows as they are where the
  * stores stand. This takes a while and touches nothing that is at work, so it can go on beside it.
  */
+import { SwaError } from '../lib/errors.js';
 import type { DedupWindow } from '../lib/facts/dedup-window.js';
 import type { Rules } from '../lib/facts/rules.js';
 import { checkCut, offsetAt } from '../lib/log/cut.js';
@@ -10,7 +11,7 @@ import type { BatchView } from '../lib/views/view.js';
 import { primedWindows } from './prime-windows.js';
 import type { CommitThread } from './store/commit-thread.js';
 import { storeDir } from './store/layout.js';
-import { PartitionStore } from './store/partition-store.js';
+import { PartitionStore, readStanding } from './store/partition-store.js';
 import type { StoreIdentity } from './store/store-meta.js';
 
 export interface PreparationOptions {
@@ -36,7 +37,7 @@ export interface PreparedPartitions {
 
 /**
  * Prepares `options.partitions`. Throws `log.mismatch` when the log is another one or ends below what was read,
- * `log.out-of-range` when it was trimmed beyond the cut; no store is left open then.
+ * `log.out-of-range` when it was trimmed beyond a position; no store is left open then.
  */
 export async function preparePartitions(options: PreparationOptions): Promise<PreparedPartitions> {
   const { log, view, dedupWindow, signal } = options;
@@ -51,11 +52,29 @@ export async function preparePartitions(options: PreparationOptions): Promise<Pr
     }
     const from = positionsOf(stores);
     await checkCut(log, { logId: log.id, next: from }, `the realtime view of ${view.meta.id}`);
+    await requireReach(options, from);
     const windows = await primedWindows(log, from, dedupWindow, consumerOf(options), signal);
     return { stores, windows };
   } catch (error) {
     await closeStores(stores);
     throw error;
+  }
+}
+
+/** Looks at all partitions, those of other workers too: so no worker waits for a view that another one cannot follow. */
+async function requireReach(options: PreparationOptions, ours: Offsets): Promise<void> {
+  const { dataDir, log, view } = options;
+  const { id, cut } = view.meta;
+  const earliest = await log.earliest();
+  for (const name of log.partitions) {
+    const from = ours[name] ?? readStanding(storeDir(dataDir, id, name))?.next ?? offsetAt(cut.next, name);
+    const begin = offsetAt(earliest, name);
+    if (from >= begin) continue;
+    throw new SwaError(
+      'log.out-of-range',
+      `batch view ${id} cannot be followed: ${name} is needed from offset ${from}, but the log begins at ${begin}`,
+      { hint: 'the next batch view can be: `swa batch run` makes one' },
+    );
   }
 }
 

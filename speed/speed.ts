@@ -135,10 +135,11 @@ class SpeedStatus {
   progress(worker: SpeedWorker): void {
     this.#askForEnd();
     const { serving, next } = worker.pointer;
+    const { obstacle } = worker;
     const working = worker.serving ?? worker.next;
     this.#reporter.report({
       state: 'running',
-      ...(this.#failing ? {} : { lastError: null }),
+      ...(this.#failing ? {} : { lastError: obstacle === undefined ? null : this.#describe(obstacle) }),
       details: {
         generation: serving ?? null,
         nextGeneration: next ?? null,

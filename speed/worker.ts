@@ -4,7 +4,8 @@
  *
  * The loop never waits for anything but the log: what is being opened opens beside it, be it a generation or partitions
  * that have come to us, and the rest keeps up meanwhile. What fails is either a store that cannot be trusted (it is made again from the log),
- * something that may pass (reported, tried again), or the end of the role.
+ * a generation that cannot be made (the next batch view is waited for), something that may pass (reported, tried again), or
+ * the end of the role.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SwaError } from '../lib/errors.js';
@@ -52,8 +53,11 @@ export class SpeedWorker {
   #serving: Generation | undefined;
   #next: Generation | undefined;
   #opening: Opening | undefined;
-  /** Generations whose batch view cannot be opened (any more): their stores stand still until they are replaced. */
-  readonly #unavailable = new Set<ViewId>();
+  /**
+   * Generations whose batch view cannot be opened (any more), or that the log does not reach back to, and why: their stores
+   * stand still until they are replaced.
+   */
+  readonly #unavailable = new Map<ViewId, SwaError>();
   #reportedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: WorkerOptions) {
@@ -80,6 +84,13 @@ export class SpeedWorker {
   }
   get next(): Generation | undefined {
     return this.#next;
+  }
+
+  /** Why the generation that is to answer, or to be made, is not worked on. */
+  get obstacle(): SwaError | undefined {
+    return named(this.#pointer)
+      .map((id) => this.#unavailable.get(id))
+      .find((error) => error !== undefined);
   }
 
   /** Works until the signal aborts. Rejects with what it cannot go on with; its stores and locks are given back then. */
@@ -186,7 +197,7 @@ export class SpeedWorker {
       const open = this.#generation(id)?.partitions ?? [];
       const missing = this.#held.names.filter((name) => !open.includes(name));
       if (missing.length === 0 || this.#unavailable.has(id)) continue;
-      this.#opening = new Opening(id, missing, (signal) => this.#open(id, missing, signal));
+      this.#opening = new Opening(id, missing, (signal) => this.#tryOpen(id, missing, signal));
       return;
     }
   }
@@ -210,6 +221,21 @@ export class SpeedWorker {
     const opening = this.#opening;
     this.#opening = undefined;
     await opening?.abandon();
+  }
+
+  /** undefined for a generation that is not available. */
+  async #tryOpen(
+    id: ViewId,
+    partitions: readonly PartitionName[],
+    signal: AbortSignal,
+  ): Promise<Opened | undefined> {
+    try {
+      return await this.#open(id, partitions, signal);
+    } catch (error) {
+      if (!(error instanceof SwaError) || error.code !== 'log.out-of-range') throw error;
+      this.#giveUp(id, error);
+      return undefined;
+    }
   }
 
   async #open(
@@ -240,10 +266,14 @@ export class SpeedWorker {
     } catch (error) {
       if (!(error instanceof SwaError) || (error.code !== 'view.missing' && error.code !== 'view.corrupt'))
         throw error;
-      this.#unavailable.add(id);
-      this.#options.onError(error);
+      this.#giveUp(id, error);
       return undefined;
     }
+  }
+
+  #giveUp(id: ViewId, error: SwaError): void {
+    this.#unavailable.set(id, error);
+    this.#options.onError(error);
   }
 
   /** Moves the pointer when it should be elsewhere; puts it back when somebody deleted it. */

@@ -3,6 +3,7 @@ import { rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Fact } from '../../lib/facts/fact.js';
+import { offsetAt } from '../../lib/log/cut.js';
 import { fixedShare } from '../../lib/log/share.js';
 import { openRealtime } from '../read-side.js';
 import { equiv, pageview } from './facts.js';
@@ -202,9 +203,46 @@ for (const deleted of ['nothing', 'everything']) {
   });
 }
 
-test('a log that was trimmed beyond the cut stops the role instead of leaving facts out', async (t) => {
+test('a batch view that the log does not reach back to is not followed, and the next one is', async (t) => {
   const house = new Harness(t);
   await house.append(...views(100));
   await house.log.trim(house.log.end());
-  await assert.rejects(house.runUntilDone(), { code: 'log.out-of-range' });
+  const worker = house.start();
+  await until(() => worker.obstacle !== undefined, 'the worker to see it');
+  assert.equal(worker.obstacle?.code, 'log.out-of-range');
+  assert.deepEqual(house.errors, [worker.obstacle]);
+  assert.equal(house.snapshot(), undefined, 'facts are left out');
+  const next = house.publish(1);
+  await house.append(...views(100));
+  await house.untilCaughtUp(next);
+  assert.equal(worker.obstacle, undefined);
+});
+
+test('one worker that cannot follow a batch view is enough for all to go on with the next one', async (t) => {
+  const house = new Harness(t, 4);
+  await house.append(...views(100));
+  const last = 'pageviews/3';
+  await house.log.trim({ [last]: offsetAt(house.log.end(), last) });
+  const workers = [0, 1].map((member) =>
+    house.start({ share: fixedShare(house.log.partitions, { members: 2, member }) }),
+  );
+  await until(() => workers.every(({ obstacle }) => obstacle !== undefined), 'both to see it');
+  await house.untilCaughtUp(house.publish(1));
+});
+
+test('a roll back beyond the log: the newer view answers on, until the next one comes', async (t) => {
+  const house = new Harness(t);
+  await house.append(...views(100));
+  const worker = house.start();
+  await house.untilCaughtUp(genesis);
+  const newer = house.publish(1);
+  await house.untilCaughtUp(newer);
+  await house.log.trim(house.log.end());
+  const watch = house.watch();
+  house.rollBack(genesis);
+  await until(() => worker.obstacle !== undefined, 'the worker to see it');
+  await house.append(...views(100));
+  await house.untilCaughtUp(newer);
+  await house.untilCaughtUp(house.publish(2));
+  await watch.stop();
 });

@@ -38,3 +38,29 @@ test('the role makes the first generation from an empty directory, and reports w
   await realtime.close();
   await writer.close();
 });
+
+test('a batch view that cannot be followed is the last error of the role for as long as it lasts', async (t) => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'swa-speed-'));
+  t.after(() => rmSync(dataDir, { recursive: true, force: true }));
+  const config = configWith({ dataDir, partitions: 1, segmentBytes: 65_536 });
+  const writer = await openLogWriter(config, systemClock);
+  const facts = Array.from({ length: 1_000 }, (_, i) => pageview(`cookie:${i}`, 'http://example.com/'));
+  await writer.append(recordsOf(facts.slice(500)));
+  await writer.append(recordsOf(facts));
+  await writer.trim(await writer.latest());
+  const role = await startSpeed({ config, clock: systemClock, logger: pino({ level: 'silent' }) });
+  const errors = new Map<number, string | undefined>();
+  await until(() => {
+    const [status] = readStatus(dataDir);
+    if (
+      status !== undefined &&
+      'generation' in status.details &&
+      (errors.size > 0 || status.lastError !== null)
+    )
+      errors.set(status.updatedAt, status.lastError?.code);
+    return errors.size >= 4;
+  }, 'four reports');
+  assert.deepEqual(new Set(errors.values()), new Set(['log.out-of-range']));
+  await role.stop();
+  await writer.close();
+});
