@@ -9,6 +9,7 @@
  *   recount   the hours of sampled pages on sampled days hold what their facts say (batch/recount.ts)
  */
 import { SwaError } from '../lib/errors.js';
+import { timeEnd } from '../lib/facts/fact.js';
 import type { Rules } from '../lib/facts/rules.js';
 import { checkLogId, namesOf, reaches } from '../lib/log/cut.js';
 import { bucketOf, hourMs, type Span } from '../lib/time/buckets.js';
@@ -16,7 +17,6 @@ import { domainOf } from '../lib/url/domain.js';
 import type { BucketCell, Subject, ViewMeta } from '../lib/views/view.js';
 import { applyCoupons } from '../serving/union.js';
 import type { ViewReader } from '../serving/view-reader.js';
-import { lastTimestamp } from './facts/collector.js';
 import type { Recount } from './recount.js';
 
 export interface Expected {
@@ -30,7 +30,7 @@ export interface Expected {
   readonly sampledEdges: readonly (readonly [string, string])[];
 }
 
-const allTime = { from: -1_000_000, to: lastTimestamp / hourMs + 1 } as const;
+const allTime = { from: -1_000_000, to: Math.ceil(timeEnd / hourMs) } as const;
 
 /** Throws `view.refused` naming the first thing that is wrong. */
 export async function verifyView(view: ViewReader, expected: Expected): Promise<void> {

@@ -6,6 +6,7 @@
  */
 import { CouponHasher } from 'hyperloglog-ts';
 import { BIGINT, BLOB, UBIGINT, VARCHAR, type DuckDBDataChunk } from '@duckdb/node-api';
+import { timeEnd } from '../../lib/facts/fact.js';
 import type { Rules } from '../../lib/facts/rules.js';
 import { grown } from '../../lib/grown.js';
 import { StringHash } from '../../lib/hash/string-hash.js';
@@ -19,8 +20,6 @@ import { IdTable, newFound } from '../id-table.js';
 import { PageSample, type SampledPage } from './page-sample.js';
 import type { FoundPersons } from '../persons/person-job.js';
 
-/** Dates end here; a fact of a foreign producer beyond it has no month. */
-export const lastTimestamp = 8.64e15;
 /** What the tables of URLs and agents hold; a URL that is no page or a bot's agent excludes its pageviews. */
 const refusedUrl = 0;
 const firstPage = 1;
@@ -166,7 +165,7 @@ export class FactCollector {
       const row = low / 2;
       const url = this.#urlNumber(urls[low] ?? 0, urls[low + 1] ?? 0, chunk, row);
       const agent = this.#agentNumber(agents[low] ?? 0, agents[low + 1] ?? 0, chunk, row);
-      if (url === refusedUrl || agent === bot || timeOf(times, row) > lastTimestamp) continue;
+      if (url === refusedUrl || agent === bot || timeOf(times, row) >= timeEnd) continue;
       this.#learnVisitor(visitors[low] ?? 0, visitors[low + 1] ?? 0, chunk, row);
     }
   }
@@ -255,7 +254,7 @@ export class FactCollector {
   #counts(url: number, agent: number, time: number): boolean {
     if (url === refusedUrl) this.counts.refusedUrls++;
     else if (agent === bot) this.counts.botPageviews++;
-    else if (time > lastTimestamp) this.counts.beyondTime++;
+    else if (time >= timeEnd) this.counts.beyondTime++;
     else return true;
     return false;
   }

@@ -3,7 +3,7 @@ import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Config } from '../../lib/config/config.js';
-import type { Fact } from '../../lib/facts/fact.js';
+import { timeEnd, type Fact } from '../../lib/facts/fact.js';
 import { makeRules } from '../../lib/facts/rules.js';
 import { offset } from '../../lib/log/log.js';
 import type { ViewMeta } from '../../lib/views/view.js';
@@ -123,7 +123,7 @@ test('a URL with a NUL and a view in a far year are counted again like any other
     url: `https://example.com${path}`,
     eventId: `odd${i}`,
   }));
-  const far = { ...(facts[0] ?? edge), timestamp: 8.64e15, eventId: 'far' };
+  const far = { ...(facts[0] ?? edge), timestamp: timeEnd - 1, eventId: 'far' };
   await store(config, [...facts, ...odd, far]);
   const { statistics } = await buildWith(config, () => undefined);
   assert.equal(statistics.pageviews, facts.length + 4);

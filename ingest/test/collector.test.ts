@@ -181,7 +181,7 @@ test('a byte order mark before the body is no part of it; one inside an id is', 
     assert.deepEqual(await response.json(), { accepted: 1, rejected: [] });
   }
   const visitors = records
-    .map(({ value }) => decodeRecord(value))
+    .map(({ value, topic }) => decodeRecord(value, topic))
     .map((fact) => 'visitor' in fact && fact.visitor);
   assert.deepEqual(visitors, ['\ufeffa', '\ufeffa']);
 });
