@@ -18,7 +18,7 @@ import { SwaError, messageOf } from '../lib/errors.js';
 import { isNobody } from '../lib/facts/door.js';
 import { offsetAt } from '../lib/log/cut.js';
 import { topics, type Cut, type Topic } from '../lib/log/log.js';
-import { openDuckDb, sqlName, sqlText, type DuckDb } from '../master-data/duckdb.js';
+import { openDuckDb, sqlName, sqlParquet, type DuckDb } from '../master-data/duckdb.js';
 import { columnsOf } from '../master-data/schema.js';
 import type { SnapshotFile } from '../master-data/snapshot.js';
 import { booleans, optionalTextIn } from './columns.js';
@@ -197,10 +197,10 @@ function sourceView(topic: Topic, { files, cut }: Pick<BatchDbOptions, 'files' |
   const ofTopic = files.filter((file) => file.topic === topic);
   const selects = [...new Set(ofTopic.map((file) => file.partition))].map((partition) => {
     const ofPartition = ofTopic.filter((file) => file.partition === partition);
-    const paths = ofPartition.map((file) => sqlText(file.path)).join(', ');
+    const rows = sqlParquet(...ofPartition.map((file) => file.path));
     const end = offsetAt(cut.next, `${topic}/${partition}`);
     const clip = ofPartition.some((file) => file.toOffset > end) ? ` where "offset" < ${end}` : '';
-    return `select cast(${partition} as integer) as partition_number, ${names} from read_parquet([${paths}])${clip}`;
+    return `select cast(${partition} as integer) as partition_number, ${names} from ${rows}${clip}`;
   });
   if (selects.length === 0) {
     const nulls = columns

@@ -76,11 +76,16 @@ export class StatusReporter {
     rmSync(this.#file, { force: true });
   }
 
+  /** What cannot be written (a full disk, say) is not: the entry grows old, and work goes on. */
   #write(): void {
     this.#entry = { ...this.#entry, updatedAt: this.#clock() };
     const temp = `${this.#file}.${process.pid}.tmp`;
-    writeFileSync(temp, JSON.stringify(this.#entry));
-    renameSync(temp, this.#file);
+    try {
+      writeFileSync(temp, JSON.stringify(this.#entry));
+      renameSync(temp, this.#file);
+    } catch (error) {
+      if (systemCode(error) === undefined) throw error;
+    }
   }
 }
 
@@ -112,7 +117,15 @@ export function readStatus(dataDir: string): StatusEntry[] {
   return names.toSorted().flatMap((name) => {
     const text = readIfThere(join(dir, name));
     if (text === undefined) return []; // withdrawn this moment
-    const parsed = entrySchema.safeParse(JSON.parse(text));
-    return parsed.success ? [parsed.data] : [];
+    return parseEntry(text) ?? [];
   });
+}
+
+/** Undefined for what another version wrote, and for a damaged file. */
+function parseEntry(text: string): StatusEntry | undefined {
+  try {
+    return entrySchema.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined; // no JSON
+  }
 }

@@ -50,6 +50,14 @@ export function sqlText(text: string): string {
   return `'${text.replaceAll("'", "''").replaceAll('\0', "' || chr(0) || '")}'`;
 }
 
+/**
+ * The rows of these files, as SQL: of their own columns and nothing else. DuckDB would take a directory `visitor=all`
+ * above them for a column.
+ */
+export function sqlParquet(...paths: readonly string[]): string {
+  return `read_parquet([${paths.map(sqlText).join(', ')}], hive_partitioning = false)`;
+}
+
 /** A name as an SQL identifier. */
 export function sqlName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;

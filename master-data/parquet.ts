@@ -2,7 +2,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { SwaError, messageOf } from '../lib/errors.js';
 import type { Topic } from '../lib/log/log.js';
-import { sqlName, sqlText } from './duckdb.js';
+import { sqlName, sqlParquet, sqlText } from './duckdb.js';
 import { columnsOf } from './schema.js';
 import type { Spooled } from './spool.js';
 
@@ -35,7 +35,7 @@ export async function spoolToParquet(connection: DuckDBConnection, from: Spooled
   await run(
     connection,
     `COPY (SELECT ${selected.join(', ')} FROM read_json(${sqlText(from.path)}, format = 'newline_delimited',
-       columns = {${jsonColumns.join(', ')}}, maximum_object_size = ${objectBytes}))
+       columns = {${jsonColumns.join(', ')}}, maximum_object_size = ${objectBytes}, hive_partitioning = false))
      TO ${sqlText(to)} (${writeOptions})`,
     `write ${to}`,
   );
@@ -51,7 +51,7 @@ export async function mergeParquet(
   const columns = columnsOf[topic].map((column) => sqlName(column.name)).join(', ');
   await run(
     connection,
-    `COPY (SELECT ${columns} FROM read_parquet([${from.map(sqlText).join(', ')}])) TO ${sqlText(to)} (${writeOptions})`,
+    `COPY (SELECT ${columns} FROM ${sqlParquet(...from)}) TO ${sqlText(to)} (${writeOptions})`,
     `write ${to}`,
   );
 }
@@ -65,7 +65,7 @@ export async function contentHash(
   const columns = columnsOf[topic].map((column) => sqlName(column.name)).join(', ');
   const rows = await run(
     connection,
-    `SELECT CAST(sum(CAST(hash(${columns}) AS HUGEINT)) AS VARCHAR) FROM read_parquet([${paths.map(sqlText).join(', ')}])`,
+    `SELECT CAST(sum(CAST(hash(${columns}) AS HUGEINT)) AS VARCHAR) FROM ${sqlParquet(...paths)}`,
     `read ${paths.join(', ')} back`,
   );
   return String(rows[0]?.[0]);
@@ -78,7 +78,7 @@ export async function summarize(
 ): Promise<ParquetSummary> {
   const rows = await run(
     connection,
-    `WITH facts AS (FROM read_parquet([${paths.map(sqlText).join(', ')}])),
+    `WITH facts AS (FROM ${sqlParquet(...paths)}),
           bounds AS (SELECT min("offset") AS first_offset FROM facts)
      SELECT count(*), count(invalid_reason), min("offset"), max("offset"),
             CAST(sum("offset" - (SELECT first_offset FROM bounds)) AS DOUBLE), min(timestamp), max(timestamp)

@@ -15,7 +15,7 @@ import type { DuckDBConnection } from '@duckdb/node-api';
 import { SwaError, messageOf, systemCode } from '../lib/errors.js';
 import { checkCut } from '../lib/log/cut.js';
 import { offset, type Cut, type Log, type PartitionName } from '../lib/log/log.js';
-import { openDuckDb, sqlText } from './duckdb.js';
+import { openDuckDb, sqlParquet } from './duckdb.js';
 import { masterDir } from './layout.js';
 import { endOf, manifestNumbers, readManifest, readRoot, type Root } from './manifest.js';
 import { pinSnapshot } from './pins.js';
@@ -176,7 +176,7 @@ async function checkFile(
   const result = await connection.run(
     `SELECT count(*), count(DISTINCT "offset"), count("offset"), min("offset"), max("offset"), count(invalid_reason),
             count(*) FILTER (event_id IS NULL AND invalid_reason IS NULL)
-     FROM read_parquet(${sqlText(file.path)})`,
+     FROM ${sqlParquet(file.path)}`,
   );
   const counts = ((await result.getRows())[0] ?? []).map(Number);
   const [rows = 0, distinct = 0, present = 0, first = 0, last = 0, invalid = 0, empty = 0] = counts;
@@ -206,7 +206,7 @@ async function checkHoles(
   const name: PartitionName = `${file.topic}/${file.partition}`;
   const earliest = log === undefined ? file.toOffset : ((await log.earliest())[name] ?? file.toOffset);
   const from = Math.max(file.fromOffset, earliest);
-  const result = await connection.run(`SELECT "offset" FROM read_parquet(${sqlText(file.path)})`);
+  const result = await connection.run(`SELECT "offset" FROM ${sqlParquet(file.path)}`);
   const stored = new Set((await result.getRows()).map(([value]) => Number(value)));
   for (let at: number = file.fromOffset; at < Math.min(from, file.toOffset); at++) {
     if (!stored.has(at)) audit.count('holesUnseen');

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import type { Config } from '../../lib/config/config.js';
 import { timeEnd, type Fact } from '../../lib/facts/fact.js';
 import { makeRules } from '../../lib/facts/rules.js';
@@ -52,6 +53,15 @@ async function buildWith(
     ),
     beforeVerify,
   });
+}
+
+/** Builds a view of `all`, which is what is stored, and compares it with the oracle. */
+async function buildAndCompare(t: TestContext, config: Config, all: readonly Fact[]): Promise<void> {
+  let dir = '';
+  await buildWith(config, (viewDir) => void (dir = viewDir));
+  const view = openViewAt(dir);
+  t.after(() => view.close());
+  assertViewEquals(view, oracleOf(all));
 }
 
 /** Changes the last byte of a file: part of a coupon of the last block. */
@@ -129,6 +139,15 @@ test('a URL with a NUL and a view in a far year are counted again like any other
   assert.equal(statistics.pageviews, facts.length + 4);
 });
 
+test('names of directories above the data are no columns of it', async (t) => {
+  const above = mkdtempSync(join(tmpdir(), 'swa-hive-'));
+  t.after(() => rmSync(above, { recursive: true }));
+  const config = makeHouse(t, { dataDir: join(above, 'visitor=all', 'url=x', 'offset=0', 'a=1', 'data') });
+  const all = [...facts, edge];
+  await store(config, all);
+  await buildAndCompare(t, config, all);
+});
+
 test('edges that the door would have refused join nobody: placeholders, and records that are no edges', async (t) => {
   const config = makeHouse(t);
   const pairs = [
@@ -165,11 +184,7 @@ test('a text that begins with U+FEFF keeps it: ids, long and short, urls and use
   ];
   const all = [...views, ...agents, marked, ...edges] as Fact[]; // spreads of one pageview
   await store(config, all);
-  let dir = '';
-  await buildWith(config, (viewDir) => void (dir = viewDir));
-  const view = openViewAt(dir);
-  t.after(() => view.close());
-  assertViewEquals(view, oracleOf(all));
+  await buildAndCompare(t, config, all);
 });
 
 test('a site whose links all carry click ids has a view, although no page of it is counted again', async (t) => {

@@ -1,0 +1,22 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { StatusReporter, readStatus } from '../status.js';
+
+test('a board that cannot be written, as on a full disk, stops nobody; a damaged entry hides no other', (t) => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'swa-status-'));
+  t.after(() => rmSync(dataDir, { recursive: true }));
+  const status = new StatusReporter({ dataDir, role: 'sink', clock: () => 1 });
+  rmSync(join(dataDir, 'status'), { recursive: true });
+  status.report({ state: 'running', details: { lag: 1 } });
+  assert.deepEqual(readStatus(dataDir), []);
+  mkdirSync(join(dataDir, 'status'));
+  writeFileSync(join(dataDir, 'status', 'query-0.json'), '{"role": "que');
+  status.report({ state: 'stopped' });
+  assert.deepEqual(
+    readStatus(dataDir).map(({ role, state, details }) => [role, state, details]),
+    [['sink', 'stopped', { lag: 1 }]],
+  );
+});
