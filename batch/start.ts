@@ -20,6 +20,7 @@ import { spawnBatchRun } from './spawn-run.js';
 
 const pollMs = 250;
 const retryDelayMs = 10_000;
+const renewEveryMs = 20_000;
 /** A job that failed this often is given up; the failures stand in the history. */
 const maxAttempts = 3;
 
@@ -93,11 +94,22 @@ class BatchRole {
     const trigger = jobs.length > 0 ? 'request' : this.#wanted;
     if (trigger === undefined) return;
     this.#wanted = undefined;
-    const renewal = setInterval(() => jobs.forEach(({ id }) => this.#jobs.renew(id)), 20_000);
+    const renewal = setInterval(() => this.#tell(jobs, ({ id }) => this.#jobs.renew(id)), renewEveryMs);
     const published = await this.#run(trigger).finally(() => clearInterval(renewal));
-    for (const { id, attempt } of jobs) {
+    this.#tell(jobs, ({ id, attempt }) => {
       if (published || attempt >= maxAttempts) this.#jobs.ack(id);
       else this.#jobs.fail(id, this.#stopping.signal.aborted ? 0 : retryDelayMs);
+    });
+  }
+
+  /** Tells the queue of each job. One whose lease is lost runs once more: at worst a run too many. */
+  #tell(jobs: readonly LeasedJob<'batch-run'>[], change: (job: LeasedJob<'batch-run'>) => void): void {
+    for (const job of jobs) {
+      try {
+        change(job);
+      } catch (err) {
+        this.#context.logger.warn({ err, job: job.id }, 'the job queue does not take it');
+      }
     }
   }
 

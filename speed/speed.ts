@@ -5,6 +5,7 @@
 import { CurrentWatch } from '../serving/current.js';
 import { holdViews } from '../serving/held.js';
 import { ensureGenesis, openView } from '../serving/store.js';
+import { openAll, type Closers } from '../lib/closers.js';
 import type { Config } from '../lib/config/config.js';
 import { openDataDir } from '../lib/data-dir.js';
 import { SwaError, messageOf } from '../lib/errors.js';
@@ -20,11 +21,14 @@ import { readBootId } from './store/store-meta.js';
 import { SpeedWorker } from './worker.js';
 import { WorkerSlot } from './worker-slot.js';
 
-export const startSpeed: StartRole = async (context) => {
+export const startSpeed: StartRole = (context) => openAll((closers) => open(context, closers));
+
+async function open(context: RoleContext, closers: Closers): Promise<RunningRole> {
   const { config, clock } = context;
   openDataDir(config);
   checkWorkers(config);
   const log = await openLog(config, clock);
+  closers.add(() => log.close());
   const rules = makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots });
   const { dataDir, lgK } = config;
   const cut = { logId: log.id, next: zeroOffsets(log.partitions) };
@@ -34,10 +38,13 @@ export const startSpeed: StartRole = async (context) => {
     members: config.speedWorkers,
     member: config.speedWorker,
   });
+  closers.add(() => share.leave());
   const slot = share.kind === 'moving' ? WorkerSlot.take(dataDir) : undefined;
+  if (slot !== undefined) closers.add(() => slot.release());
   const status = new SpeedStatus(context, log, slot);
   const watch = new CurrentWatch(dataDir);
   const commits = new CommitThread();
+  closers.add(() => commits.close());
   const worker = new SpeedWorker({
     dataDir,
     log,
@@ -55,14 +62,8 @@ export const startSpeed: StartRole = async (context) => {
     onProgress: (changed) => status.progress(changed),
     onError: (error) => status.error(error),
   });
-  const close = async (): Promise<void> => {
-    await commits.close();
-    slot?.release();
-    await share.leave();
-    await log.close();
-  };
-  return runWorker(worker, status, close);
-};
+  return runWorker(worker, status, () => closers.close());
+}
 
 function checkWorkers({ speedWorker, speedWorkers, kafkaBrokers }: Config): void {
   if (speedWorker >= speedWorkers) {
