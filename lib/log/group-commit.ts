@@ -61,7 +61,8 @@ export class GroupCommit<P extends Sized> {
         await this.#options.commit(group.map((waiting) => waiting.item));
         for (const waiting of group) waiting.resolve();
       } catch (error) {
-        const refusal = this.#unavailable(systemCode(error) ?? messageOf(error), error);
+        const why = error instanceof SwaError ? error.message : (systemCode(error) ?? messageOf(error));
+        const refusal = this.#unavailable(why, error);
         for (const waiting of group) waiting.reject(refusal);
       }
     }

@@ -96,7 +96,7 @@ class SimulatedSource implements Source {
   }
 }
 
-const options = { silentMs: 60_000, bufferedRecords: 10 };
+const options = { silentMs: 60_000, bufferedRecords: 10, bufferedBytes: 1_000_000 };
 
 test('whatever the client does, every record is handed out once and in order', () =>
   fc.assert(
@@ -203,6 +203,22 @@ test('a client that ends whenever it is started is given up, with an error that 
   assert.match(error.message, /the client ended/);
   assert.equal(error.retryable, false);
   assert.equal(source.subscriptions, 4);
+  await reader.close();
+});
+
+test('a client is held up when few but large records wait', async () => {
+  const source = new SimulatedSource([...Array(40).keys()], 40, []);
+  const reader = new FencedReader(source, { [name]: offset(0) }, { ...options, bufferedRecords: 1000, bufferedBytes: 5 }); // prettier-ignore
+  await reader.start();
+  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+  const waiting = await reader.next({ maxRecords: 1000, timeoutMs: 0 });
+  assert.ok(waiting.length > 0 && waiting.length <= 2, `${waiting.length} batches of four`);
+  const rest = await readUntil(reader, { [name]: offset(40) }, 1000);
+  const seen = [
+    ...waiting.flatMap(({ offsets }) => offsets),
+    ...(rest.get(name) ?? []).map((item) => item.offset),
+  ];
+  assert.deepEqual(seen, [...Array(40).keys()]);
   await reader.close();
 });
 

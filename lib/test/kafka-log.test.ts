@@ -48,23 +48,35 @@ test('roles that make the log at the same time agree on its id', { skip }, async
   await Promise.all(logs.map((log) => log.close()));
 });
 
-test('other partitions, short retention and compaction are refused by name', { skip }, async () => {
-  const own = options();
-  await (await openKafkaLog(own)).close();
-  await rejectsWith('config.invalid', openKafkaLog({ ...own, partitions: suitePartitions + 1 }));
-  const weekMs = 7 * 24 * 3_600_000;
-  await (await openKafkaLog({ ...own, leastRetentionMs: weekMs })).close();
-  const short = await rejectsWith('config.invalid', openKafkaLog({ ...own, leastRetentionMs: weekMs + 1 }));
-  assert.match(short.message, /three batch intervals/);
-  await withAdmin((admin) =>
-    admin.alterConfigs({
-      validateOnly: false,
-      resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: `${own.topicPrefix}equivs`, configEntries: [{ name: 'cleanup.policy', value: 'compact' }] }], // prettier-ignore
-    }),
-  );
-  const compacted = await rejectsWith('config.invalid', openKafkaLog(own));
-  assert.match(compacted.message, /compacted/);
-});
+test(
+  'other partitions, and topics that lose facts or do not take ours, are refused by name',
+  { skip },
+  async () => {
+    const own = options();
+    await (await openKafkaLog(own)).close();
+    await rejectsWith('config.invalid', openKafkaLog({ ...own, partitions: suitePartitions + 1 }));
+    const weekMs = 7 * 24 * 3_600_000;
+    await (await openKafkaLog({ ...own, leastRetentionMs: weekMs })).close();
+    const short = await rejectsWith('config.invalid', openKafkaLog({ ...own, leastRetentionMs: weekMs + 1 }));
+    assert.match(short.message, /three batch intervals/);
+    // Each is checked before those above it.
+    for (const [topic, name, value, problem] of [
+      ['equivs', 'cleanup.policy', 'compact', /equivs is compacted/],
+      ['pageviews', 'max.message.bytes', '100000', /pageviews takes record batches of at most 100000 bytes/],
+      ['pageviews', 'retention.bytes', '5000000', /pageviews keeps at most 5000000 bytes/],
+      ['log-id', 'cleanup.policy', 'delete', /log-id has cleanup\.policy delete/],
+    ] as const) {
+      await withAdmin((admin) =>
+        admin.alterConfigs({
+          validateOnly: false,
+          resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: `${own.topicPrefix}${topic}`, configEntries: [{ name, value }] }], // prettier-ignore
+        }),
+      );
+      const refused = await rejectsWith('config.invalid', openKafkaLog({ ...own, leastRetentionMs: 1 }));
+      assert.match(refused.message, problem);
+    }
+  },
+);
 
 test(
   'a broker that is away at the start is named in seconds, as something that may pass',

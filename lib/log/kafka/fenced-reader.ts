@@ -37,8 +37,9 @@ export interface Source {
 export interface FenceOptions {
   /** How long records may wait for a silent client. */
   readonly silentMs: number;
-  /** Records held ready; the client pauses while there are more. */
+  /** Records, and bytes of them, held ready; the client pauses while there are more. */
   readonly bufferedRecords: number;
+  readonly bufferedBytes: number;
 }
 
 const aliveMs = 2000;
@@ -54,6 +55,7 @@ export class FencedReader implements LogReader {
   readonly #gaps = new Map<PartitionName, number>();
   #ready: RecordBatch[] = [];
   #readyRecords = 0;
+  #readyBytes = 0;
   #subscription: Subscription | undefined;
   #watchdog: NodeJS.Timeout | undefined;
   #lastArrival = performance.now();
@@ -138,11 +140,16 @@ export class FencedReader implements LogReader {
     this.#restarts = 0;
     this.#arriving.set(name, batch.nextOffset);
     this.#keep(name, expected, batch);
-    while (this.#readyRecords > this.#options.bufferedRecords && !this.#closed) {
+    while (this.#isFull && !this.#closed) {
       await this.#room();
       await alive();
     }
     return 'taken';
+  }
+
+  get #isFull(): boolean {
+    const { bufferedRecords, bufferedBytes } = this.#options;
+    return this.#readyRecords > bufferedRecords || this.#readyBytes > bufferedBytes;
   }
 
   #countGap(name: PartitionName, expected: number, first: number): void {
@@ -165,14 +172,16 @@ export class FencedReader implements LogReader {
     let from = 0;
     while (from < batch.offsets.length && (batch.offsets[from] ?? 0) < expected) from++;
     if (from === batch.offsets.length) return;
+    const values = from === 0 ? batch.values : batch.values.slice(from);
     this.#ready.push({
       ...parsePartitionName(name),
       name,
       offsets: (from === 0 ? batch.offsets : batch.offsets.slice(from)) as Offset[], // checked by the client
-      values: from === 0 ? batch.values : batch.values.slice(from),
+      values,
       nextOffset: offset(batch.nextOffset),
     });
-    this.#readyRecords += batch.offsets.length - from;
+    this.#readyRecords += values.length;
+    this.#readyBytes += bytesOf(values);
     this.#wakeReader();
   }
 
@@ -191,6 +200,7 @@ export class FencedReader implements LogReader {
       left -= Math.min(left, batch.offsets.length);
     }
     this.#readyRecords -= maxRecords - left;
+    for (const { values } of taken) this.#readyBytes -= bytesOf(values);
     this.#wakeClient();
     return taken;
   }
@@ -305,6 +315,10 @@ export class FencedReader implements LogReader {
     const error = this.#ended;
     if (error !== undefined) await this.#restart(`ends again and again: ${error.message}`, error);
   }
+}
+
+function bytesOf(values: readonly Uint8Array[]): number {
+  return values.reduce((sum, value) => sum + value.length, 0);
 }
 
 function split(batch: RecordBatch, count: number): [RecordBatch, RecordBatch] {

@@ -20,6 +20,7 @@ import {
   type Share,
   type ShareOptions,
   topics,
+  type Topic,
 } from '../log.js';
 import { partitionsOf } from '../partitioner.js';
 import { route, type Routed } from '../route.js';
@@ -48,9 +49,12 @@ export interface KafkaLogOptions extends KafkaOptions {
 const identitySchema = z.object({ logId: z.uuid(), partitions: z.int().min(1) });
 
 const weekMs = 7 * 24 * 3_600_000;
-const bufferedRecords = 50_000;
+/** What a reader holds ready. */
+const buffered = { bufferedRecords: 50_000, bufferedBytes: 64 * 2 ** 20 } as const;
 /** Kafka refuses record batches over 1,048,588 bytes; a commit may put all it has into one partition. */
 const commitBytes = 900_000;
+/** The same with what Kafka puts around it. */
+const leastMessageBytes = 1_000_000;
 /** Key (3 bytes a character at most) and Kafka's own fields. */
 const overheadBytes = ({ key }: NewRecord): number => 3 * key.length + 40;
 
@@ -60,7 +64,8 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<LogWriter>
   try {
     await client.createTopics(topicsToMake(options));
     const id = await identify(client, options);
-    for (const topic of topics) await checkRetention(client, options, topic);
+    await checkIdentityIsKept(client, options);
+    for (const topic of topics) await checkTopic(client, options, topic);
     return new KafkaLog(client, id, options);
   } catch (error) {
     await client.close();
@@ -85,7 +90,7 @@ async function identify(client: KafkaClient, options: KafkaLogOptions): Promise<
     const value = Buffer.from(JSON.stringify({ logId: key, partitions: options.partitions }));
     await client.send([{ topic, partition: 0, key, value }]);
   }
-  const identity = identitySchema.safeParse(JSON.parse(await firstRecord(client, topic)));
+  const identity = identitySchema.safeParse(jsonOrUndefined(await firstRecord(client, topic)));
   if (!identity.success) throw new SwaError('log.mismatch', `topic ${topic} does not hold a log's id`);
   const found = (await client.offsets(`${options.topicPrefix}pageviews`)).length;
   if (found !== options.partitions || identity.data.partitions !== found) {
@@ -97,6 +102,14 @@ async function identify(client: KafkaClient, options: KafkaLogOptions): Promise<
     );
   }
   return identity.data.logId as LogId; // branding: this file is where Kafka's log ids come from
+}
+
+function jsonOrUndefined(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Waits for the record with the lowest offset. */
@@ -128,15 +141,47 @@ async function firstRecord(client: KafkaClient, topic: string): Promise<string> 
   }
 }
 
-async function checkRetention(client: KafkaClient, options: KafkaLogOptions, topic: string): Promise<void> {
+/** Else a new id would be made one day, and everything that is stored would belong to another log. */
+async function checkIdentityIsKept(client: KafkaClient, options: KafkaLogOptions): Promise<void> {
+  const name = `${options.topicPrefix}log-id`;
+  const policy = (await client.topicConfig(name, ['cleanup.policy'])).get('cleanup.policy');
+  if (policy === 'compact') return;
+  throw new SwaError(
+    'config.invalid',
+    `topic ${name} has cleanup.policy ${policy}, which drops the log's id`,
+    {
+      hint: 'set its cleanup.policy to compact',
+    },
+  );
+}
+
+/** Whether a topic of facts keeps them long enough and takes what we send. */
+async function checkTopic(client: KafkaClient, options: KafkaLogOptions, topic: Topic): Promise<void> {
   const name = `${options.topicPrefix}${topic}`;
-  const config = await client.topicConfig(name, ['retention.ms', 'cleanup.policy']);
+  const asked = ['retention.ms', 'retention.bytes', 'cleanup.policy', 'max.message.bytes'];
+  const config = await client.topicConfig(name, asked);
   const retentionMs = Number(config.get('retention.ms') ?? -1);
   if (retentionMs >= 0 && retentionMs < options.leastRetentionMs) {
     throw new SwaError(
       'config.invalid',
       `topic ${name} keeps records for ${retentionMs} ms, shorter than three batch intervals (${options.leastRetentionMs} ms)`,
       { hint: `set its retention.ms to at least ${options.leastRetentionMs}, or run batches more often` },
+    );
+  }
+  const retentionBytes = Number(config.get('retention.bytes') ?? -1);
+  if (retentionBytes >= 0 && options.leastRetentionMs > 0) {
+    throw new SwaError(
+      'config.invalid',
+      `topic ${name} keeps at most ${retentionBytes} bytes of a partition, so it may drop facts that no batch run has covered`,
+      { hint: 'set its retention.bytes to -1' },
+    );
+  }
+  const takesBytes = Number(config.get('max.message.bytes') ?? leastMessageBytes);
+  if (takesBytes < leastMessageBytes) {
+    throw new SwaError(
+      'config.invalid',
+      `topic ${name} takes record batches of at most ${takesBytes} bytes, and we send up to ${leastMessageBytes}`,
+      { hint: `set its max.message.bytes to at least ${leastMessageBytes}` },
     );
   }
   if (config.get('cleanup.policy')?.includes('compact') === true) {
@@ -199,7 +244,7 @@ class KafkaLog implements LogWriter {
     }
     const reader = new FencedReader(this.#source(consumer), from, {
       silentMs: this.#options.silentMs ?? 60_000,
-      bufferedRecords,
+      ...buffered,
     });
     await reader.start();
     this.#readers.add(reader);
