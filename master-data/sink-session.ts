@@ -183,12 +183,13 @@ export class SinkSession {
 
   /** Spools a batch, with commits in between when it is larger than a spool may be. */
   async #take(batch: RecordBatch): Promise<void> {
-    for (let taken = 0; taken < batch.offsets.length;) {
+    let taken = 0;
+    do {
       const spool = this.#spoolOf(batch);
       taken = spool.append(batch, taken);
       this.#position[batch.name] = spool.next;
       if (spool.isFull) await this.#startCommit();
-    }
+    } while (taken < batch.offsets.length);
   }
 
   #spoolOf(batch: RecordBatch): Spool {
@@ -235,13 +236,24 @@ export class SinkSession {
     try {
       for (const [name, spool] of spools) {
         const spooled = spool.finish();
-        if (spooled !== undefined) await this.#commitSpool(name, spooled);
+        if (spooled === undefined) this.#passOver(name, spool.next);
+        else await this.#commitSpool(name, spooled);
       }
     } finally {
       for (const spool of spools.values()) spool.discard();
     }
     this.#options.onCommit?.(this.cut);
     await this.#compact();
+  }
+
+  /** Offsets without records go to the file before them; where there is none, to the one to come. */
+  #passOver(name: PartitionName, end: Offset): void {
+    const head = this.#headOf(name);
+    const last = head.files.at(-1);
+    if (last === undefined || last.toOffset >= end) return;
+    const files = [...head.files.slice(0, -1), { ...last, toOffset: end }];
+    const { dataDir, root } = this.#store;
+    this.#heads.set(name, commitManifest(dataDir, root, name, head, files));
   }
 
   async #commitSpool(name: PartitionName, spooled: Spooled): Promise<void> {

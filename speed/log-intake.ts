@@ -228,7 +228,8 @@ class PartitionIntake {
     if (batch === undefined) return undefined;
     const from = this.#at;
     const to = this.#sliceEnd(batch, from, Math.min(from + maxRecords, batch.offsets.length), limit);
-    if (to === from) return undefined;
+    const isEmpty = batch.offsets.length === 0;
+    if (isEmpty ? batch.nextOffset > limit : to === from) return undefined;
     this.buffered -= to - from;
     this.#at = to;
     if (to === batch.offsets.length) {

@@ -39,7 +39,7 @@ export interface RecordBatch {
   readonly topic: Topic;
   readonly partition: number;
   readonly name: PartitionName;
-  /** Ascending; not necessarily dense. Never empty. */
+  /** Ascending; not necessarily dense. Empty where there are no records before `nextOffset`, only offsets that have none. */
   readonly offsets: readonly Offset[];
   readonly values: readonly Uint8Array[];
   /** Where to read on: greater than the last offset. */

@@ -139,13 +139,15 @@ test(
       maxInFlightRequests: 1,
     });
     await producer.connect();
-    for (let i = 0; i < 6; i++) {
+    const transact = async (i: number): Promise<void> => {
       const transaction = await producer.transaction();
       await transaction.send({ topic: `${own.topicPrefix}equivs`, messages: [{ value: `t${i}` }] });
       await (i % 3 === 2 ? transaction.abort() : transaction.commit());
-    }
-    await producer.disconnect();
+    };
+    for (let i = 0; i < 6; i++) await transact(i);
     await log.append([record('a', 'ours', 'equivs')]);
+    await transact(8); // at the end of the log, where nothing follows it
+    await producer.disconnect();
     const seen = await readUntil(reader, await log.latest().then((next) => ({ 'equivs/0': next['equivs/0'] ?? offset(0) }))); // prettier-ignore
     assert.deepEqual(
       seen.get('equivs/0')?.map((item) => item.text),

@@ -109,6 +109,19 @@ test('the realtime view equals the oracle: pages, domains, late facts, bots, inv
   await realtime.close();
 });
 
+test('offsets without records at the end of the log are passed over, up to a limit', async (t) => {
+  const { log, view } = await logWith([pageview('cookie:a', 'http://example.com/')]);
+  const generation = await Generation.open(optionsFor(tempDir(t), log, view));
+  await catchUp(generation);
+  const before = generation.positions();
+  log.holesAtEnd = 2;
+  await generation.runEpochs({ waitMs: 0, limit: before });
+  assert.deepEqual(generation.positions(), before);
+  await generation.runEpochs({ waitMs: 0, limit: {} });
+  assert.deepEqual(generation.positions(), log.end());
+  await generation.close();
+});
+
 test('records of foreign producers that are no facts of their topic are refused, as the sink refuses them', async (t) => {
   const page = pageview('cookie:a', 'http://example.com/');
   const [microseconds = page, far = page] = [time0 * 1_000, timeEnd - 1].map((timestamp) =>

@@ -31,6 +31,8 @@ export class MemoryLog implements LogWriter {
   readonly #pageviewPartitions: number;
   /** Most records in one batch. */
   batchRecords = 7;
+  /** Offsets without records at the end of each partition, as control records leave them. */
+  holesAtEnd = 0;
 
   constructor(pageviewPartitions: number) {
     this.#pageviewPartitions = pageviewPartitions;
@@ -61,7 +63,7 @@ export class MemoryLog implements LogWriter {
   }
 
   end(): Offsets {
-    return this.#offsets((name) => this.records.get(name)?.length ?? 0);
+    return this.#offsets((name) => (this.records.get(name)?.length ?? 0) + this.holesAtEnd);
   }
 
   async openReader({ from }: ReaderOptions): Promise<LogReader> {
@@ -111,12 +113,13 @@ class MemoryReader implements LogReader {
     let left = maxRecords;
     for (const [name, next] of this.#next) {
       const all = this.#log.records.get(name) ?? [];
-      const to = Math.min(all.length, next + Math.min(left, this.#log.batchRecords));
-      if (to === next) continue;
+      const to = Math.max(next, Math.min(all.length, next + Math.min(left, this.#log.batchRecords)));
       const values = all.slice(next, to);
       const offsets = values.map((_, i) => offset(next + i));
-      batches.push({ ...parsePartitionName(name), name, offsets, values, nextOffset: offset(to) });
-      this.#next.set(name, to);
+      const nextOffset = offset(to < all.length ? to : Math.max(to, all.length + this.#log.holesAtEnd));
+      if (nextOffset === next) continue;
+      batches.push({ ...parsePartitionName(name), name, offsets, values, nextOffset });
+      this.#next.set(name, nextOffset);
       left -= values.length;
       if (left <= 0) break;
     }

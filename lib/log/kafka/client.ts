@@ -219,6 +219,15 @@ export class KafkaClient {
     const seek = (position: Position): void =>
       consumer.seek({ ...position, offset: String(position.offset) });
     consumer.on(consumer.events.GROUP_JOIN, () => subscriber.positions().forEach(seek));
+    // A fetch of nothing but control records and what aborted transactions left is not handed out, only told of.
+    consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
+      const { topic, partition, batchSize, firstOffset, lastOffset } = payload;
+      const first: string | null = firstOffset; // null where all of it lies before the position
+      if (batchSize > 0 || first === null) return;
+      const range = { firstOffset: offsetOf(first), nextOffset: offsetOf(lastOffset) + 1 };
+      const empty = { topic, partition, ...range, offsets: [], values: [] };
+      void hand(empty, subscriber, seek, () => Promise.resolve());
+    });
     const failed = (error: SwaError): void => subscriber.failed(error);
     await this.#run(consumer, 'read from', topics, failed, (batch) => deliver(batch, subscriber, seek));
     return { stop: () => consumer.disconnect() };
@@ -330,20 +339,31 @@ async function deliver(
   const { batch } = payload;
   if (!payload.isRunning() || payload.isStale()) return;
   const { topic, partition, messages } = batch;
-  const verdict = await subscriber.take(
-    {
-      topic,
-      partition,
-      firstOffset: offsetOf(batch.firstOffset() ?? batch.lastOffset()),
-      nextOffset: offsetOf(batch.lastOffset()) + 1,
-      offsets: messages.map((message) => offsetOf(message.offset)),
-      values: messages.map((message) => message.value ?? Buffer.alloc(0)),
-    },
-    () => payload.heartbeat(),
-  );
-  if (verdict === 'taken') return payload.resolveOffset(batch.lastOffset());
-  const own = subscriber.positions().find((at) => at.topic === topic && at.partition === partition);
+  const fetched = {
+    topic,
+    partition,
+    firstOffset: offsetOf(batch.firstOffset() ?? batch.lastOffset()),
+    nextOffset: offsetOf(batch.lastOffset()) + 1,
+    offsets: messages.map((message) => offsetOf(message.offset)),
+    values: messages.map((message) => message.value ?? Buffer.alloc(0)),
+  };
+  if (await hand(fetched, subscriber, seek, () => payload.heartbeat()))
+    payload.resolveOffset(batch.lastOffset());
+}
+
+/** True when the batch was taken; else the position is set anew. */
+async function hand(
+  batch: KafkaBatch,
+  subscriber: Subscriber,
+  seek: (position: Position) => void,
+  alive: () => Promise<void>,
+): Promise<boolean> {
+  if ((await subscriber.take(batch, alive)) === 'taken') return true;
+  const own = subscriber
+    .positions()
+    .find(({ topic, partition }) => topic === batch.topic && partition === batch.partition);
   if (own !== undefined) seek(own);
+  return false;
 }
 
 /** kafkajs types each mechanism apart. */

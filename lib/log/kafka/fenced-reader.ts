@@ -171,7 +171,6 @@ export class FencedReader implements LogReader {
   #keep(name: PartitionName, expected: number, batch: KafkaBatch): void {
     let from = 0;
     while (from < batch.offsets.length && (batch.offsets[from] ?? 0) < expected) from++;
-    if (from === batch.offsets.length) return;
     const values = from === 0 ? batch.values : batch.values.slice(from);
     this.#ready.push({
       ...parsePartitionName(name),
