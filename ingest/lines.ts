@@ -7,6 +7,7 @@ import { isUtf8 } from 'node:buffer';
 import { constants, createReadStream } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { SwaError, messageOf, systemCode } from '../lib/errors.js';
 
@@ -40,6 +41,8 @@ export async function* readLines(path: string, progress: ByteProgress): AsyncGen
   } catch (cause) {
     if (cause instanceof SwaError) throw cause;
     throw readError(path, splitter.lineNumber, cause);
+  } finally {
+    source.destroy();
   }
   const rest = splitter.end();
   if (rest.length > 0) yield rest;
@@ -91,20 +94,12 @@ async function* chained(first: Buffer, rest: AsyncIterable<Buffer>): AsyncGenera
   yield* rest;
 }
 
-async function* gunzip(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+/** What follows the last member is no part of the file when it begins with a zero: archives are padded with zeros. */
+function gunzip(chunks: AsyncIterable<Buffer>): Readable {
   const zlib = createGunzip({ chunkSize: 256 * 1024 });
-  const feed = (async () => {
-    try {
-      for await (const chunk of chunks) {
-        if (!zlib.write(chunk)) await new Promise((resolve) => zlib.once('drain', resolve));
-      }
-      zlib.end();
-    } catch (error) {
-      zlib.destroy(error instanceof Error ? error : new Error(messageOf(error)));
-    }
-  })();
-  yield* zlib;
-  await feed;
+  // It ends early when zlib does, or when nobody reads on; a failure of the chunks comes out of zlib as well.
+  pipeline(chunks, zlib).catch(() => undefined);
+  return zlib;
 }
 
 function readError(path: string, line: number, cause: unknown): SwaError {

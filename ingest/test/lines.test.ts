@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
+import { SwaError } from '../../lib/errors.js';
+import { readLines } from '../lines.js';
+
+function fileOf(t: TestContext, bytes: Uint8Array): string {
+  const dir = mkdtempSync(join(tmpdir(), 'swa-lines-'));
+  t.after(() => rmSync(dir, { recursive: true }));
+  const path = join(dir, 'lines');
+  writeFileSync(path, bytes);
+  return path;
+}
+
+/** Reads to the end, or until there are `enough`; the number of lines. */
+async function countLines(path: string, enough = Infinity): Promise<number> {
+  let count = 0;
+  for await (const lines of readLines(path, { readBytes: 0, totalBytes: undefined })) {
+    count += lines.length;
+    if (count >= enough) break;
+  }
+  return count;
+}
+
+test('zeros after a gzip are padding', { timeout: 60_000 }, async (t) => {
+  const zipped = gzipSync('one\ntwo\n');
+  for (const zeros of [1, 512, 300_000, 2_000_000]) {
+    const path = fileOf(t, Buffer.concat([zipped, Buffer.alloc(zeros)]));
+    assert.equal(await countLines(path), 2, `${zeros} zeros`);
+  }
+  assert.equal(await countLines(fileOf(t, Buffer.concat([zipped, zipped]))), 4, 'two members');
+});
+
+test(
+  'a file is closed however its reading ends',
+  { timeout: 60_000, skip: process.platform !== 'linux' && 'needs /proc' },
+  async (t) => {
+    const text = randomBytes(1_000_000).toString('hex').replace(/.{64}/g, '$&\n');
+    const zipped = gzipSync(text);
+    const corrupt = Buffer.from(zipped).fill(0xff, 400_000, 400_100);
+    for (const bytes of [
+      Buffer.from(text),
+      zipped,
+      corrupt,
+      Buffer.concat([zipped, Buffer.alloc(2_000_000)]),
+    ]) {
+      for (const enough of [1, Infinity]) {
+        const path = fileOf(t, bytes);
+        const reading = countLines(path, enough);
+        if (bytes === corrupt && enough > 1) await assert.rejects(reading, SwaError);
+        else await reading;
+        while (openFiles().includes(path)) await setImmediate();
+      }
+    }
+  },
+);
+
+/** What this process has open. */
+function openFiles(): string[] {
+  return readdirSync('/proc/self/fd').flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/self/fd/${fd}`)];
+    } catch {
+      return []; // closed since
+    }
+  });
+}
