@@ -6,7 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Clock } from '../lib/clock.js';
-import { messageOf } from '../lib/errors.js';
+import { SwaError, messageOf } from '../lib/errors.js';
 import type { JobQueue, LeasedJob } from '../lib/queue/job-queue.js';
 import type { UrlRules } from '../lib/url/normalize.js';
 import type { FactSink } from './fact-sinks.js';
@@ -33,9 +33,9 @@ export const importStateSchema = importCountsSchema.extend({
   /** Id of the job. */
   job: z.number(),
   file: z.string(),
-  /** Interrupted: the process ended first, and the next one does the import again. */
+  /** Interrupted: the process ended first, or lost the job's lease; whoever takes the job next does the import again. */
   state: z.enum(['running', 'interrupted', 'done', 'failed']),
-  /** Why it failed, or where its rejected lines are. */
+  /** Why it failed or was interrupted, or where its rejected lines are. */
   note: z.string().nullable(),
 });
 export type ImportState = Readonly<z.infer<typeof importStateSchema>>;
@@ -53,9 +53,7 @@ export class ImportWorker {
 
   constructor(options: ImportWorkerOptions) {
     this.#options = options;
-    this.#ended = this.#work().catch((error: unknown) => {
-      options.onChange({ job: 0, file: '', ...newImportCounts(), state: 'failed', note: messageOf(error) });
-    });
+    this.#ended = this.#work();
   }
 
   /** Stops after the batch under way; an unfinished import stays in the queue. */
@@ -65,40 +63,67 @@ export class ImportWorker {
     await this.#options.jobs.close();
   }
 
+  /** Never rejects: what goes wrong with the queue is said, and the next job is taken. */
   async #work(): Promise<void> {
+    const { jobs, onChange } = this.#options;
     const { signal } = this.#stopping;
     while (!signal.aborted) {
-      const job = this.#options.jobs.get();
-      if (job !== undefined) await this.#take(job);
-      else await sleep(pollMs, undefined, { signal }).catch(() => undefined);
+      let leased: LeasedJob<'import'> | undefined;
+      try {
+        leased = jobs.get();
+        if (leased !== undefined) await this.#take(leased);
+      } catch (error) {
+        const about = { job: leased?.id ?? 0, file: leased?.job.file ?? '' };
+        onChange({ ...about, ...newImportCounts(), state: 'failed', note: messageOf(error) });
+      }
+      if (leased === undefined) await sleep(pollMs, undefined, { signal }).catch(() => undefined);
     }
   }
 
   async #take(leased: LeasedJob<'import'>): Promise<void> {
     const { jobs, dataDir, clock, onChange } = this.#options;
-    const { file } = leased.job;
-    const about = { job: leased.id, file };
+    const { id, job, attempt } = leased;
     const counts = newImportCounts();
-    const rejects = new RejectFile(defaultRejectPath(dataDir, file, clock));
-    const renewal = setInterval(() => jobs.renew(leased.id), renewEveryMs);
+    const say = (state: ImportState['state'], note: string | null): void =>
+      onChange({ job: id, file: job.file, ...counts, state, note });
+    const rejects = new RejectFile(defaultRejectPath(dataDir, job.file, clock));
+    const lost = new AbortController();
+    const signal = AbortSignal.any([this.#stopping.signal, lost.signal]);
+    const renewal = setInterval(() => {
+      try {
+        jobs.renew(id);
+      } catch (error) {
+        lost.abort(error);
+      }
+    }, renewEveryMs);
     try {
-      await this.#import(leased, counts, rejects);
-      const isInterrupted = this.#stopping.signal.aborted;
-      if (isInterrupted) jobs.fail(leased.id);
-      else jobs.ack(leased.id);
-      const note = rejects.count > 0 ? rejects.path : null;
-      onChange({ ...about, ...counts, state: isInterrupted ? 'interrupted' : 'done', note });
+      await this.#import(leased, counts, rejects, signal);
+      signal.throwIfAborted();
+      jobs.ack(id);
+      say('done', rejects.count > 0 ? rejects.path : null);
     } catch (error) {
-      if (leased.attempt >= maxAttempts) jobs.ack(leased.id);
-      else jobs.fail(leased.id, retryDelayMs);
-      onChange({ ...about, ...counts, state: 'failed', note: messageOf(error) });
+      if (lost.signal.aborted || isLost(error)) {
+        say('interrupted', messageOf(lost.signal.reason ?? error));
+      } else if (signal.aborted) {
+        jobs.fail(id);
+        say('interrupted', null);
+      } else {
+        if (attempt >= maxAttempts) jobs.ack(id);
+        else jobs.fail(id, retryDelayMs);
+        say('failed', messageOf(error));
+      }
     } finally {
       clearInterval(renewal);
       rejects.close();
     }
   }
 
-  async #import({ id, job }: LeasedJob<'import'>, counts: ImportCounts, rejects: RejectFile): Promise<void> {
+  async #import(
+    { id, job }: LeasedJob<'import'>,
+    counts: ImportCounts,
+    rejects: RejectFile,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { sink, urls, clock, onChange } = this.#options;
     await importFile(
       {
@@ -107,11 +132,16 @@ export class ImportWorker {
         sink,
         urls,
         clock,
-        signal: this.#stopping.signal,
+        signal,
         onRejected: (line) => rejects.add(line),
         onProgress: (now) => onChange({ job: id, file: job.file, ...now, state: 'running', note: null }),
       },
       counts,
     );
   }
+}
+
+/** True for the queue's word that this worker does not hold the job any more. */
+function isLost(error: unknown): boolean {
+  return error instanceof SwaError && error.code === 'queue.unknown-item';
 }

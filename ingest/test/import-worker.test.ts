@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
+import { EventEmitter, once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { systemClock } from '../../lib/clock.js';
 import { openDataDir } from '../../lib/data-dir.js';
 import type { Fact } from '../../lib/facts/fact.js';
 import { openJobQueue } from '../../lib/queue/job-queue.js';
+import type { QueueOptions } from '../../lib/queue/single-consumer-queue.js';
 import { UrlRules } from '../../lib/url/normalize.js';
 import { ImportWorker, type ImportState } from '../import-worker.js';
 
@@ -26,11 +29,11 @@ function setUp(t: TestContext) {
     await jobs.close();
   };
   /** Starts a worker; `until` resolves with the first state that satisfies. */
-  const start = (append: (facts: readonly Fact[]) => Promise<void>) => {
+  const start = (append: (facts: readonly Fact[]) => Promise<void>, queue: Partial<QueueOptions> = {}) => {
     const waiting: { met: (state: ImportState) => boolean; resolve: (state: ImportState) => void }[] = [];
     const worker = new ImportWorker({
       dataDir,
-      jobs: openJobQueue(dataDir, 'import', systemClock),
+      jobs: openJobQueue(dataDir, 'import', systemClock, queue),
       sink: { append },
       urls: new UrlRules(),
       clock: systemClock,
@@ -87,3 +90,33 @@ test('an import that cannot be done says why', async (t) => {
   await worker.stop();
   assert.match(state.note ?? '', /cannot read .*absent.*ENOENT/);
 });
+
+for (const [when, renewals] of [
+  ['a renewal', 1],
+  ['its end', 0],
+] as const) {
+  test(`a job that another worker took is left to it, seen at ${when}, and the next one is done`, async (t) => {
+    const { dataDir, file, ask, start } = setUp(t);
+    t.mock.timers.enable({ apis: ['setInterval'] });
+    writeFileSync(file, lines(10));
+    await ask(file);
+    const log = new EventEmitter();
+    const appended = once(log, 'appended');
+    const { worker, until } = start(async () => void (await appended), { leaseMs: 1 });
+    await until((one) => one.read === 10);
+    const other = openJobQueue(dataDir, 'import', systemClock);
+    t.after(() => other.close());
+    let taken = other.get();
+    for (; taken === undefined; taken = other.get()) await setImmediate();
+    assert.equal(taken.attempt, 2);
+    t.mock.timers.tick(20_000 * renewals);
+    const left = until((one) => one.state !== 'running');
+    log.emit('appended');
+    const { state, note } = await left;
+    assert.deepEqual([state, note], ['interrupted', 'item 1 is not leased to this worker (any more)']);
+    await ask(file);
+    assert.equal((await until((one) => one.state === 'done')).job, 2);
+    await worker.stop();
+    other.ack(1);
+  });
+}
