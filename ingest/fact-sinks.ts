@@ -25,6 +25,18 @@ export function logSink(log: LogWriter, urls: UrlRules): FactSink {
   };
 }
 
+/**
+ * Waits while `sink` cannot take facts right now, instead of failing. Throws when `signal` aborts the waiting.
+ * @param onWait told why, before each wait
+ */
+export function patientSink(
+  sink: Pick<FactSink, 'append'>,
+  signal: AbortSignal,
+  onWait: (error: SwaError) => void,
+): Pick<FactSink, 'append'> {
+  return { append: (facts) => retried(() => sink.append(facts), { tries: Infinity, signal, onWait }) };
+}
+
 export interface CollectorSinkOptions {
   /** 'http://127.0.0.1:8080' */
   readonly baseUrl: string;
@@ -39,11 +51,12 @@ const maxBodyBytes = 900 * 1024;
 const maxFactsPerRequest = 4_000;
 
 export function collectorSink(options: CollectorSinkOptions): FactSink {
-  const target = `${options.baseUrl}/v1/events`;
+  const { baseUrl, token, tries = 10 } = options;
+  const target = `${baseUrl}/v1/events`;
   return {
-    name: `the collector at ${options.baseUrl}`,
+    name: `the collector at ${baseUrl}`,
     async append(facts) {
-      for (const body of bodies(facts)) await post(target, body, options);
+      for (const body of bodies(facts)) await retried(() => post(target, body, token), { tries });
     },
     close: () => Promise.resolve(),
   };
@@ -67,22 +80,27 @@ function* bodies(facts: readonly Fact[]): Generator<string> {
   if (lines.length > 0) yield lines.join('\n');
 }
 
-async function post(target: string, body: string, options: CollectorSinkOptions): Promise<void> {
-  const tries = options.tries ?? 10;
+interface Retrying {
+  readonly tries: number;
+  readonly signal?: AbortSignal;
+  readonly onWait?: (error: SwaError) => void;
+}
+
+/** Tries again what failed with a retryable error; waits double from 100 ms to 5 s. Throws the last error. */
+async function retried(action: () => Promise<void>, { tries, signal, onWait }: Retrying): Promise<void> {
   for (let attempt = 1; ; attempt++) {
-    const outcome = await tryPost(target, body, options.token);
-    if (outcome === undefined) return;
-    if (!outcome.retryable || attempt >= tries) throw outcome;
-    await delay(Math.min(5_000, 100 * 2 ** (attempt - 1)));
+    try {
+      return await action();
+    } catch (error) {
+      if (!(error instanceof SwaError) || !error.retryable || attempt >= tries) throw error;
+      onWait?.(error);
+      await delay(Math.min(5_000, 100 * 2 ** (attempt - 1)), undefined, { signal });
+    }
   }
 }
 
-/** Undefined when every fact was accepted. */
-async function tryPost(
-  target: string,
-  body: string,
-  token: string | undefined,
-): Promise<SwaError | undefined> {
+/** Resolves when every fact was accepted. */
+async function post(target: string, body: string, token: string | undefined): Promise<void> {
   let response: Response;
   try {
     response = await fetch(target, {
@@ -95,7 +113,7 @@ async function tryPost(
       signal: AbortSignal.timeout(60_000),
     });
   } catch (cause) {
-    return new SwaError('log.unavailable', `cannot reach ${target}: ${messageOf(cause)}`, {
+    throw new SwaError('log.unavailable', `cannot reach ${target}: ${messageOf(cause)}`, {
       cause,
       retryable: true,
     });
@@ -103,7 +121,7 @@ async function tryPost(
   const text = await response.text();
   if (response.status !== 202) {
     const retryable = response.status === 503 || response.status === 429;
-    return new SwaError('log.unavailable', `${target} answered ${response.status}: ${text.slice(0, 300)}`, {
+    throw new SwaError('log.unavailable', `${target} answered ${response.status}: ${text.slice(0, 300)}`, {
       retryable,
     });
   }
@@ -111,7 +129,7 @@ async function tryPost(
   const refused =
     typeof answer === 'object' && answer !== null && 'rejected' in answer ? answer.rejected : undefined;
   if (!Array.isArray(refused) || refused.length > 0) {
-    return new SwaError(
+    throw new SwaError(
       'import.failed',
       `${target} refused facts that passed the same door here: ${text.slice(0, 300)}`,
       {
@@ -119,5 +137,4 @@ async function tryPost(
       },
     );
   }
-  return undefined;
 }

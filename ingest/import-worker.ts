@@ -1,7 +1,7 @@
 /**
  * Works off the imports that were left as jobs, one at a time, in the process that is the log's writer. A job is taken from the
  * single-consumer queue and acknowledged when its last fact is durable; if this process dies before that, the next one does it
- * again, and repeated lines count once.
+ * again, and repeated lines count once. While the log cannot take facts, the import waits where it is.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
@@ -9,7 +9,7 @@ import type { Clock } from '../lib/clock.js';
 import { SwaError, messageOf } from '../lib/errors.js';
 import type { JobQueue, LeasedJob } from '../lib/queue/job-queue.js';
 import type { UrlRules } from '../lib/url/normalize.js';
-import type { FactSink } from './fact-sinks.js';
+import { patientSink, type FactSink } from './fact-sinks.js';
 import {
   importCountsSchema,
   importFile,
@@ -35,7 +35,7 @@ export const importStateSchema = importCountsSchema.extend({
   file: z.string(),
   /** Interrupted: the process ended first, or lost the job's lease; whoever takes the job next does the import again. */
   state: z.enum(['running', 'interrupted', 'done', 'failed']),
-  /** Why it failed or was interrupted, or where its rejected lines are. */
+  /** Why it failed, was interrupted or waits, or where its rejected lines are. */
   note: z.string().nullable(),
 });
 export type ImportState = Readonly<z.infer<typeof importStateSchema>>;
@@ -43,13 +43,15 @@ export type ImportState = Readonly<z.infer<typeof importStateSchema>>;
 const pollMs = 500;
 const renewEveryMs = 20_000;
 const retryDelayMs = 10_000;
-/** An import that failed this often is given up; its last error stays on the status board. */
-const maxAttempts = 3;
+/** An import that failed this often in one process is given up; its last error stays on the status board. */
+const maxFailures = 3;
 
 export class ImportWorker {
   readonly #options: ImportWorkerOptions;
   readonly #stopping = new AbortController();
   readonly #ended: Promise<void>;
+  /** By job. Not the queue's attempts: an end of the process is no failure of the import. */
+  readonly #failures = new Map<number, number>();
 
   constructor(options: ImportWorkerOptions) {
     this.#options = options;
@@ -82,7 +84,7 @@ export class ImportWorker {
 
   async #take(leased: LeasedJob<'import'>): Promise<void> {
     const { jobs, dataDir, clock, onChange } = this.#options;
-    const { id, job, attempt } = leased;
+    const { id, job } = leased;
     const counts = newImportCounts();
     const say = (state: ImportState['state'], note: string | null): void =>
       onChange({ job: id, file: job.file, ...counts, state, note });
@@ -108,14 +110,23 @@ export class ImportWorker {
         jobs.fail(id);
         say('interrupted', null);
       } else {
-        if (attempt >= maxAttempts) jobs.ack(id);
-        else jobs.fail(id, retryDelayMs);
+        this.#fail(id, error);
         say('failed', messageOf(error));
       }
     } finally {
       clearInterval(renewal);
       rejects.close();
     }
+  }
+
+  /** Leaves the job to be taken again, or gives it up; what passes by itself, as a full disk, does not count. */
+  #fail(id: number, error: unknown): void {
+    const { jobs } = this.#options;
+    const isPassing = error instanceof SwaError && error.retryable;
+    const failures = (this.#failures.get(id) ?? 0) + (isPassing ? 0 : 1);
+    this.#failures.set(id, failures);
+    if (failures < maxFailures) jobs.fail(id, retryDelayMs);
+    else jobs.ack(id);
   }
 
   async #import(
@@ -125,16 +136,18 @@ export class ImportWorker {
     signal: AbortSignal,
   ): Promise<void> {
     const { sink, urls, clock, onChange } = this.#options;
+    const say = (note: string | null): void =>
+      onChange({ job: id, file: job.file, ...counts, state: 'running', note });
     await importFile(
       {
         path: job.file,
         format: importFormatSchema.parse(job.format),
-        sink,
+        sink: patientSink(sink, signal, (error) => say(`waits: ${error.message}`)),
         urls,
         clock,
         signal,
         onRejected: (line) => rejects.add(line),
-        onProgress: (now) => onChange({ job: id, file: job.file, ...now, state: 'running', note: null }),
+        onProgress: () => say(null),
       },
       counts,
     );

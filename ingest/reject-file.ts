@@ -18,7 +18,7 @@ export class RejectFile {
     this.path = path;
   }
 
-  /** Throws `import.failed` when the file cannot be written. */
+  /** Throws `import.failed` when the file cannot be written; retryable when the disk is full. */
   add(line: RejectedLine): void {
     this.count++;
     if (this.first.length < shown) this.first.push(line);
@@ -26,11 +26,11 @@ export class RejectFile {
       this.#fd ??= openSync(this.path, 'w');
       writeSync(this.#fd, `${JSON.stringify(line)}\n`);
     } catch (cause) {
-      throw new SwaError(
-        'import.failed',
-        `cannot write rejected lines to '${this.path}' (${systemCode(cause)})`,
-        { cause },
-      );
+      const code = systemCode(cause);
+      throw new SwaError('import.failed', `cannot write rejected lines to '${this.path}' (${code})`, {
+        cause,
+        retryable: code === 'ENOSPC' || code === 'EDQUOT',
+      });
     }
   }
 

@@ -1,16 +1,17 @@
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { setImmediate } from 'node:timers/promises';
 import { systemClock } from '../../lib/clock.js';
 import { openDataDir } from '../../lib/data-dir.js';
+import { SwaError } from '../../lib/errors.js';
 import type { Fact } from '../../lib/facts/fact.js';
 import { openJobQueue } from '../../lib/queue/job-queue.js';
 import type { QueueOptions } from '../../lib/queue/single-consumer-queue.js';
 import { UrlRules } from '../../lib/url/normalize.js';
+import { defaultRejectPath } from '../reject-file.js';
 import { ImportWorker, type ImportState } from '../import-worker.js';
 
 const lines = (count: number): string =>
@@ -23,31 +24,44 @@ function setUp(t: TestContext) {
   t.after(() => rmSync(dataDir, { recursive: true }));
   openDataDir({ dataDir, lgK: 14 });
   const file = join(dataDir, 'facts.ndjson');
+  const time = { now: systemClock() };
+  const clock = (): number => time.now;
   const ask = async (path: string): Promise<void> => {
-    const jobs = openJobQueue(dataDir, 'import', systemClock);
+    const jobs = openJobQueue(dataDir, 'import', clock);
     jobs.add({ requestedBy: 'test', requestedAt: 0, file: path, format: { name: 'ndjson' } });
     await jobs.close();
   };
+  const waiting = async (): Promise<number> => {
+    const jobs = openJobQueue(dataDir, 'import', clock);
+    const { length } = jobs.list();
+    await jobs.close();
+    return length;
+  };
   /** Starts a worker; `until` resolves with the first state that satisfies. */
   const start = (append: (facts: readonly Fact[]) => Promise<void>, queue: Partial<QueueOptions> = {}) => {
-    const waiting: { met: (state: ImportState) => boolean; resolve: (state: ImportState) => void }[] = [];
+    const waiters: { met: (state: ImportState) => boolean; resolve: (state: ImportState) => void }[] = [];
     const worker = new ImportWorker({
       dataDir,
-      jobs: openJobQueue(dataDir, 'import', systemClock, queue),
+      jobs: openJobQueue(dataDir, 'import', clock, queue),
       sink: { append },
       urls: new UrlRules(),
-      clock: systemClock,
-      onChange: (state) => waiting.filter(({ met }) => met(state)).forEach(({ resolve }) => resolve(state)),
+      clock,
+      onChange: (state) => waiters.filter(({ met }) => met(state)).forEach(({ resolve }) => resolve(state)),
     });
     const until = (met: (state: ImportState) => boolean): Promise<ImportState> =>
-      new Promise((resolve) => waiting.push({ met, resolve }));
+      new Promise((resolve) => waiters.push({ met, resolve }));
     return { worker, until };
   };
-  return { dataDir, file, ask, start };
+  return { dataDir, file, time, clock, ask, waiting, start };
 }
 
+const away = (): Promise<void> =>
+  Promise.reject(new SwaError('log.unavailable', 'the disk is full', { retryable: true }));
+const isWaiting = ({ state, note }: ImportState): boolean =>
+  state === 'running' && note === 'waits: the disk is full';
+
 test('an import left as a job is done once, and leaves the queue', async (t) => {
-  const { dataDir, file, ask, start } = setUp(t);
+  const { file, ask, waiting, start } = setUp(t);
   writeFileSync(file, `${lines(5_000)}\nno json\n`);
   await ask(file);
   const facts: Fact[] = [];
@@ -56,9 +70,7 @@ test('an import left as a job is done once, and leaves the queue', async (t) => 
   await worker.stop();
   assert.deepEqual([state.accepted, state.rejected, facts.length], [5_000, 1, 5_000]);
   assert.match(state.note ?? '', /facts\.ndjson.*\.ndjson$/);
-  const jobs = openJobQueue(dataDir, 'import', systemClock);
-  assert.deepEqual(jobs.list(), []);
-  await jobs.close();
+  assert.equal(await waiting(), 0);
 });
 
 test('an import cut short by a stop is done again, with the same eventIds', async (t) => {
@@ -96,7 +108,7 @@ for (const [when, renewals] of [
   ['its end', 0],
 ] as const) {
   test(`a job that another worker took is left to it, seen at ${when}, and the next one is done`, async (t) => {
-    const { dataDir, file, ask, start } = setUp(t);
+    const { dataDir, file, time, clock, ask, start } = setUp(t);
     t.mock.timers.enable({ apis: ['setInterval'] });
     writeFileSync(file, lines(10));
     await ask(file);
@@ -104,11 +116,10 @@ for (const [when, renewals] of [
     const appended = once(log, 'appended');
     const { worker, until } = start(async () => void (await appended), { leaseMs: 1 });
     await until((one) => one.read === 10);
-    const other = openJobQueue(dataDir, 'import', systemClock);
+    const other = openJobQueue(dataDir, 'import', clock);
     t.after(() => other.close());
-    let taken = other.get();
-    for (; taken === undefined; taken = other.get()) await setImmediate();
-    assert.equal(taken.attempt, 2);
+    time.now += 1;
+    assert.equal(other.get()?.attempt, 2);
     t.mock.timers.tick(20_000 * renewals);
     const left = until((one) => one.state !== 'running');
     log.emit('appended');
@@ -120,3 +131,58 @@ for (const [when, renewals] of [
     other.ack(1);
   });
 }
+
+test('while the log cannot take facts an import waits where it is, and says so', async (t) => {
+  const { file, ask, start } = setUp(t);
+  writeFileSync(file, lines(10));
+  await ask(file);
+  let appends = 0;
+  const { worker, until } = start(() => (++appends < 3 ? away() : Promise.resolve()));
+  const waited = until(isWaiting);
+  const { state, read, accepted } = await until((one) => one.state !== 'running');
+  await waited;
+  await worker.stop();
+  assert.deepEqual([state, read, accepted, appends], ['done', 10, 10, 3]);
+});
+
+test('stops do not count as failures of an import', async (t) => {
+  const { file, ask, waiting, start } = setUp(t);
+  writeFileSync(file, lines(10));
+  await ask(file);
+  for (let stops = 0; stops < 3; stops++) {
+    const { worker, until } = start(away);
+    await until(isWaiting);
+    const interrupted = until((one) => one.state !== 'running');
+    await worker.stop();
+    assert.equal((await interrupted).state, 'interrupted');
+  }
+  rmSync(file);
+  const { worker, until } = start(away);
+  await until((one) => one.state === 'failed');
+  await worker.stop();
+  assert.equal(await waiting(), 1, 'it failed once');
+});
+
+test(
+  'an import that fails three times is given up; what passes by itself, as a full disk, does not count',
+  { skip: !existsSync('/dev/full') && 'needs /dev/full' },
+  async (t) => {
+    const { dataDir, file, time, ask, waiting, start } = setUp(t);
+    const { worker, until } = start(() => Promise.resolve());
+    writeFileSync(file, 'no json\n');
+    for (const [round, why] of [/ENOSPC/, /ENOSPC/, /ENOENT/, /ENOENT/, /ENOENT/].entries()) {
+      if (round === 2) rmSync(file);
+      const failed = until((one) => one.state === 'failed');
+      const later = time.now + 10_000;
+      symlinkSync(
+        '/dev/full',
+        defaultRejectPath(dataDir, file, () => later),
+      );
+      time.now = later;
+      if (round === 0) await ask(file);
+      assert.match((await failed).note ?? '', why);
+      assert.equal(await waiting(), round < 4 ? 1 : 0);
+    }
+    await worker.stop();
+  },
+);
