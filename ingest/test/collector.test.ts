@@ -109,6 +109,24 @@ test('a refused fact is named by its index; the others go in', async () => {
   assert.deepEqual([counters.accepted, counters.rejected, counters.rejectedByField.get('url')], [2, 3, 1]);
 });
 
+test('a value nested however deep is refused like any other; the others go in', async () => {
+  const { post, records } = await serve();
+  const deep = `${'['.repeat(200_000)}${']'.repeat(200_000)}`;
+  const fields = ['type', 'visitor', 'url', 'timestamp', 'eventId', 'userAgent', 'other'];
+  const lines = fields.map((field) => JSON.stringify({ ...view, [field]: 'deep' }).replace('"deep"', deep));
+  for (const [i, line] of [...lines, deep].entries()) {
+    const response = await post(`${line}\n${JSON.stringify(view)}`, 'application/x-ndjson');
+    const { accepted, rejected } = (await response.json()) as {
+      accepted: number;
+      rejected: { reason: string }[];
+    };
+    assert.deepEqual([accepted, rejected.length, records.length], [1, 1, i + 1]);
+    assert.match(rejected[0]?.reason ?? '', /got an array|is not a field/);
+  }
+  const response = await post(`{"type":${'{"a":'.repeat(100_000)}0${'}'.repeat(100_000)}}`);
+  assert.match(await response.text(), /type must be .* got an object/);
+});
+
 test('a log that cannot take more means 503 with Retry-After, and nothing counts as accepted', async () => {
   const { post, log, counters, records } = await serve();
   log.refuse = true;
