@@ -1,6 +1,6 @@
 /**
  * Apache's combined log format (and common, which lacks the last two fields), one line to one pageview. Which lines are
- * pageviews is a rule: by default a successful GET (2xx, 304) of something that is no static file.
+ * pageviews is a rule: by default a successful GET (2xx, 304) of something on the log's host that is no static file.
  */
 import { hash } from 'node:crypto';
 import { z } from 'zod';
@@ -65,6 +65,8 @@ export function parseCombined(line: string, options: CombinedOptions): LineResul
     return rejected(`field request is not 'METHOD target HTTP/x': '${request.slice(0, 80)}'`);
   const [, method = '', target = ''] = parts;
   if (!options.methods.includes(method)) return filtered('method');
+  const url = urlOf(target, options);
+  if (url === undefined) return filtered('target');
   if (!options.keepStatic && isStatic(target)) return filtered('static');
   const [, referrer = '-', userAgent = '-'] = tailShape.exec(tail) ?? [];
   return {
@@ -72,7 +74,7 @@ export function parseCombined(line: string, options: CombinedOptions): LineResul
     value: {
       type: 'pageview',
       visitor: visitorOf(options.visitor, address, user, userAgent),
-      url: /^https?:\/\//i.test(target) ? target : `${options.scheme}://${options.host}${target}`,
+      url,
       timestamp,
       ...(userAgent === '-' || userAgent === '' ? {} : { userAgent: unescape(userAgent) }),
       ...(referrer === '-' || referrer === '' ? {} : { referrer: unescape(referrer) }),
@@ -121,6 +123,13 @@ function parseTime(text: string): number | undefined {
 
 function statusFits(status: string, rule: string): boolean {
   return rule.endsWith('xx') ? status.charAt(0) === rule.charAt(0) && status.length === 3 : status === rule;
+}
+
+/** The URL that a request asked for; undefined when it is none of the host, as a proxy's or `*`. */
+function urlOf(target: string, { scheme, host }: CombinedOptions): string | undefined {
+  if (target.startsWith('/')) return `${scheme}://${host}${target}`;
+  const [, authority] = /^https?:\/\/([^/?#]+)/i.exec(target) ?? [];
+  return authority?.toLowerCase() === host.toLowerCase() ? target : undefined;
 }
 
 const staticExtensions = new Set(

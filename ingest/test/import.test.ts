@@ -120,6 +120,36 @@ test('a line of a time that does not exist is rejected, naming it', async (t) =>
   );
 });
 
+test('only what was asked of the host itself is a pageview', async (t) => {
+  const pages = [
+    '/a',
+    '//b.example/',
+    '/?u=http://b.example/',
+    'http://www.example.org/a',
+    'HTTPS://WWW.example.org?a',
+  ];
+  const others = [
+    '.b.example/a',
+    '@b.example/a',
+    ':99/a',
+    'a',
+    '*',
+    '?a',
+    'http://b.example/a',
+    'http://www.example.org.b.example/',
+    'http://www.example.org@b.example/',
+    'http://www.example.org:99/',
+    'http://www.example.org\\@b.example/',
+    'http:www.example.org/',
+    'ftp://www.example.org/',
+  ];
+  const lines = [...pages, ...others].map((target) => line(target, 1));
+  const { counts, facts } = await importBytes(t, lines.join('\n'), combined);
+  assert.deepEqual([counts.accepted, counts.filtered], [pages.length, others.length]);
+  for (const fact of facts)
+    assert.equal(fact.type === 'pageview' && new URL(fact.url).host, 'www.example.org');
+});
+
 test('importing a file again gives the same eventIds', async (t) => {
   const text = [line('/a', 1), line('/b', 2)].join('\n');
   const [first, second] = [await importBytes(t, text, combined), await importBytes(t, text, combined)];
