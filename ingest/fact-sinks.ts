@@ -102,6 +102,7 @@ async function retried(action: () => Promise<void>, { tries, signal, onWait }: R
 /** Resolves when every fact was accepted. */
 async function post(target: string, body: string, token: string | undefined): Promise<void> {
   let response: Response;
+  let text: string;
   try {
     response = await fetch(target, {
       method: 'POST',
@@ -112,13 +113,14 @@ async function post(target: string, body: string, token: string | undefined): Pr
       },
       signal: AbortSignal.timeout(60_000),
     });
+    text = await response.text();
   } catch (cause) {
-    throw new SwaError('log.unavailable', `cannot reach ${target}: ${messageOf(cause)}`, {
+    // Taken or not: facts that are sent again have the same eventIds.
+    throw new SwaError('log.unavailable', `no answer from ${target}: ${messageOf(cause)}`, {
       cause,
       retryable: true,
     });
   }
-  const text = await response.text();
   if (response.status !== 202) {
     const retryable = response.status === 503 || response.status === 429;
     throw new SwaError('log.unavailable', `${target} answered ${response.status}: ${text.slice(0, 300)}`, {
