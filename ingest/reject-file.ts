@@ -40,9 +40,13 @@ export class RejectFile {
   }
 }
 
+/** File names have 255 bytes; there is room for the time behind these. */
+const maxNameBytes = 200;
+
 /** Where the rejects of an import go unless somebody says otherwise: a name of its own in the data directory. */
 export function defaultRejectPath(dataDir: string, importedPath: string, clock: Clock): string {
   const stamp = new Date(clock()).toISOString().replace(/[:.]/g, '-');
   const name = importedPath === '-' ? 'stdin' : basename(importedPath);
-  return join(roomOf(dataDir, 'rejected'), `${name}-${stamp}.ndjson`);
+  const { read } = new TextEncoder().encodeInto(name, new Uint8Array(maxNameBytes)); // only whole characters
+  return join(roomOf(dataDir, 'rejected'), `${name.slice(0, read)}-${stamp}.ndjson`);
 }

@@ -1,0 +1,25 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { test } from 'node:test';
+import { openDataDir } from '../../lib/data-dir.js';
+import { RejectFile, defaultRejectPath } from '../reject-file.js';
+
+test('the longest file name there can be leaves room for the rejects, cut between characters', (t) => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'swa-rejects-'));
+  t.after(() => rmSync(dataDir, { recursive: true }));
+  openDataDir({ dataDir, lgK: 14 });
+  for (const [name, kept] of [
+    ['short.log', 'short.log'],
+    ['a'.repeat(255), 'a'.repeat(200)],
+    [`a${'\u20ac'.repeat(84)}`, `a${'\u20ac'.repeat(66)}`],
+    [`ab${'\u{1f600}'.repeat(63)}`, `ab${'\u{1f600}'.repeat(49)}`],
+  ] as const) {
+    const rejects = new RejectFile(defaultRejectPath(dataDir, join('/logs', name), () => 0));
+    rejects.add({ line: 1, reason: 'no', text: '' });
+    rejects.close();
+    assert.equal(basename(rejects.path), `${kept}-1970-01-01T00-00-00-000Z.ndjson`);
+    assert.equal(readFileSync(rejects.path, 'utf8'), '{"line":1,"reason":"no","text":""}\n');
+  }
+});
