@@ -6,15 +6,15 @@ import { Worker, isMainThread, parentPort, workerData } from 'node:worker_thread
 import { once } from 'node:events';
 import { systemClock } from '../lib/clock.js';
 import type { Config } from '../lib/config/config.js';
-import { SwaError, messageOf } from '../lib/errors.js';
-import { describeError, makeLogger } from '../lib/process.js';
+import { SwaError, messageOf, receiveError, sendError, type SentError } from '../lib/errors.js';
+import { makeLogger } from '../lib/process.js';
 import type { RunningRole } from '../lib/role.js';
 import type { Role } from '../lib/status.js';
 import { startOf } from './roles.js';
 
-type FromThread = { readonly kind: 'started' } | { readonly kind: 'failed'; readonly text: string };
+type FromThread = { readonly kind: 'started' } | { readonly kind: 'failed'; readonly error: SentError };
 
-/** Resolves when the role runs; rejects with what its start threw. */
+/** Resolves when the role runs; rejects with what its start threw: code and hint as there, the message said of the role. */
 export async function startRoleThread(role: Role, config: Config): Promise<RunningRole> {
   const worker = new Worker(new URL(import.meta.url), {
     workerData: { swaRole: role, config },
@@ -26,8 +26,8 @@ export async function startRoleThread(role: Role, config: Config): Promise<Runni
       reject(new SwaError('internal.invariant', `${role} crashed: ${messageOf(cause)}`, { cause })),
     );
     worker.on('message', (message: FromThread) => {
-      if (message.kind === 'failed')
-        reject(new SwaError('internal.invariant', `${role} failed: ${message.text}`));
+      if (message.kind !== 'failed') return;
+      reject(receiveError({ ...message.error, message: `${role}: ${message.error.message}` }));
     });
     void exited.then(() => reject(new SwaError('internal.invariant', `${role} ended by itself`)));
   });
@@ -57,7 +57,8 @@ async function runInThread(port: NonNullable<typeof parentPort>): Promise<void> 
     await Promise.race([stopAsked, running.done]);
     await running.stop();
   } catch (error) {
-    port.postMessage({ kind: 'failed', text: describeError(error) } satisfies FromThread);
+    const sent = sendError(error, { code: 'internal.invariant', retryable: false });
+    port.postMessage({ kind: 'failed', error: sent } satisfies FromThread);
   }
   port.close();
 }

@@ -7,10 +7,14 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { pino } from 'pino';
 import { newImportCounts } from '../../ingest/import.js';
 import { assetPath } from '../../lib/assets.js';
 import { systemClock } from '../../lib/clock.js';
+import { configWith } from '../../lib/config/config.js';
+import { openDataDir } from '../../lib/data-dir.js';
 import { StatusReporter } from '../../lib/status.js';
+import { startSink } from '../../master-data/sink.js';
 
 interface Ended {
   readonly code: number;
@@ -86,6 +90,20 @@ test('a refused configuration is exit code 2 of every command and role, and `swa
   assert.match(stdout, /^SWA_HTTP_PORT +8o80 +environment/m);
   assert.match(stderr, /SWA_HTTP_PORT must be a whole number/);
   assert.doesNotMatch(stderr, /hint/);
+});
+
+test('`swa start` ends as a role of its own thread does that is refused', async (t) => {
+  const { dataDir, swa } = setUp(t);
+  const wrong = await swa(['start'], { SWA_HTTP_PORT: '0', SWA_SPEED_WORKER: '3' });
+  assert.equal(wrong.code, 2, wrong.stderr);
+  assert.match(wrong.stderr, /^config\.invalid: speed: SWA_SPEED_WORKER is 3, but there are 1 workers/);
+  const config = configWith({ dataDir });
+  openDataDir(config);
+  const sink = await startSink({ config, clock: systemClock, logger: pino({ level: 'silent' }) });
+  const taken = await swa(['start'], { SWA_HTTP_PORT: '0' });
+  await sink.stop();
+  assert.equal(taken.code, 1, taken.stderr);
+  assert.match(taken.stderr, /^data-dir\.in-use: another swa runs on .*: sink: .* holds .*sink\.lock\n/);
 });
 
 test('what serves and is refused by its endpoint ends, says why, and leaves nothing running', async (t) => {
