@@ -32,11 +32,10 @@ export interface ByteProgress {
 /** Lines in arrays, one array a chunk: a generator step per line would cost more than the line. */
 export async function* readLines(path: string, progress: ByteProgress): AsyncGenerator<readonly Line[]> {
   const source = await openSource(path, progress);
-  const splitter = new LineSplitter(path);
+  const splitter = new LineSplitter();
   try {
     for await (const chunk of await unzipped(source, progress)) {
-      const lines = splitter.push(chunk);
-      if (lines.length > 0) yield lines;
+      yield* textLines(path, splitter.push(chunk));
     }
   } catch (cause) {
     if (cause instanceof SwaError) throw cause;
@@ -44,8 +43,21 @@ export async function* readLines(path: string, progress: ByteProgress): AsyncGen
   } finally {
     source.destroy();
   }
-  const rest = splitter.end();
-  if (rest.length > 0) yield rest;
+  yield* textLines(path, splitter.end());
+}
+
+/** The lines before the first with a NUL byte, at which it throws: no text file has any. */
+function* textLines(path: string, lines: readonly Line[]): Generator<readonly Line[]> {
+  const end = lines.findIndex(({ text }) => text.includes('\0'));
+  const before = end < 0 ? lines : lines.slice(0, end);
+  if (before.length > 0) yield before;
+  const binary = lines[end];
+  if (binary === undefined) return;
+  throw new SwaError(
+    'import.failed',
+    `'${path}' line ${binary.number} holds NUL bytes: this is no text file`,
+    { hint: 'the lines before it are imported' },
+  );
 }
 
 /** Size of a file in bytes. Throws `import.failed` naming what is none, or cannot be read. */
@@ -120,13 +132,8 @@ const newline = 0x0a;
  * once decoded, what is not UTF-8 cannot be told from a U+FFFD that somebody wrote.
  */
 class LineSplitter {
-  readonly #path: string;
   #rest: Buffer = Buffer.alloc(0);
   #number = 0;
-
-  constructor(path: string) {
-    this.#path = path;
-  }
 
   /** Number of the last complete line. */
   get lineNumber(): number {
@@ -160,12 +167,6 @@ class LineSplitter {
   #line(decoded: string, valid: boolean): Line {
     const number = ++this.#number;
     const text = number === 1 && decoded.startsWith('\ufeff') ? decoded.slice(1) : decoded;
-    if (text.includes('\0')) {
-      throw new SwaError(
-        'import.failed',
-        `'${this.#path}' line ${number} holds NUL bytes: this is no text file`,
-      );
-    }
     const end = text.endsWith('\r') ? text.length - 1 : text.length;
     const refusal =
       text.length > maxLineLength

@@ -206,6 +206,24 @@ test('a binary file is refused, naming the line', async (t) => {
   await assert.rejects(importBytes(t, bytes, combined), /line 1 holds NUL bytes/);
 });
 
+test('a file is read up to the first line with a NUL byte', async (t) => {
+  const text = [line('/a', 1), 'nonsense', line('/b', 2), `${line('/c', 3)}\0`, line('/d', 4)].join('\n');
+  await assert.rejects(importBytes(t, text, combined), (error: unknown) => {
+    assert.ok(error instanceof SwaError && error.code === 'import.failed' && 'counts' in error);
+    assert.match(error.message, /line 4 holds NUL bytes/);
+    assert.equal(error.hint, 'the lines before it are imported');
+    assert.deepEqual(error.counts, {
+      read: 3,
+      accepted: 2,
+      duplicate: 0,
+      filtered: 0,
+      rejected: 1,
+      unconfirmed: 0,
+    });
+    return true;
+  });
+});
+
 test('a line that is not UTF-8 is rejected, in every format', async (t) => {
   const combinedByUser: ImportFormat = {
     name: 'combined',
