@@ -2,7 +2,7 @@
 import { SwaError, messageOf } from '../lib/errors.js';
 import type { Config } from '../lib/config/config.js';
 
-/** The JSON body of a 2xx answer. A problem+json answer becomes `usage.invalid` (4xx) or `request.invalid` with its detail. */
+/** The JSON body of a 2xx answer. A problem+json answer becomes `usage.invalid` (4xx) or `request.invalid` with its detail; no answer, or none in JSON, becomes `request.invalid` (retryable). */
 export async function askRunning(
   config: Pick<Config, 'apiToken'>,
   baseUrl: string,
@@ -10,19 +10,20 @@ export async function askRunning(
   method: 'GET' | 'POST' = 'GET',
 ): Promise<unknown> {
   let response: Response;
+  let body: unknown;
   try {
     response = await fetch(`${baseUrl}${path}`, {
       method,
       headers: config.apiToken === '' ? {} : { Authorization: `Bearer ${config.apiToken}` },
       signal: AbortSignal.timeout(60_000),
     });
+    body = await response.json();
   } catch (cause) {
-    throw new SwaError('request.invalid', `cannot reach ${baseUrl}: ${messageOf(cause)}`, {
+    throw new SwaError('request.invalid', `no answer from ${baseUrl}: ${messageOf(cause)}`, {
       cause,
       retryable: true,
     });
   }
-  const body: unknown = await response.json();
   if (response.ok) return body;
   const code = response.status < 500 ? 'usage.invalid' : 'request.invalid';
   throw new SwaError(code, detailOf(body), { context: { path, status: response.status } });
