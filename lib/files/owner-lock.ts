@@ -2,16 +2,19 @@
  * "Only one at a time", across processes: a lock file that names its owner by pid and process start time, so that a
  * killed owner leaves nothing behind: a lock whose owner is dead is taken over.
  *
- * Take-over is safe against two contenders: the stale file is renamed to a name made of its own content (only one
- * rename of it can succeed), then creation by link(2) decides.
+ * Take-over: the record of a dead owner may be replaced, wherever it stands, only by whoever holds the right to it, a
+ * second lock named by that record's token (`<lock>.next-<token>`). With the right in hand one looks whether the dead
+ * record still stands there, and if so renames the right, which names its new owner already, over it. Nobody else can
+ * touch a dead record meanwhile, so the look stays true until the rename. A right whose holder was killed is itself a lock
+ * with a dead owner and is taken over in the same way; tokens are never used twice, so no two rights share a name.
  */
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { SwaError, systemCode, type ErrorCode } from '../errors.js';
-import { createFile } from './durable.js';
+import { createFile, tempWriter } from './durable.js';
 import { readIfThere } from './read-if-there.js';
 
 const ownerSchema = z.object({
@@ -34,6 +37,13 @@ export class OwnerLock {
 
   /** Takes the lock, or throws `code` naming the owner that holds it. */
   static acquire(path: string, what: string, code: ErrorCode = 'data-dir.in-use'): OwnerLock {
+    const taken = OwnerLock.tryAcquire(path, what);
+    if (taken instanceof OwnerLock) return taken;
+    throw heldError(path, what, taken, code);
+  }
+
+  /** Takes the lock, or says who holds it. */
+  static tryAcquire(path: string, what: string): OwnerLock | LockOwner {
     mkdirSync(dirname(path), { recursive: true });
     const owner: LockOwner = {
       token: randomUUID(),
@@ -42,14 +52,16 @@ export class OwnerLock {
       host: hostname(),
       what,
     };
-    for (let attempt = 0; attempt < 8; attempt++) {
-      if (createFile(path, JSON.stringify(owner))) return new OwnerLock(path, owner.token);
-      const holder = readLockOwner(path);
-      if (holder === undefined) continue; // released between the two steps
-      if (isAlive(holder)) throw heldError(path, what, holder, code);
-      removeStale(path, holder);
+    const outcome = take(path, path, owner);
+    if (typeof outcome === 'object') return outcome;
+    const lock = new OwnerLock(path, owner.token);
+    try {
+      if (outcome === 'taken-over') sweep(path, owner);
+    } catch (error) {
+      lock.release();
+      throw error;
     }
-    throw new SwaError(code, `cannot take the lock ${path}: it changes hands too fast`, { retryable: true });
+    return lock;
   }
 
   release(): void {
@@ -80,13 +92,18 @@ export function liveLockOwner(path: string): LockOwner | undefined {
 /** Another host's owner counts as alive: we cannot see it. */
 function isAlive(owner: LockOwner): boolean {
   if (owner.host !== hostname()) return true;
+  if (!isRunning(owner.pid)) return false;
+  const ticks = startTicks(owner.pid);
+  return ticks === undefined || owner.startTicks === '' || ticks === owner.startTicks;
+}
+
+function isRunning(pid: number): boolean {
   try {
-    process.kill(owner.pid, 0);
+    process.kill(pid, 0);
   } catch (error) {
     if (systemCode(error) === 'ESRCH') return false;
   }
-  const ticks = startTicks(owner.pid);
-  return ticks === undefined || owner.startTicks === '' || ticks === owner.startTicks;
+  return true;
 }
 
 /** When a process started, in clock ticks since boot (Linux); undefined elsewhere. Tells a reused pid apart. */
@@ -99,17 +116,47 @@ function startTicks(pid: number): string | undefined {
   }
 }
 
-function removeStale(path: string, holder: LockOwner): void {
-  const aside = `${path}.stale-${holder.token}`;
-  try {
-    renameSync(path, aside);
-  } catch (error) {
-    if (systemCode(error) !== 'ENOENT') throw error;
+/** Makes `path`, which is `lock` or a right to one of its records, name this owner; or returns the living one it has. */
+function take(lock: string, path: string, owner: LockOwner): 'taken' | 'taken-over' | LockOwner {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    const holder = readLockOwner(path);
+    if (holder === undefined) {
+      if (createFile(path, JSON.stringify(owner))) return 'taken';
+    } else if (isAlive(holder)) {
+      return holder;
+    } else {
+      const right = `${lock}.next-${holder.token}`;
+      const other = take(lock, right, owner);
+      const isThere = readLockOwner(path)?.token === holder.token;
+      if (typeof other === 'object') {
+        if (isThere) return other; // nobody else can replace it: in a moment it is theirs
+      } else if (isThere) {
+        renameSync(right, path);
+        return 'taken-over';
+      } else {
+        rmSync(right);
+      }
+    }
   }
-  // A contender may have put its fresh lock there between our read and the rename: give it back.
-  const moved = readLockOwner(aside);
-  if (moved !== undefined && moved.token !== holder.token) createFile(path, JSON.stringify(moved));
-  rmSync(aside, { force: true });
+  throw new SwaError('data-dir.in-use', `cannot take the lock ${path}: it changes hands too fast`, {
+    retryable: true,
+  });
+}
+
+/** Removes what those have left who were killed while they took this lock. */
+function sweep(lock: string, owner: LockOwner): void {
+  const dir = dirname(lock);
+  const name = basename(lock);
+  for (const file of readdirSync(dir)) {
+    if (!file.startsWith(`${name}.`)) continue;
+    const path = join(dir, file);
+    const writer = tempWriter(file);
+    if (writer !== undefined) {
+      if (!isRunning(writer)) rmSync(path, { force: true });
+    } else if (file.startsWith(`${name}.next-`) && typeof take(lock, path, owner) === 'string') {
+      rmSync(path);
+    }
+  }
 }
 
 function heldError(path: string, what: string, holder: LockOwner, code: ErrorCode): SwaError {

@@ -3,7 +3,7 @@
  * comes first makes the log. Layout: layout.ts; how far readers may go: watermark.ts.
  */
 import { join } from 'node:path';
-import { OwnerLock, liveLockOwner } from '../../files/owner-lock.js';
+import { OwnerLock } from '../../files/owner-lock.js';
 import { SwaError } from '../../errors.js';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
@@ -63,19 +63,22 @@ export async function openEmbeddedLog(options: EmbeddedOptions): Promise<Embedde
         retryable: true,
       });
     }
-    if (liveLockOwner(place.lockPath) === undefined) recoverAsReader(place);
-    else await sleep(20);
+    if (!recoverAsReader(place)) await sleep(20);
   }
   return new EmbeddedLog(place);
 }
 
-/** No writer has run since the machine started: the end must be worked out before anybody relies on it. */
-function recoverAsReader(place: Place): void {
-  const lock = tryLock(place.lockPath, recovery);
-  if (lock === undefined) return; // a writer, or another reader, does it
+/**
+ * No writer has run since the machine started: the end must be worked out before anybody relies on it. False when a
+ * writer, or another reader, is about to do it.
+ */
+function recoverAsReader(place: Place): boolean {
+  const lock = OwnerLock.tryAcquire(place.lockPath, recovery);
+  if (!(lock instanceof OwnerLock)) return false;
   try {
     const end = recover(place.segments, place.format, place.watermarkPath);
     new WatermarkWriter(place.watermarkPath, end).close();
+    return true;
   } finally {
     lock.release();
   }
@@ -83,24 +86,14 @@ function recoverAsReader(place: Place): void {
 
 /** The writer's lock. Waits for a check that runs; throws `data-dir.in-use` when there is another writer. */
 export async function lockForWriting(place: Place): Promise<OwnerLock> {
+  const what = 'the writer of the log';
   for (let attempt = 0; attempt < 1000; attempt++) {
-    if (liveLockOwner(place.lockPath)?.what === recovery) await sleep(20);
-    else {
-      const lock = tryLock(place.lockPath, 'the writer of the log');
-      if (lock !== undefined) return lock;
-      if (liveLockOwner(place.lockPath)?.what !== recovery) break;
-    }
+    const taken = OwnerLock.tryAcquire(place.lockPath, what);
+    if (taken instanceof OwnerLock) return taken;
+    if (taken.what !== recovery) break;
+    await sleep(20);
   }
-  return OwnerLock.acquire(place.lockPath, 'the writer of the log');
-}
-
-function tryLock(path: string, what: string): OwnerLock | undefined {
-  try {
-    return OwnerLock.acquire(path, what);
-  } catch (error) {
-    if (error instanceof SwaError && error.code === 'data-dir.in-use') return undefined;
-    throw error;
-  }
+  return OwnerLock.acquire(place.lockPath, what);
 }
 
 export class EmbeddedLog implements Log {

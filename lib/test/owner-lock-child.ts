@@ -1,0 +1,63 @@
+/**
+ * A process that wants a lock, for owner-lock.test.ts. Told of a round, it spins until then, tries once and says who has
+ * the lock. Told to hammer, it takes and gives back until it is killed, and says when somebody else was in with it.
+ */
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { systemCode } from '../errors.js';
+import { OwnerLock } from '../files/owner-lock.js';
+
+export interface Round {
+  readonly path: string;
+  /** Unix time in ms, so that all begin as one. */
+  readonly at: number;
+  readonly hammer: boolean;
+}
+
+export interface Said {
+  readonly holder: string;
+  /** Somebody who was in at the same time. */
+  readonly intruder?: number;
+}
+
+const name = process.argv[2] ?? '';
+const say = (said: Said): unknown => process.send?.(said);
+
+process.on('message', ({ path, at, hammer }: Round) => {
+  while (Date.now() < at);
+  if (hammer) {
+    setImmediate(hit, path);
+    return;
+  }
+  const taken = OwnerLock.tryAcquire(path, name);
+  say({ holder: taken instanceof OwnerLock ? name : taken.what });
+});
+process.on('disconnect', () => process.exit());
+
+function hit(path: string): void {
+  const lock = OwnerLock.tryAcquire(path, name);
+  if (lock instanceof OwnerLock) {
+    const intruder = enter(`${path}-witness`);
+    say(intruder === undefined ? { holder: name } : { holder: name, intruder });
+    rmSync(`${path}-witness`, { force: true });
+    lock.release();
+  }
+  setImmediate(hit, path);
+}
+
+/** The living process whose name stands in the witness, which only the lock's holder touches. */
+function enter(witness: string): number | undefined {
+  try {
+    writeFileSync(witness, String(process.pid), { flag: 'wx' });
+    return undefined;
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw error;
+  }
+  const pid = Number(readFileSync(witness, 'utf8'));
+  try {
+    if (pid > 0 && process.kill(pid, 0)) return pid;
+  } catch (error) {
+    if (systemCode(error) !== 'ESRCH') throw error;
+  }
+  writeFileSync(witness, String(process.pid)); // the one before was killed in there
+  return undefined;
+}
