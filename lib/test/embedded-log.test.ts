@@ -4,6 +4,8 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { zeroOffsets } from '../log/cut.js';
 import { openEmbeddedLog } from '../log/embedded/embedded-log.js';
 import { encodeSegmentHeader } from '../log/embedded/layout.js';
@@ -50,6 +52,25 @@ test('a second writer is refused and harms nothing', () =>
     await writer.append([record('k', 'v')]);
     await writer.close();
     await (await openWriter(dir)).close();
+  }));
+
+test('a reader that was closed leaves nothing in memory', () =>
+  withDir(async (dir) => {
+    const log = await openEmbeddedWriter({ dir, partitions: suitePartitions, segmentBytes: 4 * 2 ** 20 });
+    await log.append(Array.from({ length: 20 }, (_, i) => record('k', `${i}`.repeat(40_000), 'equivs')));
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void; // what the flag makes
+    for (let i = 0; i < 40; i++) {
+      const reader = await log.openReader({ from: { 'equivs/0': offset(0) }, consumer: 'c' });
+      await reader.next({ maxRecords: 5, timeoutMs: 0 });
+      await reader.close();
+    }
+    const held = (): number => {
+      collect();
+      return process.memoryUsage().arrayBuffers / 2 ** 20;
+    };
+    for (let looks = 0; held() > 20; looks++) assert.ok(looks < 20, `${held()} MiB are held`);
+    await log.close();
   }));
 
 test('the number of partitions is fixed when the log is made', () =>

@@ -17,6 +17,7 @@ import {
   type Share,
   type ShareOptions,
 } from '../log.js';
+import { OpenReaders } from '../open-readers.js';
 import { partitionsOf } from '../partitioner.js';
 import { fixedShare } from '../share.js';
 import { openFormat, type LogFormat } from './layout.js';
@@ -101,7 +102,7 @@ export class EmbeddedLog implements Log {
   readonly partitions: readonly PartitionName[];
   readonly #place: Place;
   readonly #watermark: WatermarkReader;
-  readonly #readers = new Set<LogReader>();
+  readonly #readers = new OpenReaders();
   #closed = false;
 
   constructor(place: Place) {
@@ -135,8 +136,7 @@ export class EmbeddedLog implements Log {
       await reader.close();
       throw error;
     }
-    this.#readers.add(reader);
-    return reader;
+    return this.#readers.add(reader);
   }
 
   async share(options: ShareOptions): Promise<Share> {
@@ -148,7 +148,7 @@ export class EmbeddedLog implements Log {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await Promise.all([...this.#readers].map((reader) => reader.close()));
+    await this.#readers.closeAll();
     this.#watermark.close();
   }
 

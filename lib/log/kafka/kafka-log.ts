@@ -22,6 +22,7 @@ import {
   topics,
   type Topic,
 } from '../log.js';
+import { OpenReaders } from '../open-readers.js';
 import { partitionsOf } from '../partitioner.js';
 import { route, type Routed } from '../route.js';
 import {
@@ -197,7 +198,7 @@ class KafkaLog implements LogWriter {
   readonly #client: KafkaClient;
   readonly #options: KafkaLogOptions;
   readonly #commits: GroupCommit<Routed>;
-  readonly #readers = new Set<LogReader>();
+  readonly #readers = new OpenReaders();
   #closed = false;
 
   constructor(client: KafkaClient, id: LogId, options: KafkaLogOptions) {
@@ -247,8 +248,7 @@ class KafkaLog implements LogWriter {
       ...buffered,
     });
     await reader.start();
-    this.#readers.add(reader);
-    return reader;
+    return this.#readers.add(reader);
   }
 
   /** The members of a group share the partitions by themselves, however many they are. */
@@ -267,7 +267,7 @@ class KafkaLog implements LogWriter {
     if (this.#closed) return;
     this.#closed = true;
     await this.#commits.drain();
-    await Promise.all([...this.#readers].map((reader) => reader.close()));
+    await this.#readers.closeAll();
     await this.#client.close();
   }
 
