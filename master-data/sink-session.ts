@@ -6,7 +6,6 @@
  * Reading and committing overlap: while DuckDB writes one set of spools, the next fills. Never more than two sets.
  */
 import { join } from 'node:path';
-import type { Clock } from '../lib/clock.js';
 import { SwaError, systemCode } from '../lib/errors.js';
 import { checkCut, distance, offsetAt, reaches } from '../lib/log/cut.js';
 import {
@@ -31,9 +30,10 @@ import { deadFiles, removeFiles, removeOldManifests, sweepTemps } from './sweep.
 export interface SinkOptions {
   readonly dataDir: string;
   readonly log: Log;
-  readonly clock: Clock;
   readonly maxRows: number;
   readonly intervalMs: number;
+  /** Milliseconds that only go on, whatever is done to the wall clock; `performance.now` unless a test says otherwise. */
+  readonly elapsedMs?: () => number;
   readonly limits?: CompactionLimits;
   /** Hears of the master's new cut after each round of commits. */
   readonly onCommit?: (cut: Cut) => void;
@@ -60,6 +60,7 @@ export interface RunOptions {
 
 export class SinkSession {
   readonly #options: SinkOptions;
+  readonly #elapsedMs: () => number;
   readonly #store: MasterStore;
   readonly #duckdb: DuckDb;
   readonly #reader: LogReader;
@@ -86,6 +87,7 @@ export class SinkSession {
     position: Record<PartitionName, Offset>,
   ) {
     this.#options = options;
+    this.#elapsedMs = options.elapsedMs ?? (() => performance.now());
     this.#store = store;
     this.#duckdb = duckdb;
     this.#reader = reader;
@@ -152,7 +154,7 @@ export class SinkSession {
    */
   async run({ signal, until }: RunOptions): Promise<void> {
     const isOver = (): boolean => signal.aborted || (until !== undefined && reaches(this.#position, until));
-    let heardAt = this.#options.clock();
+    let heardAt = this.#elapsedMs();
     while (!isOver()) {
       const batches = await this.#reader.next({
         maxRecords: readRecords,
@@ -160,7 +162,7 @@ export class SinkSession {
         signal,
       });
       for (const batch of batches) await this.#take(batch);
-      const now = this.#options.clock();
+      const now = this.#elapsedMs();
       if (batches.length > 0) heardAt = now;
       if (until !== undefined && now - heardAt > stallMs) throw stalled(this.#position, until);
       if (this.#failure !== undefined) throw this.#failure.error;
@@ -195,7 +197,7 @@ export class SinkSession {
   #spoolOf(batch: RecordBatch): Spool {
     const open = this.#spools.get(batch.name);
     if (open !== undefined) return open;
-    if (this.#spools.size === 0) this.#waitingSince = this.#options.clock();
+    if (this.#spools.size === 0) this.#waitingSince = this.#elapsedMs();
     const fileName = `spool-${this.#spoolCount++}.ndjson${tempSuffix}`;
     const path = join(partitionDir(this.#store.dataDir, batch.name), fileName);
     const limits = { maxRows: this.#options.maxRows, maxBytes: maxSpoolBytes };
@@ -206,7 +208,7 @@ export class SinkSession {
 
   #waitMs(): number {
     if (this.#spools.size === 0) return idleMs;
-    const left = this.#waitingSince + this.#options.intervalMs - this.#options.clock();
+    const left = this.#waitingSince + this.#options.intervalMs - this.#elapsedMs();
     return Math.max(1, Math.min(left, flushPollMs));
   }
 
@@ -215,7 +217,7 @@ export class SinkSession {
     let totalBytes = 0;
     for (const { sizeBytes } of this.#spools.values()) totalBytes += sizeBytes;
     if (totalBytes >= maxSpoolsBytes) return true;
-    if (this.#options.clock() - this.#waitingSince >= this.#options.intervalMs) return true;
+    if (this.#elapsedMs() - this.#waitingSince >= this.#options.intervalMs) return true;
     const wanted = this.#requests.wanted();
     return !reaches(this.cut.next, wanted) && reaches(this.#position, wanted);
   }

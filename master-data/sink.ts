@@ -160,11 +160,10 @@ async function runSession(options: SinkOptions, post: Post, signal: AbortSignal)
   }
 }
 
-function sinkOptions({ config, clock }: Pick<RoleContext, 'config' | 'clock'>, log: Log): SinkOptions {
+function sinkOptions({ config }: Pick<RoleContext, 'config'>, log: Log): SinkOptions {
   return {
     dataDir: config.dataDir,
     log,
-    clock,
     maxRows: config.sinkMaxRows,
     intervalMs: config.sinkIntervalMs,
   };

@@ -18,11 +18,10 @@ import { makeHouse, pageview, readRows, type House } from './house.js';
 const limits = { fanIn: 4, maxRows: 100_000, maxBytes: 1e9 };
 
 async function drain(house: House, onProblem: (error: unknown) => void = assert.ifError): Promise<void> {
-  const { dataDir, log, context } = house;
+  const { dataDir, log } = house;
   const options = {
     dataDir,
     log,
-    clock: context.clock,
     maxRows: 1000,
     intervalMs: 60_000,
     limits,

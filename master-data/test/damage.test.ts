@@ -218,7 +218,6 @@ test('a Parquet file that does not hold what was spooled is never committed', as
   const session = await SinkSession.open({
     dataDir: house.dataDir,
     log: house.log,
-    clock: house.context.clock,
     maxRows: 1000,
     intervalMs: 1000,
     onStep: (step, partition) => {

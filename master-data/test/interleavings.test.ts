@@ -104,14 +104,13 @@ class Scene {
   }
 
   async #sink(maxRows: number, at: Crash | undefined): Promise<void> {
-    const { dataDir, log, context } = this.#house;
+    const { dataDir, log } = this.#house;
     const crashed = new CrashedDisk(dataDir, at);
     let session: SinkSession | undefined;
     try {
       session = await SinkSession.open({
         dataDir,
         log,
-        clock: context.clock,
         maxRows,
         intervalMs: 60_000,
         limits: { fanIn: 3, maxRows: 60, maxBytes: 1e9 },

@@ -34,7 +34,6 @@ try {
   const session = await SinkSession.open({
     dataDir: order.dataDir,
     log,
-    clock,
     maxRows: order.maxRows,
     intervalMs: 60_000,
     limits: { fanIn: order.fanIn, maxRows: 400, maxBytes: 1e9 },
