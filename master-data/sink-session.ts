@@ -51,6 +51,8 @@ const flushPollMs = 50;
 const idleMs = 1000;
 /** How long a log that has more may stay silent. */
 const stallMs = 20_000;
+/** How long a compaction that failed for a reason that passes is left alone. */
+export const compactionPauseMs = 5 * 60_000;
 
 export interface RunOptions {
   readonly signal: AbortSignal;
@@ -73,8 +75,8 @@ export class SinkSession {
   #commit: Promise<void> | undefined;
   #failure: { readonly error: unknown } | undefined;
   #compacts = true;
-  /** Partitions whose last compaction failed. */
-  readonly #uncompactable = new Set<PartitionName>();
+  /** When a partition whose compaction failed may be tried again, by `#elapsedMs`. */
+  readonly #compactableFrom = new Map<PartitionName, number>();
   /** Data files that this session has replaced and readers may still hold. */
   readonly #replaced = new Set<string>();
 
@@ -272,15 +274,15 @@ export class SinkSession {
     this.#heads.set(name, await commitFile(this.#store, head, file));
   }
 
-  /** A failed compaction harms nothing: it is reported, and tried again by the next session only. */
+  /** A failed compaction harms nothing: it is reported, and tried again later, or by the next session only. */
   async #compact(): Promise<void> {
     for (const name of this.#heads.keys()) {
-      if (!this.#compacts || this.#uncompactable.has(name)) continue;
+      if (!this.#compacts || this.#elapsedMs() < (this.#compactableFrom.get(name) ?? 0)) continue;
       try {
         await this.#compactPartition(name);
       } catch (error) {
         if (error instanceof SwaError && error.code === 'master.conflict') throw error;
-        this.#uncompactable.add(name);
+        this.#compactableFrom.set(name, isPassing(error) ? this.#elapsedMs() + compactionPauseMs : Infinity);
         this.#options.onProblem?.(error);
       }
     }

@@ -5,12 +5,13 @@ import { once } from 'node:events';
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { SwaError } from '../../lib/errors.js';
 import { offset, partitionName } from '../../lib/log/log.js';
 import { compactionLimits, planCompaction } from '../compaction.js';
-import { manifestsDir, pinsDir } from '../layout.js';
+import { manifestsDir, partitionDir, pinsDir } from '../layout.js';
 import { keptManifests, type ManifestFile } from '../manifest.js';
 import { pinSnapshot } from '../pins.js';
-import { SinkSession } from '../sink-session.js';
+import { SinkSession, compactionPauseMs } from '../sink-session.js';
 import { takeSnapshot, verifySnapshotFiles } from '../snapshot.js';
 import { verifyMaster } from '../verify.js';
 import { makeHouse, pageview, readRows, type House } from './house.js';
@@ -104,6 +105,44 @@ test('a damaged file is not compacted into a sound one; the facts go on all the 
   assert.equal(files.length, 4);
   assert.deepEqual(cut.next, await house.log.latest());
 });
+
+for (const [what, error, isTriedAgain] of [
+  ['what passes', Object.assign(new Error('no space left on device'), { code: 'ENOSPC' }), true],
+  ['damage', new SwaError('master.corrupt', 'not what it was'), false],
+] as const) {
+  test(`a compaction stopped by ${what} is tried again ${isTriedAgain ? 'minutes later' : 'by the next sink only'}`, async (t) => {
+    const house = await makeHouse(t, { partitions: 1 });
+    const { dataDir, log } = house;
+    const problems: unknown[] = [];
+    let elapsedMs = 0;
+    const session = await SinkSession.open({
+      dataDir,
+      log,
+      maxRows: 1000,
+      intervalMs: 60_000,
+      limits,
+      elapsedMs: () => elapsedMs,
+      onProblem: (problem) => problems.push(problem),
+      onStep: (step, name) => {
+        if (step !== 'parquet-checked' || problems.length > 0) return;
+        if (readdirSync(partitionDir(dataDir, name)).includes('compaction.parquet.tmp')) throw error;
+      },
+    });
+    t.after(() => session.close());
+    const commit = async (i: number): Promise<number> => {
+      await house.append([pageview(i)]);
+      await session.run({ signal: new AbortController().signal, until: await log.latest() });
+      return takeSnapshot(dataDir).files.length;
+    };
+    for (let i = 1; i <= 4; i++) assert.equal(await commit(i), i);
+    assert.deepEqual(problems, [error]);
+    elapsedMs += compactionPauseMs - 1;
+    assert.equal(await commit(5), 5);
+    elapsedMs += 1;
+    assert.equal(await commit(6), isTriedAgain ? 3 : 6);
+    assert.deepEqual(problems, [error]);
+  });
+}
 
 test('the plan always ends, within its limits, with few files', () => {
   const sizes = fc.array(fc.oneof(fc.integer({ min: 1, max: 50 }), fc.integer({ min: 1, max: 1_200_000 })), {
