@@ -18,23 +18,26 @@ export interface WaitOptions {
   readonly signal?: AbortSignal;
   /** How long the master dataset may stand still before the wait is given up. */
   readonly timeoutMs: number;
+  /** Says whether there is anybody to wait for; without it there always is. */
+  readonly isServed?: () => boolean;
 }
 
 /**
- * Asks the sink to commit and waits until the master dataset has reached `atLeast` on each partition named. Throws
- * `log.unavailable` (retryable) when it stands still for too long: then no sink is running, or it cannot go on.
+ * Asks the sink to commit and waits until the master dataset has reached `atLeast` on each partition named. Undefined
+ * when nobody is left to wait for. Throws `log.unavailable` (retryable) when the dataset stands still for too long.
  */
 export async function waitForMaster(
   dataDir: string,
   atLeast: Partial<Offsets>,
   options: WaitOptions,
-): Promise<Cut> {
+): Promise<Cut | undefined> {
   let cut = masterCut(dataDir);
   if (cut === undefined || !reaches(cut.next, atLeast)) requestFlush(dataDir, atLeast);
   const patience = Math.ceil(options.timeoutMs / pollMs);
   for (let idle = 0; idle <= patience; idle++) {
     const now = masterCut(dataDir);
     if (now !== undefined && reaches(now.next, atLeast)) return now;
+    if (options.isServed?.() === false) return undefined;
     if (now !== undefined && !(cut !== undefined && reaches(cut.next, now.next))) idle = 0;
     cut = now;
     await sleep(pollMs, undefined, options.signal === undefined ? {} : { signal: options.signal });

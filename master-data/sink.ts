@@ -1,6 +1,7 @@
 /**
- * The sink: carries facts from the log into the master dataset. One per data directory, by a lock; where the lock cannot
- * see (two hosts, one file system) the manifest's put-if-absent decides, and the loser stops with `master.conflict`.
+ * The sink: carries facts from the log into the master dataset. One per data directory, by a lock; a batch run that finds
+ * none does the sink's work up to the log's end (a catch-up), and a sink that starts meanwhile waits for it. Where the lock
+ * cannot see (two hosts, one file system) the manifest's put-if-absent decides, and the loser stops with `master.conflict`.
  *
  * What passes by itself (a full disk, a log that is away) is reported, waited for, and overcome by a new session from the
  * committed cut; everything else ends the role.
@@ -8,7 +9,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openDataDir } from '../lib/data-dir.js';
 import { SwaError, messageOf, systemCode } from '../lib/errors.js';
-import { OwnerLock, liveLockOwner } from '../lib/files/owner-lock.js';
+import { OwnerLock, liveLockOwner, lockHeld } from '../lib/files/owner-lock.js';
 import type { Cut, Log } from '../lib/log/log.js';
 import { openLog } from '../lib/log/open-log.js';
 import type { RoleContext, StartRole } from '../lib/role.js';
@@ -17,25 +18,36 @@ import { waitForMaster } from './flush-request.js';
 import { sinkLockPath } from './layout.js';
 import { SinkSession, isPassing, type SinkOptions } from './sink-session.js';
 
+/** What the owner of the sink's lock is called while a batch run does the sink's work. */
+const catchUp = 'catch-up';
+
 export const startSink: StartRole = async (context) => {
-  const { config, clock } = context;
+  const { config, clock, logger } = context;
   openDataDir(config);
-  const lock = OwnerLock.acquire(sinkLockPath(config.dataDir), 'sink');
+  let lock = lockUnlessCatchUp(config.dataDir);
   const status = new StatusReporter({ dataDir: config.dataDir, role: 'sink', clock });
+  const post: Post = (change) => {
+    try {
+      status.report(change);
+    } catch (error) {
+      logger.warn({ err: error }, 'the status board cannot be written'); // the disk that is full for us is so for it
+    }
+  };
   const stopping = new AbortController();
   let log: Log;
   try {
     log = await openLog(config, clock);
   } catch (error) {
-    lock.release();
+    lock?.release();
     throw error;
   }
   const done = (async () => {
     try {
-      await superviseSessions(context, log, status, stopping.signal);
+      lock ??= await lockAfterCatchUp(context, post, stopping.signal);
+      if (lock !== undefined) await superviseSessions(context, log, post, stopping.signal);
     } finally {
       await log.close();
-      lock.release();
+      lock?.release();
     }
   })();
   // A failure of the role shows in `done`; `stop` only waits for the end.
@@ -49,14 +61,41 @@ export const startSink: StartRole = async (context) => {
   };
 };
 
-/** Commits what the log holds now and returns the cut reached. Throws `data-dir.in-use` while a sink is alive. */
+/** The sink's lock, or undefined while a catch-up has it. Throws `data-dir.in-use` while another sink is alive. */
+function lockUnlessCatchUp(dataDir: string): OwnerLock | undefined {
+  const path = sinkLockPath(dataDir);
+  const taken = OwnerLock.tryAcquire(path, 'sink');
+  if (taken instanceof OwnerLock) return taken;
+  if (taken.what === catchUp) return undefined;
+  throw lockHeld(path, 'sink', taken);
+}
+
+const catchUpLookMs = 500;
+
+/** Waits for a catch-up to end, which it does when the log's end of its start is committed. Undefined when stopped. */
+async function lockAfterCatchUp(
+  { config, logger }: RoleContext,
+  post: Post,
+  signal: AbortSignal,
+): Promise<OwnerLock | undefined> {
+  logger.info('the sink waits: a batch run is bringing the master dataset up to the log');
+  while (!signal.aborted) {
+    const lock = lockUnlessCatchUp(config.dataDir);
+    if (lock !== undefined) return lock;
+    post({ state: 'starting' }); // each time: who is silent counts as gone
+    await sleep(catchUpLookMs, undefined, { signal }).catch(() => undefined);
+  }
+  return undefined;
+}
+
+/** Commits what the log holds now and returns the cut reached. Throws `data-dir.in-use` while somebody else does. */
 export async function drainLogToMaster(
   context: Pick<RoleContext, 'config' | 'clock'>,
   options: { readonly log?: Log; readonly signal?: AbortSignal } = {},
 ): Promise<Cut> {
   const { config, clock } = context;
   openDataDir(config);
-  const lock = OwnerLock.acquire(sinkLockPath(config.dataDir), 'sink');
+  const lock = OwnerLock.acquire(sinkLockPath(config.dataDir), catchUp);
   const signal = options.signal ?? new AbortController().signal;
   let log = options.log;
   let session: SinkSession | undefined;
@@ -82,15 +121,20 @@ export async function catchUpMaster(
   options: { readonly log: Log; readonly timeoutMs: number; readonly signal?: AbortSignal },
 ): Promise<Cut> {
   const { dataDir } = context.config;
-  if (liveLockOwner(sinkLockPath(dataDir)) === undefined) {
-    try {
-      return await drainLogToMaster(context, options);
-    } catch (error) {
-      // A sink was started between the look and the lock: then it does the work.
-      if (!(error instanceof SwaError && error.code === 'data-dir.in-use')) throw error;
+  const atLeast = await options.log.latest();
+  const isServed = (): boolean => liveLockOwner(sinkLockPath(dataDir)) !== undefined;
+  for (;;) {
+    if (!isServed()) {
+      try {
+        return await drainLogToMaster(context, options);
+      } catch (error) {
+        // A sink was started between the look and the lock: then it does the work.
+        if (!(error instanceof SwaError && error.code === 'data-dir.in-use')) throw error;
+      }
     }
+    const cut = await waitForMaster(dataDir, atLeast, { ...options, isServed });
+    if (cut !== undefined) return cut;
   }
-  return waitForMaster(dataDir, await options.log.latest(), options);
 }
 
 const firstBackoffMs = 200;
@@ -100,18 +144,11 @@ const reportEveryMs = 2_000;
 async function superviseSessions(
   context: RoleContext,
   log: Log,
-  status: StatusReporter,
+  post: Post,
   signal: AbortSignal,
 ): Promise<void> {
   const { clock, logger } = context;
   let backoffMs = firstBackoffMs;
-  const post: Post = (change) => {
-    try {
-      status.report(change);
-    } catch (error) {
-      logger.warn({ err: error }, 'the status board cannot be written'); // the disk that is full for us is so for it
-    }
-  };
   const fail = (error: unknown): void => {
     logger.error({ err: error }, 'sink');
     post({ lastError: { at: clock(), code: codeOf(error), message: messageOf(error) } });

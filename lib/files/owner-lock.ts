@@ -36,10 +36,10 @@ export class OwnerLock {
   }
 
   /** Takes the lock, or throws `code` naming the owner that holds it. */
-  static acquire(path: string, what: string, code: ErrorCode = 'data-dir.in-use'): OwnerLock {
+  static acquire(path: string, what: string, code?: ErrorCode): OwnerLock {
     const taken = OwnerLock.tryAcquire(path, what);
     if (taken instanceof OwnerLock) return taken;
-    throw heldError(path, what, taken, code);
+    throw lockHeld(path, what, taken, code);
   }
 
   /** Takes the lock, or says who holds it. */
@@ -87,6 +87,23 @@ export function readLockOwner(path: string): LockOwner | undefined {
 export function liveLockOwner(path: string): LockOwner | undefined {
   const owner = readLockOwner(path);
   return owner !== undefined && isAlive(owner) ? owner : undefined;
+}
+
+/** The error of who cannot do without the lock. */
+export function lockHeld(
+  path: string,
+  what: string,
+  holder: LockOwner,
+  code: ErrorCode = 'data-dir.in-use',
+): SwaError {
+  return new SwaError(
+    code,
+    `cannot start ${what}: ${holder.what} (pid ${holder.pid} on ${holder.host}) holds ${path}`,
+    {
+      hint: 'stop that process first, or use another SWA_DATA_DIR',
+      context: { holder },
+    },
+  );
 }
 
 /** Another host's owner counts as alive: we cannot see it. */
@@ -157,15 +174,4 @@ function sweep(lock: string, owner: LockOwner): void {
       rmSync(path);
     }
   }
-}
-
-function heldError(path: string, what: string, holder: LockOwner, code: ErrorCode): SwaError {
-  return new SwaError(
-    code,
-    `cannot start ${what}: ${holder.what} (pid ${holder.pid} on ${holder.host}) holds ${path}`,
-    {
-      hint: 'stop that process first, or use another SWA_DATA_DIR',
-      context: { holder },
-    },
-  );
 }

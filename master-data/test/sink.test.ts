@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { decodeRecord } from '../../lib/facts/record.js';
+import { OwnerLock } from '../../lib/files/owner-lock.js';
 import { partitionName } from '../../lib/log/log.js';
 import { waitForMaster } from '../flush-request.js';
-import { partitionDir } from '../layout.js';
+import { flushRequestPath, partitionDir, sinkLockPath } from '../layout.js';
 import { catchUpMaster, drainLogToMaster, startSink } from '../sink.js';
 import { masterCut, takeSnapshot, verifySnapshotFiles } from '../snapshot.js';
 import { isPlainPageview } from '../spool.js';
@@ -230,6 +231,42 @@ test('without a sink, whoever needs the facts brings the master dataset up to th
     ),
     { code: 'log.unavailable' },
   );
+});
+
+test('a sink that starts while a batch run catches up waits for it, and then works', async (t) => {
+  const house = await makeHouse(t);
+  await house.append([pageview(1)]);
+  const caughtUp = drainLogToMaster(house.context);
+  const sink = await startSink(house.context);
+  t.after(() => sink.stop());
+  assert.deepEqual((await caughtUp).next, await house.log.latest());
+  await house.append([pageview(2)]);
+  await Promise.race([
+    sink.done,
+    waitForMaster(house.dataDir, await house.log.latest(), { timeoutMs: 60_000 }),
+  ]);
+  assert.deepEqual(masterCut(house.dataDir)?.next, await house.log.latest());
+});
+
+test('a sink that waits for a catch-up can be stopped; a second sink is refused', async (t) => {
+  const house = await makeHouse(t);
+  const caughtUp = drainLogToMaster(house.context, { log: house.log });
+  const sink = await startSink(house.context);
+  await sink.stop();
+  await caughtUp;
+  const first = await startSink(house.context);
+  t.after(() => first.stop());
+  await assert.rejects(startSink(house.context), { code: 'data-dir.in-use' });
+});
+
+test('who waits for a sink that goes away does its work', async (t) => {
+  const house = await makeHouse(t);
+  await house.append([pageview(1)]);
+  const lock = OwnerLock.acquire(sinkLockPath(house.dataDir), 'sink');
+  const caughtUp = catchUpMaster(house.context, { log: house.log, timeoutMs: 5_000 });
+  await until(() => existsSync(flushRequestPath(house.dataDir)));
+  lock.release();
+  assert.deepEqual((await caughtUp).next, await house.log.latest());
 });
 
 test('a start removes what a crash left, and nothing else', async (t) => {

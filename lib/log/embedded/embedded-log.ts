@@ -3,7 +3,7 @@
  * comes first makes the log. Layout: layout.ts; how far readers may go: watermark.ts.
  */
 import { join } from 'node:path';
-import { OwnerLock } from '../../files/owner-lock.js';
+import { OwnerLock, lockHeld } from '../../files/owner-lock.js';
 import { SwaError } from '../../errors.js';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
@@ -88,13 +88,12 @@ function recoverAsReader(place: Place): boolean {
 /** The writer's lock. Waits for a check that runs; throws `data-dir.in-use` when there is another writer. */
 export async function lockForWriting(place: Place): Promise<OwnerLock> {
   const what = 'the writer of the log';
-  for (let attempt = 0; attempt < 1000; attempt++) {
+  for (let attempt = 0; ; attempt++) {
     const taken = OwnerLock.tryAcquire(place.lockPath, what);
     if (taken instanceof OwnerLock) return taken;
-    if (taken.what !== recovery) break;
+    if (taken.what !== recovery || attempt === 1000) throw lockHeld(place.lockPath, what, taken);
     await sleep(20);
   }
-  return OwnerLock.acquire(place.lockPath, what);
 }
 
 export class EmbeddedLog implements Log {
