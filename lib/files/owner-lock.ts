@@ -100,15 +100,21 @@ export function lockHeld(
     code,
     `cannot start ${what}: ${holder.what} (pid ${holder.pid} on ${holder.host}) holds ${path}`,
     {
-      hint: 'stop that process first, or use another SWA_DATA_DIR',
+      hint: isOfThisHost(holder)
+        ? 'stop that process first, or use another SWA_DATA_DIR'
+        : `stop that process first; if no swa runs on ${holder.host} any more, delete ${path}`,
       context: { holder },
     },
   );
 }
 
-/** Another host's owner counts as alive: we cannot see it. */
+/** Whether we can see an owner die. Where not it counts as alive, for ever. */
+export function isOfThisHost(owner: LockOwner): boolean {
+  return owner.host === hostname();
+}
+
 function isAlive(owner: LockOwner): boolean {
-  if (owner.host !== hostname()) return true;
+  if (!isOfThisHost(owner)) return true;
   if (!isRunning(owner.pid)) return false;
   const ticks = startTicks(owner.pid);
   return ticks === undefined || owner.startTicks === '' || ticks === owner.startTicks;

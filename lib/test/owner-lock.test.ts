@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
+import { SwaError } from '../errors.js';
 import { OwnerLock, liveLockOwner, type LockOwner } from '../files/owner-lock.js';
 import type { Round, Said } from './owner-lock-child.js';
 
@@ -122,4 +123,22 @@ test('a lock that is held is refused by name, and free again after its release',
   lock.release();
   OwnerLock.acquire(path, 'the second').release();
   assert.equal(liveLockOwner(path), undefined);
+});
+
+test('the owner on another host counts as alive, and the refusal says which file to delete if it is not', (t) => {
+  const path = join(new Arena(t).dir, 'x.lock');
+  const owner: LockOwner = { token: 't', pid: deadPid, startTicks: '1', host: 'elsewhere', what: 'sink' };
+  writeFileSync(path, JSON.stringify(owner));
+  assert.throws(
+    () => OwnerLock.acquire(path, 'sink'),
+    (error: unknown) => {
+      assert.ok(error instanceof SwaError);
+      assert.equal(error.code, 'data-dir.in-use');
+      assert.equal(
+        error.hint,
+        `stop that process first; if no swa runs on elsewhere any more, delete ${path}`,
+      );
+      return true;
+    },
+  );
 });

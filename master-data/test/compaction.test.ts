@@ -2,15 +2,17 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { SwaError } from '../../lib/errors.js';
+import type { LockOwner } from '../../lib/files/owner-lock.js';
 import { offset, partitionName } from '../../lib/log/log.js';
 import { compactionLimits, planCompaction } from '../compaction.js';
 import { manifestsDir, partitionDir, pinsDir } from '../layout.js';
 import { keptManifests, type ManifestFile } from '../manifest.js';
-import { pinSnapshot } from '../pins.js';
+import { foreignPinMs, pinSnapshot, pinnedManifests } from '../pins.js';
 import { SinkSession, compactionPauseMs } from '../sink-session.js';
 import { takeSnapshot, verifySnapshotFiles } from '../snapshot.js';
 import { verifyMaster } from '../verify.js';
@@ -86,6 +88,22 @@ test('the pin of a dead process holds nothing', async (t) => {
   const paths = takeSnapshot(house.dataDir).files.map((file) => file.path);
   await commitRounds(house, 1, 5);
   assert.deepEqual(paths.filter(existsSync), []);
+  assert.deepEqual(readdirSync(pinsDir(house.dataDir)), []);
+});
+
+test('the pin of another host holds for days, not for ever', async (t) => {
+  const house = await makeHouse(t, { partitions: 1 });
+  await commitRounds(house, 0, 1);
+  const pin = join(pinsDir(house.dataDir), 'x.lock');
+  mkdirSync(pinsDir(house.dataDir), { recursive: true });
+  const owner: LockOwner = { token: 't', pid: 7, startTicks: '1', host: 'elsewhere', what: 'batch run' };
+  writeFileSync(pin, JSON.stringify(owner));
+  assert.equal(pinnedManifests(house.dataDir), 'everything');
+  const age = (ms: number): void => utimesSync(pin, new Date(), new Date(Date.now() - ms));
+  age(foreignPinMs - 60_000);
+  assert.equal(pinnedManifests(house.dataDir), 'everything');
+  age(foreignPinMs + 1);
+  assert.deepEqual(pinnedManifests(house.dataDir), new Map());
   assert.deepEqual(readdirSync(pinsDir(house.dataDir)), []);
 });
 
