@@ -36,9 +36,9 @@ export interface MasterAudit {
     readonly rows: number;
     /** Rows that hold a record which is no fact. */
     readonly invalidRows: number;
-    /** Offsets below the cut without a row, which the log does not have either. */
+    /** Offsets below the cut without a row, which the log does not have either, as far as it was seen. */
     readonly holes: number;
-    /** Of those, offsets the log no longer retains, so that nothing could be compared. */
+    /** Of those, offsets the log no longer retains or did not give in time, so that nothing could be compared. */
     readonly holesUnseen: number;
   };
 }
@@ -208,30 +208,40 @@ async function checkHoles(
   const from = Math.max(file.fromOffset, earliest);
   const result = await connection.run(`SELECT "offset" FROM ${sqlParquet(file.path)}`);
   const stored = new Set((await result.getRows()).map(([value]) => Number(value)));
-  for (let at: number = file.fromOffset; at < Math.min(from, file.toOffset); at++) {
-    if (!stored.has(at)) audit.count('holesUnseen');
-  }
+  const countUnseen = (begin: number, end: number): void => {
+    for (let at = begin; at < end; at++) if (!stored.has(at)) audit.count('holesUnseen');
+  };
+  countUnseen(file.fromOffset, Math.min(from, file.toOffset));
   if (log === undefined || from >= file.toOffset) return;
-  const missing = (await offsetsOf(log, name, from, file.toOffset)).filter((at) => !stored.has(at));
+  const { offsets, seenTo } = await offsetsOf(log, name, from, file.toOffset);
+  countUnseen(seenTo, file.toOffset);
+  const missing = offsets.filter((at) => !stored.has(at));
   if (missing.length > 0) {
     audit.problem(`${file.path} lacks ${missing.length} offsets that the log has, the first ${missing[0]}`);
   }
 }
 
-async function offsetsOf(log: Log, name: PartitionName, from: number, to: number): Promise<number[]> {
+/** The log's offsets in [from, to), as far as it gave any: below `seenTo`. */
+async function offsetsOf(
+  log: Log,
+  name: PartitionName,
+  from: number,
+  to: number,
+): Promise<{ readonly offsets: readonly number[]; readonly seenTo: number }> {
   const reader = await log.openReader({ from: { [name]: offset(from) }, consumer: 'verify' });
-  const found: number[] = [];
+  const offsets: number[] = [];
+  let seenTo = from;
   try {
-    for (let next = from; next < to;) {
+    while (seenTo < to) {
       const batches = await reader.next({ maxRecords: 16_384, timeoutMs: 5_000 });
       if (batches.length === 0) break;
       for (const batch of batches) {
-        found.push(...batch.offsets.filter((at) => at < to));
-        next = batch.nextOffset;
+        offsets.push(...batch.offsets.filter((at) => at < to));
+        seenTo = batch.nextOffset;
       }
     }
   } finally {
     await reader.close();
   }
-  return found;
+  return { offsets, seenTo };
 }

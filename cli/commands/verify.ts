@@ -71,7 +71,7 @@ function describeMaster({ ok, checked, cut, problems }: MasterAudit): string[] {
       : []),
     ...(checked.holesUnseen > 0
       ? [
-          `  ${checked.holesUnseen} offsets without a row lie below what the log retains: they could not be compared`,
+          `  ${checked.holesUnseen} offsets without a row were not given by the log, or lie below what it retains: they could not be compared`,
         ]
       : []),
     ...problems.map((problem) => `  problem: ${problem}`),

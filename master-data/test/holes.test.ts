@@ -36,6 +36,8 @@ class HoleyLog implements Log {
   readonly records = new Map<number, Uint8Array>();
   end = 0;
   start = 0;
+  /** Where it stops giving records, as while a broker starts again. */
+  silentFrom = Infinity;
 
   put(at: number): void {
     this.records.set(at, encodeRecord(pageview(at), urls).value);
@@ -55,16 +57,17 @@ class HoleyLog implements Log {
     return {
       next: async ({ maxRecords }) => {
         const from = next;
+        const end = Math.min(this.end, this.silentFrom);
         const offsets: Offset[] = [];
         const values: Uint8Array[] = [];
-        for (; next < this.end && offsets.length < maxRecords; next = offset(next + 1)) {
+        for (; next < end && offsets.length < maxRecords; next = offset(next + 1)) {
           const value = this.records.get(next);
           if (value === undefined) continue;
           offsets.push(next);
           values.push(value);
         }
-        if (next === from && next >= this.end) return [];
-        while (next < this.end && !this.records.has(next)) next = offset(next + 1);
+        while (next < end && !this.records.has(next)) next = offset(next + 1);
+        if (next === from) return [];
         const nextOffset = next;
         const batch: RecordBatch = { topic: 'pageviews', partition: 0, name, offsets, values, nextOffset };
         return [batch];
@@ -131,6 +134,18 @@ test('holes that the log no longer retains are counted as unseen', async (t) => 
   const { problems, checked } = await verifyMaster(context.config.dataDir, log);
   assert.deepEqual(problems, []);
   assert.deepEqual([checked.holes, checked.holesUnseen], [6, 2]);
+});
+
+test('holes that a silent log was not seen at are counted as unseen', async (t) => {
+  const context = makePlace(t);
+  const log = new HoleyLog();
+  for (const at of [0, 2, 3, 6]) log.put(at);
+  await drainLogToMaster(context, { log });
+  log.put(5); // lost, but the log does not say so
+  log.silentFrom = 4;
+  const { problems, checked } = await verifyMaster(context.config.dataDir, log);
+  assert.deepEqual(problems, []);
+  assert.deepEqual([checked.holes, checked.holesUnseen], [3, 2]);
 });
 
 test('a log that was given more partitions is refused', async (t) => {
