@@ -22,17 +22,11 @@ import { SinkSession, isPassing, type SinkOptions } from './sink-session.js';
 const catchUp = 'catch-up';
 
 export const startSink: StartRole = async (context) => {
-  const { config, clock, logger } = context;
+  const { config, clock } = context;
   openDataDir(config);
   let lock = lockUnlessCatchUp(config.dataDir);
   const status = new StatusReporter({ dataDir: config.dataDir, role: 'sink', clock });
-  const post: Post = (change) => {
-    try {
-      status.report(change);
-    } catch (error) {
-      logger.warn({ err: error }, 'the status board cannot be written'); // the disk that is full for us is so for it
-    }
-  };
+  const post: Post = (change) => status.report(change);
   const stopping = new AbortController();
   let log: Log;
   try {
