@@ -61,9 +61,14 @@ export class Registers {
     this.#hip = new Hip(estimate, low, high);
   }
 
-  /** Takes in the registers of another stream, at least as many; more are folded down. */
-  merge(others: Uint8Array): void {
+  /** From here on they are not. */
+  endHip(): void {
     this.#hip = undefined;
+  }
+
+  /** Takes in the registers of another stream, as many as here. */
+  merge(others: Uint8Array): void {
+    this.endHip();
     this.#histogram = undefined;
     maxInto(this.bytes, others);
   }

@@ -146,10 +146,10 @@ export class HllSketch {
    */
   merge(other: HllSketch): this {
     const theirs = other.#state;
+    this.#endStream();
     if (other.#lgK < this.#lgK) this.#reduce(other.#lgK);
     if (theirs instanceof Registers) this.#mergeRegisters(theirs);
     else this.updateCoupons(couponsIn(theirs));
-    this.#oneStream = false;
     return this;
   }
 
@@ -161,11 +161,10 @@ export class HllSketch {
 
   /**
    * The reference's HIP estimate, whose standard error is a fifth smaller (0.833 / sqrt(k)) but which depends on the
-   * order of updates. It exists only for sketches that are fed by one stream: undefined for merged ones and those made
-   * from coupons or registers.
+   * order of updates. In registers mode it exists only for sketches that are fed by one stream: undefined for merged
+   * ones and those made from coupons or registers. In coupons mode it is `estimate()`.
    */
   hipEstimate(): number | undefined {
-    if (!this.#oneStream) return undefined;
     return this.#state instanceof Registers ? this.#state.hip : estimateFromCoupons(countIn(this.#state));
   }
 
@@ -257,6 +256,12 @@ export class HllSketch {
     for (const coupon of coupons) if (coupon !== 0) registers.update(coupon);
     if (this.#oneStream) registers.startHip(estimateFromCoupons(count));
     this.#state = registers;
+  }
+
+  // From here on the sketch is a set and has no history: none that would show in its bytes.
+  #endStream(): void {
+    this.#oneStream = false;
+    if (this.#state instanceof Registers) this.#state.endHip();
   }
 
   #mergeRegisters(theirs: Registers): void {

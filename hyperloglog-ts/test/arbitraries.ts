@@ -37,6 +37,13 @@ export function sketchOf(lgK: number, ...ranges: readonly Range[]): HllSketch {
   return HllSketch.fromCoupons(couponsOf(...ranges), lgK);
 }
 
+/** The same set counted value by value: a sketch with a history, and with a HIP estimate. */
+export function streamOf(lgK: number, ...ranges: readonly Range[]): HllSketch {
+  const sketch = new HllSketch({ lgK });
+  sketch.updateCoupons(couponsOf(...ranges));
+  return sketch;
+}
+
 /** All that a sketch knows, apart from the order in which it learned it. */
 export function stateOf(sketch: HllSketch) {
   return { lgK: sketch.lgK, coupons: sketch.coupons(), registers: sketch.registers() };

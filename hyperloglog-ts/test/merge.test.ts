@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { HllError, HllSketch, HllUnion, coupons, estimateFromHistogram } from '../src/index.js';
-import { couponsOf, range, runs, sketchOf, smallLgK, stateOf } from './arbitraries.js';
+import { couponsOf, range, runs, sketchOf, smallLgK, stateOf, streamOf } from './arbitraries.js';
 
 function merged(...sketches: readonly HllSketch[]): HllSketch {
   const [first = new HllSketch(), ...others] = sketches;
@@ -160,6 +160,31 @@ test('registers of every length can be added, and the estimate is of all so far'
         assert.equal(union.lgK, expected.lgK);
       }
       assertSame(union.toSketch(), expected);
+    }),
+    runs,
+  );
+});
+
+test('the bytes of a merge are those of the set, also where streams are merged, and say that there is no HIP', () => {
+  const makers = fc.constantFrom(sketchOf, streamOf);
+  const maker = fc.tuple(makers, range);
+  fc.assert(
+    fc.property(smallLgK, maker, maker, (lgK, [makeA, a], [makeB, b]) => {
+      const [x, y] = [makeA(lgK, a), makeB(lgK, b)];
+      const expected = sketchOf(lgK, a, b);
+      for (const both of [
+        merged(x, y),
+        merged(y, x),
+        new HllUnion({ lgK }).addSketch(x).addSketch(y).toSketch(),
+      ]) {
+        for (const form of ['compact', 'updatable'] as const) {
+          assert.deepEqual(both.toBytes({ form }), expected.toBytes({ form }));
+        }
+        assert.equal(both.hipEstimate(), expected.hipEstimate());
+        assert.equal(HllSketch.fromBytes(both.toBytes()).hipEstimate(), expected.hipEstimate());
+        both.updateCoupons(couponsOf({ from: 50_000, to: 52_000 })); // as many as turn any sketch to registers
+        assert.equal(both.hipEstimate(), undefined);
+      }
     }),
     runs,
   );

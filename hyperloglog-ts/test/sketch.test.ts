@@ -138,7 +138,10 @@ test('HIP is there for one stream only, and exact as long as coupons are held', 
     undefined,
   );
   assert.equal(HllSketch.fromRegisters(stream.registers() ?? new Uint8Array(0)).hipEstimate(), undefined);
-  assert.equal(HllSketch.fromCoupons(Uint32Array.of(coupon('a'))).hipEstimate(), undefined);
+  const given = HllSketch.fromCoupons(Uint32Array.of(coupon('a')), 4);
+  assert.equal(given.hipEstimate(), given.estimate());
+  for (let value = 0; value < 10; value++) given.update(value);
+  assert.equal(given.hipEstimate(), undefined);
 });
 
 test('a copy has a life of its own', () => {
