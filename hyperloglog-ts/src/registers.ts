@@ -35,6 +35,13 @@ export class Registers {
     return estimateFromHistogram(this.histogram, this.lgK);
   }
 
+  /** Known at the first register that is not 0, without a histogram: every merge asks. */
+  get isEmpty(): boolean {
+    let slot = 0;
+    while (this.bytes[slot] === 0) slot++;
+    return slot === this.bytes.length;
+  }
+
   get occupied(): number {
     return this.bytes.length - (this.histogram[0] ?? 0);
   }

@@ -103,7 +103,7 @@ export class HllSketch {
   }
 
   get isEmpty(): boolean {
-    return this.#state === 0 || (this.#state instanceof Registers && this.#state.occupied === 0);
+    return this.#state === 0 || (this.#state instanceof Registers && this.#state.isEmpty);
   }
 
   /** Counts a value; false if that changes nothing. Throws as `coupon` does. */
@@ -142,11 +142,13 @@ export class HllSketch {
 
   /**
    * Counts all that another sketch has counted. The other one stays as it is. If it has a smaller lgK, this one is
-   * reduced to it, so that the result does not depend on which is merged into which.
+   * reduced to it, so that the result does not depend on which is merged into which; an empty one is ignored, as it has
+   * nothing that would need fewer registers.
    */
   merge(other: HllSketch): this {
     const theirs = other.#state;
     this.#endStream();
+    if (other.isEmpty) return this;
     if (other.#lgK < this.#lgK) this.#reduce(other.#lgK);
     if (theirs instanceof Registers) this.#mergeRegisters(theirs);
     else this.updateCoupons(couponsIn(theirs));
@@ -191,11 +193,14 @@ export class HllSketch {
     return this.#state instanceof Registers ? this.#state.bytes : undefined;
   }
 
-  /** Hands over all that is here without copying it: the coupons one by one in no special order, or the registers. */
+  /**
+   * Hands over all that is here without copying it: the coupons one by one in no special order, or the registers.
+   * Nothing, if it is empty.
+   */
   addTo(sink: SketchSink): void {
     const state = this.#state;
     if (state instanceof Registers) {
-      sink.addRegisters(state.bytes);
+      if (!state.isEmpty) sink.addRegisters(state.bytes);
     } else if (typeof state === 'number') {
       if (state !== 0) sink.addCoupon(state >>> 0);
     } else {

@@ -53,7 +53,7 @@ export class HllUnion {
     this.#coupons = new CouponTable(Math.min(lgRoomyTable, Math.max(lgSmallestSet, lgK - 3)));
   }
 
-  /** The smaller of the union's own lgK and those of the sketches added since the last reset. */
+  /** The smallest of the union's own lgK and those of the sketches, empty ones apart, added since the last reset. */
   get lgK(): number {
     return this.#lgK;
   }
@@ -145,9 +145,9 @@ export class HllUnion {
     return this;
   }
 
-  /** Adds a sketch, as `merge` does: the union takes on its lgK if that is smaller. */
+  /** Adds a sketch, as `merge` does: the union takes on its lgK if that is smaller, but not that of an empty sketch. */
   addSketch(sketch: HllSketch): this {
-    if (sketch.lgK < this.#lgK) this.#reduce(sketch.lgK);
+    if (sketch.lgK < this.#lgK && !sketch.isEmpty) this.#reduce(sketch.lgK);
     sketch.addTo(this);
     return this;
   }

@@ -6,6 +6,9 @@ import fc from 'fast-check';
 import { HllError, HllSketch, HllUnion, coupons, estimateFromHistogram } from '../src/index.js';
 import { couponsOf, range, runs, sketchOf, smallLgK, stateOf, streamOf } from './arbitraries.js';
 
+/** Not empty: of an empty sketch a merge does not heed the lgK. */
+const nonempty = range.filter(({ from, to }) => from < to);
+
 function merged(...sketches: readonly HllSketch[]): HllSketch {
   const [first = new HllSketch(), ...others] = sketches;
   const result = first.copy();
@@ -32,9 +35,9 @@ test('the merge of two sketches is the sketch of the union', () => {
 test('merging is commutative, associative and idempotent, whatever the lgK of each', () => {
   fc.assert(
     fc.property(
-      fc.tuple(smallLgK, range),
-      fc.tuple(smallLgK, range),
-      fc.tuple(smallLgK, range),
+      fc.tuple(smallLgK, nonempty),
+      fc.tuple(smallLgK, nonempty),
+      fc.tuple(smallLgK, nonempty),
       (a, b, c) => {
         const [x, y, z] = [sketchOf(...a), sketchOf(...b), sketchOf(...c)];
         assertSame(merged(x, y), merged(y, x));
@@ -55,9 +58,26 @@ test('a sketch merged with itself stays as it is', () => {
   }
 });
 
+test('an empty sketch changes nothing, whatever its lgK and mode', () => {
+  const empties = smallLgK.chain((lgK) =>
+    fc.constantFrom(new HllSketch({ lgK }), HllSketch.fromRegisters(new Uint8Array(2 ** lgK))),
+  );
+  fc.assert(
+    fc.property(smallLgK, range, empties, (lgK, values, empty) => {
+      const sketch = sketchOf(lgK, values);
+      assert.ok(empty.isEmpty);
+      assertSame(merged(sketch, empty), sketch);
+      const union = new HllUnion({ lgK }).addSketch(sketch).addSketch(empty);
+      assertSame(union.toSketch(), sketch);
+      assertSame(new HllUnion({ lgK }).addSketch(empty).addSketch(sketch).toSketch(), sketch);
+    }),
+    runs,
+  );
+});
+
 test('reducing lgK commutes with counting and with merging', () => {
   fc.assert(
-    fc.property(smallLgK, fc.nat({ max: 10 }), range, range, (lgK, less, a, b) => {
+    fc.property(smallLgK, fc.nat({ max: 10 }), range, nonempty, (lgK, less, a, b) => {
       const reduced = Math.max(4, lgK - less);
       const [x, y] = [sketchOf(lgK, a), sketchOf(lgK, b)];
       assertSame(x.copy(reduced), sketchOf(reduced, a));
