@@ -12,19 +12,20 @@ export type HllValue = string | number | bigint | Uint8Array;
 
 /**
  * The coupon of a value, an unsigned 32-bit integer; 0, which is no coupon, for an empty string or no bytes: the format
- * does not count those. A lone surrogate counts as U+FFFD. Throws HLL_BAD_VALUE on a number that is no safe integer
- * and on a bigint that fits neither a signed nor an unsigned 64-bit integer.
+ * does not count those. A lone surrogate counts as U+FFFD. Throws HLL_BAD_VALUE on a number that is no safe integer,
+ * on a bigint that fits neither a signed nor an unsigned 64-bit integer, and on a value of any other type.
  */
 export function coupon(value: HllValue): number {
   return sharedHasher().coupon(value);
 }
 
 /**
- * The coupons of many values, in their order, the same as `coupon` gives one by one but in batches.
- * With `out` they go there (it must be long enough) and `out` is returned; otherwise into a new array.
+ * The coupons of values[from, to), in their order, the same as `coupon` gives one by one but in batches.
+ * With `out` they go there, from its start (it must be long enough), and `out` is returned; otherwise into a new array.
+ * Throws HLL_BAD_VALUE, naming its index, on a value that is no string, and on `values` of another kind.
  */
-export function coupons(values: BulkValues, out?: Uint32Array): Uint32Array {
-  return sharedHasher().coupons(values, out);
+export function coupons(values: BulkValues, out?: Uint32Array, from?: number, to?: number): Uint32Array {
+  return sharedHasher().coupons(values, out, from, to);
 }
 
 /**
@@ -69,18 +70,23 @@ export class CouponHasher {
     if (typeof value === 'string') return this.#couponOfString(value);
     if (typeof value === 'number') return this.#couponOfNumber(value);
     if (typeof value === 'bigint') return this.#couponOfBigint(value);
+    if (!(value instanceof Uint8Array)) {
+      throw badValue(value, 'it is no string, number, bigint or Uint8Array');
+    }
     if (value.length > dataBytes) return new Murmur3().couponOfBytes(value, 0, value.length);
     this.#data.set(value);
     return this.#kernels.couponOfBytes(dataAt, value.length) >>> 0;
   }
 
-  coupons(values: BulkValues, out?: Uint32Array): Uint32Array {
-    const result = out ?? new Uint32Array(values.length);
-    requireRoom(result, values.length);
+  coupons(values: BulkValues, out?: Uint32Array, from = 0, to = values.length): Uint32Array {
+    requireBulkValues(values);
+    requireRange(values, from, to);
+    const result = out ?? new Uint32Array(to - from);
+    requireRoom(result, to - from);
     if (values instanceof BigInt64Array || values instanceof BigUint64Array) {
-      this.#couponsOfInt64s(values, result);
+      this.#couponsOfInt64s(values.subarray(from, to), result);
     } else {
-      this.#couponsOfStrings(values, result);
+      this.#couponsOfStrings(values, result, from, to);
     }
     return result;
   }
@@ -109,25 +115,28 @@ export class CouponHasher {
     return result;
   }
 
-  #couponsOfStrings(strings: readonly string[], out: Uint32Array): void {
-    let first = 0;
+  #couponsOfStrings(strings: readonly string[], out: Uint32Array, from: number, to: number): void {
+    let first = from;
     let used = 0;
-    for (let i = 0; i < strings.length; i++) {
-      const string = strings[i] ?? '';
+    for (let i = from; i < to; i++) {
+      const string = strings[i];
+      if (typeof string !== 'string') {
+        throw badValue(string, `values[${i}] is no string`);
+      }
       if (i - first === batchSize || used + 3 * string.length > dataBytes) {
-        this.#hashSpans(i - first, out, first);
+        this.#hashSpans(i - first, out, first - from);
         first = i;
         used = 0;
       }
       if (3 * string.length > dataBytes) {
-        out[i] = this.#couponOfString(string);
+        out[i - from] = this.#couponOfString(string);
         first = i + 1;
       } else {
         used += this.#write(string, used);
         this.#ends[i - first + 1] = used;
       }
     }
-    this.#hashSpans(strings.length - first, out, first);
+    this.#hashSpans(to - first, out, first - from);
   }
 
   // Hashes the spans that lie in the data area into out[at, at + count).
@@ -175,24 +184,44 @@ export class CouponHasher {
 
   #couponOfNumber(value: number): number {
     if (!Number.isSafeInteger(value)) {
-      throw new HllError('HLL_BAD_VALUE', `cannot count the number ${value}: it is not a safe integer`);
+      throw badValue(value, 'it is not a safe integer');
     }
     return this.#kernels.couponOfInt64(value | 0, Math.floor(value / 0x1_0000_0000)) >>> 0;
   }
 
   #couponOfBigint(value: bigint): number {
     if (BigInt.asIntN(64, value) !== value && BigInt.asUintN(64, value) !== value) {
-      throw new HllError('HLL_BAD_VALUE', `cannot count the bigint ${value}: it does not fit into 64 bits`);
+      throw badValue(value, 'it does not fit into 64 bits');
     }
     const high = Number(BigInt.asIntN(32, value >> 32n));
     return this.#kernels.couponOfInt64(Number(BigInt.asIntN(32, value)), high) >>> 0;
   }
 }
 
+/**
+ * Throws HLL_BAD_VALUE unless these are values that can be counted in bulk. Strings among them are looked at when they
+ * are hashed.
+ */
+export function requireBulkValues(values: BulkValues): void {
+  if (Array.isArray(values) || values instanceof BigInt64Array || values instanceof BigUint64Array) return;
+  throw badValue(values, 'in bulk it must be a string[], BigInt64Array or BigUint64Array');
+}
+
+function badValue(value: unknown, why: string): HllError {
+  const isShort = typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean';
+  const name = isShort ? `the ${typeof value} ${value}` : Object.prototype.toString.call(value);
+  return new HllError('HLL_BAD_VALUE', `cannot count ${name}: ${why}`);
+}
+
 function requireRoom(out: Uint32Array, count: number): void {
   if (out.length < count) {
     throw new HllError('HLL_BAD_ARGUMENT', `out holds ${out.length} coupons, ${count} are to be written`);
   }
+}
+
+function requireRange(values: BulkValues, from: number, to: number): void {
+  if (from >= 0 && from <= to && to <= values.length) return;
+  throw new HllError('HLL_BAD_ARGUMENT', `[from, to) is [${from}, ${to}), outside [0, ${values.length})`);
 }
 
 function requireOffsets(bytes: Uint8Array, offsets: Offsets): void {

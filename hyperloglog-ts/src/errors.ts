@@ -2,7 +2,7 @@
 
 export type HllErrorCode =
   | 'HLL_BAD_LGK' // lgK is not an integer from 4 to 21
-  | 'HLL_BAD_VALUE' // not hashable: a number that is no safe integer, a bigint outside 64 bits
+  | 'HLL_BAD_VALUE' // not hashable: a number that is no safe integer, a bigint outside 64 bits, any other type
   | 'HLL_BAD_COUPON' // a coupon whose value part is 0
   | 'HLL_BAD_REGISTERS' // an array that is not 2^lgK long, or a register over 63
   | 'HLL_BAD_ARGUMENT' // any other argument out of its range

@@ -9,7 +9,7 @@
 //   an array         2 to 24 coupons, in order of arrival
 //   a CouponTable    25 and more
 //   Registers        over maxCoupons(lgK)
-import { coupon as couponOf, coupons as couponsOf } from './coupon.js';
+import { coupon as couponOf, coupons as couponsOf, requireBulkValues } from './coupon.js';
 import type { BulkValues, HllValue } from './coupon.js';
 import { CouponTable } from './coupon-table.js';
 import { HllError } from './errors.js';
@@ -111,14 +111,15 @@ export class HllSketch {
     return this.updateCoupon(couponOf(value));
   }
 
-  /** Counts many values. */
+  /** Counts many values. Throws as `coupons` does; some of those before the bad one are counted then. */
   updateAll(values: BulkValues): void {
+    requireBulkValues(values);
     const step = 2048;
     const buffer = new Uint32Array(Math.min(step, values.length));
     for (let from = 0; from < values.length; from += step) {
-      const part = values.length <= step ? values : values.slice(from, from + step);
-      couponsOf(part, buffer);
-      this.updateCoupons(buffer, 0, part.length);
+      const to = Math.min(values.length, from + step);
+      couponsOf(values, buffer, from, to);
+      this.updateCoupons(buffer, 0, to - from);
     }
   }
 

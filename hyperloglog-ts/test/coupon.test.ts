@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { CouponHasher, HllError, coupon, coupons, couponsOfUtf8 } from '../src/index.js';
+import { CouponHasher, HllError, HllSketch, coupon, coupons, couponsOfUtf8 } from '../src/index.js';
 import { runs } from './arbitraries.js';
 import { couponByBigint } from './coupon-by-bigint.js';
 
 const utf8 = new TextEncoder();
+const backends = ['wasm', 'typescript'] as const;
 
 test('coupons are those of the DataSketches libraries', () => {
   const integers: readonly (readonly [bigint, number])[] = [
@@ -58,6 +59,74 @@ test('what is no 64-bit integer is refused', () => {
   }
 });
 
+test('a value of another type is refused by its name, wherever it stands', () => {
+  const wrong: readonly (readonly [unknown, string])[] = [
+    [true, 'the boolean true'],
+    [undefined, '[object Undefined]'],
+    [Symbol('x'), '[object Symbol]'],
+    [null, '[object Null]'],
+    [{}, '[object Object]'],
+    [['a'], '[object Array]'],
+    [new Uint16Array(1), '[object Uint16Array]'],
+    [new DataView(new ArrayBuffer(8)), '[object DataView]'],
+  ];
+  for (const [value, name] of wrong) {
+    assert.throws(() => coupon(value as never), isBadValue(name));
+    assert.throws(() => new HllSketch().update(value as never), isBadValue(name));
+  }
+  // 5000 strings are several batches.
+  const strings = Array.from({ length: 5000 }, (_, i) => `user:${i}`);
+  for (const [value, name] of [...wrong, [5, 'the number 5'], [5n, 'the bigint 5']] as const) {
+    for (const index of [0, 1, 4999]) {
+      const values = strings.with(index, value as never);
+      const isRefused = isBadValue(`${name}: values[${index}] is no string`);
+      for (const backend of backends) {
+        assert.throws(() => new CouponHasher(backend).coupons(values), isRefused);
+      }
+      assert.throws(() => new HllSketch().updateAll(values), isRefused);
+    }
+  }
+});
+
+test('bulk values of another kind are refused, and a range outside of them', () => {
+  const wrong: readonly (readonly [unknown, string])[] = [
+    [new Set(['a', 'b']), '[object Set]'],
+    [Int32Array.of(1, 2), '[object Int32Array]'],
+    [{ length: 2 }, '[object Object]'],
+    ['two', '[object String]'],
+  ];
+  for (const [values, name] of wrong) {
+    assert.throws(() => coupons(values as never), isBadValue(name));
+    assert.throws(() => new HllSketch().updateAll(values as never), isBadValue(name));
+  }
+  for (const [from, to] of [
+    [0, 4],
+    [-1, 2],
+    [2, 1],
+    [NaN, 2],
+  ] as const) {
+    refused(() => coupons(['a', 'b', 'c'], undefined, from, to));
+    refused(() => coupons(BigInt64Array.of(1n, 2n, 3n), undefined, from, to));
+  }
+});
+
+test('a range of many values has the coupons of its values', () => {
+  const strings = Array.from({ length: 5000 }, (_, i) => `user:${i}`);
+  const integers = BigInt64Array.from({ length: 5000 }, (_, i) => BigInt(i));
+  for (const values of [strings, integers]) {
+    const expected = coupons(values).subarray(10, 4500);
+    assert.deepEqual(coupons(values, undefined, 10, 4500), expected);
+    assert.deepEqual(coupons(values, new Uint32Array(5000), 10, 4500).subarray(0, 4490), expected);
+  }
+});
+
+function isBadValue(start: string) {
+  return (error: unknown) =>
+    error instanceof HllError &&
+    error.code === 'HLL_BAD_VALUE' &&
+    error.message.startsWith(`cannot count ${start}`);
+}
+
 test('strings and bytes of any length hash as MurmurHash3 of their UTF-8', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'grapheme', maxLength: 100 }), (value) => {
@@ -79,8 +148,6 @@ test('nothing at all has no coupon', () => {
   assert.equal(coupon(''), 0);
   assert.equal(coupon(new Uint8Array(0)), 0);
 });
-
-const backends = ['wasm', 'typescript'] as const;
 
 for (const backend of backends) {
   test(`bulk hashing by ${backend} gives what one by one gives`, () => {
