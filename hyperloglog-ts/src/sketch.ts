@@ -136,7 +136,7 @@ export class HllSketch {
     return this.#addToFew(state, coupon | 0);
   }
 
-  /** Counts the coupons in coupons[from, to). */
+  /** Counts the coupons in coupons[from, to); 0 is skipped. Throws HLL_BAD_COUPON, with those before the bad one counted. */
   updateCoupons(coupons: Uint32Array, from = 0, to = coupons.length): void {
     for (let i = from; i < to; i++) this.updateCoupon(coupons[i] ?? 0);
   }
@@ -301,7 +301,8 @@ export function requireLgK(lgK: number): number {
   return lgK;
 }
 
-function refuseCoupon(coupon: number): false {
+/** Of a coupon whose value part is 0: false for 0 itself, which stands for what is not counted. Throws HLL_BAD_COUPON. */
+export function refuseCoupon(coupon: number): false {
   if (coupon === 0) return false;
   throw new HllError('HLL_BAD_COUPON', `${coupon} is no coupon: its value part is 0`);
 }

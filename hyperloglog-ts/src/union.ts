@@ -17,7 +17,7 @@ import type { Backend, Kernels } from './kernels.js';
 import { lgSmallestSet } from './layout.js';
 import { mergePacked, packedLgK, packedWorkBytes, unpackRegisters } from './packed.js';
 import { foldRegisters } from './registers.js';
-import { HllSketch, defaultLgK, requireLgK } from './sketch.js';
+import { HllSketch, defaultLgK, refuseCoupon, requireLgK } from './sketch.js';
 import type { HllMode } from './sketch.js';
 
 // A table with room from the start: it is found by fewer probes and need not grow, at 8 KiB to clear for the next use.
@@ -75,7 +75,10 @@ export class HllUnion {
     return this;
   }
 
-  /** Adds the coupons in coupons[from, to): a small sketch, or several. In any order. Throws HLL_BAD_COUPON. */
+  /**
+   * Adds the coupons in coupons[from, to): a small sketch, or several. In any order; 0, the coupon of what is not
+   * counted, is skipped. Throws HLL_BAD_COUPON, with those before the bad one added.
+   */
   addCoupons(coupons: Uint32Array, from = 0, to = coupons.length): this {
     let i = from;
     for (; i < to && !this.#dense; i++) this.addCoupon(coupons[i] ?? 0);
@@ -91,15 +94,15 @@ export class HllUnion {
     const from = this.#workAt + 4 * count;
     if (count > maxCoupons(this.#largestLgK) || bytes.length > 5 * count) throw badDifferences(bytes, count);
     this.#kernels.bytes.set(bytes, from);
-    if (this.#kernels.sumVarints(this.#workAt, from, count) !== from + bytes.length)
-      throw badDifferences(bytes, count);
+    const end = this.#kernels.sumVarints(this.#workAt, from, count);
+    if (end !== from + bytes.length || (count > 0 && this.#work[0] === 0)) throw badDifferences(bytes, count);
     return this.addCoupons(this.#work, 0, count);
   }
 
-  /** Adds one coupon. Throws HLL_BAD_COUPON. */
+  /** Adds one coupon; 0 changes nothing. Throws HLL_BAD_COUPON. */
   addCoupon(coupon: number): void {
-    if (coupon >>> 26 === 0) throw badCoupon(coupon);
-    if (this.#dense) this.#update(coupon);
+    if (coupon >>> 26 === 0) refuseCoupon(coupon);
+    else if (this.#dense) this.#update(coupon);
     else if (this.#coupons.add(coupon) && this.#coupons.count > this.#couponLimit) this.#promote();
   }
 
@@ -197,7 +200,7 @@ export class HllUnion {
     for (let i = from; i < to; i++) {
       const coupon = coupons[i] ?? 0;
       const value = coupon >>> 26;
-      if (value === 0) throw badCoupon(coupon);
+      if (value === 0) refuseCoupon(coupon);
       const slot = coupon & mask;
       if (value > (registers[slot] ?? 0)) registers[slot] = value;
     }
@@ -233,10 +236,6 @@ export class HllUnion {
     this.#histogramIsCurrent = true;
     return this.#histogram;
   }
-}
-
-function badCoupon(coupon: number): HllError {
-  return new HllError('HLL_BAD_COUPON', `${coupon} is no coupon: its value part is 0`);
 }
 
 function badDifferences(bytes: Uint8Array, count: number): HllError {

@@ -224,6 +224,21 @@ test('merging two streams ends both: the result is that of sketches without a hi
   assert.ok(b.hipEstimate() !== undefined, 'the other one goes on');
 });
 
+test('the coupon of what is not counted is skipped, by unions as by sketches, in either mode', () => {
+  const some = coupons(['a', '', 'b', '']);
+  for (const before of [0, 1000]) {
+    const values = { from: 0, to: before };
+    const expected = sketchOf(12, values);
+    expected.updateCoupons(some);
+    assertSame(new HllUnion({ lgK: 12 }).addCoupons(couponsOf(values)).addCoupons(some).toSketch(), expected);
+    const union = new HllUnion({ lgK: 12 }).addCoupons(couponsOf(values));
+    for (const one of some) union.addCoupon(one);
+    assertSame(union.toSketch(), expected);
+    assert.throws(() => union.addCoupons(Uint32Array.of(7)), { code: 'HLL_BAD_COUPON' });
+    assert.throws(() => union.addCoupon(7), { code: 'HLL_BAD_COUPON' });
+  }
+});
+
 test('coupons written as differences are the coupons, whatever the union holds, and other bytes are refused', () => {
   fc.assert(
     fc.property(fc.array(range, { maxLength: 4 }), fc.boolean(), (parts, dense) => {
@@ -247,6 +262,7 @@ test('coupons written as differences are the coupons, whatever the union holds, 
     [bytes, 10],
     [bytes, 385],
     [Uint8Array.of(1), 1],
+    [Uint8Array.of(0), 1],
   ] as const) {
     assert.throws(() => union.addDifferences(bad, count), { code: 'HLL_BAD_COUPON' });
   }
