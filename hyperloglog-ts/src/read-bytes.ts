@@ -132,24 +132,45 @@ function readHll4(view: DataView, bytes: Uint8Array, lgK: number, tailAt: number
   }
   requireLength(view, tailAt + 4 * cells, 'exceptions');
   const registers = unpackNibbles(bytes.subarray(registersAt, tailAt), curMin);
-  const unread = new Set<number>();
-  registers.forEach((value, slot) => {
-    if (value - curMin === exceptionNibble) unread.add(slot);
-    else check(value <= 63, registersAt + (slot >> 1), 'register', `is ${value}, over 63`);
-  });
+  let marked = 0;
+  for (let slot = 0; slot < registers.length; slot++) {
+    const value = registers[slot] ?? 0;
+    if (value - curMin === exceptionNibble) {
+      registers[slot] = unread;
+      marked++;
+    } else if (value > 63) {
+      throw new HllFormatError(registersAt + (slot >> 1), 'register', `is ${value}, over 63`);
+    }
+  }
+  check(
+    marked === count,
+    36,
+    'exception count',
+    `is ${count}, but ${marked} registers are marked as exceptions`,
+  );
+  let found = 0;
   for (let cell = 0; cell < cells; cell++) {
     const at = tailAt + 4 * cell;
     const pair = view.getUint32(at, true);
     if (pair === 0 && cells > count) continue;
     const slot = pair & 0x3ffffff;
     const value = pair >>> 26;
-    check(unread.delete(slot), at, 'exception', `is for register ${slot}, which is none or has one already`);
+    check(
+      registers[slot] === unread,
+      at,
+      'exception',
+      `is for register ${slot}, which is none or has one already`,
+    );
     check(value - curMin >= exceptionNibble, at, 'exception', `is ${value}, which a nibble holds`);
     registers[slot] = value;
+    found++;
   }
-  check(unread.size === 0, tailAt, 'exceptions', `lack those of ${unread.size} registers`);
+  check(found === count, tailAt, 'exceptions', `are ${found}, not the ${count} that are declared`);
   return registers;
 }
+
+// Stands in a register whose exception has not been read yet; no register is as large.
+const unread = 0xff;
 
 function unpackSixes(packed: Uint8Array, k: number): Uint8Array {
   const registers = new Uint8Array(k);

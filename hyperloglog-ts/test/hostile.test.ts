@@ -69,8 +69,10 @@ test('a refusal names the field and where it is', () => {
     ['HIP accumulator', 8, changed(changed(dense.toBytes(), 5, 8), 15, 0xff)],
     ['exception', 48, changed(hll4.toBytes({ type: 'HLL_4' }), 48, 4)],
     ['exception', 48, changed(hll4.toBytes({ type: 'HLL_4' }), 51, 1 << 2)],
-    ['exceptions', 48, changed(changed(hll4.toBytes({ type: 'HLL_4' }), 36, 0), 0, 10).slice(0, 48)],
+    ['exception count', 36, changed(hll4.toBytes({ type: 'HLL_4' }), 36, 0).slice(0, 48)],
     ['exception count', 36, changed(hll4.toBytes({ type: 'HLL_4' }), 39, 1)],
+    ['exception count', 36, changed(hll4.toBytes({ type: 'HLL_4', form: 'updatable' }), 36, 2)],
+    ['exceptions', 48, hll4.toBytes({ type: 'HLL_4', form: 'updatable' }).fill(0, 48)],
     ['curMin', 6, changed(hll4.toBytes({ type: 'HLL_4' }), 6, 64)],
   ];
   for (const [field, offset, bytes] of cases) {
@@ -93,6 +95,18 @@ test('a huge declared size allocates nothing before its bytes are there', () => 
     }
   }
   assert.ok(process.memoryUsage().arrayBuffers - before < 2 ** 21, 'less than one such sketch');
+});
+
+test('a large HLL_4 without the exceptions that its registers ask for is refused before any are looked for', () => {
+  const bytes = HllSketch.fromRegisters(new Uint8Array(2 ** 21))
+    .toBytes({ type: 'HLL_4' })
+    .fill(0xff, 40);
+  const before = process.memoryUsage().heapUsed;
+  assert.throws(
+    () => HllSketch.fromBytes(bytes),
+    (error) => error instanceof HllFormatError && error.field === 'exception count' && error.offset === 36,
+  );
+  assert.ok(process.memoryUsage().heapUsed - before < 2 ** 24, 'no list of two million registers');
 });
 
 function changed(bytes: Uint8Array, at: number, value: number): Uint8Array {
