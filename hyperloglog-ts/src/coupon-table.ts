@@ -1,7 +1,7 @@
 // The SET of the DataSketches format: an open-addressing hash table of coupons, 32 to 2^(lgK-3) cells, never over three
 // quarters full. Probing and growth are the format's, so the cells in their order are what its updatable form writes.
 
-/** A set of coupons that grows. Coupons are unsigned 32-bit and not 0. */
+/** A set of coupons that grows. Coupons are 32-bit integers, signed or not, and not 0. */
 export class CouponTable {
   #cells: Uint32Array;
   #count = 0;
@@ -20,7 +20,8 @@ export class CouponTable {
   }
 
   /** Adds a coupon; false if it was there. */
-  add(coupon: number): boolean {
+  add(signedOrNot: number): boolean {
+    const coupon = signedOrNot >>> 0; // as cells give it back
     const cell = findCell(this.#cells, coupon);
     if (this.#cells[cell] !== 0) return false;
     this.#cells[cell] = coupon;

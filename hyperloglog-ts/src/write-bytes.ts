@@ -60,7 +60,7 @@ export function writeSet(
 /** The table that these coupons make when they come in this order. */
 export function tableOf(coupons: Iterable<number>): CouponTable {
   const table = new CouponTable(lgSmallestSet);
-  for (const coupon of coupons) table.add(coupon >>> 0);
+  for (const coupon of coupons) table.add(coupon);
   return table;
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { HllError, HllSketch, coupon, coupons, maxCoupons } from '../src/index.js';
+import { HllError, HllSketch, HllUnion, coupon, coupons, maxCoupons } from '../src/index.js';
 import type { HllErrorCode } from '../src/index.js';
 import { couponsOf, range, runs, shuffled, sketchOf, smallLgK, stateOf } from './arbitraries.js';
 
@@ -69,6 +69,21 @@ test('one by one, in bulk and by coupon are the same', () => {
   bulk.updateAll(words);
   assert.deepEqual(bulk.toBytes(), sketch.toBytes());
   assert.deepEqual(stateOf(HllSketch.fromCoupons(coupons(words), 10)), stateOf(sketch));
+});
+
+test('a coupon is the same signed or unsigned, as `value << 26 | address` makes it, in every state', () => {
+  const signed = (40 << 26) | 77;
+  assert.ok(signed < 0);
+  for (const count of [0, 1, 24, 30, 5000]) {
+    const expected = sketchOf(12, { from: 0, to: count });
+    const sketch = expected.copy();
+    const union = new HllUnion({ lgK: 12 }).addSketch(expected);
+    expected.updateCoupon(signed >>> 0);
+    assert.equal(sketch.updateCoupon(signed), true);
+    assert.equal(sketch.updateCoupon(signed), false);
+    for (let i = 0; i < 50; i++) union.addCoupon(signed);
+    for (const one of [sketch, union.toSketch()]) assert.deepEqual(stateOf(one), stateOf(expected));
+  }
 });
 
 test('estimates never fall while coupons are held, nor while registers are', () => {
