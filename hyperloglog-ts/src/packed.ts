@@ -11,11 +11,16 @@
 import { HllError } from './errors.js';
 import { slackBytes } from './kernels.js';
 import type { Kernels } from './kernels.js';
+import { overRegister, requireRegistersLength } from './registers.js';
 
 const largestNibble = 16;
 
-/** The packed form of 2^lgK registers, lgK 4..21. It may be longer than they are, if most of them are over 16. */
+/**
+ * The packed form of 2^lgK registers, lgK 4..21. It may be longer than they are, if most of them are over 16. Throws
+ * HLL_BAD_REGISTERS on another length and on a register over 63.
+ */
 export function packRegisters(registers: Uint8Array): Uint8Array {
+  const lgK = requireRegistersLength(registers);
   const k = registers.length;
   const work = new Uint8Array(1 + packedMost(k) + k);
   const nibblesAt = 1 + k / 8;
@@ -30,7 +35,9 @@ export function packRegisters(registers: Uint8Array): Uint8Array {
     end += taken;
     marks = (marks >>> 1) | (taken << 7);
     if ((slot & 7) === 7) work[1 + (slot >> 3)] = marks;
-    if (value > largestNibble) large.push((value << 26) | slot);
+    if (value <= largestNibble) continue;
+    if (value > 63) throw overRegister(slot, value);
+    large.push((value << 26) | slot);
   }
   work[end] = 0;
   for (let i = 0; i < end - valuesAt; i += 2) {
@@ -41,7 +48,7 @@ export function packRegisters(registers: Uint8Array): Uint8Array {
   const couponsAt = nibblesAt + ((end - valuesAt + 1) >> 1);
   const packed = new Uint8Array(couponsAt + 4 * large.length);
   packed.set(work.subarray(0, couponsAt));
-  packed[0] = 31 - Math.clz32(k);
+  packed[0] = lgK;
   const view = new DataView(packed.buffer, couponsAt);
   large.forEach((coupon, i) => view.setUint32(4 * i, coupon, true));
   return packed;
@@ -59,8 +66,7 @@ export function unpackRegisters(packed: Uint8Array): Uint8Array {
     count++;
   }
   forEachLarge(packed, count, (coupon) => {
-    const slot = coupon & (k - 1);
-    registers[slot] = Math.max(registers[slot] ?? 0, coupon >>> 26);
+    registers[coupon & (k - 1)] = coupon >>> 26;
   });
   return registers;
 }
@@ -102,12 +108,24 @@ function packedMost(k: number): number {
   return (5 * k) / 8;
 }
 
+// The coupons of the registers over 16, `count` registers being marked: each of a marked register, and ascending. (That
+// the register's nibble is 15 is not asked: a union would have to count marks to find it, and it makes no difference.)
 function forEachLarge(packed: Uint8Array, count: number, raise: (coupon: number) => void): void {
-  const at = 1 + 2 ** packedLgK(packed) / 8 + ((count + 1) >> 1);
+  const k = 2 ** packedLgK(packed);
+  const at = 1 + k / 8 + ((count + 1) >> 1);
   if (at > packed.length || (packed.length - at) % 4 !== 0) throw notPacked(packed);
+  if (count % 2 === 1 && (packed[at - 1] ?? 0) > 15) throw notPacked(packed); // the nibble to spare is 0
   if (at === packed.length) return;
   const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
-  for (let i = at; i < packed.length; i += 4) raise(view.getUint32(i, true));
+  let last = -1;
+  for (let i = at; i < packed.length; i += 4) {
+    const coupon = view.getUint32(i, true);
+    const slot = coupon & 0x3ffffff;
+    const isMarked = slot < k && (((packed[1 + (slot >> 3)] ?? 0) >>> (slot & 7)) & 1) === 1;
+    if (!isMarked || slot <= last || coupon >>> 26 <= largestNibble) throw notPacked(packed);
+    last = slot;
+    raise(coupon);
+  }
 }
 
 function notPacked(packed: Uint8Array): HllError {

@@ -113,21 +113,26 @@ export function foldRegisters(registers: Uint8Array, lgK: number): Uint8Array {
 
 /** Throws HLL_BAD_REGISTERS unless the length is 2^lgK for an lgK of 4..21 and no value is over 63. Returns lgK. */
 export function requireRegisters(registers: Uint8Array): number {
+  const lgK = requireRegistersLength(registers);
+  const slot = registers.findIndex((value) => value > 63);
+  if (slot >= 0) throw overRegister(slot, registers[slot] ?? 0);
+  return lgK;
+}
+
+/** The lgK of so many registers. Throws HLL_BAD_REGISTERS unless it is 4..21. */
+export function requireRegistersLength(registers: Uint8Array): number {
   const lgK = 31 - Math.clz32(registers.length);
-  if (registers.length !== 2 ** lgK || lgK < 4 || lgK > 21) {
+  if (registers.length !== 1 << lgK || lgK < 4 || lgK > 21) {
     throw new HllError(
       'HLL_BAD_REGISTERS',
       `${registers.length} registers: not a power of two from 2^4 to 2^21`,
     );
   }
-  const slot = registers.findIndex((value) => value > 63);
-  if (slot >= 0) {
-    throw new HllError(
-      'HLL_BAD_REGISTERS',
-      `register ${slot} holds ${registers[slot]}: at most 63 is possible`,
-    );
-  }
   return lgK;
+}
+
+export function overRegister(slot: number, value: number): HllError {
+  return new HllError('HLL_BAD_REGISTERS', `register ${slot} holds ${value}: at most 63 is possible`);
 }
 
 class Hip {

@@ -16,7 +16,7 @@ import { createKernels, reservedBytes, slackBytes } from './kernels.js';
 import type { Backend, Kernels } from './kernels.js';
 import { lgSmallestSet } from './layout.js';
 import { mergePacked, packedLgK, packedWorkBytes, unpackRegisters } from './packed.js';
-import { foldRegisters } from './registers.js';
+import { foldRegisters, requireRegistersLength } from './registers.js';
 import { HllSketch, defaultLgK, refuseCoupon, requireLgK } from './sketch.js';
 import type { HllMode } from './sketch.js';
 
@@ -112,13 +112,7 @@ export class HllUnion {
    * and on a register over 63; the union is then empty.
    */
   addRegisters(registers: Uint8Array): this {
-    const lgK = 31 - Math.clz32(registers.length);
-    if (registers.length !== 1 << lgK || lgK < 4 || lgK > 21) {
-      throw new HllError(
-        'HLL_BAD_REGISTERS',
-        `${registers.length} registers: not a power of two from 2^4 to 2^21`,
-      );
-    }
+    const lgK = requireRegistersLength(registers);
     if (lgK < this.#lgK) this.#reduce(lgK);
     const { length } = this.#registers;
     if (!this.#dense) this.#promote();

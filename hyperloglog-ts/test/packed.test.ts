@@ -62,6 +62,7 @@ for (const backend of backends) {
       good.subarray(0, good.length - 1),
       Uint8Array.from([...good, 0]),
       Uint8Array.from(good, (byte, i) => (i < 129 && i > 0 ? 255 : byte)),
+      ...withBadCoupons(),
     ];
     const union = new HllUnion({ lgK: 10, backend });
     for (const bytes of bad) {
@@ -74,6 +75,42 @@ for (const backend of backends) {
     assert.deepEqual(union.addPacked(good).registers(), original);
   });
 }
+
+// Three registers of which two are over 16, and what packRegisters never writes of them.
+function withBadCoupons(): Uint8Array[] {
+  const three = new Uint8Array(1024);
+  three.set([30, 5, 20]);
+  const good = packRegisters(three);
+  assert.equal(good.length, 1 + 128 + 2 + 8);
+  const withCoupons = (...coupons: readonly number[]) =>
+    Uint8Array.from([...good.subarray(0, 131), ...new Uint8Array(Uint32Array.from(coupons).buffer)]);
+  const [first, second] = [30 << 26, (20 << 26) | 2];
+  assert.deepEqual(unpackRegisters(withCoupons(first, second)), three);
+  return [
+    withCoupons(first, second, (20 << 26) | 3), // of a register that is not marked
+    withCoupons(first, second, (20 << 26) | 1024), // of none at all
+    withCoupons(first, second, (20 << 26) | (2 ** 26 - 1)),
+    withCoupons(first, first, second),
+    withCoupons(second, first),
+    withCoupons(first, (16 << 26) | 1, second), // for which a nibble is enough
+    good.with(130, (good[130] ?? 0) | 0x10), // the nibble after the last
+  ];
+}
+
+test('what are no registers is not packed', () => {
+  for (const length of [0, 8, 10, 17, 2 ** 22]) {
+    assert.throws(() => packRegisters(new Uint8Array(length)), isBadRegisters, `${length}`);
+  }
+  for (const over of [64, 128, 200, 255]) {
+    for (const slot of [0, 9, 15]) {
+      assert.throws(
+        () => packRegisters(new Uint8Array(16).fill(63).with(slot, over)),
+        isBadRegisters,
+        `${over}`,
+      );
+    }
+  }
+});
 
 test('any bytes are refused or read alike by all', () => {
   const bytes = fc
