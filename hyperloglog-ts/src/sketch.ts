@@ -228,7 +228,10 @@ export class HllSketch {
     return copy;
   }
 
-  /** The sketch in the Apache DataSketches HLL format; see write-bytes.ts. By default HLL_8, compact. */
+  /**
+   * The sketch in the Apache DataSketches HLL format; see write-bytes.ts. By default HLL_8, compact. Throws
+   * HLL_BAD_ARGUMENT on a type or form that there is not.
+   */
   toBytes(options: WriteOptions = {}): Uint8Array {
     const state = this.#state;
     if (state instanceof Registers) return writeRegisters(state, options);

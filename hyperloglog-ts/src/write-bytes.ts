@@ -3,6 +3,7 @@
 // on every compact form. The bytes are a function of what is passed in, so sketches that are not one stream's give
 // equal bytes for equal sets: coupons ascending, no HIP, the out-of-order flag set.
 import { CouponTable } from './coupon-table.js';
+import { HllError } from './errors.js';
 import {
   exceptionNibble,
   family,
@@ -31,7 +32,7 @@ export interface WriteOptions {
 
 /** Up to seven coupons, in this order. */
 export function writeList(coupons: Uint32Array, lgK: number, options: WriteOptions): Uint8Array {
-  const compact = options.form !== 'updatable';
+  const compact = isCompact(options);
   const writer = startWith('list', 8 + 4 * (compact ? coupons.length : listInts), lgK, options);
   writer.setUint8(4, lgListInts);
   writer.setUint8(5, (compact ? flags.compact : 0) | (coupons.length === 0 ? flags.empty : 0));
@@ -47,7 +48,7 @@ export function writeSet(
   lgK: number,
   options: WriteOptions,
 ): Uint8Array {
-  const compact = options.form !== 'updatable';
+  const compact = isCompact(options);
   const written = compact ? coupons : table.cells;
   const writer = startWith('set', 12 + 4 * written.length, lgK, options);
   writer.setUint8(4, 31 - Math.clz32(table.cells.length));
@@ -66,8 +67,8 @@ export function tableOf(coupons: Iterable<number>): CouponTable {
 
 export function writeRegisters(registers: Registers, options: WriteOptions): Uint8Array {
   const { lgK, histogram } = registers;
-  const type = options.type ?? 'HLL_8';
-  const compact = options.form !== 'updatable';
+  const type = typeOf(options);
+  const compact = isCompact(options);
   const curMin = type === 'HLL_4' ? histogram.findIndex((count) => count > 0) : 0;
   const exceptions = type === 'HLL_4' ? exceptionsOf(registers.bytes, curMin) : noExceptions;
   const table = exceptionTable(exceptions, lgK);
@@ -98,8 +99,18 @@ function startWith(mode: keyof typeof modes, size: number, lgK: number, options:
   writer.setUint8(1, serialVersion);
   writer.setUint8(2, family);
   writer.setUint8(3, lgK);
-  writer.setUint8(7, modes[mode] | (hllTypes.indexOf(options.type ?? 'HLL_8') << 2));
+  writer.setUint8(7, modes[mode] | (hllTypes.indexOf(typeOf(options)) << 2));
   return writer;
+}
+
+function typeOf({ type = 'HLL_8' }: WriteOptions): HllType {
+  if (hllTypes.includes(type)) return type;
+  throw new HllError('HLL_BAD_ARGUMENT', `type is ${type}, not one of ${hllTypes.join(', ')}`);
+}
+
+function isCompact({ form = 'compact' }: WriteOptions): boolean {
+  if (form === 'compact' || form === 'updatable') return form === 'compact';
+  throw new HllError('HLL_BAD_ARGUMENT', `form is ${String(form)}, not compact or updatable`);
 }
 
 const noExceptions = new Uint32Array(0);

@@ -204,6 +204,12 @@ test('bad arguments are refused with a code', () => {
     ['HLL_BAD_REGISTERS', () => HllSketch.fromRegisters(new Uint8Array(16).fill(64))],
     ['HLL_BAD_ARGUMENT', () => new HllSketch().bounds(-1)],
     ['HLL_BAD_ARGUMENT', () => new HllSketch().bounds(NaN)],
+    ...[0, 1, 100, 5000].flatMap((count) =>
+      [{ type: 'HLL_7' }, { type: 8 }, { type: null }, { form: 'compacted' }].map(
+        (options) =>
+          ['HLL_BAD_ARGUMENT', () => sketchOf(12, { from: 0, to: count }).toBytes(options as never)] as const,
+      ),
+    ),
   ];
   for (const [code, act] of refused) {
     assert.throws(act, (error) => error instanceof HllError && error.code === code, code);
