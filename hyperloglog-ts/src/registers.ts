@@ -2,7 +2,7 @@
 // address ends in its number. Beside them, only when somebody asks: the histogram that estimates are made from, and the
 // running state of the reference's HIP estimate (historic inverse probability, Cohen 2014 and Ting 2014), which exists
 // only while the registers are fed by a single stream.
-import { estimateFromHistogram, inversePower } from './estimate.js';
+import { estimateFromCoupons, estimateFromHistogram, inversePower, maxCoupons } from './estimate.js';
 import { HllError } from './errors.js';
 import { histogramOf, maxInto } from './register-arrays.js';
 
@@ -66,6 +66,19 @@ export class Registers {
   startHip(estimate: number): void {
     const { low, high } = inverseSums(this.histogram);
     this.#hip = new Hip(estimate, low, high);
+  }
+
+  /**
+   * Whether a stream that led to these registers can have had this HIP estimate. It counts at least 1 for each register
+   * that is occupied. At most it counts the coupons before the promotion, and for each step by which a register grew
+   * what a change of the registers as they are now is worth: before, it was worth less.
+   */
+  canHaveHip(estimate: number): boolean {
+    const { low, high } = inverseSums(this.histogram);
+    const steps = this.histogram.reduce((sum, count, value) => sum + count * value, 0);
+    const beforePromotion = estimateFromCoupons(maxCoupons(this.lgK) + 1);
+    const most = beforePromotion + (steps * this.bytes.length) / (low + high);
+    return estimate >= this.occupied && estimate <= most;
   }
 
   /** From here on they are not. */

@@ -83,8 +83,8 @@ export class HllSketch {
       return sketch;
     }
     const registers = new Registers(parts.registers);
-    if (parts.hip === undefined) sketch.#oneStream = false;
-    else registers.startHip(parts.hip);
+    if (parts.hip !== undefined && registers.canHaveHip(parts.hip)) registers.startHip(parts.hip);
+    else sketch.#oneStream = false;
     sketch.#state = registers;
     return sketch;
   }

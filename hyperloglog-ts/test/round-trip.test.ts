@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { HllSketch } from '../src/index.js';
 import type { WriteOptions } from '../src/index.js';
-import { couponsOf, range, runs, sketchOf, smallLgK, stateOf } from './arbitraries.js';
+import { couponsOf, range, runs, sketchOf, smallLgK, stateOf, streamOf } from './arbitraries.js';
 import { readNaively } from './naive-reader.js';
 
 const types = ['HLL_4', 'HLL_6', 'HLL_8'] as const;
@@ -80,6 +80,25 @@ test('a stream keeps its HIP estimate through bytes, and goes on from there', ()
       if (!read.isExact) assert.deepEqual(read.toBytes({ type }), stream.toBytes({ type }));
     }
   }
+});
+
+test('a HIP estimate that no stream leads to is dropped, and never that of a stream', () => {
+  fc.assert(
+    fc.property(smallLgK, range, fc.constantFrom(...types), (lgK, values, type) => {
+      const stream = streamOf(lgK, values);
+      const bytes = stream.toBytes({ type });
+      assert.equal(HllSketch.fromBytes(bytes).hipEstimate(), stream.hipEstimate());
+      if (stream.isExact) return;
+      const occupied = stream.registers()?.filter((value) => value > 0).length ?? 0;
+      for (const wrong of [0, occupied - 1, 100 * stream.estimate(), 1e300]) {
+        new DataView(bytes.buffer).setFloat64(8, wrong, true);
+        const read = HllSketch.fromBytes(bytes);
+        assert.equal(read.hipEstimate(), undefined, `${wrong}`);
+        assert.deepEqual(read.toBytes(), HllSketch.fromRegisters(stream.registers() ?? bytes).toBytes());
+      }
+    }),
+    runs,
+  );
 });
 
 test('what was read does not depend on the bytes any more', () => {
