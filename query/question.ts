@@ -15,6 +15,8 @@ import { intervals, type Interval, type Slice, type Zones } from './engine/zone.
 export const maxUrls = 50;
 /** Most entries of a series, by interval: a year of hours, eleven years of days. */
 export const maxSlices = 8_784;
+/** Longest range that is cut into intervals of a zone: its clock changes have to be looked for, year by year. */
+const maxZonedYears = 100;
 /** No range reaches beyond. */
 export const maxHour = Date.UTC(9999, 11, 31) / hourMs;
 
@@ -40,7 +42,9 @@ export const rangeShape = {
 export const zoneShape = {
   tz: text
     .optional()
-    .describe('IANA time zone for dates and for day, week and month intervals. Default UTC.'),
+    .describe(
+      `IANA time zone for dates and for day, week and month intervals. Default UTC. With an interval, another one takes ranges of up to ${maxZonedYears} years.`,
+    ),
 };
 
 export const seriesShape = {
@@ -230,7 +234,14 @@ function parseDateHour(raw: string, zone: string, zones: Zones): number {
 }
 
 function slicesOf(interval: Interval, { range, zone }: TimeRange, zones: Zones): readonly Slice[] {
-  const odd = zones.firstOddOffset(zone, range.from, Math.min(range.to, range.from + 24 * 366 * 60));
+  if (zone !== 'UTC' && range.to - range.from > maxZonedYears * 366 * 24) {
+    throw new HttpProblem(
+      'invalid-parameter',
+      `'tz' ${zone} can be given with an interval for at most ${maxZonedYears} years, and ${show(range.from)} to ${show(range.to)} is longer; ask for a shorter range, or without tz`,
+      { parameter: 'tz', extra: { limitYears: maxZonedYears } },
+    );
+  }
+  const odd = zones.firstOddOffset(zone, range.from, range.to);
   if (odd !== undefined) {
     throw new HttpProblem(
       'unsupported-time-zone',

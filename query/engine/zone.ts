@@ -67,8 +67,11 @@ export class Zones {
   /** The first UTC hour at which the local calendar day has begun; days are counted from 1970-01-01. */
   startOfDay(zone: string, day: number): number {
     if (zone === 'UTC') return day * 24;
-    let hour = day * 24 - 30;
-    while (this.#localHour(zone, hour) < day * 24) hour++;
+    const utc = day * 24;
+    // It begins at most 14 hours sooner and 12 later than in UTC; no clock is changed twice in between.
+    const offsets = [this.offsetMinutes(zone, utc - 16), this.offsetMinutes(zone, utc + 14)];
+    let hour = utc - Math.ceil(Math.max(...offsets) / 60);
+    while (this.#localHour(zone, hour) < utc) hour++;
     return hour;
   }
 
@@ -134,20 +137,31 @@ export class Zones {
     return pieces;
   }
 
-  /** One look a week; where the week's two ends differ, every hour of it. */
+  /** One look a week; where the week's two ends differ, bisection finds the hour. */
   #scan(zone: string, from: number, to: number): readonly Piece[] {
     let offset = this.#ask(zone, from);
     const pieces: Piece[] = [{ fromHour: from, offsetMinutes: offset }];
     for (let hour = from; hour < to; hour += 168) {
-      if (this.#ask(zone, hour + 168) === offset) continue;
-      for (let inner = hour + 1; inner <= hour + 168 && inner < to; inner++) {
-        const next = this.#ask(zone, inner);
-        if (next === offset) continue;
-        offset = next;
-        pieces.push({ fromHour: inner, offsetMinutes: offset });
+      const end = Math.min(hour + 168, to - 1);
+      const offsetAtEnd = this.#ask(zone, end);
+      for (let start = hour; offset !== offsetAtEnd;) {
+        start = this.#firstChange(zone, start, end, offset);
+        offset = this.#ask(zone, start);
+        pieces.push({ fromHour: start, offsetMinutes: offset });
       }
     }
     return pieces;
+  }
+
+  /** The first hour in (from, to] at which the offset is no longer the one at `from`; at `to` it is not. */
+  #firstChange(zone: string, from: number, to: number, offset: number): number {
+    let [same, changed] = [from, to];
+    while (changed - same > 1) {
+      const middle = Math.floor((same + changed) / 2); // hours before 1970 are negative
+      if (this.#ask(zone, middle) === offset) same = middle;
+      else changed = middle;
+    }
+    return changed;
   }
 
   #ask(zone: string, hour: number): number {

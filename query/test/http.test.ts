@@ -149,6 +149,12 @@ test('refusals name type, parameter and what would do', async (t) => {
     [`/v1/uniques?${url}&${range}&tz=Mars/Olympus`, 400, 'invalid-parameter', 'tz'],
     [`/v1/uniques?${url}&${range}&tz=Asia/Kolkata&interval=day`, 422, 'unsupported-time-zone', 'tz'],
     [`/v1/uniques?${url}&from=2025-06-01&to=2025-06-02&tz=Asia/Kolkata`, 422, 'unaligned-range', 'from'],
+    [
+      `/v1/uniques?${url}&from=8000-01-01&to=8730-01-01&interval=month&tz=Europe/Madrid`,
+      400,
+      'invalid-parameter',
+      'tz',
+    ],
     [`/v1/uniques?${url}&from=2024-01-01&to=2025-02-04&interval=hour`, 422, 'range-too-fine', 'interval'],
     [`/v1/uniques?${url}&from=1970-01-01&to=9999-01-01&interval=month`, 422, 'range-too-fine', 'interval'],
     [`/v1/pages?domain=example.org&${range}&limit=0`, 400, 'invalid-parameter', 'limit'],

@@ -55,6 +55,25 @@ function dayLengths(zone: string, from: string, days: number): number[] {
   return zones.slices(zone, 'day', start, end, 100).map((slice) => slice.to - slice.from);
 }
 
+test('a year of a zone costs a look a week and some for each change of its clock', (t) => {
+  const look = t.mock.method(Intl.DateTimeFormat.prototype, 'formatToParts');
+  const from = Date.UTC(2025, 0, 1) / hourMs;
+  const fresh = new Zones();
+  fresh.firstOddOffset('Europe/Madrid', from, from + 365 * 24);
+  const looks = look.mock.callCount();
+  assert.ok(looks >= 53 && looks < 53 + 2 * 12, `${looks} looks`);
+  assert.equal(fresh.slices('Europe/Madrid', 'day', from, from + 365 * 24, 400).length, 366);
+  assert.ok(look.mock.callCount() <= looks + 53 + 2 * 12, 'only the year the last day ends in');
+});
+
+test('1970 begins in every zone, also where the clock was changed the year before', () => {
+  for (const zone of Intl.supportedValuesOf('timeZone')) {
+    const start = zones.startOfDay(zone, 0);
+    assert.match(local(zone, start), /^1970-01-01/, zone);
+    assert.match(local(zone, start - 1), /^1969-12-31/, zone);
+  }
+});
+
 test('days of 23 and 25 hours', () => {
   assert.deepEqual(dayLengths('Europe/Berlin', '2025-03-29', 3), [24, 23, 24]);
   assert.deepEqual(dayLengths('Europe/Berlin', '2025-10-25', 3), [24, 25, 24]);
