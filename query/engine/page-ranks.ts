@@ -1,6 +1,7 @@
 /**
  * Pages of a domain by their pageviews over a whole batch view: the order in which candidates for "top pages of a range"
- * are tried. A batch view never changes, so its ranks are made once and kept for the busiest few domains.
+ * are tried. A batch view never changes, so its ranks are made once and kept, for a few domains and as long as the
+ * view itself is open.
  */
 import type { BatchView, PageCount } from '../../lib/views/view.js';
 import type { Pace } from './pace.js';
@@ -8,13 +9,16 @@ import type { Pace } from './pace.js';
 const domainsKept = 16;
 const pagesBetweenLooks = 1_000;
 
+type Ranks = Map<string, readonly PageCount[]>;
+
 export class PageRanks {
-  readonly #kept = new Map<string, readonly PageCount[]>();
+  readonly #kept = new WeakMap<BatchView, Ranks>();
 
   /** All pages of the domain in the batch view, busiest first. */
   async of(batch: BatchView, domain: string, pace: Pace): Promise<readonly PageCount[]> {
-    const key = `${batch.meta.id} ${domain}`;
-    const known = this.#kept.get(key);
+    const ofView: Ranks = this.#kept.get(batch) ?? new Map();
+    this.#kept.set(batch, ofView);
+    const known = ofView.get(domain);
     if (known !== undefined) return known;
     const pages: PageCount[] = [];
     for (const page of batch.pages(domain)) {
@@ -22,8 +26,8 @@ export class PageRanks {
       if (pages.length % pagesBetweenLooks === 0 && pace.due) await pace.rest();
     }
     const ranked = await rankByPageviews(pages, pace);
-    if (this.#kept.size >= domainsKept) this.#kept.delete(this.#kept.keys().next().value ?? '');
-    this.#kept.set(key, ranked);
+    if (ofView.size >= domainsKept) ofView.delete(ofView.keys().next().value ?? '');
+    ofView.set(domain, ranked);
     return ranked;
   }
 }
