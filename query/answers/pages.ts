@@ -1,7 +1,8 @@
 /**
  * The busiest pages of a domain in a range. Pageviews in a range are at most those of the whole batch view plus the
  * realtime ones, and both lists come busiest first, so pages are counted exactly in that order until the next ones cannot
- * make it any more (Fagin's threshold algorithm); only the winners' sketches are merged.
+ * make it any more (Fagin's threshold algorithm), or until too few of the domain's pageviews are left for them; only the
+ * winners' sketches are merged.
  */
 import { relativeStandardError } from 'hyperloglog-ts';
 import type { PageCount } from '../../lib/views/view.js';
@@ -74,6 +75,9 @@ async function busiest(
   tally: Tally,
   pace: Pace,
 ): Promise<readonly PageCount[]> {
+  await tally.add(generation, { kind: 'domain', domain }, range, 'pageviews', pace);
+  let uncounted = tally.pageviews;
+  if (uncounted === 0) return [];
   const batch = await engine.ranks.of(generation.batch, domain, pace);
   const realtime = await realtimePages(generation, domain, range, pace);
   const seen = new Set<string>();
@@ -83,12 +87,13 @@ async function busiest(
     seen.add(url);
     tally.reset();
     await tally.add(generation, { kind: 'page', url }, range, 'pageviews', pace);
+    uncounted -= tally.pageviews;
     if (tally.pageviews > 0) top.offer({ url, pageviews: tally.pageviews });
     if (pace.due) await pace.rest();
   };
   for (let i = 0; i < Math.max(batch.length, realtime.length); i++) {
     const most = (batch[i]?.pageviews ?? 0) + (realtime[i]?.pageviews ?? 0);
-    if (top.least >= most) break;
+    if (top.least >= Math.min(most, uncounted)) break;
     await count(batch[i]?.url);
     await count(realtime[i]?.url);
   }

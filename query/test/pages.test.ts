@@ -54,3 +54,24 @@ test('the busiest pages are those of a full count, whatever range and layer they
     { numRuns: Number(process.env['RUNS'] ?? 200) },
   );
 });
+
+test('a quiet range costs no look at every page of the domain', async (t) => {
+  const urls = Array.from({ length: 300 }, (_, i) => `https://example.org/${i}`);
+  const old = urls.flatMap((url) => [hour0, hour0 + 1].map((hour) => ({ visitor: 'v', url, hour })));
+  const quiet = urls.slice(0, 3).map((url) => ({ visitor: 'v', url, hour: hour0 + 30 }));
+  const batch = new FakeBatchView([...old, ...quiet]);
+  const engine = engineOver({ batch, realtime: undefined });
+  const looks = t.mock.method(batch, 'forEachBucket');
+  const listing = t.mock.method(batch, 'pages');
+  const pagesOf = async (from: number): Promise<string[]> => {
+    const input = { domain: 'example.org', from: show(from), to: show(from + 1) };
+    const { data } = (await ask(engine, 'pages', input)).body;
+    return (data['pages'] as { url: string }[]).map(({ url }) => url);
+  };
+  assert.deepEqual(await pagesOf(hour0 + 31), []);
+  assert.equal(listing.mock.callCount(), 0, 'nothing to rank');
+  looks.mock.resetCalls();
+  assert.deepEqual(await pagesOf(hour0 + 30), urls.slice(0, 3));
+  assert.ok(looks.mock.callCount() <= 1 + 3 + 3, `${looks.mock.callCount()} looks`);
+  engine.generations.close();
+});
