@@ -257,7 +257,7 @@ class Snapshot implements RealtimeView {
     }
   }
 
-  *pages(domain: string, fromHour: number, toHour: number): Generator<PageCount> {
+  *pages(domain: string, fromHour: number, toHour: number): Generator<PageCount | undefined> {
     for (const part of this.#partsIn(fromHour, toHour))
       yield* readingAll(part.store, pagesOf(part, domain, fromHour, toHour));
   }
@@ -292,14 +292,18 @@ class Snapshot implements RealtimeView {
   }
 }
 
+const cellsBetweenPauses = 1_000;
+
 function* pagesOf(
   { store, transaction }: Part,
   domain: string,
   fromHour: number,
   toHour: number,
-): Generator<PageCount> {
+): Generator<PageCount | undefined> {
   let page: { url: string; pageviews: number } | undefined;
+  let cells = 0;
   for (const { key, value } of store.db.getRange({ ...pageRange(domain), transaction })) {
+    if (++cells % cellsBetweenPauses === 0) yield undefined;
     const parsed = parseCellKey(key);
     if (parsed === undefined || parsed.hour < fromHour || parsed.hour >= toHour) continue;
     const { pageviews, url: storedUrl } = decodePageviews(value);

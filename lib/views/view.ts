@@ -100,8 +100,11 @@ export interface RealtimeView {
   readonly lastReceivedAt: number | undefined;
   /** A bucket may come more than once (from several partitions): add the pageviews, unite the sketches. */
   forEachHour(subject: Subject, fromHour: number, toHour: number, visit: (cell: BucketCell) => void): void;
-  /** Pages of a domain with pageviews in [fromHour, toHour); a page may come more than once. */
-  pages(domain: string, fromHour: number, toHour: number): Iterable<PageCount>;
+  /**
+   * Pages of a domain with pageviews in [fromHour, toHour); a page may come more than once. What lies outside of the hours
+   * has to be read too: undefined comes now and then, so that a reader who finds nothing can pause.
+   */
+  pages(domain: string, fromHour: number, toHour: number): Iterable<PageCount | undefined>;
   domains(): Iterable<string>;
   /** Gives the snapshot back. */
   release(): void;

@@ -108,7 +108,7 @@ async function realtimePages(
 ): Promise<readonly PageCount[]> {
   const counts = new Map<string, number>();
   for (const page of generation.realtime?.pages(domain, range.from, range.to) ?? []) {
-    counts.set(page.url, (counts.get(page.url) ?? 0) + page.pageviews);
+    if (page !== undefined) counts.set(page.url, (counts.get(page.url) ?? 0) + page.pageviews);
     if (pace.due) await pace.rest();
   }
   return [...counts]

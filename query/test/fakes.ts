@@ -210,8 +210,9 @@ export class FakeRealtimeView implements RealtimeView {
     this.#cells.forEach(subject, 'hour', from, to, visit);
   }
 
-  pages(domain: string, from: number, to: number): PageCount[] {
-    return this.#cells.pages(domain, (view) => view.hour >= from && view.hour < to);
+  *pages(domain: string, from: number, to: number): Generator<PageCount | undefined> {
+    yield undefined;
+    yield* this.#cells.pages(domain, (view) => view.hour >= from && view.hour < to);
   }
 
   domains(): string[] {

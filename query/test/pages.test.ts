@@ -3,6 +3,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { ask } from '../inquiries.js';
 import { show } from '../question.js';
+import { pages } from '../answers/pages.js';
+import { Pace } from '../engine/pace.js';
 import { FakeBatchView, FakeRealtimeView, type View } from './fakes.js';
 import { engineOver } from './server.js';
 
@@ -73,5 +75,22 @@ test('a quiet range costs no look at every page of the domain', async (t) => {
   looks.mock.resetCalls();
   assert.deepEqual(await pagesOf(hour0 + 30), urls.slice(0, 3));
   assert.ok(looks.mock.callCount() <= 1 + 3 + 3, `${looks.mock.callCount()} looks`);
+  engine.generations.close();
+});
+
+test('a realtime listing that finds nothing is left at the deadline', async () => {
+  const view = { visitor: 'v', url: 'https://example.org/', hour: hour0 };
+  const batch = new FakeBatchView([view]);
+  const realtime = new FakeRealtimeView(batch, []);
+  realtime.pages = function* () {
+    for (let i = 0; i < 1e8; i++) yield undefined;
+  };
+  const engine = engineOver({ batch, realtime });
+  const question = { domain: 'example.org', limit: 1, range: { from: hour0, to: hour0 + 1 }, zone: 'UTC' };
+  const pace = new Pace(performance.now());
+  await assert.rejects(
+    engine.pinned((generation) => pages(engine, generation, question, pace)),
+    { problem: 'deadline-exceeded' },
+  );
   engine.generations.close();
 });
