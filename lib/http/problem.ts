@@ -147,7 +147,11 @@ function limitOf(error: Error): string {
   return 'limit' in error && typeof error.limit === 'number' ? String(error.limit) : 'the allowed number of';
 }
 
+/** What a handler may have said of the answer it did not come to. */
+const answerHeaders = ['ETag', 'Content-Disposition', 'Content-Encoding', 'Content-Length'] as const;
+
 export function sendProblem(response: Response, problem: HttpProblem, requestId: string): void {
+  for (const name of answerHeaders) response.removeHeader(name);
   for (const [name, value] of Object.entries(problem.headers)) response.setHeader(name, value);
   response.statusCode = problem.status;
   response.setHeader('Content-Type', 'application/problem+json');

@@ -393,3 +393,19 @@ test('while the realtime view is made again answers are 503 with Retry-After, an
   assert.equal(body['type'], 'urn:swa:problem:not-ready');
   assert.equal(body['detail'], 'the realtime view is being made again from the log; ask again in a moment');
 });
+
+test('an answer that failed leaves no headers of its own: its tag would say later that the caller has it', async (t) => {
+  const layers = layersOf();
+  const server = await serve(t, layers);
+  layers.batch.forEachBucket = () => {
+    throw new SwaError('view.corrupt', 'a cell is damaged');
+  };
+  for (const path of [`/v1/uniques?url=${encoded}&${range}`, `/v1/sketch?url=${encoded}&${range}`]) {
+    const response = await server.get(path);
+    assert.equal(response.status, 503);
+    assert.equal(response.headers.get('content-type'), 'application/problem+json');
+    assert.equal(response.headers.get('cache-control'), 'no-store');
+    for (const name of ['etag', 'content-disposition', 'content-encoding'])
+      assert.equal(response.headers.get(name), null, name);
+  }
+});
