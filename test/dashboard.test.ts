@@ -27,7 +27,7 @@ test(
     assert.equal(digits(await text(page, '#pageviews-value')), pageviews.data.pageviews);
     assert.match(
       await text(page, '#visitors-detail'),
-      /^95 % between [\d,]+ and [\d,]+; 3 new identity links may lower it; 1 withdrawn identity link may raise it$/,
+      /^95 % between [\d,]+ and [\d,]+; new identity links may lower it by up to 3 and raise it by up to 1$/,
     );
     assert.equal(await text(page, '#bounce-value'), '41.3%');
     await page.waitForSelector('#live[data-mood=live]');

@@ -33,12 +33,12 @@ export const uniquesAccuracySchema = z.object({
   maxOvercount: z
     .number()
     .describe(
-      'Equiv facts after the batch cut: each can lower the count by at most one. `lower` allows for them.',
+      'By how much edges after the batch cut can lower the count at most: each equiv fact by one; with SWA_MAX_PERSON_IDS = m each retraction by 2 (m - 1). `lower` allows for it.',
     ),
   maxUndercount: z
     .number()
     .describe(
-      'Retractions after the batch cut: each can raise the count by at most one. `upper` allows for them.',
+      'By how much edges after the batch cut can raise the count at most: each retraction by one; with SWA_MAX_PERSON_IDS = m each equiv fact by 2 (m - 1). `upper` allows for it.',
     ),
 });
 
@@ -108,11 +108,19 @@ export interface Count {
 /**
  * By how much the next batch run may put a count of people right at the same cut. An edge that comes to be joins at most two
  * people into one, one that is taken back splits at most one into two, and a fact does one of these to one edge at most.
+ * Under a cap of ids a person, two people of that many ids each can come apart into all of their ids when they are joined,
+ * and come together again when they are split.
  */
-export function slackOf({ realtime }: Generation): Pick<UniquesAccuracy, 'maxOvercount' | 'maxUndercount'> {
+export function slackOf({
+  batch,
+  realtime,
+}: Generation): Pick<UniquesAccuracy, 'maxOvercount' | 'maxUndercount'> {
+  const { equivsAfterBatchCut: equivs = 0, retractionsAfterBatchCut: retractions = 0 } = realtime ?? {};
+  const { maxPersonIds } = batch.meta;
+  const comingApart = maxPersonIds === 0 ? 0 : 2 * (maxPersonIds - 1);
   return {
-    maxOvercount: realtime?.equivsAfterBatchCut ?? 0,
-    maxUndercount: realtime?.retractionsAfterBatchCut ?? 0,
+    maxOvercount: equivs + retractions * comingApart,
+    maxUndercount: retractions + equivs * comingApart,
   };
 }
 

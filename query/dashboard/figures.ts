@@ -52,13 +52,10 @@ export class Figures {
 function sureness({ accuracy }: Uniques): string {
   const { exact, lower, upper, maxOvercount, maxUndercount } = accuracy;
   if (exact) return 'Exact';
-  const links = [
-    ...(maxOvercount === 0 ? [] : [`${linksOf(maxOvercount, 'new')} may lower it`]),
-    ...(maxUndercount === 0 ? [] : [`${linksOf(maxUndercount, 'withdrawn')} may raise it`]),
+  const changes = [
+    ...(maxOvercount === 0 ? [] : [`lower it by up to ${count(maxOvercount)}`]),
+    ...(maxUndercount === 0 ? [] : [`raise it by up to ${count(maxUndercount)}`]),
   ];
-  return [`95 % between ${count(lower)} and ${count(upper)}`, ...links].join('; ');
-}
-
-function linksOf(number: number, kind: string): string {
-  return `${count(number)} ${kind} identity ${number === 1 ? 'link' : 'links'}`;
+  const interval = `95 % between ${count(lower)} and ${count(upper)}`;
+  return changes.length === 0 ? interval : `${interval}; new identity links may ${changes.join(' and ')}`;
 }

@@ -8,7 +8,13 @@ import { Generations } from '../engine/generations.js';
 import { unknownLag } from '../engine/lag.js';
 import { ask } from '../inquiries.js';
 import { show } from '../question.js';
-import { FakeBatchView, FakeRealtimeView, type View } from './fakes.js';
+import {
+  FakeBatchView,
+  FakeRealtimeView,
+  type FakeOptions,
+  type FakeRealtimeOptions,
+  type View,
+} from './fakes.js';
 
 function engineOf(batch: FakeBatchView, realtime?: RealtimeView): Engine {
   const generations = new Generations(
@@ -141,6 +147,31 @@ test('there are never more people than pageviews', async () => {
     if (visitors === people) atTheLimit++;
   }
   assert.ok(atTheLimit > 10, 'half of the estimates are too high without the limit');
+});
+
+test('edges that wait are allowed for, also where a cap takes people apart or lets them be joined', async () => {
+  // Ids 0 to 5 are one person, 6 to 11 another; everybody has viewed the page.
+  const maxPersonIds = 6;
+  const views = Array.from({ length: 12 }, (_, i) => ({
+    visitor: `v${String(i).padStart(2, '0')}`,
+    url: 'https://a.example.org/',
+    hour: startHour,
+  }));
+  const joined = new Map(views.map(({ visitor }, i) => [visitor, i < 6 ? 'v00' : 'v06']));
+  const range = { from: show(startHour), to: show(startHour + 1), domain: 'example.org' };
+  const boundsOf = async (options: FakeOptions, edges: FakeRealtimeOptions): Promise<number[]> => {
+    const batch = new FakeBatchView(views, options);
+    const engine = engineOf(batch, new FakeRealtimeView(batch, [], edges));
+    const { body } = await ask(engine, 'uniques', range);
+    const { lower, upper } = body['accuracy'] as { lower: number; upper: number };
+    return [lower, (body.data as Data).visitors, upper];
+  };
+  // One edge between the two people: 12 ids are more than the cap, and each is a person of its own.
+  assert.deepEqual(await boundsOf({ mapping: joined, maxPersonIds }, { equivs: 1 }), [1, 2, 12]);
+  // That edge taken back: both may be joined.
+  assert.deepEqual(await boundsOf({ maxPersonIds }, { retractions: 1 }), [2, 12, 12]);
+  assert.deepEqual(await boundsOf({ mapping: joined }, { equivs: 1 }), [1, 2, 2]);
+  assert.deepEqual(await boundsOf({ mapping: joined }, { retractions: 1 }), [2, 2, 3]);
 });
 
 test('an empty answer says from when to when there are pageviews, over both layers', async () => {

@@ -102,6 +102,7 @@ export interface FakeOptions {
   readonly number?: number;
   readonly cut?: number;
   readonly lgK?: number;
+  readonly maxPersonIds?: number;
   /** Visitor id to PersonID. */
   readonly mapping?: ReadonlyMap<string, string>;
   readonly visits?: ReadonlyMap<string, readonly VisitCell[]>;
@@ -137,7 +138,7 @@ export class FakeBatchView implements BatchView {
       cut: { logId, next: nextOf(options.cut ?? views.length) },
       lgK,
       rules: { url: '1', bots: '1' },
-      maxPersonIds: 0,
+      maxPersonIds: options.maxPersonIds ?? 0,
       codeVersion: 'test',
       contentHash: 'test',
       counts: { pageviews: views.length, pages: 0, domains: 0, persons: 0, mappedIds: this.#mapping.size },
