@@ -9,7 +9,8 @@
  *
  * Keys are big-endian, so that LMDB's order is theirs. An id is looked up by its 64-bit hash (lib/hash/string-hash.ts): a
  * dozen bytes where its text and its PersonID's would be four times that. That an id which is in no person hashes like one
- * that is has odds of one in 10^13 at a million ids.
+ * that is has odds of one in 10^13 at a million ids. The hash has no key, so such an id can be made: its pageviews count as
+ * the person's, which its maker could have had by sending the person's id, and who lists a person's ids has to look.
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import { grown } from '../lib/grown.js';
