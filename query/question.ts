@@ -15,6 +15,8 @@ import { intervals, type Interval, type Slice, type Zones } from './engine/zone.
 export const maxUrls = 50;
 /** Most entries of a series, by interval: a year of hours, eleven years of days. */
 export const maxSlices = 8_784;
+/** Most entries times URLs, since each entry reads every page anew: six pages by the hour for a year, some seconds. */
+export const maxSlicesOfUrls = 6 * maxSlices;
 /** Longest range that is cut into intervals of a zone: its clock changes have to be looked for, year by year. */
 const maxZonedYears = 100;
 /** No range reaches beyond. */
@@ -51,7 +53,12 @@ export const seriesShape = {
   ...subjectShape,
   ...rangeShape,
   ...zoneShape,
-  interval: z.enum(intervals).optional().describe('Cuts the range into a series, each entry its own answer.'),
+  interval: z
+    .enum(intervals)
+    .optional()
+    .describe(
+      `Cuts the range into a series, each entry its own answer. Up to ${maxSlices} entries; with several URLs, up to ${maxSlicesOfUrls} entries times URLs.`,
+    ),
   explain: z.enum(['0', '1']).optional().describe('1 adds the buckets that were read.'),
 };
 
@@ -81,12 +88,14 @@ export interface Terms {
 }
 
 export function seriesQuestion(input: SeriesInput, terms: Terms): SeriesQuestion {
+  const asked = subjectsOf(input, terms.urls);
   const time = timeRange(input, terms.zones);
   return {
-    ...subjectsOf(input, terms.urls),
+    ...asked,
     ...time,
     interval: input.interval,
-    slices: input.interval === undefined ? [] : slicesOf(input.interval, time, terms.zones),
+    slices:
+      input.interval === undefined ? [] : slicesOf(input.interval, asked.subjects.length, time, terms.zones),
     explain: input.explain === '1',
   };
 }
@@ -233,7 +242,12 @@ function parseDateHour(raw: string, zone: string, zones: Zones): number {
   return parseRfc3339(`${date}T${minute}${second}${shift}`) / hourMs;
 }
 
-function slicesOf(interval: Interval, { range, zone }: TimeRange, zones: Zones): readonly Slice[] {
+function slicesOf(
+  interval: Interval,
+  subjectCount: number,
+  { range, zone }: TimeRange,
+  zones: Zones,
+): readonly Slice[] {
   if (zone !== 'UTC' && range.to - range.from > maxZonedYears * 366 * 24) {
     throw new HttpProblem(
       'invalid-parameter',
@@ -249,19 +263,21 @@ function slicesOf(interval: Interval, { range, zone }: TimeRange, zones: Zones):
       { parameter: 'tz' },
     );
   }
+  const limit = Math.min(maxSlices, Math.floor(maxSlicesOfUrls / subjectCount));
   const shortest = { hour: 1, day: 23, week: 167, month: 671 }[interval];
   const slices =
-    (range.to - range.from) / shortest > 2 * maxSlices
+    (range.to - range.from) / shortest > 2 * limit
       ? undefined
-      : zones.slices(zone, interval, range.from, range.to, maxSlices);
-  if (slices !== undefined && slices.length <= maxSlices) return slices;
-  const coarser = intervals.find((other) => hoursIn[other] * maxSlices >= range.to - range.from);
+      : zones.slices(zone, interval, range.from, range.to, limit);
+  if (slices !== undefined && slices.length <= limit) return slices;
+  const coarser = intervals.find((other) => hoursIn[other] * limit >= range.to - range.from);
+  const most = limit === maxSlices ? '' : `, which is the most for ${subjectCount} URLs`;
   throw new HttpProblem(
     'range-too-fine',
-    `the range has more than ${maxSlices} intervals of a${interval === 'hour' ? 'n' : ''} ${interval}; ${coarser === undefined ? 'ask for a shorter range' : `use interval=${coarser}`}`,
+    `the range has more than ${limit} intervals of a${interval === 'hour' ? 'n' : ''} ${interval}${most}; ${coarser === undefined ? 'ask for a shorter range' : `use interval=${coarser}`}`,
     {
       parameter: 'interval',
-      extra: { limit: maxSlices, ...(coarser === undefined ? {} : { suggestion: coarser }) },
+      extra: { limit, ...(coarser === undefined ? {} : { suggestion: coarser }) },
     },
   );
 }

@@ -184,6 +184,25 @@ test('refusals name type, parameter and what would do', async (t) => {
   assert.equal(fine['suggestion'], 'day');
 });
 
+test('the entries of a series are limited by the number of URLs they are counted for', async (t) => {
+  const server = await serve(t, layersOf());
+  const urls = Array.from({ length: 50 }, (_, i) => `url=${encodeURIComponent(`${page}/${i}`)}`);
+  const ask = (asked: string[], hours: number): Promise<Response> =>
+    server.get(
+      `/v1/pageviews?${asked.join('&')}&from=${show(hour0)}&to=${show(hour0 + hours)}&interval=hour`,
+    );
+  assert.equal((await ask(urls, 1_054)).status, 200);
+  const refused = await ask(urls, 1_055);
+  assert.equal(refused.status, 422);
+  const problem = await json(refused);
+  assert.equal(
+    problem['detail'],
+    'the range has more than 1054 intervals of an hour, which is the most for 50 URLs; use interval=day',
+  );
+  assert.deepEqual([problem['limit'], problem['suggestion']], [1_054, 'day']);
+  assert.equal((await ask(Array<string>(50).fill(urls[0] ?? ''), 1_055)).status, 200, 'one URL in all');
+});
+
 test('edges may be RFC 3339 with any offset, milliseconds, or dates of the zone', async (t) => {
   const server = await serve(t, layersOf());
   const same = [
