@@ -42,7 +42,14 @@ export const uniquesAccuracySchema = z.object({
     ),
 });
 
-export const countAccuracySchema = z.object({ method: z.literal('count'), exact: z.literal(true) });
+export const countAccuracySchema = z.object({
+  method: z.literal('count'),
+  exact: z
+    .literal(true)
+    .describe(
+      'Counted, not estimated. A pageview sent again under its eventId more than SWA_DEDUP_WINDOW records of its log partition later counts again until the next batch run.',
+    ),
+});
 
 export const freshnessSchema = z.object({
   generation: z.string(),
