@@ -75,7 +75,7 @@ export interface BatchView {
     visit: (cell: BucketCell) => void,
   ): void;
   forEachVisitHour(domain: string, fromHour: number, toHour: number, visit: (cell: VisitCell) => void): void;
-  /** All pages of a domain with their pageviews over the whole view. */
+  /** All pages of a domain with their pageviews over the whole view, ascending by URL. */
   pages(domain: string): Iterable<PageCount>;
   /** All domains, ascending. */
   domains(): Iterable<string>;

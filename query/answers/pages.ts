@@ -88,14 +88,17 @@ async function busiest(
     tally.reset();
     await tally.add(generation, { kind: 'page', url }, range, 'pageviews', pace);
     uncounted -= tally.pageviews;
-    if (tally.pageviews > 0) top.offer({ url, pageviews: tally.pageviews });
+    top.offer({ url, pageviews: tally.pageviews });
     if (pace.due) await pace.rest();
   };
   for (let i = 0; i < Math.max(batch.length, realtime.length); i++) {
-    const most = (batch[i]?.pageviews ?? 0) + (realtime[i]?.pageviews ?? 0);
-    if (top.least >= Math.min(most, uncounted)) break;
-    await count(batch[i]?.url);
-    await count(realtime[i]?.url);
+    const [old, fresh] = [batch[i], realtime[i]];
+    // Who comes later has at most these pageviews, and with as many no lesser URL than either.
+    const most = (old?.pageviews ?? 0) + (fresh?.pageviews ?? 0);
+    const url = later(old?.url, fresh?.url);
+    if (!top.takes({ url, pageviews: most }) || !top.takes({ url: '', pageviews: uncounted })) break;
+    await count(old?.url);
+    await count(fresh?.url);
   }
   return top.ranked();
 }
@@ -113,7 +116,7 @@ async function realtimePages(
   }
   return [...counts]
     .map(([url, pageviews]) => ({ url, pageviews }))
-    .toSorted((a, b) => b.pageviews - a.pageviews);
+    .toSorted((a, b) => (isBefore(a, b) ? -1 : 1));
 }
 
 /** The busiest `limit` pages offered, ties by URL. */
@@ -125,16 +128,16 @@ class Top {
     this.#limit = limit;
   }
 
-  /** Pageviews a page must exceed to get in; 0 while there is room. */
-  get least(): number {
-    return this.#pages.length < this.#limit ? 0 : (this.#pages.at(-1)?.pageviews ?? 0);
+  /** Whether a page would get in. */
+  takes(page: PageCount): boolean {
+    const last = this.#pages[this.#limit - 1];
+    return page.pageviews > 0 && (last === undefined || isBefore(page, last));
   }
 
   offer(page: PageCount): void {
-    if (this.#pages.length >= this.#limit && page.pageviews <= this.least) return;
-    let at = this.#pages.length;
-    while (at > 0 && before(page, this.#pages[at - 1])) at--;
-    this.#pages.splice(at, 0, page);
+    if (!this.takes(page)) return;
+    const after = this.#pages.findIndex((other) => isBefore(page, other));
+    this.#pages.splice(after < 0 ? this.#pages.length : after, 0, page);
     if (this.#pages.length > this.#limit) this.#pages.pop();
   }
 
@@ -143,7 +146,10 @@ class Top {
   }
 }
 
-function before(a: PageCount, b: PageCount | undefined): boolean {
-  if (b === undefined) return true;
+function isBefore(a: PageCount, b: PageCount): boolean {
   return a.pageviews > b.pageviews || (a.pageviews === b.pageviews && a.url < b.url);
+}
+
+function later(a = '', b = ''): string {
+  return a > b ? a : b;
 }

@@ -14,7 +14,7 @@ type Ranks = Map<string, readonly PageCount[]>;
 export class PageRanks {
   readonly #kept = new WeakMap<BatchView, Ranks>();
 
-  /** All pages of the domain in the batch view, busiest first. */
+  /** All pages of the domain in the batch view, busiest first, ties by URL. */
   async of(batch: BatchView, domain: string, pace: Pace): Promise<readonly PageCount[]> {
     const ofView: Ranks = this.#kept.get(batch) ?? new Map();
     this.#kept.set(batch, ofView);
@@ -32,7 +32,7 @@ export class PageRanks {
   }
 }
 
-/** Busiest first, in steps: pages of equal power-of-two classes are sorted class by class. */
+/** Busiest first, else as they come, in steps: pages of equal power-of-two classes are sorted class by class. */
 async function rankByPageviews(pages: readonly PageCount[], pace: Pace): Promise<readonly PageCount[]> {
   const classes: PageCount[][] = [];
   for (const [i, page] of pages.entries()) {

@@ -161,7 +161,7 @@ export class FakeBatchView implements BatchView {
   }
 
   pages(domain: string): PageCount[] {
-    return this.cells.pages(domain, () => true);
+    return this.cells.pages(domain, () => true).toSorted((a, b) => (a.url < b.url ? -1 : 1));
   }
 
   domains(): string[] {

@@ -39,14 +39,12 @@ test('the busiest pages are those of a full count, whatever range and layer they
         const inRange = [...old, ...fresh].filter((view) => view.hour >= from && view.hour < from + hours);
         const counts = new Map<string, number>();
         for (const { url } of inRange) counts.set(url, (counts.get(url) ?? 0) + 1);
-        const busiest = [...counts.values()].toSorted((a, b) => b - a).slice(0, limit);
-        // Pages of equal count may stand for one another.
+        const busiest = [...counts].toSorted(([a, m], [b, n]) => n - m || (a < b ? -1 : 1)).slice(0, limit);
         assert.deepEqual(
-          data.pages.map((page) => page.pageviews),
+          data.pages.map((page) => [page.url, page.pageviews]),
           busiest,
         );
         for (const page of data.pages) {
-          assert.equal(page.pageviews, counts.get(page.url));
           const people = new Set(inRange.filter((view) => view.url === page.url).map((view) => view.visitor));
           assert.equal(page.visitors, people.size);
         }
