@@ -137,7 +137,7 @@ export class CellReader implements BucketCell {
     const registers = this.#registers;
     const differences = this.#differences;
     if (differences !== undefined) sound(() => union.addDifferences(differences, this.#couponCount));
-    else if (registers === undefined) union.addCoupons(this.#coupons, 0, this.#couponCount);
+    else if (registers === undefined) sound(() => union.addCoupons(this.#coupons, 0, this.#couponCount));
     else if (this.#form === registersForm) sound(() => union.addRegisters(registers));
     else sound(() => union.addPacked(registers));
   }
@@ -228,8 +228,8 @@ export class CellReader implements BucketCell {
   }
 }
 
-/** What a union refuses is wrong with the view. */
-function sound<T>(work: () => T): T {
+/** What a union refuses is wrong with the view: throws `view.corrupt`. */
+export function sound<T>(work: () => T): T {
   try {
     return work();
   } catch (cause) {

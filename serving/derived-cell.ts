@@ -1,7 +1,7 @@
 /** A day or month that has no cell of its own, gathered from its hours. Used again for the next one. */
 import type { HllUnion } from 'hyperloglog-ts';
 import type { BucketCell, SketchView } from '../lib/views/view.js';
-import { deriveLimitOf, type CellReader } from './cells.js';
+import { deriveLimitOf, sound, type CellReader } from './cells.js';
 import { sortUnique } from './union.js';
 
 export class DerivedCell implements BucketCell {
@@ -35,6 +35,6 @@ export class DerivedCell implements BucketCell {
   }
 
   addTo(union: HllUnion): void {
-    union.addCoupons(this.#coupons, 0, this.#length);
+    sound(() => union.addCoupons(this.#coupons, 0, this.#length));
   }
 }

@@ -106,6 +106,21 @@ test('a cell that is cut short or damaged is refused as such', () => {
   assert.throws(() => cell.addTo(new HllUnion({ lgK })), { code: 'view.corrupt' });
 });
 
+test('a coupon of no value, plain or in differences, alone or in a derived bucket, is damage', () => {
+  for (const coupons of [Uint32Array.of(5), Uint32Array.of(5, 6), Uint32Array.of(5, 1 << 26)]) {
+    const out = new ByteWriter();
+    writeCouponCell(out, 0, coupons.length, coupons, 0, coupons.length);
+    const cell = new CellReader(lgK);
+    const derived = new DerivedCell(lgK);
+    cell.read(new ByteReader(out.view()), 0);
+    derived.begin(0);
+    assert.ok(derived.add(cell));
+    cell.read(new ByteReader(out.view()), 0);
+    for (const each of [cell, derived])
+      assert.throws(() => each.addTo(new HllUnion({ lgK })), { code: 'view.corrupt' });
+  }
+});
+
 test('a derived bucket holds each person of its hours once, looked at or added to a union', () => {
   const few = fc.array(coupon, { minLength: 1, maxLength: 30 });
   fc.assert(
