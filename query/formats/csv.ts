@@ -1,4 +1,8 @@
-/** CSV by RFC 4180: CRLF, a header line, quotes where needed. Times as RFC 3339 UTC. */
+/**
+ * CSV by RFC 4180: CRLF, a header line, quotes where needed. Times as RFC 3339 UTC. A text that a spreadsheet would run as
+ * a formula (anybody may send such a visitor id) gets an apostrophe in front; so does one that begins with an apostrophe
+ * itself, so that whoever takes one off has the text back.
+ */
 import type { Cell, Column, Table } from './table.js';
 
 export function toCsv(table: Table): string {
@@ -12,7 +16,11 @@ export function toCsv(table: Table): string {
 function field(column: Column, cell: Cell): string {
   if (cell === null) return '';
   if (column.type === 'time') return new Date(Number(cell)).toISOString();
-  return typeof cell === 'string' ? quote(cell) : String(cell);
+  return typeof cell === 'string' ? quote(harmless(cell)) : String(cell);
+}
+
+function harmless(text: string): string {
+  return /^[=+\-@\t\r\n']/.test(text) ? `'${text}` : text;
 }
 
 function quote(text: string): string {

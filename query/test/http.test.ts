@@ -325,6 +325,24 @@ test('an id that is found by its hash but is no part of that person is told noth
   assert.equal((await json(await server.get('/v1/persons/u2'))).data['person'], 'u1');
 });
 
+test('ids are no formulas in CSV, and can be read back; JSON and Arrow have them as they are', async (t) => {
+  const ids = ["'quoted", '+49 30', '-1', '=HYPERLINK("x","y")', "=cmd|' /C calc'!A0", '@sum', 'a=b', 'u1'];
+  const batch = new FakeBatchView([], { mapping: new Map(ids.map((id) => [id, ids[0] ?? ''])) });
+  const server = await serve(t, { batch, realtime: undefined });
+  const path = `/v1/persons/${encodeURIComponent(ids[3] ?? '')}`;
+  const csv = await (await server.get(path, { accept: 'text/csv' })).text();
+  const first = "''quoted";
+  const written = [first, "'+49 30", "'-1", `"'=HYPERLINK(""x"",""y"")"`, "'=cmd|' /C calc'!A0", "'@sum"];
+  assert.equal(
+    csv,
+    ['person,id', ...[...written, 'a=b', 'u1'].map((id) => `${first},${id}`), ''].join('\r\n'),
+  );
+  assert.deepEqual((await json(await server.get(path))).data['ids'], ids.toSorted());
+  const arrow = await server.get(path, { accept: 'application/vnd.apache.arrow.stream' });
+  const table = tableFromIPC(new Uint8Array(await arrow.arrayBuffer()));
+  assert.deepEqual([...(table.getChild('id') ?? [])], ids.toSorted());
+});
+
 test('the bounce rate names the batch cut only, and is complete when that is', async (t) => {
   const layers = layersOf();
   let end = layers.realtime.cut;
