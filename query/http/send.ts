@@ -70,9 +70,9 @@ export async function sendAnswer(
   }
 }
 
-/** The lists in `data` are what the rows are made from; the total beside them is none. */
+/** The lists in `data` are what the rows are made from; the total beside them is none, nor are the URLs asked for. */
 function withoutRows({ data, ...rest }: Answer['body']): Readonly<Record<string, unknown>> {
-  const single = Object.entries(data).filter(([, value]) => !Array.isArray(value));
+  const single = Object.entries(data).filter(([name, value]) => name === 'urls' || !Array.isArray(value));
   return { data: Object.fromEntries(single), ...rest };
 }
 

@@ -269,6 +269,11 @@ test('series and lists come as CSV and Arrow with the same numbers', async (t) =
   assert.deepEqual(JSON.parse(table.schema.metadata.get('swa.accuracy') ?? ''), body.accuracy);
   const { series: _rows, ...total } = body.data;
   assert.deepEqual(JSON.parse(table.schema.metadata.get('swa.data') ?? ''), total);
+  const both = await server.get(`/v1/uniques?url=${encoded}&url=${encodeURIComponent(other)}&${range}`, {
+    accept: 'application/vnd.apache.arrow.stream',
+  });
+  const { metadata } = tableFromIPC(new Uint8Array(await both.arrayBuffer())).schema;
+  assert.deepEqual(JSON.parse(metadata.get('swa.data') ?? ''), { urls: [page, other], visitors: 4 });
   assert.equal((await server.get(path, { accept: 'image/png' })).status, 406);
   const pages = await server.get(`/v1/pages?domain=example.org&${range}`, { accept: 'text/csv;q=0.9' });
   assert.equal(
