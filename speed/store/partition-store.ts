@@ -92,7 +92,7 @@ export class PartitionStore {
     mkdirSync(dir, { recursive: true });
     const db = openDatabase(dir);
     const progress = startProgress(description.from);
-    writeProgress(db, progress);
+    db.transactionSync(() => db.putSync(progressKey, encodeProgress(progress)));
     writeFileSync(join(dir, 'STORE'), JSON.stringify(description));
     return new PartitionStore(dir, description, { db, progress }, thread);
   }
@@ -191,10 +191,11 @@ async function openWhole(dir: string, description: StoreDescription): Promise<Op
   let db: Database | undefined;
   try {
     db = openDatabase(dir);
+    await checkCells(db);
+    checkWriting(db);
+    db.resetReadTxn();
     const progress = readProgress(db);
     if (progress.next < description.from) throw new SwaError('view.corrupt', 'a realtime store goes back');
-    await checkCells(db);
-    checkWriting(db, progress);
     rmSync(marker, { force: true });
     return { db, progress };
   } catch (error) {
@@ -204,17 +205,13 @@ async function openWhole(dir: string, description: StoreDescription): Promise<Op
   }
 }
 
-/** Writes need pages that no read meets. */
-function checkWriting(db: Database, progress: Progress): void {
+/** Writes need pages that no read meets. What is written is what is there: somebody may still be at work on this store. */
+function checkWriting(db: Database): void {
   try {
-    writeProgress(db, progress);
+    db.transactionSync(() => db.putSync(progressKey, encodeProgress(readProgress(db))));
   } catch (error) {
     if (isDamage(error)) throw error; // else the disk is full, say
   }
-}
-
-function writeProgress(db: Database, progress: Progress): void {
-  db.transactionSync(() => db.putSync(progressKey, encodeProgress(progress)));
 }
 
 async function checkCells(db: Database): Promise<void> {

@@ -134,6 +134,28 @@ function startedInto(threads: Worker[]): Worker {
   return thread;
 }
 
+async function catchUp(generation: Generation, log: MemoryLog): Promise<void> {
+  while (!reaches(generation.positions(), log.end())) await generation.runEpochs({ waitMs: 0, limit: {} });
+}
+
+test('a store that is opened while somebody else still writes it does not go back', async (t) => {
+  const facts = Array.from({ length: 16_000 }, (_, i) => pageview('cookie:a', `http://example.com/${i}`));
+  const threads = [new CommitThread(), new CommitThread()] as const;
+  const { dataDir, log, generation, reopen } = await generationOver(t, facts, threads[0]);
+  await catchUp(generation, log);
+  let isOpen = false;
+  const opening = reopen(threads[1]).finally(() => (isOpen = true)); // it looks at all cells, turn by turn
+  for (let i = 0; !isOpen; i++) {
+    await log.append(recordsOf([pageview(`cookie:${i}`, 'http://example.com/0')]));
+    await catchUp(generation, log);
+  }
+  const other = await opening;
+  await assertEachCountsOnce(dataDir, log);
+  await other.close();
+  await generation.close();
+  await Promise.all(threads.map((thread) => thread.close()));
+});
+
 test('a commit thread that is terminated between commits is replaced, and nothing is lost or counted twice', async (t) => {
   const threads: Worker[] = [];
   const commits = new CommitThread(() => startedInto(threads));
