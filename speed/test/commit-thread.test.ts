@@ -143,9 +143,9 @@ test('a store that is opened while somebody else still writes it does not go bac
   const threads = [new CommitThread(), new CommitThread()] as const;
   const { dataDir, log, generation, reopen } = await generationOver(t, facts, threads[0]);
   await catchUp(generation, log);
-  let isOpen = false;
-  const opening = reopen(threads[1]).finally(() => (isOpen = true)); // it looks at all cells, turn by turn
-  for (let i = 0; !isOpen; i++) {
+  const opened = new AbortController();
+  const opening = reopen(threads[1]).finally(() => opened.abort()); // it looks at all cells, turn by turn
+  for (let i = 0; !opened.signal.aborted; i++) {
     await log.append(recordsOf([pageview(`cookie:${i}`, 'http://example.com/0')]));
     await catchUp(generation, log);
   }
