@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../lib/config/config.js';
 import { roomOf } from '../lib/data-dir.js';
-import { messageOf } from '../lib/errors.js';
+import { SwaError, messageOf } from '../lib/errors.js';
 import { makeRules } from '../lib/facts/rules.js';
 import { OwnerLock } from '../lib/files/owner-lock.js';
 import { checkLogId, reaches } from '../lib/log/cut.js';
@@ -44,8 +44,8 @@ export interface AuditOptions {
 }
 
 /**
- * Takes about as long, and as much memory, as a batch run, beside which it may go on. Throws `data-dir.in-use` when another
- * audit is on its way.
+ * Takes about as long, and as much memory, as a batch run, beside which it may go on. While another audit makes the view
+ * again, this one does not.
  */
 export async function auditViews(options: AuditOptions): Promise<ViewsAudit> {
   const { dataDir } = options.config;
@@ -68,8 +68,9 @@ export async function auditViews(options: AuditOptions): Promise<ViewsAudit> {
       outcome = await recountCurrent(options);
     } catch (error) {
       options.signal?.throwIfAborted();
-      problems.push(`the current view could not be made again: ${messageOf(error)}`);
-      outcome = {};
+      const why = messageOf(error);
+      if (saysNothingOfTheView(error)) outcome = { notRecounted: why };
+      else outcome = { problem: `the current view could not be made again: ${why}` };
     }
   }
   if (outcome.problem !== undefined) problems.push(outcome.problem);
@@ -80,6 +81,11 @@ export async function auditViews(options: AuditOptions): Promise<ViewsAudit> {
     recounted: outcome.recounted,
     notRecounted: outcome.notRecounted,
   };
+}
+
+/** Another audit is on its way, or there was too little memory or disk. */
+function saysNothingOfTheView(error: unknown): boolean {
+  return error instanceof SwaError && (error.code === 'data-dir.in-use' || error.code === 'batch.failed');
 }
 
 interface Recounted {

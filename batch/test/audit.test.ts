@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import type { Config } from '../../lib/config/config.js';
 import type { Fact } from '../../lib/facts/fact.js';
+import { OwnerLock } from '../../lib/files/owner-lock.js';
 import { offsetAt } from '../../lib/log/cut.js';
 import type { ViewMeta } from '../../lib/views/view.js';
 import { takeSnapshot } from '../../master-data/snapshot.js';
@@ -86,6 +87,15 @@ test('a view that does not say what its facts say is found, though its files are
   const { ok, recounted, problems } = await auditViews({ config, recount: true });
   assert.deepEqual([ok, recounted, problems.length], [false, undefined, 1]);
   assert.match(problems[0] ?? '', new RegExp(`${meta.id} does not say what the facts before its cut say`));
+});
+
+test('a second audit beside the first compares hashes only, and this is no problem', async (t) => {
+  const { config } = await makeHistory(t);
+  const lock = OwnerLock.acquire(join(config.dataDir, 'batch', 'audit.lock'), 'swa verify');
+  const { ok, recounted, notRecounted } = await auditViews({ config, recount: true });
+  assert.deepEqual([ok, recounted], [true, undefined]);
+  assert.match(notRecounted ?? '', /swa verify .* holds/);
+  lock.release();
 });
 
 test('a view of other rules, or of another version, is not made again, and this is no problem', async (t) => {

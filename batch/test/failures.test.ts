@@ -184,7 +184,7 @@ test('too little memory is named by its key, without statements that nobody can 
     assert.match(error.hint ?? '', /SWA_BATCH_MEMORY/);
     return true;
   });
-  assert.throws(() => readConfig({ SWA_BATCH_MEMORY: '0MB' }), /SWA_BATCH_MEMORY must be at least 64MB/);
+  assert.throws(() => readConfig({ SWA_BATCH_MEMORY: '0MB' }), /SWA_BATCH_MEMORY must be at least 128MB/);
 });
 
 test('a full disk fails the run with a hint, the old view serves, and with space the next run succeeds', async (t) => {

@@ -166,8 +166,8 @@ export const keys = {
       .string()
       .regex(/^\d+(\.\d+)?(MB|GB)$/, 'must be a size like 512MB or 2GB')
       .refine(
-        (size) => Number.parseFloat(size) * (size.endsWith('GB') ? 1000 : 1) >= 64,
-        'must be at least 64MB',
+        (size) => Number.parseFloat(size) * (size.endsWith('GB') ? 1000 : 1) >= 128,
+        'must be at least 128MB',
       ),
     'memory limit of DuckDB in a batch run',
   ),

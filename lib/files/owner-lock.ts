@@ -150,15 +150,21 @@ function take(lock: string, path: string, owner: LockOwner): 'taken' | 'taken-ov
     } else {
       const right = `${lock}.next-${holder.token}`;
       const other = take(lock, right, owner);
-      const isThere = readLockOwner(path)?.token === holder.token;
       if (typeof other === 'object') {
-        if (isThere) return other; // nobody else can replace it: in a moment it is theirs
-      } else if (isThere) {
-        renameSync(right, path);
-        return 'taken-over';
-      } else {
-        rmSync(right);
+        // Nobody else can replace it: in a moment it is theirs.
+        if (readLockOwner(path)?.token === holder.token) return other;
+        continue;
       }
+      try {
+        if (readLockOwner(path)?.token === holder.token) {
+          renameSync(right, path);
+          return 'taken-over';
+        }
+      } catch (error) {
+        rmSync(right, { force: true }); // it would name us, who do not hold the lock, as long as we live
+        throw error;
+      }
+      rmSync(right);
     }
   }
   throw new SwaError('data-dir.in-use', `cannot take the lock ${path}: it changes hands too fast`, {

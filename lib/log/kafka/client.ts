@@ -226,7 +226,8 @@ export class KafkaClient {
       if (batchSize > 0 || first === null) return;
       const range = { firstOffset: offsetOf(first), nextOffset: offsetOf(lastOffset) + 1 };
       const empty = { topic, partition, ...range, offsets: [], values: [] };
-      void hand(empty, subscriber, seek, () => Promise.resolve());
+      // Should it fail, as when the consumer has stopped, whoever subscribes next sets the position anyway.
+      hand(empty, subscriber, seek, () => Promise.resolve()).catch(() => undefined);
     });
     const failed = (error: SwaError): void => subscriber.failed(error);
     await this.#run(consumer, 'read from', topics, failed, (batch) => deliver(batch, subscriber, seek));

@@ -75,7 +75,12 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<LogWriter>
 }
 
 function topicsToMake({ topicPrefix, partitions, replication, leastRetentionMs }: KafkaLogOptions) {
-  const keep = { 'cleanup.policy': 'delete', 'retention.ms': String(Math.max(weekMs, 2 * leastRetentionMs)) };
+  const keep = {
+    'cleanup.policy': 'delete',
+    'retention.ms': String(Math.max(weekMs, 2 * leastRetentionMs)),
+    'retention.bytes': '-1',
+    'max.message.bytes': String(2 * leastMessageBytes),
+  };
   return [
     { name: `${topicPrefix}log-id`, partitions: 1, replication, config: { 'cleanup.policy': 'compact' } },
     { name: `${topicPrefix}pageviews`, partitions, replication, config: keep },
