@@ -32,6 +32,8 @@ export async function openDuckDb(options: DuckDbOptions): Promise<DuckDb> {
     autoload_known_extensions: 'false',
   });
   const connection = await instance.connect();
+  // It keeps bytes of files by path and time of change, and mixes up two files written within a moment at one path.
+  await connection.run('SET enable_external_file_cache = false');
   const directories = options.allowedDirectories.map((dir) => sqlText(`${resolve(dir)}/`)).join(', ');
   await connection.run(`SET allowed_directories = [${directories}]`);
   await connection.run('SET enable_external_access = false');

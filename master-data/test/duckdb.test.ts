@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { openDuckDb, sqlName, sqlText } from '../duckdb.js';
+import { openDuckDb, sqlName, sqlParquet, sqlText } from '../duckdb.js';
 
 test('SQL reaches the allowed directories and nothing else, and cannot lift that', async (t) => {
   const dir = mkdtempSync(join(tmpdir(), "swa-duck'db-"));
@@ -57,4 +57,30 @@ test('what does not fit in memory is spilled to the temp directory', async (t) =
     `SELECT count(*) FROM (SELECT i, row_number() OVER (ORDER BY hash(i)) AS n FROM range(4_000_000) AS r(i)) WHERE n > 0`,
   );
   assert.deepEqual(await result.getRows(), [[4_000_000n]]);
+});
+
+test('a file that replaces another at once is read, not what is remembered of the other', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'swa-duckdb-'));
+  const path = join(dir, 'facts.parquet.tmp');
+  const duckdb = await openDuckDb({
+    allowedDirectories: [dir],
+    tempDirectory: join(dir, 'temp'),
+    memoryLimit: '200MB',
+    threads: 1,
+  });
+  t.after(() => {
+    duckdb.close();
+    rmSync(dir, { recursive: true });
+  });
+  const { connection } = duckdb;
+  // One in two hundred rounds failed.
+  for (let round = 0; round < 1_000; round++) {
+    const rows = 5 + (round % 3);
+    const first = round * 1000 + ((round * 7919) % 900);
+    const facts = `SELECT i + ${first} AS n, 'event-' || (i + ${first}) AS id, 'http://example.com/' || ((i * 7 + ${first}) % 13) AS url FROM range(${rows}) AS numbers(i)`;
+    rmSync(path, { force: true });
+    await connection.run(`COPY (${facts}) TO ${sqlText(path)} (FORMAT parquet, COMPRESSION zstd)`);
+    const read = await (await connection.run(`SELECT sum(n), min(id) FROM ${sqlParquet(path)}`)).getRows();
+    assert.equal(Number(read[0]?.[0]), rows * first + (rows * (rows - 1)) / 2);
+  }
 });
