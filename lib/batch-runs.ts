@@ -10,6 +10,7 @@ import { roomOf } from './data-dir.js';
 import { systemCode } from './errors.js';
 import { replaceFile } from './files/durable.js';
 import { readIfThere } from './files/read-if-there.js';
+import { validJson } from './valid-json.js';
 import { liveLockOwner } from './files/owner-lock.js';
 
 const keptRuns = 100;
@@ -64,12 +65,7 @@ export function newRunId(startedAt: number, pid: number): string {
 /** Undefined for a record of another version, a damaged one, or one that is gone meanwhile. */
 function readRun(path: string): RunRecord | undefined {
   const text = readIfThere(path);
-  if (text === undefined) return undefined;
-  try {
-    return recordSchema.safeParse(JSON.parse(text)).data;
-  } catch {
-    return undefined; // no JSON
-  }
+  return text === undefined ? undefined : validJson(recordSchema, text);
 }
 
 function runsDir(dataDir: string): string {

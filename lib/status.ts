@@ -10,6 +10,7 @@ import { z } from 'zod';
 import type { Clock } from './clock.js';
 import { systemCode } from './errors.js';
 import { readIfThere } from './files/read-if-there.js';
+import { validJson } from './valid-json.js';
 
 export const roles = ['collector', 'sink', 'batch', 'speed', 'query'] as const;
 export type Role = (typeof roles)[number];
@@ -117,15 +118,6 @@ export function readStatus(dataDir: string): StatusEntry[] {
   return names.toSorted().flatMap((name) => {
     const text = readIfThere(join(dir, name));
     if (text === undefined) return []; // withdrawn this moment
-    return parseEntry(text) ?? [];
+    return validJson(entrySchema, text) ?? []; // else of another version, or damaged
   });
-}
-
-/** Undefined for what another version wrote, and for a damaged file. */
-function parseEntry(text: string): StatusEntry | undefined {
-  try {
-    return entrySchema.safeParse(JSON.parse(text)).data;
-  } catch {
-    return undefined; // no JSON
-  }
 }

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { SwaError } from '../../lib/errors.js';
+import { validJson } from '../../lib/valid-json.js';
 import { readIfThere } from '../../lib/files/read-if-there.js';
 import type { RulesVersions } from '../../lib/facts/rules.js';
 import type { LogId, Offset, PartitionName } from '../../lib/log/log.js';
@@ -109,12 +110,7 @@ const progressSchema = z.object({
 /** The description of a finished store; undefined when there is none, or no readable one. */
 export function readDescription(dir: string): StoreDescription | undefined {
   const text = readIfThere(join(dir, 'STORE'));
-  if (text === undefined) return undefined;
-  try {
-    return descriptionSchema.parse(JSON.parse(text));
-  } catch {
-    return undefined; // damaged: as good as none, the store is made again
-  }
+  return text === undefined ? undefined : validJson(descriptionSchema, text); // damaged: the store is made again
 }
 
 export function sameIdentity(a: StoreIdentity, b: StoreIdentity): boolean {

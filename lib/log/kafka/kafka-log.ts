@@ -6,6 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { SwaError } from '../../errors.js';
+import { validJson } from '../../valid-json.js';
 import { GroupCommit } from '../group-commit.js';
 import {
   offset,
@@ -96,26 +97,18 @@ async function identify(client: KafkaClient, options: KafkaLogOptions): Promise<
     const value = Buffer.from(JSON.stringify({ logId: key, partitions: options.partitions }));
     await client.send([{ topic, partition: 0, key, value }]);
   }
-  const identity = identitySchema.safeParse(jsonOrUndefined(await firstRecord(client, topic)));
-  if (!identity.success) throw new SwaError('log.mismatch', `topic ${topic} does not hold a log's id`);
+  const identity = validJson(identitySchema, await firstRecord(client, topic));
+  if (identity === undefined) throw new SwaError('log.mismatch', `topic ${topic} does not hold a log's id`);
   const found = (await client.offsets(`${options.topicPrefix}pageviews`)).length;
-  if (found !== options.partitions || identity.data.partitions !== found) {
+  if (found !== options.partitions || identity.partitions !== found) {
     throw new SwaError(
       'config.invalid',
-      `SWA_PARTITIONS is ${options.partitions}, the log was made with ${identity.data.partitions}, and topic ` +
+      `SWA_PARTITIONS is ${options.partitions}, the log was made with ${identity.partitions}, and topic ` +
         `${options.topicPrefix}pageviews has ${found} partitions`,
       { hint: 'a key must stay in its partition: set SWA_PARTITIONS to what the log was made with' },
     );
   }
-  return identity.data.logId as LogId; // branding: this file is where Kafka's log ids come from
-}
-
-function jsonOrUndefined(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+  return identity.logId as LogId; // branding: this file is where Kafka's log ids come from
 }
 
 /** Waits for the record with the lowest offset. */
