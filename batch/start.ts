@@ -13,7 +13,7 @@ import { makeRules } from '../lib/facts/rules.js';
 import type { RoleContext, StartRole } from '../lib/role.js';
 import { StatusReporter } from '../lib/status.js';
 import { readCurrent } from '../serving/current.js';
-import { ensureGenesis, openView } from '../serving/store.js';
+import { canServe, ensureGenesis } from '../serving/store.js';
 import { listRuns, type Trigger } from '../lib/batch-runs.js';
 import { missedSlot, startSchedule } from './schedule.js';
 import { spawnBatchRun } from './spawn-run.js';
@@ -58,7 +58,7 @@ class BatchRole {
     this.#jobs = openJobQueue(config.dataDir, 'batch-run', clock);
     const last = listRuns(config.dataDir).findLast((run) => run.outcome === 'published');
     if (last !== undefined && missedSlot(config, last.startedAt, clock)) this.#wanted = 'missed';
-    if (!canServe(config.dataDir)) this.#wanted = 'upgrade';
+    if (!canServe(config.dataDir, readCurrent(config.dataDir))) this.#wanted = 'upgrade';
     this.#schedule = startSchedule(config, () => (this.#wanted = 'schedule'));
     this.done = this.#work();
     this.done.catch(() => undefined); // whoever started the role reads `done`
@@ -138,17 +138,5 @@ class BatchRole {
 
   #report(state: 'running' | 'stopped', details: Record<string, unknown>): void {
     this.#status.report({ state, details });
-  }
-}
-
-/** Whether this version can answer from the view that serves. */
-function canServe(dataDir: string): boolean {
-  try {
-    openView(dataDir, readCurrent(dataDir)).close();
-    return true;
-  } catch (error) {
-    if (error instanceof SwaError && (error.code === 'view.corrupt' || error.code === 'view.missing'))
-      return false;
-    throw error;
   }
 }

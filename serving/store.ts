@@ -91,7 +91,7 @@ export function publish(dataDir: string, building: string, meta: StoredMeta): vo
 export function rollBack(dataDir: string, to?: ViewId): ViewMeta {
   const current = readCurrent(dataDir);
   const older = viewIds(dataDir).filter((id) => id < current);
-  const target = to ?? older.findLast((id) => ifReadable(() => openedMeta(dataDir, id)) !== undefined);
+  const target = to ?? older.findLast((id) => canServe(dataDir, id));
   if (target === undefined) {
     throw new SwaError(
       'view.missing',
@@ -103,6 +103,11 @@ export function rollBack(dataDir: string, to?: ViewId): ViewMeta {
   const meta = openedMeta(dataDir, target);
   writeCurrent(dataDir, target);
   return meta;
+}
+
+/** Whether this version can answer from the view. */
+export function canServe(dataDir: string, id: ViewId): boolean {
+  return ifReadable(() => openedMeta(dataDir, id)) !== undefined;
 }
 
 /** META of a view that can be opened. Throws as `openView`. */
