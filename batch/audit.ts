@@ -40,7 +40,6 @@ export interface AuditOptions {
   /** False: compares hashes only. */
   readonly recount: boolean;
   readonly onProgress?: OnProgress;
-  readonly signal?: AbortSignal;
 }
 
 /**
@@ -52,7 +51,6 @@ export async function auditViews(options: AuditOptions): Promise<ViewsAudit> {
   const problems: string[] = [];
   const checked = { sound: 0, files: 0, sizeBytes: 0 };
   for (const id of viewIds(dataDir)) {
-    options.signal?.throwIfAborted();
     try {
       const { files } = await checkSeals(viewPath(dataDir, id));
       checked.sound++;
@@ -67,7 +65,6 @@ export async function auditViews(options: AuditOptions): Promise<ViewsAudit> {
     try {
       outcome = await recountCurrent(options);
     } catch (error) {
-      options.signal?.throwIfAborted();
       const why = messageOf(error);
       if (saysNothingOfTheView(error)) outcome = { notRecounted: why };
       else outcome = { problem: `the current view could not be made again: ${why}` };
@@ -95,7 +92,7 @@ interface Recounted {
 }
 
 async function recountCurrent(options: AuditOptions): Promise<Recounted> {
-  const { config, signal } = options;
+  const { config } = options;
   const { dataDir } = config;
   const id = currentIfAny(dataDir);
   if (id === undefined) return { notRecounted: 'there is no current view yet' };
@@ -127,7 +124,6 @@ async function recountCurrent(options: AuditOptions): Promise<Recounted> {
       memoryLimit: config.batchMemory,
       threads: config.batchThreads,
       progress: new ProgressMeter(() => performance.now(), options.onProgress ?? (() => undefined)),
-      ...(signal === undefined ? {} : { signal }),
     });
     if (again.view.contentHash === meta.contentHash) return { recounted: id };
     return {

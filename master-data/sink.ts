@@ -26,7 +26,6 @@ export const startSink: StartRole = async (context) => {
   openDataDir(config);
   let lock = lockUnlessCatchUp(config.dataDir);
   const status = new StatusReporter({ dataDir: config.dataDir, role: 'sink', clock });
-  const post: Post = (change) => status.report(change);
   const stopping = new AbortController();
   let log: Log;
   try {
@@ -37,8 +36,8 @@ export const startSink: StartRole = async (context) => {
   }
   const done = (async () => {
     try {
-      lock ??= await lockAfterCatchUp(context, post, stopping.signal);
-      if (lock !== undefined) await superviseSessions(context, log, post, stopping.signal);
+      lock ??= await lockAfterCatchUp(context, status, stopping.signal);
+      if (lock !== undefined) await superviseSessions(context, log, status, stopping.signal);
     } finally {
       await log.close();
       lock?.release();
@@ -69,14 +68,14 @@ const catchUpLookMs = 500;
 /** Waits for a catch-up to end, which it does when the log's end of its start is committed. Undefined when stopped. */
 async function lockAfterCatchUp(
   { config, logger }: RoleContext,
-  post: Post,
+  status: StatusReporter,
   signal: AbortSignal,
 ): Promise<OwnerLock | undefined> {
   logger.info('the sink waits: a batch run is bringing the master dataset up to the log');
   while (!signal.aborted) {
     const lock = lockUnlessCatchUp(config.dataDir);
     if (lock !== undefined) return lock;
-    post({ state: 'starting' }); // each time: who is silent counts as gone
+    status.report({ state: 'starting' }); // each time: who is silent counts as gone
     await sleep(catchUpLookMs, undefined, { signal }).catch(() => undefined);
   }
   return undefined;
@@ -138,16 +137,16 @@ const reportEveryMs = 2_000;
 async function superviseSessions(
   context: RoleContext,
   log: Log,
-  post: Post,
+  status: StatusReporter,
   signal: AbortSignal,
 ): Promise<void> {
   const { clock, logger } = context;
   let backoffMs = firstBackoffMs;
   const fail = (error: unknown): void => {
     logger.error({ err: error }, 'sink');
-    post({ lastError: { at: clock(), code: codeOf(error), message: messageOf(error) } });
+    status.report({ lastError: { at: clock(), code: codeOf(error), message: messageOf(error) } });
   };
-  post({ state: 'starting' });
+  status.report({ state: 'starting' });
   const options: SinkOptions = {
     ...sinkOptions(context, log),
     onCommit: () => (backoffMs = firstBackoffMs),
@@ -156,7 +155,7 @@ async function superviseSessions(
   try {
     while (!signal.aborted) {
       try {
-        await runSession(options, post, signal);
+        await runSession(options, status, signal);
       } catch (error) {
         if (!isPassing(error)) throw error;
         fail(error);
@@ -164,20 +163,18 @@ async function superviseSessions(
         backoffMs = Math.min(maxBackoffMs, backoffMs * 2);
       }
     }
-    post({ state: 'stopped' });
+    status.report({ state: 'stopped' });
   } catch (error) {
     fail(error);
-    post({ state: 'failed' });
+    status.report({ state: 'failed' });
     throw error;
   }
 }
 
-type Post = StatusReporter['report'];
-
-async function runSession(options: SinkOptions, post: Post, signal: AbortSignal): Promise<void> {
+async function runSession(options: SinkOptions, status: StatusReporter, signal: AbortSignal): Promise<void> {
   const session = await SinkSession.open(options);
   const report = async (): Promise<void> => {
-    post({ state: 'running', details: { cut: session.cut.next, lag: await session.lag() } });
+    status.report({ state: 'running', details: { cut: session.cut.next, lag: await session.lag() } });
   };
   // A report that fails says nothing of the facts; the next one is two seconds away.
   const timer = setInterval(() => void report().catch(() => undefined), reportEveryMs);
