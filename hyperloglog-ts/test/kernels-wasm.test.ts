@@ -6,6 +6,6 @@ import { assembleKernels } from '../tools/assemble-kernels.js';
 const source = new URL('../../src/', import.meta.url);
 
 test('the embedded WebAssembly is what kernels.wat assembles to, byte for byte', async () => {
-  const assembled = await assembleKernels(readFileSync(new URL('kernels.wat', source), 'utf8'));
+  const assembled = await assembleKernels('kernels', readFileSync(new URL('kernels.wat', source), 'utf8'));
   assert.equal(readFileSync(new URL('kernels-wasm.ts', source), 'utf8'), assembled);
 });

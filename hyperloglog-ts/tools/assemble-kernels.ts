@@ -1,28 +1,42 @@
-// Assembles src/kernels.wat and writes it into src/kernels-wasm.ts as base64 (`npm run kernels`). The generated file is
-// checked in, so that a build needs no assembler; a test fails when the two no longer agree.
+// Assembles WebAssembly texts: node assemble-kernels.js [--check] <name>.wat ... writes the module's bytes as base64 into
+// <name>-wasm.ts beside each, or, with --check, fails when that file is not what the text assembles to. The generated
+// files are checked in, so that a build needs no assembler; tests run the check.
 import { readFileSync, writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { argv } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import wabt from 'wabt';
 
-/** The TypeScript module that belongs to a WebAssembly text. */
-export async function assembleKernels(source: string): Promise<string> {
+/** The TypeScript module that belongs to a WebAssembly text in the file `<name>.wat`. */
+export async function assembleKernels(name: string, source: string): Promise<string> {
   const assembler = await wabt();
-  const module = assembler.parseWat('kernels.wat', source, { simd: true, bulk_memory: true });
+  const module = assembler.parseWat(`${name}.wat`, source, { simd: true, bulk_memory: true });
   module.validate();
   const base64 = Buffer.from(module.toBinary({}).buffer).toString('base64');
   module.destroy();
   const lines = base64.match(/.{1,100}/g) ?? [];
   return [
-    '// Made by `npm run kernels` from kernels.wat. Do not edit.',
-    'export const kernelsWasmBase64 =',
+    `// Made by \`npm run kernels\` from ${name}.wat. Do not edit.`,
+    `export const ${camelCase(name)}WasmBase64 =`,
     lines.map((line) => `  '${line}'`).join(' +\n') + ';',
     '',
   ].join('\n');
 }
 
-if (argv[1] === fileURLToPath(import.meta.url)) {
-  const source = new URL('../../src/', import.meta.url);
-  const module = await assembleKernels(readFileSync(new URL('kernels.wat', source), 'utf8'));
-  writeFileSync(new URL('kernels-wasm.ts', source), module);
+/** 'sip-hash' -> 'sipHash'. */
+function camelCase(name: string): string {
+  return name.replace(/-(.)/g, (_dash, letter: string) => letter.toUpperCase());
 }
+
+async function main(args: readonly string[]): Promise<void> {
+  const paths = args.filter((arg) => arg !== '--check');
+  for (const path of paths) {
+    const module = await assembleKernels(basename(path, '.wat'), readFileSync(path, 'utf8'));
+    const target = path.replace(/\.wat$/, '-wasm.ts');
+    if (!args.includes('--check')) writeFileSync(target, module);
+    else if (readFileSync(target, 'utf8') !== module)
+      throw new Error(`${target} is not what ${path} assembles to: npm run kernels writes it`);
+  }
+}
+
+if (argv[1] === fileURLToPath(import.meta.url)) await main(argv.slice(2));
