@@ -7,16 +7,27 @@
  * A hash is named by an array and the place of its first word in it: hashes come in arrays, and four words as arguments
  * would be read before it is known that they are needed.
  */
+import { hashWords } from './keyed-hash.js';
+
 const smallestSlots = 256;
 const slotWords = 5;
 const valueAt = 4;
 const free = 0;
+/** Hashes whose slots are touched at once: what they bring fits the processor's first cache. */
+const atOnce = 256;
 
 export class KeyTable {
-  #slots = new Int32Array(smallestSlots * slotWords);
-  #mask = smallestSlots - 1;
+  #slots: Int32Array;
+  #mask: number;
   #size = 0;
   readonly #near = new Int32Array(1);
+
+  /** @param expected entries that fit before it has to grow */
+  constructor(expected = 0) {
+    const slots = Math.max(smallestSlots, 2 ** Math.ceil(Math.log2(2 * expected + 1)));
+    this.#slots = new Int32Array(slots * slotWords);
+    this.#mask = slots - 1;
+  }
 
   get size(): number {
     return this.#size;
@@ -25,6 +36,15 @@ export class KeyTable {
   /** The value under the hash, or -1. */
   get(words: Int32Array, at: number): number {
     return (this.#slots[this.#find(words, at) + valueAt] ?? free) - 1;
+  }
+
+  /** The values under the first `count` hashes of `words`, or -1, into `values`. */
+  getAll(words: Int32Array, count: number, values: Int32Array): void {
+    for (let from = 0; from < count; from += atOnce) {
+      const to = Math.min(count, from + atOnce);
+      this.prefetch(words.subarray(0, hashWords * to), hashWords * from, hashWords);
+      for (let i = from; i < to; i++) values[i] = this.get(words, hashWords * i);
+    }
   }
 
   /** Stores a value (0 to 2^31 - 2); returns the one stored before, or -1. */

@@ -11,6 +11,8 @@
 import { randomBytes } from 'node:crypto';
 import { sipHashWasmBase64 } from './sip-hash-wasm.js';
 
+/** Bytes of a key. */
+export const hashKeyBytes = 16;
 /** Words (int32) of a hash. */
 export const hashWords = 4;
 export const hashBytes = 4 * hashWords;
@@ -27,13 +29,22 @@ export const slackBytes = 16;
 export interface HashKernels {
   readonly bytes: Uint8Array<ArrayBuffer>;
   hash(at: number, length: number, out: number): void;
-  /** out[i] = the hash of the bytes from ends[i] to ends[i + 1], 32-bit offsets from `data`; `count` hashes. */
-  hashSpans(data: number, ends: number, out: number, count: number): void;
+  /** out[i] = the hash of the bytes from starts[i] to ends[i], 32-bit offsets from `data`; `count` hashes. */
+  hashSpans(data: number, starts: number, ends: number, out: number, count: number): void;
   /**
    * Hashes the text from `at` up to the next quote, as of a JSON string without escapes. Returns where the quote is; -1,
    * and no hash, when there is none before `limit`, or something before it that is not printable ASCII, or a backslash.
    */
   hashQuoted(at: number, limit: number, out: number): number;
+}
+
+/** Many texts in one array: text i is `bytes[starts[i], ends[i])`, and all lie below `sizeBytes`. */
+export interface TextSpans {
+  readonly bytes: Uint8Array;
+  readonly sizeBytes: number;
+  readonly starts: Uint32Array;
+  readonly ends: Uint32Array;
+  readonly count: number;
 }
 
 /** UTF-16 units of a text that is hashed without asking for memory first. */
@@ -47,9 +58,10 @@ export class KeyedHash {
   #result: Int32Array;
   readonly #encoder = new TextEncoder();
 
-  /** @param key 16 bytes; only tests choose it */
-  constructor(key: Uint8Array = randomBytes(16)) {
-    if (key.length !== 16) throw new RangeError(`a key has 16 bytes, not ${key.length}`);
+  /** @param key `hashKeyBytes`; given where threads have to agree, and in tests */
+  constructor(key: Uint8Array = randomBytes(hashKeyBytes)) {
+    if (key.length !== hashKeyBytes)
+      throw new RangeError(`a key has ${hashKeyBytes} bytes, not ${key.length}`);
     this.#key = Uint8Array.from(key);
     this.#kernels = this.kernels(textAt + 3 * usualUnits);
     this.#result = resultIn(this.#kernels);
@@ -69,20 +81,18 @@ export class KeyedHash {
     this.#hash(to - from);
   }
 
-  /**
-   * Hashes of many texts that lie in `bytes`, four words each into `out`: text i lies from `ends[i]` to `ends[i + 1]`, so
-   * there is one more end than there are texts.
-   */
-  spans(bytes: Uint8Array, ends: Uint32Array, out: Int32Array): void {
-    const count = ends.length - 1;
-    const endsAt = textAt;
-    const outAt = endsAt + ends.byteLength;
+  /** Hashes of many texts, four words each into `out`. */
+  spans({ bytes, sizeBytes, starts, ends, count }: TextSpans, out: Int32Array): void {
+    const startsAt = textAt;
+    const endsAt = startsAt + 4 * count;
+    const outAt = endsAt + 4 * count;
     const dataAt = outAt + count * hashBytes;
-    this.#reserve(dataAt + bytes.length - textAt);
+    this.#reserve(dataAt + sizeBytes - textAt);
     const memory = this.#kernels.bytes;
-    new Uint32Array(memory.buffer, endsAt, ends.length).set(ends);
-    memory.set(bytes, dataAt);
-    this.#kernels.hashSpans(dataAt, endsAt, outAt, count);
+    new Uint32Array(memory.buffer, startsAt, count).set(starts.subarray(0, count));
+    new Uint32Array(memory.buffer, endsAt, count).set(ends.subarray(0, count));
+    memory.set(bytes.subarray(0, sizeBytes), dataAt);
+    this.#kernels.hashSpans(dataAt, startsAt, endsAt, outAt, count);
     out.set(new Int32Array(memory.buffer, outAt, count * hashWords));
   }
 

@@ -71,20 +71,19 @@
       (local.set $out (i32.add (local.get $out) (i32.const 8)))
       (br_if $half (i32.lt_u (local.get $out) (local.get $end)))))
 
-  ;; out[i] = the hash of the bytes from ends[i] to ends[i + 1], both counted from $data.
-  (func (export "hashSpans") (param $data i32) (param $ends i32) (param $out i32) (param $count i32)
-    (local $from i32) (local $to i32) (local $stop i32)
+  ;; out[i] = the hash of the bytes from starts[i] to ends[i], both counted from $data.
+  (func (export "hashSpans") (param $data i32) (param $starts i32) (param $ends i32) (param $out i32) (param $count i32)
+    (local $from i32) (local $stop i32)
     (local.set $stop (i32.add (local.get $ends) (i32.shl (local.get $count) (i32.const 2))))
-    (local.set $from (i32.load (local.get $ends)))
     (block $done
       (loop $next
         (br_if $done (i32.ge_u (local.get $ends) (local.get $stop)))
-        (local.set $to (i32.load offset=4 (local.get $ends)))
+        (local.set $from (i32.load (local.get $starts)))
         (call $hash
           (i32.add (local.get $data) (local.get $from))
-          (i32.sub (local.get $to) (local.get $from))
+          (i32.sub (i32.load (local.get $ends)) (local.get $from))
           (local.get $out))
-        (local.set $from (local.get $to))
+        (local.set $starts (i32.add (local.get $starts) (i32.const 4)))
         (local.set $ends (i32.add (local.get $ends) (i32.const 4)))
         (local.set $out (i32.add (local.get $out) (i32.const 16)))
         (br $next))))

@@ -98,10 +98,15 @@ test('many texts at once have the hashes they have alone', () => {
   fc.assert(
     fc.property(fc.array(bytes, { maxLength: 50 }), (texts) => {
       const hash = new KeyedHash();
-      const ends = [0];
-      for (const text of texts) ends.push((ends.at(-1) ?? 0) + text.length);
+      const gap = Buffer.from('--');
+      const joined = Buffer.concat(texts.flatMap((text) => [text, gap]));
+      const lengths = texts.map((text) => text.length);
+      const starts = Uint32Array.from(lengths, (_, i) =>
+        lengths.slice(0, i).reduce((sum, length) => sum + length + gap.length, 0),
+      );
+      const ends = starts.map((start, i) => start + (lengths[i] ?? 0));
       const out = new Int32Array(hashWords * texts.length);
-      hash.spans(Buffer.concat(texts), Uint32Array.from(ends), out);
+      hash.spans({ bytes: joined, sizeBytes: joined.length, starts, ends, count: texts.length }, out);
       texts.forEach((text, i) => {
         hash.bytes(text);
         assert.equal(hexOf(out, hashWords * i), hexOf(hash.words), `text ${i}`);
