@@ -2,20 +2,18 @@
  * identity.mdb: who is who in a view, in two databases (serving/sorted-file.ts). Persons are numbered in order of their
  * PersonIDs.
  *
- *   persons   u32 person      -> ids of a person of two or more, ascending, so the PersonID first:
- *                                (characters shared with the id before, length-prefixed rest)*
- *   ids       u16 bucket      -> (u32 hash high, u32 hash low, u32 person)* of the ids whose hash begins with these 16
- *                                bits, ascending; little-endian
+ *   persons   u32 person, u32 block   -> up to 16 ids of a person of two or more, ascending; the first id of block 0 is
+ *                                        the PersonID: (characters shared with the id before, length-prefixed rest)*
+ *   ids       u16 bucket              -> (u32 CRC-32, u32 person, u32 block)* of the ids whose CRC begins with these 16
+ *                                        bits, ascending; little-endian
  *
- * Keys are big-endian, so that LMDB's order is theirs. An id is looked up by its 64-bit hash (lib/hash/string-hash.ts): a
- * dozen bytes where its text and its PersonID's would be four times that. That an id which is in no person hashes like one
- * that is has odds of one in 10^13 at a million ids. The hash has no key, so such an id can be made: its pageviews count as
- * the person's, which its maker could have had by sending the person's id, and who lists a person's ids has to look.
+ * Keys are big-endian, so that LMDB's order is theirs. An id's CRC only leads to the block that may hold it: the ids there
+ * are compared as texts, so two ids are never taken for one because their hashes are equal.
  */
 import { setImmediate as turn } from 'node:timers/promises';
+import { crc32 } from 'node:zlib';
 import { grown } from '../lib/grown.js';
-import { StringHash } from '../lib/hash/string-hash.js';
-import { textSeparator, type PackedTexts } from '../lib/packed-texts.js';
+import type { PackedTexts } from '../lib/packed-texts.js';
 import { ByteReader, ByteWriter } from './bytes.js';
 import { SortedFileWriter, type Sorted } from './sorted-file.js';
 
@@ -25,18 +23,43 @@ export type IdentityName = (typeof identityNames)[number];
 const bucketCount = 1 << 16;
 const bucketShift = 16;
 const entryWords = 3;
+const entryBytes = 4 * entryWords;
+const idsPerBlock = 16;
 
-export function personKey(person: number): Buffer {
-  const key = Buffer.alloc(4);
-  key.writeUInt32BE(person);
-  return key;
+/** One look-up in a database of the file. The value is valid until the next call. */
+export type ReadIdentity = (database: IdentityName, key: Buffer) => Buffer | undefined;
+
+/** Where an id stands: its person, and the block of the person's ids that holds it. */
+interface Place {
+  readonly person: number;
+  readonly block: number;
 }
 
-/** The bucket that holds a visitor id, if any does. */
+/** The PersonID of a visitor id; undefined for an id that no live edge joins to another. */
+export function personIdOf(read: ReadIdentity, visitor: string): string | undefined {
+  for (const place of placesOf(read, visitor)) {
+    const ids = blockOf(read, place);
+    if (!ids.includes(visitor)) continue;
+    return place.block === 0 ? ids[0] : blockOf(read, { ...place, block: 0 })[0];
+  }
+  return undefined;
+}
+
+/** All ids of the person with this PersonID, ascending; undefined when it is not the PersonID of two or more ids. */
+export function idsOfPerson(read: ReadIdentity, personId: string): readonly string[] | undefined {
+  for (const { person, block } of placesOf(read, personId)) {
+    const all = blockOf(read, { person, block: 0 });
+    if (block !== 0 || all[0] !== personId) continue;
+    for (let next = 1; all.length === next * idsPerBlock; next++)
+      all.push(...blockOf(read, { person, block: next }));
+    return all;
+  }
+  return undefined;
+}
+
+/** The bucket that leads to a visitor id, if a person has it. */
 export function bucketKey(visitor: string): Buffer {
-  const hash = new StringHash();
-  hash.of(visitor);
-  return keyOfBucket(hash.hi >>> bucketShift);
+  return keyOfBucket(crc32(visitor) >>> bucketShift);
 }
 
 function keyOfBucket(bucket: number): Buffer {
@@ -45,32 +68,52 @@ function keyOfBucket(bucket: number): Buffer {
   return key;
 }
 
-/** The person of a visitor id in its bucket, or -1. */
-export function personIn(bucket: Buffer, visitor: string): number {
-  const hash = new StringHash();
-  hash.of(visitor);
-  const [high, low] = [hash.hi >>> 0, hash.lo >>> 0];
-  let from = 0;
-  let to = bucket.length / (4 * entryWords);
-  while (from < to) {
-    const middle = (from + to) >>> 1;
-    const at = middle * 4 * entryWords;
-    const difference = bucket.readUInt32LE(at) - high || bucket.readUInt32LE(at + 4) - low;
-    if (difference === 0) return bucket.readUInt32LE(at + 8);
-    if (difference < 0) from = middle + 1;
-    else to = middle;
-  }
-  return -1;
+function blockKey({ person, block }: Place): Buffer {
+  const key = Buffer.alloc(8);
+  key.writeUInt32BE(person);
+  key.writeUInt32BE(block, 4);
+  return key;
 }
 
-/** The ids of a person, ascending; the first is the PersonID. */
-export function* idsIn(record: Uint8Array): Generator<string> {
+/** Where the ids stand that have the CRC of this one: mostly just itself, or none. */
+function placesOf(read: ReadIdentity, visitor: string): readonly Place[] {
+  const hash = crc32(visitor);
+  const bucket = read('ids', keyOfBucket(hash >>> bucketShift));
+  if (bucket === undefined) return [];
+  const places: Place[] = [];
+  for (
+    let at = firstEntry(bucket, hash);
+    at < bucket.length && bucket.readUInt32LE(at) === hash;
+    at += entryBytes
+  )
+    places.push({ person: bucket.readUInt32LE(at + 4), block: bucket.readUInt32LE(at + 8) });
+  return places;
+}
+
+/** Where the entries begin that are not below a hash. */
+function firstEntry(bucket: Buffer, hash: number): number {
+  let from = 0;
+  let to = bucket.length / entryBytes;
+  while (from < to) {
+    const middle = (from + to) >>> 1;
+    if (bucket.readUInt32LE(middle * entryBytes) < hash) from = middle + 1;
+    else to = middle;
+  }
+  return from * entryBytes;
+}
+
+/** The ids of a block, ascending; none when there is no such block. */
+function blockOf(read: ReadIdentity, place: Place): string[] {
+  const record = read('persons', blockKey(place));
+  const ids: string[] = [];
+  if (record === undefined) return ids;
   const reader = new ByteReader(record);
   let id = '';
   while (!reader.done) {
     id = id.slice(0, reader.varint()) + reader.text();
-    yield id;
+    ids.push(id);
   }
+  return ids;
 }
 
 /** Key and value are valid during the call. */
@@ -110,8 +153,7 @@ export async function writeIdentity(
 export class IdentityWriter {
   readonly #add: Add;
   readonly #record = new ByteWriter();
-  readonly #hash = new StringHash();
-  /** (hash high, hash low, person) of every id. */
+  /** (CRC, person, block) of every id. */
   #entries = new Uint32Array(entryWords * 1024);
   #ids = 0;
   #persons = 0;
@@ -123,23 +165,26 @@ export class IdentityWriter {
   /** The next person: numbers of two or more of the ids, ascending in UTF-8 byte order. */
   person(ids: PackedTexts, numbers: Iterable<number>): void {
     const { bytes } = ids;
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     const record = this.#record;
-    record.clear();
+    let written = 0;
     let before = 0;
     let beforeEnd = 0;
     for (const number of numbers) {
       const from = ids.startOf(number);
       const to = ids.endOf(number);
-      const shared = sharedBytes(bytes, before, beforeEnd, from, to);
+      const isFirst = written % idsPerBlock === 0;
+      if (isFirst && written > 0) this.#endBlock(written / idsPerBlock - 1);
+      if (isFirst) record.clear();
+      const shared = isFirst ? 0 : sharedBytes(bytes, before, beforeEnd, from, to);
       record.varint(charactersIn(bytes, from, from + shared));
       record.prefixed(bytes, from + shared, to);
-      if (this.#hash.ofPlain(view, from, bytes.length, textSeparator) < 0) this.#hash.of(ids.text(number));
-      this.#remember();
+      this.#remember(crc32(bytes.subarray(from, to)), Math.floor(written / idsPerBlock));
+      written++;
       before = from;
       beforeEnd = to;
     }
-    this.#add('persons', personKey(this.#persons++), record.view());
+    this.#endBlock(Math.ceil(written / idsPerBlock) - 1);
+    this.#persons++;
   }
 
   finish(): void {
@@ -156,12 +201,16 @@ export class IdentityWriter {
     });
   }
 
-  #remember(): void {
+  #endBlock(block: number): void {
+    this.#add('persons', blockKey({ person: this.#persons, block }), this.#record.view());
+  }
+
+  #remember(hash: number, block: number): void {
     const at = entryWords * this.#ids++;
     if (at === this.#entries.length) this.#entries = grown(this.#entries);
-    this.#entries[at] = this.#hash.hi;
-    this.#entries[at + 1] = this.#hash.lo;
-    this.#entries[at + 2] = this.#persons;
+    this.#entries[at] = hash;
+    this.#entries[at + 1] = this.#persons;
+    this.#entries[at + 2] = block;
   }
 
   /** The entries dealt to their buckets, and where each bucket ends. */
@@ -187,25 +236,24 @@ export class IdentityWriter {
   }
 }
 
-/** Insertion sort by (high, low): a bucket has a few dozen entries. */
+/** Insertion sort by CRC, stable, so that persons and blocks ascend below it: a bucket has a few dozen entries. */
 function sortEntries(entries: Uint32Array, from: number, to: number): void {
   const least = from * entryWords;
   for (let i = from + 1; i < to; i++) {
     let hole = i * entryWords;
-    const high = entries[hole] ?? 0;
-    const low = entries[hole + 1] ?? 0;
-    const person = entries[hole + 2] ?? 0;
+    const hash = entries[hole] ?? 0;
+    const person = entries[hole + 1] ?? 0;
+    const block = entries[hole + 2] ?? 0;
     for (let before = hole - entryWords; before >= least; before -= entryWords) {
-      const beforeHigh = entries[before] ?? 0;
-      if (beforeHigh < high || (beforeHigh === high && (entries[before + 1] ?? 0) <= low)) break;
-      entries[hole] = beforeHigh;
+      if ((entries[before] ?? 0) <= hash) break;
+      entries[hole] = entries[before] ?? 0;
       entries[hole + 1] = entries[before + 1] ?? 0;
       entries[hole + 2] = entries[before + 2] ?? 0;
       hole = before;
     }
-    entries[hole] = high;
-    entries[hole + 1] = low;
-    entries[hole + 2] = person;
+    entries[hole] = hash;
+    entries[hole + 1] = person;
+    entries[hole + 2] = block;
   }
 }
 

@@ -17,7 +17,7 @@ import { roomOf } from '../lib/data-dir.js';
 import type { ViewId } from '../lib/views/view.js';
 
 /** Changes when the bytes of a view directory change their meaning. Part of every view's `codeVersion`. */
-export const formatVersion = 5;
+export const formatVersion = 6;
 
 export const fileNames = {
   meta: 'META.json',

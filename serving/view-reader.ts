@@ -10,7 +10,7 @@ import type { BatchView, PageCount, Subject, ViewMeta, VisitCell } from '../lib/
 import { BlockReader, type Visit } from './block-reader.js';
 import { ByteReader } from './bytes.js';
 import type { BlockPlace } from './cell-file.js';
-import { bucketKey, identityNames, idsIn, personIn, personKey, type IdentityName } from './identity.js';
+import { identityNames, idsOfPerson, personIdOf, type IdentityName, type ReadIdentity } from './identity.js';
 import { indexNames, listingKey, textKey, type IndexName } from './index-file.js';
 import { fileNames, formatVersion } from './layout.js';
 import { readMeta } from './meta.js';
@@ -45,6 +45,7 @@ export class ViewReader implements BatchView {
   readonly #files: readonly [SortedFile<IndexName>, SortedFile<IdentityName>];
   readonly #dbs: Readonly<Record<IndexName | IdentityName, SortedDb>>;
   readonly #cells: Readonly<Record<Subject['kind'], BlockReader>>;
+  readonly #identity: ReadIdentity = (name, key) => this.#db(name).getBinaryFast(key);
   #found: { readonly subject?: Subject; readonly record?: BlockPlace | undefined } = {};
   #closed = false;
 
@@ -93,21 +94,12 @@ export class ViewReader implements BatchView {
     }
   }
 
-  /**
-   * By the id's hash alone (serving/identity.ts): looking for the id itself among the person's would cost every visitor the
-   * speed layer meets as much as the person has ids, five times a look-up at a hundred.
-   */
   personOf(visitor: string): string {
-    const record = this.#personRecord(visitor);
-    if (record === undefined) return visitor;
-    for (const id of idsIn(record)) return id;
-    return visitor;
+    return personIdOf(this.#identity, visitor) ?? visitor;
   }
 
   idsOf(person: string): readonly string[] {
-    const record = this.#personRecord(person);
-    const ids = record === undefined ? [person] : [...idsIn(record)];
-    return ids[0] === person ? ids : [person];
+    return idsOfPerson(this.#identity, person) ?? [person];
   }
 
   /** Pageviews of a subject over the whole view; 0 when it has none. */
@@ -131,13 +123,6 @@ export class ViewReader implements BatchView {
   #db(name: IndexName | IdentityName): SortedDb {
     if (this.#closed) throw new SwaError('internal.invariant', `batch view ${this.meta.id} is closed`);
     return this.#dbs[name];
-  }
-
-  /** What is stored of the person that a visitor id belongs to. */
-  #personRecord(visitor: string): Buffer | undefined {
-    const bucket = this.#db('ids').getBinaryFast(bucketKey(visitor));
-    const person = bucket === undefined ? -1 : personIn(bucket, visitor);
-    return person < 0 ? undefined : this.#db('persons').getBinaryFast(personKey(person));
   }
 
   /** The runs of one question ask for the same subject again. */

@@ -79,10 +79,7 @@ export interface BatchView {
   pages(domain: string): Iterable<PageCount>;
   /** All domains, ascending. */
   domains(): Iterable<string>;
-  /**
-   * The PersonID of a visitor id: itself unless an edge joins it. The id may be looked up by a hash alone: who tells
-   * anybody else's ids for it makes sure that `idsOf` holds it.
-   */
+  /** The PersonID of a visitor id: itself unless a live edge joins it. */
   personOf(visitor: string): string;
   /** All visitor ids of a person that live edges join, including itself; just itself without edges. */
   idsOf(person: string): readonly string[];

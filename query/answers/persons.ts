@@ -1,7 +1,4 @@
-/**
- * Who a visitor id belongs to, by the mapping of the generation that answers. An id that merely hashes like a joined one,
- * which can be made on purpose, is nobody's: no stranger's ids are told.
- */
+/** Who a visitor id belongs to, by the mapping of the generation that answers. */
 import type { Engine } from '../engine/engine.js';
 import type { Generation } from '../engine/generations.js';
 import { column } from '../formats/table.js';
@@ -12,9 +9,8 @@ export const maxIdsListed = 1_000;
 
 export function person(engine: Engine, generation: Generation, visitor: string): Answer {
   const { batch, realtime } = generation;
-  const found = batch.personOf(visitor);
-  const joined = batch.idsOf(found);
-  const [personId, ids] = joined.includes(visitor) ? [found, joined] : [visitor, [visitor]];
+  const personId = batch.personOf(visitor);
+  const ids = batch.idsOf(personId);
   const listed = ids.slice(0, maxIdsListed);
   const equivsAfterBatchCut = realtime?.equivsAfterBatchCut ?? 0;
   const retractionsAfterBatchCut = realtime?.retractionsAfterBatchCut ?? 0;

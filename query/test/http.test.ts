@@ -319,17 +319,6 @@ test('pages, bounce rate, persons and domains', async (t) => {
   assert.deepEqual(domains.data, { domains: ['example.org'], more: false });
 });
 
-test('an id that is found by its hash but is no part of that person is told nothing of it', async (t) => {
-  const layers = layersOf();
-  const server = await serve(t, layers);
-  const { batch } = layers;
-  const personOf = batch.personOf.bind(batch);
-  batch.personOf = (visitor) => (visitor === 'forged' ? 'u1' : personOf(visitor));
-  const person = await json(await server.get('/v1/persons/forged'));
-  assert.deepEqual(person.data, { visitor: 'forged', person: 'forged', ids: ['forged'], idCount: 1 });
-  assert.equal((await json(await server.get('/v1/persons/u2'))).data['person'], 'u1');
-});
-
 test('ids are no formulas in CSV, and can be read back; JSON and Arrow have them as they are', async (t) => {
   const ids = ["'quoted", '+49 30', '-1', '=HYPERLINK("x","y")', "=cmd|' /C calc'!A0", '@sum', 'a=b', 'u1'];
   const batch = new FakeBatchView([], { mapping: new Map(ids.map((id) => [id, ids[0] ?? ''])) });

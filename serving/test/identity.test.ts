@@ -1,15 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { compareUtf8 } from '../../lib/facts/fact.js';
-import { hashOf } from '../../lib/hash/string-hash.js';
 import { PackedTexts } from '../../lib/packed-texts.js';
-import { IdentityWriter, bucketKey, idsIn, personIn, personKey } from '../identity.js';
+import { IdentityWriter, bucketKey, idsOfPerson, personIdOf, type ReadIdentity } from '../identity.js';
 
-type Databases = Record<'persons' | 'ids', Map<string, Buffer>>;
-
-function written(people: readonly (readonly string[])[]): Databases {
-  const databases: Databases = { persons: new Map(), ids: new Map() };
+function written(people: readonly (readonly string[])[]): ReadIdentity {
+  const databases = { persons: new Map<string, Buffer>(), ids: new Map<string, Buffer>() };
   const last: Record<string, Buffer> = {};
   const writer = new IdentityWriter((name, key, value) => {
     assert.ok(Buffer.compare(last[name] ?? Buffer.alloc(0), key) < 0, `keys of ${name} ascend`);
@@ -18,13 +16,13 @@ function written(people: readonly (readonly string[])[]): Databases {
   });
   for (const ids of people) writer.person(PackedTexts.of(ids), ids.keys());
   writer.finish();
-  return databases;
+  return (name, key) => databases[name].get(key.toString('hex'));
 }
 
-function personOf({ persons, ids }: Databases, visitor: string): string[] {
-  const bucket = ids.get(bucketKey(visitor).toString('hex'));
-  const person = bucket === undefined ? -1 : personIn(bucket, visitor);
-  return person < 0 ? [] : [...idsIn(persons.get(personKey(person).toString('hex')) ?? Buffer.alloc(0))];
+function assertPerson(read: ReadIdentity, ids: readonly string[]): void {
+  for (const id of ids) assert.equal(personIdOf(read, id), ids[0], id);
+  assert.deepEqual(idsOfPerson(read, ids[0] ?? ''), ids);
+  if (ids[1] !== undefined) assert.equal(idsOfPerson(read, ids[1]), undefined, 'not a PersonID');
 }
 
 test('every id of a person leads to all ids of that person, and no other id to anybody', () => {
@@ -43,12 +41,11 @@ test('every id of a person leads to all ids of that person, and no other id to a
         const people: string[][] = [];
         for (let from = 0; from + 1 < joined.length; from += size)
           people.push(joined.slice(from, from + size).toSorted(compareUtf8));
-        const databases = written(people.filter((ids) => ids.length > 1));
-        for (const ids of people) {
-          if (ids.length < 2) continue;
-          for (const each of ids) assert.deepEqual(personOf(databases, each), ids);
-        }
-        assert.deepEqual(personOf(databases, stranger), []);
+        const joinedPeople = people.filter((ids) => ids.length > 1);
+        const read = written(joinedPeople);
+        for (const ids of joinedPeople) assertPerson(read, ids);
+        assert.equal(personIdOf(read, stranger), undefined);
+        assert.equal(idsOfPerson(read, stranger), undefined);
       },
     ),
   );
@@ -56,12 +53,64 @@ test('every id of a person leads to all ids of that person, and no other id to a
 
 test('100,000 persons are found, each by its last id', () => {
   const people = Array.from({ length: 100_000 }, (_, i) => [`cookie:${i}`, `user:${i}`]);
-  const databases = written(people);
-  for (const ids of people) assert.deepEqual(personOf(databases, ids[1] ?? ''), ids);
-  assert.deepEqual(personOf(databases, 'cookie:100000'), []);
+  const read = written(people);
+  for (const [person, last = ''] of people) assert.equal(personIdOf(read, last), person);
+  assert.equal(personIdOf(read, 'cookie:100000'), undefined);
 });
 
-test('the hash of an id is what views of this format hold', () => {
-  const known = { 'cookie:9f3c': [2038515027, 834826387], 'cookie:zoë': [576418734, 2095818407] };
-  for (const [id, words] of Object.entries(known)) assert.deepEqual([hashOf(id).hi, hashOf(id).lo], words);
+test('a person of many ids stands in blocks, and is found by each of them', () => {
+  for (const count of [15, 16, 17, 32, 33, 200]) {
+    const ids = Array.from({ length: count }, (_, i) => `cookie:${String(i).padStart(4, '0')}`);
+    assertPerson(written([ids, ['user:a', 'user:b']]), ids);
+  }
 });
+
+test('ids of one CRC are told apart by their texts', () => {
+  const [a, b, c] = ['ip:18.108.202.45', ...idsWithCrcOf('ip:18.108.202.45', 2)];
+  assert.ok(a !== undefined && b !== undefined && c !== undefined);
+  assert.deepEqual(bucketKey(a), bucketKey(b));
+  const read = written([
+    [b, 'z1'],
+    [c, 'z2'],
+  ]);
+  assert.equal(personIdOf(read, a), undefined);
+  assert.equal(personIdOf(read, b), b);
+  assert.equal(personIdOf(read, c), c);
+  assert.deepEqual(idsOfPerson(read, c), [c, 'z2']);
+});
+
+/** Ids with the CRC-32 of another: the CRC is linear, so 'x' followed by the right 32 of many bits gives any value. */
+function idsWithCrcOf(id: string, count: number): string[] {
+  const wanted = crc32(id);
+  const found: string[] = [];
+  for (let start = 0; found.length < count; start++) {
+    const prefix = `ip:${start}.`;
+    // 40 places with one of two characters each; Gaussian elimination over the bits they change.
+    const places = 40;
+    const zero = crc32(prefix + 'a'.repeat(places));
+    const rows = Array.from({ length: places }, (_, i) => {
+      const text = 'a'.repeat(i) + 'c' + 'a'.repeat(places - 1 - i);
+      return { crc: (crc32(prefix + text) ^ zero) >>> 0, mask: 1n << BigInt(i) };
+    });
+    let rest = { crc: (wanted ^ zero) >>> 0, mask: 0n };
+    for (let bit = 31; bit >= 0; bit--) {
+      const at = rows.findIndex(({ crc }) => ((crc >>> bit) & 1) === 1);
+      if (at < 0) continue;
+      const [pivot] = rows.splice(at, 1);
+      if (pivot === undefined) continue;
+      const reduce = (row: typeof pivot): typeof pivot =>
+        ((row.crc >>> bit) & 1) === 1
+          ? { crc: (row.crc ^ pivot.crc) >>> 0, mask: row.mask ^ pivot.mask }
+          : row;
+      rows.forEach((row, i) => (rows[i] = reduce(row)));
+      rest = reduce(rest);
+    }
+    if (rest.crc !== 0) continue;
+    const text = Array.from({ length: places }, (_, i) => ((rest.mask >> BigInt(i)) & 1n ? 'c' : 'a')).join(
+      '',
+    );
+    assert.equal(crc32(prefix + text), wanted);
+    found.push(prefix + text);
+  }
+  return found;
+}
