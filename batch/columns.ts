@@ -11,11 +11,17 @@ export function words(chunk: DuckDBDataChunk, index: number): Uint32Array {
   return new Uint32Array(buffer, byteOffset, byteLength / 4);
 }
 
-/**
- * The 16-byte entries of a VARCHAR column: four bytes of length, then the text itself when it has at most 12 bytes.
- */
-export function textEntries(chunk: DuckDBDataChunk, index: number): Uint8Array {
-  return bytesOfColumn(chunk, index, 16);
+/** An INTEGER column. */
+export function integers(chunk: DuckDBDataChunk, index: number): Int32Array {
+  const { buffer, byteOffset, byteLength } = bytesOfColumn(chunk, index, 4);
+  return new Int32Array(buffer, byteOffset, byteLength / 4);
+}
+
+/** The rows of an INTEGER vector, to be written and then flushed. */
+export function integersOf(vector: DuckDBVector): Int32Array {
+  const items: unknown = Reflect.get(vector, 'items');
+  if (items instanceof Int32Array) return items;
+  throw new TypeError(`a vector of ${vector.type.toString()} has no integers to write`);
 }
 
 /** The bytes of a BOOLEAN vector, to be written and then flushed. */
@@ -44,7 +50,8 @@ function bytesOf(vector: DuckDBVector): Uint8Array {
   throw new TypeError(`a vector of ${vector.type.toString()} has no bytes to read`);
 }
 
-function bytesOfColumn({ chunk }: DuckDBDataChunk, index: number, width: number): Uint8Array {
+/** The bytes of a column whose rows take `width` bytes each. */
+export function bytesOfColumn({ chunk }: DuckDBDataChunk, index: number, width: number): Uint8Array {
   return duckdb.vector_get_data(
     duckdb.data_chunk_get_vector(chunk, index),
     width * duckdb.data_chunk_get_size(chunk),

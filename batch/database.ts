@@ -6,6 +6,8 @@ import {
   BLOB,
   BOOLEAN,
   DuckDBScalarFunction,
+  INTEGER,
+  VARCHAR,
   type DuckDBConnection,
   type DuckDBDataChunk,
   type DuckDBResult,
@@ -21,7 +23,8 @@ import { topics, type Cut, type Topic } from '../lib/log/log.js';
 import { openDuckDb, sqlName, sqlParquet, type DuckDb } from '../master-data/duckdb.js';
 import { columnsOf } from '../master-data/schema.js';
 import type { SnapshotFile } from '../master-data/snapshot.js';
-import { booleans, optionalTextIn } from './columns.js';
+import { booleans, integersOf, optionalTextIn } from './columns.js';
+import { TextColumn } from './text-column.js';
 
 export interface BatchDbOptions {
   readonly files: readonly SnapshotFile[];
@@ -80,11 +83,7 @@ export class BatchDb {
   ): void {
     const mainFunction = (_info: unknown, input: DuckDBDataChunk, output: DuckDBVector): void => {
       const flags = booleans(output).fill(0);
-      try {
-        if (this.#failure === undefined) take(input, flags);
-      } catch (error) {
-        this.#failure = { error };
-      }
+      this.#guard(() => take(input, flags));
       output.flush();
     };
     this.#connection.registerScalarFunction(
@@ -99,9 +98,25 @@ export class BatchDb {
     );
   }
 
-  /** Runs the statement of batch/sql/<name>.sql. */
-  async run(name: string): Promise<void> {
-    await this.#attempt(name, async () => this.#connection.run(readSql(name)));
+  /** Makes a function known to SQL that numbers texts; equal texts have equal numbers. Null stays null. */
+  registerNumbers(name: string, read: (texts: TextColumn, numbers: Int32Array) => void): void {
+    const texts = new TextColumn();
+    const mainFunction = (_info: unknown, input: DuckDBDataChunk, output: DuckDBVector): void => {
+      const numbers = integersOf(output);
+      this.#guard(() => {
+        texts.read(input, 0);
+        read(texts, numbers);
+      });
+      output.flush();
+    };
+    this.#connection.registerScalarFunction(
+      DuckDBScalarFunction.create({ name, parameterTypes: [VARCHAR], returnType: INTEGER, mainFunction }),
+    );
+  }
+
+  /** Runs the statement of batch/sql/<name>.sql; `fill` stands for its {holes}. */
+  async run(name: string, fill: Fill = {}): Promise<void> {
+    await this.#attempt(name, async () => this.#connection.run(readSql(name, fill)));
   }
 
   /** Rows of a statement, chunk by chunk, without ever holding the whole result; `fill` stands for its {holes}. */
@@ -161,6 +176,16 @@ export class BatchDb {
     this.#connection.registerScalarFunction(
       DuckDBScalarFunction.create({ name, parameterTypes: [BLOB], returnType: BOOLEAN, mainFunction }),
     );
+  }
+
+  /** What is thrown within DuckDB is kept for the statement to throw; nothing is done after the first. */
+  #guard(work: () => void): void {
+    if (this.#failure !== undefined) return;
+    try {
+      work();
+    } catch (error) {
+      this.#failure = { error };
+    }
   }
 
   async #attempt<T>(what: string, action: () => Promise<T>): Promise<T> {

@@ -3,7 +3,7 @@
  * rules: what reaches the writer is in a total order, so threads, file layout and machine leave no trace.
  *
  *   snapshot  every file is what its manifest says, and is read by nothing before that is known
- *   repeats   event ids that occur twice, by their hashes; usually none (facts/repeat-finder.ts)
+ *   repeats   pageviews that repeat an earlier one: suspects by hash, decided by text (facts/repeat-finder.ts)
  *   persons   live edges -> union-find -> PersonID of every joined id; at work beside these two from the start (persons/)
  *   facts     one scan of the pageviews: dictionaries of pages, domains, hours and persons; a fact is five numbers, and
  *             lies in the shard of its domain; meanwhile persons are written (facts/)
@@ -13,10 +13,12 @@
  *   verify    the view is read back and checked
  */
 import { UBIGINT } from '@duckdb/node-api';
+import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { SwaError } from '../lib/errors.js';
+import { timeEnd } from '../lib/facts/fact.js';
 import type { Rules } from '../lib/facts/rules.js';
+import { KeyedHash, hashKeyBytes, hashWords } from '../lib/hash/keyed-hash.js';
 import type { Topic } from '../lib/log/log.js';
 import type { ViewMeta } from '../lib/views/view.js';
 import { verifySnapshotFiles, type Snapshot, type SnapshotFile } from '../master-data/snapshot.js';
@@ -25,7 +27,7 @@ import type { StoredMeta } from '../serving/meta.js';
 import { openViewAt } from '../serving/view-reader.js';
 import { ViewWriter } from '../serving/view-writer.js';
 import { Buckets } from './sorts/buckets.js';
-import { FactCollector, knownTypes, newTypes } from './facts/collector.js';
+import { FactCollector, takenTypes } from './facts/collector.js';
 import { words } from './columns.js';
 import { BatchDb } from './database.js';
 import { FactStore } from './facts/fact-store.js';
@@ -88,6 +90,8 @@ export interface BuildStatistics {
   readonly edgeRecords: number;
   /** Edge records that are no facts, or name a placeholder id. */
   readonly refusedEdges: number;
+  /** Edge records that repeat an earlier one. */
+  readonly repeatedEdges: number;
   readonly liveEdges: number;
   readonly persons: PersonStatistics & Pick<FoundPersons, 'capped'>;
 }
@@ -106,8 +110,10 @@ export async function buildView(options: BuildOptions): Promise<Built> {
   const memoryLimit = half(options.memoryLimit); // for each of two databases
   const files = filesOf(snapshot, 'pageviews');
   const writer = new ViewWriter(options.viewDir);
+  const hashKey = randomBytes(hashKeyBytes);
   const personJob = {
     files: filesOf(snapshot, 'equivs'),
+    hashKey,
     cut: snapshot.cut,
     maxIds: maxPersonIds,
     identityPath: writer.identityPath,
@@ -127,7 +133,14 @@ export async function buildView(options: BuildOptions): Promise<Built> {
       memoryLimit,
       threads: threads + 1, // one always waits for ours, which takes the rows; see registerTaker
     });
-    const collector = new FactCollector(store, options.rules, sampledPages, recordsOf(snapshot, 'pageviews'));
+    const collector = new FactCollector(store, {
+      rules: options.rules,
+      hash: new KeyedHash(hashKey),
+      sampledPages,
+      expectedRows: recordsOf(snapshot, 'pageviews'),
+    });
+    db.registerNumbers('swa_page', (urls, numbers) => collector.urls.read(urls, numbers));
+    db.registerNumbers('swa_agent', (agents, numbers) => collector.agents.read(agents, numbers));
     const build = new Build({ ...options, tuning }, { db, writer, store, collector, persons });
     const { meta, statistics, sampledEdges, recount } = await build.run();
     options.progress.begin('verify');
@@ -229,7 +242,7 @@ class Build {
         pages: buckets.pages.subjects,
         domains: buckets.domains.subjects,
         persons: this.#collector.persons,
-        mappedIds: persons.hashes.length / 2 - persons.ends.length,
+        mappedIds: persons.hashes.length / hashWords - persons.ends.length,
       };
       const meta = await this.#writer.finish(
         {
@@ -275,26 +288,20 @@ class Build {
       return 0;
     }
     this.#db.registerTaker('swa_suspect', [UBIGINT], (chunk, flags) => suspects.flag(words(chunk, 0), flags));
-    await this.#runAll('repeats', 'counted');
+    await this.#db.run('repeats', { timeEnd: String(timeEnd) });
+    await this.#runAll('counted');
     return this.#db.countOf('repeat');
   }
 
   async #facts(rows: number, repeats: number, persons: FoundPersons): Promise<BuildStatistics> {
     let counted = 0;
-    let left = 0;
-    this.#db.registerTaker('swa_take_known', knownTypes, (chunk, taken) => {
-      left += this.#collector.takeKnown(chunk, taken);
+    this.#db.registerTaker('swa_take', takenTypes, (chunk) => {
+      this.#collector.take(chunk);
       counted += chunk.rowCount;
       this.#step(chunk.rowCount);
     });
-    this.#db.registerTaker('swa_take_new', newTypes, (chunk) => {
-      this.#collector.takeNew(chunk);
-      left -= chunk.rowCount;
-    });
     await this.#db.run('facts');
     this.#collector.finish();
-    if (left !== 0)
-      throw new SwaError('internal.invariant', `${left} of ${counted} facts did not come from DuckDB`);
     const { refusedUrls, botPageviews, beyondTime } = this.#collector.counts;
     return {
       pageviewRecords: rows,
@@ -305,6 +312,7 @@ class Build {
       pageviews: this.#store.rows,
       edgeRecords: recordsOf(this.#options.snapshot, 'equivs'),
       refusedEdges: recordsOf(this.#options.snapshot, 'equivs') - persons.edges,
+      repeatedEdges: persons.repeatedEdges,
       liveEdges: persons.liveEdges,
       persons: { ...persons.statistics, capped: persons.capped },
     };

@@ -63,10 +63,10 @@ export class Recount {
         let difference: string | undefined;
         view.forEachBucket({ kind: 'page', url }, 'hour', from, to, (cell) => {
           left.delete(cell.bucket);
-          if (!isCounted(cell, hours?.get(cell.bucket), view.meta.lgK))
-            difference ??= `hour ${cell.bucket} of ${url} differs from a recount of its facts`;
+          difference ??= differenceIn(cell, hours?.get(cell.bucket), url, view.meta.lgK);
         });
-        for (const hour of left) difference ??= `hour ${hour} of ${url} is missing`;
+        for (const hour of left)
+          difference ??= `the hour ${new Date(hour * hourMs).toISOString()} of ${url} is missing`;
         if (difference !== undefined) return difference;
       }
     }
@@ -104,12 +104,27 @@ export class Recount {
   }
 }
 
-function isCounted({ pageviews, sketch }: BucketCell, count: HourCount | undefined, lgK: number): boolean {
-  if (count?.pageviews !== pageviews) return false;
-  const people = Uint32Array.from(count.coupons).toSorted();
-  if (sketch.kind === 'coupons')
-    return sketch.coupons.length === people.length && sketch.coupons.every((each, i) => each === people[i]);
+function differenceIn(
+  { bucket, pageviews, sketch }: BucketCell,
+  count: HourCount | undefined,
+  url: string,
+  lgK: number,
+): string | undefined {
+  const people = Uint32Array.from(count?.coupons ?? []).toSorted();
+  const hour = new Date(bucket * hourMs).toISOString();
+  const facts = `its facts say ${count?.pageviews ?? 0} and ${people.length}`;
+  if (sketch.kind === 'coupons') {
+    const { coupons } = sketch;
+    if (count?.pageviews !== pageviews || coupons.length !== people.length)
+      return `the hour ${hour} of ${url} has ${pageviews} pageviews and ${coupons.length} people, ${facts}`;
+    if (coupons.some((each, i) => each !== people[i]))
+      return `the hour ${hour} of ${url} does not have the people of its facts`;
+    return undefined;
+  }
+  if (count?.pageviews !== pageviews)
+    return `the hour ${hour} of ${url} has ${pageviews} pageviews and many people, ${facts}`;
   const registers = new Uint8Array(2 ** lgK);
   applyCoupons(registers, people, 0, people.length);
-  return Buffer.compare(registers, sketch.registers) === 0;
+  if (Buffer.compare(registers, sketch.registers) === 0) return undefined;
+  return `the hour ${hour} of ${url} does not have the people of its facts`;
 }

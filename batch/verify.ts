@@ -5,11 +5,11 @@
  *   totals    pageviews of all pages, of all domains and of all listings equal the facts counted
  *   sums      of sampled subjects: 1 <= people <= pageviews in every hour; days and months are the sum of their
  *             hours' pageviews and the union of their people; visits lie between bounces and pageviews
- *   persons   the two ends of sampled edges are one person, and the person lists both
+ *   persons   the ids of sampled persons, joined once more by the texts of their edges, are those the view lists
  *   recount   the hours of sampled pages on sampled days hold what their facts say (batch/recount.ts)
  */
 import { SwaError } from '../lib/errors.js';
-import { timeEnd } from '../lib/facts/fact.js';
+import { compareUtf8, timeEnd } from '../lib/facts/fact.js';
 import type { Rules } from '../lib/facts/rules.js';
 import { checkLogId, namesOf, reaches } from '../lib/log/cut.js';
 import { bucketOf, hourMs, type Span } from '../lib/time/buckets.js';
@@ -26,7 +26,7 @@ export interface Expected {
   readonly rules: Rules;
   readonly sampledPages: readonly string[];
   readonly recount: Recount;
-  /** Live edges whose ends must be one person. */
+  /** All live edges of some persons. */
   readonly sampledEdges: readonly (readonly [string, string])[];
 }
 
@@ -44,13 +44,28 @@ export async function verifyView(view: ViewReader, expected: Expected): Promise<
   }
   checkPersons(view, expected.sampledEdges);
   const difference = await expected.recount.differenceTo(view, expected.rules);
-  if (difference !== undefined) throw refuse(difference);
+  if (difference !== undefined) throw refuse('recount', difference);
 }
 
-function refuse(what: string): SwaError {
-  return new SwaError('view.refused', `the new view is wrong and was not published: ${what}`, {
-    hint: 'the view that serves is untouched; this is a bug or failing hardware: keep the log of the run',
-  });
+/** What kind of thing is wrong with a view, and what that may come from. */
+const kinds = {
+  cut: 'an older state of the master dataset was read, as after a restore: compare `swa status` with what is expected',
+  totals: 'facts were lost or counted twice on their way through the run',
+  sums: 'days and months were not made of their hours',
+  visits: 'visits were not made of pageviews',
+  persons: 'ids were joined that no edges join, or left apart',
+  recount: 'two pages or two visitors were taken for one, or facts were lost or counted twice',
+} as const;
+
+function refuse(kind: keyof typeof kinds, what: string): SwaError {
+  return new SwaError(
+    'view.refused',
+    `the new view failed its check of ${kind} and was not published: ${what}`,
+    {
+      hint: `${kinds[kind]}; the view that serves is untouched: keep the log of the run and report it`,
+      context: { kind },
+    },
+  );
 }
 
 /** Throws `view.refused` when answers would go back in time. */
@@ -62,6 +77,7 @@ export function checkCutAgainst(meta: ViewMeta, previous: ViewMeta | undefined):
     (name) => (meta.cut.next[name] ?? -1) < (previous.cut.next[name] ?? 0),
   );
   throw refuse(
+    'cut',
     `its cut lies below that of ${previous.id} at ${behind}: ${behind === undefined ? '' : meta.cut.next[behind]}`,
   );
 }
@@ -86,7 +102,7 @@ function checkTotals(view: ViewReader, expected: Expected): void {
 }
 
 function expect(what: string, actual: number, wanted: number): void {
-  if (actual !== wanted) throw refuse(`${what} ${actual}, expected ${wanted}`);
+  if (actual !== wanted) throw refuse('totals', `${what} ${actual}, expected ${wanted}`);
 }
 
 function totalOf(view: ViewReader, name: 'pages' | 'domains'): { subjects: number; pageviews: number } {
@@ -116,7 +132,10 @@ function checkSubject(view: ViewReader, subject: Subject): void {
       addTo(sums[span], bucketOf(span, cell.bucket), cell, view.meta.lgK);
   });
   if (total !== view.pageviewsOf(subject)) {
-    throw refuse(`hours of ${name} hold ${total} pageviews, its record says ${view.pageviewsOf(subject)}`);
+    throw refuse(
+      'sums',
+      `hours of ${name} hold ${total} pageviews, its record says ${view.pageviewsOf(subject)}`,
+    );
   }
   for (const span of ['day', 'month'] as const) {
     const seen = new Map<number, Sum>();
@@ -128,11 +147,12 @@ function checkSubject(view: ViewReader, subject: Subject): void {
       const [actual, wanted] = [seen.get(bucket), sums[span].get(bucket)];
       if (actual?.pageviews !== wanted?.pageviews) {
         throw refuse(
+          'sums',
           `${span} ${bucket} of ${name} has ${actual?.pageviews} pageviews, its hours ${wanted?.pageviews}`,
         );
       }
       if (actual !== undefined && wanted !== undefined && !equalBytes(actual.registers, wanted.registers)) {
-        throw refuse(`${span} ${bucket} of ${name} does not have the people of its hours`);
+        throw refuse('sums', `${span} ${bucket} of ${name} does not have the people of its hours`);
       }
     }
   }
@@ -143,7 +163,10 @@ function checkCell(name: string, span: Span, cell: BucketCell): void {
   if (sketch.kind === 'registers') return;
   const people = sketch.coupons.length;
   if (people < 1 || people > cell.pageviews) {
-    throw refuse(`${span} ${cell.bucket} of ${name} has ${people} people and ${cell.pageviews} pageviews`);
+    throw refuse(
+      'sums',
+      `${span} ${cell.bucket} of ${name} has ${people} people and ${cell.pageviews} pageviews`,
+    );
   }
 }
 
@@ -170,23 +193,44 @@ function checkVisits(view: ViewReader, domain: string): void {
   view.forEachVisitHour(domain, allTime.from, allTime.to, (cell) => {
     visits += cell.visits;
     if (cell.visits < 1 || cell.bounces > cell.visits) {
-      throw refuse(`hour ${cell.bucket} of ${domain} has ${cell.bounces} bounces in ${cell.visits} visits`);
+      throw refuse(
+        'visits',
+        `hour ${cell.bucket} of ${domain} has ${cell.bounces} bounces in ${cell.visits} visits`,
+      );
     }
   });
   if (visits > pageviews || (visits === 0 && pageviews > 0))
-    throw refuse(`${domain} has ${visits} visits in ${pageviews} pageviews`);
+    throw refuse('visits', `${domain} has ${visits} visits in ${pageviews} pageviews`);
 }
 
+/** Joins the ids of the edges once more, by their texts. */
 function checkPersons(view: ViewReader, edges: Expected['sampledEdges']): void {
-  const members = new Map<string, ReadonlySet<string>>();
+  const persons = new Map<string, Set<string>>();
   for (const [low, high] of edges) {
-    const person = view.personOf(low);
-    const ids = members.get(person) ?? new Set(view.idsOf(person));
-    members.set(person, ids);
-    if (view.personOf(high) !== person || !ids.has(low) || !ids.has(high)) {
-      throw refuse(`an edge joins ${low} and ${high}, but they are not one person in the view`);
+    const joined = persons.get(low) ?? new Set([low]);
+    for (const id of persons.get(high) ?? [high]) {
+      joined.add(id);
+      persons.set(id, joined);
     }
+    persons.set(low, joined);
   }
+  for (const ids of new Set(persons.values())) {
+    const wanted = [...ids].toSorted(compareUtf8);
+    const [least = ''] = wanted;
+    const stray = wanted.find((id) => view.personOf(id) !== least);
+    if (stray !== undefined)
+      throw refuse(
+        'persons',
+        `${stray} belongs to ${view.personOf(stray)}, but its edges join it to ${least}`,
+      );
+    const listed = view.idsOf(least);
+    if (listed.join('\n') !== wanted.join('\n'))
+      throw refuse('persons', `${least} has the ids ${list(listed)}, but its edges join ${list(wanted)}`);
+  }
+}
+
+function list(ids: readonly string[]): string {
+  return ids.length > 5 ? `${ids.slice(0, 5).join(', ')} and ${ids.length - 5} more` : ids.join(', ');
 }
 
 function equalBytes(a: Uint8Array, b: Uint8Array): boolean {

@@ -1,26 +1,29 @@
 /**
- * Turns pageviews into facts of five small numbers while DuckDB scans. It is called with whole vectors of hashes and takes
- * every row whose hashes it knows; only the others come again with their texts: URLs go through the shared rules, user
- * agents through the bot rule, visitor ids become persons. So the texts of 20 million pageviews are touched 2 million
- * times, and no row becomes an object.
+ * Turns pageviews into facts of five small numbers while DuckDB scans. DuckDB asks for the numbers of URLs and of user
+ * agents (mostly of the few different ones in a file's dictionaries), then hands over whole vectors of these numbers, of
+ * visitor ids and of times. Texts are told apart by 128 bits of a keyed hash; URLs go through the shared rules, user agents
+ * through the bot rule and visitor ids become persons when they are new. So the texts of 20 million pageviews are looked at 2
+ * million times, and no row becomes an object.
  */
 import { CouponHasher } from 'hyperloglog-ts';
-import { BIGINT, BLOB, UBIGINT, VARCHAR, type DuckDBDataChunk } from '@duckdb/node-api';
+import { BIGINT, INTEGER, VARCHAR, type DuckDBDataChunk } from '@duckdb/node-api';
 import { timeEnd } from '../../lib/facts/fact.js';
 import type { Rules } from '../../lib/facts/rules.js';
 import { grown } from '../../lib/grown.js';
-import { StringHash } from '../../lib/hash/string-hash.js';
+import { KeyTable } from '../../lib/hash/key-table.js';
+import { hashWords, type KeyedHash } from '../../lib/hash/keyed-hash.js';
 import { murmur2 } from '../../lib/log/partitioner.js';
 import { PackedTexts } from '../../lib/packed-texts.js';
 import { hourMs } from '../../lib/time/buckets.js';
 import { domainOf } from '../../lib/url/domain.js';
-import { optionalTextIn, textEntries, textIn, words } from '../columns.js';
-import { newFactBatch, shardCount, type FactStore } from './fact-store.js';
-import { IdTable, newFound } from '../id-table.js';
-import { PageSample, type SampledPage } from './page-sample.js';
+import { integers, words } from '../columns.js';
 import type { FoundPersons } from '../persons/person-job.js';
+import { TextColumn } from '../text-column.js';
+import { newFactBatch, shardCount, type FactStore } from './fact-store.js';
+import { PageSample, type SampledPage } from './page-sample.js';
+import { TextNumbers } from './text-numbers.js';
 
-/** What the tables of URLs and agents hold; a URL that is no page or a bot's agent excludes its pageviews. */
+/** What `swa_page` and `swa_agent` return; a URL that is no page or a bot's agent excludes its pageviews. */
 const refusedUrl = 0;
 const firstPage = 1;
 const human = 0;
@@ -28,10 +31,8 @@ const bot = 1;
 /** DuckDB's vectors have no more rows. */
 const vectorRows = 2048;
 
-/** Types of the arguments of `swa_take_known` and `swa_take_new` (batch/sql/facts.sql). */
-export const knownTypes = [UBIGINT, UBIGINT, UBIGINT, BIGINT] as const;
-const textTypes = [UBIGINT, BLOB, UBIGINT, BLOB, UBIGINT, BLOB, BIGINT] as const;
-export const newTypes = [...textTypes, VARCHAR, VARCHAR, VARCHAR, VARCHAR] as const;
+/** Types of the arguments of `swa_take` (batch/sql/facts.sql). */
+export const takenTypes = [INTEGER, VARCHAR, INTEGER, BIGINT] as const;
 
 export interface CollectorCounts {
   refusedUrls: number;
@@ -50,29 +51,29 @@ export class FactCollector {
   readonly shardOfDomain: number[] = [];
   /** Pageviews by page number. */
   pageviews = new Float64Array(1024);
+  /** The numbers of URLs (`firstPage` + page number, or `refusedUrl`) and of user agents (`human` or `bot`). */
+  readonly urls: TextNumbers;
+  readonly agents: TextNumbers;
   #shardOfPage = new Uint8Array(1024);
   /** Hour by hour number, in order of appearance. */
   readonly hours: number[] = [];
   readonly #facts: FactStore;
   readonly #rules: Rules;
-  /** Raw URL -> `firstPage` + page number, or `refusedUrl`. */
-  #urls = new IdTable();
+  readonly #hash: KeyedHash;
   /** Normalised URL -> page number. */
-  #pageNumbers = new IdTable();
-  readonly #pageHash = new StringHash();
+  #pageNumbers = new KeyTable();
   readonly #domainNumbers = new Map<string, number>();
   readonly #hourNumbers = new Map<number, number>();
-  readonly #agents = new IdTable();
-  /** Visitor id -> person number, and the person's coupon. */
-  #visitors: IdTable;
-  readonly #takenNew = new Uint8Array(vectorRows);
-  readonly #foundUrls = newFound(vectorRows);
-  readonly #foundVisitors = newFound(vectorRows);
-  readonly #foundAgents = newFound(vectorRows);
+  /** Visitor id -> person number. */
+  #visitors: KeyTable;
+  /** Coupon by person number. */
+  #coupons = new Uint32Array(1024);
+  readonly #visitorIds = new TextColumn();
+  readonly #visitorHashes = new Int32Array(hashWords * vectorRows);
+  readonly #foundPersons = new Int32Array(vectorRows);
   /** Facts of the present chunk. */
   readonly #batch = newFactBatch(vectorRows);
   readonly #hasher = new CouponHasher();
-  readonly #pieces = new PiecedTexts(7);
   #personCount = 0;
   #joinedPersons = 0;
   #seenJoined = new Uint8Array(0);
@@ -80,65 +81,66 @@ export class FactCollector {
   #hour: Hour = { from: 0, to: 0, number: 0 };
   readonly #sample: PageSample;
 
-  /** `expectedRows` only sizes tables. */
-  constructor(facts: FactStore, rules: Rules, sampledPages: number, expectedRows: number) {
+  /** @param expectedRows only sizes tables */
+  constructor(
+    facts: FactStore,
+    options: {
+      readonly rules: Rules;
+      readonly hash: KeyedHash;
+      readonly sampledPages: number;
+      readonly expectedRows: number;
+    },
+  ) {
+    const { rules, hash, expectedRows } = options;
     this.#facts = facts;
     this.#rules = rules;
-    this.#sample = new PageSample(sampledPages);
-    const visitors = Math.max(1024, Math.min(expectedRows / 10, 1 << 24));
-    this.#visitors = new IdTable(visitors);
+    this.#hash = hash;
+    this.#sample = new PageSample(options.sampledPages);
+    this.#visitors = new KeyTable(Math.min(expectedRows / 10, 1 << 24));
+    this.urls = new TextNumbers(hash, (url) => this.#urlNumber(url));
+    this.agents = new TextNumbers(hash, (agent) => (rules.bots.excludes(agent) ? bot : human));
   }
 
   /** The persons of several ids; before the first fact. */
   addPersons({ hashes, ends, coupons }: Pick<FoundPersons, 'hashes' | 'ends' | 'coupons'>): void {
-    const visitors = this.#visitors;
-    const members = hashes.length / 2;
+    const members = hashes.length / hashWords;
     let person = 0;
-    for (let from = 0; from < members; from += vectorRows) {
-      const to = Math.min(members, from + vectorRows);
-      visitors.bringNear(hashes, from, to);
-      for (let member = from; member < to; member++) {
-        if (member === ends[person]) person++;
-        const low = hashes[2 * member] ?? 0;
-        const high = hashes[2 * member + 1] ?? 0;
-        if (visitors.get(low, high) < 0) visitors.add(low, high, person, coupons[person]);
-      }
+    for (let member = 0; member < members; member++) {
+      if (member === ends[person]) person++;
+      this.#visitors.set(hashes, hashWords * member, person);
     }
+    this.#coupons = grown(coupons, 1024);
     this.#joinedPersons = ends.length;
     this.#personCount = ends.length;
   }
 
-  /**
-   * Takes the rows of one chunk of `swa_take_known`'s arguments (batch/sql/facts.sql) whose hashes are all known, and sets
-   * their flags in `taken`; the others come again, with their texts. Returns how many others there are.
-   */
-  takeKnown(chunk: DuckDBDataChunk, taken: Uint8Array): number {
-    const rows = {
-      urls: words(chunk, 0),
-      visitors: words(chunk, 1),
-      agents: words(chunk, 2),
-      times: words(chunk, 3),
-    };
-    return this.#take(rows, taken);
-  }
-
-  /** Takes one chunk of `swa_take_new`'s arguments: rows with a URL, a visitor or an agent that was new. */
-  takeNew(chunk: DuckDBDataChunk): void {
-    const rows = {
-      urls: words(chunk, 0),
-      visitors: words(chunk, 2),
-      agents: words(chunk, 4),
-      times: words(chunk, 6),
-    };
-    this.#learn(rows, chunk);
-    this.#take(rows, this.#takenNew);
+  /** Takes the facts of one chunk of `swa_take`'s arguments (batch/sql/facts.sql). */
+  take(chunk: DuckDBDataChunk): void {
+    const rows = chunk.rowCount;
+    const urls = integers(chunk, 0);
+    const agents = integers(chunk, 2);
+    const times = words(chunk, 3);
+    const persons = this.#foundPersons;
+    this.#visitorIds.read(chunk, 1);
+    this.#hash.spans(this.#visitorIds, this.#visitorHashes);
+    this.#visitors.getAll(this.#visitorHashes, rows, persons);
+    let counted = 0;
+    for (let row = 0; row < rows; row++) {
+      const url = urls[row] ?? 0;
+      const time = timeOf(times, row);
+      if (!this.#counts(url, agents[row] ?? 0, time)) continue;
+      const known = persons[row] ?? 0;
+      this.#put(counted++, url - firstPage, known < 0 ? this.#newPerson(row) : known, time);
+    }
+    this.#flush(counted);
   }
 
   /** After the last fact: gives up the tables by which ids were told apart, the largest part of it by far. */
   finish(): void {
-    this.#urls = new IdTable();
-    this.#pageNumbers = new IdTable();
-    this.#visitors = new IdTable();
+    this.urls.forget();
+    this.#pageNumbers = new KeyTable();
+    this.#visitors = new KeyTable();
+    this.#coupons = new Uint32Array(0);
   }
 
   /** Person numbers are below this. */
@@ -157,64 +159,18 @@ export class FactCollector {
     return this.#sample.pages();
   }
 
-  /** Makes everything in these rows known that a fact needs. */
-  #learn({ urls, visitors, agents, times }: RowHashes, chunk: DuckDBDataChunk): void {
-    this.#urls.bringNear(urls, 0, times.length / 2);
-    this.#visitors.bringNear(visitors, 0, times.length / 2);
-    for (let low = 0; low < times.length; low += 2) {
-      const row = low / 2;
-      const url = this.#urlNumber(urls[low] ?? 0, urls[low + 1] ?? 0, chunk, row);
-      const agent = this.#agentNumber(agents[low] ?? 0, agents[low + 1] ?? 0, chunk, row);
-      if (url === refusedUrl || agent === bot || timeOf(times, row) >= timeEnd) continue;
-      this.#learnVisitor(visitors[low] ?? 0, visitors[low + 1] ?? 0, chunk, row);
-    }
-  }
-
-  /** Takes the rows whose hashes are known and sets their flags. Returns how many others there are. */
-  #take({ urls, visitors, agents, times }: RowHashes, taken: Uint8Array): number {
-    const rows = times.length / 2;
-    this.#urls.getAll(urls, rows, this.#foundUrls);
-    this.#visitors.getAll(visitors, rows, this.#foundVisitors);
-    this.#agents.getAll(agents, rows, this.#foundAgents);
-    const { numbers: urlNumbers } = this.#foundUrls;
-    const { numbers: persons, values: coupons } = this.#foundVisitors;
-    const { numbers: agentNumbers } = this.#foundAgents;
-    let [left, counted] = [0, 0];
-    for (let row = 0; row < rows; row++) {
-      const url = urlNumbers[row] ?? 0;
-      const agent = agentNumbers[row] ?? 0;
-      const person = persons[row] ?? 0;
-      const time = timeOf(times, row);
-      let known = url >= 0 && agent >= 0;
-      if (known && this.#counts(url, agent, time)) {
-        known = person >= 0;
-        if (known) this.#put(counted++, url - firstPage, person, coupons[row] ?? 0, time);
-      }
-      if (known) taken[row] = 1;
-      else left++;
-    }
-    this.#flush(counted);
-    return left;
-  }
-
-  #urlNumber(low: number, high: number, chunk: DuckDBDataChunk, row: number): number {
-    const known = this.#urls.get(low, high);
-    if (known >= 0) return known;
-    const raw = textIn(chunk.getColumnVector(1), row);
+  #urlNumber(raw: string): number {
     const normalized = this.#rules.url.normalizeNew(raw);
-    const number = normalized.ok ? firstPage + this.#pageNumber(normalized.url, raw) : refusedUrl;
-    this.#urls.add(low, high, number);
-    return number;
+    return normalized.ok ? firstPage + this.#pageNumber(normalized.url, raw) : refusedUrl;
   }
 
   #pageNumber(url: string, raw: string): number {
     this.#sample.offer(url, raw);
-    this.#pageHash.of(url);
-    const [low, high] = [this.#pageHash.lo >>> 0, this.#pageHash.hi >>> 0];
-    const known = this.#pageNumbers.get(low, high);
+    this.#hash.text(url);
+    const known = this.#pageNumbers.get(this.#hash.words, 0);
     if (known >= 0) return known;
     const number = this.pages.count;
-    this.#pageNumbers.add(low, high, number);
+    this.#pageNumbers.set(this.#hash.words, 0, number);
     this.pages.add(`${url}\u001f`);
     const domain = this.#domainNumber(domainOf(url));
     if (number === this.pageviews.length) {
@@ -235,19 +191,15 @@ export class FactCollector {
     return this.domains.push(domain) - 1;
   }
 
-  #agentNumber(low: number, high: number, chunk: DuckDBDataChunk, row: number): number {
-    const known = this.#agents.get(low, high);
-    if (known >= 0) return known;
-    const number = this.#rules.bots.excludes(optionalTextIn(chunk.getColumnVector(5), row)) ? bot : human;
-    this.#agents.add(low, high, number);
-    return number;
-  }
-
   /** A visitor that is in no person of several ids is a person. */
-  #learnVisitor(low: number, high: number, chunk: DuckDBDataChunk, row: number): void {
-    if (this.#visitors.get(low, high) >= 0) return;
-    const id = this.#pieces.read(chunk, row) ?? textIn(chunk.getColumnVector(3), row);
-    this.#visitors.add(low, high, this.#personCount++, this.#hasher.coupon(id));
+  #newPerson(row: number): number {
+    const known = this.#visitors.get(this.#visitorHashes, hashWords * row);
+    if (known >= 0) return known; // two rows of a chunk have one new visitor
+    const person = this.#personCount++;
+    this.#visitors.set(this.#visitorHashes, hashWords * row, person);
+    if (person >= this.#coupons.length) this.#coupons = grown(this.#coupons);
+    this.#coupons[person] = this.#hasher.coupon(this.#visitorIds.utf8(row));
+    return person;
   }
 
   /** Whether a pageview counts; if not, the reason is counted. */
@@ -259,12 +211,11 @@ export class FactCollector {
     return false;
   }
 
-  #put(row: number, page: number, person: number, coupon: number, time: number): void {
+  #put(row: number, page: number, person: number, time: number): void {
     const batch = this.#batch;
     const { from, number } = this.#hourOf(time);
     batch.pages[row] = page;
     batch.persons[row] = person;
-    batch.coupons[row] = coupon;
     batch.hours[row] = number;
     batch.milliseconds[row] = time - from;
   }
@@ -272,12 +223,14 @@ export class FactCollector {
   /** Ends a chunk. A loop for each thing to be looked up: the processor waits for many at once. */
   #flush(rows: number): void {
     if (this.#seenJoined.length < this.#joinedPersons) this.#seenJoined = new Uint8Array(this.#joinedPersons);
-    const { pages, persons } = this.#batch;
+    const { pages, persons, coupons } = this.#batch;
     const pageviews = this.pageviews;
     for (let row = 0; row < rows; row++) {
       const page = pages[row] ?? 0;
       pageviews[page] = (pageviews[page] ?? 0) + 1;
     }
+    const known = this.#coupons;
+    for (let row = 0; row < rows; row++) coupons[row] = known[persons[row] ?? 0] ?? 0;
     const seen = this.#seenJoined;
     for (let row = 0; row < rows; row++) {
       const person = persons[row] ?? 0;
@@ -299,14 +252,6 @@ export class FactCollector {
   }
 }
 
-/** Hashes and times of the rows of a chunk, as pairs of words. */
-interface RowHashes {
-  readonly urls: Uint32Array;
-  readonly visitors: Uint32Array;
-  readonly agents: Uint32Array;
-  readonly times: Uint32Array;
-}
-
 function timeOf(times: Uint32Array, row: number): number {
   return (times[2 * row] ?? 0) + (times[2 * row + 1] ?? 0) * 2 ** 32;
 }
@@ -317,37 +262,3 @@ interface Hour {
   readonly to: number;
   readonly number: number;
 }
-
-/** Texts that SQL hands out in pieces of up to 12 bytes, in `pieceCount` columns (batch/sql/facts.sql). */
-class PiecedTexts {
-  readonly #firstColumn: number;
-  readonly #bytes = new Uint8Array(pieceCount * pieceBytes);
-  #chunk: DuckDBDataChunk | undefined;
-  #columns: readonly Uint8Array[] = [];
-
-  constructor(firstColumn: number) {
-    this.#firstColumn = firstColumn;
-  }
-
-  /** The UTF-8 of a text, valid until the next call; undefined when it is not whole in its pieces. */
-  read(chunk: DuckDBDataChunk, row: number): Uint8Array | undefined {
-    if (chunk !== this.#chunk) {
-      this.#chunk = chunk;
-      this.#columns = Array.from({ length: pieceCount }, (_, i) => textEntries(chunk, this.#firstColumn + i));
-    }
-    let length = 0;
-    for (const entries of this.#columns) {
-      const at = row * 16;
-      const piece = entries[at] ?? 0;
-      // Twelve characters beyond ASCII take more than twelve bytes and lie elsewhere.
-      if (piece > pieceBytes) return undefined;
-      for (let i = 0; i < piece; i++) this.#bytes[length + i] = entries[at + 4 + i] ?? 0;
-      length += piece;
-      if (piece < pieceBytes) return length === 0 ? undefined : this.#bytes.subarray(0, length);
-    }
-    return undefined; // there may be more
-  }
-}
-
-const pieceCount = 4;
-const pieceBytes = 12;

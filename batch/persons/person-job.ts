@@ -3,7 +3,9 @@
  * pageviews, so that it goes on beside the work on them, in a thread of its own where it is much (person-thread.ts).
  */
 import { CouponHasher } from 'hyperloglog-ts';
+import { KeyedHash, hashWords } from '../../lib/hash/keyed-hash.js';
 import type { Cut } from '../../lib/log/log.js';
+import type { PackedTexts } from '../../lib/packed-texts.js';
 import { verifySnapshotFiles, type SnapshotFile } from '../../master-data/snapshot.js';
 import { writeIdentity, type IdentityName } from '../../serving/identity.js';
 import type { Sorted } from '../../serving/sorted-file.js';
@@ -11,6 +13,8 @@ import { BatchDb } from '../database.js';
 import { personsOf, resolvePersons, type ResolvedPersons } from './resolve-persons.js';
 
 export interface PersonJob {
+  /** Of the hash that tells visitor ids apart in this run. */
+  readonly hashKey: Uint8Array;
   readonly files: readonly SnapshotFile[];
   readonly cut: Cut;
   /** Components of more ids are left unjoined; 0: no cap. */
@@ -24,6 +28,8 @@ export interface PersonJob {
 
 /** The persons of a run without the texts of their ids. */
 export interface FoundPersons extends Omit<ResolvedPersons, 'ids' | 'members'> {
+  /** Of each member, person after person: 128 bits of the run's keyed hash. */
+  readonly hashes: Int32Array<ArrayBuffer>;
   /** Of each person's PersonID. */
   readonly coupons: Uint32Array<ArrayBuffer>;
 }
@@ -42,7 +48,12 @@ export async function runPersonJob(
   await verifySnapshotFiles(job, { signal });
   const { ids, members, ...resolved } = await resolve(job, signal);
   const { ends } = resolved;
-  onFound({ ...resolved, ends: ends.slice(), coupons: couponsOf({ ids, members, ends }) });
+  onFound({
+    ...resolved,
+    ends: ends.slice(),
+    hashes: hashesOf(new KeyedHash(job.hashKey), ids, members),
+    coupons: couponsOf({ ids, members, ends }),
+  });
   return writeIdentity(job.identityPath, ids, personsOf({ members, ends }), () => signal.throwIfAborted());
 }
 
@@ -53,6 +64,15 @@ async function resolve(job: PersonJob, signal: AbortSignal): Promise<ResolvedPer
   } finally {
     await db.close();
   }
+}
+
+function hashesOf(hash: KeyedHash, ids: PackedTexts, members: Uint32Array): Int32Array<ArrayBuffer> {
+  const hashes = new Int32Array(hashWords * members.length);
+  members.forEach((id, i) => {
+    hash.bytes(ids.bytes, ids.startOf(id), ids.endOf(id));
+    hashes.set(hash.words, hashWords * i);
+  });
+  return hashes;
 }
 
 function couponsOf(persons: Pick<ResolvedPersons, 'ids' | 'members' | 'ends'>): Uint32Array<ArrayBuffer> {

@@ -5,27 +5,26 @@
 import { PackedTexts } from '../../lib/packed-texts.js';
 import { textIn, words } from '../columns.js';
 import type { BatchDb } from '../database.js';
-import { IdTable } from '../id-table.js';
 import { Persons, type PersonStatistics } from './persons.js';
 
-const sampledEdges = 200;
+/** Persons whose edges are read again for verification: as many as have so many ids together. */
+const sampledIds = 2_000;
 
 export interface ResolvedPersons {
   /** Visitor ids that live edges name, in UTF-8 byte order. */
   readonly ids: PackedTexts;
   /** Numbers of ids, person after person, in order of their PersonIDs; within a person in order. */
   readonly members: Uint32Array;
-  /** DuckDB's hashes of the members, as pairs of words. */
-  readonly hashes: Uint32Array<ArrayBuffer>;
   /** Where each person ends in `members`. Persons have two or more ids. */
   readonly ends: Uint32Array<ArrayBuffer>;
   readonly statistics: PersonStatistics;
-  /** Edge facts that may join, and those of them that live. */
+  /** Edge facts that may join, those of them that repeat an earlier one, and those that live. */
   readonly edges: number;
+  readonly repeatedEdges: number;
   readonly liveEdges: number;
   /** The largest components over the cap: their least ids, and how many they have. */
   readonly capped: readonly { readonly id: string; readonly size: number }[];
-  /** Both ends of some of the edges, for verification. */
+  /** All live edges of some of the persons, as texts, for verification. */
   readonly sampledEdges: readonly (readonly [string, string])[];
 }
 
@@ -38,42 +37,36 @@ export async function resolvePersons(
   maxIds: number,
   onTurn: () => void,
 ): Promise<ResolvedPersons> {
-  for (const statement of ['edges', 'live-edges', 'edge-ids']) {
+  for (const statement of ['edges', 'repeated-edges', 'live-edges', 'edge-ids']) {
     await db.run(statement);
     onTurn();
   }
   const ids = await readIds(db);
-  const { hashes, numbers } = await readHashes(db, ids.count);
   const persons = new Persons(ids.count);
-  const sample = new EdgeSample(sampledEdges);
-  for await (const chunk of db.stream('edge-hashes')) {
+  for await (const chunk of db.stream('edge-pairs')) {
     const ends = [words(chunk, 0), words(chunk, 1)] as const;
-    const count = chunk.rowCount;
-    for (let low = 0; low < 2 * count; low += 2) {
-      const a = numbers.get(ends[0][low] ?? 0, ends[0][low + 1] ?? 0);
-      const b = numbers.get(ends[1][low] ?? 0, ends[1][low + 1] ?? 0);
-      persons.join(a, b);
-      sample.offer(a, b, (ends[0][low] ?? 0) ^ (ends[1][low + 1] ?? 0));
+    for (let low = 0; low < 2 * chunk.rowCount; low += 2) {
+      persons.join(ends[0][low] ?? 0, ends[1][low] ?? 0);
     }
     onTurn();
   }
-  const [edges, liveEdges] = [await db.countOf('edge'), await db.countOf('live_edge')];
-  for (const table of ['edge', 'live_edge', 'edge_id']) await db.drop(table);
+  const edges = await db.countOf('edge');
+  const repeatedEdges = await db.countOf('repeated_edge');
+  const liveEdges = await db.countOf('live_edge');
   const { roots, statistics, capped } = persons.finish(maxIds);
   const { members, ends } = membersByRoot(roots);
+  const sampledEdges = await edgesOf(db, sampleOf({ members, ends }));
+  for (const table of ['edge', 'repeated_edge', 'live_edge', 'edge_id']) await db.drop(table);
   return {
     ids,
     members,
-    hashes: hashesOf(members, hashes),
     ends,
     statistics,
     edges,
+    repeatedEdges,
     liveEdges,
     capped: capped.map(({ least, size }) => ({ id: ids.text(least), size })),
-    sampledEdges: sample
-      .edges()
-      .filter(([a, b]) => roots[a] === roots[b])
-      .map(([a, b]) => [ids.text(a), ids.text(b)] as const),
+    sampledEdges,
   };
 }
 
@@ -95,25 +88,6 @@ async function readIds(db: BatchDb): Promise<PackedTexts> {
     for (let row = 0; row < chunk.rowCount; row++) ids.add(textIn(chunk.getColumnVector(0), row));
   }
   return ids;
-}
-
-async function readHashes(db: BatchDb, count: number): Promise<{ hashes: Uint32Array; numbers: IdTable }> {
-  const hashes = new Uint32Array(2 * count);
-  const numbers = new IdTable(count);
-  let number = 0;
-  for await (const chunk of db.stream('edge-id-hashes')) {
-    const column = words(chunk, 0);
-    const rows = chunk.rowCount;
-    numbers.bringNear(column, 0, rows);
-    for (let row = 0; row < rows; row++, number++) {
-      const low = column[2 * row] ?? 0;
-      const high = column[2 * row + 1] ?? 0;
-      hashes[2 * number] = low;
-      hashes[2 * number + 1] = high;
-      if (numbers.get(low, high) < 0) numbers.add(low, high, number);
-    }
-  }
-  return { hashes, numbers };
 }
 
 /** Groups ids by their roots: a counting sort. Ids that stand alone are left out. */
@@ -141,41 +115,26 @@ function membersByRoot(roots: Int32Array): Pick<ResolvedPersons, 'members' | 'en
   return { members, ends: Uint32Array.from(ends) };
 }
 
-/** @param hashes by id number */
-function hashesOf(members: Uint32Array, hashes: Uint32Array): Uint32Array<ArrayBuffer> {
-  const found = new Uint32Array(2 * members.length);
-  members.forEach((number, i) => {
-    found[2 * i] = hashes[2 * number] ?? 0;
-    found[2 * i + 1] = hashes[2 * number + 1] ?? 0;
-  });
-  return found;
+/** The ids of some persons: those whose numbers, mixed, are the least, so that they lie anywhere among all. */
+function sampleOf(persons: Pick<ResolvedPersons, 'members' | 'ends'>): number[] {
+  const mixed = (person: number): number => Math.imul(person, 0x9e3779b1) >>> 0;
+  const order = Array.from(persons.ends.keys()).toSorted((a, b) => mixed(a) - mixed(b));
+  const sample: number[] = [];
+  for (const person of order.slice(0, sampledIds)) {
+    const from = persons.ends[person - 1] ?? 0;
+    const to = persons.ends[person] ?? 0;
+    if (sample.length + to - from <= sampledIds) sample.push(...persons.members.subarray(from, to));
+  }
+  return sample;
 }
 
-/** The edges with the least mixed hashes: a sample that does not depend on their order. */
-class EdgeSample {
-  readonly #size: number;
-  #kept: { readonly a: number; readonly b: number; readonly mixed: number }[] = [];
-  #greatest = Number.POSITIVE_INFINITY;
-
-  constructor(size: number) {
-    this.#size = size;
+/** The live edges that name these ids. */
+async function edgesOf(db: BatchDb, numbers: readonly number[]): Promise<[string, string][]> {
+  const edges: [string, string][] = [];
+  if (numbers.length === 0) return edges;
+  for await (const chunk of db.stream('edges-of', { numbers: numbers.join(', ') })) {
+    const [lo, hi] = [chunk.getColumnVector(0), chunk.getColumnVector(1)];
+    for (let row = 0; row < chunk.rowCount; row++) edges.push([textIn(lo, row), textIn(hi, row)]);
   }
-
-  offer(a: number, b: number, mixed: number): void {
-    if (mixed >= this.#greatest) return;
-    this.#kept.push({ a, b, mixed });
-    if (this.#kept.length >= 2 * this.#size) this.#cut();
-  }
-
-  edges(): readonly (readonly [number, number])[] {
-    this.#cut();
-    return this.#kept.map(({ a, b }) => [a, b]);
-  }
-
-  #cut(): void {
-    this.#kept = this.#kept
-      .toSorted((x, y) => x.mixed - y.mixed || x.a - y.a || x.b - y.b)
-      .slice(0, this.#size);
-    if (this.#kept.length === this.#size) this.#greatest = this.#kept.at(-1)?.mixed ?? this.#greatest;
-  }
+  return edges;
 }

@@ -1,10 +1,15 @@
--- Pageviews whose event id an earlier one has; earlier is by (partition, offset). They do not count. swa_suspect knows
--- the hashes that the repeat finder saw more than once; here the ids themselves are compared.
+-- Pageviews that repeat an earlier one: same partition, event id, visitor and page as one that itself counts
+-- (lib/facts/repeat.ts). Earlier is by offset. They do not count. swa_suspect knows the hashes of event ids that the repeat
+-- finder saw more than once; here the texts themselves are compared.
 create temp table repeat as
 select partition_number, "offset"
 from (
-  select partition_number, "offset", event_id
+  select partition_number, "offset", event_id, visitor, swa_page(url) as page
   from pageviews
-  where invalid_reason is null and swa_suspect(hash(event_id))
+  where invalid_reason is null
+    and timestamp < {timeEnd}
+    and swa_suspect(hash(event_id))
+    and coalesce(swa_agent(user_agent), 0) = 0
 )
-qualify row_number() over (partition by event_id order by partition_number, "offset") > 1;
+where page > 0
+qualify row_number() over (partition by partition_number, event_id, visitor, page order by "offset") > 1;

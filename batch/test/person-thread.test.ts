@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import type { Fact } from '../../lib/facts/fact.js';
+import { hashKeyBytes } from '../../lib/hash/keyed-hash.js';
 import { takeSnapshot } from '../../master-data/snapshot.js';
 import { runPersonJob, type FoundPersons, type PersonJob } from '../persons/person-job.js';
 import { PersonThread } from '../persons/person-thread.js';
@@ -31,6 +32,7 @@ async function makeJob(t: TestContext): Promise<(name: string) => PersonJob> {
     mkdirSync(dir);
     const tempDir = join(dir, 'temp');
     return {
+      hashKey: new Uint8Array(hashKeyBytes),
       files,
       cut,
       maxIds: 0,

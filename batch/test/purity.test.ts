@@ -9,7 +9,7 @@ import type { LogId } from '../../lib/log/log.js';
 import { takeSnapshot } from '../../master-data/snapshot.js';
 import { newBuildingDir } from '../../serving/store.js';
 import { BatchDb, readSql } from '../database.js';
-import { knownTypes, newTypes } from '../facts/collector.js';
+import { takenTypes } from '../facts/collector.js';
 import { buildView, type Built, type Tuning } from '../pipeline.js';
 import { ProgressMeter } from '../progress.js';
 import { assertViewEquals, makeHouse, store, testClock } from './house.js';
@@ -152,24 +152,25 @@ test('every statement under batch/sql can be prepared on an empty snapshot', asy
   const { UBIGINT } = await import('@duckdb/node-api');
   db.registerTaker('swa_suspect', [UBIGINT], () => undefined);
   db.registerTaker('swa_seen', [UBIGINT], () => undefined);
-  db.registerTaker('swa_take_known', knownTypes, () => undefined);
-  db.registerTaker('swa_take_new', newTypes, () => undefined);
+  db.registerTaker('swa_take', takenTypes, () => undefined);
+  for (const name of ['swa_page', 'swa_agent']) db.registerNumbers(name, () => undefined);
   const { readdirSync } = await import('node:fs');
   const { assetPath } = await import('../../lib/assets.js');
   const left = new Set(readdirSync(assetPath('batch/sql')).map((file) => file.replace('.sql', '')));
   const inOrder = [
     'edges',
+    'repeated-edges',
     'live-edges',
     'edge-ids',
     'edge-id-texts',
-    'edge-id-hashes',
-    'edge-hashes',
+    'edge-pairs',
     'event-hashes',
   ];
   inOrder.push('repeats', 'counted', 'facts', 'recount-day', 'recount');
   for (const name of inOrder) {
-    await db.prepare(name, { urls: "'x'", from: '0', to: '1', days: 'from counted select *, 0 as hour' });
-    if (readSql(name).includes('create temp')) await db.run(name);
+    const fill = { urls: "'x'", from: '0', to: '1', timeEnd: '1', days: 'from counted select *, 0 as hour' };
+    await db.prepare(name, fill);
+    if (readSql(name).includes('create temp')) await db.run(name, fill);
     left.delete(name);
   }
   for (const name of ['no-repeats', 'counted-all']) {
