@@ -117,7 +117,6 @@ function membersByRoot(roots: Int32Array): Pick<ResolvedPersons, 'members' | 'en
 
 /** The ids of some persons: those whose numbers, mixed, are the least, so that they lie anywhere among all. */
 function sampleOf(persons: Pick<ResolvedPersons, 'members' | 'ends'>): number[] {
-  const mixed = (person: number): number => Math.imul(person, 0x9e3779b1) >>> 0;
   const order = Array.from(persons.ends.keys()).toSorted((a, b) => mixed(a) - mixed(b));
   const sample: number[] = [];
   for (const person of order.slice(0, sampledIds)) {
@@ -126,6 +125,10 @@ function sampleOf(persons: Pick<ResolvedPersons, 'members' | 'ends'>): number[] 
     if (sample.length + to - from <= sampledIds) sample.push(...persons.members.subarray(from, to));
   }
   return sample;
+}
+
+function mixed(person: number): number {
+  return Math.imul(person, 0x9e3779b1) >>> 0;
 }
 
 /** The live edges that name these ids. */

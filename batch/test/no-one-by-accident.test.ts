@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, test, type TestContext } from 'node:test';
 import { DuckDBInstance } from '@duckdb/node-api';
 import fc from 'fast-check';
-import type { Fact, Pageview } from '../../lib/facts/fact.js';
+import type { EquivEdge, Fact, Pageview } from '../../lib/facts/fact.js';
 import { makeRules } from '../../lib/facts/rules.js';
 import { digestFile } from '../../lib/files/digest.js';
 import { offset, type LogId } from '../../lib/log/log.js';
@@ -56,8 +56,11 @@ let events = 0;
 function pageview(visitor: string, url: string, eventId = `e${events++}`): Pageview {
   return { type: 'pageview', visitor, url, timestamp: time, eventId, receivedAt: testClock() };
 }
-function edge(a: string, b: string): Fact {
-  return { type: 'equiv', a, b, timestamp: time, eventId: `e${events++}`, receivedAt: testClock() };
+function edge(a: string, b: string, eventId = `e${events++}`): EquivEdge {
+  return { type: 'equiv', a, b, timestamp: time, eventId, receivedAt: testClock() };
+}
+function retraction(a: string, b: string, eventId: string): EquivEdge {
+  return { ...edge(a, b, eventId), type: 'retract' };
 }
 const time = Date.UTC(2024, 1, 1);
 const hour = time / 3_600_000;
@@ -134,19 +137,16 @@ test('an event id on another page, of another visitor or in another partition is
 });
 
 test('an edge fact that repeats an earlier one does not count; with another type, pair or event id it does', async (t) => {
-  const retracted = (a: string, b: string, eventId: string): Fact =>
-    ({ ...edge(a, b), type: 'retract', eventId }) as Fact;
-  const named = (a: string, b: string, eventId: string): Fact => ({ ...edge(a, b), eventId });
   const view = await viewOf(t, [
-    named('a1', 'a2', 'e'),
-    retracted('a1', 'a2', 'e2'),
-    named('a2', 'a1', 'e'), // the first again: its pair has no direction
-    named('b1', 'b2', 'e'), // another pair
-    named('c1', 'c2', 'f'),
-    retracted('c1', 'c2', 'f'), // another type
-    named('d1', 'd2', 'g'),
-    retracted('d1', 'd2', 'h'),
-    named('d1', 'd2', 'i'), // another event
+    edge('a1', 'a2', 'e'),
+    retraction('a1', 'a2', 'e2'),
+    edge('a2', 'a1', 'e'), // the first again: its pair has no direction
+    edge('b1', 'b2', 'e'), // another pair
+    edge('c1', 'c2', 'f'),
+    retraction('c1', 'c2', 'f'), // another type
+    edge('d1', 'd2', 'g'),
+    retraction('d1', 'd2', 'h'),
+    edge('d1', 'd2', 'i'), // another event
     pageview('x', 'https://example.com/'),
   ]);
   const persons = ['a2', 'b2', 'c2', 'd2'].map((id) => view.personOf(id));
