@@ -14,7 +14,7 @@ import type { RoleContext, StartRole } from '../lib/role.js';
 import { StatusReporter } from '../lib/status.js';
 import { readCurrent } from '../serving/current.js';
 import { canServe, ensureGenesis } from '../serving/store.js';
-import { listRuns, type Trigger } from '../lib/batch-runs.js';
+import { countsOf, listRuns, type Trigger } from '../lib/batch-runs.js';
 import { missedSlot, startSchedule } from './schedule.js';
 import { spawnBatchRun } from './spawn-run.js';
 
@@ -50,6 +50,8 @@ class BatchRole {
   readonly #stopping = new AbortController();
   readonly #schedule: { stop(): unknown } | undefined;
   #wanted: Trigger | undefined;
+  /** What the last published run counted. */
+  #counts: Readonly<Record<string, number>> = {};
 
   constructor(context: RoleContext) {
     const { config, clock } = context;
@@ -57,6 +59,7 @@ class BatchRole {
     this.#status = new StatusReporter({ dataDir: config.dataDir, role: 'batch', clock });
     this.#jobs = openJobQueue(config.dataDir, 'batch-run', clock);
     const last = listRuns(config.dataDir).findLast((run) => run.outcome === 'published');
+    if (last !== undefined) this.#counts = countsOf(last);
     if (last !== undefined && missedSlot(config, last.startedAt, clock)) this.#wanted = 'missed';
     if (!canServe(config.dataDir, readCurrent(config.dataDir))) this.#wanted = 'upgrade';
     this.#schedule = startSchedule(config, () => (this.#wanted = 'schedule'));
@@ -73,7 +76,7 @@ class BatchRole {
     const { signal } = this.#stopping;
     try {
       while (!signal.aborted) {
-        this.#report('running', {});
+        this.#report('running', this.#counts);
         await this.#next();
         await sleep(pollMs, undefined, { signal }).catch(() => undefined);
       }
@@ -124,7 +127,9 @@ class BatchRole {
         signal: this.#stopping.signal,
         onProgress: (progress) => this.#report('running', { run: { trigger, ...progress } }),
       });
-      logger.info({ view: meta.id, counts: meta.counts }, 'batch view published');
+      const run = listRuns(config.dataDir).findLast(({ viewId }) => viewId === meta.id);
+      if (run !== undefined) this.#counts = countsOf(run);
+      logger.info({ view: meta.id, counts: this.#counts }, 'batch view published');
       this.#status.report({ lastError: null });
       return true;
     } catch (error) {

@@ -34,6 +34,14 @@ const recordSchema = z.object({
 export type RunRecord = z.infer<typeof recordSchema>;
 export type Trigger = RunRecord['trigger'];
 
+/** What a run counted: the numbers of its statistics, such as `repeats`; none for a run without an end. */
+export function countsOf({ statistics }: Pick<RunRecord, 'statistics'>): Readonly<Record<string, number>> {
+  const numbers = Object.entries(statistics ?? {}).filter(
+    (entry): entry is [string, number] => typeof entry[1] === 'number',
+  );
+  return Object.fromEntries(numbers);
+}
+
 export function batchLockPath(dataDir: string): string {
   return join(roomOf(dataDir, 'batch'), 'run.lock');
 }

@@ -1,5 +1,5 @@
 /** Where batch runs are asked for (the system's own job queue), what became of them, and what was published. */
-import { listRuns } from '../lib/batch-runs.js';
+import { countsOf, listRuns } from '../lib/batch-runs.js';
 import type { Clock } from '../lib/clock.js';
 import { openJobQueue } from '../lib/queue/job-queue.js';
 import { currentIfAny } from '../serving/current.js';
@@ -41,6 +41,7 @@ function lastRuns(dataDir: string): readonly BatchRun[] {
       outcome: run.outcome,
       view: run.viewId,
       error: run.error,
+      counts: countsOf(run),
     }));
 }
 

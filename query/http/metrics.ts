@@ -66,6 +66,11 @@ export class Metrics {
     'How long the last ended batch run took.',
     ['outcome'],
   );
+  readonly #batchRecords = this.#gauge(
+    'swa_batch_records',
+    'Records the last published run read, by what became of them: pageviews (counted), repeats, botPageviews, ...',
+    ['kind'],
+  );
   readonly #events: Counter;
   readonly #mappingError = this.#gauge(
     'swa_mapping_error_ratio',
@@ -162,6 +167,9 @@ export class Metrics {
     this.#batchSuccess.set(
       published === undefined ? 0 : Date.parse(published.endedAt ?? published.startedAt) / 1000,
     );
+    this.#batchRecords.reset();
+    for (const [kind, count] of Object.entries(published?.counts ?? {}))
+      this.#batchRecords.set({ kind }, count);
     this.#batchDuration.reset();
     if (ended === undefined) return;
     const { outcome, startedAt, endedAt } = ended;

@@ -44,6 +44,7 @@ export interface BatchRun {
   readonly outcome: string;
   readonly view: string | null;
   readonly error: { readonly code: string; readonly message: string } | null;
+  readonly counts: Readonly<Record<string, number>>;
 }
 
 export interface PendingBatch {
@@ -165,6 +166,12 @@ const runSchema = z.object({
   outcome: z.string().describe('running, published, failed or killed.'),
   view: z.string().nullable(),
   error: z.object({ code: z.string(), message: z.string() }).nullable(),
+  counts: z
+    .record(z.string(), z.number())
+    .describe(
+      'Records by what became of them: pageviewRecords = pageviews (counted) + repeats + botPageviews + refusedUrls + invalidPageviews; ' +
+        'edgeRecords, of which refusedEdges and repeatedEdges do not count; liveEdges join ids. Empty for a run that did not publish.',
+    ),
 });
 const viewSchema = z.object({
   id: z.string(),

@@ -60,6 +60,17 @@ test('facts taken and refused are counters, as the collector last said them', as
   assert.doesNotMatch(await scrape(server), /^swa_events_total/m);
 });
 
+test('what the last published run counted is in the metrics, repeats among it', async (t) => {
+  const run = { trigger: 'command', startedAt: '', endedAt: null, view: null, error: null };
+  const runs = [
+    { ...run, id: '2', outcome: 'failed', counts: {} },
+    { ...run, id: '1', outcome: 'published', counts: { pageviews: 5, repeats: 2 } },
+  ];
+  const text = await scrape(await serve(t, { ...layersOf(), runs }));
+  assert.match(text, /^swa_batch_records\{kind="pageviews"\} 5$/m);
+  assert.match(text, /^swa_batch_records\{kind="repeats"\} 2$/m);
+});
+
 test('what the mapping cost at the last hand-over is in the metrics, by speed worker, while the board says so', async (t) => {
   const layers = layersOf(speed);
   const server = await serve(t, layers);

@@ -11,7 +11,7 @@ import type { RealtimeView } from '../../lib/views/view.js';
 import { Engine } from '../engine/engine.js';
 import { Generations } from '../engine/generations.js';
 import { unknownLag, type LagSource } from '../engine/lag.js';
-import { queryRoutes } from '../http/routes.js';
+import { type BatchRun, queryRoutes } from '../http/routes.js';
 import { Metrics } from '../http/metrics.js';
 import { apiInfo } from '../open.js';
 import type { FakeBatchView } from './fakes.js';
@@ -25,6 +25,8 @@ export interface Layers {
   lag?: LagSource;
   /** What the status board says; nothing by default. */
   status?: readonly StatusEntry[];
+  /** The last batch runs; none by default. */
+  runs?: readonly BatchRun[];
 }
 
 /** Reads `layers` anew for every pin, so that a test may swap them. */
@@ -62,7 +64,7 @@ export async function serve(
   const metrics = new Metrics({
     engine,
     status: () => layers.status ?? [],
-    runs: () => [],
+    runs: () => layers.runs ?? [],
     active: () => endpoint.active,
     clock: () => now,
   });

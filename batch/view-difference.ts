@@ -1,0 +1,127 @@
+/**
+ * What two views of the same facts say differently, in words: the pages and persons of each. For an audit, where one is stored
+ * and the other was just made from the facts.
+ */
+import { compareUtf8 } from '../lib/facts/fact.js';
+import { hourMs } from '../lib/time/buckets.js';
+import type { BatchView, BucketCell } from '../lib/views/view.js';
+
+/** What of a view is compared. */
+export interface ViewContents extends Pick<BatchView, 'domains' | 'pages' | 'forEachBucket'> {
+  /** The ids of every person of two or more, ascending, in order of their first ids. */
+  persons(): Iterable<readonly string[]>;
+}
+
+export interface ViewDifferences {
+  readonly pages: number;
+  readonly persons: number;
+  /** The first of both, in words. */
+  readonly examples: readonly string[];
+}
+
+const examplesOfEach = 10;
+const hours = { from: -1_000_000, to: 1_000_000_000 } as const;
+const idsShown = 5;
+
+export function differencesOf(stored: ViewContents, made: ViewContents): ViewDifferences {
+  const pages = new Findings();
+  for (const [domain] of merged(stored.domains(), made.domains(), (name) => name)) {
+    for (const [url, before, after] of merged(stored.pages(domain), made.pages(domain), (page) => page.url)) {
+      if (before === undefined) pages.add(() => `the page ${url} is missing`);
+      else if (after === undefined) pages.add(() => `the page ${url} is there, but no fact counts for it`);
+      else {
+        const difference = differenceInHours(url, stored, made);
+        if (difference !== undefined) pages.add(() => difference);
+      }
+    }
+  }
+  const persons = new Findings();
+  for (const [id, before, after] of merged(stored.persons(), made.persons(), ([first = '']) => first)) {
+    if (before?.join('\n') === after?.join('\n')) continue;
+    persons.add(
+      () =>
+        `the person ${id} ${before === undefined ? 'is missing' : `has the ids ${list(before)}`}; its edges join ${after === undefined ? 'no such person' : list(after)}`,
+    );
+  }
+  return {
+    pages: pages.count,
+    persons: persons.count,
+    examples: [...pages.examples, ...persons.examples],
+  };
+}
+
+/** Counts all, keeps the words of the first. */
+class Findings {
+  count = 0;
+  readonly examples: string[] = [];
+
+  add(words: () => string): void {
+    if (this.count++ < examplesOfEach) this.examples.push(words());
+  }
+}
+
+/** Both sequences side by side, each ascending by its key in UTF-8 byte order. */
+function* merged<T>(
+  left: Iterable<T>,
+  right: Iterable<T>,
+  keyOf: (item: T) => string,
+): Generator<[key: string, left: T | undefined, right: T | undefined]> {
+  const [lefts, rights] = [left[Symbol.iterator](), right[Symbol.iterator]()];
+  let [a, b] = [lefts.next(), rights.next()];
+  while (a.done !== true || b.done !== true) {
+    const order = a.done === true ? 1 : b.done === true ? -1 : compareUtf8(keyOf(a.value), keyOf(b.value));
+    const [taken, other] = [
+      order <= 0 && a.done !== true ? a.value : undefined,
+      order >= 0 && b.done !== true ? b.value : undefined,
+    ];
+    const present = taken ?? other;
+    if (present === undefined) return;
+    yield [keyOf(present), taken, other];
+    if (order <= 0) a = lefts.next();
+    if (order >= 0) b = rights.next();
+  }
+}
+
+interface Hour {
+  readonly pageviews: number;
+  /** undefined for many people. */
+  readonly people: number | undefined;
+  readonly bytes: string;
+}
+
+function differenceInHours(url: string, stored: ViewContents, made: ViewContents): string | undefined {
+  const [before, after] = [hoursOf(stored, url), hoursOf(made, url)];
+  for (const hour of new Set([...before.keys(), ...after.keys()])) {
+    const [a, b] = [before.get(hour), after.get(hour)];
+    if (a?.pageviews === b?.pageviews && a?.bytes === b?.bytes) continue;
+    return `the page ${url} has ${said(a)} in the hour ${new Date(hour * hourMs).toISOString()}; its facts say ${said(b)}`;
+  }
+  return undefined;
+}
+
+function hoursOf(view: ViewContents, url: string): Map<number, Hour> {
+  const found = new Map<number, Hour>();
+  view.forEachBucket(
+    { kind: 'page', url },
+    'hour',
+    hours.from,
+    hours.to,
+    ({ bucket, pageviews, sketch }: BucketCell) => {
+      const array = sketch.kind === 'coupons' ? sketch.coupons : sketch.registers;
+      const bytes = Buffer.from(array.buffer, array.byteOffset, array.byteLength).toString('latin1');
+      const people = sketch.kind === 'coupons' ? sketch.coupons.length : undefined;
+      found.set(bucket, { pageviews, people, bytes: `${sketch.kind} ${bytes}` });
+    },
+  );
+  return found;
+}
+
+function said(hour: Hour | undefined): string {
+  if (hour === undefined) return 'nothing';
+  return `${hour.pageviews} pageviews of ${hour.people ?? 'many'} people`;
+}
+
+function list(ids: readonly string[]): string {
+  const shown = ids.slice(0, idsShown).join(', ');
+  return ids.length > idsShown ? `${shown} and ${ids.length - idsShown} more` : shown;
+}
