@@ -13,7 +13,7 @@ export interface Bounds {
   readonly upper: number;
 }
 
-/** How many coupons a sketch holds before it turns to registers: up to here it is exact. 1,536 at lgK 14, 384 at 12. */
+/** How many coupons a sketch holds before it turns to registers. 1,536 at lgK 14, 384 at 12. */
 export function maxCoupons(lgK: number): number {
   return lgK < 8 ? 7 : 3 << (lgK - 5);
 }
@@ -54,12 +54,40 @@ const curveValues = [
 ];
 const lastCubic = curveCoupons.length - 4;
 
-/** Bounds for `count` coupons, `sigmas` standard errors to each side. The lower one is never under the count. */
+/**
+ * Bounds for `count` coupons, `sigmas` standard errors to each side. The lower one is never under the count, the upper one
+ * never under the count and what `hiddenByCoupons` adds to it: the error is a whole number of values, and while it is
+ * mostly none, a standard error does not describe it.
+ */
 export function boundsFromCoupons(count: number, sigmas: number): Bounds {
   const estimate = estimateFromCoupons(count);
   const error = requireSigmas(sigmas) * couponStandardError;
-  return { lower: Math.max(count, estimate / (1 + error)), upper: estimate / (1 - error) };
+  return {
+    lower: Math.max(count, estimate / (1 + error)),
+    upper: Math.max(count + hiddenByCoupons(count), estimate / (1 - error)),
+  };
 }
+
+/**
+ * How many more values than coupons there may be, because some share a coupon: with odds below 1 in 10,000 there are
+ * more than that. 0 up to 201 coupons, 1 up to 2,392. Two values share a coupon with odds of 1 in 3 * 2^26 (26 bits of
+ * address, and a value that is v with odds of 2^-v: the sum of 4^-v is 1/3), so among n values n (n - 1) / 6 / 2^26 pairs
+ * are to be expected, and their number has a Poisson distribution.
+ */
+export function hiddenByCoupons(count: number): number {
+  const expected = (count * (count - 1)) / 6 / 2 ** 26;
+  let odds = Math.exp(-expected); // of exactly this many pairs
+  let oddsOfMore = -Math.expm1(-expected);
+  let pairs = 0;
+  while (oddsOfMore >= oddsOfBeingWrong) {
+    pairs++;
+    odds *= expected / pairs;
+    oddsOfMore -= odds;
+  }
+  return pairs;
+}
+
+const oddsOfBeingWrong = 1e-4;
 
 // The relative error that collisions among 2^26 addresses leave; the reference implementations use the same.
 const couponStandardError = 0.409 / 2 ** 13;

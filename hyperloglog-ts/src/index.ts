@@ -8,6 +8,7 @@ export {
   boundsFromRegisters,
   estimateFromCoupons,
   estimateFromHistogram,
+  hiddenByCoupons,
   maxCoupons,
   relativeStandardError,
 } from './estimate.js';

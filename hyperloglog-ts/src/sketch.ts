@@ -1,5 +1,5 @@
 // The sketch: which distinct values it has seen, in at most 2^lgK bytes. It holds up to maxCoupons(lgK) coupons one by
-// one, and is exact; the next one turns it to registers for good. Which of the two, and every coupon and register, is a
+// one; the next one turns it to registers for good. Which of the two, and every coupon and register, is a
 // function of the set of values alone, whatever the order of updates and merges. Only two things do depend on order,
 // for parity with the reference implementations: `hipEstimate` and the layout of `toBytes`, both only as long as
 // the sketch is fed by a single stream.
@@ -17,6 +17,7 @@ import {
   boundsFromCoupons,
   boundsFromRegisters,
   estimateFromCoupons,
+  hiddenByCoupons,
   maxCoupons,
   relativeStandardError,
 } from './estimate.js';
@@ -97,9 +98,12 @@ export class HllSketch {
     return this.#state instanceof Registers ? 'registers' : 'coupons';
   }
 
-  /** Whether the sketch still holds every value's coupon, so that the estimate is the count itself. */
+  /**
+   * Whether the estimate is the count itself, but for odds below 1 in 10,000: up to 201 values, as long as every value's
+   * coupon is held. See `hiddenByCoupons`.
+   */
   get isExact(): boolean {
-    return !(this.#state instanceof Registers);
+    return !(this.#state instanceof Registers) && hiddenByCoupons(countIn(this.#state)) === 0;
   }
 
   get isEmpty(): boolean {
@@ -142,17 +146,15 @@ export class HllSketch {
   }
 
   /**
-   * Counts all that another sketch has counted. The other one stays as it is. If it has a smaller lgK, this one is
-   * reduced to it, so that the result does not depend on which is merged into which; an empty one is ignored, as it has
-   * nothing that would need fewer registers.
+   * Counts all that another sketch has counted. The other one stays as it is. Registers of a smaller lgK reduce this
+   * sketch to it: which of a larger number of registers a value belongs to is no longer known. A sketch that holds coupons
+   * never does, whatever its lgK. The result does not depend on the order in which sketches are merged into this one.
    */
   merge(other: HllSketch): this {
     const theirs = other.#state;
     this.#endStream();
-    if (other.isEmpty) return this;
-    if (other.#lgK < this.#lgK) this.#reduce(other.#lgK);
-    if (theirs instanceof Registers) this.#mergeRegisters(theirs);
-    else this.updateCoupons(couponsIn(theirs));
+    if (!(theirs instanceof Registers)) this.updateCoupons(couponsIn(theirs));
+    else if (!theirs.isEmpty) this.#mergeRegisters(theirs);
     return this;
   }
 
@@ -274,6 +276,7 @@ export class HllSketch {
   }
 
   #mergeRegisters(theirs: Registers): void {
+    if (theirs.lgK < this.#lgK) this.#reduce(theirs.lgK);
     const mine = this.#state;
     if (mine instanceof Registers) {
       mine.merge(theirs.lgK > this.#lgK ? foldRegisters(theirs.bytes, this.#lgK) : theirs.bytes);

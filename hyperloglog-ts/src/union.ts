@@ -9,6 +9,7 @@ import {
   boundsFromRegisters,
   estimateFromCoupons,
   estimateFromHistogram,
+  hiddenByCoupons,
   maxCoupons,
 } from './estimate.js';
 import type { Bounds } from './estimate.js';
@@ -18,7 +19,7 @@ import { lgSmallestSet } from './layout.js';
 import { mergePacked, packedLgK, packedWorkBytes, unpackRegisters } from './packed.js';
 import { foldRegisters, requireRegistersLength } from './registers.js';
 import { HllSketch, defaultLgK, refuseCoupon, requireLgK } from './sketch.js';
-import type { HllMode } from './sketch.js';
+import type { HllMode, SketchSink } from './sketch.js';
 
 // A table with room from the start: it is found by fewer probes and need not grow, at 8 KiB to clear for the next use.
 const lgRoomyTable = 11;
@@ -53,7 +54,7 @@ export class HllUnion {
     this.#coupons = new CouponTable(Math.min(lgRoomyTable, Math.max(lgSmallestSet, lgK - 3)));
   }
 
-  /** The smallest of the union's own lgK and those of the sketches, empty ones apart, added since the last reset. */
+  /** The smallest of the union's own lgK and those of the registers, empty ones apart, added since the last reset. */
   get lgK(): number {
     return this.#lgK;
   }
@@ -62,9 +63,9 @@ export class HllUnion {
     return this.#dense ? 'registers' : 'coupons';
   }
 
-  /** Whether the union still holds every value's coupon, so that the estimate is the count itself. */
+  /** Whether the estimate is the count itself: as of a sketch. */
   get isExact(): boolean {
-    return !this.#dense;
+    return !this.#dense && hiddenByCoupons(this.#coupons.count) === 0;
   }
 
   /** Empties the union; its buffer stays for the next use. */
@@ -142,9 +143,8 @@ export class HllUnion {
     return this;
   }
 
-  /** Adds a sketch, as `merge` does: the union takes on its lgK if that is smaller, but not that of an empty sketch. */
+  /** Adds a sketch, as `merge` does: if it has registers, and fewer than the union, the union is folded to as many. */
   addSketch(sketch: HllSketch): this {
-    if (sketch.lgK < this.#lgK && !sketch.isEmpty) this.#reduce(sketch.lgK);
     sketch.addTo(this);
     return this;
   }
@@ -170,6 +170,12 @@ export class HllUnion {
   /** The registers; undefined in coupons mode. This is the working buffer: read only, and before the next change. */
   registers(): Uint8Array | undefined {
     return this.#dense ? this.#registers : undefined;
+  }
+
+  /** Hands over all that is here without copying it, as a sketch does. The sink must not change this union. */
+  addTo(sink: SketchSink): void {
+    if (this.#dense) sink.addRegisters(this.#registers);
+    else for (const coupon of this.#coupons.cells) if (coupon !== 0) sink.addCoupon(coupon);
   }
 
   /** A sketch of its own with all that was added. */

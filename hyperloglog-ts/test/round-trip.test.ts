@@ -77,7 +77,7 @@ test('a stream keeps its HIP estimate through bytes, and goes on from there', ()
       for (let value = count; value < count + 500; value++) read.update(value);
       for (let value = count; value < count + 500; value++) stream.update(value);
       assert.equal(read.hipEstimate(), stream.hipEstimate());
-      if (!read.isExact) assert.deepEqual(read.toBytes({ type }), stream.toBytes({ type }));
+      if (read.mode === 'registers') assert.deepEqual(read.toBytes({ type }), stream.toBytes({ type }));
     }
   }
 });
@@ -88,7 +88,7 @@ test('a HIP estimate that no stream leads to is dropped, and never that of a str
       const stream = streamOf(lgK, values);
       const bytes = stream.toBytes({ type });
       assert.equal(HllSketch.fromBytes(bytes).hipEstimate(), stream.hipEstimate());
-      if (stream.isExact) return;
+      if (stream.mode === 'coupons') return;
       const occupied = stream.registers()?.filter((value) => value > 0).length ?? 0;
       for (const wrong of [0, occupied - 1, 100 * stream.estimate(), 1e300]) {
         new DataView(bytes.buffer).setFloat64(8, wrong, true);

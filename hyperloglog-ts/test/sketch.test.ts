@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { HllError, HllSketch, HllUnion, coupon, coupons, maxCoupons } from '../src/index.js';
+import {
+  HllError,
+  HllSketch,
+  HllUnion,
+  boundsFromCoupons,
+  coupon,
+  coupons,
+  hiddenByCoupons,
+  maxCoupons,
+} from '../src/index.js';
 import type { HllErrorCode } from '../src/index.js';
 import { couponsOf, range, runs, shuffled, sketchOf, smallLgK, stateOf } from './arbitraries.js';
 
@@ -103,7 +112,7 @@ test('estimates never fall while coupons are held, nor while registers are', () 
   }
 });
 
-test('up to the promotion limit the estimate is exact, at every lgK', () => {
+test('up to the promotion limit the estimate is the count, at every lgK, and exact up to 201', () => {
   assert.equal(maxCoupons(12), 384);
   assert.equal(maxCoupons(14), 1536);
   for (let lgK = 4; lgK <= 16; lgK++) {
@@ -111,8 +120,8 @@ test('up to the promotion limit the estimate is exact, at every lgK', () => {
     for (let count = 1; count <= maxCoupons(lgK); count++) {
       sketch.update(count);
       assert.equal(Math.round(sketch.estimate()), count, `lgK ${lgK}`);
+      assert.equal(sketch.isExact, count <= 201, `lgK ${lgK}, ${count}`);
     }
-    assert.ok(sketch.isExact);
     assert.equal(sketch.coupons()?.length, maxCoupons(lgK));
     sketch.update('one more');
     assert.ok(!sketch.isExact, `lgK ${lgK}`);
@@ -130,10 +139,37 @@ test('bounds hold the estimate and widen with the sigmas', () => {
         assert.ok(bounds.lower <= last.lower && bounds.upper >= last.upper);
         last = bounds;
       }
-      if (sketch.isExact) assert.ok(sketch.bounds(3).upper - sketch.bounds(3).lower <= 0.0004 * estimate);
+      const [width, hidden] = [last.upper - last.lower, hiddenByCoupons(Math.floor(estimate))];
+      if (sketch.mode === 'coupons') assert.ok(width <= Math.max(hidden, 0.0004 * estimate));
     }),
     runs,
   );
+});
+
+/** The odds that more than so many values are hidden, summed up from the other end. */
+function oddsOfMore(hidden: number, held: number): number {
+  const mean = (held * (held - 1)) / 6 / 2 ** 26;
+  let odds = Math.exp(-mean);
+  let sum = 0;
+  for (let pairs = 1; pairs < hidden + 200; pairs++) {
+    odds *= mean / pairs;
+    if (pairs > hidden) sum += odds;
+  }
+  return sum;
+}
+
+test('two values share a coupon as often as is said, and bounds allow for those that do', () => {
+  const count = 2 ** 18;
+  const distinct = new Set(coupons(BigInt64Array.from({ length: count }, (_, i) => BigInt(i)))).size;
+  const expected = (count * (count - 1)) / 6 / 2 ** 26;
+  assert.ok(Math.abs(count - distinct - expected) < 4 * Math.sqrt(expected), `${count - distinct} pairs`);
+  for (const held of [0, 1, 201, 202, 1_536, 2_392, 2_393, 20_000, 196_608]) {
+    const hidden = hiddenByCoupons(held);
+    assert.ok(oddsOfMore(hidden, held) < 1e-4, `${held}: ${hidden}`);
+    assert.ok(hidden === 0 || oddsOfMore(hidden - 1, held) >= 1e-4, `${held}: ${hidden}`);
+    assert.ok(boundsFromCoupons(held, 0).upper >= held + hidden);
+  }
+  assert.deepEqual([201, 202, 2_392, 2_393].map(hiddenByCoupons), [0, 1, 1, 2]);
 });
 
 test('HIP is there for one stream only, and exact as long as coupons are held', () => {
