@@ -19,6 +19,7 @@ import {
   type RecordBatch,
 } from '../lib/log/log.js';
 import type { DedupWindow } from '../lib/facts/dedup-window.js';
+import type { WaitingEdge } from '../lib/views/view.js';
 import type { FailedRecords } from './failed-records.js';
 import { PageviewColumns } from './pageview-columns.js';
 
@@ -38,8 +39,7 @@ export interface SliceFacts {
   readonly pageviews: PageviewColumns;
   /** Those of them that are to be counted. */
   readonly rows: Int32Array;
-  readonly equivs: number;
-  readonly retractions: number;
+  readonly edges: readonly WaitingEdge[];
   /** Records that are not counted, by reason. */
   readonly refused: ReadonlyMap<string, number>;
   readonly deadLetters: number;
@@ -256,8 +256,7 @@ class PartitionIntake {
     const pageviews = new PageviewColumns(to - from);
     const offsets: Offset[] = []; // of the pageviews
     const refused = new Map<string, number>();
-    let equivs = 0;
-    let retractions = 0;
+    const edges: WaitingEdge[] = [];
     let lastReceivedAt = -1;
     for (let i = from; i < to; i++) {
       const value = batch.values[i];
@@ -278,13 +277,12 @@ class PartitionIntake {
       if (fact.type === 'pageview') {
         pageviews.add(value, fact);
         offsets.push(at);
-      } else if (fact.type === 'equiv') equivs++;
-      else retractions++;
+      } else edges.push({ ...fact, offset: at });
     }
     const { rows, repeats, deadLetters } = this.#toBeCounted(pageviews, offsets);
     if (repeats > 0) refused.set(repeat, repeats);
     const partition = this.#name;
-    return { partition, pageviews, rows, equivs, retractions, refused, deadLetters, lastReceivedAt };
+    return { partition, pageviews, rows, edges, refused, deadLetters, lastReceivedAt };
   }
 
   /** A loop of its own: the look-ups in the window go to memory far apart, and many of them can then be under way. */

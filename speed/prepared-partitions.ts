@@ -6,7 +6,7 @@ import { SwaError } from '../lib/errors.js';
 import type { DedupWindow } from '../lib/facts/dedup-window.js';
 import type { Rules } from '../lib/facts/rules.js';
 import { checkCut, offsetAt } from '../lib/log/cut.js';
-import type { Log, Offsets, PartitionName } from '../lib/log/log.js';
+import { parsePartitionName, type Log, type Offsets, type PartitionName } from '../lib/log/log.js';
 import type { BatchView } from '../lib/views/view.js';
 import { primedWindows } from './prime-windows.js';
 import type { CommitThread } from './store/commit-thread.js';
@@ -21,6 +21,8 @@ export interface PreparationOptions {
   readonly lgK: number;
   readonly dedupWindow: number;
   readonly bootId: string;
+  /** Edges after the batch cut kept at most, over all partitions; default 1,000,000. */
+  readonly maxEdges?: number;
   /** Writes the stores; whoever made it closes it. */
   readonly commits: CommitThread;
   /** Ours to begin with; the other workers have the others. */
@@ -92,8 +94,12 @@ export function consumerOf({ view }: PreparationOptions): string {
   return `speed-${view.meta.id}`;
 }
 
+/** A site with logins makes some 300,000 between two batch runs. */
+const defaultMaxEdges = 1_000_000;
+
 function identityOf(options: PreparationOptions, partition: PartitionName): StoreIdentity {
   const { id, cut } = options.view.meta;
+  const partitions = options.log.partitions.filter((name) => parsePartitionName(name).topic === 'equivs');
   return {
     generation: id,
     logId: options.log.id,
@@ -101,6 +107,7 @@ function identityOf(options: PreparationOptions, partition: PartitionName): Stor
     from: offsetAt(cut.next, partition),
     lgK: options.lgK,
     rules: options.rules.versions,
+    maxEdges: Math.floor((options.maxEdges ?? defaultMaxEdges) / Math.max(1, partitions.length)),
     bootId: options.bootId,
   };
 }

@@ -8,11 +8,12 @@
  */
 import { statSync } from 'node:fs';
 import { SwaError, systemCode } from '../lib/errors.js';
-import type { LogId, Offset, PartitionName } from '../lib/log/log.js';
+import type { LogId, Offset, Offsets, PartitionName } from '../lib/log/log.js';
 import { SketchCell } from '../lib/views/sketch-cell.js';
-import type { BucketCell, PageCount, RealtimeView, Subject, ViewId } from '../lib/views/view.js';
+import type { BucketCell, EdgeBlock, PageCount, RealtimeView, Subject, ViewId } from '../lib/views/view.js';
 import { decodeCell, decodePageviews } from './store/cell-codec.js';
 import { CellSubject } from './store/cell-subject.js';
+import { decodeEdges, edgeRange, nextOfEdgeKey } from './store/edge-block.js';
 import { cellRange, domainsAfter, hourOfCellKey, pageRange, parseCellKey } from './store/cell-key.js';
 import { pointerPath, readPointer, storeDir, type Pointer } from './store/layout.js';
 import { looksSound } from './store/lmdb-file.js';
@@ -243,6 +244,14 @@ class Snapshot implements RealtimeView {
     this.#parts = parts;
   }
 
+  *edges(from: Partial<Offsets> = {}): Generator<EdgeBlock> {
+    for (const part of this.#parts) {
+      const { store, progress } = part;
+      if (progress.keptEdges === 0) continue;
+      yield* readingAll(store, edgesOf(part, from[store.description.partition] ?? 0));
+    }
+  }
+
   forEachHour(subject: Subject, fromHour: number, toHour: number, visit: (cell: BucketCell) => void): void {
     const parts = this.#partsIn(fromHour, toHour);
     if (parts.length === 0) return;
@@ -290,6 +299,12 @@ class Snapshot implements RealtimeView {
     for (const { transaction } of this.#parts) transaction.done();
     this.#open.leave();
   }
+}
+
+function* edgesOf({ store, transaction }: Part, from: number): Generator<EdgeBlock> {
+  const { partition } = store.description;
+  for (const { key, value } of store.db.getRange({ ...edgeRange(from), transaction }))
+    yield { partition, next: nextOfEdgeKey(key), edges: decodeEdges(value) };
 }
 
 const cellsBetweenPauses = 1_000;

@@ -3,8 +3,9 @@
  * speed layer `RealtimeView`; the query layer merges the two and knows nothing of their files.
  */
 import type { HllUnion } from 'hyperloglog-ts';
+import type { EquivEdge } from '../facts/fact.js';
 import type { RulesVersions } from '../facts/rules.js';
-import type { Cut } from '../log/log.js';
+import type { Cut, Offset, Offsets, PartitionName } from '../log/log.js';
 import type { Span } from '../time/buckets.js';
 
 /** Names a batch view, and with it a generation. Sorts by age: 'v000001-...' */
@@ -86,6 +87,23 @@ export interface BatchView {
   close(): void;
 }
 
+/**
+ * An equiv fact or a retraction that the batch view's mapping does not know yet. Of several on one pair the latest by
+ * timestamp wins, of those with one timestamp the latest by partition and offset; a repeat (an earlier one has its
+ * eventId, type and pair) does not count.
+ */
+export interface WaitingEdge extends Pick<EquivEdge, 'type' | 'a' | 'b' | 'timestamp' | 'eventId'> {
+  readonly offset: Offset;
+}
+
+/** Edges of one partition in the order of their offsets. */
+export interface EdgeBlock {
+  readonly partition: PartitionName;
+  /** All edges of the partition before this offset are in this block or in earlier ones. */
+  readonly next: Offset;
+  readonly edges: readonly WaitingEdge[];
+}
+
 /** One consistent state of the realtime view: all of it was made from exactly the facts in [batch cut, cut). */
 export interface RealtimeView {
   readonly generation: ViewId;
@@ -94,6 +112,11 @@ export interface RealtimeView {
   readonly equivsAfterBatchCut: number;
   /** Retractions between the two cuts. */
   readonly retractionsAfterBatchCut: number;
+  /**
+   * Those facts themselves, at least from these positions on (default: the batch view's cut), blocks of a few hundred. As
+   * many as are kept: beyond a limit they are only counted, so there may be fewer than the two numbers say.
+   */
+  edges(from?: Partial<Offsets>): Iterable<EdgeBlock>;
   /** Records set aside because they failed three times. */
   readonly deadLetters: number;
   /** Newest `receivedAt` applied, UTC ms; undefined while nothing was. */

@@ -1,17 +1,19 @@
 /** In-memory views for tests: the same facts, kept as plain lists, and the sketches made from them with the real library. */
 import { HllSketch, coupon } from 'hyperloglog-ts';
-import type { LogId, Offsets } from '../../lib/log/log.js';
+import { offset, type LogId, type Offsets } from '../../lib/log/log.js';
 import { bucketOf, type Span } from '../../lib/time/buckets.js';
 import { domainOf } from '../../lib/url/domain.js';
 import { SketchCell } from '../../lib/views/sketch-cell.js';
 import type {
   BatchView,
   BucketCell,
+  EdgeBlock,
   PageCount,
   RealtimeView,
   Subject,
   ViewId,
   VisitCell,
+  WaitingEdge,
 } from '../../lib/views/view.js';
 
 export interface View {
@@ -110,8 +112,8 @@ export interface FakeOptions {
 
 const logId = 'test-log' as LogId;
 
-function nextOf(cut: number): Offsets {
-  return { 'pageviews/0': cut, 'equivs/0': 0 } as unknown as Offsets; // offsets are branded numbers
+function nextOf(cut: number, edges = 0): Offsets {
+  return { 'pageviews/0': offset(cut), 'equivs/0': offset(edges) };
 }
 
 export function viewIdOf(number: number): ViewId {
@@ -183,6 +185,8 @@ export class FakeBatchView implements BatchView {
 }
 
 export interface FakeRealtimeOptions {
+  readonly edges?: readonly WaitingEdge[];
+  /** Edges besides those, beyond what is kept. */
   readonly equivs?: number;
   readonly retractions?: number;
   readonly cut?: number;
@@ -196,15 +200,28 @@ export class FakeRealtimeView implements RealtimeView {
   readonly deadLetters = 0;
   readonly lastReceivedAt = Date.UTC(2026, 0, 2);
   readonly #cells: Cells;
+  readonly #edges: readonly WaitingEdge[];
   released = 0;
 
   constructor(batch: FakeBatchView, views: readonly View[], options: FakeRealtimeOptions = {}) {
     this.generation = batch.meta.id;
     const base = batch.meta.cut.next['pageviews/0'] ?? 0;
-    this.cut = { logId, next: nextOf(options.cut ?? base + views.length) };
-    this.equivsAfterBatchCut = options.equivs ?? 0;
-    this.retractionsAfterBatchCut = options.retractions ?? 0;
+    this.#edges = options.edges ?? [];
+    const retractions = this.#edges.filter(({ type }) => type === 'retract').length;
+    const edgesEnd = (this.#edges.at(-1)?.offset ?? -1) + 1;
+    this.cut = { logId, next: nextOf(options.cut ?? base + views.length, edgesEnd) };
+    this.equivsAfterBatchCut = this.#edges.length - retractions + (options.equivs ?? 0);
+    this.retractionsAfterBatchCut = retractions + (options.retractions ?? 0);
     this.#cells = new Cells(views, (id) => batch.personOf(id), batch.meta.lgK);
+  }
+
+  /** Blocks of three. */
+  *edges(from: Partial<Offsets> = {}): Generator<EdgeBlock> {
+    for (let i = 0; i < this.#edges.length; i += 3) {
+      const edges = this.#edges.slice(i, i + 3);
+      const next = offset((edges.at(-1)?.offset ?? 0) + 1);
+      if (next > (from['equivs/0'] ?? 0)) yield { partition: 'equivs/0', next, edges };
+    }
   }
 
   forEachHour(subject: Subject, from: number, to: number, visit: (cell: BucketCell) => void): void {

@@ -10,6 +10,7 @@
 import { Worker } from 'node:worker_threads';
 import { SwaError, receiveError, type SentError } from '../../lib/errors.js';
 import type { Offset } from '../../lib/log/log.js';
+import type { StoredEdges } from './edge-block.js';
 import type { StorePlace } from './store-files.js';
 import type { CellChanges } from './view-changes.js';
 
@@ -20,6 +21,7 @@ export interface Commit {
   readonly from: Offset;
   /** Handed over: not to be used any more. */
   readonly cells: CellChanges;
+  readonly edges: readonly StoredEdges[];
   /** As it is stored. */
   readonly progress: Uint8Array;
 }

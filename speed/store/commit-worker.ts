@@ -31,13 +31,13 @@ async function answerTo(message: ToCommitThread): Promise<FromCommitThread> {
   }
 }
 
-function commit({ place, lgK, from, cells, progress }: Commit): void {
+function commit({ place, lgK, from, cells, edges, progress }: Commit): void {
   let writer = writers.get(place.dir);
   if (writer === undefined) {
     writer = new StoreWriter(place, lgK);
     writers.set(place.dir, writer);
   }
-  writer.commit(from, cells, progress);
+  writer.commit(from, cells, edges, progress);
 }
 
 async function release(dir: string): Promise<void> {

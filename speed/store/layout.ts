@@ -3,7 +3,7 @@
  *
  *   SERVING                         which generation answers, and which one is being made to follow it
  *   <ViewId>/<topic>-<n>/           the store of one partition in one generation:
- *     data.mdb, lock.mdb            LMDB: the cells, and the progress that goes with them
+ *     data.mdb, lock.mdb            LMDB: the cells, the edges, and the progress that goes with them
  *     STORE                         what it is, written last: a store without it was never finished
  *     OPENING                       there while somebody checks it: left behind, it killed who opened it
  *     DAMAGED                       somebody found it damaged

@@ -11,6 +11,7 @@ import type { Offset } from '../../lib/log/log.js';
 import { decodeCell } from './cell-codec.js';
 import { parseCellKey } from './cell-key.js';
 import type { CommitThread } from './commit-thread.js';
+import { decodeEdges, encodeEdges, isEdgeKey } from './edge-block.js';
 import { removeStores } from './layout.js';
 import { looksSound } from './lmdb-file.js';
 import {
@@ -30,6 +31,7 @@ import {
 } from './store-files.js';
 import type { ViewChanges } from './view-changes.js';
 import {
+  encodeDescription,
   encodeProgress,
   progressAfter,
   readDescription,
@@ -40,7 +42,8 @@ import {
   type StoreIdentity,
 } from './store-meta.js';
 
-const cellsPerTurn = 2_000;
+/** Cells and edges before the event loop gets its turn. */
+const checkedPerTurn = 2_000;
 const mostKeysSampled = 20_000;
 
 /** How far a store is, and how far it must be before it may answer. */
@@ -70,7 +73,7 @@ export class PartitionStore {
   }
 
   /**
-   * Opens the store if it is what is wanted and whole; makes a new one otherwise. Checks every cell of an existing one,
+   * Opens the store if it is what is wanted and whole; makes a new one otherwise. Checks all that an existing one holds,
    * giving the event loop its turn in between.
    */
   static async open(
@@ -93,7 +96,7 @@ export class PartitionStore {
     const db = openDatabase(dir);
     const progress = startProgress(description.from);
     db.transactionSync(() => db.putSync(progressKey, encodeProgress(progress)));
-    writeFileSync(join(dir, 'STORE'), JSON.stringify(description));
+    writeFileSync(join(dir, 'STORE'), encodeDescription(description));
     return new PartitionStore(dir, description, { db, progress }, thread);
   }
 
@@ -131,14 +134,16 @@ export class PartitionStore {
   }
 
   /** All of it or nothing, on the commit thread. Rejects as `CommitThread.commit` does. */
-  async commit({ next, cells, tally }: ViewChanges): Promise<void> {
-    const progress = progressAfter(this.#progress, next, tally);
+  async commit({ next, cells, edges, tally }: ViewChanges): Promise<void> {
+    const kept = edges.slice(0, Math.max(0, this.description.maxEdges - this.#progress.keptEdges));
+    const progress = progressAfter(this.#progress, next, tally, kept.length);
     try {
       await this.#thread.commit({
         place: this.#place,
         lgK: this.description.lgK,
         from: this.#progress.next,
         cells,
+        edges: encodeEdges(kept),
         progress: encodeProgress(progress),
       });
       this.#progress = progress;
@@ -191,7 +196,7 @@ async function openWhole(dir: string, description: StoreDescription): Promise<Op
   let db: Database | undefined;
   try {
     db = openDatabase(dir);
-    await checkCells(db);
+    await checkRecords(db);
     checkWriting(db);
     db.resetReadTxn();
     const progress = readProgress(db);
@@ -214,11 +219,20 @@ function checkWriting(db: Database): void {
   }
 }
 
-async function checkCells(db: Database): Promise<void> {
-  let seen = 0;
+async function checkRecords(db: Database): Promise<void> {
+  let checked = 0;
   for (const { key, value } of db.getRange({ start: Buffer.of(1) })) {
-    if (parseCellKey(Buffer.from(key)) === undefined) throw new SwaError('view.corrupt', 'an unknown record');
-    decodeCell(value);
-    if (++seen % cellsPerTurn === 0) await new Promise(setImmediate);
+    checked += checkRecord(key, value);
+    if (checked < checkedPerTurn) continue;
+    checked = 0;
+    await new Promise(setImmediate);
   }
+}
+
+/** Returns how many cells or edges it holds. */
+function checkRecord(key: Uint8Array, value: Uint8Array): number {
+  if (isEdgeKey(key)) return decodeEdges(value).length;
+  if (parseCellKey(key) === undefined) throw new SwaError('view.corrupt', 'an unknown record');
+  decodeCell(value);
+  return 1;
 }

@@ -9,6 +9,9 @@ import type { LogId, Offset, PartitionName } from '../../lib/log/log.js';
 import type { ViewId } from '../../lib/views/view.js';
 import type { Tally } from './view-changes.js';
 
+/** Of what a store holds: 2 since it holds edges. Stores of another one are made again from the log. */
+const storeFormat = 2;
+
 /** All that a store's content depends on, but for the log's records. */
 export interface StoreIdentity {
   readonly generation: ViewId;
@@ -18,6 +21,8 @@ export interface StoreIdentity {
   readonly from: Offset;
   readonly lgK: number;
   readonly rules: RulesVersions;
+  /** Edges kept at most; those beyond are counted. */
+  readonly maxEdges: number;
   /**
    * LMDB runs here without fsync: a store is good as long as the machine has not gone down since it was made, since a
    * killed process loses nothing that it wrote. After a power cut the store is made anew.
@@ -43,8 +48,11 @@ export interface Progress {
   /** All cells lie in the hours [fromHour, toHour); both 0 while there is none. */
   readonly fromHour: number;
   readonly toHour: number;
+  /** Equiv facts and retractions, kept or not. */
   readonly equivs: number;
   readonly retractions: number;
+  /** How many of the two the store holds: the first ones. */
+  readonly keptEdges: number;
   readonly deadLetters: number;
   /** Records that were read and not counted, by reason. */
   readonly refused: Readonly<Record<string, number>>;
@@ -59,13 +67,14 @@ export function startProgress(from: Offset): Progress {
     toHour: 0,
     equivs: 0,
     retractions: 0,
+    keptEdges: 0,
     deadLetters: 0,
     refused: {},
   };
 }
 
-/** What becomes of the progress by a commit of changes up to `next`. */
-export function progressAfter(before: Progress, next: Offset, tally: Tally): Progress {
+/** What becomes of the progress by a commit of changes up to `next` that stores so many edges. */
+export function progressAfter(before: Progress, next: Offset, tally: Tally, keptEdges: number): Progress {
   const refused: Record<string, number> = { ...before.refused };
   for (const [reason, count] of tally.refused) refused[reason] = (refused[reason] ?? 0) + count;
   const lastReceivedAt = Math.max(before.lastReceivedAt ?? -1, tally.lastReceivedAt);
@@ -78,6 +87,7 @@ export function progressAfter(before: Progress, next: Offset, tally: Tally): Pro
     toHour: Math.max(before.toHour, tally.toHour),
     equivs: before.equivs + tally.equivs,
     retractions: before.retractions + tally.retractions,
+    keptEdges: before.keptEdges + keptEdges,
     deadLetters: before.deadLetters + tally.deadLetters,
     refused,
   };
@@ -86,12 +96,14 @@ export function progressAfter(before: Progress, next: Offset, tally: Tally): Pro
 const count = z.number().int().min(0);
 const offsetSchema = count.transform((value) => value as Offset); // checked: a whole number from 0
 const descriptionSchema = z.object({
+  format: z.literal(storeFormat),
   generation: z.string().transform((text) => text as ViewId), // compared with what is wanted
   logId: z.string().transform((text) => text as LogId),
   partition: z.string().transform((text) => text as PartitionName),
   from: offsetSchema,
   lgK: count,
   rules: z.object({ url: z.string(), bots: z.string() }),
+  maxEdges: count,
   bootId: z.string(),
   readyAt: offsetSchema,
 });
@@ -103,11 +115,17 @@ const progressSchema = z.object({
   toHour: count,
   equivs: count,
   retractions: count,
+  keptEdges: count,
   deadLetters: count,
   refused: z.record(z.string(), count),
 });
 
-/** The description of a finished store; undefined when there is none, or no readable one. */
+/** As it is written when a store is finished. */
+export function encodeDescription(description: StoreDescription): string {
+  return JSON.stringify({ format: storeFormat, ...description });
+}
+
+/** The description of a finished store; undefined when there is none, no readable one, or one of another format. */
 export function readDescription(dir: string): StoreDescription | undefined {
   const text = readIfThere(join(dir, 'STORE'));
   return text === undefined ? undefined : validJson(descriptionSchema, text); // damaged: the store is made again
@@ -122,6 +140,7 @@ export function sameIdentity(a: StoreIdentity, b: StoreIdentity): boolean {
     a.lgK === b.lgK &&
     a.rules.url === b.rules.url &&
     a.rules.bots === b.rules.bots &&
+    a.maxEdges === b.maxEdges &&
     a.bootId === b.bootId &&
     a.bootId !== ''
   );

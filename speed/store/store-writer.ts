@@ -1,7 +1,9 @@
-/** Adds changes to a store: the cells they touch and the progress they belong to, in one transaction. */
+/** Adds changes to a store: the cells they touch, edges, and the progress they belong to, in one transaction. */
+import { asBuffer } from '../../lib/as-buffer.js';
 import { SwaError } from '../../lib/errors.js';
 import type { Offset } from '../../lib/log/log.js';
 import { CellMerger } from './cell-merger.js';
+import type { StoredEdges } from './edge-block.js';
 import {
   damageOr,
   guarded,
@@ -31,12 +33,13 @@ export class StoreWriter {
    * writers count the same facts. Throws `view.corrupt` when the store is gone from its place or damaged,
    * `data-dir.in-use` when it stands elsewhere, `speed.failed` when it cannot be written.
    */
-  commit(from: Offset, changes: CellChanges, progress: Uint8Array): void {
+  commit(from: Offset, changes: CellChanges, edges: readonly StoredEdges[], progress: Uint8Array): void {
     requireSound(this.#place);
     try {
       this.#db.transactionSync(() => {
         this.#requireAt(from);
         this.#addTo(changes);
+        for (const { key, value } of edges) this.#db.putSync(asBuffer(key), asBuffer(value));
         this.#db.putSync(progressKey, Buffer.from(progress));
       });
     } catch (error) {

@@ -6,6 +6,7 @@
  */
 import { grown } from '../../lib/grown.js';
 import type { Offset } from '../../lib/log/log.js';
+import type { WaitingEdge } from '../../lib/views/view.js';
 import { isHashed, longestKeyBytes, writeCellKey } from './cell-key.js';
 import type { CellSubject } from './cell-subject.js';
 
@@ -13,6 +14,8 @@ export interface ViewChanges {
   /** The position that the partition has with them. */
   readonly next: Offset;
   readonly cells: CellChanges;
+  /** Ascending by offset. */
+  readonly edges: readonly WaitingEdge[];
   readonly tally: Tally;
 }
 
@@ -32,9 +35,11 @@ export interface CellChanges {
   readonly views: Uint32Array<ArrayBuffer>;
 }
 
-/** What changes besides cells. */
-export interface Tally extends PartitionNotes {
+/** What changes besides cells and edges. */
+export interface Tally extends Omit<PartitionNotes, 'edges'> {
   readonly pageviews: number;
+  readonly equivs: number;
+  readonly retractions: number;
   /** All cells lie in the hours [fromHour, toHour); Infinity and 0 when there is none. */
   readonly fromHour: number;
   readonly toHour: number;
@@ -42,8 +47,7 @@ export interface Tally extends PartitionNotes {
 
 /** What there is to note about records besides the cells they change. */
 export interface PartitionNotes {
-  readonly equivs: number;
-  readonly retractions: number;
+  readonly edges: readonly WaitingEdge[];
   readonly deadLetters: number;
   readonly refused: ReadonlyMap<string, number>;
   /** `receivedAt` of the newest; -1 for none. */
@@ -102,8 +106,7 @@ class Epoch {
   readonly #longUrls = new Map<number, string>();
   #views = new Uint32Array(2 ** 14);
   #viewsEnd = 0;
-  #equivs = 0;
-  #retractions = 0;
+  readonly #edges: WaitingEdge[] = [];
   #deadLetters = 0;
   #lastReceivedAt = -1;
   readonly #refused = new Map<string, number>();
@@ -122,9 +125,8 @@ class Epoch {
     this.#viewsEnd = end;
   }
 
-  addNotes({ equivs, retractions, deadLetters, lastReceivedAt, refused }: PartitionNotes): void {
-    this.#equivs += equivs;
-    this.#retractions += retractions;
+  addNotes({ edges, deadLetters, lastReceivedAt, refused }: PartitionNotes): void {
+    for (const edge of edges) this.#edges.push(edge);
     this.#deadLetters += deadLetters;
     this.#lastReceivedAt = Math.max(this.#lastReceivedAt, lastReceivedAt);
     for (const [reason, count] of refused)
@@ -138,8 +140,10 @@ class Epoch {
       fromHour = Math.min(fromHour, hour);
       toHour = Math.max(toHour, hour + 1);
     }
+    const retractions = this.#edges.reduce((sum, { type }) => sum + (type === 'retract' ? 1 : 0), 0);
     return {
       next,
+      edges: this.#edges.toSorted((a, b) => a.offset - b.offset), // slices may have overtaken each other
       cells: {
         keys: this.#keys,
         keyEnds: Uint32Array.from(this.#keyEnds),
@@ -151,8 +155,8 @@ class Epoch {
         pageviews: this.#viewsEnd / 2,
         fromHour,
         toHour,
-        equivs: this.#equivs,
-        retractions: this.#retractions,
+        equivs: this.#edges.length - retractions,
+        retractions,
         deadLetters: this.#deadLetters,
         lastReceivedAt: this.#lastReceivedAt,
         refused: this.#refused,

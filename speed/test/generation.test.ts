@@ -1,22 +1,22 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test, type TestContext } from 'node:test';
 import { timeEnd, type Fact } from '../../lib/facts/fact.js';
 import { zeroOffsets } from '../../lib/log/cut.js';
-import type { Offsets } from '../../lib/log/log.js';
+import { offset, type Offsets } from '../../lib/log/log.js';
 import { hourMs, hourOf } from '../../lib/time/buckets.js';
 import type { BatchView } from '../../lib/views/view.js';
 import { Generation, type GenerationOptions } from '../generation.js';
 import { openRealtime } from '../read-side.js';
 import { CommitThread } from '../store/commit-thread.js';
-import { writePointer } from '../store/layout.js';
+import { storeDir, writePointer } from '../store/layout.js';
 import type { Progress } from '../store/store-meta.js';
 import { equiv, hour0, pageview, recordsOf, rules, time0 } from './facts.js';
 import { MemoryLog } from './memory-log.js';
 import { countedBetween, oracleView, personsAt } from './oracle.js';
-import { assertRealtimeEquals } from './compare.js';
+import { assertEdgesEqual, assertRealtimeEquals } from './compare.js';
 
 const lgK = 12;
 const commits = new CommitThread();
@@ -89,6 +89,7 @@ test('the realtime view equals the oracle: pages, domains, late facts, bots, inv
   assert.deepEqual(snapshot.cut, { logId: log.id, next: log.end() });
   assert.equal(snapshot.equivsAfterBatchCut, 1);
   assert.equal(snapshot.retractionsAfterBatchCut, 2);
+  assertEdgesEqual(snapshot, log.records, from);
   const personOf = personsAt(log.records, from);
   assert.equal(personOf('cookie:b'), 'cookie:a');
   assertRealtimeEquals(snapshot, countedBetween(log.records, from, log.end(), personOf, rules), lgK);
@@ -105,6 +106,87 @@ test('the realtime view equals the oracle: pages, domains, late facts, bots, inv
   assert.equal(refused?.['known bot'], 1);
   await generation.close();
   await realtime.close();
+});
+
+test('edges are kept up to a limit, the first ones, whole across restarts; those beyond are counted', async (t) => {
+  const dataDir = tempDir(t);
+  const edges = Array.from({ length: 700 }, (_, i) =>
+    equiv(i === 5 ? 'user:\u{1f600} "\\\u001f' : `cookie:${i}`, `user:${i}`, {
+      type: i % 7 === 0 ? 'retract' : 'equiv',
+      timestamp: time0 - i,
+    }),
+  );
+  const { log, view, from } = await logWith([equiv('cookie:x', 'cookie:y'), ...edges], 1);
+  writePointer(dataDir, { partitions: log.partitions, serving: view.meta.id, next: undefined });
+  const realtime = openRealtime(dataDir);
+  for (const maxEdges of [1_000, 600]) {
+    const options = { ...optionsFor(dataDir, log, view), maxEdges, epochTuples: 23 };
+    for (const share of [0.3, 0.7, 1]) {
+      const generation = await Generation.open(options); // with another limit it is another store
+      const limit = { 'equivs/0': offset(Math.floor(share * 701)) };
+      while ((await generation.runEpochs({ waitMs: 0, limit })) > 0);
+      await generation.close();
+    }
+    const snapshot = realtime.snapshot();
+    assert.ok(snapshot !== undefined);
+    assertEdgesEqual(snapshot, log.records, from, maxEdges);
+    snapshot.release();
+  }
+  await realtime.close();
+});
+
+test('edges of an epoch that fails are not in the view, and are there once when it has been worked on again', async (t) => {
+  const dataDir = tempDir(t);
+  const facts = Array.from({ length: 60 }, (_, i) => [
+    pageview(i === 40 ? 'poison' : `cookie:${i}`, 'http://example.com/'),
+    equiv(`cookie:${i}`, `user:${i}`),
+  ]).flat();
+  const { log, view, from } = await logWith(facts);
+  const realtime = openRealtime(dataDir);
+  let failures = 0;
+  const poisoned: BatchView = {
+    ...view,
+    personOf(visitor) {
+      if (visitor !== 'poison') return visitor;
+      failures++;
+      const snapshot = realtime.snapshot(); // what is committed now
+      assert.ok(snapshot !== undefined);
+      assertEdgesEqual(snapshot, log.records, from);
+      snapshot.release();
+      throw new Error('cannot be mapped');
+    },
+  };
+  writePointer(dataDir, { partitions: log.partitions, serving: view.meta.id, next: undefined });
+  const generation = await Generation.open({ ...optionsFor(dataDir, log, poisoned), epochTuples: 30 });
+  await catchUp(generation);
+  assert.equal(failures, 3);
+  const snapshot = realtime.snapshot();
+  assert.ok(snapshot !== undefined);
+  assertEdgesEqual(snapshot, log.records, from);
+  assert.equal(snapshot.equivsAfterBatchCut, 60);
+  snapshot.release();
+  await generation.close();
+  await realtime.close();
+});
+
+test('a store of another format is made again from the log', async (t) => {
+  const dataDir = tempDir(t);
+  const { log, view, from } = await logWith([equiv('cookie:a', 'user:a'), equiv('cookie:b', 'user:b')]);
+  const options = optionsFor(dataDir, log, view);
+  const before = await Generation.open(options);
+  await catchUp(before);
+  await before.close();
+  const dir = storeDir(dataDir, view.meta.id, 'equivs/0');
+  const description: unknown = JSON.parse(readFileSync(join(dir, 'STORE'), 'utf8'));
+  assert.ok(typeof description === 'object' && description !== null && 'format' in description);
+  const { format, ...older } = description; // as before it had edges
+  assert.equal(format, 2);
+  writeFileSync(join(dir, 'STORE'), JSON.stringify(older));
+  const again = await Generation.open(options);
+  assert.equal(again.positions()['equivs/0'], from['equivs/0']);
+  await catchUp(again);
+  assert.deepEqual(again.positions(), log.end());
+  await again.close();
 });
 
 test('offsets without records at the end of the log are passed over, up to a limit', async (t) => {

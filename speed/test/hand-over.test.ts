@@ -9,8 +9,12 @@ import { openRealtime } from '../read-side.js';
 import { equiv, pageview } from './facts.js';
 import { Harness, genesis, until } from './harness.js';
 
+/** With an edge now and then. */
 function views(count: number): Fact[] {
-  return Array.from({ length: count }, (_, i) => pageview(`cookie:${i % 17}`, `http://example.com/${i % 5}`));
+  return Array.from({ length: count }, (_, i) => {
+    const view = pageview(`cookie:${i % 17}`, `http://example.com/${i % 5}`);
+    return i % 9 === 0 ? [view, equiv(view.visitor, `user:${i % 4}`)] : [view];
+  }).flat();
 }
 
 test('a new batch view takes over with its own mapping, and the old generation is deleted', async (t) => {
@@ -168,6 +172,16 @@ test('a cell that changed on disk is found by whoever reads it, and the store is
   house.start();
   await house.untilCaughtUp(genesis);
   await house.damageCells(genesis, 'http://example.com/1');
+  assert.ok(house.readsFail());
+  await house.untilCaughtUp(genesis);
+});
+
+test('edges that changed on disk are found by whoever reads them, and the store is made again', async (t) => {
+  const house = new Harness(t);
+  await house.append(...views(50));
+  house.start();
+  await house.untilCaughtUp(genesis);
+  await house.damageEdges(genesis);
   assert.ok(house.readsFail());
   await house.untilCaughtUp(genesis);
 });

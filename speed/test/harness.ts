@@ -14,11 +14,12 @@ import type { BatchView, RealtimeView, ViewId } from '../../lib/views/view.js';
 import { openRealtime, type Realtime } from '../read-side.js';
 import { CellSubject } from '../store/cell-subject.js';
 import { cellKey } from '../store/cell-key.js';
+import { edgeRange } from '../store/edge-block.js';
 import { readPointer, storeDir, type Pointer } from '../store/layout.js';
 import { CommitThread } from '../store/commit-thread.js';
 import { openDatabase } from '../store/store-files.js';
 import { SpeedWorker, type WorkerOptions } from '../worker.js';
-import { assertRealtimeEquals } from './compare.js';
+import { assertEdgesEqual, assertRealtimeEquals } from './compare.js';
 import { hour0, recordsOf, rules, time0 } from './facts.js';
 import { MemoryLog } from './memory-log.js';
 import { countedBetween, oracleView, type OracleCells } from './oracle.js';
@@ -240,6 +241,18 @@ export class Harness {
       };
     }
     assertRealtimeEquals(snapshot, this.#oracle.cells, lgK);
+    assertEdgesEqual(snapshot, this.log.records, view.meta.cut.next);
+  }
+
+  /** Flips a bit in the first block of edges. */
+  async damageEdges(generation: ViewId): Promise<void> {
+    const db = openDatabase(storeDir(this.dataDir, generation, 'equivs/0'));
+    for (const { key, value } of db.getRange({ ...edgeRange(0), limit: 1 })) {
+      const changed = Buffer.from(value);
+      changed[17] = (changed[17] ?? 0) ^ 1;
+      db.putSync(Buffer.from(key), changed);
+    }
+    await db.close();
   }
 
   /** Flips a bit in the cells of a page, behind everybody's back. */
