@@ -224,13 +224,13 @@ export const inquiries: readonly Inquiry[] = [
       { visitor: z.string(), person: z.string(), ids: z.array(z.string()), idCount: z.number() },
       z.object({
         method: z.literal('union-find'),
-        exact: z.boolean(),
-        equivsAfterBatchCut: z.number(),
-        retractionsAfterBatchCut: z.number(),
+        exact: z.boolean().describe('No edge after the batch cut can change who this person is.'),
+        equivsAfterBatchCut: z.number().describe('Equiv facts after the batch cut, about whomever.'),
+        retractionsAfterBatchCut: z.number().describe('Retractions after the batch cut, about whomever.'),
       }),
       false,
     ),
-    answer: (engine, input) => (generation) => person(engine, generation, input.visitorId),
+    answer: (engine, input) => (generation, pace) => person(engine, generation, input.visitorId, pace),
   }),
 ];
 

@@ -52,6 +52,7 @@ export function openEngine(config: Config, clock: Clock, lag: LagSource = unknow
   return {
     engine,
     async close() {
+      engine.edges.close();
       generations.close();
       await realtime.close();
     },

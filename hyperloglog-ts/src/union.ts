@@ -174,8 +174,15 @@ export class HllUnion {
 
   /** Hands over all that is here without copying it, as a sketch does. The sink must not change this union. */
   addTo(sink: SketchSink): void {
-    if (this.#dense) sink.addRegisters(this.#registers);
-    else for (const coupon of this.#coupons.cells) if (coupon !== 0) sink.addCoupon(coupon);
+    if (this.#dense) {
+      sink.addRegisters(this.#registers);
+      return;
+    }
+    const { cells } = this.#coupons;
+    for (let cell = 0; cell < cells.length; cell++) {
+      const coupon = cells[cell] ?? 0;
+      if (coupon !== 0) sink.addCoupon(coupon);
+    }
   }
 
   /** A sketch of its own with all that was added. */

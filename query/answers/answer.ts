@@ -11,6 +11,7 @@ import { bucketCount, coverOf, type CoverRun } from '../engine/cover.js';
 import type { Engine } from '../engine/engine.js';
 import type { Generation } from '../engine/generations.js';
 import type { Tally } from '../engine/tally.js';
+import type { EdgeBounds } from '../identity/edge-bounds.js';
 import { show, type SeriesQuestion, type TimeRange } from '../question.js';
 import type { Table } from '../formats/table.js';
 
@@ -29,16 +30,20 @@ export const uniquesAccuracySchema = z.object({
   confidence: z.literal(0.95),
   lower: z.number(),
   upper: z.number(),
-  exact: z.boolean().describe('The number is the count itself.'),
+  exact: z
+    .boolean()
+    .describe(
+      'The number is the count itself, but for odds below 1 in 10,000: no more than 201 people, and no edge after the batch cut can change it.',
+    ),
   maxOvercount: z
     .number()
     .describe(
-      'By how much edges after the batch cut can lower the count at most: each equiv fact by one; with SWA_MAX_PERSON_IDS = m each retraction by 2 (m - 1). `lower` allows for it.',
+      'By how much equiv facts after the batch cut can lower this number at most: people it may count who may turn out to be one. `lower` allows for it.',
     ),
   maxUndercount: z
     .number()
     .describe(
-      'By how much edges after the batch cut can raise the count at most: each retraction by one; with SWA_MAX_PERSON_IDS = m each equiv fact by 2 (m - 1). `upper` allows for it.',
+      'By how much retractions after the batch cut can raise this number at most: people it may count who may turn out to be several. `upper` allows for it.',
     ),
 });
 
@@ -112,54 +117,43 @@ export interface Count {
   readonly exact: boolean;
 }
 
-/**
- * By how much the next batch run may put a count of people right at the same cut. An edge that comes to be joins at most two
- * people into one, one that is taken back splits at most one into two, and a fact does one of these to one edge at most.
- * Under a cap of ids a person, two people of that many ids each can come apart into all of their ids when they are joined,
- * and come together again when they are split.
- */
-export function slackOf({
-  batch,
-  realtime,
-}: Generation): Pick<UniquesAccuracy, 'maxOvercount' | 'maxUndercount'> {
-  const { equivsAfterBatchCut: equivs = 0, retractionsAfterBatchCut: retractions = 0 } = realtime ?? {};
-  const { maxPersonIds } = batch.meta;
-  const comingApart = maxPersonIds === 0 ? 0 : 2 * (maxPersonIds - 1);
-  return {
-    maxOvercount: equivs + retractions * comingApart,
-    maxUndercount: retractions + equivs * comingApart,
-  };
-}
+/** By how much edges that wait can change a number. */
+export type EdgeLimits = Pick<UniquesAccuracy, 'maxOvercount' | 'maxUndercount'>;
 
 /**
- * The number of people in a tally, and the interval that holds the truth with 95 % confidence. Whoever counts has viewed
- * a page, so there are never more people than pageviews, whatever is estimated.
+ * The number of people in a tally, the interval that holds the truth with 95 % confidence, and the part that edges have
+ * in it. Whoever counts has viewed a page, so there are never more people than pageviews, whatever is estimated.
  */
-export function countOf(tally: Tally, generation: Generation): Count {
-  const { union, pageviews } = tally;
-  const visitors = Math.min(Math.round(union.estimate()), pageviews);
-  if (visitors === 0) return { visitors, lower: 0, upper: 0, exact: true };
-  const { maxOvercount, maxUndercount } = slackOf(generation);
+export function countOf({ union, pageviews }: Tally, edges: EdgeBounds): Count & EdgeLimits {
+  const people = union.estimate();
+  const visitors = Math.min(Math.round(people), pageviews);
+  if (visitors === 0) return nobody;
+  const { overcount, undercount } = edges.slackOf(union, people);
   const bounds = union.isExact ? { lower: visitors, upper: visitors } : union.bounds(sigmas95);
+  const lower = Math.max(1, Math.min(Math.floor(bounds.lower), pageviews) - overcount);
+  const upper = Math.min(Math.ceil(bounds.upper) + undercount, pageviews);
   return {
     visitors,
-    lower: Math.max(1, Math.min(Math.floor(bounds.lower), pageviews) - maxOvercount),
-    upper: Math.min(Math.ceil(bounds.upper) + maxUndercount, pageviews),
-    exact: union.isExact && maxOvercount === 0 && maxUndercount === 0,
+    lower,
+    upper,
+    exact: union.isExact && lower === upper,
+    maxOvercount: Math.min(overcount, visitors - 1),
+    maxUndercount: Math.min(undercount, pageviews - visitors),
   };
 }
 
-export function accuracyOf(count: Count, generation: Generation): UniquesAccuracy {
-  const { lgK } = generation.batch.meta;
+const nobody = { visitors: 0, lower: 0, upper: 0, exact: true, maxOvercount: 0, maxUndercount: 0 };
+
+/** How people are counted. */
+export function methodOf({
+  batch,
+}: Generation): Pick<UniquesAccuracy, 'confidence' | 'lgK' | 'method' | 'relativeStandardError'> {
+  const { lgK } = batch.meta;
   return {
     method: 'hyperloglog',
     lgK,
     relativeStandardError: round(relativeStandardError(lgK), 6),
     confidence: 0.95,
-    lower: count.lower,
-    upper: count.upper,
-    exact: count.exact,
-    ...slackOf(generation),
   };
 }
 

@@ -4,7 +4,6 @@
  * make it any more (Fagin's threshold algorithm), or until too few of the domain's pageviews are left for them; only the
  * winners' sketches are merged.
  */
-import { relativeStandardError } from 'hyperloglog-ts';
 import type { PageCount } from '../../lib/views/view.js';
 import type { Engine } from '../engine/engine.js';
 import type { Generation } from '../engine/generations.js';
@@ -12,7 +11,7 @@ import type { Pace } from '../engine/pace.js';
 import type { HourRange, Tally } from '../engine/tally.js';
 import { column } from '../formats/table.js';
 import type { TimeRange } from '../question.js';
-import { countOf, frameOf, round, slackOf, type Answer, type Count } from './answer.js';
+import { countOf, frameOf, methodOf, type Answer, type Count } from './answer.js';
 import { emptinessOf } from './empty.js';
 
 export interface PagesQuestion extends TimeRange {
@@ -20,22 +19,26 @@ export interface PagesQuestion extends TimeRange {
   readonly limit: number;
 }
 
-export function pages(
+export async function pages(
   engine: Engine,
   generation: Generation,
   question: PagesQuestion,
   pace: Pace,
 ): Promise<Answer> {
   const { domain, range } = question;
+  const edges = await engine.edges.of(generation, pace);
   return engine.tallied(async (tally) => {
     const top = await busiest(engine, generation, question, tally, pace);
     const rows: (PageCount & Count)[] = [];
+    const limits = { maxOvercount: 0, maxUndercount: 0 };
     for (const page of top) {
       tally.reset();
       await tally.add(generation, { kind: 'page', url: page.url }, range, 'uniques', pace);
-      rows.push({ ...page, ...countOf(tally, generation) });
+      const { maxOvercount, maxUndercount, ...count } = countOf(tally, edges);
+      rows.push({ ...page, ...count });
+      limits.maxOvercount = Math.max(limits.maxOvercount, maxOvercount);
+      limits.maxUndercount = Math.max(limits.maxUndercount, maxUndercount);
     }
-    const { lgK } = generation.batch.meta;
     const isEmpty = rows.length === 0;
     return {
       body: {
@@ -44,13 +47,7 @@ export function pages(
           pages: rows,
           ...(isEmpty ? await emptinessOf(generation, [{ kind: 'domain', domain }], pace) : {}),
         },
-        accuracy: {
-          method: 'hyperloglog',
-          lgK,
-          relativeStandardError: round(relativeStandardError(lgK), 6),
-          confidence: 0.95,
-          ...slackOf(generation),
-        },
+        accuracy: { ...methodOf(generation), ...limits },
         ...frameOf(engine, generation, question),
       },
       table: {

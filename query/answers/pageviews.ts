@@ -7,7 +7,9 @@ export function pageviews(asking: Asking): Promise<Answer> {
   return seriesAnswer(asking, {
     what: 'pageviews',
     columns: [column('pageviews', 'count')],
-    read: (tally) => ({ pageviews: tally.pageviews }),
-    sumUp: (total) => ({ data: total, accuracy: { method: 'count', exact: true } }),
+    read: ({ pageviews: count }) => {
+      const figures = { pageviews: count };
+      return { figures, data: figures, accuracy: { method: 'count', exact: true } };
+    },
   });
 }

@@ -1,27 +1,32 @@
 /** Who a visitor id belongs to, by the mapping of the generation that answers. */
 import type { Engine } from '../engine/engine.js';
 import type { Generation } from '../engine/generations.js';
+import type { Pace } from '../engine/pace.js';
 import { column } from '../formats/table.js';
 import { frameOf, type Answer } from './answer.js';
 
 /** Most ids listed of one person. */
 export const maxIdsListed = 1_000;
 
-export function person(engine: Engine, generation: Generation, visitor: string): Answer {
+export async function person(
+  engine: Engine,
+  generation: Generation,
+  visitor: string,
+  pace: Pace,
+): Promise<Answer> {
   const { batch, realtime } = generation;
   const personId = batch.personOf(visitor);
   const ids = batch.idsOf(personId);
   const listed = ids.slice(0, maxIdsListed);
-  const equivsAfterBatchCut = realtime?.equivsAfterBatchCut ?? 0;
-  const retractionsAfterBatchCut = realtime?.retractionsAfterBatchCut ?? 0;
+  const edges = await engine.edges.of(generation, pace);
   return {
     body: {
       data: { visitor, person: personId, ids: listed, idCount: ids.length },
       accuracy: {
         method: 'union-find',
-        exact: equivsAfterBatchCut === 0 && retractionsAfterBatchCut === 0,
-        equivsAfterBatchCut,
-        retractionsAfterBatchCut,
+        exact: !edges.mayChange(personId),
+        equivsAfterBatchCut: realtime?.equivsAfterBatchCut ?? 0,
+        retractionsAfterBatchCut: realtime?.retractionsAfterBatchCut ?? 0,
       },
       ...frameOf(engine, generation),
     },

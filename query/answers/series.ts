@@ -28,10 +28,10 @@ export interface Counting<T extends Figures<T>> {
   readonly what: 'pageviews' | 'uniques';
   /** Besides from, to and label. */
   readonly columns: readonly Column<keyof T & string>[];
-  /** The figures of an interval or of the whole range, once everything is in the tally. */
-  readonly read: (tally: Tally) => T;
-  /** Which of them are the answer itself, and how sure it is. */
-  readonly sumUp: (total: T) => {
+  /** What an interval or the whole range has come to, once everything is in the tally. */
+  readonly read: (tally: Tally) => {
+    readonly figures: T;
+    /** Which of them are the answer itself, where they are of the whole range, and how sure it is. */
     readonly data: Readonly<Record<string, unknown>>;
     readonly accuracy: object;
   };
@@ -39,17 +39,16 @@ export interface Counting<T extends Figures<T>> {
 
 export function seriesAnswer<T extends Figures<T>>(asking: Asking, counting: Counting<T>): Promise<Answer> {
   const { engine, generation, question, pace } = asking;
-  const { columns, read, sumUp } = counting;
+  const { columns, read } = counting;
   return engine.tallied(async (tally) => {
     const series: Counted<T>[] = [];
     for (const slice of question.slices) {
       await tallyUp(tally, asking, slice, counting.what);
-      series.push({ slice, figures: read(tally) });
+      series.push({ slice, figures: read(tally).figures });
       if (pace.due) await pace.rest();
     }
     await tallyUp(tally, asking, question.range, counting.what);
-    const total = read(tally);
-    const { data, accuracy } = sumUp(total);
+    const { figures: total, data, accuracy } = read(tally);
     const hasSeries = question.interval !== undefined;
     const counted = hasSeries ? series : [{ slice: { ...question.range, label: '' }, figures: total }];
     return {

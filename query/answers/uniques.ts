@@ -1,10 +1,12 @@
 /** How many different people: the sketch of every bucket that covers the range, united. */
 import { column } from '../formats/table.js';
-import { accuracyOf, countOf, type Answer } from './answer.js';
+import { countOf, methodOf, type Answer } from './answer.js';
 import { seriesAnswer, tallyUp, type Asking } from './series.js';
 
-export function uniques(asking: Asking): Promise<Answer> {
-  const { generation } = asking;
+export async function uniques(asking: Asking): Promise<Answer> {
+  const { engine, generation, pace } = asking;
+  const edges = await engine.edges.of(generation, pace);
+  const method = methodOf(generation);
   return seriesAnswer(asking, {
     what: 'uniques',
     columns: [
@@ -13,8 +15,12 @@ export function uniques(asking: Asking): Promise<Answer> {
       column('upper', 'count'),
       column('exact', 'flag'),
     ],
-    read: (tally) => countOf(tally, generation),
-    sumUp: (total) => ({ data: { visitors: total.visitors }, accuracy: accuracyOf(total, generation) }),
+    read: (tally) => {
+      const { maxOvercount, maxUndercount, ...figures } = countOf(tally, edges);
+      const { visitors, lower, upper, exact } = figures;
+      const accuracy = { ...method, lower, upper, exact, maxOvercount, maxUndercount };
+      return { figures, data: { visitors }, accuracy };
+    },
   });
 }
 

@@ -1,6 +1,7 @@
 /** What every answer needs, made once per process: the generations, working buffers, rules, zones, the clock. */
 import type { Clock } from '../../lib/clock.js';
 import type { UrlRules } from '../../lib/url/normalize.js';
+import { WaitingEdges } from '../identity/waiting-edges.js';
 import type { Generation, Generations } from './generations.js';
 import type { LagSource } from './lag.js';
 import { PageRanks } from './page-ranks.js';
@@ -22,10 +23,12 @@ export class Engine {
   readonly clock: Clock;
   readonly zones = new Zones();
   readonly ranks = new PageRanks();
+  readonly edges: WaitingEdges;
   readonly #tallies: TallyPool;
 
   constructor(options: EngineOptions) {
     this.generations = options.generations;
+    this.edges = new WaitingEdges(options.generations);
     this.urls = options.urls;
     this.lag = options.lag;
     this.clock = options.clock;

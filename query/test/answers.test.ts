@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { coupon } from 'hyperloglog-ts';
 import { UrlRules } from '../../lib/url/normalize.js';
 import type { RealtimeView } from '../../lib/views/view.js';
 import { Engine } from '../engine/engine.js';
@@ -126,6 +127,36 @@ test('the 95 % interval of an estimate holds the truth 93 to 97 % of the time, a
   t.diagnostic(`${held} of ${estimated} intervals`);
   assert.equal(estimated, cases - Math.ceil(cases / 11));
   assert.ok(held / estimated >= 0.93 && held / estimated <= 0.97, `${held} of ${estimated}`);
+});
+
+test('two people with one coupon: above 201 people no number is called exact, and upper allows for them', async () => {
+  const twins = ['cookie:6lr', 'cookie:mm4']; // the first such pair of cookie:0, cookie:1, ... in base 36
+  const [one, two] = twins.map((id) => coupon(id));
+  assert.equal(one, two);
+  for (const people of [3, 201, 202, 300, 1_000, 1_536]) {
+    const visitors = [...twins, ...Array.from({ length: people - 2 }, (_, i) => `user:${i}`)];
+    const views = [...visitors, ...visitors].map((visitor) => ({
+      visitor,
+      url: urls[0] ?? '',
+      hour: startHour,
+    }));
+    const batch = new FakeBatchView(views, { lgK: 14 });
+    const range = { from: show(startHour), to: show(startHour + 1), domain: 'example.org' };
+    const { body } = await ask(engineOf(batch), 'uniques', range);
+    const { lower, upper, exact } = body['accuracy'] as { lower: number; upper: number; exact: boolean };
+    const counted = people - 1;
+    const isFew = counted <= 201; // of whom two share a coupon with odds below 1 in 10,000: here they do
+    assert.deepEqual(
+      { ...(body.data as { visitors: number }), lower, upper, exact },
+      {
+        domain: 'example.org',
+        visitors: counted,
+        lower: counted,
+        upper: isFew ? counted : people,
+        exact: isFew,
+      },
+    );
+  }
 });
 
 test('there are never more people than pageviews', async () => {

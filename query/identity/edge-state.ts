@@ -1,0 +1,147 @@
+/**
+ * What the edges that wait in one generation can do to counts of people, edge by edge.
+ *
+ * The batch view's mapping has persons; ids it does not know are persons of one id. What the next batch run will say is
+ * between two extremes, and these are what is kept here:
+ *
+ *   at least  all equiv facts join: persons in one group may turn out to be one
+ *   at most   no equiv fact joins, and every retraction takes a person of the mapping apart: into one more each
+ *
+ * Which of several facts on one pair wins is not asked, and repeats are harmless: a pair joins once, and is counted once
+ * among retractions. So it makes no difference what the batch layer has seen of the same pair before.
+ *
+ * With a cap of ids a person there is more. A person whose group has others may be taken apart into all of its ids. And a
+ * retraction between two ids that stand alone may mean that they are of a person over the cap, which the mapping does not
+ * know: its ids, whichever they are, may be joined again in two persons of as many ids as the cap allows.
+ */
+import { coupon } from 'hyperloglog-ts';
+import { TextNumbers } from '../../lib/hash/text-numbers.js';
+import type { Offsets } from '../../lib/log/log.js';
+import type { BatchView, EdgeBlock, WaitingEdge } from '../../lib/views/view.js';
+import { PersonGroups } from './person-groups.js';
+import { Raises } from './raises.js';
+
+/** A state that edge after edge has led to: it stays what it was when more come. */
+export interface Milestone {
+  /** The edges before these positions have been read. */
+  readonly next: Partial<Offsets>;
+  /** How many they were. */
+  readonly equivs: number;
+  readonly retractions: number;
+  readonly persons: number;
+  readonly links: number;
+  readonly raiseSteps: number;
+  /** Of all persons together. */
+  readonly raises: number;
+  /** By how much a count can be lowered by persons over the cap, whoever they are. */
+  readonly rejoined: number;
+}
+
+export const nothingRead: Milestone = {
+  next: {},
+  equivs: 0,
+  retractions: 0,
+  persons: 0,
+  links: 0,
+  raiseSteps: 0,
+  raises: 0,
+  rejoined: 0,
+};
+
+export type Mapping = Pick<BatchView, 'idsOf' | 'meta' | 'personOf'>;
+
+export class EdgeState {
+  readonly groups = new PersonGroups();
+  readonly raises = new Raises();
+  readonly #persons = new TextNumbers();
+  readonly #retracted = new TextNumbers();
+  /** Of persons that had to be asked for. */
+  readonly #idCounts = new Map<string, number>();
+  #now = nothingRead;
+  #rejoined = 0;
+
+  /** As it is now. */
+  get now(): Milestone {
+    return this.#now;
+  }
+
+  /** Takes the block that comes next; what was in earlier ones is passed over. The mapping is the batch view's. */
+  add({ partition, next, edges }: EdgeBlock, mapping: Mapping): void {
+    const before = this.#now;
+    let { equivs, retractions } = before;
+    for (const edge of edges) {
+      if (edge.offset < (before.next[partition] ?? 0)) continue;
+      if (edge.type === 'equiv') {
+        this.#join(edge, mapping);
+        equivs++;
+      } else {
+        this.#takeApart(edge, mapping);
+        retractions++;
+      }
+    }
+    this.#now = {
+      next: { ...before.next, [partition]: next },
+      equivs,
+      retractions,
+      persons: this.groups.count,
+      links: this.groups.links,
+      raiseSteps: this.raises.steps,
+      raises: this.raises.total,
+      rejoined: this.#rejoined,
+    };
+  }
+
+  /** The number of a person of the mapping that an edge can change; -1 for others. */
+  numberOf(person: string): number {
+    return this.#persons.get(person);
+  }
+
+  #join({ a, b }: WaitingEdge, mapping: Mapping): void {
+    const [personA, personB] = [mapping.personOf(a), mapping.personOf(b)];
+    if (personA === personB) return;
+    const [numberA, numberB] = [this.#add(personA), this.#add(personB)];
+    this.groups.join(numberA, numberB);
+    if (mapping.meta.maxPersonIds === 0) return;
+    for (const [person, number] of [
+      [personA, numberA],
+      [personB, numberB],
+    ] as const) {
+      const others = this.#idCount(person, mapping) - 1;
+      this.raises.add(number, others, others);
+    }
+  }
+
+  #takeApart({ a, b }: WaitingEdge, mapping: Mapping): void {
+    const [person, other] = [mapping.personOf(a), mapping.personOf(b)];
+    const { maxPersonIds } = mapping.meta;
+    const areAlone = (): boolean =>
+      this.#idCount(person, mapping) === 1 && this.#idCount(other, mapping) === 1;
+    if (person === other) {
+      if (this.#isNew(a, b)) this.raises.add(this.#add(person), 1, this.#idCount(person, mapping) - 1);
+    } else if (maxPersonIds > 0 && areAlone()) {
+      if (this.#isNew(a, b)) this.#rejoined += 2 * (maxPersonIds - 1);
+    } // else no edge that lives joins the pair
+  }
+
+  #idCount(person: string, mapping: Mapping): number {
+    const known = this.#idCounts.get(person);
+    if (known !== undefined) return known;
+    const count = mapping.idsOf(person).length;
+    this.#idCounts.set(person, count);
+    return count;
+  }
+
+  /** False for a pair that was retracted before. */
+  #isNew(a: string, b: string): boolean {
+    const [first, second] = a < b ? [a, b] : [b, a];
+    const pairs = this.#retracted.count;
+    return this.#retracted.add(`${first.length} ${first}${second}`) === pairs;
+  }
+
+  #add(person: string): number {
+    const known = this.#persons.get(person);
+    if (known >= 0) return known;
+    this.#persons.add(person);
+    return this.groups.add(coupon(person));
+  }
+}

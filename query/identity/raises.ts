@@ -1,0 +1,48 @@
+/**
+ * Into how many persons more each person may fall apart. It grows step by step, and can be asked for as it was after any
+ * number of steps, as the groups can (person-groups.ts).
+ */
+import { grown } from '../../lib/grown.js';
+
+export class Raises {
+  #steps = 0;
+  #total = 0;
+  /** By person: its last step, counted from 1; 0 for none. */
+  #last = new Uint32Array(64);
+  /** By step: what its person has come to, and that person's step before. */
+  #sums = new Uint32Array(64);
+  #before = new Uint32Array(64);
+
+  get steps(): number {
+    return this.#steps;
+  }
+
+  /** Of all persons together. */
+  get total(): number {
+    return this.#total;
+  }
+
+  /** Raises a person's number by `more`, at most to `limit`. */
+  add(person: number, more: number, limit: number): void {
+    const sum = this.of(person, this.#steps);
+    const raised = Math.min(sum + more, limit);
+    if (raised <= sum) return;
+    const step = ++this.#steps;
+    if (person >= this.#last.length) this.#last = grown(this.#last, person + 1);
+    if (step >= this.#sums.length) {
+      this.#sums = grown(this.#sums);
+      this.#before = grown(this.#before);
+    }
+    this.#sums[step] = raised;
+    this.#before[step] = this.#last[person] ?? 0;
+    this.#last[person] = step;
+    this.#total += raised - sum;
+  }
+
+  /** What a person had come to after so many steps. */
+  of(person: number, steps: number): number {
+    let step = this.#last[person] ?? 0;
+    while (step > steps) step = this.#before[step] ?? 0;
+    return this.#sums[step] ?? 0;
+  }
+}

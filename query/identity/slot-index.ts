@@ -1,0 +1,106 @@
+/**
+ * Which of many persons a large sketch may hold: one whose coupon's value is at most the register of its slot. They are in
+ * order of their slots, and of their values within a slot, so those that are not held are hardly looked at.
+ */
+import type { PersonGroups } from './person-groups.js';
+
+/** Persons sorted between two pauses. */
+const personsPerStep = 65_536;
+const valueShift = 26;
+
+export class SlotIndex {
+  /** Where each slot begins in the others; one more says where the last one ends. */
+  readonly #starts: Uint32Array;
+  readonly #values: Uint8Array;
+  /** The persons at these places, and what stood for their groups when they were indexed. */
+  readonly persons: Uint32Array;
+  readonly roots: Uint32Array;
+  /** After so many links. */
+  readonly links: number;
+
+  private constructor(count: number, starts: Uint32Array, links: number) {
+    this.links = links;
+    this.#starts = starts;
+    this.#values = new Uint8Array(count);
+    this.persons = new Uint32Array(count);
+    this.roots = new Uint32Array(count);
+  }
+
+  /**
+   * Indexes all persons there are, for sketches of 2^lgK registers, by two counting sorts: first by value, then by slot.
+   * Yields now and then, so that the caller can pause, and persons and links may be added.
+   */
+  static *build(groups: PersonGroups, lgK: number): Generator<undefined, SlotIndex> {
+    const { coupons, links } = groups;
+    const mask = 2 ** lgK - 1;
+    const starts = new Uint32Array(2 ** lgK + 1);
+    const valueStarts = new Uint32Array(65);
+    for (let person = 0; person < coupons.length; person++) {
+      const coupon = coupons[person] ?? 0;
+      increment(starts, (coupon & mask) + 1);
+      increment(valueStarts, (coupon >>> valueShift) + 1);
+      if (person % personsPerStep === 0) yield;
+    }
+    sumUp(starts);
+    sumUp(valueStarts);
+    const byValue = new Uint32Array(coupons.length);
+    for (let person = 0; person < coupons.length; person++) {
+      byValue[increment(valueStarts, (coupons[person] ?? 0) >>> valueShift)] = person;
+      if (person % personsPerStep === 0) yield;
+    }
+    const index = new SlotIndex(coupons.length, starts, links);
+    const ends = starts.slice();
+    for (let i = 0; i < byValue.length; i++) {
+      const person = byValue[i] ?? 0;
+      const coupon = coupons[person] ?? 0;
+      const place = increment(ends, coupon & mask);
+      index.#values[place] = coupon >>> valueShift;
+      index.persons[place] = person;
+      index.roots[place] = groups.rootOf(person, links);
+      if (i % personsPerStep === 0) yield;
+    }
+    return index;
+  }
+
+  /** Persons below this number are indexed. */
+  get count(): number {
+    return this.persons.length;
+  }
+
+  /**
+   * Writes the places of the persons that these registers may hold to the start of `into`. Returns how many they are, -1
+   * when there is no room for all, or when the registers are not as many as the index was built for.
+   */
+  held(registers: Uint8Array, into: Uint32Array): number {
+    const starts = this.#starts;
+    const values = this.#values;
+    if (registers.length !== starts.length - 1) return -1;
+    let found = 0;
+    let from = 0;
+    for (let slot = 0; slot < registers.length; slot++) {
+      const end = starts[slot + 1] ?? 0;
+      const register = registers[slot] ?? 0;
+      for (let place = from; place < end && (values[place] ?? 0) <= register; place++) {
+        if (found === into.length) return -1;
+        into[found++] = place;
+      }
+      from = end;
+    }
+    return found;
+  }
+}
+
+/** Returns what was there before. */
+function increment(counts: Uint32Array, at: number): number {
+  const before = counts[at] ?? 0;
+  counts[at] = before + 1;
+  return before;
+}
+
+function sumUp(counts: Uint32Array): void {
+  let sum = 0;
+  for (let i = 0; i < counts.length; i++) {
+    sum += counts[i] ?? 0;
+    counts[i] = sum;
+  }
+}

@@ -1,0 +1,188 @@
+/**
+ * Equiv facts and retractions that came after the batch view's cut wait for the next batch run. Here it is worked out what
+ * they can do to an answer. They come with the realtime view's snapshot, are resolved over the mapping of its batch view, and
+ * what they led to is kept from one snapshot to the next, so that each edge is read once. Many new ones do not hold up
+ * an answer for long: those that have not been read yet count as if they were about everybody, and are read in the
+ * background.
+ */
+import { reaches } from '../../lib/log/cut.js';
+import type { BatchView, ViewId } from '../../lib/views/view.js';
+import type { Generation, Generations } from '../engine/generations.js';
+import type { Pace } from '../engine/pace.js';
+import { EdgeBounds, type Slack } from './edge-bounds.js';
+import { EdgeState, nothingRead, type Milestone } from './edge-state.js';
+import { SlotIndex } from './slot-index.js';
+
+/** How long edges are read until others get their turn. */
+const sliceMs = 8;
+/** When edges are read in the background, answers wait so long for that, counted from its beginning. */
+const patienceMs = 250;
+/** A batch view and the one that follows it. */
+const viewsKept = 2;
+
+export class WaitingEdges {
+  readonly #generations: Generations;
+  readonly #resolved = new Map<ViewId, ResolvedEdges>();
+  readonly #known = new WeakMap<Generation, EdgeBounds>();
+  /** `performance.now()` when it began; undefined while nothing is read or indexed in the background. */
+  #buildsSince: number | undefined;
+  #isClosed = false;
+
+  constructor(generations: Generations) {
+    this.#generations = generations;
+  }
+
+  /** What the edges of a pinned generation can do: for one generation always the same. */
+  async of(generation: Generation, pace: Pace): Promise<EdgeBounds> {
+    const known = this.#known.get(generation);
+    if (known !== undefined) return known;
+    const resolved = this.#resolvedOf(generation.batch);
+    // One reads for all: many answers at once, a slice each, would hold up the event loop.
+    if (!this.isBuilding) resolved.readOn(generation, performance.now() + sliceMs);
+    if (!resolved.hasRead(generation) || resolved.wantsIndex) this.#build();
+    const waitsUntil = (this.#buildsSince ?? 0) + patienceMs;
+    while (!resolved.hasRead(generation) && performance.now() < waitsUntil) await pace.rest();
+    const bounds = this.#known.get(generation) ?? resolved.boundsOf(generation);
+    this.#known.set(generation, bounds);
+    return bounds;
+  }
+
+  /** Whether edges are being read or indexed in the background. */
+  get isBuilding(): boolean {
+    return this.#buildsSince !== undefined;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  #resolvedOf({ meta }: BatchView): ResolvedEdges {
+    const known = this.#resolved.get(meta.id);
+    if (known !== undefined) return known;
+    const resolved = new ResolvedEdges();
+    this.#resolved.set(meta.id, resolved);
+    const [oldest] = this.#resolved.keys();
+    if (this.#resolved.size > viewsKept && oldest !== undefined) this.#resolved.delete(oldest);
+    return resolved;
+  }
+
+  /** Reads and indexes in the background, slice by slice, for whatever generation answers at the time. */
+  #build(): void {
+    if (this.isBuilding) return;
+    this.#buildsSince = performance.now();
+    const goOn = (): void => {
+      let isDone = true;
+      try {
+        isDone = this.#isClosed || this.#buildSlice();
+      } catch {
+        // The next answer meets the same error, and throws it.
+      }
+      if (isDone) this.#buildsSince = undefined;
+      else setImmediate(goOn).unref();
+    };
+    setImmediate(goOn).unref();
+  }
+
+  /** True when there is no more to do. */
+  #buildSlice(): boolean {
+    const generation = this.#generations.pin();
+    try {
+      const resolved = this.#resolvedOf(generation.batch);
+      const deadline = performance.now() + sliceMs;
+      return resolved.readOn(generation, deadline) && resolved.indexOn(generation.batch.meta.lgK, deadline);
+    } finally {
+      this.#generations.unpin(generation);
+    }
+  }
+}
+
+/** States that answers at older cuts may ask for. */
+const milestonesKept = 64;
+/** Up to so many persons, or to this part of all, are looked at one by one; where there are more they are indexed. */
+const fewPersons = 4_096;
+const smallPart = 1 / 256;
+
+/** The edges after one batch view's cut. */
+export class ResolvedEdges {
+  readonly #state = new EdgeState();
+  /** The last ones, in order. */
+  #milestones: readonly Milestone[] = [nothingRead];
+  /** The edges of the last snapshot that was read to its end. */
+  #read = { equivs: 0, retractions: 0 };
+  #index: SlotIndex | undefined;
+  #indexing: Generator<undefined, SlotIndex> | undefined;
+
+  /** Reads those edges of a snapshot that earlier ones did not have. False when time is up before all are read. */
+  readOn(generation: Generation, deadline: number): boolean {
+    const { batch, realtime } = generation;
+    if (realtime === undefined || this.hasRead(generation)) return true;
+    let isInTime = true;
+    for (const block of realtime.edges(this.#state.now.next)) {
+      this.#state.add(block, batch);
+      isInTime = performance.now() < deadline;
+      if (!isInTime) break;
+    }
+    if (isInTime) this.#read = edgesOf(generation);
+    if (this.#state.now !== this.#milestones.at(-1))
+      this.#milestones = [...this.#milestones, this.#state.now].slice(-milestonesKept);
+    return isInTime;
+  }
+
+  /** Whether all edges before a generation's cut have been read, as many as are kept. */
+  hasRead(generation: Generation): boolean {
+    const { equivs, retractions } = edgesOf(generation);
+    return equivs <= this.#read.equivs && retractions <= this.#read.retractions;
+  }
+
+  /** What the edges before a generation's cut can do, as far as they have been read; the others count for everybody. */
+  boundsOf(generation: Generation): EdgeBounds {
+    const { next } = generation.cut;
+    const at = this.#milestones.findLast((milestone) => reaches(next, milestone.next)) ?? nothingRead;
+    const all = edgesOf(generation);
+    const rest = slackOf(
+      all.equivs - at.equivs,
+      all.retractions - at.retractions,
+      generation.batch.meta.maxPersonIds,
+    );
+    return new EdgeBounds({ state: this.#state, at, rest, index: this.#index });
+  }
+
+  get wantsIndex(): boolean {
+    const { count } = this.#state.groups;
+    return count - (this.#index?.count ?? 0) > Math.max(fewPersons, count * smallPart);
+  }
+
+  /** Indexes the persons there are. False when time is up before that is done. */
+  indexOn(lgK: number, deadline: number): boolean {
+    while (this.#indexing !== undefined || this.wantsIndex) {
+      if (performance.now() >= deadline) return false;
+      this.#indexing ??= SlotIndex.build(this.#state.groups, lgK);
+      const { done, value } = this.#indexing.next();
+      if (done !== true) continue;
+      this.#index = value;
+      this.#indexing = undefined;
+    }
+    return true;
+  }
+}
+
+/** How many edges lie between the cut of the batch view and that of the generation. */
+function edgesOf({ realtime }: Generation): { readonly equivs: number; readonly retractions: number } {
+  return {
+    equivs: realtime?.equivsAfterBatchCut ?? 0,
+    retractions: realtime?.retractionsAfterBatchCut ?? 0,
+  };
+}
+
+/**
+ * What edges can do of which no more is known than how many there are. An equiv fact joins at most two people into one,
+ * and a retraction takes one apart into two at most. Under a cap of ids a person, two people of that many ids each can come
+ * apart into all of their ids when they are joined, and be joined again when they are taken apart.
+ */
+function slackOf(equivs: number, retractions: number, maxPersonIds: number): Slack {
+  const comingApart = maxPersonIds === 0 ? 0 : 2 * (maxPersonIds - 1);
+  return {
+    overcount: equivs + retractions * comingApart,
+    undercount: retractions + equivs * comingApart,
+  };
+}
