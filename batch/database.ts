@@ -3,7 +3,6 @@
  * and every statement in a file of its own under batch/sql.
  */
 import {
-  BLOB,
   BOOLEAN,
   DuckDBScalarFunction,
   INTEGER,
@@ -17,13 +16,14 @@ import {
 import { dirname } from 'node:path';
 import { assetText } from '../lib/assets.js';
 import { SwaError, messageOf } from '../lib/errors.js';
-import { isNobody } from '../lib/facts/door.js';
+import { timeEnd, timeStart } from '../lib/facts/fact.js';
+import { placeholderPattern } from '../lib/facts/placeholders.js';
 import { offsetAt } from '../lib/log/cut.js';
 import { topics, type Cut, type Topic } from '../lib/log/log.js';
-import { openDuckDb, sqlName, sqlParquet, type DuckDb } from '../master-data/duckdb.js';
-import { columnsOf } from '../master-data/schema.js';
+import { openDuckDb, sqlName, sqlText, type DuckDb } from '../master-data/duckdb.js';
+import { columnsOf, sqlFacts } from '../master-data/schema.js';
 import type { SnapshotFile } from '../master-data/snapshot.js';
-import { booleans, integersOf, optionalTextIn } from './columns.js';
+import { booleans, integersOf } from './columns.js';
 import { TextColumn } from './text-column.js';
 
 export interface BatchDbOptions {
@@ -67,7 +67,7 @@ export class BatchDb {
     });
     const db = new BatchDb(database);
     for (const topic of topics) await database.connection.run(sourceView(topic, options));
-    db.#registerTest('swa_is_nobody', isNobody);
+    for (const sql of macros) await database.connection.run(`create temp macro ${sql}`);
     return db;
   }
 
@@ -114,9 +114,9 @@ export class BatchDb {
     );
   }
 
-  /** Runs the statement of batch/sql/<name>.sql; `fill` stands for its {holes}. */
-  async run(name: string, fill: Fill = {}): Promise<void> {
-    await this.#attempt(name, async () => this.#connection.run(readSql(name, fill)));
+  /** Runs the statement of batch/sql/<name>.sql. */
+  async run(name: string): Promise<void> {
+    await this.#attempt(name, async () => this.#connection.run(readSql(name)));
   }
 
   /** Rows of a statement, chunk by chunk, without ever holding the whole result; `fill` stands for its {holes}. */
@@ -166,18 +166,6 @@ export class BatchDb {
     this.#database.close();
   }
 
-  /** Makes a test of a text, given as encode(text), known to SQL. DuckDB may hand out a column's dictionary, which holds null. */
-  #registerTest(name: string, test: (text: string | undefined) => boolean): void {
-    const mainFunction = (_info: unknown, input: DuckDBDataChunk, output: DuckDBVector): void => {
-      const texts = input.getColumnVector(0);
-      for (let row = 0; row < input.rowCount; row++) output.setItem(row, test(optionalTextIn(texts, row)));
-      output.flush();
-    };
-    this.#connection.registerScalarFunction(
-      DuckDBScalarFunction.create({ name, parameterTypes: [BLOB], returnType: BOOLEAN, mainFunction }),
-    );
-  }
-
   /** What is thrown within DuckDB is kept for the statement to throw; nothing is done after the first. */
   #guard(work: () => void): void {
     if (this.#failure !== undefined) return;
@@ -215,23 +203,27 @@ export function readSql(name: string, fill: Fill = {}): string {
   return assetText(`batch/sql/${name}.sql`).replace(/\{(\w+)\}/g, (_hole, key: string) => fill[key] ?? '');
 }
 
-/** One view per topic over its files, each row with its partition; empty but typed when there are none. */
+/** What `decodeRecord` refuses, for facts in files of versions that did not refuse it yet. */
+const macros = [
+  `swa_is_nobody(id) as regexp_matches(id, ${sqlText(placeholderPattern)})`,
+  `swa_is_time(ms) as ms >= ${timeStart} and ms < ${timeEnd}`,
+];
+
+/** One view per topic over its files, each row with its partition. */
 function sourceView(topic: Topic, { files, cut }: Pick<BatchDbOptions, 'files' | 'cut'>): string {
-  const columns = columnsOf[topic];
-  const names = columns.map((column) => sqlName(column.name)).join(', ');
+  const names = columnsOf[topic].map((column) => sqlName(column.name)).join(', ');
   const ofTopic = files.filter((file) => file.topic === topic);
   const selects = [...new Set(ofTopic.map((file) => file.partition))].map((partition) => {
     const ofPartition = ofTopic.filter((file) => file.partition === partition);
-    const rows = sqlParquet(...ofPartition.map((file) => file.path));
+    const rows = sqlFacts(
+      topic,
+      ofPartition.map((file) => file.path),
+    );
     const end = offsetAt(cut.next, `${topic}/${partition}`);
     const clip = ofPartition.some((file) => file.toOffset > end) ? ` where "offset" < ${end}` : '';
     return `select cast(${partition} as integer) as partition_number, ${names} from ${rows}${clip}`;
   });
-  if (selects.length === 0) {
-    const nulls = columns
-      .map((column) => `cast(null as ${column.type}) as ${sqlName(column.name)}`)
-      .join(', ');
-    selects.push(`select cast(null as integer) as partition_number, ${nulls} where false`);
-  }
+  if (selects.length === 0)
+    selects.push(`select cast(null as integer) as partition_number, ${names} from ${sqlFacts(topic, [])}`);
   return `create temp view ${topic} as ${selects.join(' union all ')}`;
 }

@@ -16,7 +16,6 @@ import { UBIGINT } from '@duckdb/node-api';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { timeEnd } from '../lib/facts/fact.js';
 import type { Rules } from '../lib/facts/rules.js';
 import { KeyedHash, hashKeyBytes, hashWords } from '../lib/hash/keyed-hash.js';
 import type { Topic } from '../lib/log/log.js';
@@ -288,8 +287,7 @@ class Build {
       return 0;
     }
     this.#db.registerTaker('swa_suspect', [UBIGINT], (chunk, flags) => suspects.flag(words(chunk, 0), flags));
-    await this.#db.run('repeats', { timeEnd: String(timeEnd) });
-    await this.#runAll('counted');
+    await this.#runAll('repeats', 'counted');
     return this.#db.countOf('repeat');
   }
 
@@ -302,10 +300,10 @@ class Build {
     });
     await this.#db.run('facts');
     this.#collector.finish();
-    const { refusedUrls, botPageviews, beyondTime } = this.#collector.counts;
+    const { refusedUrls, botPageviews, invalid } = this.#collector.counts;
     return {
       pageviewRecords: rows,
-      invalidPageviews: rows - repeats - counted + beyondTime,
+      invalidPageviews: rows - repeats - counted + invalid,
       repeats,
       refusedUrls,
       botPageviews,

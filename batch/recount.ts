@@ -4,6 +4,7 @@
  * reads little of them.
  */
 import { coupon } from 'hyperloglog-ts';
+import { isNobody } from '../lib/facts/placeholders.js';
 import type { Rules } from '../lib/facts/rules.js';
 import { bucketOf, hourMs, hoursOf } from '../lib/time/buckets.js';
 import type { BucketCell } from '../lib/views/view.js';
@@ -88,13 +89,19 @@ export class Recount {
           left.shift();
         }
         const page = rules.url.normalize(textIn(chunk.getColumnVector(0), row));
-        if (!page.ok || rules.bots.excludes(optionalTextIn(chunk.getColumnVector(2), row))) continue;
+        const visitor = textIn(chunk.getColumnVector(3), row);
+        if (
+          !page.ok ||
+          isNobody(visitor) ||
+          rules.bots.excludes(optionalTextIn(chunk.getColumnVector(2), row))
+        )
+          continue;
         const hours = counts.get(page.url) ?? new Map<number, HourCount>();
         counts.set(page.url, hours);
         const count = hours.get(hour) ?? { pageviews: 0, coupons: new Set() };
         hours.set(hour, count);
         count.pageviews++;
-        count.coupons.add(coupon(view.personOf(textIn(chunk.getColumnVector(3), row))));
+        count.coupons.add(coupon(view.personOf(visitor)));
       }
     }
     for (const day of left) {

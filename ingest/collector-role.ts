@@ -44,6 +44,7 @@ export async function openCollector(context: RoleContext): Promise<OpenCollector
       url: state.url,
       accepted: counters.accepted,
       rejected: counters.rejected,
+      warnings: counters.warnings,
       unavailable: counters.unavailable,
       rejectedByField: Object.fromEntries(counters.rejectedByField),
       import: state.lastImport,

@@ -7,8 +7,9 @@ import type { Handler, Request, Response } from 'express';
 import { z } from 'zod';
 import type { Clock } from '../lib/clock.js';
 import { SwaError } from '../lib/errors.js';
-import { admit } from '../lib/facts/door.js';
+import { admit, type Warning } from '../lib/facts/door.js';
 import type { Fact } from '../lib/facts/fact.js';
+import { edgeSchema, pageviewSchema } from '../lib/facts/outside.js';
 import { encodeRecord } from '../lib/facts/record.js';
 import { textReader } from '../lib/http/body.js';
 import { HttpProblem } from '../lib/http/problem.js';
@@ -16,8 +17,8 @@ import { route, type Route } from '../lib/http/route.js';
 import type { LogWriter } from '../lib/log/log.js';
 import type { UrlRules } from '../lib/url/normalize.js';
 
-/** Largest request: bytes of body, facts in it, and reasons sent back. */
-export const collectorLimits = { bodyBytes: 1024 * 1024, facts: 5_000 } as const;
+/** Largest request: bytes of body and facts in it; and the warnings in an answer. */
+export const collectorLimits = { bodyBytes: 1024 * 1024, facts: 5_000, warnings: 100 } as const;
 
 export interface CollectorDeps {
   readonly log: Pick<LogWriter, 'append'>;
@@ -30,6 +31,8 @@ export interface CollectorDeps {
 export interface CollectorCounters {
   accepted: number;
   rejected: number;
+  /** What was changed about accepted facts. */
+  warnings: number;
   /** Rejections by the field that was refused. */
   readonly rejectedByField: Map<string, number>;
   /** Requests that got a 503. */
@@ -37,7 +40,7 @@ export interface CollectorCounters {
 }
 
 export function newCounters(): CollectorCounters {
-  return { accepted: 0, rejected: 0, rejectedByField: new Map(), unavailable: 0 };
+  return { accepted: 0, rejected: 0, warnings: 0, rejectedByField: new Map(), unavailable: 0 };
 }
 
 interface Rejection {
@@ -59,7 +62,7 @@ export const collectorCors: Handler = (request, response, next) => {
   response.status(204).end();
 };
 
-const factSchema = z.record(z.string(), z.unknown());
+const factSchema = z.union([pageviewSchema, edgeSchema]);
 const factsSchema = z.union([factSchema, z.array(factSchema)]);
 const ndjsonTypes = ['application/x-ndjson', 'application/ndjson'];
 /** JSON may come as text too: what a page may send to another origin without asking first. */
@@ -73,6 +76,12 @@ const readBody = textReader(Object.keys(bodyTypes), collectorLimits.bodyBytes);
 const answerSchema = z.object({
   accepted: z.number(),
   rejected: z.array(z.object({ index: z.number(), reason: z.string() })),
+  warnings: z
+    .array(z.object({ index: z.number(), field: z.string(), message: z.string() }))
+    .describe(
+      `What was changed about accepted facts: the first ${collectorLimits.warnings}, each with the fact's index.`,
+    ),
+  moreWarnings: z.number().optional().describe('How many warnings are left out, where some are.'),
 });
 
 /** The collector's routes. */
@@ -84,7 +93,7 @@ export function collectorRoutes(deps: CollectorDeps): readonly Route[] {
       operationId: 'sendEvents',
       summary: 'Send facts: one, an array, or NDJSON',
       description:
-        'Answered when the accepted facts are durable. A refused fact is named by its index; the others go in.',
+        'Answered when the accepted facts are durable. A refused fact is named by its index; the others go in. Fields that are not known are dropped and texts that are too long are cut, with a warning.',
       scope: 'write',
       body: {
         description: `at most ${collectorLimits.facts} facts and ${collectorLimits.bodyBytes} bytes`,
@@ -102,10 +111,16 @@ async function collect(deps: CollectorDeps, request: Request, response: Response
   const receivedAt = deps.clock();
   const facts: Fact[] = [];
   const rejected: Rejection[] = [];
+  const warnings: (Warning & { readonly index: number })[] = [];
+  let moreWarnings = 0;
+  const defaults = { userAgent: browserAgent(request) };
   for (const [index, candidate] of candidates.entries()) {
-    const admission = candidate.ok ? admit(candidate.value, receivedAt, deps.urls) : candidate;
+    const admission = candidate.ok ? admit(candidate.value, receivedAt, deps.urls, defaults) : candidate;
     if (admission.ok) {
       facts.push(admission.fact);
+      for (const warning of admission.warnings)
+        if (warnings.length < collectorLimits.warnings) warnings.push({ index, ...warning });
+        else moreWarnings++;
     } else {
       rejected.push({ index, reason: admission.reason });
       count(deps.counters.rejectedByField, admission.field);
@@ -114,10 +129,22 @@ async function collect(deps: CollectorDeps, request: Request, response: Response
   deps.counters.rejected += rejected.length;
   await append(deps, facts);
   deps.counters.accepted += facts.length;
-  const body = JSON.stringify({ accepted: facts.length, rejected });
+  deps.counters.warnings += warnings.length + moreWarnings;
+  const body = JSON.stringify({
+    accepted: facts.length,
+    rejected,
+    warnings,
+    ...(moreWarnings === 0 ? {} : { moreWarnings }),
+  });
   response
     .writeHead(202, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) })
     .end(body);
+}
+
+/** The request's user agent where a browser sent it, which is known by headers that scripts on a server do not send. */
+function browserAgent({ headers }: Request): string | undefined {
+  const isBrowser = headers.origin !== undefined || headers['sec-fetch-site'] !== undefined;
+  return isBrowser ? headers['user-agent'] : undefined;
 }
 
 async function append(deps: CollectorDeps, facts: readonly Fact[]): Promise<void> {

@@ -2,6 +2,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Clock } from '../lib/clock.js';
+import { cutToBytes } from '../lib/cut-to-bytes.js';
 import { roomOf } from '../lib/data-dir.js';
 import { SwaError, systemCode } from '../lib/errors.js';
 import type { RejectedLine } from './import.js';
@@ -47,6 +48,5 @@ const maxNameBytes = 200;
 export function defaultRejectPath(dataDir: string, importedPath: string, clock: Clock): string {
   const stamp = new Date(clock()).toISOString().replace(/[:.]/g, '-');
   const name = importedPath === '-' ? 'stdin' : basename(importedPath);
-  const { read } = new TextEncoder().encodeInto(name, new Uint8Array(maxNameBytes)); // only whole characters
-  return join(roomOf(dataDir, 'rejected'), `${name.slice(0, read)}-${stamp}.ndjson`);
+  return join(roomOf(dataDir, 'rejected'), `${cutToBytes(name, maxNameBytes)}-${stamp}.ndjson`);
 }

@@ -53,11 +53,12 @@ export function sqlText(text: string): string {
 }
 
 /**
- * The rows of these files, as SQL: of their own columns and nothing else. DuckDB would take a directory `visitor=all`
- * above them for a column.
+ * The rows of these files, as SQL: of their own columns and nothing else, null where a file lacks one that another has.
+ * DuckDB would take a directory `visitor=all` above them for a column.
  */
 export function sqlParquet(...paths: readonly string[]): string {
-  return `read_parquet([${paths.map(sqlText).join(', ')}], hive_partitioning = false)`;
+  const files = paths.map(sqlText).join(', ');
+  return `read_parquet([${files}], hive_partitioning = false, union_by_name = true)`;
 }
 
 /** A name as an SQL identifier. */

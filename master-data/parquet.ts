@@ -3,7 +3,7 @@ import type { DuckDBConnection } from '@duckdb/node-api';
 import { SwaError, messageOf } from '../lib/errors.js';
 import type { Topic } from '../lib/log/log.js';
 import { sqlName, sqlParquet, sqlText } from './duckdb.js';
-import { columnsOf } from './schema.js';
+import { columnsOf, sqlFacts } from './schema.js';
 import type { Spooled } from './spool.js';
 
 /** What a Parquet file says of itself when it is read back. */
@@ -51,7 +51,7 @@ export async function mergeParquet(
   const columns = columnsOf[topic].map((column) => sqlName(column.name)).join(', ');
   await run(
     connection,
-    `COPY (SELECT ${columns} FROM ${sqlParquet(...from)}) TO ${sqlText(to)} (${writeOptions})`,
+    `COPY (SELECT ${columns} FROM ${sqlFacts(topic, from)}) TO ${sqlText(to)} (${writeOptions})`,
     `write ${to}`,
   );
 }
@@ -65,7 +65,7 @@ export async function contentHash(
   const columns = columnsOf[topic].map((column) => sqlName(column.name)).join(', ');
   const rows = await run(
     connection,
-    `SELECT CAST(sum(CAST(hash(${columns}) AS HUGEINT)) AS VARCHAR) FROM ${sqlParquet(...paths)}`,
+    `SELECT CAST(sum(CAST(hash(${columns}) AS HUGEINT)) AS VARCHAR) FROM ${sqlFacts(topic, paths)}`,
     `read ${paths.join(', ')} back`,
   );
   return String(rows[0]?.[0]);

@@ -6,8 +6,11 @@
  * - Facts are as received: URLs not normalised, repeats of an `event_id` kept, bots kept.
  * - A record that is no fact (a foreign producer wrote it) is kept too: `invalid_reason` and its bytes in `raw`, all else
  *   null. So every offset of the log is in exactly one row of exactly one file.
+ * - Columns are only ever added, at the end of the facts' own. A file written before a column lacks it, and `sqlFacts`
+ *   reads it as null: read the columns of facts through it alone.
  */
 import type { Topic } from '../lib/log/log.js';
+import { sqlName, sqlParquet } from './duckdb.js';
 
 export interface Column {
   readonly name: string;
@@ -35,6 +38,8 @@ export const columnsOf: Readonly<Record<Topic, readonly Column[]>> = {
     text('event_id', 'eventId'),
     text('user_agent', 'userAgent'),
     text('referrer', 'referrer'),
+    text('country', 'country'),
+    text('import_id', 'importId'),
     ...setAside,
   ],
   equivs: [
@@ -47,3 +52,13 @@ export const columnsOf: Readonly<Record<Topic, readonly Column[]>> = {
     ...setAside,
   ],
 };
+
+/** The rows of these files of a topic, as SQL, with all its columns whatever version wrote the files; no rows for no files. */
+export function sqlFacts(topic: Topic, paths: readonly string[]): string {
+  const columns = columnsOf[topic];
+  const nulls = columns.map(({ name, type }) => `cast(null as ${type}) as ${sqlName(name)}`).join(', ');
+  const none = `select ${nulls} where false`;
+  if (paths.length === 0) return `(${none})`;
+  // By name: the files may have other columns than this version, and than each other.
+  return `(${none} union all by name from ${sqlParquet(...paths)})`;
+}

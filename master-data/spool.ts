@@ -8,6 +8,8 @@
  */
 import { closeSync, openSync, rmSync } from 'node:fs';
 import { SwaError } from '../lib/errors.js';
+import { maxIdBytes } from '../lib/facts/ids.js';
+import { isNobody } from '../lib/facts/placeholders.js';
 import { decodeRecord } from '../lib/facts/record.js';
 import { writeFully } from '../lib/files/durable.js';
 import type { Offset, RecordBatch, Topic } from '../lib/log/log.js';
@@ -193,12 +195,15 @@ function wellFormed(value: unknown): unknown {
 }
 
 const plainText = '[^"\\\\\\u0000-\\u001f\\ufffd]';
-const plainId = `"${plainText}{1,256}"`;
-const plainTime = '(?:0|[1-9]\\d{0,14})'; // below `timeEnd`
+const head = '{"type":"pageview","visitor":"';
 const plainPageview = new RegExp(
-  `^\\{"type":"pageview","visitor":${plainId},"url":"${plainText}*","timestamp":${plainTime}` +
-    `,"eventId":${plainId},"receivedAt":${plainTime}` +
-    `(?:,"userAgent":"${plainText}*")?(?:,"referrer":"${plainText}*")?\\}$`,
+  // Of ASCII, or it may have more bytes than characters; and of times with more digits than any before 1990.
+  `^${head.replace('{', '\\{')}[ !#-[\\]-~]{1,${maxIdBytes}}","url":"${plainText}*","timestamp":[1-9]\\d{12,14}` +
+    `,"eventId":"${plainText}{1,${maxIdBytes}}","receivedAt":(?:0|[1-9]\\d{0,14})` +
+    ['userAgent', 'referrer', 'country', 'importId']
+      .map((field) => `(?:,"${field}":"${plainText}*")?`)
+      .join('') +
+    '\\}$',
 );
 
 /**
@@ -207,5 +212,6 @@ const plainPageview = new RegExp(
  * refuses what is not ASCII: half as long again for nothing that is needed here.)
  */
 export function isPlainPageview(bytes: Buffer): boolean {
-  return plainPageview.test(bytes.toString('utf8'));
+  const text = bytes.toString('utf8');
+  return plainPageview.test(text) && !isNobody(text.slice(head.length, text.indexOf('"', head.length)));
 }

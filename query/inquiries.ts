@@ -3,7 +3,7 @@
  * the function-level API (`ask`) are all made from it.
  */
 import { z } from 'zod';
-import { controlCharacters, maxIdBytes } from '../lib/facts/door.js';
+import { controlCharacters, maxIdBytes } from '../lib/facts/ids.js';
 import { HttpProblem } from '../lib/http/problem.js';
 import { check, takesMany, unknownParameter } from '../lib/http/route.js';
 import {

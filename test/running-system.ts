@@ -85,7 +85,7 @@ export async function startTestSystem(t: TestContext, change: Partial<Config> = 
       });
       const body = await response.text();
       assert.equal(response.status, 202, body);
-      assert.deepEqual(JSON.parse(body), { accepted: facts.length, rejected: [] });
+      assert.deepEqual(JSON.parse(body), { accepted: facts.length, rejected: [], warnings: [] });
     },
   };
 }

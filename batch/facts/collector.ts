@@ -7,7 +7,8 @@
  */
 import { CouponHasher } from 'hyperloglog-ts';
 import { BIGINT, INTEGER, VARCHAR, type DuckDBDataChunk } from '@duckdb/node-api';
-import { timeEnd } from '../../lib/facts/fact.js';
+import { timeEnd, timeStart } from '../../lib/facts/fact.js';
+import { isNobody, mayEndNobody } from '../../lib/facts/placeholders.js';
 import type { Rules } from '../../lib/facts/rules.js';
 import { grown } from '../../lib/grown.js';
 import { KeyTable } from '../../lib/hash/key-table.js';
@@ -28,6 +29,8 @@ const refusedUrl = 0;
 const firstPage = 1;
 const human = 0;
 const bot = 1;
+/** What the table of visitors holds for a placeholder: a person's number is below it. */
+const nobody = 0x7ffffffe;
 /** DuckDB's vectors have no more rows. */
 const vectorRows = 2048;
 
@@ -37,11 +40,12 @@ export const takenTypes = [INTEGER, VARCHAR, INTEGER, BIGINT] as const;
 export interface CollectorCounts {
   refusedUrls: number;
   botPageviews: number;
-  beyondTime: number;
+  /** Facts of earlier versions' files that `decodeRecord` refuses today: by their time or their visitor. */
+  invalid: number;
 }
 
 export class FactCollector {
-  readonly counts: CollectorCounts = { refusedUrls: 0, botPageviews: 0, beyondTime: 0 };
+  readonly counts: CollectorCounts = { refusedUrls: 0, botPageviews: 0, invalid: 0 };
   /** Normalised URLs, which are ASCII, by page number. */
   readonly pages = new PackedTexts();
   /** Domain number by page number. */
@@ -130,7 +134,9 @@ export class FactCollector {
       const time = timeOf(times, row);
       if (!this.#counts(url, agents[row] ?? 0, time)) continue;
       const known = persons[row] ?? 0;
-      this.#put(counted++, url - firstPage, known < 0 ? this.#newPerson(row) : known, time);
+      const person = known < 0 ? this.#newPerson(row) : known;
+      if (person === nobody) this.counts.invalid++;
+      else this.#put(counted++, url - firstPage, person, time);
     }
     this.#flush(counted);
   }
@@ -191,14 +197,16 @@ export class FactCollector {
     return this.domains.push(domain) - 1;
   }
 
-  /** A visitor that is in no person of several ids is a person. */
+  /** A visitor that is in no person of several ids is a person, unless it is a placeholder. */
   #newPerson(row: number): number {
     const known = this.#visitors.get(this.#visitorHashes, hashWords * row);
     if (known >= 0) return known; // two rows of a chunk have one new visitor
-    const person = this.#personCount++;
+    const id = this.#visitorIds.utf8(row);
+    const person = isPlaceholder(id) ? nobody : this.#personCount++;
     this.#visitors.set(this.#visitorHashes, hashWords * row, person);
+    if (person === nobody) return nobody;
     if (person >= this.#coupons.length) this.#coupons = grown(this.#coupons);
-    this.#coupons[person] = this.#hasher.coupon(this.#visitorIds.utf8(row));
+    this.#coupons[person] = this.#hasher.coupon(id);
     return person;
   }
 
@@ -206,7 +214,7 @@ export class FactCollector {
   #counts(url: number, agent: number, time: number): boolean {
     if (url === refusedUrl) this.counts.refusedUrls++;
     else if (agent === bot) this.counts.botPageviews++;
-    else if (time >= timeEnd) this.counts.beyondTime++;
+    else if (!isTime(time)) this.counts.invalid++;
     else return true;
     return false;
   }
@@ -254,6 +262,16 @@ export class FactCollector {
 
 function timeOf(times: Uint32Array, row: number): number {
   return (times[2 * row] ?? 0) + (times[2 * row + 1] ?? 0) * 2 ** 32;
+}
+
+function isTime(time: number): boolean {
+  return time >= timeStart && time < timeEnd;
+}
+
+/** @param id in UTF-8 */
+function isPlaceholder(id: Uint8Array): boolean {
+  const at = (back: number): number => id[id.length - back] ?? Number.NaN;
+  return mayEndNobody(at(3), at(2), at(1)) && isNobody(Buffer.from(id).toString('utf8'));
 }
 
 /** An hour's milliseconds: [from, to). */

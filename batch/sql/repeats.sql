@@ -7,7 +7,8 @@ from (
   select partition_number, "offset", event_id, visitor, swa_page(url) as page
   from pageviews
   where invalid_reason is null
-    and timestamp < {timeEnd}
+    and swa_is_time(timestamp)
+    and not swa_is_nobody(visitor)
     and swa_suspect(hash(event_id))
     and coalesce(swa_agent(user_agent), 0) = 0
 )

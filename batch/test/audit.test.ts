@@ -3,7 +3,7 @@ import { closeSync, existsSync, openSync, readFileSync, writeFileSync, writeSync
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import type { Config } from '../../lib/config/config.js';
-import type { Fact } from '../../lib/facts/fact.js';
+import { timeStart, type Fact } from '../../lib/facts/fact.js';
 import { OwnerLock } from '../../lib/files/owner-lock.js';
 import { offsetAt } from '../../lib/log/cut.js';
 import type { ViewMeta } from '../../lib/views/view.js';
@@ -30,7 +30,7 @@ function factsOf(round: number): Fact[] {
     type: round % 3 === 2 ? 'retract' : 'equiv',
     a: `cookie:${(3 * round) % 40}`,
     b: `cookie:${(3 * round + 1 + i) % 40}`,
-    timestamp: round,
+    timestamp: timeStart + round,
     eventId: `edge${round}.${i}`,
     receivedAt: testClock(),
   }));

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import type { Fact } from '../../lib/facts/fact.js';
+import { timeStart, type Fact } from '../../lib/facts/fact.js';
 import { hashKeyBytes } from '../../lib/hash/keyed-hash.js';
 import { takeSnapshot } from '../../master-data/snapshot.js';
 import { runPersonJob, type FoundPersons, type PersonJob } from '../persons/person-job.js';
@@ -16,7 +16,7 @@ const edges = Array.from({ length: 12_000 }, (_, i): Fact => {
     type: i % 50 === 0 ? 'retract' : 'equiv',
     a: `cookie:${mixed % 20_011}`,
     b: `user:${(mixed >>> 9) % 15_013}`,
-    timestamp: i,
+    timestamp: timeStart + i,
     eventId: `edge${i}`,
     receivedAt: testClock(),
   };

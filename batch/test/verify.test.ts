@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import type { Config } from '../../lib/config/config.js';
-import { timeEnd, type Fact } from '../../lib/facts/fact.js';
+import { timeEnd, timeStart, type Fact } from '../../lib/facts/fact.js';
 import { makeRules } from '../../lib/facts/rules.js';
 import { offset } from '../../lib/log/log.js';
 import type { ViewMeta } from '../../lib/views/view.js';
@@ -28,7 +28,14 @@ const facts: Fact[] = Array.from({ length: 400 }, (_, i) => ({
   eventId: `e${i}`,
   receivedAt: testClock(),
 }));
-const edge: Fact = { type: 'equiv', a: 'cookie:1', b: 'cookie:2', timestamp: 0, eventId: 'x', receivedAt: 0 };
+const edge: Fact = {
+  type: 'equiv',
+  a: 'cookie:1',
+  b: 'cookie:2',
+  timestamp: timeStart,
+  eventId: 'x',
+  receivedAt: 0,
+};
 
 async function buildWith(
   config: Config,

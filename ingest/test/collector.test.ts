@@ -75,7 +75,7 @@ test('one fact, an array and NDJSON are taken, with receivedAt and an eventId gi
   for (const [body, type, accepted] of bodies) {
     const response = await post(body, type);
     assert.equal(response.status, 202);
-    assert.deepEqual(await response.json(), { accepted, rejected: [] });
+    assert.deepEqual(await response.json(), { accepted, rejected: [], warnings: [] });
   }
   const facts = records.map((record) => decodeRecord(record.value, record.topic));
   assert.equal(facts.length, 7);
@@ -112,7 +112,7 @@ test('a refused fact is named by its index; the others go in', async () => {
 test('a value nested however deep is refused like any other; the others go in', async () => {
   const { post, records } = await serve();
   const deep = `${'['.repeat(200_000)}${']'.repeat(200_000)}`;
-  const fields = ['type', 'visitor', 'url', 'timestamp', 'eventId', 'userAgent', 'other'];
+  const fields = ['type', 'visitor', 'url', 'timestamp', 'eventId', 'userAgent', 'country', 'importId'];
   const lines = fields.map((field) => JSON.stringify({ ...view, [field]: 'deep' }).replace('"deep"', deep));
   for (const [i, line] of [...lines, deep].entries()) {
     const response = await post(`${line}\n${JSON.stringify(view)}`, 'application/x-ndjson');
@@ -121,10 +121,62 @@ test('a value nested however deep is refused like any other; the others go in', 
       rejected: { reason: string }[];
     };
     assert.deepEqual([accepted, rejected.length, records.length], [1, 1, i + 1]);
-    assert.match(rejected[0]?.reason ?? '', /got an array|is not a field/);
+    assert.match(rejected[0]?.reason ?? '', /got an array/);
   }
+  const unknown = await post(JSON.stringify({ ...view, other: 'deep' }).replace('"deep"', deep));
+  assert.equal(((await unknown.json()) as { accepted: number }).accepted, 1);
   const response = await post(`{"type":${'{"a":'.repeat(100_000)}0${'}'.repeat(100_000)}}`);
   assert.match(await response.text(), /type must be .* got an object/);
+});
+
+test('what was changed about accepted facts is said by index and field, and no more than 100 times', async () => {
+  const { post, counters, records } = await serve();
+  const facts = [
+    { ...view, user_agent: 'x' },
+    { ...view, url: 'ftp://e.org/', user_agent: 'x' },
+    { ...view, eventId: 'null', referrer: `https://r.example/${'é'.repeat(1_041)}` },
+  ];
+  const response = await post(JSON.stringify(facts));
+  assert.deepEqual(await response.json(), {
+    accepted: 2,
+    rejected: [{ index: 1, reason: 'url must be http or https: "ftp://e.org/"' }],
+    warnings: [
+      {
+        index: 0,
+        field: 'user_agent',
+        message: '"user_agent" is not a field of a fact of type pageview and was dropped',
+      },
+      { index: 2, field: 'eventId', message: 'eventId is a placeholder and was replaced: "null"' },
+      { index: 2, field: 'referrer', message: 'referrer was cut to 2048 bytes of UTF-8, had 2100' },
+    ],
+  });
+  assert.equal(records.length, 2);
+  const many = Array.from({ length: 60 }, () => ({ ...view, a: 1, b: 2 }));
+  const { warnings, moreWarnings } = (await (await post(JSON.stringify(many))).json()) as {
+    warnings: unknown[];
+    moreWarnings: number;
+  };
+  assert.deepEqual([warnings.length, moreWarnings, counters.warnings], [100, 20, 123]);
+});
+
+test('a browser need not say which it is; what is no browser keeps its name to itself', async () => {
+  const { post, records } = await serve();
+  const agentSent = async (
+    headers: Readonly<Record<string, string>>,
+    body: object = view,
+  ): Promise<string | undefined> => {
+    const response = await post(JSON.stringify(body), undefined, { 'User-Agent': 'Firefox', ...headers });
+    assert.deepEqual(await response.json(), { accepted: 1, rejected: [], warnings: [] });
+    const record = records.at(-1);
+    assert.ok(record !== undefined);
+    const fact = decodeRecord(record.value, record.topic);
+    return fact.type === 'pageview' ? fact.userAgent : undefined;
+  };
+  assert.equal(await agentSent({}), undefined);
+  assert.equal(await agentSent({ Origin: 'https://shop.example' }), 'Firefox');
+  assert.equal(await agentSent({ Origin: 'null' }), 'Firefox');
+  assert.equal(await agentSent({ 'Sec-Fetch-Site': 'same-origin' }), 'Firefox');
+  assert.equal(await agentSent({ Origin: 'https://shop.example' }, { ...view, userAgent: 'mine' }), 'mine');
 });
 
 test('a log that cannot take more means 503 with Retry-After, and nothing counts as accepted', async () => {
@@ -196,7 +248,7 @@ test('a byte order mark before the body is no part of it; one inside an id is', 
   const { post, records } = await serve();
   for (const type of ['application/json', 'application/x-ndjson']) {
     const response = await post(`\ufeff${JSON.stringify({ ...view, visitor: '\ufeffa' })}`, type);
-    assert.deepEqual(await response.json(), { accepted: 1, rejected: [] });
+    assert.deepEqual(await response.json(), { accepted: 1, rejected: [], warnings: [] });
   }
   const visitors = records
     .map(({ value, topic }) => decodeRecord(value, topic))

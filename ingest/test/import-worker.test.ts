@@ -7,7 +7,7 @@ import { test, type TestContext } from 'node:test';
 import { systemClock } from '../../lib/clock.js';
 import { openDataDir } from '../../lib/data-dir.js';
 import { SwaError } from '../../lib/errors.js';
-import type { Fact } from '../../lib/facts/fact.js';
+import { timeStart, type Fact } from '../../lib/facts/fact.js';
 import { openJobQueue } from '../../lib/queue/job-queue.js';
 import type { QueueOptions } from '../../lib/queue/single-consumer-queue.js';
 import { UrlRules } from '../../lib/url/normalize.js';
@@ -16,7 +16,12 @@ import { ImportWorker, type ImportState } from '../import-worker.js';
 
 const lines = (count: number): string =>
   Array.from({ length: count }, (_, i) =>
-    JSON.stringify({ type: 'pageview', visitor: `cookie:${i}`, url: 'https://e.org/', timestamp: i }),
+    JSON.stringify({
+      type: 'pageview',
+      visitor: `cookie:${i}`,
+      url: 'https://e.org/',
+      timestamp: timeStart + i,
+    }),
   ).join('\n');
 
 function setUp(t: TestContext) {

@@ -3,41 +3,59 @@
  * Hand-written rather than a zod schema because imports pass hundreds of thousands of facts a second through it.
  */
 import { randomUUID } from 'node:crypto';
-import { parseRfc3339 } from '../time/real-time.js';
+import { cutToBytes } from '../cut-to-bytes.js';
+import { show } from '../show.js';
 import { maxUrlBytes } from '../url/normalize.js';
 import type { UrlRules } from '../url/normalize.js';
 import type { EquivEdge, Fact, Pageview } from './fact.js';
+import { controlCharacters, isWithin, maxIdBytes } from './ids.js';
+import { edgeSchema, pageviewSchema } from './outside.js';
+import { isNobody } from './placeholders.js';
+import { timeOf, timeProblem } from './timestamps.js';
 
-/** Limits in UTF-8 bytes. */
-export const maxIdBytes = 256;
+/** Longest user agent and referrer in UTF-8 bytes. */
 export const maxTextBytes = 2048;
-/** How far ahead of `receivedAt` a fact's own time may lie. */
-export const maxClockAheadMs = 5 * 60_000;
+
+/** What was changed about a fact that was taken. */
+export interface Warning {
+  readonly field: string;
+  /** Begins with the field. */
+  readonly message: string;
+}
 
 export type Admission =
-  | { readonly ok: true; readonly fact: Fact }
+  | { readonly ok: true; readonly fact: Fact; readonly warnings: readonly Warning[] }
   | { readonly ok: false; readonly field: string; readonly reason: string };
 
-const fieldsOf = {
-  pageview: new Set(['type', 'visitor', 'url', 'timestamp', 'eventId', 'userAgent', 'referrer']),
-  equiv: new Set(['type', 'a', 'b', 'timestamp', 'eventId', 'source']),
-};
+/** What stands for fields that a fact does not have. */
+export interface FactDefaults {
+  /** Makes an eventId; a random UUID unless given. */
+  readonly eventId?: () => string;
+  /** The user agent of pageviews. */
+  readonly userAgent?: string | undefined;
+}
 
-/** Ids that trackers send when they know nobody: an edge to one of them would join strangers. */
-const nobody = new Set(['', 'null', 'undefined', '0', 'none', 'guest', 'anonymous', '[object object]']);
+const pageviewFields: ReadonlySet<string> = new Set(Object.keys(pageviewSchema.shape));
+const edgeFields: ReadonlySet<string> = new Set(Object.keys(edgeSchema.shape));
 
 /**
- * One fact from outside: any JSON value. `timestamp` may be RFC 3339 text or UTC milliseconds. Never throws.
- * A fact without an eventId is given one.
+ * One fact from outside: any JSON value. `timestamp` may be RFC 3339 text or UTC milliseconds; without one the fact happened
+ * when it was received. Never throws. Texts that are only described (user agent, referrer, source) are cut to their limit rather than
+ * refused, and fields that are not known are dropped; the warnings name them.
  */
-export function admit(raw: unknown, receivedAt: number, urls: UrlRules): Admission {
+export function admit(
+  raw: unknown,
+  receivedAt: number,
+  urls: UrlRules,
+  defaults: FactDefaults = {},
+): Admission {
   if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) {
     return refuse('fact', `must be a JSON object, got ${show(raw)}`);
   }
   const fields = raw as Readonly<Record<string, unknown>>; // own JSON object: every value is unknown
   const type = fields['type'];
-  if (type === 'pageview') return admitPageview(fields, receivedAt, urls);
-  if (type === 'equiv' || type === 'retract') return admitEdge(type, fields, receivedAt);
+  if (type === 'pageview') return admitPageview(fields, receivedAt, urls, defaults);
+  if (type === 'equiv' || type === 'retract') return admitEdge(type, fields, receivedAt, defaults);
   return refuse('type', `must be "pageview", "equiv" or "retract", got ${show(type)}`);
 }
 
@@ -46,51 +64,70 @@ type Fields = Readonly<Record<string, unknown>>;
 /** While it is being made. Optional fields are assigned rather than spread in: half the garbage of a fact was in that. */
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-function admitPageview(fields: Fields, receivedAt: number, urls: UrlRules): Admission {
-  const { visitor, url, userAgent, referrer } = fields;
+function admitPageview(
+  fields: Fields,
+  receivedAt: number,
+  urls: UrlRules,
+  defaults: FactDefaults,
+): Admission {
+  const { visitor, url, timestamp, eventId, userAgent, referrer, country, importId } = fields;
   const refusal =
-    unknownField(fields, fieldsOf.pageview) ??
-    idRefusal('visitor', visitor) ??
+    visitorRefusal('visitor', visitor) ??
     urlRefusal(url, urls) ??
-    timeRefusal(fields['timestamp'], receivedAt) ??
-    eventIdRefusal(fields['eventId']) ??
-    textRefusal('userAgent', userAgent, maxTextBytes) ??
-    textRefusal('referrer', referrer, maxTextBytes);
+    timeRefusal(timestamp, receivedAt) ??
+    eventIdRefusal(eventId) ??
+    textRefusal('userAgent', userAgent) ??
+    textRefusal('referrer', referrer) ??
+    countryRefusal(country) ??
+    (isNone(importId) ? undefined : idRefusal('importId', importId));
   if (refusal !== undefined) return refusal;
+  const warnings: Warning[] = [];
   const fact: Mutable<Pageview> = {
     type: 'pageview',
     visitor: visitor as string, // the refusals above leave only strings
     url: url as string,
-    timestamp: timeOf(fields['timestamp']),
-    eventId: eventIdOf(fields['eventId']),
+    timestamp: timestamp === undefined ? receivedAt : timeOf(timestamp),
+    eventId: eventIdOf(eventId, defaults, warnings),
     receivedAt,
   };
-  if (typeof userAgent === 'string') fact.userAgent = userAgent;
-  if (typeof referrer === 'string') fact.referrer = referrer;
-  return { ok: true, fact };
+  const agent = textOf('userAgent', userAgent ?? defaults.userAgent, maxTextBytes, warnings);
+  if (agent !== undefined) fact.userAgent = agent;
+  const from = textOf('referrer', referrer, maxTextBytes, warnings);
+  if (from !== undefined) fact.referrer = from;
+  if (typeof country === 'string') fact.country = country.toUpperCase(); // two ASCII letters
+  if (typeof importId === 'string') fact.importId = importId;
+  warnOfUnknown(fields, 'pageview', pageviewFields, warnings);
+  return { ok: true, fact, warnings };
 }
 
-function admitEdge(type: 'equiv' | 'retract', fields: Fields, receivedAt: number): Admission {
-  const { a, b, source } = fields;
+function admitEdge(
+  type: 'equiv' | 'retract',
+  fields: Fields,
+  receivedAt: number,
+  defaults: FactDefaults,
+): Admission {
+  const { a, b, timestamp, eventId, source } = fields;
   const refusal =
-    unknownField(fields, fieldsOf.equiv) ??
-    idRefusal('a', a) ??
-    idRefusal('b', b) ??
-    edgeRefusal(a, b) ??
-    timeRefusal(fields['timestamp'], receivedAt) ??
-    eventIdRefusal(fields['eventId']) ??
-    textRefusal('source', source, maxIdBytes);
+    visitorRefusal('a', a) ??
+    visitorRefusal('b', b) ??
+    (a === b ? refuse('b', `must differ from a: ${show(b)}`) : undefined) ??
+    timeRefusal(timestamp, receivedAt) ??
+    eventIdRefusal(eventId) ??
+    textRefusal('source', source);
   if (refusal !== undefined) return refusal;
+  const warnings: Warning[] = [];
   const fact: Mutable<EquivEdge> = {
     type,
     a: a as string, // the refusals above leave only strings
     b: b as string,
-    timestamp: timeOf(fields['timestamp']),
-    eventId: eventIdOf(fields['eventId']),
+    timestamp: timestamp === undefined ? receivedAt : timeOf(timestamp),
+    eventId: eventIdOf(eventId, defaults, warnings),
     receivedAt,
   };
-  if (typeof source === 'string') fact.source = source;
-  return { ok: true, fact };
+  const from = textOf('source', source, maxIdBytes, warnings);
+  if (from !== undefined) fact.source = from;
+  warnOfUnknown(fields, type, edgeFields, warnings);
+  return { ok: true, fact, warnings };
 }
 
 function refuse(field: string, reason: string): Admission & { ok: false } {
@@ -99,22 +136,23 @@ function refuse(field: string, reason: string): Admission & { ok: false } {
 
 type Refusal = (Admission & { ok: false }) | undefined;
 
-function unknownField(fields: Fields, known: ReadonlySet<string>): Refusal {
-  for (const name in fields) {
-    if (!known.has(name)) return refuse(show(name), `is not a field; known: ${[...known].join(', ')}`);
-  }
-  return undefined;
+function timeRefusal(value: unknown, receivedAt: number): Refusal {
+  const problem = value === undefined ? undefined : timeProblem(value, receivedAt);
+  return problem === undefined ? undefined : refuse('timestamp', problem);
 }
 
-/** What no id may hold. */
-// eslint-disable-next-line no-control-regex -- control characters are what it looks for
-export const controlCharacters = /[\u0000-\u001f\u007f-\u009f]/;
+/** The id of a person. */
+function visitorRefusal(field: string, value: unknown): Refusal {
+  const refusal = idRefusal(field, value);
+  if (refusal !== undefined || typeof value !== 'string' || !isNobody(value)) return refusal;
+  return refuse(field, `is a placeholder, not an id: ${show(value)}`);
+}
 
 function idRefusal(field: string, value: unknown): Refusal {
   if (value === undefined) return refuse(field, 'is missing');
   if (typeof value !== 'string') return refuse(field, `must be a string, got ${show(value)}`);
   if (value === '') return refuse(field, 'must not be empty');
-  if (value.length > maxIdBytes || Buffer.byteLength(value) > maxIdBytes) {
+  if (!isWithin(value, maxIdBytes)) {
     return refuse(
       field,
       `must be at most ${maxIdBytes} bytes of UTF-8, got ${Buffer.byteLength(value)}: ${show(value)}`,
@@ -126,18 +164,27 @@ function idRefusal(field: string, value: unknown): Refusal {
   return undefined;
 }
 
-function eventIdRefusal(value: unknown): Refusal {
-  return value === undefined ? undefined : idRefusal('eventId', value);
+function isNone(value: unknown): value is undefined | null {
+  return value === undefined || value === null;
 }
 
-function textRefusal(field: string, value: unknown, limitBytes: number): Refusal {
-  if (value === undefined || value === null) return undefined;
-  if (typeof value !== 'string') return refuse(field, `must be a string, got ${show(value)}`);
-  if (value.length > limitBytes || Buffer.byteLength(value) > limitBytes) {
-    return refuse(field, `must be at most ${limitBytes} bytes of UTF-8, got ${Buffer.byteLength(value)}`);
-  }
-  if (!value.isWellFormed()) return refuse(field, `must be well-formed Unicode: ${show(value)}`);
-  return undefined;
+function eventIdRefusal(value: unknown): Refusal {
+  return isNone(value) || isPlaceholderText(value) ? undefined : idRefusal('eventId', value);
+}
+
+/** Not for texts longer than ids. */
+function isPlaceholderText(value: unknown): boolean {
+  return typeof value === 'string' && value.length <= maxIdBytes && isNobody(value);
+}
+
+function textRefusal(field: string, value: unknown): Refusal {
+  if (isNone(value) || typeof value === 'string') return undefined;
+  return refuse(field, `must be a string, got ${show(value)}`);
+}
+
+function countryRefusal(value: unknown): Refusal {
+  if (isNone(value) || (typeof value === 'string' && /^[A-Za-z]{2}$/.test(value))) return undefined;
+  return refuse('country', `must be a country's two letters (ISO 3166-1: "DE"), got ${show(value)}`);
 }
 
 function urlRefusal(value: unknown, urls: UrlRules): Refusal {
@@ -151,54 +198,35 @@ function urlRefusal(value: unknown, urls: UrlRules): Refusal {
   return refuse('url', `cannot be parsed: ${show(value)}`);
 }
 
-function timeRefusal(value: unknown, receivedAt: number): Refusal {
-  if (value === undefined) return refuse('timestamp', 'is missing');
-  const time = timeOf(value);
-  if (!Number.isFinite(time) || time < 0) {
-    return refuse(
-      'timestamp',
-      `must be RFC 3339 text of a time that exists, or UTC milliseconds, from 1970 on; got ${show(value)}`,
-    );
+/** An eventId that is a placeholder would make one event of many: it counts as none. */
+function eventIdOf(value: unknown, defaults: FactDefaults, warnings: Warning[]): string {
+  if (typeof value === 'string' && !isNobody(value)) return value;
+  if (value !== undefined)
+    warnings.push(warning('eventId', `is a placeholder and was replaced: ${show(value)}`));
+  return defaults.eventId === undefined ? randomUUID() : defaults.eventId();
+}
+
+/** A text that can do without its end, and without halves of characters. */
+function textOf(field: string, value: unknown, maxBytes: number, warnings: Warning[]): string | undefined {
+  if (typeof value !== 'string') return undefined;
+  let text = value;
+  if (!text.isWellFormed()) {
+    text = text.toWellFormed();
+    warnings.push(warning(field, 'held unpaired surrogates, which were replaced by U+FFFD'));
   }
-  if (time > receivedAt + maxClockAheadMs) {
-    const now = new Date(receivedAt).toISOString();
-    return refuse('timestamp', `lies more than 5 minutes after its arrival at ${now}: ${show(value)}`);
+  if (isWithin(text, maxBytes)) return text;
+  warnings.push(warning(field, `was cut to ${maxBytes} bytes of UTF-8, had ${Buffer.byteLength(text)}`));
+  return cutToBytes(text, maxBytes);
+}
+
+function warnOfUnknown(fields: Fields, type: string, known: ReadonlySet<string>, warnings: Warning[]): void {
+  for (const name in fields) {
+    if (known.has(name)) continue;
+    const message = `${show(name)} is not a field of a fact of type ${type} and was dropped`;
+    warnings.push({ field: name.slice(0, 64), message });
   }
-  return undefined;
 }
 
-function timeOf(value: unknown): number {
-  if (typeof value === 'number') return Math.floor(value);
-  return typeof value === 'string' ? parseRfc3339(value) : Number.NaN;
-}
-
-function edgeRefusal(a: unknown, b: unknown): Refusal {
-  if (a === b) return refuse('b', `must differ from a: ${show(b)}`);
-  if (isNobody(a)) return refuse('a', `is a placeholder, not an id: ${show(a)}`);
-  if (isNobody(b)) return refuse('b', `is a placeholder, not an id: ${show(b)}`);
-  return undefined;
-}
-
-/** True for a placeholder id, in any case or quoting, with or without a `kind:` prefix. */
-export function isNobody(id: unknown): boolean {
-  if (typeof id !== 'string') return false;
-  const bare = unquote(id);
-  if (nobody.has(bare)) return true;
-  const colon = bare.indexOf(':');
-  return colon >= 0 && nobody.has(unquote(bare.slice(colon + 1)));
-}
-
-function unquote(text: string): string {
-  return text.toLowerCase().replace(/^[\s"'`]+|[\s"'`]+$/g, '');
-}
-
-function eventIdOf(value: unknown): string {
-  return typeof value === 'string' ? value : randomUUID();
-}
-
-/** A value as it may stand in a message: one line, bounded. What is nested may be too deep to be written. */
-function show(value: unknown): string {
-  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object';
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > 120 ? `${text.slice(0, 117)}...` : text;
+function warning(field: string, what: string): Warning {
+  return { field, message: `${field} ${what}` };
 }

@@ -1,6 +1,9 @@
 /** The facts: immutable records of what happened. Times are UTC milliseconds. */
 import type { Topic } from '../log/log.js';
 
+/** Times of facts begin here: 1990-01-01T00:00:00Z. A present time in seconds, read as milliseconds, lies in January 1970. */
+export const timeStart = Date.UTC(1990, 0, 1);
+
 /**
  * Times lie below: the year 33658, 15 digits. A present time in microseconds, which foreign producers send, lies beyond,
  * and hours fit an Int32.
@@ -17,6 +20,9 @@ export interface Pageview {
   readonly receivedAt: number;
   readonly userAgent?: string;
   readonly referrer?: string;
+  /** Two ASCII letters in upper case, unless a foreign producer wrote the record. */
+  readonly country?: string;
+  readonly importId?: string;
 }
 
 /** `equiv` says that the visitor ids `a` and `b` are one person; `retract` takes that back. The pair is unordered. */

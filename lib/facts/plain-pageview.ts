@@ -5,7 +5,8 @@
  * JSON.parse. Any other record is refused, and is for `decodeRecord`.
  */
 import { StringHash, hashOf } from '../hash/string-hash.js';
-import { timeEnd } from './fact.js';
+import { timeEnd, timeStart } from './fact.js';
+import { mayEndNobody } from './placeholders.js';
 
 const quote = 0x22;
 const zero = 0x30;
@@ -41,7 +42,8 @@ const timestampLabel = new Label('","timestamp":');
 const eventIdLabel = new Label(',"eventId":"');
 const receivedAtLabel = new Label('","receivedAt":');
 const userAgentLabel = new Label(',"userAgent":"');
-const referrerLabel = new Label(',"referrer":"');
+/** Texts that are passed over, in this order. */
+const otherLabels = ['referrer', 'country', 'importId'].map((field) => new Label(`,"${field}":"`));
 
 /** Where a text lies in the record, and its `StringHash`. */
 export class TextSpan {
@@ -60,7 +62,7 @@ export class PlainPageview {
   readonly eventId = new TextSpan();
   /** The empty text when the record has none. */
   readonly userAgent = new TextSpan();
-  readonly #referrer = new TextSpan();
+  readonly #other = new TextSpan();
   readonly #hash = new StringHash();
   /** Of the memory that the record lies in; records that were read together lie in the same. */
   #view: DataView = new DataView(new ArrayBuffer(0));
@@ -80,16 +82,27 @@ export class PlainPageview {
     this.#end = byteOffset + length;
     this.#at = byteOffset;
     if (!this.#skip(head) || !this.#text(this.visitor) || isNoId(this.visitor)) return false;
+    if (this.#mayBeNobody(this.visitor)) return false;
     if (!this.#skip(urlLabel) || !this.#text(this.url) || !this.#skip(timestampLabel)) return false;
     this.timestamp = this.#time();
     if (!this.#skip(eventIdLabel) || !this.#text(this.eventId) || isNoId(this.eventId)) return false;
     if (!this.#skip(receivedAtLabel)) return false;
     this.receivedAt = this.#time();
-    if (this.timestamp < 0 || this.receivedAt < 0) return false;
+    if (this.timestamp < timeStart || this.receivedAt < 0) return false;
     this.#clear(this.userAgent);
     if (this.#skip(userAgentLabel) && !(this.#text(this.userAgent) && this.#skipQuote())) return false;
-    if (this.#skip(referrerLabel) && !(this.#text(this.#referrer) && this.#skipQuote())) return false;
+    for (const label of otherLabels)
+      if (this.#skip(label) && !(this.#text(this.#other) && this.#skipQuote())) return false;
     return this.#at === this.#end - 1 && this.#view.getUint8(this.#at) === brace;
+  }
+
+  /** True for one id in a hundred, which is left to `decodeRecord`. */
+  #mayBeNobody({ from, to }: TextSpan): boolean {
+    const end = this.#start + to; // three bytes of the record lie before its first text
+    const view = this.#view;
+    return (
+      to - from < 3 || mayEndNobody(view.getUint8(end - 3), view.getUint8(end - 2), view.getUint8(end - 1))
+    );
   }
 
   /** Passes over what is expected; false, and nothing passed over, when something else is there. */

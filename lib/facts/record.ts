@@ -4,7 +4,12 @@
  */
 import type { NewRecord, Topic } from '../log/log.js';
 import type { UrlRules } from '../url/normalize.js';
-import { compareUtf8, timeEnd, topicOf, type Fact } from './fact.js';
+import { compareUtf8, timeEnd, timeStart, topicOf, type Fact } from './fact.js';
+import { isId, maxIdBytes } from './ids.js';
+import { isNobody } from './placeholders.js';
+
+/** Changes when `decodeRecord` begins to take or refuse other records; batch views name it. */
+export const recordsVersion = 2;
 
 /** Decoding never throws: what is no fact keeps its bytes and says why. */
 export type Decoded = Fact | { readonly type: 'invalid'; readonly reason: string };
@@ -23,7 +28,9 @@ function keyOf(fact: Fact, urls: UrlRules): string {
 
 /**
  * The fact of a record in a topic. The door has checked it, but a foreign producer may write to Kafka directly: whoever
- * reads the log asks here, so that no two layers disagree about what counts.
+ * reads the log asks here, so that no two layers disagree about what counts. Refused is what would count wrong: an id that is not an
+ * id or stands for anybody, an edge with equal ends, a time before 1990 or beyond all times. Not refused, since it harms
+ * the record alone: a placeholder as eventId, a text that the door would have cut, a time later than `receivedAt`.
  */
 export function decodeRecord(value: Uint8Array, topic: Topic): Decoded {
   let raw: unknown;
@@ -41,34 +48,42 @@ export function decodeRecord(value: Uint8Array, topic: Topic): Decoded {
 function shapeProblem(raw: unknown): string | undefined {
   if (typeof raw !== 'object' || raw === null) return 'not a JSON object';
   const fact = raw as Readonly<Record<string, unknown>>; // a JSON object: every value is unknown
-  if (!isTime(fact['timestamp'])) return 'timestamp is no time';
-  if (!isTime(fact['receivedAt'])) return 'receivedAt is no time';
-  if (!isId(fact['eventId'])) return 'eventId is no id';
+  const { timestamp, receivedAt, eventId, a, b } = fact;
+  if (!isTime(timestamp)) return 'timestamp is no time';
+  if (timestamp < timeStart) return 'timestamp is before 1990';
+  if (!isTime(receivedAt)) return 'receivedAt is no time';
+  if (!isEventId(eventId)) return 'eventId is no id';
   switch (fact['type']) {
     case 'pageview':
-      if (!isId(fact['visitor'])) return 'visitor is no id';
       if (typeof fact['url'] !== 'string') return 'url is no string';
-      if (!isOptionalText(fact['userAgent'])) return 'userAgent is no string';
-      return isOptionalText(fact['referrer']) ? undefined : 'referrer is no string';
+      return visitorProblem('visitor', fact['visitor']) ?? textProblem(fact, pageviewTexts);
     case 'equiv':
     case 'retract':
-      if (!isId(fact['a'])) return 'a is no id';
-      if (!isId(fact['b'])) return 'b is no id';
-      if (fact['a'] === fact['b']) return 'a and b are equal';
-      return isOptionalText(fact['source']) ? undefined : 'source is no string';
+      if (a === b && isId(a)) return 'a and b are equal';
+      return visitorProblem('a', a) ?? visitorProblem('b', b) ?? textProblem(fact, edgeTexts);
     default:
       return 'type is none of pageview, equiv, retract';
   }
 }
 
-function isTime(value: unknown): boolean {
+const pageviewTexts = ['userAgent', 'referrer', 'country', 'importId'];
+const edgeTexts = ['source'];
+
+function isTime(value: unknown): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < timeEnd;
 }
 
-function isId(value: unknown): boolean {
-  return typeof value === 'string' && value !== '' && value.length <= 256;
+function isEventId(value: unknown): boolean {
+  return typeof value === 'string' && value !== '' && value.length <= maxIdBytes;
 }
 
-function isOptionalText(value: unknown): boolean {
-  return value === undefined || typeof value === 'string';
+function visitorProblem(field: string, value: unknown): string | undefined {
+  if (!isId(value)) return `${field} is no id`;
+  return isNobody(value) ? `${field} is a placeholder` : undefined;
+}
+
+/** Optional texts. */
+function textProblem(fact: Readonly<Record<string, unknown>>, fields: readonly string[]): string | undefined {
+  const wrong = fields.find((field) => fact[field] !== undefined && typeof fact[field] !== 'string');
+  return wrong === undefined ? undefined : `${wrong} is no string`;
 }

@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { timeEnd, type EquivEdge, type Fact, type Pageview } from '../facts/fact.js';
+import { timeEnd, timeStart, type EquivEdge, type Fact, type Pageview } from '../facts/fact.js';
 import { PlainPageview, type TextSpan } from '../facts/plain-pageview.js';
 import { decodeRecord, type Decoded } from '../facts/record.js';
 import { hashOf } from '../hash/string-hash.js';
 import type { Topic } from '../log/log.js';
+import { idTexts } from './id-texts.js';
 
 const fact: Pageview = {
   type: 'pageview',
@@ -21,17 +22,19 @@ const text = fc.oneof(
   fc.string({ minLength: 1, maxLength: 12 }),
   fc.string({ unit: 'grapheme', minLength: 1 }),
 );
-const time = fc.oneof(fc.nat(), fc.maxSafeNat());
+const time = fc.oneof(fc.nat(), fc.integer({ min: timeStart, max: timeEnd }), fc.maxSafeNat());
 const pageviews = fc.record(
   {
     type: fc.constant('pageview' as const),
-    visitor: text,
+    visitor: fc.oneof(text, idTexts),
     url: text,
     timestamp: time,
     eventId: text,
     receivedAt: time,
     userAgent: text,
     referrer: text,
+    country: text,
+    importId: text,
   },
   { requiredKeys: ['type', 'visitor', 'url', 'timestamp', 'eventId', 'receivedAt'] },
 );
@@ -71,18 +74,76 @@ test('no layer takes a time in microseconds, nor a fact in the topic of others',
     for (const beyond of [timeEnd, fact[field] * 1_000, Number.MAX_SAFE_INTEGER])
       assert.deepEqual(read({ [field]: beyond }), { type: 'invalid', reason: `${field} is no time` });
   }
-  const edge: EquivEdge = { type: 'equiv', a: 'a', b: 'b', timestamp: 1, eventId: 'e-2', receivedAt: 2 };
+  const edge: EquivEdge = {
+    type: 'equiv',
+    a: 'a',
+    b: 'b',
+    timestamp: timeStart,
+    eventId: 'e-2',
+    receivedAt: 2,
+  };
   assert.deepEqual(decodedIn(fact, 'equivs'), { type: 'invalid', reason: 'pageview in topic equivs' });
   assert.deepEqual(decodedIn(edge, 'pageviews'), { type: 'invalid', reason: 'equiv in topic pageviews' });
   assert.equal(decodedIn(edge, 'equivs').type, 'equiv');
 });
 
-test('a pageview as the door writes it is read, with user agent and referrer or without', () => {
+test('a pageview as the door writes it is read, with every choice of optional fields', () => {
   const plain = new PlainPageview();
-  for (const more of [{}, { userAgent: 'Firefox' }, { referrer: '' }, { userAgent: '', referrer: 'x' }]) {
-    const record = Buffer.from(JSON.stringify({ ...fact, ...more }));
+  const optional = { userAgent: 'Firefox', referrer: '', country: 'DE', importId: 'import:7' };
+  for (let choice = 0; choice < 16; choice++) {
+    const fields = Object.entries(optional).filter((_field, i) => (choice >> i) % 2 === 1);
+    const record = Buffer.from(JSON.stringify({ ...fact, ...Object.fromEntries(fields) }));
     assert.ok(plain.read(record), record.toString());
     requireSame(plain, record);
+  }
+});
+
+test('no layer takes a placeholder for a visitor, or a time before 1990', () => {
+  const plain = new PlainPageview();
+  const refused = (change: Partial<Pageview>, reason: string): void => {
+    const record = Buffer.from(JSON.stringify({ ...fact, ...change }));
+    assert.deepEqual(decodeRecord(record, 'pageviews'), { type: 'invalid', reason });
+    assert.equal(plain.read(record), false);
+  };
+  for (const visitor of [
+    'null',
+    'user:NULL',
+    '0',
+    "'guest'",
+    'idfa:00000000-0000-0000-0000-000000000000',
+    '${id}',
+  ])
+    refused({ visitor }, 'visitor is a placeholder');
+  for (const visitor of ['', 'a\u0001', '\ud800', 'é'.repeat(129)]) refused({ visitor }, 'visitor is no id');
+  for (const timestamp of [0, 1_764_436_000, timeStart - 1])
+    refused({ timestamp }, 'timestamp is before 1990');
+  const edge: EquivEdge = {
+    type: 'equiv',
+    a: 'a',
+    b: 'b',
+    timestamp: timeStart,
+    eventId: 'e',
+    receivedAt: 2,
+  };
+  const reasonOf = (change: Partial<EquivEdge>): unknown =>
+    Reflect.get(decodedIn({ ...edge, ...change }, 'equivs'), 'reason');
+  assert.equal(reasonOf({ b: 'user:null' }), 'b is a placeholder');
+  assert.equal(reasonOf({ type: 'retract', a: '(not set)' }), 'a is a placeholder');
+  assert.equal(reasonOf({ a: 'x\u001fy' }), 'a is no id');
+  assert.equal(reasonOf({ a: 'b' }), 'a and b are equal');
+  assert.equal(reasonOf({ timestamp: timeStart - 1 }), 'timestamp is before 1990');
+  // It harms only the record itself, and no other can be given to it here.
+  assert.equal(decodedIn({ ...fact, eventId: 'null' }, 'pageviews').type, 'pageview');
+});
+
+test('an id that may be a placeholder by its end is left to decoding; all others are read', () => {
+  const plain = new PlainPageview();
+  const isRead = (visitor: string): boolean => plain.read(Buffer.from(JSON.stringify({ ...fact, visitor })));
+  for (const visitor of ['cookie:9f3c', 'ip:192.0.2.10', '12a', 'user:42', 'c:77aed4'])
+    assert.ok(isRead(visitor), visitor);
+  for (const visitor of ['u:mall', 'user:0', 'c:100', 'id:{9f}', 'a', 'ab']) {
+    assert.equal(isRead(visitor), false, visitor);
+    assert.equal(decodedIn({ ...fact, visitor }, 'pageviews').type, 'pageview');
   }
 });
 

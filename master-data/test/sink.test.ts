@@ -4,9 +4,11 @@ import { existsSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { timeStart } from '../../lib/facts/fact.js';
 import { decodeRecord } from '../../lib/facts/record.js';
 import { OwnerLock, type LockOwner } from '../../lib/files/owner-lock.js';
 import { partitionName } from '../../lib/log/log.js';
+import { idTexts } from '../../lib/test/id-texts.js';
 import { waitForMaster } from '../flush-request.js';
 import { flushRequestPath, partitionDir, sinkLockPath } from '../layout.js';
 import { catchUpMaster, drainLogToMaster, startSink } from '../sink.js';
@@ -50,7 +52,8 @@ test('rows say field by field what the facts say, and keep the order of the log'
     pageview(0),
     pageview(1, { userAgent: odd, referrer: '' }),
     pageview(2, { visitor: 'cookie:é€😀', userAgent: 'Mozilla/5.0' }),
-    pageview(3, { url: 'https://example.com/?q=%20"', timestamp: 0 }),
+    pageview(3, { url: 'https://example.com/?q=%20"', timestamp: timeStart }),
+    pageview(4, { country: 'DE', importId: odd }),
   ];
   const edges = [equiv(0), equiv(1, { type: 'retract', source: odd })];
   await house.append([...facts, ...edges]);
@@ -69,6 +72,8 @@ test('rows say field by field what the facts say, and keep the order of the log'
       event_id: fact.eventId,
       user_agent: fact.userAgent ?? null,
       referrer: fact.referrer ?? null,
+      country: fact.country ?? null,
+      import_id: fact.importId ?? null,
     })),
   );
   assert.deepEqual(
@@ -86,7 +91,10 @@ test('rows say field by field what the facts say, and keep the order of the log'
     })),
   );
   const views = files.find((file) => file.topic === 'pageviews');
-  assert.deepEqual([views?.rows, views?.minTimestamp, views?.maxTimestamp], [4, 0, facts[2]?.timestamp]);
+  assert.deepEqual(
+    [views?.rows, views?.minTimestamp, views?.maxTimestamp],
+    [5, timeStart, facts[4]?.timestamp],
+  );
 });
 
 /** Records as a foreign producer may write them: no facts, odd facts, and facts in odd JSON. */
@@ -147,13 +155,20 @@ test('what passes as a plain pageview is one to decodeRecord too, and cannot be 
     fc.record(
       {
         type: fc.constantFrom('pageview', 'equiv'),
-        visitor: text,
+        visitor: fc.oneof(fc.stringMatching(/^[ -~]{1,12}$/), idTexts, text),
         url: text,
-        timestamp: fc.oneof(fc.nat(), fc.double(), fc.maxSafeInteger()),
+        timestamp: fc.oneof(
+          { weight: 5, arbitrary: fc.integer({ min: 1e12, max: 1e15 - 1 }) },
+          fc.nat(),
+          fc.double(),
+          fc.maxSafeInteger(),
+        ),
         eventId: text,
         receivedAt: fc.oneof(fc.nat(), fc.constant(-0)),
         userAgent: text,
         referrer: text,
+        country: text,
+        importId: text,
       },
       { requiredKeys: ['type', 'visitor', 'url', 'timestamp', 'eventId', 'receivedAt'] },
     ),
@@ -172,7 +187,8 @@ test('what passes as a plain pageview is one to decodeRecord too, and cannot be 
     { numRuns: 3000 },
   );
   assert.ok(passed > 50, `only ${passed} of the generated records were plain`);
-  assert.ok(isPlainPageview(Buffer.from(JSON.stringify(pageview(1, { userAgent: 'é😀', referrer: '' })))));
+  const all = { userAgent: 'é😀', referrer: '', country: 'DE', importId: '1' };
+  assert.ok(isPlainPageview(Buffer.from(JSON.stringify(pageview(1, all)))));
 });
 
 test('a running sink commits within its interval, and at once when asked to', async (t) => {

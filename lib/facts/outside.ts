@@ -1,0 +1,49 @@
+/**
+ * Facts as they come from outside: what the API's document says of them. The door checks them by hand, and takes the
+ * names of the fields from here.
+ */
+import { z } from 'zod';
+import { maxIdBytes } from './ids.js';
+
+const id = z.string().min(1);
+const visitorId = id.describe(
+  `A visitor id, by convention kind:value ('cookie:9f3c', 'user:42'): 1 to ${maxIdBytes} bytes of UTF-8 without control characters, and no placeholder such as 'null', 'guest' or the nil UUID.`,
+);
+const sharedFields = {
+  timestamp: z
+    .union([z.string(), z.number()])
+    .optional()
+    .describe(
+      'When it happened: RFC 3339, or UTC milliseconds. From 1990 on, at most 5 minutes ahead. Default: now.',
+    ),
+  eventId: z
+    .string()
+    .nullish()
+    .describe(`Makes what is sent again a repeat: up to ${maxIdBytes} bytes. A placeholder counts as none.`),
+};
+
+export const pageviewSchema = z.looseObject({
+  type: z.literal('pageview'),
+  visitor: visitorId,
+  url: z.string().describe('An http or https URL; what the rules leave of it has at most 2048 bytes.'),
+  ...sharedFields,
+  userAgent: z
+    .string()
+    .nullish()
+    .describe("Default: the request's, where a browser sent it. Cut at 2048 bytes."),
+  referrer: z.string().nullish().describe('Cut at 2048 bytes.'),
+  country: z
+    .string()
+    .regex(/^[A-Za-z]{2}$/)
+    .nullish()
+    .describe('Two letters, kept in upper case.'),
+  importId: id.nullish().describe(`Names the import it belongs to: up to ${maxIdBytes} bytes.`),
+});
+
+export const edgeSchema = z.looseObject({
+  type: z.enum(['equiv', 'retract']).describe('retract takes back an equiv of the same two ids.'),
+  a: visitorId,
+  b: visitorId.describe('The other visitor id of one person.'),
+  ...sharedFields,
+  source: z.string().nullish().describe(`Where it is known from. Cut at ${maxIdBytes} bytes.`),
+});
