@@ -4,9 +4,10 @@
  */
 import { hash } from 'node:crypto';
 import { z } from 'zod';
+import { isNobody } from '../lib/facts/placeholders.js';
 import { isRealTime } from '../lib/time/real-time.js';
 
-/** What stands for a visitor: the address, the address with the user agent, or the logged-in user (else the address). */
+/** What stands for a visitor: the address, the address with the user agent, or the logged-in user (without one, or for a placeholder, the address). */
 export const visitorRules = ['ip', 'ip-agent', 'user'] as const;
 
 export const combinedOptionsSchema = z.object({
@@ -148,7 +149,7 @@ function isStatic(target: string): boolean {
 }
 
 function visitorOf(rule: VisitorRule, address: string, user: string, userAgent: string): string {
-  if (rule === 'user' && user !== '-' && user !== '') return `user:${user}`;
+  if (rule === 'user' && user !== '-' && !isNobody(user)) return `user:${user}`;
   return rule === 'ip-agent'
     ? `ip-agent:${address}:${hash('sha1', userAgent, 'hex').slice(0, 16)}`
     : `ip:${address}`;

@@ -5,7 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from '../lib/clock.js';
 import { SwaError } from '../lib/errors.js';
-import { admit } from '../lib/facts/door.js';
+import { admit, type Warning } from '../lib/facts/door.js';
 import type { Fact } from '../lib/facts/fact.js';
 import type { UrlRules } from '../lib/url/normalize.js';
 import { Appender } from './appender.js';
@@ -25,6 +25,7 @@ export interface GenerateOptions {
   readonly maxFacts: number;
   readonly signal: AbortSignal;
   readonly onProgress?: (facts: number, simulatedMs: number) => void;
+  readonly onWarning?: (warning: Warning) => void;
 }
 
 const turnMs = 100;
@@ -65,6 +66,7 @@ function admitAll(options: GenerateOptions, second: number, into: Fact[]): void 
     const admission = admit(candidate, options.clock(), options.urls);
     if (!admission.ok)
       throw new SwaError('internal.invariant', `the generator made a bad fact: ${admission.reason}`);
+    for (const warning of admission.warnings) options.onWarning?.(warning);
     into.push(admission.fact);
   }
 }

@@ -1,18 +1,17 @@
 /**
  * Imports a file: lines -> candidates by its format -> the door -> batches into a sink. Every line ends in exactly one count:
- * read = accepted + duplicate + filtered + rejected + unconfirmed. A line without an eventId gets one made from its own bytes, so importing
- * a file again, or an overlapping one, changes no answer.
+ * read = accepted + duplicate + filtered + rejected + unconfirmed. A line without an eventId gets one made from its own bytes and the equal
+ * lines before it, so importing a file again, or an overlapping one, changes no answer (line-ids.ts).
  */
-import { hash } from 'node:crypto';
 import { z } from 'zod';
 import type { Clock } from '../lib/clock.js';
-import { DedupWindow } from '../lib/facts/dedup-window.js';
-import { admit } from '../lib/facts/door.js';
+import { admit, type Warning } from '../lib/facts/door.js';
 import type { Fact } from '../lib/facts/fact.js';
 import type { UrlRules } from '../lib/url/normalize.js';
 import { Appender } from './appender.js';
 import { combinedOptionsSchema, parseCombined, type LineResult } from './combined.js';
 import type { FactSink } from './fact-sinks.js';
+import { LineIds } from './line-ids.js';
 import { readLines, type ByteProgress, type Line } from './lines.js';
 
 export const importFormatSchema = z.discriminatedUnion('name', [
@@ -24,12 +23,14 @@ export type ImportFormat = Readonly<z.infer<typeof importFormatSchema>>;
 export const importCountsSchema = z.object({
   read: z.number(),
   accepted: z.number(),
-  /** Same eventId as one of the million lines before it. */
+  /** Lines with an eventId of their own that repeat a line before them: type, eventId, visitor, URL and user agent, or ids, are equal. */
   duplicate: z.number(),
   filtered: z.number(),
   rejected: z.number(),
   /** On the way into the sink; at the end only those of a sink that failed. */
   unconfirmed: z.number(),
+  /** What was changed about accepted and duplicate lines; several a line may be. */
+  warnings: z.number().default(0),
 });
 export type ImportCounts = z.infer<typeof importCountsSchema>;
 
@@ -47,14 +48,12 @@ export interface ImportOptions {
   readonly urls: UrlRules;
   readonly clock: Clock;
   readonly onRejected: (rejected: RejectedLine) => void;
+  readonly onWarning?: (warning: Warning, line: number) => void;
   /** Called after each batch. */
   readonly onProgress?: (counts: Readonly<ImportCounts>, progress: Readonly<ByteProgress>) => void;
   /** Stops between batches; what was accepted stays accepted. */
   readonly signal?: AbortSignal;
 }
-
-/** Repeats further apart go into the log, and are absorbed in the views. */
-const duplicateWindowLines = 1_000_000;
 
 /** Resolves when every accepted fact is durable. Throws `import.failed` or the sink's error; counts up to there are in `counts`. */
 export async function importFile(
@@ -66,12 +65,12 @@ export async function importFile(
     counts.accepted += facts;
     counts.unconfirmed -= facts;
   });
-  const seen = new DedupWindow(duplicateWindowLines);
+  const ids = new LineIds(options.format.name === 'combined' ? options.format.options.host : '');
   const read = lineReader(options.format);
   try {
     for await (const lines of readLines(options.path, progress)) {
       for (const line of lines) {
-        const fact = takeLine(line, read, options, counts, seen);
+        const fact = takeLine(line, read, options, counts, ids);
         if (fact === undefined) continue;
         counts.unconfirmed++;
         if (appender.add(fact)) await appender.flush();
@@ -87,7 +86,7 @@ export async function importFile(
 }
 
 export function newImportCounts(): ImportCounts {
-  return { read: 0, accepted: 0, duplicate: 0, filtered: 0, rejected: 0, unconfirmed: 0 };
+  return { read: 0, accepted: 0, duplicate: 0, filtered: 0, rejected: 0, unconfirmed: 0, warnings: 0 };
 }
 
 type ReadLine = (line: string) => LineResult<object>;
@@ -113,12 +112,16 @@ function takeLine(
   read: ReadLine,
   options: ImportOptions,
   counts: ImportCounts,
-  seen: DedupWindow,
+  ids: LineIds,
 ): Fact | undefined {
   counts.read++;
   const refuse = (reason: string): undefined => {
     counts.rejected++;
     options.onRejected({ line: line.number, reason, text: line.text.slice(0, 2_000) });
+  };
+  const warn = (warning: Warning): void => {
+    counts.warnings++;
+    options.onWarning?.(warning, line.number);
   };
   if (line.refusal !== undefined) return refuse(line.refusal);
   const result = read(line.text);
@@ -127,21 +130,23 @@ function takeLine(
     counts.filtered++;
     return undefined;
   }
-  const admission = admit(
-    withEventId(result.value, line.text, options.format),
-    options.clock(),
-    options.urls,
-  );
+  let hasOwnId = true;
+  const eventId = (): string => {
+    hasOwnId = false;
+    return ids.idOf(line.text);
+  };
+  const admission = admit(result.value, options.clock(), options.urls, { eventId });
   if (!admission.ok) return refuse(admission.reason);
-  if (seen.isRepeat(admission.fact.eventId, line.number)) {
+  for (const warning of admission.warnings) warn(warning);
+  if (!('timestamp' in result.value)) warn(timeIsMissing);
+  if (hasOwnId && ids.isRepeat(admission.fact)) {
     counts.duplicate++;
     return undefined;
   }
   return admission.fact;
 }
 
-function withEventId(candidate: object, line: string, format: ImportFormat): object {
-  if ('eventId' in candidate) return candidate;
-  const host = format.name === 'combined' ? format.options.host : '';
-  return Object.assign(candidate, { eventId: `line:${hash('sha1', `${host}\n${line}`, 'base64url')}` });
-}
+const timeIsMissing = {
+  field: 'timestamp',
+  message: 'timestamp is missing; the time of the import stands for it',
+};

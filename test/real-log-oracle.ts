@@ -16,10 +16,10 @@ const monthNames = 'JanFebMarAprMayJunJulAugSepOctNovDec';
 const staticFile =
   /\.(png|jpe?g|gif|ico|svg|webp|avif|bmp|css|m?js|map|json|woff2?|ttf|eot|otf|mp[34]|webm|ogg|avi|mov|swf|zip|t?gz|bz2|xz|tar|rar|7z|jar|exe|dmg|deb|rpm|iso|bin)$/i;
 
-/** The pageviews of a combined log by the default rules: equal lines once, bots out. */
+/** The pageviews of a combined log by the default rules: bots out, equal lines as often as they stand there. */
 export function oracleViews(log: string, host: string): OracleView[] {
   const views: OracleView[] = [];
-  for (const line of new Set(log.split('\n'))) {
+  for (const line of log.trimEnd().split('\n')) {
     const quoted = line.split('"');
     const [method, target] = (quoted[1] ?? '').split(' ');
     const status = (quoted[2] ?? '').trim().split(' ')[0] ?? '';

@@ -9,6 +9,7 @@ import { makeRules } from '../../lib/facts/rules.js';
 import { hourMs } from '../../lib/time/buckets.js';
 import { openFactSink } from '../fact-sink.js';
 import { startProgress } from '../progress.js';
+import { WarningCounts } from '../warnings.js';
 
 interface GenerateFlags {
   readonly facts?: string;
@@ -57,6 +58,7 @@ async function runGenerate(flags: GenerateFlags): Promise<void> {
   process.once('SIGINT', () => stop.abort()).once('SIGTERM', () => stop.abort());
   process.stderr.write(`generating into ${sink.name}; ctrl-C stops\n`);
   const progress = startProgress('generate', systemClock);
+  const warnings = new WarningCounts();
   try {
     const facts = await generate({
       model,
@@ -67,6 +69,7 @@ async function runGenerate(flags: GenerateFlags): Promise<void> {
       speedup: speedup === 0 ? Number.POSITIVE_INFINITY : speedup,
       maxFacts,
       signal: stop.signal,
+      onWarning: (warning) => warnings.add(warning),
       onProgress: (count, simulatedMs) =>
         progress.show(
           count,
@@ -75,6 +78,7 @@ async function runGenerate(flags: GenerateFlags): Promise<void> {
         ),
     });
     process.stdout.write(`generated ${facts} facts\n`);
+    process.stderr.write(warnings.summary());
   } finally {
     progress.end();
     await sink.close();

@@ -13,6 +13,7 @@ import { openJobQueue } from '../../lib/queue/job-queue.js';
 import { makeRules } from '../../lib/facts/rules.js';
 import { openFactSink } from '../fact-sink.js';
 import { startProgress } from '../progress.js';
+import { WarningCounts } from '../warnings.js';
 
 interface ImportFlags {
   readonly format: 'combined' | 'ndjson';
@@ -99,6 +100,7 @@ async function runImport(path: string, flags: ImportFlags): Promise<number> {
   const progress = startProgress('import', systemClock);
   const begun = systemClock();
   const counts = newImportCounts();
+  const warnings = new WarningCounts();
   try {
     await importFile(
       {
@@ -109,6 +111,7 @@ async function runImport(path: string, flags: ImportFlags): Promise<number> {
         clock: systemClock,
         signal: stop.signal,
         onRejected: (line) => rejects.add(line),
+        onWarning: (warning, line) => warnings.add(warning, line),
         onProgress: (now, bytes) =>
           progress.show(bytes.readBytes, bytes.totalBytes, `${now.read} lines, ${now.accepted} accepted`),
       },
@@ -118,7 +121,7 @@ async function runImport(path: string, flags: ImportFlags): Promise<number> {
     progress.end();
     await sink.close();
     rejects.close();
-    report(counts, rejects, systemClock() - begun, flags.json === true);
+    report(counts, rejects, warnings, systemClock() - begun, flags.json === true);
   }
   if (stop.signal.aborted)
     throw new SwaError('import.failed', `interrupted after ${counts.read} lines; what was accepted stays`);
@@ -161,7 +164,13 @@ function percent(text: string): number {
   return value;
 }
 
-function report(counts: ImportCounts, rejects: RejectFile, elapsedMs: number, json: boolean): void {
+function report(
+  counts: ImportCounts,
+  rejects: RejectFile,
+  warnings: WarningCounts,
+  elapsedMs: number,
+  json: boolean,
+): void {
   const rate = Math.round((counts.read / Math.max(1, elapsedMs)) * 1000);
   if (json) {
     process.stdout.write(
@@ -175,6 +184,7 @@ function report(counts: ImportCounts, rejects: RejectFile, elapsedMs: number, js
     `read ${read} = accepted ${accepted} + duplicate ${duplicate} + filtered ${filtered} + rejected ${rejected}${rest}\n`,
   );
   process.stderr.write(`${(elapsedMs / 1000).toFixed(1)} s, ${rate} lines/s\n`);
+  process.stderr.write(warnings.summary());
   for (const line of rejects.first) process.stderr.write(`  line ${line.line}: ${line.reason}\n`);
   if (rejects.count > 0)
     process.stderr.write(`${rejects.count} rejected lines with their reasons: ${rejects.path}\n`);

@@ -75,8 +75,50 @@ test('every line ends in exactly one count', async (t) => {
     '',
   ].join('\n');
   const { counts, rejected } = await importBytes(t, `${text}\n`, combined);
-  assert.deepEqual(counts, { read: 6, accepted: 1, duplicate: 1, filtered: 3, rejected: 1, unconfirmed: 0 });
+  assert.deepEqual(counts, {
+    read: 6,
+    accepted: 2,
+    duplicate: 0,
+    filtered: 3,
+    rejected: 1,
+    unconfirmed: 0,
+    warnings: 0,
+  });
   assert.equal(rejected[0]?.line, 5);
+  const events = [viewOf('a'), viewOf('a'), '', '[', viewOf('guest')].map((one) =>
+    one.replace('}', ',"eventId":"e"}'),
+  );
+  const { counts: others } = await importBytes(t, events.join('\n'), ndjson);
+  assert.deepEqual(others, {
+    read: 5,
+    accepted: 1,
+    duplicate: 1,
+    filtered: 1,
+    rejected: 2,
+    unconfirmed: 0,
+    warnings: 0,
+  });
+});
+
+test('a placeholder for the user of a line stands for nobody: the address is the visitor', async (t) => {
+  const byUser: ImportFormat = { name: 'combined', options: { ...combined.options, visitor: 'user' } };
+  const lines = ['-', 'ann', 'Anonymous', '""', '0', 'null'].map(lineOf);
+  const { facts } = await importBytes(t, lines.join('\n'), byUser);
+  assert.deepEqual(
+    facts.map((fact) => fact.type === 'pageview' && fact.visitor),
+    ['ip:192.0.2.1', 'user:ann', ...Array.from({ length: 4 }, () => 'ip:192.0.2.1')],
+  );
+});
+
+test('a referrer that is too long, or a page without a time, costs a warning and not the pageview', async (t) => {
+  const long = `https://r.example/${'x'.repeat(2_082)}`;
+  const { counts, facts } = await importBytes(t, line('/a', 1).replace('"-"', `"${long}"`), combined);
+  assert.deepEqual([counts.accepted, counts.warnings], [1, 1]);
+  const [fact] = facts;
+  assert.ok(fact?.type === 'pageview' && fact.referrer === long.slice(0, 2_048));
+  const timeless = '{"type":"pageview","visitor":"a","url":"https://e.org/","time":1}';
+  const { counts: others, facts: now1 } = await importBytes(t, timeless, ndjson);
+  assert.deepEqual([others.accepted, others.warnings, now1[0]?.timestamp], [1, 2, now]);
 });
 
 test('a gzip file gives what its plain text gives', async (t) => {
@@ -173,7 +215,15 @@ test('NDJSON takes all three types of facts, and refuses with field and value', 
   ];
   const text = `${lines.map((fact) => JSON.stringify(fact)).join('\n')}\n{"type":\n`;
   const { counts, facts, rejected } = await importBytes(t, text, ndjson);
-  assert.deepEqual(counts, { read: 9, accepted: 3, duplicate: 0, filtered: 0, rejected: 6, unconfirmed: 0 });
+  assert.deepEqual(counts, {
+    read: 9,
+    accepted: 3,
+    duplicate: 0,
+    filtered: 0,
+    rejected: 6,
+    unconfirmed: 0,
+    warnings: 0,
+  });
   assert.deepEqual(
     facts.map((fact) => fact.type),
     ['pageview', 'equiv', 'retract'],
@@ -219,6 +269,7 @@ test('a file is read up to the first line with a NUL byte', async (t) => {
       filtered: 0,
       rejected: 1,
       unconfirmed: 0,
+      warnings: 0,
     });
     return true;
   });
@@ -245,6 +296,7 @@ test('a line that is not UTF-8 is rejected, in every format', async (t) => {
       filtered: 0,
       rejected: 2,
       unconfirmed: 0,
+      warnings: 0,
     });
     assert.deepEqual(
       rejected.map((one) => [one.line, one.reason]),
@@ -269,6 +321,7 @@ test('a character cut by the end of a chunk stays whole; a byte order mark befor
       filtered: 0,
       rejected: 99,
       unconfirmed: 0,
+      warnings: 0,
     });
     const visitors = facts.map((one) => one.type === 'pageview' && one.visitor);
     assert.deepEqual(
@@ -280,7 +333,15 @@ test('a character cut by the end of a chunk stays whole; a byte order mark befor
 
 test('an empty file reads nothing', async (t) => {
   const { counts } = await importBytes(t, '', combined);
-  assert.deepEqual(counts, { read: 0, accepted: 0, duplicate: 0, filtered: 0, rejected: 0, unconfirmed: 0 });
+  assert.deepEqual(counts, {
+    read: 0,
+    accepted: 0,
+    duplicate: 0,
+    filtered: 0,
+    rejected: 0,
+    unconfirmed: 0,
+    warnings: 0,
+  });
 });
 
 test('a log in another format is rejected by field', async (t) => {
@@ -295,7 +356,15 @@ test('a log in another format is rejected by field', async (t) => {
 
 test('an endless line is rejected without being kept', async (t) => {
   const { counts } = await importBytes(t, `${'x'.repeat(3_000_000)}\n${line('/a', 1)}\n`, combined);
-  assert.deepEqual(counts, { read: 2, accepted: 1, duplicate: 0, filtered: 0, rejected: 1, unconfirmed: 0 });
+  assert.deepEqual(counts, {
+    read: 2,
+    accepted: 1,
+    duplicate: 0,
+    filtered: 0,
+    rejected: 1,
+    unconfirmed: 0,
+    warnings: 0,
+  });
 });
 
 test('a sink that fails ends the import with its error, and nothing it refused counts as accepted', async (t) => {

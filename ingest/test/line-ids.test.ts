@@ -1,0 +1,161 @@
+/** Equal lines of a file are as many facts, and importing any of it again makes no more of them. */
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import fc from 'fast-check';
+import { projectRoot } from '../../lib/assets.js';
+import type { Fact } from '../../lib/facts/fact.js';
+import { UrlRules } from '../../lib/url/normalize.js';
+import { combinedDefaults } from '../combined.js';
+import { importFile, type ImportCounts, type ImportFormat } from '../import.js';
+import { LineIds } from '../line-ids.js';
+
+const combined: ImportFormat = {
+  name: 'combined',
+  options: { ...combinedDefaults, host: 'www.example.org' },
+};
+const ndjson: ImportFormat = { name: 'ndjson' };
+const now = Date.UTC(2026, 0, 1);
+
+const line = (target: string, second: number): string =>
+  `192.0.2.1 - - [17/May/2015:10:05:${String(second).padStart(2, '0')} +0000] "GET ${target} HTTP/1.1" 200 20 "-" "Mozilla/5.0"`;
+
+const viewOf = (more: object): string =>
+  JSON.stringify({ type: 'pageview', visitor: 'cookie:1', url: 'https://e.org/', timestamp: now, ...more });
+
+async function importPath(
+  path: string,
+  format: ImportFormat,
+): Promise<{
+  readonly counts: ImportCounts;
+  readonly facts: readonly Fact[];
+  readonly ids: readonly string[];
+}> {
+  const facts: Fact[] = [];
+  const counts = await importFile({
+    path,
+    format,
+    sink: { append: (batch) => Promise.resolve(void facts.push(...batch)) },
+    urls: new UrlRules(),
+    clock: () => now,
+    onRejected: ({ reason }) => assert.fail(reason),
+  });
+  return { counts, facts, ids: facts.map(({ eventId }) => eventId) };
+}
+
+async function importLines(t: TestContext, lines: readonly string[], format = combined) {
+  const dir = mkdtempSync(join(tmpdir(), 'swa-line-ids-'));
+  t.after(() => rmSync(dir, { recursive: true }));
+  writeFileSync(join(dir, 'log'), `${lines.join('\n')}\n`);
+  return importPath(join(dir, 'log'), format);
+}
+
+test('the first of equal lines has the id that earlier versions gave it, the others have ids of their own', async (t) => {
+  const id = 'line:NlGCQC7ZFduo3EKbjt9Opc8IjUE';
+  const { ids } = await importLines(t, [line('/a', 1), line('/b', 1), line('/a', 1), line('/a', 1)]);
+  assert.deepEqual([ids[0], ids[2], ids[3]], [id, `${id}:2`, `${id}:3`]);
+  const events = await importLines(t, [viewOf({}), viewOf({})], ndjson);
+  assert.deepEqual(events.ids, ['line:CHisgZ5n_NGkHX_4J0Dz5BqTTr4', 'line:CHisgZ5n_NGkHX_4J0Dz5BqTTr4:2']);
+});
+
+test('the same file twice, its rotated copy with more lines, and a piece of it: each line as often as it stands there', async (t) => {
+  // Not in order of time: a line is written when its answer has been sent.
+  const log = [
+    line('/a', 1),
+    line('/slow', 0),
+    line('/a', 1),
+    line('/b', 2),
+    line('/a', 1),
+    line('/slow', 0),
+  ];
+  const whole = await importLines(t, log);
+  assert.equal(new Set(whole.ids).size, log.length);
+  assert.deepEqual((await importLines(t, log)).ids, whole.ids);
+  const grown = await importLines(t, [...log, line('/b', 2), line('/c', 3)]);
+  assert.deepEqual(grown.ids.slice(0, log.length), whole.ids);
+  assert.equal(new Set([...whole.ids, ...grown.ids]).size, log.length + 2);
+  for (let from = 0; from < log.length; from++)
+    for (const id of (await importLines(t, log.slice(from))).ids) assert.ok(whole.ids.includes(id));
+});
+
+test('whatever pieces are imported, in any order, a line counts as often as in the piece that has most of it', () => {
+  const lines = fc.array(fc.constantFrom('a', 'b', 'c'), { maxLength: 30 });
+  fc.assert(
+    fc.property(lines, fc.array(fc.tuple(fc.nat(30), fc.nat(30)), { maxLength: 5 }), (log, cuts) => {
+      const pieces = cuts.map(([from, length]) => log.slice(from, from + length));
+      const seen = new Set<string>();
+      for (const piece of pieces) {
+        const ids = new LineIds('');
+        for (const one of piece) seen.add(ids.idOf(one));
+      }
+      const most = [...new Set(log)].map((one) =>
+        Math.max(0, ...pieces.map((piece) => piece.filter((other) => other === one).length)),
+      );
+      assert.equal(
+        seen.size,
+        most.reduce((sum, count) => sum + count, 0),
+      );
+    }),
+  );
+});
+
+const others = (count: number): string[] => Array.from({ length: count }, (_, i) => `other ${i}`);
+
+const idsOf = (lines: readonly string[]): string[] => {
+  const ids = new LineIds('', 100);
+  return lines.map((one) => ids.idOf(one));
+};
+
+test('a line is remembered over as many others as promised; beyond, it has its first id again, and never one of another', () => {
+  for (const before of [0, 1, 50, 99, 100]) {
+    const near = idsOf([...others(before), 'a', ...others(before + 99).slice(before), 'a']);
+    assert.equal(near.at(-1), `${near[before]}:2`, `after ${before} lines`);
+    const far = idsOf([...others(before), 'a', ...others(before + 200).slice(before), 'a']);
+    assert.equal(far.at(-1), far[before]);
+    assert.equal(new Set(far).size, before + 201);
+  }
+});
+
+test('a line with an eventId of its own repeats one that says the same of the same, and no other', async (t) => {
+  const edge = { type: 'equiv', a: 'cookie:1', b: 'user:1', timestamp: now, eventId: 'e' };
+  const lines = [
+    viewOf({ eventId: 'e' }),
+    viewOf({ eventId: 'e', timestamp: now - 1 }), // a repeat
+    viewOf({ eventId: 'e', visitor: 'cookie:2' }),
+    viewOf({ eventId: 'e', url: 'https://e.org/b' }),
+    viewOf({ eventId: 'e', userAgent: 'Firefox' }),
+    viewOf({ eventId: 'f' }),
+    JSON.stringify(edge),
+    JSON.stringify({ ...edge, type: 'retract' }),
+    JSON.stringify({ ...edge, b: 'user:2' }),
+    JSON.stringify(edge), // a repeat
+  ];
+  const { counts } = await importLines(t, lines, ndjson);
+  assert.deepEqual([counts.accepted, counts.duplicate], [8, 2]);
+});
+
+test('a placeholder eventId counts as none: the line is known by its bytes, and importing it again changes nothing', async (t) => {
+  const lines = [viewOf({ eventId: 'null' }), viewOf({ eventId: 'null' }), viewOf({ eventId: null })];
+  const { ids, counts } = await importLines(t, lines, ndjson);
+  assert.equal(new Set(ids).size, 3);
+  for (const id of ids) assert.match(id, /^line:/);
+  assert.equal(counts.warnings, 3);
+  assert.deepEqual((await importLines(t, lines, ndjson)).ids, ids);
+});
+
+const realLog = join(projectRoot, '../shared/data/logs/elastic_apache_2015.log.gz');
+
+test(
+  'a real log loses none of its views to equal lines',
+  { skip: existsSync(realLog) ? false : 'no ../shared/data' },
+  async () => {
+    const { counts, ids } = await importPath(realLog, combined);
+    // 15 pageview lines stand there twice, and one four times: 4,001 lines, 3,983 of them different.
+    assert.deepEqual([counts.read, counts.accepted, counts.duplicate], [10_000, 4_001, 0]);
+    assert.equal(new Set(ids).size, 4_001);
+    assert.equal(new Set(ids.map((id) => id.split(':', 2).join(':'))).size, 3_983);
+    assert.deepEqual((await importPath(realLog, combined)).ids, ids);
+  },
+);
