@@ -12,7 +12,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
-import { HllSketch } from 'hyperloglog-ts';
 import { SwaError } from '../lib/errors.js';
 import type { Fact } from '../lib/facts/fact.js';
 import { namesOf, offsetAt, zeroOffsets } from '../lib/log/cut.js';
@@ -20,17 +19,20 @@ import { offset, type NewRecord, type Offsets } from '../lib/log/log.js';
 import type { BatchView, RealtimeView } from '../lib/views/view.js';
 import { Generation } from '../speed/generation.js';
 import { openRealtime, type Realtime } from '../speed/read-side.js';
-import { sketchOf } from '../speed/store/cell-codec.js';
 import { CommitThread } from '../speed/store/commit-thread.js';
 import { storeDir, writePointer } from '../speed/store/layout.js';
-import { dense, registersOfCoupons, subjectOf } from '../speed/test/compare.js';
 import { equiv, pageview, recordsOf, rules, time0 } from '../speed/test/facts.js';
 import { MemoryLog } from '../speed/test/memory-log.js';
-import { countedBetween, oracleView, personsAt } from '../speed/test/oracle.js';
+import { oracleView } from './oracle/batch-view.js';
+import { assertTogetherEqual } from './oracle/compare.js';
+import { generationTally } from './oracle/layers.js';
+import { ledgerOf } from './oracle/ledger.js';
+import { before, personsOf } from './oracle/oracle.js';
 
 const histories = Number(process.env['RUNS'] ?? 1_000);
 /** Small enough that a few people more than 24 turn a sketch to registers. */
 const lgK = 8;
+const dedupWindow = 100_000;
 const commits = new CommitThread();
 after(() => commits.close());
 
@@ -59,13 +61,13 @@ type Step =
   | { readonly kind: 'lose'; readonly partition: number }
   | { readonly kind: 'check' };
 
-const visitor = fc.nat(39);
+const visitorNumber = fc.nat(39);
 const factSpec: fc.Arbitrary<FactSpec> = fc.oneof(
   {
     weight: 8,
     arbitrary: fc.record({
       kind: fc.constant('view' as const),
-      visitor,
+      visitor: visitorNumber,
       page: fc.nat(4),
       hour: fc.oneof(fc.nat(2), fc.constant(-9_600)),
       bot: fc.nat(9).map((chance) => chance === 0),
@@ -75,8 +77,8 @@ const factSpec: fc.Arbitrary<FactSpec> = fc.oneof(
     weight: 2,
     arbitrary: fc.record({
       kind: fc.constant('edge' as const),
-      a: visitor,
-      b: visitor,
+      a: visitorNumber,
+      b: visitorNumber,
       retract: fc.boolean(),
       at: fc.nat(5),
     }),
@@ -228,7 +230,13 @@ class History {
   }
 
   #batch(next: Offsets): BatchView {
-    return oracleView(this.#log.records, { logId: this.#log.id, next }, this.#batches++, rules, lgK);
+    return oracleView(
+      ledgerOf(this.#log.records),
+      { logId: this.#log.id, next },
+      this.#batches++,
+      rules,
+      lgK,
+    );
   }
 
   async #reopen(): Promise<void> {
@@ -249,7 +257,7 @@ class History {
       rules,
       clock: () => time0,
       lgK,
-      dedupWindow: 100_000,
+      dedupWindow,
       epochTuples: this.#epochTuples,
       bootId: 'this boot',
       commits,
@@ -281,25 +289,22 @@ class History {
 }
 
 function assertLaw(batch: BatchView, realtime: RealtimeView, log: MemoryLog): void {
-  const start = zeroOffsets(log.partitions);
-  const personOf = (id: string): string => batch.personOf(id);
-  const all = countedBetween(log.records, start, realtime.cut.next, personOf, rules);
-  const next = personsAt(log.records, realtime.cut.next);
-  const asNextRun = countedBetween(log.records, start, realtime.cut.next, next, rules);
-  for (const [name, hours] of all) {
-    for (const [hour, expected] of hours) {
-      const merged = { pageviews: 0, sketch: new HllSketch({ lgK }) };
-      const add = (cell: Parameters<Parameters<RealtimeView['forEachHour']>[3]>[0]): void => {
-        merged.pageviews += cell.pageviews;
-        merged.sketch.merge(sketchOf(cell.sketch, lgK));
-      };
-      batch.forEachBucket(subjectOf(name), 'hour', hour, hour + 1, add);
-      realtime.forEachHour(subjectOf(name), hour, hour + 1, add);
-      assert.equal(merged.pageviews, expected.pageviews, `pageviews of ${name} in hour ${hour}`);
-      assert.deepEqual(dense(merged.sketch, lgK), registersOfCoupons(expected.coupons, lgK));
-      const change = (asNextRun.get(name)?.get(hour)?.coupons.size ?? 0) - expected.coupons.size;
-      assert.ok(-change <= realtime.equivsAfterBatchCut, `${name} in hour ${hour} falls by ${-change}`);
-      assert.ok(change <= realtime.retractionsAfterBatchCut, `${name} in hour ${hour} rises by ${change}`);
+  const ledger = ledgerOf(log.records);
+  const { next } = realtime.cut;
+  const personOf = (visitor: string): string => batch.personOf(visitor);
+  const generation = { from: batch.meta.cut.next, personOf, window: dedupWindow, rules };
+  const all = generationTally(ledger, generation, next);
+  assertTogetherEqual(batch, realtime, all);
+  const asNextRun = generationTally(
+    ledger,
+    { ...generation, personOf: personsOf(before(ledger, next)) },
+    next,
+  );
+  for (const [name, buckets] of all.subjects) {
+    for (const [bucket, { people }] of buckets) {
+      const change = (asNextRun.subjects.get(name)?.get(bucket)?.people.size ?? 0) - people.size;
+      assert.ok(-change <= realtime.equivsAfterBatchCut, `${name} in ${bucket} falls by ${-change}`);
+      assert.ok(change <= realtime.retractionsAfterBatchCut, `${name} in ${bucket} rises by ${change}`);
     }
   }
 }

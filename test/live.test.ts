@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Fact } from '../lib/facts/fact.js';
-import { reaches, zeroOffsets } from '../lib/log/cut.js';
+import { reaches } from '../lib/log/cut.js';
 import type { NewRecord, Offsets } from '../lib/log/log.js';
 import { hourMs } from '../lib/time/buckets.js';
 import type { Subject } from '../lib/views/view.js';
@@ -15,8 +15,11 @@ import { readCurrent } from '../serving/current.js';
 import { rollBack } from '../serving/store.js';
 import { equiv, hour0, pageview, recordsOf, rules } from '../speed/test/facts.js';
 import { MemoryLog } from '../speed/test/memory-log.js';
-import { OracleCounter, nameOf, personsAt } from '../speed/test/oracle.js';
 import { below, seededRandom } from '../speed/topology/random.js';
+import { nameOf } from './oracle/compare.js';
+import { generationTally } from './oracle/layers.js';
+import { ledgerOf } from './oracle/ledger.js';
+import { before, over, personsOf, type Tally } from './oracle/oracle.js';
 import { eventually, startTestSystem, type Answer, type TestSystem } from './running-system.js';
 
 const publications = 20;
@@ -51,7 +54,7 @@ class Live {
   readonly #swa: TestSystem;
   /** All records of the log, and where they are in it. */
   readonly #ledger: MemoryLog;
-  readonly #oracle: Oracle;
+  readonly #oracle: Answers;
   readonly #ending = new AbortController();
   readonly #work: Promise<unknown>;
   readonly #generations = new Set<string>();
@@ -69,7 +72,7 @@ class Live {
     this.#t = t;
     this.#swa = swa;
     this.#ledger = new MemoryLog(swa.config.partitions);
-    this.#oracle = new Oracle(this.#ledger);
+    this.#oracle = new Answers(this.#ledger, swa.config.dedupWindow);
     const random = seededRandom(seed);
     const asking = Array.from({ length: askers }, () => this.#ask((bound) => below(random, bound)));
     this.#work = Promise.all([...asking, this.#feed()]);
@@ -83,8 +86,8 @@ class Live {
     return this.#appending;
   }
 
-  async #appendAfter(before: Promise<void>, records: readonly NewRecord[]): Promise<void> {
-    await before;
+  async #appendAfter(earlier: Promise<void>, records: readonly NewRecord[]): Promise<void> {
+    await earlier;
     await this.#ledger.append(records); // first: an answer may hold a record before its append returns
     await this.#swa.system.log.append(records);
   }
@@ -160,14 +163,15 @@ class Live {
   }
 }
 
-/** Counts everything from the beginning with the mapping of a batch cut. */
-class Oracle {
+/** Answers at the cuts asked for; most are asked at the same one as the answer before. */
+class Answers {
   readonly #ledger: MemoryLog;
-  /** Of one batch cut: counts on as long as cuts go on. */
-  #counter: { readonly name: string; readonly counter: OracleCounter; at: Offsets } | undefined;
+  readonly #window: number;
+  #last: { readonly name: string; readonly tally: Tally } | undefined;
 
-  constructor(ledger: MemoryLog) {
+  constructor(ledger: MemoryLog, window: number) {
     this.#ledger = ledger;
+    this.#window = window;
   }
 
   count(
@@ -177,29 +181,19 @@ class Oracle {
     from: number,
     to: number,
   ): { visitors: number; pageviews: number } {
-    const people = new Set<number>();
-    let pageviews = 0;
-    for (const [hour, cell] of this.#cells(batchCut, cut).get(nameOf(subject)) ?? []) {
-      if (hour < from || hour >= to) continue;
-      pageviews += cell.pageviews;
-      for (const coupon of cell.coupons) people.add(coupon);
-    }
+    const { pageviews, people } = over(this.#at(batchCut, cut), nameOf(subject), from, to);
     return { visitors: people.size, pageviews };
   }
 
-  #cells(batchCut: Offsets, cut: Offsets): OracleCounter['cells'] {
-    const name = JSON.stringify(batchCut);
-    let known = this.#counter;
-    if (known === undefined || known.name !== name || !reaches(cut, known.at)) {
-      const { records } = this.#ledger;
-      const personOf = personsAt(records, batchCut);
-      const counter = new OracleCounter(records, zeroOffsets(this.#ledger.partitions), personOf, rules);
-      known = { name, counter, at: cut };
-      this.#counter = known;
+  #at(batchCut: Offsets, cut: Offsets): Tally {
+    const name = JSON.stringify([batchCut, cut]);
+    if (this.#last?.name !== name) {
+      const ledger = ledgerOf(this.#ledger.records);
+      const personOf = personsOf(before(ledger, batchCut));
+      const generation = { from: batchCut, personOf, window: this.#window, rules };
+      this.#last = { name, tally: generationTally(ledger, generation, cut) };
     }
-    known.counter.countUpTo(cut);
-    known.at = cut;
-    return known.counter.cells;
+    return this.#last.tally;
   }
 }
 

@@ -28,10 +28,11 @@ import { newBuildingDir, openView, publish } from '../serving/store.js';
 import { ViewWriter } from '../serving/view-writer.js';
 import { openRealtime, type Realtime } from '../speed/read-side.js';
 import { readPointer } from '../speed/store/layout.js';
-import { assertRealtimeEquals } from '../speed/test/compare.js';
 import { equiv, pageview, recordsOf, rules } from '../speed/test/facts.js';
 import { MemoryLog } from '../speed/test/memory-log.js';
-import { countedBetween } from '../speed/test/oracle.js';
+import { assertRealtimeEquals } from './oracle/compare.js';
+import { realtimeTally } from './oracle/layers.js';
+import { ledgerOf } from './oracle/ledger.js';
 import { eventually } from './running-system.js';
 
 const main = fileURLToPath(new URL('../speed/main.js', import.meta.url));
@@ -213,7 +214,8 @@ export class SpeedHouse {
       this.#reached = next;
       const batch = openView(this.#config.dataDir, snapshot.generation);
       const personOf = (visitor: string): string => batch.personOf(visitor);
-      const expected = countedBetween(this.ledger.records, batch.meta.cut.next, next, personOf, rules);
+      const generation = { from: batch.meta.cut.next, personOf, window: this.#config.dedupWindow, rules };
+      const expected = realtimeTally(ledgerOf(this.ledger.records), generation, next);
       assertRealtimeEquals(snapshot, expected, this.#config.lgK);
       batch.close();
       this.compared++;

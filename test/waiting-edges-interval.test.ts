@@ -7,7 +7,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { coupon, type HllMode } from 'hyperloglog-ts';
-import { personsOf } from '../batch/test/oracle.js';
+import { placed } from './oracle/ledger.js';
+import { joined, livePairs } from './oracle/oracle.js';
 import type { EquivEdge } from '../lib/facts/fact.js';
 import { offset } from '../lib/log/log.js';
 import { countOf, type Count, type EdgeLimits } from '../query/answers/answer.js';
@@ -55,8 +56,8 @@ function caseOf(random: Random, { lgK, maxPeople, maxWaiting }: Form): Case {
   const facts = edgesOf(random, ids);
   const cut = facts.length - below(random, Math.min(facts.length, maxWaiting) + 1);
   const cap = below(random, 4) === 0 ? 2 + below(random, 5) : 0;
-  const mapping = capped(personsOf(facts.slice(0, cut)), cap);
-  const resolved = capped(personsOf(facts), cap);
+  const mapping = capped(joined(livePairs(placed(facts.slice(0, cut)))), cap);
+  const resolved = capped(joined(livePairs(placed(facts))), cap);
   const viewing = ids.flat().filter(() => chance(random, 0.6));
   const views = viewing.flatMap((visitor) => viewsOf(random, visitor));
   const half = below(random, views.length + 1);

@@ -8,12 +8,13 @@ import { openLogWriter } from '../../lib/log/open-log.js';
 import { drainLogToMaster } from '../../master-data/sink.js';
 import { takeSnapshot } from '../../master-data/snapshot.js';
 import { storeOldFile } from '../../master-data/test/old-files.js';
+import { assertViewEquals } from '../../test/oracle/compare.js';
+import { placed } from '../../test/oracle/ledger.js';
 import { newBuildingDir } from '../../serving/store.js';
 import { openViewAt } from '../../serving/view-reader.js';
 import { buildView } from '../pipeline.js';
 import { ProgressMeter } from '../progress.js';
-import { assertViewEquals, makeHouse, testClock } from './house.js';
-import { oracleOf } from './oracle.js';
+import { makeHouse, testClock } from './house.js';
 
 const time = Date.UTC(2024, 1, 1);
 
@@ -79,7 +80,7 @@ test('a view of old files, and of old and new ones, holds what decodeRecord take
       const { topic, value } = encodeRecord(fact, makeRules({ queryAllow: [], bots: 'exclude' }).url);
       return decodeRecord(value, topic).type !== 'invalid';
     });
-    const { statistics } = await build((reader) => assertViewEquals(reader, oracleOf(taken)));
+    const { statistics } = await build((reader) => assertViewEquals(reader, placed(taken)));
     assert.equal(statistics.invalidPageviews + statistics.refusedEdges, facts.length - taken.length);
   };
   const build = async (look: (reader: ReturnType<typeof openViewAt>) => void) => {

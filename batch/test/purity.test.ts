@@ -12,8 +12,9 @@ import { BatchDb, readSql } from '../database.js';
 import { takenTypes } from '../facts/collector.js';
 import { buildView, type Built, type Tuning } from '../pipeline.js';
 import { ProgressMeter } from '../progress.js';
-import { assertViewEquals, makeHouse, store, testClock } from './house.js';
-import { oracleOf } from './oracle.js';
+import { assertViewEquals } from '../../test/oracle/compare.js';
+import { placed } from '../../test/oracle/ledger.js';
+import { makeHouse, store, testClock } from './house.js';
 import { openViewAt } from '../../serving/view-reader.js';
 
 const day = 86_400_000;
@@ -136,7 +137,7 @@ test('facts that go to a file count the same, in however many threads', async (t
   assert.equal(new Set(hashes).size, 1, hashes.join('\n'));
   const view = openViewAt(dirs.at(-1) ?? '');
   t.after(() => view.close());
-  assertViewEquals(view, oracleOf(facts));
+  assertViewEquals(view, placed(facts));
 });
 
 test('every statement under batch/sql can be prepared on an empty snapshot', async (t) => {

@@ -17,8 +17,9 @@ import { newBuildingDir } from '../../serving/store.js';
 import { openViewAt } from '../../serving/view-reader.js';
 import { buildView, type Built } from '../pipeline.js';
 import { ProgressMeter } from '../progress.js';
-import { assertViewEquals, makeHouse, store, testClock } from './house.js';
-import { oracleOf } from './oracle.js';
+import { assertViewEquals } from '../../test/oracle/compare.js';
+import { placed } from '../../test/oracle/ledger.js';
+import { makeHouse, store, testClock } from './house.js';
 
 const facts: Fact[] = Array.from({ length: 400 }, (_, i) => ({
   type: 'pageview',
@@ -68,7 +69,7 @@ async function buildAndCompare(t: TestContext, config: Config, all: readonly Fac
   await buildWith(config, (viewDir) => void (dir = viewDir));
   const view = openViewAt(dir);
   t.after(() => view.close());
-  assertViewEquals(view, oracleOf(all));
+  assertViewEquals(view, placed(all));
 }
 
 /** Changes the last byte of a file: part of a coupon of the last block. */

@@ -5,8 +5,9 @@ import type { EquivEdge, Fact, Pageview } from '../../lib/facts/fact.js';
 import { readCurrent } from '../../serving/current.js';
 import { openView } from '../../serving/store.js';
 import { runBatch } from '../run.js';
-import { assertViewEquals, makeHouse, store, testClock } from './house.js';
-import { oracleOf } from './oracle.js';
+import { assertViewEquals } from '../../test/oracle/compare.js';
+import { placed } from '../../test/oracle/ledger.js';
+import { makeHouse, store, testClock } from './house.js';
 
 const runs = Number(process.env['RUNS'] ?? 12);
 const start = Date.UTC(2024, 0, 31, 22);
@@ -70,7 +71,7 @@ test('a batch view holds exactly what a plain count of the same facts gives', as
       assert.equal(readCurrent(config.dataDir), meta.id);
       const view = openView(config.dataDir, meta.id);
       try {
-        assertViewEquals(view, oracleOf(facts));
+        assertViewEquals(view, placed(facts));
       } finally {
         view.close();
       }
@@ -96,5 +97,5 @@ test('busy pages and domains are paged, their days and months stored, and all of
   const meta = await runBatch({ config, clock: testClock, trigger: 'command' });
   const view = openView(config.dataDir, meta.id);
   t.after(() => view.close());
-  assertViewEquals(view, oracleOf(facts));
+  assertViewEquals(view, placed(facts));
 });

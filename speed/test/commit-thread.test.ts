@@ -11,20 +11,24 @@ import type { Fact } from '../../lib/facts/fact.js';
 import { reaches, zeroOffsets } from '../../lib/log/cut.js';
 import { offset } from '../../lib/log/log.js';
 import type { BatchView } from '../../lib/views/view.js';
+import { oracleView } from '../../test/oracle/batch-view.js';
+import { assertRealtimeEquals } from '../../test/oracle/compare.js';
+import { ledgerOf } from '../../test/oracle/ledger.js';
+import { realtimeTally } from '../../test/oracle/layers.js';
 import { Generation } from '../generation.js';
 import { openRealtime } from '../read-side.js';
 import { CommitThread, startWorker, type Commit } from '../store/commit-thread.js';
 import { storeDir, writePointer } from '../store/layout.js';
 import { seededRandom } from '../topology/index.js';
 import { below } from '../topology/random.js';
-import { assertEdgesEqual, assertRealtimeEquals } from './compare.js';
+import { assertEdgesEqual } from './edges.js';
 import { until } from './harness.js';
 import { equiv, pageview, recordsOf, rules, time0 } from './facts.js';
 import { MemoryLog } from './memory-log.js';
-import { countedBetween, oracleView } from './oracle.js';
 
 const lgK = 12;
 const epochTuples = 40;
+const dedupWindow = 10_000;
 const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 const answers = ['done', 'done', 'not done', 'nobody knows'] as const;
 
@@ -59,7 +63,7 @@ async function generationOver(t: TestContext, facts: readonly Fact[], commits: C
   const cut = { logId: log.id, next: zeroOffsets(log.partitions) };
   const workedOn = new Set<string>();
   const view: BatchView = {
-    ...oracleView(log.records, cut, 1, rules, lgK),
+    ...oracleView([], cut, 1, rules, lgK),
     personOf(visitor) {
       workedOn.add(visitor);
       return visitor;
@@ -73,7 +77,7 @@ async function generationOver(t: TestContext, facts: readonly Fact[], commits: C
     rules,
     clock: () => time0,
     lgK,
-    dedupWindow: 10_000,
+    dedupWindow,
     epochTuples,
     bootId: 'this boot',
     partitions: log.partitions,
@@ -102,11 +106,8 @@ async function assertEachCountsOnce(dataDir: string, log: MemoryLog): Promise<vo
   const snapshot = realtime.snapshot();
   assert.ok(snapshot !== undefined);
   const from = zeroOffsets(log.partitions);
-  assertRealtimeEquals(
-    snapshot,
-    countedBetween(log.records, from, log.end(), (id) => id, rules),
-    lgK,
-  );
+  const generation = { from, personOf: String, window: dedupWindow, rules };
+  assertRealtimeEquals(snapshot, realtimeTally(ledgerOf(log.records), generation, log.end()), lgK);
   assertEdgesEqual(snapshot, log.records, from);
   snapshot.release();
   await realtime.close();

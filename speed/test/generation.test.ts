@@ -8,6 +8,10 @@ import { zeroOffsets } from '../../lib/log/cut.js';
 import { offset, type Offsets } from '../../lib/log/log.js';
 import { hourMs, hourOf } from '../../lib/time/buckets.js';
 import type { BatchView } from '../../lib/views/view.js';
+import { oracleView } from '../../test/oracle/batch-view.js';
+import { assertRealtimeEquals } from '../../test/oracle/compare.js';
+import { realtimeTally } from '../../test/oracle/layers.js';
+import { ledgerOf } from '../../test/oracle/ledger.js';
 import { Generation, type GenerationOptions } from '../generation.js';
 import { openRealtime } from '../read-side.js';
 import { CommitThread } from '../store/commit-thread.js';
@@ -15,10 +19,10 @@ import { storeDir, writePointer } from '../store/layout.js';
 import type { Progress } from '../store/store-meta.js';
 import { equiv, hour0, pageview, recordsOf, rules, time0 } from './facts.js';
 import { MemoryLog } from './memory-log.js';
-import { countedBetween, oracleView, personsAt } from './oracle.js';
-import { assertEdgesEqual, assertRealtimeEquals } from './compare.js';
+import { assertEdgesEqual } from './edges.js';
 
 const lgK = 12;
+const dedupWindow = 1_000;
 const commits = new CommitThread();
 after(() => commits.close());
 
@@ -35,7 +39,7 @@ function optionsFor(dataDir: string, log: MemoryLog, view: BatchView): Generatio
     rules,
     clock: () => time0,
     lgK,
-    dedupWindow: 1_000,
+    dedupWindow,
     epochTuples: 50,
     bootId: 'this boot',
     commits,
@@ -56,7 +60,7 @@ async function logWith(
   const log = new MemoryLog(2);
   await log.append(recordsOf(facts.slice(0, covered)));
   const from = covered === 0 ? zeroOffsets(log.partitions) : log.end();
-  const view = oracleView(log.records, { logId: log.id, next: from }, 1, rules, lgK);
+  const view = oracleView(ledgerOf(log.records), { logId: log.id, next: from }, 1, rules, lgK);
   await log.append(recordsOf(facts.slice(covered)));
   return { log, view, from };
 }
@@ -90,9 +94,14 @@ test('the realtime view equals the oracle: pages, domains, late facts, bots, inv
   assert.equal(snapshot.equivsAfterBatchCut, 1);
   assert.equal(snapshot.retractionsAfterBatchCut, 2);
   assertEdgesEqual(snapshot, log.records, from);
-  const personOf = personsAt(log.records, from);
+  const personOf = (visitor: string): string => view.personOf(visitor);
   assert.equal(personOf('cookie:b'), 'cookie:a');
-  assertRealtimeEquals(snapshot, countedBetween(log.records, from, log.end(), personOf, rules), lgK);
+  const expected = realtimeTally(
+    ledgerOf(log.records),
+    { from, personOf, window: dedupWindow, rules },
+    log.end(),
+  );
+  assertRealtimeEquals(snapshot, expected, lgK);
   const pages = [...snapshot.pages('example.com', hour0, hour0 + 1)];
   assert.deepEqual(pages.map((page) => page?.url ?? '').toSorted(), [
     'http://example.com/x',

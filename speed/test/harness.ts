@@ -11,6 +11,11 @@ import { reaches, zeroOffsets } from '../../lib/log/cut.js';
 import type { Offsets } from '../../lib/log/log.js';
 import { fixedShare } from '../../lib/log/share.js';
 import type { BatchView, RealtimeView, ViewId } from '../../lib/views/view.js';
+import { oracleView } from '../../test/oracle/batch-view.js';
+import { assertRealtimeEquals } from '../../test/oracle/compare.js';
+import { ledgerOf } from '../../test/oracle/ledger.js';
+import { realtimeTally } from '../../test/oracle/layers.js';
+import type { Tally } from '../../test/oracle/oracle.js';
 import { openRealtime, type Realtime } from '../read-side.js';
 import { CellSubject } from '../store/cell-subject.js';
 import { cellKey } from '../store/cell-key.js';
@@ -19,12 +24,12 @@ import { readPointer, storeDir, type Pointer } from '../store/layout.js';
 import { CommitThread } from '../store/commit-thread.js';
 import { openDatabase } from '../store/store-files.js';
 import { SpeedWorker, type WorkerOptions } from '../worker.js';
-import { assertEdgesEqual, assertRealtimeEquals } from './compare.js';
+import { assertEdgesEqual } from './edges.js';
 import { hour0, recordsOf, rules, time0 } from './facts.js';
 import { MemoryLog } from './memory-log.js';
-import { countedBetween, oracleView, type OracleCells } from './oracle.js';
 
 export const lgK = 12;
+const dedupWindow = 1_000;
 export const genesis = 'v000000-00000000' as ViewId;
 
 export interface Watch {
@@ -42,7 +47,7 @@ export class Harness {
   readonly #commits = new CommitThread();
   readonly #views = new Map<ViewId, BatchView>();
   /** What the last answer had to be: most are asked at the same cut as the one before. */
-  #oracle: { readonly name: string; readonly cells: OracleCells } = { name: '', cells: new Map() };
+  #oracle: { readonly name: string; readonly tally: Tally } | undefined;
   readonly #watches: AbortController[] = [];
   #current: ViewId;
   #running: { readonly stopping: AbortController; readonly done: Promise<void> }[] = [];
@@ -67,7 +72,13 @@ export class Harness {
 
   /** Runs an oracle batch at a cut (default: the end of the log) and makes it CURRENT. */
   publish(number: number, cut: Offsets = this.log.end()): ViewId {
-    const view = oracleView(this.log.records, { logId: this.log.id, next: cut }, number, rules, lgK);
+    const view = oracleView(
+      ledgerOf(this.log.records),
+      { logId: this.log.id, next: cut },
+      number,
+      rules,
+      lgK,
+    );
     this.#views.set(view.meta.id, view);
     this.#current = view.meta.id;
     return view.meta.id;
@@ -110,7 +121,7 @@ export class Harness {
       rules,
       clock: () => time0,
       lgK,
-      dedupWindow: 1_000,
+      dedupWindow,
       epochTuples: 50,
       bootId: 'this boot',
       commits: this.#commits,
@@ -233,14 +244,12 @@ export class Harness {
     const view = this.view(snapshot.generation);
     const { next } = snapshot.cut;
     const name = JSON.stringify([snapshot.generation, next]);
-    if (this.#oracle.name !== name) {
+    if (this.#oracle?.name !== name) {
       const personOf = (visitor: string): string => view.personOf(visitor);
-      this.#oracle = {
-        name,
-        cells: countedBetween(this.log.records, view.meta.cut.next, next, personOf, rules),
-      };
+      const generation = { from: view.meta.cut.next, personOf, window: dedupWindow, rules };
+      this.#oracle = { name, tally: realtimeTally(ledgerOf(this.log.records), generation, next) };
     }
-    assertRealtimeEquals(snapshot, this.#oracle.cells, lgK);
+    assertRealtimeEquals(snapshot, this.#oracle.tally, lgK);
     assertEdgesEqual(snapshot, this.log.records, view.meta.cut.next);
   }
 

@@ -1,0 +1,38 @@
+/** Compares the edges that a realtime view keeps with those of the log. */
+import assert from 'node:assert/strict';
+import { decodeRecord } from '../../lib/facts/record.js';
+import { offset, parsePartitionName, type Offsets } from '../../lib/log/log.js';
+import type { Records } from '../../test/oracle/ledger.js';
+import type { EdgeBlock, RealtimeView, WaitingEdge } from '../../lib/views/view.js';
+
+/** The view's edges are those of the log between `from` and its cut, as many as are kept of each partition. */
+export function assertEdgesEqual(
+  view: RealtimeView,
+  records: Records,
+  from: Offsets,
+  kept = Number.POSITIVE_INFINITY,
+): void {
+  const numbers = { equiv: 0, retract: 0 };
+  for (const [name, values] of records) {
+    const start = from[name] ?? 0;
+    const expected = values.slice(start, view.cut.next[name]).flatMap((value, i): WaitingEdge[] => {
+      const fact = decodeRecord(value, parsePartitionName(name).topic);
+      if (fact.type !== 'equiv' && fact.type !== 'retract') return [];
+      const { type, a, b, timestamp, eventId } = fact;
+      numbers[type]++;
+      return [{ type, a, b, timestamp, eventId, offset: offset(start + i) }];
+    });
+    const edgesOf = (blocks: Iterable<EdgeBlock>): readonly WaitingEdge[] =>
+      [...blocks].filter(({ partition }) => partition === name).flatMap(({ edges }) => edges);
+    assert.deepEqual(edgesOf(view.edges()), expected.slice(0, kept), `edges of ${name}`);
+    for (const { partition, next } of view.edges()) {
+      const later = expected.slice(0, kept).filter((edge) => edge.offset >= next);
+      if (partition === name) assert.deepEqual(edgesOf(view.edges({ [name]: next })), later);
+    }
+  }
+  assert.deepEqual(
+    { equiv: view.equivsAfterBatchCut, retract: view.retractionsAfterBatchCut },
+    numbers,
+    'numbers of edges',
+  );
+}

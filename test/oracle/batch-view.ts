@@ -1,0 +1,62 @@
+/** A batch view that holds what the oracle says: for tests of what reads batch views, without a batch run. */
+import { coupon } from 'hyperloglog-ts';
+import type { Rules } from '../../lib/facts/rules.js';
+import { domainOf } from '../../lib/url/domain.js';
+import { SketchCell } from '../../lib/views/sketch-cell.js';
+import type { BatchView, PageCount, ViewId, ViewMeta } from '../../lib/views/view.js';
+import { nameOf, subjectOf } from './compare.js';
+import { batchTally } from './layers.js';
+import { before, personsOf, type Placed } from './oracle.js';
+
+/** A batch view as one run at `cut` would make it. */
+export function oracleView(
+  ledger: readonly Placed[],
+  cut: ViewMeta['cut'],
+  number: number,
+  rules: Rules,
+  lgK: number,
+): BatchView {
+  const covered = before(ledger, cut.next);
+  const { subjects } = batchTally(covered, rules);
+  const counts = { pageviews: 0, pages: 0, domains: 0, persons: 0, mappedIds: 0 };
+  const id = `v${String(number).padStart(6, '0')}-00000000` as ViewId;
+  return {
+    meta: {
+      id,
+      number,
+      createdAt: 0,
+      cut,
+      lgK,
+      rules: rules.versions,
+      maxPersonIds: 0,
+      codeVersion: '',
+      contentHash: '',
+      counts,
+    },
+    personOf: personsOf(covered),
+    idsOf: (person) => [person],
+    forEachBucket(subject, span, from, to, visit) {
+      const cells = [...(subjects.get(nameOf(subject)) ?? [])]
+        .filter(([name]) => name.startsWith(`${span} `))
+        .map(([name, { pageviews, people }]) => {
+          const coupons = Uint32Array.from(new Set([...people].map(coupon))).toSorted();
+          return new SketchCell(Number(name.split(' ')[1]), pageviews, { kind: 'coupons', coupons });
+        })
+        .toSorted((a, b) => a.bucket - b.bucket);
+      for (const cell of cells) if (cell.bucket >= from && cell.bucket < to) visit(cell);
+    },
+    forEachVisitHour: () => undefined,
+    *pages(domain): Generator<PageCount> {
+      for (const [name, buckets] of subjects) {
+        const subject = subjectOf(name);
+        if (subject.kind !== 'page' || domainOf(subject.url) !== domain) continue;
+        const months = [...buckets].filter(([bucket]) => bucket.startsWith('month'));
+        yield { url: subject.url, pageviews: months.reduce((sum, [, { pageviews }]) => sum + pageviews, 0) };
+      }
+    },
+    *domains() {
+      for (const name of subjects.keys()) if (name.startsWith('domain ')) yield name.slice('domain '.length);
+    },
+    close: () => undefined,
+  };
+}

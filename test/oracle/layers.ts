@@ -1,0 +1,49 @@
+/** What the oracle asks of each layer at a cut, and of the two together: the lambda law. */
+import type { Rules } from '../../lib/facts/rules.js';
+import type { Offsets } from '../../lib/log/log.js';
+import {
+  before,
+  countedViews,
+  personsOf,
+  since,
+  tallyOf,
+  type CountedView,
+  type PersonOf,
+  type Placed,
+  type Tally,
+} from './oracle.js';
+
+/** A batch view is made of everything before its cut. */
+export function batchTally(ledger: readonly Placed[], rules: Rules): Tally {
+  return tallyOf(countedViews(ledger, rules).views, personsOf(ledger));
+}
+
+/** A generation: the cut of its batch view, the mapping made there, and how far its speed layer looks back for repeats. */
+export interface Generation {
+  readonly from: Offsets;
+  readonly personOf: PersonOf;
+  /** Offsets. */
+  readonly window: number;
+  readonly rules: Rules;
+}
+
+/** A realtime view at `cut` holds the facts of [from, cut). */
+export function realtimeTally(ledger: readonly Placed[], generation: Generation, cut: Offsets): Tally {
+  return tallyOf(since(viewsOf(ledger, generation, cut), generation.from), generation.personOf);
+}
+
+/**
+ * Batch view and realtime view together hold all facts before `cut`, all under the one mapping. The reservation: a
+ * repeat after `from` counts again when the first of its kind lies further back than the window, until the next run.
+ */
+export function generationTally(ledger: readonly Placed[], generation: Generation, cut: Offsets): Tally {
+  return tallyOf(viewsOf(ledger, generation, cut), generation.personOf);
+}
+
+function viewsOf(
+  ledger: readonly Placed[],
+  { from, window, rules }: Generation,
+  cut: Offsets,
+): readonly CountedView[] {
+  return countedViews(before(ledger, cut), rules, { from, size: window }).views;
+}

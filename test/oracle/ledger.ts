@@ -1,0 +1,26 @@
+/** Ledgers for the oracle: from facts in order, or from the records of a log. */
+import type { Fact } from '../../lib/facts/fact.js';
+import { decodeRecord } from '../../lib/facts/record.js';
+import { parsePartitionName, type PartitionName } from '../../lib/log/log.js';
+import type { Placed } from './oracle.js';
+
+export type Records = ReadonlyMap<PartitionName, readonly Uint8Array[]>;
+
+/** Facts in the order of their offsets, in one partition per topic. */
+export function placed(facts: readonly Fact[]): Placed[] {
+  const next = { pageviews: 0, equivs: 0 };
+  return facts.map((fact) => {
+    const topic = fact.type === 'pageview' ? 'pageviews' : 'equivs';
+    return { partition: `${topic}/0`, offset: next[topic]++, fact };
+  });
+}
+
+/** The facts among the records of a log. */
+export function ledgerOf(records: Records): Placed[] {
+  return [...records].flatMap(([partition, values]) =>
+    values.flatMap((value, offset) => {
+      const fact = decodeRecord(value, parsePartitionName(partition).topic);
+      return fact.type === 'invalid' ? [] : [{ partition, offset, fact }];
+    }),
+  );
+}

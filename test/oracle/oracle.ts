@@ -1,0 +1,267 @@
+/**
+ * The oracle: what every view must say of a log, computed in the plainest way: arrays, Maps and Sets, everything from
+ * the first fact on each time. It is the specification of the counting that the batch layer and the speed layer are both
+ * held to, so it uses no code of either. Only the rules that turn one text into another (URL, domain, bot) are shared.
+ *
+ *   ledger ──which facts count──> views, edges ──who is one person──> personOf ──> buckets of each subject, visits
+ *
+ * A ledger holds valid facts only: a record that is not a fact of its topic counts nowhere and is not in it.
+ */
+import type { EquivEdge, Fact } from '../../lib/facts/fact.js';
+import type { Rules } from '../../lib/facts/rules.js';
+import type { Offsets, PartitionName } from '../../lib/log/log.js';
+import { domainOf } from '../../lib/url/domain.js';
+import { isPlaceholder } from './placeholders.js';
+
+/** A place in the log. */
+export interface Place {
+  readonly partition: PartitionName;
+  readonly offset: number;
+}
+
+export interface Placed<F extends Fact = Fact> extends Place {
+  readonly fact: F;
+}
+
+export type PersonOf = (this: void, visitor: string) => string;
+
+/** A pageview that counts. */
+export interface CountedView extends Place {
+  readonly page: string;
+  readonly domain: string;
+  readonly visitor: string;
+  readonly timestamp: number;
+}
+
+export interface Bucket {
+  pageviews: number;
+  /** PersonIDs. */
+  readonly people: Set<string>;
+}
+
+export interface Tally {
+  /** Subject ('page https://…', 'domain example.com'), then bucket ('hour 490000', 'day 20416', 'month 670'). */
+  readonly subjects: ReadonlyMap<string, ReadonlyMap<string, Bucket>>;
+  /** Domain, then hour. */
+  readonly visits: ReadonlyMap<string, ReadonlyMap<number, Visits>>;
+  /** Everybody with a pageview. */
+  readonly people: ReadonlySet<string>;
+  readonly pageviews: number;
+}
+
+export interface Visits {
+  readonly visits: number;
+  readonly bounces: number;
+}
+
+// ---- Which facts count
+
+/** The facts before a cut. */
+export function before<P extends Place>(ledger: readonly P[], cut: Partial<Offsets>): P[] {
+  return ledger.filter(({ partition, offset }) => offset < (cut[partition] ?? 0));
+}
+
+/** The facts from a cut on. */
+export function since<P extends Place>(ledger: readonly P[], cut: Partial<Offsets>): P[] {
+  return ledger.filter(({ partition, offset }) => offset >= (cut[partition] ?? 0));
+}
+
+/** Why pageviews do not count. Each has one reason: the first in this order. */
+export type Uncounted = Record<'refusedUrl' | 'bot' | 'repeat', number>;
+
+/**
+ * How far the speed layer looks back for the first of a repeat: from the cut `from` on at most `size` offsets. It looks
+ * for any earlier one, one that is a repeat itself included.
+ */
+export interface Window {
+  readonly from: Partial<Offsets>;
+  readonly size: number;
+}
+
+/**
+ * The pageviews that count: not of known bots, with a URL that has a page, and not a repeat. A repeat is a pageview whose
+ * partition, eventId, visitor and page an earlier one has that itself counts.
+ */
+export function countedViews(
+  ledger: readonly Placed[],
+  rules: Rules,
+  window?: Window,
+): { readonly views: readonly CountedView[]; readonly uncounted: Uncounted } {
+  const views: CountedView[] = [];
+  const uncounted: Uncounted = { refusedUrl: 0, bot: 0, repeat: 0 };
+  const lastSeen = new Map<string, number>();
+  for (const { partition, offset, fact } of ledger.toSorted(inLogOrder)) {
+    if (fact.type !== 'pageview') continue;
+    const { visitor, timestamp, eventId } = fact;
+    const page = rules.url.normalize(fact.url);
+    if (!page.ok) {
+      uncounted.refusedUrl++;
+    } else if (rules.bots.excludes(fact.userAgent)) {
+      uncounted.bot++;
+    } else {
+      const event = JSON.stringify([partition, eventId, visitor, page.url]);
+      const earlier = lastSeen.get(event);
+      lastSeen.set(event, offset);
+      const isWithin = window === undefined || offset < (window.from[partition] ?? 0);
+      if (earlier !== undefined && (isWithin || offset - earlier <= window.size)) uncounted.repeat++;
+      else views.push({ partition, offset, page: page.url, domain: domainOf(page.url), visitor, timestamp });
+    }
+  }
+  return { views, uncounted };
+}
+
+/**
+ * The edges and retractions that count: no end is a placeholder, and not a repeat, which is one whose eventId, type and
+ * unordered pair an earlier one (by partition, then offset) has.
+ */
+export function countedEdges(ledger: readonly Placed[]): Placed<EquivEdge>[] {
+  const seen = new Set<string>();
+  return ledger
+    .toSorted(inLogOrder)
+    .filter((placed): placed is Placed<EquivEdge> => placed.fact.type !== 'pageview')
+    .filter(({ fact }) => !isPlaceholder(fact.a) && !isPlaceholder(fact.b))
+    .filter(({ fact }) => {
+      const event = JSON.stringify([fact.eventId, fact.type, pairOf(fact)]);
+      if (seen.has(event)) return false;
+      seen.add(event);
+      return true;
+    });
+}
+
+function inLogOrder(a: Place, b: Place): number {
+  return numberOf(a.partition) - numberOf(b.partition) || a.offset - b.offset;
+}
+
+function numberOf(partition: PartitionName): number {
+  return Number(partition.slice(partition.indexOf('/') + 1));
+}
+
+// ---- Who is one person
+
+export type Pair = readonly [string, string];
+
+/** The pairs that edges join: of all counting facts on a pair the latest wins, by (timestamp, partition, offset). */
+export function livePairs(ledger: readonly Placed[]): Pair[] {
+  const latest = new Map<string, EquivEdge>();
+  const inOrder = countedEdges(ledger).toSorted(
+    (x, y) => x.fact.timestamp - y.fact.timestamp || inLogOrder(x, y),
+  );
+  for (const { fact } of inOrder) latest.set(JSON.stringify(pairOf(fact)), fact);
+  return [...latest.values()].filter((fact) => fact.type === 'equiv').map(pairOf);
+}
+
+function pairOf({ a, b }: EquivEdge): Pair {
+  return compareBytes(a, b) <= 0 ? [a, b] : [b, a];
+}
+
+/**
+ * The PersonID of every joined id, the least of its component in UTF-8 byte order: each pair gives both ends the lesser
+ * of their PersonIDs, again and again until nothing changes.
+ */
+export function joined(pairs: readonly Pair[]): Map<string, string> {
+  const persons = new Map(pairs.flat().map((id) => [id, id]));
+  for (let changed = true; changed;) {
+    changed = false;
+    for (const [a, b] of pairs) {
+      const [x = a, y = b] = [persons.get(a), persons.get(b)];
+      if (x === y) continue;
+      const least = compareBytes(x, y) < 0 ? x : y;
+      persons.set(a, least).set(b, least);
+      changed = true;
+    }
+  }
+  return persons;
+}
+
+/** The mapping that a batch run over the ledger makes. */
+export function personsOf(ledger: readonly Placed[]): PersonOf {
+  const persons = joined(livePairs(ledger));
+  return (visitor) => persons.get(visitor) ?? visitor;
+}
+
+/** UTF-8 byte order. */
+export function compareBytes(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+
+// ---- What is counted
+
+const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;
+/** A visit ends when so long nothing is viewed. */
+const visitGapMs = 30 * 60_000;
+
+/** A line for each kind of subject. */
+function subjectsOf({ page, domain }: CountedView): string[] {
+  return [`page ${page}`, `domain ${domain}`];
+}
+
+function bucketsOf(timestamp: number): string[] {
+  const date = new Date(timestamp);
+  const month = (date.getUTCFullYear() - 1970) * 12 + date.getUTCMonth();
+  return [`hour ${Math.floor(timestamp / hourMs)}`, `day ${Math.floor(timestamp / dayMs)}`, `month ${month}`];
+}
+
+/** Counts views under a mapping. */
+export function tallyOf(views: readonly CountedView[], personOf: PersonOf): Tally {
+  const subjects = new Map<string, Map<string, Bucket>>();
+  const streams = new Map<string, { readonly domain: string; readonly times: number[] }>();
+  for (const view of views) {
+    const person = personOf(view.visitor);
+    for (const subject of subjectsOf(view)) {
+      const buckets = getOrAdd(subjects, subject, () => new Map<string, Bucket>());
+      for (const name of bucketsOf(view.timestamp)) {
+        const bucket = getOrAdd(buckets, name, () => ({ pageviews: 0, people: new Set() }));
+        bucket.pageviews++;
+        bucket.people.add(person);
+      }
+    }
+    const { domain } = view;
+    getOrAdd(streams, JSON.stringify([domain, person]), () => ({ domain, times: [] })).times.push(
+      view.timestamp,
+    );
+  }
+  const visits = new Map<string, Map<number, Visits>>();
+  for (const { domain, times } of streams.values()) {
+    const hours = getOrAdd(visits, domain, () => new Map<number, Visits>());
+    for (const visit of visitsOf(times)) {
+      const hour = Math.floor((visit[0] ?? 0) / hourMs);
+      const known = hours.get(hour) ?? { visits: 0, bounces: 0 };
+      const bounces = known.bounces + (visit.length === 1 ? 1 : 0);
+      hours.set(hour, { visits: known.visits + 1, bounces });
+    }
+  }
+  const people = new Set(views.map(({ visitor }) => personOf(visitor)));
+  return { subjects, visits, people, pageviews: views.length };
+}
+
+/** The times of one person's views, visit by visit. A visit counts in the hour it began; a bounce has one view. */
+export function visitsOf(times: readonly number[]): number[][] {
+  const visits: number[][] = [];
+  for (const time of times.toSorted((a, b) => a - b)) {
+    const visit = visits.at(-1);
+    if (visit !== undefined && time - (visit.at(-1) ?? 0) < visitGapMs) visit.push(time);
+    else visits.push([time]);
+  }
+  return visits;
+}
+
+/** A subject over the hours [from, to). */
+export function over(tally: Tally, subject: string, from: number, to: number): Bucket {
+  const sum: Bucket = { pageviews: 0, people: new Set() };
+  for (const [name, { pageviews, people }] of tally.subjects.get(subject) ?? []) {
+    const [span, number] = name.split(' ');
+    if (span !== 'hour' || Number(number) < from || Number(number) >= to) continue;
+    sum.pageviews += pageviews;
+    for (const person of people) sum.people.add(person);
+  }
+  return sum;
+}
+
+function getOrAdd<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  const known = map.get(key);
+  if (known !== undefined) return known;
+  const made = make();
+  map.set(key, made);
+  return made;
+}
