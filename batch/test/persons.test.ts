@@ -20,8 +20,11 @@ function rootsOf(count: number, edges: readonly Edge[], maxIds = 0): number[] {
 }
 
 /** The oracle knows ids as texts: here of one length, so that their order is the numbers'. */
+function idOf(number: number): string {
+  return String(number).padStart(3, '0');
+}
+
 function oracle(count: number, edges: readonly Edge[]): number[] {
-  const idOf = (number: number): string => String(number).padStart(3, '0');
   const persons = joined(edges.map(([a, b]) => [idOf(a), idOf(b)]));
   return Array.from({ length: count }, (_, number) => Number(persons.get(idOf(number)) ?? number));
 }
