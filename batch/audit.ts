@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { Config } from '../lib/config/config.js';
 import { roomOf } from '../lib/data-dir.js';
 import { SwaError, messageOf } from '../lib/errors.js';
-import { makeRules } from '../lib/facts/rules.js';
+import { makeRules, sameRules, showRules } from '../lib/facts/rules.js';
 import { OwnerLock } from '../lib/files/owner-lock.js';
 import { checkLogId, reaches } from '../lib/log/cut.js';
 import type { ViewId, ViewMeta } from '../lib/views/view.js';
@@ -140,6 +140,6 @@ async function recountCurrent(options: AuditOptions): Promise<Recounted> {
 function differenceOf(meta: ViewMeta, rules: ViewMeta['rules']): string | undefined {
   if (meta.codeVersion !== codeVersion)
     return `it was made by version ${meta.codeVersion}, this is ${codeVersion}`;
-  if (meta.rules.url === rules.url && meta.rules.bots === rules.bots) return undefined;
-  return `it was made by other rules than the configuration's: ${meta.rules.url} and ${meta.rules.bots}, not ${rules.url} and ${rules.bots}`;
+  if (sameRules(meta.rules, rules)) return undefined;
+  return `it was made by other rules than the configuration's: ${showRules(meta.rules)}, not ${showRules(rules)}`;
 }

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { controlCharacters, maxIdBytes } from '../lib/facts/ids.js';
+import { rulesVersionsSchema } from '../lib/facts/rules.js';
 import { HttpProblem } from '../lib/http/problem.js';
 import { check, takesMany, unknownParameter } from '../lib/http/route.js';
 import {
@@ -11,7 +12,6 @@ import {
   explainSchema,
   freshnessSchema,
   rangeSchema,
-  rulesSchema,
   uniquesAccuracySchema,
   type Answer,
 } from './answers/answer.js';
@@ -107,7 +107,7 @@ function bodyOf(data: Shape, accuracy: z.ZodType | undefined, ranged: boolean): 
     ...(accuracy === undefined ? {} : { accuracy }),
     freshness: freshnessSchema,
     ...(ranged ? { range: rangeSchema, explain: explainSchema.optional() } : {}),
-    rules: rulesSchema,
+    rules: rulesVersionsSchema,
   });
 }
 
@@ -172,7 +172,7 @@ export const inquiries: readonly Inquiry[] = [
       true,
     ),
     answer: (engine, input) => {
-      const question = { ...timeRange(input, engine.zones), domain: parseDomain(input.domain) };
+      const question = { ...timeRange(input, engine.zones), domain: parseDomain(input.domain, engine.urls) };
       return (generation) => bounceRate(engine, generation, question);
     },
   }),
@@ -193,7 +193,7 @@ export const inquiries: readonly Inquiry[] = [
     ),
     answer: (engine, input) => {
       const time = timeRange(input, engine.zones);
-      const question = { ...time, domain: parseDomain(input.domain), limit: input.limit };
+      const question = { ...time, domain: parseDomain(input.domain, engine.urls), limit: input.limit };
       return (generation, pace) => pages(engine, generation, question, pace);
     },
   }),

@@ -6,8 +6,8 @@ import { z } from 'zod';
 import { HttpProblem } from '../lib/http/problem.js';
 import { hourMs } from '../lib/time/buckets.js';
 import { parseRfc3339 } from '../lib/time/real-time.js';
-import { domainOf } from '../lib/url/domain.js';
-import type { UrlRules } from '../lib/url/normalize.js';
+import { domainOf, hostOf } from '../lib/url/domain.js';
+import { refusalTexts, type UrlRules } from '../lib/url/normalize.js';
 import type { Subject } from '../lib/views/view.js';
 import type { HourRange } from './engine/tally.js';
 import { intervals, type Interval, type Slice, type Zones } from './engine/zone.js';
@@ -110,7 +110,7 @@ function subjectsOf(
         parameter: 'domain',
       });
     }
-    const domain = parseDomain(input.domain);
+    const domain = parseDomain(input.domain, urls);
     return { asked: { domain }, subjects: [{ kind: 'domain', domain }] };
   }
   const unique = [...new Set((input.url ?? []).map((raw) => parseUrl(raw, urls)))];
@@ -129,29 +129,20 @@ function subjectsOf(
 function parseUrl(raw: string, urls: UrlRules): string {
   const normalized = urls.normalize(raw);
   if (normalized.ok) return normalized.url;
-  const why = {
-    unparsable: 'is no absolute URL',
-    'not-http': 'must be http or https',
-    'too-long': 'is longer than 2048 bytes',
-  }[normalized.reason];
+  const why = refusalTexts[normalized.reason];
   throw new HttpProblem('invalid-parameter', `'url' ${why}: ${JSON.stringify(raw.slice(0, 100))}`, {
     parameter: 'url',
   });
 }
 
 /** A registrable domain; anything else is refused, naming the domain it belongs to. */
-export function parseDomain(raw: string): string {
-  let host: string;
-  let domain: string;
-  try {
-    if (/[\s/\\?#@]|:\d*$/.test(raw)) throw new Error('more than a host');
-    const parsed = new URL(`http://${raw}/`);
-    host = parsed.hostname;
-    domain = domainOf(parsed.href);
-  } catch {
-    throw domainProblem(`is no domain name: ${JSON.stringify(raw.slice(0, 100))}`);
-  }
-  if (domain === host) return domain;
+export function parseDomain(raw: string, urls: UrlRules): string {
+  const isMoreThanHost = /[\s/\\?#@]|:\d*$/.test(raw);
+  const normalized = urls.normalize(`http://${raw}/`);
+  if (isMoreThanHost || !normalized.ok)
+    throw domainProblem(`is not a valid domain name: ${JSON.stringify(raw.slice(0, 100))}`);
+  const domain = domainOf(normalized.url);
+  if (domain === hostOf(normalized.url)) return domain;
   throw domainProblem(`is a host, not a registrable domain; its domain is '${domain}'`, {
     suggestion: domain,
   });

@@ -1,6 +1,6 @@
 /** Whether a pageview is a known bot's. Versioned: batch views name the rule they were built with. */
 import { isbot } from 'isbot';
-import { version as isbotVersion } from './isbot-version.js';
+import { versionOf } from '../package-version.js';
 
 export type BotsMode = 'exclude' | 'include';
 
@@ -12,7 +12,7 @@ export class BotRule {
 
   constructor(mode: BotsMode) {
     this.#mode = mode;
-    this.version = mode === 'include' ? 'include' : `exclude;isbot=${isbotVersion}`;
+    this.version = mode === 'include' ? 'include' : `exclude;isbot=${versionOf('isbot')}`;
   }
 
   /** True when the views leave this user agent out. A pageview without a user agent is kept. */

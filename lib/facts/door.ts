@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { cutToBytes } from '../cut-to-bytes.js';
 import { show } from '../show.js';
-import { maxUrlBytes } from '../url/normalize.js';
+import { refusalTexts } from '../url/normalize.js';
 import type { UrlRules } from '../url/normalize.js';
 import type { EquivEdge, Fact, Pageview } from './fact.js';
 import { controlCharacters, isWithin, maxIdBytes } from './ids.js';
@@ -191,11 +191,7 @@ function urlRefusal(value: unknown, urls: UrlRules): Refusal {
   if (value === undefined) return refuse('url', 'is missing');
   if (typeof value !== 'string') return refuse('url', `must be a string, got ${show(value)}`);
   const normalized = urls.normalize(value);
-  if (normalized.ok) return undefined;
-  if (normalized.reason === 'too-long')
-    return refuse('url', `must be at most ${maxUrlBytes} bytes: ${show(value)}`);
-  if (normalized.reason === 'not-http') return refuse('url', `must be http or https: ${show(value)}`);
-  return refuse('url', `cannot be parsed: ${show(value)}`);
+  return normalized.ok ? undefined : refuse('url', `${refusalTexts[normalized.reason]}: ${show(value)}`);
 }
 
 /** An eventId that is a placeholder would make one event of many: it counts as none. */

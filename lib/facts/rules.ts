@@ -1,4 +1,6 @@
 /** The versioned rules that turn facts into views: the same objects serve speed and batch. */
+import { z } from 'zod';
+import { domainRuleVersion } from '../url/domain.js';
 import { UrlRules } from '../url/normalize.js';
 import { BotRule, type BotsMode } from './bots.js';
 
@@ -8,11 +10,15 @@ export interface Rules {
   readonly versions: RulesVersions;
 }
 
-/** As recorded in every batch view and shown in every answer. Equal versions, equal results. */
-export interface RulesVersions {
-  readonly url: string;
-  readonly bots: string;
-}
+/** As stored in every batch view and realtime store and shown in every answer. */
+export const rulesVersionsSchema = z.object({
+  url: z.string(),
+  domain: z.string(),
+  bots: z.string(),
+});
+
+/** Equal versions, equal results. */
+export type RulesVersions = Readonly<z.output<typeof rulesVersionsSchema>>;
 
 export function makeRules(options: {
   readonly queryAllow: readonly string[];
@@ -20,5 +26,14 @@ export function makeRules(options: {
 }): Rules {
   const url = new UrlRules({ queryAllow: options.queryAllow });
   const bots = new BotRule(options.bots);
-  return { url, bots, versions: { url: url.version, bots: bots.version } };
+  return { url, bots, versions: { url: url.version, domain: domainRuleVersion, bots: bots.version } };
+}
+
+export function sameRules(a: RulesVersions, b: RulesVersions): boolean {
+  return a.url === b.url && a.domain === b.domain && a.bots === b.bots;
+}
+
+/** How messages name rules: '<url>, <domain>, <bots>'. */
+export function showRules({ url, domain, bots }: RulesVersions): string {
+  return `url ${url}, domain ${domain}, bots ${bots}`;
 }

@@ -82,8 +82,6 @@ export const rangeSchema = z.object({
   interval: z.string().optional(),
 });
 
-export const rulesSchema = z.object({ url: z.string(), bots: z.string() });
-
 export const explainSchema = z.object({
   cover: z.array(z.object({ span: z.string(), from: instantSchema, to: instantSchema, buckets: z.number() })),
   coverBuckets: z.number(),

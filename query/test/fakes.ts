@@ -139,7 +139,7 @@ export class FakeBatchView implements BatchView {
       createdAt: Date.UTC(2026, 0, 1),
       cut: { logId, next: nextOf(options.cut ?? views.length) },
       lgK,
-      rules: { url: '1', bots: '1' },
+      rules: { url: '1', domain: '1', bots: '1' },
       maxPersonIds: options.maxPersonIds ?? 0,
       codeVersion: 'test',
       contentHash: 'test',

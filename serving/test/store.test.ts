@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { sameRules } from '../../lib/facts/rules.js';
 import type { Cut, LogId } from '../../lib/log/log.js';
 import { offset } from '../../lib/log/log.js';
 import { PackedTexts } from '../../lib/packed-texts.js';
@@ -31,7 +32,7 @@ import { writeIdentity } from '../identity.js';
 import { fileNames, formatVersion, heldDir, viewPath } from '../layout.js';
 
 const cut: Cut = { logId: 'log-1' as LogId, next: { 'pageviews/0': offset(0), 'equivs/0': offset(0) } };
-const base = { cut, lgK: 14, rules: { url: '1', bots: 'include' }, createdAt: 1000 };
+const base = { cut, lgK: 14, rules: { url: '1', domain: '1', bots: 'include' }, createdAt: 1000 };
 
 function dataDir(t: TestContext): string {
   const dir = mkdtempSync(join(tmpdir(), 'swa-serving-'));
@@ -109,6 +110,18 @@ test('a published view answers from every one of its databases', async (t) => {
     });
     assert.deepEqual(seen, [[3, [5, 70, 4_000_000_000]]]);
   }
+});
+
+test('a view whose META does not name the domain rule, as earlier versions wrote it, is read: under other rules', async (t) => {
+  const dir = dataDir(t);
+  const { id } = await publishView(dir, 1, 'https://example.com/1');
+  const path = join(viewPath(dir, id), fileNames.meta);
+  const { view, ...rest } = JSON.parse(readFileSync(path, 'utf8')) as { view: { rules: object } }; // written above
+  writeFileSync(path, JSON.stringify({ ...rest, view: { ...view, rules: { url: '1', bots: 'include' } } }));
+  const opened = openView(dir, id);
+  t.after(() => opened.close());
+  assert.deepEqual([...opened.domains()], ['example.com']);
+  assert.equal(sameRules(opened.meta.rules, base.rules), false);
 });
 
 test('CURRENT is watched by its file, rolled back, and old views go but for the kept ones', async (t) => {

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { SwaError } from '../../lib/errors.js';
 import { validJson } from '../../lib/valid-json.js';
 import { readIfThere } from '../../lib/files/read-if-there.js';
-import type { RulesVersions } from '../../lib/facts/rules.js';
+import { rulesVersionsSchema, sameRules, type RulesVersions } from '../../lib/facts/rules.js';
 import type { LogId, Offset, PartitionName } from '../../lib/log/log.js';
 import type { ViewId } from '../../lib/views/view.js';
 import type { Tally } from './view-changes.js';
@@ -102,7 +102,7 @@ const descriptionSchema = z.object({
   partition: z.string().transform((text) => text as PartitionName),
   from: offsetSchema,
   lgK: count,
-  rules: z.object({ url: z.string(), bots: z.string() }),
+  rules: rulesVersionsSchema,
   maxEdges: count,
   bootId: z.string(),
   readyAt: offsetSchema,
@@ -138,8 +138,7 @@ export function sameIdentity(a: StoreIdentity, b: StoreIdentity): boolean {
     a.partition === b.partition &&
     a.from === b.from &&
     a.lgK === b.lgK &&
-    a.rules.url === b.rules.url &&
-    a.rules.bots === b.rules.bots &&
+    sameRules(a.rules, b.rules) &&
     a.maxEdges === b.maxEdges &&
     a.bootId === b.bootId &&
     a.bootId !== ''
