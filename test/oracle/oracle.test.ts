@@ -33,7 +33,7 @@ const at = (...offsets: readonly number[]): Offsets =>
   Object.fromEntries(offsets.map((offset, i) => [`pageviews/${i}`, offset])) as Offsets;
 
 test('six pageviews of six people on six pages count six times, whatever eventId they share', () => {
-  const lines = readFileSync(assetPath('test/data/repeats.ndjson'), 'utf8').trim().split('\n');
+  const lines = readFileSync(assetPath('test/oracle/repeats.ndjson'), 'utf8').trim().split('\n');
   const facts = lines.map((line): Fact => {
     const admission = admit(JSON.parse(line), noon + 1e12, rules.url);
     assert.ok(admission.ok);
