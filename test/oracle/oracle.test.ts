@@ -132,7 +132,7 @@ test('of all facts on a pair the latest wins: by timestamp, then partition, then
   assert.deepEqual(livePairs(partitions), [], 'partition 10 comes after partition 2');
 });
 
-test('placeholders join nobody, in any case or quoting and after any kind; user:0 is a person', () => {
+test('placeholders are nobody, in any case or quoting and after any kind; user:0 is a person', () => {
   const nilUuid = '00000000-0000-0000-0000-000000000000';
   const bare = [
     '',
@@ -149,9 +149,13 @@ test('placeholders join nobody, in any case or quoting and after any kind; user:
   ];
   const more = ['unknown', 'anonymous', '[object Object]', '(not set)', '${user.id}', '0', '0'.repeat(32)];
   const placeholders = [...bare, ...more, 'user:{{id}}', 'idfa:null', 'a:b:"None"', `idfa:${nilUuid}`];
-  for (const id of placeholders) assert.deepEqual(livePairs(placed([edge('equiv', id, 'x', 'e')])), [], id);
+  for (const id of placeholders) {
+    assert.deepEqual(livePairs(placed([edge('equiv', id, 'x', 'e')])), [], id);
+    assert.equal(countOf(placed([view(id, '/x', 'e')])), 0, id);
+  }
   for (const id of ['user:0', 'nullable', 'user:nul', '00', '{id}']) {
     assert.equal(livePairs(placed([edge('equiv', id, 'x', 'e')])).length, 1, id);
+    assert.equal(countOf(placed([view(id, '/x', 'e')])), 1, id);
   }
 });
 

@@ -79,7 +79,7 @@ export interface Window {
 }
 
 /**
- * The pageviews that count: not of known bots, with a URL that has a page, and not a repeat. A repeat is a pageview whose
+ * The pageviews that count: of a visitor that is not a placeholder, not of known bots, with a URL that has a page, and not a repeat. A repeat is a pageview whose
  * partition, eventId, visitor and page an earlier one has that itself counts.
  */
 export function countedViews(
@@ -91,7 +91,7 @@ export function countedViews(
   const uncounted: Uncounted = { refusedUrl: 0, bot: 0, repeat: 0 };
   const lastSeen = new Map<string, number>();
   for (const { partition, offset, fact } of ledger.toSorted(inLogOrder)) {
-    if (fact.type !== 'pageview') continue;
+    if (fact.type !== 'pageview' || isPlaceholder(fact.visitor)) continue;
     const { visitor, timestamp, eventId } = fact;
     const page = rules.url.normalize(fact.url);
     if (!page.ok) {

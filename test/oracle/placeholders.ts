@@ -1,4 +1,4 @@
-/** Ids that clients send when they do not know whose id it is. Edges with such an end join nobody. */
+/** Ids that clients send when they do not know whose id it is. They are nobody's: such pageviews and edges do not count. */
 
 const placeholders = new Set(
   [
