@@ -15,7 +15,6 @@ import { systemClock } from '../lib/clock.js';
 import type { Config } from '../lib/config/config.js';
 import type { EquivEdge, Fact, Pageview } from '../lib/facts/fact.js';
 import { makeRules } from '../lib/facts/rules.js';
-import { reaches } from '../lib/log/cut.js';
 import { hourMs } from '../lib/time/buckets.js';
 import { UrlRules } from '../lib/url/normalize.js';
 import { placed } from './oracle/ledger.js';
@@ -29,7 +28,7 @@ import {
   type Tally,
 } from './oracle/oracle.js';
 import { factsOfLines } from './real-log-lines.js';
-import { eventually, startTestSystem, type TestSystem } from './running-system.js';
+import { runBatch, startTestSystem, untilAllCounted, type TestSystem } from './running-system.js';
 
 const logFile = join(projectRoot, '../shared/data/logs/elastic_apache_2015.log.gz');
 const host = 'www.example.org';
@@ -49,18 +48,18 @@ export async function proveRealLog(t: TestContext, change: Partial<Config> = {})
 
   const counts = await importLog(swa);
   assert.equal(counts.read, 10_000);
-  await speedHasAll(swa);
+  await untilAllCounted(swa);
   await compare(swa, oracle, 'before any batch run');
 
   await importLog(swa);
-  await speedHasAll(swa);
+  await untilAllCounted(swa);
   await compare(swa, oracle, 'after the same import again');
 
   const first = await runBatch(swa);
   await compare(swa, oracle, 'after a batch run');
 
   await send(swa, oracle, moreViews(oracle.views(), 500));
-  await speedHasAll(swa);
+  await untilAllCounted(swa);
   await compare(swa, oracle, 'after more facts');
 
   const visitors = [...new Set(oracle.views().map((view) => view.visitor))].toSorted();
@@ -76,7 +75,7 @@ export async function proveRealLog(t: TestContext, change: Partial<Config> = {})
       return { type: 'retract', a: b, b: a, eventId: `part-${eventId}`, ...at };
     });
   await send(swa, oracle, [...edges, ...taken]);
-  await speedHasAll(swa);
+  await untilAllCounted(swa);
   const [cell] = oracle.views();
   assert.ok(cell !== undefined);
   const answer = await swa.ask(`/v1/uniques?${range(cell.page, hourOf(cell), hourOf(cell) + 1)}`);
@@ -103,27 +102,6 @@ async function importLog(swa: TestSystem): Promise<ImportCounts> {
     urls,
     clock: systemClock,
     onRejected: (line) => assert.fail(`rejected: ${JSON.stringify(line)}`),
-  });
-}
-
-/** Waits until answers are made from every fact in the log. */
-async function speedHasAll(swa: TestSystem): Promise<void> {
-  const latest = await swa.system.log.latest();
-  await eventually('the realtime view has all facts', async () => {
-    const { freshness } = await swa.ask(`/v1/uniques?${range(`https://${host}/`, 0, 1)}`);
-    const cut = freshness.realtime?.cut ?? {};
-    return reaches(cut, latest) ? true : undefined;
-  });
-}
-
-/** Asks for a run, and waits until answers are of a new generation that covers the whole log. Returns the generation. */
-async function runBatch(swa: TestSystem): Promise<string> {
-  const latest = await swa.system.log.latest();
-  const asked = await fetch(`${swa.system.origin}/v1/batches`, { method: 'POST' });
-  assert.equal(asked.status, 202, await asked.text());
-  return eventually('a batch view covers the log', async () => {
-    const { freshness } = await swa.ask(`/v1/uniques?${range(`https://${host}/`, 0, 1)}`);
-    return reaches(freshness.batch.cut, latest) ? freshness.generation : undefined;
   });
 }
 

@@ -9,6 +9,7 @@ import { pino } from 'pino';
 import { z } from 'zod';
 import { startSystem, type RunningSystem } from '../cli/system.js';
 import { systemClock } from '../lib/clock.js';
+import { reaches } from '../lib/log/cut.js';
 import type { Offsets } from '../lib/log/log.js';
 import { configWith, type Config } from '../lib/config/config.js';
 
@@ -89,6 +90,28 @@ export async function startTestSystem(t: TestContext, change: Partial<Config> = 
     },
   };
 }
+
+/** Waits until answers are made from every fact in the log. */
+export async function untilAllCounted(swa: TestSystem): Promise<void> {
+  const latest = await swa.system.log.latest();
+  await eventually('the realtime view has all facts', async () => {
+    const { freshness } = await swa.ask(anyQuestion);
+    return reaches(freshness.realtime?.cut ?? {}, latest) || undefined;
+  });
+}
+
+/** Asks for a run, and waits until answers are of a new generation that covers the whole log. Returns the generation. */
+export async function runBatch(swa: TestSystem): Promise<string> {
+  const latest = await swa.system.log.latest();
+  const asked = await fetch(`${swa.system.origin}/v1/batches`, { method: 'POST' });
+  assert.equal(asked.status, 202, await asked.text());
+  return eventually('a batch view covers the log', async () => {
+    const { freshness } = await swa.ask(anyQuestion);
+    return reaches(freshness.batch.cut, latest) ? freshness.generation : undefined;
+  });
+}
+
+const anyQuestion = '/v1/uniques?domain=example.org&from=1970-01-01T00:00:00Z&to=1970-01-01T01:00:00Z';
 
 /** Polls until `met` gives something, and returns it. Fails with `what` after `timeoutMs`. */
 export async function eventually<T>(
