@@ -45,10 +45,12 @@ export function decodeRecord(value: Uint8Array, topic: Topic): Decoded {
   return topicOf(fact) === topic ? fact : { type: 'invalid', reason: `${fact.type} in topic ${topic}` };
 }
 
+type Fields = Readonly<Record<string, unknown>>;
+
 function shapeProblem(raw: unknown): string | undefined {
   if (typeof raw !== 'object' || raw === null) return 'not a JSON object';
-  const fact = raw as Readonly<Record<string, unknown>>; // a JSON object: every value is unknown
-  const { timestamp, receivedAt, eventId, a, b } = fact;
+  const fact = raw as Fields; // a JSON object
+  const { timestamp, receivedAt, eventId } = fact;
   if (!isTime(timestamp)) return 'timestamp is no time';
   if (timestamp < timeStart) return 'timestamp is before 1990';
   if (!isTime(receivedAt)) return 'receivedAt is no time';
@@ -59,8 +61,7 @@ function shapeProblem(raw: unknown): string | undefined {
       return visitorProblem('visitor', fact['visitor']) ?? textProblem(fact, pageviewTexts);
     case 'equiv':
     case 'retract':
-      if (a === b && isId(a)) return 'a and b are equal';
-      return visitorProblem('a', a) ?? visitorProblem('b', b) ?? textProblem(fact, edgeTexts);
+      return edgeProblem(fact) ?? textProblem(fact, edgeTexts);
     default:
       return 'type is none of pageview, equiv, retract';
   }
@@ -82,8 +83,15 @@ function visitorProblem(field: string, value: unknown): string | undefined {
   return isNobody(value) ? `${field} is a placeholder` : undefined;
 }
 
+function edgeProblem({ a, b }: Fields): string | undefined {
+  return visitorProblem('a', a) ?? visitorProblem('b', b) ?? (a === b ? 'a and b are equal' : undefined);
+}
+
 /** Optional texts. */
-function textProblem(fact: Readonly<Record<string, unknown>>, fields: readonly string[]): string | undefined {
-  const wrong = fields.find((field) => fact[field] !== undefined && typeof fact[field] !== 'string');
-  return wrong === undefined ? undefined : `${wrong} is no string`;
+function textProblem(fact: Fields, fields: readonly string[]): string | undefined {
+  for (const field of fields) {
+    const text = fact[field];
+    if (text !== undefined && typeof text !== 'string') return `${field} is no string`;
+  }
+  return undefined;
 }
