@@ -1,18 +1,21 @@
 /**
  * The batch role: asks for runs by schedule, takes the runs that others asked for from the job queue, and lets one at a
- * time run in a child process. When the view that serves cannot be opened, as after an upgrade that changed the format, it asks for
- * one itself, since nothing can be answered before. A request that comes while a run is on its way is served by the next one: its facts may
- * lie after that run's cut.
+ * time run in a child process. It asks for a run itself when it starts and the view that serves cannot be opened (an upgrade that changed
+ * the format), or was made by other rules than the code and the configuration have now: new facts are not answered before. A request that
+ * comes while a run is on its way is served by the next one: its facts may lie after that run's cut.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Config } from '../lib/config/config.js';
 import { openDataDir } from '../lib/data-dir.js';
 import { SwaError, messageOf } from '../lib/errors.js';
 import { openLog } from '../lib/log/open-log.js';
 import { openJobQueue, type JobQueue, type LeasedJob } from '../lib/queue/job-queue.js';
-import { makeRules } from '../lib/facts/rules.js';
+import { makeRules, sameRules } from '../lib/facts/rules.js';
 import type { RoleContext, StartRole } from '../lib/role.js';
 import { StatusReporter } from '../lib/status.js';
 import { readCurrent } from '../serving/current.js';
+import { viewPath } from '../serving/layout.js';
+import { readMeta } from '../serving/meta.js';
 import { canServe, ensureGenesis } from '../serving/store.js';
 import { countsOf, listRuns, type Trigger } from '../lib/batch-runs.js';
 import { missedSlot, startSchedule } from './schedule.js';
@@ -21,7 +24,7 @@ import { spawnBatchRun } from './spawn-run.js';
 const pollMs = 250;
 const retryDelayMs = 10_000;
 const renewEveryMs = 20_000;
-/** A job that failed this often is given up; the failures stand in the history. */
+/** A job, or a run that answers wait for, is given up after so many failures; they stand in the history. */
 const maxAttempts = 3;
 
 export const startBatch: StartRole = async (context) => {
@@ -52,6 +55,8 @@ class BatchRole {
   #wanted: Trigger | undefined;
   /** What the last published run counted. */
   #counts: Readonly<Record<string, number>> = {};
+  /** A run without which new facts are not answered: tried again when it fails. */
+  #needed: { readonly trigger: Trigger; readonly attempt: number; readonly dueAt: number } | undefined;
 
   constructor(context: RoleContext) {
     const { config, clock } = context;
@@ -61,7 +66,8 @@ class BatchRole {
     const last = listRuns(config.dataDir).findLast((run) => run.outcome === 'published');
     if (last !== undefined) this.#counts = countsOf(last);
     if (last !== undefined && missedSlot(config, last.startedAt, clock)) this.#wanted = 'missed';
-    if (!canServe(config.dataDir, readCurrent(config.dataDir))) this.#wanted = 'upgrade';
+    const trigger = triggerToServe(config);
+    if (trigger !== undefined) this.#needed = { trigger, attempt: 1, dueAt: clock() };
     this.#schedule = startSchedule(config, () => (this.#wanted = 'schedule'));
     this.done = this.#work();
     this.done.catch(() => undefined); // whoever started the role reads `done`
@@ -94,11 +100,13 @@ class BatchRole {
   async #next(): Promise<void> {
     const jobs: LeasedJob<'batch-run'>[] = [];
     for (let job = this.#jobs.get(); job !== undefined; job = this.#jobs.get()) jobs.push(job);
-    const trigger = jobs.length > 0 ? 'request' : this.#wanted;
+    const needed = this.#needed !== undefined && this.#needed.dueAt <= this.#context.clock();
+    const trigger = jobs.length > 0 ? 'request' : needed ? this.#needed?.trigger : this.#wanted;
     if (trigger === undefined) return;
     this.#wanted = undefined;
     const renewal = setInterval(() => this.#tell(jobs, ({ id }) => this.#jobs.renew(id)), renewEveryMs);
     const published = await this.#run(trigger).finally(() => clearInterval(renewal));
+    this.#needed = published ? undefined : later(this.#needed, this.#context.clock());
     this.#tell(jobs, ({ id, attempt }) => {
       if (published || attempt >= maxAttempts) this.#jobs.ack(id);
       else this.#jobs.fail(id, this.#stopping.signal.aborted ? 0 : retryDelayMs);
@@ -144,4 +152,22 @@ class BatchRole {
   #report(state: 'running' | 'stopped', details: Record<string, unknown>): void {
     this.#status.report({ state, details });
   }
+}
+
+/** Why the view that serves now needs to be replaced at once; undefined when it does not. */
+function triggerToServe(config: Config): Trigger | undefined {
+  const current = readCurrent(config.dataDir);
+  if (!canServe(config.dataDir, current)) return 'upgrade';
+  const { rules } = readMeta(viewPath(config.dataDir, current)).view;
+  const { versions } = makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots });
+  return sameRules(rules, versions) ? undefined : 'rules';
+}
+
+/** The same once more, after a failure; undefined when it has failed too often. */
+function later<T extends { readonly attempt: number }>(
+  needed: T | undefined,
+  now: number,
+): (T & { readonly dueAt: number }) | undefined {
+  if (needed === undefined || needed.attempt >= maxAttempts) return undefined;
+  return { ...needed, attempt: needed.attempt + 1, dueAt: now + retryDelayMs };
 }

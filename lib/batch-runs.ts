@@ -17,7 +17,7 @@ const keptRuns = 100;
 
 const recordSchema = z.object({
   id: z.string(),
-  trigger: z.enum(['schedule', 'missed', 'upgrade', 'request', 'command']),
+  trigger: z.enum(['schedule', 'missed', 'upgrade', 'rules', 'request', 'command']),
   pid: z.number(),
   startedAt: z.number(),
   endedAt: z.number().nullable(),

@@ -22,6 +22,7 @@ export type ErrorCode =
   | 'master.conflict' // another sink committed the same manifest number
   | 'view.corrupt' // a batch view fails its own META
   | 'view.missing' // no such batch view
+  | 'view.other-rules' // a batch view was made by other rules than this process has
   | 'view.refused' // a built view failed verification and was not published
   | 'batch.running' // another batch run holds the lock
   | 'batch.failed' // a batch run ended without a view

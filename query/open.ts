@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { Clock } from '../lib/clock.js';
 import { openAll } from '../lib/closers.js';
 import type { Config } from '../lib/config/config.js';
-import { makeRules } from '../lib/facts/rules.js';
+import { makeRules, sameRules } from '../lib/facts/rules.js';
 import { projectRoot } from '../lib/assets.js';
 import type { HttpEndpoint } from '../lib/http/endpoint.js';
 import type { ApiInfo } from '../lib/http/openapi.js';
@@ -43,12 +43,13 @@ export function openEngine(config: Config, clock: Clock, lag: LagSource = unknow
   const { dataDir } = config;
   const current = new CurrentWatch(dataDir);
   const realtime = openRealtime(dataDir);
+  const { url: urls, versions: rules } = makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots });
   const generations = new Generations(
     { current: () => current.current(), open: (id) => openView(dataDir, id) },
     realtime,
+    (batch) => sameRules(batch.rules, rules),
   );
-  const { url: urls } = makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots });
-  const engine = new Engine({ generations, lgK: config.lgK, urls, lag, clock });
+  const engine = new Engine({ generations, lgK: config.lgK, urls, rules, lag, clock });
   return {
     engine,
     async close() {

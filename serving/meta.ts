@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { SwaError, messageOf, systemCode } from '../lib/errors.js';
-import { rulesVersionsSchema } from '../lib/facts/rules.js';
+import { storedRulesSchema } from '../lib/facts/rules.js';
 import type { LogId, Offset, PartitionName } from '../lib/log/log.js';
 import type { ViewId, ViewMeta } from '../lib/views/view.js';
 import { fileNames, formatVersion } from './layout.js';
@@ -32,8 +32,7 @@ const storedSchema = z.object({
     createdAt: z.number(),
     cut: z.object({ logId: z.string(), next: z.record(z.string(), count) }),
     lgK: z.number().int(),
-    // views of earlier versions do not name the domain rule: they were made by another one than today's
-    rules: rulesVersionsSchema.extend({ domain: z.string().default('not recorded') }),
+    rules: storedRulesSchema,
     maxPersonIds: count.default(0), // views of earlier versions do not say
     codeVersion: z.string(),
     contentHash: z.string(),

@@ -9,8 +9,9 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SwaError } from '../lib/errors.js';
+import { sameRules, showRules, type RulesVersions } from '../lib/facts/rules.js';
 import type { Log, Offsets, PartitionName, Share } from '../lib/log/log.js';
-import type { BatchView, ViewId } from '../lib/views/view.js';
+import type { BatchView, ViewId, ViewMeta } from '../lib/views/view.js';
 import { Generation, removeGeneration, type GenerationOptions } from './generation.js';
 import { limitsOf, mayTakeOver, planned, samePointer } from './hand-over.js';
 import { HeldPartitions } from './held-partitions.js';
@@ -54,8 +55,8 @@ export class SpeedWorker {
   #next: Generation | undefined;
   #opening: Opening | undefined;
   /**
-   * Generations whose batch view cannot be opened (any more), or that the log does not reach back to, and why: their stores
-   * stand still until they are replaced.
+   * Generations whose batch view cannot be opened (any more) or was made by other rules than ours, or that the log does not
+   * reach back to, and why: their stores stand still until they are replaced.
    */
   readonly #unavailable = new Map<ViewId, SwaError>();
   #reportedAt = Number.NEGATIVE_INFINITY;
@@ -262,10 +263,13 @@ export class SpeedWorker {
 
   #openView(id: ViewId): BatchView | undefined {
     try {
-      return this.#options.openView(id);
+      const view = this.#options.openView(id);
+      const ours = this.#options.rules.versions;
+      if (sameRules(view.meta.rules, ours)) return view;
+      view.close();
+      throw otherRules(view.meta, ours);
     } catch (error) {
-      if (!(error instanceof SwaError) || (error.code !== 'view.missing' && error.code !== 'view.corrupt'))
-        throw error;
+      if (!(error instanceof SwaError) || !unfollowable.has(error.code)) throw error;
       this.#giveUp(id, error);
       return undefined;
     }
@@ -279,20 +283,30 @@ export class SpeedWorker {
   /** Moves the pointer when it should be elsewhere; puts it back when somebody deleted it. */
   #lead(): void {
     const { dataDir, current } = this.#options;
-    const { serving, next } = this.#pointer;
+    const pointer = this.#withoutOtherRules(this.#pointer);
+    const { serving, next } = pointer;
     const servingLives = serving !== undefined && !this.#unavailable.has(serving);
-    let wanted = planned(this.#pointer, current());
+    let wanted = planned(pointer, current());
     if (wanted.next !== undefined && this.#unavailable.has(wanted.next))
       wanted = { ...wanted, next: current() };
     const takesOver =
+      next !== undefined &&
       wanted.next === next &&
+      !this.#unavailable.has(next) &&
       this.#opening === undefined && // what takes over is at work here, not only on disk
-      mayTakeOver(this.#pointer, servingLives, (id, name) => this.#standing(id, name));
+      mayTakeOver(pointer, servingLives, (id, name) => this.#standing(id, name));
     if (takesOver) wanted = { ...wanted, serving: next, next: undefined };
     const stored = pointerIfSound(dataDir);
     if (stored !== undefined && samePointer(stored, wanted)) return;
     this.#movePointer(wanted);
     if (takesOver) this.#sweep(serving); // who still works in the old one removes his stores himself
+  }
+
+  /** What was counted by other rules answers no more: the batch view does so alone. */
+  #withoutOtherRules(pointer: Pointer): Pointer {
+    const { serving } = pointer;
+    const isOfOthers = serving !== undefined && this.#unavailable.get(serving)?.code === 'view.other-rules';
+    return isOfOthers ? { ...pointer, serving: undefined } : pointer;
   }
 
   /** Whoever reads the pointer must find its batch views: all that it named or will name are held while it moves. */
@@ -352,6 +366,17 @@ export class SpeedWorker {
     this.#reportedAt = this.#options.clock();
     this.#options.onProgress(this);
   }
+}
+
+/** Errors of a batch view that stays as it is: the next one is waited for. */
+const unfollowable: ReadonlySet<string> = new Set(['view.missing', 'view.corrupt', 'view.other-rules']);
+
+function otherRules({ id, rules }: ViewMeta, ours: RulesVersions): SwaError {
+  return new SwaError(
+    'view.other-rules',
+    `batch view ${id} was made by other rules (${showRules(rules)}) than new facts are counted by (${showRules(ours)})`,
+    { hint: 'the batch role has asked for a run when it started; `swa batch run` makes a view too' },
+  );
 }
 
 function named({ serving, next }: Pointer): ViewId[] {

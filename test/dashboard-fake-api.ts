@@ -238,6 +238,7 @@ export class FakeApi {
         lagMs: 420,
       },
       complete: true,
+      incompleteReason: null,
     };
   }
 

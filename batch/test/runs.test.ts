@@ -5,7 +5,10 @@ import { test } from 'node:test';
 import { pino } from 'pino';
 import type { Fact } from '../../lib/facts/fact.js';
 import { systemClock } from '../../lib/clock.js';
+import { batchLockPath } from '../../lib/batch-runs.js';
+import { OwnerLock } from '../../lib/files/owner-lock.js';
 import { openJobQueue } from '../../lib/queue/job-queue.js';
+import { readStatus } from '../../lib/status.js';
 import { CurrentWatch } from '../../serving/current.js';
 import { fileNames, formatVersion, viewPath } from '../../serving/layout.js';
 import { openView } from '../../serving/store.js';
@@ -91,6 +94,51 @@ test(
       batchOverview(config.dataDir).runs.some(({ trigger }) => trigger === 'upgrade'),
       true,
     );
+  },
+);
+
+test(
+  'when the view that serves was made by other rules the role runs by itself, and again when that fails',
+  { timeout: 60_000 },
+  async (t) => {
+    const config = makeHouse(t, { batchSchedule: 'off' });
+    const { dataDir } = config;
+    await store(config, [fact(1)]);
+    const old = await spawnBatchRun({ config, trigger: 'command' });
+    const lock = OwnerLock.acquire(batchLockPath(dataDir), 'a test');
+    t.after(() => lock.release());
+    let ahead = 0;
+    const clock = (): number => systemClock() + ahead;
+    const context = {
+      config: { ...config, bots: 'include' as const },
+      clock,
+      logger: pino({ level: 'silent' }),
+    };
+    const role = await startBatch(context);
+    t.after(() => role.stop());
+    const lastError = (): string | undefined => readStatus(dataDir)[0]?.lastError?.code;
+    while (lastError() === undefined) await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.match(lastError() ?? '', /^(batch\.running|data-dir\.in-use)$/);
+    lock.release();
+    ahead = 60_000;
+    const watch = new CurrentWatch(dataDir);
+    while (watch.current() === old.id) await new Promise((resolve) => setTimeout(resolve, 20));
+    while (lastError() !== undefined) await new Promise((resolve) => setTimeout(resolve, 20));
+    await role.stop();
+    const runs = (): string[] => batchOverview(dataDir).runs.map(({ trigger }) => trigger);
+    assert.deepEqual(runs(), ['command', 'rules']);
+
+    const same = await startBatch(context);
+    t.after(() => same.stop());
+    const rounds = new Set<number>();
+    while (rounds.size < 3) {
+      const status = readStatus(dataDir)[0];
+      if (status?.state === 'running') rounds.add(status.updatedAt);
+      assert.equal(status?.details['run'], undefined, 'a view made by these rules is left alone');
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    await same.stop();
+    assert.deepEqual(runs(), ['command', 'rules']);
   },
 );
 

@@ -4,6 +4,7 @@ import { batchOverview } from '../../batch/overview.js';
 import { showProgress } from '../../batch/progress-bar.js';
 import { spawnBatchRun } from '../../batch/spawn-run.js';
 import { systemClock } from '../../lib/clock.js';
+import { makeRules, sameRules } from '../../lib/facts/rules.js';
 import { readConfig } from '../../lib/config/config.js';
 import type { ViewMeta } from '../../lib/views/view.js';
 import { rollBack } from '../../serving/store.js';
@@ -40,11 +41,14 @@ export function addBatchCommand(program: Command): void {
     .description('let an older view serve again')
     .argument('[view]', 'id of the view; default: the one before the current')
     .action((view?: string) => {
-      const meta = rollBack(
-        readConfig(process.env).dataDir,
-        view === undefined ? undefined : parseViewId(view),
-      );
+      const { dataDir, urlQueryAllow, bots } = readConfig(process.env);
+      const meta = rollBack(dataDir, view === undefined ? undefined : parseViewId(view));
       process.stdout.write(`${meta.id} serves\n`);
+      const { versions } = makeRules({ queryAllow: urlQueryAllow, bots });
+      if (!sameRules(meta.rules, versions))
+        process.stderr.write(
+          'it was made by other rules: until the next batch run it answers without newer facts\n',
+        );
     });
 }
 

@@ -4,7 +4,7 @@
  */
 import { relativeStandardError } from 'hyperloglog-ts';
 import { z } from 'zod';
-import type { RulesVersions } from '../../lib/facts/rules.js';
+import { sameRules, type RulesVersions } from '../../lib/facts/rules.js';
 import type { Cut } from '../../lib/log/log.js';
 import { hoursOf } from '../../lib/time/buckets.js';
 import { bucketCount, coverOf, type CoverRun } from '../engine/cover.js';
@@ -69,9 +69,17 @@ export const freshnessSchema = z.object({
     })
     .nullable()
     .describe(
-      'null where the answer is the batch view alone: always that of the bounce rate, others while the speed layer does not serve.',
+      'null where the answer is the batch view alone: always that of the bounce rate, others while the speed layer does not serve, or the batch view was made by other rules.',
     ),
-  complete: z.boolean().describe(`Every fact durable ${completeWithinMs} ms ago is in the answer.`),
+  complete: z
+    .boolean()
+    .describe(`Every fact durable ${completeWithinMs} ms ago is in the answer, counted by the rules of now.`),
+  incompleteReason: z
+    .enum(['other-rules', 'behind'])
+    .nullable()
+    .describe(
+      'other-rules: the batch view was made by other rules than new facts are counted by (an upgrade, SWA_URL_QUERY_ALLOW, SWA_BOTS), so it answers alone until the run that makes a new one has ended. behind: facts are missing, or how many is not known. null when complete.',
+    ),
 });
 
 export const rangeSchema = z.object({
@@ -177,6 +185,9 @@ export function freshnessOf(engine: Engine, { batch, realtime }: Used): Freshnes
   };
   const lag = engine.lag.lagOf(realtime?.cut ?? batch.meta.cut);
   const lagMs = lag?.through === undefined ? null : Math.max(0, engine.clock() - lag.through);
+  const isBehind = lagMs === null || lagMs > completeWithinMs;
+  const isOfOtherRules = !sameRules(batch.meta.rules, engine.rules);
+  const incompleteReason = isOfOtherRules ? 'other-rules' : isBehind ? 'behind' : null;
   return {
     ...base,
     realtime:
@@ -189,7 +200,8 @@ export function freshnessOf(engine: Engine, { batch, realtime }: Used): Freshnes
             lagRecords: lag?.records ?? null,
             lagMs,
           },
-    complete: lagMs !== null && lagMs <= completeWithinMs,
+    complete: incompleteReason === null,
+    incompleteReason,
   };
 }
 

@@ -4,7 +4,7 @@ import { anything, flag, list, maybe, number, object, record, text, time, type D
 export interface Freshness {
   readonly generation: string;
   readonly batch: { readonly cut: Readonly<Record<string, number>>; readonly createdAt: number };
-  /** undefined while the speed layer does not serve. */
+  /** undefined while the batch view answers alone. */
   readonly realtime:
     | {
         readonly cut: Readonly<Record<string, number>>;
@@ -14,6 +14,8 @@ export interface Freshness {
       }
     | undefined;
   readonly complete: boolean;
+  /** 'other-rules': the batch view was made by other rules and is not merged with new facts. */
+  readonly incompleteReason: string | undefined;
 }
 
 const cut = record(number);
@@ -30,6 +32,7 @@ export const freshness: Decode<Freshness> = object<Freshness>({
     }),
   ),
   complete: flag,
+  incompleteReason: maybe(text),
 });
 
 /** A range as the server understood it, UTC ms. */

@@ -15,7 +15,7 @@ const words: Readonly<Record<Mood, string>> = {
 };
 /** Read out; the others come and go by themselves and would only disturb. */
 const spoken: Partial<Readonly<Record<Mood, string>>> = {
-  batch: 'The speed layer does not serve; figures are those of the last batch run',
+  batch: 'There is no live part; figures are those of the last batch run',
   paused: 'Updates are paused',
   offline: 'The server cannot be reached',
 };
@@ -55,12 +55,14 @@ export class FreshnessLine {
     const through = isEmptyCut(batch.cut)
       ? 'No batch view in use yet'
       : `Batch through ${clockTime(batch.createdAt, zone, nowMs)}`;
-    setText(this.#line, `${through} · ${liveText(realtime, zone, nowMs)} · times in ${zone}`);
+    setText(this.#line, `${through} · ${liveText(freshness, zone, nowMs)} · times in ${zone}`);
     this.mood(paused ? 'paused' : realtime === undefined ? 'batch' : complete ? 'live' : 'behind');
   }
 }
 
-function liveText(realtime: Freshness['realtime'], zone: string, nowMs: number): string {
+function liveText({ realtime, incompleteReason }: Freshness, zone: string, nowMs: number): string {
+  if (incompleteReason === 'other-rules')
+    return 'no live part until the next batch run: this view was made by other rules';
   if (realtime === undefined) return 'no live part: the speed layer does not serve';
   const { lagMs } = realtime;
   if (lagMs === undefined) return 'live part of unknown age';

@@ -1,5 +1,6 @@
 /** What every answer needs, made once per process: the generations, working buffers, rules, zones, the clock. */
 import type { Clock } from '../../lib/clock.js';
+import type { RulesVersions } from '../../lib/facts/rules.js';
 import type { UrlRules } from '../../lib/url/normalize.js';
 import { WaitingEdges } from '../identity/waiting-edges.js';
 import type { Generation, Generations } from './generations.js';
@@ -12,6 +13,8 @@ export interface EngineOptions {
   readonly generations: Generations;
   readonly lgK: number;
   readonly urls: UrlRules;
+  /** Of all rules that new facts are counted by. */
+  readonly rules: RulesVersions;
   readonly lag: LagSource;
   readonly clock: Clock;
 }
@@ -19,6 +22,7 @@ export interface EngineOptions {
 export class Engine {
   readonly generations: Generations;
   readonly urls: UrlRules;
+  readonly rules: RulesVersions;
   readonly lag: LagSource;
   readonly clock: Clock;
   readonly zones = new Zones();
@@ -30,6 +34,7 @@ export class Engine {
     this.generations = options.generations;
     this.edges = new WaitingEdges(options.generations);
     this.urls = options.urls;
+    this.rules = options.rules;
     this.lag = options.lag;
     this.clock = options.clock;
     this.#tallies = new TallyPool(options.lgK);

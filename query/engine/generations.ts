@@ -7,13 +7,16 @@
  * (the speed layer was down longer than a batch run takes). Between the two, what is chosen never goes back behind
  * the last answer's cut as long as one of them reaches it.
  *
+ * A batch view that was made by other rules than ours (`merges` says no) is merged with nothing: while it is the current one it
+ * answers alone, even though an answer's cut goes back then.
+ *
  * Requests that come within some milliseconds share one pin: looking at the pointers and taking a snapshot costs more than
  * a short answer does.
  */
 import { SwaError } from '../../lib/errors.js';
 import { reaches } from '../../lib/log/cut.js';
 import type { Cut } from '../../lib/log/log.js';
-import type { BatchView, RealtimeView, ViewId } from '../../lib/views/view.js';
+import type { BatchView, RealtimeView, ViewId, ViewMeta } from '../../lib/views/view.js';
 
 /** The serving layer's side: which view is current, and how to open one. */
 export interface BatchViews {
@@ -59,14 +62,21 @@ interface OpenView {
 export class Generations {
   readonly #batches: BatchViews;
   readonly #realtimes: RealtimeViews;
+  readonly #merges: (batch: ViewMeta) => boolean;
   readonly #open = new Map<ViewId, OpenView>();
   readonly #shared = new Map<Generation, Shared>();
   #newest: Shared | undefined;
   #lastCut: Cut | undefined;
 
-  constructor(batches: BatchViews, realtimes: RealtimeViews) {
+  /** @param merges whether a batch view may be merged with new facts */
+  constructor(
+    batches: BatchViews,
+    realtimes: RealtimeViews,
+    merges: (batch: ViewMeta) => boolean = () => true,
+  ) {
     this.#batches = batches;
     this.#realtimes = realtimes;
+    this.#merges = merges;
   }
 
   /** Pins the generation that answers now. Every pin is followed by one `unpin`. Throws `view.missing`. */
@@ -148,19 +158,21 @@ export class Generations {
   }
 
   #choose(realtime: RealtimeView | undefined): Generation {
-    const pair = realtime === undefined ? undefined : this.#pairOf(realtime);
-    if (pair === undefined) return generationOf(this.#view(this.#batches.current()), undefined);
-    const current = this.#batches.current();
-    if (current === pair.batch.meta.id) return pair;
-    const alone = generationOf(this.#view(current), undefined);
+    const current = this.#view(this.#batches.current());
+    const merges = this.#merges(current.meta);
+    const alone = generationOf(current, undefined, merges);
+    const pair = realtime === undefined || !merges ? undefined : this.#pairOf(realtime);
+    if (pair === undefined) return alone;
+    if (current === pair.batch) return pair;
     if (!reaches(alone.cut.next, pair.cut.next) && this.#notBehind(pair)) return pair;
     return this.#notBehind(alone) ? alone : pair;
   }
 
-  /** The pair a realtime view belongs to; undefined when its batch view was removed in the meantime. */
+  /** The pair a realtime view belongs to; undefined when its batch view was removed in the meantime, or is not to be merged. */
   #pairOf(realtime: RealtimeView): Generation | undefined {
     try {
-      return generationOf(this.#view(realtime.generation), realtime);
+      const batch = this.#view(realtime.generation);
+      return this.#merges(batch.meta) ? generationOf(batch, realtime) : undefined;
     } catch (error) {
       if (error instanceof SwaError && error.code === 'view.missing') return undefined;
       throw error;
@@ -190,9 +202,10 @@ export class Generations {
   }
 }
 
-function generationOf(batch: BatchView, realtime: RealtimeView | undefined): Generation {
+function generationOf(batch: BatchView, realtime: RealtimeView | undefined, merges = true): Generation {
   const cut = realtime?.cut ?? batch.meta.cut;
   const offsets = Object.values(cut.next).map((next) => next.toString(36));
-  const version = `${batch.meta.id}.${offsets.join('.')}${realtime === undefined ? '' : '.r'}`;
+  const kind = realtime !== undefined ? '.r' : merges ? '' : '.o';
+  const version = `${batch.meta.id}.${offsets.join('.')}${kind}`;
   return { batch, realtime, cut, version };
 }

@@ -26,6 +26,7 @@ function engineOf(batch: FakeBatchView, realtime?: RealtimeView): Engine {
     generations,
     lgK: batch.meta.lgK,
     urls: new UrlRules(),
+    rules: batch.meta.rules,
     lag: unknownLag,
     clock: () => Date.UTC(2026, 0, 3),
   });

@@ -14,9 +14,12 @@ class World {
   realtime: FakeRealtimeView | undefined;
   readonly views = new Map<ViewId, FakeBatchView>();
   readonly snapshots: FakeRealtimeView[] = [];
+  /** Numbers of the batch views that were made by other rules. */
+  readonly ofOtherRules = new Set<number>();
   readonly generations = new Generations(
     { current: () => this.current, open: (id) => this.open(id) },
     { snapshot: () => this.snapshot() },
+    ({ number }) => !this.ofOtherRules.has(number),
   );
 
   publish(number: number, cut: number): FakeBatchView {
@@ -93,6 +96,29 @@ test('a batch view that holds everything the standing speed layer does answers a
   assert.equal(cutOf(await world.look()), 40);
   world.serve(1, 50);
   assert.equal(cutOf(await world.look()), 50);
+});
+
+test('a batch view made by other rules answers alone until the next one is there, and never with what was counted after it', async () => {
+  const world = new World();
+  world.publish(1, 10);
+  world.serve(1, 20);
+  const before = await world.look();
+  assert.equal(cutOf(before), 20);
+  world.ofOtherRules.add(1); // as after a restart
+  const alone = await world.look();
+  assert.deepEqual([alone.batch.meta.id, alone.realtime, cutOf(alone)], [viewIdOf(1), undefined, 10]);
+  assert.notEqual(alone.version, before.version);
+
+  world.publish(2, 15);
+  const next = await world.look();
+  assert.deepEqual([next.batch.meta.id, next.realtime, cutOf(next)], [viewIdOf(2), undefined, 15]);
+  world.serve(2, 21);
+  assert.equal((await world.look()).realtime?.generation, viewIdOf(2));
+
+  world.current = viewIdOf(1); // rolled back
+  const back = await world.look();
+  assert.deepEqual([back.batch.meta.id, back.realtime], [viewIdOf(1), undefined]);
+  assert.ok(world.snapshots.every(({ released }) => released === 1));
 });
 
 test('a realtime view whose batch view is gone is not used', async () => {

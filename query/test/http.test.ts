@@ -3,11 +3,12 @@ import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { tableFromIPC } from 'apache-arrow';
 import { HllSketch } from 'hyperloglog-ts';
+import { z } from 'zod';
 import { SwaError } from '../../lib/errors.js';
 import { distance, reaches } from '../../lib/log/cut.js';
 import type { Cut } from '../../lib/log/log.js';
 import { hourMs } from '../../lib/time/buckets.js';
-import type { Freshness } from '../answers/answer.js';
+import { freshnessSchema, type Freshness } from '../answers/answer.js';
 import type { Lag } from '../engine/lag.js';
 import { show } from '../question.js';
 import { FakeBatchView, FakeRealtimeView, type FakeRealtimeOptions, type View } from './fakes.js';
@@ -353,6 +354,33 @@ test('the bounce rate names the batch cut only, and is complete when that is', a
   assert.equal((await freshnessOf(`/v1/pageviews?url=${encoded}&${range}`)).complete, true);
   end = layers.batch.meta.cut;
   assert.equal((await freshnessOf(bounce)).complete, true);
+});
+
+const pageviewsSchema = z.object({ data: z.object({ pageviews: z.number() }), freshness: freshnessSchema });
+
+test('a batch view made by other rules answers alone, and says why it is incomplete', async (t) => {
+  const layers = layersOf();
+  const path = `/v1/pageviews?url=${encoded}&${range}`;
+  const atEnd = { lagOf: (): Lag => ({ records: 0, through: now }) };
+  const usual = await serve(t, { ...layers, lag: atEnd });
+  const merged = await usual.get(path);
+  const { data, freshness } = pageviewsSchema.parse(await json(merged));
+  assert.deepEqual([freshness.complete, freshness.incompleteReason], [true, null]);
+
+  for (const [name, version] of Object.entries(layers.batch.meta.rules)) {
+    const rules = { ...layers.batch.meta.rules, [name]: `${version}+` };
+    const server = await serve(t, { ...layers, lag: atEnd, rules });
+    const response = await server.get(path);
+    const alone = pageviewsSchema.parse(await json(response));
+    assert.ok(alone.data.pageviews < data.pageviews, name);
+    assert.deepEqual(
+      [alone.freshness.realtime, alone.freshness.complete, alone.freshness.incompleteReason],
+      [null, false, 'other-rules'],
+    );
+    assert.notEqual(response.headers.get('etag'), merged.headers.get('etag'));
+    const bounce = await json(await server.get(`/v1/bounce-rate?domain=example.org&${range}`));
+    assert.equal(freshnessSchema.parse(bounce['freshness']).incompleteReason, 'other-rules');
+  }
 });
 
 test('explain lists the buckets of the cover', async (t) => {

@@ -3,6 +3,7 @@ import type { TestContext } from 'node:test';
 import { pino } from 'pino';
 import { configWith, type Config } from '../../lib/config/config.js';
 import { HttpEndpoint } from '../../lib/http/endpoint.js';
+import { sameRules, type RulesVersions } from '../../lib/facts/rules.js';
 import type { Route } from '../../lib/http/route.js';
 import { assertDocumented } from '../../lib/test/documented.js';
 import { UrlRules } from '../../lib/url/normalize.js';
@@ -23,6 +24,8 @@ export interface Layers {
   realtime: RealtimeView | undefined;
   /** Not known by default. */
   lag?: LagSource;
+  /** That new facts are counted by; the batch view's by default. */
+  rules?: RulesVersions;
   /** What the status board says; nothing by default. */
   status?: readonly StatusEntry[];
   /** The last batch runs; none by default. */
@@ -31,14 +34,17 @@ export interface Layers {
 
 /** Reads `layers` anew for every pin, so that a test may swap them. */
 export function engineOver(layers: Layers): Engine {
+  const rules = layers.rules ?? layers.batch.meta.rules;
   const generations = new Generations(
     { current: () => layers.batch.meta.id, open: () => layers.batch },
     { snapshot: () => layers.realtime },
+    (batch) => sameRules(batch.rules, rules),
   );
   return new Engine({
     generations,
     lgK: layers.batch.meta.lgK,
     urls: new UrlRules(),
+    rules,
     lag: layers.lag ?? unknownLag,
     clock: () => now,
   });

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { SwaError } from '../../lib/errors.js';
 import { validJson } from '../../lib/valid-json.js';
 import { readIfThere } from '../../lib/files/read-if-there.js';
-import { rulesVersionsSchema, sameRules, type RulesVersions } from '../../lib/facts/rules.js';
+import { sameRules, storedRulesSchema, type RulesVersions } from '../../lib/facts/rules.js';
 import type { LogId, Offset, PartitionName } from '../../lib/log/log.js';
 import type { ViewId } from '../../lib/views/view.js';
 import type { Tally } from './view-changes.js';
@@ -102,7 +102,7 @@ const descriptionSchema = z.object({
   partition: z.string().transform((text) => text as PartitionName),
   from: offsetSchema,
   lgK: count,
-  rules: rulesVersionsSchema,
+  rules: storedRulesSchema,
   maxEdges: count,
   bootId: z.string(),
   readyAt: offsetSchema,
