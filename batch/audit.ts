@@ -14,7 +14,7 @@ import type { ViewId, ViewMeta } from '../lib/views/view.js';
 import { pinSnapshot } from '../master-data/pins.js';
 import { snapshotAt } from '../master-data/snapshot.js';
 import { codeVersion } from '../serving/code-version.js';
-import { currentIfAny } from '../serving/current.js';
+import { currentIfAny, readCurrent } from '../serving/current.js';
 import { viewPath } from '../serving/layout.js';
 import { readMeta } from '../serving/meta.js';
 import { checkSeals, viewIds } from '../serving/store.js';
@@ -60,6 +60,11 @@ export async function auditViews(options: AuditOptions): Promise<ViewsAudit> {
       if (existsSync(viewPath(dataDir, id))) problems.push(messageOf(error)); // else pruned meanwhile
     }
   }
+  try {
+    readCurrent(dataDir);
+  } catch (error) {
+    if (!(error instanceof SwaError && error.code === 'view.missing')) problems.push(messageOf(error));
+  }
   let outcome: Recounted = { notRecounted: 'not asked for' };
   if (options.recount) {
     try {
@@ -95,7 +100,7 @@ async function recountCurrent(options: AuditOptions): Promise<Recounted> {
   const { config } = options;
   const { dataDir } = config;
   const id = currentIfAny(dataDir);
-  if (id === undefined) return { notRecounted: 'there is no current view yet' };
+  if (id === undefined) return { notRecounted: 'there is no current view' };
   const meta = readMeta(viewPath(dataDir, id)).view;
   const rules = makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots });
   const difference = differenceOf(meta, rules.versions);

@@ -161,7 +161,7 @@ export async function buildView(options: BuildOptions): Promise<Built> {
   } finally {
     await persons.stop();
     store.close();
-    await writer.abandon();
+    writer.abandon();
     await db?.close();
   }
 }

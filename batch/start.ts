@@ -1,8 +1,8 @@
 /**
  * The batch role: asks for runs by schedule, takes the runs that others asked for from the job queue, and lets one at a
  * time run in a child process. It asks for a run itself when it starts and the view that serves cannot be opened (an upgrade that changed
- * the format), or was made by other rules than the code and the configuration have now: new facts are not answered before. A request that
- * comes while a run is on its way is served by the next one: its facts may lie after that run's cut.
+ * the format, or a damaged CURRENT), or was made by other rules than the code and the configuration have now: new facts are not answered
+ * before. A request that comes while a run is on its way is served by the next one: its facts may lie after that run's cut.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../lib/config/config.js';
@@ -16,7 +16,7 @@ import { StatusReporter } from '../lib/status.js';
 import { readCurrent } from '../serving/current.js';
 import { viewPath } from '../serving/layout.js';
 import { readMeta } from '../serving/meta.js';
-import { canServe, ensureGenesis } from '../serving/store.js';
+import { currentServes, ensureGenesis } from '../serving/store.js';
 import { countsOf, listRuns, type Trigger } from '../lib/batch-runs.js';
 import { missedSlot, startSchedule } from './schedule.js';
 import { spawnBatchRun } from './spawn-run.js';
@@ -156,9 +156,8 @@ class BatchRole {
 
 /** Why the view that serves now needs to be replaced at once; undefined when it does not. */
 function triggerToServe(config: Config): Trigger | undefined {
-  const current = readCurrent(config.dataDir);
-  if (!canServe(config.dataDir, current)) return 'upgrade';
-  const { rules } = readMeta(viewPath(config.dataDir, current)).view;
+  if (!currentServes(config.dataDir)) return 'upgrade';
+  const { rules } = readMeta(viewPath(config.dataDir, readCurrent(config.dataDir))).view;
   const { versions } = makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots });
   return sameRules(rules, versions) ? undefined : 'rules';
 }

@@ -16,6 +16,7 @@ import { distance, reaches, zeroOffsets } from '../lib/log/cut.js';
 import type { Log } from '../lib/log/log.js';
 import { openLog, openLogWriter } from '../lib/log/open-log.js';
 import { TrafficModel, trafficDefaults, type TrafficFact } from '../ingest/traffic-model.js';
+import { readCurrent } from '../serving/current.js';
 import { ensureGenesis, openView } from '../serving/store.js';
 import { Generation } from '../speed/generation.js';
 import { generationDir, storeDir } from '../speed/store/layout.js';
@@ -94,7 +95,8 @@ export async function fill(config: Config, facts: number): Promise<ViewId> {
   }
   await writer.close();
   const cut = { logId: writer.id, next: zeroOffsets(writer.partitions) };
-  return ensureGenesis(config.dataDir, { cut, lgK: config.lgK, rules: rules.versions, createdAt: 0 });
+  await ensureGenesis(config.dataDir, { cut, lgK: config.lgK, rules: rules.versions, createdAt: 0 });
+  return readCurrent(config.dataDir);
 }
 
 /** With its fields in the door's order, as in every log that the collector or an importer writes. */

@@ -17,9 +17,9 @@ import { SwaError, systemCode } from '../lib/errors.js';
 import { fsyncDir, fsyncLargeFile } from '../lib/files/durable.js';
 import { offset, type Offset, type PartitionName } from '../lib/log/log.js';
 import { digestFile } from '../lib/files/digest.js';
+import type { Sealed } from '../lib/files/sealed.js';
 import { dataFileName, partitionDir } from './layout.js';
 import { commitManifest, type ChainHead, type ManifestFile } from './manifest.js';
-import type { Sealed } from './sealed-json.js';
 import type { Root } from './manifest.js';
 import { checkSummary, summarize, type ParquetSummary } from './parquet.js';
 

@@ -10,10 +10,11 @@ import { readdirSync } from 'node:fs';
 import { z } from 'zod';
 import { SwaError, systemCode } from '../lib/errors.js';
 import { createFile, makeDirDurable } from '../lib/files/durable.js';
+import { seal, type Sealed } from '../lib/files/sealed.js';
 import { checkLogId } from '../lib/log/cut.js';
 import { offset, type Log, type LogId, type Offset, type PartitionName } from '../lib/log/log.js';
 import { manifestNumber, manifestPath, manifestsDir, masterDir, rootPath } from './layout.js';
-import { readSealed, seal, type Sealed } from './sealed-json.js';
+import { readSealed } from './sealed-json.js';
 
 export const keptManifests = 16;
 

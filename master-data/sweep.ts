@@ -6,6 +6,7 @@
  */
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Sealed } from '../lib/files/sealed.js';
 import type { PartitionName } from '../lib/log/log.js';
 import {
   isDataFileName,
@@ -18,7 +19,6 @@ import {
 } from './layout.js';
 import { keptManifests, manifestNumbers, readManifest, type ChainHead, type Root } from './manifest.js';
 import { pinnedManifests } from './pins.js';
-import type { Sealed } from './sealed-json.js';
 
 /** Removes what interrupted writers left. At start only: later the temp files are our own. */
 export function sweepTemps(dataDir: string, root: Sealed<Root>): void {

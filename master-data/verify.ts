@@ -13,13 +13,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { SwaError, messageOf, systemCode } from '../lib/errors.js';
+import type { Sealed } from '../lib/files/sealed.js';
 import { checkCut } from '../lib/log/cut.js';
 import { offset, type Cut, type Log, type PartitionName } from '../lib/log/log.js';
 import { openDuckDb, sqlParquet } from './duckdb.js';
 import { masterDir } from './layout.js';
 import { endOf, manifestNumbers, readManifest, readRoot, type Root } from './manifest.js';
 import { pinSnapshot } from './pins.js';
-import type { Sealed } from './sealed-json.js';
 import { verifySnapshotFiles, type SnapshotFile } from './snapshot.js';
 
 export interface MasterAudit {

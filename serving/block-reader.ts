@@ -2,13 +2,13 @@
  * Reads the blocks of one cell file: which bytes a question needs, by how few reads, and the cells in them. The memory
  * of a cell is valid only during the call that hands it out. Calls may nest (each has its own buffers).
  */
-import { closeSync, openSync, readSync } from 'node:fs';
 import { SwaError } from '../lib/errors.js';
 import { bucketOf, hoursOf, type Span } from '../lib/time/buckets.js';
 import type { BucketCell } from '../lib/views/view.js';
 import { BlockTable } from './block-table.js';
 import { ByteReader } from './bytes.js';
 import type { BlockPlace } from './cell-file.js';
+import type { CheckedFile } from './checked-file.js';
 import { CellReader } from './cells.js';
 import { DerivedCell } from './derived-cell.js';
 
@@ -22,20 +22,20 @@ const tablesKept = 1024;
 export type Visit = (cell: BucketCell) => void;
 type VisitRead = (cell: CellReader) => void;
 
-/** One cell file: its descriptor, the tables of its busy blocks, and memory for calls. */
+/** One cell file: the tables of its busy blocks, and memory for calls. */
 export class BlockReader {
-  readonly #fd: number;
+  readonly #file: CheckedFile;
   readonly #lgK: number;
   readonly #tables = new Map<number, BlockTable>();
   readonly #workspaces: Workspace[] = [];
 
-  constructor(path: string, lgK: number) {
-    this.#fd = openSync(path, 'r');
+  constructor(file: CheckedFile, lgK: number) {
+    this.#file = file;
     this.#lgK = lgK;
   }
 
   forEachBucket(place: BlockPlace, span: Span, from: number, to: number, visit: Visit): void {
-    const workspace = this.#workspaces.pop() ?? new Workspace(this.#fd, this.#lgK);
+    const workspace = this.#workspaces.pop() ?? new Workspace(this.#file, this.#lgK);
     try {
       const table = this.#open(place, workspace);
       if (span === 'hour') workspace.hours(table, from, to, visit);
@@ -47,7 +47,7 @@ export class BlockReader {
   }
 
   close(): void {
-    closeSync(this.#fd);
+    this.#file.close();
   }
 
   #open(place: BlockPlace, workspace: Workspace): BlockTable {
@@ -65,7 +65,7 @@ export class BlockReader {
 
 /** What one call needs of memory: the bytes of the block it reads, and decoded cells. */
 class Workspace {
-  readonly #fd: number;
+  readonly #file: CheckedFile;
   readonly #cell: CellReader;
   readonly #derived: DerivedCell;
   #buffer = new Uint8Array(smallBlockBytes);
@@ -73,8 +73,8 @@ class Workspace {
   #from = 0;
   #to = 0;
 
-  constructor(fd: number, lgK: number) {
-    this.#fd = fd;
+  constructor(file: CheckedFile, lgK: number) {
+    this.#file = file;
     this.#cell = new CellReader(lgK);
     this.#derived = new DerivedCell(lgK);
   }
@@ -89,7 +89,7 @@ class Workspace {
       if (length > this.#buffer.length)
         this.#buffer = new Uint8Array(Math.max(length, 2 * this.#buffer.length));
       this.forget(); // a read that fails leaves nothing to go by
-      preadFully(this.#fd, this.#buffer, offset, length);
+      this.#file.read(this.#buffer.subarray(0, length), offset);
       this.#from = offset;
       this.#to = offset + length;
     }
@@ -98,7 +98,7 @@ class Workspace {
 
   readAside(offset: number, length: number): Uint8Array {
     const bytes = new Uint8Array(length);
-    preadFully(this.#fd, bytes, offset, length);
+    this.#file.read(bytes, offset);
     return bytes;
   }
 
@@ -216,19 +216,5 @@ class Workspace {
       return new ByteReader(loaded);
     }
     return new ByteReader(this.#buffer, from - this.#from, to - this.#from);
-  }
-}
-
-function preadFully(fd: number, into: Uint8Array, offset: number, length: number): void {
-  let done = 0;
-  while (done < length) {
-    const count = readSync(fd, into, done, length - done, offset + done);
-    if (count === 0) {
-      throw new SwaError(
-        'view.corrupt',
-        `a cell file ends ${length - done} bytes early at offset ${offset + done}`,
-      );
-    }
-    done += count;
   }
 }

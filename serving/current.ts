@@ -1,43 +1,58 @@
-/** CURRENT: the one small file that says which view answers come from. */
+/**
+ * CURRENT: the one small file that says which view answers come from. The view's name on one line, and the hash of that line on
+ * the next (lib/files/sealed.ts); versions before view format 6 wrote the name alone.
+ */
 import { readFileSync, statSync } from 'node:fs';
 import { SwaError, systemCode } from '../lib/errors.js';
 import { createFile, replaceFile } from '../lib/files/durable.js';
+import { sealLine, unsealLine } from '../lib/files/sealed.js';
 import type { ViewId } from '../lib/views/view.js';
 import { currentPath, isViewId } from './layout.js';
+
+const hint =
+  '`swa batch list` shows the views on disk, `swa batch rollback <view>` lets one of them serve, `swa batch run` makes a new one';
 
 /** The current view's id. Throws `view.missing` before the first one, `view.corrupt` for damaged content. */
 export function readCurrent(dataDir: string): ViewId {
   const path = currentPath(dataDir);
   let text: string;
   try {
-    text = readFileSync(path, 'utf8').trim();
+    text = readFileSync(path, 'utf8');
   } catch (cause) {
     if (systemCode(cause) !== 'ENOENT') throw cause;
-    throw new SwaError('view.missing', `no batch view is published yet: ${path} does not exist`, { cause });
+    throw new SwaError('view.missing', `no batch view is published: ${path} does not exist`, { cause, hint });
   }
-  if (!isViewId(text))
-    throw new SwaError('view.corrupt', `${path} holds '${text.slice(0, 80)}', not a view's name`);
-  return text;
+  const id = unsealLine(text)?.body ?? text.trim();
+  if (isViewId(id)) return id;
+  throw new SwaError('view.corrupt', `${path} ${whatIsWrong(text)}: which view serves is not known`, {
+    hint,
+  });
 }
 
-/** As `readCurrent`; undefined before the first one. */
+function whatIsWrong(text: string): string {
+  if (text === '') return 'is empty';
+  return `is damaged: it holds ${JSON.stringify(text.slice(0, 80))}, not a view's name and its hash`;
+}
+
+/** As `readCurrent`; undefined before the first one, and when it is damaged. */
 export function currentIfAny(dataDir: string): ViewId | undefined {
   try {
     return readCurrent(dataDir);
   } catch (error) {
-    if (error instanceof SwaError && error.code === 'view.missing') return undefined;
+    if (error instanceof SwaError && (error.code === 'view.missing' || error.code === 'view.corrupt'))
+      return undefined;
     throw error;
   }
 }
 
 /** Moves all readers to another view: the commit point of publication and of roll back. */
 export function writeCurrent(dataDir: string, id: ViewId): void {
-  replaceFile(currentPath(dataDir), `${id}\n`);
+  replaceFile(currentPath(dataDir), sealLine(id).text);
 }
 
 /** Sets CURRENT unless there is one. False when there was. */
 export function createCurrent(dataDir: string, id: ViewId): boolean {
-  return createFile(currentPath(dataDir), `${id}\n`);
+  return createFile(currentPath(dataDir), sealLine(id).text);
 }
 
 /** Notices a new CURRENT by one stat call (microseconds): to be asked as often as one likes. */

@@ -1,5 +1,5 @@
 /**
- * identity.mdb: who is who in a view, in two databases (serving/sorted-file.ts). Persons are numbered in order of their
+ * identity.dat: who is who in a view, in two tables (serving/sorted-file.ts). Persons are numbered in order of their
  * PersonIDs.
  *
  *   persons   u32 person, u32 block   -> up to 16 ids of a person of two or more, ascending; the first id of block 0 is
@@ -7,7 +7,7 @@
  *   ids       u16 bucket              -> (u32 CRC-32, u32 person, u32 block)* of the ids whose CRC begins with these 16
  *                                        bits, ascending; little-endian
  *
- * Keys are big-endian, so that LMDB's order is theirs. An id's CRC only leads to the block that may hold it: the ids there
+ * Keys are big-endian, so that their order as bytes is their order as numbers. An id's CRC only leads to the block that may hold it: the ids there
  * are compared as texts, so two ids are never taken for one because their hashes are equal.
  */
 import { setImmediate as turn } from 'node:timers/promises';
@@ -26,8 +26,8 @@ const entryWords = 3;
 const entryBytes = 4 * entryWords;
 const idsPerBlock = 16;
 
-/** One look-up in a database of the file. The value is valid until the next call. */
-export type ReadIdentity = (database: IdentityName, key: Buffer) => Buffer | undefined;
+/** One look-up in a table of the file. The value is valid until the next call. */
+export type ReadIdentity = (table: IdentityName, key: Buffer) => Buffer | undefined;
 
 /** Where an id stands: its person, and the block of the person's ids that holds it. */
 interface Place {
@@ -117,7 +117,7 @@ function blockOf(read: ReadIdentity, place: Place): string[] {
 }
 
 /** Key and value are valid during the call. */
-type Add = (database: IdentityName, key: Uint8Array, value: Uint8Array) => void;
+type Add = (table: IdentityName, key: Uint8Array, value: Uint8Array) => void;
 
 /** Persons written before the event loop gets a turn. */
 const personsPerTurn = 500;
@@ -145,11 +145,11 @@ export async function writeIdentity(
     writer.finish();
     return await file.close();
   } finally {
-    await file.abandon();
+    file.abandon();
   }
 }
 
-/** Takes the persons of a view in order, and hands out entries of both databases, each in key order. */
+/** Takes the persons of a view in order, and hands out entries of both tables, each in key order. */
 export class IdentityWriter {
   readonly #add: Add;
   readonly #record = new ByteWriter();

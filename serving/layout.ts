@@ -4,9 +4,9 @@
  *   serving/
  *     CURRENT                     the ViewId that answers come from; replacing it is the moment of publication
  *     views/v000042-5f3a9c1e/     one immutable view; the number counts runs, the hex is the start of its content hash
- *       META.json                 what the view is a function of, counts, SHA-256 of the files below
- *       index.mdb                 where the subjects lie (serving/index-file.ts)
- *       identity.mdb              who is who (serving/identity.ts)
+ *       META.json                 what the view is a function of, counts, SHA-256 of the files below and of itself
+ *       index.dat                 where the subjects lie (serving/index-file.ts)
+ *       identity.dat              who is who (serving/identity.ts)
  *       pages.dat, domains.dat    packed buckets of all pages and all domains (serving/cells.ts)
  *     held/<holder>.json          views that a holder still needs: not pruned (serving/held.ts)
  *     building/                   temp directories of views not yet published, or pruned; swept by the next run
@@ -21,8 +21,8 @@ export const formatVersion = 6;
 
 export const fileNames = {
   meta: 'META.json',
-  index: 'index.mdb',
-  identity: 'identity.mdb',
+  index: 'index.dat',
+  identity: 'identity.dat',
   pages: 'pages.dat',
   domains: 'domains.dat',
 } as const;

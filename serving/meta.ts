@@ -1,23 +1,25 @@
-/** META: what a view is a function of, what came out, and the hashes of its files. Parsed once, at opening. */
+/**
+ * META: what a view is a function of, what came out, and the hashes of its files. JSON on one line, and the hash of that line
+ * on the next (lib/files/sealed.ts). Parsed once, at opening.
+ */
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { SwaError, messageOf, systemCode } from '../lib/errors.js';
 import { storedRulesSchema } from '../lib/facts/rules.js';
+import { seal, unsealLine } from '../lib/files/sealed.js';
 import type { LogId, Offset, PartitionName } from '../lib/log/log.js';
+import { validJson } from '../lib/valid-json.js';
 import type { ViewId, ViewMeta } from '../lib/views/view.js';
-import { fileNames, formatVersion } from './layout.js';
+import { damageHint, type FileSeal } from './checked-file.js';
+import { fileNames, formatVersion, isViewId } from './layout.js';
 
-/** One file of a view. */
-export interface FileSeal {
-  readonly name: string;
-  readonly sizeBytes: number;
-  readonly sha256: string;
-}
+/** Up to this format META was JSON alone. */
+const lastUnsealed = 5;
 
 /** META.json: what readers see, and what only the serving layer needs. */
 export interface StoredMeta {
-  /** `formatVersion` of the code that wrote the view. META itself is the same in all of them so far. */
+  /** `formatVersion` of the code that wrote the view. */
   readonly format: number;
   readonly view: ViewMeta;
   readonly files: readonly FileSeal[];
@@ -44,14 +46,19 @@ const storedSchema = z.object({
       mappedIds: count,
     }),
   }),
-  files: z.array(z.object({ name: z.string(), sizeBytes: count, sha256: z.string() })),
+  files: z.array(
+    z.object({ name: z.string(), sizeBytes: count, sha256: z.string(), checksums: z.string().optional() }),
+  ),
 });
 
 export function formatMeta(meta: StoredMeta): string {
-  return `${JSON.stringify(meta, null, 2)}\n`;
+  return seal(meta).text;
 }
 
-/** Throws `view.missing` without a META, `view.corrupt` when it cannot be understood. */
+/**
+ * META of the view in `dir`, also of one of an earlier format, which can be listed but not opened. Throws `view.missing` without
+ * a META, `view.corrupt` when it is damaged, of a later format, or of another view than its directory's name says.
+ */
 export function readMeta(dir: string): StoredMeta {
   const path = join(dir, fileNames.meta);
   let text: string;
@@ -59,21 +66,33 @@ export function readMeta(dir: string): StoredMeta {
     text = readFileSync(path, 'utf8');
   } catch (cause) {
     if (systemCode(cause) !== 'ENOENT') throw cause;
-    throw new SwaError('view.missing', `there is no batch view at ${dir}`, { cause });
+    throw new SwaError('view.missing', `there is no batch view at ${dir}`, { cause, hint: damageHint });
   }
+  let stored: z.output<typeof storedSchema>;
   try {
-    const { format, view, files } = storedSchema.parse(JSON.parse(text));
-    return { format, files, view: { ...view, id: view.id as ViewId, cut: brandCut(view.cut) } }; // brands of checked shapes
+    stored = parseMeta(text);
   } catch (cause) {
     throw new SwaError(
       'view.corrupt',
       `${path} is not a META of format 1 to ${formatVersion}: ${messageOf(cause)}`,
       {
         cause,
-        hint: 'run a batch, which builds a new view from the master dataset',
+        hint: damageHint,
       },
     );
   }
+  const { format, view, files } = stored;
+  if (isViewId(basename(dir)) && view.id !== basename(dir))
+    throw new SwaError('view.corrupt', `${path} is of view ${view.id}`, { hint: damageHint });
+  return { format, files, view: { ...view, id: view.id as ViewId, cut: brandCut(view.cut) } }; // brands of checked shapes
+}
+
+function parseMeta(text: string): z.output<typeof storedSchema> {
+  const sealed = unsealLine(text);
+  if (sealed !== undefined) return storedSchema.parse(JSON.parse(sealed.body));
+  const unsealed = validJson(storedSchema, text);
+  if (unsealed !== undefined && unsealed.format <= lastUnsealed) return unsealed;
+  throw new Error('it does not have the hash on its last line');
 }
 
 /** The schema has checked names and numbers; the brands only name their meaning. */

@@ -1,128 +1,248 @@
 /**
- * LMDB files of several databases, each written once in ascending key order, so that its B+ tree is packed, and then only
- * read. Everything written is also hashed in that order: such a hash is independent of how LMDB lays out its pages.
+ * Files of several tables, each of them entries in key order, written once and then looked up by key: a B+ tree per table
+ * that never changes. All tables are in one checked file (serving/checked-file.ts), whose data are
  *
- * Keys are raw bytes, at most 1,978 of them (LMDB's limit with pages of 4,096). `overlappingSync: false` always: with it
- * lmdb-js acknowledged a commit whose final write had failed.
+ *   data        blocks of all tables, in the order they were filled | directory
+ *   block       serving/sorted-block.ts; on the levels above the lowest, keys are the first ones of blocks, values their places
+ *   place       u48 offset | u32 length                     little-endian
+ *   directory   per table: place of its topmost block | u8 levels above the lowest        length 0: no entries
+ *
+ * Everything written is also hashed in order, table by table: such a hash does not depend on where blocks lie.
  */
 import { createHash, type Hash } from 'node:crypto';
-import { rmSync } from 'node:fs';
-import { basename } from 'node:path';
-import { open, type Database, type RootDatabase } from 'lmdb';
-import { asBuffer } from '../lib/as-buffer.js';
-import { digestFile } from '../lib/files/digest.js';
-import { fsyncFile } from '../lib/files/durable.js';
-import { ByteReader, ByteWriter } from './bytes.js';
-import type { FileSeal } from './meta.js';
+import { SwaError } from '../lib/errors.js';
+import { CheckedFile, CheckedWriter, type FileSeal } from './checked-file.js';
+import { BlockMaker, SortedBlock } from './sorted-block.js';
 
-const transactionBytes = 1 << 20;
-const append = { append: true } as const;
+/** Blocks are at most so long, unless a single entry is longer. */
+const blockBytes = 4 * 1024;
+/** How many blocks of a file are kept in memory: up to 64 MB. */
+const keptBlocks = 16 * 1024;
+const blocksPerPart = 256;
+const placeBytes = 10;
+const rootBytes = placeBytes + 1;
 
-export type SortedDb = Database<Buffer, Buffer>;
+interface Place {
+  readonly offset: number;
+  readonly length: number;
+}
 
-export interface SortedFile<Name extends string> {
-  readonly root: RootDatabase;
-  readonly dbs: Readonly<Record<Name, SortedDb>>;
+interface Root extends Place {
+  readonly levels: number;
 }
 
 /** A file that is whole and durable. */
 export interface Sorted<Name extends string> {
   readonly seal: FileSeal;
-  /** SHA-256 of each database: over (key length, key, value length, value) of every entry. */
+  /** SHA-256 of each table: over (key length, key, value length, value) of every entry. */
   readonly hashes: Readonly<Record<Name, string>>;
 }
 
-/** For writing, LMDB does not sync: files are made from the master dataset and fsynced before they are published. */
-export function openSorted<Name extends string>(
-  path: string,
-  names: readonly Name[],
-  mode: 'read' | 'build',
-): SortedFile<Name> {
-  const root = open({
-    path,
-    noSubdir: true,
-    pageSize: 4096,
-    maxDbs: names.length,
-    overlappingSync: false,
-    noSync: mode === 'build',
-    readOnly: mode === 'read',
-  });
-  return {
-    root,
-    dbs: recordOf(names, (name) => root.openDB({ name, encoding: 'binary', keyEncoding: 'binary' })),
-  };
-}
-
-/**
- * Appends to the databases of one file, a transaction per so many bytes. Entries wait in one buffer, in the form they are
- * hashed in: key length, key, value length, value.
- */
 export class SortedFileWriter<Name extends string> {
-  readonly #path: string;
   readonly #names: readonly Name[];
-  readonly #file: SortedFile<Name>;
+  readonly #file: CheckedWriter;
   readonly #hashes: Readonly<Record<Name, Hash>>;
-  readonly #waiting = new ByteWriter(2 * transactionBytes);
-  /** Which entries of `#waiting` are for which database, in order. */
-  #runs: { readonly name: Name; readonly from: number }[] = [];
-  #open = true;
+  readonly #levels: Readonly<Record<Name, TreeLevel>>;
 
   /** `path` must not exist. */
   constructor(path: string, names: readonly Name[]) {
-    this.#path = path;
     this.#names = names;
-    this.#file = openSorted(path, names, 'build');
+    this.#file = new CheckedWriter(path);
     this.#hashes = recordOf(names, () => createHash('sha256'));
+    this.#levels = recordOf(
+      names,
+      (name) => new TreeLevel(this.#file, (entries) => this.#hashes[name].update(entries)),
+    );
   }
 
-  /** Copies key and value. Databases may interleave, but the keys of each must ascend. */
+  /** Copies key and value. Tables may interleave, but the keys of each must ascend. */
   add(name: Name, key: Uint8Array, value: Uint8Array): void {
-    const waiting = this.#waiting;
-    if (this.#runs.at(-1)?.name !== name) this.#runs.push({ name, from: waiting.length });
-    waiting.varint(key.length);
-    waiting.raw(key);
-    waiting.varint(value.length);
-    waiting.raw(value);
-    if (waiting.length >= transactionBytes) this.#flush();
+    this.#levels[name].add(key, value);
   }
 
   /** Makes the file durable. */
   async close(): Promise<Sorted<Name>> {
-    this.#flush();
-    await this.abandon();
-    rmSync(`${this.#path}-lock`, { force: true });
-    fsyncFile(this.#path);
+    const roots = this.#names.map((name) => this.#levels[name].finish());
+    for (const { levels, ...place } of roots) {
+      this.#file.write(formatPlace(place));
+      this.#file.write(Uint8Array.of(levels));
+    }
     return {
-      seal: { name: basename(this.#path), ...(await digestFile(this.#path)) },
+      seal: await this.#file.close(),
       hashes: recordOf(this.#names, (name) => this.#hashes[name].digest('hex')),
     };
   }
 
   /** Closes the file, finished or not. */
-  async abandon(): Promise<void> {
-    if (this.#open) await this.#file.root.close();
-    this.#open = false;
-  }
-
-  #flush(): void {
-    const { dbs, root } = this.#file;
-    const bytes = this.#waiting.view();
-    root.transactionSync(() => {
-      this.#runs.forEach(({ name, from }, i) => {
-        const run = bytes.subarray(from, this.#runs[i + 1]?.from);
-        this.#hashes[name].update(run);
-        const reader = new ByteReader(run);
-        while (!reader.done) {
-          const key = asBuffer(reader.raw(reader.varint()));
-          dbs[name].putSync(key, asBuffer(reader.raw(reader.varint())), append);
-        }
-      });
-    });
-    this.#runs = [];
-    this.#waiting.clear();
+  abandon(): void {
+    this.#file.abandon();
   }
 }
 
-function recordOf<Name extends string, T>(names: readonly Name[], make: (name: Name) => T): Record<Name, T> {
-  return Object.fromEntries(names.map((name) => [name, make(name)])) as Record<Name, T>; // all names are there
+/** One level of a table's tree while it grows; the level above begins with its second block. */
+class TreeLevel {
+  readonly #file: CheckedWriter;
+  readonly #onEntries: (entries: Uint8Array) => void;
+  readonly #maker = new BlockMaker();
+  #first: (Place & { readonly key: Uint8Array }) | undefined;
+  #above: TreeLevel | undefined;
+  #firstKey = new Uint8Array(0);
+
+  /** @param onEntries told the entries of each block, as BlockMaker has them */
+  constructor(file: CheckedWriter, onEntries: (entries: Uint8Array) => void = () => undefined) {
+    this.#file = file;
+    this.#onEntries = onEntries;
+  }
+
+  add(key: Uint8Array, value: Uint8Array): void {
+    const maker = this.#maker;
+    if (maker.count > 0 && maker.sizeWith(key, value) > blockBytes) this.#endBlock();
+    if (maker.count === 0) this.#firstKey = Uint8Array.from(key);
+    if (!maker.add(key, value))
+      throw new SwaError('internal.invariant', `keys do not ascend: ${Buffer.from(key).toString('hex')}`);
+  }
+
+  finish(): Root {
+    if (this.#maker.count > 0) this.#endBlock();
+    if (this.#above !== undefined) {
+      const root = this.#above.finish();
+      return { ...root, levels: root.levels + 1 };
+    }
+    const { offset, length } = this.#first ?? { offset: 0, length: 0 };
+    return { offset, length, levels: 0 };
+  }
+
+  #endBlock(): void {
+    this.#onEntries(this.#maker.entries);
+    const offset = this.#file.position;
+    const block = this.#maker.finish();
+    this.#file.write(block);
+    const written = { key: this.#firstKey, offset, length: block.length };
+    if (this.#first === undefined) {
+      this.#first = written;
+      return;
+    }
+    if (this.#above === undefined) {
+      this.#above = new TreeLevel(this.#file);
+      this.#above.add(this.#first.key, formatPlace(this.#first));
+    }
+    this.#above.add(written.key, formatPlace(written));
+  }
+}
+
+/** Reads such a file. Everything here throws `view.corrupt` when what it reads is damaged. */
+export class SortedFile<Name extends string> {
+  readonly #file: CheckedFile;
+  readonly #roots: Readonly<Record<Name, Root>>;
+  readonly #block = new SortedBlock();
+  readonly #kept = new BlockMemory();
+
+  /** `names` as it was written with. */
+  constructor(path: string, seal: FileSeal, names: readonly Name[]) {
+    this.#file = new CheckedFile(path, seal);
+    try {
+      const length = names.length * rootBytes;
+      const directory = this.#read({ offset: this.#file.sizeBytes - length, length });
+      this.#roots = recordOf(names, (_name, i) => ({
+        ...placeAt(directory, i * rootBytes),
+        levels: directory.readUInt8(i * rootBytes + placeBytes),
+      }));
+    } catch (error) {
+      this.#file.close();
+      throw error;
+    }
+  }
+
+  /** The value of a key. Valid until the next call. */
+  get(name: Name, key: Uint8Array): Buffer | undefined {
+    const root = this.#roots[name];
+    if (root.length === 0) return undefined;
+    const block = this.#moveTo(root);
+    for (let level = root.levels; level > 0; level--) {
+      const child = block.find(key);
+      if (child < 0) return undefined;
+      this.#moveTo(placeAt(block.bytes, block.valueFrom(child)));
+    }
+    return block.get(key);
+  }
+
+  /** All keys of a table, ascending. */
+  *keys(name: Name): Generator<Buffer> {
+    for (const block of this.#blocks(this.#roots[name]))
+      for (let i = 0; i < block.count; i++) yield block.key(i);
+  }
+
+  /** All values of a table, in the order of their keys. */
+  *values(name: Name): Generator<Buffer> {
+    for (const block of this.#blocks(this.#roots[name]))
+      for (let i = 0; i < block.count; i++) yield block.value(i);
+  }
+
+  close(): void {
+    this.#file.close();
+  }
+
+  /** The lowest blocks below a place, which is so many levels above them. */
+  *#blocks({ levels, ...place }: Root): Generator<SortedBlock> {
+    if (place.length === 0) return;
+    const block = new SortedBlock().moveTo(this.#read(place), 0, place.length);
+    if (levels === 0) {
+      yield block;
+      return;
+    }
+    for (let i = 0; i < block.count; i++)
+      yield* this.#blocks({ ...placeAt(block.bytes, block.valueFrom(i)), levels: levels - 1 });
+  }
+
+  #moveTo(place: Place): SortedBlock {
+    const { offset, length } = place;
+    if (length > blockBytes) return this.#block.moveTo(this.#read(place), 0, length);
+    const { bytes, from } = this.#kept.read(this.#file, offset, length);
+    return this.#block.moveTo(bytes, from, from + length);
+  }
+
+  #read({ offset, length }: Place): Buffer {
+    const bytes = Buffer.allocUnsafeSlow(length);
+    this.#file.read(bytes, offset);
+    return bytes;
+  }
+}
+
+/** The blocks read lately. Each has one place here, which it shares with others. */
+class BlockMemory {
+  readonly #parts: Buffer[] = [];
+  readonly #offsets = new Float64Array(keptBlocks).fill(-1);
+
+  /** Where the block at this offset of the file lies: valid until the next call. */
+  read(file: CheckedFile, offset: number, length: number): { readonly bytes: Buffer; readonly from: number } {
+    const place = Math.floor((2 * offset) / blockBytes) % keptBlocks; // few are shorter than half of the longest
+    const bytes = (this.#parts[Math.floor(place / blocksPerPart)] ??= Buffer.allocUnsafeSlow(
+      blocksPerPart * blockBytes,
+    ));
+    const from = (place % blocksPerPart) * blockBytes;
+    if (this.#offsets[place] !== offset) {
+      this.#offsets[place] = -1; // should reading fail
+      file.read(bytes.subarray(from, from + length), offset);
+      this.#offsets[place] = offset;
+    }
+    return { bytes, from };
+  }
+}
+
+function formatPlace({ offset, length }: Place): Uint8Array {
+  const bytes = Buffer.alloc(placeBytes);
+  bytes.writeUIntLE(offset, 0, 6);
+  bytes.writeUInt32LE(length, 6);
+  return bytes;
+}
+
+function placeAt(bytes: Buffer, at: number): Place {
+  return { offset: bytes.readUIntLE(at, 6), length: bytes.readUInt32LE(at + 6) };
+}
+
+function recordOf<Name extends string, T>(
+  names: readonly Name[],
+  make: (name: Name, i: number) => T,
+): Record<Name, T> {
+  return Object.fromEntries(names.map((name, i) => [name, make(name, i)])) as Record<Name, T>; // all names are there
 }

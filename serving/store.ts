@@ -5,7 +5,7 @@
  * renamed to `views/<id>`, the directory is fsynced, then CURRENT is replaced. A crash before that leaves the old view
  * serving and something for `sweep` to remove; a crash after it leaves nothing to do.
  */
-import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { SwaError, systemCode } from '../lib/errors.js';
 import { digestFile } from '../lib/files/digest.js';
@@ -15,10 +15,11 @@ import { PackedTexts } from '../lib/packed-texts.js';
 import type { RulesVersions } from '../lib/facts/rules.js';
 import type { BatchView, ViewId, ViewMeta } from '../lib/views/view.js';
 import { CellFile } from './cell-file.js';
+import { damageHint } from './checked-file.js';
 import { codeVersion } from './code-version.js';
-import { createCurrent, currentIfAny, readCurrent, writeCurrent } from './current.js';
+import { createCurrent, readCurrent, writeCurrent } from './current.js';
 import { heldViews } from './held.js';
-import { buildingDir, isViewId, viewNumber, viewPath, viewsDir } from './layout.js';
+import { buildingDir, currentPath, isViewId, viewNumber, viewPath, viewsDir } from './layout.js';
 import { writeIdentity } from './identity.js';
 import { readMeta, type StoredMeta } from './meta.js';
 import { openViewAt } from './view-reader.js';
@@ -44,7 +45,7 @@ export function nextViewNumber(dataDir: string): number {
 
 /**
  * Makes sure that there is a CURRENT: the empty view number 0 at `cut` unless something is published. Whoever starts
- * first calls it; several processes may at once (put-if-absent). Returns the current view's id.
+ * first calls it; several processes may at once (put-if-absent). A damaged CURRENT is left as it is.
  */
 export async function ensureGenesis(
   dataDir: string,
@@ -54,9 +55,8 @@ export async function ensureGenesis(
     readonly rules: RulesVersions;
     readonly createdAt: number;
   },
-): Promise<ViewId> {
-  const current = currentIfAny(dataDir);
-  if (current !== undefined) return current;
+): Promise<void> {
+  if (existsSync(currentPath(dataDir))) return;
   const building = newBuildingDir(dataDir, 'genesis');
   const counts = { pageviews: 0, pages: 0, domains: 0, persons: 0, mappedIds: 0 };
   const writer = new ViewWriter(building);
@@ -68,7 +68,6 @@ export async function ensureGenesis(
   const meta = await writer.finish({ ...genesis, maxPersonIds: 0, number: 0, codeVersion, counts }, parts);
   moveIntoPlace(dataDir, building, meta.view.id);
   createCurrent(dataDir, meta.view.id);
-  return readCurrent(dataDir);
 }
 
 /** Where a run may build its view: a path in `building/` that does not exist yet. */
@@ -85,47 +84,57 @@ export function publish(dataDir: string, building: string, meta: StoredMeta): vo
 }
 
 /**
- * Makes an older (or newer) view on disk the current one; by default the newest older one that can be opened. Throws
- * `view.missing` when it is not there, `view.corrupt` when it could not serve.
+ * Makes an older (or newer) view on disk the current one; by default the newest older one that is whole. All its files are
+ * read before, to the last byte. Throws `view.missing` when it is not there, `view.corrupt` when it could not serve;
+ * then nothing has changed.
  */
-export function rollBack(dataDir: string, to?: ViewId): ViewMeta {
-  const current = readCurrent(dataDir);
-  const older = viewIds(dataDir).filter((id) => id < current);
-  const target = to ?? older.findLast((id) => canServe(dataDir, id));
-  if (target === undefined) {
-    throw new SwaError(
-      'view.missing',
-      `there is no view older than ${current} to roll back to` +
-        (older.length > 0 ? ` that this version can open: ${older.join(', ')}` : ''),
-      { hint: '`swa batch list` shows the views on disk; a batch run builds one from the master dataset' },
-    );
+export async function rollBack(dataDir: string, to?: ViewId): Promise<ViewMeta> {
+  if (to !== undefined) return serveChecked(dataDir, to);
+  const current = ifReadable(() => readCurrent(dataDir));
+  const older = viewIds(dataDir).filter((id) => current === undefined || id < current);
+  for (const id of older.toReversed()) {
+    try {
+      return await serveChecked(dataDir, id);
+    } catch (error) {
+      if (!isUnreadable(error)) throw error;
+    }
   }
-  const meta = openedMeta(dataDir, target);
-  writeCurrent(dataDir, target);
-  return meta;
+  throw new SwaError(
+    'view.missing',
+    `there is no view ${current === undefined ? '' : `older than ${current} `}to roll back to` +
+      (older.length > 0 ? ` that is whole and of this version: ${older.join(', ')}` : ''),
+    {
+      hint: '`swa batch list` shows the views on disk, `swa verify` what is wrong with them; a batch run builds one from the master dataset',
+    },
+  );
 }
 
-/** Whether this version can answer from the view. */
-export function canServe(dataDir: string, id: ViewId): boolean {
-  return ifReadable(() => openedMeta(dataDir, id)) !== undefined;
+async function serveChecked(dataDir: string, id: ViewId): Promise<ViewMeta> {
+  openView(dataDir, id).close();
+  const { view } = await checkSeals(viewPath(dataDir, id));
+  writeCurrent(dataDir, id);
+  return view;
 }
 
-/** META of a view that can be opened. Throws as `openView`. */
-function openedMeta(dataDir: string, id: ViewId): ViewMeta {
-  const view = openView(dataDir, id);
-  view.close();
-  return view.meta;
+/** Whether this version can answer from the view that CURRENT names, as far as opening it shows. */
+export function currentServes(dataDir: string): boolean {
+  const view = ifReadable(() => openView(dataDir, readCurrent(dataDir)));
+  view?.close();
+  return view !== undefined;
 }
 
-/** Undefined for a view that is damaged, of another version, or gone. */
+/** Undefined for a view, or a CURRENT, that is damaged, of another version, or gone. */
 function ifReadable<T>(read: () => T): T | undefined {
   try {
     return read();
   } catch (error) {
-    if (error instanceof SwaError && (error.code === 'view.corrupt' || error.code === 'view.missing'))
-      return undefined;
+    if (isUnreadable(error)) return undefined;
     throw error;
   }
+}
+
+function isUnreadable(error: unknown): boolean {
+  return error instanceof SwaError && (error.code === 'view.corrupt' || error.code === 'view.missing');
 }
 
 /**
@@ -173,7 +182,7 @@ export async function checkSeals(dir: string): Promise<StoredMeta> {
       throw new SwaError(
         'view.corrupt',
         `${join(dir, expected.name)} has SHA-256 ${actual.sha256} (${actual.sizeBytes} bytes), META says ${expected.sha256} (${expected.sizeBytes} bytes)`,
-        { hint: 'roll back with `swa batch rollback`, or run a batch' },
+        { hint: damageHint },
       );
     }
   }

@@ -1,64 +1,78 @@
 /**
- * Reads one published view. Opening maps two files and opens two more: milliseconds whatever the view's size. A point
- * read is one B+ tree look-up and one pread. Any number of processes may read; a view removed meanwhile stays readable
- * to those who have it open.
+ * Reads one published view. Opening reads META and the checksums of four files: milliseconds whatever the view's size; the files
+ * themselves are checked piece by piece, when they are first read (serving/checked-file.ts). A point read is one B+
+ * tree look-up and one pread. Any number of processes may read; a view removed meanwhile stays readable to those who
+ * have it open.
  */
 import { join } from 'node:path';
-import { SwaError, messageOf } from '../lib/errors.js';
+import { SwaError } from '../lib/errors.js';
 import type { Span } from '../lib/time/buckets.js';
 import type { BatchView, PageCount, Subject, ViewMeta, VisitCell } from '../lib/views/view.js';
 import { BlockReader, type Visit } from './block-reader.js';
 import { ByteReader } from './bytes.js';
 import type { BlockPlace } from './cell-file.js';
+import { CheckedFile, damageHint, type FileSeal } from './checked-file.js';
 import { identityNames, idsOfPerson, personIdOf, type IdentityName, type ReadIdentity } from './identity.js';
-import { indexNames, listingKey, textKey, type IndexName } from './index-file.js';
+import { indexNames, listingKey, type IndexName } from './index-file.js';
 import { fileNames, formatVersion } from './layout.js';
-import { readMeta } from './meta.js';
-import { openSorted, type SortedDb, type SortedFile } from './sorted-file.js';
+import { readMeta, type StoredMeta } from './meta.js';
+import { SortedFile } from './sorted-file.js';
 import { forEachVisitHour } from './visits.js';
 
 /**
- * Opens the view in `dir`. Throws `view.missing`, or `view.corrupt` when its files cannot be opened or are of another
- * version's format.
+ * Opens the view in `dir`. Throws `view.missing`, or `view.corrupt` when its files cannot be opened, are damaged as far as
+ * opening shows it, or are of another version's format. What is damaged beyond that is found where it is read: any method
+ * of the reader may throw `view.corrupt`.
  */
 export function openViewAt(dir: string): ViewReader {
-  const { format, view: meta } = readMeta(dir);
-  if (format !== formatVersion) {
+  const stored = readMeta(dir);
+  if (stored.format !== formatVersion) {
     throw new SwaError(
       'view.corrupt',
-      `the batch view at ${dir} has format ${format}, and this version reads format ${formatVersion}`,
+      `the batch view at ${dir} has format ${stored.format}, and this version reads format ${formatVersion}`,
       { hint: 'run a batch, which builds a new view from the master dataset' },
     );
   }
-  try {
-    return new ViewReader(dir, meta);
-  } catch (cause) {
-    throw new SwaError('view.corrupt', `the batch view at ${dir} cannot be opened: ${messageOf(cause)}`, {
-      cause,
-      hint: 'roll back with `swa batch rollback`, or run a batch',
-    });
-  }
+  return new ViewReader(dir, stored);
 }
 
 export class ViewReader implements BatchView {
   readonly meta: ViewMeta;
-  readonly #files: readonly [SortedFile<IndexName>, SortedFile<IdentityName>];
-  readonly #dbs: Readonly<Record<IndexName | IdentityName, SortedDb>>;
+  readonly #index: SortedFile<IndexName>;
+  readonly #identity: SortedFile<IdentityName>;
   readonly #cells: Readonly<Record<Subject['kind'], BlockReader>>;
-  readonly #identity: ReadIdentity = (name, key) => this.#db(name).getBinaryFast(key);
+  /** In the order they were opened. */
+  readonly #files: { close(): void }[] = [];
+  readonly #readIdentity: ReadIdentity = (table, key) => {
+    this.#checkOpen();
+    return this.#identity.get(table, key);
+  };
   #found: { readonly subject?: Subject; readonly record?: BlockPlace | undefined } = {};
   #closed = false;
 
-  constructor(dir: string, meta: ViewMeta) {
+  constructor(dir: string, { view: meta, files }: StoredMeta) {
     this.meta = meta;
-    const index = openSorted(join(dir, fileNames.index), indexNames, 'read');
-    const identity = openSorted(join(dir, fileNames.identity), identityNames, 'read');
-    this.#files = [index, identity];
-    this.#dbs = { ...index.dbs, ...identity.dbs };
-    this.#cells = {
-      page: new BlockReader(join(dir, fileNames.pages), meta.lgK),
-      domain: new BlockReader(join(dir, fileNames.domains), meta.lgK),
+    const open = <T extends { close(): void }>(
+      name: string,
+      from: (path: string, seal: FileSeal) => T,
+    ): T => {
+      const seal = files.find((file) => file.name === name);
+      if (seal === undefined)
+        throw new SwaError('view.corrupt', `META of ${dir} names no ${name}`, { hint: damageHint });
+      const file = from(join(dir, name), seal);
+      this.#files.push(file);
+      return file;
     };
+    const cells = (path: string, seal: FileSeal): BlockReader =>
+      new BlockReader(new CheckedFile(path, seal), meta.lgK);
+    try {
+      this.#index = open(fileNames.index, (path, seal) => new SortedFile(path, seal, indexNames));
+      this.#identity = open(fileNames.identity, (path, seal) => new SortedFile(path, seal, identityNames));
+      this.#cells = { page: open(fileNames.pages, cells), domain: open(fileNames.domains, cells) };
+    } catch (error) {
+      this.close();
+      throw error;
+    }
   }
 
   forEachBucket(subject: Subject, span: Span, from: number, to: number, visit: Visit): void {
@@ -68,14 +82,15 @@ export class ViewReader implements BatchView {
   }
 
   forEachVisitHour(domain: string, fromHour: number, toHour: number, visit: (cell: VisitCell) => void): void {
-    const value = this.#db('visits').getBinary(textKey(domain));
+    this.#checkOpen();
+    const value = this.#index.get('visits', Buffer.from(domain));
     if (value !== undefined) forEachVisitHour(value, fromHour, toHour, visit);
   }
 
   *pages(domain: string): Iterable<PageCount> {
-    const listing = this.#db('listing');
     for (let chunk = 0; ; chunk++) {
-      const value = listing.getBinary(listingKey(domain, chunk));
+      this.#checkOpen();
+      const value = this.#index.get('listing', listingKey(domain, chunk));
       if (value === undefined) return;
       const reader = new ByteReader(value);
       let url = '';
@@ -89,17 +104,16 @@ export class ViewReader implements BatchView {
 
   /** Ascending in UTF-8 byte order. */
   *domains(): Iterable<string> {
-    for (const { value } of this.#db('domains').getRange({ snapshot: false })) {
-      yield readSubject(value).name;
-    }
+    this.#checkOpen();
+    for (const key of this.#index.keys('domains')) yield key.toString('utf8');
   }
 
   personOf(visitor: string): string {
-    return personIdOf(this.#identity, visitor) ?? visitor;
+    return personIdOf(this.#readIdentity, visitor) ?? visitor;
   }
 
   idsOf(person: string): readonly string[] {
-    return idsOfPerson(this.#identity, person) ?? [person];
+    return idsOfPerson(this.#readIdentity, person) ?? [person];
   }
 
   /** Pageviews of a subject over the whole view; 0 when it has none. */
@@ -109,20 +123,18 @@ export class ViewReader implements BatchView {
 
   /** Pageviews of every page or domain, in key order. */
   *subjectPageviews(name: 'pages' | 'domains'): Iterable<number> {
-    for (const { value } of this.#db(name).getRange({ snapshot: false })) yield readSubject(value).pageviews;
+    this.#checkOpen();
+    for (const value of this.#index.values(name)) yield readSubject(value).pageviews;
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#cells.page.close();
-    this.#cells.domain.close();
-    for (const { root } of this.#files) root.close().catch(() => undefined); // read-only: nothing can be lost
+    for (const file of this.#files) file.close();
   }
 
-  #db(name: IndexName | IdentityName): SortedDb {
+  #checkOpen(): void {
     if (this.#closed) throw new SwaError('internal.invariant', `batch view ${this.meta.id} is closed`);
-    return this.#dbs[name];
   }
 
   /** The runs of one question ask for the same subject again. */
@@ -132,23 +144,21 @@ export class ViewReader implements BatchView {
   }
 
   #find(subject: Subject): BlockPlace | undefined {
+    this.#checkOpen();
     const value =
       subject.kind === 'page'
-        ? this.#db('pages').getBinaryFast(textKey(subject.url))
-        : this.#db('domains').getBinaryFast(textKey(subject.domain));
+        ? this.#index.get('pages', Buffer.from(subject.url))
+        : this.#index.get('domains', Buffer.from(subject.domain));
     return value === undefined ? undefined : readSubject(value);
   }
 }
 
-function readSubject(value: Uint8Array): BlockPlace & { readonly name: string } {
+function readSubject(value: Uint8Array): BlockPlace {
   const reader = new ByteReader(value);
   return {
     pageviews: reader.varint(),
     offset: reader.varint(),
     length: reader.varint(),
     tableLength: reader.varint(),
-    get name() {
-      return reader.text();
-    },
   };
 }

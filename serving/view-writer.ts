@@ -9,11 +9,12 @@ import { join } from 'node:path';
 import { fsyncDir, writeFully } from '../lib/files/durable.js';
 import type { ViewMeta } from '../lib/views/view.js';
 import type { BlockPlace } from './cell-file.js';
+import type { FileSeal } from './checked-file.js';
 import { ByteWriter, sharedPrefix } from './bytes.js';
 import { identityNames, type IdentityName } from './identity.js';
-import { indexNames, listingKey, textKey, type IndexName } from './index-file.js';
+import { indexNames, listingKey, type IndexName } from './index-file.js';
 import { fileNames, formatVersion, makeViewId } from './layout.js';
-import { formatMeta, type FileSeal, type StoredMeta } from './meta.js';
+import { formatMeta, type StoredMeta } from './meta.js';
 import { SortedFileWriter, type Sorted } from './sorted-file.js';
 
 const listingChunkBytes = 32 * 1024;
@@ -57,7 +58,7 @@ export class ViewWriter {
 
   /** Visits of a domain: (hour delta, visits, bounces) varints (serving/visits.ts). */
   visits(domain: string, encoded: Uint8Array): void {
-    this.#index.add('visits', textKey(domain), encoded);
+    this.#index.add('visits', Buffer.from(domain), encoded);
   }
 
   /** One page of a domain's listing; all pages of a domain come together. */
@@ -101,8 +102,8 @@ export class ViewWriter {
   }
 
   /** Closes the files, finished or not. */
-  async abandon(): Promise<void> {
-    await this.#index.abandon();
+  abandon(): void {
+    this.#index.abandon();
   }
 
   #subject(name: 'pages' | 'domains', text: string, place: BlockPlace): void {
@@ -112,9 +113,7 @@ export class ViewWriter {
     record.varint(place.offset);
     record.varint(place.length);
     record.varint(place.tableLength);
-    const key = textKey(text);
-    if (name === 'domains') record.text(text);
-    this.#index.add(name, key, record.view());
+    this.#index.add(name, Buffer.from(text), record.view());
   }
 
   #endListing(next: string | undefined): void {

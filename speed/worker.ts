@@ -12,7 +12,8 @@ import { SwaError } from '../lib/errors.js';
 import { sameRules, showRules, type RulesVersions } from '../lib/facts/rules.js';
 import type { Log, Offsets, PartitionName, Share } from '../lib/log/log.js';
 import type { BatchView, ViewId, ViewMeta } from '../lib/views/view.js';
-import { Generation, removeGeneration, type GenerationOptions } from './generation.js';
+import { isDamagedFile } from '../serving/checked-file.js';
+import { Generation, removeGeneration, type EpochOptions, type GenerationOptions } from './generation.js';
 import { limitsOf, mayTakeOver, planned, samePointer } from './hand-over.js';
 import { HeldPartitions } from './held-partitions.js';
 import { measureMappingError, type MappingError } from './mapping-error.js';
@@ -55,10 +56,11 @@ export class SpeedWorker {
   #next: Generation | undefined;
   #opening: Opening | undefined;
   /**
-   * Generations whose batch view cannot be opened (any more) or was made by other rules than ours, or that the log does not
-   * reach back to, and why: their stores stand still until they are replaced.
+   * Generations whose batch view cannot be opened (any more), is damaged or was made by other rules than ours, or that the
+   * log does not reach back to, and why: their stores stand still until they are replaced.
    */
   readonly #unavailable = new Map<ViewId, SwaError>();
+  #damagedCurrent: SwaError | undefined;
   #reportedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: WorkerOptions) {
@@ -89,9 +91,8 @@ export class SpeedWorker {
 
   /** Why the generation that is to answer, or to be made, is not worked on. */
   get obstacle(): SwaError | undefined {
-    return named(this.#pointer)
-      .map((id) => this.#unavailable.get(id))
-      .find((error) => error !== undefined);
+    const unavailable = named(this.#pointer).map((id) => this.#unavailable.get(id));
+    return [this.#damagedCurrent, ...unavailable].find((error) => error !== undefined);
   }
 
   /** Works until the signal aborts. Rejects with what it cannot go on with; its stores and locks are given back then. */
@@ -128,15 +129,30 @@ export class SpeedWorker {
     const waitMs = next === undefined || serving === undefined ? idleMs : 0;
     let records = 0;
     if (next !== undefined) {
-      next.requireSound();
-      records += await next.runEpochs({ waitMs, limit: {}, isShared: serving !== undefined, signal });
+      const isShared = serving !== undefined;
+      records += await this.#runEpochs(next, { waitMs, limit: {}, isShared, signal });
     }
     if (serving !== undefined) {
-      serving.requireSound();
       const limit = limitsOf(serving.positions(), this.#nextPositions(serving.partitions));
-      records += await serving.runEpochs({ waitMs, limit, signal });
+      records += await this.#runEpochs(serving, { waitMs, limit, signal });
     }
     return records;
+  }
+
+  /** A generation whose batch view turns out to be damaged is given up. */
+  async #runEpochs(generation: Generation, options: EpochOptions): Promise<number> {
+    try {
+      generation.requireSound();
+      return await generation.runEpochs(options);
+    } catch (error) {
+      if (!isDamagedFile(error)) throw error;
+      if (this.#opening?.generation === generation.id) await this.#abandonOpening();
+      if (this.#next === generation) this.#next = undefined;
+      if (this.#serving === generation) this.#serving = undefined;
+      await generation.close();
+      this.#giveUp(generation.id, error);
+      return 0;
+    }
   }
 
   /** How far the next generation is on these partitions; in stores of it, too, that we have not opened yet. */
@@ -282,13 +298,15 @@ export class SpeedWorker {
 
   /** Moves the pointer when it should be elsewhere; puts it back when somebody deleted it. */
   #lead(): void {
-    const { dataDir, current } = this.#options;
+    const { dataDir } = this.#options;
+    const current = this.#current();
+    if (current === undefined) return;
     const pointer = this.#withoutOtherRules(this.#pointer);
     const { serving, next } = pointer;
     const servingLives = serving !== undefined && !this.#unavailable.has(serving);
-    let wanted = planned(pointer, current());
+    let wanted = planned(pointer, current);
     if (wanted.next !== undefined && this.#unavailable.has(wanted.next))
-      wanted = { ...wanted, next: current() };
+      wanted = { ...wanted, next: current };
     const takesOver =
       next !== undefined &&
       wanted.next === next &&
@@ -307,6 +325,20 @@ export class SpeedWorker {
     const { serving } = pointer;
     const isOfOthers = serving !== undefined && this.#unavailable.get(serving)?.code === 'view.other-rules';
     return isOfOthers ? { ...pointer, serving: undefined } : pointer;
+  }
+
+  /** The published batch view; undefined while CURRENT is damaged: what is open goes on meanwhile. */
+  #current(): ViewId | undefined {
+    try {
+      const current = this.#options.current();
+      this.#damagedCurrent = undefined;
+      return current;
+    } catch (error) {
+      if (!(error instanceof SwaError) || error.code !== 'view.corrupt') throw error;
+      if (this.#damagedCurrent === undefined) this.#options.onError(error); // told once
+      this.#damagedCurrent = error;
+      return undefined;
+    }
   }
 
   /** Whoever reads the pointer must find its batch views: all that it named or will name are held while it moves. */

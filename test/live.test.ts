@@ -105,7 +105,7 @@ class Live {
   async rollBack(): Promise<void> {
     const { dataDir } = this.#swa.config;
     const left = readCurrent(dataDir);
-    const { id } = rollBack(dataDir);
+    const { id } = await rollBack(dataDir);
     assert.notEqual(id, left);
     await this.#untilServing('the view before', ({ generation }) => generation === id);
   }

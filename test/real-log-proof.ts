@@ -27,6 +27,7 @@ import {
   type PersonOf,
   type Tally,
 } from './oracle/oracle.js';
+import { lcg } from './random.js';
 import { factsOfLines } from './real-log-lines.js';
 import { runBatch, startTestSystem, untilAllCounted, type TestSystem } from './running-system.js';
 
@@ -134,7 +135,7 @@ class Expected {
 
 /** Views of known pages by known and new visitors, deterministic. */
 function moreViews(known: readonly CountedView[], count: number): Pageview[] {
-  const random = generator(seed + 1);
+  const random = lcg(seed + 1);
   return Array.from({ length: count }, (_, i) => {
     const like = known[Math.floor(random() * known.length)];
     assert.ok(like !== undefined);
@@ -186,7 +187,7 @@ async function compare(swa: TestSystem, oracle: Expected, phase: string): Promis
       check(`${url} hour ${hour}`, got, expected(url, hour, hour + 1));
     }
   });
-  const random = generator(seed);
+  const random = lcg(seed);
   const ranges = Array.from({ length: 200 }, () => {
     const one = views[Math.floor(random() * views.length)];
     assert.ok(one !== undefined);
@@ -222,13 +223,4 @@ function range(url: string, fromHour: number, toHour: number): string {
 
 function edge(hour: number): string {
   return new Date(hour * hourMs).toISOString();
-}
-
-/** A small linear congruential generator (Numerical Recipes' constants), uniform in [0, 1). */
-function generator(start: number): () => number {
-  let state = start >>> 0;
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
 }

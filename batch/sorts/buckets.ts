@@ -1,6 +1,6 @@
 /** What the sorts found: buckets in their files, where each subject's lie, and visits; by rank. */
 import { CellFile, type BlockPlace } from '../../serving/cell-file.js';
-import type { FileSeal } from '../../serving/meta.js';
+import type { FileSeal } from '../../serving/checked-file.js';
 import type { JobKind, SortResult } from './sort-job.js';
 
 export class Buckets {

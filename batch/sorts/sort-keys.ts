@@ -1,6 +1,5 @@
 /** From the collector's dictionaries, numbered as things appeared, to sort jobs by shard and in order of names. */
 import { compareUtf8 } from '../../lib/facts/fact.js';
-import { longestPlainKey, textKey } from '../../serving/index-file.js';
 import type { FactCollector } from '../facts/collector.js';
 import type { FactShard } from '../facts/fact-store.js';
 import { orderHours } from './hour-order.js';
@@ -34,9 +33,7 @@ export function makeSortJobs(
   const domainRanks = inverse(domainNumbers);
   const domainRank = domainOfPage.subarray(0, pages.count).map((domain) => domainRanks[domain] ?? 0);
   const firstPage = startsOf(domainRank, domains.length);
-  const pagesByKey = textOrder(pages, longestPlainKey, (a, b) =>
-    Buffer.compare(textKey(pages.text(a)), textKey(pages.text(b))),
-  );
+  const pagesByKey = textOrder(pages);
   const pageRank = dealt(pagesByKey, domainRank, firstPage);
   const pageOfRank = inverse(pageRank);
   const rowsOfPages = collector.pageviews;

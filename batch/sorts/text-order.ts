@@ -12,20 +12,14 @@ const fewTexts = 12;
  * The numbers of all texts in order.
  *
  * @param texts all different, of bytes above the separator, which so ends each of them in the right place
- * @param most bytes that are looked at; texts that begin with the same are ordered by `compareRest`
  */
-export function textOrder(
-  texts: PackedTexts,
-  most: number,
-  compareRest: (a: number, b: number) => number,
-): Uint32Array {
+export function textOrder(texts: PackedTexts): Uint32Array {
   const { bytes } = texts;
   const order = Uint32Array.from({ length: texts.count }, (_, number) => number);
   const waiting = [{ from: 0, to: order.length, depth: 0 }];
   for (let group = waiting.pop(); group !== undefined; group = waiting.pop()) {
     const { from, to, depth } = group;
-    if (depth === most) order.subarray(from, to).sort(compareRest);
-    else if (to - from <= fewTexts) insert(from, to, depth);
+    if (to - from <= fewTexts) insert(from, to, depth);
     else split(from, to, depth);
   }
   return order;
@@ -67,11 +61,12 @@ export function textOrder(
 
   function compare(a: number, b: number, depth: number): number {
     const [startOfA, startOfB] = [texts.startOf(a), texts.startOf(b)];
-    for (let i = depth; i < most; i++) {
+    const end = texts.endOf(a) - startOfA;
+    for (let i = depth; i <= end; i++) {
       const difference = (bytes[startOfA + i] ?? 0) - (bytes[startOfB + i] ?? 0);
       if (difference !== 0) return difference;
     }
-    return compareRest(a, b);
+    return 0;
   }
 }
 

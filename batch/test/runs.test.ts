@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { pino } from 'pino';
 import type { Fact } from '../../lib/facts/fact.js';
@@ -10,8 +8,9 @@ import { OwnerLock } from '../../lib/files/owner-lock.js';
 import { openJobQueue } from '../../lib/queue/job-queue.js';
 import { readStatus } from '../../lib/status.js';
 import { CurrentWatch } from '../../serving/current.js';
-import { fileNames, formatVersion, viewPath } from '../../serving/layout.js';
+import { formatVersion, viewPath } from '../../serving/layout.js';
 import { openView } from '../../serving/store.js';
+import { forgeMeta } from '../../serving/test/forge.js';
 import { batchOverview } from '../overview.js';
 import { missedSlot } from '../schedule.js';
 import { spawnBatchRun } from '../spawn-run.js';
@@ -81,9 +80,7 @@ test(
     const config = makeHouse(t, { batchSchedule: 'off' });
     await store(config, [fact(1)]);
     const old = await spawnBatchRun({ config, trigger: 'command' });
-    const path = join(viewPath(config.dataDir, old.id), fileNames.meta);
-    const text = readFileSync(path, 'utf8');
-    writeFileSync(path, text.replace(/"format": ?\d+/, `"format":${formatVersion - 1}`));
+    forgeMeta(viewPath(config.dataDir, old.id), (meta) => ({ ...meta, format: formatVersion - 1 }));
     assert.throws(() => openView(config.dataDir, old.id), { message: /has format/ });
     const role = await startBatch({ config, clock: systemClock, logger: pino({ level: 'silent' }) });
     const watch = new CurrentWatch(config.dataDir);

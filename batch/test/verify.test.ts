@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -10,10 +10,10 @@ import { offset } from '../../lib/log/log.js';
 import type { ViewMeta } from '../../lib/views/view.js';
 import { takeSnapshot } from '../../master-data/snapshot.js';
 import { bucketKey, identityNames } from '../../serving/identity.js';
-import { indexNames, textKey } from '../../serving/index-file.js';
+import { indexNames } from '../../serving/index-file.js';
 import { fileNames } from '../../serving/layout.js';
-import { openSorted, type SortedFile } from '../../serving/sorted-file.js';
 import { newBuildingDir } from '../../serving/store.js';
+import { forgeCells, forgeTables } from '../../serving/test/forge.js';
 import { openViewAt } from '../../serving/view-reader.js';
 import { buildView, type Built } from '../pipeline.js';
 import { ProgressMeter } from '../progress.js';
@@ -72,50 +72,40 @@ async function buildAndCompare(t: TestContext, config: Config, all: readonly Fac
   assertViewEquals(view, placed(all));
 }
 
-/** Changes the last byte of a file: part of a coupon of the last block. */
-function damage(path: string): void {
-  const fd = openSync(path, 'r+');
-  const byte = Buffer.alloc(1);
-  let position = 0;
-  while (readSync(fd, byte, 0, 1, position) === 1) position++;
-  readSync(fd, byte, 0, 1, position - 4);
-  writeSync(fd, Uint8Array.of((byte[0] ?? 0) ^ 1), 0, 1, position - 4);
-  closeSync(fd);
-}
-
-async function change<Name extends string>(
-  path: string,
-  names: readonly Name[],
-  work: (dbs: SortedFile<Name>['dbs']) => void,
-): Promise<void> {
-  const { root, dbs } = openSorted(path, names, 'build');
-  work(dbs);
-  await root.close();
-}
-
 test('three seeded wrong views are refused before they are published, each for its reason', async (t) => {
   const config = makeHouse(t);
   await store(config, [...facts, edge]);
   const sound = await buildWith(config, () => undefined);
 
   await assert.rejects(
-    buildWith(config, (dir) => damage(join(dir, 'pages.dat'))),
+    buildWith(config, (dir) =>
+      forgeCells(dir, fileNames.pages, (data) => {
+        const at = data.length - 4; // part of a coupon of the last block
+        data[at] = (data[at] ?? 0) ^ 1;
+      }),
+    ),
     { code: 'view.refused', message: /check of recount|does not have the people/ },
     'another person in one hour of one page',
   );
   await assert.rejects(
-    buildWith(config, async (dir) =>
-      change(join(dir, fileNames.index), indexNames, ({ pages }) =>
-        pages.removeSync(textKey('https://example.com/3')),
+    buildWith(config, (dir) =>
+      forgeTables(
+        dir,
+        fileNames.index,
+        indexNames,
+        (table, key) => table !== 'pages' || key.toString() !== 'https://example.com/3',
       ),
     ),
     { code: 'view.refused', message: /pageviews of all pages together/ },
     'a page lost',
   );
   await assert.rejects(
-    buildWith(config, async (dir) =>
-      change(join(dir, fileNames.identity), identityNames, ({ ids }) =>
-        ids.removeSync(bucketKey('cookie:2')),
+    buildWith(config, (dir) =>
+      forgeTables(
+        dir,
+        fileNames.identity,
+        identityNames,
+        (table, key) => table !== 'ids' || !key.equals(bucketKey('cookie:2')),
       ),
     ),
     { code: 'view.refused', message: /cookie:2 belongs to cookie:2, but its edges join it to cookie:1/ },

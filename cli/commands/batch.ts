@@ -40,9 +40,9 @@ export function addBatchCommand(program: Command): void {
     .command('rollback')
     .description('let an older view serve again')
     .argument('[view]', 'id of the view; default: the one before the current')
-    .action((view?: string) => {
+    .action(async (view?: string) => {
       const { dataDir, urlQueryAllow, bots } = readConfig(process.env);
-      const meta = rollBack(dataDir, view === undefined ? undefined : parseViewId(view));
+      const meta = await rollBack(dataDir, view === undefined ? undefined : parseViewId(view));
       process.stdout.write(`${meta.id} serves\n`);
       const { versions } = makeRules({ queryAllow: urlQueryAllow, bots });
       if (!sameRules(meta.rules, versions))

@@ -168,13 +168,17 @@ export class Generations {
     return this.#notBehind(alone) ? alone : pair;
   }
 
-  /** The pair a realtime view belongs to; undefined when its batch view was removed in the meantime, or is not to be merged. */
+  /**
+   * The pair a realtime view belongs to; undefined when its batch view was removed in the meantime, cannot be opened (it is
+   * damaged, or of an earlier version), or is not to be merged.
+   */
   #pairOf(realtime: RealtimeView): Generation | undefined {
     try {
       const batch = this.#view(realtime.generation);
       return this.#merges(batch.meta) ? generationOf(batch, realtime) : undefined;
     } catch (error) {
-      if (error instanceof SwaError && error.code === 'view.missing') return undefined;
+      if (error instanceof SwaError && (error.code === 'view.missing' || error.code === 'view.corrupt'))
+        return undefined;
       throw error;
     }
   }

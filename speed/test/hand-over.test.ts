@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
-import { rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { SwaError } from '../../lib/errors.js';
 import type { Fact } from '../../lib/facts/fact.js';
 import { offsetAt } from '../../lib/log/cut.js';
 import { fixedShare } from '../../lib/log/share.js';
+import type { BatchView, ViewId } from '../../lib/views/view.js';
+import { CheckedFile, CheckedWriter } from '../../serving/checked-file.js';
 import { openRealtime } from '../read-side.js';
 import { equiv, pageview } from './facts.js';
 import { Harness, genesis, until } from './harness.js';
@@ -115,6 +118,50 @@ test('a batch view that is gone before its generation was replaced does not stop
   await house.append(...views(300));
   house.start();
   await house.untilCaughtUp(next);
+});
+
+test('a batch view found damaged while its generation is worked on is given up, and the next one serves', async (t) => {
+  const house = new Harness(t);
+  await house.append(...views(300));
+  const path = join(house.dataDir, 'file');
+  const writer = new CheckedWriter(path);
+  writer.write(Buffer.from('a mapping'));
+  const seal = await writer.close();
+  writeFileSync(path, Buffer.concat([Buffer.from('b'), readFileSync(path).subarray(1)]));
+  const file = new CheckedFile(path, seal);
+  t.after(() => file.close());
+  const damaged = house.publish(1);
+  const openView = (id: ViewId): BatchView =>
+    id === damaged
+      ? { ...house.view(id), personOf: (visitor) => visitor + String(file.read(Buffer.alloc(9), 0)) }
+      : house.view(id);
+  await house.append(...views(300));
+  const worker = house.start({ openView });
+  await until(() => worker.obstacle !== undefined, 'the damage to be found');
+  assert.match(worker.obstacle?.message ?? '', /file is damaged: bytes 0 to 9/);
+  assert.notEqual(house.pointer()?.serving, damaged);
+  const next = house.publish(2);
+  await house.untilCaughtUp(next);
+  assert.equal(worker.obstacle, undefined);
+  assert.equal(house.errors.length, 1, 'it is tried once');
+});
+
+test('while CURRENT is damaged the speed layer goes on with what is open, and says so', async (t) => {
+  const house = new Harness(t);
+  let damage: SwaError | undefined;
+  const current = (): ViewId => {
+    if (damage !== undefined) throw damage;
+    return house.published(0);
+  };
+  const worker = house.start({ current });
+  await house.untilCaughtUp(genesis);
+  damage = new SwaError('view.corrupt', 'CURRENT is empty');
+  await house.append(...views(300));
+  await house.untilCaughtUp(genesis);
+  await until(() => worker.obstacle === damage, 'the obstacle to be named');
+  damage = undefined;
+  await until(() => worker.obstacle === undefined, 'the obstacle to be gone');
+  assert.equal(house.errors.length, 1);
 });
 
 const harm: Record<string, (dir: string) => void> = {

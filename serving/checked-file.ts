@@ -1,0 +1,225 @@
+/**
+ * Files that are written once and then read at random, and no byte of which is used before it is checked:
+ *
+ *   file    data | u32 CRC-32 of every 8 KiB of the data, little-endian
+ *
+ * META holds the SHA-256 of that list. Opening checks the list and the file's size: a thousandth of the file is read. A
+ * piece of data is checked when it is first read, and not again as long as the file is open; whoever opens the file anew checks
+ * anew. In 8 KiB CRC-32 finds every change of up to three bits and of up to 32 bits in a row (Koopman, "32-Bit Cyclic
+ * Redundancy Codes for Internet Applications", DSN 2002), and all but one in 2^32 of any others.
+ */
+import { createHash } from 'node:crypto';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { basename } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { SwaError, messageOf, systemCode } from '../lib/errors.js';
+import { fsyncLargeFile, writeFully } from '../lib/files/durable.js';
+import { ByteWriter } from './bytes.js';
+
+/** What META says of one file of a view. */
+export interface FileSeal {
+  readonly name: string;
+  readonly sizeBytes: number;
+  /** SHA-256 of the whole file, lower-case hex. */
+  readonly sha256: string;
+  /** SHA-256 of the list of checksums at the file's end; undefined in views of formats before 6, which have none. */
+  readonly checksums?: string | undefined;
+}
+
+const pieceBytes = 8 * 1024;
+const checksumBytes = 4;
+
+const bufferBytes = 4 * 1024 * 1024;
+/** What is shorter is gathered in the buffer first. */
+const copiedBytes = 256 * 1024;
+
+const damagedFile = 'damagedFile';
+
+/** What to do about a damaged view: part of every error that names one. */
+export const damageHint = 'roll back with `swa batch rollback`, or run a batch with `swa batch run`';
+
+/** Writes such a file front to back, durable after `close`. */
+export class CheckedWriter {
+  readonly #path: string;
+  readonly #fd: number;
+  readonly #hash = createHash('sha256');
+  readonly #buffer = new Uint8Array(bufferBytes);
+  #buffered = 0;
+  #written = 0;
+  readonly #checksums = new ByteWriter();
+  readonly #checksum = new Uint32Array(1);
+  /** How much of the last piece is written. */
+  #inPiece = 0;
+  #open = true;
+
+  /** `path` must not exist. */
+  constructor(path: string) {
+    this.#path = path;
+    this.#fd = openSync(path, 'wx');
+  }
+
+  /** Where the next byte goes. */
+  get position(): number {
+    return this.#written + this.#buffered;
+  }
+
+  write(bytes: Uint8Array): void {
+    const isLong = bytes.length >= copiedBytes;
+    if (isLong || this.#buffered + bytes.length > this.#buffer.length) this.#flush();
+    if (isLong) {
+      this.#writeData(bytes);
+    } else {
+      this.#buffer.set(bytes, this.#buffered);
+      this.#buffered += bytes.length;
+    }
+  }
+
+  /** Makes the file durable. Nothing can be added any more. */
+  async close(): Promise<FileSeal> {
+    this.#flush();
+    if (this.#inPiece > 0) this.#endPiece();
+    const checksums = this.#checksums.view();
+    this.#writeOut(checksums);
+    this.abandon();
+    await fsyncLargeFile(this.#path);
+    return {
+      name: basename(this.#path),
+      sizeBytes: this.#written,
+      sha256: this.#hash.digest('hex'),
+      checksums: sha256Of(checksums),
+    };
+  }
+
+  /** Closes the file, finished or not. */
+  abandon(): void {
+    if (this.#open) closeSync(this.#fd);
+    this.#open = false;
+  }
+
+  #flush(): void {
+    this.#writeData(this.#buffer.subarray(0, this.#buffered));
+    this.#buffered = 0;
+  }
+
+  #writeData(bytes: Uint8Array): void {
+    const sum = this.#checksum;
+    for (let from = 0; from < bytes.length;) {
+      const to = Math.min(bytes.length, from + pieceBytes - this.#inPiece);
+      sum[0] = crc32(bytes.subarray(from, to), sum[0]);
+      this.#inPiece += to - from;
+      if (this.#inPiece === pieceBytes) this.#endPiece();
+      from = to;
+    }
+    this.#writeOut(bytes);
+  }
+
+  #endPiece(): void {
+    this.#checksums.u32s(this.#checksum, 0, 1);
+    this.#checksum[0] = 0;
+    this.#inPiece = 0;
+  }
+
+  #writeOut(bytes: Uint8Array): void {
+    writeFully(this.#fd, bytes, this.#written);
+    this.#hash.update(bytes);
+    this.#written += bytes.length;
+  }
+}
+
+/** Reads such a file. Stays readable after its name is gone. */
+export class CheckedFile {
+  /** Length of the data. */
+  readonly sizeBytes: number;
+  readonly #path: string;
+  readonly #fd: number;
+  readonly #checksums: Buffer;
+  /** 1 for each piece that was found sound. */
+  readonly #sound: Uint8Array;
+  readonly #piece = new Uint8Array(pieceBytes);
+
+  /** Throws `view.corrupt` when the file is missing, or has another size or other checksums than its seal says. */
+  constructor(path: string, seal: FileSeal) {
+    this.#path = path;
+    this.#fd = openForReading(path);
+    try {
+      const { size } = fstatSync(this.#fd);
+      if (size !== seal.sizeBytes)
+        throw damaged(path, `it has ${size} bytes, and was written with ${seal.sizeBytes}`);
+      const pieces = Math.ceil(size / (pieceBytes + checksumBytes));
+      this.sizeBytes = size - pieces * checksumBytes;
+      this.#checksums = Buffer.alloc(pieces * checksumBytes);
+      this.#sound = new Uint8Array(pieces);
+      this.#pread(this.#checksums, this.sizeBytes);
+      if (sha256Of(this.#checksums) !== seal.checksums)
+        throw damaged(path, 'the checksums at its end are not those it was written with');
+    } catch (error) {
+      closeSync(this.#fd);
+      throw error;
+    }
+  }
+
+  /** Fills `into` with the data from `offset` on. Throws `view.corrupt` when what it would read is damaged. */
+  read(into: Uint8Array, offset: number): void {
+    const end = offset + into.length;
+    if (!(offset >= 0 && end <= this.sizeBytes))
+      throw damaged(this.#path, `bytes ${offset} to ${end} are wanted of ${this.sizeBytes}`);
+    for (let piece = Math.floor(offset / pieceBytes); piece * pieceBytes < end; piece++)
+      if (this.#sound[piece] === 0) this.#check(piece);
+    this.#pread(into, offset);
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+
+  #check(piece: number): void {
+    const from = piece * pieceBytes;
+    const to = Math.min(from + pieceBytes, this.sizeBytes);
+    const bytes = this.#piece.subarray(0, to - from);
+    this.#pread(bytes, from);
+    if (crc32(bytes) !== this.#checksums.readUInt32LE(piece * checksumBytes))
+      throw damaged(this.#path, `bytes ${from} to ${to} do not have the checksum they were written with`);
+    this.#sound[piece] = 1;
+  }
+
+  #pread(into: Uint8Array, offset: number): void {
+    let done = 0;
+    try {
+      while (done < into.length) {
+        const count = readSync(this.#fd, into, done, into.length - done, offset + done);
+        if (count === 0) break;
+        done += count;
+      }
+    } catch (cause) {
+      if (systemCode(cause) !== 'EIO') throw cause;
+      throw damaged(this.#path, messageOf(cause), cause);
+    }
+    if (done < into.length) throw damaged(this.#path, `it ends ${into.length - done} bytes early`);
+  }
+}
+
+function openForReading(path: string): number {
+  try {
+    return openSync(path, 'r');
+  } catch (cause) {
+    if (systemCode(cause) !== 'ENOENT' && systemCode(cause) !== 'EIO') throw cause;
+    throw damaged(path, messageOf(cause), cause);
+  }
+}
+
+function damaged(path: string, what: string, cause?: unknown): SwaError {
+  return new SwaError('view.corrupt', `${path} is damaged: ${what}`, {
+    cause,
+    hint: damageHint,
+    context: { [damagedFile]: path },
+  });
+}
+
+/** Whether an error says that a file of a batch view is damaged. */
+export function isDamagedFile(error: unknown): error is SwaError {
+  return error instanceof SwaError && damagedFile in error.context;
+}
+
+function sha256Of(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}

@@ -1,0 +1,71 @@
+/** Views whose files say something else than was built, and yet are whole: sealed anew, as a bug of ours would leave them. */
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { CheckedFile, CheckedWriter, type FileSeal } from '../checked-file.js';
+import { fileNames } from '../layout.js';
+import { formatMeta, readMeta, type StoredMeta } from '../meta.js';
+import { SortedFile, SortedFileWriter } from '../sorted-file.js';
+
+type CellFileName = typeof fileNames.pages | typeof fileNames.domains;
+
+/** Changes the data of pages.dat or domains.dat in place. */
+export async function forgeCells(
+  dir: string,
+  name: CellFileName,
+  change: (data: Buffer) => void,
+): Promise<void> {
+  await replace(dir, name, async (path, seal) => {
+    const { sizeBytes } = new CheckedFile(path, seal);
+    const data = readFileSync(path).subarray(0, sizeBytes);
+    change(data);
+    const writer = new CheckedWriter(`${path}.forged`);
+    writer.write(data);
+    return writer.close();
+  });
+}
+
+/** Writes a file of tables without the entries that `keeps` refuses. */
+export async function forgeTables<Name extends string>(
+  dir: string,
+  name: typeof fileNames.index | typeof fileNames.identity,
+  tables: readonly Name[],
+  keeps: (table: Name, key: Buffer) => boolean,
+): Promise<void> {
+  await replace(dir, name, async (path, seal) => {
+    const file = new SortedFile(path, seal, tables);
+    const writer = new SortedFileWriter(`${path}.forged`, tables);
+    for (const table of tables) {
+      for (const key of file.keys(table)) {
+        const value = file.get(table, key);
+        if (value !== undefined && keeps(table, key)) writer.add(table, key, value);
+      }
+    }
+    file.close();
+    return (await writer.close()).seal;
+  });
+}
+
+/** META with a change, sealed as this version or, before format 6, as earlier ones did. */
+export function forgeMeta(dir: string, change: (meta: StoredMeta) => StoredMeta): void {
+  const meta = change(readMeta(dir));
+  writeFileSync(
+    join(dir, fileNames.meta),
+    meta.format < 6 ? JSON.stringify(meta, null, 2) : formatMeta(meta),
+  );
+}
+
+async function replace(
+  dir: string,
+  name: string,
+  forge: (path: string, seal: FileSeal) => Promise<FileSeal>,
+): Promise<void> {
+  const path = join(dir, name);
+  const seal = readMeta(dir).files.find((file) => file.name === name);
+  if (seal === undefined) throw new Error(`META of ${dir} names no ${name}`);
+  const forged = await forge(path, seal);
+  renameSync(`${path}.forged`, path);
+  forgeMeta(dir, (meta) => ({
+    ...meta,
+    files: meta.files.map((file) => (file.name === name ? { ...forged, name } : file)),
+  }));
+}
