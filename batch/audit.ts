@@ -1,6 +1,7 @@
 /**
  * The audit of the batch views, from the files: every file of every view on disk against the hashes in its META, and the
- * current view made once more from the facts before its cut, to compare what both say. It finds; it does not repair.
+ * current view made once more from the facts before its cut, to compare what both say, page by page and person by person. It
+ * finds; it does not repair. A view of format 5 is compared, too: its version told texts apart by hashes that collide.
  */
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,11 +16,14 @@ import { pinSnapshot } from '../master-data/pins.js';
 import { snapshotAt } from '../master-data/snapshot.js';
 import { codeVersion } from '../serving/code-version.js';
 import { currentIfAny, readCurrent } from '../serving/current.js';
-import { viewPath } from '../serving/layout.js';
+import { Format5View } from '../serving/format-5.js';
+import { formatVersion, viewPath } from '../serving/layout.js';
 import { readMeta } from '../serving/meta.js';
 import { checkSeals, viewIds } from '../serving/store.js';
+import { openViewAt } from '../serving/view-reader.js';
 import { buildView } from './pipeline.js';
 import { ProgressMeter, type OnProgress } from './progress.js';
+import { differencesOf, type ViewDifferences } from './view-difference.js';
 
 export interface ViewsAudit {
   readonly ok: boolean;
@@ -72,10 +76,10 @@ export async function auditViews(options: AuditOptions): Promise<ViewsAudit> {
     } catch (error) {
       const why = messageOf(error);
       if (saysNothingOfTheView(error)) outcome = { notRecounted: why };
-      else outcome = { problem: `the current view could not be made again: ${why}` };
+      else outcome = { problems: [`the current view could not be made again: ${why}`] };
     }
   }
-  if (outcome.problem !== undefined) problems.push(outcome.problem);
+  problems.push(...(outcome.problems ?? []));
   return {
     ok: problems.length === 0,
     problems,
@@ -93,7 +97,7 @@ function saysNothingOfTheView(error: unknown): boolean {
 interface Recounted {
   readonly recounted?: ViewId;
   readonly notRecounted?: string;
-  readonly problem?: string;
+  readonly problems?: readonly string[];
 }
 
 async function recountCurrent(options: AuditOptions): Promise<Recounted> {
@@ -101,10 +105,10 @@ async function recountCurrent(options: AuditOptions): Promise<Recounted> {
   const { dataDir } = config;
   const id = currentIfAny(dataDir);
   if (id === undefined) return { notRecounted: 'there is no current view' };
-  const meta = readMeta(viewPath(dataDir, id)).view;
+  const { format, view: meta } = readMeta(viewPath(dataDir, id));
+  if (format !== formatVersion && format !== 5)
+    return { notRecounted: `${id} has format ${format}, which this version cannot compare` };
   const rules = makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots });
-  const difference = differenceOf(meta, rules.versions);
-  if (difference !== undefined) return { notRecounted: difference };
 
   const dir = join(roomOf(dataDir, 'batch'), 'audit');
   const lock = OwnerLock.acquire(`${dir}.lock`, 'swa verify');
@@ -115,7 +119,8 @@ async function recountCurrent(options: AuditOptions): Promise<Recounted> {
     const { cut } = pinned.snapshot;
     checkLogId(cut.logId, meta.cut.logId, `batch view ${id}`);
     if (!reaches(cut.next, meta.cut.next))
-      return { problem: `${id} counts facts that the master dataset does not have: its cut lies beyond` };
+      return { problems: [`${id} counts facts that the master dataset does not have: its cut lies beyond`] };
+    const viewDir = join(dir, 'view');
     const { meta: again } = await buildView({
       snapshot: snapshotAt(pinned.snapshot, meta.cut),
       rules,
@@ -124,20 +129,42 @@ async function recountCurrent(options: AuditOptions): Promise<Recounted> {
       number: meta.number,
       createdAt: meta.createdAt,
       previous: undefined,
-      viewDir: join(dir, 'view'),
+      viewDir,
       tempDir: join(dir, 'temp'),
       memoryLimit: config.batchMemory,
       threads: config.batchThreads,
       progress: new ProgressMeter(() => performance.now(), options.onProgress ?? (() => undefined)),
     });
     if (again.view.contentHash === meta.contentHash) return { recounted: id };
+    const { pages, persons, examples } = await compare(viewPath(dataDir, id), format, viewDir);
+    if (pages + persons === 0 && format !== formatVersion) return { recounted: id };
+    const what =
+      pages + persons === 0
+        ? 'its domains, visits or listings are wrong'
+        : `${pages} pages and ${persons} persons are wrong`;
+    const otherwise = differenceOf(meta, rules.versions);
     return {
-      problem: `${id} does not say what the facts before its cut say: made again, its content hash is ${again.view.contentHash}, not ${meta.contentHash}`,
+      problems: [
+        `${id} does not say what the facts before its cut say: ${what}${otherwise === undefined ? '' : ` (${otherwise})`}`,
+        ...examples,
+      ],
     };
   } finally {
     pinned.release();
     rmSync(dir, { recursive: true, force: true });
     lock.release();
+  }
+}
+
+/** What the stored view says differently from the one that was just made. */
+async function compare(storedDir: string, format: number, madeDir: string): Promise<ViewDifferences> {
+  const made = openViewAt(madeDir);
+  const stored = format === formatVersion ? openViewAt(storedDir) : new Format5View(storedDir);
+  try {
+    return differencesOf(stored, made);
+  } finally {
+    made.close();
+    await stored.close();
   }
 }
 

@@ -8,7 +8,7 @@ import type { BucketCell } from '../lib/views/view.js';
 import { BlockTable } from './block-table.js';
 import { ByteReader } from './bytes.js';
 import type { BlockPlace } from './cell-file.js';
-import type { CheckedFile } from './checked-file.js';
+import type { RandomFile } from './checked-file.js';
 import { CellReader } from './cells.js';
 import { DerivedCell } from './derived-cell.js';
 
@@ -24,12 +24,12 @@ type VisitRead = (cell: CellReader) => void;
 
 /** One cell file: the tables of its busy blocks, and memory for calls. */
 export class BlockReader {
-  readonly #file: CheckedFile;
+  readonly #file: RandomFile;
   readonly #lgK: number;
   readonly #tables = new Map<number, BlockTable>();
   readonly #workspaces: Workspace[] = [];
 
-  constructor(file: CheckedFile, lgK: number) {
+  constructor(file: RandomFile, lgK: number) {
     this.#file = file;
     this.#lgK = lgK;
   }
@@ -65,7 +65,7 @@ export class BlockReader {
 
 /** What one call needs of memory: the bytes of the block it reads, and decoded cells. */
 class Workspace {
-  readonly #file: CheckedFile;
+  readonly #file: RandomFile;
   readonly #cell: CellReader;
   readonly #derived: DerivedCell;
   #buffer = new Uint8Array(smallBlockBytes);
@@ -73,7 +73,7 @@ class Workspace {
   #from = 0;
   #to = 0;
 
-  constructor(file: CheckedFile, lgK: number) {
+  constructor(file: RandomFile, lgK: number) {
     this.#file = file;
     this.#cell = new CellReader(lgK);
     this.#derived = new DerivedCell(lgK);

@@ -126,8 +126,15 @@ export class CheckedWriter {
   }
 }
 
+/** What is read at random. */
+export interface RandomFile {
+  /** Fills `into` with the data from `offset` on. Throws `view.corrupt` when what it would read is damaged. */
+  read(into: Uint8Array, offset: number): void;
+  close(): void;
+}
+
 /** Reads such a file. Stays readable after its name is gone. */
-export class CheckedFile {
+export class CheckedFile implements RandomFile {
   /** Length of the data. */
   readonly sizeBytes: number;
   readonly #path: string;
@@ -158,7 +165,6 @@ export class CheckedFile {
     }
   }
 
-  /** Fills `into` with the data from `offset` on. Throws `view.corrupt` when what it would read is damaged. */
   read(into: Uint8Array, offset: number): void {
     const end = offset + into.length;
     if (!(offset >= 0 && end <= this.sizeBytes))

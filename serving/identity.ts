@@ -57,6 +57,17 @@ export function idsOfPerson(read: ReadIdentity, personId: string): readonly stri
   return undefined;
 }
 
+/** The ids of every person, ascending, in order of their PersonIDs: from all entries of `persons` in order. */
+export function* allPersons(entries: Iterable<readonly [key: Buffer, value: Buffer]>): Generator<string[]> {
+  let ids: string[] = [];
+  for (const [key, record] of entries) {
+    const isFirstBlock = key.readUInt32BE(4) === 0;
+    if (isFirstBlock && ids.length > 0) yield ids;
+    ids = isFirstBlock ? idsIn(record) : [...ids, ...idsIn(record)];
+  }
+  if (ids.length > 0) yield ids;
+}
+
 /** The bucket that leads to a visitor id, if a person has it. */
 export function bucketKey(visitor: string): Buffer {
   return keyOfBucket(crc32(visitor) >>> bucketShift);
@@ -105,8 +116,11 @@ function firstEntry(bucket: Buffer, hash: number): number {
 /** The ids of a block, ascending; none when there is no such block. */
 function blockOf(read: ReadIdentity, place: Place): string[] {
   const record = read('persons', blockKey(place));
+  return record === undefined ? [] : idsIn(record);
+}
+
+function idsIn(record: Buffer): string[] {
   const ids: string[] = [];
-  if (record === undefined) return ids;
   const reader = new ByteReader(record);
   let id = '';
   while (!reader.done) {

@@ -178,6 +178,12 @@ export class SortedFile<Name extends string> {
       for (let i = 0; i < block.count; i++) yield block.value(i);
   }
 
+  /** All entries of a table, in the order of their keys. */
+  *entries(name: Name): Generator<readonly [key: Buffer, value: Buffer]> {
+    for (const block of this.#blocks(this.#roots[name]))
+      for (let i = 0; i < block.count; i++) yield [block.key(i), block.value(i)];
+  }
+
   close(): void {
     this.#file.close();
   }

@@ -12,7 +12,14 @@ import { BlockReader, type Visit } from './block-reader.js';
 import { ByteReader } from './bytes.js';
 import type { BlockPlace } from './cell-file.js';
 import { CheckedFile, damageHint, type FileSeal } from './checked-file.js';
-import { identityNames, idsOfPerson, personIdOf, type IdentityName, type ReadIdentity } from './identity.js';
+import {
+  allPersons,
+  identityNames,
+  idsOfPerson,
+  personIdOf,
+  type IdentityName,
+  type ReadIdentity,
+} from './identity.js';
 import { indexNames, listingKey, type IndexName } from './index-file.js';
 import { fileNames, formatVersion } from './layout.js';
 import { readMeta, type StoredMeta } from './meta.js';
@@ -92,7 +99,7 @@ export class ViewReader implements BatchView {
       this.#checkOpen();
       const value = this.#index.get('listing', listingKey(domain, chunk));
       if (value === undefined) return;
-      const reader = new ByteReader(value);
+      const reader = new ByteReader(Buffer.from(value)); // a copy: whoever walks the list asks for pages meanwhile
       let url = '';
       while (!reader.done) {
         const pageviews = reader.varint();
@@ -114,6 +121,12 @@ export class ViewReader implements BatchView {
 
   idsOf(person: string): readonly string[] {
     return idsOfPerson(this.#readIdentity, person) ?? [person];
+  }
+
+  /** The ids of every person of two or more, ascending, in order of their PersonIDs. */
+  persons(): Iterable<readonly string[]> {
+    this.#checkOpen();
+    return allPersons(this.#identity.entries('persons'));
   }
 
   /** Pageviews of a subject over the whole view; 0 when it has none. */
@@ -153,7 +166,8 @@ export class ViewReader implements BatchView {
   }
 }
 
-function readSubject(value: Uint8Array): BlockPlace {
+/** Where a subject's block lies, from its record in the index. */
+export function readSubject(value: Uint8Array): BlockPlace {
   const reader = new ByteReader(value);
   return {
     pageviews: reader.varint(),

@@ -144,16 +144,16 @@ function someQuestions(count: number): Question[] {
     const page = url(Math.floor(random() ** 3 * pages));
     const domain = `site${i % 7}.example`;
     const from = Math.floor(random() * hours);
-    const range = { from: edge(from), to: edge(from + 1 + Math.floor(random() * (hours - from))) };
+    const range = { from: instant(from), to: instant(from + 1 + Math.floor(random() * (hours - from))) };
     const kinds: readonly Question[] = [
       ['uniques', { url: page, ...range }],
-      ['uniques', { url: page, from: edge(0), to: edge(hours), interval: 'day' }],
+      ['uniques', { url: page, from: instant(0), to: instant(hours), interval: 'day' }],
       ['uniques', { domain, ...range, interval: 'month' }],
       ['pageviews', { url: page, ...range }],
       ['persons', { visitorId: visitor(Math.floor(random() * visitors)) }],
       ['persons', { visitorId: visitor(Math.floor(random() * visitors)) }],
       ['bounce-rate', { domain, ...range }],
-      ['pages', { domain, from: edge(from), to: edge(from + 24), limit: '5' }],
+      ['pages', { domain, from: instant(from), to: instant(from + 24), limit: '5' }],
       ['domains', {}],
       ['pageviews', { domain, ...range }],
     ];
@@ -161,17 +161,17 @@ function someQuestions(count: number): Question[] {
   });
 }
 
-function edge(hour: number): string {
+function instant(hour: number): string {
   return new Date(start + hour * hourMs).toISOString();
 }
 
 /** The answer to each question as JSON, or the error it was refused with; of a process that has just come up. */
 async function answers(config: Config, questions: readonly Question[]): Promise<(string | SwaError)[]> {
-  const { engine, close } = openEngine(config, testClock);
+  const opened = openEngine(config, testClock);
   try {
     const all = [];
     for (const [name, input] of questions) {
-      const answer = await ask(engine, name, input).then(
+      const answer = await ask(opened.engine, name, input).then(
         ({ body }) => JSON.stringify(body),
         (error: unknown) => {
           if (error instanceof SwaError) return error;
@@ -182,7 +182,7 @@ async function answers(config: Config, questions: readonly Question[]): Promise<
     }
     return all;
   } finally {
-    await close();
+    await opened.close();
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * All work on edges and ids: from the files of equivs to the persons and to the finished identity.mdb. It needs nothing of
+ * All work on edges and ids: from the files of equivs to the persons and to the finished identity.dat. It needs nothing of
  * pageviews, so that it goes on beside the work on them, in a thread of its own where it is much (person-thread.ts).
  */
 import { CouponHasher } from 'hyperloglog-ts';

@@ -5,7 +5,6 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
-  readFileSync,
   readdirSync,
   rmSync,
   statSync,
@@ -22,10 +21,12 @@ import { readConfig } from '../../lib/config/config.js';
 import type { SwaError } from '../../lib/errors.js';
 import type { Fact } from '../../lib/facts/fact.js';
 import { liveLockOwner } from '../../lib/files/owner-lock.js';
+import { offset } from '../../lib/log/log.js';
 import { takeSnapshot } from '../../master-data/snapshot.js';
 import { readCurrent } from '../../serving/current.js';
 import { buildingDir, fileNames, heldDir, viewPath } from '../../serving/layout.js';
 import { openView } from '../../serving/store.js';
+import { forgeMeta } from '../../serving/test/forge.js';
 import { batchOverview } from '../overview.js';
 import { steps } from '../progress.js';
 import { runBatch } from '../run.js';
@@ -139,8 +140,11 @@ test('views that cannot be read stop no run; answers go back behind none that ca
   const third = await runBatch({ config, clock: testClock, trigger: 'command' });
   assert.deepEqual([third.number, readCurrent(config.dataDir)], [3, third.id]);
   writeFileSync(join(viewPath(config.dataDir, third.id), fileNames.meta), 'not JSON');
-  const path = join(viewPath(config.dataDir, first.id), fileNames.meta);
-  writeFileSync(path, readFileSync(path, 'utf8').replace('"pageviews/0": 100', '"pageviews/0": 101'));
+  const ahead = { 'pageviews/0': offset(101) };
+  forgeMeta(viewPath(config.dataDir, first.id), ({ view, ...rest }) => {
+    const cut = { ...view.cut, next: { ...view.cut.next, ...ahead } };
+    return { ...rest, view: { ...view, cut } };
+  });
   await assert.rejects(runBatch({ config, clock: testClock, trigger: 'command' }), {
     code: 'view.refused',
     message: new RegExp(`its cut lies below that of ${first.id}`),

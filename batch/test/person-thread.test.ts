@@ -36,7 +36,7 @@ async function makeJob(t: TestContext): Promise<(name: string) => PersonJob> {
       files,
       cut,
       maxIds: 0,
-      identityPath: join(dir, 'identity.mdb'),
+      identityPath: join(dir, 'identity.dat'),
       tempDir,
       memoryLimit: '256MB',
       threads: 2,

@@ -1,0 +1,128 @@
+/**
+ * Reads what an audit compares of a view of format 5: index.mdb and identity.mdb are LMDB files, and no file has checksums of its
+ * pieces, so the whole files are checked against META first (serving/store.ts, `checkSeals`). Nothing is answered from
+ * such a view; it is read to say what is wrong with it.
+ */
+import { createHash } from 'node:crypto';
+import { closeSync, openSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import { open, type Database, type RootDatabase } from 'lmdb';
+import { SwaError } from '../lib/errors.js';
+import type { Span } from '../lib/time/buckets.js';
+import type { PageCount, Subject } from '../lib/views/view.js';
+import { BlockReader, type Visit } from './block-reader.js';
+import { ByteReader } from './bytes.js';
+import { damageHint, type RandomFile } from './checked-file.js';
+import { listingKey } from './index-file.js';
+import { fileNames } from './layout.js';
+import { readMeta } from './meta.js';
+import { readSubject } from './view-reader.js';
+
+type Db = Database<Buffer, Buffer>;
+
+/** LMDB's keys end there: a longer text was cut and followed by 00 and the hex SHA-256 of the whole. */
+const longestPlainKey = 1900;
+
+export class Format5View {
+  readonly #roots: RootDatabase[] = [];
+  readonly #pages: Db;
+  readonly #domains: Db;
+  readonly #listing: Db;
+  readonly #persons: Db;
+  readonly #cells: BlockReader;
+
+  /** @param dir of a view whose META says format 5 and whose files are as it says */
+  constructor(dir: string) {
+    const { view } = readMeta(dir);
+    const index = this.#open(join(dir, 'index.mdb'));
+    this.#pages = openDb(index, 'pages');
+    this.#domains = openDb(index, 'domains');
+    this.#listing = openDb(index, 'listing');
+    this.#persons = openDb(this.#open(join(dir, 'identity.mdb')), 'persons');
+    this.#cells = new BlockReader(new PlainFile(join(dir, fileNames.pages)), view.lgK);
+  }
+
+  /** Ascending in UTF-8 byte order, as are `pages` and `persons`. */
+  *domains(): Iterable<string> {
+    for (const { key } of this.#domains.getRange({})) yield Buffer.from(key).toString('utf8');
+  }
+
+  *pages(domain: string): Iterable<PageCount> {
+    for (let chunk = 0; ; chunk++) {
+      const value = this.#listing.get(listingKey(domain, chunk));
+      if (value === undefined) return;
+      const reader = new ByteReader(value);
+      let url = '';
+      while (!reader.done) {
+        const pageviews = reader.varint();
+        url = url.slice(0, reader.varint()) + reader.text();
+        yield { url, pageviews };
+      }
+    }
+  }
+
+  /** Of pages alone. */
+  forEachBucket(subject: Subject, span: Span, from: number, to: number, visit: Visit): void {
+    const record = subject.kind === 'page' ? this.#pages.get(textKey(subject.url)) : undefined;
+    if (record !== undefined) this.#cells.forEachBucket(readSubject(record), span, from, to, visit);
+  }
+
+  /** The ids of every person of two or more, ascending. */
+  *persons(): Iterable<readonly string[]> {
+    for (const { value } of this.#persons.getRange({})) {
+      const reader = new ByteReader(value);
+      const ids: string[] = [];
+      let id = '';
+      while (!reader.done) {
+        id = id.slice(0, reader.varint()) + reader.text();
+        ids.push(id);
+      }
+      yield ids;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#cells.close();
+    for (const root of this.#roots) await root.close();
+  }
+
+  #open(path: string): RootDatabase {
+    const root = open({ path, noSubdir: true, maxDbs: 4, readOnly: true });
+    this.#roots.push(root);
+    return root;
+  }
+}
+
+function openDb(root: RootDatabase, name: string): Db {
+  return root.openDB({ name, encoding: 'binary', keyEncoding: 'binary' });
+}
+
+function textKey(text: string): Buffer {
+  const bytes = Buffer.from(text);
+  if (bytes.length <= longestPlainKey) return bytes;
+  const digest = createHash('sha256').update(bytes).digest('hex');
+  return Buffer.concat([bytes.subarray(0, longestPlainKey), Buffer.of(0), Buffer.from(digest)]);
+}
+
+/** A file that is read as it is. */
+class PlainFile implements RandomFile {
+  readonly #path: string;
+  readonly #fd: number;
+
+  constructor(path: string) {
+    this.#path = path;
+    this.#fd = openSync(path, 'r');
+  }
+
+  read(into: Uint8Array, offset: number): void {
+    for (let done = 0; done < into.length;) {
+      const count = readSync(this.#fd, into, done, into.length - done, offset + done);
+      if (count === 0) throw new SwaError('view.corrupt', `${this.#path} ends early`, { hint: damageHint });
+      done += count;
+    }
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+}
