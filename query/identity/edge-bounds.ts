@@ -5,7 +5,6 @@
  */
 import type { HllUnion, SketchSink } from 'hyperloglog-ts';
 import type { EdgeState, Milestone } from './edge-state.js';
-import type { PersonGroups } from './person-groups.js';
 import type { SlotIndex } from './slot-index.js';
 
 export interface Slack {
@@ -61,6 +60,7 @@ export class EdgeBounds {
     if (union.mode === 'registers' && at.persons * shareHeld(people, union.lgK) > maxHeld) return all;
     const exposure = new Exposure(this.#options);
     union.addTo(exposure);
+    exposure.addSifted();
     return exposure.isKnown ? exposure : all;
   }
 }
@@ -83,20 +83,26 @@ class Exposure implements SketchSink, Slack {
   /** False when there are too many persons to look at. */
   isKnown = true;
   readonly #options: EdgeBoundsOptions;
-  readonly #groups: PersonGroups;
-  readonly #persons: number;
+  #coupons = 0;
 
   constructor(options: EdgeBoundsOptions) {
     this.#options = options;
-    this.#groups = options.state.groups;
-    this.#persons = options.at.persons;
-    this.#groups.unmark();
+    options.state.groups.unmark();
   }
 
   addCoupon(coupon: number): void {
-    const groups = this.#groups;
-    for (let person = groups.lastWith(coupon, this.#persons); person >= 0; person = groups.lastBefore(person))
-      this.#meet(person, person);
+    held[this.#coupons++] = coupon;
+  }
+
+  /** Ends the coupons. */
+  addSifted(): void {
+    const { state, at } = this.#options;
+    const { groups } = state;
+    const sifted = groups.sift(held, this.#coupons);
+    for (let i = 0; i < sifted; i++) {
+      let person = groups.lastWith(held[i] ?? 0, at.persons);
+      for (; person >= 0; person = groups.lastBefore(person)) this.#meet(person, person);
+    }
   }
 
   addRegisters(registers: Uint8Array): void {
