@@ -21,15 +21,25 @@ const answerSchema = z.object({
       visitors: z.number().optional(),
       pageviews: z.number().optional(),
       series: z
-        .array(z.object({ visitors: z.number().optional(), pageviews: z.number().optional() }).loose())
+        .array(
+          z
+            .object({
+              visitors: z.number().optional(),
+              lower: z.number().optional(),
+              upper: z.number().optional(),
+              exact: z.boolean().optional(),
+              pageviews: z.number().optional(),
+            })
+            .loose(),
+        )
         .optional(),
     })
     .loose(),
   accuracy: z
     .object({
       exact: z.boolean(),
-      maxOvercount: z.number().optional(),
-      maxUndercount: z.number().optional(),
+      lower: z.number().optional(),
+      upper: z.number().optional(),
     })
     .loose(),
   freshness: z

@@ -77,8 +77,8 @@ class Dashboard {
       unit: 'Visitors',
       kind: 'line',
       hasBounds: true,
-      describe: ({ value, lower, upper }) =>
-        `${count(value)} visitors${lower === upper ? '' : ` (95 %: ${count(lower)} – ${count(upper)})`}`,
+      describe: ({ value, lower, upper, exact }) =>
+        `${count(value)} visitors${exact ? '' : ` (95 %: ${count(lower)} – ${count(upper)})`}`,
     });
     this.#pageviewsCard = new SeriesCard(section('pageviews-card'), {
       ...chart,
@@ -242,15 +242,15 @@ class Dashboard {
     this.#uniquesCard.update({
       liveFrom,
       points: people.data.series.map((bucket) => {
-        const { visitors, lower, upper } = bucket;
-        return { ...place(bucket), value: visitors, lower, upper };
+        const { visitors, lower, upper, exact } = bucket;
+        return { ...place(bucket), value: visitors, lower, upper, exact };
       }),
     });
     this.#pageviewsCard.update({
       liveFrom,
       points: views.data.series.map((bucket) => {
         const { pageviews: value } = bucket;
-        return { ...place(bucket), value, lower: value, upper: value };
+        return { ...place(bucket), value, lower: value, upper: value, exact: true };
       }),
     });
   }

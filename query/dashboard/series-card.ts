@@ -83,7 +83,7 @@ export class SeriesCard {
   }
 
   #row(point: ChartPoint): HTMLTableRowElement {
-    const interval = point.lower === point.upper ? 'exact' : `${count(point.lower)} – ${count(point.upper)}`;
+    const interval = point.exact ? 'exact' : `${count(point.lower)} – ${count(point.upper)}`;
     return h(
       'tr',
       {},

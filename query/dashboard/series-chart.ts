@@ -13,6 +13,7 @@ export interface ChartPoint {
   readonly value: number;
   readonly lower: number;
   readonly upper: number;
+  readonly exact: boolean;
   /** The speed layer has a part in it. */
   readonly live: boolean;
   /** Begun and not ended, or not begun yet: then there is nothing to draw. */

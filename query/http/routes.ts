@@ -114,6 +114,7 @@ function inquiryRoute(engine: Engine, inquiry: Inquiry): Route {
       await engine.pinned(async (generation) => {
         if (notModified(request, response, generation, format)) return;
         const answer = await answering(generation, new Pace(deadlineAt));
+        if (!engine.edges.isFinal(generation)) response.removeHeader('ETag');
         await sendAnswer(request, response, answer, format);
       });
     },

@@ -24,6 +24,8 @@ export interface EdgeBoundsOptions {
   readonly at: Milestone;
   /** By how much edges that are not in the state can change any count. */
   readonly rest: Slack;
+  /** All edges that are kept have been read: asked again, the answer is the same. */
+  readonly isFinal: boolean;
   /** Of the first persons of the state, if there is one. */
   readonly index: SlotIndex | undefined;
 }
@@ -34,6 +36,10 @@ export class EdgeBounds {
 
   constructor(options: EdgeBoundsOptions) {
     this.#options = options;
+  }
+
+  get isFinal(): boolean {
+    return this.#options.isFinal;
   }
 
   /** Of the people in a union; `people` is its estimate. */

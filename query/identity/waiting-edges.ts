@@ -47,6 +47,11 @@ export class WaitingEdges {
     return bounds;
   }
 
+  /** False when an answer of the generation would say more about edges if it were asked for again later. */
+  isFinal(generation: Generation): boolean {
+    return this.#known.get(generation)?.isFinal ?? true;
+  }
+
   /** Whether edges are being read or indexed in the background. */
   get isBuilding(): boolean {
     return this.#buildsSince !== undefined;
@@ -144,7 +149,8 @@ export class ResolvedEdges {
       all.retractions - at.retractions,
       generation.batch.meta.maxPersonIds,
     );
-    return new EdgeBounds({ state: this.#state, at, rest, index: this.#index });
+    const isFinal = this.hasRead(generation);
+    return new EdgeBounds({ state: this.#state, at, rest, isFinal, index: this.#index });
   }
 
   get wantsIndex(): boolean {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { HllUnion, coupon } from 'hyperloglog-ts';
 import { offset } from '../../lib/log/log.js';
-import type { WaitingEdge } from '../../lib/views/view.js';
+import type { EdgeBlock, WaitingEdge } from '../../lib/views/view.js';
 import type { Engine } from '../engine/engine.js';
 import { Pace } from '../engine/pace.js';
 import { ResolvedEdges } from '../identity/waiting-edges.js';
@@ -16,7 +16,7 @@ import {
   type FakeRealtimeOptions,
   type View,
 } from './fakes.js';
-import { engineOver } from './server.js';
+import { engineOver, serve } from './server.js';
 
 const hour0 = 490_000;
 const page = 'https://www.example.org/a';
@@ -324,4 +324,36 @@ test('edges that have not been read yet count for everybody, and are read in the
   );
   assert.ok(lowerBounds.slice(0, -1).every((lower) => lower < 3));
   engine.generations.unpin(generation);
+});
+
+/** Takes ten milliseconds for each three edges. */
+class SlowRealtimeView extends FakeRealtimeView {
+  override *edges(from?: Parameters<FakeRealtimeView['edges']>[0]): Generator<EdgeBlock> {
+    for (const block of super.edges(from)) {
+      const until = performance.now() + 10;
+      while (performance.now() < until);
+      yield block;
+    }
+  }
+}
+
+test('an answer does not wait long for edges to be read, and has no ETag until they have been', async (t) => {
+  const equivs = Array.from({ length: 150 }, (_, i): Pair => [`cookie:${i}`, `user:${i}`]);
+  const batch = new FakeBatchView(viewsOf(['x', 'cookie:7', 'user:7']));
+  const edges = edgesOf('equiv', equivs);
+  const server = await serve(t, { batch, realtime: new SlowRealtimeView(batch, [], { edges }) });
+  const path = `/v1/uniques?url=${encodeURIComponent(page)}&from=${show(hour0)}&to=${show(hour0 + 1)}`;
+  const first = await server.get(path);
+  assert.equal(first.headers.get('etag'), null);
+  const deadline = performance.now() + 60_000;
+  for (let etag: string | null = null; etag === null;) {
+    assert.ok(performance.now() < deadline, 'no ETag for a minute');
+    const response = await server.get(path);
+    etag = response.headers.get('etag');
+    const { accuracy } = (await response.json()) as { accuracy: Answered };
+    assert.ok(accuracy.lower <= 2 && accuracy.upper === 3);
+    if (etag === null) continue;
+    assert.deepEqual([accuracy.lower, accuracy.maxOvercount], [2, 1]);
+    assert.equal((await server.get(path, { 'if-none-match': etag })).status, 304);
+  }
 });
