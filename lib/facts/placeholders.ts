@@ -26,28 +26,35 @@ const words = [
 
 /** What may lie around a value: blanks, quotes and brackets, as they are or percent-encoded. */
 const blanks = ' \\t\\n\\v\\f\\r\u00a0\u00ad\u1680\u2000-\u200f\u2028-\u202f\u205f-\u2064\u3000\ufeff';
-const wrap = `[${blanks}"'\`\\\\\u00ab\u00b4\u00bb\u2018-\u201f\u2039\u203a()\\[\\]{}<>]`;
+const others = '"\'`\\\\\u00ab\u00b4\u00bb\u2018-\u201f\u2039\u203a()\\[\\]<>';
+const wrap = `[${blanks}${others}{}]`;
 const wrapping = `(?:${wrap}|%(?:0[9AaDd]|2[02789]|3[CcEe]|5[BbCcDd]|60|7[BbDd]))*`;
 
 const gap = '(?:[ +_-]|%20)?';
 const open = '(?:\\{|%7[Bb])';
 const close = '(?:\\}|%7[Dd])';
+/** A percent sign that begins no encoded brace. */
+const percent = '%(?:[^7]|7[^BbDd])';
+const noBrace = `(?:[^{}%]|${percent})`;
 
-/** How an id that is a placeholder ends, before its last wrapping. */
+/**
+ * How an id that is a placeholder ends, before its last wrapping. What begins with wrapping goes on with something else, or
+ * the search would read all that follows again from each place in it.
+ */
 const endings = [
   `(?:^|:|%3[Aa])${wrapping}(?:${words.map(inAnyCase).join('|')})`,
   // What JavaScript makes of an object: [object Object], [object Promise].
   `(?:^|:|%3[Aa])${wrapping}${inAnyCase('object ')}[A-Za-z]+(?:\\]|%5[Dd])`,
   // Nothing, or a zero without a kind: user:0 may be a person.
-  `^${wrap}*0?`,
+  `^(?:${wrap}*0)?`,
   // A kind without a value. An address may end in two colons: ip:2001:db8::
   '(?:^|[^0-9A-Fa-f:]):+',
   '[0-9A-Fa-f]:',
   '%3[Aa]',
-  // Templates: ${...}, #{...}, {{...}}, [[...]], <%...%>, %%...%%
-  `(?:[$#]|%2[34]|${open})${open}[^}]*${close}`,
-  '\\[\\[[^\\]]*\\]',
-  '<%[^>]*%>',
+  // Templates: ${...}, #{...}, {{...}}, <%...%>, %%...%%
+  `(?:[$#]|%2[34])${open}${noBrace}*${close}`,
+  `${open}${open}(?:[${blanks}${others}]|${percent})*[^${blanks}${others}{}%]${noBrace}*${close}`,
+  '<%[^%>]*%>',
   '%%[^%]*%%',
 ];
 
@@ -57,8 +64,7 @@ export const placeholderPattern = `(?:${endings.join('|')})${wrapping}$`;
 const placeholder = new RegExp(placeholderPattern);
 
 /**
- * True for a placeholder: in any case or quoting, percent-encoded or not, after any number of `kind:` prefixes. For texts as
- * long as ids: the time grows with the square of the length.
+ * True for a placeholder: in any case or quoting, percent-encoded or not, after any number of `kind:` prefixes.
  */
 export function isNobody(id: string): boolean {
   const { length } = id;
@@ -71,13 +77,13 @@ export function isNobody(id: string): boolean {
  * is shorter); true says nothing. Tells one id in a hundred to be looked at, where the expression would take longer than all else.
  */
 export function mayEndNobody(third: number, second: number, last: number): boolean {
-  if (!(last < 0x80) || isPunctuation[last] === 1 || third === percent) return true;
+  if (!(last < 0x80) || isPunctuation[last] === 1 || third === percentSign) return true;
   if (!(second < 0x80) || isPunctuation[second] === 1) return last === zero;
   return isWordEnd[pairOf(second, last)] === 1;
 }
 
 const zero = 0x30;
-const percent = 0x25;
+const percentSign = 0x25;
 
 /** By ASCII code: what may stand behind a placeholder's last word, or before a zero. */
 const isPunctuation = Uint8Array.from({ length: 0x80 }, (_, code) =>

@@ -55,8 +55,17 @@ test('the nil UUID and all zeros are placeholders in every way of writing them',
 });
 
 test('an unfilled template at the end of an id is a placeholder', () => {
-  const templates = ['${}', '${user.id}', '#{id}', '{{id}}', '{{{id}}}', '{{ a | b }}'];
-  const others = ['[[id]]', '<%= id %>', '%%USER_ID%%', '%7B%7Bid%7D%7D', '%24%7Bid%7D', '{{1a}}'];
+  const templates = [
+    '${}',
+    '${user.id}',
+    '#{id}',
+    '{{id}}',
+    '{{{id}}}',
+    '{{ a | b }}',
+    '{{ имя }}',
+    '{{%20id%20}}',
+  ];
+  const others = ['<%= id %>', '%%USER_ID%%', '%7B%7Bid%7D%7D', '%24%7Bid%7D', '{{1a}}'];
   requireAll(
     [...templates, ...others].flatMap((text) => [text, `user:${text}`, `user-${text}`]),
     true,
