@@ -12,6 +12,7 @@ import { openDataDir } from '../lib/data-dir.js';
 import type { Pageview } from '../lib/facts/fact.js';
 import { decodeRecord, encodeRecord } from '../lib/facts/record.js';
 import { makeRules } from '../lib/facts/rules.js';
+import { KeyedHash } from '../lib/hash/keyed-hash.js';
 import { distance, reaches, zeroOffsets } from '../lib/log/cut.js';
 import type { Log } from '../lib/log/log.js';
 import { openLog, openLogWriter } from '../lib/log/open-log.js';
@@ -127,6 +128,7 @@ function openGeneration(
     dataDir: config.dataDir,
     log,
     rules,
+    hash: new KeyedHash(),
     clock: systemClock,
     lgK: config.lgK,
     dedupWindow: config.dedupWindow,

@@ -12,6 +12,7 @@
  */
 import { hash } from 'node:crypto';
 import type { Fact } from '../lib/facts/fact.js';
+import { repeatText } from '../lib/facts/repeat.js';
 
 /** At most twice as many lines are remembered: about 40 MB. */
 const rememberedLines = 2 ** 18;
@@ -43,9 +44,9 @@ export class LineIds {
   isRepeat(fact: Fact): boolean {
     const identity =
       fact.type === 'pageview'
-        ? [fact.eventId, fact.type, fact.visitor, fact.url, fact.userAgent]
-        : [fact.eventId, fact.type, fact.a, fact.b];
-    return this.#count(hash('sha1', JSON.stringify(identity), 'base64url')) > 1;
+        ? `${repeatText(fact, fact.url)}${fact.userAgent ?? ''}`
+        : repeatText(fact, '');
+    return this.#count(hash('sha1', identity, 'base64url')) > 1;
   }
 
   #count(digest: string): number {

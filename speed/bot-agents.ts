@@ -12,15 +12,18 @@ export class BotAgents {
     this.#rule = rule;
   }
 
-  /** 1 for a bot that the views leave out, 0 for any other agent, -1 when it is not remembered. */
-  known(hi: number, lo: number): number {
-    return this.#recent.get(hi, lo);
+  /**
+   * 1 for a bot that the views leave out, 0 for any other agent, -1 when it is not remembered. The agent's hash lies at
+   * `words[at]`.
+   */
+  known(words: Int32Array, at: number): number {
+    return this.#recent.get(words, at);
   }
 
   /** Works it out, and remembers it under the agent's hash. */
-  add(hi: number, lo: number, userAgent: string): number {
+  add(words: Int32Array, at: number, userAgent: string): number {
     const excluded = this.#rule.excludes(userAgent) ? 1 : 0;
-    this.#recent.set(hi, lo, excluded);
+    this.#recent.set(words, at, excluded);
     return excluded;
   }
 }

@@ -18,9 +18,9 @@ import { writeDeadLetter } from './dead-letters.js';
 import { decodeCell, type StoredCell } from './store/cell-codec.js';
 import { cellKey } from './store/cell-key.js';
 import type { CellSubject } from './store/cell-subject.js';
+import { CountingRules } from './counting-rules.js';
 import { FailedRecords } from './failed-records.js';
 import { LogIntake, type Slice, type SliceFacts } from './log-intake.js';
-import { PageNames } from './page-names.js';
 import type { PageviewSpout } from './pageview-spout.js';
 import type { PartitionWork } from './partition-work.js';
 import { PersonCoupons } from './person-coupons.js';
@@ -34,7 +34,6 @@ import {
 } from './prepared-partitions.js';
 import { generationDir, removeIfEmpty, removeStores, storeDir } from './store/layout.js';
 import type { PartitionStore, Standing } from './store/partition-store.js';
-import { ChangeGatherer } from './store/view-changes.js';
 import type { Progress } from './store/store-meta.js';
 import { buildSwaTopology } from './swa-topology.js';
 import type { Topology } from './topology/index.js';
@@ -74,8 +73,6 @@ const longMs = 4_000;
 const oldMs = 10_000;
 /** How many times smaller than others an epoch may be towards the end of the log. */
 const shortestShare = 8;
-/** Over all partitions of the log. */
-const rememberedPages = 100_000;
 
 export class Generation {
   readonly id: ViewId;
@@ -93,7 +90,7 @@ export class Generation {
 
   private constructor(
     options: GenerationOptions,
-    stores: PreparedPartitions['stores'],
+    prepared: PreparedPartitions,
     intake: LogIntake,
     failed: FailedRecords,
   ) {
@@ -102,8 +99,9 @@ export class Generation {
     this.#options = options;
     this.#intake = intake;
     this.#failed = failed;
-    this.#addStores(stores);
-    const { rules, clock } = options;
+    this.#add(prepared);
+    const { clock } = options;
+    const rules = new CountingRules(options.rules, options.hash);
     const persons = new PersonCoupons(options.view);
     const onError = (error: unknown): void => void (this.#lastError = error);
     const { topology, spout } = buildSwaTopology({ rules, persons, work: this.#work, clock, onError });
@@ -117,16 +115,15 @@ export class Generation {
    * beyond the cut.
    */
   static async open(options: GenerationOptions): Promise<Generation> {
-    const { log, view } = options;
+    const { log, view, hash } = options;
     let stores: PreparedPartitions['stores'] = new Map();
     try {
       const prepared = await preparePartitions(options);
       ({ stores } = prepared);
       const failed = new FailedRecords();
       const from = positionsOf(stores);
-      const { windows } = prepared;
-      const intake = await LogIntake.open({ log, from, windows, failed, consumer: consumerOf(options) });
-      return new Generation(options, stores, intake, failed);
+      const intake = await LogIntake.open({ log, from, failed, hash, consumer: consumerOf(options) });
+      return new Generation(options, prepared, intake, failed);
     } catch (error) {
       await closeStores(stores);
       view.close();
@@ -145,9 +142,9 @@ export class Generation {
   }
 
   /** Takes prepared partitions in. To be called between epochs. */
-  async add({ stores, windows }: PreparedPartitions): Promise<void> {
-    this.#addStores(stores);
-    await this.#intake.reassign(this.positions(), windows);
+  async add(prepared: PreparedPartitions): Promise<void> {
+    this.#add(prepared);
+    await this.#intake.reassign(this.positions());
   }
 
   /** Lets partitions go: their stores are closed, for somebody else to open. To be called between epochs. */
@@ -206,7 +203,7 @@ export class Generation {
    */
   async runEpochs(options: EpochOptions): Promise<number> {
     if (this.#stores.size === 0) return 0;
-    const began = performance.now() + options.waitMs;
+    let began = performance.now() + options.waitMs;
     let records = 0;
     let most = this.#options.epochTuples;
     let committing: Promise<void> = Promise.resolve();
@@ -216,6 +213,7 @@ export class Generation {
         await committing; // one at a time: what fails is then always all that comes after the stores' positions
         if (epoch.failed.length > 0) {
           await this.#tryAgain(epoch.failed);
+          began = performance.now(); // or an attempt that took all the time would be followed by none
           continue;
         }
         records += epoch.records;
@@ -247,13 +245,9 @@ export class Generation {
     await this.close();
   }
 
-  #addStores(stores: PreparedPartitions['stores']): void {
-    for (const [name, store] of stores) {
-      this.#stores.set(name, store);
-      const remembered = Math.ceil(rememberedPages / this.#options.log.partitions.length);
-      const names = new PageNames(this.#options.rules.url, remembered);
-      this.#work.set(name, { names, changes: new ChangeGatherer() });
-    }
+  #add({ stores, work }: PreparedPartitions): void {
+    for (const [name, store] of stores) this.#stores.set(name, store);
+    for (const [name, ofPartition] of work) this.#work.set(name, ofPartition);
   }
 
   /** Runs slices through the topology until the epoch is full, log or time at its end, or a tree fails. */
@@ -265,7 +259,12 @@ export class Generation {
   ): Promise<Epoch> {
     const positions = new Map<PartitionName, Offset>();
     let records = 0;
-    while (records < most && performance.now() - began < (isShared ? shortMs : this.#longestMs())) {
+    let failed: readonly Slice[] = [];
+    while (
+      failed.length === 0 &&
+      records < most &&
+      performance.now() - began < (isShared ? shortMs : this.#longestMs())
+    ) {
       const chunk = Math.min(most - records, chunkRecords);
       const slices = await this.#intake.next(chunk, records === 0 ? waitMs : 0, limit, signal);
       if (slices.length === 0) break;
@@ -275,10 +274,10 @@ export class Generation {
         positions.set(partition, next);
         records += to - from;
       }
-      if (this.#spout.failed.length > 0) break;
+      failed = [...this.#spout.failed];
     }
     const isFull = records >= most && signal?.aborted !== true;
-    return { positions, records, isFull, failed: [...this.#spout.failed] };
+    return { positions, records, isFull, failed };
   }
 
   /**
@@ -322,7 +321,7 @@ export class Generation {
     });
     const failure = (await Promise.allSettled(commits)).find(({ status }) => status === 'rejected');
     if (failure?.status === 'rejected') throw failure.reason;
-    this.#intake.committed(positions);
+    for (const [name, position] of positions) this.#work.get(name)?.repeats.committed(position);
     this.#failed.clear();
   }
 

@@ -1,14 +1,11 @@
 /**
  * What the topology gets from the log: slices of consecutive records of one partition.
  *
- * The log is also what an epoch is replayed from: `rewind` goes back to the committed positions. Yet each record must be
- * shown to the deduplication window but once, so what the window said is kept until the epoch is committed.
- *
- * A record as our own encoder writes it is never decoded: its texts go on as hashes (see plain-pageview.ts). While slices
- * are worked on, the next records are being read.
+ * The log is also what an epoch is replayed from: `rewind` goes back to the committed positions. While slices are worked
+ * on, the next records are being read.
  */
-import { PlainPageview } from '../lib/facts/plain-pageview.js';
-import { decodeRecord } from '../lib/facts/record.js';
+import type { KeyedHash } from '../lib/hash/keyed-hash.js';
+import { namesOf } from '../lib/log/cut.js';
 import {
   offset,
   type Log,
@@ -18,37 +15,23 @@ import {
   type PartitionName,
   type RecordBatch,
 } from '../lib/log/log.js';
-import type { DedupWindow } from '../lib/facts/dedup-window.js';
-import type { WaitingEdge } from '../lib/views/view.js';
 import type { FailedRecords } from './failed-records.js';
-import { PageviewColumns } from './pageview-columns.js';
+import { sliceRecords, SliceReader, type RecordRange, type SliceRecords } from './slice-reader.js';
 
-/** Records `from` to `to` of a batch. */
-export interface Slice {
+/** Consecutive records of one partition. */
+export interface Slice extends RecordRange {
   readonly partition: PartitionName;
-  readonly batch: RecordBatch;
-  readonly from: number;
-  readonly to: number;
   /** Where the partition goes on. */
   readonly next: Offset;
 }
 
 /** What a slice says. */
-export interface SliceFacts {
+export interface SliceFacts extends SliceRecords {
   readonly partition: PartitionName;
-  readonly pageviews: PageviewColumns;
-  /** Those of them that are to be counted. */
-  readonly rows: Int32Array;
-  readonly edges: readonly WaitingEdge[];
-  /** Records that are not counted, by reason. */
-  readonly refused: ReadonlyMap<string, number>;
-  readonly deadLetters: number;
-  /** -1 for none. */
-  readonly lastReceivedAt: number;
+  /** True for a pageview that has failed too often and is alone in its slice: it is not to be counted. */
+  readonly isSetAside: boolean;
 }
 
-/** Few enough that a slice's facts die young, and that the event loop gets its turn. */
-const sliceRecords = 1_024;
 /** Records that may wait behind a limit before no more are read. */
 const bufferedRecords = 100_000;
 
@@ -56,14 +39,14 @@ export interface IntakeOptions {
   readonly log: Log;
   /** Where to begin; exactly these partitions are read, until others are assigned. */
   readonly from: Partial<Offsets>;
-  /** As they are at `from`. */
-  readonly windows: ReadonlyMap<PartitionName, DedupWindow>;
   readonly failed: FailedRecords;
+  readonly hash: KeyedHash;
   readonly consumer: string;
 }
 
 export class LogIntake {
   readonly #options: IntakeOptions;
+  readonly #sliceReader: SliceReader;
   readonly #partitions = new Map<PartitionName, PartitionIntake>();
   #reader: LogReader | undefined;
   /** Where a new reader begins. */
@@ -73,8 +56,9 @@ export class LogIntake {
 
   private constructor(options: IntakeOptions) {
     this.#options = options;
+    this.#sliceReader = new SliceReader(options.hash);
     this.#from = options.from;
-    this.#add(options.windows);
+    this.#add(options.from);
   }
 
   static async open(options: IntakeOptions): Promise<LogIntake> {
@@ -106,16 +90,13 @@ export class LogIntake {
     return this.#take(maxRecords, limit);
   }
 
-  /** Decodes a slice. To be called in the order in which slices were handed out. */
+  /** Reads what a slice says. */
   facts(slice: Slice): SliceFacts {
-    const partition = this.#partitions.get(slice.partition);
-    if (partition === undefined) throw new TypeError(`not a partition of this intake: ${slice.partition}`);
-    return partition.facts(slice);
-  }
-
-  /** What was handed out below these positions is committed and will not be asked for again. */
-  committed(positions: ReadonlyMap<PartitionName, Offset>): void {
-    for (const [name, position] of positions) this.#partitions.get(name)?.committed(position);
+    const { partition } = slice;
+    const records = this.#sliceReader.read(slice);
+    const [first] = records.pageviews.offsets;
+    const isSetAside = first !== undefined && this.#options.failed.isSetAside(partition, first);
+    return { ...records, partition, isSetAside };
   }
 
   /** Goes back to the committed positions; the next call reads from there. */
@@ -125,16 +106,10 @@ export class LogIntake {
     await this.close();
   }
 
-  /**
-   * Goes on with exactly the partitions of `positions`, from there; new ones bring their windows. To be called when all
-   * that was handed out is committed.
-   */
-  async reassign(
-    positions: Partial<Offsets>,
-    windows: ReadonlyMap<PartitionName, DedupWindow> = new Map(),
-  ): Promise<void> {
+  /** Goes on with exactly the partitions of `positions`, from there. To be called when all that was handed out is committed. */
+  async reassign(positions: Partial<Offsets>): Promise<void> {
     for (const name of this.#partitions.keys()) if (!(name in positions)) this.#partitions.delete(name);
-    this.#add(windows);
+    this.#add(positions);
     await this.rewind(positions);
   }
 
@@ -145,9 +120,11 @@ export class LogIntake {
     await reader?.close();
   }
 
-  #add(windows: ReadonlyMap<PartitionName, DedupWindow>): void {
-    for (const [name, window] of windows)
-      this.#partitions.set(name, new PartitionIntake(name, window, this.#options.failed));
+  #add(positions: Partial<Offsets>): void {
+    for (const name of namesOf(positions)) {
+      if (!this.#partitions.has(name))
+        this.#partitions.set(name, new PartitionIntake(name, this.#options.failed));
+    }
   }
 
   /** Opened when it is needed: one that cannot be opened now is tried again with the next call, from the same place. */
@@ -196,25 +173,17 @@ export class LogIntake {
   }
 }
 
-const repeat = 'repeated eventId';
-
-/** One partition: batches that wait, and what its window said about records not committed yet. */
+/** One partition: batches that wait. */
 class PartitionIntake {
   readonly #name: PartitionName;
-  readonly #window: DedupWindow;
   readonly #failed: FailedRecords;
   readonly #batches: RecordBatch[] = [];
   /** Next record of the first batch. */
   #at = 0;
-  /** The window has seen everything below. */
-  #seenBelow = 0;
-  readonly #repeats = new Set<number>();
-  readonly #plain = new PlainPageview();
   buffered = 0;
 
-  constructor(name: PartitionName, window: DedupWindow, failed: FailedRecords) {
+  constructor(name: PartitionName, failed: FailedRecords) {
     this.#name = name;
-    this.#window = window;
     this.#failed = failed;
   }
 
@@ -250,80 +219,9 @@ class PartitionIntake {
     return most;
   }
 
-  facts({ batch, from, to }: Slice): SliceFacts {
-    const plain = this.#plain;
-    const { topic } = batch;
-    const pageviews = new PageviewColumns(to - from);
-    const offsets: Offset[] = []; // of the pageviews
-    const refused = new Map<string, number>();
-    const edges: WaitingEdge[] = [];
-    let lastReceivedAt = -1;
-    for (let i = from; i < to; i++) {
-      const value = batch.values[i];
-      const at = batch.offsets[i];
-      if (value === undefined || at === undefined) break;
-      if (topic === 'pageviews' && plain.read(value)) {
-        if (plain.receivedAt > lastReceivedAt) lastReceivedAt = plain.receivedAt;
-        pageviews.addPlain(value, plain);
-        offsets.push(at);
-        continue;
-      }
-      const fact = decodeRecord(value, topic);
-      if (fact.type === 'invalid') {
-        refused.set(fact.reason, (refused.get(fact.reason) ?? 0) + 1);
-        continue;
-      }
-      if (fact.receivedAt > lastReceivedAt) lastReceivedAt = fact.receivedAt;
-      if (fact.type === 'pageview') {
-        pageviews.add(value, fact);
-        offsets.push(at);
-      } else edges.push({ ...fact, offset: at });
-    }
-    const { rows, repeats, deadLetters } = this.#toBeCounted(pageviews, offsets);
-    if (repeats > 0) refused.set(repeat, repeats);
-    const partition = this.#name;
-    return { partition, pageviews, rows, edges, refused, deadLetters, lastReceivedAt };
-  }
-
-  /** A loop of its own: the look-ups in the window go to memory far apart, and many of them can then be under way. */
-  #toBeCounted(
-    { eventIds }: PageviewColumns,
-    offsets: readonly Offset[],
-  ): { readonly rows: Int32Array; readonly repeats: number; readonly deadLetters: number } {
-    this.#window.prefetch(eventIds.lo.subarray(0, offsets.length));
-    const rows = new Int32Array(offsets.length);
-    let counted = 0;
-    let repeats = 0;
-    let deadLetters = 0;
-    for (let row = 0; row < offsets.length; row++) {
-      const at = offsets[row];
-      if (at === undefined) break;
-      if (this.#isRepeat(eventIds.hi[row] ?? 0, eventIds.lo[row] ?? 0, at)) repeats++;
-      else if (this.#isSetAside(at)) deadLetters++;
-      else rows[counted++] = row;
-    }
-    return { rows: rows.subarray(0, counted), repeats, deadLetters };
-  }
-
-  committed(position: Offset): void {
-    for (const at of this.#repeats) if (at < position) this.#repeats.delete(at);
-  }
-
   forget(): void {
     this.#batches.length = 0;
     this.#at = 0;
     this.buffered = 0;
-  }
-
-  #isRepeat(hi: number, lo: number, at: number): boolean {
-    if (at < this.#seenBelow) return this.#repeats.has(at);
-    this.#seenBelow = at + 1;
-    const isRepeat = this.#window.isRepeatHash(hi, lo, at);
-    if (isRepeat) this.#repeats.add(at);
-    return isRepeat;
-  }
-
-  #isSetAside(at: Offset): boolean {
-    return !this.#failed.isEmpty && this.#failed.isSetAside(this.#name, at);
   }
 }

@@ -4,60 +4,84 @@
  */
 import type { UrlRules } from '../lib/url/normalize.js';
 import { domainOf } from '../lib/url/domain.js';
-import { HashTable } from '../lib/hash/hash-table.js';
+import { KeyTable } from '../lib/hash/key-table.js';
+import type { KeyedHash } from '../lib/hash/keyed-hash.js';
 import { CellSubject } from './store/cell-subject.js';
 
 export class Page extends CellSubject {
-  /** Dealt by the hash of the URL. */
-  readonly lane: number;
+  /** The hash of the URL. */
+  readonly #a: number;
+  readonly #b: number;
+  readonly #c: number;
+  readonly #d: number;
 
   constructor(
     url: string,
     readonly site: CellSubject,
+    hash: KeyedHash,
   ) {
     super('page', url, site.name);
-    this.lane = laneOf(url);
+    hash.text(url);
+    this.#a = hash.words[0] ?? 0;
+    this.#b = hash.words[1] ?? 0;
+    this.#c = hash.words[2] ?? 0;
+    this.#d = hash.words[3] ?? 0;
+  }
+
+  /** Dealt by the hash of the URL. */
+  get lane(): number {
+    return this.#a & (lanes - 1);
+  }
+
+  /** Puts the hash of the URL at `words[at]`. */
+  putHash(words: Int32Array, at: number): void {
+    words[at] = this.#a;
+    words[at + 1] = this.#b;
+    words[at + 2] = this.#c;
+    words[at + 3] = this.#d;
   }
 }
 
-/** Lanes that pages are dealt into: as many as tasks could be of use. */
+/** Lanes that pages are dealt into: as many as tasks could be of use. A power of two. */
 export const lanes = 4;
 
 /** The names of one partition. */
 export class PageNames {
   readonly #rules: UrlRules;
   readonly #turnEntries: number;
+  readonly #hash: KeyedHash;
   /** Raw URL's hash -> index in `#pages`. Two tables take turns. */
-  #index = new HashTable();
+  #index = new KeyTable();
   #pages: (Page | string)[] = [];
-  #oldIndex = new HashTable();
+  #oldIndex = new KeyTable();
   #oldPages: readonly (Page | string)[] = [];
   /** One object for a domain, as long as its pages are remembered. */
   #sites = new Map<string, CellSubject>();
 
   /** @param turnEntries remembers at least so many, at most twice as many */
-  constructor(rules: UrlRules, turnEntries: number) {
+  constructor(rules: UrlRules, turnEntries: number, hash: KeyedHash) {
     this.#rules = rules;
     this.#turnEntries = turnEntries;
+    this.#hash = hash;
   }
 
-  /** Brings near what `known` looks at for these hashes. */
-  prefetch(lo: Int32Array): void {
-    this.#index.prefetch(lo);
+  /** Touches what `known` looks at for the hashes at `from`, `from + step`, ... */
+  prefetch(words: Int32Array, from: number, step: number): void {
+    this.#index.prefetch(words, from, step);
   }
 
-  /** The page of the URL with this hash, or why it has none; undefined when it is not remembered. */
-  known(hi: number, lo: number): Page | string | undefined {
-    const at = this.#index.get(hi, lo);
-    if (at >= 0) return this.#pages[at];
-    const oldAt = this.#oldIndex.get(hi, lo);
-    const old = oldAt < 0 ? undefined : this.#oldPages[oldAt];
-    return old === undefined ? undefined : this.#remember(hi, lo, old);
+  /** The page of the URL whose hash lies at `words[at]`, or why it has none; undefined when it is not remembered. */
+  known(words: Int32Array, at: number): Page | string | undefined {
+    const index = this.#index.get(words, at);
+    if (index >= 0) return this.#pages[index];
+    const oldIndex = this.#oldIndex.get(words, at);
+    const old = oldIndex < 0 ? undefined : this.#oldPages[oldIndex];
+    return old === undefined ? undefined : this.#remember(words, at, old);
   }
 
   /** Works it out, and remembers it under the URL's hash. */
-  add(hi: number, lo: number, raw: string): Page | string {
-    return this.#remember(hi, lo, this.#workOut(raw));
+  add(words: Int32Array, at: number, raw: string): Page | string {
+    return this.#remember(words, at, this.#workOut(raw));
   }
 
   #workOut(raw: string): Page | string {
@@ -69,12 +93,12 @@ export class PageNames {
       site = CellSubject.domain(domain);
       this.#sites.set(domain, site);
     }
-    return new Page(normalized.url, site);
+    return new Page(normalized.url, site, this.#hash);
   }
 
-  #remember(hi: number, lo: number, page: Page | string): Page | string {
+  #remember(words: Int32Array, at: number, page: Page | string): Page | string {
     if (this.#pages.length >= this.#turnEntries) this.#turn();
-    this.#index.set(hi, lo, this.#pages.length);
+    this.#index.set(words, at, this.#pages.length);
     this.#pages.push(page);
     return page;
   }
@@ -82,14 +106,8 @@ export class PageNames {
   #turn(): void {
     this.#oldIndex = this.#index;
     this.#oldPages = this.#pages;
-    this.#index = new HashTable();
+    this.#index = new KeyTable();
     this.#pages = [];
     this.#sites = new Map();
   }
-}
-
-function laneOf(name: string): number {
-  let hash = 0;
-  for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x2c1b3c6d);
-  return (hash >>> 16) % lanes;
 }

@@ -1,97 +1,84 @@
 /**
- * The pageviews of a slice by columns: times, and the hashes of the texts. What a hash stands for is
- * mostly known already, so no string is made of it; when it is not, the record has the text.
+ * The pageviews of a slice by columns: offsets, times, and the hashes of the texts. What a hash stands for is mostly known
+ * already, so no string is made of it; when it is not, the record has the text.
  */
 import type { Pageview } from '../lib/facts/fact.js';
-import type { PlainPageview, TextSpan } from '../lib/facts/plain-pageview.js';
+import { hashedFields, type PlainPageview } from '../lib/facts/plain-pageview.js';
 import { decodeRecord } from '../lib/facts/record.js';
-import { hashOf } from '../lib/hash/string-hash.js';
+import { hashWords } from '../lib/hash/keyed-hash.js';
+import type { Offset } from '../lib/log/log.js';
 
-type TextField = 'visitor' | 'url' | 'eventId' | 'userAgent';
+/** The hashes of one pageview: those of its texts, then that of its page, which is put there when it is known. */
+const rowHashes = [...hashedFields, 'page'] as const;
+export const rowWords = hashWords * rowHashes.length;
 
-/** One text of each pageview: its hash, and where it lies in the record. */
-class TextColumn {
-  readonly hi: Int32Array;
-  readonly lo: Int32Array;
-  readonly #field: TextField;
-  readonly #records: readonly Uint8Array[];
-  readonly #from: Int32Array;
-  /** 0 where the record must be decoded. */
-  readonly #to: Int32Array;
+/** Where each hash begins in the `rowWords` words of a row. */
+export const hashAt = {
+  url: hashWords * rowHashes.indexOf('url'),
+  userAgent: hashWords * rowHashes.indexOf('userAgent'),
+  eventId: hashWords * rowHashes.indexOf('eventId'),
+  visitor: hashWords * rowHashes.indexOf('visitor'),
+  page: hashWords * rowHashes.indexOf('page'),
+};
 
-  constructor(field: TextField, records: readonly Uint8Array[], capacity: number) {
-    this.#field = field;
-    this.#records = records;
-    const words = new Int32Array(4 * capacity);
-    this.hi = words.subarray(0, capacity);
-    this.lo = words.subarray(capacity, 2 * capacity);
-    this.#from = words.subarray(2 * capacity, 3 * capacity);
-    this.#to = words.subarray(3 * capacity);
-  }
-
-  setPlain(row: number, { hi, lo, from, to }: TextSpan): void {
-    this.hi[row] = hi;
-    this.lo[row] = lo;
-    this.#from[row] = from;
-    this.#to[row] = to;
-  }
-
-  set(row: number, text: string): void {
-    const { hi, lo } = hashOf(text);
-    this.hi[row] = hi;
-    this.lo[row] = lo;
-  }
-
-  /** '' for none. */
-  text(row: number): string {
-    const { buffer, byteOffset, byteLength } = this.#records[row] ?? noBytes;
-    const to = this.#to[row] ?? 0;
-    const record = Buffer.from(buffer, byteOffset, byteLength);
-    if (to > 0) return record.toString('latin1', this.#from[row], to); // ASCII
-    const fact = decodeRecord(record, 'pageviews');
-    return fact.type === 'pageview' ? (fact[this.#field] ?? '') : '';
-  }
-}
-
-const noBytes = new Uint8Array(0);
+/** Where a text lies in its record: words of a row of `#spans`, and where those of a field begin. */
+const spanWords = 6;
+const spanAt = { visitor: 0, url: 2, userAgent: 4 };
 
 export class PageviewColumns {
   readonly timestamps: Float64Array;
-  readonly visitors: TextColumn;
-  readonly urls: TextColumn;
-  readonly eventIds: TextColumn;
-  readonly userAgents: TextColumn;
+  readonly offsets: Offset[] = [];
+  /** `rowWords` for each pageview. */
+  hashes = new Int32Array(0);
   readonly #records: Uint8Array[] = [];
+  /** 0 where the record must be decoded. */
+  readonly #spans: Int32Array;
 
   constructor(capacity: number) {
     this.timestamps = new Float64Array(capacity);
-    this.visitors = new TextColumn('visitor', this.#records, capacity);
-    this.urls = new TextColumn('url', this.#records, capacity);
-    this.eventIds = new TextColumn('eventId', this.#records, capacity);
-    this.userAgents = new TextColumn('userAgent', this.#records, capacity);
+    this.#spans = new Int32Array(spanWords * capacity);
   }
 
   get length(): number {
     return this.#records.length;
   }
 
-  /** A pageview as it was just read from the record. */
-  addPlain(record: Uint8Array, { timestamp, visitor, url, eventId, userAgent }: PlainPageview): void {
-    const row = this.#records.push(record) - 1;
-    this.timestamps[row] = timestamp;
-    this.visitors.setPlain(row, visitor);
-    this.urls.setPlain(row, url);
-    this.eventIds.setPlain(row, eventId);
-    this.userAgents.setPlain(row, userAgent);
+  /** A pageview as it was just read from the record, whose bytes began at `start`. */
+  addPlain(offset: Offset, record: Uint8Array, plain: PlainPageview, start: number): void {
+    const { timestamp, visitor, url, userAgent } = plain;
+    const row = this.#add(offset, record, timestamp);
+    const spans = this.#spans;
+    const from = spanWords * row;
+    spans[from] = visitor.from - start;
+    spans[from + 1] = visitor.to - start;
+    spans[from + 2] = url.from - start;
+    spans[from + 3] = url.to - start;
+    spans[from + 4] = userAgent.from - start;
+    spans[from + 5] = userAgent.to - start;
   }
 
   /** A pageview decoded from the record. */
-  add(record: Uint8Array, { timestamp, visitor, url, eventId, userAgent = '' }: Pageview): void {
+  add(offset: Offset, record: Uint8Array, { timestamp }: Pageview): void {
+    this.#add(offset, record, timestamp);
+  }
+
+  /** '' for none. */
+  text(row: number, field: keyof typeof spanAt): string {
+    const { buffer, byteOffset, byteLength } = this.#records[row] ?? noBytes;
+    const record = Buffer.from(buffer, byteOffset, byteLength);
+    const span = spanWords * row + spanAt[field];
+    const to = this.#spans[span + 1] ?? 0;
+    if (to > 0) return record.toString('latin1', this.#spans[span], to); // ASCII
+    const fact = decodeRecord(record, 'pageviews');
+    return fact.type === 'pageview' ? (fact[field] ?? '') : '';
+  }
+
+  #add(offset: Offset, record: Uint8Array, timestamp: number): number {
     const row = this.#records.push(record) - 1;
+    this.offsets.push(offset);
     this.timestamps[row] = timestamp;
-    this.visitors.set(row, visitor);
-    this.urls.set(row, url);
-    this.eventIds.set(row, eventId);
-    this.userAgents.set(row, userAgent);
+    return row;
   }
 }
+
+const noBytes = new Uint8Array(0);

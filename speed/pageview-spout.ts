@@ -19,7 +19,10 @@ export class PageviewSpout implements Spout {
     this.#output = output;
   }
 
-  /** Slices to be emitted, in this order; `decode` is called once for each. Forgets what failed before. */
+  /**
+   * Slices to be emitted, in this order, up to the first that fails; `decode` is called once for each. Forgets what failed
+   * before.
+   */
   feed(slices: readonly Slice[], decode: (slice: Slice) => SliceFacts): void {
     this.#waiting = slices;
     this.#decode = decode;
@@ -34,7 +37,7 @@ export class PageviewSpout implements Spout {
 
   nextTuple(): void {
     const slice = this.#waiting[this.#emitted];
-    if (slice === undefined || this.#decode === undefined) return;
+    if (slice === undefined || this.#decode === undefined || this.#failed.length > 0) return;
     this.#emitted++;
     this.#output?.emitTo('slices', [this.#decode(slice)], slice);
   }

@@ -1,8 +1,10 @@
 import type { PageNames } from './page-names.js';
+import type { PartitionRepeats } from './partition-repeats.js';
 import type { ChangeGatherer } from './store/view-changes.js';
 
 /** What the bolts have of one partition. */
 export interface PartitionWork {
   readonly names: PageNames;
+  readonly repeats: PartitionRepeats;
   readonly changes: ChangeGatherer;
 }

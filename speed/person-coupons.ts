@@ -19,20 +19,20 @@ export class PersonCoupons {
     this.#mapping = mapping;
   }
 
-  /** Brings near what `known` looks at for these hashes. */
-  prefetch(lo: Int32Array): void {
-    this.#recent.prefetch(lo);
+  /** Touches what `known` looks at for the hashes at `from`, `from + step`, ... */
+  prefetch(words: Int32Array, from: number, step: number): void {
+    this.#recent.prefetch(words, from, step);
   }
 
-  /** The coupon of the visitor whose id has this hash; -1 when it is not remembered. */
-  known(hi: number, lo: number): number {
-    return this.#recent.get(hi, lo);
+  /** The coupon of the visitor whose id's hash lies at `words[at]`; -1 when it is not remembered. */
+  known(words: Int32Array, at: number): number {
+    return this.#recent.get(words, at);
   }
 
   /** Works it out, and remembers it under the id's hash. */
-  add(hi: number, lo: number, visitor: string): number {
+  add(words: Int32Array, at: number, visitor: string): number {
     const found = coupon(this.#mapping.personOf(visitor));
-    if (found <= largestRemembered) this.#recent.set(hi, lo, found);
+    if (found <= largestRemembered) this.#recent.set(words, at, found);
     return found;
   }
 }

@@ -1,23 +1,32 @@
 /**
- * Partitions made ready for a generation: their stores opened or made, their deduplication windows as they are where the
+ * Partitions made ready for a generation: their stores opened or made, and what repeats are told by as it is where the
  * stores stand. This takes a while and touches nothing that is at work, so it can go on beside it.
  */
 import { SwaError } from '../lib/errors.js';
-import type { DedupWindow } from '../lib/facts/dedup-window.js';
+import { DedupWindow } from '../lib/facts/dedup-window.js';
 import type { Rules } from '../lib/facts/rules.js';
+import type { KeyedHash } from '../lib/hash/keyed-hash.js';
 import { checkCut, offsetAt } from '../lib/log/cut.js';
 import { parsePartitionName, type Log, type Offsets, type PartitionName } from '../lib/log/log.js';
 import type { BatchView } from '../lib/views/view.js';
-import { primedWindows } from './prime-windows.js';
+import { CountingRules } from './counting-rules.js';
+import { PageNames } from './page-names.js';
+import { PartitionRepeats } from './partition-repeats.js';
+import type { PartitionWork } from './partition-work.js';
+import { primeRepeats } from './prime-repeats.js';
+import { SliceReader } from './slice-reader.js';
 import type { CommitThread } from './store/commit-thread.js';
 import { storeDir } from './store/layout.js';
 import { PartitionStore, readStanding } from './store/partition-store.js';
 import type { StoreIdentity } from './store/store-meta.js';
+import { ChangeGatherer } from './store/view-changes.js';
 
 export interface PreparationOptions {
   readonly dataDir: string;
   readonly log: Log;
   readonly rules: Rules;
+  /** Tells texts apart; one for the process. */
+  readonly hash: KeyedHash;
   readonly lgK: number;
   readonly dedupWindow: number;
   readonly bootId: string;
@@ -34,15 +43,18 @@ export interface PreparationOptions {
 export interface PreparedPartitions {
   readonly stores: ReadonlyMap<PartitionName, PartitionStore>;
   /** Not to be used when the signal has aborted. */
-  readonly windows: ReadonlyMap<PartitionName, DedupWindow>;
+  readonly work: ReadonlyMap<PartitionName, PartitionWork>;
 }
+
+/** Over all partitions of the log. */
+const rememberedPages = 100_000;
 
 /**
  * Prepares `options.partitions`. Throws `log.mismatch` when the log is another one or ends below what was read,
  * `log.out-of-range` when it was trimmed beyond a position; no store is left open then.
  */
 export async function preparePartitions(options: PreparationOptions): Promise<PreparedPartitions> {
-  const { log, view, dedupWindow, signal } = options;
+  const { log, view, hash, signal } = options;
   const stores = new Map<PartitionName, PartitionStore>();
   try {
     await checkCut(log, view.meta.cut, `batch view ${view.meta.id}`);
@@ -55,12 +67,29 @@ export async function preparePartitions(options: PreparationOptions): Promise<Pr
     const from = positionsOf(stores);
     await checkCut(log, { logId: log.id, next: from }, `the realtime view of ${view.meta.id}`);
     await requireReach(options, from);
-    const windows = await primedWindows(log, from, dedupWindow, consumerOf(options), signal);
-    return { stores, windows };
+    const work = new Map(options.partitions.map((name) => [name, newWork(options)]));
+    await primeRepeats(work, {
+      log,
+      at: from,
+      size: options.dedupWindow,
+      consumer: consumerOf(options),
+      reader: new SliceReader(hash),
+      rules: new CountingRules(options.rules, hash),
+      ...(signal === undefined ? {} : { signal }),
+    });
+    return { stores, work };
   } catch (error) {
     await closeStores(stores);
     throw error;
   }
+}
+
+function newWork({ rules, log, hash, dedupWindow }: PreparationOptions): PartitionWork {
+  return {
+    names: new PageNames(rules.url, Math.ceil(rememberedPages / log.partitions.length), hash),
+    repeats: new PartitionRepeats(new DedupWindow(dedupWindow)),
+    changes: new ChangeGatherer(),
+  };
 }
 
 /** Looks at all partitions, those of other workers too: so no worker waits for a view that another one cannot follow. */

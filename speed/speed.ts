@@ -10,6 +10,7 @@ import type { Config } from '../lib/config/config.js';
 import { openDataDir } from '../lib/data-dir.js';
 import { SwaError, messageOf } from '../lib/errors.js';
 import { makeRules } from '../lib/facts/rules.js';
+import { KeyedHash } from '../lib/hash/keyed-hash.js';
 import { distance, zeroOffsets } from '../lib/log/cut.js';
 import type { Log, Offsets } from '../lib/log/log.js';
 import { openLog } from '../lib/log/open-log.js';
@@ -50,6 +51,7 @@ async function open(context: RoleContext, closers: Closers): Promise<RunningRole
     log,
     share,
     rules,
+    hash: new KeyedHash(),
     clock,
     lgK,
     dedupWindow: config.dedupWindow,
@@ -184,6 +186,7 @@ class SpeedStatus {
       equivsAfterBatchCut: sum((progress) => progress.equivs),
       retractionsAfterBatchCut: sum((progress) => progress.retractions),
       deadLetters: sum((progress) => progress.deadLetters),
+      repeats: sum((progress) => progress.repeats),
       refused,
     };
   }

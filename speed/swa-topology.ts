@@ -7,11 +7,13 @@
  *                                          global
  *
  * It is run in epochs: feed the spout, turn until every tree is answered, then commit or discard.
+ *
+ * One slice is under way at a time. Repeats depend on the order of a partition's records, and so it is kept whatever the
+ * grouping; with everything on one thread a second slice would only wait.
  */
 import type { Clock } from '../lib/clock.js';
-import type { Rules } from '../lib/facts/rules.js';
 import type { PartitionName } from '../lib/log/log.js';
-import { BotAgents } from './bot-agents.js';
+import type { CountingRules } from './counting-rules.js';
 import { NormalizeBolt } from './normalize-bolt.js';
 import { PageviewSpout } from './pageview-spout.js';
 import type { PartitionWork } from './partition-work.js';
@@ -22,7 +24,7 @@ import { UpdateViewBolt } from './update-view-bolt.js';
 const tasks = 2;
 
 export interface SwaTopologyOptions {
-  readonly rules: Rules;
+  readonly rules: CountingRules;
   readonly persons: PersonCoupons;
   /** Partitions may come and go. */
   readonly work: ReadonlyMap<PartitionName, PartitionWork>;
@@ -32,12 +34,11 @@ export interface SwaTopologyOptions {
 
 export function buildSwaTopology(options: SwaTopologyOptions): { topology: Topology; spout: PageviewSpout } {
   const { rules, persons, work, clock, onError } = options;
-  const bots = new BotAgents(rules.bots);
   const spout = new PageviewSpout();
   const builder = new TopologyBuilder();
   builder.setSpout('pageview spout', () => spout);
   builder
-    .setBolt('normalize', () => new NormalizeBolt(bots, work, persons), tasks)
+    .setBolt('normalize', () => new NormalizeBolt(rules, work, persons), tasks)
     .shuffleGrouping('pageview spout', 'slices');
   builder
     .setBolt('update view', () => new UpdateViewBolt(work), tasks)
@@ -47,7 +48,7 @@ export function buildSwaTopology(options: SwaTopologyOptions): { topology: Topol
     clock,
     random: seededRandom(clock()),
     onError: ({ error }) => onError(error),
-    maxSpoutPending: 2, // slices under way: what a turn may take of the event loop
+    maxSpoutPending: 1, // slices under way
     batch: 256,
   });
   return { topology, spout };

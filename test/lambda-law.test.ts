@@ -14,6 +14,7 @@ import { after, test } from 'node:test';
 import fc from 'fast-check';
 import { SwaError } from '../lib/errors.js';
 import type { Fact } from '../lib/facts/fact.js';
+import { KeyedHash } from '../lib/hash/keyed-hash.js';
 import { namesOf, offsetAt, zeroOffsets } from '../lib/log/cut.js';
 import { offset, type NewRecord, type Offsets } from '../lib/log/log.js';
 import type { BatchView, RealtimeView } from '../lib/views/view.js';
@@ -255,6 +256,7 @@ class History {
       dataDir: this.#dataDir,
       log: this.#log,
       rules,
+      hash: new KeyedHash(),
       clock: () => time0,
       lgK,
       dedupWindow,

@@ -22,7 +22,7 @@ import type { FoundPersons } from '../persons/person-job.js';
 import { TextColumn } from '../text-column.js';
 import { newFactBatch, shardCount, type FactStore } from './fact-store.js';
 import { PageSample, type SampledPage } from './page-sample.js';
-import { TextNumbers } from './text-numbers.js';
+import { ColumnNumbers } from './column-numbers.js';
 
 /** What `swa_page` and `swa_agent` return; a URL that is no page or a bot's agent excludes its pageviews. */
 const refusedUrl = 0;
@@ -56,8 +56,8 @@ export class FactCollector {
   /** Pageviews by page number. */
   pageviews = new Float64Array(1024);
   /** The numbers of URLs (`firstPage` + page number, or `refusedUrl`) and of user agents (`human` or `bot`). */
-  readonly urls: TextNumbers;
-  readonly agents: TextNumbers;
+  readonly urls: ColumnNumbers;
+  readonly agents: ColumnNumbers;
   #shardOfPage = new Uint8Array(1024);
   /** Hour by hour number, in order of appearance. */
   readonly hours: number[] = [];
@@ -101,8 +101,8 @@ export class FactCollector {
     this.#hash = hash;
     this.#sample = new PageSample(options.sampledPages);
     this.#visitors = new KeyTable(Math.min(expectedRows / 10, 1 << 24));
-    this.urls = new TextNumbers(hash, (url) => this.#urlNumber(url));
-    this.agents = new TextNumbers(hash, (agent) => (rules.bots.excludes(agent) ? bot : human));
+    this.urls = new ColumnNumbers(hash, (url) => this.#urlNumber(url));
+    this.agents = new ColumnNumbers(hash, (agent) => (rules.bots.excludes(agent) ? bot : human));
   }
 
   /** The persons of several ids; before the first fact. */

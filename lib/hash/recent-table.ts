@@ -1,13 +1,13 @@
 /**
- * What was looked up lately: 64-bit hash -> small number, bounded. Two tables take turns: what is used moves to the young
+ * What was looked up lately: 128-bit hash -> small number, bounded. Two tables take turns: what is used moves to the young
  * one; when that is full it becomes the old one, and the old one is let go.
  */
-import { HashTable } from './hash-table.js';
+import { KeyTable } from './key-table.js';
 
 export class RecentTable {
   readonly #turnEntries: number;
-  #young = new HashTable();
-  #old = new HashTable();
+  #young = new KeyTable();
+  #old = new KeyTable();
 
   /** @param turnEntries remembers at least so many, at most twice as many */
   constructor(turnEntries: number) {
@@ -15,25 +15,25 @@ export class RecentTable {
   }
 
   /** The number under the hash, or -1 when it is not (or no longer) known. */
-  get(hi: number, lo: number): number {
-    const young = this.#young.get(hi, lo);
+  get(words: Int32Array, at: number): number {
+    const young = this.#young.get(words, at);
     if (young >= 0) return young;
-    const old = this.#old.get(hi, lo);
-    if (old >= 0) this.set(hi, lo, old);
+    const old = this.#old.get(words, at);
+    if (old >= 0) this.set(words, at, old);
     return old;
   }
 
-  /** As `HashTable.prefetch`, for what was looked up last. */
-  prefetch(lo: Int32Array): void {
-    this.#young.prefetch(lo);
+  /** As `KeyTable.prefetch`, for what was looked up last. */
+  prefetch(words: Int32Array, from: number, step: number): void {
+    this.#young.prefetch(words, from, step);
   }
 
   /** Remembers a number from 0 to 2^31 - 2. */
-  set(hi: number, lo: number, value: number): void {
+  set(words: Int32Array, at: number, value: number): void {
     if (this.#young.size >= this.#turnEntries) {
       this.#old = this.#young;
-      this.#young = new HashTable();
+      this.#young = new KeyTable();
     }
-    this.#young.set(hi, lo, value);
+    this.#young.set(words, at, value);
   }
 }

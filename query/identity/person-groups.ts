@@ -5,6 +5,7 @@
  * takes a while keeps to its own cut, however many edges come in meanwhile.
  */
 import { grown } from '../../lib/grown.js';
+import { hashWords } from '../../lib/hash/keyed-hash.js';
 import { SplitTable } from '../../lib/hash/split-table.js';
 
 const none = 2 ** 32 - 1;
@@ -24,6 +25,8 @@ export class PersonGroups {
   #sameCoupon = new Uint32Array(64);
   /** The last person with a coupon. */
   readonly #ofCoupon = new SplitTable();
+  /** A coupon as the table's key: its first word. */
+  readonly #key = new Int32Array(hashWords);
   /**
    * Most coupons that are asked for are not here, and a look at the table goes to far memory. So three bits of one word
    * stand for each coupon (a Bloom filter in blocks of a word): one in twenty is looked up in vain.
@@ -59,7 +62,8 @@ export class PersonGroups {
     this.#coupons[person] = coupon;
     this.#nodes[2 * person] = none;
     this.#sizes[person] = 1;
-    const before = this.#ofCoupon.set(0, coupon | 0, person);
+    this.#key[0] = coupon;
+    const before = this.#ofCoupon.set(this.#key, 0, person);
     this.#sameCoupon[person] = before < 0 ? none : before;
     this.#addToFilter(coupon);
     return person;
@@ -117,7 +121,8 @@ export class PersonGroups {
 
   /** The last person below `end` with this coupon, -1 for none. */
   lastWith(coupon: number, end: number): number {
-    let person = this.#ofCoupon.get(0, coupon | 0);
+    this.#key[0] = coupon;
+    let person = this.#ofCoupon.get(this.#key, 0);
     while (person >= end) person = this.lastBefore(person);
     return person;
   }

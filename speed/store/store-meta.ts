@@ -54,7 +54,9 @@ export interface Progress {
   /** How many of the two the store holds: the first ones. */
   readonly keptEdges: number;
   readonly deadLetters: number;
-  /** Records that were read and not counted, by reason. */
+  /** Pageviews that were counted before. */
+  readonly repeats: number;
+  /** Other records that were read and not counted, by reason. */
   readonly refused: Readonly<Record<string, number>>;
 }
 
@@ -69,6 +71,7 @@ export function startProgress(from: Offset): Progress {
     retractions: 0,
     keptEdges: 0,
     deadLetters: 0,
+    repeats: 0,
     refused: {},
   };
 }
@@ -89,6 +92,7 @@ export function progressAfter(before: Progress, next: Offset, tally: Tally, kept
     retractions: before.retractions + tally.retractions,
     keptEdges: before.keptEdges + keptEdges,
     deadLetters: before.deadLetters + tally.deadLetters,
+    repeats: before.repeats + tally.repeats,
     refused,
   };
 }
@@ -117,6 +121,7 @@ const progressSchema = z.object({
   retractions: count,
   keptEdges: count,
   deadLetters: count,
+  repeats: count,
   refused: z.record(z.string(), count),
 });
 

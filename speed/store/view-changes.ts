@@ -49,6 +49,9 @@ export interface Tally extends Omit<PartitionNotes, 'edges'> {
 export interface PartitionNotes {
   readonly edges: readonly WaitingEdge[];
   readonly deadLetters: number;
+  /** Pageviews that were counted before. */
+  readonly repeats: number;
+  /** Other records that do not count, by reason. */
   readonly refused: ReadonlyMap<string, number>;
   /** `receivedAt` of the newest; -1 for none. */
   readonly lastReceivedAt: number;
@@ -108,6 +111,7 @@ class Epoch {
   #viewsEnd = 0;
   readonly #edges: WaitingEdge[] = [];
   #deadLetters = 0;
+  #repeats = 0;
   #lastReceivedAt = -1;
   readonly #refused = new Map<string, number>();
 
@@ -125,9 +129,10 @@ class Epoch {
     this.#viewsEnd = end;
   }
 
-  addNotes({ edges, deadLetters, lastReceivedAt, refused }: PartitionNotes): void {
+  addNotes({ edges, deadLetters, repeats, lastReceivedAt, refused }: PartitionNotes): void {
     for (const edge of edges) this.#edges.push(edge);
     this.#deadLetters += deadLetters;
+    this.#repeats += repeats;
     this.#lastReceivedAt = Math.max(this.#lastReceivedAt, lastReceivedAt);
     for (const [reason, count] of refused)
       this.#refused.set(reason, (this.#refused.get(reason) ?? 0) + count);
@@ -158,6 +163,7 @@ class Epoch {
         equivs: this.#edges.length - retractions,
         retractions,
         deadLetters: this.#deadLetters,
+        repeats: this.#repeats,
         lastReceivedAt: this.#lastReceivedAt,
         refused: this.#refused,
       },

@@ -8,6 +8,7 @@ import { test, type TestContext } from 'node:test';
 import type { Worker } from 'node:worker_threads';
 import { SwaError } from '../../lib/errors.js';
 import type { Fact } from '../../lib/facts/fact.js';
+import { KeyedHash } from '../../lib/hash/keyed-hash.js';
 import { reaches, zeroOffsets } from '../../lib/log/cut.js';
 import { offset } from '../../lib/log/log.js';
 import type { BatchView } from '../../lib/views/view.js';
@@ -75,6 +76,7 @@ async function generationOver(t: TestContext, facts: readonly Fact[], commits: C
     dataDir,
     log,
     rules,
+    hash: new KeyedHash(),
     clock: () => time0,
     lgK,
     dedupWindow,

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test, type TestContext } from 'node:test';
 import { timeEnd, type Fact } from '../../lib/facts/fact.js';
+import { KeyedHash } from '../../lib/hash/keyed-hash.js';
 import { zeroOffsets } from '../../lib/log/cut.js';
 import { offset, type Offsets } from '../../lib/log/log.js';
 import { hourMs, hourOf } from '../../lib/time/buckets.js';
@@ -37,6 +38,7 @@ function optionsFor(dataDir: string, log: MemoryLog, view: BatchView): Generatio
     dataDir,
     log,
     rules,
+    hash: new KeyedHash(),
     clock: () => time0,
     lgK,
     dedupWindow,
@@ -364,5 +366,28 @@ test('a record that fails three times is set aside with its offset and reason, a
       value: '',
     },
   );
+  await generation.close();
+});
+
+test('a tree that fails when the time of its turn is over is tried again, and the stream goes on', async (t) => {
+  const facts = Array.from({ length: 30 }, (_, i) => pageview(`cookie:${i}`, 'http://example.com/'));
+  const { log, view } = await logWith(facts);
+  let failures = 0;
+  const slow: BatchView = {
+    ...view,
+    personOf(visitor) {
+      if (failures++ > 0) return visitor;
+      for (const began = performance.now(); performance.now() - began < 500;); // longer than a turn of new facts
+      throw new Error('cannot be mapped now');
+    },
+  };
+  let asked = 0;
+  const clock = (): number => {
+    if (asked++ > 1_000) throw new Error('it is tried for ever');
+    return time0;
+  };
+  const generation = await Generation.open({ ...optionsFor(tempDir(t), log, slow), clock });
+  await generation.runEpochs({ waitMs: 0, limit: {} });
+  assert.deepEqual(generation.positions(), log.end());
   await generation.close();
 });

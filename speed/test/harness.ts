@@ -7,6 +7,7 @@ import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SwaError, messageOf } from '../../lib/errors.js';
 import type { Fact } from '../../lib/facts/fact.js';
+import { KeyedHash } from '../../lib/hash/keyed-hash.js';
 import { reaches, zeroOffsets } from '../../lib/log/cut.js';
 import type { Offsets } from '../../lib/log/log.js';
 import { fixedShare } from '../../lib/log/share.js';
@@ -119,6 +120,7 @@ export class Harness {
       dataDir: this.dataDir,
       log: this.log,
       rules,
+      hash: new KeyedHash(),
       clock: () => time0,
       lgK,
       dedupWindow,

@@ -6,7 +6,7 @@ import { KeyTable } from '../../lib/hash/key-table.js';
 import { hashWords, type KeyedHash } from '../../lib/hash/keyed-hash.js';
 import type { TextColumn } from '../text-column.js';
 
-export class TextNumbers {
+export class ColumnNumbers {
   readonly #hash: KeyedHash;
   readonly #numberOf: (text: string) => number;
   #known = new KeyTable();
