@@ -1,47 +1,18 @@
 /** The `swa` command as people run it: what it prints, and how it exits. */
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { pino } from 'pino';
 import { newImportCounts } from '../../ingest/import.js';
-import { assetPath } from '../../lib/assets.js';
 import { systemClock } from '../../lib/clock.js';
 import { configWith } from '../../lib/config/config.js';
 import { openDataDir } from '../../lib/data-dir.js';
 import { StatusReporter } from '../../lib/status.js';
 import { startSink } from '../../master-data/sink.js';
-
-interface Ended {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** A data directory that is not made yet, and `swa` on it; a command that does not end is killed and has code -1. */
-function setUp(t: TestContext) {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-commands-'));
-  t.after(() => rmSync(dir, { recursive: true }));
-  const dataDir = join(dir, 'data');
-  const swa = (args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> =>
-    new Promise((resolve) => {
-      const own = { PATH: process.env['PATH'], SWA_DATA_DIR: dataDir, ...env };
-      execFile(
-        process.execPath,
-        [assetPath('bin/swa'), ...args],
-        { env: own, timeout: 60_000, killSignal: 'SIGKILL' },
-        (error, stdout, stderr) => {
-          const code = typeof error?.code === 'number' ? error.code : error === null ? 0 : -1;
-          resolve({ code, stdout, stderr });
-        },
-      );
-    });
-  return { dir, dataDir, swa };
-}
+import { setUp } from './swa-command.js';
 
 test('an import in the background is refused when there is no such file', async (t) => {
   const { dir, swa } = setUp(t);

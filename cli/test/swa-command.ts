@@ -1,0 +1,34 @@
+/** The `swa` command as a process, under the version of Node that runs the test. */
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { assetPath } from '../../lib/assets.js';
+
+export interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A data directory that is not made yet, and `swa` on it; a command that does not end is killed and has code -1. */
+export function setUp(t: TestContext) {
+  const dir = mkdtempSync(join(tmpdir(), 'swa-commands-'));
+  t.after(() => rmSync(dir, { recursive: true }));
+  const dataDir = join(dir, 'data');
+  const swa = (args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> =>
+    new Promise((resolve) => {
+      const own = { PATH: process.env['PATH'], SWA_DATA_DIR: dataDir, ...env };
+      execFile(
+        process.execPath,
+        [assetPath('bin/swa'), ...args],
+        { env: own, timeout: 60_000, killSignal: 'SIGKILL' },
+        (error, stdout, stderr) => {
+          const code = typeof error?.code === 'number' ? error.code : error === null ? 0 : -1;
+          resolve({ code, stdout, stderr });
+        },
+      );
+    });
+  return { dir, dataDir, swa };
+}
