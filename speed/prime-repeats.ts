@@ -44,9 +44,10 @@ export async function primeRepeats(
       for (const batch of await logReader.next({ maxRecords: readRecords, timeoutMs: 1_000 })) {
         const end = offsetAt(at, batch.name);
         const ofPartition = work.get(batch.name);
-        const to = batch.offsets.findLastIndex((each) => each < end) + 1;
-        for (let from = 0; from < to && ofPartition !== undefined; from += sliceRecords)
-          show({ batch, from, to: Math.min(to, from + sliceRecords) }, reader, rules, ofPartition);
+        const to = ofPartition === undefined ? 0 : batch.offsets.findLastIndex((each) => each < end) + 1;
+        for (let from = 0; from < to; from += sliceRecords)
+          if (ofPartition !== undefined)
+            show({ batch, from, to: Math.min(to, from + sliceRecords) }, reader, rules, ofPartition);
         if (batch.nextOffset >= end) left.delete(batch.name);
       }
       await new Promise(setImmediate);

@@ -146,8 +146,11 @@ test('no layer takes a placeholder for a visitor, or a time before 1990', () => 
   assert.equal(decodedIn({ ...fact, eventId: 'null' }, 'pageviews').type, 'pageview');
 });
 
+function isRead(visitor: string): boolean {
+  return isPlain(Buffer.from(JSON.stringify({ ...fact, visitor })));
+}
+
 test('an id that may be a placeholder by its end is left to decoding; all others are read', () => {
-  const isRead = (visitor: string): boolean => isPlain(Buffer.from(JSON.stringify({ ...fact, visitor })));
   for (const visitor of ['cookie:9f3c', 'ip:192.0.2.10', '12a', 'user:42', 'c:77aed4'])
     assert.ok(isRead(visitor), visitor);
   for (const visitor of ['u:mall', 'user:0', 'c:100', 'id:{9f}', 'a', 'ab']) {

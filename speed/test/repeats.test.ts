@@ -128,7 +128,12 @@ class Speed {
     const { window } = this.#options;
     const { cut } = this.#view.meta;
     const ledger = ledgerOf(this.log.records);
-    const generation = { from: cut.next, personOf: this.#view.personOf, window, rules };
+    const generation = {
+      from: cut.next,
+      personOf: (visitor: string) => this.#view.personOf(visitor),
+      window,
+      rules,
+    };
     writePointer(this.#dataDir, {
       partitions: this.log.partitions,
       serving: this.#view.meta.id,
@@ -324,13 +329,14 @@ test('a record that was set aside makes later ones repeats, before and after a n
   }
 });
 
+function failOnBroken(url: string): void {
+  if (url.endsWith('/broken')) throw new Error('a rule is broken');
+}
+
 test('a record that the rules fail on is set aside, and no later generation stumbles over it', async (t) => {
-  const onNormalizing = (url: string): void => {
-    if (url.endsWith('/broken')) throw new Error('a rule is broken');
-  };
   const facts = [0, 1, 2].map((i) => pageview(`cookie:${i}`, 'http://example.com/'));
   const broken = pageview('cookie:x', 'http://example.com/broken');
-  const speed = new Speed(t, { onNormalizing });
+  const speed = new Speed(t, { onNormalizing: failOnBroken });
   const [first, ...others] = facts;
   assert.ok(first !== undefined);
   await speed.log.append(recordsOf([first, broken, ...others, first]));

@@ -68,7 +68,12 @@ const fields = fc.record(
 );
 const bytes = fc.oneof(
   { weight: 6, arbitrary: fields.map((each) => Buffer.from(JSON.stringify(pageview('v', 'u', each)))) },
-  { weight: 1, arbitrary: fc.constantFrom('', 'no JSON', JSON.stringify(equiv('a', 'b'))).map(Buffer.from) },
+  {
+    weight: 1,
+    arbitrary: fc
+      .constantFrom('', 'no JSON', JSON.stringify(equiv('a', 'b')))
+      .map((each) => Buffer.from(each)),
+  },
 );
 
 test('a slice says what decoding its records says, whatever they are and wherever they lie', () => {
@@ -87,14 +92,16 @@ test('a slice says what decoding its records says, whatever they are and whereve
   );
 });
 
+function longPageview(referrerLength: number): Pageview {
+  return pageview('v', 'http://example.com/', { referrer: 'r'.repeat(referrerLength) });
+}
+
 test('records may be many and long: those too long to be worth it are decoded, and the rest has room', () => {
   const reader = new SliceReader(hash);
-  const long = (length: number): Pageview =>
-    pageview('v', 'http://example.com/', { referrer: 'r'.repeat(length) });
   for (const length of [0, 2_000, 16_000, 17_000, 200_000, 0]) {
     const count = length > 20_000 ? 20 : sliceRecords;
     const records = Array.from({ length: count }, (_, i) => ({
-      bytes: Buffer.from(JSON.stringify(long(i % 3 === 0 ? 0 : length))),
+      bytes: Buffer.from(JSON.stringify(longPageview(i % 3 === 0 ? 0 : length))),
       together: i % 5 !== 0,
     }));
     requireDecoded(reader, batchOf(records), 0, count);
