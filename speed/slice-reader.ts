@@ -20,6 +20,7 @@ export interface RecordRange {
 /** What the records of a slice say. */
 export interface SliceRecords {
   readonly pageviews: PageviewColumns;
+  /** Equiv facts and retractions, ascending by offset. */
   readonly edges: readonly WaitingEdge[];
   /** Records that are no facts of their topic, by reason. */
   readonly invalid: ReadonlyMap<string, number>;

@@ -9,7 +9,10 @@ import type { LogId, Offset, PartitionName } from '../../lib/log/log.js';
 import type { ViewId } from '../../lib/views/view.js';
 import type { Tally } from './view-changes.js';
 
-/** Of what a store holds: 2 since it holds edges. Stores of another one are made again from the log. */
+/**
+ * Of what a store holds: 2 since it holds edges and repeats are told by visitor and page, too. Stores of another one are made
+ * again from the log.
+ */
 const storeFormat = 2;
 
 /** All that a store's content depends on, but for the log's records. */
