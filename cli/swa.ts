@@ -9,6 +9,7 @@ import { addConfigCommand } from './commands/config.js';
 import { addGenerateCommand } from './commands/generate.js';
 import { addImportCommand } from './commands/import.js';
 import { addQueryCommand } from './commands/query.js';
+import { addRecoverCommand } from './commands/recover.js';
 import { addRoleCommands } from './commands/roles.js';
 import { addStartCommand } from './commands/start.js';
 import { addStatusCommand } from './commands/status.js';
@@ -28,6 +29,7 @@ addBatchCommand(program);
 addQueryCommand(program);
 addStatusCommand(program);
 addVerifyCommand(program);
+addRecoverCommand(program);
 addConfigCommand(program);
 for (const command of program.commands) inheritSettings(command);
 

@@ -65,7 +65,7 @@ export async function commitFile(
     store.onStep('parquet-written', file.partition);
     const sealed = await sealFile(store, file);
     const files = [...head.files.filter(keep), sealed].toSorted((a, b) => a.fromOffset - b.fromOffset);
-    const next = commitManifest(store.dataDir, store.root, file.partition, head, files);
+    const next = commitManifest(store.dataDir, store.root, file.partition, head, { files });
     store.onStep('manifest-committed', file.partition);
     return next;
   } finally {

@@ -33,6 +33,7 @@ export function planCompaction(
   for (let tier = 0; tier <= topTier; tier++) {
     let run: ManifestFile[] = [];
     for (const file of files) {
+      if (run.at(-1)?.toOffset !== file.fromOffset) run = []; // a gap lies between
       if (isLarge(file) || tierOf(file) > tier) run = [];
       else run.push(file);
       if (run.length >= limits.fanIn) return withinLimits(run, limits);

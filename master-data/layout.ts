@@ -7,6 +7,7 @@
  *   master/<topic>/p<n>/<anything>.tmp                      unfinished; of nobody once its writer is dead
  *   master/pins/                                            who reads which manifests right now
  *   master/flush.json                                       "commit what the log holds up to here, now"
+ *   master/last-records.json                                what the log is recognised by: lib/log/last-records.ts
  *
  * A data file's name holds its content hash, so one name can never stand for two contents.
  */

@@ -2,8 +2,8 @@
  * Manifests: the truth about which files make up the master dataset.
  *
  * Each partition has a chain of them, numbered from 1. A manifest lists every data file of its partition, in offset
- * order and without a gap from offset 0 to the partition's cut, and names the hash of its predecessor (the first one
- * that of `root.json`). It is put under its number by link(2), which only one writer can win: the durable link is the
+ * order, and names the hash of its predecessor (the first one that of `root.json`). The files reach from offset 0 to the
+ * partition's cut, but for the gaps that it lists: offsets whose records were lost before they were stored (recover.ts). It is put under its number by link(2), which only one writer can win: the durable link is the
  * commit. Only the newest `keptManifests` and those that somebody pins are kept.
  */
 import { readdirSync } from 'node:fs';
@@ -53,6 +53,16 @@ const fileSchema = z.strictObject({
 });
 export type ManifestFile = z.output<typeof fileSchema>;
 
+const gapSchema = z.strictObject({
+  fromOffset: offsetSchema,
+  /** End exclusive. */
+  toOffset: offsetSchema,
+  /** When it was accepted, UTC ms, and why. */
+  acceptedAt: count,
+  reason: z.string(),
+});
+export type ManifestGap = z.output<typeof gapSchema>;
+
 const manifestSchema = z.strictObject({
   version: z.literal(1),
   number: z.number().int().min(1),
@@ -60,6 +70,7 @@ const manifestSchema = z.strictObject({
   partition: partitionNameSchema,
   predecessorSha256: hash,
   files: z.array(fileSchema),
+  gaps: z.array(gapSchema).default([]),
 });
 export type Manifest = z.output<typeof manifestSchema>;
 
@@ -68,11 +79,12 @@ export interface ChainHead {
   readonly number: number;
   readonly sha256: string;
   readonly files: readonly ManifestFile[];
+  readonly gaps: readonly ManifestGap[];
 }
 
-/** The offset up to which a list of files holds everything. */
-export function endOf(files: readonly ManifestFile[]): Offset {
-  return files.at(-1)?.toOffset ?? offset(0);
+/** The partition's cut: up to here everything is in a file, or in a gap. */
+export function endOf({ files, gaps }: Pick<ChainHead, 'files' | 'gaps'>): Offset {
+  return offset(Math.max(files.at(-1)?.toOffset ?? 0, gaps.at(-1)?.toOffset ?? 0));
 }
 
 /** Undefined when no sink has worked on this data directory yet. */
@@ -135,11 +147,11 @@ export function readManifest(
   if (body.number !== number || body.partition !== name) throw wrong('stands under the name of another');
   if (body.logId !== root.body.logId) throw wrong(`is of log ${body.logId}, not ${root.body.logId}`);
   let next = 0;
-  for (const file of body.files) {
-    if (file.fromOffset !== next || file.toOffset <= next) throw wrong(`does not go on at offset ${next}`);
-    if (file.rows > file.toOffset - file.fromOffset)
-      throw wrong(`has more rows than offsets in ${file.name}`);
-    next = file.toOffset;
+  for (const range of [...body.files, ...body.gaps].toSorted((a, b) => a.fromOffset - b.fromOffset)) {
+    if (range.fromOffset !== next || range.toOffset <= next) throw wrong(`does not go on at offset ${next}`);
+    if ('rows' in range && range.rows > range.toOffset - range.fromOffset)
+      throw wrong(`has more rows than offsets in ${range.name}`);
+    next = range.toOffset;
   }
   return sealed;
 }
@@ -149,10 +161,10 @@ export function readHead(dataDir: string, root: Sealed<Root>, name: PartitionNam
   // The sink removes old manifests: one that vanishes between listing and reading has many successors by then.
   for (let attempt = 0; attempt < 8; attempt++) {
     const number = manifestNumbers(dataDir, name).at(-1);
-    if (number === undefined) return { number: 0, sha256: root.sha256, files: [] };
+    if (number === undefined) return { number: 0, sha256: root.sha256, files: [], gaps: [] };
     try {
       const { sha256, body } = readManifest(dataDir, root, name, number);
-      return { number, sha256, files: body.files };
+      return { number, sha256, files: body.files, gaps: body.gaps };
     } catch (error) {
       if (systemCode(error) !== 'ENOENT') throw error;
     }
@@ -169,7 +181,7 @@ export function commitManifest(
   root: Sealed<Root>,
   name: PartitionName,
   head: ChainHead,
-  files: readonly ManifestFile[],
+  { files = head.files, gaps = head.gaps }: Partial<Pick<ChainHead, 'files' | 'gaps'>> = {},
 ): ChainHead {
   const number = head.number + 1;
   const body = {
@@ -179,6 +191,7 @@ export function commitManifest(
     partition: name,
     predecessorSha256: head.sha256,
     files,
+    ...(gaps.length === 0 ? {} : { gaps }),
   };
   const { text, sha256 } = seal(body);
   if (!createFile(manifestPath(dataDir, name, number), text)) {
@@ -186,5 +199,5 @@ export function commitManifest(
       hint: 'run one sink per data directory',
     });
   }
-  return { number, sha256, files };
+  return { number, sha256, files, gaps };
 }

@@ -8,6 +8,7 @@
 import { join } from 'node:path';
 import { SwaError, systemCode } from '../lib/errors.js';
 import { checkCut, distance, offsetAt, reaches } from '../lib/log/cut.js';
+import type { LastRecord } from '../lib/log/last-records.js';
 import {
   type Cut,
   type Log,
@@ -107,14 +108,14 @@ export class SinkSession {
     for (const name of root.body.partitions) {
       const head = readHead(dataDir, root, name);
       heads.set(name, head);
-      next[name] = endOf(head.files);
+      next[name] = endOf(head);
     }
     await checkCut(log, { logId: root.body.logId, next }, 'the master dataset');
     sweepTemps(dataDir, root);
     for (const [name, head] of heads) {
       const orphans = deadFiles(dataDir, root, name, head);
       if (orphans.length === 0) continue;
-      heads.set(name, commitManifest(dataDir, root, name, head, head.files));
+      heads.set(name, commitManifest(dataDir, root, name, head));
       removeFiles(dataDir, name, orphans);
     }
     const duckdb = await openDuckDb({
@@ -141,8 +142,14 @@ export class SinkSession {
   /** The master dataset's cut as this session has committed it. */
   get cut(): Cut {
     const next: Record<PartitionName, Offset> = {};
-    for (const [name, head] of this.#heads) next[name] = endOf(head.files);
+    for (const [name, head] of this.#heads) next[name] = endOf(head);
     return { logId: this.#store.root.body.logId, next };
+  }
+
+  /** How many offsets below the cut were lost before they were stored. */
+  get skippedOffsets(): number {
+    const gaps = [...this.#heads.values()].flatMap((head) => head.gaps);
+    return gaps.reduce((sum, { fromOffset, toOffset }) => sum + toOffset - fromOffset, 0);
   }
 
   /** How many records the log holds beyond the cut. */
@@ -158,11 +165,7 @@ export class SinkSession {
     const isOver = (): boolean => signal.aborted || (until !== undefined && reaches(this.#position, until));
     let heardAt = this.#elapsedMs();
     while (!isOver()) {
-      const batches = await this.#reader.next({
-        maxRecords: readRecords,
-        timeoutMs: this.#waitMs(),
-        signal,
-      });
+      const batches = await this.#read(signal);
       for (const batch of batches) await this.#take(batch);
       const now = this.#elapsedMs();
       if (batches.length > 0) heardAt = now;
@@ -174,6 +177,19 @@ export class SinkSession {
     await this.#startCommit();
     await this.#commit;
     if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  /** What lies before records that cannot be decoded is committed, so that nothing of it is lost on the way around them. */
+  async #read(signal: AbortSignal): Promise<readonly RecordBatch[]> {
+    try {
+      return await this.#reader.next({ maxRecords: readRecords, timeoutMs: this.#waitMs(), signal });
+    } catch (error) {
+      if (error instanceof SwaError && error.code === 'log.corrupt') {
+        await this.#startCommit();
+        await this.#commit;
+      }
+      throw error;
+    }
   }
 
   /** Closes without committing; what was only spooled is read again by the next session. */
@@ -237,27 +253,30 @@ export class SinkSession {
 
   async #commitAll(spools: ReadonlyMap<PartitionName, Spool>): Promise<void> {
     if (spools.size === 0) return;
+    const last: [PartitionName, LastRecord][] = [];
     try {
       for (const [name, spool] of spools) {
         const spooled = spool.finish();
         if (spooled === undefined) this.#passOver(name, spool.next);
         else await this.#commitSpool(name, spooled);
+        if (spooled?.lastRecord !== undefined) last.push([name, spooled.lastRecord]);
       }
     } finally {
       for (const spool of spools.values()) spool.discard();
     }
+    if (last.length > 0) this.#options.log.stored?.(Object.fromEntries(last));
     this.#options.onCommit?.(this.cut);
     await this.#compact();
   }
 
-  /** Offsets without records go to the file before them; where there is none, to the one to come. */
+  /** Offsets without records go to the file before them; where there is none, or a gap, to the one to come. */
   #passOver(name: PartitionName, end: Offset): void {
     const head = this.#headOf(name);
     const last = head.files.at(-1);
-    if (last === undefined || last.toOffset >= end) return;
+    if (last === undefined || last.toOffset >= end || last.toOffset < endOf(head)) return;
     const files = [...head.files.slice(0, -1), { ...last, toOffset: end }];
     const { dataDir, root } = this.#store;
-    this.#heads.set(name, commitManifest(dataDir, root, name, head, files));
+    this.#heads.set(name, commitManifest(dataDir, root, name, head, { files }));
   }
 
   async #commitSpool(name: PartitionName, spooled: Spooled): Promise<void> {
@@ -267,7 +286,7 @@ export class SinkSession {
     const file = {
       partition: name,
       temp,
-      fromOffset: endOf(head.files),
+      fromOffset: endOf(head),
       toOffset: spooled.toOffset,
       expected: spooled,
     };

@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { openDataDir } from '../lib/data-dir.js';
 import { SwaError, messageOf, systemCode } from '../lib/errors.js';
 import { OwnerLock, isOfThisHost, liveLockOwner, lockHeld } from '../lib/files/owner-lock.js';
+import { readableEnd } from '../lib/log/cut.js';
 import type { Cut, Log } from '../lib/log/log.js';
 import { openLog } from '../lib/log/open-log.js';
 import type { RoleContext, StartRole } from '../lib/role.js';
@@ -95,7 +96,7 @@ export async function drainLogToMaster(
   try {
     log ??= await openLog(config, clock);
     session = await SinkSession.open(sinkOptions(context, log));
-    await session.run({ signal, until: await log.latest() });
+    await session.run({ signal, until: await readableEnd(log) });
     signal.throwIfAborted();
     return session.cut;
   } finally {
@@ -114,7 +115,7 @@ export async function catchUpMaster(
   options: { readonly log: Log; readonly timeoutMs: number; readonly signal?: AbortSignal },
 ): Promise<Cut> {
   const { dataDir } = context.config;
-  const atLeast = await options.log.latest();
+  const atLeast = await readableEnd(options.log);
   const isServed = (): boolean => liveLockOwner(sinkLockPath(dataDir)) !== undefined;
   for (;;) {
     if (!isServed()) {
@@ -133,6 +134,7 @@ export async function catchUpMaster(
 const firstBackoffMs = 200;
 const maxBackoffMs = 5_000;
 const reportEveryMs = 2_000;
+const maxWarned = 1_000;
 
 async function superviseSessions(
   context: RoleContext,
@@ -146,6 +148,12 @@ async function superviseSessions(
     logger.error({ err: error }, 'sink');
     status.report({ lastError: { at: clock(), code: codeOf(error), message: messageOf(error) } });
   };
+  const warned = new Set<string>();
+  const warn = (text: string): void => {
+    if (warned.has(text) || warned.size >= maxWarned) return;
+    warned.add(text);
+    logger.warn(text);
+  };
   status.report({ state: 'starting' });
   const options: SinkOptions = {
     ...sinkOptions(context, log),
@@ -155,7 +163,7 @@ async function superviseSessions(
   try {
     while (!signal.aborted) {
       try {
-        await runSession(options, status, signal);
+        await runSession(options, status, warn, signal);
       } catch (error) {
         if (!isPassing(error)) throw error;
         fail(error);
@@ -171,10 +179,19 @@ async function superviseSessions(
   }
 }
 
-async function runSession(options: SinkOptions, status: StatusReporter, signal: AbortSignal): Promise<void> {
+async function runSession(
+  options: SinkOptions,
+  status: StatusReporter,
+  warn: (text: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
   const session = await SinkSession.open(options);
   const report = async (): Promise<void> => {
-    status.report({ state: 'running', details: { cut: session.cut.next, lag: await session.lag() } });
+    const health = await options.log.health?.();
+    health?.warnings.forEach(warn);
+    const lag = await session.lag();
+    const { cut, skippedOffsets } = session;
+    status.report({ state: 'running', details: { cut: cut.next, lag, skippedOffsets, ...health } });
   };
   // A report that fails says nothing of the facts; the next one is two seconds away.
   const timer = setInterval(() => void report().catch(() => undefined), reportEveryMs);

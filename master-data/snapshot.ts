@@ -56,7 +56,7 @@ export function takeSnapshot(dataDir: string): Snapshot {
     for (const { name: fileName, ...file } of head.files) {
       files.push({ topic, partition, path: join(dir, fileName), ...file });
     }
-    next[name] = endOf(head.files);
+    next[name] = endOf(head);
     manifests[name] = head.number;
   }
   return { cut: { logId: root.body.logId, next }, files, manifests };

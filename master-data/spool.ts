@@ -12,7 +12,9 @@ import { maxIdBytes } from '../lib/facts/ids.js';
 import { isNobody } from '../lib/facts/placeholders.js';
 import { decodeRecord } from '../lib/facts/record.js';
 import { writeFully } from '../lib/files/durable.js';
+import { fingerprintOf, type LastRecord } from '../lib/log/last-records.js';
 import type { Offset, RecordBatch, Topic } from '../lib/log/log.js';
+import { isStandIn } from '../lib/log/stand-in.js';
 import { columnsOf } from './schema.js';
 
 /** A closed spool: what its file holds. */
@@ -23,6 +25,8 @@ export interface Spooled {
   readonly invalidRows: number;
   readonly firstOffset: Offset;
   readonly lastOffset: Offset;
+  /** What the last record is known by; undefined when it is only a stand-in for one. */
+  readonly lastRecord: LastRecord | undefined;
   /** Sum of (offset - first offset): with count, first and last it tells a lost row from a repeated one. */
   readonly offsetSum: number;
   /** Where the log is to be read on. */
@@ -49,6 +53,7 @@ export class Spool {
   #next: Offset;
   #first: Offset | undefined;
   #last: Offset | undefined;
+  #lastValue: Uint8Array = new Uint8Array();
   #rows = 0;
   #invalidRows = 0;
   #offsetSum = 0;
@@ -92,6 +97,7 @@ export class Spool {
       this.#appendRecord(at, value);
       this.#first ??= at;
       this.#last = at;
+      this.#lastValue = value;
       this.#rows++;
       this.#offsetSum += at - this.#first;
       this.#next = (at + 1) as Offset; // still an offset
@@ -112,10 +118,15 @@ export class Spool {
       invalidRows: this.#invalidRows,
       firstOffset: this.#first,
       lastOffset: this.#last,
+      lastRecord: this.#lastRecord(this.#last),
       offsetSum: this.#offsetSum,
       toOffset: this.#next,
       longestLineBytes: this.#longestLineBytes,
     };
+  }
+
+  #lastRecord(at: Offset): LastRecord | undefined {
+    return isStandIn(this.#lastValue) ? undefined : { offset: at, sha256: fingerprintOf(this.#lastValue) };
   }
 
   /** Closes if need be and removes the file. */

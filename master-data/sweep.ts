@@ -23,7 +23,7 @@ import { pinnedManifests } from './pins.js';
 /** Removes what interrupted writers left. At start only: later the temp files are our own. */
 export function sweepTemps(dataDir: string, root: Sealed<Root>): void {
   rmSync(sinkTempDir(dataDir), { recursive: true, force: true });
-  sweepDir(masterDir(dataDir), 'root.json.');
+  for (const own of ['root.json.', 'last-records.json.']) sweepDir(masterDir(dataDir), own);
   for (const name of root.body.partitions) {
     sweepDir(partitionDir(dataDir, name), '');
     sweepDir(manifestsDir(dataDir, name), '');

@@ -3,7 +3,7 @@
  * exactly one row of exactly one Parquet file, and says what it looked at. It finds; it does not repair.
  *
  * The proof, per partition: each manifest has the hash it names and the one its predecessor had; the cut never goes
- * back along the chain; the newest manifest's file ranges touch from offset 0 to the cut; each file has the size and the
+ * back along the chain; the newest manifest's file ranges and gaps touch from offset 0 to the cut; each file has the size and the
  * hash its manifest names; within a file no offset repeats or leaves the range. Then a file with as many rows as offsets
  * has them all. Where it has fewer (Kafka's control records are holes), the log itself is asked for the offsets of that
  * range.
@@ -18,7 +18,7 @@ import { checkCut } from '../lib/log/cut.js';
 import { offset, type Cut, type Log, type PartitionName } from '../lib/log/log.js';
 import { openDuckDb, sqlParquet } from './duckdb.js';
 import { masterDir } from './layout.js';
-import { endOf, manifestNumbers, readManifest, readRoot, type Root } from './manifest.js';
+import { endOf, manifestNumbers, readManifest, readRoot, type ManifestGap, type Root } from './manifest.js';
 import { pinSnapshot } from './pins.js';
 import { verifySnapshotFiles, type SnapshotFile } from './snapshot.js';
 
@@ -40,6 +40,8 @@ export interface MasterAudit {
     readonly holes: number;
     /** Of those, offsets the log no longer retains or did not give in time, so that nothing could be compared. */
     readonly holesUnseen: number;
+    /** Offsets below the cut that the log had lost before they were stored: the manifests list them as gaps. */
+    readonly skippedOffsets: number;
   };
 }
 
@@ -92,6 +94,7 @@ class Audit {
     invalidRows: 0,
     holes: 0,
     holesUnseen: 0,
+    skippedOffsets: 0,
   };
 
   count(what: keyof MasterAudit['checked'], by = 1): void {
@@ -148,11 +151,13 @@ function checkChain(dataDir: string, root: Sealed<Root>, name: PartitionName, au
     sha256: root.sha256,
     cut: 0,
   };
+  let gaps: readonly ManifestGap[] = [];
   for (const number of manifestNumbers(dataDir, name)) {
     const manifest = audit.attempt(() => readManifest(dataDir, root, name, number), { mayBeGone: true });
     if (manifest === undefined) continue;
     audit.count('manifests');
-    const cut = endOf(manifest.body.files);
+    const cut = endOf(manifest.body);
+    gaps = manifest.body.gaps;
     // Old manifests are removed, so the chain may begin late, and a pinned one may stand alone.
     if (number === before.number + 1 && manifest.body.predecessorSha256 !== before.sha256) {
       audit.problem(`manifest ${number} of ${name} does not name the hash of its predecessor`);
@@ -162,6 +167,7 @@ function checkChain(dataDir: string, root: Sealed<Root>, name: PartitionName, au
     }
     before = { number, sha256: manifest.sha256, cut };
   }
+  for (const { fromOffset, toOffset } of gaps) audit.count('skippedOffsets', toOffset - fromOffset);
 }
 
 async function checkFile(

@@ -32,8 +32,9 @@ export interface SliceFacts extends SliceRecords {
   readonly isSetAside: boolean;
 }
 
-/** Records that may wait behind a limit before no more are read. */
+/** Records, and bytes of them, that may wait behind a limit before no more are read. */
 const bufferedRecords = 100_000;
+const bufferedBytes = 64 * 2 ** 20;
 
 export interface IntakeOptions {
   readonly log: Log;
@@ -78,7 +79,7 @@ export class LogIntake {
     signal?: AbortSignal,
   ): Promise<Slice[]> {
     const ready = this.#take(maxRecords, limit);
-    if (ready.length > 0 || this.#buffered() > bufferedRecords) return ready;
+    if (ready.length > 0 || this.#isFull()) return ready;
     let batches = await this.#takeAhead();
     if (batches.length === 0) {
       const options = { maxRecords, timeoutMs, ...(signal === undefined ? {} : { signal }) };
@@ -166,11 +167,21 @@ export class LogIntake {
     return slices;
   }
 
-  #buffered(): number {
+  #isFull(): boolean {
     let records = 0;
-    for (const partition of this.#partitions.values()) records += partition.buffered;
-    return records;
+    let bytes = 0;
+    for (const partition of this.#partitions.values()) {
+      records += partition.buffered;
+      bytes += partition.bufferedBytes;
+    }
+    return records > bufferedRecords || bytes > bufferedBytes;
   }
+}
+
+function bytesOf({ values }: RecordBatch): number {
+  let bytes = 0;
+  for (const value of values) bytes += value.length;
+  return bytes;
 }
 
 /** One partition: batches that wait. */
@@ -181,6 +192,8 @@ class PartitionIntake {
   /** Next record of the first batch. */
   #at = 0;
   buffered = 0;
+  /** Of whole batches. */
+  bufferedBytes = 0;
 
   constructor(name: PartitionName, failed: FailedRecords) {
     this.#name = name;
@@ -190,6 +203,7 @@ class PartitionIntake {
   add(batch: RecordBatch): void {
     this.#batches.push(batch);
     this.buffered += batch.offsets.length;
+    this.bufferedBytes += bytesOf(batch);
   }
 
   take(maxRecords: number, limit: number): Slice | undefined {
@@ -204,6 +218,7 @@ class PartitionIntake {
     if (to === batch.offsets.length) {
       this.#batches.shift();
       this.#at = 0;
+      this.bufferedBytes -= bytesOf(batch);
     }
     const end = batch.offsets[to] ?? batch.nextOffset;
     return { partition: this.#name, batch, from, to, next: offset(Math.min(end, limit)) };
@@ -223,5 +238,6 @@ class PartitionIntake {
     this.#batches.length = 0;
     this.#at = 0;
     this.buffered = 0;
+    this.bufferedBytes = 0;
   }
 }

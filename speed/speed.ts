@@ -12,10 +12,10 @@ import { SwaError, messageOf } from '../lib/errors.js';
 import { makeRules } from '../lib/facts/rules.js';
 import { KeyedHash } from '../lib/hash/keyed-hash.js';
 import { distance, zeroOffsets } from '../lib/log/cut.js';
-import type { Log, Offsets } from '../lib/log/log.js';
+import type { Log, Offsets, PartitionName } from '../lib/log/log.js';
 import { openLog } from '../lib/log/open-log.js';
 import type { RoleContext, RunningRole, StartRole } from '../lib/role.js';
-import { StatusReporter } from '../lib/status.js';
+import { StatusReporter, isAtWork, readStatus } from '../lib/status.js';
 import type { Generation } from './generation.js';
 import { CommitThread } from './store/commit-thread.js';
 import { readBootId } from './store/store-meta.js';
@@ -115,12 +115,18 @@ async function work(
   }
 }
 
+/** How long what the other workers say of themselves is taken as it was. */
+const lookEveryMs = 1_000;
+
 /** What the status board says about this worker. */
 class SpeedStatus {
   readonly #context: RoleContext;
   readonly #log: Log;
   readonly #reporter: StatusReporter;
   readonly #isOneOfMany: boolean;
+  readonly #worker: string;
+  #ofOthers: ReadonlySet<string> = new Set();
+  #lookedAt = Number.NEGATIVE_INFINITY;
   #end: Offsets | undefined;
   #failing = false;
 
@@ -130,7 +136,8 @@ class SpeedStatus {
     this.#context = context;
     this.#log = log;
     this.#isOneOfMany = slot !== undefined;
-    const worker = String(slot?.number ?? config.speedWorker);
+    this.#worker = String(slot?.number ?? config.speedWorker);
+    const worker = this.#worker;
     this.#reporter = new StatusReporter({ dataDir: config.dataDir, role: 'speed', worker, clock });
     this.#reporter.report({});
   }
@@ -147,7 +154,7 @@ class SpeedStatus {
         generation: serving ?? null,
         nextGeneration: next ?? null,
         partitions: worker.partitions,
-        awaitedPartitions: worker.awaited,
+        awaitedPartitions: this.#awaited(worker),
         handOvers: worker.handOvers,
         mappingError: worker.mappingError ?? null,
         ...(working === undefined ? {} : this.#counts(working)),
@@ -166,6 +173,22 @@ class SpeedStatus {
     if (error !== undefined) this.#reporter.report({ state: 'failed', lastError: this.#describe(error) });
     else if (this.#isOneOfMany) this.#reporter.withdraw();
     else this.#reporter.report({ state: 'stopped' });
+  }
+
+  /** What we are to work on and another one still holds, and what no worker of this data directory has. */
+  #awaited(worker: SpeedWorker): PartitionName[] {
+    const { config, clock } = this.#context;
+    if (clock() - this.#lookedAt >= lookEveryMs) {
+      this.#lookedAt = clock();
+      const others = readStatus(config.dataDir).filter(
+        (entry) => entry.role === 'speed' && entry.worker !== this.#worker && isAtWork(entry, clock),
+      );
+      this.#ofOthers = new Set(others.flatMap(({ details }) => namesIn(details['partitions'])));
+    }
+    const { partitions, awaited } = worker;
+    const isWorkedOn = (name: PartitionName): boolean =>
+      partitions.includes(name) || this.#ofOthers.has(name);
+    return this.#log.partitions.filter((name) => awaited.includes(name) || !isWorkedOn(name));
   }
 
   #counts(generation: Generation): Record<string, unknown> {
@@ -203,6 +226,10 @@ class SpeedStatus {
     const code = error instanceof SwaError ? error.code : 'speed.failed';
     return { at: this.#context.clock(), code, message: messageOf(error) };
   }
+}
+
+function namesIn(value: unknown): string[] {
+  return Array.isArray(value) ? value.map(String) : [];
 }
 
 function pick(from: Offsets, names: Offsets): Partial<Offsets> {

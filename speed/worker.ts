@@ -61,6 +61,7 @@ export class SpeedWorker {
    */
   readonly #unavailable = new Map<ViewId, SwaError>();
   #damagedCurrent: SwaError | undefined;
+  #trouble: SwaError | undefined;
   #reportedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: WorkerOptions) {
@@ -89,10 +90,10 @@ export class SpeedWorker {
     return this.#next;
   }
 
-  /** Why the generation that is to answer, or to be made, is not worked on. */
+  /** Why we have no share, or the generation that is to answer, or to be made, is not worked on. */
   get obstacle(): SwaError | undefined {
     const unavailable = named(this.#pointer).map((id) => this.#unavailable.get(id));
-    return [this.#damagedCurrent, ...unavailable].find((error) => error !== undefined);
+    return [this.#trouble, this.#damagedCurrent, ...unavailable].find((error) => error !== undefined);
   }
 
   /** Works until the signal aborts. Rejects with what it cannot go on with; its stores and locks are given back then. */
@@ -165,6 +166,9 @@ export class SpeedWorker {
 
   /** Lets go of what is not ours any more, and takes what is and has come free. */
   async #followShare(): Promise<void> {
+    const trouble = this.#options.share.trouble?.();
+    if (trouble !== undefined && trouble.message !== this.#trouble?.message) this.#options.onError(trouble);
+    this.#trouble = trouble;
     const lost = this.#held.surplus();
     if (lost.length > 0) await this.#letGo(lost);
     this.#held.take();

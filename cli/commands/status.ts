@@ -34,7 +34,16 @@ function describe(entries: readonly StatusEntry[]): string {
     summary(entry.details),
     entry.lastError === null ? '-' : `${entry.lastError.code}: ${entry.lastError.message}`,
   ]);
-  return table(['role', 'state', 'reported', 'details', 'last error'], rows);
+  return table(['role', 'state', 'reported', 'details', 'last error'], rows) + warnings(entries);
+}
+
+/** What a role tells the operator besides errors. */
+function warnings(entries: readonly StatusEntry[]): string {
+  const lines = entries.flatMap(({ role, details }) => {
+    const told = details['warnings'];
+    return Array.isArray(told) ? told.map((text) => `warning of the ${role}: ${String(text)}\n`) : [];
+  });
+  return lines.length === 0 ? '' : `\n${lines.join('')}`;
 }
 
 function stateOf(entry: StatusEntry): string {

@@ -74,6 +74,11 @@ function describeMaster({ ok, checked, cut, problems }: MasterAudit): string[] {
           `  ${checked.holesUnseen} offsets without a row were not given by the log, or lie below what it retains: they could not be compared`,
         ]
       : []),
+    ...(checked.skippedOffsets > 0
+      ? [
+          `  ${checked.skippedOffsets} offsets were lost before they were stored: \`swa recover --skip-gap\` has gone on behind them`,
+        ]
+      : []),
     ...problems.map((problem) => `  problem: ${problem}`),
   ];
 }

@@ -3,6 +3,7 @@
  * consumer. The partition key keeps one page's facts, and one pair's edges, in one partition.
  */
 import type { NewRecord, Topic } from '../log/log.js';
+import { standInReason } from '../log/stand-in.js';
 import type { UrlRules } from '../url/normalize.js';
 import { compareUtf8, timeEnd, timeStart, topicOf, type Fact } from './fact.js';
 import { isId, maxIdBytes } from './ids.js';
@@ -50,6 +51,8 @@ type Fields = Readonly<Record<string, unknown>>;
 function shapeProblem(raw: unknown): string | undefined {
   if (typeof raw !== 'object' || raw === null) return 'not a JSON object';
   const fact = raw as Fields; // a JSON object
+  const unreadable = standInReason(fact);
+  if (unreadable !== undefined) return unreadable;
   const { timestamp, receivedAt, eventId } = fact;
   if (!isTime(timestamp)) return 'timestamp is no time';
   if (timestamp < timeStart) return 'timestamp is before 1990';

@@ -97,6 +97,10 @@ const ofErrorCode: Partial<Record<ErrorCode, readonly [ProblemName, string]>> = 
     'log-unavailable',
     'the log cannot take facts right now; send them again with the same eventIds',
   ],
+  'log.mismatch': [
+    'log-unavailable',
+    'the log is not the one this system belongs to; its operator has to look',
+  ],
   'queue.full': ['overloaded', 'too much work is waiting; try again later'],
   'speed.failed': ['not-ready', 'the realtime view is being made again from the log; ask again in a moment'],
   'view.missing': ['not-ready', 'no batch view can be read right now'],

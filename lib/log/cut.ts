@@ -31,6 +31,11 @@ export function reaches(a: Partial<Offsets>, b: Partial<Offsets>): boolean {
   return namesOf(b).every((name) => (a[name] ?? -1) >= (b[name] ?? 0));
 }
 
+/** How far a reader comes now; the rest of the log waits for the end of somebody's transaction. */
+export async function readableEnd(log: Pick<Log, 'latest' | 'readable'>): Promise<Offsets> {
+  return (await log.readable?.()) ?? log.latest();
+}
+
 /** How many records lie between two positions, over the partitions of `to` (Kafka's holes counted). */
 export function distance(from: Partial<Offsets>, to: Partial<Offsets>): number {
   return namesOf(to).reduce((sum, name) => sum + Math.max(0, (to[name] ?? 0) - (from[name] ?? 0)), 0);

@@ -10,6 +10,9 @@
  * - Offsets may have holes (Kafka's control records): never compute one offset from another.
  */
 
+import type { SwaError } from '../errors.js';
+import type { LastRecords } from './last-records.js';
+
 export const topics = ['pageviews', 'equivs'] as const;
 export type Topic = (typeof topics)[number];
 
@@ -87,9 +90,11 @@ export interface Share {
   readonly kind: 'fixed' | 'moving';
   /**
    * What this process should work on now. Empty when it has not heard from the others for so long that they may have
-   * been given its partitions. Throws what has ended a moving share for good.
+   * been given its partitions.
    */
   partitions(): readonly PartitionName[];
+  /** What keeps this process out of a moving share, for people; it is tried again. Undefined when all is well. */
+  trouble?(): SwaError | undefined;
   /** Leaves what it has to the others at once. */
   leave(): Promise<void>;
 }
@@ -114,7 +119,30 @@ export interface Log {
   openReader(options: ReaderOptions): Promise<LogReader>;
   /** This process's share of the partitions, where several work on one log. To be left before the log is closed. */
   share(options: ShareOptions): Promise<Share>;
+  /**
+   * Next offset after the last record that a reader gets now: less than `latest` while somebody's transaction is open.
+   * Absent where it is always `latest`; see `readableEnd`.
+   */
+  readable?(): Promise<Offsets>;
+  /** What an operator should know of it; absent where a log is nobody's but ours. */
+  health?(): Promise<LogHealth>;
+  /**
+   * The consumer that stores facts for good has stored these, and everything before them: what a log that others can replace
+   * is recognised by.
+   */
+  stored?(records: LastRecords): void;
   close(): Promise<void>;
+}
+
+export interface LogHealth {
+  /** Sentences for people, each with what to do. */
+  readonly warnings: readonly string[];
+  /** In partitions that were added to the topics: nobody reads them. */
+  readonly unreadRecords: number;
+  /** Durable, but behind an open transaction. */
+  readonly heldBackRecords: number;
+  /** Handed out as stand-ins by readers of this log, since it was opened. */
+  readonly setAsideRecords: number;
 }
 
 /** The writing side: one process at a time for the embedded log. */

@@ -8,6 +8,7 @@ import { longestGapMs } from '../time/schedule.js';
 import { openEmbeddedLog } from './embedded/embedded-log.js';
 import { openEmbeddedWriter } from './embedded/writer.js';
 import type { KafkaLogOptions } from './kafka/kafka-log.js';
+import { KafkaMemory } from './kafka/memory.js';
 import type { Log, LogWriter } from './log.js';
 
 /**
@@ -32,7 +33,7 @@ export async function openLogWriter(config: Config, _clock: Clock): Promise<LogW
 
 async function openKafka(config: Config): Promise<LogWriter> {
   const { openKafkaLog } = await import('./kafka/kafka-log.js'); // only who uses Kafka loads its client
-  return openKafkaLog(kafkaOptions(config));
+  return openKafkaLog({ ...kafkaOptions(config), memory: new KafkaMemory(config.dataDir) });
 }
 
 /** What the SWA_KAFKA_* keys say. */

@@ -21,8 +21,9 @@ const behaviours = [
   'step-back',
   'skip',
   'rejoin',
+  'late',
 ] as const;
-type Behaviour = (typeof behaviours)[number] | 'silence' | 'end';
+type Behaviour = (typeof behaviours)[number] | 'silence' | 'end' | 'remade' | 'swapped' | 'trim';
 
 /**
  * One partition, some offsets of which are control records, growing while it is read; follows a script, then behaves.
@@ -31,25 +32,39 @@ type Behaviour = (typeof behaviours)[number] | 'silence' | 'end';
 class SimulatedSource implements Source {
   low = 0;
   subscriptions = 0;
-  readonly #offsets: readonly number[];
+  /** How long a request was under way. */
+  requestAgeMs = 0;
+  /** What a record says before its offset: another word for a topic that was made again. */
+  word = '';
+  readonly #offsets: number[];
   #high: number;
   readonly #end: number;
   readonly #script: Behaviour[];
 
   constructor(offsets: readonly number[], end: number, script: readonly Behaviour[], high = end) {
-    this.#offsets = offsets;
+    this.#offsets = [...offsets];
     this.#end = end;
     this.#high = high;
     this.#script = [...script];
+  }
+
+  /** The record there becomes a hole. */
+  drop(at: number): void {
+    this.#offsets.splice(this.#offsets.indexOf(at), 1);
   }
 
   async subscribe(subscriber: Subscriber): Promise<Subscription> {
     this.subscriptions++;
     const stopped = new AbortController();
     const wanted = (): number => subscriber.positions()[0]?.offset ?? 0;
+    const join = (): number => {
+      subscriber.joined();
+      return wanted();
+    };
     const run = async (): Promise<void> => {
-      let at = wanted();
+      let at = join();
       while (!stopped.signal.aborted) {
+        at = subscriber.fetching()[0]?.offset ?? at;
         const behaviour = this.#script.shift() ?? 'deliver';
         if (behaviour === 'silence') return;
         if (behaviour === 'end') {
@@ -60,7 +75,11 @@ class SimulatedSource implements Source {
         if (behaviour === 'to-end') at = Math.max(this.low, this.#high - 2);
         if (behaviour === 'step-back') at = Math.max(this.low, at - 3);
         if (behaviour === 'skip') at = Math.min(this.#high - 1, at + 2);
-        if (behaviour === 'rejoin') at = wanted();
+        if (behaviour === 'rejoin') at = join();
+        if (behaviour === 'trim') this.low = at;
+        if (behaviour === 'late') this.requestAgeMs = 1000 - this.requestAgeMs; // from now on, or no longer
+        if (behaviour === 'swapped') this.word = 'other '; // and the client does not notice
+        if (behaviour === 'remade') [this.word, at] = ['other ', join()];
         const batch = this.#batch(at);
         if (batch === undefined) {
           at = Math.max(at, this.#high);
@@ -75,7 +94,7 @@ class SimulatedSource implements Source {
   }
 
   async offsets(): Promise<readonly OffsetRange[]> {
-    return [{ low: this.low, high: this.#high }];
+    return [{ low: this.low, high: this.#high, stable: this.#high }];
   }
 
   topicOf(): string {
@@ -91,8 +110,9 @@ class SimulatedSource implements Source {
     const offsets = this.#offsets.filter((own) => own >= from && own < this.#high).slice(0, 4);
     if (from >= this.#high) return undefined;
     const last = offsets.at(-1) ?? this.#high - 1;
-    const values = offsets.map((own) => Buffer.from(String(own)));
-    return { topic: 't', partition: 0, firstOffset: from, nextOffset: last + 1, offsets, values };
+    const values = offsets.map((own) => Buffer.from(`${this.word}${own}`));
+    const batch = { topic: 't', partition: 0, firstOffset: from, nextOffset: last + 1, offsets, values };
+    return { ...batch, requestedAt: performance.now() - this.requestAgeMs };
   }
 }
 
@@ -158,6 +178,49 @@ test('records that the broker keeps back inside its range are an error, not a ga
   await reader.start();
   await rejectsWith('log.corrupt', reader.next({ maxRecords: 1, timeoutMs: 5000 }));
   await reader.close();
+});
+
+for (const [how, high, script] of [
+  ['and the client joins anew', 40, ['deliver', 'deliver', 'remade']],
+  [
+    'and the client does not notice, in a quiet while',
+    8,
+    ['late', 'deliver', 'deliver', 'deliver', 'swapped'],
+  ],
+  ['and the client does not notice, while a batch is taken', 40, ['deliver', 'late', 'swapped']],
+] as const) {
+  test(`a topic is made again under a reader, ${how}: nothing of the other one is handed out`, async () => {
+    const source = new SimulatedSource([...Array(40).keys()], 40, script, high);
+    const reader = new FencedReader(source, { [name]: offset(0) }, options);
+    await reader.start();
+    const seen: string[] = [];
+    const read = async (): Promise<void> => {
+      for (let i = 0; i < 40; i++)
+        for (const { values } of await reader.next({ maxRecords: 5, timeoutMs: 5000 }))
+          seen.push(...values.map(String));
+    };
+    const error = await rejectsWith('log.mismatch', read());
+    assert.match(error.message, /offset 7 of equivs\/0 is not the one that was read/);
+    assert.deepEqual(seen, [...Array(8).keys()].map(String));
+    await reader.close();
+  });
+}
+
+test('a record that was there and is a hole after a rejoin tells as well; one that retention has dropped does not', async () => {
+  const holed = new SimulatedSource([0, 1, 2, 3], 9, ['deliver', 'rejoin']);
+  const reader = new FencedReader(holed, { [name]: offset(0) }, options);
+  await reader.start();
+  await reader.next({ maxRecords: 4, timeoutMs: 5000 });
+  holed.drop(3);
+  await rejectsWith('log.mismatch', reader.next({ maxRecords: 1, timeoutMs: 5000 }));
+  await reader.close();
+
+  const trimmed = new SimulatedSource([...Array(9).keys()], 9, ['deliver', 'trim', 'rejoin']);
+  const other = new FencedReader(trimmed, { [name]: offset(0) }, options);
+  await other.start();
+  const seen = await readUntil(other, { [name]: offset(9) });
+  assert.equal(seen.get(name)?.length, 9);
+  await other.close();
 });
 
 test('a silent client is started again and reading goes on', async () => {

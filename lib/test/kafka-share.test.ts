@@ -1,17 +1,25 @@
 /** Sharing partitions by a consumer group of a real Kafka broker. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { test } from 'node:test';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join as joinPath } from 'node:path';
+import { test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import kafkajs from 'kafkajs';
 import { openKafkaLog } from '../log/kafka/kafka-log.js';
+import { KafkaMemory } from '../log/kafka/memory.js';
 import type { LogWriter, Share } from '../log/log.js';
+import { startConsumer } from '../../test/kafka/tools.js';
 import { suiteBroker } from '../../test/kafka/suite-broker.js';
 import { suitePartitions } from './log-conformance.js';
 
 const { skip, broker } = suiteBroker();
 
-function open(topicPrefix: string): Promise<LogWriter> {
+function open(topicPrefix: string, memory?: KafkaMemory): Promise<LogWriter> {
   return openKafkaLog({
+    ...(memory === undefined ? {} : { memory }),
     brokers: [broker().address],
     topicPrefix,
     partitions: suitePartitions,
@@ -80,3 +88,100 @@ test(
     await log.close();
   },
 );
+
+for (const protocol of ['classic', 'consumer'] as const) {
+  test(
+    `a stranger (group.protocol=${protocol}) is kept out of the group; one that was there first is named, and waited for`,
+    { skip },
+    async (t) => {
+      const prefix = `t${randomUUID().slice(0, 8)}-`;
+      const log = await open(prefix);
+      t.after(() => log.close());
+      const enter = (): ReturnType<typeof startConsumer> => {
+        const stranger = startConsumer(broker(), `${prefix}pageviews`, `${prefix}workers`, protocol);
+        t.after(() => stranger.kill('SIGKILL'));
+        return stranger;
+      };
+      const early = enter();
+      const client = await untilMember(prefix, protocol);
+      const share = await join(log);
+      t.after(() => share.leave());
+      await until(() => (share.trouble?.()?.message ?? '').includes('in the group now'));
+      assert.deepEqual(share.partitions(), []);
+      const { message = '', hint = '' } = share.trouble?.() ?? {};
+      assert.match(message, client === undefined ? /the newer group protocol/ : new RegExp(`client '${client}' at 127\\.0\\.0\\.1 \\(${client}-`)); // prettier-ignore
+      assert.match(hint, new RegExp(`--bootstrap-server \\S+ --describe --members --group ${prefix}workers`));
+      early.kill('SIGTERM');
+      await untilDealt(log, [share], [4]);
+      assert.equal(share.trouble?.(), undefined);
+
+      const late = enter();
+      let said = '';
+      late.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
+      await once(late, 'close');
+      assert.match(said, /InconsistentGroupProtocolException|GroupIdNotFoundException/);
+      assert.equal(share.partitions().length, 4);
+    },
+  );
+}
+
+test(
+  'members of two data directories do not share: each directory has every partition',
+  { skip },
+  async (t) => {
+    const prefix = `t${randomUUID().slice(0, 8)}-`;
+    const shares: Share[] = [];
+    const logs: LogWriter[] = [];
+    for (const dataDir of [makeDataDir(t), makeDataDir(t)]) {
+      for (let i = 0; i < 2; i++) {
+        const log = await open(prefix, new KafkaMemory(dataDir));
+        t.after(() => log.close());
+        logs.push(log);
+        const share = await join(log);
+        t.after(() => share.leave());
+        shares.push(share);
+      }
+    }
+    const [log] = logs;
+    assert.ok(log !== undefined);
+    await untilDealt(log, shares.slice(0, 2), [2, 2]);
+    await untilDealt(log, shares.slice(2), [2, 2]);
+  },
+);
+
+function makeDataDir(t: TestContext): string {
+  const dataDir = mkdtempSync(joinPath(tmpdir(), 'swa-share-'));
+  t.after(() => rmSync(dataDir, { recursive: true, force: true }));
+  for (const room of ['log', 'master']) mkdirSync(joinPath(dataDir, room));
+  return dataDir;
+}
+
+/** Until the stranger is in the group; its client id, as far as a client of ours can know it. */
+async function untilMember(prefix: string, protocol: 'classic' | 'consumer'): Promise<string | undefined> {
+  const kafka = new kafkajs.Kafka({ brokers: [broker().address], logLevel: kafkajs.logLevel.NOTHING });
+  const admin = kafka.admin();
+  await admin.connect();
+  try {
+    if (protocol === 'consumer') {
+      await until(async () => (await admin.listGroups()).groups.some(({ groupId }) => groupId === `${prefix}workers`)); // prettier-ignore
+      return undefined;
+    }
+    let found: string | undefined;
+    await until(async () => {
+      const { groups } = await admin.describeGroups([`${prefix}workers`]);
+      found = groups[0]?.members[0]?.clientId;
+      return found !== undefined;
+    });
+    return found;
+  } finally {
+    await admin.disconnect();
+  }
+}
+
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 60_000;
+  while (!(await condition())) {
+    assert.ok(performance.now() < deadline, 'the condition does not come true');
+    await sleep(50);
+  }
+}

@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import type { PartitionName } from '../log/log.js';
-import type { Member } from '../log/kafka/client.js';
+import { SwaError } from '../errors.js';
+import type { GroupMember, Member } from '../log/kafka/client.js';
 import { KafkaShare } from '../log/kafka/kafka-share.js';
 import { partitionsOf } from '../log/partitioner.js';
 import { dealOut, fixedShare } from '../log/share.js';
@@ -66,13 +67,7 @@ test('fixed shares are all partitions, each in one', () => {
 
 test('who hears nothing from the group has nothing, until it hears again; and joins anew meanwhile', async () => {
   const group = new SilentGroup();
-  const share = await KafkaShare.join({
-    partitions,
-    topicOf: (name) => name.split('/')[0] ?? '',
-    nameOf: (topic, partition) => `${topic}/${partition}` as PartitionName,
-    join: (member) => group.join(member),
-    silentMs: 100,
-  });
+  const share = await shareOf(group, 'here');
   group.joined?.assigned([{ topic: 'pageviews', partition: 3 }]);
   assert.deepEqual(share.partitions(), ['pageviews/3']);
   while (group.members < 2) await sleep(5);
@@ -83,6 +78,63 @@ test('who hears nothing from the group has nothing, until it hears again; and jo
   await share.leave();
   assert.equal(group.left, group.members);
 });
+
+test('each data directory has all partitions among its members, and who does not introduce itself as we do gets none', async () => {
+  const share = await shareOf(new SilentGroup(), 'here');
+  const dealt = share.rules.assign(
+    new Map([
+      ['a', introduction('here', 'pageviews/0', 'pageviews/1')],
+      ['b', introduction('here')],
+      ['c', introduction('elsewhere')],
+      ['d', 'no JSON'],
+      ['e', '["pageviews/0"]'],
+    ]),
+  );
+  const namesOf = (member: string): string[] =>
+    (dealt.get(member) ?? []).map(({ topic, partition }) => `${topic}/${partition}`);
+  assert.deepEqual([...namesOf('a'), ...namesOf('b')].toSorted(), partitions.toSorted());
+  assert.deepEqual(namesOf('a').slice(0, 2), ['pageviews/0', 'pageviews/1']);
+  assert.deepEqual(namesOf('c').toSorted(), partitions.toSorted());
+  assert.deepEqual([...namesOf('d'), ...namesOf('e')], []);
+  await share.leave();
+});
+
+test('a group that refuses us names its members, leaves us without partitions, and is tried again', async () => {
+  const group = new SilentGroup();
+  const share = await shareOf(group, 'here', [{ id: 'm-1', clientId: 'stranger', host: '192.0.2.7' }]);
+  group.joined?.assigned([{ topic: 'pageviews', partition: 3 }]);
+  group.joined?.failed(new SwaError('log.unavailable', 'cannot join'));
+  assert.deepEqual(share.partitions(), []);
+  while (!/'stranger' at 192\.0\.2\.7 \(m-1\)/.test(share.trouble()?.message ?? '')) await sleep(5);
+  while (group.members < 2) await sleep(5);
+  assert.equal(group.left, 1);
+  group.joined?.assigned([{ topic: 'pageviews', partition: 2 }]);
+  assert.deepEqual([share.partitions(), share.trouble()], [['pageviews/2'], undefined]);
+  await share.leave();
+});
+
+/** What a member says when it joins. */
+function introduction(home: string, ...had: string[]): string {
+  return JSON.stringify({ home, had });
+}
+
+function shareOf(
+  group: SilentGroup,
+  home: string,
+  members: readonly GroupMember[] = [],
+): Promise<KafkaShare> {
+  return KafkaShare.join({
+    partitions,
+    topicOf: (name) => name.split('/')[0] ?? '',
+    nameOf: (topic, partition) => `${topic}/${partition}` as PartitionName,
+    join: (member) => group.join(member),
+    members: async () => members,
+    group: 'group',
+    broker: '',
+    home,
+    silentMs: 100,
+  });
+}
 
 /** A group that takes members in and says nothing. */
 class SilentGroup {

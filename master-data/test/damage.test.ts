@@ -107,6 +107,7 @@ test('the audit of a whole dataset says what it checked', async (t) => {
       invalidRows: 1,
       holes: 0,
       holesUnseen: 0,
+      skippedOffsets: 0,
     },
   });
 });

@@ -21,6 +21,10 @@ import {
 } from '../../lib/log/log.js';
 import { fixedShare } from '../../lib/log/share.js';
 import { UrlRules } from '../../lib/url/normalize.js';
+import { OwnerLock } from '../../lib/files/owner-lock.js';
+import { sinkLockPath } from '../layout.js';
+import { skipGaps } from '../recover.js';
+import { SinkSession } from '../sink-session.js';
 import { drainLogToMaster } from '../sink.js';
 import { takeSnapshot } from '../snapshot.js';
 import { verifyMaster } from '../verify.js';
@@ -146,6 +150,76 @@ test('holes that a silent log was not seen at are counted as unseen', async (t) 
   const { problems, checked } = await verifyMaster(context.config.dataDir, log);
   assert.deepEqual(problems, []);
   assert.deepEqual([checked.holes, checked.holesUnseen], [3, 2]);
+});
+
+test('records the log has dropped before they were stored are skipped when that is asked for, and named ever after', async (t) => {
+  const context = makePlace(t);
+  const { dataDir } = context.config;
+  const log = new HoleyLog();
+  for (const at of [0, 1, 2]) log.put(at);
+  await drainLogToMaster(context, { log });
+  assert.deepEqual(await skipGaps(context, log), []);
+  log.end = 5; // control records, which no file but the one before takes
+  for (const at of [7, 8]) log.put(at);
+  log.start = 7;
+  const gap = { partition: name, fromOffset: 3, toOffset: 7, manifest: 2 };
+  assert.deepEqual(await skipGaps(context, log), [gap]);
+  log.end = 9;
+  await drainLogToMaster(context, { log });
+  log.end = 11;
+  await drainLogToMaster(context, { log });
+  log.start = 20;
+  log.put(20);
+  assert.deepEqual(await skipGaps(context, log), [{ ...gap, fromOffset: 11, toOffset: 20, manifest: 5 }]);
+  log.end = 22;
+  assert.equal((await drainLogToMaster(context, { log })).next[name], 22);
+  const { files, cut } = takeSnapshot(dataDir);
+  assert.deepEqual(
+    (await readRows(files, 'pageviews')).map((row) => row['offset']),
+    [0, 1, 2, 7, 8, 20],
+  );
+  assert.deepEqual(
+    files.map(({ fromOffset, toOffset }) => [fromOffset, toOffset]),
+    [[0, 3], [7, 11], [20, 22]], // prettier-ignore
+  );
+  assert.equal(cut.next[name], 22);
+  const { problems, checked } = await verifyMaster(dataDir, log);
+  assert.deepEqual(problems, []);
+  assert.equal(checked.skippedOffsets, 4 + 9);
+});
+
+test('a dataset that has nothing yet begins behind a gap; files on two sides of one are never merged', async (t) => {
+  const context = makePlace(t);
+  const log = new HoleyLog();
+  const merge = { fanIn: 2, maxRows: 100, maxBytes: 1_000_000 };
+  for (const [from, to] of [
+    [5, 6],
+    [10, 11],
+    [11, 12],
+  ] as const) {
+    // prettier-ignore
+    log.start = from;
+    log.put(to - 1);
+    await skipGaps(context, log);
+    const session = await SinkSession.open({ dataDir: context.config.dataDir, log, maxRows: 1, intervalMs: 1, limits: merge }); // prettier-ignore
+    await session.run({ signal: new AbortController().signal, until: await log.latest() });
+    await session.close();
+  }
+  const ranges = takeSnapshot(context.config.dataDir).files.map((file) => [file.fromOffset, file.toOffset]);
+  assert.deepEqual(ranges, [[5, 6], [10, 12]]); // prettier-ignore
+});
+
+test('a gap is not skipped while a sink is at work, nor over another log', async (t) => {
+  const context = makePlace(t);
+  const log = new HoleyLog();
+  log.put(0);
+  await drainLogToMaster(context, { log });
+  log.start = 4;
+  log.put(4);
+  const lock = OwnerLock.acquire(sinkLockPath(context.config.dataDir), 'sink');
+  await assert.rejects(skipGaps(context, log), { code: 'data-dir.in-use' });
+  lock.release();
+  await assert.rejects(skipGaps(context, Object.assign(new HoleyLog(), { id: 'another' })), { code: 'log.mismatch' }); // prettier-ignore
 });
 
 test('a log that was given more partitions is refused', async (t) => {

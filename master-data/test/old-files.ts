@@ -55,7 +55,7 @@ export async function storeOldFile(dataDir: string, log: LogWriter, facts: reado
   await log.append(facts.map((fact) => encodeRecord(fact, urls)));
   const root = openRoot(dataDir, log);
   const head = readHead(dataDir, root, partition);
-  const from = endOf(head.files);
+  const from = endOf(head);
   const dir = partitionDir(dataDir, partition);
   const lines = join(dir, 'old.ndjson');
   writeFileSync(lines, facts.map((fact, i) => `${JSON.stringify({ offset: from + i, ...fact })}\n`).join(''));

@@ -40,7 +40,7 @@ interface Ports {
 }
 
 /** Small, and quick to start: tests do not run long enough for the second compiler to pay. */
-const jvm = [
+export const jvm: readonly string[] = [
   '-Xmx512m',
   '-XX:+UseSerialGC',
   '-XX:TieredStopAtLevel=1',
@@ -115,7 +115,7 @@ export class KafkaBroker {
   }
 }
 
-function classPath(): string {
+export function classPath(): string {
   return join(jarsDir(), '*');
 }
 
@@ -154,6 +154,8 @@ function properties(dir: string, ports: Ports, security: BrokerSecurity | undefi
     'inter.broker.listener.name=PLAIN',
     `log.dirs=${join(dir, 'data')}`,
     'log.flush.interval.messages=1',
+    'log.retention.check.interval.ms=500',
+    'log.initial.task.delay.ms=500',
     'offsets.topic.replication.factor=1',
     'offsets.topic.num.partitions=3',
     'transaction.state.log.replication.factor=1',

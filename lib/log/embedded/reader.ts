@@ -252,7 +252,9 @@ export class EmbeddedReader implements LogReader {
     throw new SwaError(
       'log.out-of-range',
       `cannot read ${this.#partitions[index]} from offset ${this.#next[index]}: the log begins at ${earliest[index]}`,
-      { hint: 'the log was trimmed below a stored cut: rebuild that consumer from the master dataset' },
+      {
+        hint: 'the log was trimmed below a stored cut; for the sink, `swa recover --skip-gap` goes on behind the gap',
+      },
     );
   }
 

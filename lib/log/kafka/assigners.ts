@@ -1,6 +1,10 @@
 /**
  * Who gets which partitions of a consumer group, in kafkajs' words: one member of a group is asked to assign them to all.
  * What a member says of itself when it joins travels in its metadata.
+ *
+ * Brokers since 4.0 let a consumer of the newer group protocol (KIP-848) into a group like ours: they read the members'
+ * metadata and deal the partitions out themselves, some of them to the stranger. Our metadata begins with a version that
+ * no consumer has, so a broker cannot read it and keeps the stranger out.
  */
 import kafkajs, { type PartitionAssigner } from 'kafkajs';
 
@@ -18,29 +22,29 @@ export interface GroupRules {
   assign(introductions: ReadonlyMap<string, string>): ReadonlyMap<string, readonly TopicPartition[]>;
 }
 
-const { MemberMetadata, MemberAssignment } = kafkajs.AssignerProtocol;
+const { MemberAssignment } = kafkajs.AssignerProtocol;
 const version = 0;
+const ours = Buffer.from([0xff, 0xff]);
 
-/** @param topics those that any member subscribes to */
-export function assigner(topics: readonly string[], rules: GroupRules): PartitionAssigner {
+export function assigner(rules: GroupRules): PartitionAssigner {
   const { name } = rules;
   return () => ({
     name,
     version,
     assign: ({ members }) => {
-      const told = members.map(({ memberId, memberMetadata }) => [memberId, introductionIn(memberMetadata)]);
-      const assigned = rules.assign(new Map(told as [string, string][]));
+      const told = new Map<string, string>();
+      for (const { memberId, memberMetadata } of members) {
+        const introduction = introductionIn(memberMetadata);
+        if (introduction !== undefined) told.set(memberId, introduction);
+      }
+      const assigned = rules.assign(told);
       return Promise.resolve(
         members.map(({ memberId }) => ({ memberId, memberAssignment: encode(assigned.get(memberId) ?? []) })),
       );
     },
     protocol: () => ({
       name,
-      metadata: MemberMetadata.encode({
-        version,
-        topics: [...topics],
-        userData: Buffer.from(rules.introduction()),
-      }),
+      metadata: Buffer.concat([ours, Buffer.from(rules.introduction())]),
     }),
   });
 }
@@ -54,8 +58,9 @@ export function exactly(partitions: readonly TopicPartition[]): GroupRules {
   };
 }
 
-function introductionIn(metadata: Buffer): string {
-  return MemberMetadata.decode(metadata)?.userData.toString() ?? '';
+/** Undefined for a stranger, who gets nothing. */
+function introductionIn(metadata: Buffer): string | undefined {
+  return metadata.subarray(0, ours.length).equals(ours) ? metadata.toString('utf8', ours.length) : undefined;
 }
 
 function encode(partitions: readonly TopicPartition[]): Buffer {

@@ -1,34 +1,18 @@
 /**
- * Kafka through kafkajs, which only this file and assigners.ts know. It offers what the log needs and no more: topics,
- * their offsets, sending, a subscription to exactly the partitions asked for, and membership in a group that shares them.
- *
- * A subscription is the only member of a consumer group of its own (kafkajs knows no manual assignment), with an
- * assigner that hands it just its partitions. Nothing is ever committed to the group; after every join the positions
- * are set anew from the caller's. Offsets are decimal strings in kafkajs and checked numbers on this side.
+ * Kafka through kafkajs, which only this folder's client, connection, consumers, assigners and batch-codecs know. It offers
+ * what the log needs and no more: topics, their settings and offsets, sending, a subscription to exactly the partitions
+ * asked for, and membership in a group that shares them. Offsets are decimal strings in kafkajs and checked numbers on this
+ * side.
  */
-import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
-import kafkajs, {
-  type Admin,
-  type EachBatchPayload,
-  type Consumer,
-  type Kafka,
-  type PartitionAssigner,
-  type Producer,
-  type SASLOptions,
-} from 'kafkajs';
+import kafkajs, { type Admin, type Producer } from 'kafkajs';
 import { asBuffer } from '../../as-buffer.js';
-import { SwaError, messageOf } from '../../errors.js';
-import { assigner, exactly, type GroupRules, type TopicPartition } from './assigners.js';
+import { SwaError } from '../../errors.js';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { GroupRules, TopicPartition } from './assigners.js';
+import { KafkaConnection, type KafkaOptions } from './connection.js';
+import { joinGroup, offsetOf, subscribe } from './consumers.js';
 
-export interface KafkaOptions {
-  readonly brokers: readonly string[];
-  readonly tls: false | { readonly ca: readonly string[] };
-  readonly sasl:
-    undefined | { readonly mechanism: SaslMechanism; readonly username: string; readonly password: string };
-}
-
-export type SaslMechanism = 'plain' | 'scram-sha-256' | 'scram-sha-512';
+export type { KafkaOptions, SaslMechanism } from './connection.js';
 
 export interface NewTopic {
   readonly name: string;
@@ -37,10 +21,12 @@ export interface NewTopic {
   readonly config: Readonly<Record<string, string>>;
 }
 
-/** Offsets of one partition: first retained, and next after the last. */
+/** Offsets of one partition: first retained, and next after the last durable one. */
 export interface OffsetRange {
   readonly low: number;
   readonly high: number;
+  /** Next after the last that readers get: less than `high` while a transaction is open. */
+  readonly stable: number;
 }
 
 export interface Message {
@@ -59,6 +45,8 @@ export interface KafkaBatch {
   readonly nextOffset: number;
   readonly offsets: readonly number[];
   readonly values: readonly Uint8Array[];
+  /** When it was asked for, or earlier, by `performance.now`. */
+  readonly requestedAt: number;
 }
 
 export interface Position extends TopicPartition {
@@ -66,8 +54,12 @@ export interface Position extends TopicPartition {
 }
 
 export interface Subscriber {
-  /** Where to read on, for every partition of the subscription: asked at the start and after every rejoin. */
+  /** The client has joined, for the first time or again: what it reads from now on may be another log. */
+  joined(): void;
+  /** Where to read on, for every partition of the subscription: asked after every `joined`. */
   positions(): readonly Position[];
+  /** Positions to set anew before the next fetch. */
+  fetching(): readonly Position[];
   /**
    * Takes a batch; the next one comes when it resolves. `alive` must be called every few seconds while it takes time.
    * 'again' means that the batch was not what was expected: the position is set anew.
@@ -98,51 +90,68 @@ export interface Membership {
   leave(): Promise<void>;
 }
 
-/**
- * After a broker's crash a group waits this long for the members it remembers, and after a member's crash before it puts
- * it out. Being put out is harmless (we rejoin, and positions are our own), so it is short.
- */
-const sessionMs = 10_000;
-const rebalanceMs = 10_000;
-/** The longest that a member can be in a group and hear nothing: put out, dealt anew, and some to spare. */
-export const longestSilenceMs = sessionMs + 2 * rebalanceMs;
+/** A member as the broker knows it. */
+export interface GroupMember {
+  readonly id: string;
+  readonly clientId: string;
+  readonly host: string;
+}
 
-/** Limits on one attempt and on all of them, so that a caller hears of a missing broker within seconds. */
-const retry = { initialRetryTime: 100, maxRetryTime: 2000, retries: 6 };
+/** How long a topic that has vanished is looked for: not every broker knows at once of a topic that was just made. */
+const vanishedLooks = 12;
+const lookEveryMs = 250;
 
 export class KafkaClient {
-  readonly #kafka: Kafka;
+  readonly brokers: readonly string[];
+  readonly #connection: KafkaConnection;
   readonly #admin: Admin;
-  readonly #brokers: readonly string[];
+  readonly #durable: Admin;
+  /** Once kafkajs has met a topic that is deleted later, it finds no other one either. */
+  readonly #met = new Set<string>();
   #producer: Promise<Producer> | undefined;
+  #closed = false;
 
   private constructor(options: KafkaOptions) {
-    this.#brokers = options.brokers;
-    this.#kafka = new kafkajs.Kafka({
-      clientId: 'swa',
-      brokers: [...options.brokers],
-      connectionTimeout: 3000,
-      requestTimeout: 10_000,
-      retry,
-      logLevel: kafkajs.logLevel.NOTHING, // what matters arrives as errors
-      ...(options.tls === false
-        ? {}
-        : { ssl: options.tls.ca.length === 0 ? true : { ca: [...options.tls.ca] } }),
-      ...(options.sasl === undefined ? {} : { sasl: saslOf(options.sasl) }),
-    });
-    this.#admin = this.#kafka.admin();
+    this.brokers = options.brokers;
+    this.#connection = new KafkaConnection(options);
+    this.#admin = this.#connection.kafka.admin();
+    this.#durable = this.#connection.durable.admin();
   }
 
   /** Throws `log.unavailable` (retryable) when no broker answers, or lets us in. */
   static async connect(options: KafkaOptions): Promise<KafkaClient> {
     const client = new KafkaClient(options);
-    await client.#do('reach', () => client.#admin.connect());
+    await client.#connection.attempt('reach', async () => {
+      await client.#admin.connect();
+      await client.#durable.connect();
+    });
     return client;
+  }
+
+  topics(): Promise<readonly string[]> {
+    return this.#connection.attempt('ask for the topics of', () => this.#admin.listTopics());
+  }
+
+  /** Throws `log.mismatch` naming a topic that is not there, also after some seconds. */
+  async requireTopics(topics: readonly string[]): Promise<void> {
+    for (let look = 0; ; look++) {
+      const existing = await this.topics();
+      const missing = topics.find((name) => !existing.includes(name));
+      if (missing === undefined) return;
+      if (this.#closed)
+        throw new SwaError('log.closed', `cannot look for topic ${missing}: the log is closed`);
+      if (look === vanishedLooks) {
+        throw new SwaError('log.mismatch', `topic ${missing} of the log is gone: it was deleted or renamed`, {
+          hint: 'nothing was created; see "A topic that was deleted" in docs/operations.md',
+        });
+      }
+      await sleep(lookEveryMs);
+    }
   }
 
   /** Creates what is missing of these topics, and waits until they can be used. Others may do the same meanwhile. */
   async createTopics(topics: readonly NewTopic[]): Promise<void> {
-    await this.#do('create topics at', async () => {
+    await this.#connection.attempt('create topics at', async () => {
       const existing = await this.#admin.listTopics();
       for (const topic of topics.filter(({ name }) => !existing.includes(name))) {
         await this.#admin.createTopics({
@@ -174,17 +183,37 @@ export class KafkaClient {
     }
   }
 
-  /** By partition number, 0 first. */
-  offsets(topic: string): Promise<OffsetRange[]> {
-    return this.#do(`ask for the offsets of ${topic} at`, async () => {
-      const found = await this.#admin.fetchTopicOffsets(topic);
-      const ordered = found.toSorted((a, b) => a.partition - b.partition);
-      return ordered.map(({ low, high }) => ({ low: offsetOf(low), high: offsetOf(high) }));
-    });
+  /** By partition number, 0 first; `stable` is `high`. Throws `log.mismatch` when the topic is gone. */
+  durableOffsets(topic: string): Promise<OffsetRange[]> {
+    return this.#offsets(this.#durable, topic);
+  }
+
+  /** By partition number, 0 first. Throws `log.mismatch` when the topic is gone. */
+  async offsets(topic: string): Promise<OffsetRange[]> {
+    const stable = await this.#offsets(this.#admin, topic); // first: it never lies beyond what is durable later
+    const durable = await this.#offsets(this.#durable, topic);
+    return durable.map((range, i) => ({ ...range, stable: stable[i]?.high ?? 0 }));
+  }
+
+  async #offsets(admin: Admin, topic: string): Promise<OffsetRange[]> {
+    this.#met.add(topic);
+    try {
+      return await this.#connection.attempt(`ask for the offsets of ${topic} at`, async () => {
+        const found = await admin.fetchTopicOffsets(topic);
+        const ordered = found.toSorted((a, b) => a.partition - b.partition);
+        return ordered.map((range) => {
+          const high = offsetOf(range.high);
+          return { low: offsetOf(range.low), high, stable: high };
+        });
+      });
+    } catch (error) {
+      await this.requireTopics([...this.#met]);
+      throw error;
+    }
   }
 
   topicConfig(topic: string, names: readonly string[]): Promise<ReadonlyMap<string, string>> {
-    return this.#do(`ask for the configuration of ${topic} at`, async () => {
+    return this.#connection.attempt(`ask for the configuration of ${topic} at`, async () => {
       const { resources } = await this.#admin.describeConfigs({
         includeSynonyms: false,
         resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configNames: [...names] }],
@@ -194,12 +223,28 @@ export class KafkaClient {
     });
   }
 
-  /** Resolves when all in-sync replicas have all messages; one attempt at a time keeps their order. */
-  async send(messages: readonly Message[]): Promise<void> {
+  /** Undefined for a group of the newer protocol (KIP-848), whose members kafkajs cannot ask for. */
+  groupMembers(group: string): Promise<readonly GroupMember[] | undefined> {
+    return this.#connection.attempt(`ask for the members of ${group} at`, async () => {
+      const [found] = (await this.#admin.describeGroups([group])).groups;
+      if (found === undefined || found.state === 'Dead') return undefined;
+      return found.members.map((member) => ({
+        id: member.memberId,
+        clientId: member.clientId,
+        host: member.clientHost.replace(/^\//, ''),
+      }));
+    });
+  }
+
+  /**
+   * Resolves when all in-sync replicas have all messages; one attempt at a time keeps their order. Returns where the first
+   * message of each partition is.
+   */
+  async send(messages: readonly Message[]): Promise<readonly Position[]> {
     const producer = await this.#connectedProducer();
     const topics = [...new Set(messages.map((message) => message.topic))];
-    await this.#do('send to', () =>
-      producer.sendBatch({
+    return this.#connection.attempt('send to', async () => {
+      const sent = await producer.sendBatch({
         acks: -1,
         topicMessages: topics.map((topic) => ({
           topic,
@@ -207,175 +252,55 @@ export class KafkaClient {
             message.topic === topic ? { ...message, value: asBuffer(message.value) } : [],
           ),
         })),
-      }),
-    );
+      });
+      return sent.map(({ topicName, partition, baseOffset }) => ({
+        topic: topicName,
+        partition,
+        offset: offsetOf(baseOffset ?? '0'),
+      }));
+    });
   }
 
   /** Reads on and on into `subscriber`, across broker restarts, until stopped. */
-  async subscribe(group: string, subscriber: Subscriber): Promise<Subscription> {
-    const positions = subscriber.positions();
-    const topics = [...new Set(positions.map((position) => position.topic))];
-    const consumer = this.#consumer(`${group}.${randomUUID()}`, assigner(topics, exactly(positions)));
-    const seek = (position: Position): void =>
-      consumer.seek({ ...position, offset: String(position.offset) });
-    consumer.on(consumer.events.GROUP_JOIN, () => subscriber.positions().forEach(seek));
-    // A fetch of nothing but control records and what aborted transactions left is not handed out, only told of.
-    consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
-      const { topic, partition, batchSize, firstOffset, lastOffset } = payload;
-      const first: string | null = firstOffset; // null where all of it lies before the position
-      if (batchSize > 0 || first === null) return;
-      const range = { firstOffset: offsetOf(first), nextOffset: offsetOf(lastOffset) + 1 };
-      const empty = { topic, partition, ...range, offsets: [], values: [] };
-      // Should it fail, as when the consumer has stopped, whoever subscribes next sets the position anyway.
-      hand(empty, subscriber, seek, () => Promise.resolve()).catch(() => undefined);
-    });
-    const failed = (error: SwaError): void => subscriber.failed(error);
-    await this.#run(consumer, 'read from', topics, failed, (batch) => deliver(batch, subscriber, seek));
-    return { stop: () => consumer.disconnect() };
+  subscribe(group: string, subscriber: Subscriber): Promise<Subscription> {
+    return subscribe(this.#connection, group, subscriber);
   }
 
   /** Joins the group, or founds it; stays in it across broker restarts until it leaves. Nothing is read through it. */
-  async join(group: string, member: Member): Promise<Membership> {
-    const topics = [...member.topics];
-    const consumer = this.#consumer(group, assigner(topics, member.rules));
-    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
-      consumer.pause(topics.map((topic) => ({ topic })));
-      member.assigned(
-        Object.entries(payload.memberAssignment).flatMap(([topic, partitions]) =>
-          partitions.map((partition) => ({ topic, partition })),
-        ),
-      );
-    });
-    consumer.on(consumer.events.HEARTBEAT, () => member.heard());
-    const failed = (error: SwaError): void => member.failed(error);
-    await this.#run(consumer, `join ${group} at`, topics, failed, () => Promise.resolve());
-    return { leave: () => this.#do(`leave ${group} at`, () => consumer.disconnect()) };
-  }
-
-  #consumer(groupId: string, partitionAssigner: PartitionAssigner): Consumer {
-    return this.#kafka.consumer({
-      groupId,
-      partitionAssigners: [partitionAssigner],
-      sessionTimeout: sessionMs,
-      rebalanceTimeout: rebalanceMs,
-      heartbeatInterval: 2000,
-      maxWaitTimeInMs: 500,
-      maxBytesPerPartition: 2 ** 20,
-      maxBytes: 8 * 2 ** 20,
-      retry,
-    });
-  }
-
-  /** Resolves when the consumer has joined its group; it commits nothing. */
-  async #run(
-    consumer: Consumer,
-    what: string,
-    topics: string[],
-    failed: (error: SwaError) => void,
-    eachBatch: (payload: EachBatchPayload) => Promise<void>,
-  ): Promise<void> {
-    consumer.on(consumer.events.CRASH, ({ payload }) => {
-      if (!payload.restart) failed(this.#unavailable(what, payload.error));
-    });
-    try {
-      await this.#do(what, async () => {
-        await consumer.connect();
-        await consumer.subscribe({ topics, fromBeginning: true });
-        await consumer.run({ autoCommit: false, eachBatchAutoResolve: false, eachBatch });
-      });
-    } catch (error) {
-      await consumer.disconnect();
-      throw error;
-    }
+  join(group: string, member: Member): Promise<Membership> {
+    return joinGroup(this.#connection, group, member);
   }
 
   async close(): Promise<void> {
-    await this.#admin.disconnect();
+    this.#closed = true;
+    await this.#disconnect();
+    // What is still being tried connects anew: that is closed, too, as soon as it has ended.
+    this.#connection
+      .settle()
+      .then(() => this.#disconnect())
+      .catch(() => undefined);
+  }
+
+  async #disconnect(): Promise<void> {
+    await Promise.all([this.#admin.disconnect(), this.#durable.disconnect()]);
     await (await this.#producer?.catch(() => undefined))?.disconnect();
   }
 
   #connectedProducer(): Promise<Producer> {
-    this.#producer ??= this.#do('reach', async () => {
-      const producer = this.#kafka.producer({
-        idempotent: false,
-        allowAutoTopicCreation: false,
-        createPartitioner: kafkajs.Partitioners.DefaultPartitioner,
+    this.#producer ??= this.#connection
+      .attempt('reach', async () => {
+        const producer = this.#connection.kafka.producer({
+          idempotent: false,
+          allowAutoTopicCreation: false,
+          createPartitioner: kafkajs.Partitioners.DefaultPartitioner,
+        });
+        await producer.connect();
+        return producer;
+      })
+      .catch((error: unknown) => {
+        this.#producer = undefined;
+        throw error;
       });
-      await producer.connect();
-      return producer;
-    }).catch((error: unknown) => {
-      this.#producer = undefined;
-      throw error;
-    });
     return this.#producer;
   }
-
-  async #do<T>(what: string, body: () => Promise<T>): Promise<T> {
-    try {
-      return await body();
-    } catch (error) {
-      if (error instanceof SwaError) throw error;
-      throw this.#unavailable(what, error);
-    }
-  }
-
-  #unavailable(what: string, cause: unknown): SwaError {
-    return new SwaError(
-      'log.unavailable',
-      `cannot ${what} Kafka at ${this.#brokers.join(', ')}: ${messageOf(cause)}`,
-      {
-        cause,
-        retryable: true,
-        hint: 'see that the brokers run and that the SWA_KAFKA_* keys are right',
-      },
-    );
-  }
-}
-
-async function deliver(
-  payload: EachBatchPayload,
-  subscriber: Subscriber,
-  seek: (position: Position) => void,
-): Promise<void> {
-  const { batch } = payload;
-  if (!payload.isRunning() || payload.isStale()) return;
-  const { topic, partition, messages } = batch;
-  const fetched = {
-    topic,
-    partition,
-    firstOffset: offsetOf(batch.firstOffset() ?? batch.lastOffset()),
-    nextOffset: offsetOf(batch.lastOffset()) + 1,
-    offsets: messages.map((message) => offsetOf(message.offset)),
-    values: messages.map((message) => message.value ?? Buffer.alloc(0)),
-  };
-  if (await hand(fetched, subscriber, seek, () => payload.heartbeat()))
-    payload.resolveOffset(batch.lastOffset());
-}
-
-/** True when the batch was taken; else the position is set anew. */
-async function hand(
-  batch: KafkaBatch,
-  subscriber: Subscriber,
-  seek: (position: Position) => void,
-  alive: () => Promise<void>,
-): Promise<boolean> {
-  if ((await subscriber.take(batch, alive)) === 'taken') return true;
-  const own = subscriber
-    .positions()
-    .find(({ topic, partition }) => topic === batch.topic && partition === batch.partition);
-  if (own !== undefined) seek(own);
-  return false;
-}
-
-/** kafkajs types each mechanism apart. */
-function saslOf({ mechanism, username, password }: NonNullable<KafkaOptions['sasl']>): SASLOptions {
-  if (mechanism === 'plain') return { mechanism, username, password };
-  if (mechanism === 'scram-sha-256') return { mechanism, username, password };
-  return { mechanism, username, password };
-}
-
-function offsetOf(text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value)) throw new RangeError(`offset ${text} is beyond what we can count`);
-  return value;
 }

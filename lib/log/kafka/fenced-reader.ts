@@ -8,6 +8,8 @@
  *                            them. A gap that stays is an error: nothing is passed over in silence
  *   retained range passed us `log.out-of-range`; log ends below us: `log.mismatch`
  *
+ * Whether the records are still of the log that was read before: last-seen.ts; if not, `log.mismatch`.
+ *
  * A client that stays silent although records wait, or ends, is started again, and given up after three times in a row.
  */
 import { SwaError } from '../../errors.js';
@@ -23,6 +25,7 @@ import {
   type RecordBatch,
 } from '../log.js';
 import type { KafkaBatch, OffsetRange, Position, Subscriber, Subscription } from './client.js';
+import { LastSeen } from './last-seen.js';
 
 /** What a reader needs of the client underneath. */
 export interface Source {
@@ -51,6 +54,7 @@ export class FencedReader implements LogReader {
   readonly #options: FenceOptions;
   /** Next offset to arrive, by partition. */
   readonly #arriving = new Map<PartitionName, number>();
+  readonly #lastSeen = new LastSeen();
   /** How often in a row a partition came with a gap. */
   readonly #gaps = new Map<PartitionName, number>();
   #ready: RecordBatch[] = [];
@@ -60,6 +64,7 @@ export class FencedReader implements LogReader {
   #watchdog: NodeJS.Timeout | undefined;
   #lastArrival = performance.now();
   #restarts = 0;
+  #taking = false;
   #starting = false;
   /** Why the client ended, until it is started again. */
   #ended: SwaError | undefined;
@@ -112,39 +117,99 @@ export class FencedReader implements LogReader {
 
   #subscriber(): Subscriber {
     return {
-      positions: () => [...this.#arriving].map(([name, at]) => this.#position(name, at)),
-      take: (batch, alive) => this.#arrive(batch, alive),
+      joined: () => {
+        // One that is empty now would bring nothing to look at.
+        for (const name of this.#lastSeen.doubtAll()) void this.#checkRangeOrFail(name);
+      },
+      positions: () => [...this.#arriving.keys()].map((name) => this.#position(name)),
+      fetching: () => (this.#taking ? [] : this.#lastSeen.doubtSlow().map((name) => this.#position(name))),
+      take: (batch, alive) => this.#take(batch, alive),
       failed: (error) => {
+        if (error.code === 'log.corrupt') return this.#fail(this.#undecodable(error));
         this.#ended = error;
         void this.#restartIfEnded();
       },
     };
   }
 
-  #position(name: PartitionName, at: number): Position {
+  #undecodable(cause: SwaError): SwaError {
+    const positions = [...this.#arriving].map(([name, at]) => `${name} at ${at}`).join(', ');
+    return new SwaError('log.corrupt', `${cause.message} (this reader is in ${positions})`, {
+      cause,
+      hint: 'see "Records that cannot be decoded" in docs/operations.md',
+    });
+  }
+
+  /** Where the client is to go on: at the last record where that is in doubt, else behind it. */
+  #position(name: PartitionName): Position {
+    const next = this.#arriving.get(name) ?? 0;
+    const at = this.#lastSeen.isDoubted(name) ? (this.#lastSeen.offsetOf(name) ?? next) : next;
     return { topic: this.#source.topicOf(name), partition: parsePartitionName(name).partition, offset: at };
   }
 
-  async #arrive(batch: KafkaBatch, alive: () => Promise<void>): Promise<'taken' | 'again'> {
+  async #take(batch: KafkaBatch, alive: () => Promise<void>): Promise<'taken' | 'again'> {
+    this.#taking = true;
+    try {
+      const answer = await this.#arrive(batch);
+      if (answer === 'again') return answer;
+      while (this.#isFull && !this.#closed) {
+        await this.#room();
+        await alive();
+      }
+      return answer;
+    } finally {
+      this.#taking = false;
+    }
+  }
+
+  async #arrive(batch: KafkaBatch): Promise<'taken' | 'again'> {
     if (this.#closed || this.#failure !== undefined) return 'again';
     const name = this.#source.nameOf(batch.topic, batch.partition);
-    const expected = this.#arriving.get(name);
-    if (expected === undefined) return 'taken'; // not asked for, so nothing of ours
+    if (!this.#arriving.has(name)) return 'taken'; // not asked for, so nothing of ours
+    const isDoubted = this.#lastSeen.isDoubted(name);
+    if (isDoubted && !(await this.#settle(name, batch))) return 'again';
+    const expected = this.#arriving.get(name) ?? 0;
+    if (isDoubted && batch.nextOffset === expected) return 'taken'; // there was nothing new behind the last record
     if (batch.nextOffset <= expected || batch.firstOffset > expected) {
       await this.#checkRangeOrFail(name);
       if (batch.firstOffset > expected) this.#countGap(name, expected, batch.firstOffset);
       return 'again';
     }
+    if (!isDoubted && this.#lastSeen.isLate(name)) {
+      this.#lastSeen.hold(name, batch);
+      return 'again';
+    }
+    this.#accept(name, batch);
+    return 'taken';
+  }
+
+  #accept(name: PartitionName, batch: KafkaBatch): void {
+    const expected = this.#arriving.get(name) ?? 0;
     this.#gaps.delete(name);
     this.#lastArrival = performance.now();
     this.#restarts = 0;
     this.#arriving.set(name, batch.nextOffset);
+    this.#lastSeen.remember(name, batch);
     this.#keep(name, expected, batch);
-    while (this.#isFull && !this.#closed) {
-      await this.#room();
-      await alive();
+  }
+
+  /** Looks for the last record we had; what was held is accepted with it. False when this batch does not tell. */
+  async #settle(name: PartitionName, batch: KafkaBatch): Promise<boolean> {
+    const verdict = this.#lastSeen.verdict(name, batch);
+    const at = this.#lastSeen.offsetOf(name) ?? 0;
+    if (verdict === 'other') {
+      this.#fail(remade(name, at));
+      return false;
     }
-    return 'taken';
+    if (verdict !== 'same') {
+      const range = await this.#checkRangeOrFail(name);
+      const isDropped = range !== undefined && range.low > at; // by retention: nothing to compare any more
+      if (!isDropped && verdict === 'behind') this.#countGap(name, at, batch.firstOffset);
+      if (!isDropped) return false;
+    }
+    const held = this.#lastSeen.settle(name);
+    if (held !== undefined) this.#accept(name, held);
+    return true;
   }
 
   get #isFull(): boolean {
@@ -244,7 +309,9 @@ export class FencedReader implements LogReader {
       throw new SwaError(
         'log.out-of-range',
         `cannot read ${name} from offset ${at}: the log begins at ${range.low}`,
-        { hint: 'retention dropped records that were not read yet: rebuild from the master dataset' },
+        {
+          hint: 'retention dropped records before they were read; `swa recover --skip-gap` goes on behind them',
+        },
       );
     }
     return range;
@@ -276,7 +343,7 @@ export class FencedReader implements LogReader {
     for (const [name, at] of this.#arriving) {
       const range = await this.#checkRangeOrFail(name);
       if (range === undefined) return;
-      waiting += range.high - at;
+      waiting += Math.max(0, range.stable - at); // what an open transaction holds back does not come
     }
     if (waiting > 0 && performance.now() - this.#lastArrival < this.#options.silentMs)
       await this.#restart('stays silent although records wait for it');
@@ -314,6 +381,17 @@ export class FencedReader implements LogReader {
     const error = this.#ended;
     if (error !== undefined) await this.#restart(`ends again and again: ${error.message}`, error);
   }
+}
+
+/** Another log than the one that was read. */
+export function remade(name: PartitionName, at: number): SwaError {
+  return new SwaError(
+    'log.mismatch',
+    `the record at offset ${at} of ${name} is not the one that was read there`,
+    {
+      hint: 'the topic was deleted and made again: see "A topic that was deleted" in docs/operations.md',
+    },
+  );
 }
 
 function bytesOf(values: readonly Uint8Array[]): number {

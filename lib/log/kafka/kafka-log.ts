@@ -1,16 +1,14 @@
 /**
- * The log on Kafka. Topics `<prefix>pageviews`, `<prefix>equivs` and `<prefix>log-id`; the last is compacted and holds
- * the log's id and shape. Several makers may race: each writes its own id under a key of its own, and the record with
- * the lowest offset counts, which compaction never removes.
+ * The log on Kafka: topics `<prefix>pageviews`, `<prefix>equivs` and `<prefix>log-id`. Which log they are: identity.ts; what
+ * they are made with: topics.ts.
  */
-import { randomUUID } from 'node:crypto';
-import { z } from 'zod';
 import { SwaError } from '../../errors.js';
-import { validJson } from '../../valid-json.js';
 import { GroupCommit } from '../group-commit.js';
+import type { LastRecords } from '../last-records.js';
 import {
   offset,
   parsePartitionName,
+  type LogHealth,
   type LogId,
   type LogReader,
   type LogWriter,
@@ -21,172 +19,37 @@ import {
   type Share,
   type ShareOptions,
   topics,
-  type Topic,
 } from '../log.js';
 import { OpenReaders } from '../open-readers.js';
 import { partitionsOf } from '../partitioner.js';
 import { route, type Routed } from '../route.js';
-import {
-  KafkaClient,
-  longestSilenceMs,
-  type KafkaBatch,
-  type KafkaOptions,
-  type Message,
-  type Subscription,
-} from './client.js';
+import { KafkaClient, type KafkaOptions, type Message, type OffsetRange } from './client.js';
+import { longestSilenceMs } from './consumers.js';
 import { FencedReader, type Source } from './fenced-reader.js';
+import { identify, type IdentityOptions } from './identity.js';
 import { KafkaShare } from './kafka-share.js';
+import { SetAside } from './set-aside.js';
+import { checkTopics, commitBytes } from './topics.js';
 
-export interface KafkaLogOptions extends KafkaOptions {
-  readonly topicPrefix: string;
-  readonly replication: number;
-  /** Partitions of topic pageviews: used when the topics are made, checked ever after. */
-  readonly partitions: number;
-  /** The broker must keep facts at least this long; 0 asks for nothing. */
-  readonly leastRetentionMs: number;
+export interface KafkaLogOptions extends KafkaOptions, IdentityOptions {
   /** See FenceOptions. */
   readonly silentMs?: number;
 }
 
-const identitySchema = z.object({ logId: z.uuid(), partitions: z.int().min(1) });
-
-const weekMs = 7 * 24 * 3_600_000;
 /** What a reader holds ready. */
 const buffered = { bufferedRecords: 50_000, bufferedBytes: 64 * 2 ** 20 } as const;
-/** Kafka refuses record batches over 1,048,588 bytes; a commit may put all it has into one partition. */
-const commitBytes = 900_000;
-/** The same with what Kafka puts around it. */
-const leastMessageBytes = 1_000_000;
 /** Key (3 bytes a character at most) and Kafka's own fields. */
 const overheadBytes = ({ key }: NewRecord): number => 3 * key.length + 40;
 
-/** Throws `log.unavailable`, `config.invalid` (partitions or retention), `log.mismatch`. */
+/** Throws `log.unavailable`, `config.invalid` (partitions, or a topic that loses facts), `log.mismatch`. */
 export async function openKafkaLog(options: KafkaLogOptions): Promise<LogWriter> {
   const client = await KafkaClient.connect(options);
   try {
-    await client.createTopics(topicsToMake(options));
     const id = await identify(client, options);
-    await checkIdentityIsKept(client, options);
-    for (const topic of topics) await checkTopic(client, options, topic);
-    return new KafkaLog(client, id, options);
+    return new KafkaLog(client, id, options, await checkTopics(client, options));
   } catch (error) {
     await client.close();
     throw error;
-  }
-}
-
-function topicsToMake({ topicPrefix, partitions, replication, leastRetentionMs }: KafkaLogOptions) {
-  const keep = {
-    'cleanup.policy': 'delete',
-    'retention.ms': String(Math.max(weekMs, 2 * leastRetentionMs)),
-    'retention.bytes': '-1',
-    'max.message.bytes': String(2 * leastMessageBytes),
-  };
-  return [
-    { name: `${topicPrefix}log-id`, partitions: 1, replication, config: { 'cleanup.policy': 'compact' } },
-    { name: `${topicPrefix}pageviews`, partitions, replication, config: keep },
-    { name: `${topicPrefix}equivs`, partitions: 1, replication, config: keep },
-  ];
-}
-
-async function identify(client: KafkaClient, options: KafkaLogOptions): Promise<LogId> {
-  const topic = `${options.topicPrefix}log-id`;
-  const [range] = await client.offsets(topic);
-  if (range === undefined || range.high === range.low) {
-    const key = randomUUID();
-    const value = Buffer.from(JSON.stringify({ logId: key, partitions: options.partitions }));
-    await client.send([{ topic, partition: 0, key, value }]);
-  }
-  const identity = validJson(identitySchema, await firstRecord(client, topic));
-  if (identity === undefined) throw new SwaError('log.mismatch', `topic ${topic} does not hold a log's id`);
-  const found = (await client.offsets(`${options.topicPrefix}pageviews`)).length;
-  if (found !== options.partitions || identity.partitions !== found) {
-    throw new SwaError(
-      'config.invalid',
-      `SWA_PARTITIONS is ${options.partitions}, the log was made with ${identity.partitions}, and topic ` +
-        `${options.topicPrefix}pageviews has ${found} partitions`,
-      { hint: 'a key must stay in its partition: set SWA_PARTITIONS to what the log was made with' },
-    );
-  }
-  return identity.logId as LogId; // branding: this file is where Kafka's log ids come from
-}
-
-/** Waits for the record with the lowest offset. */
-async function firstRecord(client: KafkaClient, topic: string): Promise<string> {
-  let subscribed: Promise<Subscription> | undefined;
-  const patience = AbortSignal.timeout(60_000);
-  try {
-    const first = await new Promise<KafkaBatch>((resolve, reject) => {
-      patience.addEventListener('abort', () => {
-        reject(
-          new SwaError('log.unavailable', `cannot read the log's id: ${topic} stays silent`, {
-            retryable: true,
-          }),
-        );
-      });
-      subscribed = client.subscribe(`${topic}-reader`, {
-        positions: () => [{ topic, partition: 0, offset: 0 }],
-        take: (batch) => {
-          if (batch.values.length > 0) resolve(batch);
-          return Promise.resolve('taken');
-        },
-        failed: reject,
-      });
-      subscribed.catch(reject);
-    });
-    return Buffer.from(first.values[0] ?? []).toString();
-  } finally {
-    await (await subscribed?.catch(() => undefined))?.stop();
-  }
-}
-
-/** Else a new id would be made one day, and everything that is stored would belong to another log. */
-async function checkIdentityIsKept(client: KafkaClient, options: KafkaLogOptions): Promise<void> {
-  const name = `${options.topicPrefix}log-id`;
-  const policy = (await client.topicConfig(name, ['cleanup.policy'])).get('cleanup.policy');
-  if (policy === 'compact') return;
-  throw new SwaError(
-    'config.invalid',
-    `topic ${name} has cleanup.policy ${policy}, which drops the log's id`,
-    {
-      hint: 'set its cleanup.policy to compact',
-    },
-  );
-}
-
-/** Whether a topic of facts keeps them long enough and takes what we send. */
-async function checkTopic(client: KafkaClient, options: KafkaLogOptions, topic: Topic): Promise<void> {
-  const name = `${options.topicPrefix}${topic}`;
-  const asked = ['retention.ms', 'retention.bytes', 'cleanup.policy', 'max.message.bytes'];
-  const config = await client.topicConfig(name, asked);
-  const retentionMs = Number(config.get('retention.ms') ?? -1);
-  if (retentionMs >= 0 && retentionMs < options.leastRetentionMs) {
-    throw new SwaError(
-      'config.invalid',
-      `topic ${name} keeps records for ${retentionMs} ms, shorter than three batch intervals (${options.leastRetentionMs} ms)`,
-      { hint: `set its retention.ms to at least ${options.leastRetentionMs}, or run batches more often` },
-    );
-  }
-  const retentionBytes = Number(config.get('retention.bytes') ?? -1);
-  if (retentionBytes >= 0 && options.leastRetentionMs > 0) {
-    throw new SwaError(
-      'config.invalid',
-      `topic ${name} keeps at most ${retentionBytes} bytes of a partition, so it may drop facts that no batch run has covered`,
-      { hint: 'set its retention.bytes to -1' },
-    );
-  }
-  const takesBytes = Number(config.get('max.message.bytes') ?? leastMessageBytes);
-  if (takesBytes < leastMessageBytes) {
-    throw new SwaError(
-      'config.invalid',
-      `topic ${name} takes record batches of at most ${takesBytes} bytes, and we send up to ${leastMessageBytes}`,
-      { hint: `set its max.message.bytes to at least ${leastMessageBytes}` },
-    );
-  }
-  if (config.get('cleanup.policy')?.includes('compact') === true) {
-    throw new SwaError('config.invalid', `topic ${name} is compacted, which drops facts`, {
-      hint: 'set its cleanup.policy to delete',
-    });
   }
 }
 
@@ -197,15 +60,22 @@ class KafkaLog implements LogWriter {
   readonly #options: KafkaLogOptions;
   readonly #commits: GroupCommit<Routed>;
   readonly #readers = new OpenReaders();
+  readonly #setAside = new SetAside();
+  readonly #settingWarnings: readonly string[];
+  /** Where each partition ended at least when we last heard of it. */
+  readonly #ends = new Map<PartitionName, number>();
+  /** Why this is not the log any more that was opened. */
+  #lost: SwaError | undefined;
   #closed = false;
 
-  constructor(client: KafkaClient, id: LogId, options: KafkaLogOptions) {
+  constructor(client: KafkaClient, id: LogId, options: KafkaLogOptions, settingWarnings: readonly string[]) {
     this.id = id;
+    this.#settingWarnings = settingWarnings;
     this.partitions = partitionsOf(options.partitions);
     this.#client = client;
     this.#options = options;
     this.#commits = new GroupCommit({
-      commit: (group) => client.send(group.flatMap((routed) => this.#messages(routed))),
+      commit: (group) => this.#send(group.flatMap((routed) => this.#messages(routed))),
       commitBytes,
       waitingBytes: 64 * 2 ** 20,
       hint: 'see that the brokers run; the log resumes by itself',
@@ -227,12 +97,31 @@ class KafkaLog implements LogWriter {
     this.#checkOpen();
   }
 
-  earliest(): Promise<Offsets> {
-    return this.#offsets('low');
+  async earliest(): Promise<Offsets> {
+    return this.#byName(await this.#ranges('durable'), 'low');
   }
 
-  latest(): Promise<Offsets> {
-    return this.#offsets('high');
+  async latest(): Promise<Offsets> {
+    return this.#byName(await this.#ranges('durable'), 'high');
+  }
+
+  async readable(): Promise<Offsets> {
+    return this.#byName(await this.#ranges('readable'), 'stable');
+  }
+
+  async health(): Promise<LogHealth> {
+    const { ours, others } = await this.#ranges('readable');
+    const unreadRecords = sum(others.map(({ low, high }) => high - low));
+    const heldBackRecords = sum(ours.map(({ stable, high }) => Math.max(0, high - stable)));
+    const warnings = [...this.#settingWarnings, ...this.#setAside.warnings()];
+    if (others.length > 0) warnings.push(this.#unread(others.length));
+    if (heldBackRecords > 0) warnings.push(this.#heldBack());
+    return { warnings, unreadRecords, heldBackRecords, setAsideRecords: this.#setAside.records };
+  }
+
+  stored(records: LastRecords): void {
+    const { memory } = this.#options;
+    memory?.keepLastRecords(this.id, { ...memory.lastRecords(this.id), ...records });
   }
 
   async openReader({ from, consumer }: ReaderOptions): Promise<LogReader> {
@@ -246,16 +135,27 @@ class KafkaLog implements LogWriter {
       ...buffered,
     });
     await reader.start();
-    return this.#readers.add(reader);
+    return this.#readers.add({
+      next: (read) => {
+        if (this.#lost !== undefined) throw this.#lost;
+        return reader.next(read);
+      },
+      close: () => reader.close(),
+    });
   }
 
   /** The members of a group share the partitions by themselves, however many they are. */
   share({ group }: Pick<ShareOptions, 'group'>): Promise<Share> {
     this.#checkOpen();
+    const name = `${this.#options.topicPrefix}${group}`;
     return KafkaShare.join({
       ...this.#names(),
       partitions: this.partitions,
-      join: (member) => this.#client.join(`${this.#options.topicPrefix}${group}`, member),
+      join: (member) => this.#client.join(name, member),
+      members: () => this.#client.groupMembers(name),
+      broker: this.#client.brokers[0] ?? '',
+      home: this.#options.memory?.home() ?? '',
+      group: name,
       silentMs: longestSilenceMs,
     });
   }
@@ -271,10 +171,18 @@ class KafkaLog implements LogWriter {
 
   #source(consumer: string): Source {
     const prefix = this.#options.topicPrefix;
+    const names = this.#names();
     return {
-      subscribe: (subscriber) => this.#client.subscribe(`${prefix}${consumer}`, subscriber),
+      ...names,
+      subscribe: (subscriber) =>
+        this.#client.subscribe(`${prefix}${consumer}`, {
+          ...subscriber,
+          take: (batch, alive) => {
+            this.#setAside.look(names.nameOf(batch.topic, batch.partition), batch);
+            return subscriber.take(batch, alive);
+          },
+        }),
       offsets: (topic) => this.#client.offsets(topic),
-      ...this.#names(),
     };
   }
 
@@ -302,17 +210,78 @@ class KafkaLog implements LogWriter {
     }));
   }
 
-  async #offsets(end: 'low' | 'high'): Promise<Offsets> {
+  async #send(messages: readonly Message[]): Promise<void> {
+    const before = new Map(this.#ends);
+    const { nameOf } = this.#names();
+    for (const { topic, partition, offset: first } of await this.#client.send(messages))
+      this.#noteEnd(nameOf(topic, partition), first, before);
+  }
+
+  /** Of our partitions in their order, and of those that the topics were given later. */
+  async #ranges(end: 'durable' | 'readable'): Promise<Ranges> {
     this.#checkOpen();
-    const found = await Promise.all(
-      topics.map(async (topic) => this.#client.offsets(`${this.#options.topicPrefix}${topic}`)),
+    const before = new Map(this.#ends);
+    const ask = (topic: string): Promise<OffsetRange[]> =>
+      end === 'durable' ? this.#client.durableOffsets(topic) : this.#client.offsets(topic);
+    try {
+      const [pageviews = [], equivs = []] = await Promise.all(
+        topics.map((topic) => ask(`${this.#options.topicPrefix}${topic}`)),
+      );
+      const count = this.#options.partitions;
+      const ours = [...pageviews.slice(0, count), ...equivs.slice(0, 1)];
+      this.partitions.forEach((name, i) => this.#noteEnd(name, ours[i]?.high ?? 0, before));
+      return { ours, others: [...pageviews.slice(count), ...equivs.slice(1)] };
+    } catch (error) {
+      if (error instanceof SwaError && error.code === 'log.mismatch') this.#lost ??= error;
+      throw error;
+    }
+  }
+
+  /** A log never ends, or takes a record, before where it ended earlier. */
+  #noteEnd(name: PartitionName, end: number, before: ReadonlyMap<PartitionName, number>): void {
+    const earlier = before.get(name) ?? 0;
+    if (end < earlier) {
+      this.#lost ??= new SwaError('log.mismatch', `${name} ended at ${earlier} before, and now at ${end}`, {
+        hint: 'the topic lost records or was made anew: see "A topic that was deleted" in docs/operations.md',
+      });
+      throw this.#lost;
+    }
+    this.#ends.set(name, Math.max(end, this.#ends.get(name) ?? 0));
+  }
+
+  #byName({ ours }: Ranges, end: keyof OffsetRange): Offsets {
+    return Object.fromEntries(this.partitions.map((name, i) => [name, offset(ours[i]?.[end] ?? 0)]));
+  }
+
+  #unread(partitions: number): string {
+    const { topicPrefix, partitions: ours } = this.#options;
+    return (
+      `the topics of the log have ${partitions} partitions more than it was made with; the records in them are not read ` +
+      `(unreadRecords counts them): send pageviews to partitions 0 to ${ours - 1} of ${topicPrefix}pageviews, and edges ` +
+      `to partition 0 of ${topicPrefix}equivs`
     );
-    const [pageviews, equivs] = found;
-    const ranges = [...(pageviews ?? []), ...(equivs ?? []).slice(0, 1)];
-    return Object.fromEntries(this.partitions.map((name, i) => [name, offset(ranges[i]?.[end] ?? 0)]));
+  }
+
+  #heldBack(): string {
+    const { topicPrefix } = this.#options;
+    return (
+      'durable records wait behind a transaction that another producer holds open (heldBackRecords counts them): ' +
+      `kafka-transactions.sh --bootstrap-server ${this.#client.brokers[0]} describe-producers ` +
+      `--topic ${topicPrefix}pageviews --partition 0 names its producer, and so on for each partition`
+    );
   }
 
   #checkOpen(): void {
     if (this.#closed) throw new SwaError('log.closed', 'cannot use the log: it is closed');
+    if (this.#lost !== undefined) throw this.#lost;
   }
+}
+
+interface Ranges {
+  readonly ours: readonly OffsetRange[];
+  readonly others: readonly OffsetRange[];
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
 }

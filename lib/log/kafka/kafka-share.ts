@@ -1,15 +1,23 @@
 /**
  * A share of the partitions by Kafka's consumer group protocol: the broker knows who is alive, one member deals the
  * partitions out among all. The group is for membership alone: nothing is read through it and nothing committed to it.
+ *
+ * Members that work on different data directories do not share: each directory's members have all partitions among them.
  */
 import { z } from 'zod';
-import { SwaError } from '../../errors.js';
+import { SwaError, messageOf } from '../../errors.js';
+import { validJson } from '../../valid-json.js';
 import { parsePartitionName, type PartitionName, type Share } from '../log.js';
 import { dealOut } from '../share.js';
 import type { GroupRules, TopicPartition } from './assigners.js';
-import type { Member, Membership } from './client.js';
+import type { GroupMember, Member, Membership } from './client.js';
 
 export interface KafkaShareOptions {
+  readonly group: string;
+  /** For the command that lists the members. */
+  readonly broker: string;
+  /** The data directory that is worked on. */
+  readonly home: string;
   /** All there are, in the log's order. */
   readonly partitions: readonly PartitionName[];
   /** The broker's name for a partition's topic, and back. */
@@ -17,6 +25,8 @@ export interface KafkaShareOptions {
   nameOf(topic: string, partition: number): PartitionName;
   /** Joins the group. */
   join(member: Member): Promise<Membership>;
+  /** Who is in the group now; undefined when the client cannot ask. */
+  members(): Promise<readonly GroupMember[] | undefined>;
   /**
    * Who has heard nothing from the group for so long takes it that the others were given its partitions. Longer than
    * the group takes to put a member out and to deal anew.
@@ -24,7 +34,7 @@ export interface KafkaShareOptions {
   readonly silentMs: number;
 }
 
-const introductionSchema = z.array(z.string());
+const introductionSchema = z.object({ home: z.string(), had: z.array(z.string()) });
 const none: readonly PartitionName[] = [];
 
 export class KafkaShare implements Share, Member {
@@ -34,7 +44,7 @@ export class KafkaShare implements Share, Member {
   readonly #options: KafkaShareOptions;
   #ours = none;
   #heardAt = performance.now();
-  #failure: SwaError | undefined;
+  #trouble: SwaError | undefined;
   #membership: Membership | undefined;
   #watchdog: NodeJS.Timeout | undefined;
   #watching: Promise<void> | undefined;
@@ -43,13 +53,13 @@ export class KafkaShare implements Share, Member {
     this.#options = options;
     this.topics = [...new Set(options.partitions.map((name) => options.topicOf(name)))];
     this.rules = {
-      name: 'swa-deal',
-      introduction: () => JSON.stringify(this.#ours),
+      name: 'swa-deal-2',
+      introduction: () => JSON.stringify({ home: options.home, had: this.#ours }),
       assign: (introductions) => this.#assign(introductions),
     };
   }
 
-  /** Resolves when this process is a member. Throws `log.unavailable`. */
+  /** Resolves when this process is a member, or has been refused: then it tries again. Throws `log.unavailable`. */
   static async join(options: KafkaShareOptions): Promise<KafkaShare> {
     const share = new KafkaShare(options);
     share.#membership = await options.join(share);
@@ -58,8 +68,11 @@ export class KafkaShare implements Share, Member {
   }
 
   partitions(): readonly PartitionName[] {
-    if (this.#failure !== undefined) throw this.#failure;
-    return this.#isSilent() ? none : this.#ours;
+    return this.#trouble !== undefined || this.#isSilent() ? none : this.#ours;
+  }
+
+  trouble(): SwaError | undefined {
+    return this.#trouble;
   }
 
   async leave(): Promise<void> {
@@ -70,6 +83,7 @@ export class KafkaShare implements Share, Member {
 
   assigned(partitions: readonly TopicPartition[]): void {
     this.#ours = partitions.map(({ topic, partition }) => this.#options.nameOf(topic, partition));
+    this.#trouble = undefined;
     this.heard();
   }
 
@@ -78,9 +92,29 @@ export class KafkaShare implements Share, Member {
   }
 
   failed(cause: SwaError): void {
-    this.#failure ??= new SwaError('log.unavailable', cause.message, {
+    this.#trouble = this.#refusal(cause, '');
+    void this.#nameMembers(cause);
+  }
+
+  /** Whoever is in a group that refuses us is not one of ours. */
+  async #nameMembers(cause: SwaError): Promise<void> {
+    let who: string;
+    try {
+      const members = await this.#options.members();
+      who = members === undefined ? 'a consumer of the newer group protocol (KIP-848)' : describe(members);
+    } catch (error) {
+      who = messageOf(error);
+    }
+    if (this.#trouble?.cause === cause) this.#trouble = this.#refusal(cause, `; in the group now: ${who}`);
+  }
+
+  #refusal(cause: SwaError, who: string): SwaError {
+    const { group, broker } = this.#options;
+    return new SwaError('log.unavailable', `${cause.message}${who}`, {
       cause,
-      hint: 'start this process again; the positions are kept',
+      hint:
+        'where these are not speed workers of ours, end them or give them a group of their own (`kafka-consumer-groups.sh ' +
+        `--bootstrap-server ${broker} --describe --members --group ${group}\` lists them); it is tried again`,
     });
   }
 
@@ -88,9 +122,9 @@ export class KafkaShare implements Share, Member {
     this.#watching ??= this.#watch().finally(() => void (this.#watching = undefined));
   }
 
-  /** A client that has fallen silent is not waited for: another one joins in its place. */
+  /** A client that has fallen silent or was refused is not waited for: another one joins in its place. */
   async #watch(): Promise<void> {
-    if (!this.#isSilent()) return;
+    if (this.#trouble === undefined && !this.#isSilent()) return;
     try {
       await this.#membership?.leave();
       this.#membership = await this.#options.join(this);
@@ -105,18 +139,26 @@ export class KafkaShare implements Share, Member {
 
   #assign(introductions: ReadonlyMap<string, string>): Map<string, TopicPartition[]> {
     const { partitions } = this.#options;
-    const had = new Map([...introductions].map(([member, text]) => [member, this.#hadBy(text)]));
-    const dealt = dealOut(partitions, had);
+    const homes = new Map<string, Map<string, readonly PartitionName[]>>();
+    for (const [member, text] of introductions) {
+      const said = validJson(introductionSchema, text);
+      if (said === undefined) continue; // not one of ours
+      const had = partitions.filter((name) => said.had.includes(name));
+      homes.set(said.home, (homes.get(said.home) ?? new Map()).set(member, had));
+    }
     const places = (names: readonly PartitionName[]): TopicPartition[] =>
       names.map((name) => ({
         topic: this.#options.topicOf(name),
         partition: parsePartitionName(name).partition,
       }));
-    return new Map([...dealt].map(([member, names]) => [member, places(names)]));
+    const dealt = [...homes.values()].flatMap((had) => [...dealOut(partitions, had)]);
+    return new Map(dealt.map(([member, names]) => [member, places(names)]));
   }
+}
 
-  #hadBy(introduction: string): PartitionName[] {
-    const told = introductionSchema.parse(JSON.parse(introduction)); // by a member with the same rules
-    return this.#options.partitions.filter((name) => told.includes(name));
-  }
+function describe(members: readonly GroupMember[]): string {
+  const shown = members
+    .slice(0, 5)
+    .map(({ id, clientId, host }) => `client '${clientId}' at ${host} (${id})`);
+  return [...shown, ...(members.length > 5 ? [`${members.length - 5} more`] : [])].join(', ') || 'nobody';
 }

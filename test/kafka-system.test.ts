@@ -1,0 +1,177 @@
+/**
+ * The whole system on a real broker, while others meddle with its topics: answers say what they do not hold, what was lost is
+ * never passed over in silence, and there is a way on.
+ */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import kafkajs, { type Kafka } from 'kafkajs';
+import { pino } from 'pino';
+import { z } from 'zod';
+import { startSystem } from '../cli/system.js';
+import { systemClock } from '../lib/clock.js';
+import { SwaError } from '../lib/errors.js';
+import { openLog } from '../lib/log/open-log.js';
+import { readStatus } from '../lib/status.js';
+import { skipGaps } from '../master-data/recover.js';
+import { takeSnapshot } from '../master-data/snapshot.js';
+import { verifyMaster } from '../master-data/verify.js';
+import { suiteBroker } from './kafka/suite-broker.js';
+import { eventually, startTestSystem, type TestSystem } from './running-system.js';
+
+const { skip, broker } = suiteBroker();
+
+const freshnessSchema = z.object({
+  freshness: z.object({
+    complete: z.boolean(),
+    realtime: z.object({ lagRecords: z.number().nullable(), lagMs: z.number().nullable() }).nullable(),
+  }),
+});
+type Freshness = z.output<typeof freshnessSchema>['freshness'];
+
+test(
+  'an open transaction makes answers incomplete, and they say so; batch runs go on; afterwards all is counted',
+  { skip },
+  async (t) => {
+    const swa = await start(t, 'x-');
+    await swa.send(views(0, 40));
+    await untilFresh(swa, ({ complete, realtime }) => complete && realtime?.lagRecords === 0);
+    await withKafka(async (kafka) => {
+      const producer = kafka.producer({ transactionalId: 'x', idempotent: true, maxInFlightRequests: 1 });
+      await producer.connect();
+      const transaction = await producer.transaction();
+      const messages = [0, 1, 2, 3].map((partition) => ({ partition, value: 'of a transaction' }));
+      await transaction.send({ topic: 'x-pageviews', messages });
+      await swa.send(views(40, 60));
+      const held = await untilFresh(swa, ({ complete }) => !complete);
+      assert.equal(held.realtime?.lagRecords, 24);
+      const batch = await fetch(`${swa.system.origin}/v1/batches`, { method: 'POST' });
+      assert.equal(batch.status, 202);
+      await eventually('a batch view of what can be read', async () => {
+        const { generation } = (await swa.ask(uniques)).freshness;
+        return !generation.startsWith('v000000') || undefined;
+      });
+      assert.equal((await swa.ask(uniques)).data.visitors, 40);
+      assert.match(await (await swa.get('/metrics')).text(), /name="heldBackRecords"\} 24\n/);
+      await transaction.commit();
+      await producer.disconnect();
+    });
+    await untilFresh(swa, ({ complete, realtime }) => complete && realtime?.lagRecords === 0);
+    assert.equal((await swa.ask(uniques)).data.visitors, 60);
+  },
+);
+
+test(
+  'a topic deleted under a running system ends it with log.mismatch, and a start makes nothing in its place',
+  { skip },
+  async (t) => {
+    const swa = await start(t, 'y-');
+    await swa.send(views(0, 20));
+    await untilFresh(swa, ({ complete, realtime }) => complete && realtime?.lagRecords === 0);
+    await withKafka(async (kafka) => {
+      const admin = kafka.admin();
+      await admin.connect();
+      await admin.deleteTopics({ topics: ['y-pageviews'] });
+      await assert.rejects(swa.system.done, { code: 'log.mismatch', message: /y-pageviews .*is gone/ });
+      const refused = await fetch(`${swa.system.origin}/v1/events`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(views(20, 21)) }); // prettier-ignore
+      assert.equal(refused.status, 503);
+      await swa.system.stop();
+      await assert.rejects(startAgain(swa), { code: 'log.mismatch', message: /y-pageviews .*is gone/ });
+      const left = (await admin.listTopics()).filter((topic) => topic.startsWith('y-'));
+      assert.deepEqual(left.toSorted(), ['y-equivs', 'y-log-id']);
+      await admin.disconnect();
+    });
+  },
+);
+
+test(
+  'facts that the broker dropped unread stop the sink by name; once the gap is accepted it is recorded, and the rest counted',
+  { skip },
+  async (t) => {
+    const swa = await start(t, 'z-');
+    await swa.send(views(0, 20));
+    await eventually('facts in the master dataset', () => stored(swa) === 20 || undefined);
+    await swa.system.stop();
+    await withKafka(async (kafka) => {
+      const producer = kafka.producer();
+      await producer.connect();
+      const lost = views(20, 40).map((view, i) => ({ partition: i % 4, value: JSON.stringify(view) }));
+      await producer.send({ topic: 'z-pageviews', messages: lost });
+      await producer.disconnect();
+      const admin = kafka.admin();
+      await admin.connect();
+      const ends = await admin.fetchTopicOffsets('z-pageviews');
+      const partitions = ends.map(({ partition, high }) => ({ partition, offset: high }));
+      await admin.deleteTopicRecords({ topic: 'z-pageviews', partitions });
+      await admin.disconnect();
+    });
+    const error = await startAgain(swa).then(
+      (system) => system.done.catch((reason: unknown) => system.stop().then(() => reason)),
+      (reason: unknown) => reason,
+    );
+    assert.ok(error instanceof SwaError && error.code === 'log.out-of-range', String(error));
+    assert.match(error.hint ?? '', /`swa recover --skip-gap`/);
+
+    const log = await openLog(swa.config, systemClock);
+    const gaps = await skipGaps({ config: swa.config, clock: systemClock }, log);
+    await log.close();
+    assert.equal(gaps.reduce((sum, { fromOffset, toOffset }) => sum + toOffset - fromOffset, 0), 20); // prettier-ignore
+    const again = await startAgain(swa);
+    t.after(() => again.stop());
+    const send = await fetch(`${again.origin}/v1/events`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(views(40, 45)) }); // prettier-ignore
+    assert.equal(send.status, 202);
+    await eventually('the later facts in the master dataset', () => stored(swa) === 25 || undefined);
+    const sink = readStatus(swa.config.dataDir).find(({ role }) => role === 'sink');
+    assert.equal(sink?.details['skippedOffsets'], 20);
+    const { problems, checked } = await verifyMaster(swa.config.dataDir, again.log);
+    assert.deepEqual([problems, checked.skippedOffsets], [[], 20]);
+  },
+);
+
+const uniques = '/v1/uniques?domain=example.com&from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z';
+
+/** Pageviews of a visitor each, on pages enough for every partition. */
+function views(from: number, to: number): object[] {
+  return Array.from({ length: to - from }, (_, k) => ({
+    type: 'pageview',
+    visitor: `cookie:${from + k}`,
+    url: `https://example.com/${(from + k) % 20}`,
+    timestamp: '2026-01-01T10:00:00Z',
+  }));
+}
+
+function start(t: TestContext, kafkaTopicPrefix: string): Promise<TestSystem> {
+  const dir = mkdtempSync(join(tmpdir(), 'swa-kafka-system-'));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  return startTestSystem(t, {
+    dataDir: join(dir, 'data'),
+    kafkaBrokers: [broker().address],
+    kafkaTopicPrefix,
+    logLevel: 'fatal',
+  });
+}
+
+/** On the same data directory. */
+function startAgain({ config }: TestSystem): ReturnType<typeof startSystem> {
+  return startSystem({ config, clock: systemClock, logger: pino({ level: 'silent' }) });
+}
+
+function stored({ config }: TestSystem): number {
+  return takeSnapshot(config.dataDir).files.reduce((sum, { rows }) => sum + rows, 0);
+}
+
+function untilFresh(swa: TestSystem, met: (freshness: Freshness) => boolean): Promise<Freshness> {
+  let last: Freshness | undefined;
+  return eventually('answers to be so fresh', async () => {
+    const response = await swa.get(uniques);
+    if (response.status !== 200) return undefined; // no realtime view yet
+    last = freshnessSchema.parse(await response.json()).freshness;
+    return met(last) ? last : undefined;
+  });
+}
+
+async function withKafka(body: (kafka: Kafka) => Promise<void>): Promise<void> {
+  await body(new kafkajs.Kafka({ brokers: [broker().address], logLevel: kafkajs.logLevel.NOTHING }));
+}
