@@ -1,12 +1,15 @@
 /** What the batch layer shows of itself: the views on disk, the last runs, whether one runs now. */
 import { liveLockOwner } from '../lib/files/owner-lock.js';
 import type { ViewId, ViewMeta } from '../lib/views/view.js';
-import { currentIfAny } from '../serving/current.js';
+import { messageOf } from '../lib/errors.js';
+import { readCurrent } from '../serving/current.js';
 import { listViews, viewIds } from '../serving/store.js';
 import { batchLockPath, listRuns, type RunRecord } from '../lib/batch-runs.js';
 
 export interface BatchOverview {
   readonly current: ViewId | undefined;
+  /** Why there is no current view. */
+  readonly noCurrent: string | undefined;
   /** Oldest first. */
   readonly views: readonly ViewMeta[];
   /** On disk, but damaged or of a later version. */
@@ -16,13 +19,23 @@ export interface BatchOverview {
 }
 
 export function batchOverview(dataDir: string): BatchOverview {
+  const { current, noCurrent } = currentOrWhyNot(dataDir);
   const views = listViews(dataDir);
   const owner = liveLockOwner(batchLockPath(dataDir));
   return {
-    current: currentIfAny(dataDir),
+    current,
+    noCurrent,
     views,
     unreadable: viewIds(dataDir).filter((id) => !views.some((view) => view.id === id)),
     runs: listRuns(dataDir),
     running: owner === undefined ? undefined : { pid: owner.pid },
   };
+}
+
+function currentOrWhyNot(dataDir: string): Pick<BatchOverview, 'current' | 'noCurrent'> {
+  try {
+    return { current: readCurrent(dataDir), noCurrent: undefined };
+  } catch (error) {
+    return { current: undefined, noCurrent: messageOf(error) };
+  }
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { pino } from 'pino';
 import type { Fact } from '../../lib/facts/fact.js';
@@ -7,10 +8,11 @@ import { batchLockPath } from '../../lib/batch-runs.js';
 import { OwnerLock } from '../../lib/files/owner-lock.js';
 import { openJobQueue } from '../../lib/queue/job-queue.js';
 import { readStatus } from '../../lib/status.js';
-import { CurrentWatch } from '../../serving/current.js';
-import { formatVersion, viewPath } from '../../serving/layout.js';
+import { CurrentWatch, readCurrent } from '../../serving/current.js';
+import { currentPath, formatVersion, viewPath } from '../../serving/layout.js';
 import { openView } from '../../serving/store.js';
 import { forgeMeta } from '../../serving/test/forge.js';
+import { auditViews } from '../audit.js';
 import { batchOverview } from '../overview.js';
 import { missedSlot } from '../schedule.js';
 import { spawnBatchRun } from '../spawn-run.js';
@@ -136,6 +138,25 @@ test(
     }
     await same.stop();
     assert.deepEqual(runs(), ['command', 'rules']);
+  },
+);
+
+test(
+  'with a damaged CURRENT the role runs by itself, and the new view serves',
+  { timeout: 60_000 },
+  async (t) => {
+    const config = makeHouse(t, { batchSchedule: 'off' });
+    await store(config, [fact(1)]);
+    const before = await spawnBatchRun({ config, trigger: 'command' });
+    writeFileSync(currentPath(config.dataDir), '');
+    const { current, noCurrent } = batchOverview(config.dataDir);
+    assert.deepEqual([current, /CURRENT is empty/.test(noCurrent ?? '')], [undefined, true]);
+    assert.match((await auditViews({ config, recount: false })).problems.join(), /CURRENT is empty/);
+    const role = await startBatch({ config, clock: systemClock, logger: pino({ level: 'silent' }) });
+    while (batchOverview(config.dataDir).current === undefined)
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.notEqual(readCurrent(config.dataDir), before.id);
+    await role.stop();
   },
 );
 

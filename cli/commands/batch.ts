@@ -79,7 +79,8 @@ async function run(flags: JsonFlag): Promise<void> {
 }
 
 function list(flags: JsonFlag): void {
-  const { current, views, unreadable } = batchOverview(readConfig(process.env).dataDir);
+  const { current, noCurrent, views, unreadable } = batchOverview(readConfig(process.env).dataDir);
+  if (noCurrent !== undefined) process.stderr.write(`${noCurrent}\n`);
   if (flags.json === true) {
     process.stdout.write(`${JSON.stringify({ current, views, unreadable }, null, 2)}\n`);
     return;

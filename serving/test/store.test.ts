@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -31,7 +31,7 @@ import { codeVersion } from '../code-version.js';
 import { heldViews, holdViews } from '../held.js';
 import { writeIdentity } from '../identity.js';
 import { readMeta } from '../meta.js';
-import { fileNames, formatVersion, heldDir, viewPath } from '../layout.js';
+import { currentPath, fileNames, formatVersion, heldDir, viewPath } from '../layout.js';
 import { forgeMeta } from './forge.js';
 
 const cut: Cut = { logId: 'log-1' as LogId, next: { 'pageviews/0': offset(0), 'equivs/0': offset(0) } };
@@ -225,6 +225,42 @@ test('roll back passes over views that could not serve, and refuses one that is 
   setFormat(dir, first, 1);
   await assert.rejects(rollBack(dir), { code: 'view.missing', message: new RegExp(first.id) });
   assert.equal(readCurrent(dir), fourth.id);
+});
+
+test('roll back reads all of a view before it serves, and needs no sound CURRENT', async (t) => {
+  const dir = dataDir(t);
+  const views = [];
+  for (const number of [1, 2, 3]) views.push(await publishView(dir, number, 'https://example.com/'));
+  const [first, second, third] = views as [ViewMeta, ViewMeta, ViewMeta];
+  const path = join(viewPath(dir, second.id), fileNames.pages);
+  const bytes = readFileSync(path);
+  bytes[3] = (bytes[3] ?? 0) ^ 1;
+  writeFileSync(path, bytes);
+  openView(dir, second.id).close(); // opening does not show it
+  await assert.rejects(rollBack(dir, second.id), {
+    code: 'view.corrupt',
+    message: /pages\.dat has SHA-256/,
+  });
+  assert.equal(readCurrent(dir), third.id);
+  assert.equal((await rollBack(dir)).id, first.id);
+  writeFileSync(currentPath(dir), '');
+  assert.throws(() => readCurrent(dir), {
+    code: 'view.corrupt',
+    message: /CURRENT is empty/,
+    hint: /rollback/,
+  });
+  assert.equal((await rollBack(dir)).id, third.id, 'the newest that is whole');
+});
+
+test('META of another view is refused', async (t) => {
+  const dir = dataDir(t);
+  const first = await publishView(dir, 1, 'https://example.com/1');
+  const second = await publishView(dir, 2, 'https://example.com/2');
+  copyFileSync(join(viewPath(dir, first.id), fileNames.meta), join(viewPath(dir, second.id), fileNames.meta));
+  assert.throws(() => openView(dir, second.id), {
+    code: 'view.corrupt',
+    message: new RegExp(`is of view ${first.id}`),
+  });
 });
 
 test('a changed byte is found by the seals of META', async (t) => {
