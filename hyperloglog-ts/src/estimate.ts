@@ -76,6 +76,9 @@ export function boundsFromCoupons(count: number, sigmas: number): Bounds {
  */
 export function hiddenByCoupons(count: number): number {
   const expected = (count * (count - 1)) / 6 / 2 ** 26;
+  // The odds of more than m - 1 pairs are below expected^m / m!: so the usual cases need no more than that.
+  if (expected < oddsOfBeingWrong) return 0;
+  if (expected ** 2 / 2 < oddsOfBeingWrong) return 1;
   let odds = Math.exp(-expected); // of exactly this many pairs
   let oddsOfMore = -Math.expm1(-expected);
   let pairs = 0;

@@ -19,7 +19,7 @@ import { lgSmallestSet } from './layout.js';
 import { mergePacked, packedLgK, packedWorkBytes, unpackRegisters } from './packed.js';
 import { foldRegisters, requireRegistersLength } from './registers.js';
 import { HllSketch, defaultLgK, refuseCoupon, requireLgK } from './sketch.js';
-import type { HllMode, SketchSink } from './sketch.js';
+import type { HllMode } from './sketch.js';
 
 // A table with room from the start: it is found by fewer probes and need not grow, at 8 KiB to clear for the next use.
 const lgRoomyTable = 11;
@@ -172,17 +172,23 @@ export class HllUnion {
     return this.#dense ? this.#registers : undefined;
   }
 
-  /** Hands over all that is here without copying it, as a sketch does. The sink must not change this union. */
-  addTo(sink: SketchSink): void {
-    if (this.#dense) {
-      sink.addRegisters(this.#registers);
-      return;
+  /**
+   * In coupons mode: writes the coupons to the start of `into`, in no special order, and returns how many they are. -1 in
+   * registers mode. Throws HLL_BAD_ARGUMENT unless `into` has room for one more than they are.
+   */
+  copyCoupons(into: Uint32Array): number {
+    if (this.#dense) return -1;
+    const { cells, count: all } = this.#coupons;
+    if (into.length <= all) {
+      throw new HllError('HLL_BAD_ARGUMENT', `no room for ${all} coupons and one more: ${into.length}`);
     }
-    const { cells } = this.#coupons;
+    let count = 0;
     for (let cell = 0; cell < cells.length; cell++) {
       const coupon = cells[cell] ?? 0;
-      if (coupon !== 0) sink.addCoupon(coupon);
+      into[count] = coupon; // overwritten by the next one if it is 0: no branch to guess wrong
+      count += (coupon | -coupon) >>> 31;
     }
+    return count;
   }
 
   /** A sketch of its own with all that was added. */

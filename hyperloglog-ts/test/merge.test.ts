@@ -129,6 +129,12 @@ for (const backend of ['wasm', 'typescript'] as const) {
         assertSame(union.toSketch(), expected);
         assert.deepEqual([union.lgK, union.coupons()], [lgK, expected.coupons()]);
         assert.deepEqual(union.registers(), expected.registers());
+        const into = new Uint32Array(2000).fill(7);
+        const copied = into.subarray(0, Math.max(0, union.copyCoupons(into))).toSorted();
+        assert.deepEqual(copied, expected.coupons() ?? new Uint32Array(0));
+        const noRoom = (): number => union.copyCoupons(new Uint32Array(copied.length));
+        if (union.mode === 'coupons') assert.throws(noRoom, { code: 'HLL_BAD_ARGUMENT' });
+        else assert.equal(noRoom(), -1);
         assert.deepEqual([union.mode, union.isExact], [expected.mode, expected.isExact]);
         assert.equal(union.estimate(), expected.estimate());
         assert.deepEqual(union.bounds(3), expected.bounds(3));

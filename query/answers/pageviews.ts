@@ -1,4 +1,5 @@
 /** How many pageviews: counts of every bucket that covers the range, added. */
+import type { Tally } from '../engine/tally.js';
 import { column } from '../formats/table.js';
 import type { Answer } from './answer.js';
 import { seriesAnswer, type Asking } from './series.js';
@@ -7,9 +8,14 @@ export function pageviews(asking: Asking): Promise<Answer> {
   return seriesAnswer(asking, {
     what: 'pageviews',
     columns: [column('pageviews', 'count')],
-    read: ({ pageviews: count }) => {
-      const figures = { pageviews: count };
+    read: figuresOf,
+    sumUp: (tally) => {
+      const figures = figuresOf(tally);
       return { figures, data: figures, accuracy: { method: 'count', exact: true } };
     },
   });
+}
+
+function figuresOf(tally: Tally): { readonly pageviews: number } {
+  return { pageviews: tally.pageviews };
 }

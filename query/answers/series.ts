@@ -28,10 +28,11 @@ export interface Counting<T extends Figures<T>> {
   readonly what: 'pageviews' | 'uniques';
   /** Besides from, to and label. */
   readonly columns: readonly Column<keyof T & string>[];
-  /** What an interval or the whole range has come to, once everything is in the tally. */
-  readonly read: (tally: Tally) => {
+  /** The figures of an interval, once everything is in the tally. */
+  readonly read: (tally: Tally) => T;
+  /** Those of the whole range, which of them are the answer itself, and how sure it is. */
+  readonly sumUp: (tally: Tally) => {
     readonly figures: T;
-    /** Which of them are the answer itself, where they are of the whole range, and how sure it is. */
     readonly data: Readonly<Record<string, unknown>>;
     readonly accuracy: object;
   };
@@ -39,16 +40,16 @@ export interface Counting<T extends Figures<T>> {
 
 export function seriesAnswer<T extends Figures<T>>(asking: Asking, counting: Counting<T>): Promise<Answer> {
   const { engine, generation, question, pace } = asking;
-  const { columns, read } = counting;
+  const { columns, read, sumUp } = counting;
   return engine.tallied(async (tally) => {
     const series: Counted<T>[] = [];
     for (const slice of question.slices) {
       await tallyUp(tally, asking, slice, counting.what);
-      series.push({ slice, figures: read(tally).figures });
+      series.push({ slice, figures: read(tally) });
       if (pace.due) await pace.rest();
     }
     await tallyUp(tally, asking, question.range, counting.what);
-    const { figures: total, data, accuracy } = read(tally);
+    const { figures: total, data, accuracy } = sumUp(tally);
     const hasSeries = question.interval !== undefined;
     const counted = hasSeries ? series : [{ slice: { ...question.range, label: '' }, figures: total }];
     return {

@@ -1,12 +1,11 @@
 /** How many different people: the sketch of every bucket that covers the range, united. */
 import { column } from '../formats/table.js';
-import { countOf, methodOf, type Answer } from './answer.js';
+import { countOf, methodOf, type Answer, type Count } from './answer.js';
 import { seriesAnswer, tallyUp, type Asking } from './series.js';
 
 export async function uniques(asking: Asking): Promise<Answer> {
   const { engine, generation, pace } = asking;
   const edges = await engine.edges.of(generation, pace);
-  const method = methodOf(generation);
   return seriesAnswer(asking, {
     what: 'uniques',
     columns: [
@@ -15,13 +14,17 @@ export async function uniques(asking: Asking): Promise<Answer> {
       column('upper', 'count'),
       column('exact', 'flag'),
     ],
-    read: (tally) => {
-      const { maxOvercount, maxUndercount, ...figures } = countOf(tally, edges);
-      const { visitors, lower, upper, exact } = figures;
-      const accuracy = { ...method, lower, upper, exact, maxOvercount, maxUndercount };
-      return { figures, data: { visitors }, accuracy };
+    read: (tally) => figuresOf(countOf(tally, edges)),
+    sumUp: (tally) => {
+      const { visitors, ...sureness } = countOf(tally, edges);
+      const accuracy = { ...methodOf(generation), ...sureness };
+      return { figures: figuresOf({ visitors, ...sureness }), data: { visitors }, accuracy };
     },
   });
+}
+
+function figuresOf({ visitors, lower, upper, exact }: Count): Count {
+  return { visitors, lower, upper, exact };
 }
 
 /** The merged sketch of a range in the DataSketches format. */

@@ -3,7 +3,7 @@
  * hold. A sketch of coupons says who that is; one of registers may hold a person when the register of the person's slot is
  * at least as large as the coupon's value.
  */
-import type { HllUnion, SketchSink } from 'hyperloglog-ts';
+import type { HllUnion } from 'hyperloglog-ts';
 import type { EdgeState, Milestone } from './edge-state.js';
 import type { SlotIndex } from './slot-index.js';
 
@@ -16,7 +16,8 @@ export interface Slack {
 
 /** Persons in one sketch that are looked at: some tenth of a millisecond. Where there may be more, all edges count. */
 const maxHeld = 32_768;
-const held = new Uint32Array(maxHeld);
+/** For one question after the other: its coupons (24,576 at most, at lgK 18), or places in the index. */
+const work = new Uint32Array(maxHeld);
 
 export interface EdgeBoundsOptions {
   readonly state: EdgeState;
@@ -62,12 +63,15 @@ export class EdgeBounds {
 
   #slackOf(union: HllUnion, people: number): Slack {
     const { at } = this.#options;
-    const all = { overcount: at.links, undercount: at.raises };
-    if (union.mode === 'registers' && at.persons * shareHeld(people, union.lgK) > maxHeld) return all;
     const exposure = new Exposure(this.#options);
-    union.addTo(exposure);
-    exposure.addSifted();
-    return exposure.isKnown ? exposure : all;
+    const coupons = union.copyCoupons(work);
+    const registers = union.registers();
+    if (registers === undefined) {
+      exposure.addCoupons(coupons);
+      return exposure;
+    }
+    const isFew = at.persons * shareHeld(people, union.lgK) <= maxHeld && exposure.addRegisters(registers);
+    return isFew ? exposure : { overcount: at.links, undercount: at.raises };
   }
 }
 
@@ -81,52 +85,44 @@ function shareHeld(people: number, lgK: number): number {
   return share;
 }
 
-/** Takes in a sketch, and counts what edges can do to it. */
-class Exposure implements SketchSink, Slack {
+/** What edges can do to one sketch, person by person. */
+class Exposure implements Slack {
   /** How many persons may be one with another one in the sketch. */
   overcount = 0;
   undercount = 0;
-  /** False when there are too many persons to look at. */
-  isKnown = true;
   readonly #options: EdgeBoundsOptions;
-  #coupons = 0;
 
   constructor(options: EdgeBoundsOptions) {
     this.#options = options;
     options.state.groups.unmark();
   }
 
-  addCoupon(coupon: number): void {
-    held[this.#coupons++] = coupon;
-  }
-
-  /** Ends the coupons. */
-  addSifted(): void {
+  /** Those at the start of the working memory. */
+  addCoupons(count: number): void {
     const { state, at } = this.#options;
     const { groups } = state;
-    const sifted = groups.sift(held, this.#coupons);
+    const sifted = groups.sift(work, count);
     for (let i = 0; i < sifted; i++) {
-      let person = groups.lastWith(held[i] ?? 0, at.persons);
+      let person = groups.lastWith(work[i] ?? 0, at.persons);
       for (; person >= 0; person = groups.lastBefore(person)) this.#meet(person, person);
     }
   }
 
-  addRegisters(registers: Uint8Array): void {
+  /** False when there are too many persons to look at. */
+  addRegisters(registers: Uint8Array): boolean {
     const { at, index } = this.#options;
-    const found = index?.held(registers, held) ?? 0;
-    if (found < 0 || at.persons - (index?.count ?? 0) > maxHeld) {
-      this.isKnown = false;
-      return;
-    }
+    const found = index?.held(registers, work) ?? 0;
+    if (found < 0 || at.persons - (index?.count ?? 0) > maxHeld) return false;
     if (index !== undefined) this.#addIndexed(index, found);
     this.#addUnindexed(registers);
+    return true;
   }
 
   #addIndexed({ persons, roots, links }: SlotIndex, found: number): void {
     const { at } = this.#options;
     const starts = links <= at.links ? roots : persons; // the index may be of later edges than the answer
     for (let i = 0; i < found; i++) {
-      const place = held[i] ?? 0;
+      const place = work[i] ?? 0;
       const person = persons[place] ?? 0;
       if (person < at.persons) this.#meet(person, starts[place] ?? 0);
     }
