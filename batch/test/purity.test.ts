@@ -23,14 +23,17 @@ const day = 86_400_000;
 function someFacts(count: number): Fact[] {
   const facts: Fact[] = [];
   for (let i = 0; i < count; i++) {
-    const mixed = Math.imul(i + 1, 0x9e3779b1) >>> 0;
+    const repeated = i % 20 === 7 ? i - 7 : i; // sent again, seven pageviews later
+    const mixed = Math.imul(repeated + 1, 0x9e3779b1) >>> 0;
     facts.push({
       type: 'pageview',
       visitor: `cookie:${mixed % 700}`,
       url:
-        i % 50 === 0 ? 'https://' : `https://site${mixed % 7}.example/${mixed % 90}${i % 3 === 0 ? '/' : ''}`,
+        repeated % 50 === 0
+          ? 'https://'
+          : `https://site${mixed % 7}.example/${mixed % 90}${i % 3 === 0 ? '/' : ''}`,
       timestamp: Date.UTC(2024, 1, 1) + (mixed % (40 * day)),
-      eventId: i % 20 === 7 ? `e${i - 7}` : `e${i}`,
+      eventId: `e${repeated}`,
       receivedAt: testClock(),
       ...(i % 11 === 0 ? { userAgent: 'Googlebot/2.1' } : {}),
     });
@@ -165,11 +168,12 @@ test('every statement under batch/sql can be prepared on an empty snapshot', asy
     'edge-ids',
     'edge-id-texts',
     'edge-pairs',
+    'edges-of',
     'event-hashes',
   ];
   inOrder.push('repeats', 'counted', 'facts', 'recount-day', 'recount');
   for (const name of inOrder) {
-    const fill = { urls: "'x'", from: '0', to: '1', days: 'from counted select *, 0 as hour' };
+    const fill = { numbers: '1', urls: "'x'", from: '0', to: '1', days: 'from counted select *, 0 as hour' };
     await db.prepare(name, fill);
     if (readSql(name).includes('create temp')) await db.run(name);
     left.delete(name);
