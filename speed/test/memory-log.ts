@@ -34,11 +34,11 @@ export class MemoryLog implements LogWriter {
   /** Offsets without records at the end of each partition, as control records leave them. */
   holesAtEnd = 0;
 
-  constructor(pageviewPartitions: number) {
+  constructor(pageviewPartitions: number, equivPartitions = 1) {
     this.#pageviewPartitions = pageviewPartitions;
     this.partitions = [
       ...Array.from({ length: pageviewPartitions }, (_, i) => partitionName('pageviews', i)),
-      partitionName('equivs', 0),
+      ...Array.from({ length: equivPartitions }, (_, i) => partitionName('equivs', i)),
     ];
     this.records = new Map(this.partitions.map((name) => [name, []]));
   }
@@ -46,8 +46,15 @@ export class MemoryLog implements LogWriter {
   async append(records: readonly NewRecord[]): Promise<void> {
     for (const { topic, key, value } of records) {
       const partition = topic === 'equivs' ? 0 : partitionOf(key, this.#pageviewPartitions);
-      this.records.get(partitionName(topic, partition))?.push(value);
+      this.put(partitionName(topic, partition), value);
     }
+  }
+
+  /** Appends any bytes to any partition, as a foreign producer may. Returns their offset. */
+  put(partition: PartitionName, value: Uint8Array): number {
+    const values = this.records.get(partition);
+    if (values === undefined) throw new TypeError(`not a partition of this log: ${partition}`);
+    return values.push(value) - 1;
   }
 
   async trim(below: Offsets): Promise<void> {

@@ -1,0 +1,27 @@
+/** What the histories held and what was compared: a law that met nothing proves nothing. */
+export class Seen {
+  facts = 0;
+  invalidRecords = 0;
+  repeats = 0;
+  /** Counted again by the speed layer, since the first of their kind lay beyond its window. */
+  repeatsBeyondWindow = 0;
+  repeatedEdges = 0;
+  retractions = 0;
+  lateFacts = 0;
+  bots = 0;
+  edgesAfterCut = 0;
+  batchRuns = 0;
+  handOvers = 0;
+  crashes = 0;
+  /** Epochs of which some partitions were not committed. */
+  stalledEpochs = 0;
+  restarts = 0;
+  losses = 0;
+  checks = 0;
+  /** Looks at a realtime view that was being made again. */
+  rebuilding = 0;
+  cells = 0;
+  /** Cells that one of the layers held as registers. */
+  registers = 0;
+  joinedIds = 0;
+}

@@ -1,0 +1,94 @@
+/** A copy of the project, built, in which faults are planted one at a time. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { projectRoot } from '../../lib/assets.js';
+import type { PlantedFault } from './fault.js';
+
+/** What a run of one test file showed. */
+export interface Outcome {
+  readonly passed: boolean;
+  /** The tests that failed, with the first line of what they said. */
+  readonly failures: readonly string[];
+  readonly output: string;
+}
+
+const left = new Set(['node_modules', '.git', 'data', 'target']);
+const testTimeoutMs = 10 * 60_000;
+
+export class CopiedProject {
+  readonly #dir: string;
+
+  /** Copies the project with its build; only the packages it depends on are shared. */
+  constructor(dir: string) {
+    this.#dir = dir;
+    cpSync(projectRoot, dir, { recursive: true, preserveTimestamps: true, filter: isCopied });
+    mkdirSync(join(dir, 'node_modules'));
+    for (const name of readdirSync(join(projectRoot, 'node_modules'))) {
+      const target =
+        name === 'hyperloglog-ts' ? '../hyperloglog-ts' : join(projectRoot, 'node_modules', name);
+      symlinkSync(target, join(dir, 'node_modules', name));
+    }
+  }
+
+  /** Plants the fault, runs its test, and takes the fault out again. */
+  async outcomeOf({ edits, test, env = {} }: PlantedFault): Promise<Outcome> {
+    const before = edits.map(({ file }) => ({ file, text: readFileSync(join(this.#dir, file), 'utf8') }));
+    try {
+      for (const { file, find, replace } of edits) this.#edit(file, find, replace);
+      await this.#build();
+      return await this.#runTest(test, env);
+    } finally {
+      for (const { file, text: original } of before.toReversed())
+        writeFileSync(join(this.#dir, file), original);
+    }
+  }
+
+  #edit(file: string, find: string, replace: string): void {
+    const path = join(this.#dir, file);
+    const parts = readFileSync(path, 'utf8').split(find);
+    assert.equal(parts.length, 2, `${file} has this text ${parts.length - 1} times, not once:\n${find}`);
+    writeFileSync(path, parts.join(replace));
+  }
+
+  async #build(): Promise<void> {
+    const { code, output } = await this.#node(['node_modules/typescript/bin/tsc', '-b'], {});
+    assert.equal(code, 0, `the fault does not compile:\n${output}`);
+  }
+
+  async #runTest(test: string, env: Readonly<Record<string, string>>): Promise<Outcome> {
+    const { code, output } = await this.#node(['--test-reporter=tap', `dist/${test}.js`], env);
+    const failures = [
+      ...output.matchAll(/^not ok \d+ - (.*)$(?:\n(?!\s*error:).*)*?\n\s*error: (?:\|-\n)?(.*)$/gm),
+    ];
+    const lines = failures.map(([, name = '', message = '']) => `${name}: ${message.trim()}`);
+    return { passed: code === 0, failures: lines, output };
+  }
+
+  /** In an environment of its own: a fault must be caught whatever the run around it was told. */
+  async #node(
+    args: readonly string[],
+    env: Readonly<Record<string, string>>,
+  ): Promise<{ readonly code: number | null; readonly output: string }> {
+    const { PATH, HOME, TMPDIR } = process.env;
+    const child = spawn(process.execPath, args, {
+      cwd: this.#dir,
+      env: { PATH, HOME, TMPDIR, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: testTimeoutMs,
+      killSignal: 'SIGKILL',
+    });
+    const exited = once(child, 'exit');
+    const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
+    await exited;
+    return { code: child.exitCode, output: stdout + stderr };
+  }
+}
+
+function isCopied(path: string): boolean {
+  const parts = relative(projectRoot, path).split('/');
+  return !parts.some((part) => left.has(part));
+}

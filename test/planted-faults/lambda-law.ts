@@ -1,0 +1,89 @@
+/** Faults of both layers that the lambda law must catch. */
+import type { Edit, PlantedFault } from './fault.js';
+
+/** A few histories are enough for each of them. */
+const env = { RUNS: '6', SEED: '1' };
+
+function fault(name: string, edit: Edit): PlantedFault {
+  const [room = ''] = edit.file.split('/');
+  return { name, room, edits: [edit], test: 'test/lambda-law.test', env };
+}
+
+export const lambdaLawFaults: readonly PlantedFault[] = [
+  fault('repeats are told whatever their partition', {
+    file: 'batch/sql/repeats.sql',
+    find: 'partition by partition_number, event_id, visitor, page order by "offset"',
+    replace: 'partition by event_id, visitor, page order by partition_number, "offset"',
+  }),
+  fault('edges repeat by their eventId alone', {
+    file: 'batch/sql/repeated-edges.sql',
+    find: 'partition by event_id, kind, lo, hi order by',
+    replace: 'partition by event_id order by',
+  }),
+  {
+    ...fault('of all facts on a pair the last to arrive wins, whatever its timestamp', {
+      file: 'batch/sql/live-edges.sql',
+      find: 'max_by(kind, (timestamp, partition_number, "offset"))',
+      replace: 'max_by(kind, (partition_number, "offset"))',
+    }),
+    isQuick: true,
+  },
+  fault('facts of more than 300 days before the newest are dropped', {
+    file: 'batch/sql/facts.sql',
+    find: 'from counted;',
+    replace: 'from counted where timestamp > (select max(timestamp) from counted) - 25920000000;',
+  }),
+  fault('a visit goes on after exactly 30 minutes', {
+    file: 'batch/sorts/visit-counter.ts',
+    find: '< visitGapMs) next++',
+    replace: '<= visitGapMs) next++',
+  }),
+  fault('a day begins an hour late', {
+    file: 'lib/time/buckets.ts',
+    find: 'dayOfHour(hour: number): number {\n  return Math.floor(hour / 24);',
+    replace: 'dayOfHour(hour: number): number {\n  return Math.floor((hour - 1) / 24);',
+  }),
+  fault('bots count', {
+    file: 'speed/counting-rules.ts',
+    find: 'if (excluded === 0) kept',
+    replace: 'if (excluded >= 0) kept',
+  }),
+  fault('repeats are told whoever the visitor is', {
+    file: 'speed/counting-rules.ts',
+    find: 'keys: repeatKeys(this.#hash, pageviews.hashes, keyPartsAt, rowWords)',
+    replace:
+      'keys: repeatKeys(this.#hash, pageviews.hashes.map((word, i) => (i % rowWords >= hashAt.visitor && i % rowWords < hashAt.visitor + hashWords ? 0 : word)), keyPartsAt, rowWords)',
+  }),
+  fault('a repeat of what lies before the cut counts', {
+    file: 'speed/prime-repeats.ts',
+    find: 'Math.max(offsetAt(earliest, name), end - size)',
+    replace: 'Math.max(offsetAt(earliest, name), end - 0 * size)',
+  }),
+  fault('visitors keep the PersonID of an older generation', {
+    file: 'speed/person-coupons.ts',
+    find: 'readonly #recent = new RecentTable(rememberedVisitors);',
+    replace: `static readonly #shared = new RecentTable(rememberedVisitors);
+  readonly #recent = PersonCoupons.#shared;`,
+  }),
+  fault('the last pageview of an epoch is not written', {
+    file: 'speed/store/view-changes.ts',
+    find: 'views: this.#views.subarray(0, this.#viewsEnd)',
+    replace: 'views: this.#views.subarray(0, Math.max(0, this.#viewsEnd - 2))',
+  }),
+  {
+    ...fault('an epoch that is replayed counts twice', {
+      file: 'speed/generation.ts',
+      find: 'for (const { changes } of this.#work.values()) changes.discard();',
+      replace: '',
+    }),
+    isQuick: true,
+  },
+  {
+    ...fault('a generation takes over before it has caught up', {
+      file: 'speed/hand-over.ts',
+      find: 'return ours.next >= theirs.next && (',
+      replace: 'return (',
+    }),
+    env: { ...env, RUNS: '40' }, // it must be met while it is behind
+  },
+];
