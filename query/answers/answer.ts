@@ -52,7 +52,7 @@ export const countAccuracySchema = z.object({
   exact: z
     .literal(true)
     .describe(
-      'Counted, not estimated. A pageview sent again under its eventId more than SWA_DEDUP_WINDOW records of its log partition later counts again until the next batch run.',
+      'Counted, not estimated. A repeat that comes more than SWA_DEDUP_WINDOW records of its log partition after what it repeats counts again until the next batch run.',
     ),
 });
 

@@ -20,9 +20,8 @@ test('the role makes the first generation from an empty directory, and reports w
   const writer = await openLogWriter(config, systemClock);
   const role = await startSpeed({ config, clock: systemClock, logger: pino({ level: 'silent' }) });
   const realtime = openRealtime(dataDir);
-  await writer.append(
-    recordsOf([pageview('cookie:a', 'http://example.com/'), pageview('cookie:b', 'ftp://x/')]),
-  );
+  const view = pageview('cookie:a', 'http://example.com/');
+  await writer.append(recordsOf([view, pageview('cookie:b', 'ftp://x/'), view]));
   const end = JSON.stringify(await writer.latest());
   await until(() => {
     const snapshot = realtime.snapshot();
@@ -33,6 +32,7 @@ test('the role makes the first generation from an empty directory, and reports w
   const [status] = readStatus(dataDir);
   assert.equal(status?.state, 'running');
   assert.deepEqual(status.details['refused'], { 'invalid URL: not-http': 1 });
+  assert.equal(status.details['repeats'], 1);
   await role.stop();
   assert.equal(readStatus(dataDir)[0]?.state, 'stopped');
   await realtime.close();
