@@ -1,4 +1,5 @@
 /** `swa recover`: the ways on from what stops the system because facts are lost. Each is asked for by name. */
+import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { systemClock } from '../../lib/clock.js';
 import { readConfig } from '../../lib/config/config.js';
@@ -27,6 +28,10 @@ export function addRecoverCommand(program: Command): void {
         });
       }
       const config = readConfig(process.env);
+      if (!existsSync(config.dataDir))
+        throw new SwaError('master.missing', `there is no data directory '${config.dataDir}'`, {
+          hint: 'set SWA_DATA_DIR to the one that is to go on',
+        });
       const log = await openLog(config, systemClock);
       try {
         const gaps = await skipGaps({ config, clock: systemClock }, log);

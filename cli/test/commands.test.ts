@@ -46,6 +46,35 @@ test('status shows the imports that wait, and the one the collector is at', asyn
   ]);
 });
 
+test('status shows what a role warns of, below the table', async (t) => {
+  const { dataDir, swa } = setUp(t);
+  const sink = new StatusReporter({ dataDir, role: 'sink', clock: systemClock });
+  sink.report({
+    state: 'running',
+    details: { lag: 0, unreadRecords: 3, warnings: ['topic x has y', 'and z'] },
+  });
+  t.after(() => sink.withdraw());
+  const { stdout } = await swa(['status']);
+  assert.match(
+    stdout,
+    /lag=0 unreadRecords=3 .*\n\nwarning of the sink: topic x has y\nwarning of the sink: and z\n$/s,
+  );
+});
+
+test('recover accepts nothing that it was not told to, and says what it found', async (t) => {
+  const { dataDir, swa } = setUp(t);
+  const untold = await swa(['recover']);
+  assert.equal(untold.code, 2);
+  assert.match(untold.stderr, /^usage\.invalid: .*\n +hint: swa recover --skip-gap accepts/);
+  const nowhere = await swa(['recover', '--skip-gap']);
+  assert.deepEqual([nowhere.code, nowhere.stderr.split(':')[0]], [1, 'master.missing']);
+  assert.ok(!existsSync(dataDir), 'it makes no data directory');
+  openDataDir(configWith({ dataDir }));
+  const whole = await swa(['recover', '--skip-gap']);
+  assert.deepEqual([whole.code, whole.stdout.slice(0, 16)], [0, 'there is no gap:']);
+  assert.deepEqual(JSON.parse((await swa(['recover', '--skip-gap', '--json'])).stdout), { gaps: [] });
+});
+
 test('a refused configuration is exit code 2 of every command and role, and `swa config` lists the keys all the same', async (t) => {
   const { swa } = setUp(t);
   const refused = { SWA_HTTP_PORT: '8o80' };

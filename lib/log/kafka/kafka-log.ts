@@ -29,7 +29,7 @@ import { FencedReader, type Source } from './fenced-reader.js';
 import { identify, type IdentityOptions } from './identity.js';
 import { KafkaShare } from './kafka-share.js';
 import { SetAside } from './set-aside.js';
-import { checkTopics, commitBytes } from './topics.js';
+import { TopicWatch, checkTopics, commitBytes } from './topics.js';
 
 export interface KafkaLogOptions extends KafkaOptions, IdentityOptions {
   /** See FenceOptions. */
@@ -46,7 +46,8 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<LogWriter>
   const client = await KafkaClient.connect(options);
   try {
     const id = await identify(client, options);
-    return new KafkaLog(client, id, options, await checkTopics(client, options));
+    const settings = new TopicWatch(client, options, await checkTopics(client, options));
+    return new KafkaLog(client, id, options, settings);
   } catch (error) {
     await client.close();
     throw error;
@@ -61,16 +62,16 @@ class KafkaLog implements LogWriter {
   readonly #commits: GroupCommit<Routed>;
   readonly #readers = new OpenReaders();
   readonly #setAside = new SetAside();
-  readonly #settingWarnings: readonly string[];
+  readonly #settings: TopicWatch;
   /** Where each partition ended at least when we last heard of it. */
   readonly #ends = new Map<PartitionName, number>();
   /** Why this is not the log any more that was opened. */
   #lost: SwaError | undefined;
   #closed = false;
 
-  constructor(client: KafkaClient, id: LogId, options: KafkaLogOptions, settingWarnings: readonly string[]) {
+  constructor(client: KafkaClient, id: LogId, options: KafkaLogOptions, settings: TopicWatch) {
     this.id = id;
-    this.#settingWarnings = settingWarnings;
+    this.#settings = settings;
     this.partitions = partitionsOf(options.partitions);
     this.#client = client;
     this.#options = options;
@@ -113,7 +114,7 @@ class KafkaLog implements LogWriter {
     const { ours, others } = await this.#ranges('readable');
     const unreadRecords = sum(others.map(({ low, high }) => high - low));
     const heldBackRecords = sum(ours.map(({ stable, high }) => Math.max(0, high - stable)));
-    const warnings = [...this.#settingWarnings, ...this.#setAside.warnings()];
+    const warnings = [...(await this.#settings.warnings()), ...this.#setAside.warnings()];
     if (others.length > 0) warnings.push(this.#unread(others.length));
     if (heldBackRecords > 0) warnings.push(this.#heldBack());
     return { warnings, unreadRecords, heldBackRecords, setAsideRecords: this.#setAside.records };

@@ -54,6 +54,36 @@ export function topicsToMake(options: TopicOptions): NewTopic[] {
   ];
 }
 
+/** How long what was found is taken as it was. */
+const freshMs = 60_000;
+
+/** What is wrong with the topics' settings while they are used: looked at again every minute, since anybody can change them. */
+export class TopicWatch {
+  readonly #client: KafkaClient;
+  readonly #options: TopicOptions;
+  #warnings: readonly string[];
+  #lookedAt = performance.now();
+
+  constructor(client: KafkaClient, options: TopicOptions, warnings: readonly string[]) {
+    this.#client = client;
+    this.#options = options;
+    this.#warnings = warnings;
+  }
+
+  async warnings(): Promise<readonly string[]> {
+    if (performance.now() - this.#lookedAt < freshMs) return this.#warnings;
+    this.#lookedAt = performance.now();
+    try {
+      this.#warnings = await checkTopics(this.#client, this.#options);
+    } catch (error) {
+      // What would refuse a start is a warning to who runs already.
+      if (!(error instanceof SwaError && error.code === 'config.invalid')) throw error;
+      this.#warnings = [`${error.message}; the next start is refused. ${error.hint ?? ''}`];
+    }
+    return this.#warnings;
+  }
+}
+
 /** Throws `config.invalid` for a topic that loses facts or does not take ours; returns warnings about all others. */
 export async function checkTopics(client: KafkaClient, options: TopicOptions): Promise<string[]> {
   await checkIdentityIsKept(client, idTopic(options));
