@@ -13,7 +13,7 @@ import { z } from 'zod';
 import { hourMs } from '../../lib/time/buckets.js';
 import { setUp } from './swa-command.js';
 
-const expectedHash = 'c4c57a158637ac8827201a3b31552691304831015250bd5d7a38ea340821c819';
+const expectedHash = '4eb77bf2f46815d3cbb2c7458ef82907047958b640ebd458c24627ebc990505b';
 
 const hosts = [
   'ẞ.example',
