@@ -85,7 +85,6 @@ export class UrlRules {
     const parsed = parseHttpUrl(end < 0 ? raw : raw.slice(0, end), end >= 0, this.#authorities);
     if (typeof parsed === 'string') return refused(parsed);
     const path = normalPath(parsed.path);
-    if (path === undefined) return refused('too-long');
     return this.#finish(raw, `${parsed.scheme}://${parsed.authority}${path}`, end);
   }
 
@@ -117,14 +116,13 @@ function isLongerThan(limitBytes: number, text: string): boolean {
 
 const sessionParameter = /;(?:jsessionid|sid)=[^;/]*/gi;
 
-/** Undefined when it is too long to be worked on. */
-function normalPath(path: string): string | undefined {
+function normalPath(path: string): string {
   const spelled = spellPath(path);
   if (!spelled.includes(';')) return trimSlashes(spelled);
   const kept = spelled.replace(sessionParameter, '');
   // `/a/..;sid=1` has become a dot segment only now.
   const resolved = kept.length < spelled.length && hasDotSegment(kept) ? withoutDotSegments(kept) : kept;
-  return resolved === undefined ? undefined : trimSlashes(resolved);
+  return trimSlashes(resolved);
 }
 
 function trimSlashes(path: string): string {

@@ -1,11 +1,9 @@
 /**
  * An http(s) URL taken apart as the URL standard says (https://url.spec.whatwg.org/), without query and fragment.
  *
- * `whatwg-url` follows the standard character by character, which takes about 100 times as long as everything else here. So what is simple
- * is done here: the scheme, where the authority ends, and paths without dot segments. Hosts (lib/url/host.ts) and
- * other paths are parsed by `whatwg-url`, and a property test holds the whole to it for any text.
+ * `whatwg-url` follows the standard character by character, which takes about 100 times as long as everything else here. So
+ * only hosts that are not plain names go through it (lib/url/host.ts), and a property test holds the whole to it for any text.
  */
-import { parseURL } from 'whatwg-url';
 import type { Authorities, Scheme } from './host.js';
 
 export interface ParsedUrl {
@@ -19,10 +17,9 @@ export interface ParsedUrl {
 const http = /^(https?):[/\\]*([^/\\]*)(.*)$/is;
 const anyScheme = /^[a-z][a-z0-9+.-]*:/i;
 const tabOrNewline = /[\t\n\r]/g;
+const singleDot = /^(?:\.|%2e)$/i;
+const doubleDot = /^(?:\.|%2e){2}$/i;
 const dotSegment = /\/(?:\.|%2e){1,2}(?:\/|$)/i;
-
-/** Longest path whose dot segments are resolved, in characters: it takes about a microsecond for each. */
-const maxDottedPath = 8192;
 
 /**
  * @param text what stands before `?` and `#`
@@ -32,7 +29,7 @@ export function parseHttpUrl(
   text: string,
   isCut: boolean,
   authorities: Authorities,
-): ParsedUrl | 'unparsable' | 'not-http' | 'too-long' {
+): ParsedUrl | 'unparsable' | 'not-http' {
   const clean = trimmed(text, isCut).replace(tabOrNewline, '');
   const match = http.exec(clean);
   if (match === null) return anyScheme.test(clean) ? 'not-http' : 'unparsable';
@@ -42,7 +39,7 @@ export function parseHttpUrl(
   if (authority === undefined) return 'unparsable';
   const asCame = pathText === '' ? '/' : pathText.replaceAll('\\', '/');
   const path = hasDotSegment(asCame) ? withoutDotSegments(asCame) : asCame;
-  return path === undefined ? 'too-long' : { scheme, authority, path };
+  return { scheme, authority, path };
 }
 
 /** Whether a segment is `.` or `..`, also percent-encoded. */
@@ -50,11 +47,17 @@ export function hasDotSegment(path: string): boolean {
   return dotSegment.test(path);
 }
 
-/** The path with its dot segments resolved. Undefined when it is too long for that. */
-export function withoutDotSegments(path: string): string | undefined {
-  if (path.length > maxDottedPath) return undefined;
-  const parsed = parseURL(`http://host${path}?`); // the mark keeps spaces at the end
-  return `/${[parsed?.path ?? []].flat().join('/')}`;
+/**
+ * The path with its dot segments resolved (path state of the URL standard), in time proportional to its length. One at the end
+ * leaves no slash, since the page's name has none there.
+ */
+export function withoutDotSegments(path: string): string {
+  const kept: string[] = [];
+  for (const segment of path.slice(1).split('/')) {
+    if (doubleDot.test(segment)) kept.pop();
+    else if (!singleDot.test(segment)) kept.push(segment);
+  }
+  return `/${kept.join('/')}`;
 }
 
 /** Without control characters and spaces at its beginning and, unless it is cut, its end. */
