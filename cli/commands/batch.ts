@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { batchOverview } from '../../batch/overview.js';
 import { showProgress } from '../../batch/progress-bar.js';
 import { spawnBatchRun } from '../../batch/spawn-run.js';
+import { countsOf, listRuns } from '../../lib/batch-runs.js';
 import { systemClock } from '../../lib/clock.js';
 import { makeRules, sameRules } from '../../lib/facts/rules.js';
 import { readConfig } from '../../lib/config/config.js';
@@ -74,9 +75,32 @@ async function run(flags: JsonFlag): Promise<void> {
     flags.json === true
       ? `${JSON.stringify(meta, null, 2)}\n`
       : `${meta.id} published after ${((systemClock() - begun) / 1000).toFixed(1)} s: ` +
-          `${counts.pageviews} pageviews, ${counts.pages} pages, ${counts.domains} domains, ${counts.persons} persons\n`,
+          `${counts.pageviews} pageviews, ${counts.pages} pages, ${counts.domains} domains, ${counts.persons} persons\n` +
+          leftOutOf(config.dataDir, meta.id),
   );
 }
+
+/** What the run found in the master dataset and did not count, and why; nothing where it counted everything. */
+function leftOutOf(dataDir: string, view: string): string {
+  const record = listRuns(dataDir).findLast(({ viewId }) => viewId === view);
+  if (record === undefined) return '';
+  const found = countsOf(record);
+  const reasons = Object.entries(leftOut).flatMap(([name, what]) => {
+    const count = found[name] ?? 0;
+    return count === 0 ? [] : [`${count} ${what}`];
+  });
+  return reasons.length === 0 ? '' : `not counted: ${reasons.join(', ')}\n`;
+}
+
+/** Numbers of a run's statistics, in words. */
+const leftOut: Readonly<Record<string, string>> = {
+  botPageviews: 'pageviews of known bots',
+  repeats: 'repeats of pageviews',
+  refusedUrls: 'pageviews whose URL the rules refuse',
+  invalidPageviews: 'invalid pageviews',
+  repeatedEdges: 'repeats of edges',
+  refusedEdges: 'refused edges',
+};
 
 function list(flags: JsonFlag): void {
   const { current, noCurrent, views, unreadable } = batchOverview(readConfig(process.env).dataDir);

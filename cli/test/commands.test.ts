@@ -61,6 +61,24 @@ test('status shows what a role warns of, below the table', async (t) => {
   );
 });
 
+test('a batch run says what it did not count, and why', async (t) => {
+  const { dir, swa } = setUp(t);
+  const facts = join(dir, 'facts');
+  const view = { type: 'pageview', url: 'https://e.org/', visitor: 'cookie:1', timestamp: 1_764_000_000_000 };
+  const repeated = { ...view, eventId: 'e1' };
+  const bot = { ...view, userAgent: 'Googlebot/2.1 (+http://www.google.com/bot.html)' };
+  for (const lines of [[repeated, view, bot], [repeated]]) {
+    writeFileSync(facts, lines.map((fact) => JSON.stringify(fact)).join('\n'));
+    assert.equal((await swa(['import', '--format', 'ndjson', facts])).code, 0);
+  }
+  const { code, stdout } = await swa(['batch', 'run']);
+  assert.equal(code, 0);
+  assert.match(
+    stdout,
+    /: 2 pageviews, 1 pages, .*\nnot counted: 1 pageviews of known bots, 1 repeats of pageviews\n$/,
+  );
+});
+
 test('recover accepts nothing that it was not told to, and says what it found', async (t) => {
   const { dataDir, swa } = setUp(t);
   const untold = await swa(['recover']);
