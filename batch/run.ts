@@ -10,7 +10,7 @@ import { openDataDir, roomOf } from '../lib/data-dir.js';
 import { makeRules } from '../lib/facts/rules.js';
 import { OwnerLock } from '../lib/files/owner-lock.js';
 import type { Cut } from '../lib/log/log.js';
-import { lowestOf, requestTrim } from '../lib/log/retention.js';
+import { lowestOf, requestTrim, withWindow } from '../lib/log/retention.js';
 import type { ViewMeta } from '../lib/views/view.js';
 import { pinSnapshot } from '../master-data/pins.js';
 import { currentIfAny } from '../serving/current.js';
@@ -78,14 +78,15 @@ export async function runBatch(options: RunOptions): Promise<ViewMeta> {
   try {
     sweepAll(config.dataDir);
     saveRun(config.dataDir, record);
-    const { meta, statistics, cut } = await buildAndPublish(options, startedAt, progress);
+    const before = previousMeta(config.dataDir);
+    const { meta, statistics, cut } = await buildAndPublish(options, before, startedAt, progress);
     const published = {
       outcome: 'published',
       viewId: meta.view.id,
       statistics: { ...statistics },
     } as const;
     end(published);
-    const trouble = tidyUp(config, cut);
+    const trouble = tidyUp(config, before, cut);
     if (trouble !== undefined) end({ ...published, error: trouble });
     return meta.view;
   } catch (error) {
@@ -100,6 +101,7 @@ export async function runBatch(options: RunOptions): Promise<ViewMeta> {
 
 async function buildAndPublish(
   options: RunOptions,
+  previous: ViewMeta | undefined,
   startedAt: number,
   progress: ProgressMeter,
 ): Promise<Built & { readonly cut: Cut }> {
@@ -116,7 +118,7 @@ async function buildAndPublish(
       maxPersonIds: config.maxPersonIds,
       number: nextViewNumber(dataDir),
       createdAt: startedAt,
-      previous: previousMeta(dataDir),
+      previous,
       viewDir,
       tempDir: tempDir(dataDir),
       memoryLimit: config.batchMemory,
@@ -134,10 +136,14 @@ async function buildAndPublish(
 }
 
 /** What is left to do after publication. What fails in it is told, and the next run does it: the new view serves already. */
-function tidyUp(config: BatchConfig, masterCut: Cut): RunRecord['error'] | undefined {
+function tidyUp(
+  config: BatchConfig,
+  before: ViewMeta | undefined,
+  masterCut: Cut,
+): RunRecord['error'] | undefined {
   try {
     prune(config.dataDir, config.batchKeepViews);
-    releaseLog(config, masterCut);
+    releaseLog(config, before, masterCut);
     return undefined;
   } catch (error) {
     const { code, message } = nameError(error);
@@ -149,12 +155,13 @@ function tidyUp(config: BatchConfig, masterCut: Cut): RunRecord['error'] | undef
  * Lets the log drop what neither the last views, held ones and the master dataset need, nor the deduplication window of a
  * realtime view that would start at one of them.
  */
-function releaseLog(config: BatchConfig, masterCut: Cut): void {
+function releaseLog(config: BatchConfig, before: ViewMeta | undefined, masterCut: Cut): void {
   const all = listViews(config.dataDir);
   const held = heldViews(config.dataDir);
   const views = all.filter((view, i) => i >= all.length - config.retainBatches || held.has(view.id));
   const cuts = [masterCut, ...views.map((meta) => meta.cut)];
-  requestTrim(config.dataDir, lowestOf(cuts, config.dedupWindow));
+  const lastRun = { from: before?.cut.next ?? {}, to: masterCut.next };
+  requestTrim(config.dataDir, withWindow(lowestOf(cuts), lastRun, config.dedupWindow));
 }
 
 /**

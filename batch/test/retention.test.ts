@@ -19,9 +19,9 @@ const small = { segmentBytes, dedupWindow: 1 };
 let rounds = 0;
 
 /** New facts and a batch run over all of them. */
-async function round(config: Config): Promise<ViewMeta> {
+async function round(config: Config, count = factsARound): Promise<ViewMeta> {
   rounds++;
-  const facts = Array.from({ length: factsARound }, (_, i) => ({
+  const facts = Array.from({ length: count }, (_, i) => ({
     type: 'pageview' as const,
     visitor: `cookie:${i}`,
     url: 'https://example.com/',
@@ -87,4 +87,30 @@ test('fewer views kept than the log is to reach back: it reaches back to the old
   const third = await round(config);
   assert.equal(listViews(config.dataDir).length, 1);
   assertTrimmedTo(cutOf(third), await earliest(config));
+});
+
+test('a few edges and the default window do not keep the log of a small site', async (t) => {
+  const config = makeHouse(t, { segmentBytes, partitions: 4 });
+  const edges = Array.from({ length: 5 }, (_, i) => ({
+    type: 'equiv' as const,
+    a: `cookie:${i}`,
+    b: `user:${i}`,
+    timestamp: Date.UTC(2024, 1, 1),
+    eventId: `edge-${i}`,
+    receivedAt: testClock(),
+  }));
+  await store(config, edges);
+  const views: ViewMeta[] = [];
+  for (let i = 0; i < 4; i++) views.push(await round(config, 8_000));
+  const [first, second] = views;
+  assert.ok(first !== undefined && second !== undefined);
+  // All facts are of one page, so of one partition.
+  const busy = Object.entries(second.cut.next).find(([, next]) => next === 16_000)?.[0];
+  assert.ok(busy !== undefined, JSON.stringify(second.cut.next));
+  const log = await openLogWriter(config, testClock);
+  t.after(() => log.close());
+  await new Trimmer(config.dataDir, log).run();
+  const begin = Object.entries(await log.earliest()).find(([name]) => name === busy)?.[1] ?? 0;
+  // The last three views begin with the second; the window reaches back by one run.
+  assert.ok(begin > 6_500 && begin <= 8_000, `the log begins at ${begin}`);
 });

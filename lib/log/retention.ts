@@ -10,23 +10,44 @@ import { SwaError } from '../errors.js';
 import { replaceFile } from '../files/durable.js';
 import { readIfThere } from '../files/read-if-there.js';
 import { checkLogId, namesOf, offsetAt } from './cut.js';
-import { offset, type Cut, type LogId, type LogWriter, type Offsets } from './log.js';
+import { offset, parsePartitionName, type Cut, type LogId, type LogWriter, type Offsets } from './log.js';
 
 const noteSchema = z.object({
   logId: z.string().transform((id) => id as LogId), // written below
   next: z.record(z.string(), z.number()).transform((next) => next as Offsets), // written below
 });
 
-/** The least position on every partition of several cuts, moved back by `marginRecords`. Throws on an empty list. */
-export function lowestOf(cuts: readonly Cut[], marginRecords: number): Cut {
+/** The least position on every partition of several cuts. Throws on an empty list. */
+export function lowestOf(cuts: readonly Cut[]): Cut {
   const [first, ...rest] = cuts;
-  if (first === undefined) throw new SwaError('internal.invariant', 'the lowest of no cuts');
-  const names = namesOf(first.next);
-  const least = names.map((name) => {
-    const lowest = Math.min(offsetAt(first.next, name), ...rest.map((cut) => offsetAt(cut.next, name)));
-    return [name, offset(Math.max(0, lowest - marginRecords))] as const;
+  if (first === undefined) throw new SwaError('internal.invariant', 'lowestOf() needs at least one cut');
+  const least = namesOf(first.next).map((name) => {
+    const others = rest.map((cut) => offsetAt(cut.next, name));
+    return [name, offset(Math.min(offsetAt(first.next, name), ...others))] as const;
   });
   return { logId: first.logId, next: Object.fromEntries(least) };
+}
+
+/**
+ * Moves a cut back so that a realtime view that starts at it still finds repeats of earlier pageviews: by what the last run
+ * added to a partition, at most by the window. A margin that did not depend on traffic would keep the whole log of a small
+ * site: the log is dropped in segments that all partitions share.
+ *
+ * @param lastRun the cuts of the last two runs, the older one first
+ * @param windowRecords how far back repeats are looked for, in offsets of one partition
+ */
+export function withWindow(
+  cut: Cut,
+  lastRun: { readonly from: Partial<Offsets>; readonly to: Offsets },
+  windowRecords: number,
+): Cut {
+  const next = namesOf(cut.next).map((name) => {
+    const hasWindow = parsePartitionName(name).topic === 'pageviews';
+    const added = offsetAt(lastRun.to, name) - (lastRun.from[name] ?? 0);
+    const margin = hasWindow ? Math.min(windowRecords, Math.max(0, added)) : 0;
+    return [name, offset(Math.max(0, offsetAt(cut.next, name) - margin))] as const;
+  });
+  return { logId: cut.logId, next: Object.fromEntries(next) };
 }
 
 /** Leaves the note: nothing below the cut is needed by anybody. */

@@ -8,19 +8,25 @@ import { configWith } from '../config/config.js';
 import { openDataDir } from '../data-dir.js';
 import { offset, type Cut, type LogId } from '../log/log.js';
 import { openLogWriter } from '../log/open-log.js';
-import { Trimmer, lowestOf, requestTrim } from '../log/retention.js';
+import { Trimmer, lowestOf, requestTrim, withWindow } from '../log/retention.js';
 
 const cutOf = (logId: LogId, pageviews: number, equivs: number): Cut => ({
   logId,
   next: { 'pageviews/0': offset(pageviews), 'equivs/0': offset(equivs) },
 });
 
-test('the lowest of several cuts is the least on every partition, less the margin', () => {
+test('the lowest of several cuts is the least on every partition', () => {
   const id = 'x' as LogId; // any id
-  assert.deepEqual(lowestOf([cutOf(id, 50, 9), cutOf(id, 70, 3)], 5).next, {
-    'pageviews/0': 45,
-    'equivs/0': 0,
-  });
+  assert.deepEqual(lowestOf([cutOf(id, 50, 9), cutOf(id, 70, 3)]), cutOf(id, 50, 3));
+});
+
+test('the window is kept for pageviews alone, as far as the last run brought new ones', () => {
+  const id = 'x' as LogId; // any id
+  const lastRun = { from: cutOf(id, 60, 1).next, to: cutOf(id, 70, 9).next };
+  assert.deepEqual(withWindow(cutOf(id, 50, 9), lastRun, 5), cutOf(id, 45, 9));
+  assert.deepEqual(withWindow(cutOf(id, 50, 9), lastRun, 1_000_000), cutOf(id, 40, 9));
+  assert.deepEqual(withWindow(cutOf(id, 3, 9), lastRun, 1_000_000), cutOf(id, 0, 9));
+  assert.deepEqual(withWindow(cutOf(id, 50, 9), { ...lastRun, from: {} }, 1_000_000), cutOf(id, 0, 9));
 });
 
 test('the writer drops what the note allows, whole segments only, and keeps the rest', async (t) => {
