@@ -28,7 +28,6 @@ export async function startSystem(context: RoleContext): Promise<RunningSystem> 
     const endpoint = new HttpEndpoint(context);
     const collector = await openCollector(context);
     closers.add(() => collector.close());
-    endpoint.use(collector.cors);
     endpoint.mount(collector.routes);
     const query = await openQuery(context, endpoint);
     closers.add(() => query.close());

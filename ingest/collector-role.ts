@@ -2,7 +2,6 @@
  * The collector at work: the log's writer, the routes and the import jobs that feed it, and its entry on the status board. `swa start` mounts the
  * routes on its one endpoint; `startCollector` serves them on a port of their own.
  */
-import type { Handler } from 'express';
 import { makeRules } from '../lib/facts/rules.js';
 import { openAll } from '../lib/closers.js';
 import { openDataDir } from '../lib/data-dir.js';
@@ -17,10 +16,9 @@ import type { RoleContext, RunningRole } from '../lib/role.js';
 import { StatusReporter } from '../lib/status.js';
 import { logSink } from './fact-sinks.js';
 import { ImportWorker, type ImportState } from './import-worker.js';
-import { collectorCors, collectorRoutes, newCounters } from './collector.js';
+import { collectorRoutes, newCounters } from './collector.js';
 
 export interface OpenCollector {
-  readonly cors: Handler;
   readonly routes: readonly Route[];
   readonly log: LogWriter;
   /** Says on the status board where the routes are served, and keeps the counters there fresh. */
@@ -73,7 +71,6 @@ export async function openCollector(context: RoleContext): Promise<OpenCollector
     timer.unref();
     closers.add(() => clearInterval(timer));
     return {
-      cors: collectorCors,
       routes: collectorRoutes({ log, urls, clock, counters }),
       log,
       listening(url) {
@@ -92,7 +89,6 @@ export async function openCollector(context: RoleContext): Promise<OpenCollector
 export async function startCollector(context: RoleContext): Promise<RunningRole> {
   const endpoint = new HttpEndpoint(context); // first: it refuses keys and hosts, and has nothing to close yet
   const collector = await openCollector(context);
-  endpoint.use(collector.cors);
   endpoint.mount(collector.routes);
   try {
     const { origin } = await endpoint.listen(context.config.collectorPort);

@@ -3,7 +3,7 @@
  * are durable in the log. A refused fact gets its reason by index; the others go in. When the log cannot take more the
  * answer is 503 with Retry-After and nothing is dropped in silence: the client still has its facts.
  */
-import type { Handler, Request, Response } from 'express';
+import type { Request, Response } from 'express';
 import { z } from 'zod';
 import type { Clock } from '../lib/clock.js';
 import { SwaError } from '../lib/errors.js';
@@ -48,20 +48,6 @@ interface Rejection {
   readonly reason: string;
 }
 
-/** Lets pages of any origin send facts; mounted before the routes, so that it answers preflights. */
-export const collectorCors: Handler = (request, response, next) => {
-  if (request.path !== '/v1/events') return next();
-  response.setHeader('Access-Control-Allow-Origin', '*');
-  response.setHeader('Cross-Origin-Resource-Policy', 'cross-origin');
-  if (request.method !== 'OPTIONS') return next();
-  response.set({
-    'Access-Control-Allow-Methods': 'POST',
-    'Access-Control-Allow-Headers': 'Content-Type, Authorization',
-    'Access-Control-Max-Age': '86400',
-  });
-  response.status(204).end();
-};
-
 const factSchema = z.union([pageviewSchema, edgeSchema]);
 const factsSchema = z.union([factSchema, z.array(factSchema)]);
 const ndjsonTypes = ['application/x-ndjson', 'application/ndjson'];
@@ -95,6 +81,7 @@ export function collectorRoutes(deps: CollectorDeps): readonly Route[] {
       description:
         'Answered when the accepted facts are durable. A refused fact is named by its index; the others go in. Fields that are not known are dropped and texts that are too long are cut, with a warning.',
       scope: 'write',
+      anyOrigin: true,
       body: {
         description: `at most ${collectorLimits.facts} facts and ${collectorLimits.bodyBytes} bytes`,
         content: bodyTypes,

@@ -9,7 +9,7 @@ import { HttpEndpoint } from '../../lib/http/endpoint.js';
 import type { NewRecord } from '../../lib/log/log.js';
 import { assertDocumented } from '../../lib/test/documented.js';
 import { UrlRules } from '../../lib/url/normalize.js';
-import { collectorCors, collectorLimits, collectorRoutes, newCounters } from '../collector.js';
+import { collectorLimits, collectorRoutes, newCounters } from '../collector.js';
 
 const now = Date.UTC(2026, 0, 1);
 const endpoints: HttpEndpoint[] = [];
@@ -39,7 +39,6 @@ async function serve(change: Partial<Config> = {}) {
     logger: pino({ level: 'silent' }),
   });
   endpoints.push(endpoint);
-  endpoint.use(collectorCors);
   endpoint.mount(routes);
   const { origin } = await endpoint.listen(0);
   const path = '/v1/events';
@@ -59,6 +58,7 @@ async function serve(change: Partial<Config> = {}) {
   return { origin, post, records, log, counters };
 }
 
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 const latin1 = (text: string): Uint8Array<ArrayBuffer> => Uint8Array.from(Buffer.from(text, 'latin1'));
 
 const view = { type: 'pageview', visitor: 'cookie:1', url: 'https://e.org/', timestamp: now };
@@ -160,12 +160,16 @@ test('what was changed about accepted facts is said by index and field, and no m
 });
 
 test('a browser need not say which it is; what is no browser keeps its name to itself', async () => {
-  const { post, records } = await serve();
+  const { post, records } = await serve({ apiKeys: [`site:write:${sha256('w')}`] });
   const agentSent = async (
     headers: Readonly<Record<string, string>>,
     body: object = view,
   ): Promise<string | undefined> => {
-    const response = await post(JSON.stringify(body), undefined, { 'User-Agent': 'Firefox', ...headers });
+    const response = await post(JSON.stringify(body), undefined, {
+      'User-Agent': 'Firefox',
+      Authorization: 'Bearer w',
+      ...headers,
+    });
     assert.deepEqual(await response.json(), { accepted: 1, rejected: [], warnings: [] });
     const record = records.at(-1);
     assert.ok(record !== undefined);
@@ -219,8 +223,7 @@ test('no body at all is an empty body, whatever its type', async () => {
 });
 
 test('where there are keys, one that may write is needed', async () => {
-  const hash = createHash('sha256').update('r').digest('hex');
-  const { post } = await serve({ apiKeys: [`reader:read:${hash}`] });
+  const { post } = await serve({ apiKeys: [`reader:read:${sha256('r')}`] });
   assert.equal((await post(JSON.stringify(view))).status, 401);
   assert.equal((await post(JSON.stringify(view), undefined, { Authorization: 'Bearer r' })).status, 403);
 });
@@ -256,14 +259,29 @@ test('a byte order mark before the body is no part of it; one inside an id is', 
   assert.deepEqual(visitors, ['\ufeffa', '\ufeffa']);
 });
 
-test('pages of any origin may send facts, and only that', async () => {
-  const { origin } = await serve();
+test('pages of any origin may send facts with a key, beacons too, and only that', async () => {
+  const { origin, post } = await serve({ apiKeys: [`site:write:${sha256('w')}`] });
+  const page = { Origin: 'https://shop.example' };
   const preflight = await fetch(`${origin}/v1/events`, {
     method: 'OPTIONS',
-    headers: { Origin: 'https://shop.example', 'Access-Control-Request-Method': 'POST' },
+    headers: { ...page, 'Access-Control-Request-Method': 'POST' },
   });
   assert.equal(preflight.status, 204);
-  assert.equal(preflight.headers.get('access-control-allow-origin'), '*');
-  const elsewhere = await fetch(`${origin}/v1/status`, { headers: { Origin: 'https://shop.example' } });
+  assert.equal(preflight.headers.get('access-control-allow-origin'), 'https://shop.example');
+  assert.equal(preflight.headers.get('access-control-allow-credentials'), 'true');
+  assert.match(preflight.headers.get('access-control-allow-headers') ?? '', /Content-Type.*X-Request-Id/);
+  const sent = await post(JSON.stringify(view), undefined, { ...page, Authorization: 'Bearer w' });
+  assert.equal(sent.status, 202);
+  assert.equal(sent.headers.get('access-control-allow-origin'), 'https://shop.example');
+  const elsewhere = await fetch(`${origin}/v1/status`, { headers: page });
   assert.equal(elsewhere.headers.get('access-control-allow-origin'), null);
+});
+
+test('without keys, pages of other origins send nothing unless they are listed', async () => {
+  const open = await serve();
+  const page = { Origin: 'https://shop.example' };
+  assert.equal((await open.post(JSON.stringify(view), 'text/plain', page)).status, 403);
+  assert.equal(open.records.length, 0);
+  const listed = await serve({ corsOrigins: ['https://shop.example'] });
+  assert.equal((await listed.post(JSON.stringify(view), 'text/plain', page)).status, 202);
 });

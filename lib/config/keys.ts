@@ -52,6 +52,22 @@ export const keys = {
     whole(0, 65535),
     'port of a collector that runs as its own process',
   ),
+  httpHosts: key(
+    'SWA_HTTP_HOSTS',
+    '',
+    list.refine((names) => names.every((name) => /^[a-z0-9_.:-]*[a-z0-9]$/.test(name)), {
+      message: 'must be host names without port, in lower case',
+    }),
+    'comma list of names that are answered without keys besides localhost and loopback addresses',
+  ),
+  corsOrigins: key(
+    'SWA_CORS_ORIGINS',
+    '',
+    list.refine((origins) => origins.every((origin) => /^https?:\/\/[a-z0-9_.:[\]-]+$/.test(origin)), {
+      message: 'must be origins like https://www.example.org, in lower case',
+    }),
+    'comma list of origins whose pages may read answers, and without keys make changes',
+  ),
   apiKeys: key(
     'SWA_API_KEYS',
     '',

@@ -3,8 +3,8 @@
  * nothing. Without keys everything is open, which is allowed on a loopback address only.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { isIP } from 'node:net';
 import { SwaError } from '../errors.js';
+import { isLoopback } from './origin-guard.js';
 import { HttpProblem } from './problem.js';
 
 export const scopes = ['write', 'read', 'admin'] as const;
@@ -54,11 +54,6 @@ export function checkExposure(host: string, keys: readonly ApiKey[]): void {
       hint: 'set SWA_API_KEYS, or listen on 127.0.0.1',
     },
   );
-}
-
-function isLoopback(host: string): boolean {
-  if (host === 'localhost' || host === '::1') return true;
-  return isIP(host) === 4 && host.startsWith('127.');
 }
 
 /**

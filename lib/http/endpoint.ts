@@ -15,6 +15,7 @@ import type { Config } from '../config/config.js';
 import { SwaError, messageOf, systemCode } from '../errors.js';
 import { authorize, checkExposure, parseApiKeys, type ApiKey, type Caller } from './auth.js';
 import { Concurrency, RateLimit } from './limits.js';
+import { OriginGuard } from './origin-guard.js';
 import { HttpProblem, problemOf, sendProblem } from './problem.js';
 import { isRateLimited, type Route } from './route.js';
 
@@ -29,7 +30,13 @@ export interface Answered {
 export interface EndpointOptions {
   readonly config: Pick<
     Config,
-    'httpHost' | 'apiKeys' | 'httpMaxActive' | 'httpRatePerMinute' | 'httpDeadlineMs'
+    | 'httpHost'
+    | 'httpHosts'
+    | 'corsOrigins'
+    | 'apiKeys'
+    | 'httpMaxActive'
+    | 'httpRatePerMinute'
+    | 'httpDeadlineMs'
   >;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -71,11 +78,14 @@ export class HttpEndpoint {
   readonly #server: Server;
   readonly #options: EndpointOptions;
   readonly #keys: readonly ApiKey[];
+  readonly #guard: OriginGuard;
   readonly #rate: RateLimit;
   readonly #concurrency: Concurrency;
   readonly #routes: Route[] = [];
   /** By path: routes that need no pattern. */
   readonly #direct = new Map<string, Route>();
+  /** Paths whose routes pages of any origin may use. */
+  readonly #anyOrigin = new Set<string>();
   readonly #observers: ((answered: Answered) => void)[] = [];
   readonly #idPrefix = randomBytes(6).toString('hex');
   #requests = 0;
@@ -88,6 +98,7 @@ export class HttpEndpoint {
     this.#options = options;
     this.#keys = parseApiKeys(options.config.apiKeys);
     checkExposure(options.config.httpHost, this.#keys);
+    this.#guard = new OriginGuard(options.config, this.#keys.length > 0);
     this.#rate = new RateLimit(options.config.httpRatePerMinute, options.clock);
     this.#concurrency = new Concurrency(options.config.httpMaxActive);
     this.#app.disable('x-powered-by');
@@ -104,6 +115,7 @@ export class HttpEndpoint {
         requestTimeout: 60_000,
         headersTimeout: 15_000,
         keepAliveTimeout: 65_000,
+        requireHostHeader: false, // the guard says so in problem+json
       },
       (request, response) => this.#begin(request, response),
     );
@@ -137,6 +149,7 @@ export class HttpEndpoint {
       ]);
       this.#app[route.method](path, (request, response) => this.#serve(route, request, response));
       if (route.method === 'get' && path === route.path) this.#direct.set(path, route);
+      if (route.anyOrigin === true) this.#anyOrigin.add(path);
     }
     for (const [path, methods] of methodsOf) {
       const allow = methods.join(', ');
@@ -243,6 +256,12 @@ export class HttpEndpoint {
     for (const [name, value] of securityHeaders) response.setHeader(name, value);
     if (this.#draining) response.setHeader('Connection', 'close');
     response.once('close', () => this.#finish(request, response, performance.now() - startedAt));
+    try {
+      this.#guard.check(request);
+    } catch (error) {
+      return this.#fail(error, response);
+    }
+    if (this.#guard.allowCrossOrigin(request, response, this.#anyOrigin.has(pathOf(request.url)))) return;
     if (this.#held === undefined) this.#dispatch(request, response);
     else this.#held.push(() => this.#dispatch(request, response));
   }
@@ -252,10 +271,7 @@ export class HttpEndpoint {
    * the cost of a short answer. Everything else is express's: patterns, other methods, files, what does not exist.
    */
   #dispatch(request: Request, response: Response): void {
-    const { url } = request;
-    const mark = url.indexOf('?');
-    const route =
-      request.method === 'GET' ? this.#direct.get(mark < 0 ? url : url.slice(0, mark)) : undefined;
+    const route = request.method === 'GET' ? this.#direct.get(pathOf(request.url)) : undefined;
     if (route === undefined) this.#app(request, response);
     else this.#serve(route, request, response).catch((error: unknown) => this.#fail(error, response));
   }
@@ -331,6 +347,12 @@ function classesOf(app: express.Express) {
     readonly ExpressRequest: typeof IncomingMessage & (new (socket: Socket) => Request);
     readonly ExpressResponse: typeof ServerResponse & (new (request: IncomingMessage) => Response);
   };
+}
+
+/** A target without its query. */
+function pathOf(url: string): string {
+  const mark = url.indexOf('?');
+  return mark < 0 ? url : url.slice(0, mark);
 }
 
 function nextTurn(): Promise<void> {

@@ -41,6 +41,8 @@ export interface RouteDoc {
   readonly scope: Scope | 'open';
   /** Probes are neither limited in rate nor in number. */
   readonly unlimited?: boolean;
+  /** Pages of any origin may use it, with a key. */
+  readonly anyOrigin?: boolean;
   readonly responses: readonly ResponseDoc[];
   /** Those of the handler; `problemsOf` adds the others. */
   readonly problems: readonly ProblemName[];
@@ -57,11 +59,12 @@ export interface Route extends RouteDoc {
 
 /** Everything a route may be answered with: the problems of its handler, and of what comes before that. */
 export function problemsOf(asked: Route): readonly ProblemName[] {
-  const hasParams = Object.keys(asked.params.shape).length > 0;
   return [
     ...asked.problems,
     'unknown-parameter',
-    ...(hasParams || asked.body !== undefined ? (['bad-request'] as const) : []),
+    'bad-request',
+    'misdirected-request',
+    ...(asked.method === 'post' ? (['foreign-origin'] as const) : []),
     ...(asked.body === undefined
       ? []
       : (['invalid-body', 'body-too-large', 'unsupported-media-type'] as const)),

@@ -47,7 +47,7 @@ export function notModified(
   response.setHeader('ETag', tag);
   // History may change with the next batch run (two visitors turn out to be one): always ask again, cheaply.
   response.setHeader('Cache-Control', 'private, no-cache');
-  response.setHeader('Vary', 'Accept, Accept-Encoding, Authorization');
+  response.setHeader('Vary', 'Accept, Accept-Encoding, Authorization, Origin');
   if (!hasTag(request.headers['if-none-match'], tag)) return false;
   response.statusCode = 304;
   response.end();

@@ -1,0 +1,127 @@
+/**
+ * Which pages of a browser may speak to the endpoint. Without keys everything is open to whoever reaches it, and a browser on
+ * the same machine reaches it for every page that it shows. So without keys
+ *
+ *   - only requests for a loopback name, or one of `SWA_HTTP_HOSTS`, are answered: a page whose own name is made to resolve to
+ *     127.0.0.1 (DNS rebinding) still sends that name as Host;
+ *   - changes (all methods but GET, HEAD and OPTIONS) are taken only from pages of the endpoint's own origin or one of
+ *     `SWA_CORS_ORIGINS`, as Origin and Sec-Fetch-Site tell. Programs send neither header.
+ *
+ * With keys neither is asked: a foreign page has no key, and a browser sends none by itself.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { BlockList, isIP } from 'node:net';
+import type { Config } from '../config/config.js';
+import { HttpProblem } from './problem.js';
+
+const loopback = new BlockList();
+loopback.addSubnet('127.0.0.0', 8, 'ipv4');
+loopback.addAddress('::1', 'ipv6');
+
+/** True for `localhost`, 127.0.0.0/8 and ::1, the address without brackets. */
+export function isLoopback(name: string): boolean {
+  const version = isIP(name);
+  return version === 0 ? name === 'localhost' : loopback.check(name, version === 4 ? 'ipv4' : 'ipv6');
+}
+
+/** `name`, `name.`, `1.2.3.4` or `[::1]`, then an optional port. The name alone, in lower case; undefined for anything else. */
+export function hostName(host: string): string | undefined {
+  const [, address, name] = /^(?:\[([0-9a-f:.]+)\]|([\w.-]+?)\.?)(?::\d{0,5})?$/i.exec(host) ?? [];
+  return (address ?? name)?.toLowerCase();
+}
+
+const harmless: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
+const exposed = 'ETag, Retry-After, X-Request-Id';
+
+export class OriginGuard {
+  readonly #hasKeys: boolean;
+  readonly #hosts: ReadonlySet<string>;
+  readonly #origins: ReadonlySet<string>;
+  /** Clients send the same Host again and again. */
+  #lastAnswered: string | undefined;
+
+  constructor({ httpHosts, corsOrigins }: Pick<Config, 'httpHosts' | 'corsOrigins'>, hasKeys: boolean) {
+    this.#hasKeys = hasKeys;
+    this.#hosts = new Set(httpHosts);
+    this.#origins = new Set(corsOrigins);
+  }
+
+  /** Throws `bad-request`, `misdirected-request` or `foreign-origin`. */
+  check(request: IncomingMessage): void {
+    const { host } = request.headers;
+    if (hasTwoHosts(request)) throw new HttpProblem('bad-request', 'Host is given twice', hostParameter);
+    if (host === undefined && request.httpVersion !== '1.0')
+      throw new HttpProblem('bad-request', 'Host is missing', hostParameter);
+    if (this.#hasKeys) return;
+    this.#requireKnownName(host ?? '');
+    const authority = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i.exec(request.url ?? '')?.[1];
+    if (authority !== undefined) this.#requireKnownName(authority);
+    if (!harmless.has(request.method ?? '') && this.#isForeign(request)) {
+      throw new HttpProblem(
+        'foreign-origin',
+        'without SWA_API_KEYS, changes are taken only from pages of this very origin and of SWA_CORS_ORIGINS',
+        { parameter: request.headers.origin === undefined ? 'Sec-Fetch-Site' : 'Origin' },
+      );
+    }
+  }
+
+  /**
+   * Lets pages of `SWA_CORS_ORIGINS` read what they asked for, and where `anyOrigin` says so, those of any origin, which need a
+   * key. True when the request was a preflight, and is answered.
+   */
+  allowCrossOrigin(request: IncomingMessage, response: ServerResponse, anyOrigin: boolean): boolean {
+    const { origin, 'access-control-request-method': asked } = request.headers;
+    if (origin === undefined) return false;
+    const forAll = anyOrigin && this.#hasKeys;
+    if (!forAll && !this.#origins.has(origin)) return false;
+    response.setHeader('Vary', 'Origin');
+    response.setHeader('Access-Control-Allow-Origin', origin);
+    response.setHeader('Access-Control-Expose-Headers', exposed);
+    // Beacons are always sent with credentials. There are none here that a browser would add by itself.
+    if (anyOrigin) response.setHeader('Access-Control-Allow-Credentials', 'true');
+    if (request.method !== 'OPTIONS' || asked === undefined) return false;
+    response.setHeader('Access-Control-Allow-Methods', anyOrigin ? 'POST' : 'GET, HEAD, POST');
+    response.setHeader(
+      'Access-Control-Allow-Headers',
+      'Authorization, Content-Type, If-None-Match, X-Request-Id',
+    );
+    response.setHeader('Access-Control-Max-Age', '7200');
+    response.writeHead(204).end();
+    return true;
+  }
+
+  #requireKnownName(host: string): void {
+    if (host === this.#lastAnswered) return;
+    const name = hostName(host);
+    if (name === undefined || !(isLoopback(name) || this.#hosts.has(name))) {
+      throw new HttpProblem(
+        'misdirected-request',
+        `without SWA_API_KEYS only localhost, loopback addresses and the names in SWA_HTTP_HOSTS are answered, not '${host.slice(0, 100)}'`,
+        hostParameter,
+      );
+    }
+    this.#lastAnswered = host;
+  }
+
+  #isForeign({ headers }: IncomingMessage): boolean {
+    const { origin, host, 'sec-fetch-site': site } = headers;
+    if (origin !== undefined) {
+      if (this.#origins.has(origin)) return false;
+      const own = /^https?:\/\/(.+)$/i.exec(origin)?.[1];
+      if (own === undefined || own.toLowerCase() !== host?.toLowerCase()) return true;
+    }
+    return site !== undefined && site !== 'same-origin' && site !== 'none';
+  }
+}
+
+const hostParameter = { parameter: 'Host' };
+
+/** Node keeps the first of two, without a word. */
+function hasTwoHosts({ rawHeaders }: IncomingMessage): boolean {
+  let hosts = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i];
+    if (name?.length === 4 && name.toLowerCase() === 'host') hosts++;
+  }
+  return hosts > 1;
+}
