@@ -3,7 +3,7 @@
  * are durable in the log. A refused fact gets its reason by index; the others go in. When the log cannot take more the
  * answer is 503 with Retry-After and nothing is dropped in silence: the client still has its facts.
  */
-import type { Request, Response } from 'express';
+import type { Request } from 'express';
 import { z } from 'zod';
 import type { Clock } from '../lib/clock.js';
 import { SwaError } from '../lib/errors.js';
@@ -11,9 +11,9 @@ import { admit, type Warning } from '../lib/facts/door.js';
 import type { Fact } from '../lib/facts/fact.js';
 import { edgeSchema, pageviewSchema } from '../lib/facts/outside.js';
 import { encodeRecord } from '../lib/facts/record.js';
-import { textReader } from '../lib/http/body.js';
+import { mediaTypeOf } from '../lib/http/body.js';
 import { HttpProblem } from '../lib/http/problem.js';
-import { route, type Route } from '../lib/http/route.js';
+import { route, type Exchange, type Route } from '../lib/http/route.js';
 import type { LogWriter } from '../lib/log/log.js';
 import type { UrlRules } from '../lib/url/normalize.js';
 
@@ -50,14 +50,13 @@ interface Rejection {
 
 const factSchema = z.union([pageviewSchema, edgeSchema]);
 const factsSchema = z.union([factSchema, z.array(factSchema)]);
-const ndjsonTypes = ['application/x-ndjson', 'application/ndjson'];
-/** JSON may come as text too: what a page may send to another origin without asking first. */
+const ndjsonTypes: readonly string[] = ['application/x-ndjson', 'application/ndjson'];
+/** JSON may come as text too, or without a type: what a page may send to another origin without asking first. */
 const bodyTypes = {
   'application/json': factsSchema,
   'text/plain': factsSchema,
   ...Object.fromEntries(ndjsonTypes.map((type) => [type, undefined])),
 };
-const readBody = textReader(Object.keys(bodyTypes), collectorLimits.bodyBytes);
 
 const answerSchema = z.object({
   accepted: z.number(),
@@ -85,16 +84,17 @@ export function collectorRoutes(deps: CollectorDeps): readonly Route[] {
       body: {
         description: `at most ${collectorLimits.facts} facts and ${collectorLimits.bodyBytes} bytes`,
         content: bodyTypes,
+        limitBytes: collectorLimits.bodyBytes,
       },
       responses: [{ status: 202, description: 'durable', content: { 'application/json': answerSchema } }],
       problems: ['log-unavailable'],
-      handle: ({ request, response }) => collect(deps, request, response),
+      handle: (exchange) => collect(deps, exchange),
     }),
   ];
 }
 
-async function collect(deps: CollectorDeps, request: Request, response: Response): Promise<void> {
-  const candidates = readCandidates(request, await readBody(request, response));
+async function collect(deps: CollectorDeps, { request, response, body: text }: Exchange): Promise<void> {
+  const candidates = readCandidates(mediaTypeOf(request), text);
   const receivedAt = deps.clock();
   const facts: Fact[] = [];
   const rejected: Rejection[] = [];
@@ -156,34 +156,50 @@ type Candidate =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly field: string; readonly reason: string };
 
-function readCandidates(request: Request, text: string): readonly Candidate[] {
-  const candidates = request.is(ndjsonTypes) ? readLines(text) : readJson(text);
-  if (candidates.length > collectorLimits.facts) {
-    const detail = `at most ${collectorLimits.facts} facts a request, got ${candidates.length}`;
-    throw new HttpProblem('body-too-large', detail, { parameter: 'body' });
-  }
-  return candidates;
+function readCandidates(type: string | undefined, text: string): readonly Candidate[] {
+  if (text.trim() === '') throw invalidBody('the body is empty; send a fact, an array of facts, or NDJSON');
+  return type !== undefined && ndjsonTypes.includes(type) ? readLines(text) : readJson(text);
 }
 
 function readJson(text: string): readonly Candidate[] {
-  if (text === '') {
-    throw new HttpProblem('invalid-body', 'the body is empty; send a fact, an array of facts, or NDJSON', {
-      parameter: 'body',
-    });
-  }
   const parsed = parseJson(text);
-  if (!parsed.ok) {
-    throw new HttpProblem('invalid-body', parsed.reason, { parameter: 'body' });
-  }
-  const values = Array.isArray(parsed.value) ? parsed.value : [parsed.value];
-  return values.map((value: unknown) => ({ ok: true, value }));
+  if (!parsed.ok) throw invalidBody(isNdjson(text) ? `this is NDJSON: ${sendNdjson}` : parsed.reason);
+  const values: readonly unknown[] = Array.isArray(parsed.value) ? parsed.value : [parsed.value];
+  requireFewFacts(values.length);
+  return values.map((value) => ({ ok: true, value }));
+}
+
+const sendNdjson = `send it with Content-Type: ${ndjsonTypes[0]}`;
+
+/** True when the first line is a JSON object by itself. */
+function isNdjson(text: string): boolean {
+  const [first = ''] = text.trimStart().split('\n', 1);
+  return first.startsWith('{') && parseJson(first).ok;
 }
 
 function readLines(text: string): readonly Candidate[] {
-  const lines = text.split('\n').filter((line) => line.trim() !== '');
-  return lines.length > collectorLimits.facts
-    ? lines.map((value) => ({ ok: true, value }))
-    : lines.map(parseJson);
+  const lines: string[] = [];
+  for (let from = 0; from < text.length;) {
+    const end = text.indexOf('\n', from);
+    const line = text.slice(from, end < 0 ? text.length : end).trim();
+    from = end < 0 ? text.length : end + 1;
+    if (line !== '') lines.push(line);
+    requireFewFacts(lines.length);
+  }
+  if (!isNdjson(text) && parseJson(text).ok)
+    throw invalidBody('this is one JSON document, not NDJSON: send it with Content-Type: application/json');
+  return lines.map(parseJson);
+}
+
+function requireFewFacts(count: number): void {
+  if (count <= collectorLimits.facts) return;
+  throw new HttpProblem('body-too-large', `more than ${collectorLimits.facts} facts in a request`, {
+    parameter: 'body',
+  });
+}
+
+function invalidBody(detail: string): HttpProblem {
+  return new HttpProblem('invalid-body', detail, { parameter: 'body' });
 }
 
 function parseJson(text: string): Candidate {

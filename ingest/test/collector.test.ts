@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, test } from 'node:test';
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { pino } from 'pino';
 import { configWith, type Config } from '../../lib/config/config.js';
 import { SwaError } from '../../lib/errors.js';
@@ -203,6 +204,18 @@ test('bodies that are no facts are refused as a whole', async () => {
     ['<a/>', 'application/xml', 415, /unsupported-media-type$/],
     ['x'.repeat(collectorLimits.bodyBytes + 1), 'application/json', 413, /body-too-large$/],
     [tooMany, 'application/x-ndjson', 413, /body-too-large$/],
+    ['\n{}'.repeat(300_000), 'application/x-ndjson', 413, /body-too-large$/],
+    ['\n'.repeat(1_000_000), 'application/x-ndjson', 400, /invalid-body$/],
+    [' \ufeff', 'application/json', 400, /invalid-body$/],
+    [`${JSON.stringify(view)} x`, 'application/json', 400, /invalid-body$/],
+    [`${JSON.stringify(view)}\n${JSON.stringify(view)}`, 'application/json', 400, /invalid-body$/],
+    [`${JSON.stringify(view)}\n${JSON.stringify(view)}`, 'text/plain', 400, /invalid-body$/],
+    [JSON.stringify([view]), 'application/x-ndjson', 400, /invalid-body$/],
+    [JSON.stringify([view], undefined, 1), 'application/x-ndjson', 400, /invalid-body$/],
+    [JSON.stringify(view, undefined, 1), 'application/ndjson', 400, /invalid-body$/],
+    ['a=1', 'application/x-www-form-urlencoded', 415, /unsupported-media-type$/],
+    ['{}', 'application/jsonp', 415, /unsupported-media-type$/],
+    ['{}', 'constructor', 415, /unsupported-media-type$/],
   ];
   for (const [body, type, status, name] of cases) {
     const response = await post(body, type);
@@ -210,6 +223,54 @@ test('bodies that are no facts are refused as a whole', async () => {
     assert.match(((await response.json()) as { type: string }).type, name);
   }
   assert.equal(records.length, 0);
+});
+
+test('what would do is said where the type does not fit the body', async () => {
+  const { post } = await serve();
+  const line = JSON.stringify(view);
+  const detail = async (body: string, type: string): Promise<string> =>
+    ((await (await post(body, type)).json()) as { detail: string }).detail;
+  assert.match(await detail(`${line}\n${line}`, 'application/json'), /NDJSON: .*application\/x-ndjson/);
+  assert.match(
+    await detail(`[${line},\n${line}]`, 'application/x-ndjson'),
+    /JSON document.*application\/json/,
+  );
+});
+
+test('a body without a type is JSON, as a beacon of an untyped blob sends it', async () => {
+  const { post, records } = await serve();
+  const untyped = new TextEncoder().encode(JSON.stringify(view)); // fetch gives text a type of its own
+  assert.equal((await post(untyped, '')).status, 202);
+  assert.equal(records.length, 1);
+});
+
+test('packed bodies are unpacked within the limit, and other encodings are refused', async () => {
+  const { post, records } = await serve();
+  const json = JSON.stringify([view, view]);
+  const packed: readonly (readonly [string, Buffer])[] = [
+    ['gzip', gzipSync(json)],
+    ['deflate', deflateSync(json)],
+    ['BR', brotliCompressSync(json)],
+    ['identity', Buffer.from(json)],
+  ];
+  const send = async (bytes: Buffer, encoding: string): Promise<number> =>
+    (await post(Uint8Array.from(bytes), 'application/json', { 'Content-Encoding': encoding })).status;
+  for (const [encoding, bytes] of packed) assert.equal(await send(bytes, encoding), 202, encoding);
+  assert.equal(records.length, 8);
+  const bomb = gzipSync(Buffer.alloc(200 * 1024 * 1024, ' '));
+  assert.ok(bomb.length < collectorLimits.bodyBytes);
+  const refused: readonly (readonly [string, Buffer, number])[] = [
+    ['gzip', bomb, 413],
+    ['gzip', gzipSync(json).subarray(0, -9), 400],
+    ['gzip', Buffer.concat([gzipSync(json), Buffer.from('garbage')]), 400],
+    ['gzip', Buffer.from(json), 400],
+    ['zstd', Buffer.from(json), 415],
+    ['gzip, gzip', gzipSync(gzipSync(json)), 415],
+    ['toString', Buffer.from(json), 415],
+  ];
+  for (const [encoding, bytes, status] of refused)
+    assert.equal(await send(bytes, encoding), status, encoding);
+  assert.equal(records.length, 8);
 });
 
 test('no body at all is an empty body, whatever its type', async () => {

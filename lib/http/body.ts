@@ -1,55 +1,216 @@
-/** Bodies as text. What is not UTF-8 is refused: decoded anyway, different bytes would become the same U+FFFD. */
+/**
+ * Bodies of requests as text. A body is read to its end before its request counts as being at work, so that one that comes
+ * byte by byte holds nobody up: it costs a connection and its own bytes. How slow it may be is bounded, and how much memory
+ * all unfinished bodies hold together. What is not UTF-8 is refused: decoded anyway, different bytes would become the same U+FFFD.
+ */
 import { isUtf8 } from 'node:buffer';
-import { raw, type Request, type Response } from 'express';
-import { messageOf } from '../errors.js';
+import type { IncomingMessage } from 'node:http';
+import {
+  brotliDecompress,
+  gunzip,
+  inflate,
+  type BrotliOptions,
+  type Zlib,
+  type ZlibOptions,
+} from 'node:zlib';
+import { systemCode } from '../errors.js';
 import { HttpProblem } from './problem.js';
 
-/**
- * A reader of bodies of these types up to this size; no body is empty text, and a byte order mark at the beginning is no part
- * of it. Throws `unsupported-media-type` for another type or charset, `body-too-large`, `invalid-body`.
- */
-export function textReader(
-  types: readonly string[],
-  limitBytes: number,
-): (request: Request, response: Response) => Promise<string> {
-  const read = raw({ type: [...types], limit: limitBytes });
-  return async (request, response) => {
-    const { 'transfer-encoding': chunked, 'content-length': length = '0' } = request.headers;
-    if (chunked === undefined && length === '0') return '';
-    await new Promise<void>((resolve, reject) => {
-      read(request, response, (error?: unknown) => {
-        if (error === undefined) resolve();
-        else reject(error instanceof Error ? error : new Error(messageOf(error)));
-      });
-    });
-    const body: unknown = request.body;
-    const contentType = request.get('content-type') ?? 'none';
-    const charset = /;\s*charset\s*=\s*"?([^\s";]*)/i.exec(contentType)?.[1] ?? 'utf-8';
-    if (!Buffer.isBuffer(body) || !/^utf-?8$/i.test(charset)) {
-      throw new HttpProblem(
-        'unsupported-media-type',
-        `send one of ${types.join(', ')}, in UTF-8; got ${contentType.slice(0, 100)}`,
-        { parameter: 'Content-Type' },
-      );
-    }
-    if (!isUtf8(body)) throw new HttpProblem('invalid-body', 'the body is not UTF-8', { parameter: 'body' });
-    const text = body.toString('utf8');
-    return text.startsWith('\ufeff') ? text.slice(1) : text;
-  };
+/** Which bodies a route takes. */
+export interface BodyRules {
+  /** By media type. A body without a type is taken as the first. */
+  readonly content: Readonly<Record<string, unknown>>;
+  /** Of the body, as sent and unpacked. */
+  readonly limitBytes: number;
 }
 
-const readSmall = textReader(['application/json'], 4_096);
+/** What an unfinished body may take: this long, and a second more for each so many bytes that have come. */
+const graceMs = 5_000;
+const floorBytesPerSecond = 4_096;
+const lookEveryMs = 500;
+/** Held by all unfinished bodies together; above it the oldest is given up. */
+const pendingLimitBytes = 64 * 1024 * 1024;
+
+interface PendingBody {
+  readonly since: number;
+  readonly chunks: Buffer[];
+  sizeBytes: number;
+  readonly giveUp: (problem: HttpProblem) => void;
+}
+
+/** The bodies of one endpoint that have not come to their end. */
+export class PendingBodies {
+  /** Oldest first. */
+  readonly #pending = new Set<PendingBody>();
+  #sizeBytes = 0;
+  #look: NodeJS.Timeout | undefined;
+
+  /**
+   * The bytes of a body, at most `limitBytes`. Throws `body-too-large`, `request-timeout` when it comes too slowly, `overloaded`
+   * when all unfinished bodies together need too much memory, `bad-request` when the client leaves. What still comes of a body
+   * that was refused is dropped.
+   */
+  async read(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
+    if (Number(request.headers['content-length'] ?? 0) > limitBytes) throw tooLarge(limitBytes);
+    let body: PendingBody | undefined;
+    try {
+      return await new Promise<Buffer>((resolve, reject) => {
+        const pending: PendingBody = { since: performance.now(), chunks: [], sizeBytes: 0, giveUp: reject };
+        body = pending;
+        this.#add(pending);
+        request.on('data', (chunk: Buffer) => {
+          pending.chunks.push(chunk);
+          pending.sizeBytes += chunk.length;
+          this.#sizeBytes += chunk.length;
+          if (pending.sizeBytes > limitBytes) reject(tooLarge(limitBytes));
+          else if (this.#sizeBytes > pendingLimitBytes) this.#oldest?.giveUp(noRoom());
+        });
+        request.once('end', () => resolve(Buffer.concat(pending.chunks)));
+        request.once('close', () =>
+          reject(new HttpProblem('bad-request', 'the body did not come to its end')),
+        );
+      });
+    } finally {
+      if (body !== undefined) this.#remove(body);
+      request.removeAllListeners('data');
+      request.resume();
+    }
+  }
+
+  get #oldest(): PendingBody | undefined {
+    return this.#pending.values().next().value;
+  }
+
+  #add(body: PendingBody): void {
+    this.#pending.add(body);
+    this.#look ??= setInterval(() => this.#giveUpSlow(), lookEveryMs).unref();
+  }
+
+  #remove(body: PendingBody): void {
+    if (!this.#pending.delete(body)) return;
+    this.#sizeBytes -= body.sizeBytes;
+    if (this.#pending.size > 0) return;
+    clearInterval(this.#look);
+    this.#look = undefined;
+  }
+
+  #giveUpSlow(): void {
+    const now = performance.now();
+    for (const { since, sizeBytes, giveUp } of this.#pending) {
+      if (now - since > graceMs + (sizeBytes / floorBytesPerSecond) * 1_000) giveUp(tooSlow());
+    }
+  }
+}
+
+/** True when no body follows. */
+export function hasNoBody({ headers }: IncomingMessage): boolean {
+  const { 'transfer-encoding': chunked, 'content-length': length = '0' } = headers;
+  return chunked === undefined && Number(length) === 0;
+}
+
+/** The media type a body is said to have, in lower case and without parameters; undefined when none is said. */
+export function mediaTypeOf({ headers }: IncomingMessage): string | undefined {
+  return headers['content-type']?.split(';')[0]?.trim().toLowerCase();
+}
+
+/** Throws `unsupported-media-type` for a type, charset or encoding that the route does not read. */
+export function checkBodyType(request: IncomingMessage, { content }: BodyRules): void {
+  const given = request.headers['content-type'];
+  const type = mediaTypeOf(request);
+  const charset = /;\s*charset\s*=\s*"?([^\s";]*)/i.exec(given ?? '')?.[1] ?? 'utf-8';
+  if ((type !== undefined && !Object.hasOwn(content, type)) || !/^utf-?8$/i.test(charset)) {
+    throw new HttpProblem(
+      'unsupported-media-type',
+      `send one of ${Object.keys(content).join(', ')}, in UTF-8; got ${(given ?? '').slice(0, 100)}`,
+      { parameter: 'Content-Type' },
+    );
+  }
+  const encoding = encodingOf(request);
+  if (encoding === 'identity' || Object.hasOwn(unpackers, encoding)) return;
+  throw new HttpProblem(
+    'unsupported-media-type',
+    `send the body as it is, or in one of ${Object.keys(unpackers).join(', ')}; got ${encoding.slice(0, 100)}`,
+    { parameter: 'Content-Encoding' },
+  );
+}
 
 /**
- * The JSON body of a command; undefined when there is none. Throws `unsupported-media-type` for a body of another type,
- * `body-too-large`, `invalid-body`.
+ * A whole body as text, unpacked, without a byte order mark at its beginning. Throws `body-too-large` as soon as unpacking exceeds
+ * the limit, and `invalid-body`.
  */
-export async function readSmallJson(request: Request, response: Response): Promise<unknown> {
-  const text = await readSmall(request, response);
-  if (text === '') return undefined;
+export async function decodeBody(
+  request: IncomingMessage,
+  bytes: Buffer,
+  { limitBytes }: BodyRules,
+): Promise<string> {
+  const unpack = unpackers[encodingOf(request)];
+  const body = unpack === undefined ? bytes : await unpacked(unpack, bytes, limitBytes);
+  if (!isUtf8(body)) throw invalid('the body is not UTF-8');
+  const text = body.toString('utf8');
+  return text.startsWith('\ufeff') ? text.slice(1) : text;
+}
+
+type Unpack = (
+  bytes: Buffer,
+  options: ZlibOptions & BrotliOptions,
+  done: (error: Error | null, result: unknown) => void,
+) => void;
+const unpackers: Readonly<Record<string, Unpack>> = {
+  gzip: gunzip as Unpack, // with `info` they give more than their types say
+  deflate: inflate as Unpack,
+  br: brotliDecompress as Unpack,
+};
+
+function encodingOf({ headers }: IncomingMessage): string {
+  return (headers['content-encoding'] ?? '').trim().toLowerCase() || 'identity';
+}
+
+async function unpacked(unpack: Unpack, bytes: Buffer, limitBytes: number): Promise<Buffer> {
+  const { buffer, engine } = await new Promise<{ readonly buffer: Buffer; readonly engine: Zlib }>(
+    (resolve, reject) => {
+      unpack(bytes, { maxOutputLength: limitBytes, info: true }, (error, result) => {
+        if (error === null) resolve(result as { buffer: Buffer; engine: Zlib });
+        else reject(systemCode(error) === 'ERR_BUFFER_TOO_LARGE' ? tooLarge(limitBytes) : notPacked());
+      });
+    },
+  );
+  if (engine.bytesWritten !== bytes.length) throw invalid('the body goes on after its packed content');
+  return buffer;
+}
+
+/** The JSON a body holds. Throws `invalid-body`. */
+export function parseJsonBody(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    throw new HttpProblem('invalid-body', 'not JSON', { parameter: 'body' });
+    throw invalid('not JSON');
   }
+}
+
+function invalid(detail: string): HttpProblem {
+  return new HttpProblem('invalid-body', detail, { parameter: 'body' });
+}
+
+function notPacked(): HttpProblem {
+  return invalid('the body cannot be unpacked as its Content-Encoding says');
+}
+
+function tooLarge(limitBytes: number): HttpProblem {
+  return new HttpProblem('body-too-large', `the body is larger than ${limitBytes} bytes`, {
+    parameter: 'body',
+  });
+}
+
+function tooSlow(): HttpProblem {
+  return new HttpProblem(
+    'request-timeout',
+    `the body comes too slowly: ${graceMs / 1_000} s, and ${floorBytesPerSecond} bytes a second after that`,
+    { headers: { Connection: 'close' } },
+  );
+}
+
+function noRoom(): HttpProblem {
+  return new HttpProblem('overloaded', 'too many bodies are under way; try again', {
+    headers: { Connection: 'close', 'Retry-After': '1' },
+  });
 }

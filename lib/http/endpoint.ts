@@ -15,9 +15,11 @@ import type { Config } from '../config/config.js';
 import { SwaError, messageOf, systemCode } from '../errors.js';
 import { authorize, checkExposure, parseApiKeys, type ApiKey, type Caller } from './auth.js';
 import { Concurrency, RateLimit } from './limits.js';
+import { PendingBodies, checkBodyType, decodeBody, hasNoBody } from './body.js';
+import { Connections, connectionLimit, descriptorLimit } from './connections.js';
 import { OriginGuard } from './origin-guard.js';
 import { HttpProblem, problemOf, sendProblem } from './problem.js';
-import { isRateLimited, type Route } from './route.js';
+import { isRateLimited, type BodyDoc, type Exchange, type Route } from './route.js';
 
 /** One answered request, for metrics. `route` is the template, or 'none' when nothing matched. */
 export interface Answered {
@@ -80,7 +82,11 @@ export class HttpEndpoint {
   readonly #keys: readonly ApiKey[];
   readonly #guard: OriginGuard;
   readonly #rate: RateLimit;
-  readonly #concurrency: Concurrency;
+  /** Apart, so that whoever sends facts does not hold up who asks, nor the other way round. */
+  readonly #writing: Concurrency;
+  readonly #asking: Concurrency;
+  readonly #bodies = new PendingBodies();
+  readonly #connections = new Connections(connectionLimit(descriptorLimit()));
   readonly #routes: Route[] = [];
   /** By path: routes that need no pattern. */
   readonly #direct = new Map<string, Route>();
@@ -100,7 +106,8 @@ export class HttpEndpoint {
     checkExposure(options.config.httpHost, this.#keys);
     this.#guard = new OriginGuard(options.config, this.#keys.length > 0);
     this.#rate = new RateLimit(options.config.httpRatePerMinute, options.clock);
-    this.#concurrency = new Concurrency(options.config.httpMaxActive);
+    this.#writing = new Concurrency(options.config.httpMaxActive);
+    this.#asking = new Concurrency(options.config.httpMaxActive);
     this.#app.disable('x-powered-by');
     this.#app.disable('etag');
     this.#app.set('query parser', false);
@@ -114,12 +121,14 @@ export class HttpEndpoint {
         maxHeaderSize: maxHeaderBytes,
         requestTimeout: 60_000,
         headersTimeout: 15_000,
+        connectionsCheckingInterval: 5_000,
         keepAliveTimeout: 65_000,
         requireHostHeader: false, // the guard says so in problem+json
       },
       (request, response) => this.#begin(request, response),
     );
     this.#server.on('clientError', refuseUnparsable);
+    this.#server.on('connection', (socket) => this.#connections.add(socket));
   }
 
   /** Every route mounted so far, for the OpenAPI document. */
@@ -129,7 +138,7 @@ export class HttpEndpoint {
 
   /** Requests at work right now. */
   get active(): number {
-    return this.#concurrency.active;
+    return this.#writing.active + this.#asking.active;
   }
 
   /** True from the call of `close` on: not ready, and every answer closes its connection. */
@@ -252,6 +261,7 @@ export class HttpEndpoint {
     response.locals = {};
     const id = this.#requestId(request.headers['x-request-id']);
     response.locals['requestId'] = id;
+    this.#connections.begin(request, response, hasNoBody(request));
     response.setHeader('X-Request-Id', id);
     for (const [name, value] of securityHeaders) response.setHeader(name, value);
     if (this.#draining) response.setHeader('Connection', 'close');
@@ -287,16 +297,30 @@ export class HttpEndpoint {
       route.scope === 'open' ? undefined : authorize(request.headers.authorization, this.#keys, route.scope);
     response.locals['caller'] = caller;
     const id = String(response.locals['requestId']);
-    const deadlineAt = performance.now() + this.#options.config.httpDeadlineMs;
-    const exchange = { request, response, id, caller, deadlineAt };
-    if (route.unlimited === true) return route.run(exchange);
+    const exchange = (body: string): Exchange => {
+      const deadlineAt = performance.now() + this.#options.config.httpDeadlineMs;
+      return { request, response, id, caller, body, deadlineAt };
+    };
+    if (route.unlimited === true) return route.run(exchange(''));
     if (isRateLimited(route)) this.#rate.count(caller ?? request.socket.remoteAddress ?? '');
-    this.#concurrency.enter();
+    const rules = hasNoBody(request) ? undefined : route.body;
+    const bytes = rules === undefined ? undefined : await this.#receive(request, rules);
+    const concurrency = route.scope === 'write' ? this.#writing : this.#asking;
+    concurrency.enter();
     try {
-      await route.run(exchange);
+      const isEmpty = rules === undefined || bytes === undefined;
+      await route.run(exchange(isEmpty ? '' : await decodeBody(request, bytes, rules)));
     } finally {
-      this.#concurrency.leave();
+      concurrency.leave();
     }
+  }
+
+  /** A body to its end; until then the request is not at work. */
+  async #receive(request: Request, rules: BodyDoc): Promise<Buffer> {
+    checkBodyType(request, rules);
+    const bytes = await this.#bodies.read(request, rules.limitBytes);
+    this.#connections.complete(request);
+    return bytes;
   }
 
   #fail(error: unknown, response: Response): void {

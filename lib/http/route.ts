@@ -14,6 +14,8 @@ export interface Exchange {
   readonly response: Response;
   readonly id: string;
   readonly caller: Caller;
+  /** As text; '' when there is none, or the route takes none. */
+  readonly body: string;
   /** `performance.now()` by which the answer must have begun. */
   readonly deadlineAt: number;
 }
@@ -27,7 +29,9 @@ export interface ResponseDoc {
 
 export interface BodyDoc {
   readonly description: string;
+  /** By media type; a body without a type is taken as the first. */
   readonly content: Readonly<Record<string, z.ZodType | undefined>>;
+  readonly limitBytes: number;
 }
 
 export interface RouteDoc {
@@ -67,7 +71,7 @@ export function problemsOf(asked: Route): readonly ProblemName[] {
     ...(asked.method === 'post' ? (['foreign-origin'] as const) : []),
     ...(asked.body === undefined
       ? []
-      : (['invalid-body', 'body-too-large', 'unsupported-media-type'] as const)),
+      : (['invalid-body', 'body-too-large', 'unsupported-media-type', 'request-timeout'] as const)),
     ...(asked.scope === 'open' ? [] : (['unauthorized', 'forbidden'] as const)),
     ...(isRateLimited(asked) ? (['too-many-requests'] as const) : []),
     ...(asked.unlimited === true ? [] : (['overloaded'] as const)),

@@ -1,6 +1,6 @@
 /** The query layer's routes: every inquiry, and what operators and machines ask. */
 import { z } from 'zod';
-import { readSmallJson } from '../../lib/http/body.js';
+import { parseJsonBody } from '../../lib/http/body.js';
 import { openApi, type ApiInfo } from '../../lib/http/openapi.js';
 import { HttpProblem, type ProblemName } from '../../lib/http/problem.js';
 import { route, type ResponseDoc, type Route } from '../../lib/http/route.js';
@@ -219,7 +219,11 @@ function batchRoutes(batches: BatchDesk): Route[] {
       summary: 'Ask for a batch run',
       description: 'The request is durable: it is carried out even if everything restarts in between.',
       scope: 'admin',
-      body: { description: 'None, or an empty object.', content: { 'application/json': z.object({}) } },
+      body: {
+        description: 'None, or an empty object.',
+        content: { 'application/json': z.object({}) },
+        limitBytes: 4_096,
+      },
       responses: [
         {
           status: 202,
@@ -228,8 +232,8 @@ function batchRoutes(batches: BatchDesk): Route[] {
         },
       ],
       problems: [],
-      handle: async ({ request, response, caller }) => {
-        refuseFields(await readSmallJson(request, response));
+      handle: async ({ request, response, caller, body }) => {
+        if (body !== '') refuseFields(parseJsonBody(body));
         const id = batches.request(caller ?? 'http');
         response.statusCode = 202;
         await sendJson(request, response, { id });
@@ -239,7 +243,6 @@ function batchRoutes(batches: BatchDesk): Route[] {
 }
 
 function refuseFields(body: unknown): void {
-  if (body === undefined) return;
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw new HttpProblem('invalid-body', 'send no body, or a JSON object', { parameter: 'body' });
   }
