@@ -29,7 +29,7 @@ const maxAttempts = 3;
 
 export const startBatch: StartRole = async (context) => {
   const { config, clock } = context;
-  openDataDir(config);
+  openDataDir(config, (text) => context.logger.warn(text));
   const log = await openLog(config, clock);
   try {
     await ensureGenesis(config.dataDir, {

@@ -3,6 +3,7 @@
  * 3 done with rejects above the limit. Data goes to stdout, everything else to stderr.
  */
 import { Command, CommanderError } from 'commander';
+import { makeFilesPrivate } from '../lib/files/private.js';
 import { describeError, exitCodeOf } from '../lib/process.js';
 import { addBatchCommand } from './commands/batch.js';
 import { addConfigCommand } from './commands/config.js';
@@ -15,6 +16,7 @@ import { addStartCommand } from './commands/start.js';
 import { addStatusCommand } from './commands/status.js';
 import { addVerifyCommand } from './commands/verify.js';
 
+makeFilesPrivate();
 const program = new Command('swa')
   .description('SuperWebAnalytics: unique visitors over any range, with logins and devices joined')
   .showSuggestionAfterError()

@@ -31,7 +31,7 @@ const reportEveryMs = 1_000;
 
 /** Takes the log for writing. Throws `data-dir.in-use` when another process is its writer; then nothing stays open. */
 export async function openCollector(context: RoleContext): Promise<OpenCollector> {
-  openDataDir(context.config);
+  openDataDir(context.config, (text) => context.logger.warn(text));
   return openAll(async (closers) => {
     const { config, clock } = context;
     const { url: urls } = makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots });

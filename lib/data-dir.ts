@@ -19,6 +19,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { SwaError, systemCode } from './errors.js';
 import { createFile, makeDirDurable } from './files/durable.js';
+import { closeToOthers, makeFilesPrivate } from './files/private.js';
 
 export const rooms = [
   'log',
@@ -42,12 +43,22 @@ export function roomOf(dataDir: string, room: Room): string {
 }
 
 /**
- * Creates what is missing and checks what is there. Throws `data-dir.unusable` when it cannot be written, and
+ * Creates what is missing and checks what is there. All of it is for its owner alone: a directory that others may enter is closed to
+ * them, with a word to `warn` (default: stderr). Throws `data-dir.unusable` when it cannot be written, and
  * `config.invalid` when lgK differs from the one it was made with.
  */
-export function openDataDir(config: { readonly dataDir: string; readonly lgK: number }): void {
+export function openDataDir(
+  config: { readonly dataDir: string; readonly lgK: number },
+  warn: (text: string) => void = (text) => void process.stderr.write(`${text}\n`),
+): void {
+  makeFilesPrivate();
   try {
     makeDirDurable(config.dataDir);
+    const isClosed = closeToOthers(config.dataDir);
+    if (isClosed === false)
+      warn(`other users may read '${config.dataDir}', and this one may not change that: chmod -R go= it`);
+    if (isClosed === true)
+      warn(`other users could read '${config.dataDir}'; now its owner alone may (0700, files 0600)`);
     for (const room of rooms) makeDirDurable(roomOf(config.dataDir, room));
     createFile(join(config.dataDir, 'format.json'), JSON.stringify({ layout: 1, lgK: config.lgK }));
   } catch (cause) {

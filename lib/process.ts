@@ -1,14 +1,14 @@
 /** Runs one role as a process: config, start, wait for a signal or a failure, close. Used by every layer's main.ts. */
-import { pino, type Logger } from 'pino';
+import { pino, type Logger, type LoggerOptions } from 'pino';
 import { systemClock } from './clock.js';
 import { readConfig, type Config } from './config/config.js';
-import { SwaError, messageOf } from './errors.js';
+import { SwaError, messageOf, systemCode } from './errors.js';
 import type { Role } from './status.js';
 import type { StartRole } from './role.js';
 
 /** Logs go to stderr, as JSON lines, or pretty on a terminal. */
 export function makeLogger(config: Pick<Config, 'logLevel'>, name: string): Logger {
-  const options = { name, level: config.logLevel, timestamp: pino.stdTimeFunctions.isoTime };
+  const options = loggerOptions(config, name);
   if (!process.stderr.isTTY) return pino(options, pino.destination({ fd: 2, sync: true }));
   return pino({
     ...options,
@@ -17,6 +17,32 @@ export function makeLogger(config: Pick<Config, 'logLevel'>, name: string): Logg
       options: { destination: 2, ignore: 'pid,hostname', translateTime: 'HH:MM:ss.l' },
     },
   });
+}
+
+export function loggerOptions({ logLevel }: Pick<Config, 'logLevel'>, name: string): LoggerOptions {
+  return {
+    name,
+    level: logLevel,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    serializers: { err: loggedError },
+  };
+}
+
+/**
+ * What a log says of an error: of one that is not ours nothing but message, code and stack. Node and libraries hang on it what they worked
+ * on, such as a URL with its query.
+ */
+function loggedError(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const { name, message, stack, cause } = error;
+  return {
+    type: name,
+    message,
+    code: systemCode(error),
+    ...(error instanceof SwaError ? { context: error.context, hint: error.hint } : {}),
+    stack,
+    ...(cause === undefined ? {} : { cause: loggedError(cause) }),
+  };
 }
 
 /** Resolves with the signal's name when the process is asked to end. */

@@ -24,7 +24,7 @@ const catchUp = 'catch-up';
 
 export const startSink: StartRole = async (context) => {
   const { config, clock } = context;
-  openDataDir(config);
+  openDataDir(config, (text) => context.logger.warn(text));
   let lock = lockUnlessCatchUp(config.dataDir);
   const status = new StatusReporter({ dataDir: config.dataDir, role: 'sink', clock });
   const stopping = new AbortController();

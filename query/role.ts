@@ -7,7 +7,7 @@ import { openQuery } from './open.js';
 /** The query layer as a process of its own. Throws `port.in-use` and what opening its parts throws. */
 export async function startQuery(context: RoleContext): Promise<RunningRole> {
   const { config, logger } = context;
-  openDataDir(config);
+  openDataDir(config, (text) => logger.warn(text));
   const endpoint = new HttpEndpoint(context);
   const query = await openQuery(context, endpoint);
   try {

@@ -26,7 +26,7 @@ export const startSpeed: StartRole = (context) => openAll((closers) => open(cont
 
 async function open(context: RoleContext, closers: Closers): Promise<RunningRole> {
   const { config, clock } = context;
-  openDataDir(config);
+  openDataDir(config, (text) => context.logger.warn(text));
   checkWorkers(config);
   const log = await openLog(config, clock);
   closers.add(() => log.close());

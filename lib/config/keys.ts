@@ -96,7 +96,7 @@ export const keys = {
   apiToken: key(
     'SWA_API_TOKEN',
     '',
-    z.string(),
+    z.string().regex(/^[!-~]*$/, 'must be printable ASCII without blanks and line ends'),
     'bearer token the swa command sends to a running system',
     true,
   ),

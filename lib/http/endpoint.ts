@@ -346,7 +346,7 @@ export class HttpEndpoint {
       {
         requestId: String(response.locals['requestId']),
         method: request.method,
-        url: request.originalUrl.slice(0, 500),
+        route, // never the URL: it holds visitor ids, and pages with their queries
         status,
         durationMs: Math.round(durationMs * 1000) / 1000,
         ...(typeof response.locals['caller'] === 'string' ? { caller: response.locals['caller'] } : {}),
