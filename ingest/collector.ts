@@ -191,8 +191,8 @@ function readLines(text: string): readonly Candidate[] {
   return lines.map(parseJson);
 }
 
-function requireFewFacts(count: number): void {
-  if (count <= collectorLimits.facts) return;
+function requireFewFacts(facts: number): void {
+  if (facts <= collectorLimits.facts) return;
   throw new HttpProblem('body-too-large', `more than ${collectorLimits.facts} facts in a request`, {
     parameter: 'body',
   });

@@ -156,9 +156,9 @@ type Unpack = (
   done: (error: Error | null, result: unknown) => void,
 ) => void;
 const unpackers: Readonly<Record<string, Unpack>> = {
-  gzip: gunzip as Unpack, // with `info` they give more than their types say
-  deflate: inflate as Unpack,
-  br: brotliDecompress as Unpack,
+  gzip: gunzip,
+  deflate: inflate,
+  br: brotliDecompress,
 };
 
 function encodingOf({ headers }: IncomingMessage): string {
