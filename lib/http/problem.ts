@@ -110,7 +110,7 @@ const ofErrorCode: Partial<Record<ErrorCode, readonly [ProblemName, string]>> = 
 };
 
 /**
- * What a thrown value becomes. Errors of body-parser and of the router are known by their `type` and `status`;
+ * What a thrown value becomes. Errors of the router are known by their `type` and `status`;
  * whatever is not known is `internal`, with a detail that says nothing of our insides.
  */
 export function problemOf(error: unknown): HttpProblem {
@@ -132,14 +132,6 @@ function problemOfLibrary(error: unknown): HttpProblem | undefined {
   if (!(error instanceof Error) || !('status' in error) || typeof error.status !== 'number') return undefined;
   const cause = { cause: error };
   switch (error.status) {
-    case 413:
-      return new HttpProblem('body-too-large', `the body is larger than ${limitOf(error)} bytes`, cause);
-    case 415:
-      return new HttpProblem(
-        'unsupported-media-type',
-        'the charset or encoding of the body is not read',
-        cause,
-      );
     case 400:
       return new HttpProblem('bad-request', 'the request target or body cannot be decoded', cause);
     case 404:
@@ -147,10 +139,6 @@ function problemOfLibrary(error: unknown): HttpProblem | undefined {
     default:
       return undefined;
   }
-}
-
-function limitOf(error: Error): string {
-  return 'limit' in error && typeof error.limit === 'number' ? String(error.limit) : 'the allowed number of';
 }
 
 /** What a handler may have said of the answer it did not come to. */
