@@ -46,6 +46,10 @@ export interface AuditOptions {
   readonly onProgress?: OnProgress;
 }
 
+export function auditLockPath(dataDir: string): string {
+  return join(roomOf(dataDir, 'locks'), 'audit.lock');
+}
+
 /**
  * Takes about as long, and as much memory, as a batch run, beside which it may go on. While another audit makes the view
  * again, this one does not.
@@ -111,7 +115,7 @@ async function recountCurrent(options: AuditOptions): Promise<Recounted> {
   const rules = makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots });
 
   const dir = join(roomOf(dataDir, 'batch'), 'audit');
-  const lock = OwnerLock.acquire(`${dir}.lock`, 'swa verify');
+  const lock = OwnerLock.acquire(auditLockPath(dataDir), 'swa verify');
   const pinned = pinSnapshot(dataDir, 'swa verify');
   try {
     rmSync(dir, { recursive: true, force: true }); // of one that was killed

@@ -16,7 +16,14 @@ import { pinSnapshot } from '../master-data/pins.js';
 import { currentIfAny } from '../serving/current.js';
 import { heldViews } from '../serving/held.js';
 import { listViews, newBuildingDir, nextViewNumber, prune, publish, sweep } from '../serving/store.js';
-import { batchLockPath, newRunId, saveRun, type RunRecord, type Trigger } from '../lib/batch-runs.js';
+import {
+  batchLockPath,
+  newRunId,
+  saveRun,
+  settleKilledRuns,
+  type RunRecord,
+  type Trigger,
+} from '../lib/batch-runs.js';
 import { nameError } from './name-error.js';
 import { buildView, type Built } from './pipeline.js';
 import { ProgressMeter, type OnProgress } from './progress.js';
@@ -77,6 +84,7 @@ export async function runBatch(options: RunOptions): Promise<ViewMeta> {
     });
   try {
     sweepAll(config.dataDir);
+    settleKilledRuns(config.dataDir);
     saveRun(config.dataDir, record);
     const before = previousMeta(config.dataDir);
     const { meta, statistics, cut } = await buildAndPublish(options, before, startedAt, progress);

@@ -10,8 +10,8 @@ import { roomOf } from './data-dir.js';
 import { systemCode } from './errors.js';
 import { replaceFile } from './files/durable.js';
 import { readIfThere } from './files/read-if-there.js';
-import { validJson } from './valid-json.js';
 import { liveLockOwner } from './files/owner-lock.js';
+import { validJson } from './valid-json.js';
 
 const keptRuns = 100;
 
@@ -43,7 +43,7 @@ export function countsOf({ statistics }: Pick<RunRecord, 'statistics'>): Readonl
 }
 
 export function batchLockPath(dataDir: string): string {
-  return join(roomOf(dataDir, 'batch'), 'run.lock');
+  return join(roomOf(dataDir, 'locks'), 'batch-run.lock');
 }
 
 export function saveRun(dataDir: string, record: RunRecord): void {
@@ -53,16 +53,22 @@ export function saveRun(dataDir: string, record: RunRecord): void {
   for (const name of runNames(dataDir).slice(0, -keptRuns)) rmSync(join(dir, name), { force: true });
 }
 
-/** Oldest first. */
+/** Oldest first. While a record says `running` this asks about the lock, see `liveLockOwner`. */
 export function listRuns(dataDir: string): RunRecord[] {
+  const runs = runNames(dataDir).flatMap((name) => readRun(join(runsDir(dataDir), name)) ?? []);
+  if (!runs.some(({ outcome }) => outcome === 'running')) return runs;
   const live = liveLockOwner(batchLockPath(dataDir));
-  return runNames(dataDir).flatMap((name) => {
+  return runs.map((run) =>
+    run.outcome === 'running' && live?.pid !== run.pid ? { ...run, outcome: 'killed' as const } : run,
+  );
+}
+
+/** Writes down which runs were killed. For the holder of the lock, before it saves a run of its own. */
+export function settleKilledRuns(dataDir: string): void {
+  for (const name of runNames(dataDir)) {
     const run = readRun(join(runsDir(dataDir), name));
-    if (run === undefined) return [];
-    return run.outcome === 'running' && live?.pid !== run.pid
-      ? [{ ...run, outcome: 'killed' as const }]
-      : [run];
-  });
+    if (run?.outcome === 'running') saveRun(dataDir, { ...run, outcome: 'killed' });
+  }
 }
 
 /** Sorts by time. */

@@ -6,9 +6,9 @@
  *   log/             embedded log
  *   master/          Parquet files and manifests (<topic>/p<partition>/)
  *   serving/         CURRENT and views/<ViewId>/
- *   batch/           run history, lock, temp of the running build
+ *   batch/           run history, temp of the running build
  *   speed/           realtime views by generation
- *   locks/           who works on which partition in speed/, which may be deleted under a running system
+ *   locks/           who writes the log, the master dataset, views and realtime stores: not to be deleted under a running system
  *   jobs/            the single-consumer queue of the system's own jobs
  *   dead-letter/     records set aside
  *   rejected/        lines imports refused
@@ -19,6 +19,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { SwaError, systemCode } from './errors.js';
 import { createFile, makeDirDurable } from './files/durable.js';
+import { clearEarlierLocks } from './files/earlier-locks.js';
 import { closeToOthers, makeFilesPrivate } from './files/private.js';
 
 export const rooms = [
@@ -44,8 +45,8 @@ export function roomOf(dataDir: string, room: Room): string {
 
 /**
  * Creates what is missing and checks what is there. All of it is for its owner alone: a directory that others may enter is closed to
- * them, with a word to `warn` (default: stderr). Throws `data-dir.unusable` when it cannot be written, and
- * `config.invalid` when lgK differs from the one it was made with.
+ * them, with a word to `warn` (default: stderr). Throws `data-dir.unusable` when it cannot be written, `data-dir.in-use` when a
+ * version before kernel locks is at work there, and `config.invalid` when lgK differs from the one it was made with.
  */
 export function openDataDir(
   config: { readonly dataDir: string; readonly lgK: number },
@@ -71,6 +72,7 @@ export function openDataDir(
       },
     );
   }
+  clearEarlierLocks(config.dataDir);
   const format = formatSchema.parse(JSON.parse(readFileSync(join(config.dataDir, 'format.json'), 'utf8')));
   if (format.lgK !== config.lgK) {
     throw new SwaError(

@@ -3,7 +3,7 @@
  * run as threads, processes or containers; the data directory is what they share, so it carries this too.
  * Not durable on purpose: after a power cut the roles write anew.
  */
-import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -21,6 +21,8 @@ const entrySchema = z.object({
   worker: z.string(),
   pid: z.number(),
   host: z.string(),
+  /** The space of process ids that `pid` is of; '' where the system does not tell. */
+  pidSpace: z.string().default(''),
   updatedAt: z.number(),
   state: z.enum(['starting', 'running', 'stopped', 'failed']),
   lastError: z.object({ at: z.number(), code: z.string(), message: z.string() }).nullable(),
@@ -53,6 +55,7 @@ export class StatusReporter {
       worker,
       pid: process.pid,
       host: hostname(),
+      pidSpace: pidSpace(),
       updatedAt: 0,
       state: 'starting',
       lastError: null,
@@ -97,12 +100,21 @@ const silenceMs = 15_000;
 export function isAtWork(entry: StatusEntry, clock: Clock): boolean {
   if (entry.state !== 'running' && entry.state !== 'starting') return false;
   if (clock() - entry.updatedAt > silenceMs) return false;
-  if (entry.host !== hostname()) return true;
+  if (entry.host !== hostname() || entry.pidSpace !== pidSpace()) return true;
   try {
     process.kill(entry.pid, 0);
     return true;
   } catch (error) {
     return systemCode(error) !== 'ESRCH';
+  }
+}
+
+/** Containers may share a host name and yet have processes of their own (Linux). */
+function pidSpace(): string {
+  try {
+    return readlinkSync('/proc/self/ns/pid');
+  } catch {
+    return '';
   }
 }
 

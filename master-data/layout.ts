@@ -26,7 +26,7 @@ export function rootPath(dataDir: string): string {
 }
 
 export function sinkLockPath(dataDir: string): string {
-  return join(masterDir(dataDir), 'sink.lock');
+  return join(roomOf(dataDir, 'locks'), 'sink.lock');
 }
 
 export function pinsDir(dataDir: string): string {

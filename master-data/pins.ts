@@ -1,23 +1,18 @@
 /**
- * Pins: "I am reading these manifests, leave their files alone". A pin is a lock file that names its live owner, and
+ * Pins: "I am reading these manifests, leave their files alone". A pin is a lock, and
  * beside it the manifest numbers it holds. The lock comes first and holds everything until the numbers are written:
  * whoever removes files reads the pins after its own manifest is committed, so a reader that it did not see takes its
- * snapshot from that manifest or a later one. A dead owner's pin holds nothing and is swept away; so is a pin of another
- * host, where we could not see its owner die, after a time that no reader takes.
+ * snapshot from that manifest or a later one. A dead owner's pin holds nothing and is swept away, as is one in a copy.
  */
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { systemClock } from '../lib/clock.js';
 import { systemCode } from '../lib/errors.js';
-import { OwnerLock, isOfThisHost, liveLockOwner } from '../lib/files/owner-lock.js';
+import { OwnerLock, liveLockOwner } from '../lib/files/owner-lock.js';
 import type { PartitionName } from '../lib/log/log.js';
 import { pinsDir } from './layout.js';
 import { takeSnapshot, type Snapshot } from './snapshot.js';
-
-/** How long a pin of another host holds: seven days. */
-export const foreignPinMs = 7 * 24 * 3_600_000;
 
 export interface PinnedSnapshot {
   readonly snapshot: Snapshot;
@@ -31,10 +26,12 @@ export function pinSnapshot(dataDir: string, what: string): PinnedSnapshot {
   mkdirSync(dir, { recursive: true });
   sweepDeadPins(dir);
   const name = randomUUID();
-  const lock = OwnerLock.acquire(join(dir, `${name}.lock`), what);
+  const lockPath = join(dir, `${name}.lock`);
+  const lock = OwnerLock.acquire(lockPath, what);
   const numbersPath = join(dir, `${name}.json`);
   const release = (): void => {
     rmSync(numbersPath, { force: true });
+    rmSync(lockPath, { force: true });
     lock.release();
   };
   try {
@@ -58,7 +55,7 @@ export function pinnedManifests(dataDir: string): PinnedManifests {
   for (const name of sweepDeadPins(dir)) {
     const numbers = readNumbers(join(dir, `${name}.json`));
     if (numbers === undefined) {
-      if (!holds(join(dir, `${name}.lock`))) continue; // released meanwhile
+      if (liveLockOwner(join(dir, `${name}.lock`)) === undefined) continue; // released meanwhile
       return 'everything';
     }
     for (const [partition, number] of Object.entries(numbers)) {
@@ -82,7 +79,7 @@ function sweepDeadPins(dir: string): string[] {
   for (const file of files) {
     if (!file.endsWith('.lock')) continue;
     const path = join(dir, file);
-    if (holds(path)) live.add(file.slice(0, -'.lock'.length));
+    if (liveLockOwner(path) !== undefined) live.add(file.slice(0, -'.lock'.length));
     else rmSync(path, { force: true });
   }
   for (const file of files) {
@@ -91,15 +88,6 @@ function sweepDeadPins(dir: string): string[] {
     }
   }
   return [...live];
-}
-
-/** Files have their times from the wall clock, so this one is read here, too. */
-function holds(lockPath: string): boolean {
-  const owner = liveLockOwner(lockPath);
-  if (owner === undefined) return false;
-  if (isOfThisHost(owner)) return true;
-  const madeAt = statSync(lockPath, { throwIfNoEntry: false })?.mtimeMs;
-  return madeAt !== undefined && systemClock() - madeAt <= foreignPinMs;
 }
 
 /** Undefined when it is not there or only half written. */

@@ -9,7 +9,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openDataDir } from '../lib/data-dir.js';
 import { SwaError, messageOf, systemCode } from '../lib/errors.js';
-import { OwnerLock, isOfThisHost, liveLockOwner, lockHeld } from '../lib/files/owner-lock.js';
+import { OwnerLock, liveLockOwner, lockHeld } from '../lib/files/owner-lock.js';
 import { readableEnd } from '../lib/log/cut.js';
 import type { Cut, Log } from '../lib/log/log.js';
 import { openLog } from '../lib/log/open-log.js';
@@ -55,12 +55,12 @@ export const startSink: StartRole = async (context) => {
   };
 };
 
-/** The sink's lock, or undefined while a catch-up has it whose end we can see. Throws `data-dir.in-use` otherwise. */
+/** The sink's lock, or undefined while a catch-up has it. Throws `data-dir.in-use` otherwise. */
 function lockUnlessCatchUp(dataDir: string): OwnerLock | undefined {
   const path = sinkLockPath(dataDir);
   const taken = OwnerLock.tryAcquire(path, 'sink');
   if (taken instanceof OwnerLock) return taken;
-  if (taken.what === catchUp && isOfThisHost(taken)) return undefined;
+  if (taken.what === catchUp) return undefined;
   throw lockHeld(path, 'sink', taken);
 }
 

@@ -8,10 +8,15 @@ import { OwnerLock } from '../lib/files/owner-lock.js';
 import type { PartitionName, Share } from '../lib/log/log.js';
 import { lockPath } from './store/layout.js';
 
+/** How often what another one holds is asked for: each time starts a small program. */
+const askEveryMs = 500;
+
 export class HeldPartitions {
   readonly #dataDir: string;
   readonly #share: Share;
   readonly #locks = new Map<PartitionName, OwnerLock>();
+  /** When a partition that another one holds is asked for again. */
+  readonly #askAt = new Map<PartitionName, number>();
 
   constructor(dataDir: string, share: Share) {
     this.#dataDir = dataDir;
@@ -43,8 +48,10 @@ export class HeldPartitions {
    */
   take(): void {
     for (const name of this.missing()) {
+      if (performance.now() < (this.#askAt.get(name) ?? 0)) continue;
       const lock = this.#tryLock(name);
-      if (lock !== undefined) this.#locks.set(name, lock);
+      if (lock === undefined) this.#askAt.set(name, performance.now() + askEveryMs);
+      else this.#locks.set(name, lock);
     }
   }
 

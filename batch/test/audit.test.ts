@@ -22,7 +22,7 @@ import type { ViewMeta } from '../../lib/views/view.js';
 import { takeSnapshot } from '../../master-data/snapshot.js';
 import { fileNames, viewPath } from '../../serving/layout.js';
 import { forgeMeta } from '../../serving/test/forge.js';
-import { auditViews } from '../audit.js';
+import { auditLockPath, auditViews } from '../audit.js';
 import { runBatch } from '../run.js';
 import { makeHouse, store, testClock } from './house.js';
 
@@ -105,7 +105,7 @@ test('a view that does not say what its facts say is found, though its files are
 
 test('a second audit beside the first compares hashes only, and this is no problem', async (t) => {
   const { config } = await makeHistory(t);
-  const lock = OwnerLock.acquire(join(config.dataDir, 'batch', 'audit.lock'), 'swa verify');
+  const lock = OwnerLock.acquire(auditLockPath(config.dataDir), 'swa verify');
   const { ok, recounted, notRecounted } = await auditViews({ config, recount: true });
   assert.deepEqual([ok, recounted], [true, undefined]);
   assert.match(notRecounted ?? '', /swa verify .* holds/);

@@ -119,12 +119,6 @@ function writeTemp(path: string, bytes: Uint8Array | string): string {
   return temp;
 }
 
-/** The pid that a temp file of this module names; undefined for all other files. */
-export function tempWriter(path: string): number | undefined {
-  const pid = /\.(\d+)\.[0-9a-z]+-\d+\.tmp$/.exec(path)?.[1];
-  return pid === undefined ? undefined : Number(pid);
-}
-
 const tempCounter = ((): (() => string) => {
   let next = 0;
   return () => `${process.hrtime.bigint().toString(36)}-${next++}`;

@@ -1,38 +1,46 @@
 /**
- * "Only one at a time", across processes: a lock file that names its owner by pid and process start time, so that a
- * killed owner leaves nothing behind: a lock whose owner is dead is taken over.
+ * "Only one at a time", across threads, processes, process namespaces and containers on one machine: a kernel lock, flock(2),
+ * on an open file. It belongs to the open file, so it ends with the process that opened it, however that ends; it excludes a
+ * second open of the same process, too; and closing another open of the file does not lose it (as it would with fcntl locks, which
+ * DuckDB and LMDB use on theirs). A copied lock file is not locked.
  *
- * Take-over: the record of a dead owner may be replaced, wherever it stands, only by whoever holds the right to it, a
- * second lock named by that record's token (`<lock>.next-<token>`). With the right in hand one looks whether the dead
- * record still stands there, and if so renames the right, which names its new owner already, over it. Nobody else can
- * touch a dead record meanwhile, so the look stays true until the rename. A right whose holder was killed is itself a lock
- * with a dead owner and is taken over in the same way; tokens are never used twice, so no two rights share a name.
+ * Node cannot call flock, but an open file can be handed to a child process: `flock -n 3` (util-linux, BusyBox) locks what is
+ * its descriptor 3 and ends, and the lock stays with our side of the same open file. Perl does the same where there is no
+ * such command. A lock costs one descriptor, and the start of that command when it is taken or asked about: see
+ * docs/decisions/0015-locks-are-the-kernels.md.
+ *
+ * What stands in the file names the holder for messages and decides nothing. Lock files stay where they are: who removes one (pins do,
+ * for they have names of their own) loses nothing, since a lock counts only while its path still leads to the file that is locked.
  */
-import { randomUUID } from 'node:crypto';
-import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { closeSync, fstatSync, ftruncateSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { z } from 'zod';
 import { SwaError, systemCode, type ErrorCode } from '../errors.js';
-import { createFile, tempWriter } from './durable.js';
+import { validJson } from '../valid-json.js';
+import { writeFully } from './durable.js';
 import { readIfThere } from './read-if-there.js';
 
-const ownerSchema = z.object({
-  token: z.string(),
-  pid: z.number(),
-  startTicks: z.string(),
-  host: z.string(),
-  what: z.string(),
-});
+const ownerSchema = z.object({ what: z.string(), pid: z.number(), host: z.string() });
+
+/** Who holds a lock, by its own account. */
 export type LockOwner = z.infer<typeof ownerSchema>;
 
-export class OwnerLock {
-  readonly #path: string;
-  readonly #token: string;
+export type LockMode = 'exclusive' | 'shared';
 
-  private constructor(path: string, token: string) {
-    this.#path = path;
-    this.#token = token;
+/** A holder that has not said who it is (yet, or could not: a full disk). */
+const unnamed: LockOwner = { what: 'another process', pid: 0, host: 'an unknown host' };
+
+/** Whoever asks about a lock has it for a moment; a holder says who it is a moment after it has it. */
+const attempts = { named: 3, unnamed: 10 };
+const betweenAttemptsMs = 20;
+
+export class OwnerLock {
+  #fd: number | undefined;
+
+  private constructor(fd: number) {
+    this.#fd = fd;
   }
 
   /** Takes the lock, or throws `code` naming the owner that holds it. */
@@ -45,48 +53,38 @@ export class OwnerLock {
   /** Takes the lock, or says who holds it. */
   static tryAcquire(path: string, what: string): OwnerLock | LockOwner {
     mkdirSync(dirname(path), { recursive: true });
-    const owner: LockOwner = {
-      token: randomUUID(),
-      pid: process.pid,
-      startTicks: startTicks(process.pid) ?? '',
-      host: hostname(),
-      what,
-    };
-    const outcome = take(path, path, owner);
-    if (typeof outcome === 'object') return outcome;
-    const lock = new OwnerLock(path, owner.token);
-    try {
-      if (outcome === 'taken-over') sweep(path, owner);
-    } catch (error) {
-      lock.release();
-      throw error;
+    for (let attempt = 1; ; attempt++) {
+      const fd = lockFile(path, 'exclusive');
+      if (fd !== undefined) {
+        sayWho(fd, { what, pid: process.pid, host: hostname() });
+        return new OwnerLock(fd);
+      }
+      const holder = readOwner(path);
+      if (attempt >= (holder === undefined ? attempts.unnamed : attempts.named)) return holder ?? unnamed;
+      waitSync(betweenAttemptsMs);
     }
-    return lock;
   }
 
+  /** May be called more than once. */
   release(): void {
-    if (readLockOwner(this.#path)?.token === this.#token) rmSync(this.#path, { force: true });
+    const fd = this.#fd;
+    if (fd === undefined) return;
+    this.#fd = undefined;
+    sayWho(fd, undefined);
+    closeSync(fd);
   }
 }
 
-/** The owner on record, dead or alive; undefined when the lock is free. */
-export function readLockOwner(path: string): LockOwner | undefined {
-  const text = readIfThere(path);
-  if (text === undefined) return undefined;
-  try {
-    return ownerSchema.parse(JSON.parse(text));
-  } catch (cause) {
-    throw new SwaError('data-dir.unusable', `the lock file ${path} is damaged`, {
-      cause,
-      hint: 'delete it when no swa runs',
-    });
-  }
-}
-
-/** The live owner, or undefined. */
+/** Who holds the lock now; undefined when it is free. Takes as long as starting a small program. */
 export function liveLockOwner(path: string): LockOwner | undefined {
-  const owner = readLockOwner(path);
-  return owner !== undefined && isAlive(owner) ? owner : undefined;
+  try {
+    const fd = lockFile(path, 'shared');
+    if (fd === undefined) return readOwner(path) ?? unnamed;
+    closeSync(fd);
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error; // nobody has ever taken it
+  }
+  return undefined;
 }
 
 /** The error of who cannot do without the lock. */
@@ -96,94 +94,79 @@ export function lockHeld(
   holder: LockOwner,
   code: ErrorCode = 'data-dir.in-use',
 ): SwaError {
-  return new SwaError(
-    code,
-    `cannot start ${what}: ${holder.what} (pid ${holder.pid} on ${holder.host}) holds ${path}`,
-    {
-      hint: isOfThisHost(holder)
-        ? 'stop that process first, or use another SWA_DATA_DIR'
-        : `stop that process first; if no swa runs on ${holder.host} any more, delete ${path}`,
-      context: { holder },
-    },
-  );
-}
-
-/** Whether we can see an owner die. Where not it counts as alive, for ever. */
-export function isOfThisHost(owner: LockOwner): boolean {
-  return owner.host === hostname();
-}
-
-function isAlive(owner: LockOwner): boolean {
-  if (!isOfThisHost(owner)) return true;
-  if (!isRunning(owner.pid)) return false;
-  const ticks = startTicks(owner.pid);
-  return ticks === undefined || owner.startTicks === '' || ticks === owner.startTicks;
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    if (systemCode(error) === 'ESRCH') return false;
-  }
-  return true;
-}
-
-/** When a process started, in clock ticks since boot (Linux); undefined elsewhere. Tells a reused pid apart. */
-function startTicks(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
-  } catch {
-    return undefined; // no procfs: the pid alone must do
-  }
-}
-
-/** Makes `path`, which is `lock` or a right to one of its records, name this owner; or returns the living one it has. */
-function take(lock: string, path: string, owner: LockOwner): 'taken' | 'taken-over' | LockOwner {
-  for (let attempt = 0; attempt < 100; attempt++) {
-    const holder = readLockOwner(path);
-    if (holder === undefined) {
-      if (createFile(path, JSON.stringify(owner))) return 'taken';
-    } else if (isAlive(holder)) {
-      return holder;
-    } else {
-      const right = `${lock}.next-${holder.token}`;
-      const other = take(lock, right, owner);
-      if (typeof other === 'object') {
-        // Nobody else can replace it: in a moment it is theirs.
-        if (readLockOwner(path)?.token === holder.token) return other;
-        continue;
-      }
-      try {
-        if (readLockOwner(path)?.token === holder.token) {
-          renameSync(right, path);
-          return 'taken-over';
-        }
-      } catch (error) {
-        rmSync(right, { force: true }); // it would name us, who do not hold the lock, as long as we live
-        throw error;
-      }
-      rmSync(right);
-    }
-  }
-  throw new SwaError('data-dir.in-use', `cannot take the lock ${path}: it changes hands too fast`, {
-    retryable: true,
+  const process = holder === unnamed ? '' : ` (pid ${holder.pid} on ${holder.host})`;
+  return new SwaError(code, `cannot start ${what}: ${holder.what}${process} holds the lock ${path}`, {
+    hint: 'stop that process first, or use another SWA_DATA_DIR; the lock ends with its process, so there is no file to delete',
+    context: { holder },
   });
 }
 
-/** Removes what those have left who were killed while they took this lock. */
-function sweep(lock: string, owner: LockOwner): void {
-  const dir = dirname(lock);
-  const name = basename(lock);
-  for (const file of readdirSync(dir)) {
-    if (!file.startsWith(`${name}.`)) continue;
-    const path = join(dir, file);
-    const writer = tempWriter(file);
-    if (writer !== undefined) {
-      if (!isRunning(writer)) rmSync(path, { force: true });
-    } else if (file.startsWith(`${name}.next-`) && typeof take(lock, path, owner) === 'string') {
-      rmSync(path);
+/** The locked file, or undefined when it is locked already. */
+function lockFile(path: string, mode: LockMode): number | undefined {
+  for (;;) {
+    const fd = openSync(path, mode === 'exclusive' ? 'a+' : 'r', 0o600);
+    try {
+      if (!flock(fd, mode, path)) {
+        closeSync(fd);
+        return undefined;
+      }
+      const locked = fstatSync(fd);
+      const there = statSync(path, { throwIfNoEntry: false });
+      if (there?.ino === locked.ino && there.dev === locked.dev) return fd;
+    } catch (error) {
+      closeSync(fd);
+      throw error;
     }
+    closeSync(fd); // removed between open and lock
   }
+}
+
+/** False when another open of the file has the lock. */
+function flock(fd: number, mode: LockMode, path: string): boolean {
+  for (const [command, ...args] of lockCommands(mode)) {
+    const { status, error, signal, stderr } = spawnSync(command, args, {
+      stdio: ['ignore', 'ignore', 'pipe', fd],
+      env: {}, // found on the system's own path
+      timeout: 10_000,
+    });
+    if (status === 0 || status === 1) return status === 0;
+    if (systemCode(error) === 'ENOENT') continue;
+    const why = systemCode(error) ?? signal ?? stderr.toString().trim();
+    throw new SwaError('data-dir.unusable', `cannot lock ${path}: ${command} failed (${why})`, {
+      ...(error === undefined ? {} : { cause: error }),
+      retryable: true,
+    });
+  }
+  throw new SwaError('data-dir.unusable', `cannot lock ${path}: there is neither flock nor perl`, {
+    hint: 'install util-linux, whose `flock` takes the locks',
+  });
+}
+
+/** Each locks what it gets as descriptor 3, and ends with 0, or with 1 when that is locked already. */
+export function lockCommands(mode: LockMode): [string, ...string[]][] {
+  const [option, flags] = mode === 'exclusive' ? ['-x', 6] : ['-s', 5];
+  const script = `open(my $f, '+<&=', 3) or open($f, '<&=', 3) or die $!; exit 0 if flock($f, ${flags}); exit 1 if $!{EWOULDBLOCK}; die $!`;
+  return [
+    ['flock', '-n', option, '3'],
+    ['perl', '-MErrno', '-e', script],
+  ];
+}
+
+/** Only for messages: what cannot be written (a full disk, say) is not. */
+function sayWho(fd: number, owner: LockOwner | undefined): void {
+  try {
+    ftruncateSync(fd, 0);
+    if (owner !== undefined) writeFully(fd, Buffer.from(JSON.stringify(owner)), 0);
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+  }
+}
+
+function readOwner(path: string): LockOwner | undefined {
+  const text = readIfThere(path);
+  return text === undefined ? undefined : validJson(ownerSchema, text);
+}
+
+function waitSync(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }

@@ -1,11 +1,12 @@
 /** Which log the configuration means: Kafka when brokers are named, the embedded one otherwise. */
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Config } from '../config/config.js';
 import type { Clock } from '../clock.js';
 import { roomOf } from '../data-dir.js';
 import { SwaError } from '../errors.js';
 import { longestGapMs } from '../time/schedule.js';
-import { openEmbeddedLog } from './embedded/embedded-log.js';
+import { openEmbeddedLog, type EmbeddedOptions } from './embedded/embedded-log.js';
 import { openEmbeddedWriter } from './embedded/writer.js';
 import type { KafkaLogOptions } from './kafka/kafka-log.js';
 import { KafkaMemory } from './kafka/memory.js';
@@ -18,17 +19,18 @@ import type { Log, LogWriter } from './log.js';
  */
 export async function openLog(config: Config, _clock: Clock): Promise<Log> {
   if (config.kafkaBrokers.length > 0) return openKafka(config);
-  return openEmbeddedLog({ dir: roomOf(config.dataDir, 'log'), partitions: config.partitions });
+  return openEmbeddedLog(embeddedOptions(config));
 }
 
 /** The writing side; besides the above throws `data-dir.in-use` when another process writes the embedded log. */
 export async function openLogWriter(config: Config, _clock: Clock): Promise<LogWriter> {
   if (config.kafkaBrokers.length > 0) return openKafka(config);
-  return openEmbeddedWriter({
-    dir: roomOf(config.dataDir, 'log'),
-    partitions: config.partitions,
-    segmentBytes: config.segmentBytes,
-  });
+  return openEmbeddedWriter({ ...embeddedOptions(config), segmentBytes: config.segmentBytes });
+}
+
+function embeddedOptions({ dataDir, partitions }: Config): EmbeddedOptions {
+  const lockPath = join(roomOf(dataDir, 'locks'), 'log-writer.lock');
+  return { dir: roomOf(dataDir, 'log'), partitions, lockPath };
 }
 
 async function openKafka(config: Config): Promise<LogWriter> {

@@ -1,15 +1,22 @@
-/** The lock: whatever dead owners left, of many who want it at once one gets it, and the others hear who. */
+/** The lock: of many who want it at once one gets it, and it ends with whoever has it. Over process namespaces: test/locks.test.ts. */
 import assert from 'node:assert/strict';
 import { fork, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import fc from 'fast-check';
+import { Worker } from 'node:worker_threads';
+import { openDataDir } from '../data-dir.js';
 import { SwaError } from '../errors.js';
-import { OwnerLock, liveLockOwner, type LockOwner } from '../files/owner-lock.js';
+import {
+  OwnerLock,
+  liveLockOwner,
+  lockCommands,
+  type LockMode,
+  type LockOwner,
+} from '../files/owner-lock.js';
 import type { Round, Said } from './owner-lock-child.js';
 
 const childPath = fileURLToPath(new URL('owner-lock-child.js', import.meta.url));
@@ -43,48 +50,35 @@ class Arena {
   }
 }
 
-function recordOf(token: string): string {
-  const owner: LockOwner = { token, pid: deadPid, startTicks: '1', host: hostname(), what: 'a dead one' };
-  return JSON.stringify(owner);
-}
+/** What a lock file may hold before somebody takes it: nothing of it counts. */
+const leftBehind: readonly (string | undefined)[] = [
+  undefined,
+  '',
+  '{"what":"half a rec',
+  JSON.stringify({ what: 'a copied one', pid: process.pid, host: hostname() } satisfies LockOwner),
+];
 
-/** A lock as killed owners left it: each but the first died with the right to the record before in hand. */
-function leaveBehind(path: string, dead: number): void {
-  for (let i = 0; i < dead; i++)
-    writeFileSync(i === 0 ? path : `${path}.next-dead-${i - 1}`, recordOf(`dead-${i}`));
-  if (dead === 0) return;
-  writeFileSync(`${path}.next-of-long-ago`, recordOf('late'));
-  writeFileSync(`${path}.${deadPid}.abc-7.tmp`, 'half a rec');
-}
-
-test('of many who find the lock of a dead owner one gets it, and nothing is left beside it', async (t) => {
+test('of many who want a lock at once one gets it, and the others hear who', async (t) => {
   const arena = new Arena(t);
   const children = Array.from({ length: contenders }, (_, i) => arena.start(i));
-  let round = 0;
-  await fc.assert(
-    fc.asyncProperty(fc.integer({ min: 0, max: 4 }), async (dead) => {
-      const path = join(arena.dir, `${round++}.lock`);
-      leaveBehind(path, dead);
-      const order: Round = { path, at: Date.now() + 4, hammer: false };
-      const answers = await Promise.all(
-        children.map(async (child) => {
-          const answer = once(child, 'message') as Promise<[Said]>;
-          child.send(order);
-          return (await answer)[0].holder;
-        }),
-      );
-      const holder = liveLockOwner(path)?.what;
-      assert.deepEqual(
-        answers,
-        answers.map(() => holder),
-      );
-      assert.deepEqual(
-        readdirSync(arena.dir).filter((name) => name.startsWith(`${round - 1}.`)),
-        [`${round - 1}.lock`],
-      );
-    }),
-    { numRuns: 250, endOnFailure: true },
-  );
+  for (let round = 0; round < 8; round++) {
+    const path = join(arena.dir, `${round}.lock`);
+    const left = leftBehind[round % leftBehind.length];
+    if (left !== undefined) writeFileSync(path, left);
+    const order: Round = { path, at: Date.now() + 4, hammer: false };
+    const answers = await Promise.all(
+      children.map(async (child) => {
+        const answer = once(child, 'message') as Promise<[Said]>;
+        child.send(order);
+        return (await answer)[0].holder;
+      }),
+    );
+    const holder = liveLockOwner(path)?.what;
+    assert.deepEqual(
+      answers,
+      answers.map(() => holder),
+    );
+  }
 });
 
 test('no two are ever in, whoever is killed when', async (t) => {
@@ -102,7 +96,7 @@ test('no two are ever in, whoever is killed when', async (t) => {
     child.send({ path, at: 0, hammer: true } satisfies Round);
   };
   for (let i = 0; i < contenders; i++) start(i);
-  for (let kills = 0; kills < 25; kills++) {
+  for (let kills = 0; kills < 12; kills++) {
     await new Promise<void>((resolve) => {
       missing = 1 + ((kills * 17) % 40);
       enough = resolve;
@@ -113,32 +107,91 @@ test('no two are ever in, whoever is killed when', async (t) => {
   assert.deepEqual(intruders, []);
 });
 
-test('a lock that is held is refused by name, and free again after its release', (t) => {
+test('a lock that is held is refused by name, within one process, too, and free again after its release', (t) => {
   const path = join(new Arena(t).dir, 'x.lock');
   const lock = OwnerLock.acquire(path, 'the first');
-  assert.throws(() => OwnerLock.acquire(path, 'the second'), {
-    code: 'data-dir.in-use',
-    message: /cannot start the second: the first \(pid \d+ on .+\) holds .*x\.lock/,
-  });
-  lock.release();
-  OwnerLock.acquire(path, 'the second').release();
-  assert.equal(liveLockOwner(path), undefined);
-});
-
-test('the owner on another host counts as alive, and the refusal says which file to delete if it is not', (t) => {
-  const path = join(new Arena(t).dir, 'x.lock');
-  const owner: LockOwner = { token: 't', pid: deadPid, startTicks: '1', host: 'elsewhere', what: 'sink' };
-  writeFileSync(path, JSON.stringify(owner));
+  closeSync(openSync(path, 'r+')); // would lose an fcntl lock
   assert.throws(
-    () => OwnerLock.acquire(path, 'sink'),
+    () => OwnerLock.acquire(path, 'the second'),
     (error: unknown) => {
       assert.ok(error instanceof SwaError);
       assert.equal(error.code, 'data-dir.in-use');
-      assert.equal(
-        error.hint,
-        `stop that process first; if no swa runs on elsewhere any more, delete ${path}`,
-      );
+      const holder = `the first (pid ${process.pid} on ${hostname()})`;
+      assert.equal(error.message, `cannot start the second: ${holder} holds the lock ${path}`);
       return true;
     },
   );
+  assert.equal(liveLockOwner(path)?.pid, process.pid);
+  lock.release();
+  assert.equal(liveLockOwner(path), undefined);
+  const second = OwnerLock.acquire(path, 'the second');
+  lock.release(); // once more: not the lock of its successor
+  assert.equal(liveLockOwner(path)?.what, 'the second');
+  second.release();
+});
+
+test('a lock of a file that was removed does not keep out whoever makes it anew', (t) => {
+  const path = join(new Arena(t).dir, 'x.lock');
+  const lock = OwnerLock.acquire(path, 'the first');
+  t.after(() => lock.release());
+  rmSync(path);
+  OwnerLock.acquire(path, 'the second').release();
+});
+
+test('a lock ends with the thread that took it', async (t) => {
+  const path = join(new Arena(t).dir, 'x.lock');
+  const url = new URL('../files/owner-lock.js', import.meta.url).href;
+  const code = `import('${url}').then(({ OwnerLock }) => {
+    OwnerLock.acquire('${path}', 'a thread');
+    require('node:worker_threads').parentPort.postMessage('in');
+    setInterval(() => {}, 1000);
+  })`;
+  const worker = new Worker(code, { eval: true });
+  await once(worker, 'message');
+  assert.equal(liveLockOwner(path)?.what, 'a thread');
+  await worker.terminate();
+  assert.equal(liveLockOwner(path), undefined);
+});
+
+function byPerl(mode: LockMode, fd: number): number | null {
+  const [command, ...args] = lockCommands(mode)[1] ?? [''];
+  return spawnSync(command, args, { stdio: ['ignore', 'ignore', 'inherit', fd] }).status;
+}
+
+test('perl takes the same lock where there is no flock', (t) => {
+  const path = join(new Arena(t).dir, 'x.lock');
+  const [one, other] = [openSync(path, 'a+'), openSync(path, 'r')];
+  assert.equal(byPerl('exclusive', one), 0);
+  assert.equal(byPerl('shared', other), 1);
+  assert.equal(liveLockOwner(path)?.what, 'another process'); // it has not said who it is
+  closeSync(one);
+  assert.equal(byPerl('shared', other), 0);
+  closeSync(other);
+  assert.equal(liveLockOwner(path), undefined);
+});
+
+test('an earlier version at work is noticed by its lock file; what a dead one left goes', (t) => {
+  const { dir } = new Arena(t);
+  const config = { dataDir: join(dir, 'data'), lgK: 12 };
+  openDataDir(config);
+  const stat = readFileSync('/proc/self/stat', 'utf8');
+  const ticks = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+  const lock = (file: string, pid: number, startTicks: string): string => {
+    const path = join(config.dataDir, file);
+    writeFileSync(path, JSON.stringify({ token: 't', pid, startTicks, host: hostname(), what: 'the sink' }));
+    return path;
+  };
+  for (const file of ['log/writer.lock', 'master/sink.lock', 'locks/speed-pageviews-0.lock']) {
+    const path = lock(file, process.pid, ticks);
+    assert.throws(() => openDataDir(config), {
+      code: 'data-dir.in-use',
+      message: new RegExp(`earlier version .* the sink \\(pid ${process.pid} on .*\\) holds ${path}$`),
+    });
+    lock(file, process.pid, '1'); // its process id is another one's now
+    openDataDir(config);
+    assert.equal(existsSync(path), file.startsWith('locks/'));
+    lock(file, deadPid, ticks);
+    openDataDir(config);
+    OwnerLock.acquire(path, 'a new one').release();
+  }
 });

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { timeStart } from '../../lib/facts/fact.js';
 import { decodeRecord } from '../../lib/facts/record.js';
-import { OwnerLock, type LockOwner } from '../../lib/files/owner-lock.js';
+import { OwnerLock } from '../../lib/files/owner-lock.js';
 import { partitionName } from '../../lib/log/log.js';
 import { idTexts } from '../../lib/test/id-texts.js';
 import { waitForMaster } from '../flush-request.js';
@@ -272,13 +272,6 @@ test('a sink that waits for a catch-up can be stopped; a second sink is refused'
   await caughtUp;
   const first = await startSink(house.context);
   t.after(() => first.stop());
-  await assert.rejects(startSink(house.context), { code: 'data-dir.in-use' });
-});
-
-test('a catch-up on another host, whose end cannot be seen, is not waited for', async (t) => {
-  const house = await makeHouse(t);
-  const owner: LockOwner = { token: 't', pid: 7, startTicks: '1', host: 'elsewhere', what: 'catch-up' };
-  writeFileSync(sinkLockPath(house.dataDir), JSON.stringify(owner));
   await assert.rejects(startSink(house.context), { code: 'data-dir.in-use' });
 });
 

@@ -15,6 +15,7 @@ function entry(role: string, details: StatusEntry['details']): StatusEntry {
     worker: '3',
     pid: 1,
     host: 'h',
+    pidSpace: '',
     updatedAt: now - 2_000,
     state: 'running',
     lastError,

@@ -30,6 +30,8 @@ export interface EmbeddedOptions {
   readonly dir: string;
   /** Partitions of topic pageviews: used when the log is made, checked ever after. */
   readonly partitions: number;
+  /** The writer's lock; in `dir` unless said otherwise. */
+  readonly lockPath?: string;
 }
 
 /** A log's files, known to be there; shared by both sides. */
@@ -43,7 +45,7 @@ export interface Place {
 
 const recovery = 'the check of the log';
 
-export function openPlace({ dir, partitions: count }: EmbeddedOptions): Place {
+export function openPlace({ dir, partitions: count, lockPath }: EmbeddedOptions): Place {
   const format = openFormat(dir, count);
   const partitions = partitionsOf(format.partitions);
   return {
@@ -51,7 +53,7 @@ export function openPlace({ dir, partitions: count }: EmbeddedOptions): Place {
     partitions,
     segments: new Segments(dir, format.logId, partitions.length),
     watermarkPath: join(dir, 'watermark'),
-    lockPath: join(dir, 'writer.lock'),
+    lockPath: lockPath ?? join(dir, 'writer.lock'),
   };
 }
 

@@ -1,0 +1,57 @@
+/**
+ * The lock files of versions before the kernel's locks: each named its owner by process id and start time. What they left means
+ * nothing now, but one whose owner is alive says that such a version is at work on this data directory.
+ */
+import { readFileSync, readdirSync, rmSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { SwaError, systemCode } from '../errors.js';
+import { validJson } from '../valid-json.js';
+import { readIfThere } from './read-if-there.js';
+
+const places = ['log/writer.lock', 'master/sink.lock', 'batch/run.lock', 'batch/audit.lock'] as const;
+
+const ownerSchema = z.object({
+  token: z.string(),
+  pid: z.number(),
+  startTicks: z.string(),
+  host: z.string(),
+  what: z.string(),
+});
+
+/**
+ * Removes what earlier versions left. Throws `data-dir.in-use` when one of them is at work, as far as this process can see: on
+ * this host, in this space of process ids.
+ */
+export function clearEarlierLocks(dataDir: string): void {
+  const locksDir = join(dataDir, 'locks');
+  const speed = readdirSync(locksDir).filter((name) => name.startsWith('speed-'));
+  for (const path of [
+    ...places.map((place) => join(dataDir, place)),
+    ...speed.map((name) => join(locksDir, name)),
+  ]) {
+    const text = readIfThere(path);
+    const owner = text === undefined ? undefined : validJson(ownerSchema, text);
+    if (owner !== undefined && owner.host === hostname() && startTicks(owner.pid) === owner.startTicks) {
+      throw new SwaError(
+        'data-dir.in-use',
+        `an earlier version of swa is at work on '${dataDir}': ${owner.what} (pid ${owner.pid} on ${owner.host}) holds ${path}`,
+        { hint: 'stop that process first; in a copy of its data directory, delete that file' },
+      );
+    }
+    // Those in locks/ are ours, too, by the same name.
+    if (text !== undefined && !path.startsWith(locksDir)) rmSync(path, { force: true });
+  }
+}
+
+/** When a process started, in clock ticks since boot (Linux); undefined for none, and where the system does not tell. */
+function startTicks(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+    return undefined;
+  }
+}
