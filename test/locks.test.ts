@@ -18,7 +18,7 @@ const skip = isRoot ? false : 'needs root and unshare(1)';
 /** `swa` as the first process of a space of process ids, under a host name. */
 class Container {
   readonly #unshare: ChildProcess;
-  readonly ended: Promise<unknown>;
+  readonly #ended: Promise<unknown>;
   stderr = '';
 
   constructor(t: TestContext, dataDir: string, host: string, args: readonly string[]) {
@@ -38,12 +38,13 @@ class Container {
       },
     );
     this.#unshare.stderr?.on('data', (piece: Buffer) => (this.stderr += piece.toString()));
-    this.ended = once(this.#unshare, 'close');
+    this.#ended = once(this.#unshare, 'close');
     t.after(() => this.kill());
   }
 
-  get exitCode(): number | null {
-    return this.#unshare.exitCode;
+  /** Its exit code; fails where it goes on instead. */
+  refused(): Promise<number> {
+    return eventually('it ends', () => this.#unshare.exitCode ?? undefined);
   }
 
   /** kill -9 of its first process, and so of all. Resolves when it is gone. */
@@ -52,13 +53,13 @@ class Container {
     if (exitCode !== null || signalCode !== null) return;
     const inside = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
     if (inside !== '') process.kill(Number(inside), 'SIGKILL');
-    await this.ended;
+    await this.#ended;
   }
 
   /** Where it serves, once it does. */
   url(): Promise<string> {
     return eventually('the system serves', () => {
-      assert.equal(this.exitCode, null, this.stderr);
+      assert.equal(this.#unshare.exitCode, null, this.stderr);
       return /http:\/\/127\.0\.0\.1:\d+/.exec(this.stderr)?.[0];
     });
   }
@@ -93,8 +94,7 @@ test(
 
     for (const host of ['one', 'another']) {
       const second = new Container(t, dataDir, host, ['start']);
-      await second.ended;
-      assert.equal(second.exitCode, 1, second.stderr);
+      assert.equal(await second.refused(), 1, second.stderr);
       assert.match(
         second.stderr,
         /data-dir\.in-use: .* the writer of the log \(pid 1 on one\) holds the lock .*log-writer\.lock/,
@@ -102,7 +102,7 @@ test(
     }
     rmSync(join(dataDir, 'speed'), { recursive: true });
     const speed = new Container(t, dataDir, 'another', ['speed']);
-    await speed.ended;
+    await speed.refused();
     assert.match(
       speed.stderr,
       /data-dir\.in-use: .*the speed worker of pageviews\/0 \(pid 1 on one\) holds the lock/,

@@ -20,6 +20,7 @@ export interface Said {
 }
 
 const name = process.argv[2] ?? '';
+const pause = new Int32Array(new SharedArrayBuffer(4));
 const say = (said: Said): unknown => process.send?.(said);
 
 process.on('message', ({ path, at, hammer }: Round) => {
@@ -53,11 +54,21 @@ function enter(witness: string): number | undefined {
     if (systemCode(error) !== 'EEXIST') throw error;
   }
   const pid = Number(readFileSync(witness, 'utf8'));
-  try {
-    if (pid > 0 && process.kill(pid, 0)) return pid;
-  } catch (error) {
-    if (systemCode(error) !== 'ESRCH') throw error;
-  }
+  if (pid > 0 && staysAlive(pid)) return pid;
   writeFileSync(witness, String(process.pid)); // the one before was killed in there
   return undefined;
+}
+
+/** A killed process gives its locks back a moment before it is gone for those who look for it. */
+function staysAlive(pid: number): boolean {
+  for (const end = Date.now() + 500; Date.now() < end; Atomics.wait(pause, 0, 0, 5)) {
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+      if (stat.slice(stat.lastIndexOf(')') + 2, stat.lastIndexOf(')') + 3) === 'Z') return false;
+    } catch (error) {
+      if (systemCode(error) === undefined) throw error;
+      return false;
+    }
+  }
+  return true;
 }
