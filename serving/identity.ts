@@ -45,16 +45,37 @@ export function personIdOf(read: ReadIdentity, visitor: string): string | undefi
   return undefined;
 }
 
-/** All ids of the person with this PersonID, ascending; undefined when it is not the PersonID of two or more ids. */
-export function idsOfPerson(read: ReadIdentity, personId: string): readonly string[] | undefined {
-  for (const { person, block } of placesOf(read, personId)) {
-    const all = blockOf(read, { person, block: 0 });
-    if (block !== 0 || all[0] !== personId) continue;
-    for (let next = 1; all.length === next * idsPerBlock; next++)
-      all.push(...blockOf(read, { person, block: next }));
-    return all;
-  }
-  return undefined;
+/** The first ids of the person with this PersonID, ascending; undefined when it is not the PersonID of two or more ids. */
+export function idsOfPerson(
+  read: ReadIdentity,
+  personId: string,
+  limit = Infinity,
+): readonly string[] | undefined {
+  const person = personWith(read, personId);
+  if (person === undefined) return undefined;
+  const ids: string[] = [];
+  for (let block = 0; ids.length === block * idsPerBlock && ids.length < limit; block++)
+    ids.push(...blockOf(read, { person, block }));
+  return ids.length > limit ? ids.slice(0, limit) : ids;
+}
+
+/** How many ids the person has: the last of its blocks is looked for in ever longer steps, then in ever shorter ones. */
+export function idCountOfPerson(read: ReadIdentity, personId: string): number | undefined {
+  const person = personWith(read, personId);
+  if (person === undefined) return undefined;
+  const has = (block: number): boolean => read('persons', blockKey({ person, block })) !== undefined;
+  let last = 0;
+  let step = 1;
+  for (; has(last + step); step *= 2) last += step;
+  for (; step >= 1; step /= 2) if (has(last + step)) last += step;
+  return last * idsPerBlock + blockOf(read, { person, block: last }).length;
+}
+
+/** The number of the person that has this PersonID. */
+function personWith(read: ReadIdentity, personId: string): number | undefined {
+  return placesOf(read, personId).find(
+    ({ person, block }) => block === 0 && blockOf(read, { person, block })[0] === personId,
+  )?.person;
 }
 
 /** The ids of every person, ascending, in order of their PersonIDs: from all entries of `persons` in order. */

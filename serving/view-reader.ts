@@ -15,6 +15,7 @@ import { CheckedFile, damageHint, type FileSeal } from './checked-file.js';
 import {
   allPersons,
   identityNames,
+  idCountOfPerson,
   idsOfPerson,
   personIdOf,
   type IdentityName,
@@ -119,8 +120,12 @@ export class ViewReader implements BatchView {
     return personIdOf(this.#readIdentity, visitor) ?? visitor;
   }
 
-  idsOf(person: string): readonly string[] {
-    return idsOfPerson(this.#readIdentity, person) ?? [person];
+  idsOf(person: string, limit?: number): readonly string[] {
+    return idsOfPerson(this.#readIdentity, person, limit) ?? [person];
+  }
+
+  idCountOf(person: string): number {
+    return idCountOfPerson(this.#readIdentity, person) ?? 1;
   }
 
   /** The ids of every person of two or more, ascending, in order of their PersonIDs. */

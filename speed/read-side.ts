@@ -9,6 +9,7 @@
 import { statSync } from 'node:fs';
 import { SwaError, systemCode } from '../lib/errors.js';
 import type { LogId, Offset, Offsets, PartitionName } from '../lib/log/log.js';
+import { mergeAscending } from '../lib/merge-ascending.js';
 import { SketchCell } from '../lib/views/sketch-cell.js';
 import type { BucketCell, EdgeBlock, PageCount, RealtimeView, Subject, ViewId } from '../lib/views/view.js';
 import { decodeCell, decodePageviews } from './store/cell-codec.js';
@@ -271,20 +272,8 @@ class Snapshot implements RealtimeView {
       yield* readingAll(part.store, pagesOf(part, domain, fromHour, toHour));
   }
 
-  *domains(): Generator<string> {
-    const names = new Set<string>();
-    for (const { store, transaction } of this.#parts) {
-      for (let last = ''; ;) {
-        const [first] = reading(store, () => [
-          ...store.db.getKeys({ ...domainsAfter(last), limit: 1, transaction }),
-        ]);
-        const domain = first === undefined ? undefined : parseCellKey(first)?.domain;
-        if (domain === undefined) break;
-        names.add(domain);
-        last = domain;
-      }
-    }
-    yield* [...names].toSorted();
+  domains(): Iterable<string> {
+    return mergeAscending(this.#parts.map((part) => readingAll(part.store, domainsOf(part))));
   }
 
   /** Those that hold cells of these hours at all: a partition of equivs holds none, and most questions are of older hours. */
@@ -305,6 +294,28 @@ function* edgesOf({ store, transaction }: Part, from: number): Generator<EdgeBlo
   const { partition } = store.description;
   for (const { key, value } of store.db.getRange({ ...edgeRange(from), transaction }))
     yield { partition, next: nextOfEdgeKey(key), edges: decodeEdges(value) };
+}
+
+/** Cells of one domain that are passed over before the next domain is looked for by its key. */
+const cellsPassed = 16;
+
+/** Ascending. A domain may have a few cells or thousands: walking is faster over few, a new range over many. */
+function* domainsOf({ store, transaction }: Part): Generator<string> {
+  let last = '';
+  for (let isOver = false; !isOver;) {
+    isOver = true;
+    let passed = 0;
+    for (const key of store.db.getKeys({ ...domainsAfter(last), transaction })) {
+      const domain = parseCellKey(key)?.domain;
+      if (domain !== undefined && domain !== last) {
+        yield (last = domain);
+        passed = 0;
+      } else if (++passed > cellsPassed) {
+        isOver = false;
+        break;
+      }
+    }
+  }
 }
 
 const cellsBetweenPauses = 1_000;

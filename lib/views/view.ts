@@ -82,8 +82,10 @@ export interface BatchView {
   domains(): Iterable<string>;
   /** The PersonID of a visitor id: itself unless a live edge joins it. */
   personOf(visitor: string): string;
-  /** All visitor ids of a person that live edges join, including itself; just itself without edges. */
-  idsOf(person: string): readonly string[];
+  /** The visitor ids of a person that live edges join, ascending, the first `limit` of them; just itself without edges. */
+  idsOf(person: string, limit?: number): readonly string[];
+  /** How many they are. */
+  idCountOf(person: string): number;
   close(): void;
 }
 
@@ -128,6 +130,7 @@ export interface RealtimeView {
    * has to be read too: undefined comes now and then, so that a reader who finds nothing can pause.
    */
   pages(domain: string, fromHour: number, toHour: number): Iterable<PageCount | undefined>;
+  /** Ascending. */
   domains(): Iterable<string>;
   /** Gives the snapshot back. */
   release(): void;

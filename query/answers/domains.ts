@@ -1,4 +1,5 @@
-/** The domains either layer has seen, for pickers. */
+/** The domains either layer has seen, for pickers. Both lists are in order, so no more is read of them than is listed. */
+import { mergeAscending } from '../../lib/merge-ascending.js';
 import type { Engine } from '../engine/engine.js';
 import type { Generation } from '../engine/generations.js';
 import type { Pace } from '../engine/pace.js';
@@ -11,7 +12,7 @@ export interface DomainsQuestion {
   readonly limit: number;
 }
 
-const domainsBetweenLooks = 1_000;
+const domainsBetweenLooks = 64;
 
 export async function domains(
   engine: Engine,
@@ -19,19 +20,20 @@ export async function domains(
   { contains, limit }: DomainsQuestion,
   pace: Pace,
 ): Promise<Answer> {
-  const found = new Set<string>();
+  const listed: string[] = [];
+  let more = false;
   let looked = 0;
-  for (const source of [generation.realtime?.domains() ?? [], generation.batch.domains()]) {
-    for (const domain of source) {
-      if (domain.includes(contains)) found.add(domain);
-      if (++looked % domainsBetweenLooks === 0 && pace.due) await pace.rest();
+  for (const domain of mergeAscending([generation.realtime?.domains() ?? [], generation.batch.domains()])) {
+    if (domain.includes(contains)) {
+      more = listed.length === limit;
+      if (more) break;
+      listed.push(domain);
     }
+    if (++looked % domainsBetweenLooks === 0 && pace.due) await pace.rest();
   }
-  const ascending = [...found].toSorted();
-  const listed = ascending.slice(0, limit);
   return {
     body: {
-      data: { domains: listed, more: ascending.length > limit },
+      data: { domains: listed, more },
       ...frameOf(engine, generation),
     },
     table: { columns: [column('domain', 'text')], rows: listed.map((domain) => [domain]) },

@@ -1,13 +1,14 @@
 /**
  * The busiest pages of a domain in a range. Pageviews in a range are at most those of the whole batch view plus the
- * realtime ones, and both lists come busiest first, so pages are counted exactly in that order until the next ones cannot
- * make it any more (Fagin's threshold algorithm), or until too few of the domain's pageviews are left for them; only the
- * winners' sketches are merged.
+ * realtime ones in the range. Pages are counted exactly in the order of that bound, until the next one cannot make it any more, or
+ * until too few of the domain's pageviews are left for it; only the winners' sketches are merged.
  */
 import type { PageCount } from '../../lib/views/view.js';
 import type { Engine } from '../engine/engine.js';
 import type { Generation } from '../engine/generations.js';
 import type { Pace } from '../engine/pace.js';
+import type { RankedPages } from '../engine/page-ranks.js';
+import { sortPaced } from '../engine/paced-sort.js';
 import type { HourRange, Tally } from '../engine/tally.js';
 import { column } from '../formats/table.js';
 import type { TimeRange } from '../question.js';
@@ -77,43 +78,60 @@ async function busiest(
   if (uncounted === 0) return [];
   const batch = await engine.ranks.of(generation.batch, domain, pace);
   const realtime = await realtimePages(generation, domain, range, pace);
-  const seen = new Set<string>();
+  const fresh = await highestFirst(realtime, batch, pace);
   const top = new Top(limit);
-  const count = async (url: string | undefined): Promise<void> => {
-    if (url === undefined || seen.has(url)) return;
-    seen.add(url);
+  // Two lists, busiest first, of pages that have been seen lately and of all others.
+  for (let i = 0, j = 0, looked = 0; i < batch.ranked.length || j < fresh.length; looked++) {
+    if (looked % looksBetweenPauses === 0 && pace.due) await pace.rest();
+    const old = batch.ranked[i];
+    if (old !== undefined && realtime.has(old.url)) {
+      i++;
+      continue;
+    }
+    const recent = fresh[j];
+    const isOld = recent === undefined || (old !== undefined && isBefore(old, recent));
+    const next = isOld ? old : recent;
+    if (next === undefined || !top.takes(next) || !top.takes({ url: '', pageviews: uncounted })) break;
+    if (isOld) i++;
+    else j++;
     tally.reset();
-    await tally.add(generation, { kind: 'page', url }, range, 'pageviews', pace);
+    await tally.add(generation, { kind: 'page', url: next.url }, range, 'pageviews', pace);
     uncounted -= tally.pageviews;
-    top.offer({ url, pageviews: tally.pageviews });
+    top.offer({ url: next.url, pageviews: tally.pageviews });
     if (pace.due) await pace.rest();
-  };
-  for (let i = 0; i < Math.max(batch.length, realtime.length); i++) {
-    const [old, fresh] = [batch[i], realtime[i]];
-    // Who comes later has at most these pageviews, and with as many no lesser URL than either.
-    const most = (old?.pageviews ?? 0) + (fresh?.pageviews ?? 0);
-    const url = later(old?.url, fresh?.url);
-    if (!top.takes({ url, pageviews: most }) || !top.takes({ url: '', pageviews: uncounted })) break;
-    await count(old?.url);
-    await count(fresh?.url);
   }
   return top.ranked();
 }
 
+const looksBetweenPauses = 256;
+
+/** Pageviews of every page of the domain in the realtime part of the range. */
 async function realtimePages(
   generation: Generation,
   domain: string,
   range: HourRange,
   pace: Pace,
-): Promise<readonly PageCount[]> {
+): Promise<ReadonlyMap<string, number>> {
   const counts = new Map<string, number>();
   for (const page of generation.realtime?.pages(domain, range.from, range.to) ?? []) {
     if (page !== undefined) counts.set(page.url, (counts.get(page.url) ?? 0) + page.pageviews);
     if (pace.due) await pace.rest();
   }
-  return [...counts]
-    .map(([url, pageviews]) => ({ url, pageviews }))
-    .toSorted((a, b) => (isBefore(a, b) ? -1 : 1));
+  return counts;
+}
+
+/** The pages of the realtime part with the pageviews they may have at most in the range, highest first, ties by URL. */
+async function highestFirst(
+  realtime: ReadonlyMap<string, number>,
+  batch: RankedPages,
+  pace: Pace,
+): Promise<readonly PageCount[]> {
+  const bounds: PageCount[] = [];
+  for (const [url, pageviews] of realtime) {
+    bounds.push({ url, pageviews: pageviews + (batch.pageviewsOf.get(url) ?? 0) });
+    if (bounds.length % looksBetweenPauses === 0 && pace.due) await pace.rest();
+  }
+  return sortPaced(bounds, (a, b) => (isBefore(a, b) ? -1 : 1), pace);
 }
 
 /** The busiest `limit` pages offered, ties by URL. */
@@ -145,8 +163,4 @@ class Top {
 
 function isBefore(a: PageCount, b: PageCount): boolean {
   return a.pageviews > b.pageviews || (a.pageviews === b.pageviews && a.url < b.url);
-}
-
-function later(a = '', b = ''): string {
-  return a > b ? a : b;
 }

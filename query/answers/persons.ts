@@ -16,12 +16,11 @@ export async function person(
 ): Promise<Answer> {
   const { batch, realtime } = generation;
   const personId = batch.personOf(visitor);
-  const ids = batch.idsOf(personId);
-  const listed = ids.slice(0, maxIdsListed);
+  const listed = batch.idsOf(personId, maxIdsListed);
   const edges = await engine.edges.of(generation, pace);
   return {
     body: {
-      data: { visitor, person: personId, ids: listed, idCount: ids.length },
+      data: { visitor, person: personId, ids: listed, idCount: batch.idCountOf(personId) },
       accuracy: {
         method: 'union-find',
         exact: !edges.mayChange(personId),

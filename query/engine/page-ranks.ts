@@ -5,46 +5,38 @@
  */
 import type { BatchView, PageCount } from '../../lib/views/view.js';
 import type { Pace } from './pace.js';
+import { sortPaced } from './paced-sort.js';
 
 const domainsKept = 16;
 const pagesBetweenLooks = 1_000;
 
-type Ranks = Map<string, readonly PageCount[]>;
+export interface RankedPages {
+  /** Busiest first, ties by URL. */
+  readonly ranked: readonly PageCount[];
+  readonly pageviewsOf: ReadonlyMap<string, number>;
+}
 
 export class PageRanks {
-  readonly #kept = new WeakMap<BatchView, Ranks>();
+  readonly #kept = new WeakMap<BatchView, Map<string, RankedPages>>();
 
-  /** All pages of the domain in the batch view, busiest first, ties by URL. */
-  async of(batch: BatchView, domain: string, pace: Pace): Promise<readonly PageCount[]> {
-    const ofView: Ranks = this.#kept.get(batch) ?? new Map();
+  /** All pages of the domain in the batch view. */
+  async of(batch: BatchView, domain: string, pace: Pace): Promise<RankedPages> {
+    const ofView = this.#kept.get(batch) ?? new Map<string, RankedPages>();
     this.#kept.set(batch, ofView);
     const known = ofView.get(domain);
     if (known !== undefined) return known;
     const pages: PageCount[] = [];
+    const pageviewsOf = new Map<string, number>();
     for (const page of batch.pages(domain)) {
       pages.push(page);
+      pageviewsOf.set(page.url, page.pageviews);
       if (pages.length % pagesBetweenLooks === 0 && pace.due) await pace.rest();
     }
-    const ranked = await rankByPageviews(pages, pace);
+    // They come in order of their URLs, and the sort is stable.
+    const ranked = await sortPaced(pages, (a, b) => b.pageviews - a.pageviews, pace);
     if (ofView.size >= domainsKept) ofView.delete(ofView.keys().next().value ?? '');
-    ofView.set(domain, ranked);
-    return ranked;
+    const made = { ranked, pageviewsOf };
+    ofView.set(domain, made);
+    return made;
   }
-}
-
-/** Busiest first, else as they come, in steps: pages of equal power-of-two classes are sorted class by class. */
-async function rankByPageviews(pages: readonly PageCount[], pace: Pace): Promise<readonly PageCount[]> {
-  const classes: PageCount[][] = [];
-  for (const [i, page] of pages.entries()) {
-    const order = 31 - Math.clz32(Math.min(page.pageviews, 2 ** 31));
-    (classes[Math.max(0, order)] ??= []).push(page);
-    if (i % pagesBetweenLooks === 0 && pace.due) await pace.rest();
-  }
-  const ranked: PageCount[] = [];
-  for (const members of classes.toReversed()) {
-    // The lowest classes hold single views, most of a large site's pages: equal, so there is nothing to sort.
-    for (const page of members?.toSorted((a, b) => b.pageviews - a.pageviews) ?? []) ranked.push(page);
-    if (pace.due) await pace.rest();
-  }
-  return ranked;
 }

@@ -48,7 +48,7 @@ export const nothingRead: Milestone = {
   rejoined: 0,
 };
 
-export type Mapping = Pick<BatchView, 'idsOf' | 'meta' | 'personOf'>;
+export type Mapping = Pick<BatchView, 'idCountOf' | 'meta' | 'personOf'>;
 
 export class EdgeState {
   readonly groups = new PersonGroups();
@@ -126,7 +126,7 @@ export class EdgeState {
   #idCount(person: string, mapping: Mapping): number {
     const known = this.#idCounts.get(person);
     if (known !== undefined) return known;
-    const count = mapping.idsOf(person).length;
+    const count = mapping.idCountOf(person);
     this.#idCounts.set(person, count);
     return count;
   }

@@ -174,9 +174,13 @@ export class FakeBatchView implements BatchView {
     return this.#mapping.get(visitor) ?? visitor;
   }
 
-  idsOf(person: string): string[] {
+  idCountOf(person: string): number {
+    return this.idsOf(person).length;
+  }
+
+  idsOf(person: string, limit?: number): string[] {
     const joined = [...this.#mapping].filter(([, to]) => to === person).map(([id]) => id);
-    return [...new Set([person, ...joined])].toSorted();
+    return [...new Set([person, ...joined])].toSorted().slice(0, limit);
   }
 
   close(): void {

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { FakeBatchView, FakeRealtimeView } from './fakes.js';
 import { serve } from './server.js';
+import { stallLimitMs, watchStalls } from './stalls.js';
 
 const paths = [
   '/v1/uniques',
@@ -75,9 +76,6 @@ const likely = fc.record({
 });
 
 const fiftyUrls = Array.from({ length: 50 }, (_, i) => `url=https://example.org/${i}`).join('&');
-
-/** Longest the event loop may be kept from turning, in CPU time, so that a busy machine does not count. */
-const stallLimitMs = 100;
 
 test('no parameter and no body is answered with 5xx, or holds up the event loop', async (t) => {
   const batch = new FakeBatchView(
@@ -164,22 +162,4 @@ test('an answer that takes too long is given up at its deadline', async (t) => {
 /** Percent-encodes what a URL cannot carry, and now and then leaves a broken escape. */
 function encodeLoosely(text: string): string {
   return text === '%' || text === '%zz' ? text : encodeURIComponent(text.toWellFormed());
-}
-
-/** The longest CPU time between two turns of the event loop. */
-function watchStalls(): { end: () => number } {
-  let longestMs = 0;
-  let last = process.cpuUsage();
-  const timer = setInterval(() => {
-    const now = process.cpuUsage();
-    longestMs = Math.max(longestMs, (now.user - last.user + now.system - last.system) / 1_000);
-    last = now;
-  }, 1);
-  timer.unref();
-  return {
-    end() {
-      clearInterval(timer);
-      return longestMs;
-    },
-  };
 }

@@ -3,9 +3,8 @@ import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import type { PageCount } from '../../lib/views/view.js';
 import { Pace } from '../engine/pace.js';
-import { PageRanks } from '../engine/page-ranks.js';
+import { PageRanks, type RankedPages } from '../engine/page-ranks.js';
 import { FakeBatchView } from './fakes.js';
 
 setFlagsFromString('--expose-gc');
@@ -30,7 +29,7 @@ test('the ranks of a view go with it', async () => {
   const ranks = new PageRanks();
   const ofOld = await (async () => new WeakRef(await ranks.of(viewOf(1), domain, pace)))();
   const open = viewOf(2);
-  const ofOpen: WeakRef<readonly PageCount[]> = new WeakRef(await ranks.of(open, domain, pace));
+  const ofOpen: WeakRef<RankedPages> = new WeakRef(await ranks.of(open, domain, pace));
   await turn(); // what a WeakRef was made of lives until the turn ends
   collectGarbage();
   assert.equal(ofOld.deref(), undefined);

@@ -4,7 +4,14 @@ import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { compareUtf8 } from '../../lib/facts/fact.js';
 import { PackedTexts } from '../../lib/packed-texts.js';
-import { IdentityWriter, bucketKey, idsOfPerson, personIdOf, type ReadIdentity } from '../identity.js';
+import {
+  IdentityWriter,
+  bucketKey,
+  idCountOfPerson,
+  idsOfPerson,
+  personIdOf,
+  type ReadIdentity,
+} from '../identity.js';
 
 function written(people: readonly (readonly string[])[]): ReadIdentity {
   const databases = { persons: new Map<string, Buffer>(), ids: new Map<string, Buffer>() };
@@ -22,6 +29,8 @@ function written(people: readonly (readonly string[])[]): ReadIdentity {
 function assertPerson(read: ReadIdentity, ids: readonly string[]): void {
   for (const id of ids) assert.equal(personIdOf(read, id), ids[0], id);
   assert.deepEqual(idsOfPerson(read, ids[0] ?? ''), ids);
+  assert.deepEqual(idsOfPerson(read, ids[0] ?? '', 17), ids.slice(0, 17));
+  assert.equal(idCountOfPerson(read, ids[0] ?? ''), ids.length);
   if (ids[1] !== undefined) assert.equal(idsOfPerson(read, ids[1]), undefined, 'not a PersonID');
 }
 

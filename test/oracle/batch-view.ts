@@ -35,6 +35,7 @@ export function oracleView(
     },
     personOf: personsOf(covered),
     idsOf: (person) => [person],
+    idCountOf: () => 1,
     forEachBucket(subject, span, from, to, visit) {
       const cells = [...(subjects.get(nameOf(subject)) ?? [])]
         .filter(([name]) => name.startsWith(`${span} `))

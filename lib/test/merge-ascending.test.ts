@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { mergeAscending } from '../merge-ascending.js';
+
+test('ascending sequences become one, each text once', () => {
+  const sorted = fc.uniqueArray(fc.string({ maxLength: 2 })).map((texts) => texts.toSorted());
+  fc.assert(
+    fc.property(fc.array(sorted, { maxLength: 5 }), (sources) => {
+      assert.deepEqual([...mergeAscending(sources)], [...new Set(sources.flat())].toSorted());
+    }),
+  );
+});
+
+test('no more is read than is asked for, and what was begun is ended', () => {
+  let read = 0;
+  let ended = 0;
+  function* endless(): Generator<string> {
+    try {
+      for (;;) yield String.fromCodePoint(97 + read++);
+    } finally {
+      ended++;
+    }
+  }
+  for (const text of mergeAscending([endless(), ['b', 'c']])) if (text === 'c') break;
+  assert.deepEqual([read, ended], [3, 1]);
+});
