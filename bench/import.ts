@@ -97,5 +97,5 @@ function combinedLog(lines: number): string {
         `"https://${host}/" "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/99.0"`,
     );
   }
-  return parts.join('\n');
+  return `${parts.join('\n')}\n`;
 }

@@ -15,6 +15,7 @@ import {
   importFile,
   importFormatSchema,
   newImportCounts,
+  whyWaiting,
   type ImportCounts,
 } from './import.js';
 import { RejectFile, defaultRejectPath } from './reject-file.js';
@@ -35,7 +36,7 @@ export const importStateSchema = importCountsSchema.extend({
   file: z.string(),
   /** Interrupted: the process ended first, or lost the job's lease; whoever takes the job next does the import again. */
   state: z.enum(['running', 'interrupted', 'done', 'failed']),
-  /** Why it failed, was interrupted or waits, or where its rejected lines are. */
+  /** Why it failed, was interrupted or waits, what it left, or where its rejected lines are. */
   note: z.string().nullable(),
 });
 export type ImportState = Readonly<z.infer<typeof importStateSchema>>;
@@ -102,7 +103,7 @@ export class ImportWorker {
       await this.#import(leased, counts, rejects, signal);
       signal.throwIfAborted();
       jobs.ack(id);
-      say('done', rejects.count > 0 ? rejects.path : null);
+      say('done', whyWaiting(counts) ?? (rejects.count > 0 ? rejects.path : null));
     } catch (error) {
       if (lost.signal.aborted || isLost(error)) {
         say('interrupted', messageOf(lost.signal.reason ?? error));

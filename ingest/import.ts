@@ -12,7 +12,7 @@ import { Appender } from './appender.js';
 import { combinedOptionsSchema, parseCombined, type LineResult } from './combined.js';
 import type { FactSink } from './fact-sinks.js';
 import { LineIds } from './line-ids.js';
-import { readLines, type ByteProgress, type Line } from './lines.js';
+import { newByteProgress, readLines, type ByteProgress, type Line } from './lines.js';
 
 export const importFormatSchema = z.discriminatedUnion('name', [
   z.object({ name: z.literal('combined'), options: combinedOptionsSchema }),
@@ -31,6 +31,10 @@ export const importCountsSchema = z.object({
   unconfirmed: z.number(),
   /** What was changed about accepted and duplicate lines; several a line may be. */
   warnings: z.number().default(0),
+  /** NUL bytes that were passed over: see lines.ts. */
+  nulBytes: z.number().default(0),
+  /** 1 when the file ended within a line, which was left for a later import: see `isWhole`. Not in `read`. */
+  waiting: z.number().default(0),
 });
 export type ImportCounts = z.infer<typeof importCountsSchema>;
 
@@ -60,7 +64,7 @@ export async function importFile(
   options: ImportOptions,
   counts: ImportCounts = newImportCounts(),
 ): Promise<ImportCounts> {
-  const progress: ByteProgress = { readBytes: 0, totalBytes: undefined };
+  const progress = newByteProgress();
   const appender = new Appender(options.sink, (facts) => {
     counts.accepted += facts;
     counts.unconfirmed -= facts;
@@ -69,7 +73,12 @@ export async function importFile(
   const read = lineReader(options.format);
   try {
     for await (const lines of readLines(options.path, progress)) {
+      counts.nulBytes = progress.nulBytes;
       for (const line of lines) {
+        if (!line.ended && !isWhole(line, options)) {
+          counts.waiting++;
+          continue;
+        }
         const fact = takeLine(line, read, options, counts, ids);
         if (fact === undefined) continue;
         counts.unconfirmed++;
@@ -86,7 +95,31 @@ export async function importFile(
 }
 
 export function newImportCounts(): ImportCounts {
-  return { read: 0, accepted: 0, duplicate: 0, filtered: 0, rejected: 0, unconfirmed: 0, warnings: 0 };
+  return {
+    read: 0,
+    accepted: 0,
+    duplicate: 0,
+    filtered: 0,
+    rejected: 0,
+    unconfirmed: 0,
+    warnings: 0,
+    nulBytes: 0,
+    waiting: 0,
+  };
+}
+
+/** For people; undefined where nothing waits. */
+export function whyWaiting({ waiting }: Pick<ImportCounts, 'waiting'>): string | undefined {
+  if (waiting === 0) return undefined;
+  return 'the last line has no line end and was not imported: it may still be written. Import the file again later, or pipe it to `swa import ... -` if it is whole';
+}
+
+/**
+ * Whether what follows the last line end is a whole line. Taken too early, a line of a log counts twice: once as it was cut,
+ * once as it is. JSON shows by itself that it is whole; stdin has ended, and nobody can give the line later.
+ */
+function isWhole({ text }: Line, { path, format }: ImportOptions): boolean {
+  return path === '-' || text === '' || (format.name === 'ndjson' && parseNdjson(text).kind !== 'rejected');
 }
 
 type ReadLine = (line: string) => LineResult<object>;

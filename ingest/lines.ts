@@ -1,7 +1,10 @@
 /**
  * A file as numbered lines of text: plain or gzip (told by its first bytes, not its name), or stdin. Bounded: one chunk and
- * one line in memory. What is no text file is refused, naming the line; a gzip that ends early is an error after the lines
- * that came before it.
+ * one line in memory. A gzip that ends early is an error after the lines that came before it.
+ *
+ * NUL bytes belong to no line. A log that is truncated while its writer goes on at its old position (logrotate's
+ * `copytruncate`) holds a run of them where the lines before were. They are passed over and counted; what stands before a run
+ * on the same line was cut off by it and is refused, what follows is a line of its own.
  */
 import { isUtf8 } from 'node:buffer';
 import { constants, createReadStream } from 'node:fs';
@@ -19,7 +22,13 @@ export interface Line {
   readonly number: number;
   readonly text: string;
   /** Why the line cannot be read; its text is then only for people to see. */
-  readonly refusal: 'the line is longer than 65,536 characters' | 'the line is not UTF-8' | undefined;
+  readonly refusal:
+    | 'the line is longer than 65,536 characters'
+    | 'the line is not UTF-8'
+    | 'the line is cut off by NUL bytes'
+    | undefined;
+  /** False for what follows the last line end of a file: perhaps the begin of a line that is being written. */
+  readonly ended: boolean;
 }
 
 export interface ByteProgress {
@@ -27,6 +36,12 @@ export interface ByteProgress {
   readBytes: number;
   /** Size of the file; undefined for stdin. */
   totalBytes: number | undefined;
+  /** NUL bytes passed over so far (of a gzip: in what it holds). */
+  nulBytes: number;
+}
+
+export function newByteProgress(): ByteProgress {
+  return { readBytes: 0, totalBytes: undefined, nulBytes: 0 };
 }
 
 /** Lines in arrays, one array a chunk: a generator step per line would cost more than the line. */
@@ -35,7 +50,9 @@ export async function* readLines(path: string, progress: ByteProgress): AsyncGen
   const splitter = new LineSplitter();
   try {
     for await (const chunk of await unzipped(source, progress)) {
-      yield* textLines(path, splitter.push(chunk));
+      const lines = splitter.push(chunk);
+      progress.nulBytes = splitter.nulBytes;
+      if (lines.length > 0) yield lines;
     }
   } catch (cause) {
     if (cause instanceof SwaError) throw cause;
@@ -43,21 +60,8 @@ export async function* readLines(path: string, progress: ByteProgress): AsyncGen
   } finally {
     source.destroy();
   }
-  yield* textLines(path, splitter.end());
-}
-
-/** The lines before the first with a NUL byte, at which it throws: no text file has any. */
-function* textLines(path: string, lines: readonly Line[]): Generator<readonly Line[]> {
-  const end = lines.findIndex(({ text }) => text.includes('\0'));
-  const before = end < 0 ? lines : lines.slice(0, end);
-  if (before.length > 0) yield before;
-  const binary = lines[end];
-  if (binary === undefined) return;
-  throw new SwaError(
-    'import.failed',
-    `'${path}' line ${binary.number} holds NUL bytes: this is no text file`,
-    { hint: 'the lines before it are imported' },
-  );
+  const rest = splitter.end();
+  if (rest.length > 0) yield rest;
 }
 
 /** Size of a file in bytes. Throws `import.failed` naming what is none, or cannot be read. */
@@ -84,9 +88,19 @@ async function unzipped(source: Readable, progress: ByteProgress): Promise<Async
   const chunks = counted(source, progress);
   const first = await chunks.next();
   if (first.done === true) return emptyChunks();
+  refuseUtf16(first.value);
   const all = chained(first.value, chunks);
   const isGzip = first.value[0] === 0x1f && first.value[1] === 0x8b;
   return isGzip ? gunzip(all) : all;
+}
+
+/** In UTF-16 every other byte of a log is NUL: nothing would be left of its lines. */
+function refuseUtf16(bytes: Buffer): void {
+  const mark = bytes.toString('hex', 0, 2);
+  if (mark !== 'fffe' && mark !== 'feff') return;
+  throw new SwaError('import.failed', 'the file begins with the byte order mark of UTF-16', {
+    hint: 'convert it: iconv -f UTF-16 -t UTF-8 FILE | swa import ... -',
+  });
 }
 
 async function* emptyChunks(): AsyncGenerator<Buffer> {
@@ -134,22 +148,60 @@ const newline = 0x0a;
 class LineSplitter {
   #rest: Buffer = Buffer.alloc(0);
   #number = 0;
+  #nulBytes = 0;
+  /** The line that is being gathered has lost its begin to NUL bytes, and that was said. */
+  #wasCut = false;
 
   /** Number of the last complete line. */
   get lineNumber(): number {
     return this.#number;
   }
 
+  get nulBytes(): number {
+    return this.#nulBytes;
+  }
+
   push(chunk: Buffer): Line[] {
+    let nul = chunk.indexOf(0);
+    if (nul < 0) return this.#push(chunk);
+    const lines: Line[] = [];
+    let from = 0;
+    while (nul >= 0) {
+      lines.push(...this.#push(chunk.subarray(from, nul)), ...this.#cut());
+      from = nul;
+      while (chunk[from] === 0) from++;
+      this.#nulBytes += from - nul;
+      nul = chunk.indexOf(0, from);
+    }
+    lines.push(...this.#push(chunk.subarray(from)));
+    return lines;
+  }
+
+  end(): Line[] {
+    return this.#rest.length === 0
+      ? []
+      : this.#complete(this.#rest).map((line) => ({ ...line, ended: false }));
+  }
+
+  #push(chunk: Buffer): Line[] {
+    if (chunk.length === 0) return [];
     const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
     const end = bytes.lastIndexOf(newline);
     // Three bytes are at least one UTF-16 unit: what is kept of a line too long is still too long.
     this.#rest = bytes.subarray(end + 1, end + 2 + 3 * maxLineLength);
-    return end < 0 ? [] : this.#complete(bytes.subarray(0, end));
+    if (end < 0) return [];
+    this.#wasCut = false;
+    return this.#complete(bytes.subarray(0, end));
   }
 
-  end(): Line[] {
-    return this.#rest.length === 0 ? [] : this.#complete(this.#rest);
+  /** What was gathered of the line ends here; said once a line, however many runs of NUL bytes it holds. */
+  #cut(): Line[] {
+    if (this.#rest.length === 0) return [];
+    const text = this.#rest.toString('utf8').slice(0, maxLineLength);
+    this.#rest = Buffer.alloc(0);
+    if (this.#wasCut) return [];
+    this.#wasCut = true;
+    return [{ number: this.#number + 1, text, refusal: 'the line is cut off by NUL bytes', ended: true }];
   }
 
   #complete(bytes: Buffer): Line[] {
@@ -174,6 +226,6 @@ class LineSplitter {
         : valid
           ? undefined
           : 'the line is not UTF-8';
-    return { number, text: text.slice(0, Math.min(end, maxLineLength)), refusal };
+    return { number, text: text.slice(0, Math.min(end, maxLineLength)), refusal, ended: true };
   }
 }

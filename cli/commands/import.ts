@@ -2,7 +2,13 @@
 import { resolve } from 'node:path';
 import { Option, type Command } from 'commander';
 import { combinedDefaults, visitorRules, type VisitorRule } from '../../ingest/combined.js';
-import { importFile, newImportCounts, type ImportCounts, type ImportFormat } from '../../ingest/import.js';
+import {
+  importFile,
+  newImportCounts,
+  whyWaiting,
+  type ImportCounts,
+  type ImportFormat,
+} from '../../ingest/import.js';
 import { checkFile } from '../../ingest/lines.js';
 import { systemClock } from '../../lib/clock.js';
 import { readConfig } from '../../lib/config/config.js';
@@ -185,6 +191,9 @@ function report(
   );
   process.stderr.write(`${(elapsedMs / 1000).toFixed(1)} s, ${rate} lines/s\n`);
   process.stderr.write(warnings.summary());
+  if (counts.nulBytes > 0) process.stderr.write(`passed over ${counts.nulBytes} NUL bytes\n`);
+  const waiting = whyWaiting(counts);
+  if (waiting !== undefined) process.stderr.write(`${waiting}\n`);
   for (const line of rejects.first) process.stderr.write(`  line ${line.line}: ${line.reason}\n`);
   if (rejects.count > 0)
     process.stderr.write(`${rejects.count} rejected lines with their reasons: ${rejects.path}\n`);

@@ -7,7 +7,7 @@ import { test, type TestContext } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { SwaError } from '../../lib/errors.js';
-import { readLines } from '../lines.js';
+import { newByteProgress, readLines, type Line } from '../lines.js';
 
 function fileOf(t: TestContext, bytes: Uint8Array): string {
   const dir = mkdtempSync(join(tmpdir(), 'swa-lines-'));
@@ -20,7 +20,7 @@ function fileOf(t: TestContext, bytes: Uint8Array): string {
 /** Reads to the end, or until there are `enough`; the number of lines. */
 async function countLines(path: string, enough = Infinity): Promise<number> {
   let count = 0;
-  for await (const lines of readLines(path, { readBytes: 0, totalBytes: undefined })) {
+  for await (const lines of readLines(path, newByteProgress())) {
     count += lines.length;
     if (count >= enough) break;
   }
@@ -70,3 +70,60 @@ function openFiles(): string[] {
     }
   });
 }
+
+async function linesOf(path: string): Promise<{ lines: Line[]; nulBytes: number }> {
+  const progress = newByteProgress();
+  const all: Line[] = [];
+  for await (const lines of readLines(path, progress)) all.push(...lines);
+  return { lines: all, nulBytes: progress.nulBytes };
+}
+
+test('NUL bytes are passed over and counted, wherever they stand and however many', async (t) => {
+  // 262,144 bytes are one chunk of a file.
+  for (const count of [1, 7, 200_000, 262_143, 262_144, 1_000_000]) {
+    const nul = '\0'.repeat(count);
+    for (const [text, whole] of [
+      [`${nul}a\nb\n`, ['a', 'b']],
+      [`a\n${nul}b\n`, ['a', 'b']],
+      [`a\nb\n${nul}`, ['a', 'b']],
+      [`a\ncut${nul}b\n`, ['a', 'b']],
+      [`a\ncut${nul}cut${nul}b\n`, ['a', 'b']],
+      [`a\n${nul}\nb\n`, ['a', '', 'b']],
+      [nul, []],
+    ] as const) {
+      for (const bytes of [Buffer.from(text), gzipSync(text)]) {
+        const { lines, nulBytes } = await linesOf(fileOf(t, bytes));
+        const what = JSON.stringify(text.replaceAll(nul, '<nul>'));
+        assert.deepEqual(
+          lines.filter(({ refusal }) => refusal === undefined).map((line) => line.text),
+          whole,
+          what,
+        );
+        const cut = lines.filter(({ refusal }) => refusal === 'the line is cut off by NUL bytes');
+        assert.deepEqual(
+          cut.map(({ number, text: part }) => [number, part]),
+          text.includes('cut') ? [[2, 'cut']] : [],
+          what,
+        );
+        assert.equal(nulBytes, text.split('\0').length - 1, what);
+      }
+    }
+  }
+});
+
+test('UTF-16 is refused by its byte order mark, with the way on', async (t) => {
+  const path = fileOf(t, Buffer.from('\ufeffa line\n', 'utf16le'));
+  await assert.rejects(linesOf(path), (error) => error instanceof SwaError && /iconv/.test(error.hint ?? ''));
+});
+
+test('what follows the last line end is told apart', async (t) => {
+  const { lines } = await linesOf(fileOf(t, Buffer.from('a\r\nb\r\nc')));
+  assert.deepEqual(
+    lines.map(({ text, ended }) => [text, ended]),
+    [
+      ['a', true],
+      ['b', true],
+      ['c', false],
+    ],
+  );
+});
