@@ -3,12 +3,13 @@
  * current view made once more from the facts before its cut, to compare what both say, page by page and person by person. It
  * finds; it does not repair. A view of format 5 is compared, too: its version told texts apart by hashes that collide.
  */
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../lib/config/config.js';
 import { roomOf } from '../lib/data-dir.js';
 import { SwaError, messageOf } from '../lib/errors.js';
 import { makeRules, sameRules, showRules } from '../lib/facts/rules.js';
+import { removeScratch } from '../lib/files/removal.js';
 import { OwnerLock } from '../lib/files/owner-lock.js';
 import { checkLogId, reaches } from '../lib/log/cut.js';
 import type { ViewId, ViewMeta } from '../lib/views/view.js';
@@ -118,7 +119,7 @@ async function recountCurrent(options: AuditOptions): Promise<Recounted> {
   const lock = OwnerLock.acquire(auditLockPath(dataDir), 'swa verify');
   const pinned = pinSnapshot(dataDir, 'swa verify');
   try {
-    rmSync(dir, { recursive: true, force: true }); // of one that was killed
+    removeScratch(dir); // of one that was killed
     mkdirSync(dir);
     const { cut } = pinned.snapshot;
     checkLogId(cut.logId, meta.cut.logId, `batch view ${id}`);
@@ -155,7 +156,7 @@ async function recountCurrent(options: AuditOptions): Promise<Recounted> {
     };
   } finally {
     pinned.release();
-    rmSync(dir, { recursive: true, force: true });
+    removeScratch(dir);
     lock.release();
   }
 }

@@ -2,12 +2,12 @@
  * One batch run, in this process: lock, snapshot, recomputation, verification, publication. Whatever goes wrong before
  * CURRENT is replaced leaves the old view serving; the next run sweeps what this one left.
  */
-import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../lib/clock.js';
 import type { Config } from '../lib/config/config.js';
 import { openDataDir, roomOf } from '../lib/data-dir.js';
 import { makeRules } from '../lib/facts/rules.js';
+import { removeScratch } from '../lib/files/removal.js';
 import { OwnerLock } from '../lib/files/owner-lock.js';
 import type { Cut } from '../lib/log/log.js';
 import { lowestOf, requestTrim, withWindow } from '../lib/log/retention.js';
@@ -188,6 +188,6 @@ function tempDir(dataDir: string): string {
 
 /** What killed runs left behind. Only under the lock. */
 function sweepAll(dataDir: string): void {
-  rmSync(tempDir(dataDir), { recursive: true, force: true });
+  removeScratch(tempDir(dataDir));
   sweep(dataDir);
 }

@@ -3,12 +3,13 @@
  * from the start; when its process is gone without an end, the run was killed. Written by the batch layer, shown by commands and
  * by the query layer, so it lies below them all.
  */
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { roomOf } from './data-dir.js';
 import { systemCode } from './errors.js';
 import { replaceFile } from './files/durable.js';
+import { removeScratch } from './files/removal.js';
 import { readIfThere } from './files/read-if-there.js';
 import { liveLockOwner } from './files/owner-lock.js';
 import { validJson } from './valid-json.js';
@@ -50,7 +51,7 @@ export function saveRun(dataDir: string, record: RunRecord): void {
   const dir = runsDir(dataDir);
   mkdirSync(dir, { recursive: true });
   replaceFile(join(dir, `${record.id}.json`), JSON.stringify(record, null, 2));
-  for (const name of runNames(dataDir).slice(0, -keptRuns)) rmSync(join(dir, name), { force: true });
+  for (const name of runNames(dataDir).slice(0, -keptRuns)) removeScratch(join(dir, name));
 }
 
 /** Oldest first. While a record says `running` this asks about the lock, see `liveLockOwner`. */

@@ -21,6 +21,7 @@ import { SwaError, systemCode } from './errors.js';
 import { createFile, makeDirDurable } from './files/durable.js';
 import { clearEarlierLocks } from './files/earlier-locks.js';
 import { closeToOthers, makeFilesPrivate } from './files/private.js';
+import { validJson } from './valid-json.js';
 
 export const rooms = [
   'log',
@@ -61,7 +62,7 @@ export function openDataDir(
     if (isClosed === true)
       warn(`other users could read '${config.dataDir}'; now its owner alone may (0700, files 0600)`);
     for (const room of rooms) makeDirDurable(roomOf(config.dataDir, room));
-    createFile(join(config.dataDir, 'format.json'), JSON.stringify({ layout: 1, lgK: config.lgK }));
+    createFormat(config);
   } catch (cause) {
     throw new SwaError(
       'data-dir.unusable',
@@ -73,7 +74,36 @@ export function openDataDir(
     );
   }
   clearEarlierLocks(config.dataDir);
-  const format = formatSchema.parse(JSON.parse(readFileSync(join(config.dataDir, 'format.json'), 'utf8')));
+  checkDataDir(config);
+}
+
+/**
+ * Checks a data directory without making anything: for commands that only read. Throws `data-dir.unusable` when it is not there
+ * or its format cannot be read, `config.invalid` when lgK differs from the one it was made with.
+ */
+export function checkDataDir(config: { readonly dataDir: string; readonly lgK: number }): void {
+  const path = formatPath(config.dataDir);
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (cause) {
+    const what =
+      systemCode(cause) === 'ENOENT' ? 'is not there' : `cannot be read (${systemCode(cause) ?? 'error'})`;
+    throw new SwaError(
+      'data-dir.unusable',
+      `'${config.dataDir}' is not a data directory yet: ${path} ${what}`,
+      {
+        cause,
+        hint: 'SWA_DATA_DIR names the data directory; `swa start` makes one',
+      },
+    );
+  }
+  const format = validJson(formatSchema, text);
+  if (format === undefined) {
+    throw new SwaError('data-dir.unusable', `${path} is damaged: it does not hold layout and lgK`, {
+      hint: 'stop the system and let `swa recover` show how to make it again',
+    });
+  }
   if (format.lgK !== config.lgK) {
     throw new SwaError(
       'config.invalid',
@@ -83,4 +113,13 @@ export function openDataDir(
       },
     );
   }
+}
+
+export function formatPath(dataDir: string): string {
+  return join(dataDir, 'format.json');
+}
+
+/** Writes the format unless there is one. */
+export function createFormat({ dataDir, lgK }: { readonly dataDir: string; readonly lgK: number }): void {
+  createFile(formatPath(dataDir), JSON.stringify({ layout: 1, lgK }));
 }

@@ -14,6 +14,7 @@ export type ErrorCode =
   | 'data-dir.unusable' // cannot create, read or write the data directory
   | 'log.unavailable' // the log cannot be reached or cannot take more right now
   | 'log.corrupt' // bytes of the log that must not change have changed
+  | 'log.missing' // there is no log, or it is gone although its facts are there
   | 'log.mismatch' // a stored cut belongs to another log, or the log ends below it
   | 'log.out-of-range' // a position below the earliest retained offset
   | 'log.closed' // used after close

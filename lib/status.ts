@@ -3,12 +3,14 @@
  * run as threads, processes or containers; the data directory is what they share, so it carries this too.
  * Not durable on purpose: after a power cut the roles write anew.
  */
-import { mkdirSync, readdirSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Clock } from './clock.js';
 import { systemCode } from './errors.js';
+import { replaceNote } from './files/durable.js';
+import { removeScratch } from './files/removal.js';
 import { readIfThere } from './files/read-if-there.js';
 import { validJson } from './valid-json.js';
 
@@ -77,16 +79,14 @@ export class StatusReporter {
   /** Takes the entry off the board: for a worker that others do without from now on. */
   withdraw(): void {
     clearInterval(this.#refresh);
-    rmSync(this.#file, { force: true });
+    removeScratch(this.#file);
   }
 
   /** What cannot be written (a full disk, say) is not: the entry grows old, and work goes on. */
   #write(): void {
     this.#entry = { ...this.#entry, updatedAt: this.#clock() };
-    const temp = `${this.#file}.${process.pid}.tmp`;
     try {
-      writeFileSync(temp, JSON.stringify(this.#entry));
-      renameSync(temp, this.#file);
+      replaceNote(this.#file, JSON.stringify(this.#entry));
     } catch (error) {
       if (systemCode(error) === undefined) throw error;
     }

@@ -10,11 +10,12 @@
  *
  * The durable link of the manifest is the commit point: before it the facts are read again, after it never.
  */
-import { linkSync, rmSync } from 'node:fs';
+import { linkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { SwaError, systemCode } from '../lib/errors.js';
 import { fsyncDir, fsyncLargeFile } from '../lib/files/durable.js';
+import { removeScratch } from '../lib/files/removal.js';
 import { offset, type Offset, type PartitionName } from '../lib/log/log.js';
 import { digestFile } from '../lib/files/digest.js';
 import type { Sealed } from '../lib/files/sealed.js';
@@ -69,7 +70,7 @@ export async function commitFile(
     store.onStep('manifest-committed', file.partition);
     return next;
   } finally {
-    rmSync(file.temp, { force: true });
+    removeScratch(file.temp);
   }
 }
 

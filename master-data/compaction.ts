@@ -11,6 +11,7 @@ import { digestFile } from '../lib/files/digest.js';
 import { partitionDir, tempSuffix } from './layout.js';
 import type { ChainHead, ManifestFile } from './manifest.js';
 import { contentHash, mergeParquet, summarize } from './parquet.js';
+import { recoverHint } from './sealed-json.js';
 
 export interface CompactionLimits {
   readonly fanIn: number;
@@ -105,6 +106,6 @@ async function checkInput(path: string, file: ManifestFile): Promise<void> {
   const { sha256 } = await digestFile(path);
   if (sha256 === file.sha256) return;
   throw new SwaError('master.corrupt', `${path} does not have the hash its manifest names`, {
-    hint: 'restore this file from a copy; `swa verify` names every damaged file',
+    hint: recoverHint,
   });
 }

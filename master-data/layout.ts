@@ -1,5 +1,5 @@
 /**
- * Where the master dataset keeps its files. Every name is made here and nowhere else:
+ * Where the master dataset keeps its files. Names are made here, and taken apart in lib/log/stored.ts, which the log's side needs:
  *
  *   master/root.json                                        log id and partitions, made once
  *   master/<topic>/p<n>/manifests/<number>.json             that partition's chain, from number 1
@@ -13,7 +13,10 @@
  */
 import { join } from 'node:path';
 import { roomOf } from '../lib/data-dir.js';
-import { parsePartitionName, type PartitionName } from '../lib/log/log.js';
+import type { PartitionName } from '../lib/log/log.js';
+import { manifestsDir } from '../lib/log/stored.js';
+
+export { dataFileRange, manifestNumber, manifestsDir, namesIn, partitionDir } from '../lib/log/stored.js';
 
 export const tempSuffix = '.tmp';
 
@@ -42,32 +45,14 @@ export function sinkTempDir(dataDir: string): string {
   return join(masterDir(dataDir), 'temp');
 }
 
-export function partitionDir(dataDir: string, name: PartitionName): string {
-  const { topic, partition } = parsePartitionName(name);
-  return join(masterDir(dataDir), topic, `p${partition}`);
-}
-
-export function manifestsDir(dataDir: string, name: PartitionName): string {
-  return join(partitionDir(dataDir, name), 'manifests');
-}
-
 /** Numbers have ten digits, so that names sort as numbers do. */
 export function manifestPath(dataDir: string, name: PartitionName, number: number): string {
   return join(manifestsDir(dataDir, name), `${digits(number, 10)}.json`);
 }
 
-/** The number in a manifest's file name, or undefined for any other name. */
-export function manifestNumber(fileName: string): number | undefined {
-  return /^\d{10,}\.json$/.test(fileName) ? Number(fileName.slice(0, -'.json'.length)) : undefined;
-}
-
 /** Offsets have sixteen digits, enough for every safe integer. */
 export function dataFileName(fromOffset: number, toOffset: number, sha256: string): string {
   return `${digits(fromOffset, 16)}-${digits(toOffset, 16)}-${sha256.slice(0, 16)}.parquet`;
-}
-
-export function isDataFileName(fileName: string): boolean {
-  return /^\d{16}-\d{16}-[0-9a-f]{16}\.parquet$/.test(fileName);
 }
 
 function digits(value: number, width: number): string {

@@ -4,17 +4,26 @@
  * Each partition has a chain of them, numbered from 1. A manifest lists every data file of its partition, in offset
  * order, and names the hash of its predecessor (the first one that of `root.json`). The files reach from offset 0 to the
  * partition's cut, but for the gaps that it lists: offsets whose records were lost before they were stored (recover.ts). It is put under its number by link(2), which only one writer can win: the durable link is the
- * commit. Only the newest `keptManifests` and those that somebody pins are kept.
+ * commit. A chain begins with a manifest without files, so a data file beside no manifest at all shows that manifests were
+ * lost. Only the newest `keptManifests` and those that somebody pins are kept.
  */
-import { readdirSync } from 'node:fs';
 import { z } from 'zod';
 import { SwaError, systemCode } from '../lib/errors.js';
 import { createFile, makeDirDurable } from '../lib/files/durable.js';
 import { seal, type Sealed } from '../lib/files/sealed.js';
 import { checkLogId } from '../lib/log/cut.js';
 import { offset, type Log, type LogId, type Offset, type PartitionName } from '../lib/log/log.js';
-import { manifestNumber, manifestPath, manifestsDir, masterDir, rootPath } from './layout.js';
-import { readSealed } from './sealed-json.js';
+import {
+  dataFileRange,
+  manifestNumber,
+  manifestPath,
+  manifestsDir,
+  masterDir,
+  namesIn,
+  partitionDir,
+  rootPath,
+} from './layout.js';
+import { readSealed, recoverHint } from './sealed-json.js';
 
 export const keptManifests = 16;
 
@@ -102,6 +111,15 @@ export function openRoot(dataDir: string, log: Pick<Log, 'id' | 'partitions'>): 
   const existing = readRoot(dataDir);
   if (existing === undefined) {
     makeDirDurable(masterDir(dataDir));
+    const partition = log.partitions.find(
+      (name) => dataFiles(dataDir, name).length + manifestNumbers(dataDir, name).length > 0,
+    );
+    if (partition !== undefined)
+      throw new SwaError(
+        'master.corrupt',
+        `${rootPath(dataDir)} is missing, but ${partitionDir(dataDir, partition)} holds facts`,
+        { hint: recoverHint },
+      );
     createFile(rootPath(dataDir), seal({ version: 1, logId: log.id, partitions: log.partitions }).text);
     return openRoot(dataDir, log);
   }
@@ -123,14 +141,9 @@ export function openRoot(dataDir: string, log: Pick<Log, 'id' | 'partitions'>): 
 
 /** Ascending numbers of the manifests on disk. */
 export function manifestNumbers(dataDir: string, name: PartitionName): number[] {
-  let names: string[];
-  try {
-    names = readdirSync(manifestsDir(dataDir, name));
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return [];
-    throw error;
-  }
-  return names.flatMap((file) => manifestNumber(file) ?? []).toSorted((a, b) => a - b);
+  return namesIn(manifestsDir(dataDir, name))
+    .flatMap((file) => manifestNumber(file) ?? [])
+    .toSorted((a, b) => a - b);
 }
 
 /** Reads one manifest and checks it by itself: hash, number, log, and file ranges that touch from 0 on. */
@@ -143,12 +156,14 @@ export function readManifest(
   const path = manifestPath(dataDir, name, number);
   const sealed = readSealed(path, manifestSchema);
   const { body } = sealed;
-  const wrong = (what: string): SwaError => new SwaError('master.corrupt', `${path} ${what}`);
-  if (body.number !== number || body.partition !== name) throw wrong('stands under the name of another');
+  const wrong = (what: string): SwaError =>
+    new SwaError('master.corrupt', `${path} ${what}`, { hint: recoverHint });
+  if (body.number !== number || body.partition !== name) throw wrong('does not match its file name');
   if (body.logId !== root.body.logId) throw wrong(`is of log ${body.logId}, not ${root.body.logId}`);
   let next = 0;
   for (const range of [...body.files, ...body.gaps].toSorted((a, b) => a.fromOffset - b.fromOffset)) {
-    if (range.fromOffset !== next || range.toOffset <= next) throw wrong(`does not go on at offset ${next}`);
+    if (range.fromOffset !== next || range.toOffset <= next)
+      throw wrong(`has a gap: expected offset ${next}`);
     if ('rows' in range && range.rows > range.toOffset - range.fromOffset)
       throw wrong(`has more rows than offsets in ${range.name}`);
     next = range.toOffset;
@@ -161,7 +176,10 @@ export function readHead(dataDir: string, root: Sealed<Root>, name: PartitionNam
   // The sink removes old manifests: one that vanishes between listing and reading has many successors by then.
   for (let attempt = 0; attempt < 8; attempt++) {
     const number = manifestNumbers(dataDir, name).at(-1);
-    if (number === undefined) return { number: 0, sha256: root.sha256, files: [], gaps: [] };
+    if (number === undefined) {
+      refuseFiles(dataDir, name);
+      return { number: 0, sha256: root.sha256, files: [], gaps: [] };
+    }
     try {
       const { sha256, body } = readManifest(dataDir, root, name, number);
       return { number, sha256, files: body.files, gaps: body.gaps };
@@ -170,6 +188,24 @@ export function readHead(dataDir: string, root: Sealed<Root>, name: PartitionNam
     }
   }
   throw new SwaError('master.corrupt', `the manifests of ${name} vanish while they are read`);
+}
+
+/** Data files without any manifest: their manifests are lost. */
+function refuseFiles(dataDir: string, name: PartitionName): void {
+  const files = dataFiles(dataDir, name);
+  if (files.length === 0 || manifestNumbers(dataDir, name).length > 0) return; // the first one came meanwhile
+  throw new SwaError(
+    'master.corrupt',
+    `${manifestsDir(dataDir, name)} holds no manifest, but ${files.length} data files lie beside it: ${files.slice(0, 3).join(', ')}`,
+    { hint: recoverHint },
+  );
+}
+
+/** Names of the data files of a partition, whoever names them, by offset. */
+export function dataFiles(dataDir: string, name: PartitionName): string[] {
+  return namesIn(partitionDir(dataDir, name))
+    .filter((file) => dataFileRange(file) !== undefined)
+    .toSorted();
 }
 
 /**

@@ -5,12 +5,13 @@
  * snapshot from that manifest or a later one. A dead owner's pin holds nothing and is swept away, as is one in a copy.
  */
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { systemCode } from '../lib/errors.js';
 import { OwnerLock, liveLockOwner } from '../lib/files/owner-lock.js';
 import type { PartitionName } from '../lib/log/log.js';
+import { removeScratch } from '../lib/files/removal.js';
 import { pinsDir } from './layout.js';
 import { takeSnapshot, type Snapshot } from './snapshot.js';
 
@@ -30,8 +31,8 @@ export function pinSnapshot(dataDir: string, what: string): PinnedSnapshot {
   const lock = OwnerLock.acquire(lockPath, what);
   const numbersPath = join(dir, `${name}.json`);
   const release = (): void => {
-    rmSync(numbersPath, { force: true });
-    rmSync(lockPath, { force: true });
+    removeScratch(numbersPath);
+    removeScratch(lockPath);
     lock.release();
   };
   try {
@@ -80,11 +81,11 @@ function sweepDeadPins(dir: string): string[] {
     if (!file.endsWith('.lock')) continue;
     const path = join(dir, file);
     if (liveLockOwner(path) !== undefined) live.add(file.slice(0, -'.lock'.length));
-    else rmSync(path, { force: true });
+    else removeScratch(path);
   }
   for (const file of files) {
     if (file.endsWith('.json') && !live.has(file.slice(0, -'.json'.length))) {
-      rmSync(join(dir, file), { force: true });
+      removeScratch(join(dir, file));
     }
   }
   return [...live];

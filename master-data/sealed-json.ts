@@ -4,17 +4,32 @@ import type { z } from 'zod';
 import { SwaError } from '../lib/errors.js';
 import { unsealLine, type Sealed } from '../lib/files/sealed.js';
 
+/** The way on from what is missing or damaged in the master dataset: part of every error that names it. */
+export const recoverHint =
+  'restore the file from a copy, or stop the sink and let `swa recover` show what can be made again';
+
 /** Reads and checks such a file. Throws `master.corrupt`; a missing file throws Node's ENOENT. */
 export function readSealed<T>(path: string, schema: z.ZodType<T>): Sealed<T> {
   const sealed = unsealLine(readFileSync(path, 'utf8'));
   if (sealed === undefined) {
     throw new SwaError('master.corrupt', `${path} is damaged: its content does not have the hash it names`, {
-      hint: 'restore this file from a copy; the facts behind it may still be in the log',
+      hint: recoverHint,
     });
   }
-  const parsed = schema.safeParse(JSON.parse(sealed.body));
+  const parsed = schema.safeParse(parseJson(sealed.body));
   if (!parsed.success) {
-    throw new SwaError('master.corrupt', `${path} is not a file of this version: ${parsed.error.message}`);
+    throw new SwaError('master.corrupt', `${path} is not a file of this version: ${parsed.error.message}`, {
+      hint: recoverHint,
+    });
   }
   return { body: parsed.data, sha256: sealed.sha256 };
+}
+
+/** Undefined for what is not JSON: no schema takes it. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

@@ -26,7 +26,7 @@ import { masterDir, partitionDir, sinkTempDir, tempSuffix } from './layout.js';
 import { commitManifest, endOf, openRoot, readHead, type ChainHead } from './manifest.js';
 import { spoolToParquet } from './parquet.js';
 import { Spool, type Spooled } from './spool.js';
-import { deadFiles, removeFiles, removeOldManifests, sweepTemps } from './sweep.js';
+import { checkFiles, deadFiles, removeDeadFiles, removeOldManifests, sweepTemps } from './sweep.js';
 
 export interface SinkOptions {
   readonly dataDir: string;
@@ -78,8 +78,10 @@ export class SinkSession {
   #compacts = true;
   /** When a partition whose compaction failed may be tried again, by `#elapsedMs`. */
   readonly #compactableFrom = new Map<PartitionName, number>();
-  /** Data files that this session has replaced and readers may still hold. */
-  readonly #replaced = new Set<string>();
+  /** Data files that are whole: this session has sealed them, or checked them before it removed what they replace. */
+  readonly #whole = new Set<string>();
+  /** Number of each partition's manifest at the start. */
+  readonly #firstNumbers: ReadonlyMap<PartitionName, number>;
 
   private constructor(
     options: SinkOptions,
@@ -95,6 +97,7 @@ export class SinkSession {
     this.#duckdb = duckdb;
     this.#reader = reader;
     this.#heads = heads;
+    this.#firstNumbers = new Map([...heads].map(([name, head]) => [name, head.number]));
     this.#position = position;
     this.#requests = new FlushRequests(options.dataDir);
   }
@@ -107,17 +110,12 @@ export class SinkSession {
     const next: Record<PartitionName, Offset> = {};
     for (const name of root.body.partitions) {
       const head = readHead(dataDir, root, name);
+      checkFiles(dataDir, name, head);
       heads.set(name, head);
       next[name] = endOf(head);
     }
     await checkCut(log, { logId: root.body.logId, next }, 'the master dataset');
     sweepTemps(dataDir, root);
-    for (const [name, head] of heads) {
-      const orphans = deadFiles(dataDir, root, name, head);
-      if (orphans.length === 0) continue;
-      heads.set(name, commitManifest(dataDir, root, name, head));
-      removeFiles(dataDir, name, orphans);
-    }
     const duckdb = await openDuckDb({
       allowedDirectories: [masterDir(dataDir)],
       tempDirectory: sinkTempDir(dataDir),
@@ -280,7 +278,9 @@ export class SinkSession {
   }
 
   async #commitSpool(name: PartitionName, spooled: Spooled): Promise<void> {
-    const head = this.#headOf(name);
+    let head = this.#headOf(name);
+    // A chain begins with a manifest without files: see manifest.ts.
+    if (head.number === 0) head = commitManifest(this.#store.dataDir, this.#store.root, name, head);
     const temp = join(partitionDir(this.#store.dataDir, name), `commit.parquet${tempSuffix}`);
     await spoolToParquet(this.#store.connection, spooled, temp);
     const file = {
@@ -290,7 +290,10 @@ export class SinkSession {
       toOffset: spooled.toOffset,
       expected: spooled,
     };
-    this.#heads.set(name, await commitFile(this.#store, head, file));
+    const next = await commitFile(this.#store, head, file);
+    for (const { name: stored } of next.files)
+      if (!head.files.some((known) => known.name === stored)) this.#whole.add(stored);
+    this.#heads.set(name, next);
   }
 
   /** A failed compaction harms nothing: it is reported, and tried again later, or by the next session only. */
@@ -310,19 +313,13 @@ export class SinkSession {
   async #compactPartition(name: PartitionName): Promise<void> {
     const { dataDir, root } = this.#store;
     const before = this.#headOf(name);
-    const head = await compactOnce(this.#store, name, before, this.#options.limits ?? compactionLimits);
-    if (head !== undefined) {
-      this.#heads.set(name, head);
-      for (const file of before.files) if (!head.files.includes(file)) this.#replaced.add(file.name);
-    }
-    if (this.#replaced.size > 0) {
-      const dead = deadFiles(dataDir, root, name, this.#headOf(name)).filter((file) =>
-        this.#replaced.has(file),
-      );
-      removeFiles(dataDir, name, dead);
-      for (const file of dead) this.#replaced.delete(file);
-    }
-    removeOldManifests(dataDir, name, this.#headOf(name));
+    const compacted = await compactOnce(this.#store, name, before, this.#options.limits ?? compactionLimits);
+    if (compacted !== undefined) this.#heads.set(name, compacted);
+    const head = this.#headOf(name);
+    for (const file of head.files) if (!before.files.includes(file)) this.#whole.add(file.name);
+    if (head.number === this.#firstNumbers.get(name)) return; // see sweep.ts: a manifest comes before a removal
+    await removeDeadFiles(dataDir, name, head, deadFiles(dataDir, root, name, head), this.#whole);
+    removeOldManifests(dataDir, root, name, head);
   }
 
   #headOf(name: PartitionName): ChainHead {

@@ -10,6 +10,7 @@ import { offsetAt } from '../lib/log/cut.js';
 import { digestFile, type FileDigest } from '../lib/files/digest.js';
 import { partitionDir } from './layout.js';
 import { endOf, readHead, readRoot } from './manifest.js';
+import { recoverHint } from './sealed-json.js';
 
 export interface SnapshotFile {
   readonly topic: Topic;
@@ -101,7 +102,7 @@ async function verifyFile(file: SnapshotFile): Promise<void> {
   const damaged = (what: string, cause?: unknown): SwaError =>
     new SwaError('master.corrupt', `${file.path} ${what}`, {
       cause,
-      hint: 'restore this file from a copy; `swa verify` names every damaged file',
+      hint: recoverHint,
     });
   let actual: FileDigest;
   try {

@@ -6,7 +6,8 @@
  * Records must mean to DuckDB's JSON parser exactly what they mean to `decodeRecord`. A record that looks like what
  * our own encoder writes, without escapes, passes as it is; any other is decoded and written anew, field by field.
  */
-import { closeSync, openSync, rmSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
+import { removeScratch } from '../lib/files/removal.js';
 import { SwaError } from '../lib/errors.js';
 import { maxIdBytes } from '../lib/facts/ids.js';
 import { isNobody } from '../lib/facts/placeholders.js';
@@ -132,7 +133,7 @@ export class Spool {
   /** Closes if need be and removes the file. */
   discard(): void {
     this.#close();
-    rmSync(this.path, { force: true });
+    removeScratch(this.path);
   }
 
   #close(): void {

@@ -1,15 +1,21 @@
 /**
  * The sweep: removes what nothing names any more. Alive are the files of the newest manifest and those of pinned
- * manifests; everything else in a partition's directory is an orphan of a crash or was replaced by compaction.
- * Only the holder of the sink's lock sweeps; and it commits a manifest before it removes a file that it has not replaced
- * itself, so that a writer the lock did not see, about to name that file, comes too late.
+ * manifests; everything else in a partition's directory was replaced by compaction, or is left of a crash.
+ *
+ * Facts go last: a data file is removed only when files of the newest manifest reach over its offsets and are found whole,
+ * so never at a start, when what a crash left is not stored anew yet. Only the holder of the sink's lock sweeps; and it commits
+ * a manifest before it removes a file that it has not replaced itself, so that a writer the lock did not see, about to name
+ * that file, comes too late.
  */
-import { readdirSync, rmSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { SwaError } from '../lib/errors.js';
+import { digestFile } from '../lib/files/digest.js';
+import { removeReplaced, removeScratch } from '../lib/files/removal.js';
 import type { Sealed } from '../lib/files/sealed.js';
 import type { PartitionName } from '../lib/log/log.js';
 import {
-  isDataFileName,
+  dataFileRange,
   manifestPath,
   manifestsDir,
   masterDir,
@@ -17,12 +23,21 @@ import {
   sinkTempDir,
   tempSuffix,
 } from './layout.js';
-import { keptManifests, manifestNumbers, readManifest, type ChainHead, type Root } from './manifest.js';
+import {
+  endOf,
+  keptManifests,
+  manifestNumbers,
+  readManifest,
+  type ChainHead,
+  type ManifestFile,
+  type Root,
+} from './manifest.js';
 import { pinnedManifests } from './pins.js';
+import { recoverHint } from './sealed-json.js';
 
 /** Removes what interrupted writers left. At start only: later the temp files are our own. */
 export function sweepTemps(dataDir: string, root: Sealed<Root>): void {
-  rmSync(sinkTempDir(dataDir), { recursive: true, force: true });
+  removeScratch(sinkTempDir(dataDir));
   for (const own of ['root.json.', 'last-records.json.']) sweepDir(masterDir(dataDir), own);
   for (const name of root.body.partitions) {
     sweepDir(partitionDir(dataDir, name), '');
@@ -33,11 +48,48 @@ export function sweepTemps(dataDir: string, root: Sealed<Root>): void {
 /** Temp files of one directory; in a shared one only those of a file that is the sink's alone. */
 function sweepDir(dir: string, prefix: string): void {
   for (const file of readdirSync(dir)) {
-    if (file.startsWith(prefix) && file.endsWith(tempSuffix)) rmSync(join(dir, file), { force: true });
+    if (file.startsWith(prefix) && file.endsWith(tempSuffix)) removeScratch(join(dir, file));
   }
 }
 
-/** Data files that neither the newest manifest names nor a pinned one; none while a reader is about to say what it pins. */
+/**
+ * Refuses a partition whose files and manifests do not go together, as a partial restore leaves them: a named file that is gone or
+ * has another size, or a file behind the cut that no crash leaves there (a crash leaves one, which begins at the cut).
+ * Throws `master.corrupt` naming the files; nothing is changed.
+ */
+export function checkFiles(dataDir: string, name: PartitionName, head: ChainHead): void {
+  const dir = partitionDir(dataDir, name);
+  const missing = head.files.filter(
+    (file) => statSync(join(dir, file.name), { throwIfNoEntry: false })?.size !== file.sizeBytes,
+  );
+  if (missing.length > 0) {
+    const names = missing.map((file) => file.name);
+    throw new SwaError(
+      'master.corrupt',
+      `${dir} lacks ${nameSome(names)}, or they do not have the size that manifest ${head.number} names`,
+      { hint: recoverHint },
+    );
+  }
+  const cut = endOf(head);
+  const stranded = readdirSync(dir).filter((file) => (dataFileRange(file)?.fromOffset ?? 0) > cut);
+  if (stranded.length > 0) {
+    throw new SwaError(
+      'master.corrupt',
+      `${dir} holds ${nameSome(stranded.toSorted())} behind offset ${cut}, where its newest manifest (${head.number}) ends: manifests are missing`,
+      { hint: recoverHint },
+    );
+  }
+}
+
+export function nameSome(names: readonly string[]): string {
+  const shown = names.slice(0, 3).join(', ');
+  return names.length > 3 ? `${shown} and ${names.length - 3} more files` : shown;
+}
+
+/**
+ * Data files that neither the newest manifest names nor a pinned one, and whose offsets lie below its cut; none while a reader
+ * is about to say what it pins.
+ */
 export function deadFiles(
   dataDir: string,
   root: Sealed<Root>,
@@ -51,19 +103,83 @@ export function deadFiles(
     if (number === 0) continue;
     for (const file of readManifest(dataDir, root, name, number).body.files) alive.add(file.name);
   }
-  return readdirSync(partitionDir(dataDir, name)).filter((file) => isDataFileName(file) && !alive.has(file));
+  const cut = endOf(head);
+  return readdirSync(partitionDir(dataDir, name)).filter((file) => {
+    const range = dataFileRange(file);
+    return range !== undefined && range.toOffset <= cut && !alive.has(file);
+  });
 }
 
-export function removeFiles(dataDir: string, name: PartitionName, files: readonly string[]): void {
-  for (const file of files) rmSync(join(partitionDir(dataDir, name), file), { force: true });
+/**
+ * Removes data files after it has proved that files of the newest manifest hold their offsets. Returns what it removed; what is
+ * not proven stays.
+ * @param known files that this process has sealed or checked itself; what is checked here is added
+ */
+export async function removeDeadFiles(
+  dataDir: string,
+  name: PartitionName,
+  head: ChainHead,
+  dead: readonly string[],
+  known: Set<string>,
+): Promise<string[]> {
+  const dir = partitionDir(dataDir, name);
+  const removed: string[] = [];
+  for (const file of dead) {
+    const covering = coveringFiles(head.files, file);
+    if (covering === undefined) continue; // a gap lies there: this may be the only copy
+    for (const one of covering) {
+      if (known.has(one.name)) continue;
+      const { sha256 } = await digestFile(join(dir, one.name));
+      if (sha256 !== one.sha256)
+        throw new SwaError(
+          'master.corrupt',
+          `${join(dir, one.name)} does not have the hash its manifest names`,
+          {
+            hint: recoverHint,
+          },
+        );
+      known.add(one.name);
+    }
+    removeReplaced([join(dir, file)], () => {
+      for (const one of covering) {
+        if (statSync(join(dir, one.name), { throwIfNoEntry: false })?.size === one.sizeBytes) continue;
+        throw new SwaError('master.corrupt', `${join(dir, one.name)}, which replaces ${file}, is not whole`, {
+          hint: recoverHint,
+        });
+      }
+    });
+    removed.push(file);
+  }
+  return removed;
 }
 
-/** Removes the manifests that have many successors and are not pinned. */
-export function removeOldManifests(dataDir: string, name: PartitionName, head: ChainHead): void {
+/** The files that hold all offsets of a data file by its name; undefined when some are in none. */
+function coveringFiles(files: readonly ManifestFile[], file: string): ManifestFile[] | undefined {
+  const range = dataFileRange(file);
+  if (range === undefined) return undefined;
+  const covering = files.filter(
+    ({ fromOffset, toOffset }) => fromOffset < range.toOffset && toOffset > range.fromOffset,
+  );
+  let at: number = range.fromOffset;
+  for (const one of covering) {
+    if (one.fromOffset > at) return undefined;
+    at = one.toOffset;
+  }
+  return at >= range.toOffset ? covering : undefined;
+}
+
+/** Removes the manifests that have many successors and are not pinned, when the newest is found whole. */
+export function removeOldManifests(
+  dataDir: string,
+  root: Sealed<Root>,
+  name: PartitionName,
+  head: ChainHead,
+): void {
   const pinned = pinnedManifests(dataDir);
   if (pinned === 'everything') return;
-  for (const number of manifestNumbers(dataDir, name)) {
-    if (number > head.number - keptManifests) return;
-    if (pinned.get(name)?.has(number) !== true) rmSync(manifestPath(dataDir, name, number), { force: true });
-  }
+  const old = manifestNumbers(dataDir, name).filter(
+    (number) => number <= head.number - keptManifests && pinned.get(name)?.has(number) !== true,
+  );
+  const paths = old.map((number) => manifestPath(dataDir, name, number));
+  removeReplaced(paths, () => void readManifest(dataDir, root, name, head.number));
 }

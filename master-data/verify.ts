@@ -8,11 +8,12 @@
  * has them all. Where it has fewer (Kafka's control records are holes), the log itself is asked for the offsets of that
  * range.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { SwaError, messageOf, systemCode } from '../lib/errors.js';
+import { removeScratch } from '../lib/files/removal.js';
 import type { Sealed } from '../lib/files/sealed.js';
 import { checkCut } from '../lib/log/cut.js';
 import { offset, type Cut, type Log, type PartitionName } from '../lib/log/log.js';
@@ -78,7 +79,7 @@ export async function verifyMaster(
   } finally {
     pinned.release();
     duckdb.close();
-    rmSync(tempDirectory, { recursive: true, force: true });
+    removeScratch(tempDirectory);
   }
 }
 

@@ -5,11 +5,12 @@
  * renamed to `views/<id>`, the directory is fsynced, then CURRENT is replaced. A crash before that leaves the old view
  * serving and something for `sweep` to remove; a crash after it leaves nothing to do.
  */
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { SwaError, systemCode } from '../lib/errors.js';
 import { digestFile } from '../lib/files/digest.js';
 import { fsyncDir, makeDirDurable } from '../lib/files/durable.js';
+import { moveAside, moveDurably, removeReplaced, removeScratch } from '../lib/files/removal.js';
 import type { Cut } from '../lib/log/log.js';
 import { PackedTexts } from '../lib/packed-texts.js';
 import type { RulesVersions } from '../lib/facts/rules.js';
@@ -118,7 +119,12 @@ async function serveChecked(dataDir: string, id: ViewId): Promise<ViewMeta> {
 
 /** Whether this version can answer from the view that CURRENT names, as far as opening it shows. */
 export function currentServes(dataDir: string): boolean {
-  const view = ifReadable(() => openView(dataDir, readCurrent(dataDir)));
+  const current = ifReadable(() => readCurrent(dataDir));
+  return current !== undefined && canBeOpened(viewPath(dataDir, current));
+}
+
+function canBeOpened(dir: string): boolean {
+  const view = ifReadable(() => openViewAt(dir));
   view?.close();
   return view !== undefined;
 }
@@ -159,18 +165,22 @@ export function prune(dataDir: string, keep: number, readHolds = heldViews): Vie
 /** False when somebody has come to hold the view meanwhile: then it is back in its place. */
 function putAway(dataDir: string, id: ViewId, readHolds: typeof heldViews): boolean {
   const away = newBuildingDir(dataDir, 'pruned');
-  renameSync(viewPath(dataDir, id), away);
-  if (readHolds(dataDir).has(id)) {
-    renameSync(away, viewPath(dataDir, id));
-    return false;
+  moveDurably(viewPath(dataDir, id), away);
+  try {
+    if (!readHolds(dataDir).has(id)) {
+      // Throws, and the view is back, when the one that serves instead cannot be opened.
+      removeReplaced([away], () => openView(dataDir, readCurrent(dataDir)).close());
+      return true;
+    }
+  } finally {
+    if (existsSync(away)) moveDurably(away, viewPath(dataDir, id));
   }
-  rmSync(away, { recursive: true, force: true });
-  return true;
+  return false;
 }
 
 /** Removes what killed runs left behind. Only for the holder of the batch lock. */
 export function sweep(dataDir: string): void {
-  rmSync(buildingDir(dataDir), { recursive: true, force: true });
+  removeScratch(buildingDir(dataDir));
 }
 
 /** Reads all files of a view and compares them with META. Throws `view.corrupt` naming the first that differs. */
@@ -199,14 +209,19 @@ export function viewIds(dataDir: string): ViewId[] {
   }
 }
 
-/** An equal view already there (same number, same content) is as good: the build is dropped. */
+/**
+ * An equal view already there (same number, same content) is as good if it can be opened: the build is dropped. Else it goes to
+ * what is swept, and the build takes its place.
+ */
 function moveIntoPlace(dataDir: string, building: string, id: ViewId): void {
+  const place = viewPath(dataDir, id);
   try {
-    renameSync(building, viewPath(dataDir, id));
+    if (existsSync(place) && !canBeOpened(place)) moveAside(place, buildingDir(dataDir));
+    moveDurably(building, place);
   } catch (error) {
     const code = systemCode(error);
     if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
-    rmSync(building, { recursive: true, force: true });
+    removeScratch(building);
   }
   fsyncDir(viewsDir(dataDir));
 }

@@ -9,6 +9,7 @@
  * are tried one by one, until all is well or the one that fails has failed three times and is set aside. So delivery is
  * at least once, and the state is as if it were exactly once.
  */
+import { removeIfEmpty } from '../lib/files/removal.js';
 import type { Clock } from '../lib/clock.js';
 import { SwaError, messageOf } from '../lib/errors.js';
 import { distance, offsetAt } from '../lib/log/cut.js';
@@ -32,7 +33,7 @@ import {
   type PreparedPartitions,
   type PreparationOptions,
 } from './prepared-partitions.js';
-import { generationDir, removeIfEmpty, removeStores, storeDir } from './store/layout.js';
+import { generationDir, removeStores, storeDir } from './store/layout.js';
 import type { PartitionStore, Standing } from './store/partition-store.js';
 import type { Progress } from './store/store-meta.js';
 import { buildSwaTopology } from './swa-topology.js';

@@ -6,7 +6,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { systemClock } from '../../lib/clock.js';
 import { readConfig, type Config } from '../../lib/config/config.js';
-import { openDataDir } from '../../lib/data-dir.js';
+import { checkDataDir } from '../../lib/data-dir.js';
 import { SwaError } from '../../lib/errors.js';
 import { HttpProblem } from '../../lib/http/problem.js';
 import { takesMany } from '../../lib/http/route.js';
@@ -66,7 +66,7 @@ async function answer(
 }
 
 async function answerHere(config: Config, inquiry: Inquiry, input: AskInput): Promise<unknown> {
-  openDataDir(config);
+  checkDataDir(config);
   const opened = openEngine(config, systemClock);
   try {
     return (await ask(opened.engine, inquiry.name, input)).body;

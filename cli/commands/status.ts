@@ -1,5 +1,6 @@
 /** `swa status`: every role, where it is, how far behind, and its last error; then the imports left as jobs. */
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import { importStateSchema, type ImportState } from '../../ingest/import-worker.js';
 import { systemClock } from '../../lib/clock.js';
@@ -65,7 +66,7 @@ function summary(details: StatusEntry['details']): string {
 
 /** Imports that are not done yet; asking makes no data directory. */
 async function importJobs(dataDir: string): Promise<readonly LeasedJob<'import'>[]> {
-  if (!existsSync(roomOf(dataDir, 'jobs'))) return [];
+  if (!existsSync(join(roomOf(dataDir, 'jobs'), 'import', 'data.mdb'))) return [];
   const jobs = openJobQueue(dataDir, 'import', systemClock);
   try {
     return jobs.list();

@@ -4,7 +4,9 @@ import { auditViews, type ViewsAudit } from '../../batch/audit.js';
 import { showProgress } from '../../batch/progress-bar.js';
 import { systemClock } from '../../lib/clock.js';
 import { readConfig, type Config } from '../../lib/config/config.js';
-import { openLog } from '../../lib/log/open-log.js';
+import { openExistingLog } from '../../lib/log/open-log.js';
+import { messageOf } from '../../lib/errors.js';
+import type { Log } from '../../lib/log/log.js';
 import { verifyMaster, type MasterAudit } from '../../master-data/verify.js';
 import { startProgress } from '../progress.js';
 
@@ -37,15 +39,20 @@ export function addVerifyCommand(program: Command): void {
 
 async function verifyFacts(config: Config): Promise<MasterAudit> {
   const progress = startProgress('verify', systemClock);
-  const log = await openLog(config, systemClock);
   let files = 0;
+  let log: Log | undefined;
   try {
-    return await verifyMaster(config.dataDir, log, {
+    const noLog = await openExistingLog(config).then(
+      (opened) => void (log = opened),
+      (error: unknown) => messageOf(error),
+    );
+    const audit = await verifyMaster(config.dataDir, log, {
       onFile: (file) => progress.show(++files, undefined, `${files} files, at ${file.path}`),
     });
+    return noLog === undefined ? audit : { ...audit, ok: false, problems: [noLog, ...audit.problems] };
   } finally {
     progress.end();
-    await log.close();
+    await log?.close();
   }
 }
 

@@ -1,7 +1,7 @@
 /** The `swa` command as people run it: what it prints, and how it exits. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -151,5 +151,55 @@ test('a port that is taken ends what wanted to serve there', async (t) => {
     const { code, stderr } = await swa([command], { SWA_HTTP_PORT: port, SWA_COLLECTOR_PORT: port });
     assert.equal(code, 1, `${command}: ${stderr}`);
     assert.match(stderr, /^port\.in-use: /);
+  }
+});
+
+test('commands that only read make nothing', async (t) => {
+  const { dir, swa } = setUp(t);
+  for (const args of [
+    ['status'],
+    ['verify'],
+    [
+      'query',
+      'uniques',
+      '--domain',
+      'e.org',
+      '--from',
+      '2026-01-01T00:00:00Z',
+      '--to',
+      '2026-01-01T01:00:00Z',
+    ],
+    ['batch', 'list'],
+    ['batch', 'status'],
+    ['config'],
+    ['recover'],
+  ]) {
+    const { stderr } = await swa(args);
+    assert.deepEqual(readdirSync(dir), [], args.join(' '));
+    assert.doesNotMatch(stderr, /\n {4}at /, `a stack: ${stderr}`);
+  }
+});
+
+test('a log that is gone is not made anew: nothing is acknowledged, and the message names the way on', async (t) => {
+  const { dir, dataDir, swa } = setUp(t);
+  const facts = join(dir, 'facts.ndjson');
+  writeFileSync(
+    facts,
+    `${JSON.stringify({ type: 'pageview', visitor: 'cookie:1', url: 'https://e.org/' })}\n`,
+  );
+  assert.equal((await swa(['import', '--format', 'ndjson', facts])).code, 0);
+  assert.equal((await swa(['batch', 'run'])).code, 0);
+  renameSync(join(dataDir, 'log'), join(dir, 'log'));
+  for (const args of [
+    ['import', '--format', 'ndjson', facts],
+    ['start'],
+    ['collector'],
+    ['verify'],
+    ['batch', 'run'],
+  ]) {
+    const { code, stdout, stderr } = await swa(args, { SWA_HTTP_PORT: '0', SWA_COLLECTOR_PORT: '0' });
+    assert.equal(code, 1, `${args.join(' ')}: ${stderr}`);
+    assert.match(stdout + stderr, /log\/format\.json is missing, but .*root\.json shows/, args.join(' '));
+    assert.ok(!existsSync(join(dataDir, 'log', 'format.json')), args.join(' '));
   }
 });

@@ -12,6 +12,7 @@ import {
   renameSync,
   statSync,
   unlinkSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { open } from 'node:fs/promises';
@@ -84,6 +85,13 @@ export function replaceFile(path: string, bytes: Uint8Array | string): void {
   const temp = writeTemp(path, bytes);
   renameSync(temp, path);
   fsyncDir(dirname(path));
+}
+
+/** The same for a note that may be lost in a power cut: readers see it whole, old or new. */
+export function replaceNote(path: string, text: string): void {
+  const temp = `${path}.${process.pid}.tmp`;
+  writeFileSync(temp, text);
+  renameSync(temp, path);
 }
 
 /**

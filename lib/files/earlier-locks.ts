@@ -2,7 +2,8 @@
  * The lock files of versions before the kernel's locks: each named its owner by process id and start time. What they left means
  * nothing now, but one whose owner is alive says that such a version is at work on this data directory.
  */
-import { readFileSync, readdirSync, rmSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
+import { removeScratch } from './removal.js';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -41,7 +42,7 @@ export function clearEarlierLocks(dataDir: string): void {
       );
     }
     // Those in locks/ are ours, too, by the same name.
-    if (text !== undefined && !path.startsWith(locksDir)) rmSync(path, { force: true });
+    if (text !== undefined && !path.startsWith(locksDir)) removeScratch(path);
   }
 }
 

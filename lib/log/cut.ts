@@ -60,7 +60,9 @@ export async function checkCut(log: Log, cut: Cut, owner: string): Promise<void>
       throw new SwaError(
         'log.mismatch',
         `${owner} has read ${name} up to offset ${stored}, but the log ends at ${end ?? 'no such partition'}`,
-        { hint: 'the log lost records or was replaced: restore it, or start with a fresh data directory' },
+        {
+          hint: 'the log has lost records or was replaced: restore it from a copy, or stop the system and let `swa recover` show how to go on',
+        },
       );
     }
   }

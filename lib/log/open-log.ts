@@ -6,31 +6,80 @@ import type { Clock } from '../clock.js';
 import { roomOf } from '../data-dir.js';
 import { SwaError } from '../errors.js';
 import { longestGapMs } from '../time/schedule.js';
+import { checkLogId, namesOf, offsetAt } from './cut.js';
 import { openEmbeddedLog, type EmbeddedOptions } from './embedded/embedded-log.js';
 import { openEmbeddedWriter } from './embedded/writer.js';
 import type { KafkaLogOptions } from './kafka/kafka-log.js';
 import { KafkaMemory } from './kafka/memory.js';
-import type { Log, LogWriter } from './log.js';
+import type { Log, LogId, LogWriter, Offsets } from './log.js';
+import { storedEnd, storedLogId, traceOfLog } from './stored.js';
 
 /**
- * The reading side. Makes the log if there is none yet, so that roles may start in any order. Throws
+ * The reading side. Makes the log in a fresh data directory, so that roles may start in any order. Throws
  * `config.invalid` when the log was made with other partitions, or Kafka keeps facts for less than three batch
- * intervals; `log.corrupt`; `log.unavailable`.
+ * intervals; `log.missing` when it is gone; `log.corrupt`; `log.unavailable`.
  */
 export async function openLog(config: Config, _clock: Clock): Promise<Log> {
   if (config.kafkaBrokers.length > 0) return openKafka(config);
   return openEmbeddedLog(embeddedOptions(config));
 }
 
+/** The same for who only looks: makes nothing. Throws `log.missing` when there is no log yet, too. */
+export async function openExistingLog(config: Config): Promise<Log> {
+  if (config.kafkaBrokers.length > 0) return openKafka(config);
+  return openEmbeddedLog({
+    ...embeddedOptions(config),
+    mayMake: () => {
+      refuseSecondLog(config.dataDir);
+      throw new SwaError('log.missing', `there is no log in '${config.dataDir}' yet`, {
+        hint: 'SWA_DATA_DIR names the data directory; `swa start` makes one',
+      });
+    },
+  });
+}
+
 /** The writing side; besides the above throws `data-dir.in-use` when another process writes the embedded log. */
 export async function openLogWriter(config: Config, _clock: Clock): Promise<LogWriter> {
   if (config.kafkaBrokers.length > 0) return openKafka(config);
-  return openEmbeddedWriter({ ...embeddedOptions(config), segmentBytes: config.segmentBytes });
+  return openEmbeddedWriter({
+    ...embeddedOptions(config),
+    segmentBytes: config.segmentBytes,
+    mayGoOn: (id, next) => requireSuccession(config.dataDir, id, next),
+  });
 }
 
 function embeddedOptions({ dataDir, partitions }: Config): EmbeddedOptions {
   const lockPath = join(roomOf(dataDir, 'locks'), 'log-writer.lock');
-  return { dir: roomOf(dataDir, 'log'), partitions, lockPath };
+  return { dir: roomOf(dataDir, 'log'), partitions, lockPath, mayMake: () => refuseSecondLog(dataDir) };
+}
+
+/** A log that was made anew would acknowledge facts at offsets that the master dataset has already, and never stores again. */
+function refuseSecondLog(dataDir: string): void {
+  const trace = traceOfLog(dataDir);
+  if (trace === undefined) return;
+  throw new SwaError(
+    'log.missing',
+    `${join(roomOf(dataDir, 'log'), 'format.json')} is missing, but ${trace} shows that this data directory had a log`,
+    { hint: lostLogHint },
+  );
+}
+
+const lostLogHint =
+  'restore log/ from a copy, or stop the system and let `swa recover` show how to go on behind what the master dataset has';
+
+/** Refuses to append to a log that is another one than the master dataset's, or ends before what that has already. */
+function requireSuccession(dataDir: string, id: LogId, next: Offsets): void {
+  const stored = storedLogId(dataDir);
+  if (stored !== undefined) checkLogId(id, stored, 'the master dataset');
+  for (const name of namesOf(next)) {
+    const end = storedEnd(dataDir, name);
+    if (end <= offsetAt(next, name)) continue;
+    throw new SwaError(
+      'log.mismatch',
+      `the log ends at offset ${next[name]} of ${name}, but the master dataset has facts up to ${end}: the log has lost records`,
+      { hint: lostLogHint },
+    );
+  }
 }
 
 async function openKafka(config: Config): Promise<LogWriter> {

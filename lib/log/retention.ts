@@ -11,6 +11,7 @@ import { replaceFile } from '../files/durable.js';
 import { readIfThere } from '../files/read-if-there.js';
 import { checkLogId, namesOf, offsetAt } from './cut.js';
 import { offset, parsePartitionName, type Cut, type LogId, type LogWriter, type Offsets } from './log.js';
+import { provenEnd } from './stored.js';
 
 const noteSchema = z.object({
   logId: z.string().transform((id) => id as LogId), // written below
@@ -66,13 +67,25 @@ export class Trimmer {
     this.#log = log;
   }
 
+  /**
+   * Carries the note out, as far as the master dataset is seen to have the facts now: it may have been replaced by an older
+   * copy since the note was written. Throws `master.corrupt`, and drops nothing.
+   */
   async run(): Promise<void> {
     const text = readIfThere(notePath(this.#dataDir)) ?? this.#done;
     if (text === this.#done) return;
     const note = noteSchema.parse(JSON.parse(text));
     checkLogId(this.#log.id, note.logId, 'the note on what the log may drop');
-    await this.#log.trim(note.next);
+    await this.#log.trim(this.#stored(note.next));
     this.#done = text;
+  }
+
+  #stored(below: Offsets): Offsets {
+    const least = namesOf(below).map((name) => {
+      const end = provenEnd(this.#dataDir, name);
+      return [name, offset(Math.min(offsetAt(below, name), end))] as const;
+    });
+    return Object.fromEntries(least);
   }
 }
 

@@ -157,22 +157,6 @@ test('two sinks that cannot see each other: the one that comes late to a manifes
   await ledger.checkAll();
 });
 
-test("a sink that sweeps another one's file away has made it too late for its manifest first", async (t) => {
-  const house = await makeHouse(t, { partitions: 1 });
-  const ledger = new Ledger(house);
-  await ledger.append(30);
-  const order = { dataDir: house.dataDir, partitions: 1, maxRows: 100, fanIn: 8, unlocked: true };
-  const first = startChild({ ...order, waitAt: 'directory-synced' });
-  const firstEnd = endOfChild(first);
-  await untilSaid(first, 'at directory-synced');
-  const sweeper = startChild({ ...order, killAt: { step: 'parquet-written', time: 1 } });
-  assert.equal(await endOfChild(sweeper), 'SIGKILL');
-  first.stdin?.end();
-  assert.match(await firstEnd, /^exit 1: master\.conflict$/m);
-  await ledger.check('after both');
-  await ledger.checkAll();
-});
-
 async function untilSaid(child: ChildProcess, text: string): Promise<void> {
   let said = '';
   assert.ok(child.stdout);

@@ -162,7 +162,7 @@ test('records the log has dropped before they were stored are skipped when that 
   log.end = 5; // control records, which no file but the one before takes
   for (const at of [7, 8]) log.put(at);
   log.start = 7;
-  const gap = { partition: name, fromOffset: 3, toOffset: 7, manifest: 2 };
+  const gap = { partition: name, fromOffset: 3, toOffset: 7, manifest: 3 };
   assert.deepEqual(await skipGaps(context, log), [gap]);
   log.end = 9;
   await drainLogToMaster(context, { log });
@@ -170,7 +170,7 @@ test('records the log has dropped before they were stored are skipped when that 
   await drainLogToMaster(context, { log });
   log.start = 20;
   log.put(20);
-  assert.deepEqual(await skipGaps(context, log), [{ ...gap, fromOffset: 11, toOffset: 20, manifest: 5 }]);
+  assert.deepEqual(await skipGaps(context, log), [{ ...gap, fromOffset: 11, toOffset: 20, manifest: 6 }]);
   log.end = 22;
   assert.equal((await drainLogToMaster(context, { log })).next[name], 22);
   const { files, cut } = takeSnapshot(dataDir);

@@ -13,12 +13,13 @@
  *   speed-<topic>-<n>.lock          who works on a partition
  *   speed-worker-<n>.lock           who goes by a number, where workers come and go
  */
-import { mkdirSync, readdirSync, rmSync, rmdirSync } from 'node:fs';
+import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { roomOf } from '../../lib/data-dir.js';
 import { SwaError, systemCode } from '../../lib/errors.js';
 import { replaceFile } from '../../lib/files/durable.js';
+import { removeScratch } from '../../lib/files/removal.js';
 import { readIfThere } from '../../lib/files/read-if-there.js';
 import type { PartitionName } from '../../lib/log/log.js';
 import type { ViewId } from '../../lib/views/view.js';
@@ -116,15 +117,5 @@ export function generationIds(dataDir: string): ViewId[] {
  * live until the last of them closes.
  */
 export function removeStores(dir: string): void {
-  rmSync(dir, { recursive: true, force: true });
-}
-
-/** Removes a generation's folder once the last store has gone from it. */
-export function removeIfEmpty(dir: string): void {
-  try {
-    rmdirSync(dir);
-  } catch (error) {
-    const code = systemCode(error);
-    if (code !== 'ENOTEMPTY' && code !== 'EEXIST' && code !== 'ENOENT') throw error;
-  }
+  removeScratch(dir);
 }

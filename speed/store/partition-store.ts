@@ -3,10 +3,11 @@
  * to. A commit changes both in one transaction, so a store always holds exactly the facts before its own position,
  * whenever its process was killed. Commits go through the commit thread; everything else is done here.
  */
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { asBuffer } from '../../lib/as-buffer.js';
 import { SwaError, systemCode } from '../../lib/errors.js';
+import { removeScratch } from '../../lib/files/removal.js';
 import type { Offset } from '../../lib/log/log.js';
 import { decodeCell } from './cell-codec.js';
 import { parseCellKey } from './cell-key.js';
@@ -201,7 +202,7 @@ async function openWhole(dir: string, description: StoreDescription): Promise<Op
     db.resetReadTxn();
     const progress = readProgress(db);
     if (progress.next < description.from) throw new SwaError('view.corrupt', 'a realtime store goes back');
-    rmSync(marker, { force: true });
+    removeScratch(marker);
     return { db, progress };
   } catch (error) {
     if (systemCode(error) === 'EMFILE') throw error; // says nothing about the store

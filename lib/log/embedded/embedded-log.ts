@@ -32,6 +32,8 @@ export interface EmbeddedOptions {
   readonly partitions: number;
   /** The writer's lock; in `dir` unless said otherwise. */
   readonly lockPath?: string;
+  /** Asked before a log is made; throws when there must be one. */
+  readonly mayMake?: () => void;
 }
 
 /** A log's files, known to be there; shared by both sides. */
@@ -45,8 +47,8 @@ export interface Place {
 
 const recovery = 'the check of the log';
 
-export function openPlace({ dir, partitions: count, lockPath }: EmbeddedOptions): Place {
-  const format = openFormat(dir, count);
+export function openPlace({ dir, partitions: count, mayMake, lockPath }: EmbeddedOptions): Place {
+  const format = openFormat(dir, count, mayMake);
   const partitions = partitionsOf(format.partitions);
   return {
     format,
@@ -55,6 +57,14 @@ export function openPlace({ dir, partitions: count, lockPath }: EmbeddedOptions)
     watermarkPath: join(dir, 'watermark'),
     lockPath: lockPath ?? join(dir, 'writer.lock'),
   };
+}
+
+/** Offsets by partition index, named. */
+export function offsetsByName(
+  { partitions }: Pick<Place, 'partitions'>,
+  offsets: readonly number[],
+): Offsets {
+  return Object.fromEntries(partitions.map((name, i) => [name, offset(offsets[i] ?? 0)]));
 }
 
 /** The reading side. Makes the log if there is none yet. */
@@ -115,12 +125,12 @@ export class EmbeddedLog implements Log {
 
   async earliest(): Promise<Offsets> {
     this.#checkOpen();
-    return this.#byName(this.#place.segments.earliest());
+    return offsetsByName(this.#place, this.#place.segments.earliest());
   }
 
   async latest(): Promise<Offsets> {
     this.#checkOpen();
-    return this.#byName(this.#watermark.read().next);
+    return offsetsByName(this.#place, this.#watermark.read().next);
   }
 
   async openReader({ from }: ReaderOptions): Promise<LogReader> {
@@ -151,10 +161,6 @@ export class EmbeddedLog implements Log {
     this.#closed = true;
     await this.#readers.closeAll();
     this.#watermark.close();
-  }
-
-  #byName(offsets: readonly number[]): Offsets {
-    return Object.fromEntries(this.partitions.map((name, i) => [name, offset(offsets[i] ?? 0)]));
   }
 
   #checkOpen(): void {

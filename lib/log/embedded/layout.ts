@@ -17,7 +17,7 @@
  * start of its commit tells a torn tail from damage: a whole frame of a later commit proves that what stands before it
  * was once durable.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { randomUUID } from 'node:crypto';
@@ -40,11 +40,21 @@ export interface LogFormat {
   readonly partitions: number;
 }
 
-/** Reads the log's format, and makes the log first if there is none: any role may be the one that comes first. */
-export function openFormat(dir: string, partitions: number): LogFormat {
-  makeDirDurable(dir);
+/**
+ * Reads the log's format, and makes the log first if there is none: any role may be the one that comes first.
+ * @param mayMake throws when there must be a log already
+ */
+export function openFormat(
+  dir: string,
+  partitions: number,
+  mayMake: () => void = () => undefined,
+): LogFormat {
   const path = join(dir, 'format.json');
-  createFile(path, JSON.stringify({ layout: 1, logId: randomUUID(), partitions }));
+  if (!existsSync(path)) {
+    mayMake();
+    makeDirDurable(dir);
+    createFormat(dir, randomUUID(), partitions);
+  }
   const format = readFormat(path);
   if (format.partitions !== partitions) {
     throw new SwaError(
@@ -56,12 +66,17 @@ export function openFormat(dir: string, partitions: number): LogFormat {
   return format;
 }
 
-function readFormat(path: string): LogFormat {
+/** False when there is one. */
+export function createFormat(dir: string, logId: string, partitions: number): boolean {
+  return createFile(join(dir, 'format.json'), JSON.stringify({ layout: 1, logId, partitions }));
+}
+
+export function readFormat(path: string): LogFormat {
   try {
     const { logId, partitions } = formatSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
     return { logId: logId as LogId, partitions }; // branding: this file is where log ids come from
   } catch (cause) {
-    throw corrupt(path, 'it is not what was written at creation', cause);
+    throw corrupt(path, 'it has been altered since it was created', cause);
   }
 }
 
@@ -147,6 +162,6 @@ export function encodeFrameHeader(bytes: Buffer, at: number, frame: Frame): void
 export function corrupt(path: string, what: string, cause?: unknown): SwaError {
   return new SwaError('log.corrupt', `the log file ${path} is damaged: ${what}`, {
     cause,
-    hint: 'restore the file from a backup; nothing of it was used',
+    hint: 'restore the file from a backup, or stop the system and let `swa recover` show what can be saved; nothing of it was used',
   });
 }

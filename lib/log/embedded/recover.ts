@@ -6,8 +6,9 @@
  *
  * Runs under the writer's lock, in the writer or in a reader that comes first.
  */
-import { closeSync, fdatasyncSync, fstatSync, ftruncateSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, fdatasyncSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { createFile } from '../../files/durable.js';
+import { cutUnacknowledged } from '../../files/removal.js';
 import {
   corrupt,
   decodeFrame,
@@ -45,8 +46,8 @@ function createFirst(segments: Segments, format: LogFormat): Watermark {
 
 /** Headers and sizes only: readers check every frame they use. */
 function checkSealed(segments: Segments, number: number): void {
-  const own = headerOf(segments, number);
-  const following = headerOf(segments, number + 1);
+  const own = segments.requireHeader(number);
+  const following = segments.requireHeader(number + 1);
   if (statSync(segments.path(number)).size < following.previousEnd) {
     throw corrupt(segments.path(number), `it is shorter than ${following.previousEnd} bytes`);
   }
@@ -55,15 +56,9 @@ function checkSealed(segments: Segments, number: number): void {
   }
 }
 
-function headerOf(segments: Segments, number: number): SegmentHeader {
-  const header = segments.header(number);
-  if (header === undefined) throw corrupt(segments.path(number), 'it is missing');
-  return header;
-}
-
 function cutTail(segments: Segments, number: number, durableTo: number): Watermark {
   const path = segments.path(number);
-  const next = [...headerOf(segments, number).base];
+  const next = [...segments.requireHeader(number).base];
   const fd = openSync(path, 'r+');
   try {
     const end = scan(fd, segments.firstFrame, (partition, base, count) => {
@@ -73,7 +68,7 @@ function cutTail(segments: Segments, number: number, durableTo: number): Waterma
     if (end < durableTo || isFollowed(fd, end)) {
       throw corrupt(path, `the frame at byte ${end} is not as it was acknowledged`);
     }
-    ftruncateSync(fd, end);
+    cutUnacknowledged(fd, end, durableTo);
     fdatasyncSync(fd);
     return { segment: number, position: end, next };
   } finally {

@@ -45,11 +45,22 @@ export class Segments {
     const bytes = this.#readHeader(number);
     if (bytes === undefined) return undefined;
     const header = decodeSegmentHeader(bytes);
-    if (header?.number !== number) throw corrupt(this.path(number), 'its header is not one');
+    if (header?.number !== number) throw corrupt(this.path(number), 'its header is invalid');
     if (header.logId !== this.#logId) throw corrupt(this.path(number), `it belongs to log ${header.logId}`);
-    if (header.base.length !== this.partitionCount) throw corrupt(this.path(number), 'other partitions');
+    if (header.base.length !== this.partitionCount)
+      throw corrupt(
+        this.path(number),
+        `it was written for ${header.base.length} partitions, not ${this.partitionCount}`,
+      );
     if (this.#headers.size > 1000) this.#headers.clear();
     this.#headers.set(number, header);
+    return header;
+  }
+
+  /** As `header`; throws `log.corrupt` when the file is not there. */
+  requireHeader(number: number): SegmentHeader {
+    const header = this.header(number);
+    if (header === undefined) throw corrupt(this.path(number), 'it is missing');
     return header;
   }
 

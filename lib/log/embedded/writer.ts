@@ -6,10 +6,11 @@
  * What fails, fails forward: a write that did not go through (disk full) is cut off again and the next append tries
  * anew; after a failed sync the segment is never written again, and the next commit starts a new one.
  */
-import { closeSync, fdatasync, ftruncateSync, openSync, rmSync } from 'node:fs';
+import { closeSync, fdatasync, openSync, statSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { SwaError } from '../../errors.js';
-import { createFile, fsyncDir, writeFully } from '../../files/durable.js';
+import { createFile, writeFully } from '../../files/durable.js';
+import { cutUnacknowledged, removeReplaced } from '../../files/removal.js';
 import type { OwnerLock } from '../../files/owner-lock.js';
 import { offsetAt } from '../cut.js';
 import type {
@@ -26,8 +27,15 @@ import type {
 import { GroupCommit } from '../group-commit.js';
 import { route, type Routed } from '../route.js';
 import { CommitEncoder } from './commit.js';
-import { EmbeddedLog, lockForWriting, openPlace, type EmbeddedOptions, type Place } from './embedded-log.js';
-import { encodeSegmentHeader } from './layout.js';
+import {
+  EmbeddedLog,
+  lockForWriting,
+  offsetsByName,
+  openPlace,
+  type EmbeddedOptions,
+  type Place,
+} from './embedded-log.js';
+import { corrupt, encodeSegmentHeader } from './layout.js';
 import { recover } from './recover.js';
 import { WatermarkWriter, type Watermark } from './watermark.js';
 
@@ -35,14 +43,17 @@ const syncData = promisify(fdatasync);
 
 export interface EmbeddedWriterOptions extends EmbeddedOptions {
   readonly segmentBytes: number;
+  /** Asked before anything is appended: the log's id and its next offsets. Throws when it must not go on. */
+  readonly mayGoOn?: (id: LogId, next: Offsets) => void;
 }
 
-/** Takes the writer's lock and makes the log whole. Throws `data-dir.in-use`, `log.corrupt`. */
+/** Takes the writer's lock and makes the log whole. Throws `data-dir.in-use`, `log.corrupt`, and what the options do. */
 export async function openEmbeddedWriter(options: EmbeddedWriterOptions): Promise<LogWriter> {
   const place = openPlace(options);
   const lock = await lockForWriting(place);
   try {
     const end = recover(place.segments, place.format, place.watermarkPath);
+    options.mayGoOn?.(place.format.logId, offsetsByName(place, end.next));
     return new EmbeddedLogWriter(place, lock, end, options.segmentBytes);
   } catch (error) {
     lock.release();
@@ -101,9 +112,9 @@ class EmbeddedLogWriter implements LogWriter {
     for (const number of segments.numbers()) {
       const following = number < this.#end.segment ? segments.header(number + 1) : undefined;
       if (following === undefined || following.base.some((base, i) => base > (limits[i] ?? 0))) break;
-      rmSync(segments.path(number));
+      // The caller knows what holds the facts below the cut; the log goes on with the segment behind.
+      removeReplaced([segments.path(number)], () => void segments.requireHeader(number + 1));
     }
-    fsyncDir(segments.dir);
   }
 
   earliest(): Promise<Offsets> {
@@ -162,7 +173,7 @@ class EmbeddedLogWriter implements LogWriter {
   /** Takes away what a failed commit has left behind the durable end. */
   #cutBack(): void {
     try {
-      ftruncateSync(this.#fd, this.#end.position);
+      cutUnacknowledged(this.#fd, this.#end.position, this.#end.position);
     } catch {
       this.#spoiled = true; // the next segment's header says where this one ends
     }
@@ -171,7 +182,12 @@ class EmbeddedLogWriter implements LogWriter {
   #startSegment(): void {
     const number = this.#end.segment + 1;
     const path = this.#place.segments.path(number);
-    rmSync(path, { force: true }); // of an attempt that failed half-way; no reader has heard of it
+    // Of an attempt that failed half-way: no reader has heard of it, and there is no record in it.
+    removeReplaced([path], () => {
+      const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+      if (size > this.#place.segments.firstFrame)
+        throw corrupt(path, 'it holds records behind the end of the log');
+    });
     createFile(
       path,
       encodeSegmentHeader({

@@ -1,0 +1,92 @@
+/** What a partial restore, or a bad disk, leaves: the sink stops by name, and facts are never removed (I10). */
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { SwaError } from '../../lib/errors.js';
+import { partitionName } from '../../lib/log/log.js';
+import { partitionDir } from '../layout.js';
+import { drainLogToMaster } from '../sink.js';
+import { takeSnapshot } from '../snapshot.js';
+import { makeHouse, pageview, type House } from './house.js';
+
+test('a replaced file stays while what replaces it is damaged', async (t) => {
+  const house = await makeHouse(t, { partitions: 1 });
+  await house.append([pageview(1)]);
+  await drainLogToMaster(house.context);
+  const dir = partitionDir(house.dataDir, partitionName('pageviews', 0));
+  const [stored] = takeSnapshot(house.dataDir).files;
+  assert.ok(stored);
+  const orphan = join(dir, '0000000000000000-0000000000000001-0123456789abcdef.parquet');
+  writeFileSync(orphan, 'perhaps the only copy');
+  const bytes = readFileSync(stored.path);
+  writeFileSync(stored.path, Buffer.concat([bytes.subarray(1), Buffer.alloc(1)])); // of the same size
+  await house.append([pageview(2)]);
+  await drainLogToMaster(house.context);
+  assert.equal(readFileSync(orphan, 'utf8'), 'perhaps the only copy');
+  writeFileSync(stored.path, bytes);
+  await house.append([pageview(3)]);
+  await drainLogToMaster(house.context);
+  assert.ok(!existsSync(orphan));
+});
+
+/** A dataset of several files and manifests in each partition, and all names in it. */
+async function makeStored(t: TestContext): Promise<{ house: House; listing: () => string[] }> {
+  const house = await makeHouse(t, { partitions: 1, sinkMaxRows: 10 });
+  for (let round = 0; round < 3; round++) {
+    await house.append(Array.from({ length: 25 }, (_, i) => pageview(100 * round + i)));
+    await drainLogToMaster(house.context);
+  }
+  const master = join(house.dataDir, 'master');
+  return {
+    house,
+    listing: () =>
+      (readdirSync(master, { recursive: true }) as string[]).filter((name) => /\d{10}/.test(name)),
+  };
+}
+
+for (const [what, spoil] of [
+  ['all manifests', (manifests: readonly string[]) => manifests],
+  ['all but the first manifest', (manifests: readonly string[]) => manifests.slice(1)],
+  ['the newest three manifests', (manifests: readonly string[]) => manifests.slice(-3)],
+] as const) {
+  test(`a partition that has lost ${what} stops the sink, and nothing is removed`, async (t) => {
+    const { house, listing } = await makeStored(t);
+    const dir = join(partitionDir(house.dataDir, partitionName('pageviews', 0)), 'manifests');
+    for (const name of spoil(readdirSync(dir).toSorted())) rmSync(join(dir, name));
+    const before = listing();
+    await assert.rejects(drainLogToMaster(house.context), (error) => {
+      assert.ok(error instanceof SwaError && error.code === 'master.corrupt', String(error));
+      assert.match(error.message, /master\/pageviews\/p0.*\.parquet/);
+      assert.match(error.hint ?? '', /swa recover/);
+      return true;
+    });
+    assert.deepEqual(listing(), before);
+  });
+}
+
+test('a data file that is gone, or was cut short, stops the sink by name', async (t) => {
+  const { house } = await makeStored(t);
+  const { path } = takeSnapshot(house.dataDir).files[1] ?? assert.fail();
+  const bytes = readFileSync(path);
+  for (const spoil of [() => rmSync(path), () => writeFileSync(path, bytes.subarray(1))]) {
+    spoil();
+    await assert.rejects(drainLogToMaster(house.context), {
+      code: 'master.corrupt',
+      message: new RegExp(basename(path)),
+    });
+    writeFileSync(path, bytes);
+  }
+  await drainLogToMaster(house.context);
+});
+
+test('a root that is gone stops the sink; no new one is made beside the facts', async (t) => {
+  const { house } = await makeStored(t);
+  const root = join(house.dataDir, 'master', 'root.json');
+  rmSync(root);
+  await assert.rejects(drainLogToMaster(house.context), {
+    code: 'master.corrupt',
+    message: /root\.json is missing/,
+  });
+  assert.ok(!existsSync(root));
+});
