@@ -6,8 +6,10 @@
  * Which generation answers is said by the file SERVING. It is looked at for every snapshot; a generation that no
  * longer serves is closed when its last snapshot is given back, and not before.
  */
-import { statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { SwaError, systemCode } from '../lib/errors.js';
+import { systemClock } from '../lib/clock.js';
+import { isAtWork, readStatus } from '../lib/status.js';
 import type { LogId, Offset, Offsets, PartitionName } from '../lib/log/log.js';
 import { mergeAscending } from '../lib/merge-ascending.js';
 import { SketchCell } from '../lib/views/sketch-cell.js';
@@ -17,9 +19,10 @@ import { CellSubject } from './store/cell-subject.js';
 import { decodeEdges, edgeRange, nextOfEdgeKey } from './store/edge-block.js';
 import { cellRange, domainsAfter, hourOfCellKey, pageRange, parseCellKey } from './store/cell-key.js';
 import { pointerPath, readPointer, storeDir, type Pointer } from './store/layout.js';
-import { looksSound } from './store/lmdb-file.js';
+import { lmdbDamage } from '../lib/files/lmdb-file.js';
 import {
   damageOr,
+  openingMarker,
   dataFile,
   inodeOf,
   isDamage,
@@ -136,7 +139,12 @@ class OpenGeneration {
     onClosed: (closed: Promise<void>) => void,
   ): OpenGeneration | undefined {
     const dirs = partitions.map((partition) => storeDir(dataDir, id, partition));
-    if (!dirs.every((dir) => looksSound(dataFile(dir)))) return undefined;
+    const isWatched = isWorkedOn(dataDir);
+    for (const dir of dirs) {
+      if (inodeOf(dir) === 0 || existsSync(openingMarker(dir))) return undefined;
+      const damage = lmdbDamage(dataFile(dir), isWatched);
+      if (damage !== undefined) throw rebuilding(`${dataFile(dir)} is damaged: ${damage}`);
+    }
     const stores: OpenStore[] = [];
     for (const dir of dirs) {
       const store = openStore(dir);
@@ -163,6 +171,13 @@ class OpenGeneration {
     if (--this.#holders > 0) return;
     for (const { db } of this.stores) this.#onClosed(db.close());
   }
+}
+
+/** Whether a speed worker runs: it has had a whole look at every store before it went to work on it. */
+function isWorkedOn(dataDir: string): boolean {
+  return readStatus(dataDir).some(
+    (entry) => entry.role === 'speed' && entry.state === 'running' && isAtWork(entry, systemClock),
+  );
 }
 
 function openStore(dir: string): OpenStore | undefined {
@@ -377,7 +392,7 @@ function rebuilding(why: string, cause?: unknown): SwaError {
   return new SwaError('speed.failed', `the realtime view is being made again from the log: ${why}`, {
     cause,
     retryable: true,
-    hint: 'ask again in a moment; `swa status` shows how far the speed layer is',
+    hint: 'the speed layer makes it, if it runs (`swa start`): ask again in a moment; `swa status` shows how far it is',
   });
 }
 

@@ -8,10 +8,13 @@
  * In LMDB because its write transactions already are one at a time across processes. `overlappingSync: false` since
  * otherwise a commit returns before it is durable.
  */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import type { Clock } from '../clock.js';
 import { SwaError } from '../errors.js';
 import { makeDirDurable } from '../files/durable.js';
+import { lmdbDamage } from '../files/lmdb-file.js';
 
 export interface QueueItem {
   readonly id: number;
@@ -56,9 +59,12 @@ export class SingleConsumerQueue {
     this.#options = options;
   }
 
-  /** Opens, or makes, the queue kept in `dir`. */
+  /** Opens, or makes, the queue kept in `dir`. Throws `data-dir.unusable` when its file is damaged. */
   static open(dir: string, clock: Clock, options: Partial<QueueOptions> = {}): SingleConsumerQueue {
     makeDirDurable(dir);
+    const file = join(dir, 'data.mdb');
+    const damage = existsSync(file) ? lmdbDamage(file) : undefined;
+    if (damage !== undefined) throw damaged(file, damage);
     const db = open<Stored | Totals, number>({ path: dir, overlappingSync: false });
     return new SingleConsumerQueue(db, clock, { leaseMs: 60_000, limit: 100_000, ...options });
   }
@@ -155,6 +161,12 @@ export class SingleConsumerQueue {
       change(stored);
     });
   }
+}
+
+function damaged(file: string, what: string): SwaError {
+  return new SwaError('data-dir.unusable', `the queue ${file} is damaged: ${what}`, {
+    hint: 'stop the system and run `swa recover --yes`: it puts the file aside; what waited in it must be asked for again',
+  });
 }
 
 function isItem(value: Stored | Totals | undefined): value is Stored {

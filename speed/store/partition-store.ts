@@ -3,7 +3,7 @@
  * to. A commit changes both in one transaction, so a store always holds exactly the facts before its own position,
  * whenever its process was killed. Commits go through the commit thread; everything else is done here.
  */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { asBuffer } from '../../lib/as-buffer.js';
 import { SwaError, systemCode } from '../../lib/errors.js';
@@ -14,7 +14,7 @@ import { parseCellKey } from './cell-key.js';
 import type { CommitThread } from './commit-thread.js';
 import { decodeEdges, encodeEdges, isEdgeKey } from './edge-block.js';
 import { removeStores } from './layout.js';
-import { looksSound } from './lmdb-file.js';
+import { lmdbDamage } from '../../lib/files/lmdb-file.js';
 import {
   damagedMarker,
   damageOr,
@@ -170,7 +170,7 @@ export class PartitionStore {
 /** How far another worker's store is; undefined when there is none to be read, or a damaged one. */
 export function readStanding(dir: string): Standing | undefined {
   const description = readDescription(dir);
-  if (description === undefined || !looksSound(dataFile(dir))) return undefined;
+  if (description === undefined || lmdbDamage(dataFile(dir), true) !== undefined) return undefined;
   const place = { dir, inode: inodeOf(dir) };
   let db: Database | undefined;
   try {
@@ -192,8 +192,9 @@ interface Opened {
 
 async function openWhole(dir: string, description: StoreDescription): Promise<Opened | undefined> {
   const marker = openingMarker(dir);
-  if (existsSync(marker) || existsSync(damagedMarker(dir)) || !looksSound(dataFile(dir))) return undefined;
+  if (existsSync(marker) || existsSync(damagedMarker(dir)) || !existsSync(dataFile(dir))) return undefined;
   writeFileSync(marker, '');
+  if (statSync(dataFile(dir)).size === 0 || lmdbDamage(dataFile(dir)) !== undefined) return undefined;
   let db: Database | undefined;
   try {
     db = openDatabase(dir);
