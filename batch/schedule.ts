@@ -1,47 +1,142 @@
-/** The schedule: node-cron says when, this file says whether a slot was missed while nobody was up. */
-import { createTask, validate, type ScheduledTask } from 'node-cron';
+/**
+ * The schedule. node-cron reads the expression and says which times match it; which of them are due is decided here, by looking at the
+ * clock again and again. So nothing depends on a timer that fires at its time, and a suspended or busy machine, a clock
+ * that is set, and the days on which a zone's clocks change lose no slot and double none:
+ *
+ * - Slots are times of the zone's wall clock. Those that it has passed since the last look are due, together once: also after hours of sleep,
+ *   after a step forward, and the ones in an hour that a zone leaves out (they run when it is over).
+ * - When the wall clock goes back (a step, or an hour that a zone has twice) it shows times that it has shown before. A slot then is due
+ *   again only when as much time has really gone by since the last one as lies between it and the slot before it: a schedule of minutes
+ *   or hours keeps its pace, and a daily one does not run twice.
+ */
+import { createTask, validate } from 'node-cron';
 import type { Clock } from '../lib/clock.js';
 import type { Config } from '../lib/config/config.js';
 import { SwaError } from '../lib/errors.js';
 
-const minuteMs = 60_000;
-/** Further back than this a slot counts as missed without looking. */
-const lookBackMs = 40 * 24 * 60 * minuteMs;
-
 export type ScheduleConfig = Pick<Config, 'batchSchedule' | 'batchTimeZone'>;
 
-/** A started schedule that calls `ask` at every slot; undefined when the schedule is 'off'. Throws `config.invalid`. */
-export function startSchedule(config: ScheduleConfig, ask: () => void): ScheduledTask | undefined {
-  const task = makeTask(config, ask);
-  void task?.start();
-  return task;
+export interface ScheduleOptions {
+  readonly config: ScheduleConfig;
+  readonly clock: Clock;
+  /** Milliseconds that nobody sets, since any begin. */
+  readonly elapsed: () => number;
+  /** When the last run began, by the clock: slots since then were missed. Undefined where there was none. */
+  readonly lastRunAt: number | undefined;
 }
 
-/** Whether a slot lies in (lastRunAt, now]: whole minutes, in the schedule's zone. */
-export function missedSlot(config: ScheduleConfig, lastRunAt: number, clock: Clock): boolean {
-  const task = makeTask(config, () => undefined);
-  if (task === undefined) return false;
-  const now = clock();
-  if (now - lastRunAt > lookBackMs) return true;
-  for (let at = Math.floor(lastRunAt / minuteMs + 1) * minuteMs; at <= now; at += minuteMs) {
-    if (task.match(new Date(at))) return true;
+/** Further back than this no slot is looked for: longer than a leap year. */
+const lookBackMs = 400 * 86_400_000;
+const [secondMs, minuteMs, hourMs, dayMs] = [1_000, 60_000, 3_600_000, 86_400_000];
+
+export class Schedule {
+  readonly #options: ScheduleOptions;
+  readonly #slots: Slots | undefined;
+  readonly #wallTime: (at: number) => number;
+  /** The latest wall time whose slots are settled. */
+  #settled: number;
+  /** By `elapsed`, when a slot was last due, and when this was last asked. */
+  #dueAt: number;
+  #lookedAt: number;
+
+  /** Throws `config.invalid`. */
+  constructor(options: ScheduleOptions) {
+    const { config, clock, elapsed, lastRunAt } = options;
+    this.#options = options;
+    this.#slots = config.batchSchedule === 'off' ? undefined : new Slots(config.batchSchedule);
+    this.#wallTime = wallTimeIn(config.batchTimeZone);
+    this.#settled = this.#wallTime(lastRunAt ?? clock());
+    this.#dueAt = elapsed();
+    this.#lookedAt = elapsed();
   }
-  return false;
+
+  /** Whether a slot has become due since the last call. */
+  isDue(): boolean {
+    if (this.#slots === undefined) return false;
+    const now = this.#wallTime(this.#options.clock());
+    const settled = this.#settled;
+    const elapsed = this.#options.elapsed();
+    const sinceLookMs = elapsed - this.#lookedAt;
+    this.#lookedAt = elapsed;
+    if (now > settled) {
+      this.#settled = now;
+      return this.#slots.last(settled, now) !== undefined && this.#due();
+    }
+    const again = this.#slots.last(now - sinceLookMs, now);
+    if (again === undefined) return false;
+    const before = this.#slots.last(again - lookBackMs, again - secondMs);
+    const pace = before === undefined ? Number.POSITIVE_INFINITY : again - before;
+    return elapsed - this.#dueAt >= pace - Math.min(5 * secondMs, pace / 4) && this.#due();
+  }
+
+  #due(): true {
+    this.#dueAt = this.#options.elapsed();
+    return true;
+  }
 }
 
-function makeTask(config: ScheduleConfig, ask: () => void): ScheduledTask | undefined {
-  if (config.batchSchedule === 'off') return undefined;
-  if (!validate(config.batchSchedule)) {
-    throw new SwaError(
-      'config.invalid',
-      `SWA_BATCH_SCHEDULE '${config.batchSchedule}' is no cron expression`,
-      {
-        hint: "five fields, for instance '0 * * * *' for every full hour, or 'off'",
-      },
-    );
+/** The wall times that an expression means, in milliseconds as if the zone were UTC. */
+class Slots {
+  readonly #matchers: readonly { readonly sizeMs: number; readonly matches: (at: number) => boolean }[];
+
+  constructor(expression: string) {
+    if (!validate(expression)) {
+      throw new SwaError(
+        'config.invalid',
+        `SWA_BATCH_SCHEDULE '${expression}' is not a valid cron expression`,
+        {
+          hint: "five fields, for instance '0 * * * *' for every full hour, or 'off'",
+        },
+      );
+    }
+    const fields = expression.trim().split(/\s+/);
+    const [minute = '*', hour = '*', ...days] = fields.slice(-5);
+    const perSecond = fields.length === 6 ? [{ sizeMs: secondMs, fields: fields }] : [];
+    // From large to small, so that a day without a slot is one question.
+    this.#matchers = [
+      { sizeMs: dayMs, fields: ['*', '*', ...days] },
+      { sizeMs: hourMs, fields: ['*', hour, ...days] },
+      { sizeMs: minuteMs, fields: [minute, hour, ...days] },
+      ...perSecond,
+    ].map(({ sizeMs, fields: text }) => {
+      const task = createTask(text.join(' '), () => undefined, { timezone: 'UTC' });
+      return { sizeMs, matches: (at) => task.match(new Date(at)) };
+    });
   }
-  return createTask(config.batchSchedule, ask, {
-    timezone: config.batchTimeZone,
-    suppressMissedWarning: true,
+
+  /** The last slot in (after, to], not further back than `lookBackMs`. */
+  last(after: number, to: number, level = 0): number | undefined {
+    const matcher = this.#matchers[level];
+    if (matcher === undefined) return to;
+    const { sizeMs, matches } = matcher;
+    const from = Math.max(after, to - lookBackMs);
+    for (let start = Math.floor(to / sizeMs) * sizeMs; start + sizeMs > from; start -= sizeMs) {
+      if (!matches(start)) continue;
+      const isLeaf = level === this.#matchers.length - 1;
+      const found = isLeaf
+        ? start
+        : this.last(Math.max(from, start - 1), Math.min(to, start + sizeMs - 1), level + 1);
+      if (found !== undefined && found > from) return found;
+    }
+    return undefined;
+  }
+}
+
+/** What a zone's clocks on the wall show at an instant, in whole seconds, as if they were UTC. */
+function wallTimeIn(timeZone: string): (at: number) => number {
+  const format = new Intl.DateTimeFormat('en-US', {
+    timeZone,
+    hourCycle: 'h23',
+    year: 'numeric',
+    month: 'numeric',
+    day: 'numeric',
+    hour: 'numeric',
+    minute: 'numeric',
+    second: 'numeric',
   });
+  return (at) => {
+    const part = Object.fromEntries(format.formatToParts(at).map(({ type, value }) => [type, Number(value)]));
+    const { year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0 } = part;
+    return Date.UTC(year, month - 1, day, hour, minute, second);
+  };
 }

@@ -18,7 +18,7 @@ import { viewPath } from '../serving/layout.js';
 import { readMeta } from '../serving/meta.js';
 import { currentServes, ensureGenesis } from '../serving/store.js';
 import { countsOf, listRuns, type Trigger } from '../lib/batch-runs.js';
-import { missedSlot, startSchedule } from './schedule.js';
+import { Schedule } from './schedule.js';
 import { spawnBatchRun } from './spawn-run.js';
 
 const pollMs = 250;
@@ -51,7 +51,7 @@ class BatchRole {
   readonly #status: StatusReporter;
   readonly #jobs: JobQueue<'batch-run'>;
   readonly #stopping = new AbortController();
-  readonly #schedule: { stop(): unknown } | undefined;
+  readonly #schedule: Schedule;
   #wanted: Trigger | undefined;
   /** What the last published run counted. */
   #counts: Readonly<Record<string, number>> = {};
@@ -65,10 +65,15 @@ class BatchRole {
     this.#jobs = openJobQueue(config.dataDir, 'batch-run', clock);
     const last = listRuns(config.dataDir).findLast((run) => run.outcome === 'published');
     if (last !== undefined) this.#counts = countsOf(last);
-    if (last !== undefined && missedSlot(config, last.startedAt, clock)) this.#wanted = 'missed';
+    this.#schedule = new Schedule({
+      config,
+      clock,
+      elapsed: () => performance.now(),
+      lastRunAt: last?.startedAt,
+    });
+    if (this.#schedule.isDue()) this.#wanted = 'missed';
     const trigger = triggerToServe(config);
     if (trigger !== undefined) this.#needed = { trigger, attempt: 1, dueAt: clock() };
-    this.#schedule = startSchedule(config, () => (this.#wanted = 'schedule'));
     this.done = this.#work();
     this.done.catch(() => undefined); // whoever started the role reads `done`
   }
@@ -91,7 +96,6 @@ class BatchRole {
       this.#status.report({ state: 'failed' });
       throw error;
     } finally {
-      await this.#schedule?.stop();
       await this.#jobs.close();
     }
   }
@@ -100,6 +104,7 @@ class BatchRole {
   async #next(): Promise<void> {
     const jobs: LeasedJob<'batch-run'>[] = [];
     for (let job = this.#jobs.get(); job !== undefined; job = this.#jobs.get()) jobs.push(job);
+    if (this.#schedule.isDue()) this.#wanted ??= 'schedule';
     const needed = this.#needed !== undefined && this.#needed.dueAt <= this.#context.clock();
     const trigger = jobs.length > 0 ? 'request' : needed ? this.#needed?.trigger : this.#wanted;
     if (trigger === undefined) return;

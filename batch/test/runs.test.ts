@@ -14,7 +14,6 @@ import { openView } from '../../serving/store.js';
 import { forgeMeta } from '../../serving/test/forge.js';
 import { auditViews } from '../audit.js';
 import { batchOverview } from '../overview.js';
-import { missedSlot } from '../schedule.js';
 import { spawnBatchRun } from '../spawn-run.js';
 import { countsOf } from '../../lib/batch-runs.js';
 import { startBatch } from '../start.js';
@@ -159,27 +158,3 @@ test(
     await role.stop();
   },
 );
-
-test('a slot counts as missed only when it lies between the last run and now, in its own zone', () => {
-  const daily = { batchSchedule: '30 2 * * *', batchTimeZone: 'Europe/Zurich' };
-  // 02:30 in Zurich is 00:30 UTC in summer, 01:30 UTC in winter.
-  assert.equal(
-    missedSlot(daily, Date.parse('2026-07-01T00:00:00Z'), () => Date.parse('2026-07-01T00:29:00Z')),
-    false,
-  );
-  assert.equal(
-    missedSlot(daily, Date.parse('2026-07-01T00:00:00Z'), () => Date.parse('2026-07-01T00:30:00Z')),
-    true,
-  );
-  assert.equal(
-    missedSlot(daily, Date.parse('2026-01-01T00:00:00Z'), () => Date.parse('2026-01-01T01:00:00Z')),
-    false,
-  );
-  assert.equal(
-    missedSlot({ ...daily, batchSchedule: 'off' }, 0, () => Date.parse('2026-07-01T00:29:00Z')),
-    false,
-  );
-  assert.throws(() => missedSlot({ ...daily, batchSchedule: 'often' }, 0, () => 1), {
-    code: 'config.invalid',
-  });
-});
