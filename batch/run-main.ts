@@ -3,6 +3,7 @@ import { systemClock } from '../lib/clock.js';
 import { sendError } from '../lib/errors.js';
 import { openLog } from '../lib/log/open-log.js';
 import { catchUpMaster } from '../master-data/sink.js';
+import { endWithParent } from './parent-watch.js';
 import { runBatch } from './run.js';
 import type { RunMessage, RunRequest } from './spawn-run.js';
 
@@ -15,10 +16,12 @@ process.once('SIGINT', () => stopping.abort());
 // The parent is gone: nobody waits for this view, and a restarted parent will ask again.
 process.once('disconnect', () => stopping.abort());
 
+endWithParent(Number(process.argv[2]));
+
 process.once('message', (raw) => {
-  void run(raw as RunRequest).finally(() => process.disconnect()); // sent by spawn-run
+  void run(raw as RunRequest).finally(end); // sent by spawn-run
 });
-tell({ type: 'ready' });
+void tell({ type: 'ready' });
 
 async function run({ config, trigger }: RunRequest): Promise<void> {
   try {
@@ -36,15 +39,23 @@ async function run({ config, trigger }: RunRequest): Promise<void> {
       clock: systemClock,
       trigger,
       signal: stopping.signal,
-      onProgress: (progress) => tell({ type: 'progress', progress }),
+      onProgress: (progress) => void tell({ type: 'progress', progress }),
     });
-    tell({ type: 'published', meta });
+    await tell({ type: 'published', meta });
   } catch (error) {
-    tell({ type: 'failed', error: sendError(error, { code: 'batch.failed', retryable: false }) });
-    process.exitCode = 1;
+    await tell({ type: 'failed', error: sendError(error, { code: 'batch.failed', retryable: false }) });
   }
 }
 
-function tell(message: RunMessage): void {
-  if (process.connected) process.send?.(message);
+/** Resolves when the parent has it, or nobody is there to have it. */
+function tell(message: RunMessage): Promise<void> {
+  return new Promise((resolve) => {
+    if (process.connected) process.send?.(message, undefined, undefined, () => resolve());
+    else resolve();
+  });
+}
+
+/** All files are written, locks given back and the parent told: an ordinary end would only wait for DuckDB's threads, some of which never end. */
+function end(): void {
+  process.kill(process.pid, 'SIGKILL');
 }

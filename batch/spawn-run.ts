@@ -39,7 +39,7 @@ const heapMegabytes = 1_024;
 
 /** Runs a batch in a child process. Throws what `runBatch` throws, and `batch.failed` when the child dies. */
 export async function spawnBatchRun(options: SpawnOptions): Promise<ViewMeta> {
-  const child = fork(join(projectRoot, 'dist', 'batch', 'run-main.js'), {
+  const child = fork(join(projectRoot, 'dist', 'batch', 'run-main.js'), [String(process.pid)], {
     execArgv: [`--max-old-space-size=${heapMegabytes}`, '--expose-gc'],
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     env: {},
