@@ -4,6 +4,7 @@
  */
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../lib/clock.js';
 import type { Config } from '../lib/config/config.js';
 import { SwaError, messageOf, receiveError, sendError, type SentError } from '../lib/errors.js';
@@ -11,6 +12,9 @@ import { makeLogger } from '../lib/process.js';
 import type { RunningRole } from '../lib/role.js';
 import type { Role } from '../lib/status.js';
 import { startOf } from './roles.js';
+
+/** How long a thread may take to end in order. */
+const endTimeoutMs = 10_000;
 
 type FromThread = { readonly kind: 'started' } | { readonly kind: 'failed'; readonly error: SentError };
 
@@ -37,14 +41,18 @@ export async function startRoleThread(role: Role, config: Config): Promise<Runni
       if (message.kind === 'started') resolve();
     });
   });
-  await Promise.race([started, failure]);
-  return {
-    done: failure,
-    async stop() {
-      worker.postMessage('stop');
-      await exited;
-    },
+  const stop = async (): Promise<void> => {
+    worker.postMessage('stop');
+    const timeout = new AbortController();
+    const late = sleep(endTimeoutMs, 'late', { signal: timeout.signal }).catch(() => undefined);
+    if ((await Promise.race([exited, late])) === 'late') await worker.terminate();
+    timeout.abort();
   };
+  await Promise.race([started, failure]).catch(async (error: unknown) => {
+    await stop(); // whatever it has opened is closed before it is started again
+    throw error;
+  });
+  return { done: failure, stop };
 }
 
 async function runInThread(port: NonNullable<typeof parentPort>): Promise<void> {

@@ -1,6 +1,6 @@
 /**
  * The whole system in one process. Collector, query and the batch schedule share the main thread; sink and speed layer have
- * threads of their own. Started from the log outwards, stopped in reverse, so that at any moment what runs finds what it reads.
+ * threads of their own, and each is started again when it fails (supervise.ts). Started from the log outwards, stopped in reverse, so that at any moment what runs finds what it reads.
  */
 import { openCollector } from '../ingest/collector-role.js';
 import { openAll } from '../lib/closers.js';
@@ -12,6 +12,7 @@ import type { RoleContext, RunningRole } from '../lib/role.js';
 import { startBatch } from '../batch/start.js';
 import { openQuery } from '../query/open.js';
 import { startRoleThread } from './role-thread.js';
+import { supervise } from './supervise.js';
 
 export interface RunningSystem extends RunningRole {
   /** 'http://127.0.0.1:8080' */
@@ -37,9 +38,9 @@ export async function startSystem(context: RoleContext): Promise<RunningSystem> 
     query.listening(origin);
     const roles: RunningRole[] = [];
     for (const start of [
-      () => startRoleThread('sink', config),
-      () => startRoleThread('speed', config),
-      () => startBatch(context),
+      () => supervise('sink', () => startRoleThread('sink', config), context),
+      () => supervise('speed', () => startRoleThread('speed', config), context),
+      () => supervise('batch', () => startBatch(context), context),
     ]) {
       const role = await start();
       roles.push(role);

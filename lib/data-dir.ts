@@ -12,12 +12,12 @@
  *   jobs/            the single-consumer queue of the system's own jobs
  *   dead-letter/     records set aside
  *   rejected/        lines imports refused
- *   status/          the status board
+ *   status/          the status board, made by whoever writes to it first: nobody depends on it
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { SwaError, systemCode } from './errors.js';
+import { SwaError, isFullDisk, messageOf, systemCode } from './errors.js';
 import { createFile, makeDirDurable } from './files/durable.js';
 import { clearEarlierLocks } from './files/earlier-locks.js';
 import { closeToOthers, makeFilesPrivate } from './files/private.js';
@@ -61,20 +61,27 @@ export function openDataDir(
       warn(`other users may read '${config.dataDir}', and this one may not change that: chmod -R go= it`);
     if (isClosed === true)
       warn(`other users could read '${config.dataDir}'; now its owner alone may (0700, files 0600)`);
-    for (const room of rooms) makeDirDurable(roomOf(config.dataDir, room));
+    for (const room of rooms) if (room !== 'status') makeDirDurable(roomOf(config.dataDir, room));
     createFormat(config);
   } catch (cause) {
-    throw new SwaError(
-      'data-dir.unusable',
-      `cannot use data directory '${config.dataDir}' (${systemCode(cause) ?? 'error'})`,
-      {
-        cause,
-        hint: 'set SWA_DATA_DIR to a directory this user may write',
-      },
-    );
+    throw unusable(config.dataDir, cause);
   }
   clearEarlierLocks(config.dataDir);
   checkDataDir(config);
+}
+
+/** What keeps a data directory from being written, and what to do about it. */
+function unusable(dataDir: string, cause: unknown): SwaError {
+  const code = systemCode(cause) ?? 'error';
+  const fullHint = `free space there, or set SWA_DATA_DIR to a directory on another disk`;
+  const [why, hint] = isFullDisk(cause)
+    ? [`its disk is full: ${messageOf(cause)}`, fullHint]
+    : code === 'EMFILE' || code === 'ENFILE'
+      ? [`too many files are open (${code})`, 'raise the limit of open files (`ulimit -n`)']
+      : code === 'EIO'
+        ? [`its disk does not work: ${messageOf(cause)}`, 'look at the disk: the log of the system says more']
+        : [code, 'set SWA_DATA_DIR to a directory this user may write'];
+  return new SwaError('data-dir.unusable', `cannot use data directory '${dataDir}' (${why})`, { cause, hint });
 }
 
 /**

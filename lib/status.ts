@@ -28,6 +28,8 @@ const entrySchema = z.object({
   updatedAt: z.number(),
   state: z.enum(['starting', 'running', 'stopped', 'failed']),
   lastError: z.object({ at: z.number(), code: z.string(), message: z.string() }).nullable(),
+  /** How often it failed and was started again in this process. */
+  restarts: z.number().default(0),
   /** What the role wants to show: cut, lag, counters. */
   details: z.record(z.string(), z.unknown()),
 });
@@ -49,8 +51,11 @@ export class StatusReporter {
   constructor(options: { dataDir: string; role: Role; worker?: string; clock: Clock }) {
     const worker = options.worker ?? '0';
     const dir = join(options.dataDir, 'status');
-    mkdirSync(dir, { recursive: true });
     this.#file = join(dir, `${options.role}-${worker}.json`);
+    unlessSystemError(() => mkdirSync(dir, { recursive: true }), undefined);
+    const before = readEntry(this.#file);
+    const isRestart =
+      before?.pid === process.pid && before.pidSpace === pidSpace() && before.state === 'failed';
     this.#clock = options.clock;
     this.#entry = {
       role: options.role,
@@ -60,12 +65,13 @@ export class StatusReporter {
       pidSpace: pidSpace(),
       updatedAt: 0,
       state: 'starting',
-      lastError: null,
+      lastError: isRestart ? before.lastError : null,
+      restarts: isRestart ? before.restarts : 0,
       details: {},
     };
   }
 
-  report(change: Partial<Pick<StatusEntry, 'state' | 'lastError' | 'details'>>): void {
+  report(change: Partial<Pick<StatusEntry, 'state' | 'lastError' | 'restarts' | 'details'>>): void {
     this.#entry = { ...this.#entry, ...change };
     this.#write();
     if (this.#entry.state === 'running') {
@@ -79,17 +85,13 @@ export class StatusReporter {
   /** Takes the entry off the board: for a worker that others do without from now on. */
   withdraw(): void {
     clearInterval(this.#refresh);
-    removeScratch(this.#file);
+    unlessSystemError(() => removeScratch(this.#file), undefined);
   }
 
   /** What cannot be written (a full disk, say) is not: the entry grows old, and work goes on. */
   #write(): void {
     this.#entry = { ...this.#entry, updatedAt: this.#clock() };
-    try {
-      replaceNote(this.#file, JSON.stringify(this.#entry));
-    } catch (error) {
-      if (systemCode(error) === undefined) throw error;
-    }
+    unlessSystemError(() => replaceNote(this.#file, JSON.stringify(this.#entry)), undefined);
   }
 }
 
@@ -118,18 +120,25 @@ function pidSpace(): string {
   }
 }
 
-/** Every role's last entry, by role and worker. */
+/** Every role's last entry, by role and worker; those that can be read. */
 export function readStatus(dataDir: string): StatusEntry[] {
   const dir = join(dataDir, 'status');
-  let names: string[];
+  const names = unlessSystemError(() => readdirSync(dir), []).filter((name) => name.endsWith('.json'));
+  return names.toSorted().flatMap((name) => readEntry(join(dir, name)) ?? []);
+}
+
+/** Undefined when it is withdrawn, cannot be read, is of another version or damaged. */
+function readEntry(path: string): StatusEntry | undefined {
+  const text = unlessSystemError(() => readIfThere(path), undefined);
+  return text === undefined ? undefined : validJson(entrySchema, text);
+}
+
+/** The board is for people to look at: a disk that does not take or give it stops nobody. */
+function unlessSystemError<T>(act: () => T, otherwise: T): T {
   try {
-    names = readdirSync(dir).filter((name) => name.endsWith('.json'));
-  } catch {
-    return [];
+    return act();
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+    return otherwise;
   }
-  return names.toSorted().flatMap((name) => {
-    const text = readIfThere(join(dir, name));
-    if (text === undefined) return []; // withdrawn this moment
-    return validJson(entrySchema, text) ?? []; // else of another version, or damaged
-  });
 }

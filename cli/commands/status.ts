@@ -48,7 +48,8 @@ function warnings(entries: readonly StatusEntry[]): string {
 }
 
 function stateOf(entry: StatusEntry): string {
-  return isGone(entry) ? 'gone (its process died)' : entry.state;
+  if (isGone(entry)) return 'gone (its process died)';
+  return entry.restarts === 0 ? entry.state : `${entry.state} (started again ${entry.restarts} times)`;
 }
 
 function isGone(entry: StatusEntry): boolean {

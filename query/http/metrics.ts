@@ -52,6 +52,11 @@ export class Metrics {
     'role',
     'worker',
   ]);
+  readonly #restarts = this.#gauge(
+    'swa_role_restarts',
+    'How often the role failed and was started again in its process.',
+    ['role', 'worker'],
+  );
   readonly #failed = this.#gauge('swa_role_last_error_timestamp_seconds', 'When the role last failed.', [
     'role',
     'worker',
@@ -89,6 +94,7 @@ export class Metrics {
   /** Made anew from the status board each time: a role that is gone leaves nothing behind. */
   readonly #ofBoard = [
     this.#up,
+    this.#restarts,
     this.#reported,
     this.#failed,
     this.#mappingError,
@@ -182,6 +188,7 @@ export class Metrics {
     for (const entry of this.#options.status()) {
       const { role, worker, lastError } = entry;
       this.#up.set({ role, worker }, entry.state === 'running' ? 1 : 0);
+      this.#restarts.set({ role, worker }, entry.restarts);
       this.#reported.set({ role, worker }, (now - entry.updatedAt) / 1000);
       if (lastError !== null) this.#failed.set({ role, worker, code: lastError.code }, lastError.at / 1000);
       if (role === 'collector') this.#readEvents(entry.details);

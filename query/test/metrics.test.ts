@@ -16,6 +16,7 @@ function entry(role: string, details: StatusEntry['details']): StatusEntry {
     pid: 1,
     host: 'h',
     pidSpace: '',
+    restarts: 0,
     updatedAt: now - 2_000,
     state: 'running',
     lastError,

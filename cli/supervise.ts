@@ -1,0 +1,134 @@
+/**
+ * One role's trouble is that role's: inside `swa start` a role that fails is started again, after a pause that doubles up to a
+ * minute and is short again once the role has run for a while. The others go on meanwhile, and the status board says what is
+ * wrong. Only what no pause mends ends the system: a refused configuration, a data directory that somebody else holds when the
+ * system starts, a log that is not the one this data directory belongs to.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { SwaError, messageOf, systemCode } from '../lib/errors.js';
+import type { RoleContext, RunningRole } from '../lib/role.js';
+import { StatusReporter, readStatus, type Role } from '../lib/status.js';
+
+export interface Backoff {
+  readonly firstMs: number;
+  readonly maxMs: number;
+  /** A role that has run this long begins with the first pause again. */
+  readonly resetMs: number;
+}
+
+const usual: Backoff = { firstMs: 1_000, maxMs: 60_000, resetMs: 60_000 };
+
+/** What ends the system whenever it comes, and what does so only at its start. */
+const fatal: ReadonlySet<string> = new Set(['config.invalid', 'usage.invalid', 'log.mismatch']);
+const fatalAtStart: ReadonlySet<string> = new Set([...fatal, 'data-dir.in-use', 'port.in-use']);
+
+/** Starts a role and keeps it running. Rejects, as its `done` does later, with what no pause mends. */
+export async function supervise(
+  role: Role,
+  start: () => Promise<RunningRole>,
+  context: RoleContext,
+  backoff: Backoff = usual,
+): Promise<RunningRole> {
+  const supervised = new Supervised(role, start, context, backoff);
+  await supervised.begin();
+  return supervised;
+}
+
+class Supervised implements RunningRole {
+  readonly done: Promise<void>;
+  readonly #role: Role;
+  readonly #start: () => Promise<RunningRole>;
+  readonly #context: RoleContext;
+  readonly #backoff: Backoff;
+  readonly #stopping = new AbortController();
+  #running: RunningRole | undefined;
+  #pauseMs: number;
+  #life: Promise<void> = Promise.resolve();
+  #giveUp: (error: unknown) => void = () => undefined;
+
+  constructor(role: Role, start: () => Promise<RunningRole>, context: RoleContext, backoff: Backoff) {
+    this.#role = role;
+    this.#start = start;
+    this.#context = context;
+    this.#backoff = backoff;
+    this.#pauseMs = backoff.firstMs;
+    this.done = new Promise((_resolve, reject) => (this.#giveUp = reject));
+    this.done.catch(() => undefined); // whoever started the role reads `done`
+  }
+
+  /** The first start; what fails in it is tried again like what fails later, unless it is fatal. */
+  async begin(): Promise<void> {
+    let failure: { readonly error: unknown } | undefined;
+    try {
+      this.#running = await this.#start();
+    } catch (error) {
+      if (isOneOf(fatalAtStart, error)) throw error;
+      failure = { error };
+    }
+    this.#life = this.#live(failure).catch((error: unknown) => this.#giveUp(error));
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running?.stop();
+    await this.#life;
+  }
+
+  async #live(failure: { readonly error: unknown } | undefined): Promise<void> {
+    const { signal } = this.#stopping;
+    if (failure !== undefined) await this.#pause(failure.error);
+    while (!signal.aborted) {
+      const startedAt = performance.now();
+      try {
+        this.#running ??= await this.#start();
+        if (signal.aborted) return await this.#running.stop();
+        await Promise.race([this.#running.done, aborted(signal)]);
+        if (signal.aborted) return;
+        throw new SwaError('internal.invariant', `${this.#role} ended by itself`);
+      } catch (error) {
+        if (signal.aborted) return;
+        await this.#running?.stop().catch(() => undefined); // what it can still give back
+        this.#running = undefined;
+        if (isOneOf(fatal, error)) throw error;
+        if (performance.now() - startedAt >= this.#backoff.resetMs) this.#pauseMs = this.#backoff.firstMs;
+        await this.#pause(error);
+      }
+    }
+  }
+
+  async #pause(error: unknown): Promise<void> {
+    const pauseMs = this.#pauseMs;
+    this.#pauseMs = Math.min(this.#backoff.maxMs, 2 * pauseMs);
+    const { logger } = this.#context;
+    logger.error(
+      { err: error, pauseMs },
+      `${this.#role} failed; the other roles go on, it starts again after a pause`,
+    );
+    this.#report(error, pauseMs);
+    await sleep(pauseMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
+  }
+
+  /** In the role's own entry, which nobody writes until it starts again. */
+  #report(error: unknown, pauseMs: number): void {
+    const { config, clock } = this.#context;
+    const own = readStatus(config.dataDir).find(
+      (entry) => entry.role === this.#role && entry.pid === process.pid,
+    );
+    const worker = own?.worker ?? '0';
+    const code = error instanceof SwaError ? error.code : (systemCode(error) ?? 'internal.invariant');
+    new StatusReporter({ dataDir: config.dataDir, role: this.#role, worker, clock }).report({
+      state: 'failed',
+      lastError: { at: clock(), code, message: messageOf(error) },
+      restarts: (own?.restarts ?? 0) + 1,
+      details: { ...own?.details, nextStartAt: new Date(clock() + pauseMs).toISOString() },
+    });
+  }
+}
+
+function isOneOf(codes: ReadonlySet<string>, error: unknown): boolean {
+  return error instanceof SwaError && codes.has(error.code);
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}

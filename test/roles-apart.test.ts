@@ -1,0 +1,85 @@
+/** Trouble of one role in `swa start`: the others go on, answers and the door too, it is seen, and it ends when its cause does. */
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { z } from 'zod';
+import { manifestsDir } from '../master-data/layout.js';
+import { partitionName } from '../lib/log/log.js';
+import { eventually, runBatch, startTestSystem, untilAllCounted, type TestSystem } from './running-system.js';
+
+const question = '/v1/uniques?domain=example.org&from=2024-01-01T00:00:00Z&to=2024-01-02T00:00:00Z';
+
+const layersSchema = z.object({
+  layers: z.array(
+    z.object({
+      role: z.string(),
+      state: z.string(),
+      restarts: z.number(),
+      lastError: z.object({ code: z.string(), message: z.string() }).nullable(),
+    }),
+  ),
+});
+
+async function layerOf(swa: TestSystem, role: string) {
+  const { layers } = layersSchema.parse(await (await swa.get('/v1/status')).json());
+  return layers.find((layer) => layer.role === role);
+}
+
+function view(visitor: string): object {
+  return { type: 'pageview', visitor, url: 'https://example.org/a', timestamp: '2024-01-01T10:00:00Z' };
+}
+
+async function visitors(swa: TestSystem): Promise<number | undefined> {
+  return (await swa.ask(question)).data.visitors;
+}
+
+/** A system whose first run is through, with one visitor. */
+async function startWithHistory(t: TestContext): Promise<TestSystem> {
+  const swa = await startTestSystem(t, { partitions: 1 });
+  await swa.send([view('cookie:a')]);
+  await runBatch(swa);
+  return swa;
+}
+
+test('a damaged manifest stops the sink alone, and it goes on when the manifest is whole again', async (t) => {
+  const before = await startWithHistory(t);
+  await before.system.stop();
+  const { dataDir } = before.config;
+  const dir = manifestsDir(dataDir, partitionName('pageviews', 0));
+  const manifest = join(dir, readdirSync(dir).toSorted().at(-1) ?? '');
+  const whole = readFileSync(manifest);
+  writeFileSync(manifest, whole.subarray(0, whole.length / 2));
+
+  const swa = await startTestSystem(t, { partitions: 1, dataDir });
+  const sink = await eventually('the sink has failed', async () => {
+    const layer = await layerOf(swa, 'sink');
+    return layer?.state === 'failed' ? layer : undefined;
+  });
+  assert.equal(sink.lastError?.code, 'master.corrupt');
+  assert.ok(sink.lastError.message.includes(manifest), sink.lastError.message);
+  await swa.send([view('cookie:b')]);
+  await untilAllCounted(swa);
+  assert.equal(await visitors(swa), 2);
+  assert.match(await (await swa.get('/metrics')).text(), /swa_role_restarts\{role="sink",worker="0"\} [1-9]/);
+
+  writeFileSync(manifest, whole);
+  await eventually(
+    'the sink is at work again',
+    async () => (await layerOf(swa, 'sink'))?.state === 'running' || undefined,
+  );
+  await runBatch(swa);
+  assert.equal(await visitors(swa), 2);
+});
+
+test('a status board that cannot be written stops nobody', async (t) => {
+  const swa = await startWithHistory(t);
+  const board = join(swa.config.dataDir, 'status');
+  rmSync(board, { recursive: true });
+  writeFileSync(board, 'not a directory');
+  await swa.send([view('cookie:b')]);
+  await untilAllCounted(swa);
+  assert.equal(await visitors(swa), 2);
+  await runBatch(swa);
+  assert.equal((await swa.get('/v1/status')).status, 200);
+});
