@@ -99,7 +99,11 @@ export async function runBatch(options: RunOptions): Promise<ViewMeta> {
     return meta.view;
   } catch (error) {
     const named = nameError(error);
-    end({ outcome: 'failed', error: { code: named.code, message: named.message } });
+    try {
+      end({ outcome: 'failed', error: { code: named.code, message: named.message } });
+    } catch {
+      // A history that cannot be written either hides no reason.
+    }
     throw named;
   } finally {
     sweepAll(config.dataDir);

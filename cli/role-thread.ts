@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../lib/clock.js';
 import type { Config } from '../lib/config/config.js';
-import { SwaError, messageOf, receiveError, sendError, type SentError } from '../lib/errors.js';
+import { SwaError, messageOf, receiveError, sendError, systemCode, type SentError } from '../lib/errors.js';
 import { makeLogger } from '../lib/process.js';
 import type { RunningRole } from '../lib/role.js';
 import type { Role } from '../lib/status.js';
@@ -65,7 +65,9 @@ async function runInThread(port: NonNullable<typeof parentPort>): Promise<void> 
     await Promise.race([stopAsked, running.done]);
     await running.stop();
   } catch (error) {
-    const sent = sendError(error, { code: 'internal.invariant', retryable: false });
+    const isOfSystem = systemCode(error) !== undefined; // a disk, most likely
+    const code = isOfSystem ? 'data-dir.unusable' : 'internal.invariant';
+    const sent = sendError(error, { code, retryable: isOfSystem });
     port.postMessage({ kind: 'failed', error: sent } satisfies FromThread);
   }
   port.close();

@@ -96,15 +96,15 @@ class Supervised implements RunningRole {
     }
   }
 
-  async #pause(error: unknown): Promise<void> {
+  async #pause(reason: unknown): Promise<void> {
     const pauseMs = this.#pauseMs;
     this.#pauseMs = Math.min(this.#backoff.maxMs, 2 * pauseMs);
     const { logger } = this.#context;
     logger.error(
-      { err: error, pauseMs },
+      { err: reason, pauseMs },
       `${this.#role} failed; the other roles go on, it starts again after a pause`,
     );
-    this.#report(error, pauseMs);
+    this.#report(reason, pauseMs);
     await sleep(pauseMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
   }
 

@@ -14,7 +14,7 @@
  *   rejected/        lines imports refused
  *   status/          the status board, made by whoever writes to it first: nobody depends on it
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { SwaError, isFullDisk, messageOf, systemCode } from './errors.js';
@@ -62,7 +62,7 @@ export function openDataDir(
     if (isClosed === true)
       warn(`other users could read '${config.dataDir}'; now its owner alone may (0700, files 0600)`);
     for (const room of rooms) if (room !== 'status') makeDirDurable(roomOf(config.dataDir, room));
-    createFormat(config);
+    if (!existsSync(formatPath(config.dataDir))) createFormat(config); // a full disk keeps no old directory from being used
   } catch (cause) {
     throw unusable(config.dataDir, cause);
   }
@@ -81,7 +81,10 @@ function unusable(dataDir: string, cause: unknown): SwaError {
       : code === 'EIO'
         ? [`its disk does not work: ${messageOf(cause)}`, 'look at the disk: the log of the system says more']
         : [code, 'set SWA_DATA_DIR to a directory this user may write'];
-  return new SwaError('data-dir.unusable', `cannot use data directory '${dataDir}' (${why})`, { cause, hint });
+  return new SwaError('data-dir.unusable', `cannot use data directory '${dataDir}' (${why})`, {
+    cause,
+    hint,
+  });
 }
 
 /**

@@ -100,5 +100,7 @@ export function systemCode(error: unknown): string | undefined {
 /** Whether it says that a disk, or a quota on it, has no room; LMDB's errors have the number of the system's. */
 export function isFullDisk(error: unknown): boolean {
   const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined;
-  return [code, systemCode(error)].some((one) => one === 'ENOSPC' || one === 'EDQUOT' || one === 28 || one === 122);
+  return [code, systemCode(error)].some(
+    (one) => one === 'ENOSPC' || one === 'EDQUOT' || one === 28 || one === 122,
+  );
 }

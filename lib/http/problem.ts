@@ -103,6 +103,10 @@ const ofErrorCode: Partial<Record<ErrorCode, readonly [ProblemName, string]>> = 
     'log-unavailable',
     'the log is not the one this system belongs to; its operator has to look',
   ],
+  'data-dir.unusable': [
+    'not-ready',
+    'the data directory cannot be written right now: its disk is full, or does not work',
+  ],
   'queue.full': ['overloaded', 'too much work is waiting; try again later'],
   'speed.failed': ['not-ready', 'the realtime view is being made again from the log; ask again in a moment'],
   'view.missing': ['not-ready', 'no batch view can be read right now'],

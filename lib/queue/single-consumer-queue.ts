@@ -12,7 +12,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import type { Clock } from '../clock.js';
-import { SwaError } from '../errors.js';
+import { SwaError, isFullDisk, messageOf } from '../errors.js';
 import { makeDirDurable } from '../files/durable.js';
 import { lmdbDamage } from '../files/lmdb-file.js';
 
@@ -47,13 +47,20 @@ interface Totals {
 }
 
 export class SingleConsumerQueue {
+  readonly #dir: string;
   readonly #db: RootDatabase<Stored | Totals, number>;
   readonly #clock: Clock;
   readonly #options: QueueOptions;
   /** What this instance has taken: id to attempt. */
   readonly #leases = new Map<number, number>();
 
-  private constructor(db: RootDatabase<Stored | Totals, number>, clock: Clock, options: QueueOptions) {
+  private constructor(
+    dir: string,
+    db: RootDatabase<Stored | Totals, number>,
+    clock: Clock,
+    options: QueueOptions,
+  ) {
+    this.#dir = dir;
     this.#db = db;
     this.#clock = clock;
     this.#options = options;
@@ -66,11 +73,27 @@ export class SingleConsumerQueue {
     const damage = existsSync(file) ? lmdbDamage(file) : undefined;
     if (damage !== undefined) throw damaged(file, damage);
     const db = open<Stored | Totals, number>({ path: dir, overlappingSync: false });
-    return new SingleConsumerQueue(db, clock, { leaseMs: 60_000, limit: 100_000, ...options });
+    return new SingleConsumerQueue(dir, db, clock, { leaseMs: 60_000, limit: 100_000, ...options });
   }
 
-  /** Puts items at the end, all or none, durable on return; returns their ids. Throws `queue.full` (retryable). */
+  /**
+   * Puts items at the end, all or none, durable on return; returns their ids. Throws `queue.full` and, when they cannot be
+   * written, `data-dir.unusable`, both retryable.
+   */
   add(...items: readonly Uint8Array[]): number[] {
+    try {
+      return this.#add(items);
+    } catch (cause) {
+      if (cause instanceof SwaError) throw cause;
+      const why = isFullDisk(cause) ? 'its disk is full' : messageOf(cause);
+      throw new SwaError('data-dir.unusable', `cannot write the queue in '${this.#dir}': ${why}`, {
+        cause,
+        retryable: true,
+      });
+    }
+  }
+
+  #add(items: readonly Uint8Array[]): number[] {
     return this.#db.transactionSync(() => {
       const { lastId, size } = this.#totals();
       if (size + items.length > this.#options.limit) {

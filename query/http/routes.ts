@@ -231,7 +231,7 @@ function batchRoutes(batches: BatchDesk): Route[] {
           content: { 'application/json': z.object({ id: z.number() }) },
         },
       ],
-      problems: [],
+      problems: ['not-ready'],
       handle: async ({ request, response, caller, body }) => {
         if (body !== '') refuseFields(parseJsonBody(body));
         const id = batches.request(caller ?? 'http');
