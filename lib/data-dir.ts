@@ -13,6 +13,7 @@
  *   dead-letter/     records set aside
  *   rejected/        lines imports refused
  *   status/          the status board, made by whoever writes to it first: nobody depends on it
+ *   damaged/         what `swa recover` has put aside, made when it first does
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,16 +1,29 @@
 /**
- * The way over facts that are lost: the log has dropped records (retention, or an operator) that the master dataset never
- * got. Nothing goes on by itself then, since a loss must not pass in silence. Whoever accepts it has the lost offsets
- * written into the manifests as gaps, and the sink goes on behind them. Nothing else is changed.
+ * The ways over a loss. Where the log has dropped records (retention, or an operator) that the master dataset never got, whoever accepts it
+ * has the lost offsets written into the manifests as gaps, and the sink goes on behind them. Where the embedded log is
+ * damaged or gone, what can still be read of it is stored first, what cannot becomes a gap, and a new log goes on behind
+ * it: under the same id, from the master dataset's cut on, so that no offset comes twice.
+ *
+ * Nothing of this happens by itself, since a loss must not pass in silence.
  */
+import { join } from 'node:path';
 import type { Clock } from '../lib/clock.js';
 import type { Config } from '../lib/config/config.js';
-import { openDataDir } from '../lib/data-dir.js';
+import { openDataDir, roomOf } from '../lib/data-dir.js';
 import { OwnerLock } from '../lib/files/owner-lock.js';
 import { checkCut, offsetAt } from '../lib/log/cut.js';
-import type { Log, Offset, PartitionName } from '../lib/log/log.js';
+import {
+  beginAnew,
+  inspectLog,
+  salvageReader,
+  type LogState,
+  type Run,
+} from '../lib/log/embedded/salvage.js';
+import { offset, type Log, type Offset, type Offsets, type PartitionName } from '../lib/log/log.js';
+import type { RecoveryPlace, RecoveryStep } from '../lib/recovery.js';
 import { sinkLockPath } from './layout.js';
-import { commitManifest, endOf, openRoot, readHead } from './manifest.js';
+import { commitManifest, endOf, openRoot, readHead, readRoot } from './manifest.js';
+import { SinkSession, type SourceLog } from './sink-session.js';
 
 export interface SkippedGap {
   readonly partition: PartitionName;
@@ -33,20 +46,159 @@ export async function skipGaps(
   openDataDir(config);
   const lock = OwnerLock.acquire(sinkLockPath(dataDir), 'recover');
   try {
-    const root = openRoot(dataDir, log);
-    const heads = root.body.partitions.map((name) => [name, readHead(dataDir, root, name)] as const);
-    const next = Object.fromEntries(heads.map(([name, head]) => [name, endOf(head)]));
-    await checkCut(log, { logId: root.body.logId, next }, 'the master dataset');
-    const earliest = await log.earliest();
-    return heads.flatMap(([partition, head]) => {
-      const [fromOffset, toOffset] = [endOf(head), offsetAt(earliest, partition)];
-      if (fromOffset >= toOffset) return [];
-      const reason = 'the log had dropped these records before they were stored';
-      const gap = { fromOffset, toOffset, acceptedAt: clock(), reason };
-      const { number } = commitManifest(dataDir, root, partition, head, { gaps: [...head.gaps, gap] });
-      return [{ partition, fromOffset, toOffset, manifest: number }];
-    });
+    return await recordGaps({ dataDir, now: clock() }, log);
   } finally {
     lock.release();
+  }
+}
+
+/** The same for who holds the sink's lock. */
+async function recordGaps(
+  { dataDir, now }: Pick<RecoveryPlace, 'dataDir' | 'now'>,
+  log: Pick<Log, 'id' | 'partitions' | 'latest' | 'earliest'>,
+): Promise<SkippedGap[]> {
+  const root = openRoot(dataDir, log);
+  const heads = root.body.partitions.map((name) => [name, readHead(dataDir, root, name)] as const);
+  const next = Object.fromEntries(heads.map(([name, head]) => [name, endOf(head)]));
+  await checkCut(log, { logId: root.body.logId, next }, 'the master dataset');
+  const earliest = await log.earliest();
+  return heads.flatMap(([partition, head]) => {
+    const [fromOffset, toOffset] = [endOf(head), offsetAt(earliest, partition)];
+    if (fromOffset >= toOffset) return [];
+    const reason = 'the log had dropped these records before they were stored';
+    const gap = { fromOffset, toOffset, acceptedAt: now, reason };
+    const { number } = commitManifest(dataDir, root, partition, head, { gaps: [...head.gaps, gap] });
+    return [{ partition, fromOffset, toOffset, manifest: number }];
+  });
+}
+
+/** The gap as a step of its own: for a log that is sound, but begins behind the master dataset's cut. */
+export async function planGap(
+  { dataDir, now }: RecoveryPlace,
+  log: Pick<Log, 'id' | 'partitions' | 'latest' | 'earliest'>,
+): Promise<RecoveryStep[]> {
+  const root = readRoot(dataDir);
+  if (root === undefined) return [];
+  const earliest = await log.earliest();
+  const missing = root.body.partitions.flatMap((name) => {
+    const [from, to] = [endOf(readHead(dataDir, root, name)), offsetAt(earliest, name)];
+    return from < to ? [`${to - from} offsets of ${name} (${from} to ${to - 1})`] : [];
+  });
+  if (missing.length === 0) return [];
+  return [
+    {
+      finding: 'the log begins behind the end of the master dataset',
+      action: 'record the gap in the manifests and go on behind it',
+      loses: missing.join(', '),
+      run: async () => void (await recordGaps({ dataDir, now }, log)),
+    },
+  ];
+}
+
+/**
+ * The step that makes a damaged or lost embedded log usable again; none for one that is sound.
+ * @param furthest how far others have read, so that their offsets do not come twice
+ */
+export function planLog(
+  { dataDir, asideDir, now }: RecoveryPlace,
+  config: Pick<Config, 'sinkMaxRows' | 'partitions'>,
+  furthest: Partial<Offsets>,
+): RecoveryStep[] {
+  const root = readRoot(dataDir);
+  const dir = roomOf(dataDir, 'log');
+  const pageviewPartitions = root?.body.partitions.filter((name) => name.startsWith('pageviews/')).length;
+  const state = inspectLog(dir, { logId: root?.body.logId, pageviewPartitions });
+  const { logId, partitions } = state;
+  if (logId === undefined || partitions.length === 0) return []; // there was none: the next start makes one
+  const cutOf = (name: PartitionName): number =>
+    root === undefined ? 0 : endOf(readHead(dataDir, root, name));
+  const isRead = partitions.map((name) => [name, Math.max(cutOf(name), furthest[name] ?? 0)] as const);
+  const short = isRead.filter(([name, end]) => end > (state.ends.get(name) ?? 0));
+  const findings = [
+    ...state.findings,
+    ...short.map(
+      ([name, end]) => `the log ends at offset ${state.ends.get(name) ?? 0} of ${name}, but ${end} was read`,
+    ),
+  ];
+  if (findings.length === 0) return [];
+  const base = new Map(isRead.map(([name, end]) => [name, Math.max(end, state.ends.get(name) ?? 0)]));
+  const lost = partitions.flatMap((name) =>
+    missingIn(cutOf(name), state.runs.get(name) ?? [], base.get(name) ?? 0).map(
+      ({ from, to }) => `${to - from} offsets of ${name} (${from} to ${to - 1})`,
+    ),
+  );
+  if (!state.isEndKnown)
+    lost.push('whatever else was acknowledged after that and not stored yet (no watermark says how much)');
+  return [
+    {
+      finding: nameAll(findings),
+      action:
+        'store what can be read and is not stored yet, put the old segments aside, and begin a new log behind them: ' +
+        [...base].map(([name, next]) => `${name}=${next}`).join(' '),
+      ...(lost.length === 0 ? {} : { loses: lost.join(', ') }),
+      run: async () => {
+        await storeRuns({ dataDir, dir, maxRows: config.sinkMaxRows, now }, state, base);
+        beginAnew(dir, { logId, partitions }, base, join(asideDir, 'log'));
+      },
+    },
+  ];
+}
+
+function nameAll(findings: readonly string[]): string {
+  const shown = findings.slice(0, 5).join('; ');
+  return findings.length > 5 ? `${shown}; and ${findings.length - 5} more` : shown;
+}
+
+/** What lies in none of the runs, of [cut, end). */
+function missingIn(cut: number, runs: readonly Run[], end: number): Run[] {
+  const missing: Run[] = [];
+  let at = cut;
+  for (const { from, to } of runs) {
+    if (from > at && to > at) missing.push({ from: at, to: from });
+    at = Math.max(at, to);
+  }
+  if (end > at) missing.push({ from: at, to: end });
+  return missing;
+}
+
+/** Commits all that can be read behind the cut, piece by piece, with a gap for what lies between, up to `base`. */
+async function storeRuns(
+  { dataDir, dir, maxRows, now }: { dataDir: string; dir: string; maxRows: number; now: number },
+  state: LogState,
+  base: ReadonlyMap<PartitionName, number>,
+): Promise<void> {
+  const { logId, partitions } = state;
+  if (logId === undefined) return;
+  const root = openRoot(dataDir, { id: logId, partitions });
+  for (;;) {
+    const from = new Map<PartitionName, number>();
+    const until = new Map<PartitionName, number>();
+    for (const name of partitions) {
+      const head = readHead(dataDir, root, name);
+      const cut = endOf(head);
+      const run = state.runs.get(name)?.find(({ from: begin, to }) => to > Math.max(cut, begin));
+      const next = run === undefined ? (base.get(name) ?? cut) : run.from;
+      if (next > cut) {
+        const reason = 'the log was damaged or gone: these records could not be read';
+        const gap = { fromOffset: cut, toOffset: offset(next), acceptedAt: now, reason };
+        commitManifest(dataDir, root, name, head, { gaps: [...head.gaps, gap] });
+      }
+      from.set(name, Math.max(cut, next));
+      until.set(name, run?.to ?? Math.max(cut, next));
+    }
+    if (partitions.every((name) => from.get(name) === until.get(name))) return;
+    const ends = Object.fromEntries([...until].map(([name, end]) => [name, offset(end)]));
+    const log: SourceLog = {
+      id: logId,
+      partitions,
+      latest: async () => ends,
+      openReader: async () => salvageReader(dir, state, from, until),
+    };
+    const session = await SinkSession.open({ dataDir, log, maxRows, intervalMs: 60_000 });
+    try {
+      await session.run({ signal: new AbortController().signal, until: ends });
+    } finally {
+      await session.close();
+    }
   }
 }

@@ -28,9 +28,12 @@ import { spoolToParquet } from './parquet.js';
 import { Spool, type Spooled } from './spool.js';
 import { checkFiles, deadFiles, removeDeadFiles, removeOldManifests, sweepTemps } from './sweep.js';
 
+/** What a session needs of a log. */
+export type SourceLog = Pick<Log, 'id' | 'partitions' | 'latest' | 'openReader' | 'stored' | 'health'>;
+
 export interface SinkOptions {
   readonly dataDir: string;
-  readonly log: Log;
+  readonly log: SourceLog;
   readonly maxRows: number;
   readonly intervalMs: number;
   /** Milliseconds that only go on, whatever is done to the wall clock; `performance.now` unless a test says otherwise. */

@@ -11,7 +11,7 @@ import { makeDirDurable, replaceFile } from '../lib/files/durable.js';
 import type { ViewId } from '../lib/views/view.js';
 import { heldDir, isViewId } from './layout.js';
 
-const heldSchema = z.array(z.string().refine(isViewId));
+export const heldSchema = z.array(z.string().refine(isViewId));
 
 /**
  * From now on `holder` (a plain name) holds these views and no others; durable when it returns. A view that was removed

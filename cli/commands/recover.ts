@@ -1,53 +1,86 @@
-/** `swa recover`: the ways on from what stops the system because facts are lost. Each is asked for by name. */
+/**
+ * `swa recover`: the ways on from what stops a role. Without flags it only says what it found and would do. Nothing is deleted: damaged
+ * files are put aside, under `<data>/damaged/`. It may be run again at any time, also after it was killed.
+ */
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Command } from 'commander';
+import { batchLockPath } from '../../lib/batch-runs.js';
 import { systemClock } from '../../lib/clock.js';
-import { readConfig } from '../../lib/config/config.js';
+import { readConfig, type Config } from '../../lib/config/config.js';
+import { roomOf } from '../../lib/data-dir.js';
 import { SwaError } from '../../lib/errors.js';
-import { openLog } from '../../lib/log/open-log.js';
-import { skipGaps, type SkippedGap } from '../../master-data/recover.js';
+import { makeDirDurable } from '../../lib/files/durable.js';
+import { OwnerLock } from '../../lib/files/owner-lock.js';
+import { logLockPath } from '../../lib/log/open-log.js';
+import { sinkLockPath } from '../../master-data/layout.js';
+import { recoverDataDir, type Recovery } from '../recovery.js';
 
 interface Flags {
+  readonly yes?: boolean;
   readonly skipGap?: boolean;
+  readonly dryRun?: boolean;
   readonly json?: boolean;
 }
 
 export function addRecoverCommand(program: Command): void {
   program
     .command('recover')
-    .description('go on after a loss of facts; stop the sink (or `swa start`) first')
+    .description(
+      'show what is damaged or missing and how to go on; with --yes, do it (stop `swa start` first)',
+    )
+    .option('--yes', 'carry out what loses no facts')
     .option(
       '--skip-gap',
-      'the log has dropped facts before they were stored: record the gap, go on behind it',
+      'carry out the rest, too: accept the loss of the facts it names, and record the gap',
     )
+    .option('--dry-run', 'only show, whatever else is given')
     .option('--json', 'as JSON')
     .action(async (flags: Flags) => {
-      if (flags.skipGap !== true) {
-        throw new SwaError('usage.invalid', 'swa recover needs to be told what to accept', {
-          hint: 'swa recover --skip-gap accepts the loss of facts that the log has dropped before they were stored',
-        });
-      }
       const config = readConfig(process.env);
       if (!existsSync(config.dataDir))
         throw new SwaError('master.missing', `there is no data directory '${config.dataDir}'`, {
           hint: 'set SWA_DATA_DIR to the one that is to go on',
         });
-      const log = await openLog(config, systemClock);
+      const mend = flags.dryRun !== true && (flags.yes === true || flags.skipGap === true);
+      const locks = mend ? takeLocks(config) : [];
       try {
-        const gaps = await skipGaps({ config, clock: systemClock }, log);
-        process.stdout.write(flags.json === true ? `${JSON.stringify({ gaps }, null, 2)}\n` : describe(gaps));
+        const options = { mend, acceptLoss: flags.skipGap === true };
+        const recovery = await recoverDataDir({ config, clock: systemClock }, options);
+        process.stdout.write(
+          flags.json === true ? `${JSON.stringify(recovery, null, 2)}\n` : describe(recovery),
+        );
+        const isDone = recovery.later.length === 0 && recovery.steps.every(({ done }) => done);
+        process.exitCode = isDone ? 0 : 1;
       } finally {
-        await log.close();
+        for (const lock of locks) lock.release();
       }
     });
 }
 
-function describe(gaps: readonly SkippedGap[]): string {
-  if (gaps.length === 0)
-    return 'there is no gap: the log begins at or before the end of the master dataset\n';
-  const lines = gaps.map(
-    ({ partition, fromOffset, toOffset, manifest }) =>
-      `${partition}: skipped ${toOffset - fromOffset} offsets, ${fromOffset} to ${toOffset - 1} (in manifest ${manifest})\n`,
-  );
-  return `${lines.join('')}the sink goes on behind them; run \`swa batch run\` for a view that the speed layer can follow\n`;
+/** Nobody else may be at work on what is mended. */
+function takeLocks(config: Config): OwnerLock[] {
+  const { dataDir } = config;
+  makeDirDurable(roomOf(dataDir, 'locks'));
+  const paths = [logLockPath(dataDir), sinkLockPath(dataDir), batchLockPath(dataDir)];
+  const speed = join(roomOf(dataDir, 'locks'), 'speed-pageviews-0.lock');
+  return [...paths, speed].map((path) => OwnerLock.acquire(path, 'recover'));
+}
+
+function describe({ steps, later }: Recovery): string {
+  if (steps.length === 0 && later.length === 0)
+    return 'nothing to recover: no file is missing or damaged, and there is no gap\n';
+  const lines = steps.flatMap(({ finding, action, loses, done }) => [
+    `found: ${finding}`,
+    `  ${done ? 'done' : 'to do'}: ${action}`,
+    ...(loses === null ? [] : [`  ${done ? 'lost' : 'loses'}: ${loses}`]),
+  ]);
+  const open = steps.filter(({ done }) => !done);
+  if (open.some(({ loses }) => loses === null)) lines.push('`swa recover --yes` does what loses no facts');
+  if (open.some(({ loses }) => loses !== null))
+    lines.push('`swa recover --skip-gap` does all of it and accepts the loss');
+  for (const text of later) lines.push(`looked at after that: ${text}`);
+  if (open.length === 0)
+    lines.push('run `swa verify`, then `swa batch run` for a view that the speed layer can follow');
+  return `${lines.join('\n')}\n`;
 }

@@ -1,7 +1,7 @@
 /** The `swa` command as people run it: what it prints, and how it exits. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -79,18 +79,37 @@ test('a batch run says what it did not count, and why', async (t) => {
   );
 });
 
-test('recover accepts nothing that it was not told to, and says what it found', async (t) => {
-  const { dataDir, swa } = setUp(t);
-  const untold = await swa(['recover']);
-  assert.equal(untold.code, 2);
-  assert.match(untold.stderr, /^usage\.invalid: .*\n +hint: swa recover --skip-gap accepts/);
+test('recover shows what it would do, does what it is told, and accepts a loss only by name', async (t) => {
+  const { dir, dataDir, swa } = setUp(t);
   const nowhere = await swa(['recover', '--skip-gap']);
   assert.deepEqual([nowhere.code, nowhere.stderr.split(':')[0]], [1, 'master.missing']);
   assert.ok(!existsSync(dataDir), 'it makes no data directory');
-  openDataDir(configWith({ dataDir }));
-  const whole = await swa(['recover', '--skip-gap']);
-  assert.deepEqual([whole.code, whole.stdout.slice(0, 16)], [0, 'there is no gap:']);
-  assert.deepEqual(JSON.parse((await swa(['recover', '--skip-gap', '--json'])).stdout), { gaps: [] });
+  const facts = join(dir, 'facts.ndjson');
+  writeFileSync(
+    facts,
+    `${JSON.stringify({ type: 'pageview', visitor: 'cookie:1', url: 'https://e.org/' })}\n`,
+  );
+  assert.equal((await swa(['import', '--format', 'ndjson', facts])).code, 0);
+  assert.equal((await swa(['batch', 'run'])).code, 0);
+  assert.match((await swa(['recover'])).stdout, /^nothing to recover: /);
+  renameSync(join(dataDir, 'log'), join(dir, 'log'));
+  const shown = await swa(['recover']);
+  assert.equal(shown.code, 1);
+  assert.match(
+    shown.stdout,
+    /^found: .*format\.json is missing.*\n {2}to do: .*\n {2}loses: .*\n`swa recover --skip-gap`/,
+  );
+  const dry = await swa(['recover', '--skip-gap', '--dry-run', '--json']);
+  const lossless = await swa(['recover', '--yes']);
+  assert.deepEqual([dry.code, lossless.code], [1, 1]);
+  assert.ok(!existsSync(join(dataDir, 'log', 'format.json')), 'nothing was done');
+  const done = await swa(['recover', '--skip-gap']);
+  assert.deepEqual([done.code, done.stderr], [0, '']);
+  assert.match(done.stdout, /\n {2}done: .*\n {2}lost: /);
+  assert.equal((await swa(['verify'])).code, 0);
+  writeFileSync(facts, readFileSync(facts, 'utf8').replace('cookie:1', 'cookie:2'));
+  assert.equal((await swa(['import', '--format', 'ndjson', facts])).code, 0);
+  assert.match((await swa(['batch', 'run'])).stdout, /: 2 pageviews/);
 });
 
 test('a refused configuration is exit code 2 of every command and role, and `swa config` lists the keys all the same', async (t) => {

@@ -50,7 +50,7 @@ export function zeroOffsets(partitions: readonly PartitionName[]): Offsets {
  * Refuses a stored cut that is not of this log: another log id, or a log that ends below it (`log.mismatch`).
  * Called by every consumer before it reads on from what it stored.
  */
-export async function checkCut(log: Log, cut: Cut, owner: string): Promise<void> {
+export async function checkCut(log: Pick<Log, 'id' | 'latest'>, cut: Cut, owner: string): Promise<void> {
   checkLogId(log.id, cut.logId, owner);
   const latest = await log.latest();
   for (const name of namesOf(cut.next)) {

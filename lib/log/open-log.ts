@@ -49,8 +49,17 @@ export async function openLogWriter(config: Config, _clock: Clock): Promise<LogW
 }
 
 function embeddedOptions({ dataDir, partitions }: Config): EmbeddedOptions {
-  const lockPath = join(roomOf(dataDir, 'locks'), 'log-writer.lock');
-  return { dir: roomOf(dataDir, 'log'), partitions, lockPath, mayMake: () => refuseSecondLog(dataDir) };
+  return {
+    dir: roomOf(dataDir, 'log'),
+    partitions,
+    lockPath: logLockPath(dataDir),
+    mayMake: () => refuseSecondLog(dataDir),
+  };
+}
+
+/** The lock of the embedded log's writer. */
+export function logLockPath(dataDir: string): string {
+  return join(roomOf(dataDir, 'locks'), 'log-writer.lock');
 }
 
 /** A log that was made anew would acknowledge facts at offsets that the master dataset has already, and never stores again. */

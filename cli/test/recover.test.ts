@@ -1,0 +1,265 @@
+/** Each dead end and its way on: what is shown, what is done, that nothing is deleted, and that it may be killed and run again. */
+import assert from 'node:assert/strict';
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { before, after, test, type TestContext } from 'node:test';
+import { runBatch } from '../../batch/run.js';
+import { systemClock } from '../../lib/clock.js';
+import { configWith, type Config } from '../../lib/config/config.js';
+import { openDataDir, roomOf } from '../../lib/data-dir.js';
+import { encodeRecord } from '../../lib/facts/record.js';
+import { openLogWriter } from '../../lib/log/open-log.js';
+import { openJobQueue } from '../../lib/queue/job-queue.js';
+import { UrlRules } from '../../lib/url/normalize.js';
+import { partitionDir } from '../../master-data/layout.js';
+import { drainLogToMaster } from '../../master-data/sink.js';
+import { takeSnapshot } from '../../master-data/snapshot.js';
+import { verifyMaster } from '../../master-data/verify.js';
+import { readCurrent } from '../../serving/current.js';
+import { recoverDataDir, type Recovery } from '../recovery.js';
+
+const urls = new UrlRules();
+const partitions = 2;
+const [stored, unstored] = [900, 300];
+let model = '';
+
+const configOf = (dataDir: string): Config =>
+  configWith({ dataDir, partitions, segmentBytes: 65_536, sinkMaxRows: 100, batchThreads: 2 });
+
+async function append(config: Config, from: number, count: number): Promise<void> {
+  const log = await openLogWriter(config, systemClock);
+  for (let i = from; i < from + count; i += 10) {
+    const facts = Array.from({ length: Math.min(10, from + count - i) }, (_, n) => ({
+      type: 'pageview' as const,
+      visitor: `cookie:${(i + n) % 50}`,
+      url: `https://e.org/${(i + n) % 7}`,
+      timestamp: 1_700_000_000_000 + i + n,
+      eventId: `event-${i + n}`,
+      receivedAt: 1_700_000_000_000,
+    }));
+    await log.append(facts.map((fact) => encodeRecord(fact, urls)));
+  }
+  await log.close();
+}
+
+before(async () => {
+  model = mkdtempSync(join(tmpdir(), 'swa-recover-model-'));
+  const config = configOf(model);
+  openDataDir(config);
+  for (let i = 0; i < 3; i++) {
+    await append(config, (i * stored) / 3, stored / 3);
+    await drainLogToMaster({ config, clock: systemClock });
+  }
+  for (let i = 0; i < 2; i++) await runBatch({ config, clock: systemClock, trigger: 'command' });
+  await append(config, stored, unstored);
+  await openJobQueue(model, 'import', systemClock).close();
+});
+after(() => rmSync(model, { recursive: true }));
+
+interface House {
+  readonly config: Config;
+  readonly dataDir: string;
+  /** Names and sizes of all files. */
+  readonly files: () => string[];
+  readonly recover: (options: { mend: boolean; acceptLoss: boolean }) => Promise<Recovery>;
+}
+
+function copyOf(t: TestContext): House {
+  const dataDir = mkdtempSync(join(tmpdir(), 'swa-recover-'));
+  t.after(() => rmSync(dataDir, { recursive: true }));
+  cpSync(model, dataDir, { recursive: true });
+  const config = configOf(dataDir);
+  const files = (): string[] =>
+    (readdirSync(dataDir, { recursive: true }) as string[])
+      .map((name) => ({ name, stat: statSync(join(dataDir, name)) }))
+      .filter(({ stat, name }) => stat.isFile() && !name.endsWith('lock.mdb'))
+      .map(({ name, stat }) => `${name} ${stat.size}`)
+      .toSorted();
+  return {
+    config,
+    dataDir,
+    files,
+    recover: (options) => recoverDataDir({ config, clock: systemClock }, options),
+  };
+}
+
+/** Carries out all that loses nothing (or all), and proves that the second time nothing is left to do. */
+async function mend(house: House, acceptLoss = false): Promise<Recovery> {
+  const shown = house.files();
+  const plan = await house.recover({ mend: false, acceptLoss });
+  assert.ok(plan.steps.length > 0, 'nothing was found');
+  assert.deepEqual(house.files(), shown, 'showing changes nothing');
+  const done = await house.recover({ mend: true, acceptLoss });
+  assert.deepEqual(
+    done.steps.filter((step) => !step.done),
+    [],
+  );
+  assert.deepEqual(await house.recover({ mend: true, acceptLoss }), { steps: [], later: [] });
+  return done;
+}
+
+/** The system goes on: the rest of the log is stored, the audit is content, a batch run succeeds, new facts are taken. */
+async function assertGoesOn({ config, dataDir }: House, facts: number): Promise<void> {
+  await drainLogToMaster({ config, clock: systemClock });
+  assert.equal(
+    takeSnapshot(dataDir).files.reduce((sum, { rows }) => sum + rows, 0),
+    facts,
+  );
+  await append(config, 50_000, 20);
+  await drainLogToMaster({ config, clock: systemClock });
+  const audit = await verifyMaster(dataDir, undefined);
+  assert.deepEqual(audit.problems, []);
+  assert.equal(audit.checked.rows, facts + 20);
+  const view = await runBatch({ config, clock: systemClock, trigger: 'command' });
+  assert.equal(view.counts.pageviews, facts + 20);
+}
+
+const all = stored + unstored;
+const p0 = (house: House): string => partitionDir(house.dataDir, 'pageviews/0');
+const manifestsOf = (house: House): string[] => readdirSync(join(p0(house), 'manifests')).toSorted();
+
+test('a sound data directory needs nothing', async (t) => {
+  const house = copyOf(t);
+  assert.deepEqual(await house.recover({ mend: true, acceptLoss: true }), { steps: [], later: [] });
+  await assertGoesOn(house, all);
+});
+
+for (const [what, spoil] of [
+  [
+    'all manifests gone',
+    (house: House) => manifestsOf(house).map((name) => rmSync(join(p0(house), 'manifests', name))),
+  ],
+  ['the manifests’ folder gone', (house: House) => rmSync(join(p0(house), 'manifests'), { recursive: true })],
+  [
+    'the newest three manifests gone',
+    (house: House) =>
+      manifestsOf(house)
+        .slice(-3)
+        .map((name) => rmSync(join(p0(house), 'manifests', name))),
+  ],
+  [
+    'every manifest garbage',
+    (house: House) =>
+      manifestsOf(house).map((name) => writeFileSync(join(p0(house), 'manifests', name), 'garbage')),
+  ],
+  [
+    'the newest manifest empty',
+    (house: House) => writeFileSync(join(p0(house), 'manifests', manifestsOf(house).at(-1) ?? ''), ''),
+  ],
+  ['the root gone', (house: House) => rmSync(join(house.dataDir, 'master', 'root.json'))],
+  ['the root garbage', (house: House) => writeFileSync(join(house.dataDir, 'master', 'root.json'), '{}\n')],
+] as const) {
+  test(`master dataset: ${what}`, async (t) => {
+    const house = copyOf(t);
+    spoil(house);
+    const { steps } = await mend(house);
+    assert.ok(steps.every(({ loses }) => loses === null));
+    await assertGoesOn(house, all);
+  });
+}
+
+test('master dataset: a damaged data file that the log still holds is stored again', async (t) => {
+  const house = copyOf(t);
+  const [, file] = takeSnapshot(house.dataDir).files;
+  assert.ok(file);
+  writeFileSync(file.path, 'garbage');
+  await mend(house);
+  const aside = (readdirSync(join(house.dataDir, 'damaged'), { recursive: true }) as string[]).map((name) =>
+    basename(name),
+  );
+  assert.ok(aside.includes(basename(file.path)));
+  await assertGoesOn(house, all);
+});
+
+const logDir = (house: House): string => roomOf(house.dataDir, 'log');
+const segmentsOf = (house: House): string[] =>
+  readdirSync(logDir(house))
+    .filter((name) => name.startsWith('segment-'))
+    .toSorted();
+
+function spoilBytes(path: string, at: number, length: number): void {
+  const bytes = readFileSync(path);
+  bytes.fill(0x5a, at, at + length);
+  writeFileSync(path, bytes);
+}
+
+for (const [what, spoil, mayLose] of [
+  ['gone', (house: House) => rmSync(logDir(house), { recursive: true }), unstored],
+  ['without format.json', (house: House) => rmSync(join(logDir(house), 'format.json')), 0],
+  ['format.json garbage', (house: House) => writeFileSync(join(logDir(house), 'format.json'), 'x'), 0],
+  [
+    'without segments',
+    (house: House) => segmentsOf(house).map((name) => rmSync(join(logDir(house), name))),
+    unstored,
+  ],
+  [
+    'without its last segment',
+    (house: House) => rmSync(join(logDir(house), segmentsOf(house).at(-1) ?? '')),
+    unstored,
+  ],
+  [
+    'damaged in its first segment, which is stored',
+    (house: House) => spoilBytes(join(logDir(house), segmentsOf(house)[0] ?? ''), 9_000, 50),
+    0,
+  ],
+  [
+    'damaged in its last segment, which is not stored',
+    (house: House) => spoilBytes(join(logDir(house), segmentsOf(house).at(-1) ?? ''), 20_000, 50),
+    30,
+  ],
+  [
+    'a header damaged',
+    (house: House) => spoilBytes(join(logDir(house), segmentsOf(house).at(-1) ?? ''), 0, 60),
+    0,
+  ],
+  [
+    'all segments empty',
+    (house: House) => segmentsOf(house).map((name) => writeFileSync(join(logDir(house), name), '')),
+    unstored,
+  ],
+] as const) {
+  test(`log: ${what}`, async (t) => {
+    const house = copyOf(t);
+    spoil(house);
+    // A sealed segment is checked by those who read it.
+    if (!what.includes('first segment'))
+      await assert.rejects(
+        openLogWriter(house.config, systemClock).then((log) => log.close()),
+        /log/,
+        'a writer is refused',
+      );
+    const { steps } = await mend(house, mayLose > 0);
+    await drainLogToMaster({ config: house.config, clock: systemClock });
+    const rows = takeSnapshot(house.dataDir).files.reduce((sum, file) => sum + file.rows, 0);
+    assert.ok(rows <= all && rows >= all - mayLose, `${rows} of ${all} facts`);
+    const lost = steps.some(({ loses }) => loses !== null);
+    if (rows < all) assert.ok(lost, 'a loss is said');
+    await assertGoesOn(house, rows);
+  });
+}
+
+test('views, CURRENT, holds, job queues, format', async (t) => {
+  const house = copyOf(t);
+  const current = readCurrent(house.dataDir);
+  const view = join(house.dataDir, 'serving', 'views', current);
+  spoilBytes(join(view, 'pages.dat'), 10, 4);
+  writeFileSync(join(house.dataDir, 'serving', 'CURRENT'), '');
+  spoilBytes(join(house.dataDir, 'jobs', 'import', 'data.mdb'), 0, 4_096);
+  writeFileSync(join(house.dataDir, 'format.json'), '');
+  const { steps } = await mend(house);
+  assert.equal(steps.length, 4);
+  assert.ok(!existsSync(view));
+  assert.ok(readCurrent(house.dataDir) < current, 'the one before serves');
+  await openJobQueue(house.dataDir, 'import', systemClock).close();
+  await assertGoesOn(house, all);
+});

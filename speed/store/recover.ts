@@ -1,0 +1,51 @@
+/** What `swa recover` does about realtime stores. The speed layer makes damaged ones anew by itself; a question without it cannot. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { messageOf } from '../../lib/errors.js';
+import { lmdbDamage } from '../../lib/files/lmdb-file.js';
+import { moveAside } from '../../lib/files/removal.js';
+import type { Offsets, PartitionName } from '../../lib/log/log.js';
+import { namesIn } from '../../lib/log/stored.js';
+import type { RecoveryPlace, RecoveryStep } from '../../lib/recovery.js';
+import { generationDir, generationIds, pointerPath, readPointer } from './layout.js';
+import { readStanding } from './partition-store.js';
+import { dataFile } from './store-files.js';
+
+export function planStores({ dataDir, asideDir }: RecoveryPlace): RecoveryStep[] {
+  const steps: RecoveryStep[] = [];
+  const action = 'put it aside; the speed layer makes it again from the log';
+  try {
+    readPointer(dataDir);
+  } catch (error) {
+    const run = (): void => void moveAside(pointerPath(dataDir), join(asideDir, 'speed'));
+    steps.push({ finding: messageOf(error), action, run });
+  }
+  for (const { dir, name } of storesOf(dataDir)) {
+    const damage = lmdbDamage(dataFile(dir));
+    if (damage === undefined) continue;
+    const run = (): void => void moveAside(dir, join(asideDir, 'speed', name));
+    steps.push({ finding: `the realtime store ${dataFile(dir)} is damaged: ${damage}`, action, run });
+  }
+  return steps;
+}
+
+/** How far any sound store has read the log. */
+export function furthestRead(dataDir: string): Partial<Offsets> {
+  const ends: Partial<Record<PartitionName, Offsets[PartitionName]>> = {};
+  for (const { dir, partition } of storesOf(dataDir)) {
+    const next = lmdbDamage(dataFile(dir)) === undefined ? readStanding(dir)?.next : undefined;
+    if (next !== undefined && next > (ends[partition] ?? -1)) ends[partition] = next;
+  }
+  return ends;
+}
+
+function storesOf(dataDir: string): { dir: string; name: string; partition: PartitionName }[] {
+  return generationIds(dataDir).flatMap((id) =>
+    namesIn(generationDir(dataDir, id)).flatMap((folder) => {
+      const [, topic, number] = /^(pageviews|equivs)-(\d+)$/.exec(folder) ?? [];
+      const dir = join(generationDir(dataDir, id), folder);
+      if (topic === undefined || !existsSync(dataFile(dir))) return [];
+      return [{ dir, name: id, partition: `${topic}/${Number(number)}` as PartitionName }]; // the pattern is the type
+    }),
+  );
+}
