@@ -4,7 +4,8 @@
  */
 import { openCollector } from '../ingest/collector-role.js';
 import { openAll } from '../lib/closers.js';
-import { SwaError } from '../lib/errors.js';
+import { unusable } from '../lib/data-dir.js';
+import { SwaError, systemCode } from '../lib/errors.js';
 import { HttpEndpoint } from '../lib/http/endpoint.js';
 import { distance, namesOf, zeroOffsets } from '../lib/log/cut.js';
 import type { LogWriter } from '../lib/log/log.js';
@@ -60,6 +61,7 @@ export async function startSystem(context: RoleContext): Promise<RunningSystem> 
 }
 
 function explain(error: unknown, dataDir: string): unknown {
+  if (!(error instanceof SwaError) && systemCode(error) !== undefined) return unusable(dataDir, error);
   if (!(error instanceof SwaError) || error.code !== 'data-dir.in-use') return error;
   return new SwaError(
     'data-dir.in-use',

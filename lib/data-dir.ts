@@ -71,8 +71,8 @@ export function openDataDir(
   checkDataDir(config);
 }
 
-/** What keeps a data directory from being written, and what to do about it. */
-function unusable(dataDir: string, cause: unknown): SwaError {
+/** What keeps a data directory from being written or read, and what to do about it. */
+export function unusable(dataDir: string, cause: unknown): SwaError {
   const code = systemCode(cause) ?? 'error';
   const fullHint = `free space there, or set SWA_DATA_DIR to a directory on another disk`;
   const [why, hint] = isFullDisk(cause)

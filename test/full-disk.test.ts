@@ -22,6 +22,16 @@ function mountDisk(t: TestContext, megabytes: number): string | undefined {
   return isMounted ? dir : undefined;
 }
 
+function diskOrSkip(t: TestContext, megabytes: number): string | undefined {
+  const disk = mountDisk(t, megabytes);
+  assert.ok(
+    disk !== undefined || process.env['CI'] !== 'true' || process.getuid?.() !== 0,
+    'cannot mount a disk',
+  );
+  if (disk === undefined) t.skip('needs root, to mount a small disk');
+  return disk;
+}
+
 /** Takes all the room there is; call the result to give it back. */
 function fill(disk: string): () => void {
   const path = join(disk, 'filler');
@@ -43,57 +53,62 @@ function view(visitor: string): object {
   return { type: 'pageview', visitor, url: 'https://example.org/a', timestamp: '2024-01-01T10:00:00Z' };
 }
 
-test('a full disk', { timeout: 240_000 }, async (t) => {
-  const disk = mountDisk(t, 96);
-  if (disk === undefined) {
-    assert.ok(process.env['CI'] !== 'true' || process.getuid?.() !== 0, 'cannot mount a small disk');
-    t.skip('needs root, to mount a small disk');
-    return;
-  }
-  const dataDir = join(disk, 'data');
-  const swa = await startTestSystem(t, { partitions: 1, dataDir });
-  await swa.send([view('cookie:a')]);
-  await runBatch(swa);
-  const isRightFor = async (system: TestSystem, visitors: number): Promise<boolean> =>
-    (await system.ask(question)).data.visitors === visitors;
-
-  const free = fill(disk);
-  let sent = 0;
-  await eventually('the door refuses facts', async () => {
-    const response = await post(swa, '/v1/events', view(`cookie:${'x'.repeat(200)}${sent}`));
-    if (response.status === 202) sent++;
-    else assert.equal(response.status, 503, await response.text());
-    return response.status === 503 || undefined;
-  });
-  const asked = await post(swa, '/v1/batches');
-  assert.equal(asked.status, 503);
-  assert.match(((await asked.json()) as { detail: string }).detail, /disk is full/);
-  assert.equal((await swa.get('/v1/status')).status, 200);
-  assert.equal((await swa.get(question)).status, 200);
-  const { swa: command } = setUp(t);
-  const elsewhere = await command(['start'], { SWA_DATA_DIR: join(disk, 'new'), SWA_HTTP_PORT: '0' });
-  assert.equal(elsewhere.code, 1);
+test('a start that makes a data directory on a full disk says so, and where', async (t) => {
+  const disk = diskOrSkip(t, 1);
+  if (disk === undefined) return;
+  fill(disk);
+  const { swa } = setUp(t);
+  const { code, stderr } = await swa(['start'], { SWA_DATA_DIR: join(disk, 'new'), SWA_HTTP_PORT: '0' });
+  assert.equal(code, 1);
   assert.match(
-    elsewhere.stderr,
+    stderr,
     /data-dir\.unusable: cannot use .*new' \(its disk is full: ENOSPC.*\n.*\n +hint: free space/,
   );
-
-  await swa.system.stop();
-  const again = await startTestSystem(t, { partitions: 1, dataDir });
-  await eventually(
-    'answers are there, also after a start on a full disk',
-    async () => (await again.get(question)).status === 200 || undefined,
-  );
-  free();
-  await eventually(
-    'the door takes facts',
-    async () => (await post(again, '/v1/events', view('cookie:b'))).status === 202 || undefined,
-  );
-  await untilAllCounted(again);
-  await eventually(
-    'a run can be asked for',
-    async () => (await post(again, '/v1/batches')).status === 202 || undefined,
-  );
-  await runBatch(again);
-  assert.ok(await isRightFor(again, sent + 2));
 });
+
+test(
+  'on a full disk facts are refused, answers go on, and all goes on when there is room',
+  { timeout: 240_000 },
+  async (t) => {
+    const disk = diskOrSkip(t, 96);
+    if (disk === undefined) return;
+    const dataDir = join(disk, 'data');
+    const swa = await startTestSystem(t, { partitions: 1, dataDir });
+    await swa.send([view('cookie:a')]);
+    await runBatch(swa);
+    const isRightFor = async (system: TestSystem, visitors: number): Promise<boolean> =>
+      (await system.ask(question)).data.visitors === visitors;
+
+    const free = fill(disk);
+    let sent = 0;
+    await eventually('the door refuses facts', async () => {
+      const response = await post(swa, '/v1/events', view(`cookie:${'x'.repeat(200)}${sent}`));
+      if (response.status === 202) sent++;
+      else assert.equal(response.status, 503, await response.text());
+      return response.status === 503 || undefined;
+    });
+    const asked = await post(swa, '/v1/batches');
+    assert.equal(asked.status, 503);
+    assert.match(((await asked.json()) as { detail: string }).detail, /disk is full/);
+    assert.equal((await swa.get('/v1/status')).status, 200);
+    assert.equal((await swa.get(question)).status, 200);
+    await swa.system.stop();
+    const again = await startTestSystem(t, { partitions: 1, dataDir });
+    await eventually(
+      'answers are there, also after a start on a full disk',
+      async () => (await again.get(question)).status === 200 || undefined,
+    );
+    free();
+    await eventually(
+      'the door takes facts',
+      async () => (await post(again, '/v1/events', view('cookie:b'))).status === 202 || undefined,
+    );
+    await untilAllCounted(again);
+    await eventually(
+      'a run can be asked for',
+      async () => (await post(again, '/v1/batches')).status === 202 || undefined,
+    );
+    await runBatch(again);
+    assert.ok(await isRightFor(again, sent + 2));
+  },
+);

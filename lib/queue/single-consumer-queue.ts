@@ -15,6 +15,7 @@ import type { Clock } from '../clock.js';
 import { SwaError, isFullDisk, messageOf } from '../errors.js';
 import { makeDirDurable } from '../files/durable.js';
 import { lmdbDamage } from '../files/lmdb-file.js';
+import { requireRoom, reserveLockFile } from '../files/lmdb-room.js';
 
 export interface QueueItem {
   readonly id: number;
@@ -38,7 +39,10 @@ interface Stored {
 }
 
 /** Ids count from 1; under 0 stands what is known of the whole. */
+/** What a small transaction may take of the disk. */
+const roomBytes = 256 * 1024;
 const totalsKey = 0;
+const maxReaders = 126;
 const firstId = 1;
 
 interface Totals {
@@ -72,7 +76,8 @@ export class SingleConsumerQueue {
     const file = join(dir, 'data.mdb');
     const damage = existsSync(file) ? lmdbDamage(file) : undefined;
     if (damage !== undefined) throw damaged(file, damage);
-    const db = open<Stored | Totals, number>({ path: dir, overlappingSync: false });
+    reserveLockFile(dir, maxReaders);
+    const db = open<Stored | Totals, number>({ path: dir, overlappingSync: false, maxReaders });
     return new SingleConsumerQueue(dir, db, clock, { leaseMs: 60_000, limit: 100_000, ...options });
   }
 
@@ -101,6 +106,7 @@ export class SingleConsumerQueue {
           retryable: true,
         });
       }
+      requireRoom(this.#dir, roomBytes + items.reduce((sum, item) => sum + 2 * item.length, 0));
       const ids = items.map((_, i) => lastId + 1 + i);
       items.forEach((item, i) => this.#db.putSync(lastId + 1 + i, { item, attempt: 0, freeAt: 0 }));
       this.#db.putSync(totalsKey, { lastId: lastId + items.length, size: size + items.length });
@@ -115,6 +121,7 @@ export class SingleConsumerQueue {
       for (const { key: id, value } of this.#db.getRange({ start: firstId })) {
         if (!isItem(value) || value.freeAt > now) continue;
         const attempt = value.attempt + 1;
+        requireRoom(this.#dir, roomBytes);
         this.#db.putSync(id, { ...value, attempt, freeAt: now + this.#options.leaseMs });
         this.#leases.set(id, attempt);
         return { id, item: value.item, attempt };
@@ -174,6 +181,7 @@ export class SingleConsumerQueue {
 
   #withLease(id: number, change: (stored: Stored) => void): void {
     this.#db.transactionSync(() => {
+      requireRoom(this.#dir, roomBytes);
       const stored = this.#db.get(id);
       if (!isItem(stored) || stored.attempt !== this.#leases.get(id)) {
         this.#leases.delete(id);

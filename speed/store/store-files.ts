@@ -6,6 +6,7 @@ import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import { SwaError, systemCode } from '../../lib/errors.js';
+import { reserveLockFile } from '../../lib/files/lmdb-room.js';
 import { decodeProgress, type Progress } from './store-meta.js';
 
 export type Database = RootDatabase<Buffer, Buffer>;
@@ -24,6 +25,7 @@ export interface StorePlace {
 }
 
 export function openDatabase(dir: string): Database {
+  reserveLockFile(dir, maxReaders);
   return open<Buffer, Buffer>({
     path: dir,
     encoding: 'binary',

@@ -1,6 +1,7 @@
 /** Adds changes to a store: the cells they touch, edges, and the progress they belong to, in one transaction. */
 import { asBuffer } from '../../lib/as-buffer.js';
-import { SwaError } from '../../lib/errors.js';
+import { SwaError, isFullDisk } from '../../lib/errors.js';
+import { requireRoom } from '../../lib/files/lmdb-room.js';
 import type { Offset } from '../../lib/log/log.js';
 import { CellMerger } from './cell-merger.js';
 import type { StoredEdges } from './edge-block.js';
@@ -15,6 +16,9 @@ import {
   type StorePlace,
 } from './store-files.js';
 import type { CellChanges } from './view-changes.js';
+
+/** What an epoch may take of the disk. */
+const roomBytes = 4 * 2 ** 20;
 
 export class StoreWriter {
   readonly #place: StorePlace;
@@ -36,6 +40,7 @@ export class StoreWriter {
   commit(from: Offset, changes: CellChanges, edges: readonly StoredEdges[], progress: Uint8Array): void {
     requireSound(this.#place);
     try {
+      requireRoom(this.#place.dir, roomBytes);
       this.#db.transactionSync(() => {
         this.#requireAt(from);
         this.#addTo(changes);
@@ -45,7 +50,8 @@ export class StoreWriter {
     } catch (error) {
       const cause = damageOr(error, this.#place);
       if (cause instanceof SwaError) throw cause;
-      throw new SwaError('speed.failed', `cannot write the realtime store ${this.#place.dir}`, {
+      const why = isFullDisk(error) ? ': its disk is full' : '';
+      throw new SwaError('speed.failed', `cannot write the realtime store ${this.#place.dir}${why}`, {
         cause,
         retryable: true,
       });
