@@ -8,13 +8,12 @@ import { z } from 'zod';
 import type { Clock } from '../lib/clock.js';
 import { SwaError } from '../lib/errors.js';
 import { admit, type Warning } from '../lib/facts/door.js';
-import type { Fact } from '../lib/facts/fact.js';
 import { edgeSchema, pageviewSchema } from '../lib/facts/outside.js';
 import { encodeRecord } from '../lib/facts/record.js';
 import { mediaTypeOf } from '../lib/http/body.js';
 import { HttpProblem } from '../lib/http/problem.js';
 import { route, type Exchange, type Route } from '../lib/http/route.js';
-import type { LogWriter } from '../lib/log/log.js';
+import type { LogWriter, NewRecord } from '../lib/log/log.js';
 import type { UrlRules } from '../lib/url/normalize.js';
 
 /** Largest request: bytes of body and facts in it; and the warnings in an answer. */
@@ -93,18 +92,26 @@ export function collectorRoutes(deps: CollectorDeps): readonly Route[] {
   ];
 }
 
+/** How long facts are checked before others get their turn. */
+const sliceMs = 8;
+
 async function collect(deps: CollectorDeps, { request, response, body: text }: Exchange): Promise<void> {
   const candidates = readCandidates(mediaTypeOf(request), text);
   const receivedAt = deps.clock();
-  const facts: Fact[] = [];
+  const records: NewRecord[] = [];
   const rejected: Rejection[] = [];
   const warnings: (Warning & { readonly index: number })[] = [];
   let moreWarnings = 0;
   const defaults = { userAgent: browserAgent(request) };
+  let sliceEndsAt = performance.now() + sliceMs;
   for (const [index, candidate] of candidates.entries()) {
+    if (performance.now() >= sliceEndsAt) {
+      await new Promise((resolve) => setImmediate(resolve));
+      sliceEndsAt = performance.now() + sliceMs;
+    }
     const admission = candidate.ok ? admit(candidate.value, receivedAt, deps.urls, defaults) : candidate;
     if (admission.ok) {
-      facts.push(admission.fact);
+      records.push(encodeRecord(admission.fact, deps.urls));
       for (const warning of admission.warnings)
         if (warnings.length < collectorLimits.warnings) warnings.push({ index, ...warning });
         else moreWarnings++;
@@ -114,11 +121,11 @@ async function collect(deps: CollectorDeps, { request, response, body: text }: E
     }
   }
   deps.counters.rejected += rejected.length;
-  await append(deps, facts);
-  deps.counters.accepted += facts.length;
+  await append(deps, records);
+  deps.counters.accepted += records.length;
   deps.counters.warnings += warnings.length + moreWarnings;
   const body = JSON.stringify({
-    accepted: facts.length,
+    accepted: records.length,
     rejected,
     warnings,
     ...(moreWarnings === 0 ? {} : { moreWarnings }),
@@ -134,10 +141,10 @@ function browserAgent({ headers }: Request): string | undefined {
   return isBrowser ? headers['user-agent'] : undefined;
 }
 
-async function append(deps: CollectorDeps, facts: readonly Fact[]): Promise<void> {
-  if (facts.length === 0) return;
+async function append(deps: CollectorDeps, records: readonly NewRecord[]): Promise<void> {
+  if (records.length === 0) return;
   try {
-    await deps.log.append(facts.map((fact) => encodeRecord(fact, deps.urls)));
+    await deps.log.append(records);
   } catch (error) {
     if (!(error instanceof SwaError) || !error.retryable) throw error;
     deps.counters.unavailable++;

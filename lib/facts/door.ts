@@ -215,9 +215,18 @@ function textOf(field: string, value: unknown, maxBytes: number, warnings: Warni
   return cutToBytes(text, maxBytes);
 }
 
+/** Of the fields of one fact that are not known; a fact may be a megabyte of them. */
+const maxFieldsNamed = 100;
+
 function warnOfUnknown(fields: Fields, type: string, known: ReadonlySet<string>, warnings: Warning[]): void {
+  let named = 0;
   for (const name in fields) {
     if (known.has(name)) continue;
+    if (++named > maxFieldsNamed) {
+      const message = `more than ${maxFieldsNamed} fields are not of a fact of type ${type}; all were dropped`;
+      warnings.push({ field: 'more', message });
+      return;
+    }
     const message = `${show(name)} is not a field of a fact of type ${type} and was dropped`;
     warnings.push({ field: name.slice(0, 64), message });
   }
