@@ -19,5 +19,6 @@ export const rows: readonly Row[] = [
   { name: 'speed-kafka', load: () => import('./speed-kafka.js') },
   { name: 'freshness', load: () => import('./freshness.js') },
   { name: 'bytes', load: () => import('./bytes.js') },
+  { name: 'idle', load: () => import('./idle.js') },
   { name: 'batch', load: () => import('./batch.js') },
 ];

@@ -4,17 +4,23 @@
  */
 import { Command, CommanderError } from 'commander';
 import { makeFilesPrivate } from '../lib/files/private.js';
-import { describeError, exitCodeOf } from '../lib/process.js';
-import { addBatchCommand } from './commands/batch.js';
-import { addConfigCommand } from './commands/config.js';
-import { addGenerateCommand } from './commands/generate.js';
-import { addImportCommand } from './commands/import.js';
-import { addQueryCommand } from './commands/query.js';
-import { addRecoverCommand } from './commands/recover.js';
-import { addRoleCommands } from './commands/roles.js';
-import { addStartCommand } from './commands/start.js';
-import { addStatusCommand } from './commands/status.js';
-import { addVerifyCommand } from './commands/verify.js';
+import { describeError, exitCodeOf } from '../lib/describe-error.js';
+
+type AddCommand = (program: Command) => void;
+
+/** Each is loaded when it is asked for: a command pays for no layer that it does not use. */
+const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
+  start: async () => (await import('./commands/start.js')).addStartCommand,
+  'collector|sink|speed': async () => (await import('./commands/roles.js')).addRoleCommands,
+  import: async () => (await import('./commands/import.js')).addImportCommand,
+  generate: async () => (await import('./commands/generate.js')).addGenerateCommand,
+  batch: async () => (await import('./commands/batch.js')).addBatchCommand,
+  query: async () => (await import('./commands/query.js')).addQueryCommand,
+  status: async () => (await import('./commands/status.js')).addStatusCommand,
+  verify: async () => (await import('./commands/verify.js')).addVerifyCommand,
+  recover: async () => (await import('./commands/recover.js')).addRecoverCommand,
+  config: async () => (await import('./commands/config.js')).addConfigCommand,
+};
 
 makeFilesPrivate();
 const program = new Command('swa')
@@ -23,16 +29,10 @@ const program = new Command('swa')
   .showHelpAfterError('(swa --help lists the commands)')
   .exitOverride();
 
-addStartCommand(program);
-addRoleCommands(program);
-addImportCommand(program);
-addGenerateCommand(program);
-addBatchCommand(program);
-addQueryCommand(program);
-addStatusCommand(program);
-addVerifyCommand(program);
-addRecoverCommand(program);
-addConfigCommand(program);
+const asked = Object.keys(commands).find((names) => names.split('|').includes(process.argv[2] ?? ''));
+// Help and suggestions need them all.
+for (const name of asked === undefined ? Object.keys(commands) : [asked])
+  (await commands[name]?.())?.(program);
 for (const command of program.commands) inheritSettings(command);
 
 try {

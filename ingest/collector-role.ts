@@ -2,6 +2,7 @@
  * The collector at work: the log's writer, the routes and the import jobs that feed it, and its entry on the status board. `swa start` mounts the
  * routes on its one endpoint; `startCollector` serves them on a port of their own.
  */
+import type { ImportState } from './import-state.js';
 import { makeRules } from '../lib/facts/rules.js';
 import { openAll } from '../lib/closers.js';
 import { openDataDir } from '../lib/data-dir.js';
@@ -15,7 +16,7 @@ import { openJobQueue } from '../lib/queue/job-queue.js';
 import type { RoleContext, RunningRole } from '../lib/role.js';
 import { StatusReporter } from '../lib/status.js';
 import { logSink } from './fact-sinks.js';
-import { ImportWorker, type ImportState } from './import-worker.js';
+import { ImportWorker } from './import-worker.js';
 import { collectorRoutes, newCounters } from './collector.js';
 
 export interface OpenCollector {

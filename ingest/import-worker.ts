@@ -4,20 +4,13 @@
  * again, and repeated lines count once. While the log cannot take facts, the import waits where it is.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { z } from 'zod';
+import type { ImportCounts, ImportState } from './import-state.js';
 import type { Clock } from '../lib/clock.js';
 import { SwaError, messageOf } from '../lib/errors.js';
 import type { JobQueue, LeasedJob } from '../lib/queue/job-queue.js';
 import type { UrlRules } from '../lib/url/normalize.js';
 import { patientSink, type FactSink } from './fact-sinks.js';
-import {
-  importCountsSchema,
-  importFile,
-  importFormatSchema,
-  newImportCounts,
-  whyWaiting,
-  type ImportCounts,
-} from './import.js';
+import { importFile, importFormatSchema, newImportCounts, whyWaiting } from './import.js';
 import { RejectFile, defaultRejectPath } from './reject-file.js';
 
 export interface ImportWorkerOptions {
@@ -29,17 +22,6 @@ export interface ImportWorkerOptions {
   /** Called when an import moves on, ends or fails. */
   readonly onChange: (state: ImportState) => void;
 }
-
-export const importStateSchema = importCountsSchema.extend({
-  /** Id of the job. */
-  job: z.number(),
-  file: z.string(),
-  /** Interrupted: the process ended first, or lost the job's lease; whoever takes the job next does the import again. */
-  state: z.enum(['running', 'interrupted', 'done', 'failed']),
-  /** Why it failed, was interrupted or waits, what it left, or where its rejected lines are. */
-  note: z.string().nullable(),
-});
-export type ImportState = Readonly<z.infer<typeof importStateSchema>>;
 
 const pollMs = 500;
 const renewEveryMs = 20_000;

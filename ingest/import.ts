@@ -4,6 +4,7 @@
  * lines before it, so importing a file again, or an overlapping one, changes no answer (line-ids.ts).
  */
 import { z } from 'zod';
+import type { ImportCounts } from './import-state.js';
 import type { Clock } from '../lib/clock.js';
 import { admit, type Warning } from '../lib/facts/door.js';
 import type { Fact } from '../lib/facts/fact.js';
@@ -19,24 +20,6 @@ export const importFormatSchema = z.discriminatedUnion('name', [
   z.object({ name: z.literal('ndjson') }),
 ]);
 export type ImportFormat = Readonly<z.infer<typeof importFormatSchema>>;
-
-export const importCountsSchema = z.object({
-  read: z.number(),
-  accepted: z.number(),
-  /** Lines with an eventId of their own that repeat a line before them: type, eventId, visitor, URL and user agent, or ids, are equal. */
-  duplicate: z.number(),
-  filtered: z.number(),
-  rejected: z.number(),
-  /** On the way into the sink; at the end only those of a sink that failed. */
-  unconfirmed: z.number(),
-  /** What was changed about accepted and duplicate lines; several a line may be. */
-  warnings: z.number().default(0),
-  /** NUL bytes that were passed over: see lines.ts. */
-  nulBytes: z.number().default(0),
-  /** 1 when the file ended within a line, which was left for a later import: see `isWhole`. Not in `read`. */
-  waiting: z.number().default(0),
-});
-export type ImportCounts = z.infer<typeof importCountsSchema>;
 
 export interface RejectedLine {
   readonly line: number;

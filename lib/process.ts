@@ -2,7 +2,8 @@
 import { pino, type Logger, type LoggerOptions } from 'pino';
 import { systemClock } from './clock.js';
 import { readConfig, type Config } from './config/config.js';
-import { SwaError, messageOf, systemCode } from './errors.js';
+import { describeError, exitCodeOf } from './describe-error.js';
+import { SwaError, systemCode } from './errors.js';
 import type { Role } from './status.js';
 import type { StartRole } from './role.js';
 
@@ -66,19 +67,4 @@ export async function runRole(role: Role, start: StartRole): Promise<void> {
     process.stderr.write(`${describeError(error)}\n`);
     process.exitCode = exitCodeOf(error);
   }
-}
-
-/** 2 for a command line or a configuration that was refused, 1 for what went wrong later. */
-export function exitCodeOf(error: unknown): number {
-  const isRefused =
-    error instanceof SwaError && (error.code === 'usage.invalid' || error.code === 'config.invalid');
-  return isRefused ? 2 : 1;
-}
-
-/** An error for people: what happened, then what to do. */
-export function describeError(error: unknown): string {
-  if (!(error instanceof SwaError))
-    return error instanceof Error ? (error.stack ?? error.message) : messageOf(error);
-  const cause = error.cause === undefined ? '' : `\n  cause: ${messageOf(error.cause)}`;
-  return `${error.code}: ${error.message}${cause}${error.hint === undefined ? '' : `\n  hint: ${error.hint}`}`;
 }

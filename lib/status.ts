@@ -47,6 +47,8 @@ export class StatusReporter {
   readonly #clock: Clock;
   #entry: StatusEntry;
   #refresh: NodeJS.Timeout | undefined;
+  /** What the file says, but for its time. */
+  #written = '';
 
   constructor(options: { dataDir: string; role: Role; worker?: string; clock: Clock }) {
     const worker = options.worker ?? '0';
@@ -71,9 +73,11 @@ export class StatusReporter {
     };
   }
 
+  /** May be called as often as one likes: what is on the board already is not written again before it is due. */
   report(change: Partial<Pick<StatusEntry, 'state' | 'lastError' | 'restarts' | 'details'>>): void {
     this.#entry = { ...this.#entry, ...change };
-    this.#write();
+    const isDue = this.#clock() - this.#entry.updatedAt >= refreshEveryMs;
+    if (isDue || textOf(this.#entry) !== this.#written) this.#write();
     if (this.#entry.state === 'running') {
       this.#refresh ??= setInterval(() => this.#write(), refreshEveryMs).unref();
     } else {
@@ -91,8 +95,15 @@ export class StatusReporter {
   /** What cannot be written (a full disk, say) is not: the entry grows old, and work goes on. */
   #write(): void {
     this.#entry = { ...this.#entry, updatedAt: this.#clock() };
-    unlessSystemError(() => replaceNote(this.#file, JSON.stringify(this.#entry)), undefined);
+    unlessSystemError(() => {
+      replaceNote(this.#file, JSON.stringify(this.#entry));
+      this.#written = textOf(this.#entry);
+    }, undefined);
   }
+}
+
+function textOf(entry: StatusEntry): string {
+  return JSON.stringify({ ...entry, updatedAt: 0 });
 }
 
 /** A role that has been silent this long is gone. */

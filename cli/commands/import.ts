@@ -1,14 +1,9 @@
 /** `swa import <file>`: a log or NDJSON file into the log, every line accounted for. */
 import { resolve } from 'node:path';
 import { Option, type Command } from 'commander';
+import type { ImportCounts } from '../../ingest/import-state.js';
 import { combinedDefaults, visitorRules, type VisitorRule } from '../../ingest/combined.js';
-import {
-  importFile,
-  newImportCounts,
-  whyWaiting,
-  type ImportCounts,
-  type ImportFormat,
-} from '../../ingest/import.js';
+import { importFile, newImportCounts, whyWaiting, type ImportFormat } from '../../ingest/import.js';
 import { checkFile } from '../../ingest/lines.js';
 import { systemClock } from '../../lib/clock.js';
 import { readConfig } from '../../lib/config/config.js';

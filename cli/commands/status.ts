@@ -2,11 +2,11 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { importStateSchema, type ImportState } from '../../ingest/import-worker.js';
+import { importStateSchema, type ImportState } from '../../ingest/import-state.js';
 import { systemClock } from '../../lib/clock.js';
 import { readConfig } from '../../lib/config/config.js';
 import { roomOf } from '../../lib/data-dir.js';
-import { openJobQueue, type LeasedJob } from '../../lib/queue/job-queue.js';
+import type { LeasedJob } from '../../lib/queue/job-queue.js';
 import { isAtWork, readStatus, type StatusEntry } from '../../lib/status.js';
 import { table } from '../table.js';
 
@@ -68,6 +68,7 @@ function summary(details: StatusEntry['details']): string {
 /** Imports that are not done yet; asking makes no data directory. */
 async function importJobs(dataDir: string): Promise<readonly LeasedJob<'import'>[]> {
   if (!existsSync(join(roomOf(dataDir, 'jobs'), 'import', 'data.mdb'))) return [];
+  const { openJobQueue } = await import('../../lib/queue/job-queue.js');
   const jobs = openJobQueue(dataDir, 'import', systemClock);
   try {
     return jobs.list();

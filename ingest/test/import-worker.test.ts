@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import type { ImportState } from '../import-state.js';
 import { systemClock } from '../../lib/clock.js';
 import { openDataDir } from '../../lib/data-dir.js';
 import { SwaError } from '../../lib/errors.js';
@@ -12,7 +13,7 @@ import { openJobQueue } from '../../lib/queue/job-queue.js';
 import type { QueueOptions } from '../../lib/queue/single-consumer-queue.js';
 import { UrlRules } from '../../lib/url/normalize.js';
 import { defaultRejectPath } from '../reject-file.js';
-import { ImportWorker, type ImportState } from '../import-worker.js';
+import { ImportWorker } from '../import-worker.js';
 
 const lines = (count: number): string =>
   Array.from({ length: count }, (_, i) =>

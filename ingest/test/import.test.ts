@@ -4,18 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import type { ImportCounts } from '../import-state.js';
 import { UrlRules } from '../../lib/url/normalize.js';
 import { SwaError } from '../../lib/errors.js';
 import type { Fact } from '../../lib/facts/fact.js';
 import { combinedDefaults } from '../combined.js';
 import type { FactSink } from '../fact-sinks.js';
-import {
-  importFile,
-  newImportCounts,
-  type ImportCounts,
-  type ImportFormat,
-  type RejectedLine,
-} from '../import.js';
+import { importFile, newImportCounts, type ImportFormat, type RejectedLine } from '../import.js';
 
 const combined: ImportFormat = {
   name: 'combined',

@@ -5,11 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import fc from 'fast-check';
+import type { ImportCounts } from '../import-state.js';
 import { projectRoot } from '../../lib/assets.js';
 import type { Fact } from '../../lib/facts/fact.js';
 import { UrlRules } from '../../lib/url/normalize.js';
 import { combinedDefaults } from '../combined.js';
-import { importFile, type ImportCounts, type ImportFormat } from '../import.js';
+import { importFile, type ImportFormat } from '../import.js';
 import { LineIds } from '../line-ids.js';
 
 const combined: ImportFormat = {

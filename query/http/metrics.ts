@@ -117,7 +117,7 @@ export class Metrics {
       labelNames: ['result', 'reason'],
       registers: [this.#registry],
     });
-    collectDefaultMetrics({ register: this.#registry });
+    collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: 100 });
     for (const name of misnamed) this.#registry.removeSingleMetric(name);
   }
 

@@ -1,0 +1,31 @@
+/** What an import has done so far, as it stands on the status board. Without the importer itself, so that showing it loads nothing of that. */
+import { z } from 'zod';
+
+export const importCountsSchema = z.object({
+  read: z.number(),
+  accepted: z.number(),
+  /** Lines with an eventId of their own that repeat a line before them: type, eventId, visitor, URL and user agent, or ids, are equal. */
+  duplicate: z.number(),
+  filtered: z.number(),
+  rejected: z.number(),
+  /** On the way into the sink; at the end only those of a sink that failed. */
+  unconfirmed: z.number(),
+  /** What was changed about accepted and duplicate lines; several a line may be. */
+  warnings: z.number().default(0),
+  /** NUL bytes that were passed over: see lines.ts. */
+  nulBytes: z.number().default(0),
+  /** 1 when the file ended within a line, which was left for a later import: see `isWhole`. Not in `read`. */
+  waiting: z.number().default(0),
+});
+export type ImportCounts = z.infer<typeof importCountsSchema>;
+
+export const importStateSchema = importCountsSchema.extend({
+  /** Id of the job. */
+  job: z.number(),
+  file: z.string(),
+  /** Interrupted: the process ended first, or lost the job's lease; whoever takes the job next does the import again. */
+  state: z.enum(['running', 'interrupted', 'done', 'failed']),
+  /** Why it failed, was interrupted or waits, what it left, or where its rejected lines are. */
+  note: z.string().nullable(),
+});
+export type ImportState = Readonly<z.infer<typeof importStateSchema>>;

@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { StatusReporter, readStatus } from '../status.js';
+
+test('what is on the board already is written again only when it is due', (t) => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'swa-status-'));
+  let now = 1_000_000;
+  const status = new StatusReporter({ dataDir, role: 'batch', clock: () => now });
+  t.after(() => {
+    status.report({ state: 'stopped' });
+    rmSync(dataDir, { recursive: true, force: true });
+  });
+  const inode = (): number => statSync(join(dataDir, 'status', 'batch-0.json')).ino;
+  const updatedAt = (): number | undefined => readStatus(dataDir)[0]?.updatedAt;
+  status.report({ state: 'running', details: { runs: 1 } });
+  const first = inode();
+  now += 1_000;
+  status.report({ state: 'running', details: { runs: 1 } });
+  assert.deepEqual([inode(), updatedAt()], [first, 1_000_000]);
+  status.report({ details: { runs: 2 } });
+  assert.equal(updatedAt(), now);
+  now += 5_000;
+  status.report({ details: { runs: 2 } });
+  assert.equal(updatedAt(), now);
+});
