@@ -37,12 +37,6 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
     SWA_HTTP_PORT: '0',
     SWA_LOG_LEVEL: 'error',
   };
-  const args = (hook: string, command: string): string[] => [
-    '--import',
-    `data:text/javascript,${encodeURIComponent(hook)}`,
-    'bin/swa',
-    command,
-  ];
   const system = spawn(process.execPath, args(answersWithCpu, 'start'), {
     cwd: projectRoot,
     env,
@@ -76,6 +70,11 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
     await exited;
     rmSync(dir, { recursive: true, force: true });
   }
+}
+
+/** Of node, to run a command of ours with a line of our own before it. */
+function args(hook: string, command: string): string[] {
+  return ['--import', `data:text/javascript,${encodeURIComponent(hook)}`, 'bin/swa', command];
 }
 
 async function fill(origin: string): Promise<void> {
