@@ -24,7 +24,7 @@ export async function startRoleThread(role: Role, config: Config): Promise<Runni
     workerData: { swaRole: role, config },
     stdin: false,
   });
-  const exited = once(worker, 'exit');
+  const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve())); // `once` would reject with 'error'
   const failure = new Promise<never>((_resolve, reject) => {
     worker.on('error', (cause) =>
       reject(new SwaError('internal.invariant', `${role} crashed: ${messageOf(cause)}`, { cause })),
