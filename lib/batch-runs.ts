@@ -3,12 +3,12 @@
  * from the start; when its process is gone without an end, the run was killed. Written by the batch layer, shown by commands and
  * by the query layer, so it lies below them all.
  */
-import { mkdirSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { roomOf } from './data-dir.js';
 import { systemCode } from './errors.js';
-import { replaceFile } from './files/durable.js';
+import { makeDirDurable, replaceFile } from './files/durable.js';
 import { removeScratch } from './files/removal.js';
 import { readIfThere } from './files/read-if-there.js';
 import { liveLockOwner } from './files/owner-lock.js';
@@ -49,7 +49,7 @@ export function batchLockPath(dataDir: string): string {
 
 export function saveRun(dataDir: string, record: RunRecord): void {
   const dir = runsDir(dataDir);
-  mkdirSync(dir, { recursive: true });
+  makeDirDurable(dir);
   replaceFile(join(dir, `${record.id}.json`), JSON.stringify(record, null, 2));
   for (const name of runNames(dataDir).slice(0, -keptRuns)) removeScratch(join(dir, name));
 }

@@ -16,10 +16,9 @@ import { rollBack } from '../serving/store.js';
 import { equiv, hour0, pageview, recordsOf, rules } from '../speed/test/facts.js';
 import { MemoryLog } from '../speed/test/memory-log.js';
 import { below, seededRandom } from '../speed/topology/random.js';
+import { OracleAnswers } from './oracle/answers.js';
 import { nameOf } from './oracle/compare.js';
-import { generationTally } from './oracle/layers.js';
 import { ledgerOf } from './oracle/ledger.js';
-import { before, over, personsOf, type Tally } from './oracle/oracle.js';
 import { eventually, startTestSystem, type Answer, type TestSystem } from './running-system.js';
 
 const publications = 20;
@@ -54,7 +53,7 @@ class Live {
   readonly #swa: TestSystem;
   /** All records of the log, and where they are in it. */
   readonly #ledger: MemoryLog;
-  readonly #oracle: Answers;
+  readonly #oracle: OracleAnswers;
   readonly #ending = new AbortController();
   readonly #work: Promise<unknown>;
   readonly #generations = new Set<string>();
@@ -72,7 +71,10 @@ class Live {
     this.#t = t;
     this.#swa = swa;
     this.#ledger = new MemoryLog(swa.config.partitions);
-    this.#oracle = new Answers(this.#ledger, swa.config.dedupWindow);
+    this.#oracle = new OracleAnswers(() => ledgerOf(this.#ledger.records), {
+      rules,
+      window: swa.config.dedupWindow,
+    });
     const random = seededRandom(seed);
     const asking = Array.from({ length: askers }, () => this.#ask((bound) => below(random, bound)));
     this.#work = Promise.all([...asking, this.#feed()]);
@@ -160,40 +162,6 @@ class Live {
       this.#generations.add(generation);
       this.answers++;
     }
-  }
-}
-
-/** Answers at the cuts asked for; most are asked at the same one as the answer before. */
-class Answers {
-  readonly #ledger: MemoryLog;
-  readonly #window: number;
-  #last: { readonly name: string; readonly tally: Tally } | undefined;
-
-  constructor(ledger: MemoryLog, window: number) {
-    this.#ledger = ledger;
-    this.#window = window;
-  }
-
-  count(
-    batchCut: Offsets,
-    cut: Offsets,
-    subject: Subject,
-    from: number,
-    to: number,
-  ): { visitors: number; pageviews: number } {
-    const { pageviews, people } = over(this.#at(batchCut, cut), nameOf(subject), from, to);
-    return { visitors: people.size, pageviews };
-  }
-
-  #at(batchCut: Offsets, cut: Offsets): Tally {
-    const name = JSON.stringify([batchCut, cut]);
-    if (this.#last?.name !== name) {
-      const ledger = ledgerOf(this.#ledger.records);
-      const personOf = personsOf(before(ledger, batchCut));
-      const generation = { from: batchCut, personOf, window: this.#window, rules };
-      this.#last = { name, tally: generationTally(ledger, generation, cut) };
-    }
-    return this.#last.tally;
   }
 }
 

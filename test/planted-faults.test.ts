@@ -9,9 +9,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { CopiedProject } from './planted-faults/copied-project.js';
 import type { PlantedFault } from './planted-faults/fault.js';
+import { durableFileFaults } from './planted-faults/durable-files.js';
 import { lambdaLawFaults } from './planted-faults/lambda-law.js';
 
-const faults: readonly PlantedFault[] = [...lambdaLawFaults];
+const faults: readonly PlantedFault[] = [...lambdaLawFaults, ...durableFileFaults];
 const wanted = process.env['PLANTED'] ?? '';
 
 function isWanted({ room, name, isQuick = false }: PlantedFault): boolean {

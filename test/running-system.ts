@@ -15,7 +15,7 @@ import { configWith, type Config } from '../lib/config/config.js';
 
 const cutSchema = z.record(z.string(), z.number()).transform((cut) => cut as Offsets); // names and offsets come from the log
 
-const answerSchema = z.object({
+export const answerSchema = z.object({
   data: z
     .object({
       visitors: z.number().optional(),

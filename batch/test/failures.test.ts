@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import {
   closeSync,
   mkdirSync,
-  mkdtempSync,
   openSync,
   readdirSync,
   rmSync,
@@ -12,7 +10,6 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -29,6 +26,7 @@ import { openView } from '../../serving/store.js';
 import { forgeMeta } from '../../serving/test/forge.js';
 import { batchOverview } from '../overview.js';
 import { steps } from '../progress.js';
+import { fillUp, mountSmallDisk } from '../../test/small-disk.js';
 import { runBatch } from '../run.js';
 import { spawnBatchRun } from '../spawn-run.js';
 import { makeHouse, store, testClock } from './house.js';
@@ -192,24 +190,16 @@ test('too little memory is named by its key, without statements that nobody can 
 });
 
 test('a full disk fails the run with a hint, the old view serves, and with space the next run succeeds', async (t) => {
-  const mount = mkdtempSync(join(tmpdir(), 'swa-small-'));
-  let mounted = false;
-  t.after(() => {
-    if (mounted) execFileSync('umount', ['-l', mount]);
-    rmSync(mount, { recursive: true, force: true });
-  });
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', mount], { stdio: 'ignore' });
-  } catch {
+  const mount = mountSmallDisk(t, 24);
+  if (mount === undefined) {
     t.skip('needs root to mount a small file system');
     return;
   }
-  mounted = true;
   const config = makeHouse(t, { dataDir: join(mount, 'data') });
   await store(config, facts);
   const before = await runBatch({ config, clock: testClock, trigger: 'command' });
   const filler = join(mount, 'filler');
-  fillUp(filler);
+  fillUp(filler, 1 << 12); // but for a few kilobytes
   await assert.rejects(runBatch({ config, clock: testClock, trigger: 'command' }), /ENOSPC|No space|full/i);
   assert.equal(readCurrent(config.dataDir), before.id);
   rmSync(filler);
@@ -217,15 +207,3 @@ test('a full disk fails the run with a hint, the old view serves, and with space
   assert.equal(after.contentHash, before.contentHash);
   assert.ok(readdirSync(join(config.dataDir, 'serving', 'views')).length >= 2);
 });
-
-/** Leaves a few kilobytes. */
-function fillUp(path: string): void {
-  for (let sizeBytes = 1 << 20; sizeBytes >= 1 << 12; sizeBytes /= 2) {
-    const block = Buffer.alloc(sizeBytes, 1);
-    try {
-      for (;;) writeFileSync(path, block, { flag: 'a' });
-    } catch {
-      // no room for a block of this size: go on with half
-    }
-  }
-}

@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import type { Clock } from '../clock.js';
 import { SwaError, isFullDisk, messageOf } from '../errors.js';
-import { makeDirDurable } from '../files/durable.js';
+import { fsyncDir, fsyncFile, makeDirDurable } from '../files/durable.js';
 import { lmdbDamage } from '../files/lmdb-file.js';
 import { requireRoom, reserveLockFile } from '../files/lmdb-room.js';
 
@@ -74,10 +74,16 @@ export class SingleConsumerQueue {
   static open(dir: string, clock: Clock, options: Partial<QueueOptions> = {}): SingleConsumerQueue {
     makeDirDurable(dir);
     const file = join(dir, 'data.mdb');
-    const damage = existsSync(file) ? lmdbDamage(file) : undefined;
+    const isNew = !existsSync(file);
+    const damage = isNew ? undefined : lmdbDamage(file);
     if (damage !== undefined) throw damaged(file, damage);
     reserveLockFile(dir, maxReaders);
     const db = open<Stored | Totals, number>({ path: dir, overlappingSync: false, maxReaders });
+    if (isNew) {
+      // LMDB syncs its commits, but neither the first pages of a file it makes nor the file's name.
+      fsyncFile(file);
+      fsyncDir(dir);
+    }
     return new SingleConsumerQueue(dir, db, clock, { leaseMs: 60_000, limit: 100_000, ...options });
   }
 

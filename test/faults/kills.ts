@@ -1,0 +1,224 @@
+/** Layers that end processes by kill -9, or let them stand still. */
+import assert from 'node:assert/strict';
+import { setTimeout as delay } from 'node:timers/promises';
+import { currentIfAny } from '../../serving/current.js';
+import { eventually } from '../running-system.js';
+import { childrenOf, rolesApart } from './house.js';
+import type { Layer } from './layer.js';
+import type { Random } from './load.js';
+import { Shim, shimSkip, type Order } from './shim.js';
+import { Trial } from './trial.js';
+
+const linuxOnly = process.platform === 'linux' ? false : 'needs /proc';
+
+const killAll: Layer = {
+  name: 'kill -9 of everything',
+  rounds: 2,
+  minimum: 2,
+  skip: false,
+  async open(t) {
+    const trial = await Trial.start(t, 'together');
+    return {
+      round: (random) =>
+        trial.round(random, async () => {
+          if (random(2) === 0) await trial.askForRun();
+          await delay(random(1_200));
+          await trial.house.kill('all');
+          return true;
+        }),
+    };
+  },
+};
+
+const killRole: Layer = {
+  name: 'kill -9 of one role',
+  rounds: 5,
+  minimum: 5,
+  skip: false,
+  async open(t) {
+    const trial = await Trial.start(t, 'apart');
+    return {
+      round: (random, number) =>
+        trial.round(random, async () => {
+          if (random(2) === 0) await trial.askForRun();
+          await delay(random(1_000));
+          await trial.house.kill(rolesApart[number % rolesApart.length] ?? 'speed');
+          await delay(random(300));
+          return true;
+        }),
+    };
+  },
+};
+
+const stopRole: Layer = {
+  name: 'one role stands still (SIGSTOP), and goes on',
+  rounds: 5,
+  minimum: 5,
+  skip: false,
+  async open(t) {
+    const trial = await Trial.start(t, 'apart');
+    return {
+      round: (random, number) =>
+        trial.round(random, async () => {
+          const role = rolesApart[number % rolesApart.length] ?? 'speed';
+          if (random(2) === 0) await trial.askForRun();
+          await delay(random(500));
+          trial.house.signal(role, 'SIGSTOP');
+          await delay(300 + random(2_000));
+          trial.house.signal(role, 'SIGCONT');
+          return true;
+        }),
+    };
+  },
+};
+
+/** A run's process, some time into its work; undefined when it was through before. */
+async function runningChild(trial: Trial, random: Random): Promise<number | undefined> {
+  const parent = trial.house.pid('all');
+  const child = await eventually('a batch run', async () => {
+    const [first] = childrenOf(parent);
+    if (first === undefined) await trial.askForRun();
+    return first;
+  });
+  await delay(random(900));
+  return childrenOf(parent).includes(child) ? child : undefined;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A child that outlives its parent must end by itself. */
+const childEndsMs = 20_000;
+
+const killParent: Layer = {
+  name: "kill -9 of a batch run's parent",
+  rounds: 2,
+  minimum: 1,
+  skip: linuxOnly,
+  async open(t) {
+    const trial = await Trial.start(t, 'together');
+    return {
+      round: (random) =>
+        trial.round(random, async () => {
+          const child = await runningChild(trial, random);
+          await trial.house.kill('all');
+          if (child === undefined) return false;
+          const end = (): true | undefined => (isAlive(child) ? undefined : true);
+          await eventually(`the end of batch run ${child}, whose parent is gone`, end, childEndsMs);
+          return true;
+        }),
+    };
+  },
+};
+
+const killChild: Layer = {
+  name: 'kill -9 of a batch run',
+  rounds: 2,
+  minimum: 1,
+  skip: linuxOnly,
+  async open(t) {
+    const trial = await Trial.start(t, 'together');
+    return {
+      round: (random) =>
+        trial.round(random, async () => {
+          const child = await runningChild(trial, random);
+          if (child !== undefined) process.kill(child, 'SIGKILL');
+          return child !== undefined;
+        }),
+    };
+  },
+};
+
+const killHandOver: Layer = {
+  name: 'kill -9 in the middle of a hand-over',
+  rounds: 2,
+  minimum: 2,
+  skip: false,
+  async open(t) {
+    const trial = await Trial.start(t, 'together');
+    return {
+      round: (random) =>
+        trial.round(random, async () => {
+          const before = currentIfAny(trial.house.dataDir);
+          await eventually('a run is asked for', async () => (await trial.askForRun()) || undefined);
+          await eventually('a new batch view', () => {
+            const current = currentIfAny(trial.house.dataDir);
+            return (current !== undefined && current !== before) || undefined;
+          });
+          await delay(random(250));
+          await trial.house.kill('all');
+          return true;
+        }),
+    };
+  },
+};
+
+/** The steps at which a process is killed, by the call that makes them; `*` crosses slashes. The seed says where a run begins. */
+const steps: readonly (readonly [string, Pick<Order, 'ops' | 'path'>])[] = [
+  ['a commit of the log is written', { ops: ['write'], path: '*/log/segment-*' }],
+  ['a commit of the log is synced', { ops: ['sync'], path: '*/log/segment-*' }],
+  ['a segment of the log gets its name', { ops: ['link'], path: '*/log/segment-*.log' }],
+  ['the watermark moves', { ops: ['write'], path: '*/log/watermark' }],
+  ['a Parquet file is synced', { ops: ['sync'], path: '*/commit.parquet.tmp' }],
+  ['a Parquet file gets its name', { ops: ['link'], path: '*/commit.parquet.tmp' }],
+  ['a manifest gets its name', { ops: ['link'], path: '*/manifests/*.json' }],
+  ['merged Parquet files get their name', { ops: ['link'], path: '*/compaction.parquet.tmp' }],
+  ['a merged Parquet file is removed', { ops: ['unlink'], path: '*/master/*.parquet' }],
+  ['META is synced', { ops: ['sync'], path: '*/serving/building/view-*/META*' }],
+  ['a batch view gets its name', { ops: ['rename'], path: '*/serving/views/v*' }],
+  ['CURRENT is replaced', { ops: ['rename'], path: '*/serving/CURRENT' }],
+  ['SERVING is replaced', { ops: ['rename'], path: '*/speed/SERVING' }],
+  ['an epoch of the speed layer is committed', { ops: ['write'], path: '*/speed/v*/data.mdb' }],
+  ['a generation of the speed layer is removed', { ops: ['unlink'], path: '*/speed/v*/data.mdb' }],
+];
+
+const namedSteps: Layer = {
+  name: 'kill -9 at a named step',
+  rounds: 8,
+  minimum: 8,
+  skip: shimSkip,
+  async open(t, seed) {
+    let shim: Shim | undefined;
+    const trial = await Trial.start(t, 'together', {
+      environment: (root) => {
+        shim = new Shim(t, root);
+        return shim.env({ log: false });
+      },
+    });
+    assert.ok(shim !== undefined);
+    const armed = shim;
+    return {
+      round: (random, number) =>
+        trial.round(random, async () => {
+          const [name, order] = steps[(seed + number) % steps.length] ?? ['', { ops: [] }];
+          const after = random(2) === 0;
+          armed.arm({ ...order, time: 1 + random(2), action: 'kill', after });
+          await eventually(`a process is killed ${after ? 'after' : 'before'} this: ${name}`, async () => {
+            if (armed.fired > 0) return true;
+            trial.startMissing();
+            await trial.askForRun();
+            await delay(100);
+            return undefined;
+          });
+          armed.disarm();
+          return true;
+        }),
+    };
+  },
+};
+
+export const killLayers: readonly Layer[] = [
+  killAll,
+  killRole,
+  stopRole,
+  killParent,
+  killChild,
+  killHandOver,
+  namedSteps,
+];
