@@ -158,7 +158,6 @@ export function prune(dataDir: string, keep: number, readHolds = heldViews): Vie
     .slice(0, Math.max(0, ids.length - keep))
     .filter((id) => id !== current && !held.has(id))
     .filter((id) => putAway(dataDir, id, readHolds));
-  if (doomed.length > 0) fsyncDir(viewsDir(dataDir));
   return doomed;
 }
 
@@ -222,6 +221,6 @@ function moveIntoPlace(dataDir: string, building: string, id: ViewId): void {
     const code = systemCode(error);
     if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
     removeScratch(building);
+    fsyncDir(viewsDir(dataDir)); // who moved it there may have been killed before its name was durable
   }
-  fsyncDir(viewsDir(dataDir));
 }

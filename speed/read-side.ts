@@ -18,7 +18,7 @@ import { decodeCell, decodePageviews } from './store/cell-codec.js';
 import { CellSubject } from './store/cell-subject.js';
 import { decodeEdges, edgeRange, nextOfEdgeKey } from './store/edge-block.js';
 import { cellRange, domainsAfter, hourOfCellKey, pageRange, parseCellKey } from './store/cell-key.js';
-import { pointerPath, readPointer, storeDir, type Pointer } from './store/layout.js';
+import { generationIds, pointerPath, readPointer, storeDir, type Pointer } from './store/layout.js';
 import { lmdbDamage } from '../lib/files/lmdb-file.js';
 import {
   damageOr,
@@ -63,6 +63,8 @@ class RealtimeReader implements Realtime {
   snapshot(): RealtimeView | undefined {
     for (let attempt = 0; attempt < attempts; attempt++) {
       const pointer = this.#readPointer();
+      if (pointer === undefined && generationIds(this.#dataDir).length > 0)
+        throw rebuilding(`${pointerPath(this.#dataDir)} is gone`); // what it named has answered before
       if (pointer?.serving === undefined) return undefined;
       const generation = this.#openGeneration(pointer.serving, pointer.partitions);
       if (generation !== undefined) return takeSnapshot(generation);

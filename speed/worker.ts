@@ -370,10 +370,20 @@ export class SpeedWorker {
   #beginToLead(): void {
     const { dataDir, log } = this.#options;
     const stored = pointerIfSound(dataDir);
-    this.#pointer = stored ?? { partitions: log.partitions, serving: undefined, next: undefined };
+    this.#pointer = stored ?? { partitions: log.partitions, serving: this.#lostServing(), next: undefined };
     this.#options.holdViews(named(this.#pointer));
     // Without a pointer nobody knows what was answered: whatever stores there are, they are made again from the log.
-    if (stored === undefined) this.#sweep(undefined);
+    if (stored === undefined) for (const id of generationIds(dataDir)) removeGeneration(dataDir, id);
+  }
+
+  /**
+   * What is to serve when the pointer was lost while there were generations: the current view, whose stores are made again and
+   * answer only from where the log ends now. So questions wait, and no answer goes back to the batch view alone. Undefined
+   * where nothing has ever served.
+   */
+  #lostServing(): ViewId | undefined {
+    const { dataDir } = this.#options;
+    return generationIds(dataDir).length > 0 ? this.#current() : undefined;
   }
 
   async #recover(problem: unknown, signal: AbortSignal): Promise<void> {

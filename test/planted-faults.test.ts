@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { assetText } from '../lib/assets.js';
 import { CopiedProject } from './planted-faults/copied-project.js';
 import type { PlantedFault } from './planted-faults/fault.js';
 import { durableFileFaults } from './planted-faults/durable-files.js';
@@ -19,6 +20,15 @@ function isWanted({ room, name, isQuick = false }: PlantedFault): boolean {
   if (wanted === '') return isQuick;
   return wanted === 'all' || `${room}: ${name}`.includes(wanted);
 }
+
+test('the text that each planted fault replaces is there once', () => {
+  const misses = faults.flatMap(({ room, name, edits }) =>
+    edits
+      .filter(({ file, find }) => assetText(file).split(find).length !== 2)
+      .map(({ file }) => `${room}: ${name} (${file})`),
+  );
+  assert.deepEqual(misses, []);
+});
 
 test('planted faults are caught', async (t) => {
   const base = mkdtempSync(join(tmpdir(), 'swa-planted-'));

@@ -152,10 +152,16 @@ export class Harness {
 
   /** The snapshot, or undefined when there is none or it is being made again. */
   snapshot(): RealtimeView | undefined {
+    const snapshot = this.#snapshotOrWait();
+    return snapshot === 'wait' ? undefined : snapshot;
+  }
+
+  /** 'wait' where a question gets 503; undefined where it is answered by the batch view alone. */
+  #snapshotOrWait(): RealtimeView | 'wait' | undefined {
     try {
       return this.realtime.snapshot();
     } catch (error) {
-      if (error instanceof SwaError && error.retryable) return undefined;
+      if (error instanceof SwaError && error.retryable) return 'wait';
       throw error;
     }
   }
@@ -203,8 +209,9 @@ export class Harness {
   /**
    * Queries all the time until it is stopped: one subject of one snapshot, compared with the oracle at its cut; and no
    * cut may lie behind an earlier one.
+   * @param isAlways whether there must be a realtime view in each answer
    */
-  watch(from: Partial<Offsets> = {}): Watch {
+  watch(from: Partial<Offsets> = {}, isAlways = false): Watch {
     let reached = from;
     let queries = 0;
     const watch = new AbortController();
@@ -213,8 +220,12 @@ export class Harness {
     const loop = async (): Promise<void> => {
       while (!stopping.aborted) {
         await sleep(1);
-        const snapshot = this.snapshot();
-        if (snapshot === undefined) continue;
+        const snapshot = this.#snapshotOrWait();
+        if (snapshot === 'wait') continue;
+        if (snapshot === undefined) {
+          assert.ok(!isAlways, 'answers are of the batch view alone');
+          continue;
+        }
         try {
           assert.ok(
             reaches(snapshot.cut.next, reached),

@@ -43,8 +43,10 @@ export const durableFileFaults: readonly PlantedFault[] = [
   }),
   fault('a file that replaces another is not renamed', {
     file: durable,
-    find: '  renameSync(temp, path);\n',
-    replace: '  unlinkSync(temp);\n  if (temp === path) renameSync(temp, path);\n',
+    find: `  renameSync(temp, path);
+  fsyncDir(dirname(path));`,
+    replace: `  unlinkSync(temp);
+  fsyncDir(dirname(path));`,
   }),
   fault('the name of a file that replaces another is not synced', {
     file: durable,
@@ -97,9 +99,9 @@ export const durableFileFaults: readonly PlantedFault[] = [
     replace: '      void syncData(this.#fd);\n',
   }),
   fault('that segments of the log are gone is not synced', {
-    file: 'lib/log/embedded/writer.ts',
-    find: '    fsyncDir(segments.dir);\n',
-    replace: '    if (segments.dir === "") fsyncDir(segments.dir);\n',
+    file: 'lib/files/removal.ts',
+    find: '  for (const dir of new Set(paths.map((path) => dirname(path)))) fsyncDir(dir);\n',
+    replace: '',
   }),
   fault('a torn tail is cut off and that is not synced', {
     file: 'lib/log/embedded/recover.ts',
@@ -165,26 +167,25 @@ export const durableFileFaults: readonly PlantedFault[] = [
   }),
   fault('a batch view is not renamed to its place', {
     file: 'serving/store.ts',
-    find: '    renameSync(building, viewPath(dataDir, id));\n',
-    replace: "    if (building === '') renameSync(building, viewPath(dataDir, id));\n",
+    find: '    moveDurably(building, place);\n',
+    replace: "    if (place === '') moveDurably(building, place);\n",
   }),
-  fault('the name of a batch view is not synced', {
-    file: 'serving/store.ts',
-    find: `    rmSync(building, { recursive: true, force: true });
-  }
-  fsyncDir(viewsDir(dataDir));`,
-    replace: `    rmSync(building, { recursive: true, force: true });
-  }`,
+  fault('the new name of what is moved is not synced', {
+    file: 'lib/files/removal.ts',
+    find: `  renameSync(from, to);
+  fsyncDir(dirname(to));`,
+    replace: '  renameSync(from, to);',
   }),
-  fault('that old batch views are gone is not synced', {
-    file: 'serving/store.ts',
-    find: '  if (doomed.length > 0) fsyncDir(viewsDir(dataDir));\n',
+  fault('the old name of what is moved is not synced', {
+    file: 'lib/files/removal.ts',
+    find: '  if (dirname(from) !== dirname(to)) fsyncDir(dirname(from));\n',
     replace: '',
   }),
-  fault('a batch view is pruned without being put away first', {
-    file: 'serving/store.ts',
-    find: '  renameSync(viewPath(dataDir, id), away);\n',
-    replace: "  if (away === '') renameSync(viewPath(dataDir, id), away);\n",
+  fault('what is moved is not renamed', {
+    file: 'lib/files/removal.ts',
+    find: `  renameSync(from, to);
+  fsyncDir(dirname(to));`,
+    replace: '  fsyncDir(dirname(to));',
   }),
   fault('CURRENT moves before the view is in its place', {
     file: 'serving/store.ts',
