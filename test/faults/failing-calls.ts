@@ -19,7 +19,7 @@ import { readCurrent } from '../../serving/current.js';
 import { assertViewEquals } from '../oracle/compare.js';
 import { checkHistory } from './checker.js';
 import { History } from './history.js';
-import { readLog, readMasterRows } from './house.js';
+import { readLog, readMasterRows, withDropped } from './house.js';
 import type { Layer, LayerRun } from './layer.js';
 import type { Random } from './load.js';
 import { assertInOrder, checkOrder } from './order.js';
@@ -174,16 +174,7 @@ class FailingCalls implements LayerRun {
     try {
       await drainLogToMaster({ config, clock }, { log });
       const master = await readMasterRows(this.#dataDir);
-      const stored = await readLog(log);
-      // What the log was allowed to drop stands in the master dataset alone.
-      const kept = new Set(stored.log.map(({ partition, offset }) => `${partition} ${offset}`));
-      const dropped = master.rows.filter(({ partition, offset }) => !kept.has(`${partition} ${offset}`));
-      const facts = dropped.map(({ partition, offset, eventId }) => ({
-        partition,
-        offset,
-        fact: workloadFact(numberOf(eventId)),
-      }));
-      const all = { ...stored, log: [...facts, ...stored.log], master };
+      const all = withDropped({ ...(await readLog(log)), master }, history);
       assertNone(checkHistory(history, all, { rules: workloadRules, window: 0 }));
       if (!this.#under.parts.includes('batch')) return;
       await runBatch({ config, clock, trigger: 'command' });
@@ -210,10 +201,6 @@ function greatestDivisor(a: number, b: number): number {
 function sentOf(i: number) {
   const { receivedAt: _, ...sent } = workloadFact(i);
   return sent;
-}
-
-function numberOf(eventId: string): number {
-  return Number(eventId.slice(eventId.indexOf('-') + 1));
 }
 
 function copyOf(history: History): History {

@@ -25,6 +25,7 @@ import { pinSnapshot } from '../../master-data/pins.js';
 import { masterCut } from '../../master-data/snapshot.js';
 import type { Placed } from '../oracle/oracle.js';
 import type { Counting, MasterRow, Stored } from './checker.js';
+import type { History } from './history.js';
 
 /** `all` is `swa start`. */
 export type Part = 'all' | Role;
@@ -76,7 +77,6 @@ export class FaultsHouse {
       SWA_COLLECTOR_PORT: String(config.collectorPort),
       SWA_PARTITIONS: String(config.partitions),
       SWA_SEGMENT_BYTES: '65536',
-      SWA_LOG_RETAIN_VIEWS: '1000', // the ledger is read from the log
       SWA_SINK_INTERVAL_MS: '150',
       SWA_BATCH_SCHEDULE: 'off',
       SWA_BATCH_THREADS: '1',
@@ -193,17 +193,30 @@ export class FaultsHouse {
     }
   }
 
-  /** Everything that is stored, from the files. */
-  async stored(): Promise<Stored> {
+  /** Everything that is stored, from the files. `history` has the texts of what the log has dropped. */
+  async stored(history: History): Promise<Stored> {
     return this.withLog(async (log) => {
       const isMade = masterCut(this.dataDir) !== undefined;
       const master = isMade ? await readMasterRows(this.dataDir) : undefined; // first: the log is ahead of it
-      return { ...(await readLog(log)), master };
+      return withDropped({ ...(await readLog(log)), master }, history);
     });
   }
 }
 
-export async function readLog(log: Log): Promise<Omit<Stored, 'master'>> {
+/** What the log was allowed to drop stands in the master dataset alone, which is read for places and eventIds only. */
+export function withDropped(stored: Stored & { readonly from: Offsets }, history: History): Stored {
+  const log = [...stored.log];
+  const foreign = [...stored.foreign];
+  for (const { partition, offset, eventId } of stored.master?.rows ?? []) {
+    if (offset >= (stored.from[partition] ?? 0)) continue;
+    const sent = history.sent.get(eventId)?.fact;
+    if (sent === undefined) foreign.push({ partition, offset });
+    else log.push({ partition, offset, fact: { ...sent, receivedAt: sent.timestamp } });
+  }
+  return { ...stored, log, foreign };
+}
+
+export async function readLog(log: Log): Promise<Omit<Stored, 'master'> & { readonly from: Offsets }> {
   const [from, end] = [await log.earliest(), await log.latest()];
   const reader = await log.openReader({ from, consumer: 'faults' });
   const facts: Placed[] = [];
@@ -223,7 +236,7 @@ export async function readLog(log: Log): Promise<Omit<Stored, 'master'>> {
     }
   }
   await reader.close();
-  return { log: facts, foreign, end: reached };
+  return { log: facts, foreign, end: reached, from };
 }
 
 /** Partition, offset and eventId of every row that the newest manifests name. */

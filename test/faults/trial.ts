@@ -100,7 +100,7 @@ export class Trial {
   }
 
   async check(): Promise<void> {
-    const stored = await this.house.stored();
+    const stored = await this.house.stored(this.history);
     const recent = this.history.answers.slice(this.#answersSeen);
     this.#answersSeen = this.history.answers.length;
     const findings = checkHistory(this.history, stored, this.house.counting, sampleOf(recent));
