@@ -12,7 +12,7 @@ import type { Route } from '../lib/http/route.js';
 import type { LogWriter } from '../lib/log/log.js';
 import { openLogWriter } from '../lib/log/open-log.js';
 import { Trimmer } from '../lib/log/retention.js';
-import { openJobQueue } from '../lib/queue/job-queue.js';
+import { openJobQueue, type JobQueue } from '../lib/queue/job-queue.js';
 import type { RoleContext, RunningRole } from '../lib/role.js';
 import { StatusReporter } from '../lib/status.js';
 import { logSink } from './fact-sinks.js';
@@ -50,15 +50,18 @@ export async function openCollector(context: RoleContext): Promise<OpenCollector
     });
     const log = await openLogWriter(config, clock);
     closers.add(() => log.close());
-    const imports = new ImportWorker({
-      dataDir: config.dataDir,
-      jobs: openJobQueue(config.dataDir, 'import', clock),
-      sink: logSink(log, urls),
-      urls,
-      clock,
-      onChange: (change) => (state.lastImport = change),
-    });
-    closers.add(() => imports.stop());
+    const jobs = openImportQueue(context, status);
+    if (jobs !== undefined) {
+      const imports = new ImportWorker({
+        dataDir: config.dataDir,
+        jobs,
+        sink: logSink(log, urls),
+        urls,
+        clock,
+        onChange: (change) => (state.lastImport = change),
+      });
+      closers.add(() => imports.stop());
+    }
     const trimmer = new Trimmer(config.dataDir, log);
     const timer = setInterval(() => {
       status.report({ details: details() });
@@ -84,6 +87,21 @@ export async function openCollector(context: RoleContext): Promise<OpenCollector
       },
     };
   });
+}
+
+/** Undefined, and said, when it is damaged: facts that are sent are taken all the same. */
+function openImportQueue(
+  { config, clock, logger }: RoleContext,
+  status: StatusReporter,
+): JobQueue<'import'> | undefined {
+  try {
+    return openJobQueue(config.dataDir, 'import', clock);
+  } catch (error) {
+    if (!(error instanceof SwaError && error.code === 'data-dir.unusable')) throw error;
+    logger.error({ err: error }, 'imports that were left as jobs wait');
+    status.report({ lastError: { at: clock(), code: error.code, message: error.message } });
+    return undefined;
+  }
 }
 
 /** The collector as a process of its own. */

@@ -12,6 +12,8 @@ export function exitCodeOf(error: unknown): number {
 export function describeError(error: unknown): string {
   if (!(error instanceof SwaError))
     return error instanceof Error ? (error.stack ?? error.message) : messageOf(error);
-  const cause = error.cause === undefined ? '' : `\n  cause: ${messageOf(error.cause)}`;
+  // What came from another thread or process has its stack in its cause: that is for logs.
+  const first = error.cause === undefined ? '' : (messageOf(error.cause).split('\n')[0] ?? '');
+  const cause = first === '' || first.includes(error.message) ? '' : `\n  cause: ${first}`;
   return `${error.code}: ${error.message}${cause}${error.hint === undefined ? '' : `\n  hint: ${error.hint}`}`;
 }

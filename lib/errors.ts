@@ -29,6 +29,7 @@ export type ErrorCode =
   | 'batch.failed' // a batch run ended without a view
   | 'speed.failed' // the speed layer cannot go on
   | 'topology.invalid' // a topology that cannot be built, or a component that breaks the contract of the engine
+  | 'queue.damaged' // the file of a job queue cannot be used
   | 'queue.full' // a bounded queue cannot take more
   | 'queue.unknown-item' // ack or fail of an id that is not leased
   | 'port.in-use' // the HTTP port is taken

@@ -1,7 +1,8 @@
 /** Where batch runs are asked for (the system's own job queue), what became of them, and what was published. */
 import { countsOf, listRuns } from '../lib/batch-runs.js';
 import type { Clock } from '../lib/clock.js';
-import { openJobQueue } from '../lib/queue/job-queue.js';
+import { SwaError } from '../lib/errors.js';
+import { openJobQueue, type JobQueue } from '../lib/queue/job-queue.js';
 import { currentIfAny } from '../serving/current.js';
 import { listViews } from '../serving/store.js';
 import type { BatchDesk, BatchRun, PendingBatch, PublishedView } from './http/routes.js';
@@ -14,12 +15,15 @@ export interface OpenBatchDesk extends BatchDesk {
 const lookEveryMs = 1_000;
 
 export function openBatchDesk(dataDir: string, clock: Clock): OpenBatchDesk {
-  const jobs = openJobQueue(dataDir, 'batch-run', clock);
+  const jobs = openRuns(dataDir, clock);
   let looked: { readonly runs: readonly BatchRun[]; readonly at: number } | undefined;
   return {
-    request: (by) => jobs.add({ requestedBy: by, requestedAt: clock() }),
+    request: (by) => {
+      if (jobs instanceof SwaError) throw jobs;
+      return jobs.add({ requestedBy: by, requestedAt: clock() });
+    },
     pending: () =>
-      jobs.list().map(({ id, job, attempt }): PendingBatch => ({
+      (jobs instanceof SwaError ? [] : jobs.list()).map(({ id, job, attempt }): PendingBatch => ({
         id,
         requestedBy: job.requestedBy,
         requestedAt: new Date(job.requestedAt).toISOString(),
@@ -31,8 +35,24 @@ export function openBatchDesk(dataDir: string, clock: Clock): OpenBatchDesk {
         looked = { runs: lastRuns(dataDir), at: performance.now() };
       return looked.runs;
     },
-    close: () => jobs.close(),
+    close: async () => {
+      if (!(jobs instanceof SwaError)) await jobs.close();
+    },
   };
+}
+
+/** The queue, or why there is none: answers do not need it. */
+function openRuns(dataDir: string, clock: Clock): JobQueue<'batch-run'> | SwaError {
+  try {
+    return openJobQueue(dataDir, 'batch-run', clock);
+  } catch (error) {
+    if (error instanceof SwaError && error.code === 'data-dir.unusable')
+      return new SwaError('queue.damaged', error.message, {
+        cause: error,
+        ...(error.hint === undefined ? {} : { hint: error.hint }),
+      });
+    throw error;
+  }
 }
 
 const runsShown = 20;

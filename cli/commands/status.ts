@@ -7,6 +7,8 @@ import { systemClock } from '../../lib/clock.js';
 import { readConfig } from '../../lib/config/config.js';
 import { roomOf } from '../../lib/data-dir.js';
 import type { LeasedJob } from '../../lib/queue/job-queue.js';
+import { describeError } from '../../lib/describe-error.js';
+import { SwaError } from '../../lib/errors.js';
 import { isAtWork, readStatus, type StatusEntry } from '../../lib/status.js';
 import { table } from '../table.js';
 
@@ -21,7 +23,7 @@ export function addStatusCommand(program: Command): void {
       process.stdout.write(
         flags.json === true
           ? `${JSON.stringify(entries, null, 2)}\n`
-          : describe(entries) + describeImports(entries, await importJobs(dataDir)),
+          : describe(entries) + (await describeQueue(entries, dataDir)),
       );
     });
 }
@@ -63,6 +65,16 @@ function summary(details: StatusEntry['details']): string {
     .filter(([, value]) => ['string', 'number', 'boolean'].includes(typeof value))
     .map(([name, value]) => `${name}=${String(value)}`)
     .join(' ');
+}
+
+/** The imports; or why their queue cannot be read. */
+async function describeQueue(entries: readonly StatusEntry[], dataDir: string): Promise<string> {
+  try {
+    return describeImports(entries, await importJobs(dataDir));
+  } catch (error) {
+    if (!(error instanceof SwaError && error.code === 'data-dir.unusable')) throw error;
+    return `\n${describeError(error)}\n`;
+  }
 }
 
 /** Imports that are not done yet; asking makes no data directory. */

@@ -107,6 +107,11 @@ const ofErrorCode: Partial<Record<ErrorCode, readonly [ProblemName, string]>> = 
     'not-ready',
     'the data directory cannot be written right now: its disk is full, or does not work',
   ],
+  'queue.damaged': [
+    'not-ready',
+    'the queue of batch runs is damaged; its operator has to look: `swa recover`',
+  ],
+  'log.missing': ['log-unavailable', 'the log is gone; its operator has to look: `swa recover`'],
   'queue.full': ['overloaded', 'too much work is waiting; try again later'],
   'speed.failed': ['not-ready', 'the realtime view is being made again from the log; ask again in a moment'],
   'view.missing': ['not-ready', 'no batch view can be read right now'],
