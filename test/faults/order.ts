@@ -155,6 +155,7 @@ export function checkOrder(events: readonly ShimEvent[], root: string, isEnd: bo
       const others = (file: string): boolean => needs.test(file) && file !== path;
       report(name, number, disk.missing(others));
       if (event.op === 'ack') report(name, number, disk.unopenedWatermark());
+      if (target === 'serving/CURRENT') report(name, number, disk.unplacedViews());
     }
     disk.take(event);
   }
@@ -272,6 +273,13 @@ class Disk {
     for (const pid of inode?.writers ?? []) {
       if (inode?.syncers.has(pid) !== true) yield 'the watermark that its writer began with is not';
     }
+  }
+
+  /** A finished view that is not where CURRENT will look for it. */
+  *unplacedViews(): Generator<string> {
+    for (const path of this.#files.keys())
+      if (/^serving\/building\/(view|genesis)-[^/]*\/META[^/]*$/.test(path))
+        yield `${path} in its place is not`;
   }
 
   *removals(): Generator<string> {

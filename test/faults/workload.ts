@@ -74,6 +74,7 @@ const parts: Readonly<Record<WorkloadPart, () => Promise<void>>> = {
     writePointer(dataDir, { partitions: ['pageviews/0', 'equivs/0'], serving: current, next: undefined });
     const value = Buffer.from('not a fact');
     writeDeadLetter(dataDir, { partition: 'pageviews/0', offset: offset(0), reason: 'test', at: 0, value });
+    await openJobQueue(dataDir, 'import', clock).close(); // one that nothing is added to
     const jobs = openJobQueue(dataDir, 'batch-run', clock);
     try {
       jobs.add({ requestedBy: 'test', requestedAt: 0 });

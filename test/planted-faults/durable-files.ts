@@ -185,7 +185,8 @@ export const durableFileFaults: readonly PlantedFault[] = [
     file: 'lib/files/removal.ts',
     find: `  renameSync(from, to);
   fsyncDir(dirname(to));`,
-    replace: '  fsyncDir(dirname(to));',
+    replace: `  if (from === '') renameSync(from, to);
+  fsyncDir(dirname(to));`,
   }),
   fault('CURRENT moves before the view is in its place', {
     file: 'serving/store.ts',
