@@ -2,45 +2,49 @@
  * The recomputation: from a snapshot to a finished view in a directory of its own. A pure function of snapshot, code and
  * rules: what reaches the writer is in a total order, so threads, file layout and machine leave no trace.
  *
- *   snapshot  every file is what its manifest says, and is read by nothing before that is known
- *   repeats   pageviews that repeat an earlier one: suspects by hash, decided by text (facts/repeat-finder.ts)
- *   persons   live edges -> union-find -> PersonID of every joined id; at work beside these two from the start (persons/)
- *   facts     one scan of the pageviews: dictionaries of pages, domains, hours and persons; a fact is five numbers, and
- *             lies in the shard of its domain; meanwhile persons are written (facts/)
+ *   star      the master dataset in numbers: made of the files that it does not have yet (master-data/star/)
+ *   persons   live edges -> union-find -> PersonID of every joined id, who each visitor number is (persons/); from then on a
+ *             thread writes them
+ *   facts     every pageview that counts becomes five numbers, and lies in the shard of its domain (facts/)
  *   buckets   threads sort the facts shard by shard: by (page, hour) and (domain, hour) for the buckets, by (domain,
  *             person) for visits and bounces (sorts/)
- *   index     pages, domains, visits and listings in key order; meanwhile DuckDB recounts a sample
+ *   index     pages, domains, visits and listings in key order; meanwhile DuckDB recounts a sample from the master dataset
  *   verify    the view is read back and checked
  */
-import { UBIGINT } from '@duckdb/node-api';
-import { randomBytes } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { SwaError } from '../lib/errors.js';
 import type { Rules } from '../lib/facts/rules.js';
-import { KeyedHash, hashKeyBytes, hashWords } from '../lib/hash/keyed-hash.js';
-import type { Topic } from '../lib/log/log.js';
+import { offsetAt } from '../lib/log/cut.js';
 import type { ViewMeta } from '../lib/views/view.js';
+import { integers } from '../master-data/columns.js';
+import { sqlText } from '../master-data/duckdb.js';
 import { verifySnapshotFiles, type Snapshot, type SnapshotFile } from '../master-data/snapshot.js';
+import { StarDamaged } from '../master-data/star/append-file.js';
+import { removeStar } from '../master-data/star/head.js';
+import { makeStar } from '../master-data/star/make-star.js';
+import { Star } from '../master-data/star/star.js';
 import { codeVersion } from '../serving/code-version.js';
 import type { StoredMeta } from '../serving/meta.js';
 import { openViewAt } from '../serving/view-reader.js';
 import { ViewWriter } from '../serving/view-writer.js';
-import { Buckets } from './sorts/buckets.js';
-import { FactCollector, takenTypes } from './facts/collector.js';
-import { words } from './columns.js';
-import { BatchDb } from './database.js';
+import { attempt, BatchDb } from './database.js';
+import { findRepeats, verdicts, type Repeats } from './facts/counted.js';
+import { Dealer } from './facts/deal.js';
 import { FactStore } from './facts/fact-store.js';
+import { samplePages } from './facts/page-sample.js';
 import { writeIndex } from './index-pass.js';
-import type { FoundPersons } from './persons/person-job.js';
-import { PersonThread } from './persons/person-thread.js';
+import { IdentityThread } from './persons/identity-thread.js';
+import { peopleOf, type People } from './persons/people.js';
 import type { PersonStatistics } from './persons/persons.js';
+import { resolvePersons, type ResolvedPersons } from './persons/resolve-persons.js';
 import type { ProgressMeter } from './progress.js';
-import { RepeatFinder, Suspects } from './facts/repeat-finder.js';
+import { Recount } from './recount.js';
+import { Buckets } from './sorts/buckets.js';
 import type { SortedListener } from './sorts/lane.js';
 import { jobKinds } from './sorts/sort-job.js';
-import { makeSortJobs } from './sorts/sort-keys.js';
-import { Recount } from './recount.js';
 import { runSortJobs } from './sorts/sort-jobs.js';
+import { makeSortJobs } from './sorts/sort-keys.js';
 import { verifyView } from './verify.js';
 
 export interface BuildOptions {
@@ -55,6 +59,8 @@ export interface BuildOptions {
   /** Where the view is built; must not exist. */
   readonly viewDir: string;
   readonly tempDir: string;
+  /** Where the star lies, between runs too. By default below `tempDir`: then it is made for this run alone. */
+  readonly starDir?: string;
   readonly memoryLimit: string;
   readonly threads: number;
   readonly progress: ProgressMeter;
@@ -92,7 +98,7 @@ export interface BuildStatistics {
   /** Edge records that repeat an earlier one. */
   readonly repeatedEdges: number;
   readonly liveEdges: number;
-  readonly persons: PersonStatistics & Pick<FoundPersons, 'capped'>;
+  readonly persons: PersonStatistics & Pick<ResolvedPersons, 'capped'>;
 }
 
 export interface Built {
@@ -103,124 +109,93 @@ export interface Built {
 /** Builds and verifies a view. Throws `master.corrupt` when a file is damaged, `view.refused` when the
  * view does not pass, `batch.failed` when a step fails. */
 export async function buildView(options: BuildOptions): Promise<Built> {
-  const { snapshot, tempDir, threads, maxPersonIds, signal } = options;
-  mkdirSync(tempDir, { recursive: true });
-  const tuning = { ...defaultTuning, ...options.tuning };
-  const memoryLimit = half(options.memoryLimit); // for each of two databases
-  const files = filesOf(snapshot, 'pageviews');
-  const writer = new ViewWriter(options.viewDir);
-  const hashKey = randomBytes(hashKeyBytes);
-  const personJob = {
-    files: filesOf(snapshot, 'equivs'),
-    hashKey,
-    cut: snapshot.cut,
-    maxIds: maxPersonIds,
-    identityPath: writer.identityPath,
-    tempDir: join(tempDir, 'equivs'),
-    memoryLimit,
-    threads,
-  };
-  const persons = new PersonThread(personJob, signal);
-  const store = new FactStore(join(tempDir, 'facts'), tuning.factBlocks);
-  let db: BatchDb | undefined;
+  const starDir = options.starDir ?? join(options.tempDir, 'star');
   try {
-    await checkFiles(files, options);
-    db = await BatchDb.open({
-      files,
-      cut: snapshot.cut,
-      tempDir: join(tempDir, 'pageviews'),
-      memoryLimit,
-      threads: threads + 1, // one always waits for ours, which takes the rows; see registerTaker
-    });
-    const collector = new FactCollector(store, {
-      rules: options.rules,
-      hash: new KeyedHash(hashKey),
-      sampledPages,
-      expectedRows: recordsOf(snapshot, 'pageviews'),
-    });
-    db.registerNumbers('swa_page', (urls, numbers) => collector.urls.read(urls, numbers));
-    db.registerNumbers('swa_agent', (agents, numbers) => collector.agents.read(agents, numbers));
-    const build = new Build({ ...options, tuning }, { db, writer, store, collector, persons });
-    const { meta, statistics, sampledEdges, recount } = await build.run();
-    options.progress.begin('verify');
-    await options.beforeVerify?.(options.viewDir);
-    const view = openViewAt(options.viewDir);
-    try {
-      await verifyView(view, {
-        previous: options.previous,
-        pageviews: statistics.pageviews,
-        rules: options.rules,
-        sampledPages: collector.sampledPages.map(({ url }) => url),
-        sampledEdges,
-        recount,
-      });
-    } finally {
-      view.close();
-    }
-    return { meta, statistics };
-  } finally {
-    await persons.stop();
-    store.close();
-    writer.abandon();
-    await db?.close();
+    return await new Build(options, starDir).run();
+  } catch (error) {
+    if (!(error instanceof StarDamaged)) throw error;
+    // Nobody needs to hear of it: the star is made again from the master dataset.
+    removeStar(starDir);
+    rmSync(options.viewDir, { recursive: true, force: true });
+    return new Build(options, starDir).run();
   }
-}
-
-/** What a build works with. */
-interface Tools {
-  readonly db: BatchDb;
-  readonly writer: ViewWriter;
-  readonly store: FactStore;
-  readonly collector: FactCollector;
-  readonly persons: PersonThread;
 }
 
 class Build {
-  readonly #options: BuildOptions & { readonly tuning: Tuning };
-  readonly #db: BatchDb;
-  readonly #writer: ViewWriter;
-  readonly #store: FactStore;
-  readonly #collector: FactCollector;
-  readonly #persons: PersonThread;
+  readonly #options: BuildOptions;
+  readonly #starDir: string;
+  readonly #tuning: Tuning;
 
-  constructor(options: BuildOptions & { readonly tuning: Tuning }, tools: Tools) {
+  constructor(options: BuildOptions, starDir: string) {
     this.#options = options;
-    this.#db = tools.db;
-    this.#writer = tools.writer;
-    this.#store = tools.store;
-    this.#collector = tools.collector;
-    this.#persons = tools.persons;
+    this.#starDir = starDir;
+    this.#tuning = { ...defaultTuning, ...options.tuning };
   }
 
-  async run(): Promise<Built & Pick<FoundPersons, 'sampledEdges'> & { readonly recount: Recount }> {
-    const { progress, snapshot } = this.#options;
-    const rows = recordsOf(snapshot, 'pageviews');
-    progress.begin('repeats', rows);
-    const repeats = await this.#repeats(rows);
-    progress.begin('persons');
-    const persons = await this.#persons.found;
-    this.#collector.addPersons(persons);
-    progress.begin('facts', rows);
-    const statistics = await this.#facts(rows, repeats, persons);
+  async run(): Promise<Built> {
+    const { progress, snapshot, tempDir, memoryLimit, threads, viewDir } = this.#options;
+    const star = await this.#makeStar();
+    const writer = new ViewWriter(viewDir);
+    const store = new FactStore(join(tempDir, 'facts'), this.#tuning.factBlocks);
+    const limits = { tempDir: join(tempDir, 'duckdb'), memoryLimit, threads };
+    const db = await BatchDb.open({ ...snapshot, facts: star.facts, ...limits });
+    const tools: Tools = { star, writer, store, db };
+    let identity: IdentityThread | undefined;
+    try {
+      progress.begin('persons');
+      const persons = await resolvePersons(db, star, this.#options.maxPersonIds);
+      identity = new IdentityThread(writer.identityPath, persons);
+      const people = peopleOf(star, persons);
+      const repeats = findRepeats(star, people, await rowsBelowCut(db, star, snapshot));
+      const dealer = this.#deal(tools, people, repeats);
+      const { meta, recount } = await this.#writeView(tools, { persons, people, repeats, dealer, identity });
+      const statistics = this.#statistics(persons, repeats, dealer);
+      progress.begin('verify');
+      await this.#options.beforeVerify?.(viewDir);
+      await this.#verify(statistics, persons, recount);
+      return { meta, statistics };
+    } finally {
+      await identity?.stop();
+      store.close();
+      writer.abandon();
+      await db.close();
+    }
+  }
+
+  async #makeStar(): Promise<Star> {
+    const { snapshot, progress, rules, memoryLimit, threads, signal, tempDir } = this.#options;
+    progress.begin('star', rowsIn(snapshot.files));
+    checkSizes(snapshot.files);
+    const dir = this.#starDir;
+    const onRows = (rows: number): void => this.#step(rows);
+    const limits = { tempDir: join(tempDir, 'star-duckdb'), memoryLimit, threads };
+    const { hashesPerScan } = this.#tuning;
+    const head = await attempt('star', async () =>
+      makeStar({ dir, snapshot, rules, ...limits, hashesPerScan, onRows, signal }),
+    );
+    return new Star(dir, head, snapshot);
+  }
+
+  #deal({ star, store }: Tools, people: People, { bits, rowsOf }: Repeats): Dealer {
+    const files = star.factsOf('pageviews');
+    this.#options.progress.begin('facts', rowsOf.reduce((sum, rows) => sum + rows, 0));
+    const dealer = new Dealer(star, people, store);
+    for (const [i, facts] of files.entries())
+      dealer.deal(facts, rowsOf[i] ?? 0, bits[i], (rows) => this.#step(rows));
     // Typed arrays that are done with take memory until a collection, and threads that need it cannot ask for one.
     globalThis.gc?.();
-    const { meta, recount } = await this.#writeView(persons, statistics.pageviews);
-    return { meta, statistics, sampledEdges: persons.sampledEdges, recount };
+    return dealer;
   }
 
   async #writeView(
-    persons: FoundPersons,
-    pageviews: number,
+    { star, store, writer, db }: Tools,
+    { persons, people, repeats, dealer, identity }: Found,
   ): Promise<Pick<Built, 'meta'> & { readonly recount: Recount }> {
-    const { progress, tuning, threads, signal, snapshot, rules, number, createdAt, lgK, maxPersonIds } =
-      this.#options;
-    const { rowsPerRange } = tuning;
-    progress.begin('buckets', jobKinds.length * this.#store.rows);
-    const { tables, jobs, names } = makeSortJobs(this.#collector, this.#store.finish(), {
-      lgK,
-      rowsPerRange,
-    });
-    const buckets = new Buckets((kind) => this.#writer.cellsPath(kind), {
+    const { progress, threads, signal, snapshot, rules, number, createdAt, lgK, maxPersonIds } = this.#options;
+    const { rowsPerRange } = this.#tuning;
+    progress.begin('buckets', jobKinds.length * store.rows);
+    const { tables, jobs, names } = makeSortJobs(star, people, dealer, store.finish(), { lgK, rowsPerRange });
+    const buckets = new Buckets((kind) => writer.cellsPath(kind), {
       pages: names.pageCount,
       domains: names.domains.length,
     });
@@ -232,29 +207,23 @@ class Build {
       };
       await runSortJobs(tables, jobs, listener, { threads, signal });
       progress.begin('index', names.pageCount);
-      const recount = await Recount.begin(this.#db, this.#collector);
+      const pages = samplePages(star, dealer.pageviews, sampledPages);
+      const recount = await Recount.begin(db, snapshot, { pages, hours: dealer.hours, repeats: repeats.bits });
       const cells = buckets.close();
       cells.catch(() => undefined); // the index may fail first, and nobody asks
-      writeIndex(this.#writer, names, buckets, (count) => this.#step(count));
+      writeIndex(writer, names, buckets, (count) => this.#step(count));
       const counts = {
-        pageviews,
+        pageviews: store.rows,
         pages: buckets.pages.subjects,
         domains: buckets.domains.subjects,
-        persons: this.#collector.persons,
-        mappedIds: persons.hashes.length / hashWords - persons.ends.length,
+        persons: dealer.seen.reduce((sum, one) => sum + one, 0),
+        mappedIds: persons.members.length - persons.ends.length,
       };
-      const meta = await this.#writer.finish(
-        {
-          number,
-          createdAt,
-          cut: snapshot.cut,
-          lgK,
-          rules: rules.versions,
-          maxPersonIds,
-          codeVersion,
-          counts,
-        },
-        { identity: await this.#persons.written, ...(await cells) },
+      const { versions } = rules;
+      const { cut } = snapshot;
+      const meta = await writer.finish(
+        { number, createdAt, cut, lgK, rules: versions, maxPersonIds, codeVersion, counts },
+        { identity: await identity.written, ...(await cells) },
       );
       return { meta, recount };
     } finally {
@@ -262,65 +231,46 @@ class Build {
     }
   }
 
-  /** Makes the view `counted`: pageviews without repeats. Returns how many repeats there are. */
-  async #repeats(rows: number): Promise<number> {
-    const scans = Math.max(1, Math.ceil(rows / this.#options.tuning.hashesPerScan));
-    const suspects = new Suspects();
-    let finder = new RepeatFinder(0);
-    let scan = 0;
-    this.#db.registerTaker('swa_seen', [UBIGINT], (chunk) => {
-      const hashes = words(chunk, 0);
-      const count = chunk.rowCount;
-      for (let row = 0, low = 0; row < count; row++, low += 2) {
-        const high = hashes[low + 1] ?? 0;
-        if (scans === 1 || high % scans === scan) finder.add(hashes[low] ?? 0, high);
-      }
-      this.#step(count / scans);
-    });
-    for (; scan < scans; scan++) {
-      finder = new RepeatFinder(Math.ceil(rows / scans));
-      await this.#db.run('event-hashes');
-      finder.finish(suspects);
-    }
-    if (suspects.isEmpty) {
-      await this.#runAll('no-repeats', 'counted-all');
-      return 0;
-    }
-    this.#db.registerTaker('swa_suspect', [UBIGINT], (chunk, flags) => suspects.flag(words(chunk, 0), flags));
-    await this.#runAll('repeats', 'counted');
-    return this.#db.countOf('repeat');
-  }
-
-  async #facts(rows: number, repeats: number, persons: FoundPersons): Promise<BuildStatistics> {
-    let counted = 0;
-    this.#db.registerTaker('swa_take', takenTypes, (chunk) => {
-      this.#collector.take(chunk);
-      counted += chunk.rowCount;
-      this.#step(chunk.rowCount);
-    });
-    await this.#db.run('facts');
-    this.#collector.finish();
-    const { refusedUrls, botPageviews, invalid } = this.#collector.counts;
+  #statistics(persons: ResolvedPersons, repeats: Repeats, { rowsWith }: Dealer): BuildStatistics {
+    const { files } = this.#options.snapshot;
+    const edgeRecords = rowsIn(files.filter(({ topic }) => topic === 'equivs'));
+    const pageviewRecords = rowsIn(files.filter(({ topic }) => topic === 'pageviews'));
+    const rows = (verdict: keyof typeof verdicts): number => rowsWith[verdicts[verdict]] ?? 0;
+    const [pageviews, refusedUrls, botPageviews] = [rows('counts'), rows('refusedUrl'), rows('bot')];
     return {
-      pageviewRecords: rows,
-      invalidPageviews: rows - repeats - counted + invalid,
-      repeats,
+      pageviewRecords,
+      invalidPageviews: pageviewRecords - pageviews - refusedUrls - botPageviews - repeats.count,
+      repeats: repeats.count,
       refusedUrls,
       botPageviews,
-      pageviews: this.#store.rows,
-      edgeRecords: recordsOf(this.#options.snapshot, 'equivs'),
-      refusedEdges: recordsOf(this.#options.snapshot, 'equivs') - persons.edges,
+      pageviews,
+      edgeRecords,
+      refusedEdges: edgeRecords - persons.edges,
       repeatedEdges: persons.repeatedEdges,
       liveEdges: persons.liveEdges,
       persons: { ...persons.statistics, capped: persons.capped },
     };
   }
 
-  async #runAll(...names: readonly string[]): Promise<void> {
-    for (const name of names) {
-      this.#options.signal?.throwIfAborted();
-      await this.#db.run(name);
+  async #verify({ pageviews }: BuildStatistics, { sampledEdges }: ResolvedPersons, recount: Recount): Promise<void> {
+    const { viewDir, previous, rules } = this.#options;
+    const view = openViewAt(viewDir);
+    try {
+      const sampledPages = recount.pages.map(({ url }) => url);
+      await verifyView(view, { previous, pageviews, rules, sampledPages, sampledEdges, recount });
+    } catch (error) {
+      await this.#blameDamagedFiles();
+      throw error;
+    } finally {
+      view.close();
     }
+  }
+
+  /** The recount reads files of the master dataset whose hashes were checked when the star was made of them. */
+  async #blameDamagedFiles(): Promise<void> {
+    const { snapshot, signal } = this.#options;
+    signal?.throwIfAborted();
+    await verifySnapshotFiles(snapshot);
   }
 
   #step(rows: number): void {
@@ -329,29 +279,50 @@ class Build {
   }
 }
 
-/** Before DuckDB sees them: it reads a file's footer as soon as it hears of it. */
-function checkFiles(files: readonly SnapshotFile[], { progress, signal }: BuildOptions): Promise<void> {
-  progress.begin(
-    'snapshot',
-    files.reduce((sum, file) => sum + file.sizeBytes, 0),
-  );
-  return verifySnapshotFiles(
-    { files },
-    { onBytes: (bytes) => progress.add(bytes), ...(signal === undefined ? {} : { signal }) },
-  );
+/** What a build works with. */
+interface Tools {
+  readonly star: Star;
+  readonly db: BatchDb;
+  readonly writer: ViewWriter;
+  readonly store: FactStore;
 }
 
-function filesOf(snapshot: Snapshot, topic: Topic): readonly SnapshotFile[] {
-  return snapshot.files.filter((file) => file.topic === topic);
+/** What the steps before the view have found. */
+interface Found {
+  readonly persons: ResolvedPersons;
+  readonly people: People;
+  readonly repeats: Repeats;
+  readonly dealer: Dealer;
+  readonly identity: IdentityThread;
 }
 
-/** Records of a topic in the snapshot, by its manifests. */
-function recordsOf(snapshot: Snapshot, topic: Topic): number {
-  return filesOf(snapshot, topic).reduce((sum, file) => sum + file.rows, 0);
+/** Of each file of pageviews the rows that lie below the cut. */
+async function rowsBelowCut(db: BatchDb, star: Star, { cut }: Snapshot): Promise<number[]> {
+  const counts: number[] = [];
+  for (const { groups, isCut, masterPath, partition } of star.factsOf('pageviews')) {
+    if (!isCut) {
+      counts.push(groups.reduce((sum, { rows }) => sum + rows, 0));
+      continue;
+    }
+    const end = String(offsetAt(cut.next, `pageviews/${partition}`));
+    for await (const chunk of db.stream('rows-below', { path: sqlText(masterPath), end }))
+      counts.push(integers(chunk, 0)[0] ?? 0);
+  }
+  return counts;
 }
 
-/** Of a size as DuckDB writes it. */
-function half(size: string): string {
-  const [, amount, unit = ''] = /^([\d.]+)(\D+)$/.exec(size) ?? [];
-  return `${Number(amount) / 2}${unit}`;
+/** What is missing or cut short is named before anything is read. */
+function checkSizes(files: readonly SnapshotFile[]): void {
+  for (const { path, sizeBytes } of files) {
+    const found = statSync(path, { throwIfNoEntry: false })?.size;
+    if (found === sizeBytes) continue;
+    const what = found === undefined ? 'is missing' : `has ${found} bytes, but its manifest says ${sizeBytes}`;
+    throw new SwaError('master.corrupt', `${path} ${what}`, {
+      hint: 'restore this file from a copy; `swa verify` names every damaged file',
+    });
+  }
+}
+
+function rowsIn(files: readonly SnapshotFile[]): number {
+  return files.reduce((sum, { rows }) => sum + rows, 0);
 }

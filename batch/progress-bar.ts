@@ -4,12 +4,11 @@ import { steps, type OnProgress, type Progress, type Step } from './progress.js'
 
 /** Where each step usually ends, as a part of the whole run; measured on 20 M pageviews. */
 const endOfStep: Readonly<Record<Step, number>> = {
-  snapshot: 0.06,
-  repeats: 0.17,
-  persons: 0.19,
-  facts: 0.64,
-  buckets: 0.92,
-  index: 0.95,
+  star: 0.3,
+  persons: 0.35,
+  facts: 0.5,
+  buckets: 0.85,
+  index: 0.92,
   verify: 0.99,
   publish: 1,
 };
@@ -31,11 +30,6 @@ export function fractionDone({ step, rows, totalRows }: Progress): number {
   return from + (endOfStep[step] - from) * within;
 }
 
-/** What a step counts. */
-function unitOf(step: Step): string {
-  return step === 'snapshot' ? 'bytes' : 'rows';
-}
-
 function bar(stream: NodeJS.WriteStream): ProgressDisplay {
   const display = new SingleBar({
     stream,
@@ -43,7 +37,7 @@ function bar(stream: NodeJS.WriteStream): ProgressDisplay {
     hideCursor: true,
     clearOnComplete: false,
   });
-  display.start(1000, 0, { step: 'snapshot', rate: '' });
+  display.start(1000, 0, { step: 'star', rate: '' });
   const rate = new StepRate();
   return {
     onProgress: (progress) => {
@@ -63,7 +57,7 @@ function lines(stream: NodeJS.WriteStream): ProgressDisplay {
       if (progress.step === last) return;
       last = progress.step;
       const seconds = (progress.elapsedMs / 1000).toFixed(1);
-      const rows = progress.totalRows > 0 ? `, ${progress.totalRows} ${unitOf(progress.step)}` : '';
+      const rows = progress.totalRows > 0 ? `, ${progress.totalRows} rows` : '';
       stream.write(`batch: ${progress.step} after ${seconds} s${rows}\n`);
     },
     stop: () => undefined,
@@ -83,6 +77,6 @@ class StepRate {
     const seconds = (elapsedMs - this.#startedAtMs) / 1000;
     return rows === 0 || seconds <= 0
       ? ''
-      : `${Math.round(rows / seconds).toLocaleString('en')} ${unitOf(step)}/s`;
+      : `${Math.round(rows / seconds).toLocaleString('en')} rows/s`;
   }
 }

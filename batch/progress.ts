@@ -1,8 +1,7 @@
 /** What a run reports while it works. Steps come in this order; each ends at its own fraction of 1. */
 
 export const steps = [
-  'snapshot',
-  'repeats',
+  'star',
   'persons',
   'facts',
   'buckets',
@@ -30,7 +29,7 @@ export class ProgressMeter {
   readonly #intervalMs: number;
   readonly #startedAt: number;
   readonly #durations: Partial<Record<Step, number>> = {};
-  #step: Step = 'snapshot';
+  #step: Step = 'star';
   #stepStartedAt: number;
   #rows = 0;
   #totalRows = 0;

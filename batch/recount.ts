@@ -11,12 +11,22 @@ import type { BucketCell } from '../lib/views/view.js';
 import { sqlText } from '../master-data/duckdb.js';
 import { applyCoupons } from '../serving/union.js';
 import type { ViewReader } from '../serving/view-reader.js';
-import { optionalTextIn, textIn } from './columns.js';
-import type { FactCollector } from './facts/collector.js';
+import { integers, optionalTextIn, textIn } from '../master-data/columns.js';
+import { offsetAt } from '../lib/log/cut.js';
+import type { Snapshot } from '../master-data/snapshot.js';
 import { readSql, type BatchDb, type Begun } from './database.js';
+import { isRepeat, type RepeatBits } from './facts/counted.js';
 import type { SampledPage } from './facts/page-sample.js';
 
 const sampledDays = 8;
+
+/** What is counted again, and what the run has found of it. */
+export interface Sample {
+  readonly pages: readonly SampledPage[];
+  /** All hours with facts. */
+  readonly hours: readonly number[];
+  readonly repeats: RepeatBits;
+}
 
 interface HourCount {
   pageviews: number;
@@ -27,38 +37,45 @@ interface HourCount {
 type Counts = Map<string, Map<number, HourCount>>;
 
 export class Recount {
-  readonly #pages: readonly SampledPage[];
+  readonly pages: readonly SampledPage[];
   readonly #days: readonly number[];
+  readonly #repeats: RepeatBits;
   readonly #facts: Begun | undefined;
 
-  private constructor(pages: readonly SampledPage[], days: readonly number[], facts?: Begun) {
-    this.#pages = pages;
+  private constructor({ pages, repeats }: Sample, days: readonly number[], facts?: Begun) {
+    this.pages = pages;
+    this.#repeats = repeats;
     this.#days = days;
     this.#facts = facts;
   }
 
   /** Sets DuckDB to work on the facts, while we do other things. */
-  static async begin(
-    db: BatchDb,
-    { sampledPages: pages, hours }: Pick<FactCollector, 'sampledPages' | 'hours'>,
-  ): Promise<Recount> {
+  static async begin(db: BatchDb, snapshot: Snapshot, sample: Sample): Promise<Recount> {
+    const { pages, hours } = sample;
     const all = [...new Set(hours.map((hour) => bucketOf('day', hour)))].toSorted((a, b) => a - b);
     const count = Math.min(sampledDays, all.length);
     const days = Array.from({ length: count }, (_, i) => all[Math.floor((i * all.length) / count)] ?? 0);
-    if (days.length === 0 || pages.length === 0) return new Recount(pages, days);
-    const urls = pages.flatMap((page) => page.spellings.map(sqlText)).join(', ');
-    const selects = days.map((day) => {
-      const { from, to } = hoursOf('day', day);
-      return readSql('recount-day', { urls, from: String(from * hourMs), to: String(to * hourMs) });
+    if (days.length === 0 || pages.length === 0) return new Recount(sample, days);
+    const parts = [...new Set(pages.flatMap((page) => page.parts.map(sqlText)))].join(', ');
+    const files = snapshot.files.filter(({ topic }) => topic === 'pageviews');
+    const selects = days.flatMap((day) => {
+      const hoursOfDay = hoursOf('day', day);
+      const [from, to] = [hoursOfDay.from * hourMs, hoursOfDay.to * hourMs];
+      return files.flatMap(({ partition, path, minTimestamp, maxTimestamp }, file) => {
+        if ((minTimestamp ?? from) >= to || (maxTimestamp ?? from) < from) return [];
+        const end = offsetAt(snapshot.cut.next, `pageviews/${partition}`);
+        const holes = { file, path: sqlText(path), parts, from, to, end };
+        return readSql('recount-day', Object.fromEntries(Object.entries(holes).map(([name, value]) => [name, String(value)])));
+      });
     });
-    return new Recount(pages, days, await db.begin('recount', { days: selects.join(' union all ') }));
+    return new Recount(sample, days, await db.begin('recount', { days: selects.join(' union all ') }));
   }
 
   /** Compares with the view; returns the first difference, or undefined. */
   async differenceTo(view: ViewReader, rules: Rules): Promise<string | undefined> {
     for await (const [day, counts] of this.#countDays(view, rules)) {
       const { from, to } = hoursOf('day', day);
-      for (const { url } of this.#pages) {
+      for (const { url } of this.pages) {
         const hours = counts.get(url);
         const left = new Set(hours?.keys());
         let difference: string | undefined;
@@ -80,7 +97,9 @@ export class Recount {
     let counts: Counts = new Map();
     for await (const chunk of this.#facts?.chunks() ?? []) {
       const hourOfRow = chunk.getColumnVector(1);
+      const [files, rows] = [integers(chunk, 4), integers(chunk, 5)];
       for (let row = 0; row < chunk.rowCount; row++) {
+        if (isRepeat(this.#repeats[files[row] ?? 0], rows[row] ?? 0)) continue;
         const hour = Number(hourOfRow.getItem(row));
         const dayOfRow = bucketOf('day', hour);
         for (let day = left[0]; day !== undefined && day < dayOfRow; day = left[0]) {

@@ -133,6 +133,7 @@ async function buildAndPublish(
       previous,
       viewDir,
       tempDir: tempDir(dataDir),
+      starDir: roomOf(dataDir, 'star'),
       memoryLimit: config.batchMemory,
       threads: config.batchThreads,
       progress,

@@ -5,6 +5,7 @@
  *   format.json      lgK and layout version, made once
  *   log/             embedded log
  *   master/          Parquet files and manifests (<topic>/p<partition>/)
+ *   star/            the master dataset in numbers: a cache of the batch layer
  *   serving/         CURRENT and views/<ViewId>/
  *   batch/           run history, temp of the running build
  *   speed/           realtime views by generation
@@ -27,6 +28,7 @@ import { validJson } from './valid-json.js';
 export const rooms = [
   'log',
   'master',
+  'star',
   'serving',
   'batch',
   'speed',

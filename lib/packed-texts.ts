@@ -19,6 +19,20 @@ export class PackedTexts {
     return packed;
   }
 
+  /** For another thread. */
+  parts(): { readonly bytes: Uint8Array<ArrayBuffer>; readonly ends: Float64Array<ArrayBuffer> } {
+    return { bytes: this.#bytes.slice(0, this.#length), ends: this.#ends.slice(0, this.#count) };
+  }
+
+  static from({ bytes, ends }: ReturnType<PackedTexts['parts']>): PackedTexts {
+    const packed = new PackedTexts();
+    packed.#bytes = bytes;
+    packed.#length = bytes.length;
+    packed.#ends = ends;
+    packed.#count = ends.length;
+    return packed;
+  }
+
   get count(): number {
     return this.#count;
   }
@@ -39,6 +53,17 @@ export class PackedTexts {
       this.#ends[this.#count++] = this.#length + at;
     }
     this.#length += added.length;
+  }
+
+  /** Adds the text `bytes[from, to)`, which must not hold a unit separator. */
+  addBytes(bytes: Uint8Array, from: number, to: number): void {
+    const needed = this.#length + to - from + 1;
+    if (needed > this.#bytes.length) this.#bytes = grown(this.#bytes, needed);
+    this.#bytes.set(bytes.subarray(from, to), this.#length);
+    this.#bytes[needed - 1] = textSeparator;
+    if (this.#count === this.#ends.length) this.#ends = grown(this.#ends);
+    this.#ends[this.#count++] = needed - 1;
+    this.#length = needed;
   }
 
   /** Where a text begins in `bytes`. */

@@ -1,64 +1,41 @@
 /** Pages chosen for the recount: a sample that does not depend on the order of facts. */
 import { murmur2 } from '../../lib/log/partitioner.js';
+import type { Star } from '../../master-data/star/star.js';
 
 /** Of the spellings of all pages together: a page whose links carry click ids has one for every view. */
-const mostCharacters = 250_000;
+const maxCharacters = 250_000;
 
-/** A page, with every spelling that means it. */
+/** A page, with the part before `?` and `#` of every URL that means it. */
 export interface SampledPage {
   readonly url: string;
-  readonly spellings: readonly string[];
+  readonly parts: readonly string[];
 }
 
-interface Candidate {
-  readonly hash: number;
-  readonly spellings: Set<string>;
-  characters: number;
-}
-
-/**
- * The pages with the least hashes, and all their spellings; without those that have too many. A page that enters has been
- * seen in no spelling before, since the greatest hash kept only falls.
- */
-export class PageSample {
-  readonly #size: number;
-  readonly #kept = new Map<string, Candidate>();
-  #greatest = Number.POSITIVE_INFINITY;
-
-  constructor(size: number) {
-    this.#size = size;
-  }
-
-  offer(url: string, spelling: string): void {
-    const known = this.#kept.get(url);
-    if (known !== undefined) {
-      if (known.characters > mostCharacters || known.spellings.has(spelling)) return;
-      known.spellings.add(spelling);
-      known.characters += spelling.length;
-      return;
+/** The `size` pages with the least hashes that have facts, without those that would be too many spellings. */
+export function samplePages(star: Pick<Star, 'pages' | 'pageOfUrl' | 'texts'>, pageviews: Float64Array, size: number): SampledPage[] {
+  const { pages } = star;
+  const chosen = Array.from(pageviews.keys())
+    .filter((page) => (pageviews[page] ?? 0) > 0)
+    .map((page) => ({ page, hash: murmur2(pages.bytes.subarray(pages.startOf(page), pages.endOf(page))) }))
+    .toSorted((a, b) => a.hash - b.hash || a.page - b.page)
+    .slice(0, size);
+  const spellings = new Map(chosen.map(({ page }) => [page, { parts: new Set<string>(), characters: 0 }]));
+  let url = 1;
+  for (const { bytes, starts, ends, count } of star.texts('urls')) {
+    for (let i = 0; i < count; i++, url++) {
+      const known = spellings.get((star.pageOfUrl[url] ?? 0) - 1);
+      if (known === undefined || known.characters > maxCharacters) continue;
+      const [part = ''] = Buffer.from(bytes.subarray(starts[i], ends[i])).toString('utf8').split(/[?#]/, 1);
+      if (known.parts.has(part)) continue;
+      known.parts.add(part);
+      known.characters += part.length;
     }
-    const hash = murmur2(Buffer.from(url));
-    if (hash >= this.#greatest) return;
-    this.#kept.set(url, { hash, spellings: new Set([spelling]), characters: spelling.length });
-    if (this.#kept.size <= this.#size) return;
-    const last = this.#byHash().at(-1);
-    if (last === undefined) return;
-    this.#kept.delete(last[0]);
-    this.#greatest = last[1].hash;
   }
-
-  pages(): SampledPage[] {
-    let left = mostCharacters;
-    const pages: SampledPage[] = [];
-    for (const [url, { spellings, characters }] of this.#byHash()) {
-      if (characters > left) continue;
-      left -= characters;
-      pages.push({ url, spellings: [...spellings] });
-    }
-    return pages;
-  }
-
-  #byHash(): [url: string, candidate: Candidate][] {
-    return [...this.#kept].toSorted(([, a], [, b]) => a.hash - b.hash);
-  }
+  let left = maxCharacters;
+  return chosen.flatMap(({ page }) => {
+    const { parts, characters } = spellings.get(page) ?? { parts: [], characters: 0 };
+    if (characters > left) return [];
+    left -= characters;
+    return [{ url: pages.text(page), parts: [...parts] }];
+  });
 }

@@ -4,6 +4,18 @@
  * Numbers are given in UTF-8 byte order of the ids, so the least number is the PersonID, whatever the order of edges.
  */
 
+import type { PackedTexts } from '../../lib/packed-texts.js';
+
+/** Persons of two or more ids. */
+export interface Members {
+  /** The visitor ids that live edges name. */
+  readonly ids: PackedTexts;
+  /** Numbers of `ids`, person after person, in order of their PersonIDs; within a person in order. Both by UTF-8 bytes. */
+  readonly members: Uint32Array;
+  /** Where each person ends in `members`. */
+  readonly ends: Uint32Array;
+}
+
 export interface PersonStatistics {
   /** Ids that live edges name. */
   readonly joinedIds: number;
@@ -85,5 +97,14 @@ export class Persons {
       parents[at] = grand;
       at = grand;
     }
+  }
+}
+
+/** The numbers of each person's ids. */
+export function* personsOf({ members, ends }: Pick<Members, 'members' | 'ends'>): Generator<Uint32Array> {
+  let from = 0;
+  for (const to of ends) {
+    yield members.subarray(from, to);
+    from = to;
   }
 }

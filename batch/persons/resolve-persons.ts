@@ -1,22 +1,20 @@
 /**
- * From equiv edges to persons. DuckDB decides which edges live and puts their ids in order; from there on ids are
- * numbers, and joining and grouping them is work on typed arrays.
+ * From the star's edges to persons. DuckDB decides which edges live; their ids are numbers, of which only those that are joined
+ * are read as texts, to be put in order: the least of a person is its PersonID.
  */
 import { PackedTexts } from '../../lib/packed-texts.js';
-import { textIn, words } from '../columns.js';
+import { integers } from '../../master-data/columns.js';
+import type { Star } from '../../master-data/star/star.js';
 import type { BatchDb } from '../database.js';
-import { Persons, type PersonStatistics } from './persons.js';
+import { textOrder } from '../sorts/text-order.js';
+import { Persons, type Members, type PersonStatistics } from './persons.js';
 
 /** Persons whose edges are read again for verification: as many as have so many ids together. */
 const sampledIds = 2_000;
 
-export interface ResolvedPersons {
-  /** Visitor ids that live edges name, in UTF-8 byte order. */
-  readonly ids: PackedTexts;
-  /** Numbers of ids, person after person, in order of their PersonIDs; within a person in order. */
-  readonly members: Uint32Array;
-  /** Where each person ends in `members`. Persons have two or more ids. */
-  readonly ends: Uint32Array<ArrayBuffer>;
+export interface ResolvedPersons extends Members {
+  /** Visitor number of each of the `ids`, ascending. */
+  readonly visitors: Uint32Array;
   readonly statistics: PersonStatistics;
   /** Edge facts that may join, those of them that repeat an earlier one, and those that live. */
   readonly edges: number;
@@ -28,70 +26,78 @@ export interface ResolvedPersons {
   readonly sampledEdges: readonly (readonly [string, string])[];
 }
 
-/**
- * @param maxIds components of more ids are left unjoined; 0: no cap
- * @param onTurn called now and then; what it throws ends the work
- */
-export async function resolvePersons(
-  db: BatchDb,
-  maxIds: number,
-  onTurn: () => void,
-): Promise<ResolvedPersons> {
-  for (const statement of ['edges', 'repeated-edges', 'live-edges', 'edge-ids']) {
-    await db.run(statement);
-    onTurn();
-  }
-  const ids = await readIds(db);
-  const persons = new Persons(ids.count);
+/** @param maxIds components of more ids are left unjoined; 0: no cap */
+export async function resolvePersons(db: BatchDb, star: Star, maxIds: number): Promise<ResolvedPersons> {
+  for (const statement of ['edges', 'repeated-edges', 'live-edges']) await db.run(statement);
+  const counts = {
+    edges: await db.countOf('edge'),
+    repeatedEdges: await db.countOf('repeated_edge'),
+    liveEdges: await db.countOf('live_edge'),
+  };
+  const pairs = new Uint32Array(2 * counts.liveEdges);
+  let filled = 0;
   for await (const chunk of db.stream('edge-pairs')) {
-    const ends = [words(chunk, 0), words(chunk, 1)] as const;
-    for (let low = 0; low < 2 * chunk.rowCount; low += 2) {
-      persons.join(ends[0][low] ?? 0, ends[1][low] ?? 0);
+    const [lo, hi] = [integers(chunk, 0), integers(chunk, 1)];
+    for (let i = 0; i < chunk.rowCount; i++) {
+      pairs[filled++] = lo[i] ?? 0;
+      pairs[filled++] = hi[i] ?? 0;
     }
-    onTurn();
   }
-  const edges = await db.countOf('edge');
-  const repeatedEdges = await db.countOf('repeated_edge');
-  const liveEdges = await db.countOf('live_edge');
+  for (const table of ['edge', 'repeated_edge', 'live_edge']) await db.drop(table);
+  const { visitors, indexOf } = distinct(pairs, star.coupons.length);
+  const ids = textsOf(star, indexOf);
+  const order = textOrder(ids);
+  const rank = new Uint32Array(order.length);
+  order.forEach((id, place) => (rank[id] = place));
+  const persons = new Persons(ids.count);
+  const rankOf = (visitor = 0): number => rank[(indexOf[visitor] ?? 1) - 1] ?? 0;
+  for (let i = 0; i < pairs.length; i += 2) persons.join(rankOf(pairs[i]), rankOf(pairs[i + 1]));
   const { roots, statistics, capped } = persons.finish(maxIds);
-  const { members, ends } = membersByRoot(roots);
-  const sampledEdges = await edgesOf(db, sampleOf({ members, ends }));
-  for (const table of ['edge', 'repeated_edge', 'live_edge', 'edge_id']) await db.drop(table);
+  const { members: ranks, ends } = membersByRoot(roots);
+  const members = ranks.map((place) => order[place] ?? 0);
+  const sample = new Set(sampleOf({ members, ends }));
+  const sampledEdges: [string, string][] = [];
+  for (let i = 0; i < pairs.length; i += 2) {
+    const [a, b] = [(indexOf[pairs[i] ?? 0] ?? 1) - 1, (indexOf[pairs[i + 1] ?? 0] ?? 1) - 1];
+    if (sample.has(a)) sampledEdges.push([ids.text(a), ids.text(b)]);
+  }
   return {
     ids,
+    visitors,
     members,
     ends,
     statistics,
-    edges,
-    repeatedEdges,
-    liveEdges,
-    capped: capped.map(({ least, size }) => ({ id: ids.text(least), size })),
+    ...counts,
+    capped: capped.map(({ least, size }) => ({ id: ids.text(order[least] ?? 0), size })),
     sampledEdges,
   };
 }
 
-/** The numbers of each person's ids. */
-export function* personsOf({
-  members,
-  ends,
-}: Pick<ResolvedPersons, 'members' | 'ends'>): Generator<Uint32Array> {
-  let from = 0;
-  for (const to of ends) {
-    yield members.subarray(from, to);
-    from = to;
+/** The different visitors of all pairs, ascending; and by visitor number 1 + its place among them, or 0. */
+function distinct(pairs: Uint32Array, count: number): { visitors: Uint32Array; indexOf: Uint32Array } {
+  const indexOf = new Uint32Array(count);
+  for (const visitor of pairs) indexOf[visitor] = 1;
+  const visitors = new Uint32Array(indexOf.reduce((sum, one) => sum + one, 0));
+  let found = 0;
+  for (let visitor = 0; visitor < count; visitor++) {
+    if (indexOf[visitor] === 0) continue;
+    visitors[found] = visitor;
+    indexOf[visitor] = ++found;
   }
+  return { visitors, indexOf };
 }
 
-async function readIds(db: BatchDb): Promise<PackedTexts> {
+function textsOf(star: Star, indexOf: Uint32Array): PackedTexts {
   const ids = new PackedTexts();
-  for await (const chunk of db.stream('edge-id-texts')) {
-    for (let row = 0; row < chunk.rowCount; row++) ids.add(textIn(chunk.getColumnVector(0), row));
-  }
+  let visitor = 1;
+  for (const { bytes, starts, ends, count } of star.texts('visitors'))
+    for (let i = 0; i < count; i++, visitor++)
+      if (indexOf[visitor] !== 0) ids.addBytes(bytes, starts[i] ?? 0, ends[i] ?? 0);
   return ids;
 }
 
 /** Groups ids by their roots: a counting sort. Ids that stand alone are left out. */
-function membersByRoot(roots: Int32Array): Pick<ResolvedPersons, 'members' | 'ends'> {
+function membersByRoot(roots: Int32Array): Pick<Members, 'members' | 'ends'> {
   const sizes = new Uint32Array(roots.length);
   for (const root of roots) sizes[root] = (sizes[root] ?? 0) + 1;
   const next = new Uint32Array(roots.length);
@@ -116,7 +122,7 @@ function membersByRoot(roots: Int32Array): Pick<ResolvedPersons, 'members' | 'en
 }
 
 /** The ids of some persons: those whose numbers, mixed, are the least, so that they lie anywhere among all. */
-function sampleOf(persons: Pick<ResolvedPersons, 'members' | 'ends'>): number[] {
+function sampleOf(persons: Pick<Members, 'members' | 'ends'>): number[] {
   const order = Array.from(persons.ends.keys()).toSorted((a, b) => mixed(a) - mixed(b));
   const sample: number[] = [];
   for (const person of order.slice(0, sampledIds)) {
@@ -129,15 +135,4 @@ function sampleOf(persons: Pick<ResolvedPersons, 'members' | 'ends'>): number[] 
 
 function mixed(person: number): number {
   return Math.imul(person, 0x9e3779b1) >>> 0;
-}
-
-/** The live edges that name these ids. */
-async function edgesOf(db: BatchDb, numbers: readonly number[]): Promise<[string, string][]> {
-  const edges: [string, string][] = [];
-  if (numbers.length === 0) return edges;
-  for await (const chunk of db.stream('edges-of', { numbers: numbers.join(', ') })) {
-    const [lo, hi] = [chunk.getColumnVector(0), chunk.getColumnVector(1)];
-    for (let row = 0; row < chunk.rowCount; row++) edges.push([textIn(lo, row), textIn(hi, row)]);
-  }
-  return edges;
 }

@@ -1,6 +1,8 @@
-/** From the collector's dictionaries, numbered as things appeared, to sort jobs by shard and in order of names. */
+/** From the star's dictionaries, numbered as things appeared, to sort jobs by shard and in order of names. */
 import { compareUtf8 } from '../../lib/facts/fact.js';
-import type { FactCollector } from '../facts/collector.js';
+import type { Star } from '../../master-data/star/star.js';
+import type { Dealer } from '../facts/deal.js';
+import type { People } from '../persons/people.js';
 import type { FactShard } from '../facts/fact-store.js';
 import { orderHours } from './hour-order.js';
 import { jobKinds, type SortJob, type SortTables } from './sort-job.js';
@@ -23,11 +25,14 @@ export interface Names {
 }
 
 export function makeSortJobs(
-  collector: FactCollector,
+  star: Star,
+  people: People,
+  dealer: Pick<Dealer, 'shardOfDomain' | 'pageviews' | 'hours'>,
   shards: readonly FactShard[],
   options: { readonly lgK: number; readonly rowsPerRange: number },
 ): { readonly tables: SortTables; readonly jobs: readonly SortJob[]; readonly names: Names } {
-  const { pages, domains, domainOfPage, shardOfDomain } = collector;
+  const { pages, domains, domainOfPage } = star;
+  const { shardOfDomain } = dealer;
   const byName = inOrder(domains, compareUtf8);
   const domainNumbers = byName.toSorted((a, b) => (shardOfDomain[a] ?? 0) - (shardOfDomain[b] ?? 0));
   const domainRanks = inverse(domainNumbers);
@@ -36,7 +41,7 @@ export function makeSortJobs(
   const pagesByKey = textOrder(pages);
   const pageRank = dealt(pagesByKey, domainRank, firstPage);
   const pageOfRank = inverse(pageRank);
-  const rowsOfPages = collector.pageviews;
+  const rowsOfPages = dealer.pageviews;
   const pageRows = new Float64Array(pages.count);
   const domainRows = new Float64Array(domains.length);
   for (let page = 0; page < pages.count; page++) {
@@ -44,15 +49,15 @@ export function makeSortJobs(
     pageRows[rank] = rows;
     domainRows[domain] = (domainRows[domain] ?? 0) + rows;
   }
-  const firstDomain = startsOf(Uint32Array.from(shardOfDomain), shards.length);
+  const firstDomain = startsOf(shardOfDomain, shards.length);
   return {
     tables: {
       pageRank,
       domainRank,
       pageRows,
       domainRows,
-      hours: orderHours(collector.hours),
-      persons: collector.personNumbers,
+      hours: orderHours(dealer.hours),
+      persons: people.count,
       ...options,
     },
     jobs: shards.flatMap((facts, shard): SortJob[] => {

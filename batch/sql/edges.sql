@@ -1,9 +1,6 @@
--- Edge facts that may join: no invalid records, and nothing that a record is refused for today (files of earlier versions
--- hold it as facts).
+-- Edge facts that may join, by the numbers of their ids: no invalid records, and nothing that a record is refused for today (files of
+-- earlier versions hold it as facts).
 create temp table edge as
-select least(a, b) as lo, greatest(a, b) as hi, kind, timestamp, partition_number, "offset", event_id
+select least(a, b) as lo, greatest(a, b) as hi, kind, timestamp, partition_number, "offset", event
 from equivs
-where invalid_reason is null
-  and not contains(a, chr(31)) and not contains(b, chr(31)) -- ids have no control characters; this one separates packed texts
-  and not swa_is_nobody(a) and not swa_is_nobody(b)
-  and swa_is_time(timestamp);
+where a > 0 and b > 0 and kind > 0 and swa_is_time(timestamp);

@@ -5,4 +5,4 @@ select lo, hi
 from edge
 anti join repeated_edge using (partition_number, "offset")
 group by lo, hi
-having max_by(kind, (timestamp, partition_number, "offset")) = 'equiv';
+having max_by(kind, (timestamp, partition_number, "offset")) = 1;

@@ -1,5 +1,5 @@
 -- Independent recount of sampled pages, straight from the facts: what each hour must hold. The days are statements of
 -- recount-day.sql, united.
-select encode(url), hour, encode(user_agent), encode(visitor)
+select encode(url), cast(floor(timestamp / 3600000) as bigint) as hour, encode(user_agent), encode(visitor), file, cast(row as integer)
 from ({days})
 order by hour;

@@ -3,5 +3,5 @@
 create temp table repeated_edge as
 select partition_number, "offset"
 from edge
-semi join (select event_id from edge group by event_id having count(*) > 1) using (event_id)
-qualify row_number() over (partition by event_id, kind, lo, hi order by partition_number, "offset") > 1;
+semi join (select event from edge where event > 0 group by event having count(*) > 1) using (event)
+qualify row_number() over (partition by event, kind, lo, hi order by partition_number, "offset") > 1;

@@ -1,37 +1,50 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { PageSample } from '../facts/page-sample.js';
+import { PackedTexts } from '../../lib/packed-texts.js';
+import { samplePages } from '../facts/page-sample.js';
+
+/** A star of these URLs, by which each means the page before its `~`. */
+function starOf(urls: readonly string[]): { star: Parameters<typeof samplePages>[0]; pageviews: Float64Array } {
+  const pages = [...new Set(urls.map(pageOf))];
+  const bytes = Buffer.from(urls.join(''));
+  const ends = Uint32Array.from(urls.map((_, i) => Buffer.byteLength(urls.slice(0, i + 1).join(''))));
+  const starts = Uint32Array.from(urls.map((_, i) => (i === 0 ? 0 : (ends[i - 1] ?? 0))));
+  const star = {
+    pages: PackedTexts.of(pages),
+    pageOfUrl: Uint32Array.from([0, ...urls.map((url) => 1 + pages.indexOf(pageOf(url)))]),
+    *texts() {
+      yield { bytes, sizeBytes: bytes.length, starts, ends, count: urls.length };
+    },
+  };
+  return { star, pageviews: new Float64Array(pages.length).fill(1) };
+}
+
+const pageOf = (url: string): string => url.split('~')[0] ?? '';
 
 test('the sample is the same in any order of views, each page with all its spellings', () => {
-  const view = fc.record({ page: fc.nat(60), spelling: fc.nat(3) });
+  const view = fc.tuple(fc.nat(60), fc.nat(3)).map(([page, spelling]) => `/${page}~${spelling}?`);
   fc.assert(
-    fc.property(fc.array(view, { maxLength: 300 }), (views) => {
-      const sampleOf = (all: typeof views): unknown => {
-        const sample = new PageSample(8);
-        for (const { page, spelling } of all) sample.offer(`/${page}`, `/${page}#${spelling}`);
-        return sample.pages().map(({ url, spellings }) => [url, spellings.toSorted()]);
+    fc.property(fc.uniqueArray(view, { maxLength: 120 }), (urls) => {
+      const sampleOf = (all: readonly string[]): unknown => {
+        const { star, pageviews } = starOf(all);
+        return samplePages(star, pageviews, 8).map(({ url, parts }) => [url, parts.toSorted()]);
       };
-      const spellingsOf = (page: string): string[] =>
-        [
-          ...new Set(
-            views.filter((each) => `/${each.page}` === page).map((each) => `${page}#${each.spelling}`),
-          ),
-        ].toSorted();
-      const sampled = sampleOf(views) as [string, string[]][];
-      assert.equal(sampled.length, Math.min(8, new Set(views.map(({ page }) => page)).size));
-      for (const [url, spellings] of sampled) assert.deepEqual(spellings, spellingsOf(url));
-      assert.deepEqual(sampleOf(views.toReversed()), sampled);
+      const sampled = sampleOf(urls) as [string, string[]][];
+      assert.equal(sampled.length, Math.min(8, new Set(urls.map(pageOf)).size));
+      for (const [url, parts] of sampled) {
+        const own = urls.filter((each) => pageOf(each) === url).map((each) => each.slice(0, -1));
+        assert.deepEqual(parts, own.toSorted());
+      }
+      assert.deepEqual(sampleOf(urls.toReversed()), sampled);
     }),
   );
 });
 
-test('a page with a spelling for every view is left out, and others have room', () => {
-  const sample = new PageSample(4);
-  for (let i = 0; i < 50_000; i++) sample.offer('/landing', `/landing?click=${i}`);
-  for (const page of ['/a', '/b', '/c'])
-    for (let i = 0; i < 100; i++) sample.offer(page, `${page}?click=${i}`);
-  const pages = sample.pages();
-  assert.deepEqual(pages.map(({ url }) => url).toSorted(), ['/a', '/b', '/c']);
-  for (const { spellings } of pages) assert.equal(spellings.length, 100);
+test('a page with too many spellings is left out, and others have room', () => {
+  const spellings = (page: string, count: number): string[] =>
+    Array.from({ length: count }, (_, i) => `${page}~${String(i).padEnd(100, '.')}`);
+  const { star, pageviews } = starOf([...spellings('/landing', 2_600), ...['/a', '/b'].flatMap((page) => spellings(page, 10))]);
+  const sampled = samplePages(star, pageviews, 4);
+  assert.deepEqual(sampled.map(({ url, parts }) => [url, parts.length]).toSorted(), [['/a', 10], ['/b', 10]]);
 });

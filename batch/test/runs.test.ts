@@ -34,7 +34,7 @@ test('a run as a child process publishes, reports its steps and keeps its histor
   const seen: string[] = [];
   const meta = await spawnBatchRun({ config, trigger: 'command', onProgress: ({ step }) => seen.push(step) });
   assert.equal(meta.counts.pageviews, 2);
-  assert.deepEqual([seen.at(0), seen.at(-1)], ['snapshot', 'publish']);
+  assert.deepEqual([seen.at(0), seen.at(-1)], ['star', 'publish']);
   const overview = batchOverview(config.dataDir);
   assert.equal(overview.current, meta.id);
   const [run] = overview.runs;

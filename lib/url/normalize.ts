@@ -63,6 +63,21 @@ export class UrlRules {
     this.version = `${urlRulesVersion};${packages};query=${this.#allowed.names.join(',')}`;
   }
 
+  /** Whether every query is dropped. */
+  get dropsQuery(): boolean {
+    return this.#allowed.names.length === 0;
+  }
+
+  /**
+   * Where the part of a raw URL ends that decides its page: what follows is dropped unread, so URLs that begin with the same
+   * part are one page. The URL is `bytes[from, to)`, in UTF-8; the part ends with its `?` or `#`.
+   */
+  endOfPart(bytes: Uint8Array, from: number, to: number): number {
+    if (!this.dropsQuery || to - from > maxUrlBytes) return to;
+    for (let at = from; at < to; at++) if (bytes[at] === questionMark || bytes[at] === numberSign) return at + 1;
+    return to;
+  }
+
   normalize(raw: string): NormalizedUrl {
     const known = this.#memo.get(raw);
     if (known !== undefined) return known;
@@ -104,6 +119,9 @@ export class UrlRules {
  */
 const normalAlready =
   /^(https?:\/\/(?![^/]*xn--)(?:[a-z0-9_-]+\.)*[a-z_-][a-z0-9_-]*(?:\/(?!\.{1,2}(?:[/?#]|$))(?:[A-Za-z0-9\-._~!$&'()*+,:=@]|%[89A-F][0-9A-F])+)+)\/*(?=[?#]|$)/;
+
+const questionMark = 0x3f;
+const numberSign = 0x23;
 
 function refused(reason: UrlRefusal): NormalizedUrl {
   return { ok: false, reason };

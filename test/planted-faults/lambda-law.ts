@@ -11,14 +11,14 @@ function fault(name: string, edit: Edit): PlantedFault {
 
 export const lambdaLawFaults: readonly PlantedFault[] = [
   fault('repeats are told whatever their partition', {
-    file: 'batch/sql/repeats.sql',
-    find: 'partition by partition_number, event_id, visitor, page order by "offset"',
-    replace: 'partition by event_id, visitor, page order by partition_number, "offset"',
+    file: 'master-data/star/sql/repeats.sql',
+    find: 'window same as (partition by partition, event_id, visitor order by file, row),\n  all_same as (partition by partition, event_id, visitor)\nqualify count(*) over all_same > 1\norder by partition, event_id',
+    replace: 'window same as (partition by event_id, visitor order by file, row),\n  all_same as (partition by event_id, visitor)\nqualify count(*) over all_same > 1\norder by event_id',
   }),
   fault('edges repeat by their eventId alone', {
     file: 'batch/sql/repeated-edges.sql',
-    find: 'partition by event_id, kind, lo, hi order by',
-    replace: 'partition by event_id order by',
+    find: 'partition by event, kind, lo, hi order by',
+    replace: 'partition by event order by',
   }),
   {
     ...fault('of all facts on a pair the last to arrive wins, whatever its timestamp', {
@@ -29,9 +29,9 @@ export const lambdaLawFaults: readonly PlantedFault[] = [
     isQuick: true,
   },
   fault('facts of more than 300 days before the newest are dropped', {
-    file: 'batch/sql/facts.sql',
-    find: 'from counted;',
-    replace: 'from counted where timestamp > (select max(timestamp) from counted) - 25920000000;',
+    file: 'batch/facts/counted.ts',
+    find: 'if (time < timeStart ||',
+    replace: 'if (time < 1_700_000_000_000 - 300 * 86_400_000 ||',
   }),
   fault('a visit goes on after exactly 30 minutes', {
     file: 'batch/sorts/visit-counter.ts',

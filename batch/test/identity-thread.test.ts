@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { PackedTexts } from '../../lib/packed-texts.js';
+import { writeIdentity } from '../../serving/identity.js';
+import { IdentityThread } from '../persons/identity-thread.js';
+import { personsOf, type Members } from '../persons/persons.js';
+
+/** Persons of three ids each; enough of them for a thread of its own. */
+const persons: Members = {
+  ids: PackedTexts.of(Array.from({ length: 30_000 }, (_, i) => `cookie:${String(i).padStart(6, '0')}`)),
+  members: Uint32Array.from({ length: 30_000 }, (_, i) => i),
+  ends: Uint32Array.from({ length: 10_000 }, (_, i) => 3 * (i + 1)),
+};
+
+test('a thread of its own writes the same persons, and may be stopped at any moment', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'swa-identity-'));
+  t.after(() => rmSync(dir, { recursive: true }));
+  const here = await writeIdentity(join(dir, 'here'), persons.ids, personsOf(persons));
+  const thread = new IdentityThread(join(dir, 'thread'), persons);
+  const { seal, hashes } = await thread.written;
+  assert.deepEqual([{ ...seal, name: 'here' }, hashes], [here.seal, here.hashes]);
+  assert.deepEqual(readFileSync(join(dir, 'thread')), readFileSync(join(dir, 'here')));
+  await thread.stop();
+  const stopped = new IdentityThread(join(dir, 'stopped'), persons);
+  await stopped.stop();
+  await assert.rejects(stopped.written, /the thread that writes persons ended/);
+});
+
+test('what the thread cannot write is named', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'swa-identity-'));
+  t.after(() => rmSync(dir, { recursive: true }));
+  await assert.rejects(new IdentityThread(join(dir, 'no', 'file'), persons).written, /ENOENT/);
+});

@@ -1,0 +1,70 @@
+/**
+ * SQL functions of ours, which take whole vectors: DuckDB's threads call them one at a time. What one throws ends the
+ * statement, and comes out of `during`, since DuckDB has no way to carry it.
+ */
+import {
+  BOOLEAN,
+  DuckDBScalarFunction,
+  INTEGER,
+  UBIGINT,
+  VARCHAR,
+  type DuckDBConnection,
+  type DuckDBDataChunk,
+  type DuckDBVector,
+} from '@duckdb/node-api';
+import { booleans, integersOf, words } from './columns.js';
+import { TextColumn } from './text-column.js';
+
+export class SqlFunctions {
+  readonly #connection: DuckDBConnection;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(connection: DuckDBConnection) {
+    this.#connection = connection;
+  }
+
+  /** A function that numbers texts; equal texts have equal numbers, so DuckDB may ask for a dictionary alone. Null stays null. */
+  numbers(name: string, read: (texts: TextColumn, numbers: Int32Array) => void): void {
+    const texts = new TextColumn();
+    const mainFunction = (_info: unknown, input: DuckDBDataChunk, output: DuckDBVector): void => {
+      const numbers = integersOf(output);
+      this.#guard(() => {
+        texts.read(input, 0);
+        read(texts, numbers);
+      });
+      output.flush();
+    };
+    this.#connection.registerScalarFunction(
+      DuckDBScalarFunction.create({ name, parameterTypes: [VARCHAR], returnType: INTEGER, mainFunction }),
+    );
+  }
+
+  /** A function that flags 64-bit hashes, given as pairs of words, the low one first. */
+  flags(name: string, flag: (hashes: Uint32Array, flags: Uint8Array) => void): void {
+    const mainFunction = (_info: unknown, input: DuckDBDataChunk, output: DuckDBVector): void => {
+      const flags = booleans(output);
+      this.#guard(() => flag(words(input, 0), flags));
+      output.flush();
+    };
+    this.#connection.registerScalarFunction(
+      DuckDBScalarFunction.create({ name, parameterTypes: [UBIGINT], returnType: BOOLEAN, mainFunction }),
+    );
+  }
+
+  /** Runs a statement that may call the functions. */
+  async during<T>(statement: () => Promise<T>): Promise<T> {
+    const outcome = await Promise.allSettled([statement()]);
+    if (this.#failure !== undefined) throw this.#failure.error;
+    if (outcome[0].status === 'rejected') throw outcome[0].reason;
+    return outcome[0].value;
+  }
+
+  #guard(work: () => void): void {
+    if (this.#failure !== undefined) return;
+    try {
+      work();
+    } catch (error) {
+      this.#failure = { error };
+    }
+  }
+}

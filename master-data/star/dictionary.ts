@@ -1,0 +1,73 @@
+/**
+ * One dictionary of the star: texts, numbered from 1 in the order in which they came. 0 stands for none. Texts are told
+ * apart by 128 bits of a hash under a key of this process (lib/hash/keyed-hash.ts); what lies in the file are the texts,
+ * so a process that adds some hashes all of them first.
+ */
+import { KeyTable } from '../../lib/hash/key-table.js';
+import { hashWords, type KeyedHash, type TextSpans } from '../../lib/hash/keyed-hash.js';
+import { AppendFile, nothing, readTexts, type AppendSeal } from './append-file.js';
+
+/** What the head says of a dictionary. */
+export interface DictionarySeal extends AppendSeal {
+  readonly count: number;
+}
+
+export const noTexts: DictionarySeal = { ...nothing, count: 0 };
+
+/** Hears of each new text, whose number is the next. */
+export type OnNewText = (bytes: Uint8Array, from: number, to: number) => void;
+
+export class Dictionary {
+  readonly #hash: KeyedHash;
+  readonly #file: AppendFile;
+  readonly #known: KeyTable;
+  readonly #onNew: OnNewText;
+  #hashes = new Int32Array(0);
+  #count = 0;
+
+  /** Reads what the file holds. Throws `StarDamaged`. */
+  constructor(hash: KeyedHash, path: string, seal: DictionarySeal, onNew: OnNewText) {
+    this.#hash = hash;
+    this.#file = new AppendFile(path, seal);
+    this.#known = new KeyTable(seal.count);
+    this.#onNew = onNew;
+    for (const texts of readTexts(path, seal)) {
+      const hashes = this.#hashesOf(texts);
+      for (let i = 0; i < texts.count; i++) this.#known.set(hashes, hashWords * i, ++this.#count);
+    }
+  }
+
+  /** Writes the number of each text, which is added where it is new. */
+  read(texts: TextSpans, numbers: Int32Array): void {
+    const { bytes, starts, ends, count } = texts;
+    const hashes = this.#hashesOf(texts);
+    this.#known.getAll(hashes, count, numbers);
+    for (let i = 0; i < count; i++) {
+      if ((numbers[i] ?? 0) >= 0) continue;
+      const at = hashWords * i;
+      let number = this.#known.get(hashes, at); // the same text may stand there twice
+      if (number < 0) {
+        number = ++this.#count;
+        this.#known.set(hashes, at, number);
+        const [from, to] = [starts[i] ?? 0, ends[i] ?? 0];
+        this.#file.text(bytes, from, to);
+        this.#onNew(bytes, from, to);
+      }
+      numbers[i] = number;
+    }
+  }
+
+  commit(): DictionarySeal {
+    return { ...this.#file.commit(), count: this.#count };
+  }
+
+  close(): void {
+    this.#file.close();
+  }
+
+  #hashesOf(texts: TextSpans): Int32Array {
+    if (this.#hashes.length < hashWords * texts.count) this.#hashes = new Int32Array(hashWords * texts.count);
+    this.#hash.spans(texts, this.#hashes);
+    return this.#hashes;
+  }
+}

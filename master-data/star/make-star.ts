@@ -1,0 +1,229 @@
+/**
+ * Brings the star up to a snapshot: numbers the facts of master files that it does not have yet, lets the rules see texts
+ * that are new or rules that are, and looks for repeats once more when there are other files. A step ends with a new head;
+ * killed anywhere, the next run goes on from the last one.
+ *
+ * Memory: 40 to 80 bytes for each text of the dictionaries while files are added; nothing by the number of facts, but for
+ * the search for repeats, which works in several scans then.
+ */
+import { createHash } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { DuckDBConnection } from '@duckdb/node-api';
+import { CouponHasher } from 'hyperloglog-ts';
+import { assetText } from '../../lib/assets.js';
+import { isNobody, mayEndNobody } from '../../lib/facts/placeholders.js';
+import { sameRules, type Rules } from '../../lib/facts/rules.js';
+import { KeyedHash, type TextSpans } from '../../lib/hash/keyed-hash.js';
+import { booleans, integers } from '../columns.js';
+import { openDuckDb, sqlText } from '../duckdb.js';
+import { verifySnapshotFiles, type Snapshot, type SnapshotFile } from '../snapshot.js';
+import { SqlFunctions } from '../sql-functions.js';
+import { AppendFile, nothing } from './append-file.js';
+import { Dictionary, type OnNewText } from './dictionary.js';
+import { readGroup, writeFacts } from './facts-file.js';
+import { readHead, repeatsName, writeHead, type Head } from './head.js';
+import { RepeatFinder, Suspects } from './repeat-finder.js';
+import { RuleResults } from './rule-results.js';
+
+export interface StarOptions {
+  /** Made if missing; belongs to the star alone. */
+  readonly dir: string;
+  readonly snapshot: Pick<Snapshot, 'files'>;
+  readonly rules: Rules;
+  readonly tempDir: string;
+  readonly memoryLimit: string;
+  readonly threads: number;
+  /** Event hashes looked at in one scan: 7 bytes of memory each. */
+  readonly hashesPerScan: number;
+  /** Hears of the rows of each file that was added. */
+  readonly onRows: (rows: number) => void;
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * Throws `master.corrupt` when a file that is to be added is damaged, and `StarDamaged`: then the star is to be removed,
+ * and made again.
+ */
+export async function makeStar(options: StarOptions): Promise<Head> {
+  const { dir, snapshot, rules } = options;
+  let head = readHead(dir, rules);
+  const had = new Set(head.files.map(({ of }) => of));
+  const missing = snapshot.files.filter(({ sha256 }) => !had.has(sha256));
+  if (missing.length > 0 || !sameRules(head.results.versions, rules.versions))
+    head = await addFiles(options, head, missing);
+  const of = listHash(pageviewsOf(snapshot));
+  if (head.repeats.of !== of) head = await findRepeats(options, head, of);
+  return head;
+}
+
+function pageviewsOf({ files }: Pick<Snapshot, 'files'>): readonly SnapshotFile[] {
+  return files.filter(({ topic }) => topic === 'pageviews');
+}
+
+function listHash(files: readonly SnapshotFile[]): string {
+  return createHash('sha256')
+    .update(files.map(({ sha256 }) => sha256).join())
+    .digest('hex');
+}
+
+async function addFiles(options: StarOptions, head: Head, missing: readonly SnapshotFile[]): Promise<Head> {
+  const { dir, rules, snapshot, signal } = options;
+  await verifySnapshotFiles({ files: missing }, signal === undefined ? {} : { signal });
+  const hash = new KeyedHash();
+  const coupons = new AppendFile(join(dir, 'coupons'), head.coupons);
+  const results = new RuleResults(dir, head, rules, hash);
+  const hasher = new CouponHasher();
+  const dictionary = (name: keyof Head['texts'], onNew: OnNewText): Dictionary =>
+    new Dictionary(hash, join(dir, name), head.texts[name], onNew);
+  const texts = {
+    urls: dictionary('urls', (bytes, from, to) => results.addUrl(textOf(bytes, from, to))),
+    visitors: dictionary('visitors', (bytes, from, to) =>
+      coupons.u32(isPlaceholder(bytes, from, to) ? 0 : hasher.coupon(bytes.subarray(from, to))),
+    ),
+    agents: dictionary('agents', (bytes, from, to) => results.addAgent(textOf(bytes, from, to))),
+    referrers: dictionary('referrers', () => undefined),
+    events: dictionary('events', () => undefined),
+  };
+  const files = new Map(head.files.map((file) => [file.of, file]));
+  try {
+    if (missing.length > 0) {
+      await withDuckDb(options, missing, async (connection, functions) => {
+        for (const name of ['visitors', 'agents', 'referrers', 'events'] as const)
+          functions.numbers(`swa_${name}`, (column, numbers) => texts[name].read(column, numbers));
+        functions.numbers('swa_urls', (column, numbers) => texts.urls.read(cutTo(rules, column), numbers));
+        functions.numbers('swa_ends', (column, numbers) => {
+          texts.visitors.read(column, numbers);
+          const { bytes, starts, ends } = column;
+          for (let i = 0; i < column.count; i++)
+            if (!mayBeJoined(bytes, starts[i] ?? 0, ends[i] ?? 0)) numbers[i] = 0;
+        });
+        for (const file of missing) {
+          signal?.throwIfAborted();
+          const name = `${file.sha256}.parquet`;
+          const written = await functions.during(async () => writeFacts(connection, file, join(dir, name)));
+          files.set(file.sha256, { of: file.sha256, name, rows: file.rows, ...written });
+          options.onRows(file.rows);
+        }
+      });
+    }
+    const next: Head = {
+      ...head,
+      texts: {
+        urls: texts.urls.commit(),
+        visitors: texts.visitors.commit(),
+        agents: texts.agents.commit(),
+        referrers: texts.referrers.commit(),
+        events: texts.events.commit(),
+      },
+      coupons: coupons.commit(),
+      results: results.commit(),
+      files: snapshot.files.flatMap(({ sha256 }) => files.get(sha256) ?? []),
+    };
+    writeHead(dir, next);
+    return next;
+  } finally {
+    for (const part of [...Object.values(texts), coupons, results]) part.close();
+  }
+}
+
+/** Looks for event ids that occur more than once, and writes the groups of pageviews that may be repeats (sql/repeats.sql). */
+async function findRepeats(options: StarOptions, head: Head, of: string): Promise<Head> {
+  const { dir, snapshot } = options;
+  const files = pageviewsOf(snapshot);
+  const suspects = suspectsAmong(options, head, files);
+  const found = new AppendFile(join(dir, repeatsName(of)), nothing);
+  try {
+    if (!suspects.isEmpty) {
+      await verifySnapshotFiles({ files });
+      await withDuckDb(options, files, async (connection, functions) => {
+        functions.flags('swa_suspect', (hashes, flags) => suspects.flag(hashes, flags));
+        const facts = files.map(
+          ({ partition, path }, file) =>
+            `select ${partition} as partition, ${file} as file, file_row_number as row, event_id, visitor
+             from read_parquet(${sqlText(path)}, hive_partitioning = false, file_row_number = true) where url is not null`,
+        );
+        const sql = assetText('master-data/star/sql/repeats.sql').replace('{facts}', facts.join(' union all '));
+        const rows = await functions.during(async () => connection.stream(sql));
+        for (;;) {
+          const chunk = await functions.during(async () => rows.fetchChunk());
+          if (chunk === null || chunk.rowCount === 0) break;
+          const [file, row, begins] = [integers(chunk, 0), integers(chunk, 1), booleans(chunk.getColumnVector(2))];
+          for (let i = 0; i < chunk.rowCount; i++) {
+            found.u32(2 * (file[i] ?? 0) + (begins[i] ?? 0));
+            found.u32(row[i] ?? 0);
+          }
+        }
+      });
+    }
+    const next = { ...head, repeats: { ...found.commit(), of } };
+    writeHead(dir, next);
+    return next;
+  } finally {
+    found.close();
+  }
+}
+
+function suspectsAmong(options: StarOptions, head: Head, files: readonly SnapshotFile[]): Suspects {
+  const rows = files.reduce((sum, file) => sum + file.rows, 0);
+  const scans = Math.max(1, Math.ceil(rows / options.hashesPerScan));
+  const suspects = new Suspects();
+  const entries = new Map(head.files.map((file) => [file.of, file]));
+  for (let scan = 0; scan < scans; scan++) {
+    const finder = new RepeatFinder(Math.ceil(rows / scans));
+    for (const { sha256 } of files) {
+      const { name = '', groups = [] } = entries.get(sha256) ?? {};
+      for (const group of groups) {
+        options.signal?.throwIfAborted();
+        const { event } = readGroup(join(options.dir, name), 'pageviews', group, ['event']);
+        for (let at = 0; at < event.length; at += 2) {
+          const [low, high] = [(event[at] ?? 0) >>> 0, (event[at + 1] ?? 0) >>> 0];
+          if ((low !== 0 || high !== 0) && (scans === 1 || high % scans === scan)) finder.add(low, high);
+        }
+      }
+    }
+    finder.finish(suspects);
+  }
+  return suspects;
+}
+
+async function withDuckDb(
+  { dir, tempDir, memoryLimit, threads }: StarOptions,
+  files: readonly SnapshotFile[],
+  work: (connection: DuckDBConnection, functions: SqlFunctions) => Promise<void>,
+): Promise<void> {
+  mkdirSync(tempDir, { recursive: true });
+  const database = await openDuckDb({
+    allowedDirectories: [...new Set(files.map((file) => dirname(file.path))), dir, tempDir],
+    tempDirectory: tempDir,
+    memoryLimit,
+    threads: threads + 1, // one always waits for ours
+  });
+  try {
+    await work(database.connection, new SqlFunctions(database.connection));
+  } finally {
+    database.close();
+  }
+}
+
+/** The parts of raw URLs that decide their pages: what varies behind them would fill the dictionary for nothing. */
+function cutTo({ url }: Rules, texts: TextSpans): TextSpans {
+  const { bytes, starts, ends, count } = texts;
+  for (let i = 0; i < count; i++) ends[i] = url.endOfPart(bytes, starts[i] ?? 0, ends[i] ?? 0);
+  return texts;
+}
+
+function textOf(bytes: Uint8Array, from: number, to: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8', from, to);
+}
+
+function isPlaceholder(bytes: Uint8Array, from: number, to: number): boolean {
+  const at = (back: number): number => (to - back < from ? Number.NaN : (bytes[to - back] ?? 0));
+  return mayEndNobody(at(3), at(2), at(1)) && isNobody(textOf(bytes, from, to));
+}
+
+/** No placeholder, and no control characters: ids in order are told apart by the separator after each (PackedTexts). */
+function mayBeJoined(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let at = from; at < to; at++) if ((bytes[at] ?? 0) < 0x20) return false;
+  return !isPlaceholder(bytes, from, to);
+}

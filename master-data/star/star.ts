@@ -1,0 +1,111 @@
+/**
+ * The star: the master dataset in numbers. Its facts are rows of integers (facts-file.ts), its texts stand in dictionaries
+ * (dictionary.ts), each with what the rules make of it (rule-results.ts). It is a cache beside the master dataset: made again
+ * whenever it is missing, damaged, or of another version.
+ *
+ *   HEAD.json            how much of each file counts (head.ts)
+ *   <sha256>.parquet     the facts of the master file with that hash
+ *   urls, visitors, agents, referrers, events       texts, numbered from 1
+ *   coupons              of each visitor
+ *   url-pages-<n>, ...   what the rules make of the texts
+ *   repeats-<hash>       groups of pageviews that may be repeats of each other
+ */
+import { join } from 'node:path';
+import { offsetAt } from '../../lib/log/cut.js';
+import type { Cut, Topic } from '../../lib/log/log.js';
+import { PackedTexts } from '../../lib/packed-texts.js';
+import type { TextSpans } from '../../lib/hash/keyed-hash.js';
+import type { Snapshot } from '../snapshot.js';
+import { readShared, readTexts } from './append-file.js';
+import type { Head, StarFile } from './head.js';
+import { repeatsName } from './head.js';
+import { resultPath, textsIn, type ResultPart } from './rule-results.js';
+
+/** The facts of one master file. */
+export interface StarFacts {
+  readonly topic: Topic;
+  readonly partition: number;
+  readonly path: string;
+  readonly groups: StarFile['groups'];
+  /** The master file reaches beyond the snapshot's cut: not all of its rows belong to it. */
+  readonly isCut: boolean;
+  readonly masterPath: string;
+}
+
+export class Star {
+  /** In order of the snapshot's files. */
+  readonly facts: readonly StarFacts[];
+  /** By URL number: 1 + the number of its page, or 0 when it is refused. By number 0, as below: of none. */
+  readonly pageOfUrl: Uint32Array;
+  /** By agent number: 1 for a bot. */
+  readonly bots: Uint8Array;
+  /** By visitor number: its coupon, 0 for a placeholder. */
+  readonly coupons: Uint32Array;
+  /** Pages, which are ASCII, and the number of each one's domain. */
+  readonly pages = new PackedTexts();
+  readonly domainOfPage: Uint32Array;
+  readonly domains: readonly string[];
+  readonly #dir: string;
+  readonly #head: Head;
+
+  /** Throws `StarDamaged`. */
+  constructor(dir: string, head: Head, snapshot: Pick<Snapshot, 'files'> & { readonly cut: Cut }) {
+    this.#dir = dir;
+    this.#head = head;
+    const files = new Map(head.files.map((file) => [file.of, file]));
+    this.facts = snapshot.files.flatMap(({ sha256, topic, partition, toOffset, path }) => {
+      const { name = '', groups = [], crc = 0, sizeBytes = 0 } = files.get(sha256) ?? {};
+      if (topic === 'equivs') readShared(join(dir, name), { sizeBytes, crc }); // DuckDB reads these, and would not notice
+      const isCut = toOffset > offsetAt(snapshot.cut.next, `${topic}/${partition}`);
+      return { topic, partition, path: join(dir, name), groups, isCut, masterPath: path };
+    });
+    this.pageOfUrl = words(this.#result('url-pages'), 1);
+    this.bots = behindNone(new Uint8Array(this.#result('agent-bots'), 0, head.texts.agents.count));
+    this.coupons = words(readShared(join(dir, 'coupons'), head.coupons), 1);
+    this.domainOfPage = words(this.#result('page-domains'), 0);
+    for (const { bytes, starts, ends, count } of readTexts(this.#path('pages'), head.results.files.pages))
+      for (let i = 0; i < count; i++) this.pages.addBytes(bytes, starts[i] ?? 0, ends[i] ?? 0);
+    this.domains = [...textsIn(this.#path('domains'), head.results.files.domains)];
+  }
+
+  /** In order of the snapshot's files. */
+  factsOf(topic: Topic): readonly StarFacts[] {
+    return this.facts.filter((each) => each.topic === topic);
+  }
+
+  /** All texts of a dictionary, many at a time, from number 1 on. Throws `StarDamaged`. */
+  texts(name: 'urls' | 'visitors'): Generator<TextSpans> {
+    return readTexts(join(this.#dir, name), this.#head.texts[name]);
+  }
+
+  /**
+   * Groups of pageviews with one partition, event id and visitor, each in order: pairs of words, 2 * the number of a file
+   * among those of pageviews (+ 1 where a group begins) and the row in it.
+   */
+  repeats(): Uint32Array {
+    const { of, ...seal } = this.#head.repeats;
+    return words(readShared(join(this.#dir, repeatsName(of)), seal), 0);
+  }
+
+  #path(part: ResultPart): string {
+    return resultPath(this.#dir, part, this.#head.results.generation);
+  }
+
+  #result(part: ResultPart): SharedArrayBuffer {
+    return readShared(this.#path(part), this.#head.results.files[part]);
+  }
+}
+
+/** @param none how many zeros to put before, for the number of none */
+function words(shared: SharedArrayBuffer, none: number): Uint32Array {
+  const values = new Uint32Array(shared);
+  return none === 0 ? values : behindNone(values);
+}
+
+/** The values with one for the number 0, in memory that threads share. */
+function behindNone<T extends Uint8Array | Uint32Array>(values: T): T {
+  const Kind = values.constructor as new (buffer: SharedArrayBuffer) => T; // typed arrays are constructed by buffers
+  const longer = new Kind(new SharedArrayBuffer((1 + values.length) * values.BYTES_PER_ELEMENT));
+  longer.set(values, 1);
+  return longer;
+}
