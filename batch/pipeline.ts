@@ -5,9 +5,9 @@
  *   star      the master dataset in numbers: made of the files that it does not have yet (master-data/star/)
  *   persons   live edges -> union-find -> PersonID of every joined id, who each visitor number is (persons/); from then on a
  *             thread writes them
- *   facts     every pageview that counts becomes five numbers, and lies in the shard of its domain (facts/)
+ *   facts     threads deal every pageview that counts, as five numbers, to shards (plan.ts, facts/)
  *   buckets   threads sort the facts shard by shard: by (page, hour) and (domain, hour) for the buckets, by (domain,
- *             person) for visits and bounces (sorts/)
+ *             person) for visits and bounces (sorts/, kernel/)
  *   index     pages, domains, visits and listings in key order; meanwhile DuckDB recounts a sample from the master dataset
  *   verify    the view is read back and checked
  */
@@ -30,8 +30,8 @@ import { openViewAt } from '../serving/view-reader.js';
 import { ViewWriter } from '../serving/view-writer.js';
 import { attempt, BatchDb } from './database.js';
 import { findRepeats, verdicts, type Repeats } from './facts/counted.js';
-import { Dealer } from './facts/deal.js';
-import { FactStore } from './facts/fact-store.js';
+import { dealFacts, rowGroupsOf, type DealtFacts } from './facts/deal-facts.js';
+import { startFactThreads, type FactThreads } from './fact-threads.js';
 import { samplePages } from './facts/page-sample.js';
 import { writeIndex } from './index-pass.js';
 import { IdentityThread } from './persons/identity-thread.js';
@@ -41,10 +41,9 @@ import { resolvePersons, type ResolvedPersons } from './persons/resolve-persons.
 import type { ProgressMeter } from './progress.js';
 import { Recount } from './recount.js';
 import { Buckets } from './sorts/buckets.js';
-import type { SortedListener } from './sorts/lane.js';
 import { jobKinds } from './sorts/sort-job.js';
-import { runSortJobs } from './sorts/sort-jobs.js';
-import { makeSortJobs } from './sorts/sort-keys.js';
+import { sortFacts } from './sorts/sort-facts.js';
+import { planJobs, rankNames, tablesFor, type Names, type Sizes } from './plan.js';
 import { verifyView } from './verify.js';
 
 export interface BuildOptions {
@@ -71,16 +70,19 @@ export interface BuildOptions {
   readonly beforeVerify?: (viewDir: string) => void | Promise<void>;
 }
 
-export interface Tuning {
-  /** Blocks of 640 KiB of facts kept in memory before the rest goes to a file. */
-  readonly factBlocks: number;
-  /** Facts sorted at once by each thread. */
-  readonly rowsPerRange: number;
+export interface Tuning extends Sizes {
+  /** Facts, of 20 bytes, kept in memory before the rest goes to files. */
+  readonly factsInMemory: number;
   /** Event hashes looked at in one scan. */
   readonly hashesPerScan: number;
 }
 
-const defaultTuning: Tuning = { factBlocks: 640, rowsPerRange: 5 << 21, hashesPerScan: 100_000_000 };
+const defaultTuning: Tuning = {
+  factsInMemory: 24 << 20,
+  shardRows: 1 << 18,
+  jobRows: 1 << 21,
+  hashesPerScan: 100_000_000,
+};
 const sampledPages = 24;
 
 /** What a run found out about its facts. */
@@ -133,30 +135,40 @@ class Build {
   }
 
   async run(): Promise<Built> {
-    const { progress, snapshot, tempDir, memoryLimit, threads, viewDir } = this.#options;
+    const { progress, snapshot, tempDir, memoryLimit, threads, viewDir, signal } = this.#options;
     const star = await this.#makeStar();
     const writer = new ViewWriter(viewDir);
-    const store = new FactStore(join(tempDir, 'facts'), this.#tuning.factBlocks);
     const limits = { tempDir: join(tempDir, 'duckdb'), memoryLimit, threads };
     const db = await BatchDb.open({ ...snapshot, facts: star.facts, ...limits });
-    const tools: Tools = { star, writer, store, db };
     let identity: IdentityThread | undefined;
+    let factThreads: FactThreads | undefined;
     try {
       progress.begin('persons');
       const persons = await resolvePersons(db, star, this.#options.maxPersonIds);
       identity = new IdentityThread(writer.identityPath, persons);
       const people = peopleOf(star, persons);
       const repeats = findRepeats(star, people, await rowsBelowCut(db, star, snapshot));
-      const dealer = this.#deal(tools, people, repeats);
-      const { meta, recount } = await this.#writeView(tools, { persons, people, repeats, dealer, identity });
-      const statistics = this.#statistics(persons, repeats, dealer);
+      const groups = rowGroupsOf(star, repeats);
+      const rows = groups.reduce((sum, group) => sum + group.rows, 0);
+      progress.begin('facts', rows);
+      const { pageOfUrl, bots } = star;
+      const { ofVisitor } = people;
+      const seen = new Uint8Array(new SharedArrayBuffer(people.count));
+      const tables = { pageOfUrl, bots, ofVisitor, pages: star.pages.count, seen };
+      factThreads = startFactThreads(tables, { rows, threads, signal });
+      const names = rankNames(star);
+      const onRows = (count: number): void => this.#step(count);
+      const dealt = await dealFacts(factThreads, groups, names, { ...this.#tuning, sizes: this.#tuning, tempDir, onRows });
+      const found: Found = { star, db, writer, identity, persons, people, repeats, names, dealt, seen };
+      const { meta, recount } = await this.#writeView(factThreads, found);
+      const statistics = this.#statistics(found);
       progress.begin('verify');
       await this.#options.beforeVerify?.(viewDir);
       await this.#verify(statistics, persons, recount);
       return { meta, statistics };
     } finally {
+      await factThreads?.close();
       await identity?.stop();
-      store.close();
       writer.abandon();
       await db.close();
     }
@@ -176,47 +188,36 @@ class Build {
     return new Star(dir, head, snapshot);
   }
 
-  #deal({ star, store }: Tools, people: People, { bits, rowsOf }: Repeats): Dealer {
-    const files = star.factsOf('pageviews');
-    this.#options.progress.begin('facts', rowsOf.reduce((sum, rows) => sum + rows, 0));
-    const dealer = new Dealer(star, people, store);
-    for (const [i, facts] of files.entries())
-      dealer.deal(facts, rowsOf[i] ?? 0, bits[i], (rows) => this.#step(rows));
-    // Typed arrays that are done with take memory until a collection, and threads that need it cannot ask for one.
-    globalThis.gc?.();
-    return dealer;
-  }
-
   async #writeView(
-    { star, store, writer, db }: Tools,
-    { persons, people, repeats, dealer, identity }: Found,
+    threads: FactThreads,
+    { star, db, writer, identity, persons, people, repeats, names, dealt, seen }: Found,
   ): Promise<Pick<Built, 'meta'> & { readonly recount: Recount }> {
-    const { progress, threads, signal, snapshot, rules, number, createdAt, lgK, maxPersonIds } = this.#options;
-    const { rowsPerRange } = this.#tuning;
-    progress.begin('buckets', jobKinds.length * store.rows);
-    const { tables, jobs, names } = makeSortJobs(star, people, dealer, store.finish(), { lgK, rowsPerRange });
-    const buckets = new Buckets((kind) => writer.cellsPath(kind), {
-      pages: names.pageCount,
-      domains: names.domains.length,
-    });
+    const { progress, snapshot, rules, number, createdAt, lgK, maxPersonIds } = this.#options;
+    const { plan, blocks, rowsWith } = dealt;
+    const pageviews = rowsWith[verdicts.counts] ?? 0;
+    progress.begin('buckets', jobKinds.length * pageviews);
+    const subjects = { pages: names.pageCount, domains: names.domains.length };
+    const buckets = new Buckets((kind) => writer.cellsPath(kind), subjects, lgK);
     try {
-      const listener: SortedListener = {
+      await threads.order({ type: 'tables', tables: tablesFor(names, plan, blocks, lgK) });
+      await sortFacts(threads, planJobs(names, plan, people.count), {
         onRows: (rows) => this.#step(rows),
-        onBlocks: (kind, blocks) => buckets.addBlocks(kind, blocks),
-        onResult: (kind, result) => buckets.addResult(kind, result),
-      };
-      await runSortJobs(tables, jobs, listener, { threads, signal });
+        onBlocks: (job, bytes) => buckets.addBlocks(job, bytes),
+        onResult: (job, result) => buckets.addResult(job, result),
+      });
+      await threads.close();
       progress.begin('index', names.pageCount);
-      const pages = samplePages(star, dealer.pageviews, sampledPages);
-      const recount = await Recount.begin(db, snapshot, { pages, hours: dealer.hours, repeats: repeats.bits });
+      const hasFacts = (page: number): boolean => buckets.pages.placeOf(names.rankOfPage[page] ?? 0) !== undefined;
+      const pages = samplePages(star, hasFacts, sampledPages);
+      const recount = await Recount.begin(db, snapshot, { pages, hours: plan.hours, repeats: repeats.bits });
       const cells = buckets.close();
       cells.catch(() => undefined); // the index may fail first, and nobody asks
       writeIndex(writer, names, buckets, (count) => this.#step(count));
       const counts = {
-        pageviews: store.rows,
+        pageviews,
         pages: buckets.pages.subjects,
         domains: buckets.domains.subjects,
-        persons: dealer.seen.reduce((sum, one) => sum + one, 0),
+        persons: seen.reduce((sum, one) => sum + one, 0),
         mappedIds: persons.members.length - persons.ends.length,
       };
       const { versions } = rules;
@@ -231,11 +232,11 @@ class Build {
     }
   }
 
-  #statistics(persons: ResolvedPersons, repeats: Repeats, { rowsWith }: Dealer): BuildStatistics {
+  #statistics({ persons, repeats, dealt }: Found): BuildStatistics {
     const { files } = this.#options.snapshot;
     const edgeRecords = rowsIn(files.filter(({ topic }) => topic === 'equivs'));
     const pageviewRecords = rowsIn(files.filter(({ topic }) => topic === 'pageviews'));
-    const rows = (verdict: keyof typeof verdicts): number => rowsWith[verdicts[verdict]] ?? 0;
+    const rows = (verdict: keyof typeof verdicts): number => dealt.rowsWith[verdicts[verdict]] ?? 0;
     const [pageviews, refusedUrls, botPageviews] = [rows('counts'), rows('refusedUrl'), rows('bot')];
     return {
       pageviewRecords,
@@ -279,21 +280,19 @@ class Build {
   }
 }
 
-/** What a build works with. */
-interface Tools {
+/** What the steps before the view have found, and what it is written with. */
+interface Found {
   readonly star: Star;
   readonly db: BatchDb;
   readonly writer: ViewWriter;
-  readonly store: FactStore;
-}
-
-/** What the steps before the view have found. */
-interface Found {
+  readonly identity: IdentityThread;
   readonly persons: ResolvedPersons;
   readonly people: People;
   readonly repeats: Repeats;
-  readonly dealer: Dealer;
-  readonly identity: IdentityThread;
+  readonly names: Names;
+  readonly dealt: DealtFacts;
+  /** By person number: 1 for those with a fact. */
+  readonly seen: Uint8Array;
 }
 
 /** Of each file of pageviews the rows that lie below the cut. */

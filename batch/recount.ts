@@ -24,7 +24,7 @@ const sampledDays = 8;
 export interface Sample {
   readonly pages: readonly SampledPage[];
   /** All hours with facts. */
-  readonly hours: readonly number[];
+  readonly hours: Iterable<number>;
   readonly repeats: RepeatBits;
 }
 
@@ -52,7 +52,7 @@ export class Recount {
   /** Sets DuckDB to work on the facts, while we do other things. */
   static async begin(db: BatchDb, snapshot: Snapshot, sample: Sample): Promise<Recount> {
     const { pages, hours } = sample;
-    const all = [...new Set(hours.map((hour) => bucketOf('day', hour)))].toSorted((a, b) => a - b);
+    const all = [...new Set(Array.from(hours, (hour) => bucketOf('day', hour)))].toSorted((a, b) => a - b);
     const count = Math.min(sampledDays, all.length);
     const days = Array.from({ length: count }, (_, i) => all[Math.floor((i * all.length) / count)] ?? 0);
     if (days.length === 0 || pages.length === 0) return new Recount(sample, days);

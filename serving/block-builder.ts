@@ -4,9 +4,31 @@
  */
 import { maxCoupons } from 'hyperloglog-ts';
 import { bucketOf, hoursOf } from '../lib/time/buckets.js';
-import { ByteWriter } from './bytes.js';
-import { deriveLimitOf, writeCouponCell, writeRegisterCell } from './cells.js';
+import { ByteReader, ByteWriter } from './bytes.js';
+import { CellReader, deriveLimitOf, writeCouponCell, writeRegisterCell } from './cells.js';
 import { Union, applyCoupons } from './union.js';
+
+/** The part of a subject's block that some of its months make: whole months, one part after the other. */
+export interface BlockPart {
+  readonly pageviews: number;
+  /** Coupons of all hours: few may be flat. */
+  readonly coupons: number;
+  /** For each day: day, bytes of its hours, bytes of its own cell; for each month: month, bytes of its cell. */
+  readonly dayTable: Float64Array;
+  readonly monthTable: Float64Array;
+  readonly hours: Uint8Array;
+  readonly days: Uint8Array;
+  readonly months: Uint8Array;
+}
+
+/** Cells of hours of one day that were written elsewhere, as they lie in a block, and their coupons. */
+export interface WrittenHours {
+  readonly day: number;
+  readonly lastHour: number;
+  readonly pageviews: number;
+  readonly bytes: Uint8Array;
+  readonly coupons: Uint32Array;
+}
 
 /** A finished block; its memory is valid until the builder is used again. */
 export interface Block {
@@ -16,13 +38,14 @@ export interface Block {
 }
 
 export class BlockBuilder {
+  readonly #lgK: number;
   readonly #maxCoupons: number;
   readonly #flatLimit: number;
   readonly #hours = new ByteWriter(1 << 16);
   readonly #days = new ByteWriter();
   readonly #months = new ByteWriter();
-  readonly #dayTable = new ByteWriter();
-  readonly #monthTable = new ByteWriter();
+  #dayTable: number[] = [];
+  #monthTable: number[] = [];
   readonly #block = new ByteWriter(1 << 16);
   readonly #flat = new ByteWriter();
   readonly #registers: Uint8Array;
@@ -32,18 +55,15 @@ export class BlockBuilder {
   #isSurelyFlat = false;
   #flatCoupons = 0;
   #lastHour = 0;
-  #dayCount = 0;
-  #monthCount = 0;
   #currentDay = -1;
   #currentMonth = -1;
   /** The hour after the current month: finding the month of an hour is the costlier. */
   #monthEndsAt = Number.NEGATIVE_INFINITY;
-  #lastDay = 0;
-  #lastMonth = 0;
   #dayStart = 0;
   #pageviews = 0;
 
   constructor(lgK: number) {
+    this.#lgK = lgK;
     this.#maxCoupons = maxCoupons(lgK);
     this.#flatLimit = deriveLimitOf('day', lgK);
     this.#registers = new Uint8Array(2 ** lgK);
@@ -56,6 +76,26 @@ export class BlockBuilder {
     this.#isSurelyFlat = pageviews <= this.#flatLimit;
   }
 
+  /** Before the first hour of a subject of more coupons than a flat block holds; or of a part of one. */
+  expectMany(): void {
+    this.#isFlat = false;
+  }
+
+  /** The hour that the delta of the next cell counts from, if it is one of this day. */
+  hourBefore(day: number): number {
+    return Math.max(this.#lastHour, day * 24);
+  }
+
+  /** The next hours, of one day, of a subject of many coupons. */
+  written({ day, lastHour, pageviews, bytes, coupons }: WrittenHours): void {
+    if (day !== this.#currentDay) this.#startDay(day);
+    this.#hours.raw(bytes);
+    this.#day.add(pageviews, coupons, 0, coupons.length);
+    this.#flatCoupons += coupons.length;
+    this.#pageviews += pageviews;
+    this.#lastHour = lastHour;
+  }
+
   /** The next hour: `coupons[from, to)` are distinct and ascending, at least one, and at most `pageviews`. */
   hour(hour: number, pageviews: number, coupons: Uint32Array, from: number, to: number): void {
     if (!this.#isSurelyFlat) this.#tabledHour(hour, pageviews, coupons, from, to);
@@ -66,28 +106,66 @@ export class BlockBuilder {
 
   /** Ends the block; the builder is then ready for the next subject. */
   finish(): Block {
-    this.#endDay();
-    this.#endMonth();
+    if (!this.#isFlat) return this.join([this.part()]);
     const block = this.#block;
     block.clear();
-    let tableLength: number;
-    if (this.#isFlat) {
-      block.varint(0);
-      tableLength = block.length;
-      block.raw(this.#flat.view());
-    } else {
-      block.varint(this.#dayCount);
-      block.raw(this.#dayTable.view());
-      block.varint(this.#monthCount);
-      block.raw(this.#monthTable.view());
-      tableLength = block.length;
-      block.raw(this.#hours.view());
-      block.raw(this.#days.view());
-      block.raw(this.#months.view());
-    }
+    block.varint(0);
+    block.raw(this.#flat.view());
     const pageviews = this.#pageviews;
     this.#reset();
-    return { bytes: block.view(), tableLength, pageviews };
+    return { bytes: block.view(), tableLength: 1, pageviews };
+  }
+
+  /** Ends a part, in memory of its own. */
+  part(): BlockPart {
+    this.#endDay();
+    this.#endMonth();
+    const part = {
+      pageviews: this.#pageviews,
+      coupons: this.#flatCoupons,
+      dayTable: Float64Array.from(this.#dayTable),
+      monthTable: Float64Array.from(this.#monthTable),
+      hours: this.#hours.view().slice(),
+      days: this.#days.view().slice(),
+      months: this.#months.view().slice(),
+    };
+    this.#reset();
+    return part;
+  }
+
+  /** The block of all parts of a subject, in order. */
+  join(parts: readonly BlockPart[]): Block {
+    const total = (of: (part: BlockPart) => number): number => parts.reduce((sum, part) => sum + of(part), 0);
+    if (total(({ coupons }) => coupons) <= this.#flatLimit) return this.#flatOf(parts);
+    const block = this.#block;
+    block.clear();
+    block.varint(total(({ dayTable }) => dayTable.length / 3));
+    writeTable(block, 3, parts.map(({ dayTable }) => dayTable));
+    block.varint(total(({ monthTable }) => monthTable.length / 2));
+    writeTable(block, 2, parts.map(({ monthTable }) => monthTable));
+    const tableLength = block.length;
+    for (const { hours } of parts) block.raw(hours);
+    for (const { days } of parts) block.raw(days);
+    for (const { months } of parts) block.raw(months);
+    return { bytes: block.view(), tableLength, pageviews: total(({ pageviews }) => pageviews) };
+  }
+
+  /** A busy subject of so few people that it is flat. */
+  #flatOf(parts: readonly BlockPart[]): Block {
+    const cell = new CellReader(this.#lgK);
+    for (const { dayTable, hours } of parts) {
+      const reader = new ByteReader(hours);
+      for (let day = 0, end = 0; day < dayTable.length; day += 3) {
+        end += dayTable[day + 1] ?? 0;
+        for (let last = 24 * (dayTable[day] ?? 0); reader.position < end;) {
+          last = cell.head(reader, last);
+          cell.body(reader, last);
+          const { sketch, pageviews } = cell;
+          if (sketch.kind === 'coupons') this.hour(last, pageviews, sketch.coupons, 0, sketch.coupons.length);
+        }
+      }
+    }
+    return this.finish();
   }
 
   #tabledHour(hour: number, pageviews: number, coupons: Uint32Array, from: number, to: number): void {
@@ -106,8 +184,8 @@ export class BlockBuilder {
   }
 
   #flatHour(hour: number, pageviews: number, coupons: Uint32Array, from: number, to: number): void {
-    if (!this.#isFlat) return;
     this.#flatCoupons += to - from;
+    if (!this.#isFlat) return;
     this.#isFlat = this.#flatCoupons <= this.#flatLimit;
     if (this.#isFlat) writeCouponCell(this.#flat, hour - this.#lastHour, pageviews, coupons, from, to);
   }
@@ -126,14 +204,10 @@ export class BlockBuilder {
     if (this.#currentDay < 0) return;
     const before = this.#days.length;
     if (this.#day.isStored) this.#day.writeCell(this.#days);
-    this.#dayTable.varint(this.#currentDay - this.#lastDay);
-    this.#dayTable.varint(this.#hours.length - this.#dayStart);
-    this.#dayTable.varint(this.#days.length - before);
+    this.#dayTable.push(this.#currentDay, this.#hours.length - this.#dayStart, this.#days.length - before);
     this.#month.addUnion(this.#day);
     this.#day.clear();
-    this.#dayCount++;
     this.#dayStart = this.#hours.length;
-    this.#lastDay = this.#currentDay;
     this.#currentDay = -1;
   }
 
@@ -141,35 +215,38 @@ export class BlockBuilder {
     if (this.#currentMonth < 0) return;
     const before = this.#months.length;
     if (this.#month.isStored) this.#month.writeCell(this.#months);
-    this.#monthTable.varint(this.#currentMonth - this.#lastMonth);
-    this.#monthTable.varint(this.#months.length - before);
+    this.#monthTable.push(this.#currentMonth, this.#months.length - before);
     this.#month.clear();
-    this.#monthCount++;
-    this.#lastMonth = this.#currentMonth;
     this.#currentMonth = -1;
     this.#monthEndsAt = Number.NEGATIVE_INFINITY;
   }
 
   #reset(): void {
-    for (const part of [
-      this.#hours,
-      this.#days,
-      this.#months,
-      this.#dayTable,
-      this.#monthTable,
-      this.#flat,
-    ]) {
-      part.clear();
-    }
+    for (const part of [this.#hours, this.#days, this.#months, this.#flat]) part.clear();
+    this.#day.clear();
+    this.#month.clear();
+    this.#dayTable = [];
+    this.#monthTable = [];
+    this.#currentDay = -1;
+    this.#currentMonth = -1;
+    this.#monthEndsAt = Number.NEGATIVE_INFINITY;
     this.#isFlat = true;
     this.#isSurelyFlat = false;
     this.#flatCoupons = 0;
     this.#lastHour = 0;
-    this.#dayCount = 0;
-    this.#monthCount = 0;
-    this.#lastDay = 0;
-    this.#lastMonth = 0;
     this.#dayStart = 0;
     this.#pageviews = 0;
+  }
+}
+
+/** Rows of `width` numbers as varints, the first of each as the difference from the row before. */
+function writeTable(out: ByteWriter, width: number, parts: readonly Float64Array[]): void {
+  let last = 0;
+  for (const rows of parts) {
+    for (let i = 0; i < rows.length; i++) {
+      const value = rows[i] ?? 0;
+      out.varint(i % width === 0 ? value - last : value);
+      if (i % width === 0) last = value;
+    }
   }
 }

@@ -34,6 +34,8 @@ export class Union {
   /** All that came in, until it is more than the list holds. */
   readonly #list: Uint32Array;
   readonly #union: HllUnion;
+  /** What `#union` gives, until it changes: a cell is written of it, and a month takes it in. */
+  #coupons: Uint32Array | undefined;
 
   constructor(span: 'day' | 'month', lgK: number) {
     this.#list = new Uint32Array(deriveLimitOf(span, lgK));
@@ -47,6 +49,7 @@ export class Union {
 
   add(pageviews: number, coupons: Uint32Array, from: number, to: number): void {
     this.#pageviews += pageviews;
+    this.#coupons = undefined;
     if (this.#keeps(to - from)) {
       const list = this.#list;
       for (let i = from, at = this.added; i < to; i++) list[at++] = coupons[i] ?? 0;
@@ -63,16 +66,17 @@ export class Union {
       return;
     }
     this.#pageviews += other.#pageviews;
+    this.#coupons = undefined;
     this.#keeps(other.added);
     const registers = other.#union.registers();
     if (registers !== undefined) this.#union.addRegisters(registers);
-    else this.#union.addCoupons(other.#union.coupons() ?? new Uint32Array(0));
+    else this.#union.addCoupons(other.#distinct() ?? new Uint32Array(0));
     this.added += other.added;
   }
 
   /** Only of a union that `isStored`. */
   writeCell(out: ByteWriter): void {
-    const coupons = this.#union.coupons();
+    const coupons = this.#distinct();
     if (coupons !== undefined) {
       writeCouponCell(out, 0, this.#pageviews, coupons, 0, coupons.length);
     } else {
@@ -81,9 +85,15 @@ export class Union {
   }
 
   clear(): void {
+    this.#coupons = undefined;
     if (this.isStored) this.#union.reset();
     this.added = 0;
     this.#pageviews = 0;
+  }
+
+  /** Ascending; undefined when there are too many. */
+  #distinct(): Uint32Array | undefined {
+    return (this.#coupons ??= this.#union.coupons());
   }
 
   /** Whether so many more fit the list; what it holds moves to the union when they no longer do. */

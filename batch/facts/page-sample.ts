@@ -12,10 +12,10 @@ export interface SampledPage {
 }
 
 /** The `size` pages with the least hashes that have facts, without those that would be too many spellings. */
-export function samplePages(star: Pick<Star, 'pages' | 'pageOfUrl' | 'texts'>, pageviews: Float64Array, size: number): SampledPage[] {
+export function samplePages(star: Pick<Star, 'pages' | 'pageOfUrl' | 'texts'>, hasFacts: (page: number) => boolean, size: number): SampledPage[] {
   const { pages } = star;
-  const chosen = Array.from(pageviews.keys())
-    .filter((page) => (pageviews[page] ?? 0) > 0)
+  const chosen = Array.from({ length: pages.count }, (_, page) => page)
+    .filter(hasFacts)
     .map((page) => ({ page, hash: murmur2(pages.bytes.subarray(pages.startOf(page), pages.endOf(page))) }))
     .toSorted((a, b) => a.hash - b.hash || a.page - b.page)
     .slice(0, size);

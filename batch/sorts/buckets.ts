@@ -1,35 +1,69 @@
-/** What the sorts found: buckets in their files, where each subject's lie, and visits; by rank. */
+/** What the sorts found: buckets in their files, where each subject's lie, and visits; by subject. */
+import { BlockBuilder, type BlockPart } from '../../serving/block-builder.js';
+import { ByteWriter } from '../../serving/bytes.js';
 import { CellFile, type BlockPlace } from '../../serving/cell-file.js';
 import type { FileSeal } from '../../serving/checked-file.js';
-import type { JobKind, SortResult } from './sort-job.js';
+import { encodeVisits, forEachVisitHour } from '../../serving/visits.js';
+import type { VisitCell } from '../../lib/views/view.js';
+import type { Kind, SortJob, SortResult } from './sort-job.js';
 
 export class Buckets {
   readonly pages: BucketFile;
   readonly domains: BucketFile;
-  /** Encoded visits by domain rank. */
+  /** Encoded visits by domain. */
   readonly visits = new Map<number, Uint8Array>();
+  readonly #builder: BlockBuilder;
+  /** Of the subject that is being put together. */
+  #parts: BlockPart[] = [];
 
-  /** @param ranks how many ranks there are */
-  constructor(
-    pathOf: (kind: 'pages' | 'domains') => string,
-    ranks: { readonly pages: number; readonly domains: number },
-  ) {
-    this.pages = new BucketFile(pathOf('pages'), ranks.pages);
-    this.domains = new BucketFile(pathOf('domains'), ranks.domains);
+  /** @param subjects how many there are of each kind */
+  constructor(pathOf: (kind: Kind) => string, subjects: Readonly<Record<Kind, number>>, lgK: number) {
+    this.pages = new BucketFile(pathOf('pages'), subjects.pages);
+    this.domains = new BucketFile(pathOf('domains'), subjects.domains);
+    this.#builder = new BlockBuilder(lgK);
   }
 
-  addBlocks(kind: JobKind, blocks: Uint8Array): void {
+  addBlocks({ kind }: SortJob, blocks: Uint8Array): void {
     if (kind !== 'visits') this[kind].addBlocks(blocks);
   }
 
-  addResult(kind: JobKind, result: SortResult): void {
-    if (kind !== 'visits') {
+  addResult({ kind, from, part }: SortJob, result: SortResult): void {
+    if (kind === 'visits') {
+      result.subjects.forEach((domain, i) =>
+        this.#addVisits(domain, result.visits.subarray(result.visitEnds[i - 1] ?? 0, result.visitEnds[i])),
+      );
+    } else if (result.part === undefined) {
       this[kind].addPlaces(result);
+    } else {
+      this.#parts.push(result.part);
+      if (this.#parts.length < (part?.parts ?? 0)) return;
+      const { bytes, tableLength, pageviews } = this.#builder.join(this.#parts);
+      this.#parts = [];
+      if (pageviews === 0) return;
+      this[kind].addBlocks(bytes);
+      const of = (value: number): Float64Array => Float64Array.of(value);
+      const place = { lengths: of(bytes.length), tableLengths: of(tableLength), pageviews: of(pageviews) };
+      this[kind].addPlaces({ subjects: Uint32Array.of(from), ...place });
+    }
+  }
+
+  /** The visits of a share of the persons of a domain, or of all. */
+  #addVisits(domain: number, encoded: Uint8Array): void {
+    const known = this.visits.get(domain);
+    if (known === undefined) {
+      this.visits.set(domain, encoded);
       return;
     }
-    result.ranks.forEach((rank, i) => {
-      this.visits.set(rank, result.visits.subarray(result.visitEnds[i - 1] ?? 0, result.visitEnds[i]));
-    });
+    const hours = new Map<number, VisitCell>();
+    for (const each of [known, encoded]) {
+      forEachVisitHour(each, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY, ({ bucket, visits, bounces }) => {
+        const before = hours.get(bucket);
+        hours.set(bucket, { bucket, visits: visits + (before?.visits ?? 0), bounces: bounces + (before?.bounces ?? 0) });
+      });
+    }
+    const out = new ByteWriter();
+    encodeVisits(out, [...hours.values()].toSorted((a, b) => a.bucket - b.bucket));
+    this.visits.set(domain, out.view().slice());
   }
 
   /** Makes the files durable. */
@@ -73,15 +107,20 @@ export class BucketFile {
   }
 
   /** Whose blocks these are, in the same order. */
-  addPlaces({ ranks, pageviews, lengths, tableLengths }: SortResult): void {
-    ranks.forEach((rank, i) => {
+  addPlaces({
+    subjects,
+    pageviews,
+    lengths,
+    tableLengths,
+  }: Pick<SortResult, 'subjects' | 'pageviews' | 'lengths' | 'tableLengths'>): void {
+    subjects.forEach((rank, i) => {
       this.#pageviews[rank] = pageviews[i] ?? 0;
       this.#offsets[rank] = this.#placed;
       this.#lengths[rank] = lengths[i] ?? 0;
       this.#tableLengths[rank] = tableLengths[i] ?? 0;
       this.#placed += lengths[i] ?? 0;
     });
-    this.#subjects += ranks.length;
+    this.#subjects += subjects.length;
   }
 
   /** Where the block of a subject lies; undefined when it has no facts. */

@@ -1,5 +1,5 @@
 /** The sort jobs of one kind: started in order, and heard in order whichever ends first. */
-import type { JobKind, SortJob, SortResult } from './sort-job.js';
+import type { SortJob, SortResult } from './sort-job.js';
 
 /** What is found before its turn is held in memory: about 10 bytes for each of so many facts at most. */
 const rowsAhead = 8 << 20;
@@ -7,13 +7,12 @@ const rowsAhead = 8 << 20;
 /** Hears what jobs find, kind by kind in order of the jobs: a job's blocks, then its result. */
 export interface SortedListener {
   readonly onRows: (rows: number) => void;
-  readonly onBlocks: (kind: JobKind, blocks: Uint8Array) => void;
-  readonly onResult: (kind: JobKind, result: SortResult) => void;
+  readonly onBlocks: (job: SortJob, blocks: Uint8Array) => void;
+  readonly onResult: (job: SortJob, result: SortResult) => void;
 }
 
 export interface Task {
   readonly job: SortJob;
-  readonly lane: Lane;
   readonly index: number;
 }
 
@@ -36,15 +35,15 @@ export class Lane {
     const index = this.#started;
     const job = this.#jobs[index];
     if (job === undefined) return undefined;
-    if (index > this.#heard && this.#rowsAhead + job.facts.rows > rowsAhead) return undefined;
+    if (index > this.#heard && this.#rowsAhead + job.rows > rowsAhead) return undefined;
     this.#started++;
-    this.#rowsAhead += job.facts.rows;
-    return { job, lane: this, index };
+    this.#rowsAhead += job.rows;
+    return { job, index };
   }
 
   addBlocks(index: number, blocks: Uint8Array): void {
     const job = this.#jobs[index];
-    if (index === this.#heard && job !== undefined) this.#listener.onBlocks(job.kind, blocks);
+    if (index === this.#heard && job !== undefined) this.#listener.onBlocks(job, blocks);
     else this.#hold(index).blocks.push(blocks);
   }
 
@@ -54,11 +53,11 @@ export class Lane {
       const job = this.#jobs[this.#heard];
       const held = this.#held.get(this.#heard);
       if (job === undefined || held === undefined) return;
-      for (const blocks of held.blocks.splice(0)) this.#listener.onBlocks(job.kind, blocks);
+      for (const blocks of held.blocks.splice(0)) this.#listener.onBlocks(job, blocks);
       if (held.result === undefined) return;
-      this.#listener.onResult(job.kind, held.result);
+      this.#listener.onResult(job, held.result);
       this.#held.delete(this.#heard++);
-      this.#rowsAhead -= job.facts.rows;
+      this.#rowsAhead -= job.rows;
     }
   }
 

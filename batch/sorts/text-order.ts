@@ -1,12 +1,14 @@
 /**
- * The order of packed texts by their bytes: multikey quicksort (Bentley and Sedgewick, "Fast algorithms for sorting and
- * searching strings", 1997). It looks at one byte of each text at a time, so that the beginning which many URLs share is
- * read once and not in every comparison, and makes no object of any text.
+ * The order of packed texts by their bytes: a radix sort from the front (McIlroy, Bostic and McIlroy, "Engineering Radix Sort",
+ * 1993) that takes four bytes of all texts of a group at a time. They are put before the texts' numbers in one array of 64-bit
+ * words, which the engine sorts; texts that are equal so far are the next groups. So memory is walked through and not
+ * jumped about in, the beginning that many URLs share is read once, and no text becomes an object.
  */
-import type { PackedTexts } from '../../lib/packed-texts.js';
+import { textSeparator, type PackedTexts } from '../../lib/packed-texts.js';
 
 /** Groups up to this size are sorted by insertion. */
 const fewTexts = 12;
+const bytesAtOnce = 4;
 
 /**
  * The numbers of all texts in order.
@@ -16,37 +18,41 @@ const fewTexts = 12;
 export function textOrder(texts: PackedTexts): Uint32Array {
   const { bytes } = texts;
   const order = Uint32Array.from({ length: texts.count }, (_, number) => number);
+  const words = new BigUint64Array(texts.count);
+  const halves = new Uint32Array(words.buffer); // number, then bytes of its text
   const waiting = [{ from: 0, to: order.length, depth: 0 }];
   for (let group = waiting.pop(); group !== undefined; group = waiting.pop()) {
     const { from, to, depth } = group;
     if (to - from <= fewTexts) insert(from, to, depth);
-    else split(from, to, depth);
+    else sortGroup(from, to, depth);
   }
   return order;
 
-  function byteAt(place: number, depth: number): number {
-    return bytes[texts.startOf(order[place] ?? 0) + depth] ?? 0;
-  }
-
-  /** Into those with a smaller byte at `depth`, an equal and a greater one than a middle one has. */
-  function split(from: number, to: number, depth: number): void {
-    const pivot = middle(byteAt(from, depth), byteAt((from + to) >>> 1, depth), byteAt(to - 1, depth));
-    let [less, at, greater] = [from, from, to];
-    while (at < greater) {
-      const byte = byteAt(at, depth);
-      if (byte < pivot) swap(less++, at++);
-      else if (byte > pivot) swap(at, --greater);
-      else at++;
+  function sortGroup(from: number, to: number, depth: number): void {
+    for (let i = from; i < to; i++) {
+      const number = order[i] ?? 0;
+      halves[2 * i] = number;
+      halves[2 * i + 1] = bytesOf(texts.startOf(number) + depth);
     }
-    if (less - from > 1) waiting.push({ from, to: less, depth });
-    if (to - greater > 1) waiting.push({ from: greater, to, depth });
-    if (greater - less > 1) waiting.push({ from: less, to: greater, depth: depth + 1 });
+    words.subarray(from, to).sort();
+    let first = from;
+    for (let i = from; i < to; i++) {
+      order[i] = halves[2 * i] ?? 0;
+      if (i + 1 < to && halves[2 * i + 1] === halves[2 * i + 3]) continue;
+      if (i > first) waiting.push({ from: first, to: i + 1, depth: depth + bytesAtOnce });
+      first = i + 1;
+    }
   }
 
-  function swap(a: number, b: number): void {
-    const number = order[a] ?? 0;
-    order[a] = order[b] ?? 0;
-    order[b] = number;
+  /** The next bytes of a text, up to its separator; zeros behind that. */
+  function bytesOf(from: number): number {
+    let value = 0;
+    for (let i = 0; i < bytesAtOnce; i++) {
+      const byte = bytes[from + i] ?? 0;
+      value |= byte << (24 - 8 * i);
+      if (byte === textSeparator) break;
+    }
+    return value;
   }
 
   function insert(from: number, to: number, depth: number): void {
@@ -68,8 +74,4 @@ export function textOrder(texts: PackedTexts): Uint32Array {
     }
     return 0;
   }
-}
-
-function middle(a: number, b: number, c: number): number {
-  return Math.max(Math.min(a, b), Math.min(Math.max(a, b), c));
 }

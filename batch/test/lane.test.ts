@@ -5,17 +5,21 @@ import type { SortJob, SortResult } from '../sorts/sort-job.js';
 
 const job = (rows: number): SortJob => ({
   kind: 'pages',
-  facts: { rows, blocks: [], spillPath: 'not written' },
+  fromShard: 0,
+  toShard: 1,
   from: 0,
   to: 1,
+  part: undefined,
+  rows,
 });
-const result = (rank: number): SortResult => ({
-  ranks: Uint32Array.of(rank),
+const result = (subject: number): SortResult => ({
+  subjects: Uint32Array.of(subject),
   lengths: Float64Array.of(1),
   tableLengths: Float64Array.of(1),
   pageviews: Float64Array.of(1),
   visits: new Uint8Array(0),
   visitEnds: new Float64Array(0),
+  part: undefined,
 });
 
 /** A lane of jobs with so many rows each, and what is heard of it: `b7` are blocks, `r0` is the result of job 0. */
@@ -23,8 +27,8 @@ function laneOf(rows: readonly number[]): { lane: Lane; heard: string[] } {
   const heard: string[] = [];
   const lane = new Lane(rows.map(job), {
     onRows: () => undefined,
-    onBlocks: (_kind, blocks) => heard.push(`b${blocks.join()}`),
-    onResult: (_kind, { ranks }) => heard.push(`r${ranks.join()}`),
+    onBlocks: (_job, blocks) => heard.push(`b${blocks.join()}`),
+    onResult: (_job, { subjects }) => heard.push(`r${subjects.join()}`),
   });
   return { lane, heard };
 }

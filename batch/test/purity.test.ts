@@ -98,12 +98,10 @@ test('sizes of ranges, blocks and scans change nothing, and no key is too busy f
   await fc.assert(
     fc.asyncProperty(
       fc.integer({ min: 3, max: 3000 }),
+      fc.integer({ min: 3, max: 3000 }),
       fc.integer({ min: 100, max: 9000 }),
-      async (rows, hashes) => {
-        const built = await build(config, {
-          threads: 1,
-          tuning: { rowsPerRange: rows, hashesPerScan: hashes },
-        });
+      async (shardRows, jobRows, hashesPerScan) => {
+        const built = await build(config, { threads: 1, tuning: { shardRows, jobRows, hashesPerScan } });
         assert.equal(built.meta.view.contentHash, plain.meta.view.contentHash);
       },
     ),
@@ -131,7 +129,7 @@ test('facts that go to a file count the same, in however many threads', async (t
   for (const threads of [1, 2, 4]) {
     const built = await build(config, {
       threads,
-      tuning: threads === 1 ? {} : { rowsPerRange: 20_000, factBlocks: 1 },
+      tuning: threads === 1 ? {} : { shardRows: 5_000, jobRows: 9_000, factsInMemory: 0 },
       keep: (viewDir) => dirs.push(viewDir),
     });
     hashes.push(built.meta.view.contentHash);

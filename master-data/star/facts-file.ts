@@ -8,23 +8,12 @@ import { crc32 } from 'node:zlib';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { assetText } from '../../lib/assets.js';
 import { SwaError } from '../../lib/errors.js';
-import type { Topic } from '../../lib/log/log.js';
 import { sqlParquet, sqlText } from '../duckdb.js';
 import { sqlFacts } from '../schema.js';
 import type { SnapshotFile } from '../snapshot.js';
 import { readExactly, type AppendSeal } from './append-file.js';
 import type { StarFile } from './head.js';
-
-/** Rows that a row group has at most: what is read at once. */
-export const rowsPerGroup = 1 << 20;
-
-const int = 4;
-const long = 8;
-/** The columns, in order, and the bytes of a value (sql/<topic>.sql). */
-export const starColumns = {
-  pageviews: { url: int, visitor: int, agent: int, referrer: int, timestamp: long, event: long },
-  equivs: { a: int, b: int, kind: int, event: int, timestamp: long, offset: long },
-} as const satisfies Readonly<Record<Topic, Readonly<Record<string, number>>>>;
+import { int, rowsPerGroup, starColumns } from './read-facts.js';
 
 const layout = `format parquet, parquet_version v1, compression uncompressed, dictionary_size_limit 0, row_group_size ${rowsPerGroup}`;
 
@@ -68,25 +57,6 @@ export async function writeFacts(connection: DuckDBConnection, of: SnapshotFile,
 function sealOf(path: string): AppendSeal {
   const bytes = readValues(path, 0, statSync(path).size);
   return { sizeBytes: bytes.length, crc: crc32(bytes) };
-}
-
-/** The values of some columns of a row group, in memory of their own. Throws `StarDamaged`. */
-export function readGroup<Name extends string>(
-  path: string,
-  topic: Topic,
-  { rows, columns }: StarFile['groups'][number],
-  names: readonly Name[],
-): Record<Name, Int32Array> {
-  const widths = Object.entries(starColumns[topic]);
-  return Object.fromEntries(
-    names.map((name) => {
-      const at = widths.findIndex(([column]) => column === name);
-      const bytes = new Uint8Array(rows * (widths[at]?.[1] ?? int));
-      const { offset = 0, crc = 0 } = columns[at] ?? {};
-      readExactly(path, offset, bytes, crc);
-      return [name, new Int32Array(bytes.buffer)];
-    }),
-  ) as Record<Name, Int32Array>; // each name is there
 }
 
 function readValues(path: string, offset: number, sizeBytes: number): Uint8Array {

@@ -21,8 +21,9 @@ import { verifySnapshotFiles, type Snapshot, type SnapshotFile } from '../snapsh
 import { SqlFunctions } from '../sql-functions.js';
 import { AppendFile, nothing } from './append-file.js';
 import { Dictionary, type OnNewText } from './dictionary.js';
-import { readGroup, writeFacts } from './facts-file.js';
+import { writeFacts } from './facts-file.js';
 import { readHead, repeatsName, writeHead, type Head } from './head.js';
+import { readGroup } from './read-facts.js';
 import { RepeatFinder, Suspects } from './repeat-finder.js';
 import { RuleResults } from './rule-results.js';
 

@@ -31,12 +31,12 @@ export const lambdaLawFaults: readonly PlantedFault[] = [
   fault('facts of more than 300 days before the newest are dropped', {
     file: 'batch/facts/counted.ts',
     find: 'if (time < timeStart ||',
-    replace: 'if (time < 1_700_000_000_000 - 300 * 86_400_000 ||',
+    replace: 'if (time < Date.UTC(2024, 4, 5) ||',
   }),
   fault('a visit goes on after exactly 30 minutes', {
-    file: 'batch/sorts/visit-counter.ts',
-    find: '< visitGapMs) next++',
-    replace: '<= visitGapMs) next++',
+    file: 'batch/sorts/visit-pass.ts',
+    find: '8 * (to - from), visitGapMs)',
+    replace: '8 * (to - from), visitGapMs + 1)',
   }),
   fault('a day begins an hour late', {
     file: 'lib/time/buckets.ts',

@@ -1,0 +1,84 @@
+/** All of the star's pageviews dealt to shards by threads: looked at once for the plan, then dealt by it. */
+import { join } from 'node:path';
+import type { Star } from '../../master-data/star/star.js';
+import type { FactThreads, Given } from '../fact-threads.js';
+import type { Names, Plan } from '../plan.js';
+import { planShards, type Sizes } from '../plan.js';
+import { verdicts, type Repeats } from './counted.js';
+import { wordsPerFact, type DealtBlock } from './dealt.js';
+import type { RowGroup } from './dealer.js';
+
+export interface DealOptions {
+  readonly sizes: Sizes;
+  /** Facts kept in memory before the rest goes to files below `tempDir`. */
+  readonly factsInMemory: number;
+  readonly tempDir: string;
+  readonly onRows: (rows: number) => void;
+}
+
+export interface DealtFacts {
+  readonly plan: Plan;
+  readonly blocks: readonly DealtBlock[];
+  /** How many rows have each verdict. */
+  readonly rowsWith: readonly number[];
+}
+
+export async function dealFacts(
+  threads: FactThreads,
+  groups: readonly RowGroup[],
+  names: Names,
+  { sizes, factsInMemory, tempDir, onRows }: DealOptions,
+): Promise<DealtFacts> {
+  const hears = { onRows: () => undefined, onBlocks: () => undefined };
+  const surveys = groups.values();
+  await threads.each(() => {
+    const group = surveys.next().value;
+    if (group === undefined) return undefined;
+    return { ...hears, task: { type: 'survey', group }, onReply: () => onRows(group.rows / 2) };
+  });
+  const pageviews = new Uint32Array(names.pageCount);
+  const hours = new Set<number>();
+  for (const reply of await threads.order({ type: 'surveyed' })) {
+    if (reply.type !== 'survey') continue;
+    reply.survey.pageviews.forEach((views, page) => (pageviews[page] = (pageviews[page] ?? 0) + views));
+    for (const hour of reply.survey.hours) hours.add(hour);
+  }
+  const plan = planShards(names, pageviews, [...hours], sizes);
+  await threads.order({ type: 'plan', plan });
+  const blocks: DealtBlock[] = [];
+  const rowsWith = Object.values(verdicts).map(() => 0);
+  const left = groups.entries();
+  let inMemory = 0;
+  await threads.each((): Given | undefined => {
+    const [number, group] = left.next().value ?? [];
+    if (number === undefined || group === undefined) return undefined;
+    const stays = inMemory + group.rows <= factsInMemory;
+    if (stays) inMemory += group.rows;
+    return {
+      ...hears,
+      task: { type: 'deal', group, spillPath: stays ? undefined : join(tempDir, `facts-${number}`) },
+      onReply: (reply) => {
+        if (reply.type !== 'dealt') return;
+        const { block } = reply.dealt;
+        blocks[number] = block;
+        if (typeof block.facts !== 'string') inMemory += block.facts.byteLength / (4 * wordsPerFact) - group.rows;
+        reply.dealt.rowsWith.forEach((rows, verdict) => (rowsWith[verdict] = (rowsWith[verdict] ?? 0) + rows));
+        onRows(group.rows / 2);
+      },
+    };
+  });
+  return { plan, blocks, rowsWith };
+}
+
+/** The row groups of all files of pageviews, as far as they lie below the cut. */
+export function rowGroupsOf(star: Star, { rowsOf, bits }: Repeats): RowGroup[] {
+  return star.factsOf('pageviews').flatMap((facts, file) => {
+    let before = 0;
+    return facts.groups.flatMap(({ rows: all }, group): RowGroup[] => {
+      const rows = Math.min(all, (rowsOf[file] ?? 0) - before);
+      const found = { facts, group, rows, before, repeats: bits[file] };
+      before += all;
+      return rows > 0 ? [found] : [];
+    });
+  });
+}

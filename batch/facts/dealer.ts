@@ -1,0 +1,177 @@
+/**
+ * One thread's work on the star's pageviews, row group after row group. It looks at them twice: to find how many views pages
+ * have and which hours there are, and then to deal what counts to shards.
+ */
+import { hourMs } from '../../lib/time/buckets.js';
+import type { StarFacts } from '../../master-data/star/star.js';
+import { nobody } from '../persons/people.js';
+import { isRepeat, readPageviews, timeOf, verdictOf, verdicts, type PageviewColumns } from './counted.js';
+import { factWords, spilled, wordsPerFact, type DealtBlock } from './dealt.js';
+
+/** A row group of a file of pageviews. */
+export interface RowGroup {
+  readonly facts: StarFacts;
+  readonly group: number;
+  /** Its first rows, which lie below the cut. */
+  readonly rows: number;
+  /** Of the file: rows before the group, and a bit for each row that is a repeat. */
+  readonly before: number;
+  readonly repeats: Uint8Array | undefined;
+}
+
+/** What a row's numbers mean, in memory that threads share. */
+export interface FactTables {
+  readonly pageOfUrl: Uint32Array;
+  readonly bots: Uint8Array;
+  /** By visitor number: the person and its coupon, side by side. */
+  readonly ofVisitor: Uint32Array;
+  readonly pages: number;
+  /** By person number: 1 for those with a fact. */
+  readonly seen: Uint8Array;
+}
+
+/** What is known before facts are dealt. */
+export interface DealPlan {
+  /** By page number. */
+  readonly rankOfPage: Uint32Array;
+  readonly shardOfRank: Uint32Array;
+  readonly shards: number;
+  /** Hours by rank, ascending. */
+  readonly hours: Uint32Array;
+}
+
+export interface Survey {
+  /** Views by page number, with those of bots and repeats. */
+  readonly pageviews: Uint32Array;
+  readonly hours: readonly number[];
+}
+
+export interface Dealt {
+  readonly block: DealtBlock;
+  /** How many rows have each verdict. */
+  readonly rowsWith: readonly number[];
+}
+
+const leftOut = 0xffffffff;
+
+export class Dealer {
+  readonly #tables: FactTables;
+  readonly #pageviews: Uint32Array;
+  readonly #hours = new HourNumbers();
+  #ranks = new Uint32Array(0);
+
+  constructor(tables: FactTables) {
+    this.#tables = tables;
+    this.#pageviews = new Uint32Array(tables.pages);
+  }
+
+  survey({ facts, group, rows }: RowGroup): void {
+    const { url, timestamp } = readPageviews(facts, group);
+    const { pageOfUrl } = this.#tables;
+    const pageviews = this.#pageviews;
+    for (let row = 0; row < rows; row++) {
+      const page = pageOfUrl[url[row] ?? 0] ?? 0;
+      if (page === 0) continue;
+      pageviews[page - 1] = (pageviews[page - 1] ?? 0) + 1;
+      this.#hours.numberOf(timeOf(timestamp, row));
+    }
+  }
+
+  /** What all calls of `survey` have found. */
+  surveyed(): Survey {
+    return { pageviews: this.#pageviews, hours: this.#hours.all };
+  }
+
+  /** @param spillPath of a file for the facts; undefined: they stay in memory */
+  deal(group: RowGroup, plan: DealPlan, spillPath: string | undefined): Dealt {
+    const { facts, rows, before, repeats } = group;
+    const columns = readPageviews(facts, group.group);
+    const { rankOfPage, shardOfRank, shards } = plan;
+    const { pageOfUrl } = this.#tables;
+    if (this.#ranks.length < rows) this.#ranks = new Uint32Array(rows);
+    const ranks = this.#ranks;
+    const starts = new Uint32Array(shards + 1);
+    const rowsWith = Object.values(verdicts).map(() => 0);
+    for (let row = 0; row < rows; row++) {
+      const verdict = isRepeat(repeats, before + row) ? verdicts.repeat : verdictOf(this.#tables, columns, row);
+      rowsWith[verdict] = (rowsWith[verdict] ?? 0) + 1;
+      ranks[row] = leftOut;
+      if (verdict !== verdicts.counts) continue;
+      const rank = rankOfPage[(pageOfUrl[columns.url[row] ?? 0] ?? 0) - 1] ?? 0;
+      ranks[row] = rank;
+      const after = (shardOfRank[rank] ?? 0) + 1;
+      starts[after] = (starts[after] ?? 0) + 1;
+    }
+    for (let shard = 1; shard <= shards; shard++) starts[shard] = (starts[shard] ?? 0) + (starts[shard - 1] ?? 0);
+    const sizeBytes = 4 * wordsPerFact * (starts[shards] ?? 0);
+    const memory = new SharedArrayBuffer(spillPath === undefined ? sizeBytes : 0);
+    const words = new Uint32Array(spillPath === undefined ? memory : new ArrayBuffer(sizeBytes));
+    const hours = this.#place(columns, rows, plan, starts, words);
+    const block = { facts: memory, starts, ...hours };
+    return { block: spillPath === undefined ? block : spilled(block, words, spillPath), rowsWith };
+  }
+
+  #place(
+    { visitor, timestamp }: PageviewColumns,
+    rows: number,
+    { shardOfRank, hours }: DealPlan,
+    starts: Uint32Array,
+    words: Uint32Array,
+  ): Pick<DealtBlock, 'fromHour' | 'toHour'> {
+    const { ofVisitor, seen } = this.#tables;
+    const ranks = this.#ranks;
+    const next = starts.slice();
+    const ranksOfHours = new HourNumbers(hours);
+    let [fromHour, toHour] = [hours.length, 0];
+    for (let row = 0; row < rows; row++) {
+      const rank = ranks[row] ?? leftOut;
+      if (rank === leftOut) continue;
+      const shard = shardOfRank[rank] ?? 0;
+      const place = next[shard] ?? 0;
+      next[shard] = place + 1;
+      const at = place * wordsPerFact;
+      const time = timeOf(timestamp, row);
+      const hour = ranksOfHours.numberOf(time);
+      if (hour < fromHour) fromHour = hour;
+      if (hour >= toHour) toHour = hour + 1;
+      const id = 2 * (visitor[row] ?? 0);
+      const person = ofVisitor[id] ?? nobody;
+      seen[person] = 1;
+      words[at + factWords.page] = rank;
+      words[at + factWords.person] = person;
+      words[at + factWords.hour] = hour;
+      words[at + factWords.millisecond] = time - ranksOfHours.from;
+      words[at + factWords.coupon] = ofVisitor[id + 1] ?? 0;
+    }
+    return { fromHour, toHour };
+  }
+}
+
+/** Numbers hours in the order in which they come. Facts in order of time mostly stay in one, which is looked at first. */
+class HourNumbers {
+  /** By number. */
+  readonly all: number[] = [];
+  readonly #numbers = new Map<number, number>();
+  /** When the hour that was looked at last begins. */
+  from = 0;
+  #to = 0;
+  #number = 0;
+
+  constructor(hours: Iterable<number> = []) {
+    for (const hour of hours) this.#numbers.set(hour, this.all.push(hour) - 1);
+  }
+
+  numberOf(time: number): number {
+    if (time >= this.from && time < this.#to) return this.#number;
+    const hour = Math.floor(time / hourMs);
+    let number = this.#numbers.get(hour);
+    if (number === undefined) {
+      number = this.all.push(hour) - 1;
+      this.#numbers.set(hour, number);
+    }
+    this.from = hour * hourMs;
+    this.#to = this.from + hourMs;
+    this.#number = number;
+    return number;
+  }
+}

@@ -1,0 +1,172 @@
+/**
+ * The kernel (sort-kernel.wat) and its memory: words of facts, and behind them the room for what the kernel makes of them.
+ * Each thread has one. Places are byte offsets in its memory; views of it are valid until `words` is asked for again.
+ */
+import { maxCoupons } from 'hyperloglog-ts';
+import { sortKernelWasmBase64 } from './sort-kernel-wasm.js';
+
+/** Low bits of a visit's word: the millisecond within the hour. */
+export const millisecondBits = 22;
+
+/** Coupons that a call of `cells` may write before it stops. */
+const couponsAtOnce = 1 << 16;
+/** Bytes that a cell takes besides its coupons, and a coupon within it, at most. */
+const cellBytes = 24;
+const blockBytesAtOnce = 1 << 20;
+const recordsAtOnce = 1 << 12;
+const recordBytes = 12;
+const countsBytes = 8192;
+const pageBytes = 65_536;
+
+interface Exports {
+  readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
+  readonly outEnd: { readonly value: number };
+  readonly couponsEnd: { readonly value: number };
+  readonly lastHour: { readonly value: number };
+  readonly recordsEnd: { readonly value: number };
+  configure(hours: number, hourBits: number, maxCoupons: number): void;
+  sort(from: number, spare: number, count: number, bits: number, counts: number): number;
+  cells(at: number, end: number, out: number, coupons: number, last: number, limit: number): number;
+  blocks(
+    at: number,
+    end: number,
+    out: number,
+    outLimit: number,
+    coupons: number,
+    records: number,
+    recordsLimit: number,
+    flatLimit: number,
+  ): number;
+  visits(at: number, end: number, counts: number, seen: number, gap: bigint, hourMs: bigint): number;
+}
+
+// The few parts of the WebAssembly API in use; TypeScript declares them only for browsers.
+declare const WebAssembly: {
+  readonly Module: new (bytes: Uint8Array) => { readonly [Symbol.toStringTag]: 'WebAssembly.Module' };
+  readonly Instance: new (module: InstanceType<(typeof WebAssembly)['Module']>) => { readonly exports: Exports };
+};
+
+const compiled = new WebAssembly.Module(Buffer.from(sortKernelWasmBase64, 'base64'));
+
+/** Cells as they lie in a block, and their coupons, each cell's ascending. */
+export interface Cells {
+  /** Where the next cell's words begin. */
+  readonly next: number;
+  readonly bytes: Uint8Array;
+  readonly coupons: Uint32Array;
+  readonly lastHour: number;
+}
+
+/** Flat blocks: `bytes`, and three words for each: subject, pageviews, bytes. */
+export interface FlatBlocks {
+  readonly next: number;
+  readonly bytes: Uint8Array;
+  readonly records: Uint32Array;
+}
+
+export class Kernel {
+  /** Bits of an hour's rank. */
+  readonly hourBits: number;
+  readonly #exports: Exports = new WebAssembly.Instance(compiled).exports;
+  readonly #hourMs: number;
+  readonly #countsAt = 64;
+  readonly #visitsAt: number;
+  readonly #seenAt: number;
+  readonly #couponsAt: number;
+  readonly #outAt: number;
+  readonly #recordsAt: number;
+  readonly #wordsAt: number;
+  #capacity = 0;
+
+  /** @param hours the hour of each rank, ascending */
+  constructor(hours: Uint32Array, options: { readonly lgK: number; readonly hourMs: number }) {
+    const most = maxCoupons(options.lgK);
+    this.hourBits = bitsOf(hours.length);
+    this.#hourMs = options.hourMs;
+    const hoursAt = this.#countsAt + countsBytes;
+    this.#visitsAt = 8 * Math.ceil((hoursAt + 4 * hours.length) / 8);
+    this.#seenAt = this.#visitsAt + 8 * hours.length;
+    this.#couponsAt = this.#seenAt + 4 * hours.length;
+    this.#recordsAt = this.#couponsAt + 4 * (couponsAtOnce + most);
+    this.#outAt = this.#recordsAt + recordBytes * recordsAtOnce;
+    const outBytes = Math.max(blockBytesAtOnce, cellBytes * couponsAtOnce) + cellBytes * (most + 2048);
+    this.#wordsAt = 8 * Math.ceil((this.#outAt + outBytes) / 8);
+    this.#reserve(this.#wordsAt);
+    new Uint32Array(this.#exports.memory.buffer, hoursAt, hours.length).set(hours);
+    this.#exports.configure(hoursAt, this.hourBits, most);
+  }
+
+  /** Room for so many words, as pairs of their low and high halves, to be filled by the caller. */
+  words(count: number): Uint32Array {
+    if (count > this.#capacity) {
+      this.#capacity = Math.max(count, Math.ceil(1.25 * this.#capacity));
+      this.#reserve(this.#wordsAt + 16 * this.#capacity);
+    }
+    return new Uint32Array(this.#exports.memory.buffer, this.#wordsAt, 2 * count);
+  }
+
+  /** Sorts the words [from, to) by their low `bits` bits; returns where they lie now. */
+  sort(from: number, to: number, bits: number): number {
+    const start = this.#wordsAt + 8 * from;
+    return this.#exports.sort(start, start + 8 * this.#capacity, to - from, bits, this.#countsAt);
+  }
+
+  /** The high half of the word at a place. */
+  highAt(at: number): number {
+    return new DataView(this.#exports.memory.buffer).getUint32(at + 4, true);
+  }
+
+  /** `count` words from a place, as pairs of halves. */
+  view(at: number, count: number): Uint32Array {
+    return new Uint32Array(this.#exports.memory.buffer, at, 2 * count);
+  }
+
+  /** Cells of the sorted words [at, end) of one subject, until `next`: the end, or a cell of too many coupons. */
+  cells(at: number, end: number, lastHour: number): Cells {
+    const next = this.#exports.cells(at, end, this.#outAt, this.#couponsAt, lastHour, couponsAtOnce - 1);
+    const { memory, outEnd, couponsEnd, lastHour: last } = this.#exports;
+    return {
+      next,
+      bytes: new Uint8Array(memory.buffer, this.#outAt, outEnd.value - this.#outAt),
+      coupons: new Uint32Array(memory.buffer, this.#couponsAt, (couponsEnd.value - this.#couponsAt) / 4),
+      lastHour: last.value,
+    };
+  }
+
+  /** Flat blocks of the sorted words [at, end), some of them, until `next`: the end, or a subject of too many coupons. */
+  blocks(at: number, end: number, flatLimit: number): FlatBlocks {
+    const { memory, blocks, outEnd, recordsEnd } = this.#exports;
+    const recordsLimit = this.#recordsAt + recordBytes * recordsAtOnce;
+    const outLimit = this.#outAt + blockBytesAtOnce;
+    const next = blocks(at, end, this.#outAt, outLimit, this.#couponsAt, this.#recordsAt, recordsLimit, flatLimit);
+    return {
+      next,
+      bytes: new Uint8Array(memory.buffer, this.#outAt, outEnd.value - this.#outAt),
+      records: new Uint32Array(memory.buffer, this.#recordsAt, (recordsEnd.value - this.#recordsAt) / 4),
+    };
+  }
+
+  /**
+   * Visits of one domain, from its sorted words [at, end): the hour ranks that have some, and by rank visits and bounces side by
+   * side, which the caller sets back to 0.
+   */
+  visits(at: number, end: number, gapMs: number): { readonly ranks: Uint32Array; readonly counts: Uint32Array } {
+    const { memory, visits } = this.#exports;
+    const seenEnd = visits(at, end, this.#visitsAt, this.#seenAt, BigInt(gapMs), BigInt(this.#hourMs));
+    return {
+      ranks: new Uint32Array(memory.buffer, this.#seenAt, (seenEnd - this.#seenAt) / 4),
+      counts: new Uint32Array(memory.buffer, this.#visitsAt, (this.#seenAt - this.#visitsAt) / 4),
+    };
+  }
+
+  #reserve(sizeBytes: number): void {
+    const { memory } = this.#exports;
+    const missing = Math.ceil((sizeBytes - memory.buffer.byteLength) / pageBytes);
+    if (missing > 0) memory.grow(missing);
+  }
+}
+
+/** Bits that numbers below `count` take. */
+export function bitsOf(count: number): number {
+  return Math.ceil(Math.log2(Math.max(1, count)));
+}

@@ -1,0 +1,206 @@
+/**
+ * From the star's dictionaries, numbered as things appeared, to an order of names, and to work for threads.
+ *
+ * Ranks put domains in an order, and pages in order of their domains and then of their URLs: what a domain holds is a range of
+ * ranks. Shards are ranges of page ranks, each of several whole domains, or of a part of a busy one; so all that a domain
+ * holds is a range of shards, and a site by itself is as well spread over threads as a thousand.
+ */
+import { compareUtf8 } from '../lib/facts/fact.js';
+import { murmur2 } from '../lib/log/partitioner.js';
+import { bucketOf } from '../lib/time/buckets.js';
+import type { Star } from '../master-data/star/star.js';
+import type { DealPlan } from './facts/dealer.js';
+import { bitsOf, millisecondBits } from './kernel/kernel.js';
+import { kinds, type JobKind, type Kind, type SortJob, type SortTables } from './sorts/sort-job.js';
+import { textOrder } from './sorts/text-order.js';
+
+/** Names by rank. */
+export interface Names {
+  readonly pageCount: number;
+  /** The URL of the page of a rank. */
+  readonly page: (rank: number) => string;
+  readonly domains: readonly string[];
+  /** The ranks of all pages, and of all domains, in key order. */
+  readonly pagesByKey: Uint32Array;
+  readonly domainsByKey: Uint32Array;
+  /** The pages of a domain: [firstPage[domain], firstPage[domain + 1]). */
+  readonly firstPage: Uint32Array;
+  /** By page number. */
+  readonly rankOfPage: Uint32Array;
+  /** Rank of the domain, by page rank. */
+  readonly domainOfRank: Uint32Array;
+}
+
+/** Blocks lie in their files by a hash of the domain's name first: a view's content hash has always depended on that order. */
+const orderGroups = 128;
+
+export function rankNames({ pages, domains, domainOfPage }: Star): Names {
+  const group = domains.map((domain) => murmur2(Buffer.from(domain)) % orderGroups);
+  const byName = Uint32Array.from(domains.keys()).sort((a, b) => compareUtf8(domains[a] ?? '', domains[b] ?? ''));
+  const byRank = byName.toSorted((a, b) => (group[a] ?? 0) - (group[b] ?? 0));
+  const domainRanks = inverse(byRank);
+  const domainRank = domainOfPage.map((domain) => domainRanks[domain] ?? 0);
+  const firstPage = startsOf(domainRank, domains.length);
+  const pagesByKey = textOrder(pages);
+  const rankOfPage = dealt(pagesByKey, domainRank, firstPage);
+  const pageOfRank = inverse(rankOfPage);
+  return {
+    pageCount: pages.count,
+    page: (rank) => pages.text(pageOfRank[rank] ?? 0),
+    domains: Array.from(byRank, (domain) => domains[domain] ?? ''),
+    pagesByKey: pagesByKey.map((page) => rankOfPage[page] ?? 0),
+    domainsByKey: byName.map((domain) => domainRanks[domain] ?? 0),
+    firstPage,
+    rankOfPage: shared(rankOfPage),
+    domainOfRank: shared(pageOfRank.map((page) => domainRank[page] ?? 0)),
+  };
+}
+
+/** Facts that are sorted at once, about: what fits the processor's cache, and what a thread has memory for. */
+export interface Sizes {
+  readonly shardRows: number;
+  readonly jobRows: number;
+}
+
+export interface Plan extends DealPlan {
+  /** Facts at most, by page rank. */
+  readonly rows: Float64Array;
+  /** Where each shard begins, in page ranks; one more than there are shards. */
+  readonly firstRank: Uint32Array;
+  readonly sizes: Sizes;
+}
+
+/** @param pageviews at most, by page number */
+export function planShards(names: Names, pageviews: Uint32Array, hours: readonly number[], sizes: Sizes): Plan {
+  const { rankOfPage, pageCount, firstPage } = names;
+  const rows = new Float64Array(pageCount);
+  for (let page = 0; page < pageCount; page++) rows[rankOfPage[page] ?? 0] = pageviews[page] ?? 0;
+  const rowsIn = (from: number, to: number): number => rows.subarray(from, to).reduce((sum, more) => sum + more, 0);
+  const maxPages = 2 ** (32 - bitsOf(hours.length)); // subject and hour rank are 32 bits together
+  const starts: number[] = [];
+  let open = 0; // facts of the shard that began last
+  const add = (from: number, to: number, more: number): void => {
+    const fits = starts.length > 0 && open + more <= sizes.shardRows && to - (starts.at(-1) ?? 0) <= maxPages;
+    if (!fits) starts.push(from);
+    open = fits ? open + more : more;
+  };
+  for (let domain = 0; domain < names.domains.length; domain++) {
+    const [from, to] = [firstPage[domain] ?? 0, firstPage[domain + 1] ?? 0];
+    const more = rowsIn(from, to);
+    if (more <= sizes.shardRows && to - from <= maxPages) {
+      add(from, to, more);
+      continue;
+    }
+    open = Number.POSITIVE_INFINITY;
+    for (let rank = from; rank < to; rank++) add(rank, rank + 1, rows[rank] ?? 0);
+    open = Number.POSITIVE_INFINITY;
+  }
+  const firstRank = Uint32Array.of(...starts, pageCount);
+  const shardOfRank = shared(new Uint32Array(pageCount));
+  for (let shard = 0; shard < starts.length; shard++) shardOfRank.fill(shard, firstRank[shard], firstRank[shard + 1]);
+  return { rankOfPage, shardOfRank, shards: starts.length, hours: shared(Uint32Array.from(hours).sort()), rows, firstRank, sizes };
+}
+
+export function tablesFor(names: Names, { hours }: Plan, blocks: SortTables['blocks'], lgK: number): SortTables {
+  return { subjectOf: { pages: undefined, domains: names.domainOfRank }, hours, lgK, blocks };
+}
+
+/** The jobs of each kind, by subject ascending. */
+export function planJobs(names: Names, plan: Plan, persons: number): SortJob[] {
+  return kinds.flatMap((kind) => cellJobs(kind, names, plan)).concat(visitJobs(names, plan, persons));
+}
+
+/** Shards [fromShard, toShard) whose subjects [from, to) have no facts elsewhere. */
+type Span = Pick<SortJob, 'fromShard' | 'toShard' | 'from' | 'to' | 'rows'>;
+
+/** Each shard by itself; where subjects reach over several, these together. */
+function spansOf(kind: Kind, { domainOfRank }: Names, { rows, firstRank, shards }: Plan): Span[] {
+  const spans: Span[] = [];
+  const subjectOf = (rank: number): number => (kind === 'pages' ? rank : (domainOfRank[rank] ?? 0));
+  for (let shard = 0; shard < shards; shard++) {
+    const [first = 0, next = 0] = [firstRank[shard], firstRank[shard + 1]];
+    const span = {
+      fromShard: shard,
+      toShard: shard + 1,
+      from: subjectOf(first),
+      to: subjectOf(next - 1) + 1,
+      rows: rows.subarray(first, next).reduce((sum, more) => sum + more, 0),
+    };
+    const last = spans.at(-1);
+    if (last === undefined || last.to <= span.from) spans.push(span);
+    else spans[spans.length - 1] = { ...span, fromShard: last.fromShard, from: last.from, rows: last.rows + span.rows };
+  }
+  return spans.filter((span) => span.rows > 0);
+}
+
+function cellJobs(kind: Kind, names: Names, plan: Plan): SortJob[] {
+  const { hours, sizes } = plan;
+  const months = monthsOf(hours);
+  return spansOf(kind, names, plan).flatMap((span): SortJob[] => {
+    const parts = Math.min(months.length - 1, Math.ceil(span.rows / sizes.jobRows));
+    if (parts <= 1 || span.to - span.from > 1) return [{ kind, part: undefined, ...span }];
+    return Array.from({ length: parts }, (_, index) => {
+      const at = (i: number): number => months[Math.floor((i * (months.length - 1)) / parts)] ?? 0;
+      const part = { index, parts, fromHour: at(index), toHour: at(index + 1) };
+      return { kind, ...span, rows: span.rows / parts, part };
+    });
+  });
+}
+
+function visitJobs(names: Names, plan: Plan, persons: number): SortJob[] {
+  const kind: JobKind = 'visits';
+  const maxPersons = 2 ** Math.min(31, 64 - millisecondBits - bitsOf(plan.hours.length));
+  return spansOf('domains', names, plan).flatMap((span): SortJob[] => {
+    const parts = Math.ceil(Math.max(persons / maxPersons, span.to - span.from > 1 ? 1 : span.rows / plan.sizes.jobRows));
+    if (parts <= 1) return [{ kind, part: undefined, ...span }];
+    const part = { parts, fromHour: 0, toHour: plan.hours.length };
+    return Array.from({ length: parts }, (_, index) => ({ kind, ...span, rows: span.rows / parts, part: { ...part, index } }));
+  });
+}
+
+/** Ranks at which months begin, and the number of hours. */
+function monthsOf(hours: Uint32Array): number[] {
+  const starts: number[] = [];
+  let month = Number.NaN;
+  hours.forEach((hour, rank) => {
+    const own = bucketOf('month', hour);
+    if (own !== month) starts.push(rank);
+    month = own;
+  });
+  return [...starts, hours.length];
+}
+
+function shared(values: Uint32Array): Uint32Array {
+  const copy = new Uint32Array(new SharedArrayBuffer(values.byteLength));
+  copy.set(values);
+  return copy;
+}
+
+/** From what is at each place to the place of each. */
+function inverse(order: Uint32Array): Uint32Array {
+  const places = new Uint32Array(order.length);
+  order.forEach((number, place) => (places[number] = place));
+  return places;
+}
+
+/** Where the things of each group start when they lie group after group; one more than there are groups. */
+function startsOf(groups: Uint32Array, count: number): Uint32Array {
+  const starts = new Uint32Array(count + 1);
+  for (const group of groups) starts[group + 1] = (starts[group + 1] ?? 0) + 1;
+  for (let group = 1; group <= count; group++)
+    starts[group] = (starts[group] ?? 0) + (starts[group - 1] ?? 0);
+  return starts;
+}
+
+/** The place of each thing when things lie group after group and within a group in `order`. */
+function dealt(order: Uint32Array, groups: Uint32Array, starts: Uint32Array): Uint32Array {
+  const next = starts.slice();
+  const places = new Uint32Array(order.length);
+  for (const number of order) {
+    const group = groups[number] ?? 0;
+    const place = next[group] ?? 0;
+    places[number] = place;
+    next[group] = place + 1;
+  }
+  return places;
+}

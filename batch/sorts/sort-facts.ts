@@ -1,0 +1,31 @@
+/**
+ * All sort jobs of a run in threads. Whatever thread is ready first, what jobs of one kind find is heard in order of the jobs: so
+ * files can be written front to back, always the same.
+ */
+import type { FactThreads, Given } from '../fact-threads.js';
+import { Lane, type SortedListener } from './lane.js';
+import { jobKinds, type SortJob } from './sort-job.js';
+
+/** Rejects with the first error of a job or of the listener. */
+export async function sortFacts(threads: FactThreads, jobs: readonly SortJob[], listener: SortedListener): Promise<void> {
+  const lanes = jobKinds.map((kind) => new Lane(jobs.filter((job) => job.kind === kind), listener));
+  await threads.each(() => nextJob(lanes, listener));
+}
+
+/** The next job of the first kind that may start one. */
+function nextJob(lanes: readonly Lane[], listener: SortedListener): Given | undefined {
+  for (const lane of lanes) {
+    const task = lane.start();
+    if (task === undefined) continue;
+    const { job, index } = task;
+    return {
+      task: { type: 'sort', job },
+      onRows: listener.onRows,
+      onBlocks: (blocks) => lane.addBlocks(index, blocks),
+      onReply: (reply) => {
+        if (reply.type === 'sorted') lane.finish(index, reply.result);
+      },
+    };
+  }
+  return undefined;
+}

@@ -1,0 +1,62 @@
+/** What the kernel and the passes around it must do, in plain TypeScript, fact by fact: the same blocks and visits, byte for byte. */
+import { hourMs } from '../../lib/time/buckets.js';
+import { BlockBuilder } from '../../serving/block-builder.js';
+import { ByteWriter } from '../../serving/bytes.js';
+import { encodeVisits } from '../../serving/visits.js';
+import { visitsOf } from '../../test/oracle/oracle.js';
+
+export interface TwinFact {
+  readonly page: number;
+  readonly person: number;
+  /** Not its rank. */
+  readonly hour: number;
+  readonly millisecond: number;
+  readonly coupon: number;
+}
+
+export interface TwinBlock {
+  readonly subject: number;
+  readonly bytes: Uint8Array;
+  readonly tableLength: number;
+  readonly pageviews: number;
+}
+
+export function blocksOf(facts: readonly TwinFact[], subjectOf: (page: number) => number, lgK: number): TwinBlock[] {
+  const builder = new BlockBuilder(lgK);
+  return grouped(facts, ({ page }) => subjectOf(page)).map(([subject, own]) => {
+    for (const [hour, views] of grouped(own, (fact) => fact.hour)) {
+      const coupons = Uint32Array.from(new Set(views.map(({ coupon }) => coupon))).sort();
+      builder.hour(hour, views.length, coupons, 0, coupons.length);
+    }
+    const { bytes, tableLength, pageviews } = builder.finish();
+    return { subject, bytes: bytes.slice(), tableLength, pageviews };
+  });
+}
+
+/** Encoded visits by domain. */
+export function visitsByDomain(facts: readonly TwinFact[], domainOf: (page: number) => number): Map<number, Uint8Array> {
+  const encoded = grouped(facts, ({ page }) => domainOf(page)).map(([domain, own]) => {
+    const visits = grouped(own, ({ person }) => person).flatMap(([, views]) =>
+      visitsOf(views.map(({ hour, millisecond }) => hour * hourMs + millisecond)),
+    );
+    const cells = grouped(visits, ([first = 0]) => Math.floor(first / hourMs)).map(([bucket, begun]) => ({
+      bucket,
+      visits: begun.length,
+      bounces: begun.filter((visit) => visit.length === 1).length,
+    }));
+    const out = new ByteWriter();
+    encodeVisits(out, cells);
+    return [domain, out.view().slice()] as const;
+  });
+  return new Map(encoded);
+}
+
+/** Things by a number, ascending. */
+function grouped<T>(things: readonly T[], numberOf: (thing: T) => number): [number, T[]][] {
+  const groups = new Map<number, T[]>();
+  for (const thing of things) {
+    const number = numberOf(thing);
+    groups.set(number, [...(groups.get(number) ?? []), thing]);
+  }
+  return [...groups].toSorted(([a], [b]) => a - b);
+}

@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import fc from 'fast-check';
+import { assetPath } from '../../lib/assets.js';
+import { hourMs } from '../../lib/time/buckets.js';
+import { wordsPerFact, type DealtBlock } from '../facts/dealt.js';
+import { Kernel } from '../kernel/kernel.js';
+import { Buckets } from '../sorts/buckets.js';
+import { CellPass } from '../sorts/cell-pass.js';
+import { kinds, type SortJob, type SortTables } from '../sorts/sort-job.js';
+import { VisitPass } from '../sorts/visit-pass.js';
+import { blocksOf, visitsByDomain, type TwinBlock, type TwinFact } from './kernel-twin.js';
+
+test('the embedded WebAssembly is what sort-kernel.wat assembles to, byte for byte', () => {
+  const [tool = '', source = ''] = ['hyperloglog-ts/dist/tools/assemble-kernels.js', 'batch/kernel/sort-kernel.wat'].map(assetPath);
+  execFileSync(process.execPath, [tool, '--check', source], { stdio: 'pipe' });
+});
+
+const firstHour = 474_000; // of January 2024
+/** Two pages a domain. */
+const domainOf = (page: number): number => page >>> 1;
+
+/** Facts of some pages: hours apart or together, few people or many, and the same view again. */
+const factsArbitrary = fc
+  .record({
+    seed: fc.integer(),
+    count: fc.integer({ min: 1, max: 3_000 }),
+    pages: fc.integer({ min: 1, max: 8 }),
+    people: fc.constantFrom(1, 3, 40, 100_000),
+    hours: fc.constantFrom(1, 5, 40, 2_000),
+    lgK: fc.constantFrom(4, 8, 11),
+  })
+  .map(({ seed, count, pages, people, hours, lgK }) => {
+    let state = seed | 1;
+    const random = (below: number): number => {
+      state = Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x9e3779b9;
+      return ((state ^ (state >>> 13)) >>> 0) % below;
+    };
+    const facts = Array.from({ length: count }, (): TwinFact => {
+      const person = random(people);
+      return {
+        page: random(pages) * random(2), // half of all are of the first
+        person,
+        hour: firstHour + random(hours) * (random(3) === 0 ? 1 : 2),
+        millisecond: random(4) === 0 ? random(3) * 1_800_000 - (random(2) === 0 ? 1 : 0) : random(hourMs),
+        coupon: ((1 + (person % 37)) << 26) | (Math.imul(person, 0x9e3779b1) >>> 6),
+      };
+    }).map((fact) => ({ ...fact, millisecond: Math.max(0, Math.min(hourMs - 1, fact.millisecond)), coupon: fact.coupon >>> 0 }));
+    return { facts, lgK, pages };
+  });
+
+function tablesOf(facts: readonly TwinFact[], lgK: number, pages: number): SortTables {
+  const hours = Uint32Array.from(new Set(facts.map(({ hour }) => hour))).sort();
+  const half = Math.ceil(facts.length / 2);
+  const blocks = [facts.slice(0, half), facts.slice(half)].map((own): DealtBlock => {
+    const memory = new SharedArrayBuffer(4 * wordsPerFact * own.length);
+    const ranks = own.map(({ hour }) => hours.indexOf(hour));
+    new Uint32Array(memory).set(
+      own.flatMap(({ page, person, millisecond, coupon }, i) => [page, person, ranks[i] ?? 0, millisecond, coupon]),
+    );
+    const [fromHour, toHour] = [Math.min(...ranks), Math.max(...ranks) + 1];
+    return { facts: memory, starts: Uint32Array.of(0, own.length), fromHour, toHour };
+  });
+  const domains = Uint32Array.from({ length: pages }, (_, page) => domainOf(page));
+  return { subjectOf: { pages: undefined, domains }, hours, lgK, blocks };
+}
+
+const dir = mkdtempSync(join(tmpdir(), 'swa-kernel-'));
+after(() => rmSync(dir, { recursive: true }));
+let files = 0;
+const bucketsAnywhere = (lgK: number): Buckets =>
+  new Buckets((kind) => join(dir, `${kind}-${files++}`), { pages: 1, domains: 8 }, lgK);
+
+const silent = { onRows: () => undefined, onBlocks: () => undefined };
+const span = { fromShard: 0, toShard: 1, rows: 0, from: 0, part: undefined };
+
+test('cells are those of the twin in TypeScript, byte for byte: flat ones, days and months, hours of many people', () => {
+  fc.assert(
+    fc.property(factsArbitrary, ({ facts, lgK, pages }) => {
+      const tables = tablesOf(facts, lgK, pages);
+      const pass = new CellPass(tables, new Kernel(tables.hours, { lgK, hourMs }));
+      for (const kind of kinds) {
+        const subjectOf = kind === 'pages' ? (page: number) => page : domainOf;
+        const found: Uint8Array[] = [];
+        const job: SortJob = { ...span, kind, to: subjectOf(pages - 1) + 1 };
+        const result = pass.run(job, kind, { ...silent, onBlocks: (bytes) => found.push(bytes) });
+        const bytes = Buffer.concat(found);
+        let at = 0;
+        const blocks = Array.from(result.subjects, (subject, i): TwinBlock => {
+          const from = at;
+          at += result.lengths[i] ?? 0;
+          const block = { bytes: new Uint8Array(bytes.subarray(from, at)), tableLength: result.tableLengths[i] ?? 0 };
+          return { subject, ...block, pageviews: result.pageviews[i] ?? 0 };
+        });
+        assert.deepEqual(blocks, blocksOf(facts, subjectOf, lgK));
+        assert.equal(at, bytes.length);
+      }
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('a subject that is cut into months, and put together again, is the same block', () => {
+  const months = fc.uniqueArray(fc.integer({ min: 1, max: 200 }), { maxLength: 3 }); // where to cut, in days
+  fc.assert(
+    fc.property(factsArbitrary, months, ({ facts: all, lgK }, days) => {
+      const facts = all.map((fact) => ({ ...fact, page: 0 }));
+      const tables = tablesOf(facts, lgK, 1);
+      const pass = new CellPass(tables, new Kernel(tables.hours, { lgK, hourMs }));
+      const ranks = days.map((day) => {
+        const rank = tables.hours.findIndex((hour) => hour >= monthStart(firstHour * hourMs + day * 86_400_000));
+        return rank < 0 ? tables.hours.length : rank;
+      });
+      const cuts = [...new Set([0, ...ranks, tables.hours.length])].toSorted((a, b) => a - b);
+      const built = bucketsAnywhere(lgK);
+      const written: Uint8Array[] = [];
+      built.pages.addBlocks = (bytes) => void written.push(bytes.slice());
+      const parts = cuts.length - 1;
+      for (let index = 0; index < parts; index++) {
+        const part = { index, parts, fromHour: cuts[index] ?? 0, toHour: cuts[index + 1] ?? 0 };
+        const job: SortJob = { ...span, kind: 'pages', to: 1, part };
+        built.addResult(job, pass.run(job, 'pages', silent));
+      }
+      const [expected] = blocksOf(facts, () => 0, lgK);
+      assert.deepEqual(Buffer.concat(written), Buffer.from(expected?.bytes ?? []));
+      assert.equal(built.pages.placeOf(0)?.tableLength, expected?.tableLength);
+      built.abandon();
+    }),
+    { numRuns: 40 },
+  );
+});
+
+/** The hour in which the month of a time begins. */
+function monthStart(time: number): number {
+  const date = new Date(time);
+  return Date.UTC(date.getUTCFullYear(), date.getUTCMonth(), 1) / hourMs;
+}
+
+test('visits are those of the twin, also in shares of the persons', () => {
+  fc.assert(
+    fc.property(factsArbitrary, fc.integer({ min: 1, max: 4 }), ({ facts: all, lgK, pages }, parts) => {
+      const facts = parts === 1 ? all : all.map((fact) => ({ ...fact, page: fact.page % 2 }));
+      const tables = tablesOf(facts, lgK, pages + 1);
+      const pass = new VisitPass(tables, new Kernel(tables.hours, { lgK, hourMs }));
+      const built = bucketsAnywhere(lgK);
+      for (let index = 0; index < parts; index++) {
+        const part = parts === 1 ? undefined : { index, parts, fromHour: 0, toHour: tables.hours.length };
+        const job: SortJob = { ...span, kind: 'visits', to: domainOf(pages) + 1, part };
+        built.addResult(job, pass.run(job, silent));
+      }
+      assert.deepEqual(new Map([...built.visits].toSorted(([a], [b]) => a - b)), visitsByDomain(facts, domainOf));
+      built.abandon();
+    }),
+    { numRuns: 60 },
+  );
+});

@@ -1,0 +1,34 @@
+/** Reads the facts of the star (facts-file.ts) without an engine: threads that may be terminated do. */
+import type { Topic } from '../../lib/log/log.js';
+import { readExactly } from './append-file.js';
+import type { StarFile } from './head.js';
+
+/** Rows that a row group has at most: what is read at once. */
+export const rowsPerGroup = 1 << 20;
+
+export const int = 4;
+const long = 8;
+/** The columns, in order, and the bytes of a value (sql/<topic>.sql). */
+export const starColumns = {
+  pageviews: { url: int, visitor: int, agent: int, referrer: int, timestamp: long, event: long },
+  equivs: { a: int, b: int, kind: int, event: int, timestamp: long, offset: long },
+} as const satisfies Readonly<Record<Topic, Readonly<Record<string, number>>>>;
+
+/** The values of some columns of a row group, in memory of their own. Throws `StarDamaged`. */
+export function readGroup<Name extends string>(
+  path: string,
+  topic: Topic,
+  { rows, columns }: StarFile['groups'][number],
+  names: readonly Name[],
+): Record<Name, Int32Array> {
+  const widths = Object.entries(starColumns[topic]);
+  return Object.fromEntries(
+    names.map((name) => {
+      const at = widths.findIndex(([column]) => column === name);
+      const bytes = new Uint8Array(rows * (widths[at]?.[1] ?? int));
+      const { offset = 0, crc = 0 } = columns[at] ?? {};
+      readExactly(path, offset, bytes, crc);
+      return [name, new Int32Array(bytes.buffer)];
+    }),
+  ) as Record<Name, Int32Array>; // each name is there
+}
