@@ -135,14 +135,15 @@ export function readSql(name: string, fill: Fill = {}): string {
   return assetText(`batch/sql/${name}.sql`).replace(/\{(\w+)\}/g, (_hole, key: string) => fill[key] ?? '');
 }
 
-function starEdges({ facts, cut }: Pick<BatchDbOptions, 'facts' | 'cut'>): string {
+/** The star's edges below the cut, as SQL. */
+export function starEdges({ facts, cut }: Pick<BatchDbOptions, 'facts' | 'cut'>): string {
   const selects = facts
     .filter(({ topic }) => topic === 'equivs')
     .map(({ partition, path, isCut }) => {
       const clip = isCut ? ` where "offset" < ${offsetAt(cut.next, `equivs/${partition}`)}` : '';
-      return `select *, ${partition} as partition_number from read_parquet(${sqlText(path)}, hive_partitioning = false)${clip}`;
+      return `select *, ${partition} as partition from read_parquet(${sqlText(path)}, hive_partitioning = false)${clip}`;
     });
   const none =
-    'select 0 as a, 0 as b, 0 as kind, 0 as event, 0::bigint as timestamp, 0::bigint as "offset", 0 as partition_number where false';
+    'select 0 as a, 0 as b, 0 as kind, 0 as event, 0::bigint as timestamp, 0::bigint as "offset", 0 as partition where false';
   return [none, ...selects].join(' union all ');
 }

@@ -30,6 +30,10 @@ parentPort?.on('message', (task: Task | Order) => {
     tell({ type: 'reply', reply });
   } catch (error) {
     if (error instanceof StarDamaged) tell({ type: 'star-damaged', message: messageOf(error) });
-    else tell({ type: 'failed', error: sendError(nameError(error), { code: 'batch.failed', retryable: false }) });
+    else
+      tell({
+        type: 'failed',
+        error: sendError(nameError(error), { code: 'batch.failed', retryable: false }),
+      });
   }
 });

@@ -28,7 +28,11 @@ export interface FactThreads {
 
 export function startFactThreads(
   tables: FactTables,
-  { rows, threads, signal }: { readonly rows: number; readonly threads: number; readonly signal: AbortSignal | undefined },
+  {
+    rows,
+    threads,
+    signal,
+  }: { readonly rows: number; readonly threads: number; readonly signal: AbortSignal | undefined },
 ): FactThreads {
   return rows <= fewRows ? new OwnThread(tables) : new Threads(tables, threads, signal);
 }
@@ -47,7 +51,8 @@ class OwnThread implements FactThreads {
   }
 
   async each(next: () => Given | undefined): Promise<void> {
-    for (let given = next(); given !== undefined; given = next()) given.onReply(this.#work.do(given.task, given));
+    for (let given = next(); given !== undefined; given = next())
+      given.onReply(this.#work.do(given.task, given));
   }
 
   async close(): Promise<void> {}

@@ -1,6 +1,13 @@
 /** What a thread of a run does with facts: see each part. Threads are told the same plan and tables, and then get task after task. */
 import { hourMs } from '../lib/time/buckets.js';
-import { Dealer, type DealPlan, type Dealt, type FactTables, type RowGroup, type Survey } from './facts/dealer.js';
+import {
+  Dealer,
+  type DealPlan,
+  type Dealt,
+  type FactTables,
+  type RowGroup,
+  type Survey,
+} from './facts/dealer.js';
 import { Kernel } from './kernel/kernel.js';
 import { CellPass } from './sorts/cell-pass.js';
 import type { SortJob, SortListener, SortResult, SortTables } from './sorts/sort-job.js';

@@ -158,7 +158,12 @@ class Build {
       factThreads = startFactThreads(tables, { rows, threads, signal });
       const names = rankNames(star);
       const onRows = (count: number): void => this.#step(count);
-      const dealt = await dealFacts(factThreads, groups, names, { ...this.#tuning, sizes: this.#tuning, tempDir, onRows });
+      const dealt = await dealFacts(factThreads, groups, names, {
+        ...this.#tuning,
+        sizes: this.#tuning,
+        tempDir,
+        onRows,
+      });
       const found: Found = { star, db, writer, identity, persons, people, repeats, names, dealt, seen };
       const { meta, recount } = await this.#writeView(factThreads, found);
       const statistics = this.#statistics(found);
@@ -207,8 +212,10 @@ class Build {
       });
       await threads.close();
       progress.begin('index', names.pageCount);
-      const hasFacts = (page: number): boolean => buckets.pages.placeOf(names.rankOfPage[page] ?? 0) !== undefined;
-      const pages = samplePages(star, hasFacts, sampledPages);
+      const byKey = names.pagesByKey
+        .filter((rank) => buckets.pages.placeOf(rank) !== undefined)
+        .map((rank) => names.pageOfRank[rank] ?? 0);
+      const pages = samplePages(star, byKey, sampledPages);
       const recount = await Recount.begin(db, snapshot, { pages, hours: plan.hours, repeats: repeats.bits });
       const cells = buckets.close();
       cells.catch(() => undefined); // the index may fail first, and nobody asks
@@ -253,7 +260,11 @@ class Build {
     };
   }
 
-  async #verify({ pageviews }: BuildStatistics, { sampledEdges }: ResolvedPersons, recount: Recount): Promise<void> {
+  async #verify(
+    { pageviews }: BuildStatistics,
+    { sampledEdges }: ResolvedPersons,
+    recount: Recount,
+  ): Promise<void> {
     const { viewDir, previous, rules } = this.#options;
     const view = openViewAt(viewDir);
     try {
@@ -315,7 +326,8 @@ function checkSizes(files: readonly SnapshotFile[]): void {
   for (const { path, sizeBytes } of files) {
     const found = statSync(path, { throwIfNoEntry: false })?.size;
     if (found === sizeBytes) continue;
-    const what = found === undefined ? 'is missing' : `has ${found} bytes, but its manifest says ${sizeBytes}`;
+    const what =
+      found === undefined ? 'is missing' : `has ${found} bytes, but its manifest says ${sizeBytes}`;
     throw new SwaError('master.corrupt', `${path} ${what}`, {
       hint: 'restore this file from a copy; `swa verify` names every damaged file',
     });

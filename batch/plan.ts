@@ -17,16 +17,17 @@ import { textOrder } from './sorts/text-order.js';
 /** Names by rank. */
 export interface Names {
   readonly pageCount: number;
-  /** The URL of the page of a rank. */
-  readonly page: (rank: number) => string;
+  /** The URL of the page of a rank, which is ASCII. */
+  readonly page: (rank: number) => Uint8Array;
   readonly domains: readonly string[];
   /** The ranks of all pages, and of all domains, in key order. */
   readonly pagesByKey: Uint32Array;
   readonly domainsByKey: Uint32Array;
   /** The pages of a domain: [firstPage[domain], firstPage[domain + 1]). */
   readonly firstPage: Uint32Array;
-  /** By page number. */
+  /** By page number, and back. */
   readonly rankOfPage: Uint32Array;
+  readonly pageOfRank: Uint32Array;
   /** Rank of the domain, by page rank. */
   readonly domainOfRank: Uint32Array;
 }
@@ -36,7 +37,9 @@ const orderGroups = 128;
 
 export function rankNames({ pages, domains, domainOfPage }: Star): Names {
   const group = domains.map((domain) => murmur2(Buffer.from(domain)) % orderGroups);
-  const byName = Uint32Array.from(domains.keys()).sort((a, b) => compareUtf8(domains[a] ?? '', domains[b] ?? ''));
+  const byName = Uint32Array.from(domains.keys()).sort((a, b) =>
+    compareUtf8(domains[a] ?? '', domains[b] ?? ''),
+  );
   const byRank = byName.toSorted((a, b) => (group[a] ?? 0) - (group[b] ?? 0));
   const domainRanks = inverse(byRank);
   const domainRank = domainOfPage.map((domain) => domainRanks[domain] ?? 0);
@@ -44,14 +47,19 @@ export function rankNames({ pages, domains, domainOfPage }: Star): Names {
   const pagesByKey = textOrder(pages);
   const rankOfPage = dealt(pagesByKey, domainRank, firstPage);
   const pageOfRank = inverse(rankOfPage);
+  const { bytes } = pages;
   return {
     pageCount: pages.count,
-    page: (rank) => pages.text(pageOfRank[rank] ?? 0),
+    page: (rank) => {
+      const page = pageOfRank[rank] ?? 0;
+      return bytes.subarray(pages.startOf(page), pages.endOf(page));
+    },
     domains: Array.from(byRank, (domain) => domains[domain] ?? ''),
     pagesByKey: pagesByKey.map((page) => rankOfPage[page] ?? 0),
     domainsByKey: byName.map((domain) => domainRanks[domain] ?? 0),
     firstPage,
     rankOfPage: shared(rankOfPage),
+    pageOfRank,
     domainOfRank: shared(pageOfRank.map((page) => domainRank[page] ?? 0)),
   };
 }
@@ -71,11 +79,17 @@ export interface Plan extends DealPlan {
 }
 
 /** @param pageviews at most, by page number */
-export function planShards(names: Names, pageviews: Uint32Array, hours: readonly number[], sizes: Sizes): Plan {
+export function planShards(
+  names: Names,
+  pageviews: Uint32Array,
+  hours: readonly number[],
+  sizes: Sizes,
+): Plan {
   const { rankOfPage, pageCount, firstPage } = names;
   const rows = new Float64Array(pageCount);
   for (let page = 0; page < pageCount; page++) rows[rankOfPage[page] ?? 0] = pageviews[page] ?? 0;
-  const rowsIn = (from: number, to: number): number => rows.subarray(from, to).reduce((sum, more) => sum + more, 0);
+  const rowsIn = (from: number, to: number): number =>
+    rows.subarray(from, to).reduce((sum, more) => sum + more, 0);
   const maxPages = 2 ** (32 - bitsOf(hours.length)); // subject and hour rank are 32 bits together
   const starts: number[] = [];
   let open = 0; // facts of the shard that began last
@@ -97,11 +111,25 @@ export function planShards(names: Names, pageviews: Uint32Array, hours: readonly
   }
   const firstRank = Uint32Array.of(...starts, pageCount);
   const shardOfRank = shared(new Uint32Array(pageCount));
-  for (let shard = 0; shard < starts.length; shard++) shardOfRank.fill(shard, firstRank[shard], firstRank[shard + 1]);
-  return { rankOfPage, shardOfRank, shards: starts.length, hours: shared(Uint32Array.from(hours).sort()), rows, firstRank, sizes };
+  for (let shard = 0; shard < starts.length; shard++)
+    shardOfRank.fill(shard, firstRank[shard], firstRank[shard + 1]);
+  return {
+    rankOfPage,
+    shardOfRank,
+    shards: starts.length,
+    hours: shared(Uint32Array.from(hours).sort()),
+    rows,
+    firstRank,
+    sizes,
+  };
 }
 
-export function tablesFor(names: Names, { hours }: Plan, blocks: SortTables['blocks'], lgK: number): SortTables {
+export function tablesFor(
+  names: Names,
+  { hours }: Plan,
+  blocks: SortTables['blocks'],
+  lgK: number,
+): SortTables {
   return { subjectOf: { pages: undefined, domains: names.domainOfRank }, hours, lgK, blocks };
 }
 
@@ -128,7 +156,13 @@ function spansOf(kind: Kind, { domainOfRank }: Names, { rows, firstRank, shards 
     };
     const last = spans.at(-1);
     if (last === undefined || last.to <= span.from) spans.push(span);
-    else spans[spans.length - 1] = { ...span, fromShard: last.fromShard, from: last.from, rows: last.rows + span.rows };
+    else
+      spans[spans.length - 1] = {
+        ...span,
+        fromShard: last.fromShard,
+        from: last.from,
+        rows: last.rows + span.rows,
+      };
   }
   return spans.filter((span) => span.rows > 0);
 }
@@ -151,10 +185,17 @@ function visitJobs(names: Names, plan: Plan, persons: number): SortJob[] {
   const kind: JobKind = 'visits';
   const maxPersons = 2 ** Math.min(31, 64 - millisecondBits - bitsOf(plan.hours.length));
   return spansOf('domains', names, plan).flatMap((span): SortJob[] => {
-    const parts = Math.ceil(Math.max(persons / maxPersons, span.to - span.from > 1 ? 1 : span.rows / plan.sizes.jobRows));
+    const parts = Math.ceil(
+      Math.max(persons / maxPersons, span.to - span.from > 1 ? 1 : span.rows / plan.sizes.jobRows),
+    );
     if (parts <= 1) return [{ kind, part: undefined, ...span }];
     const part = { parts, fromHour: 0, toHour: plan.hours.length };
-    return Array.from({ length: parts }, (_, index) => ({ kind, ...span, rows: span.rows / parts, part: { ...part, index } }));
+    return Array.from({ length: parts }, (_, index) => ({
+      kind,
+      ...span,
+      rows: span.rows / parts,
+      part: { ...part, index },
+    }));
   });
 }
 

@@ -75,8 +75,6 @@ class StepRate {
       this.#startedAtMs = elapsedMs;
     }
     const seconds = (elapsedMs - this.#startedAtMs) / 1000;
-    return rows === 0 || seconds <= 0
-      ? ''
-      : `${Math.round(rows / seconds).toLocaleString('en')} rows/s`;
+    return rows === 0 || seconds <= 0 ? '' : `${Math.round(rows / seconds).toLocaleString('en')} rows/s`;
   }
 }

@@ -65,7 +65,10 @@ export class Recount {
         if ((minTimestamp ?? from) >= to || (maxTimestamp ?? from) < from) return [];
         const end = offsetAt(snapshot.cut.next, `pageviews/${partition}`);
         const holes = { file, path: sqlText(path), parts, from, to, end };
-        return readSql('recount-day', Object.fromEntries(Object.entries(holes).map(([name, value]) => [name, String(value)])));
+        return readSql(
+          'recount-day',
+          Object.fromEntries(Object.entries(holes).map(([name, value]) => [name, String(value)])),
+        );
       });
     });
     return new Recount(sample, days, await db.begin('recount', { days: selects.join(' union all ') }));

@@ -56,8 +56,8 @@ export async function publishYear(dataDir: string, options: YearOptions): Promis
       total += count;
     }
     const block = builder.finish();
-    writer.page(url, pages.append(block));
-    writer.listPage(domain, url, block.pageviews);
+    writer.page(Buffer.from(url), pages.append(block));
+    writer.listPage(domain, Buffer.from(url), block.pageviews);
   }
   const parts = {
     identity: await writeIdentity(writer.identityPath, new PackedTexts(), []),

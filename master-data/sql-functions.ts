@@ -23,7 +23,7 @@ export class SqlFunctions {
     this.#connection = connection;
   }
 
-  /** A function that numbers texts; equal texts have equal numbers, so DuckDB may ask for a dictionary alone. Null stays null. */
+  /** A function that numbers texts; equal texts have equal numbers, so DuckDB may ask for a dictionary alone. Null is read as an empty text. */
   numbers(name: string, read: (texts: TextColumn, numbers: Int32Array) => void): void {
     const texts = new TextColumn();
     const mainFunction = (_info: unknown, input: DuckDBDataChunk, output: DuckDBVector): void => {

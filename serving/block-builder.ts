@@ -140,9 +140,17 @@ export class BlockBuilder {
     const block = this.#block;
     block.clear();
     block.varint(total(({ dayTable }) => dayTable.length / 3));
-    writeTable(block, 3, parts.map(({ dayTable }) => dayTable));
+    writeTable(
+      block,
+      3,
+      parts.map(({ dayTable }) => dayTable),
+    );
     block.varint(total(({ monthTable }) => monthTable.length / 2));
-    writeTable(block, 2, parts.map(({ monthTable }) => monthTable));
+    writeTable(
+      block,
+      2,
+      parts.map(({ monthTable }) => monthTable),
+    );
     const tableLength = block.length;
     for (const { hours } of parts) block.raw(hours);
     for (const { days } of parts) block.raw(days);

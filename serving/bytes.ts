@@ -189,11 +189,3 @@ export class ByteReader {
     return from;
   }
 }
-
-/** Length of the common start of two texts, which never ends within a surrogate pair. */
-export function sharedPrefix(a: string, b: string): number {
-  let length = 0;
-  while (length < a.length && length < b.length && a.charCodeAt(length) === b.charCodeAt(length)) length++;
-  const last = a.charCodeAt(length - 1);
-  return last >= 0xd800 && last < 0xdc00 ? length - 1 : length;
-}

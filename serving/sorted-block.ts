@@ -15,7 +15,8 @@ export class BlockMaker {
   readonly #block = new ByteWriter(1 << 13);
   #starts = new Uint32Array(64);
   #count = 0;
-  #lastKey = new Uint8Array(0);
+  #lastKey = new Uint8Array(256);
+  #lastLength = 0;
 
   get count(): number {
     return this.#count;
@@ -34,9 +35,11 @@ export class BlockMaker {
 
   /** Copies key and value. False, and nothing is added, when the key is not above the one before. */
   add(key: Uint8Array, value: Uint8Array): boolean {
-    if (this.#count > 0 && Buffer.compare(this.#lastKey, key) >= 0) return false;
+    if (this.#count > 0 && Buffer.compare(this.#last(), key) >= 0) return false;
     this.#count++;
-    this.#lastKey = Uint8Array.from(key);
+    if (key.length > this.#lastKey.length) this.#lastKey = new Uint8Array(2 * key.length);
+    this.#lastKey.set(key);
+    this.#lastLength = key.length;
     const entries = this.#entries;
     entries.varint(key.length);
     entries.raw(key);
@@ -50,7 +53,7 @@ export class BlockMaker {
     const block = this.#block;
     const reader = new ByteReader(this.#entries.view());
     const first = reader.raw(reader.varint());
-    const shared = sharedBytes(first, this.#lastKey); // in key order, so all that lie between begin like that, too
+    const shared = sharedBytes(first, this.#last()); // in key order, so all that lie between begin like that, too
     block.clear();
     block.varint(shared);
     block.raw(first.subarray(0, shared));
@@ -69,9 +72,14 @@ export class BlockMaker {
     this.#count = 0;
     return block.view();
   }
+
+  #last(): Uint8Array {
+    return this.#lastKey.subarray(0, this.#lastLength);
+  }
 }
 
-function sharedBytes(a: Uint8Array, b: Uint8Array): number {
+/** Length of the common start. */
+export function sharedBytes(a: Uint8Array, b: Uint8Array): number {
   let shared = 0;
   while (shared < a.length && shared < b.length && a[shared] === b[shared]) shared++;
   return shared;

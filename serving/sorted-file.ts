@@ -86,7 +86,7 @@ class TreeLevel {
   readonly #maker = new BlockMaker();
   #first: (Place & { readonly key: Uint8Array }) | undefined;
   #above: TreeLevel | undefined;
-  #firstKey = new Uint8Array(0);
+  #firstKey: Uint8Array = new Uint8Array(0);
 
   /** @param onEntries told the entries of each block, as BlockMaker has them */
   constructor(file: CheckedWriter, onEntries: (entries: Uint8Array) => void = () => undefined) {
@@ -97,7 +97,7 @@ class TreeLevel {
   add(key: Uint8Array, value: Uint8Array): void {
     const maker = this.#maker;
     if (maker.count > 0 && maker.sizeWith(key, value) > blockBytes) this.#endBlock();
-    if (maker.count === 0) this.#firstKey = Uint8Array.from(key);
+    if (maker.count === 0) this.#firstKey = key.slice();
     if (!maker.add(key, value))
       throw new SwaError('internal.invariant', `keys do not ascend: ${Buffer.from(key).toString('hex')}`);
   }

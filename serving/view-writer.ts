@@ -10,7 +10,8 @@ import { fsyncDir, writeFully } from '../lib/files/durable.js';
 import type { ViewMeta } from '../lib/views/view.js';
 import type { BlockPlace } from './cell-file.js';
 import type { FileSeal } from './checked-file.js';
-import { ByteWriter, sharedPrefix } from './bytes.js';
+import { ByteWriter } from './bytes.js';
+import { sharedBytes } from './sorted-block.js';
 import { identityNames, type IdentityName } from './identity.js';
 import { indexNames, listingKey, type IndexName } from './index-file.js';
 import { fileNames, formatVersion, makeViewId } from './layout.js';
@@ -37,7 +38,7 @@ export class ViewWriter {
   #listDomain: string | undefined;
   #listChunk = 0;
   /** The URL listed last in this chunk. */
-  #listed = '';
+  #listed: Uint8Array = new Uint8Array(0);
 
   /** Starts an empty view in `dir`, which must not exist. */
   constructor(dir: string) {
@@ -47,13 +48,13 @@ export class ViewWriter {
   }
 
   /** A page whose block is, or will be, at `place` of pages.dat. */
-  page(url: string, place: BlockPlace): void {
+  page(url: Uint8Array, place: BlockPlace): void {
     this.#subject('pages', url, place);
   }
 
   /** A domain whose block is, or will be, at `place` of domains.dat. */
   domain(domain: string, place: BlockPlace): void {
-    this.#subject('domains', domain, place);
+    this.#subject('domains', Buffer.from(domain), place);
   }
 
   /** Visits of a domain: (hour delta, visits, bounces) varints (serving/visits.ts). */
@@ -61,13 +62,13 @@ export class ViewWriter {
     this.#index.add('visits', Buffer.from(domain), encoded);
   }
 
-  /** One page of a domain's listing; all pages of a domain come together. */
-  listPage(domain: string, url: string, pageviews: number): void {
+  /** One page, which is ASCII, of a domain's listing; all pages of a domain come together. Reads the URL before once more. */
+  listPage(domain: string, url: Uint8Array, pageviews: number): void {
     if (domain !== this.#listDomain) this.#endListing(domain);
-    const shared = sharedPrefix(this.#listed, url);
+    const shared = sharedBytes(this.#listed, url);
     this.#list.varint(pageviews);
     this.#list.varint(shared);
-    this.#list.text(url.slice(shared));
+    this.#list.prefixed(url, shared, url.length);
     this.#listed = url;
     if (this.#list.length >= listingChunkBytes) this.#flushListing();
   }
@@ -106,14 +107,14 @@ export class ViewWriter {
     this.#index.abandon();
   }
 
-  #subject(name: 'pages' | 'domains', text: string, place: BlockPlace): void {
+  #subject(name: 'pages' | 'domains', key: Uint8Array, place: BlockPlace): void {
     const record = this.#record;
     record.clear();
     record.varint(place.pageviews);
     record.varint(place.offset);
     record.varint(place.length);
     record.varint(place.tableLength);
-    this.#index.add(name, Buffer.from(text), record.view());
+    this.#index.add(name, key, record.view());
   }
 
   #endListing(next: string | undefined): void {
@@ -126,7 +127,7 @@ export class ViewWriter {
     const key = listingKey(this.#listDomain ?? '', this.#listChunk++);
     this.#index.add('listing', key, this.#list.view());
     this.#list.clear();
-    this.#listed = '';
+    this.#listed = new Uint8Array(0);
   }
 }
 

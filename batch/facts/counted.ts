@@ -27,13 +27,18 @@ export interface Deciding extends Pick<Star, 'pageOfUrl' | 'bots'> {
 /** Why a row does not count; `counts` where it does. Invalid ones are of earlier versions' files: `decodeRecord` refuses them today. */
 export const verdicts = { counts: 0, noFact: 1, refusedUrl: 2, bot: 3, invalid: 4, repeat: 5 } as const;
 
-export function verdictOf({ pageOfUrl, bots, ofVisitor }: Deciding, columns: PageviewColumns, row: number): number {
+export function verdictOf(
+  { pageOfUrl, bots, ofVisitor }: Deciding,
+  columns: PageviewColumns,
+  row: number,
+): number {
   const url = columns.url[row] ?? 0;
   if (url === 0) return verdicts.noFact;
   if (pageOfUrl[url] === 0) return verdicts.refusedUrl;
   if (bots[columns.agent[row] ?? 0] === 1) return verdicts.bot;
   const time = timeOf(columns.timestamp, row);
-  if (time < timeStart || time >= timeEnd || ofVisitor[2 * (columns.visitor[row] ?? 0)] === nobody) return verdicts.invalid;
+  if (time < timeStart || time >= timeEnd || ofVisitor[2 * (columns.visitor[row] ?? 0)] === nobody)
+    return verdicts.invalid;
   return verdicts.counts;
 }
 

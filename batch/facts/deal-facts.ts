@@ -61,8 +61,11 @@ export async function dealFacts(
         if (reply.type !== 'dealt') return;
         const { block } = reply.dealt;
         blocks[number] = block;
-        if (typeof block.facts !== 'string') inMemory += block.facts.byteLength / (4 * wordsPerFact) - group.rows;
-        reply.dealt.rowsWith.forEach((rows, verdict) => (rowsWith[verdict] = (rowsWith[verdict] ?? 0) + rows));
+        if (typeof block.facts !== 'string')
+          inMemory += block.facts.byteLength / (4 * wordsPerFact) - group.rows;
+        reply.dealt.rowsWith.forEach(
+          (rows, verdict) => (rowsWith[verdict] = (rowsWith[verdict] ?? 0) + rows),
+        );
         onRows(group.rows / 2);
       },
     };

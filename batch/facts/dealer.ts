@@ -2,6 +2,7 @@
  * One thread's work on the star's pageviews, row group after row group. It looks at them twice: to find how many views pages
  * have and which hours there are, and then to deal what counts to shards.
  */
+import { timeEnd, timeStart } from '../../lib/facts/fact.js';
 import { hourMs } from '../../lib/time/buckets.js';
 import type { StarFacts } from '../../master-data/star/star.js';
 import { nobody } from '../persons/people.js';
@@ -71,9 +72,10 @@ export class Dealer {
     const pageviews = this.#pageviews;
     for (let row = 0; row < rows; row++) {
       const page = pageOfUrl[url[row] ?? 0] ?? 0;
-      if (page === 0) continue;
+      const time = timeOf(timestamp, row);
+      if (page === 0 || time < timeStart || time >= timeEnd) continue;
       pageviews[page - 1] = (pageviews[page - 1] ?? 0) + 1;
-      this.#hours.numberOf(timeOf(timestamp, row));
+      this.#hours.numberOf(time);
     }
   }
 
@@ -93,7 +95,9 @@ export class Dealer {
     const starts = new Uint32Array(shards + 1);
     const rowsWith = Object.values(verdicts).map(() => 0);
     for (let row = 0; row < rows; row++) {
-      const verdict = isRepeat(repeats, before + row) ? verdicts.repeat : verdictOf(this.#tables, columns, row);
+      const verdict = isRepeat(repeats, before + row)
+        ? verdicts.repeat
+        : verdictOf(this.#tables, columns, row);
       rowsWith[verdict] = (rowsWith[verdict] ?? 0) + 1;
       ranks[row] = leftOut;
       if (verdict !== verdicts.counts) continue;
@@ -102,7 +106,8 @@ export class Dealer {
       const after = (shardOfRank[rank] ?? 0) + 1;
       starts[after] = (starts[after] ?? 0) + 1;
     }
-    for (let shard = 1; shard <= shards; shard++) starts[shard] = (starts[shard] ?? 0) + (starts[shard - 1] ?? 0);
+    for (let shard = 1; shard <= shards; shard++)
+      starts[shard] = (starts[shard] ?? 0) + (starts[shard - 1] ?? 0);
     const sizeBytes = 4 * wordsPerFact * (starts[shards] ?? 0);
     const memory = new SharedArrayBuffer(spillPath === undefined ? sizeBytes : 0);
     const words = new Uint32Array(spillPath === undefined ? memory : new ArrayBuffer(sizeBytes));

@@ -28,7 +28,8 @@ export function spilled(block: DealtBlock, words: Uint32Array, path: string): De
 /** The facts of shards [from, to) of a block, as words. */
 export function factsIn({ facts, starts }: DealtBlock, from: number, to: number): Uint32Array {
   const [start, end] = [starts[from] ?? 0, starts[to] ?? 0];
-  if (typeof facts !== 'string') return new Uint32Array(facts, 4 * wordsPerFact * start, wordsPerFact * (end - start));
+  if (typeof facts !== 'string')
+    return new Uint32Array(facts, 4 * wordsPerFact * start, wordsPerFact * (end - start));
   const words = new Uint32Array(wordsPerFact * (end - start));
   const bytes = new Uint8Array(words.buffer);
   const fd = openSync(facts, 'r');

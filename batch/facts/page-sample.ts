@@ -1,5 +1,4 @@
 /** Pages chosen for the recount: a sample that does not depend on the order of facts. */
-import { murmur2 } from '../../lib/log/partitioner.js';
 import type { Star } from '../../master-data/star/star.js';
 
 /** Of the spellings of all pages together: a page whose links carry click ids has one for every view. */
@@ -11,15 +10,20 @@ export interface SampledPage {
   readonly parts: readonly string[];
 }
 
-/** The `size` pages with the least hashes that have facts, without those that would be too many spellings. */
-export function samplePages(star: Pick<Star, 'pages' | 'pageOfUrl' | 'texts'>, hasFacts: (page: number) => boolean, size: number): SampledPage[] {
+/**
+ * Pages that lie at equal distances in key order, without those that have too many spellings.
+ *
+ * @param byKey numbers of the pages that have facts, in key order
+ */
+export function samplePages(
+  star: Pick<Star, 'pages' | 'pageOfUrl' | 'texts'>,
+  byKey: Uint32Array,
+  size: number,
+): SampledPage[] {
   const { pages } = star;
-  const chosen = Array.from({ length: pages.count }, (_, page) => page)
-    .filter(hasFacts)
-    .map((page) => ({ page, hash: murmur2(pages.bytes.subarray(pages.startOf(page), pages.endOf(page))) }))
-    .toSorted((a, b) => a.hash - b.hash || a.page - b.page)
-    .slice(0, size);
-  const spellings = new Map(chosen.map(({ page }) => [page, { parts: new Set<string>(), characters: 0 }]));
+  const count = Math.min(size, byKey.length);
+  const chosen = Array.from({ length: count }, (_, i) => byKey[Math.floor(((i + 0.5) * byKey.length) / count)] ?? 0);
+  const spellings = new Map(chosen.map((page) => [page, { parts: new Set<string>(), characters: 0 }]));
   let url = 1;
   for (const { bytes, starts, ends, count } of star.texts('urls')) {
     for (let i = 0; i < count; i++, url++) {
@@ -32,7 +36,7 @@ export function samplePages(star: Pick<Star, 'pages' | 'pageOfUrl' | 'texts'>, h
     }
   }
   let left = maxCharacters;
-  return chosen.flatMap(({ page }) => {
+  return chosen.flatMap((page) => {
     const { parts, characters } = spellings.get(page) ?? { parts: [], characters: 0 };
     if (characters > left) return [];
     left -= characters;

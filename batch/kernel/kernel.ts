@@ -43,7 +43,9 @@ interface Exports {
 // The few parts of the WebAssembly API in use; TypeScript declares them only for browsers.
 declare const WebAssembly: {
   readonly Module: new (bytes: Uint8Array) => { readonly [Symbol.toStringTag]: 'WebAssembly.Module' };
-  readonly Instance: new (module: InstanceType<(typeof WebAssembly)['Module']>) => { readonly exports: Exports };
+  readonly Instance: new (module: InstanceType<(typeof WebAssembly)['Module']>) => {
+    readonly exports: Exports;
+  };
 };
 
 const compiled = new WebAssembly.Module(Buffer.from(sortKernelWasmBase64, 'base64'));
@@ -138,7 +140,16 @@ export class Kernel {
     const { memory, blocks, outEnd, recordsEnd } = this.#exports;
     const recordsLimit = this.#recordsAt + recordBytes * recordsAtOnce;
     const outLimit = this.#outAt + blockBytesAtOnce;
-    const next = blocks(at, end, this.#outAt, outLimit, this.#couponsAt, this.#recordsAt, recordsLimit, flatLimit);
+    const next = blocks(
+      at,
+      end,
+      this.#outAt,
+      outLimit,
+      this.#couponsAt,
+      this.#recordsAt,
+      recordsLimit,
+      flatLimit,
+    );
     return {
       next,
       bytes: new Uint8Array(memory.buffer, this.#outAt, outEnd.value - this.#outAt),
@@ -150,7 +161,11 @@ export class Kernel {
    * Visits of one domain, from its sorted words [at, end): the hour ranks that have some, and by rank visits and bounces side by
    * side, which the caller sets back to 0.
    */
-  visits(at: number, end: number, gapMs: number): { readonly ranks: Uint32Array; readonly counts: Uint32Array } {
+  visits(
+    at: number,
+    end: number,
+    gapMs: number,
+  ): { readonly ranks: Uint32Array; readonly counts: Uint32Array } {
     const { memory, visits } = this.#exports;
     const seenEnd = visits(at, end, this.#visitsAt, this.#seenAt, BigInt(gapMs), BigInt(this.#hourMs));
     return {

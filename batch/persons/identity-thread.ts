@@ -62,7 +62,9 @@ if (!isMainThread && parentPort !== null && isJob(workerData)) {
   const { path, ids, members, ends } = workerData;
   const reply = await writeIdentity(path, PackedTexts.from(ids), personsOf({ members, ends })).then(
     (identity): Reply => ({ identity }),
-    (error: unknown): Reply => ({ error: sendError(nameError(error), { code: 'batch.failed', retryable: false }) }),
+    (error: unknown): Reply => ({
+      error: sendError(nameError(error), { code: 'batch.failed', retryable: false }),
+    }),
   );
   parentPort.postMessage(reply);
 }

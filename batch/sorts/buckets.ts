@@ -56,13 +56,25 @@ export class Buckets {
     }
     const hours = new Map<number, VisitCell>();
     for (const each of [known, encoded]) {
-      forEachVisitHour(each, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY, ({ bucket, visits, bounces }) => {
-        const before = hours.get(bucket);
-        hours.set(bucket, { bucket, visits: visits + (before?.visits ?? 0), bounces: bounces + (before?.bounces ?? 0) });
-      });
+      forEachVisitHour(
+        each,
+        Number.NEGATIVE_INFINITY,
+        Number.POSITIVE_INFINITY,
+        ({ bucket, visits, bounces }) => {
+          const before = hours.get(bucket);
+          hours.set(bucket, {
+            bucket,
+            visits: visits + (before?.visits ?? 0),
+            bounces: bounces + (before?.bounces ?? 0),
+          });
+        },
+      );
     }
     const out = new ByteWriter();
-    encodeVisits(out, [...hours.values()].toSorted((a, b) => a.bucket - b.bucket));
+    encodeVisits(
+      out,
+      [...hours.values()].toSorted((a, b) => a.bucket - b.bucket),
+    );
     this.visits.set(domain, out.view().slice());
   }
 

@@ -7,7 +7,14 @@ import { BlockBuilder } from '../../serving/block-builder.js';
 import { deriveLimitOf } from '../../serving/cells.js';
 import { factWords, factsIn, wordsPerFact } from '../facts/dealt.js';
 import { bitsOf, type Kernel } from '../kernel/kernel.js';
-import { ResultBuilder, type Kind, type SortJob, type SortListener, type SortResult, type SortTables } from './sort-job.js';
+import {
+  ResultBuilder,
+  type Kind,
+  type SortJob,
+  type SortListener,
+  type SortResult,
+  type SortTables,
+} from './sort-job.js';
 
 const wordBytes = 8;
 
@@ -62,8 +69,13 @@ export class CellPass {
     const { hourBits } = this.#kernel;
     const [fromHour, toHour] = [part?.fromHour ?? 0, part?.toHour ?? hours.length];
     const touched = blocks.filter((block) => block.fromHour < toHour && block.toHour > fromHour);
-    const most = touched.reduce((sum, { starts }) => sum + (starts[toShard] ?? 0) - (starts[fromShard] ?? 0), 0);
-    const words = this.#kernel.words(part === undefined ? most : countIn(touched, fromShard, toShard, fromHour, toHour));
+    const most = touched.reduce(
+      (sum, { starts }) => sum + (starts[toShard] ?? 0) - (starts[fromShard] ?? 0),
+      0,
+    );
+    const words = this.#kernel.words(
+      part === undefined ? most : countIn(touched, fromShard, toShard, fromHour, toHour),
+    );
     let filled = 0;
     for (const block of touched) {
       const facts = factsIn(block, fromShard, toShard);
@@ -129,7 +141,13 @@ export class CellPass {
   }
 }
 
-function countIn(blocks: SortTables['blocks'], fromShard: number, toShard: number, fromHour: number, toHour: number): number {
+function countIn(
+  blocks: SortTables['blocks'],
+  fromShard: number,
+  toShard: number,
+  fromHour: number,
+  toHour: number,
+): number {
   let count = 0;
   for (const block of blocks) {
     const facts = factsIn(block, fromShard, toShard);

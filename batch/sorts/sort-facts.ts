@@ -7,8 +7,18 @@ import { Lane, type SortedListener } from './lane.js';
 import { jobKinds, type SortJob } from './sort-job.js';
 
 /** Rejects with the first error of a job or of the listener. */
-export async function sortFacts(threads: FactThreads, jobs: readonly SortJob[], listener: SortedListener): Promise<void> {
-  const lanes = jobKinds.map((kind) => new Lane(jobs.filter((job) => job.kind === kind), listener));
+export async function sortFacts(
+  threads: FactThreads,
+  jobs: readonly SortJob[],
+  listener: SortedListener,
+): Promise<void> {
+  const lanes = jobKinds.map(
+    (kind) =>
+      new Lane(
+        jobs.filter((job) => job.kind === kind),
+        listener,
+      ),
+  );
   await threads.each(() => nextJob(lanes, listener));
 }
 

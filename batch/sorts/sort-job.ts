@@ -30,7 +30,9 @@ export interface SortJob {
   readonly from: number;
   readonly to: number;
   /** Of one subject the hours of these ranks, [fromHour, toHour); or visits of one domain of one of `parts` shares of the persons. */
-  readonly part: { readonly index: number; readonly parts: number; readonly fromHour: number; readonly toHour: number } | undefined;
+  readonly part:
+    | { readonly index: number; readonly parts: number; readonly fromHour: number; readonly toHour: number }
+    | undefined;
   /** About so many facts. */
   readonly rows: number;
 }

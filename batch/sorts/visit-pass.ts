@@ -7,7 +7,13 @@ import { ByteWriter } from '../../serving/bytes.js';
 import { encodeVisits } from '../../serving/visits.js';
 import { factWords, factsIn, wordsPerFact } from '../facts/dealt.js';
 import { bitsOf, millisecondBits, type Kernel } from '../kernel/kernel.js';
-import { ResultBuilder, type SortJob, type SortListener, type SortResult, type SortTables } from './sort-job.js';
+import {
+  ResultBuilder,
+  type SortJob,
+  type SortListener,
+  type SortResult,
+  type SortTables,
+} from './sort-job.js';
 
 export const visitGapMs = 30 * 60_000;
 
@@ -38,7 +44,10 @@ export class VisitPass {
     return result.finish(encoded.view());
   }
 
-  *#taken(ranks: Uint32Array, counts: Uint32Array): Generator<{ bucket: number; visits: number; bounces: number }> {
+  *#taken(
+    ranks: Uint32Array,
+    counts: Uint32Array,
+  ): Generator<{ bucket: number; visits: number; bounces: number }> {
     for (const rank of ranks) {
       yield {
         bucket: this.#tables.hours[rank] ?? 0,
@@ -51,7 +60,10 @@ export class VisitPass {
   }
 
   /** Makes words of the job's facts, domain after domain; returns where each begins, and the greatest person among them. */
-  #gather({ fromShard, toShard, from, to, part }: SortJob): { readonly starts: Uint32Array; readonly maxPerson: number } {
+  #gather({ fromShard, toShard, from, to, part }: SortJob): {
+    readonly starts: Uint32Array;
+    readonly maxPerson: number;
+  } {
     const { blocks, subjectOf } = this.#tables;
     const ofPage = subjectOf.domains ?? new Uint32Array(0);
     const [parts, index] = [part?.parts ?? 1, part?.index ?? 0];

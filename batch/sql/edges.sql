@@ -1,6 +1,6 @@
 -- Edge facts that may join, by the numbers of their ids: no invalid records, and nothing that a record is refused for today (files of
 -- earlier versions hold it as facts).
 create temp table edge as
-select least(a, b) as lo, greatest(a, b) as hi, kind, timestamp, partition_number, "offset", event
+select least(a, b) as lo, greatest(a, b) as hi, kind, timestamp, partition, "offset", event
 from equivs
 where a > 0 and b > 0 and kind > 0 and swa_is_time(timestamp);

@@ -3,6 +3,6 @@
 create temp table live_edge as
 select lo, hi
 from edge
-anti join repeated_edge using (partition_number, "offset")
+anti join repeated_edge using (partition, "offset")
 group by lo, hi
-having max_by(kind, (timestamp, partition_number, "offset")) = 1;
+having max_by(kind, (timestamp, partition, "offset")) = 1;

@@ -1,7 +1,7 @@
 -- Edge facts that repeat an earlier one: same event id, kind and pair (lib/facts/repeat.ts). Earlier is by (partition,
 -- offset). They do not count.
 create temp table repeated_edge as
-select partition_number, "offset"
+select partition, "offset"
 from edge
 semi join (select event from edge where event > 0 group by event having count(*) > 1) using (event)
-qualify row_number() over (partition by event, kind, lo, hi order by partition_number, "offset") > 1;
+qualify row_number() over (partition by event, kind, lo, hi order by partition, "offset") > 1;

@@ -48,32 +48,46 @@ test('tasks are done until there are none left, orders by every thread', async (
     return given === undefined ? undefined : { ...given, onReply: () => replies++ };
   });
   assert.equal(replies, 25);
-  assert.deepEqual((await threads.order({ type: 'surveyed' })).map(({ type }) => type), ['survey', 'survey']);
+  assert.deepEqual(
+    (await threads.order({ type: 'surveyed' })).map(({ type }) => type),
+    ['survey', 'survey'],
+  );
 });
 
 test('what a thread throws, a listener throws, and an abort, end the work', async (t) => {
   const damaged = start(t);
   const isDamage = (error: unknown): boolean => error instanceof StarDamaged;
-  await assert.rejects(damaged.each(() => ({ ...silent, task: { type: 'survey', group } })), isDamage);
+  await assert.rejects(
+    damaged.each(() => ({ ...silent, task: { type: 'survey', group } })),
+    isDamage,
+  );
   await assert.rejects(damaged.order({ type: 'surveyed' }), /facts.parquet/);
   const full = start(t);
   const onReply = (): never => {
     throw new Error('disk full');
   };
-  await assert.rejects(full.each(() => ({ ...silent, task: { type: 'surveyed' }, onReply })), /disk full/);
+  await assert.rejects(
+    full.each(() => ({ ...silent, task: { type: 'surveyed' }, onReply })),
+    /disk full/,
+  );
   const stop = new AbortController();
   const stopped = start(t, stop.signal);
   const endless = stopped.each(() => ({ ...silent, task: { type: 'surveyed' } }));
   stop.abort(new Error('stopped'));
   await assert.rejects(endless, /stopped/);
-  await assert.rejects(start(t, AbortSignal.abort(new Error('before'))).order({ type: 'surveyed' }), /before/);
+  await assert.rejects(
+    start(t, AbortSignal.abort(new Error('before'))).order({ type: 'surveyed' }),
+    /before/,
+  );
 });
 
 test('threads that may be terminated at any moment load no native code', () => {
   for (const name of ['../fact-work.js', '../persons/identity-thread.js']) {
     const { href } = new URL(name, import.meta.url);
     const script = `await import('${href}'); console.log(...process.report.getReport().sharedObjects);`;
-    const loaded = execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
+    const loaded = execFileSync(process.execPath, ['--input-type=module', '-e', script], {
+      encoding: 'utf8',
+    });
     assert.match(loaded, /libc/);
     assert.doesNotMatch(loaded, /\.node\b/, name);
   }

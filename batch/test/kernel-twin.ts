@@ -21,7 +21,11 @@ export interface TwinBlock {
   readonly pageviews: number;
 }
 
-export function blocksOf(facts: readonly TwinFact[], subjectOf: (page: number) => number, lgK: number): TwinBlock[] {
+export function blocksOf(
+  facts: readonly TwinFact[],
+  subjectOf: (page: number) => number,
+  lgK: number,
+): TwinBlock[] {
   const builder = new BlockBuilder(lgK);
   return grouped(facts, ({ page }) => subjectOf(page)).map(([subject, own]) => {
     for (const [hour, views] of grouped(own, (fact) => fact.hour)) {
@@ -34,7 +38,10 @@ export function blocksOf(facts: readonly TwinFact[], subjectOf: (page: number) =
 }
 
 /** Encoded visits by domain. */
-export function visitsByDomain(facts: readonly TwinFact[], domainOf: (page: number) => number): Map<number, Uint8Array> {
+export function visitsByDomain(
+  facts: readonly TwinFact[],
+  domainOf: (page: number) => number,
+): Map<number, Uint8Array> {
   const encoded = grouped(facts, ({ page }) => domainOf(page)).map(([domain, own]) => {
     const visits = grouped(own, ({ person }) => person).flatMap(([, views]) =>
       visitsOf(views.map(({ hour, millisecond }) => hour * hourMs + millisecond)),

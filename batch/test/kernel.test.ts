@@ -16,7 +16,10 @@ import { VisitPass } from '../sorts/visit-pass.js';
 import { blocksOf, visitsByDomain, type TwinBlock, type TwinFact } from './kernel-twin.js';
 
 test('the embedded WebAssembly is what sort-kernel.wat assembles to, byte for byte', () => {
-  const [tool = '', source = ''] = ['hyperloglog-ts/dist/tools/assemble-kernels.js', 'batch/kernel/sort-kernel.wat'].map(assetPath);
+  const [tool = '', source = ''] = [
+    'hyperloglog-ts/dist/tools/assemble-kernels.js',
+    'batch/kernel/sort-kernel.wat',
+  ].map(assetPath);
   execFileSync(process.execPath, [tool, '--check', source], { stdio: 'pipe' });
 });
 
@@ -49,7 +52,11 @@ const factsArbitrary = fc
         millisecond: random(4) === 0 ? random(3) * 1_800_000 - (random(2) === 0 ? 1 : 0) : random(hourMs),
         coupon: ((1 + (person % 37)) << 26) | (Math.imul(person, 0x9e3779b1) >>> 6),
       };
-    }).map((fact) => ({ ...fact, millisecond: Math.max(0, Math.min(hourMs - 1, fact.millisecond)), coupon: fact.coupon >>> 0 }));
+    }).map((fact) => ({
+      ...fact,
+      millisecond: Math.max(0, Math.min(hourMs - 1, fact.millisecond)),
+      coupon: fact.coupon >>> 0,
+    }));
     return { facts, lgK, pages };
   });
 
@@ -60,7 +67,13 @@ function tablesOf(facts: readonly TwinFact[], lgK: number, pages: number): SortT
     const memory = new SharedArrayBuffer(4 * wordsPerFact * own.length);
     const ranks = own.map(({ hour }) => hours.indexOf(hour));
     new Uint32Array(memory).set(
-      own.flatMap(({ page, person, millisecond, coupon }, i) => [page, person, ranks[i] ?? 0, millisecond, coupon]),
+      own.flatMap(({ page, person, millisecond, coupon }, i) => [
+        page,
+        person,
+        ranks[i] ?? 0,
+        millisecond,
+        coupon,
+      ]),
     );
     const [fromHour, toHour] = [Math.min(...ranks), Math.max(...ranks) + 1];
     return { facts: memory, starts: Uint32Array.of(0, own.length), fromHour, toHour };
@@ -93,7 +106,10 @@ test('cells are those of the twin in TypeScript, byte for byte: flat ones, days 
         const blocks = Array.from(result.subjects, (subject, i): TwinBlock => {
           const from = at;
           at += result.lengths[i] ?? 0;
-          const block = { bytes: new Uint8Array(bytes.subarray(from, at)), tableLength: result.tableLengths[i] ?? 0 };
+          const block = {
+            bytes: new Uint8Array(bytes.subarray(from, at)),
+            tableLength: result.tableLengths[i] ?? 0,
+          };
           return { subject, ...block, pageviews: result.pageviews[i] ?? 0 };
         });
         assert.deepEqual(blocks, blocksOf(facts, subjectOf, lgK));
@@ -112,7 +128,9 @@ test('a subject that is cut into months, and put together again, is the same blo
       const tables = tablesOf(facts, lgK, 1);
       const pass = new CellPass(tables, new Kernel(tables.hours, { lgK, hourMs }));
       const ranks = days.map((day) => {
-        const rank = tables.hours.findIndex((hour) => hour >= monthStart(firstHour * hourMs + day * 86_400_000));
+        const rank = tables.hours.findIndex(
+          (hour) => hour >= monthStart(firstHour * hourMs + day * 86_400_000),
+        );
         return rank < 0 ? tables.hours.length : rank;
       });
       const cuts = [...new Set([0, ...ranks, tables.hours.length])].toSorted((a, b) => a - b);
@@ -152,7 +170,10 @@ test('visits are those of the twin, also in shares of the persons', () => {
         const job: SortJob = { ...span, kind: 'visits', to: domainOf(pages) + 1, part };
         built.addResult(job, pass.run(job, silent));
       }
-      assert.deepEqual(new Map([...built.visits].toSorted(([a], [b]) => a - b)), visitsByDomain(facts, domainOf));
+      assert.deepEqual(
+        new Map([...built.visits].toSorted(([a], [b]) => a - b)),
+        visitsByDomain(facts, domainOf),
+      );
       built.abandon();
     }),
     { numRuns: 60 },

@@ -1,6 +1,15 @@
 /** The star is a cache: whatever becomes of it, the view is the same. */
 import assert from 'node:assert/strict';
-import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { roomOf } from '../../lib/data-dir.js';
@@ -26,7 +35,14 @@ function someFacts(from: number, to: number): Fact[] {
       ...(same % 7 === 0 ? { userAgent: 'Googlebot/2.1' } : {}),
     });
     if (i % 8 === 0)
-      facts.push({ type: 'equiv', a: `cookie:${i % 37}`, b: `user:${i % 5}`, timestamp: testClock(), eventId: `edge${i}`, receivedAt: 0 });
+      facts.push({
+        type: 'equiv',
+        a: `cookie:${i % 37}`,
+        b: `user:${i % 5}`,
+        timestamp: testClock(),
+        eventId: `edge${i}`,
+        receivedAt: 0,
+      });
   }
   return facts;
 }
@@ -72,7 +88,11 @@ test('a star that is at hand is read and not made; deleted, cut short or damaged
     const bytes = readFileSync(path);
     const middle = name.endsWith('.parquet') ? 40 : Math.floor(size / 2); // values of the first column
     bytes[middle] = (bytes[middle] ?? 0) ^ 1;
-    const damages = [() => writeFileSync(path, bytes), () => truncateSync(path, size - 1), () => rmSync(path)];
+    const damages = [
+      () => writeFileSync(path, bytes),
+      () => truncateSync(path, size - 1),
+      () => rmSync(path),
+    ];
     for (const damage of name === 'HEAD.json' ? damages : [damages[0], damages[2]]) {
       damage?.();
       assert.equal(await run(config), expected, name);
@@ -86,7 +106,8 @@ test('what a killed run has left behind in the star counts for nothing', async (
   await run(config);
   const dir = roomOf(config.dataDir, 'star');
   await store(config, someFacts(200, 400));
-  for (const name of ['urls', 'visitors', 'coupons', 'pages-0', 'url-pages-0']) appendFileSync(join(dir, name), 'half a text');
+  for (const name of ['urls', 'visitors', 'coupons', 'pages-0', 'url-pages-0'])
+    appendFileSync(join(dir, name), 'half a text');
   writeFileSync(join(dir, 'abc.parquet'), 'PAR1');
   const again = makeHouse(t, { lgK: 9 });
   await store(again, someFacts(0, 200));
@@ -98,10 +119,28 @@ test('what a killed run has left behind in the star counts for nothing', async (
 test('URLs that the rules make one page by dropping their queries are one text', async (t) => {
   const config = makeHouse(t);
   await store(config, someFacts(0, 300));
-  const options = { dir: roomOf(config.dataDir, 'star'), snapshot: takeSnapshot(config.dataDir), tempDir: join(config.dataDir, 'temp') };
-  const limits = { memoryLimit: '256MB', threads: 1, hashesPerScan: 1000, onRows: () => undefined, signal: undefined };
-  const few = await makeStar({ ...options, ...limits, rules: makeRules({ queryAllow: [], bots: 'exclude' }) });
+  const options = {
+    dir: roomOf(config.dataDir, 'star'),
+    snapshot: takeSnapshot(config.dataDir),
+    tempDir: join(config.dataDir, 'temp'),
+  };
+  const limits = {
+    memoryLimit: '256MB',
+    threads: 1,
+    hashesPerScan: 1000,
+    onRows: () => undefined,
+    signal: undefined,
+  };
+  const few = await makeStar({
+    ...options,
+    ...limits,
+    rules: makeRules({ queryAllow: [], bots: 'exclude' }),
+  });
   assert.ok(few.texts.urls.count < 40, String(few.texts.urls.count));
-  const all = await makeStar({ ...options, ...limits, rules: makeRules({ queryAllow: ['id'], bots: 'exclude' }) });
+  const all = await makeStar({
+    ...options,
+    ...limits,
+    rules: makeRules({ queryAllow: ['id'], bots: 'exclude' }),
+  });
   assert.ok(all.texts.urls.count > 200, String(all.texts.urls.count));
 });

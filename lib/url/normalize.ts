@@ -74,7 +74,8 @@ export class UrlRules {
    */
   endOfPart(bytes: Uint8Array, from: number, to: number): number {
     if (!this.dropsQuery || to - from > maxUrlBytes) return to;
-    for (let at = from; at < to; at++) if (bytes[at] === questionMark || bytes[at] === numberSign) return at + 1;
+    for (let at = from; at < to; at++)
+      if (bytes[at] === questionMark || bytes[at] === numberSign) return at + 1;
     return to;
   }
 

@@ -112,7 +112,8 @@ export function readExactly(path: string, offset: number, into: Uint8Array, crc:
   } finally {
     closeSync(fd);
   }
-  if (crc !== undefined && crc32(into) !== crc) throw new StarDamaged(`${path} does not have the checksum it was written with`);
+  if (crc !== undefined && crc32(into) !== crc)
+    throw new StarDamaged(`${path} does not have the checksum it was written with`);
 }
 
 /** The texts of a file in order, many at a time; each is valid until the next. Throws `StarDamaged`, at the latest at the end. */
@@ -159,7 +160,13 @@ function spansIn(bytes: Uint8Array, length: number): TextSpans {
     ends.push((at += size));
     sizeBytes = at;
   }
-  return { bytes, sizeBytes, starts: Uint32Array.from(starts), ends: Uint32Array.from(ends), count: starts.length };
+  return {
+    bytes,
+    sizeBytes,
+    starts: Uint32Array.from(starts),
+    ends: Uint32Array.from(ends),
+    count: starts.length,
+  };
 }
 
 function openSound(path: string): number {

@@ -1,5 +1,5 @@
 /**
- * One dictionary of the star: texts, numbered from 1 in the order in which they came. 0 stands for none. Texts are told
+ * One dictionary of the star: texts, numbered from 1 in the order in which they came. 0 stands for none, and an empty text is none. Texts are told
  * apart by 128 bits of a hash under a key of this process (lib/hash/keyed-hash.ts); what lies in the file are the texts,
  * so a process that adds some hashes all of them first.
  */
@@ -45,11 +45,11 @@ export class Dictionary {
     for (let i = 0; i < count; i++) {
       if ((numbers[i] ?? 0) >= 0) continue;
       const at = hashWords * i;
-      let number = this.#known.get(hashes, at); // the same text may stand there twice
+      const [from, to] = [starts[i] ?? 0, ends[i] ?? 0];
+      let number = from === to ? 0 : this.#known.get(hashes, at); // the same text may stand there twice
       if (number < 0) {
         number = ++this.#count;
         this.#known.set(hashes, at, number);
-        const [from, to] = [starts[i] ?? 0, ends[i] ?? 0];
         this.#file.text(bytes, from, to);
         this.#onNew(bytes, from, to);
       }

@@ -20,8 +20,15 @@ const layout = `format parquet, parquet_version v1, compression uncompressed, di
 export type WrittenFacts = Pick<StarFile, 'groups' | keyof AppendSeal>;
 
 /** Makes the file at `path` from a master file, by SQL functions that number texts, and makes it durable. */
-export async function writeFacts(connection: DuckDBConnection, of: SnapshotFile, path: string): Promise<WrittenFacts> {
-  const select = assetText(`master-data/star/sql/${of.topic}.sql`).replace('{source}', sqlFacts(of.topic, [of.path]));
+export async function writeFacts(
+  connection: DuckDBConnection,
+  of: SnapshotFile,
+  path: string,
+): Promise<WrittenFacts> {
+  const select = assetText(`master-data/star/sql/${of.topic}.sql`).replace(
+    '{source}',
+    sqlFacts(of.topic, [of.path]),
+  );
   await connection.run(`copy (${select}) to ${sqlText(path)} (${layout})`);
   const fd = openSync(path, 'r+');
   try {
@@ -47,7 +54,9 @@ export async function writeFacts(connection: DuckDBConnection, of: SnapshotFile,
     sums[column] = (sums[column] ?? 0n) ^ xorOf(bytes, width);
   }
   const xors = Object.keys(starColumns[of.topic]).map((name) => `bit_xor("${name}")`);
-  const [expected = []] = (await connection.runAndReadAll(`select ${xors.join(', ')} from ${sqlParquet(path)}`)).getRows();
+  const [expected = []] = (
+    await connection.runAndReadAll(`select ${xors.join(', ')} from ${sqlParquet(path)}`)
+  ).getRows();
   for (const [column, sum] of sums.entries())
     if (BigInt.asIntN(64, BigInt(String(expected[column] ?? 0))) !== BigInt.asIntN(64, sum))
       throw notAsExpected(path, `values of column ${column} lie elsewhere`);

@@ -144,12 +144,19 @@ async function findRepeats(options: StarOptions, head: Head, of: string): Promis
             `select ${partition} as partition, ${file} as file, file_row_number as row, event_id, visitor
              from read_parquet(${sqlText(path)}, hive_partitioning = false, file_row_number = true) where url is not null`,
         );
-        const sql = assetText('master-data/star/sql/repeats.sql').replace('{facts}', facts.join(' union all '));
+        const sql = assetText('master-data/star/sql/repeats.sql').replace(
+          '{facts}',
+          facts.join(' union all '),
+        );
         const rows = await functions.during(async () => connection.stream(sql));
         for (;;) {
           const chunk = await functions.during(async () => rows.fetchChunk());
           if (chunk === null || chunk.rowCount === 0) break;
-          const [file, row, begins] = [integers(chunk, 0), integers(chunk, 1), booleans(chunk.getColumnVector(2))];
+          const [file, row, begins] = [
+            integers(chunk, 0),
+            integers(chunk, 1),
+            booleans(chunk.getColumnVector(2)),
+          ];
           for (let i = 0; i < chunk.rowCount; i++) {
             found.u32(2 * (file[i] ?? 0) + (begins[i] ?? 0));
             found.u32(row[i] ?? 0);

@@ -44,7 +44,9 @@ export class RuleResults {
     const goesOn = sameRules(results.versions, rules.versions);
     this.#generation = goesOn ? results.generation : results.generation + 1;
     const seals = goesOn ? results.files : noResults;
-    this.#files = recordOfParts((part) => new AppendFile(resultPath(dir, part, this.#generation), seals[part]));
+    this.#files = recordOfParts(
+      (part) => new AppendFile(resultPath(dir, part, this.#generation), seals[part]),
+    );
     if (goesOn) {
       for (const page of textsIn(resultPath(dir, 'pages', this.#generation), seals.pages)) {
         hash.text(page);

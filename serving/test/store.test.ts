@@ -50,13 +50,13 @@ async function publishView(dir: string, number: number, url: string): Promise<Vi
   builder.hour(480_000, 3, Uint32Array.of(5, 70, 4_000_000_000), 0, 3);
   const pages = new CellFile(writer.cellsPath('pages'));
   const domains = new CellFile(writer.cellsPath('domains'));
-  writer.page(url, pages.append(builder.finish()));
+  writer.page(Buffer.from(url), pages.append(builder.finish()));
   builder.hour(480_000, 3, Uint32Array.of(5, 70, 4_000_000_000), 0, 3);
   writer.domain('example.com', domains.append(builder.finish()));
   const visits = new ByteWriter();
   encodeVisits(visits, [{ bucket: 480_000, visits: 2, bounces: 1 }]);
   writer.visits('example.com', visits.view());
-  writer.listPage('example.com', url, 3);
+  writer.listPage('example.com', Buffer.from(url), 3);
   const counts = { pageviews: 3, pages: 1, domains: 1, persons: 2, mappedIds: 1 };
   const meta = await writer.finish(
     { ...base, maxPersonIds: 0, number, codeVersion, counts },

@@ -13,7 +13,8 @@ export const lambdaLawFaults: readonly PlantedFault[] = [
   fault('repeats are told whatever their partition', {
     file: 'master-data/star/sql/repeats.sql',
     find: 'window same as (partition by partition, event_id, visitor order by file, row),\n  all_same as (partition by partition, event_id, visitor)\nqualify count(*) over all_same > 1\norder by partition, event_id',
-    replace: 'window same as (partition by event_id, visitor order by file, row),\n  all_same as (partition by event_id, visitor)\nqualify count(*) over all_same > 1\norder by event_id',
+    replace:
+      'window same as (partition by event_id, visitor order by file, row),\n  all_same as (partition by event_id, visitor)\nqualify count(*) over all_same > 1\norder by event_id',
   }),
   fault('edges repeat by their eventId alone', {
     file: 'batch/sql/repeated-edges.sql',

@@ -1,0 +1,209 @@
+/**
+ * A view held to the whole recomputation in plain SQL (batch/sql/whole-run.sql): every cell of every page and domain, and every
+ * hour of visits. It shares the star's texts and rules with the run, and none of its persons, shards, sorts and sketches. Takes memory and
+ * time like any query over all facts: meant for small data, and for whoever doubts.
+ */
+import { DuckDBListValue, type DuckDBConnection } from '@duckdb/node-api';
+import { createHash } from 'node:crypto';
+import { maxCoupons } from 'hyperloglog-ts';
+import { dirname } from 'node:path';
+import { assetText } from '../lib/assets.js';
+import { timeEnd, timeStart } from '../lib/facts/fact.js';
+import { hourMs, spans } from '../lib/time/buckets.js';
+import type { Subject } from '../lib/views/view.js';
+import { starEdges } from './database.js';
+import { openDuckDb, sqlText } from '../master-data/duckdb.js';
+import type { Star } from '../master-data/star/star.js';
+import { applyCoupons } from '../serving/union.js';
+import type { ViewReader } from '../serving/view-reader.js';
+
+export interface ExactOptions {
+  readonly star: Star;
+  readonly view: ViewReader;
+  /** Rows of each file of pageviews below the cut. */
+  readonly rowsOf: readonly number[];
+  readonly tempDir: string;
+  readonly memoryLimit: string;
+  readonly threads: number;
+}
+
+const allTime = { from: -1_000_000, to: Math.ceil(timeEnd / hourMs) } as const;
+const examples = 20;
+
+/** What the view says otherwise than the facts, in words: the first of it; none when all is equal. */
+export async function exactDifferences(options: ExactOptions): Promise<string[]> {
+  const { star, view, tempDir } = options;
+  const database = await openDuckDb({
+    allowedDirectories: [...new Set(star.facts.map(({ path }) => dirname(path))), tempDir],
+    tempDirectory: tempDir,
+    memoryLimit: options.memoryLimit,
+    threads: options.threads,
+  });
+  try {
+    const { connection } = database;
+    await giveStar(connection, options);
+    const holes: Readonly<Record<string, string>> = {
+      timeStart: String(timeStart),
+      timeEnd: String(timeEnd),
+      maxIds: view.meta.maxPersonIds === 0 ? '9223372036854775807' : String(view.meta.maxPersonIds),
+    };
+    const sql = assetText('batch/sql/whole-run.sql');
+    await connection.run(sql.replace(/\{(timeStart|timeEnd|maxIds)\}/g, (_hole, name: string) => holes[name] ?? ''));
+    const differences = new Differences();
+    await compareCells(connection, view, differences);
+    await compareVisits(connection, view, differences);
+    return differences.found;
+  } finally {
+    database.close();
+  }
+}
+
+class Differences {
+  readonly found: string[] = [];
+
+  add(what: string, view: string | undefined, facts: string | undefined): void {
+    if (view !== facts && this.found.length < examples)
+      this.found.push(`${what} has ${view ?? 'nothing'}; its facts say ${facts ?? 'nothing'}`);
+  }
+}
+
+/** The tables that the SQL begins with. */
+async function giveStar(connection: DuckDBConnection, { star, view, rowsOf }: ExactOptions): Promise<void> {
+  const pageviews = star.factsOf('pageviews').map(
+    ({ path, partition }, file) =>
+      `select ${partition} as partition, ${file} as file, cast(file_row_number as integer) as row, url, visitor, agent, timestamp
+       from read_parquet(${sqlText(path)}, hive_partitioning = false, file_row_number = true)
+       where file_row_number < ${rowsOf[file] ?? 0} and url > 0`,
+  );
+  await connection.run(`create temp view pageview as ${pageviews.join(' union all ') || noPageviews}`);
+  await connection.run(`create temp view equiv as ${starEdges({ facts: star.facts, cut: view.meta.cut })}`);
+  const domainOf = (page: number): string => star.domains[star.domainOfPage[page] ?? 0] ?? '';
+  const urls = Array.from(star.pageOfUrl.entries()).filter(([, page]) => page > 0);
+  const pagesOf = urls.map(([url, page]) => [url, star.pages.text(page - 1), domainOf(page - 1)]);
+  await give(connection, 'url', 'url integer, page varchar, domain varchar', pagesOf);
+  const bots = Array.from(star.bots.entries()).filter(([, isBot]) => isBot === 1);
+  await give(connection, 'bot', 'agent integer', bots.map(([agent]) => [agent]));
+  await give(connection, 'visitor', 'visitor integer, id varchar, coupon uinteger', visitorsOf(star));
+  await give(connection, 'repeat_group', 'file integer, row integer, number integer', repeatGroupsOf(star));
+}
+
+const noPageviews = 'select 0 as partition, 0 as file, 0 as row, 0 as url, 0 as visitor, 0 as agent, 0::bigint as timestamp where false';
+
+function* visitorsOf(star: Star): Generator<(string | number | bigint)[]> {
+  let visitor = 1;
+  for (const { bytes, starts, ends, count } of star.texts('visitors')) {
+    for (let i = 0; i < count; i++, visitor++) {
+      const coupon = star.coupons[visitor] ?? 0;
+      if (coupon !== 0) yield [visitor, Buffer.from(bytes.subarray(starts[i], ends[i])).toString('utf8'), BigInt(coupon)];
+    }
+  }
+}
+
+function* repeatGroupsOf(star: Star): Generator<(string | number | bigint)[]> {
+  const words = star.repeats();
+  let number = 0;
+  for (let i = 0; i < words.length; i += 2) {
+    const file = words[i] ?? 0;
+    number += file % 2;
+    yield [file >>> 1, words[i + 1] ?? 0, number];
+  }
+}
+
+/** Fills a new table; numbers are signed, bigints unsigned, both of 32 bits. */
+async function give(
+  connection: DuckDBConnection,
+  name: string,
+  columns: string,
+  rows: Iterable<readonly (string | number | bigint)[]>,
+): Promise<void> {
+  await connection.run(`create temp table ${name} (${columns})`);
+  const appender = await connection.createAppender(name);
+  for (const row of rows) {
+    for (const value of row) {
+      if (typeof value === 'string') appender.appendVarchar(value);
+      else if (typeof value === 'number') appender.appendInteger(value);
+      else appender.appendUInteger(Number(value));
+    }
+    appender.endRow();
+  }
+  appender.closeSync();
+}
+
+async function compareCells(connection: DuckDBConnection, view: ViewReader, differences: Differences): Promise<void> {
+  const subjects = [...view.domains()].flatMap((domain): Subject[] => [
+    { kind: 'domain', domain },
+    ...Array.from(view.pages(domain), ({ url }): Subject => ({ kind: 'page', url })),
+  ]);
+  const left = new Map(subjects.map((subject) => [nameOf(subject), subject]));
+  for await (const [name, expected] of cellsOfFacts(connection, view.meta.lgK)) {
+    const subject = left.get(name);
+    left.delete(name);
+    const actual = subject === undefined ? new Map<string, string>() : cellsOf(view, subject);
+    for (const bucket of new Set([...actual.keys(), ...expected.keys()]))
+      differences.add(`${name}, ${bucket},`, actual.get(bucket), expected.get(bucket));
+  }
+  for (const name of left.keys()) differences.add(name, 'cells', undefined);
+}
+
+const nameOf = (subject: Subject): string => `${subject.kind} ${subject.kind === 'page' ? subject.url : subject.domain}`;
+
+/** Of one subject after the other: by span and bucket what its cell must hold. */
+async function* cellsOfFacts(
+  connection: DuckDBConnection,
+  lgK: number,
+): AsyncGenerator<[name: string, cells: Map<string, string>]> {
+  let name = '';
+  let cells = new Map<string, string>();
+  const sql = `select kind || ' ' || subject, span || ' ' || bucket, pageviews, coupons from cell order by 1`;
+  for await (const rows of (await connection.stream(sql)).yieldRows()) {
+    for (const [subject, bucket, pageviews, coupons] of rows) {
+      if (subject !== name && name !== '') {
+        yield [name, cells];
+        cells = new Map();
+      }
+      name = String(subject);
+      const items = coupons instanceof DuckDBListValue ? Uint32Array.from(coupons.items, Number) : new Uint32Array(0);
+      cells.set(String(bucket), said(Number(pageviews), items, lgK));
+    }
+  }
+  if (name !== '') yield [name, cells];
+}
+
+function cellsOf(view: ViewReader, subject: Subject): Map<string, string> {
+  const cells = new Map<string, string>();
+  const { lgK } = view.meta;
+  for (const span of spans) {
+    view.forEachBucket(subject, span, allTime.from, allTime.to, ({ bucket, pageviews, sketch }) => {
+      const words = sketch.kind === 'coupons' ? said(pageviews, sketch.coupons, lgK) : many(pageviews, sketch.registers);
+      cells.set(`${span} ${bucket}`, words);
+    });
+  }
+  return cells;
+}
+
+/** @param coupons distinct and ascending */
+function said(pageviews: number, coupons: Uint32Array, lgK: number): string {
+  if (coupons.length <= maxCoupons(lgK)) return `${pageviews} pageviews of ${coupons.length} people, ${coupons.join(' ')}`;
+  const registers = new Uint8Array(2 ** lgK);
+  applyCoupons(registers, coupons, 0, coupons.length);
+  return many(pageviews, registers);
+}
+
+function many(pageviews: number, registers: Uint8Array): string {
+  return `${pageviews} pageviews of many people, ${createHash('sha256').update(registers).digest('hex')}`;
+}
+
+async function compareVisits(connection: DuckDBConnection, view: ViewReader, differences: Differences): Promise<void> {
+  const expected = new Map<string, string>();
+  const rows = await connection.runAndReadAll('select domain, hour, visits, bounces from visit');
+  for (const [domain, hour, visits, bounces] of rows.getRows())
+    expected.set(`visits of ${String(domain)}, hour ${String(hour)},`, `${String(visits)}, bounces ${String(bounces)}`);
+  for (const domain of view.domains()) {
+    view.forEachVisitHour(domain, allTime.from, allTime.to, ({ bucket, visits, bounces }) => {
+      const name = `visits of ${domain}, hour ${bucket},`;
+      differences.add(name, `${visits}, bounces ${bounces}`, expected.get(name));
+      expected.delete(name);
+    });
+  }
+  for (const [name, wanted] of expected) differences.add(name, undefined, wanted);
+}

@@ -1,0 +1,79 @@
+-- The whole recomputation in plain SQL over the star: what a batch run must come to, to be read and to be held to
+-- (batch/exact.ts). It is given the star's facts as pageview and equiv, its groups of pageviews that may be repeats as
+-- repeat_group, and what is known of the numbers in them as url (page and domain), bot (agents) and visitor (id and
+-- coupon; placeholders are not there).
+
+-- Edges. Of those with one event id, kind and pair the first counts; of all on a pair the latest wins.
+create temp table edge as
+select least(a.id, b.id) as lo, greatest(a.id, b.id) as hi, kind, timestamp, partition, "offset"
+from equiv
+join visitor as a on a.visitor = equiv.a
+join visitor as b on b.visitor = equiv.b
+where kind > 0 and timestamp >= {timeStart} and timestamp < {timeEnd}
+qualify event = 0 or row_number() over (partition by event, kind, lo, hi order by partition, "offset") = 1;
+
+create temp table live_edge as
+select lo, hi from edge group by lo, hi
+having max_by(kind, (timestamp, partition, "offset")) = 1;
+
+-- Persons. The least id that an id reaches over live edges stands for it.
+create temp table reached as
+with recursive component(id, least) using key (id) as (
+  select unnest([lo, hi]) as id, id as least
+  from live_edge
+  union
+  select known.id, min(other.least)
+  from recurring.component as known
+  join (select lo as id, hi as neighbour from live_edge union all select hi, lo from live_edge) as edge using (id)
+  join component as other on other.id = edge.neighbour
+  where other.least < known.least
+  group by known.id
+)
+select id, least, count(*) over (partition by least) as ids
+from component;
+
+create temp table person as
+select visitor, if(ids <= {maxIds}, least, id) as person from visitor join reached using (id);
+
+-- Pageviews that count: their URL has a page, no bot, no placeholder, and of each group and page the first.
+create temp table counted as
+select page, domain, coalesce(person.person, visitor.id) as person, timestamp
+from pageview
+join url using (url)
+join visitor using (visitor)
+anti join bot using (agent)
+left join person using (visitor)
+left join repeat_group using (file, row)
+where timestamp >= {timeStart} and timestamp < {timeEnd}
+qualify repeat_group.number is null
+  or row_number() over (partition by repeat_group.number, page order by file, row) = 1;
+
+-- Buckets of every subject: pageviews, and people by their coupons.
+create temp table cell as
+select kind, subject, span, bucket, count(*) as pageviews, list_sort(list(distinct coupon)) as coupons
+from (
+  select timestamp, coupon, unnest([{kind: 'page', subject: page}, {kind: 'domain', subject: domain}], recursive := true)
+  from counted
+  join visitor on visitor.id = counted.person
+),
+lateral (
+  select unnest([
+    {span: 'hour', bucket: timestamp // 3600000},
+    {span: 'day', bucket: timestamp // 86400000},
+    {span: 'month', bucket: datesub('month', timestamp '1970-01-01', make_timestamp(timestamp * 1000))}
+  ], recursive := true)
+)
+group by kind, subject, span, bucket;
+
+-- Visits. A view 30 minutes or more after the one before begins a new one; it counts in the hour it began.
+create temp table visit as
+select domain, began // 3600000 as hour, count(*) as visits, count(*) filter (views = 1) as bounces
+from (
+  select domain, person, min(timestamp) as began, count(*) as views
+  from (
+    select *, sum(if(timestamp - before < 1800000, 0, 1)) over (partition by domain, person order by timestamp) as number
+    from (select *, lag(timestamp, 1, -1800000) over (partition by domain, person order by timestamp) as before from counted)
+  )
+  group by domain, person, number
+)
+group by domain, hour;

@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import fc from 'fast-check';
+import { assetText } from '../../lib/assets.js';
+import type { Config } from '../../lib/config/config.js';
+import type { Fact } from '../../lib/facts/fact.js';
+import { makeRules } from '../../lib/facts/rules.js';
+import { takeSnapshot } from '../../master-data/snapshot.js';
+import { readHead } from '../../master-data/star/head.js';
+import { Star } from '../../master-data/star/star.js';
+import { roomOf } from '../../lib/data-dir.js';
+import { fileNames, viewPath } from '../../serving/layout.js';
+import { openViewAt } from '../../serving/view-reader.js';
+import { forgeCells } from '../../serving/test/forge.js';
+import { exactDifferences } from '../exact.js';
+import { runBatch } from '../run.js';
+import { makeHouse, store, testClock } from './house.js';
+
+const fact = fc.oneof(
+  { weight: 6, arbitrary: fc.record({
+    type: fc.constant('pageview' as const),
+    visitor: fc.oneof(fc.nat(30).map((i) => `cookie:${i}`), fc.constant('user:null')),
+    url: fc.tuple(fc.nat(3), fc.nat(4)).map(([site, page]) => (page === 4 ? 'mailto:x' : `https://site${site}.example/${page}`)),
+    timestamp: fc.nat(4_000).map((i) => Date.UTC(2024, 0, 30) + i * 20 * 60_000),
+    eventId: fc.nat(60).map((i) => `e${i}`),
+    receivedAt: fc.constant(testClock()),
+    userAgent: fc.constantFrom('Mozilla/5.0', 'Googlebot/2.1'),
+  }) },
+  { weight: 1, arbitrary: fc.record({
+    type: fc.constantFrom('equiv' as const, 'retract' as const),
+    a: fc.nat(30).map((i) => `cookie:${i}`),
+    b: fc.nat(5).map((i) => `user:${i}`),
+    timestamp: fc.nat(20),
+    eventId: fc.nat(40).map((i) => `edge${i}`),
+    receivedAt: fc.constant(testClock()),
+  }).map((edge) => ({ ...edge, timestamp: Date.UTC(2024, 0, 1) + edge.timestamp })) },
+);
+
+async function differences(config: Config): Promise<string[]> {
+  const meta = await runBatch({ config, clock: testClock, trigger: 'command' });
+  return differencesOf(config, meta.id);
+}
+
+async function differencesOf(config: Config, id: Parameters<typeof viewPath>[1]): Promise<string[]> {
+  const dir = roomOf(config.dataDir, 'star');
+  const star = new Star(dir, readHead(dir, makeRules({ queryAllow: [], bots: 'exclude' })), takeSnapshot(config.dataDir));
+  const rowsOf = star.factsOf('pageviews').map(({ groups }) => groups.reduce((sum, { rows }) => sum + rows, 0));
+  const view = openViewAt(viewPath(config.dataDir, id));
+  try {
+    const limits = { tempDir: join(config.dataDir, 'exact'), memoryLimit: '512MB', threads: 1 };
+    return await exactDifferences({ star, view, rowsOf, ...limits });
+  } finally {
+    view.close();
+  }
+}
+
+test('every cell and visit of a batch view is what the whole run in SQL comes to', async (t: TestContext) => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(fact, { minLength: 1, maxLength: 400 }), fc.constantFrom(0, 3), async (facts, maxPersonIds) => {
+      const config = makeHouse(t, { lgK: 4, partitions: 2, maxPersonIds });
+      await store(config, facts.slice(0, 100) as Fact[]);
+      await store(config, facts.slice(100) as Fact[]);
+      assert.deepEqual(await differences(config), []);
+    }),
+    { numRuns: 5 },
+  );
+});
+
+test('a cell that is wrong by one person is found', async (t) => {
+  const config = makeHouse(t);
+  const view: Fact = { type: 'pageview', visitor: 'a', url: 'https://example.com/', timestamp: Date.UTC(2024, 1, 1), eventId: '1', receivedAt: 0 };
+  await store(config, [view, { ...view, visitor: 'b', eventId: '2' }]);
+  const { id } = await runBatch({ config, clock: testClock, trigger: 'command' });
+  await forgeCells(viewPath(config.dataDir, id), fileNames.pages, (data) => {
+    data[data.length - 1] = (data.at(-1) ?? 0) ^ 4;
+  });
+  assert.match((await differencesOf(config, id)).join('\n'), /page https:\/\/example.com\/, hour/);
+});
+
+test('the whole run is read in one sitting', () => {
+  assert.ok(assetText('batch/sql/whole-run.sql').trim().split('\n').length <= 80);
+});
