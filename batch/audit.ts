@@ -15,6 +15,8 @@ import { checkLogId, reaches } from '../lib/log/cut.js';
 import type { ViewId, ViewMeta } from '../lib/views/view.js';
 import { pinSnapshot } from '../master-data/pins.js';
 import { snapshotAt } from '../master-data/snapshot.js';
+import { readHead } from '../master-data/star/head.js';
+import { Star } from '../master-data/star/star.js';
 import { codeVersion } from '../serving/code-version.js';
 import { currentIfAny, readCurrent } from '../serving/current.js';
 import { Format5View } from '../serving/format-5.js';
@@ -22,6 +24,7 @@ import { formatVersion, viewPath } from '../serving/layout.js';
 import { readMeta } from '../serving/meta.js';
 import { checkSeals, viewIds } from '../serving/store.js';
 import { openViewAt } from '../serving/view-reader.js';
+import { exactDifferences } from './exact.js';
 import { buildView } from './pipeline.js';
 import { ProgressMeter, type OnProgress } from './progress.js';
 import { differencesOf, type ViewDifferences } from './view-difference.js';
@@ -44,6 +47,8 @@ export interface AuditOptions {
   readonly config: AuditConfig;
   /** False: compares hashes only. */
   readonly recount: boolean;
+  /** Holds every cell to the whole run in SQL as well (exact.ts). */
+  readonly exact?: boolean;
   readonly onProgress?: OnProgress;
 }
 
@@ -126,8 +131,10 @@ async function recountCurrent(options: AuditOptions): Promise<Recounted> {
     if (!reaches(cut.next, meta.cut.next))
       return { problems: [`${id} counts facts that the master dataset does not have: its cut lies beyond`] };
     const viewDir = join(dir, 'view');
+    const starDir = join(dir, 'star');
+    const snapshot = snapshotAt(pinned.snapshot, meta.cut);
     const { meta: again } = await buildView({
-      snapshot: snapshotAt(pinned.snapshot, meta.cut),
+      snapshot,
       rules,
       lgK: meta.lgK,
       maxPersonIds: meta.maxPersonIds,
@@ -136,10 +143,16 @@ async function recountCurrent(options: AuditOptions): Promise<Recounted> {
       previous: undefined,
       viewDir,
       tempDir: join(dir, 'temp'),
+      starDir,
       memoryLimit: config.batchMemory,
       threads: config.batchThreads,
       progress: new ProgressMeter(() => performance.now(), options.onProgress ?? (() => undefined)),
     });
+    if (options.exact === true) {
+      const star = new Star(starDir, readHead(starDir, rules), snapshot);
+      const differences = await exactly(star, viewDir, join(dir, 'exact'), config);
+      if (differences.length > 0) return { problems: differences };
+    }
     if (again.view.contentHash === meta.contentHash) return { recounted: id };
     const { pages, persons, examples } = await compare(viewPath(dataDir, id), format, viewDir);
     if (pages + persons === 0 && format !== formatVersion) return { recounted: id };
@@ -158,6 +171,18 @@ async function recountCurrent(options: AuditOptions): Promise<Recounted> {
     pinned.release();
     removeScratch(dir);
     lock.release();
+  }
+}
+
+/** What a view just made says otherwise than the whole run in SQL. */
+async function exactly(star: Star, viewDir: string, tempDir: string, config: AuditConfig): Promise<string[]> {
+  const view = openViewAt(viewDir);
+  try {
+    const { batchMemory: memoryLimit, batchThreads: threads } = config;
+    const differences = await exactDifferences({ star, view, tempDir, memoryLimit, threads });
+    return differences.map((difference) => `a run differs from the whole run in SQL: ${difference}`);
+  } finally {
+    view.close();
   }
 }
 

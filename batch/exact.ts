@@ -8,11 +8,12 @@ import { createHash } from 'node:crypto';
 import { maxCoupons } from 'hyperloglog-ts';
 import { dirname } from 'node:path';
 import { assetText } from '../lib/assets.js';
+import { offsetAt } from '../lib/log/cut.js';
 import { timeEnd, timeStart } from '../lib/facts/fact.js';
 import { hourMs, spans } from '../lib/time/buckets.js';
 import type { Subject } from '../lib/views/view.js';
 import { starEdges } from './database.js';
-import { openDuckDb, sqlText } from '../master-data/duckdb.js';
+import { openDuckDb, sqlParquet, sqlText } from '../master-data/duckdb.js';
 import type { Star } from '../master-data/star/star.js';
 import { applyCoupons } from '../serving/union.js';
 import type { ViewReader } from '../serving/view-reader.js';
@@ -20,8 +21,6 @@ import type { ViewReader } from '../serving/view-reader.js';
 export interface ExactOptions {
   readonly star: Star;
   readonly view: ViewReader;
-  /** Rows of each file of pageviews below the cut. */
-  readonly rowsOf: readonly number[];
   readonly tempDir: string;
   readonly memoryLimit: string;
   readonly threads: number;
@@ -34,7 +33,10 @@ const examples = 20;
 export async function exactDifferences(options: ExactOptions): Promise<string[]> {
   const { star, view, tempDir } = options;
   const database = await openDuckDb({
-    allowedDirectories: [...new Set(star.facts.map(({ path }) => dirname(path))), tempDir],
+    allowedDirectories: [
+      ...new Set(star.facts.flatMap(({ path, masterPath }) => [dirname(path), dirname(masterPath)])),
+      tempDir,
+    ],
     tempDirectory: tempDir,
     memoryLimit: options.memoryLimit,
     threads: options.threads,
@@ -48,7 +50,9 @@ export async function exactDifferences(options: ExactOptions): Promise<string[]>
       maxIds: view.meta.maxPersonIds === 0 ? '9223372036854775807' : String(view.meta.maxPersonIds),
     };
     const sql = assetText('batch/sql/whole-run.sql');
-    await connection.run(sql.replace(/\{(timeStart|timeEnd|maxIds)\}/g, (_hole, name: string) => holes[name] ?? ''));
+    await connection.run(
+      sql.replace(/\{(timeStart|timeEnd|maxIds)\}/g, (_hole, name: string) => holes[name] ?? ''),
+    );
     const differences = new Differences();
     await compareCells(connection, view, differences);
     await compareVisits(connection, view, differences);
@@ -68,13 +72,15 @@ class Differences {
 }
 
 /** The tables that the SQL begins with. */
-async function giveStar(connection: DuckDBConnection, { star, view, rowsOf }: ExactOptions): Promise<void> {
-  const pageviews = star.factsOf('pageviews').map(
-    ({ path, partition }, file) =>
-      `select ${partition} as partition, ${file} as file, cast(file_row_number as integer) as row, url, visitor, agent, timestamp
-       from read_parquet(${sqlText(path)}, hive_partitioning = false, file_row_number = true)
-       where file_row_number < ${rowsOf[file] ?? 0} and url > 0`,
-  );
+async function giveStar(connection: DuckDBConnection, { star, view }: ExactOptions): Promise<void> {
+  const pageviews = star.factsOf('pageviews').map(({ path, masterPath, partition, isCut }, file) => {
+    // Rows lie in order of their offsets, and the star's are those of the master dataset's file.
+    const end = offsetAt(view.meta.cut.next, `pageviews/${partition}`);
+    const below = `(select count(*) from ${sqlParquet(masterPath)} where "offset" < ${end})`;
+    return `select ${partition} as partition, ${file} as file, cast(file_row_number as integer) as row, url, visitor, agent, timestamp
+      from read_parquet(${sqlText(path)}, hive_partitioning = false, file_row_number = true)
+      where url > 0${isCut ? ` and file_row_number < ${below}` : ''}`;
+  });
   await connection.run(`create temp view pageview as ${pageviews.join(' union all ') || noPageviews}`);
   await connection.run(`create temp view equiv as ${starEdges({ facts: star.facts, cut: view.meta.cut })}`);
   const domainOf = (page: number): string => star.domains[star.domainOfPage[page] ?? 0] ?? '';
@@ -82,19 +88,26 @@ async function giveStar(connection: DuckDBConnection, { star, view, rowsOf }: Ex
   const pagesOf = urls.map(([url, page]) => [url, star.pages.text(page - 1), domainOf(page - 1)]);
   await give(connection, 'url', 'url integer, page varchar, domain varchar', pagesOf);
   const bots = Array.from(star.bots.entries()).filter(([, isBot]) => isBot === 1);
-  await give(connection, 'bot', 'agent integer', bots.map(([agent]) => [agent]));
+  await give(
+    connection,
+    'bot',
+    'agent integer',
+    bots.map(([agent]) => [agent]),
+  );
   await give(connection, 'visitor', 'visitor integer, id varchar, coupon uinteger', visitorsOf(star));
   await give(connection, 'repeat_group', 'file integer, row integer, number integer', repeatGroupsOf(star));
 }
 
-const noPageviews = 'select 0 as partition, 0 as file, 0 as row, 0 as url, 0 as visitor, 0 as agent, 0::bigint as timestamp where false';
+const noPageviews =
+  'select 0 as partition, 0 as file, 0 as row, 0 as url, 0 as visitor, 0 as agent, 0::bigint as timestamp where false';
 
 function* visitorsOf(star: Star): Generator<(string | number | bigint)[]> {
   let visitor = 1;
   for (const { bytes, starts, ends, count } of star.texts('visitors')) {
     for (let i = 0; i < count; i++, visitor++) {
       const coupon = star.coupons[visitor] ?? 0;
-      if (coupon !== 0) yield [visitor, Buffer.from(bytes.subarray(starts[i], ends[i])).toString('utf8'), BigInt(coupon)];
+      if (coupon !== 0)
+        yield [visitor, Buffer.from(bytes.subarray(starts[i], ends[i])).toString('utf8'), BigInt(coupon)];
     }
   }
 }
@@ -129,7 +142,11 @@ async function give(
   appender.closeSync();
 }
 
-async function compareCells(connection: DuckDBConnection, view: ViewReader, differences: Differences): Promise<void> {
+async function compareCells(
+  connection: DuckDBConnection,
+  view: ViewReader,
+  differences: Differences,
+): Promise<void> {
   const subjects = [...view.domains()].flatMap((domain): Subject[] => [
     { kind: 'domain', domain },
     ...Array.from(view.pages(domain), ({ url }): Subject => ({ kind: 'page', url })),
@@ -145,7 +162,8 @@ async function compareCells(connection: DuckDBConnection, view: ViewReader, diff
   for (const name of left.keys()) differences.add(name, 'cells', undefined);
 }
 
-const nameOf = (subject: Subject): string => `${subject.kind} ${subject.kind === 'page' ? subject.url : subject.domain}`;
+const nameOf = (subject: Subject): string =>
+  `${subject.kind} ${subject.kind === 'page' ? subject.url : subject.domain}`;
 
 /** Of one subject after the other: by span and bucket what its cell must hold. */
 async function* cellsOfFacts(
@@ -162,7 +180,8 @@ async function* cellsOfFacts(
         cells = new Map();
       }
       name = String(subject);
-      const items = coupons instanceof DuckDBListValue ? Uint32Array.from(coupons.items, Number) : new Uint32Array(0);
+      const items =
+        coupons instanceof DuckDBListValue ? Uint32Array.from(coupons.items, Number) : new Uint32Array(0);
       cells.set(String(bucket), said(Number(pageviews), items, lgK));
     }
   }
@@ -174,7 +193,8 @@ function cellsOf(view: ViewReader, subject: Subject): Map<string, string> {
   const { lgK } = view.meta;
   for (const span of spans) {
     view.forEachBucket(subject, span, allTime.from, allTime.to, ({ bucket, pageviews, sketch }) => {
-      const words = sketch.kind === 'coupons' ? said(pageviews, sketch.coupons, lgK) : many(pageviews, sketch.registers);
+      const words =
+        sketch.kind === 'coupons' ? said(pageviews, sketch.coupons, lgK) : many(pageviews, sketch.registers);
       cells.set(`${span} ${bucket}`, words);
     });
   }
@@ -183,7 +203,8 @@ function cellsOf(view: ViewReader, subject: Subject): Map<string, string> {
 
 /** @param coupons distinct and ascending */
 function said(pageviews: number, coupons: Uint32Array, lgK: number): string {
-  if (coupons.length <= maxCoupons(lgK)) return `${pageviews} pageviews of ${coupons.length} people, ${coupons.join(' ')}`;
+  if (coupons.length <= maxCoupons(lgK))
+    return `${pageviews} pageviews of ${coupons.length} people, ${coupons.join(' ')}`;
   const registers = new Uint8Array(2 ** lgK);
   applyCoupons(registers, coupons, 0, coupons.length);
   return many(pageviews, registers);
@@ -193,11 +214,18 @@ function many(pageviews: number, registers: Uint8Array): string {
   return `${pageviews} pageviews of many people, ${createHash('sha256').update(registers).digest('hex')}`;
 }
 
-async function compareVisits(connection: DuckDBConnection, view: ViewReader, differences: Differences): Promise<void> {
+async function compareVisits(
+  connection: DuckDBConnection,
+  view: ViewReader,
+  differences: Differences,
+): Promise<void> {
   const expected = new Map<string, string>();
   const rows = await connection.runAndReadAll('select domain, hour, visits, bounces from visit');
   for (const [domain, hour, visits, bounces] of rows.getRows())
-    expected.set(`visits of ${String(domain)}, hour ${String(hour)},`, `${String(visits)}, bounces ${String(bounces)}`);
+    expected.set(
+      `visits of ${String(domain)}, hour ${String(hour)},`,
+      `${String(visits)}, bounces ${String(bounces)}`,
+    );
   for (const domain of view.domains()) {
     view.forEachVisitHour(domain, allTime.from, allTime.to, ({ bucket, visits, bounces }) => {
       const name = `visits of ${domain}, hour ${bucket},`;

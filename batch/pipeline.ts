@@ -11,10 +11,11 @@
  *   index     pages, domains, visits and listings in key order; meanwhile DuckDB recounts a sample from the master dataset
  *   verify    the view is read back and checked
  */
-import { rmSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { SwaError } from '../lib/errors.js';
 import type { Rules } from '../lib/facts/rules.js';
+import { removeScratch } from '../lib/files/removal.js';
 import { offsetAt } from '../lib/log/cut.js';
 import type { ViewMeta } from '../lib/views/view.js';
 import { integers } from '../master-data/columns.js';
@@ -118,7 +119,7 @@ export async function buildView(options: BuildOptions): Promise<Built> {
     if (!(error instanceof StarDamaged)) throw error;
     // Nobody needs to hear of it: the star is made again from the master dataset.
     removeStar(starDir);
-    rmSync(options.viewDir, { recursive: true, force: true });
+    removeScratch(options.viewDir);
     return new Build(options, starDir).run();
   }
 }

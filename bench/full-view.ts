@@ -8,7 +8,7 @@ import type { Snapshot } from '../master-data/snapshot.js';
 /** What DuckDB may use, in the batch layer and in what it is measured against. */
 export const duckDbLimits = { memoryLimit: '2GB', threads: 2 } as const;
 
-/** Builds and verifies a view in `viewDir`; what is temporary goes below `dir`. */
+/** Builds and verifies a view in `viewDir`; what is temporary, and the star, go below `dir`. */
 export async function buildFullView(
   snapshot: Snapshot,
   dir: string,
@@ -28,6 +28,7 @@ export async function buildFullView(
     previous: undefined,
     viewDir,
     tempDir: join(dir, 'temp'),
+    starDir: join(dir, 'star'),
     ...duckDbLimits,
     progress,
   });

@@ -4,6 +4,7 @@
  * and edges between random ids. Pages and visitor ids are drawn
  *
  *   evenly     each as often as any other: nearly every view is alone in its hour of its page
+ *   one-site   as popular, but all pages are of one domain: what most installations count
  *   popular    pages by Zipf's law (s = 1), visitor ids with a square law: half as many hours of pages, some of them busy
  */
 import { DuckDBInstance } from '@duckdb/node-api';
@@ -24,7 +25,7 @@ export interface PageviewFilesOptions {
   readonly drawn: Draw;
 }
 
-export type Draw = 'evenly' | 'popular';
+export type Draw = 'evenly' | 'popular' | 'one-site';
 
 const partitions = 4;
 const startsAt = Date.UTC(2026, 0, 1);
@@ -87,7 +88,7 @@ function pageviewRows(
     select
       i as "offset", timestamp + 500 as received_at, timestamp,
       ${idOf('visitor')} as visitor,
-      'https://www.site' || (page % 1000) || '.example/section-' || (page % 17) || '/article-' || page
+      'https://www.site' || ${drawn === 'one-site' ? '0' : '(page % 1000)'} || '.example/section-' || (page % 17) || '/article-' || page
         || case when agent % 3 = 0 then '?utm_source=mail' else '' end as url,
       cast(uuid() as varchar) as event_id,
       'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/' || agent || '.0.0.0 Safari/537.36' as user_agent,

@@ -21,4 +21,5 @@ export const rows: readonly Row[] = [
   { name: 'bytes', load: () => import('./bytes.js') },
   { name: 'idle', load: () => import('./idle.js') },
   { name: 'batch', load: () => import('./batch.js') },
+  { name: 'batch-star', load: () => import('./batch-star.js') },
 ];

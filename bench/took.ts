@@ -20,3 +20,13 @@ export function least(rounds: readonly Took[]): Took {
     processorSeconds: Math.min(...rounds.map((round) => round.processorSeconds)),
   };
 }
+
+/** The middle one of several rounds, by each measure. */
+export function median(rounds: readonly Took[]): Took {
+  const middle = (of: (round: Took) => number): number =>
+    rounds.map(of).toSorted((a, b) => a - b)[Math.floor(rounds.length / 2)] ?? Number.NaN;
+  return {
+    seconds: middle((round) => round.seconds),
+    processorSeconds: middle((round) => round.processorSeconds),
+  };
+}

@@ -86,7 +86,7 @@ test('a star that is at hand is read and not made; deleted, cut short or damaged
     const { size } = statSync(path);
     if (size < 2) continue;
     const bytes = readFileSync(path);
-    const middle = name.endsWith('.parquet') ? 40 : Math.floor(size / 2); // values of the first column
+    const middle = name.endsWith('.facts') ? 40 : Math.floor(size / 2); // values of the first column
     bytes[middle] = (bytes[middle] ?? 0) ^ 1;
     const damages = [
       () => writeFileSync(path, bytes),
@@ -108,12 +108,12 @@ test('what a killed run has left behind in the star counts for nothing', async (
   await store(config, someFacts(200, 400));
   for (const name of ['urls', 'visitors', 'coupons', 'pages-0', 'url-pages-0'])
     appendFileSync(join(dir, name), 'half a text');
-  writeFileSync(join(dir, 'abc.parquet'), 'PAR1');
+  writeFileSync(join(dir, 'abc.facts'), 'PAR1');
   const again = makeHouse(t, { lgK: 9 });
   await store(again, someFacts(0, 200));
   await store(again, someFacts(200, 400));
   assert.equal(await run(config), await run(again));
-  assert.equal(existsSync(join(dir, 'abc.parquet')), false);
+  assert.equal(existsSync(join(dir, 'abc.facts')), false);
 });
 
 test('URLs that the rules make one page by dropping their queries are one text', async (t) => {

@@ -13,6 +13,7 @@ import { startProgress } from '../progress.js';
 interface Flags {
   readonly json?: boolean;
   readonly recount: boolean;
+  readonly exact?: boolean;
 }
 
 export function addVerifyCommand(program: Command): void {
@@ -22,11 +23,12 @@ export function addVerifyCommand(program: Command): void {
       'prove that every offset of the log below the master’s cut is in exactly one Parquet file, that the batch views are as they were written, and that the current one says what its facts say',
     )
     .option('--no-recount', 'do not make the current view again, which takes as much as a batch run')
+    .option('--exact', 'hold every cell to a recomputation in plain SQL as well: for small data')
     .option('--json', 'as JSON')
     .action(async (flags: Flags) => {
       const config = readConfig(process.env);
       const master = await verifyFacts(config);
-      const views = await verifyViews(config, flags.recount);
+      const views = await verifyViews(config, flags);
       const ok = master.ok && views.ok;
       process.stdout.write(
         flags.json === true
@@ -56,10 +58,10 @@ async function verifyFacts(config: Config): Promise<MasterAudit> {
   }
 }
 
-async function verifyViews(config: Config, recount: boolean): Promise<ViewsAudit> {
+async function verifyViews(config: Config, { recount, exact = false }: Flags): Promise<ViewsAudit> {
   const display = showProgress(process.stderr);
   try {
-    return await auditViews({ config, recount, onProgress: display.onProgress });
+    return await auditViews({ config, recount, exact, onProgress: display.onProgress });
   } finally {
     display.stop();
   }

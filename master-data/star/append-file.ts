@@ -2,10 +2,11 @@
  * Files of the star that only grow. How much of one counts, and the CRC-32 of that much, stands in the star's head
  * (head.ts): what a killed run has added beyond it is cut off by the next, and a damaged byte is found as the file is read.
  */
-import { closeSync, fsyncSync, ftruncateSync, openSync, readSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { systemCode } from '../../lib/errors.js';
 import { writeFully } from '../../lib/files/durable.js';
+import { cutUnacknowledged } from '../../lib/files/removal.js';
 import { grown } from '../../lib/grown.js';
 import type { TextSpans } from '../../lib/hash/keyed-hash.js';
 
@@ -89,7 +90,7 @@ export class AppendFile {
     const { sizeBytes, crc } = this.#seal;
     if (this.#fd === undefined) {
       this.#fd = openSync(this.#path, sizeBytes === 0 ? 'w' : 'r+', 0o600);
-      ftruncateSync(this.#fd, sizeBytes);
+      cutUnacknowledged(this.#fd, sizeBytes, sizeBytes);
     }
     writeFully(this.#fd, bytes, sizeBytes);
     this.#seal = { sizeBytes: sizeBytes + bytes.length, crc: crc32(bytes, crc) };

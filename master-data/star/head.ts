@@ -3,13 +3,14 @@
  * it is the moment in which new facts are in the star; what a killed run has added before that is no part of it. The star
  * is a cache of the master dataset, so a head that is damaged, or was made another way, is as good as none.
  */
-import { mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { systemCode } from '../../lib/errors.js';
 import { placeholderPattern } from '../../lib/facts/placeholders.js';
 import { rulesVersionsSchema, type Rules } from '../../lib/facts/rules.js';
 import { replaceFile } from '../../lib/files/durable.js';
+import { removeScratch } from '../../lib/files/removal.js';
 import { seal, unsealLine } from '../../lib/files/sealed.js';
 import { versionOf } from '../../lib/package-version.js';
 import { nothing } from './append-file.js';
@@ -26,7 +27,7 @@ const columnSchema = z.object({ offset: count, crc: count });
 const fileSchema = z.object({
   /** SHA-256 of the master file. */
   of: z.string(),
-  name: z.string().regex(/^[0-9a-f]+\.parquet$/),
+  name: z.string().regex(/^[0-9a-f]+\.facts$/),
   rows: count,
   /** Of the whole file, and its CRC-32: what is read by others than us. */
   ...appendSchema.shape,
@@ -107,13 +108,13 @@ export function writeHead(dir: string, head: Head): void {
   const kept = new Set(['HEAD.json', repeatsName(head.repeats.of), 'coupons', ...Object.keys(head.texts)]);
   for (const { name } of head.files) kept.add(name);
   for (const part of Object.keys(head.results.files)) kept.add(`${part}-${head.results.generation}`);
-  for (const name of readdirSync(dir)) if (!kept.has(name)) rmSync(join(dir, name), { recursive: true });
+  for (const name of readdirSync(dir)) if (!kept.has(name)) removeScratch(join(dir, name));
 }
 
 /** The head goes first: a star without one is no star. */
 export function removeStar(dir: string): void {
-  rmSync(headPath(dir), { force: true });
-  rmSync(dir, { recursive: true, force: true });
+  removeScratch(headPath(dir));
+  removeScratch(dir);
 }
 
 /** @param of hash of the hashes of the files among which the groups were found */

@@ -101,7 +101,7 @@ async function addFiles(options: StarOptions, head: Head, missing: readonly Snap
         });
         for (const file of missing) {
           signal?.throwIfAborted();
-          const name = `${file.sha256}.parquet`;
+          const name = `${file.sha256}.facts`;
           const written = await functions.during(async () => writeFacts(connection, file, join(dir, name)));
           files.set(file.sha256, { of: file.sha256, name, rows: file.rows, ...written });
           options.onRows(file.rows);

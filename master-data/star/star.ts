@@ -4,7 +4,7 @@
  * whenever it is missing, damaged, or of another version.
  *
  *   HEAD.json            how much of each file counts (head.ts)
- *   <sha256>.parquet     the facts of the master file with that hash
+ *   <sha256>.facts       the facts of the master file with that hash, in Parquet
  *   urls, visitors, agents, referrers, events       texts, numbered from 1
  *   coupons              of each visitor
  *   url-pages-<n>, ...   what the rules make of the texts
