@@ -84,7 +84,7 @@ const defaultTuning: Tuning = {
   jobRows: 1 << 21,
   hashesPerScan: 100_000_000,
 };
-const sampledPages = 24;
+const sampleSize = 24;
 
 /** What a run found out about its facts. */
 export interface BuildStatistics {
@@ -216,7 +216,7 @@ class Build {
       const byKey = names.pagesByKey
         .filter((rank) => buckets.pages.placeOf(rank) !== undefined)
         .map((rank) => names.pageOfRank[rank] ?? 0);
-      const pages = samplePages(star, byKey, sampledPages);
+      const pages = samplePages(star, byKey, sampleSize);
       const recount = await Recount.begin(db, snapshot, { pages, hours: plan.hours, repeats: repeats.bits });
       const cells = buckets.close();
       cells.catch(() => undefined); // the index may fail first, and nobody asks

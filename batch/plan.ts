@@ -37,7 +37,7 @@ const orderGroups = 128;
 
 export function rankNames({ pages, domains, domainOfPage }: Star): Names {
   const group = domains.map((domain) => murmur2(Buffer.from(domain)) % orderGroups);
-  const byName = Uint32Array.from(domains.keys()).sort((a, b) =>
+  const byName = Uint32Array.from(domains.keys()).toSorted((a, b) =>
     compareUtf8(domains[a] ?? '', domains[b] ?? ''),
   );
   const byRank = byName.toSorted((a, b) => (group[a] ?? 0) - (group[b] ?? 0));
@@ -117,7 +117,7 @@ export function planShards(
     rankOfPage,
     shardOfRank,
     shards: starts.length,
-    hours: shared(Uint32Array.from(hours).sort()),
+    hours: shared(Uint32Array.from(hours).toSorted()),
     rows,
     firstRank,
     sizes,

@@ -30,7 +30,7 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
     };
     const { popular, oneSite, evenly, tenth } = measured;
     const large = [popular, oneSite, evenly];
-    const peak = Math.max(...large.map(({ peakBytes }) => peakBytes));
+    const peakBytes = Math.max(...large.map((each) => each.peakBytes));
     const cpu = Math.max(...large.map(cpuRatio));
     return {
       target:
@@ -39,12 +39,12 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
         cpu <= 1 &&
         large.every((each) => wallRatio(each) <= 1.1) &&
         cpuRatio(tenth) <= 3 &&
-        peak <= 1.3 * 2 ** 30,
+        peakBytes <= 1.3 * 2 ** 30,
       ratio: cpu,
       figures: {
         pageviews: wanted,
         ...Object.fromEntries(Object.entries(measured).map(([draw, each]) => [draw, shown(each)])),
-        peakMemoryMegabytes: Math.round(peak / 2 ** 20),
+        peakMemoryMegabytes: Math.round(peakBytes / 2 ** 20),
         starMade: `${popular.made.processorSeconds.toFixed(2)} CPU-seconds and ${popular.made.seconds.toFixed(2)} s more in the first run`,
         stepsMs: popular.steps,
         bytes: popular.bytes,
@@ -68,11 +68,12 @@ interface Measured {
 const cpuRatio = ({ ours, base }: Measured): number => ours.processorSeconds / base.processorSeconds;
 const wallRatio = ({ ours, base }: Measured): number => ours.seconds / base.seconds;
 
+const inSeconds = ({ processorSeconds, seconds }: Took): string =>
+  `${processorSeconds.toFixed(2)} CPU-seconds in ${seconds.toFixed(2)} s`;
+
 function shown(each: Measured): string {
   const { ours, base } = each;
-  const seconds = (took: Took): string =>
-    `${took.processorSeconds.toFixed(2)} CPU-seconds in ${took.seconds.toFixed(2)} s`;
-  return `${cpuRatio(each).toFixed(2)}x CPU, ${wallRatio(each).toFixed(2)}x wall: ${seconds(ours)} against ${seconds(base)}`;
+  return `${cpuRatio(each).toFixed(2)}x CPU, ${wallRatio(each).toFixed(2)}x wall: ${inSeconds(ours)} against ${inSeconds(base)}`;
 }
 
 /** Medians of several rounds, ours and the baseline in turn, after one round that warms both up. */

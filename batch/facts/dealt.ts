@@ -21,7 +21,7 @@ export interface DealtBlock {
 
 /** The block, its facts in the file instead. */
 export function spilled(block: DealtBlock, words: Uint32Array, path: string): DealtBlock {
-  writeFileSync(path, words, { flag: 'wx' });
+  writeFileSync(path, words);
   return { ...block, facts: path };
 }
 

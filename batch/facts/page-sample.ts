@@ -21,10 +21,10 @@ export function samplePages(
   size: number,
 ): SampledPage[] {
   const { pages } = star;
-  const count = Math.min(size, byKey.length);
+  const length = Math.min(size, byKey.length);
   const chosen = Array.from(
-    { length: count },
-    (_, i) => byKey[Math.floor(((i + 0.5) * byKey.length) / count)] ?? 0,
+    { length },
+    (_, i) => byKey[Math.floor(((i + 0.5) * byKey.length) / length)] ?? 0,
   );
   const spellings = new Map(chosen.map((page) => [page, { parts: new Set<string>(), characters: 0 }]));
   let url = 1;

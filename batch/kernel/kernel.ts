@@ -137,10 +137,10 @@ export class Kernel {
 
   /** Flat blocks of the sorted words [at, end), some of them, until `next`: the end, or a subject of too many coupons. */
   blocks(at: number, end: number, flatLimit: number): FlatBlocks {
-    const { memory, blocks, outEnd, recordsEnd } = this.#exports;
+    const { memory, outEnd, recordsEnd } = this.#exports;
     const recordsLimit = this.#recordsAt + recordBytes * recordsAtOnce;
     const outLimit = this.#outAt + blockBytesAtOnce;
-    const next = blocks(
+    const next = this.#exports.blocks(
       at,
       end,
       this.#outAt,
@@ -166,8 +166,15 @@ export class Kernel {
     end: number,
     gapMs: number,
   ): { readonly ranks: Uint32Array; readonly counts: Uint32Array } {
-    const { memory, visits } = this.#exports;
-    const seenEnd = visits(at, end, this.#visitsAt, this.#seenAt, BigInt(gapMs), BigInt(this.#hourMs));
+    const { memory } = this.#exports;
+    const seenEnd = this.#exports.visits(
+      at,
+      end,
+      this.#visitsAt,
+      this.#seenAt,
+      BigInt(gapMs),
+      BigInt(this.#hourMs),
+    );
     return {
       ranks: new Uint32Array(memory.buffer, this.#seenAt, (seenEnd - this.#seenAt) / 4),
       counts: new Uint32Array(memory.buffer, this.#visitsAt, (this.#seenAt - this.#visitsAt) / 4),

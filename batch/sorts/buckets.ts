@@ -41,9 +41,12 @@ export class Buckets {
       this.#parts = [];
       if (pageviews === 0) return;
       this[kind].addBlocks(bytes);
-      const of = (value: number): Float64Array => Float64Array.of(value);
-      const place = { lengths: of(bytes.length), tableLengths: of(tableLength), pageviews: of(pageviews) };
-      this[kind].addPlaces({ subjects: Uint32Array.of(from), ...place });
+      this[kind].addPlaces({
+        subjects: Uint32Array.of(from),
+        lengths: Float64Array.of(bytes.length),
+        tableLengths: Float64Array.of(tableLength),
+        pageviews: Float64Array.of(pageviews),
+      });
     }
   }
 

@@ -78,8 +78,8 @@ test('every cell and visit of a batch view is what the whole run in SQL comes to
       fc.constantFrom(0, 3),
       async (facts, maxPersonIds) => {
         const config = makeHouse(t, { lgK: 4, partitions: 2, maxPersonIds });
-        await store(config, facts.slice(0, 100) as Fact[]);
-        await store(config, facts.slice(100) as Fact[]);
+        await store(config, facts.slice(0, 100));
+        await store(config, facts.slice(100));
         assert.deepEqual(await differences(config), []);
       },
     ),

@@ -54,18 +54,19 @@ test('tasks are done until there are none left, orders by every thread', async (
   );
 });
 
+const isDamage = (error: unknown): boolean => error instanceof StarDamaged;
+const onReply = (): never => {
+  throw new Error('disk full');
+};
+
 test('what a thread throws, a listener throws, and an abort, end the work', async (t) => {
   const damaged = start(t);
-  const isDamage = (error: unknown): boolean => error instanceof StarDamaged;
   await assert.rejects(
     damaged.each(() => ({ ...silent, task: { type: 'survey', group } })),
     isDamage,
   );
   await assert.rejects(damaged.order({ type: 'surveyed' }), /facts.parquet/);
   const full = start(t);
-  const onReply = (): never => {
-    throw new Error('disk full');
-  };
   await assert.rejects(
     full.each(() => ({ ...silent, task: { type: 'surveyed' }, onReply })),
     /disk full/,

@@ -29,7 +29,7 @@ export function blocksOf(
   const builder = new BlockBuilder(lgK);
   return grouped(facts, ({ page }) => subjectOf(page)).map(([subject, own]) => {
     for (const [hour, views] of grouped(own, (fact) => fact.hour)) {
-      const coupons = Uint32Array.from(new Set(views.map(({ coupon }) => coupon))).sort();
+      const coupons = Uint32Array.from(new Set(views.map(({ coupon }) => coupon))).toSorted();
       builder.hour(hour, views.length, coupons, 0, coupons.length);
     }
     const { bytes, tableLength, pageviews } = builder.finish();

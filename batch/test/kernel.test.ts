@@ -61,7 +61,7 @@ const factsArbitrary = fc
   });
 
 function tablesOf(facts: readonly TwinFact[], lgK: number, pages: number): SortTables {
-  const hours = Uint32Array.from(new Set(facts.map(({ hour }) => hour))).sort();
+  const hours = Uint32Array.from(new Set(facts.map(({ hour }) => hour))).toSorted();
   const half = Math.ceil(facts.length / 2);
   const blocks = [facts.slice(0, half), facts.slice(half)].map((own): DealtBlock => {
     const memory = new SharedArrayBuffer(4 * wordsPerFact * own.length);
