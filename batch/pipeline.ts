@@ -101,6 +101,9 @@ export interface BuildStatistics {
   /** Edge records that repeat an earlier one. */
   readonly repeatedEdges: number;
   readonly liveEdges: number;
+  /** Bytes of the master dataset's files that were read to bring the star up to it, and bytes of the star that were read. */
+  readonly masterBytesRead: number;
+  readonly starBytesRead: number;
   readonly persons: PersonStatistics & Pick<ResolvedPersons, 'capped'>;
 }
 
@@ -137,7 +140,7 @@ class Build {
 
   async run(): Promise<Built> {
     const { progress, snapshot, tempDir, memoryLimit, threads, viewDir, signal } = this.#options;
-    const star = await this.#makeStar();
+    const { star, masterBytesRead } = await this.#makeStar();
     const writer = new ViewWriter(viewDir);
     const limits = { tempDir: join(tempDir, 'duckdb'), memoryLimit, threads };
     const db = await BatchDb.open({ ...snapshot, facts: star.facts, ...limits });
@@ -165,7 +168,19 @@ class Build {
         tempDir,
         onRows,
       });
-      const found: Found = { star, db, writer, identity, persons, people, repeats, names, dealt, seen };
+      const found: Found = {
+        star,
+        masterBytesRead,
+        db,
+        writer,
+        identity,
+        persons,
+        people,
+        repeats,
+        names,
+        dealt,
+        seen,
+      };
       const { meta, recount } = await this.#writeView(factThreads, found);
       const statistics = this.#statistics(found);
       progress.begin('verify');
@@ -180,7 +195,7 @@ class Build {
     }
   }
 
-  async #makeStar(): Promise<Star> {
+  async #makeStar(): Promise<Pick<Found, 'star' | 'masterBytesRead'>> {
     const { snapshot, progress, rules, memoryLimit, threads, signal, tempDir } = this.#options;
     progress.begin('star', rowsIn(snapshot.files));
     checkSizes(snapshot.files);
@@ -188,10 +203,10 @@ class Build {
     const onRows = (rows: number): void => this.#step(rows);
     const limits = { tempDir: join(tempDir, 'star-duckdb'), memoryLimit, threads };
     const { hashesPerScan } = this.#tuning;
-    const head = await attempt('star', async () =>
+    const { head, masterBytesRead } = await attempt('star', async () =>
       makeStar({ dir, snapshot, rules, ...limits, hashesPerScan, onRows, signal }),
     );
-    return new Star(dir, head, snapshot);
+    return { star: new Star(dir, head, snapshot), masterBytesRead };
   }
 
   async #writeView(
@@ -240,7 +255,7 @@ class Build {
     }
   }
 
-  #statistics({ persons, repeats, dealt }: Found): BuildStatistics {
+  #statistics({ star, masterBytesRead, persons, repeats, dealt }: Found): BuildStatistics {
     const { files } = this.#options.snapshot;
     const edgeRecords = rowsIn(files.filter(({ topic }) => topic === 'equivs'));
     const pageviewRecords = rowsIn(files.filter(({ topic }) => topic === 'pageviews'));
@@ -257,6 +272,8 @@ class Build {
       refusedEdges: edgeRecords - persons.edges,
       repeatedEdges: persons.repeatedEdges,
       liveEdges: persons.liveEdges,
+      masterBytesRead,
+      starBytesRead: star.bytesRead,
       persons: { ...persons.statistics, capped: persons.capped },
     };
   }
@@ -295,6 +312,7 @@ class Build {
 /** What the steps before the view have found, and what it is written with. */
 interface Found {
   readonly star: Star;
+  readonly masterBytesRead: number;
   readonly db: BatchDb;
   readonly writer: ViewWriter;
   readonly identity: IdentityThread;

@@ -60,6 +60,7 @@ export class Dealer {
   readonly #pageviews: Uint32Array;
   readonly #hours = new HourNumbers();
   #ranks = new Uint32Array(0);
+  #ranked: { readonly plan: DealPlan; readonly rankOfUrl: Uint32Array } | undefined;
 
   constructor(tables: FactTables) {
     this.#tables = tables;
@@ -88,32 +89,54 @@ export class Dealer {
   deal(group: RowGroup, plan: DealPlan, spillPath: string | undefined): Dealt {
     const { facts, rows, before, repeats } = group;
     const columns = readPageviews(facts, group.group);
-    const { rankOfPage, shardOfRank, shards } = plan;
-    const { pageOfUrl } = this.#tables;
+    const { url, agent, visitor, timestamp } = columns;
+    const { shardOfRank, shards } = plan;
+    const { bots, ofVisitor } = this.#tables;
+    const rankOfUrl = this.#rankOfUrl(plan);
     if (this.#ranks.length < rows) this.#ranks = new Uint32Array(rows);
     const ranks = this.#ranks;
     const starts = new Uint32Array(shards + 1);
     const rowsWith = Object.values(verdicts).map(() => 0);
     for (let row = 0; row < rows; row++) {
-      const verdict = isRepeat(repeats, before + row)
-        ? verdicts.repeat
-        : verdictOf(this.#tables, columns, row);
-      rowsWith[verdict] = (rowsWith[verdict] ?? 0) + 1;
+      const rank = rankOfUrl[url[row] ?? 0] ?? leftOut;
+      const time = timeOf(timestamp, row);
+      const mayCount =
+        rank !== leftOut &&
+        bots[agent[row] ?? 0] === 0 &&
+        ofVisitor[2 * (visitor[row] ?? 0)] !== nobody &&
+        time >= timeStart &&
+        time < timeEnd;
+      if (mayCount && (repeats === undefined || !isRepeat(repeats, before + row))) {
+        ranks[row] = rank;
+        const after = (shardOfRank[rank] ?? 0) + 1;
+        starts[after] = (starts[after] ?? 0) + 1;
+        continue;
+      }
       ranks[row] = leftOut;
-      if (verdict !== verdicts.counts) continue;
-      const rank = rankOfPage[(pageOfUrl[columns.url[row] ?? 0] ?? 0) - 1] ?? 0;
-      ranks[row] = rank;
-      const after = (shardOfRank[rank] ?? 0) + 1;
-      starts[after] = (starts[after] ?? 0) + 1;
+      const verdict = mayCount ? verdicts.repeat : verdictOf(this.#tables, columns, row);
+      rowsWith[verdict] = (rowsWith[verdict] ?? 0) + 1;
     }
     for (let shard = 1; shard <= shards; shard++)
       starts[shard] = (starts[shard] ?? 0) + (starts[shard - 1] ?? 0);
+    rowsWith[verdicts.counts] = starts[shards] ?? 0;
     const sizeBytes = 4 * wordsPerFact * (starts[shards] ?? 0);
     const memory = new SharedArrayBuffer(spillPath === undefined ? sizeBytes : 0);
     const words = new Uint32Array(spillPath === undefined ? memory : new ArrayBuffer(sizeBytes));
     const hours = this.#place(columns, rows, plan, starts, words);
     const block = { facts: memory, starts, ...hours };
     return { block: spillPath === undefined ? block : spilled(block, words, spillPath), rowsWith };
+  }
+
+  /** By URL number the rank of its page. */
+  #rankOfUrl(plan: DealPlan): Uint32Array {
+    if (this.#ranked?.plan !== plan) {
+      const { rankOfPage } = plan;
+      const rankOfUrl = this.#tables.pageOfUrl.map((page) =>
+        page === 0 ? leftOut : (rankOfPage[page - 1] ?? 0),
+      );
+      this.#ranked = { plan, rankOfUrl };
+    }
+    return this.#ranked.rankOfUrl;
   }
 
   #place(

@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { countsOf, listRuns } from '../../lib/batch-runs.js';
 import { roomOf } from '../../lib/data-dir.js';
 import type { Fact } from '../../lib/facts/fact.js';
 import { makeRules } from '../../lib/facts/rules.js';
@@ -71,13 +72,18 @@ test('a star that is at hand is read and not made; deleted, cut short or damaged
   const config = makeHouse(t, { lgK: 9 });
   await store(config, someFacts(0, 400));
   const dir = roomOf(config.dataDir, 'star');
+  const bytesRead = (): Record<string, number> | undefined => listRuns(config.dataDir).map(countsOf).at(-1);
   const expected = await run(config);
+  const first = bytesRead();
   const files = readdirSync(dir);
   assert.ok(files.length > 12, 'texts, results, facts and repeats');
   const timeOf = (name: string): number => statSync(join(dir, name)).mtimeMs;
   const times = files.map(timeOf);
   assert.equal(await run(config), expected);
   assert.deepEqual(files.map(timeOf), times, 'nothing was written');
+  const second = bytesRead();
+  assert.ok((first?.['masterBytesRead'] ?? 0) > 0 && second?.['masterBytesRead'] === 0);
+  assert.ok((second['starBytesRead'] ?? 0) > 300 * 20);
 
   rmSync(dir, { recursive: true });
   assert.equal(await run(config), expected);
@@ -131,13 +137,13 @@ test('URLs that the rules make one page by dropping their queries are one text',
     onRows: () => undefined,
     signal: undefined,
   };
-  const few = await makeStar({
+  const { head: few } = await makeStar({
     ...options,
     ...limits,
     rules: makeRules({ queryAllow: [], bots: 'exclude' }),
   });
   assert.ok(few.texts.urls.count < 40, String(few.texts.urls.count));
-  const all = await makeStar({
+  const { head: all } = await makeStar({
     ...options,
     ...limits,
     rules: makeRules({ queryAllow: ['id'], bots: 'exclude' }),

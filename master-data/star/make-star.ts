@@ -46,7 +46,7 @@ export interface StarOptions {
  * Throws `master.corrupt` when a file that is to be added is damaged, and `StarDamaged`: then the star is to be removed,
  * and made again.
  */
-export async function makeStar(options: StarOptions): Promise<Head> {
+export async function makeStar(options: StarOptions): Promise<MadeStar> {
   const { dir, snapshot, rules } = options;
   let head = readHead(dir, rules);
   const had = new Set(head.files.map(({ of }) => of));
@@ -54,8 +54,22 @@ export async function makeStar(options: StarOptions): Promise<Head> {
   if (missing.length > 0 || !sameRules(head.results.versions, rules.versions))
     head = await addFiles(options, head, missing);
   const of = listHash(pageviewsOf(snapshot));
-  if (head.repeats.of !== of) head = await findRepeats(options, head, of);
-  return head;
+  let masterBytesRead = sizeOf(missing);
+  if (head.repeats.of !== of) {
+    head = await findRepeats(options, head, of);
+    if (head.repeats.sizeBytes > 0) masterBytesRead += sizeOf(pageviewsOf(snapshot));
+  }
+  return { head, masterBytesRead };
+}
+
+export interface MadeStar {
+  readonly head: Head;
+  /** Of the master dataset's files that were read for it. */
+  readonly masterBytesRead: number;
+}
+
+function sizeOf(files: readonly SnapshotFile[]): number {
+  return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
 
 function pageviewsOf({ files }: Pick<Snapshot, 'files'>): readonly SnapshotFile[] {

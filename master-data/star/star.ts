@@ -32,6 +32,9 @@ export interface StarFacts {
   readonly masterPath: string;
 }
 
+/** Of a pageview, the columns that a run reads: URL, visitor, agent and time. */
+const countedBytes = 20;
+
 export class Star {
   /** In order of the snapshot's files. */
   readonly facts: readonly StarFacts[];
@@ -66,6 +69,15 @@ export class Star {
     for (const { bytes, starts, ends, count } of readTexts(this.#path('pages'), head.results.files.pages))
       for (let i = 0; i < count; i++) this.pages.addBytes(bytes, starts[i] ?? 0, ends[i] ?? 0);
     this.domains = [...textsIn(this.#path('domains'), head.results.files.domains)];
+  }
+
+  /** What a run reads of it: texts of visitors and URLs, what is known of them, and the columns of facts that count. */
+  get bytesRead(): number {
+    const { texts, coupons, results, repeats } = this.#head;
+    const parts = [texts.urls, texts.visitors, coupons, repeats, ...Object.values(results.files)];
+    const rows = this.factsOf('pageviews').flatMap(({ groups }) => groups.map((group) => group.rows));
+    const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
+    return sum(parts.map(({ sizeBytes }) => sizeBytes)) + countedBytes * sum(rows);
   }
 
   /** In order of the snapshot's files. */
