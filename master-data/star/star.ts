@@ -75,9 +75,9 @@ export class Star {
   get bytesRead(): number {
     const { texts, coupons, results, repeats } = this.#head;
     const parts = [texts.urls, texts.visitors, coupons, repeats, ...Object.values(results.files)];
-    const rows = this.factsOf('pageviews').flatMap(({ groups }) => groups.map((group) => group.rows));
-    const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
-    return sum(parts.map(({ sizeBytes }) => sizeBytes)) + countedBytes * sum(rows);
+    const groups = this.factsOf('pageviews').flatMap((facts) => facts.groups);
+    const ofFacts = groups.reduce((sum, { rows }) => sum + countedBytes * rows, 0);
+    return parts.reduce((sum, { sizeBytes }) => sum + sizeBytes, ofFacts);
   }
 
   /** In order of the snapshot's files. */
