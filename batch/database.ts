@@ -1,11 +1,11 @@
 /** DuckDB for one batch run: the star's edges as a view `equivs`, and every statement in a file of its own under batch/sql. */
 import type { DuckDBConnection, DuckDBDataChunk, DuckDBResult } from '@duckdb/node-api';
 import { dirname } from 'node:path';
-import { assetText } from '../lib/assets.js';
-import { SwaError, messageOf } from '../lib/errors.js';
-import { timeEnd, timeStart } from '../lib/facts/fact.js';
-import { offsetAt } from '../lib/log/cut.js';
-import type { Cut } from '../lib/log/log.js';
+import { assetText } from '../lib/files/assets.js';
+import { SwaError, messageOf } from '../lib/errors/errors.js';
+import { timeEnd, timeStart } from '../facts/fact.js';
+import { offsetAt } from '../log/cut.js';
+import type { Cut } from '../log/log.js';
 import { openDuckDb, sqlText, type DuckDb } from '../master-data/duckdb.js';
 import type { SnapshotFile } from '../master-data/snapshot.js';
 import type { StarFacts } from '../master-data/star/star.js';

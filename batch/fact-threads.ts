@@ -1,6 +1,6 @@
 /** Threads that work on facts, or this one when starting threads would cost more than the work. */
 import { Worker } from 'node:worker_threads';
-import { receiveError } from '../lib/errors.js';
+import { receiveError } from '../lib/errors/errors.js';
 import { StarDamaged } from '../master-data/star/append-file.js';
 import type { FactMessage } from './fact-thread.js';
 import { FactWork, type Order, type Reply, type Task } from './fact-work.js';

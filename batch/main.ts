@@ -1,5 +1,5 @@
 /** The batch role as a process of its own. */
-import { runRole } from '../lib/process.js';
-import { startBatch } from './start.js';
+import { runRole } from '../lib/process/process.js';
+import { startBatch } from './role.js';
 
 await runRole('batch', startBatch);

@@ -1,4 +1,4 @@
-import { SwaError, messageOf, systemCode } from '../lib/errors.js';
+import { SwaError, messageOf, systemCode } from '../lib/errors/errors.js';
 
 /** Everything that ends a run has a code; a full disk says so. */
 export function nameError(error: unknown): SwaError {

@@ -1,10 +1,10 @@
 /** What the batch layer shows of itself: the views on disk, the last runs, whether one runs now. */
 import { liveLockOwner } from '../lib/files/owner-lock.js';
-import type { ViewId, ViewMeta } from '../lib/views/view.js';
-import { messageOf } from '../lib/errors.js';
+import type { ViewId, ViewMeta } from '../facts/views/view.js';
+import { messageOf } from '../lib/errors/errors.js';
 import { readCurrent } from '../serving/current.js';
 import { listViews, viewIds } from '../serving/store.js';
-import { batchLockPath, listRuns, type RunRecord } from '../lib/batch-runs.js';
+import { batchLockPath, listRuns, type RunRecord } from '../serving/batch-runs.js';
 
 export interface BatchOverview {
   readonly current: ViewId | undefined;

@@ -13,11 +13,11 @@
  */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { SwaError } from '../lib/errors.js';
-import type { Rules } from '../lib/facts/rules.js';
+import { SwaError } from '../lib/errors/errors.js';
+import type { Rules } from '../facts/rules.js';
 import { removeScratch } from '../lib/files/removal.js';
-import { offsetAt } from '../lib/log/cut.js';
-import type { ViewMeta } from '../lib/views/view.js';
+import { offsetAt } from '../log/cut.js';
+import type { ViewMeta } from '../facts/views/view.js';
 import { integers } from '../master-data/columns.js';
 import { sqlText } from '../master-data/duckdb.js';
 import { verifySnapshotFiles, type Snapshot, type SnapshotFile } from '../master-data/snapshot.js';

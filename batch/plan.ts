@@ -5,8 +5,8 @@
  * ranks. Shards are ranges of page ranks, each of several whole domains, or of a part of a busy one; so all that a domain
  * holds is a range of shards, and a site by itself is as well spread over threads as a thousand.
  */
-import { compareUtf8 } from '../lib/facts/fact.js';
-import { murmur2 } from '../lib/log/partitioner.js';
+import { compareUtf8 } from '../facts/fact.js';
+import { murmur2 } from '../log/partitioner.js';
 import { bucketOf } from '../lib/time/buckets.js';
 import type { Star } from '../master-data/star/star.js';
 import type { DealPlan } from './facts/dealer.js';

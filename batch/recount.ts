@@ -4,15 +4,15 @@
  * reads little of them.
  */
 import { coupon } from 'hyperloglog-ts';
-import { isNobody } from '../lib/facts/placeholders.js';
-import type { Rules } from '../lib/facts/rules.js';
+import { isNobody } from '../facts/placeholders.js';
+import type { Rules } from '../facts/rules.js';
 import { bucketOf, hourMs, hoursOf } from '../lib/time/buckets.js';
-import type { BucketCell } from '../lib/views/view.js';
+import type { BucketCell } from '../facts/views/view.js';
 import { sqlText } from '../master-data/duckdb.js';
 import { applyCoupons } from '../serving/union.js';
 import type { ViewReader } from '../serving/view-reader.js';
 import { integers, optionalTextIn, textIn } from '../master-data/columns.js';
-import { offsetAt } from '../lib/log/cut.js';
+import { offsetAt } from '../log/cut.js';
 import type { Snapshot } from '../master-data/snapshot.js';
 import { readSql, type BatchDb, type Begun } from './database.js';
 import { isRepeat, type RepeatBits } from './facts/counted.js';

@@ -1,8 +1,8 @@
 /** The child process of a batch run: brings the master dataset up to the log, runs, tells its parent, ends. */
-import { systemClock } from '../lib/clock.js';
-import { sendError } from '../lib/errors.js';
-import { openLog } from '../lib/log/open-log.js';
-import { catchUpMaster } from '../master-data/sink.js';
+import { systemClock } from '../lib/time/clock.js';
+import { sendError } from '../lib/errors/errors.js';
+import { openLog } from '../log/open-log.js';
+import { catchUpMaster } from '../master-data/role.js';
 import { endWithParent } from './parent-watch.js';
 import { runBatch } from './run.js';
 import type { RunMessage, RunRequest } from './spawn-run.js';

@@ -3,15 +3,15 @@
  * CURRENT is replaced leaves the old view serving; the next run sweeps what this one left.
  */
 import { join } from 'node:path';
-import type { Clock } from '../lib/clock.js';
+import type { Clock } from '../lib/time/clock.js';
 import type { Config } from '../lib/config/config.js';
-import { openDataDir, roomOf } from '../lib/data-dir.js';
-import { makeRules } from '../lib/facts/rules.js';
+import { openDataDir, roomOf } from '../lib/files/data-dir.js';
+import { makeRules } from '../facts/rules.js';
 import { removeScratch } from '../lib/files/removal.js';
 import { OwnerLock } from '../lib/files/owner-lock.js';
-import type { Cut } from '../lib/log/log.js';
-import { lowestOf, requestTrim, withWindow } from '../lib/log/retention.js';
-import type { ViewMeta } from '../lib/views/view.js';
+import type { Cut } from '../log/log.js';
+import { lowestOf, requestTrim, withWindow } from '../log/retention.js';
+import type { ViewMeta } from '../facts/views/view.js';
 import { pinSnapshot } from '../master-data/pins.js';
 import { currentIfAny } from '../serving/current.js';
 import { heldViews } from '../serving/held.js';
@@ -23,7 +23,7 @@ import {
   settleKilledRuns,
   type RunRecord,
   type Trigger,
-} from '../lib/batch-runs.js';
+} from '../serving/batch-runs.js';
 import { nameError } from './name-error.js';
 import { buildView, type Built } from './pipeline.js';
 import { ProgressMeter, type OnProgress } from './progress.js';

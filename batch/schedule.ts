@@ -10,9 +10,9 @@
  *   or hours keeps its pace, and a daily one does not run twice.
  */
 import { createTask, validate } from 'node-cron';
-import type { Clock } from '../lib/clock.js';
+import type { Clock } from '../lib/time/clock.js';
 import type { Config } from '../lib/config/config.js';
-import { SwaError } from '../lib/errors.js';
+import { SwaError } from '../lib/errors/errors.js';
 
 export type ScheduleConfig = Pick<Config, 'batchSchedule' | 'batchTimeZone'>;
 

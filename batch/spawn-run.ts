@@ -5,10 +5,10 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import type { Config } from '../lib/config/config.js';
-import { projectRoot } from '../lib/assets.js';
-import { SwaError, receiveError, type SentError } from '../lib/errors.js';
-import type { ViewMeta } from '../lib/views/view.js';
-import type { Trigger } from '../lib/batch-runs.js';
+import { projectRoot } from '../lib/files/assets.js';
+import { SwaError, receiveError, type SentError } from '../lib/errors/errors.js';
+import type { ViewMeta } from '../facts/views/view.js';
+import type { Trigger } from '../serving/batch-runs.js';
 import type { OnProgress, Progress } from './progress.js';
 
 /** Parent to child: start. Sent once. */

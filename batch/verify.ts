@@ -8,13 +8,13 @@
  *   persons   the ids of sampled persons, joined once more by the texts of their edges, are those the view lists
  *   recount   the hours of sampled pages on sampled days hold what their facts say (batch/recount.ts)
  */
-import { SwaError } from '../lib/errors.js';
-import { compareUtf8, timeEnd } from '../lib/facts/fact.js';
-import type { Rules } from '../lib/facts/rules.js';
-import { checkLogId, namesOf, reaches } from '../lib/log/cut.js';
+import { SwaError } from '../lib/errors/errors.js';
+import { compareUtf8, timeEnd } from '../facts/fact.js';
+import type { Rules } from '../facts/rules.js';
+import { checkLogId, namesOf, reaches } from '../log/cut.js';
 import { bucketOf, hourMs, type Span } from '../lib/time/buckets.js';
-import { domainOf } from '../lib/url/domain.js';
-import type { BucketCell, Subject, ViewMeta } from '../lib/views/view.js';
+import { domainOf } from '../facts/url/domain.js';
+import type { BucketCell, Subject, ViewMeta } from '../facts/views/view.js';
 import { applyCoupons } from '../serving/union.js';
 import type { ViewReader } from '../serving/view-reader.js';
 import type { Recount } from './recount.js';

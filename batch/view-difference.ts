@@ -2,9 +2,9 @@
  * What two views of the same facts say differently, in words: the pages and persons of each. For an audit, where one is stored
  * and the other was just made from the facts.
  */
-import { compareUtf8 } from '../lib/facts/fact.js';
+import { compareUtf8 } from '../facts/fact.js';
 import { hourMs } from '../lib/time/buckets.js';
-import type { BatchView, BucketCell } from '../lib/views/view.js';
+import type { BatchView, BucketCell } from '../facts/views/view.js';
 
 /** What of a view is compared. */
 export interface ViewContents extends Pick<BatchView, 'domains' | 'pages' | 'forEachBucket'> {

@@ -6,7 +6,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { makeRules } from '../lib/facts/rules.js';
+import { makeRules } from '../facts/rules.js';
 import type { Snapshot } from '../master-data/snapshot.js';
 import { makeStar } from '../master-data/star/make-star.js';
 import { approximateCounts } from './approximate-counts.js';

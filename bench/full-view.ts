@@ -1,6 +1,6 @@
 /** The complete recomputation of a benchmark's snapshot, with the limits that rows of the batch layer share. */
 import { join } from 'node:path';
-import { makeRules } from '../lib/facts/rules.js';
+import { makeRules } from '../facts/rules.js';
 import { buildView, type Built } from '../batch/pipeline.js';
 import { ProgressMeter } from '../batch/progress.js';
 import type { Snapshot } from '../master-data/snapshot.js';

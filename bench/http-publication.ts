@@ -3,13 +3,13 @@
  * the speed layer makes the realtime view that belongs to it and hands over. Ends when answers come from the new one.
  */
 import { pino } from 'pino';
-import { systemClock } from '../lib/clock.js';
+import { systemClock } from '../lib/time/clock.js';
 import { configWith } from '../lib/config/config.js';
 import { readMeta } from '../serving/meta.js';
 import { readCurrent } from '../serving/current.js';
 import { viewPath } from '../serving/layout.js';
-import { openRealtime } from '../speed/read-side.js';
-import { startSpeed } from '../speed/speed.js';
+import { openRealtime } from '../speed/store/read-side.js';
+import { startSpeed } from '../speed/role.js';
 import { publishYear } from './view-of-a-year.js';
 
 const [, , dataDir = '', pages, busiestViews] = process.argv;

@@ -9,8 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { projectRoot } from '../lib/assets.js';
-import { listRuns } from '../lib/batch-runs.js';
+import { projectRoot } from '../lib/files/assets.js';
+import { listRuns } from '../serving/batch-runs.js';
 import { runningUrl } from '../cli/running-url.js';
 import type { BenchOptions, BenchResult } from './row.js';
 

@@ -10,11 +10,11 @@ import { logSink } from '../ingest/fact-sinks.js';
 import { generate } from '../ingest/generate.js';
 import { importFile } from '../ingest/import.js';
 import { TrafficModel, trafficDefaults } from '../ingest/traffic-model.js';
-import { systemClock } from '../lib/clock.js';
+import { systemClock } from '../lib/time/clock.js';
 import { configWith } from '../lib/config/config.js';
-import { openDataDir } from '../lib/data-dir.js';
-import { openLogWriter } from '../lib/log/open-log.js';
-import { UrlRules } from '../lib/url/normalize.js';
+import { openDataDir } from '../lib/files/data-dir.js';
+import { openLogWriter } from '../log/open-log.js';
+import { UrlRules } from '../facts/url/normalize.js';
 import type { BenchOptions, BenchResult } from './row.js';
 
 const host = 'www.example.org';

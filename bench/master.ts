@@ -2,15 +2,15 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { systemClock } from '../lib/clock.js';
+import { systemClock } from '../lib/time/clock.js';
 import { configWith } from '../lib/config/config.js';
-import { openDataDir } from '../lib/data-dir.js';
-import type { Pageview } from '../lib/facts/fact.js';
-import { encodeRecord } from '../lib/facts/record.js';
-import type { LogWriter } from '../lib/log/log.js';
-import { openLog, openLogWriter } from '../lib/log/open-log.js';
-import { UrlRules } from '../lib/url/normalize.js';
-import { drainLogToMaster } from '../master-data/sink.js';
+import { openDataDir } from '../lib/files/data-dir.js';
+import type { Pageview } from '../facts/fact.js';
+import { encodeRecord } from '../facts/record.js';
+import type { LogWriter } from '../log/log.js';
+import { openLog, openLogWriter } from '../log/open-log.js';
+import { UrlRules } from '../facts/url/normalize.js';
+import { drainLogToMaster } from '../master-data/role.js';
 import { takeSnapshot, verifySnapshotFiles } from '../master-data/snapshot.js';
 import type { BenchOptions, BenchResult } from './row.js';
 

@@ -10,7 +10,7 @@
 import { DuckDBInstance } from '@duckdb/node-api';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { offset, type LogId, type PartitionName, type Topic } from '../lib/log/log.js';
+import { offset, type LogId, type PartitionName, type Topic } from '../log/log.js';
 import { sqlText } from '../master-data/duckdb.js';
 import type { Snapshot, SnapshotFile } from '../master-data/snapshot.js';
 import { digestFile } from '../lib/files/digest.js';

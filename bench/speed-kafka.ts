@@ -5,11 +5,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { systemClock } from '../lib/clock.js';
+import { systemClock } from '../lib/time/clock.js';
 import { configWith } from '../lib/config/config.js';
-import { openDataDir } from '../lib/data-dir.js';
-import { decodeRecord } from '../lib/facts/record.js';
-import { openLog } from '../lib/log/open-log.js';
+import { openDataDir } from '../lib/files/data-dir.js';
+import { decodeRecord } from '../facts/record.js';
+import { openLog } from '../log/open-log.js';
 import { KafkaBroker, kafkaSkip } from '../test/kafka/broker.js';
 import { readBare } from './bare-kafka.js';
 import type { BenchOptions, BenchResult } from './row.js';

@@ -5,10 +5,10 @@
  * other work on the machine hits both alike.
  */
 import { HllSketch, coupon } from 'hyperloglog-ts';
-import { systemClock } from '../lib/clock.js';
-import { UrlRules } from '../lib/url/normalize.js';
-import { Acker } from '../speed/topology/acker.js';
-import { seededRandom, TopologyBuilder } from '../speed/topology/index.js';
+import { systemClock } from '../lib/time/clock.js';
+import { UrlRules } from '../facts/url/normalize.js';
+import { Acker } from '../topology/acker.js';
+import { seededRandom, TopologyBuilder } from '../topology/index.js';
 import type {
   Bolt,
   BoltOutput,
@@ -17,7 +17,7 @@ import type {
   TaskContext,
   Topology,
   Tuple,
-} from '../speed/topology/index.js';
+} from '../topology/index.js';
 import type { BenchOptions, BenchResult } from './row.js';
 
 const targetRatio = 0.4;

@@ -3,13 +3,13 @@
  * every hour of the year; the other pages share the rest by Zipf's law. Only what range queries read is made.
  */
 import { BlockBuilder } from '../serving/block-builder.js';
-import { PackedTexts } from '../lib/packed-texts.js';
+import { PackedTexts } from '../lib/memory/packed-texts.js';
 import { CellFile } from '../serving/cell-file.js';
 import { writeIdentity } from '../serving/identity.js';
 import { publish, newBuildingDir } from '../serving/store.js';
 import { ViewWriter } from '../serving/view-writer.js';
-import { makeRules } from '../lib/facts/rules.js';
-import type { LogId, Offsets } from '../lib/log/log.js';
+import { makeRules } from '../facts/rules.js';
+import type { LogId, Offsets } from '../log/log.js';
 
 export const yearFromHour = Date.UTC(2025, 0, 1) / 3_600_000;
 export const yearToHour = Date.UTC(2026, 0, 1) / 3_600_000;

@@ -2,10 +2,10 @@
 import { generate } from '../ingest/generate.js';
 import { logSink } from '../ingest/fact-sinks.js';
 import { TrafficModel, trafficDefaults } from '../ingest/traffic-model.js';
-import { systemClock } from '../lib/clock.js';
+import { systemClock } from '../lib/time/clock.js';
 import { readConfig, type Config, type Environment } from '../lib/config/config.js';
-import { makeRules } from '../lib/facts/rules.js';
-import type { RunningRole } from '../lib/role.js';
+import { makeRules } from '../facts/rules.js';
+import type { RunningRole } from '../lib/process/role.js';
 import { hourMs } from '../lib/time/buckets.js';
 import type { RunningSystem } from './system.js';
 

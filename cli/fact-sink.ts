@@ -3,12 +3,12 @@
  * of the system that runs on this data directory.
  */
 import { collectorSink, logSink, type FactSink } from '../ingest/fact-sinks.js';
-import { systemClock } from '../lib/clock.js';
+import { systemClock } from '../lib/time/clock.js';
 import type { Config } from '../lib/config/config.js';
-import { openDataDir } from '../lib/data-dir.js';
-import { SwaError } from '../lib/errors.js';
-import { openLogWriter } from '../lib/log/open-log.js';
-import type { UrlRules } from '../lib/url/normalize.js';
+import { openDataDir } from '../lib/files/data-dir.js';
+import { SwaError } from '../lib/errors/errors.js';
+import { openLogWriter } from '../log/open-log.js';
+import type { UrlRules } from '../facts/url/normalize.js';
 import { runningUrl } from './running-url.js';
 
 export async function openFactSink(config: Config, urls: UrlRules): Promise<FactSink> {

@@ -4,9 +4,9 @@
  * containers show a worker of one role on the board, each looks at its own.
  */
 import { readlinkSync } from 'node:fs';
-import { systemClock } from '../lib/clock.js';
+import { systemClock } from '../lib/time/clock.js';
 import { readConfig } from '../lib/config/config.js';
-import { isAtWork, readStatus, type StatusEntry } from '../lib/status.js';
+import { isAtWork, readStatus, type StatusEntry } from '../lib/process/status.js';
 
 const role = process.argv[2];
 const { dataDir } = readConfig(process.env);

@@ -1,5 +1,5 @@
 /** Asks a running system over HTTP, for commands that show what it answers. */
-import { SwaError, messageOf } from '../lib/errors.js';
+import { SwaError, messageOf } from '../lib/errors/errors.js';
 import type { Config } from '../lib/config/config.js';
 
 /** The JSON body of a 2xx answer. A problem+json answer becomes `usage.invalid` (4xx) or `request.invalid` with its detail; no answer, or none in JSON, becomes `request.invalid` (retryable). */

@@ -1,6 +1,6 @@
 /** Progress on stderr: a bar on a terminal, else a line every two seconds. */
 import { SingleBar } from 'cli-progress';
-import type { Clock } from '../lib/clock.js';
+import type { Clock } from '../lib/time/clock.js';
 
 export interface Progress {
   /** `done` of `total` (any unit); `text` says it in words. An undefined total has no bar to fill. */

@@ -1,17 +1,17 @@
 /** `swa recover`, stage by stage: each one is planned when those before it are done, since it reads what they have mended. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Clock } from '../lib/clock.js';
+import type { Clock } from '../lib/time/clock.js';
 import type { Config } from '../lib/config/config.js';
-import { checkDataDir, createFormat, formatPath, roomOf } from '../lib/data-dir.js';
-import { SwaError, messageOf } from '../lib/errors.js';
+import { checkDataDir, createFormat, formatPath, roomOf } from '../lib/files/data-dir.js';
+import { SwaError, messageOf } from '../lib/errors/errors.js';
 import { lmdbDamage } from '../lib/files/lmdb-file.js';
 import { moveAside } from '../lib/files/removal.js';
-import { inspectLog } from '../lib/log/embedded/salvage.js';
-import type { PartitionName } from '../lib/log/log.js';
-import { openExistingLog } from '../lib/log/open-log.js';
-import { partitionsOf } from '../lib/log/partitioner.js';
-import { namesIn, storedLogId } from '../lib/log/stored.js';
+import { inspectLog } from '../log/embedded/salvage.js';
+import type { PartitionName } from '../log/log.js';
+import { openExistingLog } from '../log/open-log.js';
+import { partitionsOf } from '../log/partitioner.js';
+import { namesIn, storedLogId } from '../log/stored.js';
 import type { RecoveryPlace, RecoveryStep } from '../lib/recovery.js';
 import { readRoot } from '../master-data/manifest.js';
 import { logIdOfManifests, planPartition, planRoot, type RootContent } from '../master-data/rebuild.js';

@@ -5,12 +5,19 @@
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { systemClock } from '../lib/clock.js';
+import { systemClock } from '../lib/time/clock.js';
 import type { Config } from '../lib/config/config.js';
-import { SwaError, messageOf, receiveError, sendError, systemCode, type SentError } from '../lib/errors.js';
-import { makeLogger } from '../lib/process.js';
-import type { RunningRole } from '../lib/role.js';
-import type { Role } from '../lib/status.js';
+import {
+  SwaError,
+  messageOf,
+  receiveError,
+  sendError,
+  systemCode,
+  type SentError,
+} from '../lib/errors/errors.js';
+import { makeLogger } from '../lib/process/process.js';
+import type { RunningRole } from '../lib/process/role.js';
+import type { Role } from '../lib/process/status.js';
 import { startOf } from './roles.js';
 
 /** How long a thread may take to end in order. */

@@ -1,7 +1,7 @@
 /** The address of the running system on a data directory, as its roles put it on the status board. */
-import { systemClock } from '../lib/clock.js';
+import { systemClock } from '../lib/time/clock.js';
 import type { Config } from '../lib/config/config.js';
-import { isAtWork, readStatus, type Role } from '../lib/status.js';
+import { isAtWork, readStatus, type Role } from '../lib/process/status.js';
 
 /** 'http://127.0.0.1:8080' when that role runs and serves HTTP; else undefined. */
 export function runningUrl(config: Pick<Config, 'dataDir'>, role: Role): string | undefined {

@@ -5,9 +5,9 @@
  * system starts, a log that is not the one this data directory belongs to.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SwaError, messageOf, systemCode } from '../lib/errors.js';
-import type { RoleContext, RunningRole } from '../lib/role.js';
-import { StatusReporter, readStatus, type Role } from '../lib/status.js';
+import { SwaError, messageOf, systemCode } from '../lib/errors/errors.js';
+import type { RoleContext, RunningRole } from '../lib/process/role.js';
+import { StatusReporter, readStatus, type Role } from '../lib/process/status.js';
 
 export interface Backoff {
   readonly firstMs: number;

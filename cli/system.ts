@@ -2,15 +2,15 @@
  * The whole system in one process. Collector, query and the batch schedule share the main thread; sink and speed layer have
  * threads of their own, and each is started again when it fails (supervise.ts). Started from the log outwards, stopped in reverse, so that at any moment what runs finds what it reads.
  */
-import { openCollector } from '../ingest/collector-role.js';
-import { openAll } from '../lib/closers.js';
-import { unusable } from '../lib/data-dir.js';
-import { SwaError, systemCode } from '../lib/errors.js';
+import { openCollector } from '../ingest/role.js';
+import { openAll } from '../lib/process/closers.js';
+import { unusable } from '../lib/files/data-dir.js';
+import { SwaError, systemCode } from '../lib/errors/errors.js';
 import { HttpEndpoint } from '../lib/http/endpoint.js';
-import { distance, namesOf, zeroOffsets } from '../lib/log/cut.js';
-import type { LogWriter } from '../lib/log/log.js';
-import type { RoleContext, RunningRole } from '../lib/role.js';
-import { startBatch } from '../batch/start.js';
+import { distance, namesOf, zeroOffsets } from '../log/cut.js';
+import type { LogWriter } from '../log/log.js';
+import type { RoleContext, RunningRole } from '../lib/process/role.js';
+import { startBatch } from '../batch/role.js';
 import { openQuery } from '../query/open.js';
 import { startRoleThread } from './role-thread.js';
 import { supervise } from './supervise.js';

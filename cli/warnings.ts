@@ -1,5 +1,5 @@
 /** The warnings of a command that feeds facts: counted by field, the first one kept to be shown. */
-import type { Warning } from '../lib/facts/door.js';
+import type { Warning } from '../facts/door.js';
 
 /** Fields told apart; the names of those that are not known come from outside. */
 const maxFields = 20;

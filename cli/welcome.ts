@@ -1,6 +1,6 @@
 /** What `swa start` prints once it serves: where, and on a fresh data directory what to do next. */
 import { hourMs } from '../lib/time/buckets.js';
-import { systemClock } from '../lib/clock.js';
+import { systemClock } from '../lib/time/clock.js';
 
 export interface WelcomeFacts {
   readonly origin: string;

@@ -1,5 +1,5 @@
 /** Facts on their way into a sink: in batches, a bounded number of them under way, so that making facts and syncing overlap. */
-import type { Fact } from '../lib/facts/fact.js';
+import type { Fact } from '../facts/fact.js';
 import type { FactSink } from './fact-sinks.js';
 
 /** Facts in one append, and appends under way at once: together the bound on memory. */

@@ -5,16 +5,16 @@
  */
 import type { Request } from 'express';
 import { z } from 'zod';
-import type { Clock } from '../lib/clock.js';
-import { SwaError } from '../lib/errors.js';
-import { admit, type Warning } from '../lib/facts/door.js';
-import { edgeSchema, pageviewSchema } from '../lib/facts/outside.js';
-import { encodeRecord } from '../lib/facts/record.js';
+import type { Clock } from '../lib/time/clock.js';
+import { SwaError } from '../lib/errors/errors.js';
+import { admit, type Warning } from '../facts/door.js';
+import { edgeSchema, pageviewSchema } from '../facts/outside.js';
+import { encodeRecord } from '../facts/record.js';
 import { mediaTypeOf } from '../lib/http/body.js';
 import { HttpProblem } from '../lib/http/problem.js';
 import { route, type Exchange, type Route } from '../lib/http/route.js';
-import type { LogWriter, NewRecord } from '../lib/log/log.js';
-import type { UrlRules } from '../lib/url/normalize.js';
+import type { LogWriter, NewRecord } from '../log/log.js';
+import type { UrlRules } from '../facts/url/normalize.js';
 
 /** Largest request: bytes of body and facts in it; and the warnings in an answer. */
 export const collectorLimits = { bodyBytes: 1024 * 1024, facts: 5_000, warnings: 100 } as const;

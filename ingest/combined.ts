@@ -4,7 +4,7 @@
  */
 import { hash } from 'node:crypto';
 import { z } from 'zod';
-import { isNobody } from '../lib/facts/placeholders.js';
+import { isNobody } from '../facts/placeholders.js';
 import { isRealTime } from '../lib/time/real-time.js';
 
 /** What stands for a visitor: the address, the address with the user agent, or the logged-in user (without one, or for a placeholder, the address). */

@@ -3,11 +3,11 @@
  * collector of the process that is. Both resolve only when the facts are durable.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Fact } from '../lib/facts/fact.js';
-import { encodeRecord } from '../lib/facts/record.js';
-import { SwaError, messageOf } from '../lib/errors.js';
-import type { LogWriter } from '../lib/log/log.js';
-import type { UrlRules } from '../lib/url/normalize.js';
+import type { Fact } from '../facts/fact.js';
+import { encodeRecord } from '../facts/record.js';
+import { SwaError, messageOf } from '../lib/errors/errors.js';
+import type { LogWriter } from '../log/log.js';
+import type { UrlRules } from '../facts/url/normalize.js';
 
 export interface FactSink {
   /** For people: 'the log' or the collector's address. */

@@ -3,11 +3,11 @@
  * has caught up with it, then at the clock's pace: so a newcomer gets hours of history in seconds and live events after.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Clock } from '../lib/clock.js';
-import { SwaError } from '../lib/errors.js';
-import { admit, type Warning } from '../lib/facts/door.js';
-import type { Fact } from '../lib/facts/fact.js';
-import type { UrlRules } from '../lib/url/normalize.js';
+import type { Clock } from '../lib/time/clock.js';
+import { SwaError } from '../lib/errors/errors.js';
+import { admit, type Warning } from '../facts/door.js';
+import type { Fact } from '../facts/fact.js';
+import type { UrlRules } from '../facts/url/normalize.js';
 import { Appender } from './appender.js';
 import type { FactSink } from './fact-sinks.js';
 import type { TrafficModel } from './traffic-model.js';

@@ -5,10 +5,10 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ImportCounts, ImportState } from './import-state.js';
-import type { Clock } from '../lib/clock.js';
-import { SwaError, messageOf } from '../lib/errors.js';
-import type { JobQueue, LeasedJob } from '../lib/queue/job-queue.js';
-import type { UrlRules } from '../lib/url/normalize.js';
+import type { Clock } from '../lib/time/clock.js';
+import { SwaError, messageOf } from '../lib/errors/errors.js';
+import type { JobQueue, LeasedJob } from '../log/queue/job-queue.js';
+import type { UrlRules } from '../facts/url/normalize.js';
 import { patientSink, type FactSink } from './fact-sinks.js';
 import { importFile, importFormatSchema, newImportCounts, whyWaiting } from './import.js';
 import { RejectFile, defaultRejectPath } from './reject-file.js';

@@ -5,10 +5,10 @@
  */
 import { z } from 'zod';
 import type { ImportCounts } from './import-state.js';
-import type { Clock } from '../lib/clock.js';
-import { admit, type Warning } from '../lib/facts/door.js';
-import type { Fact } from '../lib/facts/fact.js';
-import type { UrlRules } from '../lib/url/normalize.js';
+import type { Clock } from '../lib/time/clock.js';
+import { admit, type Warning } from '../facts/door.js';
+import type { Fact } from '../facts/fact.js';
+import type { UrlRules } from '../facts/url/normalize.js';
 import { Appender } from './appender.js';
 import { combinedOptionsSchema, parseCombined, type LineResult } from './combined.js';
 import type { FactSink } from './fact-sinks.js';

@@ -11,8 +11,8 @@
  * one id for two views, so that a view may be missed, but none is counted twice.
  */
 import { hash } from 'node:crypto';
-import type { Fact } from '../lib/facts/fact.js';
-import { repeatText } from '../lib/facts/repeat.js';
+import type { Fact } from '../facts/fact.js';
+import { repeatText } from '../facts/repeat.js';
 
 /** At most twice as many lines are remembered: about 40 MB. */
 const rememberedLines = 2 ** 18;

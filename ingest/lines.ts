@@ -12,7 +12,7 @@ import { access, stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
-import { SwaError, messageOf, systemCode } from '../lib/errors.js';
+import { SwaError, messageOf, systemCode } from '../lib/errors/errors.js';
 
 /** Longest line in UTF-16 units; the rest of a longer one is dropped. */
 export const maxLineLength = 65_536;

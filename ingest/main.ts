@@ -1,5 +1,5 @@
 /** The collector as a process. */
-import { runRole } from '../lib/process.js';
-import { startCollector } from './collector-role.js';
+import { runRole } from '../lib/process/process.js';
+import { startCollector } from './role.js';
 
 await runRole('collector', startCollector);

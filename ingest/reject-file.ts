@@ -1,10 +1,10 @@
 /** The file of rejected lines, one JSON object a line, made when the first one comes; the first few are kept to be shown. */
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import type { Clock } from '../lib/clock.js';
-import { cutToBytes } from '../lib/cut-to-bytes.js';
-import { roomOf } from '../lib/data-dir.js';
-import { SwaError, systemCode } from '../lib/errors.js';
+import type { Clock } from '../lib/time/clock.js';
+import { cutToBytes } from '../facts/cut-to-bytes.js';
+import { roomOf } from '../lib/files/data-dir.js';
+import { SwaError, systemCode } from '../lib/errors/errors.js';
 import type { RejectedLine } from './import.js';
 
 const shown = 5;

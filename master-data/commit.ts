@@ -13,10 +13,10 @@
 import { linkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
-import { SwaError, systemCode } from '../lib/errors.js';
+import { SwaError, systemCode } from '../lib/errors/errors.js';
 import { fsyncDir, fsyncLargeFile } from '../lib/files/durable.js';
 import { removeScratch } from '../lib/files/removal.js';
-import { offset, type Offset, type PartitionName } from '../lib/log/log.js';
+import { offset, type Offset, type PartitionName } from '../log/log.js';
 import { digestFile } from '../lib/files/digest.js';
 import type { Sealed } from '../lib/files/sealed.js';
 import { dataFileName, partitionDir } from './layout.js';

@@ -4,8 +4,8 @@
  * beyond half of the limit is left alone for good.
  */
 import { join } from 'node:path';
-import { SwaError } from '../lib/errors.js';
-import { parsePartitionName, type PartitionName } from '../lib/log/log.js';
+import { SwaError } from '../lib/errors/errors.js';
+import { parsePartitionName, type PartitionName } from '../log/log.js';
 import { commitFile, type MasterStore } from './commit.js';
 import { digestFile } from '../lib/files/digest.js';
 import { partitionDir, tempSuffix } from './layout.js';

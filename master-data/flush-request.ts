@@ -6,9 +6,9 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { reaches } from '../lib/log/cut.js';
-import type { Cut, Offsets } from '../lib/log/log.js';
-import { SwaError, systemCode } from '../lib/errors.js';
+import { reaches } from '../log/cut.js';
+import type { Cut, Offsets } from '../log/log.js';
+import { SwaError, systemCode } from '../lib/errors/errors.js';
 import { flushRequestPath } from './layout.js';
 import { masterCut } from './snapshot.js';
 

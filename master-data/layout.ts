@@ -1,5 +1,5 @@
 /**
- * Where the master dataset keeps its files. Names are made here, and taken apart in lib/log/stored.ts, which the log's side needs:
+ * Where the master dataset keeps its files. Names are made here, and taken apart in log/stored.ts, which the log's side needs:
  *
  *   master/root.json                                        log id and partitions, made once
  *   master/<topic>/p<n>/manifests/<number>.json             that partition's chain, from number 1
@@ -7,16 +7,16 @@
  *   master/<topic>/p<n>/<anything>.tmp                      unfinished; of nobody once its writer is dead
  *   master/pins/                                            who reads which manifests right now
  *   master/flush.json                                       "commit what the log holds up to here, now"
- *   master/last-records.json                                what the log is recognised by: lib/log/last-records.ts
+ *   master/last-records.json                                what the log is recognised by: log/last-records.ts
  *
  * A data file's name holds its content hash, so one name can never stand for two contents.
  */
 import { join } from 'node:path';
-import { roomOf } from '../lib/data-dir.js';
-import type { PartitionName } from '../lib/log/log.js';
-import { manifestsDir } from '../lib/log/stored.js';
+import { roomOf } from '../lib/files/data-dir.js';
+import type { PartitionName } from '../log/log.js';
+import { manifestsDir } from '../log/stored.js';
 
-export { dataFileRange, manifestNumber, manifestsDir, namesIn, partitionDir } from '../lib/log/stored.js';
+export { dataFileRange, manifestNumber, manifestsDir, namesIn, partitionDir } from '../log/stored.js';
 
 export const tempSuffix = '.tmp';
 

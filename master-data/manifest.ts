@@ -8,11 +8,11 @@
  * lost. Only the newest `keptManifests` and those that somebody pins are kept.
  */
 import { z } from 'zod';
-import { SwaError, systemCode } from '../lib/errors.js';
+import { SwaError, systemCode } from '../lib/errors/errors.js';
 import { createFile, makeDirDurable } from '../lib/files/durable.js';
 import { seal, type Sealed } from '../lib/files/sealed.js';
-import { checkLogId } from '../lib/log/cut.js';
-import { offset, type Log, type LogId, type Offset, type PartitionName } from '../lib/log/log.js';
+import { checkLogId } from '../log/cut.js';
+import { offset, type Log, type LogId, type Offset, type PartitionName } from '../log/log.js';
 import {
   dataFileRange,
   manifestNumber,

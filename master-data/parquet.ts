@@ -1,7 +1,7 @@
 /** Parquet files by DuckDB: made from a spool or from smaller files, and read back before anybody trusts them. */
 import type { DuckDBConnection } from '@duckdb/node-api';
-import { SwaError, messageOf } from '../lib/errors.js';
-import type { Topic } from '../lib/log/log.js';
+import { SwaError, messageOf } from '../lib/errors/errors.js';
+import type { Topic } from '../log/log.js';
 import { sqlName, sqlParquet, sqlText } from './duckdb.js';
 import { columnsOf, sqlFacts } from './schema.js';
 import type { Spooled } from './spool.js';

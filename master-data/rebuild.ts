@@ -5,14 +5,14 @@
  */
 import { join } from 'node:path';
 import { z } from 'zod';
-import { messageOf } from '../lib/errors.js';
+import { messageOf } from '../lib/errors/errors.js';
 import { createFile, makeDirDurable } from '../lib/files/durable.js';
 import { digestFile } from '../lib/files/digest.js';
 import { moveAside } from '../lib/files/removal.js';
 import { readIfThere } from '../lib/files/read-if-there.js';
 import { seal, unsealLine, type Sealed } from '../lib/files/sealed.js';
-import { offset, type LogId, type PartitionName } from '../lib/log/log.js';
-import { validJson } from '../lib/valid-json.js';
+import { offset, type LogId, type PartitionName } from '../log/log.js';
+import { validJson } from '../lib/files/valid-json.js';
 import type { RecoveryPlace, RecoveryStep } from '../lib/recovery.js';
 import { openDuckDb } from './duckdb.js';
 import {

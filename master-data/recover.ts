@@ -7,19 +7,13 @@
  * Nothing of this happens by itself, since a loss must not pass in silence.
  */
 import { join } from 'node:path';
-import type { Clock } from '../lib/clock.js';
+import type { Clock } from '../lib/time/clock.js';
 import type { Config } from '../lib/config/config.js';
-import { openDataDir, roomOf } from '../lib/data-dir.js';
+import { openDataDir, roomOf } from '../lib/files/data-dir.js';
 import { OwnerLock } from '../lib/files/owner-lock.js';
-import { checkCut, offsetAt } from '../lib/log/cut.js';
-import {
-  beginAnew,
-  inspectLog,
-  salvageReader,
-  type LogState,
-  type Run,
-} from '../lib/log/embedded/salvage.js';
-import { offset, type Log, type Offset, type Offsets, type PartitionName } from '../lib/log/log.js';
+import { checkCut, offsetAt } from '../log/cut.js';
+import { beginAnew, inspectLog, salvageReader, type LogState, type Run } from '../log/embedded/salvage.js';
+import { offset, type Log, type Offset, type Offsets, type PartitionName } from '../log/log.js';
 import type { RecoveryPlace, RecoveryStep } from '../lib/recovery.js';
 import { sinkLockPath } from './layout.js';
 import { commitManifest, endOf, openRoot, readHead, readRoot } from './manifest.js';

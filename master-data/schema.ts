@@ -9,7 +9,7 @@
  * - Columns are only ever added, at the end of the facts' own. A file written before a column lacks it, and `sqlFacts`
  *   reads it as null: read the columns of facts through it alone.
  */
-import type { Topic } from '../lib/log/log.js';
+import type { Topic } from '../log/log.js';
 import { sqlName, sqlParquet } from './duckdb.js';
 
 export interface Column {

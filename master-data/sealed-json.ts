@@ -1,7 +1,7 @@
 /** Reads the sealed JSON files of the master dataset (lib/files/sealed.ts). */
 import { readFileSync } from 'node:fs';
 import type { z } from 'zod';
-import { SwaError } from '../lib/errors.js';
+import { SwaError } from '../lib/errors/errors.js';
 import { unsealLine, type Sealed } from '../lib/files/sealed.js';
 
 /** The way on from what is missing or damaged in the master dataset: part of every error that names it. */

@@ -6,9 +6,9 @@
  * Reading and committing overlap: while DuckDB writes one set of spools, the next fills. Never more than two sets.
  */
 import { join } from 'node:path';
-import { SwaError, systemCode } from '../lib/errors.js';
-import { checkCut, distance, offsetAt, reaches } from '../lib/log/cut.js';
-import type { LastRecord } from '../lib/log/last-records.js';
+import { SwaError, systemCode } from '../lib/errors/errors.js';
+import { checkCut, distance, offsetAt, reaches } from '../log/cut.js';
+import type { LastRecord } from '../log/last-records.js';
 import {
   type Cut,
   type Log,
@@ -17,7 +17,7 @@ import {
   type Offsets,
   type PartitionName,
   type RecordBatch,
-} from '../lib/log/log.js';
+} from '../log/log.js';
 import { commitFile, type MasterStore, type OnStep } from './commit.js';
 import { compactOnce, compactionLimits, type CompactionLimits } from './compaction.js';
 import { openDuckDb, type DuckDb } from './duckdb.js';

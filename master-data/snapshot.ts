@@ -4,9 +4,9 @@
  * silently changed data for many single-bit flips.
  */
 import { join } from 'node:path';
-import { SwaError, systemCode } from '../lib/errors.js';
-import { parsePartitionName, type Cut, type Offset, type PartitionName, type Topic } from '../lib/log/log.js';
-import { offsetAt } from '../lib/log/cut.js';
+import { SwaError, systemCode } from '../lib/errors/errors.js';
+import { parsePartitionName, type Cut, type Offset, type PartitionName, type Topic } from '../log/log.js';
+import { offsetAt } from '../log/cut.js';
 import { digestFile, type FileDigest } from '../lib/files/digest.js';
 import { partitionDir } from './layout.js';
 import { endOf, readHead, readRoot } from './manifest.js';

@@ -8,14 +8,14 @@
  */
 import { closeSync, openSync } from 'node:fs';
 import { removeScratch } from '../lib/files/removal.js';
-import { SwaError } from '../lib/errors.js';
-import { maxIdBytes } from '../lib/facts/ids.js';
-import { isNobody } from '../lib/facts/placeholders.js';
-import { decodeRecord } from '../lib/facts/record.js';
+import { SwaError } from '../lib/errors/errors.js';
+import { maxIdBytes } from '../facts/ids.js';
+import { isNobody } from '../facts/placeholders.js';
+import { decodeRecord } from '../facts/record.js';
 import { writeFully } from '../lib/files/durable.js';
-import { fingerprintOf, type LastRecord } from '../lib/log/last-records.js';
-import type { Offset, RecordBatch, Topic } from '../lib/log/log.js';
-import { isStandIn } from '../lib/log/stand-in.js';
+import { fingerprintOf, type LastRecord } from '../log/last-records.js';
+import type { Offset, RecordBatch, Topic } from '../log/log.js';
+import { isStandIn } from '../log/stand-in.js';
 import { columnsOf } from './schema.js';
 
 /** A closed spool: what its file holds. */

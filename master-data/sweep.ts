@@ -9,11 +9,11 @@
  */
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { SwaError } from '../lib/errors.js';
+import { SwaError } from '../lib/errors/errors.js';
 import { digestFile } from '../lib/files/digest.js';
 import { removeReplaced, removeScratch } from '../lib/files/removal.js';
 import type { Sealed } from '../lib/files/sealed.js';
-import type { PartitionName } from '../lib/log/log.js';
+import type { PartitionName } from '../log/log.js';
 import {
   dataFileRange,
   manifestPath,

@@ -9,8 +9,8 @@
  */
 import type { DuckDBDataChunk } from '@duckdb/node-api';
 import duckdb from '@duckdb/node-bindings';
-import { grown } from '../lib/grown.js';
-import type { TextSpans } from '../lib/hash/keyed-hash.js';
+import { grown } from '../lib/memory/grown.js';
+import type { TextSpans } from '../lib/memory/keyed-hash.js';
 import { bytesOfColumn } from './columns.js';
 
 const entryBytes = 16;

@@ -1,8 +1,8 @@
 /** Where batch runs are asked for (the system's own job queue), what became of them, and what was published. */
-import { countsOf, listRuns } from '../lib/batch-runs.js';
-import type { Clock } from '../lib/clock.js';
-import { SwaError } from '../lib/errors.js';
-import { openJobQueue, type JobQueue } from '../lib/queue/job-queue.js';
+import { countsOf, listRuns } from '../serving/batch-runs.js';
+import type { Clock } from '../lib/time/clock.js';
+import { SwaError } from '../lib/errors/errors.js';
+import { openJobQueue, type JobQueue } from '../log/queue/job-queue.js';
 import { currentIfAny } from '../serving/current.js';
 import { listViews } from '../serving/store.js';
 import type { BatchDesk, BatchRun, PendingBatch, PublishedView } from './http/routes.js';

@@ -3,8 +3,8 @@
  * the function-level API (`ask`) are all made from it.
  */
 import { z } from 'zod';
-import { controlCharacters, maxIdBytes } from '../lib/facts/ids.js';
-import { rulesVersionsSchema } from '../lib/facts/rules.js';
+import { controlCharacters, maxIdBytes } from '../facts/ids.js';
+import { rulesVersionsSchema } from '../facts/rules.js';
 import { HttpProblem } from '../lib/http/problem.js';
 import { check, takesMany, unknownParameter } from '../lib/http/route.js';
 import {

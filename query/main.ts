@@ -1,5 +1,5 @@
 /** The query layer as a process. */
-import { runRole } from '../lib/process.js';
+import { runRole } from '../lib/process/process.js';
 import { startQuery } from './role.js';
 
 await runRole('query', startQuery);

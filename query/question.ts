@@ -6,9 +6,9 @@ import { z } from 'zod';
 import { HttpProblem } from '../lib/http/problem.js';
 import { hourMs } from '../lib/time/buckets.js';
 import { parseRfc3339 } from '../lib/time/real-time.js';
-import { domainOf, hostOf } from '../lib/url/domain.js';
-import { refusalTexts, type UrlRules } from '../lib/url/normalize.js';
-import type { Subject } from '../lib/views/view.js';
+import { domainOf, hostOf } from '../facts/url/domain.js';
+import { refusalTexts, type UrlRules } from '../facts/url/normalize.js';
+import type { Subject } from '../facts/views/view.js';
 import type { HourRange } from './engine/tally.js';
 import { intervals, type Interval, type Slice, type Zones } from './engine/zone.js';
 

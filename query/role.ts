@@ -1,7 +1,7 @@
 /** The query layer at work: an endpoint with its routes and its entry on the status board. */
-import { openDataDir } from '../lib/data-dir.js';
+import { openDataDir } from '../lib/files/data-dir.js';
 import { HttpEndpoint } from '../lib/http/endpoint.js';
-import type { RoleContext, RunningRole } from '../lib/role.js';
+import type { RoleContext, RunningRole } from '../lib/process/role.js';
 import { openQuery } from './open.js';
 
 /** The query layer as a process of its own. Throws `port.in-use` and what opening its parts throws. */

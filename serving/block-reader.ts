@@ -2,9 +2,9 @@
  * Reads the blocks of one cell file: which bytes a question needs, by how few reads, and the cells in them. The memory
  * of a cell is valid only during the call that hands it out. Calls may nest (each has its own buffers).
  */
-import { SwaError } from '../lib/errors.js';
+import { SwaError } from '../lib/errors/errors.js';
 import { bucketOf, hoursOf, type Span } from '../lib/time/buckets.js';
-import type { BucketCell } from '../lib/views/view.js';
+import type { BucketCell } from '../facts/views/view.js';
 import { BlockTable } from './block-table.js';
 import { ByteReader } from './bytes.js';
 import type { BlockPlace } from './cell-file.js';

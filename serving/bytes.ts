@@ -1,6 +1,6 @@
 /** Growing output and bounded input of bytes: little-endian varints of up to 53 bits, and raw runs. */
-import { grown } from '../lib/grown.js';
-import { SwaError } from '../lib/errors.js';
+import { grown } from '../lib/memory/grown.js';
+import { SwaError } from '../lib/errors/errors.js';
 
 export class ByteWriter {
   #bytes: Uint8Array;

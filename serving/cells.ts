@@ -24,8 +24,8 @@
  * hours, and a year reads twelve of them. So every person of an hour is stored about once.
  */
 import { HllError, maxCoupons, packRegisters, unpackRegisters, type HllUnion } from 'hyperloglog-ts';
-import { SwaError } from '../lib/errors.js';
-import type { BucketCell, SketchView } from '../lib/views/view.js';
+import { SwaError } from '../lib/errors/errors.js';
+import type { BucketCell, SketchView } from '../facts/views/view.js';
 import { ByteReader, type ByteWriter } from './bytes.js';
 
 /** A day or month with at most this many coupons under it is not stored but united from its hours. */

@@ -12,7 +12,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { basename } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { SwaError, messageOf, systemCode } from '../lib/errors.js';
+import { SwaError, messageOf, systemCode } from '../lib/errors/errors.js';
 import { fsyncLargeFile, writeFully } from '../lib/files/durable.js';
 import { ByteWriter } from './bytes.js';
 

@@ -1,7 +1,7 @@
 /** The version of the code that computes views: with rules and snapshot, all a view is a function of. */
 import { z } from 'zod';
-import { assetText } from '../lib/assets.js';
-import { recordsVersion } from '../lib/facts/record.js';
+import { assetText } from '../lib/files/assets.js';
+import { recordsVersion } from '../facts/record.js';
 import { formatVersion } from './layout.js';
 
 const { version } = z.object({ version: z.string() }).parse(JSON.parse(assetText('package.json')));

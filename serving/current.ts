@@ -3,10 +3,10 @@
  * the next (lib/files/sealed.ts); versions before view format 6 wrote the name alone.
  */
 import { readFileSync, statSync } from 'node:fs';
-import { SwaError, systemCode } from '../lib/errors.js';
+import { SwaError, systemCode } from '../lib/errors/errors.js';
 import { createFile, replaceFile } from '../lib/files/durable.js';
 import { sealLine, unsealLine } from '../lib/files/sealed.js';
-import type { ViewId } from '../lib/views/view.js';
+import type { ViewId } from '../facts/views/view.js';
 import { currentPath, isViewId } from './layout.js';
 
 const hint =

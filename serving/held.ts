@@ -6,9 +6,9 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { SwaError, systemCode } from '../lib/errors.js';
+import { SwaError, systemCode } from '../lib/errors/errors.js';
 import { makeDirDurable, replaceFile } from '../lib/files/durable.js';
-import type { ViewId } from '../lib/views/view.js';
+import type { ViewId } from '../facts/views/view.js';
 import { heldDir, isViewId } from './layout.js';
 
 export const heldSchema = z.array(z.string().refine(isViewId));

@@ -12,8 +12,8 @@
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
-import { grown } from '../lib/grown.js';
-import type { PackedTexts } from '../lib/packed-texts.js';
+import { grown } from '../lib/memory/grown.js';
+import type { PackedTexts } from '../lib/memory/packed-texts.js';
 import { ByteReader, ByteWriter } from './bytes.js';
 import { SortedFileWriter, type Sorted } from './sorted-file.js';
 

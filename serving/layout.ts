@@ -12,9 +12,9 @@
  *     building/                   temp directories of views not yet published, or pruned; swept by the next run
  */
 import { join } from 'node:path';
-import { SwaError } from '../lib/errors.js';
-import { roomOf } from '../lib/data-dir.js';
-import type { ViewId } from '../lib/views/view.js';
+import { SwaError } from '../lib/errors/errors.js';
+import { roomOf } from '../lib/files/data-dir.js';
+import type { ViewId } from '../facts/views/view.js';
 
 /** Changes when the bytes of a view directory change their meaning. Part of every view's `codeVersion`. */
 export const formatVersion = 6;

@@ -5,12 +5,12 @@
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
-import { SwaError, messageOf, systemCode } from '../lib/errors.js';
-import { storedRulesSchema } from '../lib/facts/rules.js';
+import { SwaError, messageOf, systemCode } from '../lib/errors/errors.js';
+import { storedRulesSchema } from '../facts/rules.js';
 import { seal, unsealLine } from '../lib/files/sealed.js';
-import type { LogId, Offset, PartitionName } from '../lib/log/log.js';
-import { validJson } from '../lib/valid-json.js';
-import type { ViewId, ViewMeta } from '../lib/views/view.js';
+import type { LogId, Offset, PartitionName } from '../log/log.js';
+import { validJson } from '../lib/files/valid-json.js';
+import type { ViewId, ViewMeta } from '../facts/views/view.js';
 import { damageHint, type FileSeal } from './checked-file.js';
 import { fileNames, formatVersion, isViewId } from './layout.js';
 

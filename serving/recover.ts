@@ -2,14 +2,14 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { SwaError, messageOf } from '../lib/errors.js';
+import { SwaError, messageOf } from '../lib/errors/errors.js';
 import { readIfThere } from '../lib/files/read-if-there.js';
 import { moveAside } from '../lib/files/removal.js';
 import { unsealLine } from '../lib/files/sealed.js';
-import { namesIn } from '../lib/log/stored.js';
+import { namesIn } from '../log/stored.js';
 import type { RecoveryPlace, RecoveryStep } from '../lib/recovery.js';
-import { validJson } from '../lib/valid-json.js';
-import type { ViewId } from '../lib/views/view.js';
+import { validJson } from '../lib/files/valid-json.js';
+import type { ViewId } from '../facts/views/view.js';
 import { readCurrent } from './current.js';
 import { heldSchema } from './held.js';
 import { currentPath, fileNames, formatVersion, heldDir, viewPath, viewsDir } from './layout.js';

@@ -10,7 +10,7 @@
  * Everything written is also hashed in order, table by table: such a hash does not depend on where blocks lie.
  */
 import { createHash, type Hash } from 'node:crypto';
-import { SwaError } from '../lib/errors.js';
+import { SwaError } from '../lib/errors/errors.js';
 import { CheckedFile, CheckedWriter, type FileSeal } from './checked-file.js';
 import { BlockMaker, SortedBlock } from './sorted-block.js';
 

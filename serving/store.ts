@@ -7,14 +7,14 @@
  */
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { SwaError, systemCode } from '../lib/errors.js';
+import { SwaError, systemCode } from '../lib/errors/errors.js';
 import { digestFile } from '../lib/files/digest.js';
 import { fsyncDir, makeDirDurable } from '../lib/files/durable.js';
 import { moveAside, moveDurably, removeReplaced, removeScratch } from '../lib/files/removal.js';
-import type { Cut } from '../lib/log/log.js';
-import { PackedTexts } from '../lib/packed-texts.js';
-import type { RulesVersions } from '../lib/facts/rules.js';
-import type { BatchView, ViewId, ViewMeta } from '../lib/views/view.js';
+import type { Cut } from '../log/log.js';
+import { PackedTexts } from '../lib/memory/packed-texts.js';
+import type { RulesVersions } from '../facts/rules.js';
+import type { BatchView, ViewId, ViewMeta } from '../facts/views/view.js';
 import { CellFile } from './cell-file.js';
 import { damageHint } from './checked-file.js';
 import { codeVersion } from './code-version.js';

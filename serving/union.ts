@@ -1,6 +1,6 @@
 /** Uniting coupons while a view is built: bounded memory whatever the number of people. */
 import { HllUnion } from 'hyperloglog-ts';
-import { sortNumbers } from '../lib/sort-numbers.js';
+import { sortNumbers } from '../lib/memory/sort-numbers.js';
 import type { ByteWriter } from './bytes.js';
 import { deriveLimitOf, writeCouponCell, writeRegisterCell } from './cells.js';
 

@@ -5,9 +5,9 @@
  * have it open.
  */
 import { join } from 'node:path';
-import { SwaError } from '../lib/errors.js';
+import { SwaError } from '../lib/errors/errors.js';
 import type { Span } from '../lib/time/buckets.js';
-import type { BatchView, PageCount, Subject, ViewMeta, VisitCell } from '../lib/views/view.js';
+import type { BatchView, PageCount, Subject, ViewMeta, VisitCell } from '../facts/views/view.js';
 import { BlockReader, type Visit } from './block-reader.js';
 import { ByteReader } from './bytes.js';
 import type { BlockPlace } from './cell-file.js';

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { fsyncDir, writeFully } from '../lib/files/durable.js';
-import type { ViewMeta } from '../lib/views/view.js';
+import type { ViewMeta } from '../facts/views/view.js';
 import type { BlockPlace } from './cell-file.js';
 import type { FileSeal } from './checked-file.js';
 import { ByteWriter } from './bytes.js';

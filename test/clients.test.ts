@@ -9,7 +9,7 @@ import { existsSync } from 'node:fs';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { z } from 'zod';
-import { assetPath } from '../lib/assets.js';
+import { assetPath } from '../lib/files/assets.js';
 import { hourMs } from '../lib/time/buckets.js';
 import { eventually, startTestSystem, type TestSystem } from './running-system.js';
 

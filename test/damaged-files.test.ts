@@ -19,7 +19,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { assetPath } from '../lib/assets.js';
+import { assetPath } from '../lib/files/assets.js';
 import { eventually, runBatch, startTestSystem, untilAllCounted } from './running-system.js';
 import { lcg } from './random.js';
 

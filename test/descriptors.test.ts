@@ -7,8 +7,8 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { projectRoot } from '../lib/assets.js';
-import { readStatus } from '../lib/status.js';
+import { projectRoot } from '../lib/files/assets.js';
+import { readStatus } from '../lib/process/status.js';
 import { eventually } from './running-system.js';
 
 const skip = process.platform === 'win32' ? 'there is no ulimit' : false;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
-import { assetPath, assetText } from '../lib/assets.js';
+import { assetPath, assetText } from '../lib/files/assets.js';
 import { problemNames, problemStatus, problemType } from '../lib/http/problem.js';
 import { keys } from '../lib/config/keys.js';
 

@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { projectRoot } from '../lib/assets.js';
+import { projectRoot } from '../lib/files/assets.js';
 
 /** Absolute paths of all `*.test.js`. */
 export function testFiles(): string[] {

@@ -11,13 +11,13 @@ import kafkajs, { type Kafka } from 'kafkajs';
 import { pino } from 'pino';
 import { z } from 'zod';
 import { startSystem } from '../cli/system.js';
-import { systemClock } from '../lib/clock.js';
-import { SwaError } from '../lib/errors.js';
-import { openLog } from '../lib/log/open-log.js';
-import { readStatus } from '../lib/status.js';
+import { systemClock } from '../lib/time/clock.js';
+import { SwaError } from '../lib/errors/errors.js';
+import { openLog } from '../log/open-log.js';
+import { readStatus } from '../lib/process/status.js';
 import { skipGaps } from '../master-data/recover.js';
 import { takeSnapshot } from '../master-data/snapshot.js';
-import { verifyMaster } from '../master-data/verify.js';
+import { verifyMaster } from '../master-data/audit.js';
 import { suiteBroker } from './kafka/suite-broker.js';
 import { eventually, startTestSystem, type TestSystem } from './running-system.js';
 

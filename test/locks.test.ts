@@ -9,7 +9,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { assetPath } from '../lib/assets.js';
+import { assetPath } from '../lib/files/assets.js';
 import { eventually } from './running-system.js';
 
 const isRoot = spawnSync('unshare', ['-p', '-u', '-f', '--mount-proc', 'true']).status === 0;

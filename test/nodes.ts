@@ -7,7 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { assetPath } from '../lib/assets.js';
+import { assetPath } from '../lib/files/assets.js';
 
 /** The oldest that is supported, which has an older Unicode than the others, and the later lines. */
 const defaultVersions = ['20.19.0', '22', '24'];

@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { assetText } from '../lib/assets.js';
+import { assetText } from '../lib/files/assets.js';
 import { CopiedProject } from './planted-faults/copied-project.js';
 import type { PlantedFault } from './planted-faults/fault.js';
 import { durableFileFaults } from './planted-faults/durable-files.js';

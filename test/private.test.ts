@@ -16,10 +16,10 @@ import { Writable } from 'node:stream';
 import { test } from 'node:test';
 import { pino } from 'pino';
 import { configWith } from '../lib/config/config.js';
-import { openDataDir } from '../lib/data-dir.js';
+import { openDataDir } from '../lib/files/data-dir.js';
 import { HttpEndpoint } from '../lib/http/endpoint.js';
 import { route } from '../lib/http/route.js';
-import { loggerOptions } from '../lib/process.js';
+import { loggerOptions } from '../lib/process/process.js';
 import { runBatch, startTestSystem } from './running-system.js';
 
 const skip = process.platform === 'win32' ? 'there are no modes' : false;

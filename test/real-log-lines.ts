@@ -1,5 +1,5 @@
 /** A combined log as facts: a reading of its own, in the plainest way, of what an import must make of it. */
-import type { Pageview } from '../lib/facts/fact.js';
+import type { Pageview } from '../facts/fact.js';
 
 const monthNames = 'JanFebMarAprMayJunJulAugSepOctNovDec';
 const staticFile =

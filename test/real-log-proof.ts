@@ -11,13 +11,13 @@ import type { ImportCounts } from '../ingest/import-state.js';
 import { combinedDefaults } from '../ingest/combined.js';
 import { logSink } from '../ingest/fact-sinks.js';
 import { importFile } from '../ingest/import.js';
-import { projectRoot } from '../lib/assets.js';
-import { systemClock } from '../lib/clock.js';
+import { projectRoot } from '../lib/files/assets.js';
+import { systemClock } from '../lib/time/clock.js';
 import type { Config } from '../lib/config/config.js';
-import type { EquivEdge, Fact, Pageview } from '../lib/facts/fact.js';
-import { makeRules } from '../lib/facts/rules.js';
+import type { EquivEdge, Fact, Pageview } from '../facts/fact.js';
+import { makeRules } from '../facts/rules.js';
 import { hourMs } from '../lib/time/buckets.js';
-import { UrlRules } from '../lib/url/normalize.js';
+import { UrlRules } from '../facts/url/normalize.js';
 import { placed } from './oracle/ledger.js';
 import {
   countedViews,

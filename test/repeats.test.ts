@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { z } from 'zod';
-import { assetPath } from '../lib/assets.js';
+import { assetPath } from '../lib/files/assets.js';
 import { eventually, runBatch, startTestSystem, untilAllCounted, type TestSystem } from './running-system.js';
 
 const day = 'from=2026-01-02T00:00:00Z&to=2026-01-03T00:00:00Z';

@@ -7,10 +7,10 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { z } from 'zod';
 import { manifestsDir } from '../master-data/layout.js';
-import { assetPath } from '../lib/assets.js';
-import { systemClock } from '../lib/clock.js';
-import { partitionName } from '../lib/log/log.js';
-import { readStatus } from '../lib/status.js';
+import { assetPath } from '../lib/files/assets.js';
+import { systemClock } from '../lib/time/clock.js';
+import { partitionName } from '../log/log.js';
+import { readStatus } from '../lib/process/status.js';
 import { eventually, runBatch, startTestSystem, untilAllCounted, type TestSystem } from './running-system.js';
 
 const question = '/v1/uniques?domain=example.org&from=2024-01-01T00:00:00Z&to=2024-01-02T00:00:00Z';

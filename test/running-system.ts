@@ -8,9 +8,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
 import { z } from 'zod';
 import { startSystem, type RunningSystem } from '../cli/system.js';
-import { systemClock } from '../lib/clock.js';
-import { reaches } from '../lib/log/cut.js';
-import type { Offsets } from '../lib/log/log.js';
+import { systemClock } from '../lib/time/clock.js';
+import { reaches } from '../log/cut.js';
+import type { Offsets } from '../log/log.js';
 import { configWith, type Config } from '../lib/config/config.js';
 
 const cutSchema = z.record(z.string(), z.number()).transform((cut) => cut as Offsets); // names and offsets come from the log

@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { readStatus } from '../lib/status.js';
+import { readStatus } from '../lib/process/status.js';
 import { suiteBroker } from './kafka/suite-broker.js';
 import { eventually } from './running-system.js';
 import { SpeedHouse } from './speed-house.js';

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Fact } from '../lib/facts/fact.js';
+import type { Fact } from '../facts/fact.js';
 import { equiv, pageview } from '../speed/test/facts.js';
 import { Harness, until } from '../speed/test/harness.js';
 

@@ -9,15 +9,15 @@ import { test } from 'node:test';
 import { coupon, type HllMode } from 'hyperloglog-ts';
 import { placed } from './oracle/ledger.js';
 import { joined, livePairs } from './oracle/oracle.js';
-import type { EquivEdge } from '../lib/facts/fact.js';
-import { offset } from '../lib/log/log.js';
+import type { EquivEdge } from '../facts/fact.js';
+import { offset } from '../log/log.js';
 import { countOf, type Count, type EdgeLimits } from '../query/answers/answer.js';
 import type { Generation } from '../query/engine/generations.js';
 import { Pace } from '../query/engine/pace.js';
 import { Tally } from '../query/engine/tally.js';
 import { ResolvedEdges } from '../query/identity/waiting-edges.js';
 import { FakeBatchView, FakeRealtimeView, type View } from '../query/test/fakes.js';
-import { below, seededRandom, type Random } from '../speed/topology/random.js';
+import { below, seededRandom, type Random } from '../topology/random.js';
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);
 const cases = Number(process.env['RUNS'] ?? 1_200);

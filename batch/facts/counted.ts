@@ -1,5 +1,5 @@
 /** Which rows of the star's pageviews count, and which are repeats of others that do. */
-import { timeEnd, timeStart } from '../../lib/facts/fact.js';
+import { timeEnd, timeStart } from '../../facts/fact.js';
 import { readGroup } from '../../master-data/star/read-facts.js';
 import type { Star, StarFacts } from '../../master-data/star/star.js';
 import { nobody, type People } from '../persons/people.js';

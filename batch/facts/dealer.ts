@@ -2,7 +2,7 @@
  * One thread's work on the star's pageviews, row group after row group. It looks at them twice: to find how many views pages
  * have and which hours there are, and then to deal what counts to shards.
  */
-import { timeEnd, timeStart } from '../../lib/facts/fact.js';
+import { timeEnd, timeStart } from '../../facts/fact.js';
 import { hourMs } from '../../lib/time/buckets.js';
 import type { StarFacts } from '../../master-data/star/star.js';
 import { nobody } from '../persons/people.js';

@@ -3,8 +3,8 @@
  * terminated at any moment, so nothing it imports may load DuckDB or LMDB, which do not survive that.
  */
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
-import { receiveError, sendError, type SentError } from '../../lib/errors.js';
-import { PackedTexts } from '../../lib/packed-texts.js';
+import { receiveError, sendError, type SentError } from '../../lib/errors/errors.js';
+import { PackedTexts } from '../../lib/memory/packed-texts.js';
 import { writeIdentity, type IdentityName } from '../../serving/identity.js';
 import type { Sorted } from '../../serving/sorted-file.js';
 import { nameError } from '../name-error.js';

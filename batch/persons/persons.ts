@@ -4,7 +4,7 @@
  * Numbers are given in UTF-8 byte order of the ids, so the least number is the PersonID, whatever the order of edges.
  */
 
-import type { PackedTexts } from '../../lib/packed-texts.js';
+import type { PackedTexts } from '../../lib/memory/packed-texts.js';
 
 /** Persons of two or more ids. */
 export interface Members {

@@ -2,7 +2,7 @@
  * From the star's edges to persons. DuckDB decides which edges live; their ids are numbers, of which only those that are joined
  * are read as texts, to be put in order: the least of a person is its PersonID.
  */
-import { PackedTexts } from '../../lib/packed-texts.js';
+import { PackedTexts } from '../../lib/memory/packed-texts.js';
 import { integers } from '../../master-data/columns.js';
 import type { Star } from '../../master-data/star/star.js';
 import type { BatchDb } from '../database.js';

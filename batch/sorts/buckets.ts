@@ -4,7 +4,7 @@ import { ByteWriter } from '../../serving/bytes.js';
 import { CellFile, type BlockPlace } from '../../serving/cell-file.js';
 import type { FileSeal } from '../../serving/checked-file.js';
 import { encodeVisits, forEachVisitHour } from '../../serving/visits.js';
-import type { VisitCell } from '../../lib/views/view.js';
+import type { VisitCell } from '../../facts/views/view.js';
 import type { Kind, SortJob, SortResult } from './sort-job.js';
 
 export class Buckets {

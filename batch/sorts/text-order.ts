@@ -4,7 +4,7 @@
  * words, which the engine sorts; texts that are equal so far are the next groups. So memory is walked through and not
  * jumped about in, the beginning that many URLs share is read once, and no text becomes an object.
  */
-import { textSeparator, type PackedTexts } from '../../lib/packed-texts.js';
+import { textSeparator, type PackedTexts } from '../../lib/memory/packed-texts.js';
 
 /** Groups up to this size are sorted by insertion. */
 const fewTexts = 12;

@@ -1,4 +1,4 @@
--- Edge facts that repeat an earlier one: same event id, kind and pair (lib/facts/repeat.ts). Earlier is by (partition,
+-- Edge facts that repeat an earlier one: same event id, kind and pair (facts/repeat.ts). Earlier is by (partition,
 -- offset). They do not count.
 create temp table repeated_edge as
 select partition, "offset"

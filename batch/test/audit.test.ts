@@ -13,16 +13,16 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { assetPath } from '../../lib/assets.js';
+import { assetPath } from '../../lib/files/assets.js';
 import { configWith, type Config } from '../../lib/config/config.js';
-import { timeStart, type Fact } from '../../lib/facts/fact.js';
+import { timeStart, type Fact } from '../../facts/fact.js';
 import { OwnerLock } from '../../lib/files/owner-lock.js';
-import { offsetAt } from '../../lib/log/cut.js';
-import type { ViewMeta } from '../../lib/views/view.js';
+import { offsetAt } from '../../log/cut.js';
+import type { ViewMeta } from '../../facts/views/view.js';
 import { takeSnapshot } from '../../master-data/snapshot.js';
 import { fileNames, viewPath } from '../../serving/layout.js';
 import { forgeMeta } from '../../serving/test/forge.js';
-import { auditLockPath, auditViews } from '../audit.js';
+import { auditLockPath, auditViews } from '../recomputed-view.js';
 import { runBatch } from '../run.js';
 import { makeHouse, store, testClock } from './house.js';
 

@@ -13,12 +13,12 @@ import {
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { batchLockPath, listRuns } from '../../lib/batch-runs.js';
+import { batchLockPath, listRuns } from '../../serving/batch-runs.js';
 import { readConfig } from '../../lib/config/config.js';
-import type { SwaError } from '../../lib/errors.js';
-import type { Fact } from '../../lib/facts/fact.js';
+import type { SwaError } from '../../lib/errors/errors.js';
+import type { Fact } from '../../facts/fact.js';
 import { liveLockOwner } from '../../lib/files/owner-lock.js';
-import { offset } from '../../lib/log/log.js';
+import { offset } from '../../log/log.js';
 import { takeSnapshot } from '../../master-data/snapshot.js';
 import { readCurrent } from '../../serving/current.js';
 import { buildingDir, fileNames, heldDir, viewPath } from '../../serving/layout.js';

@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { configWith, type Config } from '../../lib/config/config.js';
-import { openDataDir } from '../../lib/data-dir.js';
-import type { Fact } from '../../lib/facts/fact.js';
-import { encodeRecord } from '../../lib/facts/record.js';
-import type { NewRecord } from '../../lib/log/log.js';
-import { openLogWriter } from '../../lib/log/open-log.js';
-import { UrlRules } from '../../lib/url/normalize.js';
-import { drainLogToMaster } from '../../master-data/sink.js';
+import { openDataDir } from '../../lib/files/data-dir.js';
+import type { Fact } from '../../facts/fact.js';
+import { encodeRecord } from '../../facts/record.js';
+import type { NewRecord } from '../../log/log.js';
+import { openLogWriter } from '../../log/open-log.js';
+import { UrlRules } from '../../facts/url/normalize.js';
+import { drainLogToMaster } from '../../master-data/role.js';
 
 export const testClock = (): number => 1_800_000_000_000;
 

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { PackedTexts } from '../../lib/packed-texts.js';
+import { PackedTexts } from '../../lib/memory/packed-texts.js';
 import { writeIdentity } from '../../serving/identity.js';
 import { IdentityThread } from '../persons/identity-thread.js';
 import { personsOf, type Members } from '../persons/persons.js';

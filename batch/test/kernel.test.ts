@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
-import { assetPath } from '../../lib/assets.js';
+import { assetPath } from '../../lib/files/assets.js';
 import { hourMs } from '../../lib/time/buckets.js';
 import { wordsPerFact, type DealtBlock } from '../facts/dealt.js';
 import { Kernel } from '../kernel/kernel.js';

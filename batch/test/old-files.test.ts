@@ -1,11 +1,11 @@
 /** Facts that earlier versions took and that are refused today count in no view, whatever file they are in. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { timeEnd, timeStart, type EquivEdge, type Fact, type Pageview } from '../../lib/facts/fact.js';
-import { decodeRecord, encodeRecord } from '../../lib/facts/record.js';
-import { makeRules } from '../../lib/facts/rules.js';
-import { openLogWriter } from '../../lib/log/open-log.js';
-import { drainLogToMaster } from '../../master-data/sink.js';
+import { timeEnd, timeStart, type EquivEdge, type Fact, type Pageview } from '../../facts/fact.js';
+import { decodeRecord, encodeRecord } from '../../facts/record.js';
+import { makeRules } from '../../facts/rules.js';
+import { openLogWriter } from '../../log/open-log.js';
+import { drainLogToMaster } from '../../master-data/role.js';
 import { takeSnapshot } from '../../master-data/snapshot.js';
 import { storeOldFile } from '../../master-data/test/old-files.js';
 import { assertViewEquals } from '../../test/oracle/compare.js';

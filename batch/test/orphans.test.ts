@@ -7,7 +7,7 @@ import { test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
-import { batchLockPath } from '../../lib/batch-runs.js';
+import { batchLockPath } from '../../serving/batch-runs.js';
 import { liveLockOwner } from '../../lib/files/owner-lock.js';
 import { steps } from '../progress.js';
 import { makeHouse, store, testClock } from './house.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { PackedTexts } from '../../lib/packed-texts.js';
+import { PackedTexts } from '../../lib/memory/packed-texts.js';
 import { samplePages, type SampledPage } from '../facts/page-sample.js';
 
 /** A star of these URLs, by which each means the page before its `~`. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import fc from 'fast-check';
-import { projectRoot } from '../../lib/assets.js';
+import { projectRoot } from '../../lib/files/assets.js';
 import { joined } from '../../test/oracle/oracle.js';
 import { Persons } from '../persons/persons.js';
 

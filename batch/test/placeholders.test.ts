@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DuckDBInstance, listValue } from '@duckdb/node-api';
 import fc from 'fast-check';
-import { isNobody, placeholderPattern } from '../../lib/facts/placeholders.js';
-import { idTexts } from '../../lib/test/id-texts.js';
+import { isNobody, placeholderPattern } from '../../facts/placeholders.js';
+import { idTexts } from '../../facts/test/id-texts.js';
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);
 

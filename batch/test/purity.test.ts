@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Config } from '../../lib/config/config.js';
-import { timeStart, type Fact } from '../../lib/facts/fact.js';
-import { makeRules } from '../../lib/facts/rules.js';
-import type { LogId } from '../../lib/log/log.js';
+import { timeStart, type Fact } from '../../facts/fact.js';
+import { makeRules } from '../../facts/rules.js';
+import type { LogId } from '../../log/log.js';
 import { takeSnapshot } from '../../master-data/snapshot.js';
 import { newBuildingDir } from '../../serving/store.js';
 import { BatchDb, readSql } from '../database.js';
@@ -152,7 +152,7 @@ test('every statement under batch/sql can be prepared on an empty snapshot', asy
   });
   t.after(async () => db.close());
   const { readdirSync } = await import('node:fs');
-  const { assetPath } = await import('../../lib/assets.js');
+  const { assetPath } = await import('../../lib/files/assets.js');
   const left = new Set(readdirSync(assetPath('batch/sql')).map((file) => file.replace('.sql', '')));
   for (const name of ['edges', 'repeated-edges', 'live-edges', 'edge-pairs']) {
     await db.prepare(name);

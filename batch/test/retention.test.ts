@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Config } from '../../lib/config/config.js';
-import { openLogWriter } from '../../lib/log/open-log.js';
-import { Trimmer } from '../../lib/log/retention.js';
-import type { ViewMeta } from '../../lib/views/view.js';
+import { openLogWriter } from '../../log/open-log.js';
+import { Trimmer } from '../../log/retention.js';
+import type { ViewMeta } from '../../facts/views/view.js';
 import { holdViews } from '../../serving/held.js';
 import { listViews } from '../../serving/store.js';
 import { runBatch } from '../run.js';

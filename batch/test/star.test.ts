@@ -12,10 +12,10 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { countsOf, listRuns } from '../../lib/batch-runs.js';
-import { roomOf } from '../../lib/data-dir.js';
-import type { Fact } from '../../lib/facts/fact.js';
-import { makeRules } from '../../lib/facts/rules.js';
+import { countsOf, listRuns } from '../../serving/batch-runs.js';
+import { roomOf } from '../../lib/files/data-dir.js';
+import type { Fact } from '../../facts/fact.js';
+import { makeRules } from '../../facts/rules.js';
 import { takeSnapshot } from '../../master-data/snapshot.js';
 import { makeStar } from '../../master-data/star/make-star.js';
 import { runBatch, type BatchConfig } from '../run.js';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { compareUtf8 } from '../../lib/facts/fact.js';
-import { PackedTexts } from '../../lib/packed-texts.js';
+import { compareUtf8 } from '../../facts/fact.js';
+import { PackedTexts } from '../../lib/memory/packed-texts.js';
 import { textOrder } from '../sorts/text-order.js';
 
 const pages = (paths: readonly string[]): string[] => [

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { EquivEdge, Fact, Pageview } from '../../lib/facts/fact.js';
+import type { EquivEdge, Fact, Pageview } from '../../facts/fact.js';
 import { readCurrent } from '../../serving/current.js';
 import { openView } from '../../serving/store.js';
 import { runBatch } from '../run.js';

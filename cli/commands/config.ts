@@ -1,7 +1,7 @@
 /** `swa config`: every key, its value and where it came from. */
 import type { Command } from 'commander';
 import { describeConfig, readConfig } from '../../lib/config/config.js';
-import { SwaError } from '../../lib/errors.js';
+import { SwaError } from '../../lib/errors/errors.js';
 import { table } from '../table.js';
 
 export function addConfigCommand(program: Command): void {

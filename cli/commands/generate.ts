@@ -2,10 +2,10 @@
 import type { Command } from 'commander';
 import { generate } from '../../ingest/generate.js';
 import { TrafficModel, trafficDefaults } from '../../ingest/traffic-model.js';
-import { systemClock } from '../../lib/clock.js';
+import { systemClock } from '../../lib/time/clock.js';
 import { readConfig } from '../../lib/config/config.js';
-import { SwaError } from '../../lib/errors.js';
-import { makeRules } from '../../lib/facts/rules.js';
+import { SwaError } from '../../lib/errors/errors.js';
+import { makeRules } from '../../facts/rules.js';
 import { hourMs } from '../../lib/time/buckets.js';
 import { openFactSink } from '../fact-sink.js';
 import { startProgress } from '../progress.js';

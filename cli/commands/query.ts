@@ -4,10 +4,10 @@
  */
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { systemClock } from '../../lib/clock.js';
+import { systemClock } from '../../lib/time/clock.js';
 import { readConfig, type Config } from '../../lib/config/config.js';
-import { checkDataDir } from '../../lib/data-dir.js';
-import { SwaError } from '../../lib/errors.js';
+import { checkDataDir } from '../../lib/files/data-dir.js';
+import { SwaError } from '../../lib/errors/errors.js';
 import { HttpProblem } from '../../lib/http/problem.js';
 import { takesMany } from '../../lib/http/route.js';
 import { ask, inquiries, type AskInput, type Inquiry } from '../../query/inquiries.js';

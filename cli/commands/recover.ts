@@ -5,14 +5,14 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { batchLockPath } from '../../lib/batch-runs.js';
-import { systemClock } from '../../lib/clock.js';
+import { batchLockPath } from '../../serving/batch-runs.js';
+import { systemClock } from '../../lib/time/clock.js';
 import { readConfig, type Config } from '../../lib/config/config.js';
-import { roomOf } from '../../lib/data-dir.js';
-import { SwaError } from '../../lib/errors.js';
+import { roomOf } from '../../lib/files/data-dir.js';
+import { SwaError } from '../../lib/errors/errors.js';
 import { makeDirDurable } from '../../lib/files/durable.js';
 import { OwnerLock } from '../../lib/files/owner-lock.js';
-import { logLockPath } from '../../lib/log/open-log.js';
+import { logLockPath } from '../../log/open-log.js';
 import { sinkLockPath } from '../../master-data/layout.js';
 import { recoverDataDir, type Recovery } from '../recovery.js';
 

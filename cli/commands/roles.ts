@@ -1,7 +1,7 @@
 /** `swa collector|sink|speed`: one role as a process. (`swa batch` and `swa query` are roles too; they have subcommands.) */
 import type { Command } from 'commander';
-import { runRole } from '../../lib/process.js';
-import type { Role } from '../../lib/status.js';
+import { runRole } from '../../lib/process/process.js';
+import type { Role } from '../../lib/process/status.js';
 import { startOf } from '../roles.js';
 
 const descriptions = {

@@ -1,8 +1,8 @@
 /** `swa start`: every role in one go. */
 import type { Command } from 'commander';
 import { readConfig } from '../../lib/config/config.js';
-import { systemClock } from '../../lib/clock.js';
-import { makeLogger, untilSignal } from '../../lib/process.js';
+import { systemClock } from '../../lib/time/clock.js';
+import { makeLogger, untilSignal } from '../../lib/process/process.js';
 import { demoConfig, startDemoTraffic } from '../demo.js';
 import { startSystem } from '../system.js';
 import { welcome } from '../welcome.js';

@@ -3,13 +3,13 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { importStateSchema, type ImportState } from '../../ingest/import-state.js';
-import { systemClock } from '../../lib/clock.js';
+import { systemClock } from '../../lib/time/clock.js';
 import { readConfig } from '../../lib/config/config.js';
-import { roomOf } from '../../lib/data-dir.js';
-import type { LeasedJob } from '../../lib/queue/job-queue.js';
+import { roomOf } from '../../lib/files/data-dir.js';
+import type { LeasedJob } from '../../log/queue/job-queue.js';
 import { describeError } from '../../lib/describe-error.js';
-import { SwaError } from '../../lib/errors.js';
-import { isAtWork, readStatus, type StatusEntry } from '../../lib/status.js';
+import { SwaError } from '../../lib/errors/errors.js';
+import { isAtWork, readStatus, type StatusEntry } from '../../lib/process/status.js';
 import { table } from '../table.js';
 
 export function addStatusCommand(program: Command): void {
@@ -80,7 +80,7 @@ async function describeQueue(entries: readonly StatusEntry[], dataDir: string): 
 /** Imports that are not done yet; asking makes no data directory. */
 async function importJobs(dataDir: string): Promise<readonly LeasedJob<'import'>[]> {
   if (!existsSync(join(roomOf(dataDir, 'jobs'), 'import', 'data.mdb'))) return [];
-  const { openJobQueue } = await import('../../lib/queue/job-queue.js');
+  const { openJobQueue } = await import('../../log/queue/job-queue.js');
   const jobs = openJobQueue(dataDir, 'import', systemClock);
   try {
     return jobs.list();

@@ -1,13 +1,13 @@
 /** `swa verify`: an audit of facts and views from the files, which repairs nothing and says what it checked. */
 import type { Command } from 'commander';
-import { auditViews, type ViewsAudit } from '../../batch/audit.js';
+import { auditViews, type ViewsAudit } from '../../batch/recomputed-view.js';
 import { showProgress } from '../../batch/progress-bar.js';
-import { systemClock } from '../../lib/clock.js';
+import { systemClock } from '../../lib/time/clock.js';
 import { readConfig, type Config } from '../../lib/config/config.js';
-import { openExistingLog } from '../../lib/log/open-log.js';
-import { messageOf } from '../../lib/errors.js';
-import type { Log } from '../../lib/log/log.js';
-import { verifyMaster, type MasterAudit } from '../../master-data/verify.js';
+import { openExistingLog } from '../../log/open-log.js';
+import { messageOf } from '../../lib/errors/errors.js';
+import type { Log } from '../../log/log.js';
+import { verifyMaster, type MasterAudit } from '../../master-data/audit.js';
 import { startProgress } from '../progress.js';
 
 interface Flags {

@@ -7,11 +7,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { pino } from 'pino';
 import { newImportCounts } from '../../ingest/import.js';
-import { systemClock } from '../../lib/clock.js';
+import { systemClock } from '../../lib/time/clock.js';
 import { configWith } from '../../lib/config/config.js';
-import { openDataDir } from '../../lib/data-dir.js';
-import { StatusReporter } from '../../lib/status.js';
-import { startSink } from '../../master-data/sink.js';
+import { openDataDir } from '../../lib/files/data-dir.js';
+import { StatusReporter } from '../../lib/process/status.js';
+import { startSink } from '../../master-data/role.js';
 import { setUp } from './swa-command.js';
 
 test('an import in the background is refused when there is no such file', async (t) => {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
-import { SwaError } from '../../lib/errors.js';
+import { SwaError } from '../../lib/errors/errors.js';
 import { askRunning } from '../http-client.js';
 
 test('an answer that is cut off, or is no JSON, is none', async (t) => {

@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { pino } from 'pino';
-import { systemClock } from '../../lib/clock.js';
+import { systemClock } from '../../lib/time/clock.js';
 import { configWith } from '../../lib/config/config.js';
-import { SwaError, type ErrorCode } from '../../lib/errors.js';
-import type { RoleContext, RunningRole } from '../../lib/role.js';
-import { StatusReporter, readStatus } from '../../lib/status.js';
+import { SwaError, type ErrorCode } from '../../lib/errors/errors.js';
+import type { RoleContext, RunningRole } from '../../lib/process/role.js';
+import { StatusReporter, readStatus } from '../../lib/process/status.js';
 import { eventually } from '../../test/running-system.js';
 import { supervise } from '../supervise.js';
 

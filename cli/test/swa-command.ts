@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { assetPath } from '../../lib/assets.js';
+import { assetPath } from '../../lib/files/assets.js';
 
 export interface Ended {
   readonly code: number;

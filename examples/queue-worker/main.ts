@@ -6,9 +6,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { partitionOf } from '../../lib/log/partitioner.js';
-import { SingleConsumerQueue } from '../../lib/queue/single-consumer-queue.js';
-import { UrlRules } from '../../lib/url/normalize.js';
+import { partitionOf } from '../../log/partitioner.js';
+import { SingleConsumerQueue } from '../../log/queue/single-consumer-queue.js';
+import { UrlRules } from '../../facts/url/normalize.js';
 
 const views = 120;
 const countingWorkers = 3;

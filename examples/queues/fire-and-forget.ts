@@ -2,8 +2,8 @@
  * Fire and forget: the producer hands each item over and thinks of it no more. A small buffer evens out single items,
  * no burst; what fails, what is in the buffer of a worker that dies, and what arrives while it is away, is gone.
  */
-import { SwaError } from '../../lib/errors.js';
-import { FifoQueue } from '../../lib/queue/fifo-queue.js';
+import { SwaError } from '../../lib/errors/errors.js';
+import { FifoQueue } from '../../log/queue/fifo-queue.js';
 import {
   Application,
   applications,

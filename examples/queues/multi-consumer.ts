@@ -3,8 +3,8 @@
  * every ten items, apart from its effects: what it did since is done again after a death. `archive` saves effects and
  * position in one step: each item takes effect once. `late` comes when all is over and reads from the beginning.
  */
-import { openEmbeddedWriter } from '../../lib/log/embedded/writer.js';
-import { offset, type LogReader, type LogWriter, type Offset } from '../../lib/log/log.js';
+import { openEmbeddedWriter } from '../../log/embedded/writer.js';
+import { offset, type LogReader, type LogWriter, type Offset } from '../../log/log.js';
 import { Application, arrivals, perTick, restartTicks, tallyOf, type Tally } from './scenario.js';
 
 const name = 'equivs/0';

@@ -3,7 +3,7 @@
  * is done again. Every application needs a queue of its own, which the producer has to write.
  */
 import { join } from 'node:path';
-import { SingleConsumerQueue } from '../../lib/queue/single-consumer-queue.js';
+import { SingleConsumerQueue } from '../../log/queue/single-consumer-queue.js';
 import {
   Application,
   applications,

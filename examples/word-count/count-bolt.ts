@@ -2,7 +2,7 @@
  * Counts words and emits each new count. Fields grouping on the word sends all of one word to one task, so a plain map is
  * enough. A word that comes twice because its sentence was played again is counted twice.
  */
-import type { Bolt, BoltOutput, TaskContext, Tuple } from '../../speed/topology/index.js';
+import type { Bolt, BoltOutput, TaskContext, Tuple } from '../../topology/index.js';
 
 export type Word = [word: string, number: number, position: number];
 

@@ -8,7 +8,7 @@ import type {
   TaskContext,
   Tuple,
   Values,
-} from '../../speed/topology/index.js';
+} from '../../topology/index.js';
 
 export interface Faults {
   /** How long one `execute` takes, in simulated time. */

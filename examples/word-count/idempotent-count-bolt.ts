@@ -3,7 +3,7 @@
  * count exactly once in effect. The price is a memory of all places seen; who reads from a log with offsets, as the
  * speed layer does, can instead store the offset together with the counts.
  */
-import type { Tuple } from '../../speed/topology/index.js';
+import type { Tuple } from '../../topology/index.js';
 import { CountBolt } from './count-bolt.js';
 import type { Word } from './count-bolt.js';
 

@@ -1,5 +1,5 @@
 /** Keeps the latest count of each word: the view that is printed in the end. */
-import type { Bolt, BoltOutput, TaskContext, Tuple } from '../../speed/topology/index.js';
+import type { Bolt, BoltOutput, TaskContext, Tuple } from '../../topology/index.js';
 
 export class LatestBolt implements Bolt<[word: string, count: number]> {
   readonly counts = new Map<string, number>();

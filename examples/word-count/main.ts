@@ -4,7 +4,7 @@
  * What the runs show is told in docs/guaranteed-processing.md.
  */
 import { parseArgs } from 'node:util';
-import { messageOf } from '../../lib/errors.js';
+import { messageOf } from '../../lib/errors/errors.js';
 import { reportOf } from './report.js';
 import { deliveries, failures, runWordCount } from './word-count.js';
 

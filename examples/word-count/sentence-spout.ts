@@ -2,7 +2,7 @@
  * Emits each sentence with its number, one a call. Tracked, the number is also the message id, and a sentence whose tree
  * failed is emitted again: at least once. Untracked, nobody ever hears of it again: at most once.
  */
-import type { Spout, SpoutOutput, TaskContext } from '../../speed/topology/index.js';
+import type { Spout, SpoutOutput, TaskContext } from '../../topology/index.js';
 
 export class SentenceSpout implements Spout {
   readonly outputs = { default: ['sentence', 'number'] };

@@ -1,5 +1,5 @@
 /** Splits a sentence into its words. Each word carries where it stands: sentence number and position in it. */
-import type { Bolt, BoltOutput, TaskContext, Tuple } from '../../speed/topology/index.js';
+import type { Bolt, BoltOutput, TaskContext, Tuple } from '../../topology/index.js';
 import { wordsOf } from './sentences.js';
 
 export class SplitBolt implements Bolt<[sentence: string, number: number]> {

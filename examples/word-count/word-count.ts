@@ -6,8 +6,8 @@
  *
  * One sentence of six words is a tree of thirteen tuples: the sentence, six words, six counts.
  */
-import { seededRandom, TopologyBuilder } from '../../speed/topology/index.js';
-import type { Bolt, MetricsSnapshot } from '../../speed/topology/index.js';
+import { seededRandom, TopologyBuilder } from '../../topology/index.js';
+import type { Bolt, MetricsSnapshot } from '../../topology/index.js';
 import { CountBolt } from './count-bolt.js';
 import { FaultyBolt } from './faulty-bolt.js';
 import type { Faults, SimulatedTime } from './faulty-bolt.js';

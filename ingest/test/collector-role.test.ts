@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { pino } from 'pino';
-import { systemClock } from '../../lib/clock.js';
+import { systemClock } from '../../lib/time/clock.js';
 import { configWith } from '../../lib/config/config.js';
-import { openDataDir, roomOf } from '../../lib/data-dir.js';
-import { openLogWriter } from '../../lib/log/open-log.js';
-import { openCollector } from '../collector-role.js';
+import { openDataDir, roomOf } from '../../lib/files/data-dir.js';
+import { openLogWriter } from '../../log/open-log.js';
+import { openCollector } from '../role.js';
 
 test('a collector that cannot be opened leaves the log to others', async (t) => {
   const dataDir = mkdtempSync(join(tmpdir(), 'swa-collector-role-'));

@@ -4,12 +4,12 @@ import { after, test } from 'node:test';
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { pino } from 'pino';
 import { configWith, type Config } from '../../lib/config/config.js';
-import { SwaError } from '../../lib/errors.js';
-import { decodeRecord } from '../../lib/facts/record.js';
+import { SwaError } from '../../lib/errors/errors.js';
+import { decodeRecord } from '../../facts/record.js';
 import { HttpEndpoint } from '../../lib/http/endpoint.js';
-import type { NewRecord } from '../../lib/log/log.js';
-import { assertDocumented } from '../../lib/test/documented.js';
-import { UrlRules } from '../../lib/url/normalize.js';
+import type { NewRecord } from '../../log/log.js';
+import { assertDocumented } from '../../facts/test/documented.js';
+import { UrlRules } from '../../facts/url/normalize.js';
 import { collectorLimits, collectorRoutes, newCounters } from '../collector.js';
 
 const now = Date.UTC(2026, 0, 1);

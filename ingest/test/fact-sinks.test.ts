@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
-import type { Fact } from '../../lib/facts/fact.js';
+import type { Fact } from '../../facts/fact.js';
 import { collectorSink } from '../fact-sinks.js';
 
 const fact: Fact = {

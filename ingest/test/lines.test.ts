@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
-import { SwaError } from '../../lib/errors.js';
+import { SwaError } from '../../lib/errors/errors.js';
 import { newByteProgress, readLines, type Line } from '../lines.js';
 
 function fileOf(t: TestContext, bytes: Uint8Array): string {

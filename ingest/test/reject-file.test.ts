@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
-import { openDataDir } from '../../lib/data-dir.js';
+import { openDataDir } from '../../lib/files/data-dir.js';
 import { RejectFile, defaultRejectPath } from '../reject-file.js';
 
 test('the longest file name there can be leaves room for the rejects, cut between characters', (t) => {

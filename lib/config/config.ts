@@ -4,7 +4,7 @@
  */
 import { closest } from 'fastest-levenshtein';
 import type { z } from 'zod';
-import { SwaError } from '../errors.js';
+import { SwaError } from '../errors/errors.js';
 import { keys, type Config, type Keys } from './keys.js';
 
 export type { Config } from './keys.js';

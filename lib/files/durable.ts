@@ -17,7 +17,7 @@ import {
 } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { systemCode } from '../errors.js';
+import { systemCode } from '../errors/errors.js';
 
 /** Makes the entries of a directory durable. */
 export function fsyncDir(dir: string): void {

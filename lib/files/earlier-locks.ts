@@ -7,8 +7,8 @@ import { removeScratch } from './removal.js';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { SwaError, systemCode } from '../errors.js';
-import { validJson } from '../valid-json.js';
+import { SwaError, systemCode } from '../errors/errors.js';
+import { validJson } from './valid-json.js';
 import { readIfThere } from './read-if-there.js';
 
 const places = ['log/writer.lock', 'master/sink.lock', 'batch/run.lock', 'batch/audit.lock'] as const;

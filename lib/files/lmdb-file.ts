@@ -17,7 +17,7 @@
  * transaction has come since; then the look begins anew.
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { systemCode } from '../errors.js';
+import { systemCode } from '../errors/errors.js';
 
 const magic = 0xbeefc0de;
 const version = 2;

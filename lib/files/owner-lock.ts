@@ -17,8 +17,8 @@ import { closeSync, fstatSync, ftruncateSync, mkdirSync, openSync, statSync } fr
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { z } from 'zod';
-import { SwaError, systemCode, type ErrorCode } from '../errors.js';
-import { validJson } from '../valid-json.js';
+import { SwaError, systemCode, type ErrorCode } from '../errors/errors.js';
+import { validJson } from './valid-json.js';
 import { writeFully } from './durable.js';
 import { readIfThere } from './read-if-there.js';
 

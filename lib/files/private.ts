@@ -5,7 +5,7 @@
 import { chmodSync, lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
-import { systemCode } from '../errors.js';
+import { systemCode } from '../errors/errors.js';
 
 const others = 0o077;
 

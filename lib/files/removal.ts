@@ -19,7 +19,7 @@ import {
   statSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { SwaError, systemCode } from '../errors.js';
+import { SwaError, systemCode } from '../errors/errors.js';
 import { fsyncDir } from './durable.js';
 
 /** What a file or folder must not be called to be scratch. */

@@ -3,7 +3,7 @@
  * nothing. Without keys everything is open, which is allowed on a loopback address only.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { SwaError } from '../errors.js';
+import { SwaError } from '../errors/errors.js';
 import { isLoopback } from './origin-guard.js';
 import { HttpProblem } from './problem.js';
 

@@ -13,7 +13,7 @@ import {
   type Zlib,
   type ZlibOptions,
 } from 'node:zlib';
-import { systemCode } from '../errors.js';
+import { systemCode } from '../errors/errors.js';
 import { HttpProblem } from './problem.js';
 
 /** Which bodies a route takes. */

@@ -1,5 +1,5 @@
 /** What keeps one caller from hurting the others: a bound on requests at work, and one on requests a minute. */
-import type { Clock } from '../clock.js';
+import type { Clock } from '../time/clock.js';
 import { HttpProblem } from './problem.js';
 
 /** Callers told apart at most; beyond that the window's counts start anew. */

@@ -3,7 +3,7 @@
  * status are stable and documented; nothing else (stack, path, foreign message) ever leaves the process.
  */
 import type { Response } from 'express';
-import { SwaError, type ErrorCode } from '../errors.js';
+import { SwaError, type ErrorCode } from '../errors/errors.js';
 
 const table = {
   'invalid-parameter': [400, 'A parameter is refused'],

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { openAll } from '../closers.js';
+import { openAll } from '../process/closers.js';
 
 test('what was opened is closed in reverse when the next cannot be opened, and the first failure is told', async () => {
   const closed: string[] = [];

@@ -4,8 +4,8 @@ import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
-import { KeyTable } from '../hash/key-table.js';
-import { hashWords, KeyedHash, reservedBytes, slackBytes } from '../hash/keyed-hash.js';
+import { KeyTable } from '../memory/key-table.js';
+import { hashWords, KeyedHash, reservedBytes, slackBytes } from '../memory/keyed-hash.js';
 import { sipHashByBigint, type SipRounds } from './sip-hash-by-bigint.js';
 
 const numRuns = Number(process.env['RUNS'] ?? 300);
@@ -50,7 +50,7 @@ function hexOf(words: Int32Array, at = 0): string {
 }
 
 test('the embedded WebAssembly is what sip-hash.wat assembles to, byte for byte', () => {
-  const [tool, source] = ['hyperloglog-ts/dist/tools/assemble-kernels.js', 'lib/hash/sip-hash.wat'].map(
+  const [tool, source] = ['hyperloglog-ts/dist/tools/assemble-kernels.js', 'lib/memory/sip-hash.wat'].map(
     (path) => fileURLToPath(new URL(path, root)),
   );
   assert.ok(tool !== undefined && source !== undefined);

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { open } from 'lmdb';
-import { projectRoot } from '../assets.js';
+import { projectRoot } from '../files/assets.js';
 import { lmdbDamage } from '../files/lmdb-file.js';
 import { lcg } from '../../test/random.js';
 

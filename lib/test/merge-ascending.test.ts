@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { mergeAscending } from '../merge-ascending.js';
+import { mergeAscending } from '../memory/merge-ascending.js';
 
 test('ascending sequences become one, each text once', () => {
   const sorted = fc.uniqueArray(fc.string({ maxLength: 2 })).map((texts) => texts.toSorted());

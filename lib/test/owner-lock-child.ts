@@ -3,7 +3,7 @@
  * the lock. Told to hammer, it takes and gives back until it is killed, and says when somebody else was in with it.
  */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { systemCode } from '../errors.js';
+import { systemCode } from '../errors/errors.js';
 import { OwnerLock } from '../files/owner-lock.js';
 
 export interface Round {

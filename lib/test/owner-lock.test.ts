@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { openDataDir } from '../data-dir.js';
-import { SwaError } from '../errors.js';
+import { openDataDir } from '../files/data-dir.js';
+import { SwaError } from '../errors/errors.js';
 import {
   OwnerLock,
   liveLockOwner,

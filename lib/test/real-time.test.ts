@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { admit } from '../facts/door.js';
+import { admit } from '../../facts/door.js';
 import { parseRfc3339 } from '../time/real-time.js';
-import { UrlRules } from '../url/normalize.js';
+import { UrlRules } from '../../facts/url/normalize.js';
 
 test('what Date writes is read as the same time, whatever the offset', () => {
   fc.assert(

@@ -11,7 +11,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { projectRoot } from '../assets.js';
+import { projectRoot } from '../files/assets.js';
 import { isKept, moveAside, removeReplaced, removeScratch } from '../files/removal.js';
 
 function makeDir(t: TestContext): string {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { StatusReporter, readStatus } from '../status.js';
+import { StatusReporter, readStatus } from '../process/status.js';
 
 test('what is on the board already is written again only when it is due', (t) => {
   const dataDir = mkdtempSync(join(tmpdir(), 'swa-status-'));

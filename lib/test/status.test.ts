@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { StatusReporter, readStatus } from '../status.js';
+import { StatusReporter, readStatus } from '../process/status.js';
 
 test('a board that cannot be written, as on a full disk, stops nobody; a damaged entry hides no other', (t) => {
   const dataDir = mkdtempSync(join(tmpdir(), 'swa-status-'));

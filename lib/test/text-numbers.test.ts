@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { TextNumbers } from '../hash/text-numbers.js';
+import { TextNumbers } from '../memory/text-numbers.js';
 
 test('texts are numbered in the order in which they come', () => {
   const odd = fc.constantFrom('', '\u001f', 'a\u001f', '\ufffd', '\u{1f600}');

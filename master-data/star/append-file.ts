@@ -4,11 +4,11 @@
  */
 import { closeSync, fsyncSync, openSync, readSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
-import { systemCode } from '../../lib/errors.js';
+import { systemCode } from '../../lib/errors/errors.js';
 import { writeFully } from '../../lib/files/durable.js';
 import { cutUnacknowledged } from '../../lib/files/removal.js';
-import { grown } from '../../lib/grown.js';
-import type { TextSpans } from '../../lib/hash/keyed-hash.js';
+import { grown } from '../../lib/memory/grown.js';
+import type { TextSpans } from '../../lib/memory/keyed-hash.js';
 
 /** How much of a file counts. */
 export interface AppendSeal {

@@ -1,10 +1,10 @@
 /**
  * One dictionary of the star: texts, numbered from 1 in the order in which they came. 0 stands for none, and an empty text is none. Texts are told
- * apart by 128 bits of a hash under a key of this process (lib/hash/keyed-hash.ts); what lies in the file are the texts,
+ * apart by 128 bits of a hash under a key of this process (lib/memory/keyed-hash.ts); what lies in the file are the texts,
  * so a process that adds some hashes all of them first.
  */
-import { KeyTable } from '../../lib/hash/key-table.js';
-import { hashWords, type KeyedHash, type TextSpans } from '../../lib/hash/keyed-hash.js';
+import { KeyTable } from '../../lib/memory/key-table.js';
+import { hashWords, type KeyedHash, type TextSpans } from '../../lib/memory/keyed-hash.js';
 import { AppendFile, nothing, readTexts, type AppendSeal } from './append-file.js';
 
 /** What the head says of a dictionary. */

@@ -6,8 +6,8 @@
 import { closeSync, fsyncSync, openSync, statSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import type { DuckDBConnection } from '@duckdb/node-api';
-import { assetText } from '../../lib/assets.js';
-import { SwaError } from '../../lib/errors.js';
+import { assetText } from '../../lib/files/assets.js';
+import { SwaError } from '../../lib/errors/errors.js';
 import { sqlParquet, sqlText } from '../duckdb.js';
 import { sqlFacts } from '../schema.js';
 import type { SnapshotFile } from '../snapshot.js';

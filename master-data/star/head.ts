@@ -6,13 +6,13 @@
 import { mkdirSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { systemCode } from '../../lib/errors.js';
-import { placeholderPattern } from '../../lib/facts/placeholders.js';
-import { rulesVersionsSchema, type Rules } from '../../lib/facts/rules.js';
+import { systemCode } from '../../lib/errors/errors.js';
+import { placeholderPattern } from '../../facts/placeholders.js';
+import { rulesVersionsSchema, type Rules } from '../../facts/rules.js';
 import { replaceFile } from '../../lib/files/durable.js';
 import { removeScratch } from '../../lib/files/removal.js';
 import { seal, unsealLine } from '../../lib/files/sealed.js';
-import { versionOf } from '../../lib/package-version.js';
+import { versionOf } from '../../lib/files/package-version.js';
 import { nothing } from './append-file.js';
 import { noTexts } from './dictionary.js';
 import { noResults } from './rule-results.js';

@@ -1,5 +1,5 @@
 /** Reads the facts of the star (facts-file.ts) without an engine: threads that may be terminated do. */
-import type { Topic } from '../../lib/log/log.js';
+import type { Topic } from '../../log/log.js';
 import { readExactly } from './append-file.js';
 import type { StarFile } from './head.js';
 

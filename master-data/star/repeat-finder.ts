@@ -3,7 +3,7 @@
  * eight bits, so that each bucket is then searched within the processor's cache; 48 more bits tell hashes apart. Strangers
  * that agree in all 56 bits become suspects too (0.003 expected among 20 million): suspects are looked at again, exactly.
  */
-import { grown } from '../../lib/grown.js';
+import { grown } from '../../lib/memory/grown.js';
 
 const buckets = 256;
 const suspectBits = 27;

@@ -4,10 +4,10 @@
  * of it lies in files of one generation (`<what>-<generation>`): other rules begin a new one.
  */
 import { join } from 'node:path';
-import { sameRules, type Rules, type RulesVersions } from '../../lib/facts/rules.js';
-import { KeyTable } from '../../lib/hash/key-table.js';
-import type { KeyedHash } from '../../lib/hash/keyed-hash.js';
-import { domainOf } from '../../lib/url/domain.js';
+import { sameRules, type Rules, type RulesVersions } from '../../facts/rules.js';
+import { KeyTable } from '../../lib/memory/key-table.js';
+import type { KeyedHash } from '../../lib/memory/keyed-hash.js';
+import { domainOf } from '../../facts/url/domain.js';
 import { AppendFile, nothing, readTexts, type AppendSeal } from './append-file.js';
 import type { Head } from './head.js';
 

@@ -11,10 +11,10 @@
  *   repeats-<hash>       groups of pageviews that may be repeats of each other
  */
 import { join } from 'node:path';
-import { offsetAt } from '../../lib/log/cut.js';
-import type { Cut, Topic } from '../../lib/log/log.js';
-import { PackedTexts } from '../../lib/packed-texts.js';
-import type { TextSpans } from '../../lib/hash/keyed-hash.js';
+import { offsetAt } from '../../log/cut.js';
+import type { Cut, Topic } from '../../log/log.js';
+import { PackedTexts } from '../../lib/memory/packed-texts.js';
+import type { TextSpans } from '../../lib/memory/keyed-hash.js';
 import type { Snapshot } from '../snapshot.js';
 import { readShared, readTexts } from './append-file.js';
 import type { Head, StarFile } from './head.js';

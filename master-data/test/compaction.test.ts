@@ -5,15 +5,15 @@ import { once } from 'node:events';
 import { cpSync, existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { SwaError } from '../../lib/errors.js';
-import { offset, partitionName } from '../../lib/log/log.js';
+import { SwaError } from '../../lib/errors/errors.js';
+import { offset, partitionName } from '../../log/log.js';
 import { compactionLimits, planCompaction } from '../compaction.js';
 import { manifestsDir, partitionDir, pinsDir } from '../layout.js';
 import { keptManifests, type ManifestFile } from '../manifest.js';
 import { pinSnapshot, pinnedManifests } from '../pins.js';
 import { SinkSession, compactionPauseMs } from '../sink-session.js';
 import { takeSnapshot, verifySnapshotFiles } from '../snapshot.js';
-import { verifyMaster } from '../verify.js';
+import { verifyMaster } from '../audit.js';
 import { makeHouse, pageview, readRows, type House } from './house.js';
 
 const limits = { fanIn: 4, maxRows: 100_000, maxBytes: 1e9 };

@@ -7,11 +7,11 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import type { PartitionName } from '../../lib/log/log.js';
+import type { PartitionName } from '../../log/log.js';
 import { commitSteps } from '../commit.js';
-import { drainLogToMaster } from '../sink.js';
+import { drainLogToMaster } from '../role.js';
 import { masterCut, takeSnapshot } from '../snapshot.js';
-import { verifyMaster } from '../verify.js';
+import { verifyMaster } from '../audit.js';
 import { equiv, makeHouse, pageview, readRows, type House } from './house.js';
 import type { ChildOrder } from './sink-child.js';
 

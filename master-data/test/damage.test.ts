@@ -12,16 +12,16 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { SwaError } from '../../lib/errors.js';
-import { readStatus } from '../../lib/status.js';
+import { SwaError } from '../../lib/errors/errors.js';
+import { readStatus } from '../../lib/process/status.js';
 import { digestFile } from '../../lib/files/digest.js';
 import { seal } from '../../lib/files/sealed.js';
 import { openDuckDb, sqlText } from '../duckdb.js';
 import { masterDir, partitionDir, rootPath } from '../layout.js';
 import { SinkSession } from '../sink-session.js';
-import { drainLogToMaster, startSink } from '../sink.js';
+import { drainLogToMaster, startSink } from '../role.js';
 import { takeSnapshot, verifySnapshotFiles } from '../snapshot.js';
-import { verifyMaster } from '../verify.js';
+import { verifyMaster } from '../audit.js';
 import { equiv, makeHouse, pageview, type House } from './house.js';
 
 async function makeDataset(house: House): Promise<void> {

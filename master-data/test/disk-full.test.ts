@@ -8,9 +8,9 @@ import { once } from 'node:events';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { reaches } from '../../lib/log/cut.js';
+import { reaches } from '../../log/cut.js';
 import { masterCut, takeSnapshot } from '../snapshot.js';
-import { verifyMaster } from '../verify.js';
+import { verifyMaster } from '../audit.js';
 import { makeHouse, pageview, readRows } from './house.js';
 
 const mainPath = fileURLToPath(new URL('../main.js', import.meta.url));

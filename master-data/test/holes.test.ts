@@ -4,8 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { openDataDir } from '../../lib/data-dir.js';
-import { encodeRecord } from '../../lib/facts/record.js';
+import { openDataDir } from '../../lib/files/data-dir.js';
+import { encodeRecord } from '../../facts/record.js';
 import {
   offset,
   type Log,
@@ -18,16 +18,16 @@ import {
   type RecordBatch,
   type Share,
   type ShareOptions,
-} from '../../lib/log/log.js';
-import { fixedShare } from '../../lib/log/share.js';
-import { UrlRules } from '../../lib/url/normalize.js';
+} from '../../log/log.js';
+import { fixedShare } from '../../log/share.js';
+import { UrlRules } from '../../facts/url/normalize.js';
 import { OwnerLock } from '../../lib/files/owner-lock.js';
 import { sinkLockPath } from '../layout.js';
 import { skipGaps } from '../recover.js';
 import { SinkSession } from '../sink-session.js';
-import { drainLogToMaster } from '../sink.js';
+import { drainLogToMaster } from '../role.js';
 import { takeSnapshot } from '../snapshot.js';
-import { verifyMaster } from '../verify.js';
+import { verifyMaster } from '../audit.js';
 import { contextOf, pageview, readRows } from './house.js';
 
 const name: PartitionName = 'pageviews/0';

@@ -7,14 +7,14 @@ import { cpSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Offsets } from '../../lib/log/log.js';
-import { reaches } from '../../lib/log/cut.js';
+import type { Offsets } from '../../log/log.js';
+import { reaches } from '../../log/cut.js';
 import { commitSteps, type OnStep } from '../commit.js';
 import { masterDir } from '../layout.js';
 import { pinSnapshot, type PinnedSnapshot } from '../pins.js';
 import { SinkSession } from '../sink-session.js';
 import { masterCut, takeSnapshot, verifySnapshotFiles } from '../snapshot.js';
-import { verifyMaster } from '../verify.js';
+import { verifyMaster } from '../audit.js';
 import { equiv, makeHouse, pageview, readRows, type House } from './house.js';
 
 type Command =

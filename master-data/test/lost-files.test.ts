@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { SwaError } from '../../lib/errors.js';
-import { partitionName } from '../../lib/log/log.js';
+import { SwaError } from '../../lib/errors/errors.js';
+import { partitionName } from '../../log/log.js';
 import { partitionDir } from '../layout.js';
-import { drainLogToMaster } from '../sink.js';
+import { drainLogToMaster } from '../role.js';
 import { takeSnapshot } from '../snapshot.js';
 import { makeHouse, pageview, type House } from './house.js';
 

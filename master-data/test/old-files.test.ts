@@ -5,7 +5,7 @@ import { DuckDBInstance } from '@duckdb/node-api';
 import { sqlFacts } from '../schema.js';
 import { SinkSession } from '../sink-session.js';
 import { takeSnapshot } from '../snapshot.js';
-import { verifyMaster } from '../verify.js';
+import { verifyMaster } from '../audit.js';
 import { makeHouse, pageview, readRows, type House } from './house.js';
 import { storeOldFile } from './old-files.js';
 

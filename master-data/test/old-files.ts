@@ -1,10 +1,10 @@
 /** Files as earlier versions left them: without the columns that came later, and with facts that are refused today. */
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { topicOf, type Fact } from '../../lib/facts/fact.js';
-import { encodeRecord } from '../../lib/facts/record.js';
-import { offset, partitionName, type LogWriter } from '../../lib/log/log.js';
-import { UrlRules } from '../../lib/url/normalize.js';
+import { topicOf, type Fact } from '../../facts/fact.js';
+import { encodeRecord } from '../../facts/record.js';
+import { offset, partitionName, type LogWriter } from '../../log/log.js';
+import { UrlRules } from '../../facts/url/normalize.js';
 import { commitFile } from '../commit.js';
 import { openDuckDb, sqlText } from '../duckdb.js';
 import { masterDir, partitionDir, sinkTempDir } from '../layout.js';

@@ -5,8 +5,8 @@
 import { readSync } from 'node:fs';
 import { inspect } from 'node:util';
 import { OwnerLock } from '../../lib/files/owner-lock.js';
-import { SwaError } from '../../lib/errors.js';
-import { openLog } from '../../lib/log/open-log.js';
+import { SwaError } from '../../lib/errors/errors.js';
+import { openLog } from '../../log/open-log.js';
 import type { CommitStep } from '../commit.js';
 import { sinkLockPath } from '../layout.js';
 import { SinkSession } from '../sink-session.js';

@@ -11,7 +11,7 @@ import {
   type DuckDBDataChunk,
 } from '@duckdb/node-api';
 import fc from 'fast-check';
-import { sqlText } from '../../master-data/duckdb.js';
+import { sqlText } from '../duckdb.js';
 import { TextColumn } from '../text-column.js';
 
 /** Around the length that fits an entry, and up to a memory page and beyond. */

@@ -4,8 +4,8 @@
  */
 import { relativeStandardError } from 'hyperloglog-ts';
 import { z } from 'zod';
-import { sameRules, type RulesVersions } from '../../lib/facts/rules.js';
-import type { Cut } from '../../lib/log/log.js';
+import { sameRules, type RulesVersions } from '../../facts/rules.js';
+import type { Cut } from '../../log/log.js';
 import { hoursOf } from '../../lib/time/buckets.js';
 import { bucketCount, coverOf, type CoverRun } from '../engine/cover.js';
 import type { Engine } from '../engine/engine.js';

@@ -1,5 +1,5 @@
 /** The domains either layer has seen, for pickers. Both lists are in order, so no more is read of them than is listed. */
-import { mergeAscending } from '../../lib/merge-ascending.js';
+import { mergeAscending } from '../../lib/memory/merge-ascending.js';
 import type { Engine } from '../engine/engine.js';
 import type { Generation } from '../engine/generations.js';
 import type { Pace } from '../engine/pace.js';

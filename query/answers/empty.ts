@@ -1,7 +1,7 @@
 /** Why an answer is zero, and where in time there is something: who asks about the wrong year is told the right one. */
 import { z } from 'zod';
 import { firstHourOfMonth, monthOfHour, type Span } from '../../lib/time/buckets.js';
-import type { Subject } from '../../lib/views/view.js';
+import type { Subject } from '../../facts/views/view.js';
 import type { Generation } from '../engine/generations.js';
 import type { Pace } from '../engine/pace.js';
 import type { HourRange } from '../engine/tally.js';

@@ -3,7 +3,7 @@
  * realtime ones in the range. Pages are counted exactly in the order of that bound, until the next one cannot make it any more, or
  * until too few of the domain's pageviews are left for it; only the winners' sketches are merged.
  */
-import type { PageCount } from '../../lib/views/view.js';
+import type { PageCount } from '../../facts/views/view.js';
 import type { Engine } from '../engine/engine.js';
 import type { Generation } from '../engine/generations.js';
 import type { Pace } from '../engine/pace.js';

@@ -13,10 +13,10 @@
  * Requests that come within some milliseconds share one pin: looking at the pointers and taking a snapshot costs more than
  * a short answer does.
  */
-import { SwaError } from '../../lib/errors.js';
-import { reaches } from '../../lib/log/cut.js';
-import type { Cut } from '../../lib/log/log.js';
-import type { BatchView, RealtimeView, ViewId, ViewMeta } from '../../lib/views/view.js';
+import { SwaError } from '../../lib/errors/errors.js';
+import { reaches } from '../../log/cut.js';
+import type { Cut } from '../../log/log.js';
+import type { BatchView, RealtimeView, ViewId, ViewMeta } from '../../facts/views/view.js';
 
 /** The serving layer's side: which view is current, and how to open one. */
 export interface BatchViews {

@@ -3,9 +3,9 @@
  * every fact that was durable when the sample was taken. So the lag is measured with one clock and needs no look at
  * any fact, however old the facts themselves are.
  */
-import type { Clock } from '../../lib/clock.js';
-import { distance, reaches } from '../../lib/log/cut.js';
-import type { Cut, Log, Offsets } from '../../lib/log/log.js';
+import type { Clock } from '../../lib/time/clock.js';
+import { distance, reaches } from '../../log/cut.js';
+import type { Cut, Log, Offsets } from '../../log/log.js';
 
 export interface Lag {
   /** Records in the log that are not in the answer, by the newest sample. */

@@ -3,7 +3,7 @@
  * are tried. A batch view never changes, so its ranks are made once and kept, for a few domains and as long as the
  * view itself is open.
  */
-import type { BatchView, PageCount } from '../../lib/views/view.js';
+import type { BatchView, PageCount } from '../../facts/views/view.js';
 import type { Pace } from './pace.js';
 import { sortPaced } from './paced-sort.js';
 

@@ -3,7 +3,7 @@
  * cover, realtime hours one by one, all into one working union whose buffer is used again and again.
  */
 import { HllUnion } from 'hyperloglog-ts';
-import type { BucketCell, Subject } from '../../lib/views/view.js';
+import type { BucketCell, Subject } from '../../facts/views/view.js';
 import { coverOf, type CoverRun } from './cover.js';
 import type { Generation } from './generations.js';
 import type { Pace } from './pace.js';

@@ -3,9 +3,9 @@
  * themselves on the status board (they have no port of their own).
  */
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
-import type { Clock } from '../../lib/clock.js';
+import type { Clock } from '../../lib/time/clock.js';
 import type { Answered } from '../../lib/http/endpoint.js';
-import type { StatusEntry } from '../../lib/status.js';
+import type { StatusEntry } from '../../lib/process/status.js';
 import { freshnessOf } from '../answers/answer.js';
 import type { Engine } from '../engine/engine.js';
 import type { BatchRun } from './routes.js';

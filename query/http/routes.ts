@@ -4,7 +4,7 @@ import { parseJsonBody } from '../../lib/http/body.js';
 import { openApi, type ApiInfo } from '../../lib/http/openapi.js';
 import { HttpProblem, type ProblemName } from '../../lib/http/problem.js';
 import { route, type ResponseDoc, type Route } from '../../lib/http/route.js';
-import type { StatusEntry } from '../../lib/status.js';
+import type { StatusEntry } from '../../lib/process/status.js';
 import { freshnessOf, freshnessSchema } from '../answers/answer.js';
 import { sketch } from '../answers/uniques.js';
 import type { Engine } from '../engine/engine.js';

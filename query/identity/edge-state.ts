@@ -15,9 +15,9 @@
  * know: its ids, whichever they are, may be joined again in two persons of as many ids as the cap allows.
  */
 import { coupon } from 'hyperloglog-ts';
-import { TextNumbers } from '../../lib/hash/text-numbers.js';
-import type { Offsets } from '../../lib/log/log.js';
-import type { BatchView, EdgeBlock, WaitingEdge } from '../../lib/views/view.js';
+import { TextNumbers } from '../../lib/memory/text-numbers.js';
+import type { Offsets } from '../../log/log.js';
+import type { BatchView, EdgeBlock, WaitingEdge } from '../../facts/views/view.js';
 import { PersonGroups } from './person-groups.js';
 import { Raises } from './raises.js';
 

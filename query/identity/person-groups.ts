@@ -4,9 +4,9 @@
  * union-find: without path compression a search takes log2(persons) steps at most, and mostly one). So an answer that
  * takes a while keeps to its own cut, however many edges come in meanwhile.
  */
-import { grown } from '../../lib/grown.js';
-import { hashWords } from '../../lib/hash/keyed-hash.js';
-import { SplitTable } from '../../lib/hash/split-table.js';
+import { grown } from '../../lib/memory/grown.js';
+import { hashWords } from '../../lib/memory/keyed-hash.js';
+import { SplitTable } from '../../lib/memory/split-table.js';
 
 const none = 2 ** 32 - 1;
 /** Persons to a word of the filter, at most. */

@@ -2,7 +2,7 @@
  * Into how many persons more each person may fall apart. It grows step by step, and can be asked for as it was after any
  * number of steps, as the groups can (person-groups.ts).
  */
-import { grown } from '../../lib/grown.js';
+import { grown } from '../../lib/memory/grown.js';
 
 export class Raises {
   #steps = 0;

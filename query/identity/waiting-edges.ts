@@ -5,8 +5,8 @@
  * an answer for long: those that have not been read yet count as if they were about everybody, and are read in the
  * background.
  */
-import { reaches } from '../../lib/log/cut.js';
-import type { BatchView, ViewId } from '../../lib/views/view.js';
+import { reaches } from '../../log/cut.js';
+import type { BatchView, ViewId } from '../../facts/views/view.js';
 import type { Generation, Generations } from '../engine/generations.js';
 import type { Pace } from '../engine/pace.js';
 import { EdgeBounds, type Slack } from './edge-bounds.js';

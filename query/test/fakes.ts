@@ -1,9 +1,9 @@
 /** In-memory views for tests: the same facts, kept as plain lists, and the sketches made from them with the real library. */
 import { HllSketch, coupon } from 'hyperloglog-ts';
-import { offset, type LogId, type Offsets } from '../../lib/log/log.js';
+import { offset, type LogId, type Offsets } from '../../log/log.js';
 import { bucketOf, type Span } from '../../lib/time/buckets.js';
-import { domainOf } from '../../lib/url/domain.js';
-import { SketchCell } from '../../lib/views/sketch-cell.js';
+import { domainOf } from '../../facts/url/domain.js';
+import { SketchCell } from '../../facts/views/sketch-cell.js';
 import type {
   BatchView,
   BucketCell,
@@ -14,7 +14,7 @@ import type {
   ViewId,
   VisitCell,
   WaitingEdge,
-} from '../../lib/views/view.js';
+} from '../../facts/views/view.js';
 
 export interface View {
   readonly visitor: string;

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { SwaError } from '../../lib/errors.js';
-import { reaches } from '../../lib/log/cut.js';
-import type { Offsets } from '../../lib/log/log.js';
-import type { BatchView, RealtimeView, ViewId } from '../../lib/views/view.js';
+import { SwaError } from '../../lib/errors/errors.js';
+import { reaches } from '../../log/cut.js';
+import type { Offsets } from '../../log/log.js';
+import type { BatchView, RealtimeView, ViewId } from '../../facts/views/view.js';
 import { shareMs, Generations, type Generation } from '../engine/generations.js';
 import { FakeBatchView, FakeRealtimeView, viewIdOf } from './fakes.js';
 

@@ -1,8 +1,8 @@
 /** `/metrics` as Prometheus reads it: the numbers, their names, and what the alarms in the documents ask for. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { assetText } from '../../lib/assets.js';
-import type { StatusEntry } from '../../lib/status.js';
+import { assetText } from '../../lib/files/assets.js';
+import type { StatusEntry } from '../../lib/process/status.js';
 import { FakeBatchView, FakeRealtimeView } from './fakes.js';
 import { now, serve, type Layers, type TestServer } from './server.js';
 

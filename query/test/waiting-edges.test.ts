@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { HllUnion, coupon } from 'hyperloglog-ts';
-import { offset } from '../../lib/log/log.js';
-import type { EdgeBlock, WaitingEdge } from '../../lib/views/view.js';
+import { offset } from '../../log/log.js';
+import type { EdgeBlock, WaitingEdge } from '../../facts/views/view.js';
 import type { Engine } from '../engine/engine.js';
 import { Pace } from '../engine/pace.js';
 import { ResolvedEdges } from '../identity/waiting-edges.js';

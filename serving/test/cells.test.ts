@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { HllUnion, maxCoupons } from 'hyperloglog-ts';
-import type { BucketCell } from '../../lib/views/view.js';
+import type { BucketCell } from '../../facts/views/view.js';
 import { ByteReader, ByteWriter } from '../bytes.js';
 import { CellReader, writeCouponCell, writeRegisterCell } from '../cells.js';
 import { DerivedCell } from '../derived-cell.js';

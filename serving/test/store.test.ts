@@ -3,11 +3,11 @@ import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileS
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { sameRules } from '../../lib/facts/rules.js';
-import type { Cut, LogId } from '../../lib/log/log.js';
+import { sameRules } from '../../facts/rules.js';
+import type { Cut, LogId } from '../../log/log.js';
 import { seal } from '../../lib/files/sealed.js';
-import { offset } from '../../lib/log/log.js';
-import { PackedTexts } from '../../lib/packed-texts.js';
+import { offset } from '../../log/log.js';
+import { PackedTexts } from '../../lib/memory/packed-texts.js';
 import { BlockBuilder } from '../block-builder.js';
 import { ByteWriter } from '../bytes.js';
 import { CellFile } from '../cell-file.js';
@@ -26,7 +26,7 @@ import {
 } from '../store.js';
 import { ViewWriter } from '../view-writer.js';
 import { encodeVisits } from '../visits.js';
-import type { ViewId, ViewMeta } from '../../lib/views/view.js';
+import type { ViewId, ViewMeta } from '../../facts/views/view.js';
 import { codeVersion } from '../code-version.js';
 import { heldViews, holdViews } from '../held.js';
 import { writeIdentity } from '../identity.js';

@@ -12,8 +12,8 @@
  * within one word is always found.
  */
 import { HllSketch } from 'hyperloglog-ts';
-import { SwaError } from '../../lib/errors.js';
-import type { SketchView } from '../../lib/views/view.js';
+import { SwaError } from '../../lib/errors/errors.js';
+import type { SketchView } from '../../facts/views/view.js';
 
 export const couponsForm = 1;
 export const registersForm = 2;

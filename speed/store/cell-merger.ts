@@ -4,8 +4,8 @@
  * every cell. The large ones are left to the sketch library, to one union that serves them all in turn.
  */
 import { HllUnion, maxCoupons } from 'hyperloglog-ts';
-import { SwaError } from '../../lib/errors.js';
-import type { SketchView } from '../../lib/views/view.js';
+import { SwaError } from '../../lib/errors/errors.js';
+import type { SketchView } from '../../facts/views/view.js';
 import {
   checksumOf,
   couponsForm,

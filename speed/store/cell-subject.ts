@@ -1,6 +1,6 @@
 /** What has cells: a page or a domain, that is, a site. */
-import { domainOf } from '../../lib/url/domain.js';
-import type { Subject } from '../../lib/views/view.js';
+import { domainOf } from '../../facts/url/domain.js';
+import type { Subject } from '../../facts/views/view.js';
 
 /**
  * One object stands for its page or domain again and again within one partition, and knows where it has its cells among

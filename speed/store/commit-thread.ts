@@ -8,8 +8,8 @@
  * goes on where the store stands.
  */
 import { Worker } from 'node:worker_threads';
-import { SwaError, receiveError, type SentError } from '../../lib/errors.js';
-import type { Offset } from '../../lib/log/log.js';
+import { SwaError, receiveError, type SentError } from '../../lib/errors/errors.js';
+import type { Offset } from '../../log/log.js';
 import type { StoredEdges } from './edge-block.js';
 import type { StorePlace } from './store-files.js';
 import type { CellChanges } from './view-changes.js';

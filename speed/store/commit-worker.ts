@@ -1,6 +1,6 @@
 /** The other end of the commit thread: holds the stores it was asked to write open until it is asked to release them. */
 import { parentPort } from 'node:worker_threads';
-import { SwaError, sendError } from '../../lib/errors.js';
+import { SwaError, sendError } from '../../lib/errors/errors.js';
 import type { Commit, FromCommitThread, ToCommitThread } from './commit-thread.js';
 import { StoreWriter } from './store-writer.js';
 

@@ -6,10 +6,10 @@
  *           whole words: [[offset, type, timestamp, eventId, a, b], ...]
  */
 import { z } from 'zod';
-import { SwaError } from '../../lib/errors.js';
-import { offset, type Offset } from '../../lib/log/log.js';
-import { validJson } from '../../lib/valid-json.js';
-import type { WaitingEdge } from '../../lib/views/view.js';
+import { SwaError } from '../../lib/errors/errors.js';
+import { offset, type Offset } from '../../log/log.js';
+import { validJson } from '../../lib/files/valid-json.js';
+import type { WaitingEdge } from '../../facts/views/view.js';
 import { checksumOf } from './cell-codec.js';
 
 /** Few enough that a reader can pause between two blocks. */

@@ -16,13 +16,13 @@
 import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { roomOf } from '../../lib/data-dir.js';
-import { SwaError, systemCode } from '../../lib/errors.js';
+import { roomOf } from '../../lib/files/data-dir.js';
+import { SwaError, systemCode } from '../../lib/errors/errors.js';
 import { replaceFile } from '../../lib/files/durable.js';
 import { removeScratch } from '../../lib/files/removal.js';
 import { readIfThere } from '../../lib/files/read-if-there.js';
-import type { PartitionName } from '../../lib/log/log.js';
-import type { ViewId } from '../../lib/views/view.js';
+import type { PartitionName } from '../../log/log.js';
+import type { ViewId } from '../../facts/views/view.js';
 
 /** The two generations there can be. Written by one process (the one that works on the first partition), read by all. */
 export interface Pointer {

@@ -5,10 +5,10 @@
  */
 import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { asBuffer } from '../../lib/as-buffer.js';
-import { SwaError, systemCode } from '../../lib/errors.js';
+import { asBuffer } from '../../lib/memory/as-buffer.js';
+import { SwaError, systemCode } from '../../lib/errors/errors.js';
 import { removeScratch } from '../../lib/files/removal.js';
-import type { Offset } from '../../lib/log/log.js';
+import type { Offset } from '../../log/log.js';
 import { decodeCell } from './cell-codec.js';
 import { parseCellKey } from './cell-key.js';
 import type { CommitThread } from './commit-thread.js';

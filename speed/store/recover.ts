@@ -1,11 +1,11 @@
 /** What `swa recover` does about realtime stores. The speed layer makes damaged ones anew by itself; a question without it cannot. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { messageOf } from '../../lib/errors.js';
+import { messageOf } from '../../lib/errors/errors.js';
 import { lmdbDamage } from '../../lib/files/lmdb-file.js';
 import { moveAside } from '../../lib/files/removal.js';
-import type { Offsets, PartitionName } from '../../lib/log/log.js';
-import { namesIn } from '../../lib/log/stored.js';
+import type { Offsets, PartitionName } from '../../log/log.js';
+import { namesIn } from '../../log/stored.js';
 import type { RecoveryPlace, RecoveryStep } from '../../lib/recovery.js';
 import { generationDir, generationIds, pointerPath, readPointer } from './layout.js';
 import { readStanding } from './partition-store.js';

@@ -5,7 +5,7 @@
 import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
-import { SwaError, systemCode } from '../../lib/errors.js';
+import { SwaError, systemCode } from '../../lib/errors/errors.js';
 import { reserveLockFile } from '../../lib/files/lmdb-room.js';
 import { decodeProgress, type Progress } from './store-meta.js';
 

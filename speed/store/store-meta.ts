@@ -1,12 +1,12 @@
 /** What a store says about itself: what it is (file STORE, never changed) and how far it has come (in LMDB). */
 import { join } from 'node:path';
 import { z } from 'zod';
-import { SwaError } from '../../lib/errors.js';
-import { validJson } from '../../lib/valid-json.js';
+import { SwaError } from '../../lib/errors/errors.js';
+import { validJson } from '../../lib/files/valid-json.js';
 import { readIfThere } from '../../lib/files/read-if-there.js';
-import { sameRules, storedRulesSchema, type RulesVersions } from '../../lib/facts/rules.js';
-import type { LogId, Offset, PartitionName } from '../../lib/log/log.js';
-import type { ViewId } from '../../lib/views/view.js';
+import { sameRules, storedRulesSchema, type RulesVersions } from '../../facts/rules.js';
+import type { LogId, Offset, PartitionName } from '../../log/log.js';
+import type { ViewId } from '../../facts/views/view.js';
 import type { Tally } from './view-changes.js';
 
 /**

@@ -1,8 +1,8 @@
 /** Adds changes to a store: the cells they touch, edges, and the progress they belong to, in one transaction. */
-import { asBuffer } from '../../lib/as-buffer.js';
-import { SwaError, isFullDisk } from '../../lib/errors.js';
+import { asBuffer } from '../../lib/memory/as-buffer.js';
+import { SwaError, isFullDisk } from '../../lib/errors/errors.js';
 import { requireRoom } from '../../lib/files/lmdb-room.js';
-import type { Offset } from '../../lib/log/log.js';
+import type { Offset } from '../../log/log.js';
 import { CellMerger } from './cell-merger.js';
 import type { StoredEdges } from './edge-block.js';
 import {

@@ -4,9 +4,9 @@
  * it what the cells become. Numbers in flat arrays: there is nothing here that the garbage collector must follow, and a
  * set of changes is handed to the commit thread as it is.
  */
-import { grown } from '../../lib/grown.js';
-import type { Offset } from '../../lib/log/log.js';
-import type { WaitingEdge } from '../../lib/views/view.js';
+import { grown } from '../../lib/memory/grown.js';
+import type { Offset } from '../../log/log.js';
+import type { WaitingEdge } from '../../facts/views/view.js';
 import { isHashed, longestKeyBytes, writeCellKey } from './cell-key.js';
 import type { CellSubject } from './cell-subject.js';
 

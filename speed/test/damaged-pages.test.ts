@@ -5,10 +5,10 @@
 import assert from 'node:assert/strict';
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { test, type TestContext } from 'node:test';
-import { SwaError } from '../../lib/errors.js';
-import type { Fact } from '../../lib/facts/fact.js';
-import type { PartitionName } from '../../lib/log/log.js';
-import type { RealtimeView } from '../../lib/views/view.js';
+import { SwaError } from '../../lib/errors/errors.js';
+import type { Fact } from '../../facts/fact.js';
+import type { PartitionName } from '../../log/log.js';
+import type { RealtimeView } from '../../facts/views/view.js';
 import { storeDir } from '../store/layout.js';
 import { readStanding } from '../store/partition-store.js';
 import { dataFile } from '../store/store-files.js';

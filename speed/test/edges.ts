@@ -1,9 +1,9 @@
 /** Compares the edges that a realtime view keeps with those of the log. */
 import assert from 'node:assert/strict';
-import { decodeRecord } from '../../lib/facts/record.js';
-import { offset, parsePartitionName, type Offsets } from '../../lib/log/log.js';
+import { decodeRecord } from '../../facts/record.js';
+import { offset, parsePartitionName, type Offsets } from '../../log/log.js';
 import type { Records } from '../../test/oracle/ledger.js';
-import type { EdgeBlock, RealtimeView, WaitingEdge } from '../../lib/views/view.js';
+import type { EdgeBlock, RealtimeView, WaitingEdge } from '../../facts/views/view.js';
 
 /** The view's edges are those of the log between `from` and its cut, as many as are kept of each partition. */
 export function assertEdgesEqual(

@@ -1,8 +1,8 @@
 /** Short ways to write facts in tests. */
-import type { EquivEdge, Fact, Pageview } from '../../lib/facts/fact.js';
-import { encodeRecord } from '../../lib/facts/record.js';
-import { makeRules } from '../../lib/facts/rules.js';
-import type { NewRecord } from '../../lib/log/log.js';
+import type { EquivEdge, Fact, Pageview } from '../../facts/fact.js';
+import { encodeRecord } from '../../facts/record.js';
+import { makeRules } from '../../facts/rules.js';
+import type { NewRecord } from '../../log/log.js';
 
 export const rules = makeRules({ queryAllow: [], bots: 'exclude' });
 export const hour0 = 490_000;

@@ -1,10 +1,10 @@
 /** What the speed layer holds of the log while a limit keeps it from going on. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { KeyedHash } from '../../lib/hash/keyed-hash.js';
-import { offset, type LogReader, type PartitionName, type ReaderOptions } from '../../lib/log/log.js';
-import { FailedRecords } from '../failed-records.js';
-import { LogIntake } from '../log-intake.js';
+import { KeyedHash } from '../../lib/memory/keyed-hash.js';
+import { offset, type LogReader, type PartitionName, type ReaderOptions } from '../../log/log.js';
+import { FailedRecords } from '../bolts/failed-records.js';
+import { LogIntake } from '../bolts/log-intake.js';
 import { MemoryLog } from './memory-log.js';
 
 const name: PartitionName = 'equivs/0';

@@ -1,8 +1,8 @@
 /** A log in memory, with the guarantees of the real ones: for tests that need thousands of logs, or odd ones. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SwaError } from '../../lib/errors.js';
-import { namesOf } from '../../lib/log/cut.js';
+import { SwaError } from '../../lib/errors/errors.js';
+import { namesOf } from '../../log/cut.js';
 import {
   offset,
   parsePartitionName,
@@ -19,9 +19,9 @@ import {
   type RecordBatch,
   type Share,
   type ShareOptions,
-} from '../../lib/log/log.js';
-import { partitionOf } from '../../lib/log/partitioner.js';
-import { fixedShare } from '../../lib/log/share.js';
+} from '../../log/log.js';
+import { partitionOf } from '../../log/partitioner.js';
+import { fixedShare } from '../../log/share.js';
 
 export class MemoryLog implements LogWriter {
   readonly id = randomUUID() as LogId;

@@ -4,10 +4,10 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Fact } from '../../lib/facts/fact.js';
-import { offsetAt } from '../../lib/log/cut.js';
-import type { Log, PartitionName, Share } from '../../lib/log/log.js';
-import { below, seededRandom } from '../topology/random.js';
+import type { Fact } from '../../facts/fact.js';
+import { offsetAt } from '../../log/cut.js';
+import type { Log, PartitionName, Share } from '../../log/log.js';
+import { below, seededRandom } from '../../topology/random.js';
 import { equiv, pageview } from './facts.js';
 import { Harness, genesis, until } from './harness.js';
 

@@ -1,5 +1,5 @@
 /**
- * Repeats in the speed layer (lib/facts/repeat.ts) against the oracle: by eventId, visitor and page within the window,
+ * Repeats in the speed layer (facts/repeat.ts) against the oracle: by eventId, visitor and page within the window,
  * whatever is replayed, opened again or begun at another cut. And texts are told apart that a 64-bit hash took for one.
  */
 import assert from 'node:assert/strict';
@@ -8,19 +8,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test, type TestContext } from 'node:test';
 import fc from 'fast-check';
-import type { Fact, Pageview } from '../../lib/facts/fact.js';
-import { KeyedHash } from '../../lib/hash/keyed-hash.js';
-import { namesOf, offsetAt, zeroOffsets } from '../../lib/log/cut.js';
-import { offset, type Offsets } from '../../lib/log/log.js';
-import type { NormalizedUrl } from '../../lib/url/normalize.js';
-import type { BatchView } from '../../lib/views/view.js';
+import type { Fact, Pageview } from '../../facts/fact.js';
+import { KeyedHash } from '../../lib/memory/keyed-hash.js';
+import { namesOf, offsetAt, zeroOffsets } from '../../log/cut.js';
+import { offset, type Offsets } from '../../log/log.js';
+import type { NormalizedUrl } from '../../facts/url/normalize.js';
+import type { BatchView } from '../../facts/views/view.js';
 import { oracleView } from '../../test/oracle/batch-view.js';
 import { assertRealtimeEquals } from '../../test/oracle/compare.js';
 import { realtimeTally } from '../../test/oracle/layers.js';
 import { ledgerOf } from '../../test/oracle/ledger.js';
 import { before, countedViews } from '../../test/oracle/oracle.js';
-import { Generation } from '../generation.js';
-import { openRealtime } from '../read-side.js';
+import { Generation } from '../generations/generation.js';
+import { openRealtime } from '../store/read-side.js';
 import { CommitThread } from '../store/commit-thread.js';
 import { writePointer } from '../store/layout.js';
 import { pageview, recordsOf, rules, time0 } from './facts.js';

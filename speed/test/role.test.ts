@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { pino } from 'pino';
-import { systemClock } from '../../lib/clock.js';
+import { systemClock } from '../../lib/time/clock.js';
 import { configWith } from '../../lib/config/config.js';
-import { openLogWriter } from '../../lib/log/open-log.js';
-import { readStatus } from '../../lib/status.js';
-import { openRealtime } from '../read-side.js';
-import { startSpeed } from '../speed.js';
+import { openLogWriter } from '../../log/open-log.js';
+import { readStatus } from '../../lib/process/status.js';
+import { openRealtime } from '../store/read-side.js';
+import { startSpeed } from '../role.js';
 import { pageview, recordsOf } from './facts.js';
 import { until } from './harness.js';
 

@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Pageview } from '../../lib/facts/fact.js';
-import { decodeRecord } from '../../lib/facts/record.js';
-import { KeyedHash } from '../../lib/hash/keyed-hash.js';
-import { offset, type RecordBatch } from '../../lib/log/log.js';
-import { hashAt, rowWords } from '../pageview-columns.js';
-import { sliceRecords, SliceReader } from '../slice-reader.js';
+import type { Pageview } from '../../facts/fact.js';
+import { decodeRecord } from '../../facts/record.js';
+import { KeyedHash } from '../../lib/memory/keyed-hash.js';
+import { offset, type RecordBatch } from '../../log/log.js';
+import { hashAt, rowWords } from '../bolts/pageview-columns.js';
+import { sliceRecords, SliceReader } from '../bolts/slice-reader.js';
 import { equiv, pageview } from './facts.js';
 
 const hash = new KeyedHash();

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync } from 'node:fs';
 import { test } from 'node:test';
-import { zeroOffsets } from '../../lib/log/cut.js';
-import type { ViewId } from '../../lib/views/view.js';
+import { zeroOffsets } from '../../log/cut.js';
+import type { ViewId } from '../../facts/views/view.js';
 import { createCurrent, writeCurrent } from '../../serving/current.js';
 import { heldViews, holdViews } from '../../serving/held.js';
 import { viewPath } from '../../serving/layout.js';

@@ -1,9 +1,9 @@
 /** The history checker on histories worked out by hand: nothing is found in a good one, and each kind in a bad one. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Fact } from '../../lib/facts/fact.js';
-import { makeRules } from '../../lib/facts/rules.js';
-import { offset, type Offsets } from '../../lib/log/log.js';
+import type { Fact } from '../../facts/fact.js';
+import { makeRules } from '../../facts/rules.js';
+import { offset, type Offsets } from '../../log/log.js';
 import { hourMs } from '../../lib/time/buckets.js';
 import { placed } from '../oracle/ledger.js';
 import { checkHistory, findingKinds, type FindingKind, type Stored } from './checker.js';

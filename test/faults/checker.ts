@@ -12,13 +12,13 @@
  * A fact may be in the log as often as it was sent: the client that got no answer sends it again, and repeats do not
  * count, which the oracle knows.
  */
-import type { Fact } from '../../lib/facts/fact.js';
-import { namesOf, reaches } from '../../lib/log/cut.js';
-import type { Offsets, PartitionName } from '../../lib/log/log.js';
+import type { Fact } from '../../facts/fact.js';
+import { namesOf, reaches } from '../../log/cut.js';
+import type { Offsets, PartitionName } from '../../log/log.js';
 import { nameOf } from '../oracle/compare.js';
 import { OracleAnswers } from '../oracle/answers.js';
 import type { Placed } from '../oracle/oracle.js';
-import type { Rules } from '../../lib/facts/rules.js';
+import type { Rules } from '../../facts/rules.js';
 import type { Answered, History, SentFact } from './history.js';
 
 export const findingKinds = [

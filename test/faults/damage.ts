@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { roomOf } from '../../lib/data-dir.js';
+import { roomOf } from '../../lib/files/data-dir.js';
 import { eventually } from '../running-system.js';
 import { fillUp, mountSmallDisk } from '../small-disk.js';
 import type { Layer } from './layer.js';

@@ -9,8 +9,8 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, test } from 'node:test';
-import { messageOf } from '../../lib/errors.js';
-import { below, seededRandom } from '../../speed/topology/random.js';
+import { messageOf } from '../../lib/errors/errors.js';
+import { below, seededRandom } from '../../topology/random.js';
 import { damageLayers } from './damage.js';
 import { failingCallLayers } from './failing-calls.js';
 import { importLayers } from './imports.js';

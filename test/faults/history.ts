@@ -2,8 +2,8 @@
  * What clients outside the system have seen of it: every fact they sent with every acknowledgement, and every answer with
  * its cut. It lives in the process of the test, which no fault ends.
  */
-import type { Offsets } from '../../lib/log/log.js';
-import type { Subject } from '../../lib/views/view.js';
+import type { Offsets } from '../../log/log.js';
+import type { Subject } from '../../facts/views/view.js';
 
 /** A fact as it is sent to the door: all fields but those the door gives. */
 export type SentFact =

@@ -4,9 +4,9 @@
  * answered is tried again as a client would: with the same eventIds.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Offsets } from '../../lib/log/log.js';
+import type { Offsets } from '../../log/log.js';
 import { hourMs } from '../../lib/time/buckets.js';
-import type { Subject } from '../../lib/views/view.js';
+import type { Subject } from '../../facts/views/view.js';
 import { answerSchema, type Answer } from '../running-system.js';
 import type { History, SentFact } from './history.js';
 

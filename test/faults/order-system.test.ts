@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readPointer } from '../../speed/store/layout.js';
 import { readCurrent } from '../../serving/current.js';
-import { seededRandom, below } from '../../speed/topology/random.js';
+import { seededRandom, below } from '../../topology/random.js';
 import { eventually } from '../running-system.js';
 import { FaultsHouse } from './house.js';
 import { History } from './history.js';

@@ -17,7 +17,7 @@ import {
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { assetPath } from '../../lib/assets.js';
+import { assetPath } from '../../lib/files/assets.js';
 
 /** Why tests that need the shim are skipped here; false where it can be built. */
 export const shimSkip: string | false =

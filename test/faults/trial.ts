@@ -1,8 +1,8 @@
 /** One system under load through many rounds: hurt it, let it recover, hold all that clients saw against what is stored. */
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
-import { reaches } from '../../lib/log/cut.js';
-import type { Offsets } from '../../lib/log/log.js';
+import { reaches } from '../../log/cut.js';
+import type { Offsets } from '../../log/log.js';
 import { eventually } from '../running-system.js';
 import { checkHistory, type Finding } from './checker.js';
 import { History, type Answered } from './history.js';

@@ -1,6 +1,6 @@
 /** What the workload is made of; read by the process under the shim and by the test that checks on it. */
 import { configWith, type Config } from '../../lib/config/config.js';
-import type { Fact } from '../../lib/facts/fact.js';
+import type { Fact } from '../../facts/fact.js';
 import { equiv, hour0, pageview, rules } from '../../speed/test/facts.js';
 import { hourMs } from '../../lib/time/buckets.js';
 

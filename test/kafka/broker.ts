@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { assetPath, assetText } from '../../lib/assets.js';
+import { assetPath, assetText } from '../../lib/files/assets.js';
 
 /** The version to run: KAFKA_VERSION, or the one the POM names. */
 export function kafkaVersion(): string {

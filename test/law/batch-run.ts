@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { buildView, type BuildStatistics } from '../../batch/pipeline.js';
 import { ProgressMeter } from '../../batch/progress.js';
 import type { Config } from '../../lib/config/config.js';
-import type { Rules } from '../../lib/facts/rules.js';
-import type { Log, Offsets } from '../../lib/log/log.js';
-import type { ViewId, ViewMeta } from '../../lib/views/view.js';
-import { drainLogToMaster } from '../../master-data/sink.js';
+import type { Rules } from '../../facts/rules.js';
+import type { Log, Offsets } from '../../log/log.js';
+import type { ViewId, ViewMeta } from '../../facts/views/view.js';
+import { drainLogToMaster } from '../../master-data/role.js';
 import { snapshotAt, takeSnapshot } from '../../master-data/snapshot.js';
 import { newBuildingDir, nextViewNumber, publish } from '../../serving/store.js';
 

@@ -1,5 +1,5 @@
 /** Makes a failing history smaller (delta debugging): leaves out ever shorter stretches of steps as long as it fails. */
-import { messageOf } from '../../lib/errors.js';
+import { messageOf } from '../../lib/errors/errors.js';
 import type { History } from './history.js';
 
 export interface Failing {

@@ -1,6 +1,6 @@
 /** Those who write a history's records into the log, and the ledger of what the records mean. */
-import type { EquivEdge, Fact, Pageview } from '../../lib/facts/fact.js';
-import { parsePartitionName, partitionName, type PartitionName, type Topic } from '../../lib/log/log.js';
+import type { EquivEdge, Fact, Pageview } from '../../facts/fact.js';
+import { parsePartitionName, partitionName, type PartitionName, type Topic } from '../../log/log.js';
 import type { MemoryLog } from '../../speed/test/memory-log.js';
 import type { Placed } from '../oracle/oracle.js';
 import type { AgainSpec, RecordSpec } from './history.js';

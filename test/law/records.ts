@@ -1,6 +1,6 @@
 /** What histories are made of: ids, pages, times, ways to write a fact as JSON, and records that are not facts. */
-import type { EquivEdge, Fact, Pageview } from '../../lib/facts/fact.js';
-import type { Topic } from '../../lib/log/log.js';
+import type { EquivEdge, Fact, Pageview } from '../../facts/fact.js';
+import type { Topic } from '../../log/log.js';
 
 /** The first hour of a month, so that the hours before lie in another day and another month. */
 export const start = Date.UTC(2025, 2, 1);

@@ -4,15 +4,15 @@
  */
 import { rmSync } from 'node:fs';
 import type { Config } from '../../lib/config/config.js';
-import { SwaError } from '../../lib/errors.js';
-import type { Rules } from '../../lib/facts/rules.js';
-import { KeyedHash } from '../../lib/hash/keyed-hash.js';
-import { namesOf, offsetAt } from '../../lib/log/cut.js';
-import { offset, type Log, type Offsets } from '../../lib/log/log.js';
-import type { ViewId } from '../../lib/views/view.js';
+import { SwaError } from '../../lib/errors/errors.js';
+import type { Rules } from '../../facts/rules.js';
+import { KeyedHash } from '../../lib/memory/keyed-hash.js';
+import { namesOf, offsetAt } from '../../log/cut.js';
+import { offset, type Log, type Offsets } from '../../log/log.js';
+import type { ViewId } from '../../facts/views/view.js';
 import { openView } from '../../serving/store.js';
-import { Generation } from '../../speed/generation.js';
-import { limitsOf, mayTakeOver, planned } from '../../speed/hand-over.js';
+import { Generation } from '../../speed/generations/generation.js';
+import { limitsOf, mayTakeOver, planned } from '../../speed/generations/hand-over.js';
 import { CommitThread, type Commit } from '../../speed/store/commit-thread.js';
 import { storeDir, writePointer, type Pointer } from '../../speed/store/layout.js';
 import type { Seen } from './seen.js';

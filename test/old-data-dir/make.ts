@@ -15,7 +15,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
-import { projectRoot } from '../../lib/assets.js';
+import { projectRoot } from '../../lib/files/assets.js';
 import { eventually } from '../running-system.js';
 import { makeFacts, type Phase, type Stated } from './facts.js';
 

@@ -1,7 +1,7 @@
 /** What an answer must say at the cuts it names. Most are asked at the same cuts as the one before: its tally is kept. */
-import type { Rules } from '../../lib/facts/rules.js';
-import type { Offsets } from '../../lib/log/log.js';
-import type { Subject } from '../../lib/views/view.js';
+import type { Rules } from '../../facts/rules.js';
+import type { Offsets } from '../../log/log.js';
+import type { Subject } from '../../facts/views/view.js';
 import { nameOf } from './compare.js';
 import { generationTally } from './layers.js';
 import { before, over, personsOf, type Placed, type Tally } from './oracle.js';

@@ -1,9 +1,9 @@
 /** A batch view that holds what the oracle says: for tests of what reads batch views, without a batch run. */
 import { coupon } from 'hyperloglog-ts';
-import type { Rules } from '../../lib/facts/rules.js';
-import { domainOf } from '../../lib/url/domain.js';
-import { SketchCell } from '../../lib/views/sketch-cell.js';
-import type { BatchView, PageCount, ViewId, ViewMeta } from '../../lib/views/view.js';
+import type { Rules } from '../../facts/rules.js';
+import { domainOf } from '../../facts/url/domain.js';
+import { SketchCell } from '../../facts/views/sketch-cell.js';
+import type { BatchView, PageCount, ViewId, ViewMeta } from '../../facts/views/view.js';
 import { nameOf, subjectOf } from './compare.js';
 import { batchTally } from './layers.js';
 import { before, personsOf, type Placed } from './oracle.js';

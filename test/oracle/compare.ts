@@ -4,9 +4,9 @@
  */
 import assert from 'node:assert/strict';
 import { coupon } from 'hyperloglog-ts';
-import { makeRules, type Rules } from '../../lib/facts/rules.js';
+import { makeRules, type Rules } from '../../facts/rules.js';
 import { spans, type Span } from '../../lib/time/buckets.js';
-import type { BatchView, BucketCell, RealtimeView, Subject } from '../../lib/views/view.js';
+import type { BatchView, BucketCell, RealtimeView, Subject } from '../../facts/views/view.js';
 import { batchTally } from './layers.js';
 import { joined, livePairs, type Bucket, type Placed, type Tally } from './oracle.js';
 

@@ -1,6 +1,6 @@
 /** What the oracle asks of each layer at a cut, and of the two together: the lambda law. */
-import type { Rules } from '../../lib/facts/rules.js';
-import type { Offsets } from '../../lib/log/log.js';
+import type { Rules } from '../../facts/rules.js';
+import type { Offsets } from '../../log/log.js';
 import {
   before,
   countedViews,

@@ -1,7 +1,7 @@
 /** Ledgers for the oracle: from facts in order, or from the records of a log. */
-import type { Fact } from '../../lib/facts/fact.js';
-import { decodeRecord } from '../../lib/facts/record.js';
-import { parsePartitionName, type PartitionName } from '../../lib/log/log.js';
+import type { Fact } from '../../facts/fact.js';
+import { decodeRecord } from '../../facts/record.js';
+import { parsePartitionName, type PartitionName } from '../../log/log.js';
 import type { Placed } from './oracle.js';
 
 export type Records = ReadonlyMap<PartitionName, readonly Uint8Array[]>;

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { assetPath } from '../../lib/assets.js';
-import { admit } from '../../lib/facts/door.js';
-import type { EquivEdge, Fact, Pageview } from '../../lib/facts/fact.js';
-import { makeRules } from '../../lib/facts/rules.js';
-import type { Offsets } from '../../lib/log/log.js';
+import { assetPath } from '../../lib/files/assets.js';
+import { admit } from '../../facts/door.js';
+import type { EquivEdge, Fact, Pageview } from '../../facts/fact.js';
+import { makeRules } from '../../facts/rules.js';
+import type { Offsets } from '../../log/log.js';
 import { batchTally, generationTally, realtimeTally } from './layers.js';
 import { placed } from './ledger.js';
 import { compareBytes, countedViews, joined, livePairs, over, visitsOf, type Placed } from './oracle.js';

@@ -7,10 +7,10 @@
  *
  * A ledger holds valid facts only: a record that is not a fact of its topic counts nowhere and is not in it.
  */
-import type { EquivEdge, Fact } from '../../lib/facts/fact.js';
-import type { Rules } from '../../lib/facts/rules.js';
-import type { Offsets, PartitionName } from '../../lib/log/log.js';
-import { domainOf } from '../../lib/url/domain.js';
+import type { EquivEdge, Fact } from '../../facts/fact.js';
+import type { Rules } from '../../facts/rules.js';
+import type { Offsets, PartitionName } from '../../log/log.js';
+import { domainOf } from '../../facts/url/domain.js';
 import { isPlaceholder } from './placeholders.js';
 
 /** A place in the log. */

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { cpSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { projectRoot } from '../../lib/assets.js';
+import { projectRoot } from '../../lib/files/assets.js';
 import type { PlantedFault } from './fault.js';
 
 /** What a run of one test file showed. */

@@ -77,12 +77,12 @@ export const durableFileFaults: readonly PlantedFault[] = [
     isQuick: true,
   },
   fault('a commit of the log is not synced', {
-    file: 'lib/log/embedded/writer.ts',
+    file: 'log/embedded/writer.ts',
     find: '      await syncData(this.#fd);\n',
     replace: '      if (this.#fd < 0) await syncData(this.#fd);\n',
   }),
   fault('the watermark moves before the commit is synced', {
-    file: 'lib/log/embedded/writer.ts',
+    file: 'log/embedded/writer.ts',
     find: `    try {
       await syncData(this.#fd);`,
     replace: `    this.#watermark.publish({
@@ -94,7 +94,7 @@ export const durableFileFaults: readonly PlantedFault[] = [
       await syncData(this.#fd);`,
   }),
   fault('the sync of a commit is begun, not awaited', {
-    file: 'lib/log/embedded/writer.ts',
+    file: 'log/embedded/writer.ts',
     find: '      await syncData(this.#fd);\n',
     replace: '      void syncData(this.#fd);\n',
   }),
@@ -104,34 +104,34 @@ export const durableFileFaults: readonly PlantedFault[] = [
     replace: '',
   }),
   fault('a torn tail is cut off and that is not synced', {
-    file: 'lib/log/embedded/recover.ts',
+    file: 'log/embedded/recover.ts',
     find: '    fdatasyncSync(fd);\n',
     replace: '    if (fd < 0) fdatasyncSync(fd);\n',
   }),
   fault('the watermark is not synced when the log is opened', {
-    file: 'lib/log/embedded/watermark.ts',
+    file: 'log/embedded/watermark.ts',
     find: `    this.publish(first);
     fsyncSync(this.#fd);`,
     replace: '    this.publish(first);',
   }),
   fault('the watermark is not synced when the log is closed', {
-    file: 'lib/log/embedded/watermark.ts',
+    file: 'log/embedded/watermark.ts',
     find: `  close(): void {
     fsyncSync(this.#fd);`,
     replace: '  close(): void {',
   }),
   fault('a job queue acknowledges before it has synced', {
-    file: 'lib/queue/single-consumer-queue.ts',
+    file: 'log/queue/single-consumer-queue.ts',
     find: 'overlappingSync: false, maxReaders });',
     replace: 'overlappingSync: false, noSync: true, maxReaders });',
   }),
   fault("the first pages of a job queue's file are not synced", {
-    file: 'lib/queue/single-consumer-queue.ts',
+    file: 'log/queue/single-consumer-queue.ts',
     find: '      fsyncFile(file);\n',
     replace: '      if (dir === "") fsyncFile(file);\n',
   }),
   fault("the name of a job queue's file is not synced", {
-    file: 'lib/queue/single-consumer-queue.ts',
+    file: 'log/queue/single-consumer-queue.ts',
     find: '      fsyncDir(dir);\n',
     replace: '      if (dir === "") fsyncDir(dir);\n',
   }),

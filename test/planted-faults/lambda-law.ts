@@ -45,23 +45,23 @@ export const lambdaLawFaults: readonly PlantedFault[] = [
     replace: 'dayOfHour(hour: number): number {\n  return Math.floor((hour - 1) / 24);',
   }),
   fault('bots count', {
-    file: 'speed/counting-rules.ts',
+    file: 'speed/bolts/counting-rules.ts',
     find: 'if (excluded === 0) kept',
     replace: 'if (excluded >= 0) kept',
   }),
   fault('repeats are told whoever the visitor is', {
-    file: 'speed/counting-rules.ts',
+    file: 'speed/bolts/counting-rules.ts',
     find: 'keys: repeatKeys(this.#hash, pageviews.hashes, keyPartsAt, rowWords)',
     replace:
       'keys: repeatKeys(this.#hash, pageviews.hashes.map((word, i) => (i % rowWords >= hashAt.visitor && i % rowWords < hashAt.visitor + hashWords ? 0 : word)), keyPartsAt, rowWords)',
   }),
   fault('a repeat of what lies before the cut counts', {
-    file: 'speed/prime-repeats.ts',
+    file: 'speed/bolts/prime-repeats.ts',
     find: 'Math.max(offsetAt(earliest, name), end - size)',
     replace: 'Math.max(offsetAt(earliest, name), end - 0 * size)',
   }),
   fault('visitors keep the PersonID of an older generation', {
-    file: 'speed/person-coupons.ts',
+    file: 'speed/bolts/person-coupons.ts',
     find: 'readonly #recent = new RecentTable(rememberedVisitors);',
     replace: `static readonly #shared = new RecentTable(rememberedVisitors);
   readonly #recent = PersonCoupons.#shared;`,
@@ -73,7 +73,7 @@ export const lambdaLawFaults: readonly PlantedFault[] = [
   }),
   {
     ...fault('an epoch that is replayed counts twice', {
-      file: 'speed/generation.ts',
+      file: 'speed/generations/generation.ts',
       find: 'for (const { changes } of this.#work.values()) changes.discard();',
       replace: '',
     }),
@@ -81,7 +81,7 @@ export const lambdaLawFaults: readonly PlantedFault[] = [
   },
   {
     ...fault('a generation takes over before it has caught up', {
-      file: 'speed/hand-over.ts',
+      file: 'speed/generations/hand-over.ts',
       find: 'return ours.next >= theirs.next && (',
       replace: 'return (',
     }),

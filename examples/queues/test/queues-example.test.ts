@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
-import { assetPath, assetText } from '../../../lib/assets.js';
+import { assetPath, assetText } from '../../../lib/files/assets.js';
 import { report } from '../report.js';
 
 test('the page on queues shows what the example prints, and the example shows what the page claims', async () => {

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
-import { assetText } from '../../../lib/assets.js';
+import { assetText } from '../../../lib/files/assets.js';
 import { failures, runWordCount } from '../word-count.js';
 import type { Delivery, Failure, WordCountResult } from '../word-count.js';
 

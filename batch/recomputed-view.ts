@@ -1,0 +1,207 @@
+/**
+ * The audit of the batch views, from the files: every file of every view on disk against the hashes in its META, and the
+ * current view made once more from the facts before its cut, to compare what both say, page by page and person by person. It
+ * finds; it does not repair. A view of format 5 is compared, too: its version told texts apart by hashes that collide.
+ */
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Config } from '../lib/config/config.js';
+import { roomOf } from '../lib/files/data-dir.js';
+import { SwaError, messageOf } from '../lib/errors/errors.js';
+import { makeRules, sameRules, showRules } from '../facts/rules.js';
+import { removeScratch } from '../lib/files/removal.js';
+import { OwnerLock } from '../lib/files/owner-lock.js';
+import { checkLogId, reaches } from '../log/cut.js';
+import type { ViewId, ViewMeta } from '../facts/views/view.js';
+import { pinSnapshot } from '../master-data/pins.js';
+import { snapshotAt } from '../master-data/snapshot.js';
+import { readHead } from '../master-data/star/head.js';
+import { Star } from '../master-data/star/star.js';
+import { codeVersion } from '../serving/code-version.js';
+import { currentIfAny, readCurrent } from '../serving/current.js';
+import { Format5View } from '../serving/format-5.js';
+import { formatVersion, viewPath } from '../serving/layout.js';
+import { readMeta } from '../serving/meta.js';
+import { checkSeals, viewIds } from '../serving/store.js';
+import { openViewAt } from '../serving/view-reader.js';
+import { exactDifferences } from './exact.js';
+import { buildView } from './pipeline.js';
+import { ProgressMeter, type OnProgress } from './progress.js';
+import { differencesOf, type ViewDifferences } from './view-difference.js';
+
+export interface ViewsAudit {
+  readonly ok: boolean;
+  /** What is wrong, in words, each naming its view or file. */
+  readonly problems: readonly string[];
+  /** Views whose files are as they were written. */
+  readonly checked: { readonly sound: number; readonly files: number; readonly sizeBytes: number };
+  /** The current view, when it was made again and says the same. */
+  readonly recounted: ViewId | undefined;
+  /** Why it was not made again, where that is no problem. */
+  readonly notRecounted: string | undefined;
+}
+
+export type AuditConfig = Pick<Config, 'dataDir' | 'urlQueryAllow' | 'bots' | 'batchMemory' | 'batchThreads'>;
+
+export interface AuditOptions {
+  readonly config: AuditConfig;
+  /** False: compares hashes only. */
+  readonly recount: boolean;
+  /** Holds every cell to the whole run in SQL as well (exact.ts). */
+  readonly exact?: boolean;
+  readonly onProgress?: OnProgress;
+}
+
+export function auditLockPath(dataDir: string): string {
+  return join(roomOf(dataDir, 'locks'), 'audit.lock');
+}
+
+/**
+ * Takes about as long, and as much memory, as a batch run, beside which it may go on. While another audit makes the view
+ * again, this one does not.
+ */
+export async function auditViews(options: AuditOptions): Promise<ViewsAudit> {
+  const { dataDir } = options.config;
+  const problems: string[] = [];
+  const checked = { sound: 0, files: 0, sizeBytes: 0 };
+  for (const id of viewIds(dataDir)) {
+    try {
+      const { files } = await checkSeals(viewPath(dataDir, id));
+      checked.sound++;
+      checked.files += files.length;
+      checked.sizeBytes += files.reduce((sum, file) => sum + file.sizeBytes, 0);
+    } catch (error) {
+      if (existsSync(viewPath(dataDir, id))) problems.push(messageOf(error)); // else pruned meanwhile
+    }
+  }
+  try {
+    readCurrent(dataDir);
+  } catch (error) {
+    if (!(error instanceof SwaError && error.code === 'view.missing')) problems.push(messageOf(error));
+  }
+  let outcome: Recounted = { notRecounted: 'not asked for' };
+  if (options.recount) {
+    try {
+      outcome = await recountCurrent(options);
+    } catch (error) {
+      const why = messageOf(error);
+      if (saysNothingOfTheView(error)) outcome = { notRecounted: why };
+      else outcome = { problems: [`the current view could not be made again: ${why}`] };
+    }
+  }
+  problems.push(...(outcome.problems ?? []));
+  return {
+    ok: problems.length === 0,
+    problems,
+    checked,
+    recounted: outcome.recounted,
+    notRecounted: outcome.notRecounted,
+  };
+}
+
+/** Another audit is on its way, or there was too little memory or disk. */
+function saysNothingOfTheView(error: unknown): boolean {
+  return error instanceof SwaError && (error.code === 'data-dir.in-use' || error.code === 'batch.failed');
+}
+
+interface Recounted {
+  readonly recounted?: ViewId;
+  readonly notRecounted?: string;
+  readonly problems?: readonly string[];
+}
+
+async function recountCurrent(options: AuditOptions): Promise<Recounted> {
+  const { config } = options;
+  const { dataDir } = config;
+  const id = currentIfAny(dataDir);
+  if (id === undefined) return { notRecounted: 'there is no current view' };
+  const { format, view: meta } = readMeta(viewPath(dataDir, id));
+  if (format !== formatVersion && format !== 5)
+    return { notRecounted: `${id} has format ${format}, which this version cannot compare` };
+  const rules = makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots });
+
+  const dir = join(roomOf(dataDir, 'batch'), 'audit');
+  const lock = OwnerLock.acquire(auditLockPath(dataDir), 'swa verify');
+  const pinned = pinSnapshot(dataDir, 'swa verify');
+  try {
+    removeScratch(dir); // of one that was killed
+    mkdirSync(dir);
+    const { cut } = pinned.snapshot;
+    checkLogId(cut.logId, meta.cut.logId, `batch view ${id}`);
+    if (!reaches(cut.next, meta.cut.next))
+      return { problems: [`${id} counts facts that the master dataset does not have: its cut lies beyond`] };
+    const viewDir = join(dir, 'view');
+    const starDir = join(dir, 'star');
+    const snapshot = snapshotAt(pinned.snapshot, meta.cut);
+    const { meta: again } = await buildView({
+      snapshot,
+      rules,
+      lgK: meta.lgK,
+      maxPersonIds: meta.maxPersonIds,
+      number: meta.number,
+      createdAt: meta.createdAt,
+      previous: undefined,
+      viewDir,
+      tempDir: join(dir, 'temp'),
+      starDir,
+      memoryLimit: config.batchMemory,
+      threads: config.batchThreads,
+      progress: new ProgressMeter(() => performance.now(), options.onProgress ?? (() => undefined)),
+    });
+    if (options.exact === true) {
+      const star = new Star(starDir, readHead(starDir, rules), snapshot);
+      const differences = await exactly(star, viewDir, join(dir, 'exact'), config);
+      if (differences.length > 0) return { problems: differences };
+    }
+    if (again.view.contentHash === meta.contentHash) return { recounted: id };
+    const { pages, persons, examples } = await compare(viewPath(dataDir, id), format, viewDir);
+    if (pages + persons === 0 && format !== formatVersion) return { recounted: id };
+    const what =
+      pages + persons === 0
+        ? 'its domains, visits or listings are wrong'
+        : `${pages} pages and ${persons} persons are wrong`;
+    const otherwise = differenceOf(meta, rules.versions);
+    return {
+      problems: [
+        `${id} does not say what the facts before its cut say: ${what}${otherwise === undefined ? '' : ` (${otherwise})`}`,
+        ...examples,
+      ],
+    };
+  } finally {
+    pinned.release();
+    removeScratch(dir);
+    lock.release();
+  }
+}
+
+/** What a view just made says otherwise than the whole run in SQL. */
+async function exactly(star: Star, viewDir: string, tempDir: string, config: AuditConfig): Promise<string[]> {
+  const view = openViewAt(viewDir);
+  try {
+    const { batchMemory: memoryLimit, batchThreads: threads } = config;
+    const differences = await exactDifferences({ star, view, tempDir, memoryLimit, threads });
+    return differences.map((difference) => `a run differs from the whole run in SQL: ${difference}`);
+  } finally {
+    view.close();
+  }
+}
+
+/** What the stored view says differently from the one that was just made. */
+async function compare(storedDir: string, format: number, madeDir: string): Promise<ViewDifferences> {
+  const made = openViewAt(madeDir);
+  const stored = format === formatVersion ? openViewAt(storedDir) : new Format5View(storedDir);
+  try {
+    return differencesOf(stored, made);
+  } finally {
+    made.close();
+    await stored.close();
+  }
+}
+
+/** What else than facts makes the view another one today. */
+function differenceOf(meta: ViewMeta, rules: ViewMeta['rules']): string | undefined {
+  if (meta.codeVersion !== codeVersion)
+    return `it was made by version ${meta.codeVersion}, this is ${codeVersion}`;
+  if (sameRules(meta.rules, rules)) return undefined;
+  return `it was made by other rules than the configuration's: ${showRules(meta.rules)}, not ${showRules(rules)}`;
+}

@@ -1,0 +1,177 @@
+/**
+ * The batch role: asks for runs by schedule, takes the runs that others asked for from the job queue, and lets one at a
+ * time run in a child process. It asks for a run itself when it starts and the view that serves cannot be opened (an upgrade that changed
+ * the format, or a damaged CURRENT), or was made by other rules than the code and the configuration have now: new facts are not answered
+ * before. A request that comes while a run is on its way is served by the next one: its facts may lie after that run's cut.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Config } from '../lib/config/config.js';
+import { openDataDir } from '../lib/files/data-dir.js';
+import { SwaError, messageOf } from '../lib/errors/errors.js';
+import { openLog } from '../log/open-log.js';
+import { openJobQueue, type JobQueue, type LeasedJob } from '../log/queue/job-queue.js';
+import { makeRules, sameRules } from '../facts/rules.js';
+import type { RoleContext, StartRole } from '../lib/process/role.js';
+import { StatusReporter } from '../lib/process/status.js';
+import { readCurrent } from '../serving/current.js';
+import { viewPath } from '../serving/layout.js';
+import { readMeta } from '../serving/meta.js';
+import { currentServes, ensureGenesis } from '../serving/store.js';
+import { countsOf, listRuns, type Trigger } from '../serving/batch-runs.js';
+import { Schedule } from './schedule.js';
+import { spawnBatchRun } from './spawn-run.js';
+
+const pollMs = 250;
+const retryDelayMs = 10_000;
+const renewEveryMs = 20_000;
+/** A job, or a run that answers wait for, is given up after so many failures; they stand in the history. */
+const maxAttempts = 3;
+
+export const startBatch: StartRole = async (context) => {
+  const { config, clock } = context;
+  openDataDir(config, (text) => context.logger.warn(text));
+  const log = await openLog(config, clock);
+  try {
+    await ensureGenesis(config.dataDir, {
+      cut: { logId: log.id, next: await log.earliest() },
+      lgK: config.lgK,
+      rules: makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots }).versions,
+      createdAt: clock(),
+    });
+  } finally {
+    await log.close();
+  }
+  const role = new BatchRole(context);
+  return { stop: () => role.stop(), done: role.done };
+};
+
+class BatchRole {
+  readonly done: Promise<void>;
+  readonly #context: RoleContext;
+  readonly #status: StatusReporter;
+  readonly #jobs: JobQueue<'batch-run'>;
+  readonly #stopping = new AbortController();
+  readonly #schedule: Schedule;
+  #wanted: Trigger | undefined;
+  /** What the last published run counted. */
+  #counts: Readonly<Record<string, number>> = {};
+  /** A run without which new facts are not answered: tried again when it fails. */
+  #needed: { readonly trigger: Trigger; readonly attempt: number; readonly dueAt: number } | undefined;
+
+  constructor(context: RoleContext) {
+    const { config, clock } = context;
+    this.#context = context;
+    this.#status = new StatusReporter({ dataDir: config.dataDir, role: 'batch', clock });
+    this.#jobs = openJobQueue(config.dataDir, 'batch-run', clock);
+    const last = listRuns(config.dataDir).findLast((run) => run.outcome === 'published');
+    if (last !== undefined) this.#counts = countsOf(last);
+    this.#schedule = new Schedule({
+      config,
+      clock,
+      elapsed: () => performance.now(),
+      lastRunAt: last?.startedAt,
+    });
+    if (this.#schedule.isDue()) this.#wanted = 'missed';
+    const trigger = triggerToServe(config);
+    if (trigger !== undefined) this.#needed = { trigger, attempt: 1, dueAt: clock() };
+    this.done = this.#work();
+    this.done.catch(() => undefined); // whoever started the role reads `done`
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.done.catch(() => undefined);
+  }
+
+  async #work(): Promise<void> {
+    const { signal } = this.#stopping;
+    try {
+      while (!signal.aborted) {
+        this.#report('running', this.#counts);
+        await this.#next();
+        await sleep(pollMs, undefined, { signal }).catch(() => undefined);
+      }
+      this.#report('stopped', {});
+    } catch (error) {
+      this.#status.report({ state: 'failed' });
+      throw error;
+    } finally {
+      await this.#jobs.close();
+    }
+  }
+
+  /** One run, if a slot or a job asks for it. All jobs that wait when it starts are answered by it. */
+  async #next(): Promise<void> {
+    const jobs: LeasedJob<'batch-run'>[] = [];
+    for (let job = this.#jobs.get(); job !== undefined; job = this.#jobs.get()) jobs.push(job);
+    if (this.#schedule.isDue()) this.#wanted ??= 'schedule';
+    const needed = this.#needed !== undefined && this.#needed.dueAt <= this.#context.clock();
+    const trigger = jobs.length > 0 ? 'request' : needed ? this.#needed?.trigger : this.#wanted;
+    if (trigger === undefined) return;
+    this.#wanted = undefined;
+    const renewal = setInterval(() => this.#tell(jobs, ({ id }) => this.#jobs.renew(id)), renewEveryMs);
+    const published = await this.#run(trigger).finally(() => clearInterval(renewal));
+    this.#needed = published ? undefined : later(this.#needed, this.#context.clock());
+    this.#tell(jobs, ({ id, attempt }) => {
+      if (published || attempt >= maxAttempts) this.#jobs.ack(id);
+      else this.#jobs.fail(id, this.#stopping.signal.aborted ? 0 : retryDelayMs);
+    });
+  }
+
+  /** Tells the queue of each job. One whose lease is lost runs once more: at worst a run too many. */
+  #tell(jobs: readonly LeasedJob<'batch-run'>[], change: (job: LeasedJob<'batch-run'>) => void): void {
+    for (const job of jobs) {
+      try {
+        change(job);
+      } catch (err) {
+        this.#context.logger.warn({ err, job: job.id }, 'the job queue does not take it');
+      }
+    }
+  }
+
+  /** True when a view was published. A failed run is reported and leaves the old view serving: the role goes on. */
+  async #run(trigger: Trigger): Promise<boolean> {
+    const { config, clock, logger } = this.#context;
+    logger.info({ trigger }, 'batch run starts');
+    try {
+      const meta = await spawnBatchRun({
+        config,
+        trigger,
+        signal: this.#stopping.signal,
+        onProgress: (progress) => this.#report('running', { run: { trigger, ...progress } }),
+      });
+      const run = listRuns(config.dataDir).findLast(({ viewId }) => viewId === meta.id);
+      if (run !== undefined) this.#counts = countsOf(run);
+      logger.info({ view: meta.id, counts: this.#counts }, 'batch view published');
+      this.#status.report({ lastError: null });
+      return true;
+    } catch (error) {
+      if (this.#stopping.signal.aborted) return false;
+      const code = error instanceof SwaError ? error.code : 'batch.failed';
+      logger.error({ err: error }, 'batch run failed; the old view goes on serving');
+      this.#status.report({ lastError: { at: clock(), code, message: messageOf(error) } });
+      return false;
+    }
+  }
+
+  #report(state: 'running' | 'stopped', details: Record<string, unknown>): void {
+    this.#status.report({ state, details });
+  }
+}
+
+/** Why the view that serves now needs to be replaced at once; undefined when it does not. */
+function triggerToServe(config: Config): Trigger | undefined {
+  if (!currentServes(config.dataDir)) return 'upgrade';
+  const { rules } = readMeta(viewPath(config.dataDir, readCurrent(config.dataDir))).view;
+  const { versions } = makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots });
+  return sameRules(rules, versions) ? undefined : 'rules';
+}
+
+/** The same once more, after a failure; undefined when it has failed too often. */
+function later<T extends { readonly attempt: number }>(
+  needed: T | undefined,
+  now: number,
+): (T & { readonly dueAt: number }) | undefined {
+  if (needed === undefined || needed.attempt >= maxAttempts) return undefined;
+  return { ...needed, attempt: needed.attempt + 1, dueAt: now + retryDelayMs };
+}

@@ -1,0 +1,300 @@
+/**
+ * The API's bodies made up by a formula, behind the real endpoint (and so the real headers) and the real page. It can be empty,
+ * want a key, fail in a named way or fall silent, at once, which the whole system cannot.
+ */
+import { createHash } from 'node:crypto';
+import type { Handler } from 'express';
+import { pino } from 'pino';
+import { configWith } from '../../lib/config/config.js';
+import { HttpEndpoint } from '../../lib/http/endpoint.js';
+import type { HttpProblem } from '../../lib/http/problem.js';
+import { authorize, parseApiKeys } from '../../lib/http/auth.js';
+import { dashboardHandler } from '../../query/http/dashboard-files.js';
+
+const hourMs = 3_600_000;
+const stepMs = { hour: hourMs, day: 24 * hourMs, week: 168 * hourMs, month: 720 * hourMs } as const;
+
+export interface FakeBody {
+  readonly data: {
+    readonly visitors?: number;
+    readonly pageviews?: number;
+    readonly series?: readonly { readonly visitors?: number; readonly pageviews?: number }[];
+  };
+}
+
+/** What a test may turn. */
+export interface Behaviour {
+  domains: readonly string[];
+  /** Pageviews and visitors that came after the others. */
+  extra: number;
+  /** Thrown by every question while set. */
+  problem: HttpProblem | undefined;
+  /** While true, connections are cut without an answer. */
+  silent: boolean;
+  emptyReason: string | undefined;
+  /** All views there are, of every domain; undefined means there are always some. */
+  available: { readonly from: number; readonly to: number } | undefined;
+  /** The one key that is known; undefined asks for none. */
+  key: string | undefined;
+  /** Paths of pages by their rank, where they are not 'page/<rank>'. */
+  paths: Readonly<Record<number, string>>;
+}
+
+const ordinary: Behaviour = {
+  domains: ['docs.example', 'news.example', 'shop.example'],
+  extra: 0,
+  problem: undefined,
+  silent: false,
+  emptyReason: undefined,
+  available: undefined,
+  key: undefined,
+  paths: { 3: 'page/3/a-rather-long-path-that-has-to-wrap-somewhere-on-a-phone' },
+};
+
+export class FakeApi {
+  readonly does: Behaviour = { ...ordinary };
+  /** Every question so far, '304 /v1/uniques?...'. */
+  asked: string[] = [];
+  origin = '';
+  #endpoint: HttpEndpoint | undefined;
+  /** Numbers stand still after it. */
+  readonly #madeAt = Date.now();
+  readonly #batchAt = this.#madeAt - 70 * 60_000;
+
+  async start(): Promise<void> {
+    const logger = pino({ level: 'silent' });
+    const endpoint = new HttpEndpoint({ config: configWith({}), clock: Date.now, logger });
+    endpoint.use(await dashboardHandler());
+    endpoint.use(this.#answer);
+    ({ origin: this.origin } = await endpoint.listen(0));
+    this.#endpoint = endpoint;
+  }
+
+  /** The body of the last answer the page got for a path, asked for again. */
+  async again(path: string): Promise<FakeBody> {
+    const target = this.asked.findLast((line) => line.includes(`${path}?`))?.slice(4);
+    const key = this.does.key === undefined ? {} : { headers: { Authorization: `Bearer ${this.does.key}` } };
+    const response = await fetch(`${this.origin}${target ?? path}`, key);
+    return (await response.json()) as FakeBody; // it is our own
+  }
+
+  /** As new, for the next test. */
+  reset(): void {
+    Object.assign(this.does, ordinary);
+    this.asked = [];
+  }
+
+  async stop(): Promise<void> {
+    await this.#endpoint?.close();
+  }
+
+  readonly #answer: Handler = (request, response, next) => {
+    if (!request.path.startsWith('/v1/')) return next();
+    if (this.does.silent) {
+      request.socket.destroy();
+      return;
+    }
+    if (this.does.key !== undefined) {
+      const sha256 = createHash('sha256').update(this.does.key).digest('hex');
+      authorize(request.headers.authorization, parseApiKeys([`test:read:${sha256}`]), 'read');
+    }
+    const url = new URL(request.originalUrl, this.origin);
+    const isState = request.path === '/v1/status' || request.path === '/v1/batches';
+    if (this.does.problem !== undefined && !isState) throw this.does.problem;
+    const body = this.#bodyOf(url);
+    if (body === undefined) return next();
+    if (!isState) {
+      const { extra, emptyReason, available, domains } = this.does;
+      const etag = `W/"${extra}.${String(emptyReason)}.${String(available?.to)}.${domains.length}"`;
+      response.set('ETag', etag);
+      if (request.headers['if-none-match'] === etag) {
+        this.asked.push(`304 ${request.originalUrl}`);
+        response.status(304).end();
+        return;
+      }
+    }
+    this.asked.push(`200 ${request.originalUrl}`);
+    response.json(body);
+  };
+
+  #bodyOf(url: URL): object | undefined {
+    const given = (name: string): string => url.searchParams.get(name) ?? '';
+    const frame = { freshness: this.#freshness(), rules: { url: '1', domain: '1', bots: '1' } };
+    const empty = url.searchParams.has('from') ? this.#emptiness(url) : undefined;
+    const domain = given('domain');
+    switch (url.pathname) {
+      case '/v1/domains': {
+        const domains = this.does.domains.filter((name) => name.includes(given('contains')));
+        return { data: { domains, more: false }, ...frame };
+      }
+      case '/v1/uniques': {
+        const series = this.#series(url).map(({ size, ...bucket }) => {
+          const visitors = Math.round(size * 0.41);
+          return { ...bucket, visitors, ...this.#bounds(visitors) };
+        });
+        const visitors =
+          Math.round(series.reduce((sum, bucket) => sum + bucket.visitors, 0) * 0.63) + this.does.extra;
+        return {
+          data: { domain, visitors, ...empty, series },
+          accuracy: {
+            relativeStandardError: 0.0081,
+            maxOvercount: 3,
+            maxUndercount: 1,
+            ...this.#bounds(visitors),
+          },
+          range: this.#range(url),
+          ...frame,
+        };
+      }
+      case '/v1/pageviews': {
+        const series = this.#series(url).map(({ size, ...bucket }) => ({ ...bucket, pageviews: size }));
+        const pageviews = series.reduce((sum, bucket) => sum + bucket.pageviews, 0) + this.does.extra;
+        return { data: { domain, pageviews, ...empty, series }, range: this.#range(url), ...frame };
+      }
+      case '/v1/bounce-rate': {
+        const data = { domain, visits: 31_204, bounces: 12_877, rate: 0.412671, through: iso(this.#batchAt) };
+        return { data: empty === undefined ? data : { ...data, rate: null }, ...frame };
+      }
+      case '/v1/pages': {
+        const pages = Array.from({ length: Math.min(Number(given('limit')), 40) }, (_, i) => {
+          const visitors = Math.round(9_400 / (i + 1));
+          const path = i === 0 ? '' : (this.does.paths[i] ?? `page/${i}`);
+          return {
+            url: `https://www.${domain}/${path}`,
+            pageviews: Math.round(21_000 / (i + 1)),
+            visitors,
+            ...this.#bounds(visitors),
+          };
+        });
+        return { data: { domain, pages: empty === undefined ? pages : [] }, ...frame };
+      }
+      case '/v1/status':
+        return { freshness: this.#freshness(), layers: this.#layers() };
+      case '/v1/batches':
+        return { pending: [], views: this.#views() };
+      default:
+        return undefined;
+    }
+  }
+
+  #emptiness(url: URL): { emptyReason: string; available?: { from: string; to: string } } | undefined {
+    const { emptyReason, available } = this.does;
+    const { from, to } = this.#range(url);
+    const isOutside =
+      available !== undefined && (Date.parse(to) <= available.from || Date.parse(from) >= available.to);
+    const reason = emptyReason ?? (isOutside ? 'no-pageviews-in-range' : undefined);
+    if (reason === undefined) return undefined;
+    if (available === undefined) return { emptyReason: reason };
+    return { emptyReason: reason, available: { from: iso(available.from), to: iso(available.to) } };
+  }
+
+  #series(url: URL): { from: string; to: string; label: string; size: number }[] {
+    const { from, to } = this.#range(url);
+    const interval = url.searchParams.get('interval') ?? 'hour';
+    const isEmpty = this.#emptiness(url) !== undefined;
+    const step = stepMs[interval as keyof typeof stepMs]; // the page sends no other
+    const buckets: { from: string; to: string; label: string; size: number }[] = [];
+    for (let at = Date.parse(from); at < Date.parse(to); at += step) {
+      const wave =
+        1.4 + Math.sin(((at / hourMs - 8) / 24) * 2 * Math.PI) + 0.25 * Math.sin(at / hourMs / 3.1);
+      const done = Math.min(1, Math.max(0, (this.#madeAt - at) / step));
+      const size = isEmpty ? 0 : Math.round(2_600 * wave * (step / hourMs) * done);
+      buckets.push({
+        from: iso(at),
+        to: iso(Math.min(at + step, Date.parse(to))),
+        label: labelOf(at, interval),
+        size,
+      });
+    }
+    return buckets;
+  }
+
+  #range(url: URL): { from: string; to: string; hours: number; tz: string } {
+    const edge = (name: string): number => Date.parse(url.searchParams.get(name) ?? '');
+    const [from, to] = [edge('from'), edge('to')];
+    return {
+      from: iso(from),
+      to: iso(to),
+      hours: (to - from) / hourMs,
+      tz: url.searchParams.get('tz') ?? 'UTC',
+    };
+  }
+
+  #bounds(visitors: number): { lower: number; upper: number; exact: boolean } {
+    const spread = Math.ceil(visitors * 0.03);
+    return { lower: visitors - spread, upper: visitors + spread, exact: spread === 0 };
+  }
+
+  #freshness(): object {
+    const cut = { 'equivs/0': 8_123, 'pageviews/0': 210_532, 'pageviews/1': 208_441 };
+    return {
+      generation: 'v000011-5f0e',
+      batch: { cut, createdAt: iso(this.#batchAt) },
+      realtime: {
+        cut: { 'equivs/0': 8_177, 'pageviews/0': 212_004 + this.does.extra, 'pageviews/1': 209_900 },
+        lastReceivedAt: iso(Date.now() - 300),
+        deadLetters: 0,
+        lagRecords: 12,
+        lagMs: 420,
+      },
+      complete: true,
+      incompleteReason: null,
+    };
+  }
+
+  #layers(): object[] {
+    const cut = { 'equivs/0': 8_170, 'pageviews/0': 211_900, 'pageviews/1': 209_810 };
+    const layer = (role: string, details: object, change: object = {}): object => ({
+      role,
+      worker: '0',
+      pid: 1,
+      host: 'host',
+      updatedAt: iso(Date.now() - 500),
+      state: 'running',
+      lastError: null,
+      details,
+      ...change,
+    });
+    return [
+      layer(
+        'batch',
+        {},
+        {
+          lastError: {
+            at: iso(this.#batchAt),
+            code: 'batch.failed',
+            message: 'step persons ran out of memory (2 GB)',
+          },
+        },
+      ),
+      layer('collector', { accepted: 430_081 }),
+      layer('query', {}),
+      layer('sink', { cut, lag: 201 }),
+      layer('speed', { cut, lagRecords: 12 }),
+    ];
+  }
+
+  #views(): object[] {
+    return [12, 11, 10].map((number) => ({
+      id: `v${String(number).padStart(6, '0')}-5f0e`,
+      number,
+      createdAt: iso(this.#batchAt - (12 - number) * hourMs),
+      current: number === 12,
+      pageviews: 410_000 - (12 - number) * 31_000,
+      persons: 61_300 - (12 - number) * 2_100,
+    }));
+  }
+}
+
+function labelOf(at: number, interval: string): string {
+  const text = iso(at);
+  if (interval === 'hour') return `${text.slice(0, 16)}Z`;
+  if (interval === 'month') return text.slice(0, 7);
+  return interval === 'week'
+    ? `${text.slice(0, 4)}-W${String(Math.ceil((at / hourMs / 168) % 52)).padStart(2, '0')}`
+    : text.slice(0, 10);
+}
+
+function iso(timeMs: number): string {
+  return new Date(timeMs).toISOString();
+}

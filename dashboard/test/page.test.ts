@@ -1,0 +1,258 @@
+/** The page in a real Chromium, over an API that can be empty, fail, want a key or fall silent on demand. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Page } from 'playwright-core';
+import { HttpProblem } from '../../lib/http/problem.js';
+import { loaded, pageOverApi, shop, skip } from './page.js';
+
+const { api, open, openBlank } = pageOverApi();
+
+const text = (page: Page, selector: string): Promise<string> => page.locator(selector).innerText();
+const digits = (shown: string): number => Number(shown.replaceAll(/[^\d.]/g, ''));
+const visitors = async (page: Page): Promise<number> => digits(await text(page, '#visitors-value'));
+
+async function showsVisitors(page: Page, expected: number): Promise<void> {
+  await page.locator(`#visitors-value:text-is("${expected.toLocaleString('en')}")`).waitFor();
+}
+
+test(
+  'the page shows exactly the numbers of the API, without a complaint of the browser',
+  { skip },
+  async (t) => {
+    const { page, complaints } = await open(t);
+    await page.waitForSelector(loaded);
+    const uniques = await api.again('/v1/uniques');
+    const pageviews = await api.again('/v1/pageviews');
+    assert.equal(await visitors(page), uniques.data.visitors);
+    assert.equal(digits(await text(page, '#pageviews-value')), pageviews.data.pageviews);
+    assert.match(
+      await text(page, '#visitors-detail'),
+      /^95 % between [\d,]+ and [\d,]+; new identity links may lower it by up to 3 and raise it by up to 1$/,
+    );
+    assert.equal(await text(page, '#bounce-value'), '41.3%');
+    await page.waitForSelector('#live[data-mood=live]');
+    assert.match(await text(page, '#freshness'), /^Batch through .* live to /);
+    assert.equal(await page.locator('.chart canvas').count(), 2);
+    assert.equal(await page.locator('#layers tbody th').count(), 5);
+    assert.match(await text(page, '#layers'), /batch\.failed: step persons ran out of memory/);
+    assert.deepEqual(complaints, []);
+  },
+);
+
+test('each chart has a table with the same figures', { skip }, async (t) => {
+  const { page } = await open(t);
+  await page.waitForSelector(loaded);
+  for (const [name, field] of [
+    ['uniques', 'visitors'],
+    ['pageviews', 'pageviews'],
+  ] as const) {
+    await page.click(`#${name}-toggle`);
+    const shown = await page.locator(`#${name}-table tbody td:nth-child(2)`).allInnerTexts();
+    const { data } = await api.again(`/v1/${name}`);
+    assert.deepEqual(
+      shown.map(digits),
+      data.series?.map((bucket) => bucket[field]),
+    );
+    assert.equal(await page.locator(`#${name}-chart`).isVisible(), false);
+  }
+});
+
+test('new facts show without a reload, and nothing new costs only 304s', { skip }, async (t) => {
+  const { page } = await open(t);
+  await page.waitForSelector(loaded);
+  const shown = await visitors(page);
+  api.does.extra = 7;
+  await showsVisitors(page, shown + 7);
+  const askedSoFar = api.asked.length;
+  await page.waitForResponse(
+    (response) => response.url().includes('/v1/uniques') && response.status() === 304,
+  );
+  const asked = api.asked.slice(askedSoFar).filter((line) => line.includes('/v1/uniques'));
+  assert.ok(
+    asked.every((line) => line.startsWith('304')),
+    asked.join('\n'),
+  );
+  assert.equal(await visitors(page), shown + 7);
+});
+
+test(
+  'a hidden or paused page asks nothing, and asks at once when it is looked at again',
+  { skip },
+  async (t) => {
+    const { page } = await openBlank(t);
+    await page.clock.install();
+    await page.goto(api.origin + shop);
+    await page.waitForSelector('#live[data-mood=live]');
+    const setHidden = (hidden: boolean): Promise<unknown> =>
+      page.evaluate(`Object.defineProperty(document, 'hidden', { configurable: true, value: ${hidden} });
+      document.dispatchEvent(new Event('visibilitychange'));`);
+    const askedInAMinute = async (): Promise<number> => {
+      const askedSoFar = api.asked.length;
+      await page.clock.runFor(60_000);
+      return api.asked.length - askedSoFar;
+    };
+    await setHidden(true);
+    assert.equal(await askedInAMinute(), 0);
+    const shown = page.waitForResponse(/v1\/uniques/);
+    await setHidden(false);
+    await shown;
+    await page.click('#live');
+    assert.equal(await page.getAttribute('#live', 'aria-pressed'), 'false');
+    assert.equal(await text(page, '#live-text'), 'Paused');
+    assert.equal(await askedInAMinute(), 0);
+    const resumed = page.waitForResponse(/v1\/uniques/);
+    await page.click('#live');
+    await resumed;
+    await page.waitForSelector('#live[data-mood=live]');
+  },
+);
+
+test(
+  'a server that falls silent is said to, the last figures stay, and its return is noticed',
+  { skip },
+  async (t) => {
+    const { page } = await open(t);
+    await page.waitForSelector(loaded);
+    const shown = await visitors(page);
+    api.does.silent = true;
+    await page.waitForSelector('#live[data-mood=offline]');
+    assert.match(await text(page, '#notice'), /cannot be reached.*swa start/s);
+    assert.equal(await visitors(page), shown);
+    assert.equal(await page.locator('#report[data-stale]').count(), 1);
+    api.does.silent = false;
+    await page.waitForSelector('#live[data-mood=live]');
+    assert.equal(await text(page, '#notice'), '');
+    assert.equal(await page.locator('#report[data-stale]').count(), 0);
+  },
+);
+
+test('what the server refuses is shown in its words, with buttons that mend it', { skip }, async (t) => {
+  const { page } = await open(t, '/?domain=shop.example&tz=Asia/Kolkata');
+  const cases: readonly (readonly [HttpProblem, string, RegExp])[] = [
+    [new HttpProblem('unsupported-time-zone', 'Asia/Kolkata is 330 minutes off'), 'Use UTC', /tz=UTC/],
+    [
+      new HttpProblem('range-too-fine', 'the range has too many', { extra: { suggestion: 'week' } }),
+      'Show weeks',
+      /by=week/,
+    ],
+    [
+      new HttpProblem('unaligned-range', 'nearest are', {
+        extra: { nearest: [{ from: '2026-11-22T10:00:00Z', to: '2026-11-22T12:00:00Z' }] },
+      }),
+      'Show 2026-11-22 10:00 to 2026-11-22 12:00',
+      /from=2026-11-22T10%3A00&to=2026-11-22T12%3A00/,
+    ],
+    [new HttpProblem('empty-range', 'from lies after to'), 'Show the last 24 hours', /range=24h/],
+    [
+      new HttpProblem('invalid-parameter', 'a host', {
+        parameter: 'domain',
+        extra: { suggestion: 'b.example' },
+      }),
+      'Show b.example',
+      /domain=b\.example/,
+    ],
+  ];
+  for (const [problem, button, address] of cases) {
+    api.does.problem = problem;
+    await page.getByText(problem.message, { exact: true }).waitFor();
+    await page.waitForSelector('#layers tbody tr');
+    api.does.problem = undefined;
+    await page.click(`#notice button:text-is("${button}")`);
+    await page.waitForSelector(loaded);
+    await page.waitForSelector('#notice:empty', { state: 'attached' });
+    assert.match(page.url(), address);
+  }
+});
+
+test(
+  'a server with keys is asked with the key the reader gives, which stays in the session',
+  { skip },
+  async (t) => {
+    api.does.key = 'right';
+    const { page } = await open(t);
+    await page.waitForSelector('#key-dialog[open]');
+    await page.keyboard.type('wrong');
+    await page.keyboard.press('Enter');
+    await page.getByText('The server does not know this key.').waitFor();
+    await page.keyboard.type('right');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector(loaded);
+    assert.equal(await page.locator('#key-dialog[open]').count(), 0);
+    assert.doesNotMatch(page.url(), /right/);
+    assert.equal(await page.evaluate("JSON.stringify(localStorage).includes('right')"), false);
+    await page.reload();
+    await page.waitForSelector(loaded);
+    await page.click('#forget-key');
+    await page.waitForSelector('#key-dialog[open]');
+  },
+);
+
+test('a fresh system says what to run, and fills when the first fact comes', { skip }, async (t) => {
+  api.does.domains = [];
+  const { page, complaints } = await open(t, '/');
+  await page.waitForSelector('#welcome:not([hidden])');
+  const said = await text(page, '#welcome');
+  for (const command of ['bin/swa generate', 'bin/swa import', `curl ${api.origin}/v1/events`]) {
+    assert.ok(said.includes(command), command);
+  }
+  assert.equal(await page.locator('#report').isVisible(), false);
+  api.does.domains = ['first.example'];
+  await page.waitForSelector(loaded);
+  assert.equal(await page.inputValue('#domain'), 'first.example');
+  assert.equal(await page.locator('#welcome').isVisible(), false);
+  assert.deepEqual(complaints, []);
+});
+
+test('a range, domain or page without views says which it is and what to do', { skip }, async (t) => {
+  api.does.available = { from: Date.UTC(2004, 1, 2, 8), to: Date.UTC(2015, 4, 20, 22) };
+  const { page } = await open(t, `${shop}&by=hour`);
+  await page.getByText('No pageviews in this range').first().waitFor();
+  await page.click('#notice button:text-is("Show 2 Feb 2004, 08:00 – 20 May 2015, 22:00")');
+  await page.waitForSelector('#notice:empty', { state: 'attached' });
+  assert.match(page.url(), /from=2004-02-02T08%3A00&to=2015-05-20T22%3A00&tz=UTC$/);
+  assert.ok((await visitors(page)) > 0);
+  api.does.emptyReason = 'unknown-url';
+  await page.getByText('Nothing is known of this page').waitFor();
+  api.does.emptyReason = 'unknown-domain';
+  await page.getByText('Nothing is known of shop.example').waitFor();
+  api.does.emptyReason = undefined;
+  await page.waitForSelector('#notice:empty', { state: 'attached' });
+});
+
+test('opened without a range, the page goes to older views when today has none', { skip }, async (t) => {
+  const last = Date.UTC(2015, 4, 20, 20);
+  api.does.available = { from: Date.UTC(2015, 4, 17, 10), to: last };
+  const { page } = await open(t, '/?tz=Europe/Berlin');
+  await page.getByText('No pageviews in the last 24 hours').first().waitFor();
+  assert.match(await text(page, '#notice'), /17 May 2015, 12:00 – 20 May 2015, 22:00/);
+  assert.ok((await visitors(page)) > 0);
+  assert.equal(await page.inputValue('#from'), '2015-05-17T12:00');
+  const answered = await api.again('/v1/uniques');
+  assert.equal(await visitors(page), answered.data.visitors);
+
+  // An import goes on: the page follows, and shows the last week of what is more than a month.
+  api.does.available = { from: Date.UTC(2015, 2, 1), to: last + 24 * 3_600_000 };
+  await page.getByText('14 May 2015, 22:00 – 21 May 2015, 22:00').first().waitFor();
+  assert.match(page.url(), /from=2015-05-14T22%3A00&to=2015-05-21T22%3A00/);
+  const whole = 'Show 1 Mar 2015, 01:00 – 21 May 2015, 22:00';
+  await page.locator(`#notice button:text-is("${whole}")`).waitFor();
+
+  // New views do not move a page that is being read.
+  api.does.available = undefined;
+  await page.getByText('New pageviews have come in').first().waitFor();
+  assert.match(page.url(), /to=2015-05-21T22%3A00/);
+  await page.click('#notice button:text-is("Show the last 24 hours")');
+  await page.waitForSelector('#notice:empty', { state: 'attached' });
+  assert.match(page.url(), /range=24h/);
+});
+
+test('text that came from outside is never markup', { skip }, async (t) => {
+  api.does.paths = { 1: '"><img src=x onerror=alert(1)>' };
+  const { page, complaints } = await open(t);
+  await page.waitForSelector(loaded);
+  await page.click('#page');
+  await page.waitForSelector('#page-list [role=option]');
+  assert.match(await text(page, '#pages-card'), /<img src=x onerror=alert\(1\)>/);
+  assert.equal(await page.locator('main img').count(), 0);
+  assert.deepEqual(complaints, []);
+});

@@ -1,0 +1,28 @@
+/** Whether a pageview is a known bot's. Versioned: batch views name the rule they were built with. */
+import { isbot } from 'isbot';
+import { versionOf } from '../lib/files/package-version.js';
+
+export type BotsMode = 'exclude' | 'include';
+
+export class BotRule {
+  /** Names mode and list: equal strings, equal results. */
+  readonly version: string;
+  readonly #mode: BotsMode;
+  readonly #memo = new Map<string, boolean>();
+
+  constructor(mode: BotsMode) {
+    this.#mode = mode;
+    this.version = mode === 'include' ? 'include' : `exclude;isbot=${versionOf('isbot')}`;
+  }
+
+  /** True when the views leave this user agent out. A pageview without a user agent is kept. */
+  excludes(userAgent: string | undefined): boolean {
+    if (this.#mode === 'include' || userAgent === undefined || userAgent === '') return false;
+    const known = this.#memo.get(userAgent);
+    if (known !== undefined) return known;
+    const result = isbot(userAgent);
+    if (this.#memo.size >= 16_384) this.#memo.clear();
+    this.#memo.set(userAgent, result);
+    return result;
+  }
+}

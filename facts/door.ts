@@ -1,0 +1,237 @@
+/**
+ * The door: what comes from outside becomes a fact here, or is refused with a reason that names field and value.
+ * Hand-written rather than a zod schema because imports pass hundreds of thousands of facts a second through it.
+ */
+import { randomUUID } from 'node:crypto';
+import { cutToBytes } from './cut-to-bytes.js';
+import { show } from '../lib/errors/show.js';
+import { refusalTexts } from './url/normalize.js';
+import type { UrlRules } from './url/normalize.js';
+import type { EquivEdge, Fact, Pageview } from './fact.js';
+import { controlCharacters, isWithin, maxIdBytes } from './ids.js';
+import { edgeSchema, pageviewSchema } from './outside.js';
+import { isNobody } from './placeholders.js';
+import { timeOf, timeProblem } from './timestamps.js';
+
+/** Longest user agent and referrer in UTF-8 bytes. */
+export const maxTextBytes = 2048;
+
+/** What was changed about a fact that was taken. */
+export interface Warning {
+  readonly field: string;
+  /** Begins with the field. */
+  readonly message: string;
+}
+
+export type Admission =
+  | { readonly ok: true; readonly fact: Fact; readonly warnings: readonly Warning[] }
+  | { readonly ok: false; readonly field: string; readonly reason: string };
+
+/** What stands for fields that a fact does not have. */
+export interface FactDefaults {
+  /** Makes an eventId; a random UUID unless given. */
+  readonly eventId?: () => string;
+  /** The user agent of pageviews. */
+  readonly userAgent?: string | undefined;
+}
+
+const pageviewFields: ReadonlySet<string> = new Set(Object.keys(pageviewSchema.shape));
+const edgeFields: ReadonlySet<string> = new Set(Object.keys(edgeSchema.shape));
+
+/**
+ * One fact from outside: any JSON value. `timestamp` may be RFC 3339 text or UTC milliseconds; without one the fact happened
+ * when it was received. Never throws. Texts that are only described (user agent, referrer, source) are cut to their limit rather than
+ * refused, and fields that are not known are dropped; the warnings name them.
+ */
+export function admit(
+  raw: unknown,
+  receivedAt: number,
+  urls: UrlRules,
+  defaults: FactDefaults = {},
+): Admission {
+  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) {
+    return refuse('fact', `must be a JSON object, got ${show(raw)}`);
+  }
+  const fields = raw as Readonly<Record<string, unknown>>; // own JSON object: every value is unknown
+  const type = fields['type'];
+  if (type === 'pageview') return admitPageview(fields, receivedAt, urls, defaults);
+  if (type === 'equiv' || type === 'retract') return admitEdge(type, fields, receivedAt, defaults);
+  return refuse('type', `must be "pageview", "equiv" or "retract", got ${show(type)}`);
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** While it is being made. Optional fields are assigned rather than spread in: half the garbage of a fact was in that. */
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+function admitPageview(
+  fields: Fields,
+  receivedAt: number,
+  urls: UrlRules,
+  defaults: FactDefaults,
+): Admission {
+  const { visitor, url, timestamp, eventId, userAgent, referrer, country, importId } = fields;
+  const refusal =
+    visitorRefusal('visitor', visitor) ??
+    urlRefusal(url, urls) ??
+    timeRefusal(timestamp, receivedAt) ??
+    eventIdRefusal(eventId) ??
+    textRefusal('userAgent', userAgent) ??
+    textRefusal('referrer', referrer) ??
+    countryRefusal(country) ??
+    (isNone(importId) ? undefined : idRefusal('importId', importId));
+  if (refusal !== undefined) return refusal;
+  const warnings: Warning[] = [];
+  const fact: Mutable<Pageview> = {
+    type: 'pageview',
+    visitor: visitor as string, // the refusals above leave only strings
+    url: url as string,
+    timestamp: timestamp === undefined ? receivedAt : timeOf(timestamp),
+    eventId: eventIdOf(eventId, defaults, warnings),
+    receivedAt,
+  };
+  const agent = textOf('userAgent', userAgent ?? defaults.userAgent, maxTextBytes, warnings);
+  if (agent !== undefined) fact.userAgent = agent;
+  const from = textOf('referrer', referrer, maxTextBytes, warnings);
+  if (from !== undefined) fact.referrer = from;
+  if (typeof country === 'string') fact.country = country.toUpperCase(); // two ASCII letters
+  if (typeof importId === 'string') fact.importId = importId;
+  warnOfUnknown(fields, 'pageview', pageviewFields, warnings);
+  return { ok: true, fact, warnings };
+}
+
+function admitEdge(
+  type: 'equiv' | 'retract',
+  fields: Fields,
+  receivedAt: number,
+  defaults: FactDefaults,
+): Admission {
+  const { a, b, timestamp, eventId, source } = fields;
+  const refusal =
+    visitorRefusal('a', a) ??
+    visitorRefusal('b', b) ??
+    (a === b ? refuse('b', `must differ from a: ${show(b)}`) : undefined) ??
+    timeRefusal(timestamp, receivedAt) ??
+    eventIdRefusal(eventId) ??
+    textRefusal('source', source);
+  if (refusal !== undefined) return refusal;
+  const warnings: Warning[] = [];
+  const fact: Mutable<EquivEdge> = {
+    type,
+    a: a as string, // the refusals above leave only strings
+    b: b as string,
+    timestamp: timestamp === undefined ? receivedAt : timeOf(timestamp),
+    eventId: eventIdOf(eventId, defaults, warnings),
+    receivedAt,
+  };
+  const from = textOf('source', source, maxIdBytes, warnings);
+  if (from !== undefined) fact.source = from;
+  warnOfUnknown(fields, type, edgeFields, warnings);
+  return { ok: true, fact, warnings };
+}
+
+function refuse(field: string, reason: string): Admission & { ok: false } {
+  return { ok: false, field, reason: `${field} ${reason}` };
+}
+
+type Refusal = (Admission & { ok: false }) | undefined;
+
+function timeRefusal(value: unknown, receivedAt: number): Refusal {
+  const problem = value === undefined ? undefined : timeProblem(value, receivedAt);
+  return problem === undefined ? undefined : refuse('timestamp', problem);
+}
+
+/** The id of a person. */
+function visitorRefusal(field: string, value: unknown): Refusal {
+  const refusal = idRefusal(field, value);
+  if (refusal !== undefined || typeof value !== 'string' || !isNobody(value)) return refusal;
+  return refuse(field, `is a placeholder, not an id: ${show(value)}`);
+}
+
+function idRefusal(field: string, value: unknown): Refusal {
+  if (value === undefined) return refuse(field, 'is missing');
+  if (typeof value !== 'string') return refuse(field, `must be a string, got ${show(value)}`);
+  if (value === '') return refuse(field, 'must not be empty');
+  if (!isWithin(value, maxIdBytes)) {
+    return refuse(
+      field,
+      `must be at most ${maxIdBytes} bytes of UTF-8, got ${Buffer.byteLength(value)}: ${show(value)}`,
+    );
+  }
+  if (controlCharacters.test(value))
+    return refuse(field, `must not contain control characters: ${show(value)}`);
+  if (!value.isWellFormed()) return refuse(field, `must be well-formed Unicode: ${show(value)}`);
+  return undefined;
+}
+
+function isNone(value: unknown): value is undefined | null {
+  return value === undefined || value === null;
+}
+
+function eventIdRefusal(value: unknown): Refusal {
+  return isNone(value) || isPlaceholderText(value) ? undefined : idRefusal('eventId', value);
+}
+
+/** Not for texts longer than ids. */
+function isPlaceholderText(value: unknown): boolean {
+  return typeof value === 'string' && value.length <= maxIdBytes && isNobody(value);
+}
+
+function textRefusal(field: string, value: unknown): Refusal {
+  if (isNone(value) || typeof value === 'string') return undefined;
+  return refuse(field, `must be a string, got ${show(value)}`);
+}
+
+function countryRefusal(value: unknown): Refusal {
+  if (isNone(value) || (typeof value === 'string' && /^[A-Za-z]{2}$/.test(value))) return undefined;
+  return refuse('country', `must be a country's two letters (ISO 3166-1: "DE"), got ${show(value)}`);
+}
+
+function urlRefusal(value: unknown, urls: UrlRules): Refusal {
+  if (value === undefined) return refuse('url', 'is missing');
+  if (typeof value !== 'string') return refuse('url', `must be a string, got ${show(value)}`);
+  const normalized = urls.normalize(value);
+  return normalized.ok ? undefined : refuse('url', `${refusalTexts[normalized.reason]}: ${show(value)}`);
+}
+
+/** An eventId that is a placeholder would make one event of many: it counts as none. */
+function eventIdOf(value: unknown, defaults: FactDefaults, warnings: Warning[]): string {
+  if (typeof value === 'string' && !isNobody(value)) return value;
+  if (value !== undefined)
+    warnings.push(warning('eventId', `is a placeholder and was replaced: ${show(value)}`));
+  return defaults.eventId === undefined ? randomUUID() : defaults.eventId();
+}
+
+/** A text that can do without its end, and without halves of characters. */
+function textOf(field: string, value: unknown, maxBytes: number, warnings: Warning[]): string | undefined {
+  if (typeof value !== 'string') return undefined;
+  let text = value;
+  if (!text.isWellFormed()) {
+    text = text.toWellFormed();
+    warnings.push(warning(field, 'held unpaired surrogates, which were replaced by U+FFFD'));
+  }
+  if (isWithin(text, maxBytes)) return text;
+  warnings.push(warning(field, `was cut to ${maxBytes} bytes of UTF-8, had ${Buffer.byteLength(text)}`));
+  return cutToBytes(text, maxBytes);
+}
+
+/** Of the fields of one fact that are not known; a fact may be a megabyte of them. */
+const maxFieldsNamed = 100;
+
+function warnOfUnknown(fields: Fields, type: string, known: ReadonlySet<string>, warnings: Warning[]): void {
+  let named = 0;
+  for (const name in fields) {
+    if (known.has(name)) continue;
+    if (++named > maxFieldsNamed) {
+      const message = `more than ${maxFieldsNamed} fields are not of a fact of type ${type}; all were dropped`;
+      warnings.push({ field: 'more', message });
+      return;
+    }
+    const message = `${show(name)} is not a field of a fact of type ${type} and was dropped`;
+    warnings.push({ field: name.slice(0, 64), message });
+  }
+}
+
+function warning(field: string, what: string): Warning {
+  return { field, message: `${field} ${what}` };
+}

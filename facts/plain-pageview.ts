@@ -1,0 +1,165 @@
+/**
+ * Reads a pageview's record without making anything of it: no object, no string. Most records are exactly what our own
+ * encoder writes of a fact that has passed the door: JSON with the fields in a fixed order, printable ASCII, no escapes.
+ * Of such a record this finds times and keyed hashes of the texts in one pass over the bytes, four times as fast as
+ * JSON.parse. Any other record is refused, and is for `decodeRecord`.
+ */
+import { hashBytes, reservedBytes, type HashKernels } from '../lib/memory/keyed-hash.js';
+import { timeEnd, timeStart } from './fact.js';
+import { mayEndNobody } from './placeholders.js';
+
+const zero = 0x30;
+const brace = 0x7d;
+const longestId = 256;
+const longestTime = String(timeEnd - 1).length;
+
+/** A piece of text to be expected, by words of four bytes; the last one may lie over the one before. */
+class Label {
+  readonly length: number;
+  readonly #words: readonly number[];
+
+  constructor(text: string) {
+    const bytes = Buffer.from(text);
+    this.length = bytes.length;
+    this.#words = Array.from({ length: Math.ceil(bytes.length / 4) }, (_, i) =>
+      bytes.readInt32LE(Math.min(4 * i, bytes.length - 4)),
+    );
+  }
+
+  /** Whether it stands at `at`; all of it must lie in the view. */
+  isAt(view: DataView, at: number): boolean {
+    const words = this.#words;
+    const last = words.length - 1;
+    for (let i = 0; i < last; i++) if (view.getInt32(at + 4 * i, true) !== words[i]) return false;
+    return view.getInt32(at + this.length - 4, true) === words[last];
+  }
+}
+
+const head = new Label('{"type":"pageview","visitor":"');
+const urlLabel = new Label('","url":"');
+const timestampLabel = new Label('","timestamp":');
+const eventIdLabel = new Label(',"eventId":"');
+const receivedAtLabel = new Label('","receivedAt":');
+const userAgentLabel = new Label(',"userAgent":"');
+/** Texts that are passed over, in this order. */
+const otherLabels = ['referrer', 'country', 'importId'].map((field) => new Label(`,"${field}":"`));
+
+/** Where a text lies in the memory that the record lies in. */
+export class TextSpan {
+  from = 0;
+  to = 0;
+}
+
+/** The texts whose hashes are made, in this order; an agent that is not there has the hash of the empty text. */
+export const hashedFields = ['url', 'userAgent', 'eventId', 'visitor'] as const;
+
+const urlHash = hashBytes * hashedFields.indexOf('url');
+const agentHash = hashBytes * hashedFields.indexOf('userAgent');
+const eventIdHash = hashBytes * hashedFields.indexOf('eventId');
+const visitorHash = hashBytes * hashedFields.indexOf('visitor');
+
+/** Records may lie from here on in the memory of the kernels; before it lies what nobody asks for. */
+export const recordsFrom = reservedBytes + hashBytes;
+
+export class PlainPageview {
+  /** As in the record that was read last, UTC ms. */
+  timestamp = 0;
+  receivedAt = 0;
+  readonly visitor = new TextSpan();
+  readonly url = new TextSpan();
+  readonly eventId = new TextSpan();
+  /** The empty text when the record has none. */
+  readonly userAgent = new TextSpan();
+  readonly #other = new TextSpan();
+  readonly #kernels: HashKernels;
+  readonly #view: DataView;
+  #end = 0;
+  #at = 0;
+
+  /** @param kernels the memory that records lie in, with slack behind them */
+  constructor(kernels: HashKernels) {
+    this.#kernels = kernels;
+    this.#view = new DataView(kernels.bytes.buffer);
+  }
+
+  /**
+   * Reads the record in [from, to) of the memory, and puts the hashes of `hashedFields` at `out`, one after the other.
+   * True when the record is plain; then the fields above are those of the very fact that `decodeRecord` makes of it.
+   * False says nothing about the record.
+   */
+  read(from: number, to: number, out: number): boolean {
+    this.#end = to;
+    this.#at = from;
+    if (!this.#skip(head) || !this.#text(this.visitor, out + visitorHash) || isNoId(this.visitor))
+      return false;
+    if (this.#mayBeNobody(this.visitor)) return false;
+    if (!this.#skip(urlLabel) || !this.#text(this.url, out + urlHash)) return false;
+    if (!this.#skip(timestampLabel)) return false;
+    this.timestamp = this.#time();
+    if (!this.#skip(eventIdLabel) || !this.#text(this.eventId, out + eventIdHash)) return false;
+    if (isNoId(this.eventId) || !this.#skip(receivedAtLabel)) return false;
+    this.receivedAt = this.#time();
+    if (this.timestamp < timeStart || this.receivedAt < 0) return false;
+    if (!this.#skip(userAgentLabel)) this.#clear(this.userAgent, out + agentHash);
+    else if (!this.#text(this.userAgent, out + agentHash) || !this.#skipQuote()) return false;
+    for (const label of otherLabels)
+      if (this.#skip(label) && !(this.#text(this.#other, reservedBytes) && this.#skipQuote())) return false;
+    return this.#at === this.#end - 1 && this.#view.getUint8(this.#at) === brace;
+  }
+
+  /** True for one id in a hundred, which is left to `decodeRecord`. */
+  #mayBeNobody({ from, to }: TextSpan): boolean {
+    const view = this.#view;
+    return to - from < 3 || mayEndNobody(view.getUint8(to - 3), view.getUint8(to - 2), view.getUint8(to - 1));
+  }
+
+  /** Passes over what is expected; false, and nothing passed over, when something else is there. */
+  #skip(expected: Label): boolean {
+    if (this.#at + expected.length > this.#end || !expected.isAt(this.#view, this.#at)) return false;
+    this.#at += expected.length;
+    return true;
+  }
+
+  #skipQuote(): boolean {
+    this.#at++; // `#text` has seen it there
+    return true;
+  }
+
+  /** Stops before the quote that ends the text. */
+  #text(span: TextSpan, out: number): boolean {
+    const to = this.#kernels.hashQuoted(this.#at, this.#end, out);
+    if (to < 0) return false;
+    span.from = this.#at;
+    span.to = to;
+    this.#at = to;
+    return true;
+  }
+
+  #clear(span: TextSpan, out: number): void {
+    span.from = this.#at;
+    span.to = this.#at;
+    this.#kernels.hash(this.#at, 0, out);
+  }
+
+  /** A whole number without sign or leading zeros; -1 for anything else. */
+  #time(): number {
+    const view = this.#view;
+    const from = this.#at;
+    const end = Math.min(this.#end, from + longestTime + 1);
+    let at = from;
+    let value = 0;
+    for (; at < end; at++) {
+      const digit = view.getUint8(at) - zero;
+      if (digit < 0 || digit > 9) break;
+      value = value * 10 + digit;
+    }
+    this.#at = at;
+    const digits = at - from;
+    const isWell = digits > 0 && digits <= longestTime && (digits === 1 || view.getUint8(from) !== zero);
+    return isWell ? value : -1;
+  }
+}
+
+function isNoId({ from, to }: TextSpan): boolean {
+  return to === from || to - from > longestId;
+}

@@ -1,0 +1,100 @@
+/**
+ * Facts as log records: UTF-8 JSON with the fields of DESIGN's facts plus `receivedAt`, readable with any console
+ * consumer. The partition key keeps one page's facts, and one pair's edges, in one partition.
+ */
+import type { NewRecord, Topic } from '../log/log.js';
+import { standInReason } from '../log/stand-in.js';
+import type { UrlRules } from './url/normalize.js';
+import { compareUtf8, timeEnd, timeStart, topicOf, type Fact } from './fact.js';
+import { isId, maxIdBytes } from './ids.js';
+import { isNobody } from './placeholders.js';
+
+/** Changes when `decodeRecord` begins to take or refuse other records; batch views name it. */
+export const recordsVersion = 2;
+
+/** Decoding never throws: what is no fact keeps its bytes and says why. */
+export type Decoded = Fact | { readonly type: 'invalid'; readonly reason: string };
+
+export function encodeRecord(fact: Fact, urls: UrlRules): NewRecord {
+  return { topic: topicOf(fact), key: keyOf(fact, urls), value: Buffer.from(JSON.stringify(fact)) };
+}
+
+function keyOf(fact: Fact, urls: UrlRules): string {
+  if (fact.type === 'pageview') {
+    const normalized = urls.normalize(fact.url);
+    return normalized.ok ? normalized.url : fact.url;
+  }
+  return compareUtf8(fact.a, fact.b) <= 0 ? fact.a : fact.b;
+}
+
+/**
+ * The fact of a record in a topic. The door has checked it, but a foreign producer may write to Kafka directly: whoever
+ * reads the log asks here, so that no two layers disagree about what counts. Refused is what would count wrong: an id that is not an
+ * id or stands for anybody, an edge with equal ends, a time before 1990 or beyond all times. Not refused, since it harms
+ * the record alone: a placeholder as eventId, a text that the door would have cut, a time later than `receivedAt`.
+ */
+export function decodeRecord(value: Uint8Array, topic: Topic): Decoded {
+  let raw: unknown;
+  try {
+    raw = JSON.parse(Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('utf8'));
+  } catch {
+    return { type: 'invalid', reason: 'not JSON' };
+  }
+  const problem = shapeProblem(raw);
+  if (problem !== undefined) return { type: 'invalid', reason: problem };
+  const fact = raw as Fact; // shape checked field by field
+  return topicOf(fact) === topic ? fact : { type: 'invalid', reason: `${fact.type} in topic ${topic}` };
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function shapeProblem(raw: unknown): string | undefined {
+  if (typeof raw !== 'object' || raw === null) return 'not a JSON object';
+  const fact = raw as Fields; // a JSON object
+  const unreadable = standInReason(fact);
+  if (unreadable !== undefined) return unreadable;
+  const { timestamp, receivedAt, eventId } = fact;
+  if (!isTime(timestamp)) return 'timestamp is no time';
+  if (timestamp < timeStart) return 'timestamp is before 1990';
+  if (!isTime(receivedAt)) return 'receivedAt is no time';
+  if (!isEventId(eventId)) return 'eventId is no id';
+  switch (fact['type']) {
+    case 'pageview':
+      if (typeof fact['url'] !== 'string') return 'url is no string';
+      return visitorProblem('visitor', fact['visitor']) ?? textProblem(fact, pageviewTexts);
+    case 'equiv':
+    case 'retract':
+      return edgeProblem(fact) ?? textProblem(fact, edgeTexts);
+    default:
+      return 'type is none of pageview, equiv, retract';
+  }
+}
+
+const pageviewTexts = ['userAgent', 'referrer', 'country', 'importId'];
+const edgeTexts = ['source'];
+
+function isTime(value: unknown): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < timeEnd;
+}
+
+function isEventId(value: unknown): boolean {
+  return typeof value === 'string' && value !== '' && value.length <= maxIdBytes;
+}
+
+function visitorProblem(field: string, value: unknown): string | undefined {
+  if (!isId(value)) return `${field} is no id`;
+  return isNobody(value) ? `${field} is a placeholder` : undefined;
+}
+
+function edgeProblem({ a, b }: Fields): string | undefined {
+  return visitorProblem('a', a) ?? visitorProblem('b', b) ?? (a === b ? 'a and b are equal' : undefined);
+}
+
+/** Optional texts. */
+function textProblem(fact: Fields, fields: readonly string[]): string | undefined {
+  for (const field of fields) {
+    const text = fact[field];
+    if (text !== undefined && typeof text !== 'string') return `${field} is no string`;
+  }
+  return undefined;
+}

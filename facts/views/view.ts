@@ -1,0 +1,137 @@
+/**
+ * What a view looks like to those who read it, whichever layer made it. The serving layer implements `BatchView`, the
+ * speed layer `RealtimeView`; the query layer merges the two and knows nothing of their files.
+ */
+import type { HllUnion } from 'hyperloglog-ts';
+import type { EquivEdge } from '../fact.js';
+import type { RulesVersions } from '../rules.js';
+import type { Cut, Offset, Offsets, PartitionName } from '../../log/log.js';
+import type { Span } from '../../lib/time/buckets.js';
+
+/** Names a batch view, and with it a generation. Sorts by age: 'v000001-...' */
+export type ViewId = string & { readonly brand: 'ViewId' };
+
+/** What is counted: one page (normalised URL) or one registrable domain. */
+export type Subject =
+  { readonly kind: 'page'; readonly url: string } | { readonly kind: 'domain'; readonly domain: string };
+
+/** A sketch as stored: few people as sorted coupons, many as HLL_8 registers (2^lgK bytes). */
+export type SketchView =
+  | { readonly kind: 'coupons'; readonly coupons: Uint32Array }
+  | { readonly kind: 'registers'; readonly registers: Uint8Array };
+
+/** One bucket of one subject. The sketch's memory is valid only during the call that hands it out. */
+export interface BucketCell {
+  /** Number of the bucket in its span (lib/time/buckets). */
+  readonly bucket: number;
+  readonly pageviews: number;
+  readonly sketch: SketchView;
+  /** Adds the people to a union: cheaper than `sketch`, which may have to be made before it can be looked at. */
+  addTo(union: HllUnion): void;
+}
+
+/** Visits of a domain by the hour they began in. */
+export interface VisitCell {
+  readonly bucket: number;
+  readonly visits: number;
+  readonly bounces: number;
+}
+
+export interface PageCount {
+  readonly url: string;
+  readonly pageviews: number;
+}
+
+/** Everything a batch view is a function of, and what came out. Stored as META in its directory. */
+export interface ViewMeta {
+  readonly id: ViewId;
+  /** 1, 2, 3 ...; 0 is the empty view a data directory starts with. */
+  readonly number: number;
+  readonly createdAt: number;
+  readonly cut: Cut;
+  readonly lgK: number;
+  readonly rules: RulesVersions;
+  /** Components of more ids were left unjoined; 0: no cap. */
+  readonly maxPersonIds: number;
+  readonly codeVersion: string;
+  /** Over all keys and values in order: equal snapshots and code, equal hash. */
+  readonly contentHash: string;
+  readonly counts: {
+    readonly pageviews: number;
+    readonly pages: number;
+    readonly domains: number;
+    readonly persons: number;
+    readonly mappedIds: number;
+  };
+}
+
+export interface BatchView {
+  readonly meta: ViewMeta;
+  /** Calls `visit` for every stored bucket of [from, to) of the span, ascending. Buckets without pageviews are not stored. */
+  forEachBucket(
+    subject: Subject,
+    span: Span,
+    from: number,
+    to: number,
+    visit: (cell: BucketCell) => void,
+  ): void;
+  forEachVisitHour(domain: string, fromHour: number, toHour: number, visit: (cell: VisitCell) => void): void;
+  /** All pages of a domain with their pageviews over the whole view, ascending by URL. */
+  pages(domain: string): Iterable<PageCount>;
+  /** All domains, ascending. */
+  domains(): Iterable<string>;
+  /** The PersonID of a visitor id: itself unless a live edge joins it. */
+  personOf(visitor: string): string;
+  /** The visitor ids of a person that live edges join, ascending, the first `limit` of them; just itself without edges. */
+  idsOf(person: string, limit?: number): readonly string[];
+  /** How many they are. */
+  idCountOf(person: string): number;
+  close(): void;
+}
+
+/**
+ * An equiv fact or a retraction that the batch view's mapping does not know yet. Of several on one pair the latest by
+ * timestamp wins, of those with one timestamp the latest by partition and offset; a repeat (an earlier one has its
+ * eventId, type and pair) does not count.
+ */
+export interface WaitingEdge extends Pick<EquivEdge, 'type' | 'a' | 'b' | 'timestamp' | 'eventId'> {
+  readonly offset: Offset;
+}
+
+/** Edges of one partition in the order of their offsets. */
+export interface EdgeBlock {
+  readonly partition: PartitionName;
+  /** All edges of the partition before this offset are in this block or in earlier ones. */
+  readonly next: Offset;
+  readonly edges: readonly WaitingEdge[];
+}
+
+/** One consistent state of the realtime view: all of it was made from exactly the facts in [batch cut, cut). */
+export interface RealtimeView {
+  readonly generation: ViewId;
+  readonly cut: Cut;
+  /** Equiv facts between the batch view's cut and this cut: the mapping does not know them yet. */
+  readonly equivsAfterBatchCut: number;
+  /** Retractions between the two cuts. */
+  readonly retractionsAfterBatchCut: number;
+  /**
+   * Those facts themselves, at least from these positions on (default: the batch view's cut), blocks of a few hundred. As
+   * many as are kept: beyond a limit they are only counted, so there may be fewer than the two numbers say.
+   */
+  edges(from?: Partial<Offsets>): Iterable<EdgeBlock>;
+  /** Records set aside because they failed three times. */
+  readonly deadLetters: number;
+  /** Newest `receivedAt` applied, UTC ms; undefined while nothing was. */
+  readonly lastReceivedAt: number | undefined;
+  /** A bucket may come more than once (from several partitions): add the pageviews, unite the sketches. */
+  forEachHour(subject: Subject, fromHour: number, toHour: number, visit: (cell: BucketCell) => void): void;
+  /**
+   * Pages of a domain with pageviews in [fromHour, toHour); a page may come more than once. What lies outside of the hours
+   * has to be read too: undefined comes now and then, so that a reader who finds nothing can pause.
+   */
+  pages(domain: string, fromHour: number, toHour: number): Iterable<PageCount | undefined>;
+  /** Ascending. */
+  domains(): Iterable<string>;
+  /** Gives the snapshot back. */
+  release(): void;
+}

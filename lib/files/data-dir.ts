@@ -1,0 +1,138 @@
+/**
+ * The data directory: which rooms it has, and what is fixed at its creation (the sketch size). Every layer asks here for
+ * its folder, so the whole layout is on this page:
+ *
+ *   format.json      lgK and layout version, made once
+ *   log/             embedded log
+ *   master/          Parquet files and manifests (<topic>/p<partition>/)
+ *   star/            the master dataset in numbers: a cache of the batch layer
+ *   serving/         CURRENT and views/<ViewId>/
+ *   batch/           run history, temp of the running build
+ *   speed/           realtime views by generation
+ *   locks/           who writes the log, the master dataset, views and realtime stores: not to be deleted under a running system
+ *   jobs/            the single-consumer queue of the system's own jobs
+ *   dead-letter/     records set aside
+ *   rejected/        lines imports refused
+ *   status/          the status board, made by whoever writes to it first: nobody depends on it
+ *   damaged/         what `swa recover` has put aside, made when it first does
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { SwaError, isFullDisk, messageOf, systemCode } from '../errors/errors.js';
+import { createFile, makeDirDurable } from './durable.js';
+import { clearEarlierLocks } from './earlier-locks.js';
+import { closeToOthers, makeFilesPrivate } from './private.js';
+import { validJson } from './valid-json.js';
+
+export const rooms = [
+  'log',
+  'master',
+  'star',
+  'serving',
+  'batch',
+  'speed',
+  'locks',
+  'jobs',
+  'dead-letter',
+  'rejected',
+  'status',
+] as const;
+export type Room = (typeof rooms)[number];
+
+const formatSchema = z.object({ layout: z.literal(1), lgK: z.number() });
+
+/** Absolute path of a room. */
+export function roomOf(dataDir: string, room: Room): string {
+  return join(dataDir, room);
+}
+
+/**
+ * Creates what is missing and checks what is there. All of it is for its owner alone: a directory that others may enter is closed to
+ * them, with a word to `warn` (default: stderr). Throws `data-dir.unusable` when it cannot be written, `data-dir.in-use` when a
+ * version before kernel locks is at work there, and `config.invalid` when lgK differs from the one it was made with.
+ */
+export function openDataDir(
+  config: { readonly dataDir: string; readonly lgK: number },
+  warn: (text: string) => void = (text) => void process.stderr.write(`${text}\n`),
+): void {
+  makeFilesPrivate();
+  try {
+    makeDirDurable(config.dataDir);
+    const isClosed = closeToOthers(config.dataDir);
+    if (isClosed === false)
+      warn(`other users may read '${config.dataDir}', and this one may not change that: chmod -R go= it`);
+    if (isClosed === true)
+      warn(`other users could read '${config.dataDir}'; now its owner alone may (0700, files 0600)`);
+    for (const room of rooms) if (room !== 'status') makeDirDurable(roomOf(config.dataDir, room));
+    if (!existsSync(formatPath(config.dataDir))) createFormat(config); // a full disk keeps no old directory from being used
+  } catch (cause) {
+    throw unusable(config.dataDir, cause);
+  }
+  clearEarlierLocks(config.dataDir);
+  checkDataDir(config);
+}
+
+/** What keeps a data directory from being written or read, and what to do about it. */
+export function unusable(dataDir: string, cause: unknown): SwaError {
+  const code = systemCode(cause) ?? 'error';
+  const fullHint = `free space there, or set SWA_DATA_DIR to a directory on another disk`;
+  const [why, hint] = isFullDisk(cause)
+    ? [`its disk is full: ${messageOf(cause)}`, fullHint]
+    : code === 'EMFILE' || code === 'ENFILE'
+      ? [`too many files are open (${code})`, 'raise the limit of open files (`ulimit -n`)']
+      : code === 'EIO'
+        ? [`its disk does not work: ${messageOf(cause)}`, 'look at the disk: the log of the system says more']
+        : [code, 'set SWA_DATA_DIR to a directory this user may write'];
+  return new SwaError('data-dir.unusable', `cannot use data directory '${dataDir}' (${why})`, {
+    cause,
+    hint,
+  });
+}
+
+/**
+ * Checks a data directory without making anything: for commands that only read. Throws `data-dir.unusable` when it is not there
+ * or its format cannot be read, `config.invalid` when lgK differs from the one it was made with.
+ */
+export function checkDataDir(config: { readonly dataDir: string; readonly lgK: number }): void {
+  const path = formatPath(config.dataDir);
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (cause) {
+    const what =
+      systemCode(cause) === 'ENOENT' ? 'is not there' : `cannot be read (${systemCode(cause) ?? 'error'})`;
+    throw new SwaError(
+      'data-dir.unusable',
+      `'${config.dataDir}' is not a data directory yet: ${path} ${what}`,
+      {
+        cause,
+        hint: 'SWA_DATA_DIR names the data directory; `swa start` makes one',
+      },
+    );
+  }
+  const format = validJson(formatSchema, text);
+  if (format === undefined) {
+    throw new SwaError('data-dir.unusable', `${path} is damaged: it does not hold layout and lgK`, {
+      hint: 'stop the system and let `swa recover` show how to make it again',
+    });
+  }
+  if (format.lgK !== config.lgK) {
+    throw new SwaError(
+      'config.invalid',
+      `SWA_LG_K is ${config.lgK}, but '${config.dataDir}' was made with ${format.lgK}`,
+      {
+        hint: `unset SWA_LG_K or set it to ${format.lgK}; sketches of different size do not mix in one data directory`,
+      },
+    );
+  }
+}
+
+export function formatPath(dataDir: string): string {
+  return join(dataDir, 'format.json');
+}
+
+/** Writes the format unless there is one. */
+export function createFormat({ dataDir, lgK }: { readonly dataDir: string; readonly lgK: number }): void {
+  createFile(formatPath(dataDir), JSON.stringify({ layout: 1, lgK }));
+}

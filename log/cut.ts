@@ -1,0 +1,76 @@
+/** Comparing and checking cuts. A cut never goes back; these functions are how everybody checks that. */
+import { SwaError } from '../lib/errors/errors.js';
+import {
+  offset,
+  type Cut,
+  type Log,
+  type LogId,
+  type Offset,
+  type Offsets,
+  type PartitionName,
+} from './log.js';
+
+/** The partitions a set of offsets names. */
+export function namesOf(next: Partial<Offsets>): PartitionName[] {
+  return Object.keys(next) as PartitionName[];
+}
+
+/** The offset of one partition; throws `internal.invariant` when the cut does not name it. */
+export function offsetAt(next: Partial<Offsets>, name: PartitionName): Offset {
+  const value = next[name];
+  if (value === undefined) {
+    throw new SwaError('internal.invariant', `the cut does not name partition ${name}`, {
+      context: { next },
+    });
+  }
+  return value;
+}
+
+/** True when `a` has reached `b` on every partition of `b`. */
+export function reaches(a: Partial<Offsets>, b: Partial<Offsets>): boolean {
+  return namesOf(b).every((name) => (a[name] ?? -1) >= (b[name] ?? 0));
+}
+
+/** How far a reader comes now; the rest of the log waits for the end of somebody's transaction. */
+export async function readableEnd(log: Pick<Log, 'latest' | 'readable'>): Promise<Offsets> {
+  return (await log.readable?.()) ?? log.latest();
+}
+
+/** How many records lie between two positions, over the partitions of `to` (Kafka's holes counted). */
+export function distance(from: Partial<Offsets>, to: Partial<Offsets>): number {
+  return namesOf(to).reduce((sum, name) => sum + Math.max(0, (to[name] ?? 0) - (from[name] ?? 0)), 0);
+}
+
+/** Offset 0 in every partition. */
+export function zeroOffsets(partitions: readonly PartitionName[]): Offsets {
+  return Object.fromEntries(partitions.map((name) => [name, offset(0)]));
+}
+
+/**
+ * Refuses a stored cut that is not of this log: another log id, or a log that ends below it (`log.mismatch`).
+ * Called by every consumer before it reads on from what it stored.
+ */
+export async function checkCut(log: Pick<Log, 'id' | 'latest'>, cut: Cut, owner: string): Promise<void> {
+  checkLogId(log.id, cut.logId, owner);
+  const latest = await log.latest();
+  for (const name of namesOf(cut.next)) {
+    const end = latest[name];
+    const stored = offsetAt(cut.next, name);
+    if (end === undefined || end < stored) {
+      throw new SwaError(
+        'log.mismatch',
+        `${owner} has read ${name} up to offset ${stored}, but the log ends at ${end ?? 'no such partition'}`,
+        {
+          hint: 'the log has lost records or was replaced: restore it from a copy, or stop the system and let `swa recover` show how to go on',
+        },
+      );
+    }
+  }
+}
+
+export function checkLogId(actual: LogId, stored: LogId, owner: string): void {
+  if (actual === stored) return;
+  throw new SwaError('log.mismatch', `${owner} was made from log ${stored}, but this log is ${actual}`, {
+    hint: 'point SWA_DATA_DIR and SWA_KAFKA_BROKERS at the pair that belongs together',
+  });
+}

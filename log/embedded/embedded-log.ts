@@ -1,0 +1,169 @@
+/**
+ * The embedded log, reading side: durable on one machine, no server. Any number of readers in any process; whoever
+ * comes first makes the log. Layout: layout.ts; how far readers may go: watermark.ts.
+ */
+import { join } from 'node:path';
+import { OwnerLock, lockHeld } from '../../lib/files/owner-lock.js';
+import { SwaError } from '../../lib/errors/errors.js';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  offset,
+  type Log,
+  type LogId,
+  type LogReader,
+  type Offsets,
+  type PartitionName,
+  type ReaderOptions,
+  type Share,
+  type ShareOptions,
+} from '../log.js';
+import { OpenReaders } from '../open-readers.js';
+import { partitionsOf } from '../partitioner.js';
+import { fixedShare } from '../share.js';
+import { openFormat, type LogFormat } from './layout.js';
+import { EmbeddedReader } from './reader.js';
+import { recover } from './recover.js';
+import { Segments } from './segments.js';
+import { WatermarkReader, WatermarkWriter, currentWatermark } from './watermark.js';
+
+export interface EmbeddedOptions {
+  readonly dir: string;
+  /** Partitions of topic pageviews: used when the log is made, checked ever after. */
+  readonly partitions: number;
+  /** The writer's lock; in `dir` unless said otherwise. */
+  readonly lockPath?: string;
+  /** Asked before a log is made; throws when there must be one. */
+  readonly mayMake?: () => void;
+}
+
+/** A log's files, known to be there; shared by both sides. */
+export interface Place {
+  readonly format: LogFormat;
+  readonly segments: Segments;
+  readonly partitions: readonly PartitionName[];
+  readonly watermarkPath: string;
+  readonly lockPath: string;
+}
+
+const recovery = 'the check of the log';
+
+export function openPlace({ dir, partitions: count, mayMake, lockPath }: EmbeddedOptions): Place {
+  const format = openFormat(dir, count, mayMake);
+  const partitions = partitionsOf(format.partitions);
+  return {
+    format,
+    partitions,
+    segments: new Segments(dir, format.logId, partitions.length),
+    watermarkPath: join(dir, 'watermark'),
+    lockPath: lockPath ?? join(dir, 'writer.lock'),
+  };
+}
+
+/** Offsets by partition index, named. */
+export function offsetsByName(
+  { partitions }: Pick<Place, 'partitions'>,
+  offsets: readonly number[],
+): Offsets {
+  return Object.fromEntries(partitions.map((name, i) => [name, offset(offsets[i] ?? 0)]));
+}
+
+/** The reading side. Makes the log if there is none yet. */
+export async function openEmbeddedLog(options: EmbeddedOptions): Promise<EmbeddedLog> {
+  const place = openPlace(options);
+  for (let attempt = 0; currentWatermark(place.watermarkPath) === undefined; attempt++) {
+    if (attempt === 1000) {
+      throw new SwaError('log.unavailable', `the log in '${options.dir}' is being checked for too long`, {
+        retryable: true,
+      });
+    }
+    if (!recoverAsReader(place)) await sleep(20);
+  }
+  return new EmbeddedLog(place);
+}
+
+/**
+ * No writer has run since the machine started: the end must be worked out before anybody relies on it. False when a
+ * writer, or another reader, is about to do it.
+ */
+function recoverAsReader(place: Place): boolean {
+  const lock = OwnerLock.tryAcquire(place.lockPath, recovery);
+  if (!(lock instanceof OwnerLock)) return false;
+  try {
+    const end = recover(place.segments, place.format, place.watermarkPath);
+    new WatermarkWriter(place.watermarkPath, end).close();
+    return true;
+  } finally {
+    lock.release();
+  }
+}
+
+/** The writer's lock. Waits for a check that runs; throws `data-dir.in-use` when there is another writer. */
+export async function lockForWriting(place: Place): Promise<OwnerLock> {
+  const what = 'the writer of the log';
+  for (let attempt = 0; ; attempt++) {
+    const taken = OwnerLock.tryAcquire(place.lockPath, what);
+    if (taken instanceof OwnerLock) return taken;
+    if (taken.what !== recovery || attempt === 1000) throw lockHeld(place.lockPath, what, taken);
+    await sleep(20);
+  }
+}
+
+export class EmbeddedLog implements Log {
+  readonly id: LogId;
+  readonly partitions: readonly PartitionName[];
+  readonly #place: Place;
+  readonly #watermark: WatermarkReader;
+  readonly #readers = new OpenReaders();
+  #closed = false;
+
+  constructor(place: Place) {
+    this.id = place.format.logId;
+    this.partitions = place.partitions;
+    this.#place = place;
+    this.#watermark = new WatermarkReader(place.watermarkPath, place.partitions.length);
+  }
+
+  async earliest(): Promise<Offsets> {
+    this.#checkOpen();
+    return offsetsByName(this.#place, this.#place.segments.earliest());
+  }
+
+  async latest(): Promise<Offsets> {
+    this.#checkOpen();
+    return offsetsByName(this.#place, this.#watermark.read().next);
+  }
+
+  async openReader({ from }: ReaderOptions): Promise<LogReader> {
+    this.#checkOpen();
+    const unknown = Object.keys(from).find((name) => !this.partitions.some((own) => own === name));
+    if (unknown !== undefined) {
+      throw new SwaError('log.mismatch', `the log has no partition ${unknown}`, { context: { from } });
+    }
+    const watermark = new WatermarkReader(this.#place.watermarkPath, this.partitions.length);
+    const reader = new EmbeddedReader(this.#place.segments, watermark, this.partitions, from);
+    try {
+      await reader.seek();
+    } catch (error) {
+      await reader.close();
+      throw error;
+    }
+    return this.#readers.add(reader);
+  }
+
+  async share(options: ShareOptions): Promise<Share> {
+    this.#checkOpen();
+    return fixedShare(this.partitions, options);
+  }
+
+  /** Closes its readers too. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#readers.closeAll();
+    this.#watermark.close();
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new SwaError('log.closed', 'cannot use the log: it is closed');
+  }
+}

@@ -1,0 +1,167 @@
+/**
+ * What the embedded log looks like on disk. All partitions share one commit log, so that a batch costs one fdatasync
+ * however many partitions it touches:
+ *
+ *   format.json             log id and number of partitions, made once
+ *   writer.lock             who may append
+ *   watermark               how far the log is durable (watermark.ts)
+ *   segment-0000000001.log  the records, in order of commit
+ *
+ *   segment = header, frame, frame, ...
+ *   header  = u32 magic, u32 crc, u32 number, u32 end of the segment before, 36 bytes log id, u32 partitions,
+ *             f64 first offset of each partition
+ *   frame   = u32 magic, u32 crc, u32 body bytes, u32 records, u32 partition, u32 start of its commit,
+ *             f64 first offset, then the body: u32 length of each record, then their bytes one after the other
+ *
+ * Little endian; a crc covers everything after itself. A commit is one frame for each partition that has records. The
+ * start of its commit tells a torn tail from damage: a whole frame of a later commit proves that what stands before it
+ * was once durable.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
+import { SwaError } from '../../lib/errors/errors.js';
+import { createFile, makeDirDurable } from '../../lib/files/durable.js';
+import type { LogId } from '../log.js';
+
+export const segmentMagic = 0x53574c47;
+export const frameMagic = 0x53574652;
+export const frameHeaderBytes = 32;
+/** No commit is larger, so neither is a torn tail. */
+export const maxCommitBytes = 8 * 2 ** 20;
+
+const formatSchema = z.object({ layout: z.literal(1), logId: z.uuid(), partitions: z.int().min(1) });
+
+export interface LogFormat {
+  readonly logId: LogId;
+  /** Partitions of topic pageviews. */
+  readonly partitions: number;
+}
+
+/**
+ * Reads the log's format, and makes the log first if there is none: any role may be the one that comes first.
+ * @param mayMake throws when there must be a log already
+ */
+export function openFormat(
+  dir: string,
+  partitions: number,
+  mayMake: () => void = () => undefined,
+): LogFormat {
+  const path = join(dir, 'format.json');
+  if (!existsSync(path)) {
+    mayMake();
+    makeDirDurable(dir);
+    createFormat(dir, randomUUID(), partitions);
+  }
+  const format = readFormat(path);
+  if (format.partitions !== partitions) {
+    throw new SwaError(
+      'config.invalid',
+      `SWA_PARTITIONS is ${partitions}, but the log in '${dir}' was made with ${format.partitions}`,
+      { hint: `set SWA_PARTITIONS=${format.partitions}; a key must stay in its partition` },
+    );
+  }
+  return format;
+}
+
+/** False when there is one. */
+export function createFormat(dir: string, logId: string, partitions: number): boolean {
+  return createFile(join(dir, 'format.json'), JSON.stringify({ layout: 1, logId, partitions }));
+}
+
+export function readFormat(path: string): LogFormat {
+  try {
+    const { logId, partitions } = formatSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
+    return { logId: logId as LogId, partitions }; // branding: this file is where log ids come from
+  } catch (cause) {
+    throw corrupt(path, 'it has been altered since it was created', cause);
+  }
+}
+
+export interface SegmentHeader {
+  readonly number: number;
+  readonly logId: LogId;
+  /** Where the records of the segment before this one end; what may stand beyond was never acknowledged. */
+  readonly previousEnd: number;
+  /** First offset of each partition, by partition index. */
+  readonly base: readonly number[];
+}
+
+export function segmentHeaderBytes(partitionCount: number): number {
+  return 56 + 8 * partitionCount;
+}
+
+export function encodeSegmentHeader(header: SegmentHeader): Buffer {
+  const bytes = Buffer.alloc(segmentHeaderBytes(header.base.length));
+  bytes.writeUInt32LE(segmentMagic, 0);
+  bytes.writeUInt32LE(header.number, 8);
+  bytes.writeUInt32LE(header.previousEnd, 12);
+  bytes.write(header.logId, 16, 'latin1');
+  bytes.writeUInt32LE(header.base.length, 52);
+  header.base.forEach((base, i) => bytes.writeDoubleLE(base, 56 + 8 * i));
+  bytes.writeUInt32LE(crc32(bytes.subarray(8)), 4);
+  return bytes;
+}
+
+/** Undefined when these bytes are no whole segment header. */
+export function decodeSegmentHeader(bytes: Buffer): SegmentHeader | undefined {
+  if (bytes.length < 56 || bytes.readUInt32LE(0) !== segmentMagic) return undefined;
+  if (bytes.readUInt32LE(4) !== crc32(bytes.subarray(8))) return undefined;
+  const count = bytes.readUInt32LE(52);
+  return {
+    number: bytes.readUInt32LE(8),
+    previousEnd: bytes.readUInt32LE(12),
+    logId: bytes.toString('latin1', 16, 52) as LogId, // branding: written from a LogId, and the crc holds
+    base: Array.from({ length: count }, (_, i) => bytes.readDoubleLE(56 + 8 * i)),
+  };
+}
+
+export interface Frame {
+  readonly partition: number;
+  readonly base: number;
+  readonly count: number;
+  /** Position of the first frame of its commit. */
+  readonly commitStart: number;
+  /** Where the next frame begins, as an index into the buffer. */
+  readonly end: number;
+}
+
+/** Bytes of the frame at `at`, or undefined when the buffer does not hold its header or that is no header. */
+export function frameBytes(bytes: Buffer, at: number): number | undefined {
+  if (at + frameHeaderBytes > bytes.length || bytes.readUInt32LE(at) !== frameMagic) return undefined;
+  return frameHeaderBytes + bytes.readUInt32LE(at + 8);
+}
+
+/** The frame at `at`, its crc checked; undefined when there is no whole, undamaged frame. */
+export function decodeFrame(bytes: Buffer, at: number): Frame | undefined {
+  const length = frameBytes(bytes, at);
+  if (length === undefined || at + length > bytes.length) return undefined;
+  if (bytes.readUInt32LE(at + 4) !== crc32(bytes.subarray(at + 8, at + length))) return undefined;
+  return {
+    count: bytes.readUInt32LE(at + 12),
+    partition: bytes.readUInt32LE(at + 16),
+    commitStart: bytes.readUInt32LE(at + 20),
+    base: bytes.readDoubleLE(at + 24),
+    end: at + length,
+  };
+}
+
+/** Completes a frame whose body already stands in `bytes`. */
+export function encodeFrameHeader(bytes: Buffer, at: number, frame: Frame): void {
+  bytes.writeUInt32LE(frameMagic, at);
+  bytes.writeUInt32LE(frame.end - at - frameHeaderBytes, at + 8);
+  bytes.writeUInt32LE(frame.count, at + 12);
+  bytes.writeUInt32LE(frame.partition, at + 16);
+  bytes.writeUInt32LE(frame.commitStart, at + 20);
+  bytes.writeDoubleLE(frame.base, at + 24);
+  bytes.writeUInt32LE(crc32(bytes.subarray(at + 8, frame.end)), at + 4);
+}
+
+export function corrupt(path: string, what: string, cause?: unknown): SwaError {
+  return new SwaError('log.corrupt', `the log file ${path} is damaged: ${what}`, {
+    cause,
+    hint: 'restore the file from a backup, or stop the system and let `swa recover` show what can be saved; nothing of it was used',
+  });
+}

@@ -1,0 +1,122 @@
+/**
+ * Opening a log after whatever happened to it. A commit that was under way may have left a torn tail in the last
+ * segment: it was never acknowledged and is cut off. Damage anywhere else is damage to acknowledged facts and is
+ * refused. The two are told apart by what follows: bytes below the last known watermark, or below a whole frame of a
+ * later commit, were durable once.
+ *
+ * Runs under the writer's lock, in the writer or in a reader that comes first.
+ */
+import { closeSync, fdatasyncSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { createFile } from '../../lib/files/durable.js';
+import { cutUnacknowledged } from '../../lib/files/removal.js';
+import {
+  corrupt,
+  decodeFrame,
+  encodeSegmentHeader,
+  frameBytes,
+  frameMagic,
+  maxCommitBytes,
+  type LogFormat,
+  type SegmentHeader,
+} from './layout.js';
+import type { Segments } from './segments.js';
+import { lastWatermark, type Watermark } from './watermark.js';
+
+/** Makes the log whole and durable, and returns where it ends. Throws `log.corrupt` and changes nothing else. */
+export function recover(segments: Segments, format: LogFormat, watermarkPath: string): Watermark {
+  const numbers = segments.numbers();
+  const known = lastWatermark(watermarkPath);
+  const last = numbers.at(-1);
+  if (last === undefined) {
+    if (known !== undefined) throw corrupt(segments.path(known.segment), 'it is missing');
+    return createFirst(segments, format);
+  }
+  if (known !== undefined && known.segment > last)
+    throw corrupt(segments.path(known.segment), 'it is missing');
+  for (const number of numbers.slice(0, -1)) checkSealed(segments, number);
+  return cutTail(segments, last, known?.segment === last ? known.position : 0);
+}
+
+function createFirst(segments: Segments, format: LogFormat): Watermark {
+  const base = Array.from({ length: segments.partitionCount }, () => 0);
+  const header: SegmentHeader = { number: 1, logId: format.logId, previousEnd: 0, base };
+  createFile(segments.path(1), encodeSegmentHeader(header));
+  return { segment: 1, position: segments.firstFrame, next: base };
+}
+
+/** Headers and sizes only: readers check every frame they use. */
+function checkSealed(segments: Segments, number: number): void {
+  const own = segments.requireHeader(number);
+  const following = segments.requireHeader(number + 1);
+  if (statSync(segments.path(number)).size < following.previousEnd) {
+    throw corrupt(segments.path(number), `it is shorter than ${following.previousEnd} bytes`);
+  }
+  if (following.base.some((base, i) => base < (own.base[i] ?? 0))) {
+    throw corrupt(segments.path(number + 1), 'its offsets go back');
+  }
+}
+
+function cutTail(segments: Segments, number: number, durableTo: number): Watermark {
+  const path = segments.path(number);
+  const next = [...segments.requireHeader(number).base];
+  const fd = openSync(path, 'r+');
+  try {
+    const end = scan(fd, segments.firstFrame, (partition, base, count) => {
+      if (next[partition] !== base) throw corrupt(path, `partition ${partition} jumps to offset ${base}`);
+      next[partition] = base + count;
+    });
+    if (end < durableTo || isFollowed(fd, end)) {
+      throw corrupt(path, `the frame at byte ${end} is not as it was acknowledged`);
+    }
+    cutUnacknowledged(fd, end, durableTo);
+    fdatasyncSync(fd);
+    return { segment: number, position: end, next };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Visits the whole frames from `position` on; returns where they end. */
+function scan(
+  fd: number,
+  position: number,
+  visit: (partition: number, base: number, count: number) => void,
+): number {
+  let at = position;
+  for (;;) {
+    const bytes = readAt(fd, at, 2 * maxCommitBytes);
+    let index = 0;
+    for (let frame = decodeFrame(bytes, 0); frame !== undefined; frame = decodeFrame(bytes, index)) {
+      visit(frame.partition, frame.base, frame.count);
+      index = frame.end;
+    }
+    at += index;
+    if (index === 0) return at;
+  }
+}
+
+/** True when a later commit stands behind the damage at `position`. */
+function isFollowed(fd: number, position: number): boolean {
+  const left = fstatSync(fd).size - position;
+  if (left > maxCommitBytes) return true;
+  const bytes = readAt(fd, position, left);
+  const magic = Buffer.alloc(4);
+  magic.writeUInt32LE(frameMagic);
+  for (let at = bytes.indexOf(magic, 1); at > 0; at = bytes.indexOf(magic, at + 1)) {
+    if (frameBytes(bytes, at) === undefined) continue;
+    const frame = decodeFrame(bytes, at);
+    if (frame !== undefined && frame.commitStart > position) return true;
+  }
+  return false;
+}
+
+function readAt(fd: number, position: number, length: number): Buffer {
+  const bytes = Buffer.allocUnsafe(length);
+  let done = 0;
+  while (done < length) {
+    const read = readSync(fd, bytes, done, length - done, position + done);
+    if (read === 0) break;
+    done += read;
+  }
+  return bytes.subarray(0, done);
+}

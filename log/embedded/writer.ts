@@ -1,0 +1,207 @@
+/**
+ * The embedded log, writing side. Group commit: while one fdatasync is under way, appends gather, and the next commit
+ * takes all of them, so many small appends share one sync. An append is acknowledged after its commit is durable and
+ * the watermark lets readers see it.
+ *
+ * What fails, fails forward: a write that did not go through (disk full) is cut off again and the next append tries
+ * anew; after a failed sync the segment is never written again, and the next commit starts a new one.
+ */
+import { closeSync, fdatasync, openSync, statSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { SwaError } from '../../lib/errors/errors.js';
+import { createFile, writeFully } from '../../lib/files/durable.js';
+import { cutUnacknowledged, removeReplaced } from '../../lib/files/removal.js';
+import type { OwnerLock } from '../../lib/files/owner-lock.js';
+import { offsetAt } from '../cut.js';
+import type {
+  LogId,
+  LogReader,
+  LogWriter,
+  NewRecord,
+  Offsets,
+  PartitionName,
+  ReaderOptions,
+  Share,
+  ShareOptions,
+} from '../log.js';
+import { GroupCommit } from '../group-commit.js';
+import { route, type Routed } from '../route.js';
+import { CommitEncoder } from './commit.js';
+import {
+  EmbeddedLog,
+  lockForWriting,
+  offsetsByName,
+  openPlace,
+  type EmbeddedOptions,
+  type Place,
+} from './embedded-log.js';
+import { corrupt, encodeSegmentHeader } from './layout.js';
+import { recover } from './recover.js';
+import { WatermarkWriter, type Watermark } from './watermark.js';
+
+const syncData = promisify(fdatasync);
+
+export interface EmbeddedWriterOptions extends EmbeddedOptions {
+  readonly segmentBytes: number;
+  /** Asked before anything is appended: the log's id and its next offsets. Throws when it must not go on. */
+  readonly mayGoOn?: (id: LogId, next: Offsets) => void;
+}
+
+/** Takes the writer's lock and makes the log whole. Throws `data-dir.in-use`, `log.corrupt`, and what the options do. */
+export async function openEmbeddedWriter(options: EmbeddedWriterOptions): Promise<LogWriter> {
+  const place = openPlace(options);
+  const lock = await lockForWriting(place);
+  try {
+    const end = recover(place.segments, place.format, place.watermarkPath);
+    options.mayGoOn?.(place.format.logId, offsetsByName(place, end.next));
+    return new EmbeddedLogWriter(place, lock, end, options.segmentBytes);
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+class EmbeddedLogWriter implements LogWriter {
+  readonly id: LogId;
+  readonly partitions: readonly PartitionName[];
+  readonly #place: Place;
+  readonly #lock: OwnerLock;
+  readonly #reading: EmbeddedLog;
+  readonly #watermark: WatermarkWriter;
+  readonly #encoder: CommitEncoder;
+  readonly #segmentBytes: number;
+  #end: Watermark;
+  #fd: number;
+  /** A sync of the current segment has failed: it must not be written again. */
+  #spoiled = false;
+  readonly #commits: GroupCommit<Routed>;
+  #closed = false;
+
+  constructor(place: Place, lock: OwnerLock, end: Watermark, segmentBytes: number) {
+    this.id = place.format.logId;
+    this.partitions = place.partitions;
+    this.#place = place;
+    this.#lock = lock;
+    this.#end = end;
+    this.#segmentBytes = segmentBytes;
+    this.#encoder = new CommitEncoder(place.partitions.length);
+    this.#fd = openSync(place.segments.path(end.segment), 'r+');
+    this.#watermark = new WatermarkWriter(place.watermarkPath, end);
+    this.#reading = new EmbeddedLog(place);
+    this.#commits = new GroupCommit({
+      commit: (group) => this.#commit(group),
+      commitBytes: this.#encoder.limitBytes,
+      waitingBytes: 64 * 2 ** 20,
+      hint: 'free space on the disk of the data directory; the log resumes by itself',
+    });
+  }
+
+  async append(records: readonly NewRecord[]): Promise<void> {
+    if (this.#closed) throw new SwaError('log.closed', 'cannot append: the log is closed');
+    const pieces = route(records, {
+      pageviewPartitions: this.#place.format.partitions,
+      overheadBytes: () => 4,
+      pieceBytes: this.#encoder.limitBytes,
+    });
+    await Promise.all(pieces.map((piece) => this.#commits.add(piece)));
+  }
+
+  async trim(below: Offsets): Promise<void> {
+    const { segments } = this.#place;
+    const limits = this.partitions.map((name) => offsetAt(below, name));
+    for (const number of segments.numbers()) {
+      const following = number < this.#end.segment ? segments.header(number + 1) : undefined;
+      if (following === undefined || following.base.some((base, i) => base > (limits[i] ?? 0))) break;
+      // The caller knows what holds the facts below the cut; the log goes on with the segment behind.
+      removeReplaced([segments.path(number)], () => void segments.requireHeader(number + 1));
+    }
+  }
+
+  earliest(): Promise<Offsets> {
+    return this.#reading.earliest();
+  }
+
+  latest(): Promise<Offsets> {
+    return this.#reading.latest();
+  }
+
+  openReader(options: ReaderOptions): Promise<LogReader> {
+    return this.#reading.openReader(options);
+  }
+
+  share(options: ShareOptions): Promise<Share> {
+    return this.#reading.share(options);
+  }
+
+  /** Commits what waits, then lets go. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#commits.drain();
+    await this.#reading.close();
+    closeSync(this.#fd);
+    this.#watermark.close();
+    this.#lock.release();
+  }
+
+  async #commit(group: readonly Routed[]): Promise<void> {
+    if (this.#spoiled || this.#end.position >= this.#segmentBytes) this.#startSegment();
+    const { segment, position, next } = this.#end;
+    const { bytes, counts } = this.#encoder.encode(group, position, next);
+    try {
+      writeFully(this.#fd, bytes, position);
+    } catch (error) {
+      this.#cutBack();
+      throw error;
+    }
+    try {
+      await syncData(this.#fd);
+    } catch (error) {
+      this.#spoiled = true; // the kernel may have dropped what it could not write
+      this.#cutBack();
+      throw error;
+    }
+    const end = {
+      segment,
+      position: position + bytes.length,
+      next: next.map((offset, i) => offset + (counts[i] ?? 0)),
+    };
+    this.#watermark.publish(end);
+    this.#end = end;
+  }
+
+  /** Takes away what a failed commit has left behind the durable end. */
+  #cutBack(): void {
+    try {
+      cutUnacknowledged(this.#fd, this.#end.position, this.#end.position);
+    } catch {
+      this.#spoiled = true; // the next segment's header says where this one ends
+    }
+  }
+
+  #startSegment(): void {
+    const number = this.#end.segment + 1;
+    const path = this.#place.segments.path(number);
+    // Of an attempt that failed half-way: no reader has heard of it, and there is no record in it.
+    removeReplaced([path], () => {
+      const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+      if (size > this.#place.segments.firstFrame)
+        throw corrupt(path, 'it holds records behind the end of the log');
+    });
+    createFile(
+      path,
+      encodeSegmentHeader({
+        number,
+        logId: this.id,
+        previousEnd: this.#end.position,
+        base: this.#end.next,
+      }),
+    );
+    const fd = openSync(path, 'r+');
+    closeSync(this.#fd);
+    this.#fd = fd;
+    this.#spoiled = false;
+    this.#end = { segment: number, position: this.#place.segments.firstFrame, next: this.#end.next };
+    this.#watermark.publish(this.#end); // also when no commit follows: trim may take the segment before
+  }
+}

@@ -1,0 +1,99 @@
+/** How kafkajs is told where the brokers are, and what its errors become. */
+import kafkajs, { type Kafka, type KafkaConfig, type SASLOptions } from 'kafkajs';
+import { SwaError, messageOf } from '../../lib/errors/errors.js';
+import { installCodecs } from './batch-codecs.js';
+
+export interface KafkaOptions {
+  readonly brokers: readonly string[];
+  readonly tls: false | { readonly ca: readonly string[] };
+  readonly sasl:
+    undefined | { readonly mechanism: SaslMechanism; readonly username: string; readonly password: string };
+}
+
+export type SaslMechanism = 'plain' | 'scram-sha-256' | 'scram-sha-512';
+
+/** Limits on one attempt and on all of them, so that a caller hears of a missing broker within seconds. */
+export const retry = { initialRetryTime: 100, maxRetryTime: 2000, retries: 6 };
+
+export class KafkaConnection {
+  readonly brokers: readonly string[];
+  readonly kafka: Kafka;
+  /** For an admin that sees all durable records; `kafka`'s ends where a transaction is open. */
+  readonly durable: Kafka;
+  readonly #attempts = new Set<Promise<unknown>>();
+
+  constructor(options: KafkaOptions) {
+    installCodecs();
+    this.brokers = options.brokers;
+    const config = configOf(options);
+    this.kafka = new kafkajs.Kafka(config);
+    this.durable = new DurableKafka(config);
+  }
+
+  /** Runs `body`; whatever it throws that is not a SwaError becomes `log.unavailable` (retryable). */
+  async attempt<T>(what: string, body: () => Promise<T>): Promise<T> {
+    const attempt = body();
+    this.#attempts.add(attempt);
+    try {
+      return await attempt;
+    } catch (error) {
+      throw error instanceof SwaError ? error : this.unavailable(what, error);
+    } finally {
+      this.#attempts.delete(attempt);
+    }
+  }
+
+  /** Resolves when nothing is tried any more that was begun before; kafkajs goes on trying for some seconds. */
+  async settle(): Promise<void> {
+    await Promise.allSettled(this.#attempts);
+  }
+
+  unavailable(what: string, cause: unknown): SwaError {
+    return new SwaError(
+      'log.unavailable',
+      `cannot ${what} Kafka at ${this.brokers.join(', ')}: ${messageOf(cause)}`,
+      { cause, retryable: true, hint: 'see that the brokers run and that the SWA_KAFKA_* keys are right' },
+    );
+  }
+}
+
+/**
+ * kafkajs always asks for offsets as a reader of committed records, who is told the last stable offset: the first record of
+ * the oldest open transaction. Its clusters can ask for the end of what is durable (the high watermark), but no option leads
+ * there, so the option is put in where an instance makes its clusters.
+ */
+class DurableKafka extends kafkajs.Kafka {
+  constructor(config: KafkaConfig) {
+    super(config);
+    const key = Object.getOwnPropertySymbols(this).find(
+      ({ description }) => description === 'private:Kafka:createCluster',
+    );
+    const make: unknown = key === undefined ? undefined : Reflect.get(this, key);
+    if (key === undefined || typeof make !== 'function')
+      throw new SwaError('internal.invariant', 'kafkajs does not make clusters as 2.2.4 does');
+    const readUncommitted = { isolationLevel: 0 };
+    Reflect.set(this, key, (options: object): unknown =>
+      Reflect.apply(make, this, [{ ...options, ...readUncommitted }]),
+    );
+  }
+}
+
+function configOf({ brokers, tls, sasl }: KafkaOptions): KafkaConfig {
+  return {
+    clientId: 'swa',
+    brokers: [...brokers],
+    connectionTimeout: 3000,
+    requestTimeout: 10_000,
+    retry,
+    logLevel: kafkajs.logLevel.NOTHING, // what matters arrives as errors
+    ...(tls === false ? {} : { ssl: tls.ca.length === 0 ? true : { ca: [...tls.ca] } }),
+    ...(sasl === undefined ? {} : { sasl: saslOf(sasl) }),
+  };
+}
+
+/** kafkajs types each mechanism apart. */
+function saslOf({ mechanism, username, password }: NonNullable<KafkaOptions['sasl']>): SASLOptions {
+  if (mechanism === 'plain') return { mechanism, username, password };
+  if (mechanism === 'scram-sha-256') return { mechanism, username, password };
+  return { mechanism, username, password };
+}

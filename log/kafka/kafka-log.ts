@@ -1,0 +1,288 @@
+/**
+ * The log on Kafka: topics `<prefix>pageviews`, `<prefix>equivs` and `<prefix>log-id`. Which log they are: identity.ts; what
+ * they are made with: topics.ts.
+ */
+import { SwaError } from '../../lib/errors/errors.js';
+import { GroupCommit } from '../group-commit.js';
+import type { LastRecords } from '../last-records.js';
+import {
+  offset,
+  parsePartitionName,
+  type LogHealth,
+  type LogId,
+  type LogReader,
+  type LogWriter,
+  type NewRecord,
+  type Offsets,
+  type PartitionName,
+  type ReaderOptions,
+  type Share,
+  type ShareOptions,
+  topics,
+} from '../log.js';
+import { OpenReaders } from '../open-readers.js';
+import { partitionsOf } from '../partitioner.js';
+import { route, type Routed } from '../route.js';
+import { KafkaClient, type KafkaOptions, type Message, type OffsetRange } from './client.js';
+import { longestSilenceMs } from './consumers.js';
+import { FencedReader, type Source } from './fenced-reader.js';
+import { identify, type IdentityOptions } from './identity.js';
+import { KafkaShare } from './kafka-share.js';
+import { SetAside } from './set-aside.js';
+import { TopicWatch, checkTopics, commitBytes } from './topics.js';
+
+export interface KafkaLogOptions extends KafkaOptions, IdentityOptions {
+  /** See FenceOptions. */
+  readonly silentMs?: number;
+}
+
+/** What a reader holds ready. */
+const buffered = { bufferedRecords: 50_000, bufferedBytes: 64 * 2 ** 20 } as const;
+/** Key (3 bytes a character at most) and Kafka's own fields. */
+const overheadBytes = ({ key }: NewRecord): number => 3 * key.length + 40;
+
+/** Throws `log.unavailable`, `config.invalid` (partitions, or a topic that loses facts), `log.mismatch`. */
+export async function openKafkaLog(options: KafkaLogOptions): Promise<LogWriter> {
+  const client = await KafkaClient.connect(options);
+  try {
+    const id = await identify(client, options);
+    const settings = new TopicWatch(client, options, await checkTopics(client, options));
+    return new KafkaLog(client, id, options, settings);
+  } catch (error) {
+    await client.close();
+    throw error;
+  }
+}
+
+class KafkaLog implements LogWriter {
+  readonly id: LogId;
+  readonly partitions: readonly PartitionName[];
+  readonly #client: KafkaClient;
+  readonly #options: KafkaLogOptions;
+  readonly #commits: GroupCommit<Routed>;
+  readonly #readers = new OpenReaders();
+  readonly #setAside = new SetAside();
+  readonly #settings: TopicWatch;
+  /** Where each partition ended at least when we last heard of it. */
+  readonly #ends = new Map<PartitionName, number>();
+  /** Why this is not the log any more that was opened. */
+  #lost: SwaError | undefined;
+  #closed = false;
+
+  constructor(client: KafkaClient, id: LogId, options: KafkaLogOptions, settings: TopicWatch) {
+    this.id = id;
+    this.#settings = settings;
+    this.partitions = partitionsOf(options.partitions);
+    this.#client = client;
+    this.#options = options;
+    this.#commits = new GroupCommit({
+      commit: (group) => this.#send(group.flatMap((routed) => this.#messages(routed))),
+      commitBytes,
+      waitingBytes: 64 * 2 ** 20,
+      hint: 'see that the brokers run; the log resumes by itself',
+    });
+  }
+
+  async append(records: readonly NewRecord[]): Promise<void> {
+    this.#checkOpen();
+    const pieces = route(records, {
+      pageviewPartitions: this.#options.partitions,
+      overheadBytes,
+      pieceBytes: commitBytes,
+    });
+    await Promise.all(pieces.map((piece) => this.#commits.add(piece)));
+  }
+
+  /** The broker owns retention. */
+  async trim(): Promise<void> {
+    this.#checkOpen();
+  }
+
+  async earliest(): Promise<Offsets> {
+    return this.#byName(await this.#ranges('durable'), 'low');
+  }
+
+  async latest(): Promise<Offsets> {
+    return this.#byName(await this.#ranges('durable'), 'high');
+  }
+
+  async readable(): Promise<Offsets> {
+    return this.#byName(await this.#ranges('readable'), 'stable');
+  }
+
+  async health(): Promise<LogHealth> {
+    const { ours, others } = await this.#ranges('readable');
+    const unreadRecords = sum(others.map(({ low, high }) => high - low));
+    const heldBackRecords = sum(ours.map(({ stable, high }) => Math.max(0, high - stable)));
+    const warnings = [...(await this.#settings.warnings()), ...this.#setAside.warnings()];
+    if (others.length > 0) warnings.push(this.#unread(others.length));
+    if (heldBackRecords > 0) warnings.push(this.#heldBack());
+    return { warnings, unreadRecords, heldBackRecords, setAsideRecords: this.#setAside.records };
+  }
+
+  stored(records: LastRecords): void {
+    const { memory } = this.#options;
+    memory?.keepLastRecords(this.id, { ...memory.lastRecords(this.id), ...records });
+  }
+
+  async openReader({ from, consumer }: ReaderOptions): Promise<LogReader> {
+    this.#checkOpen();
+    const unknown = Object.keys(from).find((name) => !this.partitions.some((own) => own === name));
+    if (unknown !== undefined) {
+      throw new SwaError('log.mismatch', `the log has no partition ${unknown}`, { context: { from } });
+    }
+    const reader = new FencedReader(this.#source(consumer), from, {
+      silentMs: this.#options.silentMs ?? 60_000,
+      ...buffered,
+    });
+    await reader.start();
+    return this.#readers.add({
+      next: (read) => {
+        if (this.#lost !== undefined) throw this.#lost;
+        return reader.next(read);
+      },
+      close: () => reader.close(),
+    });
+  }
+
+  /** The members of a group share the partitions by themselves, however many they are. */
+  share({ group }: Pick<ShareOptions, 'group'>): Promise<Share> {
+    this.#checkOpen();
+    const name = `${this.#options.topicPrefix}${group}`;
+    return KafkaShare.join({
+      ...this.#names(),
+      partitions: this.partitions,
+      join: (member) => this.#client.join(name, member),
+      members: () => this.#client.groupMembers(name),
+      broker: this.#client.brokers[0] ?? '',
+      home: this.#options.memory?.home() ?? '',
+      group: name,
+      silentMs: longestSilenceMs,
+    });
+  }
+
+  /** Sends what waits, then closes its readers and connections. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#commits.drain();
+    await this.#readers.closeAll();
+    await this.#client.close();
+  }
+
+  #source(consumer: string): Source {
+    const prefix = this.#options.topicPrefix;
+    const names = this.#names();
+    return {
+      ...names,
+      subscribe: (subscriber) =>
+        this.#client.subscribe(`${prefix}${consumer}`, {
+          ...subscriber,
+          take: (batch, alive) => {
+            this.#setAside.look(names.nameOf(batch.topic, batch.partition), batch);
+            return subscriber.take(batch, alive);
+          },
+        }),
+      offsets: (topic) => this.#client.offsets(topic),
+    };
+  }
+
+  /** The broker's names for our partitions, and ours for its. */
+  #names(): Pick<Source, 'topicOf' | 'nameOf'> {
+    const prefix = this.#options.topicPrefix;
+    return {
+      topicOf: (name) => `${prefix}${parsePartitionName(name).topic}`,
+      nameOf: (topic, partition) => {
+        const name = this.partitions.find((own) => own === `${topic.slice(prefix.length)}/${partition}`);
+        if (name === undefined)
+          throw new SwaError('internal.invariant', `${topic}/${partition} is none of ours`);
+        return name;
+      },
+    };
+  }
+
+  #messages({ records, partitions }: Routed): Message[] {
+    const prefix = this.#options.topicPrefix;
+    return records.map(({ topic, key, value }, i) => ({
+      topic: `${prefix}${topic}`,
+      partition: topic === 'pageviews' ? (partitions[i] ?? 0) : 0,
+      key,
+      value,
+    }));
+  }
+
+  async #send(messages: readonly Message[]): Promise<void> {
+    const before = new Map(this.#ends);
+    const { nameOf } = this.#names();
+    for (const { topic, partition, offset: first } of await this.#client.send(messages))
+      this.#noteEnd(nameOf(topic, partition), first, before);
+  }
+
+  /** Of our partitions in their order, and of those that the topics were given later. */
+  async #ranges(end: 'durable' | 'readable'): Promise<Ranges> {
+    this.#checkOpen();
+    const before = new Map(this.#ends);
+    const ask = (topic: string): Promise<OffsetRange[]> =>
+      end === 'durable' ? this.#client.durableOffsets(topic) : this.#client.offsets(topic);
+    try {
+      const [pageviews = [], equivs = []] = await Promise.all(
+        topics.map((topic) => ask(`${this.#options.topicPrefix}${topic}`)),
+      );
+      const count = this.#options.partitions;
+      const ours = [...pageviews.slice(0, count), ...equivs.slice(0, 1)];
+      this.partitions.forEach((name, i) => this.#noteEnd(name, ours[i]?.high ?? 0, before));
+      return { ours, others: [...pageviews.slice(count), ...equivs.slice(1)] };
+    } catch (error) {
+      if (error instanceof SwaError && error.code === 'log.mismatch') this.#lost ??= error;
+      throw error;
+    }
+  }
+
+  /** A log never ends, or takes a record, before where it ended earlier. */
+  #noteEnd(name: PartitionName, end: number, before: ReadonlyMap<PartitionName, number>): void {
+    const earlier = before.get(name) ?? 0;
+    if (end < earlier) {
+      this.#lost ??= new SwaError('log.mismatch', `${name} ended at ${earlier} before, and now at ${end}`, {
+        hint: 'the topic lost records or was made anew: see "A topic that was deleted" in docs/operations.md',
+      });
+      throw this.#lost;
+    }
+    this.#ends.set(name, Math.max(end, this.#ends.get(name) ?? 0));
+  }
+
+  #byName({ ours }: Ranges, end: keyof OffsetRange): Offsets {
+    return Object.fromEntries(this.partitions.map((name, i) => [name, offset(ours[i]?.[end] ?? 0)]));
+  }
+
+  #unread(partitions: number): string {
+    const { topicPrefix, partitions: ours } = this.#options;
+    return (
+      `the topics of the log have ${partitions} partitions more than it was made with; the records in them are not read ` +
+      `(unreadRecords counts them): send pageviews to partitions 0 to ${ours - 1} of ${topicPrefix}pageviews, and edges ` +
+      `to partition 0 of ${topicPrefix}equivs`
+    );
+  }
+
+  #heldBack(): string {
+    const { topicPrefix } = this.#options;
+    return (
+      'durable records wait behind a transaction that another producer holds open (heldBackRecords counts them): ' +
+      `kafka-transactions.sh --bootstrap-server ${this.#client.brokers[0]} describe-producers ` +
+      `--topic ${topicPrefix}pageviews --partition 0 names its producer, and so on for each partition`
+    );
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new SwaError('log.closed', 'cannot use the log: it is closed');
+    if (this.#lost !== undefined) throw this.#lost;
+  }
+}
+
+interface Ranges {
+  readonly ours: readonly OffsetRange[];
+  readonly others: readonly OffsetRange[];
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}

@@ -1,0 +1,164 @@
+/**
+ * A share of the partitions by Kafka's consumer group protocol: the broker knows who is alive, one member deals the
+ * partitions out among all. The group is for membership alone: nothing is read through it and nothing committed to it.
+ *
+ * Members that work on different data directories do not share: each directory's members have all partitions among them.
+ */
+import { z } from 'zod';
+import { SwaError, messageOf } from '../../lib/errors/errors.js';
+import { validJson } from '../../lib/files/valid-json.js';
+import { parsePartitionName, type PartitionName, type Share } from '../log.js';
+import { dealOut } from '../share.js';
+import type { GroupRules, TopicPartition } from './assigners.js';
+import type { GroupMember, Member, Membership } from './client.js';
+
+export interface KafkaShareOptions {
+  readonly group: string;
+  /** For the command that lists the members. */
+  readonly broker: string;
+  /** The data directory that is worked on. */
+  readonly home: string;
+  /** All there are, in the log's order. */
+  readonly partitions: readonly PartitionName[];
+  /** The broker's name for a partition's topic, and back. */
+  topicOf(name: PartitionName): string;
+  nameOf(topic: string, partition: number): PartitionName;
+  /** Joins the group. */
+  join(member: Member): Promise<Membership>;
+  /** Who is in the group now; undefined when the client cannot ask. */
+  members(): Promise<readonly GroupMember[] | undefined>;
+  /**
+   * Who has heard nothing from the group for so long takes it that the others were given its partitions. Longer than
+   * the group takes to put a member out and to deal anew.
+   */
+  readonly silentMs: number;
+}
+
+const introductionSchema = z.object({ home: z.string(), had: z.array(z.string()) });
+const none: readonly PartitionName[] = [];
+
+export class KafkaShare implements Share, Member {
+  readonly kind = 'moving';
+  readonly topics: readonly string[];
+  readonly rules: GroupRules;
+  readonly #options: KafkaShareOptions;
+  #ours = none;
+  #heardAt = performance.now();
+  #trouble: SwaError | undefined;
+  #membership: Membership | undefined;
+  #watchdog: NodeJS.Timeout | undefined;
+  #watching: Promise<void> | undefined;
+
+  private constructor(options: KafkaShareOptions) {
+    this.#options = options;
+    this.topics = [...new Set(options.partitions.map((name) => options.topicOf(name)))];
+    this.rules = {
+      name: 'swa-deal-2',
+      introduction: () => JSON.stringify({ home: options.home, had: this.#ours }),
+      assign: (introductions) => this.#assign(introductions),
+    };
+  }
+
+  /** Resolves when this process is a member, or has been refused: then it tries again. Throws `log.unavailable`. */
+  static async join(options: KafkaShareOptions): Promise<KafkaShare> {
+    const share = new KafkaShare(options);
+    share.#membership = await options.join(share);
+    share.#watchdog = setInterval(() => share.#beginWatch(), options.silentMs / 4).unref();
+    return share;
+  }
+
+  partitions(): readonly PartitionName[] {
+    return this.#trouble !== undefined || this.#isSilent() ? none : this.#ours;
+  }
+
+  trouble(): SwaError | undefined {
+    return this.#trouble;
+  }
+
+  async leave(): Promise<void> {
+    clearInterval(this.#watchdog);
+    await this.#watching;
+    await this.#membership?.leave();
+  }
+
+  assigned(partitions: readonly TopicPartition[]): void {
+    this.#ours = partitions.map(({ topic, partition }) => this.#options.nameOf(topic, partition));
+    this.#trouble = undefined;
+    this.heard();
+  }
+
+  heard(): void {
+    this.#heardAt = performance.now();
+  }
+
+  failed(cause: SwaError): void {
+    this.#trouble = this.#refusal(cause, '');
+    void this.#nameMembers(cause);
+  }
+
+  /** Whoever is in a group that refuses us is not one of ours. */
+  async #nameMembers(cause: SwaError): Promise<void> {
+    let who: string;
+    try {
+      const members = await this.#options.members();
+      who = members === undefined ? 'a consumer of the newer group protocol (KIP-848)' : describe(members);
+    } catch (error) {
+      who = messageOf(error);
+    }
+    if (this.#trouble?.cause === cause) this.#trouble = this.#refusal(cause, `; in the group now: ${who}`);
+  }
+
+  #refusal(cause: SwaError, who: string): SwaError {
+    const { group, broker } = this.#options;
+    return new SwaError('log.unavailable', `${cause.message}${who}`, {
+      cause,
+      hint:
+        'where these are not speed workers of ours, end them or give them a group of their own (`kafka-consumer-groups.sh ' +
+        `--bootstrap-server ${broker} --describe --members --group ${group}\` lists them); it is tried again`,
+    });
+  }
+
+  #beginWatch(): void {
+    this.#watching ??= this.#watch().finally(() => void (this.#watching = undefined));
+  }
+
+  /** A client that has fallen silent or was refused is not waited for: another one joins in its place. */
+  async #watch(): Promise<void> {
+    if (this.#trouble === undefined && !this.#isSilent()) return;
+    try {
+      await this.#membership?.leave();
+      this.#membership = await this.#options.join(this);
+    } catch (error) {
+      if (!(error instanceof SwaError)) throw error; // the next look tries again
+    }
+  }
+
+  #isSilent(): boolean {
+    return performance.now() - this.#heardAt > this.#options.silentMs;
+  }
+
+  #assign(introductions: ReadonlyMap<string, string>): Map<string, TopicPartition[]> {
+    const { partitions } = this.#options;
+    const homes = new Map<string, Map<string, readonly PartitionName[]>>();
+    for (const [member, text] of introductions) {
+      const said = validJson(introductionSchema, text);
+      if (said === undefined) continue; // not one of ours
+      const had = partitions.filter((name) => said.had.includes(name));
+      homes.set(said.home, (homes.get(said.home) ?? new Map()).set(member, had));
+    }
+    const places = (names: readonly PartitionName[]): TopicPartition[] =>
+      names.map((name) => ({
+        topic: this.#options.topicOf(name),
+        partition: parsePartitionName(name).partition,
+      }));
+    const dealt = [...homes.values()].flatMap((had) => [...dealOut(partitions, had)]);
+    return new Map(dealt.map(([member, names]) => [member, places(names)]));
+  }
+}
+
+function describe(members: readonly GroupMember[]): string {
+  const shown = members
+    .slice(0, 5)
+    .map(({ id, clientId, host }) => `client '${clientId}' at ${host} (${id})`);
+  return [...shown, ...(members.length > 5 ? [`${members.length - 5} more`] : [])].join(', ') || 'nobody';
+}

@@ -1,0 +1,68 @@
+/**
+ * What a data directory knows of the Kafka log it belongs to. Topics can be deleted and made again by anybody, so what has
+ * met its log makes no topics any more and holds what it finds against what it knows:
+ *
+ *   log/kafka.json             the log's id, and a name for this directory; made once
+ *   master/root.json           the log's id, for a directory that was restored or is older than the file above
+ *   master/last-records.json   a note of the sink: see last-records.ts
+ */
+import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { roomOf } from '../../lib/files/data-dir.js';
+import { SwaError } from '../../lib/errors/errors.js';
+import { createFile } from '../../lib/files/durable.js';
+import { readIfThere } from '../../lib/files/read-if-there.js';
+import { validJson } from '../../lib/files/valid-json.js';
+import { keepLastRecords, readLastRecords, type LastRecords } from '../last-records.js';
+import type { LogId } from '../log.js';
+
+const fileSchema = z.object({ logId: z.string().min(1), home: z.string().min(1) });
+const rootSchema = z.object({ logId: z.string().min(1) });
+
+export class KafkaMemory {
+  readonly #dataDir: string;
+  readonly #path: string;
+
+  constructor(dataDir: string) {
+    this.#dataDir = dataDir;
+    this.#path = join(roomOf(dataDir, 'log'), 'kafka.json');
+  }
+
+  /** Undefined when this directory has not met its log yet. Throws `data-dir.unusable` for a damaged file. */
+  logId(): LogId | undefined {
+    const root = readIfThere(join(roomOf(this.#dataDir, 'master'), 'root.json'));
+    const id = this.#file()?.logId ?? (root === undefined ? undefined : validJson(rootSchema, root)?.logId);
+    return id as LogId | undefined; // branding: written from one
+  }
+
+  /** The same for all processes of this data directory, and no other one's; '' in one that does not exist. */
+  home(): string {
+    return this.#file()?.home ?? '';
+  }
+
+  /** Remembers the log, once; makes no data directory. */
+  keepLogId(logId: LogId): void {
+    if (!existsSync(roomOf(this.#dataDir, 'log'))) return;
+    createFile(this.#path, JSON.stringify({ logId, home: randomUUID() }));
+  }
+
+  lastRecords(logId: LogId): LastRecords {
+    return readLastRecords(this.#dataDir, logId);
+  }
+
+  keepLastRecords(logId: LogId, records: LastRecords): void {
+    keepLastRecords(this.#dataDir, logId, records);
+  }
+
+  #file(): z.output<typeof fileSchema> | undefined {
+    const text = readIfThere(this.#path);
+    if (text === undefined) return undefined;
+    const file = validJson(fileSchema, text);
+    if (file !== undefined) return file;
+    throw new SwaError('data-dir.unusable', `${this.#path} is damaged: it does not say which log this is`, {
+      hint: 'delete it if the Kafka topics still are those this data directory was made with',
+    });
+  }
+}

@@ -1,0 +1,190 @@
+/**
+ * The topics of a log: what they are made with, and what is wrong with those that are there. Refused is what loses facts
+ * or does not take ours; a setting that only makes trouble likely is a warning. Both name the command that mends it.
+ *
+ * - `compression.type=uncompressed`: the broker unpacks what others send, so no reader depends on a codec, our own batches
+ *   pass through as they are, and a batch may not unpack to more than `max.message.bytes`: the broker refuses it.
+ * - `message.timestamp.type=LogAppendTime`: retention goes by the time a record came, not by one its producer chose.
+ */
+import { SwaError } from '../../lib/errors/errors.js';
+import { topics as topicsOfLog } from '../log.js';
+import type { KafkaClient, NewTopic } from './client.js';
+
+export interface TopicOptions {
+  readonly topicPrefix: string;
+  readonly replication: number;
+  /** Partitions of topic pageviews: used when the topics are made, checked ever after. */
+  readonly partitions: number;
+  /** The broker must keep facts at least this long; 0 asks for nothing. */
+  readonly leastRetentionMs: number;
+}
+
+/** Kafka refuses record batches over 1,048,588 bytes; a commit may put all it has into one partition. */
+export const commitBytes = 900_000;
+/** The same with what Kafka puts around it. */
+const leastMessageBytes = 1_000_000;
+/** A reader holds one record batch in memory, however large the topic lets it be. */
+const mostMessageBytes = 8 * 2 ** 20;
+const weekMs = 7 * 24 * 3_600_000;
+
+export const idTopic = ({ topicPrefix }: TopicOptions): string => `${topicPrefix}log-id`;
+export const factTopics = ({ topicPrefix }: TopicOptions): string[] =>
+  topicsOfLog.map((topic) => `${topicPrefix}${topic}`);
+
+export function topicsToMake(options: TopicOptions): NewTopic[] {
+  const { partitions, replication, leastRetentionMs } = options;
+  const config = {
+    'cleanup.policy': 'delete',
+    'retention.ms': String(Math.max(weekMs, 2 * leastRetentionMs)),
+    'retention.bytes': '-1',
+    'max.message.bytes': String(2 * leastMessageBytes),
+    'compression.type': 'uncompressed',
+    'message.timestamp.type': 'LogAppendTime',
+  };
+  const [pageviews = '', equivs = ''] = factTopics(options);
+  return [
+    {
+      name: idTopic(options),
+      partitions: 1,
+      replication,
+      config: { 'cleanup.policy': 'compact', 'compression.type': 'uncompressed' },
+    },
+    { name: pageviews, partitions, replication, config },
+    { name: equivs, partitions: 1, replication, config },
+  ];
+}
+
+/** How long what was found is taken as it was. */
+const freshMs = 60_000;
+
+/** What is wrong with the topics' settings while they are used: looked at again every minute, since anybody can change them. */
+export class TopicWatch {
+  readonly #client: KafkaClient;
+  readonly #options: TopicOptions;
+  #warnings: readonly string[];
+  #lookedAt = performance.now();
+
+  constructor(client: KafkaClient, options: TopicOptions, warnings: readonly string[]) {
+    this.#client = client;
+    this.#options = options;
+    this.#warnings = warnings;
+  }
+
+  async warnings(): Promise<readonly string[]> {
+    if (performance.now() - this.#lookedAt < freshMs) return this.#warnings;
+    this.#lookedAt = performance.now();
+    try {
+      this.#warnings = await checkTopics(this.#client, this.#options);
+    } catch (error) {
+      // What would refuse a start is a warning to who runs already.
+      if (!(error instanceof SwaError && error.code === 'config.invalid')) throw error;
+      this.#warnings = [`${error.message}; the next start is refused. ${error.hint ?? ''}`];
+    }
+    return this.#warnings;
+  }
+}
+
+/** Throws `config.invalid` for a topic that loses facts or does not take ours; returns warnings about all others. */
+export async function checkTopics(client: KafkaClient, options: TopicOptions): Promise<string[]> {
+  await checkIdentityIsKept(client, idTopic(options));
+  const warnings: string[] = [];
+  for (const topic of factTopics(options)) {
+    const setting = await client.topicConfig(topic, [
+      'retention.ms',
+      'retention.bytes',
+      'cleanup.policy',
+      'max.message.bytes',
+      'compression.type',
+      'message.timestamp.type',
+    ]);
+    refuseLosing(client, topic, setting, options);
+    warnings.push(...warningsOf(client, topic, setting));
+  }
+  return warnings;
+}
+
+/** Else a new id would be made one day, and everything that is stored would belong to another log. */
+async function checkIdentityIsKept(client: KafkaClient, topic: string): Promise<void> {
+  const policy = (await client.topicConfig(topic, ['cleanup.policy'])).get('cleanup.policy');
+  if (policy === 'compact') return;
+  throw refused(client, topic, `has cleanup.policy ${policy}, which drops the log's id`, {
+    'cleanup.policy': 'compact',
+  });
+}
+
+type Settings = ReadonlyMap<string, string>;
+
+function refuseLosing(
+  client: KafkaClient,
+  topic: string,
+  setting: Settings,
+  { leastRetentionMs }: TopicOptions,
+): void {
+  const retentionMs = Number(setting.get('retention.ms') ?? -1);
+  if (retentionMs >= 0 && retentionMs < leastRetentionMs) {
+    const why = `keeps records for ${retentionMs} ms, shorter than three batch intervals (${leastRetentionMs} ms)`;
+    throw refused(client, topic, why, { 'retention.ms': String(leastRetentionMs) });
+  }
+  const retentionBytes = Number(setting.get('retention.bytes') ?? -1);
+  if (retentionBytes >= 0 && leastRetentionMs > 0) {
+    const why = `keeps at most ${retentionBytes} bytes of a partition, so it may drop facts that no batch run has covered`;
+    throw refused(client, topic, why, { 'retention.bytes': '-1' });
+  }
+  const takesBytes = Number(setting.get('max.message.bytes') ?? leastMessageBytes);
+  if (takesBytes < leastMessageBytes) {
+    const why = `takes record batches of at most ${takesBytes} bytes, and we send up to ${leastMessageBytes}`;
+    throw refused(client, topic, why, { 'max.message.bytes': String(leastMessageBytes) });
+  }
+  if (setting.get('cleanup.policy')?.includes('compact') === true)
+    throw refused(client, topic, 'is compacted, which drops facts', { 'cleanup.policy': 'delete' });
+}
+
+function refused(
+  client: KafkaClient,
+  topic: string,
+  why: string,
+  mend: Readonly<Record<string, string>>,
+): SwaError {
+  return new SwaError('config.invalid', `topic ${topic} ${why}`, {
+    hint: `change the topic: ${alterCommand(client, topic, mend)}`,
+  });
+}
+
+function warningsOf(client: KafkaClient, topic: string, setting: Settings): string[] {
+  const compression = setting.get('compression.type') ?? '';
+  const timestamps = setting.get('message.timestamp.type') ?? '';
+  const messageBytes = Number(setting.get('max.message.bytes') ?? 0);
+  const found: string[] = [];
+  const mend: Record<string, string> = {};
+  if (!['uncompressed', 'gzip'].includes(compression)) {
+    found.push(
+      `compression.type=${compression}: readers unpack what others send, and the broker bounds nothing`,
+    );
+    mend['compression.type'] = 'uncompressed';
+  }
+  if (timestamps !== 'LogAppendTime') {
+    found.push(
+      `message.timestamp.type=${timestamps}: retention drops records that carry an old time before they are read`,
+    );
+    mend['message.timestamp.type'] = 'LogAppendTime';
+  }
+  if (messageBytes > mostMessageBytes) {
+    found.push(`max.message.bytes=${messageBytes}: a reader needs as much memory for one record batch`);
+    mend['max.message.bytes'] = String(2 * leastMessageBytes);
+  }
+  return found.length === 0
+    ? []
+    : [`topic ${topic} has ${found.join('; ')}. Change it: ${alterCommand(client, topic, mend)}`];
+}
+
+function alterCommand(
+  { brokers }: KafkaClient,
+  topic: string,
+  settings: Readonly<Record<string, string>>,
+): string {
+  const list = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
+  return (
+    `kafka-configs.sh --bootstrap-server ${brokers[0]} --alter --entity-type topics ` +
+    `--entity-name ${topic} --add-config ${list.join(',')}`
+  );
+}

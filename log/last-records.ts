@@ -1,0 +1,50 @@
+/**
+ * The last record of each partition that the master dataset has, as a note in its folder: offset and hash of the record's
+ * bytes. A log that can be replaced under its own id (Kafka topics that were deleted and made again) is told by it: every
+ * role compares the note with the log when it opens it. A note that is lost or damaged is no note: the next commit of the
+ * sink writes it anew.
+ */
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { roomOf } from '../lib/files/data-dir.js';
+import { replaceFile } from '../lib/files/durable.js';
+import { readIfThere } from '../lib/files/read-if-there.js';
+import { validJson } from '../lib/files/valid-json.js';
+import type { LogId, Offset, PartitionName } from './log.js';
+
+export interface LastRecord {
+  readonly offset: Offset;
+  /** Of the record's bytes, lower-case hex. */
+  readonly sha256: string;
+}
+
+export type LastRecords = Readonly<Partial<Record<PartitionName, LastRecord>>>;
+
+const noteSchema = z.object({
+  logId: z.string(),
+  records: z.record(
+    z.string(),
+    z.object({ offset: z.int().min(0), sha256: z.string().regex(/^[0-9a-f]{64}$/) }),
+  ),
+});
+
+export function fingerprintOf(value: Uint8Array): string {
+  return createHash('sha256').update(value).digest('hex');
+}
+
+/** Replaces the note. */
+export function keepLastRecords(dataDir: string, logId: LogId, records: LastRecords): void {
+  replaceFile(notePath(dataDir), JSON.stringify({ logId, records }));
+}
+
+/** What the note says of this log; empty where it says nothing. */
+export function readLastRecords(dataDir: string, logId: LogId): LastRecords {
+  const text = readIfThere(notePath(dataDir));
+  const note = text === undefined ? undefined : validJson(noteSchema, text);
+  return note?.logId === logId ? (note.records as LastRecords) : {}; // written above
+}
+
+function notePath(dataDir: string): string {
+  return join(roomOf(dataDir, 'master'), 'last-records.json');
+}

@@ -1,0 +1,211 @@
+/**
+ * The single-consumer queue of the chapter: `get` leases an item, `ack` removes it, `fail` gives it back. Persistent,
+ * and safe for several processes: any of them may add, several workers of one application may take.
+ *
+ * Each item is worked on at least once, and twice when a worker is slower than its lease or dies before its ack. A
+ * worker whose lease ran out cannot ack or fail any more: the number of the attempt is the fence.
+ *
+ * In LMDB because its write transactions already are one at a time across processes. `overlappingSync: false` since
+ * otherwise a commit returns before it is durable.
+ */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { open, type RootDatabase } from 'lmdb';
+import type { Clock } from '../../lib/time/clock.js';
+import { SwaError, isFullDisk, messageOf } from '../../lib/errors/errors.js';
+import { fsyncDir, fsyncFile, makeDirDurable } from '../../lib/files/durable.js';
+import { lmdbDamage } from '../../lib/files/lmdb-file.js';
+import { requireRoom, reserveLockFile } from '../../lib/files/lmdb-room.js';
+
+export interface QueueItem {
+  readonly id: number;
+  readonly item: Uint8Array;
+  /** 1 the first time it is handed out. */
+  readonly attempt: number;
+}
+
+export interface QueueOptions {
+  /** How long a worker may take before the item goes to another. */
+  readonly leaseMs: number;
+  /** Most items it holds, leased ones included. */
+  readonly limit: number;
+}
+
+interface Stored {
+  readonly item: Uint8Array;
+  readonly attempt: number;
+  /** The item may be handed out from this time on (UTC ms). */
+  readonly freeAt: number;
+}
+
+/** Ids count from 1; under 0 stands what is known of the whole. */
+/** What a small transaction may take of the disk. */
+const roomBytes = 256 * 1024;
+const totalsKey = 0;
+const maxReaders = 126;
+const firstId = 1;
+
+interface Totals {
+  readonly lastId: number;
+  readonly size: number;
+}
+
+export class SingleConsumerQueue {
+  readonly #dir: string;
+  readonly #db: RootDatabase<Stored | Totals, number>;
+  readonly #clock: Clock;
+  readonly #options: QueueOptions;
+  /** What this instance has taken: id to attempt. */
+  readonly #leases = new Map<number, number>();
+
+  private constructor(
+    dir: string,
+    db: RootDatabase<Stored | Totals, number>,
+    clock: Clock,
+    options: QueueOptions,
+  ) {
+    this.#dir = dir;
+    this.#db = db;
+    this.#clock = clock;
+    this.#options = options;
+  }
+
+  /** Opens, or makes, the queue kept in `dir`. Throws `data-dir.unusable` when its file is damaged. */
+  static open(dir: string, clock: Clock, options: Partial<QueueOptions> = {}): SingleConsumerQueue {
+    makeDirDurable(dir);
+    const file = join(dir, 'data.mdb');
+    const isNew = !existsSync(file);
+    const damage = isNew ? undefined : lmdbDamage(file);
+    if (damage !== undefined) throw damaged(file, damage);
+    reserveLockFile(dir, maxReaders);
+    const db = open<Stored | Totals, number>({ path: dir, overlappingSync: false, maxReaders });
+    if (isNew) {
+      // LMDB syncs its commits, but neither the first pages of a file it makes nor the file's name.
+      fsyncFile(file);
+      fsyncDir(dir);
+    }
+    return new SingleConsumerQueue(dir, db, clock, { leaseMs: 60_000, limit: 100_000, ...options });
+  }
+
+  /**
+   * Puts items at the end, all or none, durable on return; returns their ids. Throws `queue.full` and, when they cannot be
+   * written, `data-dir.unusable`, both retryable.
+   */
+  add(...items: readonly Uint8Array[]): number[] {
+    try {
+      return this.#add(items);
+    } catch (cause) {
+      if (cause instanceof SwaError) throw cause;
+      const why = isFullDisk(cause) ? 'its disk is full' : messageOf(cause);
+      throw new SwaError('data-dir.unusable', `cannot write the queue in '${this.#dir}': ${why}`, {
+        cause,
+        retryable: true,
+      });
+    }
+  }
+
+  #add(items: readonly Uint8Array[]): number[] {
+    return this.#db.transactionSync(() => {
+      const { lastId, size } = this.#totals();
+      if (size + items.length > this.#options.limit) {
+        throw new SwaError('queue.full', `the queue holds ${size} of ${this.#options.limit} items`, {
+          retryable: true,
+        });
+      }
+      requireRoom(this.#dir, roomBytes + items.reduce((sum, item) => sum + 2 * item.length, 0));
+      const ids = items.map((_, i) => lastId + 1 + i);
+      items.forEach((item, i) => this.#db.putSync(lastId + 1 + i, { item, attempt: 0, freeAt: 0 }));
+      this.#db.putSync(totalsKey, { lastId: lastId + items.length, size: size + items.length });
+      return ids;
+    });
+  }
+
+  /** Leases the oldest item that nobody holds; undefined when there is none. */
+  get(): QueueItem | undefined {
+    return this.#db.transactionSync(() => {
+      const now = this.#clock();
+      for (const { key: id, value } of this.#db.getRange({ start: firstId })) {
+        if (!isItem(value) || value.freeAt > now) continue;
+        const attempt = value.attempt + 1;
+        requireRoom(this.#dir, roomBytes);
+        this.#db.putSync(id, { ...value, attempt, freeAt: now + this.#options.leaseMs });
+        this.#leases.set(id, attempt);
+        return { id, item: value.item, attempt };
+      }
+      return undefined;
+    });
+  }
+
+  /** The work is done: removes the item. Throws `queue.unknown-item` when this instance does not hold it any more. */
+  ack(id: number): void {
+    this.#release(id, () => {
+      const { lastId, size } = this.#totals();
+      this.#db.removeSync(id);
+      this.#db.putSync(totalsKey, { lastId, size: size - 1 });
+    });
+  }
+
+  /** The work failed: the item goes to whoever asks next, after `delayMs`. Throws as `ack`. */
+  fail(id: number, delayMs = 0): void {
+    this.#release(id, (stored) => this.#db.putSync(id, { ...stored, freeAt: this.#clock() + delayMs }));
+  }
+
+  /** Starts the lease anew, for work that takes longer. Throws as `ack`. */
+  renew(id: number): void {
+    this.#withLease(id, (stored) => {
+      this.#db.putSync(id, { ...stored, freeAt: this.#clock() + this.#options.leaseMs });
+    });
+  }
+
+  /** The items in order, leased ones included, none taken. */
+  list(limit = 1000): QueueItem[] {
+    const items: QueueItem[] = [];
+    for (const { key: id, value } of this.#db.getRange({ start: firstId, limit })) {
+      if (isItem(value)) items.push({ id, item: value.item, attempt: value.attempt });
+    }
+    return items;
+  }
+
+  /** Items not yet acked; of another instance's changes, those before this turn of the event loop. */
+  get size(): number {
+    return this.#totals().size;
+  }
+
+  async close(): Promise<void> {
+    await this.#db.close();
+  }
+
+  #totals(): Totals {
+    const totals = this.#db.get(totalsKey);
+    return totals === undefined || isItem(totals) ? { lastId: 0, size: 0 } : totals;
+  }
+
+  #release(id: number, change: (stored: Stored) => void): void {
+    this.#withLease(id, change);
+    this.#leases.delete(id);
+  }
+
+  #withLease(id: number, change: (stored: Stored) => void): void {
+    this.#db.transactionSync(() => {
+      requireRoom(this.#dir, roomBytes);
+      const stored = this.#db.get(id);
+      if (!isItem(stored) || stored.attempt !== this.#leases.get(id)) {
+        this.#leases.delete(id);
+        throw new SwaError('queue.unknown-item', `item ${id} is not leased to this worker (any more)`, {
+          hint: 'its lease ran out and it went to another worker; this work may be done twice',
+        });
+      }
+      change(stored);
+    });
+  }
+}
+
+function damaged(file: string, what: string): SwaError {
+  return new SwaError('data-dir.unusable', `the queue ${file} is damaged: ${what}`, {
+    hint: 'stop the system and run `swa recover --yes`: it puts the file aside; what waited in it must be asked for again',
+  });
+}
+
+function isItem(value: Stored | Totals | undefined): value is Stored {
+  return value !== undefined && 'item' in value;
+}

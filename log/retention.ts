@@ -1,0 +1,94 @@
+/**
+ * What the embedded log need not keep any more. The batch layer knows which views may still be served from, and so what must
+ * stay; only the log's writer may trim. So the one leaves a note in the data directory and the other carries it out.
+ * Kafka's brokers keep to their topics' retention instead.
+ */
+import { join } from 'node:path';
+import { z } from 'zod';
+import { roomOf } from '../lib/files/data-dir.js';
+import { SwaError } from '../lib/errors/errors.js';
+import { replaceFile } from '../lib/files/durable.js';
+import { readIfThere } from '../lib/files/read-if-there.js';
+import { checkLogId, namesOf, offsetAt } from './cut.js';
+import { offset, parsePartitionName, type Cut, type LogId, type LogWriter, type Offsets } from './log.js';
+import { provenEnd } from './stored.js';
+
+const noteSchema = z.object({
+  logId: z.string().transform((id) => id as LogId), // written below
+  next: z.record(z.string(), z.number()).transform((next) => next as Offsets), // written below
+});
+
+/** The least position on every partition of several cuts. Throws on an empty list. */
+export function lowestOf(cuts: readonly Cut[]): Cut {
+  const [first, ...rest] = cuts;
+  if (first === undefined) throw new SwaError('internal.invariant', 'lowestOf() needs at least one cut');
+  const least = namesOf(first.next).map((name) => {
+    const others = rest.map((cut) => offsetAt(cut.next, name));
+    return [name, offset(Math.min(offsetAt(first.next, name), ...others))] as const;
+  });
+  return { logId: first.logId, next: Object.fromEntries(least) };
+}
+
+/**
+ * Moves a cut back so that a realtime view that starts at it still finds repeats of earlier pageviews: by what the last run
+ * added to a partition, at most by the window. A margin that did not depend on traffic would keep the whole log of a small
+ * site: the log is dropped in segments that all partitions share.
+ *
+ * @param lastRun the cuts of the last two runs, the older one first
+ * @param windowRecords how far back repeats are looked for, in offsets of one partition
+ */
+export function withWindow(
+  cut: Cut,
+  lastRun: { readonly from: Partial<Offsets>; readonly to: Offsets },
+  windowRecords: number,
+): Cut {
+  const next = namesOf(cut.next).map((name) => {
+    const hasWindow = parsePartitionName(name).topic === 'pageviews';
+    const added = offsetAt(lastRun.to, name) - (lastRun.from[name] ?? 0);
+    const margin = hasWindow ? Math.min(windowRecords, Math.max(0, added)) : 0;
+    return [name, offset(Math.max(0, offsetAt(cut.next, name) - margin))] as const;
+  });
+  return { logId: cut.logId, next: Object.fromEntries(next) };
+}
+
+/** Leaves the note: nothing below the cut is needed by anybody. */
+export function requestTrim(dataDir: string, below: Cut): void {
+  replaceFile(notePath(dataDir), JSON.stringify(below));
+}
+
+/** The writer's side: trims what the newest note allows. Call now and then; does nothing when the note is the last one's. */
+export class Trimmer {
+  readonly #dataDir: string;
+  readonly #log: LogWriter;
+  #done = '';
+
+  constructor(dataDir: string, log: LogWriter) {
+    this.#dataDir = dataDir;
+    this.#log = log;
+  }
+
+  /**
+   * Carries the note out, as far as the master dataset is seen to have the facts now: it may have been replaced by an older
+   * copy since the note was written. Throws `master.corrupt`, and drops nothing.
+   */
+  async run(): Promise<void> {
+    const text = readIfThere(notePath(this.#dataDir)) ?? this.#done;
+    if (text === this.#done) return;
+    const note = noteSchema.parse(JSON.parse(text));
+    checkLogId(this.#log.id, note.logId, 'the note on what the log may drop');
+    await this.#log.trim(this.#stored(note.next));
+    this.#done = text;
+  }
+
+  #stored(below: Offsets): Offsets {
+    const least = namesOf(below).map((name) => {
+      const end = provenEnd(this.#dataDir, name);
+      return [name, offset(Math.min(offsetAt(below, name), end))] as const;
+    });
+    return Object.fromEntries(least);
+  }
+}
+
+function notePath(dataDir: string): string {
+  return join(roomOf(dataDir, 'log'), 'trim-below.json');
+}

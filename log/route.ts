@@ -1,0 +1,55 @@
+/** Records on their way into a log: their partitions worked out, in pieces that fit one commit. */
+import { SwaError } from '../lib/errors/errors.js';
+import type { NewRecord } from './log.js';
+import { partitionIndexOf } from './partitioner.js';
+
+/** Most bytes of one record's value; facts are a few kilobytes at most. */
+export const maxRecordBytes = 512 * 1024;
+
+export interface Routed {
+  readonly records: readonly NewRecord[];
+  /** Index into `partitionsOf` for each record. */
+  readonly partitions: Uint16Array;
+  /** Bytes of the values, and for each record the bytes around it. */
+  readonly sizeBytes: number;
+}
+
+export interface RouteOptions {
+  readonly pageviewPartitions: number;
+  /** Most bytes a record takes besides its value. */
+  readonly overheadBytes: (record: NewRecord) => number;
+  /** Most bytes of one piece. */
+  readonly pieceBytes: number;
+}
+
+/** Throws `fact.invalid` for a record over `maxRecordBytes`. */
+export function route(records: readonly NewRecord[], options: RouteOptions): Routed[] {
+  const pieces: Routed[] = [];
+  const partitions = new Uint16Array(records.length);
+  let from = 0;
+  let sizeBytes = 0;
+  const cut = (to: number): void => {
+    const whole = from === 0 && to === records.length;
+    pieces.push({
+      records: whole ? records : records.slice(from, to),
+      partitions: partitions.subarray(from, to),
+      sizeBytes,
+    });
+    from = to;
+    sizeBytes = 0;
+  };
+  for (let i = 0; i < records.length; i++) {
+    const record = records[i];
+    if (record === undefined) continue;
+    const valueBytes = record.value.length;
+    if (valueBytes > maxRecordBytes) {
+      throw new SwaError('fact.invalid', `a record of ${valueBytes} bytes is over ${maxRecordBytes}`);
+    }
+    partitions[i] = partitionIndexOf(record, options.pageviewPartitions);
+    const recordBytes = valueBytes + options.overheadBytes(record);
+    if (sizeBytes + recordBytes > options.pieceBytes) cut(i);
+    sizeBytes += recordBytes;
+  }
+  if (from < records.length) cut(records.length);
+  return pieces;
+}

@@ -1,0 +1,106 @@
+/**
+ * What the master dataset holds of the log, as far as the log's own side must know: it lies above this room, so its files are
+ * looked at here only by their names and by what the newest manifests list. From that the log's writer tells that it is
+ * about to go on in the place of another log, and the trimmer that facts have a second copy before the first one goes.
+ */
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { roomOf } from '../lib/files/data-dir.js';
+import { SwaError, systemCode } from '../lib/errors/errors.js';
+import { readIfThere } from '../lib/files/read-if-there.js';
+import { unsealLine } from '../lib/files/sealed.js';
+import { validJson } from '../lib/files/valid-json.js';
+import { offset, parsePartitionName, type LogId, type Offset, type PartitionName } from './log.js';
+
+export function partitionDir(dataDir: string, name: PartitionName): string {
+  const { topic, partition } = parsePartitionName(name);
+  return join(roomOf(dataDir, 'master'), topic, `p${partition}`);
+}
+
+export function manifestsDir(dataDir: string, name: PartitionName): string {
+  return join(partitionDir(dataDir, name), 'manifests');
+}
+
+/** The number in a manifest's file name, or undefined for any other name. */
+export function manifestNumber(fileName: string): number | undefined {
+  return /^\d{10,}\.json$/.test(fileName) ? Number(fileName.slice(0, -'.json'.length)) : undefined;
+}
+
+/** The offsets [from, to) that a data file's name says, and the begin of its content's SHA-256; undefined for any other name. */
+export function dataFileRange(
+  fileName: string,
+): { readonly fromOffset: number; readonly toOffset: number; readonly hash: string } | undefined {
+  const [, from, to, hash] = /^(\d{16})-(\d{16})-([0-9a-f]{16})\.parquet$/.exec(fileName) ?? [];
+  if (from === undefined || to === undefined || hash === undefined) return undefined;
+  return { fromOffset: Number(from), toOffset: Number(to), hash };
+}
+
+/** Names in a folder; none when it is not there. */
+export function namesIn(dir: string): string[] {
+  try {
+    return readdirSync(dir);
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+const rootSchema = z.object({ logId: z.string().min(1) });
+
+/** The id of the log that the master dataset was made from; undefined when there is none, or its root cannot be read. */
+export function storedLogId(dataDir: string): LogId | undefined {
+  const root = readIfThere(join(roomOf(dataDir, 'master'), 'root.json'));
+  const line = root === undefined ? undefined : (unsealLine(root)?.body ?? root);
+  return line === undefined ? undefined : (validJson(rootSchema, line)?.logId as LogId | undefined); // branding
+}
+
+/** What shows that this data directory had a log before; undefined for a fresh one. */
+export function traceOfLog(dataDir: string): string | undefined {
+  const marks = [join(roomOf(dataDir, 'master'), 'root.json'), join(roomOf(dataDir, 'serving'), 'CURRENT')];
+  for (const topic of ['pageviews', 'equivs']) marks.push(join(roomOf(dataDir, 'master'), topic));
+  const segment = namesIn(roomOf(dataDir, 'log')).find((name) => /^segment-\d+\.log$/.test(name));
+  if (segment !== undefined) marks.unshift(join(roomOf(dataDir, 'log'), segment));
+  return marks.find((path) => existsSync(path));
+}
+
+/** How far the data files of a partition reach by their names, whoever names them: a log that ends before has lost facts. */
+export function storedEnd(dataDir: string, name: PartitionName): Offset {
+  const ends = namesIn(partitionDir(dataDir, name)).map((file) => dataFileRange(file)?.toOffset ?? 0);
+  return offset(Math.max(0, ...ends));
+}
+
+const rangeSchema = z.object({ fromOffset: z.number(), toOffset: z.number() });
+const manifestSchema = z.object({
+  files: z.array(rangeSchema.extend({ name: z.string(), sizeBytes: z.number() })),
+  gaps: z.array(rangeSchema).default([]),
+});
+
+/**
+ * The cut of a partition by its newest manifest, proved as far as names and sizes can: the manifest has its hash, its ranges touch
+ * from offset 0 on, and every file is there in its size. Throws `master.corrupt` otherwise; 0 where nothing is stored yet.
+ */
+export function provenEnd(dataDir: string, name: PartitionName): Offset {
+  const dir = manifestsDir(dataDir, name);
+  const newest = namesIn(dir)
+    .filter((file) => manifestNumber(file) !== undefined)
+    .toSorted()
+    .at(-1);
+  if (newest === undefined) return offset(0);
+  const path = join(dir, newest);
+  const line = unsealLine(readIfThere(path) ?? '')?.body;
+  const manifest = line === undefined ? undefined : validJson(manifestSchema, line);
+  const wrong = (what: string): SwaError =>
+    new SwaError('master.corrupt', `${path} ${what}`, { hint: '`swa verify` names what is damaged' });
+  if (manifest === undefined) throw wrong('cannot be read');
+  let end = 0;
+  for (const range of [...manifest.files, ...manifest.gaps].toSorted((a, b) => a.fromOffset - b.fromOffset)) {
+    if (range.fromOffset !== end) throw wrong(`has a gap: expected offset ${end}`);
+    end = range.toOffset;
+  }
+  for (const file of manifest.files) {
+    const size = statSync(join(partitionDir(dataDir, name), file.name), { throwIfNoEntry: false })?.size;
+    if (size !== file.sizeBytes) throw wrong(`names ${file.name}, which is not there in its size`);
+  }
+  return offset(end);
+}

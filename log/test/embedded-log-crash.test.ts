@@ -1,0 +1,149 @@
+/**
+ * The embedded log's writer killed again and again at random moments, and a disk that is full for a while. The ledger
+ * of what was acknowledged is kept in this process, outside the killed one. RUNS= makes more rounds.
+ */
+import assert from 'node:assert/strict';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { zeroOffsets } from '../cut.js';
+import { openEmbeddedLog } from '../embedded/embedded-log.js';
+import { openEmbeddedWriter } from '../embedded/writer.js';
+import type { Log } from '../log.js';
+import { readUntil, suitePartitions, type Seen } from './log-conformance.js';
+
+const childPath = fileURLToPath(new URL('log-writer-child.js', import.meta.url));
+const rounds = Number(process.env['RUNS'] ?? 30);
+
+/** The writing process and what it said. */
+class Writing {
+  readonly process: ChildProcess;
+  readonly acknowledged: string[];
+  readonly refusals: string[] = [];
+  readonly #ended: Promise<unknown>;
+
+  constructor(command: readonly string[], acknowledged: string[]) {
+    const [program = '', ...args] = command;
+    this.acknowledged = acknowledged;
+    this.process = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    this.#ended = once(this.process, 'close');
+    assert.ok(this.process.stdout !== null);
+    createInterface({ input: this.process.stdout }).on('line', (line) => {
+      if (line.startsWith('+ ')) this.acknowledged.push(...line.slice(2).split(' '));
+      else this.refusals.push(line.slice(2));
+    });
+  }
+
+  async kill(): Promise<void> {
+    this.process.kill('SIGKILL');
+    await this.#ended; // after this all it said has been read
+  }
+}
+
+const command = (dir: string, segmentBytes: number, name: string): string[] => [process.execPath, childPath, dir, String(segmentBytes), name]; // prettier-ignore
+
+async function until(condition: () => boolean, what: string): Promise<void> {
+  const deadline = performance.now() + 60_000;
+  while (!condition()) {
+    assert.ok(performance.now() < deadline, what);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+/** Everything in the log; each partition must be dense from 0. */
+async function readAll(log: Log): Promise<Map<string, Seen[]>> {
+  const reader = await log.openReader({ from: zeroOffsets(log.partitions), consumer: 'check' });
+  const all = await readUntil(reader, await log.latest());
+  await reader.close();
+  for (const [name, list] of all) {
+    list.forEach((item, i) =>
+      assert.equal(item.offset, i, `${name} has a hole before offset ${item.offset}`),
+    );
+  }
+  return all;
+}
+
+function textsOf(all: ReadonlyMap<string, readonly Seen[]>): string[] {
+  return [...all.values()].flat().map((item) => item.text.trimEnd());
+}
+
+function checkLedger(acknowledged: readonly string[], all: ReadonlyMap<string, readonly Seen[]>): void {
+  const stored = textsOf(all);
+  const distinct = new Set(stored);
+  assert.equal(distinct.size, stored.length, 'no record is in the log twice');
+  assert.deepEqual(acknowledged.filter((text) => !distinct.has(text)).slice(0, 10), [], 'acknowledged but lost'); // prettier-ignore
+}
+
+test(`${rounds} kills at random moments: nothing acknowledged is lost, nothing doubled, followers see it all`, async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'swa-kill-'));
+  try {
+    const log = await openEmbeddedLog({ dir, partitions: suitePartitions });
+    const follower = await log.openReader({ from: zeroOffsets(log.partitions), consumer: 'follower' });
+    const followed = new Map<string, Seen[]>();
+    const following = new AbortController();
+    const follow = async (): Promise<void> => {
+      while (!following.signal.aborted) {
+        for (const batch of await follower.next({ maxRecords: 700, timeoutMs: 50 })) {
+          const list = followed.get(batch.name) ?? [];
+          followed.set(batch.name, list);
+          batch.offsets.forEach((offset, i) => list.push({ offset, text: Buffer.from(batch.values[i] ?? []).toString() })); // prettier-ignore
+        }
+      }
+    };
+    const done = follow();
+    const acknowledged: string[] = [];
+    for (let round = 0; round < rounds; round++) {
+      const before = acknowledged.length;
+      const writing = new Writing(command(dir, 65_536, `r${round}`), acknowledged);
+      // A moment after a random number of acknowledgements: anywhere in a commit or a roll.
+      const enough = before + 1 + Math.floor(Math.random() * 2000);
+      await until(() => acknowledged.length >= enough, `round ${round} does not get going`);
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 3));
+      await writing.kill();
+      assert.deepEqual(writing.refusals, []);
+    }
+    const recovered = await openEmbeddedWriter({ dir, partitions: suitePartitions, segmentBytes: 65_536 });
+    const all = await readAll(recovered);
+    checkLedger(acknowledged, all);
+    await until(() => textsOf(followed).length >= textsOf(all).length, 'the follower stays behind');
+    following.abort();
+    await done;
+    assert.deepEqual(followed, all, 'the follower saw exactly the log');
+    await Promise.all([recovered.close(), log.close()]);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+});
+
+const skip = spawnSync('prlimit', ['--version']).status === 0 ? false : 'no prlimit here';
+
+test(
+  'a full disk refuses appends as retryable, and the log resumes by itself when there is space',
+  { skip },
+  async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'swa-full-'));
+    try {
+      const acknowledged: string[] = [];
+      const limited = ['prlimit', '--fsize=200000:unlimited', ...command(dir, 2 ** 27, 'f')];
+      const writing = new Writing(limited, acknowledged);
+      await until(() => writing.refusals.length >= 20, 'the limit is not felt');
+      assert.deepEqual([...new Set(writing.refusals)], ['log.unavailable true']);
+      const log = await openEmbeddedLog({ dir, partitions: suitePartitions });
+      const whileFull = acknowledged.length;
+      checkLedger(acknowledged.slice(0, whileFull), await readAll(log));
+      const raised = spawnSync('prlimit', [`--pid=${writing.process.pid}`, '--fsize=unlimited:unlimited']);
+      assert.equal(raised.status, 0, String(raised.stderr));
+      await until(() => acknowledged.length > whileFull + 2000, 'the log does not resume');
+      await writing.kill();
+      checkLedger(acknowledged, await readAll(log));
+      await log.close();
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
+  },
+);

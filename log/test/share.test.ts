@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import fc from 'fast-check';
+import type { PartitionName } from '../log.js';
+import { SwaError } from '../../lib/errors/errors.js';
+import type { GroupMember, Member } from '../kafka/client.js';
+import { KafkaShare } from '../kafka/kafka-share.js';
+import { partitionsOf } from '../partitioner.js';
+import { dealOut, fixedShare } from '../share.js';
+
+const partitions = partitionsOf(7);
+
+/** What each member of a group says it had: anything, also what others say they had, or what there is not. */
+const histories = fc
+  .dictionary(
+    fc.string({ minLength: 1, maxLength: 4 }),
+    fc.uniqueArray(fc.constantFrom(...partitions, 'pageviews/99' as PartitionName)),
+    { minKeys: 1, maxKeys: 12, noNullPrototype: true },
+  )
+  .map((had) => new Map(Object.entries(had)));
+
+test('every partition is dealt to exactly one member, and no member has two more than another', () => {
+  fc.assert(
+    fc.property(histories, (had) => {
+      const dealt = dealOut(partitions, had);
+      assert.deepEqual([...dealt.keys()].toSorted(), [...had.keys()].toSorted());
+      assert.deepEqual([...dealt.values()].flat().toSorted(), partitions.toSorted());
+      const sizes = [...dealt.values()].map((hand) => hand.length);
+      assert.ok(Math.max(...sizes) - Math.min(...sizes) <= 1, sizes.join());
+    }),
+  );
+});
+
+test('a deal does not depend on the order of members, and dealing again moves nothing', () => {
+  fc.assert(
+    fc.property(histories, (had) => {
+      const dealt = dealOut(partitions, had);
+      assert.deepEqual(dealOut(partitions, new Map([...had].toReversed())), dealt);
+      const again = dealOut(partitions, dealt);
+      for (const [member, hand] of dealt) assert.deepEqual(again.get(member)?.toSorted(), hand.toSorted());
+    }),
+  );
+});
+
+test('only as much moves as a newcomer gets, and what a leaver had', () => {
+  fc.assert(
+    fc.property(histories, fc.string({ minLength: 5 }), (first, newcomer) => {
+      const before = dealOut(partitions, first);
+      const after = dealOut(partitions, new Map([...before, [newcomer, []]]));
+      for (const [member, hand] of before) {
+        for (const name of after.get(member) ?? []) assert.ok(hand.includes(name), `${member} got ${name}`);
+      }
+      const left = dealOut(partitions, new Map([...after].filter(([member]) => member !== newcomer)));
+      for (const [member, hand] of left) {
+        for (const name of after.get(member) ?? []) assert.ok(hand.includes(name), `${member} lost ${name}`);
+      }
+    }),
+  );
+});
+
+test('fixed shares are all partitions, each in one', () => {
+  const shares = [0, 1, 2].map((member) => fixedShare(partitions, { members: 3, member }).partitions());
+  assert.deepEqual(shares.flat().toSorted(), partitions.toSorted());
+  assert.equal(fixedShare(partitions, { members: 1, member: 0 }).kind, 'fixed');
+});
+
+test('who hears nothing from the group has nothing, until it hears again; and joins anew meanwhile', async () => {
+  const group = new SilentGroup();
+  const share = await shareOf(group, 'here');
+  group.joined?.assigned([{ topic: 'pageviews', partition: 3 }]);
+  assert.deepEqual(share.partitions(), ['pageviews/3']);
+  while (group.members < 2) await sleep(5);
+  assert.deepEqual(share.partitions(), []);
+  assert.equal(group.left, 1);
+  group.joined?.heard();
+  assert.deepEqual(share.partitions(), ['pageviews/3']);
+  await share.leave();
+  assert.equal(group.left, group.members);
+});
+
+test('each data directory has all partitions among its members, and who does not introduce itself as we do gets none', async () => {
+  const share = await shareOf(new SilentGroup(), 'here');
+  const dealt = share.rules.assign(
+    new Map([
+      ['a', introduction('here', 'pageviews/0', 'pageviews/1')],
+      ['b', introduction('here')],
+      ['c', introduction('elsewhere')],
+      ['d', 'no JSON'],
+      ['e', '["pageviews/0"]'],
+    ]),
+  );
+  const namesOf = (member: string): string[] =>
+    (dealt.get(member) ?? []).map(({ topic, partition }) => `${topic}/${partition}`);
+  assert.deepEqual([...namesOf('a'), ...namesOf('b')].toSorted(), partitions.toSorted());
+  assert.deepEqual(namesOf('a').slice(0, 2), ['pageviews/0', 'pageviews/1']);
+  assert.deepEqual(namesOf('c').toSorted(), partitions.toSorted());
+  assert.deepEqual([...namesOf('d'), ...namesOf('e')], []);
+  await share.leave();
+});
+
+test('a group that refuses us names its members, leaves us without partitions, and is tried again', async () => {
+  const group = new SilentGroup();
+  const share = await shareOf(group, 'here', [{ id: 'm-1', clientId: 'stranger', host: '192.0.2.7' }]);
+  group.joined?.assigned([{ topic: 'pageviews', partition: 3 }]);
+  group.joined?.failed(new SwaError('log.unavailable', 'cannot join'));
+  assert.deepEqual(share.partitions(), []);
+  while (!/'stranger' at 192\.0\.2\.7 \(m-1\)/.test(share.trouble()?.message ?? '')) await sleep(5);
+  while (group.members < 2) await sleep(5);
+  assert.equal(group.left, 1);
+  group.joined?.assigned([{ topic: 'pageviews', partition: 2 }]);
+  assert.deepEqual([share.partitions(), share.trouble()], [['pageviews/2'], undefined]);
+  await share.leave();
+});
+
+/** What a member says when it joins. */
+function introduction(home: string, ...had: string[]): string {
+  return JSON.stringify({ home, had });
+}
+
+function shareOf(
+  group: SilentGroup,
+  home: string,
+  members: readonly GroupMember[] = [],
+): Promise<KafkaShare> {
+  return KafkaShare.join({
+    partitions,
+    topicOf: (name) => name.split('/')[0] ?? '',
+    nameOf: (topic, partition) => `${topic}/${partition}` as PartitionName,
+    join: (member) => group.join(member),
+    members: async () => members,
+    group: 'group',
+    broker: '',
+    home,
+    silentMs: 100,
+  });
+}
+
+/** A group that takes members in and says nothing. */
+class SilentGroup {
+  members = 0;
+  left = 0;
+  joined: Member | undefined;
+
+  join(member: Member): Promise<{ leave(): Promise<void> }> {
+    this.members++;
+    this.joined = member;
+    return Promise.resolve({ leave: async () => void this.left++ });
+  }
+}

@@ -1,0 +1,40 @@
+/**
+ * Records whose trees failed in the present epoch, and how often. A failed slice makes all its records suspects: they
+ * are tried again one by one, until all is well or one has failed three times and is to be set aside.
+ */
+import type { Offset, PartitionName } from '../../log/log.js';
+
+const failuresToSetAside = 3;
+
+export class FailedRecords {
+  readonly #failures = new Map<string, number>();
+
+  get isEmpty(): boolean {
+    return this.#failures.size === 0;
+  }
+
+  /** Counts a failure; true when it was the last one allowed. */
+  add(partition: PartitionName, offset: Offset): boolean {
+    const key = keyOf(partition, offset);
+    const failures = (this.#failures.get(key) ?? 0) + 1;
+    this.#failures.set(key, failures);
+    return failures === failuresToSetAside;
+  }
+
+  isSuspect(partition: PartitionName, offset: Offset): boolean {
+    return this.#failures.has(keyOf(partition, offset));
+  }
+
+  isSetAside(partition: PartitionName, offset: Offset): boolean {
+    return (this.#failures.get(keyOf(partition, offset)) ?? 0) >= failuresToSetAside;
+  }
+
+  /** The epoch is committed: nothing is suspect any more. */
+  clear(): void {
+    this.#failures.clear();
+  }
+}
+
+function keyOf(partition: PartitionName, offset: Offset): string {
+  return `${partition}@${offset}`;
+}

@@ -1,0 +1,122 @@
+/**
+ * The normalize bolt: one spelling for every page (the shared URL rules), one id for every person (the generation's
+ * mapping); bots, invalid URLs and repeats are left out and counted.
+ *
+ * Repeats are told by what the partition has carried before, so a partition's slices must come here in the order of the
+ * log, and none after one that failed. Both hold although tasks share them out by shuffle grouping, because one slice is
+ * under way at a time (swa-topology.ts) and the spout ends with the first that fails.
+ *
+ * What is left of a slice is dealt into lanes by the hash of its URL, and a lane goes on as one tuple: with fields
+ * grouping on the lane, all of one URL comes to one task. (Grouping on the URL itself does the same with a tuple for every
+ * page in the slice; that took half of the time.)
+ */
+import { hashWords } from '../../lib/memory/keyed-hash.js';
+import type { Offset, PartitionName } from '../../log/log.js';
+import { hourOf } from '../../lib/time/buckets.js';
+import type { CountablePageviews, CountingRules } from './counting-rules.js';
+import type { SliceFacts } from './log-intake.js';
+import { lanes, type Page } from './page-names.js';
+import { hashAt, rowWords, type PageviewColumns } from './pageview-columns.js';
+import type { PartitionRepeats } from './partition-repeats.js';
+import type { PartitionWork } from '../generations/partition-work.js';
+import type { PersonCoupons } from './person-coupons.js';
+import type { PartitionNotes, SliceViews } from '../store/view-changes.js';
+import type { Bolt, BoltOutput, Tuple } from '../../topology/index.js';
+
+export class NormalizeBolt implements Bolt<[facts: SliceFacts]> {
+  readonly outputs = {
+    pages: ['lane', 'partition', 'views', 'rows'],
+    notes: ['partition', 'notes'],
+  } as const;
+
+  readonly #rules: CountingRules;
+  readonly #work: ReadonlyMap<PartitionName, PartitionWork>;
+  readonly #persons: PersonCoupons;
+  #output: BoltOutput | undefined;
+
+  constructor(rules: CountingRules, work: ReadonlyMap<PartitionName, PartitionWork>, persons: PersonCoupons) {
+    this.#rules = rules;
+    this.#work = work;
+    this.#persons = persons;
+  }
+
+  prepare(_context: unknown, output: BoltOutput): void {
+    this.#output = output;
+  }
+
+  execute(tuple: Tuple<[facts: SliceFacts]>): void {
+    const [{ partition, pageviews, isSetAside, invalid, ...noted }] = tuple.values;
+    const work = this.#work.get(partition);
+    if (work === undefined) throw new TypeError(`not a partition of this topology: ${partition}`);
+    const countable = isSetAside ? nothing : this.#rules.countable(pageviews, work.names);
+    const { rows, pages } = withoutRepeats(countable, pageviews.offsets, work.repeats);
+    const hours = rows.map((row) => hourOf(pageviews.timestamps[row] ?? 0));
+    const coupons = this.#couponsOf(pageviews, rows);
+    const views: SliceViews = { pages, hours, coupons };
+    for (const [lane, ofLane] of dealt(pages).entries()) {
+      if (ofLane.length > 0) this.#output?.emitTo('pages', [lane, partition, views, ofLane], tuple);
+    }
+    const notes: PartitionNotes = {
+      ...noted,
+      deadLetters: isSetAside ? pageviews.length : 0,
+      repeats: countable.rows.length - rows.length,
+      refused: new Map([...invalid, ...countable.refused]),
+    };
+    this.#output?.emitTo('notes', [partition, notes], tuple);
+    this.#output?.ack(tuple);
+  }
+
+  #couponsOf(pageviews: PageviewColumns, rows: Int32Array): Uint32Array {
+    const { hashes } = pageviews;
+    this.#persons.prefetch(hashes, hashAt.visitor, rowWords);
+    const coupons = new Uint32Array(rows.length);
+    for (let i = 0; i < rows.length; i++) {
+      const row = rows[i] ?? 0;
+      const visitor = rowWords * row + hashAt.visitor;
+      const known = this.#persons.known(hashes, visitor);
+      coupons[i] = known >= 0 ? known : this.#persons.add(hashes, visitor, pageviews.text(row, 'visitor'));
+    }
+    return coupons;
+  }
+}
+
+/**
+ * Of a record that was set aside. The window has seen it when it was tried, unless it is the rules that fail on it; so
+ * later ones repeat it as the log alone says.
+ */
+const nothing: CountablePageviews = {
+  rows: new Int32Array(0),
+  pages: [],
+  keys: new Int32Array(0),
+  refused: new Map(),
+};
+
+function withoutRepeats(
+  { rows, pages, keys }: CountablePageviews,
+  offsets: readonly Offset[],
+  repeats: PartitionRepeats,
+): Pick<CountablePageviews, 'rows' | 'pages'> {
+  repeats.prefetch(keys);
+  const repeated = new Set<number>();
+  for (let i = 0; i < rows.length; i++) {
+    const row = rows[i] ?? 0;
+    const offset = offsets[row];
+    if (offset !== undefined && repeats.isRepeat(keys, hashWords * row, offset)) repeated.add(i);
+  }
+  if (repeated.size === 0) return { rows, pages };
+  const isKept = (_: unknown, i: number): boolean => !repeated.has(i);
+  return { rows: rows.filter(isKept), pages: pages.filter(isKept) };
+}
+
+/** The indexes of the pages of each lane. */
+function dealt(pages: readonly Page[]): readonly Int32Array[] {
+  const indexes = Array.from({ length: lanes }, () => new Int32Array(pages.length));
+  const ends = new Int32Array(lanes);
+  pages.forEach(({ lane }, i) => {
+    const end = ends[lane] ?? 0;
+    ends[lane] = end + 1;
+    const ofLane = indexes[lane];
+    if (ofLane !== undefined) ofLane[end] = i;
+  });
+  return indexes.map((ofLane, lane) => ofLane.subarray(0, ends[lane]));
+}

@@ -1,0 +1,84 @@
+/**
+ * The pageviews of a slice by columns: offsets, times, and the hashes of the texts. What a hash stands for is mostly known
+ * already, so no string is made of it; when it is not, the record has the text.
+ */
+import type { Pageview } from '../../facts/fact.js';
+import { hashedFields, type PlainPageview } from '../../facts/plain-pageview.js';
+import { decodeRecord } from '../../facts/record.js';
+import { hashWords } from '../../lib/memory/keyed-hash.js';
+import type { Offset } from '../../log/log.js';
+
+/** The hashes of one pageview: those of its texts, then that of its page, which is put there when it is known. */
+const rowHashes = [...hashedFields, 'page'] as const;
+export const rowWords = hashWords * rowHashes.length;
+
+/** Where each hash begins in the `rowWords` words of a row. */
+export const hashAt = {
+  url: hashWords * rowHashes.indexOf('url'),
+  userAgent: hashWords * rowHashes.indexOf('userAgent'),
+  eventId: hashWords * rowHashes.indexOf('eventId'),
+  visitor: hashWords * rowHashes.indexOf('visitor'),
+  page: hashWords * rowHashes.indexOf('page'),
+};
+
+/** Where a text lies in its record: words of a row of `#spans`, and where those of a field begin. */
+const spanWords = 6;
+const spanAt = { visitor: 0, url: 2, userAgent: 4 };
+
+export class PageviewColumns {
+  readonly timestamps: Float64Array;
+  readonly offsets: Offset[] = [];
+  /** `rowWords` for each pageview. */
+  hashes = new Int32Array(0);
+  readonly #records: Uint8Array[] = [];
+  /** 0 where the record must be decoded. */
+  readonly #spans: Int32Array;
+
+  constructor(capacity: number) {
+    this.timestamps = new Float64Array(capacity);
+    this.#spans = new Int32Array(spanWords * capacity);
+  }
+
+  get length(): number {
+    return this.#records.length;
+  }
+
+  /** A pageview as it was just read from the record, whose bytes began at `start`. */
+  addPlain(offset: Offset, record: Uint8Array, plain: PlainPageview, start: number): void {
+    const { timestamp, visitor, url, userAgent } = plain;
+    const row = this.#add(offset, record, timestamp);
+    const spans = this.#spans;
+    const from = spanWords * row;
+    spans[from] = visitor.from - start;
+    spans[from + 1] = visitor.to - start;
+    spans[from + 2] = url.from - start;
+    spans[from + 3] = url.to - start;
+    spans[from + 4] = userAgent.from - start;
+    spans[from + 5] = userAgent.to - start;
+  }
+
+  /** A pageview decoded from the record. */
+  add(offset: Offset, record: Uint8Array, { timestamp }: Pageview): void {
+    this.#add(offset, record, timestamp);
+  }
+
+  /** '' for none. */
+  text(row: number, field: keyof typeof spanAt): string {
+    const { buffer, byteOffset, byteLength } = this.#records[row] ?? noBytes;
+    const record = Buffer.from(buffer, byteOffset, byteLength);
+    const span = spanWords * row + spanAt[field];
+    const to = this.#spans[span + 1] ?? 0;
+    if (to > 0) return record.toString('latin1', this.#spans[span], to); // ASCII
+    const fact = decodeRecord(record, 'pageviews');
+    return fact.type === 'pageview' ? (fact[field] ?? '') : '';
+  }
+
+  #add(offset: Offset, record: Uint8Array, timestamp: number): number {
+    const row = this.#records.push(record) - 1;
+    this.offsets.push(offset);
+    this.timestamps[row] = timestamp;
+    return row;
+  }
+}
+
+const noBytes = new Uint8Array(0);

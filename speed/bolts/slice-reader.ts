@@ -1,0 +1,141 @@
+/**
+ * Reads slices of the log: of each record what the speed layer goes by. A record as our own encoder writes it is never
+ * decoded: its texts go on as hashes (facts/plain-pageview.ts).
+ */
+import type { Pageview } from '../../facts/fact.js';
+import { hashedFields, PlainPageview, recordsFrom } from '../../facts/plain-pageview.js';
+import { decodeRecord } from '../../facts/record.js';
+import { hashWords, slackBytes, type HashKernels, type KeyedHash } from '../../lib/memory/keyed-hash.js';
+import type { RecordBatch } from '../../log/log.js';
+import type { WaitingEdge } from '../../facts/views/view.js';
+import { PageviewColumns, rowWords } from './pageview-columns.js';
+
+/** Records `from` to `to` of a batch. */
+export interface RecordRange {
+  readonly batch: RecordBatch;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** What the records of a slice say. */
+export interface SliceRecords {
+  readonly pageviews: PageviewColumns;
+  /** Equiv facts and retractions, ascending by offset. */
+  readonly edges: readonly WaitingEdge[];
+  /** Records that are no facts of their topic, by reason. */
+  readonly invalid: ReadonlyMap<string, number>;
+  /** -1 for none. */
+  readonly lastReceivedAt: number;
+}
+
+/** Few enough that a slice's facts die young, and that the event loop gets its turn. */
+export const sliceRecords = 1_024;
+/** A longer record is decoded: so no slice, whoever wrote it, takes much memory here. */
+const longestRecord = 16_384;
+const usualRecord = 512;
+/** Where the hashes begin, a row for each record; the records follow. */
+const hashesAt = recordsFrom;
+
+export class SliceReader {
+  readonly #hash: KeyedHash;
+  #kernels: HashKernels;
+  #plain: PlainPageview;
+  /** All of the memory. */
+  #words: Int32Array;
+  /** Where each record of the slice lies in the memory; 0 for one that is too long. */
+  readonly #starts = new Int32Array(sliceRecords);
+
+  constructor(hash: KeyedHash) {
+    this.#hash = hash;
+    this.#kernels = hash.kernels(hashesOf(sliceRecords) + sliceRecords * usualRecord + slackBytes);
+    this.#plain = new PlainPageview(this.#kernels);
+    this.#words = new Int32Array(this.#kernels.bytes.buffer);
+  }
+
+  /** At most `sliceRecords` records. */
+  read({ batch, from, to }: RecordRange): SliceRecords {
+    const { topic, offsets, values } = batch;
+    const isOfPageviews = topic === 'pageviews';
+    if (isOfPageviews) this.#load(values, from, to);
+    const plain = this.#plain;
+    const pageviews = new PageviewColumns(to - from);
+    const invalid = new Map<string, number>();
+    const edges: WaitingEdge[] = [];
+    let lastReceivedAt = -1;
+    for (let i = from; i < to; i++) {
+      const value = values[i];
+      const offset = offsets[i];
+      if (value === undefined || offset === undefined) break;
+      const row = pageviews.length;
+      const start = this.#starts[i - from] ?? 0;
+      if (isOfPageviews && start > 0 && plain.read(start, start + value.length, hashesOf(row))) {
+        if (plain.receivedAt > lastReceivedAt) lastReceivedAt = plain.receivedAt;
+        pageviews.addPlain(offset, value, plain, start);
+        continue;
+      }
+      const fact = decodeRecord(value, topic);
+      if (fact.type === 'invalid') {
+        invalid.set(fact.reason, (invalid.get(fact.reason) ?? 0) + 1);
+        continue;
+      }
+      if (fact.receivedAt > lastReceivedAt) lastReceivedAt = fact.receivedAt;
+      if (fact.type === 'pageview') {
+        pageviews.add(offset, value, fact);
+        this.#putHashes(fact, row);
+      } else edges.push({ ...fact, offset });
+    }
+    const hashes = hashesAt / 4;
+    pageviews.hashes = this.#words.slice(hashes, hashes + rowWords * pageviews.length);
+    return { pageviews, edges, invalid, lastReceivedAt };
+  }
+
+  /** Copies the records into the memory; those that lie one after the other, as the log reads them, go together. */
+  #load(values: readonly Uint8Array[], from: number, to: number): void {
+    const starts = this.#starts;
+    let end = hashesOf(to - from);
+    for (let i = from; i < to; i++) {
+      const length = values[i]?.length ?? 0;
+      starts[i - from] = length > longestRecord ? 0 : end;
+      if (length <= longestRecord) end += length;
+    }
+    this.#reserve(end + slackBytes);
+    const { bytes } = this.#kernels;
+    for (let i = from; i < to;) {
+      const first = values[i];
+      const start = starts[i - from] ?? 0;
+      i++;
+      if (first === undefined || start === 0) continue;
+      let length = first.length;
+      for (; i < to; i++) {
+        const next = values[i];
+        const follows =
+          next?.buffer === first.buffer &&
+          next.byteOffset === first.byteOffset + length &&
+          starts[i - from] === start + length;
+        if (!follows) break;
+        length += next.length;
+      }
+      bytes.set(new Uint8Array(first.buffer, first.byteOffset, length), start);
+    }
+  }
+
+  #putHashes(fact: Pageview, row: number): void {
+    let out = hashesOf(row) / 4;
+    for (const field of hashedFields) {
+      this.#hash.text(fact[field] ?? '');
+      this.#words.set(this.#hash.words, out);
+      out += hashWords;
+    }
+  }
+
+  #reserve(bytes: number): void {
+    if (bytes <= this.#kernels.bytes.length) return;
+    this.#kernels = this.#hash.kernels(2 * bytes);
+    this.#plain = new PlainPageview(this.#kernels);
+    this.#words = new Int32Array(this.#kernels.bytes.buffer);
+  }
+}
+
+function hashesOf(row: number): number {
+  return hashesAt + row * rowWords * 4;
+}

@@ -1,0 +1,37 @@
+/**
+ * The update view bolt: adds views to `Map<URL, SortedMap<hour, sketch>>` of the partition they came from. By fields
+ * grouping one task sees all of one URL, so no two tasks ever touch one page. What its domain gets follows from its pages,
+ * when the epoch is committed.
+ */
+import type { PartitionName } from '../../log/log.js';
+import type { PartitionNotes, SliceViews } from '../store/view-changes.js';
+import type { PartitionWork } from '../generations/partition-work.js';
+import type { Bolt, BoltOutput, Tuple } from '../../topology/index.js';
+
+type Input =
+  | [lane: number, partition: PartitionName, views: SliceViews, rows: Int32Array]
+  | [partition: PartitionName, notes: PartitionNotes];
+
+export class UpdateViewBolt implements Bolt<Input> {
+  readonly #work: ReadonlyMap<PartitionName, PartitionWork>;
+  #output: BoltOutput | undefined;
+
+  constructor(work: ReadonlyMap<PartitionName, PartitionWork>) {
+    this.#work = work;
+  }
+
+  prepare(_context: unknown, output: BoltOutput): void {
+    this.#output = output;
+  }
+
+  execute(tuple: Tuple<Input>): void {
+    if (tuple.values.length === 2) {
+      const [partition, notes] = tuple.values;
+      this.#work.get(partition)?.changes.addNotes(notes);
+    } else {
+      const [, partition, views, rows] = tuple.values;
+      this.#work.get(partition)?.changes.addPageviews(views, rows);
+    }
+    this.#output?.ack(tuple);
+  }
+}

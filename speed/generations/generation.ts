@@ -1,0 +1,367 @@
+/**
+ * One generation at work in one process: a batch view's cut and mapping, the stores of our partitions, and the topology
+ * that keeps them up with the log.
+ *
+ * Work goes in epochs: run slices of the log through the topology until every tree is answered, then commit all
+ * changes and the new position of each partition in one transaction per partition, on the commit thread. Meanwhile the
+ * next epoch is worked on, but it waits with its own commit. If a tree failed, nothing of its epoch is
+ * committed: all changes are discarded, the log is read again from the committed positions, and the records that failed
+ * are tried one by one, until all is well or the one that fails has failed three times and is set aside. So delivery is
+ * at least once, and the state is as if it were exactly once.
+ */
+import { removeIfEmpty } from '../../lib/files/removal.js';
+import type { Clock } from '../../lib/time/clock.js';
+import { SwaError, messageOf } from '../../lib/errors/errors.js';
+import { distance, offsetAt } from '../../log/cut.js';
+import type { Offset, Offsets, PartitionName } from '../../log/log.js';
+import type { BatchView, ViewId } from '../../facts/views/view.js';
+import { writeDeadLetter } from '../bolts/dead-letters.js';
+import { decodeCell, type StoredCell } from '../store/cell-codec.js';
+import { cellKey } from '../store/cell-key.js';
+import type { CellSubject } from '../store/cell-subject.js';
+import { CountingRules } from '../bolts/counting-rules.js';
+import { FailedRecords } from '../bolts/failed-records.js';
+import { LogIntake, type Slice, type SliceFacts } from '../bolts/log-intake.js';
+import type { PageviewSpout } from '../bolts/pageview-spout.js';
+import type { PartitionWork } from './partition-work.js';
+import { PersonCoupons } from '../bolts/person-coupons.js';
+import {
+  closeStores,
+  consumerOf,
+  positionsOf,
+  preparePartitions,
+  type PreparedPartitions,
+  type PreparationOptions,
+} from './prepared-partitions.js';
+import { generationDir, removeStores, storeDir } from '../store/layout.js';
+import type { PartitionStore, Standing } from '../store/partition-store.js';
+import type { Progress } from '../store/store-meta.js';
+import { buildSwaTopology } from '../bolts/swa-topology.js';
+import type { Topology } from '../../topology/index.js';
+
+export interface GenerationOptions extends PreparationOptions {
+  readonly clock: Clock;
+  readonly epochTuples: number;
+}
+
+export interface EpochOptions {
+  /** How long to wait for the first record. */
+  readonly waitMs: number;
+  /** Positions not to go beyond. */
+  readonly limit: Partial<Offsets>;
+  /** True when others wait for their turn in this process: then it is short even when it is far behind. */
+  readonly isShared?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** What was run through the topology since the last commit: up to where, and what failed. */
+interface Epoch {
+  readonly positions: ReadonlyMap<PartitionName, Offset>;
+  readonly records: number;
+  /** False when there is no more to do, or no more time. */
+  readonly isFull: boolean;
+  readonly failed: readonly Slice[];
+}
+
+/** How long the event loop may be kept at most before others get their turn. */
+const turnMs = 8;
+/** Records read at once. */
+const chunkRecords = 8_192;
+/** After this time an epoch is committed as it is, so that what it brought in can be seen. */
+const shortMs = 400;
+/** Among old facts it may take longer: nobody waits for one of them, and epochs in a row keep both threads busy. */
+const longMs = 4_000;
+const oldMs = 10_000;
+/** How many times smaller than others an epoch may be towards the end of the log. */
+const shortestShare = 8;
+
+export class Generation {
+  readonly id: ViewId;
+  readonly view: BatchView;
+  readonly #options: GenerationOptions;
+  readonly #stores = new Map<PartitionName, PartitionStore>();
+  readonly #work = new Map<PartitionName, PartitionWork>();
+  readonly #intake: LogIntake;
+  readonly #topology: Topology;
+  readonly #spout: PageviewSpout;
+  readonly #failed: FailedRecords;
+  #lastError: unknown;
+  /** `receivedAt` of the newest fact of the last slice, -1 for none. */
+  #lastReceivedAt = -1;
+
+  private constructor(
+    options: GenerationOptions,
+    prepared: PreparedPartitions,
+    intake: LogIntake,
+    failed: FailedRecords,
+  ) {
+    this.id = options.view.meta.id;
+    this.view = options.view;
+    this.#options = options;
+    this.#intake = intake;
+    this.#failed = failed;
+    this.#add(prepared);
+    const { clock } = options;
+    const rules = new CountingRules(options.rules, options.hash);
+    const persons = new PersonCoupons(options.view);
+    const onError = (error: unknown): void => void (this.#lastError = error);
+    const { topology, spout } = buildSwaTopology({ rules, persons, work: this.#work, clock, onError });
+    this.#topology = topology;
+    this.#spout = spout;
+  }
+
+  /**
+   * Opens or makes the stores and stands ready where they have come to. Owns the batch view from here on. Throws
+   * `log.mismatch` when the log is another one or ends below what was read, `log.out-of-range` when it was trimmed
+   * beyond the cut.
+   */
+  static async open(options: GenerationOptions): Promise<Generation> {
+    const { log, view, hash } = options;
+    let stores: PreparedPartitions['stores'] = new Map();
+    try {
+      const prepared = await preparePartitions(options);
+      ({ stores } = prepared);
+      const failed = new FailedRecords();
+      const from = positionsOf(stores);
+      const intake = await LogIntake.open({ log, from, failed, hash, consumer: consumerOf(options) });
+      return new Generation(options, prepared, intake, failed);
+    } catch (error) {
+      await closeStores(stores);
+      view.close();
+      throw error;
+    }
+  }
+
+  /** Ours now. */
+  get partitions(): readonly PartitionName[] {
+    return [...this.#stores.keys()];
+  }
+
+  /** Makes more partitions ready while the others are worked on; `add` takes them in. Throws as `open` does. */
+  prepare(partitions: readonly PartitionName[], signal: AbortSignal): Promise<PreparedPartitions> {
+    return preparePartitions({ ...this.#options, partitions, signal });
+  }
+
+  /** Takes prepared partitions in. To be called between epochs. */
+  async add(prepared: PreparedPartitions): Promise<void> {
+    this.#add(prepared);
+    await this.#intake.reassign(this.positions());
+  }
+
+  /** Lets partitions go: their stores are closed, for somebody else to open. To be called between epochs. */
+  async drop(partitions: readonly PartitionName[]): Promise<void> {
+    const dropped = new Map([...this.#stores].filter(([name]) => partitions.includes(name)));
+    for (const name of dropped.keys()) {
+      this.#stores.delete(name);
+      this.#work.delete(name);
+    }
+    await closeStores(dropped);
+    await this.#intake.reassign(this.positions());
+  }
+
+  /** Where each of our partitions stands: exactly the facts before it are in the stores. */
+  positions(): Offsets {
+    return positionsOf(this.#stores);
+  }
+
+  standing(partition: PartitionName): Standing | undefined {
+    return this.#stores.get(partition)?.standing;
+  }
+
+  progress(): ReadonlyMap<PartitionName, Progress> {
+    return new Map([...this.#stores].map(([name, store]) => [name, store.progress]));
+  }
+
+  /** Calls `visit` for a cell of each of our stores that has it. */
+  visitCell(subject: CellSubject, hour: number, visit: (cell: StoredCell) => void): void {
+    const key = cellKey(subject, hour);
+    for (const store of this.#stores.values()) {
+      const stored = store.get(key);
+      if (stored !== undefined) visit(decodeCell(stored));
+    }
+  }
+
+  /** About `most` pages of our stores with the hours they have there, from different places. */
+  samplePages(most: number): Map<string, readonly number[]> {
+    const pages = new Map<string, readonly number[]>();
+    for (const store of this.#stores.values()) {
+      for (const [url, hours] of store.samplePages(Math.ceil(most / this.#stores.size)))
+        pages.set(url, hours);
+    }
+    return pages;
+  }
+
+  /** Throws `view.corrupt` when a store was deleted or found damaged. */
+  requireSound(): void {
+    for (const store of this.#stores.values()) store.requireSound();
+  }
+
+  /**
+   * Brings in what the log has, epoch after epoch, for a while; each is committed while the next one is worked on. Returns
+   * how many records that were, 0 when there was nothing to do; all of them are committed then. Throws `view.corrupt`
+   * when a store cannot be trusted (open the generation anew), and what the log or the disk throws; then nothing is
+   * under way any more, and it can be called again.
+   */
+  async runEpochs(options: EpochOptions): Promise<number> {
+    if (this.#stores.size === 0) return 0;
+    let began = performance.now() + options.waitMs;
+    let records = 0;
+    let most = this.#options.epochTuples;
+    let committing: Promise<void> = Promise.resolve();
+    try {
+      for (let goesOn = true; goesOn;) {
+        const epoch = await this.#process(options, most, began, records === 0 ? options.waitMs : 0);
+        await committing; // one at a time: what fails is then always all that comes after the stores' positions
+        if (epoch.failed.length > 0) {
+          await this.#tryAgain(epoch.failed);
+          began = performance.now(); // or an attempt that took all the time would be followed by none
+          continue;
+        }
+        records += epoch.records;
+        goesOn = epoch.isFull;
+        committing = this.#commit(epoch);
+        committing.catch(() => undefined); // thrown where it is awaited
+        if (goesOn) most = await this.#mostAfter(epoch);
+      }
+      await committing;
+      return records;
+    } catch (error) {
+      await committing.catch(() => undefined);
+      await this.#startOver();
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#topology.close();
+    await this.#intake.close();
+    await closeStores(this.#stores);
+    this.view.close();
+  }
+
+  /** Closes and deletes our stores. */
+  async destroy(): Promise<void> {
+    for (const name of this.#stores.keys()) removeStores(storeDir(this.#options.dataDir, this.id, name));
+    removeIfEmpty(generationDir(this.#options.dataDir, this.id));
+    await this.close();
+  }
+
+  #add({ stores, work }: PreparedPartitions): void {
+    for (const [name, store] of stores) this.#stores.set(name, store);
+    for (const [name, ofPartition] of work) this.#work.set(name, ofPartition);
+  }
+
+  /** Runs slices through the topology until the epoch is full, log or time at its end, or a tree fails. */
+  async #process(
+    { limit, isShared = false, signal }: EpochOptions,
+    most: number,
+    began: number,
+    waitMs: number,
+  ): Promise<Epoch> {
+    const positions = new Map<PartitionName, Offset>();
+    let records = 0;
+    let failed: readonly Slice[] = [];
+    while (
+      failed.length === 0 &&
+      records < most &&
+      performance.now() - began < (isShared ? shortMs : this.#longestMs())
+    ) {
+      const chunk = Math.min(most - records, chunkRecords);
+      const slices = await this.#intake.next(chunk, records === 0 ? waitMs : 0, limit, signal);
+      if (slices.length === 0) break;
+      this.#spout.feed(slices, (slice) => this.#factsOf(slice));
+      await this.#untilAnswered();
+      for (const { partition, next, from, to } of slices) {
+        positions.set(partition, next);
+        records += to - from;
+      }
+      failed = [...this.#spout.failed];
+    }
+    const isFull = records >= most && signal?.aborted !== true;
+    return { positions, records, isFull, failed };
+  }
+
+  /**
+   * How many records the epoch after this one may have: no more than half of what is left. So epochs become shorter towards
+   * the end of the log, and the last commit, beside which there is nothing to work on, is a short one.
+   */
+  async #mostAfter({ positions }: Epoch): Promise<number> {
+    const { log, epochTuples } = this.#options;
+    const latest = await log.latest();
+    const at = { ...this.positions(), ...Object.fromEntries(positions) };
+    const end = Object.fromEntries(this.partitions.map((name) => [name, offsetAt(latest, name)]));
+    const most = Math.max(epochTuples / shortestShare, distance(at, end) / 2);
+    return Math.min(epochTuples, Math.ceil(most));
+  }
+
+  #longestMs(): number {
+    return this.#lastReceivedAt < this.#options.clock() - oldMs ? longMs : shortMs;
+  }
+
+  #factsOf(slice: Slice): SliceFacts {
+    const facts = this.#intake.facts(slice);
+    this.#lastReceivedAt = facts.lastReceivedAt;
+    return facts;
+  }
+
+  async #untilAnswered(): Promise<void> {
+    let since = performance.now();
+    while (this.#topology.turn() > 0) {
+      if (performance.now() - since < turnMs) continue;
+      await new Promise(setImmediate);
+      since = performance.now();
+    }
+    await this.#topology.settle();
+  }
+
+  /** Each partition in one transaction. When one fails the others may be committed all the same. */
+  async #commit({ positions }: Epoch): Promise<void> {
+    const commits = [...positions].map(async ([name, position]) => {
+      const changes = this.#work.get(name)?.changes.take(position);
+      if (changes !== undefined) await this.#stores.get(name)?.commit(changes);
+    });
+    const failure = (await Promise.allSettled(commits)).find(({ status }) => status === 'rejected');
+    if (failure?.status === 'rejected') throw failure.reason;
+    for (const [name, position] of positions) this.#work.get(name)?.repeats.committed(position);
+    this.#failed.clear();
+  }
+
+  /** After a tree has failed: to be called when no commit is under way. */
+  async #tryAgain(failed: readonly Slice[]): Promise<void> {
+    await this.#startOver();
+    if (this.#lastError instanceof SwaError && this.#lastError.code === 'view.corrupt') throw this.#lastError;
+    for (const slice of failed) this.#blame(slice);
+  }
+
+  /** As if nothing had been done since the last commit of each partition. */
+  async #startOver(): Promise<void> {
+    for (const { changes } of this.#work.values()) changes.discard();
+    await this.#intake.rewind(this.positions());
+  }
+
+  /** Notes the failure of a slice's records; who has failed for the last time is set aside. */
+  #blame({ partition, batch, from, to }: Slice): void {
+    const { dataDir, clock } = this.#options;
+    const alone = to - from === 1;
+    for (let i = from; i < to; i++) {
+      const offset = batch.offsets[i];
+      const value = batch.values[i];
+      if (offset === undefined || value === undefined) return;
+      const isLast = this.#failed.add(partition, offset);
+      if (isLast && alone) {
+        writeDeadLetter(dataDir, {
+          partition,
+          offset,
+          reason: messageOf(this.#lastError),
+          at: clock(),
+          value,
+        });
+      }
+    }
+  }
+}
+
+/** Removes what is left of a generation that nobody works on. */
+export function removeGeneration(dataDir: string, id: ViewId): void {
+  removeStores(generationDir(dataDir, id));
+}

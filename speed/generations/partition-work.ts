@@ -1,0 +1,10 @@
+import type { PageNames } from '../bolts/page-names.js';
+import type { PartitionRepeats } from '../bolts/partition-repeats.js';
+import type { ChangeGatherer } from '../store/view-changes.js';
+
+/** What the bolts have of one partition. */
+export interface PartitionWork {
+  readonly names: PageNames;
+  readonly repeats: PartitionRepeats;
+  readonly changes: ChangeGatherer;
+}

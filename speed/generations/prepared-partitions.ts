@@ -1,0 +1,142 @@
+/**
+ * Partitions made ready for a generation: their stores opened or made, and what repeats are told by as it is where the
+ * stores stand. This takes a while and touches nothing that is at work, so it can go on beside it.
+ */
+import { SwaError } from '../../lib/errors/errors.js';
+import { DedupWindow } from '../../facts/dedup-window.js';
+import type { Rules } from '../../facts/rules.js';
+import type { KeyedHash } from '../../lib/memory/keyed-hash.js';
+import { checkCut, offsetAt } from '../../log/cut.js';
+import { parsePartitionName, type Log, type Offsets, type PartitionName } from '../../log/log.js';
+import type { BatchView } from '../../facts/views/view.js';
+import { CountingRules } from '../bolts/counting-rules.js';
+import { PageNames } from '../bolts/page-names.js';
+import { PartitionRepeats } from '../bolts/partition-repeats.js';
+import type { PartitionWork } from './partition-work.js';
+import { primeRepeats } from '../bolts/prime-repeats.js';
+import { SliceReader } from '../bolts/slice-reader.js';
+import type { CommitThread } from '../store/commit-thread.js';
+import { storeDir } from '../store/layout.js';
+import { PartitionStore, readStanding } from '../store/partition-store.js';
+import type { StoreIdentity } from '../store/store-meta.js';
+import { ChangeGatherer } from '../store/view-changes.js';
+
+export interface PreparationOptions {
+  readonly dataDir: string;
+  readonly log: Log;
+  readonly rules: Rules;
+  /** Tells texts apart; one for the process. */
+  readonly hash: KeyedHash;
+  readonly lgK: number;
+  readonly dedupWindow: number;
+  readonly bootId: string;
+  /** Edges after the batch cut kept at most, over all partitions; default 1,000,000. */
+  readonly maxEdges?: number;
+  /** Writes the stores; whoever made it closes it. */
+  readonly commits: CommitThread;
+  /** Ours to begin with; the other workers have the others. */
+  readonly partitions: readonly PartitionName[];
+  readonly view: BatchView;
+  readonly signal?: AbortSignal;
+}
+
+export interface PreparedPartitions {
+  readonly stores: ReadonlyMap<PartitionName, PartitionStore>;
+  /** Not to be used when the signal has aborted. */
+  readonly work: ReadonlyMap<PartitionName, PartitionWork>;
+}
+
+/** Over all partitions of the log. */
+const rememberedPages = 100_000;
+
+/**
+ * Prepares `options.partitions`. Throws `log.mismatch` when the log is another one or ends below what was read,
+ * `log.out-of-range` when it was trimmed beyond a position; no store is left open then.
+ */
+export async function preparePartitions(options: PreparationOptions): Promise<PreparedPartitions> {
+  const { log, view, hash, signal } = options;
+  const stores = new Map<PartitionName, PartitionStore>();
+  try {
+    await checkCut(log, view.meta.cut, `batch view ${view.meta.id}`);
+    const logEnd = await log.latest();
+    for (const name of options.partitions) {
+      const dir = storeDir(options.dataDir, view.meta.id, name);
+      const end = offsetAt(logEnd, name);
+      stores.set(name, await PartitionStore.open(dir, identityOf(options, name), end, options.commits));
+    }
+    const from = positionsOf(stores);
+    await checkCut(log, { logId: log.id, next: from }, `the realtime view of ${view.meta.id}`);
+    await requireReach(options, from);
+    const work = new Map(options.partitions.map((name) => [name, newWork(options)]));
+    await primeRepeats(work, {
+      log,
+      at: from,
+      size: options.dedupWindow,
+      consumer: consumerOf(options),
+      reader: new SliceReader(hash),
+      rules: new CountingRules(options.rules, hash),
+      ...(signal === undefined ? {} : { signal }),
+    });
+    return { stores, work };
+  } catch (error) {
+    await closeStores(stores);
+    throw error;
+  }
+}
+
+function newWork({ rules, log, hash, dedupWindow }: PreparationOptions): PartitionWork {
+  return {
+    names: new PageNames(rules.url, Math.ceil(rememberedPages / log.partitions.length), hash),
+    repeats: new PartitionRepeats(new DedupWindow(dedupWindow)),
+    changes: new ChangeGatherer(),
+  };
+}
+
+/** Looks at all partitions, those of other workers too: so no worker waits for a view that another one cannot follow. */
+async function requireReach(options: PreparationOptions, ours: Offsets): Promise<void> {
+  const { dataDir, log, view } = options;
+  const { id, cut } = view.meta;
+  const earliest = await log.earliest();
+  for (const name of log.partitions) {
+    const from = ours[name] ?? readStanding(storeDir(dataDir, id, name))?.next ?? offsetAt(cut.next, name);
+    const begin = offsetAt(earliest, name);
+    if (from >= begin) continue;
+    throw new SwaError(
+      'log.out-of-range',
+      `batch view ${id} cannot be followed: ${name} is needed from offset ${from}, but the log begins at ${begin}`,
+      { hint: 'the next batch view can be: `swa batch run` makes one' },
+    );
+  }
+}
+
+export async function closeStores(stores: ReadonlyMap<PartitionName, PartitionStore>): Promise<void> {
+  for (const store of stores.values()) await store.close();
+}
+
+/** Where each partition stands: exactly the facts before it are in its store. */
+export function positionsOf(stores: ReadonlyMap<PartitionName, PartitionStore>): Offsets {
+  return Object.fromEntries([...stores].map(([name, store]) => [name, store.progress.next]));
+}
+
+/** What a generation calls itself when it reads the log. */
+export function consumerOf({ view }: PreparationOptions): string {
+  return `speed-${view.meta.id}`;
+}
+
+/** A site with logins makes some 300,000 between two batch runs. */
+const defaultMaxEdges = 1_000_000;
+
+function identityOf(options: PreparationOptions, partition: PartitionName): StoreIdentity {
+  const { id, cut } = options.view.meta;
+  const partitions = options.log.partitions.filter((name) => parsePartitionName(name).topic === 'equivs');
+  return {
+    generation: id,
+    logId: options.log.id,
+    partition,
+    from: offsetAt(cut.next, partition),
+    lgK: options.lgK,
+    rules: options.rules.versions,
+    maxEdges: Math.floor((options.maxEdges ?? defaultMaxEdges) / Math.max(1, partitions.length)),
+    bootId: options.bootId,
+  };
+}

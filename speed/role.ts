@@ -1,0 +1,237 @@
+/**
+ * The speed layer as a role: opens the log, makes sure that there is a batch view to start from, runs one worker, and
+ * reports on the status board.
+ */
+import { CurrentWatch } from '../serving/current.js';
+import { holdViews } from '../serving/held.js';
+import { ensureGenesis, openView } from '../serving/store.js';
+import { openAll, type Closers } from '../lib/process/closers.js';
+import type { Config } from '../lib/config/config.js';
+import { openDataDir } from '../lib/files/data-dir.js';
+import { SwaError, messageOf } from '../lib/errors/errors.js';
+import { makeRules } from '../facts/rules.js';
+import { KeyedHash } from '../lib/memory/keyed-hash.js';
+import { distance, zeroOffsets } from '../log/cut.js';
+import type { Log, Offsets, PartitionName } from '../log/log.js';
+import { openLog } from '../log/open-log.js';
+import type { RoleContext, RunningRole, StartRole } from '../lib/process/role.js';
+import { StatusReporter, isAtWork, readStatus } from '../lib/process/status.js';
+import type { Generation } from './generations/generation.js';
+import { CommitThread } from './store/commit-thread.js';
+import { readBootId } from './store/store-meta.js';
+import { SpeedWorker } from './generations/worker.js';
+import { WorkerSlot } from './generations/worker-slot.js';
+
+export const startSpeed: StartRole = (context) => openAll((closers) => open(context, closers));
+
+async function open(context: RoleContext, closers: Closers): Promise<RunningRole> {
+  const { config, clock } = context;
+  openDataDir(config, (text) => context.logger.warn(text));
+  checkWorkers(config);
+  const log = await openLog(config, clock);
+  closers.add(() => log.close());
+  const rules = makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots });
+  const { dataDir, lgK } = config;
+  const cut = { logId: log.id, next: zeroOffsets(log.partitions) };
+  await ensureGenesis(dataDir, { cut, lgK, rules: rules.versions, createdAt: clock() });
+  const share = await log.share({
+    group: 'speed',
+    members: config.speedWorkers,
+    member: config.speedWorker,
+  });
+  closers.add(() => share.leave());
+  const slot = share.kind === 'moving' ? WorkerSlot.take(dataDir) : undefined;
+  if (slot !== undefined) closers.add(() => slot.release());
+  const status = new SpeedStatus(context, log, slot);
+  const watch = new CurrentWatch(dataDir);
+  const commits = new CommitThread();
+  closers.add(() => commits.close());
+  const worker = new SpeedWorker({
+    dataDir,
+    log,
+    share,
+    rules,
+    hash: new KeyedHash(),
+    clock,
+    lgK,
+    dedupWindow: config.dedupWindow,
+    epochTuples: config.speedEpochTuples,
+    bootId: readBootId(),
+    commits,
+    current: () => watch.current(),
+    openView: (id) => openView(dataDir, id),
+    holdViews: (ids) => holdViews(dataDir, 'speed', ids),
+    onProgress: (changed) => status.progress(changed),
+    onError: (error) => status.error(error),
+  });
+  return runWorker(worker, status, () => closers.close());
+}
+
+function checkWorkers({ speedWorker, speedWorkers, kafkaBrokers }: Config): void {
+  if (speedWorker >= speedWorkers) {
+    throw new SwaError(
+      'config.invalid',
+      `SWA_SPEED_WORKER is ${speedWorker}, but there are ${speedWorkers} workers, counted from 0`,
+    );
+  }
+  if (speedWorkers > 1 && kafkaBrokers.length > 0) {
+    throw new SwaError(
+      'config.invalid',
+      `SWA_SPEED_WORKERS is ${speedWorkers}, but SWA_KAFKA_BROKERS is set`,
+      {
+        hint: 'with Kafka any number of `swa speed` share the partitions by themselves: leave SWA_SPEED_WORKERS out',
+      },
+    );
+  }
+}
+
+function runWorker(worker: SpeedWorker, status: SpeedStatus, close: () => Promise<void>): RunningRole {
+  const stopping = new AbortController();
+  const done = work(worker, status, close, stopping.signal);
+  done.catch(() => undefined); // whoever asks for `done` or calls `stop` gets it
+  return {
+    done,
+    async stop() {
+      stopping.abort();
+      await done;
+    },
+  };
+}
+
+async function work(
+  worker: SpeedWorker,
+  status: SpeedStatus,
+  close: () => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await worker.run(signal);
+    status.end(undefined);
+  } catch (error) {
+    status.end(error);
+    throw error;
+  } finally {
+    await close();
+  }
+}
+
+/** How long what the other workers say of themselves is taken as it was. */
+const lookEveryMs = 1_000;
+
+/** What the status board says about this worker. */
+class SpeedStatus {
+  readonly #context: RoleContext;
+  readonly #log: Log;
+  readonly #reporter: StatusReporter;
+  readonly #isOneOfMany: boolean;
+  readonly #worker: string;
+  #ofOthers: ReadonlySet<string> = new Set();
+  #lookedAt = Number.NEGATIVE_INFINITY;
+  #end: Offsets | undefined;
+  #failing = false;
+
+  /** @param slot of a worker in a group whose members come and go */
+  constructor(context: RoleContext, log: Log, slot: WorkerSlot | undefined) {
+    const { config, clock } = context;
+    this.#context = context;
+    this.#log = log;
+    this.#isOneOfMany = slot !== undefined;
+    this.#worker = String(slot?.number ?? config.speedWorker);
+    const worker = this.#worker;
+    this.#reporter = new StatusReporter({ dataDir: config.dataDir, role: 'speed', worker, clock });
+    this.#reporter.report({});
+  }
+
+  progress(worker: SpeedWorker): void {
+    this.#askForEnd();
+    const { serving, next } = worker.pointer;
+    const { obstacle } = worker;
+    const working = worker.serving ?? worker.next;
+    this.#reporter.report({
+      state: 'running',
+      ...(this.#failing ? {} : { lastError: obstacle === undefined ? null : this.#describe(obstacle) }),
+      details: {
+        generation: serving ?? null,
+        nextGeneration: next ?? null,
+        partitions: worker.partitions,
+        awaitedPartitions: this.#awaited(worker),
+        handOvers: worker.handOvers,
+        mappingError: worker.mappingError ?? null,
+        ...(working === undefined ? {} : this.#counts(working)),
+      },
+    });
+    this.#failing = false;
+  }
+
+  error(error: unknown): void {
+    this.#failing = true;
+    this.#context.logger.warn({ err: error }, 'the speed layer met a problem and tries again');
+    this.#reporter.report({ lastError: this.#describe(error) });
+  }
+
+  end(error: unknown): void {
+    if (error !== undefined) this.#reporter.report({ state: 'failed', lastError: this.#describe(error) });
+    else if (this.#isOneOfMany) this.#reporter.withdraw();
+    else this.#reporter.report({ state: 'stopped' });
+  }
+
+  /** What we are to work on and another one still holds, and what no worker of this data directory has. */
+  #awaited(worker: SpeedWorker): PartitionName[] {
+    const { config, clock } = this.#context;
+    if (clock() - this.#lookedAt >= lookEveryMs) {
+      this.#lookedAt = clock();
+      const others = readStatus(config.dataDir).filter(
+        (entry) => entry.role === 'speed' && entry.worker !== this.#worker && isAtWork(entry, clock),
+      );
+      this.#ofOthers = new Set(others.flatMap(({ details }) => namesIn(details['partitions'])));
+    }
+    const { partitions, awaited } = worker;
+    const isWorkedOn = (name: PartitionName): boolean =>
+      partitions.includes(name) || this.#ofOthers.has(name);
+    return this.#log.partitions.filter((name) => awaited.includes(name) || !isWorkedOn(name));
+  }
+
+  #counts(generation: Generation): Record<string, unknown> {
+    const positions = generation.positions();
+    const all = [...generation.progress().values()];
+    const refused: Record<string, number> = {};
+    for (const progress of all) {
+      for (const [reason, count] of Object.entries(progress.refused))
+        refused[reason] = (refused[reason] ?? 0) + count;
+    }
+    const sum = (count: (progress: (typeof all)[number]) => number): number =>
+      all.reduce((total, progress) => total + count(progress), 0);
+    return {
+      cut: positions,
+      lagRecords: this.#end === undefined ? null : distance(positions, pick(this.#end, positions)),
+      lastReceivedAt: Math.max(...all.map((progress) => progress.lastReceivedAt ?? 0)) || null,
+      pageviews: sum((progress) => progress.pageviews),
+      equivsAfterBatchCut: sum((progress) => progress.equivs),
+      retractionsAfterBatchCut: sum((progress) => progress.retractions),
+      deadLetters: sum((progress) => progress.deadLetters),
+      repeats: sum((progress) => progress.repeats),
+      refused,
+    };
+  }
+
+  /** The log's end is asked for beside the work, and shown with the next report. */
+  #askForEnd(): void {
+    this.#log.latest().then(
+      (end) => void (this.#end = end),
+      (error: unknown) => this.#context.logger.debug({ err: error }, 'cannot ask the log for its end'),
+    );
+  }
+
+  #describe(error: unknown): { at: number; code: string; message: string } {
+    const code = error instanceof SwaError ? error.code : 'speed.failed';
+    return { at: this.#context.clock(), code, message: messageOf(error) };
+  }
+}
+
+function namesIn(value: unknown): string[] {
+  return Array.isArray(value) ? value.map(String) : [];
+}
+
+function pick(from: Offsets, names: Offsets): Partial<Offsets> {
+  return Object.fromEntries(Object.entries(from).filter(([name]) => name in names));
+}

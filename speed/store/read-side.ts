@@ -1,0 +1,412 @@
+/**
+ * The realtime view for those who read it, in any process: no question is asked of the speed layer, everything is in the
+ * files. A snapshot is one LMDB read transaction per partition: each shows its partition's facts in [batch cut, position),
+ * so together they show exactly the facts between two cuts.
+ *
+ * Which generation answers is said by the file SERVING. It is looked at for every snapshot; a generation that no
+ * longer serves is closed when its last snapshot is given back, and not before.
+ */
+import { existsSync, statSync } from 'node:fs';
+import { SwaError, systemCode } from '../../lib/errors/errors.js';
+import { systemClock } from '../../lib/time/clock.js';
+import { isAtWork, readStatus } from '../../lib/process/status.js';
+import type { LogId, Offset, Offsets, PartitionName } from '../../log/log.js';
+import { mergeAscending } from '../../lib/memory/merge-ascending.js';
+import { SketchCell } from '../../facts/views/sketch-cell.js';
+import type {
+  BucketCell,
+  EdgeBlock,
+  PageCount,
+  RealtimeView,
+  Subject,
+  ViewId,
+} from '../../facts/views/view.js';
+import { decodeCell, decodePageviews } from './cell-codec.js';
+import { CellSubject } from './cell-subject.js';
+import { decodeEdges, edgeRange, nextOfEdgeKey } from './edge-block.js';
+import { cellRange, domainsAfter, hourOfCellKey, pageRange, parseCellKey } from './cell-key.js';
+import { generationIds, pointerPath, readPointer, storeDir, type Pointer } from './layout.js';
+import { lmdbDamage } from '../../lib/files/lmdb-file.js';
+import {
+  damageOr,
+  openingMarker,
+  dataFile,
+  inodeOf,
+  isDamage,
+  openDatabase,
+  readProgress,
+  type Database,
+  type StorePlace,
+} from './store-files.js';
+import { readDescription, type Progress, type StoreDescription } from './store-meta.js';
+
+export interface Realtime {
+  /**
+   * What the speed layer has made of the log by now; undefined when it has never had a view to show. To be released.
+   * Throws `speed.failed`, retryable, while a lost view is made again: it would lie behind what was answered before.
+   */
+  snapshot(): RealtimeView | undefined;
+  close(): Promise<void>;
+}
+
+export function openRealtime(dataDir: string): Realtime {
+  return new RealtimeReader(dataDir);
+}
+
+/** Tries until a generation stays in place while it is opened: hand-overs are rare, two in a row unheard of. */
+const attempts = 8;
+
+class RealtimeReader implements Realtime {
+  readonly #dataDir: string;
+  readonly #closing = new Set<Promise<void>>();
+  #pointer: Pointer | undefined;
+  #pointerStamp = '';
+  #open: OpenGeneration | undefined;
+
+  constructor(dataDir: string) {
+    this.#dataDir = dataDir;
+  }
+
+  snapshot(): RealtimeView | undefined {
+    for (let attempt = 0; attempt < attempts; attempt++) {
+      const pointer = this.#readPointer();
+      if (pointer === undefined && generationIds(this.#dataDir).length > 0)
+        throw rebuilding(`${pointerPath(this.#dataDir)} is gone`); // what it named has answered before
+      if (pointer?.serving === undefined) return undefined;
+      const generation = this.#openGeneration(pointer.serving, pointer.partitions);
+      if (generation !== undefined) return takeSnapshot(generation);
+      // Either it was replaced meanwhile, and the pointer says by which, or its stores are being made again.
+      if (stampOf(pointerPath(this.#dataDir)) === this.#pointerStamp) break;
+    }
+    throw rebuilding('its files are not there yet');
+  }
+
+  async close(): Promise<void> {
+    this.#leave();
+    await Promise.all(this.#closing);
+  }
+
+  /** The pointer, read again when the file was replaced. A deleted one counts until there is another. */
+  #readPointer(): Pointer | undefined {
+    const stamp = stampOf(pointerPath(this.#dataDir));
+    if (stamp !== this.#pointerStamp) {
+      this.#pointer = readPointer(this.#dataDir) ?? this.#pointer;
+      this.#pointerStamp = stamp;
+    }
+    return this.#pointer;
+  }
+
+  #openGeneration(id: ViewId, partitions: readonly PartitionName[]): OpenGeneration | undefined {
+    if (this.#open?.id === id && this.#open.isInPlace()) return this.#open;
+    this.#leave();
+    this.#open = OpenGeneration.tryOpen(this.#dataDir, id, partitions, (closed) => this.#track(closed));
+    return this.#open;
+  }
+
+  #leave(): void {
+    this.#open?.leave();
+    this.#open = undefined;
+  }
+
+  #track(closed: Promise<void>): void {
+    this.#closing.add(closed);
+    const forget = (): void => void this.#closing.delete(closed);
+    closed.then(forget, forget);
+  }
+}
+
+interface OpenStore extends StorePlace {
+  readonly description: StoreDescription;
+  readonly db: Database;
+}
+
+/** All stores of one generation, open as long as it serves or a snapshot of it is out. */
+class OpenGeneration {
+  readonly id: ViewId;
+  readonly stores: readonly OpenStore[];
+  readonly logId: LogId;
+  readonly #onClosed: (closed: Promise<void>) => void;
+  #holders = 1;
+
+  private constructor(
+    id: ViewId,
+    stores: readonly OpenStore[],
+    logId: LogId,
+    onClosed: (closed: Promise<void>) => void,
+  ) {
+    this.id = id;
+    this.stores = stores;
+    this.logId = logId;
+    this.#onClosed = onClosed;
+  }
+
+  /** undefined when a store is not there, or not finished. */
+  static tryOpen(
+    dataDir: string,
+    id: ViewId,
+    partitions: readonly PartitionName[],
+    onClosed: (closed: Promise<void>) => void,
+  ): OpenGeneration | undefined {
+    const dirs = partitions.map((partition) => storeDir(dataDir, id, partition));
+    const isWatched = isWorkedOn(dataDir);
+    for (const dir of dirs) {
+      if (inodeOf(dir) === 0 || existsSync(openingMarker(dir))) return undefined;
+      const damage = lmdbDamage(dataFile(dir), isWatched);
+      if (damage !== undefined) throw rebuilding(`${dataFile(dir)} is damaged: ${damage}`);
+    }
+    const stores: OpenStore[] = [];
+    for (const dir of dirs) {
+      const store = openStore(dir);
+      if (store === undefined) break;
+      stores.push(store);
+    }
+    const logId = stores[0]?.description.logId;
+    if (logId !== undefined && stores.length === partitions.length)
+      return new OpenGeneration(id, stores, logId, onClosed);
+    for (const { db } of stores) onClosed(db.close());
+    return undefined;
+  }
+
+  /** False when a store was deleted or made again since. */
+  isInPlace(): boolean {
+    return this.stores.every(({ dir, inode }) => inodeOf(dir) === inode);
+  }
+
+  hold(): void {
+    this.#holders++;
+  }
+
+  leave(): void {
+    if (--this.#holders > 0) return;
+    for (const { db } of this.stores) this.#onClosed(db.close());
+  }
+}
+
+/** Whether a speed worker runs: it has had a whole look at every store before it went to work on it. */
+function isWorkedOn(dataDir: string): boolean {
+  return readStatus(dataDir).some(
+    (entry) => entry.role === 'speed' && entry.state === 'running' && isAtWork(entry, systemClock),
+  );
+}
+
+function openStore(dir: string): OpenStore | undefined {
+  const description = readDescription(dir);
+  const inode = inodeOf(dir);
+  if (description === undefined || inode === 0) return undefined;
+  try {
+    return { dir, inode, description, db: openDatabase(dir) };
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined; // deleted in between
+    throw rebuildingOr(error, { dir, inode });
+  }
+}
+
+type ReadTransaction = ReturnType<Database['useReadTransaction']>;
+
+interface Part {
+  readonly store: OpenStore;
+  readonly transaction: ReadTransaction;
+  readonly progress: Progress;
+}
+
+function takeSnapshot(generation: OpenGeneration): Snapshot {
+  const parts: Part[] = [];
+  generation.hold();
+  try {
+    for (const store of generation.stores) parts.push(partOf(store));
+    const behind = parts.find(({ store, progress }) => progress.next < store.description.readyAt);
+    if (behind !== undefined) {
+      const { partition, readyAt } = behind.store.description;
+      throw rebuilding(`${partition} has come to ${behind.progress.next} of ${readyAt}`);
+    }
+    return new Snapshot(generation, parts);
+  } catch (error) {
+    for (const part of parts) part.transaction.done();
+    generation.leave();
+    throw error;
+  }
+}
+
+function partOf(store: OpenStore): Part {
+  store.db.resetReadTxn(); // the newest commit, not the one this turn of the event loop began with
+  const transaction = reading(store, () => store.db.useReadTransaction());
+  try {
+    return { store, transaction, progress: readProgress(store.db, { transaction }) };
+  } catch (error) {
+    transaction.done();
+    throw rebuildingOr(error, store);
+  }
+}
+
+class Snapshot implements RealtimeView {
+  readonly generation: ViewId;
+  readonly cut: RealtimeView['cut'];
+  readonly equivsAfterBatchCut: number;
+  readonly retractionsAfterBatchCut: number;
+  readonly deadLetters: number;
+  readonly lastReceivedAt: number | undefined;
+  readonly #open: OpenGeneration;
+  readonly #parts: readonly Part[];
+  #released = false;
+
+  constructor(open: OpenGeneration, parts: readonly Part[]) {
+    this.generation = open.id;
+    this.cut = {
+      logId: open.logId,
+      next: Object.fromEntries(
+        parts.map(({ store, progress }): [PartitionName, Offset] => [
+          store.description.partition,
+          progress.next,
+        ]),
+      ),
+    };
+    this.equivsAfterBatchCut = parts.reduce((sum, { progress }) => sum + progress.equivs, 0);
+    this.retractionsAfterBatchCut = parts.reduce((sum, { progress }) => sum + progress.retractions, 0);
+    this.deadLetters = parts.reduce((sum, { progress }) => sum + progress.deadLetters, 0);
+    const newest = Math.max(...parts.map(({ progress }) => progress.lastReceivedAt ?? -1));
+    this.lastReceivedAt = newest < 0 ? undefined : newest;
+    this.#open = open;
+    this.#parts = parts;
+  }
+
+  *edges(from: Partial<Offsets> = {}): Generator<EdgeBlock> {
+    for (const part of this.#parts) {
+      const { store, progress } = part;
+      if (progress.keptEdges === 0) continue;
+      yield* readingAll(store, edgesOf(part, from[store.description.partition] ?? 0));
+    }
+  }
+
+  forEachHour(subject: Subject, fromHour: number, toHour: number, visit: (cell: BucketCell) => void): void {
+    const parts = this.#partsIn(fromHour, toHour);
+    if (parts.length === 0) return;
+    const range = cellRange(CellSubject.of(subject), clampHour(fromHour), clampHour(toHour));
+    for (const { store, transaction } of parts) {
+      reading(store, () => {
+        for (const { key, value } of store.db.getRange({ ...range, transaction })) {
+          const { pageviews, sketch } = decodeCell(value);
+          visit(new SketchCell(hourOfCellKey(key), pageviews, sketch));
+        }
+      });
+    }
+  }
+
+  *pages(domain: string, fromHour: number, toHour: number): Generator<PageCount | undefined> {
+    for (const part of this.#partsIn(fromHour, toHour))
+      yield* readingAll(part.store, pagesOf(part, domain, fromHour, toHour));
+  }
+
+  domains(): Iterable<string> {
+    return mergeAscending(this.#parts.map((part) => readingAll(part.store, domainsOf(part))));
+  }
+
+  /** Those that hold cells of these hours at all: a partition of equivs holds none, and most questions are of older hours. */
+  #partsIn(fromHour: number, toHour: number): readonly Part[] {
+    if (toHour <= fromHour) return [];
+    return this.#parts.filter(({ progress }) => fromHour < progress.toHour && toHour > progress.fromHour);
+  }
+
+  release(): void {
+    if (this.#released) return;
+    this.#released = true;
+    for (const { transaction } of this.#parts) transaction.done();
+    this.#open.leave();
+  }
+}
+
+function* edgesOf({ store, transaction }: Part, from: number): Generator<EdgeBlock> {
+  const { partition } = store.description;
+  for (const { key, value } of store.db.getRange({ ...edgeRange(from), transaction }))
+    yield { partition, next: nextOfEdgeKey(key), edges: decodeEdges(value) };
+}
+
+/** Cells of one domain that are passed over before the next domain is looked for by its key. */
+const cellsPassed = 16;
+
+/** Ascending. A domain may have a few cells or thousands: walking is faster over few, a new range over many. */
+function* domainsOf({ store, transaction }: Part): Generator<string> {
+  let last = '';
+  for (let isOver = false; !isOver;) {
+    isOver = true;
+    let passed = 0;
+    for (const key of store.db.getKeys({ ...domainsAfter(last), transaction })) {
+      const domain = parseCellKey(key)?.domain;
+      if (domain !== undefined && domain !== last) {
+        yield (last = domain);
+        passed = 0;
+      } else if (++passed > cellsPassed) {
+        isOver = false;
+        break;
+      }
+    }
+  }
+}
+
+const cellsBetweenPauses = 1_000;
+
+function* pagesOf(
+  { store, transaction }: Part,
+  domain: string,
+  fromHour: number,
+  toHour: number,
+): Generator<PageCount | undefined> {
+  let page: { url: string; pageviews: number } | undefined;
+  let cells = 0;
+  for (const { key, value } of store.db.getRange({ ...pageRange(domain), transaction })) {
+    if (++cells % cellsBetweenPauses === 0) yield undefined;
+    const parsed = parseCellKey(key);
+    if (parsed === undefined || parsed.hour < fromHour || parsed.hour >= toHour) continue;
+    const { pageviews, url: storedUrl } = decodePageviews(value);
+    const url = parsed.url ?? storedUrl;
+    if (page?.url === url) {
+      page.pageviews += pageviews;
+      continue;
+    }
+    if (page !== undefined) yield page;
+    page = { url, pageviews };
+  }
+  if (page !== undefined) yield page;
+}
+
+const lastHour = 2 ** 32 - 1;
+
+function clampHour(hour: number): number {
+  return Math.min(Math.max(hour, 0), lastHour);
+}
+
+/** Runs a read; when the store proves damaged, leaves word for the speed layer and throws a retryable error. */
+function reading<T>(place: StorePlace, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw rebuildingOr(error, place);
+  }
+}
+
+/** The same for what is read bit by bit. */
+function* readingAll<T>(place: StorePlace, items: Iterable<T>): Generator<T> {
+  try {
+    yield* items;
+  } catch (error) {
+    throw rebuildingOr(error, place);
+  }
+}
+
+function rebuildingOr(error: unknown, place: StorePlace): unknown {
+  const problem = damageOr(error, place);
+  return isDamage(problem) ? rebuilding('a store was damaged', problem) : problem;
+}
+
+function rebuilding(why: string, cause?: unknown): SwaError {
+  return new SwaError('speed.failed', `the realtime view is being made again from the log: ${why}`, {
+    cause,
+    retryable: true,
+    hint: 'the speed layer makes it, if it runs (`swa start`): ask again in a moment; `swa status` shows how far it is',
+  });
+}
+
+/** Changes whenever the file is replaced; '' when it is not there. */
+function stampOf(path: string): string {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat === undefined ? '' : `${stat.ino}:${stat.mtimeMs}:${stat.size}`;
+}

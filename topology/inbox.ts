@@ -1,0 +1,61 @@
+/**
+ * The queue in front of a task: a ring of tuples over one array.
+ *
+ * Bounded by back-pressure, not by refusal: nobody upstream is asked to run while `full`, but one call that is already
+ * running may emit as much as it likes, up to the hard limit, where the emit throws. So it holds at most `limit`
+ * and what one call emits.
+ */
+import { SwaError } from '../lib/errors/errors.js';
+import type { Tuple } from './tuple.js';
+
+/** No single call may put more than this into one queue. */
+const hardLimit = 1 << 20;
+
+export class Inbox {
+  private ring: (Tuple | undefined)[];
+  private head = 0;
+  private count = 0;
+
+  constructor(private readonly limit: number) {
+    this.ring = Array.from<undefined>({ length: powerOfTwoFrom(Math.min(limit, 64)) });
+  }
+
+  get length(): number {
+    return this.count;
+  }
+
+  get full(): boolean {
+    return this.count >= this.limit;
+  }
+
+  push(tuple: Tuple): void {
+    if (this.count === this.ring.length) this.grow();
+    this.ring[(this.head + this.count) & (this.ring.length - 1)] = tuple;
+    this.count++;
+  }
+
+  shift(): Tuple | undefined {
+    if (this.count === 0) return undefined;
+    const tuple = this.ring[this.head];
+    this.ring[this.head] = undefined;
+    this.head = (this.head + 1) & (this.ring.length - 1);
+    this.count--;
+    return tuple;
+  }
+
+  private grow(): void {
+    const { length } = this.ring;
+    if (length >= hardLimit)
+      throw new SwaError('queue.full', `more than ${hardLimit} tuples queued for one task`);
+    const bigger = Array.from<Tuple | undefined>({ length: length * 2 });
+    for (let i = 0; i < length; i++) bigger[i] = this.ring[(this.head + i) & (length - 1)];
+    this.ring = bigger;
+    this.head = 0;
+  }
+}
+
+function powerOfTwoFrom(n: number): number {
+  let size = 1;
+  while (size < n) size *= 2;
+  return size;
+}

@@ -1,0 +1,42 @@
+/** Bolts that the worker tests place on threads of their own. */
+import { threadId } from 'node:worker_threads';
+import type { Bolt, BoltOutput, TaskContext, Tuple } from '../index.js';
+
+/** What the data given to `createBolt` may ask for. */
+export interface Wish {
+  readonly kind: 'pass' | 'throwOnThird' | 'dieOnSeventh' | 'dieAtOnce' | 'holdUntilTick';
+}
+
+/** Passes each number on with the thread it was seen on, unless its wish says otherwise. */
+class NumberBolt implements Bolt<[item: number]> {
+  readonly outputs = { default: ['item', 'thread'] };
+  private output: BoltOutput | undefined;
+  private calls = 0;
+  private held: Tuple<[item: number]>[] = [];
+
+  constructor(private readonly wish: Wish) {
+    if (wish.kind === 'dieAtOnce') throw new Error('cannot start');
+  }
+  prepare(_: TaskContext, output: BoltOutput): void {
+    this.output = output;
+  }
+  execute(tuple: Tuple<[item: number]>): void {
+    this.calls++;
+    if (this.wish.kind === 'throwOnThird' && this.calls % 3 === 0) throw new Error('third');
+    // Ends the thread, as a crash in native code would.
+    if (this.wish.kind === 'dieOnSeventh' && this.calls % 7 === 0) process.exit(9);
+    if (this.wish.kind === 'holdUntilTick') this.held.push(tuple);
+    else this.pass(tuple);
+  }
+  tick(): void {
+    for (const tuple of this.held.splice(0)) this.pass(tuple);
+  }
+  private pass(tuple: Tuple<[item: number]>): void {
+    this.output?.emit([tuple.values[0], threadId], tuple);
+    this.output?.ack(tuple);
+  }
+}
+
+export function createBolt(data: Wish): Bolt {
+  return new NumberBolt(data);
+}

@@ -1,0 +1,223 @@
+/**
+ * A topology at work: all tasks of all components, run in turns on this thread.
+ *
+ * Two ways to run it. By hand: `turn`, `runUntilIdle`, `settle`, for tests in simulated time and for work in epochs,
+ * where a caller feeds the spout, runs until every tree is answered, and commits. Free: `run`, until a signal.
+ * Which calls a component gets in a turn, and what is promised to it, is written in `component.ts`.
+ */
+import { setImmediate, setTimeout } from 'node:timers/promises';
+import type { Clock } from '../lib/time/clock.js';
+import { BoltTask } from './bolt-task.js';
+import type { Streams, TaskContext } from './component.js';
+import { Ledger } from './ledger.js';
+import type { BoltError } from './ledger.js';
+import { ComponentMetrics, snapshotOf } from './metrics.js';
+import type { MetricsSnapshot } from './metrics.js';
+import { checkSubscription, invalid } from './plan.js';
+import type { BoltSpec, SpoutSpec } from './plan.js';
+import type { Random } from './random.js';
+import { selectorOf } from './selector.js';
+import { SpoutTask } from './spout-task.js';
+
+export interface TopologyOptions {
+  /** Whole milliseconds. */
+  readonly clock: Clock;
+  /** Ids of tuples and choices of shuffle grouping. The same seed, clock and input give the same run. */
+  readonly random: Random;
+  /**
+   * Called for each error of a bolt. What it throws is thrown out of the turn, or, for an error that a bolt reports later
+   * (as worker bolts do), to whatever called it then.
+   */
+  readonly onError: (error: BoltError) => void;
+  /** T: a tree not complete by then fails, at an age between T and 1.5 T and at most one turn. 30 s. */
+  readonly messageTimeoutMs?: number;
+  /** A spout task with so many unanswered trees is not asked for more. 1,000. */
+  readonly maxSpoutPending?: number;
+  /** Queue length in front of a task at which its senders pause. 1,024. */
+  readonly queueLimit?: number;
+  /** Most calls a task gets in one turn: less is lower latency, more is higher throughput. 128. */
+  readonly batch?: number;
+}
+
+/** How long `run` and `settle` sleep when a turn found nothing to do. */
+const idleWaitMs = 1;
+/** Task ids have two bytes in the acker. */
+const maxTasks = 0xffff;
+
+interface Component<T> {
+  readonly name: string;
+  readonly tasks: readonly T[];
+  readonly outputs: Streams;
+  readonly metrics: ComponentMetrics;
+}
+
+export class Topology {
+  private readonly ledger: Ledger;
+  private readonly taskIds = new Map<string, readonly number[]>();
+  private readonly spouts: readonly Component<SpoutTask>[];
+  private readonly bolts: readonly Component<BoltTask>[];
+  private readonly spoutTasks = new Map<number, SpoutTask>();
+  private readonly batch: number;
+  private readonly expireEveryMs: number;
+  private nextExpireMs: number;
+  private nextTask = 0;
+  private closed = false;
+
+  /** Made by `TopologyBuilder.build`. Makes and wires all tasks, prepares the bolts, opens the spouts. */
+  constructor(spouts: readonly SpoutSpec[], bolts: readonly BoltSpec[], options: TopologyOptions) {
+    const { clock, random, messageTimeoutMs = 30_000, batch = 128 } = options;
+    this.ledger = new Ledger(
+      clock,
+      random,
+      messageTimeoutMs,
+      (task, slot, outcome, ageMs) => {
+        const messageId = this.ledger.messageIds[slot];
+        this.ledger.messageIds[slot] = undefined;
+        this.spoutTasks.get(task)?.answered(messageId, outcome, ageMs);
+      },
+      options.onError,
+    );
+    this.batch = batch;
+    this.expireEveryMs = messageTimeoutMs / 2;
+    this.nextExpireMs = this.ledger.nowMs + this.expireEveryMs;
+    for (const { name, parallelism } of [...spouts, ...bolts]) this.nameTasks(name, parallelism);
+    this.spouts = spouts.map((spec) => this.spoutOf(spec, options.maxSpoutPending ?? 1000));
+    this.bolts = bolts.map((spec) => this.boltOf(spec, options.queueLimit ?? 1024));
+    bolts.forEach((spec) => this.wire(spec, random));
+    for (const bolt of this.bolts) for (const task of bolt.tasks) task.prepare();
+    for (const spout of this.spouts) for (const task of spout.tasks) task.open();
+  }
+
+  /** Tracked spout tuples whose ack or fail the spout has not been given yet. */
+  get pending(): number {
+    let pending = 0;
+    for (const task of this.spoutTasks.values()) pending += task.pending;
+    return pending;
+  }
+
+  /**
+   * One turn: time-outs if due, then each spout task, then each bolt task. Returns the number of component calls that
+   * did something; 0 means there is nothing to do until the clock moves, a kept tuple is settled or a spout has news.
+   * Throws what a spout throws.
+   */
+  turn(): number {
+    if (this.closed) throw invalid('turn of a closed topology');
+    this.expireIfDue();
+    let calls = 0;
+    for (const spout of this.spouts) for (const task of spout.tasks) calls += task.run(this.batch);
+    for (const bolt of this.bolts) for (const task of bolt.tasks) calls += task.run(this.batch);
+    return calls;
+  }
+
+  /**
+   * Turns until one finds nothing to do; synchronous. For spouts that stop emitting by themselves: when it returns,
+   * all queues are empty, every answer has been given, and `pending` counts just the trees of tuples that bolts keep.
+   */
+  runUntilIdle(): void {
+    while (this.turn() > 0);
+  }
+
+  /**
+   * As `runUntilIdle`, then waits for what bolts keep, until no tree is pending: each has been acked, failed or timed
+   * out (so the clock must go on).
+   */
+  async settle(): Promise<void> {
+    for (;;) {
+      this.runUntilIdle();
+      if (this.pending === 0) return;
+      await setTimeout(idleWaitMs);
+    }
+  }
+
+  /** Turns until the signal aborts, with other work of the process between them. Rejects with what a spout throws. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      if (this.turn() > 0) await setImmediate();
+      else await setTimeout(idleWaitMs);
+    }
+  }
+
+  /** By component name. */
+  metrics(): ReadonlyMap<string, MetricsSnapshot> {
+    const snapshots = new Map<string, MetricsSnapshot>();
+    for (const { name, metrics } of this.spouts) snapshots.set(name, snapshotOf(metrics, 0));
+    for (const { name, metrics, tasks } of this.bolts) {
+      const queued = tasks.reduce((sum, task) => sum + task.inbox.length, 0);
+      snapshots.set(name, snapshotOf(metrics, queued));
+    }
+    return snapshots;
+  }
+
+  /** Closes spouts, then bolts. Queued tuples are dropped and unanswered messages stay so. */
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    for (const spout of this.spouts) for (const task of spout.tasks) task.close();
+    for (const bolt of this.bolts) for (const task of bolt.tasks) task.close();
+  }
+
+  private expireIfDue(): void {
+    const nowMs = this.ledger.readClock();
+    if (nowMs < this.nextExpireMs) return;
+    this.nextExpireMs = nowMs + this.expireEveryMs;
+    this.ledger.acker.expire(nowMs);
+  }
+
+  private nameTasks(component: string, parallelism: number): void {
+    const ids = Array.from({ length: parallelism }, () => this.nextTask++);
+    if (this.nextTask > maxTasks) throw invalid(`more than ${maxTasks} tasks`);
+    this.taskIds.set(component, ids);
+  }
+
+  private spoutOf(spec: SpoutSpec, maxPending: number): Component<SpoutTask> {
+    const metrics = new ComponentMetrics();
+    let outputs: Streams = {};
+    const tasks = this.contextsOf(spec.name).map((context) => {
+      const spout = spec.create();
+      outputs = spout.outputs;
+      const task = new SpoutTask(spout, context, this.ledger, metrics, maxPending);
+      this.spoutTasks.set(context.task, task);
+      return task;
+    });
+    return { name: spec.name, tasks, outputs, metrics };
+  }
+
+  private boltOf(spec: BoltSpec, queueLimit: number): Component<BoltTask> {
+    const metrics = new ComponentMetrics();
+    let outputs: Streams = {};
+    const tasks = this.contextsOf(spec.name).map((context) => {
+      const bolt = spec.create();
+      outputs = bolt.outputs ?? {};
+      return new BoltTask(bolt, context, this.ledger, metrics, { tickMs: spec.tickMs, queueLimit });
+    });
+    return { name: spec.name, tasks, outputs, metrics };
+  }
+
+  private contextsOf(component: string): readonly TaskContext[] {
+    const ids = this.tasksOf(component);
+    const shared = { component, parallelism: ids.length, tasks: this.taskIds };
+    return ids.map((task, index) => ({ ...shared, task, index }));
+  }
+
+  private tasksOf(component: string): readonly number[] {
+    const ids = this.taskIds.get(component);
+    if (ids === undefined) throw invalid(`no component '${component}' in this topology`);
+    return ids;
+  }
+
+  /** Connects every task of every component that the bolt takes from to all tasks of the bolt. */
+  private wire(spec: BoltSpec, random: Random): void {
+    const bolt = this.bolts.find(({ name }) => name === spec.name);
+    const inboxes = bolt?.tasks.map((task) => task.inbox) ?? [];
+    const tasks = this.tasksOf(spec.name);
+    const local = tasks.flatMap((_, index) => (bolt?.tasks[index]?.local === true ? [index] : []));
+    for (const { component, stream, grouping } of spec.inputs) {
+      const sender = [...this.spouts, ...this.bolts].find(({ name }) => name === component);
+      const fields = checkSubscription(spec.name, { component, stream, grouping }, sender?.outputs ?? {});
+      for (const { outlets } of sender?.tasks ?? []) {
+        const selector = selectorOf(grouping, { fields, parallelism: tasks.length, local, random });
+        outlets.get(stream).add({ selector, inboxes, tasks });
+      }
+    }
+  }
+}
