@@ -15,7 +15,7 @@
  *
  * Free slots form a list through their `xor lo`. The slot's generation tells reports of the present tree from late ones of a tree that timed out: those are dropped.
  */
-import { SwaError } from '../lib/errors/errors.js';
+import { TopologyError } from './errors.js';
 
 export type Outcome = 'acked' | 'failed' | 'timedOut';
 
@@ -147,7 +147,7 @@ export class Acker {
   private grow(): void {
     const capacity = this.capacity * 2;
     if (capacity > maxCapacity)
-      throw new SwaError('queue.full', `more than ${maxCapacity} tuple trees pending`);
+      throw new TopologyError('topology.queue-full', `more than ${maxCapacity} tuple trees pending`);
     this.generations = copyInto(new Int32Array(capacity), this.generations);
     this.xorHi = copyInto(new Int32Array(capacity), this.xorHi);
     this.xorLo = copyInto(new Int32Array(capacity), this.xorLo);

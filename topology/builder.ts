@@ -10,9 +10,10 @@
  * Components may be named before they are set: wiring is checked by `build`. One builder can build several
  * topologies; each has instances of its own.
  */
-import type { Bolt, Spout } from './component.js';
+import type { Bolt, BoltModule, Spout } from './component.js';
+import { invalid } from './errors.js';
 import type { Grouping, Subscription } from './grouping.js';
-import { inOrder, invalid } from './plan.js';
+import { inOrder } from './plan.js';
 import type { BoltSpec, SpoutSpec } from './plan.js';
 import { Topology } from './topology.js';
 import type { TopologyOptions } from './topology.js';
@@ -29,10 +30,14 @@ export class TopologyBuilder {
     this.spouts.push({ name, create, parallelism });
   }
 
-  /** The declarer it returns says which streams the bolt takes and how they are spread over its tasks. */
-  setBolt(name: string, create: () => Bolt, parallelism = 1): BoltDeclarer {
+  /**
+   * The declarer it returns says which streams the bolt takes and how they are spread over its tasks.
+   *
+   * @param bolt a factory: tasks run on the topology's thread; or a module: each task runs on a thread of its own
+   */
+  setBolt(name: string, bolt: (() => Bolt) | BoltModule, parallelism = 1): BoltDeclarer {
     this.check(name, parallelism);
-    const declarer = new BoltDeclarer(name, create, parallelism);
+    const declarer = new BoltDeclarer(name, bolt, parallelism);
     this.bolts.push(declarer);
     return declarer;
   }
@@ -55,11 +60,10 @@ export class TopologyBuilder {
 /** Says what a bolt takes. Each method adds one subscription; see `Grouping` for what each means. */
 export class BoltDeclarer {
   private readonly inputs: Subscription[] = [];
-  private tickMs: number | undefined;
 
   constructor(
     readonly name: string,
-    private readonly create: () => Bolt,
+    private readonly bolt: (() => Bolt) | BoltModule,
     private readonly parallelism: number,
   ) {}
 
@@ -83,23 +87,9 @@ export class BoltDeclarer {
     return this.grouping({ kind: 'global' }, component, stream);
   }
 
-  directGrouping(component: string, stream = defaultStream): this {
-    return this.grouping({ kind: 'direct' }, component, stream);
-  }
-
-  localOrShuffleGrouping(component: string, stream = defaultStream): this {
-    return this.grouping({ kind: 'localOrShuffle' }, component, stream);
-  }
-
-  /** Calls the bolt's `tick` about every `tickMs`. */
-  tickEvery(tickMs: number): this {
-    this.tickMs = tickMs;
-    return this;
-  }
-
   spec(): BoltSpec {
-    const { name, create, parallelism, inputs, tickMs } = this;
-    return { name, create, parallelism, inputs, tickMs };
+    const { name, bolt, parallelism, inputs } = this;
+    return { name, bolt, parallelism, inputs };
   }
 
   private grouping(grouping: Grouping, component: string, stream: string): this {

@@ -2,9 +2,10 @@
  * What a spout and a bolt are, and what they may ask of the engine. These comments are the contract.
  *
  * **Turns.** A topology runs on one thread, in turns. In a turn every spout task gets its part first, then every bolt
- * task, upstream before downstream. No method of any component is ever called while another is running: not two tasks
- * of one bolt, not a spout's `ack` from inside the bolt that acked. So a component needs no locks and may share state
- * with another by reference; it must never block the thread or the whole topology stands still.
+ * task, upstream before downstream. No method of a component is called while another one is running: not two tasks of
+ * one bolt, not a spout's `ack` from inside the bolt that acked. So components need no locks and may share state by
+ * reference, but must not block the thread. The exception is a bolt given as a `BoltModule`: each of its tasks runs on
+ * a worker thread of its own, truly in parallel, and shares nothing.
  *
  * **Guarantees.** A spout tuple emitted with a message id is answered by exactly one `ack` or `fail` of that id, on the
  * task that emitted it: `ack` when every tuple of its tree has been acked, `fail` when one of them failed or when
@@ -53,36 +54,38 @@ export interface Spout {
 export interface Bolt<V extends Values = Values> {
   readonly outputs?: Streams;
 
-  /** While true, the bolt is given no tuples: how one that keeps many bounds them. Looked at before each `execute`. */
-  readonly busy?: boolean;
-
-  /** True when the work is done on another thread: local-or-shuffle grouping then prefers other tasks. */
-  readonly remote?: boolean;
-
   /** Called once, before any other method. */
   prepare?(context: TaskContext, output: BoltOutput): void;
 
   /**
-   * Takes one tuple, in the order each sender emitted them. Every tuple must be acked or failed by somebody some time:
-   * here, or later (in `tick`, or from a promise this bolt started), or its tree times out. Synchronous: what awaits
-   * keeps its tuples, goes on in a promise of its own, and acks when that is done.
+   * Takes one tuple, in the order each sender emitted them. Every tuple must be acked or failed, here or later (from a
+   * promise this bolt started), or its tree times out. Synchronous: a bolt that awaits keeps its tuples, continues in a
+   * promise of its own, and acks when that is done.
    *
    * If it throws, the engine fails the tuple (unless it was settled before), reports the error, and goes on with the
    * next tuple; tuples it emitted before throwing are on their way and are not taken back.
    */
   execute(tuple: Tuple<V>): void;
 
-  /**
-   * Called about every `tickMs` by the injected clock, between two `execute` calls, if the builder set a tick for this
-   * bolt. Missed ticks are not made up for. Tuples kept by `execute` may be settled here. An error is reported.
-   */
-  tick?(nowMs: number): void;
-
-  /** Called after the last `execute` of this task's part of a turn: the end of a batch, for bolts that work in batches. */
-  endBatch?(): void;
-
   /** Called once, when the topology closes. */
   close?(): void;
+}
+
+/**
+ * A bolt whose tasks each run on a worker thread: the module exports `createBolt(data): Bolt`. Tuples and what the bolt
+ * emits are copied by structured clone, so this pays where one `execute` costs far more than some microseconds.
+ *
+ * A thread that dies takes its bolt's memory with it: the tuples it held fail (the spout replays their trees), and a new
+ * thread with a new bolt takes over. After three deaths in a row without one batch done no thread is started any more,
+ * and every tuple fails as it comes.
+ */
+export interface BoltModule {
+  /** File URL of the module. */
+  readonly module: URL;
+  /** Must equal what the bolt itself declares. */
+  readonly outputs?: Streams;
+  /** Passed to `createBolt`; cloned. */
+  readonly data?: unknown;
 }
 
 /** How a spout emits. May be called in `open`, `nextTuple`, `ack` and `fail`. */
@@ -91,8 +94,6 @@ export interface SpoutOutput {
   emit(values: Values, messageId?: MessageId): void;
   /** As `emit`, on a declared stream. */
   emitTo(stream: string, values: Values, messageId?: MessageId): void;
-  /** To one task that takes the stream by direct grouping; others do not see the tuple. */
-  emitDirect(task: number, stream: string, values: Values, messageId?: MessageId): void;
 }
 
 /** What a new tuple is anchored to: its trees are complete only when the new tuple is acked, and fail when it fails. */
@@ -107,8 +108,6 @@ export interface BoltOutput {
   emit(values: Values, anchors?: Anchors): void;
   /** As `emit`, on a declared stream. */
   emitTo(stream: string, values: Values, anchors?: Anchors): void;
-  /** To one task that takes the stream by direct grouping; others do not see the tuple. */
-  emitDirect(task: number, stream: string, values: Values, anchors?: Anchors): void;
   /** Done with the tuple. Emit what is anchored to it first: afterwards it can anchor nothing. Throws when repeated. */
   ack(tuple: Tuple): void;
   /** The tuple could not be processed: all trees it belongs to fail at once. Throws on a tuple settled before. */
@@ -126,6 +125,4 @@ export interface TaskContext {
   readonly index: number;
   /** How many tasks the component has. */
   readonly parallelism: number;
-  /** Task ids of every component, by index; what `emitDirect` takes. */
-  readonly tasks: ReadonlyMap<string, readonly number[]>;
 }

@@ -3,7 +3,7 @@
  * MurmurHash3's 32-bit mixer so that all bits may be used. Equal on every machine and in every run. It works on
  * strings as they are: the log's partitioner hashes UTF-8 bytes as Kafka does, and costs an encoding per key.
  */
-import { invalid } from './plan.js';
+import { invalid } from './errors.js';
 
 const offsetBasis = 0x811c9dc5 | 0;
 const prime = 0x01000193;

@@ -5,7 +5,7 @@
  * running may emit as much as it likes, up to the hard limit, where the emit throws. So it holds at most `limit`
  * and what one call emits.
  */
-import { SwaError } from '../lib/errors/errors.js';
+import { TopologyError } from './errors.js';
 import type { Tuple } from './tuple.js';
 
 /** No single call may put more than this into one queue. */
@@ -46,7 +46,7 @@ export class Inbox {
   private grow(): void {
     const { length } = this.ring;
     if (length >= hardLimit)
-      throw new SwaError('queue.full', `more than ${hardLimit} tuples queued for one task`);
+      throw new TopologyError('topology.queue-full', `more than ${hardLimit} tuples queued for one task`);
     const bigger = Array.from<Tuple | undefined>({ length: length * 2 });
     for (let i = 0; i < length; i++) bigger[i] = this.ring[(this.head + i) & (length - 1)];
     this.ring = bigger;

@@ -4,6 +4,7 @@ export type { BoltDeclarer } from './builder.js';
 export type {
   Anchors,
   Bolt,
+  BoltModule,
   BoltOutput,
   MessageId,
   Spout,
@@ -11,12 +12,12 @@ export type {
   Streams,
   TaskContext,
 } from './component.js';
-export type { BoltError } from './ledger.js';
+export { TopologyError } from './errors.js';
+export type { TopologyErrorCode } from './errors.js';
+export type { BoltError } from './tuple-trees.js';
 export type { MetricsSnapshot } from './metrics.js';
 export { seededRandom } from './random.js';
 export type { Random } from './random.js';
 export type { Topology, TopologyOptions } from './topology.js';
 export { defaultStream } from './tuple.js';
 export type { Fields, Tuple, Values } from './tuple.js';
-export { WorkerBolt } from './worker-bolt.js';
-export type { WorkerBoltSpec } from './worker-bolt.js';

@@ -3,8 +3,8 @@
  * it takes from. Streams run one way: a topology with a cycle is refused, because queues that fill each other in a
  * circle can stand still for ever under back-pressure.
  */
-import { SwaError } from '../lib/errors/errors.js';
-import type { Bolt, Spout, Streams } from './component.js';
+import type { Bolt, BoltModule, Spout, Streams } from './component.js';
+import { invalid } from './errors.js';
 import type { Subscription } from './grouping.js';
 import type { Fields } from './tuple.js';
 
@@ -16,10 +16,9 @@ export interface SpoutSpec {
 
 export interface BoltSpec {
   readonly name: string;
-  readonly create: () => Bolt;
+  readonly bolt: (() => Bolt) | BoltModule;
   readonly parallelism: number;
   readonly inputs: readonly Subscription[];
-  readonly tickMs: number | undefined;
 }
 
 /** The bolts in topological order. Throws on names that are not set and on cycles. */
@@ -64,8 +63,4 @@ export function checkSubscription(bolt: string, input: Subscription, outputs: St
     );
   }
   return fields;
-}
-
-export function invalid(message: string): SwaError {
-  return new SwaError('topology.invalid', message);
 }

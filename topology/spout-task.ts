@@ -1,12 +1,11 @@
 /** One running spout: begins a tree for every tuple with a message id, and passes the acker's answers on. */
 import type { Outcome } from './acker.js';
 import type { MessageId, Spout, SpoutOutput, TaskContext } from './component.js';
-import type { Inbox } from './inbox.js';
-import type { Ledger } from './ledger.js';
 import type { ComponentMetrics } from './metrics.js';
-import type { Outlet } from './outlet.js';
-import { Outlets } from './outlets.js';
-import { Tuple } from './tuple.js';
+import { OutputStreams } from './output-streams.js';
+import type { OutputStream } from './output-streams.js';
+import type { TupleTrees } from './tuple-trees.js';
+import { defaultStream, Tuple } from './tuple.js';
 import type { Values } from './tuple.js';
 
 /** The acker's word on one message, waiting for the spout's part of the turn. */
@@ -16,8 +15,7 @@ interface Answer {
 }
 
 export class SpoutTask implements SpoutOutput {
-  readonly outlets: Outlets;
-  private readonly defaultOutlet: Outlet | undefined;
+  readonly streams: OutputStreams;
   private answers: Answer[] = [];
   /** Tracked tuples whose answer the spout has not been given. */
   private unanswered = 0;
@@ -26,12 +24,11 @@ export class SpoutTask implements SpoutOutput {
   constructor(
     private readonly spout: Spout,
     private readonly context: TaskContext,
-    private readonly ledger: Ledger,
+    private readonly trees: TupleTrees,
     private readonly metrics: ComponentMetrics,
     private readonly maxPending: number,
   ) {
-    this.outlets = new Outlets(context.component, context.task, spout.outputs);
-    this.defaultOutlet = 'default' in spout.outputs ? this.outlets.get() : undefined;
+    this.streams = new OutputStreams(context.component, context.task, spout.outputs);
   }
 
   get pending(): number {
@@ -39,7 +36,7 @@ export class SpoutTask implements SpoutOutput {
   }
 
   open(): void {
-    this.outlets.seal();
+    this.streams.seal();
     this.spout.open?.(this.context, this);
   }
 
@@ -49,15 +46,15 @@ export class SpoutTask implements SpoutOutput {
 
   /** This task's part of a turn: all answers, then up to `batch` calls of nextTuple. Returns the calls made. */
   run(batch: number): number {
-    const startedMs = this.ledger.readClock();
+    const startedMs = this.trees.readClock();
     let calls = this.giveAnswers();
-    for (let i = 0; i < batch && this.unanswered < this.maxPending && !this.outlets.blocked; i++) {
+    for (let i = 0; i < batch && this.unanswered < this.maxPending && !this.streams.blocked; i++) {
       const before = this.emits;
       this.spout.nextTuple();
       if (this.emits === before) break;
       calls++;
     }
-    if (calls > 0) this.metrics.busyMs += this.ledger.readClock() - startedMs;
+    if (calls > 0) this.metrics.busyMs += this.trees.readClock() - startedMs;
     return calls;
   }
 
@@ -77,50 +74,30 @@ export class SpoutTask implements SpoutOutput {
   }
 
   emit(values: Values, messageId?: MessageId): void {
-    const outlet = this.defaultOutlet ?? this.outlets.get();
-    this.send(outlet, outlet.receivers(values), values, messageId);
+    this.emitTo(defaultStream, values, messageId);
   }
 
-  emitTo(stream: string, values: Values, messageId?: MessageId): void {
-    const outlet = this.outlets.get(stream);
-    this.send(outlet, outlet.receivers(values), values, messageId);
-  }
-
-  emitDirect(task: number, stream: string, values: Values, messageId?: MessageId): void {
-    const outlet = this.outlets.get(stream);
-    this.send(outlet, outlet.receiver(task), values, messageId);
-  }
-
-  private send(outlet: Outlet, receivers: readonly Inbox[], values: Values, messageId: MessageId): void {
+  emitTo(name: string, values: Values, messageId?: MessageId): void {
+    const stream = this.streams.get(name);
     this.emits++;
     this.metrics.emitted++;
-    if (messageId === undefined) {
-      for (const inbox of receivers) inbox.push(new Tuple(outlet.source, values, null));
-    } else {
-      this.sendTracked(outlet, receivers, values, messageId);
-    }
+    if (messageId !== undefined) return this.emitTracked(stream, values, messageId);
+    for (const inbox of stream.receivers(values)) inbox.push(new Tuple(stream.source, values, null));
   }
 
-  private sendTracked(
-    outlet: Outlet,
-    receivers: readonly Inbox[],
-    values: Values,
-    messageId: MessageId,
-  ): void {
-    const { acker, messageIds } = this.ledger;
-    const slot = acker.begin(this.context.task, this.ledger.nowMs);
-    const generation = acker.generationOf(slot);
-    messageIds[slot] = messageId;
+  private emitTracked(stream: OutputStream, values: Values, messageId: MessageId): void {
+    const slot = this.trees.begin(this.context.task, messageId);
+    const generation = this.trees.acker.generationOf(slot);
     this.unanswered++;
     let hi = 0;
     let lo = 0;
-    for (const inbox of receivers) {
-      const edge = this.ledger.rootEdge(slot, generation);
+    for (const inbox of stream.receivers(values)) {
+      const edge = this.trees.rootEdge(slot, generation);
       hi ^= edge.hi;
       lo ^= edge.lo;
-      inbox.push(new Tuple(outlet.source, values, edge));
+      inbox.push(new Tuple(stream.source, values, edge));
     }
-    acker.init(slot, generation, hi, lo, this.ledger.nowMs);
+    this.trees.initialised(slot, generation, hi, lo);
   }
 
   private giveAnswers(): number {

@@ -6,27 +6,28 @@
  * Which calls a component gets in a turn, and what is promised to it, is written in `component.ts`.
  */
 import { setImmediate, setTimeout } from 'node:timers/promises';
-import type { Clock } from '../lib/time/clock.js';
 import { BoltTask } from './bolt-task.js';
 import type { Streams, TaskContext } from './component.js';
-import { Ledger } from './ledger.js';
-import type { BoltError } from './ledger.js';
+import { invalid } from './errors.js';
+import { selectorOf } from './grouping.js';
 import { ComponentMetrics, snapshotOf } from './metrics.js';
 import type { MetricsSnapshot } from './metrics.js';
-import { checkSubscription, invalid } from './plan.js';
+import { checkSubscription } from './plan.js';
 import type { BoltSpec, SpoutSpec } from './plan.js';
 import type { Random } from './random.js';
-import { selectorOf } from './selector.js';
 import { SpoutTask } from './spout-task.js';
+import { ThreadTask } from './thread-task.js';
+import { TupleTrees } from './tuple-trees.js';
+import type { BoltError } from './tuple-trees.js';
 
 export interface TopologyOptions {
-  /** Whole milliseconds. */
-  readonly clock: Clock;
+  /** Whole milliseconds since any fixed time. */
+  readonly clock: () => number;
   /** Ids of tuples and choices of shuffle grouping. The same seed, clock and input give the same run. */
   readonly random: Random;
   /**
    * Called for each error of a bolt. What it throws is thrown out of the turn, or, for an error that a bolt reports later
-   * (as worker bolts do), to whatever called it then.
+   * (as bolts on threads do), to whatever called it then.
    */
   readonly onError: (error: BoltError) => void;
   /** T: a tree not complete by then fails, at an age between T and 1.5 T and at most one turn. 30 s. */
@@ -52,10 +53,10 @@ interface Component<T> {
 }
 
 export class Topology {
-  private readonly ledger: Ledger;
+  private readonly trees: TupleTrees;
   private readonly taskIds = new Map<string, readonly number[]>();
   private readonly spouts: readonly Component<SpoutTask>[];
-  private readonly bolts: readonly Component<BoltTask>[];
+  private readonly bolts: readonly Component<BoltTask | ThreadTask>[];
   private readonly spoutTasks = new Map<number, SpoutTask>();
   private readonly batch: number;
   private readonly expireEveryMs: number;
@@ -66,20 +67,20 @@ export class Topology {
   /** Made by `TopologyBuilder.build`. Makes and wires all tasks, prepares the bolts, opens the spouts. */
   constructor(spouts: readonly SpoutSpec[], bolts: readonly BoltSpec[], options: TopologyOptions) {
     const { clock, random, messageTimeoutMs = 30_000, batch = 128 } = options;
-    this.ledger = new Ledger(
+    this.trees = new TupleTrees(
       clock,
       random,
       messageTimeoutMs,
       (task, slot, outcome, ageMs) => {
-        const messageId = this.ledger.messageIds[slot];
-        this.ledger.messageIds[slot] = undefined;
+        const messageId = this.trees.messageIds[slot];
+        this.trees.messageIds[slot] = undefined;
         this.spoutTasks.get(task)?.answered(messageId, outcome, ageMs);
       },
       options.onError,
     );
     this.batch = batch;
     this.expireEveryMs = messageTimeoutMs / 2;
-    this.nextExpireMs = this.ledger.nowMs + this.expireEveryMs;
+    this.nextExpireMs = this.trees.nowMs + this.expireEveryMs;
     for (const { name, parallelism } of [...spouts, ...bolts]) this.nameTasks(name, parallelism);
     this.spouts = spouts.map((spec) => this.spoutOf(spec, options.maxSpoutPending ?? 1000));
     this.bolts = bolts.map((spec) => this.boltOf(spec, options.queueLimit ?? 1024));
@@ -157,10 +158,10 @@ export class Topology {
   }
 
   private expireIfDue(): void {
-    const nowMs = this.ledger.readClock();
+    const nowMs = this.trees.readClock();
     if (nowMs < this.nextExpireMs) return;
     this.nextExpireMs = nowMs + this.expireEveryMs;
-    this.ledger.acker.expire(nowMs);
+    this.trees.acker.expire(nowMs);
   }
 
   private nameTasks(component: string, parallelism: number): void {
@@ -175,28 +176,29 @@ export class Topology {
     const tasks = this.contextsOf(spec.name).map((context) => {
       const spout = spec.create();
       outputs = spout.outputs;
-      const task = new SpoutTask(spout, context, this.ledger, metrics, maxPending);
+      const task = new SpoutTask(spout, context, this.trees, metrics, maxPending);
       this.spoutTasks.set(context.task, task);
       return task;
     });
     return { name: spec.name, tasks, outputs, metrics };
   }
 
-  private boltOf(spec: BoltSpec, queueLimit: number): Component<BoltTask> {
+  private boltOf(spec: BoltSpec, queueLimit: number): Component<BoltTask | ThreadTask> {
     const metrics = new ComponentMetrics();
     let outputs: Streams = {};
     const tasks = this.contextsOf(spec.name).map((context) => {
-      const bolt = spec.create();
+      const bolt = typeof spec.bolt === 'function' ? spec.bolt() : spec.bolt;
       outputs = bolt.outputs ?? {};
-      return new BoltTask(bolt, context, this.ledger, metrics, { tickMs: spec.tickMs, queueLimit });
+      return 'module' in bolt
+        ? new ThreadTask(bolt, context, this.trees, metrics, queueLimit)
+        : new BoltTask(bolt, context, this.trees, metrics, queueLimit);
     });
     return { name: spec.name, tasks, outputs, metrics };
   }
 
   private contextsOf(component: string): readonly TaskContext[] {
     const ids = this.tasksOf(component);
-    const shared = { component, parallelism: ids.length, tasks: this.taskIds };
-    return ids.map((task, index) => ({ ...shared, task, index }));
+    return ids.map((task, index) => ({ component, task, index, parallelism: ids.length }));
   }
 
   private tasksOf(component: string): readonly number[] {
@@ -207,16 +209,13 @@ export class Topology {
 
   /** Connects every task of every component that the bolt takes from to all tasks of the bolt. */
   private wire(spec: BoltSpec, random: Random): void {
-    const bolt = this.bolts.find(({ name }) => name === spec.name);
-    const inboxes = bolt?.tasks.map((task) => task.inbox) ?? [];
-    const tasks = this.tasksOf(spec.name);
-    const local = tasks.flatMap((_, index) => (bolt?.tasks[index]?.local === true ? [index] : []));
+    const inboxes = this.bolts.find(({ name }) => name === spec.name)?.tasks.map(({ inbox }) => inbox) ?? [];
     for (const { component, stream, grouping } of spec.inputs) {
       const sender = [...this.spouts, ...this.bolts].find(({ name }) => name === component);
       const fields = checkSubscription(spec.name, { component, stream, grouping }, sender?.outputs ?? {});
-      for (const { outlets } of sender?.tasks ?? []) {
-        const selector = selectorOf(grouping, { fields, parallelism: tasks.length, local, random });
-        outlets.get(stream).add({ selector, inboxes, tasks });
+      for (const { streams } of sender?.tasks ?? []) {
+        const selector = selectorOf(grouping, { fields, parallelism: inboxes.length, random });
+        streams.get(stream).subscribe(selector, inboxes);
       }
     }
   }

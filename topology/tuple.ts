@@ -5,7 +5,7 @@
  * (`tuple.get('word')`). The lineage part is written by the engine alone: a component that emits tells the engine what
  * a new tuple is anchored to, and never sees an id.
  */
-import { SwaError } from '../lib/errors/errors.js';
+import { invalid } from './errors.js';
 
 /** What a tuple carries. Shared by all receivers of one emit, so nobody may change it after emitting. */
 export type Values = readonly unknown[];
@@ -59,8 +59,7 @@ export class Tuple<V extends Values = Values> {
     const index = this.source.fields.indexOf(field);
     if (index < 0) {
       const { component, stream, fields } = this.source;
-      throw new SwaError(
-        'topology.invalid',
+      throw invalid(
         `no field '${field}' on stream '${stream}' of '${component}' (fields: ${fields.join(', ')})`,
       );
     }

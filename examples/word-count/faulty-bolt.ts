@@ -63,9 +63,6 @@ class FaultyOutput implements BoltOutput {
   emitTo(stream: string, values: Values, anchors?: Anchors): void {
     this.output.emitTo(stream, values, anchors);
   }
-  emitDirect(task: number, stream: string, values: Values, anchors?: Anchors): void {
-    this.output.emitDirect(task, stream, values, anchors);
-  }
   ack(tuple: Tuple): void {
     if (this.oneIn(this.faults.failOneIn)) this.output.fail(tuple);
     else this.output.ack(tuple);

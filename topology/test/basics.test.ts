@@ -1,4 +1,4 @@
-/** What a topology does with streams, anchors, ticks, pending limits and errors, on small cases in simulated time. */
+/** What a topology does with streams, anchors, pending limits and errors, on small cases in simulated time. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { BoltOutput, Tuple } from '../index.js';
@@ -151,7 +151,7 @@ test('a tree that splits, joins again and goes on is complete only with its last
   assert.deepEqual(spout.acked, [0]);
 });
 
-test('declared streams reach their own subscribers, direct emits the named task only', () => {
+test('declared streams reach their own subscribers', () => {
   const spout = new ListSpout(itemsTo(10));
   const seen: string[] = [];
   const note = (tuple: Tuple, output: BoltOutput, name: string): void => {
@@ -161,10 +161,10 @@ test('declared streams reach their own subscribers, direct emits the named task 
   const { topology } = simulated((builder) => {
     builder.setSpout('numbers', () => spout);
     const route = new FunctionBolt(
-      (tuple, output, context) => {
+      (tuple, output) => {
         const n = Number(tuple.values[0]);
         if (n % 2 === 0) output.emitTo('even', [n, 'even'], tuple);
-        else output.emitDirect(context.tasks.get('odd')?.[n % 3] ?? -1, 'odd', [n], tuple);
+        else output.emitTo('odd', [n], tuple);
         output.ack(tuple);
       },
       { even: ['n', 'why'], odd: ['n'] },
@@ -174,11 +174,11 @@ test('declared streams reach their own subscribers, direct emits the named task 
       .setBolt('even', () => new FunctionBolt((t, output) => note(t, output, 'even')))
       .fieldsGrouping('route', ['why'], 'even');
     builder
-      .setBolt('odd', () => new FunctionBolt((t, output, { index }) => note(t, output, `odd/${index}`)), 3)
-      .directGrouping('route', 'odd');
+      .setBolt('odd', () => new FunctionBolt((t, output) => note(t, output, 'odd')), 3)
+      .shuffleGrouping('route', 'odd');
   });
   topology.runUntilIdle();
-  const expected = itemsTo(10).map((n) => (n % 2 === 0 ? `even ${n}` : `odd/${n % 3} ${n}`));
+  const expected = itemsTo(10).map((n) => (n % 2 === 0 ? `even ${n}` : `odd ${n}`));
   assert.deepEqual(seen.toSorted(), expected.toSorted());
   assert.equal(spout.acked.length, 10);
 });
@@ -228,23 +228,6 @@ test('a spout task is not asked for more while maxSpoutPending trees are unanswe
   }
   topology.runUntilIdle();
   assert.equal(spout.acked.length, 100);
-});
-
-test('ticks come by the clock, one for all that were missed', () => {
-  const bolt = new FunctionBolt(() => {});
-  const { clock, topology } = simulated((builder) => {
-    builder.setSpout('none', () => new ListSpout([]));
-    builder
-      .setBolt('ticking', () => bolt)
-      .shuffleGrouping('none')
-      .tickEvery(100);
-  });
-  const ticksAfter = [0, 99, 1, 100, 350, 50].map((ms) => {
-    clock.now += ms;
-    topology.runUntilIdle();
-    return bolt.ticks;
-  });
-  assert.deepEqual(ticksAfter, [0, 0, 1, 2, 3, 3]);
 });
 
 test('a bolt that settles a tuple twice or anchors to a settled one gets an error, and no tree is acked early', () => {

@@ -1,16 +1,14 @@
-/** Each grouping's promise, on its selector; direct grouping through a small topology in topology-faults. */
+/** Each grouping's promise, on its selector. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import type { Grouping } from '../grouping.js';
+import { everyTask, selectorOf, type Grouping } from '../grouping.js';
 import { seededRandom } from '../random.js';
-import { everyTask, selectorOf } from '../selector.js';
 
 const fields = ['key', 'other'];
 
-function choices(grouping: Grouping, keys: readonly unknown[], parallelism: number, local: number[] = []) {
-  const selector = selectorOf(grouping, { fields, parallelism, local, random: seededRandom(5) });
-  assert.ok(selector !== undefined);
+function choices(grouping: Grouping, keys: readonly unknown[], parallelism: number) {
+  const selector = selectorOf(grouping, { fields, parallelism, random: seededRandom(5) });
   return keys.map((key, i) => selector.select([key, i]));
 }
 
@@ -52,8 +50,8 @@ test('fields spreads many keys over all tasks', () => {
 
 test('fields tells lists of values apart where their texts run together alike', () => {
   const grouping: Grouping = { kind: 'fields', fields };
-  const selector = selectorOf(grouping, { fields, parallelism: 1009, local: [], random: seededRandom(1) });
-  assert.notEqual(selector?.select(['ab', 'c']), selector?.select(['a', 'bc']));
+  const selector = selectorOf(grouping, { fields, parallelism: 1009, random: seededRandom(1) });
+  assert.notEqual(selector.select(['ab', 'c']), selector.select(['a', 'bc']));
 });
 
 test('fields refuses a value without a stable identity', () => {
@@ -75,15 +73,7 @@ test('partial key sends one key to two tasks at most, and evens out a key that i
   assert.ok(Math.max(...countsOf(chosen, 8)) < 0.6 * Math.max(...byFields));
 });
 
-test('all chooses every task, global the first, direct none by itself', () => {
+test('all chooses every task, global the first', () => {
   assert.deepEqual(choices({ kind: 'all' }, ['a', 'b'], 3), [everyTask, everyTask]);
   assert.deepEqual(choices({ kind: 'global' }, ['a', 'b'], 3), [0, 0]);
-  const input = { fields, parallelism: 3, local: [], random: seededRandom(1) };
-  assert.equal(selectorOf({ kind: 'direct' }, input), undefined);
-});
-
-test('local-or-shuffle keeps to the tasks of its own thread, and shuffles over all when there are none', () => {
-  const local = countsOf(choices({ kind: 'localOrShuffle' }, many, 4, [1, 3]), 4);
-  assert.deepEqual(local, [0, 5000, 0, 5000]);
-  assert.deepEqual(countsOf(choices({ kind: 'localOrShuffle' }, many, 4), 4), [2500, 2500, 2500, 2500]);
 });

@@ -51,7 +51,6 @@ export class ReplayingSpout extends ListSpout {
 export class FunctionBolt implements Bolt {
   private output: BoltOutput | undefined;
   private context: TaskContext | undefined;
-  ticks = 0;
 
   constructor(
     private readonly body: (tuple: Tuple, output: BoltOutput, context: TaskContext) => void,
@@ -64,9 +63,6 @@ export class FunctionBolt implements Bolt {
   }
   execute(tuple: Tuple): void {
     if (this.output !== undefined && this.context !== undefined) this.body(tuple, this.output, this.context);
-  }
-  tick(): void {
-    this.ticks++;
   }
 }
 

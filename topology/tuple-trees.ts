@@ -1,10 +1,21 @@
 /**
- * What all tasks of one topology share: the acker and the message ids of its trees, the random ids, the time of the
- * present turn, and where errors go.
+ * How a tuple tree is followed, step by step. The tree of a spout tuple has one entry in the acker (`acker.ts`), which
+ * holds the XOR of everything reported about it.
+ *
+ * 1. A spout emits a tuple with a message id: `begin` makes the entry. Each receiver's copy gets an edge, a random
+ *    64-bit id (`rootEdge`), and the XOR of these edges is reported by `initialised`.
+ * 2. A bolt emits a tuple anchored to one it was given: the new tuple gets an edge in each of its anchor's trees
+ *    (`edgesUnder`). Nothing is reported yet: the anchor remembers the XOR of its children's ids.
+ * 3. The bolt acks the tuple it was given: the acker hears edge XOR children (`ack`), in one report. The tuple leaves
+ *    the entry and its children enter it at the same instant, so the entry cannot be zero while work is left.
+ * 4. Every id has now been reported twice and cancelled itself: the entry is zero, and the spout gets its `ack`. Where a
+ *    bolt fails a tuple (`fail`), or the tree is not complete in time, the spout gets its `fail`.
+ *
+ * Besides the acker this object holds what all tasks of one topology share: message ids, random numbers, the time of
+ * the current turn, and where errors go.
  */
 import { Acker } from './acker.js';
 import type { OnAnswer } from './acker.js';
-import type { Clock } from '../lib/time/clock.js';
 import type { MessageId } from './component.js';
 import type { Random } from './random.js';
 import { Edge } from './tuple.js';
@@ -17,15 +28,15 @@ export interface BoltError {
   readonly error: unknown;
 }
 
-export class Ledger {
+export class TupleTrees {
   readonly acker: Acker;
   /** By slot of the acker; 8 bytes for each besides the acker's own. */
   readonly messageIds: MessageId[] = [];
-  /** The clock, read at the start of each task's part of a turn. */
+  /** Milliseconds: the clock as read at the start of the current task's part of a turn. */
   nowMs: number;
 
   constructor(
-    private readonly clock: Clock,
+    private readonly clock: () => number,
     private readonly random: Random,
     timeoutMs: number,
     onAnswer: OnAnswer,
@@ -40,7 +51,19 @@ export class Ledger {
     return this.nowMs;
   }
 
-  /** The edge of a tuple right under a spout tuple. */
+  /** Begins the tree of a spout tuple. Returns the entry's slot in the acker. */
+  begin(task: number, messageId: MessageId): number {
+    const slot = this.acker.begin(task, this.nowMs);
+    this.messageIds[slot] = messageId;
+    return slot;
+  }
+
+  /** All copies of the spout tuple are on their way; (hi, lo) is the XOR of their edges. */
+  initialised(slot: number, generation: number, hi: number, lo: number): void {
+    this.acker.init(slot, generation, hi, lo, this.nowMs);
+  }
+
+  /** The edge of one copy of a spout tuple. */
   rootEdge(slot: number, generation: number): Edge {
     return new Edge(slot, generation, this.random.int32(), this.random.int32(), null);
   }

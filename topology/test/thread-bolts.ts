@@ -4,7 +4,7 @@ import type { Bolt, BoltOutput, TaskContext, Tuple } from '../index.js';
 
 /** What the data given to `createBolt` may ask for. */
 export interface Wish {
-  readonly kind: 'pass' | 'throwOnThird' | 'dieOnSeventh' | 'dieAtOnce' | 'holdUntilTick';
+  readonly kind: 'pass' | 'throwOnThird' | 'dieOnSeventh' | 'dieAtOnce' | 'holdAWhile';
 }
 
 /** Passes each number on with the thread it was seen on, unless its wish says otherwise. */
@@ -25,11 +25,9 @@ class NumberBolt implements Bolt<[item: number]> {
     if (this.wish.kind === 'throwOnThird' && this.calls % 3 === 0) throw new Error('third');
     // Ends the thread, as a crash in native code would.
     if (this.wish.kind === 'dieOnSeventh' && this.calls % 7 === 0) process.exit(9);
-    if (this.wish.kind === 'holdUntilTick') this.held.push(tuple);
-    else this.pass(tuple);
-  }
-  tick(): void {
-    for (const tuple of this.held.splice(0)) this.pass(tuple);
+    if (this.wish.kind !== 'holdAWhile') return this.pass(tuple);
+    if (this.held.push(tuple) === 1)
+      setTimeout(() => this.held.splice(0).forEach((held) => this.pass(held)), 10);
   }
   private pass(tuple: Tuple<[item: number]>): void {
     this.output?.emit([tuple.values[0], threadId], tuple);

@@ -3,13 +3,11 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { threadId } from 'node:worker_threads';
-import { systemClock } from '../../lib/time/clock.js';
-import { WorkerBolt } from '../index.js';
 import type { TopologyOptions } from '../index.js';
 import { FunctionBolt, itemsTo, ListSpout, ReplayingSpout, simulated, sorted } from './parts.js';
-import type { Wish } from './worker-bolts.js';
+import type { Wish } from './thread-bolts.js';
 
-const module = new URL('./worker-bolts.js', import.meta.url);
+const module = new URL('./thread-bolts.js', import.meta.url);
 const outputs = { default: ['item', 'thread'] };
 
 function withThreads(spout: ListSpout, wish: Wish, threads: number, options: Partial<TopologyOptions> = {}) {
@@ -18,10 +16,7 @@ function withThreads(spout: ListSpout, wish: Wish, threads: number, options: Par
   const simulation = simulated(
     (builder) => {
       builder.setSpout('numbers', () => spout);
-      builder
-        .setBolt('far', () => new WorkerBolt({ module, outputs, data: wish }), threads)
-        .shuffleGrouping('numbers')
-        .tickEvery(10);
+      builder.setBolt('far', { module, outputs, data: wish }, threads).shuffleGrouping('numbers');
       const sink = new FunctionBolt((tuple, output) => {
         seen.push(tuple.get('item'));
         threadsSeen.add(tuple.get('thread'));
@@ -29,12 +24,12 @@ function withThreads(spout: ListSpout, wish: Wish, threads: number, options: Par
       });
       builder.setBolt('sink', () => sink).globalGrouping('far');
     },
-    { clock: systemClock, messageTimeoutMs: 60_000, ...options },
+    { clock: Date.now, messageTimeoutMs: 60_000, ...options },
   );
   return { ...simulation, seen, threadsSeen };
 }
 
-test('a worker bolt passes every tuple through its threads, anchored, and every tree is acked', async () => {
+test('a bolt on threads passes every tuple through its threads, anchored, and every tree is acked', async () => {
   const spout = new ListSpout(itemsTo(5000));
   const { topology, seen, threadsSeen, errors } = withThreads(spout, { kind: 'pass' }, 2);
   await topology.settle();
@@ -80,9 +75,9 @@ test('a bolt whose thread cannot start is given up after three deaths, and its t
   topology.close();
 });
 
-test('a bolt on a thread may keep tuples and settle them at a tick', async () => {
+test('a bolt on a thread may keep tuples and settle them later', async () => {
   const spout = new ListSpout(itemsTo(300));
-  const { topology, seen } = withThreads(spout, { kind: 'holdUntilTick' }, 2);
+  const { topology, seen } = withThreads(spout, { kind: 'holdAWhile' }, 2);
   await topology.settle();
   topology.close();
   assert.deepEqual(sorted(seen), itemsTo(300));
