@@ -15,6 +15,7 @@ export const rows: readonly Row[] = [
   { name: 'range', load: () => import('./range.js') },
   { name: 'http', load: () => import('./http.js') },
   { name: 'topology', load: () => import('./topology.js') },
+  { name: 'threads', load: () => import('./threads.js') },
   { name: 'speed', load: () => import('./speed.js') },
   { name: 'speed-kafka', load: () => import('./speed-kafka.js') },
   { name: 'freshness', load: () => import('./freshness.js') },

@@ -10,6 +10,9 @@ const text = [
   'and the river runs on',
 ] as const;
 
+/** Words of the longest sentence. */
+export const longestSentence = Math.max(...text.map((sentence) => wordsOf(sentence).length));
+
 export function sentences(count: number): readonly string[] {
   return Array.from({ length: count }, (_, i) => text[i % text.length] ?? '');
 }

@@ -5,6 +5,7 @@ import test from 'node:test';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { assetText } from '../../../lib/files/assets.js';
+import { countOnThreads } from '../threads.js';
 import { failures, runWordCount } from '../word-count.js';
 import type { Delivery, Failure, WordCountResult } from '../word-count.js';
 
@@ -53,6 +54,21 @@ test('the runs in docs/guaranteed-processing.md are what the commands in it prin
     const { stdout } = spawnSync(process.execPath, [main, ...args.trim().split(/ +/)], { encoding: 'utf8' });
     assert.equal(shown, stdout, args);
   }
+});
+
+const onThreads = { threads: 2, sentences: 400, hashes: 100, deathAfter: 0 } as const;
+
+test('on threads: fields grouping counts right, shuffle grouping loses updates of a shared store', async () => {
+  const byFields = await countOnThreads({ ...onThreads, grouping: 'fields' });
+  assert.deepEqual(byFields.counts, byFields.trueCounts);
+  const byShuffle = await countOnThreads({ ...onThreads, grouping: 'shuffle' });
+  assert.ok(totalOf(byShuffle.counts) < totalOf(byShuffle.trueCounts));
+});
+
+test('on threads: the trees of a thread that dies are played again, and the counts are right', async () => {
+  const result = await countOnThreads({ ...onThreads, grouping: 'fields', deathAfter: 500 });
+  assert.ok(result.replayed > 0);
+  assert.deepEqual(result.counts, result.trueCounts);
 });
 
 test('a wrong argument is refused with the values allowed', () => {
