@@ -18,6 +18,7 @@ export class LayersPanel {
   readonly #runs = h('tbody');
   readonly #pending = h('p', { class: 'hint', id: 'pending-runs' });
   readonly #cuts = h('dl', { class: 'cuts' });
+  readonly #topology = h('tbody');
   #shown = '';
 
   constructor(host: HTMLElement) {
@@ -45,6 +46,17 @@ export class LayersPanel {
             this.#layers,
           ),
           h('details', { class: 'cut-details' }, h('summary', {}, 'Cuts by partition'), this.#cuts),
+          h(
+            'details',
+            { class: 'cut-details' },
+            h('summary', { id: 'topology-title' }, 'Topology of the speed layer'),
+            h(
+              'table',
+              { id: 'topology', 'aria-labelledby': 'topology-title' },
+              headOf('Spout or bolt', 'Tasks', 'Emitted', 'Acked', 'Failed', 'Latency'),
+              this.#topology,
+            ),
+          ),
         ),
         h(
           'div',
@@ -82,10 +94,21 @@ export class LayersPanel {
     const waiting = batches.pending.filter((run) => !run.running).length;
     const isRunning = batches.pending.length > waiting;
     const pending = `${isRunning ? 'A run is under way. ' : ''}${waiting > 0 ? `${waiting} asked for.` : ''}`;
-    const shown = JSON.stringify([layers, runs, cuts, pending]);
+    const topology = status.layers.flatMap(topologyRows);
+    const shown = JSON.stringify([layers, runs, cuts, pending, topology]);
     if (shown === this.#shown) return;
     this.#shown = shown;
     this.#layers.replaceChildren(...layers.flatMap(layerElements));
+    this.#topology.replaceChildren(
+      ...topology.map(([name, ...cells]) =>
+        h(
+          'tr',
+          {},
+          h('th', { scope: 'row' }, name),
+          ...cells.map((cell) => h('td', { class: 'number' }, cell)),
+        ),
+      ),
+    );
     this.#runs.replaceChildren(
       ...(runs.length === 0
         ? [h('tr', {}, h('td', { colspan: 4, class: 'empty' }, 'None yet: the first batch run makes one.'))]
@@ -135,6 +158,17 @@ function layerRow(layer: Layer, freshness: Freshness | undefined, nowMs: number)
     behind: role === 'query' ? behindOf(freshness) : recordsBehind(details),
     error: lastError === undefined ? undefined : `${lastError.code}: ${lastError.message}`,
   };
+}
+
+/** One line for each spout and bolt: name, tasks, tuples emitted, acked and failed, latency. */
+function topologyRows({ details }: Layer): readonly (readonly [string, ...string[]])[] {
+  const { topology } = details;
+  if (typeof topology !== 'object' || topology === null) return [];
+  return Object.entries(topology).map(([name, counters]: [string, Readonly<Record<string, unknown>>]) => {
+    const number = (field: string): number => Number(counters[field] ?? 0);
+    const counts = ['tasks', 'emitted', 'acked', 'failed'].map((field) => count(number(field)));
+    return [name, ...counts, `${number('latencyMs').toFixed(1)} ms`];
+  });
 }
 
 function positionOf({ role, details }: Layer, freshness: Freshness | undefined): string {

@@ -158,6 +158,7 @@ class SpeedStatus {
         handOvers: worker.handOvers,
         mappingError: worker.mappingError ?? null,
         ...(working === undefined ? {} : this.#counts(working)),
+        topology: working === undefined ? {} : Object.fromEntries(working.topology),
       },
     });
     this.#failing = false;

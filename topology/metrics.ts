@@ -23,14 +23,15 @@ export class ComponentMetrics {
 export interface MetricsSnapshot extends Readonly<ComponentMetrics> {
   /** Spouts: mean time from emit to the complete tree. Bolts: mean time of one `execute`. 0 before the first. */
   readonly latencyMs: number;
+  readonly tasks: number;
   /** Tuples waiting in front of the component's tasks. */
   readonly queued: number;
 }
 
-export function snapshotOf(metrics: ComponentMetrics, queued: number): MetricsSnapshot {
+export function snapshotOf(metrics: ComponentMetrics, tasks: number, queued: number): MetricsSnapshot {
   const { executed, acked, busyMs, latencySumMs } = metrics;
   let latencyMs = 0;
   if (executed > 0) latencyMs = busyMs / executed;
   else if (acked > 0) latencyMs = latencySumMs / acked;
-  return Object.assign({ latencyMs, queued }, metrics);
+  return Object.assign({ latencyMs, tasks, queued }, metrics);
 }

@@ -141,10 +141,11 @@ export class Topology {
   /** By component name. */
   metrics(): ReadonlyMap<string, MetricsSnapshot> {
     const snapshots = new Map<string, MetricsSnapshot>();
-    for (const { name, metrics } of this.spouts) snapshots.set(name, snapshotOf(metrics, 0));
+    for (const { name, metrics, tasks } of this.spouts)
+      snapshots.set(name, snapshotOf(metrics, tasks.length, 0));
     for (const { name, metrics, tasks } of this.bolts) {
       const queued = tasks.reduce((sum, task) => sum + task.inbox.length, 0);
-      snapshots.set(name, snapshotOf(metrics, queued));
+      snapshots.set(name, snapshotOf(metrics, tasks.length, queued));
     }
     return snapshots;
   }

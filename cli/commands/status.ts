@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { z } from 'zod';
 import { importStateSchema, type ImportState } from '../../ingest/import-state.js';
 import { systemClock } from '../../lib/time/clock.js';
 import { readConfig } from '../../lib/config/config.js';
@@ -37,7 +38,35 @@ function describe(entries: readonly StatusEntry[]): string {
     summary(entry.details),
     entry.lastError === null ? '-' : `${entry.lastError.code}: ${entry.lastError.message}`,
   ]);
-  return table(['role', 'state', 'reported', 'details', 'last error'], rows) + warnings(entries);
+  return (
+    table(['role', 'state', 'reported', 'details', 'last error'], rows) +
+    topologies(entries) +
+    warnings(entries)
+  );
+}
+
+const countersSchema = z.record(
+  z.string(),
+  z.object({
+    tasks: z.number(),
+    emitted: z.number(),
+    acked: z.number(),
+    failed: z.number(),
+    latencyMs: z.number(),
+  }),
+);
+
+/** The speed layer's topology at work; nothing where none is. */
+function topologies(entries: readonly StatusEntry[]): string {
+  const rows = entries.flatMap(({ details, worker }) =>
+    Object.entries(countersSchema.safeParse(details['topology']).data ?? {}).map(([component, counters]) => [
+      worker === '0' ? component : `${component} (worker ${worker})`,
+      ...[counters.tasks, counters.emitted, counters.acked, counters.failed].map(String),
+      `${counters.latencyMs.toFixed(1)} ms`,
+    ]),
+  );
+  if (rows.length === 0) return '';
+  return `\n${table(['topology', 'tasks', 'emitted', 'acked', 'failed', 'latency'], rows)}`;
 }
 
 /** What a role tells the operator besides errors. */

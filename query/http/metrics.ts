@@ -21,6 +21,8 @@ export interface MetricsOptions {
 /** Numbers on the status board are taken over as they are: role, worker and the path of the number are labels. */
 const maxBoardNumbers = 2_000;
 
+const tupleKinds = ['emitted', 'executed', 'acked', 'failed', 'timedOut', 'queued'];
+
 /** Sums of other default metrics, gauges that are named like counters. */
 const misnamed = [
   'nodejs_active_handles_total',
@@ -85,6 +87,16 @@ export class Metrics {
   readonly #mappingPages = this.#gauge('swa_mapping_error_pages', 'Pages compared at the last hand-over.', [
     'worker',
   ]);
+  readonly #tuples = this.#gauge(
+    'swa_topology_tuples',
+    'Tuples of the running topology since it was opened, by what became of them; a spout counts trees.',
+    ['worker', 'component', 'kind'],
+  );
+  readonly #tupleLatency = this.#gauge(
+    'swa_topology_latency_seconds',
+    'Spouts: mean time from emit to the complete tree. Bolts: mean time of one execute.',
+    ['worker', 'component'],
+  );
   readonly #board = this.#gauge('swa_role_value', 'Numbers the roles show on the status board.', [
     'role',
     'worker',
@@ -99,6 +111,8 @@ export class Metrics {
     this.#failed,
     this.#mappingError,
     this.#mappingPages,
+    this.#tuples,
+    this.#tupleLatency,
     this.#board,
   ];
 
@@ -192,9 +206,13 @@ export class Metrics {
       this.#reported.set({ role, worker }, (now - entry.updatedAt) / 1000);
       if (lastError !== null) this.#failed.set({ role, worker, code: lastError.code }, lastError.at / 1000);
       if (role === 'collector') this.#readEvents(entry.details);
-      if (role === 'speed') this.#readMappingError(worker, entry.details);
+      const { topology, ...details } = entry.details;
+      if (role === 'speed') {
+        this.#readMappingError(worker, details);
+        this.#readTopology(worker, topology);
+      }
       let left = maxBoardNumbers;
-      for (const [name, value] of numbersIn(entry.details, '')) {
+      for (const [name, value] of numbersIn(details, '')) {
         if (left-- <= 0) break;
         this.#board.set({ role, worker, name }, value);
       }
@@ -213,6 +231,14 @@ export class Metrics {
     if (pages !== undefined) this.#mappingPages.set({ worker }, pages);
     if (median !== undefined) this.#mappingError.set({ worker, of: 'median' }, median);
     if (p99 !== undefined) this.#mappingError.set({ worker, of: 'p99' }, p99);
+  }
+
+  #readTopology(worker: string, topology: unknown): void {
+    for (const [component, counters] of Object.entries(topology ?? {})) {
+      const numbers = Object.fromEntries(numbersIn(counters, ''));
+      for (const kind of tupleKinds) this.#tuples.set({ worker, component, kind }, numbers[kind] ?? 0);
+      this.#tupleLatency.set({ worker, component }, (numbers['latencyMs'] ?? 0) / 1000);
+    }
   }
 
   #gauge(name: string, help: string, labelNames: readonly string[] = []): Gauge {

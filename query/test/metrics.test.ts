@@ -84,6 +84,24 @@ test('what the mapping cost at the last hand-over is in the metrics, by speed wo
   assert.doesNotMatch(await scrape(server), /^swa_mapping_error_\w+\{/m);
 });
 
+test('the topology at work is in the metrics, by component', async (t) => {
+  const counters = {
+    tasks: 2,
+    emitted: 9,
+    executed: 5,
+    acked: 4,
+    failed: 1,
+    timedOut: 0,
+    queued: 3,
+    latencyMs: 20,
+  };
+  const text = await scrape(await serve(t, layersOf(entry('speed', { topology: { normalize: counters } }))));
+  assert.match(text, /^swa_topology_tuples\{worker="3",component="normalize",kind="acked"\} 4$/m);
+  assert.match(text, /^swa_topology_tuples\{worker="3",component="normalize",kind="queued"\} 3$/m);
+  assert.match(text, /^swa_topology_latency_seconds\{worker="3",component="normalize"\} 0.02$/m);
+  assert.doesNotMatch(text, /swa_role_value\{.*name="topology/);
+});
+
 test('every metric is named and described as Prometheus wants it', async (t) => {
   const text = await scrape(await serve(t, layersOf(collector, speed)));
   const types = new Map([...text.matchAll(/^# TYPE (\w+) (\w+)$/gm)].map(([, name, type]) => [name, type]));

@@ -37,7 +37,7 @@ import { generationDir, removeStores, storeDir } from '../store/layout.js';
 import type { PartitionStore, Standing } from '../store/partition-store.js';
 import type { Progress } from '../store/store-meta.js';
 import { buildSwaTopology } from '../bolts/swa-topology.js';
-import type { Topology } from '../../topology/index.js';
+import type { MetricsSnapshot, Topology } from '../../topology/index.js';
 
 export interface GenerationOptions extends PreparationOptions {
   readonly clock: Clock;
@@ -135,6 +135,11 @@ export class Generation {
   /** Ours now. */
   get partitions(): readonly PartitionName[] {
     return [...this.#stores.keys()];
+  }
+
+  /** What the topology has done since this process opened the generation, by component. */
+  get topology(): ReadonlyMap<string, MetricsSnapshot> {
+    return this.#topology.metrics();
   }
 
   /** Makes more partitions ready while the others are worked on; `add` takes them in. Throws as `open` does. */
