@@ -3,6 +3,7 @@
  * 3 done with rejects above the limit. Data goes to stdout, everything else to stderr.
  */
 import { Command, CommanderError } from 'commander';
+import { projectVersion } from '../lib/files/package-version.js';
 import { makeFilesPrivate } from '../lib/files/private.js';
 import { describeError, exitCodeOf } from '../lib/describe-error.js';
 
@@ -25,6 +26,7 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
 makeFilesPrivate();
 const program = new Command('swa')
   .description('SuperWebAnalytics: unique visitors over any range, with logins and devices joined')
+  .version(projectVersion(), '--version', 'print the version')
   .showSuggestionAfterError()
   .showHelpAfterError('(swa --help lists the commands)')
   .exitOverride();

@@ -3,13 +3,11 @@
  * start` opens it on its one endpoint, `startQuery` on an endpoint of its own, and a program that only asks needs
  * no endpoint at all.
  */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Clock } from '../lib/time/clock.js';
 import { openAll } from '../lib/process/closers.js';
 import type { Config } from '../lib/config/config.js';
 import { makeRules, sameRules } from '../facts/rules.js';
-import { projectRoot } from '../lib/files/assets.js';
+import { projectVersion } from '../lib/files/package-version.js';
 import type { HttpEndpoint } from '../lib/http/endpoint.js';
 import type { ApiInfo } from '../lib/http/openapi.js';
 import { openLog } from '../log/open-log.js';
@@ -109,12 +107,9 @@ export async function openQuery(context: RoleContext, endpoint: HttpEndpoint): P
 }
 
 export function apiInfo(): ApiInfo {
-  const { version } = JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8')) as {
-    version: string;
-  }; // ours
   return {
     title: 'SuperWebAnalytics',
-    version,
+    version: projectVersion(),
     description:
       'Unique visitors, pageviews and bounce rates over any range of hours, history and the last second alike.',
   };

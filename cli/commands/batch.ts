@@ -1,9 +1,11 @@
 /** `swa batch`: without a subcommand the batch role (the schedule); run, list, status, rollback. */
+import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { batchOverview } from '../../batch/overview.js';
 import { showProgress } from '../../batch/progress-bar.js';
 import { spawnBatchRun } from '../../batch/spawn-run.js';
 import { countsOf, listRuns } from '../../serving/batch-runs.js';
+import { SwaError } from '../../lib/errors/errors.js';
 import { systemClock } from '../../lib/time/clock.js';
 import { makeRules, sameRules } from '../../facts/rules.js';
 import { readConfig } from '../../lib/config/config.js';
@@ -55,6 +57,15 @@ export function addBatchCommand(program: Command): void {
 
 async function run(flags: JsonFlag): Promise<void> {
   const config = readConfig(process.env);
+  if (config.kafkaBrokers.length === 0 && !existsSync(config.dataDir)) {
+    throw new SwaError(
+      'data-dir.unusable',
+      `there is no data directory '${config.dataDir}' to recompute from`,
+      {
+        hint: 'set SWA_DATA_DIR to where the facts are, or begin with `swa start` or `swa import`',
+      },
+    );
+  }
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort()).once('SIGTERM', () => stop.abort());
   const display = showProgress(process.stderr);

@@ -131,14 +131,15 @@ async function runImport(path: string, flags: ImportFlags): Promise<number> {
 
 function formatOf(flags: ImportFlags): ImportFormat {
   if (flags.format === 'ndjson') return { name: 'ndjson' };
-  if (flags.host === undefined || !/^[A-Za-z0-9.-]+(:\d+)?$|^\[[0-9A-Fa-f:]+\](:\d+)?$/.test(flags.host)) {
-    throw new SwaError(
-      'usage.invalid',
-      `--host must name the site the log belongs to, got ${JSON.stringify(flags.host ?? null)}`,
-      {
-        hint: 'for example --host www.example.org',
-      },
-    );
+  if (flags.host === undefined) {
+    throw new SwaError('usage.invalid', 'missing option --host: the site the log belongs to', {
+      hint: 'for example --host www.example.org',
+    });
+  }
+  if (!/^[A-Za-z0-9.-]+(:\d+)?$|^\[[0-9A-Fa-f:]+\](:\d+)?$/.test(flags.host)) {
+    throw new SwaError('usage.invalid', `--host is not a host name: '${flags.host}'`, {
+      hint: 'for example --host www.example.org',
+    });
   }
   const statuses = flags.status.split(',');
   const bad = statuses.find((status) => !/^\d(xx|\d\d)$/.test(status));

@@ -92,7 +92,7 @@ function isGone(entry: StatusEntry): boolean {
 function summary(details: StatusEntry['details']): string {
   return Object.entries(details)
     .filter(([, value]) => ['string', 'number', 'boolean'].includes(typeof value))
-    .map(([name, value]) => `${name}=${String(value)}`)
+    .map(([name, value]) => `${name}=${isTime(name, value) ? new Date(value).toISOString() : String(value)}`)
     .join(' ');
 }
 
@@ -101,9 +101,14 @@ async function describeQueue(entries: readonly StatusEntry[], dataDir: string): 
   try {
     return describeImports(entries, await importJobs(dataDir));
   } catch (error) {
-    if (!(error instanceof SwaError && error.code === 'data-dir.unusable')) throw error;
+    if (!hasCode(error, 'data-dir.unusable')) throw error;
     return `\n${describeError(error)}\n`;
   }
+}
+
+/** Times on the status board are UTC milliseconds under names such as `lastReceivedAt`. */
+function isTime(name: string, value: unknown): value is number {
+  return name.endsWith('At') && typeof value === 'number';
 }
 
 /** Imports that are not done yet; asking makes no data directory. */

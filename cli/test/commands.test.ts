@@ -61,6 +61,17 @@ test('status shows what a role warns of, below the table', async (t) => {
   );
 });
 
+test('a batch run where no facts are says so and makes nothing', async (t) => {
+  const { dataDir, swa } = setUp(t);
+  const { code, stderr } = await swa(['batch', 'run']);
+  assert.equal(code, 1);
+  assert.match(
+    stderr,
+    /^data-dir\.unusable: there is no data directory '.*data' .*\n  hint: set SWA_DATA_DIR/,
+  );
+  assert.ok(!existsSync(dataDir));
+});
+
 test('a batch run says what it did not count, and why', async (t) => {
   const { dir, swa } = setUp(t);
   const facts = join(dir, 'facts');

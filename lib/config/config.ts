@@ -2,9 +2,9 @@
  * Reads the configuration once, from an environment handed in: unknown `SWA_*` keys and bad values are refused
  * together, each with what was given and a suggestion. Nothing else in the house reads `process.env`.
  */
-import { closest } from 'fastest-levenshtein';
 import type { z } from 'zod';
 import { SwaError } from '../errors/errors.js';
+import { nearest } from '../errors/nearest.js';
 import { keys, type Config, type Keys } from './keys.js';
 
 export type { Config } from './keys.js';
@@ -26,7 +26,10 @@ export function readConfig(env: Environment): Config {
   const known = Object.values(keys).map((key) => key.env as string);
   for (const name of Object.keys(env)) {
     if (name.startsWith('SWA_') && !known.includes(name)) {
-      problems.push(`${name} is not a configuration key; did you mean ${closest(name, known)}?`);
+      const meant = nearest(name, known, 'SWA_');
+      problems.push(
+        `${name} is not a configuration key${meant === undefined ? '' : `; did you mean ${meant}?`}`,
+      );
     }
   }
   const config: Record<string, unknown> = {};

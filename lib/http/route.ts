@@ -2,9 +2,9 @@
  * A route as data: the endpoint mounts it, the OpenAPI document is made from it, and parameters are parsed once by
  * its zod schemas. Layers export tables of routes; nothing about HTTP is written down twice.
  */
+import { nearest } from '../errors/nearest.js';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
-import { closest } from 'fastest-levenshtein';
 import type { Caller, Scope } from './auth.js';
 import { HttpProblem, type ProblemName } from './problem.js';
 
@@ -146,15 +146,15 @@ export function unknownParameter(name: string, known: readonly string[]): HttpPr
       parameter: shown,
     });
   }
-  const suggestion = closest(shown, known);
-  return new HttpProblem(
-    'unknown-parameter',
-    `'${shown}' is not a parameter; did you mean '${suggestion}'?`,
-    {
-      parameter: shown,
-      extra: { suggestion, known },
-    },
-  );
+  const suggestion = nearest(shown, known);
+  const detail =
+    suggestion === undefined
+      ? `'${shown}' is not a parameter; there are ${known.join(', ')}`
+      : `'${shown}' is not a parameter; did you mean '${suggestion}'?`;
+  return new HttpProblem('unknown-parameter', detail, {
+    parameter: shown,
+    extra: { known, ...(suggestion === undefined ? {} : { suggestion }) },
+  });
 }
 
 /** What the schema makes of a value; throws `missing-parameter` or `invalid-parameter` naming the first bad field. */
