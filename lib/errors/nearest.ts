@@ -2,7 +2,7 @@
 import { closest, distance } from 'fastest-levenshtein';
 
 /**
- * The known name that has all parts of the given one (`SWA_PORT` and `SWA_HTTP_PORT`), else one at most a quarter of its
+ * The shortest known name that has all parts of the given one (`SWA_PORT` and `SWA_HTTP_PORT`), else one at most a quarter of its
  * letters away, not counting a common prefix. Undefined when none is near.
  *
  * @param prefix that all names share and that says nothing
@@ -14,7 +14,7 @@ export function nearest(name: string, known: readonly string[], prefix = ''): st
     const own = bare(candidate).split('_');
     return parts.every((part) => own.includes(part));
   });
-  if (longer.length === 1) return longer[0];
+  if (longer.length > 0) return longer.toSorted((a, b) => a.length - b.length)[0];
   if (known.length === 0) return undefined;
   const candidate = closest(name, known);
   const allowed = Math.max(1, Math.floor(bare(name).length / 4));
