@@ -32,6 +32,7 @@ async function run(): Promise<string> {
     stage('at the start');
     while (drain(incoming, (url) => checkAndPass(url, rules, byUrl)) > 0);
     stage('all checked');
+    lines.push(priceOfOneMore(byUrl));
     // Worker 1 is down: nobody else may count its URLs, so they wait, whatever the others have to do.
     for (let round = 0; round < views; round++) for (const i of [0, 2]) countSome(byUrl[i], counts[i]);
     stage('worker 1 away');
@@ -44,6 +45,16 @@ async function run(): Promise<string> {
     await Promise.all([incoming, ...byUrl].map((queue) => queue.close()));
     rmSync(dir, { recursive: true });
   }
+}
+
+/** What it takes to go on with one more counting worker: pages change owner, so all queues must be empty first. */
+function priceOfOneMore(byUrl: readonly SingleConsumerQueue[]): string {
+  const pages = [...new Set(Array.from({ length: views }, (_, i) => `http://example.com/page-${i % 6}`))];
+  const moved = pages.filter((url) => partitionOf(url, byUrl.length) !== partitionOf(url, byUrl.length + 1));
+  const waiting = byUrl.map((queue) => queue.size);
+  const rounds = Math.ceil(Math.max(...waiting) / perRound);
+  const all = waiting.reduce((sum, count) => sum + count, 0);
+  return `one worker more: ${moved.length} of ${pages.length} pages change owner; ${all} items to finish first, ${rounds} rounds in which nothing enters`;
 }
 
 /** A worker of the first set: drops what is no URL, hands the rest to the worker that owns it. */

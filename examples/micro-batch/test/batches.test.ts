@@ -1,0 +1,18 @@
+/** Size of a batch against throughput and latency: who wins, not by how much. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'node:test';
+import { latencyOf, throughputOf } from '../batches.js';
+
+test('bigger batches carry more; waiting for a batch to fill costs latency', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'swa-micro-batch-'));
+  t.after(() => rmSync(dir, { recursive: true }));
+  const path = join(dir, 'counts');
+  const throughput = [1, 64, 1_024].map((maxEvents) => throughputOf({ maxEvents, maxWaitMs: 0 }, path, 200));
+  assert.ok((throughput[0] ?? 0) < (throughput[1] ?? 0) && (throughput[1] ?? 0) < (throughput[2] ?? 0));
+  const waiting = await latencyOf({ maxEvents: 1_024, maxWaitMs: 400 }, path, 100, 5);
+  const taking = await latencyOf({ maxEvents: 1_024, maxWaitMs: 0 }, path, 100, 5);
+  assert.ok(waiting.p50Ms > 100 && taking.p50Ms < waiting.p50Ms, `${waiting.p50Ms} ms, ${taking.p50Ms} ms`);
+});
