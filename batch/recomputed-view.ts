@@ -7,7 +7,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../lib/config/config.js';
 import { roomOf } from '../lib/files/data-dir.js';
-import { SwaError, messageOf } from '../lib/errors/errors.js';
+import { messageOf, hasCode } from '../lib/errors/errors.js';
 import { makeRules, sameRules, showRules } from '../facts/rules.js';
 import { removeScratch } from '../lib/files/removal.js';
 import { OwnerLock } from '../lib/files/owner-lock.js';
@@ -77,7 +77,7 @@ export async function auditViews(options: AuditOptions): Promise<ViewsAudit> {
   try {
     readCurrent(dataDir);
   } catch (error) {
-    if (!(error instanceof SwaError && error.code === 'view.missing')) problems.push(messageOf(error));
+    if (!hasCode(error, 'view.missing')) problems.push(messageOf(error));
   }
   let outcome: Recounted = { notRecounted: 'not asked for' };
   if (options.recount) {
@@ -101,7 +101,7 @@ export async function auditViews(options: AuditOptions): Promise<ViewsAudit> {
 
 /** Another audit is on its way, or there was too little memory or disk. */
 function saysNothingOfTheView(error: unknown): boolean {
-  return error instanceof SwaError && (error.code === 'data-dir.in-use' || error.code === 'batch.failed');
+  return hasCode(error, 'data-dir.in-use', 'batch.failed');
 }
 
 interface Recounted {

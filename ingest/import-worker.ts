@@ -6,7 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ImportCounts, ImportState } from './import-state.js';
 import type { Clock } from '../lib/time/clock.js';
-import { SwaError, messageOf } from '../lib/errors/errors.js';
+import { SwaError, messageOf, hasCode } from '../lib/errors/errors.js';
 import type { JobQueue, LeasedJob } from '../log/queue/job-queue.js';
 import type { UrlRules } from '../facts/url/normalize.js';
 import { patientSink, type FactSink } from './fact-sinks.js';
@@ -139,5 +139,5 @@ export class ImportWorker {
 
 /** True for the queue's word that this worker does not hold the job any more. */
 function isLost(error: unknown): boolean {
-  return error instanceof SwaError && error.code === 'queue.unknown-item';
+  return hasCode(error, 'queue.unknown-item');
 }

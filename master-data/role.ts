@@ -8,7 +8,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openDataDir } from '../lib/files/data-dir.js';
-import { SwaError, messageOf, systemCode } from '../lib/errors/errors.js';
+import { SwaError, messageOf, systemCode, hasCode } from '../lib/errors/errors.js';
 import { OwnerLock, liveLockOwner, lockHeld } from '../lib/files/owner-lock.js';
 import { readableEnd } from '../log/cut.js';
 import type { Cut, Log } from '../log/log.js';
@@ -123,7 +123,7 @@ export async function catchUpMaster(
         return await drainLogToMaster(context, options);
       } catch (error) {
         // A sink was started between the look and the lock: then it does the work.
-        if (!(error instanceof SwaError && error.code === 'data-dir.in-use')) throw error;
+        if (!hasCode(error, 'data-dir.in-use')) throw error;
       }
     }
     const cut = await waitForMaster(dataDir, atLeast, { ...options, isServed });

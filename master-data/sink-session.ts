@@ -6,7 +6,7 @@
  * Reading and committing overlap: while DuckDB writes one set of spools, the next fills. Never more than two sets.
  */
 import { join } from 'node:path';
-import { SwaError, systemCode } from '../lib/errors/errors.js';
+import { SwaError, systemCode, hasCode } from '../lib/errors/errors.js';
 import { checkCut, distance, offsetAt, reaches } from '../log/cut.js';
 import type { LastRecord } from '../log/last-records.js';
 import {
@@ -185,7 +185,7 @@ export class SinkSession {
     try {
       return await this.#reader.next({ maxRecords: readRecords, timeoutMs: this.#waitMs(), signal });
     } catch (error) {
-      if (error instanceof SwaError && error.code === 'log.corrupt') {
+      if (hasCode(error, 'log.corrupt')) {
         await this.#startCommit();
         await this.#commit;
       }
@@ -306,7 +306,7 @@ export class SinkSession {
       try {
         await this.#compactPartition(name);
       } catch (error) {
-        if (error instanceof SwaError && error.code === 'master.conflict') throw error;
+        if (hasCode(error, 'master.conflict')) throw error;
         this.#compactableFrom.set(name, isPassing(error) ? this.#elapsedMs() + compactionPauseMs : Infinity);
         this.#options.onProblem?.(error);
       }

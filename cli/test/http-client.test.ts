@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
-import { SwaError } from '../../lib/errors/errors.js';
+import { hasCode } from '../../lib/errors/errors.js';
 import { askRunning } from '../http-client.js';
 
 test('an answer that is cut off, or is no JSON, is none', async (t) => {
@@ -17,7 +17,7 @@ test('an answer that is cut off, or is no JSON, is none', async (t) => {
   const baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`; // it listens on TCP
   for (const path of ['/cut', '/html']) {
     await assert.rejects(askRunning({ apiToken: '' }, baseUrl, path), (error: unknown) => {
-      assert.ok(error instanceof SwaError && error.code === 'request.invalid' && error.retryable);
+      assert.ok(hasCode(error, 'request.invalid') && error.retryable);
       assert.match(error.message, /^no answer from http:.*: /);
       return true;
     });

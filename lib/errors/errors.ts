@@ -21,7 +21,8 @@ export type ErrorCode =
   | 'master.missing' // no sink has made a master dataset here yet
   | 'master.corrupt' // a Parquet file or manifest is not what its manifest says
   | 'master.conflict' // another sink committed the same manifest number
-  | 'view.corrupt' // a batch view fails its own META
+  | 'view.corrupt' // a batch view, or CURRENT, is damaged
+  | 'realtime.corrupt' // a realtime store is damaged or gone; it is made again from the log
   | 'view.missing' // no such batch view
   | 'view.other-rules' // a batch view was made by other rules than this process has
   | 'view.refused' // a built view failed verification and was not published
@@ -60,6 +61,11 @@ export class SwaError extends Error {
     this.context = options.context ?? {};
     this.hint = options.hint;
   }
+}
+
+/** Whether it is an error of ours with one of the codes. */
+export function hasCode(error: unknown, ...codes: readonly ErrorCode[]): error is SwaError {
+  return error instanceof SwaError && codes.includes(error.code);
 }
 
 /** The message of anything thrown. */

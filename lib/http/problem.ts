@@ -115,6 +115,10 @@ const ofErrorCode: Partial<Record<ErrorCode, readonly [ProblemName, string]>> = 
   'queue.full': ['overloaded', 'too much work is waiting; try again later'],
   'speed.failed': ['not-ready', 'the realtime view is being made again from the log; ask again in a moment'],
   'view.missing': ['not-ready', 'no batch view can be read right now'],
+  'realtime.corrupt': [
+    'not-ready',
+    'the realtime view is damaged and is being made again from the log; ask again in a moment',
+  ],
   'view.corrupt': ['not-ready', 'the batch view that serves cannot be read: run a batch, or roll back'],
 };
 

@@ -2,7 +2,7 @@
  * The log on Kafka: topics `<prefix>pageviews`, `<prefix>equivs` and `<prefix>log-id`. Which log they are: identity.ts; what
  * they are made with: topics.ts.
  */
-import { SwaError } from '../../lib/errors/errors.js';
+import { SwaError, hasCode } from '../../lib/errors/errors.js';
 import { GroupCommit } from '../group-commit.js';
 import type { LastRecords } from '../last-records.js';
 import {
@@ -233,7 +233,7 @@ class KafkaLog implements LogWriter {
       this.partitions.forEach((name, i) => this.#noteEnd(name, ours[i]?.high ?? 0, before));
       return { ours, others: [...pageviews.slice(count), ...equivs.slice(1)] };
     } catch (error) {
-      if (error instanceof SwaError && error.code === 'log.mismatch') this.#lost ??= error;
+      if (hasCode(error, 'log.mismatch')) this.#lost ??= error;
       throw error;
     }
   }

@@ -6,7 +6,7 @@
  *   pass through as they are, and a batch may not unpack to more than `max.message.bytes`: the broker refuses it.
  * - `message.timestamp.type=LogAppendTime`: retention goes by the time a record came, not by one its producer chose.
  */
-import { SwaError } from '../../lib/errors/errors.js';
+import { SwaError, hasCode } from '../../lib/errors/errors.js';
 import { topics as topicsOfLog } from '../log.js';
 import type { KafkaClient, NewTopic } from './client.js';
 
@@ -77,7 +77,7 @@ export class TopicWatch {
       this.#warnings = await checkTopics(this.#client, this.#options);
     } catch (error) {
       // What would refuse a start is a warning to who runs already.
-      if (!(error instanceof SwaError && error.code === 'config.invalid')) throw error;
+      if (!hasCode(error, 'config.invalid')) throw error;
       this.#warnings = [`${error.message}; the next start is refused. ${error.hint ?? ''}`];
     }
     return this.#warnings;

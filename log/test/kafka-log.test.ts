@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import kafkajs, { type Admin } from 'kafkajs';
-import { SwaError } from '../../lib/errors/errors.js';
+import { hasCode } from '../../lib/errors/errors.js';
 import { distance, zeroOffsets } from '../cut.js';
 import { offset } from '../log.js';
 import { openKafkaLog, type KafkaLogOptions } from '../kafka/kafka-log.js';
@@ -177,10 +177,7 @@ test(
           await log.append(batch.map((text) => record(text, text)));
           acknowledged.push(...batch);
         } catch (error) {
-          assert.ok(
-            error instanceof SwaError && error.code === 'log.unavailable' && error.retryable,
-            String(error),
-          );
+          assert.ok(hasCode(error, 'log.unavailable') && error.retryable, String(error));
           refused++;
         }
       }

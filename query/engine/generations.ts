@@ -13,7 +13,7 @@
  * Requests that come within some milliseconds share one pin: looking at the pointers and taking a snapshot costs more than
  * a short answer does.
  */
-import { SwaError } from '../../lib/errors/errors.js';
+import { SwaError, hasCode } from '../../lib/errors/errors.js';
 import { reaches } from '../../log/cut.js';
 import type { Cut } from '../../log/log.js';
 import type { BatchView, RealtimeView, ViewId, ViewMeta } from '../../facts/views/view.js';
@@ -133,7 +133,7 @@ export class Generations {
       try {
         return this.#pinOnce();
       } catch (error) {
-        const moved = error instanceof SwaError && error.code === 'view.missing';
+        const moved = hasCode(error, 'view.missing');
         if (!moved || attempt >= maxAttempts) throw error;
       }
     }
@@ -177,8 +177,7 @@ export class Generations {
       const batch = this.#view(realtime.generation);
       return this.#merges(batch.meta) ? generationOf(batch, realtime) : undefined;
     } catch (error) {
-      if (error instanceof SwaError && (error.code === 'view.missing' || error.code === 'view.corrupt'))
-        return undefined;
+      if (hasCode(error, 'view.missing', 'view.corrupt')) return undefined;
       throw error;
     }
   }

@@ -11,7 +11,7 @@
  */
 import { removeIfEmpty } from '../../lib/files/removal.js';
 import type { Clock } from '../../lib/time/clock.js';
-import { SwaError, messageOf } from '../../lib/errors/errors.js';
+import { messageOf, hasCode } from '../../lib/errors/errors.js';
 import { distance, offsetAt } from '../../log/cut.js';
 import type { Offset, Offsets, PartitionName } from '../../log/log.js';
 import type { BatchView, ViewId } from '../../facts/views/view.js';
@@ -196,14 +196,14 @@ export class Generation {
     return pages;
   }
 
-  /** Throws `view.corrupt` when a store was deleted or found damaged. */
+  /** Throws `realtime.corrupt` when a store was deleted or found damaged. */
   requireSound(): void {
     for (const store of this.#stores.values()) store.requireSound();
   }
 
   /**
    * Brings in what the log has, epoch after epoch, for a while; each is committed while the next one is worked on. Returns
-   * how many records that were, 0 when there was nothing to do; all of them are committed then. Throws `view.corrupt`
+   * how many records that were, 0 when there was nothing to do; all of them are committed then. Throws `realtime.corrupt`
    * when a store cannot be trusted (open the generation anew), and what the log or the disk throws; then nothing is
    * under way any more, and it can be called again.
    */
@@ -334,7 +334,7 @@ export class Generation {
   /** After a tree has failed: to be called when no commit is under way. */
   async #tryAgain(failed: readonly Slice[]): Promise<void> {
     await this.#startOver();
-    if (this.#lastError instanceof SwaError && this.#lastError.code === 'view.corrupt') throw this.#lastError;
+    if (hasCode(this.#lastError, 'realtime.corrupt', 'view.corrupt')) throw this.#lastError;
     for (const slice of failed) this.#blame(slice);
   }
 

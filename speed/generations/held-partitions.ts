@@ -3,7 +3,7 @@
  * a lock comes free when whoever held it has closed its stores, or is dead. So a store never has two writers, not even
  * while a worker that was put out of the group does not know it yet.
  */
-import { SwaError } from '../../lib/errors/errors.js';
+import { hasCode } from '../../lib/errors/errors.js';
 import { OwnerLock } from '../../lib/files/owner-lock.js';
 import type { PartitionName, Share } from '../../log/log.js';
 import { lockPath } from '../store/layout.js';
@@ -66,7 +66,7 @@ export class HeldPartitions {
     try {
       return OwnerLock.acquire(lockPath(this.#dataDir, name), `the speed worker of ${name}`);
     } catch (error) {
-      const isHeld = error instanceof SwaError && error.code === 'data-dir.in-use';
+      const isHeld = hasCode(error, 'data-dir.in-use');
       if (isHeld && this.#share.kind === 'moving') return undefined;
       throw error;
     }

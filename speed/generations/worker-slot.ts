@@ -2,7 +2,7 @@
  * A number for a worker of a group whose members come and go: the least that no living worker of this data directory has.
  * It names the worker on the status board, and who comes after a dead one takes its place there.
  */
-import { SwaError } from '../../lib/errors/errors.js';
+import { hasCode } from '../../lib/errors/errors.js';
 import { OwnerLock } from '../../lib/files/owner-lock.js';
 import { slotPath } from '../store/layout.js';
 
@@ -23,7 +23,7 @@ export class WorkerSlot {
       try {
         return new WorkerSlot(number, OwnerLock.acquire(slotPath(dataDir, number), `speed worker ${number}`));
       } catch (error) {
-        const isTaken = error instanceof SwaError && error.code === 'data-dir.in-use';
+        const isTaken = hasCode(error, 'data-dir.in-use');
         if (!isTaken || number + 1 === most) throw error;
       }
     }

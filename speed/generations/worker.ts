@@ -8,7 +8,7 @@
  * the end of the role.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SwaError } from '../../lib/errors/errors.js';
+import { SwaError, hasCode } from '../../lib/errors/errors.js';
 import { sameRules, showRules, type RulesVersions } from '../../facts/rules.js';
 import type { Log, Offsets, PartitionName, Share } from '../../log/log.js';
 import type { BatchView, ViewId, ViewMeta } from '../../facts/views/view.js';
@@ -338,7 +338,7 @@ export class SpeedWorker {
       this.#damagedCurrent = undefined;
       return current;
     } catch (error) {
-      if (!(error instanceof SwaError) || error.code !== 'view.corrupt') throw error;
+      if (!hasCode(error, 'view.corrupt')) throw error;
       if (this.#damagedCurrent === undefined) this.#options.onError(error); // told once
       this.#damagedCurrent = error;
       return undefined;
@@ -388,7 +388,7 @@ export class SpeedWorker {
 
   async #recover(problem: unknown, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
-    const damaged = problem instanceof SwaError && problem.code === 'view.corrupt';
+    const damaged = hasCode(problem, 'realtime.corrupt', 'view.corrupt');
     if (!damaged && !(problem instanceof SwaError && problem.retryable)) throw problem;
     this.#options.onError(problem);
     if (damaged) await this.#closeGenerations();
@@ -433,7 +433,7 @@ function pointerIfSound(dataDir: string): Pointer | undefined {
   try {
     return readPointer(dataDir);
   } catch (error) {
-    if (error instanceof SwaError && error.code === 'view.corrupt') return undefined;
+    if (hasCode(error, 'realtime.corrupt')) return undefined;
     throw error;
   }
 }

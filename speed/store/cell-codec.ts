@@ -25,7 +25,7 @@ export interface StoredCell {
   readonly sketch: SketchView;
 }
 
-/** Throws `view.corrupt` when the bytes are not what was written. */
+/** Throws `realtime.corrupt` when the bytes are not what was written. */
 export function decodeCell(stored: Uint8Array): StoredCell {
   const bytes = stored.byteOffset % 4 === 0 ? stored : stored.slice(); // words need aligned memory
   const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2);
@@ -70,7 +70,7 @@ export function checksumOf(words: Uint32Array, from: number, to: number): number
 }
 
 function damaged(): SwaError {
-  return new SwaError('view.corrupt', 'a cell of the realtime view is damaged', {
+  return new SwaError('realtime.corrupt', 'a cell of the realtime view is damaged', {
     retryable: true,
     hint: 'the speed layer makes the view again from the log',
   });

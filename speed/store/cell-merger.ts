@@ -37,7 +37,7 @@ export class CellMerger {
 
   /**
    * The cell with one more pageview for each of these coupons, which it may bring into another order. Valid until the
-   * next call. Throws `view.corrupt` when the stored cell is damaged.
+   * next call. Throws `realtime.corrupt` when the stored cell is damaged.
    * @param stored undefined for a cell that is not there yet
    * @param url stored behind the sketch; '' when the key names it
    */

@@ -53,7 +53,7 @@ export class CommitThread {
   }
 
   /**
-   * All of it or nothing. Rejects with `view.corrupt` when the store is gone from its place or damaged, with
+   * All of it or nothing. Rejects with `realtime.corrupt` when the store is gone from its place or damaged, with
    * `data-dir.in-use` when somebody else has written it, with
    * `speed.failed` when it could not be written: retryable, or not when the thread has died in the middle of a commit.
    * Then nobody knows whether it was written, and all later commits are refused.

@@ -68,7 +68,7 @@ const edgesSchema = z.array(
     })),
 );
 
-/** Throws `view.corrupt` when the bytes are not what was written. */
+/** Throws `realtime.corrupt` when the bytes are not what was written. */
 export function decodeEdges(stored: Uint8Array): readonly WaitingEdge[] {
   const bytes = stored.byteOffset % 4 === 0 ? stored : stored.slice(); // words need aligned memory
   const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2);
@@ -76,7 +76,7 @@ export function decodeEdges(stored: Uint8Array): readonly WaitingEdge[] {
   const json = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8', headBytes);
   const edges = isWhole && bytes.length % 4 === 0 ? validJson(edgesSchema, json) : undefined;
   if (edges === undefined) {
-    throw new SwaError('view.corrupt', 'edges of the realtime view are damaged', {
+    throw new SwaError('realtime.corrupt', 'edges of the realtime view are damaged', {
       retryable: true,
       hint: 'the speed layer makes the view again from the log',
     });

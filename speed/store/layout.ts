@@ -56,7 +56,7 @@ export function readPointer(dataDir: string): Pointer | undefined {
   try {
     stored = pointerSchema.parse(JSON.parse(text));
   } catch (cause) {
-    throw new SwaError('view.corrupt', `${pointerPath(dataDir)} is damaged`, {
+    throw new SwaError('realtime.corrupt', `${pointerPath(dataDir)} is damaged`, {
       cause,
       retryable: true,
       hint: 'the speed layer puts it right when it starts, and makes the realtime view anew from the log',

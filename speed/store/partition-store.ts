@@ -156,7 +156,7 @@ export class PartitionStore {
     }
   }
 
-  /** Throws `view.corrupt` when the store is gone from its place, or somebody found it damaged. */
+  /** Throws `realtime.corrupt` when the store is gone from its place, or somebody found it damaged. */
   requireSound(): void {
     requireSound(this.#place);
   }
@@ -202,7 +202,8 @@ async function openWhole(dir: string, description: StoreDescription): Promise<Op
     checkWriting(db);
     db.resetReadTxn();
     const progress = readProgress(db);
-    if (progress.next < description.from) throw new SwaError('view.corrupt', 'a realtime store goes back');
+    if (progress.next < description.from)
+      throw new SwaError('realtime.corrupt', 'a realtime store goes back');
     removeScratch(marker);
     return { db, progress };
   } catch (error) {
@@ -234,7 +235,7 @@ async function checkRecords(db: Database): Promise<void> {
 /** Returns how many cells or edges it holds. */
 function checkRecord(key: Uint8Array, value: Uint8Array): number {
   if (isEdgeKey(key)) return decodeEdges(value).length;
-  if (parseCellKey(key) === undefined) throw new SwaError('view.corrupt', 'an unknown record');
+  if (parseCellKey(key) === undefined) throw new SwaError('realtime.corrupt', 'an unknown record');
   decodeCell(value);
   return 1;
 }

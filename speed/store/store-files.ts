@@ -40,14 +40,14 @@ export function openDatabase(dir: string): Database {
 /** The progress as of a read transaction, or the newest. */
 export function readProgress(db: Database, options?: Parameters<Database['get']>[1]): Progress {
   const bytes = db.get(progressKey, options);
-  if (bytes === undefined) throw new SwaError('view.corrupt', 'a realtime store has no progress record');
+  if (bytes === undefined) throw new SwaError('realtime.corrupt', 'a realtime store has no progress record');
   return decodeProgress(bytes);
 }
 
-/** Throws `view.corrupt` when the store is gone from its place, or somebody found it damaged. */
+/** Throws `realtime.corrupt` when the store is gone from its place, or somebody found it damaged. */
 export function requireSound({ dir, inode }: StorePlace): void {
   if (inodeOf(dir) === inode && !existsSync(damagedMarker(dir))) return;
-  throw new SwaError('view.corrupt', `the realtime store ${dir} was deleted, replaced or damaged`, {
+  throw new SwaError('realtime.corrupt', `the realtime store ${dir} was deleted, replaced or damaged`, {
     retryable: true,
   });
 }
@@ -66,14 +66,14 @@ const damageCodes: ReadonlySet<unknown> = new Set([
   -30_779, // PROBLEM
 ]);
 
-/** True for what LMDB throws and for `view.corrupt`, which says the same of what lies in the pages. */
+/** True for what LMDB throws and for `realtime.corrupt`, which says the same of what lies in the pages. */
 export function isDamage(error: unknown): boolean {
-  if (error instanceof SwaError) return error.code === 'view.corrupt';
+  if (error instanceof SwaError) return error.code === 'realtime.corrupt';
   return error instanceof Error && 'code' in error && damageCodes.has(error.code);
 }
 
 /**
- * What to throw instead of an error that using a store has met: when it means that the store is damaged, `view.corrupt`,
+ * What to throw instead of an error that using a store has met: when it means that the store is damaged, `realtime.corrupt`,
  * and word is left for whoever may make it again. (Damage that LMDB asserts against, or that it reads beyond the file's end for,
  * ends the process; see `openingMarker`.)
  */
@@ -84,13 +84,13 @@ export function damageOr(error: unknown, { dir, inode }: StorePlace): unknown {
   } catch (problem) {
     if (systemCode(problem) !== 'ENOENT') throw problem; // already gone: it is being made again
   }
-  return new SwaError('view.corrupt', `the realtime store ${dir} is damaged`, {
+  return new SwaError('realtime.corrupt', `the realtime store ${dir} is damaged`, {
     cause: error,
     retryable: true,
   });
 }
 
-/** Runs what uses a store. Throws `view.corrupt` when it is damaged; see `damageOr`. */
+/** Runs what uses a store. Throws `realtime.corrupt` when it is damaged; see `damageOr`. */
 export function guarded<T>(place: StorePlace, use: () => T): T {
   try {
     return use();

@@ -157,13 +157,13 @@ export function encodeProgress(progress: Progress): Buffer {
   return Buffer.from(JSON.stringify(progress));
 }
 
-/** Throws `view.corrupt` when the bytes are no progress. */
+/** Throws `realtime.corrupt` when the bytes are no progress. */
 export function decodeProgress(bytes: Uint8Array): Progress {
   try {
     const { lastReceivedAt, ...rest } = progressSchema.parse(JSON.parse(Buffer.from(bytes).toString()));
     return { ...rest, lastReceivedAt };
   } catch (cause) {
-    throw new SwaError('view.corrupt', 'the progress record of a realtime store is damaged', {
+    throw new SwaError('realtime.corrupt', 'the progress record of a realtime store is damaged', {
       cause,
       retryable: true,
     });

@@ -34,7 +34,7 @@ export class StoreWriter {
 
   /**
    * All of it or nothing, and only on top of exactly the facts before `from`: whatever has become of the locks, no two
-   * writers count the same facts. Throws `view.corrupt` when the store is gone from its place or damaged,
+   * writers count the same facts. Throws `realtime.corrupt` when the store is gone from its place or damaged,
    * `data-dir.in-use` when it stands elsewhere, `speed.failed` when it cannot be written.
    */
   commit(from: Offset, changes: CellChanges, edges: readonly StoredEdges[], progress: Uint8Array): void {

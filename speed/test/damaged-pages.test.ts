@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { test, type TestContext } from 'node:test';
-import { SwaError } from '../../lib/errors/errors.js';
+import { hasCode } from '../../lib/errors/errors.js';
 import type { Fact } from '../../facts/fact.js';
 import type { PartitionName } from '../../log/log.js';
 import type { RealtimeView } from '../../facts/views/view.js';
@@ -55,10 +55,7 @@ function damage(house: Harness, tree: keyof typeof rootAt): void {
 }
 
 function requireRebuilding(read: () => unknown): void {
-  assert.throws(
-    read,
-    (error) => error instanceof SwaError && error.code === 'speed.failed' && error.retryable,
-  );
+  assert.throws(read, (error) => hasCode(error, 'speed.failed') && error.retryable);
 }
 
 for (const tree of ['cells', 'free'] as const) {
@@ -68,7 +65,7 @@ for (const tree of ['cells', 'free'] as const) {
     await house.append(...views(50));
     await until(() => house.errors.length > 0, 'the worker to notice');
     await house.untilCaughtUp(genesis);
-    assert.ok(house.errors.every((error) => error instanceof SwaError && error.code === 'view.corrupt'));
+    assert.ok(house.errors.every((error) => hasCode(error, 'realtime.corrupt')));
   });
 }
 
