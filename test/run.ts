@@ -13,8 +13,9 @@ const forbidSkips = process.env['CI'] === 'true';
 const counts = { passed: 0, failed: 0 };
 const skipped: string[] = [];
 
-/** Of one file; the faults harness takes as many times longer. */
-const timeoutMs = 15 * 60_000 * Math.max(1, Number(process.env['ROUNDS'] ?? 1));
+/** Of one file; the long forms take as many times longer. */
+const times = Math.max(1, Number(process.env['ROUNDS'] ?? 1), Number(process.env['RUNS'] ?? 60) / 60);
+const timeoutMs = 15 * 60_000 * times;
 const stream = run({ files, concurrency: testConcurrency(), timeout: timeoutMs });
 stream.on('test:pass', (event) => {
   if (event.details.type === 'suite') return;
