@@ -122,6 +122,7 @@ export class Harness {
       rules,
       hash: new KeyedHash(),
       clock: () => time0,
+      monotonic: () => 0,
       lgK,
       dedupWindow,
       epochTuples: 50,

@@ -89,6 +89,7 @@ class Speed {
       rules: { ...rules, url },
       hash,
       clock: () => time0,
+      monotonic: () => 0,
       lgK,
       dedupWindow: window,
       epochTuples,
