@@ -12,7 +12,7 @@ import type { PartitionName } from '../log/log.js';
 import { openExistingLog } from '../log/open-log.js';
 import { partitionsOf } from '../log/partitioner.js';
 import { namesIn, storedLogId } from '../log/stored.js';
-import type { RecoveryPlace, RecoveryStep } from '../lib/recovery.js';
+import type { RecoveryPlace, RecoveryStep } from '../lib/files/recovery.js';
 import { readRoot } from '../master-data/manifest.js';
 import { logIdOfManifests, planPartition, planRoot, type RootContent } from '../master-data/rebuild.js';
 import { planGap, planLog } from '../master-data/recover.js';

@@ -5,7 +5,7 @@
 import { Command, CommanderError } from 'commander';
 import { projectVersion } from '../lib/files/package-version.js';
 import { makeFilesPrivate } from '../lib/files/private.js';
-import { describeError, exitCodeOf } from '../lib/describe-error.js';
+import { describeError, exitCodeOf } from '../lib/errors/describe-error.js';
 
 type AddCommand = (program: Command) => void;
 

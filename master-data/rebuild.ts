@@ -13,7 +13,7 @@ import { readIfThere } from '../lib/files/read-if-there.js';
 import { seal, unsealLine, type Sealed } from '../lib/files/sealed.js';
 import { offset, type LogId, type PartitionName } from '../log/log.js';
 import { validJson } from '../lib/files/valid-json.js';
-import type { RecoveryPlace, RecoveryStep } from '../lib/recovery.js';
+import type { RecoveryPlace, RecoveryStep } from '../lib/files/recovery.js';
 import { openDuckDb } from './duckdb.js';
 import {
   dataFileRange,

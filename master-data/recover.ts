@@ -14,7 +14,7 @@ import { OwnerLock } from '../lib/files/owner-lock.js';
 import { checkCut, offsetAt } from '../log/cut.js';
 import { beginAnew, inspectLog, salvageReader, type LogState, type Run } from '../log/embedded/salvage.js';
 import { offset, type Log, type Offset, type Offsets, type PartitionName } from '../log/log.js';
-import type { RecoveryPlace, RecoveryStep } from '../lib/recovery.js';
+import type { RecoveryPlace, RecoveryStep } from '../lib/files/recovery.js';
 import { sinkLockPath } from './layout.js';
 import { commitManifest, endOf, openRoot, readHead, readRoot } from './manifest.js';
 import { SinkSession, type SourceLog } from './sink-session.js';

@@ -7,7 +7,7 @@ import { readIfThere } from '../lib/files/read-if-there.js';
 import { moveAside } from '../lib/files/removal.js';
 import { unsealLine } from '../lib/files/sealed.js';
 import { namesIn } from '../log/stored.js';
-import type { RecoveryPlace, RecoveryStep } from '../lib/recovery.js';
+import type { RecoveryPlace, RecoveryStep } from '../lib/files/recovery.js';
 import { validJson } from '../lib/files/valid-json.js';
 import type { ViewId } from '../facts/views/view.js';
 import { readCurrent } from './current.js';

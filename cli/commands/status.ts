@@ -8,8 +8,8 @@ import { systemClock } from '../../lib/time/clock.js';
 import { readConfig } from '../../lib/config/config.js';
 import { roomOf } from '../../lib/files/data-dir.js';
 import type { LeasedJob } from '../../log/queue/job-queue.js';
-import { describeError } from '../../lib/describe-error.js';
-import { SwaError } from '../../lib/errors/errors.js';
+import { describeError } from '../../lib/errors/describe-error.js';
+import { hasCode } from '../../lib/errors/errors.js';
 import { isAtWork, readStatus, type StatusEntry } from '../../lib/process/status.js';
 import { table } from '../table.js';
 

@@ -1,5 +1,5 @@
 ;; SipHash-1-3 with 128 bits of output, over texts that lie in this module's memory. `npm run kernels` assembles this
-;; file and writes lib/hash/sip-hash-wasm.ts; a test holds the two together, another holds the results to a twin with
+;; file and writes lib/memory/sip-hash-wasm.ts; a test holds the two together, another holds the results to a twin with
 ;; BigInts (lib/test/sip-hash-by-bigint.ts).
 ;;
 ;; Source: Aumasson and Bernstein, "SipHash: a fast short-input PRF" (2012), and the 128-bit output of its reference

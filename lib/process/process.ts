@@ -2,7 +2,7 @@
 import { pino, type Logger, type LoggerOptions } from 'pino';
 import { systemClock } from '../time/clock.js';
 import { readConfig, type Config } from '../config/config.js';
-import { describeError, exitCodeOf } from '../describe-error.js';
+import { describeError, exitCodeOf } from '../errors/describe-error.js';
 import { SwaError, systemCode } from '../errors/errors.js';
 import type { Role } from './status.js';
 import type { StartRole } from './role.js';

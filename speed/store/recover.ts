@@ -6,7 +6,7 @@ import { lmdbDamage } from '../../lib/files/lmdb-file.js';
 import { moveAside } from '../../lib/files/removal.js';
 import type { Offsets, PartitionName } from '../../log/log.js';
 import { namesIn } from '../../log/stored.js';
-import type { RecoveryPlace, RecoveryStep } from '../../lib/recovery.js';
+import type { RecoveryPlace, RecoveryStep } from '../../lib/files/recovery.js';
 import { generationDir, generationIds, pointerPath, readPointer } from './layout.js';
 import { readStanding } from './partition-store.js';
 import { dataFile } from './store-files.js';

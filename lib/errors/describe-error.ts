@@ -1,5 +1,5 @@
 /** Errors as a command ends with them: words for people, and the exit code. */
-import { SwaError, messageOf } from './errors/errors.js';
+import { SwaError, messageOf } from './errors.js';
 
 /** 2 for a command line or a configuration that was refused, 1 for what went wrong later. */
 export function exitCodeOf(error: unknown): number {
