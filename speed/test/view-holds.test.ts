@@ -1,19 +1,29 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync } from 'node:fs';
-import { test } from 'node:test';
+import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
 import { zeroOffsets } from '../../log/cut.js';
 import type { ViewId } from '../../facts/views/view.js';
-import { createCurrent, writeCurrent } from '../../serving/current.js';
+
+import { createCurrent, readCurrent, writeCurrent } from '../../serving/current.js';
 import { heldViews, holdViews } from '../../serving/held.js';
-import { viewPath } from '../../serving/layout.js';
-import { prune } from '../../serving/store.js';
-import { pageview } from './facts.js';
+import { fileNames, viewPath } from '../../serving/layout.js';
+import { formatMeta, readMeta } from '../../serving/meta.js';
+import { ensureGenesis, prune } from '../../serving/store.js';
+import { pageview, rules } from './facts.js';
 import { Harness, genesis, until } from './harness.js';
 
 test('five views published and pruned during one slow hand-over: what the pointer names stays, the rest goes', async (t) => {
   const house = new Harness(t);
   const { dataDir } = house;
-  const onDisk = (id: ViewId): void => void mkdirSync(viewPath(dataDir, id), { recursive: true });
+  const empty = await emptyView(t, house);
+  const onDisk = (id: ViewId): void => {
+    cpSync(empty, viewPath(dataDir, id), { recursive: true });
+    const meta = readMeta(empty);
+    const renamed = formatMeta({ ...meta, view: { ...meta.view, id } });
+    writeFileSync(join(viewPath(dataDir, id), fileNames.meta), renamed);
+  };
   const named = (): ViewId[] => {
     const { serving, next } = house.pointer() ?? {};
     return [serving, next].filter((id) => id !== undefined);
@@ -62,3 +72,17 @@ test('five views published and pruned during one slow hand-over: what the pointe
   assert.deepEqual(unheld, [], 'the pointer named views that were not held');
   assert.deepEqual(house.errors, []);
 });
+
+/** The folder of a whole view: what is pruned must leave one that can be opened. */
+async function emptyView(t: TestContext, { log }: Harness): Promise<string> {
+  const dir = mkdtempSync(join(tmpdir(), 'swa-view-'));
+  t.after(() => rmSync(dir, { recursive: true }));
+  const cut = { logId: log.id, next: zeroOffsets(log.partitions) };
+  await ensureGenesis(dir, {
+    cut,
+    lgK: 12,
+    rules: rules.versions,
+    createdAt: 0,
+  });
+  return viewPath(dir, readCurrent(dir));
+}
