@@ -24,8 +24,8 @@ export const lambdaLawFaults: readonly PlantedFault[] = [
   {
     ...fault('of all facts on a pair the last to arrive wins, whatever its timestamp', {
       file: 'batch/sql/live-edges.sql',
-      find: 'max_by(kind, (timestamp, partition_number, "offset"))',
-      replace: 'max_by(kind, (partition_number, "offset"))',
+      find: 'max_by(kind, (timestamp, partition, "offset"))',
+      replace: 'max_by(kind, (partition, "offset"))',
     }),
     isQuick: true,
   },
