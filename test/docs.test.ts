@@ -1,4 +1,4 @@
-/** The documents speak of files and problems that exist. */
+/** The documents speak of files and problems that exist, and are complete where they say so. */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
@@ -14,6 +14,15 @@ test('every file named by the walk through the book is there', () => {
     named.filter((path) => !existsSync(assetPath(path))),
     [],
   );
+});
+
+test('ARCHITECTURE opens with the chapter in nine files, each short', () => {
+  const text = assetText('ARCHITECTURE.md');
+  const [, first = ''] = text.split('\n## ');
+  assert.match(first, /^The chapter in nine files/);
+  const files = [...first.matchAll(/\]\(((?!docs\/)[\w/.-]+)\) \|$/gm)].map((match) => match[1] ?? '');
+  assert.equal(files.length, 9);
+  for (const file of files) assert.ok(assetText(file).split('\n').length <= 200, `${file} is too long`);
 });
 
 test('the API page lists every problem with its status, and no other', () => {

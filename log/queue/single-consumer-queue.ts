@@ -5,17 +5,13 @@
  * Each item is worked on at least once, and twice when a worker is slower than its lease or dies before its ack. A
  * worker whose lease ran out cannot ack or fail any more: the number of the attempt is the fence.
  *
- * In LMDB because its write transactions already are one at a time across processes. `overlappingSync: false` since
- * otherwise a commit returns before it is durable.
+ * In LMDB because its write transactions already are one at a time across processes.
  */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { open, type RootDatabase } from 'lmdb';
+import type { RootDatabase } from 'lmdb';
 import type { Clock } from '../../lib/time/clock.js';
 import { SwaError, isFullDisk, messageOf } from '../../lib/errors/errors.js';
-import { fsyncDir, fsyncFile, makeDirDurable } from '../../lib/files/durable.js';
-import { lmdbDamage } from '../../lib/files/lmdb-file.js';
-import { requireRoom, reserveLockFile } from '../../lib/files/lmdb-room.js';
+import { requireRoom } from '../../lib/files/lmdb-room.js';
+import { openQueueFile } from './queue-file.js';
 
 export interface QueueItem {
   readonly id: number;
@@ -39,11 +35,10 @@ interface Stored {
 }
 
 /** Ids count from 1; under 0 stands what is known of the whole. */
+const totalsKey = 0;
+const firstId = 1;
 /** What a small transaction may take of the disk. */
 const roomBytes = 256 * 1024;
-const totalsKey = 0;
-const maxReaders = 126;
-const firstId = 1;
 
 interface Totals {
   readonly lastId: number;
@@ -72,18 +67,7 @@ export class SingleConsumerQueue {
 
   /** Opens, or makes, the queue kept in `dir`. Throws `data-dir.unusable` when its file is damaged. */
   static open(dir: string, clock: Clock, options: Partial<QueueOptions> = {}): SingleConsumerQueue {
-    makeDirDurable(dir);
-    const file = join(dir, 'data.mdb');
-    const isNew = !existsSync(file);
-    const damage = isNew ? undefined : lmdbDamage(file);
-    if (damage !== undefined) throw damaged(file, damage);
-    reserveLockFile(dir, maxReaders);
-    const db = open<Stored | Totals, number>({ path: dir, overlappingSync: false, maxReaders });
-    if (isNew) {
-      // LMDB syncs its commits, but neither the first pages of a file it makes nor the file's name.
-      fsyncFile(file);
-      fsyncDir(dir);
-    }
+    const db = openQueueFile<Stored | Totals>(dir);
     return new SingleConsumerQueue(dir, db, clock, { leaseMs: 60_000, limit: 100_000, ...options });
   }
 
@@ -198,12 +182,6 @@ export class SingleConsumerQueue {
       change(stored);
     });
   }
-}
-
-function damaged(file: string, what: string): SwaError {
-  return new SwaError('data-dir.unusable', `the queue ${file} is damaged: ${what}`, {
-    hint: 'stop the system and run `swa recover --yes`: it puts the file aside; what waited in it must be asked for again',
-  });
 }
 
 function isItem(value: Stored | Totals | undefined): value is Stored {

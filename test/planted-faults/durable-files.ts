@@ -121,19 +121,19 @@ export const durableFileFaults: readonly PlantedFault[] = [
     replace: '  close(): void {',
   }),
   fault('a job queue acknowledges before it has synced', {
-    file: 'log/queue/single-consumer-queue.ts',
+    file: 'log/queue/queue-file.ts',
     find: 'overlappingSync: false, maxReaders });',
     replace: 'overlappingSync: false, noSync: true, maxReaders });',
   }),
   fault("the first pages of a job queue's file are not synced", {
-    file: 'log/queue/single-consumer-queue.ts',
-    find: '      fsyncFile(file);\n',
-    replace: '      if (dir === "") fsyncFile(file);\n',
+    file: 'log/queue/queue-file.ts',
+    find: '    fsyncFile(file);\n',
+    replace: '    if (dir === "") fsyncFile(file);\n',
   }),
   fault("the name of a job queue's file is not synced", {
-    file: 'log/queue/single-consumer-queue.ts',
-    find: '      fsyncDir(dir);\n',
-    replace: '      if (dir === "") fsyncDir(dir);\n',
+    file: 'log/queue/queue-file.ts',
+    find: '    fsyncDir(dir);\n',
+    replace: '    if (dir === "") fsyncDir(dir);\n',
   }),
   fault('a Parquet file is not synced', {
     file: 'master-data/commit.ts',

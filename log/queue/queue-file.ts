@@ -1,0 +1,32 @@
+/** The LMDB file of a queue: checked before it is opened, and durable by name before anything in it is relied on. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { open, type RootDatabase } from 'lmdb';
+import { SwaError } from '../../lib/errors/errors.js';
+import { fsyncDir, fsyncFile, makeDirDurable } from '../../lib/files/durable.js';
+import { lmdbDamage } from '../../lib/files/lmdb-file.js';
+import { reserveLockFile } from '../../lib/files/lmdb-room.js';
+
+const maxReaders = 126;
+
+/** Opens, or makes, the file in `dir`; what is committed to it is durable. Throws `data-dir.unusable` when it is damaged. */
+export function openQueueFile<Value>(dir: string): RootDatabase<Value, number> {
+  makeDirDurable(dir);
+  const file = join(dir, 'data.mdb');
+  const isNew = !existsSync(file);
+  const damage = isNew ? undefined : lmdbDamage(file);
+  if (damage !== undefined) {
+    throw new SwaError('data-dir.unusable', `the queue ${file} is damaged: ${damage}`, {
+      hint: 'stop the system and run `swa recover --yes`: it puts the file aside; what waited in it must be asked for again',
+    });
+  }
+  reserveLockFile(dir, maxReaders);
+  // With overlapping syncs a commit would return before it is durable.
+  const db = open<Value, number>({ path: dir, overlappingSync: false, maxReaders });
+  if (isNew) {
+    // LMDB syncs its commits, but neither the first pages of a file it makes nor the file's name.
+    fsyncFile(file);
+    fsyncDir(dir);
+  }
+  return db;
+}
