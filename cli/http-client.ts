@@ -2,7 +2,7 @@
 import { SwaError, messageOf } from '../lib/errors/errors.js';
 import type { Config } from '../lib/config/config.js';
 
-/** The JSON body of a 2xx answer. A problem+json answer becomes `usage.invalid` (4xx) or `request.invalid` with its detail; no answer, or none in JSON, becomes `request.invalid` (retryable). */
+/** The JSON body of a 2xx answer. A problem+json answer becomes `usage.invalid` (4xx) or `request.failed` with its detail; no answer, or none in JSON, becomes `request.failed` (retryable). */
 export async function askRunning(
   config: Pick<Config, 'apiToken'>,
   baseUrl: string,
@@ -19,13 +19,13 @@ export async function askRunning(
     });
     body = await response.json();
   } catch (cause) {
-    throw new SwaError('request.invalid', `no answer from ${baseUrl}: ${messageOf(cause)}`, {
+    throw new SwaError('request.failed', `no answer from ${baseUrl}: ${messageOf(cause)}`, {
       cause,
       retryable: true,
     });
   }
   if (response.ok) return body;
-  const code = response.status < 500 ? 'usage.invalid' : 'request.invalid';
+  const code = response.status < 500 ? 'usage.invalid' : 'request.failed';
   throw new SwaError(code, detailOf(body), { context: { path, status: response.status } });
 }
 

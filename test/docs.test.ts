@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import { assetPath, assetText } from '../lib/files/assets.js';
+import { errorCodes } from '../lib/errors/errors.js';
+import { topologyErrorCodes } from '../topology/errors.js';
 import { problemNames, problemStatus, problemType } from '../lib/http/problem.js';
 import { keys } from '../lib/config/keys.js';
 
@@ -23,6 +25,28 @@ test('ARCHITECTURE opens with the chapter in nine files, each short', () => {
   const files = [...first.matchAll(/\]\(((?!docs\/)[\w/.-]+)\) \|$/gm)].map((match) => match[1] ?? '');
   assert.equal(files.length, 9);
   for (const file of files) assert.ok(assetText(file).split('\n').length <= 200, `${file} is too long`);
+});
+
+test('the page on errors lists every code with what to do about it, and no other', () => {
+  const rows = assetText('docs/errors.md').matchAll(/^\| `([a-z-]+\.[a-z-]+)` +\| \S.*\| \S.*\|$/gm);
+  assert.deepEqual(
+    [...rows].map((match) => match[1]).toSorted(),
+    [...errorCodes, ...topologyErrorCodes].toSorted(),
+  );
+});
+
+test('every error code is thrown somewhere', () => {
+  const rooms = ['lib', 'log', 'facts', 'master-data', 'batch', 'serving', 'speed', 'query', 'ingest', 'cli'];
+  const sources = rooms.flatMap((dir) =>
+    readdirSync(assetPath(dir), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts') && !name.includes('test/') && name !== 'errors/errors.ts')
+      .map((name) => assetText(`${dir}/${name}`)),
+  );
+  const text = sources.join();
+  assert.deepEqual(
+    errorCodes.filter((code) => !text.includes(`'${code}'`)),
+    [],
+  );
 });
 
 test('the API page lists every problem with its status, and no other', () => {

@@ -1,8 +1,11 @@
 /** The library's one error. `code` is stable; the message says what was attempted and on what. */
-export type TopologyErrorCode =
-  | 'topology.invalid' // a topology that cannot be built, or a component that breaks its contract
-  | 'topology.queue-full' // one call emitted more than a queue, or the acker, can hold
-  | 'topology.thread-died'; // the thread of a bolt ended
+export const topologyErrorCodes = [
+  'topology.invalid', // a topology that cannot be built, or a component that breaks its contract
+  'topology.queue-full', // one call emitted more than a queue, or the acker, can hold
+  'topology.thread-died', // the thread of a bolt ended
+] as const;
+
+export type TopologyErrorCode = (typeof topologyErrorCodes)[number];
 
 export class TopologyError extends Error {
   constructor(

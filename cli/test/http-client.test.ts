@@ -17,7 +17,7 @@ test('an answer that is cut off, or is no JSON, is none', async (t) => {
   const baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`; // it listens on TCP
   for (const path of ['/cut', '/html']) {
     await assert.rejects(askRunning({ apiToken: '' }, baseUrl, path), (error: unknown) => {
-      assert.ok(hasCode(error, 'request.invalid') && error.retryable);
+      assert.ok(hasCode(error, 'request.failed') && error.retryable);
       assert.match(error.message, /^no answer from http:.*: /);
       return true;
     });

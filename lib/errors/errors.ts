@@ -4,38 +4,41 @@
  */
 import { inspect } from 'node:util';
 
-/** What kind of reader an error is meant for: maps to exit codes (cli) and HTTP status classes (query). */
-export type ErrorCode =
-  | 'config.invalid' // a configuration key or value was refused
-  | 'usage.invalid' // a command line was refused
-  | 'fact.invalid' // a fact was refused at the door
-  | 'request.invalid' // a query parameter or body was refused
-  | 'data-dir.in-use' // another live process owns what we wanted to own
-  | 'data-dir.unusable' // cannot create, read or write the data directory
-  | 'log.unavailable' // the log cannot be reached or cannot take more right now
-  | 'log.corrupt' // bytes of the log that must not change have changed
-  | 'log.missing' // there is no log, or it is gone although its facts are there
-  | 'log.mismatch' // a stored cut belongs to another log, or the log ends below it
-  | 'log.out-of-range' // a position below the earliest retained offset
-  | 'log.closed' // used after close
-  | 'master.missing' // no sink has made a master dataset here yet
-  | 'master.corrupt' // a Parquet file or manifest is not what its manifest says
-  | 'master.conflict' // another sink committed the same manifest number
-  | 'view.corrupt' // a batch view, or CURRENT, is damaged
-  | 'realtime.corrupt' // a realtime store is damaged or gone; it is made again from the log
-  | 'view.missing' // no such batch view
-  | 'view.other-rules' // a batch view was made by other rules than this process has
-  | 'view.refused' // a built view failed verification and was not published
-  | 'batch.running' // another batch run holds the lock
-  | 'batch.failed' // a batch run ended without a view
-  | 'speed.failed' // the speed layer cannot go on
-  | 'topology.invalid' // a topology that cannot be built, or a component that breaks the contract of the engine
-  | 'queue.damaged' // the file of a job queue cannot be used
-  | 'queue.full' // a bounded queue cannot take more
-  | 'queue.unknown-item' // ack or fail of an id that is not leased
-  | 'port.in-use' // the HTTP port is taken
-  | 'import.failed' // an import could not be carried through
-  | 'internal.invariant'; // a bug of ours: an invariant does not hold
+/** Every code; docs/errors.md says what to do about each. */
+export const errorCodes = [
+  'config.invalid', // a configuration key or value was refused
+  'usage.invalid', // a command line was refused
+  'fact.invalid', // a fact was refused at the door
+  'request.invalid', // a parameter or body of an HTTP request was refused
+  'request.failed', // a running system gave no answer to a command, or one that is not of this API
+  'data-dir.in-use', // another live process owns what we wanted to own
+  'data-dir.unusable', // cannot create, read or write the data directory
+  'log.unavailable', // the log cannot be reached or cannot take more right now
+  'log.corrupt', // bytes of the log that must not change have changed
+  'log.missing', // there is no log, or it is gone although its facts are there
+  'log.mismatch', // a stored cut belongs to another log, or the log ends below it
+  'log.out-of-range', // a position below the earliest retained offset
+  'log.closed', // used after close
+  'master.missing', // no sink has made a master dataset here yet
+  'master.corrupt', // a Parquet file or manifest is not what its manifest says
+  'master.conflict', // another sink committed the same manifest number
+  'view.corrupt', // a batch view, or CURRENT, is damaged
+  'realtime.corrupt', // a realtime store is damaged or gone; it is made again from the log
+  'view.missing', // no such batch view
+  'view.other-rules', // a batch view was made by other rules than this process has
+  'view.refused', // a built view failed verification and was not published
+  'batch.running', // another batch run holds the lock
+  'batch.failed', // a batch run ended without a view
+  'speed.failed', // the speed layer cannot go on
+  'queue.damaged', // the file of a job queue cannot be used
+  'queue.full', // a bounded queue cannot take more
+  'queue.unknown-item', // ack or fail of an id that is not leased
+  'port.in-use', // the HTTP port is taken
+  'import.failed', // an import could not be carried through
+  'internal.invariant', // a bug of ours: an invariant does not hold
+] as const;
+
+export type ErrorCode = (typeof errorCodes)[number];
 
 export interface SwaErrorOptions {
   readonly cause?: unknown;
