@@ -79,7 +79,7 @@ class Threads implements FactThreads {
         }
       });
       worker.once('error', (error) => this.#fail(error));
-      worker.once('exit', () => this.#fail(new Error('a thread that works on facts ended')));
+      worker.once('exit', () => this.#fail(new Error('a fact thread ended')));
     }
     signal?.addEventListener('abort', () => this.#fail(signal.reason), { once: true });
     if (signal?.aborted === true) this.#fail(signal.reason);
@@ -105,7 +105,7 @@ class Threads implements FactThreads {
   }
 
   async close(): Promise<void> {
-    this.#failure ??= { error: new Error('the threads are closed') };
+    this.#failure ??= { error: new Error('the fact threads are closed') };
     await Promise.all(Array.from(this.#given.keys(), (worker) => worker.terminate()));
   }
 

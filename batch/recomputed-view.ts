@@ -86,7 +86,7 @@ export async function auditViews(options: AuditOptions): Promise<ViewsAudit> {
     } catch (error) {
       const why = messageOf(error);
       if (saysNothingOfTheView(error)) outcome = { notRecounted: why };
-      else outcome = { problems: [`the current view could not be made again: ${why}`] };
+      else outcome = { problems: [`the current view could not be recomputed: ${why}`] };
     }
   }
   problems.push(...(outcome.problems ?? []));

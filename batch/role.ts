@@ -148,7 +148,7 @@ class BatchRole {
     } catch (error) {
       if (this.#stopping.signal.aborted) return false;
       const code = error instanceof SwaError ? error.code : 'batch.failed';
-      logger.error({ err: error }, 'batch run failed; the old view goes on serving');
+      logger.error({ err: error }, 'batch run failed; the old view keeps serving');
       this.#status.report({ lastError: { at: clock(), code, message: messageOf(error) } });
       return false;
     }

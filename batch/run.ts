@@ -160,7 +160,7 @@ function tidyUp(
     return undefined;
   } catch (error) {
     const { code, message } = nameError(error);
-    return { code, message: `the view is published, but what is no longer needed stays: ${message}` };
+    return { code, message: `the view is published, but cleaning up failed: ${message}` };
   }
 }
 

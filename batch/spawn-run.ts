@@ -28,7 +28,7 @@ export interface SpawnOptions {
   readonly config: Config;
   readonly trigger: Trigger;
   readonly onProgress?: OnProgress;
-  /** Ends the child; the old view goes on serving. */
+  /** Ends the child; the old view keeps serving. */
   readonly signal?: AbortSignal;
 }
 

@@ -40,7 +40,7 @@ export async function startRoleThread(role: Role, config: Config): Promise<Runni
       if (message.kind !== 'failed') return;
       reject(receiveError({ ...message.error, message: `${role}: ${message.error.message}` }));
     });
-    void exited.then(() => reject(new SwaError('internal.invariant', `${role} ended by itself`)));
+    void exited.then(() => reject(new SwaError('internal.invariant', `${role} ended unexpectedly`)));
   });
   failure.catch(() => undefined); // raced below and by whoever awaits `done`
   const started = new Promise<void>((resolve) => {

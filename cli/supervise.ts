@@ -84,7 +84,7 @@ class Supervised implements RunningRole {
         if (signal.aborted) return await this.#running.stop();
         await Promise.race([this.#running.done, aborted(signal)]);
         if (signal.aborted) return;
-        throw new SwaError('internal.invariant', `${this.#role} ended by itself`);
+        throw new SwaError('internal.invariant', `${this.#role} ended unexpectedly`);
       } catch (error) {
         if (signal.aborted) return;
         await this.#running?.stop().catch(() => undefined); // what it can still give back
@@ -102,7 +102,7 @@ class Supervised implements RunningRole {
     const { logger } = this.#context;
     logger.error(
       { err: reason, pauseMs },
-      `${this.#role} failed; the other roles go on, it starts again after a pause`,
+      `${this.#role} failed; it is restarted after a pause, the other roles continue`,
     );
     this.#report(reason, pauseMs);
     await sleep(pauseMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);

@@ -65,10 +65,10 @@ function explain(error: unknown, dataDir: string): unknown {
   if (!(error instanceof SwaError) || error.code !== 'data-dir.in-use') return error;
   return new SwaError(
     'data-dir.in-use',
-    `another swa runs on the data directory '${dataDir}': ${error.message}`,
+    `another swa process holds the data directory '${dataDir}': ${error.message}`,
     {
       cause: error,
-      hint: 'it goes on unharmed; stop it first, or set SWA_DATA_DIR and SWA_HTTP_PORT for a second one',
+      hint: 'it was not touched. Stop it first, or set SWA_DATA_DIR and SWA_HTTP_PORT to run a second one',
     },
   );
 }

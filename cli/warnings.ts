@@ -18,6 +18,6 @@ export class WarningCounts {
   summary(): string {
     const counts = [...this.#byField].map(([field, count]) => `${field} ${count}`);
     const total = [...this.#byField.values()].reduce((sum, count) => sum + count, 0);
-    return total === 0 ? '' : `${total} warnings: ${counts.join(', ')}; the first: ${this.#first}\n`;
+    return total === 0 ? '' : `${total} warnings: ${counts.join(', ')}; first: ${this.#first}\n`;
   }
 }

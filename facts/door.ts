@@ -223,7 +223,7 @@ function warnOfUnknown(fields: Fields, type: string, known: ReadonlySet<string>,
   for (const name in fields) {
     if (known.has(name)) continue;
     if (++named > maxFieldsNamed) {
-      const message = `more than ${maxFieldsNamed} fields are not of a fact of type ${type}; all were dropped`;
+      const message = `more than ${maxFieldsNamed} fields are not fields of a fact of type ${type}; all were dropped`;
       warnings.push({ field: 'more', message });
       return;
     }

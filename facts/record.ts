@@ -54,19 +54,19 @@ function shapeProblem(raw: unknown): string | undefined {
   const unreadable = standInReason(fact);
   if (unreadable !== undefined) return unreadable;
   const { timestamp, receivedAt, eventId } = fact;
-  if (!isTime(timestamp)) return 'timestamp is no time';
+  if (!isTime(timestamp)) return 'timestamp is not a valid time';
   if (timestamp < timeStart) return 'timestamp is before 1990';
-  if (!isTime(receivedAt)) return 'receivedAt is no time';
-  if (!isEventId(eventId)) return 'eventId is no id';
+  if (!isTime(receivedAt)) return 'receivedAt is not a valid time';
+  if (!isEventId(eventId)) return 'eventId is not a valid id';
   switch (fact['type']) {
     case 'pageview':
-      if (typeof fact['url'] !== 'string') return 'url is no string';
+      if (typeof fact['url'] !== 'string') return 'url is not a string';
       return visitorProblem('visitor', fact['visitor']) ?? textProblem(fact, pageviewTexts);
     case 'equiv':
     case 'retract':
       return edgeProblem(fact) ?? textProblem(fact, edgeTexts);
     default:
-      return 'type is none of pageview, equiv, retract';
+      return 'type is not pageview, equiv or retract';
   }
 }
 
@@ -82,7 +82,7 @@ function isEventId(value: unknown): boolean {
 }
 
 function visitorProblem(field: string, value: unknown): string | undefined {
-  if (!isId(value)) return `${field} is no id`;
+  if (!isId(value)) return `${field} is not a valid id`;
   return isNobody(value) ? `${field} is a placeholder` : undefined;
 }
 
@@ -94,7 +94,7 @@ function edgeProblem({ a, b }: Fields): string | undefined {
 function textProblem(fact: Fields, fields: readonly string[]): string | undefined {
   for (const field of fields) {
     const text = fact[field];
-    if (text !== undefined && typeof text !== 'string') return `${field} is no string`;
+    if (text !== undefined && typeof text !== 'string') return `${field} is not a string`;
   }
   return undefined;
 }

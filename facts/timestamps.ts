@@ -19,11 +19,10 @@ export function timeProblem(value: unknown, receivedAt: number): string | undefi
     const hint = typeof value === 'string' && /^-?\d+(\.\d+)?$/.test(value) ? ' (a number in quotes?)' : '';
     return `must be RFC 3339 text of a time that exists, or UTC milliseconds as a number; got ${show(value)}${hint}`;
   }
-  if (time < timeStart)
-    return `lies before 1990-01-01T00:00:00Z: ${show(value)}${unitHint(time, receivedAt)}`;
+  if (time < timeStart) return `is before 1990-01-01T00:00:00Z: ${show(value)}${unitHint(time, receivedAt)}`;
   if (time <= receivedAt + maxClockAheadMs) return undefined;
   const now = new Date(receivedAt).toISOString();
-  return `lies more than 5 minutes after its arrival at ${now}: ${show(value)}${unitHint(time, receivedAt)}`;
+  return `is more than 5 minutes after its arrival at ${now}: ${show(value)}${unitHint(time, receivedAt)}`;
 }
 
 /** Other units of time, and how many milliseconds they have. */

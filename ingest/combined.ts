@@ -59,7 +59,7 @@ export function parseCombined(line: string, options: CombinedOptions): LineResul
   if (match === null) return rejected(`field ${firstBadField(line)} does not fit the combined format`);
   const [, address = '', , user = '-', time = '', request = '', status = '', , tail = ''] = match;
   const timestamp = parseTime(time);
-  if (timestamp === undefined) return rejected(`field time is no time of the combined format: '${time}'`);
+  if (timestamp === undefined) return rejected(`cannot parse the time field (combined format): '${time}'`);
   if (!options.statuses.some((rule) => statusFits(status, rule))) return filtered('status');
   const parts = requestShape.exec(request);
   if (parts === null)

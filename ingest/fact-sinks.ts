@@ -135,7 +135,7 @@ async function post(target: string, body: string, token: string | undefined): Pr
       'import.failed',
       `${target} refused facts that passed the same door here: ${text.slice(0, 300)}`,
       {
-        hint: 'is the collector of another version, or its clock behind this one?',
+        hint: 'is the collector another version, or is its clock behind?',
       },
     );
   }

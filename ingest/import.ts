@@ -116,9 +116,9 @@ function parseNdjson(line: string): LineResult<object> {
   try {
     const value: unknown = JSON.parse(line);
     if (typeof value === 'object' && value !== null) return { kind: 'fact', value };
-    return { kind: 'rejected', reason: 'is no JSON object' };
+    return { kind: 'rejected', reason: 'is not a JSON object' };
   } catch {
-    return { kind: 'rejected', reason: `is no JSON: '${line.slice(0, 80)}'` };
+    return { kind: 'rejected', reason: `is not JSON: '${line.slice(0, 80)}'` };
   }
 }
 
@@ -164,5 +164,5 @@ function takeLine(
 
 const timeIsMissing = {
   field: 'timestamp',
-  message: 'timestamp is missing; the time of the import stands for it',
+  message: 'timestamp is missing; the time of the import was used',
 };

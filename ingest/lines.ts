@@ -68,7 +68,7 @@ export async function* readLines(path: string, progress: ByteProgress): AsyncGen
 export async function checkFile(path: string): Promise<number> {
   try {
     const stats = await stat(path);
-    if (!stats.isFile()) throw new SwaError('import.failed', `'${path}' is no file`);
+    if (!stats.isFile()) throw new SwaError('import.failed', `'${path}' is not a regular file`);
     await access(path, constants.R_OK);
     return stats.size;
   } catch (cause) {
@@ -132,7 +132,7 @@ function readError(path: string, line: number, cause: unknown): SwaError {
   const truncated = systemCode(cause) === 'Z_BUF_ERROR';
   const what = truncated
     ? 'the gzip file is truncated'
-    : `cannot read on (${systemCode(cause) ?? messageOf(cause)})`;
+    : `reading failed (${systemCode(cause) ?? messageOf(cause)})`;
   return new SwaError('import.failed', `'${path}': ${what} after line ${line}`, {
     cause,
     hint: 'the lines before it are imported; import the whole file when you have it: repeated lines count once',

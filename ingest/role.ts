@@ -98,7 +98,7 @@ function openImportQueue(
     return openJobQueue(config.dataDir, 'import', clock);
   } catch (error) {
     if (!(error instanceof SwaError && error.code === 'data-dir.unusable')) throw error;
-    logger.error({ err: error }, 'imports that were left as jobs wait');
+    logger.error({ err: error }, 'background imports are waiting');
     status.report({ lastError: { at: clock(), code: error.code, message: error.message } });
     return undefined;
   }

@@ -62,7 +62,7 @@ export function logLockPath(dataDir: string): string {
   return join(roomOf(dataDir, 'locks'), 'log-writer.lock');
 }
 
-/** A log that was made anew would acknowledge facts at offsets that the master dataset has already, and never stores again. */
+/** A log that was made again would acknowledge facts at offsets that the master dataset has already, and never stores again. */
 function refuseSecondLog(dataDir: string): void {
   const trace = traceOfLog(dataDir);
   if (trace === undefined) return;
@@ -74,7 +74,7 @@ function refuseSecondLog(dataDir: string): void {
 }
 
 const lostLogHint =
-  'restore log/ from a copy, or stop the system and let `swa recover` show how to go on behind what the master dataset has';
+  'restore log/ from a copy, or stop the system and let `swa recover` show how to continue behind what the master dataset has';
 
 /** Refuses to append to a log that is another one than the master dataset's, or ends before what that has already. */
 function requireSuccession(dataDir: string, id: LogId, next: Offsets): void {

@@ -1,6 +1,6 @@
 /**
  * The ways over a loss. Where the log has dropped records (retention, or an operator) that the master dataset never got, whoever accepts it
- * has the lost offsets written into the manifests as gaps, and the sink goes on behind them. Where the embedded log is
+ * has the lost offsets written into the manifests as gaps, and the sink continues behind them. Where the embedded log is
  * damaged or gone, what can still be read of it is stored first, what cannot becomes a gap, and a new log goes on behind
  * it: under the same id, from the master dataset's cut on, so that no offset comes twice.
  *

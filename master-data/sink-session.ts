@@ -333,10 +333,14 @@ export class SinkSession {
 }
 
 function stalled(position: Offsets, until: Offsets): SwaError {
-  return new SwaError('log.unavailable', `the log gave no record for ${stallMs} ms, short of its own end`, {
-    retryable: true,
-    context: { position, until },
-  });
+  return new SwaError(
+    'log.unavailable',
+    `the log reader stalled for ${stallMs} ms before the end of the log`,
+    {
+      retryable: true,
+      context: { position, until },
+    },
+  );
 }
 
 /** True when trying again later may succeed: the disk is full or away, the log cannot be reached. */

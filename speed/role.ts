@@ -166,7 +166,7 @@ class SpeedStatus {
 
   error(error: unknown): void {
     this.#failing = true;
-    this.#context.logger.warn({ err: error }, 'the speed layer met a problem and tries again');
+    this.#context.logger.warn({ err: error }, 'speed layer error, retrying');
     this.#reporter.report({ lastError: this.#describe(error) });
   }
 

@@ -30,8 +30,8 @@ test('ARCHITECTURE opens with the chapter in nine files, each short', () => {
 test('the page on errors lists every code with what to do about it, and no other', () => {
   const rows = assetText('docs/errors.md').matchAll(/^\| `([a-z-]+\.[a-z-]+)` +\| \S.*\| \S.*\|$/gm);
   assert.deepEqual(
-    [...rows].map((match) => match[1]).toSorted(),
-    [...errorCodes, ...topologyErrorCodes].toSorted(),
+    new Set([...rows].map((match) => match[1])),
+    new Set<string | undefined>([...errorCodes, ...topologyErrorCodes]),
   );
 });
 

@@ -127,7 +127,7 @@ export class SpeedHouse {
   #child(worker: number): ChildProcess {
     const child = this.#children[worker];
     assert.ok(child !== undefined);
-    assert.equal(child.exitCode, null, `worker ${worker} has ended by itself`);
+    assert.equal(child.exitCode, null, `worker ${worker} has ended unexpectedly`);
     return child;
   }
 

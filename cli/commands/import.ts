@@ -187,7 +187,7 @@ function report(
   );
   process.stderr.write(`${(elapsedMs / 1000).toFixed(1)} s, ${rate} lines/s\n`);
   process.stderr.write(warnings.summary());
-  if (counts.nulBytes > 0) process.stderr.write(`passed over ${counts.nulBytes} NUL bytes\n`);
+  if (counts.nulBytes > 0) process.stderr.write(`skipped ${counts.nulBytes} NUL bytes\n`);
   const waiting = whyWaiting(counts);
   if (waiting !== undefined) process.stderr.write(`${waiting}\n`);
   for (const line of rejects.first) process.stderr.write(`  line ${line.line}: ${line.reason}\n`);

@@ -27,20 +27,20 @@ export function addRecoverCommand(program: Command): void {
   program
     .command('recover')
     .description(
-      'show what is damaged or missing and how to go on; with --yes, do it (stop `swa start` first)',
+      'show what is damaged or missing and how to repair it; --yes does it (stop `swa start` first)',
     )
-    .option('--yes', 'carry out what loses no facts')
+    .option('--yes', 'do every step that loses no facts')
     .option(
       '--skip-gap',
-      'carry out the rest, too: accept the loss of the facts it names, and record the gap',
+      'do the other steps too: accept the loss of the facts they name, and record the gap',
     )
-    .option('--dry-run', 'only show, whatever else is given')
+    .option('--dry-run', 'only show what would be done, even with --yes or --skip-gap')
     .option('--json', 'as JSON')
     .action(async (flags: Flags) => {
       const config = readConfig(process.env);
       if (!existsSync(config.dataDir))
         throw new SwaError('master.missing', `there is no data directory '${config.dataDir}'`, {
-          hint: 'set SWA_DATA_DIR to the one that is to go on',
+          hint: 'set SWA_DATA_DIR to the directory to repair',
         });
       const mend = flags.dryRun !== true && (flags.yes === true || flags.skipGap === true);
       const locks = mend ? takeLocks(config) : [];
@@ -79,7 +79,7 @@ function describe({ steps, later }: Recovery): string {
   if (open.some(({ loses }) => loses === null)) lines.push('`swa recover --yes` does what loses no facts');
   if (open.some(({ loses }) => loses !== null))
     lines.push('`swa recover --skip-gap` does all of it and accepts the loss');
-  for (const text of later) lines.push(`looked at after that: ${text}`);
+  for (const text of later) lines.push(`not checked until then: ${text}`);
   if (open.length === 0)
     lines.push('run `swa verify`, then `swa batch run` for a view that the speed layer can follow');
   return `${lines.join('\n')}\n`;

@@ -22,8 +22,8 @@ export function addVerifyCommand(program: Command): void {
     .description(
       'prove that every offset of the log below the master’s cut is in exactly one Parquet file, that the batch views are as they were written, and that the current one says what its facts say',
     )
-    .option('--no-recount', 'do not make the current view again, which takes as much as a batch run')
-    .option('--exact', 'hold every cell to a recomputation in plain SQL as well: for small data')
+    .option('--no-recount', 'skip recomputing the current view, which costs as much as a batch run')
+    .option('--exact', 'also compare every cell with a recomputation in plain SQL (small data only)')
     .option('--json', 'as JSON')
     .action(async (flags: Flags) => {
       const config = readConfig(process.env);
@@ -72,7 +72,7 @@ function describeMaster({ ok, checked, cut, problems }: MasterAudit): string[] {
   return [
     ok ? 'the master dataset is whole' : 'the master dataset is NOT whole',
     `  checked ${checked.manifests} manifests and ${checked.files} files (${checked.sizeBytes} bytes, SHA-256) of ${checked.partitions} partitions`,
-    `  ${checked.rows} rows, ${checked.invalidRows} of them records that are no facts`,
+    `  ${checked.rows} rows, ${checked.invalidRows} of them records that are not facts`,
     ...(ok
       ? [
           `  every offset below the cut ${ends.join(' ')} is in exactly one file, or not in the log (${checked.holes})`,
@@ -85,7 +85,7 @@ function describeMaster({ ok, checked, cut, problems }: MasterAudit): string[] {
       : []),
     ...(checked.skippedOffsets > 0
       ? [
-          `  ${checked.skippedOffsets} offsets were lost before they were stored: \`swa recover --skip-gap\` has gone on behind them`,
+          `  ${checked.skippedOffsets} offsets were lost before they were stored: \`swa recover --skip-gap\` continued behind them`,
         ]
       : []),
     ...problems.map((problem) => `  problem: ${problem}`),
@@ -98,8 +98,8 @@ function describeViews({ ok, checked, recounted, notRecounted, problems }: Views
     `  ${checked.sound} views are as they were written: ${checked.files} files (${checked.sizeBytes} bytes, SHA-256)`,
     ...(recounted === undefined
       ? []
-      : [`  ${recounted} serves; made again from the facts before its cut, it says the same`]),
-    ...(notRecounted === undefined ? [] : [`  the current view was not made again: ${notRecounted}`]),
+      : [`  ${recounted} serves; recomputed from the facts before its cut, it says the same`]),
+    ...(notRecounted === undefined ? [] : [`  the current view was not recomputed: ${notRecounted}`]),
     ...problems.map((problem) => `  problem: ${problem}`),
   ];
 }

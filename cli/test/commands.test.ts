@@ -19,7 +19,7 @@ test('an import in the background is refused when there is no such file', async 
   for (const path of [join(dir, 'absent'), dir]) {
     const { code, stdout, stderr } = await swa(['import', '--background', '--format', 'ndjson', path]);
     assert.deepEqual([code, stdout], [1, '']);
-    assert.match(stderr, /^import\.failed: (cannot read '.*absent' \(ENOENT\)|'.*' is no file)/);
+    assert.match(stderr, /^import\.failed: (cannot read '.*absent' \(ENOENT\)|'.*' is not a regular file)/);
   }
 });
 
@@ -151,7 +151,7 @@ test('`swa start` ends as a role of its own thread does that is refused', async 
   const taken = await swa(['start'], { SWA_HTTP_PORT: '0' });
   await sink.stop();
   assert.equal(taken.code, 1, taken.stderr);
-  assert.match(taken.stderr, /^data-dir\.in-use: another swa runs on .*: sink: .* holds .*sink\.lock\n/);
+  assert.match(taken.stderr, /^data-dir\.in-use: another swa process holds .*: sink: .* holds .*sink\.lock\n/);
 });
 
 test('what serves and is refused by its endpoint ends, says why, and leaves nothing running', async (t) => {

@@ -152,7 +152,7 @@ test('a line of a time that does not exist is rejected, naming it', async (t) =>
   assert.equal(counts.rejected, times.length);
   assert.deepEqual(
     rejected.map((one) => one.reason),
-    times.map((time) => `field time is no time of the combined format: '${time}'`),
+    times.map((time) => `cannot parse the time field (combined format): '${time}'`),
   );
 });
 
@@ -222,10 +222,10 @@ test('NDJSON takes all three types of facts, and refuses with field and value', 
   const reasons = rejected.map((one) => one.reason);
   assert.match(reasons[0] ?? '', /^b is a placeholder.*user:NULL/);
   assert.match(reasons[1] ?? '', /^url must be http or https.*ftp:/);
-  assert.match(reasons[2] ?? '', /^timestamp lies more than 5 minutes after/);
+  assert.match(reasons[2] ?? '', /^timestamp is more than 5 minutes after/);
   assert.match(reasons[3] ?? '', /^visitor must be at most 256 bytes/);
   assert.match(reasons[4] ?? '', /^type must be .*"click"/);
-  assert.match(reasons[5] ?? '', /is no JSON/);
+  assert.match(reasons[5] ?? '', /is not JSON/);
 });
 
 test('a truncated gzip keeps the lines before its end and says where it broke', async (t) => {

@@ -79,24 +79,24 @@ export const keys = {
     'SWA_HTTP_MAX_ACTIVE',
     '256',
     whole(1, 100_000),
-    'requests at work at once; more get 503',
+    'requests handled at once; more get 503',
   ),
   httpRatePerMinute: key(
     'SWA_HTTP_RATE_PER_MINUTE',
     '60000',
     whole(0, 1_000_000_000),
-    'questions a minute for each key (or address without keys); 0 means no limit',
+    'requests per minute for each key (or address, without keys); 0 means no limit',
   ),
   httpDeadlineMs: key(
     'SWA_HTTP_DEADLINE_MS',
     '10000',
     whole(10, 600_000),
-    'longest an answer may be worked on',
+    'time limit for computing an answer',
   ),
   apiToken: key(
     'SWA_API_TOKEN',
     '',
-    z.string().regex(/^[!-~]*$/, 'must be printable ASCII without blanks and line ends'),
+    z.string().regex(/^[!-~]*$/, 'must be printable ASCII without spaces or line ends'),
     'bearer token the swa command sends to a running system',
     true,
   ),
@@ -145,13 +145,13 @@ export const keys = {
   kafkaSaslPassword: key('SWA_KAFKA_SASL_PASSWORD', '', z.string(), 'SASL password', true),
 
   lgK: key('SWA_LG_K', '14', whole(8, 18), 'sketch size 2^lgK, fixed when the data directory is made'),
-  urlQueryAllow: key('SWA_URL_QUERY_ALLOW', '', list, 'query parameters that tell pages apart'),
-  bots: key('SWA_BOTS', 'exclude', z.enum(['exclude', 'include']), 'whether views leave known bots out'),
+  urlQueryAllow: key('SWA_URL_QUERY_ALLOW', '', list, 'query parameters that are kept in the URL of a page'),
+  bots: key('SWA_BOTS', 'exclude', z.enum(['exclude', 'include']), 'whether views count known bots'),
   dedupWindow: key(
     'SWA_DEDUP_WINDOW',
     '1000000',
     whole(0, 100_000_000),
-    'offsets per partition in which the realtime view absorbs repeats',
+    'number of records per partition in which the realtime view recognises repeats',
   ),
 
   sinkMaxRows: key(
@@ -164,7 +164,7 @@ export const keys = {
     'SWA_SINK_INTERVAL_MS',
     '10000',
     whole(10, 3_600_000),
-    'longest time facts wait for their Parquet file',
+    'maximum time before facts are written to Parquet',
   ),
 
   batchSchedule: key(
@@ -173,7 +173,7 @@ export const keys = {
     z.string().min(1),
     'cron expression of batch runs; "off" for none',
   ),
-  batchTimeZone: key('SWA_BATCH_TIME_ZONE', 'UTC', timeZone, 'zone the cron expression is read in'),
+  batchTimeZone: key('SWA_BATCH_TIME_ZONE', 'UTC', timeZone, 'time zone of the cron expression'),
   batchKeepViews: key('SWA_BATCH_KEEP_VIEWS', '3', whole(1, 100), 'batch views kept for roll back'),
   batchMemory: key(
     'SWA_BATCH_MEMORY',
@@ -187,7 +187,7 @@ export const keys = {
       ),
     'memory limit of DuckDB in a batch run',
   ),
-  batchThreads: key('SWA_BATCH_THREADS', '2', whole(1, 256), 'threads that work at once in a batch run'),
+  batchThreads: key('SWA_BATCH_THREADS', '2', whole(1, 256), 'threads used by a batch run'),
   maxPersonIds: key(
     'SWA_MAX_PERSON_IDS',
     '0',
@@ -199,13 +199,13 @@ export const keys = {
     'SWA_SPEED_EPOCH_TUPLES',
     '200000',
     whole(1, 1_000_000),
-    'most records in one epoch of the speed layer',
+    'maximum records in one epoch of the speed layer',
   ),
   speedWorkers: key(
     'SWA_SPEED_WORKERS',
     '1',
     whole(1, 64),
-    'speed processes that share the embedded log; with Kafka they share by themselves',
+    'number of speed processes that share the embedded log; with Kafka they share it by themselves',
   ),
   speedWorker: key('SWA_SPEED_WORKER', '0', whole(0, 63), 'which of them this one is, from 0'),
 } as const;

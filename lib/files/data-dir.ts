@@ -61,9 +61,11 @@ export function openDataDir(
     makeDirDurable(config.dataDir);
     const isClosed = closeToOthers(config.dataDir);
     if (isClosed === false)
-      warn(`other users may read '${config.dataDir}', and this one may not change that: chmod -R go= it`);
+      warn(
+        `other users can read '${config.dataDir}', and this user may not change that: run chmod -R go= on it`,
+      );
     if (isClosed === true)
-      warn(`other users could read '${config.dataDir}'; now its owner alone may (0700, files 0600)`);
+      warn(`other users could read '${config.dataDir}'; it is now private to its owner (0700, files 0600)`);
     for (const room of rooms) if (room !== 'status') makeDirDurable(roomOf(config.dataDir, room));
     if (!existsSync(formatPath(config.dataDir))) createFormat(config); // a full disk keeps no old directory from being used
   } catch (cause) {
@@ -82,7 +84,7 @@ export function unusable(dataDir: string, cause: unknown): SwaError {
     : code === 'EMFILE' || code === 'ENFILE'
       ? [`too many files are open (${code})`, 'raise the limit of open files (`ulimit -n`)']
       : code === 'EIO'
-        ? [`its disk does not work: ${messageOf(cause)}`, 'look at the disk: the log of the system says more']
+        ? [`its disk fails: ${messageOf(cause)}`, 'check the disk; the system log says more']
         : [code, 'set SWA_DATA_DIR to a directory this user may write'];
   return new SwaError('data-dir.unusable', `cannot use data directory '${dataDir}' (${why})`, {
     cause,

@@ -63,8 +63,7 @@ export function makeDirDurable(dir: string): void {
   const path = resolve(dir);
   if (makeOneDir(path)) return;
   makeDirDurable(dirname(path));
-  if (!makeOneDir(path))
-    throw new Error(`cannot create '${path}': its parent is there, but takes no children`);
+  if (!makeOneDir(path)) throw new Error(`cannot create '${path}': its parent exists but accepts no entries`);
 }
 
 /** False when the parent is missing. */

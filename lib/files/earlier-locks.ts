@@ -38,7 +38,7 @@ export function clearEarlierLocks(dataDir: string): void {
       throw new SwaError(
         'data-dir.in-use',
         `an earlier version of swa is at work on '${dataDir}': ${owner.what} (pid ${owner.pid} on ${owner.host}) holds ${path}`,
-        { hint: 'stop that process first; in a copy of its data directory, delete that file' },
+        { hint: 'stop that process first; if this is a copy of its data directory, delete that file' },
       );
     }
     // Those in locks/ are ours, too, by the same name.

@@ -66,9 +66,7 @@ export class PendingBodies {
           else if (this.#sizeBytes > pendingLimitBytes) this.#oldest?.giveUp(noRoom());
         });
         request.once('end', () => resolve(Buffer.concat(pending.chunks)));
-        request.once('close', () =>
-          reject(new HttpProblem('bad-request', 'the body did not come to its end')),
-        );
+        request.once('close', () => reject(new HttpProblem('bad-request', 'the body ended early')));
       });
     } finally {
       if (body !== undefined) this.#remove(body);
@@ -129,7 +127,7 @@ export function checkBodyType(request: IncomingMessage, { content }: BodyRules):
   if (encoding === 'identity' || Object.hasOwn(unpackers, encoding)) return;
   throw new HttpProblem(
     'unsupported-media-type',
-    `send the body as it is, or in one of ${Object.keys(unpackers).join(', ')}; got ${encoding.slice(0, 100)}`,
+    `send the body uncompressed, or in one of ${Object.keys(unpackers).join(', ')}; got ${encoding.slice(0, 100)}`,
     { parameter: 'Content-Encoding' },
   );
 }
@@ -174,7 +172,7 @@ async function unpacked(unpack: Unpack, bytes: Buffer, limitBytes: number): Prom
       });
     },
   );
-  if (engine.bytesWritten !== bytes.length) throw invalid('the body goes on after its packed content');
+  if (engine.bytesWritten !== bytes.length) throw invalid('bytes follow the compressed content of the body');
   return buffer;
 }
 
@@ -192,7 +190,7 @@ function invalid(detail: string): HttpProblem {
 }
 
 function notPacked(): HttpProblem {
-  return invalid('the body cannot be unpacked as its Content-Encoding says');
+  return invalid('the body cannot be decompressed as its Content-Encoding says');
 }
 
 function tooLarge(limitBytes: number): HttpProblem {
@@ -204,13 +202,13 @@ function tooLarge(limitBytes: number): HttpProblem {
 function tooSlow(): HttpProblem {
   return new HttpProblem(
     'request-timeout',
-    `the body comes too slowly: ${graceMs / 1_000} s, and ${floorBytesPerSecond} bytes a second after that`,
+    `the body arrives too slowly: ${graceMs / 1_000} s, and ${floorBytesPerSecond} bytes a second after that`,
     { headers: { Connection: 'close' } },
   );
 }
 
 function noRoom(): HttpProblem {
-  return new HttpProblem('overloaded', 'too many bodies are under way; try again', {
+  return new HttpProblem('overloaded', 'too many request bodies are being received; try again', {
     headers: { Connection: 'close', 'Retry-After': '1' },
   });
 }

@@ -435,7 +435,7 @@ function problemOfSocket(code: string | undefined): HttpProblem {
     case 'HPE_HEADER_OVERFLOW':
       return new HttpProblem('headers-too-large', `request line and headers exceed ${maxHeaderBytes} bytes`);
     case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return new HttpProblem('request-timeout', 'the request took too long to come');
+      return new HttpProblem('request-timeout', 'the request arrived too slowly');
     default:
       return new HttpProblem('bad-request', 'this is not an HTTP request');
   }

@@ -53,7 +53,7 @@ export class Concurrency {
   /** Throws `overloaded` when the limit is reached; otherwise every `enter` is followed by one `leave`. */
   enter(): void {
     if (this.#active >= this.#limit) {
-      throw new HttpProblem('overloaded', `${this.#limit} requests are at work already; try again`, {
+      throw new HttpProblem('overloaded', `${this.#limit} requests are already being handled; try again`, {
         headers: { 'Retry-After': '1' },
       });
     }

@@ -59,7 +59,7 @@ export class OriginGuard {
     if (!harmless.has(request.method ?? '') && this.#isForeign(request)) {
       throw new HttpProblem(
         'foreign-origin',
-        'without SWA_API_KEYS, changes are taken only from pages of this very origin and of SWA_CORS_ORIGINS',
+        'without SWA_API_KEYS, changes are accepted only from pages of this origin and of SWA_CORS_ORIGINS',
         { parameter: request.headers.origin === undefined ? 'Sec-Fetch-Site' : 'Origin' },
       );
     }

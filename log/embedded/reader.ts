@@ -104,7 +104,7 @@ export class EmbeddedReader implements LogReader {
     const wanted = this.#next[frame.partition] ?? 0;
     const skip = wanted - frame.base;
     if (skip < 0)
-      throw corrupt(this.#segments.path(this.#segment), `records before offset ${frame.base} miss`);
+      throw corrupt(this.#segments.path(this.#segment), `records before offset ${frame.base} are missing`);
     const count = Math.min(frame.count - skip, most);
     let lengthAt = this.#at + frameHeaderBytes;
     let valueAt = lengthAt + 4 * frame.count;
@@ -139,7 +139,7 @@ export class EmbeddedReader implements LogReader {
   #nameOf(index: number): PartitionName {
     const name = this.#partitions[index];
     if (name === undefined) {
-      throw corrupt(this.#segments.path(this.#segment), `it names a partition ${index} that is not there`);
+      throw corrupt(this.#segments.path(this.#segment), `it names partition ${index}, which does not exist`);
     }
     return name;
   }
@@ -174,7 +174,7 @@ export class EmbeddedReader implements LogReader {
     if (frame === undefined || frame.partition >= this.#partitions.length) {
       throw corrupt(
         this.#segments.path(this.#segment),
-        `the frame at byte ${position} is not as it was written`,
+        `the frame at byte ${position} has been altered since it was written`,
       );
     }
     return frame;
@@ -253,7 +253,7 @@ export class EmbeddedReader implements LogReader {
       'log.out-of-range',
       `cannot read ${this.#partitions[index]} from offset ${this.#next[index]}: the log begins at ${earliest[index]}`,
       {
-        hint: 'the log was trimmed below a stored cut; for the sink, `swa recover --skip-gap` goes on behind the gap',
+        hint: 'the log was trimmed below a stored cut; for the sink, `swa recover --skip-gap` continues behind the gap',
       },
     );
   }

@@ -66,7 +66,7 @@ function cutTail(segments: Segments, number: number, durableTo: number): Waterma
       next[partition] = base + count;
     });
     if (end < durableTo || isFollowed(fd, end)) {
-      throw corrupt(path, `the frame at byte ${end} is not as it was acknowledged`);
+      throw corrupt(path, `the frame at byte ${end} has been altered since it was acknowledged`);
     }
     cutUnacknowledged(fd, end, durableTo);
     fdatasyncSync(fd);

@@ -72,7 +72,7 @@ export class WatermarkReader {
       const watermark = decode(this.#buffer);
       if (watermark !== undefined) return watermark;
     }
-    throw corrupt(this.#path, 'its checksum stays wrong');
+    throw corrupt(this.#path, 'its checksum does not match');
   }
 
   /**

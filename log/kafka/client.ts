@@ -167,7 +167,7 @@ export class KafkaClient {
         });
       }
       for (let attempt = 0; !(await this.#haveLeaders(topics)); attempt++) {
-        if (attempt === 100) throw new Error('the topics get no leaders');
+        if (attempt === 100) throw new Error('the topics have no leaders');
         await sleep(100);
       }
     });

@@ -52,7 +52,7 @@ export class KafkaConnection {
     return new SwaError(
       'log.unavailable',
       `cannot ${what} Kafka at ${this.brokers.join(', ')}: ${messageOf(cause)}`,
-      { cause, retryable: true, hint: 'see that the brokers run and that the SWA_KAFKA_* keys are right' },
+      { cause, retryable: true, hint: 'check that the brokers run and that the SWA_KAFKA_* keys are right' },
     );
   }
 }

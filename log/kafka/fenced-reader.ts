@@ -226,7 +226,7 @@ export class FencedReader implements LogReader {
         'log.corrupt',
         `Kafka does not deliver ${name} from offset ${expected}, only from ${first}`,
         {
-          hint: 'the topic misses records inside its retained range: look at the broker; nothing was skipped',
+          hint: 'records are missing inside the retained range of the topic: check the broker; nothing was skipped',
         },
       ),
     );
@@ -302,7 +302,9 @@ export class FencedReader implements LogReader {
       throw new SwaError(
         'log.mismatch',
         `cannot read ${name} from offset ${at}: the log ends at ${range?.high ?? 'no such partition'}`,
-        { hint: 'the topic lost records or was made anew: restore it, or start with a fresh data directory' },
+        {
+          hint: 'the topic lost records or was made again: restore it, or start with a fresh data directory',
+        },
       );
     }
     if (range.low > at) {
@@ -310,7 +312,7 @@ export class FencedReader implements LogReader {
         'log.out-of-range',
         `cannot read ${name} from offset ${at}: the log begins at ${range.low}`,
         {
-          hint: 'retention dropped records before they were read; `swa recover --skip-gap` goes on behind them',
+          hint: 'retention dropped records before they were read; `swa recover --skip-gap` continues behind them',
         },
       );
     }
@@ -346,7 +348,7 @@ export class FencedReader implements LogReader {
       waiting += Math.max(0, range.stable - at); // what an open transaction holds back does not come
     }
     if (waiting > 0 && performance.now() - this.#lastArrival < this.#options.silentMs)
-      await this.#restart('stays silent although records wait for it');
+      await this.#restart('delivers nothing although records wait for it');
   }
 
   async #restart(why: string, cause?: SwaError): Promise<void> {
@@ -379,7 +381,7 @@ export class FencedReader implements LogReader {
 
   async #restartIfEnded(): Promise<void> {
     const error = this.#ended;
-    if (error !== undefined) await this.#restart(`ends again and again: ${error.message}`, error);
+    if (error !== undefined) await this.#restart(`keeps failing: ${error.message}`, error);
   }
 }
 

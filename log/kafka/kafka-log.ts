@@ -79,7 +79,7 @@ class KafkaLog implements LogWriter {
       commit: (group) => this.#send(group.flatMap((routed) => this.#messages(routed))),
       commitBytes,
       waitingBytes: 64 * 2 ** 20,
-      hint: 'see that the brokers run; the log resumes by itself',
+      hint: 'check that the brokers run; the log resumes by itself',
     });
   }
 
@@ -195,7 +195,7 @@ class KafkaLog implements LogWriter {
       nameOf: (topic, partition) => {
         const name = this.partitions.find((own) => own === `${topic.slice(prefix.length)}/${partition}`);
         if (name === undefined)
-          throw new SwaError('internal.invariant', `${topic}/${partition} is none of ours`);
+          throw new SwaError('internal.invariant', `${topic}/${partition} is not a partition of this log`);
         return name;
       },
     };
@@ -243,7 +243,7 @@ class KafkaLog implements LogWriter {
     const earlier = before.get(name) ?? 0;
     if (end < earlier) {
       this.#lost ??= new SwaError('log.mismatch', `${name} ended at ${earlier} before, and now at ${end}`, {
-        hint: 'the topic lost records or was made anew: see "A topic that was deleted" in docs/operations.md',
+        hint: 'the topic lost records or was made again: see "A topic that was deleted" in docs/operations.md',
       });
       throw this.#lost;
     }

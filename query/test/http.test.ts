@@ -461,7 +461,7 @@ test('while the realtime view is made again answers are 503 with Retry-After, an
   assert.equal(response.headers.get('retry-after'), '1');
   const body = (await response.json()) as Record<string, unknown>;
   assert.equal(body['type'], 'urn:swa:problem:not-ready');
-  assert.equal(body['detail'], 'the realtime view is being made again from the log; ask again in a moment');
+  assert.equal(body['detail'], 'the realtime view is being rebuilt from the log; try again in a moment');
 });
 
 test('an answer that failed leaves no headers of its own: its tag would say later that the caller has it', async (t) => {

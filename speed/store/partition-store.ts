@@ -203,7 +203,7 @@ async function openWhole(dir: string, description: StoreDescription): Promise<Op
     db.resetReadTxn();
     const progress = readProgress(db);
     if (progress.next < description.from)
-      throw new SwaError('realtime.corrupt', 'a realtime store goes back');
+      throw new SwaError('realtime.corrupt', "the store's position is before its generation's cut");
     removeScratch(marker);
     return { db, progress };
   } catch (error) {

@@ -398,7 +398,7 @@ function rebuildingOr(error: unknown, place: StorePlace): unknown {
 }
 
 function rebuilding(why: string, cause?: unknown): SwaError {
-  return new SwaError('speed.failed', `the realtime view is being made again from the log: ${why}`, {
+  return new SwaError('speed.failed', `the realtime view is being rebuilt from the log: ${why}`, {
     cause,
     retryable: true,
     hint: 'the speed layer makes it, if it runs (`swa start`): ask again in a moment; `swa status` shows how far it is',

@@ -256,7 +256,11 @@ test('records of foreign producers that are no facts of their topic are refused,
     sumOf((each) => each.equivs),
     0,
   );
-  for (const reason of ['timestamp is no time', 'pageview in topic equivs', 'equiv in topic pageviews'])
+  for (const reason of [
+    'timestamp is not a valid time',
+    'pageview in topic equivs',
+    'equiv in topic pageviews',
+  ])
     assert.equal(
       sumOf(({ refused }) => refused[reason] ?? 0),
       1,

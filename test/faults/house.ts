@@ -168,7 +168,7 @@ export class FaultsHouse {
     for (const part of this.#running.keys()) await this.kill(part);
   }
 
-  /** Starts again what has ended by itself, as a supervisor would. Returns what that was. */
+  /** Starts again what has ended unexpectedly, as a supervisor would. Returns what that was. */
   restartEnded(): Part[] {
     const ended = [...this.#running.keys()].filter((part) => this.endOf(part) !== undefined);
     for (const part of ended) {
