@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { maxPageBytes, maxUrlBytes, UrlRules } from '../url/normalize.js';
 
 const rules = new UrlRules();
@@ -120,4 +121,44 @@ test('a page may have 2,048 bytes; what is dropped may be longer', () => {
 test('the version names the packages that the results rest on', () => {
   assert.match(rules.version, /^2;whatwg-url=16\.\d+\.\d+;tr46=6\.\d+\.\d+;query=$/);
   assert.match(new UrlRules({ queryAllow: ['q', 'a&b'] }).version, /;query=a%26b,q$/);
+});
+
+test('what is cut off behind the part that decides a page changes no page, in whatever order texts lie', () => {
+  const piece = fc.constantFrom(
+    'https://',
+    'http://Ex.com',
+    '/a',
+    ' ',
+    '?',
+    '#',
+    'x=1',
+    '%7c',
+    '/..',
+    ';sid=2',
+    '\u0000',
+    'é',
+    '\\',
+    '@',
+  );
+  const url = fc.array(piece, { maxLength: 8 }).map((pieces) => pieces.join(''));
+  fc.assert(
+    fc.property(fc.array(url, { maxLength: 6 }), fc.boolean(), (urls, isReversed) => {
+      const bytes = Buffer.from(urls.join(''));
+      let at = 0;
+      const starts = Uint32Array.from(
+        urls,
+        (text) => (at += Buffer.byteLength(text)) - Buffer.byteLength(text),
+      );
+      const ends = Uint32Array.from(urls, (text, i) => (starts[i] ?? 0) + Buffer.byteLength(text));
+      if (isReversed) for (const places of [starts, ends, urls]) places.reverse();
+      const spans = { bytes, sizeBytes: bytes.length, starts, ends, count: urls.length };
+      rules.cutToParts(spans);
+      for (const [i, text] of urls.entries()) {
+        const part = bytes.toString('utf8', starts[i], ends[i]);
+        assert.ok(text.startsWith(part) && !/[?#]./s.test(part), part);
+        assert.deepEqual(rules.normalizeNew(part), rules.normalizeNew(text), text);
+      }
+    }),
+    { numRuns: 500 },
+  );
 });

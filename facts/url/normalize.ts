@@ -15,6 +15,7 @@
  * Idempotent: a normalised URL is its own normal form. It is ASCII. The result depends on nothing but this code and the
  * packages that the version names: on no `URL` class, Unicode table or ICU of the runtime.
  */
+import type { TextSpans } from '../../lib/memory/keyed-hash.js';
 import { versionOf } from '../../lib/files/package-version.js';
 import { Authorities } from './host.js';
 import { hasDotSegment, parseHttpUrl, withoutDotSegments } from './parse.js';
@@ -69,14 +70,18 @@ export class UrlRules {
   }
 
   /**
-   * Where the part of a raw URL ends that decides its page: what follows is dropped unread, so URLs that begin with the same
-   * part are one page. The URL is `bytes[from, to)`, in UTF-8; the part ends with its `?` or `#`.
+   * Cuts raw URLs to the parts that decide their pages, each up to its `?` or `#`: what follows is dropped unread, so URLs
+   * with one such part are one page.
    */
-  endOfPart(bytes: Uint8Array, from: number, to: number): number {
-    if (!this.dropsQuery || to - from > maxUrlBytes) return to;
-    for (let at = from; at < to; at++)
-      if (bytes[at] === questionMark || bytes[at] === numberSign) return at + 1;
-    return to;
+  cutToParts({ bytes, sizeBytes, starts, ends, count }: TextSpans): void {
+    if (!this.dropsQuery) return;
+    const all = bytes.subarray(0, sizeBytes);
+    const [query, fragment] = [new NextByte(all, questionMark), new NextByte(all, numberSign)];
+    for (let i = 0; i < count; i++) {
+      const [from, to] = [starts[i] ?? 0, ends[i] ?? 0];
+      const mark = Math.min(query.from(from), fragment.from(from));
+      if (mark < to && to - from <= maxUrlBytes) ends[i] = mark + 1;
+    }
   }
 
   normalize(raw: string): NormalizedUrl {
@@ -123,6 +128,30 @@ const normalAlready =
 
 const questionMark = 0x3f;
 const numberSign = 0x23;
+
+/** Finds a byte behind places that mostly ascend: each stretch is searched once. */
+class NextByte {
+  readonly #bytes: Uint8Array;
+  readonly #byte: number;
+  /** There is none in [from, found). */
+  #from = 0;
+  #found = -1;
+
+  constructor(bytes: Uint8Array, byte: number) {
+    this.#bytes = bytes;
+    this.#byte = byte;
+  }
+
+  /** The place of the next one; infinite when there is none. */
+  from(place: number): number {
+    if (place < this.#from || place > this.#found) {
+      const found = this.#bytes.indexOf(this.#byte, place);
+      this.#found = found < 0 ? Number.POSITIVE_INFINITY : found;
+      this.#from = place;
+    }
+    return this.#found;
+  }
+}
 
 function refused(reason: UrlRefusal): NormalizedUrl {
   return { ok: false, reason };

@@ -11,7 +11,7 @@ import { SwaError } from '../../lib/errors/errors.js';
 import { sqlParquet, sqlText } from '../duckdb.js';
 import { sqlFacts } from '../schema.js';
 import type { SnapshotFile } from '../snapshot.js';
-import { readExactly, type AppendSeal } from './append-file.js';
+import { nothing, readExactly, type AppendSeal } from './append-file.js';
 import type { StarFile } from './head.js';
 import { int, rowsPerGroup, starColumns } from './read-facts.js';
 
@@ -60,7 +60,7 @@ export async function writeFacts(
   for (const [column, sum] of sums.entries())
     if (BigInt.asIntN(64, BigInt(String(expected[column] ?? 0))) !== BigInt.asIntN(64, sum))
       throw notAsExpected(path, `values of column ${column} lie elsewhere`);
-  return { ...sealOf(path), groups };
+  return { ...(of.topic === 'equivs' ? sealOf(path) : nothing), groups };
 }
 
 function sealOf(path: string): AppendSeal {
@@ -77,12 +77,13 @@ function readValues(path: string, offset: number, sizeBytes: number): Uint8Array
 /** As DuckDB's bit_xor: 32-bit values as signed ones. */
 function xorOf(bytes: Uint8Array, width: number): bigint {
   const words = new Int32Array(bytes.buffer);
-  if (width === int) return BigInt(words.reduce((sum, word) => sum ^ word, 0));
+  const step = width / int;
   let [low, high] = [0, 0];
-  for (let i = 0; i < words.length; i += 2) {
+  for (let i = 0; i < words.length; i += step) {
     low ^= words[i] ?? 0;
-    high ^= words[i + 1] ?? 0;
+    high ^= words[i + step - 1] ?? 0;
   }
+  if (width === int) return BigInt(low);
   return (BigInt(high) << 32n) | BigInt(low >>> 0);
 }
 

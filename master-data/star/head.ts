@@ -29,7 +29,7 @@ const fileSchema = z.object({
   of: z.string(),
   name: z.string().regex(/^[0-9a-f]+\.facts$/),
   rows: count,
-  /** Of the whole file, and its CRC-32: what is read by others than us. */
+  /** Of the whole file, and its CRC-32, where others than us read it: of edges. */
   ...appendSchema.shape,
   /** Row groups in order: where the values of each column lie in the file, in order of `columnsOf` (facts-file.ts). */
   groups: z.array(z.object({ rows: count, columns: z.array(columnSchema) })),

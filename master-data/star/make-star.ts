@@ -14,7 +14,7 @@ import { CouponHasher } from 'hyperloglog-ts';
 import { assetText } from '../../lib/files/assets.js';
 import { isNobody, mayEndNobody } from '../../facts/placeholders.js';
 import { sameRules, type Rules } from '../../facts/rules.js';
-import { KeyedHash, type TextSpans } from '../../lib/memory/keyed-hash.js';
+import { KeyedHash } from '../../lib/memory/keyed-hash.js';
 import { booleans, integers } from '../columns.js';
 import { openDuckDb, sqlText } from '../duckdb.js';
 import { verifySnapshotFiles, type Snapshot, type SnapshotFile } from '../snapshot.js';
@@ -106,7 +106,10 @@ async function addFiles(options: StarOptions, head: Head, missing: readonly Snap
       await withDuckDb(options, missing, async (connection, functions) => {
         for (const name of ['visitors', 'agents', 'referrers', 'events'] as const)
           functions.numbers(`swa_${name}`, (column, numbers) => texts[name].read(column, numbers));
-        functions.numbers('swa_urls', (column, numbers) => texts.urls.read(cutTo(rules, column), numbers));
+        functions.numbers('swa_urls', (column, numbers) => {
+          rules.url.cutToParts(column); // what varies behind them would fill the dictionary for nothing
+          texts.urls.read(column, numbers);
+        });
         functions.numbers('swa_ends', (column, numbers) => {
           texts.visitors.read(column, numbers);
           const { bytes, starts, ends } = column;
@@ -226,13 +229,6 @@ async function withDuckDb(
   } finally {
     database.close();
   }
-}
-
-/** The parts of raw URLs that decide their pages: what varies behind them would fill the dictionary for nothing. */
-function cutTo({ url }: Rules, texts: TextSpans): TextSpans {
-  const { bytes, starts, ends, count } = texts;
-  for (let i = 0; i < count; i++) ends[i] = url.endOfPart(bytes, starts[i] ?? 0, ends[i] ?? 0);
-  return texts;
 }
 
 function textOf(bytes: Uint8Array, from: number, to: number): string {
