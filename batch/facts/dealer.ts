@@ -6,7 +6,7 @@ import { timeEnd, timeStart } from '../../facts/fact.js';
 import { hourMs } from '../../lib/time/buckets.js';
 import type { StarFacts } from '../../master-data/star/star.js';
 import { nobody } from '../persons/people.js';
-import { isRepeat, readPageviews, timeOf, verdictOf, verdicts, type PageviewColumns } from './counted.js';
+import { isRepeat, readPageviews, timeOf, verdictOf, verdicts } from './counted.js';
 import { factWords, spilled, wordsPerFact, type DealtBlock } from './dealt.js';
 
 /** A row group of a file of pageviews. */
@@ -59,7 +59,7 @@ export class Dealer {
   readonly #tables: FactTables;
   readonly #pageviews: Uint32Array;
   readonly #hours = new HourNumbers();
-  #ranks = new Uint32Array(0);
+  #scratch = newScratch(0);
   #ranked: { readonly plan: DealPlan; readonly rankOfUrl: Uint32Array } | undefined;
 
   constructor(tables: FactTables) {
@@ -91,10 +91,9 @@ export class Dealer {
     const columns = readPageviews(facts, group.group);
     const { url, agent, visitor, timestamp } = columns;
     const { shardOfRank, shards } = plan;
-    const { bots, ofVisitor } = this.#tables;
+    const { bots } = this.#tables;
     const rankOfUrl = this.#rankOfUrl(plan);
-    if (this.#ranks.length < rows) this.#ranks = new Uint32Array(rows);
-    const ranks = this.#ranks;
+    const { ranks, persons } = this.#lookUp(visitor, rows);
     const starts = new Uint32Array(shards + 1);
     const rowsWith = Object.values(verdicts).map(() => 0);
     for (let row = 0; row < rows; row++) {
@@ -103,7 +102,7 @@ export class Dealer {
       const mayCount =
         rank !== leftOut &&
         bots[agent[row] ?? 0] === 0 &&
-        ofVisitor[2 * (visitor[row] ?? 0)] !== nobody &&
+        persons[row] !== nobody &&
         time >= timeStart &&
         time < timeEnd;
       if (mayCount && (repeats === undefined || !isRepeat(repeats, before + row))) {
@@ -122,7 +121,7 @@ export class Dealer {
     const sizeBytes = 4 * wordsPerFact * (starts[shards] ?? 0);
     const memory = new SharedArrayBuffer(spillPath === undefined ? sizeBytes : 0);
     const words = new Uint32Array(spillPath === undefined ? memory : new ArrayBuffer(sizeBytes));
-    const hours = this.#place(columns, rows, plan, starts, words);
+    const hours = this.#place(timestamp, rows, plan, starts, words);
     const block = { facts: memory, starts, ...hours };
     return { block: spillPath === undefined ? block : spilled(block, words, spillPath), rowsWith };
   }
@@ -139,40 +138,70 @@ export class Dealer {
     return this.#ranked.rankOfUrl;
   }
 
+  /**
+   * Who the visitors of the rows are. A loop by itself: each look-up misses the processor's cache, and it waits for many at once
+   * where nothing else is done meanwhile.
+   */
+  #lookUp(visitor: Int32Array, rows: number): Scratch {
+    const { ofVisitor } = this.#tables;
+    if (this.#scratch.ranks.length < rows) this.#scratch = newScratch(rows);
+    const { persons, coupons } = this.#scratch;
+    for (let row = 0; row < rows; row++) {
+      const at = 2 * (visitor[row] ?? 0);
+      persons[row] = ofVisitor[at] ?? nobody;
+      coupons[row] = ofVisitor[at + 1] ?? 0;
+    }
+    return this.#scratch;
+  }
+
   #place(
-    { visitor, timestamp }: PageviewColumns,
+    timestamp: Int32Array,
     rows: number,
     { shardOfRank, hours }: DealPlan,
     starts: Uint32Array,
     words: Uint32Array,
   ): Pick<DealtBlock, 'fromHour' | 'toHour'> {
-    const { ofVisitor, seen } = this.#tables;
-    const ranks = this.#ranks;
+    const { ranks, persons, coupons } = this.#scratch;
+    const { seen } = this.#tables;
+    for (let row = 0; row < rows; row++) if (ranks[row] !== leftOut) seen[persons[row] ?? 0] = 1;
     const next = starts.slice();
     const ranksOfHours = new HourNumbers(hours);
     let [fromHour, toHour] = [hours.length, 0];
+    let [hour, start, end] = [0, 0, 0]; // of the fact before
     for (let row = 0; row < rows; row++) {
       const rank = ranks[row] ?? leftOut;
       if (rank === leftOut) continue;
+      const time = timeOf(timestamp, row);
+      if (time < start || time >= end) {
+        hour = ranksOfHours.numberOf(time);
+        start = ranksOfHours.from;
+        end = start + hourMs;
+        fromHour = Math.min(fromHour, hour);
+        toHour = Math.max(toHour, hour + 1);
+      }
       const shard = shardOfRank[rank] ?? 0;
       const place = next[shard] ?? 0;
       next[shard] = place + 1;
       const at = place * wordsPerFact;
-      const time = timeOf(timestamp, row);
-      const hour = ranksOfHours.numberOf(time);
-      if (hour < fromHour) fromHour = hour;
-      if (hour >= toHour) toHour = hour + 1;
-      const id = 2 * (visitor[row] ?? 0);
-      const person = ofVisitor[id] ?? nobody;
-      seen[person] = 1;
       words[at + factWords.page] = rank;
-      words[at + factWords.person] = person;
+      words[at + factWords.person] = persons[row] ?? 0;
       words[at + factWords.hour] = hour;
-      words[at + factWords.millisecond] = time - ranksOfHours.from;
-      words[at + factWords.coupon] = ofVisitor[id + 1] ?? 0;
+      words[at + factWords.millisecond] = time - start;
+      words[at + factWords.coupon] = coupons[row] ?? 0;
     }
     return { fromHour, toHour };
   }
+}
+
+/** Of each row of a group: the rank of its page or `leftOut`, and who its visitor is. */
+interface Scratch {
+  readonly ranks: Uint32Array;
+  readonly persons: Uint32Array;
+  readonly coupons: Uint32Array;
+}
+
+function newScratch(rows: number): Scratch {
+  return { ranks: new Uint32Array(rows), persons: new Uint32Array(rows), coupons: new Uint32Array(rows) };
 }
 
 /** Numbers hours in the order in which they come. Facts in order of time mostly stay in one, which is looked at first. */
