@@ -18,7 +18,7 @@ import { readSql, type BatchDb, type Begun } from './database.js';
 import { isRepeat, type RepeatBits } from './facts/counted.js';
 import type { SampledPage } from './facts/page-sample.js';
 
-const sampledDays = 8;
+const sampledDays = 4;
 
 /** What is counted again, and what the run has found of it. */
 export interface Sample {

@@ -17,6 +17,8 @@ const recordsAtOnce = 1 << 12;
 const recordBytes = 12;
 const countsBytes = 8192;
 const pageBytes = 65_536;
+/** Words that are sorted by shorter digits: counting has its cost, too. */
+const fewWords = 1_024;
 
 interface Exports {
   readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
@@ -25,7 +27,16 @@ interface Exports {
   readonly lastHour: { readonly value: number };
   readonly recordsEnd: { readonly value: number };
   configure(hours: number, hourBits: number, maxCoupons: number): void;
-  sort(from: number, spare: number, count: number, bits: number, counts: number): number;
+  sort(
+    from: number,
+    spare: number,
+    count: number,
+    shift: bigint,
+    bits: bigint,
+    counts: number,
+    width: number,
+  ): number;
+  sortRuns(from: number, end: number, spare: number, counts: number): void;
   cells(at: number, end: number, out: number, coupons: number, last: number, limit: number): number;
   blocks(
     at: number,
@@ -107,10 +118,23 @@ export class Kernel {
     return new Uint32Array(this.#exports.memory.buffer, this.#wordsAt, 2 * count);
   }
 
-  /** Sorts the words [from, to) by their low `bits` bits; returns where they lie now. */
-  sort(from: number, to: number, bits: number): number {
+  /** Sorts the words [from, to) by their bits from `fromBit` up to `toBit`, stably; returns where they lie now. */
+  sort(from: number, to: number, fromBit: number, toBit: number): number {
     const start = this.#wordsAt + 8 * from;
-    return this.#exports.sort(start, start + 8 * this.#capacity, to - from, bits, this.#countsAt);
+    const spare = start + 8 * this.#capacity;
+    const width = to - from < fewWords ? 8 : 11;
+    return this.#exports.sort(start, spare, to - from, BigInt(fromBit), BigInt(toBit), this.#countsAt, width);
+  }
+
+  /** Sorts words [at, end) that are in order of their high halves by all their bits. */
+  sortRuns(at: number, end: number): void {
+    const isFirstRoom = at < this.#wordsAt + 8 * this.#capacity;
+    this.#exports.sortRuns(
+      at,
+      end,
+      isFirstRoom ? at + 8 * this.#capacity : at - 8 * this.#capacity,
+      this.#countsAt,
+    );
   }
 
   /** The high half of the word at a place. */

@@ -25,24 +25,25 @@
     (global.set $hourBits (local.get $hourBits))
     (global.set $maxCoupons (local.get $maxCoupons)))
 
-  ;; Sorts $count words at $from by their low $bits bits, least significant digit of 11 bits first, with as much room at
-  ;; $spare and 8 KiB for counts at $counts. Returns where the sorted words lie: at $from or at $spare.
-  (func (export "sort") (param $from i32) (param $spare i32) (param $count i32) (param $bits i32) (param $counts i32) (result i32)
-    (local $shift i64) (local $end i32) (local $at i32) (local $slot i32) (local $sum i32) (local $here i32) (local $word i64) (local $to i32)
-    (if (i32.lt_u (local.get $count) (i32.const 48))
-      (then
-        (call $insert (local.get $from) (i32.add (local.get $from) (i32.shl (local.get $count) (i32.const 3))))
-        (return (local.get $from))))
+  ;; Sorts $count words at $from by their bits from $shift up to $bits, least significant digit first, so that words
+  ;; that are equal in these keep their order. A digit has $width bits, at most 11. There is as much room at $spare, and 8 KiB for
+  ;; counts at $counts. Returns where the sorted words lie: at $from or at $spare.
+  (func $sort (export "sort") (param $from i32) (param $spare i32) (param $count i32) (param $shift i64) (param $bits i64) (param $counts i32) (param $width i32) (result i32)
+    (local $end i32) (local $at i32) (local $slot i32) (local $sum i32) (local $here i32) (local $word i64) (local $to i32)
+    (local $mask i32) (local $countsBytes i32)
+    (local.set $mask (i32.sub (i32.shl (i32.const 1) (local.get $width)) (i32.const 1)))
+    (local.set $countsBytes (i32.shl (i32.const 4) (local.get $width)))
+    (if (i32.eqz (local.get $count)) (then (return (local.get $from))))
     (block $sorted
       (loop $digit
-        (br_if $sorted (i64.ge_u (local.get $shift) (i64.extend_i32_u (local.get $bits))))
+        (br_if $sorted (i64.ge_u (local.get $shift) (local.get $bits)))
         (local.set $end (i32.add (local.get $from) (i32.shl (local.get $count) (i32.const 3))))
 
-        (memory.fill (local.get $counts) (i32.const 0) (i32.const 8192))
+        (memory.fill (local.get $counts) (i32.const 0) (local.get $countsBytes))
         (local.set $at (local.get $from))
         (loop $tally
           (local.set $slot (i32.add (local.get $counts) (i32.shl
-            (i32.and (i32.wrap_i64 (i64.shr_u (i64.load (local.get $at)) (local.get $shift))) (i32.const 2047)) (i32.const 2))))
+            (i32.and (i32.wrap_i64 (i64.shr_u (i64.load (local.get $at)) (local.get $shift))) (local.get $mask)) (i32.const 2))))
           (i32.store (local.get $slot) (i32.add (i32.load (local.get $slot)) (i32.const 1)))
           (local.set $at (i32.add (local.get $at) (i32.const 8)))
           (br_if $tally (i32.lt_u (local.get $at) (local.get $end))))
@@ -52,7 +53,7 @@
           (then
             (local.set $sum (local.get $spare))
             (local.set $slot (local.get $counts))
-            (local.set $at (i32.add (local.get $counts) (i32.const 8192)))
+            (local.set $at (i32.add (local.get $counts) (local.get $countsBytes)))
             (loop $place
               (local.set $here (i32.load (local.get $slot)))
               (i32.store (local.get $slot) (local.get $sum))
@@ -64,7 +65,7 @@
             (loop $deal
               (local.set $word (i64.load (local.get $at)))
               (local.set $slot (i32.add (local.get $counts) (i32.shl
-                (i32.and (i32.wrap_i64 (i64.shr_u (local.get $word) (local.get $shift))) (i32.const 2047)) (i32.const 2))))
+                (i32.and (i32.wrap_i64 (i64.shr_u (local.get $word) (local.get $shift))) (local.get $mask)) (i32.const 2))))
               (local.set $to (i32.load (local.get $slot)))
               (i64.store (local.get $to) (local.get $word))
               (i32.store (local.get $slot) (i32.add (local.get $to) (i32.const 8)))
@@ -74,9 +75,32 @@
             (local.set $at (local.get $from))
             (local.set $from (local.get $spare))
             (local.set $spare (local.get $at))))
-        (local.set $shift (i64.add (local.get $shift) (i64.const 11)))
+        (local.set $shift (i64.add (local.get $shift) (i64.extend_i32_u (local.get $width))))
         (br $digit)))
     (local.get $from))
+
+  ;; Sorts words that are in order of their high halves, [$from, $end), by all bits.
+  (func (export "sortRuns") (param $from i32) (param $end i32) (param $spare i32) (param $counts i32)
+    (local $next i32) (local $key i32) (local $size i32)
+    (block $done
+      (loop $run
+        (br_if $done (i32.ge_u (local.get $from) (local.get $end)))
+        (local.set $key (i32.load offset=4 (local.get $from)))
+        (local.set $next (local.get $from))
+        (loop $more
+          (local.set $next (i32.add (local.get $next) (i32.const 8)))
+          (if (i32.lt_u (local.get $next) (local.get $end))
+            (then (br_if $more (i32.eq (i32.load offset=4 (local.get $next)) (local.get $key))))))
+        (local.set $size (i32.sub (local.get $next) (local.get $from)))
+        (if (i32.le_u (local.get $size) (i32.const 640)) ;; 80 words
+          (then (call $insert (local.get $from) (local.get $next)))
+          (else
+            (if (i32.ne (local.get $from) (call $sort (local.get $from) (local.get $spare)
+                  (i32.shr_u (local.get $size) (i32.const 3)) (i64.const 0) (i64.const 32) (local.get $counts)
+                  (select (i32.const 8) (i32.const 11) (i32.le_u (local.get $size) (i32.const 8192)))))
+              (then (memory.copy (local.get $from) (local.get $spare) (local.get $size))))))
+        (local.set $from (local.get $next))
+        (br $run))))
 
   ;; Insertion sort of the words in [$from, $end).
   (func $insert (param $from i32) (param $end i32)

@@ -34,9 +34,17 @@ export class CellPass {
 
   run(job: SortJob, kind: Kind, listener: SortListener): SortResult {
     const result = new ResultBuilder(listener);
-    const count = this.#gather(job, kind);
-    let at = this.#kernel.sort(0, count, 32 + this.#kernel.hourBits + bitsOf(job.to - job.from));
+    const { count, isInOrder } = this.#gather(job, kind);
+    const { hourBits } = this.#kernel;
+    // Facts mostly come in order of their hours: then only subjects have to be sorted, and the coupons of each cell.
+    let at = this.#kernel.sort(
+      0,
+      count,
+      isInOrder ? 32 + hourBits : 32,
+      32 + hourBits + bitsOf(job.to - job.from),
+    );
     const end = at + wordBytes * count;
+    this.#kernel.sortRuns(at, end);
     listener.onRows(count);
     if (job.part !== undefined) {
       this.#builder.expectMany();
@@ -62,8 +70,11 @@ export class CellPass {
     return result.finish();
   }
 
-  /** Makes words of the job's facts; returns how many. */
-  #gather({ fromShard, toShard, from, part }: SortJob, kind: Kind): number {
+  /** Makes words of the job's facts; returns how many, and whether those of each subject are in order of their hours. */
+  #gather(
+    { fromShard, toShard, from, to, part }: SortJob,
+    kind: Kind,
+  ): { readonly count: number; readonly isInOrder: boolean } {
     const { blocks, subjectOf, hours } = this.#tables;
     const ofPage = subjectOf[kind];
     const { hourBits } = this.#kernel;
@@ -76,7 +87,9 @@ export class CellPass {
     const words = this.#kernel.words(
       part === undefined ? most : countIn(touched, fromShard, toShard, fromHour, toHour),
     );
+    const lastHours = new Uint32Array(to - from);
     let filled = 0;
+    let isInOrder = true;
     for (const block of touched) {
       const facts = factsIn(block, fromShard, toShard);
       for (let fact = 0; fact < facts.length; fact += wordsPerFact) {
@@ -84,12 +97,14 @@ export class CellPass {
         if (hour < fromHour || hour >= toHour) continue;
         const page = facts[fact + factWords.page] ?? 0;
         const subject = ofPage === undefined ? page : (ofPage[page] ?? 0);
+        if (hour < (lastHours[subject - from] ?? 0)) isInOrder = false;
+        lastHours[subject - from] = hour;
         words[filled] = facts[fact + factWords.coupon] ?? 0;
         words[filled + 1] = ((subject - from) << hourBits) | hour;
         filled += 2;
       }
     }
-    return filled / 2;
+    return { count: filled / 2, isInOrder };
   }
 
   /** Gives the builder the hours of one subject, [at, end), day after day. */

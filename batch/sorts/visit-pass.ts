@@ -17,6 +17,9 @@ import {
 
 export const visitGapMs = 30 * 60_000;
 
+/** A time as one number that sorts: its hour's rank, and milliseconds below. */
+const hourSpan = 2 ** millisecondBits;
+
 export class VisitPass {
   readonly #tables: SortTables;
   readonly #kernel: Kernel;
@@ -29,12 +32,13 @@ export class VisitPass {
   run(job: SortJob, listener: SortListener): SortResult {
     const result = new ResultBuilder(listener);
     const encoded = new ByteWriter();
-    const { starts, maxPerson } = this.#gather(job);
-    const bits = millisecondBits + this.#kernel.hourBits + bitsOf(maxPerson + 1);
+    const { starts, maxPerson, isInOrder } = this.#gather(job);
+    const timeBits = millisecondBits + this.#kernel.hourBits;
+    const bits = timeBits + bitsOf(maxPerson + 1);
     for (let domain = job.from; domain < job.to; domain++) {
       const [from, to] = [starts[domain - job.from] ?? 0, starts[domain - job.from + 1] ?? 0];
       if (from === to) continue;
-      const at = this.#kernel.sort(from, to, bits);
+      const at = this.#kernel.sort(from, to, isInOrder ? timeBits : 0, bits);
       const { ranks, counts } = this.#kernel.visits(at, at + 8 * (to - from), visitGapMs);
       ranks.sort();
       encodeVisits(encoded, this.#taken(ranks, counts));
@@ -59,10 +63,14 @@ export class VisitPass {
     }
   }
 
-  /** Makes words of the job's facts, domain after domain; returns where each begins, and the greatest person among them. */
+  /**
+   * Makes words of the job's facts, domain after domain; returns where each begins, the greatest person among them, and whether the
+   * facts of each domain are in order of their times.
+   */
   #gather({ fromShard, toShard, from, to, part }: SortJob): {
     readonly starts: Uint32Array;
     readonly maxPerson: number;
+    readonly isInOrder: boolean;
   } {
     const { blocks, subjectOf } = this.#tables;
     const ofPage = subjectOf.domains ?? new Uint32Array(0);
@@ -82,6 +90,8 @@ export class VisitPass {
     const next = starts.slice();
     const personShift = millisecondBits + this.#kernel.hourBits; // of 64 bits
     const [lowBits, highShift] = [32 - millisecondBits, personShift - 32];
+    const lastTimes = new Float64Array(to - from);
+    let isInOrder = true;
     let maxPerson = 0;
     for (const block of blocks) {
       const facts = factsIn(block, fromShard, toShard);
@@ -96,7 +106,11 @@ export class VisitPass {
         const place = next[domain] ?? 0;
         next[domain] = place + 1;
         const hour = facts[at + factWords.hour] ?? 0;
-        let low = (hour << millisecondBits) | (facts[at + factWords.millisecond] ?? 0);
+        const millisecond = facts[at + factWords.millisecond] ?? 0;
+        const time = hour * hourSpan + millisecond;
+        if (time < (lastTimes[domain] ?? 0)) isInOrder = false;
+        lastTimes[domain] = time;
+        let low = (hour << millisecondBits) | millisecond;
         let high = hour >>> lowBits;
         if (highShift >= 0) high |= person << highShift;
         else {
@@ -107,6 +121,6 @@ export class VisitPass {
         words[2 * place + 1] = high;
       }
     }
-    return { starts, maxPerson };
+    return { starts, maxPerson, isInOrder };
   }
 }
