@@ -20,6 +20,7 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   status: async () => (await import('./commands/status.js')).addStatusCommand,
   verify: async () => (await import('./commands/verify.js')).addVerifyCommand,
   recover: async () => (await import('./commands/recover.js')).addRecoverCommand,
+  'backup|restore': async () => (await import('./commands/backup.js')).addBackupCommands,
   config: async () => (await import('./commands/config.js')).addConfigCommand,
 };
 

@@ -35,16 +35,16 @@ export function fingerprintOf(value: Uint8Array): string {
 
 /** Replaces the note. */
 export function keepLastRecords(dataDir: string, logId: LogId, records: LastRecords): void {
-  replaceFile(notePath(dataDir), JSON.stringify({ logId, records }));
+  replaceFile(lastRecordsPath(dataDir), JSON.stringify({ logId, records }));
 }
 
 /** What the note says of this log; empty where it says nothing. */
 export function readLastRecords(dataDir: string, logId: LogId): LastRecords {
-  const text = readIfThere(notePath(dataDir));
+  const text = readIfThere(lastRecordsPath(dataDir));
   const note = text === undefined ? undefined : validJson(noteSchema, text);
   return note?.logId === logId ? (note.records as LastRecords) : {}; // written above
 }
 
-function notePath(dataDir: string): string {
+export function lastRecordsPath(dataDir: string): string {
   return join(roomOf(dataDir, 'master'), 'last-records.json');
 }

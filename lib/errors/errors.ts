@@ -13,6 +13,7 @@ export const errorCodes = [
   'request.failed', // a running system gave no answer to a command, or one that is not of this API
   'data-dir.in-use', // another live process owns what we wanted to own
   'data-dir.unusable', // cannot create, read or write the data directory
+  'backup.corrupt', // a backup is unfinished, or a file of it is not as it was written
   'log.unavailable', // the log cannot be reached or cannot take more right now
   'log.corrupt', // bytes of the log that must not change have changed
   'log.missing', // there is no log, or it is gone although its facts are there

@@ -15,6 +15,7 @@
  *   rejected/        lines imports refused
  *   status/          the status board, made by whoever writes to it first: nobody depends on it
  *   damaged/         what `swa recover` has put aside, made when it first does
+ *   unfinished.json  only while `swa backup` or `swa restore` copies into this directory: nobody may use it before
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -57,6 +58,7 @@ export function openDataDir(
   warn: (text: string) => void = (text) => void process.stderr.write(`${text}\n`),
 ): void {
   makeFilesPrivate();
+  refuseUnfinished(config.dataDir);
   try {
     makeDirDurable(config.dataDir);
     const isClosed = closeToOthers(config.dataDir);
@@ -97,6 +99,7 @@ export function unusable(dataDir: string, cause: unknown): SwaError {
  * or its format cannot be read, `config.invalid` when lgK differs from the one it was made with.
  */
 export function checkDataDir(config: { readonly dataDir: string; readonly lgK: number }): void {
+  refuseUnfinished(config.dataDir);
   const path = formatPath(config.dataDir);
   let text: string;
   try {
@@ -128,6 +131,18 @@ export function checkDataDir(config: { readonly dataDir: string; readonly lgK: n
       },
     );
   }
+}
+
+/** The mark of a directory that is being copied into: there from before the first file until all are whole and durable. */
+export function unfinishedPath(dataDir: string): string {
+  return join(dataDir, 'unfinished.json');
+}
+
+function refuseUnfinished(dataDir: string): void {
+  if (!existsSync(unfinishedPath(dataDir))) return;
+  throw new SwaError('data-dir.unusable', `'${dataDir}' is an unfinished copy of a data directory`, {
+    hint: 'the `swa backup` or `swa restore` that copies into it is still at work, or was interrupted: run it again, and it goes on',
+  });
 }
 
 export function formatPath(dataDir: string): string {

@@ -140,6 +140,11 @@ function readWatermark(path: string): { boot: string; watermark: Watermark } | u
   return watermark === undefined ? undefined : { boot: bytes.toString('latin1', 8, 44), watermark };
 }
 
+/** The bytes of a watermark for a copy of the log: of no boot, so that whoever opens the copy works its end out, and misses nothing below this. */
+export function watermarkOfCopy(watermark: Watermark): Buffer {
+  return encode(watermark, ''.padEnd(36));
+}
+
 function encode(watermark: Watermark, boot: string): Buffer {
   const bytes = Buffer.alloc(fixedBytes + 8 * watermark.next.length);
   bytes.writeUInt32LE(magic, 0);

@@ -15,11 +15,11 @@ import { SwaError } from '../../lib/errors/errors.js';
 import { createFile } from '../../lib/files/durable.js';
 import { readIfThere } from '../../lib/files/read-if-there.js';
 import { validJson } from '../../lib/files/valid-json.js';
+import { storedLogId } from '../stored.js';
 import { keepLastRecords, readLastRecords, type LastRecords } from '../last-records.js';
 import type { LogId } from '../log.js';
 
 const fileSchema = z.object({ logId: z.string().min(1), home: z.string().min(1) });
-const rootSchema = z.object({ logId: z.string().min(1) });
 
 export class KafkaMemory {
   readonly #dataDir: string;
@@ -32,9 +32,7 @@ export class KafkaMemory {
 
   /** Undefined when this directory has not met its log yet. Throws `data-dir.unusable` for a damaged file. */
   logId(): LogId | undefined {
-    const root = readIfThere(join(roomOf(this.#dataDir, 'master'), 'root.json'));
-    const id = this.#file()?.logId ?? (root === undefined ? undefined : validJson(rootSchema, root)?.logId);
-    return id as LogId | undefined; // branding: written from one
+    return (this.#file()?.logId as LogId | undefined) ?? storedLogId(this.#dataDir); // branding: written from one
   }
 
   /** The same for all processes of this data directory, and no other one's; '' in one that does not exist. */
