@@ -12,8 +12,9 @@ import { CopiedProject } from './planted-faults/copied-project.js';
 import type { PlantedFault } from './planted-faults/fault.js';
 import { durableFileFaults } from './planted-faults/durable-files.js';
 import { lambdaLawFaults } from './planted-faults/lambda-law.js';
+import { roomFaults } from './planted-faults/rooms.js';
 
-const faults: readonly PlantedFault[] = [...lambdaLawFaults, ...durableFileFaults];
+const faults: readonly PlantedFault[] = [...lambdaLawFaults, ...durableFileFaults, ...roomFaults];
 const wanted = process.env['PLANTED'] ?? '';
 
 function isWanted({ room, name, isQuick = false }: PlantedFault): boolean {

@@ -13,6 +13,12 @@ function normal(raw: string, by = rules): string {
 test('one page has one spelling', () => {
   const table: readonly (readonly [string, string])[] = [
     ['HTTP://Www.Example.ORG:80/a/../b/./c/', 'http://www.example.org/b/c'],
+    // Plain but for their dots.
+    ['https://example.org/a/../b', 'https://example.org/b'],
+    ['https://example.org/a/./b', 'https://example.org/a/b'],
+    ['https://example.org/a/b/..', 'https://example.org/a'],
+    ['https://example.org/a/.?x=1', 'https://example.org/a'],
+    ['https://example.org/..a/b.', 'https://example.org/..a/b.'],
     ['https://user:pw@example.org/x#part', 'https://example.org/x'],
     ['https://example.org', 'https://example.org/'],
     ['https://example.org//', 'https://example.org/'],

@@ -104,6 +104,27 @@ test('trim drops whole segments below the cut; positions in them are out of rang
     await Promise.all([again.close(), log.close()]);
   }));
 
+test('a reader reads up to the watermark, whatever stands behind it', () =>
+  withDir(async (dir) => {
+    const writer = await openWriter(dir);
+    await writer.append([record('k', 'durable', 'equivs')]);
+    const before = readFileSync(join(dir, 'watermark'));
+    await writer.append([record('k', 'written, not synced yet', 'equivs')]);
+    const after = readFileSync(join(dir, 'watermark'));
+    writeFileSync(join(dir, 'watermark'), before); // as it is while a commit is under way
+    const log = await openLog(dir);
+    assert.equal((await log.latest())['equivs/0'], 1);
+    const reader = await log.openReader({ from: { 'equivs/0': offset(0) }, consumer: 'c' });
+    const read = async () =>
+      (await reader.next({ maxRecords: 10, timeoutMs: 0 })).flatMap(({ offsets }) => offsets);
+    assert.deepEqual(await read(), [0]);
+    assert.deepEqual(await read(), []);
+    writeFileSync(join(dir, 'watermark'), after);
+    assert.deepEqual(await read(), [1]);
+    await reader.close();
+    await Promise.all([writer.close(), log.close()]);
+  }));
+
 test('a reader waits before a segment that a killed writer had begun, and goes on when the next one has', () =>
   withDir(async (dir) => {
     const writer = await openWriter(dir);

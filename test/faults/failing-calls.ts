@@ -61,7 +61,7 @@ const under: readonly Under[] = [
   {
     name: 'trimming, pointers and jobs',
     prepared: ['log', 'sink', 'batch', 'log', 'sink', 'batch'],
-    parts: ['trim', 'log', 'rest'],
+    parts: ['trim', 'log', 'pointers', 'jobs'],
     rounds: 4,
   },
 ];

@@ -4,7 +4,7 @@ import type { Fact } from '../../facts/fact.js';
 import { equiv, hour0, pageview, rules } from '../../speed/test/facts.js';
 import { hourMs } from '../../lib/time/buckets.js';
 
-export type WorkloadPart = 'log' | 'sink' | 'batch' | 'trim' | 'rest';
+export type WorkloadPart = 'log' | 'sink' | 'batch' | 'trim' | 'pointers' | 'jobs';
 
 export const workloadRules = rules;
 

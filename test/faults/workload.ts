@@ -29,7 +29,7 @@ const config = workloadConfig(dataDir);
 const clock = systemClock;
 let next = Number(first);
 
-const parts: Readonly<Record<WorkloadPart, () => Promise<void>>> = {
+const parts: Readonly<Record<WorkloadPart, () => Promise<void> | void>> = {
   /** The door's half: appends that are acknowledged, over several segments. */
   log: () =>
     withLog(async (log) => {
@@ -66,14 +66,17 @@ const parts: Readonly<Record<WorkloadPart, () => Promise<void>>> = {
 
   trim: () => withLog((log) => new Trimmer(dataDir, log).run()),
 
-  /** What the speed layer keeps durably, and the job queue. */
-  rest: async () => {
+  /** What the speed layer keeps durably. */
+  pointers: () => {
     const current = readCurrent(dataDir);
     holdViews(dataDir, 'speed', [current]);
     writePointer(dataDir, { partitions: ['pageviews/0', 'equivs/0'], serving: undefined, next: current });
     writePointer(dataDir, { partitions: ['pageviews/0', 'equivs/0'], serving: current, next: undefined });
     const value = Buffer.from('not a fact');
     writeDeadLetter(dataDir, { partition: 'pageviews/0', offset: offset(0), reason: 'test', at: 0, value });
+  },
+
+  jobs: async () => {
     await openJobQueue(dataDir, 'import', clock).close(); // one that nothing is added to
     const jobs = openJobQueue(dataDir, 'batch-run', clock);
     try {

@@ -60,7 +60,7 @@ export class CopiedProject {
   }
 
   async #runTest(test: string, env: Readonly<Record<string, string>>): Promise<Outcome> {
-    const { code, output } = await this.#node(['--test-reporter=tap', `dist/${test}.js`], env);
+    const { code, output } = await this.#node(['--test-reporter=tap', compiled(test)], env);
     const failures = [
       ...output.matchAll(/^not ok \d+ - (.*)$(?:\n(?!\s*error:).*)*?\n\s*error: (?:\|-\n)?(.*)$/gm),
     ];
@@ -86,6 +86,12 @@ export class CopiedProject {
     await exited;
     return { code: child.exitCode, output: stdout + stderr };
   }
+}
+
+/** Where a test file is once it is built: the sketches are a project of their own. */
+function compiled(test: string): string {
+  const own = /^hyperloglog-ts\/(.*)$/.exec(test)?.[1];
+  return own === undefined ? `dist/${test}.js` : `hyperloglog-ts/dist/${own}.js`;
 }
 
 function isCopied(path: string): boolean {

@@ -1,12 +1,12 @@
 /**
  * Each call that makes a file or a name durable, or gives or takes a name, taken out of the code that keeps files: the order
- * test must see it without a power cut.
+ * test of its room must see it without a power cut.
  */
 import type { Edit, PlantedFault } from './fault.js';
 
 function fault(name: string, ...edits: readonly Edit[]): PlantedFault {
   const [room = ''] = edits[0]?.file.split('/') ?? [];
-  return { name, room, edits, test: 'test/faults/order.test' };
+  return { name, room, edits, test: `${room}/test/order.test` };
 }
 
 const durable = 'lib/files/durable.ts';

@@ -79,6 +79,16 @@ test('a failure is answered once, at once after the init, and later reports chan
   assert.deepEqual(answers, [{ task: 3, slot, outcome: 'failed', ageMs: 2 }]);
 });
 
+test('a tree that fails while it is open is answered as failed, at once', () => {
+  const { acker, answers } = ackerWithLog();
+  const slot = acker.begin(3, 0);
+  const generation = acker.generationOf(slot);
+  acker.init(slot, generation, 1, 2, 1);
+  acker.fail(slot, generation, 4);
+  acker.ack(slot, generation, 1, 2, 5);
+  assert.deepEqual(answers, [{ task: 3, slot, outcome: 'failed', ageMs: 4 }]);
+});
+
 test('reports that cancel each other before the init answer nothing', () => {
   const { acker, answers } = ackerWithLog();
   const slot = acker.begin(0, 0);
@@ -86,6 +96,23 @@ test('reports that cancel each other before the init answer nothing', () => {
   acker.ack(slot, generation, 1, 2, 1);
   acker.ack(slot, generation, 1, 2, 1);
   assert.deepEqual(answers, []);
+});
+
+test('both halves of an id count: reports that cancel out in one of them leave the tree open', () => {
+  for (const [hi, lo] of [
+    [5, 0],
+    [0, 5],
+    [-(2 ** 31), 0],
+    [0, -(2 ** 31)],
+  ] as const) {
+    const { acker, answers } = ackerWithLog();
+    const slot = acker.begin(0, 0);
+    const generation = acker.generationOf(slot);
+    acker.init(slot, generation, hi, lo, 1);
+    assert.deepEqual(answers, [], `${hi}, ${lo}`);
+    acker.ack(slot, generation, hi, lo, 1);
+    assert.equal(answers.length, 1);
+  }
 });
 
 test('reports of a tree that timed out do not touch the tree that has its slot now', () => {

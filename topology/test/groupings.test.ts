@@ -7,8 +7,8 @@ import { seededRandom } from '../random.js';
 
 const fields = ['key', 'other'];
 
-function choices(grouping: Grouping, keys: readonly unknown[], parallelism: number) {
-  const selector = selectorOf(grouping, { fields, parallelism, random: seededRandom(5) });
+function choices(grouping: Grouping, keys: readonly unknown[], parallelism: number, seed = 5) {
+  const selector = selectorOf(grouping, { fields, parallelism, random: seededRandom(seed) });
   return keys.map((key, i) => selector.select([key, i]));
 }
 
@@ -37,8 +37,10 @@ test('fields sends equal keys to one task, whatever the other fields and the sen
     fc.property(fc.array(anyKey), fc.integer({ min: 1, max: 9 }), (keys, parallelism) => {
       const grouping: Grouping = { kind: 'fields', fields: ['key'] };
       const once = choices(grouping, keys, parallelism);
-      assert.deepEqual(choices(grouping, keys, parallelism), once);
       for (const task of once) assert.ok(task >= 0 && task < parallelism);
+      // Again, behind all others, and by a sender of its own.
+      assert.deepEqual(choices(grouping, [...keys, ...keys], parallelism).slice(keys.length), once);
+      assert.deepEqual(choices(grouping, keys, parallelism, 6), once);
     }),
   );
 });

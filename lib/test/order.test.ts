@@ -1,0 +1,61 @@
+/** Files, folders and names are durable when lib/files says so, and a sync that failed is never taken for one that went well. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { assertInOrder, checkOrder } from '../../test/faults/order.js';
+import { Shim, shimSkip } from '../../test/faults/shim.js';
+
+const child = fileURLToPath(new URL('order-child.js', import.meta.url));
+
+function underShim(t: TestContext) {
+  const root = mkdtempSync(join(tmpdir(), 'swa-durable-'));
+  t.after(() => rmSync(root, { recursive: true, force: true }));
+  const shim = new Shim(t, root);
+  const run = (...wanted: string[]): string => {
+    const env = { PATH: process.env['PATH'], ...shim.env({ log: true }) };
+    const { status, stdout, stderr } = spawnSync(process.execPath, [child, root, wanted.join(' ')], { env });
+    assert.equal(status, 0, stderr.toString());
+    return stdout.toString();
+  };
+  return { root, shim, run };
+}
+
+test('what was made, replaced, moved or removed is durable, bytes and names', { skip: shimSkip }, (t) => {
+  const { root, shim, run } = underShim(t);
+  assert.equal(run(), 'three - - small');
+  assertInOrder(checkOrder(shim.events(), root, true));
+  const synced = new Set(
+    shim.events().flatMap(({ op, outcome, path }) => (op === 'sync' && outcome === 'ok' ? [path] : [])),
+  );
+  for (const name of ['log/small', 'log/large', 'log/c', 'log'])
+    assert.ok(synced.has(join(root, name)), name);
+});
+
+for (const [what, path] of [
+  ['create', '*.tmp'],
+  ['replace', '*.tmp'],
+  ['small', '*/small'],
+  ['large', '*/large'],
+] as const) {
+  test(`a sync that fails in '${what}' is told, and not tried again`, { skip: shimSkip }, (t) => {
+    const { root, shim, run } = underShim(t);
+    mkdirSync(join(root, 'log', 'a'), { recursive: true });
+    if (what === 'replace') writeFileSync(join(root, 'log', 'a', 'created'), 'old');
+    for (const name of ['small', 'large']) writeFileSync(join(root, 'log', name), name);
+    shim.arm({ ops: ['sync'], path, action: 'fail', error: 'EIO' });
+    assert.equal(run(what), `failed ${what === 'replace' ? 'old' : '-'} small large -`);
+    assert.equal(shim.fired, 1);
+    const failure = shim.events().findIndex(({ op, outcome }) => op === 'sync' && outcome === 'failed');
+    const failed = shim.events()[failure]?.path;
+    const later = shim.events().slice(failure + 1);
+    assert.deepEqual(
+      later.filter((event) => event.op === 'sync' && event.path === failed),
+      [],
+    );
+    assert.deepEqual(readdirSync(join(root, 'log', 'a')), what === 'replace' ? ['created'] : []);
+  });
+}

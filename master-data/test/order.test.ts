@@ -1,0 +1,14 @@
+/** A manifest gets its name when all that it names is on the disk, and nothing goes before what replaces it is. */
+import { test } from 'node:test';
+import { OrderRun } from '../../test/faults/order-run.js';
+import { shimSkip } from '../../test/faults/shim.js';
+
+test('the master dataset names nothing that is not durable', { skip: shimSkip }, (t) => {
+  const run = new OrderRun(t);
+  run.work(0, 'log', 'sink', 'log', 'sink');
+  run.assertInOrder([
+    'a manifest gets its name',
+    'a file or manifest of the master dataset is removed',
+    'the end',
+  ]);
+});

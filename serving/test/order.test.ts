@@ -1,0 +1,15 @@
+/** CURRENT names a batch view when all of it is on the disk and in its place. */
+import { test } from 'node:test';
+import { OrderRun } from '../../test/faults/order-run.js';
+import { shimSkip } from '../../test/faults/shim.js';
+
+test(
+  'CURRENT names no view that is not durable, and none goes before another serves',
+  { skip: shimSkip },
+  (t) => {
+    const run = new OrderRun(t);
+    run.work(0, 'log', 'sink', 'batch');
+    run.work(12, 'log', 'sink', 'batch');
+    run.assertInOrder(['CURRENT gets its name', 'a batch view is removed', 'the end']);
+  },
+);

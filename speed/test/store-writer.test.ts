@@ -1,0 +1,78 @@
+/** An epoch in the store: its position and its changes are one transaction of LMDB, and what cannot be written changes nothing. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { offset } from '../../log/log.js';
+import { encodeProgress, startProgress } from '../store/store-meta.js';
+import { inodeOf, openDatabase, progressKey, readProgress, type Database } from '../store/store-files.js';
+import { StoreWriter } from '../store/store-writer.js';
+import type { CellChanges } from '../store/view-changes.js';
+
+const lgK = 12;
+const key = Buffer.from('\u0001cell');
+const start = offset(5);
+const end = { ...startProgress(start), next: offset(9) };
+
+/** One pageview of one person, in one cell that is its own domain's, too. */
+function changes(): CellChanges {
+  return {
+    keys: Uint8Array.from(key),
+    keyEnds: Uint32Array.of(key.length),
+    longUrls: new Map(),
+    siteCells: Int32Array.of(0),
+    views: Uint32Array.of(0, (1 << 26) | 7),
+  };
+}
+
+function storeAt(t: TestContext): { db: Database; writer: StoreWriter } {
+  const dir = mkdtempSync(join(tmpdir(), 'swa-store-writer-'));
+  const db = openDatabase(dir);
+  db.transactionSync(() => db.putSync(progressKey, encodeProgress(startProgress(start))));
+  const writer = new StoreWriter({ dir, inode: inodeOf(dir) }, lgK);
+  t.after(async () => {
+    await writer.close();
+    await db.close();
+    rmSync(dir, { recursive: true, force: true });
+  });
+  return { db, writer };
+}
+
+/** LMDB counts the transactions that have changed something. */
+function transactionsOf(db: Database): number {
+  return Number((db.getStats() as { readonly lastTxnId: number }).lastTxnId);
+}
+
+test('the position of an epoch and its changes come in one transaction', (t) => {
+  const { db, writer } = storeAt(t);
+  const before = transactionsOf(db);
+  writer.commit(
+    start,
+    changes(),
+    [{ key: Buffer.from('\u0002edge'), value: Buffer.from('e') }],
+    encodeProgress(end),
+  );
+  db.resetReadTxn();
+  assert.equal(transactionsOf(db), before + 1);
+  assert.equal(readProgress(db).next, 9);
+  assert.ok(db.get(key) !== undefined && db.get(Buffer.from('\u0002edge')) !== undefined);
+});
+
+test('an epoch that cannot be added whole changes neither cells nor position', (t) => {
+  const { db, writer } = storeAt(t);
+  db.transactionSync(() => db.putSync(key, Buffer.from('not a cell')));
+  assert.throws(() => writer.commit(start, changes(), [], encodeProgress(end)));
+  db.resetReadTxn();
+  assert.equal(readProgress(db).next, 5);
+  assert.equal(db.get(key)?.toString(), 'not a cell');
+});
+
+test('an epoch of another position than the store has is refused, and changes nothing', (t) => {
+  const { db, writer } = storeAt(t);
+  for (const from of [offset(4), offset(6)])
+    assert.throws(() => writer.commit(from, changes(), [], encodeProgress(end)), { code: 'data-dir.in-use' });
+  db.resetReadTxn();
+  assert.equal(readProgress(db).next, 5);
+  assert.equal(db.get(key), undefined);
+});
