@@ -35,14 +35,16 @@ function heldCommits() {
         answers.push(`${name} ${error instanceof SwaError && error.retryable ? error.code : String(error)}`),
     );
   };
-  const settle = async (): Promise<void> => {
-    for (let i = 0; i < 5; i++) await turn();
-  };
-  return { begun, answers, add, settle, commits };
+  return { begun, answers, add, commits };
+}
+
+/** All that goes on by itself has gone on. */
+async function settle(): Promise<void> {
+  for (let i = 0; i < 5; i++) await turn();
 }
 
 test('an append is acknowledged when its commit has ended, and not before; one commit is under way at a time', async () => {
-  const { begun, answers, add, settle, commits } = heldCommits();
+  const { begun, answers, add, commits } = heldCommits();
   add('a');
   add('b');
   await settle();
@@ -67,7 +69,7 @@ test('an append is acknowledged when its commit has ended, and not before; one c
 });
 
 test('all appends of a commit that failed are refused, those of the next are not', async () => {
-  const { begun, answers, add, settle } = heldCommits();
+  const { begun, answers, add } = heldCommits();
   add('a');
   add('b');
   await settle();
@@ -81,7 +83,7 @@ test('all appends of a commit that failed are refused, those of the next are not
 });
 
 test('a commit takes what fits, in order, and what waits is bounded', async () => {
-  const { begun, answers, add, settle } = heldCommits();
+  const { begun, answers, add } = heldCommits();
   for (const name of ['a', 'b', 'c', 'd', 'e', 'f']) add(name);
   await settle();
   assert.deepEqual(answers, ['f log.unavailable'], 'five bytes wait already');

@@ -41,7 +41,7 @@ function storeAt(t: TestContext): { db: Database; writer: StoreWriter } {
 
 /** LMDB counts the transactions that have changed something. */
 function transactionsOf(db: Database): number {
-  return Number((db.getStats() as { readonly lastTxnId: number }).lastTxnId);
+  return (db.getStats() as { readonly lastTxnId: number }).lastTxnId;
 }
 
 test('the position of an epoch and its changes come in one transaction', (t) => {

@@ -1,0 +1,44 @@
+/** Faults of batch runs and their schedule. */
+import type { PlantedFault } from '../fault.js';
+import { edit, faultsOf } from '../room-fault.js';
+
+const fault = faultsOf('batch');
+
+export const batchFaults: readonly PlantedFault[] = [
+  fault(
+    'runs',
+    'two runs are at work at once',
+    edit(
+      'batch/run.ts',
+      'OwnerLock.acquire(batchLockPath(config.dataDir),',
+      'OwnerLock.acquire(`${batchLockPath(config.dataDir)}.${process.pid}`,',
+    ),
+  ),
+  fault(
+    'schedule',
+    'a slot comes again when the clock is set back',
+    edit(
+      'batch/schedule.ts',
+      'return elapsed - this.#dueAt >= pace - Math.min(5 * secondMs, pace / 4) && this.#due();',
+      'return elapsed - this.#dueAt >= 0 * pace && this.#due();',
+    ),
+  ),
+  fault(
+    'schedule',
+    'slots that a step forward passes over are lost',
+    edit(
+      'batch/schedule.ts',
+      'return this.#slots.last(settled, now) !== undefined && this.#due();',
+      'return this.#slots.last(Math.max(settled, now - minuteMs), now) !== undefined && this.#due();',
+    ),
+  ),
+  fault(
+    'no-one-by-accident',
+    'a retraction is taken for an equiv fact',
+    edit(
+      'batch/sql/live-edges.sql',
+      '(timestamp, partition, "offset")) = 1;',
+      '(timestamp, partition, "offset")) >= 0;',
+    ),
+  ),
+];

@@ -1,0 +1,27 @@
+/** Faults in taking facts in. */
+import type { PlantedFault } from '../fault.js';
+import { edit, faultsOf } from '../room-fault.js';
+
+const fault = faultsOf('ingest');
+
+export const ingestFaults: readonly PlantedFault[] = [
+  fault(
+    'collector',
+    '202 is sent before the facts are durable',
+    edit(
+      'ingest/collector.ts',
+      '  await append(deps, records);\n',
+      '  void append(deps, records).catch(() => undefined);\n',
+    ),
+  ),
+  fault(
+    'collector',
+    'a key that may only read may write',
+    edit('ingest/collector.ts', "      scope: 'write',", "      scope: 'read',"),
+  ),
+  fault(
+    'line-ids',
+    'equal lines are one view',
+    edit('ingest/line-ids.ts', 'return occurrence === 1 ?', 'return occurrence >= 1 ?'),
+  ),
+];

@@ -1,0 +1,69 @@
+/** Faults in putting the two layers together. */
+import type { PlantedFault } from '../fault.js';
+import { edit, faultsOf, quick } from '../room-fault.js';
+
+const fault = faultsOf('query');
+
+export const queryFaults: readonly PlantedFault[] = [
+  fault(
+    'cover',
+    'the cover leaves out the last hour',
+    edit(
+      'query/engine/cover.ts',
+      "add('hour', lastDay * 24, toHour);",
+      "add('hour', lastDay * 24, toHour - 1);",
+    ),
+  ),
+  fault(
+    'cover',
+    'the cover has an hour twice',
+    edit(
+      'query/engine/cover.ts',
+      "add('hour', fromHour, firstDay * 24);",
+      "add('hour', fromHour, firstDay * 24 + 1);",
+    ),
+  ),
+  fault(
+    'cover',
+    'a range within a day loses its last hour',
+    edit('query/engine/cover.ts', "add('hour', fromHour, toHour);", "add('hour', fromHour, toHour - 1);"),
+  ),
+  fault(
+    'generations',
+    'a realtime view is merged with a batch view that it does not go on from',
+    edit(
+      'query/engine/generations.ts',
+      'const batch = this.#view(realtime.generation);',
+      'const batch = this.#view(this.#batches.current());',
+    ),
+  ),
+  quick(
+    fault(
+      'waiting-edges',
+      'retractions that wait are ignored',
+      edit(
+        'query/identity/edge-state.ts',
+        '        this.#takeApart(edge, mapping);\n',
+        '        if (edge.offset < 0) this.#takeApart(edge, mapping);\n',
+      ),
+    ),
+  ),
+  fault(
+    'answers',
+    'a realtime hour is counted twice',
+    edit(
+      'query/engine/tally.ts',
+      '      const to = Math.min(range.to, from + hours);\n',
+      '      const to = Math.min(range.to, from + hours);\n      if (from > range.from) from--;\n',
+    ),
+  ),
+  fault(
+    'answers',
+    'the last realtime hour of a range is left out',
+    edit(
+      'query/engine/tally.ts',
+      'realtime.forEachHour(subject, from, to, (cell) => {',
+      'realtime.forEachHour(subject, from, to - 1, (cell) => {',
+    ),
+  ),
+];

@@ -1,0 +1,92 @@
+/** Faults in epochs, generations and hand-overs. */
+import type { PlantedFault } from '../fault.js';
+import { edit, faultsOf, quick } from '../room-fault.js';
+
+const fault = faultsOf('speed');
+
+export const speedFaults: readonly PlantedFault[] = [
+  fault(
+    'store-writer',
+    'the position of an epoch is committed before its changes',
+    edit(
+      'speed/store/store-writer.ts',
+      `      this.#db.transactionSync(() => {
+        this.#requireAt(from);`,
+      `      this.#db.transactionSync(() => {
+        this.#requireAt(from);
+        this.#db.putSync(progressKey, Buffer.from(progress));
+      });
+      this.#db.transactionSync(() => {`,
+    ),
+  ),
+  fault(
+    'store-writer',
+    'the position of an epoch is committed after its changes',
+    edit(
+      'speed/store/store-writer.ts',
+      `        this.#db.putSync(progressKey, Buffer.from(progress));
+      });`,
+      `      });
+      this.#db.transactionSync(() => this.#db.putSync(progressKey, Buffer.from(progress)));`,
+    ),
+  ),
+  fault(
+    'commit-thread',
+    'an epoch is committed wherever the store stands',
+    edit('speed/store/store-writer.ts', 'if (next === from) return;', 'if (next >= 0) return;'),
+  ),
+  quick(
+    fault(
+      'hand-over',
+      'a generation takes over when one partition has caught up',
+      edit(
+        'speed/generations/hand-over.ts',
+        'return pointer.partitions.every((partition) => {',
+        'return pointer.partitions.some((partition) => {',
+      ),
+    ),
+  ),
+  fault(
+    'hand-over',
+    'the serving generation passes the next one',
+    edit(
+      'speed/generations/hand-over.ts',
+      'return reached !== undefined && reached >= offsetAt(serving, name) ?',
+      'return reached !== undefined && reached < offsetAt(serving, name) ?',
+    ),
+  ),
+  fault(
+    'repeats',
+    'the window before a cut is one offset short',
+    edit('speed/bolts/prime-repeats.ts', 'end - size);', 'end - size + 1);'),
+  ),
+  fault(
+    'generation',
+    'the last fact before the cut counts in both layers',
+    edit(
+      'speed/generations/prepared-partitions.ts',
+      'from: offsetAt(cut.next, partition),',
+      'from: Math.max(0, offsetAt(cut.next, partition) - 1) as ReturnType<typeof offsetAt>,',
+    ),
+  ),
+  fault(
+    'generation',
+    'late facts are dropped',
+    edit(
+      'speed/bolts/normalize-bolt.ts',
+      '    const { rows, pages } = withoutRepeats(countable, pageviews.offsets, work.repeats);\n',
+      `    const all = withoutRepeats(countable, pageviews.offsets, work.repeats);
+    const timeOf = (i: number): number => pageviews.timestamps[all.rows[i] ?? 0] ?? 0;
+    all.rows.forEach((_, i) => (newest = Math.max(newest, timeOf(i))));
+    const isInTime = (_: unknown, i: number): boolean => timeOf(i) > newest - 3_600_000;
+    const rows = all.rows.filter(isInTime);
+    const pages = all.pages.filter(isInTime);
+`,
+    ),
+    edit(
+      'speed/bolts/normalize-bolt.ts',
+      'const nothing: CountablePageviews = {',
+      'let newest = 0;\nconst nothing: CountablePageviews = {',
+    ),
+  ),
+];
