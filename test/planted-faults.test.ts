@@ -41,7 +41,7 @@ test('planted faults are caught', async (t) => {
     await t.test(`${one.room}: ${one.name}`, async (inner) => {
       const { passed, failures, output } = await project.outcomeOf(one);
       assert.ok(!passed && failures.length > 0, `${one.test} does not catch it:\n${output}`);
-      inner.diagnostic(`caught by ${one.test}: ${failures.join('; ')}`);
+      inner.diagnostic(`${one.room}: ${one.name} -> ${one.test} (${failures.join('; ')})`);
     });
   }
   // What fails anyway catches nothing.

@@ -23,7 +23,7 @@ const uses: Readonly<Record<string, () => void | Promise<void>>> = {
   absent: () => {
     if (createFile(at('a', 'created'), 'two')) throw new Error('it was replaced');
   },
-  replace: () => replaceFile(at('a', 'created'), 'three'),
+  replace: () => replaceFile(at('a', 'b', 'replaced'), 'three'),
   written: () => {
     for (const name of ['small', 'large']) writeFileSync(at(name), name);
     fsyncDir(at());
@@ -47,4 +47,6 @@ try {
 }
 const text = (...names: string[]): string =>
   existsSync(at(...names)) ? readFileSync(at(...names), 'utf8') : '-';
-process.stdout.write(`${text('a', 'created')} ${text('small')} ${text('large')} ${text('c', 'moved')}`);
+process.stdout.write(
+  `${text('a', 'created')} ${text('a', 'b', 'replaced')} ${text('small')} ${text('large')} ${text('c', 'moved')}`,
+);

@@ -26,7 +26,7 @@ function underShim(t: TestContext) {
 
 test('what was made, replaced, moved or removed is durable, bytes and names', { skip: shimSkip }, (t) => {
   const { root, shim, run } = underShim(t);
-  assert.equal(run(), 'three - - small');
+  assert.equal(run(), 'one three - - small');
   assertInOrder(checkOrder(shim.events(), root, true));
   const synced = new Set(
     shim.events().flatMap(({ op, outcome, path }) => (op === 'sync' && outcome === 'ok' ? [path] : [])),
@@ -43,11 +43,11 @@ for (const [what, path] of [
 ] as const) {
   test(`a sync that fails in '${what}' is told, and not tried again`, { skip: shimSkip }, (t) => {
     const { root, shim, run } = underShim(t);
-    mkdirSync(join(root, 'log', 'a'), { recursive: true });
-    if (what === 'replace') writeFileSync(join(root, 'log', 'a', 'created'), 'old');
+    mkdirSync(join(root, 'log', 'a', 'b'), { recursive: true });
+    if (what === 'replace') writeFileSync(join(root, 'log', 'a', 'b', 'replaced'), 'old');
     for (const name of ['small', 'large']) writeFileSync(join(root, 'log', name), name);
     shim.arm({ ops: ['sync'], path, action: 'fail', error: 'EIO' });
-    assert.equal(run(what), `failed ${what === 'replace' ? 'old' : '-'} small large -`);
+    assert.equal(run(what), `failed - ${what === 'replace' ? 'old' : '-'} small large -`);
     assert.equal(shim.fired, 1);
     const failure = shim.events().findIndex(({ op, outcome }) => op === 'sync' && outcome === 'failed');
     const failed = shim.events()[failure]?.path;
@@ -56,6 +56,7 @@ for (const [what, path] of [
       later.filter((event) => event.op === 'sync' && event.path === failed),
       [],
     );
-    assert.deepEqual(readdirSync(join(root, 'log', 'a')), what === 'replace' ? ['created'] : []);
+    assert.deepEqual(readdirSync(join(root, 'log', 'a')), ['b']);
+    assert.deepEqual(readdirSync(join(root, 'log', 'a', 'b')), what === 'replace' ? ['replaced'] : []);
   });
 }

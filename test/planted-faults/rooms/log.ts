@@ -27,7 +27,7 @@ export const logFaults: readonly PlantedFault[] = [
     'order',
     'a job queue acknowledges before LMDB has synced',
     edit(
-      'log/queue/single-consumer-queue.ts',
+      'log/queue/queue-file.ts',
       'path: dir, overlappingSync: false, maxReaders }',
       'path: dir, overlappingSync: true, maxReaders }',
     ),
@@ -37,17 +37,8 @@ export const logFaults: readonly PlantedFault[] = [
     'a lease never expires',
     edit(
       'log/queue/single-consumer-queue.ts',
-      'if (!isItem(value) || value.freeAt > now) continue;',
-      'if (!isItem(value) || value.freeAt > now || this.#leases.size < 0 || isLeased(value)) continue;',
-    ),
-    edit(
-      'log/queue/single-consumer-queue.ts',
-      'function damaged(',
-      `function isLeased({ attempt, freeAt }: Stored): boolean {
-  return attempt > 0 && freeAt % 10 === 0 && freeAt > 0;
-}
-
-function damaged(`,
+      'attempt, freeAt: now + this.#options.leaseMs }',
+      'attempt, freeAt: Number.MAX_SAFE_INTEGER }',
     ),
   ),
   fault(

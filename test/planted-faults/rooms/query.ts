@@ -49,7 +49,7 @@ export const queryFaults: readonly PlantedFault[] = [
     ),
   ),
   fault(
-    'answers',
+    'tally',
     'a realtime hour is counted twice',
     edit(
       'query/engine/tally.ts',
@@ -58,7 +58,7 @@ export const queryFaults: readonly PlantedFault[] = [
     ),
   ),
   fault(
-    'answers',
+    'tally',
     'the last realtime hour of a range is left out',
     edit(
       'query/engine/tally.ts',
