@@ -1,6 +1,6 @@
 /** Uses each function of lib/files that makes something durable, for a process under the shim. Prints `failed` where it throws. */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { systemCode } from '../../lib/errors/errors.js';
 import {
   createFile,
@@ -14,6 +14,8 @@ import { moveDurably, removeReplaced } from '../../lib/files/removal.js';
 
 const [root = '', wanted = ''] = process.argv.slice(2);
 const at = (...names: string[]): string => join(root, 'log', ...names);
+/** In another folder, so that no sync for the one does for the other; both are folders whose removals must be durable. */
+const large = join(root, 'serving', 'views', 'large');
 
 const uses: Readonly<Record<string, () => void | Promise<void>>> = {
   folder: () => makeDirDurable(at('a', 'b')),
@@ -25,17 +27,20 @@ const uses: Readonly<Record<string, () => void | Promise<void>>> = {
   },
   replace: () => replaceFile(at('a', 'b', 'replaced'), 'three'),
   written: () => {
-    for (const name of ['small', 'large']) writeFileSync(at(name), name);
-    fsyncDir(at());
+    makeDirDurable(dirname(large));
+    for (const path of [at('small'), large]) {
+      writeFileSync(path, basename(path));
+      fsyncDir(dirname(path));
+    }
   },
   small: () => fsyncFile(at('small')),
-  large: () => fsyncLargeFile(at('large')),
+  large: () => fsyncLargeFile(large),
   move: () => {
     mkdirSync(at('c'));
     fsyncDir(at());
     moveDurably(at('small'), at('c', 'moved'));
   },
-  remove: () => removeReplaced([at('large')], () => undefined),
+  remove: () => removeReplaced([large], () => undefined),
 };
 
 try {
@@ -45,8 +50,6 @@ try {
   if (systemCode(error) !== 'EIO') throw error;
   process.stdout.write('failed ');
 }
-const text = (...names: string[]): string =>
-  existsSync(at(...names)) ? readFileSync(at(...names), 'utf8') : '-';
-process.stdout.write(
-  `${text('a', 'created')} ${text('a', 'b', 'replaced')} ${text('small')} ${text('large')} ${text('c', 'moved')}`,
-);
+const text = (path: string): string => (existsSync(path) ? readFileSync(path, 'utf8') : '-');
+const paths = [at('a', 'created'), at('a', 'b', 'replaced'), at('small'), large, at('c', 'moved')];
+process.stdout.write(paths.map(text).join(' '));

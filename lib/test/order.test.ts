@@ -31,7 +31,7 @@ test('what was made, replaced, moved or removed is durable, bytes and names', { 
   const synced = new Set(
     shim.events().flatMap(({ op, outcome, path }) => (op === 'sync' && outcome === 'ok' ? [path] : [])),
   );
-  for (const name of ['log/small', 'log/large', 'log/c', 'log'])
+  for (const name of ['log/small', 'serving/views/large', 'log/c', 'log'])
     assert.ok(synced.has(join(root, name)), name);
 });
 
@@ -45,7 +45,9 @@ for (const [what, path] of [
     const { root, shim, run } = underShim(t);
     mkdirSync(join(root, 'log', 'a', 'b'), { recursive: true });
     if (what === 'replace') writeFileSync(join(root, 'log', 'a', 'b', 'replaced'), 'old');
-    for (const name of ['small', 'large']) writeFileSync(join(root, 'log', name), name);
+    mkdirSync(join(root, 'serving', 'views'), { recursive: true });
+    writeFileSync(join(root, 'log', 'small'), 'small');
+    writeFileSync(join(root, 'serving', 'views', 'large'), 'large');
     shim.arm({ ops: ['sync'], path, action: 'fail', error: 'EIO' });
     assert.equal(run(what), `failed - ${what === 'replace' ? 'old' : '-'} small large -`);
     assert.equal(shim.fired, 1);

@@ -12,3 +12,11 @@ test('the master dataset names nothing that is not durable', { skip: shimSkip },
     'the end',
   ]);
 });
+
+test('a data file whose sync fails gets no name', { skip: shimSkip }, (t) => {
+  const run = new OrderRun(t);
+  run.work(0, 'log');
+  run.workWithFailedSync('*/master/*.parquet*', 0, 'sink');
+  run.work(0, 'sink');
+  run.assertInOrder(['a manifest gets its name'], false);
+});

@@ -13,3 +13,12 @@ test(
     run.assertInOrder(['CURRENT gets its name', 'a batch view is removed', 'the end']);
   },
 );
+
+test('a view with a file whose sync fails is not published', { skip: shimSkip }, (t) => {
+  const run = new OrderRun(t);
+  run.work(0, 'log', 'sink', 'batch');
+  for (const file of ['META*', '*.dat']) {
+    run.workWithFailedSync(`*/serving/building/view-*/${file}`, 0, 'batch');
+    run.assertInOrder(['CURRENT gets its name'], false);
+  }
+});

@@ -6,7 +6,7 @@ const fault = faultsOf('batch');
 
 export const batchFaults: readonly PlantedFault[] = [
   fault(
-    'runs',
+    'run-lock',
     'two runs are at work at once',
     edit(
       'batch/run.ts',

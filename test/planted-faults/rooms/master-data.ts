@@ -51,4 +51,13 @@ export const masterDataFaults: readonly PlantedFault[] = [
       'if (actual[key] < 0 && expected[key] < 0) {',
     ),
   ),
+  fault(
+    'order',
+    'a sync of a data file that failed is tried again on the same file',
+    edit(
+      'master-data/commit.ts',
+      "  await fsyncLargeFile(temp);\n  step('parquet-synced');",
+      "  await fsyncLargeFile(temp).catch(() => fsyncLargeFile(temp));\n  step('parquet-synced');",
+    ),
+  ),
 ];

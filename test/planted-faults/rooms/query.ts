@@ -1,6 +1,6 @@
 /** Faults in putting the two layers together. */
 import type { PlantedFault } from '../fault.js';
-import { edit, faultsOf, quick } from '../room-fault.js';
+import { edit, faultsOf } from '../room-fault.js';
 
 const fault = faultsOf('query');
 
@@ -37,15 +37,13 @@ export const queryFaults: readonly PlantedFault[] = [
       'const batch = this.#view(this.#batches.current());',
     ),
   ),
-  quick(
-    fault(
-      'waiting-edges',
-      'retractions that wait are ignored',
-      edit(
-        'query/identity/edge-state.ts',
-        '        this.#takeApart(edge, mapping);\n',
-        '        if (edge.offset < 0) this.#takeApart(edge, mapping);\n',
-      ),
+  fault(
+    'waiting-edges',
+    'retractions that wait are ignored',
+    edit(
+      'query/identity/edge-state.ts',
+      '        this.#takeApart(edge, mapping);\n',
+      '        if (edge.offset < 0) this.#takeApart(edge, mapping);\n',
     ),
   ),
   fault(

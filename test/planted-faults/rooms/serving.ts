@@ -34,4 +34,18 @@ export const servingFaults: readonly PlantedFault[] = [
       'if (crc32(bytes) < 0)',
     ),
   ),
+  fault(
+    'order',
+    'a sync of META that failed is tried again on the same file',
+    edit(
+      'serving/view-writer.ts',
+      '    fsyncSync(fd);\n',
+      `    try {
+      fsyncSync(fd);
+    } catch {
+      fsyncSync(fd);
+    }
+`,
+    ),
+  ),
 ];

@@ -1,6 +1,6 @@
 /** Faults in epochs, generations and hand-overs. */
 import type { PlantedFault } from '../fault.js';
-import { edit, faultsOf, quick } from '../room-fault.js';
+import { edit, faultsOf } from '../room-fault.js';
 
 const fault = faultsOf('speed');
 
@@ -35,15 +35,13 @@ export const speedFaults: readonly PlantedFault[] = [
     'an epoch is committed wherever the store stands',
     edit('speed/store/store-writer.ts', 'if (next === from) return;', 'if (next >= 0) return;'),
   ),
-  quick(
-    fault(
-      'hand-over',
-      'a generation takes over when one partition has caught up',
-      edit(
-        'speed/generations/hand-over.ts',
-        'return pointer.partitions.every((partition) => {',
-        'return pointer.partitions.some((partition) => {',
-      ),
+  fault(
+    'hand-over',
+    'a generation takes over when one partition has caught up',
+    edit(
+      'speed/generations/hand-over.ts',
+      'return pointer.partitions.every((partition) => {',
+      'return pointer.partitions.some((partition) => {',
     ),
   ),
   fault(
