@@ -21,7 +21,7 @@ const exempt: readonly RegExp[] = [
   /^master\/(pins|temp)(\/|$)/, // of processes that are gone then
   /^master\/flush\.json$/, // a wish, made again
   /^batch\/temp(\/|$)/,
-  /^star(\/|$)/, // a cache, checked as it is read and made again (decision 0015)
+  /^star(\/|$)/, // a cache, checked as it is read and made again (decision 0016)
   /^serving\/building(\/|$)/, // swept; what is renamed out of it is not there any more
   /lock\.mdb$/,
   /\.lock(\.|$)/, // of processes that are gone then
