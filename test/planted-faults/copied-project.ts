@@ -60,7 +60,10 @@ export class CopiedProject {
   }
 
   async #runTest(test: string, env: Readonly<Record<string, string>>): Promise<Outcome> {
-    const { code, output } = await this.#node(['--test-reporter=tap', compiled(test)], env);
+    const { code, output } = await this.#node(
+      ['--test-reporter=tap', '--test-force-exit', compiled(test)],
+      env,
+    );
     const failures = [
       ...output.matchAll(/^not ok \d+ - (.*)$(?:\n(?!\s*error:).*)*?\n\s*error: (?:\|-\n)?(.*)$/gm),
     ];

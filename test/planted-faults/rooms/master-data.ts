@@ -6,7 +6,7 @@ const fault = faultsOf('master-data');
 
 export const masterDataFaults: readonly PlantedFault[] = [
   fault(
-    'crash',
+    'manifest',
     'a manifest replaces one of the same number',
     edit(
       'master-data/manifest.ts',

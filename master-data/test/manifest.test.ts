@@ -1,0 +1,28 @@
+/** The chain of manifests by itself: each number is given once. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { offset, type LogId, type PartitionName } from '../../log/log.js';
+import { manifestPath, manifestsDir } from '../layout.js';
+import { commitManifest, openRoot, readHead } from '../manifest.js';
+
+test('a manifest is put where there is none: the one that comes late is refused, and what is there stays', (t) => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'swa-manifest-'));
+  t.after(() => rmSync(dataDir, { recursive: true, force: true }));
+  const name: PartitionName = 'pageviews/0';
+  const partitions = [name];
+  const root = openRoot(dataDir, { id: 'log' as LogId, partitions });
+  const head = readHead(dataDir, root, name);
+  const gap = (toOffset: number) => ({
+    gaps: [{ fromOffset: offset(0), toOffset: offset(toOffset), acceptedAt: 0, reason: 'test' }],
+  });
+  const first = commitManifest(dataDir, root, name, head, gap(5));
+  const text = readFileSync(manifestPath(dataDir, name, 1), 'utf8');
+  assert.throws(() => commitManifest(dataDir, root, name, head, gap(7)), { code: 'master.conflict' });
+  assert.equal(readFileSync(manifestPath(dataDir, name, 1), 'utf8'), text);
+  assert.deepEqual(readHead(dataDir, root, name), first);
+  assert.equal(readdirSync(manifestsDir(dataDir, name)).length, 1);
+  assert.equal(commitManifest(dataDir, root, name, first, gap(7)).number, 2);
+});
