@@ -8,6 +8,10 @@ import { offset, type LogId, type PartitionName } from '../../log/log.js';
 import { manifestPath, manifestsDir } from '../layout.js';
 import { commitManifest, openRoot, readHead } from '../manifest.js';
 
+const gap = (toOffset: number) => ({
+  gaps: [{ fromOffset: offset(0), toOffset: offset(toOffset), acceptedAt: 0, reason: 'test' }],
+});
+
 test('a manifest is put where there is none: the one that comes late is refused, and what is there stays', (t) => {
   const dataDir = mkdtempSync(join(tmpdir(), 'swa-manifest-'));
   t.after(() => rmSync(dataDir, { recursive: true, force: true }));
@@ -15,9 +19,6 @@ test('a manifest is put where there is none: the one that comes late is refused,
   const partitions = [name];
   const root = openRoot(dataDir, { id: 'log' as LogId, partitions });
   const head = readHead(dataDir, root, name);
-  const gap = (toOffset: number) => ({
-    gaps: [{ fromOffset: offset(0), toOffset: offset(toOffset), acceptedAt: 0, reason: 'test' }],
-  });
   const first = commitManifest(dataDir, root, name, head, gap(5));
   const text = readFileSync(manifestPath(dataDir, name, 1), 'utf8');
   assert.throws(() => commitManifest(dataDir, root, name, head, gap(7)), { code: 'master.conflict' });

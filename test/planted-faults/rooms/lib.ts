@@ -82,7 +82,7 @@ function writeTemp(`,
     edit(
       'lib/http/origin-guard.ts',
       "if (!harmless.has(request.method ?? '') && this.#isForeign(request)) {",
-      "if (request.method === '' && this.#isForeign(request)) {",
+      "if (!harmless.has(request.method ?? '') && request.method === '' && this.#isForeign(request)) {",
     ),
   ),
   fault(

@@ -25,11 +25,11 @@ export const logFaults: readonly PlantedFault[] = [
   ),
   fault(
     'order',
-    'a job queue acknowledges before LMDB has synced',
+    'a job queue acknowledges before LMDB has synced its root',
     edit(
       'log/queue/queue-file.ts',
       'path: dir, overlappingSync: false, maxReaders }',
-      'path: dir, overlappingSync: true, maxReaders }',
+      'path: dir, overlappingSync: false, noMetaSync: true, maxReaders }',
     ),
   ),
   fault(
