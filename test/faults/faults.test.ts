@@ -17,8 +17,15 @@ import { importLayers } from './imports.js';
 import { killLayers } from './kills.js';
 import type { Layer } from './layer.js';
 import type { Random } from './load.js';
+import { powerLayers } from './power.js';
 
-const layers: readonly Layer[] = [...killLayers, ...importLayers, ...damageLayers, ...failingCallLayers];
+const layers: readonly Layer[] = [
+  ...killLayers,
+  ...importLayers,
+  ...damageLayers,
+  ...failingCallLayers,
+  ...powerLayers,
+];
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);
 const times = Number(process.env['ROUNDS'] ?? 1);

@@ -24,6 +24,7 @@ import { sqlText } from '../../master-data/duckdb.js';
 import { pinSnapshot } from '../../master-data/pins.js';
 import { masterCut } from '../../master-data/snapshot.js';
 import type { Placed } from '../oracle/oracle.js';
+import { eventually } from '../running-system.js';
 import type { Counting, MasterRow, Stored } from './checker.js';
 import type { History } from './history.js';
 
@@ -166,6 +167,22 @@ export class FaultsHouse {
 
   async killAll(): Promise<void> {
     for (const part of this.#running.keys()) await this.kill(part);
+  }
+
+  /** Also batch runs, which otherwise end by themselves a little later: as if the machine were off. */
+  async killAllAndChildren(): Promise<void> {
+    const children = [...this.#running.keys()].flatMap((part) => childrenOf(this.pid(part)));
+    await this.killAll();
+    for (const pid of children) {
+      await eventually(`the end of batch run ${pid}`, () => {
+        try {
+          process.kill(pid, 'SIGKILL');
+          return undefined;
+        } catch {
+          return true;
+        }
+      });
+    }
   }
 
   /** Starts again what has ended unexpectedly, as a supervisor would. Returns what that was. */

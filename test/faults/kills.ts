@@ -160,7 +160,7 @@ const killHandOver: Layer = {
 };
 
 /** The steps at which a process is killed, by the call that makes them; `*` crosses slashes. The seed says where a run begins. */
-const steps: readonly (readonly [string, Pick<Order, 'ops' | 'path'>])[] = [
+export const steps: readonly (readonly [string, Pick<Order, 'ops' | 'path'>])[] = [
   ['a commit of the log is written', { ops: ['write'], path: '*/log/segment-*' }],
   ['a commit of the log is synced', { ops: ['sync'], path: '*/log/segment-*' }],
   ['a segment of the log gets its name', { ops: ['link'], path: '*/log/segment-*.log' }],

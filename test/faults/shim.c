@@ -1,8 +1,10 @@
 /*
- * Stands between a process and the C library's calls that change files, by LD_PRELOAD. It does two things, both only for
- * paths below SHIM_ROOT:
+ * Stands between a process and the C library's calls that change files, by LD_PRELOAD. What concerns files is
+ * only done for paths below SHIM_ROOT:
  *
  *   - writes a line for each call to SHIM_LOG: what order.ts proves the order of writes, syncs and names from;
+ *   - with SHIM_BYTES, puts the bytes of each write behind its line: what power-cut.ts builds a disk from;
+ *   - moves the time of day, as the control file says;
  *   - makes one call fail, come out short, or kill or stop its process, as the control file says (shim.ts writes it). The
  *     file is mapped, so it can be changed while the process runs, and counts over all processes together.
  *
@@ -23,11 +25,14 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { OP_WRITE = 1, OP_SYNC = 2, OP_RENAME = 4, OP_LINK = 8, OP_TRUNCATE = 16, OP_UNLINK = 32, OP_MKDIR = 64, OP_CREATE = 128 };
+enum { MOST_PIECES = 1023 }; /* IOV_MAX, and the line */
 enum { FAIL = 1, SHORT = 2, TORN = 3, KILL = 4, STOP = 5 };
 
 /* Laid out as in shim.ts. */
@@ -42,10 +47,12 @@ struct control {
   volatile uint32_t calls;     /* that matched */
   volatile uint32_t seen[8];   /* of each operation, by its bit, also when nothing is armed */
   char pattern[256];           /* fnmatch of a path of the call; empty: all */
+  volatile int32_t clock_s;    /* seconds that the time of day is ahead of the machine's */
 };
 
 static struct control *control;
 static int log_fd = -1;
+static int with_bytes;
 static char root[PATH_MAX];
 static size_t root_length;
 
@@ -54,7 +61,7 @@ static char *handed_on[8];
 static int handed_on_count;
 
 static void remember_environment(void) {
-  static const char *const names[] = {"LD_PRELOAD=", "SHIM_ROOT=", "SHIM_LOG=", "SHIM_CONTROL=", "UV_USE_IO_URING="};
+  static const char *const names[] = {"LD_PRELOAD=", "SHIM_ROOT=", "SHIM_LOG=", "SHIM_CONTROL=", "SHIM_BYTES=", "UV_USE_IO_URING="};
   for (char **each = environ; *each != NULL; each++)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
       if (strncmp(*each, names[i], strlen(names[i])) == 0) handed_on[handed_on_count++] = strdup(*each);
@@ -85,6 +92,7 @@ static void open_shim(void) {
   const char *file = getenv("SHIM_CONTROL");
   if (dir == NULL) return;
   remember_environment();
+  with_bytes = getenv("SHIM_BYTES") != NULL;
   snprintf(root, sizeof root, "%s", dir);
   root_length = strlen(root);
   if (log != NULL) log_fd = (int)syscall(SYS_openat, AT_FDCWD, log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
@@ -136,16 +144,33 @@ static unsigned long inode_of_fd(int fd) {
   return syscall(SYS_fstat, fd, &found) == 0 ? (unsigned long)found.st_ino : 0;
 }
 
-/* One line, in one write: pid, thread, operation, "begin" or result, inode, offset, length, path, second path. */
-static void tell(const char *op, const char *outcome, unsigned long inode, long long offset, long long length,
-                 const char *path, const char *other) {
+/* One line, in one write: pid, thread, operation, "begin" or result, inode, offset, length, path, second path, how many
+ * bytes follow; then these, of the pieces. */
+static void tell_bytes(const char *op, const char *outcome, unsigned long inode, long long offset, long long length,
+                       const char *path, const char *other, const struct iovec *pieces, int count) {
   char line[2 * PATH_MAX + 200];
+  struct iovec all[MOST_PIECES + 1];
   if (log_fd < 0) return;
   int kept = errno;
-  int size = snprintf(line, sizeof line, "%d\t%ld\t%s\t%s\t%lu\t%lld\t%lld\t%s\t%s\n", (int)getpid(), (long)syscall(SYS_gettid), op,
-                      outcome, inode, offset, length, path, other);
-  if (size > 0) syscall(SYS_write, log_fd, line, (size_t)size);
+  long long follow = pieces != NULL && count <= MOST_PIECES ? length : 0;
+  int size = snprintf(line, sizeof line, "%d\t%ld\t%s\t%s\t%lu\t%lld\t%lld\t%s\t%s\t%lld\n", (int)getpid(),
+                      (long)syscall(SYS_gettid), op, outcome, inode, offset, length, path, other, follow);
+  if (size > 0) {
+    int used = 1;
+    all[0] = (struct iovec){line, (size_t)size};
+    for (long long left = follow; left > 0 && used <= count; used++) {
+      all[used] = pieces[used - 1];
+      if ((long long)all[used].iov_len > left) all[used].iov_len = (size_t)left;
+      left -= (long long)all[used].iov_len;
+    }
+    syscall(SYS_writev, log_fd, all, used);
+  }
   errno = kept;
+}
+
+static void tell(const char *op, const char *outcome, unsigned long inode, long long offset, long long length,
+                 const char *path, const char *other) {
+  tell_bytes(op, outcome, inode, offset, length, path, other, NULL, 0);
 }
 
 static const char *outcome_of(long result) { return result < 0 ? "failed" : "ok"; }
@@ -211,14 +236,16 @@ static ssize_t write_pieces(int fd, const struct iovec *pieces, int count, long 
     result = offset < 0 ? syscall(SYS_write, fd, bytes, half) : syscall(SYS_pwrite64, fd, bytes, half, (long)offset);
     free(bytes);
     if (action == TORN) {
-      tell("write", "ok", inode, at, result, path, "");
+      tell_bytes("write", "ok", inode, at, result, path, "", with_bytes ? pieces : NULL, count);
       errno = (int)control->error;
       result = -1;
     }
   } else {
     result = offset < 0 ? syscall(SYS_writev, fd, pieces, count) : syscall(SYS_pwritev, fd, pieces, count, (long)offset, 0L);
   }
-  if (result >= 0) tell(flags & O_DSYNC ? "write-sync" : "write", "ok", inode, at, result, path, "");
+  if (result >= 0) {
+    tell_bytes(flags & O_DSYNC ? "write-sync" : "write", "ok", inode, at, result, path, "", with_bytes ? pieces : NULL, count);
+  }
   if ((action == KILL || action == STOP) && control->after) end_here(action);
   return result;
 }
@@ -413,3 +440,26 @@ OPEN(open, 0)
 OPEN(open64, O_LARGEFILE)
 OPENAT(openat, 0)
 OPENAT(openat64, O_LARGEFILE)
+
+/* ---- The time of day */
+
+/* Only the clock that people set moves; timers, which wait on others, do not. */
+int clock_gettime(clockid_t clock, struct timespec *at) {
+  int result = (int)syscall(SYS_clock_gettime, clock, at);
+  if (result == 0 && control != NULL && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) at->tv_sec += control->clock_s;
+  return result;
+}
+int gettimeofday(struct timeval *at, void *zone) {
+  struct timespec now;
+  (void)zone;
+  clock_gettime(CLOCK_REALTIME, &now);
+  at->tv_sec = now.tv_sec;
+  at->tv_usec = now.tv_nsec / 1000;
+  return 0;
+}
+time_t time(time_t *into) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME_COARSE, &now);
+  if (into != NULL) *into = now.tv_sec;
+  return now.tv_sec;
+}

@@ -79,11 +79,15 @@ export interface ShimEvent {
   readonly path: string;
   /** The new name, of a rename or link. */
   readonly target: string;
+  /** What was written, where the process was to tell. */
+  readonly bytes?: Buffer;
 }
 
 const seenAt = 32;
 const patternAt = seenAt + 4 * ops.length;
-const controlBytes = patternAt + 256;
+const clockAt = patternAt + 256;
+const orderBytes = clockAt;
+const controlBytes = clockAt + 4;
 
 export class Shim {
   /** The shim's log. A process under the shim may append lines of its own (`markLine`). */
@@ -109,14 +113,15 @@ export class Shim {
     });
   }
 
-  /** For the environment of a process; `log` whether it writes down every call. */
-  env(options: { readonly log: boolean }): Record<string, string> {
+  /** For the environment of a process; `log` whether it writes down every call, also with the bytes of writes. */
+  env(options: { readonly log: boolean | 'with bytes' }): Record<string, string> {
     return {
       LD_PRELOAD: this.#library,
       SHIM_ROOT: this.#root,
       SHIM_CONTROL: this.#controlPath,
       UV_USE_IO_URING: '0', // its writes do not go through the C library
-      ...(options.log ? { SHIM_LOG: this.logPath } : {}),
+      ...(options.log === false ? {} : { SHIM_LOG: this.logPath }),
+      ...(options.log === 'with bytes' ? { SHIM_BYTES: '1' } : {}),
     };
   }
 
@@ -131,14 +136,14 @@ export class Shim {
     sticky = false,
   }: Order): void {
     this.disarm();
-    const control = Buffer.alloc(controlBytes);
+    const control = Buffer.alloc(orderBytes);
     control.writeInt32LE(time, 4);
     control.writeUInt32LE(actions[action], 8);
     control.writeUInt32LE(constants.errno[error], 12);
     control.writeUInt32LE(after ? 1 : 0, 16);
     control.writeUInt32LE(sticky ? 1 : 0, 20);
     control.write(path, patternAt, 255, 'latin1');
-    writeSync(this.#control, control, 4, controlBytes - 4, 4);
+    writeSync(this.#control, control, 4, orderBytes - 4, 4);
     control.writeUInt32LE(
       wanted.reduce((bits, op) => bits | opBits[op], 0),
       0,
@@ -148,6 +153,13 @@ export class Shim {
 
   disarm(): void {
     writeSync(this.#control, Buffer.alloc(4), 0, 4, 0);
+  }
+
+  /** From now on the processes' time of day is so many seconds ahead of the machine's. Their timers are not moved. */
+  setClock(aheadSeconds: number): void {
+    const bytes = Buffer.alloc(4);
+    bytes.writeInt32LE(aheadSeconds, 0);
+    writeSync(this.#control, bytes, 0, 4, clockAt);
   }
 
   /** How often the order was carried out. */
@@ -169,7 +181,7 @@ export class Shim {
 
   /** Everything seen since the last call of `forget`. */
   events(): ShimEvent[] {
-    return existsSync(this.logPath) ? parseEvents(readFileSync(this.logPath, 'utf8')) : [];
+    return existsSync(this.logPath) ? [...parseEvents(readFileSync(this.logPath))] : [];
   }
 
   forget(): void {
@@ -182,22 +194,24 @@ export function markLine(op: 'ack' | 'refused', what: string): string {
   return `${process.pid}\t0\t${op}\tok\t0\t0\t0\t${what}\t\n`;
 }
 
-function parseEvents(text: string): ShimEvent[] {
-  return text
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => {
-      const [pid, thread, op, outcome, inode, offset, length, path = '', target = ''] = line.split('\t');
-      return {
-        pid: Number(pid),
-        thread: Number(thread),
-        op: op as ShimEvent['op'], // written by shim.c
-        outcome: outcome as ShimEvent['outcome'],
-        inode: Number(inode),
-        offset: Number(offset),
-        length: Number(length),
-        path,
-        target,
-      };
-    });
+function* parseEvents(log: Buffer): Generator<ShimEvent> {
+  for (let at = 0; at < log.length;) {
+    const end = log.indexOf('\n', at);
+    const columns = log.toString('utf8', at, end).split('\t');
+    const [pid, thread, op, outcome, inode, offset, length, path = '', target = '', follow = '0'] = columns;
+    const begin = end + 1;
+    at = begin + Number(follow);
+    yield {
+      pid: Number(pid),
+      thread: Number(thread),
+      op: op as ShimEvent['op'], // written by shim.c
+      outcome: outcome as ShimEvent['outcome'],
+      inode: Number(inode),
+      offset: Number(offset),
+      length: Number(length),
+      path,
+      target,
+      ...(at > begin ? { bytes: log.subarray(begin, at) } : {}),
+    };
+  }
 }
