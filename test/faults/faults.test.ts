@@ -11,6 +11,7 @@ import { createHash } from 'node:crypto';
 import { after, test } from 'node:test';
 import { messageOf } from '../../lib/errors/errors.js';
 import { below, seededRandom } from '../../topology/random.js';
+import { clockLayers } from './clock.js';
 import { damageLayers } from './damage.js';
 import { failingCallLayers } from './failing-calls.js';
 import { importLayers } from './imports.js';
@@ -25,6 +26,7 @@ const layers: readonly Layer[] = [
   ...damageLayers,
   ...failingCallLayers,
   ...powerLayers,
+  ...clockLayers,
 ];
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);

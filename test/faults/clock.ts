@@ -1,0 +1,130 @@
+/** A layer that sets the clock, minutes to hours forth and back, of all processes at once. Timers, which no clock moves, go on. */
+import assert from 'node:assert/strict';
+import { setTimeout as delay } from 'node:timers/promises';
+import { z } from 'zod';
+import { readStatus, roles } from '../../lib/process/status.js';
+import { listRuns } from '../../serving/batch-runs.js';
+import { currentIfAny } from '../../serving/current.js';
+import { eventually } from '../running-system.js';
+import { readLog } from './house.js';
+import type { Layer } from './layer.js';
+import { requested } from './load.js';
+import { Shim, shimSkip } from './shim.js';
+import { Trial } from './trial.js';
+
+/** Seconds; one after the other in a random place of the list. The way there is one jump, the way back another. */
+const jumps = [40, 600, 3_600, 6 * 3_600, 26 * 3_600, -40, -600, -3_600, -6 * 3_600, -26 * 3_600];
+
+/** A run each so many seconds. */
+const slotSeconds = 6;
+/** Within which all must be as if the clock had not been touched. */
+const soonMs = 45_000;
+/** How far the times that are shown may be from the clock: roles say how they are every few seconds. */
+const oldMs = 20_000;
+
+const freshnessSchema = z.object({
+  freshness: z.object({
+    complete: z.boolean(),
+    batch: z.object({ createdAt: z.string() }),
+    realtime: z.object({ lagMs: z.number().nullable(), lastReceivedAt: z.string().nullable() }).nullable(),
+  }),
+});
+const question = '/v1/uniques?domain=example.com&from=2025-01-01T00:00:00Z&to=2025-01-02T00:00:00Z';
+
+const clockJumps: Layer = {
+  name: 'the clock jumps',
+  rounds: 2,
+  minimum: 2,
+  skip: shimSkip,
+  async open(t) {
+    let shim: Shim | undefined;
+    const trial = await Trial.start(t, 'together', {
+      environment: (root) => {
+        shim = new Shim(t, root);
+        return {
+          ...shim.env({ log: false }),
+          SWA_BATCH_SCHEDULE: `*/${slotSeconds} * * * * *`,
+          SWA_SEGMENT_BYTES: '100000000', // so that nothing is trimmed: every fact's receivedAt is looked at
+        };
+      },
+    });
+    const { house, history } = trial;
+    assert.ok(shim !== undefined);
+    const clock = shim;
+    let aheadSeconds = 0;
+    const now = (): number => Date.now() + aheadSeconds * 1_000;
+
+    /** What goes on, and what is shown, is as it should be by the clock as it is now. */
+    const isWell = async (): Promise<void> => {
+      const acknowledged = history.acknowledgedCount;
+      await eventually(
+        'facts are acknowledged',
+        () => history.acknowledgedCount >= acknowledged + 40 || undefined,
+        soonMs,
+      );
+      const before = [currentIfAny(house.dataDir), currentIfAny(house.dataDir)];
+      for (const i of before.keys()) {
+        before[i] = currentIfAny(house.dataDir);
+        await eventually(
+          'a scheduled run',
+          () => currentIfAny(house.dataDir) !== before[i] || undefined,
+          soonMs,
+        );
+      }
+      const last = listRuns(house.dataDir).findLast(({ outcome }) => outcome === 'published');
+      assert.ok(last !== undefined && Math.abs(last.startedAt - now()) < soonMs, 'the last run is the last');
+      let seen: unknown;
+      const isShown = async (): Promise<true | undefined> => {
+        const answer = await requested(`${house.origin}${question}`);
+        const entries = readStatus(house.dataDir);
+        seen = { now: now(), text: answer?.text, entries };
+        if (answer?.status !== 200) return undefined;
+        const { complete, realtime } = freshnessSchema.parse(JSON.parse(answer.text)).freshness;
+        const isFresh = complete && realtime?.lagMs !== null && (realtime?.lagMs ?? Infinity) < oldMs;
+        const areNew = entries.every(({ updatedAt }) => Math.abs(updatedAt - now()) < oldMs);
+        const areAll = roles.every((role) =>
+          entries.some((entry) => entry.role === role && entry.state === 'running'),
+        );
+        return (isFresh && areNew && areAll) || undefined;
+      };
+      try {
+        await eventually('freshness and status by the new clock', isShown, soonMs);
+      } catch (error) {
+        throw new Error(`shown last: ${JSON.stringify(seen)}`, { cause: error });
+      }
+    };
+
+    return {
+      round: async (random, number) => {
+        const beganAt = Date.now() + Math.min(0, aheadSeconds) * 1_000;
+        const times = [now()];
+        await trial.round(random, async () => {
+          for (const ahead of [jumps[random(jumps.length)] ?? 0, 0]) {
+            if (random(2) === 0) await trial.askForRun();
+            await delay(random(500));
+            times.push(now());
+            aheadSeconds = ahead;
+            clock.setClock(ahead);
+            times.push(now());
+            t.diagnostic(`round ${number}: ${ahead} seconds from the machine's time`);
+            await isWell();
+          }
+          return true;
+        });
+        times.push(now());
+        const [least, most] = [Math.min(...times), Math.max(...times)];
+        const { log } = await house.withLog(readLog);
+        const recent = log.filter(({ fact }) => fact.receivedAt >= beganAt);
+        assert.ok(recent.length > 0);
+        for (const { fact } of recent)
+          assert.ok(
+            fact.receivedAt >= least - 1_000 && fact.receivedAt <= most + 1_000,
+            JSON.stringify(fact),
+          );
+        return true;
+      },
+    };
+  },
+};
+
+export const clockLayers: readonly Layer[] = [clockJumps];
