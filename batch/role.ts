@@ -55,7 +55,7 @@ class BatchRole {
   #wanted: Trigger | undefined;
   /** What the last published run counted. */
   #counts: Readonly<Record<string, number>> = {};
-  /** A run without which new facts are not answered: tried again when it fails. */
+  /** A run without which new facts are not answered: tried again when it fails. `dueAt` as `performance.now`. */
   #needed: { readonly trigger: Trigger; readonly attempt: number; readonly dueAt: number } | undefined;
 
   constructor(context: RoleContext) {
@@ -73,7 +73,7 @@ class BatchRole {
     });
     if (this.#schedule.isDue()) this.#wanted = 'missed';
     const trigger = triggerToServe(config);
-    if (trigger !== undefined) this.#needed = { trigger, attempt: 1, dueAt: clock() };
+    if (trigger !== undefined) this.#needed = { trigger, attempt: 1, dueAt: performance.now() };
     this.done = this.#work();
     this.done.catch(() => undefined); // whoever started the role reads `done`
   }
@@ -105,13 +105,13 @@ class BatchRole {
     const jobs: LeasedJob<'batch-run'>[] = [];
     for (let job = this.#jobs.get(); job !== undefined; job = this.#jobs.get()) jobs.push(job);
     if (this.#schedule.isDue()) this.#wanted ??= 'schedule';
-    const needed = this.#needed !== undefined && this.#needed.dueAt <= this.#context.clock();
+    const needed = this.#needed !== undefined && this.#needed.dueAt <= performance.now();
     const trigger = jobs.length > 0 ? 'request' : needed ? this.#needed?.trigger : this.#wanted;
     if (trigger === undefined) return;
     this.#wanted = undefined;
     const renewal = setInterval(() => this.#tell(jobs, ({ id }) => this.#jobs.renew(id)), renewEveryMs);
     const published = await this.#run(trigger).finally(() => clearInterval(renewal));
-    this.#needed = published ? undefined : later(this.#needed, this.#context.clock());
+    this.#needed = published ? undefined : later(this.#needed);
     this.#tell(jobs, ({ id, attempt }) => {
       if (published || attempt >= maxAttempts) this.#jobs.ack(id);
       else this.#jobs.fail(id, this.#stopping.signal.aborted ? 0 : retryDelayMs);
@@ -170,8 +170,7 @@ function triggerToServe(config: Config): Trigger | undefined {
 /** The same once more, after a failure; undefined when it has failed too often. */
 function later<T extends { readonly attempt: number }>(
   needed: T | undefined,
-  now: number,
 ): (T & { readonly dueAt: number }) | undefined {
   if (needed === undefined || needed.attempt >= maxAttempts) return undefined;
-  return { ...needed, attempt: needed.attempt + 1, dueAt: now + retryDelayMs };
+  return { ...needed, attempt: needed.attempt + 1, dueAt: performance.now() + retryDelayMs };
 }

@@ -61,7 +61,7 @@ export async function runBatch(options: RunOptions): Promise<ViewMeta> {
   const lock = OwnerLock.acquire(batchLockPath(config.dataDir), 'batch run', 'batch.running');
   const startedAt = clock();
   const record: RunRecord = {
-    id: newRunId(startedAt, process.pid),
+    id: newRunId(config.dataDir, startedAt, process.pid),
     trigger: options.trigger,
     pid: process.pid,
     startedAt,

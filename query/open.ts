@@ -64,7 +64,7 @@ export async function openQuery(context: RoleContext, endpoint: HttpEndpoint): P
     const { config, clock } = context;
     const log = await openLog(config, clock);
     closers.add(() => log.close());
-    const lag = new LagWatch(log, clock);
+    const lag = new LagWatch(log, () => performance.now());
     closers.add(() => lag.close());
     await lag.start();
     const opened = openEngine(config, clock, lag);

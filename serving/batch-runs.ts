@@ -72,9 +72,12 @@ export function settleKilledRuns(dataDir: string): void {
   }
 }
 
-/** Sorts by time. */
-export function newRunId(startedAt: number, pid: number): string {
-  return `${new Date(startedAt).toISOString().replaceAll(':', '-')}-${pid}`;
+/** For the holder of the lock. Sorts by time, and behind every run before it when the clock has gone back since. */
+export function newRunId(dataDir: string, startedAt: number, pid: number): string {
+  const [day = '', time = ''] = runNames(dataDir).at(-1)?.split(/[TZ]/) ?? [];
+  const lastAt = Date.parse(`${day}T${time.replaceAll('-', ':')}Z`);
+  const at = Number.isNaN(lastAt) ? startedAt : Math.max(startedAt, lastAt + 1);
+  return `${new Date(at).toISOString().replaceAll(':', '-')}-${pid}`;
 }
 
 /** Undefined for a record of another version, a damaged one, or one that is gone meanwhile. */

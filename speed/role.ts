@@ -179,8 +179,8 @@ class SpeedStatus {
   /** What we are to work on and another one still holds, and what no worker of this data directory has. */
   #awaited(worker: SpeedWorker): PartitionName[] {
     const { config, clock } = this.#context;
-    if (clock() - this.#lookedAt >= lookEveryMs) {
-      this.#lookedAt = clock();
+    if (performance.now() - this.#lookedAt >= lookEveryMs) {
+      this.#lookedAt = performance.now();
       const others = readStatus(config.dataDir).filter(
         (entry) => entry.role === 'speed' && entry.worker !== this.#worker && isAtWork(entry, clock),
       );

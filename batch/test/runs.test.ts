@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { pino } from 'pino';
 import type { Fact } from '../../facts/fact.js';
 import { systemClock } from '../../lib/time/clock.js';
-import { batchLockPath } from '../../serving/batch-runs.js';
+import { batchLockPath, newRunId, saveRun } from '../../serving/batch-runs.js';
 import { OwnerLock } from '../../lib/files/owner-lock.js';
 import { openJobQueue } from '../../log/queue/job-queue.js';
 import { readStatus } from '../../lib/process/status.js';
@@ -41,6 +41,18 @@ test('a run as a child process publishes, reports its steps and keeps its histor
   assert.equal(run?.outcome, 'published');
   assert.equal(run === undefined ? undefined : countsOf(run)['repeats'], 1);
   assert.equal(overview.running, undefined);
+});
+
+test('runs stand in the order in which they began, also when the clock has gone back meanwhile', (t) => {
+  const { dataDir } = makeHouse(t);
+  const dayMs = 86_400_000;
+  const ids = [5 * dayMs, 6 * dayMs, dayMs, dayMs + 1, 7 * dayMs].map((startedAt) => {
+    const id = newRunId(dataDir, startedAt, 10);
+    saveRun(dataDir, { id, trigger: 'command', pid: 10, startedAt, endedAt: startedAt, outcome: 'failed', viewId: null, error: null, durations: {}, peakMemoryBytes: null, statistics: null }); // prettier-ignore
+    return id;
+  });
+  assert.deepEqual(ids, ids.toSorted());
+  assert.equal(new Set(ids).size, ids.length);
 });
 
 test('two runs at once: the second is refused with the name of the first', async (t) => {

@@ -112,7 +112,7 @@ const silenceMs = 15_000;
 /** Whether the role of an entry is at work: it says so, has said so lately, and its process lives (if that can be seen). */
 export function isAtWork(entry: StatusEntry, clock: Clock): boolean {
   if (entry.state !== 'running' && entry.state !== 'starting') return false;
-  if (clock() - entry.updatedAt > silenceMs) return false;
+  if (Math.abs(clock() - entry.updatedAt) > silenceMs) return false; // a time ahead: the clock has gone back since
   if (entry.host !== hostname() || entry.pidSpace !== pidSpace()) return true;
   try {
     process.kill(entry.pid, 0);

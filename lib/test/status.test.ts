@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { StatusReporter, readStatus } from '../process/status.js';
+import { StatusReporter, isAtWork, readStatus } from '../process/status.js';
 
 test('a board that cannot be written, as on a full disk, stops nobody; a damaged entry hides no other', (t) => {
   const dataDir = mkdtempSync(join(tmpdir(), 'swa-status-'));
@@ -18,5 +18,20 @@ test('a board that cannot be written, as on a full disk, stops nobody; a damaged
   assert.deepEqual(
     readStatus(dataDir).map(({ role, state, details }) => [role, state, details]),
     [['sink', 'stopped', { lag: 1 }]],
+  );
+});
+
+test('a role is at work only while its entry is of now: a time far ahead, from before the clock went back, says nothing', (t) => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'swa-status-'));
+  t.after(() => rmSync(dataDir, { recursive: true }));
+  const hourMs = 3_600_000;
+  const status = new StatusReporter({ dataDir, role: 'sink', clock: () => hourMs });
+  status.report({ state: 'running' });
+  t.after(() => status.withdraw());
+  const [entry] = readStatus(dataDir);
+  assert.ok(entry !== undefined);
+  assert.deepEqual(
+    [hourMs, 2 * hourMs, 0].map((now) => isAtWork(entry, () => now)),
+    [true, false, false],
   );
 });

@@ -109,7 +109,7 @@ export class SingleConsumerQueue {
     return this.#db.transactionSync(() => {
       const now = this.#clock();
       for (const { key: id, value } of this.#db.getRange({ start: firstId })) {
-        if (!isItem(value) || value.freeAt > now) continue;
+        if (!isItem(value) || this.#isHeld(value, now)) continue;
         const attempt = value.attempt + 1;
         requireRoom(this.#dir, roomBytes);
         this.#db.putSync(id, { ...value, attempt, freeAt: now + this.#options.leaseMs });
@@ -118,6 +118,11 @@ export class SingleConsumerQueue {
       }
       return undefined;
     });
+  }
+
+  /** Longer than a lease nobody holds an item: a time further off was written before the clock went back. */
+  #isHeld({ freeAt }: Stored, now: number): boolean {
+    return freeAt > now && freeAt <= now + this.#options.leaseMs;
   }
 
   /** The work is done: removes the item. Throws `queue.unknown-item` when this instance does not hold it any more. */
@@ -129,9 +134,11 @@ export class SingleConsumerQueue {
     });
   }
 
-  /** The work failed: the item goes to whoever asks next, after `delayMs`. Throws as `ack`. */
+  /** The work failed: the item goes to whoever asks next, after `delayMs`, at most a lease. Throws as `ack`. */
   fail(id: number, delayMs = 0): void {
-    this.#release(id, (stored) => this.#db.putSync(id, { ...stored, freeAt: this.#clock() + delayMs }));
+    this.#release(id, (stored) =>
+      this.#db.putSync(id, { ...stored, freeAt: this.#clock() + Math.min(delayMs, this.#options.leaseMs) }),
+    );
   }
 
   /** Starts the lease anew, for work that takes longer. Throws as `ack`. */

@@ -102,6 +102,24 @@ test('an item whose lease ran out goes to another worker, and the first one can 
     await Promise.all([slow.close(), quick.close()]);
   }));
 
+test('an item that was leased or put off before the clock went back is held for no longer than a lease', () =>
+  withDir(async (dir) => {
+    let now = 1_000_000;
+    const queue = SingleConsumerQueue.open(dir, () => now, { leaseMs: 1000 });
+    queue.add(bytes('a'));
+    queue.get();
+    now = 0;
+    const again = queue.get();
+    assert.equal(again?.attempt, 2);
+    assert.equal(queue.get(), undefined);
+    queue.fail(again?.id ?? 0, 60_000);
+    now = 999;
+    assert.equal(queue.get(), undefined);
+    now = 1000;
+    assert.equal(queue.get()?.attempt, 3);
+    await queue.close();
+  }));
+
 test('the queue is bounded, and an add that does not fit adds nothing', () =>
   withDir(async (dir) => {
     const queue = SingleConsumerQueue.open(dir, () => 0, { limit: 2 });

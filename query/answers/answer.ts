@@ -184,7 +184,7 @@ export function freshnessOf(engine: Engine, { batch, realtime }: Used): Freshnes
     batch: { cut: cutOf(batch.meta.cut), createdAt: instant(batch.meta.createdAt) },
   };
   const lag = engine.lag.lagOf(realtime?.cut ?? batch.meta.cut);
-  const lagMs = lag?.through === undefined ? null : Math.max(0, engine.clock() - lag.through);
+  const lagMs = lag?.throughAgoMs === undefined ? null : Math.round(lag.throughAgoMs);
   const isBehind = lagMs === null || lagMs > completeWithinMs;
   const isOfOtherRules = !sameRules(batch.meta.rules, engine.rules);
   const incompleteReason = isOfOtherRules ? 'other-rules' : isBehind ? 'behind' : null;

@@ -3,15 +3,14 @@
  * every fact that was durable when the sample was taken. So the lag is measured with one clock and needs no look at
  * any fact, however old the facts themselves are.
  */
-import type { Clock } from '../../lib/time/clock.js';
 import { distance, reaches } from '../../log/cut.js';
 import type { Cut, Log, Offsets } from '../../log/log.js';
 
 export interface Lag {
   /** Records in the log that are not in the answer, by the newest sample. */
   readonly records: number;
-  /** Every fact durable at this time (UTC ms) is in the answer; undefined when that is longer ago than samples are kept. */
-  readonly through: number | undefined;
+  /** Every fact that was durable so many milliseconds ago is in the answer; undefined when samples are not kept that long. */
+  readonly throughAgoMs: number | undefined;
 }
 
 export interface LagSource {
@@ -26,18 +25,18 @@ interface Sample {
 
 const samplesKept = 240;
 
-/** Samples a log's end at an interval until closed. */
+/** Samples a log's end at an interval until closed. `monotonic`: milliseconds that nobody sets. */
 export class LagWatch implements LagSource {
   readonly #log: Log;
-  readonly #clock: Clock;
+  readonly #monotonic: () => number;
   readonly #samples: Sample[] = [];
   readonly #everyMs: number;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(log: Log, clock: Clock, everyMs = 250) {
+  constructor(log: Log, monotonic: () => number, everyMs = 250) {
     this.#log = log;
-    this.#clock = clock;
+    this.#monotonic = monotonic;
     this.#everyMs = everyMs;
   }
 
@@ -59,7 +58,7 @@ export class LagWatch implements LagSource {
   }
 
   async sample(): Promise<void> {
-    const at = this.#clock();
+    const at = this.#monotonic();
     const next = await this.#log.latest();
     this.#samples.push({ at, next });
     if (this.#samples.length > samplesKept) this.#samples.shift();
@@ -69,7 +68,8 @@ export class LagWatch implements LagSource {
     const newest = this.#samples.at(-1);
     if (newest === undefined || cut.logId !== this.#log.id) return undefined;
     const through = this.#samples.findLast((sample) => reaches(cut.next, sample.next))?.at;
-    return { records: distance(cut.next, newest.next), through };
+    const throughAgoMs = through === undefined ? undefined : this.#monotonic() - through;
+    return { records: distance(cut.next, newest.next), throughAgoMs };
   }
 
   close(): void {

@@ -12,7 +12,7 @@ import { freshnessSchema, type Freshness } from '../answers/answer.js';
 import type { Lag } from '../engine/lag.js';
 import { show } from '../question.js';
 import { FakeBatchView, FakeRealtimeView, type FakeRealtimeOptions, type View } from './fakes.js';
-import { now, serve, type Layers } from './server.js';
+import { serve, type Layers } from './server.js';
 
 const hour0 = Date.UTC(2025, 5, 1) / hourMs;
 const page = 'https://www.example.org/a';
@@ -343,8 +343,8 @@ test('the bounce rate names the batch cut only, and is complete when that is', a
   let end = layers.realtime.cut;
   const lagOf = (cut: Cut): Lag =>
     reaches(cut.next, end.next)
-      ? { records: 0, through: now }
-      : { records: distance(cut.next, end.next), through: undefined };
+      ? { records: 0, throughAgoMs: 0 }
+      : { records: distance(cut.next, end.next), throughAgoMs: undefined };
   const server = await serve(t, { ...layers, lag: { lagOf } });
   const freshnessOf = async (path: string): Promise<Freshness> =>
     (await json(await server.get(path)))['freshness'] as unknown as Freshness;
@@ -361,7 +361,7 @@ const pageviewsSchema = z.object({ data: z.object({ pageviews: z.number() }), fr
 test('a batch view made by other rules answers alone, and says why it is incomplete', async (t) => {
   const layers = layersOf();
   const path = `/v1/pageviews?url=${encoded}&${range}`;
-  const atEnd = { lagOf: (): Lag => ({ records: 0, through: now }) };
+  const atEnd = { lagOf: (): Lag => ({ records: 0, throughAgoMs: 0 }) };
   const usual = await serve(t, { ...layers, lag: atEnd });
   const merged = await usual.get(path);
   const { data, freshness } = pageviewsSchema.parse(await json(merged));

@@ -11,7 +11,6 @@
  * One slice is under way at a time. Repeats depend on the order of a partition's records, and so it is kept whatever the
  * grouping; with everything on one thread a second slice would only wait.
  */
-import type { Clock } from '../../lib/time/clock.js';
 import type { PartitionName } from '../../log/log.js';
 import type { CountingRules } from './counting-rules.js';
 import { NormalizeBolt } from './normalize-bolt.js';
@@ -28,12 +27,14 @@ export interface SwaTopologyOptions {
   readonly persons: PersonCoupons;
   /** Partitions may come and go. */
   readonly work: ReadonlyMap<PartitionName, PartitionWork>;
-  readonly clock: Clock;
+  readonly seed: number;
+  /** Milliseconds that nobody sets: a clock that jumps would time trees out, and their facts would be set aside. */
+  readonly monotonic: () => number;
   readonly onError: (error: unknown) => void;
 }
 
 export function buildSwaTopology(options: SwaTopologyOptions): { topology: Topology; spout: PageviewSpout } {
-  const { rules, persons, work, clock, onError } = options;
+  const { rules, persons, work, seed, monotonic, onError } = options;
   const spout = new PageviewSpout();
   const builder = new TopologyBuilder();
   builder.setSpout('pageview spout', () => spout);
@@ -45,8 +46,8 @@ export function buildSwaTopology(options: SwaTopologyOptions): { topology: Topol
     .fieldsGrouping('normalize', ['lane'], 'pages')
     .globalGrouping('normalize', 'notes');
   const topology = builder.build({
-    clock,
-    random: seededRandom(clock()),
+    clock: monotonic,
+    random: seededRandom(seed),
     onError: ({ error }) => onError(error),
     maxSpoutPending: 1, // slices under way
     batch: 256,

@@ -105,11 +105,17 @@ export class Generation {
     this.#failed = failed;
     this.#now = options.monotonic ?? (() => performance.now());
     this.#add(prepared);
-    const { clock } = options;
     const rules = new CountingRules(options.rules, options.hash);
     const persons = new PersonCoupons(options.view);
     const onError = (error: unknown): void => void (this.#lastError = error);
-    const { topology, spout } = buildSwaTopology({ rules, persons, work: this.#work, clock, onError });
+    const { topology, spout } = buildSwaTopology({
+      rules,
+      persons,
+      work: this.#work,
+      seed: options.clock(),
+      monotonic: this.#now,
+      onError,
+    });
     this.#topology = topology;
     this.#spout = spout;
   }

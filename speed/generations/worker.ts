@@ -117,7 +117,7 @@ export class SpeedWorker {
     await this.#followPointer();
     const records = await this.#advance(signal);
     if (this.#leads) this.#lead();
-    if (this.#options.clock() - this.#reportedAt >= progressEveryMs) this.#report();
+    if (performance.now() - this.#reportedAt >= progressEveryMs) this.#report();
     if (records >= this.#options.epochTuples) return;
     const restMs = paceMs - (performance.now() - began);
     if (restMs > 0) await sleep(restMs, undefined, { signal }).catch(ignoreAbort);
@@ -409,7 +409,7 @@ export class SpeedWorker {
   }
 
   #report(): void {
-    this.#reportedAt = this.#options.clock();
+    this.#reportedAt = performance.now();
     this.#options.onProgress(this);
   }
 }
