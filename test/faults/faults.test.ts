@@ -11,6 +11,7 @@ import { createHash } from 'node:crypto';
 import { after, test } from 'node:test';
 import { messageOf } from '../../lib/errors/errors.js';
 import { below, seededRandom } from '../../topology/random.js';
+import { brokerLayers } from './broker.js';
 import { clockLayers } from './clock.js';
 import { damageLayers } from './damage.js';
 import { failingCallLayers } from './failing-calls.js';
@@ -27,6 +28,7 @@ const layers: readonly Layer[] = [
   ...failingCallLayers,
   ...powerLayers,
   ...clockLayers,
+  ...brokerLayers,
 ];
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);
@@ -37,10 +39,14 @@ const only = process.env['ROUND'];
 /** Layer, rounds in which the fault hit, least number. */
 const results: [string, number, number][] = [];
 
-for (const layer of layers.filter(({ name }) => name.includes(wanted))) {
+/** Of a layer with less than one round there is nothing in the short form. */
+const isTried = ({ name, rounds }: Layer): boolean =>
+  name.includes(wanted) && (only !== undefined || rounds * times >= 1);
+
+for (const layer of layers.filter(isTried)) {
   test(layer.name, { skip: layer.skip }, async (t) => {
     const run = await layer.open(t, seed);
-    const count = Math.min(layer.rounds * times, run.maxRounds ?? Infinity);
+    const count = Math.min(Math.floor(layer.rounds * times), run.maxRounds ?? Infinity);
     const rounds = only === undefined ? Array.from({ length: count }, (_, i) => i) : [Number(only)];
     let hit = 0;
     for (const round of rounds) {

@@ -36,6 +36,8 @@ export const rolesApart: readonly Part[] = ['collector', 'sink', 'speed', 'batch
 export interface HouseOptions {
   /** The folder the data directory is to lie in; a temporary one by default. */
   readonly at?: string;
+  /** host:port; the embedded log by default. */
+  readonly kafkaBroker?: string;
   /** More of the processes' environment, given the data directory. */
   readonly environment?: (dataDir: string) => Record<string, string>;
 }
@@ -58,8 +60,18 @@ export class FaultsHouse {
     const dataDir = join(base, 'data');
     mkdirSync(dataDir, { recursive: true });
     const [httpPort, collectorPort] = [await freePort(), await freePort()];
-    const config = configWith({ dataDir, httpPort, collectorPort, partitions: 2 });
-    const house = new FaultsHouse(config, options.environment?.(dataDir) ?? {});
+    const { kafkaBroker } = options;
+    const config = configWith({
+      dataDir,
+      httpPort,
+      collectorPort,
+      partitions: 2,
+      ...(kafkaBroker === undefined ? {} : { kafkaBrokers: [kafkaBroker] }),
+    });
+    const house = new FaultsHouse(config, {
+      ...(kafkaBroker === undefined ? {} : { SWA_KAFKA_BROKERS: kafkaBroker }),
+      ...options.environment?.(dataDir),
+    });
     t.after(async () => {
       await house.killAll();
       if (options.at === undefined) rmSync(base, { recursive: true, force: true });

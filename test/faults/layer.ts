@@ -4,7 +4,7 @@ import type { Random } from './load.js';
 
 export interface Layer {
   readonly name: string;
-  /** In the short form; ROUNDS= multiplies both. */
+  /** In the short form, which is without a layer that has less than one; ROUNDS= multiplies both. */
   readonly rounds: number;
   /** With fewer rounds in which the fault hit, the run fails: it has proven too little. */
   readonly minimum: number;

@@ -109,6 +109,11 @@ export class KafkaBroker {
     await once(child, 'exit');
   }
 
+  /** Lets it stand still, or go on. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#process?.kill(signal);
+  }
+
   async dispose(): Promise<void> {
     await this.stop('SIGKILL');
     rmSync(this.#dir, { recursive: true, force: true });
