@@ -45,7 +45,17 @@ function stateOf(t: TestContext, disk: CrashedDisk, fate: 'undone' | 'done'): Re
 }
 
 test('where nothing is lost, the disk is what the processes left', { skip: shimSkip }, (t) => {
-  const { path, disk } = ranOn(t, (dir) => [workload, dir, '0', 'log', 'sink', 'batch', 'trim', 'rest']);
+  const { path, disk } = ranOn(t, (dir) => [
+    workload,
+    dir,
+    '0',
+    'log',
+    'sink',
+    'batch',
+    'trim',
+    'pointers',
+    'jobs',
+  ]);
   const [left, made] = [filesIn(path), stateOf(t, disk, 'done')];
   assert.ok(Object.keys(left).length > 20);
   assert.deepEqual(Object.keys(made), Object.keys(left));
