@@ -18,7 +18,7 @@ const jumps = [40, 600, 3_600, 6 * 3_600, 26 * 3_600, -40, -600, -3_600, -6 * 3_
 /** A run each so many seconds. */
 const slotSeconds = 6;
 /** Within which all must be as if the clock had not been touched. */
-const soonMs = 45_000;
+const soonMs = 90_000;
 /** How far the times that are shown may be from the clock: roles say how they are every few seconds. */
 const oldMs = 20_000;
 
