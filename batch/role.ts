@@ -21,7 +21,7 @@ import { countsOf, listRuns, type Trigger } from '../serving/batch-runs.js';
 import { Schedule } from './schedule.js';
 import { spawnBatchRun } from './spawn-run.js';
 
-const pollMs = 250;
+const pollMs = 500;
 const retryDelayMs = 10_000;
 const renewEveryMs = 20_000;
 /** A job, or a run that answers wait for, is given up after so many failures; they stand in the history. */

@@ -23,7 +23,7 @@ export interface ImportWorkerOptions {
   readonly onChange: (state: ImportState) => void;
 }
 
-const pollMs = 500;
+const pollMs = 1_000;
 const renewEveryMs = 20_000;
 const retryDelayMs = 10_000;
 /** An import that failed this often in one process is given up; its last error stays on the status board. */

@@ -151,7 +151,10 @@ test('`swa start` ends as a role of its own thread does that is refused', async 
   const taken = await swa(['start'], { SWA_HTTP_PORT: '0' });
   await sink.stop();
   assert.equal(taken.code, 1, taken.stderr);
-  assert.match(taken.stderr, /^data-dir\.in-use: another swa process holds .*: sink: .* holds .*sink\.lock\n/);
+  assert.match(
+    taken.stderr,
+    /^data-dir\.in-use: another swa process holds .*: sink: .* holds .*sink\.lock\n/,
+  );
 });
 
 test('what serves and is refused by its endpoint ends, says why, and leaves nothing running', async (t) => {

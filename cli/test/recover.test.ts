@@ -17,40 +17,22 @@ import { runBatch } from '../../batch/run.js';
 import { systemClock } from '../../lib/time/clock.js';
 import { configWith, type Config } from '../../lib/config/config.js';
 import { openDataDir, roomOf } from '../../lib/files/data-dir.js';
-import { encodeRecord } from '../../facts/record.js';
 import { openLogWriter } from '../../log/open-log.js';
 import { openJobQueue } from '../../log/queue/job-queue.js';
-import { UrlRules } from '../../facts/url/normalize.js';
 import { partitionDir } from '../../master-data/layout.js';
 import { drainLogToMaster } from '../../master-data/role.js';
 import { takeSnapshot } from '../../master-data/snapshot.js';
 import { verifyMaster } from '../../master-data/audit.js';
 import { readCurrent } from '../../serving/current.js';
 import { recoverDataDir, type Recovery } from '../recovery.js';
+import { append } from './appended-facts.js';
 
-const urls = new UrlRules();
 const partitions = 2;
 const [stored, unstored] = [900, 300];
 let model = '';
 
 const configOf = (dataDir: string): Config =>
   configWith({ dataDir, partitions, segmentBytes: 65_536, sinkMaxRows: 100, batchThreads: 2 });
-
-async function append(config: Config, from: number, count: number): Promise<void> {
-  const log = await openLogWriter(config, systemClock);
-  for (let i = from; i < from + count; i += 10) {
-    const facts = Array.from({ length: Math.min(10, from + count - i) }, (_, n) => ({
-      type: 'pageview' as const,
-      visitor: `cookie:${(i + n) % 50}`,
-      url: `https://e.org/${(i + n) % 7}`,
-      timestamp: 1_700_000_000_000 + i + n,
-      eventId: `event-${i + n}`,
-      receivedAt: 1_700_000_000_000,
-    }));
-    await log.append(facts.map((fact) => encodeRecord(fact, urls)));
-  }
-  await log.close();
-}
 
 before(async () => {
   model = mkdtempSync(join(tmpdir(), 'swa-recover-model-'));

@@ -38,7 +38,7 @@ export interface WorkerOptions extends Omit<GenerationOptions, 'view' | 'signal'
 }
 
 /** How long an idle worker sleeps in the log, which wakes it when there is more, before it looks around for a new batch view. */
-const idleMs = 250;
+const idleMs = 500;
 /** Small epochs are gathered to at most one in this time: busy cells are then written once, not once per pageview. */
 const paceMs = 40;
 const retryMs = 500;
