@@ -21,6 +21,7 @@ export const rows: readonly Row[] = [
   { name: 'freshness', load: () => import('./freshness.js') },
   { name: 'bytes', load: () => import('./bytes.js') },
   { name: 'idle', load: () => import('./idle.js') },
+  { name: 'soak', load: () => import('./soak.js') },
   { name: 'batch', load: () => import('./batch.js') },
   { name: 'batch-star', load: () => import('./batch-star.js') },
 ];

@@ -1,0 +1,308 @@
+/**
+ * Row `soak`: whether anything grows. `swa start` as a process of its own takes twice the nominal 2,000 facts/s for 20 minutes:
+ * pageviews on a million URLs of 300,000 domains (each URL comes round again), with an edge now and then. Beside that slow readers of
+ * answers, questions all the time, and a batch run a minute. Every second the process's resident memory, open files and
+ * threads are read from /proc, and the size of the log and of what lies in the data directory but is not kept for ever.
+ *
+ * What is judged: over the second half, by the least-squares line through it, memory may rise by 5 % and descriptors by 5 %; the log may hold
+ * no more than its retention needs; no answer may be a 5xx but 503 with a reason; an event is to be visible within a second
+ * (p99). A quick run shows that the row works: caches are still filling, so memory is not judged.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
+import { runningUrl } from '../cli/running-url.js';
+import { systemClock } from '../lib/time/clock.js';
+import { projectRoot } from '../lib/files/assets.js';
+import { listRuns } from '../serving/batch-runs.js';
+import type { BenchOptions, BenchResult } from './row.js';
+
+const nominalPerSecond = 2_000;
+const urls = 1_000_000;
+const domains = 300_000;
+const factsInRequest = 400;
+const slowReaders = 8;
+const runEveryMs = 60_000;
+const probeEveryMs = 500;
+const maxRise = 0.05;
+const targetFreshMs = 1_000;
+/** Of the log: what three views do not cover, as much again by which repeats are told, a run that takes long, and two segments. */
+const logRunsKept = 8;
+const bytesOfAFact = 400;
+const segmentBytes = 16 * 2 ** 20;
+
+interface Sample {
+  readonly second: number;
+  readonly memoryBytes: number;
+  readonly descriptors: number;
+  readonly threads: number;
+  readonly logBytes: number;
+  readonly scratchBytes: number;
+}
+
+const uniquesSchema = z.object({ data: z.object({ pageviews: z.number() }) });
+
+export async function run({ quick }: BenchOptions): Promise<BenchResult> {
+  const seconds = quick ? 180 : 1_200;
+  const dir = mkdtempSync(join(tmpdir(), 'swa-bench-'));
+  const dataDir = join(dir, 'data');
+  const system = spawn(process.execPath, ['bin/swa', 'start'], {
+    cwd: projectRoot,
+    env: {
+      PATH: process.env['PATH'],
+      SWA_DATA_DIR: dataDir,
+      SWA_HTTP_PORT: '0',
+      SWA_BATCH_SCHEDULE: 'off',
+      SWA_SEGMENT_BYTES: String(segmentBytes),
+      SWA_LOG_LEVEL: 'error',
+    },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  const exited = once(system, 'exit');
+  const ending = new AbortController();
+  try {
+    const origin = await start(dataDir);
+    const load = new Load(origin, ending.signal);
+    const samples: Sample[] = [];
+    const end = performance.now() + seconds * 1_000;
+    const work = Promise.all([load.send(), load.askForRuns(), load.probe(), load.readSlowly()]);
+    work.catch(() => ending.abort()); // thrown below
+    for (let second = 0; performance.now() < end && !ending.signal.aborted; second++) {
+      if (system.exitCode !== null || system.signalCode !== null)
+        throw new Error(`the system ended after ${second} s`);
+      samples.push(sampleOf(system.pid ?? 0, dataDir, second));
+      await sleep(1_000);
+    }
+    ending.abort();
+    await work;
+    return resultOf(load, samples, { seconds, quick, dataDir });
+  } finally {
+    ending.abort();
+    system.kill('SIGTERM');
+    await exited;
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+async function start(dataDir: string): Promise<string> {
+  const deadline = performance.now() + 60_000;
+  while (performance.now() < deadline) {
+    const url = runningUrl({ dataDir }, 'query');
+    if (url !== undefined) return url;
+    await sleep(50);
+  }
+  throw new Error('the system did not start within a minute');
+}
+
+/** All that is asked of the system, and what came of it. */
+class Load {
+  sent = 0;
+  /** Answers by status; 503 with a reason, and without one. */
+  readonly answers = new Map<string, number>();
+  readonly freshMs: number[] = [];
+  readonly #origin: string;
+  readonly #signal: AbortSignal;
+  #probes = 0;
+
+  constructor(origin: string, signal: AbortSignal) {
+    this.#origin = origin;
+    this.#signal = signal;
+  }
+
+  /** At its pace, one request after the other: what is late is not made up for. */
+  async send(): Promise<void> {
+    const everyMs = (1_000 * factsInRequest) / (2 * nominalPerSecond);
+    let due = performance.now();
+    while (!this.#signal.aborted) {
+      const lines = Array.from({ length: factsInRequest }, (_, i) => JSON.stringify(factOf(this.sent + i)));
+      const status = await this.#fetch('/v1/events', lines.join('\n'));
+      if (status?.code === 202) this.sent += factsInRequest;
+      due = Math.max(due + everyMs, performance.now());
+      await this.#pause(due - performance.now());
+    }
+  }
+
+  async askForRuns(): Promise<void> {
+    while (!this.#signal.aborted) {
+      await this.#fetch('/v1/batches', '');
+      await this.#pause(runEveryMs);
+    }
+  }
+
+  /** One fact on a page of its own, and how long until an answer has it; beside it a listing, as a dashboard asks for. */
+  async probe(): Promise<void> {
+    while (!this.#signal.aborted) {
+      const url = `https://probe.example/${this.#probes++}`;
+      const began = performance.now();
+      const sent = await this.#fetch(
+        '/v1/events',
+        JSON.stringify({ type: 'pageview', visitor: 'cookie:probe', url }),
+      );
+      if (sent?.code === 202) {
+        const range = dayAround(systemClock());
+        while (!this.#signal.aborted && performance.now() < began + 30_000) {
+          const answer = await this.#fetch(`/v1/pageviews?url=${encodeURIComponent(url)}&${range}`);
+          if (answer?.code === 200 && uniquesSchema.parse(JSON.parse(answer.body)).data.pageviews > 0) break;
+          await this.#pause(20);
+        }
+        if (!this.#signal.aborted) this.freshMs.push(performance.now() - began);
+        await this.#fetch(`/v1/domains?limit=10&${range}`);
+      }
+      await this.#pause(probeEveryMs);
+    }
+  }
+
+  /** Clients that ask for a long listing and read next to nothing of it: the system may cut them off, and they come again. */
+  async readSlowly(): Promise<void> {
+    const { hostname, port } = new URL(this.#origin);
+    const sockets = new Set<Socket>();
+    while (!this.#signal.aborted) {
+      while (sockets.size < slowReaders) {
+        const socket = connect(Number(port), hostname);
+        sockets.add(socket);
+        socket.pause();
+        socket.on('error', () => undefined);
+        socket.on('close', () => sockets.delete(socket));
+        socket.write(
+          `GET /v1/domains?limit=1000&${dayAround(systemClock())} HTTP/1.1\r\nHost: localhost\r\n\r\n`,
+        );
+      }
+      await this.#pause(1_000);
+      for (const socket of sockets) socket.read(64);
+    }
+    for (const socket of sockets) socket.destroy();
+  }
+
+  async #fetch(path: string, body?: string): Promise<{ code: number; body: string } | undefined> {
+    if (this.#signal.aborted) return undefined;
+    const init =
+      body === undefined ? {} : { method: 'POST', body, headers: { 'Content-Type': 'application/x-ndjson' } };
+    const response = await fetch(`${this.#origin}${path}`, { ...init, signal: AbortSignal.timeout(30_000) });
+    const text = await response.text();
+    const reason = response.status === 503 && text.includes('"detail"') ? ' with a reason' : '';
+    const key = `${response.status}${reason}`;
+    this.answers.set(key, (this.answers.get(key) ?? 0) + 1);
+    return { code: response.status, body: text };
+  }
+
+  async #pause(ms: number): Promise<void> {
+    if (ms > 0) await sleep(ms, undefined, { signal: this.#signal }).catch(() => undefined);
+  }
+}
+
+/** Fact `i`: URLs in an order that spreads them over all domains, visitors of a hundred thousand, an edge in two hundred. */
+function factOf(i: number): object {
+  const visitor = `cookie:${(i * 7_919) % 100_000}`;
+  if (i % 200 === 199) return { type: 'equiv', a: visitor, b: `user:${(i * 7_919) % 50_000}` };
+  const page = (i * 611_953) % urls;
+  return { type: 'pageview', visitor, url: `https://site${page % domains}.example/${page}` };
+}
+
+function dayAround(now: number): string {
+  const hour = 3_600_000;
+  const from = Math.floor(now / hour) * hour - 12 * hour;
+  return `from=${new Date(from).toISOString()}&to=${new Date(from + 24 * hour).toISOString()}`;
+}
+
+function sampleOf(pid: number, dataDir: string, second: number): Sample {
+  const resident = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  return {
+    second,
+    memoryBytes: Number(resident) * 1_024,
+    descriptors: readdirSync(`/proc/${pid}/fd`).length,
+    threads: readdirSync(`/proc/${pid}/task`).length,
+    logBytes: bytesIn(join(dataDir, 'log')),
+    scratchBytes: ['status', 'jobs', 'locks', 'batch'].reduce(
+      (sum, room) => sum + bytesIn(join(dataDir, room)),
+      0,
+    ),
+  };
+}
+
+/** Of all files in a folder; what goes meanwhile counts nothing. */
+function bytesIn(dir: string): number {
+  try {
+    return readdirSync(dir, { withFileTypes: true }).reduce((sum, entry) => {
+      const path = join(dir, entry.name);
+      return (
+        sum + (entry.isDirectory() ? bytesIn(path) : (statSync(path, { throwIfNoEntry: false })?.size ?? 0))
+      );
+    }, 0);
+  } catch {
+    return 0;
+  }
+}
+
+/** By how much the least-squares line rises from its begin to its end, as a part of its mean. */
+function riseOf(samples: readonly Sample[], value: (sample: Sample) => number): number {
+  const meanOf = (of: (sample: Sample) => number): number =>
+    samples.reduce((sum, sample) => sum + of(sample), 0) / samples.length;
+  const at = meanOf(({ second }) => second);
+  const mean = meanOf(value);
+  const spread = samples.reduce((sum, { second }) => sum + (second - at) ** 2, 0);
+  const slope =
+    samples.reduce((sum, sample) => sum + (sample.second - at) * (value(sample) - mean), 0) / spread;
+  return (slope * ((samples.at(-1)?.second ?? 0) - (samples[0]?.second ?? 0))) / mean;
+}
+
+function resultOf(
+  load: Load,
+  samples: readonly Sample[],
+  {
+    seconds,
+    quick,
+    dataDir,
+  }: { readonly seconds: number; readonly quick: boolean; readonly dataDir: string },
+): BenchResult {
+  const half = samples.slice(samples.length >> 1);
+  const rises = {
+    memory: riseOf(half, ({ memoryBytes }) => memoryBytes),
+    descriptors: riseOf(half, ({ descriptors }) => descriptors),
+    scratch: riseOf(half, ({ scratchBytes }) => scratchBytes),
+  };
+  const fresh = load.freshMs.toSorted((a, b) => a - b);
+  const p99 = fresh[Math.floor((fresh.length - 1) * 0.99)] ?? Infinity;
+  const factsPerSecond = load.sent / seconds;
+  const logLimit = logRunsKept * (runEveryMs / 1_000) * factsPerSecond * bytesOfAFact + 2 * segmentBytes;
+  const logPeak = Math.max(...half.map(({ logBytes }) => logBytes));
+  const errors = [...load.answers].filter(
+    ([status]) => status.startsWith('5') && status !== '503 with a reason',
+  );
+  const runs = listRuns(dataDir);
+  const published = runs.filter(({ outcome }) => outcome === 'published').length;
+  const isFlat = quick || (rises.memory <= maxRise && rises.descriptors <= maxRise);
+  return {
+    target: `second half: memory and descriptors rise <= ${maxRise * 100} %, log within retention; no 5xx but 503 with a reason; fresh p99 < ${targetFreshMs} ms`,
+    met: isFlat && logPeak <= logLimit && errors.length === 0 && published > 0 && p99 < targetFreshMs,
+    figures: {
+      seconds,
+      'facts/s': Math.round(factsPerSecond),
+      'memory MiB, most': mebibytes(Math.max(...samples.map(({ memoryBytes }) => memoryBytes))),
+      'memory rise %': percent(rises.memory),
+      'descriptors, most': Math.max(...samples.map(({ descriptors }) => descriptors)),
+      'descriptors rise %': percent(rises.descriptors),
+      'threads, most': Math.max(...samples.map(({ threads }) => threads)),
+      'status, jobs, locks, batch rise %': percent(rises.scratch),
+      'log MiB, most': mebibytes(logPeak),
+      'log MiB, limit': mebibytes(logLimit),
+      'batch runs published': published,
+      'batch runs in all': runs.length,
+      'fresh p50 ms': Math.round(fresh[fresh.length >> 1] ?? Infinity),
+      'fresh p99 ms': Math.round(p99),
+      answers: [...load.answers].map(([status, count]) => `${status}: ${count}`).join(', '),
+    },
+  };
+}
+
+function mebibytes(bytes: number): number {
+  return Math.round(bytes / 2 ** 20);
+}
+
+function percent(part: number): number {
+  return Math.round(part * 1_000) / 10;
+}
