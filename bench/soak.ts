@@ -5,7 +5,7 @@
  * threads are read from /proc, and the size of the log and of what lies in the data directory but is not kept for ever.
  *
  * What is judged: over the second half, by the least-squares line through it, memory may rise by 5 % and descriptors by 5 %; the log may hold
- * no more than its retention needs; no answer may be a 5xx but 503 with a reason; an event is to be visible within a second
+ * no more than its retention needs; no answer may be an error but 503 with a reason; at least nine tenths of the load must have been taken; an event is to be visible within a second
  * (p99). A quick run shows that the row works: caches are still filling, so memory is not judged.
  */
 import { spawn } from 'node:child_process';
@@ -151,7 +151,7 @@ class Load {
           await this.#pause(20);
         }
         if (!this.#signal.aborted) this.freshMs.push(performance.now() - began);
-        await this.#fetch(`/v1/domains?limit=10&${range}`);
+        await this.#fetch('/v1/domains?limit=10');
       }
       await this.#pause(probeEveryMs);
     }
@@ -168,9 +168,7 @@ class Load {
         socket.pause();
         socket.on('error', () => undefined);
         socket.on('close', () => sockets.delete(socket));
-        socket.write(
-          `GET /v1/domains?limit=1000&${dayAround(systemClock())} HTTP/1.1\r\nHost: localhost\r\n\r\n`,
-        );
+        socket.write('GET /v1/domains?limit=1000 HTTP/1.1\r\nHost: localhost\r\n\r\n');
       }
       await this.#pause(1_000);
       for (const socket of sockets) socket.read(64);
@@ -271,14 +269,20 @@ function resultOf(
   const logLimit = logRunsKept * (runEveryMs / 1_000) * factsPerSecond * bytesOfAFact + 2 * segmentBytes;
   const logPeak = Math.max(...half.map(({ logBytes }) => logBytes));
   const errors = [...load.answers].filter(
-    ([status]) => status.startsWith('5') && status !== '503 with a reason',
+    ([status]) => !status.startsWith('2') && status !== '503 with a reason',
   );
   const runs = listRuns(dataDir);
   const published = runs.filter(({ outcome }) => outcome === 'published').length;
   const isFlat = quick || (rises.memory <= maxRise && rises.descriptors <= maxRise);
   return {
-    target: `second half: memory and descriptors rise <= ${maxRise * 100} %, log within retention; no 5xx but 503 with a reason; fresh p99 < ${targetFreshMs} ms`,
-    met: isFlat && logPeak <= logLimit && errors.length === 0 && published > 0 && p99 < targetFreshMs,
+    target: `second half: memory and descriptors rise <= ${maxRise * 100} %, log within retention; no error but 503 with a reason; fresh p99 < ${targetFreshMs} ms`,
+    met:
+      isFlat &&
+      factsPerSecond >= 0.9 * 2 * nominalPerSecond &&
+      logPeak <= logLimit &&
+      errors.length === 0 &&
+      published > 0 &&
+      p99 < targetFreshMs,
     figures: {
       seconds,
       'facts/s': Math.round(factsPerSecond),
