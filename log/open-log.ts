@@ -62,8 +62,11 @@ export function logLockPath(dataDir: string): string {
   return join(roomOf(dataDir, 'locks'), 'log-writer.lock');
 }
 
-/** A log that was made again would acknowledge facts at offsets that the master dataset has already, and never stores again. */
-function refuseSecondLog(dataDir: string): void {
+/**
+ * Throws `log.missing` where there was a log: one that was made again would acknowledge facts at offsets that the master dataset has
+ * already, and never stores again.
+ */
+export function refuseSecondLog(dataDir: string): void {
   const trace = traceOfLog(dataDir);
   if (trace === undefined) return;
   throw new SwaError(

@@ -9,9 +9,11 @@ import { roomOf } from '../lib/files/data-dir.js';
 import { SwaError } from '../lib/errors/errors.js';
 import { replaceFile } from '../lib/files/durable.js';
 import { readIfThere } from '../lib/files/read-if-there.js';
+import type { Findings } from '../lib/errors/finding.js';
 import { checkLogId, namesOf, offsetAt } from './cut.js';
 import { offset, parsePartitionName, type Cut, type LogId, type LogWriter, type Offsets } from './log.js';
 import { provenEnd } from './stored.js';
+import { validJson } from '../lib/files/valid-json.js';
 
 const noteSchema = z.object({
   logId: z.string().transform((id) => id as LogId), // written below
@@ -87,6 +89,15 @@ export class Trimmer {
     });
     return Object.fromEntries(least);
   }
+}
+
+/** A note that cannot be carried out. */
+export function auditTrimNote(dataDir: string, report: Findings): void {
+  const path = notePath(dataDir);
+  const wayOn = 'delete it: the next batch run writes it anew';
+  const text = report.attempt(path, wayOn, () => readIfThere(path));
+  if (text !== undefined && validJson(noteSchema, text) === undefined)
+    report.add(`${path} is damaged: what the log may drop is not known, so it drops nothing`, wayOn);
 }
 
 function notePath(dataDir: string): string {

@@ -13,20 +13,24 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { SwaError, messageOf, systemCode } from '../lib/errors/errors.js';
+import type { Finding } from '../lib/errors/finding.js';
 import { removeScratch } from '../lib/files/removal.js';
 import type { Sealed } from '../lib/files/sealed.js';
 import { checkCut } from '../log/cut.js';
 import { offset, type Cut, type Log, type PartitionName } from '../log/log.js';
 import { openDuckDb, sqlParquet } from './duckdb.js';
-import { masterDir } from './layout.js';
+import { manifestPath, masterDir } from './layout.js';
 import { endOf, manifestNumbers, readManifest, readRoot, type ManifestGap, type Root } from './manifest.js';
-import { pinSnapshot } from './pins.js';
+import { snapshotToLookAt } from './pins.js';
+import { recoverHint } from './sealed-json.js';
 import { verifySnapshotFiles, type SnapshotFile } from './snapshot.js';
 
 export interface MasterAudit {
   readonly ok: boolean;
   /** What is wrong, in words, each naming its file or partition; at most `maxProblems`. */
   readonly problems: readonly string[];
+  /** The same, each with the way on. */
+  readonly findings: readonly Finding[];
   /** Undefined when it could not even be read. */
   readonly cut: Cut | undefined;
   readonly checked: {
@@ -55,8 +59,10 @@ export async function verifyMaster(
   options: { readonly signal?: AbortSignal; readonly onFile?: (file: SnapshotFile) => void } = {},
 ): Promise<MasterAudit> {
   const audit = new Audit();
-  if (readRootOrReport(dataDir, audit) === undefined) return audit.result(undefined);
-  const pinned = audit.attempt(() => pinSnapshot(dataDir, 'swa verify'));
+  const root = readRootOrReport(dataDir, audit);
+  if (root === undefined) return audit.result(undefined);
+  for (const name of root.body.partitions) checkChain(dataDir, root, name, audit);
+  const pinned = audit.attempt(() => snapshotToLookAt(dataDir, 'swa verify'));
   if (pinned === undefined) return audit.result(undefined);
   const tempDirectory = mkdtempSync(join(tmpdir(), 'swa-verify-'));
   const duckdb = await openDuckDb({
@@ -67,8 +73,6 @@ export async function verifyMaster(
   });
   try {
     const { snapshot } = pinned;
-    const root = readRootOrReport(dataDir, audit);
-    if (root !== undefined) for (const name of root.body.partitions) checkChain(dataDir, root, name, audit);
     if (log !== undefined) await audit.attemptAsync(() => checkCut(log, snapshot.cut, 'the master dataset'));
     for (const file of snapshot.files) {
       options.signal?.throwIfAborted();
@@ -85,7 +89,7 @@ export async function verifyMaster(
 
 /** Collects what was seen. */
 class Audit {
-  readonly #problems: string[] = [];
+  readonly #findings: Finding[] = [];
   readonly #counts = {
     partitions: 0,
     manifests: 0,
@@ -102,8 +106,9 @@ class Audit {
     this.#counts[what] += by;
   }
 
-  problem(text: string): void {
-    if (this.#problems.length < maxProblems) this.#problems.push(text);
+  problem(finding: string, wayOn = recoverHint): void {
+    if (this.#findings.length >= maxProblems || this.#findings.some((one) => one.finding === finding)) return;
+    this.#findings.push({ finding, wayOn });
   }
 
   /** Undefined when it fails; a file that is gone is a problem only to who needs it. */
@@ -125,7 +130,9 @@ class Audit {
   }
 
   result(cut: Cut | undefined): MasterAudit {
-    return { ok: this.#problems.length === 0, problems: this.#problems, cut, checked: this.#counts };
+    const findings = this.#findings;
+    const problems = findings.map(({ finding }) => finding);
+    return { ok: problems.length === 0, problems, findings, cut, checked: this.#counts };
   }
 }
 
@@ -145,6 +152,10 @@ function readRootOrReport(dataDir: string, audit: Audit): Sealed<Root> | undefin
   return root;
 }
 
+/** One of two manifests is not what it was; which one is not known. */
+const chainWayOn =
+  'restore it and the one before it from a copy; facts are read by the newest manifest alone, so an older one that was changed loses nothing';
+
 function checkChain(dataDir: string, root: Sealed<Root>, name: PartitionName, audit: Audit): void {
   audit.count('partitions');
   let before: { readonly number: number; readonly sha256: string; readonly cut: number } = {
@@ -161,10 +172,16 @@ function checkChain(dataDir: string, root: Sealed<Root>, name: PartitionName, au
     gaps = manifest.body.gaps;
     // Old manifests are removed, so the chain may begin late, and a pinned one may stand alone.
     if (number === before.number + 1 && manifest.body.predecessorSha256 !== before.sha256) {
-      audit.problem(`manifest ${number} of ${name} does not name the hash of its predecessor`);
+      audit.problem(
+        `${manifestPath(dataDir, name, number)} does not name the hash of its predecessor`,
+        chainWayOn,
+      );
     }
     if (cut < before.cut) {
-      audit.problem(`manifest ${number} of ${name} goes back from offset ${before.cut} to ${cut}`);
+      audit.problem(
+        `${manifestPath(dataDir, name, number)} goes back from offset ${before.cut} to ${cut}`,
+        chainWayOn,
+      );
     }
     before = { number, sha256: manifest.sha256, cut };
   }

@@ -12,7 +12,7 @@ import { systemCode } from '../lib/errors/errors.js';
 import { OwnerLock, liveLockOwner } from '../lib/files/owner-lock.js';
 import type { PartitionName } from '../log/log.js';
 import { removeScratch } from '../lib/files/removal.js';
-import { pinsDir } from './layout.js';
+import { pinsDir, sinkLockPath } from './layout.js';
 import { takeSnapshot, type Snapshot } from './snapshot.js';
 
 export interface PinnedSnapshot {
@@ -43,6 +43,15 @@ export function pinSnapshot(dataDir: string, what: string): PinnedSnapshot {
     release();
     throw error;
   }
+}
+
+/**
+ * The same for whoever only looks: pinned where a sink is at work, since without one nothing removes files, so that a directory at
+ * rest, or one that cannot be written, stays as it is. A sink that starts meanwhile may remove files: look again.
+ */
+export function snapshotToLookAt(dataDir: string, what: string): PinnedSnapshot {
+  if (liveLockOwner(sinkLockPath(dataDir)) !== undefined) return pinSnapshot(dataDir, what);
+  return { snapshot: takeSnapshot(dataDir), release: () => undefined };
 }
 
 export type PinnedManifests = 'everything' | ReadonlyMap<PartitionName, ReadonlySet<number>>;

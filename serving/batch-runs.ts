@@ -11,6 +11,7 @@ import { systemCode } from '../lib/errors/errors.js';
 import { makeDirDurable, replaceFile } from '../lib/files/durable.js';
 import { removeScratch } from '../lib/files/removal.js';
 import { readIfThere } from '../lib/files/read-if-there.js';
+import type { Findings } from '../lib/errors/finding.js';
 import { liveLockOwner } from '../lib/files/owner-lock.js';
 import { validJson } from '../lib/files/valid-json.js';
 
@@ -84,6 +85,17 @@ export function newRunId(dataDir: string, startedAt: number, pid: number): strin
 function readRun(path: string): RunRecord | undefined {
   const text = readIfThere(path);
   return text === undefined ? undefined : validJson(recordSchema, text);
+}
+
+/** Records that cannot be read. */
+export function auditRuns(dataDir: string, report: Findings): void {
+  for (const name of runNames(dataDir)) {
+    const path = join(runsDir(dataDir), name);
+    const wayOn = 'delete it: nothing depends on it';
+    const text = report.attempt(path, wayOn, () => readIfThere(path));
+    if (text !== undefined && validJson(recordSchema, text) === undefined)
+      report.add(`${path} is damaged: that run is not listed`, wayOn);
+  }
 }
 
 function runsDir(dataDir: string): string {

@@ -1,28 +1,18 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import {
-  closeSync,
-  existsSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { assetPath } from '../../lib/files/assets.js';
 import { configWith, type Config } from '../../lib/config/config.js';
 import { timeStart, type Fact } from '../../facts/fact.js';
-import { OwnerLock } from '../../lib/files/owner-lock.js';
 import { offsetAt } from '../../log/cut.js';
 import type { ViewMeta } from '../../facts/views/view.js';
 import { takeSnapshot } from '../../master-data/snapshot.js';
 import { fileNames, viewPath } from '../../serving/layout.js';
 import { forgeMeta } from '../../serving/test/forge.js';
-import { auditLockPath, auditViews } from '../recomputed-view.js';
+import { auditViews } from '../recomputed-view.js';
 import { runBatch } from '../run.js';
 import { makeHouse, store, testClock } from './house.js';
 
@@ -74,7 +64,6 @@ test('a sound view is made again from the facts before its cut, also when its fi
   assert.deepEqual(audit.problems, []);
   assert.deepEqual([audit.ok, audit.recounted, audit.notRecounted], [true, meta.id, undefined]);
   assert.deepEqual([audit.checked.sound, audit.checked.files], [1, 4]);
-  assert.equal(existsSync(join(config.dataDir, 'batch', 'audit')), false);
 });
 
 test('a changed byte and a damaged META are each named', async (t) => {
@@ -101,15 +90,6 @@ test('a view that does not say what its facts say is found, though its files are
   const { ok, recounted, problems } = await auditViews({ config, recount: true });
   assert.deepEqual([ok, recounted, problems.length > 1], [false, undefined, true]);
   assert.match(problems[0] ?? '', new RegExp(`${meta.id} does not say what the facts before its cut say`));
-});
-
-test('a second audit beside the first compares hashes only, and this is no problem', async (t) => {
-  const { config } = await makeHistory(t);
-  const lock = OwnerLock.acquire(auditLockPath(config.dataDir), 'swa verify');
-  const { ok, recounted, notRecounted } = await auditViews({ config, recount: true });
-  assert.deepEqual([ok, recounted], [true, undefined]);
-  assert.match(notRecounted ?? '', /swa verify .* holds/);
-  lock.release();
 });
 
 test('a view of another version, or of other rules, is compared, and what differs is named', async (t) => {

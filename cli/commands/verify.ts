@@ -1,14 +1,13 @@
-/** `swa verify`: an audit of facts and views from the files, which repairs nothing and says what it checked. */
+/** `swa verify`: an audit of the whole data directory from its files, which repairs nothing, and says what is wrong and what to do. */
 import type { Command } from 'commander';
-import { auditViews, type ViewsAudit } from '../../batch/recomputed-view.js';
+import type { ViewsAudit } from '../../batch/recomputed-view.js';
 import { showProgress } from '../../batch/progress-bar.js';
 import { systemClock } from '../../lib/time/clock.js';
 import { readConfig, type Config } from '../../lib/config/config.js';
-import { openExistingLog } from '../../log/open-log.js';
-import { messageOf } from '../../lib/errors/errors.js';
-import type { Log } from '../../log/log.js';
-import { verifyMaster, type MasterAudit } from '../../master-data/audit.js';
+import type { PartitionName } from '../../log/log.js';
+import type { MasterAudit } from '../../master-data/audit.js';
 import { startProgress } from '../progress.js';
+import { verifyDataDir, type Verification } from '../verification.js';
 
 interface Flags {
   readonly json?: boolean;
@@ -20,54 +19,56 @@ export function addVerifyCommand(program: Command): void {
   program
     .command('verify')
     .description(
-      'prove that every offset of the log below the master’s cut is in exactly one Parquet file, that the batch views are as they were written, and that the current one says what its facts say',
+      'prove that every fact is in exactly one place, that log, master dataset, realtime stores, batch views and job queues are whole, and that the current view says what its facts say; changes nothing',
     )
     .option('--no-recount', 'skip recomputing the current view, which costs as much as a batch run')
     .option('--exact', 'also compare every cell with a recomputation in plain SQL (small data only)')
     .option('--json', 'as JSON')
     .action(async (flags: Flags) => {
-      const config = readConfig(process.env);
-      const master = await verifyFacts(config);
-      const views = await verifyViews(config, flags);
-      const ok = master.ok && views.ok;
+      const found = await verify(readConfig(process.env), flags);
       process.stdout.write(
-        flags.json === true
-          ? `${JSON.stringify({ ok, master, views }, null, 2)}\n`
-          : `${[...describeMaster(master), ...describeViews(views)].join('\n')}\n`,
+        flags.json === true ? `${JSON.stringify(found, null, 2)}\n` : `${describe(found).join('\n')}\n`,
       );
-      process.exitCode = ok ? 0 : 1;
+      process.exitCode = found.ok ? 0 : 1;
     });
 }
 
-async function verifyFacts(config: Config): Promise<MasterAudit> {
+async function verify(config: Config, { recount, exact = false }: Flags): Promise<Verification> {
   const progress = startProgress('verify', systemClock);
+  const display = showProgress(process.stderr);
   let files = 0;
-  let log: Log | undefined;
   try {
-    const noLog = await openExistingLog(config).then(
-      (opened) => void (log = opened),
-      (error: unknown) => messageOf(error),
+    return await verifyDataDir(
+      { config, clock: systemClock },
+      {
+        recount,
+        exact,
+        onFile: (path) => progress.show(++files, undefined, `${files} files, at ${path}`),
+        onProgress: display.onProgress,
+      },
     );
-    const audit = await verifyMaster(config.dataDir, log, {
-      onFile: (file) => progress.show(++files, undefined, `${files} files, at ${file.path}`),
-    });
-    return noLog === undefined ? audit : { ...audit, ok: false, problems: [noLog, ...audit.problems] };
   } finally {
     progress.end();
-    await log?.close();
-  }
-}
-
-async function verifyViews(config: Config, { recount, exact = false }: Flags): Promise<ViewsAudit> {
-  const display = showProgress(process.stderr);
-  try {
-    return await auditViews({ config, recount, exact, onProgress: display.onProgress });
-  } finally {
     display.stop();
   }
 }
 
-function describeMaster({ ok, checked, cut, problems }: MasterAudit): string[] {
+function describe({ findings, leftovers, log, stores, deadLetters, ...found }: Verification): string[] {
+  const ranges = Object.entries(log?.end ?? {}).map(
+    ([name, end]) => `${name} ${log?.begin[name as PartitionName]}..${end}`,
+  );
+  return [
+    ...(found.master === null ? ['there is no master dataset'] : describeMaster(found.master)),
+    ...describeViews(found.views),
+    log === null ? 'there is no log' : `the log ${log.id} has offsets ${ranges.join(', ')}`,
+    `${stores.whole} realtime stores are whole (${stores.records} records), ${deadLetters} dead letters`,
+    ...leftovers.map(({ finding, wayOn }) => `  left over: ${finding}; to do: ${wayOn}`),
+    findings.length === 0 ? 'nothing is wrong' : `${findings.length} findings`,
+    ...findings.map(({ finding, wayOn }) => `  problem: ${finding}; to do: ${wayOn}`),
+  ];
+}
+
+function describeMaster({ ok, checked, cut }: MasterAudit): string[] {
   const ends = Object.entries(cut?.next ?? {}).map(([name, next]) => `${name}=${next}`);
   return [
     ok ? 'the master dataset is whole' : 'the master dataset is NOT whole',
@@ -88,11 +89,10 @@ function describeMaster({ ok, checked, cut, problems }: MasterAudit): string[] {
           `  ${checked.skippedOffsets} offsets were lost before they were stored: \`swa recover --skip-gap\` continued behind them`,
         ]
       : []),
-    ...problems.map((problem) => `  problem: ${problem}`),
   ];
 }
 
-function describeViews({ ok, checked, recounted, notRecounted, problems }: ViewsAudit): string[] {
+function describeViews({ ok, checked, recounted, notRecounted }: ViewsAudit): string[] {
   return [
     ok ? 'the batch views are whole' : 'the batch views are NOT whole',
     `  ${checked.sound} views are as they were written: ${checked.files} files (${checked.sizeBytes} bytes, SHA-256)`,
@@ -100,6 +100,5 @@ function describeViews({ ok, checked, recounted, notRecounted, problems }: Views
       ? []
       : [`  ${recounted} serves; recomputed from the facts before its cut, it says the same`]),
     ...(notRecounted === undefined ? [] : [`  the current view was not recomputed: ${notRecounted}`]),
-    ...problems.map((problem) => `  problem: ${problem}`),
   ];
 }

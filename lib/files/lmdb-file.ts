@@ -17,7 +17,7 @@
  * transaction has come since; then the look begins anew.
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { systemCode } from '../errors/errors.js';
+import { messageOf, systemCode } from '../errors/errors.js';
 
 const magic = 0xbeefc0de;
 const version = 2;
@@ -44,6 +44,32 @@ const maxAttempts = 20;
  * @param shallow looks at the two first pages alone: for a file that somebody is at work on who has had a whole look
  */
 export function lmdbDamage(path: string, shallow = false): string | undefined {
+  return inspect(path, { shallow }, () => undefined);
+}
+
+/** One look at the records of a file. What it throws is a finding. */
+export interface RecordVisitor {
+  /** A record of the main tree; in no order, and valid until it returns. */
+  record(key: Buffer, value: Buffer): void;
+  /** All have been seen. */
+  end(): void;
+}
+
+/**
+ * The same, and all records besides, as the newest transaction has them; without LMDB, so that nothing is made or locked, as opening
+ * the file would do. Where a writer comes in between, the look begins anew, three times at most: a file that changes faster has a
+ * writer that has found it sound.
+ * @param begin called when a look begins
+ */
+export function lmdbRecords(path: string, begin: () => RecordVisitor): string | undefined {
+  return inspect(path, { attempts: 3 }, begin);
+}
+
+function inspect(
+  path: string,
+  { shallow = false, attempts = maxAttempts }: { readonly shallow?: boolean; readonly attempts?: number },
+  begin: () => RecordVisitor | undefined,
+): string | undefined {
   let fd: number;
   try {
     fd = openSync(path, 'r');
@@ -53,13 +79,14 @@ export function lmdbDamage(path: string, shallow = false): string | undefined {
       : `it cannot be read (${systemCode(error) ?? 'error'})`;
   }
   try {
-    for (let attempt = 0; attempt < maxAttempts; attempt++) {
+    for (let attempt = 0; attempt < attempts; attempt++) {
       const before = readMeta(fd);
       if (typeof before === 'string') return before;
-      const finding = before === undefined || shallow ? undefined : new Walk(fd, before).run();
-      if (finding === undefined) return undefined;
+      const visitor = begin();
+      const finding = before === undefined || shallow ? undefined : new Walk(fd, before, visitor).run();
+      if (before === undefined || (finding === undefined && visitor === undefined)) return undefined;
       const after = readMeta(fd);
-      if (typeof after === 'object' && after.transaction === before?.transaction) return finding;
+      if (typeof after === 'object' && after.transaction === before.transaction) return finding;
     }
     return undefined;
   } catch (error) {
@@ -118,11 +145,13 @@ class Walk {
   readonly #meta: Meta;
   readonly #pageCount: number;
   readonly #seen: Uint8Array;
+  readonly #visitor: RecordVisitor | undefined;
   #finding: string | undefined;
 
-  constructor(fd: number, meta: Meta) {
+  constructor(fd: number, meta: Meta, visitor: RecordVisitor | undefined) {
     this.#fd = fd;
     this.#meta = meta;
+    this.#visitor = visitor;
     this.#pageCount = Math.floor(fstatSync(fd).size / meta.pageSize);
     this.#seen = new Uint8Array(Math.ceil(this.#pageCount / 8) + 1);
   }
@@ -133,6 +162,7 @@ class Walk {
       if (depth < 1 || depth > 32) this.#say(`its ${name} has a depth of ${depth}`);
       else this.#page(root, depth, `its ${name}`, name);
     }
+    if (this.#finding === undefined) this.#visit('', () => this.#visitor?.end());
     return this.#finding;
   }
 
@@ -205,13 +235,29 @@ class Walk {
         (head.readUInt16LE(18) & 0xff) !== kinds.overflow
       )
         return this.#say(`page ${first} is not what it should be`);
-      if (tree === 'free list')
-        this.#freePages(readAt(this.#fd, Number(first) * pageSize + headerBytes, size), name);
+      if (tree !== 'free list' && this.#visitor === undefined) return;
+      const data = readAt(this.#fd, Number(first) * pageSize + headerBytes, size);
+      if (tree === 'free list') this.#freePages(data, name);
+      else this.#record(page.subarray(at + nodeBytes, dataAt), data, name);
       return;
     }
     if (kind !== 0) return this.#say(`${name} has a node of kind ${kind}`);
     if (dataAt + size > pageSize) return this.#say(`${name} has a node outside of it`);
-    if (tree === 'free list') this.#freePages(page.subarray(dataAt, dataAt + size), name);
+    const data = page.subarray(dataAt, dataAt + size);
+    if (tree === 'free list') this.#freePages(data, name);
+    else this.#record(page.subarray(at + nodeBytes, dataAt), data, name);
+  }
+
+  #record(key: Buffer, value: Buffer, name: string): void {
+    this.#visit(`${name}: `, () => this.#visitor?.record(key, value));
+  }
+
+  #visit(where: string, visit: () => void): void {
+    try {
+      visit();
+    } catch (error) {
+      this.#say(`${where}${messageOf(error)}`);
+    }
   }
 
   /**

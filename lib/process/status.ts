@@ -12,6 +12,7 @@ import { systemCode } from '../errors/errors.js';
 import { replaceNote } from '../files/durable.js';
 import { removeScratch } from '../files/removal.js';
 import { readIfThere } from '../files/read-if-there.js';
+import type { Findings } from '../errors/finding.js';
 import { validJson } from '../files/valid-json.js';
 
 export const roles = ['collector', 'sink', 'batch', 'speed', 'query'] as const;
@@ -128,6 +129,18 @@ function pidSpace(): string {
     return readlinkSync('/proc/self/ns/pid');
   } catch {
     return '';
+  }
+}
+
+/** Entries that cannot be read. */
+export function auditStatus(dataDir: string, report: Findings): void {
+  const dir = join(dataDir, 'status');
+  for (const name of unlessSystemError(() => readdirSync(dir), []).filter((one) => one.endsWith('.json'))) {
+    const path = join(dir, name);
+    const wayOn = 'delete it: its role writes it anew';
+    const text = report.attempt(path, wayOn, () => readIfThere(path));
+    if (text !== undefined && validJson(entrySchema, text) === undefined)
+      report.add(`${path} is damaged: that role is not shown`, wayOn);
   }
 }
 

@@ -62,9 +62,14 @@ export interface Expected {
 
 const segmentName = /^segment-(\d{10})\.log$/;
 
+function segmentFile(number: number): string {
+  return `segment-${String(number).padStart(10, '0')}.log`;
+}
+
 /** Looks at all of a log. Changes nothing. */
 export function inspectLog(dir: string, expected: Expected): LogState {
   const findings: string[] = [];
+  const watermark = watermarkOf(dir, findings); // first: a writer may be at work, and all before it must be there
   const names = namesIn(dir)
     .filter((name) => segmentName.test(name))
     .toSorted();
@@ -95,9 +100,11 @@ export function inspectLog(dir: string, expected: Expected): LogState {
     } else scan.begin(path, header.base);
     scan.frames(path, partitions.length, headers[i + 1]?.previousEnd, i === names.length - 1);
   }
-  const watermark = watermarkOf(dir, findings);
-  if (watermark !== undefined) scan.hold(join(dir, 'watermark'), watermark.next);
-  else if (names.length === 0) findings.push(`${dir} holds no segment`);
+  if (watermark !== undefined) {
+    scan.hold(join(dir, 'watermark'), watermark.next);
+    const segment = segmentFile(watermark.segment);
+    if (!names.includes(segment)) findings.push(`${join(dir, segment)} is missing`);
+  } else if (names.length === 0) findings.push(`${dir} holds no segment`);
   return {
     findings,
     logId,
@@ -351,8 +358,10 @@ export function beginAnew(
     createFormat(dir, logId, pageviewPartitions);
   }
   const next = partitions.map((name) => base.get(name) ?? 0);
-  const name = `segment-${String(number).padStart(10, '0')}.log`;
-  createFile(join(dir, name), encodeSegmentHeader({ number, logId, previousEnd: 0, base: next }));
+  createFile(
+    join(dir, segmentFile(number)),
+    encodeSegmentHeader({ number, logId, previousEnd: 0, base: next }),
+  );
   for (const segment of old) moveAside(join(dir, segment), asideDir);
   moveAside(join(dir, 'watermark'), asideDir);
   moveAside(join(dir, 'trim-below.json'), asideDir); // about the old segments

@@ -17,6 +17,11 @@ const jobSchemas = {
 } as const;
 
 export type JobKind = keyof typeof jobSchemas;
+
+export function isJobKind(name: string): name is JobKind {
+  return Object.hasOwn(jobSchemas, name);
+}
+
 export type JobOf<K extends JobKind> = z.infer<(typeof jobSchemas)[K]>;
 
 export interface LeasedJob<K extends JobKind> {

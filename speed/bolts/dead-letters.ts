@@ -3,9 +3,14 @@
  * record's bytes. Setting the same record aside again (a replay, the next generation) changes nothing.
  */
 import { join } from 'node:path';
+import { z } from 'zod';
 import { roomOf } from '../../lib/files/data-dir.js';
 import { createFile, makeDirDurable } from '../../lib/files/durable.js';
+import { readIfThere } from '../../lib/files/read-if-there.js';
+import type { Findings } from '../../lib/errors/finding.js';
 import type { Offset, PartitionName } from '../../log/log.js';
+import { namesIn } from '../../log/stored.js';
+import { validJson } from '../../lib/files/valid-json.js';
 import { fileNameOf } from '../store/layout.js';
 
 export interface DeadLetter {
@@ -24,4 +29,40 @@ export function writeDeadLetter(dataDir: string, letter: DeadLetter): void {
   const content = { ...rest, value: Buffer.from(value).toString('utf8') };
   makeDirDurable(dir);
   createFile(join(dir, `${fileNameOf(letter.partition)}-${letter.offset}.json`), JSON.stringify(content));
+}
+
+const letterSchema = z.object({
+  partition: z.string(),
+  offset: z.int().min(0),
+  reason: z.string(),
+  at: z.number(),
+  value: z.string(),
+});
+
+export interface LetterPlace {
+  readonly path: string;
+  readonly partition: PartitionName;
+  readonly offset: number;
+}
+
+/** The places of all records set aside; those that cannot be read are findings. */
+export function auditDeadLetters(dataDir: string, report: Findings): LetterPlace[] {
+  const dir = roomOf(dataDir, 'dead-letter');
+  const wayOn = 'delete it: the record is in the log and in the master dataset';
+  return namesIn(dir).flatMap((name) => {
+    const path = join(dir, name);
+    if (name.endsWith('.tmp')) {
+      report.leftover(path, 'nothing: it is never read');
+      return [];
+    }
+    const text = report.attempt(path, wayOn, () => readIfThere(path));
+    if (text === undefined) return [];
+    const letter = validJson(letterSchema, text);
+    const partition = letter?.partition as PartitionName | undefined; // compared with the name, which we wrote
+    if (letter === undefined || partition === undefined) report.add(`${path} is damaged`, wayOn);
+    else if (name === `${fileNameOf(partition)}-${letter.offset}.json`)
+      return [{ path, partition, offset: letter.offset }];
+    else report.add(`${path} holds offset ${letter.offset} of ${partition}: it is not in its place`, wayOn);
+    return [];
+  });
 }

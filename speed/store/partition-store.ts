@@ -232,8 +232,8 @@ async function checkRecords(db: Database): Promise<void> {
   }
 }
 
-/** Returns how many cells or edges it holds. */
-function checkRecord(key: Uint8Array, value: Uint8Array): number {
+/** Returns how many cells or edges it holds. Throws `view.corrupt` when it is not what was written. */
+export function checkRecord(key: Uint8Array, value: Uint8Array): number {
   if (isEdgeKey(key)) return decodeEdges(value).length;
   if (parseCellKey(key) === undefined) throw new SwaError('realtime.corrupt', 'an unknown record');
   decodeCell(value);

@@ -1,12 +1,15 @@
 /** What `swa recover` does about realtime stores. The speed layer makes damaged ones anew by itself; a question without it cannot. */
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { messageOf } from '../../lib/errors/errors.js';
+import { Findings } from '../../lib/errors/finding.js';
 import { lmdbDamage } from '../../lib/files/lmdb-file.js';
 import { moveAside } from '../../lib/files/removal.js';
 import type { Offsets, PartitionName } from '../../log/log.js';
 import { namesIn } from '../../log/stored.js';
 import type { RecoveryPlace, RecoveryStep } from '../../lib/files/recovery.js';
+import type { ViewId } from '../../facts/views/view.js';
+import { auditStore } from './audit.js';
 import { generationDir, generationIds, pointerPath, readPointer } from './layout.js';
 import { readStanding } from './partition-store.js';
 import { dataFile } from './store-files.js';
@@ -21,10 +24,12 @@ export function planStores({ dataDir, asideDir }: RecoveryPlace): RecoveryStep[]
     steps.push({ finding: messageOf(error), action, run });
   }
   for (const { dir, name } of storesOf(dataDir)) {
-    const damage = lmdbDamage(dataFile(dir));
-    if (damage === undefined) continue;
+    const report = new Findings();
+    report.attempt(dir, '', () => auditStore(dir, basename(dir), name, report));
+    const [first] = report.findings;
+    if (first === undefined) continue;
     const run = (): void => void moveAside(dir, join(asideDir, 'speed', name));
-    steps.push({ finding: `the realtime store ${dataFile(dir)} is damaged: ${damage}`, action, run });
+    steps.push({ finding: first.finding, action, run });
   }
   return steps;
 }
@@ -39,7 +44,7 @@ export function furthestRead(dataDir: string): Partial<Offsets> {
   return ends;
 }
 
-function storesOf(dataDir: string): { dir: string; name: string; partition: PartitionName }[] {
+function storesOf(dataDir: string): { dir: string; name: ViewId; partition: PartitionName }[] {
   return generationIds(dataDir).flatMap((id) =>
     namesIn(generationDir(dataDir, id)).flatMap((folder) => {
       const [, topic, number] = /^(pageviews|equivs)-(\d+)$/.exec(folder) ?? [];

@@ -47,7 +47,7 @@ test('a data directory of view format 5 starts, recomputes by itself, answers ri
   assert.equal(readCurrent(dataDir), upgraded);
   const { code, stdout } = await swa('verify');
   assert.equal(code, 0, stdout);
-  assert.match(stdout, new RegExp(`the batch views are whole\\n.*\\n +${upgraded} serves; made again`));
+  assert.match(stdout, new RegExp(`the batch views are whole\\n.*\\n +${upgraded} serves; recomputed`));
   const list = (await swa('batch', 'list')).stdout;
   for (const id of [...oldViews.slice(1), upgraded]) assert.match(list, new RegExp(id));
 

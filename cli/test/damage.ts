@@ -1,0 +1,81 @@
+/** Ways to damage a file, for the tables of kinds (damage-of-facts.ts, damage-of-views.ts). */
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** A copy to be damaged, and numbers in [0, 1) to choose by. */
+export interface Place {
+  readonly dataDir: string;
+  readonly random: () => number;
+}
+
+export interface DamageKind {
+  readonly what: string;
+  readonly damage: (place: Place) => void | Promise<void>;
+  /** Of the finding; 'harmless' where answers and the audit stay as they were. */
+  readonly found: RegExp | 'harmless';
+  /** Where the log still has what is gone, nothing is wrong. */
+  readonly mayBeHarmless?: true;
+  /** Only making the view again shows it. */
+  readonly recount?: true;
+}
+
+export const garbage = 'garbage \u0000 not what was here';
+
+export function path(...parts: string[]): (place: Place) => string {
+  return ({ dataDir }) => join(dataDir, ...parts);
+}
+
+export type Where = (place: Place) => string;
+
+/** One bit of a file, at a place of [from, end). */
+export function flip(where: Where, from = 0): DamageKind['damage'] {
+  return (place) => {
+    const file = where(place);
+    const bytes = readFileSync(file);
+    const at = from + Math.floor(place.random() * (bytes.length - from));
+    bytes[at] = (bytes[at] ?? 0) ^ (1 << Math.floor(place.random() * 8));
+    writeFileSync(file, bytes);
+  };
+}
+
+export function cut(where: Where, keep: (sizeBytes: number, place: Place) => number): DamageKind['damage'] {
+  return (place) => truncateSync(where(place), keep(statSync(where(place)).size, place));
+}
+
+export const half = (sizeBytes: number): number => sizeBytes >>> 1;
+export const gone =
+  (where: Where): DamageKind['damage'] =>
+  (place) =>
+    rmSync(where(place), { recursive: true });
+export const holds =
+  (where: Where, text: string): DamageKind['damage'] =>
+  (place) =>
+    writeFileSync(where(place), text);
+
+export function named(dir: Where, pattern: RegExp, pick: 'first' | 'middle' | 'last' | 'before-last'): Where {
+  return (place) => {
+    const names = readdirSync(dir(place))
+      .filter((name) => pattern.test(name))
+      .toSorted();
+    assert.ok(names.length >= 3, `${dir(place)} holds ${names.join()}`);
+    const at = {
+      first: 0,
+      middle: names.length >>> 1,
+      last: names.length - 1,
+      'before-last': names.length - 2,
+    };
+    return join(dir(place), names[at[pick]] ?? '');
+  };
+}
+
+/** One bit among the first bytes. */
+export function flipWithin(where: Where, length: number): DamageKind['damage'] {
+  return (place) => {
+    const file = where(place);
+    const bytes = readFileSync(file);
+    const at = Math.floor(place.random() * length);
+    bytes[at] = (bytes[at] ?? 0) ^ (1 << Math.floor(place.random() * 8));
+    writeFileSync(file, bytes);
+  };
+}

@@ -1,0 +1,53 @@
+/** The audit of the embedded log: every frame of every segment is read, and nothing is mended, not even a torn tail. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Findings } from '../../lib/errors/finding.js';
+import { offset, type Log, type Offsets, type PartitionName } from '../log.js';
+import { namesIn } from '../stored.js';
+import { inspectLog, type Expected, type LogState } from './salvage.js';
+
+/** What others may ask of a log that was only looked at. */
+export type SeenLog = Pick<Log, 'id' | 'partitions' | 'latest' | 'earliest'>;
+
+const ownFiles = /^(segment-\d{10}\.log|format\.json|watermark|trim-below\.json|kafka\.json|writer\.lock)$/;
+
+export const logWayOn =
+  'restore log/ from a copy, or stop the system and let `swa recover` show what can be saved';
+
+/** Undefined when there is no log, and no trace of one in its folder. */
+export function auditLog(dir: string, expected: Expected, report: Findings): SeenLog | undefined {
+  const names = namesIn(dir);
+  for (const name of names.filter((one) => !ownFiles.test(one))) {
+    if (name.endsWith('.tmp')) report.leftover(join(dir, name), 'nothing: it is never read');
+    else report.add(`${join(dir, name)} is not a file of the log`, 'move it out of the data directory');
+  }
+  if (!names.some((name) => name === 'format.json' || name === 'watermark' || name.startsWith('segment-')))
+    return undefined;
+  const state = inspectLog(dir, expected);
+  for (const finding of state.findings) report.add(finding, logWayOn);
+  if (!state.isEndKnown) {
+    const path = join(dir, 'watermark');
+    report.add(
+      existsSync(path)
+        ? `${path} is damaged: how far acknowledged facts reached is not known`
+        : `${path} is missing: how far acknowledged facts reached is not known`,
+      'start the system: it works that out from the segments, if these are whole, and writes the file anew',
+    );
+  }
+  return seenLog(state);
+}
+
+function seenLog(state: LogState): SeenLog | undefined {
+  const { logId, partitions } = state;
+  if (logId === undefined || partitions.length === 0) return undefined;
+  const byName = (of: (name: PartitionName) => number): Offsets =>
+    Object.fromEntries(partitions.map((name) => [name, offset(of(name))]));
+  const latest = byName((name) => state.ends.get(name) ?? 0);
+  const earliest = byName((name) => state.runs.get(name)?.[0]?.from ?? latest[name] ?? 0);
+  return {
+    id: logId,
+    partitions,
+    latest: async () => latest,
+    earliest: async () => earliest,
+  };
+}

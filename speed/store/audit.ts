@@ -1,0 +1,214 @@
+/**
+ * The audit of the realtime stores, from their files alone: LMDB is not opened, since that would make and lock files. Every page is
+ * looked at, every record is decoded, and the cells must add up to what the store says it has counted.
+ */
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { SwaError } from '../../lib/errors/errors.js';
+import type { Findings } from '../../lib/errors/finding.js';
+import { lmdbRecords, type RecordVisitor } from '../../lib/files/lmdb-file.js';
+import { readIfThere } from '../../lib/files/read-if-there.js';
+import type { Cut, PartitionName } from '../../log/log.js';
+import { namesIn } from '../../log/stored.js';
+import type { ViewId } from '../../facts/views/view.js';
+import { decodePageviews } from './cell-codec.js';
+import { parseCellKey } from './cell-key.js';
+import {
+  fileNameOf,
+  generationDir,
+  generationIds,
+  pointerPath,
+  readPointer,
+  storeDir,
+  type Pointer,
+} from './layout.js';
+import { checkRecord } from './partition-store.js';
+import { damagedMarker, dataFile, openingMarker, progressKey } from './store-files.js';
+import { decodeProgress, readBootId, readDescription, type Progress } from './store-meta.js';
+
+/** The position of a store that is whole. */
+export interface StorePosition {
+  readonly dir: string;
+  readonly generation: ViewId;
+  readonly logId: string;
+  readonly partition: PartitionName;
+  readonly from: number;
+  readonly next: number;
+}
+
+export interface StoresAudit {
+  readonly stores: readonly StorePosition[];
+  readonly records: number;
+}
+
+export const storeWayOn =
+  'start the speed layer: it makes it again from the log (`swa recover --yes` puts aside what is damaged in itself)';
+const storeFiles: readonly string[] = ['data.mdb', 'lock.mdb', 'STORE'];
+
+/** Looks at all stores. Its memory is a bit for each page of a store. */
+export function auditStores(dataDir: string, report: Findings): StoresAudit {
+  const path = pointerPath(dataDir);
+  const pointer = report.attempt(path, storeWayOn, () => readPointer(dataDir));
+  const ids = generationIds(dataDir);
+  for (const name of namesIn(join(path, '..'))) {
+    if (name === 'SERVING' || ids.some((id) => id === name)) continue;
+    if (name.endsWith('.tmp')) report.leftover(join(path, '..', name), 'nothing: it is never read');
+    else report.add(`${join(path, '..', name)} is not a file of the speed layer`, 'delete it');
+  }
+  const stores: StorePosition[] = [];
+  let records = 0;
+  for (const id of ids) {
+    const isNamed = id === pointer?.serving || id === pointer?.next;
+    if (pointer !== undefined && !isNamed) {
+      report.leftover(
+        `${generationDir(dataDir, id)} is of a generation that SERVING does not name`,
+        'nothing: the speed layer removes it',
+      );
+      continue;
+    }
+    for (const name of namesIn(generationDir(dataDir, id))) {
+      const dir = join(generationDir(dataDir, id), name);
+      const seen = report.attempt(dir, storeWayOn, () => auditStore(dir, name, id, report));
+      records += seen?.records ?? 0;
+      if (seen?.position !== undefined) stores.push(seen.position);
+    }
+  }
+  if (pointer !== undefined) requireStores(dataDir, pointer, report);
+  return { stores, records };
+}
+
+function requireStores(dataDir: string, { serving, partitions }: Pointer, report: Findings): void {
+  if (serving === undefined) return;
+  for (const partition of partitions) {
+    const dir = storeDir(dataDir, serving, partition);
+    if (!existsSync(dataFile(dir)))
+      report.add(`${dataFile(dir)} is missing, but its generation serves`, storeWayOn);
+  }
+}
+
+interface Seen {
+  readonly position: StorePosition | undefined;
+  readonly records: number;
+}
+
+/** One store by itself. */
+export function auditStore(
+  dir: string,
+  name: string,
+  generation: ViewId,
+  report: Findings,
+): Seen | undefined {
+  if (!/^(pageviews|equivs)-\d+$/.test(name)) {
+    report.add(`${dir} is not a realtime store`, 'delete it');
+    return undefined;
+  }
+  const names = namesIn(dir);
+  for (const file of names) {
+    const path = join(dir, file);
+    if (path === openingMarker(dir))
+      report.leftover(`${path}: it was not closed since it was last opened`, 'nothing: it is made again');
+    else if (path === damagedMarker(dir)) report.add(`${path}: the store was found damaged`, storeWayOn);
+    else if (!storeFiles.includes(file)) report.add(`${path} is not a file of a realtime store`, 'delete it');
+  }
+  if (!existsSync(dataFile(dir))) return undefined; // asked for by name where it must be there
+  const description = readDescription(dir);
+  if (description === undefined) {
+    if ((readIfThere(join(dir, 'STORE')) ?? '') === '')
+      report.leftover(`${dir} has no STORE: it was never finished`, 'nothing: it is made again');
+    else report.add(`${join(dir, 'STORE')} is damaged, or of another version`, storeWayOn);
+    return undefined;
+  }
+  const { partition, logId, from, bootId } = description;
+  if (description.generation !== generation || fileNameOf(partition) !== name) {
+    report.add(
+      `${join(dir, 'STORE')} is of generation ${description.generation} and ${partition}: the store is not in its place`,
+      storeWayOn,
+    );
+    return undefined;
+  }
+  if (bootId !== readBootId() || bootId === '') {
+    report.leftover(
+      `${dir} was made before this machine last started`,
+      'nothing: the speed layer makes it again from the log',
+    );
+    return undefined;
+  }
+  const path = dataFile(dir);
+  if (statSync(path, { throwIfNoEntry: false })?.size === 0) {
+    report.add(`the realtime store ${path} is damaged: it is empty`, storeWayOn);
+    return undefined;
+  }
+  let look = new Look(from);
+  const damage = lmdbRecords(path, () => (look = new Look(from)));
+  if (damage !== undefined) {
+    report.add(`the realtime store ${path} is damaged: ${damage}`, storeWayOn);
+    return undefined;
+  }
+  const { progress, records } = look;
+  const position =
+    progress === undefined ? undefined : { dir, generation, logId, partition, from, next: progress.next };
+  return { position, records };
+}
+
+function wrong(what: string): SwaError {
+  return new SwaError('realtime.corrupt', what);
+}
+
+/** One look at the records of a store. */
+class Look implements RecordVisitor {
+  progress: Progress | undefined;
+  records = 0;
+  readonly #from: number;
+  #inPages = 0;
+  #inDomains = 0;
+
+  constructor(from: number) {
+    this.#from = from;
+  }
+
+  record(key: Buffer, value: Buffer): void {
+    this.records++;
+    if (key.equals(progressKey)) {
+      this.progress = decodeProgress(value);
+      return;
+    }
+    checkRecord(key, new Uint8Array(value)); // a copy begins at a word, as cells are read
+    const kind = parseCellKey(key)?.kind;
+    if (kind === 'page') this.#inPages += decodePageviews(value).pageviews;
+    if (kind === 'domain') this.#inDomains += decodePageviews(value).pageviews;
+  }
+
+  end(): void {
+    if (this.progress === undefined) throw wrong('it has no progress record');
+    const { next, pageviews } = this.progress;
+    if (next < this.#from) throw wrong(`its position ${next} is before its generation’s cut ${this.#from}`);
+    if (pageviews !== this.#inPages || pageviews !== this.#inDomains)
+      throw wrong(
+        `it has counted ${pageviews} pageviews, but its pages hold ${this.#inPages} and its domains ${this.#inDomains}`,
+      );
+  }
+}
+
+/** Stores that have read what the log does not have, or that do not begin where their batch view ends. */
+export function checkPositions(
+  { stores }: StoresAudit,
+  log: { readonly id: string; readonly ends: ReadonlyMap<PartitionName, number> },
+  cutOf: (id: ViewId) => Cut | undefined,
+  report: Findings,
+): void {
+  for (const { dir, generation, logId, partition, from, next } of stores) {
+    if (logId !== log.id) {
+      report.add(`${dir} was made from log ${logId}, but this log is ${log.id}`, storeWayOn);
+      continue;
+    }
+    const end = log.ends.get(partition) ?? 0;
+    if (next > end)
+      report.add(
+        `${dir} has read ${partition} up to offset ${next}, but the log ends at ${end}: the log has lost records`,
+        'restore log/ from a copy, or stop the system and let `swa recover` show how to go on',
+      );
+    const cut = cutOf(generation)?.next[partition];
+    if (cut !== undefined && cut !== from)
+      report.add(`${dir} begins at offset ${from}, but batch view ${generation} ends at ${cut}`, storeWayOn);
+  }
+}
