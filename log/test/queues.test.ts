@@ -81,6 +81,19 @@ test('a failed item with a delay waits for it', () =>
     await queue.close();
   }));
 
+test('a lease lasts as long as it is said to, and no longer', () =>
+  withDir(async (dir) => {
+    let now = 0;
+    const queue = SingleConsumerQueue.open(dir, () => now, { leaseMs: 1000 });
+    queue.add(bytes('a'));
+    queue.get();
+    now = 999;
+    assert.equal(queue.get(), undefined);
+    now = 1000;
+    assert.equal(queue.get()?.attempt, 2);
+    await queue.close();
+  }));
+
 test('an item whose lease ran out goes to another worker, and the first one can no longer ack or fail it', () =>
   withDir(async (dir) => {
     let now = 0;
