@@ -34,7 +34,7 @@ function onBroker(
 }
 
 export const brokerLayers: readonly Layer[] = [
-  onBroker('kill -9 of the Kafka broker', 1, async (broker, _trial, random) => {
+  onBroker('kill -9 of the Kafka broker', 1 / 3, async (broker, _trial, random) => {
     await broker.stop('SIGKILL');
     await delay(random(2_000));
     await broker.resume();
