@@ -84,7 +84,10 @@ test('no layer takes a time in microseconds, nor a fact in the topic of others',
   for (const field of ['timestamp', 'receivedAt'] as const) {
     assert.equal(read({ [field]: timeEnd - 1 }).type, 'pageview');
     for (const beyond of [timeEnd, fact[field] * 1_000, Number.MAX_SAFE_INTEGER])
-      assert.deepEqual(read({ [field]: beyond }), { type: 'invalid', reason: `${field} is not a valid time` });
+      assert.deepEqual(read({ [field]: beyond }), {
+        type: 'invalid',
+        reason: `${field} is not a valid time`,
+      });
   }
   const edge: EquivEdge = {
     type: 'equiv',
@@ -124,7 +127,8 @@ test('no layer takes a placeholder for a visitor, or a time before 1990', () => 
     '${id}',
   ])
     refused({ visitor }, 'visitor is a placeholder');
-  for (const visitor of ['', 'a\u0001', '\ud800', 'é'.repeat(129)]) refused({ visitor }, 'visitor is not a valid id');
+  for (const visitor of ['', 'a\u0001', '\ud800', 'é'.repeat(129)])
+    refused({ visitor }, 'visitor is not a valid id');
   for (const timestamp of [0, 1_764_436_000, timeStart - 1])
     refused({ timestamp }, 'timestamp is before 1990');
   const edge: EquivEdge = {
