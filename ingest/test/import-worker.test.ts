@@ -122,7 +122,7 @@ for (const [when, renewals] of [
     const appended = once(log, 'appended');
     const { worker, until } = start(async () => void (await appended), { leaseMs: 1 });
     await until((one) => one.read === 10);
-    const other = openJobQueue(dataDir, 'import', clock);
+    const other = openJobQueue(dataDir, 'import', clock, { leaseMs: 1 });
     t.after(() => other.close());
     time.now += 1;
     assert.equal(other.get()?.attempt, 2);
