@@ -3,14 +3,14 @@
  * system, with a crash played as what the disk held at that very step (the directory is copied there, and put back).
  */
 import assert from 'node:assert/strict';
-import { cpSync, renameSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { cpSync, existsSync, renameSync, rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Offsets } from '../../log/log.js';
 import { reaches } from '../../log/cut.js';
 import { commitSteps, type OnStep } from '../commit.js';
-import { masterDir } from '../layout.js';
+import { masterDir, pinsDir } from '../layout.js';
 import { pinSnapshot, type PinnedSnapshot } from '../pins.js';
 import { SinkSession } from '../sink-session.js';
 import { masterCut, takeSnapshot, verifySnapshotFiles } from '../snapshot.js';
@@ -133,12 +133,14 @@ class Scene {
 class CrashedDisk {
   readonly crash = new Error('crash');
   readonly #dir: string;
+  readonly #pins: string;
   readonly #copy: string;
   readonly #at: Crash | undefined;
   #times = 0;
 
   constructor(dataDir: string, at: Crash | undefined) {
     this.#dir = masterDir(dataDir);
+    this.#pins = pinsDir(dataDir);
     this.#copy = join(dataDir, 'at-crash');
     this.#at = at;
   }
@@ -151,6 +153,12 @@ class CrashedDisk {
 
   restore(): void {
     if (this.#at === undefined || this.#times < this.#at.time) return;
+    // Readers outlive the sink's crash: their locks are on the files that are there now, not on copies.
+    const copied = join(this.#copy, basename(this.#pins));
+    if (existsSync(this.#pins)) {
+      rmSync(copied, { recursive: true, force: true });
+      renameSync(this.#pins, copied);
+    }
     rmSync(this.#dir, { recursive: true });
     renameSync(this.#copy, this.#dir);
   }
