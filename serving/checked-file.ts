@@ -9,9 +9,10 @@
  * Redundancy Codes for Internet Applications", DSN 2002), and all but one in 2^32 of any others.
  */
 import { createHash } from 'node:crypto';
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync } from 'node:fs';
 import { basename } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { readInto } from '../lib/files/read-at.js';
 import { SwaError, messageOf, systemCode } from '../lib/errors/errors.js';
 import { fsyncLargeFile, writeFully } from '../lib/files/durable.js';
 import { ByteWriter } from './bytes.js';
@@ -189,13 +190,9 @@ export class CheckedFile implements RandomFile {
   }
 
   #pread(into: Uint8Array, offset: number): void {
-    let done = 0;
+    let done: number;
     try {
-      while (done < into.length) {
-        const count = readSync(this.#fd, into, done, into.length - done, offset + done);
-        if (count === 0) break;
-        done += count;
-      }
+      done = readInto(this.#fd, offset, into);
     } catch (cause) {
       if (systemCode(cause) !== 'EIO') throw cause;
       throw damaged(this.#path, messageOf(cause), cause);

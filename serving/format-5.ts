@@ -4,8 +4,9 @@
  * such a view; it is read to say what is wrong with it.
  */
 import { createHash } from 'node:crypto';
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
+import { readInto } from '../lib/files/read-at.js';
 import { open, type Database, type RootDatabase } from 'lmdb';
 import { SwaError } from '../lib/errors/errors.js';
 import type { Span } from '../lib/time/buckets.js';
@@ -115,11 +116,8 @@ class PlainFile implements RandomFile {
   }
 
   read(into: Uint8Array, offset: number): void {
-    for (let done = 0; done < into.length;) {
-      const count = readSync(this.#fd, into, done, into.length - done, offset + done);
-      if (count === 0) throw new SwaError('view.corrupt', `${this.#path} ends early`, { hint: damageHint });
-      done += count;
-    }
+    if (readInto(this.#fd, offset, into) < into.length)
+      throw new SwaError('view.corrupt', `${this.#path} ends early`, { hint: damageHint });
   }
 
   close(): void {

@@ -4,7 +4,8 @@
  * group of the star, and in a block shard after shard (plan.ts). A block is memory that threads share, or, beyond a limit, a
  * file of its own: so memory is bounded whatever the number of facts.
  */
-import { closeSync, openSync, readSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, writeFileSync } from 'node:fs';
+import { readInto } from '../../lib/files/read-at.js';
 
 /** The words of a fact. */
 export const factWords = { page: 0, person: 1, hour: 2, millisecond: 3, coupon: 4 } as const;
@@ -34,11 +35,8 @@ export function factsIn({ facts, starts }: DealtBlock, from: number, to: number)
   const bytes = new Uint8Array(words.buffer);
   const fd = openSync(facts, 'r');
   try {
-    for (let done = 0; done < bytes.length;) {
-      const count = readSync(fd, bytes, done, bytes.length - done, 4 * wordsPerFact * start + done);
-      if (count === 0) throw new RangeError(`${facts} ends early`);
-      done += count;
-    }
+    const read = readInto(fd, 4 * wordsPerFact * start, bytes);
+    if (read < bytes.length) throw new RangeError(`${facts} ends early`);
   } finally {
     closeSync(fd);
   }

@@ -16,7 +16,8 @@
  * A writer may be at work meanwhile: it never touches what the newest transaction reaches, so a finding stands unless a newer
  * transaction has come since; then the look begins anew.
  */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync } from 'node:fs';
+import { readAt } from './read-at.js';
 import { messageOf, systemCode } from '../errors/errors.js';
 
 const magic = 0xbeefc0de;
@@ -287,9 +288,4 @@ class Walk {
     const end = page + count < BigInt(this.#pageCount) ? page + count : BigInt(this.#pageCount);
     if (page < end) this.#take(page, end - page, name);
   }
-}
-
-function readAt(fd: number, position: number, length: number): Buffer {
-  const bytes = Buffer.allocUnsafe(length);
-  return bytes.subarray(0, readSync(fd, bytes, 0, length, position));
 }

@@ -6,7 +6,8 @@
  *
  * Runs under the writer's lock, in the writer or in a reader that comes first.
  */
-import { closeSync, fdatasyncSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, fdatasyncSync, fstatSync, openSync, statSync } from 'node:fs';
+import { readAt } from '../../lib/files/read-at.js';
 import { createFile } from '../../lib/files/durable.js';
 import { cutUnacknowledged } from '../../lib/files/removal.js';
 import {
@@ -108,15 +109,4 @@ function isFollowed(fd: number, position: number): boolean {
     if (frame !== undefined && frame.commitStart > position) return true;
   }
   return false;
-}
-
-function readAt(fd: number, position: number, length: number): Buffer {
-  const bytes = Buffer.allocUnsafe(length);
-  let done = 0;
-  while (done < length) {
-    const read = readSync(fd, bytes, done, length - done, position + done);
-    if (read === 0) break;
-    done += read;
-  }
-  return bytes.subarray(0, done);
 }

@@ -3,8 +3,9 @@
  * every segment is gone through frame by frame, and after damage the next frame that is whole by its checksum is looked
  * for. Nothing is changed until `beginAnew`.
  */
-import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, openSync } from 'node:fs';
 import { join } from 'node:path';
+import { readAt } from '../../lib/files/read-at.js';
 import { SwaError, messageOf } from '../../lib/errors/errors.js';
 import { createFile, makeDirDurable } from '../../lib/files/durable.js';
 import { moveAside } from '../../lib/files/removal.js';
@@ -268,17 +269,6 @@ function* framesOf(path: string, partitionCount: number, sealedTo = Infinity): G
   } finally {
     closeSync(fd);
   }
-}
-
-function readAt(fd: number, position: number, length: number): Buffer {
-  const bytes = Buffer.allocUnsafe(length);
-  let done = 0;
-  while (done < length) {
-    const read = readSync(fd, bytes, done, length - done, position + done);
-    if (read === 0) break;
-    done += read;
-  }
-  return bytes.subarray(0, done);
 }
 
 /** Reads the records of [from, until) of each partition, all of which must lie in runs. Throws `log.corrupt` when one does not come. */

@@ -2,8 +2,9 @@
  * Files of the star that only grow. How much of one counts, and the CRC-32 of that much, stands in the star's head
  * (head.ts): what a killed run has added beyond it is cut off by the next, and a damaged byte is found as the file is read.
  */
-import { closeSync, fsyncSync, openSync, readSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
+import { readInto } from '../../lib/files/read-at.js';
 import { systemCode } from '../../lib/errors/errors.js';
 import { writeFully } from '../../lib/files/durable.js';
 import { cutUnacknowledged } from '../../lib/files/removal.js';
@@ -180,9 +181,5 @@ function openSound(path: string): number {
 }
 
 function readFully(fd: number, path: string, offset: number, into: Uint8Array): void {
-  for (let done = 0; done < into.length;) {
-    const count = readSync(fd, into, done, into.length - done, offset + done);
-    if (count === 0) throw new StarDamaged(`${path} ends early`);
-    done += count;
-  }
+  if (readInto(fd, offset, into) < into.length) throw new StarDamaged(`${path} ends early`);
 }
