@@ -1,4 +1,4 @@
-/** Layers on a real Kafka broker, which is killed, or stands still, under load. A start of one takes long: two are in the long form only. */
+/** Layers on a real Kafka broker, which is killed, or stands still, under load. A start of one takes long, so they are in the long form only. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { KafkaBroker, kafkaSkip } from '../kafka/broker.js';
 import type { Layer } from './layer.js';

@@ -11,66 +11,68 @@ import { Trial } from './trial.js';
 
 const linuxOnly = process.platform === 'linux' ? false : 'needs /proc';
 
-const killAll: Layer = {
+/** A layer whose rounds hurt one system, started before the first; true where the fault hit. */
+function onOneTrial(
+  layer: Omit<Layer, 'open'> & {
+    readonly roles: 'together' | 'apart';
+    readonly hurt: (trial: Trial, random: Random, number: number) => Promise<boolean>;
+  },
+): Layer {
+  const { roles, hurt, ...rest } = layer;
+  return {
+    ...rest,
+    async open(t) {
+      const trial = await Trial.start(t, roles);
+      return { round: (random, number) => trial.round(random, () => hurt(trial, random, number)) };
+    },
+  };
+}
+
+const killAll = onOneTrial({
   name: 'kill -9 of everything',
   rounds: 2,
   minimum: 2,
   skip: false,
-  async open(t) {
-    const trial = await Trial.start(t, 'together');
-    return {
-      round: (random) =>
-        trial.round(random, async () => {
-          if (random(2) === 0) await trial.askForRun();
-          await delay(random(1_200));
-          await trial.house.kill('all');
-          return true;
-        }),
-    };
+  roles: 'together',
+  hurt: async (trial, random) => {
+    if (random(2) === 0) await trial.askForRun();
+    await delay(random(1_200));
+    await trial.house.kill('all');
+    return true;
   },
-};
+});
 
-const killRole: Layer = {
+const killRole = onOneTrial({
   name: 'kill -9 of one role',
   rounds: 5,
   minimum: 5,
   skip: false,
-  async open(t) {
-    const trial = await Trial.start(t, 'apart');
-    return {
-      round: (random, number) =>
-        trial.round(random, async () => {
-          if (random(2) === 0) await trial.askForRun();
-          await delay(random(1_000));
-          await trial.house.kill(rolesApart[number % rolesApart.length] ?? 'speed');
-          await delay(random(300));
-          return true;
-        }),
-    };
+  roles: 'apart',
+  hurt: async (trial, random, number) => {
+    if (random(2) === 0) await trial.askForRun();
+    await delay(random(1_000));
+    await trial.house.kill(rolesApart[number % rolesApart.length] ?? 'speed');
+    await delay(random(300));
+    return true;
   },
-};
+});
 
-const stopRole: Layer = {
+const stopRole = onOneTrial({
   name: 'one role stands still (SIGSTOP), and goes on',
   rounds: 5,
   minimum: 5,
   skip: false,
-  async open(t) {
-    const trial = await Trial.start(t, 'apart');
-    return {
-      round: (random, number) =>
-        trial.round(random, async () => {
-          const role = rolesApart[number % rolesApart.length] ?? 'speed';
-          if (random(2) === 0) await trial.askForRun();
-          await delay(random(500));
-          trial.house.signal(role, 'SIGSTOP');
-          await delay(300 + random(2_000));
-          trial.house.signal(role, 'SIGCONT');
-          return true;
-        }),
-    };
+  roles: 'apart',
+  hurt: async (trial, random, number) => {
+    const role = rolesApart[number % rolesApart.length] ?? 'speed';
+    if (random(2) === 0) await trial.askForRun();
+    await delay(random(500));
+    trial.house.signal(role, 'SIGSTOP');
+    await delay(300 + random(2_000));
+    trial.house.signal(role, 'SIGCONT');
+    return true;
   },
-};
+});
 
 /** A run's process, some time into its work; undefined when it was through before. */
 async function runningChild(trial: Trial, random: Random): Promise<number | undefined> {
@@ -96,68 +98,53 @@ function isAlive(pid: number): boolean {
 /** A child that outlives its parent must end by itself. */
 const childEndsMs = 20_000;
 
-const killParent: Layer = {
+const killParent = onOneTrial({
   name: "kill -9 of a batch run's parent",
   rounds: 2,
   minimum: 1,
   skip: linuxOnly,
-  async open(t) {
-    const trial = await Trial.start(t, 'together');
-    return {
-      round: (random) =>
-        trial.round(random, async () => {
-          const child = await runningChild(trial, random);
-          await trial.house.kill('all');
-          if (child === undefined) return false;
-          const end = (): true | undefined => (isAlive(child) ? undefined : true);
-          await eventually(`the end of batch run ${child}, whose parent is gone`, end, childEndsMs);
-          return true;
-        }),
-    };
+  roles: 'together',
+  hurt: async (trial, random) => {
+    const child = await runningChild(trial, random);
+    await trial.house.kill('all');
+    if (child === undefined) return false;
+    const end = (): true | undefined => (isAlive(child) ? undefined : true);
+    await eventually(`the end of batch run ${child}, whose parent is gone`, end, childEndsMs);
+    return true;
   },
-};
+});
 
-const killChild: Layer = {
+const killChild = onOneTrial({
   name: 'kill -9 of a batch run',
   rounds: 2,
   minimum: 1,
   skip: linuxOnly,
-  async open(t) {
-    const trial = await Trial.start(t, 'together');
-    return {
-      round: (random) =>
-        trial.round(random, async () => {
-          const child = await runningChild(trial, random);
-          if (child !== undefined) process.kill(child, 'SIGKILL');
-          return child !== undefined;
-        }),
-    };
+  roles: 'together',
+  hurt: async (trial, random) => {
+    const child = await runningChild(trial, random);
+    if (child !== undefined) process.kill(child, 'SIGKILL');
+    return child !== undefined;
   },
-};
+});
 
-const killHandOver: Layer = {
+const killHandOver = onOneTrial({
   name: 'kill -9 in the middle of a hand-over',
   rounds: 2,
   minimum: 2,
   skip: false,
-  async open(t) {
-    const trial = await Trial.start(t, 'together');
-    return {
-      round: (random) =>
-        trial.round(random, async () => {
-          const before = currentIfAny(trial.house.dataDir);
-          await eventually('a run is asked for', async () => (await trial.askForRun()) || undefined);
-          await eventually('a new batch view', () => {
-            const current = currentIfAny(trial.house.dataDir);
-            return (current !== undefined && current !== before) || undefined;
-          });
-          await delay(random(250));
-          await trial.house.kill('all');
-          return true;
-        }),
-    };
+  roles: 'together',
+  hurt: async (trial, random) => {
+    const before = currentIfAny(trial.house.dataDir);
+    await eventually('a run is asked for', async () => (await trial.askForRun()) || undefined);
+    await eventually('a new batch view', () => {
+      const current = currentIfAny(trial.house.dataDir);
+      return (current !== undefined && current !== before) || undefined;
+    });
+    await delay(random(250));
+    await trial.house.kill('all');
+    return true;
   },
-};
+});
 
 /** The steps at which a process is killed, by the call that makes them; `*` crosses slashes. The seed says where a run begins. */
 export const steps: readonly (readonly [string, Pick<Order, 'ops' | 'path'>])[] = [
