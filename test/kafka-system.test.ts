@@ -3,15 +3,14 @@
  * never passed over in silence, and there is a way on.
  */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import kafkajs, { type Kafka } from 'kafkajs';
 import { pino } from 'pino';
 import { z } from 'zod';
 import { startSystem } from '../cli/system.js';
+import { hasCode } from '../lib/errors/errors.js';
 import { systemClock } from '../lib/time/clock.js';
+import type { Log } from '../log/log.js';
 import { openLog } from '../log/open-log.js';
 import { readStatus } from '../lib/process/status.js';
 import { skipGaps } from '../master-data/recover.js';
@@ -114,6 +113,11 @@ test(
     await halted.stop();
 
     const log = await openLog(swa.config, systemClock);
+    await assert.rejects(readFromMaster(swa.config.dataDir, log), (error) => {
+      assert.ok(hasCode(error, 'log.out-of-range'), String(error));
+      assert.match(error.hint ?? '', /`swa recover --skip-gap`/);
+      return true;
+    });
     const gaps = await skipGaps({ config: swa.config, clock: systemClock }, log);
     await log.close();
     assert.equal(gaps.reduce((sum, { fromOffset, toOffset }) => sum + toOffset - fromOffset, 0), 20); // prettier-ignore
@@ -126,10 +130,22 @@ test(
     assert.equal(sink?.details['skippedOffsets'], 20);
     const { problems, checked } = await verifyMaster(swa.config.dataDir, again.log);
     assert.deepEqual([problems, checked.skippedOffsets], [[], 20]);
+    await again.stop(); // before its data directory goes
   },
 );
 
 const uniques = '/v1/uniques?domain=example.com&from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z';
+
+/** What a sink does when it starts: reads on from where the master dataset ends. */
+async function readFromMaster(dataDir: string, log: Log): Promise<void> {
+  const { cut } = takeSnapshot(dataDir);
+  const reader = await log.openReader({ from: cut.next, consumer: 'sink' });
+  try {
+    await reader.next({ maxRecords: 1, timeoutMs: 5_000 });
+  } finally {
+    await reader.close();
+  }
+}
 
 /** Pageviews of a visitor each, on pages enough for every partition. */
 function views(from: number, to: number): object[] {
@@ -142,10 +158,7 @@ function views(from: number, to: number): object[] {
 }
 
 function start(t: TestContext, kafkaTopicPrefix: string): Promise<TestSystem> {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-kafka-system-'));
-  t.after(() => rmSync(dir, { recursive: true, force: true }));
   return startTestSystem(t, {
-    dataDir: join(dir, 'data'),
     kafkaBrokers: [broker().address],
     kafkaTopicPrefix,
     logLevel: 'fatal',
