@@ -116,7 +116,7 @@ export async function attempt<T>(step: string, action: () => Promise<T>): Promis
     return await action();
   } catch (cause) {
     if (!(cause instanceof Error) || cause instanceof SwaError || cause.constructor !== Error) throw cause;
-    const [message = ''] = messageOf(cause).split(/\s*Possible solutions:/); // SET statements: nobody can give them
+    const [message = ''] = messageOf(cause).split(/\s*Possible solutions:/); // SET statements: no user of ours can run them
     throw new SwaError('batch.failed', `step '${step}' failed: ${message}`, {
       cause,
       hint: `${adviceOn(message)}the view that serves is untouched`,

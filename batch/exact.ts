@@ -1,7 +1,7 @@
 /**
  * A view held to the whole recomputation in plain SQL (batch/sql/whole-run.sql): every cell of every page and domain, and every
  * hour of visits. It shares the star's texts and rules with the run, and none of its persons, shards, sorts and sketches. Takes memory and
- * time like any query over all facts: meant for small data, and for whoever doubts.
+ * time like any query over all facts: meant for small data and for sceptics.
  */
 import { DuckDBListValue, type DuckDBConnection } from '@duckdb/node-api';
 import { createHash } from 'node:crypto';

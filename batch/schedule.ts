@@ -13,6 +13,7 @@ import { createTask, validate } from 'node-cron';
 import type { Clock } from '../lib/time/clock.js';
 import type { Config } from '../lib/config/config.js';
 import { SwaError } from '../lib/errors/errors.js';
+import { wallTimeIn } from '../lib/time/wall-time.js';
 
 export type ScheduleConfig = Pick<Config, 'batchSchedule' | 'batchTimeZone'>;
 
@@ -120,23 +121,4 @@ class Slots {
     }
     return undefined;
   }
-}
-
-/** What a zone's clocks on the wall show at an instant, in whole seconds, as if they were UTC. */
-function wallTimeIn(timeZone: string): (at: number) => number {
-  const format = new Intl.DateTimeFormat('en-US', {
-    timeZone,
-    hourCycle: 'h23',
-    year: 'numeric',
-    month: 'numeric',
-    day: 'numeric',
-    hour: 'numeric',
-    minute: 'numeric',
-    second: 'numeric',
-  });
-  return (at) => {
-    const part = Object.fromEntries(format.formatToParts(at).map(({ type, value }) => [type, Number(value)]));
-    const { year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0 } = part;
-    return Date.UTC(year, month - 1, day, hour, minute, second);
-  };
 }

@@ -21,7 +21,7 @@ export function openQueueFile<Value>(dir: string): RootDatabase<Value, number> {
     });
   }
   reserveLockFile(dir, maxReaders);
-  // With overlapping syncs a commit would return before it is durable.
+  // With overlapping syncs, lmdb-js has acknowledged a commit whose last page could not be written.
   const db = open<Value, number>({ path: dir, overlappingSync: false, maxReaders });
   if (isNew) {
     // LMDB syncs its commits, but neither the first pages of a file it makes nor the file's name.

@@ -5,6 +5,7 @@
  * back) and kept per zone and year.
  */
 import { hourMs } from '../../lib/time/buckets.js';
+import { wallTimeIn } from '../../lib/time/wall-time.js';
 
 export const intervals = ['hour', 'day', 'week', 'month'] as const;
 export type Interval = (typeof intervals)[number];
@@ -26,12 +27,12 @@ const maxYears = 4096;
 
 /** The offsets of all zones asked about so far. */
 export class Zones {
-  readonly #formats = new Map<string, Intl.DateTimeFormat>();
+  readonly #wallTimes = new Map<string, (at: number) => number>();
   readonly #years = new Map<string, readonly Piece[]>();
 
   /** The canonical name, or undefined when it is no IANA zone. Fixed offsets such as '+01:00' are none. */
   canonical(name: string): string | undefined {
-    if (name === 'UTC' || this.#formats.has(name)) return name;
+    if (name === 'UTC' || this.#wallTimes.has(name)) return name;
     if (!/^[A-Za-z][A-Za-z0-9_+/-]{0,63}$/.test(name)) return undefined;
     try {
       return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone;
@@ -165,28 +166,14 @@ export class Zones {
   }
 
   #ask(zone: string, hour: number): number {
-    const shown = this.#format(zone).format(hour * hourMs); // '11/22/2026, 14:00:00': parts take three times as long
-    const [month = 0, day, year = 0, ...time] = (shown.match(/\d+/g) ?? []).map(Number);
-    const local = Date.UTC(year, month - 1, day, ...time);
+    const local = this.#wallTime(zone)(hour * hourMs);
     return (local - hour * hourMs) / 60_000;
   }
 
-  #format(zone: string): Intl.DateTimeFormat {
-    let format = this.#formats.get(zone);
-    if (format === undefined) {
-      format = new Intl.DateTimeFormat('en-US', {
-        timeZone: zone,
-        hourCycle: 'h23',
-        year: 'numeric',
-        month: 'numeric',
-        day: 'numeric',
-        hour: 'numeric',
-        minute: 'numeric',
-        second: 'numeric',
-      });
-      this.#formats.set(zone, format);
-    }
-    return format;
+  #wallTime(zone: string): (at: number) => number {
+    let wallTime = this.#wallTimes.get(zone);
+    if (wallTime === undefined) this.#wallTimes.set(zone, (wallTime = wallTimeIn(zone)));
+    return wallTime;
   }
 }
 
