@@ -39,10 +39,10 @@ export const lambdaLawFaults: readonly PlantedFault[] = [
     find: '8 * (to - from), visitGapMs)',
     replace: '8 * (to - from), visitGapMs + 1)',
   }),
-  fault('a day begins an hour late', {
-    file: 'lib/time/buckets.ts',
-    find: 'dayOfHour(hour: number): number {\n  return Math.floor(hour / 24);',
-    replace: 'dayOfHour(hour: number): number {\n  return Math.floor((hour - 1) / 24);',
+  fault('a day ends an hour late', {
+    file: 'batch/sorts/cell-pass.ts',
+    find: 'firstFrom(hours, 24 * (day + 1))',
+    replace: 'firstFrom(hours, 24 * (day + 1) + 1)',
   }),
   fault('bots count', {
     file: 'speed/bolts/counting-rules.ts',
