@@ -97,14 +97,14 @@ export class CouponHasher {
     requireRoom(result, count);
     requireOffsets(bytes, offsets);
     for (let row = 0; row < count;) {
-      const base = offsets[row] ?? 0;
+      const base = offsets[row];
       let end = row;
-      while (end < count && end - row < batchSize && (offsets[end + 1] ?? 0) - base <= dataBytes) {
+      while (end < count && end - row < batchSize && offsets[end + 1] - base <= dataBytes) {
         end++;
-        this.#ends[end - row] = (offsets[end] ?? 0) - base;
+        this.#ends[end - row] = offsets[end] - base;
       }
       if (end === row) {
-        result[row] = new Murmur3().couponOfBytes(bytes, base, offsets[row + 1] ?? 0);
+        result[row] = new Murmur3().couponOfBytes(bytes, base, offsets[row + 1]);
         row++;
         continue;
       }
@@ -227,7 +227,7 @@ function requireRange(values: BulkValues, from: number, to: number): void {
 function requireOffsets(bytes: Uint8Array, offsets: Offsets): void {
   let previous = 0;
   for (let i = 0; i < offsets.length; i++) {
-    const offset = offsets[i] ?? 0;
+    const offset = offsets[i];
     if (offset < previous || offset > bytes.length) {
       const range = `${previous}..${bytes.length}`;
       throw new HllError('HLL_BAD_ARGUMENT', `offsets[${i}] is ${offset}, outside ${range}`);

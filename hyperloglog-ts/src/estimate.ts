@@ -29,17 +29,17 @@ export function relativeStandardError(lgK: number): number {
  */
 export function estimateFromCoupons(count: number): number {
   let first = 0;
-  while (first < lastCubic && count >= (curveCoupons[first + 2] ?? 0)) first++;
+  while (first < lastCubic && count >= curveCoupons[first + 2]) first++;
   let sum = 0;
   for (let i = first; i < first + 4; i++) {
     let above = 1;
     let below = 1;
     for (let j = first; j < first + 4; j++) {
       if (j === i) continue;
-      above *= count - (curveCoupons[j] ?? 0);
-      below *= (curveCoupons[i] ?? 0) - (curveCoupons[j] ?? 0);
+      above *= count - curveCoupons[j];
+      below *= curveCoupons[i] - curveCoupons[j];
     }
-    sum += ((curveValues[i] ?? 0) * above) / below;
+    sum += (curveValues[i] * above) / below;
   }
   return Math.max(count, sum);
 }
@@ -101,7 +101,7 @@ const couponStandardError = 0.409 / 2 ** 13;
  */
 export function estimateFromHistogram(histogram: Uint32Array, lgK: number): number {
   const k = 1 << lgK;
-  const zeros = histogram[0] ?? 0;
+  const zeros = histogram[0];
   const occupied = k - zeros;
   if (occupied === 0) return 0;
   if (histogram[63] === k) return Infinity;
@@ -114,12 +114,12 @@ export function estimateFromHistogram(histogram: Uint32Array, lgK: number): numb
 
   // The likelihood's derivative has its root where `linear * x + (a saturating sum over the registers)` = occupied.
   let sum = 0;
-  for (let v = highest; v >= lowest; v--) sum = sum * 0.5 + (histogram[v] ?? 0);
+  for (let v = highest; v >= lowest; v--) sum = sum * 0.5 + histogram[v];
   sum *= inversePower(lowest);
   const linear = sum + zeros;
-  const saturated = histogram[63] ?? 0;
+  const saturated = histogram[63];
   const slope = sum + saturated * inversePower(62);
-  const atHighest = saturated + (histogram[highest] ?? 0);
+  const atHighest = saturated + histogram[highest];
 
   let x =
     slope <= 1.5 * linear ? occupied / (slope / 2 + linear) : (occupied / slope) * Math.log1p(slope / linear);
@@ -140,7 +140,7 @@ export function estimateFromHistogram(histogram: Uint32Array, lgK: number): numb
     for (let v = highest - 1; v >= lowest; v--) {
       h = (y + h * (1 - h)) / (y + (1 - h));
       y += y;
-      value += (histogram[v] ?? 0) * h;
+      value += histogram[v] * h;
     }
     value += x * linear;
     step = value > previous && occupied >= value ? (step * (occupied - value)) / (value - previous) : 0;
@@ -154,7 +154,7 @@ const inversePowers = Float64Array.from({ length: 128 }, (_, i) => 2 ** -i);
 
 /** 2^-i for 0 <= i < 128, several times as fast as the operator. */
 export function inversePower(i: number): number {
-  return inversePowers[i] ?? 0;
+  return inversePowers[i];
 }
 
 /**

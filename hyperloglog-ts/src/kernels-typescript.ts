@@ -38,9 +38,9 @@ export function typescriptKernels(sizeBytes: number): Kernels {
     maxMerge(into, from, length) {
       let seen = 0;
       for (let i = 0; i < length; i++) {
-        const value = bytes[from + i] ?? 0;
+        const value = bytes[from + i];
         seen |= value;
-        if (value > (bytes[into + i] ?? 0)) bytes[into + i] = value;
+        if (value > bytes[into + i]) bytes[into + i] = value;
       }
       return seen & 0xc0;
     },
@@ -48,16 +48,16 @@ export function typescriptKernels(sizeBytes: number): Kernels {
     mergeMarked(into, marks, values, length) {
       let next = values;
       for (let i = 0; i < length; i++) {
-        if ((((bytes[marks + (i >> 3)] ?? 0) >>> (i & 7)) & 1) === 0) continue;
-        const value = bytes[next++] ?? 0;
-        if (value > (bytes[into + i] ?? 0)) bytes[into + i] = value;
+        if (((bytes[marks + (i >> 3)] >>> (i & 7)) & 1) === 0) continue;
+        const value = bytes[next++];
+        if (value > bytes[into + i]) bytes[into + i] = value;
       }
       return next - values;
     },
 
     unpackNibbles(into, from, length, base) {
       for (let i = 0; i < length; i++) {
-        const pair = bytes[from + i] ?? 0;
+        const pair = bytes[from + i];
         bytes[into + 2 * i] = (pair & 15) + base;
         bytes[into + 2 * i + 1] = (pair >>> 4) + base;
       }
@@ -69,7 +69,7 @@ export function typescriptKernels(sizeBytes: number): Kernels {
       for (let i = 0; i < count; i++) {
         let byte = 0x80;
         for (let shift = 0; byte >= 0x80 && shift < 35; shift += 7) {
-          byte = bytes[at++] ?? 0;
+          byte = bytes[at++];
           sum += (byte & (shift < 28 ? 0x7f : 0xff)) << shift;
         }
         words.setUint32(into + 4 * i, sum, true);
@@ -80,8 +80,8 @@ export function typescriptKernels(sizeBytes: number): Kernels {
     histogram(from, length) {
       counters.fill(0);
       for (let i = 0; i < length; i++) {
-        const value = (bytes[from + i] ?? 0) & 63;
-        counters[value] = (counters[value] ?? 0) + 1;
+        const value = bytes[from + i] & 63;
+        counters[value]++;
       }
     },
   };

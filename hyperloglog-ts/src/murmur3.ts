@@ -118,8 +118,8 @@ export class Murmur3 {
     let high = 0;
     for (let i = from; i < to; i++) {
       const shift = (i - from) * 8;
-      if (shift < 32) low |= (bytes[i] ?? 0) << shift;
-      else high |= (bytes[i] ?? 0) << (shift - 32);
+      if (shift < 32) low |= bytes[i] << shift;
+      else high |= bytes[i] << (shift - 32);
     }
     this.#k.set(low, high);
   }

@@ -29,7 +29,7 @@ export function packRegisters(registers: Uint8Array): Uint8Array {
   let end = valuesAt;
   // No branch depends on whether a register is empty: it would be guessed wrong every other time.
   for (let slot = 0, marks = 0; slot < k; slot++) {
-    const value = registers[slot] ?? 0;
+    const value = registers[slot];
     const taken = (value + 63) >> 6;
     work[end] = value - 1;
     end += taken;
@@ -41,8 +41,8 @@ export function packRegisters(registers: Uint8Array): Uint8Array {
   }
   work[end] = 0;
   for (let i = 0; i < end - valuesAt; i += 2) {
-    const low = Math.min(work[valuesAt + i] ?? 0, largestNibble - 1);
-    const high = Math.min(work[valuesAt + i + 1] ?? 0, largestNibble - 1);
+    const low = Math.min(work[valuesAt + i], largestNibble - 1);
+    const high = Math.min(work[valuesAt + i + 1], largestNibble - 1);
     work[nibblesAt + (i >> 1)] = low | (high << 4);
   }
   const couponsAt = nibblesAt + ((end - valuesAt + 1) >> 1);
@@ -61,8 +61,8 @@ export function unpackRegisters(packed: Uint8Array): Uint8Array {
   const nibblesAt = 1 + k / 8;
   let count = 0;
   for (let slot = 0; slot < k; slot++) {
-    if ((((packed[1 + (slot >> 3)] ?? 0) >>> (slot & 7)) & 1) === 0) continue;
-    registers[slot] = (((packed[nibblesAt + (count >> 1)] ?? 0) >>> (4 * (count & 1))) & 15) + 1;
+    if (((packed[1 + (slot >> 3)] >>> (slot & 7)) & 1) === 0) continue;
+    registers[slot] = ((packed[nibblesAt + (count >> 1)] >>> (4 * (count & 1))) & 15) + 1;
     count++;
   }
   forEachLarge(packed, count, (coupon) => {
@@ -73,8 +73,8 @@ export function unpackRegisters(packed: Uint8Array): Uint8Array {
 
 /** The lgK of packed registers. Throws HLL_BAD_REGISTERS where there is none. */
 export function packedLgK(packed: Uint8Array): number {
-  const lgK = packed[0] ?? 0;
-  if (lgK < 4 || lgK > 21 || packed.length < 1 + 2 ** lgK / 8) throw notPacked(packed);
+  const lgK = packed[0];
+  if (packed.length === 0 || lgK < 4 || lgK > 21 || packed.length < 1 + 2 ** lgK / 8) throw notPacked(packed);
   return lgK;
 }
 
@@ -114,14 +114,14 @@ function forEachLarge(packed: Uint8Array, count: number, raise: (coupon: number)
   const k = 2 ** packedLgK(packed);
   const at = 1 + k / 8 + ((count + 1) >> 1);
   if (at > packed.length || (packed.length - at) % 4 !== 0) throw notPacked(packed);
-  if (count % 2 === 1 && (packed[at - 1] ?? 0) > 15) throw notPacked(packed); // the nibble to spare is 0
+  if (count % 2 === 1 && packed[at - 1] > 15) throw notPacked(packed); // the nibble to spare is 0
   if (at === packed.length) return;
   const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
   let last = -1;
   for (let i = at; i < packed.length; i += 4) {
     const coupon = view.getUint32(i, true);
     const slot = coupon & 0x3ffffff;
-    const isMarked = slot < k && (((packed[1 + (slot >> 3)] ?? 0) >>> (slot & 7)) & 1) === 1;
+    const isMarked = slot < k && ((packed[1 + (slot >> 3)] >>> (slot & 7)) & 1) === 1;
     if (!isMarked || slot <= last || coupon >>> 26 <= largestNibble) throw notPacked(packed);
     last = slot;
     raise(coupon);

@@ -134,7 +134,7 @@ function readHll4(view: DataView, bytes: Uint8Array, lgK: number, tailAt: number
   const registers = unpackNibbles(bytes.subarray(registersAt, tailAt), curMin);
   let marked = 0;
   for (let slot = 0; slot < registers.length; slot++) {
-    const value = registers[slot] ?? 0;
+    const value = registers[slot];
     if (value - curMin === exceptionNibble) {
       registers[slot] = unread;
       marked++;
@@ -175,7 +175,7 @@ const unread = 0xff;
 function unpackSixes(packed: Uint8Array, k: number): Uint8Array {
   const registers = new Uint8Array(k);
   for (let from = 0, to = 0; to < k; from += 3, to += 4) {
-    const word = (packed[from] ?? 0) | ((packed[from + 1] ?? 0) << 8) | ((packed[from + 2] ?? 0) << 16);
+    const word = packed[from] | (packed[from + 1] << 8) | (packed[from + 2] << 16);
     registers[to] = word & 63;
     registers[to + 1] = (word >>> 6) & 63;
     registers[to + 2] = (word >>> 12) & 63;

@@ -29,7 +29,7 @@ export function histogramOf(registers: Uint8Array): Uint32Array {
     kernels.bytes.set(registers.subarray(at, end), intoAt);
     kernels.histogram(intoAt, end - at);
     for (let value = 0; value < 64; value++) {
-      histogram[value] = (histogram[value] ?? 0) + (counters[value] ?? 0);
+      histogram[value] += counters[value];
     }
   }
   return histogram;

@@ -43,21 +43,21 @@ export class Registers {
   }
 
   get occupied(): number {
-    return this.bytes.length - (this.histogram[0] ?? 0);
+    return this.bytes.length - this.histogram[0];
   }
 
   /** False if the coupon changes nothing. */
   update(coupon: number): boolean {
     const slot = coupon & (this.bytes.length - 1);
     const value = coupon >>> 26;
-    const old = this.bytes[slot] ?? 0;
+    const old = this.bytes[slot];
     if (value <= old) return false;
     this.bytes[slot] = value;
     this.#hip?.update(this.bytes.length, old, value);
     const histogram = this.#histogram;
     if (histogram !== undefined) {
-      histogram[old] = (histogram[old] ?? 0) - 1;
-      histogram[value] = (histogram[value] ?? 0) + 1;
+      histogram[old]--;
+      histogram[value]++;
     }
     return true;
   }
@@ -109,8 +109,8 @@ export class Registers {
 export function inverseSums(histogram: Uint32Array): { low: number; high: number } {
   let low = 0;
   let high = 0;
-  for (let value = 0; value < 32; value++) low += (histogram[value] ?? 0) * inversePower(value);
-  for (let value = 32; value < 64; value++) high += (histogram[value] ?? 0) * inversePower(value);
+  for (let value = 0; value < 32; value++) low += histogram[value] * inversePower(value);
+  for (let value = 32; value < 64; value++) high += histogram[value] * inversePower(value);
   return { low, high };
 }
 
@@ -128,7 +128,7 @@ export function foldRegisters(registers: Uint8Array, lgK: number): Uint8Array {
 export function requireRegisters(registers: Uint8Array): number {
   const lgK = requireRegistersLength(registers);
   const slot = registers.findIndex((value) => value > 63);
-  if (slot >= 0) throw overRegister(slot, registers[slot] ?? 0);
+  if (slot >= 0) throw overRegister(slot, registers[slot]);
   return lgK;
 }
 

@@ -142,7 +142,7 @@ export class HllSketch {
 
   /** Counts the coupons in coupons[from, to); 0 is skipped. Throws HLL_BAD_COUPON, with those before the bad one counted. */
   updateCoupons(coupons: Uint32Array, from = 0, to = coupons.length): void {
-    for (let i = from; i < to; i++) this.updateCoupon(coupons[i] ?? 0);
+    for (let i = from; i < to; i++) this.updateCoupon(coupons[i]);
   }
 
   /**
@@ -209,7 +209,7 @@ export class HllSketch {
     } else {
       const cells = state instanceof CouponTable ? state.cells : state;
       for (let i = 0; i < cells.length; i++) {
-        const coupon = cells[i] ?? 0;
+        const coupon = cells[i];
         if (coupon !== 0) sink.addCoupon(coupon >>> 0);
       }
     }

@@ -82,7 +82,7 @@ export class HllUnion {
    */
   addCoupons(coupons: Uint32Array, from = 0, to = coupons.length): this {
     let i = from;
-    for (; i < to && !this.#dense; i++) this.addCoupon(coupons[i] ?? 0);
+    for (; i < to && !this.#dense; i++) this.addCoupon(coupons[i]);
     if (i < to) this.#updateAll(coupons, i, to);
     return this;
   }
@@ -158,7 +158,7 @@ export class HllUnion {
   /** The interval of so many standard errors, 0 to 10, to each side of `estimate()`. */
   bounds(sigmas = 2): Bounds {
     if (!this.#dense) return boundsFromCoupons(this.#coupons.count, sigmas);
-    const occupied = this.#registers.length - (this.#currentHistogram()[0] ?? 0);
+    const occupied = this.#registers.length - this.#currentHistogram()[0];
     return boundsFromRegisters(this.estimate(), occupied, this.#lgK, sigmas);
   }
 
@@ -184,7 +184,7 @@ export class HllUnion {
     }
     let count = 0;
     for (let cell = 0; cell < cells.length; cell++) {
-      const coupon = cells[cell] ?? 0;
+      const coupon = cells[cell];
       into[count] = coupon; // overwritten by the next one if it is 0: no branch to guess wrong
       count += (coupon | -coupon) >>> 31;
     }
@@ -201,7 +201,7 @@ export class HllUnion {
   #update(coupon: number): void {
     const slot = coupon & (this.#registers.length - 1);
     const value = coupon >>> 26;
-    if (value <= (this.#registers[slot] ?? 0)) return;
+    if (value <= this.#registers[slot]) return;
     this.#registers[slot] = value;
     this.#histogramIsCurrent = false;
   }
@@ -211,11 +211,11 @@ export class HllUnion {
     const mask = registers.length - 1;
     this.#histogramIsCurrent = false;
     for (let i = from; i < to; i++) {
-      const coupon = coupons[i] ?? 0;
+      const coupon = coupons[i];
       const value = coupon >>> 26;
       if (value === 0) refuseCoupon(coupon);
       const slot = coupon & mask;
-      if (value > (registers[slot] ?? 0)) registers[slot] = value;
+      if (value > registers[slot]) registers[slot] = value;
     }
   }
 

@@ -84,7 +84,7 @@ export function writeRegisters(registers: Registers, options: WriteOptions): Uin
   writer.setFloat64(8, registers.hip ?? 0, true);
   writer.setFloat64(16, low, true);
   writer.setFloat64(24, high, true);
-  writer.setUint32(32, histogram[curMin] ?? 0, true);
+  writer.setUint32(32, histogram[curMin], true);
   writer.setUint32(36, exceptions.length, true);
   const bytes = new Uint8Array(writer.buffer);
   packers[type](registers.bytes, bytes.subarray(registersAt, tailAt), curMin);
@@ -120,17 +120,17 @@ type Packer = (registers: Uint8Array, into: Uint8Array, curMin: number) => void;
 const packers: Readonly<Record<HllType, Packer>> = {
   HLL_4(registers, into, curMin) {
     for (let i = 0; i < into.length; i++) {
-      const low = Math.min(exceptionNibble, (registers[2 * i] ?? 0) - curMin);
-      const high = Math.min(exceptionNibble, (registers[2 * i + 1] ?? 0) - curMin);
+      const low = Math.min(exceptionNibble, registers[2 * i] - curMin);
+      const high = Math.min(exceptionNibble, registers[2 * i + 1] - curMin);
       into[i] = low | (high << 4);
     }
   },
   HLL_6(registers, into) {
     for (let from = 0, to = 0; from < registers.length; from += 4, to += 3) {
-      const a = registers[from] ?? 0;
-      const b = registers[from + 1] ?? 0;
-      const c = registers[from + 2] ?? 0;
-      const d = registers[from + 3] ?? 0;
+      const a = registers[from];
+      const b = registers[from + 1];
+      const c = registers[from + 2];
+      const d = registers[from + 3];
       into[to] = a | (b << 6);
       into[to + 1] = (b >>> 2) | (c << 4);
       into[to + 2] = (c >>> 4) | (d << 2);

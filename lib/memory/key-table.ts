@@ -35,7 +35,7 @@ export class KeyTable {
 
   /** The value under the hash, or -1. */
   get(words: Int32Array, at: number): number {
-    return (this.#slots[this.#find(words, at) + valueAt] ?? free) - 1;
+    return this.#slots[this.#find(words, at) + valueAt] - 1;
   }
 
   /** The values under the first `count` hashes of `words`, or -1, into `values`. */
@@ -50,7 +50,7 @@ export class KeyTable {
   /** Stores a value (0 to 2^31 - 2); returns the one stored before, or -1. */
   set(words: Int32Array, at: number, value: number): number {
     const slot = this.#find(words, at);
-    const before = (this.#slots[slot + valueAt] ?? free) - 1;
+    const before = this.#slots[slot + valueAt] - 1;
     this.#put(slot, words, at, value + 1);
     if (before < 0 && ++this.#size * 2 > this.#mask + 1) this.#grow();
     return before;
@@ -65,17 +65,17 @@ export class KeyTable {
     const mask = this.#mask;
     let near = 0;
     for (let at = from; at < words.length; at += step)
-      near ^= slots[((words[at] ?? 0) & mask) * slotWords + valueAt] ?? free;
+      near ^= slots[(words[at] & mask) * slotWords + valueAt];
     this.#near[0] = near; // or the compiler would leave the reads out
   }
 
   /** The first word of the hash's slot, taken or free. */
   #find(words: Int32Array, at: number): number {
     const slots = this.#slots;
-    const a = words[at] ?? 0;
-    const b = words[at + 1] ?? 0;
-    const c = words[at + 2] ?? 0;
-    const d = words[at + 3] ?? 0;
+    const a = words[at];
+    const b = words[at + 1];
+    const c = words[at + 2];
+    const d = words[at + 3];
     let slot = (a & this.#mask) * slotWords;
     while (
       slots[slot + valueAt] !== free &&
@@ -89,10 +89,10 @@ export class KeyTable {
 
   #put(slot: number, words: Int32Array, at: number, stored: number): void {
     const slots = this.#slots;
-    slots[slot] = words[at] ?? 0;
-    slots[slot + 1] = words[at + 1] ?? 0;
-    slots[slot + 2] = words[at + 2] ?? 0;
-    slots[slot + 3] = words[at + 3] ?? 0;
+    slots[slot] = words[at];
+    slots[slot + 1] = words[at + 1];
+    slots[slot + 2] = words[at + 2];
+    slots[slot + 3] = words[at + 3];
     slots[slot + valueAt] = stored;
   }
 
@@ -101,7 +101,7 @@ export class KeyTable {
     this.#slots = new Int32Array(old.length * 2);
     this.#mask = this.#mask * 2 + 1;
     for (let from = 0; from < old.length; from += slotWords) {
-      const stored = old[from + valueAt] ?? free;
+      const stored = old[from + valueAt];
       if (stored !== free) this.#put(this.#find(old, from), old, from, stored);
     }
   }

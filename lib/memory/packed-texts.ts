@@ -73,7 +73,7 @@ export class PackedTexts {
 
   /** Where it ends, which is where its separator lies. */
   endOf(number: number): number {
-    return this.#ends[number] ?? 0;
+    return this.#ends[number];
   }
 
   text(number: number): string {

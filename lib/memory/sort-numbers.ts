@@ -8,10 +8,10 @@ export function sortNumbers(values: Uint32Array | Float64Array, from: number, to
     return;
   }
   for (let i = from + 1; i < to; i++) {
-    const value = values[i] ?? 0;
+    const value = values[i];
     let at = i - 1;
-    while (at >= from && (values[at] ?? 0) > value) {
-      values[at + 1] = values[at] ?? 0;
+    while (at >= from && values[at] > value) {
+      values[at + 1] = values[at];
       at--;
     }
     values[at + 1] = value;

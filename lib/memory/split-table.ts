@@ -13,15 +13,15 @@ export class SplitTable {
 
   /** The value under the hash whose first word is `words[at]`, or -1. */
   get(words: Int32Array, at: number): number {
-    return this.#partOf(words, at)?.get(words, at) ?? -1;
+    return this.#partOf(words, at).get(words, at);
   }
 
   /** Stores a value (0 to 2^31 - 2); returns the one stored before, or -1. */
   set(words: Int32Array, at: number, value: number): number {
-    return this.#partOf(words, at)?.set(words, at, value) ?? -1;
+    return this.#partOf(words, at).set(words, at, value);
   }
 
-  #partOf(words: Int32Array, at: number): KeyTable | undefined {
-    return this.#parts[((words[at] ?? 0) >>> partShift) & (parts - 1)];
+  #partOf(words: Int32Array, at: number): KeyTable {
+    return this.#parts[(words[at] >>> partShift) & (parts - 1)];
   }
 }
