@@ -15,7 +15,7 @@ import type { Subject } from '../facts/views/view.js';
 import { starEdges } from './database.js';
 import { openDuckDb, sqlParquet, sqlText } from '../master-data/duckdb.js';
 import type { Star } from '../master-data/star/star.js';
-import { applyCoupons } from '../serving/union.js';
+import { applyCoupons } from '../serving/arrays/union.js';
 import type { ViewReader } from '../serving/view-reader.js';
 
 export interface ExactOptions {

@@ -9,7 +9,7 @@ import type { Rules } from '../facts/rules.js';
 import { bucketOf, hourMs, hoursOf } from '../lib/time/buckets.js';
 import type { BucketCell } from '../facts/views/view.js';
 import { sqlText } from '../master-data/duckdb.js';
-import { applyCoupons } from '../serving/union.js';
+import { applyCoupons } from '../serving/arrays/union.js';
 import type { ViewReader } from '../serving/view-reader.js';
 import { integers, optionalTextIn, textIn } from '../master-data/columns.js';
 import { offsetAt } from '../log/cut.js';

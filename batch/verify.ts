@@ -15,7 +15,7 @@ import { checkLogId, namesOf, reaches } from '../log/cut.js';
 import { bucketOf, hourMs, type Span } from '../lib/time/buckets.js';
 import { domainOf } from '../facts/url/domain.js';
 import type { BucketCell, Subject, ViewMeta } from '../facts/views/view.js';
-import { applyCoupons } from '../serving/union.js';
+import { applyCoupons } from '../serving/arrays/union.js';
 import type { ViewReader } from '../serving/view-reader.js';
 import type { Recount } from './recount.js';
 

@@ -2,7 +2,7 @@
  * A batch view as 20 million pageviews of a year would leave it for one site: the busiest page takes a tenth of them, in
  * every hour of the year; the other pages share the rest by Zipf's law. Only what range queries read is made.
  */
-import { BlockBuilder } from '../serving/block-builder.js';
+import { BlockBuilder } from '../serving/arrays/block-builder.js';
 import { PackedTexts } from '../lib/memory/packed-texts.js';
 import { CellFile } from '../serving/cell-file.js';
 import { writeIdentity } from '../serving/identity.js';

@@ -5,12 +5,12 @@
 import { SwaError } from '../lib/errors/errors.js';
 import { bucketOf, hoursOf, type Span } from '../lib/time/buckets.js';
 import type { BucketCell } from '../facts/views/view.js';
-import { BlockTable } from './block-table.js';
-import { ByteReader } from './bytes.js';
+import { BlockTable } from './arrays/block-table.js';
+import { ByteReader } from './arrays/bytes.js';
 import type { BlockPlace } from './cell-file.js';
 import type { RandomFile } from './checked-file.js';
-import { CellReader } from './cells.js';
-import { DerivedCell } from './derived-cell.js';
+import { CellReader } from './arrays/cells.js';
+import { DerivedCell } from './arrays/derived-cell.js';
 
 /** Blocks up to this size are read whole. */
 const smallBlockBytes = 16 * 1024;

@@ -1,5 +1,5 @@
 /** Writes a file of cells, block after block. */
-import type { Block } from './block-builder.js';
+import type { Block } from './arrays/block-builder.js';
 import { CheckedWriter } from './checked-file.js';
 
 /** Where a subject's block lies in its file. */

@@ -15,7 +15,7 @@ import { crc32 } from 'node:zlib';
 import { readInto } from '../lib/files/read-at.js';
 import { SwaError, messageOf, systemCode } from '../lib/errors/errors.js';
 import { fsyncLargeFile, writeFully } from '../lib/files/durable.js';
-import { ByteWriter } from './bytes.js';
+import { ByteWriter } from './arrays/bytes.js';
 
 /** What META says of one file of a view. */
 export interface FileSeal {

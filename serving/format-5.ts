@@ -12,7 +12,7 @@ import { SwaError } from '../lib/errors/errors.js';
 import type { Span } from '../lib/time/buckets.js';
 import type { PageCount, Subject } from '../facts/views/view.js';
 import { BlockReader, type Visit } from './block-reader.js';
-import { ByteReader } from './bytes.js';
+import { ByteReader } from './arrays/bytes.js';
 import { damageHint, type RandomFile } from './checked-file.js';
 import { listingKey } from './index-file.js';
 import { fileNames } from './layout.js';

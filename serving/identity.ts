@@ -12,28 +12,24 @@
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
-import { grown } from '../lib/memory/grown.js';
 import type { PackedTexts } from '../lib/memory/packed-texts.js';
-import { ByteReader, ByteWriter } from './bytes.js';
+import { ByteReader } from './arrays/bytes.js';
+import {
+  blockKey,
+  bucketShift,
+  entryBytes,
+  IdentityWriter,
+  idsPerBlock,
+  keyOfBucket,
+  type Place,
+} from './arrays/identity-writer.js';
 import { SortedFileWriter, type Sorted } from './sorted-file.js';
 
 export const identityNames = ['persons', 'ids'] as const;
 export type IdentityName = (typeof identityNames)[number];
 
-const bucketCount = 1 << 16;
-const bucketShift = 16;
-const entryWords = 3;
-const entryBytes = 4 * entryWords;
-const idsPerBlock = 16;
-
 /** One look-up in a table of the file. The value is valid until the next call. */
 export type ReadIdentity = (table: IdentityName, key: Buffer) => Buffer | undefined;
-
-/** Where an id stands: its person, and the block of the person's ids that holds it. */
-interface Place {
-  readonly person: number;
-  readonly block: number;
-}
 
 /** The PersonID of a visitor id; undefined for an id that no live edge joins to another. */
 export function personIdOf(read: ReadIdentity, visitor: string): string | undefined {
@@ -94,19 +90,6 @@ export function bucketKey(visitor: string): Buffer {
   return keyOfBucket(crc32(visitor) >>> bucketShift);
 }
 
-function keyOfBucket(bucket: number): Buffer {
-  const key = Buffer.alloc(2);
-  key.writeUInt16BE(bucket);
-  return key;
-}
-
-function blockKey({ person, block }: Place): Buffer {
-  const key = Buffer.alloc(8);
-  key.writeUInt32BE(person);
-  key.writeUInt32BE(block, 4);
-  return key;
-}
-
 /** Where the ids stand that have the CRC of this one: mostly just itself, or none. */
 function placesOf(read: ReadIdentity, visitor: string): readonly Place[] {
   const hash = crc32(visitor);
@@ -151,9 +134,6 @@ function idsIn(record: Buffer): string[] {
   return ids;
 }
 
-/** Key and value are valid during the call. */
-type Add = (table: IdentityName, key: Uint8Array, value: Uint8Array) => void;
-
 /** Persons written before the event loop gets a turn. */
 const personsPerTurn = 500;
 
@@ -182,135 +162,4 @@ export async function writeIdentity(
   } finally {
     file.abandon();
   }
-}
-
-/** Takes the persons of a view in order, and hands out entries of both tables, each in key order. */
-export class IdentityWriter {
-  readonly #add: Add;
-  readonly #record = new ByteWriter();
-  /** (CRC, person, block) of every id. */
-  #entries = new Uint32Array(entryWords * 1024);
-  #ids = 0;
-  #persons = 0;
-
-  constructor(add: Add) {
-    this.#add = add;
-  }
-
-  /** The next person: numbers of two or more of the ids, ascending in UTF-8 byte order. */
-  person(ids: PackedTexts, numbers: Iterable<number>): void {
-    const { bytes } = ids;
-    const record = this.#record;
-    let written = 0;
-    let before = 0;
-    let beforeEnd = 0;
-    for (const number of numbers) {
-      const from = ids.startOf(number);
-      const to = ids.endOf(number);
-      const isFirst = written % idsPerBlock === 0;
-      if (isFirst && written > 0) this.#endBlock(written / idsPerBlock - 1);
-      if (isFirst) record.clear();
-      const shared = isFirst ? 0 : sharedBytes(bytes, before, beforeEnd, from, to);
-      record.varint(charactersIn(bytes, from, from + shared));
-      record.prefixed(bytes, from + shared, to);
-      this.#remember(crc32(bytes.subarray(from, to)), Math.floor(written / idsPerBlock));
-      written++;
-      before = from;
-      beforeEnd = to;
-    }
-    this.#endBlock(Math.ceil(written / idsPerBlock) - 1);
-    this.#persons++;
-  }
-
-  finish(): void {
-    const { entries, ends } = this.#byBucket();
-    let from = 0;
-    ends.forEach((to, bucket) => {
-      if (to > from) {
-        sortEntries(entries, from, to);
-        this.#record.clear();
-        this.#record.u32s(entries, entryWords * from, entryWords * to);
-        this.#add('ids', keyOfBucket(bucket), this.#record.view());
-      }
-      from = to;
-    });
-  }
-
-  #endBlock(block: number): void {
-    this.#add('persons', blockKey({ person: this.#persons, block }), this.#record.view());
-  }
-
-  #remember(hash: number, block: number): void {
-    const at = entryWords * this.#ids++;
-    if (at === this.#entries.length) this.#entries = grown(this.#entries);
-    this.#entries[at] = hash;
-    this.#entries[at + 1] = this.#persons;
-    this.#entries[at + 2] = block;
-  }
-
-  /** The entries dealt to their buckets, and where each bucket ends. */
-  #byBucket(): { entries: Uint32Array; ends: Uint32Array } {
-    const words = entryWords * this.#ids;
-    const source = this.#entries;
-    const next = new Uint32Array(bucketCount + 1);
-    for (let at = 0; at < words; at += entryWords) {
-      const after = ((source[at] ?? 0) >>> bucketShift) + 1;
-      next[after] = (next[after] ?? 0) + 1;
-    }
-    for (let bucket = 1; bucket <= bucketCount; bucket++)
-      next[bucket] = (next[bucket] ?? 0) + (next[bucket - 1] ?? 0);
-    const entries = new Uint32Array(words);
-    for (let at = 0; at < words; at += entryWords) {
-      const bucket = (source[at] ?? 0) >>> bucketShift;
-      const place = next[bucket] ?? 0;
-      next[bucket] = place + 1;
-      for (let word = 0; word < entryWords; word++)
-        entries[place * entryWords + word] = source[at + word] ?? 0;
-    }
-    return { entries, ends: next.subarray(0, bucketCount) };
-  }
-}
-
-/** Insertion sort by CRC, stable, so that persons and blocks ascend below it: a bucket has a few dozen entries. */
-function sortEntries(entries: Uint32Array, from: number, to: number): void {
-  const least = from * entryWords;
-  for (let i = from + 1; i < to; i++) {
-    let hole = i * entryWords;
-    const hash = entries[hole] ?? 0;
-    const person = entries[hole + 1] ?? 0;
-    const block = entries[hole + 2] ?? 0;
-    for (let before = hole - entryWords; before >= least; before -= entryWords) {
-      if ((entries[before] ?? 0) <= hash) break;
-      entries[hole] = entries[before] ?? 0;
-      entries[hole + 1] = entries[before + 1] ?? 0;
-      entries[hole + 2] = entries[before + 2] ?? 0;
-      hole = before;
-    }
-    entries[hole] = hash;
-    entries[hole + 1] = person;
-    entries[hole + 2] = block;
-  }
-}
-
-/** Length of the common start of two texts, [a, aEnd) and [b, bEnd), which never ends within a character. */
-function sharedBytes(bytes: Uint8Array, a: number, aEnd: number, b: number, bEnd: number): number {
-  const most = Math.min(aEnd - a, bEnd - b);
-  let shared = 0;
-  while (shared < most && bytes[a + shared] === bytes[b + shared]) shared++;
-  while (shared > 0 && isContinuation(bytes[b + shared])) shared--;
-  return shared;
-}
-
-/** How many UTF-16 units the UTF-8 in [from, to) stands for: one a character, two for those of four bytes. */
-function charactersIn(bytes: Uint8Array, from: number, to: number): number {
-  let units = 0;
-  for (let i = from; i < to; i++) {
-    const byte = bytes[i] ?? 0;
-    if (!isContinuation(byte)) units += byte >= 0xf0 ? 2 : 1;
-  }
-  return units;
-}
-
-function isContinuation(byte = 0): boolean {
-  return (byte & 0xc0) === 0x80;
 }

@@ -7,7 +7,7 @@
  *       META.json                 what the view is a function of, counts, SHA-256 of the files below and of itself
  *       index.dat                 where the subjects lie (serving/index-file.ts)
  *       identity.dat              who is who (serving/identity.ts)
- *       pages.dat, domains.dat    packed buckets of all pages and all domains (serving/cells.ts)
+ *       pages.dat, domains.dat    packed buckets of all pages and all domains (serving/arrays/cells.ts)
  *     held/<holder>.json          views that a holder still needs: not pruned (serving/held.ts)
  *     building/                   temp directories of views not yet published, or pruned; swept by the next run
  */

@@ -3,7 +3,7 @@
  * that never changes. All tables are in one checked file (serving/checked-file.ts), whose data are
  *
  *   data        blocks of all tables, in the order they were filled | directory
- *   block       serving/sorted-block.ts; on the levels above the lowest, keys are the first ones of blocks, values their places
+ *   block       serving/arrays/sorted-block.ts; on the levels above the lowest, keys are the first ones of blocks, values their places
  *   place       u48 offset | u32 length                     little-endian
  *   directory   per table: place of its topmost block | u8 levels above the lowest        length 0: no entries
  *
@@ -12,7 +12,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { SwaError } from '../lib/errors/errors.js';
 import { CheckedFile, CheckedWriter, type FileSeal } from './checked-file.js';
-import { BlockMaker, SortedBlock } from './sorted-block.js';
+import { BlockMaker, SortedBlock } from './arrays/sorted-block.js';
 
 /** Blocks are at most so long, unless a single entry is longer. */
 const blockBytes = 4 * 1024;

@@ -9,7 +9,7 @@ import { SwaError } from '../lib/errors/errors.js';
 import type { Span } from '../lib/time/buckets.js';
 import type { BatchView, PageCount, Subject, ViewMeta, VisitCell } from '../facts/views/view.js';
 import { BlockReader, type Visit } from './block-reader.js';
-import { ByteReader } from './bytes.js';
+import { ByteReader } from './arrays/bytes.js';
 import type { BlockPlace } from './cell-file.js';
 import { CheckedFile, damageHint, type FileSeal } from './checked-file.js';
 import {
@@ -25,7 +25,7 @@ import { indexNames, listingKey, type IndexName } from './index-file.js';
 import { fileNames, formatVersion } from './layout.js';
 import { readMeta, type StoredMeta } from './meta.js';
 import { SortedFile } from './sorted-file.js';
-import { forEachVisitHour } from './visits.js';
+import { forEachVisitHour } from './arrays/visits.js';
 
 /**
  * Opens the view in `dir`. Throws `view.missing`, or `view.corrupt` when its files cannot be opened, are damaged as far as

@@ -10,8 +10,8 @@ import { fsyncDir, writeFully } from '../lib/files/durable.js';
 import type { ViewMeta } from '../facts/views/view.js';
 import type { BlockPlace } from './cell-file.js';
 import type { FileSeal } from './checked-file.js';
-import { ByteWriter } from './bytes.js';
-import { sharedBytes } from './sorted-block.js';
+import { ByteWriter } from './arrays/bytes.js';
+import { sharedBytes } from './arrays/sorted-block.js';
 import { identityNames, type IdentityName } from './identity.js';
 import { indexNames, listingKey, type IndexName } from './index-file.js';
 import { fileNames, formatVersion, makeViewId } from './layout.js';
@@ -57,7 +57,7 @@ export class ViewWriter {
     this.#subject('domains', Buffer.from(domain), place);
   }
 
-  /** Visits of a domain: (hour delta, visits, bounces) varints (serving/visits.ts). */
+  /** Visits of a domain: (hour delta, visits, bounces) varints (serving/arrays/visits.ts). */
   visits(domain: string, encoded: Uint8Array): void {
     this.#index.add('visits', Buffer.from(domain), encoded);
   }

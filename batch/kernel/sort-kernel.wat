@@ -122,7 +122,7 @@
         (local.set $next (i32.add (local.get $next) (i32.const 8)))
         (br $each))))
 
-  ;; Writes a varint (serving/bytes.ts) at $out; returns its end.
+  ;; Writes a varint (serving/arrays/bytes.ts) at $out; returns its end.
   (func $varint (param $out i32) (param $value i64) (result i32)
     (block $done
       (loop $more
@@ -138,7 +138,7 @@
   (func $length (param $value i32) (result i32)
     (i32.div_u (i32.sub (i32.const 38) (i32.clz (i32.or (local.get $value) (i32.const 1)))) (i32.const 7)))
 
-  ;; Writes cells (serving/cells.ts) of one subject, from the sorted words [$at, $end), to $out, and their coupons, each cell's
+  ;; Writes cells (serving/arrays/cells.ts) of one subject, from the sorted words [$at, $end), to $out, and their coupons, each cell's
   ;; ascending, to $coupons. $last is the hour that the first delta counts from. Stops at the end of the subject; after the
   ;; cell that makes it more than $limit coupons; before a cell of more than $maxCoupons, which it cannot write. Returns where
   ;; it stopped.
@@ -214,7 +214,7 @@
     (global.set $lastHour (local.get $last))
     (local.get $at))
 
-  ;; Writes the flat blocks (serving/cells.ts) of subject after subject from the sorted words [$at, $end) to $out, and three
+  ;; Writes the flat blocks (serving/arrays/cells.ts) of subject after subject from the sorted words [$at, $end) to $out, and three
   ;; words for each to $records: subject, pageviews, bytes. Stops where $out reaches $outLimit or $records $recordsLimit, and
   ;; before a subject of more than $flatLimit coupons. Returns where it stopped.
   (func (export "blocks") (param $at i32) (param $end i32) (param $out i32) (param $outLimit i32) (param $coupons i32) (param $records i32) (param $recordsLimit i32) (param $flatLimit i32) (result i32)

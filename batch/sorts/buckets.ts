@@ -1,9 +1,9 @@
 /** What the sorts found: buckets in their files, where each subject's lie, and visits; by subject. */
-import { BlockBuilder, type BlockPart } from '../../serving/block-builder.js';
-import { ByteWriter } from '../../serving/bytes.js';
+import { BlockBuilder, type BlockPart } from '../../serving/arrays/block-builder.js';
+import { ByteWriter } from '../../serving/arrays/bytes.js';
 import { CellFile, type BlockPlace } from '../../serving/cell-file.js';
 import type { FileSeal } from '../../serving/checked-file.js';
-import { encodeVisits, forEachVisitHour } from '../../serving/visits.js';
+import { encodeVisits, forEachVisitHour } from '../../serving/arrays/visits.js';
 import type { VisitCell } from '../../facts/views/view.js';
 import type { Kind, SortJob, SortResult } from './sort-job.js';
 

@@ -3,8 +3,8 @@
  * itself; of busy subjects it writes the hours, day after day, and days and months are united here.
  */
 import { dayOfHour } from '../../lib/time/buckets.js';
-import { BlockBuilder } from '../../serving/block-builder.js';
-import { deriveLimitOf } from '../../serving/cells.js';
+import { BlockBuilder } from '../../serving/arrays/block-builder.js';
+import { deriveLimitOf } from '../../serving/arrays/cells.js';
 import { factWords, factsIn, wordsPerFact } from '../facts/dealt.js';
 import { bitsOf, type Kernel } from '../kernel/kernel.js';
 import {

@@ -2,7 +2,7 @@
  * What threads sort, and what comes of it. A job is one kind of subject, or the visits, of some shards; a kind says which
  * subject a fact counts for. A subject that is too busy for one job is cut into months, its visits into shares of the persons.
  */
-import type { BlockPart } from '../../serving/block-builder.js';
+import type { BlockPart } from '../../serving/arrays/block-builder.js';
 import type { DealtBlock } from '../facts/dealt.js';
 
 /** Kinds of subjects; each has a file of cells (serving/layout.ts). */

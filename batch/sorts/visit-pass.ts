@@ -3,8 +3,8 @@
  * bits. A view of the same person 30 minutes or more after the one before begins a new visit; a visit of one view is a
  * bounce; both count in the hour the visit began.
  */
-import { ByteWriter } from '../../serving/bytes.js';
-import { encodeVisits } from '../../serving/visits.js';
+import { ByteWriter } from '../../serving/arrays/bytes.js';
+import { encodeVisits } from '../../serving/arrays/visits.js';
 import { factWords, factsIn, wordsPerFact } from '../facts/dealt.js';
 import { bitsOf, millisecondBits, type Kernel } from '../kernel/kernel.js';
 import {

@@ -1,8 +1,8 @@
 /** What the kernel and the passes around it must do, in plain TypeScript, fact by fact: the same blocks and visits, byte for byte. */
 import { hourMs } from '../../lib/time/buckets.js';
-import { BlockBuilder } from '../../serving/block-builder.js';
-import { ByteWriter } from '../../serving/bytes.js';
-import { encodeVisits } from '../../serving/visits.js';
+import { BlockBuilder } from '../../serving/arrays/block-builder.js';
+import { ByteWriter } from '../../serving/arrays/bytes.js';
+import { encodeVisits } from '../../serving/arrays/visits.js';
 import { visitsOf } from '../../test/oracle/oracle.js';
 
 export interface TwinFact {

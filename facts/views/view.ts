@@ -2,11 +2,13 @@
  * What a view looks like to those who read it, whichever layer made it. The serving layer implements `BatchView`, the
  * speed layer `RealtimeView`; the query layer merges the two and knows nothing of their files.
  */
-import type { HllUnion } from 'hyperloglog-ts';
 import type { EquivEdge } from '../fact.js';
 import type { RulesVersions } from '../rules.js';
 import type { Cut, Offset, Offsets, PartitionName } from '../../log/log.js';
 import type { Span } from '../../lib/time/buckets.js';
+import type { BucketCell, VisitCell } from './cell.js';
+
+export type { BucketCell, SketchView, VisitCell } from './cell.js';
 
 /** Names a batch view, and with it a generation. Sorts by age: 'v000001-...' */
 export type ViewId = string & { readonly brand: 'ViewId' };
@@ -14,28 +16,6 @@ export type ViewId = string & { readonly brand: 'ViewId' };
 /** What is counted: one page (normalised URL) or one registrable domain. */
 export type Subject =
   { readonly kind: 'page'; readonly url: string } | { readonly kind: 'domain'; readonly domain: string };
-
-/** A sketch as stored: few people as sorted coupons, many as HLL_8 registers (2^lgK bytes). */
-export type SketchView =
-  | { readonly kind: 'coupons'; readonly coupons: Uint32Array }
-  | { readonly kind: 'registers'; readonly registers: Uint8Array };
-
-/** One bucket of one subject. The sketch's memory is valid only during the call that hands it out. */
-export interface BucketCell {
-  /** Number of the bucket in its span (lib/time/buckets). */
-  readonly bucket: number;
-  readonly pageviews: number;
-  readonly sketch: SketchView;
-  /** Adds the people to a union: cheaper than `sketch`, which may have to be made before it can be looked at. */
-  addTo(union: HllUnion): void;
-}
-
-/** Visits of a domain by the hour they began in. */
-export interface VisitCell {
-  readonly bucket: number;
-  readonly visits: number;
-  readonly bounces: number;
-}
 
 export interface PageCount {
   readonly url: string;

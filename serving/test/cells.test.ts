@@ -3,10 +3,10 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { HllUnion, maxCoupons } from 'hyperloglog-ts';
 import type { BucketCell } from '../../facts/views/view.js';
-import { ByteReader, ByteWriter } from '../bytes.js';
-import { CellReader, writeCouponCell, writeRegisterCell } from '../cells.js';
-import { DerivedCell } from '../derived-cell.js';
-import { applyCoupons } from '../union.js';
+import { ByteReader, ByteWriter } from '../arrays/bytes.js';
+import { CellReader, writeCouponCell, writeRegisterCell } from '../arrays/cells.js';
+import { DerivedCell } from '../arrays/derived-cell.js';
+import { applyCoupons } from '../arrays/union.js';
 
 const lgK = 11;
 

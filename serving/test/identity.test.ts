@@ -4,14 +4,8 @@ import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { compareUtf8 } from '../../facts/fact.js';
 import { PackedTexts } from '../../lib/memory/packed-texts.js';
-import {
-  IdentityWriter,
-  bucketKey,
-  idCountOfPerson,
-  idsOfPerson,
-  personIdOf,
-  type ReadIdentity,
-} from '../identity.js';
+import { IdentityWriter } from '../arrays/identity-writer.js';
+import { bucketKey, idCountOfPerson, idsOfPerson, personIdOf, type ReadIdentity } from '../identity.js';
 
 function written(people: readonly (readonly string[])[]): ReadIdentity {
   const databases = { persons: new Map<string, Buffer>(), ids: new Map<string, Buffer>() };

@@ -8,8 +8,8 @@ import type { Cut, LogId } from '../../log/log.js';
 import { seal } from '../../lib/files/sealed.js';
 import { offset } from '../../log/log.js';
 import { PackedTexts } from '../../lib/memory/packed-texts.js';
-import { BlockBuilder } from '../block-builder.js';
-import { ByteWriter } from '../bytes.js';
+import { BlockBuilder } from '../arrays/block-builder.js';
+import { ByteWriter } from '../arrays/bytes.js';
 import { CellFile } from '../cell-file.js';
 import { CurrentWatch, readCurrent } from '../current.js';
 import {
@@ -25,7 +25,7 @@ import {
   viewIds,
 } from '../store.js';
 import { ViewWriter } from '../view-writer.js';
-import { encodeVisits } from '../visits.js';
+import { encodeVisits } from '../arrays/visits.js';
 import type { ViewId, ViewMeta } from '../../facts/views/view.js';
 import { codeVersion } from '../code-version.js';
 import { heldViews, holdViews } from '../held.js';

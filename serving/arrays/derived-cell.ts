@@ -1,6 +1,6 @@
 /** A day or month that has no cell of its own, gathered from its hours. Used again for the next one. */
 import type { HllUnion } from 'hyperloglog-ts';
-import type { BucketCell, SketchView } from '../facts/views/view.js';
+import type { BucketCell, SketchView } from '../../facts/views/cell.js';
 import { deriveLimitOf, sound, type CellReader } from './cells.js';
 import { sortUnique } from './union.js';
 

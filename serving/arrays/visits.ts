@@ -2,7 +2,7 @@
  * The value of a domain's visits: for each hour that has some, ascending, three varints: hours since the one before, visits,
  * bounces. Threads that sort write it, so nothing here may load a database.
  */
-import type { VisitCell } from '../facts/views/view.js';
+import type { VisitCell } from '../../facts/views/cell.js';
 import { ByteReader, type ByteWriter } from './bytes.js';
 
 /** `hours` ascending. */

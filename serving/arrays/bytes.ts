@@ -1,6 +1,6 @@
 /** Growing output and bounded input of bytes: little-endian varints of up to 53 bits, and raw runs. */
-import { grown } from '../lib/memory/grown.js';
-import { SwaError } from '../lib/errors/errors.js';
+import { grown } from '../../lib/memory/grown.js';
+import { SwaError } from '../../lib/errors/errors.js';
 
 export class ByteWriter {
   #bytes: Uint8Array;
@@ -43,7 +43,7 @@ export class ByteWriter {
     const bytes = this.#bytes;
     let at = this.#length;
     for (let i = from; i < to; i++) {
-      const value = values[i] ?? 0;
+      const value = values[i];
       bytes[at] = value;
       bytes[at + 1] = value >>> 8;
       bytes[at + 2] = value >>> 16;
@@ -65,7 +65,7 @@ export class ByteWriter {
     this.#reserve(to - from);
     const bytes = this.#bytes;
     let at = this.#length;
-    for (let i = from; i < to; i++) bytes[at++] = run[i] ?? 0;
+    for (let i = from; i < to; i++) bytes[at++] = run[i];
     this.#length = at;
   }
 
@@ -135,11 +135,7 @@ export class ByteReader {
     let from = this.#take(4 * count);
     const bytes = this.bytes;
     for (let i = 0; i < count; i++, from += 4) {
-      into[at + i] =
-        (bytes[from] ?? 0) |
-        ((bytes[from + 1] ?? 0) << 8) |
-        ((bytes[from + 2] ?? 0) << 16) |
-        ((bytes[from + 3] ?? 0) << 24);
+      into[at + i] = bytes[from] | (bytes[from + 1] << 8) | (bytes[from + 2] << 16) | (bytes[from + 3] << 24);
     }
   }
 
@@ -149,10 +145,10 @@ export class ByteReader {
     let at = this.position;
     let sum = 0;
     for (let i = 0; i < count; i++) {
-      let byte = bytes[at++] ?? 0;
+      let byte = bytes[at++];
       let value = byte & 0x7f;
       for (let shift = 7; byte >= 0x80; shift += 7) {
-        byte = bytes[at++] ?? 0;
+        byte = bytes[at++];
         value |= (byte & 0x7f) << shift;
       }
       sum = (sum + value) | 0;
@@ -177,7 +173,7 @@ export class ByteReader {
   }
 
   #next(): number {
-    return this.bytes[this.#take(1)] ?? 0;
+    return this.bytes[this.#take(1)];
   }
 
   #take(length: number): number {

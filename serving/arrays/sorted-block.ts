@@ -112,7 +112,7 @@ export class SortedBlock {
   find(key: Uint8Array): number {
     const { bytes } = this;
     for (let i = 0; i < this.#shared; i++) {
-      const difference = (key[i] ?? -1) - (bytes[this.#sharedFrom + i] ?? 0);
+      const difference = (i < key.length ? key[i] : -1) - bytes[this.#sharedFrom + i];
       if (difference !== 0) return difference < 0 ? -1 : this.count - 1;
     }
     let from = 0;
@@ -164,7 +164,7 @@ export class SortedBlock {
     const { bytes } = this;
     const end = Math.min(this.#restTo, this.#restFrom + key.length - this.#shared);
     for (let at = this.#restFrom, other = this.#shared; at < end; at++, other++) {
-      const difference = (bytes[at] ?? 0) - (key[other] ?? 0);
+      const difference = bytes[at] - key[other];
       if (difference !== 0) return difference;
     }
     return this.#restTo - this.#restFrom - (key.length - this.#shared);
@@ -179,10 +179,10 @@ export class SortedBlock {
   #seekRun(at: number): void {
     const { bytes } = this;
     let from = at;
-    let byte = bytes[from++] ?? 0;
+    let byte = bytes[from++];
     let length = byte & 0x7f;
     for (let shift = 7; byte >= 0x80; shift += 7) {
-      byte = bytes[from++] ?? 0;
+      byte = bytes[from++];
       length |= (byte & 0x7f) << shift;
     }
     this.#restFrom = from;
@@ -195,10 +195,5 @@ export class SortedBlock {
 }
 
 function wordAt(bytes: Uint8Array, at: number): number {
-  return (
-    (bytes[at] ?? 0) |
-    ((bytes[at + 1] ?? 0) << 8) |
-    ((bytes[at + 2] ?? 0) << 16) |
-    ((bytes[at + 3] ?? 0) << 24)
-  );
+  return bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24);
 }

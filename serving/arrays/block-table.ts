@@ -21,12 +21,12 @@ export class Column {
   }
 
   bucket(i: number): number {
-    return this.#buckets[i] ?? 0;
+    return this.#buckets[i];
   }
 
   /** Start of the i-th cell; `bytesFrom(count)` is the end of the last one. */
   bytesFrom(i: number): number {
-    return this.#starts[i] ?? 0;
+    return this.#starts[i];
   }
 
   isDerived(i: number): boolean {
@@ -68,18 +68,18 @@ export class BlockTable {
     hourStarts[0] = this.hoursFrom;
     for (let i = 0, day = 0; i < dayCount; i++) {
       days[i] = day += reader.varint();
-      hourStarts[i + 1] = (hourStarts[i] ?? 0) + reader.varint();
-      dayStarts[i + 1] = (dayStarts[i] ?? 0) + reader.varint();
+      hourStarts[i + 1] = hourStarts[i] + reader.varint();
+      dayStarts[i + 1] = dayStarts[i] + reader.varint();
     }
     const monthCount = this.isFlat ? 0 : reader.varint();
     const months = new Int32Array(monthCount);
     const monthStarts = new Float64Array(monthCount + 1);
     for (let i = 0, month = 0; i < monthCount; i++) {
       months[i] = month += reader.varint();
-      monthStarts[i + 1] = (monthStarts[i] ?? 0) + reader.varint();
+      monthStarts[i + 1] = monthStarts[i] + reader.varint();
     }
-    const hoursEnd = hourStarts[dayCount] ?? 0;
-    const daysEnd = hoursEnd + (dayStarts[dayCount] ?? 0);
+    const hoursEnd = hourStarts[dayCount];
+    const daysEnd = hoursEnd + dayStarts[dayCount];
     this.hoursTo = this.isFlat ? place.offset + place.length : hoursEnd;
     this.#hours = new Column(days, hourStarts);
     this.#days = new Column(

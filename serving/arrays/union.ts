@@ -1,6 +1,6 @@
 /** Uniting coupons while a view is built: bounded memory whatever the number of people. */
 import { HllUnion } from 'hyperloglog-ts';
-import { sortNumbers } from '../lib/memory/sort-numbers.js';
+import { sortNumbers } from '../../lib/memory/sort-numbers.js';
 import type { ByteWriter } from './bytes.js';
 import { deriveLimitOf, writeCouponCell, writeRegisterCell } from './cells.js';
 
@@ -8,10 +8,10 @@ import { deriveLimitOf, writeCouponCell, writeRegisterCell } from './cells.js';
 export function applyCoupons(registers: Uint8Array, coupons: Uint32Array, from: number, to: number): void {
   const mask = registers.length - 1;
   for (let i = from; i < to; i++) {
-    const coupon = coupons[i] ?? 0;
+    const coupon = coupons[i];
     const slot = coupon & mask;
     const value = coupon >>> 26;
-    if (value > (registers[slot] ?? 0)) registers[slot] = value;
+    if (value > registers[slot]) registers[slot] = value;
   }
 }
 
@@ -20,7 +20,7 @@ export function sortUnique(coupons: Uint32Array, length: number): number {
   sortNumbers(coupons, 0, length);
   let kept = 0;
   for (let i = 0; i < length; i++) {
-    const coupon = coupons[i] ?? 0;
+    const coupon = coupons[i];
     if (kept === 0 || coupon !== coupons[kept - 1]) coupons[kept++] = coupon;
   }
   return kept;
@@ -52,7 +52,7 @@ export class Union {
     this.#coupons = undefined;
     if (this.#keeps(to - from)) {
       const list = this.#list;
-      for (let i = from, at = this.added; i < to; i++) list[at++] = coupons[i] ?? 0;
+      for (let i = from, at = this.added; i < to; i++) list[at++] = coupons[i];
     } else {
       this.#union.addCoupons(coupons, from, to);
     }

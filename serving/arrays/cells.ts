@@ -24,8 +24,8 @@
  * hours, and a year reads twelve of them. So every person of an hour is stored about once.
  */
 import { HllError, maxCoupons, packRegisters, unpackRegisters, type HllUnion } from 'hyperloglog-ts';
-import { SwaError } from '../lib/errors/errors.js';
-import type { BucketCell, SketchView } from '../facts/views/view.js';
+import { SwaError } from '../../lib/errors/errors.js';
+import type { BucketCell, SketchView } from '../../facts/views/cell.js';
 import { ByteReader, type ByteWriter } from './bytes.js';
 
 /** A day or month with at most this many coupons under it is not stored but united from its hours. */
@@ -56,7 +56,7 @@ export function writeCouponCell(
       out.varint((to - from) * 2 + 1);
       out.varint(length);
       for (let i = from, last = 0; i < to; i++) {
-        const coupon = coupons[i] ?? 0;
+        const coupon = coupons[i];
         out.varint(coupon - last);
         last = coupon;
       }
@@ -70,7 +70,7 @@ export function writeCouponCell(
 function differencesLength(coupons: Uint32Array, from: number, to: number): number {
   let length = 0;
   for (let i = from, last = 0; i < to; i++) {
-    const difference = (coupons[i] ?? 0) - last;
+    const difference = coupons[i] - last;
     last += difference;
     length +=
       difference < 0x80
@@ -147,7 +147,7 @@ export class CellReader implements BucketCell {
     const count = this.#couponCount;
     if (this.#registers !== undefined || at + count > into.length) return false;
     this.#readDifferences();
-    for (let i = 0; i < count; i++) into[at + i] = this.#coupons[i] ?? 0;
+    for (let i = 0; i < count; i++) into[at + i] = this.#coupons[i];
     return true;
   }
 

@@ -3,7 +3,7 @@
  * people: a bucket under construction is at most a few thousand coupons or one register array.
  */
 import { maxCoupons } from 'hyperloglog-ts';
-import { bucketOf, hoursOf } from '../lib/time/buckets.js';
+import { bucketOf, hoursOf } from '../../lib/time/buckets.js';
 import { ByteReader, ByteWriter } from './bytes.js';
 import { CellReader, deriveLimitOf, writeCouponCell, writeRegisterCell } from './cells.js';
 import { Union, applyCoupons } from './union.js';
@@ -164,8 +164,8 @@ export class BlockBuilder {
     for (const { dayTable, hours } of parts) {
       const reader = new ByteReader(hours);
       for (let day = 0, end = 0; day < dayTable.length; day += 3) {
-        end += dayTable[day + 1] ?? 0;
-        for (let last = 24 * (dayTable[day] ?? 0); reader.position < end;) {
+        end += dayTable[day + 1];
+        for (let last = 24 * dayTable[day]; reader.position < end;) {
           last = cell.head(reader, last);
           cell.body(reader, last);
           const { sketch, pageviews } = cell;
@@ -252,7 +252,7 @@ function writeTable(out: ByteWriter, width: number, parts: readonly Float64Array
   let last = 0;
   for (const rows of parts) {
     for (let i = 0; i < rows.length; i++) {
-      const value = rows[i] ?? 0;
+      const value = rows[i];
       out.varint(i % width === 0 ? value - last : value);
       if (i % width === 0) last = value;
     }
