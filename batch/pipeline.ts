@@ -244,9 +244,9 @@ class Build {
         mappedIds: persons.members.length - persons.ends.length,
       };
       const { versions } = rules;
-      const { cut } = snapshot;
+      const { cut, gaps } = snapshot;
       const meta = await writer.finish(
-        { number, createdAt, cut, lgK, rules: versions, maxPersonIds, codeVersion, counts },
+        { number, createdAt, cut, gaps, lgK, rules: versions, maxPersonIds, codeVersion, counts },
         { identity: await identity.written, ...(await cells) },
       );
       return { meta, recount };

@@ -57,7 +57,7 @@ export async function makePageviewFiles(options: PageviewFilesOptions): Promise<
     next[`${file.topic}/${file.partition}`] = file.toOffset;
     manifests[`${file.topic}/${file.partition}`] = 1;
   }
-  return { cut: { logId: 'bench' as LogId, next }, files, manifests };
+  return { cut: { logId: 'bench' as LogId, next }, files, manifests, gaps: [] };
 }
 
 /** An id as trackers make them: a kind and sixteen hex digits. */

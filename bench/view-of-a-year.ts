@@ -71,6 +71,7 @@ export async function publishYear(dataDir: string, options: YearOptions): Promis
     lgK: options.lgK,
     rules: makeRules({ queryAllow: [], bots: 'exclude' }).versions,
     maxPersonIds: 0,
+    gaps: [],
     codeVersion: 'bench',
     counts: { pageviews: total, pages: options.pages, domains: 1, persons: options.people, mappedIds: 0 },
   };

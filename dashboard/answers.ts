@@ -14,6 +14,10 @@ export interface Freshness {
       }
     | undefined;
   readonly complete: boolean;
+  /** Offsets whose facts were lost and may belong to the answer. */
+  readonly skippedOffsets: number;
+  /** In partitions that are not read; undefined where that is not known. */
+  readonly unreadRecords: number | undefined;
   /** 'other-rules': the batch view was made by other rules and is not merged with new facts. */
   readonly incompleteReason: string | undefined;
 }
@@ -32,6 +36,8 @@ export const freshness: Decode<Freshness> = object<Freshness>({
     }),
   ),
   complete: flag,
+  skippedOffsets: number,
+  unreadRecords: maybe(number),
   incompleteReason: maybe(text),
 });
 

@@ -1,13 +1,14 @@
 /** How fresh the figures are, in one line and one word. The line changes all the time and is not read out; the word is. */
 import type { Freshness } from './answers.js';
 import { byId, setText } from './dom.js';
-import { clockTime, span } from './format.js';
+import { clockTime, count, span } from './format.js';
 
-export type Mood = 'live' | 'behind' | 'batch' | 'waiting' | 'paused' | 'offline';
+export type Mood = 'live' | 'behind' | 'incomplete' | 'batch' | 'waiting' | 'paused' | 'offline';
 
 const words: Readonly<Record<Mood, string>> = {
   live: 'Live',
   behind: 'Behind',
+  incomplete: 'Incomplete',
   batch: 'Batch only',
   waiting: 'Connecting',
   paused: 'Paused',
@@ -45,19 +46,43 @@ export class FreshnessLine {
     this.#wasSpoken = said !== undefined || (this.#wasSpoken && mood !== 'live');
   }
 
-  /** Sets the mood too, unless `paused`. */
-  update(freshness: Freshness | undefined, zone: string, nowMs: number, paused: boolean): void {
+  /**
+   * Sets the mood too, unless `paused`.
+   * @param skippedOffsets of the range that is shown; `freshness` is the system's, and so of all time
+   */
+  update(
+    freshness: Freshness | undefined,
+    skippedOffsets: number,
+    zone: string,
+    nowMs: number,
+    paused: boolean,
+  ): void {
     if (freshness === undefined) {
       setText(this.#line, 'No view can be read yet.');
       return this.mood(paused ? 'paused' : 'waiting');
     }
-    const { batch, realtime, complete } = freshness;
+    const { batch, realtime } = freshness;
+    const missing = missingText(skippedOffsets, freshness.unreadRecords ?? 0);
     const through = isEmptyCut(batch.cut)
       ? 'No batch view in use yet'
       : `Batch through ${clockTime(batch.createdAt, zone, nowMs)}`;
-    setText(this.#line, `${through} · ${liveText(freshness, zone, nowMs)} · times in ${zone}`);
-    this.mood(paused ? 'paused' : realtime === undefined ? 'batch' : complete ? 'live' : 'behind');
+    const parts = [through, liveText(freshness, zone, nowMs), ...missing, `times in ${zone}`];
+    setText(this.#line, parts.join(' · '));
+    const isCurrent = freshness.complete || isMissingFacts(freshness);
+    const whole = missing.length === 0 ? 'live' : 'incomplete';
+    this.mood(paused ? 'paused' : realtime === undefined ? 'batch' : isCurrent ? whole : 'behind');
   }
+}
+
+/** Nothing is late, but some facts do not count. */
+function isMissingFacts({ incompleteReason }: Freshness): boolean {
+  return incompleteReason === 'unread-partitions' || incompleteReason === 'lost-facts';
+}
+
+function missingText(skippedOffsets: number, unreadRecords: number): string[] {
+  const lost = `${count(skippedOffsets)} facts of this time or earlier were lost`;
+  const unread = `${count(unreadRecords)} facts lie in Kafka partitions that are not read`;
+  return [...(skippedOffsets > 0 ? [lost] : []), ...(unreadRecords > 0 ? [unread] : [])];
 }
 
 function liveText({ realtime, incompleteReason }: Freshness, zone: string, nowMs: number): string {

@@ -170,7 +170,8 @@ class Dashboard {
     ]);
     if (signal.aborted) return;
     const { zone } = this.#state;
-    this.#freshness.update(system.freshness, zone, Date.now(), this.#refresh.paused);
+    const skippedOffsets = this.#uniques?.freshness.skippedOffsets ?? 0;
+    this.#freshness.update(system.freshness, skippedOffsets, zone, Date.now(), this.#refresh.paused);
     this.#layers.update(system, views, zone, Date.now());
   }
 

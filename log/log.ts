@@ -124,6 +124,11 @@ export interface Log {
    * Absent where it is always `latest`; see `readableEnd`.
    */
   readable?(): Promise<Offsets>;
+  /**
+   * Records that were sent to partitions which the log was not made with, so that no reader gets them; as of the last `latest`.
+   * Absent where there can be none.
+   */
+  unreadRecords?(): number;
   /** What an operator should know of it; absent where a log is nobody's but ours. */
   health?(): Promise<LogHealth>;
   /**
@@ -137,7 +142,7 @@ export interface Log {
 export interface LogHealth {
   /** Sentences for people, each with what to do. */
   readonly warnings: readonly string[];
-  /** In partitions that were added to the topics: nobody reads them. */
+  /** See Log.unreadRecords. */
   readonly unreadRecords: number;
   /** Durable, but behind an open transaction. */
   readonly heldBackRecords: number;

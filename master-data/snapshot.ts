@@ -5,6 +5,7 @@
  */
 import { join } from 'node:path';
 import { SwaError, systemCode } from '../lib/errors/errors.js';
+import type { Gap } from '../facts/views/view.js';
 import { parsePartitionName, type Cut, type Offset, type PartitionName, type Topic } from '../log/log.js';
 import { offsetAt } from '../log/cut.js';
 import { digestFile, type FileDigest } from '../lib/files/digest.js';
@@ -34,6 +35,8 @@ export interface Snapshot {
   readonly files: readonly SnapshotFile[];
   /** Number of the manifest of each partition; 0 for a partition without one. */
   readonly manifests: Readonly<Record<PartitionName, number>>;
+  /** What no file holds and the manifests list as lost, by partition in the log's order, then by offset. */
+  readonly gaps: readonly Gap[];
 }
 
 /**
@@ -50,6 +53,7 @@ export function takeSnapshot(dataDir: string): Snapshot {
   const files: SnapshotFile[] = [];
   const next: Record<PartitionName, Offset> = {};
   const manifests: Record<PartitionName, number> = {};
+  const gaps: Gap[] = [];
   for (const name of root.body.partitions) {
     const head = readHead(dataDir, root, name);
     const { topic, partition } = parsePartitionName(name);
@@ -57,10 +61,12 @@ export function takeSnapshot(dataDir: string): Snapshot {
     for (const { name: fileName, ...file } of head.files) {
       files.push({ topic, partition, path: join(dir, fileName), ...file });
     }
+    for (const { fromOffset, toOffset, acceptedAt } of head.gaps)
+      gaps.push({ partition: name, fromOffset, toOffset, acceptedAt });
     next[name] = endOf(head);
     manifests[name] = head.number;
   }
-  return { cut: { logId: root.body.logId, next }, files, manifests };
+  return { cut: { logId: root.body.logId, next }, files, manifests, gaps };
 }
 
 /** The same dataset as it was at an earlier cut. A file that compaction has made may reach beyond it. */
@@ -68,7 +74,10 @@ export function snapshotAt(snapshot: Snapshot, cut: Cut): Snapshot {
   const files = snapshot.files.filter(
     ({ topic, partition, fromOffset }) => fromOffset < offsetAt(cut.next, `${topic}/${partition}`),
   );
-  return { ...snapshot, cut, files };
+  const gaps = snapshot.gaps.filter(
+    ({ partition, fromOffset }) => fromOffset < offsetAt(cut.next, partition),
+  );
+  return { ...snapshot, cut, files, gaps };
 }
 
 /** The master dataset's cut, or undefined when no sink has made one yet. */

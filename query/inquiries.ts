@@ -10,11 +10,11 @@ import { check, takesMany, unknownParameter } from '../lib/http/route.js';
 import {
   countAccuracySchema,
   explainSchema,
-  freshnessSchema,
   rangeSchema,
   uniquesAccuracySchema,
   type Answer,
 } from './answers/answer.js';
+import { freshnessSchema } from './answers/freshness.js';
 import { bounceRate } from './answers/bounce-rate.js';
 import { domains } from './answers/domains.js';
 import { emptyShape } from './answers/empty.js';

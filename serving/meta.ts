@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { SwaError, messageOf, systemCode } from '../lib/errors/errors.js';
 import { storedRulesSchema } from '../facts/rules.js';
 import { seal, unsealLine } from '../lib/files/sealed.js';
-import type { LogId, Offset, PartitionName } from '../log/log.js';
+import { offset, type LogId, type Offset, type PartitionName } from '../log/log.js';
 import { validJson } from '../lib/files/valid-json.js';
 import type { ViewId, ViewMeta } from '../facts/views/view.js';
 import { damageHint, type FileSeal } from './checked-file.js';
@@ -36,6 +36,16 @@ const storedSchema = z.object({
     lgK: z.number().int(),
     rules: storedRulesSchema,
     maxPersonIds: count.default(0), // views of earlier versions do not say
+    gaps: z
+      .array(
+        z.object({
+          partition: z.string().transform((name) => name as PartitionName), // written from one, and sealed
+          fromOffset: count.transform(offset),
+          toOffset: count.transform(offset),
+          acceptedAt: count,
+        }),
+      )
+      .default([]), // nor this
     codeVersion: z.string(),
     contentHash: z.string(),
     counts: z.object({

@@ -66,7 +66,10 @@ export async function ensureGenesis(
     pages: await new CellFile(writer.cellsPath('pages')).close(),
     domains: await new CellFile(writer.cellsPath('domains')).close(),
   };
-  const meta = await writer.finish({ ...genesis, maxPersonIds: 0, number: 0, codeVersion, counts }, parts);
+  const meta = await writer.finish(
+    { ...genesis, maxPersonIds: 0, gaps: [], number: 0, codeVersion, counts },
+    parts,
+  );
   moveIntoPlace(dataDir, building, meta.view.id);
   createCurrent(dataDir, meta.view.id);
 }

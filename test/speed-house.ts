@@ -157,6 +157,7 @@ export class SpeedHouse {
       lgK,
       rules: rules.versions,
       maxPersonIds: 0,
+      gaps: [],
       createdAt: 0,
       number,
       codeVersion,

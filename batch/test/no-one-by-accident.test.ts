@@ -171,7 +171,7 @@ async function build(t: TestContext, pageviews: string): Promise<Built> {
   const cut = { logId: 'many' as LogId, next: { 'pageviews/0': toOffset } as const };
   const files = [{ ...file, ...times, ...(await digestFile(path)) }];
   return buildView({
-    snapshot: { cut, files, manifests: { 'pageviews/0': 1 } },
+    snapshot: { cut, files, manifests: { 'pageviews/0': 1 }, gaps: [] },
     rules: makeRules({ queryAllow: [], bots: 'exclude' }),
     lgK: 14,
     maxPersonIds: 0,

@@ -27,6 +27,8 @@ export interface Behaviour {
   domains: readonly string[];
   /** Pageviews and visitors that came after the others. */
   extra: number;
+  /** Facts that were lost, in every answer. */
+  skippedOffsets: number;
   /** Thrown by every question while set. */
   problem: HttpProblem | undefined;
   /** While true, connections are cut without an answer. */
@@ -43,6 +45,7 @@ export interface Behaviour {
 const ordinary: Behaviour = {
   domains: ['docs.example', 'news.example', 'shop.example'],
   extra: 0,
+  skippedOffsets: 0,
   problem: undefined,
   silent: false,
   emptyReason: undefined,
@@ -237,8 +240,10 @@ export class FakeApi {
         lagRecords: 12,
         lagMs: 420,
       },
-      complete: true,
-      incompleteReason: null,
+      complete: this.does.skippedOffsets === 0,
+      skippedOffsets: this.does.skippedOffsets,
+      unreadRecords: 0,
+      incompleteReason: this.does.skippedOffsets === 0 ? null : 'lost-facts',
     };
   }
 

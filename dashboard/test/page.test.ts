@@ -39,6 +39,13 @@ test(
   },
 );
 
+test('facts that were lost are named, and figures without them are not called live', { skip }, async (t) => {
+  api.does.skippedOffsets = 1234;
+  const { page } = await open(t);
+  await page.waitForSelector('#live[data-mood=incomplete]');
+  assert.match(await text(page, '#freshness'), /1,234 facts of this time or earlier were lost/);
+});
+
 test('each chart has a table with the same figures', { skip }, async (t) => {
   const { page } = await open(t);
   await page.waitForSelector(loaded);

@@ -33,6 +33,8 @@ export interface ViewMeta {
   readonly rules: RulesVersions;
   /** Components of more ids were left unjoined; 0: no cap. */
   readonly maxPersonIds: number;
+  /** Facts before the cut that are lost; by partition, then by offset. */
+  readonly gaps: readonly Gap[];
   readonly codeVersion: string;
   /** Over all keys and values in order: equal snapshots and code, equal hash. */
   readonly contentHash: string;
@@ -43,6 +45,16 @@ export interface ViewMeta {
     readonly persons: number;
     readonly mappedIds: number;
   };
+}
+
+/** Offsets whose facts were lost before they could be stored, and a person has accepted that. */
+export interface Gap {
+  readonly partition: PartitionName;
+  readonly fromOffset: Offset;
+  /** End exclusive. */
+  readonly toOffset: Offset;
+  /** UTC ms. The facts came before. */
+  readonly acceptedAt: number;
 }
 
 export interface BatchView {

@@ -15,10 +15,13 @@ export type SaslMechanism = 'plain' | 'scram-sha-256' | 'scram-sha-512';
 /** Limits on one attempt and on all of them, so that a caller hears of a missing broker within seconds. */
 export const retry = { initialRetryTime: 100, maxRetryTime: 2000, retries: 6 };
 
+/** Partitions that are added to a topic are known after this time; kafkajs' own is 5 minutes. */
+const metadataMaxAgeMs = 5_000;
+
 export class KafkaConnection {
   readonly brokers: readonly string[];
   readonly kafka: Kafka;
-  /** For an admin that sees all durable records; `kafka`'s ends where a transaction is open. */
+  /** For an admin that sees all durable records and new partitions; `kafka`'s ends where a transaction is open. */
   readonly durable: Kafka;
   readonly #attempts = new Set<Promise<unknown>>();
 
@@ -60,7 +63,7 @@ export class KafkaConnection {
 /**
  * kafkajs always asks for offsets as a reader of committed records, who is told the last stable offset: the first record of
  * the oldest open transaction. Its clusters can ask for the end of what is durable (the high watermark), but no option leads
- * there, so the option is put in where an instance makes its clusters.
+ * there, so the option is put in where an instance makes its clusters. Partitions that others add are seen sooner, too.
  */
 class DurableKafka extends kafkajs.Kafka {
   constructor(config: KafkaConfig) {
@@ -71,10 +74,8 @@ class DurableKafka extends kafkajs.Kafka {
     const make: unknown = key === undefined ? undefined : Reflect.get(this, key);
     if (key === undefined || typeof make !== 'function')
       throw new SwaError('internal.invariant', 'kafkajs does not make clusters as 2.2.4 does');
-    const readUncommitted = { isolationLevel: 0 };
-    Reflect.set(this, key, (options: object): unknown =>
-      Reflect.apply(make, this, [{ ...options, ...readUncommitted }]),
-    );
+    const own = { isolationLevel: 0, metadataMaxAge: metadataMaxAgeMs };
+    Reflect.set(this, key, (options: object): unknown => Reflect.apply(make, this, [{ ...options, ...own }]));
   }
 }
 

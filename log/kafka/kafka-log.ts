@@ -65,6 +65,7 @@ class KafkaLog implements LogWriter {
   readonly #settings: TopicWatch;
   /** Where each partition ended at least when we last heard of it. */
   readonly #ends = new Map<PartitionName, number>();
+  #unreadRecords = 0;
   /** Why this is not the log any more that was opened. */
   #lost: SwaError | undefined;
   #closed = false;
@@ -110,14 +111,22 @@ class KafkaLog implements LogWriter {
     return this.#byName(await this.#ranges('readable'), 'stable');
   }
 
+  unreadRecords(): number {
+    return this.#unreadRecords;
+  }
+
   async health(): Promise<LogHealth> {
     const { ours, others } = await this.#ranges('readable');
-    const unreadRecords = sum(others.map(({ low, high }) => high - low));
     const heldBackRecords = sum(ours.map(({ stable, high }) => Math.max(0, high - stable)));
     const warnings = [...(await this.#settings.warnings()), ...this.#setAside.warnings()];
-    if (others.length > 0) warnings.push(this.#unread(others.length));
+    if (others.length > 0) warnings.push(this.#addedPartitions(others.length));
     if (heldBackRecords > 0) warnings.push(this.#heldBack());
-    return { warnings, unreadRecords, heldBackRecords, setAsideRecords: this.#setAside.records };
+    return {
+      warnings,
+      unreadRecords: this.#unreadRecords,
+      heldBackRecords,
+      setAsideRecords: this.#setAside.records,
+    };
   }
 
   stored(records: LastRecords): void {
@@ -231,7 +240,10 @@ class KafkaLog implements LogWriter {
       const count = this.#options.partitions;
       const ours = [...pageviews.slice(0, count), ...equivs.slice(0, 1)];
       this.partitions.forEach((name, i) => this.#noteEnd(name, ours[i]?.high ?? 0, before));
-      return { ours, others: [...pageviews.slice(count), ...equivs.slice(1)] };
+      const others = [...pageviews.slice(count), ...equivs.slice(1)];
+      // Those that retention has dropped since were not read either.
+      this.#unreadRecords = sum(others.map(({ high }) => high));
+      return { ours, others };
     } catch (error) {
       if (hasCode(error, 'log.mismatch')) this.#lost ??= error;
       throw error;
@@ -254,7 +266,7 @@ class KafkaLog implements LogWriter {
     return Object.fromEntries(this.partitions.map((name, i) => [name, offset(ours[i]?.[end] ?? 0)]));
   }
 
-  #unread(partitions: number): string {
+  #addedPartitions(partitions: number): string {
     const { topicPrefix, partitions: ours } = this.#options;
     return (
       `the topics of the log have ${partitions} partitions more than it was made with; the records in them are not read ` +

@@ -26,7 +26,7 @@ import { sinkLockPath } from '../layout.js';
 import { skipGaps } from '../recover.js';
 import { SinkSession } from '../sink-session.js';
 import { drainLogToMaster } from '../role.js';
-import { takeSnapshot } from '../snapshot.js';
+import { snapshotAt, takeSnapshot } from '../snapshot.js';
 import { verifyMaster } from '../audit.js';
 import { contextOf, pageview, readRows } from './house.js';
 
@@ -173,7 +173,13 @@ test('records the log has dropped before they were stored are skipped when that 
   assert.deepEqual(await skipGaps(context, log), [{ ...gap, fromOffset: 11, toOffset: 20, manifest: 6 }]);
   log.end = 22;
   assert.equal((await drainLogToMaster(context, { log })).next[name], 22);
-  const { files, cut } = takeSnapshot(dataDir);
+  const snapshot = takeSnapshot(dataDir);
+  const { files, cut } = snapshot;
+  const rangesOf = ({ gaps }: Pick<typeof snapshot, 'gaps'>): unknown[] =>
+    gaps.map(({ partition, fromOffset, toOffset }) => [partition, fromOffset, toOffset]);
+  assert.deepEqual(rangesOf(snapshot), [[name, 3, 7], [name, 11, 20]]); // prettier-ignore
+  const before = { ...cut, next: { ...cut.next, [name]: offset(11) } };
+  assert.deepEqual(rangesOf(snapshotAt(snapshot, before)), [[name, 3, 7]]);
   assert.deepEqual(
     (await readRows(files, 'pageviews')).map((row) => row['offset']),
     [0, 1, 2, 7, 8, 20],

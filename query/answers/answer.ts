@@ -4,24 +4,19 @@
  */
 import { relativeStandardError } from 'hyperloglog-ts';
 import { z } from 'zod';
-import { sameRules, type RulesVersions } from '../../facts/rules.js';
-import type { Cut } from '../../log/log.js';
+import type { RulesVersions } from '../../facts/rules.js';
 import { hoursOf } from '../../lib/time/buckets.js';
 import { bucketCount, coverOf, type CoverRun } from '../engine/cover.js';
 import type { Engine } from '../engine/engine.js';
 import type { Generation } from '../engine/generations.js';
 import type { Tally } from '../engine/tally.js';
 import type { EdgeBounds } from '../identity/edge-bounds.js';
+import { freshnessOf, instantSchema, type Freshness, type Used } from './freshness.js';
 import { show, type SeriesQuestion, type TimeRange } from '../question.js';
 import type { Table } from '../formats/table.js';
 
 /** z for 95 % of a normal distribution, both sides. */
 const sigmas95 = 1.96;
-/** An answer whose cut reached the log's end this long ago still counts as complete. */
-const completeWithinMs = 5_000;
-
-const cutSchema = z.record(z.string(), z.number()).describe('Next offset of every topic partition.');
-const instantSchema = z.string().describe('RFC 3339, UTC.');
 
 export const uniquesAccuracySchema = z.object({
   method: z.literal('hyperloglog'),
@@ -56,32 +51,6 @@ export const countAccuracySchema = z.object({
     ),
 });
 
-export const freshnessSchema = z.object({
-  generation: z.string(),
-  batch: z.object({ cut: cutSchema, createdAt: instantSchema }),
-  realtime: z
-    .object({
-      cut: cutSchema,
-      lastReceivedAt: instantSchema.nullable(),
-      deadLetters: z.number(),
-      lagRecords: z.number().nullable(),
-      lagMs: z.number().nullable().describe('Every fact durable this long ago is in the answer.'),
-    })
-    .nullable()
-    .describe(
-      'null where the answer is the batch view alone: always that of the bounce rate, others while the speed layer does not serve, or the batch view was made by other rules.',
-    ),
-  complete: z
-    .boolean()
-    .describe(`Every fact durable ${completeWithinMs} ms ago is in the answer, counted by the rules of now.`),
-  incompleteReason: z
-    .enum(['other-rules', 'behind'])
-    .nullable()
-    .describe(
-      'other-rules: the batch view was made by other rules than new facts are counted by (an upgrade, SWA_URL_QUERY_ALLOW, SWA_BOTS), so it answers alone until the run that makes a new one has ended. behind: facts are missing, or how many is not known. null when complete.',
-    ),
-});
-
 export const rangeSchema = z.object({
   from: instantSchema,
   to: instantSchema,
@@ -99,7 +68,6 @@ export const explainSchema = z.object({
 });
 
 export type UniquesAccuracy = z.infer<typeof uniquesAccuracySchema>;
-export type Freshness = z.infer<typeof freshnessSchema>;
 export type Explain = z.infer<typeof explainSchema>;
 
 /** What an endpoint says about itself besides data. */
@@ -163,45 +131,15 @@ export function methodOf({
   };
 }
 
-/** What an answer was computed from: without a realtime view, the batch view alone. */
-type Used = Pick<Generation, 'batch' | 'realtime'>;
-
 export function frameOf(
   engine: Engine,
   used: Used,
   time?: TimeRange & { interval?: string | undefined },
 ): Frame {
   return {
-    freshness: freshnessOf(engine, used),
+    freshness: freshnessOf(engine, used, time?.range),
     ...(time === undefined ? {} : { range: rangeOf(time) }),
     rules: used.batch.meta.rules,
-  };
-}
-
-export function freshnessOf(engine: Engine, { batch, realtime }: Used): Freshness {
-  const base = {
-    generation: batch.meta.id,
-    batch: { cut: cutOf(batch.meta.cut), createdAt: instant(batch.meta.createdAt) },
-  };
-  const lag = engine.lag.lagOf(realtime?.cut ?? batch.meta.cut);
-  const lagMs = lag?.throughAgoMs === undefined ? null : Math.round(lag.throughAgoMs);
-  const isBehind = lagMs === null || lagMs > completeWithinMs;
-  const isOfOtherRules = !sameRules(batch.meta.rules, engine.rules);
-  const incompleteReason = isOfOtherRules ? 'other-rules' : isBehind ? 'behind' : null;
-  return {
-    ...base,
-    realtime:
-      realtime === undefined
-        ? null
-        : {
-            cut: cutOf(realtime.cut),
-            lastReceivedAt: realtime.lastReceivedAt === undefined ? null : instant(realtime.lastReceivedAt),
-            deadLetters: realtime.deadLetters,
-            lagRecords: lag?.records ?? null,
-            lagMs,
-          },
-    complete: incompleteReason === null,
-    incompleteReason,
   };
 }
 
@@ -233,14 +171,6 @@ export function explainOf(question: SeriesQuestion, tally: Tally): Explain {
 
 function edgesOf(run: CoverRun): { from: string; to: string } {
   return { from: show(hoursOf(run.span, run.from).from), to: show(hoursOf(run.span, run.to).from) };
-}
-
-function cutOf(cut: Cut): Record<string, number> {
-  return { ...cut.next };
-}
-
-function instant(timeMs: number): string {
-  return new Date(timeMs).toISOString();
 }
 
 export function round(value: number, digits: number): number {

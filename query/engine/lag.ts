@@ -11,6 +11,8 @@ export interface Lag {
   readonly records: number;
   /** Every fact that was durable so many milliseconds ago is in the answer; undefined when samples are not kept that long. */
   readonly throughAgoMs: number | undefined;
+  /** In partitions that nobody reads: in no answer, whatever its cut. */
+  readonly unreadRecords: number;
 }
 
 export interface LagSource {
@@ -31,6 +33,7 @@ export class LagWatch implements LagSource {
   readonly #monotonic: () => number;
   readonly #samples: Sample[] = [];
   readonly #everyMs: number;
+  #unreadRecords = 0;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
@@ -60,6 +63,7 @@ export class LagWatch implements LagSource {
   async sample(): Promise<void> {
     const at = this.#monotonic();
     const next = await this.#log.latest();
+    this.#unreadRecords = this.#log.unreadRecords?.() ?? 0;
     this.#samples.push({ at, next });
     if (this.#samples.length > samplesKept) this.#samples.shift();
   }
@@ -69,7 +73,11 @@ export class LagWatch implements LagSource {
     if (newest === undefined || cut.logId !== this.#log.id) return undefined;
     const through = this.#samples.findLast((sample) => reaches(cut.next, sample.next))?.at;
     const throughAgoMs = through === undefined ? undefined : this.#monotonic() - through;
-    return { records: distance(cut.next, newest.next), throughAgoMs };
+    return {
+      records: distance(cut.next, newest.next),
+      throughAgoMs,
+      unreadRecords: this.#unreadRecords,
+    };
   }
 
   close(): void {

@@ -6,7 +6,7 @@ import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom
 import type { Clock } from '../../lib/time/clock.js';
 import type { Answered } from '../../lib/http/endpoint.js';
 import type { StatusEntry } from '../../lib/process/status.js';
-import { freshnessOf } from '../answers/answer.js';
+import { freshnessOf } from '../answers/freshness.js';
 import type { Engine } from '../engine/engine.js';
 import type { BatchRun } from './routes.js';
 

@@ -5,7 +5,7 @@ import { openApi, type ApiInfo } from '../../lib/http/openapi.js';
 import { HttpProblem, type ProblemName } from '../../lib/http/problem.js';
 import { route, type ResponseDoc, type Route } from '../../lib/http/route.js';
 import type { StatusEntry } from '../../lib/process/status.js';
-import { freshnessOf, freshnessSchema } from '../answers/answer.js';
+import { freshnessOf, freshnessSchema, versionOf } from '../answers/freshness.js';
 import { sketch } from '../answers/uniques.js';
 import type { Engine } from '../engine/engine.js';
 import { Pace } from '../engine/pace.js';
@@ -112,7 +112,7 @@ function inquiryRoute(engine: Engine, inquiry: Inquiry): Route {
       const format = formatFor(request);
       const answering = inquiry.prepare(engine, { ...input.params, ...input.query });
       await engine.pinned(async (generation) => {
-        if (notModified(request, response, generation, format)) return;
+        if (notModified(request, response, versionOf(engine, generation), format)) return;
         const answer = await answering(generation, new Pace(deadlineAt));
         if (!engine.edges.isFinal(generation)) response.removeHeader('ETag');
         await sendAnswer(request, response, answer, format);
@@ -144,7 +144,7 @@ function sketchRoute(engine: Engine): Route {
         throw new HttpProblem('not-acceptable', `offered is ${sketchType}`, { parameter: 'Accept' });
       }
       await engine.pinned(async (generation) => {
-        if (notModified(request, response, generation, 'hll')) return;
+        if (notModified(request, response, versionOf(engine, generation), 'hll')) return;
         const bytes = await sketch({ engine, generation, question, pace: new Pace(deadlineAt) });
         response.setHeader('Content-Disposition', 'attachment; filename="uniques.hll"');
         await sendBytes(request, response, sketchType, bytes);

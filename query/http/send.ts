@@ -10,7 +10,6 @@ import { HttpProblem } from '../../lib/http/problem.js';
 import type { Answer } from '../answers/answer.js';
 import { arrowMediaType, toArrow } from '../formats/arrow.js';
 import { toCsv } from '../formats/csv.js';
-import type { Generation } from '../engine/generations.js';
 
 const gzipAsync = promisify(gzip);
 const gzipFromBytes = 8_192;
@@ -37,13 +36,8 @@ export function formatFor(request: Request): Format {
  * Sets the caching headers of an answer made from a generation. True when the caller has it already: then 304 is sent. The
  * tag is weak, since lag, which is of the moment, is part of the body.
  */
-export function notModified(
-  request: Request,
-  response: Response,
-  generation: Generation,
-  format: string,
-): boolean {
-  const tag = `W/"${generation.version}.${format}"`;
+export function notModified(request: Request, response: Response, version: string, format: string): boolean {
+  const tag = `W/"${version}.${format}"`;
   response.setHeader('ETag', tag);
   // History may change with the next batch run (two visitors turn out to be one): always ask again, cheaply.
   response.setHeader('Cache-Control', 'private, no-cache');

@@ -8,6 +8,7 @@ import type {
   BatchView,
   BucketCell,
   EdgeBlock,
+  Gap,
   PageCount,
   RealtimeView,
   Subject,
@@ -105,6 +106,7 @@ export interface FakeOptions {
   readonly cut?: number;
   readonly lgK?: number;
   readonly maxPersonIds?: number;
+  readonly gaps?: readonly Gap[];
   /** Visitor id to PersonID. */
   readonly mapping?: ReadonlyMap<string, string>;
   readonly visits?: ReadonlyMap<string, readonly VisitCell[]>;
@@ -141,6 +143,7 @@ export class FakeBatchView implements BatchView {
       lgK,
       rules: { url: '1', domain: '1', bots: '1' },
       maxPersonIds: options.maxPersonIds ?? 0,
+      gaps: options.gaps ?? [],
       codeVersion: 'test',
       contentHash: 'test',
       counts: { pageviews: views.length, pages: 0, domains: 0, persons: 0, mappedIds: this.#mapping.size },

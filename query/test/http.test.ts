@@ -3,13 +3,8 @@ import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { tableFromIPC } from 'apache-arrow';
 import { HllSketch } from 'hyperloglog-ts';
-import { z } from 'zod';
 import { SwaError } from '../../lib/errors/errors.js';
-import { distance, reaches } from '../../log/cut.js';
-import type { Cut } from '../../log/log.js';
 import { hourMs } from '../../lib/time/buckets.js';
-import { freshnessSchema, type Freshness } from '../answers/answer.js';
-import type { Lag } from '../engine/lag.js';
 import { show } from '../question.js';
 import { FakeBatchView, FakeRealtimeView, type FakeRealtimeOptions, type View } from './fakes.js';
 import { serve, type Layers } from './server.js';
@@ -336,51 +331,6 @@ test('ids are no formulas in CSV, and can be read back; JSON and Arrow have them
   const arrow = await server.get(path, { accept: 'application/vnd.apache.arrow.stream' });
   const table = tableFromIPC(new Uint8Array(await arrow.arrayBuffer()));
   assert.deepEqual([...(table.getChild('id') ?? [])], ids.toSorted());
-});
-
-test('the bounce rate names the batch cut only, and is complete when that is', async (t) => {
-  const layers = layersOf();
-  let end = layers.realtime.cut;
-  const lagOf = (cut: Cut): Lag =>
-    reaches(cut.next, end.next)
-      ? { records: 0, throughAgoMs: 0 }
-      : { records: distance(cut.next, end.next), throughAgoMs: undefined };
-  const server = await serve(t, { ...layers, lag: { lagOf } });
-  const freshnessOf = async (path: string): Promise<Freshness> =>
-    (await json(await server.get(path)))['freshness'] as unknown as Freshness;
-  const bounce = `/v1/bounce-rate?domain=example.org&${range}`;
-  const behind = await freshnessOf(bounce);
-  assert.deepEqual([behind.realtime, behind.complete], [null, false]);
-  assert.equal((await freshnessOf(`/v1/pageviews?url=${encoded}&${range}`)).complete, true);
-  end = layers.batch.meta.cut;
-  assert.equal((await freshnessOf(bounce)).complete, true);
-});
-
-const pageviewsSchema = z.object({ data: z.object({ pageviews: z.number() }), freshness: freshnessSchema });
-
-test('a batch view made by other rules answers alone, and says why it is incomplete', async (t) => {
-  const layers = layersOf();
-  const path = `/v1/pageviews?url=${encoded}&${range}`;
-  const atEnd = { lagOf: (): Lag => ({ records: 0, throughAgoMs: 0 }) };
-  const usual = await serve(t, { ...layers, lag: atEnd });
-  const merged = await usual.get(path);
-  const { data, freshness } = pageviewsSchema.parse(await json(merged));
-  assert.deepEqual([freshness.complete, freshness.incompleteReason], [true, null]);
-
-  for (const [name, version] of Object.entries(layers.batch.meta.rules)) {
-    const rules = { ...layers.batch.meta.rules, [name]: `${version}+` };
-    const server = await serve(t, { ...layers, lag: atEnd, rules });
-    const response = await server.get(path);
-    const alone = pageviewsSchema.parse(await json(response));
-    assert.ok(alone.data.pageviews < data.pageviews, name);
-    assert.deepEqual(
-      [alone.freshness.realtime, alone.freshness.complete, alone.freshness.incompleteReason],
-      [null, false, 'other-rules'],
-    );
-    assert.notEqual(response.headers.get('etag'), merged.headers.get('etag'));
-    const bounce = await json(await server.get(`/v1/bounce-rate?domain=example.org&${range}`));
-    assert.equal(freshnessSchema.parse(bounce['freshness']).incompleteReason, 'other-rules');
-  }
 });
 
 test('explain lists the buckets of the cover', async (t) => {

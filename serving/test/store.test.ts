@@ -35,6 +35,7 @@ import { currentPath, fileNames, formatVersion, heldDir, viewPath } from '../lay
 import { forgeMeta } from './forge.js';
 
 const cut: Cut = { logId: 'log-1' as LogId, next: { 'pageviews/0': offset(0), 'equivs/0': offset(0) } };
+const gap = { partition: 'equivs/0', fromOffset: offset(1), toOffset: offset(3), acceptedAt: 900 } as const;
 const base = { cut, lgK: 14, rules: { url: '1', domain: '1', bots: 'include' }, createdAt: 1000 };
 
 function dataDir(t: TestContext): string {
@@ -59,7 +60,7 @@ async function publishView(dir: string, number: number, url: string): Promise<Vi
   writer.listPage('example.com', Buffer.from(url), 3);
   const counts = { pageviews: 3, pages: 1, domains: 1, persons: 2, mappedIds: 1 };
   const meta = await writer.finish(
-    { ...base, maxPersonIds: 0, number, codeVersion, counts },
+    { ...base, maxPersonIds: 0, gaps: [gap], number, codeVersion, counts },
     {
       identity: await writeIdentity(writer.identityPath, PackedTexts.of(['cookie:a', 'cookie:b']), [[0, 1]]),
       pages: await pages.close(),
@@ -94,6 +95,7 @@ test('a published view answers from every one of its databases', async (t) => {
   const view = openView(dir, meta.id);
   t.after(() => view.close());
   assert.deepEqual(view.meta, meta);
+  assert.deepEqual(view.meta.gaps, [gap]);
   assert.equal(view.personOf('cookie:b'), 'cookie:a');
   assert.deepEqual(view.idsOf('cookie:a'), ['cookie:a', 'cookie:b']);
   assert.deepEqual([...view.domains()], ['example.com']);

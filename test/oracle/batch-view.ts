@@ -29,6 +29,7 @@ export function oracleView(
       lgK,
       rules: rules.versions,
       maxPersonIds: 0,
+      gaps: [],
       codeVersion: '',
       contentHash: '',
       counts,

@@ -64,4 +64,27 @@ export const queryFaults: readonly PlantedFault[] = [
       'realtime.forEachHour(subject, from, to - 1, (cell) => {',
     ),
   ),
+  fault(
+    'freshness',
+    'answers do not say that facts were lost',
+    edit(
+      'query/answers/freshness.ts',
+      "'lost-facts': skippedOffsets > 0,",
+      "'lost-facts': skippedOffsets < 0,",
+    ),
+  ),
+  fault(
+    'freshness',
+    'a lost edge is said in answers of its time alone',
+    edit('query/answers/freshness.ts', "topic === 'equivs' ||", "topic !== 'pageviews' &&"),
+  ),
+  fault(
+    'freshness',
+    'answers are complete while there are records that nobody reads',
+    edit(
+      'query/answers/freshness.ts',
+      "'unread-partitions': unreadRecords !== null && unreadRecords > 0,",
+      "'unread-partitions': unreadRecords === -1,",
+    ),
+  ),
 ];
