@@ -6,7 +6,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { StarDamaged } from '../master-data/star/append-file.js';
 import { messageOf, sendError, type SentError } from '../lib/errors/errors.js';
 import { FactWork, type Order, type Reply, type Task } from './fact-work.js';
-import type { FactTables } from './facts/dealer.js';
+import type { FactTables } from './arrays/dealer.js';
 import { nameError } from './name-error.js';
 
 /** Thread to its owner. */

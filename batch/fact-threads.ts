@@ -4,8 +4,8 @@ import { receiveError } from '../lib/errors/errors.js';
 import { StarDamaged } from '../master-data/star/append-file.js';
 import type { FactMessage } from './fact-thread.js';
 import { FactWork, type Order, type Reply, type Task } from './fact-work.js';
-import type { FactTables } from './facts/dealer.js';
-import type { SortListener } from './sorts/sort-job.js';
+import type { FactTables } from './arrays/dealer.js';
+import type { SortListener } from './arrays/sort-job.js';
 
 const fewRows = 100_000;
 /** A thread has one task in hand and one waiting, so that it need not wait for us, who also write. */

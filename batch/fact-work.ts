@@ -1,17 +1,27 @@
 /** What a thread of a run does with facts: see each part. Threads are told the same plan and tables, and then get task after task. */
+import { closeSync, openSync, writeFileSync } from 'node:fs';
+import { readInto } from '../lib/files/read-at.js';
 import { hourMs } from '../lib/time/buckets.js';
-import {
-  Dealer,
-  type DealPlan,
-  type Dealt,
-  type FactTables,
-  type RowGroup,
-  type Survey,
-} from './facts/dealer.js';
-import { Kernel } from './kernel/kernel.js';
-import { CellPass } from './sorts/cell-pass.js';
-import type { SortJob, SortListener, SortResult, SortTables } from './sorts/sort-job.js';
-import { VisitPass } from './sorts/visit-pass.js';
+import type { StarFacts } from '../master-data/star/star.js';
+import { Dealer, type DealPlan, type FactTables, type GroupRows, type Survey } from './arrays/dealer.js';
+import type { DealtBlock } from './arrays/dealt.js';
+import { Kernel } from './arrays/kernel.js';
+import { readPageviews } from './facts/repeats.js';
+import { CellPass } from './arrays/cell-pass.js';
+import type { SortJob, SortListener, SortResult, SortTables } from './arrays/sort-job.js';
+import { VisitPass } from './arrays/visit-pass.js';
+
+/** A row group of a file of pageviews. */
+export interface RowGroup extends GroupRows {
+  readonly facts: StarFacts;
+  readonly group: number;
+}
+
+export interface Dealt {
+  readonly block: DealtBlock;
+  /** How many rows have each verdict. */
+  readonly rowsWith: readonly number[];
+}
 
 /** What one thread does, and what its owner tells all of them. */
 export type Task =
@@ -40,24 +50,51 @@ export class FactWork {
 
   /** Throws `StarDamaged`. */
   do(task: Task | Order, listener: SortListener): Reply {
-    if (task.type === 'survey') this.#dealer.survey(task.group);
+    if (task.type === 'survey') this.#survey(task.group);
     else if (task.type === 'surveyed') return { type: 'survey', survey: this.#dealer.surveyed() };
     else if (task.type === 'plan') this.#plan = task.plan;
     else if (task.type === 'tables') this.#prepare(task.tables);
     else if (task.type === 'sort') return { type: 'sorted', result: this.#sort(task.job, listener) };
-    else if (this.#plan !== undefined)
-      return { type: 'dealt', dealt: this.#dealer.deal(task.group, this.#plan, task.spillPath) };
+    else return { type: 'dealt', dealt: this.#deal(task.group, task.spillPath) };
     return { type: 'done' };
+  }
+
+  #survey({ facts, group, rows }: RowGroup): void {
+    this.#dealer.survey(readPageviews(facts, group), rows);
+  }
+
+  /** @param spillPath of a file for the facts; undefined: they stay in memory that threads share */
+  #deal(group: RowGroup, spillPath: string | undefined): Dealt {
+    if (this.#plan === undefined) throw new Error('facts came before their plan');
+    const columns = readPageviews(group.facts, group.group);
+    const memory = spillPath === undefined ? SharedArrayBuffer : ArrayBuffer;
+    const makeWords = (count: number): Uint32Array => new Uint32Array(new memory(4 * count));
+    const { words, rowsWith, ...places } = this.#dealer.deal(columns, group, this.#plan, makeWords);
+    if (spillPath !== undefined) writeFileSync(spillPath, words);
+    const facts = spillPath ?? (words.buffer as SharedArrayBuffer); // as `makeWords` has made it
+    return { block: { facts, ...places }, rowsWith };
   }
 
   #prepare(tables: SortTables): void {
     const kernel = new Kernel(tables.hours, { lgK: tables.lgK, hourMs });
-    this.#passes = { cells: new CellPass(tables, kernel), visits: new VisitPass(tables, kernel) };
+    this.#passes = {
+      cells: new CellPass(tables, kernel, readFacts),
+      visits: new VisitPass(tables, kernel, readFacts),
+    };
   }
 
   #sort(job: SortJob, listener: SortListener): SortResult {
     if (this.#passes === undefined) throw new Error('a job came before its tables');
     const { cells, visits } = this.#passes;
     return job.kind === 'visits' ? visits.run(job, listener) : cells.run(job, job.kind, listener);
+  }
+}
+
+function readFacts(path: string, position: number, into: Uint8Array): void {
+  const fd = openSync(path, 'r');
+  try {
+    if (readInto(fd, position, into) < into.length) throw new RangeError(`${path} ends early`);
+  } finally {
+    closeSync(fd);
   }
 }

@@ -1,7 +1,7 @@
 /** Writes the index of subjects from what the sorts found: every page, domain and visit record, and the listings. */
 import type { ViewWriter } from '../serving/view-writer.js';
 import type { Buckets } from './sorts/buckets.js';
-import type { Names } from './plan.js';
+import type { Names } from './arrays/plan.js';
 
 const rowsPerStep = 1024;
 

@@ -5,11 +5,13 @@
  *   star      the master dataset in numbers: made of the files that it does not have yet (master-data/star/)
  *   persons   live edges -> union-find -> PersonID of every joined id, who each visitor number is (persons/); from then on a
  *             thread writes them
- *   facts     threads deal every pageview that counts, as five numbers, to shards (plan.ts, facts/)
+ *   facts     threads deal every pageview that counts, as five numbers, to shards (facts/)
  *   buckets   threads sort the facts shard by shard: by (page, hour) and (domain, hour) for the buckets, by (domain,
- *             person) for visits and bounces (sorts/, kernel/)
+ *             person) for visits and bounces (sorts/)
  *   index     pages, domains, visits and listings in key order; meanwhile DuckDB recounts a sample from the master dataset
  *   verify    the view is read back and checked
+ *
+ * The loops over facts, ids and words are in arrays/; what they are given and what becomes of it is decided here and in the folders named.
  */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -30,21 +32,22 @@ import type { StoredMeta } from '../serving/meta.js';
 import { openViewAt } from '../serving/view-reader.js';
 import { ViewWriter } from '../serving/view-writer.js';
 import { attempt, BatchDb } from './database.js';
-import { findRepeats, verdicts, type Repeats } from './facts/counted.js';
+import { verdicts, type Repeats } from './arrays/verdict.js';
+import { findRepeats } from './facts/repeats.js';
 import { dealFacts, rowGroupsOf, type DealtFacts } from './facts/deal-facts.js';
 import { startFactThreads, type FactThreads } from './fact-threads.js';
 import { samplePages } from './facts/page-sample.js';
 import { writeIndex } from './index-pass.js';
 import { IdentityThread } from './persons/identity-thread.js';
-import { peopleOf, type People } from './persons/people.js';
-import type { PersonStatistics } from './persons/persons.js';
+import { peopleOf, type People } from './arrays/people.js';
+import type { PersonStatistics } from './arrays/persons.js';
 import { resolvePersons, type ResolvedPersons } from './persons/resolve-persons.js';
 import type { ProgressMeter } from './progress.js';
 import { Recount } from './recount.js';
 import { Buckets } from './sorts/buckets.js';
-import { jobKinds } from './sorts/sort-job.js';
+import { jobKinds } from './arrays/sort-job.js';
 import { sortFacts } from './sorts/sort-facts.js';
-import { planJobs, rankNames, tablesFor, type Names, type Sizes } from './plan.js';
+import { planJobs, rankNames, tablesFor, type Names, type Sizes } from './arrays/plan.js';
 import { verifyView } from './verify.js';
 
 export interface BuildOptions {
@@ -150,7 +153,7 @@ class Build {
       progress.begin('persons');
       const persons = await resolvePersons(db, star, this.#options.maxPersonIds);
       identity = new IdentityThread(writer.identityPath, persons);
-      const people = peopleOf(star, persons);
+      const people = peopleOf(star.coupons, persons);
       const repeats = findRepeats(star, people, await rowsBelowCut(db, star, snapshot));
       const groups = rowGroupsOf(star, repeats);
       const rows = groups.reduce((sum, group) => sum + group.rows, 0);

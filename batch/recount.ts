@@ -15,7 +15,7 @@ import { integers, optionalTextIn, textIn } from '../master-data/columns.js';
 import { offsetAt } from '../log/cut.js';
 import type { Snapshot } from '../master-data/snapshot.js';
 import { readSql, type BatchDb, type Begun } from './database.js';
-import { isRepeat, type RepeatBits } from './facts/counted.js';
+import { isRepeat, type RepeatBits } from './arrays/verdict.js';
 import type { SampledPage } from './facts/page-sample.js';
 
 const sampledDays = 4;

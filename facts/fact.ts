@@ -1,5 +1,4 @@
 /** The facts: immutable records of what happened. Times are UTC milliseconds. */
-import type { Topic } from '../log/log.js';
 
 /** Times of facts begin here: 1990-01-01T00:00:00Z. A present time in seconds, read as milliseconds, lies in January 1970. */
 export const timeStart = Date.UTC(1990, 0, 1);
@@ -37,10 +36,6 @@ export interface EquivEdge {
 }
 
 export type Fact = Pageview | EquivEdge;
-
-export function topicOf(fact: Fact): Topic {
-  return fact.type === 'pageview' ? 'pageviews' : 'equivs';
-}
 
 /**
  * Order of visitor ids: UTF-8 byte order, which is code point order. JavaScript compares UTF-16 units, which differs

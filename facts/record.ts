@@ -5,9 +5,14 @@
 import type { NewRecord, Topic } from '../log/log.js';
 import { standInReason } from '../log/stand-in.js';
 import type { UrlRules } from './url/normalize.js';
-import { compareUtf8, timeEnd, timeStart, topicOf, type Fact } from './fact.js';
+import { compareUtf8, timeEnd, timeStart, type Fact } from './fact.js';
 import { isId, maxIdBytes } from './ids.js';
 import { isNobody } from './placeholders.js';
+
+/** The topic that a fact goes to. */
+export function topicOf(fact: Fact): Topic {
+  return fact.type === 'pageview' ? 'pageviews' : 'equivs';
+}
 
 /** Changes when `decodeRecord` begins to take or refuse other records; batch views name it. */
 export const recordsVersion = 2;

@@ -5,9 +5,8 @@
 import { SwaError } from '../lib/errors/errors.js';
 import { bucketOf, hoursOf, type Span } from '../lib/time/buckets.js';
 import type { BucketCell } from '../facts/views/view.js';
-import { BlockTable } from './arrays/block-table.js';
+import { BlockTable, type BlockPlace } from './arrays/block-table.js';
 import { ByteReader } from './arrays/bytes.js';
-import type { BlockPlace } from './cell-file.js';
 import type { RandomFile } from './checked-file.js';
 import { CellReader } from './arrays/cells.js';
 import { DerivedCell } from './arrays/derived-cell.js';

@@ -10,7 +10,7 @@ import type { Span } from '../lib/time/buckets.js';
 import type { BatchView, PageCount, Subject, ViewMeta, VisitCell } from '../facts/views/view.js';
 import { BlockReader, type Visit } from './block-reader.js';
 import { ByteReader } from './arrays/bytes.js';
-import type { BlockPlace } from './cell-file.js';
+import type { BlockPlace } from './arrays/block-table.js';
 import { CheckedFile, damageHint, type FileSeal } from './checked-file.js';
 import {
   allPersons,

@@ -8,7 +8,7 @@ import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { fsyncDir, writeFully } from '../lib/files/durable.js';
 import type { ViewMeta } from '../facts/views/view.js';
-import type { BlockPlace } from './cell-file.js';
+import type { BlockPlace } from './arrays/block-table.js';
 import type { FileSeal } from './checked-file.js';
 import { ByteWriter } from './arrays/bytes.js';
 import { sharedBytes } from './arrays/sorted-block.js';

@@ -2,11 +2,11 @@
 import { join } from 'node:path';
 import type { Star } from '../../master-data/star/star.js';
 import type { FactThreads, Given } from '../fact-threads.js';
-import type { Names, Plan } from '../plan.js';
-import { planShards, type Sizes } from '../plan.js';
-import { verdicts, type Repeats } from './counted.js';
-import { wordsPerFact, type DealtBlock } from './dealt.js';
-import type { RowGroup } from './dealer.js';
+import type { Names, Plan } from '../arrays/plan.js';
+import { planShards, type Sizes } from '../arrays/plan.js';
+import { verdicts, type Repeats } from '../arrays/verdict.js';
+import { wordsPerFact, type DealtBlock } from '../arrays/dealt.js';
+import type { RowGroup } from '../fact-work.js';
 
 export interface DealOptions {
   readonly sizes: Sizes;

@@ -8,7 +8,7 @@ import { PackedTexts } from '../../lib/memory/packed-texts.js';
 import { writeIdentity, type IdentityName } from '../../serving/identity.js';
 import type { Sorted } from '../../serving/sorted-file.js';
 import { nameError } from '../name-error.js';
-import { personsOf, type Members } from './persons.js';
+import { eachPerson, type Members } from '../arrays/persons.js';
 
 export type IdentityFile = Sorted<IdentityName>;
 
@@ -31,7 +31,7 @@ export class IdentityThread {
   /** @param path of the file to write; must not exist */
   constructor(path: string, { ids, members, ends }: Members) {
     if (ids.count <= fewIds) {
-      this.written = writeIdentity(path, ids, personsOf({ members, ends }));
+      this.written = writeIdentity(path, ids, eachPerson({ members, ends }));
     } else {
       const job: Job = { path, ids: ids.parts(), members, ends };
       this.#worker = new Worker(new URL(import.meta.url), { workerData: job });
@@ -60,7 +60,7 @@ function settled(worker: Worker): Promise<IdentityFile> {
 
 if (!isMainThread && parentPort !== null && isJob(workerData)) {
   const { path, ids, members, ends } = workerData;
-  const reply = await writeIdentity(path, PackedTexts.from(ids), personsOf({ members, ends })).then(
+  const reply = await writeIdentity(path, PackedTexts.from(ids), eachPerson({ members, ends })).then(
     (identity): Reply => ({ identity }),
     (error: unknown): Reply => ({
       error: sendError(nameError(error), { code: 'batch.failed', retryable: false }),

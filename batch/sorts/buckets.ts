@@ -1,11 +1,13 @@
 /** What the sorts found: buckets in their files, where each subject's lie, and visits; by subject. */
 import { BlockBuilder, type BlockPart } from '../../serving/arrays/block-builder.js';
 import { ByteWriter } from '../../serving/arrays/bytes.js';
-import { CellFile, type BlockPlace } from '../../serving/cell-file.js';
+import type { BlockPlace } from '../../serving/arrays/block-table.js';
+import { CellFile } from '../../serving/cell-file.js';
 import type { FileSeal } from '../../serving/checked-file.js';
 import { encodeVisits, forEachVisitHour } from '../../serving/arrays/visits.js';
 import type { VisitCell } from '../../facts/views/view.js';
-import type { Kind, SortJob, SortResult } from './sort-job.js';
+import { BlockPlaces } from '../arrays/block-places.js';
+import type { Kind, SortJob, SortResult } from '../arrays/sort-job.js';
 
 export class Buckets {
   readonly pages: BucketFile;
@@ -94,26 +96,18 @@ export class Buckets {
   }
 }
 
-export class BucketFile {
+class BucketFile {
   readonly #file: CellFile;
-  readonly #pageviews: Float64Array;
-  readonly #offsets: Float64Array;
-  readonly #lengths: Float64Array;
-  readonly #tableLengths: Float64Array;
-  #placed = 0;
-  #subjects = 0;
+  readonly #places: BlockPlaces;
 
   constructor(path: string, ranks: number) {
     this.#file = new CellFile(path);
-    this.#pageviews = new Float64Array(ranks);
-    this.#offsets = new Float64Array(ranks);
-    this.#lengths = new Float64Array(ranks);
-    this.#tableLengths = new Float64Array(ranks);
+    this.#places = new BlockPlaces(ranks);
   }
 
   /** Subjects that have facts. */
   get subjects(): number {
-    return this.#subjects;
+    return this.#places.subjects;
   }
 
   /** The next blocks of the file. */
@@ -122,32 +116,13 @@ export class BucketFile {
   }
 
   /** Whose blocks these are, in the same order. */
-  addPlaces({
-    subjects,
-    pageviews,
-    lengths,
-    tableLengths,
-  }: Pick<SortResult, 'subjects' | 'pageviews' | 'lengths' | 'tableLengths'>): void {
-    subjects.forEach((rank, i) => {
-      this.#pageviews[rank] = pageviews[i] ?? 0;
-      this.#offsets[rank] = this.#placed;
-      this.#lengths[rank] = lengths[i] ?? 0;
-      this.#tableLengths[rank] = tableLengths[i] ?? 0;
-      this.#placed += lengths[i] ?? 0;
-    });
-    this.#subjects += subjects.length;
+  addPlaces(places: Parameters<BlockPlaces['add']>[0]): void {
+    this.#places.add(places);
   }
 
   /** Where the block of a subject lies; undefined when it has no facts. */
   placeOf(rank: number): BlockPlace | undefined {
-    const length = this.#lengths[rank] ?? 0;
-    if (length === 0) return undefined;
-    return {
-      pageviews: this.#pageviews[rank] ?? 0,
-      offset: this.#offsets[rank] ?? 0,
-      length,
-      tableLength: this.#tableLengths[rank] ?? 0,
-    };
+    return this.#places.of(rank);
   }
 
   close(): Promise<FileSeal> {

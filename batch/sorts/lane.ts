@@ -1,5 +1,5 @@
 /** The sort jobs of one kind: started in order, and heard in order whichever ends first. */
-import type { SortJob, SortResult } from './sort-job.js';
+import type { SortJob, SortResult } from '../arrays/sort-job.js';
 
 /** What is found before its turn is held in memory: about 10 bytes for each of so many facts at most. */
 const rowsAhead = 8 << 20;

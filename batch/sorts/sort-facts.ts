@@ -4,7 +4,7 @@
  */
 import type { FactThreads, Given } from '../fact-threads.js';
 import { Lane, type SortedListener } from './lane.js';
-import { jobKinds, type SortJob } from './sort-job.js';
+import { jobKinds, type SortJob } from '../arrays/sort-job.js';
 
 /** Rejects with the first error of a job or of the listener. */
 export async function sortFacts(

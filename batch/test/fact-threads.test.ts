@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import { startFactThreads, type FactThreads, type Given } from '../fact-threads.js';
+import type { RowGroup } from '../fact-work.js';
 import { StarDamaged } from '../../master-data/star/append-file.js';
-import type { FactTables, RowGroup } from '../facts/dealer.js';
+import type { FactTables } from '../arrays/dealer.js';
 
 const tables: FactTables = {
   pageOfUrl: new Uint32Array(1),

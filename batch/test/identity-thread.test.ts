@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { PackedTexts } from '../../lib/memory/packed-texts.js';
 import { writeIdentity } from '../../serving/identity.js';
 import { IdentityThread } from '../persons/identity-thread.js';
-import { personsOf, type Members } from '../persons/persons.js';
+import { eachPerson, type Members } from '../arrays/persons.js';
 
 /** Persons of three ids each; enough of them for a thread of its own. */
 const persons: Members = {
@@ -18,7 +18,7 @@ const persons: Members = {
 test('a thread of its own writes the same persons, and may be stopped at any moment', async (t) => {
   const dir = mkdtempSync(join(tmpdir(), 'swa-identity-'));
   t.after(() => rmSync(dir, { recursive: true }));
-  const here = await writeIdentity(join(dir, 'here'), persons.ids, personsOf(persons));
+  const here = await writeIdentity(join(dir, 'here'), persons.ids, eachPerson(persons));
   const thread = new IdentityThread(join(dir, 'thread'), persons);
   const { seal, hashes } = await thread.written;
   assert.deepEqual([{ ...seal, name: 'here' }, hashes], [here.seal, here.hashes]);

@@ -7,18 +7,18 @@ import { after, test } from 'node:test';
 import fc from 'fast-check';
 import { assetPath } from '../../lib/files/assets.js';
 import { hourMs } from '../../lib/time/buckets.js';
-import { wordsPerFact, type DealtBlock } from '../facts/dealt.js';
-import { Kernel } from '../kernel/kernel.js';
+import { wordsPerFact, type DealtBlock } from '../arrays/dealt.js';
+import { Kernel } from '../arrays/kernel.js';
 import { Buckets } from '../sorts/buckets.js';
-import { CellPass } from '../sorts/cell-pass.js';
-import { kinds, type SortJob, type SortTables } from '../sorts/sort-job.js';
-import { VisitPass } from '../sorts/visit-pass.js';
+import { CellPass } from '../arrays/cell-pass.js';
+import { kinds, type SortJob, type SortTables } from '../arrays/sort-job.js';
+import { VisitPass } from '../arrays/visit-pass.js';
 import { blocksOf, visitsByDomain, type TwinBlock, type TwinFact } from './kernel-twin.js';
 
 test('the embedded WebAssembly is what sort-kernel.wat assembles to, byte for byte', () => {
   const [tool = '', source = ''] = [
     'hyperloglog-ts/dist/tools/assemble-kernels.js',
-    'batch/kernel/sort-kernel.wat',
+    'batch/arrays/sort-kernel.wat',
   ].map(assetPath);
   execFileSync(process.execPath, [tool, '--check', source], { stdio: 'pipe' });
 });
@@ -88,6 +88,7 @@ let files = 0;
 const bucketsAnywhere = (lgK: number): Buckets =>
   new Buckets((kind) => join(dir, `${kind}-${files++}`), { pages: 1, domains: 8 }, lgK);
 
+const noFiles = (): never => assert.fail('all facts are in memory');
 const silent = { onRows: () => undefined, onBlocks: () => undefined };
 const span = { fromShard: 0, toShard: 1, rows: 0, from: 0, part: undefined };
 
@@ -95,7 +96,7 @@ test('cells are those of the twin in TypeScript, byte for byte: flat ones, days 
   fc.assert(
     fc.property(factsArbitrary, ({ facts, lgK, pages }) => {
       const tables = tablesOf(facts, lgK, pages);
-      const pass = new CellPass(tables, new Kernel(tables.hours, { lgK, hourMs }));
+      const pass = new CellPass(tables, new Kernel(tables.hours, { lgK, hourMs }), noFiles);
       for (const kind of kinds) {
         const subjectOf = kind === 'pages' ? (page: number) => page : domainOf;
         const found: Uint8Array[] = [];
@@ -126,7 +127,7 @@ test('a subject that is cut into months, and put together again, is the same blo
     fc.property(factsArbitrary, months, ({ facts: all, lgK }, days) => {
       const facts = all.map((fact) => ({ ...fact, page: 0 }));
       const tables = tablesOf(facts, lgK, 1);
-      const pass = new CellPass(tables, new Kernel(tables.hours, { lgK, hourMs }));
+      const pass = new CellPass(tables, new Kernel(tables.hours, { lgK, hourMs }), noFiles);
       const ranks = days.map((day) => {
         const rank = tables.hours.findIndex(
           (hour) => hour >= monthStart(firstHour * hourMs + day * 86_400_000),
@@ -163,7 +164,7 @@ test('visits are those of the twin, also in shares of the persons', () => {
     fc.property(factsArbitrary, fc.integer({ min: 1, max: 4 }), ({ facts: all, lgK, pages }, parts) => {
       const facts = parts === 1 ? all : all.map((fact) => ({ ...fact, page: fact.page % 2 }));
       const tables = tablesOf(facts, lgK, pages + 1);
-      const pass = new VisitPass(tables, new Kernel(tables.hours, { lgK, hourMs }));
+      const pass = new VisitPass(tables, new Kernel(tables.hours, { lgK, hourMs }), noFiles);
       const built = bucketsAnywhere(lgK);
       for (let index = 0; index < parts; index++) {
         const part = parts === 1 ? undefined : { index, parts, fromHour: 0, toHour: tables.hours.length };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Lane } from '../sorts/lane.js';
-import type { SortJob, SortResult } from '../sorts/sort-job.js';
+import type { SortJob, SortResult } from '../arrays/sort-job.js';
 
 const job = (rows: number): SortJob => ({
   kind: 'pages',

@@ -6,7 +6,7 @@ import { gunzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { projectRoot } from '../../lib/files/assets.js';
 import { joined } from '../../test/oracle/oracle.js';
-import { Persons } from '../persons/persons.js';
+import { UnionFind } from '../arrays/persons.js';
 
 const data = join(projectRoot, '..', 'shared', 'data', 'identity');
 const noData = existsSync(data) ? false : 'the identity data sets are not here';
@@ -14,7 +14,7 @@ const noData = existsSync(data) ? false : 'the identity data sets are not here';
 type Edge = readonly [number, number];
 
 function rootsOf(count: number, edges: readonly Edge[], maxIds = 0): number[] {
-  const persons = new Persons(count);
+  const persons = new UnionFind(count);
   for (const [a, b] of edges) persons.join(a, b);
   return [...persons.finish(maxIds).roots];
 }
@@ -69,7 +69,7 @@ test('chains of 100,000 in any direction, stars and cliques are one person each'
 });
 
 test('components above the cap are left unjoined and listed, the largest first; others are not touched', () => {
-  const persons = new Persons(11);
+  const persons = new UnionFind(11);
   for (const [a, b] of [
     [0, 1],
     [1, 2],

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { compareUtf8 } from '../../facts/fact.js';
 import { PackedTexts } from '../../lib/memory/packed-texts.js';
-import { textOrder } from '../sorts/text-order.js';
+import { textOrder } from '../arrays/text-order.js';
 
 const pages = (paths: readonly string[]): string[] => [
   ...new Set(paths.map((path) => `https://example.com/${path}`)),

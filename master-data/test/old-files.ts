@@ -1,8 +1,8 @@
 /** Files as earlier versions left them: without the columns that came later, and with facts that are refused today. */
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { topicOf, type Fact } from '../../facts/fact.js';
-import { encodeRecord } from '../../facts/record.js';
+import type { Fact } from '../../facts/fact.js';
+import { encodeRecord, topicOf } from '../../facts/record.js';
 import { offset, partitionName, type LogWriter } from '../../log/log.js';
 import { UrlRules } from '../../facts/url/normalize.js';
 import { commitFile } from '../commit.js';

@@ -1,8 +1,9 @@
 /** The decoded table of a block: where each day's hours, and each stored day and month, lie in the cell file. */
 import { ByteReader } from './bytes.js';
 
-interface BlockPlace {
-  /** Where the block starts in its cell file. */
+/** Where a subject's block lies in its file. */
+export interface BlockPlace {
+  readonly pageviews: number;
   readonly offset: number;
   readonly length: number;
   readonly tableLength: number;

@@ -30,17 +30,17 @@ export const lambdaLawFaults: readonly PlantedFault[] = [
     isQuick: true,
   },
   fault('facts of more than 300 days before the newest are dropped', {
-    file: 'batch/facts/counted.ts',
+    file: 'batch/arrays/verdict.ts',
     find: 'if (time < timeStart ||',
     replace: 'if (time < Math.max(timeStart, Date.UTC(2024, 4, 5)) ||',
   }),
   fault('a visit goes on after exactly 30 minutes', {
-    file: 'batch/sorts/visit-pass.ts',
+    file: 'batch/arrays/visit-pass.ts',
     find: '8 * (to - from), visitGapMs)',
     replace: '8 * (to - from), visitGapMs + 1)',
   }),
   fault('a day ends an hour late', {
-    file: 'batch/sorts/cell-pass.ts',
+    file: 'batch/arrays/cell-pass.ts',
     find: 'firstFrom(hours, 24 * (day + 1))',
     replace: 'firstFrom(hours, 24 * (day + 1) + 1)',
   }),

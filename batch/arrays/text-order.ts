@@ -30,14 +30,14 @@ export function textOrder(texts: PackedTexts): Uint32Array {
 
   function sortGroup(from: number, to: number, depth: number): void {
     for (let i = from; i < to; i++) {
-      const number = order[i] ?? 0;
+      const number = order[i];
       halves[2 * i] = number;
       halves[2 * i + 1] = bytesOf(texts.startOf(number) + depth);
     }
     words.subarray(from, to).sort();
     let first = from;
     for (let i = from; i < to; i++) {
-      order[i] = halves[2 * i] ?? 0;
+      order[i] = halves[2 * i];
       if (i + 1 < to && halves[2 * i + 1] === halves[2 * i + 3]) continue;
       if (i > first) waiting.push({ from: first, to: i + 1, depth: depth + bytesAtOnce });
       first = i + 1;
@@ -48,7 +48,7 @@ export function textOrder(texts: PackedTexts): Uint32Array {
   function bytesOf(from: number): number {
     let value = 0;
     for (let i = 0; i < bytesAtOnce; i++) {
-      const byte = bytes[from + i] ?? 0;
+      const byte = bytes[from + i];
       value |= byte << (24 - 8 * i);
       if (byte === textSeparator) break;
     }
@@ -57,10 +57,10 @@ export function textOrder(texts: PackedTexts): Uint32Array {
 
   function insert(from: number, to: number, depth: number): void {
     for (let next = from + 1; next < to; next++) {
-      const number = order[next] ?? 0;
+      const number = order[next];
       let hole = next;
-      for (; hole > from && compare(order[hole - 1] ?? 0, number, depth) > 0; hole--)
-        order[hole] = order[hole - 1] ?? 0;
+      for (; hole > from && compare(order[hole - 1], number, depth) > 0; hole--)
+        order[hole] = order[hole - 1];
       order[hole] = number;
     }
   }
@@ -69,7 +69,7 @@ export function textOrder(texts: PackedTexts): Uint32Array {
     const [startOfA, startOfB] = [texts.startOf(a), texts.startOf(b)];
     const end = texts.endOf(a) - startOfA;
     for (let i = depth; i <= end; i++) {
-      const difference = (bytes[startOfA + i] ?? 0) - (bytes[startOfB + i] ?? 0);
+      const difference = bytes[startOfA + i] - bytes[startOfB + i];
       if (difference !== 0) return difference;
     }
     return 0;

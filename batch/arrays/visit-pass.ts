@@ -3,10 +3,11 @@
  * bits. A view of the same person 30 minutes or more after the one before begins a new visit; a visit of one view is a
  * bounce; both count in the hour the visit began.
  */
+import { sumUp } from '../../lib/memory/counting-sort.js';
 import { ByteWriter } from '../../serving/arrays/bytes.js';
 import { encodeVisits } from '../../serving/arrays/visits.js';
-import { factWords, factsIn, wordsPerFact } from '../facts/dealt.js';
-import { bitsOf, millisecondBits, type Kernel } from '../kernel/kernel.js';
+import { factWords, factsIn, wordsPerFact, type ReadFacts } from './dealt.js';
+import { bitsOf, millisecondBits, type Kernel } from './kernel.js';
 import {
   ResultBuilder,
   type SortJob,
@@ -23,10 +24,12 @@ const hourSpan = 2 ** millisecondBits;
 export class VisitPass {
   readonly #tables: SortTables;
   readonly #kernel: Kernel;
+  readonly #readFacts: ReadFacts;
 
-  constructor(tables: SortTables, kernel: Kernel) {
+  constructor(tables: SortTables, kernel: Kernel, readFacts: ReadFacts) {
     this.#tables = tables;
     this.#kernel = kernel;
+    this.#readFacts = readFacts;
   }
 
   run(job: SortJob, listener: SortListener): SortResult {
@@ -36,7 +39,7 @@ export class VisitPass {
     const timeBits = millisecondBits + this.#kernel.hourBits;
     const bits = timeBits + bitsOf(maxPerson + 1);
     for (let domain = job.from; domain < job.to; domain++) {
-      const [from, to] = [starts[domain - job.from] ?? 0, starts[domain - job.from + 1] ?? 0];
+      const [from, to] = [starts[domain - job.from], starts[domain - job.from + 1]];
       if (from === to) continue;
       const at = this.#kernel.sort(from, to, isInOrder ? timeBits : 0, bits);
       const { ranks, counts } = this.#kernel.visits(at, at + 8 * (to - from), visitGapMs);
@@ -44,7 +47,7 @@ export class VisitPass {
       encodeVisits(encoded, this.#taken(ranks, counts));
       result.visits(domain, encoded.length);
     }
-    listener.onRows(starts.at(-1) ?? 0);
+    listener.onRows(starts[job.to - job.from]);
     return result.finish(encoded.view());
   }
 
@@ -54,9 +57,9 @@ export class VisitPass {
   ): Generator<{ bucket: number; visits: number; bounces: number }> {
     for (const rank of ranks) {
       yield {
-        bucket: this.#tables.hours[rank] ?? 0,
-        visits: counts[2 * rank] ?? 0,
-        bounces: counts[2 * rank + 1] ?? 0,
+        bucket: this.#tables.hours[rank],
+        visits: counts[2 * rank],
+        bounces: counts[2 * rank + 1],
       };
       counts[2 * rank] = 0;
       counts[2 * rank + 1] = 0;
@@ -77,16 +80,14 @@ export class VisitPass {
     const [parts, index] = [part?.parts ?? 1, part?.index ?? 0];
     const starts = new Uint32Array(to - from + 1);
     for (const block of blocks) {
-      const facts = factsIn(block, fromShard, toShard);
+      const facts = factsIn(block, fromShard, toShard, this.#readFacts);
       for (let at = 0; at < facts.length; at += wordsPerFact) {
-        if (parts > 1 && (facts[at + factWords.person] ?? 0) % parts !== index) continue;
-        const after = (ofPage[facts[at + factWords.page] ?? 0] ?? 0) - from + 1;
-        starts[after] = (starts[after] ?? 0) + 1;
+        if (parts > 1 && facts[at + factWords.person] % parts !== index) continue;
+        starts[ofPage[facts[at + factWords.page]] - from + 1]++;
       }
     }
-    for (let domain = 1; domain < starts.length; domain++)
-      starts[domain] = (starts[domain] ?? 0) + (starts[domain - 1] ?? 0);
-    const words = this.#kernel.words(starts.at(-1) ?? 0);
+    sumUp(starts);
+    const words = this.#kernel.words(starts[to - from]);
     const next = starts.slice();
     const personShift = millisecondBits + this.#kernel.hourBits; // of 64 bits
     const [lowBits, highShift] = [32 - millisecondBits, personShift - 32];
@@ -94,21 +95,20 @@ export class VisitPass {
     let isInOrder = true;
     let maxPerson = 0;
     for (const block of blocks) {
-      const facts = factsIn(block, fromShard, toShard);
+      const facts = factsIn(block, fromShard, toShard, this.#readFacts);
       for (let at = 0; at < facts.length; at += wordsPerFact) {
-        let person = facts[at + factWords.person] ?? 0;
+        let person = facts[at + factWords.person];
         if (parts > 1) {
           if (person % parts !== index) continue;
           person = Math.floor(person / parts);
         }
         if (person > maxPerson) maxPerson = person;
-        const domain = (ofPage[facts[at + factWords.page] ?? 0] ?? 0) - from;
-        const place = next[domain] ?? 0;
-        next[domain] = place + 1;
-        const hour = facts[at + factWords.hour] ?? 0;
-        const millisecond = facts[at + factWords.millisecond] ?? 0;
+        const domain = ofPage[facts[at + factWords.page]] - from;
+        const place = next[domain]++;
+        const hour = facts[at + factWords.hour];
+        const millisecond = facts[at + factWords.millisecond];
         const time = hour * hourSpan + millisecond;
-        if (time < (lastTimes[domain] ?? 0)) isInOrder = false;
+        if (time < lastTimes[domain]) isInOrder = false;
         lastTimes[domain] = time;
         let low = (hour << millisecondBits) | millisecond;
         let high = hour >>> lowBits;

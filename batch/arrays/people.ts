@@ -1,6 +1,5 @@
 /** Who each visitor number is: its person, by number, and the coupon that person counts with. */
-import type { Star } from '../../master-data/star/star.js';
-import type { ResolvedPersons } from './resolve-persons.js';
+import type { Members } from './persons.js';
 
 /** The person of a placeholder: a person's number is below it. */
 export const nobody = 0xffffffff;
@@ -13,22 +12,27 @@ export interface People {
   readonly joined: number;
 }
 
-export function peopleOf(star: Star, persons: ResolvedPersons): People {
-  const { coupons } = star;
-  const { visitors, members, ends } = persons;
+/**
+ * @param coupons by visitor number; 0 for a placeholder
+ * @param visitors visitor number of each of the ids that `members` tells of
+ */
+export function peopleOf(
+  coupons: Uint32Array,
+  { visitors, members, ends }: Pick<Members, 'members' | 'ends'> & { readonly visitors: Uint32Array },
+): People {
   const ofVisitor = new Uint32Array(new SharedArrayBuffer(8 * coupons.length)).fill(nobody);
   let from = 0;
   for (const [person, to] of ends.entries()) {
-    const coupon = coupons[visitors[members[from] ?? 0] ?? 0] ?? 0;
+    const coupon = coupons[visitors[members[from]]];
     for (; from < to; from++) {
-      const at = 2 * (visitors[members[from] ?? 0] ?? 0);
+      const at = 2 * visitors[members[from]];
       ofVisitor[at] = person;
       ofVisitor[at + 1] = coupon;
     }
   }
   let count = ends.length;
   for (let visitor = 1; visitor < coupons.length; visitor++) {
-    const coupon = coupons[visitor] ?? 0;
+    const coupon = coupons[visitor];
     if (coupon === 0 || ofVisitor[2 * visitor] !== nobody) continue;
     ofVisitor[2 * visitor] = count++;
     ofVisitor[2 * visitor + 1] = coupon;

@@ -5,8 +5,8 @@
 import { dayOfHour } from '../../lib/time/buckets.js';
 import { BlockBuilder } from '../../serving/arrays/block-builder.js';
 import { deriveLimitOf } from '../../serving/arrays/cells.js';
-import { factWords, factsIn, wordsPerFact } from '../facts/dealt.js';
-import { bitsOf, type Kernel } from '../kernel/kernel.js';
+import { factWords, factsIn, wordsPerFact, type ReadFacts } from './dealt.js';
+import { bitsOf, type Kernel } from './kernel.js';
 import {
   ResultBuilder,
   type Kind,
@@ -21,13 +21,15 @@ const wordBytes = 8;
 export class CellPass {
   readonly #tables: SortTables;
   readonly #kernel: Kernel;
+  readonly #readFacts: ReadFacts;
   readonly #builder: BlockBuilder;
   readonly #flatLimit: number;
   #many = new Uint32Array(1024);
 
-  constructor(tables: SortTables, kernel: Kernel) {
+  constructor(tables: SortTables, kernel: Kernel, readFacts: ReadFacts) {
     this.#tables = tables;
     this.#kernel = kernel;
+    this.#readFacts = readFacts;
     this.#builder = new BlockBuilder(tables.lgK);
     this.#flatLimit = deriveLimitOf('day', tables.lgK);
   }
@@ -55,7 +57,7 @@ export class CellPass {
       const { next, bytes, records } = this.#kernel.blocks(at, end, this.#flatLimit);
       result.bytes(bytes);
       for (let i = 0; i < records.length; i += 3)
-        result.block(job.from + (records[i] ?? 0), records[i + 2] ?? 0, 1, records[i + 1] ?? 0);
+        result.block(job.from + records[i], records[i + 2], 1, records[i + 1]);
       at = next;
       if (at === end || records.length > 0) continue; // it may have stopped for room
       const subject = this.#kernel.highAt(at) >>> this.#kernel.hourBits;
@@ -80,31 +82,44 @@ export class CellPass {
     const { hourBits } = this.#kernel;
     const [fromHour, toHour] = [part?.fromHour ?? 0, part?.toHour ?? hours.length];
     const touched = blocks.filter((block) => block.fromHour < toHour && block.toHour > fromHour);
-    const most = touched.reduce(
-      (sum, { starts }) => sum + (starts[toShard] ?? 0) - (starts[fromShard] ?? 0),
-      0,
-    );
+    const most = touched.reduce((sum, { starts }) => sum + starts[toShard] - starts[fromShard], 0);
     const words = this.#kernel.words(
-      part === undefined ? most : countIn(touched, fromShard, toShard, fromHour, toHour),
+      part === undefined ? most : this.#countIn(touched, fromShard, toShard, fromHour, toHour),
     );
     const lastHours = new Uint32Array(to - from);
     let filled = 0;
     let isInOrder = true;
     for (const block of touched) {
-      const facts = factsIn(block, fromShard, toShard);
+      const facts = factsIn(block, fromShard, toShard, this.#readFacts);
       for (let fact = 0; fact < facts.length; fact += wordsPerFact) {
-        const hour = facts[fact + factWords.hour] ?? 0;
+        const hour = facts[fact + factWords.hour];
         if (hour < fromHour || hour >= toHour) continue;
-        const page = facts[fact + factWords.page] ?? 0;
-        const subject = ofPage === undefined ? page : (ofPage[page] ?? 0);
-        if (hour < (lastHours[subject - from] ?? 0)) isInOrder = false;
+        const page = facts[fact + factWords.page];
+        const subject = ofPage === undefined ? page : ofPage[page];
+        if (hour < lastHours[subject - from]) isInOrder = false;
         lastHours[subject - from] = hour;
-        words[filled] = facts[fact + factWords.coupon] ?? 0;
+        words[filled] = facts[fact + factWords.coupon];
         words[filled + 1] = ((subject - from) << hourBits) | hour;
         filled += 2;
       }
     }
     return { count: filled / 2, isInOrder };
+  }
+
+  #countIn(
+    blocks: SortTables['blocks'],
+    fromShard: number,
+    toShard: number,
+    fromHour: number,
+    toHour: number,
+  ): number {
+    let count = 0;
+    for (const block of blocks) {
+      const facts = factsIn(block, fromShard, toShard, this.#readFacts);
+      for (let at = factWords.hour; at < facts.length; at += wordsPerFact)
+        if (facts[at] >= fromHour && facts[at] < toHour) count++;
+    }
+    return count;
   }
 
   /** Gives the builder the hours of one subject, [at, end), day after day. */
@@ -113,7 +128,7 @@ export class CellPass {
     const hourMask = 2 ** this.#kernel.hourBits - 1;
     for (let at = start; at < end;) {
       const high = this.#kernel.highAt(at);
-      const day = dayOfHour(hours[high & hourMask] ?? 0);
+      const day = dayOfHour(hours[high & hourMask]);
       const dayEnd = this.#endOf(at, end, high >>> this.#kernel.hourBits, firstFrom(hours, 24 * (day + 1)));
       while (at < dayEnd) {
         const cells = this.#kernel.cells(at, dayEnd, this.#builder.hourBefore(day));
@@ -135,8 +150,8 @@ export class CellPass {
     if (this.#many.length < count) this.#many = new Uint32Array(2 * count);
     let distinct = 0;
     for (let i = 0; i < words.length; i += 2)
-      if (distinct === 0 || words[i] !== this.#many[distinct - 1]) this.#many[distinct++] = words[i] ?? 0;
-    this.#builder.hour(this.#tables.hours[rank] ?? 0, count, this.#many, 0, distinct);
+      if (distinct === 0 || words[i] !== this.#many[distinct - 1]) this.#many[distinct++] = words[i];
+    this.#builder.hour(this.#tables.hours[rank], count, this.#many, 0, distinct);
     return hourEnd;
   }
 
@@ -147,7 +162,7 @@ export class CellPass {
     let [low, high] = [0, words.length / 2];
     while (low < high) {
       const middle = (low + high) >>> 1;
-      const key = words[2 * middle + 1] ?? 0;
+      const key = words[2 * middle + 1];
       const own = key >>> hourBits;
       if (own < subject || (own === subject && (key & (2 ** hourBits - 1)) < rank)) low = middle + 1;
       else high = middle;
@@ -156,30 +171,12 @@ export class CellPass {
   }
 }
 
-function countIn(
-  blocks: SortTables['blocks'],
-  fromShard: number,
-  toShard: number,
-  fromHour: number,
-  toHour: number,
-): number {
-  let count = 0;
-  for (const block of blocks) {
-    const facts = factsIn(block, fromShard, toShard);
-    for (let at = factWords.hour; at < facts.length; at += wordsPerFact) {
-      const hour = facts[at] ?? 0;
-      if (hour >= fromHour && hour < toHour) count++;
-    }
-  }
-  return count;
-}
-
 /** The first rank whose hour is not below `hour`. */
 function firstFrom(hours: Uint32Array, hour: number): number {
   let [low, high] = [0, hours.length];
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if ((hours[middle] ?? 0) < hour) low = middle + 1;
+    if (hours[middle] < hour) low = middle + 1;
     else high = middle;
   }
   return low;

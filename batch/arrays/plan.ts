@@ -5,14 +5,23 @@
  * ranks. Shards are ranges of page ranks, each of several whole domains, or of a part of a busy one; so all that a domain
  * holds is a range of shards, and a site by itself is as well spread over threads as a thousand.
  */
-import { compareUtf8 } from '../facts/fact.js';
-import { murmur2 } from '../log/partitioner.js';
-import { bucketOf } from '../lib/time/buckets.js';
-import type { Star } from '../master-data/star/star.js';
-import type { DealPlan } from './facts/dealer.js';
-import { bitsOf, millisecondBits } from './kernel/kernel.js';
-import { kinds, type JobKind, type Kind, type SortJob, type SortTables } from './sorts/sort-job.js';
-import { textOrder } from './sorts/text-order.js';
+import { compareUtf8 } from '../../facts/fact.js';
+import { byGroup, groupStarts, inverse } from '../../lib/memory/counting-sort.js';
+import { murmur2 } from '../../lib/memory/murmur2.js';
+import type { PackedTexts } from '../../lib/memory/packed-texts.js';
+import { bucketOf } from '../../lib/time/buckets.js';
+import type { DealPlan } from './dealer.js';
+import { bitsOf, millisecondBits } from './kernel.js';
+import { kinds, type JobKind, type Kind, type SortJob, type SortTables } from './sort-job.js';
+import { textOrder } from './text-order.js';
+
+/** What of the star is ranked. */
+export interface Dictionaries {
+  readonly pages: PackedTexts;
+  readonly domains: readonly string[];
+  /** By page number. */
+  readonly domainOfPage: Uint32Array;
+}
 
 /** Names by rank. */
 export interface Names {
@@ -35,32 +44,30 @@ export interface Names {
 /** Blocks lie in their files by a hash of the domain's name first: a view's content hash has always depended on that order. */
 const orderGroups = 128;
 
-export function rankNames({ pages, domains, domainOfPage }: Star): Names {
-  const group = domains.map((domain) => murmur2(Buffer.from(domain)) % orderGroups);
-  const byName = Uint32Array.from(domains.keys()).toSorted((a, b) =>
-    compareUtf8(domains[a] ?? '', domains[b] ?? ''),
-  );
-  const byRank = byName.toSorted((a, b) => (group[a] ?? 0) - (group[b] ?? 0));
+export function rankNames({ pages, domains, domainOfPage }: Dictionaries): Names {
+  const byName = Uint32Array.from(domains.keys()).toSorted((a, b) => compareUtf8(domains[a], domains[b]));
+  const group = domains.map((domain) => murmur2(domain) % orderGroups);
+  const byRank = byGroup(group, groupStarts(group, orderGroups), byName);
   const domainRanks = inverse(byRank);
-  const domainRank = domainOfPage.map((domain) => domainRanks[domain] ?? 0);
-  const firstPage = startsOf(domainRank, domains.length);
+  const domainRank = domainOfPage.map((domain) => domainRanks[domain]);
+  const firstPage = groupStarts(domainRank, domains.length);
   const pagesByKey = textOrder(pages);
-  const rankOfPage = dealt(pagesByKey, domainRank, firstPage);
-  const pageOfRank = inverse(rankOfPage);
+  const pageOfRank = byGroup(domainRank, firstPage, pagesByKey);
+  const rankOfPage = inverse(pageOfRank);
   const { bytes } = pages;
   return {
     pageCount: pages.count,
     page: (rank) => {
-      const page = pageOfRank[rank] ?? 0;
+      const page = pageOfRank[rank];
       return bytes.subarray(pages.startOf(page), pages.endOf(page));
     },
-    domains: Array.from(byRank, (domain) => domains[domain] ?? ''),
-    pagesByKey: pagesByKey.map((page) => rankOfPage[page] ?? 0),
-    domainsByKey: byName.map((domain) => domainRanks[domain] ?? 0),
+    domains: Array.from(byRank, (domain) => domains[domain]),
+    pagesByKey: pagesByKey.map((page) => rankOfPage[page]),
+    domainsByKey: byName.map((domain) => domainRanks[domain]),
     firstPage,
     rankOfPage: shared(rankOfPage),
     pageOfRank,
-    domainOfRank: shared(pageOfRank.map((page) => domainRank[page] ?? 0)),
+    domainOfRank: shared(pageOfRank.map((page) => domainRank[page])),
   };
 }
 
@@ -87,26 +94,27 @@ export function planShards(
 ): Plan {
   const { rankOfPage, pageCount, firstPage } = names;
   const rows = new Float64Array(pageCount);
-  for (let page = 0; page < pageCount; page++) rows[rankOfPage[page] ?? 0] = pageviews[page] ?? 0;
+  for (let page = 0; page < pageCount; page++) rows[rankOfPage[page]] = pageviews[page];
   const rowsIn = (from: number, to: number): number =>
     rows.subarray(from, to).reduce((sum, more) => sum + more, 0);
   const maxPages = 2 ** (32 - bitsOf(hours.length)); // subject and hour rank are 32 bits together
   const starts: number[] = [];
   let open = 0; // facts of the shard that began last
   const add = (from: number, to: number, more: number): void => {
-    const fits = starts.length > 0 && open + more <= sizes.shardRows && to - (starts.at(-1) ?? 0) <= maxPages;
+    const fits =
+      starts.length > 0 && open + more <= sizes.shardRows && to - starts[starts.length - 1] <= maxPages;
     if (!fits) starts.push(from);
     open = fits ? open + more : more;
   };
   for (let domain = 0; domain < names.domains.length; domain++) {
-    const [from, to] = [firstPage[domain] ?? 0, firstPage[domain + 1] ?? 0];
+    const [from, to] = [firstPage[domain], firstPage[domain + 1]];
     const more = rowsIn(from, to);
     if (more <= sizes.shardRows && to - from <= maxPages) {
       add(from, to, more);
       continue;
     }
     open = Number.POSITIVE_INFINITY;
-    for (let rank = from; rank < to; rank++) add(rank, rank + 1, rows[rank] ?? 0);
+    for (let rank = from; rank < to; rank++) add(rank, rank + 1, rows[rank]);
     open = Number.POSITIVE_INFINITY;
   }
   const firstRank = Uint32Array.of(...starts, pageCount);
@@ -144,9 +152,9 @@ type Span = Pick<SortJob, 'fromShard' | 'toShard' | 'from' | 'to' | 'rows'>;
 /** Each shard by itself; where subjects reach over several, these together. */
 function spansOf(kind: Kind, { domainOfRank }: Names, { rows, firstRank, shards }: Plan): Span[] {
   const spans: Span[] = [];
-  const subjectOf = (rank: number): number => (kind === 'pages' ? rank : (domainOfRank[rank] ?? 0));
+  const subjectOf = (rank: number): number => (kind === 'pages' ? rank : domainOfRank[rank]);
   for (let shard = 0; shard < shards; shard++) {
-    const [first = 0, next = 0] = [firstRank[shard], firstRank[shard + 1]];
+    const [first, next] = [firstRank[shard], firstRank[shard + 1]];
     const span = {
       fromShard: shard,
       toShard: shard + 1,
@@ -174,7 +182,7 @@ function cellJobs(kind: Kind, names: Names, plan: Plan): SortJob[] {
     const parts = Math.min(months.length - 1, Math.ceil(span.rows / sizes.jobRows));
     if (parts <= 1 || span.to - span.from > 1) return [{ kind, part: undefined, ...span }];
     return Array.from({ length: parts }, (_, index) => {
-      const at = (i: number): number => months[Math.floor((i * (months.length - 1)) / parts)] ?? 0;
+      const at = (i: number): number => months[Math.floor((i * (months.length - 1)) / parts)];
       const part = { index, parts, fromHour: at(index), toHour: at(index + 1) };
       return { kind, ...span, rows: span.rows / parts, part };
     });
@@ -215,33 +223,4 @@ function shared(values: Uint32Array): Uint32Array {
   const copy = new Uint32Array(new SharedArrayBuffer(values.byteLength));
   copy.set(values);
   return copy;
-}
-
-/** From what is at each place to the place of each. */
-function inverse(order: Uint32Array): Uint32Array {
-  const places = new Uint32Array(order.length);
-  order.forEach((number, place) => (places[number] = place));
-  return places;
-}
-
-/** Where the things of each group start when they lie group after group; one more than there are groups. */
-function startsOf(groups: Uint32Array, count: number): Uint32Array {
-  const starts = new Uint32Array(count + 1);
-  for (const group of groups) starts[group + 1] = (starts[group + 1] ?? 0) + 1;
-  for (let group = 1; group <= count; group++)
-    starts[group] = (starts[group] ?? 0) + (starts[group - 1] ?? 0);
-  return starts;
-}
-
-/** The place of each thing when things lie group after group and within a group in `order`. */
-function dealt(order: Uint32Array, groups: Uint32Array, starts: Uint32Array): Uint32Array {
-  const next = starts.slice();
-  const places = new Uint32Array(order.length);
-  for (const number of order) {
-    const group = groups[number] ?? 0;
-    const place = next[group] ?? 0;
-    places[number] = place;
-    next[group] = place + 1;
-  }
-  return places;
 }

@@ -4,8 +4,6 @@
  * group of the star, and in a block shard after shard (plan.ts). A block is memory that threads share, or, beyond a limit, a
  * file of its own: so memory is bounded whatever the number of facts.
  */
-import { closeSync, openSync, writeFileSync } from 'node:fs';
-import { readInto } from '../../lib/files/read-at.js';
 
 /** The words of a fact. */
 export const factWords = { page: 0, person: 1, hour: 2, millisecond: 3, coupon: 4 } as const;
@@ -20,25 +18,20 @@ export interface DealtBlock {
   readonly toHour: number;
 }
 
-/** The block, its facts in the file instead. */
-export function spilled(block: DealtBlock, words: Uint32Array, path: string): DealtBlock {
-  writeFileSync(path, words);
-  return { ...block, facts: path };
-}
+/** Reads from a position of a block's file until `into` is full. */
+export type ReadFacts = (path: string, position: number, into: Uint8Array) => void;
 
 /** The facts of shards [from, to) of a block, as words. */
-export function factsIn({ facts, starts }: DealtBlock, from: number, to: number): Uint32Array {
-  const [start, end] = [starts[from] ?? 0, starts[to] ?? 0];
-  if (typeof facts !== 'string')
-    return new Uint32Array(facts, 4 * wordsPerFact * start, wordsPerFact * (end - start));
-  const words = new Uint32Array(wordsPerFact * (end - start));
-  const bytes = new Uint8Array(words.buffer);
-  const fd = openSync(facts, 'r');
-  try {
-    const read = readInto(fd, 4 * wordsPerFact * start, bytes);
-    if (read < bytes.length) throw new RangeError(`${facts} ends early`);
-  } finally {
-    closeSync(fd);
-  }
+export function factsIn(
+  { facts, starts }: DealtBlock,
+  from: number,
+  to: number,
+  readFacts: ReadFacts,
+): Uint32Array {
+  const position = 4 * wordsPerFact * starts[from];
+  const length = wordsPerFact * (starts[to] - starts[from]);
+  if (typeof facts !== 'string') return new Uint32Array(facts, position, length);
+  const words = new Uint32Array(length);
+  readFacts(facts, position, new Uint8Array(words.buffer));
   return words;
 }

@@ -3,17 +3,15 @@
  * have and which hours there are, and then to deal what counts to shards.
  */
 import { timeEnd, timeStart } from '../../facts/fact.js';
+import { sumUp } from '../../lib/memory/counting-sort.js';
 import { hourMs } from '../../lib/time/buckets.js';
-import type { StarFacts } from '../../master-data/star/star.js';
-import { nobody } from '../persons/people.js';
-import { isRepeat, readPageviews, timeOf, verdictOf, verdicts } from './counted.js';
-import { factWords, spilled, wordsPerFact, type DealtBlock } from './dealt.js';
+import { nobody } from './people.js';
+import { factWords, wordsPerFact, type DealtBlock } from './dealt.js';
+import { isRepeat, timeOf, verdictOf, verdicts, type Deciding, type PageviewColumns } from './verdict.js';
 
-/** A row group of a file of pageviews. */
-export interface RowGroup {
-  readonly facts: StarFacts;
-  readonly group: number;
-  /** Its first rows, which lie below the cut. */
+/** The rows of a row group of a file of pageviews. */
+export interface GroupRows {
+  /** The first rows, which lie below the cut. */
   readonly rows: number;
   /** Of the file: rows before the group, and a bit for each row that is a repeat. */
   readonly before: number;
@@ -21,11 +19,7 @@ export interface RowGroup {
 }
 
 /** What a row's numbers mean, in memory that threads share. */
-export interface FactTables {
-  readonly pageOfUrl: Uint32Array;
-  readonly bots: Uint8Array;
-  /** By visitor number: the person and its coupon, side by side. */
-  readonly ofVisitor: Uint32Array;
+export interface FactTables extends Deciding {
   readonly pages: number;
   /** By person number: 1 for those with a fact. */
   readonly seen: Uint8Array;
@@ -47,8 +41,9 @@ export interface Survey {
   readonly hours: readonly number[];
 }
 
-export interface Dealt {
-  readonly block: DealtBlock;
+export interface DealtRows extends Omit<DealtBlock, 'facts'> {
+  /** The facts, shard after shard. */
+  readonly words: Uint32Array;
   /** How many rows have each verdict. */
   readonly rowsWith: readonly number[];
 }
@@ -67,15 +62,15 @@ export class Dealer {
     this.#pageviews = new Uint32Array(tables.pages);
   }
 
-  survey({ facts, group, rows }: RowGroup): void {
-    const { url, timestamp } = readPageviews(facts, group);
+  /** Looks at the first rows. */
+  survey({ url, timestamp }: PageviewColumns, rows: number): void {
     const { pageOfUrl } = this.#tables;
     const pageviews = this.#pageviews;
     for (let row = 0; row < rows; row++) {
-      const page = pageOfUrl[url[row] ?? 0] ?? 0;
+      const page = pageOfUrl[url[row]];
       const time = timeOf(timestamp, row);
       if (page === 0 || time < timeStart || time >= timeEnd) continue;
-      pageviews[page - 1] = (pageviews[page - 1] ?? 0) + 1;
+      pageviews[page - 1]++;
       this.#hours.numberOf(time);
     }
   }
@@ -85,10 +80,13 @@ export class Dealer {
     return { pageviews: this.#pageviews, hours: this.#hours.all };
   }
 
-  /** @param spillPath of a file for the facts; undefined: they stay in memory */
-  deal(group: RowGroup, plan: DealPlan, spillPath: string | undefined): Dealt {
-    const { facts, rows, before, repeats } = group;
-    const columns = readPageviews(facts, group.group);
+  /** @param makeWords memory for the facts, once it is known how many words they take */
+  deal(
+    columns: PageviewColumns,
+    { rows, before, repeats }: GroupRows,
+    plan: DealPlan,
+    makeWords: (count: number) => Uint32Array,
+  ): DealtRows {
     const { url, agent, visitor, timestamp } = columns;
     const { shardOfRank, shards } = plan;
     const { bots } = this.#tables;
@@ -97,42 +95,34 @@ export class Dealer {
     const starts = new Uint32Array(shards + 1);
     const rowsWith = Object.values(verdicts).map(() => 0);
     for (let row = 0; row < rows; row++) {
-      const rank = rankOfUrl[url[row] ?? 0] ?? leftOut;
+      const rank = rankOfUrl[url[row]];
       const time = timeOf(timestamp, row);
       const mayCount =
         rank !== leftOut &&
-        bots[agent[row] ?? 0] === 0 &&
+        bots[agent[row]] === 0 &&
         persons[row] !== nobody &&
         time >= timeStart &&
         time < timeEnd;
       if (mayCount && (repeats === undefined || !isRepeat(repeats, before + row))) {
         ranks[row] = rank;
-        const after = (shardOfRank[rank] ?? 0) + 1;
-        starts[after] = (starts[after] ?? 0) + 1;
+        starts[shardOfRank[rank] + 1]++;
         continue;
       }
       ranks[row] = leftOut;
       const verdict = mayCount ? verdicts.repeat : verdictOf(this.#tables, columns, row);
-      rowsWith[verdict] = (rowsWith[verdict] ?? 0) + 1;
+      rowsWith[verdict]++;
     }
-    for (let shard = 1; shard <= shards; shard++)
-      starts[shard] = (starts[shard] ?? 0) + (starts[shard - 1] ?? 0);
-    rowsWith[verdicts.counts] = starts[shards] ?? 0;
-    const sizeBytes = 4 * wordsPerFact * (starts[shards] ?? 0);
-    const memory = new SharedArrayBuffer(spillPath === undefined ? sizeBytes : 0);
-    const words = new Uint32Array(spillPath === undefined ? memory : new ArrayBuffer(sizeBytes));
-    const hours = this.#place(timestamp, rows, plan, starts, words);
-    const block = { facts: memory, starts, ...hours };
-    return { block: spillPath === undefined ? block : spilled(block, words, spillPath), rowsWith };
+    sumUp(starts);
+    rowsWith[verdicts.counts] = starts[shards];
+    const words = makeWords(wordsPerFact * starts[shards]);
+    return { words, starts, ...this.#place(columns.timestamp, rows, plan, starts, words), rowsWith };
   }
 
   /** By URL number the rank of its page. */
   #rankOfUrl(plan: DealPlan): Uint32Array {
     if (this.#ranked?.plan !== plan) {
       const { rankOfPage } = plan;
-      const rankOfUrl = this.#tables.pageOfUrl.map((page) =>
-        page === 0 ? leftOut : (rankOfPage[page - 1] ?? 0),
-      );
+      const rankOfUrl = this.#tables.pageOfUrl.map((page) => (page === 0 ? leftOut : rankOfPage[page - 1]));
       this.#ranked = { plan, rankOfUrl };
     }
     return this.#ranked.rankOfUrl;
@@ -147,9 +137,9 @@ export class Dealer {
     if (this.#scratch.ranks.length < rows) this.#scratch = newScratch(rows);
     const { persons, coupons } = this.#scratch;
     for (let row = 0; row < rows; row++) {
-      const at = 2 * (visitor[row] ?? 0);
-      persons[row] = ofVisitor[at] ?? nobody;
-      coupons[row] = ofVisitor[at + 1] ?? 0;
+      const at = 2 * visitor[row];
+      persons[row] = ofVisitor[at];
+      coupons[row] = ofVisitor[at + 1];
     }
     return this.#scratch;
   }
@@ -163,13 +153,13 @@ export class Dealer {
   ): Pick<DealtBlock, 'fromHour' | 'toHour'> {
     const { ranks, persons, coupons } = this.#scratch;
     const { seen } = this.#tables;
-    for (let row = 0; row < rows; row++) if (ranks[row] !== leftOut) seen[persons[row] ?? 0] = 1;
+    for (let row = 0; row < rows; row++) if (ranks[row] !== leftOut) seen[persons[row]] = 1;
     const next = starts.slice();
     const ranksOfHours = new HourNumbers(hours);
     let [fromHour, toHour] = [hours.length, 0];
     let [hour, start, end] = [0, 0, 0]; // of the fact before
     for (let row = 0; row < rows; row++) {
-      const rank = ranks[row] ?? leftOut;
+      const rank = ranks[row];
       if (rank === leftOut) continue;
       const time = timeOf(timestamp, row);
       if (time < start || time >= end) {
@@ -179,15 +169,13 @@ export class Dealer {
         fromHour = Math.min(fromHour, hour);
         toHour = Math.max(toHour, hour + 1);
       }
-      const shard = shardOfRank[rank] ?? 0;
-      const place = next[shard] ?? 0;
-      next[shard] = place + 1;
-      const at = place * wordsPerFact;
+      const shard = shardOfRank[rank];
+      const at = next[shard]++ * wordsPerFact;
       words[at + factWords.page] = rank;
-      words[at + factWords.person] = persons[row] ?? 0;
+      words[at + factWords.person] = persons[row];
       words[at + factWords.hour] = hour;
       words[at + factWords.millisecond] = time - start;
-      words[at + factWords.coupon] = coupons[row] ?? 0;
+      words[at + factWords.coupon] = coupons[row];
     }
     return { fromHour, toHour };
   }

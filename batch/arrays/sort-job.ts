@@ -3,7 +3,7 @@
  * subject a fact counts for. A subject that is too busy for one job is cut into months, its visits into shares of the persons.
  */
 import type { BlockPart } from '../../serving/arrays/block-builder.js';
-import type { DealtBlock } from '../facts/dealt.js';
+import type { DealtBlock } from './dealt.js';
 
 /** Kinds of subjects; each has a file of cells (serving/layout.ts). */
 export const kinds = ['pages', 'domains'] as const;

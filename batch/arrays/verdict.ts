@@ -1,0 +1,95 @@
+/** Which rows of pageviews count, and which are repeats of others that do. */
+import { timeEnd, timeStart } from '../../facts/fact.js';
+import { nobody } from './people.js';
+
+/** The columns of a row group of pageviews, times as pairs of words, the low one first. */
+export interface PageviewColumns {
+  readonly url: Int32Array;
+  readonly visitor: Int32Array;
+  readonly agent: Int32Array;
+  readonly timestamp: Int32Array;
+}
+
+/** What decides whether a row counts. */
+export interface Deciding {
+  /** By URL number 1 + the number of its page; 0 where the rules refuse it. */
+  readonly pageOfUrl: Uint32Array;
+  /** By agent number: 1 for bots. */
+  readonly bots: Uint8Array;
+  /** By visitor number two words, of which the first is `nobody` for a placeholder. */
+  readonly ofVisitor: Uint32Array;
+}
+
+/** Why a row does not count; `counts` where it does. Invalid ones are of earlier versions' files: `decodeRecord` refuses them today. */
+export const verdicts = { counts: 0, noFact: 1, refusedUrl: 2, bot: 3, invalid: 4, repeat: 5 } as const;
+
+export function verdictOf(
+  { pageOfUrl, bots, ofVisitor }: Deciding,
+  columns: PageviewColumns,
+  row: number,
+): number {
+  const url = columns.url[row];
+  if (url === 0) return verdicts.noFact;
+  if (pageOfUrl[url] === 0) return verdicts.refusedUrl;
+  if (bots[columns.agent[row]] === 1) return verdicts.bot;
+  const time = timeOf(columns.timestamp, row);
+  if (time < timeStart || time >= timeEnd || ofVisitor[2 * columns.visitor[row]] === nobody)
+    return verdicts.invalid;
+  return verdicts.counts;
+}
+
+export function timeOf(times: Int32Array, row: number): number {
+  return (times[2 * row] >>> 0) + times[2 * row + 1] * 2 ** 32;
+}
+
+/** Of each of the first rows, as many as `pages` has, 1 + its page where it counts, else 0. */
+export function writeCountedPages(deciding: Deciding, columns: PageviewColumns, pages: Uint32Array): void {
+  for (let row = 0; row < pages.length; row++)
+    pages[row] =
+      verdictOf(deciding, columns, row) === verdicts.counts ? deciding.pageOfUrl[columns.url[row]] : 0;
+}
+
+/** By file of pageviews in the star's order: a bit for each of its rows, set for repeats; undefined for a file without any. */
+export type RepeatBits = readonly (Uint8Array | undefined)[];
+
+export interface Repeats {
+  /** Rows of each file below the cut. */
+  readonly rowsOf: readonly number[];
+  readonly bits: RepeatBits;
+  readonly count: number;
+}
+
+export function isRepeat(bits: Uint8Array | undefined, row: number): boolean {
+  return bits !== undefined && ((bits[row >>> 3] >>> (row & 7)) & 1) === 1;
+}
+
+/**
+ * Of each group of rows, and each page in it, all that count but the first.
+ *
+ * @param groups two words a row: twice its file, plus 1 where a group begins; its place in the file
+ * @param rowsOf how many rows of each file lie below the cut
+ * @param pageOf 1 + the page of a row that counts and lies below the cut, else 0
+ */
+export function markRepeats(
+  groups: Uint32Array,
+  rowsOf: readonly number[],
+  pageOf: (file: number, row: number) => number,
+): Repeats {
+  const bits: (Uint8Array | undefined)[] = [];
+  let count = 0;
+  let seen: number[] = [];
+  for (let i = 0; i < groups.length; i += 2) {
+    const [file, row] = [groups[i] >>> 1, groups[i + 1]];
+    if (groups[i] % 2 === 1) seen = [];
+    const page = pageOf(file, row);
+    if (page === 0) continue;
+    if (!seen.includes(page)) {
+      seen.push(page);
+      continue;
+    }
+    const own = (bits[file] ??= new Uint8Array(new SharedArrayBuffer(Math.ceil(rowsOf[file] / 8))));
+    own[row >>> 3] |= 1 << (row & 7);
+    count++;
+  }
+  return { rowsOf, bits, count };
+}

@@ -1,0 +1,48 @@
+/** The star's pageviews as they are read for a run, and which of them are repeats. */
+import { readGroup } from '../../master-data/star/read-facts.js';
+import type { Star, StarFacts } from '../../master-data/star/star.js';
+import type { People } from '../arrays/people.js';
+import {
+  markRepeats,
+  writeCountedPages,
+  type Deciding,
+  type PageviewColumns,
+  type Repeats,
+} from '../arrays/verdict.js';
+
+/** Throws `StarDamaged`. */
+export function readPageviews(facts: StarFacts, group: number): PageviewColumns {
+  const found = facts.groups[group];
+  if (found === undefined) throw new RangeError(`${facts.path} has no row group ${group}`);
+  return readGroup(facts.path, 'pageviews', found, ['url', 'visitor', 'agent', 'timestamp']);
+}
+
+/**
+ * The repeats in the groups that the star has found.
+ *
+ * @param rowsOf how many rows of each file lie below the cut
+ */
+export function findRepeats(star: Star, { ofVisitor }: People, rowsOf: readonly number[]): Repeats {
+  const files = star.factsOf('pageviews');
+  const { pageOfUrl, bots } = star;
+  const deciding = { pageOfUrl, bots, ofVisitor };
+  const pages: (Uint32Array | undefined)[] = [];
+  return markRepeats(star.repeats(), rowsOf, (file, row) => {
+    const facts = files[file];
+    const rows = rowsOf[file] ?? 0; // none: the file lies beyond the cut
+    if (facts === undefined || row >= rows) return 0;
+    return (pages[file] ??= countedPages(deciding, facts, rows))[row] ?? 0;
+  });
+}
+
+/** Of each row 1 + its page where it counts, else 0. */
+function countedPages(deciding: Deciding, facts: StarFacts, rows: number): Uint32Array {
+  const pages = new Uint32Array(rows);
+  let before = 0;
+  for (let group = 0; group < facts.groups.length && before < rows; group++) {
+    const columns = readPageviews(facts, group);
+    writeCountedPages(deciding, columns, pages.subarray(before, before + columns.url.length));
+    before += columns.url.length;
+  }
+  return pages;
+}
