@@ -4,6 +4,7 @@
  */
 import { DuckDBBlobValue, type DuckDBDataChunk, type DuckDBVector } from '@duckdb/node-api';
 import duckdb from '@duckdb/node-bindings';
+import { entryBytes, type TextVector } from './arrays/text-column.js';
 
 /** A BIGINT or UBIGINT column as pairs of words, the low one first (all machines we run on are little-endian). */
 export function words(chunk: DuckDBDataChunk, index: number): Uint32Array {
@@ -56,4 +57,21 @@ export function bytesOfColumn({ chunk }: DuckDBDataChunk, index: number, width: 
     duckdb.data_chunk_get_vector(chunk, index),
     width * duckdb.data_chunk_get_size(chunk),
   );
+}
+
+/** A VARCHAR column. */
+export function texts({ chunk, rowCount }: DuckDBDataChunk, index: number): TextVector {
+  const vector = duckdb.data_chunk_get_vector(chunk, index);
+  const entries = duckdb.vector_get_data(vector, entryBytes * rowCount);
+  const validity: Uint8Array | null = duckdb.vector_get_validity(vector, 8 * Math.ceil(rowCount / 64));
+  return {
+    rows: rowCount,
+    entries,
+    validity: validity ?? undefined,
+    pointedAt: (at, sizeBytes) => {
+      const { buffer, byteOffset } = entries;
+      if (!(buffer instanceof ArrayBuffer)) throw new TypeError('a vector of DuckDB lies in shared memory');
+      return duckdb.get_data_from_pointer(buffer, byteOffset + at, sizeBytes);
+    },
+  };
 }

@@ -12,8 +12,8 @@ import {
   type DuckDBDataChunk,
   type DuckDBVector,
 } from '@duckdb/node-api';
-import { booleans, integersOf, words } from './columns.js';
-import { TextColumn } from './text-column.js';
+import { booleans, integersOf, texts, words } from './columns.js';
+import { TextColumn } from './arrays/text-column.js';
 
 export class SqlFunctions {
   readonly #connection: DuckDBConnection;
@@ -25,12 +25,12 @@ export class SqlFunctions {
 
   /** A function that numbers texts; equal texts have equal numbers, so DuckDB may ask for a dictionary alone. Null is read as an empty text. */
   numbers(name: string, read: (texts: TextColumn, numbers: Int32Array) => void): void {
-    const texts = new TextColumn();
+    const column = new TextColumn();
     const mainFunction = (_info: unknown, input: DuckDBDataChunk, output: DuckDBVector): void => {
       const numbers = integersOf(output);
       this.#guard(() => {
-        texts.read(input, 0);
-        read(texts, numbers);
+        column.read(texts(input, 0));
+        read(column, numbers);
       });
       output.flush();
     };

@@ -69,7 +69,7 @@ export class Acker {
   /** Begins a tree of a spout task and returns its slot. Its timeout counts from `nowMs`, whole milliseconds. */
   begin(task: number, nowMs: number): number {
     const slot = this.takeSlot();
-    this.generations[slot] = ((this.generations[slot] ?? 0) + 1) | 0;
+    this.generations[slot] = (this.generations[slot] + 1) | 0;
     this.xorHi[slot] = 0;
     this.xorLo[slot] = 0;
     this.startedAt[slot] = nowMs;
@@ -80,7 +80,7 @@ export class Acker {
   }
 
   generationOf(slot: number): number {
-    return this.generations[slot] ?? 0;
+    return this.generations[slot];
   }
 
   /** All edges of the spout tuple itself have been reported by (hi, lo), their XOR: from now on zero means complete. */
@@ -96,8 +96,8 @@ export class Acker {
   /** XORs a report into the entry: an acked tuple's edge together with the edges of the tuples anchored to it. */
   ack(slot: number, generation: number, hi: number, lo: number, nowMs: number): void {
     if (this.generations[slot] !== generation || this.states[slot] === free) return;
-    const restHi = (this.xorHi[slot] ?? 0) ^ hi;
-    const restLo = (this.xorLo[slot] ?? 0) ^ lo;
+    const restHi = this.xorHi[slot] ^ hi;
+    const restLo = this.xorLo[slot] ^ lo;
     this.xorHi[slot] = restHi;
     this.xorLo[slot] = restLo;
     if (restHi === 0 && restLo === 0 && this.states[slot] === open) this.answer(slot, 'acked', nowMs);
@@ -127,17 +127,17 @@ export class Acker {
     this.xorLo[slot] = this.firstFree;
     this.firstFree = slot;
     this.count--;
-    this.onAnswer(this.tasks[slot] ?? 0, slot, outcome, this.ageOf(slot, nowMs));
+    this.onAnswer(this.tasks[slot], slot, outcome, this.ageOf(slot, nowMs));
   }
 
   private ageOf(slot: number, nowMs: number): number {
-    return ((nowMs >>> 0) - (this.startedAt[slot] ?? 0)) >>> 0;
+    return ((nowMs >>> 0) - this.startedAt[slot]) >>> 0;
   }
 
   private takeSlot(): number {
     if (this.firstFree !== noSlot) {
       const slot = this.firstFree;
-      this.firstFree = this.xorLo[slot] ?? noSlot;
+      this.firstFree = this.xorLo[slot];
       return slot;
     }
     if (this.used === this.capacity) this.grow();

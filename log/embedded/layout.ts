@@ -27,10 +27,6 @@ import { createFile, makeDirDurable } from '../../lib/files/durable.js';
 import type { LogId } from '../log.js';
 
 export const segmentMagic = 0x53574c47;
-export const frameMagic = 0x53574652;
-export const frameHeaderBytes = 32;
-/** No commit is larger, so neither is a torn tail. */
-export const maxCommitBytes = 8 * 2 ** 20;
 
 const formatSchema = z.object({ layout: z.literal(1), logId: z.uuid(), partitions: z.int().min(1) });
 
@@ -116,47 +112,6 @@ export function decodeSegmentHeader(bytes: Buffer): SegmentHeader | undefined {
     logId: bytes.toString('latin1', 16, 52) as LogId, // branding: written from a LogId, and the crc holds
     base: Array.from({ length: count }, (_, i) => bytes.readDoubleLE(56 + 8 * i)),
   };
-}
-
-export interface Frame {
-  readonly partition: number;
-  readonly base: number;
-  readonly count: number;
-  /** Position of the first frame of its commit. */
-  readonly commitStart: number;
-  /** Where the next frame begins, as an index into the buffer. */
-  readonly end: number;
-}
-
-/** Bytes of the frame at `at`, or undefined when the buffer does not hold its header or that is no header. */
-export function frameBytes(bytes: Buffer, at: number): number | undefined {
-  if (at + frameHeaderBytes > bytes.length || bytes.readUInt32LE(at) !== frameMagic) return undefined;
-  return frameHeaderBytes + bytes.readUInt32LE(at + 8);
-}
-
-/** The frame at `at`, its crc checked; undefined when there is no whole, undamaged frame. */
-export function decodeFrame(bytes: Buffer, at: number): Frame | undefined {
-  const length = frameBytes(bytes, at);
-  if (length === undefined || at + length > bytes.length) return undefined;
-  if (bytes.readUInt32LE(at + 4) !== crc32(bytes.subarray(at + 8, at + length))) return undefined;
-  return {
-    count: bytes.readUInt32LE(at + 12),
-    partition: bytes.readUInt32LE(at + 16),
-    commitStart: bytes.readUInt32LE(at + 20),
-    base: bytes.readDoubleLE(at + 24),
-    end: at + length,
-  };
-}
-
-/** Completes a frame whose body already stands in `bytes`. */
-export function encodeFrameHeader(bytes: Buffer, at: number, frame: Frame): void {
-  bytes.writeUInt32LE(frameMagic, at);
-  bytes.writeUInt32LE(frame.end - at - frameHeaderBytes, at + 8);
-  bytes.writeUInt32LE(frame.count, at + 12);
-  bytes.writeUInt32LE(frame.partition, at + 16);
-  bytes.writeUInt32LE(frame.commitStart, at + 20);
-  bytes.writeDoubleLE(frame.base, at + 24);
-  bytes.writeUInt32LE(crc32(bytes.subarray(at + 8, frame.end)), at + 4);
 }
 
 export function corrupt(path: string, what: string, cause?: unknown): SwaError {

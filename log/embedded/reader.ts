@@ -16,7 +16,8 @@ import {
   type ReadOptions,
   type RecordBatch,
 } from '../log.js';
-import { corrupt, decodeFrame, frameBytes, frameHeaderBytes, type Frame } from './layout.js';
+import { decodeFrame, frameBytes, frameHeaderBytes, type Frame } from '../arrays/frame.js';
+import { corrupt } from './layout.js';
 import type { Segments } from './segments.js';
 import type { Watermark, WatermarkReader } from './watermark.js';
 

@@ -10,16 +10,8 @@ import { closeSync, fdatasyncSync, fstatSync, openSync, statSync } from 'node:fs
 import { readAt } from '../../lib/files/read-at.js';
 import { createFile } from '../../lib/files/durable.js';
 import { cutUnacknowledged } from '../../lib/files/removal.js';
-import {
-  corrupt,
-  decodeFrame,
-  encodeSegmentHeader,
-  frameBytes,
-  frameMagic,
-  maxCommitBytes,
-  type LogFormat,
-  type SegmentHeader,
-} from './layout.js';
+import { decodeFrame, frameBytes, frameMagic, maxCommitBytes } from '../arrays/frame.js';
+import { corrupt, encodeSegmentHeader, type LogFormat, type SegmentHeader } from './layout.js';
 import type { Segments } from './segments.js';
 import { lastWatermark, type Watermark } from './watermark.js';
 

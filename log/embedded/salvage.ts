@@ -21,17 +21,19 @@ import {
 import { partitionsOf } from '../partitioner.js';
 import { namesIn } from '../stored.js';
 import {
-  createFormat,
   decodeFrame,
-  decodeSegmentHeader,
-  encodeSegmentHeader,
   frameBytes,
   frameHeaderBytes,
   frameMagic,
   maxCommitBytes,
+  type Frame,
+} from '../arrays/frame.js';
+import {
+  createFormat,
+  decodeSegmentHeader,
+  encodeSegmentHeader,
   readFormat,
   segmentHeaderBytes,
-  type Frame,
   type SegmentHeader,
 } from './layout.js';
 import { WatermarkWriter, lastWatermark } from './watermark.js';

@@ -26,7 +26,7 @@ import type {
 } from '../log.js';
 import { GroupCommit } from '../group-commit.js';
 import { route, type Routed } from '../route.js';
-import { CommitEncoder } from './commit.js';
+import { CommitEncoder } from '../arrays/commit.js';
 import {
   EmbeddedLog,
   lockForWriting,

@@ -24,7 +24,7 @@ import { Dictionary, type OnNewText } from './dictionary.js';
 import { writeFacts } from './facts-file.js';
 import { readHead, repeatsName, writeHead, type Head } from './head.js';
 import { readGroup } from './read-facts.js';
-import { RepeatFinder, Suspects } from './repeat-finder.js';
+import { RepeatFinder, Suspects } from '../arrays/repeat-finder.js';
 import { RuleResults } from './rule-results.js';
 
 export interface StarOptions {
@@ -201,10 +201,7 @@ function suspectsAmong(options: StarOptions, head: Head, files: readonly Snapsho
       for (const group of groups) {
         options.signal?.throwIfAborted();
         const { event } = readGroup(join(options.dir, name), 'pageviews', group, ['event']);
-        for (let at = 0; at < event.length; at += 2) {
-          const [low, high] = [(event[at] ?? 0) >>> 0, (event[at + 1] ?? 0) >>> 0];
-          if ((low !== 0 || high !== 0) && (scans === 1 || high % scans === scan)) finder.add(low, high);
-        }
+        finder.addShare(event, scans, scan);
       }
     }
     finder.finish(suspects);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { RepeatFinder, Suspects } from '../star/repeat-finder.js';
+import { RepeatFinder, Suspects } from '../arrays/repeat-finder.js';
 
 test('every hash seen twice is suspected, whatever was expected, and few others are', () => {
   const word = fc.integer({ min: 0, max: 2 ** 32 - 1 });

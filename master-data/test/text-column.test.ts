@@ -11,8 +11,9 @@ import {
   type DuckDBDataChunk,
 } from '@duckdb/node-api';
 import fc from 'fast-check';
+import { texts as textsIn } from '../columns.js';
 import { sqlText } from '../duckdb.js';
-import { TextColumn } from '../text-column.js';
+import { TextColumn } from '../arrays/text-column.js';
 
 /** Around the length that fits an entry, and up to a memory page and beyond. */
 const text = fc.oneof(
@@ -39,7 +40,7 @@ test('a column is read text by text as DuckDB holds it: plain, from a dictionary
   const column = new TextColumn();
   let seen: string[] = [];
   const read = (_info: unknown, chunk: DuckDBDataChunk, output: { flush(): void }): void => {
-    column.read(chunk, 0);
+    column.read(textsIn(chunk, 0));
     for (let row = 0; row < chunk.rowCount; row++) {
       assert.deepEqual(Buffer.from(column.utf8(row)).toString(), column.text(row));
       seen.push(column.text(row));

@@ -18,8 +18,8 @@ import { coupon } from 'hyperloglog-ts';
 import { TextNumbers } from '../../lib/memory/text-numbers.js';
 import type { Offsets } from '../../log/log.js';
 import type { BatchView, EdgeBlock, WaitingEdge } from '../../facts/views/view.js';
-import { PersonGroups } from './person-groups.js';
-import { Raises } from './raises.js';
+import { PersonGroups } from '../arrays/person-groups.js';
+import { Raises } from '../arrays/raises.js';
 
 /** A state that edge after edge has led to: it stays what it was when more come. */
 export interface Milestone {

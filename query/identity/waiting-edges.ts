@@ -9,9 +9,10 @@ import { reaches } from '../../log/cut.js';
 import type { BatchView, ViewId } from '../../facts/views/view.js';
 import type { Generation, Generations } from '../engine/generations.js';
 import type { Pace } from '../engine/pace.js';
-import { EdgeBounds, type Slack } from './edge-bounds.js';
+import type { Slack } from '../arrays/exposure.js';
+import { EdgeBounds } from './edge-bounds.js';
 import { EdgeState, nothingRead, type Milestone } from './edge-state.js';
-import { SlotIndex } from './slot-index.js';
+import { SlotIndex } from '../arrays/slot-index.js';
 
 /** How long edges are read until others get their turn. */
 const sliceMs = 8;

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { coupon } from 'hyperloglog-ts';
-import { PersonGroups } from '../identity/person-groups.js';
-import { Raises } from '../identity/raises.js';
-import { SlotIndex } from '../identity/slot-index.js';
+import { PersonGroups } from '../arrays/person-groups.js';
+import { Raises } from '../arrays/raises.js';
+import { SlotIndex } from '../arrays/slot-index.js';
 
 const runs = { numRuns: Number(process.env['RUNS'] ?? 200) };
 

@@ -3,6 +3,7 @@ import { asBuffer } from '../../lib/memory/as-buffer.js';
 import { SwaError, isFullDisk } from '../../lib/errors/errors.js';
 import { requireRoom } from '../../lib/files/lmdb-room.js';
 import type { Offset } from '../../log/log.js';
+import { forEachCell } from '../arrays/cells.js';
 import { CellMerger } from './cell-merger.js';
 import type { StoredEdges } from './edge-block.js';
 import {
@@ -71,55 +72,12 @@ export class StoreWriter {
     });
   }
 
-  #addTo({ keys, keyEnds, longUrls, siteCells, views }: CellChanges): void {
-    const { coupons, ends } = couponsByCell(views, siteCells);
-    let keyFrom = 0;
-    let from = 0;
-    for (let cell = 0; cell < keyEnds.length; cell++) {
-      const keyEnd = keyEnds[cell] ?? 0;
-      const end = ends[cell] ?? 0;
+  #addTo({ keys, longUrls, ...cells }: CellChanges): void {
+    forEachCell(cells, (cell, keyFrom, keyEnd, coupons) => {
       const key = Buffer.from(keys.buffer, keyFrom, keyEnd - keyFrom);
       const stored = this.#db.getBinaryFast(key);
       const url = longUrls.size === 0 ? '' : (longUrls.get(cell) ?? '');
-      this.#db.putSync(key, this.#merger.merge(stored, coupons.subarray(from, end), url));
-      keyFrom = keyEnd;
-      from = end;
-    }
+      this.#db.putSync(key, this.#merger.merge(stored, coupons, url));
+    });
   }
-}
-
-/**
- * The coupons of all pageviews, those of one cell together, and where those of each cell end. A pageview counts in the
- * cell of its page and in that of the page's domain.
- */
-function couponsByCell(
-  views: Uint32Array,
-  siteCells: Int32Array,
-): { coupons: Uint32Array; ends: Uint32Array } {
-  const ends = new Uint32Array(siteCells.length);
-  for (let i = 0; i < views.length; i += 2) {
-    const cell = views[i] ?? 0;
-    const siteCell = siteCells[cell] ?? 0;
-    ends[cell] = (ends[cell] ?? 0) + 1;
-    ends[siteCell] = (ends[siteCell] ?? 0) + 1;
-  }
-  let sum = 0;
-  for (let cell = 0; cell < ends.length; cell++) {
-    const count = ends[cell] ?? 0;
-    ends[cell] = sum; // where they begin, until they are filled in
-    sum += count;
-  }
-  const coupons = new Uint32Array(sum);
-  for (let i = 0; i < views.length; i += 2) {
-    const cell = views[i] ?? 0;
-    const coupon = views[i + 1] ?? 0;
-    const at = ends[cell] ?? 0;
-    coupons[at] = coupon;
-    ends[cell] = at + 1;
-    const siteCell = siteCells[cell] ?? 0;
-    const siteAt = ends[siteCell] ?? 0;
-    coupons[siteAt] = coupon;
-    ends[siteCell] = siteAt + 1;
-  }
-  return { coupons, ends };
 }

@@ -7,6 +7,7 @@
 import { grown } from '../../lib/memory/grown.js';
 import type { Offset } from '../../log/log.js';
 import type { WaitingEdge } from '../../facts/views/view.js';
+import type { CellNumbers } from '../arrays/cells.js';
 import { isHashed, longestKeyBytes, writeCellKey } from './cell-key.js';
 import type { CellSubject } from './cell-subject.js';
 
@@ -20,19 +21,14 @@ export interface ViewChanges {
 }
 
 /** What the cells become, in memory of its own. */
-export interface CellChanges {
+export interface CellChanges extends CellNumbers {
   /**
-   * The keys of the cells, one after the other, and where each one ends. A key may come twice, when its subject was
-   * forgotten meanwhile: then both add to one cell.
+   * The keys of the cells, one after the other. A key may come twice, when its subject was forgotten meanwhile: then both
+   * add to one cell.
    */
   readonly keys: Uint8Array<ArrayBuffer>;
-  readonly keyEnds: Uint32Array<ArrayBuffer>;
   /** By number of the cell: the URLs that the keys hold only the hash of. */
   readonly longUrls: ReadonlyMap<number, string>;
-  /** By number of a page's cell: the cell of the domain that it counts for too. -1 for a domain's cell. */
-  readonly siteCells: Int32Array<ArrayBuffer>;
-  /** Two words for each pageview: the number of the page's cell, and the person's coupon. */
-  readonly views: Uint32Array<ArrayBuffer>;
 }
 
 /** What changes besides cells and edges. */

@@ -9,13 +9,13 @@ export const topologyFaults: readonly PlantedFault[] = [
     fault(
       'acker',
       'the acker keeps the low half of the ids alone',
-      edit('topology/acker.ts', 'const restHi = (this.xorHi[slot] ?? 0) ^ hi;', 'const restHi = 0 * hi;'),
+      edit('topology/acker.ts', 'const restHi = this.xorHi[slot] ^ hi;', 'const restHi = 0 * hi;'),
     ),
   ),
   fault(
     'acker',
     'the acker keeps the high half of the ids alone',
-    edit('topology/acker.ts', 'const restLo = (this.xorLo[slot] ?? 0) ^ lo;', 'const restLo = 0 * lo;'),
+    edit('topology/acker.ts', 'const restLo = this.xorLo[slot] ^ lo;', 'const restLo = 0 * lo;'),
   ),
   fault(
     'tuple-trees',

@@ -72,7 +72,7 @@ export class PersonGroups {
   join(a: number, b: number): void {
     const [rootA, rootB] = [this.rootOf(a, this.#links), this.rootOf(b, this.#links)];
     if (rootA === rootB) return;
-    const [sizeA, sizeB] = [this.#sizes[rootA] ?? 0, this.#sizes[rootB] ?? 0];
+    const [sizeA, sizeB] = [this.#sizes[rootA], this.#sizes[rootB]];
     const [child, parent] = sizeA < sizeB ? [rootA, rootB] : [rootB, rootA];
     this.#parents[child] = parent;
     this.#nodes[2 * child] = this.#links++;
@@ -83,7 +83,7 @@ export class PersonGroups {
   rootOf(person: number, links: number): number {
     const nodes = this.#nodes;
     let at = person;
-    while ((nodes[2 * at] ?? none) < links) at = this.#parents[at] ?? at;
+    while (nodes[2 * at] < links) at = this.#parents[at];
     return at;
   }
 
@@ -111,8 +111,8 @@ export class PersonGroups {
     const mask = filter.length - 1;
     let kept = 0;
     for (let i = 0; i < count; i++) {
-      const coupon = coupons[i] ?? 0;
-      const missing = filterBitsOf(coupon) & ~(filter[coupon & mask] ?? 0);
+      const coupon = coupons[i];
+      const missing = filterBitsOf(coupon) & ~filter[coupon & mask];
       coupons[kept] = coupon;
       kept += ((missing | -missing) >>> 31) ^ 1;
     }
@@ -129,21 +129,21 @@ export class PersonGroups {
 
   /** The one before it with the same coupon, -1 for none. */
   lastBefore(person: number): number {
-    const before = this.#sameCoupon[person] ?? none;
+    const before = this.#sameCoupon[person];
     return before === none ? -1 : before;
   }
 
   #addToFilter(coupon: number): void {
     if (this.#count > personsInWord * this.#filter.length) {
       this.#filter = new Uint32Array(2 * this.#filter.length);
-      for (let person = 0; person < this.#count; person++) this.#setBits(this.#coupons[person] ?? 0);
+      for (let person = 0; person < this.#count; person++) this.#setBits(this.#coupons[person]);
     }
     this.#setBits(coupon);
   }
 
   #setBits(coupon: number): void {
     const word = coupon & (this.#filter.length - 1);
-    this.#filter[word] = (this.#filter[word] ?? 0) | filterBitsOf(coupon);
+    this.#filter[word] |= filterBitsOf(coupon);
   }
 }
 

@@ -1,6 +1,11 @@
 /** Laying out one commit: the records of several appends, as one frame for each partition that has any. */
-import type { Routed } from '../route.js';
-import { encodeFrameHeader, frameHeaderBytes, maxCommitBytes } from './layout.js';
+import { encodeFrameHeader, frameHeaderBytes, maxCommitBytes } from './frame.js';
+
+/** Records of one append, and the partition index of each. */
+export interface Routed {
+  readonly records: readonly { readonly value: Uint8Array }[];
+  readonly partitions: Uint16Array;
+}
 
 export interface Commit {
   /** Valid until the next call of `encode`. */
@@ -28,28 +33,27 @@ export class CommitEncoder {
     const sizes = new Uint32Array(this.#partitionCount);
     for (const { records, partitions } of group) {
       for (let i = 0; i < records.length; i++) {
-        const partition = partitions[i] ?? 0;
-        counts[partition] = (counts[partition] ?? 0) + 1;
-        sizes[partition] = (sizes[partition] ?? 0) + (records[i]?.value.length ?? 0);
+        counts[partitions[i]]++;
+        sizes[partitions[i]] += records[i].value.length;
       }
     }
     const starts = new Uint32Array(this.#partitionCount);
     let end = 0;
     for (let p = 0; p < this.#partitionCount; p++) {
       starts[p] = end;
-      const count = counts[p] ?? 0;
-      if (count > 0) end += frameHeaderBytes + 4 * count + (sizes[p] ?? 0);
+      const count = counts[p];
+      if (count > 0) end += frameHeaderBytes + 4 * count + sizes[p];
     }
     if (end > this.#buffer.length) this.#buffer = Buffer.allocUnsafeSlow(maxCommitBytes);
     this.#fill(group, starts, counts);
     for (let p = 0; p < this.#partitionCount; p++) {
-      const count = counts[p] ?? 0;
+      const count = counts[p];
       if (count === 0) continue;
-      const start = starts[p] ?? 0;
-      const frameEnd = start + frameHeaderBytes + 4 * count + (sizes[p] ?? 0);
+      const start = starts[p];
+      const frameEnd = start + frameHeaderBytes + 4 * count + sizes[p];
       encodeFrameHeader(this.#buffer, start, {
         partition: p,
-        base: next[p] ?? 0,
+        base: next[p],
         count,
         commitStart: position,
         end: frameEnd,
@@ -60,19 +64,16 @@ export class CommitEncoder {
 
   #fill(group: readonly Routed[], starts: Uint32Array, counts: Uint32Array): void {
     const lengthAt = starts.map((start) => start + frameHeaderBytes);
-    const valueAt = starts.map((start, p) => start + frameHeaderBytes + 4 * (counts[p] ?? 0));
+    const valueAt = starts.map((start, p) => start + frameHeaderBytes + 4 * counts[p]);
     const buffer = this.#buffer;
     for (const { records, partitions } of group) {
       for (let i = 0; i < records.length; i++) {
-        const record = records[i];
-        if (record === undefined) continue;
-        const partition = partitions[i] ?? 0;
-        const at = lengthAt[partition] ?? 0;
-        buffer.writeUInt32LE(record.value.length, at);
-        lengthAt[partition] = at + 4;
-        const value = valueAt[partition] ?? 0;
-        buffer.set(record.value, value);
-        valueAt[partition] = value + record.value.length;
+        const { value } = records[i];
+        const partition = partitions[i];
+        buffer.writeUInt32LE(value.length, lengthAt[partition]);
+        lengthAt[partition] += 4;
+        buffer.set(value, valueAt[partition]);
+        valueAt[partition] += value.length;
       }
     }
   }

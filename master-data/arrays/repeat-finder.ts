@@ -22,12 +22,19 @@ export class RepeatFinder {
     }
   }
 
+  /** Adds hashes (pairs of words, the low one first; two zeros are none) whose high half, divided by `parts`, leaves `part`. */
+  addShare(hashes: Int32Array, parts: number, part: number): void {
+    for (let at = 0; at < hashes.length; at += 2) {
+      const [low, high] = [hashes[at] >>> 0, hashes[at + 1] >>> 0];
+      if ((low !== 0 || high !== 0) && (parts === 1 || high % parts === part)) this.add(low, high);
+    }
+  }
+
   add(low: number, high: number): void {
     const bucket = high >>> 24;
-    const at = this.#lengths[bucket] ?? 0;
+    const at = this.#lengths[bucket];
     const words = this.#words[bucket];
     const halves = this.#halves[bucket];
-    if (words === undefined || halves === undefined) return;
     if (at === words.length) {
       this.#grow(bucket, words, halves);
       this.add(low, high);
@@ -44,8 +51,7 @@ export class RepeatFinder {
     for (let bucket = 0; bucket < buckets; bucket++) {
       const words = this.#words[bucket];
       const halves = this.#halves[bucket];
-      const length = this.#lengths[bucket] ?? 0;
-      if (words === undefined || halves === undefined) continue;
+      const length = this.#lengths[bucket];
       const capacity = 2 ** Math.ceil(Math.log2(2 * length + 2));
       if (seen.length < capacity) seen = new Uint32Array(capacity);
       seen.fill(0);
@@ -77,15 +83,15 @@ export class Suspects {
 
   add(low: number): void {
     const bit = low >>> (32 - suspectBits);
-    this.#bits[bit >>> 5] = (this.#bits[bit >>> 5] ?? 0) | (1 << (bit & 31));
+    this.#bits[bit >>> 5] |= 1 << (bit & 31);
     this.#isEmpty = false;
   }
 
   /** Flags the hashes (pairs of words, the low one first) that are suspected. */
   flag(hashes: Uint32Array, flags: Uint8Array): void {
     for (let i = 0; i < flags.length; i++) {
-      const bit = (hashes[2 * i] ?? 0) >>> (32 - suspectBits);
-      flags[i] = ((this.#bits[bit >>> 5] ?? 0) >>> (bit & 31)) & 1;
+      const bit = hashes[2 * i] >>> (32 - suspectBits);
+      flags[i] = (this.#bits[bit >>> 5] >>> (bit & 31)) & 1;
     }
   }
 }
@@ -100,11 +106,11 @@ function searchBucket(
 ): void {
   const mask = seen.length - 1;
   for (let i = 0; i < length; i++) {
-    const word = words[i] ?? 0;
-    const half = halves[i] ?? 0;
+    const word = words[i];
+    const half = halves[i];
     let slot = word & mask;
     for (;;) {
-      const first = seen[slot] ?? 0;
+      const first = seen[slot];
       if (first === 0) {
         seen[slot] = i + 1;
         break;

@@ -7,13 +7,10 @@
  * hundreds. What lies between two of them is copied too, where that is less than a page of memory: both are readable, so
  * all between them is.
  */
-import type { DuckDBDataChunk } from '@duckdb/node-api';
-import duckdb from '@duckdb/node-bindings';
-import { grown } from '../lib/memory/grown.js';
-import type { TextSpans } from '../lib/memory/keyed-hash.js';
-import { bytesOfColumn } from './columns.js';
+import { grown } from '../../lib/memory/grown.js';
+import type { TextSpans } from '../../lib/memory/keyed-hash.js';
 
-const entryBytes = 16;
+export const entryBytes = 16;
 const entryWords = 4;
 const inlineBytes = 12;
 /** The smallest page of memory on any machine we run on. */
@@ -28,6 +25,17 @@ interface Run {
   to: number;
 }
 
+/** A VARCHAR vector of DuckDB: views of its memory. */
+export interface TextVector {
+  readonly rows: number;
+  /** `entryBytes` for each row. */
+  readonly entries: Uint8Array;
+  /** A bit a row, set where it is not null; undefined when no row is. */
+  readonly validity: Uint8Array | undefined;
+  /** The bytes that the pointer at `at` of the entries leads to. */
+  pointedAt(at: number, sizeBytes: number): Uint8Array;
+}
+
 export class TextColumn implements TextSpans {
   /** The UTF-8 of row i: `bytes[starts[i], ends[i])`, valid until the next `read`. Null is an empty text. */
   bytes: Uint8Array = new Uint8Array(2 ** 16);
@@ -37,38 +45,32 @@ export class TextColumn implements TextSpans {
   /** Rows read. */
   count = 0;
   #pointers = new Float64Array(0);
-  /** Of the vector that is being read. */
-  #entries: Uint8Array = new Uint8Array(0);
 
-  /** Reads a column of a chunk. */
-  read(chunk: DuckDBDataChunk, index: number): void {
-    const rows = chunk.rowCount;
+  read(vector: TextVector): void {
+    const { rows, entries, validity } = vector;
     this.count = rows;
     this.sizeBytes = 0;
-    this.#entries = bytesOfColumn(chunk, index, entryBytes);
     if (this.starts.length < rows) {
       this.starts = new Uint32Array(rows);
       this.ends = new Uint32Array(rows);
       this.#pointers = new Float64Array(rows);
     }
-    const { buffer, byteOffset } = this.#entries;
-    const words = new Uint32Array(buffer, byteOffset, entryWords * rows);
-    const validity = validityOf(chunk, index);
+    const words = new Uint32Array(entries.buffer, entries.byteOffset, entryWords * rows);
     let run: Run | undefined;
     for (let row = 0; row < rows; row++) {
       const at = entryWords * row;
-      const isNull = validity !== undefined && (((validity[row >>> 3] ?? 0) >>> (row & 7)) & 1) === 0;
-      const length = isNull ? 0 : (words[at] ?? 0);
+      const isNull = validity !== undefined && ((validity[row >>> 3] >>> (row & 7)) & 1) === 0;
+      const length = isNull ? 0 : words[at];
       if (length <= inlineBytes) {
         this.#pointers[row] = 0;
-        this.#copyInline(row, length);
+        this.#copyInline(entries, row, length);
         continue;
       }
-      const pointer = (words[at + 3] ?? 0) * 2 ** 32 + (words[at + 2] ?? 0);
+      const pointer = words[at + 3] * 2 ** 32 + words[at + 2];
       this.#pointers[row] = pointer;
       this.ends[row] = length; // until the run is copied
       if (run === undefined || pointer < run.from - pageBytes || pointer >= run.to + pageBytes) {
-        if (run !== undefined) this.#copyRun(run, row);
+        if (run !== undefined) this.#copyRun(vector, run, row);
         run = { firstRow: row, from: pointer, fromRow: row, to: pointer + length };
         continue;
       }
@@ -78,7 +80,7 @@ export class TextColumn implements TextSpans {
       }
       run.to = Math.max(run.to, pointer + length);
     }
-    if (run !== undefined) this.#copyRun(run, rows);
+    if (run !== undefined) this.#copyRun(vector, run, rows);
   }
 
   text(row: number): string {
@@ -95,30 +97,25 @@ export class TextColumn implements TextSpans {
     return this.bytes.subarray(this.starts[row], this.ends[row]);
   }
 
-  #copyInline(row: number, length: number): void {
+  #copyInline(entries: Uint8Array, row: number, length: number): void {
     this.#reserve(length);
     const from = entryBytes * row + 4;
-    for (let i = 0; i < length; i++) this.bytes[this.sizeBytes + i] = this.#entries[from + i] ?? 0;
+    for (let i = 0; i < length; i++) this.bytes[this.sizeBytes + i] = entries[from + i];
     this.starts[row] = this.sizeBytes;
     this.sizeBytes += length;
     this.ends[row] = this.sizeBytes;
   }
 
-  #copyRun({ firstRow, from, fromRow, to }: Run, endRow: number): void {
-    const { buffer, byteOffset } = this.#entries;
-    if (!(buffer instanceof ArrayBuffer)) throw new TypeError('a vector of DuckDB lies in shared memory');
+  #copyRun(vector: TextVector, { firstRow, from, fromRow, to }: Run, endRow: number): void {
     const size = to - from;
     this.#reserve(size);
-    this.bytes.set(
-      duckdb.get_data_from_pointer(buffer, byteOffset + entryBytes * fromRow + 8, size),
-      this.sizeBytes,
-    );
+    this.bytes.set(vector.pointedAt(entryBytes * fromRow + 8, size), this.sizeBytes);
     for (let row = firstRow; row < endRow; row++) {
-      const pointer = this.#pointers[row] ?? 0;
+      const pointer = this.#pointers[row];
       if (pointer === 0) continue;
       const start = this.sizeBytes + pointer - from;
       this.starts[row] = start;
-      this.ends[row] = start + (this.ends[row] ?? 0);
+      this.ends[row] = start + this.ends[row];
     }
     this.sizeBytes += size;
   }
@@ -127,13 +124,4 @@ export class TextColumn implements TextSpans {
     const needed = this.sizeBytes + more;
     if (needed > this.bytes.length) this.bytes = grown(this.bytes, needed);
   }
-}
-
-/** A bit a row, set where it is not null; undefined when no row is. */
-function validityOf({ chunk, rowCount }: DuckDBDataChunk, index: number): Uint8Array | undefined {
-  const bytes: Uint8Array | null = duckdb.vector_get_validity(
-    duckdb.data_chunk_get_vector(chunk, index),
-    8 * Math.ceil(rowCount / 64),
-  );
-  return bytes ?? undefined;
 }

@@ -34,15 +34,15 @@ export class Raises {
       this.#before = grown(this.#before);
     }
     this.#sums[step] = raised;
-    this.#before[step] = this.#last[person] ?? 0;
+    this.#before[step] = this.#last[person];
     this.#last[person] = step;
     this.#total += raised - sum;
   }
 
   /** What a person had come to after so many steps. */
   of(person: number, steps: number): number {
-    let step = this.#last[person] ?? 0;
-    while (step > steps) step = this.#before[step] ?? 0;
-    return this.#sums[step] ?? 0;
+    let step = person < this.#last.length ? this.#last[person] : 0;
+    while (step > steps) step = this.#before[step];
+    return this.#sums[step];
   }
 }

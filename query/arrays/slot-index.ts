@@ -2,6 +2,7 @@
  * Which of many persons a large sketch may hold: one whose coupon's value is at most the register of its slot. They are in
  * order of their slots, and of their values within a slot, so those that are not held are hardly looked at.
  */
+import { sumUp } from '../../lib/memory/counting-sort.js';
 import type { PersonGroups } from './person-groups.js';
 
 /** Persons sorted between two pauses. */
@@ -36,24 +37,24 @@ export class SlotIndex {
     const starts = new Uint32Array(2 ** lgK + 1);
     const valueStarts = new Uint32Array(65);
     for (let person = 0; person < coupons.length; person++) {
-      const coupon = coupons[person] ?? 0;
-      increment(starts, (coupon & mask) + 1);
-      increment(valueStarts, (coupon >>> valueShift) + 1);
+      const coupon = coupons[person];
+      starts[(coupon & mask) + 1]++;
+      valueStarts[(coupon >>> valueShift) + 1]++;
       if (person % personsPerStep === 0) yield;
     }
     sumUp(starts);
     sumUp(valueStarts);
     const byValue = new Uint32Array(coupons.length);
     for (let person = 0; person < coupons.length; person++) {
-      byValue[increment(valueStarts, (coupons[person] ?? 0) >>> valueShift)] = person;
+      byValue[valueStarts[coupons[person] >>> valueShift]++] = person;
       if (person % personsPerStep === 0) yield;
     }
     const index = new SlotIndex(coupons.length, starts, links);
     const ends = starts.slice();
     for (let i = 0; i < byValue.length; i++) {
-      const person = byValue[i] ?? 0;
-      const coupon = coupons[person] ?? 0;
-      const place = increment(ends, coupon & mask);
+      const person = byValue[i];
+      const coupon = coupons[person];
+      const place = ends[coupon & mask]++;
       index.#values[place] = coupon >>> valueShift;
       index.persons[place] = person;
       index.roots[place] = groups.rootOf(person, links);
@@ -78,29 +79,14 @@ export class SlotIndex {
     let found = 0;
     let from = 0;
     for (let slot = 0; slot < registers.length; slot++) {
-      const end = starts[slot + 1] ?? 0;
-      const register = registers[slot] ?? 0;
-      for (let place = from; place < end && (values[place] ?? 0) <= register; place++) {
+      const end = starts[slot + 1];
+      const register = registers[slot];
+      for (let place = from; place < end && values[place] <= register; place++) {
         if (found === into.length) return -1;
         into[found++] = place;
       }
       from = end;
     }
     return found;
-  }
-}
-
-/** Returns what was there before. */
-function increment(counts: Uint32Array, at: number): number {
-  const before = counts[at] ?? 0;
-  counts[at] = before + 1;
-  return before;
-}
-
-function sumUp(counts: Uint32Array): void {
-  let sum = 0;
-  for (let i = 0; i < counts.length; i++) {
-    sum += counts[i] ?? 0;
-    counts[i] = sum;
   }
 }
