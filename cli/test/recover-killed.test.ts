@@ -1,7 +1,6 @@
 /**
  * `swa recover` ended by kill -9 at any moment: running it again ends whole, and no fact is lost by having been interrupted. The
- * process is stopped before the k-th of its calls that change names (rename and link; each commit, and each file that is put aside, is one),
- * for every k until it runs through.
+ * process is killed at the k-th of its calls of a kind (test/faults/shim.c), for every k until it runs through.
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -21,6 +20,7 @@ import { drainLogToMaster } from '../../master-data/role.js';
 import { takeSnapshot } from '../../master-data/snapshot.js';
 import { readCurrent } from '../../serving/current.js';
 import { recoverDataDir } from '../recovery.js';
+import { Shim, shimSkip, type Order } from '../../test/faults/shim.js';
 import { append } from './appended-facts.js';
 
 const partitions = 2;
@@ -43,36 +43,20 @@ before(async () => {
 });
 after(() => rmSync(model, { recursive: true }));
 
-/** Loaded before the command: the process kills itself before the k-th rename or link, as kill -9 would. */
-const hook = `
-  import fs from 'node:fs';
-  import { syncBuiltinESMExports } from 'node:module';
-  let left = Number(process.env.KILL_BEFORE);
-  for (const name of ['renameSync', 'linkSync']) {
-    const real = fs[name];
-    fs[name] = (...args) => {
-      if (--left === 0) process.kill(process.pid, 'SIGKILL');
-      return real(...args);
-    };
-  }
-  syncBuiltinESMExports();
-`;
+/** Where the process ends. Each commit, and each file that is put aside, is a change of names. */
+const endings: readonly { readonly where: string; readonly order: Pick<Order, 'ops' | 'action'> }[] = [
+  { where: 'before each change of a name', order: { ops: ['rename', 'link'], action: 'kill' } },
+  { where: 'in the middle of each write', order: { ops: ['write'], action: 'cut' } },
+];
 
-/** True when it was killed. */
-function recoverKilled(dataDir: string, callNumber: number, flag: string): boolean {
-  const args = [
-    '--import',
-    `data:text/javascript,${encodeURIComponent(hook)}`,
-    assetPath('bin/swa'),
-    'recover',
-    flag,
-  ];
-  const { signal, status, stderr } = spawnSync(process.execPath, args, {
+/** True when it was killed, with every process it had started. */
+function recoverKilled(dataDir: string, shim: Shim, flag: string): boolean {
+  const { signal, status, stderr } = spawnSync(process.execPath, [assetPath('bin/swa'), 'recover', flag], {
     env: {
       PATH: process.env['PATH'],
       SWA_DATA_DIR: dataDir,
       SWA_PARTITIONS: String(partitions),
-      KILL_BEFORE: String(callNumber),
+      ...shim.env({ log: false }),
     },
     encoding: 'utf8',
   });
@@ -81,12 +65,22 @@ function recoverKilled(dataDir: string, callNumber: number, flag: string): boole
   return false;
 }
 
-for (const { what, spoil, flag, facts } of [
+const damages = [
   {
     what: 'manifests lost',
     spoil: (dataDir: string) => {
       for (const name of ['pageviews/0', 'pageviews/1'] as const)
         rmSync(join(partitionDir(dataDir, name), 'manifests'), { recursive: true });
+    },
+    flag: '--yes',
+    facts: stored + unstored,
+  },
+  {
+    what: 'a file of facts lost that the log still has',
+    spoil: (dataDir: string) => {
+      const dir = partitionDir(dataDir, 'pageviews/0');
+      const [file = ''] = readdirSync(dir).filter((name) => name.endsWith('.parquet'));
+      rmSync(join(dir, file));
     },
     flag: '--yes',
     facts: stored + unstored,
@@ -112,42 +106,52 @@ for (const { what, spoil, flag, facts } of [
     flag: '--yes',
     facts: stored + unstored,
   },
-]) {
-  test(`${what}: recover may be killed before each of its steps`, async (t) => {
-    const home = mkdtempSync(join(tmpdir(), 'swa-recover-killed-'));
-    t.after(() => rmSync(home, { recursive: true }));
-    let killed = 0;
-    for (let callNumber = 1; ; callNumber++) {
-      const dataDir = join(home, String(callNumber));
-      cpSync(model, dataDir, { recursive: true });
-      spoil(dataDir);
-      if (!recoverKilled(dataDir, callNumber, flag)) break;
-      killed++;
-      const config = configOf(dataDir);
-      const acceptLoss = flag === '--skip-gap';
-      const again = await recoverDataDir({ config, clock: systemClock }, { mend: true, acceptLoss });
-      assert.deepEqual(
-        [again.later, again.steps.filter(({ done }) => !done)],
-        [[], []],
-        `call ${callNumber}`,
-      );
-      assert.deepEqual(
-        await recoverDataDir({ config, clock: systemClock }, { mend: true, acceptLoss: false }),
-        { steps: [], later: [] },
-        `call ${callNumber}`,
-      );
-      await append(config, 10_000, 10);
-      await drainLogToMaster({ config, clock: systemClock });
-      const log = await openExistingLog(config);
-      const { problems } = await verifyMaster(dataDir, log);
-      await log.close();
-      assert.deepEqual(problems, [], `call ${callNumber}`);
-      const rows = takeSnapshot(dataDir).files.reduce((sum, file) => sum + file.rows, 0);
-      assert.equal(rows, facts + 10, `call ${callNumber}`);
-      assert.ok(readdirSync(join(dataDir, 'serving', 'views')).includes(readCurrent(dataDir)));
-      rmSync(dataDir, { recursive: true });
-    }
-    t.diagnostic(`killed at ${killed} places`);
-    assert.ok(killed >= 2, `killed at ${killed} places only`);
-  });
+] as const;
+
+for (const { what, spoil, flag, facts } of damages) {
+  for (const { where, order } of endings) {
+    test(`${what}: recover may be killed ${where}`, { skip: shimSkip }, async (t) => {
+      const home = mkdtempSync(join(tmpdir(), 'swa-recover-killed-'));
+      t.after(() => rmSync(home, { recursive: true }));
+      const shim = new Shim(t, home);
+      let killed = 0;
+      for (let time = 1; ; time++) {
+        const dataDir = join(home, String(time));
+        cpSync(model, dataDir, { recursive: true });
+        spoil(dataDir);
+        shim.arm({ ...order, time });
+        if (!recoverKilled(dataDir, shim, flag)) break;
+        killed++;
+        await assertEndsWhole(dataDir, { acceptLoss: flag === '--skip-gap', facts }, `call ${time}`);
+        rmSync(dataDir, { recursive: true });
+      }
+      t.diagnostic(`killed at ${killed} places`);
+      assert.ok(killed >= 2, `killed at ${killed} places only`);
+    });
+  }
+}
+
+/** Run again, recover leaves nothing to do; the log takes facts, and every fact is stored once. */
+async function assertEndsWhole(
+  dataDir: string,
+  { acceptLoss, facts }: { readonly acceptLoss: boolean; readonly facts: number },
+  place: string,
+): Promise<void> {
+  const config = configOf(dataDir);
+  const again = await recoverDataDir({ config, clock: systemClock }, { mend: true, acceptLoss });
+  assert.deepEqual([again.later, again.steps.filter(({ done }) => !done)], [[], []], place);
+  assert.deepEqual(
+    await recoverDataDir({ config, clock: systemClock }, { mend: true, acceptLoss: false }),
+    { steps: [], later: [] },
+    place,
+  );
+  await append(config, 10_000, 10);
+  await drainLogToMaster({ config, clock: systemClock });
+  const log = await openExistingLog(config);
+  const { problems } = await verifyMaster(dataDir, log);
+  await log.close();
+  assert.deepEqual(problems, [], place);
+  const rows = takeSnapshot(dataDir).files.reduce((sum, file) => sum + file.rows, 0);
+  assert.equal(rows, facts + 10, place);
+  assert.ok(readdirSync(join(dataDir, 'serving', 'views')).includes(readCurrent(dataDir)), place);
 }

@@ -33,7 +33,7 @@
 
 enum { OP_WRITE = 1, OP_SYNC = 2, OP_RENAME = 4, OP_LINK = 8, OP_TRUNCATE = 16, OP_UNLINK = 32, OP_MKDIR = 64, OP_CREATE = 128 };
 enum { MOST_PIECES = 1023 }; /* IOV_MAX, and the line */
-enum { FAIL = 1, SHORT = 2, TORN = 3, KILL = 4, STOP = 5 };
+enum { FAIL = 1, SHORT = 2, TORN = 3, KILL = 4, STOP = 5, CUT = 6 };
 
 /* Laid out as in shim.ts. */
 struct control {
@@ -189,7 +189,7 @@ static uint32_t verdict(uint32_t op, const char *path, const char *other) {
 }
 
 static void end_here(uint32_t action) {
-  if (action == KILL) {
+  if (action == KILL || action == CUT) {
     syscall(SYS_kill, getpid(), SIGKILL);
     for (;;) pause();
   }
@@ -222,10 +222,11 @@ static ssize_t write_pieces(int fd, const struct iovec *pieces, int count, long 
   if (action == KILL || action == STOP) {
     if (!control->after) end_here(action);
   }
+  if (action == CUT && length < 2) end_here(action);
   if (action == FAIL) {
     errno = (int)control->error;
     result = -1;
-  } else if ((action == SHORT || action == TORN) && length > 1) {
+  } else if ((action == SHORT || action == TORN || action == CUT) && length > 1) {
     size_t half = length / 2;
     char *bytes = malloc(length);
     size_t filled = 0;
@@ -235,6 +236,10 @@ static ssize_t write_pieces(int fd, const struct iovec *pieces, int count, long 
     }
     result = offset < 0 ? syscall(SYS_write, fd, bytes, half) : syscall(SYS_pwrite64, fd, bytes, half, (long)offset);
     free(bytes);
+    if (action == CUT) {
+      if (result >= 0) tell_bytes("write", "ok", inode, at, result, path, "", with_bytes ? pieces : NULL, count);
+      end_here(action);
+    }
     if (action == TORN) {
       tell_bytes("write", "ok", inode, at, result, path, "", with_bytes ? pieces : NULL, count);
       errno = (int)control->error;

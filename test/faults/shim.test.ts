@@ -148,6 +148,8 @@ test('the shim does to a call what it is told, and writes down what it saw', { s
   assert.equal(run({ ops: ['write', 'sync'], action: 'fail', sticky: true }), 'EIO EIO, , 2');
   assert.equal(run({ ops: ['write'], action: 'kill' }), 'SIGKILL, , 1');
   assert.equal(run({ ops: ['write'], action: 'kill', after: true }), 'SIGKILL, abcdef, 1');
+  assert.equal(run({ ops: ['write'], action: 'cut' }), 'SIGKILL, abc, 1');
+  assert.equal(run({ ops: ['sync'], action: 'cut' }), 'SIGKILL, abcdef, 1');
   shim.forget();
   run({ ops: [], action: 'fail' });
   const seen = shim.events().map(({ op, outcome, length }) => `${op} ${outcome} ${length}`);

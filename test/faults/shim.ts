@@ -38,8 +38,11 @@ const opBits = {
 export type Op = keyof typeof opBits;
 export const ops = Object.keys(opBits) as readonly Op[];
 
-/** `short`: half of the bytes are written, and the call says so. `torn`: half of them, and the call fails. */
-const actions = { fail: 1, short: 2, torn: 3, kill: 4, stop: 5 } as const;
+/**
+ * `short`: half of the bytes are written, and the call says so. `torn`: half of them, and the call fails. `cut`: half of them, and the
+ * process is killed; calls that write nothing kill it before.
+ */
+const actions = { fail: 1, short: 2, torn: 3, kill: 4, stop: 5, cut: 6 } as const;
 
 export interface Order {
   readonly ops: readonly Op[];
