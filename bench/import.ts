@@ -5,7 +5,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { combinedDefaults } from '../ingest/combined.js';
 import { logSink } from '../ingest/fact-sinks.js';
 import { generate } from '../ingest/generate.js';
 import { importFile } from '../ingest/import.js';
@@ -15,6 +14,8 @@ import { configWith } from '../lib/config/config.js';
 import { openDataDir } from '../lib/files/data-dir.js';
 import { openLogWriter } from '../log/open-log.js';
 import { UrlRules } from '../facts/url/normalize.js';
+import { logFile } from '../ways-in/logs/log-files.js';
+import { pageviewDefaults } from '../ways-in/logs/pageviews.js';
 import type { BenchOptions, BenchResult } from './row.js';
 
 const host = 'www.example.org';
@@ -61,11 +62,11 @@ async function withLog(
 }
 
 async function timeImport(path: string, sink: Sink, urls: UrlRules): Promise<number> {
-  const options = { ...combinedDefaults, host };
+  const options = { ...pageviewDefaults, host };
   const begun = performance.now();
   const counts = await importFile({
     path,
-    format: { name: 'combined', options },
+    format: logFile({ name: 'combined', options }),
     sink,
     urls,
     clock: systemClock,

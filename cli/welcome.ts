@@ -22,7 +22,7 @@ function freshText(origin: string): string {
   return `
 Nothing in it yet. In another terminal:
 
-  import a log     bin/swa import --format combined --host www.example.org access.log.gz
+  import a log     bin/swa import --host www.example.org access.log.gz
   or make traffic  bin/swa generate --facts 100000
   send one fact    curl ${origin}/v1/events -H 'Content-Type: application/json' \\
                      -d '{"type":"pageview","visitor":"cookie:1","url":"https://www.example.org/","timestamp":${systemClock()}}'

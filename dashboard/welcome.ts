@@ -5,7 +5,7 @@ export function fillWelcome(host: HTMLElement, origin: string): void {
   const fact = `{"type":"pageview","visitor":"cookie:1","url":"https://www.example.org/","timestamp":'$(date +%s000)'}`;
   const ways: readonly (readonly [string, string])[] = [
     ['Make a day of traffic', 'bin/swa generate --facts 100000'],
-    ['Import an access log', 'bin/swa import --format combined --host www.example.org access.log.gz'],
+    ['Import an access log', 'bin/swa import --host www.example.org access.log.gz'],
     ['Send one pageview', `curl ${origin}/v1/events -H 'Content-Type: application/json' -d '${fact}'`],
   ];
   host.replaceChildren(

@@ -5,12 +5,19 @@ export const importCountsSchema = z.object({
   read: z.number(),
   accepted: z.number(),
   /** Lines with an eventId of their own that repeat a line before them: type, eventId, visitor, URL and user agent, or ids, are equal. */
-  duplicate: z.number(),
+  repeated: z.number().default(0),
+  /** Lines that are well and no pageview by the options of the import: the status, the method, static files. */
   filtered: z.number(),
+  /** Lines that cannot be read, or that the door refuses. */
   rejected: z.number(),
+  /** Filtered and rejected lines by reason. */
+  filteredBy: z.record(z.string(), z.number()).default({}),
+  rejectedBy: z.record(z.string(), z.number()).default({}),
+  /** Pageviews among the accepted that the bot rule leaves out of every answer. */
+  bots: z.number().default(0),
   /** On the way into the sink; at the end only those of a sink that failed. */
   unconfirmed: z.number(),
-  /** What was changed about accepted and duplicate lines; several a line may be. */
+  /** What was changed about accepted and repeated lines; several a line may be. */
   warnings: z.number().default(0),
   /** NUL bytes that were passed over: see lines.ts. */
   nulBytes: z.number().default(0),
@@ -18,6 +25,31 @@ export const importCountsSchema = z.object({
   waiting: z.number().default(0),
 });
 export type ImportCounts = z.infer<typeof importCountsSchema>;
+
+export function newImportCounts(): ImportCounts {
+  return {
+    read: 0,
+    accepted: 0,
+    repeated: 0,
+    filtered: 0,
+    rejected: 0,
+    filteredBy: {},
+    rejectedBy: {},
+    bots: 0,
+    unconfirmed: 0,
+    warnings: 0,
+    nulBytes: 0,
+    waiting: 0,
+  };
+}
+
+/** Reasons told apart; some come from outside. */
+const maxReasons = 40;
+
+export function countReason(by: Record<string, number>, reason: string): void {
+  const key = reason in by || Object.keys(by).length < maxReasons ? reason : 'other reasons';
+  by[key] = (by[key] ?? 0) + 1;
+}
 
 export const importStateSchema = importCountsSchema.extend({
   /** Id of the job. */

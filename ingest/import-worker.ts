@@ -4,13 +4,15 @@
  * again, and repeated lines count once. While the log cannot take facts, the import waits where it is.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ImportCounts, ImportState } from './import-state.js';
+import { newImportCounts, type ImportCounts, type ImportState } from './import-state.js';
 import type { Clock } from '../lib/time/clock.js';
 import { SwaError, messageOf, hasCode } from '../lib/errors/errors.js';
 import type { JobQueue, LeasedJob } from '../log/queue/job-queue.js';
+import type { BotRule } from '../facts/bots.js';
 import type { UrlRules } from '../facts/url/normalize.js';
 import { patientSink, type FactSink } from './fact-sinks.js';
-import { importFile, importFormatSchema, newImportCounts, whyWaiting } from './import.js';
+import { importFile, whyWaiting } from './import.js';
+import type { FormatOf } from './line-format.js';
 import { RejectFile, defaultRejectPath } from './reject-file.js';
 
 export interface ImportWorkerOptions {
@@ -18,6 +20,8 @@ export interface ImportWorkerOptions {
   readonly jobs: JobQueue<'import'>;
   readonly sink: Pick<FactSink, 'append'>;
   readonly urls: UrlRules;
+  readonly bots: Pick<BotRule, 'excludes'>;
+  readonly formatOf: FormatOf;
   readonly clock: Clock;
   /** Called when an import moves on, ends or fails. */
   readonly onChange: (state: ImportState) => void;
@@ -85,7 +89,7 @@ export class ImportWorker {
       await this.#import(leased, counts, rejects, signal);
       signal.throwIfAborted();
       jobs.ack(id);
-      say('done', whyWaiting(counts) ?? (rejects.count > 0 ? rejects.path : null));
+      say('done', whyWaiting(counts) ?? (rejects.count > 0 ? (rejects.path ?? null) : null));
     } catch (error) {
       if (lost.signal.aborted || isLost(error)) {
         say('interrupted', messageOf(lost.signal.reason ?? error));
@@ -118,15 +122,16 @@ export class ImportWorker {
     rejects: RejectFile,
     signal: AbortSignal,
   ): Promise<void> {
-    const { sink, urls, clock, onChange } = this.#options;
+    const { sink, urls, bots, formatOf, clock, onChange } = this.#options;
     const say = (note: string | null): void =>
       onChange({ job: id, file: job.file, ...counts, state: 'running', note });
     await importFile(
       {
         path: job.file,
-        format: importFormatSchema.parse(job.format),
+        format: await formatOf(job.format),
         sink: patientSink(sink, signal, (error) => say(`waits: ${error.message}`)),
         urls,
+        bots,
         clock,
         signal,
         onRejected: (line) => rejects.add(line),

@@ -1,27 +1,23 @@
 /**
  * Imports a file: lines -> candidates by its format -> the door -> batches into a sink. Every line ends in exactly one count:
- * read = accepted + duplicate + filtered + rejected + unconfirmed. A line without an eventId gets one made from its own bytes and the equal
+ * read = accepted + repeated + filtered + rejected + unconfirmed. A line without an eventId gets one made from its own bytes and the equal
  * lines before it, so importing a file again, or an overlapping one, changes no answer (line-ids.ts).
  */
-import { z } from 'zod';
-import type { ImportCounts } from './import-state.js';
+import { countReason, newImportCounts, type ImportCounts } from './import-state.js';
 import type { Clock } from '../lib/time/clock.js';
+import type { BotRule } from '../facts/bots.js';
 import { admit, type Warning } from '../facts/door.js';
 import type { Fact } from '../facts/fact.js';
 import type { UrlRules } from '../facts/url/normalize.js';
 import { Appender } from './appender.js';
-import { combinedOptionsSchema, parseCombined, type LineResult } from './combined.js';
 import type { FactSink } from './fact-sinks.js';
+import { withValue, type FileFormat, type LineReader } from './line-format.js';
 import { LineIds } from './line-ids.js';
 import { newByteProgress, readLines, type ByteProgress, type Line } from './lines.js';
 
-export const importFormatSchema = z.discriminatedUnion('name', [
-  z.object({ name: z.literal('combined'), options: combinedOptionsSchema }),
-  z.object({ name: z.literal('ndjson') }),
-]);
-export type ImportFormat = Readonly<z.infer<typeof importFormatSchema>>;
-
 export interface RejectedLine {
+  /** Where one import has several. */
+  readonly file?: string;
   readonly line: number;
   readonly reason: string;
   readonly text: string;
@@ -30,39 +26,51 @@ export interface RejectedLine {
 export interface ImportOptions {
   /** Path, or '-' for stdin. */
   readonly path: string;
-  readonly format: ImportFormat;
+  readonly format: FileFormat;
   readonly sink: Pick<FactSink, 'append'>;
   readonly urls: UrlRules;
+  /** Which accepted pageviews are counted as bots'; none without it. */
+  readonly bots?: Pick<BotRule, 'excludes'>;
   readonly clock: Clock;
   readonly onRejected: (rejected: RejectedLine) => void;
   readonly onWarning?: (warning: Warning, line: number) => void;
+  /** Given what reads the file when its first lines have come. */
+  readonly onOpened?: (reader: LineReader) => void;
   /** Called after each batch. */
   readonly onProgress?: (counts: Readonly<ImportCounts>, progress: Readonly<ByteProgress>) => void;
   /** Stops between batches; what was accepted stays accepted. */
   readonly signal?: AbortSignal;
 }
 
+/** Lines a format is told by. */
+const sampledLines = 200;
+
 /** Resolves when every accepted fact is durable. Throws `import.failed` or the sink's error; counts up to there are in `counts`. */
 export async function importFile(
   options: ImportOptions,
   counts: ImportCounts = newImportCounts(),
 ): Promise<ImportCounts> {
+  const { format } = options;
   const progress = newByteProgress();
   const appender = new Appender(options.sink, (facts) => {
     counts.accepted += facts;
     counts.unconfirmed -= facts;
   });
-  const ids = new LineIds(options.format.name === 'combined' ? options.format.options.host : '');
-  const read = lineReader(options.format);
+  const ids = new LineIds();
+  let reader: LineReader | undefined;
   try {
-    for await (const lines of readLines(options.path, progress)) {
+    for await (const lines of (format.rows ?? readLines)(options.path, progress)) {
       counts.nulBytes = progress.nulBytes;
+      if (reader === undefined) {
+        reader = format.open(lines.slice(0, sampledLines).map(({ text }) => text));
+        options.onOpened?.(reader);
+      }
       for (const line of lines) {
-        if (!line.ended && !isWhole(line, options)) {
+        if (!line.ended && !isWhole(line, reader, options.path)) {
           counts.waiting++;
           continue;
         }
-        const fact = takeLine(line, read, options, counts, ids);
+        const fact = takeLine(line, reader, options, counts, ids);
         if (fact === undefined) continue;
         counts.unconfirmed++;
         if (appender.add(fact)) await appender.flush();
@@ -77,20 +85,6 @@ export async function importFile(
   return counts;
 }
 
-export function newImportCounts(): ImportCounts {
-  return {
-    read: 0,
-    accepted: 0,
-    duplicate: 0,
-    filtered: 0,
-    rejected: 0,
-    unconfirmed: 0,
-    warnings: 0,
-    nulBytes: 0,
-    waiting: 0,
-  };
-}
-
 /** For people; undefined where nothing waits. */
 export function whyWaiting({ waiting }: Pick<ImportCounts, 'waiting'>): string | undefined {
   if (waiting === 0) return undefined;
@@ -101,65 +95,52 @@ export function whyWaiting({ waiting }: Pick<ImportCounts, 'waiting'>): string |
  * Whether what follows the last line end is a whole line. Taken too early, a line of a log counts twice: once as it was cut,
  * once as it is. JSON shows by itself that it is whole; stdin has ended, and nobody can give the line later.
  */
-function isWhole({ text }: Line, { path, format }: ImportOptions): boolean {
-  return path === '-' || text === '' || (format.name === 'ndjson' && parseNdjson(text).kind !== 'rejected');
-}
-
-type ReadLine = (line: string) => LineResult<object>;
-
-function lineReader(format: ImportFormat): ReadLine {
-  return format.name === 'combined' ? (line) => parseCombined(line, format.options) : parseNdjson;
-}
-
-function parseNdjson(line: string): LineResult<object> {
-  if (line.trim() === '') return { kind: 'filtered', rule: 'empty' };
-  try {
-    const value: unknown = JSON.parse(line);
-    if (typeof value === 'object' && value !== null) return { kind: 'fact', value };
-    return { kind: 'rejected', reason: 'is not a JSON object' };
-  } catch {
-    return { kind: 'rejected', reason: `is not JSON: '${line.slice(0, 80)}'` };
-  }
+function isWhole({ text }: Line, reader: LineReader, path: string): boolean {
+  return path === '-' || text === '' || reader.isWhole(text);
 }
 
 /** The fact of a line, counted when it is none. `accepted` is counted when it is durable. */
 function takeLine(
   line: Line,
-  read: ReadLine,
+  reader: LineReader,
   options: ImportOptions,
   counts: ImportCounts,
   ids: LineIds,
 ): Fact | undefined {
   counts.read++;
-  const refuse = (reason: string): undefined => {
+  const refuse = (counted: string, reason: string): undefined => {
     counts.rejected++;
+    countReason(counts.rejectedBy, counted);
     options.onRejected({ line: line.number, reason, text: line.text.slice(0, 2_000) });
   };
   const warn = (warning: Warning): void => {
     counts.warnings++;
     options.onWarning?.(warning, line.number);
   };
-  if (line.refusal !== undefined) return refuse(line.refusal);
-  const result = read(line.text);
-  if (result.kind === 'rejected') return refuse(result.reason);
+  if (line.refusal !== undefined) return refuse(line.refusal, line.refusal);
+  const result = reader.read(line.text);
+  if (result.kind === 'rejected') return refuse(result.reason, withValue(result));
   if (result.kind === 'filtered') {
     counts.filtered++;
+    countReason(counts.filteredBy, result.reason);
     return undefined;
   }
   let hasOwnId = true;
   const eventId = (): string => {
     hasOwnId = false;
-    return ids.idOf(line.text);
+    return ids.idOf(line.text, result.site);
   };
   const admission = admit(result.value, options.clock(), options.urls, { eventId });
-  if (!admission.ok) return refuse(admission.reason);
+  if (!admission.ok) return refuse(`the ${admission.field} is refused`, admission.reason);
   for (const warning of admission.warnings) warn(warning);
   if (!('timestamp' in result.value)) warn(timeIsMissing);
-  if (hasOwnId && ids.isRepeat(admission.fact)) {
-    counts.duplicate++;
+  const { fact } = admission;
+  if (hasOwnId && ids.isRepeat(fact)) {
+    counts.repeated++;
     return undefined;
   }
-  return admission.fact;
+  if (fact.type === 'pageview' && options.bots?.excludes(fact.userAgent) === true) counts.bots++;
+  return fact;
 }
 
 const timeIsMissing = {

@@ -18,21 +18,21 @@ import { repeatText } from '../facts/repeat.js';
 const rememberedLines = 2 ** 18;
 
 export class LineIds {
-  readonly #site: string;
   readonly #remembered: number;
   /** How often each line has come, in two maps that take turns: by SHA-1, which tells lines apart without keeping them. */
   #recent = new Map<string, number>();
   #before = new Map<string, number>();
 
-  /** @param site tells equal lines of several sites apart; '' where lines name their site */
-  constructor(site: string, remembered = rememberedLines) {
-    this.#site = site;
+  constructor(remembered = rememberedLines) {
     this.#remembered = remembered;
   }
 
-  /** The eventId of a line without one; to be called once for each, in the order of the file. */
-  idOf(line: string): string {
-    const digest = hash('sha1', `${this.#site}\n${line}`, 'base64url');
+  /**
+   * The eventId of a line without one; to be called once for each, in the order of the file.
+   * @param site tells equal lines of several sites apart; '' where lines name their site
+   */
+  idOf(line: string, site: string): string {
+    const digest = hash('sha1', `${site}\n${line}`, 'base64url');
     const occurrence = this.#count(digest);
     return occurrence === 1 ? `line:${digest}` : `line:${digest}:${occurrence}`;
   }

@@ -2,4 +2,4 @@
 import { runRole } from '../lib/process/process.js';
 import { startCollector } from './role.js';
 
-await runRole('collector', startCollector);
+await runRole('collector', (context) => startCollector(context));

@@ -10,12 +10,13 @@ import type { RejectedLine } from './import.js';
 const shown = 5;
 
 export class RejectFile {
-  readonly path: string;
+  readonly path: string | undefined;
   readonly first: RejectedLine[] = [];
   count = 0;
   #fd: number | undefined;
 
-  constructor(path: string) {
+  /** @param path without one, lines are only counted and the first ones kept */
+  constructor(path: string | undefined) {
     this.path = path;
   }
 
@@ -23,6 +24,7 @@ export class RejectFile {
   add(line: RejectedLine): void {
     this.count++;
     if (this.first.length < shown) this.first.push(line);
+    if (this.path === undefined) return;
     try {
       this.#fd ??= openSync(this.path, 'w');
       writeSync(this.#fd, `${JSON.stringify(line)}\n`);

@@ -17,6 +17,8 @@ import type { RoleContext, RunningRole } from '../lib/process/role.js';
 import { StatusReporter } from '../lib/process/status.js';
 import { logSink } from './fact-sinks.js';
 import { ImportWorker } from './import-worker.js';
+import type { FormatOf } from './line-format.js';
+import { coreFormats } from './ndjson.js';
 import { collectorRoutes, newCounters } from './collector.js';
 
 export interface OpenCollector {
@@ -30,12 +32,18 @@ export interface OpenCollector {
 
 const reportEveryMs = 1_000;
 
-/** Takes the log for writing. Throws `data-dir.in-use` when another process is its writer; then nothing stays open. */
-export async function openCollector(context: RoleContext): Promise<OpenCollector> {
+/**
+ * Takes the log for writing. Throws `data-dir.in-use` when another process is its writer; then nothing stays open.
+ * @param formatOf the formats of files that imports left as jobs may have
+ */
+export async function openCollector(
+  context: RoleContext,
+  formatOf: FormatOf = coreFormats,
+): Promise<OpenCollector> {
   openDataDir(context.config, (text) => context.logger.warn(text));
   return openAll(async (closers) => {
     const { config, clock } = context;
-    const { url: urls } = makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots });
+    const { url: urls, bots } = makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots });
     const counters = newCounters();
     const status = new StatusReporter({ dataDir: config.dataDir, role: 'collector', clock });
     const state: { url: string; lastImport: ImportState | null } = { url: '', lastImport: null };
@@ -57,6 +65,8 @@ export async function openCollector(context: RoleContext): Promise<OpenCollector
         jobs,
         sink: logSink(log, urls),
         urls,
+        bots,
+        formatOf,
         clock,
         onChange: (change) => (state.lastImport = change),
       });
@@ -105,9 +115,9 @@ function openImportQueue(
 }
 
 /** The collector as a process of its own. */
-export async function startCollector(context: RoleContext): Promise<RunningRole> {
+export async function startCollector(context: RoleContext, formatOf?: FormatOf): Promise<RunningRole> {
   const endpoint = new HttpEndpoint(context); // first: it refuses keys and hosts, and has nothing to close yet
-  const collector = await openCollector(context);
+  const collector = await openCollector(context, formatOf);
   endpoint.mount(collector.routes);
   try {
     const { origin } = await endpoint.listen(context.config.collectorPort);

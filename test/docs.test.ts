@@ -36,7 +36,19 @@ test('the page on errors lists every code with what to do about it, and no other
 });
 
 test('every error code is thrown somewhere', () => {
-  const rooms = ['lib', 'log', 'facts', 'master-data', 'batch', 'serving', 'speed', 'query', 'ingest', 'cli'];
+  const rooms = [
+    'lib',
+    'log',
+    'facts',
+    'master-data',
+    'batch',
+    'serving',
+    'speed',
+    'query',
+    'ingest',
+    'ways-in',
+    'cli',
+  ];
   const sources = rooms.flatMap((dir) =>
     readdirSync(assetPath(dir), { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.ts') && !name.includes('test/') && name !== 'errors/errors.ts')

@@ -10,6 +10,7 @@ export function factsOfLines(log: string, host: string): Pageview[] {
   const facts: Pageview[] = [];
   for (const line of log.split('\n')) {
     const quoted = line.split('"');
+    if (quoted.length % 2 === 0) continue; // cut off within a field
     const [method, target] = (quoted[1] ?? '').split(' ');
     const status = (quoted[2] ?? '').trim().split(' ')[0] ?? '';
     if (method !== 'GET' || target === undefined || !(status.startsWith('2') || status === '304')) continue;

@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import type { ImportCounts } from '../ingest/import-state.js';
-import { combinedDefaults } from '../ingest/combined.js';
+import { logFile as formatOf } from '../ways-in/logs/log-files.js';
+import { pageviewDefaults } from '../ways-in/logs/pageviews.js';
 import { logSink } from '../ingest/fact-sinks.js';
 import { importFile } from '../ingest/import.js';
 import { projectRoot } from '../lib/files/assets.js';
@@ -92,11 +93,12 @@ async function importLog(swa: TestSystem): Promise<ImportCounts> {
   const urls = new UrlRules();
   return importFile({
     path: logFile,
-    format: { name: 'combined', options: { ...combinedDefaults, host } },
+    format: formatOf({ name: 'combined', options: { ...pageviewDefaults, host } }),
     sink: logSink(swa.system.log, urls),
     urls,
     clock: systemClock,
-    onRejected: (line) => assert.fail(`rejected: ${JSON.stringify(line)}`),
+    onRejected: ({ line, reason }) =>
+      assert.match(`${line}: ${reason}`, /^8899: the user agent .* is missing/),
   });
 }
 

@@ -6,7 +6,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { pino } from 'pino';
-import { newImportCounts } from '../../ingest/import.js';
+import { newImportCounts } from '../../ingest/import-state.js';
 import { systemClock } from '../../lib/time/clock.js';
 import { configWith } from '../../lib/config/config.js';
 import { openDataDir } from '../../lib/files/data-dir.js';

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import type { Page } from 'playwright-core';
-import { combinedDefaults } from '../../ingest/combined.js';
+import { logFile } from '../../ways-in/logs/log-files.js';
+import { pageviewDefaults } from '../../ways-in/logs/pageviews.js';
 import { logSink } from '../../ingest/fact-sinks.js';
 import { importFile } from '../../ingest/import.js';
 import { systemClock } from '../../lib/time/clock.js';
@@ -110,7 +111,7 @@ async function importAccessLog(t: TestContext, swa: TestSystem): Promise<void> {
   const urls = new UrlRules();
   const counts = await importFile({
     path,
-    format: { name: 'combined', options: { ...combinedDefaults, host } },
+    format: logFile({ name: 'combined', options: { ...pageviewDefaults, host } }),
     sink: logSink(swa.system.log, urls),
     urls,
     clock: systemClock,

@@ -11,9 +11,11 @@ import { SwaError } from '../../lib/errors/errors.js';
 import { timeStart, type Fact } from '../../facts/fact.js';
 import { openJobQueue } from '../../log/queue/job-queue.js';
 import type { QueueOptions } from '../../log/queue/single-consumer-queue.js';
+import { BotRule } from '../../facts/bots.js';
 import { UrlRules } from '../../facts/url/normalize.js';
 import { defaultRejectPath } from '../reject-file.js';
 import { ImportWorker } from '../import-worker.js';
+import { coreFormats } from '../ndjson.js';
 
 const lines = (count: number): string =>
   Array.from({ length: count }, (_, i) =>
@@ -51,6 +53,8 @@ function setUp(t: TestContext) {
       jobs: openJobQueue(dataDir, 'import', clock, queue),
       sink: { append },
       urls: new UrlRules(),
+      bots: new BotRule('exclude'),
+      formatOf: coreFormats,
       clock,
       onChange: (state) => waiters.filter(({ met }) => met(state)).forEach(({ resolve }) => resolve(state)),
     });

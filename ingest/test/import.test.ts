@@ -4,19 +4,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import type { ImportCounts } from '../import-state.js';
+import { newImportCounts, type ImportCounts } from '../import-state.js';
 import { UrlRules } from '../../facts/url/normalize.js';
 import { SwaError, hasCode } from '../../lib/errors/errors.js';
 import type { Fact } from '../../facts/fact.js';
-import { combinedDefaults } from '../combined.js';
+import { logFile, type LogOptions } from '../../ways-in/logs/log-files.js';
+import { pageviewDefaults } from '../../ways-in/logs/pageviews.js';
 import type { FactSink } from '../fact-sinks.js';
-import { importFile, newImportCounts, type ImportFormat, type RejectedLine } from '../import.js';
+import { importFile, type RejectedLine } from '../import.js';
+import type { FileFormat } from '../line-format.js';
+import { ndjson } from '../ndjson.js';
 
-const combined: ImportFormat = {
-  name: 'combined',
-  options: { ...combinedDefaults, host: 'www.example.org' },
-};
-const ndjson: ImportFormat = { name: 'ndjson' };
+const combinedWith = (more: Partial<LogOptions>): FileFormat =>
+  logFile({ name: 'combined', options: { ...pageviewDefaults, host: 'www.example.org', ...more } });
+const combined = combinedWith({});
 const now = Date.UTC(2026, 0, 1);
 
 const line = (target: string, second: number, status = 200): string =>
@@ -28,13 +29,15 @@ const viewOf = (visitor: string): string =>
   JSON.stringify({ type: 'pageview', visitor, url: 'https://e.org/', timestamp: now });
 
 interface Outcome {
+  /** Without the reasons, whose sums are checked. */
   readonly counts: ImportCounts;
+  readonly reasons: Pick<ImportCounts, 'filteredBy' | 'rejectedBy'>;
   readonly facts: readonly Fact[];
   readonly rejected: readonly RejectedLine[];
 }
 
 /** @param bytes a text is whole lines: what it lacks is the last line end */
-async function importBytes(t: TestContext, bytes: Buffer | string, format: ImportFormat): Promise<Outcome> {
+async function importBytes(t: TestContext, bytes: Buffer | string, format: FileFormat): Promise<Outcome> {
   const dir = mkdtempSync(join(tmpdir(), 'swa-import-'));
   t.after(() => rmSync(dir, { recursive: true }));
   const path = join(dir, 'facts');
@@ -56,10 +59,24 @@ async function importBytes(t: TestContext, bytes: Buffer | string, format: Impor
   } catch (error) {
     throw Object.assign(error instanceof Error ? error : new Error(String(error)), { facts, counts });
   }
-  const { read, accepted, duplicate, filtered, rejected: refused, unconfirmed } = counts;
-  assert.equal(read, accepted + duplicate + filtered + refused + unconfirmed);
+  const { read, accepted, repeated, filtered, rejected: refused, unconfirmed } = counts;
+  assert.equal(read, accepted + repeated + filtered + refused + unconfirmed);
   assert.equal(counts.accepted, facts.length);
-  return { counts, facts, rejected };
+  const { filteredBy, rejectedBy, ...numbers } = counts;
+  for (const [by, count] of [
+    [filteredBy, filtered],
+    [rejectedBy, refused],
+  ] as const)
+    assert.equal(
+      Object.values(by).reduce((sum, one) => sum + one, 0),
+      count,
+    );
+  return {
+    counts: { ...newImportCounts(), ...numbers },
+    reasons: { filteredBy, rejectedBy },
+    facts,
+    rejected,
+  };
 }
 
 test('every line ends in exactly one count', async (t) => {
@@ -71,7 +88,11 @@ test('every line ends in exactly one count', async (t) => {
     'nonsense',
     '',
   ].join('\n');
-  const { counts, rejected } = await importBytes(t, `${text}\n`, combined);
+  const { counts, reasons, rejected } = await importBytes(t, `${text}\n`, combined);
+  assert.deepEqual(reasons, {
+    filteredBy: { 'static file': 1, 'status 4xx': 1, 'empty line': 1 },
+    rejectedBy: { 'the line ends within the address': 1 },
+  });
   assert.deepEqual(counts, {
     ...newImportCounts(),
     read: 6,
@@ -88,14 +109,14 @@ test('every line ends in exactly one count', async (t) => {
     ...newImportCounts(),
     read: 5,
     accepted: 1,
-    duplicate: 1,
+    repeated: 1,
     filtered: 1,
     rejected: 2,
   });
 });
 
 test('a placeholder for the user of a line stands for nobody: the address is the visitor', async (t) => {
-  const byUser: ImportFormat = { name: 'combined', options: { ...combined.options, visitor: 'user' } };
+  const byUser = combinedWith({ visitor: 'user' });
   const lines = ['-', 'ann', 'Anonymous', '""', '0', 'null'].map(lineOf);
   const { facts } = await importBytes(t, lines.join('\n'), byUser);
   assert.deepEqual(
@@ -152,7 +173,7 @@ test('a line of a time that does not exist is rejected, naming it', async (t) =>
   assert.equal(counts.rejected, times.length);
   assert.deepEqual(
     rejected.map((one) => one.reason),
-    times.map((time) => `cannot parse the time field (combined format): '${time}'`),
+    times.map((time) => `cannot parse the time: '${time}'`),
   );
 });
 
@@ -290,10 +311,7 @@ test('a last NDJSON line without its line end is taken when it is whole', async 
 });
 
 test('a line that is not UTF-8 is rejected, in every format', async (t) => {
-  const combinedByUser: ImportFormat = {
-    name: 'combined',
-    options: { ...combined.options, visitor: 'user' },
-  };
+  const combinedByUser = combinedWith({ visitor: 'user' });
   for (const [format, write] of [
     [ndjson, viewOf],
     [combinedByUser, lineOf],
@@ -353,7 +371,7 @@ test('a log in another format is rejected by field', async (t) => {
     combined,
   );
   assert.equal(counts.rejected, 1);
-  assert.match(rejected[0]?.reason ?? '', /field time does not fit|field user does not fit/);
+  assert.match(rejected[0]?.reason ?? '', /^the user holds a blank|the line ends within the user/);
 });
 
 test('an endless line is rejected without being kept', async (t) => {

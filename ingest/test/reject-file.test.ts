@@ -16,10 +16,11 @@ test('the longest file name there can be leaves room for the rejects, cut betwee
     [`a${'\u20ac'.repeat(84)}`, `a${'\u20ac'.repeat(66)}`],
     [`ab${'\u{1f600}'.repeat(63)}`, `ab${'\u{1f600}'.repeat(49)}`],
   ] as const) {
-    const rejects = new RejectFile(defaultRejectPath(dataDir, join('/logs', name), () => 0));
+    const path = defaultRejectPath(dataDir, join('/logs', name), () => 0);
+    const rejects = new RejectFile(path);
     rejects.add({ line: 1, reason: 'no', text: '' });
     rejects.close();
-    assert.equal(basename(rejects.path), `${kept}-1970-01-01T00-00-00-000Z.ndjson`);
-    assert.equal(readFileSync(rejects.path, 'utf8'), '{"line":1,"reason":"no","text":""}\n');
+    assert.equal(basename(path), `${kept}-1970-01-01T00-00-00-000Z.ndjson`);
+    assert.equal(readFileSync(path, 'utf8'), '{"line":1,"reason":"no","text":""}\n');
   }
 });

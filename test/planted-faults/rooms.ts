@@ -11,6 +11,7 @@ import { queryFaults } from './rooms/query.js';
 import { servingFaults } from './rooms/serving.js';
 import { speedFaults } from './rooms/speed.js';
 import { topologyFaults } from './rooms/topology.js';
+import { logFormatFaults } from './rooms/ways-in.js';
 
 export const roomFaults: readonly PlantedFault[] = [
   ...batchFaults,
@@ -24,4 +25,5 @@ export const roomFaults: readonly PlantedFault[] = [
   ...servingFaults,
   ...speedFaults,
   ...topologyFaults,
+  ...logFormatFaults,
 ];

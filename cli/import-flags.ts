@@ -1,0 +1,121 @@
+/** The options of `swa import`, and the format they name. */
+import { Option, type Command } from 'commander';
+import { SwaError } from '../lib/errors/errors.js';
+import type { LogFile } from '../ways-in/logs/log-files.js';
+
+export interface ImportFlags {
+  readonly format: string;
+  readonly host?: string;
+  readonly scheme?: 'http' | 'https';
+  readonly visitor: 'ip' | 'ip-agent' | 'user';
+  readonly clientIp?: string;
+  readonly zone?: string;
+  readonly method: string;
+  readonly status: string;
+  readonly keepStatic?: boolean;
+  readonly logFormat?: string;
+  readonly notation?: 'apache' | 'nginx' | 'goaccess';
+  readonly dateFormat?: string;
+  readonly timeFormat?: string;
+  readonly maxReject: string;
+  readonly rejects?: string;
+  readonly dryRun?: boolean;
+  readonly background?: boolean;
+  readonly json?: boolean;
+}
+
+export function addImportOptions(command: Command): Command {
+  return command
+    .option('--format <name>', 'format of the lines, told by the first ones unless it is named', 'auto')
+    .option(
+      '--host <name>',
+      'the site the lines belong to (www.example.org), where they do not name it; where they do, only its lines count',
+    )
+    .addOption(
+      new Option('--scheme <name>', 'scheme of the URLs (default: as lines say, else https)').choices([
+        'http',
+        'https',
+      ]),
+    )
+    .addOption(
+      new Option('--visitor <rule>', 'what stands for a visitor')
+        .choices(['ip', 'ip-agent', 'user'])
+        .default('ip'),
+    )
+    .option(
+      '--client-ip <n>',
+      'how many proxies of your own stand before the server: the client is so many addresses from the end of X-Forwarded-For; 0: the address that connected',
+    )
+    .option('--zone <name>', 'time zone of times that name none (Europe/Berlin, +02:00)')
+    .option('--method <list>', 'methods that view a page', 'GET')
+    .option('--status <list>', 'status codes that count', '2xx,304')
+    .option('--keep-static', 'count static files too')
+    .option(
+      '--log-format <text>',
+      "the format as it stands in the server's configuration (Apache, nginx), or GoAccess' notation",
+    )
+    .addOption(
+      new Option('--notation <name>', 'whose notation it is, where it cannot be told').choices([
+        'apache',
+        'nginx',
+        'goaccess',
+      ]),
+    )
+    .option('--date-format <text>', "GoAccess' option of this name")
+    .option('--time-format <text>', "GoAccess' option of this name")
+    .option('--dry-run', 'import nothing: show what would be read, and ten example facts')
+    .option('--max-reject <percent>', 'exit 3 when more than this share of the lines is rejected', '1')
+    .option('--rejects <file>', 'where rejected lines go (default: in the data directory)')
+    .option('--background', 'leave it to the running system as a job, and return at once')
+    .option('--json', 'print the counts as JSON');
+}
+
+/** The format as it stands in a job. Throws `usage.invalid` naming an option that is not valid. */
+export async function storedFormat(flags: ImportFlags): Promise<{ name: 'ndjson' } | LogFile> {
+  if (flags.format === 'ndjson') return { name: 'ndjson' };
+  const { isHost } = await import('../ways-in/logs/pageviews.js');
+  const { host, scheme, zone, logFormat, notation, dateFormat, timeFormat } = flags;
+  if (host !== undefined && !isHost(host)) {
+    throw new SwaError('usage.invalid', `--host is not a host name: '${host}'`, {
+      hint: 'for example --host www.example.org',
+    });
+  }
+  const statuses = flags.status.split(',');
+  const bad = statuses.find((status) => !/^\d(xx|\d\d)$/.test(status));
+  if (bad !== undefined)
+    throw new SwaError('usage.invalid', `--status takes codes like 2xx or 304, got '${bad}'`);
+  if (logFormat !== undefined && flags.format !== 'auto')
+    throw new SwaError('usage.invalid', `--log-format and --format ${flags.format} exclude each other`);
+  return {
+    name: logFormat === undefined ? flags.format : 'log-format',
+    options: {
+      visitor: flags.visitor,
+      methods: flags.method.split(','),
+      statuses,
+      keepStatic: flags.keepStatic === true,
+      ...given({ host, scheme, zone, logFormat, notation, dateFormat, timeFormat }),
+      ...(flags.clientIp === undefined ? {} : { trustedProxies: proxies(flags.clientIp) }),
+    },
+  };
+}
+
+type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
+
+/** Without what is undefined. */
+function given<T extends object>(options: T): Given<T> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Given<T>;
+}
+
+function proxies(text: string): number {
+  if (!/^\d{1,2}$/.test(text))
+    throw new SwaError('usage.invalid', `--client-ip takes a number of proxies from 0 to 99, got '${text}'`);
+  return Number(text);
+}
+
+export function percentOf(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !(value >= 0 && value <= 100)) {
+    throw new SwaError('usage.invalid', `--max-reject takes a percentage from 0 to 100, got '${text}'`);
+  }
+  return value;
+}

@@ -1,0 +1,44 @@
+/**
+ * The port between an import and the formats of files: a format reads a line and says which fact it is, or why it is none. NDJSON of facts is
+ * read here (`ndjson.ts`); the formats of web servers are read around the core, in `ways-in/logs/`, and are given to the import.
+ */
+import type { ByteProgress, Line } from './lines.js';
+
+/** What a line is. Reasons are texts of a bounded set, so that they can be counted; what the line says goes into `value`. */
+export type LineResult =
+  | {
+      readonly kind: 'fact';
+      /** For the door. */
+      readonly value: object;
+      /** Tells equal lines of several sites apart where lines do not name theirs: part of the eventId. */
+      readonly site: string;
+    }
+  | { readonly kind: 'filtered'; readonly reason: string }
+  | { readonly kind: 'rejected'; readonly reason: string; readonly value?: string };
+
+export interface LineReader {
+  /** What was chosen for this file, for people, as far as it was read: `{ format: 'combined (detected)', host: 'www.example.org' }`. */
+  readonly about: Readonly<Record<string, string>>;
+  /** Called once a line, in the order of the file. Never throws. */
+  read(line: string): LineResult;
+  /** Whether a text without a line end shows by itself that it is a whole line. */
+  isWhole(text: string): boolean;
+}
+
+export interface FileFormat {
+  /**
+   * Starts a file. Throws a SwaError when the file is of another format, or an option is missing.
+   * @param first the first lines of the file, at least one
+   */
+  open(first: readonly string[]): LineReader;
+  /** The rows of a file that does not consist of lines of text; undefined where it does. */
+  readonly rows?: (path: string, progress: ByteProgress) => AsyncGenerator<readonly Line[]>;
+}
+
+/** The format that a job names. Throws a SwaError when it is unknown, or its options are not valid. */
+export type FormatOf = (stored: unknown) => Promise<FileFormat>;
+
+/** Shown with a reason. */
+export function withValue({ reason, value }: { readonly reason: string; readonly value?: string }): string {
+  return value === undefined ? reason : `${reason}: '${value.slice(0, 80)}'`;
+}

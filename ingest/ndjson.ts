@@ -1,0 +1,46 @@
+/** NDJSON: one fact a line, as `POST /v1/events` takes it. */
+import { z } from 'zod';
+import { SwaError } from '../lib/errors/errors.js';
+import type { FileFormat, FormatOf, LineReader, LineResult } from './line-format.js';
+
+const reader: LineReader = {
+  about: { format: 'ndjson' },
+  read: readFact,
+  isWhole: (text) => readFact(text).kind !== 'rejected',
+};
+
+export const ndjson: FileFormat = { open: () => reader };
+
+function readFact(line: string): LineResult {
+  if (line.trim() === '') return { kind: 'filtered', reason: 'empty line' };
+  try {
+    const value: unknown = JSON.parse(line);
+    if (typeof value === 'object' && value !== null) return { kind: 'fact', value, site: '' };
+    return { kind: 'rejected', reason: 'is not a JSON object', value: line };
+  } catch {
+    return { kind: 'rejected', reason: 'is not JSON', value: line };
+  }
+}
+
+/** True for a line that is a fact of ours, whether or not the door takes it. */
+export function isFactLine(line: string): boolean {
+  const result = readFact(line);
+  return (
+    result.kind === 'fact' &&
+    'type' in result.value &&
+    (result.value.type === 'pageview' || result.value.type === 'equiv' || result.value.type === 'retract')
+  );
+}
+
+export const ndjsonSchema = z.object({ name: z.literal('ndjson') });
+
+/** The formats the core knows by itself. */
+export const coreFormats: FormatOf = (stored) => {
+  if (ndjsonSchema.safeParse(stored).success) return Promise.resolve(ndjson);
+  const name = z.object({ name: z.string() }).safeParse(stored).data?.name ?? 'without a name';
+  return Promise.reject(
+    new SwaError('import.failed', `this process cannot read files of format ${name}`, {
+      hint: 'run the collector by `swa start` or `swa collector`, which know the formats of web servers',
+    }),
+  );
+};

@@ -1,0 +1,55 @@
+/** Addresses in one spelling, and which of several is the client's. */
+import { SocketAddress, isIPv4, isIPv6 } from 'node:net';
+import { refused, type Refusal } from '../request.js';
+
+/**
+ * An address as RFC 5952 spells it: lower case, the longest run of zeros left out; one of IPv4 that is mapped into IPv6 as what it is. A port
+ * behind it (`192.0.2.1:80`, `[2001:db8::1]:80`) and a zone (`%eth0`) are dropped. Undefined for what is not an address.
+ */
+export function canonicalAddress(text: string): string | undefined {
+  if (isIPv4(text)) return text;
+  const [, bracketed, v4] = withPort.exec(text) ?? [];
+  if (v4 !== undefined) return isIPv4(v4) ? v4 : undefined;
+  const [plain = ''] = (bracketed ?? text).split('%');
+  if (!isIPv6(plain)) return undefined;
+  const { address } = new SocketAddress({ address: plain, family: 'ipv6' });
+  return address.startsWith('::ffff:') && isIPv4(address.slice(7)) ? address.slice(7) : address;
+}
+
+const withPort = /^(?:\[([^\]]*)\](?::\d{1,5})?|(\d+\.\d+\.\d+\.\d+):\d{1,5})$/;
+
+/** Bounded memory of addresses already spelled: most lines repeat one. */
+const maxKnown = 16_384;
+const known = new Map<string, string | undefined>();
+
+function spelled(text: string): string | undefined {
+  if (known.has(text)) return known.get(text);
+  if (known.size >= maxKnown) known.clear();
+  const address = canonicalAddress(text);
+  known.set(text, address);
+  return address;
+}
+
+/**
+ * The client's address.
+ * @param address who connected, as the log says; or the list that a proxy passed on
+ * @param forwardedFor X-Forwarded-For: each proxy puts the address that connected to it at the end, and what a client writes itself stands before
+ * @param trustedProxies how many proxies of one's own a request has passed before the server that wrote the log: the client is the
+ *   entry so many from the end, or the first where there are fewer; 0 takes who connected
+ */
+export function clientAddress(
+  address: string | undefined,
+  forwardedFor: string | undefined,
+  trustedProxies: number,
+): string | Refusal {
+  const list = trustedProxies > 0 ? (forwardedFor ?? address) : address;
+  if (list === undefined) return refused('the address is missing');
+  let one = list;
+  if (list.includes(',')) {
+    if (trustedProxies === 0)
+      return refused('the address is a list (--client-ip says which of it is the client)', list);
+    const entries = list.split(',');
+    one = entries[Math.max(0, entries.length - trustedProxies)]?.trim() ?? '';
+  }
+  return spelled(one) ?? refused('the address is not an IP address', one);
+}

@@ -1,0 +1,48 @@
+/**
+ * Application Load Balancer of AWS: `https <time> <balancer> <client:port> ... "GET https://host:443/a HTTP/1.1" "agent" ...`. The page is seen when
+ * the request came; the time in front is the response's.
+ * https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-access-logs.html
+ */
+import { unescapeTarget, unescapeText } from '../fields/escapes.js';
+import { parseRequestLine } from '../fields/request-line.js';
+import { parseIso } from '../fields/time-formats.js';
+import { present, refused, type LogFormat, type Parsed } from '../request.js';
+
+export const alb: LogFormat = { name: 'alb', title: 'AWS Application Load Balancer', start: () => parse };
+
+const begin =
+  /^(?:http|https|h2|ws|wss|grpc|grpcs) (\d{4}-\d\d-\d\dT\S+) \S+ (\S+) \S+ \S+ \S+ \S+ (\S+) \S+ \S+ \S+ /;
+const place = { agent: 1, creationTime: 9 } as const;
+const field = /"((?:[^"\\]|\\.)*)"|(\S+)/g;
+
+function parse(line: string): Parsed {
+  const match = begin.exec(line);
+  if (match === null) return refused('the line does not begin as one of a load balancer', line);
+  const [head, responseTime = '', client, status] = match;
+  const fields = Array.from(
+    line.slice(head.length).matchAll(field),
+    ([, quoted, plain]) => quoted ?? plain ?? '',
+  );
+  const [requestText = ''] = fields;
+  if (fields.length < 2) return refused('the line ends within the request', line.slice(head.length));
+  const timeText = fields[place.creationTime];
+  const time = parseIso(timeText !== undefined && /^\d{4}-/.test(timeText) ? timeText : responseTime);
+  if (!Number.isFinite(time)) return refused('cannot parse the time', timeText ?? responseTime);
+  const { method, target } = parseRequestLine(requestText);
+  const [, scheme, host, path] = /^(https?|wss?):\/\/([^/?#]+)(.*)$/i.exec(target ?? '') ?? [];
+  const agent = present(fields[place.agent]);
+  return {
+    kind: 'request',
+    address: present(client),
+    time,
+    method,
+    target:
+      target === undefined
+        ? undefined
+        : unescapeTarget(path === undefined ? target : path.startsWith('/') ? path : `/${path}`),
+    status: present(status),
+    host: host?.replace(/:(?:80|443)$/, ''),
+    scheme: scheme === undefined ? undefined : /s$/i.test(scheme) ? 'https' : 'http',
+    userAgent: agent === undefined ? undefined : unescapeText(agent),
+  };
+}

@@ -1,0 +1,69 @@
+/**
+ * CloudFront's standard log: W3C extended with tabs. What may not stand there is percent-encoded, percent signs as well; the page's site is
+ * in x-host-header. https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/AccessLogs.html
+ */
+import { passed, refused, type LogFormat, type ParseLine, type Parsed } from '../request.js';
+import { placesOf, wallMs, type Column, type Places } from './w3c.js';
+
+export const cloudfront: LogFormat = {
+  name: 'cloudfront',
+  title: 'CloudFront, standard log',
+  start(): ParseLine {
+    let places: Places | undefined;
+    return (line): Parsed => {
+      if (line.startsWith('#')) {
+        const fields = /^#Fields:\s*(.*)$/.exec(line)?.[1];
+        if (fields !== undefined) places = placesOf(fields, /\s+/);
+        return passed('comment');
+      }
+      if (places === undefined) return refused('no #Fields line came before', line);
+      const values = line.split('\t');
+      if (values.length < places.count)
+        return refused(
+          'the line does not have as many fields as #Fields names',
+          `${values.length} instead of ${places.count}`,
+        );
+      return requestOf(values, places);
+    };
+  },
+};
+
+function requestOf(values: readonly string[], places: Places): Parsed {
+  const text = (column: Column): string | undefined => {
+    const value = values[places[column]];
+    return value === undefined || value === '-' || value === '' ? undefined : value;
+  };
+  const date = text('date') ?? '';
+  const time = text('time') ?? '';
+  const at = wallMs(date, time);
+  if (at === undefined) return refused('cannot parse date and time', `${date} ${time}`);
+  const stem = text('stem');
+  const query = text('query');
+  const protocol = text('scheme');
+  return {
+    kind: 'request',
+    address: text('address'),
+    forwardedFor: text('forwardedFor'),
+    time: at,
+    method: text('method'),
+    target: stem === undefined ? undefined : decoded(query === undefined ? stem : `${stem}?${query}`, '%25'),
+    status: text('status'),
+    host: text('host'),
+    scheme: protocol === 'https' || protocol === 'wss' ? 'https' : 'http',
+    referrer: decoded(text('referrer'), ''),
+    userAgent: decoded(text('userAgent'), ''),
+    eventId: text('eventId'),
+  };
+}
+
+/**
+ * Undoes the log's own encoding once: a percent sign is written `%25`.
+ * @param only the one code to be undone in URLs, whose other codes are the client's; '' undoes all
+ */
+function decoded<T extends string | undefined>(text: T, only: string): T {
+  if (text === undefined || !text.includes('%')) return text;
+  if (only !== '') return text.replaceAll(only, '%') as T;
+  return text.replace(/(?:%[0-9A-Fa-f]{2})+/g, (run) =>
+    Buffer.from(run.replaceAll('%', ''), 'hex').toString('utf8'),
+  ) as T;
+}

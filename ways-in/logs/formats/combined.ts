@@ -1,0 +1,14 @@
+/** The combined format, of Apache, nginx and many others; a line may end before the referrer, as in the common format. */
+import { apacheShape } from '../format-string.js';
+import { textFormat } from '../text-format.js';
+
+const shape = '%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i"';
+
+/** Fields of the common format, which combined begins with. */
+export const commonFields = 7;
+
+export const combined = textFormat({
+  name: 'combined',
+  title: 'Apache and nginx, combined',
+  shape: () => apacheShape(shape, { mayEndBefore: commonFields }),
+});

@@ -1,0 +1,13 @@
+/** The combined format behind the name of the site, with or without its port: Debian's other_vhosts_access.log. */
+import { apacheShape } from '../format-string.js';
+import { textFormat } from '../text-format.js';
+import { commonFields } from './combined.js';
+
+export const vhostCombined = textFormat({
+  name: 'vhost_combined',
+  title: 'Apache, the name of the virtual host in front',
+  shape: () =>
+    apacheShape('%v:%p %h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i"', {
+      mayEndBefore: commonFields + 1,
+    }),
+});

@@ -1,0 +1,132 @@
+/**
+ * W3C extended log files, as IIS writes them: `#Fields:` names the columns, again wherever they change. Times are UTC
+ * (https://www.w3.org/TR/WD-logfile). IIS writes blanks of a user agent as `+`; others put texts with blanks in quotes.
+ */
+import { passed, refused, type LogFormat, type LogRequest, type ParseLine, type Parsed } from '../request.js';
+import { isRealTime } from '../../../lib/time/real-time.js';
+
+/** The columns that mean something, in order of preference. */
+const columns = {
+  date: ['date'],
+  time: ['time'],
+  localDate: ['date-local'],
+  localTime: ['time-local'],
+  address: ['c-ip'],
+  forwardedFor: ['x-forwarded-for', 'cs(x-forwarded-for)', 's-xff'],
+  user: ['cs-username', 'cs-auth-id', 'c-auth-id'],
+  method: ['cs-method'],
+  stem: ['cs-uri-stem'],
+  uri: ['cs-uri'],
+  query: ['cs-uri-query'],
+  status: ['sc-status'],
+  host: ['x-host-header', 'cs-host', 'cs(host)'],
+  port: ['s-port'],
+  scheme: ['cs-protocol'],
+  userAgent: ['cs(user-agent)'],
+  referrer: ['cs(referer)', 'cs(referrer)'],
+  eventId: ['x-edge-request-id'],
+} as const;
+export type Column = keyof typeof columns;
+
+/** Where the columns of a file stand; one that is not there is -1. */
+export type Places = Readonly<Record<Column, number>> & { readonly count: number };
+
+export function placesOf(fieldsLine: string, separator: RegExp): Places {
+  const names = fieldsLine.trim().toLowerCase().split(separator);
+  const places = Object.fromEntries(
+    Object.entries(columns).map(([column, of]) => [
+      column,
+      of.map((name) => names.indexOf(name)).find((at) => at >= 0) ?? -1,
+    ]),
+  ) as Record<Column, number>; // every column has its entry
+  return { ...places, count: names.length };
+}
+
+export const w3c: LogFormat = {
+  name: 'w3c',
+  title: 'W3C extended, IIS',
+  start({ utcOf }): ParseLine {
+    let places: Places | undefined;
+    let date = '';
+    return (line): Parsed => {
+      if (line.startsWith('#')) {
+        const [, directive = '', value = ''] = /^#([\w-]+):\s*(.*)$/.exec(line) ?? [];
+        if (directive.toLowerCase() === 'fields') places = placesOf(value, /\s+/);
+        if (directive.toLowerCase() === 'date') date = value.slice(0, 10);
+        return passed('comment');
+      }
+      if (places === undefined) return refused('no #Fields line came before', line);
+      const values = valuesOf(line);
+      if (values.length !== places.count)
+        return refused(
+          'the line does not have as many fields as #Fields names',
+          `${values.length} instead of ${places.count}`,
+        );
+      return requestOf(values, places, date, utcOf);
+    };
+  },
+};
+
+function valuesOf(line: string): string[] {
+  if (!line.includes('"')) {
+    const values = line.split(' ');
+    return values.includes('') || line.includes('\t') ? line.trim().split(/\s+/) : values;
+  }
+  return (line.match(/"(?:[^"]|"")*"|\S+/g) ?? []).map((text) =>
+    text.startsWith('"') ? text.slice(1, -1).replaceAll('""', '"') : text,
+  );
+}
+
+function requestOf(
+  values: readonly string[],
+  places: Places,
+  date: string,
+  utcOf: ((localMs: number) => number) | undefined,
+): Parsed {
+  const text = (column: Column): string | undefined => {
+    const value = values[places[column]];
+    return value === undefined || value === '-' || value === '' ? undefined : value;
+  };
+  if (places.address < 0 && places.forwardedFor < 0) return refused('#Fields names no c-ip');
+  const isLocal = places.time < 0 && places.localTime >= 0;
+  const dayText = (isLocal ? text('localDate') : text('date')) ?? date;
+  const timeText = (isLocal ? text('localTime') : text('time')) ?? '';
+  const wall = wallMs(dayText, timeText);
+  if (wall === undefined) return refused('cannot parse date and time', `${dayText} ${timeText}`);
+  if (isLocal && utcOf === undefined) return refused('times are local (--zone says where)');
+  const stem = text('stem') ?? text('uri');
+  const query = text('query');
+  return {
+    kind: 'request',
+    address: text('address'),
+    forwardedFor: text('forwardedFor'),
+    user: text('user'),
+    time: isLocal && utcOf !== undefined ? utcOf(wall) : wall,
+    method: text('method') ?? (places.method < 0 && stem !== undefined ? 'GET' : undefined),
+    target: stem === undefined || query === undefined ? stem : `${stem}?${query}`,
+    status: text('status'),
+    host: text('host'),
+    scheme: schemeOf(text('scheme'), text('port')),
+    referrer: text('referrer'),
+    userAgent: text('userAgent')?.replaceAll('+', ' '),
+  } satisfies LogRequest;
+}
+
+const shape = /^(\d{4})-(\d\d)-(\d\d) (\d\d):(\d\d)(?::(\d\d)(\.\d+)?)?$/;
+
+/** As if the clock on the wall showed UTC. */
+export function wallMs(date: string, time: string): number | undefined {
+  const match = shape.exec(`${date} ${time}`);
+  if (match === null) return undefined;
+  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match
+    .slice(1, 7)
+    .map((text) => Number(text ?? 0));
+  if (!isRealTime(year, month, day, hour, minute, second)) return undefined;
+  return Date.UTC(year, month - 1, day, hour, minute, second) + Math.floor(1_000 * Number(match[7] ?? 0));
+}
+
+function schemeOf(protocol: string | undefined, port: string | undefined): string | undefined {
+  if (protocol !== undefined)
+    return /^(?:https|wss)$/i.test(protocol) ? 'https' : /^(?:http|ws)$/i.test(protocol) ? 'http' : undefined;
+  return port === '443' ? 'https' : port === '80' ? 'http' : undefined;
+}

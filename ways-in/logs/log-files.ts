@@ -1,0 +1,207 @@
+/**
+ * Files of web servers' logs for the import: which format a file has, and its lines as pageviews. Without a format given it is told by the first lines,
+ * and a line that this one does not read is tried with the others: a server's configuration may change in the middle of a file.
+ */
+import { z } from 'zod';
+import { isFactLine, ndjson, ndjsonSchema } from '../../ingest/ndjson.js';
+import type { FileFormat, LineReader, LineResult } from '../../ingest/line-format.js';
+import { SwaError } from '../../lib/errors/errors.js';
+import { zoneReader } from './fields/zone.js';
+import { formatOfString, goAccessDefaults, notationOf, notations } from './format-string.js';
+import { logFormats, otherFormats } from './formats.js';
+import { pageviewOf, pageviewOptionsSchema, type PageviewOptions } from './pageviews.js';
+import type { LogFormat, ParseLine, ParseOptions, Parsed } from './request.js';
+
+export const logOptionsSchema = pageviewOptionsSchema.extend({
+  /** Where times are local. */
+  zone: z.string().optional(),
+  /** Of the format `log-format`. */
+  logFormat: z.string().optional(),
+  notation: z.enum(notations).optional(),
+  dateFormat: z.string().optional(),
+  timeFormat: z.string().optional(),
+});
+export type LogOptions = Readonly<z.infer<typeof logOptionsSchema>>;
+
+/** A format by name, `log-format` for the one in the options, or `auto`. As it stands in a job. */
+const logFileSchema = z.object({ name: z.string(), options: logOptionsSchema });
+export type LogFile = Readonly<z.infer<typeof logFileSchema>>;
+
+/** The format of a file, as asked for on the command line or stored in a job. Throws `usage.invalid` when it is unknown. */
+export function formatOf(stored: unknown): Promise<FileFormat> {
+  if (ndjsonSchema.safeParse(stored).success) return Promise.resolve(ndjson);
+  const { name, options } = logFileSchema.parse(stored);
+  return Promise.resolve(logFile({ name, options }));
+}
+
+export function logFile({ name, options }: LogFile): FileFormat {
+  const parseOptions: ParseOptions = options.zone === undefined ? {} : { utcOf: zoneReader(options.zone) };
+  if (name === 'auto') return { open: (first) => openUnasked(first, options, parseOptions) };
+  const format = name === 'log-format' ? formatGiven(options) : logFormats.find((one) => one.name === name);
+  if (format === undefined) {
+    const names = logFormats.map((one) => one.name).join(', ');
+    throw new SwaError('usage.invalid', `--format is not known: '${name}'`, {
+      hint: `one of auto, ndjson, ${names}`,
+    });
+  }
+  return {
+    open(first) {
+      checkOptions(first, format, options, parseOptions);
+      return new LogReader([format], options, parseOptions, false);
+    },
+  };
+}
+
+function formatGiven(options: LogOptions): LogFormat {
+  const { logFormat, notation, dateFormat, timeFormat } = options;
+  if (logFormat === undefined) throw new SwaError('usage.invalid', 'missing option --log-format');
+  return formatOfString(logFormat, notation ?? notationOf(logFormat), {
+    dateFormat: dateFormat ?? goAccessDefaults.dateFormat,
+    timeFormat: timeFormat ?? goAccessDefaults.timeFormat,
+  });
+}
+
+/** Reads by the first of its formats, and by the others what that one refuses. */
+class LogReader implements LineReader {
+  readonly #parsers: readonly { readonly format: LogFormat; readonly parse: ParseLine }[];
+  readonly #options: LogOptions;
+  readonly #isDetected: boolean;
+  readonly #linesBy = new Map<string, number>();
+
+  constructor(
+    formats: readonly LogFormat[],
+    options: LogOptions,
+    parseOptions: ParseOptions,
+    isDetected: boolean,
+  ) {
+    this.#parsers = formats.map((format) => ({ format, parse: format.start(parseOptions) }));
+    this.#options = options;
+    this.#isDetected = isDetected;
+  }
+
+  get about(): Readonly<Record<string, string>> {
+    const { host, zone } = this.#options;
+    const format = this.#parsers[0]?.format;
+    const others = [...this.#linesBy].map(([name, lines]) => `; ${lines} lines are ${name}`).join('');
+    const proxies = this.#options.trustedProxies ?? format?.trustedProxies ?? 0;
+    return {
+      format: `${format?.name ?? ''}${this.#isDetected ? ' (detected)' : ''}${others}`,
+      host: host ?? 'as lines say',
+      zone: zone ?? 'as lines say',
+      client: proxies === 0 ? 'the address that connected' : `X-Forwarded-For, ${proxies} from its end`,
+    };
+  }
+
+  read(line: string): LineResult {
+    if (line.trim() === '') return { kind: 'filtered', reason: 'empty line' };
+    let refusal: LineResult | undefined;
+    for (const { format, parse } of this.#parsers) {
+      const result = resultOf(parse(line), format, this.#options);
+      if (result.kind !== 'rejected') {
+        if (refusal !== undefined && result.kind === 'fact')
+          this.#linesBy.set(format.name, (this.#linesBy.get(format.name) ?? 0) + 1);
+        return result;
+      }
+      refusal ??= result;
+    }
+    return refusal ?? { kind: 'rejected', reason: 'no format' };
+  }
+
+  isWhole(text: string): boolean {
+    return (
+      this.#parsers[0]?.format.isJson === true && text.endsWith('}') && this.read(text).kind !== 'rejected'
+    );
+  }
+}
+
+function resultOf(parsed: Parsed, format: LogFormat, options: PageviewOptions): LineResult {
+  if (parsed.kind === 'request')
+    return pageviewOf(parsed, options, options.trustedProxies ?? format.trustedProxies ?? 0);
+  return parsed.kind === 'passed'
+    ? { kind: 'filtered', reason: parsed.reason }
+    : { ...parsed, kind: 'rejected' };
+}
+
+/** Told by the first lines: the format that reads most of them. */
+function openUnasked(first: readonly string[], options: LogOptions, parseOptions: ParseOptions): LineReader {
+  const lines = first.filter((line) => line.trim() !== '');
+  if (lines.length === 0 || lines.filter(isFactLine).length * 2 > lines.length) return ndjson.open(first);
+  const best = logFormats
+    .map((format) => ({ format, score: scoreOf(lines, format, options, parseOptions) }))
+    .reduce((a, b) => (b.score > a.score ? b : a));
+  if (best.score === 0) throw unknownFormat(lines);
+  checkOptions(lines, best.format, options, parseOptions);
+  // A format that reads what others read, too, reads nothing that they refuse for a reason.
+  const others = logFormats.filter(
+    (one) => one !== best.format && one.proof === undefined && one.name !== 'common',
+  );
+  return new LogReader([best.format, ...others], options, parseOptions, true);
+}
+
+/** Lines that a format reads. What is only missing in the options does not speak against it. */
+function scoreOf(
+  lines: readonly string[],
+  format: LogFormat,
+  options: LogOptions,
+  { utcOf }: ParseOptions,
+): number {
+  const parse = format.start({ utcOf: utcOf ?? ((localMs) => localMs) });
+  const lenient = {
+    ...options,
+    host: options.host ?? 'any.invalid',
+    trustedProxies: options.trustedProxies ?? 1,
+  };
+  let read = 0;
+  let proven = 0;
+  for (const line of lines) {
+    const parsed = parse(line);
+    if (parsed.kind !== 'request' || pageviewOf(parsed, lenient, lenient.trustedProxies).kind === 'rejected')
+      continue;
+    read++;
+    if (format.proof?.(parsed) === true) proven++;
+  }
+  return format.proof !== undefined && proven * 2 < read ? 0 : read;
+}
+
+/** Throws `usage.invalid` when no line can be read for want of an option. */
+function checkOptions(
+  lines: readonly string[],
+  format: LogFormat,
+  options: LogOptions,
+  parseOptions: ParseOptions,
+): void {
+  const parse = format.start(parseOptions);
+  let missing: string | undefined;
+  for (const line of lines) {
+    const parsed = parse(line);
+    if (parsed.kind === 'passed') continue;
+    const result = resultOf(parsed, format, options);
+    if (result.kind === 'fact') return;
+    if (result.kind === 'rejected')
+      missing ??= /^(.*) \((--[\w-]+) (.*)\)$/.exec(result.reason)?.slice(1).join('|');
+  }
+  if (missing === undefined) return;
+  const [what = '', option = '', use = ''] = missing.split('|');
+  throw new SwaError(
+    'usage.invalid',
+    `missing option ${option}: ${what} in the lines of this file (format ${format.name}), and ${option} ${use}`,
+    {
+      hint:
+        option === '--host'
+          ? 'for example --host www.example.org'
+          : `\`swa import --help\` tells more of ${option}`,
+    },
+  );
+}
+
+function unknownFormat(lines: readonly string[]): SwaError {
+  const other = otherFormats.find(({ shape }) => lines.some((line) => shape.test(line)));
+  const what =
+    other === undefined
+      ? 'cannot tell the format of the file by its first lines'
+      : `the file seems to be a log of ${other.name}, which is not read as it is`;
+  const names = logFormats.map(({ name }) => name).join(', ');
+  return new SwaError('import.failed', `${what}: '${(lines[0] ?? '').slice(0, 120)}'`, {
+    hint: other?.hint ?? `name it with --format (ndjson, ${names}), or write it down with --log-format`,
+  });
+}

@@ -1,0 +1,165 @@
+/**
+ * Which requests are pageviews, and of whom: by default a successful GET (2xx, 304) of something on the site that is not a static file. The
+ * same for every format.
+ */
+import { hash } from 'node:crypto';
+import { z } from 'zod';
+import { isNobody } from '../../facts/placeholders.js';
+import type { LineResult } from '../../ingest/line-format.js';
+import { clientAddress } from './fields/address.js';
+import { present, type LogRequest } from './request.js';
+
+/** What stands for a visitor: the address, the address with the user agent, or the logged-in user (without one, or for a placeholder, the address). */
+export const visitorRules = ['ip', 'ip-agent', 'user'] as const;
+export type VisitorRule = (typeof visitorRules)[number];
+
+export const pageviewOptionsSchema = z.object({
+  /** The site, where lines do not name theirs. Where they do, lines of other sites are filtered. */
+  host: z.string().optional(),
+  /** Scheme of the URLs; without it the line's, else https. */
+  scheme: z.enum(['http', 'https']).optional(),
+  visitor: z.enum(visitorRules),
+  /** Methods that view a page. */
+  methods: z.array(z.string()).readonly(),
+  /** Status codes that count: '2xx' or '304'. */
+  statuses: z.array(z.string()).readonly(),
+  keepStatic: z.boolean(),
+  /** Proxies of one's own before the server; see `clientAddress`. Without it the format decides. */
+  trustedProxies: z.number().optional(),
+});
+export type PageviewOptions = Readonly<z.infer<typeof pageviewOptionsSchema>>;
+
+export const pageviewDefaults = {
+  visitor: 'ip',
+  methods: ['GET'],
+  statuses: ['2xx', '304'],
+  keepStatic: false,
+} as const;
+
+const hostShape = /^(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
+
+/** True for a host name or an address, with or without a port. */
+export function isHost(text: string): boolean {
+  return hostShape.test(text);
+}
+
+/** The pageview of a request, or why it is none. */
+export function pageviewOf(
+  request: LogRequest,
+  options: PageviewOptions,
+  trustedProxies: number,
+): LineResult {
+  const { method, target, status } = request;
+  // First: a line whose address is none is not of this format, and what else it says is not to be trusted.
+  const address =
+    request.visitor === undefined ? clientAddress(request.address, request.forwardedFor, trustedProxies) : '';
+  if (typeof address !== 'string') return { ...address, kind: 'rejected' };
+  if (method === undefined || target === undefined) return filtered('not a request');
+  if (!options.methods.includes(method))
+    return filtered(`method ${commonMethods.has(method) ? method : 'of another kind'}`);
+  if (status !== undefined && !options.statuses.some((rule) => statusFits(status, rule)))
+    return filtered(`status ${/^[1-5]\d\d$/.test(status) ? `${status.charAt(0)}xx` : 'of another kind'}`);
+  const place = placeOf(target, request, options);
+  if ('kind' in place) return place;
+  const { path, host, scheme } = place;
+  if (!options.keepStatic && isStatic(path)) return filtered('static file');
+  const visitor = request.visitor ?? visitorOf(address, request, options.visitor);
+  const { referrer, userAgent, eventId, country } = request;
+  const value: Record<string, unknown> = {
+    type: 'pageview',
+    visitor,
+    url: `${scheme}://${host}${path}`,
+    timestamp: request.time,
+  };
+  if (userAgent !== undefined) value['userAgent'] = userAgent;
+  if (referrer !== undefined) value['referrer'] = referrer;
+  if (eventId !== undefined) value['eventId'] = eventId;
+  if (country !== undefined) value['country'] = country;
+  return { kind: 'fact', value, site: request.host === undefined ? (options.host ?? '') : '' };
+}
+
+const commonMethods = new Set([
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'DELETE',
+  'OPTIONS',
+  'PATCH',
+  'CONNECT',
+  'TRACE',
+  'PROPFIND',
+]);
+
+function filtered(reason: string): LineResult & { kind: 'filtered' } {
+  return { kind: 'filtered', reason };
+}
+
+function rejected(reason: string, value?: string): LineResult & { kind: 'rejected' } {
+  return value === undefined ? { kind: 'rejected', reason } : { kind: 'rejected', reason, value };
+}
+
+function statusFits(status: string, rule: string): boolean {
+  return rule.endsWith('xx') ? status.charAt(0) === rule.charAt(0) && status.length === 3 : status === rule;
+}
+
+interface Place {
+  readonly scheme: string;
+  readonly host: string;
+  /** With the query. */
+  readonly path: string;
+}
+
+/** What was asked for, and of which site. A target that is a whole URL (sent to a proxy) is the site's page when it names the site. */
+function placeOf(target: string, request: LogRequest, options: PageviewOptions): Place | LineResult {
+  let path = target;
+  let own = request.host;
+  let scheme = request.scheme;
+  if (!target.startsWith('/')) {
+    const [, urlScheme = '', authority, rest = ''] = /^(https?):\/\/([^/?#]+)(.*)$/i.exec(target) ?? [];
+    if (authority === undefined) return filtered('target is not a page');
+    path = rest.startsWith('/') ? rest : `/${rest}`;
+    const site = own ?? options.host;
+    if (site === undefined) scheme ??= urlScheme.toLowerCase();
+    else if (!sameHost(authority, site)) return filtered('another host');
+    own ??= options.host ?? authority;
+  }
+  const host = own ?? options.host;
+  if (host === undefined) return rejected('the host is missing (--host names it)');
+  if (own !== undefined && own !== options.host && !isHost(own))
+    return rejected('the host is not a host name', own);
+  if (options.host !== undefined && host !== options.host && !sameHost(host, options.host))
+    return filtered('another host');
+  return { scheme: options.scheme ?? scheme ?? 'https', host, path };
+}
+
+/** Without regard to case and default ports. */
+function sameHost(a: string, b: string): boolean {
+  return bare(a) === bare(b);
+}
+
+function bare(host: string): string {
+  return host.toLowerCase().replace(/:(?:80|443)$/, '');
+}
+
+const staticExtensions = new Set(
+  (
+    'png jpg jpeg gif ico svg webp avif bmp css js mjs map json woff woff2 ttf eot otf mp3 mp4 webm ogg avi mov swf ' +
+    'zip gz tgz bz2 xz tar rar 7z jar exe dmg deb rpm iso bin'
+  ).split(' '),
+);
+
+function isStatic(target: string): boolean {
+  const end = target.search(/[?#;]/);
+  const path = end < 0 ? target : target.slice(0, end);
+  if (path === '/robots.txt') return true;
+  const dot = path.lastIndexOf('.');
+  return dot > path.lastIndexOf('/') && staticExtensions.has(path.slice(dot + 1).toLowerCase());
+}
+
+function visitorOf(address: string, request: LogRequest, rule: VisitorRule): string {
+  const user = present(request.user);
+  if (rule === 'user' && user !== undefined && !isNobody(user)) return `user:${user}`;
+  if (rule !== 'ip-agent') return `ip:${address}`;
+  return `ip-agent:${address}:${hash('sha1', request.userAgent ?? '-', 'hex').slice(0, 16)}`;
+}
