@@ -4,36 +4,31 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { StarDamaged } from '../master-data/star/append-file.js';
-import { messageOf, sendError, type SentError } from '../lib/errors/errors.js';
+import { messageOf } from '../lib/errors/errors.js';
+import { answerQuestions } from '../lib/process/asked-thread.js';
 import { FactWork, type Order, type Reply, type Task } from './fact-work.js';
 import type { FactTables } from './arrays/dealer.js';
 import { nameError } from './name-error.js';
 
-/** Thread to its owner. */
-export type FactMessage =
-  | { readonly type: 'rows'; readonly rows: number }
-  | { readonly type: 'blocks'; readonly blocks: Uint8Array<ArrayBuffer> }
-  | { readonly type: 'reply'; readonly reply: Reply }
-  | { readonly type: 'failed'; readonly error: SentError }
-  | { readonly type: 'star-damaged'; readonly message: string };
+/** What is asked of it (lib/process/asked-thread.ts). */
+export interface FactAsking {
+  readonly question: Task | Order;
+  readonly answer: Reply | { readonly type: 'star-damaged'; readonly message: string };
+  readonly event:
+    | { readonly type: 'rows'; readonly rows: number }
+    | { readonly type: 'blocks'; readonly blocks: Uint8Array<ArrayBuffer> };
+}
 
 const work = new FactWork(workerData as FactTables); // set by fact-threads.ts
-const tell = (message: FactMessage, transfer: ArrayBuffer[] = []): void => {
-  parentPort?.postMessage(message, transfer);
-};
-parentPort?.on('message', (task: Task | Order) => {
-  try {
-    const reply = work.do(task, {
-      onRows: (rows) => tell({ type: 'rows', rows }),
-      onBlocks: (blocks) => tell({ type: 'blocks', blocks }, [blocks.buffer]),
-    });
-    tell({ type: 'reply', reply });
-  } catch (error) {
-    if (error instanceof StarDamaged) tell({ type: 'star-damaged', message: messageOf(error) });
-    else
-      tell({
-        type: 'failed',
-        error: sendError(nameError(error), { code: 'batch.failed', retryable: false }),
+if (parentPort !== null)
+  answerQuestions<FactAsking>(parentPort, { code: 'batch.failed', retryable: false }, (task, tell) => {
+    try {
+      return work.do(task, {
+        onRows: (rows) => tell({ type: 'rows', rows }),
+        onBlocks: (blocks) => tell({ type: 'blocks', blocks }, [blocks.buffer]),
       });
-  }
-});
+    } catch (error) {
+      if (error instanceof StarDamaged) return { type: 'star-damaged', message: messageOf(error) };
+      throw nameError(error);
+    }
+  });

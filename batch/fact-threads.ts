@@ -1,8 +1,8 @@
 /** Threads that work on facts, or this one when starting threads would cost more than the work. */
 import { Worker } from 'node:worker_threads';
-import { receiveError } from '../lib/errors/errors.js';
+import { AskedThread } from '../lib/process/asked-thread.js';
 import { StarDamaged } from '../master-data/star/append-file.js';
-import type { FactMessage } from './fact-thread.js';
+import type { FactAsking } from './fact-thread.js';
 import { FactWork, type Order, type Reply, type Task } from './fact-work.js';
 import type { FactTables } from './arrays/dealer.js';
 import type { SortListener } from './arrays/sort-job.js';
@@ -58,9 +58,14 @@ class OwnThread implements FactThreads {
   async close(): Promise<void> {}
 }
 
+/** A thread, and how many tasks it has in hand. */
+interface Hand {
+  readonly thread: AskedThread<FactAsking>;
+  tasks: number;
+}
+
 class Threads implements FactThreads {
-  /** What each thread has in hand, oldest first. */
-  readonly #given: ReadonlyMap<Worker, Given[]>;
+  readonly #hands: readonly Hand[];
   /** Of what is waited for: called when a task has ended. */
   #onReply: () => void = () => undefined;
   #reject: (error: unknown) => void = () => undefined;
@@ -68,19 +73,10 @@ class Threads implements FactThreads {
 
   constructor(tables: FactTables, threads: number, signal: AbortSignal | undefined) {
     const url = new URL('./fact-thread.js', import.meta.url);
-    const workers = Array.from({ length: threads }, () => new Worker(url, { workerData: tables }));
-    this.#given = new Map(workers.map((worker) => [worker, []]));
-    for (const [worker, given] of this.#given) {
-      worker.on('message', (message: FactMessage) => {
-        try {
-          this.#hear(given, message);
-        } catch (error) {
-          this.#fail(error);
-        }
-      });
-      worker.once('error', (error) => this.#fail(error));
-      worker.once('exit', () => this.#fail(new Error('a fact thread ended')));
-    }
+    this.#hands = Array.from({ length: threads }, () => ({
+      thread: new AskedThread<FactAsking>(new Worker(url, { workerData: tables }), 'a fact thread'),
+      tasks: 0,
+    }));
     signal?.addEventListener('abort', () => this.#fail(signal.reason), { once: true });
     if (signal?.aborted === true) this.#fail(signal.reason);
   }
@@ -88,7 +84,7 @@ class Threads implements FactThreads {
   async order(order: Order): Promise<readonly Reply[]> {
     const replies: Reply[] = [];
     const given = { ...nobodyHears, task: order, onReply: (reply: Reply) => void replies.push(reply) };
-    for (const [worker, tasks] of this.#given) send(worker, tasks, given);
+    for (const hand of this.#hands) void this.#give(hand, given);
     await this.#idle(() => undefined);
     return replies;
   }
@@ -96,9 +92,9 @@ class Threads implements FactThreads {
   each(next: () => Given | undefined): Promise<void> {
     return this.#idle(() => {
       for (let depth = 1; depth <= tasksGiven; depth++) {
-        for (const [worker, tasks] of this.#given) {
-          const given = tasks.length < depth ? next() : undefined;
-          if (given !== undefined) send(worker, tasks, given);
+        for (const hand of this.#hands) {
+          const given = hand.tasks < depth ? next() : undefined;
+          if (given !== undefined) void this.#give(hand, given);
         }
       }
     });
@@ -106,7 +102,7 @@ class Threads implements FactThreads {
 
   async close(): Promise<void> {
     this.#failure ??= { error: new Error('the fact threads are closed') };
-    await Promise.all(Array.from(this.#given.keys(), (worker) => worker.terminate()));
+    await Promise.all(this.#hands.map(async ({ thread }) => thread.terminate()));
   }
 
   /** Until no thread has anything in hand, although `dispatch` could have given it something. */
@@ -115,23 +111,25 @@ class Threads implements FactThreads {
       this.#reject = reject;
       this.#onReply = () => {
         dispatch();
-        if ([...this.#given.values()].every((tasks) => tasks.length === 0)) resolve();
+        if (this.#hands.every(({ tasks }) => tasks === 0)) resolve();
       };
       if (this.#failure !== undefined) throw this.#failure.error;
       this.#onReply();
     });
   }
 
-  #hear(given: Given[], message: FactMessage): void {
-    const current = given[0];
-    if (message.type === 'rows') current?.onRows(message.rows);
-    else if (message.type === 'blocks') current?.onBlocks(message.blocks);
-    else if (message.type === 'star-damaged') this.#fail(new StarDamaged(message.message));
-    else if (message.type === 'failed') this.#fail(receiveError(message.error));
-    else {
-      given.shift();
-      current?.onReply(message.reply);
+  async #give(hand: Hand, { task, onRows, onBlocks, onReply }: Given): Promise<void> {
+    const onEvent = (event: FactAsking['event']): void =>
+      event.type === 'rows' ? onRows(event.rows) : onBlocks(event.blocks);
+    hand.tasks++;
+    try {
+      const reply = await hand.thread.ask(task, { onEvent });
+      if (reply.type === 'star-damaged') throw new StarDamaged(reply.message);
+      hand.tasks--;
+      onReply(reply);
       this.#onReply();
+    } catch (error) {
+      this.#fail(error);
     }
   }
 
@@ -139,9 +137,4 @@ class Threads implements FactThreads {
     this.#failure ??= { error };
     this.#reject(error);
   }
-}
-
-function send(worker: Worker, tasks: Given[], given: Given): void {
-  tasks.push(given);
-  worker.postMessage(given.task);
 }

@@ -8,7 +8,8 @@
  * goes on where the store stands.
  */
 import { Worker } from 'node:worker_threads';
-import { SwaError, receiveError, type SentError } from '../../lib/errors/errors.js';
+import { SwaError } from '../../lib/errors/errors.js';
+import { AskedThread, ThreadEnded } from '../../lib/process/asked-thread.js';
 import type { Offset } from '../../log/log.js';
 import type { StoredEdges } from './edge-block.js';
 import type { StorePlace } from './store-files.js';
@@ -26,30 +27,30 @@ export interface Commit {
   readonly progress: Uint8Array;
 }
 
-export type ToCommitThread =
+type ToCommitThread =
   | ({ readonly kind: 'commit' } & Commit)
   | { readonly kind: 'release'; readonly dir: string }
   | { readonly kind: 'close' };
 
-/** One answer to each message, in the same order. */
-export interface FromCommitThread {
-  readonly failure: SentError | undefined;
+/** What is asked of it (lib/process/asked-thread.ts). */
+export interface CommitAsking {
+  readonly question: ToCommitThread;
+  readonly answer: undefined;
+  readonly event: never;
 }
 
-interface Waiting {
-  readonly kind: ToCommitThread['kind'];
-  readonly resolve: () => void;
-  readonly reject: (error: SwaError) => void;
-}
+type Thread = AskedThread<CommitAsking>;
 
 export class CommitThread {
   readonly #start: () => Worker;
   #thread: Thread | undefined;
+  /** Commits that the thread has not answered, and never will when it is dead. */
+  #committing = 0;
 
   /** @param start starts `commit-worker.js` on a thread of its own */
   constructor(start: () => Worker = startWorker) {
     this.#start = start;
-    this.#thread = new Thread(start());
+    this.#thread = this.#begin();
   }
 
   /**
@@ -58,28 +59,49 @@ export class CommitThread {
    * `speed.failed` when it could not be written: retryable, or not when the thread has died in the middle of a commit.
    * Then nobody knows whether it was written, and all later commits are refused.
    */
-  commit(commit: Commit): Promise<void> {
-    if (this.#thread?.diedCommitting !== undefined) return Promise.reject(this.#thread.diedCommitting);
-    if (this.#thread?.isAlive !== true) this.#thread = new Thread(this.#start());
+  async commit(commit: Commit): Promise<void> {
+    if (this.#thread?.isAlive !== true) {
+      if (this.#committing > 0) throw diedCommitting(undefined);
+      this.#thread = this.#begin();
+    }
+    const thread = this.#thread;
     const { keys, keyEnds, siteCells, views } = commit.cells;
-    return this.#thread.ask({ kind: 'commit', ...commit }, [
-      keys.buffer,
-      keyEnds.buffer,
-      siteCells.buffer,
-      views.buffer,
-    ]);
+    const transfer = [keys.buffer, keyEnds.buffer, siteCells.buffer, views.buffer];
+    this.#committing++;
+    try {
+      await this.#ask(thread, { kind: 'commit', ...commit }, transfer);
+      this.#committing--;
+    } catch (error) {
+      if (thread.isAlive) this.#committing--;
+      throw error;
+    }
   }
 
   /** Resolves when the thread has closed its side of a store. */
   async release(dir: string): Promise<void> {
-    if (this.#thread?.isAlive === true) await this.#thread.ask({ kind: 'release', dir });
+    if (this.#thread?.isAlive === true) await this.#ask(this.#thread, { kind: 'release', dir });
   }
 
   /** Resolves when all that was asked is done. */
   async close(): Promise<void> {
     const thread = this.#thread;
     this.#thread = undefined;
-    if (thread?.isAlive === true) await thread.ask({ kind: 'close' });
+    if (thread?.isAlive !== true) return;
+    await this.#ask(thread, { kind: 'close' });
+    thread.close();
+  }
+
+  #begin(): Thread {
+    return new AskedThread<CommitAsking>(this.#start(), 'the commit thread');
+  }
+
+  async #ask(thread: Thread, message: ToCommitThread, transfer: readonly ArrayBuffer[] = []): Promise<void> {
+    try {
+      await thread.ask(message, { transfer });
+    } catch (error) {
+      if (!(error instanceof ThreadEnded)) throw error;
+      throw this.#committing > 0 ? diedCommitting(error) : diedIdle(error);
+    }
   }
 }
 
@@ -87,50 +109,11 @@ export function startWorker(): Worker {
   return new Worker(new URL('./commit-worker.js', import.meta.url));
 }
 
-/** One life of the thread. */
-class Thread {
-  readonly #worker: Worker;
-  readonly #waiting: Waiting[] = [];
-  isAlive = true;
-  diedCommitting: SwaError | undefined;
-
-  constructor(worker: Worker) {
-    this.#worker = worker;
-    let cause: unknown;
-    this.#worker.on('message', (answer: FromCommitThread) => this.#answered(answer));
-    this.#worker.on('error', (error) => (cause = error));
-    this.#worker.on('exit', () => this.#died(cause));
-    this.#worker.unref(); // what keeps the process alive is whoever waits for an answer
-  }
-
-  ask(message: ToCommitThread, transfer: readonly ArrayBuffer[] = []): Promise<void> {
-    this.#worker.ref();
-    this.#worker.postMessage(message, transfer);
-    return new Promise((resolve, reject) => void this.#waiting.push({ kind: message.kind, resolve, reject }));
-  }
-
-  #answered({ failure }: FromCommitThread): void {
-    const first = this.#waiting.shift();
-    if (this.#waiting.length === 0) this.#worker.unref();
-    if (failure === undefined) first?.resolve();
-    else first?.reject(receiveError(failure));
-  }
-
-  #died(cause: unknown): void {
-    this.isAlive = false;
-    const waiting = this.#waiting.splice(0);
-    const isCommitting = waiting.some(({ kind }) => kind === 'commit');
-    const error = isCommitting ? diedCommitting(cause) : diedIdle(cause);
-    if (isCommitting) this.diedCommitting = error;
-    for (const { reject } of waiting) reject(error);
-  }
-}
-
-function diedIdle(cause: unknown): SwaError {
+function diedIdle(cause: ThreadEnded): SwaError {
   return new SwaError('speed.failed', 'the commit thread ended', { cause, retryable: true });
 }
 
-function diedCommitting(cause: unknown): SwaError {
+function diedCommitting(cause: ThreadEnded | undefined): SwaError {
   return new SwaError('speed.failed', 'the commit thread ended in the middle of a commit', {
     cause,
     hint: 'start the speed layer again in a new process: it goes on where its stores stand',

@@ -1,35 +1,21 @@
 /** The other end of the commit thread: holds the stores it was asked to write open until it is asked to release them. */
 import { parentPort } from 'node:worker_threads';
-import { SwaError, sendError } from '../../lib/errors/errors.js';
-import type { Commit, FromCommitThread, ToCommitThread } from './commit-thread.js';
+import { SwaError } from '../../lib/errors/errors.js';
+import { answerQuestions } from '../../lib/process/asked-thread.js';
+import type { Commit, CommitAsking } from './commit-thread.js';
 import { StoreWriter } from './store-writer.js';
 
 const port = parentPort;
 if (port === null) throw new SwaError('internal.invariant', 'commit-worker.js runs on a thread of its own');
 const writers = new Map<string, StoreWriter>();
 
-let previous = Promise.resolve();
-port.on('message', (message: ToCommitThread) => {
-  previous = answerAfter(previous, message);
+// What is no error of ours may pass: a file that cannot be opened now, say.
+answerQuestions<CommitAsking>(port, { code: 'speed.failed', retryable: true }, async (message) => {
+  if (message.kind === 'commit') commit(message);
+  else if (message.kind === 'release') await release(message.dir);
+  else for (const dir of writers.keys()) await release(dir);
+  return undefined;
 });
-
-async function answerAfter(earlier: Promise<void>, message: ToCommitThread): Promise<void> {
-  await earlier;
-  port?.postMessage(await answerTo(message));
-  if (message.kind === 'close') port?.close();
-}
-
-async function answerTo(message: ToCommitThread): Promise<FromCommitThread> {
-  try {
-    if (message.kind === 'commit') commit(message);
-    else if (message.kind === 'release') await release(message.dir);
-    else for (const dir of writers.keys()) await release(dir);
-    return { failure: undefined };
-  } catch (error) {
-    // What is no error of ours may pass: a file that cannot be opened now, say.
-    return { failure: sendError(error, { code: 'speed.failed', retryable: true }) };
-  }
-}
 
 function commit({ place, lgK, from, cells, edges, progress }: Commit): void {
   let writer = writers.get(place.dir);
