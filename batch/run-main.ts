@@ -1,4 +1,5 @@
 /** The child process of a batch run: brings the master dataset up to the log, runs, tells its parent, ends. */
+import { constants, getPriority, setPriority } from 'node:os';
 import { systemClock } from '../lib/time/clock.js';
 import { sendError } from '../lib/errors/errors.js';
 import { openLog } from '../log/open-log.js';
@@ -16,6 +17,8 @@ process.once('SIGINT', () => stopping.abort());
 // The parent is gone: nobody waits for this view, and a restarted parent will ask again.
 process.once('disconnect', () => stopping.abort());
 
+// Facts and questions go first where cores are short. Threads made from here on have it from the main thread.
+setPriority(Math.max(getPriority(), constants.priority.PRIORITY_BELOW_NORMAL));
 endWithParent(Number(process.argv[2]));
 
 process.once('message', (raw) => {

@@ -1,6 +1,7 @@
 /**
  * Row `soak`: whether anything grows. `swa start` as a process of its own takes twice the nominal 2,000 facts/s for 20 minutes:
- * pageviews on a million URLs of 300,000 domains (each URL comes round again), with an edge now and then. Beside that slow readers of
+ * pageviews on a million URLs of 300,000 domains (each URL comes round again), with an edge now and then. They come as from many
+ * clients: a request is sent when it is due, whether or not the ones before have their answers. Beside that slow readers of
  * answers, questions all the time, and a batch run a minute. Every second the process's resident memory, open files and
  * threads are read from /proc, and the size of the log and of what lies in the data directory but is not kept for ever.
  *
@@ -26,11 +27,14 @@ const nominalPerSecond = 2_000;
 const urls = 1_000_000;
 const domains = 300_000;
 const factsInRequest = 400;
+/** Above it requests that are due are not sent: the load was then not taken. */
+const maxUnanswered = 32;
 const slowReaders = 8;
 const runEveryMs = 60_000;
 const probeEveryMs = 500;
 const maxRise = 0.05;
 const targetFreshMs = 1_000;
+const withReason = ' with a reason';
 /** Of the log: what three views do not cover, as much again by which repeats are told, a run that takes long, and two segments. */
 const logRunsKept = 8;
 const bytesOfAFact = 400;
@@ -80,7 +84,7 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
     }
     ending.abort();
     await work;
-    return resultOf(load, samples, { seconds, quick, dataDir });
+    return resultOf(load, samples, { seconds, quick, dataDir, cpuSeconds: cpuSecondsOf(system.pid ?? 0) });
   } finally {
     ending.abort();
     system.kill('SIGTERM');
@@ -93,16 +97,23 @@ async function start(dataDir: string): Promise<string> {
   const deadline = performance.now() + 60_000;
   while (performance.now() < deadline) {
     const url = runningUrl({ dataDir }, 'query');
-    if (url !== undefined) return url;
+    if (url !== undefined && (await isReady(url))) return url;
     await sleep(50);
   }
-  throw new Error('the system did not start within a minute');
+  throw new Error('the system was not ready within a minute');
+}
+
+/** It listens before there is a view to answer from. */
+async function isReady(origin: string): Promise<boolean> {
+  const { ok } = await fetch(`${origin}/readyz`);
+  return ok;
 }
 
 /** All that is asked of the system, and what came of it. */
 class Load {
-  sent = 0;
-  /** Answers by status; 503 with a reason, and without one. */
+  /** Facts that were acknowledged. */
+  taken = 0;
+  /** By status; what was refused also by path, 503 with a reason and without one. */
   readonly answers = new Map<string, number>();
   readonly freshMs: number[] = [];
   readonly #origin: string;
@@ -114,17 +125,28 @@ class Load {
     this.#signal = signal;
   }
 
-  /** At its pace, one request after the other: what is late is not made up for. */
+  /** At its pace: what could not be sent in time is not made up for. */
   async send(): Promise<void> {
     const everyMs = (1_000 * factsInRequest) / (2 * nominalPerSecond);
-    let due = performance.now();
-    while (!this.#signal.aborted) {
-      const lines = Array.from({ length: factsInRequest }, (_, i) => JSON.stringify(factOf(this.sent + i)));
-      const status = await this.#fetch('/v1/events', lines.join('\n'));
-      if (status?.code === 202) this.sent += factsInRequest;
-      due = Math.max(due + everyMs, performance.now());
-      await this.#pause(due - performance.now());
+    const began = performance.now();
+    const unanswered = new Set<Promise<void>>();
+    const failures: unknown[] = [];
+    for (let i = 0; !this.#signal.aborted && failures.length === 0; i++) {
+      await this.#pause(began + i * everyMs - performance.now());
+      if (unanswered.size >= maxUnanswered) continue;
+      const request = this.#sendFacts(i * factsInRequest)
+        .catch((error: unknown) => void failures.push(error))
+        .finally(() => unanswered.delete(request));
+      unanswered.add(request);
     }
+    await Promise.all(unanswered);
+    if (failures.length > 0) throw failures[0];
+  }
+
+  async #sendFacts(first: number): Promise<void> {
+    const lines = Array.from({ length: factsInRequest }, (_, i) => JSON.stringify(factOf(first + i)));
+    const answer = await this.#fetch('/v1/events', lines.join('\n'));
+    if (answer?.code === 202) this.taken += factsInRequest;
   }
 
   async askForRuns(): Promise<void> {
@@ -182,8 +204,8 @@ class Load {
       body === undefined ? {} : { method: 'POST', body, headers: { 'Content-Type': 'application/x-ndjson' } };
     const response = await fetch(`${this.#origin}${path}`, { ...init, signal: AbortSignal.timeout(30_000) });
     const text = await response.text();
-    const reason = response.status === 503 && text.includes('"detail"') ? ' with a reason' : '';
-    const key = `${response.status}${reason}`;
+    const reason = response.status === 503 && text.includes('"detail"') ? withReason : '';
+    const key = response.ok ? `${response.status}` : `${response.status}${reason} ${path.split('?', 1)[0]}`;
     this.answers.set(key, (this.answers.get(key) ?? 0) + 1);
     return { code: response.status, body: text };
   }
@@ -222,6 +244,13 @@ function sampleOf(pid: number, dataDir: string, second: number): Sample {
   };
 }
 
+/** Of a process and its children that have ended. */
+function cpuSecondsOf(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ', 2)[1]?.split(' ') ?? [];
+  const ticksPerSecond = 100; // of /proc on every Linux
+  return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / ticksPerSecond;
+}
+
 /** Of all files in a folder; what goes meanwhile counts nothing. */
 function bytesIn(dir: string): number {
   try {
@@ -255,7 +284,13 @@ function resultOf(
     seconds,
     quick,
     dataDir,
-  }: { readonly seconds: number; readonly quick: boolean; readonly dataDir: string },
+    cpuSeconds,
+  }: {
+    readonly seconds: number;
+    readonly quick: boolean;
+    readonly dataDir: string;
+    readonly cpuSeconds: number;
+  },
 ): BenchResult {
   const half = samples.slice(samples.length >> 1);
   const rises = {
@@ -265,11 +300,11 @@ function resultOf(
   };
   const fresh = load.freshMs.toSorted((a, b) => a - b);
   const p99 = fresh[Math.floor((fresh.length - 1) * 0.99)] ?? Infinity;
-  const factsPerSecond = load.sent / seconds;
+  const factsPerSecond = load.taken / seconds;
   const logLimit = logRunsKept * (runEveryMs / 1_000) * factsPerSecond * bytesOfAFact + 2 * segmentBytes;
   const logPeak = Math.max(...half.map(({ logBytes }) => logBytes));
   const errors = [...load.answers].filter(
-    ([status]) => !status.startsWith('2') && status !== '503 with a reason',
+    ([status]) => !status.startsWith('2') && !status.startsWith(`503${withReason}`),
   );
   const runs = listRuns(dataDir);
   const published = runs.filter(({ outcome }) => outcome === 'published').length;
@@ -286,6 +321,7 @@ function resultOf(
     figures: {
       seconds,
       'facts/s': Math.round(factsPerSecond),
+      'cores used': Math.round((cpuSeconds / seconds) * 100) / 100,
       'memory MiB, most': mebibytes(Math.max(...samples.map(({ memoryBytes }) => memoryBytes))),
       'memory rise %': percent(rises.memory),
       'descriptors, most': Math.max(...samples.map(({ descriptors }) => descriptors)),

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
+import { constants, getPriority } from 'node:os';
 import { test } from 'node:test';
 import { pino } from 'pino';
 import type { Fact } from '../../facts/fact.js';
@@ -41,6 +42,21 @@ test('a run as a child process publishes, reports its steps and keeps its histor
   assert.equal(run?.outcome, 'published');
   assert.equal(run === undefined ? undefined : countsOf(run)['repeats'], 1);
   assert.equal(overview.running, undefined);
+});
+
+test('a run lets whoever takes facts and answers questions go first', async (t) => {
+  const config = makeHouse(t);
+  await store(config, [fact(1)]);
+  const niceness = new Set<number>();
+  await spawnBatchRun({
+    config,
+    trigger: 'command',
+    onProgress: () => {
+      const { running } = batchOverview(config.dataDir);
+      if (running !== undefined) niceness.add(getPriority(running.pid));
+    },
+  });
+  assert.deepEqual([...niceness], [Math.max(getPriority(), constants.priority.PRIORITY_BELOW_NORMAL)]);
 });
 
 test('runs stand in the order in which they began, also when the clock has gone back meanwhile', (t) => {

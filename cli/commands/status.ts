@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { importStateSchema, type ImportState } from '../../ingest/import-state.js';
+import type { ImportState } from '../../ingest/import-state.js';
 import { systemClock } from '../../lib/time/clock.js';
 import { readConfig } from '../../lib/config/config.js';
 import { roomOf } from '../../lib/files/data-dir.js';
@@ -99,7 +99,7 @@ function summary(details: StatusEntry['details']): string {
 /** The imports; or why their queue cannot be read. */
 async function describeQueue(entries: readonly StatusEntry[], dataDir: string): Promise<string> {
   try {
-    return describeImports(entries, await importJobs(dataDir));
+    return describeImports(await importStates(entries), await importJobs(dataDir));
   } catch (error) {
     if (!hasCode(error, 'data-dir.unusable')) throw error;
     return `\n${describeError(error)}\n`;
@@ -123,9 +123,20 @@ async function importJobs(dataDir: string): Promise<readonly LeasedJob<'import'>
   }
 }
 
-/** The import a collector spoke of last, then those that wait; nothing where there are none. */
-function describeImports(entries: readonly StatusEntry[], jobs: readonly LeasedJob<'import'>[]): string {
-  const states = entries.flatMap((entry) => importOf(entry) ?? []);
+/** The import each collector spoke of last; the schema is loaded only where there is one. */
+async function importStates(entries: readonly StatusEntry[]): Promise<readonly ImportState[]> {
+  const told = entries.filter(({ details }) => (details['import'] ?? null) !== null);
+  if (told.length === 0) return [];
+  const { importStateSchema } = await import('../../ingest/import-state.js');
+  return told.flatMap((entry): readonly ImportState[] => {
+    const { data } = importStateSchema.safeParse(entry.details['import']);
+    if (data === undefined) return [];
+    return [data.state === 'running' && isGone(entry) ? { ...data, state: 'interrupted' } : data];
+  });
+}
+
+/** Those that were spoken of, then those that wait; nothing where there are none. */
+function describeImports(states: readonly ImportState[], jobs: readonly LeasedJob<'import'>[]): string {
   const waiting = jobs.filter(({ id }) => !states.some((state) => state.job === id));
   if (states.length + waiting.length === 0) return '';
   return `\n${table(
@@ -142,9 +153,4 @@ function describeImports(entries: readonly StatusEntry[], jobs: readonly LeasedJ
       ...waiting.map(({ job }) => [job.file, 'waiting', '-', '-', '-', '-']),
     ],
   )}`;
-}
-
-function importOf(entry: StatusEntry): ImportState | undefined {
-  const { data } = importStateSchema.safeParse(entry.details['import']);
-  return data?.state === 'running' && isGone(entry) ? { ...data, state: 'interrupted' } : data;
 }

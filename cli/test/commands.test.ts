@@ -1,7 +1,7 @@
 /** The `swa` command as people run it: what it prints, and how it exits. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -59,6 +59,22 @@ test('status shows what a role warns of, below the table', async (t) => {
     stdout,
     /lag=0 unreadRecords=3 .*\n\nwarning of the sink: topic x has y\nwarning of the sink: and z\n$/s,
   );
+});
+
+test('status loads no layer: what it costs is what it shows', async (t) => {
+  const { dir, dataDir, swa } = setUp(t);
+  mkdirSync(dataDir);
+  new StatusReporter({ dataDir, role: 'sink', clock: systemClock }).report({ state: 'stopped' });
+  const { code, stderr } = await swa(['status'], { NODE_V8_COVERAGE: join(dir, 'loaded') });
+  assert.equal(code, 0, stderr);
+  const loaded = readdirSync(join(dir, 'loaded')).flatMap((name) => {
+    const report = JSON.parse(readFileSync(join(dir, 'loaded', name), 'utf8')) as {
+      readonly result: readonly { readonly url: string }[];
+    };
+    return report.result.map(({ url }) => /\/(?:dist|node_modules)\/([^/]+)/.exec(url)?.[1] ?? '');
+  });
+  const rooms = new Set(loaded.filter((room) => room !== ''));
+  assert.deepEqual([...rooms].toSorted(), ['cli', 'commander', 'fastest-levenshtein', 'lib', 'zod']);
 });
 
 test('a batch run where no facts are says so and makes nothing', async (t) => {
