@@ -1,6 +1,9 @@
 /**
  * A role on a thread of its own inside `swa start`, so that a busy sink or speed layer does not hold up HTTP. Threads talk only
  * to say started, failed, stop: everything else goes through the log and the data directory, as between processes.
+ *
+ * A thread ends by itself. It is never terminated, nor may the process exit around it: either aborts the whole process while
+ * DuckDB has work for the thread.
  */
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { once } from 'node:events';
@@ -20,18 +23,40 @@ import type { RunningRole } from '../lib/process/role.js';
 import type { Role } from '../lib/process/status.js';
 import { startOf } from './roles.js';
 
-/** How long a thread may take to end in order. */
-const endTimeoutMs = 10_000;
+/** How long is waited for a thread to end. */
+const usualEndTimeoutMs = 10_000;
+
+/** Those that have not ended. */
+const threads = new Set<Worker>();
+
+/** How many role threads of this process have not ended. */
+export function roleThreadsLeft(): number {
+  return threads.size;
+}
 
 type FromThread = { readonly kind: 'started' } | { readonly kind: 'failed'; readonly error: SentError };
 
-/** Resolves when the role runs; rejects with what its start threw: code and hint as there, the message said of the role. */
-export async function startRoleThread(role: Role, config: Config): Promise<RunningRole> {
+/**
+ * Resolves when the role runs; rejects with what its start threw: code and hint as there, the message said of the role. Its `stop`
+ * rejects when the thread has not ended in time; it holds its locks then, until it does.
+ */
+export async function startRoleThread(
+  role: Role,
+  config: Config,
+  endTimeoutMs = usualEndTimeoutMs,
+): Promise<RunningRole> {
   const worker = new Worker(new URL(import.meta.url), {
     workerData: { swaRole: role, config },
     stdin: false,
   });
-  const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve())); // `once` would reject with 'error'
+  threads.add(worker);
+  // `once` of events would reject with 'error'
+  const exited = new Promise<void>((resolve) => {
+    worker.once('exit', () => {
+      threads.delete(worker);
+      resolve();
+    });
+  });
   const failure = new Promise<never>((_resolve, reject) => {
     worker.on('error', (cause) =>
       reject(new SwaError('internal.invariant', `${role} crashed: ${messageOf(cause)}`, { cause })),
@@ -52,11 +77,13 @@ export async function startRoleThread(role: Role, config: Config): Promise<Runni
     worker.postMessage('stop');
     const timeout = new AbortController();
     const late = sleep(endTimeoutMs, 'late', { signal: timeout.signal }).catch(() => undefined);
-    if ((await Promise.race([exited, late])) === 'late') await worker.terminate();
+    const outcome = await Promise.race([exited, late]);
     timeout.abort();
+    if (outcome === 'late')
+      throw new SwaError('internal.invariant', `${role} has not ended within ${endTimeoutMs} ms`);
   };
   await Promise.race([started, failure]).catch(async (error: unknown) => {
-    await stop(); // whatever it has opened is closed before it is started again
+    await stop().catch(() => undefined); // whatever it has opened is closed before it is started again
     throw error;
   });
   return { done: failure, stop };

@@ -79,6 +79,7 @@ export class SinkSession {
   #commit: Promise<void> | undefined;
   #failure: { readonly error: unknown } | undefined;
   #compacts = true;
+  #isCompacting = false;
   /** When a partition whose compaction failed may be tried again, by `#elapsedMs`. */
   readonly #compactableFrom = new Map<PartitionName, number>();
   /** Data files that are whole: this session has sealed them, or checked them before it removed what they replace. */
@@ -162,7 +163,18 @@ export class SinkSession {
    * Reads and commits; on the signal commits what was read and returns. Throws what stopped it; `log.unavailable` when
    * the log gives nothing for long although it should reach to `until`.
    */
-  async run({ signal, until }: RunOptions): Promise<void> {
+  async run(options: RunOptions): Promise<void> {
+    const { signal } = options;
+    const end = (): void => this.#endCompaction(); // whoever stops us does not want to wait for that
+    signal.addEventListener('abort', end, { once: true });
+    try {
+      await this.#run(options);
+    } finally {
+      signal.removeEventListener('abort', end);
+    }
+  }
+
+  async #run({ signal, until }: RunOptions): Promise<void> {
     const isOver = (): boolean => signal.aborted || (until !== undefined && reaches(this.#position, until));
     let heardAt = this.#elapsedMs();
     while (!isOver()) {
@@ -174,7 +186,7 @@ export class SinkSession {
       if (this.#failure !== undefined) throw this.#failure.error;
       if (this.#isDue()) await this.#startCommit();
     }
-    if (signal.aborted) this.#compacts = false; // whoever stops us does not want to wait for that
+    if (signal.aborted) this.#endCompaction(); // also where it was before we began
     await this.#startCommit();
     await this.#commit;
     if (this.#failure !== undefined) throw this.#failure.error;
@@ -304,13 +316,23 @@ export class SinkSession {
     for (const name of this.#heads.keys()) {
       if (!this.#compacts || this.#elapsedMs() < (this.#compactableFrom.get(name) ?? 0)) continue;
       try {
+        this.#isCompacting = true;
         await this.#compactPartition(name);
       } catch (error) {
         if (hasCode(error, 'master.conflict')) throw error;
+        if (!this.#compacts) return; // it was ended
         this.#compactableFrom.set(name, isPassing(error) ? this.#elapsedMs() + compactionPauseMs : Infinity);
         this.#options.onProblem?.(error);
+      } finally {
+        this.#isCompacting = false;
       }
     }
+  }
+
+  /** Ends the one under way with its next statement, and begins none any more. */
+  #endCompaction(): void {
+    this.#compacts = false;
+    if (this.#isCompacting) this.#store.connection.interrupt();
   }
 
   async #compactPartition(name: PartitionName): Promise<void> {

@@ -4,6 +4,7 @@ import { readConfig } from '../../lib/config/config.js';
 import { systemClock } from '../../lib/time/clock.js';
 import { makeLogger, untilSignal } from '../../lib/process/process.js';
 import { demoConfig, startDemoTraffic } from '../demo.js';
+import { roleThreadsLeft } from '../role-thread.js';
 import { startSystem } from '../system.js';
 import { welcome } from '../welcome.js';
 
@@ -34,6 +35,13 @@ async function runStart(demo: boolean): Promise<void> {
   );
   logger.info({ signal: outcome.signal }, 'stopping');
   await traffic?.stop();
-  await system.stop();
-  if (outcome.error !== undefined) throw outcome.error;
+  const unstopped: unknown = await system.stop().catch((error: unknown) => error);
+  if (roleThreadsLeft() > 0) {
+    logger.fatal(
+      { err: unstopped },
+      'ended while a role was at work: as after a crash, nothing acknowledged is lost',
+    );
+    process.kill(process.pid, 'SIGKILL'); // exit would abort: see role-thread.ts
+  }
+  if (outcome.error !== undefined || unstopped !== undefined) throw outcome.error ?? unstopped;
 }

@@ -18,7 +18,11 @@ import { makeHouse, pageview, readRows, type House } from './house.js';
 
 const limits = { fanIn: 4, maxRows: 100_000, maxBytes: 1e9 };
 
-async function drain(house: House, onProblem: (error: unknown) => void = assert.ifError): Promise<void> {
+async function drain(
+  house: House,
+  onProblem: (error: unknown) => void = assert.ifError,
+  change: { readonly maxRows?: number } = {},
+): Promise<void> {
   const { dataDir, log } = house;
   const options = {
     dataDir,
@@ -27,6 +31,7 @@ async function drain(house: House, onProblem: (error: unknown) => void = assert.
     intervalMs: 60_000,
     limits,
     onProblem,
+    ...change,
   };
   const session = await SinkSession.open(options);
   try {
@@ -156,6 +161,36 @@ for (const [what, error, isTriedAgain] of [
     assert.deepEqual(problems, [error]);
   });
 }
+
+test('whoever stops the sink does not wait for a compaction: it is ended, and harms nothing', async (t) => {
+  const house = await makeHouse(t, { partitions: 1 });
+  const { dataDir, log } = house;
+  const round = (i: number): Promise<void> =>
+    house.append(Array.from({ length: 2_000 }, (_, k) => pageview(i * 2_000 + k)));
+  for (let i = 0; i < limits.fanIn - 1; i++) {
+    await round(i);
+    await drain(house, undefined, { maxRows: 10_000 });
+  }
+  await round(limits.fanIn - 1);
+  const stopping = new AbortController();
+  const options = { dataDir, log, maxRows: 10_000, intervalMs: 10, limits, onProblem: assert.ifError };
+  const session = await SinkSession.open(options);
+  try {
+    const run = session.run({ signal: stopping.signal });
+    const dir = partitionDir(dataDir, partitionName('pageviews', 0));
+    const deadline = performance.now() + 60_000;
+    while (!readdirSync(dir).some((name) => name.startsWith('compaction.'))) {
+      assert.ok(performance.now() < deadline, 'no compaction begins');
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    stopping.abort();
+    await run;
+  } finally {
+    await session.close();
+  }
+  assert.equal(takeSnapshot(dataDir).files.length, limits.fanIn);
+  assert.deepEqual((await verifyMaster(dataDir, log)).problems, []);
+});
 
 test('the plan always ends, within its limits, with few files', () => {
   const sizes = fc.array(fc.oneof(fc.integer({ min: 1, max: 50 }), fc.integer({ min: 1, max: 1_200_000 })), {
