@@ -7,12 +7,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../lib/config/config.js';
 import { openDataDir } from '../lib/files/data-dir.js';
-import { SwaError, messageOf } from '../lib/errors/errors.js';
 import { openLog } from '../log/open-log.js';
 import { openJobQueue, type JobQueue, type LeasedJob } from '../log/queue/job-queue.js';
 import { makeRules, sameRules } from '../facts/rules.js';
 import type { RoleContext, StartRole } from '../lib/process/role.js';
-import { StatusReporter } from '../lib/process/status.js';
+import { StatusReporter, lastErrorOf } from '../lib/process/status.js';
 import { readCurrent } from '../serving/current.js';
 import { viewPath } from '../serving/layout.js';
 import { readMeta } from '../serving/meta.js';
@@ -147,9 +146,8 @@ class BatchRole {
       return true;
     } catch (error) {
       if (this.#stopping.signal.aborted) return false;
-      const code = error instanceof SwaError ? error.code : 'batch.failed';
       logger.error({ err: error }, 'batch run failed; the old view keeps serving');
-      this.#status.report({ lastError: { at: clock(), code, message: messageOf(error) } });
+      this.#status.report({ lastError: lastErrorOf(error, clock(), 'batch.failed') });
       return false;
     }
   }

@@ -5,9 +5,9 @@
  * system starts, a log that is not the one this data directory belongs to.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SwaError, messageOf, systemCode } from '../lib/errors/errors.js';
+import { SwaError } from '../lib/errors/errors.js';
 import type { RoleContext, RunningRole } from '../lib/process/role.js';
-import { StatusReporter, readStatus, type Role } from '../lib/process/status.js';
+import { StatusReporter, lastErrorOf, readStatus, type Role } from '../lib/process/status.js';
 
 export interface Backoff {
   readonly firstMs: number;
@@ -115,10 +115,9 @@ class Supervised implements RunningRole {
       (entry) => entry.role === this.#role && entry.pid === process.pid,
     );
     const worker = own?.worker ?? '0';
-    const code = error instanceof SwaError ? error.code : (systemCode(error) ?? 'internal.invariant');
     new StatusReporter({ dataDir: config.dataDir, role: this.#role, worker, clock }).report({
       state: 'failed',
-      lastError: { at: clock(), code, message: messageOf(error) },
+      lastError: lastErrorOf(error, clock()),
       restarts: (own?.restarts ?? 0) + 1,
       details: { ...own?.details, nextStartAt: new Date(clock() + pauseMs).toISOString() },
     });

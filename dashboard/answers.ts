@@ -184,7 +184,14 @@ export interface Layer {
   readonly worker: string;
   readonly state: string;
   readonly updatedAt: number;
-  readonly lastError: { readonly at: number; readonly code: string; readonly message: string } | undefined;
+  readonly lastError:
+    | {
+        readonly at: number;
+        readonly code: string;
+        readonly message: string;
+        readonly hint: string | undefined;
+      }
+    | undefined;
   /** What the layer says of itself; each says something else. */
   readonly details: Readonly<Record<string, unknown>>;
 }
@@ -203,7 +210,9 @@ export const status = object<Status>({
       worker: text,
       state: text,
       updatedAt: time,
-      lastError: maybe(object<NonNullable<Layer['lastError']>>({ at: time, code: text, message: text })),
+      lastError: maybe(
+        object<NonNullable<Layer['lastError']>>({ at: time, code: text, message: text, hint: maybe(text) }),
+      ),
       details: record(anything),
     }),
   ),

@@ -156,8 +156,12 @@ function layerRow(layer: Layer, freshness: Freshness | undefined, nowMs: number)
     mood: isSilent || state === 'failed' ? 'bad' : state === 'running' ? 'good' : 'waiting',
     position: positionOf(layer, freshness),
     behind: role === 'query' ? behindOf(freshness) : recordsBehind(details),
-    error: lastError === undefined ? undefined : `${lastError.code}: ${lastError.message}`,
+    error: lastError === undefined ? undefined : errorOf(lastError),
   };
+}
+
+function errorOf({ code, message, hint }: NonNullable<Layer['lastError']>): string {
+  return `${code}: ${message}${hint === undefined ? '' : ` (${hint})`}`;
 }
 
 /** One line for each spout and bolt: name, tasks, tuples emitted, acked and failed, latency. */

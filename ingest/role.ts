@@ -6,15 +6,15 @@ import type { ImportState } from './import-state.js';
 import { makeRules } from '../facts/rules.js';
 import { openAll } from '../lib/process/closers.js';
 import { openDataDir } from '../lib/files/data-dir.js';
-import { SwaError, messageOf } from '../lib/errors/errors.js';
+import { SwaError } from '../lib/errors/errors.js';
 import { HttpEndpoint } from '../lib/http/endpoint.js';
 import type { Route } from '../lib/http/route.js';
-import type { LogWriter } from '../log/log.js';
+import type { LogWriter, NewRecord } from '../log/log.js';
 import { openLogWriter } from '../log/open-log.js';
 import { Trimmer } from '../log/retention.js';
 import { openJobQueue, type JobQueue } from '../log/queue/job-queue.js';
 import type { RoleContext, RunningRole } from '../lib/process/role.js';
-import { StatusReporter } from '../lib/process/status.js';
+import { StatusReporter, lastErrorOf, type LastError } from '../lib/process/status.js';
 import { logSink } from './fact-sinks.js';
 import { ImportWorker } from './import-worker.js';
 import type { FormatOf } from './line-format.js';
@@ -31,6 +31,14 @@ export interface OpenCollector {
 }
 
 const reportEveryMs = 1_000;
+
+/** What may go wrong while the collector goes on. */
+type Trouble = 'facts are refused' | 'the log is not trimmed' | 'background imports wait';
+
+/** Of what is wrong now. */
+function newestOf(troubles: ReadonlyMap<Trouble, LastError>): LastError | null {
+  return [...troubles.values()].toSorted((a, b) => b.at - a.at)[0] ?? null;
+}
 
 /**
  * Takes the log for writing. Throws `data-dir.in-use` when another process is its writer; then nothing stays open.
@@ -56,9 +64,14 @@ export async function openCollector(
       rejectedByField: Object.fromEntries(counters.rejectedByField),
       import: state.lastImport,
     });
+    const troubles = new Map<Trouble, LastError>();
+    const note = (trouble: Trouble, error: unknown): void => {
+      const lastError = lastErrorOf(error, clock(), 'log.unavailable');
+      troubles.set(trouble, { ...lastError, message: `${trouble}: ${lastError.message}` });
+    };
     const log = await openLogWriter(config, clock);
     closers.add(() => log.close());
-    const jobs = openImportQueue(context, status);
+    const jobs = openImportQueue(context, (error) => note('background imports wait', error));
     if (jobs !== undefined) {
       const imports = new ImportWorker({
         dataDir: config.dataDir,
@@ -72,24 +85,32 @@ export async function openCollector(
       });
       closers.add(() => imports.stop());
     }
+    const append = async (records: readonly NewRecord[]): Promise<void> => {
+      try {
+        await log.append(records);
+        troubles.delete('facts are refused');
+      } catch (error) {
+        note('facts are refused', error);
+        throw error;
+      }
+    };
     const trimmer = new Trimmer(config.dataDir, log);
+    const report = (): void => status.report({ details: details(), lastError: newestOf(troubles) });
     const timer = setInterval(() => {
-      status.report({ details: details() });
-      trimmer.run().catch((error: unknown) => {
-        const code = error instanceof SwaError ? error.code : 'log.unavailable';
-        status.report({
-          lastError: { at: clock(), code, message: `cannot trim the log: ${messageOf(error)}` },
-        });
-      });
+      report();
+      trimmer.run().then(
+        () => troubles.delete('the log is not trimmed'),
+        (error: unknown) => note('the log is not trimmed', error),
+      );
     }, reportEveryMs);
     timer.unref();
     closers.add(() => clearInterval(timer));
     return {
-      routes: collectorRoutes({ log, urls, clock, counters }),
+      routes: collectorRoutes({ log: { append }, urls, clock, counters }),
       log,
       listening(url) {
         state.url = url;
-        status.report({ state: 'running', details: details() });
+        status.report({ state: 'running', details: details(), lastError: newestOf(troubles) });
       },
       async close() {
         await closers.close();
@@ -102,14 +123,14 @@ export async function openCollector(
 /** Undefined, and said, when it is damaged: facts that are sent are taken all the same. */
 function openImportQueue(
   { config, clock, logger }: RoleContext,
-  status: StatusReporter,
+  note: (error: unknown) => void,
 ): JobQueue<'import'> | undefined {
   try {
     return openJobQueue(config.dataDir, 'import', clock);
   } catch (error) {
     if (!(error instanceof SwaError && error.code === 'data-dir.unusable')) throw error;
     logger.error({ err: error }, 'background imports are waiting');
-    status.report({ lastError: { at: clock(), code: error.code, message: error.message } });
+    note(error);
     return undefined;
   }
 }

@@ -8,13 +8,13 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openDataDir } from '../lib/files/data-dir.js';
-import { SwaError, messageOf, systemCode, hasCode } from '../lib/errors/errors.js';
+import { hasCode } from '../lib/errors/errors.js';
 import { OwnerLock, liveLockOwner, lockHeld } from '../lib/files/owner-lock.js';
 import { readableEnd } from '../log/cut.js';
 import type { Cut, Log } from '../log/log.js';
 import { openLog } from '../log/open-log.js';
 import type { RoleContext, StartRole } from '../lib/process/role.js';
-import { StatusReporter } from '../lib/process/status.js';
+import { StatusReporter, lastErrorOf } from '../lib/process/status.js';
 import { waitForMaster } from './flush-request.js';
 import { sinkLockPath } from './layout.js';
 import { SinkSession, isPassing, type SinkOptions } from './sink-session.js';
@@ -146,7 +146,7 @@ async function superviseSessions(
   let backoffMs = firstBackoffMs;
   const fail = (error: unknown): void => {
     logger.error({ err: error }, 'sink');
-    status.report({ lastError: { at: clock(), code: codeOf(error), message: messageOf(error) } });
+    status.report({ lastError: lastErrorOf(error, clock()) });
   };
   const warned = new Set<string>();
   const warn = (text: string): void => {
@@ -212,8 +212,4 @@ function sinkOptions({ config }: Pick<RoleContext, 'config'>, log: Log): SinkOpt
     maxRows: config.sinkMaxRows,
     intervalMs: config.sinkIntervalMs,
   };
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof SwaError ? error.code : (systemCode(error) ?? 'internal.invariant');
 }

@@ -8,14 +8,14 @@ import { ensureGenesis, openView } from '../serving/store.js';
 import { openAll, type Closers } from '../lib/process/closers.js';
 import type { Config } from '../lib/config/config.js';
 import { openDataDir } from '../lib/files/data-dir.js';
-import { SwaError, messageOf } from '../lib/errors/errors.js';
+import { SwaError } from '../lib/errors/errors.js';
 import { makeRules } from '../facts/rules.js';
 import { KeyedHash } from '../lib/memory/keyed-hash.js';
 import { distance, zeroOffsets } from '../log/cut.js';
 import type { Log, Offsets, PartitionName } from '../log/log.js';
 import { openLog } from '../log/open-log.js';
 import type { RoleContext, RunningRole, StartRole } from '../lib/process/role.js';
-import { StatusReporter, isAtWork, readStatus } from '../lib/process/status.js';
+import { StatusReporter, isAtWork, lastErrorOf, readStatus, type LastError } from '../lib/process/status.js';
 import type { Generation } from './generations/generation.js';
 import { CommitThread } from './store/commit-thread.js';
 import { readBootId } from './store/store-meta.js';
@@ -223,9 +223,8 @@ class SpeedStatus {
     );
   }
 
-  #describe(error: unknown): { at: number; code: string; message: string } {
-    const code = error instanceof SwaError ? error.code : 'speed.failed';
-    return { at: this.#context.clock(), code, message: messageOf(error) };
+  #describe(error: unknown): LastError {
+    return lastErrorOf(error, this.#context.clock(), 'speed.failed');
   }
 }
 

@@ -1,6 +1,6 @@
 /** Trouble of one role in `swa start`: the others go on, answers and the door too, it is seen, and it ends when its cause does. */
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,8 +10,19 @@ import { manifestsDir } from '../master-data/layout.js';
 import { assetPath } from '../lib/files/assets.js';
 import { systemClock } from '../lib/time/clock.js';
 import { partitionName } from '../log/log.js';
-import { readStatus } from '../lib/process/status.js';
-import { eventually, runBatch, startTestSystem, untilAllCounted, type TestSystem } from './running-system.js';
+import { readStatus, type Role, type StatusEntry } from '../lib/process/status.js';
+import { Shim, shimSkip, type Op } from './faults/shim.js';
+import {
+  answerSchema,
+  eventually,
+  runBatch,
+  startTestSystem,
+  untilAllCounted,
+  type TestSystem,
+} from './running-system.js';
+
+/** All that a disk may refuse. */
+const writing: readonly Op[] = ['write', 'sync', 'rename', 'link', 'truncate', 'create'];
 
 const question = '/v1/uniques?domain=example.org&from=2024-01-01T00:00:00Z&to=2024-01-02T00:00:00Z';
 
@@ -89,56 +100,150 @@ test('a status board that cannot be written stops nobody', async (t) => {
   assert.equal((await swa.get('/v1/status')).status, 200);
 });
 
+/** `swa start` as a process of its own. */
+class Started {
+  readonly dataDir: string;
+  readonly child: ChildProcess;
+  url = '';
+  stderr = '';
+
+  constructor(t: TestContext, env: Readonly<Record<string, string>> = {}, dir = temporaryDir(t)) {
+    this.dataDir = join(dir, 'data');
+    this.child = spawn(process.execPath, [assetPath('bin/swa'), 'start'], {
+      env: {
+        PATH: process.env['PATH'],
+        SWA_DATA_DIR: this.dataDir,
+        SWA_HTTP_PORT: '0',
+        SWA_BATCH_SCHEDULE: 'off',
+        SWA_LOG_LEVEL: 'fatal',
+        ...env,
+      },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    t.after(() => this.child.kill('SIGKILL'));
+    this.child.stderr?.on('data', (piece: Buffer) => (this.stderr += piece.toString()));
+  }
+
+  async ready(): Promise<this> {
+    this.url = await eventually('it serves', () => {
+      assert.equal(this.child.exitCode, null, this.stderr);
+      return /http:\/\/127\.0\.0\.1:\d+/.exec(this.stderr)?.[0];
+    });
+    await eventually('it is ready', async () => (await fetch(`${this.url}/readyz`)).ok || undefined);
+    return this;
+  }
+
+  /** The answer's status; undefined where no answer comes. */
+  async post(path: string, body: string): Promise<number | undefined> {
+    const headers = { 'Content-Type': 'application/json' };
+    try {
+      const response = await fetch(`${this.url}${path}`, { method: 'POST', headers, body });
+      await response.arrayBuffer();
+      return response.status;
+    } catch {
+      return undefined;
+    }
+  }
+
+  async visitors(): Promise<number | undefined> {
+    const response = await fetch(`${this.url}${question}`);
+    const body = await response.text();
+    return response.ok ? answerSchema.parse(JSON.parse(body)).data.visitors : undefined;
+  }
+
+  layer(role: Role): StatusEntry | undefined {
+    return readStatus(this.dataDir).find((entry) => entry.role === role);
+  }
+
+  async stop(): Promise<void> {
+    this.child.kill('SIGTERM');
+    await eventually('it ends in order', () => this.child.exitCode === 0 || undefined);
+  }
+}
+
+function temporaryDir(t: TestContext): string {
+  const dir = mkdtempSync(join(tmpdir(), 'swa-roles-'));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  return dir;
+}
+
 test('when no more files may be open nothing ends, and all goes on when they may', async (t) => {
   if (spawnSync('prlimit', ['--version']).status !== 0) {
     t.skip('needs prlimit(1)');
     return;
   }
-  const dir = mkdtempSync(join(tmpdir(), 'swa-files-'));
-  t.after(() => rmSync(dir, { recursive: true, force: true }));
-  const env = {
-    PATH: process.env['PATH'],
-    SWA_DATA_DIR: join(dir, 'data'),
-    SWA_HTTP_PORT: '0',
-    SWA_BATCH_SCHEDULE: 'off',
-    SWA_LOG_LEVEL: 'fatal',
-  };
-  const child = spawn(process.execPath, [assetPath('bin/swa'), 'start'], {
-    env,
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  t.after(() => child.kill('SIGKILL'));
-  let stderr = '';
-  child.stderr.on('data', (piece: Buffer) => (stderr += piece.toString()));
-  const url = await eventually('it serves', () => /http:\/\/127\.0\.0\.1:\d+/.exec(stderr)?.[0]);
+  const swa = await new Started(t).ready();
+  const { child } = swa;
   const limit = (files: number): void => {
     assert.equal(spawnSync('prlimit', [`--pid=${child.pid}`, `--nofile=${files}:`]).status, 0);
   };
-  const speedIs = (state: string) => (): true | undefined =>
-    readStatus(env.SWA_DATA_DIR).some((entry) => entry.role === 'speed' && entry.state === state) ||
-    undefined;
-  await eventually('the speed layer is at work', speedIs('running'));
+  await eventually('the speed layer is at work', () => swa.layer('speed')?.state === 'running' || undefined);
 
   limit(readdirSync(`/proc/${child.pid}/fd`).length);
-  await fetch(`${url}/v1/batches`, { method: 'POST' }).catch(() => undefined); // takes what there is, or is refused
+  await swa.post('/v1/batches', ''); // takes what there is, or is refused
   // The board can be written no more either: its entry grows old, while the process lives.
   const since = systemClock();
   await eventually('it has been so for a while', () => systemClock() - since > 5_000 || undefined);
-  assert.equal(child.exitCode, null, stderr);
+  assert.equal(child.exitCode, null, swa.stderr);
 
   limit(4_096);
   const body = JSON.stringify(view('cookie:a'));
-  const headers = { 'Content-Type': 'application/json' };
-  await eventually('facts are taken', async () =>
-    fetch(`${url}/v1/events`, { method: 'POST', headers, body }).then(
-      ({ status }) => status === 202 || undefined,
-      () => undefined,
-    ),
-  );
-  await eventually('they are counted', async () => {
-    const { data } = (await (await fetch(`${url}${question}`)).json()) as { data?: { visitors?: number } };
-    return data?.visitors === 1 || undefined;
-  });
-  child.kill('SIGTERM');
-  await eventually('it ends in order', () => child.exitCode === 0 || undefined);
+  await eventually('facts are taken', async () => (await swa.post('/v1/events', body)) === 202 || undefined);
+  await eventually('they are counted', async () => (await swa.visitors()) === 1 || undefined);
+  await swa.stop();
 });
+
+/** A role, the files it writes, and whether facts are taken and counted while it cannot. */
+const disks: readonly {
+  readonly role: Role;
+  readonly files: string;
+  readonly takes: boolean;
+  readonly counts: boolean;
+}[] = [
+  { role: 'collector', files: '*/data/log/*', takes: false, counts: false },
+  { role: 'sink', files: '*/data/master/*', takes: true, counts: true },
+  { role: 'speed', files: '*/data/speed/*', takes: true, counts: false },
+  { role: 'batch', files: '*/data/serving/*', takes: true, counts: true },
+];
+
+for (const { role, files, takes, counts } of disks) {
+  test(
+    `a disk that fails the ${role} ends nothing else, is seen, and loses nothing`,
+    { skip: shimSkip },
+    async (t) => {
+      const dir = temporaryDir(t);
+      const shim = new Shim(t, dir);
+      const env = { ...shim.env({ log: false }), SWA_SINK_INTERVAL_MS: '500' };
+      const swa = await new Started(t, env, dir).ready();
+      const send = (visitor: string) => swa.post('/v1/events', JSON.stringify(view(visitor)));
+      assert.equal(await send('cookie:a'), 202);
+      await eventually('it is counted', async () => (await swa.visitors()) === 1 || undefined);
+
+      shim.arm({ ops: writing, path: files, action: 'fail', error: 'EIO', sticky: true });
+      assert.equal(await send('cookie:b'), takes ? 202 : 503);
+      await swa.post('/v1/batches', '');
+      const lastError = await eventually('it is on the board', () => swa.layer(role)?.lastError ?? undefined);
+      t.diagnostic(`${lastError.code}: ${lastError.message}`);
+      assert.ok(shim.fired > 0);
+      if (counts)
+        await eventually('what was taken is counted', async () => (await swa.visitors()) === 2 || undefined);
+      else assert.equal(await swa.visitors(), 1);
+      assert.equal(swa.child.exitCode, null, swa.stderr);
+
+      shim.disarm();
+      await eventually('facts are taken', async () => (await send('cookie:c')) === 202 || undefined);
+      const acknowledged = takes ? 3 : 2;
+      await eventually(
+        'all of them are counted',
+        async () => (await swa.visitors()) === acknowledged || undefined,
+      );
+      await eventually('the role is at work', () => swa.layer(role)?.state === 'running' || undefined);
+      await swa.stop();
+      const verified = spawnSync(process.execPath, [assetPath('bin/swa'), 'verify'], {
+        env: { PATH: process.env['PATH'], SWA_DATA_DIR: swa.dataDir },
+        encoding: 'utf8',
+      });
+      assert.equal(verified.status, 0, verified.stdout + verified.stderr);
+    },
+  );
+}

@@ -10,7 +10,7 @@ import { roomOf } from '../../lib/files/data-dir.js';
 import type { LeasedJob } from '../../log/queue/job-queue.js';
 import { describeError } from '../../lib/errors/describe-error.js';
 import { hasCode } from '../../lib/errors/errors.js';
-import { isAtWork, readStatus, type StatusEntry } from '../../lib/process/status.js';
+import { isAtWork, readStatus, type LastError, type StatusEntry } from '../../lib/process/status.js';
 import { table } from '../table.js';
 
 export function addStatusCommand(program: Command): void {
@@ -36,13 +36,17 @@ function describe(entries: readonly StatusEntry[]): string {
     stateOf(entry),
     `${Math.round((systemClock() - entry.updatedAt) / 1000)} s ago`,
     summary(entry.details),
-    entry.lastError === null ? '-' : `${entry.lastError.code}: ${entry.lastError.message}`,
+    entry.lastError === null ? '-' : describeLast(entry.lastError),
   ]);
   return (
     table(['role', 'state', 'reported', 'details', 'last error'], rows) +
     topologies(entries) +
     warnings(entries)
   );
+}
+
+function describeLast({ code, message, hint }: LastError): string {
+  return `${code}: ${message}${hint === undefined ? '' : ` (hint: ${hint})`}`;
 }
 
 const countersSchema = z.record(

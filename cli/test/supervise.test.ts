@@ -1,10 +1,12 @@
 /** A role that fails inside `swa start`: again and again after longer pauses, seen on the board, and ended only by what no pause mends. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { pino } from 'pino';
+import { assetPath } from '../../lib/files/assets.js';
 import { systemClock } from '../../lib/time/clock.js';
 import { configWith } from '../../lib/config/config.js';
 import { SwaError, type ErrorCode } from '../../lib/errors/errors.js';
@@ -83,6 +85,20 @@ test('a role that has run for a while begins with a short pause again', async (t
     assert.deepEqual([entry?.state, entry?.lastError?.message], ['failed', 'trouble']);
   }
   assert.deepEqual(context.pauses, [10, 10, 10, 10]);
+});
+
+test('the board says what to do about it, where the error does, and so does `swa status`', async (t) => {
+  const context = setUp(t);
+  const hint = 'restore the file from a copy';
+  const start = () => Promise.reject(new SwaError('master.corrupt', 'it is damaged', { hint }));
+  const role = await supervise('sink', start, context, backoff);
+  t.after(() => role.stop());
+  const { dataDir } = context.config;
+  await eventually('it has failed', () => readStatus(dataDir)[0]?.lastError ?? undefined);
+  assert.equal(readStatus(dataDir)[0]?.lastError?.hint, hint);
+  const env = { PATH: process.env['PATH'], SWA_DATA_DIR: dataDir };
+  const { stdout } = spawnSync(process.execPath, [assetPath('bin/swa'), 'status'], { env, encoding: 'utf8' });
+  assert.match(stdout, /^sink .* master\.corrupt: it is damaged \(hint: restore the file from a copy\)$/m);
 });
 
 test('what no pause mends ends the system', async (t) => {

@@ -8,7 +8,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Clock } from '../time/clock.js';
-import { systemCode } from '../errors/errors.js';
+import { SwaError, messageOf, systemCode, type ErrorCode } from '../errors/errors.js';
 import { replaceNote } from '../files/durable.js';
 import { removeScratch } from '../files/removal.js';
 import { readIfThere } from '../files/read-if-there.js';
@@ -17,6 +17,30 @@ import { validJson } from '../files/valid-json.js';
 
 export const roles = ['collector', 'sink', 'batch', 'speed', 'query'] as const;
 export type Role = (typeof roles)[number];
+
+const lastErrorSchema = z.object({
+  at: z.number(),
+  code: z.string(),
+  message: z.string(),
+  /** What to do about it, where the error says so. */
+  hint: z.string().optional(),
+});
+export type LastError = Readonly<z.infer<typeof lastErrorSchema>>;
+
+/** Anything thrown, as the board shows it. @param otherwise code of what is neither ours nor the system's */
+export function lastErrorOf(
+  error: unknown,
+  at: number,
+  otherwise: ErrorCode = 'internal.invariant',
+): LastError {
+  const isOurs = error instanceof SwaError;
+  return {
+    at,
+    code: isOurs ? error.code : (systemCode(error) ?? otherwise),
+    message: messageOf(error),
+    ...(isOurs && error.hint !== undefined ? { hint: error.hint } : {}),
+  };
+}
 
 const entrySchema = z.object({
   role: z.string(),
@@ -28,7 +52,7 @@ const entrySchema = z.object({
   pidSpace: z.string().default(''),
   updatedAt: z.number(),
   state: z.enum(['starting', 'running', 'stopped', 'failed']),
-  lastError: z.object({ at: z.number(), code: z.string(), message: z.string() }).nullable(),
+  lastError: lastErrorSchema.nullable(),
   /** How often it failed and was started again in this process. */
   restarts: z.number().default(0),
   /** What the role wants to show: cut, lag, counters. */

@@ -1,6 +1,6 @@
 /** Adds changes to a store: the cells they touch, edges, and the progress they belong to, in one transaction. */
 import { asBuffer } from '../../lib/memory/as-buffer.js';
-import { SwaError, isFullDisk } from '../../lib/errors/errors.js';
+import { SwaError, isFullDisk, messageOf } from '../../lib/errors/errors.js';
 import { requireRoom } from '../../lib/files/lmdb-room.js';
 import type { Offset } from '../../log/log.js';
 import { forEachCell } from '../arrays/cells.js';
@@ -51,8 +51,8 @@ export class StoreWriter {
     } catch (error) {
       const cause = damageOr(error, this.#place);
       if (cause instanceof SwaError) throw cause;
-      const why = isFullDisk(error) ? ': its disk is full' : '';
-      throw new SwaError('speed.failed', `cannot write the realtime store ${this.#place.dir}${why}`, {
+      const why = isFullDisk(error) ? 'its disk is full' : messageOf(error);
+      throw new SwaError('speed.failed', `cannot write the realtime store ${this.#place.dir}: ${why}`, {
         cause,
         retryable: true,
       });

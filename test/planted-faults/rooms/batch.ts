@@ -41,4 +41,9 @@ export const batchFaults: readonly PlantedFault[] = [
       '(timestamp, partition, "offset")) >= 0;',
     ),
   ),
+  fault(
+    'runs',
+    'a run takes the processors from facts and questions',
+    edit('batch/run-main.ts', 'PRIORITY_BELOW_NORMAL', 'PRIORITY_NORMAL'),
+  ),
 ];

@@ -60,4 +60,13 @@ export const masterDataFaults: readonly PlantedFault[] = [
       "  await fsyncLargeFile(temp).catch(() => fsyncLargeFile(temp));\n  step('parquet-synced');",
     ),
   ),
+  fault(
+    'compaction',
+    'whoever stops the sink waits for a compaction',
+    edit(
+      'master-data/sink-session.ts',
+      'if (this.#isCompacting) this.#store',
+      'if (!this.#isCompacting) this.#store',
+    ),
+  ),
 ];
