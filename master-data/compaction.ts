@@ -6,7 +6,7 @@
 import { join } from 'node:path';
 import { SwaError } from '../lib/errors/errors.js';
 import { parsePartitionName, type PartitionName } from '../log/log.js';
-import { commitFile, type MasterStore } from './commit.js';
+import { commitFile, type MasterStore, type NewDataFile } from './commit.js';
 import { digestFile } from '../lib/files/digest.js';
 import { partitionDir, tempSuffix } from './layout.js';
 import type { ChainHead, ManifestFile } from './manifest.js';
@@ -59,25 +59,41 @@ function withinLimits(run: readonly ManifestFile[], limits: CompactionLimits): M
 
 /**
  * Merges once if there is something to merge; returns the new head, or undefined. The replaced files stay until the
- * next sweep. Throws `master.corrupt` when a file to be read is not what its manifest says.
+ * next sweep. Throws `master.corrupt` when a file to be read is not what its manifest says. The signal ends it, also within a statement
+ * of DuckDB's, until the merged file is about to be committed.
  */
 export async function compactOnce(
   store: MasterStore,
   name: PartitionName,
   head: ChainHead,
   limits: CompactionLimits,
+  signal: AbortSignal,
 ): Promise<ChainHead | undefined> {
   const chosen = planCompaction(head.files, limits);
-  const first = chosen?.[0];
-  const last = chosen?.at(-1);
+  const [first, last] = [chosen?.[0], chosen?.at(-1)];
   if (chosen === undefined || first === undefined || last === undefined) return undefined;
+  const merged = await untilAborted(signal, store, () => merge(store, name, chosen, signal));
+  const file = { ...merged, partition: name, fromOffset: first.fromOffset, toOffset: last.toOffset };
+  return commitFile(store, head, file, (old) => !chosen.includes(old));
+}
+
+/** Writes the temporary file, and proves that it holds the rows of those it is made from. */
+async function merge(
+  store: MasterStore,
+  name: PartitionName,
+  chosen: readonly ManifestFile[],
+  signal: AbortSignal,
+): Promise<Pick<NewDataFile, 'temp' | 'expected'>> {
   const { topic } = parsePartitionName(name);
   const dir = partitionDir(store.dataDir, name);
   const paths = chosen.map((file) => join(dir, file.name));
   for (const [i, file] of chosen.entries()) await checkInput(paths[i] ?? '', file);
   const temp = join(dir, `compaction.parquet${tempSuffix}`);
+  signal.throwIfAborted();
   await mergeParquet(store.connection, topic, paths, temp);
+  signal.throwIfAborted();
   const before = await contentHash(store.connection, topic, paths);
+  signal.throwIfAborted();
   const after = await contentHash(store.connection, topic, [temp]);
   if (before !== after) {
     throw new SwaError('master.corrupt', `${temp} does not hold the rows of the files it was made from`, {
@@ -85,21 +101,31 @@ export async function compactOnce(
       context: { paths },
     });
   }
-  return commitFile(
-    store,
-    head,
-    {
-      partition: name,
-      temp,
-      fromOffset: first.fromOffset,
-      toOffset: last.toOffset,
-      expected: {
-        ...(await summarize(store.connection, paths)),
-        rows: chosen.reduce((sum, file) => sum + file.rows, 0),
-      },
+  signal.throwIfAborted();
+  return {
+    temp,
+    expected: {
+      ...(await summarize(store.connection, paths)),
+      rows: chosen.reduce((sum, file) => sum + file.rows, 0),
     },
-    (file) => !chosen.includes(file),
-  );
+  };
+}
+
+/** Interrupts the statement that runs when the signal is aborted. */
+async function untilAborted<T>(
+  signal: AbortSignal,
+  { connection }: MasterStore,
+  work: () => Promise<T>,
+): Promise<T> {
+  const interrupt = (): void => connection.interrupt();
+  signal.addEventListener('abort', interrupt);
+  try {
+    const result = await work();
+    signal.throwIfAborted();
+    return result;
+  } finally {
+    signal.removeEventListener('abort', interrupt);
+  }
 }
 
 async function checkInput(path: string, file: ManifestFile): Promise<void> {

@@ -78,8 +78,8 @@ export class SinkSession {
   #waitingSince = 0;
   #commit: Promise<void> | undefined;
   #failure: { readonly error: unknown } | undefined;
-  #compacts = true;
-  #isCompacting = false;
+  /** Aborted when nothing is to be compacted any more. */
+  readonly #compacting = new AbortController();
   /** When a partition whose compaction failed may be tried again, by `#elapsedMs`. */
   readonly #compactableFrom = new Map<PartitionName, number>();
   /** Data files that are whole: this session has sealed them, or checked them before it removed what they replace. */
@@ -165,8 +165,9 @@ export class SinkSession {
    */
   async run(options: RunOptions): Promise<void> {
     const { signal } = options;
-    const end = (): void => this.#endCompaction(); // whoever stops us does not want to wait for that
-    signal.addEventListener('abort', end, { once: true });
+    const end = (): void => this.#compacting.abort(); // whoever stops us does not want to wait for that
+    if (signal.aborted) end();
+    signal.addEventListener('abort', end);
     try {
       await this.#run(options);
     } finally {
@@ -186,7 +187,6 @@ export class SinkSession {
       if (this.#failure !== undefined) throw this.#failure.error;
       if (this.#isDue()) await this.#startCommit();
     }
-    if (signal.aborted) this.#endCompaction(); // also where it was before we began
     await this.#startCommit();
     await this.#commit;
     if (this.#failure !== undefined) throw this.#failure.error;
@@ -314,31 +314,24 @@ export class SinkSession {
   /** A failed compaction harms nothing: it is reported, and tried again later, or by the next session only. */
   async #compact(): Promise<void> {
     for (const name of this.#heads.keys()) {
-      if (!this.#compacts || this.#elapsedMs() < (this.#compactableFrom.get(name) ?? 0)) continue;
+      if (this.#compacting.signal.aborted || this.#elapsedMs() < (this.#compactableFrom.get(name) ?? 0))
+        continue;
       try {
-        this.#isCompacting = true;
         await this.#compactPartition(name);
       } catch (error) {
         if (hasCode(error, 'master.conflict')) throw error;
-        if (!this.#compacts) return; // it was ended
+        if (this.#compacting.signal.aborted) return; // it was ended
         this.#compactableFrom.set(name, isPassing(error) ? this.#elapsedMs() + compactionPauseMs : Infinity);
         this.#options.onProblem?.(error);
-      } finally {
-        this.#isCompacting = false;
       }
     }
-  }
-
-  /** Ends the one under way with its next statement, and begins none any more. */
-  #endCompaction(): void {
-    this.#compacts = false;
-    if (this.#isCompacting) this.#store.connection.interrupt();
   }
 
   async #compactPartition(name: PartitionName): Promise<void> {
     const { dataDir, root } = this.#store;
     const before = this.#headOf(name);
-    const compacted = await compactOnce(this.#store, name, before, this.#options.limits ?? compactionLimits);
+    const { limits = compactionLimits } = this.#options;
+    const compacted = await compactOnce(this.#store, name, before, limits, this.#compacting.signal);
     if (compacted !== undefined) this.#heads.set(name, compacted);
     const head = this.#headOf(name);
     for (const file of head.files) if (!before.files.includes(file)) this.#whole.add(file.name);

@@ -65,8 +65,8 @@ export const masterDataFaults: readonly PlantedFault[] = [
     'whoever stops the sink waits for a compaction',
     edit(
       'master-data/sink-session.ts',
-      'if (this.#isCompacting) this.#store',
-      'if (!this.#isCompacting) this.#store',
+      'const end = (): void => this.#compacting.abort();',
+      'const end = (): void => void this.#compacting;',
     ),
   ),
 ];
