@@ -21,10 +21,10 @@ export const masterDataFaults: readonly PlantedFault[] = [
     edit('master-data/compaction.ts', 'if (before !== after) {', "if (before !== after && after === '') {"),
     edit(
       'master-data/compaction.ts',
-      `        ...(await summarize(store.connection, paths)),
-        rows: chosen.reduce((sum, file) => sum + file.rows, 0),
+      `      ...(await summarize(store.connection, paths)),
+      rows: chosen.reduce((sum, file) => sum + file.rows, 0),
 `,
-      '        ...(await summarize(store.connection, [temp])),\n',
+      '      ...(await summarize(store.connection, [temp])),\n',
     ),
     edit(
       'master-data/parquet.ts',
