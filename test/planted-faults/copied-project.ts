@@ -14,10 +14,17 @@ export interface Outcome {
   /** The tests that failed, with the first line of what they said. */
   readonly failures: readonly string[];
   readonly output: string;
+  readonly durationMs: number;
 }
 
 const left = new Set(['node_modules', '.git', 'data', 'target']);
-const testTimeoutMs = 10 * 60_000;
+/** For a build, and for a test of which it is not known yet how long it takes. */
+const longestMs = 10 * 60_000;
+
+/** How long a test may take with a fault, when it takes `usualMs` without one: then it hangs, and the fault is caught. */
+export function deadlineFor(usualMs: number): number {
+  return 30_000 + 4 * usualMs;
+}
 
 export class CopiedProject {
   readonly #dir: string;
@@ -34,13 +41,16 @@ export class CopiedProject {
     }
   }
 
-  /** Plants the fault, runs its test, and takes the fault out again. */
-  async outcomeOf({ edits, test, env = {} }: PlantedFault): Promise<Outcome> {
+  /** Plants the fault, runs its test, and takes the fault out again. A test that has not ended after `timeoutMs` has failed. */
+  async outcomeOf(
+    { edits, test, env = {} }: Pick<PlantedFault, 'edits' | 'test' | 'env'>,
+    timeoutMs = longestMs,
+  ): Promise<Outcome> {
     const before = edits.map(({ file }) => ({ file, text: readFileSync(join(this.#dir, file), 'utf8') }));
     try {
       for (const { file, find, replace } of edits) this.#edit(file, find, replace);
       await this.#build();
-      return await this.#runTest(test, env);
+      return await this.#runTest(test, env, timeoutMs);
     } finally {
       for (const { file, text: original } of before.toReversed())
         writeFileSync(join(this.#dir, file), original);
@@ -55,39 +65,52 @@ export class CopiedProject {
   }
 
   async #build(): Promise<void> {
-    const { code, output } = await this.#node(['node_modules/typescript/bin/tsc', '-b'], {});
+    const { code, output } = await this.#node(['node_modules/typescript/bin/tsc', '-b'], {}, longestMs);
     assert.equal(code, 0, `the fault does not compile:\n${output}`);
   }
 
-  async #runTest(test: string, env: Readonly<Record<string, string>>): Promise<Outcome> {
+  async #runTest(test: string, env: Readonly<Record<string, string>>, timeoutMs: number): Promise<Outcome> {
+    const begin = performance.now();
     const { code, output } = await this.#node(
       ['--test-reporter=tap', '--test-force-exit', compiled(test)],
       env,
+      timeoutMs,
     );
+    const durationMs = performance.now() - begin;
     const failures = [
       ...output.matchAll(/^not ok \d+ - (.*)$(?:\n(?!\s*error:).*)*?\n\s*error: (?:\|-\n)?(.*)$/gm),
     ];
     const lines = failures.map(([, name = '', message = '']) => `${name}: ${message.trim()}`);
-    return { passed: code === 0, failures: lines, output };
+    if (code === undefined) lines.push(`it did not end within ${Math.round(timeoutMs / 1000)} s`);
+    return { passed: code === 0, failures: lines, output, durationMs };
   }
 
-  /** In an environment of its own: a fault must be caught whatever the run around it was told. */
+  /**
+   * In an environment of its own: a fault must be caught whatever the run around it was told. What takes longer than it may is
+   * killed with all it has started, which could hold its output open: then there is no code.
+   */
   async #node(
     args: readonly string[],
     env: Readonly<Record<string, string>>,
-  ): Promise<{ readonly code: number | null; readonly output: string }> {
+    timeoutMs: number,
+  ): Promise<{ readonly code: number | null | undefined; readonly output: string }> {
     const { PATH, HOME, TMPDIR } = process.env;
     const child = spawn(process.execPath, args, {
       cwd: this.#dir,
       env: { PATH, HOME, TMPDIR, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: testTimeoutMs,
-      killSignal: 'SIGKILL',
+      detached: true, // a process group of its own
     });
+    let isLate = false;
+    const deadline = setTimeout(() => {
+      isLate = true;
+      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+    }, timeoutMs);
     const exited = once(child, 'exit');
     const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
     await exited;
-    return { code: child.exitCode, output: stdout + stderr };
+    clearTimeout(deadline);
+    return { code: isLate ? undefined : child.exitCode, output: stdout + stderr };
   }
 }
 
