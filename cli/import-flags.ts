@@ -19,6 +19,8 @@ export interface ImportFlags {
   readonly timeFormat?: string;
   readonly maxReject: string;
   readonly rejects?: string;
+  readonly columns?: string;
+  readonly follow?: boolean;
   readonly dryRun?: boolean;
   readonly background?: boolean;
   readonly json?: boolean;
@@ -63,6 +65,11 @@ export function addImportOptions(command: Command): Command {
     )
     .option('--date-format <text>', "GoAccess' option of this name")
     .option('--time-format <text>', "GoAccess' option of this name")
+    .option(
+      '--columns <list>',
+      'csv, tsv, parquet, json: which column is what (time=ts,url=page,visitor=uid,user-agent=ua)',
+    )
+    .option('--follow', 'go on reading as the log grows and is rotated, until interrupted')
     .option('--dry-run', 'import nothing: show what would be read, and ten example facts')
     .option('--max-reject <percent>', 'exit 3 when more than this share of the lines is rejected', '1')
     .option('--rejects <file>', 'where rejected lines go (default: in the data directory)')
@@ -74,7 +81,7 @@ export function addImportOptions(command: Command): Command {
 export async function storedFormat(flags: ImportFlags): Promise<{ name: 'ndjson' } | LogFile> {
   if (flags.format === 'ndjson') return { name: 'ndjson' };
   const { isHost } = await import('../ways-in/logs/pageviews.js');
-  const { host, scheme, zone, logFormat, notation, dateFormat, timeFormat } = flags;
+  const { host, scheme, zone, logFormat, notation, dateFormat, timeFormat, columns } = flags;
   if (host !== undefined && !isHost(host)) {
     throw new SwaError('usage.invalid', `--host is not a host name: '${host}'`, {
       hint: 'for example --host www.example.org',
@@ -93,7 +100,7 @@ export async function storedFormat(flags: ImportFlags): Promise<{ name: 'ndjson'
       methods: flags.method.split(','),
       statuses,
       keepStatic: flags.keepStatic === true,
-      ...given({ host, scheme, zone, logFormat, notation, dateFormat, timeFormat }),
+      ...given({ host, scheme, zone, logFormat, notation, dateFormat, timeFormat, columns }),
       ...(flags.clientIp === undefined ? {} : { trustedProxies: proxies(flags.clientIp) }),
     },
   };

@@ -5,6 +5,7 @@
  */
 import { countReason, newImportCounts, type ImportCounts } from './import-state.js';
 import type { Clock } from '../lib/time/clock.js';
+import { SwaError } from '../lib/errors/errors.js';
 import type { BotRule } from '../facts/bots.js';
 import { admit, type Warning } from '../facts/door.js';
 import type { Fact } from '../facts/fact.js';
@@ -13,6 +14,7 @@ import { Appender } from './appender.js';
 import type { FactSink } from './fact-sinks.js';
 import { withValue, type FileFormat, type LineReader } from './line-format.js';
 import { LineIds } from './line-ids.js';
+import { followLines, type FollowOptions } from './follow.js';
 import { newByteProgress, readLines, type ByteProgress, type Line } from './lines.js';
 
 export interface RejectedLine {
@@ -38,6 +40,8 @@ export interface ImportOptions {
   readonly onOpened?: (reader: LineReader) => void;
   /** Called after each batch. */
   readonly onProgress?: (counts: Readonly<ImportCounts>, progress: Readonly<ByteProgress>) => void;
+  /** Waits for more lines at the end of the file, until it is rotated or `signal` aborts. */
+  readonly follow?: FollowOptions;
   /** Stops between batches; what was accepted stays accepted. */
   readonly signal?: AbortSignal;
 }
@@ -50,7 +54,6 @@ export async function importFile(
   options: ImportOptions,
   counts: ImportCounts = newImportCounts(),
 ): Promise<ImportCounts> {
-  const { format } = options;
   const progress = newByteProgress();
   const appender = new Appender(options.sink, (facts) => {
     counts.accepted += facts;
@@ -59,10 +62,10 @@ export async function importFile(
   const ids = new LineIds();
   let reader: LineReader | undefined;
   try {
-    for await (const lines of (format.rows ?? readLines)(options.path, progress)) {
+    for await (const lines of linesOf(options, progress)) {
       counts.nulBytes = progress.nulBytes;
       if (reader === undefined) {
-        reader = format.open(lines.slice(0, sampledLines).map(({ text }) => text));
+        reader = openNamed(options, lines);
         options.onOpened?.(reader);
       }
       for (const line of lines) {
@@ -75,6 +78,7 @@ export async function importFile(
         counts.unconfirmed++;
         if (appender.add(fact)) await appender.flush();
       }
+      if (options.follow !== undefined) await appender.flush();
       options.onProgress?.(counts, progress);
       if (options.signal?.aborted === true) break;
     }
@@ -83,6 +87,25 @@ export async function importFile(
     options.onProgress?.(counts, progress);
   }
   return counts;
+}
+
+/** What the format has to say against a file says so of this one. */
+function openNamed({ path, format }: ImportOptions, lines: readonly Line[]): LineReader {
+  try {
+    return format.open(lines.slice(0, sampledLines).map(({ text }) => text));
+  } catch (cause) {
+    if (!(cause instanceof SwaError)) throw cause;
+    const { code, message, hint } = cause;
+    throw new SwaError(code, `'${path}': ${message}`, { cause, ...(hint === undefined ? {} : { hint }) });
+  }
+}
+
+function linesOf(
+  { path, format, follow, signal }: ImportOptions,
+  progress: ByteProgress,
+): AsyncGenerator<readonly Line[]> {
+  if (follow !== undefined) return followLines(path, progress, signal, follow);
+  return (format.rows ?? readLines)(path, progress);
 }
 
 /** For people; undefined where nothing waits. */

@@ -13,6 +13,7 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { SwaError, messageOf, systemCode } from '../lib/errors/errors.js';
+import { isGzip, refuseOtherKinds } from './file-kinds.js';
 
 /** Longest line in UTF-16 units; the rest of a longer one is dropped. */
 export const maxLineLength = 65_536;
@@ -26,6 +27,7 @@ export interface Line {
     | 'the line is longer than 65,536 characters'
     | 'the line is not UTF-8'
     | 'the line is cut off by NUL bytes'
+    | 'the row cannot be read'
     | undefined;
   /** False for what follows the last line end of a file: perhaps the begin of a line that is being written. */
   readonly ended: boolean;
@@ -88,19 +90,9 @@ async function unzipped(source: Readable, progress: ByteProgress): Promise<Async
   const chunks = counted(source, progress);
   const first = await chunks.next();
   if (first.done === true) return emptyChunks();
-  refuseUtf16(first.value);
+  refuseOtherKinds(first.value);
   const all = chained(first.value, chunks);
-  const isGzip = first.value[0] === 0x1f && first.value[1] === 0x8b;
-  return isGzip ? gunzip(all) : all;
-}
-
-/** In UTF-16 every other byte of a log is NUL: nothing would be left of its lines. */
-function refuseUtf16(bytes: Buffer): void {
-  const mark = bytes.toString('hex', 0, 2);
-  if (mark !== 'fffe' && mark !== 'feff') return;
-  throw new SwaError('import.failed', 'the file begins with the byte order mark of UTF-16', {
-    hint: 'convert it: iconv -f UTF-16 -t UTF-8 FILE | swa import ... -',
-  });
+  return isGzip(first.value) ? gunzip(all) : all;
 }
 
 async function* emptyChunks(): AsyncGenerator<Buffer> {
@@ -129,6 +121,16 @@ function gunzip(chunks: AsyncIterable<Buffer>): Readable {
 }
 
 function readError(path: string, line: number, cause: unknown): SwaError {
+  if (messageOf(cause) === 'incorrect header check') {
+    return new SwaError(
+      'import.failed',
+      `'${path}': something that is not gzip follows the gzip data, after line ${line}`,
+      {
+        cause,
+        hint: 'gzip leaves it out: gzip -dc FILE | swa import ... - (repeated lines count once)',
+      },
+    );
+  }
   const truncated = systemCode(cause) === 'Z_BUF_ERROR';
   const what = truncated
     ? 'the gzip file is truncated'
@@ -145,7 +147,7 @@ const newline = 0x0a;
  * Cuts bytes into lines at LF, dropping a CR before it and a byte order mark before the first. Bytes and not text are cut:
  * once decoded, what is not UTF-8 cannot be told from a U+FFFD that somebody wrote.
  */
-class LineSplitter {
+export class LineSplitter {
   #rest: Buffer = Buffer.alloc(0);
   #number = 0;
   #nulBytes = 0;

@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { newImportCounts, type ImportCounts } from '../../ingest/import-state.js';
+import { followDefaults } from '../../ingest/follow.js';
 import { importFile } from '../../ingest/import.js';
 import type { LineReader } from '../../ingest/line-format.js';
 import { checkFile } from '../../ingest/lines.js';
@@ -13,6 +14,7 @@ import { SwaError } from '../../lib/errors/errors.js';
 import { openJobQueue } from '../../log/queue/job-queue.js';
 import { makeRules } from '../../facts/rules.js';
 import { openFactSink } from '../fact-sink.js';
+import { expandPaths } from '../import-paths.js';
 import { addImportOptions, percentOf, storedFormat, type ImportFlags } from '../import-flags.js';
 import { DryRun, aboutOf, notesOf, summaryOf } from '../import-summary.js';
 import { startProgress } from '../progress.js';
@@ -26,18 +28,20 @@ export function addImportCommand(program: Command): void {
     .argument('<files...>', 'the files');
   addImportOptions(command).action(async (files: string[], flags: ImportFlags) => {
     const config = readConfig(process.env);
+    const paths = await expandPaths(files);
     process.exitCode =
       flags.background === true
-        ? await leaveAsJobs(files, flags, config)
-        : await runImport(files, flags, config);
+        ? await leaveAsJobs(paths, flags, config)
+        : await runImport(paths, flags, config);
   });
 }
 
 /** Puts the imports into the job queue; the collector's process works them off. */
 async function leaveAsJobs(paths: readonly string[], flags: ImportFlags, config: Config): Promise<number> {
   if (paths.includes('-')) throw new SwaError('usage.invalid', '--background takes files, not stdin');
-  if (flags.dryRun === true)
-    throw new SwaError('usage.invalid', '--background and --dry-run exclude each other');
+  for (const option of ['dryRun', 'follow'] as const)
+    if (flags[option] === true)
+      throw new SwaError('usage.invalid', '--background excludes --dry-run and --follow');
   const stored = await storedFormat(flags);
   await formatOfLogs(stored); // refuses what it cannot do now, not in the background
   for (const path of paths) await checkFile(path);
@@ -62,6 +66,14 @@ async function leaveAsJobs(paths: readonly string[], flags: ImportFlags, config:
 async function runImport(paths: readonly string[], flags: ImportFlags, config: Config): Promise<number> {
   const format = await formatOfLogs(await storedFormat(flags));
   const maxReject = percentOf(flags.maxReject);
+  const isFollowing = flags.follow === true;
+  if (
+    isFollowing &&
+    (paths.length !== 1 || paths[0] === '-' || flags.dryRun === true || format.rows !== undefined)
+  )
+    throw new SwaError('usage.invalid', '--follow takes one log file, and no --dry-run', {
+      hint: 'for several logs run several imports beside `swa start`',
+    });
   const { url: urls, bots } = makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots });
   const sizes = await Promise.all(paths.map(async (path) => (path === '-' ? undefined : checkFile(path))));
   const totalBytes = sizes.reduce<number | undefined>(
@@ -86,7 +98,9 @@ async function runImport(paths: readonly string[], flags: ImportFlags, config: C
   let bytesBefore = 0;
   process.stderr.write(`importing ${paths.join(', ')} into ${sink?.name ?? 'nothing (--dry-run)'}\n`);
   try {
-    for (const [i, path] of paths.entries()) {
+    // A file that is followed ends where it is rotated; the new one has its name.
+    const files = isFollowing ? endless(paths) : paths.entries();
+    for (const [i, path] of files) {
       await importFile(
         {
           path,
@@ -96,13 +110,17 @@ async function runImport(paths: readonly string[], flags: ImportFlags, config: C
           bots,
           clock: systemClock,
           signal: stop.signal,
-          onOpened: (reader) => readers.push({ path, reader }),
+          ...(isFollowing ? { follow: followDefaults } : {}),
+          onOpened: (reader) => {
+            if (isFollowing) readers.length = 0;
+            readers.push({ path, reader });
+          },
           onRejected: (line) => rejects.add(paths.length === 1 ? line : { file: path, ...line }),
           onWarning: (warning, line) => warnings.add(warning, line),
           onProgress: (now, bytes) =>
             progress.show(
               bytesBefore + bytes.readBytes,
-              totalBytes,
+              isFollowing ? undefined : totalBytes,
               `${now.read} lines, ${now.accepted} accepted`,
             ),
         },
@@ -125,9 +143,13 @@ async function runImport(paths: readonly string[], flags: ImportFlags, config: C
       json: flags.json === true,
     });
   }
-  if (stop.signal.aborted)
+  if (stop.signal.aborted && !isFollowing)
     throw new SwaError('import.failed', `interrupted after ${counts.read} lines; what was accepted stays`);
   return counts.rejected > (counts.read * maxReject) / 100 ? 3 : 0;
+}
+
+function* endless(paths: readonly string[]): Generator<[number, string]> {
+  for (;;) yield* paths.entries();
 }
 
 const nowhere = { append: (): Promise<void> => Promise.resolve() };

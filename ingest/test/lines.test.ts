@@ -116,6 +116,34 @@ test('UTF-16 is refused by its byte order mark, with the way on', async (t) => {
   await assert.rejects(linesOf(path), (error) => error instanceof SwaError && /iconv/.test(error.hint ?? ''));
 });
 
+test('what is neither text nor gzip is refused with the pipe to use', async (t) => {
+  for (const [hex, hint] of [
+    ['28b52ffd0458', /^zstd -dc/],
+    ['fd377a585a000004', /^xz -dc/],
+    ['425a6839', /^bzip2 -dc/],
+    ['504b030414', /^unzip -p/],
+    ['5041523115', /--format parquet/],
+  ] as const) {
+    const path = fileOf(t, Buffer.from(hex, 'hex'));
+    await assert.rejects(
+      linesOf(path),
+      (error) => error instanceof SwaError && hint.test(error.hint ?? ''),
+      hex,
+    );
+  }
+});
+
+test('garbage after a gzip is named, with the pipe that leaves it out', async (t) => {
+  const path = fileOf(t, Buffer.concat([gzipSync('one\ntwo\n'), Buffer.from('garbage')]));
+  await assert.rejects(
+    linesOf(path),
+    (error) =>
+      error instanceof SwaError &&
+      /not gzip follows/.test(error.message) &&
+      /gzip -dc/.test(error.hint ?? ''),
+  );
+});
+
 test('what follows the last line end is told apart', async (t) => {
   const { lines } = await linesOf(fileOf(t, Buffer.from('a\r\nb\r\nc')));
   assert.deepEqual(

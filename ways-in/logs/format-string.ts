@@ -14,7 +14,8 @@ export type Notation = (typeof notations)[number];
 /** GoAccess by what the others do not have, nginx by its variables. */
 export function notationOf(format: string): Notation {
   if (/\$\{?[a-z]/.test(format)) return 'nginx';
-  return /%[\^~xd](?!ti|to|FB)|~h/.test(format) ? 'goaccess' : 'apache';
+  const withoutArguments = format.replace(/%[<>!0-9,]*\{[^}]*\}/g, '%');
+  return /%[\^~xd](?!ti|to|FB)|~h/.test(withoutArguments) ? 'goaccess' : 'apache';
 }
 
 export const goAccessDefaults: GoAccessTimes = { dateFormat: '%d/%b/%Y', timeFormat: '%H:%M:%S' };
@@ -27,17 +28,17 @@ export function formatOfString(format: string, notation: Notation, times: GoAcce
       : notation === 'apache'
         ? readApache(format)
         : readGoAccess(format, times);
-  const shape = shapeOf(parts, notation);
-  const hasZone = shape.some(({ field }) => field === 'zone');
+  const { fields, after } = shapeOf(parts, notation);
+  const hasZone = fields.some(({ field }) => field === 'zone');
   return textFormat({
     name: 'log-format',
     title: `the log format given (${notation})`,
-    shape: () => new TextShape(shape),
+    shape: () => new TextShape(fields, { after }),
     time: timeReader(time, hasZone),
   });
 }
 
 /** The shape of a format known to be one. */
 export function apacheShape(format: string, options: ShapeOptions = {}): TextShape {
-  return new TextShape(shapeOf(readApache(format).parts, 'apache'), options);
+  return new TextShape(shapeOf(readApache(format).parts, 'apache').fields, options);
 }

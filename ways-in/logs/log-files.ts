@@ -6,11 +6,13 @@ import { z } from 'zod';
 import { isFactLine, ndjson, ndjsonSchema } from '../../ingest/ndjson.js';
 import type { FileFormat, LineReader, LineResult } from '../../ingest/line-format.js';
 import { SwaError } from '../../lib/errors/errors.js';
+import { jsonFormat, parseColumns, tableFormat, tableFormats, type TableFormat } from './columns.js';
 import { zoneReader } from './fields/zone.js';
 import { formatOfString, goAccessDefaults, notationOf, notations } from './format-string.js';
 import { logFormats, otherFormats } from './formats.js';
 import { pageviewOf, pageviewOptionsSchema, type PageviewOptions } from './pageviews.js';
 import type { LogFormat, ParseLine, ParseOptions, Parsed } from './request.js';
+import { tableRows } from './table-rows.js';
 
 export const logOptionsSchema = pageviewOptionsSchema.extend({
   /** Where times are local. */
@@ -20,6 +22,8 @@ export const logOptionsSchema = pageviewOptionsSchema.extend({
   notation: z.enum(notations).optional(),
   dateFormat: z.string().optional(),
   timeFormat: z.string().optional(),
+  /** Of tables: `time=ts,url=page,visitor=uid`. */
+  columns: z.string().optional(),
 });
 export type LogOptions = Readonly<z.infer<typeof logOptionsSchema>>;
 
@@ -36,12 +40,14 @@ export function formatOf(stored: unknown): Promise<FileFormat> {
 
 export function logFile({ name, options }: LogFile): FileFormat {
   const parseOptions: ParseOptions = options.zone === undefined ? {} : { utcOf: zoneReader(options.zone) };
+  const table = tableFormats.find((one) => one === name);
+  if (table !== undefined) return tableFile(table, options, parseOptions);
   if (name === 'auto') return { open: (first) => openUnasked(first, options, parseOptions) };
   const format = name === 'log-format' ? formatGiven(options) : logFormats.find((one) => one.name === name);
   if (format === undefined) {
     const names = logFormats.map((one) => one.name).join(', ');
     throw new SwaError('usage.invalid', `--format is not known: '${name}'`, {
-      hint: `one of auto, ndjson, ${names}`,
+      hint: `one of auto, ndjson, ${names}, ${tableFormats.join(', ')}`,
     });
   }
   return {
@@ -50,6 +56,21 @@ export function logFile({ name, options }: LogFile): FileFormat {
       return new LogReader([format], options, parseOptions, false);
     },
   };
+}
+
+function tableFile(table: TableFormat, options: LogOptions, parseOptions: ParseOptions): FileFormat {
+  if (options.columns === undefined)
+    throw new SwaError('usage.invalid', `missing option --columns: which column of a ${table} file is what`, {
+      hint: 'for example --columns time=ts,url=page,visitor=uid',
+    });
+  const columns = parseColumns(options.columns);
+  const format = table === 'json' ? jsonFormat(columns) : tableFormat(columns);
+  const open = (first: readonly string[]): LineReader => {
+    checkOptions(first, format, options, parseOptions);
+    return new LogReader([format], options, parseOptions, false);
+  };
+  if (table === 'json') return { open };
+  return { open, rows: (path, progress) => tableRows(path, table, Object.values(columns), progress) };
 }
 
 function formatGiven(options: LogOptions): LogFormat {

@@ -40,6 +40,8 @@ export interface ShapeField {
   readonly style: 'plain' | 'quoted' | 'bracketed';
   /** What stands before it, without its own quote or bracket. */
   readonly before: string;
+  /** How many blanks a plain field holds: a request has two, a time perhaps one. */
+  readonly blanks?: number;
   /** How a reader of the message knows it: `status`, `%{X-Thing}i`. */
   readonly title: string;
 }
@@ -47,6 +49,8 @@ export interface ShapeField {
 export interface ShapeOptions {
   /** A line may end before this field: 7 in combined, which the common format ends at. */
   readonly mayEndBefore?: number;
+  /** What stands behind the last field. */
+  readonly after?: string;
   /** What may follow the last field. Default: anything after a blank. */
   readonly tail?: 'anything' | 'no quotes';
 }
@@ -63,7 +67,7 @@ export class TextShape {
     this.fields = shape;
     this.#options = options;
     this.#texts = shape.map(() => '');
-    this.#stops = shape.map((_, i) => stopOf(shape[i + 1]));
+    this.#stops = shape.map((_, i) => stopOf(shape[i + 1]) || (options.after ?? ''));
     this.#places = Object.fromEntries(
       fields.map((field) => [field, shape.findIndex((one) => one.field === field)]),
     ) as Record<Field, number>; // every field has its entry
@@ -97,7 +101,8 @@ export class TextShape {
       at = one.style === 'plain' ? this.#plain(line, from, i) : this.#enclosed(line, from, i, one);
       if (at < 0) return refused(reasons[one.style](one.title), line.slice(from, from + 80));
     }
-    return this.#checkTail(line, at);
+    const { after = '' } = this.#options;
+    return this.#checkTail(line, line.startsWith(after, at) ? at + after.length : at);
   }
 
   #checkTail(line: string, at: number): Refusal | undefined {
@@ -123,6 +128,8 @@ export class TextShape {
     // A proxy's list of addresses has blanks.
     if (stop === ' ' && this.fields[i]?.field === 'address')
       while (end > 0 && line.charCodeAt(end - 1) === comma) end = line.indexOf(stop, end + 1);
+    for (let left = this.fields[i]?.blanks ?? 0; left > 0 && end >= 0; left--)
+      end = line.indexOf(stop === '' ? ' ' : stop, end + 1);
     if (end < 0 && i === this.#last) end = line.length;
     if (end < 0 && i + 1 === this.#options.mayEndBefore) end = line.length;
     if (end < 0) return -1;

@@ -35,8 +35,12 @@ export function readApache(format: string): { parts: Part[]; time: TimeKind } {
   const parts: Part[] = [];
   let time: TimeKind = { kind: 'clf' };
   let at = 0;
-  // `\"` is how a quote stands in the configuration; name and port of the server are one field.
-  const text = format.replaceAll('\\"', '"').replaceAll('\\t', '\t').replaceAll('%v:%p', '%v');
+  // `\"` is how a quote stands in the configuration; name and port of the server are one field, path and query, too.
+  const text = format
+    .replaceAll('\\"', '"')
+    .replaceAll('\\t', '\t')
+    .replaceAll('%v:%p', '%v')
+    .replaceAll('%U%q', '%U');
   for (const match of text.matchAll(directive)) {
     if (match.index > at) parts.push(text.slice(at, match.index));
     at = match.index + match[0].length;
@@ -45,7 +49,7 @@ export function readApache(format: string): { parts: Part[]; time: TimeKind } {
     else if (letter === 't' && argument !== undefined) {
       const { field, kind } = timeOf(argument);
       if (kind !== undefined) time = kind;
-      parts.push({ field, title: whole });
+      parts.push({ field, title: whole, blanks: blanksOf(argument) });
     } else parts.push(plainDirective(whole, letter, argument));
   }
   if (at < text.length) parts.push(text.slice(at));
@@ -60,6 +64,11 @@ function plainDirective(title: string, letter: string, argument: string | undefi
   if (letter === 'a' && argument === 'c') return { field: 'ignored', title }; // the proxy that connected
   if (argument !== undefined && letter !== 'p') return { field: 'ignored', title };
   return { field: byLetter[letter] ?? 'ignored', title };
+}
+
+/** Of a strftime format: those that it has, and that its conversions write. */
+function blanksOf(format: string): number {
+  return format.split(' ').length - 1;
 }
 
 const epochUnits: Readonly<Record<string, number>> = { sec: 1_000, msec: 1, usec: 1e-3 };

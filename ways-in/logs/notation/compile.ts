@@ -8,13 +8,18 @@ export interface Directive {
   readonly title: string;
   /** The server writes brackets around it that the notation does not show: Apache's `%t`. */
   readonly isBracketed?: boolean;
+  /** Blanks within it. */
+  readonly blanks?: number;
 }
 
 /** In the order of the line: texts and directives. */
 export type Part = string | Directive;
 
 /** Throws `usage.invalid` where fields cannot be told apart, and where none says who or when. */
-export function shapeOf(parts: readonly Part[], notation: string): ShapeField[] {
+export function shapeOf(
+  parts: readonly Part[],
+  notation: string,
+): { readonly fields: readonly ShapeField[]; readonly after: string } {
   const shape: ShapeField[] = [];
   let before = '';
   let previous: Directive | undefined;
@@ -44,6 +49,7 @@ export function shapeOf(parts: readonly Part[], notation: string): ShapeField[] 
       title: titleOf(part),
       style: isQuoted ? 'quoted' : isBracketed || part.isBracketed === true ? 'bracketed' : 'plain',
       before: isQuoted || isBracketed ? before.slice(0, -1) : before,
+      blanks: part.field === 'request' ? 2 : (part.blanks ?? 0),
     });
     closing = isQuoted || isBracketed ? after.charAt(0) : '';
     before = '';
@@ -62,7 +68,7 @@ export function shapeOf(parts: readonly Part[], notation: string): ShapeField[] 
     if (!isThere)
       throw new SwaError('usage.invalid', `the log format (${notation}) has no field for ${what}`);
   }
-  return shape;
+  return { fields: shape, after: before };
 }
 
 const titles: Partial<Record<Field, string>> = {

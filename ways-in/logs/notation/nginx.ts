@@ -56,7 +56,7 @@ export function readNginx(format: string): { parts: Part[]; time: TimeKind } {
     // A second way of writing the time says nothing new.
     const field = kind !== undefined && time !== undefined ? 'ignored' : (byName[name] ?? 'ignored');
     time ??= kind;
-    parts.push({ field, title: match[0] });
+    parts.push({ field, title: match[0], blanks: name === 'time_local' ? 1 : 0 });
   }
   if (at === 0) throw new SwaError('usage.invalid', `the log format has no fields: '${format}'`);
   if (at < format.length) parts.push(format.slice(at));

@@ -1,0 +1,70 @@
+/**
+ * The lines of a log that is being written, as they come. Ends when the file is rotated: renamed away, and a new one in its place, or truncated
+ * (`copytruncate`); the new lines are then those of another file, to be followed in its turn.
+ */
+import { open, stat } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { SwaError } from '../lib/errors/errors.js';
+import { isGzip, refuseOtherKinds } from './file-kinds.js';
+import { LineSplitter, checkFile, type ByteProgress, type Line } from './lines.js';
+
+export interface FollowOptions {
+  /** How often an end is looked at again. */
+  readonly pollMs: number;
+  /** A renamed file is read on until nothing has come for so long: its writer may not have noticed yet. */
+  readonly graceMs: number;
+}
+
+export const followDefaults: FollowOptions = { pollMs: 250, graceMs: 5_000 };
+
+/** Ends at a rotation, or when `signal` aborts. Throws `import.failed` for a file that cannot be read. */
+export async function* followLines(
+  path: string,
+  progress: ByteProgress,
+  signal: AbortSignal | undefined,
+  { pollMs, graceMs }: FollowOptions = followDefaults,
+): AsyncGenerator<readonly Line[]> {
+  await checkFile(path);
+  const file = await open(path);
+  try {
+    const { ino, dev } = await file.stat();
+    const splitter = new LineSplitter();
+    const chunk = Buffer.alloc(256 * 1024);
+    let position = 0;
+    let silentMs = 0;
+    for (;;) {
+      const { bytesRead } = await file.read(chunk, 0, chunk.length, position);
+      if (bytesRead > 0) {
+        const bytes = Buffer.from(chunk.subarray(0, bytesRead)); // lines hold on to it
+        if (position === 0) refuseCompressed(bytes, path);
+        position += bytesRead;
+        silentMs = 0;
+        progress.readBytes = position;
+        const lines = splitter.push(bytes);
+        progress.nulBytes = splitter.nulBytes;
+        if (lines.length > 0) yield lines;
+        continue;
+      }
+      if (signal?.aborted === true) break;
+      const now = await stat(path).catch(() => undefined);
+      const isSame = now !== undefined && now.ino === ino && now.dev === dev;
+      if (isSame && now.size < position) break;
+      if (!isSame && now !== undefined && silentMs >= graceMs) break;
+      await sleep(pollMs, undefined, { signal }).catch(() => undefined);
+      silentMs += pollMs;
+    }
+    const rest = splitter.end();
+    if (rest.length > 0) yield rest;
+  } finally {
+    await file.close();
+  }
+}
+
+function refuseCompressed(first: Buffer, path: string): void {
+  refuseOtherKinds(first);
+  if (isGzip(first))
+    throw new SwaError(
+      'import.failed',
+      `'${path}' is compressed: nothing is added to it that could be followed`,
+    );
+}
