@@ -5,9 +5,23 @@
 
 export class ShapeError extends Error {}
 
-export type Decode<T> = (value: unknown, path: string) => T;
+/** Makes a `T` of what the API describes as `Wire`: `satisfies Decode<unknown, Body>` has the compiler hold both together. */
+export type Decode<T, Wire = never> = ((value: unknown, path: string) => T) & {
+  readonly wire?: (wire: Wire) => void; // for the compiler alone
+};
 
-function expected<T>(what: string, test: (value: unknown) => value is T): Decode<T> {
+/** What a decoder makes. */
+export type Decoded<D> = D extends Decode<infer T> ? T : never;
+
+type WireOf<D> = D extends { readonly wire?: (wire: infer Wire) => void } ? Wire : never;
+type Fields = Readonly<Record<string, Decode<unknown>>>;
+/** The fields that may be absent. */
+type Absent<F> = { [K in keyof F]: undefined extends WireOf<F[K]> ? K : never }[keyof F];
+type WireObject<F> = { readonly [K in Exclude<keyof F, Absent<F>>]: WireOf<F[K]> } & {
+  readonly [K in Absent<F>]?: WireOf<F[K]>;
+};
+
+function expected<T>(what: string, test: (value: unknown) => value is T): Decode<T, T> {
   return (value, path) => {
     if (test(value)) return value;
     throw new ShapeError(`${path} is not ${what}`);
@@ -17,16 +31,16 @@ function expected<T>(what: string, test: (value: unknown) => value is T): Decode
 export const text = expected('a text', (value): value is string => typeof value === 'string');
 export const number = expected('a number', (value): value is number => typeof value === 'number');
 export const flag = expected('true or false', (value): value is boolean => typeof value === 'boolean');
-export const anything: Decode<unknown> = (value) => value;
+export const anything: Decode<unknown, unknown> = (value) => value;
 
 /** An RFC 3339 time as UTC milliseconds. */
-export const time: Decode<number> = (value, path) => {
+export const time: Decode<number, string> = (value, path) => {
   const timeMs = Date.parse(text(value, path));
   if (Number.isNaN(timeMs)) throw new ShapeError(`${path} is not a time`);
   return timeMs;
 };
 
-export function list<T>(of: Decode<T>): Decode<readonly T[]> {
+export function list<T, Wire>(of: Decode<T, Wire>): Decode<readonly T[], readonly Wire[]> {
   return (value, path) => {
     if (!Array.isArray(value)) throw new ShapeError(`${path} is not a list`);
     return value.map((item: unknown, i) => of(item, `${path}[${i}]`));
@@ -34,23 +48,29 @@ export function list<T>(of: Decode<T>): Decode<readonly T[]> {
 }
 
 /** null and absent both become undefined. */
-export function maybe<T>(of: Decode<T>): Decode<T | undefined> {
+export function maybe<T, Wire>(of: Decode<T, Wire>): Decode<T | undefined, Wire | null | undefined> {
   return (value, path) => (value === null || value === undefined ? undefined : of(value, path));
 }
 
+/** What the API leaves out unless it is asked for: the page asks. */
+export function asked<T, Wire>(of: Decode<T, Wire>): Decode<T, Wire | undefined> {
+  return (value, path) => of(value, path);
+}
+
 /** Fields that are not named are left out. */
-export function object<T extends object>(fields: { readonly [K in keyof T]: Decode<T[K]> }): Decode<T> {
+export function object<F extends Fields>(
+  fields: F,
+): Decode<{ readonly [K in keyof F]: Decoded<F[K]> }, WireObject<F>> {
   return (value, path) => {
     const source = recordOf(value, path);
-    const entries = Object.entries<Decode<unknown>>(fields).map(([name, of]) => [
-      name,
-      of(source[name], `${path}.${name}`),
-    ]);
-    return Object.fromEntries(entries) as T; // made field by field from T's own decoders
+    const entries = Object.entries(fields).map(([name, of]) => [name, of(source[name], `${path}.${name}`)]);
+    return Object.fromEntries(entries) as { readonly [K in keyof F]: Decoded<F[K]> }; // field by field
   };
 }
 
-export function record<T>(of: Decode<T>): Decode<Readonly<Record<string, T>>> {
+export function record<T, Wire>(
+  of: Decode<T, Wire>,
+): Decode<Readonly<Record<string, T>>, Readonly<Record<string, Wire>>> {
   return (value, path) =>
     Object.fromEntries(
       Object.entries(recordOf(value, path)).map(([name, item]) => [name, of(item, `${path}.${name}`)]),

@@ -5,7 +5,8 @@ import { SwaError } from '../lib/errors/errors.js';
 import { openJobQueue, type JobQueue } from '../log/queue/job-queue.js';
 import { currentIfAny } from '../serving/current.js';
 import { listViews } from '../serving/store.js';
-import type { BatchDesk, BatchRun, PendingBatch, PublishedView } from './http/routes.js';
+import type { BatchDesk } from './http/routes.js';
+import type { BatchRun, PendingBatch, PublishedView } from './bodies.js';
 
 export interface OpenBatchDesk extends BatchDesk {
   close(): Promise<void>;

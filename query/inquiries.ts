@@ -4,24 +4,16 @@
  */
 import { z } from 'zod';
 import { controlCharacters, maxIdBytes } from '../facts/ids.js';
-import { rulesVersionsSchema } from '../facts/rules.js';
 import { HttpProblem } from '../lib/http/problem.js';
 import { check, takesMany, unknownParameter } from '../lib/http/route.js';
-import {
-  countAccuracySchema,
-  explainSchema,
-  rangeSchema,
-  uniquesAccuracySchema,
-  type Answer,
-} from './answers/answer.js';
-import { freshnessSchema } from './answers/freshness.js';
+import type { Answer } from './answers/answer.js';
 import { bounceRate } from './answers/bounce-rate.js';
 import { domains } from './answers/domains.js';
-import { emptyShape } from './answers/empty.js';
 import { pages } from './answers/pages.js';
 import { pageviews } from './answers/pageviews.js';
 import { maxIdsListed, person } from './answers/persons.js';
 import { uniques } from './answers/uniques.js';
+import { bodies } from './bodies.js';
 import type { Engine } from './engine/engine.js';
 import type { Generation } from './engine/generations.js';
 import { Pace } from './engine/pace.js';
@@ -92,25 +84,6 @@ const visitorId = z
   )
   .describe('A visitor id.');
 
-const subjectData = {
-  url: z.string().optional(),
-  urls: z.array(z.string()).optional(),
-  domain: z.string().optional(),
-  ...emptyShape,
-};
-const interval = { from: z.string(), to: z.string(), label: z.string() };
-const bounds = { lower: z.number(), upper: z.number(), exact: z.boolean() };
-
-function bodyOf(data: Shape, accuracy: z.ZodType | undefined, ranged: boolean): z.ZodType {
-  return z.object({
-    data: z.object(data),
-    ...(accuracy === undefined ? {} : { accuracy }),
-    freshness: freshnessSchema,
-    ...(ranged ? { range: rangeSchema, explain: explainSchema.optional() } : {}),
-    rules: rulesVersionsSchema,
-  });
-}
-
 export const inquiries: readonly Inquiry[] = [
   inquiry({
     name: 'uniques',
@@ -118,15 +91,7 @@ export const inquiries: readonly Inquiry[] = [
     operationId: 'uniques',
     summary: 'How many different people visited a page, several pages or a domain in a range',
     query: seriesShape,
-    body: bodyOf(
-      {
-        ...subjectData,
-        visitors: z.number(),
-        series: z.array(z.object({ ...interval, visitors: z.number(), ...bounds })).optional(),
-      },
-      uniquesAccuracySchema,
-      true,
-    ),
+    body: bodies.uniques,
     answer: (engine, input) => {
       const question = seriesQuestion(input, engine);
       return (generation, pace) => uniques({ engine, generation, question, pace });
@@ -138,15 +103,7 @@ export const inquiries: readonly Inquiry[] = [
     operationId: 'pageviews',
     summary: 'How many pageviews a page, several pages or a domain had in a range',
     query: seriesShape,
-    body: bodyOf(
-      {
-        ...subjectData,
-        pageviews: z.number(),
-        series: z.array(z.object({ ...interval, pageviews: z.number() })).optional(),
-      },
-      countAccuracySchema,
-      true,
-    ),
+    body: bodies.pageviews,
     answer: (engine, input) => {
       const question = seriesQuestion(input, engine);
       return (generation, pace) => pageviews({ engine, generation, question, pace });
@@ -159,18 +116,7 @@ export const inquiries: readonly Inquiry[] = [
     summary: 'Visits, bounces and bounce rate of a domain in a range',
     description: 'From the batch view alone: `through` says up to when. A visit counts in the hour it began.',
     query: { domain, ...rangeShape, ...zoneShape },
-    body: bodyOf(
-      {
-        domain: z.string(),
-        visits: z.number(),
-        bounces: z.number(),
-        rate: z.number().nullable(),
-        through: z.string(),
-        emptyReason: z.string().optional(),
-      },
-      countAccuracySchema,
-      true,
-    ),
+    body: bodies.bounceRate,
     answer: (engine, input) => {
       const question = { ...timeRange(input, engine.zones), domain: parseDomain(input.domain, engine.urls) };
       return (generation) => bounceRate(engine, generation, question);
@@ -182,15 +128,7 @@ export const inquiries: readonly Inquiry[] = [
     operationId: 'pages',
     summary: 'The busiest pages of a domain in a range, by pageviews',
     query: { domain, ...rangeShape, ...zoneShape, limit: whole(20, 1_000, 'Most pages listed.') },
-    body: bodyOf(
-      {
-        domain: z.string(),
-        pages: z.array(z.object({ url: z.string(), pageviews: z.number(), visitors: z.number(), ...bounds })),
-        ...emptyShape,
-      },
-      uniquesAccuracySchema.omit({ lower: true, upper: true, exact: true }),
-      true,
-    ),
+    body: bodies.pages,
     answer: (engine, input) => {
       const time = timeRange(input, engine.zones);
       const question = { ...time, domain: parseDomain(input.domain, engine.urls), limit: input.limit };
@@ -206,7 +144,7 @@ export const inquiries: readonly Inquiry[] = [
       contains: z.string().max(256).optional().describe('Only domains that contain this text.'),
       limit: whole(100, 1_000, 'Most domains listed.'),
     },
-    body: bodyOf({ domains: z.array(z.string()), more: z.boolean() }, undefined, false),
+    body: bodies.domains,
     answer: (engine, input) => {
       const question = { contains: (input.contains ?? '').toLowerCase(), limit: input.limit };
       return (generation, pace) => domains(engine, generation, question, pace);
@@ -220,16 +158,7 @@ export const inquiries: readonly Inquiry[] = [
     description: `At most ${maxIdsListed} ids are listed; \`idCount\` is the whole number.`,
     params: { visitorId },
     query: {},
-    body: bodyOf(
-      { visitor: z.string(), person: z.string(), ids: z.array(z.string()), idCount: z.number() },
-      z.object({
-        method: z.literal('union-find'),
-        exact: z.boolean().describe('No edge after the batch cut can change who this person is.'),
-        equivsAfterBatchCut: z.number().describe('Equiv facts after the batch cut, about whomever.'),
-        retractionsAfterBatchCut: z.number().describe('Retractions after the batch cut, about whomever.'),
-      }),
-      false,
-    ),
+    body: bodies.person,
     answer: (engine, input) => (generation, pace) => person(engine, generation, input.visitorId, pace),
   }),
 ];

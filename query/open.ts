@@ -6,7 +6,8 @@
 import type { Clock } from '../lib/time/clock.js';
 import { openAll } from '../lib/process/closers.js';
 import type { Config } from '../lib/config/config.js';
-import { makeRules, sameRules } from '../facts/rules.js';
+import { makeRules } from '../facts/rules.js';
+import { sameRules } from '../facts/rules-versions.js';
 import { projectVersion } from '../lib/files/package-version.js';
 import type { HttpEndpoint } from '../lib/http/endpoint.js';
 import type { ApiInfo } from '../lib/http/openapi.js';

@@ -65,8 +65,7 @@ export const seriesShape = {
 export type SeriesInput = z.output<z.ZodObject<typeof seriesShape>>;
 
 /** What the subjects are called in the answer. */
-export type Asked =
-  { readonly url: string } | { readonly urls: readonly string[] } | { readonly domain: string };
+export type Asked = { readonly url: string } | { readonly urls: string[] } | { readonly domain: string };
 
 export interface TimeRange {
   readonly range: HourRange;

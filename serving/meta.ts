@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { SwaError, messageOf, systemCode } from '../lib/errors/errors.js';
-import { storedRulesSchema } from '../facts/rules.js';
+import { storedRulesSchema } from '../facts/rules-versions.js';
 import { seal, unsealLine } from '../lib/files/sealed.js';
 import { offset, type LogId, type Offset, type PartitionName } from '../log/log.js';
 import { validJson } from '../lib/files/valid-json.js';

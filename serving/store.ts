@@ -13,7 +13,7 @@ import { fsyncDir, makeDirDurable } from '../lib/files/durable.js';
 import { moveAside, moveDurably, removeReplaced, removeScratch } from '../lib/files/removal.js';
 import type { Cut } from '../log/log.js';
 import { PackedTexts } from '../lib/memory/packed-texts.js';
-import type { RulesVersions } from '../facts/rules.js';
+import type { RulesVersions } from '../facts/rules-versions.js';
 import type { BatchView, ViewId, ViewMeta } from '../facts/views/view.js';
 import { CellFile } from './cell-file.js';
 import { damageHint } from './checked-file.js';

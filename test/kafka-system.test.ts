@@ -7,7 +7,7 @@ import { test, type TestContext } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import kafkajs, { type Kafka } from 'kafkajs';
 import { pino } from 'pino';
-import { z } from 'zod';
+import { bodies, type Freshness } from '../query/bodies.js';
 import { startSystem } from '../cli/system.js';
 import { hasCode } from '../lib/errors/errors.js';
 import { systemClock } from '../lib/time/clock.js';
@@ -22,16 +22,7 @@ import { eventually, startTestSystem, type TestSystem } from './running-system.j
 
 const { skip, broker } = suiteBroker();
 
-const freshnessSchema = z.object({
-  freshness: z.object({
-    complete: z.boolean(),
-    incompleteReason: z.string().nullable(),
-    skippedOffsets: z.number(),
-    unreadRecords: z.number().nullable(),
-    realtime: z.object({ lagRecords: z.number().nullable(), lagMs: z.number().nullable() }).nullable(),
-  }),
-});
-type Freshness = z.output<typeof freshnessSchema>['freshness'];
+const freshnessSchema = bodies.uniques.pick({ freshness: true });
 
 test(
   'an open transaction makes answers incomplete, and they say so; batch runs go on; afterwards all is counted',

@@ -3,7 +3,7 @@
  * speed layer `RealtimeView`; the query layer merges the two and knows nothing of their files.
  */
 import type { EquivEdge } from '../fact.js';
-import type { RulesVersions } from '../rules.js';
+import type { RulesVersions } from '../rules-versions.js';
 import type { Cut, Offset, Offsets, PartitionName } from '../../log/log.js';
 import type { Span } from '../../lib/time/buckets.js';
 import type { BucketCell, VisitCell } from './cell.js';

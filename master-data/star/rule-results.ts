@@ -4,7 +4,8 @@
  * of it lies in files of one generation (`<what>-<generation>`): other rules begin a new one.
  */
 import { join } from 'node:path';
-import { sameRules, type Rules, type RulesVersions } from '../../facts/rules.js';
+import type { Rules } from '../../facts/rules.js';
+import { sameRules, type RulesVersions } from '../../facts/rules-versions.js';
 import { KeyTable } from '../../lib/memory/key-table.js';
 import type { KeyedHash } from '../../lib/memory/keyed-hash.js';
 import { domainOf } from '../../facts/url/domain.js';

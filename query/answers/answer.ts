@@ -3,83 +3,32 @@
  * all endpoints mean the same by them.
  */
 import { relativeStandardError } from 'hyperloglog-ts';
-import { z } from 'zod';
-import type { RulesVersions } from '../../facts/rules.js';
+import type { RulesVersions } from '../../facts/rules-versions.js';
 import { hoursOf } from '../../lib/time/buckets.js';
 import { bucketCount, coverOf, type CoverRun } from '../engine/cover.js';
 import type { Engine } from '../engine/engine.js';
 import type { Generation } from '../engine/generations.js';
 import type { Tally } from '../engine/tally.js';
 import type { EdgeBounds } from '../identity/edge-bounds.js';
-import { freshnessOf, instantSchema, type Freshness, type Used } from './freshness.js';
+import type { AnsweredRange, Explain, Freshness, UniquesAccuracy } from '../bodies.js';
+import { freshnessOf, type Used } from './freshness.js';
 import { show, type SeriesQuestion, type TimeRange } from '../question.js';
 import type { Table } from '../formats/table.js';
 
 /** z for 95 % of a normal distribution, both sides. */
 const sigmas95 = 1.96;
 
-export const uniquesAccuracySchema = z.object({
-  method: z.literal('hyperloglog'),
-  lgK: z.number(),
-  relativeStandardError: z.number(),
-  confidence: z.literal(0.95),
-  lower: z.number(),
-  upper: z.number(),
-  exact: z
-    .boolean()
-    .describe(
-      'The number is the count itself, but for odds below 1 in 10,000: no more than 201 people, and no edge after the batch cut can change it.',
-    ),
-  maxOvercount: z
-    .number()
-    .describe(
-      'By how much equiv facts after the batch cut can lower this number at most: people it may count who may turn out to be one. `lower` allows for it.',
-    ),
-  maxUndercount: z
-    .number()
-    .describe(
-      'By how much retractions after the batch cut can raise this number at most: people it may count who may turn out to be several. `upper` allows for it.',
-    ),
-});
-
-export const countAccuracySchema = z.object({
-  method: z.literal('count'),
-  exact: z
-    .literal(true)
-    .describe(
-      'Counted, not estimated. A repeat that comes more than SWA_DEDUP_WINDOW records of its log partition after what it repeats counts again until the next batch run.',
-    ),
-});
-
-export const rangeSchema = z.object({
-  from: instantSchema,
-  to: instantSchema,
-  hours: z.number(),
-  tz: z.string(),
-  interval: z.string().optional(),
-});
-
-export const explainSchema = z.object({
-  cover: z.array(z.object({ span: z.string(), from: instantSchema, to: instantSchema, buckets: z.number() })),
-  coverBuckets: z.number(),
-  subjects: z.number(),
-  batchBucketsRead: z.number(),
-  realtimeHoursRead: z.number(),
-});
-
-export type UniquesAccuracy = z.infer<typeof uniquesAccuracySchema>;
-export type Explain = z.infer<typeof explainSchema>;
-
 /** What an endpoint says about itself besides data. */
 export interface Frame {
   readonly freshness: Freshness;
-  readonly range?: z.infer<typeof rangeSchema>;
   readonly rules: RulesVersions;
 }
 
-export interface Answer {
-  /** As JSON. */
-  readonly body: Readonly<Record<string, unknown>> & { readonly data: Readonly<Record<string, unknown>> };
+type AnyBody = Readonly<Record<string, unknown>> & { readonly data: Readonly<Record<string, unknown>> };
+
+export interface Answer<Body extends AnyBody = AnyBody> {
+  /** As JSON: one of `bodies`. */
+  readonly body: Body;
   /** The same as rows, for CSV and Arrow. */
   readonly table: Table;
 }
@@ -131,6 +80,12 @@ export function methodOf({
   };
 }
 
+export function frameOf(engine: Engine, used: Used): Frame;
+export function frameOf(
+  engine: Engine,
+  used: Used,
+  time: TimeRange & { interval?: string | undefined },
+): Frame & { readonly range: AnsweredRange };
 export function frameOf(
   engine: Engine,
   used: Used,
@@ -143,11 +98,7 @@ export function frameOf(
   };
 }
 
-function rangeOf({
-  range,
-  zone,
-  interval,
-}: TimeRange & { interval?: string | undefined }): z.infer<typeof rangeSchema> {
+function rangeOf({ range, zone, interval }: TimeRange & { interval?: string | undefined }): AnsweredRange {
   return {
     from: show(range.from),
     to: show(range.to),

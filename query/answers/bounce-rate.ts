@@ -1,4 +1,5 @@
 /** Visits and bounces of a domain, by the hour the visit began in. Only the batch layer knows visits. */
+import type { Bodies } from '../bodies.js';
 import type { Engine } from '../engine/engine.js';
 import type { Generation } from '../engine/generations.js';
 import { column } from '../formats/table.js';
@@ -9,7 +10,11 @@ export interface BounceQuestion extends TimeRange {
   readonly domain: string;
 }
 
-export function bounceRate(engine: Engine, { batch }: Generation, question: BounceQuestion): Answer {
+export function bounceRate(
+  engine: Engine,
+  { batch }: Generation,
+  question: BounceQuestion,
+): Answer<Bodies['bounceRate']> {
   const { domain, range } = question;
   let visits = 0;
   let bounces = 0;

@@ -1,5 +1,6 @@
 /** The domains either layer has seen, for pickers. Both lists are in order, so no more is read of them than is listed. */
 import { mergeAscending } from '../../lib/memory/merge-ascending.js';
+import type { Bodies } from '../bodies.js';
 import type { Engine } from '../engine/engine.js';
 import type { Generation } from '../engine/generations.js';
 import type { Pace } from '../engine/pace.js';
@@ -19,7 +20,7 @@ export async function domains(
   generation: Generation,
   { contains, limit }: DomainsQuestion,
   pace: Pace,
-): Promise<Answer> {
+): Promise<Answer<Bodies['domains']>> {
   const listed: string[] = [];
   let more = false;
   let looked = 0;

@@ -1,19 +1,10 @@
 /** Why an answer is zero, and where in time there is something: who asks about the wrong year is told the right one. */
-import { z } from 'zod';
 import { firstHourOfMonth, monthOfHour, type Span } from '../../lib/time/buckets.js';
 import type { Subject } from '../../facts/views/view.js';
 import type { Generation } from '../engine/generations.js';
 import type { Pace } from '../engine/pace.js';
 import type { HourRange } from '../engine/tally.js';
 import { maxHour, show } from '../question.js';
-
-export const emptyShape = {
-  emptyReason: z.string().optional().describe('Only when the answer is zero: why.'),
-  available: z
-    .object({ from: z.string(), to: z.string() })
-    .optional()
-    .describe('With no-pageviews-in-range: from the first UTC hour with pageviews to the end of the last.'),
-};
 
 export interface Emptiness {
   readonly emptyReason: 'no-pageviews-in-range' | 'unknown-domain' | 'unknown-url';

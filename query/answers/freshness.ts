@@ -1,60 +1,13 @@
 /** How fresh an answer is: from which facts it was made, how complete that is, and why it is not. */
-import { z } from 'zod';
-import { sameRules } from '../../facts/rules.js';
+import { sameRules } from '../../facts/rules-versions.js';
 import { maxClockAheadMs } from '../../facts/timestamps.js';
 import type { Gap } from '../../facts/views/view.js';
 import { hourMs } from '../../lib/time/buckets.js';
 import { parsePartitionName, type Cut } from '../../log/log.js';
+import { completeWithinMs, incompleteReasons, type Freshness } from '../bodies.js';
 import type { Engine } from '../engine/engine.js';
 import type { Generation } from '../engine/generations.js';
 import type { HourRange } from '../engine/tally.js';
-
-/** An answer whose cut reached the log's end this long ago still counts as complete. */
-const completeWithinMs = 5_000;
-
-const cutSchema = z.record(z.string(), z.number()).describe('Next offset of every topic partition.');
-export const instantSchema = z.string().describe('RFC 3339, UTC.');
-
-const incompleteReasons = ['other-rules', 'behind', 'unread-partitions', 'lost-facts'] as const;
-
-export const freshnessSchema = z.object({
-  generation: z.string(),
-  batch: z.object({ cut: cutSchema, createdAt: instantSchema }),
-  realtime: z
-    .object({
-      cut: cutSchema,
-      lastReceivedAt: instantSchema.nullable(),
-      deadLetters: z.number(),
-      lagRecords: z.number().nullable(),
-      lagMs: z.number().nullable().describe('Every fact durable this long ago is in the answer.'),
-    })
-    .nullable()
-    .describe(
-      'null where the answer is the batch view alone: always that of the bounce rate, others while the speed layer does not serve, or the batch view was made by other rules.',
-    ),
-  complete: z
-    .boolean()
-    .describe(`Every fact durable ${completeWithinMs} ms ago is in the answer, counted by the rules of now.`),
-  skippedOffsets: z
-    .number()
-    .describe(
-      'Offsets of the log whose facts may belong to this answer, but were lost before they could be stored (`swa recover --skip-gap`).',
-    ),
-  unreadRecords: z
-    .number()
-    .nullable()
-    .describe(
-      'Records in partitions that were added to the Kafka topics, which are not read. null: not known.',
-    ),
-  incompleteReason: z
-    .enum(incompleteReasons)
-    .nullable()
-    .describe(
-      'other-rules: the batch view was made by other rules than new facts are counted by (an upgrade, SWA_URL_QUERY_ALLOW, SWA_BOTS), so it answers alone until the run that makes a new one has ended. behind: facts are missing, or how many is not known. unread-partitions: `unreadRecords` are not counted. lost-facts: `skippedOffsets` are not counted. The first that holds is named; null when complete.',
-    ),
-});
-
-export type Freshness = z.infer<typeof freshnessSchema>;
 
 /** What an answer was computed from: without a realtime view, the batch view alone. */
 export type Used = Pick<Generation, 'batch' | 'realtime'>;

@@ -4,6 +4,7 @@
  * until too few of the domain's pageviews are left for it; only the winners' sketches are merged.
  */
 import type { PageCount } from '../../facts/views/view.js';
+import type { Bodies } from '../bodies.js';
 import type { Engine } from '../engine/engine.js';
 import type { Generation } from '../engine/generations.js';
 import type { Pace } from '../engine/pace.js';
@@ -25,7 +26,7 @@ export async function pages(
   generation: Generation,
   question: PagesQuestion,
   pace: Pace,
-): Promise<Answer> {
+): Promise<Answer<Bodies['pages']>> {
   const { domain, range } = question;
   const edges = await engine.edges.of(generation, pace);
   return engine.tallied(async (tally) => {

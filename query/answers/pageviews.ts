@@ -1,10 +1,11 @@
 /** How many pageviews: counts of every bucket that covers the range, added. */
 import type { Tally } from '../engine/tally.js';
+import type { Bodies } from '../bodies.js';
 import { column } from '../formats/table.js';
 import type { Answer } from './answer.js';
 import { seriesAnswer, type Asking } from './series.js';
 
-export function pageviews(asking: Asking): Promise<Answer> {
+export function pageviews(asking: Asking): Promise<Answer<Bodies['pageviews']>> {
   return seriesAnswer(asking, {
     what: 'pageviews',
     columns: [column('pageviews', 'count')],

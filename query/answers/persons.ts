@@ -1,4 +1,5 @@
 /** Who a visitor id belongs to, by the mapping of the generation that answers. */
+import type { Bodies } from '../bodies.js';
 import type { Engine } from '../engine/engine.js';
 import type { Generation } from '../engine/generations.js';
 import type { Pace } from '../engine/pace.js';
@@ -13,14 +14,14 @@ export async function person(
   generation: Generation,
   visitor: string,
   pace: Pace,
-): Promise<Answer> {
+): Promise<Answer<Bodies['person']>> {
   const { batch, realtime } = generation;
   const personId = batch.personOf(visitor);
   const listed = batch.idsOf(personId, maxIdsListed);
   const edges = await engine.edges.of(generation, pace);
   return {
     body: {
-      data: { visitor, person: personId, ids: listed, idCount: batch.idCountOf(personId) },
+      data: { visitor, person: personId, ids: [...listed], idCount: batch.idCountOf(personId) },
       accuracy: {
         method: 'union-find',
         exact: !edges.mayChange(personId),

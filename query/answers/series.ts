@@ -10,7 +10,7 @@ import type { HourRange, Tally } from '../engine/tally.js';
 import type { Slice } from '../engine/zone.js';
 import { column, type Cell, type Column } from '../formats/table.js';
 import { show, type SeriesQuestion } from '../question.js';
-import { explainOf, frameOf, type Answer } from './answer.js';
+import { explainOf, frameOf } from './answer.js';
 import { emptinessOf } from './empty.js';
 
 /** Who asks what of which generation. */
@@ -24,7 +24,7 @@ export interface Asking {
 /** Figures by the names of the columns they stand in. */
 type Figures<T> = Readonly<Record<keyof T, Cell>>;
 
-export interface Counting<T extends Figures<T>> {
+export interface Counting<T extends Figures<T>, Data, Accuracy> {
   readonly what: 'pageviews' | 'uniques';
   /** Besides from, to and label. */
   readonly columns: readonly Column<keyof T & string>[];
@@ -33,12 +33,15 @@ export interface Counting<T extends Figures<T>> {
   /** Those of the whole range, which of them are the answer itself, and how sure it is. */
   readonly sumUp: (tally: Tally) => {
     readonly figures: T;
-    readonly data: Readonly<Record<string, unknown>>;
-    readonly accuracy: object;
+    readonly data: Data;
+    readonly accuracy: Accuracy;
   };
 }
 
-export function seriesAnswer<T extends Figures<T>>(asking: Asking, counting: Counting<T>): Promise<Answer> {
+export function seriesAnswer<T extends Figures<T>, Data, Accuracy>(
+  asking: Asking,
+  counting: Counting<T, Data, Accuracy>,
+) {
   const { engine, generation, question, pace } = asking;
   const { columns, read, sumUp } = counting;
   return engine.tallied(async (tally) => {
@@ -77,12 +80,18 @@ export function seriesAnswer<T extends Figures<T>>(asking: Asking, counting: Cou
   });
 }
 
+interface Interval {
+  readonly from: string;
+  readonly to: string;
+  readonly label: string;
+}
+
 interface Counted<T> {
   readonly slice: Slice;
   readonly figures: T;
 }
 
-function entryOf<T>({ slice, figures }: Counted<T>): object {
+function entryOf<T>({ slice, figures }: Counted<T>): T & Interval {
   return { from: show(slice.from), to: show(slice.to), label: slice.label, ...figures };
 }
 

@@ -1,9 +1,10 @@
 /** How many different people: the sketch of every bucket that covers the range, united. */
+import type { Bodies } from '../bodies.js';
 import { column } from '../formats/table.js';
 import { countOf, methodOf, type Answer, type Count } from './answer.js';
 import { seriesAnswer, tallyUp, type Asking } from './series.js';
 
-export async function uniques(asking: Asking): Promise<Answer> {
+export async function uniques(asking: Asking): Promise<Answer<Bodies['uniques']>> {
   const { engine, generation, pace } = asking;
   const edges = await engine.edges.of(generation, pace);
   return seriesAnswer(asking, {

@@ -1,6 +1,6 @@
 /** What every answer needs, made once per process: the generations, working buffers, rules, zones, the clock. */
 import type { Clock } from '../../lib/time/clock.js';
-import type { RulesVersions } from '../../facts/rules.js';
+import type { RulesVersions } from '../../facts/rules-versions.js';
 import type { UrlRules } from '../../facts/url/normalize.js';
 import { WaitingEdges } from '../identity/waiting-edges.js';
 import type { Generation, Generations } from './generations.js';

@@ -8,7 +8,7 @@ import type { Answered } from '../../lib/http/endpoint.js';
 import type { StatusEntry } from '../../lib/process/status.js';
 import { freshnessOf } from '../answers/freshness.js';
 import type { Engine } from '../engine/engine.js';
-import type { BatchRun } from './routes.js';
+import type { BatchRun } from '../bodies.js';
 
 export interface MetricsOptions {
   readonly engine: Engine;

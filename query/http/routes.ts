@@ -5,8 +5,16 @@ import { openApi, type ApiInfo } from '../../lib/http/openapi.js';
 import { HttpProblem, type ProblemName } from '../../lib/http/problem.js';
 import { route, type ResponseDoc, type Route } from '../../lib/http/route.js';
 import type { StatusEntry } from '../../lib/process/status.js';
-import { freshnessOf, freshnessSchema, versionOf } from '../answers/freshness.js';
+import { freshnessOf, versionOf } from '../answers/freshness.js';
 import { sketch } from '../answers/uniques.js';
+import {
+  bodies,
+  type BatchRun,
+  type Freshness,
+  type PendingBatch,
+  type PublishedView,
+  type Layer,
+} from '../bodies.js';
 import type { Engine } from '../engine/engine.js';
 import { Pace } from '../engine/pace.js';
 import { arrowMediaType } from '../formats/arrow.js';
@@ -34,33 +42,6 @@ export interface BatchDesk {
   views(): readonly PublishedView[];
   /** Newest first, the last few. */
   runs(): readonly BatchRun[];
-}
-
-export interface BatchRun {
-  readonly id: string;
-  readonly trigger: string;
-  readonly startedAt: string;
-  readonly endedAt: string | null;
-  readonly outcome: string;
-  readonly view: string | null;
-  readonly error: { readonly code: string; readonly message: string } | null;
-  readonly counts: Readonly<Record<string, number>>;
-}
-
-export interface PendingBatch {
-  readonly id: number;
-  readonly requestedBy: string;
-  readonly requestedAt: string;
-  readonly running: boolean;
-}
-
-export interface PublishedView {
-  readonly id: string;
-  readonly number: number;
-  readonly createdAt: string;
-  readonly current: boolean;
-  readonly pageviews: number;
-  readonly persons: number;
 }
 
 const asked: readonly ProblemName[] = [
@@ -153,36 +134,6 @@ function sketchRoute(engine: Engine): Route {
   });
 }
 
-const pendingSchema = z.object({
-  id: z.number(),
-  requestedBy: z.string(),
-  requestedAt: z.string(),
-  running: z.boolean(),
-});
-const runSchema = z.object({
-  id: z.string(),
-  trigger: z.string().describe('schedule, missed, upgrade, request or command.'),
-  startedAt: z.string(),
-  endedAt: z.string().nullable(),
-  outcome: z.string().describe('running, published, failed or killed.'),
-  view: z.string().nullable(),
-  error: z.object({ code: z.string(), message: z.string() }).nullable(),
-  counts: z
-    .record(z.string(), z.number())
-    .describe(
-      'Records by what became of them: pageviewRecords = pageviews (counted) + repeats + botPageviews + refusedUrls + invalidPageviews; ' +
-        'edgeRecords, of which refusedEdges and repeatedEdges do not count; liveEdges join ids. Empty for a run that did not publish.',
-    ),
-});
-const viewSchema = z.object({
-  id: z.string(),
-  number: z.number(),
-  createdAt: z.string(),
-  current: z.boolean(),
-  pageviews: z.number(),
-  persons: z.number(),
-});
-
 function batchRoutes(batches: BatchDesk): Route[] {
   return [
     route({
@@ -196,11 +147,7 @@ function batchRoutes(batches: BatchDesk): Route[] {
           status: 200,
           description: 'Newest views and runs first.',
           content: {
-            'application/json': z.object({
-              pending: z.array(pendingSchema),
-              views: z.array(viewSchema),
-              runs: z.array(runSchema),
-            }),
+            'application/json': bodies.batches,
           },
         },
       ],
@@ -265,10 +212,7 @@ function statusRoute({ engine, status }: QueryRoutesDeps): Route {
         status: 200,
         description: 'By role and worker, as each last said.',
         content: {
-          'application/json': z.object({
-            freshness: freshnessSchema.nullable(),
-            layers: z.array(z.record(z.string(), z.unknown())),
-          }),
+          'application/json': bodies.status,
         },
       },
     ],
@@ -279,7 +223,7 @@ function statusRoute({ engine, status }: QueryRoutesDeps): Route {
 }
 
 /** null while no generation can be read. */
-async function freshnessNow(engine: Engine): Promise<unknown> {
+async function freshnessNow(engine: Engine): Promise<Freshness | null> {
   try {
     return await engine.pinned(async (generation) => freshnessOf(engine, generation));
   } catch {
@@ -287,7 +231,7 @@ async function freshnessNow(engine: Engine): Promise<unknown> {
   }
 }
 
-function layerOf(entry: StatusEntry): Readonly<Record<string, unknown>> {
+function layerOf(entry: StatusEntry): Layer {
   const { lastError } = entry;
   return {
     ...entry,

@@ -6,7 +6,7 @@ import type { Gap } from '../../facts/views/view.js';
 import { hourMs } from '../../lib/time/buckets.js';
 import { distance, reaches } from '../../log/cut.js';
 import { offset, type Cut, type PartitionName } from '../../log/log.js';
-import { freshnessSchema, type Freshness } from '../answers/freshness.js';
+import { freshnessSchema, type Freshness } from '../bodies.js';
 import type { Lag } from '../engine/lag.js';
 import { show } from '../question.js';
 import { FakeBatchView, FakeRealtimeView } from './fakes.js';

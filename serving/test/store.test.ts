@@ -3,7 +3,7 @@ import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileS
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { sameRules } from '../../facts/rules.js';
+import { sameRules } from '../../facts/rules-versions.js';
 import type { Cut, LogId } from '../../log/log.js';
 import { seal } from '../../lib/files/sealed.js';
 import { offset } from '../../log/log.js';

@@ -9,7 +9,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SwaError, hasCode } from '../../lib/errors/errors.js';
-import { sameRules, showRules, type RulesVersions } from '../../facts/rules.js';
+import { sameRules, showRules, type RulesVersions } from '../../facts/rules-versions.js';
 import type { Log, Offsets, PartitionName, Share } from '../../log/log.js';
 import type { BatchView, ViewId, ViewMeta } from '../../facts/views/view.js';
 import { isDamagedFile } from '../../serving/checked-file.js';

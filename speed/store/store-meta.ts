@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { SwaError } from '../../lib/errors/errors.js';
 import { validJson } from '../../lib/files/valid-json.js';
 import { readIfThere } from '../../lib/files/read-if-there.js';
-import { sameRules, storedRulesSchema, type RulesVersions } from '../../facts/rules.js';
+import { sameRules, storedRulesSchema, type RulesVersions } from '../../facts/rules-versions.js';
 import type { LogId, Offset, PartitionName } from '../../log/log.js';
 import type { ViewId } from '../../facts/views/view.js';
 import type { Tally } from './view-changes.js';

@@ -1,7 +1,7 @@
 /** A layer that sets the clock, minutes to hours forth and back, of all processes at once. Timers, which no clock moves, go on. */
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
-import { z } from 'zod';
+import { bodies } from '../../query/bodies.js';
 import { readStatus, roles } from '../../lib/process/status.js';
 import { listRuns } from '../../serving/batch-runs.js';
 import { currentIfAny } from '../../serving/current.js';
@@ -22,13 +22,7 @@ const soonMs = 90_000;
 /** How far the times that are shown may be from the clock: roles say how they are every few seconds. */
 const oldMs = 20_000;
 
-const freshnessSchema = z.object({
-  freshness: z.object({
-    complete: z.boolean(),
-    batch: z.object({ createdAt: z.string() }),
-    realtime: z.object({ lagMs: z.number().nullable(), lastReceivedAt: z.string().nullable() }).nullable(),
-  }),
-});
+const freshnessSchema = bodies.uniques.pick({ freshness: true });
 const question = '/v1/uniques?domain=example.com&from=2025-01-01T00:00:00Z&to=2025-01-02T00:00:00Z';
 
 const clockJumps: Layer = {

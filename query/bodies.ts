@@ -1,0 +1,251 @@
+/**
+ * The JSON bodies of the API, each described once. The OpenAPI document is made of them, answers are typed by them where they are made, and
+ * the page (dashboard/answers.ts), clients and tests are typed by them where they are read. Nothing but zod is imported, so that the page can be
+ * checked against them.
+ */
+import { z } from 'zod';
+import { rulesVersionsSchema } from '../facts/rules-versions.js';
+
+/** An answer whose cut reached the log's end this long ago still counts as complete. */
+export const completeWithinMs = 5_000;
+
+const cutSchema = z.record(z.string(), z.number()).describe('Next offset of every topic partition.');
+const instantSchema = z.string().describe('RFC 3339, UTC.');
+
+export const incompleteReasons = ['other-rules', 'behind', 'unread-partitions', 'lost-facts'] as const;
+
+export const freshnessSchema = z.object({
+  generation: z.string(),
+  batch: z.object({ cut: cutSchema, createdAt: instantSchema }),
+  realtime: z
+    .object({
+      cut: cutSchema,
+      lastReceivedAt: instantSchema.nullable(),
+      deadLetters: z.number(),
+      lagRecords: z.number().nullable(),
+      lagMs: z.number().nullable().describe('Every fact durable this long ago is in the answer.'),
+    })
+    .nullable()
+    .describe(
+      'null where the answer is the batch view alone: always that of the bounce rate, others while the speed layer does not serve, or the batch view was made by other rules.',
+    ),
+  complete: z
+    .boolean()
+    .describe(`Every fact durable ${completeWithinMs} ms ago is in the answer, counted by the rules of now.`),
+  skippedOffsets: z
+    .number()
+    .describe(
+      'Offsets of the log whose facts may belong to this answer, but were lost before they could be stored (`swa recover --skip-gap`).',
+    ),
+  unreadRecords: z
+    .number()
+    .nullable()
+    .describe(
+      'Records in partitions that were added to the Kafka topics, which are not read. null: not known.',
+    ),
+  incompleteReason: z
+    .enum(incompleteReasons)
+    .nullable()
+    .describe(
+      'other-rules: the batch view was made by other rules than new facts are counted by (an upgrade, SWA_URL_QUERY_ALLOW, SWA_BOTS), so it answers alone until the run that makes a new one has ended. behind: facts are missing, or how many is not known. unread-partitions: `unreadRecords` are not counted. lost-facts: `skippedOffsets` are not counted. The first that holds is named; null when complete.',
+    ),
+});
+
+const emptyShape = {
+  emptyReason: z.string().optional().describe('Only when the answer is zero: why.'),
+  available: z
+    .object({ from: z.string(), to: z.string() })
+    .optional()
+    .describe('With no-pageviews-in-range: from the first UTC hour with pageviews to the end of the last.'),
+};
+
+const uniquesAccuracySchema = z.object({
+  method: z.literal('hyperloglog'),
+  lgK: z.number(),
+  relativeStandardError: z.number(),
+  confidence: z.literal(0.95),
+  lower: z.number(),
+  upper: z.number(),
+  exact: z
+    .boolean()
+    .describe(
+      'The number is the count itself, but for odds below 1 in 10,000: no more than 201 people, and no edge after the batch cut can change it.',
+    ),
+  maxOvercount: z
+    .number()
+    .describe(
+      'By how much equiv facts after the batch cut can lower this number at most: people it may count who may turn out to be one. `lower` allows for it.',
+    ),
+  maxUndercount: z
+    .number()
+    .describe(
+      'By how much retractions after the batch cut can raise this number at most: people it may count who may turn out to be several. `upper` allows for it.',
+    ),
+});
+
+const countAccuracySchema = z.object({
+  method: z.literal('count'),
+  exact: z
+    .literal(true)
+    .describe(
+      'Counted, not estimated. A repeat that comes more than SWA_DEDUP_WINDOW records of its log partition after what it repeats counts again until the next batch run.',
+    ),
+});
+
+const rangeSchema = z.object({
+  from: instantSchema,
+  to: instantSchema,
+  hours: z.number(),
+  tz: z.string(),
+  interval: z.string().optional(),
+});
+
+const explainSchema = z.object({
+  cover: z.array(z.object({ span: z.string(), from: instantSchema, to: instantSchema, buckets: z.number() })),
+  coverBuckets: z.number(),
+  subjects: z.number(),
+  batchBucketsRead: z.number(),
+  realtimeHoursRead: z.number(),
+});
+
+const subjectData = {
+  url: z.string().optional(),
+  urls: z.array(z.string()).optional(),
+  domain: z.string().optional(),
+  ...emptyShape,
+};
+const interval = { from: z.string(), to: z.string(), label: z.string() };
+const bounds = { lower: z.number(), upper: z.number(), exact: z.boolean() };
+
+/** An answer about a range. */
+function ranged<D extends z.ZodRawShape, A extends z.ZodType>(data: D, accuracy: A) {
+  return z.object({
+    data: z.object(data),
+    accuracy,
+    freshness: freshnessSchema,
+    range: rangeSchema,
+    explain: explainSchema.optional(),
+    rules: rulesVersionsSchema,
+  });
+}
+
+const pendingSchema = z.object({
+  id: z.number(),
+  requestedBy: z.string(),
+  requestedAt: z.string(),
+  running: z.boolean(),
+});
+
+const runSchema = z.object({
+  id: z.string(),
+  trigger: z.string().describe('schedule, missed, upgrade, request or command.'),
+  startedAt: z.string(),
+  endedAt: z.string().nullable(),
+  outcome: z.string().describe('running, published, failed or killed.'),
+  view: z.string().nullable(),
+  error: z.object({ code: z.string(), message: z.string() }).nullable(),
+  counts: z
+    .record(z.string(), z.number())
+    .describe(
+      'Records by what became of them: pageviewRecords = pageviews (counted) + repeats + botPageviews + refusedUrls + invalidPageviews; ' +
+        'edgeRecords, of which refusedEdges and repeatedEdges do not count; liveEdges join ids. Empty for a run that did not publish.',
+    ),
+});
+const viewSchema = z.object({
+  id: z.string(),
+  number: z.number(),
+  createdAt: z.string(),
+  current: z.boolean(),
+  pageviews: z.number(),
+  persons: z.number(),
+});
+
+const layerSchema = z.looseObject({
+  role: z.string(),
+  worker: z.string(),
+  state: z.string(),
+  updatedAt: instantSchema,
+  lastError: z
+    .object({ at: instantSchema, code: z.string(), message: z.string(), hint: z.string().optional() })
+    .nullable(),
+  details: z
+    .record(z.string(), z.unknown())
+    .describe('What the layer says of itself; each says something else.'),
+});
+
+export const bodies = {
+  uniques: ranged(
+    {
+      ...subjectData,
+      visitors: z.number(),
+      series: z.array(z.object({ ...interval, visitors: z.number(), ...bounds })).optional(),
+    },
+    uniquesAccuracySchema,
+  ),
+  pageviews: ranged(
+    {
+      ...subjectData,
+      pageviews: z.number(),
+      series: z.array(z.object({ ...interval, pageviews: z.number() })).optional(),
+    },
+    countAccuracySchema,
+  ),
+  bounceRate: ranged(
+    {
+      domain: z.string(),
+      visits: z.number(),
+      bounces: z.number(),
+      rate: z.number().nullable(),
+      through: z.string(),
+      emptyReason: z.string().optional(),
+    },
+    countAccuracySchema,
+  ),
+  pages: ranged(
+    {
+      domain: z.string(),
+      pages: z.array(z.object({ url: z.string(), pageviews: z.number(), visitors: z.number(), ...bounds })),
+      ...emptyShape,
+    },
+    uniquesAccuracySchema.omit({ lower: true, upper: true, exact: true }),
+  ),
+  domains: z.object({
+    data: z.object({ domains: z.array(z.string()), more: z.boolean() }),
+    freshness: freshnessSchema,
+    rules: rulesVersionsSchema,
+  }),
+  person: z.object({
+    data: z.object({
+      visitor: z.string(),
+      person: z.string(),
+      ids: z.array(z.string()),
+      idCount: z.number(),
+    }),
+    accuracy: z.object({
+      method: z.literal('union-find'),
+      exact: z.boolean().describe('No edge after the batch cut can change who this person is.'),
+      equivsAfterBatchCut: z.number().describe('Equiv facts after the batch cut, about whomever.'),
+      retractionsAfterBatchCut: z.number().describe('Retractions after the batch cut, about whomever.'),
+    }),
+    freshness: freshnessSchema,
+    rules: rulesVersionsSchema,
+  }),
+  batches: z.object({
+    pending: z.array(pendingSchema),
+    views: z.array(viewSchema),
+    runs: z.array(runSchema),
+  }),
+  status: z.object({ freshness: freshnessSchema.nullable(), layers: z.array(layerSchema) }),
+};
+
+/** The bodies as they are read, by name. */
+export type Bodies = { readonly [Name in keyof typeof bodies]: z.output<(typeof bodies)[Name]> };
+
+export type Freshness = z.output<typeof freshnessSchema>;
+export type UniquesAccuracy = z.output<typeof uniquesAccuracySchema>;
+export type Explain = z.output<typeof explainSchema>;
+export type AnsweredRange = z.output<typeof rangeSchema>;
+export type PendingBatch = z.output<typeof pendingSchema>;
+export type PublishedView = z.output<typeof viewSchema>;
+export type BatchRun = z.output<typeof runSchema>;
+export type Layer = z.output<typeof layerSchema>;
