@@ -106,7 +106,13 @@ class Slots {
   }
 
   /** The last slot in (after, to], not further back than `lookBackMs`. */
-  last(after: number, to: number, level = 0): number | undefined {
+  last(after: number, to: number): number | undefined {
+    const slotMs = this.#matchers.at(-1)?.sizeMs ?? minuteMs;
+    if (Math.floor(after / slotMs) === Math.floor(to / slotMs)) return undefined; // no slot begins between: asked all the time
+    return this.#lastOf(after, to, 0);
+  }
+
+  #lastOf(after: number, to: number, level: number): number | undefined {
     const matcher = this.#matchers[level];
     if (matcher === undefined) return to;
     const { sizeMs, matches } = matcher;
@@ -116,7 +122,7 @@ class Slots {
       const isLeaf = level === this.#matchers.length - 1;
       const found = isLeaf
         ? start
-        : this.last(Math.max(from, start - 1), Math.min(to, start + sizeMs - 1), level + 1);
+        : this.#lastOf(Math.max(from, start - 1), Math.min(to, start + sizeMs - 1), level + 1);
       if (found !== undefined && found > from) return found;
     }
     return undefined;

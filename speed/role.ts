@@ -179,6 +179,9 @@ class SpeedStatus {
   /** What we are to work on and another one still holds, and what no worker of this data directory has. */
   #awaited(worker: SpeedWorker): PartitionName[] {
     const { config, clock } = this.#context;
+    const { partitions, awaited } = worker;
+    const rest = this.#log.partitions.filter((name) => awaited.includes(name) || !partitions.includes(name));
+    if (rest.length === 0) return rest; // a worker that is alone has no others to ask about, as long as all is well
     if (performance.now() - this.#lookedAt >= lookEveryMs) {
       this.#lookedAt = performance.now();
       const others = readStatus(config.dataDir).filter(
@@ -186,10 +189,7 @@ class SpeedStatus {
       );
       this.#ofOthers = new Set(others.flatMap(({ details }) => namesIn(details['partitions'])));
     }
-    const { partitions, awaited } = worker;
-    const isWorkedOn = (name: PartitionName): boolean =>
-      partitions.includes(name) || this.#ofOthers.has(name);
-    return this.#log.partitions.filter((name) => awaited.includes(name) || !isWorkedOn(name));
+    return rest.filter((name) => awaited.includes(name) || !this.#ofOthers.has(name));
   }
 
   #counts(generation: Generation): Record<string, unknown> {
