@@ -102,14 +102,19 @@ export class CopiedProject {
       detached: true, // a process group of its own
     });
     let isLate = false;
+    const end = (): void => {
+      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+    };
     const deadline = setTimeout(() => {
       isLate = true;
-      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+      end();
     }, timeoutMs);
+    process.once('exit', end); // a group of its own outlives this process
     const exited = once(child, 'exit');
     const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
     await exited;
     clearTimeout(deadline);
+    process.off('exit', end);
     return { code: isLate ? undefined : child.exitCode, output: stdout + stderr };
   }
 }

@@ -36,7 +36,7 @@ export const speedFaults: readonly PlantedFault[] = [
     edit('speed/store/store-writer.ts', 'if (next === from) return;', 'if (next >= 0) return;'),
   ),
   fault(
-    'hand-over',
+    'may-take-over',
     'a generation takes over when one partition has caught up',
     edit(
       'speed/generations/hand-over.ts',
@@ -45,7 +45,7 @@ export const speedFaults: readonly PlantedFault[] = [
     ),
   ),
   fault(
-    'hand-over',
+    'may-take-over',
     'the serving generation passes the next one',
     edit(
       'speed/generations/hand-over.ts',
