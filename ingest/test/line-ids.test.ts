@@ -9,7 +9,7 @@ import type { ImportCounts } from '../import-state.js';
 import { projectRoot } from '../../lib/files/assets.js';
 import type { Fact } from '../../facts/fact.js';
 import { UrlRules } from '../../facts/url/normalize.js';
-import { logFile } from '../../ways-in/logs/log-files.js';
+import { formatOf, logFile } from '../../ways-in/logs/log-files.js';
 import { pageviewDefaults } from '../../ways-in/logs/pageviews.js';
 import { importFile } from '../import.js';
 import type { FileFormat } from '../line-format.js';
@@ -61,6 +61,13 @@ test('the first of equal lines has the id that earlier versions gave it, the oth
   assert.deepEqual([ids[0], ids[2], ids[3]], [id, `${id}:2`, `${id}:3`]);
   const events = await importLines(t, [viewOf({}), viewOf({})], ndjson);
   assert.deepEqual(events.ids, ['line:CHisgZ5n_NGkHX_4J0Dz5BqTTr4', 'line:CHisgZ5n_NGkHX_4J0Dz5BqTTr4:2']);
+});
+
+test('a format that is detected, and a job that an earlier version left, give a line the id it had', async (t) => {
+  const id = 'line:NlGCQC7ZFduo3EKbjt9Opc8IjUE';
+  const options = { ...pageviewDefaults, host: 'www.example.org', scheme: 'https' } as const;
+  for (const format of [logFile({ name: 'auto', options }), await formatOf({ name: 'combined', options })])
+    assert.deepEqual((await importLines(t, [line('/a', 1)], format)).ids, [id]);
 });
 
 test('the same file twice, its rotated copy with more lines, and a piece of it: each line as often as it stands there', async (t) => {

@@ -184,7 +184,10 @@ function scoreOf(
   return format.proof !== undefined && proven * 2 < read ? 0 : read;
 }
 
-/** Throws `usage.invalid` when no line can be read for want of an option. */
+/** How a reason names the option that would help. */
+const namesOption = /^(.*) \((--[\w-]+) (.*)\)$/;
+
+/** Throws `usage.invalid` when most lines cannot be read for want of an option. */
 function checkOptions(
   lines: readonly string[],
   format: LogFormat,
@@ -192,17 +195,21 @@ function checkOptions(
   parseOptions: ParseOptions,
 ): void {
   const parse = format.start(parseOptions);
-  let missing: string | undefined;
+  let facts = 0;
+  let lacking = 0;
+  let missing: RegExpExecArray | undefined;
   for (const line of lines) {
     const parsed = parse(line);
     if (parsed.kind === 'passed') continue;
     const result = resultOf(parsed, format, options);
-    if (result.kind === 'fact') return;
-    if (result.kind === 'rejected')
-      missing ??= /^(.*) \((--[\w-]+) (.*)\)$/.exec(result.reason)?.slice(1).join('|');
+    if (result.kind === 'fact') facts++;
+    const match = result.kind === 'rejected' ? namesOption.exec(result.reason) : null;
+    if (match === null) continue;
+    missing ??= match;
+    lacking++;
   }
-  if (missing === undefined) return;
-  const [what = '', option = '', use = ''] = missing.split('|');
+  if (missing === undefined || lacking <= facts) return;
+  const [, what = '', option = '', use = ''] = missing;
   throw new SwaError(
     'usage.invalid',
     `missing option ${option}: ${what} in the lines of this file (format ${format.name}), and ${option} ${use}`,

@@ -24,4 +24,9 @@ export const ingestFaults: readonly PlantedFault[] = [
     'equal lines are one view',
     edit('ingest/line-ids.ts', 'return occurrence === 1 ?', 'return occurrence >= 1 ?'),
   ),
+  fault(
+    'follow',
+    'a log that was renamed is left before its writer has left it',
+    edit('ingest/follow.ts', 'silentMs >= graceMs', 'silentMs >= 0 * graceMs'),
+  ),
 ];

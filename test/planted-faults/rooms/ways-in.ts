@@ -20,6 +20,16 @@ export const logFormatFaults: readonly PlantedFault[] = [
     ),
   ),
   fault(
+    'columns',
+    'rows that cannot be read are left out without a word',
+    edit('ways-in/logs/table-rows.ts', "if (format !== 'parquet')", "if (format === 'parquet')"),
+  ),
+  fault(
+    'fields',
+    'an address has as many spellings as servers have',
+    edit('ways-in/logs/fields/address.ts', 'address.startsWith(', 'address.endsWith('),
+  ),
+  fault(
     'detection',
     '#Fields holds for the whole file: columns that change are not seen',
     edit('ways-in/logs/formats/w3c.ts', "=== 'fields') places =", "=== 'fields') places ??="),

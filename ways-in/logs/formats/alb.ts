@@ -5,29 +5,33 @@
  */
 import { unescapeTarget, unescapeText } from '../fields/escapes.js';
 import { parseRequestLine } from '../fields/request-line.js';
-import { parseIso } from '../fields/time-formats.js';
+import { IsoTimes } from '../fields/iso-times.js';
 import { present, refused, type LogFormat, type Parsed } from '../request.js';
 
-export const alb: LogFormat = { name: 'alb', title: 'AWS Application Load Balancer', start: () => parse };
+export const alb: LogFormat = {
+  name: 'alb',
+  title: 'AWS Application Load Balancer',
+  start() {
+    const times = new IsoTimes();
+    return (line) => parse(line, times);
+  },
+};
 
 const begin =
   /^(?:http|https|h2|ws|wss|grpc|grpcs) (\d{4}-\d\d-\d\dT\S+) \S+ (\S+) \S+ \S+ \S+ \S+ (\S+) \S+ \S+ \S+ /;
 const place = { agent: 1, creationTime: 9 } as const;
-const field = /"((?:[^"\\]|\\.)*)"|(\S+)/g;
+const field = /"((?:[^"\\]|\\.)*)" ?|(\S+) ?/y;
 
-function parse(line: string): Parsed {
+function parse(line: string, times: IsoTimes): Parsed {
   const match = begin.exec(line);
   if (match === null) return refused('the line does not begin as one of a load balancer', line);
   const [head, responseTime = '', client, status] = match;
-  const fields = Array.from(
-    line.slice(head.length).matchAll(field),
-    ([, quoted, plain]) => quoted ?? plain ?? '',
-  );
+  const fields = fieldsFrom(line, head.length);
   const [requestText = ''] = fields;
   if (fields.length < 2) return refused('the line ends within the request', line.slice(head.length));
   const timeText = fields[place.creationTime];
-  const time = parseIso(timeText !== undefined && /^\d{4}-/.test(timeText) ? timeText : responseTime);
-  if (!Number.isFinite(time)) return refused('cannot parse the time', timeText ?? responseTime);
+  const time = times.read(timeText !== undefined && /^\d{4}-/.test(timeText) ? timeText : responseTime);
+  if (time === undefined) return refused('cannot parse the time', timeText ?? responseTime);
   const { method, target } = parseRequestLine(requestText);
   const [, scheme, host, path] = /^(https?|wss?):\/\/([^/?#]+)(.*)$/i.exec(target ?? '') ?? [];
   const agent = present(fields[place.agent]);
@@ -45,4 +49,16 @@ function parse(line: string): Parsed {
     scheme: scheme === undefined ? undefined : /s$/i.test(scheme) ? 'https' : 'http',
     userAgent: agent === undefined ? undefined : unescapeText(agent),
   };
+}
+
+/** As many as are read. */
+function fieldsFrom(line: string, from: number): string[] {
+  const fields: string[] = [];
+  field.lastIndex = from;
+  while (fields.length <= place.creationTime) {
+    const match = field.exec(line);
+    if (match === null) break;
+    fields.push(match[1] ?? match[2] ?? '');
+  }
+  return fields;
 }

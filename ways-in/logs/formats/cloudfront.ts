@@ -2,6 +2,7 @@
  * CloudFront's standard log: W3C extended with tabs. What may not stand there is percent-encoded, percent signs as well; the page's site is
  * in x-host-header. https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/AccessLogs.html
  */
+import { IsoTimes } from '../fields/iso-times.js';
 import { passed, refused, type LogFormat, type ParseLine, type Parsed } from '../request.js';
 import { placesOf, wallMs, type Column, type Places } from './w3c.js';
 
@@ -10,6 +11,7 @@ export const cloudfront: LogFormat = {
   title: 'CloudFront, standard log',
   start(): ParseLine {
     let places: Places | undefined;
+    const times = new IsoTimes();
     return (line): Parsed => {
       if (line.startsWith('#')) {
         const fields = /^#Fields:\s*(.*)$/.exec(line)?.[1];
@@ -23,19 +25,19 @@ export const cloudfront: LogFormat = {
           'the line does not have as many fields as #Fields names',
           `${values.length} instead of ${places.count}`,
         );
-      return requestOf(values, places);
+      return requestOf(values, places, times);
     };
   },
 };
 
-function requestOf(values: readonly string[], places: Places): Parsed {
+function requestOf(values: readonly string[], places: Places, times: IsoTimes): Parsed {
   const text = (column: Column): string | undefined => {
     const value = values[places[column]];
     return value === undefined || value === '-' || value === '' ? undefined : value;
   };
   const date = text('date') ?? '';
   const time = text('time') ?? '';
-  const at = wallMs(date, time);
+  const at = wallMs(date, time, times);
   if (at === undefined) return refused('cannot parse date and time', `${date} ${time}`);
   const stem = text('stem');
   const query = text('query');
@@ -46,24 +48,27 @@ function requestOf(values: readonly string[], places: Places): Parsed {
     forwardedFor: text('forwardedFor'),
     time: at,
     method: text('method'),
-    target: stem === undefined ? undefined : decoded(query === undefined ? stem : `${stem}?${query}`, '%25'),
+    target: stem === undefined ? undefined : decodedTarget(query === undefined ? stem : `${stem}?${query}`),
     status: text('status'),
     host: text('host'),
     scheme: protocol === 'https' || protocol === 'wss' ? 'https' : 'http',
-    referrer: decoded(text('referrer'), ''),
-    userAgent: decoded(text('userAgent'), ''),
+    referrer: decoded(text('referrer')),
+    userAgent: decoded(text('userAgent')),
     eventId: text('eventId'),
   };
 }
 
-/**
- * Undoes the log's own encoding once: a percent sign is written `%25`.
- * @param only the one code to be undone in URLs, whose other codes are the client's; '' undoes all
- */
-function decoded<T extends string | undefined>(text: T, only: string): T {
+/** Undoes the log's own encoding once. */
+function decoded(text: string | undefined): string | undefined {
   if (text === undefined || !text.includes('%')) return text;
-  if (only !== '') return text.replaceAll(only, '%') as T;
-  return text.replace(/(?:%[0-9A-Fa-f]{2})+/g, (run) =>
-    Buffer.from(run.replaceAll('%', ''), 'hex').toString('utf8'),
-  ) as T;
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // bytes that are not UTF-8 stay as they are written
+  }
+}
+
+/** Of a URL, in which a percent sign of the client is written `%25`, and all other codes are the client's. */
+function decodedTarget(text: string): string {
+  return text.replaceAll('%25', '%');
 }

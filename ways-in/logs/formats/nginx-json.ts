@@ -4,7 +4,7 @@
  */
 import { ClfTimes } from '../fields/clf-time.js';
 import { parseRequestLine } from '../fields/request-line.js';
-import { parseIso } from '../fields/time-formats.js';
+import { IsoTimes } from '../fields/iso-times.js';
 import { isRefusal, parseJsonLine, textIn, type JsonObject } from '../json-line.js';
 import { refused, type LogFormat, type Parsed } from '../request.js';
 
@@ -31,12 +31,17 @@ export const nginxJson: LogFormat = {
   title: 'nginx, JSON with the names of its variables',
   isJson: true,
   start() {
-    const times = new ClfTimes();
+    const times = { clf: new ClfTimes(), iso: new IsoTimes() };
     return (line) => parse(line, times);
   },
 };
 
-function parse(line: string, times: ClfTimes): Parsed {
+interface Times {
+  readonly clf: ClfTimes;
+  readonly iso: IsoTimes;
+}
+
+function parse(line: string, times: Times): Parsed {
   const entry = parseJsonLine(line);
   if (isRefusal(entry)) return entry;
   const field = (of: keyof typeof names): string | undefined => firstOf(entry, names[of]);
@@ -79,10 +84,9 @@ function firstOf(entry: JsonObject, of: readonly string[]): string | undefined {
 }
 
 /** RFC 3339, the common log format's, or a number of seconds or milliseconds. */
-function timeOf(text: string, times: ClfTimes): number | undefined {
-  const clf = times.read(text);
-  if (clf !== undefined) return clf;
-  const number = /^\d{9,13}(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
-  const time = Number.isNaN(number) ? parseIso(text) : Math.floor(number > 1e11 ? number : number * 1_000);
-  return Number.isFinite(time) ? time : undefined;
+function timeOf(text: string, times: Times): number | undefined {
+  const time = times.iso.read(text) ?? times.clf.read(text);
+  if (time !== undefined || !/^\d{9,13}(\.\d+)?$/.test(text)) return time;
+  const number = Number(text);
+  return Math.floor(number > 1e11 ? number : number * 1_000);
 }

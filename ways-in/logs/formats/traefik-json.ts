@@ -1,5 +1,5 @@
 /** Traefik's access log in JSON. https://doc.traefik.io/traefik/observability/access-logs/ */
-import { parseIso } from '../fields/time-formats.js';
+import { IsoTimes } from '../fields/iso-times.js';
 import { isRefusal, parseJsonLine, textIn } from '../json-line.js';
 import { passed, refused, type LogFormat, type Parsed } from '../request.js';
 
@@ -7,10 +7,13 @@ export const traefikJson: LogFormat = {
   name: 'traefik-json',
   title: 'Traefik, JSON',
   isJson: true,
-  start: () => parse,
+  start() {
+    const times = new IsoTimes();
+    return (line) => parse(line, times);
+  },
 };
 
-function parse(line: string): Parsed {
+function parse(line: string, times: IsoTimes): Parsed {
   const entry = parseJsonLine(line);
   if (isRefusal(entry)) return entry;
   if (!('RequestPath' in entry)) {
@@ -20,8 +23,8 @@ function parse(line: string): Parsed {
       : refused('the line has no field RequestPath', line);
   }
   const timeText = textIn(entry, 'StartUTC') ?? textIn(entry, 'StartLocal') ?? textIn(entry, 'time') ?? '';
-  const time = parseIso(timeText);
-  if (!Number.isFinite(time)) return refused('cannot parse the time (StartUTC)', timeText);
+  const time = times.read(timeText);
+  if (time === undefined) return refused('cannot parse the time (StartUTC)', timeText);
   return {
     kind: 'request',
     // X-Forwarded-For as it came, where Traefik trusts it.

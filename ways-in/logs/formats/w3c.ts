@@ -3,7 +3,7 @@
  * (https://www.w3.org/TR/WD-logfile). IIS writes blanks of a user agent as `+`; others put texts with blanks in quotes.
  */
 import { passed, refused, type LogFormat, type LogRequest, type ParseLine, type Parsed } from '../request.js';
-import { isRealTime } from '../../../lib/time/real-time.js';
+import { IsoTimes } from '../fields/iso-times.js';
 
 /** The columns that mean something, in order of preference. */
 const columns = {
@@ -48,6 +48,7 @@ export const w3c: LogFormat = {
   start({ utcOf }): ParseLine {
     let places: Places | undefined;
     let date = '';
+    const times = new IsoTimes();
     return (line): Parsed => {
       if (line.startsWith('#')) {
         const [, directive = '', value = ''] = /^#([\w-]+):\s*(.*)$/.exec(line) ?? [];
@@ -62,7 +63,7 @@ export const w3c: LogFormat = {
           'the line does not have as many fields as #Fields names',
           `${values.length} instead of ${places.count}`,
         );
-      return requestOf(values, places, date, utcOf);
+      return requestOf(values, places, { date, times, utcOf });
     };
   },
 };
@@ -77,12 +78,14 @@ function valuesOf(line: string): string[] {
   );
 }
 
-function requestOf(
-  values: readonly string[],
-  places: Places,
-  date: string,
-  utcOf: ((localMs: number) => number) | undefined,
-): Parsed {
+interface FileState {
+  /** Of the directive, where lines have only the time of day. */
+  readonly date: string;
+  readonly times: IsoTimes;
+  readonly utcOf: ((localMs: number) => number) | undefined;
+}
+
+function requestOf(values: readonly string[], places: Places, { date, times, utcOf }: FileState): Parsed {
   const text = (column: Column): string | undefined => {
     const value = values[places[column]];
     return value === undefined || value === '-' || value === '' ? undefined : value;
@@ -91,7 +94,7 @@ function requestOf(
   const isLocal = places.time < 0 && places.localTime >= 0;
   const dayText = (isLocal ? text('localDate') : text('date')) ?? date;
   const timeText = (isLocal ? text('localTime') : text('time')) ?? '';
-  const wall = wallMs(dayText, timeText);
+  const wall = wallMs(dayText, timeText, times);
   if (wall === undefined) return refused('cannot parse date and time', `${dayText} ${timeText}`);
   if (isLocal && utcOf === undefined) return refused('times are local (--zone says where)');
   const stem = text('stem') ?? text('uri');
@@ -112,17 +115,9 @@ function requestOf(
   } satisfies LogRequest;
 }
 
-const shape = /^(\d{4})-(\d\d)-(\d\d) (\d\d):(\d\d)(?::(\d\d)(\.\d+)?)?$/;
-
-/** As if the clock on the wall showed UTC. */
-export function wallMs(date: string, time: string): number | undefined {
-  const match = shape.exec(`${date} ${time}`);
-  if (match === null) return undefined;
-  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match
-    .slice(1, 7)
-    .map((text) => Number(text ?? 0));
-  if (!isRealTime(year, month, day, hour, minute, second)) return undefined;
-  return Date.UTC(year, month - 1, day, hour, minute, second) + Math.floor(1_000 * Number(match[7] ?? 0));
+/** As if the clock on the wall showed UTC; the seconds may be missing. */
+export function wallMs(date: string, time: string, times: IsoTimes): number | undefined {
+  return times.read(`${date}T${time}${time.length === 5 ? ':00' : ''}Z`);
 }
 
 function schemeOf(protocol: string | undefined, port: string | undefined): string | undefined {

@@ -71,6 +71,8 @@ test('what is missing in the options is asked for, and not by a file full of rej
   for (const [lines, option, format] of [
     [[combined(1)], '--host', 'auto'],
     [[combined(1)], '--host', 'combined'],
+    // Some ask for pages of others, as of a proxy.
+    [[combined(1).replace('/a', 'http://other.example/'), combined(2), combined(3)], '--host', 'combined'],
     [
       ['203.0.113.9, 192.0.2.7 - - [18/May/2015:10:05:03 +0000] "GET / HTTP/1.1" 200 5 "-" "x"'],
       '--client-ip',

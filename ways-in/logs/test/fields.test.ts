@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { canonicalAddress, clientAddress } from '../fields/address.js';
 import { ClfTimes, monthNames } from '../fields/clf-time.js';
+import { IsoTimes } from '../fields/iso-times.js';
 import { unescapeText } from '../fields/escapes.js';
 import { zoneReader } from '../fields/zone.js';
 
@@ -75,6 +76,29 @@ test('a time is read as it was written, whatever was read before', () => {
         }
         for (const bad of [':60 ', ':0x ', ':-1 ', ': 1 ', '::: '])
           assert.equal(times.read(text.replace(/:\d\d /, bad)), undefined);
+      },
+    ),
+  );
+});
+
+test('a time of RFC 3339 is read as Date does, whatever was read before', () => {
+  const times = new IsoTimes();
+  const fractions = fc.constantFrom('', '.1', '.12', '.123', '.123456789', '.999999', '.0');
+  const zones = fc.constantFrom('Z', '+00:00', '+05:30', '-11:00');
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 631_152_000, max: 4_102_444_799 }),
+      fractions,
+      zones,
+      fc.nat(59),
+      (second, fraction, zone, next) => {
+        const text = `${new Date(1_000 * second).toISOString().slice(0, 19)}${fraction}${zone}`;
+        assert.equal(times.read(text), Date.parse(text), text);
+        // Within the minute that is remembered: another second, and what is none.
+        const other = `${text.slice(0, 17)}${String(next).padStart(2, '0')}${zone}`;
+        assert.equal(times.read(other), Date.parse(other), other);
+        for (const bad of ['60', '6', '', '0x', '1.', '01.', '01.x', '-1'])
+          assert.equal(times.read(`${text.slice(0, 17)}${bad}${zone}`), undefined, bad);
       },
     ),
   );
