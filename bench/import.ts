@@ -25,7 +25,7 @@ import { took, type Took } from './took.js';
 export async function run({ quick }: BenchOptions): Promise<BenchResult> {
   const dir = mkdtempSync(join(tmpdir(), 'swa-bench-'));
   try {
-    const lines = quick ? 20_000 : 300_000;
+    const lines = quick ? 20_000 : 200_000;
     const facts = quick ? 50_000 : 1_000_000;
     const figures: Record<string, number> = {};
     let slowest = Infinity;

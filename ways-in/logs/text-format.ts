@@ -1,7 +1,7 @@
 /** Makes a format of a shape: the fields of a line become a request. */
 import { ClfTimes } from './fields/clf-time.js';
 import { unescapeTarget, unescapeText } from './fields/escapes.js';
-import { parseRequestLine } from './fields/request-line.js';
+import { parseRequestLine, type RequestLine } from './fields/request-line.js';
 import {
   present,
   refused,
@@ -10,7 +10,7 @@ import {
   type ParseOptions,
   type Parsed,
 } from './request.js';
-import type { TextShape } from './text-shape.js';
+import { fields, type Field, type TextShape } from './text-shape.js';
 
 /** Reads the time of a line: UTC milliseconds, undefined for a text that is not one. */
 export type ReadTime = (time: string, timeOfDay: string, zone: string) => number | undefined;
@@ -34,59 +34,58 @@ function clfTime(): ReadTime {
 }
 
 function parserOf(shape: TextShape, readTime: ReadTime): ParseLine {
-  const timeField = shape.has('time') ? 'time' : 'date';
-  const hasRequestLine = shape.has('request');
+  // Looked up once: a line has some twenty.
+  const place = Object.fromEntries(fields.map((field) => [field, shape.placeOf(field)])) as Record<
+    Field,
+    number
+  >;
+  const timePlace = place.time < 0 ? place.date : place.time;
+  const textAt = (at: number): string | undefined => {
+    const text = present(shape.textAt(at));
+    return text === undefined ? undefined : unescapeText(text);
+  };
   return (line): Parsed => {
     const refusal = shape.read(line);
     if (refusal !== undefined) return refusal;
-    const user = shape.text('user');
-    if (user !== undefined && user.trimEnd().includes(' ')) return refused('the user holds a blank', user);
-    const timeText = shape.text(timeField) ?? '';
-    const timeOfDay = shape.text('timeOfDay') ?? '';
-    const time = readTime(timeText, timeOfDay, shape.text('zone') ?? '');
+    const user = shape.textAt(place.user)?.trimEnd() ?? '';
+    if (user.includes(' ')) return refused('the user holds a blank', user);
+    const timeText = shape.textAt(timePlace) ?? '';
+    const timeOfDay = shape.textAt(place.timeOfDay) ?? '';
+    const time = readTime(timeText, timeOfDay, shape.textAt(place.zone) ?? '');
     if (time === undefined) return refused('cannot parse the time', `${timeText} ${timeOfDay}`.trim());
-    const status = shape.text('status');
+    const status = shape.textAt(place.status);
     if (status !== undefined && status !== '-' && !/^\d{3}$/.test(status))
       return refused('the status is not a number of three digits', status);
-    const request = hasRequestLine ? parseRequestLine(shape.text('request') ?? '') : undefined;
-    const target = request === undefined ? targetOf(shape) : request.target;
-    const method =
-      request === undefined
-        ? (shape.text('method') ?? (target === undefined ? undefined : 'GET'))
-        : request.method;
-    const server = textOf(shape, 'server');
-    const port = shape.text('port') ?? portOf(server);
+    const { method, target } =
+      place.request < 0 ? requestOf(shape, place) : parseRequestLine(shape.textAt(place.request) ?? '');
+    const server = textAt(place.server);
     return {
       kind: 'request',
-      address: shape.text('address'),
-      forwardedFor: textOf(shape, 'forwardedFor'),
-      user: unescapeText(user?.trimEnd() ?? ''),
+      address: shape.textAt(place.address),
+      forwardedFor: textAt(place.forwardedFor),
+      user: unescapeText(user),
       time,
       method,
       target: target === undefined ? undefined : unescapeTarget(target),
       status,
-      host: textOf(shape, 'host') ?? server?.replace(/:\d{1,5}$/, ''),
-      scheme: textOf(shape, 'scheme') ?? schemeOf(port),
-      referrer: textOf(shape, 'referrer'),
-      userAgent: textOf(shape, 'userAgent'),
-      eventId: textOf(shape, 'eventId'),
-      country: textOf(shape, 'country'),
+      host: textAt(place.host) ?? server?.replace(/:\d{1,5}$/, ''),
+      scheme: textAt(place.scheme) ?? schemeOf(shape.textAt(place.port) ?? portOf(server)),
+      referrer: textAt(place.referrer),
+      userAgent: textAt(place.userAgent),
+      eventId: textAt(place.eventId),
+      country: textAt(place.country),
     };
   };
 }
 
-function textOf(shape: TextShape, field: Parameters<TextShape['text']>[0]): string | undefined {
-  const text = present(shape.text(field));
-  return text === undefined ? undefined : unescapeText(text);
-}
-
-/** Of formats that write path and query apart. */
-function targetOf(shape: TextShape): string | undefined {
-  const whole = shape.text('target') ?? shape.text('path');
-  if (whole === undefined || whole === '' || whole === '-') return undefined;
-  const query = present(shape.text('query'));
-  if (query === undefined || whole.includes('?')) return whole;
-  return `${whole}${query.startsWith('?') ? '' : '?'}${query}`;
+/** Of formats that write the parts of a request apart. */
+function requestOf(shape: TextShape, place: Readonly<Record<Field, number>>): RequestLine {
+  const whole = shape.textAt(place.target < 0 ? place.path : place.target);
+  if (whole === undefined || whole === '' || whole === '-') return { method: undefined, target: undefined };
+  const method = shape.textAt(place.method) ?? 'GET';
+  const query = present(shape.textAt(place.query));
+  if (query === undefined || whole.includes('?')) return { method, target: whole };
+  return { method, target: `${whole}${query.startsWith('?') ? '' : '?'}${query}` };
 }
 
 function portOf(host: string | undefined): string | undefined {

@@ -58,8 +58,6 @@ export interface ShapeOptions {
 export class TextShape {
   readonly fields: readonly ShapeField[];
   readonly #options: ShapeOptions;
-  /** By field: its place among the texts, -1 where the format lacks it. */
-  readonly #places: Readonly<Record<Field, number>>;
   readonly #texts: string[];
   readonly #stops: readonly string[];
 
@@ -68,18 +66,15 @@ export class TextShape {
     this.#options = options;
     this.#texts = shape.map(() => '');
     this.#stops = shape.map((_, i) => stopOf(shape[i + 1]) || (options.after ?? ''));
-    this.#places = Object.fromEntries(
-      fields.map((field) => [field, shape.findIndex((one) => one.field === field)]),
-    ) as Record<Field, number>; // every field has its entry
   }
 
-  has(field: Field): boolean {
-    return this.#places[field] >= 0;
+  /** Where a field stands among the texts of a line; -1 where the format lacks it. */
+  placeOf(field: Field): number {
+    return this.fields.findIndex((one) => one.field === field);
   }
 
-  /** Of the line that was read last; undefined where the format lacks the field, or the line ended before it. */
-  text(field: Field): string | undefined {
-    const place = this.#places[field];
+  /** Of the line that was read last; undefined for place -1. Empty where the line ended before it. */
+  textAt(place: number): string | undefined {
     return place < 0 ? undefined : this.#texts[place];
   }
 

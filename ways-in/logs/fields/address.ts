@@ -18,11 +18,12 @@ export function canonicalAddress(text: string): string | undefined {
 
 const withPort = /^(?:\[([^\]]*)\](?::\d{1,5})?|(\d+\.\d+\.\d+\.\d+):\d{1,5})$/;
 
-/** Bounded memory of addresses already spelled: most lines repeat one. */
+/** Bounded memory of addresses of IPv6 already spelled: most lines repeat one. */
 const maxKnown = 16_384;
 const known = new Map<string, string | undefined>();
 
 function spelled(text: string): string | undefined {
+  if (isIPv4(text)) return text;
   if (known.has(text)) return known.get(text);
   if (known.size >= maxKnown) known.clear();
   const address = canonicalAddress(text);
