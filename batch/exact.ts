@@ -1,6 +1,6 @@
 /**
- * A view held to the whole recomputation in plain SQL (batch/sql/whole-run.sql): every cell of every page and domain, and every
- * hour of visits. It shares the star's texts and rules with the run, and none of its persons, shards, sorts and sketches. Takes memory and
+ * A view held to the whole recomputation in plain SQL (batch/sql/whole-run.sql): every cell of every page, domain and value of a
+ * dimension, and every hour of visits. It shares the star's texts and rules with the run, and none of its persons, shards, sorts and sketches. Takes memory and
  * time like any query over all facts: meant for small data and for sceptics.
  */
 import { DuckDBListValue, type DuckDBConnection } from '@duckdb/node-api';
@@ -11,8 +11,11 @@ import { assetText } from '../lib/files/assets.js';
 import { offsetAt } from '../log/cut.js';
 import { timeEnd, timeStart } from '../facts/fact.js';
 import { hourMs, spans } from '../lib/time/buckets.js';
+import { resultName, type TextName } from '../facts/dimensions/choice.js';
+import type { DimensionRules } from '../facts/dimensions/dimension-rules.js';
 import type { Subject } from '../facts/views/view.js';
 import { starEdges } from './database.js';
+import { nameOf } from './subject-name.js';
 import { openDuckDb, sqlParquet, sqlText } from '../master-data/duckdb.js';
 import type { Star } from '../master-data/star/star.js';
 import { applyCoupons } from '../serving/arrays/union.js';
@@ -20,6 +23,8 @@ import type { ViewReader } from '../serving/view-reader.js';
 
 export interface ExactOptions {
   readonly star: Star;
+  /** Those that the star and the view were made by. */
+  readonly dimensions: DimensionRules;
   readonly view: ViewReader;
   readonly tempDir: string;
   readonly memoryLimit: string;
@@ -47,14 +52,17 @@ export async function exactDifferences(options: ExactOptions): Promise<string[]>
     const holes: Readonly<Record<string, string>> = {
       timeStart: String(timeStart),
       timeEnd: String(timeEnd),
+      values: sqlValues(options.dimensions),
       maxIds: view.meta.maxPersonIds === 0 ? '9223372036854775807' : String(view.meta.maxPersonIds),
     };
     const sql = assetText('batch/sql/whole-run.sql');
     await connection.run(
-      sql.replace(/\{(timeStart|timeEnd|maxIds)\}/g, (_hole, name: string) => holes[name] ?? ''),
+      sql
+        .replace(/^--.*$/gm, '')
+        .replace(/\{(timeStart|timeEnd|maxIds|values)\}/g, (_hole, name: string) => holes[name] ?? ''),
     );
     const differences = new Differences();
-    await compareCells(connection, view, differences);
+    await compareCells(connection, options, differences);
     await compareVisits(connection, view, differences);
     return differences.found;
   } finally {
@@ -72,12 +80,15 @@ class Differences {
 }
 
 /** The tables that the SQL begins with. */
-async function giveStar(connection: DuckDBConnection, { star, view }: ExactOptions): Promise<void> {
+async function giveStar(
+  connection: DuckDBConnection,
+  { star, view, dimensions }: ExactOptions,
+): Promise<void> {
   const pageviews = star.factsOf('pageviews').map(({ path, masterPath, partition, isCut }, file) => {
     // Rows lie in order of their offsets, and the star's are those of the master dataset's file.
     const end = offsetAt(view.meta.cut.next, `pageviews/${partition}`);
     const below = `(select count(*) from ${sqlParquet(masterPath)} where "offset" < ${end})`;
-    return `select ${partition} as partition, ${file} as file, cast(file_row_number as integer) as row, url, visitor, agent, timestamp
+    return `select ${partition} as partition, ${file} as file, cast(file_row_number as integer) as row, url, visitor, agent, referrer, tags, country, timestamp
       from read_parquet(${sqlText(path)}, hive_partitioning = false, file_row_number = true)
       where url > 0${isCut ? ` and file_row_number < ${below}` : ''}`;
   });
@@ -85,8 +96,18 @@ async function giveStar(connection: DuckDBConnection, { star, view }: ExactOptio
   await connection.run(`create temp view equiv as ${starEdges({ facts: star.facts, cut: view.meta.cut })}`);
   const domainOf = (page: number): string => star.domains[star.domainOfPage[page] ?? 0] ?? '';
   const urls = Array.from(star.pageOfUrl.entries()).filter(([, page]) => page > 0);
-  const pagesOf = urls.map(([url, page]) => [url, star.pages.text(page - 1), domainOf(page - 1)]);
-  await give(connection, 'url', 'url integer, page varchar, domain varchar', pagesOf);
+  const pagesOf = urls.map(([url, page]) => [url, page - 1, star.pages.text(page - 1), domainOf(page - 1)]);
+  await give(connection, 'url', 'url integer, page_number integer, page varchar, domain varchar', pagesOf);
+  await give(
+    connection,
+    'result',
+    'name varchar, number integer, value varchar',
+    dimensions.results.flatMap((result) =>
+      Array.from(star.valuesOf(result).entries())
+        .filter(([, value]) => value > 0)
+        .map(([number, value]) => [resultName(result), number, star.values.text(value - 1)]),
+    ),
+  );
   const bots = Array.from(star.bots.entries()).filter(([, isBot]) => isBot === 1);
   await give(
     connection,
@@ -99,7 +120,29 @@ async function giveStar(connection: DuckDBConnection, { star, view }: ExactOptio
 }
 
 const noPageviews =
-  'select 0 as partition, 0 as file, 0 as row, 0 as url, 0 as visitor, 0 as agent, 0::bigint as timestamp where false';
+  'select 0 as partition, 0 as file, 0 as row, 0 as url, 0 as visitor, 0 as agent, 0 as referrer, 0 as tags, 0 as country, 0::bigint as timestamp where false';
+
+/** Where the number of each text stands that results are of. */
+const numberOf: Readonly<Record<TextName, string>> = {
+  page: 'page_number',
+  tags: 'tags',
+  referrer: 'referrer',
+  userAgent: 'agent',
+  country: 'country',
+};
+
+/** The table of dimensions as a list of {kind, subject}; the subject is null where a pageview has no value. */
+function sqlValues({ kept }: DimensionRules): string {
+  const values = kept.map(({ name, choices, otherwise }) => {
+    const results = choices.map((choice) => {
+      const own = choice.exceptOwnDomain === true ? ' and value <> domain' : '';
+      return `(select value from result where name = ${sqlText(resultName(choice))} and number = ${numberOf[choice.text]}${own})`;
+    });
+    const value = `coalesce(${[...results, otherwise === undefined ? 'null' : sqlText(otherwise)].join(', ')})`;
+    return `{kind: ${sqlText(name)}, subject: domain || ' ' || ${value}}`;
+  });
+  return `[${values.join(', ')}]`;
+}
 
 function* visitorsOf(star: Star): Generator<(string | number | bigint)[]> {
   let visitor = 1;
@@ -144,12 +187,20 @@ async function give(
 
 async function compareCells(
   connection: DuckDBConnection,
-  view: ViewReader,
+  { view, dimensions }: ExactOptions,
   differences: Differences,
 ): Promise<void> {
   const subjects = [...view.domains()].flatMap((domain): Subject[] => [
     { kind: 'domain', domain },
     ...Array.from(view.pages(domain), ({ url }): Subject => ({ kind: 'page', url })),
+    ...dimensions.kept.flatMap(({ name: dimension }) =>
+      Array.from(view.values(dimension, domain), ({ value }): Subject => ({
+        kind: 'value',
+        dimension,
+        domain,
+        value,
+      })),
+    ),
   ]);
   const left = new Map(subjects.map((subject) => [nameOf(subject), subject]));
   for await (const [name, expected] of cellsOfFacts(connection, view.meta.lgK)) {
@@ -161,9 +212,6 @@ async function compareCells(
   }
   for (const name of left.keys()) differences.add(name, 'cells', undefined);
 }
-
-const nameOf = (subject: Subject): string =>
-  `${subject.kind} ${subject.kind === 'page' ? subject.url : subject.domain}`;
 
 /** Of one subject after the other: by span and bucket what its cell must hold. */
 async function* cellsOfFacts(

@@ -6,8 +6,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { StarDamaged } from '../master-data/star/append-file.js';
 import { messageOf } from '../lib/errors/errors.js';
 import { answerQuestions } from '../lib/process/asked-thread.js';
-import { FactWork, type Order, type Reply, type Task } from './fact-work.js';
-import type { FactTables } from './arrays/dealer.js';
+import { FactWork, type Order, type Reply, type Task, type WorkTables } from './fact-work.js';
 import { nameError } from './name-error.js';
 
 /** What is asked of it (lib/process/asked-thread.ts). */
@@ -19,7 +18,7 @@ export interface FactAsking {
     | { readonly type: 'blocks'; readonly blocks: Uint8Array<ArrayBuffer> };
 }
 
-const work = new FactWork(workerData as FactTables); // set by fact-threads.ts
+const work = new FactWork(workerData as WorkTables); // set by fact-threads.ts
 if (parentPort !== null)
   answerQuestions<FactAsking>(parentPort, { code: 'batch.failed', retryable: false }, (task, tell) => {
     try {

@@ -3,8 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { AskedThread } from '../lib/process/asked-thread.js';
 import { StarDamaged } from '../master-data/star/append-file.js';
 import type { FactAsking } from './fact-thread.js';
-import { FactWork, type Order, type Reply, type Task } from './fact-work.js';
-import type { FactTables } from './arrays/dealer.js';
+import { FactWork, type Order, type Reply, type Task, type WorkTables } from './fact-work.js';
 import type { SortListener } from './arrays/sort-job.js';
 
 const fewRows = 100_000;
@@ -27,7 +26,7 @@ export interface FactThreads {
 }
 
 export function startFactThreads(
-  tables: FactTables,
+  tables: WorkTables,
   {
     rows,
     threads,
@@ -42,7 +41,7 @@ const nobodyHears: SortListener = { onRows: () => undefined, onBlocks: () => und
 class OwnThread implements FactThreads {
   readonly #work: FactWork;
 
-  constructor(tables: FactTables) {
+  constructor(tables: WorkTables) {
     this.#work = new FactWork(tables);
   }
 
@@ -71,7 +70,7 @@ class Threads implements FactThreads {
   #reject: (error: unknown) => void = () => undefined;
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(tables: FactTables, threads: number, signal: AbortSignal | undefined) {
+  constructor(tables: WorkTables, threads: number, signal: AbortSignal | undefined) {
     const url = new URL('./fact-thread.js', import.meta.url);
     this.#hands = Array.from({ length: threads }, () => ({
       thread: new AskedThread<FactAsking>(new Worker(url, { workerData: tables }), 'a fact thread'),

@@ -6,10 +6,18 @@ import type { StarFacts } from '../master-data/star/star.js';
 import { Dealer, type DealPlan, type FactTables, type GroupRows, type Survey } from './arrays/dealer.js';
 import type { DealtBlock } from './arrays/dealt.js';
 import { Kernel } from './arrays/kernel.js';
-import { readPageviews } from './facts/repeats.js';
+import { readPageviews, type TextColumnName } from './facts/repeats.js';
 import { CellPass } from './arrays/cell-pass.js';
+import { DimensionPass } from './arrays/dimension-pass.js';
+import { WordCells } from './arrays/word-cells.js';
+import { blockHasher } from '../serving/arrays/written-block.js';
 import type { SortJob, SortListener, SortResult, SortTables } from './arrays/sort-job.js';
 import { VisitPass } from './arrays/visit-pass.js';
+
+export interface WorkTables extends FactTables {
+  /** Columns of the texts that dimensions read: facts have their numbers, in this order. */
+  readonly texts: readonly TextColumnName[];
+}
 
 /** A row group of a file of pageviews. */
 export interface RowGroup extends GroupRows {
@@ -39,13 +47,22 @@ export type Reply =
   | { readonly type: 'sorted'; readonly result: SortResult }
   | { readonly type: 'done' };
 
+interface Passes {
+  readonly tables: SortTables;
+  readonly cells: CellPass;
+  readonly dimensions: DimensionPass;
+  readonly visits: VisitPass;
+}
+
 export class FactWork {
   readonly #dealer: Dealer;
+  readonly #texts: WorkTables['texts'];
   #plan: DealPlan | undefined;
-  #passes: { readonly cells: CellPass; readonly visits: VisitPass } | undefined;
+  #passes: Passes | undefined;
 
-  constructor(tables: FactTables) {
+  constructor(tables: WorkTables) {
     this.#dealer = new Dealer(tables);
+    this.#texts = tables.texts;
   }
 
   /** Throws `StarDamaged`. */
@@ -60,13 +77,13 @@ export class FactWork {
   }
 
   #survey({ facts, group, rows }: RowGroup): void {
-    this.#dealer.survey(readPageviews(facts, group), rows);
+    this.#dealer.survey(readPageviews(facts, group, []), rows);
   }
 
   /** @param spillPath of a file for the facts; undefined: they stay in memory that threads share */
   #deal(group: RowGroup, spillPath: string | undefined): Dealt {
     if (this.#plan === undefined) throw new Error('facts came before their plan');
-    const columns = readPageviews(group.facts, group.group);
+    const columns = readPageviews(group.facts, group.group, this.#texts);
     const memory = spillPath === undefined ? SharedArrayBuffer : ArrayBuffer;
     const makeWords = (count: number): Uint32Array => new Uint32Array(new memory(4 * count));
     const { words, rowsWith, ...places } = this.#dealer.deal(columns, group, this.#plan, makeWords);
@@ -77,16 +94,23 @@ export class FactWork {
 
   #prepare(tables: SortTables): void {
     const kernel = new Kernel(tables.hours, { lgK: tables.lgK, hourMs });
+    const tools = { cells: new WordCells(tables, kernel), hasher: blockHasher(), readFacts };
     this.#passes = {
-      cells: new CellPass(tables, kernel, readFacts),
-      visits: new VisitPass(tables, kernel, readFacts),
+      tables,
+      cells: new CellPass(tables, kernel, tools),
+      dimensions: new DimensionPass(tables, kernel, tools),
+      visits: new VisitPass(tables, kernel, tools),
     };
   }
 
   #sort(job: SortJob, listener: SortListener): SortResult {
     if (this.#passes === undefined) throw new Error('a job came before its tables');
-    const { cells, visits } = this.#passes;
-    return job.kind === 'visits' ? visits.run(job, listener) : cells.run(job, job.kind, listener);
+    const { tables, cells, dimensions, visits } = this.#passes;
+    if (job.kind === 'visits') return visits.run(job, listener);
+    if (job.kind === 'pages' || job.kind === 'domains') return cells.run(job, job.kind, listener);
+    const table = tables.dimensions[job.kind];
+    if (table === undefined) throw new RangeError(`there is no dimension ${job.kind}`);
+    return dimensions.run(job, table, listener);
   }
 }
 

@@ -1,4 +1,5 @@
-/** Writes the index of subjects from what the sorts found: every page, domain and visit record, and the listings. */
+/** Writes the index of subjects from what the sorts found: every page, domain, value and visit record, and the listings. */
+import type { RunDimensions } from './dimensions.js';
 import type { ViewWriter } from '../serving/view-writer.js';
 import type { Buckets } from './sorts/buckets.js';
 import type { Names } from './arrays/plan.js';
@@ -9,22 +10,25 @@ export function writeIndex(
   writer: ViewWriter,
   names: Names,
   buckets: Buckets,
+  dimensions: { readonly names: readonly string[]; readonly text: RunDimensions['text'] },
   onRows: (rows: number) => void,
 ): void {
   names.pagesByKey.forEach((rank, i) => {
-    const place = buckets.pages.placeOf(rank);
-    if (place !== undefined) writer.page(names.page(rank), place);
+    const block = buckets.pages.places.of(rank);
+    if (block !== undefined) writer.page(names.page(rank), block);
     if (i % rowsPerStep === rowsPerStep - 1) onRows(rowsPerStep);
   });
-  for (const rank of names.domainsByKey) {
-    const domain = names.domains[rank] ?? '';
-    const place = buckets.domains.placeOf(rank);
-    if (place !== undefined) writer.domain(domain, place);
+  for (const [rank, domain] of names.domains.entries()) {
+    const block = buckets.domains.places.of(rank);
+    if (block !== undefined) writer.domain(domain, block);
     const visits = buckets.visits.get(rank);
     if (visits !== undefined) writer.visits(domain, visits);
+    for (const [i, name] of dimensions.names.entries())
+      for (const [value, ofValue] of buckets.dimensions[i]?.places.of(rank) ?? [])
+        writer.value(name, domain, dimensions.text(value), ofValue);
     const end = names.firstPage[rank + 1] ?? 0;
     for (let page = names.firstPage[rank] ?? 0; page < end; page++) {
-      const listed = buckets.pages.placeOf(page);
+      const listed = buckets.pages.places.of(page);
       if (listed !== undefined) writer.listPage(domain, names.page(page), listed.pageviews);
     }
   }

@@ -32,6 +32,7 @@ import type { StoredMeta } from '../serving/meta.js';
 import { openViewAt } from '../serving/view-reader.js';
 import { ViewWriter } from '../serving/view-writer.js';
 import { attempt, BatchDb } from './database.js';
+import { columnsFor, dimensionsOf } from './dimensions.js';
 import { verdicts, type Repeats } from './arrays/verdict.js';
 import { findRepeats } from './facts/repeats.js';
 import { dealFacts, rowGroupsOf, type DealtFacts } from './facts/deal-facts.js';
@@ -45,9 +46,9 @@ import { resolvePersons, type ResolvedPersons } from './persons/resolve-persons.
 import type { ProgressMeter } from './progress.js';
 import { Recount } from './recount.js';
 import { Buckets } from './sorts/buckets.js';
-import { jobKinds } from './arrays/sort-job.js';
+import { jobKindsOf } from './arrays/sort-job.js';
 import { sortFacts } from './sorts/sort-facts.js';
-import { planJobs, rankNames, tablesFor, type Names, type Sizes } from './arrays/plan.js';
+import { planJobs, rankNames, type Names, type Sizes } from './arrays/plan.js';
 import { verifyView } from './verify.js';
 
 export interface BuildOptions {
@@ -134,17 +135,19 @@ class Build {
   readonly #options: BuildOptions;
   readonly #starDir: string;
   readonly #tuning: Tuning;
+  readonly #dimensionNames: readonly string[];
 
   constructor(options: BuildOptions, starDir: string) {
     this.#options = options;
     this.#starDir = starDir;
     this.#tuning = { ...defaultTuning, ...options.tuning };
+    this.#dimensionNames = options.rules.dimensions.kept.map(({ name }) => name);
   }
 
   async run(): Promise<Built> {
-    const { progress, snapshot, tempDir, memoryLimit, threads, viewDir, signal } = this.#options;
+    const { progress, snapshot, tempDir, memoryLimit, threads, viewDir, signal, rules } = this.#options;
     const { star, masterBytesRead } = await this.#makeStar();
-    const writer = new ViewWriter(viewDir);
+    const writer = new ViewWriter(viewDir, this.#dimensionNames);
     const limits = { tempDir: join(tempDir, 'duckdb'), memoryLimit, threads };
     const db = await BatchDb.open({ ...snapshot, facts: star.facts, ...limits });
     let identity: IdentityThread | undefined;
@@ -161,7 +164,8 @@ class Build {
       const { pageOfUrl, bots } = star;
       const { ofVisitor } = people;
       const seen = new Uint8Array(new SharedArrayBuffer(people.count));
-      const tables = { pageOfUrl, bots, ofVisitor, pages: star.pages.count, seen };
+      const texts = columnsFor(rules.dimensions);
+      const tables = { pageOfUrl, bots, ofVisitor, pages: star.pages.count, seen, texts };
       factThreads = startFactThreads(tables, { rows, threads, signal });
       const names = rankNames(star);
       const onRows = (count: number): void => this.#step(count);
@@ -219,12 +223,17 @@ class Build {
     const { progress, snapshot, rules, number, createdAt, lgK, maxPersonIds } = this.#options;
     const { plan, blocks, rowsWith } = dealt;
     const pageviews = rowsWith[verdicts.counts] ?? 0;
-    progress.begin('buckets', jobKinds.length * pageviews);
+    const dimensions = dimensionsOf(star, names, rules.dimensions);
+    progress.begin('buckets', jobKindsOf(dimensions.dimensions.length).length * pageviews);
     const subjects = { pages: names.pageCount, domains: names.domains.length };
-    const buckets = new Buckets((kind) => writer.cellsPath(kind), subjects, lgK);
+    const buckets = new Buckets((kind) => writer.cellsPath(kind), subjects, this.#dimensionNames, lgK);
     try {
-      await threads.order({ type: 'tables', tables: tablesFor(names, plan, blocks, lgK) });
-      await sortFacts(threads, planJobs(names, plan, people.count), {
+      const { domainOfRank } = names;
+      const { text, ...ofDimensions } = dimensions;
+      const { hours, sizes } = plan;
+      const tables = { domainOfRank, ...ofDimensions, hours, lgK, blocks, jobRows: sizes.jobRows };
+      await threads.order({ type: 'tables', tables });
+      await sortFacts(threads, planJobs(names, plan, people.count, dimensions.dimensions.length), {
         onRows: (rows) => this.#step(rows),
         onBlocks: (job, bytes) => buckets.addBlocks(job, bytes),
         onResult: (job, result) => buckets.addResult(job, result),
@@ -232,17 +241,20 @@ class Build {
       await threads.close();
       progress.begin('index', names.pageCount);
       const byKey = names.pagesByKey
-        .filter((rank) => buckets.pages.placeOf(rank) !== undefined)
+        .filter((rank) => buckets.pages.places.of(rank) !== undefined)
         .map((rank) => names.pageOfRank[rank] ?? 0);
       const pages = samplePages(star, byKey, sampleSize);
       const recount = await Recount.begin(db, snapshot, { pages, hours: plan.hours, repeats: repeats.bits });
       const cells = buckets.close();
       cells.catch(() => undefined); // the index may fail first, and nobody asks
-      writeIndex(writer, names, buckets, (count) => this.#step(count));
+      writeIndex(writer, names, buckets, { names: this.#dimensionNames, text }, (count) => this.#step(count));
       const counts = {
         pageviews,
-        pages: buckets.pages.subjects,
-        domains: buckets.domains.subjects,
+        pages: buckets.pages.places.subjects,
+        domains: buckets.domains.places.subjects,
+        values: Object.fromEntries(
+          this.#dimensionNames.map((name, i) => [name, buckets.dimensions[i]?.places.subjects ?? 0]),
+        ),
         persons: seen.reduce((sum, one) => sum + one, 0),
         mappedIds: persons.members.length - persons.ends.length,
       };
@@ -250,7 +262,7 @@ class Build {
       const { cut, gaps } = snapshot;
       const meta = await writer.finish(
         { number, createdAt, cut, gaps, lgK, rules: versions, maxPersonIds, codeVersion, counts },
-        { identity: await identity.written, ...(await cells) },
+        { identity: await identity.written, cells: await cells },
       );
       return { meta, recount };
     } finally {

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from '../lib/config/config.js';
 import { messageOf, hasCode } from '../lib/errors/errors.js';
-import { makeRules } from '../facts/rules.js';
+import { makeRules, type Rules } from '../facts/rules.js';
 import { sameRules, showRules } from '../facts/rules-versions.js';
 import { removeScratch } from '../lib/files/removal.js';
 import { checkLogId, reaches } from '../log/cut.js';
@@ -20,7 +20,7 @@ import { Star } from '../master-data/star/star.js';
 import { codeVersion } from '../serving/code-version.js';
 import { currentIfAny, readCurrent } from '../serving/current.js';
 import { Format5View } from '../serving/format-5.js';
-import { formatVersion, viewPath } from '../serving/layout.js';
+import { formatVersion, oldestReadable, viewPath } from '../serving/layout.js';
 import { readMeta } from '../serving/meta.js';
 import { checkSeals, viewIds } from '../serving/store.js';
 import { openViewAt } from '../serving/view-reader.js';
@@ -41,7 +41,10 @@ export interface ViewsAudit {
   readonly notRecounted: string | undefined;
 }
 
-export type AuditConfig = Pick<Config, 'dataDir' | 'urlQueryAllow' | 'bots' | 'batchMemory' | 'batchThreads'>;
+export type AuditConfig = Pick<
+  Config,
+  'dataDir' | 'urlQueryAllow' | 'bots' | 'dimensions' | 'batchMemory' | 'batchThreads'
+>;
 
 export interface AuditOptions {
   readonly config: AuditConfig;
@@ -112,9 +115,8 @@ async function recountCurrent(options: AuditOptions): Promise<Recounted> {
   const id = currentIfAny(dataDir);
   if (id === undefined) return { notRecounted: 'there is no current view' };
   const { format, view: meta, files } = readMeta(viewPath(dataDir, id));
-  if (format !== formatVersion && format !== 5)
-    return { notRecounted: `${id} has format ${format}, which this version cannot compare` };
-  const rules = makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots });
+  if (format < 5) return { notRecounted: `${id} has format ${format}, which this version cannot compare` };
+  const rules = makeRules(config);
 
   const pinned = snapshotToLookAt(dataDir, 'swa verify');
   const dir = mkdtempSync(join(tmpdir(), 'swa-audit-'));
@@ -143,7 +145,7 @@ async function recountCurrent(options: AuditOptions): Promise<Recounted> {
     });
     if (options.exact === true) {
       const star = new Star(starDir, readHead(starDir, rules), snapshot);
-      const differences = await exactly(star, viewDir, join(dir, 'exact'), config);
+      const differences = await exactly(star, rules, viewDir, join(dir, 'exact'), config);
       if (differences.length > 0) return { problems: differences };
     }
     // Files may be whole by their own hashes and yet not be those that the content hash is of.
@@ -152,11 +154,12 @@ async function recountCurrent(options: AuditOptions): Promise<Recounted> {
     const isSame = again.view.contentHash === meta.contentHash;
     if (isSame && others.length === 0) return { recounted: id };
     const { pages, persons, examples } = await compare(viewPath(dataDir, id), format, viewDir);
-    const isLaidOutOtherwise = isSame && !others.some(({ name }) => /^(pages|domains)\.dat$/.test(name));
+    const isLaidOutOtherwise =
+      isSame && !others.some(({ name }) => /^(pages|domains|value-.*)\.dat$/.test(name));
     if (pages + persons === 0 && (isLaidOutOtherwise || format !== formatVersion)) return { recounted: id };
     const what =
       pages + persons === 0
-        ? 'its domains, visits or listings are wrong'
+        ? 'its domains, values, visits or listings are wrong'
         : `${pages} pages and ${persons} persons are wrong`;
     const otherwise = differenceOf(meta, rules.versions);
     return {
@@ -172,11 +175,17 @@ async function recountCurrent(options: AuditOptions): Promise<Recounted> {
 }
 
 /** What a view just made says otherwise than the whole run in SQL. */
-async function exactly(star: Star, viewDir: string, tempDir: string, config: AuditConfig): Promise<string[]> {
+async function exactly(
+  star: Star,
+  { dimensions }: Rules,
+  viewDir: string,
+  tempDir: string,
+  config: AuditConfig,
+): Promise<string[]> {
   const view = openViewAt(viewDir);
   try {
     const { batchMemory: memoryLimit, batchThreads: threads } = config;
-    const differences = await exactDifferences({ star, view, tempDir, memoryLimit, threads });
+    const differences = await exactDifferences({ star, dimensions, view, tempDir, memoryLimit, threads });
     return differences.map((difference) => `a run differs from the whole run in SQL: ${difference}`);
   } finally {
     view.close();
@@ -186,7 +195,7 @@ async function exactly(star: Star, viewDir: string, tempDir: string, config: Aud
 /** What the stored view says differently from the one that was just made. */
 async function compare(storedDir: string, format: number, madeDir: string): Promise<ViewDifferences> {
   const made = openViewAt(madeDir);
-  const stored = format === formatVersion ? openViewAt(storedDir) : new Format5View(storedDir);
+  const stored = format >= oldestReadable ? openViewAt(storedDir) : new Format5View(storedDir);
   try {
     return differencesOf(stored, made);
   } finally {

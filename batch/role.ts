@@ -35,7 +35,7 @@ export const startBatch: StartRole = async (context) => {
     await ensureGenesis(config.dataDir, {
       cut: { logId: log.id, next: await log.earliest() },
       lgK: config.lgK,
-      rules: makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots }).versions,
+      rules: makeRules(config).versions,
       createdAt: clock(),
     });
   } finally {
@@ -162,7 +162,7 @@ class BatchRole {
 function triggerToServe(config: Config): Trigger | undefined {
   if (!currentServes(config.dataDir)) return 'upgrade';
   const { rules } = readMeta(viewPath(config.dataDir, readCurrent(config.dataDir))).view;
-  const { versions } = makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots });
+  const { versions } = makeRules(config);
   return sameRules(rules, versions) ? undefined : 'rules';
 }
 

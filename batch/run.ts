@@ -125,7 +125,7 @@ async function buildAndPublish(
     const viewDir = newBuildingDir(dataDir, 'view');
     const built = await buildView({
       snapshot,
-      rules: makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots }),
+      rules: makeRules(config),
       lgK: config.lgK,
       maxPersonIds: config.maxPersonIds,
       number: nextViewNumber(dataDir),

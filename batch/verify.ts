@@ -2,7 +2,8 @@
  * What a view must pass before it is published. It is read back through the reader that will serve it:
  *
  *   cut       of the same log as the current view's, and not below it
- *   totals    pageviews of all pages, of all domains and of all listings equal the facts counted
+ *   totals    pageviews of all pages, of all domains and of all listings equal the facts counted, and those of all values of a
+ *             dimension too where every pageview has one
  *   sums      of sampled subjects: 1 <= people <= pageviews in every hour; days and months are the sum of their
  *             hours' pageviews and the union of their people; visits lie between bounces and pageviews
  *   persons   the ids of sampled persons, joined once more by the texts of their edges, are those the view lists
@@ -16,8 +17,10 @@ import { bucketOf, hourMs, type Span } from '../lib/time/buckets.js';
 import { domainOf } from '../facts/url/domain.js';
 import type { BucketCell, Subject, ViewMeta } from '../facts/views/view.js';
 import { applyCoupons } from '../serving/arrays/union.js';
+import { kindOf, type Kind } from '../serving/layout.js';
 import type { ViewReader } from '../serving/view-reader.js';
 import type { Recount } from './recount.js';
+import { nameOf } from './subject-name.js';
 
 export interface Expected {
   /** The view that serves now. */
@@ -30,6 +33,8 @@ export interface Expected {
   readonly sampledEdges: readonly (readonly [string, string])[];
 }
 
+/** Values of each dimension of each sampled domain. */
+const sampledValues = 8;
 const allTime = { from: -1_000_000, to: Math.ceil(timeEnd / hourMs) } as const;
 
 /** Throws `view.refused` naming the first thing that is wrong. */
@@ -41,6 +46,7 @@ export async function verifyView(view: ViewReader, expected: Expected): Promise<
   for (const domain of new Set(expected.sampledPages.map(domainOf))) {
     checkSubject(view, { kind: 'domain', domain });
     checkVisits(view, domain);
+    for (const { name } of expected.rules.dimensions.kept) checkValues(view, name, domain);
   }
   checkPersons(view, expected.sampledEdges);
   const difference = await expected.recount.differenceTo(view, expected.rules);
@@ -84,6 +90,12 @@ export function checkCutAgainst(meta: ViewMeta, previous: ViewMeta | undefined):
 
 function checkTotals(view: ViewReader, expected: Expected): void {
   const { counts } = view.meta;
+  for (const { name, otherwise } of expected.rules.dimensions.kept) {
+    const values = totalOf(view, kindOf(name));
+    expect(`values of ${name}`, values.subjects, counts.values[name] ?? -1);
+    if (otherwise !== undefined)
+      expect(`pageviews of all values of ${name} together`, values.pageviews, expected.pageviews);
+  }
   expect('pageviews in META', counts.pageviews, expected.pageviews);
   const pages = totalOf(view, 'pages');
   const domains = totalOf(view, 'domains');
@@ -105,10 +117,10 @@ function expect(what: string, actual: number, wanted: number): void {
   if (actual !== wanted) throw refuse('totals', `${what} ${actual}, expected ${wanted}`);
 }
 
-function totalOf(view: ViewReader, name: 'pages' | 'domains'): { subjects: number; pageviews: number } {
+function totalOf(view: ViewReader, kind: Kind): { subjects: number; pageviews: number } {
   let subjects = 0;
   let pageviews = 0;
-  for (const count of view.subjectPageviews(name)) {
+  for (const count of view.subjectPageviews(kind)) {
     subjects++;
     pageviews += count;
   }
@@ -120,9 +132,25 @@ interface Sum {
   readonly registers: Uint8Array;
 }
 
+/** The first values of a domain; all of them together have no more pageviews than the domain. */
+function checkValues(view: ViewReader, dimension: string, domain: string): void {
+  let pageviews = 0;
+  let seen = 0;
+  for (const { value, pageviews: own } of view.values(dimension, domain)) {
+    pageviews += own;
+    if (seen++ < sampledValues) checkSubject(view, { kind: 'value', dimension, domain, value });
+  }
+  const most = view.pageviewsOf({ kind: 'domain', domain });
+  if (pageviews > most)
+    throw refuse(
+      'sums',
+      `values of ${dimension} of ${domain} have ${pageviews} pageviews, the domain ${most}`,
+    );
+}
+
 /** Days and months must be what their hours make. */
 function checkSubject(view: ViewReader, subject: Subject): void {
-  const name = subject.kind === 'page' ? subject.url : subject.domain;
+  const name = nameOf(subject);
   const sums: Record<'day' | 'month', Map<number, Sum>> = { day: new Map(), month: new Map() };
   let total = 0;
   view.forEachBucket(subject, 'hour', allTime.from, allTime.to, (cell) => {

@@ -61,7 +61,7 @@ async function make(starDir: string, dir: string, snapshot: Snapshot): Promise<v
   await makeStar({
     dir: starDir,
     snapshot,
-    rules: makeRules({ queryAllow: [], bots: 'exclude' }),
+    rules: makeRules({ urlQueryAllow: [], bots: 'exclude' }),
     tempDir: join(dir, 'temp'),
     ...duckDbLimits,
     hashesPerScan: 100_000_000,

@@ -90,7 +90,7 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
 }
 
 function trafficBatches(count: number, events: number): NewRecord[][] {
-  const rules = makeRules({ queryAllow: [], bots: 'exclude' });
+  const rules = makeRules({ urlQueryAllow: [], bots: 'exclude' });
   const model = new TrafficModel({
     ...trafficDefaults,
     people: 100_000,

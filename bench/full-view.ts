@@ -8,19 +8,22 @@ import type { Snapshot } from '../master-data/snapshot.js';
 /** What DuckDB may use, in the batch layer and in what it is measured against. */
 export const duckDbLimits = { memoryLimit: '2GB', threads: 2 } as const;
 
+export interface FullViewOptions {
+  /** Default: none, pages and domains alone. */
+  readonly dimensions?: readonly string[];
+  readonly progress?: ProgressMeter;
+}
+
 /** Builds and verifies a view in `viewDir`; what is temporary, and the star, go below `dir`. */
 export async function buildFullView(
   snapshot: Snapshot,
   dir: string,
   viewDir: string,
-  progress = new ProgressMeter(
-    () => performance.now(),
-    () => undefined,
-  ),
+  { dimensions = [], progress }: FullViewOptions = {},
 ): Promise<Built> {
   return buildView({
     snapshot,
-    rules: makeRules({ queryAllow: [], bots: 'exclude' }),
+    rules: makeRules({ urlQueryAllow: [], bots: 'exclude', dimensions }),
     lgK: 14,
     maxPersonIds: 0,
     number: 1,
@@ -30,6 +33,11 @@ export async function buildFullView(
     tempDir: join(dir, 'temp'),
     starDir: join(dir, 'star'),
     ...duckDbLimits,
-    progress,
+    progress:
+      progress ??
+      new ProgressMeter(
+        () => performance.now(),
+        () => undefined,
+      ),
   });
 }

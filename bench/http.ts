@@ -69,7 +69,7 @@ async function prepare(config: Config, quick: boolean, busiestViews: number): Pr
     lgK: config.lgK,
     cut,
   });
-  const rules = makeRules({ queryAllow: [], bots: 'exclude' });
+  const rules = makeRules({ urlQueryAllow: [], bots: 'exclude' });
   const facts = Array.from({ length: quick ? 2_000 : 20_000 }, (_, i) =>
     encodeRecord(
       {

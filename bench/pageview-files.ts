@@ -1,7 +1,7 @@
 /**
  * A master dataset made straight by DuckDB, for benchmarks of the batch layer: pageviews in order of time over some days,
- * URLs of 1,000 domains, every third view with a tracking parameter, every fact with its own event id, 200 user agents;
- * and edges between random ids. Pages and visitor ids are drawn
+ * URLs of 1,000 domains, every third view with a tracking parameter, every fact with its own event id, 200 user agents of four
+ * browsers, every fifth view from one of 300 other sites; and edges between random ids. Pages and visitor ids are drawn
  *
  *   evenly     each as often as any other: nearly every view is alone in its hour of its page
  *   one-site   as popular, but all pages are of one domain: what most installations count
@@ -91,8 +91,9 @@ function pageviewRows(
       'https://www.site' || ${drawn === 'one-site' ? '0' : '(page % 1000)'} || '.example/section-' || (page % 17) || '/article-' || page
         || case when agent % 3 = 0 then '?utm_source=mail' else '' end as url,
       cast(uuid() as varchar) as event_id,
-      'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/' || agent || '.0.0.0 Safari/537.36' as user_agent,
-      cast(null as varchar) as referrer, cast(null as varchar) as invalid_reason, cast(null as blob) as raw
+      'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) ' || ['Chrome/', 'Firefox/', 'Edg/', 'OPR/'][1 + agent % 4]
+        || agent || '.0.0.0 Safari/537.36' as user_agent,
+      case when i % 5 = 0 then 'https://www.from' || (visitor % 300) || '.example/' || i end as referrer, cast(null as varchar) as invalid_reason, cast(null as blob) as raw
     from drawn`;
 }
 

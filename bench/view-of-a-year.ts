@@ -36,7 +36,7 @@ export function urlsOf(pages: number): string[] {
 /** Builds and publishes the view. Deterministic. */
 export async function publishYear(dataDir: string, options: YearOptions): Promise<void> {
   const building = newBuildingDir(dataDir, 'bench');
-  const writer = new ViewWriter(building);
+  const writer = new ViewWriter(building, []);
   const pages = new CellFile(writer.cellsPath('pages'));
   const domains = new CellFile(writer.cellsPath('domains'));
   const builder = new BlockBuilder(options.lgK);
@@ -61,19 +61,28 @@ export async function publishYear(dataDir: string, options: YearOptions): Promis
   }
   const parts = {
     identity: await writeIdentity(writer.identityPath, new PackedTexts(), []),
-    pages: await pages.close(),
-    domains: await domains.close(),
+    cells: new Map([
+      ['pages', await pages.close()],
+      ['domains', await domains.close()],
+    ] as const),
   };
   const base = {
     number: options.number,
     createdAt: yearToHour * 3_600_000,
     cut: options.cut,
     lgK: options.lgK,
-    rules: makeRules({ queryAllow: [], bots: 'exclude' }).versions,
+    rules: makeRules({ urlQueryAllow: [], bots: 'exclude' }).versions,
     maxPersonIds: 0,
     gaps: [],
     codeVersion: 'bench',
-    counts: { pageviews: total, pages: options.pages, domains: 1, persons: options.people, mappedIds: 0 },
+    counts: {
+      pageviews: total,
+      pages: options.pages,
+      domains: 1,
+      values: {},
+      persons: options.people,
+      mappedIds: 0,
+    },
   };
   const meta = await writer.finish(base, parts);
   publish(dataDir, building, meta);

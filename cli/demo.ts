@@ -23,7 +23,7 @@ export function demoConfig(env: Environment): Config {
 /** Feeds the log until stopped: a day of simulated time at an hour a second, then the clock's pace. */
 export function startDemoTraffic(system: RunningSystem, config: Config): RunningRole {
   const stop = new AbortController();
-  const { url: urls } = makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots });
+  const { url: urls } = makeRules(config);
   const startMs = systemClock() - 24 * hourMs;
   const done = generate({
     // A seed of its own at each start: the same eventIds would count as repeats of the last demo's.

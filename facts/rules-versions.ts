@@ -2,19 +2,33 @@
 import { z } from 'zod';
 
 /** As shown in every answer. */
-export const rulesVersionsSchema = z.object({ url: z.string(), domain: z.string(), bots: z.string() });
+export const rulesVersionsSchema = z.object({
+  url: z.string(),
+  domain: z.string(),
+  bots: z.string(),
+  dimensions: z.string(),
+});
 
-/** As stored in every batch view and realtime store. Earlier versions did not name the domain rule, and had another one. */
-export const storedRulesSchema = rulesVersionsSchema.extend({ domain: z.string().default('not recorded') });
+/** As stored in every batch view and realtime store. Earlier versions did not name the domain rule, and had another one; and kept no dimensions. */
+export const storedRulesSchema = rulesVersionsSchema.extend({
+  domain: z.string().default('not recorded'),
+  dimensions: z.string().default('none'),
+});
 
 /** Equal versions, equal results. */
 export type RulesVersions = Readonly<z.output<typeof rulesVersionsSchema>>;
 
 export function sameRules(a: RulesVersions, b: RulesVersions): boolean {
-  return a.url === b.url && a.domain === b.domain && a.bots === b.bots;
+  return rulesOf(a).every(([name, version]) => b[name] === version);
 }
 
 /** As messages name them. */
-export function showRules({ url, domain, bots }: RulesVersions): string {
-  return `url ${url}, domain ${domain}, bots ${bots}`;
+export function showRules(versions: RulesVersions): string {
+  return rulesOf(versions)
+    .map(([name, version]) => `${name} ${version}`)
+    .join(', ');
+}
+
+function rulesOf(versions: RulesVersions): [keyof RulesVersions, string][] {
+  return rulesVersionsSchema.keyof().options.map((name) => [name, versions[name]]);
 }

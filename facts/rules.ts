@@ -2,19 +2,31 @@
 import { domainRuleVersion } from './url/domain.js';
 import { UrlRules } from './url/normalize.js';
 import { BotRule, type BotsMode } from './bots.js';
+import { DimensionRules } from './dimensions/dimension-rules.js';
 import type { RulesVersions } from './rules-versions.js';
 
 export interface Rules {
   readonly url: UrlRules;
   readonly bots: BotRule;
+  readonly dimensions: DimensionRules;
   readonly versions: RulesVersions;
 }
 
+/** Takes the configuration, or what of it decides. Throws `config.invalid` for a dimension that is not known. */
 export function makeRules(options: {
-  readonly queryAllow: readonly string[];
+  readonly urlQueryAllow: readonly string[];
   readonly bots: BotsMode;
+  /** Default: all. */
+  readonly dimensions?: readonly string[];
 }): Rules {
-  const url = new UrlRules({ queryAllow: options.queryAllow });
+  const url = new UrlRules({ queryAllow: options.urlQueryAllow });
   const bots = new BotRule(options.bots);
-  return { url, bots, versions: { url: url.version, domain: domainRuleVersion, bots: bots.version } };
+  const dimensions = new DimensionRules(options.dimensions);
+  const versions = {
+    url: url.version,
+    domain: domainRuleVersion,
+    bots: bots.version,
+    dimensions: dimensions.version,
+  };
+  return { url, bots, dimensions, versions };
 }

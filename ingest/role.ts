@@ -51,7 +51,7 @@ export async function openCollector(
   openDataDir(context.config, (text) => context.logger.warn(text));
   return openAll(async (closers) => {
     const { config, clock } = context;
-    const { url: urls, bots } = makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots });
+    const { url: urls, bots } = makeRules(config);
     const counters = newCounters();
     const status = new StatusReporter({ dataDir: config.dataDir, role: 'collector', clock });
     const state: { url: string; lastImport: ImportState | null } = { url: '', lastImport: null };

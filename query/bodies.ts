@@ -47,7 +47,7 @@ export const freshnessSchema = z.object({
     .enum(incompleteReasons)
     .nullable()
     .describe(
-      'other-rules: the batch view was made by other rules than new facts are counted by (an upgrade, SWA_URL_QUERY_ALLOW, SWA_BOTS), so it answers alone until the run that makes a new one has ended. behind: facts are missing, or how many is not known. unread-partitions: `unreadRecords` are not counted. lost-facts: `skippedOffsets` are not counted. The first that holds is named; null when complete.',
+      'other-rules: the batch view was made by other rules than new facts are counted by (an upgrade, SWA_URL_QUERY_ALLOW, SWA_BOTS, SWA_DIMENSIONS), so it answers alone until the run that makes a new one has ended. behind: facts are missing, or how many is not known. unread-partitions: `unreadRecords` are not counted. lost-facts: `skippedOffsets` are not counted. The first that holds is named; null when complete.',
     ),
 });
 
@@ -205,6 +205,18 @@ export const bodies = {
     {
       domain: z.string(),
       pages: z.array(z.object({ url: z.string(), pageviews: z.number(), visitors: z.number(), ...bounds })),
+      ...emptyShape,
+    },
+    uniquesAccuracySchema.omit({ lower: true, upper: true, exact: true }),
+  ),
+  breakdown: ranged(
+    {
+      domain: z.string(),
+      by: z.string(),
+      values: z.array(
+        z.object({ value: z.string(), visitors: z.number(), pageviews: z.number(), ...bounds }),
+      ),
+      more: z.boolean().describe('The range has further values.'),
       ...emptyShape,
     },
     uniquesAccuracySchema.omit({ lower: true, upper: true, exact: true }),

@@ -4,10 +4,12 @@
  */
 import { z } from 'zod';
 import { controlCharacters, maxIdBytes } from '../facts/ids.js';
+import { dimensions } from '../facts/subjects.js';
 import { HttpProblem } from '../lib/http/problem.js';
 import { check, takesMany, unknownParameter } from '../lib/http/route.js';
 import type { Answer } from './answers/answer.js';
 import { bounceRate } from './answers/bounce-rate.js';
+import { breakdown } from './answers/breakdown.js';
 import { domains } from './answers/domains.js';
 import { pages } from './answers/pages.js';
 import { pageviews } from './answers/pageviews.js';
@@ -17,7 +19,15 @@ import { bodies } from './bodies.js';
 import type { Engine } from './engine/engine.js';
 import type { Generation } from './engine/generations.js';
 import { Pace } from './engine/pace.js';
-import { parseDomain, rangeShape, seriesQuestion, seriesShape, timeRange, zoneShape } from './question.js';
+import {
+  parseDimension,
+  parseDomain,
+  rangeShape,
+  seriesQuestion,
+  seriesShape,
+  timeRange,
+  zoneShape,
+} from './question.js';
 
 type Shape = Readonly<Record<string, z.ZodType>>;
 export type Answering = (generation: Generation, pace: Pace) => Answer | Promise<Answer>;
@@ -74,6 +84,13 @@ function whole(preset: number, max: number, description: string) {
     .refine((value) => value >= 1 && value <= max, `must be a whole number from 1 to ${max}`)
     .describe(`${description} 1 to ${max}, default ${preset}.`);
 }
+
+/** One that is known need not be kept: what is asked for is looked at when it is known which are. */
+const dimension = z
+  .string()
+  .max(8_192)
+  .meta({ enum: dimensions.map(({ name }) => name) })
+  .describe(`Dimension. ${dimensions.map(({ name, title }) => `${name}: ${title}`).join('. ')}.`);
 
 const visitorId = z
   .string()
@@ -133,6 +150,31 @@ export const inquiries: readonly Inquiry[] = [
       const time = timeRange(input, engine.zones);
       const question = { ...time, domain: parseDomain(input.domain, engine.urls), limit: input.limit };
       return (generation, pace) => pages(engine, generation, question, pace);
+    },
+  }),
+  inquiry({
+    name: 'breakdown',
+    path: '/v1/breakdown',
+    operationId: 'breakdown',
+    summary: 'The values of a dimension of a domain in a range, by visitors',
+    description:
+      'Each value is an estimate of its own. A person may have several values, so they do not add up.',
+    query: {
+      domain,
+      by: dimension,
+      ...rangeShape,
+      ...zoneShape,
+      limit: whole(20, 1_000, 'Most values listed.'),
+    },
+    body: bodies.breakdown,
+    answer: (engine, input) => {
+      const question = {
+        ...timeRange(input, engine.zones),
+        domain: parseDomain(input.domain, engine.urls),
+        by: parseDimension(input.by, engine.dimensions),
+        limit: input.limit,
+      };
+      return (generation, pace) => breakdown(engine, generation, question, pace);
     },
   }),
   inquiry({

@@ -42,13 +42,21 @@ export function openEngine(config: Config, clock: Clock, lag: LagSource = unknow
   const { dataDir } = config;
   const current = new CurrentWatch(dataDir);
   const realtime = openRealtime(dataDir);
-  const { url: urls, versions: rules } = makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots });
+  const { url: urls, versions: rules, dimensions } = makeRules(config);
   const generations = new Generations(
     { current: () => current.current(), open: (id) => openView(dataDir, id) },
     realtime,
     (batch) => sameRules(batch.rules, rules),
   );
-  const engine = new Engine({ generations, lgK: config.lgK, urls, rules, lag, clock });
+  const engine = new Engine({
+    generations,
+    lgK: config.lgK,
+    urls,
+    dimensions: dimensions.kept,
+    rules,
+    lag,
+    clock,
+  });
   return {
     engine,
     async close() {

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { HttpProblem } from '../lib/http/problem.js';
 import { hourMs } from '../lib/time/buckets.js';
 import { parseRfc3339 } from '../lib/time/real-time.js';
+import { dimensions, type Dimension } from '../facts/subjects.js';
 import { domainOf, hostOf } from '../facts/url/domain.js';
 import { refusalTexts, type UrlRules } from '../facts/url/normalize.js';
 import type { Subject } from '../facts/views/view.js';
@@ -145,6 +146,21 @@ export function parseDomain(raw: string, urls: UrlRules): string {
   throw domainProblem(`is a host, not a registrable domain; its domain is '${domain}'`, {
     suggestion: domain,
   });
+}
+
+/** The name of a dimension that is kept; anything else is refused, naming those. */
+export function parseDimension(raw: string, kept: readonly Dimension[]): string {
+  const names = kept.map(({ name }) => name);
+  if (names.includes(raw)) return raw;
+  const refused = JSON.stringify(raw.slice(0, 60));
+  const why = dimensions.some(({ name }) => name === raw)
+    ? `${refused} is not kept here (SWA_DIMENSIONS)`
+    : `${refused} is not a dimension`;
+  throw new HttpProblem(
+    'invalid-parameter',
+    `'by': ${why}; ${names.length === 0 ? 'none are kept' : `there are ${names.join(', ')}`}`,
+    { parameter: 'by', extra: { known: names } },
+  );
 }
 
 function domainProblem(detail: string, extra: Readonly<Record<string, unknown>> = {}): HttpProblem {

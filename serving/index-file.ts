@@ -1,16 +1,23 @@
 /**
- * index.dat: where a view's subjects lie, in four tables (serving/sorted-file.ts):
+ * index.dat: where a view's subjects lie, in tables (serving/sorted-file.ts):
  *
  *   pages      page                -> SubjectRecord      where the page's block lies in pages.dat
  *   domains    domain              -> SubjectRecord      the same in domains.dat
  *   visits     domain              -> (hour delta, visits, bounces)*       varints
  *   listing    domain 00 u32 chunk -> (pageviews, shared, length, rest)*   pages of the domain in key order; `shared`
  *                                                            characters are those of the URL before
+ *   value-<dimension>    domain 00 value -> SubjectRecord    the same in value-<dimension>.dat
  *
  * Texts are raw UTF-8. SubjectRecord: varints pageviews, block offset, block length, table length.
  */
-export const indexNames = ['pages', 'domains', 'visits', 'listing'] as const;
-export type IndexName = (typeof indexNames)[number];
+import { kindOf, type Kind } from './layout.js';
+
+export type IndexName = Kind | 'visits' | 'listing';
+
+/** All tables of a view that holds these dimensions, in order. */
+export function indexNamesOf(dimensions: readonly string[]): readonly IndexName[] {
+  return ['pages', 'domains', 'visits', 'listing', ...dimensions.map(kindOf)];
+}
 
 export function listingKey(domain: string, chunk: number): Buffer {
   const name = Buffer.from(domain);
@@ -18,4 +25,13 @@ export function listingKey(domain: string, chunk: number): Buffer {
   name.copy(key);
   key.writeUInt32BE(chunk, name.length + 1);
   return key;
+}
+
+/** '' for the start of all values of the domain. */
+export function valueKey(domain: string, value: string | Uint8Array): Buffer {
+  return Buffer.concat([
+    Buffer.from(domain),
+    Buffer.of(0),
+    typeof value === 'string' ? Buffer.from(value) : value,
+  ]);
 }

@@ -8,6 +8,7 @@
  *       index.dat                 where the subjects lie (serving/index-file.ts)
  *       identity.dat              who is who (serving/identity.ts)
  *       pages.dat, domains.dat    packed buckets of all pages and all domains (serving/arrays/cells.ts)
+ *       value-<dimension>.dat     packed buckets of all values of a dimension, over all domains
  *     held/<holder>.json          views that a holder still needs: not pruned (serving/held.ts)
  *     building/                   temp directories of views not yet published, or pruned; swept by the next run
  */
@@ -17,15 +18,32 @@ import { roomOf } from '../lib/files/data-dir.js';
 import type { ViewId } from '../facts/views/view.js';
 
 /** Changes when the bytes of a view directory change their meaning. Part of every view's `codeVersion`. */
-export const formatVersion = 6;
+export const formatVersion = 7;
+/** Views of format 6 hold no dimensions, and had another content hash. */
+export const oldestReadable = 6;
 
 export const fileNames = {
   meta: 'META.json',
   index: 'index.dat',
   identity: 'identity.dat',
-  pages: 'pages.dat',
-  domains: 'domains.dat',
+  pages: cellsName('pages'),
+  domains: cellsName('domains'),
 } as const;
+
+/** Kinds of subjects in a view: each has a file of cells, and a table in the index. */
+export type Kind = 'pages' | 'domains' | `value-${string}`;
+
+export function kindOf(dimension: string): Kind {
+  return `value-${dimension}`;
+}
+
+export function kindsOf(dimensions: readonly string[]): readonly Kind[] {
+  return ['pages', 'domains', ...dimensions.map(kindOf)];
+}
+
+export function cellsName(kind: Kind): `${Kind}.dat` {
+  return `${kind}.dat`;
+}
 
 export function currentPath(dataDir: string): string {
   return join(roomOf(dataDir, 'serving'), 'CURRENT');

@@ -52,6 +52,7 @@ const storedSchema = z.object({
       pageviews: count,
       pages: count,
       domains: count,
+      values: z.record(z.string(), count).default({}), // views of earlier formats hold no dimensions
       persons: count,
       mappedIds: count,
     }),

@@ -184,20 +184,33 @@ export class SortedFile<Name extends string> {
       for (let i = 0; i < block.count; i++) yield [block.key(i), block.value(i)];
   }
 
+  /** The entries whose keys begin with a prefix, in the order of their keys. */
+  *entriesWith(name: Name, prefix: Uint8Array): Generator<readonly [key: Buffer, value: Buffer]> {
+    for (const block of this.#blocks(this.#roots[name], prefix)) {
+      const last = block.find(prefix);
+      const isThere = last >= 0 && block.key(last).equals(prefix);
+      for (let i = isThere ? last : last + 1; i < block.count; i++) {
+        const key = block.key(i);
+        if (!key.subarray(0, prefix.length).equals(prefix)) return;
+        yield [key, block.value(i)];
+      }
+    }
+  }
+
   close(): void {
     this.#file.close();
   }
 
-  /** The lowest blocks below a place, which is so many levels above them. */
-  *#blocks({ levels, ...place }: Root): Generator<SortedBlock> {
+  /** The lowest blocks below a place, which is so many levels above them; from the one on that may hold `start`. */
+  *#blocks({ levels, ...place }: Root, start: Uint8Array = new Uint8Array(0)): Generator<SortedBlock> {
     if (place.length === 0) return;
     const block = new SortedBlock().moveTo(this.#read(place), 0, place.length);
     if (levels === 0) {
       yield block;
       return;
     }
-    for (let i = 0; i < block.count; i++)
-      yield* this.#blocks({ ...placeAt(block.bytes, block.valueFrom(i)), levels: levels - 1 });
+    for (let i = Math.max(0, block.find(start)); i < block.count; i++)
+      yield* this.#blocks({ ...placeAt(block.bytes, block.valueFrom(i)), levels: levels - 1 }, start);
   }
 
   #moveTo(place: Place): SortedBlock {

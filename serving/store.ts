@@ -16,15 +16,24 @@ import { PackedTexts } from '../lib/memory/packed-texts.js';
 import type { RulesVersions } from '../facts/rules-versions.js';
 import type { BatchView, ViewId, ViewMeta } from '../facts/views/view.js';
 import { CellFile } from './cell-file.js';
-import { damageHint } from './checked-file.js';
+import { damageHint, type FileSeal } from './checked-file.js';
 import { codeVersion } from './code-version.js';
 import { createCurrent, readCurrent, writeCurrent } from './current.js';
 import { heldViews } from './held.js';
-import { buildingDir, currentPath, isViewId, viewNumber, viewPath, viewsDir } from './layout.js';
+import {
+  buildingDir,
+  currentPath,
+  isViewId,
+  kindsOf,
+  viewNumber,
+  viewPath,
+  viewsDir,
+  type Kind,
+} from './layout.js';
 import { writeIdentity } from './identity.js';
 import { readMeta, type StoredMeta } from './meta.js';
 import { openViewAt } from './view-reader.js';
-import { ViewWriter } from './view-writer.js';
+import { ViewWriter, type ViewParts } from './view-writer.js';
 
 /** Opens a published view for reading; opening the same view twice is cheap. Throws `view.missing`, `view.corrupt`. */
 export function openView(dataDir: string, id: ViewId): BatchView {
@@ -59,12 +68,11 @@ export async function ensureGenesis(
 ): Promise<void> {
   if (existsSync(currentPath(dataDir))) return;
   const building = newBuildingDir(dataDir, 'genesis');
-  const counts = { pageviews: 0, pages: 0, domains: 0, persons: 0, mappedIds: 0 };
-  const writer = new ViewWriter(building);
+  const counts = { pageviews: 0, pages: 0, domains: 0, values: {}, persons: 0, mappedIds: 0 };
+  const writer = new ViewWriter(building, []);
   const parts = {
     identity: await writeIdentity(writer.identityPath, new PackedTexts(), []),
-    pages: await new CellFile(writer.cellsPath('pages')).close(),
-    domains: await new CellFile(writer.cellsPath('domains')).close(),
+    cells: await emptyCells(writer),
   };
   const meta = await writer.finish(
     { ...genesis, maxPersonIds: 0, gaps: [], number: 0, codeVersion, counts },
@@ -72,6 +80,13 @@ export async function ensureGenesis(
   );
   moveIntoPlace(dataDir, building, meta.view.id);
   createCurrent(dataDir, meta.view.id);
+}
+
+/** The cells of a view that holds none. */
+export async function emptyCells(writer: ViewWriter): Promise<ViewParts['cells']> {
+  const cells = new Map<Kind, FileSeal>();
+  for (const kind of kindsOf([])) cells.set(kind, await new CellFile(writer.cellsPath(kind)).close());
+  return cells;
 }
 
 /** Where a run may build its view: a path in `building/` that does not exist yet. */

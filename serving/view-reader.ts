@@ -1,5 +1,5 @@
 /**
- * Reads one published view. Opening reads META and the checksums of four files: milliseconds whatever the view's size; the files
+ * Reads one published view. Opening reads META and the checksums of its files: milliseconds whatever the view's size; the files
  * themselves are checked piece by piece, when they are first read (serving/checked-file.ts). A point read is one B+
  * tree look-up and one pread. Any number of processes may read; a view removed meanwhile stays readable to those who
  * have it open.
@@ -7,7 +7,7 @@
 import { join } from 'node:path';
 import { SwaError } from '../lib/errors/errors.js';
 import type { Span } from '../lib/time/buckets.js';
-import type { BatchView, PageCount, Subject, ViewMeta, VisitCell } from '../facts/views/view.js';
+import type { BatchView, PageCount, Subject, ValueCount, ViewMeta, VisitCell } from '../facts/views/view.js';
 import { BlockReader, type Visit } from './block-reader.js';
 import { ByteReader } from './arrays/bytes.js';
 import type { BlockPlace } from './arrays/block-table.js';
@@ -21,8 +21,8 @@ import {
   type IdentityName,
   type ReadIdentity,
 } from './identity.js';
-import { indexNames, listingKey, type IndexName } from './index-file.js';
-import { fileNames, formatVersion } from './layout.js';
+import { indexNamesOf, listingKey, valueKey, type IndexName } from './index-file.js';
+import { cellsName, fileNames, kindOf, kindsOf, oldestReadable, type Kind } from './layout.js';
 import { readMeta, type StoredMeta } from './meta.js';
 import { SortedFile } from './sorted-file.js';
 import { forEachVisitHour } from './arrays/visits.js';
@@ -34,10 +34,10 @@ import { forEachVisitHour } from './arrays/visits.js';
  */
 export function openViewAt(dir: string): ViewReader {
   const stored = readMeta(dir);
-  if (stored.format !== formatVersion) {
+  if (stored.format < oldestReadable) {
     throw new SwaError(
       'view.corrupt',
-      `the batch view at ${dir} has format ${stored.format}, and this version reads format ${formatVersion}`,
+      `the batch view at ${dir} has format ${stored.format}, and this version reads formats from ${oldestReadable} on`,
       { hint: 'run a batch, which builds a new view from the master dataset' },
     );
   }
@@ -48,7 +48,7 @@ export class ViewReader implements BatchView {
   readonly meta: ViewMeta;
   readonly #index: SortedFile<IndexName>;
   readonly #identity: SortedFile<IdentityName>;
-  readonly #cells: Readonly<Record<Subject['kind'], BlockReader>>;
+  readonly #cells: ReadonlyMap<Kind, BlockReader>;
   /** In the order they were opened. */
   readonly #files: { close(): void }[] = [];
   readonly #readIdentity: ReadIdentity = (table, key) => {
@@ -73,10 +73,16 @@ export class ViewReader implements BatchView {
     };
     const cells = (path: string, seal: FileSeal): BlockReader =>
       new BlockReader(new CheckedFile(path, seal), meta.lgK);
+    const dimensions = Object.keys(meta.counts.values);
     try {
-      this.#index = open(fileNames.index, (path, seal) => new SortedFile(path, seal, indexNames));
+      this.#index = open(
+        fileNames.index,
+        (path, seal) => new SortedFile(path, seal, indexNamesOf(dimensions)),
+      );
       this.#identity = open(fileNames.identity, (path, seal) => new SortedFile(path, seal, identityNames));
-      this.#cells = { page: open(fileNames.pages, cells), domain: open(fileNames.domains, cells) };
+      this.#cells = new Map(
+        kindsOf(dimensions).map((kind): [Kind, BlockReader] => [kind, open(cellsName(kind), cells)]),
+      );
     } catch (error) {
       this.close();
       throw error;
@@ -86,7 +92,7 @@ export class ViewReader implements BatchView {
   forEachBucket(subject: Subject, span: Span, from: number, to: number, visit: Visit): void {
     const record = this.#record(subject);
     if (record === undefined || from >= to) return;
-    this.#cells[subject.kind].forEachBucket(record, span, from, to, visit);
+    this.#cells.get(kindOfSubject(subject))?.forEachBucket(record, span, from, to, visit);
   }
 
   forEachVisitHour(domain: string, fromHour: number, toHour: number, visit: (cell: VisitCell) => void): void {
@@ -108,6 +114,15 @@ export class ViewReader implements BatchView {
         yield { url, pageviews };
       }
     }
+  }
+
+  *values(dimension: string, domain: string): Iterable<ValueCount> {
+    this.#checkOpen();
+    const kind = kindOf(dimension);
+    if (!this.#cells.has(kind)) return;
+    const prefix = valueKey(domain, '');
+    for (const [key, record] of this.#index.entriesWith(kind, prefix))
+      yield { value: key.toString('utf8', prefix.length), pageviews: readSubject(record).pageviews };
   }
 
   /** Ascending in UTF-8 byte order. */
@@ -139,10 +154,10 @@ export class ViewReader implements BatchView {
     return this.#record(subject)?.pageviews ?? 0;
   }
 
-  /** Pageviews of every page or domain, in key order. */
-  *subjectPageviews(name: 'pages' | 'domains'): Iterable<number> {
+  /** Pageviews of every subject of a kind, in key order. */
+  *subjectPageviews(kind: Kind): Iterable<number> {
     this.#checkOpen();
-    for (const value of this.#index.values(name)) yield readSubject(value).pageviews;
+    for (const value of this.#index.values(kind)) yield readSubject(value).pageviews;
   }
 
   close(): void {
@@ -163,12 +178,20 @@ export class ViewReader implements BatchView {
 
   #find(subject: Subject): BlockPlace | undefined {
     this.#checkOpen();
-    const value =
-      subject.kind === 'page'
-        ? this.#index.get('pages', Buffer.from(subject.url))
-        : this.#index.get('domains', Buffer.from(subject.domain));
+    const kind = kindOfSubject(subject);
+    const value = this.#cells.has(kind) ? this.#index.get(kind, keyOf(subject)) : undefined;
     return value === undefined ? undefined : readSubject(value);
   }
+}
+
+function kindOfSubject(subject: Subject): Kind {
+  if (subject.kind === 'value') return kindOf(subject.dimension);
+  return subject.kind === 'page' ? 'pages' : 'domains';
+}
+
+function keyOf(subject: Subject): Buffer {
+  if (subject.kind === 'value') return valueKey(subject.domain, subject.value);
+  return Buffer.from(subject.kind === 'page' ? subject.url : subject.domain);
 }
 
 /** Where a subject's block lies, from its record in the index. */

@@ -1,20 +1,21 @@
 /**
- * Writes one view into a directory of its own: its index, in one pass and in key order (pages, domains, visits and
+ * Writes one view into a directory of its own: its index, in one pass and in key order (pages, domains, values, visits and
  * listings may interleave, but each must come ascending in UTF-8 byte order of its keys), and META over all files. Cells
- * and identity are written by whoever makes them, in whichever thread. The content hash is over what the files say.
+ * and identity are written by whoever makes them, in whichever thread. The content hash is over what the files say, kind by
+ * kind and subject by subject: not over files, and not over places in them.
  */
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { fsyncDir, writeFully } from '../lib/files/durable.js';
 import type { ViewMeta } from '../facts/views/view.js';
-import type { BlockPlace } from './arrays/block-table.js';
+import type { WrittenBlock } from './arrays/written-block.js';
 import type { FileSeal } from './checked-file.js';
 import { ByteWriter } from './arrays/bytes.js';
 import { sharedBytes } from './arrays/sorted-block.js';
 import { identityNames, type IdentityName } from './identity.js';
-import { indexNames, listingKey, type IndexName } from './index-file.js';
-import { fileNames, formatVersion, makeViewId } from './layout.js';
+import { indexNamesOf, listingKey, valueKey, type IndexName } from './index-file.js';
+import { cellsName, fileNames, formatVersion, kindOf, kindsOf, makeViewId, type Kind } from './layout.js';
 import { formatMeta, type StoredMeta } from './meta.js';
 import { SortedFileWriter, type Sorted } from './sorted-file.js';
 
@@ -26,14 +27,18 @@ export type MetaBase = Omit<ViewMeta, 'id' | 'contentHash'>;
 /** The files of a view that others have written, whole and durable. */
 export interface ViewParts {
   readonly identity: Sorted<IdentityName>;
-  readonly pages: FileSeal;
-  readonly domains: FileSeal;
+  /** Of the cells of each kind. */
+  readonly cells: ReadonlyMap<Kind, FileSeal>;
 }
 
 export class ViewWriter {
   readonly #dir: string;
+  readonly #kinds: readonly Kind[];
   readonly #index: SortedFileWriter<IndexName>;
+  /** Over key and block of each subject of a kind, in key order. */
+  readonly #hashes: ReadonlyMap<IndexName, Hash>;
   readonly #record = new ByteWriter();
+  readonly #content = new ByteWriter();
   readonly #list = new ByteWriter(2 * listingChunkBytes);
   #listDomain: string | undefined;
   #listChunk = 0;
@@ -41,25 +46,36 @@ export class ViewWriter {
   #listed: Uint8Array = new Uint8Array(0);
 
   /** Starts an empty view in `dir`, which must not exist. */
-  constructor(dir: string) {
+  constructor(dir: string, dimensions: readonly string[]) {
     mkdirSync(dir);
     this.#dir = dir;
-    this.#index = new SortedFileWriter(join(dir, fileNames.index), indexNames);
+    this.#kinds = kindsOf(dimensions);
+    this.#index = new SortedFileWriter(join(dir, fileNames.index), indexNamesOf(dimensions));
+    this.#hashes = new Map(
+      [...this.#kinds, 'visits' as const].map((name): [IndexName, Hash] => [name, createHash('sha256')]),
+    );
   }
 
-  /** A page whose block is, or will be, at `place` of pages.dat. */
-  page(url: Uint8Array, place: BlockPlace): void {
-    this.#subject('pages', url, place);
+  /** A page whose block is, or will be, in pages.dat. */
+  page(url: Uint8Array, block: WrittenBlock): void {
+    this.#subject('pages', url, block);
   }
 
-  /** A domain whose block is, or will be, at `place` of domains.dat. */
-  domain(domain: string, place: BlockPlace): void {
-    this.#subject('domains', Buffer.from(domain), place);
+  /** A domain whose block is, or will be, in domains.dat. */
+  domain(domain: string, block: WrittenBlock): void {
+    this.#subject('domains', Buffer.from(domain), block);
+  }
+
+  /** A value of a dimension of a domain, whose block is, or will be, in the dimension's file. */
+  value(dimension: string, domain: string, value: Uint8Array, block: WrittenBlock): void {
+    this.#subject(kindOf(dimension), valueKey(domain, value), block);
   }
 
   /** Visits of a domain: (hour delta, visits, bounces) varints (serving/arrays/visits.ts). */
   visits(domain: string, encoded: Uint8Array): void {
-    this.#index.add('visits', Buffer.from(domain), encoded);
+    const key = Buffer.from(domain);
+    this.#index.add('visits', key, encoded);
+    this.#addContent('visits', key, encoded);
   }
 
   /** One page, which is ASCII, of a domain's listing; all pages of a domain come together. Reads the URL before once more. */
@@ -73,9 +89,9 @@ export class ViewWriter {
     if (this.#list.length >= listingChunkBytes) this.#flushListing();
   }
 
-  /** Where the cells of all pages or domains are to be written, by a CellFile in whichever thread. */
-  cellsPath(kind: 'pages' | 'domains'): string {
-    return join(this.#dir, fileNames[kind]);
+  /** Where the cells of all subjects of a kind are to be written, by a CellFile in whichever thread. */
+  cellsPath(kind: Kind): string {
+    return join(this.#dir, cellsName(kind));
   }
 
   /** Where the persons are to be written, by `writeIdentity` in whichever thread. */
@@ -84,18 +100,17 @@ export class ViewWriter {
   }
 
   /** Makes the index durable and returns META, written as well. The directory can then be renamed into place. */
-  async finish(base: MetaBase, { identity, pages, domains }: ViewParts): Promise<StoredMeta> {
+  async finish(base: MetaBase, { identity, cells }: ViewParts): Promise<StoredMeta> {
     this.#endListing(undefined);
     const index = await this.#index.close();
     const content = createHash('sha256').update(`lgK ${base.lgK}\n`);
-    for (const seal of [pages, domains]) content.update(`${seal.name} ${seal.sha256}\n`);
-    for (const name of indexNames) content.update(`${name} ${index.hashes[name]}\n`);
+    for (const [name, hash] of this.#hashes) content.update(`${name} ${hash.digest('hex')}\n`);
     for (const name of identityNames) content.update(`${name} ${identity.hashes[name]}\n`);
     const contentHash = content.digest('hex');
     const meta: StoredMeta = {
       format: formatVersion,
       view: { id: makeViewId(base.number, contentHash), ...base, contentHash },
-      files: [index.seal, identity.seal, pages, domains],
+      files: [index.seal, identity.seal, ...this.#kinds.flatMap((kind) => cells.get(kind) ?? [])],
     };
     writeDurably(join(this.#dir, fileNames.meta), formatMeta(meta));
     fsyncDir(this.#dir);
@@ -107,14 +122,28 @@ export class ViewWriter {
     this.#index.abandon();
   }
 
-  #subject(name: 'pages' | 'domains', key: Uint8Array, place: BlockPlace): void {
+  #subject(
+    kind: Kind,
+    key: Uint8Array,
+    { pageviews, offset, length, tableLength, hash }: WrittenBlock,
+  ): void {
     const record = this.#record;
     record.clear();
-    record.varint(place.pageviews);
-    record.varint(place.offset);
-    record.varint(place.length);
-    record.varint(place.tableLength);
-    this.#index.add(name, key, record.view());
+    record.varint(pageviews);
+    record.varint(offset);
+    record.varint(length);
+    record.varint(tableLength);
+    this.#index.add(kind, key, record.view());
+    this.#addContent(kind, key, new Uint8Array(hash.buffer, hash.byteOffset, hash.byteLength));
+  }
+
+  #addContent(name: IndexName, key: Uint8Array, content: Uint8Array): void {
+    this.#content.clear();
+    this.#content.varint(key.length);
+    this.#content.raw(key);
+    this.#content.varint(content.length);
+    this.#content.raw(content);
+    this.#hashes.get(name)?.update(this.#content.view());
   }
 
   #endListing(next: string | undefined): void {

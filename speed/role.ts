@@ -30,7 +30,7 @@ async function open(context: RoleContext, closers: Closers): Promise<RunningRole
   checkWorkers(config);
   const log = await openLog(config, clock);
   closers.add(() => log.close());
-  const rules = makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots });
+  const rules = makeRules(config);
   const { dataDir, lgK } = config;
   const cut = { logId: log.id, next: zeroOffsets(log.partitions) };
   await ensureGenesis(dataDir, { cut, lgK, rules: rules.versions, createdAt: clock() });

@@ -4,6 +4,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import { assetPath, assetText } from '../lib/files/assets.js';
 import { errorCodes } from '../lib/errors/errors.js';
+import { dimensions } from '../facts/subjects.js';
 import { topologyErrorCodes } from '../topology/errors.js';
 import { problemNames, problemStatus, problemType } from '../lib/http/problem.js';
 import { keys } from '../lib/config/keys.js';
@@ -66,6 +67,15 @@ test('the API page lists every problem with its status, and no other', () => {
   assert.deepEqual(
     [...rows].map(([, type, status]) => [type, Number(status)]),
     problemNames.map((name) => [problemType(name), problemStatus(name)]),
+  );
+});
+
+test('the API page lists every dimension, and no other', () => {
+  const [, section = ''] = assetText('docs/api.md').split('\n## Breakdown\n');
+  const [table = ''] = section.split('```');
+  assert.deepEqual(
+    [...table.matchAll(/^\| `([a-z]+)` \| \S.*\|$/gm)].map((match) => match[1]),
+    dimensions.map(({ name }) => name),
   );
 });
 

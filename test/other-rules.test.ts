@@ -102,7 +102,7 @@ for (const { name, change, before, after } of changes) {
 }
 
 function rulesOf({ urlQueryAllow = [], bots = 'exclude' }: Partial<Config>): ReturnType<typeof makeRules> {
-  return makeRules({ queryAllow: urlQueryAllow, bots });
+  return makeRules({ urlQueryAllow, bots });
 }
 
 function speedStatus(dataDir: string): StatusEntry | undefined {

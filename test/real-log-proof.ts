@@ -35,7 +35,7 @@ import { runBatch, startTestSystem, untilAllCounted, type TestSystem } from './r
 
 const logFile = join(projectRoot, '../shared/data/logs/elastic_apache_2015.log.gz');
 const host = 'www.example.org';
-const rules = makeRules({ queryAllow: [], bots: 'exclude' });
+const rules = makeRules({ urlQueryAllow: [], bots: 'exclude' });
 const seed = Number(process.env['SEED'] ?? 20150517);
 
 /** Why it cannot run here; false when it can. */

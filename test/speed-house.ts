@@ -21,10 +21,9 @@ import type { LogWriter, Offsets } from '../log/log.js';
 import { openLogWriter } from '../log/open-log.js';
 import { PackedTexts } from '../lib/memory/packed-texts.js';
 import type { RealtimeView, ViewId } from '../facts/views/view.js';
-import { CellFile } from '../serving/cell-file.js';
 import { codeVersion } from '../serving/code-version.js';
 import { writeIdentity } from '../serving/identity.js';
-import { newBuildingDir, openView, publish } from '../serving/store.js';
+import { emptyCells, newBuildingDir, openView, publish } from '../serving/store.js';
 import { ViewWriter } from '../serving/view-writer.js';
 import { openRealtime, type Realtime } from '../speed/store/read-side.js';
 import { readPointer } from '../speed/store/layout.js';
@@ -143,14 +142,13 @@ export class SpeedHouse {
   async publish(number: number, next: Offsets): Promise<ViewId> {
     const { dataDir, lgK } = this.#config;
     const building = newBuildingDir(dataDir, 'test');
-    const writer = new ViewWriter(building);
+    const writer = new ViewWriter(building, []);
     const ids = ['cookie:1', 'cookie:2', `cookie:${number}`].filter((id, i, all) => all.indexOf(id) === i);
     const parts = {
       identity: await writeIdentity(writer.identityPath, PackedTexts.of(ids), [ids.keys()]),
-      pages: await new CellFile(writer.cellsPath('pages')).close(),
-      domains: await new CellFile(writer.cellsPath('domains')).close(),
+      cells: await emptyCells(writer),
     };
-    const counts = { pageviews: 0, pages: 0, domains: 0, persons: 0, mappedIds: ids.length - 1 };
+    const counts = { pageviews: 0, pages: 0, domains: 0, values: {}, persons: 0, mappedIds: ids.length - 1 };
     const cut = { logId: this.#writer.id, next };
     const about = {
       cut,

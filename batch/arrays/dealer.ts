@@ -6,7 +6,7 @@ import { timeEnd, timeStart } from '../../facts/fact.js';
 import { sumUp } from '../../lib/memory/counting-sort.js';
 import { hourMs } from '../../lib/time/buckets.js';
 import { nobody } from './people.js';
-import { factWords, wordsPerFact, type DealtBlock } from './dealt.js';
+import { factWords, fixedWords, type DealtBlock } from './dealt.js';
 import { isRepeat, timeOf, verdictOf, verdicts, type Deciding, type PageviewColumns } from './verdict.js';
 
 /** The rows of a row group of a file of pageviews. */
@@ -114,8 +114,9 @@ export class Dealer {
     }
     sumUp(starts);
     rowsWith[verdicts.counts] = starts[shards];
-    const words = makeWords(wordsPerFact * starts[shards]);
-    return { words, starts, ...this.#place(columns.timestamp, rows, plan, starts, words), rowsWith };
+    const stride = fixedWords + columns.texts.length;
+    const words = makeWords(stride * starts[shards]);
+    return { words, stride, starts, ...this.#place(columns, rows, plan, starts, words), rowsWith };
   }
 
   /** By URL number the rank of its page. */
@@ -145,7 +146,7 @@ export class Dealer {
   }
 
   #place(
-    timestamp: Int32Array,
+    { timestamp, texts }: PageviewColumns,
     rows: number,
     { shardOfRank, hours }: DealPlan,
     starts: Uint32Array,
@@ -153,6 +154,7 @@ export class Dealer {
   ): Pick<DealtBlock, 'fromHour' | 'toHour'> {
     const { ranks, persons, coupons } = this.#scratch;
     const { seen } = this.#tables;
+    const stride = fixedWords + texts.length;
     for (let row = 0; row < rows; row++) if (ranks[row] !== leftOut) seen[persons[row]] = 1;
     const next = starts.slice();
     const ranksOfHours = new HourNumbers(hours);
@@ -170,12 +172,13 @@ export class Dealer {
         toHour = Math.max(toHour, hour + 1);
       }
       const shard = shardOfRank[rank];
-      const at = next[shard]++ * wordsPerFact;
+      const at = next[shard]++ * stride;
       words[at + factWords.page] = rank;
       words[at + factWords.person] = persons[row];
       words[at + factWords.hour] = hour;
       words[at + factWords.millisecond] = time - start;
       words[at + factWords.coupon] = coupons[row];
+      for (let text = 0; text < texts.length; text++) words[at + fixedWords + text] = texts[text][row];
     }
     return { fromHour, toHour };
   }

@@ -7,12 +7,12 @@
  */
 import { compareUtf8 } from '../../facts/fact.js';
 import { byGroup, groupStarts, inverse } from '../../lib/memory/counting-sort.js';
-import { murmur2 } from '../../lib/memory/murmur2.js';
 import type { PackedTexts } from '../../lib/memory/packed-texts.js';
+import { shared } from '../../lib/memory/shared.js';
 import { bucketOf } from '../../lib/time/buckets.js';
 import type { DealPlan } from './dealer.js';
 import { bitsOf, millisecondBits } from './kernel.js';
-import { kinds, type JobKind, type Kind, type SortJob, type SortTables } from './sort-job.js';
+import { jobKindsOf, type JobKind, type SortJob } from './sort-job.js';
 import { textOrder } from './text-order.js';
 
 /** What of the star is ranked. */
@@ -29,9 +29,8 @@ export interface Names {
   /** The URL of the page of a rank, which is ASCII. */
   readonly page: (rank: number) => Uint8Array;
   readonly domains: readonly string[];
-  /** The ranks of all pages, and of all domains, in key order. */
+  /** The ranks of all pages in key order; domains are ranked in it. */
   readonly pagesByKey: Uint32Array;
-  readonly domainsByKey: Uint32Array;
   /** The pages of a domain: [firstPage[domain], firstPage[domain + 1]). */
   readonly firstPage: Uint32Array;
   /** By page number, and back. */
@@ -41,13 +40,8 @@ export interface Names {
   readonly domainOfRank: Uint32Array;
 }
 
-/** Blocks lie in their files by a hash of the domain's name first: a view's content hash has always depended on that order. */
-const orderGroups = 128;
-
 export function rankNames({ pages, domains, domainOfPage }: Dictionaries): Names {
-  const byName = Uint32Array.from(domains.keys()).toSorted((a, b) => compareUtf8(domains[a], domains[b]));
-  const group = domains.map((domain) => murmur2(domain) % orderGroups);
-  const byRank = byGroup(group, groupStarts(group, orderGroups), byName);
+  const byRank = Uint32Array.from(domains.keys()).toSorted((a, b) => compareUtf8(domains[a], domains[b]));
   const domainRanks = inverse(byRank);
   const domainRank = domainOfPage.map((domain) => domainRanks[domain]);
   const firstPage = groupStarts(domainRank, domains.length);
@@ -63,7 +57,6 @@ export function rankNames({ pages, domains, domainOfPage }: Dictionaries): Names
     },
     domains: Array.from(byRank, (domain) => domains[domain]),
     pagesByKey: pagesByKey.map((page) => rankOfPage[page]),
-    domainsByKey: byName.map((domain) => domainRanks[domain]),
     firstPage,
     rankOfPage: shared(rankOfPage),
     pageOfRank,
@@ -132,25 +125,24 @@ export function planShards(
   };
 }
 
-export function tablesFor(
-  names: Names,
-  { hours }: Plan,
-  blocks: SortTables['blocks'],
-  lgK: number,
-): SortTables {
-  return { subjectOf: { pages: undefined, domains: names.domainOfRank }, hours, lgK, blocks };
-}
-
 /** The jobs of each kind, by subject ascending. */
-export function planJobs(names: Names, plan: Plan, persons: number): SortJob[] {
-  return kinds.flatMap((kind) => cellJobs(kind, names, plan)).concat(visitJobs(names, plan, persons));
+export function planJobs(names: Names, plan: Plan, persons: number, dimensions: number): SortJob[] {
+  return jobKindsOf(dimensions).flatMap((kind): SortJob[] => {
+    if (kind === 'visits') return visitJobs(names, plan, persons);
+    if (kind === 'pages' || kind === 'domains') return cellJobs(kind, names, plan);
+    return spansOf('domains', names, plan).map((span) => ({ kind, part: undefined, ...span }));
+  });
 }
 
 /** Shards [fromShard, toShard) whose subjects [from, to) have no facts elsewhere. */
 type Span = Pick<SortJob, 'fromShard' | 'toShard' | 'from' | 'to' | 'rows'>;
 
 /** Each shard by itself; where subjects reach over several, these together. */
-function spansOf(kind: Kind, { domainOfRank }: Names, { rows, firstRank, shards }: Plan): Span[] {
+function spansOf(
+  kind: 'pages' | 'domains',
+  { domainOfRank }: Names,
+  { rows, firstRank, shards }: Plan,
+): Span[] {
   const spans: Span[] = [];
   const subjectOf = (rank: number): number => (kind === 'pages' ? rank : domainOfRank[rank]);
   for (let shard = 0; shard < shards; shard++) {
@@ -175,7 +167,7 @@ function spansOf(kind: Kind, { domainOfRank }: Names, { rows, firstRank, shards 
   return spans.filter((span) => span.rows > 0);
 }
 
-function cellJobs(kind: Kind, names: Names, plan: Plan): SortJob[] {
+function cellJobs(kind: 'pages' | 'domains', names: Names, plan: Plan): SortJob[] {
   const { hours, sizes } = plan;
   const months = monthsOf(hours);
   return spansOf(kind, names, plan).flatMap((span): SortJob[] => {
@@ -208,7 +200,7 @@ function visitJobs(names: Names, plan: Plan, persons: number): SortJob[] {
 }
 
 /** Ranks at which months begin, and the number of hours. */
-function monthsOf(hours: Uint32Array): number[] {
+export function monthsOf(hours: Uint32Array): number[] {
   const starts: number[] = [];
   let month = Number.NaN;
   hours.forEach((hour, rank) => {
@@ -217,10 +209,4 @@ function monthsOf(hours: Uint32Array): number[] {
     month = own;
   });
   return [...starts, hours.length];
-}
-
-function shared(values: Uint32Array): Uint32Array {
-  const copy = new Uint32Array(new SharedArrayBuffer(values.byteLength));
-  copy.set(values);
-  return copy;
 }

@@ -8,6 +8,8 @@ export interface PageviewColumns {
   readonly visitor: Int32Array;
   readonly agent: Int32Array;
   readonly timestamp: Int32Array;
+  /** Numbers of the texts that dimensions read, as many as the run needs. */
+  readonly texts: readonly Int32Array[];
 }
 
 /** What decides whether a row counts. */

@@ -5,8 +5,9 @@
  */
 import { sumUp } from '../../lib/memory/counting-sort.js';
 import { ByteWriter } from '../../serving/arrays/bytes.js';
+import type { KeyedHash } from '../../lib/memory/keyed-hash.js';
 import { encodeVisits } from '../../serving/arrays/visits.js';
-import { factWords, factsIn, wordsPerFact, type ReadFacts } from './dealt.js';
+import { factWords, factsIn, type ReadFacts } from './dealt.js';
 import { bitsOf, millisecondBits, type Kernel } from './kernel.js';
 import {
   ResultBuilder,
@@ -24,16 +25,22 @@ const hourSpan = 2 ** millisecondBits;
 export class VisitPass {
   readonly #tables: SortTables;
   readonly #kernel: Kernel;
+  readonly #hasher: KeyedHash;
   readonly #readFacts: ReadFacts;
 
-  constructor(tables: SortTables, kernel: Kernel, readFacts: ReadFacts) {
+  constructor(
+    tables: SortTables,
+    kernel: Kernel,
+    { hasher, readFacts }: { readonly hasher: KeyedHash; readonly readFacts: ReadFacts },
+  ) {
     this.#tables = tables;
     this.#kernel = kernel;
+    this.#hasher = hasher;
     this.#readFacts = readFacts;
   }
 
   run(job: SortJob, listener: SortListener): SortResult {
-    const result = new ResultBuilder(listener);
+    const result = new ResultBuilder(listener, this.#hasher);
     const encoded = new ByteWriter();
     const { starts, maxPerson, isInOrder } = this.#gather(job);
     const timeBits = millisecondBits + this.#kernel.hourBits;
@@ -75,15 +82,14 @@ export class VisitPass {
     readonly maxPerson: number;
     readonly isInOrder: boolean;
   } {
-    const { blocks, subjectOf } = this.#tables;
-    const ofPage = subjectOf.domains ?? new Uint32Array(0);
+    const { blocks, domainOfRank } = this.#tables;
     const [parts, index] = [part?.parts ?? 1, part?.index ?? 0];
     const starts = new Uint32Array(to - from + 1);
     for (const block of blocks) {
       const facts = factsIn(block, fromShard, toShard, this.#readFacts);
-      for (let at = 0; at < facts.length; at += wordsPerFact) {
+      for (let at = 0; at < facts.length; at += block.stride) {
         if (parts > 1 && facts[at + factWords.person] % parts !== index) continue;
-        starts[ofPage[facts[at + factWords.page]] - from + 1]++;
+        starts[domainOfRank[facts[at + factWords.page]] - from + 1]++;
       }
     }
     sumUp(starts);
@@ -96,14 +102,14 @@ export class VisitPass {
     let maxPerson = 0;
     for (const block of blocks) {
       const facts = factsIn(block, fromShard, toShard, this.#readFacts);
-      for (let at = 0; at < facts.length; at += wordsPerFact) {
+      for (let at = 0; at < facts.length; at += block.stride) {
         let person = facts[at + factWords.person];
         if (parts > 1) {
           if (person % parts !== index) continue;
           person = Math.floor(person / parts);
         }
         if (person > maxPerson) maxPerson = person;
-        const domain = ofPage[facts[at + factWords.page]] - from;
+        const domain = domainOfRank[facts[at + factWords.page]] - from;
         const place = next[domain]++;
         const hour = facts[at + factWords.hour];
         const millisecond = facts[at + factWords.millisecond];

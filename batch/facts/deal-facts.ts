@@ -5,7 +5,7 @@ import type { FactThreads, Given } from '../fact-threads.js';
 import type { Names, Plan } from '../arrays/plan.js';
 import { planShards, type Sizes } from '../arrays/plan.js';
 import { verdicts, type Repeats } from '../arrays/verdict.js';
-import { wordsPerFact, type DealtBlock } from '../arrays/dealt.js';
+import type { DealtBlock } from '../arrays/dealt.js';
 import type { RowGroup } from '../fact-work.js';
 
 export interface DealOptions {
@@ -62,7 +62,7 @@ export async function dealFacts(
         const { block } = reply.dealt;
         blocks[number] = block;
         if (typeof block.facts !== 'string')
-          inMemory += block.facts.byteLength / (4 * wordsPerFact) - group.rows;
+          inMemory += block.facts.byteLength / (4 * block.stride) - group.rows;
         reply.dealt.rowsWith.forEach(
           (rows, verdict) => (rowsWith[verdict] = (rowsWith[verdict] ?? 0) + rows),
         );

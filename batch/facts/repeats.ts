@@ -10,11 +10,20 @@ import {
   type Repeats,
 } from '../arrays/verdict.js';
 
+/** Columns of the texts that dimensions may read. */
+export type TextColumnName = 'agent' | 'referrer' | 'tags' | 'country';
+
 /** Throws `StarDamaged`. */
-export function readPageviews(facts: StarFacts, group: number): PageviewColumns {
+export function readPageviews(
+  facts: StarFacts,
+  group: number,
+  texts: readonly TextColumnName[],
+): PageviewColumns {
   const found = facts.groups[group];
   if (found === undefined) throw new RangeError(`${facts.path} has no row group ${group}`);
-  return readGroup(facts.path, 'pageviews', found, ['url', 'visitor', 'agent', 'timestamp']);
+  const names = [...new Set(['url', 'visitor', 'agent', 'timestamp', ...texts] as const)];
+  const columns = readGroup(facts.path, 'pageviews', found, names);
+  return { ...columns, texts: texts.map((name) => columns[name]) };
 }
 
 /**
@@ -40,7 +49,7 @@ function countedPages(deciding: Deciding, facts: StarFacts, rows: number): Uint3
   const pages = new Uint32Array(rows);
   let before = 0;
   for (let group = 0; group < facts.groups.length && before < rows; group++) {
-    const columns = readPageviews(facts, group);
+    const columns = readPageviews(facts, group, []);
     writeCountedPages(deciding, columns, pages.subarray(before, before + columns.url.length));
     before += columns.url.length;
   }

@@ -1,55 +1,85 @@
 /** What the sorts found: buckets in their files, where each subject's lie, and visits; by subject. */
 import { BlockBuilder, type BlockPart } from '../../serving/arrays/block-builder.js';
 import { ByteWriter } from '../../serving/arrays/bytes.js';
-import type { BlockPlace } from '../../serving/arrays/block-table.js';
 import { CellFile } from '../../serving/cell-file.js';
 import type { FileSeal } from '../../serving/checked-file.js';
 import { encodeVisits, forEachVisitHour } from '../../serving/arrays/visits.js';
 import type { VisitCell } from '../../facts/views/view.js';
 import { BlockPlaces } from '../arrays/block-places.js';
-import type { Kind, SortJob, SortResult } from '../arrays/sort-job.js';
+import type { JobKind, SortJob, SortResult } from '../arrays/sort-job.js';
+import { ValuePlaces } from '../arrays/value-places.js';
+import { blockHasher } from '../../serving/arrays/written-block.js';
+import { kindOf, type Kind } from '../../serving/layout.js';
 
 export class Buckets {
   readonly pages: BucketFile;
   readonly domains: BucketFile;
+  readonly dimensions: readonly ValueFile[];
   /** Encoded visits by domain. */
   readonly visits = new Map<number, Uint8Array>();
   readonly #builder: BlockBuilder;
+  readonly #hasher = blockHasher();
+  readonly #files: ReadonlyMap<Kind, BucketFile | ValueFile>;
   /** Of the subject that is being put together. */
   #parts: BlockPart[] = [];
 
-  /** @param subjects how many there are of each kind */
-  constructor(pathOf: (kind: Kind) => string, subjects: Readonly<Record<Kind, number>>, lgK: number) {
-    this.pages = new BucketFile(pathOf('pages'), subjects.pages);
-    this.domains = new BucketFile(pathOf('domains'), subjects.domains);
+  /**
+   * @param subjects how many there are
+   * @param dimensions names of those that are kept
+   */
+  constructor(
+    pathOf: (kind: Kind) => string,
+    subjects: { readonly pages: number; readonly domains: number },
+    dimensions: readonly string[],
+    lgK: number,
+  ) {
+    this.pages = new PlacedFile(pathOf('pages'), new BlockPlaces(subjects.pages));
+    this.domains = new PlacedFile(pathOf('domains'), new BlockPlaces(subjects.domains));
+    this.dimensions = dimensions.map(
+      (name) => new PlacedFile(pathOf(kindOf(name)), new ValuePlaces(subjects.domains)),
+    );
+    this.#files = new Map<Kind, BucketFile | ValueFile>([
+      ['pages', this.pages],
+      ['domains', this.domains],
+      ...this.dimensions.map((file, i): [Kind, ValueFile] => [kindOf(dimensions[i] ?? ''), file]),
+    ]);
     this.#builder = new BlockBuilder(lgK);
   }
 
   addBlocks({ kind }: SortJob, blocks: Uint8Array): void {
-    if (kind !== 'visits') this[kind].addBlocks(blocks);
+    this.#fileOf(kind)?.write(blocks);
   }
 
-  addResult({ kind, from, part }: SortJob, result: SortResult): void {
+  addResult(job: SortJob, result: SortResult): void {
+    const { kind, from, part } = job;
     if (kind === 'visits') {
       result.subjects.forEach((domain, i) =>
         this.#addVisits(domain, result.visits.subarray(result.visitEnds[i - 1] ?? 0, result.visitEnds[i])),
       );
     } else if (result.part === undefined) {
-      this[kind].addPlaces(result);
+      this.#fileOf(kind)?.places.add(result);
     } else {
       this.#parts.push(result.part);
       if (this.#parts.length < (part?.parts ?? 0)) return;
       const { bytes, tableLength, pageviews } = this.#builder.join(this.#parts);
       this.#parts = [];
       if (pageviews === 0) return;
-      this[kind].addBlocks(bytes);
-      this[kind].addPlaces({
+      this.#hasher.bytes(bytes);
+      this.addBlocks(job, bytes);
+      this.#fileOf(kind)?.places.add({
         subjects: Uint32Array.of(from),
+        values: new Uint32Array(0),
         lengths: Float64Array.of(bytes.length),
         tableLengths: Float64Array.of(tableLength),
         pageviews: Float64Array.of(pageviews),
+        hashes: this.#hasher.words,
       });
     }
+  }
+
+  #fileOf(kind: JobKind): BucketFile | ValueFile | undefined {
+    if (kind === 'visits') return undefined;
+    return typeof kind === 'number' ? this.dimensions[kind] : this[kind];
   }
 
   /** The visits of a share of the persons of a domain, or of all. */
@@ -84,45 +114,33 @@ export class Buckets {
   }
 
   /** Makes the files durable. */
-  async close(): Promise<Readonly<Record<'pages' | 'domains', FileSeal>>> {
-    const [pages, domains] = await Promise.all([this.pages.close(), this.domains.close()]);
-    return { pages, domains };
+  async close(): Promise<ReadonlyMap<Kind, FileSeal>> {
+    const closed = Array.from(this.#files, async ([kind, file]): Promise<[Kind, FileSeal]> => [
+      kind,
+      await file.close(),
+    ]);
+    return new Map(await Promise.all(closed));
   }
 
   /** Closes the files, finished or not. */
   abandon(): void {
-    this.pages.abandon();
-    this.domains.abandon();
+    for (const file of this.#files.values()) file.abandon();
   }
 }
 
-class BucketFile {
+/** A file of cells, and where the blocks of its subjects lie in it. */
+class PlacedFile<Places> {
+  readonly places: Places;
   readonly #file: CellFile;
-  readonly #places: BlockPlaces;
 
-  constructor(path: string, ranks: number) {
+  constructor(path: string, places: Places) {
     this.#file = new CellFile(path);
-    this.#places = new BlockPlaces(ranks);
+    this.places = places;
   }
 
-  /** Subjects that have facts. */
-  get subjects(): number {
-    return this.#places.subjects;
-  }
-
-  /** The next blocks of the file. */
-  addBlocks(blocks: Uint8Array): void {
+  /** The next blocks. */
+  write(blocks: Uint8Array): void {
     this.#file.write(blocks);
-  }
-
-  /** Whose blocks these are, in the same order. */
-  addPlaces(places: Parameters<BlockPlaces['add']>[0]): void {
-    this.#places.add(places);
-  }
-
-  /** Where the block of a subject lies; undefined when it has no facts. */
-  placeOf(rank: number): BlockPlace | undefined {
-    return this.#places.of(rank);
   }
 
   close(): Promise<FileSeal> {
@@ -134,3 +152,6 @@ class BucketFile {
     this.#file.abandon();
   }
 }
+
+type BucketFile = PlacedFile<BlockPlaces>;
+type ValueFile = PlacedFile<ValuePlaces>;

@@ -4,7 +4,7 @@
  */
 import type { FactThreads, Given } from '../fact-threads.js';
 import { Lane, type SortedListener } from './lane.js';
-import { jobKinds, type SortJob } from '../arrays/sort-job.js';
+import type { SortJob } from '../arrays/sort-job.js';
 
 /** Rejects with the first error of a job or of the listener. */
 export async function sortFacts(
@@ -12,7 +12,9 @@ export async function sortFacts(
   jobs: readonly SortJob[],
   listener: SortedListener,
 ): Promise<void> {
-  const lanes = jobKinds.map(
+  const kinds = new Set(jobs.map(({ kind }) => kind));
+  const lanes = Array.from(
+    kinds,
     (kind) =>
       new Lane(
         jobs.filter((job) => job.kind === kind),

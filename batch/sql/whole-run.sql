@@ -1,7 +1,7 @@
 -- The whole recomputation in plain SQL over the star: what a batch run must come to, to be read and to be held to
 -- (batch/exact.ts). It is given the star's facts as pageview and equiv, its groups of pageviews that may be repeats as
--- repeat_group, and what is known of the numbers in them as url (page and domain), bot (agents) and visitor (id and
--- coupon; placeholders are not there).
+-- repeat_group, and what is known of the numbers in them as url (page and domain), bot (agents), visitor (id and coupon;
+-- placeholders are not there) and result. {values} makes of results what a pageview counts for in each dimension.
 
 -- Edges. Of those with one event id, kind and pair the first counts; of all on a pair the latest wins.
 create temp table edge as
@@ -37,7 +37,7 @@ select visitor, if(ids <= {maxIds}, least, id) as person from visitor join reach
 
 -- Pageviews that count: their URL has a page, no bot, no placeholder, and of each group and page the first.
 create temp table counted as
-select page, domain, coalesce(person.person, visitor.id) as person, timestamp
+select page, page_number, domain, tags, referrer, agent, country, coalesce(person.person, visitor.id) as person, timestamp
 from pageview
 join url using (url)
 join visitor using (visitor)
@@ -52,7 +52,7 @@ qualify repeat_group.number is null
 create temp table cell as
 select kind, subject, span, bucket, count(*) as pageviews, list_sort(list(distinct coupon)) as coupons
 from (
-  select timestamp, coupon, unnest([{kind: 'page', subject: page}, {kind: 'domain', subject: domain}], recursive := true)
+  select timestamp, coupon, unnest([{kind: 'page', subject: page}, {kind: 'domain', subject: domain}] || {values}, recursive := true)
   from counted
   join visitor on visitor.id = counted.person
 ),
@@ -63,6 +63,7 @@ lateral (
     {span: 'month', bucket: datesub('month', timestamp '1970-01-01', make_timestamp(timestamp * 1000))}
   ], recursive := true)
 )
+where subject is not null
 group by kind, subject, span, bucket;
 
 -- Visits. A view 30 minutes or more after the one before begins a new one; it counts in the hour it began.

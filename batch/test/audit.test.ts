@@ -9,6 +9,7 @@ import { configWith, type Config } from '../../lib/config/config.js';
 import { timeStart, type Fact } from '../../facts/fact.js';
 import { offsetAt } from '../../log/cut.js';
 import type { ViewMeta } from '../../facts/views/view.js';
+import { dimensions } from '../../facts/subjects.js';
 import { takeSnapshot } from '../../master-data/snapshot.js';
 import { fileNames, viewPath } from '../../serving/layout.js';
 import { forgeMeta } from '../../serving/test/forge.js';
@@ -63,7 +64,7 @@ test('a sound view is made again from the facts before its cut, also when its fi
   const audit = await auditViews({ config, recount: true, exact: true });
   assert.deepEqual(audit.problems, []);
   assert.deepEqual([audit.ok, audit.recounted, audit.notRecounted], [true, meta.id, undefined]);
-  assert.deepEqual([audit.checked.sound, audit.checked.files], [1, 4]);
+  assert.deepEqual([audit.checked.sound, audit.checked.files], [1, 4 + dimensions.length]);
 });
 
 test('a changed byte and a damaged META are each named', async (t) => {

@@ -20,20 +20,34 @@ import { makeHouse, store, testClock } from './house.js';
 const fact = fc.oneof(
   {
     weight: 6,
-    arbitrary: fc.record({
-      type: fc.constant('pageview' as const),
-      visitor: fc.oneof(
-        fc.nat(30).map((i) => `cookie:${i}`),
-        fc.constant('user:null'),
-      ),
-      url: fc
-        .tuple(fc.nat(3), fc.nat(4))
-        .map(([site, page]) => (page === 4 ? 'mailto:x' : `https://site${site}.example/${page}`)),
-      timestamp: fc.nat(4_000).map((i) => Date.UTC(2024, 0, 30) + i * 20 * 60_000),
-      eventId: fc.nat(60).map((i) => `e${i}`),
-      receivedAt: fc.constant(testClock()),
-      userAgent: fc.constantFrom('Mozilla/5.0', 'Googlebot/2.1'),
-    }),
+    arbitrary: fc
+      .record({
+        type: fc.constant('pageview' as const),
+        visitor: fc.oneof(
+          fc.nat(30).map((i) => `cookie:${i}`),
+          fc.constant('user:null'),
+        ),
+        url: fc
+          .tuple(fc.nat(3), fc.nat(4))
+          .map(([site, page]) => (page === 4 ? 'mailto:x' : `https://site${site}.example/${page}`)),
+        timestamp: fc.nat(4_000).map((i) => Date.UTC(2024, 0, 30) + i * 20 * 60_000),
+        eventId: fc.nat(60).map((i) => `e${i}`),
+        receivedAt: fc.constant(testClock()),
+        userAgent: fc.constantFrom('Mozilla/5.0', 'Googlebot/2.1', 'Mozilla/5.0 (X11) Firefox/128.0'),
+        referrer: fc.constantFrom(
+          '',
+          'https://www.Search.example/?q=1',
+          'https://site1.example/x',
+          'nowhere',
+        ),
+        query: fc.constantFrom(
+          '',
+          '?utm_source=Letter%20',
+          '?a=1&utm_campaign=May&utm_source=',
+          '?b#utm_source=x',
+        ),
+      })
+      .map(({ url, query, ...rest }) => ({ ...rest, url: `${url}${query}` })),
   },
   {
     weight: 1,
@@ -55,17 +69,15 @@ async function differences(config: Config): Promise<string[]> {
   return differencesOf(config, meta.id);
 }
 
+const rules = makeRules({ urlQueryAllow: [], bots: 'exclude' });
+
 async function differencesOf(config: Config, id: Parameters<typeof viewPath>[1]): Promise<string[]> {
   const dir = roomOf(config.dataDir, 'star');
-  const star = new Star(
-    dir,
-    readHead(dir, makeRules({ queryAllow: [], bots: 'exclude' })),
-    takeSnapshot(config.dataDir),
-  );
+  const star = new Star(dir, readHead(dir, rules), takeSnapshot(config.dataDir));
   const view = openViewAt(viewPath(config.dataDir, id));
   try {
     const limits = { tempDir: join(config.dataDir, 'exact'), memoryLimit: '512MB', threads: 1 };
-    return await exactDifferences({ star, view, ...limits });
+    return await exactDifferences({ star, dimensions: rules.dimensions, view, ...limits });
   } finally {
     view.close();
   }

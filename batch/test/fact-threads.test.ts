@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import { startFactThreads, type FactThreads, type Given } from '../fact-threads.js';
-import type { RowGroup } from '../fact-work.js';
+import type { RowGroup, WorkTables } from '../fact-work.js';
 import { StarDamaged } from '../../master-data/star/append-file.js';
-import type { FactTables } from '../arrays/dealer.js';
 
-const tables: FactTables = {
+const tables: WorkTables = {
+  texts: [],
   pageOfUrl: new Uint32Array(1),
   bots: new Uint8Array(1),
   ofVisitor: new Uint32Array(2),

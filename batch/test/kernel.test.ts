@@ -7,11 +7,13 @@ import { after, test } from 'node:test';
 import fc from 'fast-check';
 import { assetPath } from '../../lib/files/assets.js';
 import { hourMs } from '../../lib/time/buckets.js';
-import { wordsPerFact, type DealtBlock } from '../arrays/dealt.js';
+import { fixedWords, type DealtBlock } from '../arrays/dealt.js';
 import { Kernel } from '../arrays/kernel.js';
 import { Buckets } from '../sorts/buckets.js';
 import { CellPass } from '../arrays/cell-pass.js';
-import { kinds, type SortJob, type SortTables } from '../arrays/sort-job.js';
+import type { SortJob, SortTables } from '../arrays/sort-job.js';
+import { WordCells } from '../arrays/word-cells.js';
+import { blockHasher } from '../../serving/arrays/written-block.js';
 import { VisitPass } from '../arrays/visit-pass.js';
 import { blocksOf, visitsByDomain, type TwinBlock, type TwinFact } from './kernel-twin.js';
 
@@ -64,7 +66,7 @@ function tablesOf(facts: readonly TwinFact[], lgK: number, pages: number): SortT
   const hours = Uint32Array.from(new Set(facts.map(({ hour }) => hour))).toSorted();
   const half = Math.ceil(facts.length / 2);
   const blocks = [facts.slice(0, half), facts.slice(half)].map((own): DealtBlock => {
-    const memory = new SharedArrayBuffer(4 * wordsPerFact * own.length);
+    const memory = new SharedArrayBuffer(4 * fixedWords * own.length);
     const ranks = own.map(({ hour }) => hours.indexOf(hour));
     new Uint32Array(memory).set(
       own.flatMap(({ page, person, millisecond, coupon }, i) => [
@@ -76,19 +78,33 @@ function tablesOf(facts: readonly TwinFact[], lgK: number, pages: number): SortT
       ]),
     );
     const [fromHour, toHour] = [Math.min(...ranks), Math.max(...ranks) + 1];
-    return { facts: memory, starts: Uint32Array.of(0, own.length), fromHour, toHour };
+    return { facts: memory, stride: fixedWords, starts: Uint32Array.of(0, own.length), fromHour, toHour };
   });
-  const domains = Uint32Array.from({ length: pages }, (_, page) => domainOf(page));
-  return { subjectOf: { pages: undefined, domains }, hours, lgK, blocks };
+  const domainOfRank = Uint32Array.from({ length: pages }, (_, page) => domainOf(page));
+  const none = new Uint32Array(0);
+  return { domainOfRank, dimensions: [], ownValues: none, rankOfValue: none, hours, lgK, blocks, jobRows: 1 };
 }
 
 const dir = mkdtempSync(join(tmpdir(), 'swa-kernel-'));
 after(() => rmSync(dir, { recursive: true }));
 let files = 0;
 const bucketsAnywhere = (lgK: number): Buckets =>
-  new Buckets((kind) => join(dir, `${kind}-${files++}`), { pages: 1, domains: 8 }, lgK);
+  new Buckets((kind) => join(dir, `${kind}-${files++}`), { pages: 1, domains: 8 }, [], lgK);
 
 const noFiles = (): never => assert.fail('all facts are in memory');
+const toolsOf = (tables: SortTables, kernel: Kernel) => ({
+  cells: new WordCells(tables, kernel),
+  hasher: blockHasher(),
+  readFacts: noFiles,
+});
+const cellPass = (
+  tables: SortTables,
+  kernel = new Kernel(tables.hours, { lgK: tables.lgK, hourMs }),
+): CellPass => new CellPass(tables, kernel, toolsOf(tables, kernel));
+const visitPass = (
+  tables: SortTables,
+  kernel = new Kernel(tables.hours, { lgK: tables.lgK, hourMs }),
+): VisitPass => new VisitPass(tables, kernel, toolsOf(tables, kernel));
 const silent = { onRows: () => undefined, onBlocks: () => undefined };
 const span = { fromShard: 0, toShard: 1, rows: 0, from: 0, part: undefined };
 
@@ -96,8 +112,8 @@ test('cells are those of the twin in TypeScript, byte for byte: flat ones, days 
   fc.assert(
     fc.property(factsArbitrary, ({ facts, lgK, pages }) => {
       const tables = tablesOf(facts, lgK, pages);
-      const pass = new CellPass(tables, new Kernel(tables.hours, { lgK, hourMs }), noFiles);
-      for (const kind of kinds) {
+      const pass = cellPass(tables);
+      for (const kind of ['pages', 'domains'] as const) {
         const subjectOf = kind === 'pages' ? (page: number) => page : domainOf;
         const found: Uint8Array[] = [];
         const job: SortJob = { ...span, kind, to: subjectOf(pages - 1) + 1 };
@@ -127,7 +143,7 @@ test('a subject that is cut into months, and put together again, is the same blo
     fc.property(factsArbitrary, months, ({ facts: all, lgK }, days) => {
       const facts = all.map((fact) => ({ ...fact, page: 0 }));
       const tables = tablesOf(facts, lgK, 1);
-      const pass = new CellPass(tables, new Kernel(tables.hours, { lgK, hourMs }), noFiles);
+      const pass = cellPass(tables);
       const ranks = days.map((day) => {
         const rank = tables.hours.findIndex(
           (hour) => hour >= monthStart(firstHour * hourMs + day * 86_400_000),
@@ -137,7 +153,7 @@ test('a subject that is cut into months, and put together again, is the same blo
       const cuts = [...new Set([0, ...ranks, tables.hours.length])].toSorted((a, b) => a - b);
       const built = bucketsAnywhere(lgK);
       const written: Uint8Array[] = [];
-      built.pages.addBlocks = (bytes) => void written.push(bytes.slice());
+      built.pages.write = (bytes) => void written.push(bytes.slice());
       const parts = cuts.length - 1;
       for (let index = 0; index < parts; index++) {
         const part = { index, parts, fromHour: cuts[index] ?? 0, toHour: cuts[index + 1] ?? 0 };
@@ -146,7 +162,7 @@ test('a subject that is cut into months, and put together again, is the same blo
       }
       const [expected] = blocksOf(facts, () => 0, lgK);
       assert.deepEqual(Buffer.concat(written), Buffer.from(expected?.bytes ?? []));
-      assert.equal(built.pages.placeOf(0)?.tableLength, expected?.tableLength);
+      assert.equal(built.pages.places.of(0)?.tableLength, expected?.tableLength);
       built.abandon();
     }),
     { numRuns: 40 },
@@ -164,7 +180,7 @@ test('visits are those of the twin, also in shares of the persons', () => {
     fc.property(factsArbitrary, fc.integer({ min: 1, max: 4 }), ({ facts: all, lgK, pages }, parts) => {
       const facts = parts === 1 ? all : all.map((fact) => ({ ...fact, page: fact.page % 2 }));
       const tables = tablesOf(facts, lgK, pages + 1);
-      const pass = new VisitPass(tables, new Kernel(tables.hours, { lgK, hourMs }), noFiles);
+      const pass = visitPass(tables);
       const built = bucketsAnywhere(lgK);
       for (let index = 0; index < parts; index++) {
         const part = parts === 1 ? undefined : { index, parts, fromHour: 0, toHour: tables.hours.length };

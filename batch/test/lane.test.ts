@@ -14,6 +14,8 @@ const job = (rows: number): SortJob => ({
 });
 const result = (subject: number): SortResult => ({
   subjects: Uint32Array.of(subject),
+  values: new Uint32Array(0),
+  hashes: new Int32Array(4),
   lengths: Float64Array.of(1),
   tableLengths: Float64Array.of(1),
   pageviews: Float64Array.of(1),

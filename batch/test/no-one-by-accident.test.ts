@@ -172,7 +172,7 @@ async function build(t: TestContext, pageviews: string): Promise<Built> {
   const files = [{ ...file, ...times, ...(await digestFile(path)) }];
   return buildView({
     snapshot: { cut, files, manifests: { 'pageviews/0': 1 }, gaps: [] },
-    rules: makeRules({ queryAllow: [], bots: 'exclude' }),
+    rules: makeRules({ urlQueryAllow: [], bots: 'exclude' }),
     lgK: 14,
     maxPersonIds: 0,
     number: 1,

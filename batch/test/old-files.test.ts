@@ -77,7 +77,7 @@ test('a view of old files, and of old and new ones, holds what decodeRecord take
   ];
   const check = async (facts: readonly Fact[]): Promise<void> => {
     const taken = facts.filter((fact) => {
-      const { topic, value } = encodeRecord(fact, makeRules({ queryAllow: [], bots: 'exclude' }).url);
+      const { topic, value } = encodeRecord(fact, makeRules({ urlQueryAllow: [], bots: 'exclude' }).url);
       return decodeRecord(value, topic).type !== 'invalid';
     });
     const { statistics } = await build((reader) => assertViewEquals(reader, placed(taken)));
@@ -87,7 +87,7 @@ test('a view of old files, and of old and new ones, holds what decodeRecord take
     const viewDir = newBuildingDir(dataDir, 'test');
     const built = await buildView({
       snapshot: takeSnapshot(dataDir),
-      rules: makeRules({ queryAllow: [], bots: 'exclude' }),
+      rules: makeRules({ urlQueryAllow: [], bots: 'exclude' }),
       lgK: config.lgK,
       maxPersonIds: 0,
       number: 1,
@@ -113,7 +113,7 @@ test('a view of old files, and of old and new ones, holds what decodeRecord take
   await storeOldFile(dataDir, log, oldEdges);
   await check([...oldViews, ...oldEdges]);
   await log.append(
-    newFacts.map((fact) => encodeRecord(fact, makeRules({ queryAllow: [], bots: 'exclude' }).url)),
+    newFacts.map((fact) => encodeRecord(fact, makeRules({ urlQueryAllow: [], bots: 'exclude' }).url)),
   );
   await drainLogToMaster({ config, clock: testClock }, { log });
   await check([...oldViews, ...oldEdges, ...newFacts]);

@@ -34,7 +34,8 @@ function someFacts(count: number): Fact[] {
       timestamp: Date.UTC(2024, 1, 1) + (mixed % (40 * day)),
       eventId: `e${repeated}`,
       receivedAt: testClock(),
-      ...(i % 11 === 0 ? { userAgent: 'Googlebot/2.1' } : {}),
+      userAgent: i % 11 === 0 ? 'Googlebot/2.1' : `Mozilla/5.0 Firefox/${mixed % 3}`,
+      ...(i % 2 === 0 ? { referrer: `https://from${mixed % 5}.example/${i}` } : {}),
     });
     if (i % 10 === 0) {
       facts.push({
@@ -57,7 +58,7 @@ async function build(
   const viewDir = newBuildingDir(config.dataDir, 'test');
   const built = await buildView({
     snapshot: takeSnapshot(config.dataDir),
-    rules: makeRules({ queryAllow: [], bots: 'exclude' }),
+    rules: makeRules({ urlQueryAllow: [], bots: 'exclude' }),
     lgK: config.lgK,
     maxPersonIds: config.maxPersonIds,
     number: 1,

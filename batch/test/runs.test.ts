@@ -10,7 +10,7 @@ import { OwnerLock } from '../../lib/files/owner-lock.js';
 import { openJobQueue } from '../../log/queue/job-queue.js';
 import { readStatus } from '../../lib/process/status.js';
 import { CurrentWatch, readCurrent } from '../../serving/current.js';
-import { currentPath, formatVersion, viewPath } from '../../serving/layout.js';
+import { currentPath, oldestReadable, viewPath } from '../../serving/layout.js';
 import { openView } from '../../serving/store.js';
 import { forgeMeta } from '../../serving/test/forge.js';
 import { auditViews } from '../recomputed-view.js';
@@ -109,7 +109,7 @@ test(
     const config = makeHouse(t, { batchSchedule: 'off' });
     await store(config, [fact(1)]);
     const old = await spawnBatchRun({ config, trigger: 'command' });
-    forgeMeta(viewPath(config.dataDir, old.id), (meta) => ({ ...meta, format: formatVersion - 1 }));
+    forgeMeta(viewPath(config.dataDir, old.id), (meta) => ({ ...meta, format: oldestReadable - 1 }));
     assert.throws(() => openView(config.dataDir, old.id), { message: /has format/ });
     const role = await startBatch({ config, clock: systemClock, logger: pino({ level: 'silent' }) });
     const watch = new CurrentWatch(config.dataDir);

@@ -140,13 +140,13 @@ test('URLs that the rules make one page by dropping their queries are one text',
   const { head: few } = await makeStar({
     ...options,
     ...limits,
-    rules: makeRules({ queryAllow: [], bots: 'exclude' }),
+    rules: makeRules({ urlQueryAllow: [], bots: 'exclude' }),
   });
   assert.ok(few.texts.urls.count < 40, String(few.texts.urls.count));
   const { head: all } = await makeStar({
     ...options,
     ...limits,
-    rules: makeRules({ queryAllow: ['id'], bots: 'exclude' }),
+    rules: makeRules({ urlQueryAllow: ['id'], bots: 'exclude' }),
   });
   assert.ok(all.texts.urls.count > 200, String(all.texts.urls.count));
 });

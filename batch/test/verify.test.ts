@@ -10,7 +10,8 @@ import { offset } from '../../log/log.js';
 import type { ViewMeta } from '../../facts/views/view.js';
 import { takeSnapshot } from '../../master-data/snapshot.js';
 import { bucketKey, identityNames } from '../../serving/identity.js';
-import { indexNames } from '../../serving/index-file.js';
+import { dimensions } from '../../facts/subjects.js';
+import { indexNamesOf } from '../../serving/index-file.js';
 import { fileNames } from '../../serving/layout.js';
 import { newBuildingDir } from '../../serving/store.js';
 import { forgeCells, forgeTables } from '../../serving/test/forge.js';
@@ -45,7 +46,7 @@ async function buildWith(
 ): Promise<Built> {
   return buildView({
     snapshot: takeSnapshot(config.dataDir),
-    rules: makeRules({ queryAllow: [], bots: 'exclude' }),
+    rules: makeRules({ urlQueryAllow: [], bots: 'exclude' }),
     lgK: config.lgK,
     maxPersonIds: 0,
     number: 1,
@@ -92,7 +93,7 @@ test('three seeded wrong views are refused before they are published, each for i
       forgeTables(
         dir,
         fileNames.index,
-        indexNames,
+        indexNamesOf(dimensions.map(({ name }) => name)),
         (table, key) => table !== 'pages' || key.toString() !== 'https://example.com/3',
       ),
     ),

@@ -48,7 +48,7 @@ export function addBatchCommand(program: Command): void {
       const { dataDir, urlQueryAllow, bots } = readConfig(process.env);
       const meta = await rollBack(dataDir, view === undefined ? undefined : parseViewId(view));
       process.stdout.write(`${meta.id} serves\n`);
-      const { versions } = makeRules({ queryAllow: urlQueryAllow, bots });
+      const { versions } = makeRules({ urlQueryAllow, bots });
       if (!sameRules(meta.rules, versions))
         process.stderr.write(
           'it was made by other rules: until the next batch run it answers without newer facts\n',

@@ -43,7 +43,7 @@ export function addGenerateCommand(program: Command): void {
 
 async function runGenerate(flags: GenerateFlags): Promise<void> {
   const config = readConfig(process.env);
-  const { url: urls } = makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots });
+  const { url: urls } = makeRules(config);
   const hoursBack = positive('--hours-back', flags.hoursBack, 0);
   const speedup = positive('--speedup', flags.speedup, 0);
   const model = new TrafficModel({

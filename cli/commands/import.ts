@@ -74,7 +74,7 @@ async function runImport(paths: readonly string[], flags: ImportFlags, config: C
     throw new SwaError('usage.invalid', '--follow takes one log file, and no --dry-run', {
       hint: 'for several logs run several imports beside `swa start`',
     });
-  const { url: urls, bots } = makeRules({ queryAllow: config.urlQueryAllow, bots: config.bots });
+  const { url: urls, bots } = makeRules(config);
   const sizes = await Promise.all(paths.map(async (path) => (path === '-' ? undefined : checkFile(path))));
   const totalBytes = sizes.reduce<number | undefined>(
     (sum, size) => (sum === undefined || size === undefined ? undefined : sum + size),

@@ -13,13 +13,13 @@ export interface Ended {
 }
 
 /** A data directory that is not made yet, and `swa` on it; a command that does not end is killed and has code -1. */
-export function setUp(t: TestContext) {
+export function setUp(t: TestContext, always: Readonly<Record<string, string>> = {}) {
   const dir = mkdtempSync(join(tmpdir(), 'swa-commands-'));
   t.after(() => rmSync(dir, { recursive: true }));
   const dataDir = join(dir, 'data');
   const swa = (args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> =>
     new Promise((resolve) => {
-      const own = { PATH: process.env['PATH'], SWA_DATA_DIR: dataDir, ...env };
+      const own = { PATH: process.env['PATH'], SWA_DATA_DIR: dataDir, ...always, ...env };
       execFile(
         process.execPath,
         [assetPath('bin/swa'), ...args],

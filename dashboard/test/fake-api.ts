@@ -122,7 +122,10 @@ export class FakeApi {
 
   #bodyOf(url: URL): object | undefined {
     const given = (name: string): string => url.searchParams.get(name) ?? '';
-    const frame = { freshness: this.#freshness(), rules: { url: '1', domain: '1', bots: '1' } };
+    const frame = {
+      freshness: this.#freshness(),
+      rules: { url: '1', domain: '1', bots: '1', dimensions: 'none' },
+    };
     const empty = url.searchParams.has('from') ? this.#emptiness(url) : undefined;
     const domain = given('domain');
     switch (url.pathname) {

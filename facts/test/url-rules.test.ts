@@ -110,6 +110,17 @@ test('only allowed query parameters are kept, in one spelling and sorted', () =>
   assert.notEqual(allowing.version, rules.version);
 });
 
+test('a registrable domain has 253 bytes at most, in every spelling: so it fits the keys of realtime stores', () => {
+  const domain = (bytes: number): string => `${'b'.repeat(bytes - 4)}.org`;
+  assert.equal(normal(`https://a.${domain(253)}.:8443/x`), `https://a.${domain(253)}:8443/x`);
+  for (const raw of [
+    `https://${domain(254)}/x`,
+    `HTTPS://a.${domain(254)}:443/x`,
+    `https://${domain(1_990)}/`,
+  ])
+    assert.equal(normal(raw), 'refused: unparsable', raw);
+});
+
 test('a page may have 2,048 bytes; what is dropped may be longer', () => {
   const page = `https://e.org/${'x'.repeat(maxPageBytes - 14)}`;
   assert.equal(normal(page), page);
@@ -125,7 +136,7 @@ test('a page may have 2,048 bytes; what is dropped may be longer', () => {
 });
 
 test('the version names the packages that the results rest on', () => {
-  assert.match(rules.version, /^2;whatwg-url=16\.\d+\.\d+;tr46=6\.\d+\.\d+;query=$/);
+  assert.match(rules.version, /^3;whatwg-url=16\.\d+\.\d+;tr46=6\.\d+\.\d+;query=$/);
   assert.match(new UrlRules({ queryAllow: ['q', 'a&b'] }).version, /;query=a%26b,q$/);
 });
 

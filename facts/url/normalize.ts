@@ -5,7 +5,7 @@
  *
  * Rules, in order:
  * 1. Parsed by the URL standard: scheme and host lower case, host ASCII, dot segments resolved (facts/url/parse.ts).
- * 2. User info, fragment, default port and final dots of the host are dropped.
+ * 2. User info, fragment, default port and final dots of the host are dropped. A registrable domain over 253 bytes is refused: DNS has none.
  * 3. Percent-encoding by RFC 3986 6.2.2 (facts/url/percent.ts): unreserved characters bare, all others that may not stand bare in a
  *    path encoded: `|` and `%7C` are one page. A reserved character and its escape are two (`/a;b`, `/a%3Bb`): RFC 3986 2.2.
  * 4. Path parameters `;jsessionid=...` and `;sid=...` dropped, in any case, in any segment.
@@ -17,15 +17,18 @@
  */
 import type { TextSpans } from '../../lib/memory/keyed-hash.js';
 import { versionOf } from '../../lib/files/package-version.js';
+import { domainOf } from './domain.js';
 import { Authorities } from './host.js';
 import { hasDotSegment, parseHttpUrl, withoutDotSegments } from './parse.js';
 import { spellPath } from './percent.js';
 import { AllowedParameters } from './query.js';
 
-export const urlRulesVersion = 2;
+export const urlRulesVersion = 3;
 
 /** Longest page, which is the URL after normalisation, in bytes. */
 export const maxPageBytes = 2048;
+/** Longest registrable domain: no DNS name is longer (RFC 1035, 2.3.4), and the keys of realtime stores have no room for more. */
+const maxDomainBytes = 253;
 /** Longest URL as received, in UTF-8 bytes: most of it may be a query that is dropped. */
 export const maxUrlBytes = 65_536;
 
@@ -114,6 +117,7 @@ export class UrlRules {
     const query = raw[mark] === '?' ? this.#allowed.keep(raw, mark + 1) : '';
     const url = query === '' ? urlToPath : `${urlToPath}${query}`;
     if (url.length > maxPageBytes) return refused('too-long');
+    if (url.length > maxDomainBytes && domainOf(url).length > maxDomainBytes) return refused('unparsable');
     return { ok: true, url: raw.length > maxPageBytes ? copyOf(url) : url };
   }
 }

@@ -13,12 +13,27 @@ export type { BucketCell, SketchView, VisitCell } from './cell.js';
 /** Names a batch view, and with it a generation. Sorts by age: 'v000001-...' */
 export type ViewId = string & { readonly brand: 'ViewId' };
 
-/** What is counted: one page (normalised URL) or one registrable domain. */
+/** What is counted: one page (normalised URL), one registrable domain, or one value of a dimension of a domain (facts/subjects.ts). */
 export type Subject =
-  { readonly kind: 'page'; readonly url: string } | { readonly kind: 'domain'; readonly domain: string };
+  | { readonly kind: 'page'; readonly url: string }
+  | { readonly kind: 'domain'; readonly domain: string }
+  | ValueSubject;
+
+export interface ValueSubject {
+  readonly kind: 'value';
+  /** Name of the dimension. */
+  readonly dimension: string;
+  readonly domain: string;
+  readonly value: string;
+}
 
 export interface PageCount {
   readonly url: string;
+  readonly pageviews: number;
+}
+
+export interface ValueCount {
+  readonly value: string;
   readonly pageviews: number;
 }
 
@@ -42,6 +57,8 @@ export interface ViewMeta {
     readonly pageviews: number;
     readonly pages: number;
     readonly domains: number;
+    /** Values of each dimension that the view holds, over all domains; by name of the dimension, in order of the table. */
+    readonly values: Readonly<Record<string, number>>;
     readonly persons: number;
     readonly mappedIds: number;
   };
@@ -70,6 +87,11 @@ export interface BatchView {
   forEachVisitHour(domain: string, fromHour: number, toHour: number, visit: (cell: VisitCell) => void): void;
   /** All pages of a domain with their pageviews over the whole view, ascending by URL. */
   pages(domain: string): Iterable<PageCount>;
+  /**
+   * All values of a dimension that a domain has, with their pageviews over the whole view, ascending in UTF-8 byte order. None for a
+   * dimension that the view does not hold.
+   */
+  values(dimension: string, domain: string): Iterable<ValueCount>;
   /** All domains, ascending. */
   domains(): Iterable<string>;
   /** The PersonID of a visitor id: itself unless a live edge joins it. */
@@ -122,6 +144,13 @@ export interface RealtimeView {
    * has to be read too: undefined comes now and then, so that a reader who finds nothing can pause.
    */
   pages(domain: string, fromHour: number, toHour: number): Iterable<PageCount | undefined>;
+  /** Values of a dimension that a domain has, with pageviews in [fromHour, toHour); as `pages` in all else. */
+  values(
+    dimension: string,
+    domain: string,
+    fromHour: number,
+    toHour: number,
+  ): Iterable<ValueCount | undefined>;
   /** Ascending. */
   domains(): Iterable<string>;
   /** Gives the snapshot back. */

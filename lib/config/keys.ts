@@ -147,6 +147,12 @@ export const keys = {
   lgK: key('SWA_LG_K', '14', whole(8, 18), 'sketch size 2^lgK, fixed when the data directory is made'),
   urlQueryAllow: key('SWA_URL_QUERY_ALLOW', '', list, 'query parameters that are kept in the URL of a page'),
   bots: key('SWA_BOTS', 'exclude', z.enum(['exclude', 'include']), 'whether views count known bots'),
+  dimensions: key(
+    'SWA_DIMENSIONS',
+    'all',
+    list,
+    'dimensions that views are kept of, all of them or a list; empty for none',
+  ),
   dedupWindow: key(
     'SWA_DEDUP_WINDOW',
     '1000000',

@@ -1,5 +1,5 @@
 /** A typed array in a longer one: twice as long, or `needed` if that is more; the new part holds zeros. */
-export function grown<T extends Uint8Array | Uint16Array | Uint32Array | Float64Array>(
+export function grown<T extends Uint8Array | Uint16Array | Int32Array | Uint32Array | Float64Array>(
   array: T,
   needed = 0,
 ): T {

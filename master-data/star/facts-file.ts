@@ -8,6 +8,7 @@ import { crc32 } from 'node:zlib';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { assetText } from '../../lib/files/assets.js';
 import { SwaError } from '../../lib/errors/errors.js';
+import { tagsMark } from '../../facts/dimensions/tags.js';
 import { sqlParquet, sqlText } from '../duckdb.js';
 import { sqlFacts } from '../schema.js';
 import type { SnapshotFile } from '../snapshot.js';
@@ -25,9 +26,10 @@ export async function writeFacts(
   of: SnapshotFile,
   path: string,
 ): Promise<WrittenFacts> {
+  const holes: Readonly<Record<string, string>> = { source: sqlFacts(of.topic, [of.path]), tagsMark };
   const select = assetText(`master-data/star/sql/${of.topic}.sql`).replace(
-    '{source}',
-    sqlFacts(of.topic, [of.path]),
+    /\{(source|tagsMark)\}/g,
+    (_hole, name: string) => holes[name] ?? '',
   );
   await connection.run(`copy (${select}) to ${sqlText(path)} (${layout})`);
   const fd = openSync(path, 'r+');

@@ -16,10 +16,9 @@ import { seal, unsealLine } from '../../lib/files/sealed.js';
 import { versionOf } from '../../lib/files/package-version.js';
 import { nothing } from './append-file.js';
 import { noTexts } from './dictionary.js';
-import { noResults } from './rule-results.js';
 
 /** Changes when the star's files change their meaning. */
-const format = 1;
+const format = 2;
 
 const count = z.number().int().nonnegative();
 const appendSchema = z.object({ sizeBytes: count, crc: count });
@@ -44,6 +43,8 @@ const headSchema = z.object({
     visitors: dictionarySchema,
     agents: dictionarySchema,
     referrers: dictionarySchema,
+    tags: dictionarySchema,
+    countries: dictionarySchema,
     /** Event ids of edges. */
     events: dictionarySchema,
   }),
@@ -52,13 +53,8 @@ const headSchema = z.object({
   results: z.object({
     versions: rulesVersionsSchema,
     generation: count,
-    files: z.object({
-      'url-pages': appendSchema,
-      'agent-bots': appendSchema,
-      pages: appendSchema,
-      'page-domains': appendSchema,
-      domains: appendSchema,
-    }),
+    /** By what is in them (rule-results.ts). */
+    files: z.record(z.string(), appendSchema),
   }),
   files: z.array(fileSchema),
   /** Groups of pageviews that may be repeats of each other, among the files whose hashes have this hash. */
@@ -74,9 +70,17 @@ export function starKey(rules: Rules): string {
 export function emptyHead(rules: Rules): Head {
   return {
     key: starKey(rules),
-    texts: { urls: noTexts, visitors: noTexts, agents: noTexts, referrers: noTexts, events: noTexts },
+    texts: {
+      urls: noTexts,
+      visitors: noTexts,
+      agents: noTexts,
+      referrers: noTexts,
+      tags: noTexts,
+      countries: noTexts,
+      events: noTexts,
+    },
     coupons: nothing,
-    results: { versions: rules.versions, generation: 0, files: noResults },
+    results: { versions: rules.versions, generation: 0, files: {} },
     files: [],
     repeats: { ...nothing, of: '' },
   };

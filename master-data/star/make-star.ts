@@ -12,10 +12,13 @@ import { dirname, join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { CouponHasher } from 'hyperloglog-ts';
 import { assetText } from '../../lib/files/assets.js';
+import { cutToHosts } from '../../facts/dimensions/referrer.js';
+import { tagsOf } from '../../facts/dimensions/tags.js';
 import { isNobody, mayEndNobody } from '../../facts/placeholders.js';
 import type { Rules } from '../../facts/rules.js';
 import { sameRules } from '../../facts/rules-versions.js';
 import { KeyedHash } from '../../lib/memory/keyed-hash.js';
+import { spansOf, textsOf } from '../../lib/memory/text-spans.js';
 import { booleans, integers } from '../columns.js';
 import { openDuckDb, sqlText } from '../duckdb.js';
 import { verifySnapshotFiles, type Snapshot, type SnapshotFile } from '../snapshot.js';
@@ -98,17 +101,31 @@ async function addFiles(options: StarOptions, head: Head, missing: readonly Snap
       coupons.u32(isPlaceholder(bytes, from, to) ? 0 : hasher.coupon(bytes.subarray(from, to))),
     ),
     agents: dictionary('agents', (bytes, from, to) => results.addAgent(textOf(bytes, from, to))),
-    referrers: dictionary('referrers', () => undefined),
+    referrers: dictionary('referrers', (bytes, from, to) =>
+      results.addText('referrer', textOf(bytes, from, to)),
+    ),
+    tags: dictionary('tags', (bytes, from, to) => results.addText('tags', textOf(bytes, from, to))),
+    countries: dictionary('countries', (bytes, from, to) =>
+      results.addText('country', textOf(bytes, from, to)),
+    ),
     events: dictionary('events', () => undefined),
   };
   const files = new Map(head.files.map((file) => [file.of, file]));
   try {
     if (missing.length > 0) {
       await withDuckDb(options, missing, async (connection, functions) => {
-        for (const name of ['visitors', 'agents', 'referrers', 'events'] as const)
+        for (const name of ['visitors', 'agents', 'countries', 'events'] as const)
           functions.numbers(`swa_${name}`, (column, numbers) => texts[name].read(column, numbers));
+        // What varies behind the parts that rules read would fill the dictionaries for nothing.
+        functions.numbers('swa_referrers', (column, numbers) => {
+          cutToHosts(column);
+          texts.referrers.read(column, numbers);
+        });
+        functions.numbers('swa_tags', (column, numbers) =>
+          texts.tags.read(spansOf(Array.from(textsOf(column), tagsOf)), numbers),
+        );
         functions.numbers('swa_urls', (column, numbers) => {
-          rules.url.cutToParts(column); // what varies behind them would fill the dictionary for nothing
+          rules.url.cutToParts(column);
           texts.urls.read(column, numbers);
         });
         functions.numbers('swa_ends', (column, numbers) => {
@@ -133,6 +150,8 @@ async function addFiles(options: StarOptions, head: Head, missing: readonly Snap
         visitors: texts.visitors.commit(),
         agents: texts.agents.commit(),
         referrers: texts.referrers.commit(),
+        tags: texts.tags.commit(),
+        countries: texts.countries.commit(),
         events: texts.events.commit(),
       },
       coupons: coupons.commit(),

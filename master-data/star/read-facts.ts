@@ -10,7 +10,16 @@ export const int = 4;
 const long = 8;
 /** The columns, in order, and the bytes of a value (sql/<topic>.sql). */
 export const starColumns = {
-  pageviews: { url: int, visitor: int, agent: int, referrer: int, timestamp: long, event: long },
+  pageviews: {
+    url: int,
+    visitor: int,
+    agent: int,
+    referrer: int,
+    tags: int,
+    country: int,
+    timestamp: long,
+    event: long,
+  },
   equivs: { a: int, b: int, kind: int, event: int, timestamp: long, offset: long },
 } as const satisfies Readonly<Record<Topic, Readonly<Record<string, number>>>>;
 

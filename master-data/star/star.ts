@@ -5,7 +5,7 @@
  *
  *   HEAD.json            how much of each file counts (head.ts)
  *   <sha256>.facts       the facts of the master file with that hash, in Parquet
- *   urls, visitors, agents, referrers, events       texts, numbered from 1
+ *   urls, visitors, agents, referrers, tags, countries, events      texts, numbered from 1
  *   coupons              of each visitor
  *   url-pages-<n>, ...   what the rules make of the texts
  *   repeats-<hash>       groups of pageviews that may be repeats of each other
@@ -13,10 +13,11 @@
 import { join } from 'node:path';
 import { offsetAt } from '../../log/cut.js';
 import type { Cut, Topic } from '../../log/log.js';
+import { resultName, type TextResult } from '../../facts/dimensions/choice.js';
 import { PackedTexts } from '../../lib/memory/packed-texts.js';
 import type { TextSpans } from '../../lib/memory/keyed-hash.js';
 import type { Snapshot } from '../snapshot.js';
-import { readShared, readTexts } from './append-file.js';
+import { nothing, readShared, readTexts, type AppendSeal } from './append-file.js';
 import type { Head, StarFile } from './head.js';
 import { repeatsName } from './head.js';
 import { resultPath, textsIn, type ResultPart } from './rule-results.js';
@@ -48,6 +49,8 @@ export class Star {
   readonly pages = new PackedTexts();
   readonly domainOfPage: Uint32Array;
   readonly domains: readonly string[];
+  /** Values of dimensions: the one of number n is text n - 1. */
+  readonly values = new PackedTexts();
   readonly #dir: string;
   readonly #head: Head;
 
@@ -66,9 +69,9 @@ export class Star {
     this.bots = behindNone(new Uint8Array(this.#result('agent-bots'), 0, head.texts.agents.count));
     this.coupons = words(readShared(join(dir, 'coupons'), head.coupons), 1);
     this.domainOfPage = words(this.#result('page-domains'), 0);
-    for (const { bytes, starts, ends, count } of readTexts(this.#path('pages'), head.results.files.pages))
-      for (let i = 0; i < count; i++) this.pages.addBytes(bytes, starts[i] ?? 0, ends[i] ?? 0);
-    this.domains = [...textsIn(this.#path('domains'), head.results.files.domains)];
+    this.#pack('pages', this.pages);
+    this.#pack('values', this.values);
+    this.domains = [...textsIn(this.#path('domains'), this.#seal('domains'))];
   }
 
   /** What a run reads of it: texts of visitors and URLs, what is known of them, and the columns of facts that count. */
@@ -78,6 +81,14 @@ export class Star {
     const groups = this.factsOf('pageviews').flatMap((facts) => facts.groups);
     const ofFacts = groups.reduce((sum, { rows }) => sum + countedBytes * rows, 0);
     return parts.reduce((sum, { sizeBytes }) => sum + sizeBytes, ofFacts);
+  }
+
+  /**
+   * What a rule of a dimension makes of each text, by the text's number, as the number of a value, 0 for none. Pages are numbered
+   * from 0, all other texts from 1: 0 is of none.
+   */
+  valuesOf(result: Pick<TextResult, 'text' | 'result'>): Uint32Array {
+    return words(this.#result(resultName(result)), result.text === 'page' ? 0 : 1);
   }
 
   /** In order of the snapshot's files. */
@@ -103,8 +114,17 @@ export class Star {
     return resultPath(this.#dir, part, this.#head.results.generation);
   }
 
+  #seal(part: ResultPart): AppendSeal {
+    return this.#head.results.files[part] ?? nothing;
+  }
+
   #result(part: ResultPart): SharedArrayBuffer {
-    return readShared(this.#path(part), this.#head.results.files[part]);
+    return readShared(this.#path(part), this.#seal(part));
+  }
+
+  #pack(part: ResultPart, packed: PackedTexts): void {
+    for (const { bytes, starts, ends, count } of readTexts(this.#path(part), this.#seal(part)))
+      for (let i = 0; i < count; i++) packed.addBytes(bytes, starts[i] ?? 0, ends[i] ?? 0);
   }
 }
 

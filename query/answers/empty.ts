@@ -7,7 +7,14 @@ import type { HourRange } from '../engine/tally.js';
 import { maxHour, show } from '../question.js';
 
 export interface Emptiness {
-  readonly emptyReason: 'no-pageviews-in-range' | 'unknown-domain' | 'unknown-url';
+  readonly emptyReason:
+    | 'no-pageviews-in-range'
+    | 'unknown-domain'
+    | 'unknown-url'
+    /** A breakdown: there are pageviews, and none has a value. */
+    | 'no-values-in-range'
+    /** A breakdown: the batch view was made before the dimension was kept. */
+    | 'dimension-not-counted-yet';
   readonly available?: { readonly from: string; readonly to: string };
 }
 

@@ -1,11 +1,12 @@
 /** What every answer needs, made once per process: the generations, working buffers, rules, zones, the clock. */
 import type { Clock } from '../../lib/time/clock.js';
 import type { RulesVersions } from '../../facts/rules-versions.js';
+import type { Dimension } from '../../facts/subjects.js';
 import type { UrlRules } from '../../facts/url/normalize.js';
 import { WaitingEdges } from '../identity/waiting-edges.js';
 import type { Generation, Generations } from './generations.js';
 import type { LagSource } from './lag.js';
-import { PageRanks } from './page-ranks.js';
+import { Ranks } from './ranks.js';
 import { TallyPool, type Tally } from './tally.js';
 import { Zones } from './zone.js';
 
@@ -13,6 +14,8 @@ export interface EngineOptions {
   readonly generations: Generations;
   readonly lgK: number;
   readonly urls: UrlRules;
+  /** Those that are kept. */
+  readonly dimensions: readonly Dimension[];
   /** Of all rules that new facts are counted by. */
   readonly rules: RulesVersions;
   readonly lag: LagSource;
@@ -22,11 +25,12 @@ export interface EngineOptions {
 export class Engine {
   readonly generations: Generations;
   readonly urls: UrlRules;
+  readonly dimensions: readonly Dimension[];
   readonly rules: RulesVersions;
   readonly lag: LagSource;
   readonly clock: Clock;
   readonly zones = new Zones();
-  readonly ranks = new PageRanks();
+  readonly ranks = new Ranks();
   readonly edges: WaitingEdges;
   readonly #tallies: TallyPool;
 
@@ -34,6 +38,7 @@ export class Engine {
     this.generations = options.generations;
     this.edges = new WaitingEdges(options.generations);
     this.urls = options.urls;
+    this.dimensions = options.dimensions;
     this.rules = options.rules;
     this.lag = options.lag;
     this.clock = options.clock;

@@ -27,7 +27,7 @@ export class Pace {
     if (now > this.#deadlineAt) {
       throw new HttpProblem(
         'deadline-exceeded',
-        'ask for a shorter range, a longer interval or fewer pages',
+        'ask for a shorter range, a longer interval or a shorter list',
         {
           headers: { 'Retry-After': '1' },
         },

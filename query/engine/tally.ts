@@ -3,7 +3,7 @@
  * cover, realtime hours one by one, all into one working union whose buffer is used again and again.
  */
 import { HllUnion } from 'hyperloglog-ts';
-import type { BucketCell, Subject } from '../../facts/views/view.js';
+import type { BatchView, BucketCell, Subject } from '../../facts/views/view.js';
 import { coverOf, type CoverRun } from './cover.js';
 import type { Generation } from './generations.js';
 import type { Pace } from './pace.js';
@@ -34,6 +34,11 @@ export class Tally {
   pageviews = 0;
   batchBuckets = 0;
   realtimeHours = 0;
+  /** Lists ask for one range again and again. */
+  #lastCover: { readonly range: HourRange | undefined; readonly cover: readonly CoverRun[] } = {
+    range: undefined,
+    cover: [],
+  };
 
   readonly #count = (cell: BucketCell): void => {
     this.pageviews += cell.pageviews;
@@ -55,6 +60,19 @@ export class Tally {
     this.realtimeHours = 0;
   }
 
+  /** Big sketches first: once the union has registers, small ones cost a few nanoseconds a person. */
+  #coverOf(range: HourRange): readonly CoverRun[] {
+    if (this.#lastCover.range !== range)
+      this.#lastCover = { range, cover: coverOf(range.from, range.to).toSorted(byCoarseness) };
+    return this.#lastCover.cover;
+  }
+
+  /** Adds one subject's pageviews of a batch view. */
+  countBatch(batch: BatchView, subject: Subject, range: HourRange): void {
+    for (const { span, from, to } of this.#coverOf(range))
+      batch.forEachBucket(subject, span, from, to, this.#count);
+  }
+
   /** Adds one subject's facts of the range. With `what` 'pageviews' the sketches are left alone. */
   async add(
     generation: Generation,
@@ -64,8 +82,7 @@ export class Tally {
     pace: Pace,
   ): Promise<void> {
     const visit = what === 'uniques' ? this.#merge : this.#count;
-    // Big sketches first: once the union has registers, small ones cost a few nanoseconds a person.
-    for (const run of coverOf(range.from, range.to).toSorted(byCoarseness)) {
+    for (const run of this.#coverOf(range)) {
       generation.batch.forEachBucket(subject, run.span, run.from, run.to, (cell) => {
         this.batchBuckets++;
         visit(cell);

@@ -2,11 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { coupon } from 'hyperloglog-ts';
-import { UrlRules } from '../../facts/url/normalize.js';
 import type { RealtimeView } from '../../facts/views/view.js';
-import { Engine } from '../engine/engine.js';
-import { Generations } from '../engine/generations.js';
-import { unknownLag } from '../engine/lag.js';
+import type { Engine } from '../engine/engine.js';
 import { ask } from '../inquiries.js';
 import { show } from '../question.js';
 import {
@@ -16,20 +13,10 @@ import {
   type FakeRealtimeOptions,
   type View,
 } from './fakes.js';
+import { engineOver } from './server.js';
 
 function engineOf(batch: FakeBatchView, realtime?: RealtimeView): Engine {
-  const generations = new Generations(
-    { current: () => batch.meta.id, open: () => batch },
-    { snapshot: () => realtime },
-  );
-  return new Engine({
-    generations,
-    lgK: batch.meta.lgK,
-    urls: new UrlRules(),
-    rules: batch.meta.rules,
-    lag: unknownLag,
-    clock: () => Date.UTC(2026, 0, 3),
-  });
+  return engineOver({ batch, realtime });
 }
 
 const urls = ['https://a.example.org/', 'https://a.example.org/x', 'https://b.example.com/'];

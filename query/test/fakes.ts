@@ -2,6 +2,7 @@
 import { HllSketch, coupon } from 'hyperloglog-ts';
 import { offset, type LogId, type Offsets } from '../../log/log.js';
 import { bucketOf, type Span } from '../../lib/time/buckets.js';
+import { compareUtf8 } from '../../facts/fact.js';
 import { domainOf } from '../../facts/url/domain.js';
 import { SketchCell } from '../../facts/views/sketch-cell.js';
 import type {
@@ -12,6 +13,7 @@ import type {
   PageCount,
   RealtimeView,
   Subject,
+  ValueCount,
   ViewId,
   VisitCell,
   WaitingEdge,
@@ -21,12 +23,16 @@ export interface View {
   readonly visitor: string;
   readonly url: string;
   readonly hour: number;
+  /** By name of the dimension. */
+  readonly values?: Readonly<Record<string, string>>;
 }
 
 export const lgKSmall = 11;
 
 function isOf(view: View, subject: Subject): boolean {
-  return subject.kind === 'page' ? view.url === subject.url : domainOf(view.url) === subject.domain;
+  if (subject.kind === 'page') return view.url === subject.url;
+  if (domainOf(view.url) !== subject.domain) return false;
+  return subject.kind === 'domain' || view.values?.[subject.dimension] === subject.value;
 }
 
 function cellOf(
@@ -70,11 +76,29 @@ class Cells {
   }
 
   pages(domain: string, keep: (view: View) => boolean): PageCount[] {
+    return this.#counts(domain, keep, ({ url }) => url).map(([url, pageviews]) => ({ url, pageviews }));
+  }
+
+  values(dimension: string, domain: string, keep: (view: View) => boolean): ValueCount[] {
+    return this.#counts(domain, keep, ({ values }) => values?.[dimension]).map(([value, pageviews]) => ({
+      value,
+      pageviews,
+    }));
+  }
+
+  /** Ascending by name in UTF-8 byte order. */
+  #counts(
+    domain: string,
+    keep: (view: View) => boolean,
+    nameOf: (view: View) => string | undefined,
+  ): [string, number][] {
     const counts = new Map<string, number>();
     for (const view of this.#views) {
-      if (domainOf(view.url) === domain && keep(view)) counts.set(view.url, (counts.get(view.url) ?? 0) + 1);
+      const name = nameOf(view);
+      if (name === undefined || domainOf(view.url) !== domain || !keep(view)) continue;
+      counts.set(name, (counts.get(name) ?? 0) + 1);
     }
-    return [...counts].map(([url, pageviews]) => ({ url, pageviews }));
+    return [...counts].toSorted(([a], [b]) => compareUtf8(a, b));
   }
 
   domains(): string[] {
@@ -82,7 +106,7 @@ class Cells {
   }
 
   #cells(subject: Subject, span: Span): readonly BucketCell[] {
-    const key = `${span} ${subject.kind === 'page' ? subject.url : subject.domain}`;
+    const key = JSON.stringify([span, ...Object.values(subject)]);
     const known = this.#kept.get(key);
     if (known !== undefined) return known;
     const buckets = new Map<number, View[]>();
@@ -141,12 +165,21 @@ export class FakeBatchView implements BatchView {
       createdAt: Date.UTC(2026, 0, 1),
       cut: { logId, next: nextOf(options.cut ?? views.length) },
       lgK,
-      rules: { url: '1', domain: '1', bots: '1' },
+      rules: { url: '1', domain: '1', bots: '1', dimensions: 'none' },
       maxPersonIds: options.maxPersonIds ?? 0,
       gaps: options.gaps ?? [],
       codeVersion: 'test',
       contentHash: 'test',
-      counts: { pageviews: views.length, pages: 0, domains: 0, persons: 0, mappedIds: this.#mapping.size },
+      counts: {
+        pageviews: views.length,
+        pages: 0,
+        domains: 0,
+        values: Object.fromEntries(
+          views.flatMap(({ values }) => Object.keys(values ?? {})).map((name) => [name, 0]),
+        ),
+        persons: 0,
+        mappedIds: this.#mapping.size,
+      },
     };
   }
 
@@ -166,7 +199,11 @@ export class FakeBatchView implements BatchView {
   }
 
   pages(domain: string): PageCount[] {
-    return this.cells.pages(domain, () => true).toSorted((a, b) => (a.url < b.url ? -1 : 1));
+    return this.cells.pages(domain, () => true);
+  }
+
+  values(dimension: string, domain: string): Iterable<ValueCount> {
+    return this.cells.values(dimension, domain, () => true);
   }
 
   domains(): string[] {
@@ -238,6 +275,11 @@ export class FakeRealtimeView implements RealtimeView {
   *pages(domain: string, from: number, to: number): Generator<PageCount | undefined> {
     yield undefined;
     yield* this.#cells.pages(domain, (view) => view.hour >= from && view.hour < to);
+  }
+
+  *values(dimension: string, domain: string, from: number, to: number): Generator<ValueCount | undefined> {
+    yield undefined;
+    yield* this.#cells.values(dimension, domain, (view) => view.hour >= from && view.hour < to);
   }
 
   domains(): string[] {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { dimensions } from '../../facts/subjects.js';
 import { FakeBatchView, FakeRealtimeView } from './fakes.js';
 import { serve } from './server.js';
 import { stallLimitMs, watchStalls } from './stalls.js';
@@ -11,6 +12,7 @@ const paths = [
   '/v1/pageviews',
   '/v1/bounce-rate',
   '/v1/pages',
+  '/v1/breakdown',
   '/v1/domains',
   '/v1/sketch',
   '/v1/persons/',
@@ -28,6 +30,7 @@ const names = [
   'interval',
   'explain',
   'limit',
+  'by',
   'contains',
   '__proto__',
   'x',
@@ -35,6 +38,7 @@ const names = [
 const values = [
   'https://example.org/',
   'example.org',
+  ...dimensions.map(({ name }) => name),
   'EXAMPLE.ORG.',
   '2025-01-01',
   '2025-01-02',
@@ -75,6 +79,13 @@ const likely = fc.record({
   to: fc.constantFrom('2025-06-01', '2026-01-01', '9999-01-01'),
 });
 
+const likelyBreakdown = fc.record({
+  domain: fc.constant('example.org'),
+  by: fc.constantFrom(...dimensions.map(({ name }) => name)),
+  from: fc.constantFrom('2025-01-01', '1970-01-01'),
+  to: fc.constantFrom('2025-06-01', '9999-01-01'),
+});
+
 const fiftyUrls = Array.from({ length: 50 }, (_, i) => `url=https://example.org/${i}`).join('&');
 
 test('no parameter and no body is answered with 5xx, or holds up the event loop', async (t) => {
@@ -83,6 +94,7 @@ test('no parameter and no body is answered with 5xx, or holds up the event loop'
       visitor: `v${i}`,
       url: `https://example.org/${i % 7}`,
       hour: 482_000 + i * 40,
+      values: Object.fromEntries(dimensions.map(({ name }) => [name, `${name} ${i % 5}`])),
     })),
   );
   const layers = {
@@ -103,7 +115,7 @@ test('no parameter and no body is answered with 5xx, or holds up the event loop'
       fc.oneof(
         fc.array(pair, { maxLength: 6 }),
         fc
-          .tuple(likely, fc.array(pair, { maxLength: 3 }))
+          .tuple(fc.oneof(likely, likelyBreakdown), fc.array(pair, { maxLength: 3 }))
           .map(([base, more]) => [...Object.entries(base), ...more]),
       ),
       fc.constantFrom('GET', 'GET', 'GET', 'HEAD', 'POST', 'PUT'),

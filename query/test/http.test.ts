@@ -61,7 +61,7 @@ test('an answer says what, how sure, how fresh, which range and by which rules',
     maxUndercount: 2,
   });
   assert.deepEqual(body['range'], { from: show(hour0), to: show(hour0 + 48), hours: 48, tz: 'UTC' });
-  assert.deepEqual(body['rules'], { url: '1', domain: '1', bots: '1' });
+  assert.deepEqual(body['rules'], { url: '1', domain: '1', bots: '1', dimensions: 'none' });
   const freshness = body['freshness'] as unknown as { generation: string; realtime: { cut: unknown } };
   assert.equal(freshness.generation, 'v000001-test');
   assert.deepEqual(freshness.realtime.cut, { 'pageviews/0': 7, 'equivs/0': 0 });

@@ -18,8 +18,8 @@ const viewArbitrary: fc.Arbitrary<View> = fc.record({
 test('the busiest pages are those of a full count, whatever range and layer they were seen in', async () => {
   await fc.assert(
     fc.asyncProperty(
-      fc.array(viewArbitrary, { maxLength: 80 }),
-      fc.array(viewArbitrary, { maxLength: 40 }),
+      fc.array(viewArbitrary, { maxLength: 80, size: 'max' }),
+      fc.array(viewArbitrary, { maxLength: 40, size: 'max' }),
       fc.integer({ min: 0, max: 39 }),
       fc.integer({ min: 1, max: 40 }),
       fc.integer({ min: 1, max: 8 }),

@@ -4,6 +4,7 @@ import { pino } from 'pino';
 import { configWith, type Config } from '../../lib/config/config.js';
 import { HttpEndpoint } from '../../lib/http/endpoint.js';
 import { sameRules, type RulesVersions } from '../../facts/rules-versions.js';
+import { dimensions, type Dimension } from '../../facts/subjects.js';
 import type { Route } from '../../lib/http/route.js';
 import { assertDocumented } from '../../facts/test/documented.js';
 import { UrlRules } from '../../facts/url/normalize.js';
@@ -27,6 +28,8 @@ export interface Layers {
   lag?: LagSource;
   /** That new facts are counted by; the batch view's by default. */
   rules?: RulesVersions;
+  /** Those that are kept; all of the table by default. */
+  dimensions?: readonly Dimension[];
   /** What the status board says; nothing by default. */
   status?: readonly StatusEntry[];
   /** The last batch runs; none by default. */
@@ -45,6 +48,7 @@ export function engineOver(layers: Layers): Engine {
     generations,
     lgK: layers.batch.meta.lgK,
     urls: new UrlRules(),
+    dimensions: layers.dimensions ?? dimensions,
     rules,
     lag: layers.lag ?? unknownLag,
     clock: () => now,

@@ -6,14 +6,8 @@ import { fileNames } from '../layout.js';
 import { formatMeta, readMeta, type StoredMeta } from '../meta.js';
 import { SortedFile, SortedFileWriter } from '../sorted-file.js';
 
-type CellFileName = typeof fileNames.pages | typeof fileNames.domains;
-
-/** Changes the data of pages.dat or domains.dat in place. */
-export async function forgeCells(
-  dir: string,
-  name: CellFileName,
-  change: (data: Buffer) => void,
-): Promise<void> {
+/** Changes the data of a file of cells in place. */
+export async function forgeCells(dir: string, name: string, change: (data: Buffer) => void): Promise<void> {
   await replace(dir, name, async (path, seal) => {
     const { sizeBytes } = new CheckedFile(path, seal);
     const data = readFileSync(path).subarray(0, sizeBytes);

@@ -31,12 +31,17 @@ import { codeVersion } from '../code-version.js';
 import { heldViews, holdViews } from '../held.js';
 import { writeIdentity } from '../identity.js';
 import { readMeta } from '../meta.js';
-import { currentPath, fileNames, formatVersion, heldDir, viewPath } from '../layout.js';
+import { currentPath, fileNames, heldDir, oldestReadable, viewPath } from '../layout.js';
 import { forgeMeta } from './forge.js';
 
 const cut: Cut = { logId: 'log-1' as LogId, next: { 'pageviews/0': offset(0), 'equivs/0': offset(0) } };
 const gap = { partition: 'equivs/0', fromOffset: offset(1), toOffset: offset(3), acceptedAt: 900 } as const;
-const base = { cut, lgK: 14, rules: { url: '1', domain: '1', bots: 'include' }, createdAt: 1000 };
+const base = {
+  cut,
+  lgK: 14,
+  rules: { url: '1', domain: '1', bots: 'include', dimensions: 'none' },
+  createdAt: 1000,
+};
 
 function dataDir(t: TestContext): string {
   const dir = mkdtempSync(join(tmpdir(), 'swa-serving-'));
@@ -46,7 +51,7 @@ function dataDir(t: TestContext): string {
 
 async function publishView(dir: string, number: number, url: string): Promise<ViewMeta> {
   const building = newBuildingDir(dir, 'test');
-  const writer = new ViewWriter(building);
+  const writer = new ViewWriter(building, []);
   const builder = new BlockBuilder(14);
   builder.hour(480_000, 3, Uint32Array.of(5, 70, 4_000_000_000), 0, 3);
   const pages = new CellFile(writer.cellsPath('pages'));
@@ -58,13 +63,15 @@ async function publishView(dir: string, number: number, url: string): Promise<Vi
   encodeVisits(visits, [{ bucket: 480_000, visits: 2, bounces: 1 }]);
   writer.visits('example.com', visits.view());
   writer.listPage('example.com', Buffer.from(url), 3);
-  const counts = { pageviews: 3, pages: 1, domains: 1, persons: 2, mappedIds: 1 };
+  const counts = { pageviews: 3, pages: 1, domains: 1, values: {}, persons: 2, mappedIds: 1 };
   const meta = await writer.finish(
     { ...base, maxPersonIds: 0, gaps: [gap], number, codeVersion, counts },
     {
       identity: await writeIdentity(writer.identityPath, PackedTexts.of(['cookie:a', 'cookie:b']), [[0, 1]]),
-      pages: await pages.close(),
-      domains: await domains.close(),
+      cells: new Map([
+        ['pages', await pages.close()],
+        ['domains', await domains.close()],
+      ]),
     },
   );
   publish(dir, building, meta);
@@ -193,7 +200,7 @@ test('a view of an older format is refused with what to do about it, and still l
   setFormat(dir, meta, 1);
   assert.throws(() => openView(dir, meta.id), {
     code: 'view.corrupt',
-    message: /has format 1, and this version reads format \d/,
+    message: /has format 1, and this version reads formats from \d/,
     hint: /run a batch/,
   });
   assert.deepEqual(listViews(dir), [meta]);
@@ -218,7 +225,7 @@ test('roll back passes over views that could not serve, and refuses one that is 
   const views = [];
   for (const number of [1, 2, 3, 4]) views.push(await publishView(dir, number, 'https://example.com/'));
   const [first, second, third, fourth] = views as [ViewMeta, ViewMeta, ViewMeta, ViewMeta];
-  setFormat(dir, third, formatVersion - 1);
+  setFormat(dir, third, oldestReadable - 1);
   rmSync(join(viewPath(dir, second.id), fileNames.pages));
   await assert.rejects(rollBack(dir, third.id), { code: 'view.corrupt', message: /has format/ });
   assert.equal(readCurrent(dir), fourth.id);

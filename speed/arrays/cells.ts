@@ -4,33 +4,50 @@ import { sumUp } from '../../lib/memory/counting-sort.js';
 export interface CellNumbers {
   /** Where each cell's key ends; keys lie one after the other. */
   readonly keyEnds: Uint32Array<ArrayBuffer>;
-  /** By number of a page's cell: the cell of the domain that it counts for too. -1 for a domain's cell. */
+  /** By number of a page's cell: the cell of the domain that it counts for too. -1 for other cells. */
   readonly siteCells: Int32Array<ArrayBuffer>;
   /** Two words for each pageview: the number of the page's cell, and the person's coupon. */
   readonly views: Uint32Array<ArrayBuffer>;
+  /** Dimensions that are kept. */
+  readonly dimensions: number;
+  /** For each pageview the number of the combination of its values; none when no dimension is kept. */
+  readonly combinations: Uint32Array<ArrayBuffer>;
+  /** By number of the combination, `dimensions` words: the cells that its pageviews count for too; -1 where they have no value. */
+  readonly combinationCells: Int32Array<ArrayBuffer>;
 }
 
 /**
  * Calls `visit` for cell after cell with where its key lies and the coupons of its pageviews, by counting sort. A pageview counts in
- * the cell of its page and in that of the page's domain.
+ * the cell of its page, in that of the page's domain, and in those of its values.
  */
 export function forEachCell(
-  { keyEnds, siteCells, views }: CellNumbers,
+  cells: CellNumbers,
   visit: (cell: number, keyFrom: number, keyEnd: number, coupons: Uint32Array) => void,
 ): void {
+  const { keyEnds, siteCells, views, dimensions, combinations, combinationCells } = cells;
   const starts = new Uint32Array(siteCells.length + 1);
   for (let i = 0; i < views.length; i += 2) {
     const cell = views[i];
     starts[cell + 1]++;
     starts[siteCells[cell] + 1]++;
   }
+  for (let i = 0; i < combinations.length; i++) {
+    const from = dimensions * combinations[i];
+    for (let at = from; at < from + dimensions; at++)
+      if (combinationCells[at] >= 0) starts[combinationCells[at] + 1]++;
+  }
   sumUp(starts);
-  const coupons = new Uint32Array(views.length);
+  const coupons = new Uint32Array(starts[siteCells.length]);
   const next = starts.slice();
   for (let i = 0; i < views.length; i += 2) {
     const cell = views[i];
     coupons[next[cell]++] = views[i + 1];
     coupons[next[siteCells[cell]]++] = views[i + 1];
+  }
+  for (let i = 0; i < combinations.length; i++) {
+    const from = dimensions * combinations[i];
+    for (let at = from; at < from + dimensions; at++)
+      if (combinationCells[at] >= 0) coupons[next[combinationCells[at]]++] = views[2 * i + 1];
   }
   let keyFrom = 0;
   for (let cell = 0; cell < keyEnds.length; cell++) {

@@ -1,6 +1,6 @@
 /**
  * The normalize bolt: one spelling for every page (the shared URL rules), one id for every person (the generation's
- * mapping); bots, invalid URLs and repeats are left out and counted.
+ * mapping), one value in each dimension (the shared rules); bots, invalid URLs and repeats are left out and counted.
  *
  * Repeats are told by what the partition has carried before, so a partition's slices must come here in the order of the
  * log, and none after one that failed. Both hold although tasks share them out by shuffle grouping, because one slice is
@@ -14,6 +14,7 @@ import { hashWords } from '../../lib/memory/keyed-hash.js';
 import type { Offset, PartitionName } from '../../log/log.js';
 import { hourOf } from '../../lib/time/buckets.js';
 import type { CountablePageviews, CountingRules } from './counting-rules.js';
+import type { DimensionValues } from './dimension-values.js';
 import type { SliceFacts } from './log-intake.js';
 import { lanes, type Page } from './page-names.js';
 import { hashAt, rowWords, type PageviewColumns } from './pageview-columns.js';
@@ -32,12 +33,19 @@ export class NormalizeBolt implements Bolt<[facts: SliceFacts]> {
   readonly #rules: CountingRules;
   readonly #work: ReadonlyMap<PartitionName, PartitionWork>;
   readonly #persons: PersonCoupons;
+  readonly #values: DimensionValues;
   #output: BoltOutput | undefined;
 
-  constructor(rules: CountingRules, work: ReadonlyMap<PartitionName, PartitionWork>, persons: PersonCoupons) {
+  constructor(
+    rules: CountingRules,
+    work: ReadonlyMap<PartitionName, PartitionWork>,
+    persons: PersonCoupons,
+    values: DimensionValues,
+  ) {
     this.#rules = rules;
     this.#work = work;
     this.#persons = persons;
+    this.#values = values;
   }
 
   prepare(_context: unknown, output: BoltOutput): void {
@@ -52,7 +60,8 @@ export class NormalizeBolt implements Bolt<[facts: SliceFacts]> {
     const { rows, pages } = withoutRepeats(countable, pageviews.offsets, work.repeats);
     const hours = rows.map((row) => hourOf(pageviews.timestamps[row] ?? 0));
     const coupons = this.#couponsOf(pageviews, rows);
-    const views: SliceViews = { pages, hours, coupons };
+    const combinations = this.#values.of(pageviews, rows, pages, work.combinations);
+    const views: SliceViews = { pages, hours, coupons, combinations };
     for (const [lane, ofLane] of dealt(pages).entries()) {
       if (ofLane.length > 0) this.#output?.emitTo('pages', [lane, partition, views, ofLane], tuple);
     }

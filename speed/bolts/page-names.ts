@@ -2,11 +2,12 @@
  * URL as received -> its page by the shared rules, or why it has none. What was looked up lately is remembered, so that a
  * page is the same object each time: what is known about it can be found without a search.
  */
-import type { UrlRules } from '../../facts/url/normalize.js';
+import type { Rules } from '../../facts/rules.js';
 import { domainOf } from '../../facts/url/domain.js';
-import { KeyTable } from '../../lib/memory/key-table.js';
 import type { KeyedHash } from '../../lib/memory/keyed-hash.js';
+import { RecentObjects } from '../../lib/memory/recent-objects.js';
 import { CellSubject } from '../store/cell-subject.js';
+import { UrlResults, type TextResults } from './text-results.js';
 
 export class Page extends CellSubject {
   /** The hash of the URL. */
@@ -18,6 +19,8 @@ export class Page extends CellSubject {
   constructor(
     url: string,
     readonly site: CellSubject,
+    /** What dimensions go by of the URL as it came. */
+    readonly results: TextResults,
     hash: KeyedHash,
   ) {
     super('page', url, site.name);
@@ -47,45 +50,42 @@ export const lanes = 4;
 
 /** The names of one partition. */
 export class PageNames {
-  readonly #rules: UrlRules;
-  readonly #turnEntries: number;
+  readonly #rules: Rules;
   readonly #hash: KeyedHash;
-  /** Raw URL's hash -> index in `#pages`. Two tables take turns. */
-  #index = new KeyTable();
-  #pages: (Page | string)[] = [];
-  #oldIndex = new KeyTable();
-  #oldPages: readonly (Page | string)[] = [];
+  /** By the hash of the URL as it came: its page, or why it has none. */
+  readonly #recent: RecentObjects<Page | string>;
   /** One object for a domain, as long as its pages are remembered. */
-  #sites = new Map<string, CellSubject>();
+  readonly #sites = new Map<string, CellSubject>();
+  readonly #results: UrlResults;
 
   /** @param turnEntries remembers at least so many, at most twice as many */
-  constructor(rules: UrlRules, turnEntries: number, hash: KeyedHash) {
+  constructor(rules: Rules, turnEntries: number, hash: KeyedHash) {
     this.#rules = rules;
-    this.#turnEntries = turnEntries;
     this.#hash = hash;
+    this.#results = new UrlResults(rules.dimensions, hash);
+    this.#recent = new RecentObjects(turnEntries, () => {
+      this.#sites.clear();
+      this.#results.forget();
+    });
   }
 
   /** Touches what `known` looks at for the hashes at `from`, `from + step`, ... */
   prefetch(words: Int32Array, from: number, step: number): void {
-    this.#index.prefetch(words, from, step);
+    this.#recent.prefetch(words, from, step);
   }
 
   /** The page of the URL whose hash lies at `words[at]`, or why it has none; undefined when it is not remembered. */
   known(words: Int32Array, at: number): Page | string | undefined {
-    const index = this.#index.get(words, at);
-    if (index >= 0) return this.#pages[index];
-    const oldIndex = this.#oldIndex.get(words, at);
-    const old = oldIndex < 0 ? undefined : this.#oldPages[oldIndex];
-    return old === undefined ? undefined : this.#remember(words, at, old);
+    return this.#recent.get(words, at);
   }
 
   /** Works it out, and remembers it under the URL's hash. */
   add(words: Int32Array, at: number, raw: string): Page | string {
-    return this.#remember(words, at, this.#workOut(raw));
+    return this.#recent.set(words, at, this.#workOut(raw));
   }
 
   #workOut(raw: string): Page | string {
-    const normalized = this.#rules.normalizeNew(raw);
+    const normalized = this.#rules.url.normalizeNew(raw);
     if (!normalized.ok) return `invalid URL: ${normalized.reason}`;
     const domain = domainOf(normalized.url);
     let site = this.#sites.get(domain);
@@ -93,21 +93,6 @@ export class PageNames {
       site = CellSubject.domain(domain);
       this.#sites.set(domain, site);
     }
-    return new Page(normalized.url, site, this.#hash);
-  }
-
-  #remember(words: Int32Array, at: number, page: Page | string): Page | string {
-    if (this.#pages.length >= this.#turnEntries) this.#turn();
-    this.#index.set(words, at, this.#pages.length);
-    this.#pages.push(page);
-    return page;
-  }
-
-  #turn(): void {
-    this.#oldIndex = this.#index;
-    this.#oldPages = this.#pages;
-    this.#index = new KeyTable();
-    this.#pages = [];
-    this.#sites = new Map();
+    return new Page(normalized.url, site, this.#results.of(raw, normalized.url, domain), this.#hash);
   }
 }

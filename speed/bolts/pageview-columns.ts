@@ -16,14 +16,16 @@ export const rowWords = hashWords * rowHashes.length;
 export const hashAt = {
   url: hashWords * rowHashes.indexOf('url'),
   userAgent: hashWords * rowHashes.indexOf('userAgent'),
+  referrer: hashWords * rowHashes.indexOf('referrer'),
+  country: hashWords * rowHashes.indexOf('country'),
   eventId: hashWords * rowHashes.indexOf('eventId'),
   visitor: hashWords * rowHashes.indexOf('visitor'),
   page: hashWords * rowHashes.indexOf('page'),
 };
 
 /** Where a text lies in its record: words of a row of `#spans`, and where those of a field begin. */
-const spanWords = 6;
-const spanAt = { visitor: 0, url: 2, userAgent: 4 };
+const spanWords = 10;
+const spanAt = { visitor: 0, url: 2, userAgent: 4, referrer: 6, country: 8 };
 
 export class PageviewColumns {
   readonly timestamps: Float64Array;
@@ -45,7 +47,7 @@ export class PageviewColumns {
 
   /** A pageview as it was just read from the record, whose bytes began at `start`. */
   addPlain(offset: Offset, record: Uint8Array, plain: PlainPageview, start: number): void {
-    const { timestamp, visitor, url, userAgent } = plain;
+    const { timestamp, visitor, url, userAgent, referrer, country } = plain;
     const row = this.#add(offset, record, timestamp);
     const spans = this.#spans;
     const from = spanWords * row;
@@ -55,6 +57,10 @@ export class PageviewColumns {
     spans[from + 3] = url.to - start;
     spans[from + 4] = userAgent.from - start;
     spans[from + 5] = userAgent.to - start;
+    spans[from + 6] = referrer.from - start;
+    spans[from + 7] = referrer.to - start;
+    spans[from + 8] = country.from - start;
+    spans[from + 9] = country.to - start;
   }
 
   /** A pageview decoded from the record. */

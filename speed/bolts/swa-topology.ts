@@ -13,6 +13,7 @@
  */
 import type { PartitionName } from '../../log/log.js';
 import type { CountingRules } from './counting-rules.js';
+import type { DimensionValues } from './dimension-values.js';
 import { NormalizeBolt } from './normalize-bolt.js';
 import { PageviewSpout } from './pageview-spout.js';
 import type { PartitionWork } from '../generations/partition-work.js';
@@ -25,6 +26,7 @@ const tasks = 2;
 export interface SwaTopologyOptions {
   readonly rules: CountingRules;
   readonly persons: PersonCoupons;
+  readonly values: DimensionValues;
   /** Partitions may come and go. */
   readonly work: ReadonlyMap<PartitionName, PartitionWork>;
   readonly seed: number;
@@ -34,12 +36,12 @@ export interface SwaTopologyOptions {
 }
 
 export function buildSwaTopology(options: SwaTopologyOptions): { topology: Topology; spout: PageviewSpout } {
-  const { rules, persons, work, seed, monotonic, onError } = options;
+  const { rules, persons, values, work, seed, monotonic, onError } = options;
   const spout = new PageviewSpout();
   const builder = new TopologyBuilder();
   builder.setSpout('pageview spout', () => spout);
   builder
-    .setBolt('normalize', () => new NormalizeBolt(rules, work, persons), tasks)
+    .setBolt('normalize', () => new NormalizeBolt(rules, work, persons, values), tasks)
     .shuffleGrouping('pageview spout', 'slices');
   builder
     .setBolt('update view', () => new UpdateViewBolt(work), tasks)

@@ -1,7 +1,7 @@
 /**
  * The update view bolt: adds views to `Map<URL, SortedMap<hour, sketch>>` of the partition they came from. By fields
- * grouping one task sees all of one URL, so no two tasks ever touch one page. What its domain gets follows from its pages,
- * when the epoch is committed.
+ * grouping one task sees all of one URL, so no two tasks ever touch one page. What its domain and the values of dimensions get
+ * follows from its pageviews, when the epoch is committed.
  */
 import type { PartitionName } from '../../log/log.js';
 import type { PartitionNotes, SliceViews } from '../store/view-changes.js';

@@ -20,6 +20,7 @@ import { decodeCell, type StoredCell } from '../store/cell-codec.js';
 import { cellKey } from '../store/cell-key.js';
 import type { CellSubject } from '../store/cell-subject.js';
 import { CountingRules } from '../bolts/counting-rules.js';
+import { DimensionValues } from '../bolts/dimension-values.js';
 import { FailedRecords } from '../bolts/failed-records.js';
 import { LogIntake, type Slice, type SliceFacts } from '../bolts/log-intake.js';
 import type { PageviewSpout } from '../bolts/pageview-spout.js';
@@ -107,10 +108,12 @@ export class Generation {
     this.#add(prepared);
     const rules = new CountingRules(options.rules, options.hash);
     const persons = new PersonCoupons(options.view);
+    const values = new DimensionValues(options.rules.dimensions, options.hash);
     const onError = (error: unknown): void => void (this.#lastError = error);
     const { topology, spout } = buildSwaTopology({
       rules,
       persons,
+      values,
       work: this.#work,
       seed: options.clock(),
       monotonic: this.#now,

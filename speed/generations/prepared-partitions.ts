@@ -10,6 +10,7 @@ import { checkCut, offsetAt } from '../../log/cut.js';
 import { parsePartitionName, type Log, type Offsets, type PartitionName } from '../../log/log.js';
 import type { BatchView } from '../../facts/views/view.js';
 import { CountingRules } from '../bolts/counting-rules.js';
+import { ValueCombinations } from '../bolts/dimension-values.js';
 import { PageNames } from '../bolts/page-names.js';
 import { PartitionRepeats } from '../bolts/partition-repeats.js';
 import type { PartitionWork } from './partition-work.js';
@@ -48,6 +49,7 @@ export interface PreparedPartitions {
 
 /** Over all partitions of the log. */
 const rememberedPages = 100_000;
+const rememberedCombinations = 100_000;
 
 /**
  * Prepares `options.partitions`. Throws `log.mismatch` when the log is another one or ends below what was read,
@@ -85,8 +87,10 @@ export async function preparePartitions(options: PreparationOptions): Promise<Pr
 }
 
 function newWork({ rules, log, hash, dedupWindow }: PreparationOptions): PartitionWork {
+  const share = (remembered: number): number => Math.ceil(remembered / log.partitions.length);
   return {
-    names: new PageNames(rules.url, Math.ceil(rememberedPages / log.partitions.length), hash),
+    names: new PageNames(rules, share(rememberedPages), hash),
+    combinations: new ValueCombinations(share(rememberedCombinations)),
     repeats: new PartitionRepeats(new DedupWindow(dedupWindow)),
     changes: new ChangeGatherer(),
   };

@@ -161,6 +161,7 @@ class Look implements RecordVisitor {
   readonly #from: number;
   #inPages = 0;
   #inDomains = 0;
+  readonly #inDimensions = new Map<string, number>();
 
   constructor(from: number) {
     this.#from = from;
@@ -173,9 +174,12 @@ class Look implements RecordVisitor {
       return;
     }
     checkRecord(key, new Uint8Array(value)); // a copy begins at a word, as cells are read
-    const kind = parseCellKey(key)?.kind;
-    if (kind === 'page') this.#inPages += decodePageviews(value).pageviews;
-    if (kind === 'domain') this.#inDomains += decodePageviews(value).pageviews;
+    const cell = parseCellKey(key);
+    if (cell === undefined) return;
+    const { pageviews } = decodePageviews(value);
+    if (cell.kind === 'page') this.#inPages += pageviews;
+    else if (cell.kind === 'domain') this.#inDomains += pageviews;
+    else this.#inDimensions.set(cell.dimension, (this.#inDimensions.get(cell.dimension) ?? 0) + pageviews);
   }
 
   end(): void {
@@ -186,6 +190,9 @@ class Look implements RecordVisitor {
       throw wrong(
         `it has counted ${pageviews} pageviews, but its pages hold ${this.#inPages} and its domains ${this.#inDomains}`,
       );
+    for (const [dimension, inValues] of this.#inDimensions)
+      if (inValues > pageviews)
+        throw wrong(`it has counted ${pageviews} pageviews, but its values of ${dimension} hold ${inValues}`);
   }
 }
 

@@ -3,12 +3,14 @@
  *
  *   page     'p' domain 00 url 00 hour       all pages of a domain lie together, and all hours of a page
  *   domain   'd' domain 00 hour
+ *   value    'v' dimension 00 domain 00 value 00 hour
  *
- * with the hour as 4 bytes, big-endian, so that LMDB's byte order is the order of time. Normalised URLs and domains are
- * ASCII without control characters, so 00 ends them. LMDB keys are at most 1,978 bytes: a longer URL is named by
+ * with the hour as 4 bytes, big-endian, so that LMDB's byte order is the order of time. Normalised URLs, domains and names
+ * of dimensions are ASCII without control characters, and values are UTF-8 without them, so 00 ends them. LMDB keys are at most 1,978 bytes: a longer URL is named by
  * 01 and its SHA-256, and the cell's value carries the URL itself.
  */
 import { createHash } from 'node:crypto';
+import type { Subject } from '../../facts/views/view.js';
 import type { CellSubject } from './cell-subject.js';
 
 /** URLs up to this many bytes stand in the key itself. */
@@ -19,6 +21,8 @@ export const longestKeyBytes = 2_048;
 const hourBytes = 4;
 const pageTag = 0x70;
 const domainTag = 0x64;
+const valueTag = 0x76;
+const tags: Readonly<Record<Subject['kind'], number>> = { page: pageTag, domain: domainTag, value: valueTag };
 const endTag = 0x00;
 const hashTag = 0x01;
 
@@ -30,19 +34,31 @@ export function isHashed(name: string): boolean {
 /** Writes a cell's key into the buffer, which must have `longestKeyBytes` from there on; returns where it ends. */
 export function writeCellKey(buffer: Buffer, from: number, subject: CellSubject, hour: number): number {
   let end = from;
-  buffer[end++] = subject.kind === 'page' ? pageTag : domainTag;
+  buffer[end++] = tags[subject.kind];
+  if (subject.kind === 'value') {
+    end += buffer.write(subject.dimension, end, 'latin1');
+    buffer[end++] = endTag;
+  }
   end += buffer.write(subject.domain, end, 'latin1');
   buffer[end++] = endTag;
-  if (subject.kind === 'page') {
-    if (isHashed(subject.name)) {
-      buffer[end++] = hashTag;
-      end += createHash('sha256').update(subject.name).digest().copy(buffer, end);
-    } else {
-      end += buffer.write(subject.name, end, 'latin1');
-    }
+  if (subject.kind !== 'domain') {
+    end = writeName(buffer, end, subject);
     buffer[end++] = endTag;
   }
   return buffer.writeUInt32BE(hour, end);
+}
+
+function writeName(buffer: Buffer, from: number, { kind, name }: CellSubject): number {
+  if (!isHashed(name)) return from + buffer.write(name, from, kind === 'page' ? 'latin1' : 'utf8');
+  buffer[from] = hashTag;
+  return (
+    from +
+    1 +
+    createHash('sha256')
+      .update(name)
+      .digest()
+      .copy(buffer, from + 1)
+  );
 }
 
 /** The first key of a subject at or after `hour`, as a buffer of its own. */
@@ -65,12 +81,22 @@ export function cellRange(
 
 /** Half-open key range of all page cells of a domain. */
 export function pageRange(domain: string): { readonly start: Buffer; readonly end: Buffer } {
-  const name = Buffer.from(domain, 'latin1');
-  const tag = Buffer.of(pageTag);
-  return {
-    start: Buffer.concat([tag, name, Buffer.of(endTag)]),
-    end: Buffer.concat([tag, name, Buffer.of(endTag + 1)]),
-  };
+  return rangeBelow(pageTag, domain);
+}
+
+/** Half-open key range of the cells of all values that a domain has in a dimension. */
+export function valueRange(
+  dimension: string,
+  domain: string,
+): { readonly start: Buffer; readonly end: Buffer } {
+  return rangeBelow(valueTag, `${dimension}\0${domain}`);
+}
+
+function rangeBelow(tag: number, name: string): { readonly start: Buffer; readonly end: Buffer } {
+  const start = Buffer.concat([Buffer.of(tag), Buffer.from(name, 'latin1'), Buffer.of(endTag)]);
+  const end = Buffer.from(start);
+  end[end.length - 1] = endTag + 1;
+  return { start, end };
 }
 
 /** Half-open key range of the domain cells that come after a domain; '' for all of them. */
@@ -86,29 +112,40 @@ export function hourOfCellKey(key: Uint8Array): number {
   return (high | ((key[at + 2] ?? 0) << 8) | (key[at + 3] ?? 0)) >>> 0;
 }
 
-export interface ParsedKey {
-  readonly kind: 'page' | 'domain';
-  readonly domain: string;
-  /** undefined for a domain, and for a page whose key holds a hash. */
-  readonly url: string | undefined;
-  readonly hour: number;
-}
+export type ParsedKey =
+  | { readonly kind: 'domain'; readonly domain: string; readonly hour: number }
+  | {
+      readonly kind: 'page';
+      readonly domain: string;
+      /** undefined when the key holds a hash. */
+      readonly url: string | undefined;
+      readonly hour: number;
+    }
+  | {
+      readonly kind: 'value';
+      readonly dimension: string;
+      readonly domain: string;
+      readonly value: string;
+      readonly hour: number;
+    };
 
 /** Reads a cell key; undefined for any other record of a store. */
 export function parseCellKey(stored: Uint8Array): ParsedKey | undefined {
   const key = Buffer.from(stored.buffer, stored.byteOffset, stored.length);
   const tag = key[0];
-  if (tag !== pageTag && tag !== domainTag) return undefined;
-  const domainEnd = key.indexOf(endTag, 1);
+  if (tag !== pageTag && tag !== domainTag && tag !== valueTag) return undefined;
   const hourAt = key.length - hourBytes;
-  const domain = key.toString('latin1', 1, domainEnd);
   const hour = key.readUInt32BE(hourAt);
-  if (tag === domainTag) return { kind: 'domain', domain, url: undefined, hour };
-  const hashed = key[domainEnd + 1] === hashTag;
-  return {
-    kind: 'page',
-    domain,
-    url: hashed ? undefined : key.toString('latin1', domainEnd + 1, hourAt - 1),
-    hour,
-  };
+  const firstEnd = key.indexOf(endTag, 1);
+  const first = key.toString('latin1', 1, firstEnd);
+  if (tag === domainTag) return { kind: 'domain', domain: first, hour };
+  if (tag === valueTag) {
+    const domainEnd = key.indexOf(endTag, firstEnd + 1);
+    const domain = key.toString('latin1', firstEnd + 1, domainEnd);
+    const value = key.toString('utf8', domainEnd + 1, hourAt - 1);
+    return { kind: 'value', dimension: first, domain, value, hour };
+  }
+  const hashed = key[firstEnd + 1] === hashTag;
+  const url = hashed ? undefined : key.toString('latin1', firstEnd + 1, hourAt - 1);
+  return { kind: 'page', domain: first, url, hour };
 }

@@ -1,26 +1,21 @@
-/** What has cells: a page or a domain, that is, a site. */
+/** What has cells: a page, a domain, that is, a site, or a value of a dimension of a domain. */
 import { domainOf } from '../../facts/url/domain.js';
 import type { Subject } from '../../facts/views/view.js';
+import { Numbered } from './hour-numbers.js';
 
-/**
- * One object stands for its page or domain again and again within one partition, and knows where it has its cells among
- * those that the present epoch touches: so they are found without a search.
- */
-export class CellSubject {
-  /** What is said below is about this one. */
-  epoch: object | undefined;
-  /** The number of the cell it was last counted in, and that cell's hour. */
-  recentCell = 0;
-  recentHour = 0;
-  newestCell = 0;
-
+/** One object stands for its subject again and again within one partition. Its numbers are those of its cells. */
+export class CellSubject extends Numbered {
   constructor(
-    readonly kind: 'page' | 'domain',
-    /** The page's normalised URL, or the domain itself. */
+    readonly kind: Subject['kind'],
+    /** The page's normalised URL, the domain itself, or the value. */
     readonly name: string,
-    /** A page's key begins with its domain. */
+    /** A page's or value's key holds its domain. */
     readonly domain: string,
-  ) {}
+    /** Name of a value's dimension; '' for others. */
+    readonly dimension = '',
+  ) {
+    super();
+  }
 
   static page(url: string): CellSubject {
     return new CellSubject('page', url, domainOf(url));
@@ -30,7 +25,21 @@ export class CellSubject {
     return new CellSubject('domain', domain, domain);
   }
 
+  static value(dimension: string, domain: string, value: string): CellSubject {
+    return new CellSubject('value', value, domain, dimension);
+  }
+
   static of(subject: Subject): CellSubject {
-    return subject.kind === 'page' ? CellSubject.page(subject.url) : CellSubject.domain(subject.domain);
+    if (subject.kind === 'page') return CellSubject.page(subject.url);
+    if (subject.kind === 'domain') return CellSubject.domain(subject.domain);
+    return CellSubject.value(subject.dimension, subject.domain, subject.value);
+  }
+}
+
+/** The values that pageviews of a domain have together. Its numbers are those of groups of cells. */
+export class ValueCombination extends Numbered {
+  /** @param subjects one for each kept dimension; undefined where the pageviews have no value */
+  constructor(readonly subjects: readonly (CellSubject | undefined)[]) {
+    super();
   }
 }

@@ -65,8 +65,10 @@ export class CommitThread {
       this.#thread = this.#begin();
     }
     const thread = this.#thread;
-    const { keys, keyEnds, siteCells, views } = commit.cells;
-    const transfer = [keys.buffer, keyEnds.buffer, siteCells.buffer, views.buffer];
+    const { keys, keyEnds, siteCells, views, combinations, combinationCells } = commit.cells;
+    const transfer = [keys, keyEnds, siteCells, views, combinations, combinationCells].map(
+      ({ buffer }) => buffer,
+    );
     this.#committing++;
     try {
       await this.#ask(thread, { kind: 'commit', ...commit }, transfer);

@@ -126,7 +126,7 @@ export class PartitionStore {
     let taken = '';
     for (const key of this.#db.getKeys({ start: Buffer.of(1), limit: mostKeysSampled })) {
       const cell = parseCellKey(key);
-      if (cell?.url === undefined) continue;
+      if (cell?.kind !== 'page' || cell.url === undefined) continue;
       if (cell.url !== taken && (seen++ % step !== 0 || pages.size >= most)) continue;
       taken = cell.url;
       pages.set(taken, [...(pages.get(taken) ?? []), cell.hour]);

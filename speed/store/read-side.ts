@@ -12,6 +12,7 @@ import { systemClock } from '../../lib/time/clock.js';
 import { isAtWork, readStatus } from '../../lib/process/status.js';
 import type { LogId, Offset, Offsets, PartitionName } from '../../log/log.js';
 import { mergeAscending } from '../../lib/memory/merge-ascending.js';
+import { spelledValue } from '../../facts/dimensions/value.js';
 import { SketchCell } from '../../facts/views/sketch-cell.js';
 import type {
   BucketCell,
@@ -19,12 +20,21 @@ import type {
   PageCount,
   RealtimeView,
   Subject,
+  ValueCount,
   ViewId,
 } from '../../facts/views/view.js';
 import { decodeCell, decodePageviews } from './cell-codec.js';
 import { CellSubject } from './cell-subject.js';
 import { decodeEdges, edgeRange, nextOfEdgeKey } from './edge-block.js';
-import { cellRange, domainsAfter, hourOfCellKey, pageRange, parseCellKey } from './cell-key.js';
+import {
+  cellRange,
+  domainsAfter,
+  hourOfCellKey,
+  pageRange,
+  parseCellKey,
+  valueRange,
+  type ParsedKey,
+} from './cell-key.js';
 import { generationIds, pointerPath, readPointer, storeDir, type Pointer } from './layout.js';
 import { lmdbDamage } from '../../lib/files/lmdb-file.js';
 import {
@@ -279,7 +289,7 @@ class Snapshot implements RealtimeView {
 
   forEachHour(subject: Subject, fromHour: number, toHour: number, visit: (cell: BucketCell) => void): void {
     const parts = this.#partsIn(fromHour, toHour);
-    if (parts.length === 0) return;
+    if (parts.length === 0 || !mayHaveCells(subject)) return;
     const range = cellRange(CellSubject.of(subject), clampHour(fromHour), clampHour(toHour));
     for (const { store, transaction } of parts) {
       reading(store, () => {
@@ -292,8 +302,22 @@ class Snapshot implements RealtimeView {
   }
 
   *pages(domain: string, fromHour: number, toHour: number): Generator<PageCount | undefined> {
+    const range = pageRange(domain);
     for (const part of this.#partsIn(fromHour, toHour))
-      yield* readingAll(part.store, pagesOf(part, domain, fromHour, toHour));
+      for (const page of readingAll(part.store, namesOf(part, range, fromHour, toHour, urlOf)))
+        yield page && { url: page.name, pageviews: page.pageviews };
+  }
+
+  *values(
+    dimension: string,
+    domain: string,
+    fromHour: number,
+    toHour: number,
+  ): Generator<ValueCount | undefined> {
+    const range = valueRange(dimension, domain);
+    for (const part of this.#partsIn(fromHour, toHour))
+      for (const value of readingAll(part.store, namesOf(part, range, fromHour, toHour, valueOf)))
+        yield value && { value: value.name, pageviews: value.pageviews };
   }
 
   domains(): Iterable<string> {
@@ -344,28 +368,43 @@ function* domainsOf({ store, transaction }: Part): Generator<string> {
 
 const cellsBetweenPauses = 1_000;
 
-function* pagesOf(
+/** Adds up the cells of each subject in a range of keys, in which all of a subject lie together. */
+function* namesOf(
   { store, transaction }: Part,
-  domain: string,
+  range: { readonly start: Buffer; readonly end: Buffer },
   fromHour: number,
   toHour: number,
-): Generator<PageCount | undefined> {
-  let page: { url: string; pageviews: number } | undefined;
+  nameOf: (key: ParsedKey, storedUrl: string) => string,
+): Generator<{ readonly name: string; readonly pageviews: number } | undefined> {
+  let counted: { name: string; pageviews: number } | undefined;
   let cells = 0;
-  for (const { key, value } of store.db.getRange({ ...pageRange(domain), transaction })) {
+  for (const { key, value } of store.db.getRange({ ...range, transaction })) {
     if (++cells % cellsBetweenPauses === 0) yield undefined;
     const parsed = parseCellKey(key);
     if (parsed === undefined || parsed.hour < fromHour || parsed.hour >= toHour) continue;
-    const { pageviews, url: storedUrl } = decodePageviews(value);
-    const url = parsed.url ?? storedUrl;
-    if (page?.url === url) {
-      page.pageviews += pageviews;
+    const { pageviews, url } = decodePageviews(value);
+    const name = nameOf(parsed, url);
+    if (counted?.name === name) {
+      counted.pageviews += pageviews;
       continue;
     }
-    if (page !== undefined) yield page;
-    page = { url, pageviews };
+    if (counted !== undefined) yield counted;
+    counted = { name, pageviews };
   }
-  if (page !== undefined) yield page;
+  if (counted !== undefined) yield counted;
+}
+
+function urlOf(key: ParsedKey, storedUrl: string): string {
+  return (key.kind === 'page' ? key.url : undefined) ?? storedUrl;
+}
+
+function valueOf(key: ParsedKey): string {
+  return key.kind === 'value' ? key.value : '';
+}
+
+/** False for what is not a value's spelling, which may be too long for a key. */
+function mayHaveCells(subject: Subject): boolean {
+  return subject.kind !== 'value' || subject.value === spelledValue(subject.value);
 }
 
 const lastHour = 2 ** 32 - 1;

@@ -9,7 +9,8 @@ import type { Offset } from '../../log/log.js';
 import type { WaitingEdge } from '../../facts/views/view.js';
 import type { CellNumbers } from '../arrays/cells.js';
 import { isHashed, longestKeyBytes, writeCellKey } from './cell-key.js';
-import type { CellSubject } from './cell-subject.js';
+import type { CellSubject, ValueCombination } from './cell-subject.js';
+import { HourNumbers, noNumber } from './hour-numbers.js';
 
 export interface ViewChanges {
   /** The position that the partition has with them. */
@@ -63,6 +64,8 @@ export interface SliceViews {
   readonly pages: readonly SitePage[];
   readonly hours: Int32Array;
   readonly coupons: Uint32Array;
+  /** None when no dimension is kept. */
+  readonly combinations: readonly ValueCombination[];
 }
 
 /** Gathers the changes of one epoch after the other. */
@@ -92,27 +95,28 @@ export class ChangeGatherer {
   }
 }
 
-const noCell = -1;
-
 class Epoch {
   #keys = new Uint8Array(2 ** 16);
   #keyBuffer = Buffer.from(this.#keys.buffer);
   readonly #keyEnds: number[] = [];
-  readonly #hours: number[] = [];
-  /** Another cell of the same subject: mostly there are one or two. -1 for none. */
-  readonly #others: number[] = [];
+  readonly #cells = new HourNumbers();
   readonly #siteCells: number[] = [];
   readonly #longUrls = new Map<number, string>();
   #views = new Uint32Array(2 ** 14);
   #viewsEnd = 0;
+  #dimensions = 0;
+  readonly #combinations = new HourNumbers();
+  readonly #combinationCells: number[] = [];
+  #combinationOfViews = new Uint32Array(0);
   readonly #edges: WaitingEdge[] = [];
   #deadLetters = 0;
   #repeats = 0;
   #lastReceivedAt = -1;
   readonly #refused = new Map<string, number>();
 
-  addPageviews({ pages, hours, coupons }: SliceViews, rows: Int32Array): void {
+  addPageviews({ pages, hours, coupons, combinations }: SliceViews, rows: Int32Array): void {
     this.#reserveViews(2 * rows.length);
+    if (combinations.length > 0) this.#addCombinations(combinations, hours, rows);
     const views = this.#views;
     let end = this.#viewsEnd;
     for (let i = 0; i < rows.length; i++) {
@@ -137,7 +141,7 @@ class Epoch {
   changes(next: Offset): ViewChanges {
     let fromHour = Infinity;
     let toHour = 0;
-    for (const hour of this.#hours) {
+    for (const hour of this.#cells.hours) {
       fromHour = Math.min(fromHour, hour);
       toHour = Math.max(toHour, hour + 1);
     }
@@ -151,6 +155,9 @@ class Epoch {
         longUrls: this.#longUrls,
         siteCells: Int32Array.from(this.#siteCells),
         views: this.#views.subarray(0, this.#viewsEnd),
+        dimensions: this.#dimensions,
+        combinations: this.#combinationOfViews.subarray(0, this.#dimensions === 0 ? 0 : this.#viewsEnd / 2),
+        combinationCells: Int32Array.from(this.#combinationCells),
       },
       tally: {
         pageviews: this.#viewsEnd / 2,
@@ -167,27 +174,45 @@ class Epoch {
   }
 
   #cellOfPage(page: SitePage, hour: number): number {
-    if (page.recentHour === hour && page.epoch === this) return page.recentCell;
-    const cell = this.#find(page, hour);
-    if (this.#siteCells[cell] === noCell) this.#siteCells[cell] = this.#find(page.site, hour);
+    let cell = this.#cells.find(page, hour);
+    if (cell !== noNumber) return cell;
+    cell = this.#addCell(page, hour);
+    this.#siteCells[cell] = this.#cellOf(page.site, hour);
     return cell;
   }
 
-  #find(subject: CellSubject, hour: number): number {
-    let cell = subject.epoch === this ? subject.newestCell : noCell;
-    while (cell !== noCell && this.#hours[cell] !== hour) cell = this.#others[cell] ?? noCell;
-    if (cell === noCell) cell = this.#add(subject, hour);
-    subject.recentCell = cell;
-    subject.recentHour = hour;
-    return cell;
+  /** Beside their views, which are yet to be added. */
+  #addCombinations(combinations: readonly ValueCombination[], hours: Int32Array, rows: Int32Array): void {
+    let end = this.#viewsEnd / 2;
+    const needed = end + rows.length;
+    if (needed > this.#combinationOfViews.length)
+      this.#combinationOfViews = grown(this.#combinationOfViews, needed);
+    for (let i = 0; i < rows.length; i++) {
+      const row = rows[i] ?? 0;
+      const combination = combinations[row];
+      if (combination === undefined) break;
+      this.#combinationOfViews[end++] = this.#numberOf(combination, hours[row] ?? 0);
+    }
   }
 
-  #add(subject: CellSubject, hour: number): number {
-    const cell = this.#hours.push(hour) - 1;
-    this.#others.push(subject.epoch === this ? subject.newestCell : noCell);
-    this.#siteCells.push(noCell);
-    subject.epoch = this;
-    subject.newestCell = cell;
+  #numberOf(combination: ValueCombination, hour: number): number {
+    let number = this.#combinations.find(combination, hour);
+    if (number !== noNumber) return number;
+    number = this.#combinations.add(combination, hour);
+    this.#dimensions = combination.subjects.length;
+    for (const subject of combination.subjects)
+      this.#combinationCells.push(subject === undefined ? noNumber : this.#cellOf(subject, hour));
+    return number;
+  }
+
+  #cellOf(subject: CellSubject, hour: number): number {
+    const cell = this.#cells.find(subject, hour);
+    return cell === noNumber ? this.#addCell(subject, hour) : cell;
+  }
+
+  #addCell(subject: CellSubject, hour: number): number {
+    const cell = this.#cells.add(subject, hour);
+    this.#siteCells.push(noNumber);
     if (isHashed(subject.name)) this.#longUrls.set(cell, subject.name);
     this.#addKey(subject, hour);
     return cell;

@@ -4,7 +4,7 @@ import { encodeRecord } from '../../facts/record.js';
 import { makeRules } from '../../facts/rules.js';
 import type { NewRecord } from '../../log/log.js';
 
-export const rules = makeRules({ queryAllow: [], bots: 'exclude' });
+export const rules = makeRules({ urlQueryAllow: [], bots: 'exclude' });
 export const hour0 = 490_000;
 export const time0 = hour0 * 3_600_000;
 

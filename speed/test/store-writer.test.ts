@@ -23,6 +23,9 @@ function changes(): CellChanges {
     longUrls: new Map(),
     siteCells: Int32Array.of(0),
     views: Uint32Array.of(0, (1 << 26) | 7),
+    dimensions: 0,
+    combinations: new Uint32Array(0),
+    combinationCells: new Int32Array(0),
   };
 }
 

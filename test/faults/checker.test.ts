@@ -9,7 +9,7 @@ import { placed } from '../oracle/ledger.js';
 import { checkHistory, findingKinds, type FindingKind, type Stored } from './checker.js';
 import { History, type Answered, type SentFact } from './history.js';
 
-const counting = { rules: makeRules({ queryAllow: [], bots: 'exclude' }), window: 100 };
+const counting = { rules: makeRules({ urlQueryAllow: [], bots: 'exclude' }), window: 100 };
 const hour = 490_000;
 const subject = { kind: 'page', url: 'https://example.com/' } as const;
 

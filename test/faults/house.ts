@@ -82,7 +82,7 @@ export class FaultsHouse {
   private constructor(config: Config, env: Readonly<Record<string, string>>) {
     this.dataDir = config.dataDir;
     this.config = config;
-    this.counting = { rules: makeRules({ queryAllow: [], bots: 'exclude' }), window: config.dedupWindow };
+    this.counting = { rules: makeRules({ urlQueryAllow: [], bots: 'exclude' }), window: config.dedupWindow };
     this.#env = {
       PATH: process.env['PATH'] ?? '',
       SWA_DATA_DIR: config.dataDir,

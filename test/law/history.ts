@@ -14,6 +14,8 @@ export interface ViewSpec {
   readonly spelling: number;
   readonly time: number;
   readonly agent: number;
+  readonly referrer: number;
+  readonly country: number;
   readonly form: (typeof forms)[number];
 }
 
@@ -41,7 +43,8 @@ export interface AgainSpec {
     | 'ids' // another visitor; another pair
     | 'subject' // another page; the other type of edge
     | 'spelling' // of the page; the ends of the pair swapped
-    | 'agent';
+    | 'userAgent'
+    | 'referrer';
   readonly to: number;
 }
 
@@ -93,9 +96,11 @@ const view: fc.Arbitrary<ViewSpec> = fc.record({
   partition: fc.nat(pageviewPartitions - 1),
   visitor: fc.nat(visitors.length - 1),
   page: early(2, pages.length),
-  spelling: fc.nat(3),
+  spelling: fc.nat(11),
   time: early(6, times.length),
-  agent: fc.nat(6),
+  agent: fc.nat(7),
+  referrer: fc.oneof(fc.constant(0), fc.nat(11)),
+  country: fc.nat(5),
   form,
 });
 
@@ -121,7 +126,8 @@ const again: fc.Arbitrary<AgainSpec> = fc.record({
     'ids' as const,
     'subject' as const,
     'spelling' as const,
-    'agent' as const,
+    'userAgent' as const,
+    'referrer' as const,
   ),
   to: fc.nat(7),
 });

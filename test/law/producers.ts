@@ -4,7 +4,7 @@ import { parsePartitionName, partitionName, type PartitionName, type Topic } fro
 import type { MemoryLog } from '../../speed/test/memory-log.js';
 import type { Placed } from '../oracle/oracle.js';
 import type { AgainSpec, RecordSpec } from './history.js';
-import { forms, invalidBytes, pages, pick, start, times, visitors, withAgent, write } from './records.js';
+import { forms, invalidBytes, pages, pick, start, times, visitors, withText, write } from './records.js';
 
 interface Told extends Placed {
   readonly value: Uint8Array;
@@ -35,7 +35,9 @@ export class Producers {
           receivedAt: start,
         };
         const place = this.#partition('pageviews', spec.partition);
-        return this.#put(place, withAgent(fact, spec.agent), spec.form, spec.page);
+        const ofAgent = withText(fact, 'userAgent', spec.agent);
+        const told = withText(withText(ofAgent, 'referrer', spec.referrer), 'country', spec.country);
+        return this.#put(place, told, spec.form, spec.page);
       }
       case 'edge': {
         const fact: EquivEdge = {
@@ -101,7 +103,7 @@ export class Producers {
 function changedView(fact: Pageview, { change, to }: AgainSpec, page: number): Pageview {
   if (change === 'time') return { ...fact, timestamp: pick(times, to) };
   if (change === 'ids') return { ...fact, visitor: pick(visitors, to * 7) };
-  if (change === 'agent') return withAgent(fact, to);
+  if (change === 'userAgent' || change === 'referrer') return withText(fact, change, to);
   return { ...fact, url: pick(pick(pages, page), to) };
 }
 

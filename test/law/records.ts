@@ -39,12 +39,22 @@ export const pages: readonly (readonly string[])[] = [
     'https://example.com',
     'HTTPS://EXAMPLE.com:443/?utm=1#top',
     'https://u:p@example.com',
+    'https://example.com/?utm_source=Letter&utm_campaign=May&utm_medium=mail',
+    'https://example.com/?a=1&utm_source=%4cetter&utm_source=second',
+    'https://example.com?utm_campaign=Summer+sale%21&utm_source=',
+    'https://example.com/?utm_source=Ü+%FF%00x#utm_source=fragment',
+    `https://example.com/?utm_source=${'ü'.repeat(70)}&utm_campaign=${'long'.repeat(40)}`,
+    'https://example.com/?UTM_SOURCE=upper&xutm_source=other&utm_source=search.example',
+    'https://example.com/#?utm_source=fragment',
+    'https://example.com/?utm_campaign=May',
   ],
   [
     'https://example.com/a',
     'https://example.com/a/',
     'https://example.com/%61',
     'https://example.com/b/../a?q=1',
+    'https://example.com/a?utm_source=letter',
+    'https://example.com/a?utm_source=example.com',
   ],
   ['http://www.example.org/%C3%BC', 'http://www.example.org/ü', 'http://WWW.example.org:80/%c3%bc'],
   ['http://blog.example.co.uk/x', 'http://blog.example.co.uk/x#y'],
@@ -62,16 +72,35 @@ export const times: readonly number[] = hours.flatMap((hour) =>
 );
 export const lateBefore = start - 300 * 24 * hourMs;
 
+/** Strings of the kinds there are: tagged by a bot rule, of families and versions, none. */
 const crawler = 'Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)';
 const agents = [
   undefined,
   crawler,
-  'Mozilla/5.0 (X11; Linux x86_64) Firefox/130.0',
+  'Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0',
+  'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Firefox/128.0',
+  'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36',
+  'Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1',
   '',
   'ü',
-  undefined,
-  undefined,
 ];
+
+const referrers = [
+  undefined,
+  'https://www.search.example/find?q=one',
+  'HTTP://SEARCH.example:80',
+  'https://u:p@news.search.example/a\\b',
+  'https://example.com/a',
+  'http://other.example.co.uk/x',
+  'https://Bücher.example/ü',
+  'android-app://com.example.app',
+  'https://letter/',
+  '',
+  '/relative',
+  `https://search.example/${'long/'.repeat(400)}`,
+];
+
+const countries = [undefined, 'DE', 'de', 'US', '', 'Germany'];
 
 export function pick<T>(from: readonly T[], at: number): T {
   const picked = from[at % from.length];
@@ -79,10 +108,16 @@ export function pick<T>(from: readonly T[], at: number): T {
   return picked;
 }
 
-export function withAgent(fact: Pageview, at: number): Pageview {
-  const { userAgent: _, ...bare } = fact;
-  const userAgent = agents[at % agents.length];
-  return userAgent === undefined ? bare : { ...bare, userAgent };
+/** What a pageview may say of the one who views and of where he comes from. */
+const optionalTexts = { userAgent: agents, referrer: referrers, country: countries } as const;
+export type OptionalText = keyof typeof optionalTexts;
+
+/** The fact with one of its optional texts taken from the list of that. */
+export function withText(fact: Pageview, text: OptionalText, at: number): Pageview {
+  const { userAgent, referrer, country, ...bare } = fact;
+  const from = optionalTexts[text];
+  const texts = { userAgent, referrer, country, [text]: from[at % from.length] };
+  return { ...bare, ...Object.fromEntries(Object.entries(texts).filter(([, value]) => value !== undefined)) };
 }
 
 // ---- Ways to write a fact
@@ -148,6 +183,7 @@ export const invalidRecords: readonly (readonly [Topic, string])[] = [
   json('pageviews', { ...view, url: ['https://example.com/'] }),
   json('pageviews', { ...view, eventId: '' }),
   json('pageviews', { ...view, userAgent: 5 }),
+  json('pageviews', { ...view, referrer: ['https://search.example/'] }),
   json('pageviews', { ...view, receivedAt: undefined }),
   ...[-1, 0.5, 0, start / 1_000, 1e15, 1e300, null, '2025-03-01T00:00:00Z'].map((timestamp) =>
     json('pageviews', { ...view, timestamp }),

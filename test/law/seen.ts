@@ -24,4 +24,13 @@ export class Seen {
   /** Cells that one of the layers held as registers. */
   registers = 0;
   joinedIds = 0;
+  /** By dimension: the most different values in one history. */
+  readonly values: Record<string, number> = {};
+
+  /** What must not be zero; of values there must be several. */
+  get all(): Readonly<Record<string, number>> {
+    const { values, ...counts } = this;
+    const several = Object.entries(values).map(([dimension, count]) => [`values of ${dimension}`, count - 1]);
+    return { ...counts, ...Object.fromEntries(several) };
+  }
 }

@@ -26,7 +26,7 @@ import { lateBefore } from './records.js';
 import type { Seen } from './seen.js';
 import { SpeedSide, type StallingCommits } from './speed-side.js';
 
-const rules = makeRules({ queryAllow: [], bots: 'exclude' });
+const rules = makeRules({ urlQueryAllow: [], bots: 'exclude' });
 
 export class LawSystem {
   readonly #config: Config;
@@ -208,7 +208,11 @@ export class LawSystem {
 
   #countFacts(): void {
     const { ledger, invalid } = this.#producers;
-    const { uncounted } = countedViews(ledger, rules);
+    const { views, uncounted } = countedViews(ledger, rules);
+    for (const { name } of rules.dimensions.kept) {
+      const values = new Set(views.map((view) => view.values.get(name)));
+      this.#seen.values[name] = Math.max(this.#seen.values[name] ?? 0, values.size);
+    }
     const edges = ledger.filter(({ fact }) => fact.type !== 'pageview');
     this.#seen.facts += ledger.length;
     this.#seen.invalidRecords += invalid;

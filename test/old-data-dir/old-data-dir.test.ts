@@ -13,8 +13,11 @@ import { listRuns } from '../../serving/batch-runs.js';
 import { projectRoot } from '../../lib/files/assets.js';
 import { reaches } from '../../log/cut.js';
 import { hourMs } from '../../lib/time/buckets.js';
+import { dimensions } from '../../facts/subjects.js';
 import { readCurrent } from '../../serving/current.js';
 import { joined, over, tallyOf, type Pair } from '../oracle/oracle.js';
+import { valuesIn } from '../oracle/compare.js';
+import { valuesOf, type ViewTexts } from '../oracle/values.js';
 import { eventually, startTestSystem, type Answer, type TestSystem } from '../running-system.js';
 import type { Stated } from './facts.js';
 
@@ -24,6 +27,11 @@ const windows = [
   [Date.UTC(2022, 11, 31, 23) / hourMs, Date.UTC(2023, 0, 1, 23) / hourMs],
   [Date.UTC(2024, 1, 29, 21) / hourMs, Date.UTC(2024, 2, 2, 21) / hourMs],
 ] as const;
+const breakdownSchema = z.object({
+  data: z.object({
+    values: z.array(z.object({ value: z.string(), visitors: z.number(), pageviews: z.number() })),
+  }),
+});
 const personSchema = z.object({ data: z.object({ person: z.string(), ids: z.array(z.string()) }) });
 
 test('a data directory of view format 5 starts, recomputes by itself, answers right and goes on', async (t) => {
@@ -124,10 +132,11 @@ async function compare(system: TestSystem, facts: readonly Stated[], when: strin
   const views = facts
     .filter((one) => one.kind === 'view')
     .filter((one) => one.not === undefined)
-    .map(({ page, domain, visitor, time }, offset) => {
+    .map(({ page, domain, visitor, time, sent }, offset) => {
       const hour = Math.floor(time / hourMs);
       assert.ok(windows.some(([from, to]) => hour >= from && hour < to));
-      return { partition: 'pageviews/0', offset, page, domain, visitor, timestamp: time } as const;
+      const values = valuesOf(textsOf(sent, page), { page, domain }, dimensions);
+      return { partition: 'pageviews/0', offset, page, domain, visitor, timestamp: time, values } as const;
     });
   const persons = joined(livePairs(facts));
   const tally = tallyOf(views, (visitor) => persons.get(visitor) ?? visitor);
@@ -153,6 +162,21 @@ async function compare(system: TestSystem, facts: readonly Stated[], when: strin
       }
     }
   }
+  for (const domain of new Set(views.map((view) => view.domain))) {
+    for (const { name } of dimensions) {
+      for (const [from, to] of windows) {
+        const range = { from: String(from * hourMs), to: String(to * hourMs), limit: '1000' };
+        const query = new URLSearchParams({ domain, by: name, ...range }).toString();
+        const { data } = breakdownSchema.parse(await (await system.get(`/v1/breakdown?${query}`)).json());
+        const expected = valuesIn(tally, name, domain)
+          .map((value) => ({ value, ...over(tally, `value ${name} ${domain} ${value}`, from, to) }))
+          .filter(({ pageviews }) => pageviews > 0)
+          .map(({ value, people, pageviews }) => [value, { visitors: people.size, pageviews }] as const);
+        const answered = data.values.map(({ value, ...counts }) => [value, counts] as const);
+        assert.deepEqual(new Map(answered), new Map(expected), `${when}: ${query}`);
+      }
+    }
+  }
   for (const visitor of new Set(views.map((one) => one.visitor))) {
     const response = await system.get(`/v1/persons/${encodeURIComponent(visitor)}`);
     const { data } = personSchema.parse(await response.json());
@@ -161,6 +185,12 @@ async function compare(system: TestSystem, facts: readonly Stated[], when: strin
     assert.equal(data.person, person, `${when}: ${visitor}`);
     assert.deepEqual(new Set(data.ids), new Set([visitor, ...ids]), `${when}: ${visitor}`);
   }
+}
+
+/** What dimensions are made of. A line of a log has its agent in the last field; none of ours has a referrer. */
+function textsOf(sent: Extract<Stated, { kind: 'view' }>['sent'], page: string): ViewTexts {
+  if (typeof sent !== 'string') return sent as unknown as ViewTexts; // as makeFacts writes it
+  return { url: page, userAgent: /"([^"]*)"$/.exec(sent)?.[1] ?? '' };
 }
 
 /** Of each pair the last word counts; facts come in order of time. */

@@ -3,8 +3,8 @@ import { coupon } from 'hyperloglog-ts';
 import type { Rules } from '../../facts/rules.js';
 import { domainOf } from '../../facts/url/domain.js';
 import { SketchCell } from '../../facts/views/sketch-cell.js';
-import type { BatchView, PageCount, ViewId, ViewMeta } from '../../facts/views/view.js';
-import { nameOf, subjectOf } from './compare.js';
+import type { BatchView, PageCount, ValueCount, ViewId, ViewMeta } from '../../facts/views/view.js';
+import { nameOf, subjectOf, totalOf, valuesIn } from './compare.js';
 import { batchTally } from './layers.js';
 import { before, personsOf, type Placed } from './oracle.js';
 
@@ -17,8 +17,10 @@ export function oracleView(
   lgK: number,
 ): BatchView {
   const covered = before(ledger, cut.next);
-  const { subjects } = batchTally(covered, rules);
-  const counts = { pageviews: 0, pages: 0, domains: 0, persons: 0, mappedIds: 0 };
+  const tally = batchTally(covered, rules);
+  const { subjects } = tally;
+  const values = Object.fromEntries(rules.dimensions.kept.map((dimension) => [dimension.name, 0]));
+  const counts = { pageviews: 0, pages: 0, domains: 0, values, persons: 0, mappedIds: 0 };
   const id = `v${String(number).padStart(6, '0')}-00000000` as ViewId;
   return {
     meta: {
@@ -49,12 +51,15 @@ export function oracleView(
     },
     forEachVisitHour: () => undefined,
     *pages(domain): Generator<PageCount> {
-      for (const [name, buckets] of subjects) {
+      for (const name of subjects.keys()) {
         const subject = subjectOf(name);
         if (subject.kind !== 'page' || domainOf(subject.url) !== domain) continue;
-        const months = [...buckets].filter(([bucket]) => bucket.startsWith('month'));
-        yield { url: subject.url, pageviews: months.reduce((sum, [, { pageviews }]) => sum + pageviews, 0) };
+        yield { url: subject.url, pageviews: totalOf(tally, name) };
       }
+    },
+    *values(dimension, domain): Generator<ValueCount> {
+      for (const value of valuesIn(tally, dimension, domain))
+        yield { value, pageviews: totalOf(tally, nameOf({ kind: 'value', dimension, domain, value })) };
     },
     *domains() {
       for (const name of subjects.keys()) if (name.startsWith('domain ')) yield name.slice('domain '.length);

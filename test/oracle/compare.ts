@@ -5,12 +5,13 @@
 import assert from 'node:assert/strict';
 import { coupon } from 'hyperloglog-ts';
 import { makeRules, type Rules } from '../../facts/rules.js';
+import { dimensions } from '../../facts/subjects.js';
 import { spans, type Span } from '../../lib/time/buckets.js';
 import type { BatchView, BucketCell, RealtimeView, Subject } from '../../facts/views/view.js';
 import { batchTally } from './layers.js';
-import { joined, livePairs, type Bucket, type Placed, type Tally } from './oracle.js';
+import { compareBytes, joined, livePairs, type Bucket, type Placed, type Tally } from './oracle.js';
 
-const defaultRules = makeRules({ queryAllow: [], bots: 'exclude' });
+const defaultRules = makeRules({ urlQueryAllow: [], bots: 'exclude' });
 
 /** Beyond all buckets of times that facts may have. */
 const [from, to] = [-100_000, 400_000_000];
@@ -34,12 +35,16 @@ export function assertViewEquals(
   assert.deepEqual([...view.domains()], domains.toSorted());
   const pages = domains.flatMap((domain) => [...view.pages(domain)]);
   assert.deepEqual(pages.map(({ url }) => url).toSorted(), subjectsOfKind(tally, 'page').toSorted());
-  for (const { url, pageviews } of pages) {
-    const months = [...(tally.subjects.get(`page ${url}`) ?? [])].filter(([name]) =>
-      name.startsWith('month'),
-    );
-    const all = months.reduce((sum, [, bucket]) => sum + bucket.pageviews, 0);
-    assert.equal(pageviews, all, `pageviews of ${url} in the listing`);
+  for (const { url, pageviews } of pages)
+    assert.equal(pageviews, totalOf(tally, `page ${url}`), `pageviews of ${url} in the listing`);
+  for (const domain of domains) {
+    for (const { name } of dimensions) {
+      const expected = valuesIn(tally, name, domain).map((value) => ({
+        value,
+        pageviews: totalOf(tally, `value ${name} ${domain} ${value}`),
+      }));
+      assert.deepEqual([...view.values(name, domain)], expected, `${name} of ${domain} in the listing`);
+    }
   }
   for (const [name, buckets] of tally.subjects) {
     const found = new FoundCells(view.meta.lgK);
@@ -70,8 +75,19 @@ export function assertViewEquals(
   }
   const mappedIds = assertPersonsEqual(view, ledger);
   const { pageviews, people } = tally;
-  const counts = { pageviews, pages: pages.length, domains: domains.length, persons: people.size, mappedIds };
-  assert.deepEqual(view.meta.counts, counts);
+  const values = rules.dimensions.kept.map(({ name }): [string, number] => [
+    name,
+    domains.reduce((sum, domain) => sum + valuesIn(tally, name, domain).length, 0),
+  ]);
+  assert.deepEqual(view.meta.counts, {
+    pageviews,
+    pages: pages.length,
+    domains: domains.length,
+    values: Object.fromEntries(values),
+    persons: people.size,
+    mappedIds,
+  });
+  assert.deepEqual(Object.entries(view.meta.counts.values), values, 'in the order of the table');
   return compared;
 }
 
@@ -107,6 +123,13 @@ function assertHoursEqual(views: readonly (BatchView | RealtimeView)[], tally: T
   assert.deepEqual(domains.toSorted(), subjectsOfKind(tally, 'domain').toSorted());
   const pages = domains.flatMap((domain) => views.flatMap((view) => [...pagesOf(view, domain)]));
   assert.deepEqual([...new Set(pages)].toSorted(), subjectsOfKind(tally, 'page').toSorted());
+  for (const domain of domains) {
+    for (const { name } of dimensions) {
+      const listed = new Set(views.flatMap((view) => [...listedValues(view, name, domain)]));
+      const expected = valuesIn(tally, name, domain);
+      assert.deepEqual([...listed].toSorted(compareBytes), expected, `${name} of ${domain} in the listings`);
+    }
+  }
   for (const [name, buckets] of tally.subjects) {
     const found = new FoundCells(lgK);
     for (const view of views) {
@@ -125,18 +148,43 @@ function* pagesOf(view: BatchView | RealtimeView, domain: string): Generator<str
   for (const page of listed) if (page !== undefined) yield page.url;
 }
 
-/** 'page https://…' or 'domain example.com', as the oracle names a subject. */
+function* listedValues(view: BatchView | RealtimeView, dimension: string, domain: string): Generator<string> {
+  const listed =
+    'forEachHour' in view ? view.values(dimension, domain, 0, to) : view.values(dimension, domain);
+  for (const each of listed) if (each !== undefined) yield each.value;
+}
+
+/** As the oracle names a subject: 'page https://…', 'domain example.com', 'value source example.com direct'. */
 export function nameOf(subject: Subject): string {
-  return subject.kind === 'page' ? `page ${subject.url}` : `domain ${subject.domain}`;
+  if (subject.kind === 'page') return `page ${subject.url}`;
+  if (subject.kind === 'domain') return `domain ${subject.domain}`;
+  return `value ${subject.dimension} ${subject.domain} ${subject.value}`;
 }
 
 /** The subject of a name. */
 export function subjectOf(name: string): Subject {
-  const rest = name.slice(name.indexOf(' ') + 1);
-  return name.startsWith('page ') ? { kind: 'page', url: rest } : { kind: 'domain', domain: rest };
+  const [kind, first = '', second = '', ...rest] = name.split(' ');
+  if (kind === 'page') return { kind, url: name.slice('page '.length) };
+  if (kind === 'domain') return { kind, domain: first };
+  return { kind: 'value', dimension: first, domain: second, value: rest.join(' ') };
 }
 
-function subjectsOfKind({ subjects }: Tally, kind: Subject['kind']): string[] {
+/** The values of a dimension that a domain has, in UTF-8 byte order. */
+export function valuesIn({ subjects }: Tally, dimension: string, domain: string): string[] {
+  const prefix = `value ${dimension} ${domain} `;
+  return [...subjects.keys()]
+    .filter((name) => name.startsWith(prefix))
+    .map((name) => name.slice(prefix.length))
+    .toSorted(compareBytes);
+}
+
+/** Pageviews of a subject over all. */
+export function totalOf({ subjects }: Tally, name: string): number {
+  const months = [...(subjects.get(name) ?? [])].filter(([bucket]) => bucket.startsWith('month'));
+  return months.reduce((sum, [, { pageviews }]) => sum + pageviews, 0);
+}
+
+function subjectsOfKind({ subjects }: Tally, kind: 'page' | 'domain'): string[] {
   return [...subjects.keys()]
     .filter((name) => name.startsWith(`${kind} `))
     .map((name) => name.slice(kind.length + 1));

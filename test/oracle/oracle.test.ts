@@ -6,12 +6,14 @@ import { assetPath } from '../../lib/files/assets.js';
 import { admit } from '../../facts/door.js';
 import type { EquivEdge, Fact, Pageview } from '../../facts/fact.js';
 import { makeRules } from '../../facts/rules.js';
+import { dimensions } from '../../facts/subjects.js';
 import type { Offsets } from '../../log/log.js';
 import { batchTally, generationTally, realtimeTally } from './layers.js';
 import { placed } from './ledger.js';
 import { compareBytes, countedViews, joined, livePairs, over, visitsOf, type Placed } from './oracle.js';
+import { oracleDimensions } from './values.js';
 
-const rules = makeRules({ queryAllow: [], bots: 'exclude' });
+const rules = makeRules({ urlQueryAllow: [], bots: 'exclude' });
 const noon = Date.UTC(2024, 1, 29, 12);
 const minute = 60_000;
 const hour0 = noon / (60 * minute);
@@ -234,5 +236,12 @@ test('a visit ends after 30 minutes without a view, counts in the hour it began,
         ]),
       ],
     ]),
+  );
+});
+
+test('the oracle has a line for every dimension of the table, and no other', () => {
+  assert.deepEqual(
+    Object.keys(oracleDimensions),
+    dimensions.map(({ name }) => name),
   );
 });

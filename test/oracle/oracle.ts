@@ -1,7 +1,8 @@
 /**
  * The oracle: what every view must say of a log, computed in the plainest way: arrays, Maps and Sets, everything from
  * the first fact on each time. It is the specification of the counting that the batch layer and the speed layer are both
- * held to, so it uses no code of either. Only the rules that turn one text into another (URL, domain, bot) are shared.
+ * held to, so it uses no code of either. Only the rules that turn one text into another (URL, domain, bot, and those of the values of
+ * dimensions in values.ts) are shared.
  *
  *   ledger ──which facts count──> views, edges ──who is one person──> personOf ──> buckets of each subject, visits
  *
@@ -12,6 +13,7 @@ import type { Rules } from '../../facts/rules.js';
 import type { Offsets, PartitionName } from '../../log/log.js';
 import { domainOf } from '../../facts/url/domain.js';
 import { isPlaceholder } from './placeholders.js';
+import { valuesOf } from './values.js';
 
 /** A place in the log. */
 export interface Place {
@@ -31,6 +33,8 @@ export interface CountedView extends Place {
   readonly domain: string;
   readonly visitor: string;
   readonly timestamp: number;
+  /** By name of each dimension that is kept, where it has one. */
+  readonly values: ReadonlyMap<string, string>;
 }
 
 export interface Bucket {
@@ -40,7 +44,7 @@ export interface Bucket {
 }
 
 export interface Tally {
-  /** Subject ('page https://…', 'domain example.com'), then bucket ('hour 490000', 'day 20416', 'month 670'). */
+  /** Subject ('page https://…', 'domain example.com', 'value source example.com direct'), then bucket ('hour 490000', 'day 20416', 'month 670'). */
   readonly subjects: ReadonlyMap<string, ReadonlyMap<string, Bucket>>;
   /** Domain, then hour. */
   readonly visits: ReadonlyMap<string, ReadonlyMap<number, Visits>>;
@@ -104,7 +108,11 @@ export function countedViews(
       lastSeen.set(event, offset);
       const isWithin = window === undefined || offset < (window.from[partition] ?? 0);
       if (earlier !== undefined && (isWithin || offset - earlier <= window.size)) uncounted.repeat++;
-      else views.push({ partition, offset, page: page.url, domain: domainOf(page.url), visitor, timestamp });
+      else {
+        const domain = domainOf(page.url);
+        const values = valuesOf(fact, { page: page.url, domain }, rules.dimensions.kept);
+        views.push({ partition, offset, page: page.url, domain, visitor, timestamp, values });
+      }
     }
   }
   return { views, uncounted };
@@ -192,8 +200,9 @@ const dayMs = 24 * hourMs;
 const visitGapMs = 30 * 60_000;
 
 /** A line for each kind of subject. */
-function subjectsOf({ page, domain }: CountedView): string[] {
-  return [`page ${page}`, `domain ${domain}`];
+function subjectsOf({ page, domain, values }: CountedView): string[] {
+  const ofValues = [...values].map(([dimension, value]) => `value ${dimension} ${domain} ${value}`);
+  return [`page ${page}`, `domain ${domain}`, ...ofValues];
 }
 
 function bucketsOf(timestamp: number): string[] {

@@ -1,4 +1,4 @@
-/** A copy of the project, built, in which faults are planted one at a time. */
+/** A copy of the project, built, in which faults are planted one at a time, or other edits made. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -48,28 +48,44 @@ export class CopiedProject {
   ): Promise<Outcome> {
     const before = edits.map(({ file }) => ({ file, text: readFileSync(join(this.#dir, file), 'utf8') }));
     try {
-      for (const { file, find, replace } of edits) this.#edit(file, find, replace);
-      await this.#build();
-      return await this.#runTest(test, env, timeoutMs);
+      for (const { file, find, replace } of edits) this.edit(file, find, replace);
+      await this.build();
+      return await this.runTest(test, env, timeoutMs);
     } finally {
       for (const { file, text: original } of before.toReversed())
         writeFileSync(join(this.#dir, file), original);
     }
   }
 
-  #edit(file: string, find: string, replace: string): void {
+  read(file: string): string {
+    return readFileSync(join(this.#dir, file), 'utf8');
+  }
+
+  /** Writes a file that is not there yet. */
+  create(file: string, content: string): void {
+    writeFileSync(join(this.#dir, file), content, { flag: 'wx' });
+  }
+
+  /** Replaces a text that must be there once. */
+  edit(file: string, find: string, replace: string): void {
     const path = join(this.#dir, file);
     const parts = readFileSync(path, 'utf8').split(find);
     assert.equal(parts.length, 2, `${file} has this text ${parts.length - 1} times, not once:\n${find}`);
     writeFileSync(path, parts.join(replace));
   }
 
-  async #build(): Promise<void> {
+  /** Fails when it does not compile. */
+  async build(): Promise<void> {
     const { code, output } = await this.#node(['node_modules/typescript/bin/tsc', '-b'], {}, longestMs);
-    assert.equal(code, 0, `the fault does not compile:\n${output}`);
+    assert.equal(code, 0, `it does not compile:\n${output}`);
   }
 
-  async #runTest(test: string, env: Readonly<Record<string, string>>, timeoutMs: number): Promise<Outcome> {
+  /** Of one test file, from the project's root, without its ending; it must have been built. */
+  async runTest(
+    test: string,
+    env: Readonly<Record<string, string>>,
+    timeoutMs = longestMs,
+  ): Promise<Outcome> {
     const begin = performance.now();
     const { code, output } = await this.#node(
       ['--test-reporter=tap', '--test-force-exit', compiled(test)],

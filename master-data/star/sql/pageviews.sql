@@ -6,6 +6,8 @@ select
   coalesce(swa_visitors(visitor), 0) as visitor,
   coalesce(swa_agents(user_agent), 0) as agent,
   coalesce(swa_referrers(referrer), 0) as referrer,
+  case when contains(url, '{tagsMark}') then swa_tags(url) else 0 end as tags,
+  case when country is null then 0 else swa_countries(country) end as country,
   coalesce(timestamp, -1) as timestamp,
   coalesce(hash(event_id), 0) as event
 from {source}

@@ -1,6 +1,6 @@
 /** Faults in putting the two layers together. */
 import type { PlantedFault } from '../fault.js';
-import { edit, faultsOf } from '../room-fault.js';
+import { edit, faultsOf, quick } from '../room-fault.js';
 
 const fault = faultsOf('query');
 
@@ -86,5 +86,89 @@ export const queryFaults: readonly PlantedFault[] = [
       "'unread-partitions': unreadRecords !== null && unreadRecords > 0,",
       "'unread-partitions': unreadRecords === -1,",
     ),
+  ),
+  fault(
+    'pages',
+    'the top ends with the first candidate that does not get in',
+    edit(
+      'query/answers/top.ts',
+      '      } else best.offer(entry);\n',
+      '      } else best.offer(entry);\n      if (best.refused) return;\n',
+    ),
+  ),
+  fault(
+    'pages',
+    'what was seen lately ranks by its realtime pageviews alone',
+    edit(
+      'query/answers/top.ts',
+      'pageviews: pageviews + (batch.pageviewsOf.get(name) ?? 0) });',
+      'pageviews: pageviews + 0 * (batch.pageviewsOf.get(name) ?? 0) });',
+    ),
+  ),
+  quick(
+    fault(
+      'breakdown',
+      'values rank by pageviews instead of people',
+      edit('query/answers/top.ts', 'rank: people.visitors, people });', 'rank: entry.pageviews, people });'),
+    ),
+  ),
+  fault(
+    'breakdown',
+    'the search ends when as many values are found as are listed',
+    edit(
+      'query/answers/top.ts',
+      'if (!best.takes(atBest(next)) ||',
+      'if (best.ranked().length === this.#asking.question.limit || !best.takes(atBest(next)) ||',
+    ),
+  ),
+  fault(
+    'breakdown',
+    'sketches are read of every candidate',
+    edit(
+      'query/answers/top.ts',
+      "question.by === 'visitors' && best.takes(entry)) {",
+      "question.by === 'visitors') {",
+    ),
+  ),
+  fault(
+    'breakdown',
+    'ties go by UTF-16 units',
+    edit(
+      'query/answers/top.ts',
+      '|| compareUtf8(a.name, b.name);',
+      '|| (compareUtf8(a.name, b.name) === 0 ? 0 : a.name < b.name ? -1 : 1);',
+    ),
+  ),
+  fault(
+    'breakdown',
+    'a value that was pushed out of the list is forgotten',
+    edit(
+      'query/answers/top.ts',
+      '    this.#entries.pop();\n    this.refused = true;\n',
+      '    this.#entries.pop();\n',
+    ),
+  ),
+  fault(
+    'breakdown',
+    'pageviews without a value count as further values',
+    edit(
+      'query/answers/top.ts',
+      'if (next.isFresh || this.#countOld(next).pageviews > 0) return true;',
+      'if (next.isFresh || this.#uncounted > 0) return true;',
+    ),
+  ),
+  fault(
+    'breakdown',
+    'a dimension that is not kept can be asked for',
+    edit(
+      'query/question.ts',
+      'const names = kept.map(',
+      'const names = (kept.length > 0 ? dimensions : kept).map(',
+    ),
+  ),
+  fault(
+    'ranks',
+    'lists are kept without end',
+    edit('query/engine/ranks.ts', 'if (this.#lists.size < listsKept &&', 'if (this.#lists.size >= 0 &&'),
   ),
 ];

@@ -87,4 +87,31 @@ export const speedFaults: readonly PlantedFault[] = [
       'let newest = 0;\nconst nothing: CountablePageviews = {',
     ),
   ),
+  fault(
+    'dimensions',
+    'what one field says of a pageview is not looked at when another has been seen with the rest',
+    edit(
+      'speed/bolts/dimension-values.ts',
+      'for (const field of this.#fields) {',
+      'for (const field of this.#fields.slice(1)) {',
+    ),
+  ),
+  fault(
+    'dimensions',
+    'values are counted in the hour that their combination was first met in',
+    edit(
+      'speed/store/view-changes.ts',
+      'this.#numberOf(combination, hours[row] ?? 0)',
+      'this.#numberOf(combination, combination.numbers === this.#combinations ? combination.recentHour : (hours[row] ?? 0))',
+    ),
+  ),
+  fault(
+    'dimensions',
+    'the last dimension is not written',
+    edit(
+      'speed/arrays/cells.ts',
+      'if (combinationCells[at] >= 0) coupons[',
+      'if (combinationCells[at] >= 0 && at < from + dimensions - 1) coupons[',
+    ),
+  ),
 ];

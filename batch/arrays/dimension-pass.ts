@@ -1,0 +1,233 @@
+/**
+ * The cells of one dimension: each fact counts for one value of its domain, or for none. Who counts for what is worked out
+ * first: (domain, value) becomes a number in order of domains and of values, so what comes out does not depend on the order of
+ * facts. Then the facts of so many numbers at a time are sorted as pages and domains are, and those of a very busy value month
+ * by month: memory is bounded whatever a domain's values are.
+ */
+import { inverse } from '../../lib/memory/counting-sort.js';
+import { grown } from '../../lib/memory/grown.js';
+import type { KeyedHash } from '../../lib/memory/keyed-hash.js';
+import { factWords, factsIn, type ReadFacts } from './dealt.js';
+import type { Kernel } from './kernel.js';
+import { monthsOf } from './plan.js';
+import {
+  ResultBuilder,
+  type DimensionTable,
+  type SortJob,
+  type SortListener,
+  type SortResult,
+  type SortTables,
+} from './sort-job.js';
+import type { WordCells, Words } from './word-cells.js';
+
+const noSubject = 0xffffffff;
+
+export class DimensionPass {
+  readonly #tables: SortTables;
+  readonly #kernel: Kernel;
+  readonly #cells: WordCells;
+  readonly #hasher: KeyedHash;
+  readonly #readFacts: ReadFacts;
+
+  constructor(
+    tables: SortTables,
+    kernel: Kernel,
+    {
+      cells,
+      hasher,
+      readFacts,
+    }: { readonly cells: WordCells; readonly hasher: KeyedHash; readonly readFacts: ReadFacts },
+  ) {
+    this.#tables = tables;
+    this.#kernel = kernel;
+    this.#cells = cells;
+    this.#hasher = hasher;
+    this.#readFacts = readFacts;
+  }
+
+  run(job: SortJob, table: DimensionTable, listener: SortListener): SortResult {
+    const found = this.#subjects(job, table);
+    const result = new ResultBuilder(listener, this.#hasher);
+    const mostSubjects = 2 ** (32 - this.#kernel.hourBits);
+    const { jobRows } = this.#tables;
+    const { counts } = found;
+    for (let from = 0; from < counts.length;) {
+      let to = from + 1;
+      let rows = counts[from];
+      while (to < counts.length && to - from < mostSubjects && rows + counts[to] <= jobRows)
+        rows += counts[to++];
+      if (rows > jobRows) this.#busySubject(job, found, from, result);
+      else this.#cells.blocks(this.#gather(job, found, from, to, rows), result, from);
+      from = to;
+    }
+    listener.onRows(found.ofFact.length);
+    return result.finishValues(found.domains, found.values);
+  }
+
+  /** Which subject each fact of the job counts for. */
+  #subjects(job: SortJob, table: DimensionTable): Found {
+    const { domainOfRank, ownValues, rankOfValue } = this.#tables;
+    const { otherwise, choices } = table;
+    const numbers = new PairNumbers();
+    const ofFact = new Uint32Array(this.#rowsOf(job));
+    let at = 0;
+    this.#eachBlock(job, (facts, stride) => {
+      for (let fact = 0; fact < facts.length; fact += stride) {
+        const domain = domainOfRank[facts[fact + factWords.page]];
+        let value = otherwise;
+        for (let i = 0; i < choices.length; i++) {
+          const { word, values, exceptOwnDomain } = choices[i];
+          const own = values[facts[fact + word]];
+          if (own === 0 || (exceptOwnDomain && own === ownValues[domain])) continue;
+          value = own;
+          break;
+        }
+        ofFact[at++] = value === 0 ? noSubject : numbers.of(domain, value);
+      }
+    });
+    const { firsts: domains, seconds: values } = numbers.pairs();
+    const order = Uint32Array.from(domains.keys()).toSorted(
+      (a, b) => domains[a] - domains[b] || rankOfValue[values[a]] - rankOfValue[values[b]],
+    );
+    const ranks = inverse(order);
+    const counts = new Uint32Array(order.length);
+    for (let fact = 0; fact < ofFact.length; fact++) {
+      if (ofFact[fact] === noSubject) continue;
+      const rank = ranks[ofFact[fact]];
+      ofFact[fact] = rank;
+      counts[rank]++;
+    }
+    return {
+      ofFact,
+      counts,
+      domains: order.map((number) => domains[number]),
+      values: order.map((number) => values[number]),
+    };
+  }
+
+  /** Months of one subject that has more facts than are sorted at once. */
+  #busySubject(job: SortJob, found: Found, subject: number, result: ResultBuilder): void {
+    const { hours, jobRows } = this.#tables;
+    const months = monthsOf(hours);
+    const parts = Math.min(months.length - 1, Math.ceil(found.counts[subject] / jobRows));
+    const at = (part: number): number => months[Math.floor((part * (months.length - 1)) / parts)];
+    const made = Array.from({ length: parts }, (_, part) => {
+      const [fromHour, toHour] = [at(part), at(part + 1)];
+      const rows = this.#countIn(job, found, subject, fromHour, toHour);
+      return this.#cells.part(this.#gather(job, found, subject, subject + 1, rows, fromHour, toHour));
+    });
+    this.#cells.joined(made, result, subject);
+  }
+
+  #countIn(job: SortJob, { ofFact }: Found, subject: number, fromHour: number, toHour: number): number {
+    let [count, at] = [0, 0];
+    this.#eachBlock(job, (facts, stride) => {
+      for (let fact = factWords.hour; fact < facts.length; fact += stride, at++)
+        if (ofFact[at] === subject && facts[fact] >= fromHour && facts[fact] < toHour) count++;
+    });
+    return count;
+  }
+
+  /** Makes words of the facts of subjects [from, to), as many as `rows`. */
+  #gather(
+    job: SortJob,
+    { ofFact }: Found,
+    from: number,
+    to: number,
+    rows: number,
+    fromHour = 0,
+    toHour = this.#tables.hours.length,
+  ): Words {
+    const { hourBits } = this.#kernel;
+    const words = this.#kernel.words(rows);
+    const lastHours = new Uint32Array(to - from);
+    let isInOrder = true;
+    let [filled, at] = [0, 0];
+    this.#eachBlock(job, (facts, stride) => {
+      for (let fact = 0; fact < facts.length; fact += stride, at++) {
+        const subject = ofFact[at] - from; // beyond all others for those without one
+        if (subject < 0 || subject >= to - from) continue;
+        const hour = facts[fact + factWords.hour];
+        if (hour < fromHour || hour >= toHour) continue;
+        if (hour < lastHours[subject]) isInOrder = false;
+        lastHours[subject] = hour;
+        words[filled] = facts[fact + factWords.coupon];
+        words[filled + 1] = (subject << hourBits) | hour;
+        filled += 2;
+      }
+    });
+    return { count: rows, subjects: to - from, isInOrder };
+  }
+
+  #rowsOf({ fromShard, toShard }: SortJob): number {
+    return this.#tables.blocks.reduce((sum, { starts }) => sum + starts[toShard] - starts[fromShard], 0);
+  }
+
+  #eachBlock({ fromShard, toShard }: SortJob, visit: (facts: Uint32Array, stride: number) => void): void {
+    for (const block of this.#tables.blocks)
+      visit(factsIn(block, fromShard, toShard, this.#readFacts), block.stride);
+  }
+}
+
+/** The subjects of a job in order, and which one each of its facts counts for. */
+interface Found {
+  /** `noSubject` for none. */
+  readonly ofFact: Uint32Array;
+  /** By subject: facts, rank of the domain, number of the value. */
+  readonly counts: Uint32Array;
+  readonly domains: Uint32Array;
+  readonly values: Uint32Array;
+}
+
+/** Numbers pairs in the order in which they come, from 0. Open addressing, at most half full. */
+class PairNumbers {
+  #firsts = new Uint32Array(64);
+  #seconds = new Uint32Array(64);
+  #count = 0;
+  /** Number + 1; 0 where a slot is free. */
+  #slots = new Uint32Array(256);
+
+  of(first: number, second: number): number {
+    const mask = this.#slots.length - 1;
+    let slot = slotOf(first, second) & mask;
+    for (let number = this.#slots[slot]; number > 0; number = this.#slots[slot]) {
+      if (this.#firsts[number - 1] === first && this.#seconds[number - 1] === second) return number - 1;
+      slot = (slot + 1) & mask;
+    }
+    return this.#add(first, second, slot);
+  }
+
+  /** By number. */
+  pairs(): { readonly firsts: Uint32Array; readonly seconds: Uint32Array } {
+    return { firsts: this.#firsts.subarray(0, this.#count), seconds: this.#seconds.subarray(0, this.#count) };
+  }
+
+  #add(first: number, second: number, slot: number): number {
+    const number = this.#count++;
+    if (number === this.#firsts.length) {
+      this.#firsts = grown(this.#firsts);
+      this.#seconds = grown(this.#seconds);
+    }
+    this.#firsts[number] = first;
+    this.#seconds[number] = second;
+    this.#slots[slot] = number + 1;
+    if (2 * this.#count > this.#slots.length) this.#grow();
+    return number;
+  }
+
+  #grow(): void {
+    this.#slots = new Uint32Array(2 * this.#slots.length);
+    const mask = this.#slots.length - 1;
+    for (let number = 0; number < this.#count; number++) {
+      let slot = slotOf(this.#firsts[number], this.#seconds[number]) & mask;
+      while (this.#slots[slot] > 0) slot = (slot + 1) & mask;
+      this.#slots[slot] = number + 1;
+    }
+  }
+}
+
+/** Both numbers are small and dense: multiplied by odd constants and folded, they spread over the slots. */
+function slotOf(first: number, second: number): number {
+  const mixed = Math.imul(first, 0x9e3779b1) ^ Math.imul(second, 0x85ebca6b);
+  return (mixed ^ (mixed >>> 15)) >>> 0;
+}

@@ -1,0 +1,22 @@
+/**
+ * What is counted, as one table. Every pageview counts for its page and for the page's registrable domain, and within the
+ * domain for one value of each dimension here: batch, serving, speed, query, the API and the page loop over the table, so a
+ * further dimension is a row in it and a rule. docs/add-a-view.md adds one, line by line.
+ */
+import type { Choice } from './dimensions/choice.js';
+
+/** A dimension of a domain: a pageview has at most one value in it. */
+export interface Dimension {
+  /** As in the API and in files: lower case letters. */
+  readonly name: string;
+  /** What it tells apart, for people. */
+  readonly title: string;
+  /** Names the rules below and the lists that they rest on: equal versions, equal values. */
+  readonly version: string;
+  /** Results of rules, the first that is there counts. */
+  readonly choices: readonly Choice[];
+  /** The value of a pageview for which no rule has one; by default such a pageview has none. */
+  readonly otherwise?: string;
+}
+
+export const dimensions: readonly Dimension[] = [];

@@ -1,0 +1,27 @@
+/** What was looked up lately is the same object again; what was not is forgotten, so memory is bounded. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { KeyedHash } from '../memory/keyed-hash.js';
+import { RecentObjects } from '../memory/recent-objects.js';
+
+const hash = new KeyedHash();
+
+function wordsOf(text: string): Int32Array {
+  hash.text(text);
+  return hash.words;
+}
+
+test('an object that is looked up now and then stays, those that are not are forgotten in time', () => {
+  let turns = 0;
+  const recent = new RecentObjects<{ readonly name: string }>(100, () => turns++);
+  const often = recent.set(wordsOf('often'), 0, { name: 'often' });
+  for (let i = 0; i < 10_000; i++) {
+    recent.set(wordsOf(`once ${i}`), 0, { name: `once ${i}` });
+    assert.equal(recent.get(wordsOf('often'), 0), often);
+  }
+  assert.ok(turns >= 90, `${turns} turns`);
+  let remembered = 0;
+  for (let i = 0; i < 10_000; i++) if (recent.get(wordsOf(`once ${i}`), 0) !== undefined) remembered++;
+  assert.ok(remembered >= 99 && remembered <= 200, `${remembered} of 10,000 are remembered`);
+  assert.equal(recent.get(wordsOf('once 9999'), 0)?.name, 'once 9999');
+});

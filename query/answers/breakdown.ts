@@ -1,0 +1,78 @@
+/** The values of a dimension that a domain has in a range, by visitors, each an estimate of its own: people may have several. */
+import type { Bodies } from '../bodies.js';
+import type { Engine } from '../engine/engine.js';
+import type { Generation } from '../engine/generations.js';
+import { valuesOf } from '../engine/listing.js';
+import type { Pace } from '../engine/pace.js';
+import { column } from '../formats/table.js';
+import type { TimeRange } from '../question.js';
+import { frameOf, methodOf, type Answer } from './answer.js';
+import { emptinessOf, type Emptiness } from './empty.js';
+import { topOf, type Top } from './top.js';
+
+export interface BreakdownQuestion extends TimeRange {
+  readonly domain: string;
+  /** Name of a dimension that is kept. */
+  readonly by: string;
+  readonly limit: number;
+}
+
+export async function breakdown(
+  engine: Engine,
+  generation: Generation,
+  question: BreakdownQuestion,
+  pace: Pace,
+): Promise<Answer<Bodies['breakdown']>> {
+  const { domain, by, range, limit } = question;
+  const listing = valuesOf(by, domain);
+  const top = await topOf(
+    engine,
+    generation,
+    { listing, range, limit, by: 'visitors', withMore: true },
+    pace,
+  );
+  const { rows, limits, more } = top;
+  return {
+    body: {
+      data: {
+        domain,
+        by,
+        values: rows.map(({ name: value, visitors, pageviews, lower, upper, exact }) => ({
+          value,
+          visitors,
+          pageviews,
+          lower,
+          upper,
+          exact,
+        })),
+        more,
+        ...(rows.length === 0 ? await whyEmpty(generation, question, top, pace) : {}),
+      },
+      accuracy: { ...methodOf(generation), ...limits },
+      ...frameOf(engine, generation, question),
+    },
+    table: {
+      columns: [
+        column('value', 'text'),
+        column('visitors', 'count'),
+        column('pageviews', 'count'),
+        column('lower', 'count'),
+        column('upper', 'count'),
+        column('exact', 'flag'),
+      ],
+      rows: rows.map((row) => [row.name, row.visitors, row.pageviews, row.lower, row.upper, row.exact]),
+    },
+  };
+}
+
+/** A view that an earlier version made holds no dimension that came later, until the next run. */
+async function whyEmpty(
+  generation: Generation,
+  { by, domain }: BreakdownQuestion,
+  { pageviews }: Top,
+  pace: Pace,
+): Promise<Emptiness> {
+  if (pageviews === 0) return emptinessOf(generation, [{ kind: 'domain', domain }], pace);
+  const isHeld = Object.hasOwn(generation.batch.meta.counts.values, by) || generation.realtime !== undefined;
+  return { emptyReason: isHeld ? 'no-values-in-range' : 'dimension-not-counted-yet' };
+}

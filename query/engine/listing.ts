@@ -1,0 +1,53 @@
+/**
+ * What is listed of a domain: its pages, or its values of a dimension. Either way a pageview of the domain counts for one of
+ * them at most, which is all that ranking them needs to know.
+ */
+import type { BatchView, RealtimeView, Subject } from '../../facts/views/view.js';
+import type { HourRange } from './tally.js';
+
+export interface Listed {
+  /** URL of the page, or the value. */
+  readonly name: string;
+  readonly pageviews: number;
+}
+
+export interface Listing {
+  /** Unlike for different listings. */
+  readonly key: string;
+  readonly domain: string;
+  subjectOf(name: string): Subject;
+  /** All of a batch view, with their pageviews over the whole view, ascending. */
+  ofBatch(batch: BatchView): Iterable<Listed>;
+  /** Those with realtime pageviews in the range; more than once or undefined as `RealtimeView.pages` says. */
+  ofRealtime(realtime: RealtimeView, range: HourRange): Iterable<Listed | undefined>;
+}
+
+export function pagesOf(domain: string): Listing {
+  return {
+    key: `pages ${domain}`,
+    domain,
+    subjectOf: (url) => ({ kind: 'page', url }),
+    *ofBatch(batch) {
+      for (const { url, pageviews } of batch.pages(domain)) yield { name: url, pageviews };
+    },
+    *ofRealtime(realtime, { from, to }) {
+      for (const page of realtime.pages(domain, from, to))
+        yield page === undefined ? undefined : { name: page.url, pageviews: page.pageviews };
+    },
+  };
+}
+
+export function valuesOf(dimension: string, domain: string): Listing {
+  return {
+    key: `${dimension} ${domain}`,
+    domain,
+    subjectOf: (value) => ({ kind: 'value', dimension, domain, value }),
+    *ofBatch(batch) {
+      for (const { value, pageviews } of batch.values(dimension, domain)) yield { name: value, pageviews };
+    },
+    *ofRealtime(realtime, { from, to }) {
+      for (const each of realtime.values(dimension, domain, from, to))
+        yield each === undefined ? undefined : { name: each.value, pageviews: each.pageviews };
+    },
+  };
+}
