@@ -4,6 +4,8 @@
  * further dimension is a row in it and a rule. docs/add-a-view.md adds one, line by line.
  */
 import type { Choice } from './dimensions/choice.js';
+import { referrerDomain } from './dimensions/referrer.js';
+import { sourceVersion, utmSource } from './dimensions/source.js';
 
 /** A dimension of a domain: a pageview has at most one value in it. */
 export interface Dimension {
@@ -19,4 +21,15 @@ export interface Dimension {
   readonly otherwise?: string;
 }
 
-export const dimensions: readonly Dimension[] = [];
+export const dimensions: readonly Dimension[] = [
+  {
+    name: 'source',
+    title: 'Where visits come from: utm_source, else the domain that linked, else direct',
+    version: sourceVersion,
+    choices: [
+      { text: 'tags', result: 'source', rule: utmSource },
+      { text: 'referrer', result: 'domain', rule: referrerDomain, exceptOwnDomain: true },
+    ],
+    otherwise: 'direct',
+  },
+];

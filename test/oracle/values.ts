@@ -2,6 +2,10 @@
  * The oracle's table of dimensions: what value each has for a pageview, chosen here by itself. Only the rules that turn one
  * text into another are shared with the layers.
  */
+import { referrerDomain } from '../../facts/dimensions/referrer.js';
+import { utmSource } from '../../facts/dimensions/source.js';
+import { tagsOf } from '../../facts/dimensions/tags.js';
+import { spelledValue } from '../../facts/dimensions/value.js';
 import type { Pageview } from '../../facts/fact.js';
 
 /** Where a pageview counts: its normalised URL and its registrable domain. */
@@ -16,7 +20,9 @@ export type ViewTexts = Pick<Pageview, 'url' | 'referrer' | 'userAgent' | 'count
 export type ValueOf = (view: ViewTexts, site: Site) => string;
 
 /** A line for each dimension. */
-export const oracleDimensions: Readonly<Record<string, ValueOf>> = {};
+export const oracleDimensions: Readonly<Record<string, ValueOf>> = {
+  source: ({ url, referrer }, site) => tagged(utmSource, url) || elsewhere(referrer, site) || 'direct',
+};
 
 /** The values of a pageview in these dimensions, by name; without those in which it has none. */
 export function valuesOf(
@@ -32,4 +38,30 @@ export function valuesOf(
     if (value !== '') values.set(name, value);
   }
   return values;
+}
+
+type Rule = (text: string) => string | undefined;
+
+function tagged(rule: Rule, url: string): string {
+  return spelledValue(rule(tagsOf(url)));
+}
+
+/** The domain that a referrer lies in, unless the page lies there itself. */
+function elsewhere(referrer: string | undefined, { domain }: Site): string {
+  const from = linking(referrer);
+  return from === domain ? '' : from;
+}
+
+const linking = remembering(referrerDomain);
+
+/** The spelled result of a slow rule: the oracle starts from the first fact again and again. */
+function remembering(rule: Rule): (text: string | undefined) => string {
+  const results = new Map<string, string>();
+  return (text = '') => {
+    const known = results.get(text);
+    if (known !== undefined) return known;
+    const result = spelledValue(rule(text));
+    results.set(text, result);
+    return result;
+  };
 }
