@@ -3,6 +3,7 @@
  * domain for one value of each dimension here: batch, serving, speed, query, the API and the page loop over the table, so a
  * further dimension is a row in it and a rule. docs/add-a-view.md adds one, line by line.
  */
+import { browserOf, browserVersion } from './dimensions/browser.js';
 import type { Choice } from './dimensions/choice.js';
 import { referrerDomain } from './dimensions/referrer.js';
 import { sourceVersion, utmSource } from './dimensions/source.js';
@@ -31,5 +32,12 @@ export const dimensions: readonly Dimension[] = [
       { text: 'referrer', result: 'domain', rule: referrerDomain, exceptOwnDomain: true },
     ],
     otherwise: 'direct',
+  },
+  {
+    name: 'browser',
+    title: 'Family of the browser',
+    version: browserVersion,
+    choices: [{ text: 'userAgent', result: 'browser', rule: browserOf }],
+    otherwise: 'unknown',
   },
 ];

@@ -2,6 +2,7 @@
  * The oracle's table of dimensions: what value each has for a pageview, chosen here by itself. Only the rules that turn one
  * text into another are shared with the layers.
  */
+import { browserOf } from '../../facts/dimensions/browser.js';
 import { referrerDomain } from '../../facts/dimensions/referrer.js';
 import { utmSource } from '../../facts/dimensions/source.js';
 import { tagsOf } from '../../facts/dimensions/tags.js';
@@ -22,6 +23,7 @@ export type ValueOf = (view: ViewTexts, site: Site) => string;
 /** A line for each dimension. */
 export const oracleDimensions: Readonly<Record<string, ValueOf>> = {
   source: ({ url, referrer }, site) => tagged(utmSource, url) || elsewhere(referrer, site) || 'direct',
+  browser: ({ userAgent }) => browser(userAgent) || 'unknown',
 };
 
 /** The values of a pageview in these dimensions, by name; without those in which it has none. */
@@ -52,6 +54,7 @@ function elsewhere(referrer: string | undefined, { domain }: Site): string {
   return from === domain ? '' : from;
 }
 
+const browser = remembering(browserOf);
 const linking = remembering(referrerDomain);
 
 /** The spelled result of a slow rule: the oracle starts from the first fact again and again. */

@@ -1,0 +1,10 @@
+/** The family of a browser: 'Mozilla/5.0 ... Firefox/128.0' -> 'Firefox'. Versions are dropped. */
+import { UAParser } from 'ua-parser-js';
+import { versionOf } from '../../lib/files/package-version.js';
+
+export const browserVersion = `1;ua-parser-js=${versionOf('ua-parser-js')}`;
+
+/** Undefined where none is recognised. */
+export function browserOf(userAgent: string): string | undefined {
+  return new UAParser(userAgent).getBrowser().name;
+}
