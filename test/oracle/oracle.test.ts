@@ -7,7 +7,10 @@ import { admit } from '../../facts/door.js';
 import type { EquivEdge, Fact, Pageview } from '../../facts/fact.js';
 import { makeRules } from '../../facts/rules.js';
 import { dimensions } from '../../facts/subjects.js';
-import type { Offsets } from '../../log/log.js';
+import type { BatchView } from '../../facts/views/view.js';
+import type { LogId, Offsets } from '../../log/log.js';
+import { oracleView } from './batch-view.js';
+import { assertViewEquals } from './compare.js';
 import { batchTally, generationTally, realtimeTally } from './layers.js';
 import { placed } from './ledger.js';
 import { compareBytes, countedViews, joined, livePairs, over, visitsOf, type Placed } from './oracle.js';
@@ -244,4 +247,125 @@ test('the oracle has a line for every dimension of the table, and no other', () 
     Object.keys(oracleDimensions),
     dimensions.map(({ name }) => name),
   );
+});
+
+const firefox = 'Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0';
+
+/** Of one pageview each, the value of a dimension. */
+function valueIn(dimension: string, change: Partial<Pageview>): string | undefined {
+  const { views } = countedViews(placed([view('a', '/x', 'e', change)]), rules);
+  return views[0]?.values.get(dimension);
+}
+
+test('a source is the utm_source, else the domain of a referrer elsewhere, else direct', () => {
+  const url = 'https://www.example.com/x?utm_source=May+Letter';
+  for (const [source, change] of [
+    ['direct', {}],
+    ['direct', { referrer: '' }],
+    ['direct', { referrer: 'not a URL' }],
+    ['direct', { referrer: 'https://shop.example.com/' }],
+    ['search.example', { referrer: 'https://www.search.example/find?q=x' }],
+    ['may letter', { url }],
+    ['may letter', { url, referrer: 'https://www.search.example/' }],
+    ['search.example', { url: 'https://example.com/?utm_source=', referrer: 'https://search.example' }],
+  ] as const)
+    assert.equal(valueIn('source', change), source, JSON.stringify(change));
+});
+
+test('a browser is a family, or not known', () => {
+  assert.equal(valueIn('browser', { userAgent: firefox }), 'firefox');
+  assert.equal(valueIn('browser', { userAgent: firefox.replaceAll('130', '9') }), 'firefox');
+  for (const change of [{}, { userAgent: '' }, { userAgent: 'Mozilla/5.0 (X11; Linux x86_64)' }])
+    assert.equal(valueIn('browser', change), 'unknown');
+});
+
+test('values count within their domain, those of the dimensions that are kept', () => {
+  const facts = [
+    view('a', '/x', 'e1', { userAgent: firefox }),
+    view('b', '/y', 'e2', { url: 'https://b.example/?utm_source=Letter  x' }),
+    view('b', '/y', 'e3', { url: 'https://b.example/', userAgent: firefox }),
+  ];
+  const valuesOf = (names: readonly string[]): string[] => {
+    const { subjects } = batchTally(
+      placed(facts),
+      makeRules({ urlQueryAllow: [], bots: 'exclude', dimensions: names }),
+    );
+    return [...subjects.keys()].filter((name) => name.startsWith('value ')).toSorted();
+  };
+  const browsers = ['b.example firefox', 'b.example unknown', 'example.com firefox'];
+  const sources = ['b.example direct', 'b.example letter  x', 'example.com direct'];
+  assert.deepEqual(valuesOf(['source', 'browser']), [
+    ...browsers.map((name) => `value browser ${name}`),
+    ...sources.map((name) => `value source ${name}`),
+  ]);
+  assert.deepEqual(
+    valuesOf(['browser']),
+    browsers.map((name) => `value browser ${name}`),
+  );
+  assert.deepEqual(valuesOf([]), []);
+});
+
+test('a repeat has the values of the one that counts', () => {
+  const first = view('a', '/x', 'e', { referrer: 'https://search.example/' });
+  const { subjects } = batchTally(placed([first, view('a', '/x', 'e')]), rules);
+  assert.deepEqual(
+    [...subjects.keys()].filter((name) => name.startsWith('value source')),
+    ['value source example.com search.example'],
+  );
+});
+
+test('a view is held to its values: cells, listings and how many there are', () => {
+  const names = ['source', 'browser'];
+  const ofTwo = makeRules({ urlQueryAllow: [], bots: 'exclude', dimensions: names });
+  const ledger = placed([
+    view('a', '/x', 'e1', { referrer: 'https://search.example/' }),
+    view('b', '/x', 'e2', { userAgent: firefox, timestamp: noon + 24 * 60 * minute }),
+    view('b', '/y', 'e3'),
+  ]);
+  const cut = { logId: 'log' as LogId, next: at(3) };
+  const made = oracleView(ledger, cut, 1, ofTwo, 12);
+  const counts = {
+    pageviews: 3,
+    pages: 2,
+    domains: 1,
+    values: { source: 2, browser: 2 },
+    persons: 2,
+    mappedIds: 0,
+  };
+  const { visits } = batchTally(ledger, ofTwo);
+  const visitHours: BatchView['forEachVisitHour'] = (domain, _from, _to, visit) =>
+    visits.get(domain)?.forEach((cell, bucket) => visit({ bucket, ...cell }));
+  const right: BatchView = { ...made, meta: { ...made.meta, counts }, forEachVisitHour: visitHours };
+  assert.ok(assertViewEquals(right, ledger, ofTwo).cells > 0);
+  const wrong: readonly [string, Partial<BatchView>][] = [
+    ['a value is not listed', { values: (name, domain) => [...made.values(name, domain)].slice(1) }],
+    [
+      'its pageviews are wrong',
+      { values: (name, domain) => [...made.values(name, domain)].map((each) => ({ ...each, pageviews: 9 })) },
+    ],
+    [
+      'they are counted wrong',
+      { meta: { ...right.meta, counts: { ...counts, values: { source: 2, browser: 1 } } } },
+    ],
+    [
+      'in another order',
+      { meta: { ...right.meta, counts: { ...counts, values: { browser: 2, source: 2 } } } },
+    ],
+    [
+      'its cells are those of its domain',
+      {
+        forEachBucket: (subject, ...rest) =>
+          made.forEachBucket(
+            subject.kind === 'value' ? { kind: 'domain', domain: subject.domain } : subject,
+            ...rest,
+          ),
+      },
+    ],
+  ];
+  for (const [what, change] of wrong)
+    assert.throws(
+      () => assertViewEquals({ ...right, ...change }, ledger, ofTwo),
+      assert.AssertionError,
+      what,
+    );
 });
