@@ -4,6 +4,7 @@
  * further dimension is a row in it and a rule. docs/add-a-view.md adds one, line by line.
  */
 import { browserOf, browserVersion } from './dimensions/browser.js';
+import { campaignVersion, utmCampaign } from './dimensions/campaign.js';
 import type { Choice } from './dimensions/choice.js';
 import { referrerDomain } from './dimensions/referrer.js';
 import { sourceVersion, utmSource } from './dimensions/source.js';
@@ -39,5 +40,11 @@ export const dimensions: readonly Dimension[] = [
     version: browserVersion,
     choices: [{ text: 'userAgent', result: 'browser', rule: browserOf }],
     otherwise: 'unknown',
+  },
+  {
+    name: 'campaign',
+    title: 'Campaign that a link named by utm_campaign',
+    version: campaignVersion,
+    choices: [{ text: 'tags', result: 'campaign', rule: utmCampaign }],
   },
 ];

@@ -3,6 +3,7 @@
  * text into another are shared with the layers.
  */
 import { browserOf } from '../../facts/dimensions/browser.js';
+import { utmCampaign } from '../../facts/dimensions/campaign.js';
 import { referrerDomain } from '../../facts/dimensions/referrer.js';
 import { utmSource } from '../../facts/dimensions/source.js';
 import { tagsOf } from '../../facts/dimensions/tags.js';
@@ -24,6 +25,7 @@ export type ValueOf = (view: ViewTexts, site: Site) => string;
 export const oracleDimensions: Readonly<Record<string, ValueOf>> = {
   source: ({ url, referrer }, site) => tagged(utmSource, url) || elsewhere(referrer, site) || 'direct',
   browser: ({ userAgent }) => browser(userAgent) || 'unknown',
+  campaign: ({ url }) => tagged(utmCampaign, url),
 };
 
 /** The values of a pageview in these dimensions, by name; without those in which it has none. */

@@ -1,0 +1,8 @@
+/** The campaign that a link named: utm_campaign. */
+import { tag } from './tags.js';
+
+export const campaignVersion = '1';
+
+export function utmCampaign(tags: string): string | undefined {
+  return tag(tags, 'utm_campaign');
+}
