@@ -6,6 +6,7 @@
 import { browserOf, browserVersion } from './dimensions/browser.js';
 import { campaignVersion, utmCampaign } from './dimensions/campaign.js';
 import type { Choice } from './dimensions/choice.js';
+import { osOf, osVersion } from './dimensions/os.js';
 import { referrerDomain } from './dimensions/referrer.js';
 import { sourceVersion, utmSource } from './dimensions/source.js';
 
@@ -46,5 +47,12 @@ export const dimensions: readonly Dimension[] = [
     title: 'Campaign that a link named by utm_campaign',
     version: campaignVersion,
     choices: [{ text: 'tags', result: 'campaign', rule: utmCampaign }],
+  },
+  {
+    name: 'os',
+    title: 'Family of the operating system',
+    version: osVersion,
+    choices: [{ text: 'userAgent', result: 'os', rule: osOf }],
+    otherwise: 'unknown',
   },
 ];
