@@ -6,6 +6,7 @@
 import { browserOf, browserVersion } from './dimensions/browser.js';
 import { campaignVersion, utmCampaign } from './dimensions/campaign.js';
 import type { Choice } from './dimensions/choice.js';
+import { deviceOf, deviceVersion } from './dimensions/device.js';
 import { osOf, osVersion } from './dimensions/os.js';
 import { referrerDomain } from './dimensions/referrer.js';
 import { sourceVersion, utmSource } from './dimensions/source.js';
@@ -53,6 +54,13 @@ export const dimensions: readonly Dimension[] = [
     title: 'Family of the operating system',
     version: osVersion,
     choices: [{ text: 'userAgent', result: 'os', rule: osOf }],
+    otherwise: 'unknown',
+  },
+  {
+    name: 'device',
+    title: 'Kind of the device: desktop, mobile, tablet, ...',
+    version: deviceVersion,
+    choices: [{ text: 'userAgent', result: 'device', rule: deviceOf }],
     otherwise: 'unknown',
   },
 ];

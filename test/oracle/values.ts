@@ -4,6 +4,7 @@
  */
 import { browserOf } from '../../facts/dimensions/browser.js';
 import { utmCampaign } from '../../facts/dimensions/campaign.js';
+import { deviceOf } from '../../facts/dimensions/device.js';
 import { osOf } from '../../facts/dimensions/os.js';
 import { referrerDomain } from '../../facts/dimensions/referrer.js';
 import { utmSource } from '../../facts/dimensions/source.js';
@@ -28,6 +29,7 @@ export const oracleDimensions: Readonly<Record<string, ValueOf>> = {
   browser: ({ userAgent }) => browser(userAgent) || 'unknown',
   campaign: ({ url }) => tagged(utmCampaign, url),
   os: ({ userAgent }) => os(userAgent) || 'unknown',
+  device: ({ userAgent }) => device(userAgent) || 'unknown',
 };
 
 /** The values of a pageview in these dimensions, by name; without those in which it has none. */
@@ -60,6 +62,7 @@ function elsewhere(referrer: string | undefined, { domain }: Site): string {
 
 const browser = remembering(browserOf);
 const os = remembering(osOf);
+const device = remembering(deviceOf);
 const linking = remembering(referrerDomain);
 
 /** The spelled result of a slow rule: the oracle starts from the first fact again and again. */
