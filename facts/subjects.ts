@@ -6,6 +6,7 @@
 import { browserOf, browserVersion } from './dimensions/browser.js';
 import { campaignVersion, utmCampaign } from './dimensions/campaign.js';
 import type { Choice } from './dimensions/choice.js';
+import { countryOf, countryVersion } from './dimensions/country.js';
 import { deviceOf, deviceVersion } from './dimensions/device.js';
 import { osOf, osVersion } from './dimensions/os.js';
 import { referrerDomain } from './dimensions/referrer.js';
@@ -61,6 +62,13 @@ export const dimensions: readonly Dimension[] = [
     title: 'Kind of the device: desktop, mobile, tablet, ...',
     version: deviceVersion,
     choices: [{ text: 'userAgent', result: 'device', rule: deviceOf }],
+    otherwise: 'unknown',
+  },
+  {
+    name: 'country',
+    title: 'Country of the visit, as the fact says',
+    version: countryVersion,
+    choices: [{ text: 'country', result: 'country', rule: countryOf }],
     otherwise: 'unknown',
   },
 ];

@@ -4,6 +4,7 @@
  */
 import { browserOf } from '../../facts/dimensions/browser.js';
 import { utmCampaign } from '../../facts/dimensions/campaign.js';
+import { countryOf } from '../../facts/dimensions/country.js';
 import { deviceOf } from '../../facts/dimensions/device.js';
 import { osOf } from '../../facts/dimensions/os.js';
 import { referrerDomain } from '../../facts/dimensions/referrer.js';
@@ -30,6 +31,7 @@ export const oracleDimensions: Readonly<Record<string, ValueOf>> = {
   campaign: ({ url }) => tagged(utmCampaign, url),
   os: ({ userAgent }) => os(userAgent) || 'unknown',
   device: ({ userAgent }) => device(userAgent) || 'unknown',
+  country: ({ country }) => spelledValue(countryOf(country ?? '')) || 'unknown',
 };
 
 /** The values of a pageview in these dimensions, by name; without those in which it has none. */
