@@ -417,6 +417,7 @@ test('without dimensions no value is stored; a store of other dimensions is made
   const speed = new Speed(t);
   const none = makeRules({ urlQueryAllow: [], bots: 'exclude', dimensions: [] });
   const one = makeRules({ urlQueryAllow: [], bots: 'exclude', dimensions: ['browser'] });
+  const two = makeRules({ urlQueryAllow: [], bots: 'exclude', dimensions: ['source', 'browser'] });
   const facts = [
     pageview('a', 'https://a.example/', { userAgent: firefox }),
     pageview('b', 'https://a.example/'),
@@ -424,7 +425,7 @@ test('without dimensions no value is stored; a store of other dimensions is made
   await speed.log.append(recordsOf(facts));
   for (const [by, keys] of [
     [none, 0],
-    [rules, 3],
+    [two, 3],
     [one, 2],
     [none, 0],
   ] as const) {
