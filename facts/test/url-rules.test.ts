@@ -110,8 +110,9 @@ test('only allowed query parameters are kept, in one spelling and sorted', () =>
   assert.notEqual(allowing.version, rules.version);
 });
 
+const domain = (bytes: number): string => `${'b'.repeat(bytes - 4)}.org`;
+
 test('a registrable domain has 253 bytes at most, in every spelling: so it fits the keys of realtime stores', () => {
-  const domain = (bytes: number): string => `${'b'.repeat(bytes - 4)}.org`;
   assert.equal(normal(`https://a.${domain(253)}.:8443/x`), `https://a.${domain(253)}:8443/x`);
   for (const raw of [
     `https://${domain(254)}/x`,
