@@ -291,8 +291,7 @@ test('nothing is written over, and no damaged byte is restored', async (t) => {
     const path = join(backup, name);
     const bytes = readFileSync(path);
     const flipped = bytes.length === 0 ? Buffer.of(4) : Buffer.from(bytes); // a dimension without values has an empty file
-    if (bytes.length > 0)
-      flipped.writeUInt8(flipped.readUInt8(flipped.length >> 1) ^ 4, flipped.length >> 1);
+    if (bytes.length > 0) flipped.writeUInt8(flipped.readUInt8(flipped.length >> 1) ^ 4, flipped.length >> 1);
     writeFileSync(path, flipped);
     const target = join(dir, 'target');
     await assert.rejects(restore(backup, target), { code: 'backup.corrupt', message: new RegExp(name) });
