@@ -35,7 +35,7 @@ export const startBatch: StartRole = async (context) => {
     await ensureGenesis(config.dataDir, {
       cut: { logId: log.id, next: await log.earliest() },
       lgK: config.lgK,
-      rules: makeRules(config).versions,
+      rules: makeRules(config),
       createdAt: clock(),
     });
   } finally {

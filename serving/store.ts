@@ -13,7 +13,7 @@ import { fsyncDir, makeDirDurable } from '../lib/files/durable.js';
 import { moveAside, moveDurably, removeReplaced, removeScratch } from '../lib/files/removal.js';
 import type { Cut } from '../log/log.js';
 import { PackedTexts } from '../lib/memory/packed-texts.js';
-import type { RulesVersions } from '../facts/rules-versions.js';
+import type { Rules } from '../facts/rules.js';
 import type { BatchView, ViewId, ViewMeta } from '../facts/views/view.js';
 import { CellFile } from './cell-file.js';
 import { damageHint, type FileSeal } from './checked-file.js';
@@ -62,20 +62,22 @@ export async function ensureGenesis(
   genesis: {
     readonly cut: Cut;
     readonly lgK: number;
-    readonly rules: RulesVersions;
+    readonly rules: Pick<Rules, 'versions'> & { readonly dimensions: Pick<Rules['dimensions'], 'kept'> };
     readonly createdAt: number;
   },
 ): Promise<void> {
   if (existsSync(currentPath(dataDir))) return;
   const building = newBuildingDir(dataDir, 'genesis');
-  const counts = { pageviews: 0, pages: 0, domains: 0, values: {}, persons: 0, mappedIds: 0 };
-  const writer = new ViewWriter(building, []);
+  const dimensions = genesis.rules.dimensions.kept.map(({ name }) => name);
+  const values = Object.fromEntries(dimensions.map((name) => [name, 0]));
+  const counts = { pageviews: 0, pages: 0, domains: 0, values, persons: 0, mappedIds: 0 };
+  const writer = new ViewWriter(building, dimensions);
   const parts = {
     identity: await writeIdentity(writer.identityPath, new PackedTexts(), []),
-    cells: await emptyCells(writer),
+    cells: await emptyCells(writer, dimensions),
   };
   const meta = await writer.finish(
-    { ...genesis, maxPersonIds: 0, gaps: [], number: 0, codeVersion, counts },
+    { ...genesis, rules: genesis.rules.versions, maxPersonIds: 0, gaps: [], number: 0, codeVersion, counts },
     parts,
   );
   moveIntoPlace(dataDir, building, meta.view.id);
@@ -83,9 +85,12 @@ export async function ensureGenesis(
 }
 
 /** The cells of a view that holds none. */
-export async function emptyCells(writer: ViewWriter): Promise<ViewParts['cells']> {
+export async function emptyCells(
+  writer: ViewWriter,
+  dimensions: readonly string[],
+): Promise<ViewParts['cells']> {
   const cells = new Map<Kind, FileSeal>();
-  for (const kind of kindsOf([])) cells.set(kind, await new CellFile(writer.cellsPath(kind)).close());
+  for (const kind of kindsOf(dimensions)) cells.set(kind, await new CellFile(writer.cellsPath(kind)).close());
   return cells;
 }
 

@@ -33,7 +33,7 @@ async function open(context: RoleContext, closers: Closers): Promise<RunningRole
   const rules = makeRules(config);
   const { dataDir, lgK } = config;
   const cut = { logId: log.id, next: zeroOffsets(log.partitions) };
-  await ensureGenesis(dataDir, { cut, lgK, rules: rules.versions, createdAt: clock() });
+  await ensureGenesis(dataDir, { cut, lgK, rules, createdAt: clock() });
   const share = await log.share({
     group: 'speed',
     members: config.speedWorkers,

@@ -146,7 +146,7 @@ export class SpeedHouse {
     const ids = ['cookie:1', 'cookie:2', `cookie:${number}`].filter((id, i, all) => all.indexOf(id) === i);
     const parts = {
       identity: await writeIdentity(writer.identityPath, PackedTexts.of(ids), [ids.keys()]),
-      cells: await emptyCells(writer),
+      cells: await emptyCells(writer, []),
     };
     const counts = { pageviews: 0, pages: 0, domains: 0, values: {}, persons: 0, mappedIds: ids.length - 1 };
     const cut = { logId: this.#writer.id, next };

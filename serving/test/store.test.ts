@@ -43,6 +43,8 @@ const base = {
   createdAt: 1000,
 };
 
+const empty = { ...base, rules: { versions: base.rules, dimensions: { kept: [] } } };
+
 function dataDir(t: TestContext): string {
   const dir = mkdtempSync(join(tmpdir(), 'swa-serving-'));
   t.after(() => rmSync(dir, { recursive: true, force: true }));
@@ -81,7 +83,7 @@ async function publishView(dir: string, number: number, url: string): Promise<Vi
 test('a fresh data directory gets one empty view, whoever asks first', async (t) => {
   const dir = dataDir(t);
   assert.throws(() => readCurrent(dir), { code: 'view.missing' });
-  await Promise.all([ensureGenesis(dir, base), ensureGenesis(dir, base), ensureGenesis(dir, base)]);
+  await Promise.all([ensureGenesis(dir, empty), ensureGenesis(dir, empty), ensureGenesis(dir, empty)]);
   assert.deepEqual(
     listViews(dir).map((meta) => [meta.number, meta.cut]),
     [[0, cut]],
@@ -95,7 +97,7 @@ test('a fresh data directory gets one empty view, whoever asks first', async (t)
 
 test('a published view answers from every one of its databases', async (t) => {
   const dir = dataDir(t);
-  await ensureGenesis(dir, base);
+  await ensureGenesis(dir, empty);
   const long = `https://example.com/${'x'.repeat(2000)}`;
   const meta = await publishView(dir, 1, long);
   assert.equal(readCurrent(dir), meta.id);
@@ -133,7 +135,7 @@ test('a view whose META does not name the domain rule, as earlier versions wrote
 
 test('CURRENT is watched by its file, rolled back, and old views go but for the kept ones', async (t) => {
   const dir = dataDir(t);
-  await ensureGenesis(dir, base);
+  await ensureGenesis(dir, empty);
   const genesis = readCurrent(dir);
   const watch = new CurrentWatch(dir);
   assert.equal(watch.current(), genesis);
@@ -153,7 +155,7 @@ test('CURRENT is watched by its file, rolled back, and old views go but for the 
 
 test('a held view is spared by prune until its last holder lets go; a damaged hold removes nothing', async (t) => {
   const dir = dataDir(t);
-  await ensureGenesis(dir, base);
+  await ensureGenesis(dir, empty);
   const genesis = readCurrent(dir);
   const first = await publishView(dir, 1, 'https://example.com/1');
   await publishView(dir, 2, 'https://example.com/2');

@@ -81,7 +81,7 @@ async function emptyView(t: TestContext, { log }: Harness): Promise<string> {
   await ensureGenesis(dir, {
     cut,
     lgK: 12,
-    rules: rules.versions,
+    rules,
     createdAt: 0,
   });
   return viewPath(dir, readCurrent(dir));

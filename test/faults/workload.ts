@@ -56,8 +56,7 @@ const parts: Readonly<Record<WorkloadPart, () => Promise<void> | void>> = {
     const log = await openLog(config, clock);
     try {
       const cut = { logId: log.id, next: await log.earliest() };
-      const rules = workloadRules.versions;
-      await ensureGenesis(dataDir, { cut, lgK: config.lgK, rules, createdAt: clock() });
+      await ensureGenesis(dataDir, { cut, lgK: config.lgK, rules: workloadRules, createdAt: clock() });
     } finally {
       await log.close();
     }

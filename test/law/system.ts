@@ -50,7 +50,7 @@ export class LawSystem {
     openDataDir(config);
     const system = new LawSystem(config, history, commits, seen);
     const cut = { logId: system.#log.id, next: zeroOffsets(system.#log.partitions) };
-    const genesis = { cut, lgK: history.lgK, rules: rules.versions, createdAt: 0 };
+    const genesis = { cut, lgK: history.lgK, rules, createdAt: 0 };
     await ensureGenesis(dataDir, genesis);
     system.#publish(readCurrent(dataDir));
     await system.#advance();
