@@ -20,6 +20,7 @@ import { roomOf } from '../../lib/files/data-dir.js';
 import { SwaError, systemCode } from '../../lib/errors/errors.js';
 import { replaceFile } from '../../lib/files/durable.js';
 import { removeScratch } from '../../lib/files/removal.js';
+import { seal, unsealLine } from '../../lib/files/sealed.js';
 import { readIfThere } from '../../lib/files/read-if-there.js';
 import type { PartitionName } from '../../log/log.js';
 import type { ViewId } from '../../facts/views/view.js';
@@ -54,7 +55,9 @@ export function readPointer(dataDir: string): Pointer | undefined {
   if (text === undefined) return undefined;
   let stored: z.infer<typeof pointerSchema>;
   try {
-    stored = pointerSchema.parse(JSON.parse(text));
+    const line = unsealLine(text); // a flipped bit may name another view, and nobody would ever make its stores
+    if (line === undefined) throw new Error('it does not have the hash on its last line');
+    stored = pointerSchema.parse(JSON.parse(line.body));
   } catch (cause) {
     throw new SwaError('realtime.corrupt', `${pointerPath(dataDir)} is damaged`, {
       cause,
@@ -73,7 +76,7 @@ export function readPointer(dataDir: string): Pointer | undefined {
 export function writePointer(dataDir: string, pointer: Pointer): void {
   mkdirSync(roomOf(dataDir, 'speed'), { recursive: true });
   const { partitions, serving = null, next = null } = pointer;
-  replaceFile(pointerPath(dataDir), JSON.stringify({ partitions, serving, next }));
+  replaceFile(pointerPath(dataDir), seal({ partitions, serving, next }).text);
 }
 
 export function generationDir(dataDir: string, generation: ViewId): string {

@@ -168,6 +168,10 @@ const harm: Record<string, (dir: string) => void> = {
   'everything deleted': (dir) => rmSync(dir, { recursive: true }),
   'the pointer deleted': (dir) => rmSync(join(dir, 'SERVING')),
   'the pointer overwritten': (dir) => writeFileSync(join(dir, 'SERVING'), 'nonsense'),
+  'another partition named by one flipped bit': (dir) => {
+    const path = join(dir, 'SERVING');
+    writeFileSync(path, readFileSync(path, 'utf8').replace('"pageviews/1"', '"pageviews/0"'));
+  },
   'one store deleted': (dir) => rmSync(join(dir, genesis, 'pageviews-0'), { recursive: true }),
   'one data file deleted': (dir) => rmSync(join(dir, genesis, 'pageviews-1', 'data.mdb')),
   'one data file overwritten': (dir) =>
@@ -198,6 +202,7 @@ for (const [what, hurt] of Object.entries(harm)) {
 for (const what of [
   'everything deleted',
   'the pointer deleted',
+  'another partition named by one flipped bit',
   'one store deleted',
   'one data file deleted',
 ]) {
