@@ -86,6 +86,7 @@ test('a damaged manifest stops the sink alone, and it goes on when the manifest 
   );
   await runBatch(swa);
   assert.equal(await visitors(swa), 2);
+  await swa.system.stop(); // before its data directory goes, with the first one's
 });
 
 test('a status board that cannot be written stops nobody', async (t) => {

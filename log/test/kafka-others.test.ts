@@ -164,18 +164,27 @@ test(
       await producer.send({ topic: pageviews, messages });
       await producer.disconnect();
     });
+    // At least three: the producer sends again what a partition that was just made did not answer in time.
+    let sent = 0;
+    await withAdmin(async (admin) => {
+      const added = (await admin.fetchTopicOffsets(pageviews)).filter(
+        ({ partition }) => !log.partitions.some((name) => name === `pageviews/${partition}`),
+      );
+      sent = added.reduce((sum, { high }) => sum + Number(high), 0);
+    });
+    assert.ok(sent >= 3, `${sent} records`);
     await log.append(['a', 'b', 'c', 'd', 'e'].map((key) => record(key, 'ours')));
     const again = await open(t, own);
     assert.deepEqual(again.partitions, log.partitions);
     for (const one of [log, again]) {
       await until(async () => {
         await one.latest();
-        return one.unreadRecords?.() === 3;
+        return one.unreadRecords?.() === sent;
       });
       const latest = await one.latest();
       assert.deepEqual(Object.keys(latest), [...log.partitions]);
       const { warnings, ...counts } = await healthOf(one);
-      assert.deepEqual(counts, { unreadRecords: 3, heldBackRecords: 0, setAsideRecords: 0 });
+      assert.deepEqual(counts, { unreadRecords: sent, heldBackRecords: 0, setAsideRecords: 0 });
       assert.match(warnings.join(), /2 partitions more.*send pageviews to partitions 0 to 2 of/);
     }
     await withAdmin(async (admin) => {
@@ -183,7 +192,7 @@ test(
       await admin.deleteTopicRecords({ topic: pageviews, partitions: [{ partition: 4, offset: '2' }] });
     });
     await log.latest();
-    assert.equal(log.unreadRecords?.(), 3, 'what the broker drops of them was not read either');
+    assert.equal(log.unreadRecords?.(), sent, 'what the broker drops of them was not read either');
     const seen = await readUntil(reader, await log.latest());
     assert.deepEqual(
       [...seen.values()].flat().map(({ text }) => text).toSorted(), // prettier-ignore

@@ -40,7 +40,7 @@ export const lambdaLawFaults: readonly PlantedFault[] = [
     replace: '8 * (to - from), visitGapMs + 1)',
   }),
   fault('a day ends an hour late', {
-    file: 'batch/arrays/cell-pass.ts',
+    file: 'batch/arrays/word-cells.ts',
     find: 'firstFrom(hours, 24 * (day + 1))',
     replace: 'firstFrom(hours, 24 * (day + 1) + 1)',
   }),
