@@ -1,6 +1,6 @@
 /**
  * What is counted, as one table. Every pageview counts for its page and for the page's registrable domain, and within the
- * domain for one value of each dimension here: batch, serving, speed, query, the API and the page loop over the table, so a
+ * domain for one value of each dimension here: batch, serving, speed, query, the API and the `swa` command loop over the table, so a
  * further dimension is a row in it and a rule. docs/add-a-view.md adds one, line by line.
  */
 import { browserOf, browserVersion } from './dimensions/browser.js';
