@@ -18,6 +18,7 @@ import { starEdges } from './database.js';
 import { nameOf } from './subject-name.js';
 import { openDuckDb, sqlParquet, sqlText } from '../master-data/duckdb.js';
 import type { Star } from '../master-data/star/star.js';
+import { textsOf } from '../lib/memory/text-spans.js';
 import { applyCoupons } from '../serving/arrays/union.js';
 import type { ViewReader } from '../serving/view-reader.js';
 
@@ -146,11 +147,11 @@ function sqlValues({ kept }: DimensionRules): string {
 
 function* visitorsOf(star: Star): Generator<(string | number | bigint)[]> {
   let visitor = 1;
-  for (const { bytes, starts, ends, count } of star.texts('visitors')) {
-    for (let i = 0; i < count; i++, visitor++) {
+  for (const texts of star.texts('visitors')) {
+    for (const text of textsOf(texts)) {
       const coupon = star.coupons[visitor] ?? 0;
-      if (coupon !== 0)
-        yield [visitor, Buffer.from(bytes.subarray(starts[i], ends[i])).toString('utf8'), BigInt(coupon)];
+      if (coupon !== 0) yield [visitor, text, BigInt(coupon)];
+      visitor++;
     }
   }
 }
@@ -193,7 +194,7 @@ async function compareCells(
   const subjects = [...view.domains()].flatMap((domain): Subject[] => [
     { kind: 'domain', domain },
     ...Array.from(view.pages(domain), ({ url }): Subject => ({ kind: 'page', url })),
-    ...dimensions.kept.flatMap(({ name: dimension }) =>
+    ...dimensions.names.flatMap((dimension) =>
       Array.from(view.values(dimension, domain), ({ value }): Subject => ({
         kind: 'value',
         dimension,

@@ -1,17 +1,14 @@
 /** What a thread of a run does with facts: see each part. Threads are told the same plan and tables, and then get task after task. */
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { readInto } from '../lib/files/read-at.js';
-import { hourMs } from '../lib/time/buckets.js';
 import type { StarFacts } from '../master-data/star/star.js';
 import { Dealer, type DealPlan, type FactTables, type GroupRows, type Survey } from './arrays/dealer.js';
 import type { DealtBlock } from './arrays/dealt.js';
-import { Kernel } from './arrays/kernel.js';
 import { readPageviews, type TextColumnName } from './facts/repeats.js';
 import { CellPass } from './arrays/cell-pass.js';
 import { DimensionPass } from './arrays/dimension-pass.js';
-import { WordCells } from './arrays/word-cells.js';
-import { blockHasher } from '../serving/arrays/written-block.js';
 import type { SortJob, SortListener, SortResult, SortTables } from './arrays/sort-job.js';
+import { sortTools } from './arrays/sort-tools.js';
 import { VisitPass } from './arrays/visit-pass.js';
 
 export interface WorkTables extends FactTables {
@@ -93,13 +90,12 @@ export class FactWork {
   }
 
   #prepare(tables: SortTables): void {
-    const kernel = new Kernel(tables.hours, { lgK: tables.lgK, hourMs });
-    const tools = { cells: new WordCells(tables, kernel), hasher: blockHasher(), readFacts };
+    const tools = sortTools(tables, readFacts);
     this.#passes = {
       tables,
-      cells: new CellPass(tables, kernel, tools),
-      dimensions: new DimensionPass(tables, kernel, tools),
-      visits: new VisitPass(tables, kernel, tools),
+      cells: new CellPass(tools),
+      dimensions: new DimensionPass(tools),
+      visits: new VisitPass(tools),
     };
   }
 

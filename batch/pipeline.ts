@@ -135,19 +135,17 @@ class Build {
   readonly #options: BuildOptions;
   readonly #starDir: string;
   readonly #tuning: Tuning;
-  readonly #dimensionNames: readonly string[];
 
   constructor(options: BuildOptions, starDir: string) {
     this.#options = options;
     this.#starDir = starDir;
     this.#tuning = { ...defaultTuning, ...options.tuning };
-    this.#dimensionNames = options.rules.dimensions.kept.map(({ name }) => name);
   }
 
   async run(): Promise<Built> {
     const { progress, snapshot, tempDir, memoryLimit, threads, viewDir, signal, rules } = this.#options;
     const { star, masterBytesRead } = await this.#makeStar();
-    const writer = new ViewWriter(viewDir, this.#dimensionNames);
+    const writer = new ViewWriter(viewDir, rules.dimensions.names);
     const limits = { tempDir: join(tempDir, 'duckdb'), memoryLimit, threads };
     const db = await BatchDb.open({ ...snapshot, facts: star.facts, ...limits });
     let identity: IdentityThread | undefined;
@@ -223,17 +221,17 @@ class Build {
     const { progress, snapshot, rules, number, createdAt, lgK, maxPersonIds } = this.#options;
     const { plan, blocks, rowsWith } = dealt;
     const pageviews = rowsWith[verdicts.counts] ?? 0;
-    const dimensions = dimensionsOf(star, names, rules.dimensions);
-    progress.begin('buckets', jobKindsOf(dimensions.dimensions.length).length * pageviews);
+    const dimensionNames = rules.dimensions.names;
+    progress.begin('buckets', jobKindsOf(dimensionNames.length).length * pageviews);
     const subjects = { pages: names.pageCount, domains: names.domains.length };
-    const buckets = new Buckets((kind) => writer.cellsPath(kind), subjects, this.#dimensionNames, lgK);
+    const buckets = new Buckets((kind) => writer.cellsPath(kind), subjects, dimensionNames, lgK);
     try {
       const { domainOfRank } = names;
-      const { text, ...ofDimensions } = dimensions;
+      const { text, ...dimensions } = dimensionsOf(star, names, rules.dimensions);
       const { hours, sizes } = plan;
-      const tables = { domainOfRank, ...ofDimensions, hours, lgK, blocks, jobRows: sizes.jobRows };
+      const tables = { domainOfRank, ...dimensions, hours, lgK, blocks, jobRows: sizes.jobRows };
       await threads.order({ type: 'tables', tables });
-      await sortFacts(threads, planJobs(names, plan, people.count, dimensions.dimensions.length), {
+      await sortFacts(threads, planJobs(names, plan, people.count, dimensionNames.length), {
         onRows: (rows) => this.#step(rows),
         onBlocks: (job, bytes) => buckets.addBlocks(job, bytes),
         onResult: (job, result) => buckets.addResult(job, result),
@@ -247,13 +245,13 @@ class Build {
       const recount = await Recount.begin(db, snapshot, { pages, hours: plan.hours, repeats: repeats.bits });
       const cells = buckets.close();
       cells.catch(() => undefined); // the index may fail first, and nobody asks
-      writeIndex(writer, names, buckets, { names: this.#dimensionNames, text }, (count) => this.#step(count));
+      writeIndex(writer, names, buckets, { names: dimensionNames, text }, (count) => this.#step(count));
       const counts = {
         pageviews,
         pages: buckets.pages.places.subjects,
         domains: buckets.domains.places.subjects,
         values: Object.fromEntries(
-          this.#dimensionNames.map((name, i) => [name, buckets.dimensions[i]?.places.subjects ?? 0]),
+          dimensionNames.map((name, i) => [name, buckets.dimensions[i]?.places.subjects ?? 0]),
         ),
         persons: seen.reduce((sum, one) => sum + one, 0),
         mappedIds: persons.members.length - persons.ends.length,

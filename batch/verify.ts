@@ -46,7 +46,7 @@ export async function verifyView(view: ViewReader, expected: Expected): Promise<
   for (const domain of new Set(expected.sampledPages.map(domainOf))) {
     checkSubject(view, { kind: 'domain', domain });
     checkVisits(view, domain);
-    for (const { name } of expected.rules.dimensions.kept) checkValues(view, name, domain);
+    for (const name of expected.rules.dimensions.names) checkValues(view, name, domain);
   }
   checkPersons(view, expected.sampledEdges);
   const difference = await expected.recount.differenceTo(view, expected.rules);

@@ -62,13 +62,13 @@ export async function ensureGenesis(
   genesis: {
     readonly cut: Cut;
     readonly lgK: number;
-    readonly rules: Pick<Rules, 'versions'> & { readonly dimensions: Pick<Rules['dimensions'], 'kept'> };
+    readonly rules: Pick<Rules, 'versions'> & { readonly dimensions: Pick<Rules['dimensions'], 'names'> };
     readonly createdAt: number;
   },
 ): Promise<void> {
   if (existsSync(currentPath(dataDir))) return;
   const building = newBuildingDir(dataDir, 'genesis');
-  const dimensions = genesis.rules.dimensions.kept.map(({ name }) => name);
+  const dimensions = genesis.rules.dimensions.names;
   const values = Object.fromEntries(dimensions.map((name) => [name, 0]));
   const counts = { pageviews: 0, pages: 0, domains: 0, values, persons: 0, mappedIds: 0 };
   const writer = new ViewWriter(building, dimensions);

@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import kafkajs, { type Admin } from 'kafkajs';
+import type { Admin } from 'kafkajs';
 import { backUp, restore, type Inventory } from '../cli/backup.js';
 import type { Config } from '../lib/config/config.js';
 import { systemClock } from '../lib/time/clock.js';
@@ -19,30 +19,15 @@ import { takeSnapshot } from '../master-data/snapshot.js';
 import { readCurrent } from '../serving/current.js';
 import { viewPath } from '../serving/layout.js';
 import { readMeta } from '../serving/meta.js';
+import { clientOf, startOnKafka, uniques, views } from './kafka/running-on-kafka.js';
 import { suiteBroker } from './kafka/suite-broker.js';
-import { eventually, runBatch, startTestSystem, untilAllCounted, type TestSystem } from './running-system.js';
+import { eventually, runBatch, untilAllCounted, type TestSystem } from './running-system.js';
 
 const { skip, broker } = suiteBroker();
-const question = '/v1/uniques?domain=example.com&from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z';
-
-/** Pageviews of a visitor each, on pages enough for every partition. */
-function views(from: number, to: number): object[] {
-  return Array.from({ length: to - from }, (_, k) => ({
-    type: 'pageview',
-    visitor: `cookie:${from + k}`,
-    url: `https://example.com/${(from + k) % 20}`,
-    timestamp: '2026-01-01T10:00:00Z',
-  }));
-}
 
 function start(t: TestContext, prefix: string, dataDir?: string): Promise<TestSystem> {
-  return startTestSystem(t, {
-    kafkaBrokers: [broker().address],
-    kafkaTopicPrefix: prefix,
-    sinkIntervalMs: 100,
-    logLevel: 'fatal',
-    ...(dataDir === undefined ? {} : { dataDir }),
-  });
+  const place = dataDir === undefined ? {} : { dataDir };
+  return startOnKafka(t, broker(), prefix, { sinkIntervalMs: 100, ...place });
 }
 
 function directory(t: TestContext): string {
@@ -52,14 +37,11 @@ function directory(t: TestContext): string {
 }
 
 async function visitorsOf(swa: TestSystem): Promise<number | undefined> {
-  return (await swa.ask(question)).data.visitors;
+  return (await swa.ask(uniques)).data.visitors;
 }
 
 async function withAdmin(body: (admin: Admin) => Promise<void>): Promise<void> {
-  const admin = new kafkajs.Kafka({
-    brokers: [broker().address],
-    logLevel: kafkajs.logLevel.NOTHING,
-  }).admin();
+  const admin = clientOf(broker()).admin();
   await admin.connect();
   await body(admin);
   await admin.disconnect();
@@ -207,10 +189,7 @@ async function makeTopic(admin: Admin, topic: string): Promise<void> {
 }
 
 async function sendOthers(topic: string, count: number): Promise<void> {
-  const producer = new kafkajs.Kafka({
-    brokers: [broker().address],
-    logLevel: kafkajs.logLevel.NOTHING,
-  }).producer();
+  const producer = clientOf(broker()).producer();
   await producer.connect();
   const messages = Array.from({ length: count }, (_, i) => ({ partition: i % 4, value: `other ${i}` }));
   await producer.send({ topic, messages });

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
-import kafkajs, { type Kafka } from 'kafkajs';
+import type { Kafka } from 'kafkajs';
 import { pino } from 'pino';
 import { bodies, type Freshness } from '../query/bodies.js';
 import { startSystem } from '../cli/system.js';
@@ -17,8 +17,9 @@ import { readStatus } from '../lib/process/status.js';
 import { skipGaps } from '../master-data/recover.js';
 import { takeSnapshot } from '../master-data/snapshot.js';
 import { verifyMaster } from '../master-data/audit.js';
+import { clientOf, startOnKafka, uniques, views } from './kafka/running-on-kafka.js';
 import { suiteBroker } from './kafka/suite-broker.js';
-import { eventually, startTestSystem, type TestSystem } from './running-system.js';
+import { eventually, type TestSystem } from './running-system.js';
 
 const { skip, broker } = suiteBroker();
 
@@ -182,8 +183,6 @@ test(
   },
 );
 
-const uniques = '/v1/uniques?domain=example.com&from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z';
-
 /** What a sink does when it starts: reads on from where the master dataset ends. */
 async function readFromMaster(dataDir: string, log: Log): Promise<void> {
   const { cut } = takeSnapshot(dataDir);
@@ -195,23 +194,7 @@ async function readFromMaster(dataDir: string, log: Log): Promise<void> {
   }
 }
 
-/** Pageviews of a visitor each, on pages enough for every partition. */
-function views(from: number, to: number): object[] {
-  return Array.from({ length: to - from }, (_, k) => ({
-    type: 'pageview',
-    visitor: `cookie:${from + k}`,
-    url: `https://example.com/${(from + k) % 20}`,
-    timestamp: '2026-01-01T10:00:00Z',
-  }));
-}
-
-function start(t: TestContext, kafkaTopicPrefix: string): Promise<TestSystem> {
-  return startTestSystem(t, {
-    kafkaBrokers: [broker().address],
-    kafkaTopicPrefix,
-    logLevel: 'fatal',
-  });
-}
+const start = (t: TestContext, prefix: string): Promise<TestSystem> => startOnKafka(t, broker(), prefix);
 
 /** On the same data directory. */
 function startAgain({ config }: TestSystem): ReturnType<typeof startSystem> {
@@ -233,5 +216,5 @@ function untilFresh(swa: TestSystem, met: (freshness: Freshness) => boolean): Pr
 }
 
 async function withKafka(body: (kafka: Kafka) => Promise<void>): Promise<void> {
-  await body(new kafkajs.Kafka({ brokers: [broker().address], logLevel: kafkajs.logLevel.NOTHING }));
+  await body(clientOf(broker()));
 }

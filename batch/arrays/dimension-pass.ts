@@ -6,9 +6,7 @@
  */
 import { inverse } from '../../lib/memory/counting-sort.js';
 import { grown } from '../../lib/memory/grown.js';
-import type { KeyedHash } from '../../lib/memory/keyed-hash.js';
-import { factWords, factsIn, type ReadFacts } from './dealt.js';
-import type { Kernel } from './kernel.js';
+import { factWords, factsIn } from './dealt.js';
 import { monthsOf } from './plan.js';
 import {
   ResultBuilder,
@@ -16,40 +14,24 @@ import {
   type SortJob,
   type SortListener,
   type SortResult,
-  type SortTables,
 } from './sort-job.js';
-import type { WordCells, Words } from './word-cells.js';
+import type { SortTools } from './sort-tools.js';
+import type { Words } from './word-cells.js';
 
 const noSubject = 0xffffffff;
 
 export class DimensionPass {
-  readonly #tables: SortTables;
-  readonly #kernel: Kernel;
-  readonly #cells: WordCells;
-  readonly #hasher: KeyedHash;
-  readonly #readFacts: ReadFacts;
+  readonly #tools: SortTools;
 
-  constructor(
-    tables: SortTables,
-    kernel: Kernel,
-    {
-      cells,
-      hasher,
-      readFacts,
-    }: { readonly cells: WordCells; readonly hasher: KeyedHash; readonly readFacts: ReadFacts },
-  ) {
-    this.#tables = tables;
-    this.#kernel = kernel;
-    this.#cells = cells;
-    this.#hasher = hasher;
-    this.#readFacts = readFacts;
+  constructor(tools: SortTools) {
+    this.#tools = tools;
   }
 
   run(job: SortJob, table: DimensionTable, listener: SortListener): SortResult {
     const found = this.#subjects(job, table);
-    const result = new ResultBuilder(listener, this.#hasher);
-    const mostSubjects = 2 ** (32 - this.#kernel.hourBits);
-    const { jobRows } = this.#tables;
+    const result = new ResultBuilder(listener, this.#tools.hasher);
+    const mostSubjects = 2 ** (32 - this.#tools.kernel.hourBits);
+    const { jobRows } = this.#tools.tables;
     const { counts } = found;
     for (let from = 0; from < counts.length;) {
       let to = from + 1;
@@ -57,7 +39,7 @@ export class DimensionPass {
       while (to < counts.length && to - from < mostSubjects && rows + counts[to] <= jobRows)
         rows += counts[to++];
       if (rows > jobRows) this.#busySubject(job, found, from, result);
-      else this.#cells.blocks(this.#gather(job, found, from, to, rows), result, from);
+      else this.#tools.cells.blocks(this.#gather(job, found, from, to, rows), result, from);
       from = to;
     }
     listener.onRows(found.ofFact.length);
@@ -66,7 +48,7 @@ export class DimensionPass {
 
   /** Which subject each fact of the job counts for. */
   #subjects(job: SortJob, table: DimensionTable): Found {
-    const { domainOfRank, ownValues, rankOfValue } = this.#tables;
+    const { domainOfRank, ownValues, rankOfValue } = this.#tools.tables;
     const { otherwise, choices } = table;
     const numbers = new PairNumbers();
     const ofFact = new Uint32Array(this.#rowsOf(job));
@@ -107,16 +89,16 @@ export class DimensionPass {
 
   /** Months of one subject that has more facts than are sorted at once. */
   #busySubject(job: SortJob, found: Found, subject: number, result: ResultBuilder): void {
-    const { hours, jobRows } = this.#tables;
+    const { hours, jobRows } = this.#tools.tables;
     const months = monthsOf(hours);
     const parts = Math.min(months.length - 1, Math.ceil(found.counts[subject] / jobRows));
     const at = (part: number): number => months[Math.floor((part * (months.length - 1)) / parts)];
     const made = Array.from({ length: parts }, (_, part) => {
       const [fromHour, toHour] = [at(part), at(part + 1)];
       const rows = this.#countIn(job, found, subject, fromHour, toHour);
-      return this.#cells.part(this.#gather(job, found, subject, subject + 1, rows, fromHour, toHour));
+      return this.#tools.cells.part(this.#gather(job, found, subject, subject + 1, rows, fromHour, toHour));
     });
-    this.#cells.joined(made, result, subject);
+    this.#tools.cells.joined(made, result, subject);
   }
 
   #countIn(job: SortJob, { ofFact }: Found, subject: number, fromHour: number, toHour: number): number {
@@ -136,10 +118,10 @@ export class DimensionPass {
     to: number,
     rows: number,
     fromHour = 0,
-    toHour = this.#tables.hours.length,
+    toHour = this.#tools.tables.hours.length,
   ): Words {
-    const { hourBits } = this.#kernel;
-    const words = this.#kernel.words(rows);
+    const { hourBits } = this.#tools.kernel;
+    const words = this.#tools.kernel.words(rows);
     const lastHours = new Uint32Array(to - from);
     let isInOrder = true;
     let [filled, at] = [0, 0];
@@ -160,12 +142,15 @@ export class DimensionPass {
   }
 
   #rowsOf({ fromShard, toShard }: SortJob): number {
-    return this.#tables.blocks.reduce((sum, { starts }) => sum + starts[toShard] - starts[fromShard], 0);
+    return this.#tools.tables.blocks.reduce(
+      (sum, { starts }) => sum + starts[toShard] - starts[fromShard],
+      0,
+    );
   }
 
   #eachBlock({ fromShard, toShard }: SortJob, visit: (facts: Uint32Array, stride: number) => void): void {
-    for (const block of this.#tables.blocks)
-      visit(factsIn(block, fromShard, toShard, this.#readFacts), block.stride);
+    for (const block of this.#tools.tables.blocks)
+      visit(factsIn(block, fromShard, toShard, this.#tools.readFacts), block.stride);
   }
 }
 

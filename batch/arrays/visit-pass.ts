@@ -5,17 +5,11 @@
  */
 import { sumUp } from '../../lib/memory/counting-sort.js';
 import { ByteWriter } from '../../serving/arrays/bytes.js';
-import type { KeyedHash } from '../../lib/memory/keyed-hash.js';
 import { encodeVisits } from '../../serving/arrays/visits.js';
-import { factWords, factsIn, type ReadFacts } from './dealt.js';
-import { bitsOf, millisecondBits, type Kernel } from './kernel.js';
-import {
-  ResultBuilder,
-  type SortJob,
-  type SortListener,
-  type SortResult,
-  type SortTables,
-} from './sort-job.js';
+import { factWords, factsIn } from './dealt.js';
+import { bitsOf, millisecondBits } from './kernel.js';
+import { ResultBuilder, type SortJob, type SortListener, type SortResult } from './sort-job.js';
+import type { SortTools } from './sort-tools.js';
 
 export const visitGapMs = 30 * 60_000;
 
@@ -23,33 +17,23 @@ export const visitGapMs = 30 * 60_000;
 const hourSpan = 2 ** millisecondBits;
 
 export class VisitPass {
-  readonly #tables: SortTables;
-  readonly #kernel: Kernel;
-  readonly #hasher: KeyedHash;
-  readonly #readFacts: ReadFacts;
+  readonly #tools: SortTools;
 
-  constructor(
-    tables: SortTables,
-    kernel: Kernel,
-    { hasher, readFacts }: { readonly hasher: KeyedHash; readonly readFacts: ReadFacts },
-  ) {
-    this.#tables = tables;
-    this.#kernel = kernel;
-    this.#hasher = hasher;
-    this.#readFacts = readFacts;
+  constructor(tools: SortTools) {
+    this.#tools = tools;
   }
 
   run(job: SortJob, listener: SortListener): SortResult {
-    const result = new ResultBuilder(listener, this.#hasher);
+    const result = new ResultBuilder(listener, this.#tools.hasher);
     const encoded = new ByteWriter();
     const { starts, maxPerson, isInOrder } = this.#gather(job);
-    const timeBits = millisecondBits + this.#kernel.hourBits;
+    const timeBits = millisecondBits + this.#tools.kernel.hourBits;
     const bits = timeBits + bitsOf(maxPerson + 1);
     for (let domain = job.from; domain < job.to; domain++) {
       const [from, to] = [starts[domain - job.from], starts[domain - job.from + 1]];
       if (from === to) continue;
-      const at = this.#kernel.sort(from, to, isInOrder ? timeBits : 0, bits);
-      const { ranks, counts } = this.#kernel.visits(at, at + 8 * (to - from), visitGapMs);
+      const at = this.#tools.kernel.sort(from, to, isInOrder ? timeBits : 0, bits);
+      const { ranks, counts } = this.#tools.kernel.visits(at, at + 8 * (to - from), visitGapMs);
       ranks.sort();
       encodeVisits(encoded, this.#taken(ranks, counts));
       result.visits(domain, encoded.length);
@@ -64,7 +48,7 @@ export class VisitPass {
   ): Generator<{ bucket: number; visits: number; bounces: number }> {
     for (const rank of ranks) {
       yield {
-        bucket: this.#tables.hours[rank],
+        bucket: this.#tools.tables.hours[rank],
         visits: counts[2 * rank],
         bounces: counts[2 * rank + 1],
       };
@@ -82,26 +66,26 @@ export class VisitPass {
     readonly maxPerson: number;
     readonly isInOrder: boolean;
   } {
-    const { blocks, domainOfRank } = this.#tables;
+    const { blocks, domainOfRank } = this.#tools.tables;
     const [parts, index] = [part?.parts ?? 1, part?.index ?? 0];
     const starts = new Uint32Array(to - from + 1);
     for (const block of blocks) {
-      const facts = factsIn(block, fromShard, toShard, this.#readFacts);
+      const facts = factsIn(block, fromShard, toShard, this.#tools.readFacts);
       for (let at = 0; at < facts.length; at += block.stride) {
         if (parts > 1 && facts[at + factWords.person] % parts !== index) continue;
         starts[domainOfRank[facts[at + factWords.page]] - from + 1]++;
       }
     }
     sumUp(starts);
-    const words = this.#kernel.words(starts[to - from]);
+    const words = this.#tools.kernel.words(starts[to - from]);
     const next = starts.slice();
-    const personShift = millisecondBits + this.#kernel.hourBits; // of 64 bits
+    const personShift = millisecondBits + this.#tools.kernel.hourBits; // of 64 bits
     const [lowBits, highShift] = [32 - millisecondBits, personShift - 32];
     const lastTimes = new Float64Array(to - from);
     let isInOrder = true;
     let maxPerson = 0;
     for (const block of blocks) {
-      const facts = factsIn(block, fromShard, toShard, this.#readFacts);
+      const facts = factsIn(block, fromShard, toShard, this.#tools.readFacts);
       for (let at = 0; at < facts.length; at += block.stride) {
         let person = facts[at + factWords.person];
         if (parts > 1) {

@@ -8,12 +8,10 @@ import fc from 'fast-check';
 import { assetPath } from '../../lib/files/assets.js';
 import { hourMs } from '../../lib/time/buckets.js';
 import { fixedWords, type DealtBlock } from '../arrays/dealt.js';
-import { Kernel } from '../arrays/kernel.js';
 import { Buckets } from '../sorts/buckets.js';
 import { CellPass } from '../arrays/cell-pass.js';
 import type { SortJob, SortTables } from '../arrays/sort-job.js';
-import { WordCells } from '../arrays/word-cells.js';
-import { blockHasher } from '../../serving/arrays/written-block.js';
+import { sortTools } from '../arrays/sort-tools.js';
 import { VisitPass } from '../arrays/visit-pass.js';
 import { blocksOf, visitsByDomain, type TwinBlock, type TwinFact } from './kernel-twin.js';
 
@@ -92,19 +90,6 @@ const bucketsAnywhere = (lgK: number): Buckets =>
   new Buckets((kind) => join(dir, `${kind}-${files++}`), { pages: 1, domains: 8 }, [], lgK);
 
 const noFiles = (): never => assert.fail('all facts are in memory');
-const toolsOf = (tables: SortTables, kernel: Kernel) => ({
-  cells: new WordCells(tables, kernel),
-  hasher: blockHasher(),
-  readFacts: noFiles,
-});
-const cellPass = (
-  tables: SortTables,
-  kernel = new Kernel(tables.hours, { lgK: tables.lgK, hourMs }),
-): CellPass => new CellPass(tables, kernel, toolsOf(tables, kernel));
-const visitPass = (
-  tables: SortTables,
-  kernel = new Kernel(tables.hours, { lgK: tables.lgK, hourMs }),
-): VisitPass => new VisitPass(tables, kernel, toolsOf(tables, kernel));
 const silent = { onRows: () => undefined, onBlocks: () => undefined };
 const span = { fromShard: 0, toShard: 1, rows: 0, from: 0, part: undefined };
 
@@ -112,7 +97,7 @@ test('cells are those of the twin in TypeScript, byte for byte: flat ones, days 
   fc.assert(
     fc.property(factsArbitrary, ({ facts, lgK, pages }) => {
       const tables = tablesOf(facts, lgK, pages);
-      const pass = cellPass(tables);
+      const pass = new CellPass(sortTools(tables, noFiles));
       for (const kind of ['pages', 'domains'] as const) {
         const subjectOf = kind === 'pages' ? (page: number) => page : domainOf;
         const found: Uint8Array[] = [];
@@ -143,7 +128,7 @@ test('a subject that is cut into months, and put together again, is the same blo
     fc.property(factsArbitrary, months, ({ facts: all, lgK }, days) => {
       const facts = all.map((fact) => ({ ...fact, page: 0 }));
       const tables = tablesOf(facts, lgK, 1);
-      const pass = cellPass(tables);
+      const pass = new CellPass(sortTools(tables, noFiles));
       const ranks = days.map((day) => {
         const rank = tables.hours.findIndex(
           (hour) => hour >= monthStart(firstHour * hourMs + day * 86_400_000),
@@ -180,7 +165,7 @@ test('visits are those of the twin, also in shares of the persons', () => {
     fc.property(factsArbitrary, fc.integer({ min: 1, max: 4 }), ({ facts: all, lgK, pages }, parts) => {
       const facts = parts === 1 ? all : all.map((fact) => ({ ...fact, page: fact.page % 2 }));
       const tables = tablesOf(facts, lgK, pages + 1);
-      const pass = visitPass(tables);
+      const pass = new VisitPass(sortTools(tables, noFiles));
       const built = bucketsAnywhere(lgK);
       for (let index = 0; index < parts; index++) {
         const part = parts === 1 ? undefined : { index, parts, fromHour: 0, toHour: tables.hours.length };

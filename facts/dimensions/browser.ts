@@ -1,8 +1,8 @@
 /** The family of a browser: 'Mozilla/5.0 ... Firefox/128.0' -> 'Firefox'. Versions are dropped. */
 import { UAParser } from 'ua-parser-js';
-import { versionOf } from '../../lib/files/package-version.js';
+import { userAgentVersion } from './user-agent.js';
 
-export const browserVersion = `1;ua-parser-js=${versionOf('ua-parser-js')}`;
+export const browserVersion = `1;${userAgentVersion}`;
 
 /** Undefined where none is recognised. */
 export function browserOf(userAgent: string): string | undefined {

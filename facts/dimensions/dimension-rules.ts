@@ -13,6 +13,8 @@ export interface ChoicePlace {
 
 export class DimensionRules {
   readonly kept: readonly Dimension[];
+  /** Of those. */
+  readonly names: readonly string[];
   /** Names the dimensions and their rules: equal strings, equal values. */
   readonly version: string;
   /** All results that the dimensions choose from, each once. */
@@ -26,6 +28,7 @@ export class DimensionRules {
    */
   constructor(names: readonly string[] = ['all'], table: readonly Dimension[] = dimensions) {
     this.kept = keptOf(names, table);
+    this.names = this.kept.map(({ name }) => name);
     this.version = this.kept.map(({ name, version }) => `${name} ${version}`).join(', ') || 'none';
     const results = new Map<string, TextResult>();
     for (const choice of this.kept.flatMap(({ choices }) => choices)) results.set(resultName(choice), choice);

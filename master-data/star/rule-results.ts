@@ -8,6 +8,7 @@ import { resultName, type TextName } from '../../facts/dimensions/choice.js';
 import type { Rules } from '../../facts/rules.js';
 import { sameRules, type RulesVersions } from '../../facts/rules-versions.js';
 import { KeyTable } from '../../lib/memory/key-table.js';
+import { textsOf } from '../../lib/memory/text-spans.js';
 import type { KeyedHash } from '../../lib/memory/keyed-hash.js';
 import { domainOf } from '../../facts/url/domain.js';
 import { AppendFile, nothing, readTexts, type AppendSeal } from './append-file.js';
@@ -155,8 +156,5 @@ function addText(file: AppendFile, text: string): void {
 
 /** The texts of a file as strings, in order. Throws `StarDamaged`. */
 export function* textsIn(path: string, seal: AppendSeal): Generator<string> {
-  for (const { bytes, starts, ends, count } of readTexts(path, seal)) {
-    const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-    for (let i = 0; i < count; i++) yield buffer.toString('utf8', starts[i], ends[i]);
-  }
+  for (const texts of readTexts(path, seal)) yield* textsOf(texts);
 }

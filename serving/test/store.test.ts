@@ -43,7 +43,7 @@ const base = {
   createdAt: 1000,
 };
 
-const empty = { ...base, rules: { versions: base.rules, dimensions: { kept: [] } } };
+const empty = { ...base, rules: { versions: base.rules, dimensions: { names: [] } } };
 
 function dataDir(t: TestContext): string {
   const dir = mkdtempSync(join(tmpdir(), 'swa-serving-'));

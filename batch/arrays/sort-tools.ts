@@ -1,0 +1,21 @@
+/** What a thread sorts facts with, one job after the other: every pass works in the same memory. */
+import type { KeyedHash } from '../../lib/memory/keyed-hash.js';
+import { hourMs } from '../../lib/time/buckets.js';
+import { blockHasher } from '../../serving/arrays/written-block.js';
+import type { ReadFacts } from './dealt.js';
+import { Kernel } from './kernel.js';
+import type { SortTables } from './sort-job.js';
+import { WordCells } from './word-cells.js';
+
+export interface SortTools {
+  readonly tables: SortTables;
+  readonly kernel: Kernel;
+  readonly cells: WordCells;
+  readonly hasher: KeyedHash;
+  readonly readFacts: ReadFacts;
+}
+
+export function sortTools(tables: SortTables, readFacts: ReadFacts): SortTools {
+  const kernel = new Kernel(tables.hours, { lgK: tables.lgK, hourMs });
+  return { tables, kernel, cells: new WordCells(tables, kernel), hasher: blockHasher(), readFacts };
+}
