@@ -87,6 +87,16 @@ export const pages = object({
 export type Pages = Decoded<typeof pages>;
 export type TopPage = Pages['data']['pages'][number];
 
+export const breakdown = object({
+  data: object({
+    by: text,
+    values: list(object({ value: text, visitors: number, pageviews: number, ...bounds })),
+    more: flag,
+    emptyReason: maybe(text),
+  }),
+}) satisfies Decode<unknown, Bodies['breakdown']>;
+export type Breakdown = Decoded<typeof breakdown>;
+
 export const domains = object({
   data: object({ domains: list(text), more: flag }),
   freshness,
@@ -105,8 +115,10 @@ export const status = object({
       details: record(anything),
     }),
   ),
+  dimensions: list(object({ name: text, label: text, title: text })),
 }) satisfies Decode<unknown, Bodies['status']>;
 export type Status = Decoded<typeof status>;
+export type Dimension = Status['dimensions'][number];
 export type Layer = Status['layers'][number];
 
 /** Views newest first. */

@@ -24,6 +24,15 @@ export function span(milliseconds: number): string {
   return `${Math.round(seconds / 86_400)} days`;
 }
 
+/** '1,204 – 1,310', or 'exact' */
+export function interval(bounds: {
+  readonly lower: number;
+  readonly upper: number;
+  readonly exact: boolean;
+}): string {
+  return bounds.exact ? 'exact' : `${count(bounds.lower)} – ${count(bounds.upper)}`;
+}
+
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
 /** A bucket's label as the server made it (in its zone), in full words for readers. */

@@ -5,6 +5,7 @@
 import {
   batches,
   bounceRate,
+  breakdown,
   domains,
   pages,
   pageviews,
@@ -12,12 +13,16 @@ import {
   status,
   uniques,
   type Available,
+  type Breakdown,
   type Bucket,
+  type Dimension,
   type Pages,
   type Pageviews,
+  type Status,
   type Uniques,
 } from './answers.js';
 import { Api, ApiProblem, Unreachable, type Params } from './api.js';
+import { BreakdownPanel } from './breakdown-panel.js';
 import type { Choice } from './combobox.js';
 import { byId, icon, setAttributes } from './dom.js';
 import { Figures } from './figures.js';
@@ -37,6 +42,7 @@ import { fillWelcome } from './welcome.js';
 import { localOf, ownZone } from './zone-time.js';
 
 const pagesListed = 10;
+const valuesListed = 10;
 const pagesSuggested = 200;
 const domainsSuggested = 50;
 /** So many domains are looked at to find the busiest one to start with. */
@@ -53,12 +59,17 @@ class Dashboard {
   readonly #figures = new Figures(section('figures'));
   readonly #layers = new LayersPanel(section('layers-card'));
   readonly #pages = new PagesTable(section('pages-card'), (url) => this.#change({ url }));
+  readonly #breakdown = new BreakdownPanel(section('breakdown-card'), (dimension) =>
+    this.#set({ dimension }),
+  );
   readonly #uniquesCard: SeriesCard;
   readonly #pageviewsCard: SeriesCard;
   readonly #filters: Filters;
   readonly #refresh = new Refresh((signal) => this.#round(signal));
   #state: PageState = parseState(location.search, ownZone(Date.now()));
   #uniques: Uniques | undefined;
+  /** Those that are kept, once the server has said so. */
+  #dimensions: readonly Dimension[] | undefined;
   /** While nobody has asked for a range, the page looks for one that has views. */
   #choosesRange = !hasRange(location.search);
   /** Where it found them, when not in the last 24 hours. */
@@ -141,6 +152,10 @@ class Dashboard {
 
   #change(change: Partial<PageState>): void {
     this.#settleRange(false);
+    this.#set(change);
+  }
+
+  #set(change: Partial<PageState>): void {
     this.#state = { ...this.#state, ...change };
     history.pushState(null, '', showState(this.#state));
     this.#ask();
@@ -156,27 +171,26 @@ class Dashboard {
     if (this.#keys.isOpen) return { ok: false, retryAfterMs: undefined };
     try {
       // Each shows itself: a question that is refused leaves the system's state fresh.
-      await Promise.all([this.#askSystem(signal), this.#askReport(Date.now(), signal)]);
+      const system = this.#api.get('/v1/status', {}, status, signal);
+      await Promise.all([this.#askSystem(system, signal), this.#askReport(system, Date.now(), signal)]);
       return { ok: true };
     } catch (error) {
       return signal.aborted ? { ok: true } : this.#failed(error);
     }
   }
 
-  async #askSystem(signal: AbortSignal): Promise<void> {
-    const [system, views] = await Promise.all([
-      this.#api.get('/v1/status', {}, status, signal),
-      this.#api.get('/v1/batches', {}, batches, signal),
-    ]);
+  async #askSystem(asked: Promise<Status>, signal: AbortSignal): Promise<void> {
+    const [system, views] = await Promise.all([asked, this.#api.get('/v1/batches', {}, batches, signal)]);
     if (signal.aborted) return;
     const { zone } = this.#state;
     const skippedOffsets = this.#uniques?.freshness.skippedOffsets ?? 0;
     this.#freshness.update(system.freshness, skippedOffsets, zone, Date.now(), this.#refresh.paused);
     this.#layers.update(system, views, zone, Date.now());
+    this.#dimensions = system.dimensions;
   }
 
-  /** The four answers of one question, shown together. */
-  async #askReport(nowMs: number, signal: AbortSignal): Promise<void> {
+  /** The answers of one question, shown together. */
+  async #askReport(asked: Promise<Status>, nowMs: number, signal: AbortSignal): Promise<void> {
     const domain = this.#state.domain ?? (await this.#firstDomain(nowMs, signal));
     this.#welcome.hidden = domain !== undefined;
     this.#report.hidden = domain === undefined;
@@ -187,23 +201,40 @@ class Dashboard {
     if (signal.aborted) return;
     const { from, to, interval } = rangeOf(this.#state, nowMs);
     const ranged: Params = { from, to, tz: zone };
-    const [people, views, bounce, top] = await Promise.all([
+    const [people, views, bounce, top, values] = await Promise.all([
       this.#api.get('/v1/uniques', { ...subject, ...ranged, interval }, uniques, signal),
       this.#api.get('/v1/pageviews', { ...subject, ...ranged, interval }, pageviews, signal),
       this.#api.get('/v1/bounce-rate', { domain, ...ranged }, bounceRate, signal),
       this.#askPages(domain, ranged, pagesListed, signal),
+      this.#askBreakdown(asked, { domain, ...ranged }, signal),
     ]);
     if (signal.aborted) return;
     this.#uniques = people;
     this.#figures.update(people, views, bounce, url !== undefined);
     this.#showSeries(people, views, nowMs);
     this.#pages.update(top.data.pages, url);
+    if (values !== undefined) this.#breakdown.update(values);
     setAttributes(this.#report, { 'aria-busy': 'false', 'data-stale': undefined });
     document.title = `${count(people.data.visitors)} visitors · ${url === undefined ? domain : pathOf(url)}`;
     const { emptyReason, available } = people.data;
     if (emptyReason !== undefined) this.#notice.showEmpty(emptyReason, available, this.#state);
     else if (this.#older === undefined) this.#notice.clear();
     else this.#notice.showOlder(this.#older.available, this.#older.hasRecent, this.#state);
+  }
+
+  /** undefined where no dimension is kept. The first question waits until the server has said which are. */
+  async #askBreakdown(
+    asked: Promise<Status>,
+    ranged: Params,
+    signal: AbortSignal,
+  ): Promise<Breakdown | undefined> {
+    const dimensions = this.#dimensions ?? (await asked).dimensions;
+    const { dimension, url } = this.#state;
+    const chosen = dimensions.find(({ name }) => name === dimension) ?? dimensions[0];
+    this.#breakdown.show(dimensions, chosen, url !== undefined);
+    if (chosen === undefined) return undefined;
+    const params = { ...ranged, by: chosen.name, limit: String(valuesListed) };
+    return this.#api.get('/v1/breakdown', params, breakdown, signal);
   }
 
   /**

@@ -1,6 +1,6 @@
 /** A card with one series: its title, a chart, and the same figures as a table for those who cannot or will not read a chart. */
 import { h, setAttributes } from './dom.js';
-import { bucketName, count } from './format.js';
+import { bucketName, count, interval } from './format.js';
 import { notesOn, SeriesChart, type ChartData, type ChartOptions, type ChartPoint } from './series-chart.js';
 
 export interface SeriesCardOptions extends ChartOptions {
@@ -83,13 +83,12 @@ export class SeriesCard {
   }
 
   #row(point: ChartPoint): HTMLTableRowElement {
-    const interval = point.exact ? 'exact' : `${count(point.lower)} – ${count(point.upper)}`;
     return h(
       'tr',
       {},
       h('th', { scope: 'row' }, bucketName(point.label)),
       h('td', { class: 'number' }, count(point.value)),
-      this.#options.hasBounds ? h('td', { class: 'number' }, interval) : undefined,
+      this.#options.hasBounds ? h('td', { class: 'number' }, interval(point)) : undefined,
       h('td', {}, notesOn(point).join(', ')),
     );
   }

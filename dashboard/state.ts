@@ -24,6 +24,8 @@ export interface PageState {
   readonly zone: string;
   /** undefined lets the range choose. */
   readonly by: Interval | undefined;
+  /** Name of the dimension that is broken down; undefined means the first there is. */
+  readonly dimension: string | undefined;
 }
 
 /** A range as the API takes it. */
@@ -50,6 +52,7 @@ export function parseState(search: string, ownZone: string): PageState {
         : (presets.find((preset) => preset === range) ?? '24h'),
     zone: zone !== undefined && isZone(zone) ? zone : ownZone,
     by: intervals.find((interval) => interval === by),
+    dimension: given('dimension'),
   };
 }
 
@@ -70,6 +73,7 @@ export function showState(state: PageState): string {
     params.set('to', state.range.to);
   }
   if (state.by !== undefined) params.set('by', state.by);
+  if (state.dimension !== undefined) params.set('dimension', state.dimension);
   params.set('tz', state.zone);
   return `?${params.toString()}`;
 }
@@ -84,7 +88,7 @@ const presetInterval: Readonly<Record<Preset, Interval>> = {
 const presetDays = { '7d': 7, '30d': 30, '12m': 365 } as const;
 
 /** The range a state means at a time. 24 hours end with the present hour, longer ones with the zone's present day. */
-export function rangeOf(state: PageState, nowMs: number): TimeRange {
+export function rangeOf(state: Pick<PageState, 'range' | 'zone' | 'by'>, nowMs: number): TimeRange {
   const { range, zone, by } = state;
   if (typeof range !== 'string') {
     const from = instantOf(range.from, zone) ?? range.from;

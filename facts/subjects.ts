@@ -16,6 +16,8 @@ import { sourceVersion, utmSource } from './dimensions/source.js';
 export interface Dimension {
   /** As in the API and in files: lower case letters. */
   readonly name: string;
+  /** Heads a list of its values, for people: one word. */
+  readonly label: string;
   /** What it tells apart, for people. */
   readonly title: string;
   /** Names the rules below and the lists that they rest on: equal versions, equal values. */
@@ -29,6 +31,7 @@ export interface Dimension {
 export const dimensions: readonly Dimension[] = [
   {
     name: 'source',
+    label: 'Sources',
     title: 'Where visits come from: utm_source, else the domain that linked, else direct',
     version: sourceVersion,
     choices: [
@@ -39,6 +42,7 @@ export const dimensions: readonly Dimension[] = [
   },
   {
     name: 'browser',
+    label: 'Browsers',
     title: 'Family of the browser',
     version: browserVersion,
     choices: [{ text: 'userAgent', result: 'browser', rule: browserOf }],
@@ -46,12 +50,14 @@ export const dimensions: readonly Dimension[] = [
   },
   {
     name: 'campaign',
+    label: 'Campaigns',
     title: 'Campaign that a link named by utm_campaign',
     version: campaignVersion,
     choices: [{ text: 'tags', result: 'campaign', rule: utmCampaign }],
   },
   {
     name: 'os',
+    label: 'Systems',
     title: 'Family of the operating system',
     version: osVersion,
     choices: [{ text: 'userAgent', result: 'os', rule: osOf }],
@@ -59,6 +65,7 @@ export const dimensions: readonly Dimension[] = [
   },
   {
     name: 'device',
+    label: 'Devices',
     title: 'Kind of the device: desktop, mobile, tablet, ...',
     version: deviceVersion,
     choices: [{ text: 'userAgent', result: 'device', rule: deviceOf }],
@@ -66,6 +73,7 @@ export const dimensions: readonly Dimension[] = [
   },
   {
     name: 'country',
+    label: 'Countries',
     title: 'Country of the visit, as the fact says',
     version: countryVersion,
     choices: [{ text: 'country', result: 'country', rule: countryOf }],

@@ -247,7 +247,13 @@ export const bodies = {
     views: z.array(viewSchema),
     runs: z.array(runSchema),
   }),
-  status: z.object({ freshness: freshnessSchema.nullable(), layers: z.array(layerSchema) }),
+  status: z.object({
+    freshness: freshnessSchema.nullable(),
+    layers: z.array(layerSchema),
+    dimensions: z
+      .array(z.object({ name: z.string(), label: z.string(), title: z.string() }))
+      .describe('The dimensions that are kept (SWA_DIMENSIONS): what /v1/breakdown takes as `by`.'),
+  }),
 };
 
 /** The bodies as they are read, by name. */

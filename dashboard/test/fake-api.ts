@@ -36,6 +36,9 @@ export interface Behaviour {
   emptyReason: string | undefined;
   /** All views there are, of every domain; undefined means there are always some. */
   available: { readonly from: number; readonly to: number } | undefined;
+  dimensions: readonly { readonly name: string; readonly label: string; readonly title: string }[];
+  /** Why a breakdown has no values, while set. */
+  valuesMissing: string | undefined;
   /** The one key that is known; undefined asks for none. */
   key: string | undefined;
   /** Paths of pages by their rank, where they are not 'page/<rank>'. */
@@ -50,6 +53,11 @@ const ordinary: Behaviour = {
   silent: false,
   emptyReason: undefined,
   available: undefined,
+  dimensions: [
+    { name: 'colour', label: 'Colours', title: 'Colour of the visit' },
+    { name: 'taste', label: 'Tastes', title: 'Taste of the visit' },
+  ],
+  valuesMissing: undefined,
   key: undefined,
   paths: { 3: 'page/3/a-rather-long-path-that-has-to-wrap-somewhere-on-a-phone' },
 };
@@ -107,8 +115,8 @@ export class FakeApi {
     const body = this.#bodyOf(url);
     if (body === undefined) return next();
     if (!isState) {
-      const { extra, emptyReason, available, domains } = this.does;
-      const etag = `W/"${extra}.${String(emptyReason)}.${String(available?.to)}.${domains.length}"`;
+      const { extra, emptyReason, valuesMissing, available, domains } = this.does;
+      const etag = `W/"${extra}.${String(valuesMissing)}.${String(emptyReason)}.${String(available?.to)}.${domains.length}"`;
       response.set('ETag', etag);
       if (request.headers['if-none-match'] === etag) {
         this.asked.push(`304 ${request.originalUrl}`);
@@ -174,13 +182,32 @@ export class FakeApi {
         });
         return { data: { domain, pages: empty === undefined ? pages : [] }, ...frame };
       }
-      case '/v1/status':
-        return { freshness: this.#freshness(), layers: this.#layers() };
+      case '/v1/breakdown':
+        return { data: this.#breakdown(url, empty), ...frame };
+      case '/v1/status': {
+        const { dimensions } = this.does;
+        return { freshness: this.#freshness(), layers: this.#layers(), dimensions };
+      }
       case '/v1/batches':
         return { pending: [], views: this.#views() };
       default:
         return undefined;
     }
+  }
+
+  /** Values with names of their own in each dimension, the first with the most visitors. */
+  #breakdown(url: URL, empty: object | undefined): object {
+    const given = (name: string): string => url.searchParams.get(name) ?? '';
+    const by = given('by');
+    const frame = { domain: given('domain'), by };
+    const { valuesMissing } = this.does;
+    if (empty !== undefined) return { ...frame, values: [], more: false, ...empty };
+    if (valuesMissing !== undefined) return { ...frame, values: [], more: false, emptyReason: valuesMissing };
+    const values = Array.from({ length: Number(given('limit')) }, (_, i) => {
+      const visitors = Math.round(6_100 / (i + 1));
+      return { value: `${by} ${i}`, visitors, pageviews: visitors * 2, ...this.#bounds(visitors) };
+    });
+    return { ...frame, values, more: true };
   }
 
   #emptiness(url: URL): { emptyReason: string; available?: { from: string; to: string } } | undefined {

@@ -263,3 +263,53 @@ test('text that came from outside is never markup', { skip }, async (t) => {
   assert.equal(await page.locator('main img').count(), 0);
   assert.deepEqual(complaints, []);
 });
+
+test(
+  'a breakdown has a tab for each dimension that the server keeps, and rows equal to the API’s',
+  { skip },
+  async (t) => {
+    const { page, complaints } = await open(t);
+    await page.waitForSelector(loaded);
+    assert.deepEqual(await page.locator('#breakdown-card [role=tab]').allInnerTexts(), ['Colours', 'Tastes']);
+    const rows = page.locator('#breakdown-panel tbody tr');
+    assert.equal(await rows.count(), 10);
+    assert.deepEqual(await rows.first().locator('th, td').allInnerTexts(), [
+      'colour 0',
+      '6,100',
+      '12,200',
+      '5,917 – 6,283',
+    ]);
+    assert.match(await text(page, '#breakdown-panel'), /The 10 with the most visitors; there are more/);
+    assert.equal(await text(page, '#breakdown-hint'), 'Colour of the visit.');
+
+    // By keyboard: one tab is in the tab order, arrows go round.
+    await page.focus('#breakdown-colour');
+    await page.keyboard.press('ArrowLeft');
+    await page.locator('#breakdown-panel:not([data-stale]) .name:text-is("taste 0")').waitFor();
+    assert.equal(await page.locator('#breakdown-taste').getAttribute('aria-selected'), 'true');
+    assert.equal(await page.locator('#breakdown-colour').getAttribute('tabindex'), '-1');
+    assert.match(page.url(), /dimension=taste/);
+    await page.reload();
+    await page.locator('#breakdown-panel .name:text-is("taste 0")').waitFor();
+    assert.ok(!api.asked.slice(-8).some((line) => line.includes('by=colour')));
+
+    await page.click('#pages-card tbody tr:nth-child(2) button');
+    await page.getByText('Taste of the visit. Of the whole domain, not of the page alone.').waitFor();
+    api.does.valuesMissing = 'dimension-not-counted-yet';
+    await page.getByText('Not counted yet: the next batch run counts it over all history.').waitFor();
+    api.does.valuesMissing = 'no-values-in-range';
+    await page.getByText('No pageview in this range has a value here.').waitFor();
+    assert.deepEqual(complaints, []);
+  },
+);
+
+test('a server that keeps no dimension is asked for no breakdown', { skip }, async (t) => {
+  api.does.dimensions = [];
+  const { page } = await open(t, `${shop}&dimension=colour`);
+  await page.waitForSelector(loaded);
+  assert.equal(await page.locator('#breakdown-card').isVisible(), false);
+  assert.deepEqual(
+    api.asked.filter((line) => line.includes('/v1/breakdown')),
+    [],
+  );
+});

@@ -36,6 +36,7 @@ const states: fc.Arbitrary<PageState> = fc.record(
     ),
     zone: fc.constantFrom(...zones),
     by: fc.option(fc.constantFrom(...intervals), { nil: undefined }),
+    dimension: fc.option(fc.string({ minLength: 1 }), { nil: undefined }),
   },
   { noNullPrototype: true },
 );
@@ -81,13 +82,7 @@ test('clocks set forward and back: the hour left out and the hour shown twice', 
 
 test('24 hours end with the present hour, days with the present day of the zone', () => {
   const now = Date.UTC(2026, 10, 22, 23, 40);
-  const state: PageState = {
-    domain: 'a',
-    url: undefined,
-    range: '24h',
-    zone: 'Europe/Berlin',
-    by: undefined,
-  };
+  const state = { range: '24h', zone: 'Europe/Berlin', by: undefined } as const;
   assert.deepEqual(rangeOf(state, now), {
     from: '2026-11-22T00:00:00Z',
     to: '2026-11-23T00:00:00Z',
@@ -105,7 +100,7 @@ test('a range without an interval gets one that makes at most 200 buckets, or mo
   fc.assert(
     fc.property(times, fc.integer({ min: 1, max: 24 * 366 * 3 }), (from, hours) => {
       const range = { from: localOf(from, 'UTC'), to: localOf(from + hours * hourMs, 'UTC') };
-      const { interval } = rangeOf({ domain: 'a', url: undefined, range, zone: 'UTC', by: undefined }, 0);
+      const { interval } = rangeOf({ range, zone: 'UTC', by: undefined }, 0);
       assert.ok(hours / { hour: 1, day: 24, week: 168, month: 744 }[interval] <= 200);
     }),
   );

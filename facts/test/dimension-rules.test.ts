@@ -32,6 +32,7 @@ test('values have one spelling: trimmed, lower case, without controls, cut at 12
 const table: readonly Dimension[] = [
   {
     name: 'first',
+    label: '',
     title: '',
     version: '1',
     choices: [
@@ -42,6 +43,7 @@ const table: readonly Dimension[] = [
   },
   {
     name: 'second',
+    label: '',
     title: '',
     version: '7',
     choices: [{ text: 'referrer', result: 'same', rule: (text) => text }],

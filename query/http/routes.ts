@@ -218,7 +218,11 @@ function statusRoute({ engine, status }: QueryRoutesDeps): Route {
     ],
     problems: [],
     handle: async ({ request, response }) =>
-      sendJson(request, response, { freshness: await freshnessNow(engine), layers: status().map(layerOf) }),
+      sendJson(request, response, {
+        freshness: await freshnessNow(engine),
+        layers: status().map(layerOf),
+        dimensions: engine.dimensions.map(({ name, label, title }) => ({ name, label, title })),
+      }),
   });
 }
 

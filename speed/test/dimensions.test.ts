@@ -362,6 +362,7 @@ test('a rule is asked once about a text that comes again and again', async (t) =
   const table = [
     {
       name: 'agent',
+      label: '',
       title: '',
       version: '1',
       choices: [
@@ -369,7 +370,13 @@ test('a rule is asked once about a text that comes again and again', async (t) =
         { text: 'userAgent', result: 'agent', rule },
       ],
     },
-    { name: 'land', title: '', version: '1', choices: [{ text: 'country', result: 'land', rule }] },
+    {
+      name: 'land',
+      label: '',
+      title: '',
+      version: '1',
+      choices: [{ text: 'country', result: 'land', rule }],
+    },
   ] as const;
   const counting = { ...rules, dimensions: new DimensionRules(['all'], table) };
   const speed = new Speed(t);

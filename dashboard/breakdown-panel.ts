@@ -1,0 +1,110 @@
+/**
+ * The values of one dimension of the domain, by visitors. Which dimensions there are is the server's to say: each is a tab. The panel
+ * follows the ARIA tabs pattern: one tab is in the tab order, arrows move to the others and choose them.
+ */
+import type { Breakdown, Dimension } from './answers.js';
+import { h, setAttributes, setText } from './dom.js';
+import { count, interval } from './format.js';
+import { RankedTable } from './ranked-table.js';
+
+const emptyTexts: Readonly<Record<string, string>> = {
+  'no-values-in-range': 'No pageview in this range has a value here.',
+  'dimension-not-counted-yet': 'Not counted yet: the next batch run counts it over all history.',
+};
+
+export class BreakdownPanel {
+  readonly #host: HTMLElement;
+  readonly #tabs = h('div', { class: 'tabs', role: 'tablist', 'aria-labelledby': 'breakdown-title' });
+  readonly #hint = h('p', { class: 'hint', id: 'breakdown-hint' });
+  readonly #more = h('p', { class: 'hint', hidden: true });
+  readonly #panel = h('div', { role: 'tabpanel', id: 'breakdown-panel', tabindex: 0 });
+  readonly #table = new RankedTable('breakdown-title', [
+    { title: 'Visitors' },
+    { title: 'Pageviews' },
+    { title: '95 % interval', isWide: true },
+  ]);
+  readonly #onChoose: (dimension: string) => void;
+  #dimensions: readonly Dimension[] = [];
+  #chosen: Dimension | undefined;
+
+  constructor(host: HTMLElement, onChoose: (dimension: string) => void) {
+    this.#host = host;
+    this.#onChoose = onChoose;
+    this.#panel.append(this.#table.element, this.#more);
+    const title = h('h2', { id: 'breakdown-title' }, 'Breakdown');
+    host.replaceChildren(
+      h('div', { class: 'card-head' }, h('div', {}, title, this.#hint)),
+      this.#tabs,
+      this.#panel,
+    );
+    this.#tabs.addEventListener('keydown', (event) => this.#key(event));
+  }
+
+  /** The tabs, and which one is chosen; rows of another dimension are pale until its own are there. */
+  show(dimensions: readonly Dimension[], chosen: Dimension | undefined, isPage: boolean): void {
+    this.#host.hidden = chosen === undefined;
+    if (chosen === undefined) return;
+    if (JSON.stringify(dimensions) !== JSON.stringify(this.#dimensions)) this.#makeTabs(dimensions);
+    if (chosen.name !== this.#chosen?.name) setAttributes(this.#panel, { 'data-stale': true });
+    this.#chosen = chosen;
+    for (const tab of this.#tabs.querySelectorAll('button')) {
+      const isChosen = tab.id === tabId(chosen);
+      setAttributes(tab, { 'aria-selected': String(isChosen), tabindex: isChosen ? 0 : -1 });
+    }
+    setAttributes(this.#panel, { 'aria-labelledby': tabId(chosen) });
+    setText(this.#hint, `${chosen.title}.${isPage ? ' Of the whole domain, not of the page alone.' : ''}`);
+  }
+
+  update({ data }: Breakdown): void {
+    const { values, more, by, emptyReason } = data;
+    if (by !== this.#chosen?.name) return;
+    setAttributes(this.#panel, { 'data-stale': undefined });
+    const most = Math.max(1, values[0]?.visitors ?? 1);
+    this.#table.update(
+      this.#chosen.label,
+      values.map((value) => ({
+        name: value.value,
+        share: value.visitors / most,
+        cells: [count(value.visitors), count(value.pageviews), interval(value)],
+      })),
+      emptyTexts[emptyReason ?? ''] ?? 'No pageviews in this range.',
+    );
+    this.#more.hidden = !more;
+    setText(this.#more, `The ${count(values.length)} with the most visitors; there are more.`);
+  }
+
+  #makeTabs(dimensions: readonly Dimension[]): void {
+    this.#dimensions = dimensions;
+    this.#tabs.replaceChildren(
+      ...dimensions.map((dimension) => {
+        const tab = h(
+          'button',
+          { type: 'button', role: 'tab', id: tabId(dimension), 'aria-controls': 'breakdown-panel' },
+          dimension.label,
+        );
+        tab.addEventListener('click', () => this.#onChoose(dimension.name));
+        return tab;
+      }),
+    );
+  }
+
+  #key(event: KeyboardEvent): void {
+    const tabs = [...this.#tabs.querySelectorAll('button')];
+    const at = tabs.findIndex((tab) => tab === document.activeElement);
+    const next = {
+      ArrowRight: (at + 1) % tabs.length,
+      ArrowLeft: (at - 1 + tabs.length) % tabs.length,
+      Home: 0,
+      End: tabs.length - 1,
+    }[event.key];
+    const tab = next === undefined ? undefined : tabs[next];
+    if (at < 0 || tab === undefined) return;
+    event.preventDefault();
+    tab.focus();
+    tab.click();
+  }
+}
+
+function tabId({ name }: Dimension): string {
+  return `breakdown-${name}`;
+}
