@@ -130,16 +130,16 @@ export class CellReader implements BucketCell {
       return { kind: 'coupons', coupons: this.#coupons.subarray(0, this.#couponCount) };
     }
     if (this.#form === registersForm) return { kind: 'registers', registers };
-    return { kind: 'registers', registers: sound(() => unpackRegisters(registers)) };
+    return { kind: 'registers', registers: orCorrupt(() => unpackRegisters(registers)) };
   }
 
   addTo(union: HllUnion): void {
     const registers = this.#registers;
     const differences = this.#differences;
-    if (differences !== undefined) sound(() => union.addDifferences(differences, this.#couponCount));
-    else if (registers === undefined) sound(() => union.addCoupons(this.#coupons, 0, this.#couponCount));
-    else if (this.#form === registersForm) sound(() => union.addRegisters(registers));
-    else sound(() => union.addPacked(registers));
+    if (differences !== undefined) orCorrupt(() => union.addDifferences(differences, this.#couponCount));
+    else if (registers === undefined) orCorrupt(() => union.addCoupons(this.#coupons, 0, this.#couponCount));
+    else if (this.#form === registersForm) orCorrupt(() => union.addRegisters(registers));
+    else orCorrupt(() => union.addPacked(registers));
   }
 
   /** Copies the coupons to `into` from index `at`; false when there are registers, or no room. */
@@ -229,7 +229,7 @@ export class CellReader implements BucketCell {
 }
 
 /** What a union refuses is wrong with the view: throws `view.corrupt`. */
-export function sound<T>(work: () => T): T {
+export function orCorrupt<T>(work: () => T): T {
   try {
     return work();
   } catch (cause) {

@@ -1,7 +1,7 @@
 /** A day or month that has no cell of its own, gathered from its hours. Used again for the next one. */
 import type { HllUnion } from 'hyperloglog-ts';
 import type { BucketCell, SketchView } from '../../facts/views/cell.js';
-import { deriveLimitOf, sound, type CellReader } from './cells.js';
+import { deriveLimitOf, orCorrupt, type CellReader } from './cells.js';
 import { sortUnique } from './union.js';
 
 export class DerivedCell implements BucketCell {
@@ -35,6 +35,6 @@ export class DerivedCell implements BucketCell {
   }
 
   addTo(union: HllUnion): void {
-    sound(() => union.addCoupons(this.#coupons, 0, this.#length));
+    orCorrupt(() => union.addCoupons(this.#coupons, 0, this.#length));
   }
 }
