@@ -3,7 +3,7 @@
  * files can be written front to back, always the same.
  */
 import type { FactThreads, Given } from '../fact-threads.js';
-import { Lane, type SortedListener } from './lane.js';
+import { OrderedJobs, type SortedListener } from './ordered-jobs.js';
 import type { SortJob } from '../arrays/sort-job.js';
 
 /** Rejects with the first error of a job or of the listener. */
@@ -13,29 +13,29 @@ export async function sortFacts(
   listener: SortedListener,
 ): Promise<void> {
   const kinds = new Set(jobs.map(({ kind }) => kind));
-  const lanes = Array.from(
+  const kindsInOrder = Array.from(
     kinds,
     (kind) =>
-      new Lane(
+      new OrderedJobs(
         jobs.filter((job) => job.kind === kind),
         listener,
       ),
   );
-  await threads.each(() => nextJob(lanes, listener));
+  await threads.each(() => nextJob(kindsInOrder, listener));
 }
 
 /** The next job of the first kind that may start one. */
-function nextJob(lanes: readonly Lane[], listener: SortedListener): Given | undefined {
-  for (const lane of lanes) {
-    const task = lane.start();
+function nextJob(kindsInOrder: readonly OrderedJobs[], listener: SortedListener): Given | undefined {
+  for (const ordered of kindsInOrder) {
+    const task = ordered.start();
     if (task === undefined) continue;
     const { job, index } = task;
     return {
       task: { type: 'sort', job },
       onRows: listener.onRows,
-      onBlocks: (blocks) => lane.addBlocks(index, blocks),
+      onBlocks: (blocks) => ordered.addBlocks(index, blocks),
       onReply: (reply) => {
-        if (reply.type === 'sorted') lane.finish(index, reply.result);
+        if (reply.type === 'sorted') ordered.finish(index, reply.result);
       },
     };
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Lane } from '../sorts/lane.js';
+import { OrderedJobs } from '../sorts/ordered-jobs.js';
 import type { SortJob, SortResult } from '../arrays/sort-job.js';
 
 const job = (rows: number): SortJob => ({
@@ -24,45 +24,45 @@ const result = (subject: number): SortResult => ({
   part: undefined,
 });
 
-/** A lane of jobs with so many rows each, and what is heard of it: `b7` are blocks, `r0` is the result of job 0. */
-function laneOf(rows: readonly number[]): { lane: Lane; heard: string[] } {
+/** A ordered of jobs with so many rows each, and what is heard of it: `b7` are blocks, `r0` is the result of job 0. */
+function jobsOf(rows: readonly number[]): { ordered: OrderedJobs; heard: string[] } {
   const heard: string[] = [];
-  const lane = new Lane(rows.map(job), {
+  const ordered = new OrderedJobs(rows.map(job), {
     onRows: () => undefined,
     onBlocks: (_job, blocks) => heard.push(`b${blocks.join()}`),
     onResult: (_job, { subjects }) => heard.push(`r${subjects.join()}`),
   });
-  return { lane, heard };
+  return { ordered, heard };
 }
 
 test('blocks long before their result wait for their turn, and are heard at once when it has come', () => {
-  const { lane, heard } = laneOf([1, 1, 1]);
+  const { ordered, heard } = jobsOf([1, 1, 1]);
   assert.deepEqual(
-    [lane.start()?.index, lane.start()?.index, lane.start()?.index, lane.start()],
+    [ordered.start()?.index, ordered.start()?.index, ordered.start()?.index, ordered.start()],
     [0, 1, 2, undefined],
   );
-  lane.addBlocks(1, Uint8Array.of(10));
-  lane.addBlocks(2, Uint8Array.of(20));
-  lane.finish(2, result(2));
+  ordered.addBlocks(1, Uint8Array.of(10));
+  ordered.addBlocks(2, Uint8Array.of(20));
+  ordered.finish(2, result(2));
   assert.deepEqual(heard, []);
-  lane.addBlocks(0, Uint8Array.of(1));
+  ordered.addBlocks(0, Uint8Array.of(1));
   assert.deepEqual(heard, ['b1']);
-  lane.finish(0, result(0));
+  ordered.finish(0, result(0));
   assert.deepEqual(heard, ['b1', 'r0', 'b10'], 'job 1 has its turn, and no result yet');
-  lane.addBlocks(1, Uint8Array.of(11));
+  ordered.addBlocks(1, Uint8Array.of(11));
   assert.deepEqual(heard.slice(3), ['b11']);
-  lane.finish(1, result(1));
+  ordered.finish(1, result(1));
   assert.deepEqual(heard.slice(4), ['r1', 'b20', 'r2']);
 });
 
 test('a job that would have too much held waits, unless it is the next to be heard', () => {
-  const { lane } = laneOf([5 << 20, 5 << 20, 100 << 20, 1]);
-  assert.equal(lane.start()?.index, 0);
-  assert.equal(lane.start(), undefined, '10 M rows would be ahead');
-  lane.finish(0, result(0));
-  assert.equal(lane.start()?.index, 1);
-  assert.equal(lane.start(), undefined);
-  lane.finish(1, result(1));
-  assert.equal(lane.start()?.index, 2, 'however large it is');
-  assert.equal(lane.start(), undefined);
+  const { ordered } = jobsOf([5 << 20, 5 << 20, 100 << 20, 1]);
+  assert.equal(ordered.start()?.index, 0);
+  assert.equal(ordered.start(), undefined, '10 M rows would be ahead');
+  ordered.finish(0, result(0));
+  assert.equal(ordered.start()?.index, 1);
+  assert.equal(ordered.start(), undefined);
+  ordered.finish(1, result(1));
+  assert.equal(ordered.start()?.index, 2, 'however large it is');
+  assert.equal(ordered.start(), undefined);
 });

@@ -16,7 +16,7 @@ export interface Task {
   readonly index: number;
 }
 
-export class Lane {
+export class OrderedJobs {
   readonly #jobs: readonly SortJob[];
   readonly #listener: SortedListener;
   /** What jobs after the one that is heard have found. */
