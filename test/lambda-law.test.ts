@@ -23,7 +23,7 @@ const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);
 /** Which history of the seed alone is to be run. */
 const only = process.env['HISTORY'] === undefined ? undefined : Number(process.env['HISTORY']);
 /** At once: while one waits for its disk, its DuckDB or its commit thread, others work. */
-const lanes = 3;
+const workers = 3;
 
 test(`the lambda law holds in ${only === undefined ? runs : 1} random histories (seed ${seed})`, async (t) => {
   const memory = '/dev/shm'; // thousands of small files with their fsyncs: in memory where there is such a place
@@ -32,7 +32,7 @@ test(`the lambda law holds in ${only === undefined ? runs : 1} random histories 
   const seen = new Seen();
   const all = fc.sample(histories, { seed, numRuns: only === undefined ? runs : only + 1 });
   const queue = [...all.entries()].slice(only);
-  const lane = async (): Promise<void> => {
+  const worker = async (): Promise<void> => {
     const commits = new StallingCommits();
     try {
       for (let next = queue.shift(); next !== undefined; next = queue.shift())
@@ -44,7 +44,7 @@ test(`the lambda law holds in ${only === undefined ? runs : 1} random histories 
       await commits.close();
     }
   };
-  const outcomes = await Promise.allSettled(Array.from({ length: lanes }, lane));
+  const outcomes = await Promise.allSettled(Array.from({ length: workers }, worker));
   for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
   t.diagnostic(JSON.stringify(seen));
   if (only !== undefined) return;

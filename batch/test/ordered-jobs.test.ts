@@ -24,7 +24,7 @@ const result = (subject: number): SortResult => ({
   part: undefined,
 });
 
-/** A ordered of jobs with so many rows each, and what is heard of it: `b7` are blocks, `r0` is the result of job 0. */
+/** Ordered jobs with so many rows each, and what is heard of it: `b7` are blocks, `r0` is the result of job 0. */
 function jobsOf(rows: readonly number[]): { ordered: OrderedJobs; heard: string[] } {
   const heard: string[] = [];
   const ordered = new OrderedJobs(rows.map(job), {

@@ -6,8 +6,8 @@
  * log, and none after one that failed. Both hold although tasks share them out by shuffle grouping, because one slice is
  * under way at a time (swa-topology.ts) and the spout ends with the first that fails.
  *
- * What is left of a slice is dealt into lanes by the hash of its URL, and a lane goes on as one tuple: with fields
- * grouping on the lane, all of one URL comes to one task. (Grouping on the URL itself does the same with a tuple for every
+ * What is left of a slice is dealt into groups by the hash of its URL, and a group goes on as one tuple: with fields
+ * grouping on the group, all of one URL comes to one task. (Grouping on the URL itself does the same with a tuple for every
  * page in the slice; that took half of the time.)
  */
 import { hashWords } from '../../lib/memory/keyed-hash.js';
@@ -16,7 +16,7 @@ import { hourOf } from '../../lib/time/buckets.js';
 import type { CountablePageviews, CountingRules } from './counting-rules.js';
 import type { DimensionValues } from './dimension-values.js';
 import type { SliceFacts } from './log-intake.js';
-import { lanes, type Page } from './page-names.js';
+import { pageGroups, type Page } from './page-names.js';
 import { hashAt, rowWords, type PageviewColumns } from './pageview-columns.js';
 import type { PartitionRepeats } from './partition-repeats.js';
 import type { PartitionWork } from '../generations/partition-work.js';
@@ -26,7 +26,7 @@ import type { Bolt, BoltOutput, Tuple } from '../../topology/index.js';
 
 export class NormalizeBolt implements Bolt<[facts: SliceFacts]> {
   readonly outputs = {
-    pages: ['lane', 'partition', 'views', 'rows'],
+    pages: ['pageGroup', 'partition', 'views', 'rows'],
     notes: ['partition', 'notes'],
   } as const;
 
@@ -62,8 +62,8 @@ export class NormalizeBolt implements Bolt<[facts: SliceFacts]> {
     const coupons = this.#couponsOf(pageviews, rows);
     const combinations = this.#values.of(pageviews, rows, pages, work.combinations);
     const views: SliceViews = { pages, hours, coupons, combinations };
-    for (const [lane, ofLane] of dealt(pages).entries()) {
-      if (ofLane.length > 0) this.#output?.emitTo('pages', [lane, partition, views, ofLane], tuple);
+    for (const [pageGroup, ofGroup] of dealt(pages).entries()) {
+      if (ofGroup.length > 0) this.#output?.emitTo('pages', [pageGroup, partition, views, ofGroup], tuple);
     }
     const notes: PartitionNotes = {
       ...noted,
@@ -117,15 +117,15 @@ function withoutRepeats(
   return { rows: rows.filter(isKept), pages: pages.filter(isKept) };
 }
 
-/** The indexes of the pages of each lane. */
+/** The indexes of the pages of each group. */
 function dealt(pages: readonly Page[]): readonly Int32Array[] {
-  const indexes = Array.from({ length: lanes }, () => new Int32Array(pages.length));
-  const ends = new Int32Array(lanes);
-  pages.forEach(({ lane }, i) => {
-    const end = ends[lane] ?? 0;
-    ends[lane] = end + 1;
-    const ofLane = indexes[lane];
-    if (ofLane !== undefined) ofLane[end] = i;
+  const indexes = Array.from({ length: pageGroups }, () => new Int32Array(pages.length));
+  const ends = new Int32Array(pageGroups);
+  pages.forEach(({ pageGroup }, i) => {
+    const end = ends[pageGroup] ?? 0;
+    ends[pageGroup] = end + 1;
+    const ofGroup = indexes[pageGroup];
+    if (ofGroup !== undefined) ofGroup[end] = i;
   });
-  return indexes.map((ofLane, lane) => ofLane.subarray(0, ends[lane]));
+  return indexes.map((ofGroup, pageGroup) => ofGroup.subarray(0, ends[pageGroup]));
 }

@@ -32,8 +32,8 @@ export class Page extends CellSubject {
   }
 
   /** Dealt by the hash of the URL. */
-  get lane(): number {
-    return this.#a & (lanes - 1);
+  get pageGroup(): number {
+    return this.#a & (pageGroups - 1);
   }
 
   /** Puts the hash of the URL at `words[at]`. */
@@ -45,8 +45,8 @@ export class Page extends CellSubject {
   }
 }
 
-/** Lanes that pages are dealt into: as many as tasks could be of use. A power of two. */
-export const lanes = 4;
+/** Groups that pages are dealt into: as many as tasks could be of use. A power of two. */
+export const pageGroups = 4;
 
 /** The names of one partition. */
 export class PageNames {

@@ -2,7 +2,7 @@
  * The topology of SuperWebAnalytics, as section 14.4.1 of the book draws it:
  *
  *   pageview spout ──slices──> normalize bolt ──pages──> update view bolt
- *                    shuffle         │     fields: lane       ^
+ *                    shuffle         │     fields: pageGroup  ^
  *                                    └──────notes─────────────┘
  *                                          global
  *
@@ -45,7 +45,7 @@ export function buildSwaTopology(options: SwaTopologyOptions): { topology: Topol
     .shuffleGrouping('pageview spout', 'slices');
   builder
     .setBolt('update view', () => new UpdateViewBolt(work), tasks)
-    .fieldsGrouping('normalize', ['lane'], 'pages')
+    .fieldsGrouping('normalize', ['pageGroup'], 'pages')
     .globalGrouping('normalize', 'notes');
   const topology = builder.build({
     clock: monotonic,

@@ -9,7 +9,7 @@ import type { PartitionWork } from '../generations/partition-work.js';
 import type { Bolt, BoltOutput, Tuple } from '../../topology/index.js';
 
 type Input =
-  | [lane: number, partition: PartitionName, views: SliceViews, rows: Int32Array]
+  | [pageGroup: number, partition: PartitionName, views: SliceViews, rows: Int32Array]
   | [partition: PartitionName, notes: PartitionNotes];
 
 export class UpdateViewBolt implements Bolt<Input> {

@@ -349,7 +349,7 @@ test('a record that the rules fail on is set aside, and no later generation stum
   assert.deepEqual(speed.counted(), { pageviews: 1, repeats: 3, deadLetters: 0 });
 });
 
-/** Pairs with one hash by two 32-bit lanes of multiply and rotate, which once told texts apart here. */
+/** Pairs with one hash by two 32-bit halves of multiply and rotate, which once told texts apart here. */
 const collisions = {
   visitors: [
     ['cookie:aabbcAyYoWqMc', 'cookie:aabbc3BGzD9QZ'],
