@@ -1,12 +1,12 @@
 /**
  * Finds event ids that may occur more than once, from a stream of their 64-bit hashes. Hashes are dealt into 256 buckets by
  * eight bits, so that each bucket is then searched within the processor's cache; 48 more bits tell hashes apart. Strangers
- * that agree in all 56 bits become suspects too (0.003 expected among 20 million): suspects are looked at again, exactly.
+ * that agree in all 56 bits become possible repeats too (0.003 expected among 20 million): possible repeats are looked at again, exactly.
  */
 import { grown } from '../../lib/memory/grown.js';
 
 const buckets = 256;
-const suspectBits = 27;
+const hashBits = 27;
 
 export class RepeatFinder {
   readonly #words: Uint32Array[] = [];
@@ -45,8 +45,8 @@ export class RepeatFinder {
     this.#lengths[bucket] = at + 1;
   }
 
-  /** Hands the hashes seen more than once to `suspects`; empties the finder. */
-  finish(suspects: Suspects): void {
+  /** Hands the hashes seen more than once to `possibleRepeats`; empties the finder. */
+  finish(possibleRepeats: PossibleRepeats): void {
     let seen = new Uint32Array(2);
     for (let bucket = 0; bucket < buckets; bucket++) {
       const words = this.#words[bucket];
@@ -55,7 +55,7 @@ export class RepeatFinder {
       const capacity = 2 ** Math.ceil(Math.log2(2 * length + 2));
       if (seen.length < capacity) seen = new Uint32Array(capacity);
       seen.fill(0);
-      searchBucket(words, halves, length, seen.subarray(0, capacity), suspects);
+      searchBucket(words, halves, length, seen.subarray(0, capacity), possibleRepeats);
       this.#words[bucket] = new Uint32Array(0);
       this.#halves[bucket] = new Uint16Array(0);
     }
@@ -69,12 +69,12 @@ export class RepeatFinder {
 }
 
 /**
- * The hashes of suspects, as one bit for each 27 bits of a hash: 16 MiB however many there are, and a log imported twice
- * has as many as facts. Of other hashes it takes one in 2^27 for every suspect (15 % of them for 20 million), which does no
- * harm: whoever is suspected is looked at again, exactly.
+ * The hashes of possible repeats, as one bit for each 27 bits of a hash: 16 MiB however many there are, and a log imported twice
+ * has as many as facts. Of other hashes it takes one in 2^27 for every hash added (15 % of them for 20 million), which does no
+ * harm: a possible repeat is always checked again, exactly.
  */
-export class Suspects {
-  readonly #bits = new Uint32Array(2 ** (suspectBits - 5));
+export class PossibleRepeats {
+  readonly #bits = new Uint32Array(2 ** (hashBits - 5));
   #isEmpty = true;
 
   get isEmpty(): boolean {
@@ -82,15 +82,15 @@ export class Suspects {
   }
 
   add(low: number): void {
-    const bit = low >>> (32 - suspectBits);
+    const bit = low >>> (32 - hashBits);
     this.#bits[bit >>> 5] |= 1 << (bit & 31);
     this.#isEmpty = false;
   }
 
-  /** Flags the hashes (pairs of words, the low one first) that are suspected. */
+  /** Flags the hashes (pairs of words, the low one first) that may be repeats. */
   flag(hashes: Uint32Array, flags: Uint8Array): void {
     for (let i = 0; i < flags.length; i++) {
-      const bit = hashes[2 * i] >>> (32 - suspectBits);
+      const bit = hashes[2 * i] >>> (32 - hashBits);
       flags[i] = (this.#bits[bit >>> 5] >>> (bit & 31)) & 1;
     }
   }
@@ -102,7 +102,7 @@ function searchBucket(
   halves: Uint16Array,
   length: number,
   seen: Uint32Array,
-  suspects: Suspects,
+  possibleRepeats: PossibleRepeats,
 ): void {
   const mask = seen.length - 1;
   for (let i = 0; i < length; i++) {
@@ -116,7 +116,7 @@ function searchBucket(
         break;
       }
       if (words[first - 1] === word && halves[first - 1] === half) {
-        suspects.add(word);
+        possibleRepeats.add(word);
         break;
       }
       slot = (slot + 1) & mask;

@@ -28,7 +28,7 @@ import { Dictionary, type OnNewText } from './dictionary.js';
 import { writeFacts } from './facts-file.js';
 import { readHead, repeatsName, writeHead, type Head } from './head.js';
 import { readGroup } from './read-facts.js';
-import { RepeatFinder, Suspects } from '../arrays/repeat-finder.js';
+import { RepeatFinder, PossibleRepeats } from '../arrays/repeat-finder.js';
 import { RuleResults } from './rule-results.js';
 
 export interface StarOptions {
@@ -169,13 +169,13 @@ async function addFiles(options: StarOptions, head: Head, missing: readonly Snap
 async function findRepeats(options: StarOptions, head: Head, of: string): Promise<Head> {
   const { dir, snapshot } = options;
   const files = pageviewsOf(snapshot);
-  const suspects = suspectsAmong(options, head, files);
+  const possibleRepeats = possibleRepeatsIn(options, head, files);
   const found = new AppendFile(join(dir, repeatsName(of)), nothing);
   try {
-    if (!suspects.isEmpty) {
+    if (!possibleRepeats.isEmpty) {
       await verifySnapshotFiles({ files });
       await withDuckDb(options, files, async (connection, functions) => {
-        functions.flags('swa_suspect', (hashes, flags) => suspects.flag(hashes, flags));
+        functions.flags('swa_possible_repeat', (hashes, flags) => possibleRepeats.flag(hashes, flags));
         const facts = files.map(
           ({ partition, path }, file) =>
             `select ${partition} as partition, ${file} as file, file_row_number as row, event_id, visitor
@@ -209,10 +209,14 @@ async function findRepeats(options: StarOptions, head: Head, of: string): Promis
   }
 }
 
-function suspectsAmong(options: StarOptions, head: Head, files: readonly SnapshotFile[]): Suspects {
+function possibleRepeatsIn(
+  options: StarOptions,
+  head: Head,
+  files: readonly SnapshotFile[],
+): PossibleRepeats {
   const rows = files.reduce((sum, file) => sum + file.rows, 0);
   const scans = Math.max(1, Math.ceil(rows / options.hashesPerScan));
-  const suspects = new Suspects();
+  const possibleRepeats = new PossibleRepeats();
   const entries = new Map(head.files.map((file) => [file.of, file]));
   for (let scan = 0; scan < scans; scan++) {
     const finder = new RepeatFinder(Math.ceil(rows / scans));
@@ -224,9 +228,9 @@ function suspectsAmong(options: StarOptions, head: Head, files: readonly Snapsho
         finder.addShare(event, scans, scan);
       }
     }
-    finder.finish(suspects);
+    finder.finish(possibleRepeats);
   }
-  return suspects;
+  return possibleRepeats;
 }
 
 async function withDuckDb(

@@ -2,7 +2,7 @@
  * The topology of SuperWebAnalytics, as section 14.4.1 of the book draws it:
  *
  *   pageview spout ──slices──> normalize bolt ──pages──> update view bolt
- *                    shuffle         │     fields: pageGroup  ^
+ *                    shuffle         │     fields: pageGroup ^
  *                                    └──────notes─────────────┘
  *                                          global
  *
