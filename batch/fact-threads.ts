@@ -6,7 +6,7 @@ import type { FactAsking } from './fact-thread.js';
 import { FactWork, type Order, type Reply, type Task, type WorkTables } from './fact-work.js';
 import type { SortListener } from './arrays/sort-job.js';
 
-const fewRows = 100_000;
+const smallRowCount = 100_000;
 /** A thread has one task in hand and one waiting, so that it need not wait for us, who also write. */
 const tasksGiven = 2;
 
@@ -33,7 +33,7 @@ export function startFactThreads(
     signal,
   }: { readonly rows: number; readonly threads: number; readonly signal: AbortSignal | undefined },
 ): FactThreads {
-  return rows <= fewRows ? new OwnThread(tables) : new Threads(tables, threads, signal);
+  return rows <= smallRowCount ? new OwnThread(tables) : new Threads(tables, threads, signal);
 }
 
 const nobodyHears: SortListener = { onRows: () => undefined, onBlocks: () => undefined };

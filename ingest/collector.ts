@@ -172,7 +172,7 @@ function readJson(text: string): readonly Candidate[] {
   const parsed = parseJson(text);
   if (!parsed.ok) throw invalidBody(isNdjson(text) ? `this is NDJSON: ${sendNdjson}` : parsed.reason);
   const values: readonly unknown[] = Array.isArray(parsed.value) ? parsed.value : [parsed.value];
-  requireFewFacts(values.length);
+  requireFactLimit(values.length);
   return values.map((value) => ({ ok: true, value }));
 }
 
@@ -191,14 +191,14 @@ function readLines(text: string): readonly Candidate[] {
     const line = text.slice(from, end < 0 ? text.length : end).trim();
     from = end < 0 ? text.length : end + 1;
     if (line !== '') lines.push(line);
-    requireFewFacts(lines.length);
+    requireFactLimit(lines.length);
   }
   if (!isNdjson(text) && parseJson(text).ok)
     throw invalidBody('this is one JSON document, not NDJSON: send it with Content-Type: application/json');
   return lines.map(parseJson);
 }
 
-function requireFewFacts(facts: number): void {
+function requireFactLimit(facts: number): void {
   if (facts <= collectorLimits.facts) return;
   throw new HttpProblem('body-too-large', `more than ${collectorLimits.facts} facts in a request`, {
     parameter: 'body',

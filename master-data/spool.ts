@@ -155,9 +155,9 @@ export class Spool {
 
   /** The record's own bytes with the offset put in front of its first field. */
   #appendPlain(at: Offset, bytes: Buffer): void {
-    const mostBytes = bytes.length + 32;
-    if (mostBytes > bufferBytes - this.#buffered) this.#flush();
-    if (mostBytes > bufferBytes) {
+    const maxBytes = bytes.length + 32;
+    if (maxBytes > bufferBytes - this.#buffered) this.#flush();
+    if (maxBytes > bufferBytes) {
       this.#appendLine(Buffer.concat([Buffer.from(`{"offset":${at},`), bytes.subarray(1), newline]));
       return;
     }

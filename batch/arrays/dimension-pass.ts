@@ -30,13 +30,13 @@ export class DimensionPass {
   run(job: SortJob, table: DimensionTable, listener: SortListener): SortResult {
     const found = this.#subjects(job, table);
     const result = new ResultBuilder(listener, this.#tools.hasher);
-    const mostSubjects = 2 ** (32 - this.#tools.kernel.hourBits);
+    const maxSubjects = 2 ** (32 - this.#tools.kernel.hourBits);
     const { jobRows } = this.#tools.tables;
     const { counts } = found;
     for (let from = 0; from < counts.length;) {
       let to = from + 1;
       let rows = counts[from];
-      while (to < counts.length && to - from < mostSubjects && rows + counts[to] <= jobRows)
+      while (to < counts.length && to - from < maxSubjects && rows + counts[to] <= jobRows)
         rows += counts[to++];
       if (rows > jobRows) this.#busySubject(job, found, from, result);
       else this.#tools.cells.blocks(this.#gather(job, found, from, to, rows), result, from);

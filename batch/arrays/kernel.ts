@@ -18,7 +18,7 @@ const recordBytes = 12;
 const countsBytes = 8192;
 const pageBytes = 65_536;
 /** Words that are sorted by shorter digits: counting has its cost, too. */
-const fewWords = 1_024;
+const shortRange = 1_024;
 
 interface Exports {
   readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
@@ -122,7 +122,7 @@ export class Kernel {
   sort(from: number, to: number, fromBit: number, toBit: number): number {
     const start = this.#wordsAt + 8 * from;
     const spare = start + 8 * this.#capacity;
-    const width = to - from < fewWords ? 8 : 11;
+    const width = to - from < shortRange ? 8 : 11;
     return this.#exports.sort(start, spare, to - from, BigInt(fromBit), BigInt(toBit), this.#countsAt, width);
   }
 

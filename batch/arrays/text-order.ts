@@ -7,7 +7,7 @@
 import { textSeparator, type PackedTexts } from '../../lib/memory/packed-texts.js';
 
 /** Groups up to this size are sorted by insertion. */
-const fewTexts = 12;
+const insertionSortLimit = 12;
 const bytesAtOnce = 4;
 
 /**
@@ -23,7 +23,7 @@ export function textOrder(texts: PackedTexts): Uint32Array {
   const waiting = [{ from: 0, to: order.length, depth: 0 }];
   for (let group = waiting.pop(); group !== undefined; group = waiting.pop()) {
     const { from, to, depth } = group;
-    if (to - from <= fewTexts) insert(from, to, depth);
+    if (to - from <= insertionSortLimit) insert(from, to, depth);
     else sortGroup(from, to, depth);
   }
   return order;

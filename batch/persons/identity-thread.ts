@@ -12,7 +12,7 @@ import { eachPerson, type Members } from '../arrays/persons.js';
 
 export type IdentityFile = Sorted<IdentityName>;
 
-const fewIds = 20_000;
+const smallIdCount = 20_000;
 /** Tells this thread from others that may load this module. */
 const isIdentityThread = 'swa: identity thread';
 
@@ -36,7 +36,7 @@ export class IdentityThread {
 
   /** @param path of the file to write; must not exist */
   constructor(path: string, { ids, members, ends }: Members) {
-    if (ids.count <= fewIds) {
+    if (ids.count <= smallIdCount) {
       this.written = writeIdentity(path, ids, eachPerson({ members, ends }));
     } else {
       const job: Job = { path, ids: ids.parts(), members, ends };

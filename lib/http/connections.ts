@@ -10,7 +10,7 @@ import type { Socket } from 'node:net';
 /** Descriptors of a high limit that are left to files; of a low one it is half. */
 const keptForFiles = 1_024;
 /** Also where descriptors are not limited: each connection has buffers. */
-const mostConnections = 20_000;
+const maxConnections = 20_000;
 
 /** What an answer may take to be read: this long, and a second more for each so many bytes. */
 const sendGraceMs = 15_000;
@@ -21,7 +21,7 @@ const lookEveryMs = 1_000;
 
 /** How many connections there may be with so many file descriptors. */
 export function connectionLimit(descriptors: number): number {
-  return Math.min(mostConnections, descriptors - Math.min(keptForFiles, Math.ceil(descriptors / 2)));
+  return Math.min(maxConnections, descriptors - Math.min(keptForFiles, Math.ceil(descriptors / 2)));
 }
 
 /** How many files and sockets this process may have open (RLIMIT_NOFILE); Infinity when there is no limit. */

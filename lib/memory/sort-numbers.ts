@@ -1,9 +1,9 @@
 /** Sorting within groups, most of which are tiny: insertion sort there, the engine's sort for the rest. */
-const fewNumbers = 24;
+const insertionSortLimit = 24;
 
 /** Sorts `values[from, to)` ascending. */
 export function sortNumbers(values: Uint32Array | Float64Array, from: number, to: number): void {
-  if (to - from > fewNumbers) {
+  if (to - from > insertionSortLimit) {
     values.subarray(from, to).sort();
     return;
   }

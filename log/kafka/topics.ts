@@ -24,7 +24,7 @@ export const commitBytes = 900_000;
 /** The same with what Kafka puts around it. */
 const leastMessageBytes = 1_000_000;
 /** A reader holds one record batch in memory, however large the topic lets it be. */
-const mostMessageBytes = 8 * 2 ** 20;
+const maxMessageBytes = 8 * 2 ** 20;
 const weekMs = 7 * 24 * 3_600_000;
 
 export const idTopic = ({ topicPrefix }: TopicOptions): string => `${topicPrefix}log-id`;
@@ -168,7 +168,7 @@ function warningsOf(client: KafkaClient, topic: string, setting: Settings): stri
     );
     mend['message.timestamp.type'] = 'LogAppendTime';
   }
-  if (messageBytes > mostMessageBytes) {
+  if (messageBytes > maxMessageBytes) {
     found.push(`max.message.bytes=${messageBytes}: a reader needs as much memory for one record batch`);
     mend['max.message.bytes'] = String(2 * leastMessageBytes);
   }

@@ -87,23 +87,23 @@ async function unpackZstd(frame: Buffer, limit: number): Promise<Buffer> {
     throw new RangeError('not a Zstandard frame without dictionary');
   const isSingleSegment = (descriptor & 0x20) !== 0;
   const sizeBytes = [isSingleSegment ? 1 : 0, 2, 4, 8][descriptor >> 6] ?? 0;
-  const mostBytes = zstdBound(frame, (isSingleSegment ? 5 : 6) + sizeBytes, descriptor & 0x04 ? 4 : 0);
+  const maxBytes = zstdBound(frame, (isSingleSegment ? 5 : 6) + sizeBytes, descriptor & 0x04 ? 4 : 0);
   await zstdDecoder.init();
-  const unpacked = asBuffer(zstdDecoder.decode(frame, Math.min(mostBytes, limit)));
+  const unpacked = asBuffer(zstdDecoder.decode(frame, Math.min(maxBytes, limit)));
   if (unpacked.length > 0) return unpacked;
-  throw mostBytes > limit ? new TooLarge() : new RangeError('a damaged Zstandard frame');
+  throw maxBytes > limit ? new TooLarge() : new RangeError('a damaged Zstandard frame');
 }
 
 /** The most that the blocks from `at` on hold. A block: 3 bytes (last u1, type u2, size u21), then its bytes. */
 function zstdBound(frame: Buffer, from: number, checksumBytes: number): number {
-  let mostBytes = 0;
+  let maxBytes = 0;
   for (let at = from; ;) {
     const header = frame.readUIntLE(at, 3);
     const [type, size] = [(header >> 1) & 3, header >> 3];
     at += 3 + (type === 1 ? 1 : size); // a run of one byte has only that
-    mostBytes += type === 2 ? zstdBlockBytes : size;
+    maxBytes += type === 2 ? zstdBlockBytes : size;
     if ((header & 1) === 0) continue;
     if (at + checksumBytes !== frame.length) throw new RangeError('not one whole Zstandard frame');
-    return mostBytes;
+    return maxBytes;
   }
 }

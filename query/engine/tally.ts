@@ -26,7 +26,7 @@ export interface Reading {
  * as many as long as there is little in them (as there is but after a large import, until the next batch run).
  */
 const realtimePieceHours = 2_976;
-const fewRealtimeCells = 500;
+const smallRealtimeCellCount = 500;
 
 /** A working buffer and what went into it. */
 export class Tally {
@@ -99,7 +99,7 @@ export class Tally {
         this.realtimeHours++;
         visit(cell);
       });
-      hours = this.realtimeHours - before < fewRealtimeCells ? hours * 2 : realtimePieceHours;
+      hours = this.realtimeHours - before < smallRealtimeCellCount ? hours * 2 : realtimePieceHours;
       from = to;
       if (pace.due) await pace.rest();
     }

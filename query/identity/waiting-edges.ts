@@ -105,7 +105,7 @@ export class WaitingEdges {
 /** States that answers at older cuts may ask for. */
 const milestonesKept = 64;
 /** Up to so many persons, or to this part of all, are looked at one by one; where there are more they are indexed. */
-const fewPersons = 4_096;
+const smallPersonCount = 4_096;
 const smallPart = 1 / 256;
 
 /** The edges after one batch view's cut. */
@@ -156,7 +156,7 @@ export class ResolvedEdges {
 
   get wantsIndex(): boolean {
     const { count } = this.#state.groups;
-    return count - (this.#index?.count ?? 0) > Math.max(fewPersons, count * smallPart);
+    return count - (this.#index?.count ?? 0) > Math.max(smallPersonCount, count * smallPart);
   }
 
   /** Indexes the persons there are. False when time is up before that is done. */

@@ -239,7 +239,7 @@ export class Generation {
         goesOn = epoch.isFull;
         committing = this.#commit(epoch);
         committing.catch(() => undefined); // thrown where it is awaited
-        if (goesOn) most = await this.#mostAfter(epoch);
+        if (goesOn) most = await this.#maxRecordsAfter(epoch);
       }
       await committing;
       return records;
@@ -303,7 +303,7 @@ export class Generation {
    * How many records the epoch after this one may have: no more than half of what is left. So epochs become shorter towards
    * the end of the log, and the last commit, beside which there is nothing to work on, is a short one.
    */
-  async #mostAfter({ positions }: Epoch): Promise<number> {
+  async #maxRecordsAfter({ positions }: Epoch): Promise<number> {
     const { log, epochTuples } = this.#options;
     const latest = await log.latest();
     const at = { ...this.positions(), ...Object.fromEntries(positions) };

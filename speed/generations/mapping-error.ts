@@ -18,7 +18,7 @@ export interface MappingError {
   readonly p99: number;
 }
 
-const mostPages = 400;
+const maxPages = 400;
 const pagesPerTurn = 20;
 
 /** Compares a sample of pages; both generations must stand at the same positions. */
@@ -28,7 +28,7 @@ export async function measureMappingError(
   lgK: number,
 ): Promise<MappingError> {
   const differences: number[] = [];
-  for (const [url, hours] of old.samplePages(mostPages)) {
+  for (const [url, hours] of old.samplePages(maxPages)) {
     const before = visitors(old, url, hours, lgK);
     const after = visitors(next, url, hours, lgK);
     if (after > 0) differences.push(Math.abs(before - after) / after);

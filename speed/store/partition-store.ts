@@ -45,7 +45,7 @@ import {
 
 /** Cells and edges before the event loop gets its turn. */
 const checkedPerTurn = 2_000;
-const mostKeysSampled = 20_000;
+const maxKeysSampled = 20_000;
 
 /** How far a store is, and how far it must be before it may answer. */
 export interface Standing {
@@ -121,10 +121,10 @@ export class PartitionStore {
 
   #samplePages(most: number): Map<string, number[]> {
     const pages = new Map<string, number[]>();
-    const step = Math.max(1, Math.floor(Math.min(this.#db.getKeysCount(), mostKeysSampled) / most));
+    const step = Math.max(1, Math.floor(Math.min(this.#db.getKeysCount(), maxKeysSampled) / most));
     let seen = 0;
     let taken = '';
-    for (const key of this.#db.getKeys({ start: Buffer.of(1), limit: mostKeysSampled })) {
+    for (const key of this.#db.getKeys({ start: Buffer.of(1), limit: maxKeysSampled })) {
       const cell = parseCellKey(key);
       if (cell?.kind !== 'page' || cell.url === undefined) continue;
       if (cell.url !== taken && (seen++ % step !== 0 || pages.size >= most)) continue;
