@@ -18,7 +18,7 @@ import { CurrentWatch } from '../serving/current.js';
 import { openView } from '../serving/store.js';
 import { openRealtime } from '../speed/store/read-side.js';
 import { dashboardHandler } from './http/dashboard-files.js';
-import { openBatchDesk } from './batch-desk.js';
+import { openBatchControl } from './batch-control.js';
 import { Engine } from './engine/engine.js';
 import { Generations } from './engine/generations.js';
 import { LagWatch, unknownLag, type LagSource } from './engine/lag.js';
@@ -79,7 +79,7 @@ export async function openQuery(context: RoleContext, endpoint: HttpEndpoint): P
     const opened = openEngine(config, clock, lag);
     closers.add(() => opened.close());
     const { engine } = opened;
-    const batches = openBatchDesk(config.dataDir, clock);
+    const batches = openBatchControl(config.dataDir, clock);
     closers.add(() => batches.close());
     const status = () => readStatus(config.dataDir);
     const ownStatus = new StatusReporter({ dataDir: config.dataDir, role: 'query', clock });

@@ -25,7 +25,7 @@ import { formatFor, notModified, sendAnswer, sendBytes, sendJson } from './send.
 export interface QueryRoutesDeps {
   readonly engine: Engine;
   readonly status: () => readonly StatusEntry[];
-  readonly batches: BatchDesk;
+  readonly batches: BatchControl;
   readonly metrics: () => Promise<{ readonly type: string; readonly text: string }>;
   /** True when the process is about to end. */
   readonly draining: () => boolean;
@@ -35,7 +35,7 @@ export interface QueryRoutesDeps {
 }
 
 /** Where batch runs are asked for, and what is known of them. */
-export interface BatchDesk {
+export interface BatchControl {
   /** Durable on return; the job's id. */
   request(by: string): number;
   pending(): readonly PendingBatch[];
@@ -134,7 +134,7 @@ function sketchRoute(engine: Engine): Route {
   });
 }
 
-function batchRoutes(batches: BatchDesk): Route[] {
+function batchRoutes(batches: BatchControl): Route[] {
   return [
     route({
       method: 'get',

@@ -5,17 +5,17 @@ import { SwaError } from '../lib/errors/errors.js';
 import { openJobQueue, type JobQueue } from '../log/queue/job-queue.js';
 import { currentIfAny } from '../serving/current.js';
 import { listViews } from '../serving/store.js';
-import type { BatchDesk } from './http/routes.js';
+import type { BatchControl } from './http/routes.js';
 import type { BatchRun, PendingBatch, PublishedView } from './bodies.js';
 
-export interface OpenBatchDesk extends BatchDesk {
+export interface OpenBatchControl extends BatchControl {
   close(): Promise<void>;
 }
 
 /** How long a look at the runs serves: it reads a hundred files, and while one runs it asks about the lock. */
 const lookEveryMs = 1_000;
 
-export function openBatchDesk(dataDir: string, clock: Clock): OpenBatchDesk {
+export function openBatchControl(dataDir: string, clock: Clock): OpenBatchControl {
   const jobs = openRuns(dataDir, clock);
   let looked: { readonly runs: readonly BatchRun[]; readonly at: number } | undefined;
   return {
