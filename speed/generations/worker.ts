@@ -17,7 +17,7 @@ import { Generation, removeGeneration, type EpochOptions, type GenerationOptions
 import { limitsOf, mayTakeOver, planned, samePointer } from './hand-over.js';
 import { HeldPartitions } from './held-partitions.js';
 import { measureMappingError, type MappingError } from './mapping-error.js';
-import { Opening, type Opened } from './opening.js';
+import { PendingOpen, type Opened } from './pending-open.js';
 import { closeStores } from './prepared-partitions.js';
 import { generationIds, readPointer, storeDir, writePointer, type Pointer } from '../store/layout.js';
 import { readStanding, type Standing } from '../store/partition-store.js';
@@ -54,7 +54,7 @@ export class SpeedWorker {
   #pointer: Pointer;
   #serving: Generation | undefined;
   #next: Generation | undefined;
-  #opening: Opening | undefined;
+  #pending: PendingOpen | undefined;
   /**
    * Generations whose batch view cannot be opened (any more), is damaged or was made by other rules than ours, or that the
    * log does not reach back to, and why: their stores stand still until they are replaced.
@@ -147,7 +147,7 @@ export class SpeedWorker {
       return await generation.runEpochs(options);
     } catch (error) {
       if (!isDamagedFile(error)) throw error;
-      if (this.#opening?.generation === generation.id) await this.#abandonOpening();
+      if (this.#pending?.generation === generation.id) await this.#abandonPending();
       if (this.#next === generation) this.#next = undefined;
       if (this.#serving === generation) this.#serving = undefined;
       await generation.close();
@@ -178,7 +178,7 @@ export class SpeedWorker {
   }
 
   async #letGo(lost: readonly PartitionName[]): Promise<void> {
-    if (this.#opening?.partitions.some((name) => lost.includes(name)) === true) await this.#abandonOpening();
+    if (this.#pending?.partitions.some((name) => lost.includes(name)) === true) await this.#abandonPending();
     await this.#next?.drop(lost);
     await this.#serving?.drop(lost);
     this.#held.release(lost);
@@ -189,12 +189,12 @@ export class SpeedWorker {
   async #followPointer(): Promise<void> {
     if (!this.#leads) this.#pointer = readPointer(this.#options.dataDir) ?? this.#pointer;
     const { serving, next } = this.#pointer;
-    const opening = this.#opening;
-    if (opening !== undefined && opening.generation !== serving && opening.generation !== next) {
-      await this.#abandonOpening();
-    } else if (opening?.isDone === true) {
-      this.#opening = undefined;
-      await opening.takeIn();
+    const pending = this.#pending;
+    if (pending !== undefined && pending.generation !== serving && pending.generation !== next) {
+      await this.#abandonPending();
+    } else if (pending?.isDone === true) {
+      this.#pending = undefined;
+      await pending.takeIn();
     }
     if (this.#serving !== undefined && this.#serving.id !== serving) {
       const over = this.#serving;
@@ -213,12 +213,12 @@ export class SpeedWorker {
       this.#next = undefined;
       await over.destroy();
     }
-    if (this.#opening !== undefined) return;
+    if (this.#pending !== undefined) return;
     for (const id of named(this.#pointer)) {
       const open = this.#generation(id)?.partitions ?? [];
       const missing = this.#held.names.filter((name) => !open.includes(name));
       if (missing.length === 0 || this.#unavailable.has(id)) continue;
-      this.#opening = new Opening(id, missing, (signal) => this.#tryOpen(id, missing, signal));
+      this.#pending = new PendingOpen(id, missing, (signal) => this.#tryOpen(id, missing, signal));
       return;
     }
   }
@@ -238,10 +238,10 @@ export class SpeedWorker {
     }
   }
 
-  async #abandonOpening(): Promise<void> {
-    const opening = this.#opening;
-    this.#opening = undefined;
-    await opening?.abandon();
+  async #abandonPending(): Promise<void> {
+    const pending = this.#pending;
+    this.#pending = undefined;
+    await pending?.abandon();
   }
 
   /** undefined for a generation that is not available. */
@@ -315,7 +315,7 @@ export class SpeedWorker {
       next !== undefined &&
       wanted.next === next &&
       !this.#unavailable.has(next) &&
-      this.#opening === undefined && // what takes over is at work here, not only on disk
+      this.#pending === undefined && // what takes over is at work here, not only on disk
       mayTakeOver(pointer, servingLives, (id, name) => this.#standing(id, name));
     if (takesOver) wanted = { ...wanted, serving: next, next: undefined };
     const stored = pointerIfSound(dataDir);
@@ -396,7 +396,7 @@ export class SpeedWorker {
   }
 
   async #closeGenerations(): Promise<void> {
-    await this.#abandonOpening();
+    await this.#abandonPending();
     await this.#next?.close();
     await this.#serving?.close();
     this.#next = undefined;

@@ -9,7 +9,7 @@ export interface Opened {
   close(): Promise<void>;
 }
 
-export class Opening {
+export class PendingOpen {
   readonly generation: ViewId;
   readonly partitions: readonly PartitionName[];
   readonly #cancel = new AbortController();
