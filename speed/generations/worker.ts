@@ -15,7 +15,7 @@ import type { BatchView, ViewId, ViewMeta } from '../../facts/views/view.js';
 import { isDamagedFile } from '../../serving/checked-file.js';
 import { Generation, removeGeneration, type EpochOptions, type GenerationOptions } from './generation.js';
 import { limitsOf, mayTakeOver, planned, samePointer } from './hand-over.js';
-import { HeldPartitions } from './held-partitions.js';
+import { PartitionLocks } from './partition-locks.js';
 import { measureMappingError, type MappingError } from './mapping-error.js';
 import { PendingOpen, type Opened } from './pending-open.js';
 import { closeStores } from './prepared-partitions.js';
@@ -49,7 +49,7 @@ export class SpeedWorker {
   /** What the last hand-over showed. */
   mappingError: MappingError | undefined;
   readonly #options: WorkerOptions;
-  readonly #held: HeldPartitions;
+  readonly #held: PartitionLocks;
   #leads = false;
   #pointer: Pointer;
   #serving: Generation | undefined;
@@ -67,7 +67,7 @@ export class SpeedWorker {
   constructor(options: WorkerOptions) {
     const { dataDir, log, share } = options;
     this.#options = options;
-    this.#held = new HeldPartitions(dataDir, share);
+    this.#held = new PartitionLocks(dataDir, share);
     this.#pointer = { partitions: log.partitions, serving: undefined, next: undefined };
   }
 

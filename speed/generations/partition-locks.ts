@@ -11,7 +11,7 @@ import { lockPath } from '../store/layout.js';
 /** How often what another one holds is asked for: each time starts a small program. */
 const askEveryMs = 500;
 
-export class HeldPartitions {
+export class PartitionLocks {
   readonly #dataDir: string;
   readonly #share: Share;
   readonly #locks = new Map<PartitionName, OwnerLock>();
