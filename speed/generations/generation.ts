@@ -30,17 +30,17 @@ import {
   closeStores,
   consumerOf,
   positionsOf,
-  preparePartitions,
-  type PreparedPartitions,
-  type PreparationOptions,
-} from './prepared-partitions.js';
+  openPartitions,
+  type OpenPartitions,
+  type PartitionOptions,
+} from './open-partitions.js';
 import { generationDir, removeStores, storeDir } from '../store/layout.js';
 import type { PartitionStore, Standing } from '../store/partition-store.js';
 import type { Progress } from '../store/store-meta.js';
 import { buildSwaTopology } from '../bolts/swa-topology.js';
 import type { MetricsSnapshot, Topology } from '../../topology/index.js';
 
-export interface GenerationOptions extends PreparationOptions {
+export interface GenerationOptions extends PartitionOptions {
   readonly clock: Clock;
   /** Milliseconds since any fixed time, never back: how long an epoch takes. `performance.now` unless a test says. */
   readonly monotonic?: () => number;
@@ -95,7 +95,7 @@ export class Generation {
 
   private constructor(
     options: GenerationOptions,
-    prepared: PreparedPartitions,
+    prepared: OpenPartitions,
     intake: LogIntake,
     failed: FailedRecords,
   ) {
@@ -130,9 +130,9 @@ export class Generation {
    */
   static async open(options: GenerationOptions): Promise<Generation> {
     const { log, view, hash } = options;
-    let stores: PreparedPartitions['stores'] = new Map();
+    let stores: OpenPartitions['stores'] = new Map();
     try {
-      const prepared = await preparePartitions(options);
+      const prepared = await openPartitions(options);
       ({ stores } = prepared);
       const failed = new FailedRecords();
       const from = positionsOf(stores);
@@ -156,12 +156,12 @@ export class Generation {
   }
 
   /** Makes more partitions ready while the others are worked on; `add` takes them in. Throws as `open` does. */
-  prepare(partitions: readonly PartitionName[], signal: AbortSignal): Promise<PreparedPartitions> {
-    return preparePartitions({ ...this.#options, partitions, signal });
+  prepare(partitions: readonly PartitionName[], signal: AbortSignal): Promise<OpenPartitions> {
+    return openPartitions({ ...this.#options, partitions, signal });
   }
 
   /** Takes prepared partitions in. To be called between epochs. */
-  async add(prepared: PreparedPartitions): Promise<void> {
+  async add(prepared: OpenPartitions): Promise<void> {
     this.#add(prepared);
     await this.#intake.reassign(this.positions());
   }
@@ -264,7 +264,7 @@ export class Generation {
     await this.close();
   }
 
-  #add({ stores, work }: PreparedPartitions): void {
+  #add({ stores, work }: OpenPartitions): void {
     for (const [name, store] of stores) this.#stores.set(name, store);
     for (const [name, ofPartition] of work) this.#work.set(name, ofPartition);
   }

@@ -18,7 +18,7 @@ import { limitsOf, mayTakeOver, planned, samePointer } from './hand-over.js';
 import { PartitionLocks } from './partition-locks.js';
 import { measureMappingError, type MappingError } from './mapping-error.js';
 import { PendingOpen, type Opened } from './pending-open.js';
-import { closeStores } from './prepared-partitions.js';
+import { closeStores } from './open-partitions.js';
 import { generationIds, readPointer, storeDir, writePointer, type Pointer } from '../store/layout.js';
 import { readStanding, type Standing } from '../store/partition-store.js';
 

@@ -62,7 +62,7 @@ export const speedFaults: readonly PlantedFault[] = [
     'generation',
     'the last fact before the cut counts in both layers',
     edit(
-      'speed/generations/prepared-partitions.ts',
+      'speed/generations/open-partitions.ts',
       'from: offsetAt(cut.next, partition),',
       'from: Math.max(0, offsetAt(cut.next, partition) - 1) as ReturnType<typeof offsetAt>,',
     ),

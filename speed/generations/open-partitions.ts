@@ -22,7 +22,7 @@ import { PartitionStore, readStanding } from '../store/partition-store.js';
 import type { StoreIdentity } from '../store/store-meta.js';
 import { ChangeGatherer } from '../store/view-changes.js';
 
-export interface PreparationOptions {
+export interface PartitionOptions {
   readonly dataDir: string;
   readonly log: Log;
   readonly rules: Rules;
@@ -41,7 +41,7 @@ export interface PreparationOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface PreparedPartitions {
+export interface OpenPartitions {
   readonly stores: ReadonlyMap<PartitionName, PartitionStore>;
   /** Not to be used when the signal has aborted. */
   readonly work: ReadonlyMap<PartitionName, PartitionWork>;
@@ -55,7 +55,7 @@ const rememberedCombinations = 100_000;
  * Prepares `options.partitions`. Throws `log.mismatch` when the log is another one or ends below what was read,
  * `log.out-of-range` when it was trimmed beyond a position; no store is left open then.
  */
-export async function preparePartitions(options: PreparationOptions): Promise<PreparedPartitions> {
+export async function openPartitions(options: PartitionOptions): Promise<OpenPartitions> {
   const { log, view, hash, signal } = options;
   const stores = new Map<PartitionName, PartitionStore>();
   try {
@@ -86,7 +86,7 @@ export async function preparePartitions(options: PreparationOptions): Promise<Pr
   }
 }
 
-function newWork({ rules, log, hash, dedupWindow }: PreparationOptions): PartitionWork {
+function newWork({ rules, log, hash, dedupWindow }: PartitionOptions): PartitionWork {
   const share = (remembered: number): number => Math.ceil(remembered / log.partitions.length);
   return {
     names: new PageNames(rules, share(rememberedPages), hash),
@@ -97,7 +97,7 @@ function newWork({ rules, log, hash, dedupWindow }: PreparationOptions): Partiti
 }
 
 /** Looks at all partitions, those of other workers too: so no worker waits for a view that another one cannot follow. */
-async function requireReach(options: PreparationOptions, ours: Offsets): Promise<void> {
+async function requireReach(options: PartitionOptions, ours: Offsets): Promise<void> {
   const { dataDir, log, view } = options;
   const { id, cut } = view.meta;
   const earliest = await log.earliest();
@@ -123,14 +123,14 @@ export function positionsOf(stores: ReadonlyMap<PartitionName, PartitionStore>):
 }
 
 /** What a generation calls itself when it reads the log. */
-export function consumerOf({ view }: PreparationOptions): string {
+export function consumerOf({ view }: PartitionOptions): string {
   return `speed-${view.meta.id}`;
 }
 
 /** A site with logins makes some 300,000 between two batch runs. */
 const defaultMaxEdges = 1_000_000;
 
-function identityOf(options: PreparationOptions, partition: PartitionName): StoreIdentity {
+function identityOf(options: PartitionOptions, partition: PartitionName): StoreIdentity {
   const { id, cut } = options.view.meta;
   const partitions = options.log.partitions.filter((name) => parsePartitionName(name).topic === 'equivs');
   return {
