@@ -11,7 +11,7 @@ import { repeatKeys } from '../../facts/repeat.js';
 import type { Rules } from '../../facts/rules.js';
 import { hashWords, type KeyedHash } from '../../lib/memory/keyed-hash.js';
 import { BotAgents } from './bot-agents.js';
-import type { Page, PageNames } from './page-names.js';
+import type { Page, PageCache } from './page-cache.js';
 import { hashAt, rowWords, type PageviewColumns } from './pageview-columns.js';
 import type { PartitionWork } from '../generations/partition-work.js';
 
@@ -39,7 +39,7 @@ export class CountingRules {
   }
 
   /** Throws what the rules throw. */
-  countable(pageviews: PageviewColumns, names: PageNames): CountablePageviews {
+  countable(pageviews: PageviewColumns, names: PageCache): CountablePageviews {
     const refused = new Map<string, number>();
     const wanted = this.#withoutBots(pageviews);
     count(refused, 'known bot', pageviews.length - wanted.length);
@@ -77,7 +77,7 @@ export class CountingRules {
 
 /** The rows whose URL has a page, and that page; why the others have none is counted. */
 function withPages(
-  names: PageNames,
+  names: PageCache,
   pageviews: PageviewColumns,
   wanted: Int32Array,
   refused: Map<string, number>,

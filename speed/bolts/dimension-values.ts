@@ -7,7 +7,7 @@ import type { DimensionRules } from '../../facts/dimensions/dimension-rules.js';
 import { hashWords, type KeyedHash } from '../../lib/memory/keyed-hash.js';
 import { RecentObjects } from '../../lib/memory/recent-objects.js';
 import { CellSubject, ValueCombination } from '../store/cell-subject.js';
-import type { Page } from './page-names.js';
+import type { Page } from './page-cache.js';
 import type { PageviewColumns } from './pageview-columns.js';
 import { FieldResults, fieldTexts } from './text-results.js';
 

@@ -16,7 +16,7 @@ import { hourOf } from '../../lib/time/buckets.js';
 import type { CountablePageviews, CountingRules } from './counting-rules.js';
 import type { DimensionValues } from './dimension-values.js';
 import type { SliceFacts } from './log-intake.js';
-import { pageGroups, type Page } from './page-names.js';
+import { pageGroups, type Page } from './page-cache.js';
 import { hashAt, rowWords, type PageviewColumns } from './pageview-columns.js';
 import type { PartitionRepeats } from './partition-repeats.js';
 import type { PartitionWork } from '../generations/partition-work.js';

@@ -11,7 +11,7 @@ import { parsePartitionName, type Log, type Offsets, type PartitionName } from '
 import type { BatchView } from '../../facts/views/view.js';
 import { CountingRules } from '../bolts/counting-rules.js';
 import { ValueCombinations } from '../bolts/dimension-values.js';
-import { PageNames } from '../bolts/page-names.js';
+import { PageCache } from '../bolts/page-cache.js';
 import { PartitionRepeats } from '../bolts/partition-repeats.js';
 import type { PartitionWork } from './partition-work.js';
 import { primeRepeats } from '../bolts/prime-repeats.js';
@@ -89,7 +89,7 @@ export async function openPartitions(options: PartitionOptions): Promise<OpenPar
 function newWork({ rules, log, hash, dedupWindow }: PartitionOptions): PartitionWork {
   const share = (remembered: number): number => Math.ceil(remembered / log.partitions.length);
   return {
-    names: new PageNames(rules, share(rememberedPages), hash),
+    names: new PageCache(rules, share(rememberedPages), hash),
     combinations: new ValueCombinations(share(rememberedCombinations)),
     repeats: new PartitionRepeats(new DedupWindow(dedupWindow)),
     changes: new ChangeGatherer(),

@@ -1,11 +1,11 @@
 import type { ValueCombinations } from '../bolts/dimension-values.js';
-import type { PageNames } from '../bolts/page-names.js';
+import type { PageCache } from '../bolts/page-cache.js';
 import type { PartitionRepeats } from '../bolts/partition-repeats.js';
 import type { ChangeGatherer } from '../store/view-changes.js';
 
 /** What the bolts have of one partition. */
 export interface PartitionWork {
-  readonly names: PageNames;
+  readonly names: PageCache;
   readonly combinations: ValueCombinations;
   readonly repeats: PartitionRepeats;
   readonly changes: ChangeGatherer;

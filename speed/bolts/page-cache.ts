@@ -49,7 +49,7 @@ export class Page extends CellSubject {
 export const pageGroups = 4;
 
 /** The names of one partition. */
-export class PageNames {
+export class PageCache {
   readonly #rules: Rules;
   readonly #hash: KeyedHash;
   /** By the hash of the URL as it came: its page, or why it has none. */
