@@ -21,7 +21,7 @@ import { hashAt, rowWords, type PageviewColumns } from './pageview-columns.js';
 import type { PartitionRepeats } from './partition-repeats.js';
 import type { PartitionWork } from '../generations/partition-work.js';
 import type { PersonCoupons } from './person-coupons.js';
-import type { PartitionNotes, SliceViews } from '../store/view-changes.js';
+import type { PartitionNotes, SliceViews } from '../store/epoch-changes.js';
 import type { Bolt, BoltOutput, Tuple } from '../../topology/index.js';
 
 export class NormalizeBolt implements Bolt<[facts: SliceFacts]> {

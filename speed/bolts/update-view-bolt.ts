@@ -4,7 +4,7 @@
  * follows from its pageviews, when the epoch is committed.
  */
 import type { PartitionName } from '../../log/log.js';
-import type { PartitionNotes, SliceViews } from '../store/view-changes.js';
+import type { PartitionNotes, SliceViews } from '../store/epoch-changes.js';
 import type { PartitionWork } from '../generations/partition-work.js';
 import type { Bolt, BoltOutput, Tuple } from '../../topology/index.js';
 

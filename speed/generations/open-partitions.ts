@@ -20,7 +20,7 @@ import type { CommitThread } from '../store/commit-thread.js';
 import { storeDir } from '../store/layout.js';
 import { PartitionStore, readStanding } from '../store/partition-store.js';
 import type { StoreIdentity } from '../store/store-meta.js';
-import { ChangeGatherer } from '../store/view-changes.js';
+import { ChangeCollector } from '../store/epoch-changes.js';
 
 export interface PartitionOptions {
   readonly dataDir: string;
@@ -92,7 +92,7 @@ function newWork({ rules, log, hash, dedupWindow }: PartitionOptions): Partition
     names: new PageCache(rules, share(rememberedPages), hash),
     combinations: new ValueCombinations(share(rememberedCombinations)),
     repeats: new PartitionRepeats(new DedupWindow(dedupWindow)),
-    changes: new ChangeGatherer(),
+    changes: new ChangeCollector(),
   };
 }
 

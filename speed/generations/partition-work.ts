@@ -1,12 +1,12 @@
 import type { ValueCombinations } from '../bolts/dimension-values.js';
 import type { PageCache } from '../bolts/page-cache.js';
 import type { PartitionRepeats } from '../bolts/partition-repeats.js';
-import type { ChangeGatherer } from '../store/view-changes.js';
+import type { ChangeCollector } from '../store/epoch-changes.js';
 
 /** What the bolts have of one partition. */
 export interface PartitionWork {
   readonly names: PageCache;
   readonly combinations: ValueCombinations;
   readonly repeats: PartitionRepeats;
-  readonly changes: ChangeGatherer;
+  readonly changes: ChangeCollector;
 }

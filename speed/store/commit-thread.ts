@@ -13,7 +13,7 @@ import { AskedThread, ThreadEnded } from '../../lib/process/asked-thread.js';
 import type { Offset } from '../../log/log.js';
 import type { StoredEdges } from './edge-block.js';
 import type { StorePlace } from './store-files.js';
-import type { CellChanges } from './view-changes.js';
+import type { CellChanges } from './epoch-changes.js';
 
 export interface Commit {
   readonly place: StorePlace;

@@ -30,7 +30,7 @@ import {
   type Database,
   type StorePlace,
 } from './store-files.js';
-import type { ViewChanges } from './view-changes.js';
+import type { EpochChanges } from './epoch-changes.js';
 import {
   encodeDescription,
   encodeProgress,
@@ -135,7 +135,7 @@ export class PartitionStore {
   }
 
   /** All of it or nothing, on the commit thread. Rejects as `CommitThread.commit` does. */
-  async commit({ next, cells, edges, tally }: ViewChanges): Promise<void> {
+  async commit({ next, cells, edges, tally }: EpochChanges): Promise<void> {
     const kept = edges.slice(0, Math.max(0, this.description.maxEdges - this.#progress.keptEdges));
     const progress = progressAfter(this.#progress, next, tally, kept.length);
     try {

@@ -7,7 +7,7 @@ import { readIfThere } from '../../lib/files/read-if-there.js';
 import { sameRules, storedRulesSchema, type RulesVersions } from '../../facts/rules-versions.js';
 import type { LogId, Offset, PartitionName } from '../../log/log.js';
 import type { ViewId } from '../../facts/views/view.js';
-import type { Tally } from './view-changes.js';
+import type { Tally } from './epoch-changes.js';
 
 /**
  * Of what a store holds: 2 since it holds edges and repeats are told by visitor and page, too. Stores of another one are made

@@ -16,7 +16,7 @@ import {
   type Database,
   type StorePlace,
 } from './store-files.js';
-import type { CellChanges } from './view-changes.js';
+import type { CellChanges } from './epoch-changes.js';
 
 /** What an epoch may take of the disk. */
 const roomBytes = 4 * 2 ** 20;

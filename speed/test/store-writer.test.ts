@@ -8,7 +8,7 @@ import { offset } from '../../log/log.js';
 import { encodeProgress, startProgress } from '../store/store-meta.js';
 import { inodeOf, openDatabase, progressKey, readProgress, type Database } from '../store/store-files.js';
 import { StoreWriter } from '../store/store-writer.js';
-import type { CellChanges } from '../store/view-changes.js';
+import type { CellChanges } from '../store/epoch-changes.js';
 
 const lgK = 12;
 const key = Buffer.from('\u0001cell');

@@ -67,7 +67,7 @@ export const lambdaLawFaults: readonly PlantedFault[] = [
   readonly #recent = PersonCoupons.#shared;`,
   }),
   fault('the last pageview of an epoch is not written', {
-    file: 'speed/store/view-changes.ts',
+    file: 'speed/store/epoch-changes.ts',
     find: 'views: this.#views.subarray(0, this.#viewsEnd)',
     replace: 'views: this.#views.subarray(0, Math.max(0, this.#viewsEnd - 2))',
   }),

@@ -100,7 +100,7 @@ export const speedFaults: readonly PlantedFault[] = [
     'dimensions',
     'values are counted in the hour that their combination was first met in',
     edit(
-      'speed/store/view-changes.ts',
+      'speed/store/epoch-changes.ts',
       'this.#numberOf(combination, hours[row] ?? 0)',
       'this.#numberOf(combination, combination.numbers === this.#combinations ? combination.recentHour : (hours[row] ?? 0))',
     ),

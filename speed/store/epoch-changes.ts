@@ -12,7 +12,7 @@ import { isHashed, longestKeyBytes, writeCellKey } from './cell-key.js';
 import type { CellSubject, ValueCombination } from './cell-subject.js';
 import { HourNumbers, noNumber } from './hour-numbers.js';
 
-export interface ViewChanges {
+export interface EpochChanges {
   /** The position that the partition has with them. */
   readonly next: Offset;
   readonly cells: CellChanges;
@@ -69,7 +69,7 @@ export interface SliceViews {
 }
 
 /** Gathers the changes of one epoch after the other. */
-export class ChangeGatherer {
+export class ChangeCollector {
   #epoch = new Epoch();
 
   /** Adds the pageviews at these rows. */
@@ -83,7 +83,7 @@ export class ChangeGatherer {
   }
 
   /** Hands over what there is, as the changes up to this position, and begins the next epoch. */
-  take(next: Offset): ViewChanges {
+  take(next: Offset): EpochChanges {
     const changes = this.#epoch.changes(next);
     this.discard();
     return changes;
@@ -138,7 +138,7 @@ class Epoch {
       this.#refused.set(reason, (this.#refused.get(reason) ?? 0) + count);
   }
 
-  changes(next: Offset): ViewChanges {
+  changes(next: Offset): EpochChanges {
     let fromHour = Infinity;
     let toHour = 0;
     for (const hour of this.#cells.hours) {
