@@ -39,11 +39,11 @@ export class CountingRules {
   }
 
   /** Throws what the rules throw. */
-  countable(pageviews: PageviewColumns, names: PageCache): CountablePageviews {
+  countable(pageviews: PageviewColumns, cache: PageCache): CountablePageviews {
     const refused = new Map<string, number>();
     const wanted = this.#withoutBots(pageviews);
     count(refused, 'known bot', pageviews.length - wanted.length);
-    const { rows, pages } = withPages(names, pageviews, wanted, refused);
+    const { rows, pages } = withPages(cache, pageviews, wanted, refused);
     return { rows, pages, keys: repeatKeys(this.#hash, pageviews.hashes, keyPartsAt, rowWords), refused };
   }
 
@@ -51,8 +51,8 @@ export class CountingRules {
    * Shows pageviews that are not counted here, or not any more, to the partition's window, so that later ones repeat them.
    * Throws what the rules throw, and then shows nothing.
    */
-  show(pageviews: PageviewColumns, { names, repeats }: PartitionWork): void {
-    const { rows, keys } = this.countable(pageviews, names);
+  show(pageviews: PageviewColumns, { pages, repeats }: PartitionWork): void {
+    const { rows, keys } = this.countable(pageviews, pages);
     repeats.prefetch(keys);
     for (let i = 0; i < rows.length; i++) {
       const row = rows[i] ?? 0;
@@ -77,19 +77,19 @@ export class CountingRules {
 
 /** The rows whose URL has a page, and that page; why the others have none is counted. */
 function withPages(
-  names: PageCache,
+  cache: PageCache,
   pageviews: PageviewColumns,
   wanted: Int32Array,
   refused: Map<string, number>,
 ): Pick<CountablePageviews, 'rows' | 'pages'> {
   const { hashes } = pageviews;
-  names.prefetch(hashes, hashAt.url, rowWords);
+  cache.prefetch(hashes, hashAt.url, rowWords);
   const rows = new Int32Array(wanted.length);
   const pages: Page[] = [];
   for (let i = 0; i < wanted.length; i++) {
     const row = wanted[i] ?? 0;
     const url = rowWords * row + hashAt.url;
-    const page = names.known(hashes, url) ?? names.add(hashes, url, pageviews.text(row, 'url'));
+    const page = cache.known(hashes, url) ?? cache.add(hashes, url, pageviews.text(row, 'url'));
     if (typeof page === 'string') {
       count(refused, page, 1);
       continue;

@@ -56,7 +56,7 @@ export class NormalizeBolt implements Bolt<[facts: SliceFacts]> {
     const [{ partition, pageviews, isSetAside, invalid, ...noted }] = tuple.values;
     const work = this.#work.get(partition);
     if (work === undefined) throw new TypeError(`not a partition of this topology: ${partition}`);
-    const countable = isSetAside ? nothing : this.#rules.countable(pageviews, work.names);
+    const countable = isSetAside ? nothing : this.#rules.countable(pageviews, work.pages);
     const { rows, pages } = withoutRepeats(countable, pageviews.offsets, work.repeats);
     const hours = rows.map((row) => hourOf(pageviews.timestamps[row] ?? 0));
     const coupons = this.#couponsOf(pageviews, rows);

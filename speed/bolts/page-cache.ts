@@ -48,7 +48,7 @@ export class Page extends CellSubject {
 /** Groups that pages are dealt into: as many as tasks could be of use. A power of two. */
 export const pageGroups = 4;
 
-/** The names of one partition. */
+/** The pages of one partition that were looked up lately. */
 export class PageCache {
   readonly #rules: Rules;
   readonly #hash: KeyedHash;

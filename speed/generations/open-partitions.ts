@@ -89,7 +89,7 @@ export async function openPartitions(options: PartitionOptions): Promise<OpenPar
 function newWork({ rules, log, hash, dedupWindow }: PartitionOptions): PartitionWork {
   const share = (remembered: number): number => Math.ceil(remembered / log.partitions.length);
   return {
-    names: new PageCache(rules, share(rememberedPages), hash),
+    pages: new PageCache(rules, share(rememberedPages), hash),
     combinations: new ValueCombinations(share(rememberedCombinations)),
     repeats: new PartitionRepeats(new DedupWindow(dedupWindow)),
     changes: new ChangeCollector(),

@@ -5,7 +5,7 @@ import type { ChangeCollector } from '../store/epoch-changes.js';
 
 /** What the bolts have of one partition. */
 export interface PartitionWork {
-  readonly names: PageCache;
+  readonly pages: PageCache;
   readonly combinations: ValueCombinations;
   readonly repeats: PartitionRepeats;
   readonly changes: ChangeCollector;

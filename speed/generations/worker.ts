@@ -49,7 +49,7 @@ export class SpeedWorker {
   /** What the last hand-over showed. */
   mappingError: MappingError | undefined;
   readonly #options: WorkerOptions;
-  readonly #held: PartitionLocks;
+  readonly #locks: PartitionLocks;
   #leads = false;
   #pointer: Pointer;
   #serving: Generation | undefined;
@@ -67,17 +67,17 @@ export class SpeedWorker {
   constructor(options: WorkerOptions) {
     const { dataDir, log, share } = options;
     this.#options = options;
-    this.#held = new PartitionLocks(dataDir, share);
+    this.#locks = new PartitionLocks(dataDir, share);
     this.#pointer = { partitions: log.partitions, serving: undefined, next: undefined };
   }
 
   /** Ours to work on now. */
   get partitions(): readonly PartitionName[] {
-    return this.#held.names;
+    return this.#locks.names;
   }
   /** Ours too, as soon as somebody else lets go of them. */
   get awaited(): readonly PartitionName[] {
-    return this.#held.missing();
+    return this.#locks.missing();
   }
   /** The generation that answers, and the one that is being made; ours only when it is open. */
   get pointer(): Pointer {
@@ -169,10 +169,10 @@ export class SpeedWorker {
     const trouble = this.#options.share.trouble?.();
     if (trouble !== undefined && trouble.message !== this.#trouble?.message) this.#options.onError(trouble);
     this.#trouble = trouble;
-    const lost = this.#held.surplus();
+    const lost = this.#locks.surplus();
     if (lost.length > 0) await this.#letGo(lost);
-    this.#held.take();
-    const leads = this.#held.has(this.#options.log.partitions[0]);
+    this.#locks.take();
+    const leads = this.#locks.has(this.#options.log.partitions[0]);
     if (leads && !this.#leads) this.#beginToLead();
     this.#leads = leads;
   }
@@ -181,8 +181,8 @@ export class SpeedWorker {
     if (this.#pending?.partitions.some((name) => lost.includes(name)) === true) await this.#abandonPending();
     await this.#next?.drop(lost);
     await this.#serving?.drop(lost);
-    this.#held.release(lost);
-    if (this.#held.names.length === 0) await this.#closeGenerations();
+    this.#locks.release(lost);
+    if (this.#locks.names.length === 0) await this.#closeGenerations();
   }
 
   /** Brings what is open into line with the pointer. */
@@ -216,7 +216,7 @@ export class SpeedWorker {
     if (this.#pending !== undefined) return;
     for (const id of named(this.#pointer)) {
       const open = this.#generation(id)?.partitions ?? [];
-      const missing = this.#held.names.filter((name) => !open.includes(name));
+      const missing = this.#locks.names.filter((name) => !open.includes(name));
       if (missing.length === 0 || this.#unavailable.has(id)) continue;
       this.#pending = new PendingOpen(id, missing, (signal) => this.#tryOpen(id, missing, signal));
       return;
@@ -405,7 +405,7 @@ export class SpeedWorker {
 
   async #close(): Promise<void> {
     await this.#closeGenerations();
-    this.#held.release(this.#held.names);
+    this.#locks.release(this.#locks.names);
   }
 
   #report(): void {
