@@ -15,7 +15,7 @@ import type { Offset, PartitionName } from '../../log/log.js';
 import { hourOf } from '../../lib/time/buckets.js';
 import type { CountablePageviews, CountingRules } from './counting-rules.js';
 import type { DimensionValues } from './dimension-values.js';
-import type { SliceFacts } from './log-intake.js';
+import type { SliceFacts } from './slice-source.js';
 import { pageGroups, type Page } from './page-cache.js';
 import { hashAt, rowWords, type PageviewColumns } from './pageview-columns.js';
 import type { PartitionRepeats } from './partition-repeats.js';

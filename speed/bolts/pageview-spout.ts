@@ -3,7 +3,7 @@
  * account of those that failed. One tuple carries many pageviews: tracking a tree costs more than counting a
  * pageview, so a tree is shared by the pageviews that were read together.
  */
-import type { Slice, SliceFacts } from './log-intake.js';
+import type { Slice, SliceFacts } from './slice-source.js';
 import type { Spout, SpoutOutput } from '../../topology/index.js';
 
 export class PageviewSpout implements Spout {

@@ -22,7 +22,7 @@ import type { CellSubject } from '../store/cell-subject.js';
 import { CountingRules } from '../bolts/counting-rules.js';
 import { DimensionValues } from '../bolts/dimension-values.js';
 import { FailedRecords } from '../bolts/failed-records.js';
-import { LogIntake, type Slice, type SliceFacts } from '../bolts/log-intake.js';
+import { SliceSource, type Slice, type SliceFacts } from '../bolts/slice-source.js';
 import type { PageviewSpout } from '../bolts/pageview-spout.js';
 import type { PartitionWork } from './partition-work.js';
 import { PersonCoupons } from '../bolts/person-coupons.js';
@@ -84,7 +84,7 @@ export class Generation {
   readonly #options: GenerationOptions;
   readonly #stores = new Map<PartitionName, PartitionStore>();
   readonly #work = new Map<PartitionName, PartitionWork>();
-  readonly #intake: LogIntake;
+  readonly #source: SliceSource;
   readonly #topology: Topology;
   readonly #now: () => number;
   readonly #spout: PageviewSpout;
@@ -96,13 +96,13 @@ export class Generation {
   private constructor(
     options: GenerationOptions,
     prepared: OpenPartitions,
-    intake: LogIntake,
+    source: SliceSource,
     failed: FailedRecords,
   ) {
     this.id = options.view.meta.id;
     this.view = options.view;
     this.#options = options;
-    this.#intake = intake;
+    this.#source = source;
     this.#failed = failed;
     this.#now = options.monotonic ?? (() => performance.now());
     this.#add(prepared);
@@ -136,8 +136,8 @@ export class Generation {
       ({ stores } = prepared);
       const failed = new FailedRecords();
       const from = positionsOf(stores);
-      const intake = await LogIntake.open({ log, from, failed, hash, consumer: consumerOf(options) });
-      return new Generation(options, prepared, intake, failed);
+      const source = await SliceSource.open({ log, from, failed, hash, consumer: consumerOf(options) });
+      return new Generation(options, prepared, source, failed);
     } catch (error) {
       await closeStores(stores);
       view.close();
@@ -163,7 +163,7 @@ export class Generation {
   /** Takes prepared partitions in. To be called between epochs. */
   async add(prepared: OpenPartitions): Promise<void> {
     this.#add(prepared);
-    await this.#intake.reassign(this.positions());
+    await this.#source.reassign(this.positions());
   }
 
   /** Lets partitions go: their stores are closed, for somebody else to open. To be called between epochs. */
@@ -174,7 +174,7 @@ export class Generation {
       this.#work.delete(name);
     }
     await closeStores(dropped);
-    await this.#intake.reassign(this.positions());
+    await this.#source.reassign(this.positions());
   }
 
   /** Where each of our partitions stands: exactly the facts before it are in the stores. */
@@ -252,7 +252,7 @@ export class Generation {
 
   async close(): Promise<void> {
     this.#topology.close();
-    await this.#intake.close();
+    await this.#source.close();
     await closeStores(this.#stores);
     this.view.close();
   }
@@ -285,7 +285,7 @@ export class Generation {
       this.#now() - began < (isShared ? shortMs : this.#longestMs())
     ) {
       const chunk = Math.min(most - records, chunkRecords);
-      const slices = await this.#intake.next(chunk, records === 0 ? waitMs : 0, limit, signal);
+      const slices = await this.#source.next(chunk, records === 0 ? waitMs : 0, limit, signal);
       if (slices.length === 0) break;
       this.#spout.feed(slices, (slice) => this.#factsOf(slice));
       await this.#untilAnswered();
@@ -317,7 +317,7 @@ export class Generation {
   }
 
   #factsOf(slice: Slice): SliceFacts {
-    const facts = this.#intake.facts(slice);
+    const facts = this.#source.facts(slice);
     this.#lastReceivedAt = facts.lastReceivedAt;
     return facts;
   }
@@ -354,7 +354,7 @@ export class Generation {
   /** As if nothing had been done since the last commit of each partition. */
   async #startOver(): Promise<void> {
     for (const { changes } of this.#work.values()) changes.discard();
-    await this.#intake.rewind(this.positions());
+    await this.#source.rewind(this.positions());
   }
 
   /** Notes the failure of a slice's records; who has failed for the last time is set aside. */

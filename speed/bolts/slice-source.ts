@@ -36,7 +36,7 @@ export interface SliceFacts extends SliceRecords {
 const bufferedRecords = 100_000;
 const bufferedBytes = 64 * 2 ** 20;
 
-export interface IntakeOptions {
+export interface SliceSourceOptions {
   readonly log: Log;
   /** Where to begin; exactly these partitions are read, until others are assigned. */
   readonly from: Partial<Offsets>;
@@ -45,27 +45,27 @@ export interface IntakeOptions {
   readonly consumer: string;
 }
 
-export class LogIntake {
-  readonly #options: IntakeOptions;
+export class SliceSource {
+  readonly #options: SliceSourceOptions;
   readonly #sliceReader: SliceReader;
-  readonly #partitions = new Map<PartitionName, PartitionIntake>();
+  readonly #partitions = new Map<PartitionName, PartitionSource>();
   #reader: LogReader | undefined;
   /** Where a new reader begins. */
   #from: Partial<Offsets>;
   /** A read under way while what was read before is worked on. */
   #ahead: Promise<readonly RecordBatch[]> | undefined;
 
-  private constructor(options: IntakeOptions) {
+  private constructor(options: SliceSourceOptions) {
     this.#options = options;
     this.#sliceReader = new SliceReader(options.hash);
     this.#from = options.from;
     this.#add(options.from);
   }
 
-  static async open(options: IntakeOptions): Promise<LogIntake> {
-    const intake = new LogIntake(options);
-    await intake.#openReader();
-    return intake;
+  static async open(options: SliceSourceOptions): Promise<SliceSource> {
+    const source = new SliceSource(options);
+    await source.#openReader();
+    return source;
   }
 
   /**
@@ -124,7 +124,7 @@ export class LogIntake {
   #add(positions: Partial<Offsets>): void {
     for (const name of namesOf(positions)) {
       if (!this.#partitions.has(name))
-        this.#partitions.set(name, new PartitionIntake(name, this.#options.failed));
+        this.#partitions.set(name, new PartitionSource(name, this.#options.failed));
     }
   }
 
@@ -185,7 +185,7 @@ function bytesOf({ values }: RecordBatch): number {
 }
 
 /** One partition: batches that wait. */
-class PartitionIntake {
+class PartitionSource {
   readonly #name: PartitionName;
   readonly #failed: FailedRecords;
   readonly #batches: RecordBatch[] = [];

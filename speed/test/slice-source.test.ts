@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { KeyedHash } from '../../lib/memory/keyed-hash.js';
 import { offset, type LogReader, type PartitionName, type ReaderOptions } from '../../log/log.js';
 import { FailedRecords } from '../bolts/failed-records.js';
-import { LogIntake } from '../bolts/log-intake.js';
+import { SliceSource } from '../bolts/slice-source.js';
 import { MemoryLog } from './memory-log.js';
 
 const name: PartitionName = 'equivs/0';
@@ -32,12 +32,12 @@ test('records that wait behind a limit are bounded in bytes, and go on when the 
   await log.append(Array.from({ length: 400 }, () => ({ topic: 'equivs' as const, key: 'k', value })));
   const from = { [name]: offset(0) };
   const failed = new FailedRecords();
-  const intake = await LogIntake.open({ log, from, failed, hash: new KeyedHash(), consumer: 'c' });
-  for (let i = 0; i < 400; i++) assert.deepEqual(await intake.next(10, 0, from), []);
+  const source = await SliceSource.open({ log, from, failed, hash: new KeyedHash(), consumer: 'c' });
+  for (let i = 0; i < 400; i++) assert.deepEqual(await source.next(10, 0, from), []);
   assert.ok(log.bytes > 64 * 2 ** 20 && log.bytes < 80 * 2 ** 20, `${log.bytes} bytes wait`);
   let taken = 0;
   for (let i = 0; i < 1_000 && taken < 400; i++)
-    for (const slice of await intake.next(10, 1_000, {})) taken += slice.to - slice.from;
+    for (const slice of await source.next(10, 1_000, {})) taken += slice.to - slice.from;
   assert.equal(taken, 400);
-  await intake.close();
+  await source.close();
 });
