@@ -7,7 +7,7 @@ import { StarDamaged } from '../master-data/star/append-file.js';
 import { messageOf } from '../lib/errors/errors.js';
 import { answerQuestions } from '../lib/process/asked-thread.js';
 import { FactWork, type Order, type Reply, type Task, type WorkTables } from './fact-work.js';
-import { nameError } from './name-error.js';
+import { toRunError } from './run-error.js';
 
 /** What is asked of it (lib/process/asked-thread.ts). */
 export interface FactAsking {
@@ -28,6 +28,6 @@ if (parentPort !== null)
       });
     } catch (error) {
       if (error instanceof StarDamaged) return { type: 'star-damaged', message: messageOf(error) };
-      throw nameError(error);
+      throw toRunError(error);
     }
   });

@@ -24,7 +24,7 @@ import {
   type RunRecord,
   type Trigger,
 } from '../serving/batch-runs.js';
-import { nameError } from './name-error.js';
+import { toRunError } from './run-error.js';
 import { buildView, type Built } from './pipeline.js';
 import { ProgressMeter, type OnProgress } from './progress.js';
 
@@ -98,7 +98,7 @@ export async function runBatch(options: RunOptions): Promise<ViewMeta> {
     if (trouble !== undefined) end({ ...published, error: trouble });
     return meta.view;
   } catch (error) {
-    const named = nameError(error);
+    const named = toRunError(error);
     try {
       end({ outcome: 'failed', error: { code: named.code, message: named.message } });
     } catch {
@@ -159,7 +159,7 @@ function tidyUp(
     releaseLog(config, before, masterCut);
     return undefined;
   } catch (error) {
-    const { code, message } = nameError(error);
+    const { code, message } = toRunError(error);
     return { code, message: `the view is published, but cleaning up failed: ${message}` };
   }
 }

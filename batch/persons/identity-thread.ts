@@ -7,7 +7,7 @@ import { PackedTexts } from '../../lib/memory/packed-texts.js';
 import { AskedThread, answerQuestions } from '../../lib/process/asked-thread.js';
 import { writeIdentity, type IdentityName } from '../../serving/identity.js';
 import type { Sorted } from '../../serving/sorted-file.js';
-import { nameError } from '../name-error.js';
+import { toRunError } from '../run-error.js';
 import { eachPerson, type Members } from '../arrays/persons.js';
 
 export type IdentityFile = Sorted<IdentityName>;
@@ -62,7 +62,7 @@ if (!isMainThread && parentPort !== null && workerData === isIdentityThread)
       try {
         return await writeIdentity(path, PackedTexts.from(ids), eachPerson({ members, ends }));
       } catch (error) {
-        throw nameError(error);
+        throw toRunError(error);
       }
     },
   );

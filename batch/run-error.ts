@@ -1,7 +1,7 @@
 import { SwaError, messageOf, systemCode } from '../lib/errors/errors.js';
 
 /** Everything that ends a run has a code; a full disk says so. */
-export function nameError(error: unknown): SwaError {
+export function toRunError(error: unknown): SwaError {
   if (error instanceof SwaError) return error;
   const full = systemCode(error) === 'ENOSPC' || /MDB_MAP_FULL|No space left/i.test(messageOf(error));
   return new SwaError('batch.failed', `the batch run failed: ${messageOf(error)}`, {
