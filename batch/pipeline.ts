@@ -38,7 +38,7 @@ import { findRepeats } from './facts/repeats.js';
 import { dealFacts, rowGroupsOf, type DealtFacts } from './facts/deal-facts.js';
 import { startFactThreads, type FactThreads } from './fact-threads.js';
 import { samplePages } from './facts/page-sample.js';
-import { writeIndex } from './index-pass.js';
+import { writeIndex } from './write-index.js';
 import { IdentityThread } from './persons/identity-thread.js';
 import { peopleOf, type People } from './arrays/people.js';
 import type { PersonStatistics } from './arrays/persons.js';
