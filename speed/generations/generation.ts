@@ -35,7 +35,7 @@ import {
   type PartitionOptions,
 } from './open-partitions.js';
 import { generationDir, removeStores, storeDir } from '../store/layout.js';
-import type { PartitionStore, Standing } from '../store/partition-store.js';
+import type { PartitionStore, StoreState } from '../store/partition-store.js';
 import type { Progress } from '../store/store-meta.js';
 import { buildSwaTopology } from '../bolts/swa-topology.js';
 import type { MetricsSnapshot, Topology } from '../../topology/index.js';
@@ -182,8 +182,8 @@ export class Generation {
     return positionsOf(this.#stores);
   }
 
-  standing(partition: PartitionName): Standing | undefined {
-    return this.#stores.get(partition)?.standing;
+  stateOf(partition: PartitionName): StoreState | undefined {
+    return this.#stores.get(partition)?.state;
   }
 
   progress(): ReadonlyMap<PartitionName, Progress> {

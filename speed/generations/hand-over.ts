@@ -10,7 +10,7 @@ import { namesOf, offsetAt } from '../../log/cut.js';
 import type { Offsets, PartitionName } from '../../log/log.js';
 import type { ViewId } from '../../facts/views/view.js';
 import type { Pointer } from '../store/layout.js';
-import type { Standing } from '../store/partition-store.js';
+import type { StoreState } from '../store/partition-store.js';
 
 /** What the pointer should say when `current` is the published batch view. ViewIds sort by age. */
 export function planned(pointer: Pointer, current: ViewId): Pointer {
@@ -37,22 +37,22 @@ export function limitsOf(serving: Offsets, next: Partial<Offsets>): Partial<Offs
 
 /**
  * True when the next generation may serve: it is ready, and not behind the serving one, on every partition. Asks for
- * the next generation's standing first: if the two are equal then, the order of work keeps them so.
- * @param standing undefined for a store that is not there
+ * for the state of the next generation first: if the two are equal then, the order of work keeps them so.
+ * @param stateOf undefined for a store that is not there
  * @param servingLives whether the serving generation is still worked on; a missing store is then being made again
  */
 export function mayTakeOver(
   pointer: Pointer,
   servingLives: boolean,
-  standing: (generation: ViewId, partition: PartitionName) => Standing | undefined,
+  stateOf: (generation: ViewId, partition: PartitionName) => StoreState | undefined,
 ): boolean {
   const { serving, next } = pointer;
   if (next === undefined) return false;
   return pointer.partitions.every((partition) => {
-    const ours = standing(next, partition);
+    const ours = stateOf(next, partition);
     if (ours === undefined || ours.next < ours.readyAt) return false;
     if (serving === undefined) return true;
-    const theirs = standing(serving, partition);
+    const theirs = stateOf(serving, partition);
     if (theirs === undefined) return !servingLives;
     return ours.next >= theirs.next && (!servingLives || ours.next >= theirs.readyAt);
   });

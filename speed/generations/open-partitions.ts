@@ -18,7 +18,7 @@ import { primeRepeats } from '../bolts/prime-repeats.js';
 import { SliceReader } from '../bolts/slice-reader.js';
 import type { CommitThread } from '../store/commit-thread.js';
 import { storeDir } from '../store/layout.js';
-import { PartitionStore, readStanding } from '../store/partition-store.js';
+import { PartitionStore, readStoreState } from '../store/partition-store.js';
 import type { StoreIdentity } from '../store/store-meta.js';
 import { ChangeCollector } from '../store/epoch-changes.js';
 
@@ -102,7 +102,7 @@ async function requireReach(options: PartitionOptions, ours: Offsets): Promise<v
   const { id, cut } = view.meta;
   const earliest = await log.earliest();
   for (const name of log.partitions) {
-    const from = ours[name] ?? readStanding(storeDir(dataDir, id, name))?.next ?? offsetAt(cut.next, name);
+    const from = ours[name] ?? readStoreState(storeDir(dataDir, id, name))?.next ?? offsetAt(cut.next, name);
     const begin = offsetAt(earliest, name);
     if (from >= begin) continue;
     throw new SwaError(

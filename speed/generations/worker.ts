@@ -20,7 +20,7 @@ import { measureMappingError, type MappingError } from './mapping-error.js';
 import { PendingOpen, type Opened } from './pending-open.js';
 import { closeStores } from './open-partitions.js';
 import { generationIds, readPointer, storeDir, writePointer, type Pointer } from '../store/layout.js';
-import { readStanding, type Standing } from '../store/partition-store.js';
+import { readStoreState, type StoreState } from '../store/partition-store.js';
 
 export interface WorkerOptions extends Omit<GenerationOptions, 'view' | 'signal' | 'partitions'> {
   readonly log: Log;
@@ -160,8 +160,8 @@ export class SpeedWorker {
   #nextPositions(partitions: readonly PartitionName[]): Partial<Offsets> {
     const { next } = this.#pointer;
     if (next === undefined || this.#unavailable.has(next)) return {};
-    const standings = partitions.map((name) => [name, this.#standing(next, name)?.next] as const);
-    return Object.fromEntries(standings.filter(([, position]) => position !== undefined));
+    const states = partitions.map((name) => [name, this.#stateOf(next, name)?.next] as const);
+    return Object.fromEntries(states.filter(([, position]) => position !== undefined));
   }
 
   /** Lets go of what is not ours any more, and takes what is and has come free. */
@@ -316,7 +316,7 @@ export class SpeedWorker {
       wanted.next === next &&
       !this.#unavailable.has(next) &&
       this.#pending === undefined && // what takes over is at work here, not only on disk
-      mayTakeOver(pointer, servingLives, (id, name) => this.#standing(id, name));
+      mayTakeOver(pointer, servingLives, (id, name) => this.#stateOf(id, name));
     if (takesOver) wanted = { ...wanted, serving: next, next: undefined };
     const stored = pointerIfSound(dataDir);
     if (stored !== undefined && samePointer(stored, wanted)) return;
@@ -354,9 +354,9 @@ export class SpeedWorker {
     holdViews(named(to));
   }
 
-  #standing(id: ViewId, partition: PartitionName): Standing | undefined {
+  #stateOf(id: ViewId, partition: PartitionName): StoreState | undefined {
     const ours = [this.#next, this.#serving].find((generation) => generation?.id === id);
-    return ours?.standing(partition) ?? readStanding(storeDir(this.#options.dataDir, id, partition));
+    return ours?.stateOf(partition) ?? readStoreState(storeDir(this.#options.dataDir, id, partition));
   }
 
   /** Removes generations that the pointer does not name. */

@@ -48,7 +48,7 @@ const checkedPerTurn = 2_000;
 const maxKeysSampled = 20_000;
 
 /** How far a store is, and how far it must be before it may answer. */
-export interface Standing {
+export interface StoreState {
   readonly next: Offset;
   readonly readyAt: Offset;
 }
@@ -105,7 +105,7 @@ export class PartitionStore {
     return this.#progress;
   }
 
-  get standing(): Standing {
+  get state(): StoreState {
     return { next: this.#progress.next, readyAt: this.description.readyAt };
   }
 
@@ -168,7 +168,7 @@ export class PartitionStore {
 }
 
 /** How far another worker's store is; undefined when there is none to be read, or a damaged one. */
-export function readStanding(dir: string): Standing | undefined {
+export function readStoreState(dir: string): StoreState | undefined {
   const description = readDescription(dir);
   if (description === undefined || lmdbDamage(dataFile(dir), true) !== undefined) return undefined;
   const place = { dir, inode: inodeOf(dir) };

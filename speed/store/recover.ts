@@ -11,7 +11,7 @@ import type { RecoveryPlace, RecoveryStep } from '../../lib/files/recovery.js';
 import type { ViewId } from '../../facts/views/view.js';
 import { auditStore } from './audit.js';
 import { generationDir, generationIds, pointerPath, readPointer } from './layout.js';
-import { readStanding } from './partition-store.js';
+import { readStoreState } from './partition-store.js';
 import { dataFile } from './store-files.js';
 
 export function planStores({ dataDir, asideDir }: RecoveryPlace): RecoveryStep[] {
@@ -38,7 +38,7 @@ export function planStores({ dataDir, asideDir }: RecoveryPlace): RecoveryStep[]
 export function furthestRead(dataDir: string): Partial<Offsets> {
   const ends: Partial<Record<PartitionName, Offsets[PartitionName]>> = {};
   for (const { dir, partition } of storesOf(dataDir)) {
-    const next = lmdbDamage(dataFile(dir)) === undefined ? readStanding(dir)?.next : undefined;
+    const next = lmdbDamage(dataFile(dir)) === undefined ? readStoreState(dir)?.next : undefined;
     if (next !== undefined && next > (ends[partition] ?? -1)) ends[partition] = next;
   }
   return ends;

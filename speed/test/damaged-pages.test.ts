@@ -10,7 +10,7 @@ import type { Fact } from '../../facts/fact.js';
 import type { PartitionName } from '../../log/log.js';
 import type { RealtimeView } from '../../facts/views/view.js';
 import { storeDir } from '../store/layout.js';
-import { readStanding } from '../store/partition-store.js';
+import { readStoreState } from '../store/partition-store.js';
 import { dataFile } from '../store/store-files.js';
 import { hour0, pageview } from './facts.js';
 import { Harness, genesis, until } from './harness.js';
@@ -106,7 +106,7 @@ test('a damaged page that the first look of a snapshot meets, or of another work
   await house.stop();
   damage(house, 'cells');
   requireRebuilding(() => house.realtime.snapshot());
-  assert.equal(readStanding(storeDir(house.dataDir, genesis, partition)), undefined);
+  assert.equal(readStoreState(storeDir(house.dataDir, genesis, partition)), undefined);
   house.start();
   await house.untilCaughtUp(genesis);
 });

@@ -78,7 +78,7 @@ export class SpeedSide {
       await this.#bringIn(generation, records, limitsOf(generation.positions(), ahead));
     }
     this.#options.onProgress();
-    if (!mayTakeOver(this.#pointer, true, (id, partition) => this.#open.get(id)?.standing(partition))) return;
+    if (!mayTakeOver(this.#pointer, true, (id, partition) => this.#open.get(id)?.stateOf(partition))) return;
     this.#movePointer({ ...this.#pointer, serving: next, next: undefined });
     this.#options.onProgress();
     const over = serving === undefined ? undefined : this.#open.get(serving);
