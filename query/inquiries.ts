@@ -17,7 +17,7 @@ import { maxIdsListed, person } from './answers/persons.js';
 import { uniques } from './answers/uniques.js';
 import { bodies } from './bodies.js';
 import type { Engine } from './engine/engine.js';
-import type { Generation } from './engine/generations.js';
+import type { PinnedGeneration } from './engine/generations.js';
 import { Pace } from './engine/pace.js';
 import {
   parseDimension,
@@ -30,7 +30,7 @@ import {
 } from './question.js';
 
 type Shape = Readonly<Record<string, z.ZodType>>;
-export type Answering = (generation: Generation, pace: Pace) => Answer | Promise<Answer>;
+export type Answering = (generation: PinnedGeneration, pace: Pace) => Answer | Promise<Answer>;
 
 export interface Inquiry {
   readonly name: string;

@@ -11,13 +11,13 @@ import { domainOf, hostOf } from '../facts/url/domain.js';
 import { refusalTexts, type UrlRules } from '../facts/url/normalize.js';
 import type { Subject } from '../facts/views/view.js';
 import type { HourRange } from './engine/tally.js';
-import { intervals, type Interval, type Slice, type Zones } from './engine/zone.js';
+import { intervals, type Interval, type Period, type Zones } from './engine/zone.js';
 
 export const maxUrls = 50;
 /** Most entries of a series, by interval: a year of hours, eleven years of days. */
-export const maxSlices = 8_784;
+export const maxPeriods = 8_784;
 /** Most entries times URLs, since each entry reads every page anew: six pages by the hour for a year, some seconds. */
-export const maxSlicesOfUrls = 6 * maxSlices;
+export const maxPeriodsOfUrls = 6 * maxPeriods;
 /** Longest range that is cut into intervals of a zone: its clock changes have to be looked for, year by year. */
 const maxZonedYears = 100;
 /** No range reaches beyond. */
@@ -58,7 +58,7 @@ export const seriesShape = {
     .enum(intervals)
     .optional()
     .describe(
-      `Cuts the range into a series, each entry its own answer. Up to ${maxSlices} entries; with several URLs, up to ${maxSlicesOfUrls} entries times URLs.`,
+      `Cuts the range into a series, each entry its own answer. Up to ${maxPeriods} entries; with several URLs, up to ${maxPeriodsOfUrls} entries times URLs.`,
     ),
   explain: z.enum(['0', '1']).optional().describe('1 adds the buckets that were read.'),
 };
@@ -78,7 +78,7 @@ export interface SeriesQuestion extends TimeRange {
   readonly subjects: readonly Subject[];
   readonly interval: Interval | undefined;
   /** Empty without an interval. */
-  readonly slices: readonly Slice[];
+  readonly periods: readonly Period[];
   readonly explain: boolean;
 }
 
@@ -94,7 +94,7 @@ export function seriesQuestion(input: SeriesInput, terms: Terms): SeriesQuestion
     ...asked,
     ...time,
     interval: input.interval,
-    slices:
+    periods:
       input.interval === undefined ? [] : slicesOf(input.interval, asked.subjects.length, time, terms.zones),
     explain: input.explain === '1',
   };
@@ -253,7 +253,7 @@ function slicesOf(
   subjectCount: number,
   { range, zone }: TimeRange,
   zones: Zones,
-): readonly Slice[] {
+): readonly Period[] {
   if (zone !== 'UTC' && range.to - range.from > maxZonedYears * 366 * 24) {
     throw new HttpProblem(
       'invalid-parameter',
@@ -269,15 +269,15 @@ function slicesOf(
       { parameter: 'tz' },
     );
   }
-  const limit = Math.min(maxSlices, Math.floor(maxSlicesOfUrls / subjectCount));
+  const limit = Math.min(maxPeriods, Math.floor(maxPeriodsOfUrls / subjectCount));
   const shortest = { hour: 1, day: 23, week: 167, month: 671 }[interval];
-  const slices =
+  const periods =
     (range.to - range.from) / shortest > 2 * limit
       ? undefined
-      : zones.slices(zone, interval, range.from, range.to, limit);
-  if (slices !== undefined && slices.length <= limit) return slices;
+      : zones.periods(zone, interval, range.from, range.to, limit);
+  if (periods !== undefined && periods.length <= limit) return periods;
   const coarser = intervals.find((other) => hoursIn[other] * limit >= range.to - range.from);
-  const most = limit === maxSlices ? '' : `, which is the most for ${subjectCount} URLs`;
+  const most = limit === maxPeriods ? '' : `, which is the most for ${subjectCount} URLs`;
   throw new HttpProblem(
     'range-too-fine',
     `the range has more than ${limit} intervals of a${interval === 'hour' ? 'n' : ''} ${interval}${most}; ${coarser === undefined ? 'ask for a shorter range' : `use interval=${coarser}`}`,

@@ -39,7 +39,7 @@ const forms: readonly Form[] = [
 ];
 
 interface Case {
-  readonly generation: Generation;
+  readonly generation: PinnedGeneration;
   readonly viewing: readonly string[];
   readonly waiting: readonly EquivEdge[];
   /** Two ids have one coupon, as happens in one case in some thousands: the oracle does not know that. */

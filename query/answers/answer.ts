@@ -7,7 +7,7 @@ import type { RulesVersions } from '../../facts/rules-versions.js';
 import { hoursOf } from '../../lib/time/buckets.js';
 import { bucketCount, coverOf, type CoverRun } from '../engine/cover.js';
 import type { Engine } from '../engine/engine.js';
-import type { Generation } from '../engine/generations.js';
+import type { PinnedGeneration } from '../engine/generations.js';
 import type { Tally } from '../engine/tally.js';
 import type { EdgeBounds } from '../identity/edge-bounds.js';
 import type { AnsweredRange, Explain, Freshness, UniquesAccuracy } from '../bodies.js';
@@ -70,7 +70,7 @@ const nobody = { visitors: 0, lower: 0, upper: 0, exact: true, maxOvercount: 0, 
 /** How people are counted. */
 export function methodOf({
   batch,
-}: Generation): Pick<UniquesAccuracy, 'confidence' | 'lgK' | 'method' | 'relativeStandardError'> {
+}: PinnedGeneration): Pick<UniquesAccuracy, 'confidence' | 'lgK' | 'method' | 'relativeStandardError'> {
   const { lgK } = batch.meta;
   return {
     method: 'hyperloglog',

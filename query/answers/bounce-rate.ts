@@ -1,7 +1,7 @@
 /** Visits and bounces of a domain, by the hour the visit began in. Only the batch layer knows visits. */
 import type { Bodies } from '../bodies.js';
 import type { Engine } from '../engine/engine.js';
-import type { Generation } from '../engine/generations.js';
+import type { PinnedGeneration } from '../engine/generations.js';
 import { column } from '../formats/table.js';
 import type { TimeRange } from '../question.js';
 import { frameOf, round, type Answer } from './answer.js';
@@ -12,7 +12,7 @@ export interface BounceQuestion extends TimeRange {
 
 export function bounceRate(
   engine: Engine,
-  { batch }: Generation,
+  { batch }: PinnedGeneration,
   question: BounceQuestion,
 ): Answer<Bodies['bounceRate']> {
   const { domain, range } = question;

@@ -1,7 +1,7 @@
 /** The values of a dimension that a domain has in a range, by visitors, each an estimate of its own: people may have several. */
 import type { Bodies } from '../bodies.js';
 import type { Engine } from '../engine/engine.js';
-import type { Generation } from '../engine/generations.js';
+import type { PinnedGeneration } from '../engine/generations.js';
 import { valuesOf } from '../engine/listing.js';
 import type { Pace } from '../engine/pace.js';
 import { column } from '../formats/table.js';
@@ -19,7 +19,7 @@ export interface BreakdownQuestion extends TimeRange {
 
 export async function breakdown(
   engine: Engine,
-  generation: Generation,
+  generation: PinnedGeneration,
   question: BreakdownQuestion,
   pace: Pace,
 ): Promise<Answer<Bodies['breakdown']>> {
@@ -67,7 +67,7 @@ export async function breakdown(
 
 /** A view that an earlier version made holds no dimension that came later, until the next run. */
 async function whyEmpty(
-  generation: Generation,
+  generation: PinnedGeneration,
   { by, domain }: BreakdownQuestion,
   { pageviews }: Top,
   pace: Pace,

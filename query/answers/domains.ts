@@ -2,7 +2,7 @@
 import { mergeAscending } from '../../lib/memory/merge-ascending.js';
 import type { Bodies } from '../bodies.js';
 import type { Engine } from '../engine/engine.js';
-import type { Generation } from '../engine/generations.js';
+import type { PinnedGeneration } from '../engine/generations.js';
 import type { Pace } from '../engine/pace.js';
 import { column } from '../formats/table.js';
 import { frameOf, type Answer } from './answer.js';
@@ -17,7 +17,7 @@ const domainsBetweenLooks = 64;
 
 export async function domains(
   engine: Engine,
-  generation: Generation,
+  generation: PinnedGeneration,
   { contains, limit }: DomainsQuestion,
   pace: Pace,
 ): Promise<Answer<Bodies['domains']>> {

@@ -1,7 +1,7 @@
 /** Why an answer is zero, and where in time there is something: who asks about the wrong year is told the right one. */
 import { firstHourOfMonth, monthOfHour, type Span } from '../../lib/time/buckets.js';
 import type { Subject } from '../../facts/views/view.js';
-import type { Generation } from '../engine/generations.js';
+import type { PinnedGeneration } from '../engine/generations.js';
 import type { Pace } from '../engine/pace.js';
 import type { HourRange } from '../engine/tally.js';
 import { maxHour, show } from '../question.js';
@@ -20,7 +20,7 @@ export interface Emptiness {
 
 /** Nothing is known of the subjects at all, or only nothing in the range asked for. To be asked only when it is so. */
 export async function emptinessOf(
-  generation: Generation,
+  generation: PinnedGeneration,
   subjects: readonly Subject[],
   pace: Pace,
 ): Promise<Emptiness> {
@@ -41,7 +41,7 @@ export async function emptinessOf(
 }
 
 /** Months find the ends roughly, the hours of the first and the last month exactly: no year of hours is read. */
-function addBatchHours(hull: Hull, { batch }: Generation, subject: Subject): void {
+function addBatchHours(hull: Hull, { batch }: PinnedGeneration, subject: Subject): void {
   const within = (span: Span, { from, to }: HourRange): HourRange | undefined => {
     const found = new Hull();
     batch.forEachBucket(subject, span, from, to, ({ bucket }) => found.add(bucket));

@@ -6,11 +6,11 @@ import { hourMs } from '../../lib/time/buckets.js';
 import { parsePartitionName, type Cut } from '../../log/log.js';
 import { completeWithinMs, incompleteReasons, type Freshness } from '../bodies.js';
 import type { Engine } from '../engine/engine.js';
-import type { Generation } from '../engine/generations.js';
+import type { PinnedGeneration } from '../engine/generations.js';
 import type { HourRange } from '../engine/tally.js';
 
 /** What an answer was computed from: without a realtime view, the batch view alone. */
-export type Used = Pick<Generation, 'batch' | 'realtime'>;
+export type Used = Pick<PinnedGeneration, 'batch' | 'realtime'>;
 
 /** @param range of the facts' own times; without one, those of any time are meant */
 export function freshnessOf(engine: Engine, { batch, realtime }: Used, range?: HourRange): Freshness {
@@ -62,7 +62,7 @@ function skippedIn(gaps: readonly Gap[], range: HourRange | undefined): number {
 }
 
 /** Changes with whatever an answer is made of, but for its lag, which is of the moment. */
-export function versionOf(engine: Engine, { version, batch, realtime }: Generation): string {
+export function versionOf(engine: Engine, { version, batch, realtime }: PinnedGeneration): string {
   const unread = engine.lag.lagOf(realtime?.cut ?? batch.meta.cut)?.unreadRecords ?? 0;
   return unread === 0 ? version : `${version}.${unread}`;
 }

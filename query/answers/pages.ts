@@ -1,7 +1,7 @@
 /** The busiest pages of a domain in a range, by pageviews; only the winners' sketches are merged. */
 import type { Bodies } from '../bodies.js';
 import type { Engine } from '../engine/engine.js';
-import type { Generation } from '../engine/generations.js';
+import type { PinnedGeneration } from '../engine/generations.js';
 import { pagesOf } from '../engine/listing.js';
 import type { Pace } from '../engine/pace.js';
 import { column } from '../formats/table.js';
@@ -17,7 +17,7 @@ export interface PagesQuestion extends TimeRange {
 
 export async function pages(
   engine: Engine,
-  generation: Generation,
+  generation: PinnedGeneration,
   question: PagesQuestion,
   pace: Pace,
 ): Promise<Answer<Bodies['pages']>> {

@@ -1,7 +1,7 @@
 /** Who a visitor id belongs to, by the mapping of the generation that answers. */
 import type { Bodies } from '../bodies.js';
 import type { Engine } from '../engine/engine.js';
-import type { Generation } from '../engine/generations.js';
+import type { PinnedGeneration } from '../engine/generations.js';
 import type { Pace } from '../engine/pace.js';
 import { column } from '../formats/table.js';
 import { frameOf, type Answer } from './answer.js';
@@ -11,7 +11,7 @@ export const maxIdsListed = 1_000;
 
 export async function person(
   engine: Engine,
-  generation: Generation,
+  generation: PinnedGeneration,
   visitor: string,
   pace: Pace,
 ): Promise<Answer<Bodies['person']>> {

@@ -4,10 +4,10 @@
  */
 import { hourMs } from '../../lib/time/buckets.js';
 import type { Engine } from '../engine/engine.js';
-import type { Generation } from '../engine/generations.js';
+import type { PinnedGeneration } from '../engine/generations.js';
 import type { Pace } from '../engine/pace.js';
 import type { HourRange, Tally } from '../engine/tally.js';
-import type { Slice } from '../engine/zone.js';
+import type { Period } from '../engine/zone.js';
 import { column, type Cell, type Column } from '../formats/table.js';
 import { show, type SeriesQuestion } from '../question.js';
 import { explainOf, frameOf } from './answer.js';
@@ -16,7 +16,7 @@ import { emptinessOf } from './empty.js';
 /** Who asks what of which generation. */
 export interface Asking {
   readonly engine: Engine;
-  readonly generation: Generation;
+  readonly generation: PinnedGeneration;
   readonly question: SeriesQuestion;
   readonly pace: Pace;
 }
@@ -46,15 +46,15 @@ export function seriesAnswer<T extends Figures<T>, Data, Accuracy>(
   const { columns, read, sumUp } = counting;
   return engine.tallied(async (tally) => {
     const series: Counted<T>[] = [];
-    for (const slice of question.slices) {
-      await tallyUp(tally, asking, slice, counting.what);
-      series.push({ slice, figures: read(tally) });
+    for (const period of question.periods) {
+      await tallyUp(tally, asking, period, counting.what);
+      series.push({ period, figures: read(tally) });
       if (pace.due) await pace.rest();
     }
     await tallyUp(tally, asking, question.range, counting.what);
     const { figures: total, data, accuracy } = sumUp(tally);
     const hasSeries = question.interval !== undefined;
-    const counted = hasSeries ? series : [{ slice: { ...question.range, label: '' }, figures: total }];
+    const counted = hasSeries ? series : [{ period: { ...question.range, label: '' }, figures: total }];
     return {
       body: {
         data: {
@@ -69,10 +69,10 @@ export function seriesAnswer<T extends Figures<T>, Data, Accuracy>(
       },
       table: {
         columns: [column('from', 'time'), column('to', 'time'), column('label', 'text'), ...columns],
-        rows: counted.map(({ slice, figures }) => [
-          slice.from * hourMs,
-          slice.to * hourMs,
-          slice.label,
+        rows: counted.map(({ period, figures }) => [
+          period.from * hourMs,
+          period.to * hourMs,
+          period.label,
           ...columns.map(({ name }) => figures[name]),
         ]),
       },
@@ -87,12 +87,12 @@ interface Interval {
 }
 
 interface Counted<T> {
-  readonly slice: Slice;
+  readonly period: Period;
   readonly figures: T;
 }
 
-function entryOf<T>({ slice, figures }: Counted<T>): T & Interval {
-  return { from: show(slice.from), to: show(slice.to), label: slice.label, ...figures };
+function entryOf<T>({ period, figures }: Counted<T>): T & Interval {
+  return { from: show(period.from), to: show(period.to), label: period.label, ...figures };
 }
 
 /** Leaves in the tally every subject's facts of a range and nothing else: the union over pages. */

@@ -7,7 +7,7 @@
 import { compareUtf8 } from '../../facts/fact.js';
 import type { Subject } from '../../facts/views/view.js';
 import type { Engine } from '../engine/engine.js';
-import type { Generation } from '../engine/generations.js';
+import type { PinnedGeneration } from '../engine/generations.js';
 import type { Listed, Listing } from '../engine/listing.js';
 import type { Pace } from '../engine/pace.js';
 import { sortPaced } from '../engine/paced-sort.js';
@@ -40,7 +40,7 @@ export interface Top {
 
 export async function topOf(
   engine: Engine,
-  generation: Generation,
+  generation: PinnedGeneration,
   question: TopQuestion,
   pace: Pace,
 ): Promise<Top> {
@@ -50,7 +50,7 @@ export async function topOf(
 
 interface Asking {
   readonly engine: Engine;
-  readonly generation: Generation;
+  readonly generation: PinnedGeneration;
   readonly question: TopQuestion;
   readonly pace: Pace;
   readonly edges: EdgeBounds;
@@ -171,7 +171,7 @@ const looksBetweenPauses = 256;
 
 /** Pageviews in the realtime part of the range, by name. */
 async function realtimeCounts(
-  { realtime }: Generation,
+  { realtime }: PinnedGeneration,
   { listing, range }: TopQuestion,
   pace: Pace,
 ): Promise<ReadonlyMap<string, number>> {

@@ -4,7 +4,7 @@ import type { RulesVersions } from '../../facts/rules-versions.js';
 import type { Dimension } from '../../facts/subjects.js';
 import type { UrlRules } from '../../facts/url/normalize.js';
 import { WaitingEdges } from '../identity/waiting-edges.js';
-import type { Generation, Generations } from './generations.js';
+import type { PinnedGeneration, Generations } from './generations.js';
 import type { LagSource } from './lag.js';
 import { Ranks } from './ranks.js';
 import { TallyPool, type Tally } from './tally.js';
@@ -46,7 +46,7 @@ export class Engine {
   }
 
   /** Runs `work` on the generation that answers now, pinned until it ends. */
-  async pinned<T>(work: (generation: Generation) => Promise<T>): Promise<T> {
+  async pinned<T>(work: (generation: PinnedGeneration) => Promise<T>): Promise<T> {
     const generation = this.generations.pin();
     try {
       return await work(generation);

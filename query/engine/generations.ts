@@ -32,7 +32,7 @@ export interface RealtimeViews {
 }
 
 /** A generation as one request sees it. */
-export interface Generation {
+export interface PinnedGeneration {
   readonly batch: BatchView;
   readonly realtime: RealtimeView | undefined;
   /** Exactly the facts before it are in the answer. */
@@ -48,7 +48,7 @@ const maxAttempts = 5;
 export const shareMs = 20;
 
 interface Shared {
-  readonly generation: Generation;
+  readonly generation: PinnedGeneration;
   pins: number;
   /** No longer given out: let go of with the last pin. */
   retired: boolean;
@@ -64,7 +64,7 @@ export class Generations {
   readonly #realtimes: RealtimeViews;
   readonly #merges: (batch: ViewMeta) => boolean;
   readonly #open = new Map<ViewId, OpenView>();
-  readonly #shared = new Map<Generation, Shared>();
+  readonly #shared = new Map<PinnedGeneration, Shared>();
   #newest: Shared | undefined;
   #lastCut: Cut | undefined;
 
@@ -80,13 +80,13 @@ export class Generations {
   }
 
   /** Pins the generation that answers now. Every pin is followed by one `unpin`. Throws `view.missing`. */
-  pin(): Generation {
+  pin(): PinnedGeneration {
     const shared = this.#newest ?? this.#share(this.#take());
     shared.pins++;
     return shared.generation;
   }
 
-  unpin(generation: Generation): void {
+  unpin(generation: PinnedGeneration): void {
     const shared = this.#shared.get(generation);
     if (shared === undefined) throw new SwaError('internal.invariant', 'unpinned more often than pinned');
     shared.pins--;
@@ -104,7 +104,7 @@ export class Generations {
     this.#open.clear();
   }
 
-  #share(generation: Generation): Shared {
+  #share(generation: PinnedGeneration): Shared {
     const shared: Shared = { generation, pins: 0, retired: false };
     this.#shared.set(generation, shared);
     this.#newest = shared;
@@ -128,7 +128,7 @@ export class Generations {
     if (open !== undefined) open.pins--;
   }
 
-  #take(): Generation {
+  #take(): PinnedGeneration {
     for (let attempt = 1; ; attempt++) {
       try {
         return this.#pinOnce();
@@ -139,9 +139,9 @@ export class Generations {
     }
   }
 
-  #pinOnce(): Generation {
+  #pinOnce(): PinnedGeneration {
     const realtime = this.#realtimes.snapshot();
-    let chosen: Generation;
+    let chosen: PinnedGeneration;
     try {
       chosen = this.#choose(realtime);
     } catch (error) {
@@ -157,7 +157,7 @@ export class Generations {
     return chosen;
   }
 
-  #choose(realtime: RealtimeView | undefined): Generation {
+  #choose(realtime: RealtimeView | undefined): PinnedGeneration {
     const current = this.#view(this.#batches.current());
     const merges = this.#merges(current.meta);
     const alone = generationOf(current, undefined, merges);
@@ -172,7 +172,7 @@ export class Generations {
    * The pair a realtime view belongs to; undefined when its batch view was removed in the meantime, cannot be opened (it is
    * damaged, or of an earlier version), or is not to be merged.
    */
-  #pairOf(realtime: RealtimeView): Generation | undefined {
+  #pairOf(realtime: RealtimeView): PinnedGeneration | undefined {
     try {
       const batch = this.#view(realtime.generation);
       return this.#merges(batch.meta) ? generationOf(batch, realtime) : undefined;
@@ -182,7 +182,7 @@ export class Generations {
     }
   }
 
-  #notBehind(candidate: Generation): boolean {
+  #notBehind(candidate: PinnedGeneration): boolean {
     const last = this.#lastCut;
     return last === undefined || last.logId !== candidate.cut.logId || reaches(candidate.cut.next, last.next);
   }
@@ -205,7 +205,7 @@ export class Generations {
   }
 }
 
-function generationOf(batch: BatchView, realtime: RealtimeView | undefined, merges = true): Generation {
+function generationOf(batch: BatchView, realtime: RealtimeView | undefined, merges = true): PinnedGeneration {
   const cut = realtime?.cut ?? batch.meta.cut;
   const offsets = Object.values(cut.next).map((next) => next.toString(36));
   const kind = realtime !== undefined ? '.r' : merges ? '' : '.o';

@@ -1,5 +1,5 @@
 /**
- * Long answers in small steps: work goes on for at most a slice, then the event loop gets its turn; and no answer is
+ * Long answers in small steps: work goes on for at most one step, then the event loop gets its turn; and no answer is
  * worked on beyond its deadline.
  */
 import { HttpProblem } from '../../lib/http/problem.js';
@@ -15,7 +15,7 @@ export class Pace {
     this.#deadlineAt = deadlineAt;
   }
 
-  /** True when the slice is used up: `await rest()` before going on. */
+  /** True when the step is used up: `await rest()` before going on. */
   get due(): boolean {
     return performance.now() >= this.#sliceEndsAt;
   }

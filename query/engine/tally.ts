@@ -5,7 +5,7 @@
 import { HllUnion } from 'hyperloglog-ts';
 import type { BatchView, BucketCell, Subject } from '../../facts/views/view.js';
 import { coverOf, type CoverRun } from './cover.js';
-import type { Generation } from './generations.js';
+import type { PinnedGeneration } from './generations.js';
 import type { Pace } from './pace.js';
 
 /** Hours [from, to). */
@@ -75,7 +75,7 @@ export class Tally {
 
   /** Adds one subject's facts of the range. With `what` 'pageviews' the sketches are left alone. */
   async add(
-    generation: Generation,
+    generation: PinnedGeneration,
     subject: Subject,
     range: HourRange,
     what: 'pageviews' | 'uniques',

@@ -11,7 +11,7 @@ export const intervals = ['hour', 'day', 'week', 'month'] as const;
 export type Interval = (typeof intervals)[number];
 
 /** Hours [from, to) of one interval, clipped to the range asked for. */
-export interface Slice {
+export interface Period {
   readonly from: number;
   readonly to: number;
   /** '2026-11-22T14:00+01:00', '2026-11-22', '2026-W47', '2026-11' in the zone. */
@@ -77,19 +77,19 @@ export class Zones {
   }
 
   /**
-   * Cuts [from, to) into intervals of the zone. Every offset in the range must be whole hours. A slice is a maximal run of
+   * Cuts [from, to) into intervals of the zone. Every offset in the range must be whole hours. A period is a maximal run of
    * hours in one local interval, so that days of 23 and 25 hours come out right; the clock never goes back a day.
-   * Stops after `limit` + 1 slices: the caller refuses more than `limit`.
+   * Stops after `limit` + 1 periods: the caller refuses more than `limit`.
    */
-  slices(zone: string, interval: Interval, from: number, to: number, limit: number): readonly Slice[] {
-    const slices: Slice[] = [];
+  periods(zone: string, interval: Interval, from: number, to: number, limit: number): readonly Period[] {
+    const periods: Period[] = [];
     let start = from;
-    while (start < to && slices.length <= limit) {
+    while (start < to && periods.length <= limit) {
       const end = interval === 'hour' ? start + 1 : Math.min(to, this.#endOf(zone, interval, start));
-      slices.push({ from: start, to: end, label: this.label(zone, interval, start) });
+      periods.push({ from: start, to: end, label: this.label(zone, interval, start) });
       start = end;
     }
-    return slices;
+    return periods;
   }
 
   label(zone: string, interval: Interval, hour: number): string {

@@ -7,7 +7,7 @@
  */
 import { reaches } from '../../log/cut.js';
 import type { BatchView, ViewId } from '../../facts/views/view.js';
-import type { Generation, Generations } from '../engine/generations.js';
+import type { PinnedGeneration, Generations } from '../engine/generations.js';
 import type { Pace } from '../engine/pace.js';
 import type { Slack } from '../arrays/exposure.js';
 import { EdgeBounds } from './edge-bounds.js';
@@ -24,7 +24,7 @@ const viewsKept = 2;
 export class WaitingEdges {
   readonly #generations: Generations;
   readonly #resolved = new Map<ViewId, ResolvedEdges>();
-  readonly #known = new WeakMap<Generation, EdgeBounds>();
+  readonly #known = new WeakMap<PinnedGeneration, EdgeBounds>();
   /** `performance.now()` when it began; undefined while nothing is read or indexed in the background. */
   #buildsSince: number | undefined;
   #isClosed = false;
@@ -34,7 +34,7 @@ export class WaitingEdges {
   }
 
   /** What the edges of a pinned generation can do: for one generation always the same. */
-  async of(generation: Generation, pace: Pace): Promise<EdgeBounds> {
+  async of(generation: PinnedGeneration, pace: Pace): Promise<EdgeBounds> {
     const known = this.#known.get(generation);
     if (known !== undefined) return known;
     const resolved = this.#resolvedOf(generation.batch);
@@ -49,7 +49,7 @@ export class WaitingEdges {
   }
 
   /** False when an answer of the generation would say more about edges if it were asked for again later. */
-  isFinal(generation: Generation): boolean {
+  isFinal(generation: PinnedGeneration): boolean {
     return this.#known.get(generation)?.isFinal ?? true;
   }
 
@@ -119,7 +119,7 @@ export class ResolvedEdges {
   #indexing: Generator<undefined, SlotIndex> | undefined;
 
   /** Reads those edges of a snapshot that earlier ones did not have. False when time is up before all are read. */
-  readOn(generation: Generation, deadline: number): boolean {
+  readOn(generation: PinnedGeneration, deadline: number): boolean {
     const { batch, realtime } = generation;
     if (realtime === undefined || this.hasRead(generation)) return true;
     let isInTime = true;
@@ -135,13 +135,13 @@ export class ResolvedEdges {
   }
 
   /** Whether all edges before a generation's cut have been read, as many as are kept. */
-  hasRead(generation: Generation): boolean {
+  hasRead(generation: PinnedGeneration): boolean {
     const { equivs, retractions } = edgesOf(generation);
     return equivs <= this.#read.equivs && retractions <= this.#read.retractions;
   }
 
   /** What the edges before a generation's cut can do, as far as they have been read; the others count for everybody. */
-  boundsOf(generation: Generation): EdgeBounds {
+  boundsOf(generation: PinnedGeneration): EdgeBounds {
     const { next } = generation.cut;
     const at = this.#milestones.findLast((milestone) => reaches(next, milestone.next)) ?? nothingRead;
     const all = edgesOf(generation);
@@ -174,7 +174,7 @@ export class ResolvedEdges {
 }
 
 /** How many edges lie between the cut of the batch view and that of the generation. */
-function edgesOf({ realtime }: Generation): { readonly equivs: number; readonly retractions: number } {
+function edgesOf({ realtime }: PinnedGeneration): { readonly equivs: number; readonly retractions: number } {
   return {
     equivs: realtime?.equivsAfterBatchCut ?? 0,
     retractions: realtime?.retractionsAfterBatchCut ?? 0,

@@ -5,7 +5,7 @@ import { SwaError } from '../../lib/errors/errors.js';
 import { reaches } from '../../log/cut.js';
 import type { Offsets } from '../../log/log.js';
 import type { BatchView, RealtimeView, ViewId } from '../../facts/views/view.js';
-import { shareMs, Generations, type Generation } from '../engine/generations.js';
+import { shareMs, Generations, type PinnedGeneration } from '../engine/generations.js';
 import { FakeBatchView, FakeRealtimeView, viewIdOf } from './fakes.js';
 
 /** Both layers as a test moves them. */
@@ -51,7 +51,7 @@ class World {
   }
 
   /** Pins, lets go, and waits until the pin is no longer shared. */
-  async look(): Promise<Generation> {
+  async look(): Promise<PinnedGeneration> {
     const generation = this.generations.pin();
     this.generations.unpin(generation);
     await new Promise((resolve) => setTimeout(resolve, shareMs + 2));
@@ -59,7 +59,7 @@ class World {
   }
 }
 
-function cutOf(generation: Generation): number {
+function cutOf(generation: PinnedGeneration): number {
   return generation.cut.next['pageviews/0'] ?? -1;
 }
 

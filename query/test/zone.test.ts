@@ -19,7 +19,7 @@ function local(zone: string, hour: number): string {
   return new Date(hour * hourMs).toLocaleString('sv-SE', { timeZone: zone });
 }
 
-test('slices partition the range, and each lies in one local interval', () => {
+test('periods partition the range, and each lies in one local interval', () => {
   fc.assert(
     fc.property(
       fc.constantFrom(...whole),
@@ -28,18 +28,18 @@ test('slices partition the range, and each lies in one local interval', () => {
       fc.integer({ min: 1, max: 2_000 }),
       (zone, interval, from, hours) => {
         if (zones.firstOddOffset(zone, from, from + hours) !== undefined) return;
-        const slices = zones.slices(zone, interval, from, from + hours, 10_000);
+        const periods = zones.periods(zone, interval, from, from + hours, 10_000);
         let at = from;
         const seen = new Set<string>();
-        for (const slice of slices) {
-          assert.equal(slice.from, at);
-          assert.ok(slice.to > slice.from);
-          at = slice.to;
-          assert.ok(!seen.has(slice.label), `two slices are called ${slice.label}`);
-          seen.add(slice.label);
+        for (const period of periods) {
+          assert.equal(period.from, at);
+          assert.ok(period.to > period.from);
+          at = period.to;
+          assert.ok(!seen.has(period.label), `two periods are called ${period.label}`);
+          seen.add(period.label);
           if (interval === 'day' || interval === 'month') {
             const length = interval === 'day' ? 10 : 7;
-            assert.equal(local(zone, slice.from).slice(0, length), slice.label);
+            assert.equal(local(zone, period.from).slice(0, length), period.label);
           }
         }
         assert.equal(at, from + hours);
@@ -52,7 +52,7 @@ test('slices partition the range, and each lies in one local interval', () => {
 function dayLengths(zone: string, from: string, days: number): number[] {
   const day = Date.parse(`${from}T00:00:00Z`) / (24 * hourMs);
   const [start, end] = [zones.startOfDay(zone, day), zones.startOfDay(zone, day + days)];
-  return zones.slices(zone, 'day', start, end, 100).map((slice) => slice.to - slice.from);
+  return zones.periods(zone, 'day', start, end, 100).map((period) => period.to - period.from);
 }
 
 test('a year of a zone costs a look a week and some for each change of its clock', (t) => {
@@ -62,7 +62,7 @@ test('a year of a zone costs a look a week and some for each change of its clock
   fresh.firstOddOffset('Europe/Madrid', from, from + 365 * 24);
   const looks = look.mock.callCount();
   assert.ok(looks >= 53 && looks < 53 + 2 * 12, `${looks} looks`);
-  assert.equal(fresh.slices('Europe/Madrid', 'day', from, from + 365 * 24, 400).length, 366);
+  assert.equal(fresh.periods('Europe/Madrid', 'day', from, from + 365 * 24, 400).length, 366);
   assert.ok(look.mock.callCount() <= looks + 53 + 2 * 12, 'only the year the last day ends in');
 });
 
