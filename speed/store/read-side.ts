@@ -84,7 +84,7 @@ class RealtimeReader implements Realtime {
         throw rebuilding(`${pointerPath(this.#dataDir)} is gone`); // what it named has answered before
       if (pointer?.serving === undefined) return undefined;
       const generation = this.#openGeneration(pointer.serving, pointer.partitions);
-      if (generation !== undefined) return takeSnapshot(generation);
+      if (generation !== undefined) return takeRealtimeSnapshot(generation);
       // Either it was replaced meanwhile, and the pointer says by which, or its stores are being made again.
       if (stampOf(pointerPath(this.#dataDir)) === this.#pointerStamp) break;
     }
@@ -219,7 +219,7 @@ interface Part {
   readonly progress: Progress;
 }
 
-function takeSnapshot(generation: OpenGeneration): Snapshot {
+function takeRealtimeSnapshot(generation: OpenGeneration): RealtimeSnapshot {
   const parts: Part[] = [];
   generation.hold();
   try {
@@ -229,7 +229,7 @@ function takeSnapshot(generation: OpenGeneration): Snapshot {
       const { partition, readyAt } = behind.store.description;
       throw rebuilding(`${partition} has come to ${behind.progress.next} of ${readyAt}`);
     }
-    return new Snapshot(generation, parts);
+    return new RealtimeSnapshot(generation, parts);
   } catch (error) {
     for (const part of parts) part.transaction.done();
     generation.leave();
@@ -248,7 +248,7 @@ function partOf(store: OpenStore): Part {
   }
 }
 
-class Snapshot implements RealtimeView {
+class RealtimeSnapshot implements RealtimeView {
   readonly generation: ViewId;
   readonly cut: RealtimeView['cut'];
   readonly equivsAfterBatchCut: number;
