@@ -18,8 +18,8 @@ const runBytes = 256 * 1024;
 /** Tables kept in memory, of 20 bytes a day each. */
 const tablesKept = 1024;
 
-export type Visit = (cell: BucketCell) => void;
-type VisitRead = (cell: CellReader) => void;
+export type OnCell = (cell: BucketCell) => void;
+type OnRead = (cell: CellReader) => void;
 
 /** One cell file: the tables of its busy blocks, and memory for calls. */
 export class BlockReader {
@@ -33,13 +33,13 @@ export class BlockReader {
     this.#lgK = lgK;
   }
 
-  forEachBucket(place: BlockPlace, span: Span, from: number, to: number, visit: Visit): void {
+  forEachBucket(place: BlockPlace, span: Span, from: number, to: number, onCell: OnCell): void {
     const workspace = this.#workspaces.pop() ?? new Workspace(this.#file, this.#lgK);
     try {
       const table = this.#open(place, workspace);
-      if (span === 'hour') workspace.hours(table, from, to, visit);
-      else if (table.isFlat) workspace.deriveRuns(table, span, from, to, visit);
-      else workspace.stored(table, span, from, to, visit);
+      if (span === 'hour') workspace.hours(table, from, to, onCell);
+      else if (table.isFlat) workspace.deriveRuns(table, span, from, to, onCell);
+      else workspace.stored(table, span, from, to, onCell);
     } finally {
       this.#workspaces.push(workspace);
     }
@@ -102,10 +102,10 @@ class Workspace {
   }
 
   /** The hour cells of [from, to). */
-  hours(table: BlockTable, from: number, to: number, visit: VisitRead): void {
+  hours(table: BlockTable, from: number, to: number, onCell: OnRead): void {
     if (table.isFlat) {
       const reader = this.#reader(table.hoursFrom, table.hoursTo);
-      this.#cells(reader, 0, from, to, visit);
+      this.#cells(reader, 0, from, to, onCell);
       return;
     }
     let i = table.firstDay(bucketOf('day', from));
@@ -120,19 +120,19 @@ class Workspace {
           table.hourBytesFrom(i) + shift,
           table.hourBytesFrom(i + 1) + shift,
         );
-        if (!this.#cells(dayBytes, table.day(i) * 24, from, to, visit)) return;
+        if (!this.#cells(dayBytes, table.day(i) * 24, from, to, onCell)) return;
       }
     }
   }
 
   /** Stored cells of days or months in [from, to); those too small to be stored are united from their hours. */
-  stored(table: BlockTable, span: 'day' | 'month', from: number, to: number, visit: Visit): void {
+  stored(table: BlockTable, span: 'day' | 'month', from: number, to: number, onCell: OnCell): void {
     const column = table.column(span);
     let i = column.first(from);
     while (i < column.count && column.bucket(i) < to) {
       if (column.isDerived(i)) {
         const bucket = column.bucket(i++);
-        this.deriveRuns(table, span, bucket, bucket + 1, visit);
+        this.deriveRuns(table, span, bucket, bucket + 1, onCell);
         continue;
       }
       let end = i + 1;
@@ -147,18 +147,18 @@ class Workspace {
       const reader = this.#reader(column.bytesFrom(i), column.bytesFrom(end));
       for (; i < end; i++) {
         this.#cell.read(reader, column.bucket(i));
-        visit(this.#cell);
+        onCell(this.#cell);
       }
     }
   }
 
   /** Days or months in [from, to) united from hour cells; for flat blocks and buckets without a cell. */
-  deriveRuns(table: BlockTable, span: 'day' | 'month', from: number, to: number, visit: Visit): void {
+  deriveRuns(table: BlockTable, span: 'day' | 'month', from: number, to: number, onCell: OnCell): void {
     const derived = this.#derived;
     derived.begin(-1);
     let endHour = -1;
     const emit = (): void => {
-      if (derived.bucket >= 0) visit(derived);
+      if (derived.bucket >= 0) onCell(derived);
     };
     this.hours(table, hoursOf(span, from).from, hoursOf(span, to).from, (cell) => {
       if (cell.bucket >= endHour) {
@@ -178,7 +178,7 @@ class Workspace {
   }
 
   /** Visits the cells of a run that lie in [from, to); false when the run passed `to`. */
-  #cells(reader: ByteReader, base: number, from: number, to: number, visit: VisitRead): boolean {
+  #cells(reader: ByteReader, base: number, from: number, to: number, onCell: OnRead): boolean {
     const cell = this.#cell;
     let last = base;
     while (!reader.done) {
@@ -189,7 +189,7 @@ class Workspace {
         continue;
       }
       cell.body(reader, last);
-      visit(cell);
+      onCell(cell);
     }
     return true;
   }

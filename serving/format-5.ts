@@ -11,7 +11,7 @@ import { open, type Database, type RootDatabase } from 'lmdb';
 import { SwaError } from '../lib/errors/errors.js';
 import type { Span } from '../lib/time/buckets.js';
 import type { PageCount, Subject } from '../facts/views/view.js';
-import { BlockReader, type Visit } from './block-reader.js';
+import { BlockReader, type OnCell } from './block-reader.js';
 import { ByteReader } from './arrays/bytes.js';
 import { damageHint, type RandomFile } from './checked-file.js';
 import { listingKey } from './index-file.js';
@@ -63,9 +63,9 @@ export class Format5View {
   }
 
   /** Of pages alone. */
-  forEachBucket(subject: Subject, span: Span, from: number, to: number, visit: Visit): void {
+  forEachBucket(subject: Subject, span: Span, from: number, to: number, onCell: OnCell): void {
     const record = subject.kind === 'page' ? this.#pages.get(textKey(subject.url)) : undefined;
-    if (record !== undefined) this.#cells.forEachBucket(readSubject(record), span, from, to, visit);
+    if (record !== undefined) this.#cells.forEachBucket(readSubject(record), span, from, to, onCell);
   }
 
   /** The ids of every person of two or more, ascending. */

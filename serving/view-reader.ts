@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { SwaError } from '../lib/errors/errors.js';
 import type { Span } from '../lib/time/buckets.js';
 import type { BatchView, PageCount, Subject, ValueCount, ViewMeta, VisitCell } from '../facts/views/view.js';
-import { BlockReader, type Visit } from './block-reader.js';
+import { BlockReader, type OnCell } from './block-reader.js';
 import { ByteReader } from './arrays/bytes.js';
 import type { BlockPlace } from './arrays/block-table.js';
 import { CheckedFile, damageHint, type FileSeal } from './checked-file.js';
@@ -89,10 +89,10 @@ export class ViewReader implements BatchView {
     }
   }
 
-  forEachBucket(subject: Subject, span: Span, from: number, to: number, visit: Visit): void {
+  forEachBucket(subject: Subject, span: Span, from: number, to: number, onCell: OnCell): void {
     const record = this.#record(subject);
     if (record === undefined || from >= to) return;
-    this.#cells.get(kindOfSubject(subject))?.forEachBucket(record, span, from, to, visit);
+    this.#cells.get(kindOfSubject(subject))?.forEachBucket(record, span, from, to, onCell);
   }
 
   forEachVisitHour(domain: string, fromHour: number, toHour: number, visit: (cell: VisitCell) => void): void {

@@ -12,7 +12,7 @@ import { joined, livePairs } from './oracle/oracle.js';
 import type { EquivEdge } from '../facts/fact.js';
 import { offset } from '../log/log.js';
 import { countOf, type Count, type EdgeLimits } from '../query/answers/answer.js';
-import type { Generation } from '../query/engine/generations.js';
+import type { PinnedGeneration } from '../query/engine/generations.js';
 import { Pace } from '../query/engine/pace.js';
 import { Tally } from '../query/engine/tally.js';
 import { ResolvedEdges } from '../query/identity/waiting-edges.js';
