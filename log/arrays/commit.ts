@@ -2,7 +2,7 @@
 import { encodeFrameHeader, frameHeaderBytes, maxCommitBytes } from './frame.js';
 
 /** Records of one append, and the partition index of each. */
-export interface Routed {
+export interface WritePiece {
   readonly records: readonly { readonly value: Uint8Array }[];
   readonly partitions: Uint16Array;
 }
@@ -22,13 +22,13 @@ export class CommitEncoder {
     this.#partitionCount = partitionCount;
   }
 
-  /** Most bytes of records, by `Routed.sizeBytes`, that one commit may hold. */
+  /** Most bytes of records, by `WritePiece.sizeBytes`, that one commit may hold. */
   get limitBytes(): number {
     return maxCommitBytes - this.#partitionCount * frameHeaderBytes;
   }
 
   /** One commit that begins at `position` of its segment; `next` are the partitions' next offsets. */
-  encode(group: readonly Routed[], position: number, next: readonly number[]): Commit {
+  encode(group: readonly WritePiece[], position: number, next: readonly number[]): Commit {
     const counts = new Uint32Array(this.#partitionCount);
     const sizes = new Uint32Array(this.#partitionCount);
     for (const { records, partitions } of group) {
@@ -62,7 +62,7 @@ export class CommitEncoder {
     return { bytes: this.#buffer.subarray(0, end), counts };
   }
 
-  #fill(group: readonly Routed[], starts: Uint32Array, counts: Uint32Array): void {
+  #fill(group: readonly WritePiece[], starts: Uint32Array, counts: Uint32Array): void {
     const lengthAt = starts.map((start) => start + frameHeaderBytes);
     const valueAt = starts.map((start, p) => start + frameHeaderBytes + 4 * counts[p]);
     const buffer = this.#buffer;

@@ -37,7 +37,7 @@ export interface EmbeddedOptions {
 }
 
 /** A log's files, known to be there; shared by both sides. */
-export interface Place {
+export interface LogFiles {
   readonly format: LogFormat;
   readonly segments: Segments;
   readonly partitions: readonly PartitionName[];
@@ -47,7 +47,7 @@ export interface Place {
 
 const recovery = 'the check of the log';
 
-export function openPlace({ dir, partitions: count, mayMake, lockPath }: EmbeddedOptions): Place {
+export function openLogFiles({ dir, partitions: count, mayMake, lockPath }: EmbeddedOptions): LogFiles {
   const format = openFormat(dir, count, mayMake);
   const partitions = partitionsOf(format.partitions);
   return {
@@ -61,7 +61,7 @@ export function openPlace({ dir, partitions: count, mayMake, lockPath }: Embedde
 
 /** Offsets by partition index, named. */
 export function offsetsByName(
-  { partitions }: Pick<Place, 'partitions'>,
+  { partitions }: Pick<LogFiles, 'partitions'>,
   offsets: readonly number[],
 ): Offsets {
   return Object.fromEntries(partitions.map((name, i) => [name, offset(offsets[i] ?? 0)]));
@@ -69,28 +69,28 @@ export function offsetsByName(
 
 /** The reading side. Makes the log if there is none yet. */
 export async function openEmbeddedLog(options: EmbeddedOptions): Promise<EmbeddedLog> {
-  const place = openPlace(options);
-  for (let attempt = 0; currentWatermark(place.watermarkPath) === undefined; attempt++) {
+  const files = openLogFiles(options);
+  for (let attempt = 0; currentWatermark(files.watermarkPath) === undefined; attempt++) {
     if (attempt === 1000) {
       throw new SwaError('log.unavailable', `the log in '${options.dir}' is being checked for too long`, {
         retryable: true,
       });
     }
-    if (!recoverAsReader(place)) await sleep(20);
+    if (!recoverAsReader(files)) await sleep(20);
   }
-  return new EmbeddedLog(place);
+  return new EmbeddedLog(files);
 }
 
 /**
  * No writer has run since the machine started: the end must be worked out before anybody relies on it. False when a
  * writer, or another reader, is about to do it.
  */
-function recoverAsReader(place: Place): boolean {
-  const lock = OwnerLock.tryAcquire(place.lockPath, recovery);
+function recoverAsReader(files: LogFiles): boolean {
+  const lock = OwnerLock.tryAcquire(files.lockPath, recovery);
   if (!(lock instanceof OwnerLock)) return false;
   try {
-    const end = recover(place.segments, place.format, place.watermarkPath);
-    new WatermarkWriter(place.watermarkPath, end).close();
+    const end = recover(files.segments, files.format, files.watermarkPath);
+    new WatermarkWriter(files.watermarkPath, end).close();
     return true;
   } finally {
     lock.release();
@@ -98,12 +98,12 @@ function recoverAsReader(place: Place): boolean {
 }
 
 /** The writer's lock. Waits for a check that runs; throws `data-dir.in-use` when there is another writer. */
-export async function lockForWriting(place: Place): Promise<OwnerLock> {
+export async function lockForWriting(files: LogFiles): Promise<OwnerLock> {
   const what = 'the writer of the log';
   for (let attempt = 0; ; attempt++) {
-    const taken = OwnerLock.tryAcquire(place.lockPath, what);
+    const taken = OwnerLock.tryAcquire(files.lockPath, what);
     if (taken instanceof OwnerLock) return taken;
-    if (taken.what !== recovery || attempt === 1000) throw lockHeld(place.lockPath, what, taken);
+    if (taken.what !== recovery || attempt === 1000) throw lockHeld(files.lockPath, what, taken);
     await sleep(20);
   }
 }
@@ -111,26 +111,26 @@ export async function lockForWriting(place: Place): Promise<OwnerLock> {
 export class EmbeddedLog implements Log {
   readonly id: LogId;
   readonly partitions: readonly PartitionName[];
-  readonly #place: Place;
+  readonly #files: LogFiles;
   readonly #watermark: WatermarkReader;
   readonly #readers = new OpenReaders();
   #closed = false;
 
-  constructor(place: Place) {
-    this.id = place.format.logId;
-    this.partitions = place.partitions;
-    this.#place = place;
-    this.#watermark = new WatermarkReader(place.watermarkPath, place.partitions.length);
+  constructor(files: LogFiles) {
+    this.id = files.format.logId;
+    this.partitions = files.partitions;
+    this.#files = files;
+    this.#watermark = new WatermarkReader(files.watermarkPath, files.partitions.length);
   }
 
   async earliest(): Promise<Offsets> {
     this.#checkOpen();
-    return offsetsByName(this.#place, this.#place.segments.earliest());
+    return offsetsByName(this.#files, this.#files.segments.earliest());
   }
 
   async latest(): Promise<Offsets> {
     this.#checkOpen();
-    return offsetsByName(this.#place, this.#watermark.read().next);
+    return offsetsByName(this.#files, this.#watermark.read().next);
   }
 
   async openReader({ from }: ReaderOptions): Promise<LogReader> {
@@ -139,8 +139,8 @@ export class EmbeddedLog implements Log {
     if (unknown !== undefined) {
       throw new SwaError('log.mismatch', `the log has no partition ${unknown}`, { context: { from } });
     }
-    const watermark = new WatermarkReader(this.#place.watermarkPath, this.partitions.length);
-    const reader = new EmbeddedReader(this.#place.segments, watermark, this.partitions, from);
+    const watermark = new WatermarkReader(this.#files.watermarkPath, this.partitions.length);
+    const reader = new EmbeddedReader(this.#files.segments, watermark, this.partitions, from);
     try {
       await reader.seek();
     } catch (error) {

@@ -25,15 +25,15 @@ import type {
   ShareOptions,
 } from '../log.js';
 import { GroupCommit } from '../group-commit.js';
-import { route, type Routed } from '../route.js';
+import { writePieces, type WritePiece } from '../write-pieces.js';
 import { CommitEncoder } from '../arrays/commit.js';
 import {
   EmbeddedLog,
   lockForWriting,
   offsetsByName,
-  openPlace,
+  openLogFiles,
   type EmbeddedOptions,
-  type Place,
+  type LogFiles,
 } from './embedded-log.js';
 import { corrupt, encodeSegmentHeader } from './layout.js';
 import { recover } from './recover.js';
@@ -49,12 +49,12 @@ export interface EmbeddedWriterOptions extends EmbeddedOptions {
 
 /** Takes the writer's lock and makes the log whole. Throws `data-dir.in-use`, `log.corrupt`, and what the options do. */
 export async function openEmbeddedWriter(options: EmbeddedWriterOptions): Promise<LogWriter> {
-  const place = openPlace(options);
-  const lock = await lockForWriting(place);
+  const files = openLogFiles(options);
+  const lock = await lockForWriting(files);
   try {
-    const end = recover(place.segments, place.format, place.watermarkPath);
-    options.mayGoOn?.(place.format.logId, offsetsByName(place, end.next));
-    return new EmbeddedLogWriter(place, lock, end, options.segmentBytes);
+    const end = recover(files.segments, files.format, files.watermarkPath);
+    options.mayGoOn?.(files.format.logId, offsetsByName(files, end.next));
+    return new EmbeddedLogWriter(files, lock, end, options.segmentBytes);
   } catch (error) {
     lock.release();
     throw error;
@@ -64,7 +64,7 @@ export async function openEmbeddedWriter(options: EmbeddedWriterOptions): Promis
 class EmbeddedLogWriter implements LogWriter {
   readonly id: LogId;
   readonly partitions: readonly PartitionName[];
-  readonly #place: Place;
+  readonly #files: LogFiles;
   readonly #lock: OwnerLock;
   readonly #reading: EmbeddedLog;
   readonly #watermark: WatermarkWriter;
@@ -74,20 +74,20 @@ class EmbeddedLogWriter implements LogWriter {
   #fd: number;
   /** A sync of the current segment has failed: it must not be written again. */
   #spoiled = false;
-  readonly #commits: GroupCommit<Routed>;
+  readonly #commits: GroupCommit<WritePiece>;
   #closed = false;
 
-  constructor(place: Place, lock: OwnerLock, end: Watermark, segmentBytes: number) {
-    this.id = place.format.logId;
-    this.partitions = place.partitions;
-    this.#place = place;
+  constructor(files: LogFiles, lock: OwnerLock, end: Watermark, segmentBytes: number) {
+    this.id = files.format.logId;
+    this.partitions = files.partitions;
+    this.#files = files;
     this.#lock = lock;
     this.#end = end;
     this.#segmentBytes = segmentBytes;
-    this.#encoder = new CommitEncoder(place.partitions.length);
-    this.#fd = openSync(place.segments.path(end.segment), 'r+');
-    this.#watermark = new WatermarkWriter(place.watermarkPath, end);
-    this.#reading = new EmbeddedLog(place);
+    this.#encoder = new CommitEncoder(files.partitions.length);
+    this.#fd = openSync(files.segments.path(end.segment), 'r+');
+    this.#watermark = new WatermarkWriter(files.watermarkPath, end);
+    this.#reading = new EmbeddedLog(files);
     this.#commits = new GroupCommit({
       commit: (group) => this.#commit(group),
       commitBytes: this.#encoder.limitBytes,
@@ -98,8 +98,8 @@ class EmbeddedLogWriter implements LogWriter {
 
   async append(records: readonly NewRecord[]): Promise<void> {
     if (this.#closed) throw new SwaError('log.closed', 'cannot append: the log is closed');
-    const pieces = route(records, {
-      pageviewPartitions: this.#place.format.partitions,
+    const pieces = writePieces(records, {
+      pageviewPartitions: this.#files.format.partitions,
       overheadBytes: () => 4,
       pieceBytes: this.#encoder.limitBytes,
     });
@@ -107,7 +107,7 @@ class EmbeddedLogWriter implements LogWriter {
   }
 
   async trim(below: Offsets): Promise<void> {
-    const { segments } = this.#place;
+    const { segments } = this.#files;
     const limits = this.partitions.map((name) => offsetAt(below, name));
     for (const number of segments.numbers()) {
       const following = number < this.#end.segment ? segments.header(number + 1) : undefined;
@@ -144,7 +144,7 @@ class EmbeddedLogWriter implements LogWriter {
     this.#lock.release();
   }
 
-  async #commit(group: readonly Routed[]): Promise<void> {
+  async #commit(group: readonly WritePiece[]): Promise<void> {
     if (this.#spoiled || this.#end.position >= this.#segmentBytes) this.#startSegment();
     const { segment, position, next } = this.#end;
     const { bytes, counts } = this.#encoder.encode(group, position, next);
@@ -181,11 +181,11 @@ class EmbeddedLogWriter implements LogWriter {
 
   #startSegment(): void {
     const number = this.#end.segment + 1;
-    const path = this.#place.segments.path(number);
+    const path = this.#files.segments.path(number);
     // Of an attempt that failed half-way: no reader has heard of it, and there is no record in it.
     removeReplaced([path], () => {
       const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
-      if (size > this.#place.segments.firstFrame)
+      if (size > this.#files.segments.firstFrame)
         throw corrupt(path, 'it holds records behind the end of the log');
     });
     createFile(
@@ -201,7 +201,7 @@ class EmbeddedLogWriter implements LogWriter {
     closeSync(this.#fd);
     this.#fd = fd;
     this.#spoiled = false;
-    this.#end = { segment: number, position: this.#place.segments.firstFrame, next: this.#end.next };
+    this.#end = { segment: number, position: this.#files.segments.firstFrame, next: this.#end.next };
     this.#watermark.publish(this.#end); // also when no commit follows: trim may take the segment before
   }
 }

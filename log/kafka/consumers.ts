@@ -6,7 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Consumer, EachBatchPayload, PartitionAssigner } from 'kafkajs';
 import { SwaError } from '../../lib/errors/errors.js';
-import { maxRecordBytes } from '../route.js';
+import { maxRecordBytes } from '../write-pieces.js';
 import { standIn } from '../stand-in.js';
 import { assigner, exactly } from './assigners.js';
 import type { KafkaBatch, Member, Membership, Position, Subscriber, Subscription } from './client.js';

@@ -22,7 +22,7 @@ import {
 } from '../log.js';
 import { OpenReaders } from '../open-readers.js';
 import { partitionsOf } from '../partitioner.js';
-import { route, type Routed } from '../route.js';
+import { writePieces, type WritePiece } from '../write-pieces.js';
 import { KafkaClient, type KafkaOptions, type Message, type OffsetRange } from './client.js';
 import { longestSilenceMs } from './consumers.js';
 import { FencedReader, type Source } from './fenced-reader.js';
@@ -59,7 +59,7 @@ class KafkaLog implements LogWriter {
   readonly partitions: readonly PartitionName[];
   readonly #client: KafkaClient;
   readonly #options: KafkaLogOptions;
-  readonly #commits: GroupCommit<Routed>;
+  readonly #commits: GroupCommit<WritePiece>;
   readonly #readers = new OpenReaders();
   readonly #setAside = new SetAside();
   readonly #settings: TopicWatch;
@@ -77,7 +77,7 @@ class KafkaLog implements LogWriter {
     this.#client = client;
     this.#options = options;
     this.#commits = new GroupCommit({
-      commit: (group) => this.#send(group.flatMap((routed) => this.#messages(routed))),
+      commit: (group) => this.#send(group.flatMap((piece) => this.#messages(piece))),
       commitBytes,
       waitingBytes: 64 * 2 ** 20,
       hint: 'check that the brokers run; the log resumes by itself',
@@ -86,7 +86,7 @@ class KafkaLog implements LogWriter {
 
   async append(records: readonly NewRecord[]): Promise<void> {
     this.#checkOpen();
-    const pieces = route(records, {
+    const pieces = writePieces(records, {
       pageviewPartitions: this.#options.partitions,
       overheadBytes,
       pieceBytes: commitBytes,
@@ -210,7 +210,7 @@ class KafkaLog implements LogWriter {
     };
   }
 
-  #messages({ records, partitions }: Routed): Message[] {
+  #messages({ records, partitions }: WritePiece): Message[] {
     const prefix = this.#options.topicPrefix;
     return records.map(({ topic, key, value }, i) => ({
       topic: `${prefix}${topic}`,

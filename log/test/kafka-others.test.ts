@@ -17,7 +17,7 @@ import { openKafkaLog, type KafkaLogOptions } from '../kafka/kafka-log.js';
 import { KafkaMemory } from '../kafka/memory.js';
 import { fingerprintOf } from '../last-records.js';
 import { offset, type Log, type LogHealth, type LogWriter, type PartitionName } from '../log.js';
-import { maxRecordBytes } from '../route.js';
+import { maxRecordBytes } from '../write-pieces.js';
 import { suiteBroker } from '../../test/kafka/suite-broker.js';
 import { produce, runTool } from '../../test/kafka/tools.js';
 import { readUntil, record, rejectsWith, suitePartitions, type Seen } from './log-conformance.js';

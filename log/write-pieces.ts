@@ -1,4 +1,4 @@
-/** Records on their way into a log: their partitions worked out, in pieces that fit one commit. */
+/** Splits records that are appended into pieces: each fits one commit, and knows the partition of every record. */
 import { SwaError } from '../lib/errors/errors.js';
 import type { NewRecord } from './log.js';
 import { partitionIndexOf } from './partitioner.js';
@@ -6,7 +6,7 @@ import { partitionIndexOf } from './partitioner.js';
 /** Most bytes of one record's value; facts are a few kilobytes at most. */
 export const maxRecordBytes = 512 * 1024;
 
-export interface Routed {
+export interface WritePiece {
   readonly records: readonly NewRecord[];
   /** Index into `partitionsOf` for each record. */
   readonly partitions: Uint16Array;
@@ -14,7 +14,7 @@ export interface Routed {
   readonly sizeBytes: number;
 }
 
-export interface RouteOptions {
+export interface PieceOptions {
   readonly pageviewPartitions: number;
   /** Most bytes a record takes besides its value. */
   readonly overheadBytes: (record: NewRecord) => number;
@@ -23,8 +23,8 @@ export interface RouteOptions {
 }
 
 /** Throws `fact.invalid` for a record over `maxRecordBytes`. */
-export function route(records: readonly NewRecord[], options: RouteOptions): Routed[] {
-  const pieces: Routed[] = [];
+export function writePieces(records: readonly NewRecord[], options: PieceOptions): WritePiece[] {
+  const pieces: WritePiece[] = [];
   const partitions = new Uint16Array(records.length);
   let from = 0;
   let sizeBytes = 0;
