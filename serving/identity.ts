@@ -21,7 +21,7 @@ import {
   IdentityWriter,
   idsPerBlock,
   keyOfBucket,
-  type Place,
+  type IdLocation,
 } from './arrays/identity-writer.js';
 import { SortedFileWriter, type Sorted } from './sorted-file.js';
 
@@ -91,11 +91,11 @@ export function bucketKey(visitor: string): Buffer {
 }
 
 /** Where the ids stand that have the CRC of this one: mostly just itself, or none. */
-function placesOf(read: ReadIdentity, visitor: string): readonly Place[] {
+function placesOf(read: ReadIdentity, visitor: string): readonly IdLocation[] {
   const hash = crc32(visitor);
   const bucket = read('ids', keyOfBucket(hash >>> bucketShift));
   if (bucket === undefined) return [];
-  const places: Place[] = [];
+  const places: IdLocation[] = [];
   for (
     let at = firstEntry(bucket, hash);
     at < bucket.length && bucket.readUInt32LE(at) === hash;
@@ -118,7 +118,7 @@ function firstEntry(bucket: Buffer, hash: number): number {
 }
 
 /** The ids of a block, ascending; none when there is no such block. */
-function blockOf(read: ReadIdentity, place: Place): string[] {
+function blockOf(read: ReadIdentity, place: IdLocation): string[] {
   const record = read('persons', blockKey(place));
   return record === undefined ? [] : idsIn(record);
 }

@@ -22,12 +22,12 @@ const blocksPerPart = 256;
 const placeBytes = 10;
 const rootBytes = placeBytes + 1;
 
-interface Place {
+interface ByteRange {
   readonly offset: number;
   readonly length: number;
 }
 
-interface Root extends Place {
+interface Root extends ByteRange {
   readonly levels: number;
 }
 
@@ -64,7 +64,7 @@ export class SortedFileWriter<Name extends string> {
   async close(): Promise<Sorted<Name>> {
     const roots = this.#names.map((name) => this.#levels[name].finish());
     for (const { levels, ...place } of roots) {
-      this.#file.write(formatPlace(place));
+      this.#file.write(formatRange(place));
       this.#file.write(Uint8Array.of(levels));
     }
     return {
@@ -84,7 +84,7 @@ class TreeLevel {
   readonly #file: CheckedWriter;
   readonly #onEntries: (entries: Uint8Array) => void;
   readonly #maker = new BlockMaker();
-  #first: (Place & { readonly key: Uint8Array }) | undefined;
+  #first: (ByteRange & { readonly key: Uint8Array }) | undefined;
   #above: TreeLevel | undefined;
   #firstKey: Uint8Array = new Uint8Array(0);
 
@@ -124,9 +124,9 @@ class TreeLevel {
     }
     if (this.#above === undefined) {
       this.#above = new TreeLevel(this.#file);
-      this.#above.add(this.#first.key, formatPlace(this.#first));
+      this.#above.add(this.#first.key, formatRange(this.#first));
     }
-    this.#above.add(written.key, formatPlace(written));
+    this.#above.add(written.key, formatRange(written));
   }
 }
 
@@ -144,7 +144,7 @@ export class SortedFile<Name extends string> {
       const length = names.length * rootBytes;
       const directory = this.#read({ offset: this.#file.sizeBytes - length, length });
       this.#roots = recordOf(names, (_name, i) => ({
-        ...placeAt(directory, i * rootBytes),
+        ...rangeAt(directory, i * rootBytes),
         levels: directory.readUInt8(i * rootBytes + placeBytes),
       }));
     } catch (error) {
@@ -161,7 +161,7 @@ export class SortedFile<Name extends string> {
     for (let level = root.levels; level > 0; level--) {
       const child = block.find(key);
       if (child < 0) return undefined;
-      this.#moveTo(placeAt(block.bytes, block.valueFrom(child)));
+      this.#moveTo(rangeAt(block.bytes, block.valueFrom(child)));
     }
     return block.get(key);
   }
@@ -210,17 +210,17 @@ export class SortedFile<Name extends string> {
       return;
     }
     for (let i = Math.max(0, block.find(start)); i < block.count; i++)
-      yield* this.#blocks({ ...placeAt(block.bytes, block.valueFrom(i)), levels: levels - 1 }, start);
+      yield* this.#blocks({ ...rangeAt(block.bytes, block.valueFrom(i)), levels: levels - 1 }, start);
   }
 
-  #moveTo(place: Place): SortedBlock {
+  #moveTo(place: ByteRange): SortedBlock {
     const { offset, length } = place;
     if (length > blockBytes) return this.#block.moveTo(this.#read(place), 0, length);
     const { bytes, from } = this.#kept.read(this.#file, offset, length);
     return this.#block.moveTo(bytes, from, from + length);
   }
 
-  #read({ offset, length }: Place): Buffer {
+  #read({ offset, length }: ByteRange): Buffer {
     const bytes = Buffer.allocUnsafeSlow(length);
     this.#file.read(bytes, offset);
     return bytes;
@@ -248,14 +248,14 @@ class BlockMemory {
   }
 }
 
-function formatPlace({ offset, length }: Place): Uint8Array {
+function formatRange({ offset, length }: ByteRange): Uint8Array {
   const bytes = Buffer.alloc(placeBytes);
   bytes.writeUIntLE(offset, 0, 6);
   bytes.writeUInt32LE(length, 6);
   return bytes;
 }
 
-function placeAt(bytes: Buffer, at: number): Place {
+function rangeAt(bytes: Buffer, at: number): ByteRange {
   return { offset: bytes.readUIntLE(at, 6), length: bytes.readUInt32LE(at + 6) };
 }
 

@@ -16,7 +16,7 @@ export const entryBytes = 4 * entryWords;
 export const idsPerBlock = 16;
 
 /** Where an id stands: its person, and the block of the person's ids that holds it. */
-export interface Place {
+export interface IdLocation {
   readonly person: number;
   readonly block: number;
 }
@@ -27,7 +27,7 @@ export function keyOfBucket(bucket: number): Buffer {
   return key;
 }
 
-export function blockKey({ person, block }: Place): Buffer {
+export function blockKey({ person, block }: IdLocation): Buffer {
   const key = Buffer.alloc(8);
   key.writeUInt32BE(person);
   key.writeUInt32BE(block, 4);
