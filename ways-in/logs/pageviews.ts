@@ -59,7 +59,7 @@ export function pageviewOf(
     return filtered(`method ${commonMethods.has(method) ? method : 'of another kind'}`);
   if (status !== undefined && !options.statuses.some((rule) => statusFits(status, rule)))
     return filtered(`status ${/^[1-5]\d\d$/.test(status) ? `${status.charAt(0)}xx` : 'of another kind'}`);
-  const place = placeOf(target, request, options);
+  const place = pageTarget(target, request, options);
   if ('kind' in place) return place;
   const { path, host, scheme } = place;
   if (!options.keepStatic && isStatic(path)) return filtered('static file');
@@ -103,7 +103,7 @@ function statusFits(status: string, rule: string): boolean {
   return rule.endsWith('xx') ? status.charAt(0) === rule.charAt(0) && status.length === 3 : status === rule;
 }
 
-interface Place {
+interface PageTarget {
   readonly scheme: string;
   readonly host: string;
   /** With the query. */
@@ -111,7 +111,7 @@ interface Place {
 }
 
 /** What was asked for, and of which site. A target that is a whole URL (sent to a proxy) is the site's page when it names the site. */
-function placeOf(target: string, request: LogRequest, options: PageviewOptions): Place | LineResult {
+function pageTarget(target: string, request: LogRequest, options: PageviewOptions): PageTarget | LineResult {
   let path = target;
   let own = request.host;
   let scheme = request.scheme;
