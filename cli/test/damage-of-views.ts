@@ -17,7 +17,7 @@ import {
   named,
   path,
   type DamageKind,
-  type Place,
+  type DamageTarget,
   type Where,
 } from './damage.js';
 
@@ -43,7 +43,7 @@ function rootPage(bytes: Buffer): number {
   return Number(bytes.readBigUInt64LE(newest + 136));
 }
 
-function inRootPage(change: (bytes: Buffer, at: number, place: Place) => void): DamageKind['damage'] {
+function inRootPage(change: (bytes: Buffer, at: number, place: DamageTarget) => void): DamageKind['damage'] {
   return (place) => {
     const file = inStore('data.mdb')(place);
     const bytes = readFileSync(file);
@@ -287,7 +287,7 @@ export const damageOfViews: readonly DamageKind[] = [
 ];
 
 /** A byte of the value of the first node of a page. */
-function flipRecord(bytes: Buffer, at: number, { random }: Place): void {
+function flipRecord(bytes: Buffer, at: number, { random }: DamageTarget): void {
   // A branch leads on to its last child.
   let page = at;
   while ((bytes.readUInt16LE(page + 18) & 0xff) === 1) {

@@ -4,14 +4,14 @@ import { readFileSync, readdirSync, rmSync, statSync, truncateSync, writeFileSyn
 import { join } from 'node:path';
 
 /** A copy to be damaged, and numbers in [0, 1) to choose by. */
-export interface Place {
+export interface DamageTarget {
   readonly dataDir: string;
   readonly random: () => number;
 }
 
 export interface DamageKind {
   readonly what: string;
-  readonly damage: (place: Place) => void | Promise<void>;
+  readonly damage: (place: DamageTarget) => void | Promise<void>;
   /** Of the finding; 'harmless' where answers and the audit stay as they were. */
   readonly found: RegExp | 'harmless';
   /** Where the log still has what is gone, nothing is wrong. */
@@ -22,11 +22,11 @@ export interface DamageKind {
 
 export const garbage = 'garbage \u0000 not what was here';
 
-export function path(...parts: string[]): (place: Place) => string {
+export function path(...parts: string[]): (place: DamageTarget) => string {
   return ({ dataDir }) => join(dataDir, ...parts);
 }
 
-export type Where = (place: Place) => string;
+export type Where = (place: DamageTarget) => string;
 
 /** One bit of a file, at a place of [from, end). */
 export function flip(where: Where, from = 0): DamageKind['damage'] {
@@ -39,7 +39,10 @@ export function flip(where: Where, from = 0): DamageKind['damage'] {
   };
 }
 
-export function cut(where: Where, keep: (sizeBytes: number, place: Place) => number): DamageKind['damage'] {
+export function cut(
+  where: Where,
+  keep: (sizeBytes: number, place: DamageTarget) => number,
+): DamageKind['damage'] {
   return (place) => truncateSync(where(place), keep(statSync(where(place)).size, place));
 }
 

@@ -43,11 +43,11 @@ type Node = File | Folder;
 /** A change of names: `node` gets the name `to` and loses the name `from`, as far as there is one. */
 interface Naming {
   readonly node: Node;
-  readonly from?: Place;
-  readonly to?: Place;
+  readonly from?: DirectoryEntry;
+  readonly to?: DirectoryEntry;
 }
 
-interface Place {
+interface DirectoryEntry {
   readonly folder: Folder;
   readonly name: string;
 }
@@ -185,7 +185,7 @@ export class CrashedDisk {
   }
 
   /** Undefined for the root, and what lies outside of it. */
-  #placeOf(path: string): Place | undefined {
+  #placeOf(path: string): DirectoryEntry | undefined {
     const end = path.lastIndexOf('/');
     const folder = path.startsWith(`${this.#path}/`) ? this.#nodeAt(path.slice(0, end)) : undefined;
     return folder instanceof Folder ? { folder, name: path.slice(end + 1) } : undefined;

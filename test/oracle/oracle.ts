@@ -16,19 +16,19 @@ import { isPlaceholder } from './placeholders.js';
 import { valuesOf } from './values.js';
 
 /** A place in the log. */
-export interface Place {
+export interface LogPosition {
   readonly partition: PartitionName;
   readonly offset: number;
 }
 
-export interface Placed<F extends Fact = Fact> extends Place {
+export interface Placed<F extends Fact = Fact> extends LogPosition {
   readonly fact: F;
 }
 
 export type PersonOf = (this: void, visitor: string) => string;
 
 /** A pageview that counts. */
-export interface CountedView extends Place {
+export interface CountedView extends LogPosition {
   readonly page: string;
   readonly domain: string;
   readonly visitor: string;
@@ -61,12 +61,12 @@ export interface Visits {
 // ---- Which facts count
 
 /** The facts before a cut. */
-export function before<P extends Place>(ledger: readonly P[], cut: Partial<Offsets>): P[] {
+export function before<P extends LogPosition>(ledger: readonly P[], cut: Partial<Offsets>): P[] {
   return ledger.filter(({ partition, offset }) => offset < (cut[partition] ?? 0));
 }
 
 /** The facts from a cut on. */
-export function since<P extends Place>(ledger: readonly P[], cut: Partial<Offsets>): P[] {
+export function since<P extends LogPosition>(ledger: readonly P[], cut: Partial<Offsets>): P[] {
   return ledger.filter(({ partition, offset }) => offset >= (cut[partition] ?? 0));
 }
 
@@ -136,7 +136,7 @@ export function countedEdges(ledger: readonly Placed[]): Placed<EquivEdge>[] {
     });
 }
 
-function inLogOrder(a: Place, b: Place): number {
+function inLogOrder(a: LogPosition, b: LogPosition): number {
   return numberOf(a.partition) - numberOf(b.partition) || a.offset - b.offset;
 }
 
