@@ -15,7 +15,7 @@ export function fixedShare(
  * many as that allows to whoever had them. Depends on nothing but what it is given, not even on the order of members.
  * @param had what each member says it had; what several say they had goes to one of them
  */
-export function dealOut(
+export function assignPartitions(
   partitions: readonly PartitionName[],
   had: ReadonlyMap<string, readonly PartitionName[]>,
 ): Map<string, PartitionName[]> {
@@ -26,11 +26,11 @@ export function dealOut(
     const owner = members.find((member) => had.get(member)?.includes(name));
     (owner === undefined ? free : dealt.get(owner))?.push(name);
   }
-  const byWealth = [...dealt.values()].toSorted((a, b) => b.length - a.length);
+  const byCount = [...dealt.values()].toSorted((a, b) => b.length - a.length);
   const least = Math.floor(partitions.length / members.length);
   const withOneMore = partitions.length % members.length;
-  const hands = byWealth.map((hand, i) => ({ hand, size: i < withOneMore ? least + 1 : least }));
-  for (const { hand, size } of hands) free.push(...hand.splice(size));
-  for (const { hand, size } of hands) hand.push(...free.splice(0, size - hand.length));
+  const assignments = byCount.map((assigned, i) => ({ assigned, size: i < withOneMore ? least + 1 : least }));
+  for (const { assigned, size } of assignments) free.push(...assigned.splice(size));
+  for (const { assigned, size } of assignments) assigned.push(...free.splice(0, size - assigned.length));
   return dealt;
 }

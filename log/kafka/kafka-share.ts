@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { SwaError, messageOf } from '../../lib/errors/errors.js';
 import { validJson } from '../../lib/files/valid-json.js';
 import { parsePartitionName, type PartitionName, type Share } from '../log.js';
-import { dealOut } from '../share.js';
+import { assignPartitions } from '../share.js';
 import type { GroupRules, TopicPartition } from './assigners.js';
 import type { GroupMember, Member, Membership } from './client.js';
 
@@ -151,7 +151,7 @@ export class KafkaShare implements Share, Member {
         topic: this.#options.topicOf(name),
         partition: parsePartitionName(name).partition,
       }));
-    const dealt = [...homes.values()].flatMap((had) => [...dealOut(partitions, had)]);
+    const dealt = [...homes.values()].flatMap((had) => [...assignPartitions(partitions, had)]);
     return new Map(dealt.map(([member, names]) => [member, places(names)]));
   }
 }

@@ -7,7 +7,7 @@ import { SwaError } from '../../lib/errors/errors.js';
 import type { GroupMember, Member } from '../kafka/client.js';
 import { KafkaShare } from '../kafka/kafka-share.js';
 import { partitionsOf } from '../partitioner.js';
-import { dealOut, fixedShare } from '../share.js';
+import { assignPartitions, fixedShare } from '../share.js';
 
 const partitions = partitionsOf(7);
 
@@ -23,7 +23,7 @@ const histories = fc
 test('every partition is dealt to exactly one member, and no member has two more than another', () => {
   fc.assert(
     fc.property(histories, (had) => {
-      const dealt = dealOut(partitions, had);
+      const dealt = assignPartitions(partitions, had);
       assert.deepEqual([...dealt.keys()].toSorted(), [...had.keys()].toSorted());
       assert.deepEqual([...dealt.values()].flat().toSorted(), partitions.toSorted());
       const sizes = [...dealt.values()].map((hand) => hand.length);
@@ -35,9 +35,9 @@ test('every partition is dealt to exactly one member, and no member has two more
 test('a deal does not depend on the order of members, and dealing again moves nothing', () => {
   fc.assert(
     fc.property(histories, (had) => {
-      const dealt = dealOut(partitions, had);
-      assert.deepEqual(dealOut(partitions, new Map([...had].toReversed())), dealt);
-      const again = dealOut(partitions, dealt);
+      const dealt = assignPartitions(partitions, had);
+      assert.deepEqual(assignPartitions(partitions, new Map([...had].toReversed())), dealt);
+      const again = assignPartitions(partitions, dealt);
       for (const [member, hand] of dealt) assert.deepEqual(again.get(member)?.toSorted(), hand.toSorted());
     }),
   );
@@ -46,12 +46,15 @@ test('a deal does not depend on the order of members, and dealing again moves no
 test('only as much moves as a newcomer gets, and what a leaver had', () => {
   fc.assert(
     fc.property(histories, fc.string({ minLength: 5 }), (first, newcomer) => {
-      const before = dealOut(partitions, first);
-      const after = dealOut(partitions, new Map([...before, [newcomer, []]]));
+      const before = assignPartitions(partitions, first);
+      const after = assignPartitions(partitions, new Map([...before, [newcomer, []]]));
       for (const [member, hand] of before) {
         for (const name of after.get(member) ?? []) assert.ok(hand.includes(name), `${member} got ${name}`);
       }
-      const left = dealOut(partitions, new Map([...after].filter(([member]) => member !== newcomer)));
+      const left = assignPartitions(
+        partitions,
+        new Map([...after].filter(([member]) => member !== newcomer)),
+      );
       for (const [member, hand] of left) {
         for (const name of after.get(member) ?? []) assert.ok(hand.includes(name), `${member} lost ${name}`);
       }
