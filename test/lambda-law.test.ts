@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import { histories, type History } from './law/history.js';
-import { fewestSteps } from './law/fewest-steps.js';
+import { fewestSteps } from './law/shrink.js';
 import { Seen } from './law/seen.js';
 import { StallingCommits } from './law/speed-side.js';
 import { LawSystem } from './law/system.js';
