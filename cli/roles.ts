@@ -1,5 +1,6 @@
 /** Where each role's start function is; loaded only when the role is asked for. */
 import type { FormatOf } from '../ingest/line-format.js';
+import type { AroundCore } from '../ingest/role.js';
 import type { StartRole } from '../lib/process/role.js';
 import type { Role } from '../lib/process/status.js';
 
@@ -7,10 +8,19 @@ import type { Role } from '../lib/process/status.js';
 export const formatOfLogs: FormatOf = async (stored) =>
   (await import('../ways-in/logs/log-files.js')).formatOf(stored);
 
+/** What the collector is given of `ways-in/`: loaded only where the configuration, or an import, asks for it. */
+export const aroundCore: AroundCore = {
+  formatOf: formatOfLogs,
+  openWayIn: async (context, intake) =>
+    context.config.sites === ''
+      ? undefined
+      : (await import('../ways-in/sites/way-in.js')).openSites(context, intake),
+};
+
 export const startOf: Readonly<Record<Role, () => Promise<StartRole>>> = {
   collector: async () => {
     const { startCollector } = await import('../ingest/role.js');
-    return (context) => startCollector(context, formatOfLogs);
+    return (context) => startCollector(context, aroundCore);
   },
   sink: async () => (await import('../master-data/role.js')).startSink,
   batch: async () => (await import('../batch/role.js')).startBatch,

@@ -3,7 +3,7 @@
  * threads of their own, and each is started again when it fails (supervise.ts). Started from the log outwards, stopped in reverse, so that at any moment what runs finds what it reads.
  */
 import { openCollector } from '../ingest/role.js';
-import { formatOfLogs } from './roles.js';
+import { aroundCore } from './roles.js';
 import { openAll } from '../lib/process/closers.js';
 import { unusable } from '../lib/files/data-dir.js';
 import { SwaError, systemCode } from '../lib/errors/errors.js';
@@ -29,7 +29,7 @@ export async function startSystem(context: RoleContext): Promise<RunningSystem> 
   const { config } = context;
   return openAll(async (closers) => {
     const endpoint = new HttpEndpoint(context);
-    const collector = await openCollector(context, formatOfLogs);
+    const collector = await openCollector(context, aroundCore);
     closers.add(() => collector.close());
     endpoint.mount(collector.routes);
     const query = await openQuery(context, endpoint);

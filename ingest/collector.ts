@@ -5,46 +5,20 @@
  */
 import type { Request } from 'express';
 import { z } from 'zod';
-import type { Clock } from '../lib/time/clock.js';
-import { SwaError } from '../lib/errors/errors.js';
-import { admit, type Warning } from '../facts/door.js';
 import { edgeSchema, pageviewSchema } from '../facts/outside.js';
-import { encodeRecord } from '../facts/record.js';
 import { mediaTypeOf } from '../lib/http/body.js';
 import { HttpProblem } from '../lib/http/problem.js';
 import { route, type Exchange, type Route } from '../lib/http/route.js';
-import type { LogWriter, NewRecord } from '../log/log.js';
-import type { UrlRules } from '../facts/url/normalize.js';
+import { maxWarnings, type Candidate, type Intake, type IntakeAnswer } from './intake.js';
+import { browserKeys, type BrowserEvents } from './way-in.js';
 
-/** Largest request: bytes of body and facts in it; and the warnings in an answer. */
-export const collectorLimits = { bodyBytes: 1024 * 1024, facts: 5_000, warnings: 100 } as const;
+/** Largest request: bytes of body and facts in it. */
+export const collectorLimits = { bodyBytes: 1024 * 1024, facts: 5_000 } as const;
 
 export interface CollectorDeps {
-  readonly log: Pick<LogWriter, 'append'>;
-  readonly urls: UrlRules;
-  readonly clock: Clock;
-  readonly counters: CollectorCounters;
-}
-
-/** What the collector has done since it started, for status and metrics. */
-export interface CollectorCounters {
-  accepted: number;
-  rejected: number;
-  /** What was changed about accepted facts. */
-  warnings: number;
-  /** Rejections by the field that was refused. */
-  readonly rejectedByField: Map<string, number>;
-  /** Requests that got a 503. */
-  unavailable: number;
-}
-
-export function newCounters(): CollectorCounters {
-  return { accepted: 0, rejected: 0, warnings: 0, rejectedByField: new Map(), unavailable: 0 };
-}
-
-interface Rejection {
-  readonly index: number;
-  readonly reason: string;
+  readonly intake: Intake;
+  /** What takes the events of pages; undefined where no sites are configured. */
+  readonly browserEvents?: BrowserEvents | undefined;
 }
 
 const factSchema = z.union([pageviewSchema, edgeSchema]);
@@ -62,9 +36,7 @@ const answerSchema = z.object({
   rejected: z.array(z.object({ index: z.number(), reason: z.string() })),
   warnings: z
     .array(z.object({ index: z.number(), field: z.string(), message: z.string() }))
-    .describe(
-      `What was changed about accepted facts: the first ${collectorLimits.warnings}, each with the fact's index.`,
-    ),
+    .describe(`What was changed about accepted facts: the first ${maxWarnings}, each with the fact's index.`),
   moreWarnings: z.number().optional().describe('How many warnings are left out, where some are.'),
 });
 
@@ -80,59 +52,83 @@ export function collectorRoutes(deps: CollectorDeps): readonly Route[] {
         'Answered when the accepted facts are durable. A refused fact is named by its index; the others go in. Fields that are not known are dropped and texts that are too long are cut, with a warning.',
       scope: 'write',
       anyOrigin: true,
+      ...(deps.browserEvents === undefined ? {} : { foreignKeys: browserKeys(deps.browserEvents) }),
+      query: {
+        key: z
+          .string()
+          .max(512)
+          .optional()
+          .describe(
+            'Browser key of a site (SWA_SITES), in place of a key of SWA_API_KEYS. It may stand in the body, too.',
+          ),
+      },
       body: {
         description: `at most ${collectorLimits.facts} facts and ${collectorLimits.bodyBytes} bytes`,
         content: bodyTypes,
         limitBytes: collectorLimits.bodyBytes,
       },
       responses: [{ status: 202, description: 'durable', content: { 'application/json': answerSchema } }],
-      problems: ['log-unavailable'],
-      handle: (exchange) => collect(deps, exchange),
+      problems: ['log-unavailable', 'invalid-parameter', 'too-many-requests'],
+      handle: (exchange, { query }) => collect(deps, exchange, query.key),
     }),
   ];
 }
 
-/** How long facts are checked before others get their turn. */
-const sliceMs = 8;
-
-async function collect(deps: CollectorDeps, { request, response, body: text }: Exchange): Promise<void> {
-  const candidates = readCandidates(mediaTypeOf(request), text);
-  const receivedAt = deps.clock();
-  const records: NewRecord[] = [];
-  const rejected: Rejection[] = [];
-  const warnings: (Warning & { readonly index: number })[] = [];
-  let moreWarnings = 0;
-  const defaults = { userAgent: browserAgent(request) };
-  let sliceEndsAt = performance.now() + sliceMs;
-  for (const [index, candidate] of candidates.entries()) {
-    if (performance.now() >= sliceEndsAt) {
-      await new Promise((resolve) => setImmediate(resolve));
-      sliceEndsAt = performance.now() + sliceMs;
-    }
-    const admission = candidate.ok ? admit(candidate.value, receivedAt, deps.urls, defaults) : candidate;
-    if (admission.ok) {
-      records.push(encodeRecord(admission.fact, deps.urls));
-      for (const warning of admission.warnings)
-        if (warnings.length < collectorLimits.warnings) warnings.push({ index, ...warning });
-        else moreWarnings++;
-    } else {
-      rejected.push({ index, reason: admission.reason });
-      count(deps.counters.rejectedByField, admission.field);
-    }
-  }
-  deps.counters.rejected += rejected.length;
-  await append(deps, records);
-  deps.counters.accepted += records.length;
-  deps.counters.warnings += warnings.length + moreWarnings;
-  const body = JSON.stringify({
-    accepted: records.length,
-    rejected,
-    warnings,
-    ...(moreWarnings === 0 ? {} : { moreWarnings }),
-  });
-  response
+async function collect(deps: CollectorDeps, exchange: Exchange, key: string | undefined): Promise<void> {
+  const answer = (await takeFromPage(deps, exchange, key)) ?? (await takeFacts(deps, exchange));
+  const body = JSON.stringify(answer);
+  exchange.response
     .writeHead(202, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) })
     .end(body);
+}
+
+/** Undefined where the request carries no browser key. */
+async function takeFromPage(
+  { browserEvents }: CollectorDeps,
+  exchange: Exchange,
+  keyInQuery: string | undefined,
+): Promise<IntakeAnswer | undefined> {
+  if (browserEvents === undefined) {
+    if (keyInQuery === undefined) return undefined;
+    throw new HttpProblem('unauthorized', 'there are no browser keys here: SWA_SITES is not set', {
+      parameter: 'key',
+    });
+  }
+  const { request, body: text } = exchange;
+  // An Authorization header speaks for itself: what it sends is not looked through for another key.
+  if (keyInQuery === undefined && request.headers.authorization !== undefined) return undefined;
+  if (keyInQuery === undefined && !mayCarryKey(text)) return undefined;
+  if (Buffer.byteLength(text) > browserBodyBytes) throw tooLargeForPage();
+  const parsed = parseJson(text);
+  const value = parsed.kind === 'fact' ? parsed.value : undefined;
+  const key = keyInQuery ?? browserEvents.keyIn(value);
+  if (key === undefined) return undefined;
+  if (parsed.kind === 'refused') throw invalidBody(parsed.reason);
+  return browserEvents.take(exchange, key, value);
+}
+
+/** Largest body of a page: what browsers let a beacon have. */
+const browserBodyBytes = 65_536;
+
+/** Without looking into large bodies, which pages do not send. */
+function mayCarryKey(text: string): boolean {
+  return text.length <= browserBodyBytes && text.trimStart().startsWith('{');
+}
+
+function tooLargeForPage(): HttpProblem {
+  return new HttpProblem(
+    'body-too-large',
+    `with a browser key a body has at most ${browserBodyBytes} bytes`,
+    {
+      parameter: 'body',
+    },
+  );
+}
+
+function takeFacts({ intake }: CollectorDeps, exchange: Exchange): Promise<IntakeAnswer> {
+  exchange.requireKey();
+  const { request, body } = exchange;
+  return intake.take(readCandidates(mediaTypeOf(request), body), { userAgent: browserAgent(request) });
 }
 
 /** The request's user agent where a browser sent it, which is known by headers that scripts on a server do not send. */
@@ -141,28 +137,6 @@ function browserAgent({ headers }: Request): string | undefined {
   return isBrowser ? headers['user-agent'] : undefined;
 }
 
-async function append(deps: CollectorDeps, records: readonly NewRecord[]): Promise<void> {
-  if (records.length === 0) return;
-  try {
-    await deps.log.append(records);
-  } catch (error) {
-    if (!(error instanceof SwaError) || !error.retryable) throw error;
-    deps.counters.unavailable++;
-    throw new HttpProblem(
-      'log-unavailable',
-      'none of these facts is acknowledged; send them again with the same eventIds',
-      {
-        headers: { 'Retry-After': '1' },
-        cause: error,
-      },
-    );
-  }
-}
-
-type Candidate =
-  | { readonly ok: true; readonly value: unknown }
-  | { readonly ok: false; readonly field: string; readonly reason: string };
-
 function readCandidates(type: string | undefined, text: string): readonly Candidate[] {
   if (text.trim() === '') throw invalidBody('the body is empty; send a fact, an array of facts, or NDJSON');
   return type !== undefined && ndjsonTypes.includes(type) ? readLines(text) : readJson(text);
@@ -170,10 +144,11 @@ function readCandidates(type: string | undefined, text: string): readonly Candid
 
 function readJson(text: string): readonly Candidate[] {
   const parsed = parseJson(text);
-  if (!parsed.ok) throw invalidBody(isNdjson(text) ? `this is NDJSON: ${sendNdjson}` : parsed.reason);
+  if (parsed.kind === 'refused')
+    throw invalidBody(isNdjson(text) ? `this is NDJSON: ${sendNdjson}` : parsed.reason);
   const values: readonly unknown[] = Array.isArray(parsed.value) ? parsed.value : [parsed.value];
   requireFactLimit(values.length);
-  return values.map((value) => ({ ok: true, value }));
+  return values.map((value) => ({ kind: 'fact', value }));
 }
 
 const sendNdjson = `send it with Content-Type: ${ndjsonTypes[0]}`;
@@ -181,7 +156,7 @@ const sendNdjson = `send it with Content-Type: ${ndjsonTypes[0]}`;
 /** True when the first line is a JSON object by itself. */
 function isNdjson(text: string): boolean {
   const [first = ''] = text.trimStart().split('\n', 1);
-  return first.startsWith('{') && parseJson(first).ok;
+  return first.startsWith('{') && parseJson(first).kind === 'fact';
 }
 
 function readLines(text: string): readonly Candidate[] {
@@ -193,7 +168,7 @@ function readLines(text: string): readonly Candidate[] {
     if (line !== '') lines.push(line);
     requireFactLimit(lines.length);
   }
-  if (!isNdjson(text) && parseJson(text).ok)
+  if (!isNdjson(text) && parseJson(text).kind === 'fact')
     throw invalidBody('this is one JSON document, not NDJSON: send it with Content-Type: application/json');
   return lines.map(parseJson);
 }
@@ -209,19 +184,16 @@ function invalidBody(detail: string): HttpProblem {
   return new HttpProblem('invalid-body', detail, { parameter: 'body' });
 }
 
-function parseJson(text: string): Candidate {
+type Parsed = Exclude<Candidate, { readonly kind: 'passed' }>;
+
+function parseJson(text: string): Parsed {
   try {
-    return { ok: true, value: JSON.parse(text) };
+    return { kind: 'fact', value: JSON.parse(text) };
   } catch (error) {
     return {
-      ok: false,
+      kind: 'refused',
       field: 'body',
       reason: `not JSON: ${error instanceof Error ? error.message : 'unreadable'}`,
     };
   }
-}
-
-function count(counts: Map<string, number>, field: string): void {
-  const name = counts.has(field) || counts.size < 64 ? field : 'other';
-  counts.set(name, (counts.get(name) ?? 0) + 1);
 }

@@ -19,7 +19,9 @@ import { logSink } from './fact-sinks.js';
 import { ImportWorker } from './import-worker.js';
 import type { FormatOf } from './line-format.js';
 import { coreFormats } from './ndjson.js';
-import { collectorRoutes, newCounters } from './collector.js';
+import { collectorRoutes } from './collector.js';
+import { Intake, newCounters } from './intake.js';
+import type { OpenWayIn, WayIn } from './way-in.js';
 
 export interface OpenCollector {
   readonly routes: readonly Route[];
@@ -28,6 +30,13 @@ export interface OpenCollector {
   listening(url: string): void;
   /** Call when no request can come any more. */
   close(): Promise<void>;
+}
+
+/** What the core does not know, and is given. */
+export interface AroundCore {
+  /** The formats of files that imports left as jobs may have. */
+  readonly formatOf?: FormatOf;
+  readonly openWayIn?: OpenWayIn;
 }
 
 const reportEveryMs = 1_000;
@@ -42,11 +51,10 @@ function newestOf(troubles: ReadonlyMap<Trouble, LastError>): LastError | null {
 
 /**
  * Takes the log for writing. Throws `data-dir.in-use` when another process is its writer; then nothing stays open.
- * @param formatOf the formats of files that imports left as jobs may have
  */
 export async function openCollector(
   context: RoleContext,
-  formatOf: FormatOf = coreFormats,
+  { formatOf = coreFormats, openWayIn }: AroundCore = {},
 ): Promise<OpenCollector> {
   openDataDir(context.config, (text) => context.logger.warn(text));
   return openAll(async (closers) => {
@@ -55,6 +63,7 @@ export async function openCollector(
     const counters = newCounters();
     const status = new StatusReporter({ dataDir: config.dataDir, role: 'collector', clock });
     const state: { url: string; lastImport: ImportState | null } = { url: '', lastImport: null };
+    let wayIn: WayIn | undefined;
     const details = (): Record<string, unknown> => ({
       url: state.url,
       accepted: counters.accepted,
@@ -63,6 +72,7 @@ export async function openCollector(
       unavailable: counters.unavailable,
       rejectedByField: Object.fromEntries(counters.rejectedByField),
       import: state.lastImport,
+      ...wayIn?.details(),
     });
     const troubles = new Map<Trouble, LastError>();
     const note = (trouble: Trouble, error: unknown): void => {
@@ -94,6 +104,9 @@ export async function openCollector(
         throw error;
       }
     };
+    const intake = new Intake({ log: { append }, urls, clock, counters });
+    wayIn = await openWayIn?.(context, intake);
+    closers.add(() => wayIn?.close());
     const trimmer = new Trimmer(config.dataDir, log);
     const report = (): void => status.report({ details: details(), lastError: newestOf(troubles) });
     const timer = setInterval(() => {
@@ -106,7 +119,7 @@ export async function openCollector(
     timer.unref();
     closers.add(() => clearInterval(timer));
     return {
-      routes: collectorRoutes({ log: { append }, urls, clock, counters }),
+      routes: [...collectorRoutes({ intake, browserEvents: wayIn?.browserEvents }), ...(wayIn?.routes ?? [])],
       log,
       listening(url) {
         state.url = url;
@@ -136,9 +149,9 @@ function openImportQueue(
 }
 
 /** The collector as a process of its own. */
-export async function startCollector(context: RoleContext, formatOf?: FormatOf): Promise<RunningRole> {
+export async function startCollector(context: RoleContext, around?: AroundCore): Promise<RunningRole> {
   const endpoint = new HttpEndpoint(context); // first: it refuses keys and hosts, and has nothing to close yet
-  const collector = await openCollector(context, formatOf);
+  const collector = await openCollector(context, around);
   endpoint.mount(collector.routes);
   try {
     const { origin } = await endpoint.listen(context.config.collectorPort);

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { collectorRoutes, newCounters } from '../ingest/collector.js';
+import { collectorRoutes } from '../ingest/collector.js';
+import { Intake, newCounters } from '../ingest/intake.js';
 import { assetPath } from '../lib/files/assets.js';
 import { openApi } from '../lib/http/openapi.js';
 import { UrlRules } from '../facts/url/normalize.js';
@@ -18,10 +19,12 @@ function currentDocument(): string {
   const engine = engineOver({ batch: new FakeBatchView([]), realtime: undefined });
   const routes = [
     ...collectorRoutes({
-      log: { append: async () => undefined },
-      urls,
-      clock: Date.now,
-      counters: newCounters(),
+      intake: new Intake({
+        log: { append: async () => undefined },
+        urls,
+        clock: Date.now,
+        counters: newCounters(),
+      }),
     }),
     ...queryRoutes({
       engine,

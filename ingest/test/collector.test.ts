@@ -10,7 +10,8 @@ import { HttpEndpoint } from '../../lib/http/endpoint.js';
 import type { NewRecord } from '../../log/log.js';
 import { assertDocumented } from '../../facts/test/documented.js';
 import { UrlRules } from '../../facts/url/normalize.js';
-import { collectorLimits, collectorRoutes, newCounters } from '../collector.js';
+import { collectorLimits, collectorRoutes } from '../collector.js';
+import { Intake, newCounters } from '../intake.js';
 
 const now = Date.UTC(2026, 0, 1);
 const endpoints: HttpEndpoint[] = [];
@@ -21,7 +22,7 @@ async function serve(change: Partial<Config> = {}) {
   const records: NewRecord[] = [];
   const log = { refuse: false };
   const counters = newCounters();
-  const routes = collectorRoutes({
+  const intake = new Intake({
     log: {
       append: (batch) => {
         if (log.refuse)
@@ -34,6 +35,7 @@ async function serve(change: Partial<Config> = {}) {
     clock: () => now,
     counters,
   });
+  const routes = collectorRoutes({ intake });
   const endpoint = new HttpEndpoint({
     config: configWith(change),
     clock: Date.now,

@@ -75,6 +75,24 @@ export const keys = {
     'comma list of name:scopes:sha256hex, scopes from write+read+admin',
     true,
   ),
+  sites: key(
+    'SWA_SITES',
+    '',
+    z.string(),
+    'JSON file of the sites whose pages may send with a browser key (docs/tracker.md); empty means none',
+  ),
+  trustedProxies: key(
+    'SWA_TRUSTED_PROXIES',
+    '0',
+    whole(0, 99),
+    'proxies of your own before the endpoint: the client of a page is so many addresses from the end of X-Forwarded-For',
+  ),
+  countryHeader: key(
+    'SWA_COUNTRY_HEADER',
+    '',
+    z.string().regex(/^[a-zA-Z0-9-]{0,64}$/, 'must be the name of a header'),
+    'request header in which your proxy names the country of a page (CF-IPCountry); empty means none',
+  ),
   httpMaxActive: key(
     'SWA_HTTP_MAX_ACTIVE',
     '256',

@@ -14,6 +14,7 @@
  *   dead-letter/     records set aside
  *   rejected/        lines imports refused
  *   status/          the status board, made by whoever writes to it first: nobody depends on it
+ *   sites/           salts of cookieless sites (salts/<day>), made where SWA_SITES is set; never part of a backup
  *   damaged/         what `swa recover` has put aside, made when it first does
  *   unfinished.json  only while `swa backup` or `swa restore` copies into this directory: nobody may use it before
  */

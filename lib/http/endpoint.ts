@@ -90,8 +90,8 @@ export class HttpEndpoint {
   readonly #routes: Route[] = [];
   /** By path: routes that need no pattern. */
   readonly #direct = new Map<string, Route>();
-  /** Paths whose routes pages of any origin may use. */
-  readonly #anyOrigin = new Set<string>();
+  /** By path: routes that pages of other origins may use. */
+  readonly #crossOrigin = new Map<string, Route>();
   readonly #observers: ((answered: Answered) => void)[] = [];
   readonly #idPrefix = randomBytes(6).toString('hex');
   #requests = 0;
@@ -158,7 +158,7 @@ export class HttpEndpoint {
       ]);
       this.#app[route.method](path, (request, response) => this.#serve(route, request, response));
       if (route.method === 'get' && path === route.path) this.#direct.set(path, route);
-      if (route.anyOrigin === true) this.#anyOrigin.add(path);
+      if (route.anyOrigin === true || route.foreignKeys !== undefined) this.#crossOrigin.set(path, route);
     }
     for (const [path, methods] of methodsOf) {
       const allow = methods.join(', ');
@@ -266,12 +266,14 @@ export class HttpEndpoint {
     for (const [name, value] of securityHeaders) response.setHeader(name, value);
     if (this.#draining) response.setHeader('Connection', 'close');
     response.once('close', () => this.#finish(request, response, performance.now() - startedAt));
+    const crossOrigin = this.#crossOrigin.get(pathOf(request.url));
     try {
-      this.#guard.check(request);
+      this.#guard.checkHost(request);
+      if (crossOrigin?.foreignKeys?.claims(request) !== true) this.#guard.checkOrigin(request);
     } catch (error) {
       return this.#fail(error, response);
     }
-    if (this.#guard.allowCrossOrigin(request, response, this.#anyOrigin.has(pathOf(request.url)))) return;
+    if (this.#guard.allowCrossOrigin(request, response, crossOrigin ?? {})) return;
     if (this.#held === undefined) this.#dispatch(request, response);
     else this.#held.push(() => this.#dispatch(request, response));
   }
@@ -293,13 +295,18 @@ export class HttpEndpoint {
 
   async #serve(route: Route, request: Request, response: Response): Promise<void> {
     response.locals['route'] = route.path;
-    const caller: Caller =
-      route.scope === 'open' ? undefined : authorize(request.headers.authorization, this.#keys, route.scope);
-    response.locals['caller'] = caller;
+    const requireKey = (): Caller => {
+      this.#guard.checkOrigin(request);
+      if (route.scope === 'open') return undefined;
+      const caller = authorize(request.headers.authorization, this.#keys, route.scope);
+      response.locals['caller'] = caller;
+      return caller;
+    };
+    const caller = route.foreignKeys?.claims(request) === true ? undefined : requireKey();
     const id = String(response.locals['requestId']);
     const exchange = (body: string): Exchange => {
       const deadlineAt = performance.now() + this.#options.config.httpDeadlineMs;
-      return { request, response, id, caller, body, deadlineAt };
+      return { request, response, id, caller, body, deadlineAt, requireKey };
     };
     if (route.unlimited === true) return route.run(exchange(''));
     if (isRateLimited(route)) this.#rate.count(caller ?? request.socket.remoteAddress ?? '');

@@ -18,8 +18,8 @@ export class RateLimit {
     this.#clock = clock;
   }
 
-  /** Counts one request; throws `too-many-requests` with the seconds to wait. */
-  count(caller: string): void {
+  /** Counts a request, or the several things one brings; throws `too-many-requests` with the seconds to wait. */
+  count(caller: string, amount = 1): void {
     if (this.#perMinute === 0) return;
     const now = this.#clock();
     const window = Math.floor(now / 60_000);
@@ -27,7 +27,7 @@ export class RateLimit {
       this.#window = window;
       this.#counts.clear();
     }
-    const count = (this.#counts.get(caller) ?? 0) + 1;
+    const count = (this.#counts.get(caller) ?? 0) + amount;
     this.#counts.set(caller, count);
     if (count <= this.#perMinute) return;
     const waitSeconds = Math.ceil(((window + 1) * 60_000 - now) / 1000);

@@ -30,6 +30,12 @@ export function hostName(host: string): string | undefined {
   return (address ?? name)?.toLowerCase();
 }
 
+/** What a route says of pages of other origins; see `RouteDoc`. */
+interface CrossOrigin {
+  readonly anyOrigin?: boolean;
+  readonly foreignKeys?: { allows(origin: string): boolean };
+}
+
 const harmless: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 const exposed = 'ETag, Retry-After, X-Request-Id';
 
@@ -46,8 +52,8 @@ export class OriginGuard {
     this.#origins = new Set(corsOrigins);
   }
 
-  /** Throws `bad-request`, `misdirected-request` or `foreign-origin`. */
-  check(request: IncomingMessage): void {
+  /** Throws `bad-request` or `misdirected-request`. */
+  checkHost(request: IncomingMessage): void {
     const { host } = request.headers;
     if (hasTwoHosts(request)) throw new HttpProblem('bad-request', 'Host is given twice', hostParameter);
     if (host === undefined && request.httpVersion !== '1.0')
@@ -56,6 +62,11 @@ export class OriginGuard {
     this.#requireKnownName(host ?? '');
     const authority = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i.exec(request.url ?? '')?.[1];
     if (authority !== undefined) this.#requireKnownName(authority);
+  }
+
+  /** Throws `foreign-origin`. */
+  checkOrigin(request: IncomingMessage): void {
+    if (this.#hasKeys) return;
     if (!harmless.has(request.method ?? '') && this.#isForeign(request)) {
       throw new HttpProblem(
         'foreign-origin',
@@ -66,14 +77,18 @@ export class OriginGuard {
   }
 
   /**
-   * Lets pages of `SWA_CORS_ORIGINS` read what they asked for, and where `anyOrigin` says so, those of any origin, which need a
-   * key. True when the request was a preflight, and is answered.
+   * Lets pages of `SWA_CORS_ORIGINS` read what they asked for, and where the route says so, those of any origin, which need a
+   * key, and those whose own kind of key it takes. True when the request was a preflight, and is answered.
    */
-  allowCrossOrigin(request: IncomingMessage, response: ServerResponse, anyOrigin: boolean): boolean {
+  allowCrossOrigin(
+    request: IncomingMessage,
+    response: ServerResponse,
+    { anyOrigin = false, foreignKeys }: CrossOrigin,
+  ): boolean {
     const { origin, 'access-control-request-method': asked } = request.headers;
     if (origin === undefined) return false;
     const forAll = anyOrigin && this.#hasKeys;
-    if (!forAll && !this.#origins.has(origin)) return false;
+    if (!forAll && !this.#origins.has(origin) && foreignKeys?.allows(origin) !== true) return false;
     response.setHeader('Vary', 'Origin');
     response.setHeader('Access-Control-Allow-Origin', origin);
     response.setHeader('Access-Control-Expose-Headers', exposed);

@@ -3,6 +3,7 @@
  * its zod schemas. Layers export tables of routes; nothing about HTTP is written down twice.
  */
 import { nearest } from '../errors/nearest.js';
+import type { IncomingMessage } from 'node:http';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import type { Caller, Scope } from './auth.js';
@@ -18,6 +19,19 @@ export interface Exchange {
   readonly body: string;
   /** `performance.now()` by which the answer must have begun. */
   readonly deadlineAt: number;
+  /**
+   * For a request that the route's `foreignKeys` claimed, and that turns out to carry no such key: asks for a key of SWA_API_KEYS
+   * after all. Throws `unauthorized`, `forbidden` or `foreign-origin`; returns who asks.
+   */
+  readonly requireKey: () => Caller;
+}
+
+/** Keys that SWA_API_KEYS does not hold: pages carry them, and the route checks them. */
+export interface ForeignKeys {
+  /** True where the request may carry such a key: the route decides then, and neither key nor origin is asked before it runs. */
+  claims(request: IncomingMessage): boolean;
+  /** Whether pages of an origin ('https://www.example.org') may use the route with such a key. */
+  allows(origin: string): boolean;
 }
 
 export interface ResponseDoc {
@@ -47,6 +61,7 @@ export interface RouteDoc {
   readonly unlimited?: boolean;
   /** Pages of any origin may use it, with a key. */
   readonly anyOrigin?: boolean;
+  readonly foreignKeys?: ForeignKeys;
   readonly responses: readonly ResponseDoc[];
   /** Those of the handler; `problemsOf` adds the others. */
   readonly problems: readonly ProblemName[];

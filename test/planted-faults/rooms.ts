@@ -9,6 +9,7 @@ import { logFaults } from './rooms/log.js';
 import { masterDataFaults } from './rooms/master-data.js';
 import { queryFaults } from './rooms/query.js';
 import { servingFaults } from './rooms/serving.js';
+import { siteFaults } from './rooms/sites.js';
 import { speedFaults } from './rooms/speed.js';
 import { topologyFaults } from './rooms/topology.js';
 import { logFormatFaults } from './rooms/ways-in.js';
@@ -26,4 +27,5 @@ export const roomFaults: readonly PlantedFault[] = [
   ...speedFaults,
   ...topologyFaults,
   ...logFormatFaults,
+  ...siteFaults,
 ];

@@ -9,9 +9,9 @@ export const ingestFaults: readonly PlantedFault[] = [
     'collector',
     '202 is sent before the facts are durable',
     edit(
-      'ingest/collector.ts',
-      '  await append(deps, records);\n',
-      '  void append(deps, records).catch(() => undefined);\n',
+      'ingest/intake.ts',
+      '    await this.#append(records);\n',
+      '    void this.#append(records).catch(() => undefined);\n',
     ),
   ),
   fault(

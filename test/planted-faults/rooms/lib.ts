@@ -90,7 +90,7 @@ function writeTemp(`,
     'pages of any origin may read answers',
     edit(
       'lib/http/origin-guard.ts',
-      'if (!forAll && !this.#origins.has(origin)) return false;',
+      'if (!forAll && !this.#origins.has(origin) && foreignKeys?.allows(origin) !== true) return false;',
       "if (!forAll && origin === '') return false;",
     ),
   ),

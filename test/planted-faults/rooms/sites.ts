@@ -1,0 +1,56 @@
+/** Faults in sites and browser keys. */
+import type { PlantedFault } from '../fault.js';
+import { edit, faultsOf, quick } from '../room-fault.js';
+
+const fault = faultsOf('ways-in/sites');
+const door = 'ways-in/sites/site-door.ts';
+
+export const siteFaults: readonly PlantedFault[] = [
+  quick(
+    fault(
+      'browser-events',
+      'a key of one site writes another',
+      edit(door, '!this.#deps.sites.isOf(site, url)', 'this.#deps.sites.byUrl(url) === undefined'),
+    ),
+  ),
+  fault(
+    'browser-events',
+    'pages of any origin may use a key they have seen',
+    edit(door, 'if (origin !== undefined && this', 'if (origin === undefined || this'),
+  ),
+  fault(
+    'browser-events',
+    'a proof by the secret of another user proves this one',
+    edit('ways-in/sites/visitors.ts', '.update(userId)', '.update(userId.slice(0, 1))'),
+  ),
+  fault(
+    'browser-events',
+    'a salt outlives its day by more than 6 hours',
+    edit('ways-in/sites/salts.ts', 'const graceMs = 6 *', 'const graceMs = 7 *'),
+  ),
+  fault(
+    'browser-events',
+    'a restart makes new visitors of everybody',
+    edit('ways-in/sites/salts.ts', 'if (kept.length === saltBytes)', 'if (kept.length !== saltBytes)'),
+  ),
+  fault(
+    'browser-events',
+    'identify joins people on a cookieless site',
+    edit(door, "site.visitors === 'first-party' && typeof visitor", "site.name !== '' && typeof visitor"),
+    edit(door, "if (site.visitors === 'cookieless') {", "if (site.visitors === 'first-party') {"),
+  ),
+  fault(
+    'browser-events',
+    'one client shuts out all others of a site',
+    edit(door, 'site.eventsPerMinute / addressShare', 'site.eventsPerMinute / (addressShare / 10)'),
+  ),
+  fault(
+    'sites-file',
+    'a domain covers whatever ends like it',
+    edit(
+      'ways-in/sites/site.ts',
+      "labels.slice(i).join('.')",
+      "labels.slice(i).join('.').slice(i === 0 ? 1 : 0)",
+    ),
+  ),
+];

@@ -1,0 +1,158 @@
+/**
+ * Sites: whose pages may send, and how their visitors are told apart. They are read once, at the start, from the JSON file that
+ * `SWA_SITES` names. Every way in for browsers finds its site here: by key, or by the host of a page where clients carry no key of ours.
+ */
+import { readFileSync } from 'node:fs';
+import { parse } from 'tldts';
+import { z } from 'zod';
+import { hostOf } from '../../facts/url/domain.js';
+import type { UrlRules } from '../../facts/url/normalize.js';
+import { SwaError, messageOf, systemCode } from '../../lib/errors/errors.js';
+import { show } from '../../lib/errors/show.js';
+
+/**
+ * How the visitors of a site are told apart. `cookieless`: by address and browser, for one day, under a name that nobody can undo when
+ * the day's salt is gone. `first-party`: by a random id that the page keeps in the browser.
+ */
+export const visitorModes = ['cookieless', 'first-party'] as const;
+export type VisitorMode = (typeof visitorModes)[number];
+
+const siteSchema = z
+  .strictObject({
+    name: z.string().regex(/^[\w.-]{1,64}$/, 'must be 1 to 64 letters, digits, dots, dashes or underscores'),
+    domains: z.array(z.string()).min(1, 'must name at least one domain'),
+    key: z.string().regex(/^[\w-]{8,128}$/, 'must be 8 to 128 letters, digits, dashes or underscores'),
+    visitors: z.enum(visitorModes).default('cookieless'),
+    requireProof: z.boolean().default(true),
+    secret: z.string().min(16, 'must have at least 16 characters').max(512).optional(),
+    userKind: z
+      .string()
+      .regex(/^[a-z][a-z0-9-]{0,31}$/, 'must be a word in lower case')
+      .default('user'),
+    eventsPerMinute: z.int().min(1).max(1_000_000_000).default(6_000),
+  })
+  .readonly();
+
+/** One site. The secret is its owner's, and never leaves the process. */
+export type Site = z.infer<typeof siteSchema>;
+
+const fileSchema = z.strictObject({ sites: z.array(siteSchema).min(1, 'must hold at least one site') });
+
+/** Reads the file. Throws `config.invalid`, naming the site and the field. */
+export function readSites(path: string, urls: UrlRules): Sites {
+  const refuse = (what: string, hint = 'docs/tracker.md shows a file of sites'): SwaError =>
+    new SwaError('config.invalid', `SWA_SITES: '${path}' ${what}`, { hint });
+  let json: unknown;
+  try {
+    json = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (cause) {
+    const code = systemCode(cause);
+    throw refuse(code === undefined ? `is not JSON: ${messageOf(cause)}` : `cannot be read (${code})`);
+  }
+  const parsed = fileSchema.safeParse(json);
+  if (!parsed.success) throw refuse(problemOf(parsed.error, json));
+  const problem = problemAmong(parsed.data.sites, urls);
+  if (problem !== undefined) throw refuse(problem);
+  return new Sites(parsed.data.sites, urls);
+}
+
+/** Names the field, and its value unless that is a secret. */
+function problemOf({ issues: [issue] }: z.ZodError, json: unknown): string {
+  if (issue === undefined) return 'is refused';
+  const path = issue.path.map(String);
+  const value = path.reduce<unknown>((inner, name) => (inner as Record<string, unknown>)[name], json);
+  const shown = path.at(-1) === 'secret' ? 'a value that is not shown' : show(value);
+  const place = path.length === 0 ? 'the file' : path.join('.');
+  return `is refused: ${place} ${issue.message}${path.length === 0 ? '' : `, got ${shown}`}`;
+}
+
+function problemAmong(sites: readonly Site[], urls: UrlRules): string | undefined {
+  const names = new Set<string>();
+  const keys = new Set<string>();
+  for (const { name, key, domains } of sites) {
+    if (names.has(name)) return `names two sites '${name}'`;
+    if (keys.has(key)) return `has the key of site '${name}' twice`;
+    names.add(name);
+    keys.add(key);
+    const bad = domains.find((domain) => hostIn(domain, urls) === undefined);
+    if (bad !== undefined)
+      return `is refused: site '${name}' has a domain that is not a host name: ${show(bad)}; write example.org, without scheme, port and path`;
+    const suffix = domains.find((domain) => isPublicSuffix(hostIn(domain, urls) ?? ''));
+    if (suffix !== undefined)
+      return `is refused: site '${name}' has the domain ${show(suffix)}, under which anybody can register one`;
+  }
+  return undefined;
+}
+
+/** A domain in the spelling of the URL rules; undefined for what is none. */
+function hostIn(domain: string, urls: UrlRules): string | undefined {
+  if (/[/?#@\\\s]/.test(domain) || /:\d*$/.test(domain.replace(/\[.*\]/, ''))) return undefined;
+  const normal = urls.normalize(`http://${domain}/`);
+  return normal.ok ? hostOf(normal.url) : undefined;
+}
+
+function isPublicSuffix(host: string): boolean {
+  const { publicSuffix, isIcann, isPrivate, isIp } = parse(host, { allowPrivateDomains: true });
+  return isIp !== true && publicSuffix === host && (isIcann === true || isPrivate === true);
+}
+
+/** The sites of this system. A domain covers its subdomains, in every scheme and on every port. */
+export class Sites {
+  readonly all: readonly Site[];
+  readonly #urls: UrlRules;
+  readonly #byKey: ReadonlyMap<string, Site>;
+  /** By domain, in the spelling of the URL rules. Where two sites name one, the first has it. */
+  readonly #byDomain: ReadonlyMap<string, Site>;
+  readonly #domains: ReadonlyMap<Site, ReadonlySet<string>>;
+
+  constructor(sites: readonly Site[], urls: UrlRules) {
+    this.all = sites;
+    this.#urls = urls;
+    this.#byKey = new Map(sites.map((site) => [site.key, site]));
+    this.#domains = new Map(
+      sites.map((site) => [site, new Set(site.domains.map((domain) => hostIn(domain, urls) ?? ''))]),
+    );
+    const byDomain = new Map<string, Site>();
+    for (const [site, domains] of this.#domains)
+      for (const domain of domains) if (!byDomain.has(domain)) byDomain.set(domain, site);
+    this.#byDomain = byDomain;
+  }
+
+  byKey(key: string): Site | undefined {
+    return this.#byKey.get(key);
+  }
+
+  /** The site of a page or an origin, by the closest of its domains; undefined where no site has it. */
+  byUrl(url: string): Site | undefined {
+    for (const domain of domainsAbove(this.#hostOf(url))) {
+      const site = this.#byDomain.get(domain);
+      if (site !== undefined) return site;
+    }
+    return undefined;
+  }
+
+  /** Whether a page, or an origin, is the site's. */
+  isOf(site: Site, url: string): boolean {
+    const domains = this.#domains.get(site);
+    return domains !== undefined && domainsAbove(this.#hostOf(url)).some((domain) => domains.has(domain));
+  }
+
+  /** The domains whose visitors are told apart for a day only. */
+  get cookielessDomains(): readonly string[] {
+    return this.all
+      .filter(({ visitors }) => visitors === 'cookieless')
+      .flatMap((site) => [...(this.#domains.get(site) ?? [])]);
+  }
+
+  #hostOf(url: string): string {
+    const normal = this.#urls.normalize(url);
+    return normal.ok ? hostOf(normal.url) : '';
+  }
+}
+
+/** 'a.b.example' -> 'a.b.example', 'b.example', 'example'. An address has nothing above it. */
+function domainsAbove(host: string): readonly string[] {
+  if (host.startsWith('[') || /^[\d.]+$/.test(host)) return [host];
+  const labels = host.split('.');
+  return labels.map((_label, i) => labels.slice(i).join('.'));
+}

@@ -1,0 +1,35 @@
+/** Visitor ids of browsers, by the site's choice, and the proof of a user id. */
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import type { Client } from './client.js';
+import { dayOf, type Salts } from './salts.js';
+import type { Site } from './site.js';
+
+/**
+ * The visitor of a cookieless site, for the day of the event: HMAC-SHA256 over site, address and browser by the day's salt, 132 bits of it. An event whose day's
+ * salt is gone gets the salt of the day it comes on, over its own day: nobody is linked over days either way.
+ */
+export function dayVisitor(site: Site, client: Client, timestamp: number, salts: Salts): string {
+  const { bytes } = salts.of(timestamp);
+  const said = [site.name, client.address, client.userAgent ?? '', dayOf(timestamp)].join('\n');
+  return `day:${createHmac('sha256', bytes).update(said).digest('base64url').slice(0, 22)}`;
+}
+
+/** The visitor of a first-party site: a random id that the page made and keeps. Undefined for what is too short to be one. */
+export function browserVisitor(id: string): string | undefined {
+  return /^[\w-]{16,64}$/.test(id) ? `browser:${id}` : undefined;
+}
+
+export function userVisitor({ userKind }: Site, userId: string): string {
+  return `${userKind}:${userId}`;
+}
+
+/** HMAC-SHA256 of the user id by the site's secret, in hexadecimal: what the site's server writes into the page of a user. */
+export function proofOf(secret: string, userId: string): string {
+  return createHmac('sha256', secret).update(userId).digest('hex');
+}
+
+export function isProof(secret: string, userId: string, proof: string): boolean {
+  const expected = Buffer.from(proofOf(secret, userId));
+  const given = Buffer.from(proof.toLowerCase());
+  return given.length === expected.length && timingSafeEqual(given, expected);
+}

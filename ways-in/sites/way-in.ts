@@ -1,0 +1,27 @@
+/** Sites at work: opened by the collector where `SWA_SITES` names a file. */
+import { join } from 'node:path';
+import type { Intake } from '../../ingest/intake.js';
+import type { WayIn } from '../../ingest/way-in.js';
+import type { RoleContext } from '../../lib/process/role.js';
+import { browserEvents } from './browser-events.js';
+import { Salts } from './salts.js';
+import { SiteDoor } from './site-door.js';
+import { readSites } from './site.js';
+
+/** What sites keep in the data directory: the salts of the days. */
+export function sitesDir(dataDir: string): string {
+  return join(dataDir, 'sites');
+}
+
+/** Throws `config.invalid` for a file of sites that is refused, `data-dir.unusable`. */
+export async function openSites({ config, clock }: RoleContext, intake: Intake): Promise<WayIn> {
+  const sites = readSites(config.sites, intake.urls);
+  const salts = new Salts(join(sitesDir(config.dataDir), 'salts'), clock);
+  const door = new SiteDoor({ sites, salts, intake, clock });
+  return {
+    routes: [],
+    browserEvents: browserEvents({ sites, door, config, clock }),
+    details: () => ({ sites: door.counts }),
+    close: () => salts.close(),
+  };
+}
