@@ -66,9 +66,34 @@ export function lmdbRecords(path: string, begin: () => RecordVisitor): string | 
   return inspect(path, { attempts: 3 }, begin);
 }
 
+/**
+ * The value of the least key, as the newest transaction has it; undefined when the file is missing, empty or damaged, or has
+ * another least key. Without LMDB, too: a file that its owner is about to replace can be asked. Reads one page for each level of
+ * the tree.
+ */
+export function lmdbFirstValue(path: string, key: Uint8Array): Buffer | undefined {
+  let first: Buffer | undefined;
+  const damage = inspect(path, { firstRecordOnly: true }, () => {
+    first = undefined;
+    return {
+      record: (found, value) => void (first = found.equals(key) ? Buffer.from(value) : undefined),
+      end: () => undefined,
+    };
+  });
+  return damage === undefined ? first : undefined;
+}
+
+interface Extent {
+  /** The two meta pages, and nothing else. */
+  readonly shallow?: boolean;
+  /** Of the main tree the way to its first record, and nothing else. */
+  readonly firstRecordOnly?: boolean;
+  readonly attempts?: number;
+}
+
 function inspect(
   path: string,
-  { shallow = false, attempts = maxAttempts }: { readonly shallow?: boolean; readonly attempts?: number },
+  { shallow = false, firstRecordOnly = false, attempts = maxAttempts }: Extent,
   begin: () => RecordVisitor | undefined,
 ): string | undefined {
   let fd: number;
@@ -84,7 +109,8 @@ function inspect(
       const before = readMeta(fd);
       if (typeof before === 'string') return before;
       const visitor = begin();
-      const finding = before === undefined || shallow ? undefined : new Walk(fd, before, visitor).run();
+      const finding =
+        before === undefined || shallow ? undefined : new Walk(fd, before, visitor, firstRecordOnly).run();
       if (before === undefined || (finding === undefined && visitor === undefined)) return undefined;
       const after = readMeta(fd);
       if (typeof after === 'object' && after.transaction === before.transaction) return finding;
@@ -147,9 +173,11 @@ class Walk {
   readonly #pageCount: number;
   readonly #seen: Uint8Array;
   readonly #visitor: RecordVisitor | undefined;
+  readonly #firstRecordOnly: boolean;
   #finding: string | undefined;
 
-  constructor(fd: number, meta: Meta, visitor: RecordVisitor | undefined) {
+  constructor(fd: number, meta: Meta, visitor: RecordVisitor | undefined, firstRecordOnly: boolean) {
+    this.#firstRecordOnly = firstRecordOnly;
     this.#fd = fd;
     this.#meta = meta;
     this.#visitor = visitor;
@@ -159,7 +187,7 @@ class Walk {
 
   run(): string | undefined {
     for (const { name, root, depth } of this.#meta.trees) {
-      if (root === noPage) continue;
+      if (root === noPage || (this.#firstRecordOnly && name === 'free list')) continue;
       if (depth < 1 || depth > 32) this.#say(`its ${name} has a depth of ${depth}`);
       else this.#page(root, depth, `its ${name}`, name);
     }
@@ -207,7 +235,8 @@ class Walk {
     const count = lower >>> 1;
     if ((lower & 1) !== 0 || lower > upper || upper > pageSize - headerBytes || count < (depth > 1 ? 2 : 1))
       return this.#say(`${name} has wrong bounds`);
-    for (let i = 0; i < count && this.#finding === undefined; i++) {
+    const end = this.#firstRecordOnly ? 1 : count;
+    for (let i = 0; i < end && this.#finding === undefined; i++) {
       const at = headerBytes + page.readUInt16LE(headerBytes + 2 * i);
       const keyEnd = at + nodeBytes + (at + nodeBytes <= pageSize ? page.readUInt16LE(at + 6) : pageSize);
       if (at < headerBytes + upper || keyEnd > pageSize) return this.#say(`${name} has a node outside of it`);

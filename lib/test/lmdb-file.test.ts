@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { open } from 'lmdb';
 import { projectRoot } from '../files/assets.js';
-import { lmdbDamage } from '../files/lmdb-file.js';
+import { lmdbDamage, lmdbFirstValue } from '../files/lmdb-file.js';
 import { lcg } from '../../test/random.js';
 
 const seed = Number(process.env['SEED'] ?? 20261130);
@@ -53,6 +53,32 @@ test('a sound store is found sound after every commit, while it is open', async 
   assert.equal(looks, 40);
   assert.equal(lmdbDamage(path), undefined);
   assert.ok(readFileSync(path).length > 60 * pageBytes);
+});
+
+test('the value of the least key is read without LMDB after every commit, whatever its size', async (t) => {
+  const dir = makeDir(t);
+  const path = join(dir, 'data.mdb');
+  const least = Buffer.of(0);
+  assert.equal(lmdbFirstValue(path, least), undefined, 'no file');
+  const db = open<Buffer, Buffer>({
+    path: dir,
+    encoding: 'binary',
+    keyEncoding: 'binary',
+    overlappingSync: false,
+  });
+  assert.equal(lmdbFirstValue(path, least), undefined, 'no record');
+  for (let round = 1; round <= 40; round++) {
+    const value = Buffer.alloc(round % 5 === 0 ? 4_096 * round : 10 * round, round);
+    db.transactionSync(() => {
+      db.putSync(least, value);
+      for (let i = 0; i < 100; i++) db.putSync(Buffer.from(`key-${round}-${i}`), Buffer.alloc(60, i));
+    });
+    assert.deepEqual(lmdbFirstValue(path, least), value, `commit ${round}`);
+  }
+  assert.equal(lmdbFirstValue(path, Buffer.of(1)), undefined, 'another key');
+  db.transactionSync(() => db.removeSync(least));
+  assert.equal(lmdbFirstValue(path, least), undefined, 'removed');
+  await db.close();
 });
 
 test('what is not a store is named: missing, a folder, short, garbage', (t) => {

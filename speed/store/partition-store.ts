@@ -14,7 +14,7 @@ import { parseCellKey } from './cell-key.js';
 import type { CommitThread } from './commit-thread.js';
 import { decodeEdges, encodeEdges, isEdgeKey } from './edge-block.js';
 import { removeStores } from './layout.js';
-import { lmdbDamage } from '../../lib/files/lmdb-file.js';
+import { lmdbDamage, lmdbFirstValue } from '../../lib/files/lmdb-file.js';
 import {
   damagedMarker,
   damageOr,
@@ -32,6 +32,7 @@ import {
 } from './store-files.js';
 import type { EpochChanges } from './epoch-changes.js';
 import {
+  decodeProgress,
   encodeDescription,
   encodeProgress,
   progressAfter,
@@ -167,21 +168,21 @@ export class PartitionStore {
   }
 }
 
-/** How far another worker's store is; undefined when there is none to be read, or a damaged one. */
+/**
+ * How far another worker's store is; undefined when there is none to be read, or a damaged one. LMDB does not open it: its owner
+ * may be about to replace it, and LMDB then fails, or ends the process.
+ */
 export function readStoreState(dir: string): StoreState | undefined {
   const description = readDescription(dir);
-  if (description === undefined || lmdbDamage(dataFile(dir), true) !== undefined) return undefined;
-  const place = { dir, inode: inodeOf(dir) };
-  let db: Database | undefined;
+  if (description === undefined) return undefined;
+  const inode = inodeOf(dir);
+  const progress = lmdbFirstValue(dataFile(dir), progressKey);
+  if (progress === undefined) return undefined;
   try {
-    db = openDatabase(dir);
-    return { next: readProgress(db).next, readyAt: description.readyAt };
+    return { next: decodeProgress(progress).next, readyAt: description.readyAt };
   } catch (error) {
-    const problem = damageOr(error, place);
-    if (isDamage(problem)) return undefined;
-    throw problem;
-  } finally {
-    void db?.close();
+    damageOr(error, { dir, inode }); // leaves word for its owner
+    return undefined;
   }
 }
 

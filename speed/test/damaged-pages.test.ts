@@ -3,7 +3,8 @@
  * that says it is of no kind. What it asserts against, or reads beyond the end of the file, ends the process.
  */
 import assert from 'node:assert/strict';
-import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { hasCode } from '../../lib/errors/errors.js';
 import type { Fact } from '../../facts/fact.js';
@@ -109,4 +110,14 @@ test('a damaged page that the first look of a snapshot meets, or of another work
   assert.equal(readStoreState(storeDir(house.dataDir, genesis, partition)), undefined);
   house.start();
   await house.untilCaughtUp(genesis);
+});
+
+test("another worker's store is not opened to see how far it is: its owner may be about to replace it", async (t) => {
+  const house = await atWork(t);
+  await house.stop();
+  const dir = storeDir(house.dataDir, genesis, partition);
+  const lockFile = join(dir, 'lock.mdb');
+  rmSync(lockFile);
+  assert.equal(readStoreState(dir)?.next, 150);
+  assert.ok(!existsSync(lockFile), 'LMDB has been at the store');
 });
