@@ -55,6 +55,8 @@ export class SpeedHouse {
   readonly #writer: LogWriter;
   readonly #realtime: Realtime;
   readonly #children: (ChildProcess | undefined)[] = [];
+  /** What each worker has written to stderr. */
+  readonly #said: string[] = [];
   readonly #feeding = new AbortController();
   readonly #fed: Promise<void>;
   #state: number;
@@ -91,8 +93,8 @@ export class SpeedHouse {
 
   start(worker: number): void {
     const { dataDir, partitions, lgK } = this.#config;
-    this.#children[worker] = spawn(process.execPath, [main], {
-      stdio: ['ignore', 'ignore', 'inherit'],
+    const child = spawn(process.execPath, [main], {
+      stdio: ['ignore', 'ignore', 'pipe'],
       env: {
         SWA_DATA_DIR: dataDir,
         SWA_PARTITIONS: String(partitions),
@@ -102,6 +104,9 @@ export class SpeedHouse {
         ...this.#options.envOf(worker),
       },
     });
+    this.#children[worker] = child;
+    this.#said[worker] = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (this.#said[worker] += text));
   }
 
   /** Ends it as a crash does. */
@@ -126,7 +131,7 @@ export class SpeedHouse {
   #child(worker: number): ChildProcess {
     const child = this.#children[worker];
     assert.ok(child !== undefined);
-    assert.equal(child.exitCode, null, `worker ${worker} has ended unexpectedly`);
+    assert.equal(child.exitCode, null, `worker ${worker} has ended unexpectedly: ${this.#said[worker]}`);
     return child;
   }
 

@@ -1,11 +1,12 @@
 /** Runs one role as a process: config, start, wait for a signal or a failure, close. Used by every layer's main.ts. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pino, type Logger, type LoggerOptions } from 'pino';
 import { systemClock } from '../time/clock.js';
 import { readConfig, type Config } from '../config/config.js';
 import { describeError, exitCodeOf } from '../errors/describe-error.js';
 import { SwaError, systemCode } from '../errors/errors.js';
 import type { Role } from './status.js';
-import type { StartRole } from './role.js';
+import type { RoleContext, RunningRole, StartRole } from './role.js';
 
 /** Logs go to stderr, as JSON lines, or pretty on a terminal. */
 export function makeLogger(config: Pick<Config, 'logLevel'>, name: string): Logger {
@@ -54,17 +55,39 @@ export function untilSignal(): Promise<NodeJS.Signals> {
   });
 }
 
+/** How long a start that fails with something temporary, such as a broker that is starting too, is tried again. */
+const startPatience = { forMs: 60_000, pauseMs: 1_000 };
+
 /** The whole life of a one-role process; sets the exit code. */
-export async function runRole(role: Role, start: StartRole): Promise<void> {
+export async function runRole(role: Role, start: StartRole, patience = startPatience): Promise<void> {
   try {
     const config = readConfig(process.env);
     const logger = makeLogger(config, role);
-    const running = await start({ config, clock: systemClock, logger });
+    const running = await startPatiently(start, { config, clock: systemClock, logger }, patience);
     const why = await Promise.race([untilSignal(), running.done.then(() => 'done')]);
     logger.info({ why }, `${role} stops`);
     await running.stop();
   } catch (error) {
     process.stderr.write(`${describeError(error)}\n`);
     process.exitCode = exitCodeOf(error);
+  }
+}
+
+/** Throws what no pause mends, and what outlasts the patience. */
+async function startPatiently(
+  start: StartRole,
+  context: RoleContext,
+  { forMs, pauseMs }: typeof startPatience,
+): Promise<RunningRole> {
+  const deadline = performance.now() + forMs;
+  for (;;) {
+    try {
+      return await start(context);
+    } catch (error) {
+      const isTemporary = error instanceof SwaError && error.retryable;
+      if (!isTemporary || performance.now() + pauseMs > deadline) throw error;
+      context.logger.warn({ err: error, pauseMs }, 'cannot start yet, trying again');
+    }
+    await sleep(pauseMs);
   }
 }
