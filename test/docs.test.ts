@@ -48,6 +48,7 @@ test('every error code is thrown somewhere', () => {
     'query',
     'ingest',
     'ways-in',
+    'cluster',
     'cli',
   ];
   const sources = rooms.flatMap((dir) =>

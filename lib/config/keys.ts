@@ -162,6 +162,28 @@ export const keys = {
   kafkaSaslUsername: key('SWA_KAFKA_SASL_USERNAME', '', z.string(), 'SASL user'),
   kafkaSaslPassword: key('SWA_KAFKA_SASL_PASSWORD', '', z.string(), 'SASL password', true),
 
+  store: key(
+    'SWA_STORE',
+    '',
+    z.string().regex(/^(s3:\/\/[a-z0-9][a-z0-9.-]+(\/[A-Za-z0-9!_.*'()/-]*)?|file:\/\/\/.+)?$/, {
+      message: 'must be s3://bucket/prefix or file:///path',
+    }),
+    'object store that hosts share: s3://bucket/prefix or file:///path; empty means this machine alone',
+  ),
+  storeEndpoint: key(
+    'SWA_STORE_ENDPOINT',
+    '',
+    z.string().regex(/^(https?:\/\/[^/?#]+\/?)?$/, 'must be like https://s3.example.org'),
+    'where the S3-compatible service answers; empty means Amazon',
+  ),
+  storeRegion: key('SWA_STORE_REGION', 'us-east-1', z.string().min(1), 'region of the bucket'),
+  cacheBytes: key(
+    'SWA_CACHE_BYTES',
+    '107374182400',
+    whole(2 ** 20, Number.MAX_SAFE_INTEGER),
+    'bytes of the object store that are kept on this machine',
+  ),
+
   lgK: key('SWA_LG_K', '14', whole(8, 18), 'sketch size 2^lgK, fixed when the data directory is made'),
   urlQueryAllow: key('SWA_URL_QUERY_ALLOW', '', list, 'query parameters that are kept in the URL of a page'),
   bots: key('SWA_BOTS', 'exclude', z.enum(['exclude', 'include']), 'whether views count known bots'),

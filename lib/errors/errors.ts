@@ -23,6 +23,9 @@ export const errorCodes = [
   'master.missing', // no sink has made a master dataset here yet
   'master.corrupt', // a Parquet file or manifest is not what its manifest says
   'master.conflict', // another sink committed the same manifest number
+  'store.unavailable', // the object store gives no answer
+  'store.unusable', // the object store refuses requests, or ignores their conditions
+  'store.corrupt', // an object is missing, or is not what it was stored as
   'view.corrupt', // a batch view, or CURRENT, is damaged
   'realtime.corrupt', // a realtime store is damaged or gone; it is made again from the log
   'view.missing', // no such batch view

@@ -1,6 +1,7 @@
 /** Faults that a test of their own room must catch: what a room promises is held where it is kept. */
 import type { PlantedFault } from './fault.js';
 import { batchFaults } from './rooms/batch.js';
+import { clusterFaults } from './rooms/cluster.js';
 import { factsFaults } from './rooms/facts.js';
 import { hyperloglogTsFaults } from './rooms/hyperloglog-ts.js';
 import { ingestFaults } from './rooms/ingest.js';
@@ -16,6 +17,7 @@ import { logFormatFaults } from './rooms/ways-in.js';
 
 export const roomFaults: readonly PlantedFault[] = [
   ...batchFaults,
+  ...clusterFaults,
   ...factsFaults,
   ...hyperloglogTsFaults,
   ...ingestFaults,

@@ -1,0 +1,32 @@
+/** Faults around the core: what several hosts share. */
+import type { PlantedFault } from '../fault.js';
+import { edit, faultsOf } from '../room-fault.js';
+
+const fault = faultsOf('cluster');
+
+export const clusterFaults: readonly PlantedFault[] = [
+  fault(
+    'store',
+    'a replacement in a directory looks at no etag',
+    edit('cluster/store/directory-store.ts', 'if (this.#etag(key) !== etag) return undefined;', ''),
+  ),
+  fault(
+    'store',
+    'what arrives is not held against its hash',
+    edit('cluster/store/transfer.ts', '|| sha256 !== wanted.sha256', ''),
+  ),
+  fault(
+    'store',
+    'whatever was written meanwhile is taken for our own',
+    edit(
+      'cluster/store/s3-store.ts',
+      'Metadata?.[writerName] === name ? ETag',
+      'Metadata !== undefined ? ETag',
+    ),
+  ),
+  fault(
+    'store',
+    'a service that ignores conditions is taken',
+    edit('cluster/store/open-store.ts', 'await refuseUnconditional(store);', ''),
+  ),
+];
