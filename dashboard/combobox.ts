@@ -11,16 +11,22 @@ export interface Choice {
   readonly note?: string;
 }
 
+/** The signal ends a question that has been overtaken by another. Must not throw. */
+export type Suggest = (typed: string, signal: AbortSignal) => Promise<readonly Choice[]> | readonly Choice[];
+
 export interface ComboboxOptions {
   readonly id: string;
   readonly label: string;
   readonly placeholder: string;
   /** What to offer for the text typed; '' offers everything. */
-  readonly suggest: (typed: string) => Promise<readonly Choice[]> | readonly Choice[];
+  readonly suggest: Suggest;
   readonly onChoose: (value: string) => void;
   /** What typed text itself means when nothing in the list is taken; undefined refuses it. */
   readonly typed?: (text: string) => string | undefined;
 }
+
+const pauseMs = 150;
+const timeoutMs = 5_000;
 
 export class Combobox {
   readonly input: HTMLInputElement;
@@ -29,7 +35,9 @@ export class Combobox {
   #choices: readonly Choice[] = [];
   #active = -1;
   #shown = '';
-  #asked = 0;
+  #asking = new AbortController();
+  /** Set from a keystroke until its suggestions are asked for: a word is one question, not one for each letter. */
+  #typing: number | undefined;
 
   constructor(host: HTMLElement, options: ComboboxOptions) {
     this.#options = options;
@@ -50,7 +58,7 @@ export class Combobox {
     host.replaceChildren(h('label', { for: id }, label), box);
     this.input.addEventListener('focus', () => this.input.select());
     this.input.addEventListener('click', () => void this.#open(''));
-    this.input.addEventListener('input', () => void this.#open(this.input.value.trim()));
+    this.input.addEventListener('input', () => this.#typed());
     this.input.addEventListener('keydown', (event) => this.#key(event));
     this.input.addEventListener('blur', () => this.#close());
     // Taken on mousedown's default being prevented, so that the field keeps the focus.
@@ -68,11 +76,22 @@ export class Combobox {
     if (this.#list.hidden) this.input.value = text;
   }
 
+  #typed(): void {
+    window.clearTimeout(this.#typing);
+    this.#typing = window.setTimeout(() => void this.#open(this.input.value.trim()), pauseMs);
+  }
+
   async #open(typed: string): Promise<void> {
-    const asked = ++this.#asked;
-    const choices = await this.#options.suggest(typed);
+    this.#forget();
+    const asking = new AbortController();
+    this.#asking = asking;
+    const { signal } = asking;
+    const choices = await this.#options.suggest(
+      typed,
+      AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+    );
     // An older answer, or the reader has gone on.
-    if (asked !== this.#asked || document.activeElement !== this.input) return;
+    if (signal.aborted || document.activeElement !== this.input) return;
     this.#choices = choices;
     const items = choices.map((choice, i) =>
       h(
@@ -89,8 +108,15 @@ export class Combobox {
     this.#activate(typed === '' ? choices.findIndex((choice) => choice.text === this.#shown) : 0);
   }
 
+  /** Gives up what is being asked, or is about to be. */
+  #forget(): void {
+    window.clearTimeout(this.#typing);
+    this.#typing = undefined;
+    this.#asking.abort();
+  }
+
   #close(): void {
-    this.#asked++;
+    this.#forget();
     this.#list.hidden = true;
     this.#active = -1;
     setAttributes(this.input, { 'aria-expanded': 'false', 'aria-activedescendant': undefined });
@@ -122,6 +148,7 @@ export class Combobox {
       }
       case 'Enter':
         event.preventDefault();
+        if (this.#typing !== undefined) return void this.#takeTyped();
         if (!isOpen) return void this.#open('');
         return this.#take(this.#active);
       case 'Escape':
@@ -131,6 +158,13 @@ export class Combobox {
         return this.input.select();
       default:
     }
+  }
+
+  /** Enter came before the suggestions for what was typed. */
+  async #takeTyped(): Promise<void> {
+    const typed = this.input.value.trim();
+    await this.#open(typed);
+    if (this.input.value.trim() === typed && !this.#list.hidden) this.#take(this.#active);
   }
 
   #take(index: number): void {

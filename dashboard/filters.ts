@@ -1,14 +1,13 @@
 /** The controls that say what to show. They hold no state of their own: they show the page's and ask for changes. */
-import type { Choice } from './combobox.js';
-import { Combobox } from './combobox.js';
+import { Combobox, type Choice, type Suggest } from './combobox.js';
 import { byId } from './dom.js';
-import { pathOf } from './pages-table.js';
+import { nameOf, readableHost } from './readable-url.js';
 import { intervals, presets, type PageState } from './state.js';
 import { allZones } from './zone-time.js';
 
 export interface FiltersOptions {
-  readonly suggestDomains: (typed: string) => Promise<readonly Choice[]>;
-  readonly suggestPages: (typed: string) => Promise<readonly Choice[]>;
+  readonly suggestDomains: Suggest;
+  readonly suggestPages: Suggest;
   /** The range on show as local times of the zone, to start a custom one from. */
   readonly localRange: () => { readonly from: string; readonly to: string };
   readonly onChange: (change: Partial<PageState>) => void;
@@ -41,7 +40,10 @@ export class Filters {
       id: 'page',
       label: 'Page',
       placeholder: 'All pages',
-      suggest: async (typed) => [...(typed === '' ? [allPages] : []), ...(await options.suggestPages(typed))],
+      suggest: async (typed, signal) => [
+        ...(typed === '' ? [allPages] : []),
+        ...(await options.suggestPages(typed, signal)),
+      ],
       typed: (text) => (text === '' ? '' : /^https?:\/\//.test(text) ? text : `https://${text}`),
       onChoose: (url) => onChange({ url: url === '' ? undefined : url }),
     });
@@ -69,8 +71,8 @@ export class Filters {
   }
 
   show({ domain, url, range, zone, by }: PageState): void {
-    this.#domain.show(domain ?? '');
-    this.#page.show(url === undefined ? allPages.text : pathOf(url));
+    this.#domain.show(readableHost(domain ?? ''));
+    this.#page.show(url === undefined ? allPages.text : nameOf(url));
     this.#zone.show(zone);
     this.#interval.value = by ?? '';
     const name = typeof range === 'string' ? range : 'custom';

@@ -1,5 +1,7 @@
 /** How numbers, times and spans of time are written on the page. English words, figures grouped, nothing rounded unseen. */
 
+import { localOf } from './zone-time.js';
+
 const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 3 });
 const percent = new Intl.NumberFormat('en', { style: 'percent', maximumFractionDigits: 1 });
@@ -47,14 +49,14 @@ export function bucketName(label: string): string {
 /** The same for an axis: the short part, and the longer one for where it changes. */
 export function bucketTick(label: string): { readonly minor: string; readonly major: string } {
   const hour = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d)/.exec(label);
-  if (hour !== null) return { minor: hour[2] ?? '', major: monthDay(hour[1] ?? '') };
+  if (hour !== null) return { minor: hour[2] ?? '', major: dayMonth(hour[1] ?? '') };
   if (/^\d{4}-W\d\d$/.test(label)) return { minor: label.slice(5), major: label.slice(0, 4) };
   if (/^\d{4}-\d\d$/.test(label)) return { minor: monthOf(label), major: label.slice(0, 4) };
-  return { minor: monthDay(label), major: label.slice(0, 4) };
+  return { minor: dayMonth(label), major: label.slice(0, 4) };
 }
 
-function monthDay(date: string): string {
-  return `${monthOf(date)} ${Number(date.slice(8, 10))}`;
+function dayMonth(date: string): string {
+  return `${Number(date.slice(8, 10))} ${monthOf(date)}`;
 }
 
 function dayName(date: string): string {
@@ -62,7 +64,7 @@ function dayName(date: string): string {
     weekday: 'short',
     timeZone: 'UTC',
   });
-  return `${weekday} ${monthDay(date)}`;
+  return `${weekday} ${dayMonth(date)} ${date.slice(0, 4)}`;
 }
 
 function monthOf(date: string): string {
@@ -78,10 +80,8 @@ function hourName(local: string): string {
   return `${Number(local.slice(8, 10))} ${monthOf(local)} ${local.slice(0, 4)}, ${local.slice(11, 16)}`;
 }
 
-/** 'today' leaves the date out: '17:31:05', else 'Nov 21, 17:31:05', in the zone. */
-export function clockTime(timeMs: number, zone: string, nowMs: number): string {
-  const time = new Date(timeMs).toLocaleTimeString('en-GB', { timeZone: zone });
-  const date = (ms: number): string =>
-    new Date(ms).toLocaleDateString('en', { timeZone: zone, month: 'short', day: 'numeric' });
-  return date(timeMs) === date(nowMs) ? time : `${date(timeMs)}, ${time}`;
+/** '21 Nov 2026, 17:31:05' in the zone. */
+export function clockTime(timeMs: number, zone: string): string {
+  const local = localOf(timeMs, zone);
+  return `${hourName(local)}:${String(Math.floor(timeMs / 1000) % 60).padStart(2, '0')}`;
 }

@@ -10,7 +10,7 @@ const words: Readonly<Record<Mood, string>> = {
   behind: 'Behind',
   incomplete: 'Incomplete',
   batch: 'Batch only',
-  waiting: 'Connecting',
+  waiting: 'Loading',
   paused: 'Paused',
   offline: 'Offline',
 };
@@ -65,8 +65,8 @@ export class FreshnessLine {
     const missing = missingText(skippedOffsets, freshness.unreadRecords ?? 0);
     const through = isEmptyCut(batch.cut)
       ? 'No batch view in use yet'
-      : `Batch through ${clockTime(batch.createdAt, zone, nowMs)}`;
-    const parts = [through, liveText(freshness, zone, nowMs), ...missing, `times in ${zone}`];
+      : `Batch through ${clockTime(batch.createdAt, zone)}`;
+    const parts = [through, liveText(freshness, zone, nowMs), ...missing];
     setText(this.#line, parts.join(' · '));
     const isCurrent = freshness.complete || isMissingFacts(freshness);
     const whole = missing.length === 0 ? 'live' : 'incomplete';
@@ -91,7 +91,7 @@ function liveText({ realtime, incompleteReason }: Freshness, zone: string, nowMs
   if (realtime === undefined) return 'no live part: the speed layer does not serve';
   const { lagMs } = realtime;
   if (lagMs === undefined) return 'live part of unknown age';
-  return `live to ${clockTime(nowMs - lagMs, zone, nowMs)} (${span(lagMs)} ago)`;
+  return `live to ${clockTime(nowMs - lagMs, zone)} (${span(lagMs)} ago)`;
 }
 
 /** True for the view a data directory starts with. */

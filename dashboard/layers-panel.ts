@@ -80,7 +80,7 @@ export class LayersPanel {
       .slice(0, runsShown)
       .map((view) => [
         `${view.number}${useOf(view, status.freshness)}`,
-        view.number === 0 ? '–' : clockTime(view.createdAt, zone, nowMs),
+        view.number === 0 ? '–' : clockTime(view.createdAt, zone),
         count(view.pageviews),
         count(view.persons),
       ]);

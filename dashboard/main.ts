@@ -29,10 +29,12 @@ import { Figures } from './figures.js';
 import { Filters, fits } from './filters.js';
 import { count } from './format.js';
 import { FreshnessLine, isEmptyCut } from './freshness-line.js';
+import { Headline } from './headline.js';
 import { KeyDialog } from './key-dialog.js';
 import { LayersPanel } from './layers-panel.js';
 import { Notice } from './notice.js';
-import { PagesTable, pathOf } from './pages-table.js';
+import { PagesTable } from './pages-table.js';
+import { nameOf, namesOf, readable, readableHost, shortened } from './readable-url.js';
 import { Refresh, type RoundResult } from './refresh.js';
 import type { ChartPoint } from './series-chart.js';
 import { SeriesCard } from './series-card.js';
@@ -54,6 +56,7 @@ class Dashboard {
   readonly #announcer = byId('announcer', 'div');
   readonly #report = byId('report', 'div');
   readonly #welcome = byId('welcome', 'div');
+  readonly #headline = new Headline();
   readonly #freshness = new FreshnessLine((text) => this.#announce(text));
   readonly #notice = new Notice(byId('notice', 'div'), (change) => this.#change(change));
   readonly #figures = new Figures(section('figures'));
@@ -68,6 +71,9 @@ class Dashboard {
   readonly #refresh = new Refresh((signal) => this.#round(signal));
   #state: PageState = parseState(location.search, ownZone(Date.now()));
   #uniques: Uniques | undefined;
+  #system: Status | undefined;
+  /** Until the first figures are there. */
+  #isLoading = true;
   /** Those that are kept, once the server has said so. */
   #dimensions: readonly Dimension[] | undefined;
   /** While nobody has asked for a range, the page looks for one that has views. */
@@ -102,8 +108,8 @@ class Dashboard {
       describe: ({ value }) => `${count(value)} pageviews`,
     });
     this.#filters = new Filters({
-      suggestDomains: (typed) => this.#suggestDomains(typed),
-      suggestPages: (typed) => this.#suggestPages(typed),
+      suggestDomains: (typed, signal) => this.#suggestDomains(typed, signal),
+      suggestPages: (typed, signal) => this.#suggestPages(typed, signal),
       localRange: () => this.#localRange(),
       onChange: (change) => this.#change(change),
     });
@@ -182,11 +188,25 @@ class Dashboard {
   async #askSystem(asked: Promise<Status>, signal: AbortSignal): Promise<void> {
     const [system, views] = await Promise.all([asked, this.#api.get('/v1/batches', {}, batches, signal)]);
     if (signal.aborted) return;
-    const { zone } = this.#state;
-    const skippedOffsets = this.#uniques?.freshness.skippedOffsets ?? 0;
-    this.#freshness.update(system.freshness, skippedOffsets, zone, Date.now(), this.#refresh.paused);
-    this.#layers.update(system, views, zone, Date.now());
+    this.#system = system;
     this.#dimensions = system.dimensions;
+    this.#showFreshness();
+    this.#layers.update(system, views, this.#state.zone, Date.now());
+  }
+
+  /** Nothing is called live before there are figures. */
+  #showFreshness(): void {
+    if (this.#system === undefined) return;
+    const skippedOffsets = this.#uniques?.freshness.skippedOffsets ?? 0;
+    const { paused } = this.#refresh;
+    this.#freshness.update(this.#system.freshness, skippedOffsets, this.#state.zone, Date.now(), paused);
+    if (this.#isLoading && !paused) this.#freshness.mood('waiting');
+  }
+
+  #endLoading(): void {
+    if (!this.#isLoading) return;
+    this.#isLoading = false;
+    this.#showFreshness();
   }
 
   /** The answers of one question, shown together. */
@@ -194,28 +214,35 @@ class Dashboard {
     const domain = this.#state.domain ?? (await this.#firstDomain(nowMs, signal));
     this.#welcome.hidden = domain !== undefined;
     this.#report.hidden = domain === undefined;
-    if (domain === undefined) return this.#notice.clear();
+    this.#headline.hidden = domain === undefined;
+    if (domain === undefined) {
+      this.#endLoading();
+      return this.#notice.clear();
+    }
     const { url, zone } = this.#state;
-    const subject: Params = url === undefined ? { domain } : { url };
-    if (this.#choosesRange) await this.#chooseRange(subject, nowMs, signal);
+    const about: Params = url === undefined ? { domain } : { url };
+    if (this.#choosesRange) await this.#chooseRange(about, nowMs, signal);
     if (signal.aborted) return;
     const { from, to, interval } = rangeOf(this.#state, nowMs);
     const ranged: Params = { from, to, tz: zone };
     const [people, views, bounce, top, values] = await Promise.all([
-      this.#api.get('/v1/uniques', { ...subject, ...ranged, interval }, uniques, signal),
-      this.#api.get('/v1/pageviews', { ...subject, ...ranged, interval }, pageviews, signal),
+      this.#api.get('/v1/uniques', { ...about, ...ranged, interval }, uniques, signal),
+      this.#api.get('/v1/pageviews', { ...about, ...ranged, interval }, pageviews, signal),
       this.#api.get('/v1/bounce-rate', { domain, ...ranged }, bounceRate, signal),
       this.#askPages(domain, ranged, pagesListed, signal),
       this.#askBreakdown(asked, { domain, ...ranged }, signal),
     ]);
     if (signal.aborted) return;
     this.#uniques = people;
+    this.#endLoading();
     this.#figures.update(people, views, bounce, url !== undefined);
     this.#showSeries(people, views, nowMs);
     this.#pages.update(top.data.pages, url);
     if (values !== undefined) this.#breakdown.update(values);
-    setAttributes(this.#report, { 'aria-busy': 'false', 'data-stale': undefined });
-    document.title = `${count(people.data.visitors)} visitors · ${url === undefined ? domain : pathOf(url)}`;
+    setAttributes(this.#report, { 'aria-busy': 'false', 'data-stale': undefined, 'data-loading': undefined });
+    const subject = url === undefined ? readableHost(domain) : nameOf(url);
+    document.title = `${count(people.data.visitors)} visitors · ${subject}`;
+    this.#headline.show(subject, people.range, zone);
     const { emptyReason, available } = people.data;
     if (emptyReason !== undefined) this.#notice.showEmpty(emptyReason, available, this.#state);
     else if (this.#older === undefined) this.#notice.clear();
@@ -319,28 +346,32 @@ class Dashboard {
     return { ok: false, retryAfterMs: error instanceof ApiProblem ? error.retryAfterMs : undefined };
   }
 
-  async #suggestDomains(typed: string): Promise<readonly Choice[]> {
+  async #suggestDomains(typed: string, signal: AbortSignal): Promise<readonly Choice[]> {
     const params = { ...(typed === '' ? {} : { contains: typed }), limit: String(domainsSuggested) };
-    const found = await this.#suggest((signal) => this.#api.get('/v1/domains', params, domains, signal));
-    return found?.data.domains.map((domain) => ({ value: domain, text: domain })) ?? [];
+    const found = await this.#suggest(this.#api.get('/v1/domains', params, domains, signal));
+    return found?.data.domains.map((domain) => ({ value: domain, text: readableHost(domain) })) ?? [];
   }
 
-  async #suggestPages(typed: string): Promise<readonly Choice[]> {
+  async #suggestPages(typed: string, signal: AbortSignal): Promise<readonly Choice[]> {
     const { domain, zone } = this.#state;
     if (domain === undefined) return [];
     const { from, to } = rangeOf(this.#state, Date.now());
-    const found = await this.#suggest((signal) =>
-      this.#askPages(domain, { from, to, tz: zone }, pagesSuggested, signal),
+    const found = await this.#suggest(this.#askPages(domain, { from, to, tz: zone }, pagesSuggested, signal));
+    const fitting = (found?.data.pages ?? []).filter(
+      ({ url }) => fits(url, typed) || fits(readable(url), typed),
     );
-    return (found?.data.pages ?? [])
-      .filter(({ url }) => fits(url, typed))
-      .map(({ url, pageviews: views }) => ({ value: url, text: pathOf(url), note: `${count(views)} views` }));
+    const names = shortened(namesOf(fitting.map(({ url }) => url)));
+    return fitting.map(({ url, pageviews: views }, i) => ({
+      value: url,
+      text: names[i] ?? url,
+      note: `${count(views)} views`,
+    }));
   }
 
   /** A suggestion that cannot be had is left out: the round that runs beside it says what is wrong. */
-  async #suggest<T>(ask: (signal: AbortSignal) => Promise<T>): Promise<T | undefined> {
+  async #suggest<T>(asked: Promise<T>): Promise<T | undefined> {
     try {
-      return await ask(AbortSignal.timeout(5_000));
+      return await asked;
     } catch {
       return undefined;
     }

@@ -94,6 +94,10 @@ function messageOf(error: unknown, state: PageState): Message {
 }
 
 const lastDay: Remedy = { text: 'Show the last 24 hours', change: { range: '24h', by: undefined } };
+const lastDayInUtc: Remedy = {
+  text: 'Show the last 24 hours in UTC',
+  change: { ...lastDay.change, zone: 'UTC' },
+};
 
 function ofProblem(error: ApiProblem, state: PageState): Message {
   switch (error.problem) {
@@ -103,7 +107,7 @@ function ofProblem(error: ApiProblem, state: PageState): Message {
       return {
         title: 'This range does not start and end on full UTC hours',
         text: error.message,
-        remedies: state.zone === 'UTC' ? [...nearestRemedies(error), lastDay] : [inUtc, lastDay],
+        remedies: state.zone === 'UTC' ? [...nearestRemedies(error), lastDay] : [inUtc, lastDayInUtc],
       };
     }
     case 'range-too-fine': {

@@ -3,6 +3,7 @@ import type { TopPage } from './answers.js';
 import { h } from './dom.js';
 import { count, interval } from './format.js';
 import { RankedTable } from './ranked-table.js';
+import { commonHost, namesOf, shortened } from './readable-url.js';
 
 export class PagesTable {
   readonly #table = new RankedTable('pages-title', [
@@ -31,14 +32,16 @@ export class PagesTable {
 
   update(pages: readonly TopPage[], chosen: string | undefined): void {
     const most = pages[0]?.pageviews ?? 1;
-    const host = commonHost(pages);
+    const names = namesOf(pages.map(({ url }) => url));
+    const host = commonHost(names);
+    const shown = shortened(names.map((name) => name.slice(host.length)));
     this.#table.update(
       host === '' ? 'Page' : `Page on ${host}`,
-      pages.map((page) => {
+      pages.map((page, i) => {
         const { url, pageviews, visitors } = page;
         const isChosen = url === chosen;
         return {
-          name: pathOf(url).slice(host.length),
+          name: shown[i] ?? url,
           fullName: url,
           share: pageviews / most,
           cells: [count(pageviews), count(visitors), interval(page)],
@@ -48,16 +51,4 @@ export class PagesTable {
       'No pageviews in this range.',
     );
   }
-}
-
-/** Host and path without the scheme: what tells the pages of a domain apart. */
-export function pathOf(url: string): string {
-  return url.replace(/^https?:\/\//, '');
-}
-
-/** The host all pages share, or '' when they do not. */
-function commonHost(pages: readonly TopPage[]): string {
-  const hosts = new Set(pages.map(({ url }) => new URL(url).host));
-  const [host] = hosts;
-  return hosts.size === 1 && host !== undefined ? host : '';
 }

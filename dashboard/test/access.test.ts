@@ -57,7 +57,10 @@ test('everything can be done with the keyboard, and where the focus is can be se
   await page.keyboard.press('Enter');
   await page.waitForSelector('#pageviews-table');
 
-  await tabTo(page, '.pages button');
+  await tabTo(page, '#breakdown-colour');
+  await page.keyboard.press('ArrowRight');
+  await page.waitForURL(/dimension=taste/);
+  await tabTo(page, '#pages-card button');
   await page.keyboard.press('Space');
   await page.waitForURL((url) => !url.searchParams.has('url'));
 });

@@ -31,6 +31,8 @@ export interface Behaviour {
   skippedOffsets: number;
   /** Thrown by every question while set. */
   problem: HttpProblem | undefined;
+  /** While set, answers about a range wait for it. */
+  held: Promise<void> | undefined;
   /** While true, connections are cut without an answer. */
   silent: boolean;
   emptyReason: string | undefined;
@@ -41,7 +43,7 @@ export interface Behaviour {
   valuesMissing: string | undefined;
   /** The one key that is known; undefined asks for none. */
   key: string | undefined;
-  /** Paths of pages by their rank, where they are not 'page/<rank>'. */
+  /** Paths of pages by their rank, or whole URLs, where they are not 'page/<rank>'. */
   paths: Readonly<Record<number, string>>;
 }
 
@@ -50,6 +52,7 @@ const ordinary: Behaviour = {
   extra: 0,
   skippedOffsets: 0,
   problem: undefined,
+  held: undefined,
   silent: false,
   emptyReason: undefined,
   available: undefined,
@@ -89,6 +92,13 @@ export class FakeApi {
     return (await response.json()) as FakeBody; // it is our own
   }
 
+  /** Keeps answers about a range back until the function returned is called. */
+  hold(): () => void {
+    let release: (() => void) | undefined;
+    this.does.held = new Promise((resolve) => (release = resolve));
+    return () => release?.();
+  }
+
   /** As new, for the next test. */
   reset(): void {
     Object.assign(this.does, ordinary);
@@ -99,7 +109,7 @@ export class FakeApi {
     await this.#endpoint?.close();
   }
 
-  readonly #answer: Handler = (request, response, next) => {
+  readonly #answer: Handler = async (request, response, next) => {
     if (!request.path.startsWith('/v1/')) return next();
     if (this.does.silent) {
       request.socket.destroy();
@@ -111,6 +121,7 @@ export class FakeApi {
     }
     const url = new URL(request.originalUrl, this.origin);
     const isState = request.path === '/v1/status' || request.path === '/v1/batches';
+    if (url.searchParams.has('from')) await this.does.held;
     if (this.does.problem !== undefined && !isState) throw this.does.problem;
     const body = this.#bodyOf(url);
     if (body === undefined) return next();
@@ -174,7 +185,7 @@ export class FakeApi {
           const visitors = Math.round(9_400 / (i + 1));
           const path = i === 0 ? '' : (this.does.paths[i] ?? `page/${i}`);
           return {
-            url: `https://www.${domain}/${path}`,
+            url: path.includes('://') ? path : `https://www.${domain}/${path}`,
             pageviews: Math.round(21_000 / (i + 1)),
             visitors,
             ...this.#bounds(visitors),

@@ -1,6 +1,6 @@
 /**
  * Serves the dashboard: a fixed set of files, read once at start, so that no path a client sends ever reaches the file
- * system. The modules come from the build, uPlot from its package, the rest from the source tree.
+ * system. The modules come from the build, libraries from their packages, the rest from the source tree.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
@@ -55,6 +55,7 @@ async function readFiles(): Promise<ReadonlyMap<string, ServedFile>> {
     ...sources.map((name) => [`/assets/${name}`, assetPath(`dashboard/${name}`)] as const),
     ...modules.map((name) => [`/assets/${name}`, join(built, name)] as const),
     ['/assets/vendor/uplot.js', packages.resolve('uplot/dist/uPlot.esm.js')],
+    ['/assets/vendor/punycode.js', packages.resolve('punycode/punycode.es6.js')],
     ['/assets/uplot.css', packages.resolve('uplot/dist/uPlot.min.css')],
   ];
   return new Map(await Promise.all(paths.map(async ([url, path]) => [url, await readFile(path)] as const)));

@@ -1,0 +1,20 @@
+/** What the figures are about: the domain or page, and from when to when. */
+import { byId, setText } from './dom.js';
+import { rangeName } from './format.js';
+import { customRange } from './state.js';
+
+export class Headline {
+  readonly #host = byId('headline', 'div');
+  readonly #subject = byId('subject', 'h1');
+  readonly #range = byId('range-name', 'p');
+
+  set hidden(hidden: boolean) {
+    this.#host.hidden = hidden;
+  }
+
+  /** @param range half-open, UTC ms */
+  show(subject: string, range: { readonly from: number; readonly to: number }, zone: string): void {
+    setText(this.#subject, subject);
+    setText(this.#range, `${rangeName(customRange(range, zone))}, ${zone}`);
+  }
+}

@@ -1,0 +1,118 @@
+/** What the page is like to read and to type into: names, dates, loading, and questions asked no more often than thought. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { HttpProblem } from '../../lib/http/problem.js';
+import { loaded, pageOverApi, skip } from './page.js';
+
+const { api, open } = pageOverApi();
+
+test(
+  'addresses are shown in their own letters, the scheme only where it tells two apart',
+  { skip },
+  async (t) => {
+    const long = `https://www.xn--mnchen-3ya.example/${'lang/'.repeat(400)}ende`;
+    api.does.paths = {
+      1: 'http://www.xn--mnchen-3ya.example/stra%C3%9Fe',
+      2: 'https://www.xn--mnchen-3ya.example/stra%C3%9Fe',
+      3: 'https://www.xn--mnchen-3ya.example/%D0%BF%D1%80%D0%B8%D0%B2%D0%B5%D1%82',
+      4: long,
+      // What would read as something else stays as it is: a slash, a percent sign, spaces, a turned direction, broken UTF-8.
+      5: 'https://www.xn--mnchen-3ya.example/a%2Fb%2541%20c%E2%80%AEd%FF',
+      6: 'https://www.xn--zzzzzz-.example/', // no punycode
+    };
+    const { page } = await open(t, '/?domain=xn--mnchen-3ya.example&range=24h&tz=UTC');
+    await page.waitForSelector(loaded);
+    assert.equal(await page.locator('h1').innerText(), 'münchen.example');
+    assert.equal(await page.inputValue('#domain'), 'münchen.example');
+    const names = await page.locator('#pages-card tbody th').allInnerTexts();
+    assert.deepEqual(names.slice(0, 7), [
+      'www.münchen.example/',
+      'http://www.münchen.example/straße',
+      'https://www.münchen.example/straße',
+      'www.münchen.example/привет',
+      `${long.replace('xn--mnchen-3ya', 'münchen').slice(8, 50)}…${long.slice(-26)}`,
+      'www.münchen.example/a%2Fb%2541%20c%E2%80%AEd%FF',
+      'www.xn--zzzzzz-.example/',
+    ]);
+    const folded = page.locator('#pages-card tbody tr:nth-child(5) button');
+    assert.equal(await folded.getAttribute('title'), long);
+    await folded.click();
+    await page.locator('h1', { hasText: 'lang/lang/lang' }).waitFor();
+    assert.equal(new URL(page.url()).searchParams.get('url'), long);
+  },
+);
+
+test('names that would be folded to the same are not', { skip }, async (t) => {
+  const [head, tail] = ['kopf'.repeat(20), 'fuss'.repeat(20)];
+  api.does.paths = { 1: `${head}a${tail}`, 2: `${head}b${tail}` };
+  const { page } = await open(t);
+  await page.waitForSelector(loaded);
+  const names = await page.locator('#pages-card tbody th').allInnerTexts();
+  assert.deepEqual(names.slice(1, 3), [`/${head}a${tail}`, `/${head}b${tail}`]);
+});
+
+test('a word typed at once is one question, and Enter waits for its answer', { skip }, async (t) => {
+  const { page } = await open(t);
+  await page.waitForSelector(loaded);
+  await page.click('#domain');
+  await page.waitForSelector('#domain-list [role=option]');
+  const before = api.asked.length;
+  const word = page.waitForRequest(/v1\/domains\?contains=/);
+  await page.keyboard.type('new');
+  await page.keyboard.press('Enter'); // before the pause after which suggestions are asked for
+  assert.match((await word).url(), /contains=new&/);
+  await page.locator('h1:text-is("news.example")').waitFor();
+  const asked = api.asked.slice(before).filter((line) => line.includes('/v1/domains'));
+  assert.equal(asked.length, 1, asked.join('\n'));
+});
+
+test('every time has its date, and the range stands above the figures', { skip }, async (t) => {
+  const { page } = await open(t, '/?domain=shop.example&from=2026-03-01T00:00&to=2026-03-02T00:00&tz=UTC');
+  await page.waitForSelector(loaded);
+  assert.equal(await page.locator('#range-name').innerText(), '1 Mar 2026, 00:00 – 2 Mar 2026, 00:00, UTC');
+  const stamp = String.raw`\d{1,2} \w{3} \d{4}, \d\d:\d\d:\d\d`;
+  assert.match(
+    await page.locator('#freshness').innerText(),
+    new RegExp(String.raw`^Batch through ${stamp} · live to ${stamp} \(`),
+  );
+  assert.match(await page.locator('#runs tbody td').first().innerText(), new RegExp(`^${stamp}$`));
+  await page.click('#uniques-toggle');
+  assert.equal(await page.locator('#uniques-table tbody th').first().innerText(), 'Sun 1 Mar 2026, 00:00');
+});
+
+test(
+  'loading looks like loading: nothing is called live before its figures are there',
+  { skip },
+  async (t) => {
+    let answer = api.hold();
+    const { page } = await open(t);
+    await page.waitForSelector('#layers tbody tr');
+    assert.equal(await page.locator('#live-text').innerText(), 'Loading');
+    assert.equal(await page.locator('#report[data-loading][aria-busy=true]').count(), 1);
+    answer();
+    await page.waitForSelector('#live[data-mood=live]');
+    assert.equal(await page.locator('#report[data-loading]').count(), 0);
+
+    // Another question: the figures of the one before are marked until its own are there.
+    answer = api.hold();
+    await page.check('input[name=range][value="7d"]');
+    await page.waitForSelector('#report[aria-busy=true]');
+    answer();
+    await page.waitForSelector(loaded);
+  },
+);
+
+test('a zone whose hours are not stored has a way on that does not lead back to it', { skip }, async (t) => {
+  const { page } = await open(t, '/?domain=shop.example&range=7d&tz=Asia/Kolkata');
+  await page.waitForSelector(loaded);
+  api.does.problem = new HttpProblem('unsupported-time-zone', 'Asia/Kolkata is 330 minutes off');
+  await page.getByText('Asia/Kolkata is 330 minutes off').first().waitFor();
+  assert.deepEqual(await page.locator('#notice button').allInnerTexts(), [
+    'Use UTC',
+    'Show the last 24 hours in UTC',
+  ]);
+  api.does.problem = undefined;
+  await page.click('#notice button:text-is("Show the last 24 hours in UTC")');
+  await page.waitForSelector(loaded);
+  assert.match(page.url(), /range=24h&tz=UTC/);
+});
