@@ -144,6 +144,6 @@ export function starEdges({ facts, cut }: Pick<BatchDbOptions, 'facts' | 'cut'>)
       return `select *, ${partition} as partition from read_parquet(${sqlText(path)}, hive_partitioning = false)${clip}`;
     });
   const none =
-    'select 0 as a, 0 as b, 0 as kind, 0 as event, 0::bigint as timestamp, 0::bigint as "offset", 0 as partition where false';
+    'select 0 as a, 0 as b, 0 as kind, 0 as event, 0 as exclusion, 0::bigint as timestamp, 0::bigint as "offset", 0 as partition where false';
   return [none, ...selects].join(' union all ');
 }

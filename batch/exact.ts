@@ -12,9 +12,13 @@ import { offsetAt } from '../log/cut.js';
 import { timeEnd, timeStart } from '../facts/fact.js';
 import { hourMs, spans } from '../lib/time/buckets.js';
 import { resultName, type TextName } from '../facts/dimensions/choice.js';
+import { parseExclusionKey } from '../facts/exclusion-key.js';
+import { Exclusions } from '../facts/exclusions.js';
+import type { Rules } from '../facts/rules.js';
 import type { DimensionRules } from '../facts/dimensions/dimension-rules.js';
 import type { Subject } from '../facts/views/view.js';
 import { starEdges } from './database.js';
+import { excludedTexts } from './facts/exclusions.js';
 import { nameOf } from './subject-name.js';
 import { openDuckDb, sqlParquet, sqlText } from '../master-data/duckdb.js';
 import type { Star } from '../master-data/star/star.js';
@@ -25,7 +29,7 @@ import type { ViewReader } from '../serving/view-reader.js';
 export interface ExactOptions {
   readonly star: Star;
   /** Those that the star and the view were made by. */
-  readonly dimensions: DimensionRules;
+  readonly rules: Rules;
   readonly view: ViewReader;
   readonly tempDir: string;
   readonly memoryLimit: string;
@@ -53,7 +57,7 @@ export async function exactDifferences(options: ExactOptions): Promise<string[]>
     const holes: Readonly<Record<string, string>> = {
       timeStart: String(timeStart),
       timeEnd: String(timeEnd),
-      values: sqlValues(options.dimensions),
+      values: sqlValues(options.rules.dimensions),
       maxIds: view.meta.maxPersonIds === 0 ? '9223372036854775807' : String(view.meta.maxPersonIds),
     };
     const sql = assetText('batch/sql/whole-run.sql');
@@ -81,15 +85,13 @@ class Differences {
 }
 
 /** The tables that the SQL begins with. */
-async function giveStar(
-  connection: DuckDBConnection,
-  { star, view, dimensions }: ExactOptions,
-): Promise<void> {
+async function giveStar(connection: DuckDBConnection, { star, view, rules }: ExactOptions): Promise<void> {
+  const { dimensions } = rules;
   const pageviews = star.factsOf('pageviews').map(({ path, masterPath, partition, isCut }, file) => {
     // Rows lie in order of their offsets, and the star's are those of the master dataset's file.
     const end = offsetAt(view.meta.cut.next, `pageviews/${partition}`);
     const below = `(select count(*) from ${sqlParquet(masterPath)} where "offset" < ${end})`;
-    return `select ${partition} as partition, ${file} as file, cast(file_row_number as integer) as row, url, visitor, agent, referrer, tags, country, timestamp
+    return `select ${partition} as partition, ${file} as file, cast(file_row_number as integer) as row, url, visitor, agent, referrer, tags, country, import, timestamp
       from read_parquet(${sqlText(path)}, hive_partitioning = false, file_row_number = true)
       where url > 0${isCut ? ` and file_row_number < ${below}` : ''}`;
   });
@@ -117,11 +119,20 @@ async function giveStar(
     bots.map(([agent]) => [agent]),
   );
   await give(connection, 'visitor', 'visitor integer, id varchar, coupon uinteger', visitorsOf(star));
+  await give(
+    connection,
+    'excluded_text',
+    'exclusion integer, kind varchar, number integer, start varchar, stop varchar',
+    excludedOf(star, rules),
+  );
+  await connection.run(
+    'create temp view excluded as select exclusion, kind, number, start::double as start, stop::double as stop from excluded_text',
+  );
   await give(connection, 'repeat_group', 'file integer, row integer, number integer', repeatGroupsOf(star));
 }
 
 const noPageviews =
-  'select 0 as partition, 0 as file, 0 as row, 0 as url, 0 as visitor, 0 as agent, 0 as referrer, 0 as tags, 0 as country, 0::bigint as timestamp where false';
+  'select 0 as partition, 0 as file, 0 as row, 0 as url, 0 as visitor, 0 as agent, 0 as referrer, 0 as tags, 0 as country, 0 as import, 0::bigint as timestamp where false';
 
 /** Where the number of each text stands that results are of. */
 const numberOf: Readonly<Record<TextName, string>> = {
@@ -152,6 +163,19 @@ function* visitorsOf(star: Star): Generator<(string | number | bigint)[]> {
       const coupon = star.coupons[visitor] ?? 0;
       if (coupon !== 0) yield [visitor, text, BigInt(coupon)];
       visitor++;
+    }
+  }
+}
+
+/** Of each exclusion by itself, in force or not. */
+function* excludedOf(star: Star, { url }: Rules): Generator<(string | number)[]> {
+  let exclusion = 1;
+  for (const texts of star.texts('exclusions')) {
+    for (const text of textsOf(texts)) {
+      const rule = [parseExclusionKey(text)];
+      for (const { by, number, times } of excludedTexts(star, new Exclusions(rule, url), rule))
+        for (const [from, to] of times) yield [exclusion, by, number, String(from), String(to)];
+      exclusion++;
     }
   }
 }
@@ -188,7 +212,7 @@ async function give(
 
 async function compareCells(
   connection: DuckDBConnection,
-  { view, dimensions }: ExactOptions,
+  { view, rules: { dimensions } }: ExactOptions,
   differences: Differences,
 ): Promise<void> {
   const subjects = [...view.domains()].flatMap((domain): Subject[] => [

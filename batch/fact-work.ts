@@ -54,12 +54,14 @@ interface Passes {
 export class FactWork {
   readonly #dealer: Dealer;
   readonly #texts: WorkTables['texts'];
+  readonly #readsImports: boolean;
   #plan: DealPlan | undefined;
   #passes: Passes | undefined;
 
   constructor(tables: WorkTables) {
     this.#dealer = new Dealer(tables);
     this.#texts = tables.texts;
+    this.#readsImports = tables.excluded?.imports !== undefined;
   }
 
   /** Throws `StarDamaged`. */
@@ -74,13 +76,13 @@ export class FactWork {
   }
 
   #survey({ facts, group, rows }: RowGroup): void {
-    this.#dealer.survey(readPageviews(facts, group, []), rows);
+    this.#dealer.survey(readPageviews(facts, group, [], false), rows);
   }
 
   /** @param spillPath of a file for the facts; undefined: they stay in memory that threads share */
   #deal(group: RowGroup, spillPath: string | undefined): Dealt {
     if (this.#plan === undefined) throw new Error('facts came before their plan');
-    const columns = readPageviews(group.facts, group.group, this.#texts);
+    const columns = readPageviews(group.facts, group.group, this.#texts, this.#readsImports);
     const memory = spillPath === undefined ? SharedArrayBuffer : ArrayBuffer;
     const makeWords = (count: number): Uint32Array => new Uint32Array(new memory(4 * count));
     const { words, rowsWith, ...places } = this.#dealer.deal(columns, group, this.#plan, makeWords);

@@ -16,6 +16,7 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { SwaError } from '../lib/errors/errors.js';
+import { Exclusions } from '../facts/exclusions.js';
 import type { Rules } from '../facts/rules.js';
 import { removeScratch } from '../lib/files/removal.js';
 import { offsetAt } from '../log/cut.js';
@@ -34,6 +35,7 @@ import { ViewWriter } from '../serving/view-writer.js';
 import { attempt, BatchDb } from './database.js';
 import { columnsFor, dimensionsOf } from './dimensions.js';
 import { verdicts, type Repeats } from './arrays/verdict.js';
+import { excludedNumbers, liveExclusions, type LiveExclusions } from './facts/exclusions.js';
 import { findRepeats } from './facts/repeats.js';
 import { dealFacts, rowGroupsOf, type DealtFacts } from './facts/deal-facts.js';
 import { startFactThreads, type FactThreads } from './fact-threads.js';
@@ -98,6 +100,8 @@ export interface BuildStatistics {
   readonly repeats: number;
   readonly refusedUrls: number;
   readonly botPageviews: number;
+  /** Those that exclusions leave out. */
+  readonly excludedPageviews: number;
   readonly pageviews: number;
   readonly edgeRecords: number;
   /** Edge records that are no facts, or name a placeholder id. */
@@ -105,6 +109,9 @@ export interface BuildStatistics {
   /** Edge records that repeat an earlier one. */
   readonly repeatedEdges: number;
   readonly liveEdges: number;
+  /** Facts that exclude or take back, and the exclusions in force. */
+  readonly exclusionRecords: number;
+  readonly liveExclusions: number;
   /** Bytes of the master dataset's files that were read to bring the star up to it, and bytes of the star that were read. */
   readonly masterBytesRead: number;
   readonly starBytesRead: number;
@@ -155,7 +162,10 @@ class Build {
       const persons = await resolvePersons(db, star, this.#options.maxPersonIds);
       identity = new IdentityThread(writer.identityPath, persons);
       const people = peopleOf(star.coupons, persons);
-      const repeats = findRepeats(star, people, await rowsBelowCut(db, star, snapshot));
+      const live = await liveExclusions(db, star);
+      const exclusions = new Exclusions(live.rules, rules.url);
+      const excluded = excludedNumbers(star, exclusions, live.rules);
+      const repeats = findRepeats(star, people, excluded, await rowsBelowCut(db, star, snapshot));
       const groups = rowGroupsOf(star, repeats);
       const rows = groups.reduce((sum, group) => sum + group.rows, 0);
       progress.begin('facts', rows);
@@ -163,7 +173,7 @@ class Build {
       const { ofVisitor } = people;
       const seen = new Uint8Array(new SharedArrayBuffer(people.count));
       const texts = columnsFor(rules.dimensions);
-      const tables = { pageOfUrl, bots, ofVisitor, pages: star.pages.count, seen, texts };
+      const tables = { pageOfUrl, bots, ofVisitor, excluded, pages: star.pages.count, seen, texts };
       factThreads = startFactThreads(tables, { rows, threads, signal });
       const names = rankNames(star);
       const onRows = (count: number): void => this.#step(count);
@@ -181,6 +191,8 @@ class Build {
         identity,
         persons,
         people,
+        live,
+        exclusions,
         repeats,
         names,
         dealt,
@@ -216,7 +228,7 @@ class Build {
 
   async #writeView(
     threads: FactThreads,
-    { star, db, writer, identity, persons, people, repeats, names, dealt, seen }: Found,
+    { star, db, writer, identity, persons, people, live, exclusions, repeats, names, dealt, seen }: Found,
   ): Promise<Pick<Built, 'meta'> & { readonly recount: Recount }> {
     const { progress, snapshot, rules, number, createdAt, lgK, maxPersonIds } = this.#options;
     const { plan, blocks, rowsWith } = dealt;
@@ -242,9 +254,12 @@ class Build {
         .filter((rank) => buckets.pages.places.of(rank) !== undefined)
         .map((rank) => names.pageOfRank[rank] ?? 0);
       const pages = samplePages(star, byKey, sampleSize);
-      const recount = await Recount.begin(db, snapshot, { pages, hours: plan.hours, repeats: repeats.bits });
+      const { hours: sampled } = plan;
+      const sample = { pages, hours: sampled, repeats: repeats.bits, exclusions };
+      const recount = await Recount.begin(db, snapshot, sample);
       const cells = buckets.close();
       cells.catch(() => undefined); // the index may fail first, and nobody asks
+      writer.exclusions(live.rules);
       writeIndex(writer, names, buckets, { names: dimensionNames, text }, (count) => this.#step(count));
       const counts = {
         pageviews,
@@ -268,23 +283,28 @@ class Build {
     }
   }
 
-  #statistics({ star, masterBytesRead, persons, repeats, dealt }: Found): BuildStatistics {
+  #statistics({ star, masterBytesRead, persons, live, repeats, dealt }: Found): BuildStatistics {
     const { files } = this.#options.snapshot;
-    const edgeRecords = rowsIn(files.filter(({ topic }) => topic === 'equivs'));
+    const edgeRecords = rowsIn(files.filter(({ topic }) => topic === 'equivs')) - live.facts;
     const pageviewRecords = rowsIn(files.filter(({ topic }) => topic === 'pageviews'));
     const rows = (verdict: keyof typeof verdicts): number => dealt.rowsWith[verdicts[verdict]] ?? 0;
     const [pageviews, refusedUrls, botPageviews] = [rows('counts'), rows('refusedUrl'), rows('bot')];
+    const excludedPageviews = rows('excluded');
     return {
       pageviewRecords,
-      invalidPageviews: pageviewRecords - pageviews - refusedUrls - botPageviews - repeats.count,
+      invalidPageviews:
+        pageviewRecords - pageviews - refusedUrls - botPageviews - excludedPageviews - repeats.count,
       repeats: repeats.count,
       refusedUrls,
       botPageviews,
+      excludedPageviews,
       pageviews,
       edgeRecords,
       refusedEdges: edgeRecords - persons.edges,
       repeatedEdges: persons.repeatedEdges,
       liveEdges: persons.liveEdges,
+      exclusionRecords: live.facts,
+      liveExclusions: live.rules.length,
       masterBytesRead,
       starBytesRead: star.bytesRead,
       persons: { ...persons.statistics, capped: persons.capped },
@@ -331,6 +351,8 @@ interface Found {
   readonly identity: IdentityThread;
   readonly persons: ResolvedPersons;
   readonly people: People;
+  readonly live: LiveExclusions;
+  readonly exclusions: Exclusions;
   readonly repeats: Repeats;
   readonly names: Names;
   readonly dealt: DealtFacts;

@@ -177,7 +177,7 @@ async function recountCurrent(options: AuditOptions): Promise<Recounted> {
 /** What a view just made says otherwise than the whole run in SQL. */
 async function exactly(
   star: Star,
-  { dimensions }: Rules,
+  rules: Rules,
   viewDir: string,
   tempDir: string,
   config: AuditConfig,
@@ -185,7 +185,7 @@ async function exactly(
   const view = openViewAt(viewDir);
   try {
     const { batchMemory: memoryLimit, batchThreads: threads } = config;
-    const differences = await exactDifferences({ star, dimensions, view, tempDir, memoryLimit, threads });
+    const differences = await exactDifferences({ star, rules, view, tempDir, memoryLimit, threads });
     return differences.map((difference) => `a run differs from the whole run in SQL: ${difference}`);
   } finally {
     view.close();

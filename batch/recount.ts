@@ -4,6 +4,7 @@
  * reads little of them.
  */
 import { coupon } from 'hyperloglog-ts';
+import type { Exclusions } from '../facts/exclusions.js';
 import { isNobody } from '../facts/placeholders.js';
 import type { Rules } from '../facts/rules.js';
 import { bucketOf, hourMs, hoursOf } from '../lib/time/buckets.js';
@@ -26,6 +27,7 @@ export interface Sample {
   /** All hours with facts. */
   readonly hours: Iterable<number>;
   readonly repeats: RepeatBits;
+  readonly exclusions: Exclusions;
 }
 
 interface HourCount {
@@ -40,11 +42,13 @@ export class Recount {
   readonly pages: readonly SampledPage[];
   readonly #days: readonly number[];
   readonly #repeats: RepeatBits;
+  readonly #exclusions: Exclusions;
   readonly #facts: Begun | undefined;
 
-  private constructor({ pages, repeats }: Sample, days: readonly number[], facts?: Begun) {
+  private constructor({ pages, repeats, exclusions }: Sample, days: readonly number[], facts?: Begun) {
     this.pages = pages;
     this.#repeats = repeats;
+    this.#exclusions = exclusions;
     this.#days = days;
     this.#facts = facts;
   }
@@ -112,12 +116,11 @@ export class Recount {
         }
         const page = rules.url.normalize(textIn(chunk.getColumnVector(0), row));
         const visitor = textIn(chunk.getColumnVector(3), row);
-        if (
-          !page.ok ||
-          isNobody(visitor) ||
-          rules.bots.excludes(optionalTextIn(chunk.getColumnVector(2), row))
-        )
-          continue;
+        const userAgent = optionalTextIn(chunk.getColumnVector(2), row) ?? '';
+        if (!page.ok || isNobody(visitor) || rules.bots.excludes(userAgent)) continue;
+        const importId = optionalTextIn(chunk.getColumnVector(6), row) ?? '';
+        const timestamp = Number(chunk.getColumnVector(7).getItem(row));
+        if (this.#exclusions.excludes({ visitor, page: page.url, userAgent, importId, timestamp })) continue;
         const hours = counts.get(page.url) ?? new Map<number, HourCount>();
         counts.set(page.url, hours);
         const count = hours.get(hour) ?? { pageviews: 0, coupons: new Set() };

@@ -7,14 +7,21 @@ import { cutToBytes } from './cut-to-bytes.js';
 import { show } from '../lib/errors/show.js';
 import { refusalTexts } from './url/normalize.js';
 import type { UrlRules } from './url/normalize.js';
-import type { EquivEdge, Fact, Pageview } from './fact.js';
-import { controlCharacters, isWithin, maxIdBytes } from './ids.js';
-import { edgeSchema, pageviewSchema } from './outside.js';
+import {
+  exclusionKinds,
+  timeEnd,
+  timeStart,
+  type EquivEdge,
+  type Exclusion,
+  type ExclusionKind,
+  type Fact,
+  type Pageview,
+} from './fact.js';
+import { isExclusionValue, prefixProblem } from './exclusions.js';
+import { controlCharacters, isWithin, maxIdBytes, maxTextBytes } from './ids.js';
+import { edgeSchema, exclusionSchema, pageviewSchema } from './outside.js';
 import { isNobody } from './placeholders.js';
 import { timeOf, timeProblem } from './timestamps.js';
-
-/** Longest user agent and referrer in UTF-8 bytes. */
-export const maxTextBytes = 2048;
 
 /** What was changed about a fact that was taken. */
 export interface Warning {
@@ -37,6 +44,7 @@ export interface FactDefaults {
 
 const pageviewFields: ReadonlySet<string> = new Set(Object.keys(pageviewSchema.shape));
 const edgeFields: ReadonlySet<string> = new Set(Object.keys(edgeSchema.shape));
+const exclusionFields: ReadonlySet<string> = new Set(Object.keys(exclusionSchema.shape));
 
 /**
  * One fact from outside: any JSON value. `timestamp` may be RFC 3339 text or UTC milliseconds; without one the fact happened
@@ -56,7 +64,9 @@ export function admit(
   const type = fields['type'];
   if (type === 'pageview') return admitPageview(fields, receivedAt, urls, defaults);
   if (type === 'equiv' || type === 'retract') return admitEdge(type, fields, receivedAt, defaults);
-  return refuse('type', `must be "pageview", "equiv" or "retract", got ${show(type)}`);
+  if (type === 'exclude' || type === 'include')
+    return admitExclusion(type, fields, receivedAt, urls, defaults);
+  return refuse('type', `must be "pageview", "equiv", "retract", "exclude" or "include", got ${show(type)}`);
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -128,6 +138,60 @@ function admitEdge(
   if (from !== undefined) fact.source = from;
   warnOfUnknown(fields, type, edgeFields, warnings);
   return { ok: true, fact, warnings };
+}
+
+function admitExclusion(
+  type: 'exclude' | 'include',
+  fields: Fields,
+  receivedAt: number,
+  urls: UrlRules,
+  defaults: FactDefaults,
+): Admission {
+  const { by, value, from, to, timestamp, eventId } = fields;
+  const kind = exclusionKinds.find((each) => each === by);
+  if (kind === undefined)
+    return refuse('by', `must be ${exclusionKinds.map(show).join(' or ')}, got ${show(by)}`);
+  const refusal =
+    valueRefusal(kind, value, urls) ??
+    limitRefusal('from', from) ??
+    limitRefusal('to', to) ??
+    timeRefusal(timestamp, receivedAt) ??
+    eventIdRefusal(eventId);
+  if (refusal !== undefined) return refusal;
+  const warnings: Warning[] = [];
+  const fact: Mutable<Exclusion> = {
+    type,
+    by: kind,
+    value: value as string, // the refusals above leave only strings
+    timestamp: timestamp === undefined ? receivedAt : timeOf(timestamp),
+    eventId: eventIdOf(eventId, defaults, warnings),
+    receivedAt,
+  };
+  if (!isNone(from)) fact.from = timeOf(from);
+  if (!isNone(to)) fact.to = timeOf(to);
+  if (fact.from !== undefined && fact.to !== undefined && fact.from >= fact.to)
+    return refuse('to', `must be later than from: ${show(to)}`);
+  warnOfUnknown(fields, type, exclusionFields, warnings);
+  return { ok: true, fact, warnings };
+}
+
+function valueRefusal(by: ExclusionKind, value: unknown, urls: UrlRules): Refusal {
+  if (by === 'visitor') return visitorRefusal('value', value);
+  if (by === 'importId') return idRefusal('value', value);
+  if (value === undefined) return refuse('value', 'is missing');
+  if (typeof value !== 'string') return refuse('value', `must be a string, got ${show(value)}`);
+  const problem = by === 'urlPrefix' ? prefixProblem(value, urls) : undefined;
+  if (problem !== undefined) return refuse('value', `${problem}: ${show(value)}`);
+  if (isExclusionValue(by, value)) return undefined;
+  return refuse('value', `must be 1 to ${maxTextBytes} bytes of well-formed Unicode: ${show(value)}`);
+}
+
+/** Of times that are excluded, which may lie ahead. */
+function limitRefusal(field: string, value: unknown): Refusal {
+  if (isNone(value)) return undefined;
+  const time = timeOf(value);
+  if (time >= timeStart && time < timeEnd) return undefined;
+  return refuse(field, `must be RFC 3339 or UTC milliseconds, from 1990 on: ${show(value)}`);
 }
 
 function refuse(field: string, reason: string): Admission & { ok: false } {

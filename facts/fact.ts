@@ -35,7 +35,36 @@ export interface EquivEdge {
   readonly source?: string;
 }
 
-export type Fact = Pageview | EquivEdge;
+/** What an exclusion goes by; what each means is in exclusions.ts. */
+export const exclusionKinds = ['visitor', 'importId', 'urlPrefix', 'userAgent'] as const;
+export type ExclusionKind = (typeof exclusionKinds)[number];
+
+/** Which pageviews are to count nowhere. */
+export interface ExclusionRule {
+  readonly by: ExclusionKind;
+  readonly value: string;
+  /** Of pageviews whose own time lies in [from, to) alone, UTC ms; without one there is no limit on that side. */
+  readonly from?: number;
+  readonly to?: number;
+}
+
+/** `exclude` leaves pageviews out of every view that is made later; `include` takes back what has the same rule. */
+export interface Exclusion extends ExclusionRule {
+  readonly type: 'exclude' | 'include';
+  readonly timestamp: number;
+  readonly eventId: string;
+  readonly receivedAt: number;
+}
+
+export type Fact = Pageview | EquivEdge | Exclusion;
+
+export function isExclusion(fact: Fact): fact is Exclusion {
+  return fact.type === 'exclude' || fact.type === 'include';
+}
+
+export function isEdge(fact: Fact): fact is EquivEdge {
+  return fact.type === 'equiv' || fact.type === 'retract';
+}
 
 /**
  * Order of visitor ids: UTF-8 byte order, which is code point order. JavaScript compares UTF-16 units, which differs

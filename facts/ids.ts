@@ -1,7 +1,10 @@
-/** What an id is: of a visitor, an event, an import. The door and the record codec ask here alike. */
+/** What an id is: of a visitor, an event, an import; and how long texts may be. The door and the record codec ask here alike. */
 
 /** Longest id in UTF-8 bytes. */
 export const maxIdBytes = 256;
+
+/** Longest user agent and referrer in UTF-8 bytes. */
+export const maxTextBytes = 2048;
 
 /** What no id may hold. */
 // eslint-disable-next-line no-control-regex -- control characters are what it looks for

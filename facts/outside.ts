@@ -3,6 +3,7 @@
  * names of the fields from here.
  */
 import { z } from 'zod';
+import { exclusionKinds } from './fact.js';
 import { maxIdBytes } from './ids.js';
 
 const id = z.string().min(1);
@@ -46,4 +47,25 @@ export const edgeSchema = z.looseObject({
   b: visitorId.describe('The other visitor id of one person.'),
   ...sharedFields,
   source: z.string().nullish().describe(`Where it is known from. Cut at ${maxIdBytes} bytes.`),
+});
+
+const limit = z.union([z.string(), z.number()]).nullish();
+
+export const exclusionSchema = z.looseObject({
+  type: z
+    .enum(['exclude', 'include'])
+    .describe(
+      'exclude leaves pageviews out of all views from the next batch run on; include takes back an exclude of the same by, value, from and to. With keys: admin alone.',
+    ),
+  by: z
+    .enum(exclusionKinds)
+    .describe(
+      "visitor, importId, userAgent: pageviews that have exactly this value. urlPrefix: those whose page, by the URL rules, begins with it; one that ends in '/' means the page itself and what lies below it.",
+    ),
+  value: z.string(),
+  from: limit.describe(
+    "Pageviews before this time stay: RFC 3339 or UTC milliseconds, of the pageview's own time.",
+  ),
+  to: limit.describe('Pageviews from this time on stay.'),
+  ...sharedFields,
 });

@@ -43,7 +43,6 @@ const receivedAtLabel = new Label('","receivedAt":');
 const userAgentLabel = new Label(',"userAgent":"');
 const referrerLabel = new Label(',"referrer":"');
 const countryLabel = new Label(',"country":"');
-/** A text that is passed over. */
 const importIdLabel = new Label(',"importId":"');
 
 /** Where a text lies in the memory that the record lies in. */
@@ -53,12 +52,21 @@ export class TextSpan {
 }
 
 /** The texts whose hashes are made, in this order; a text that is not there has the hash of the empty text. */
-export const hashedFields = ['url', 'userAgent', 'referrer', 'country', 'eventId', 'visitor'] as const;
+export const hashedFields = [
+  'url',
+  'userAgent',
+  'referrer',
+  'country',
+  'importId',
+  'eventId',
+  'visitor',
+] as const;
 
 const urlHash = hashBytes * hashedFields.indexOf('url');
 const agentHash = hashBytes * hashedFields.indexOf('userAgent');
 const referrerHash = hashBytes * hashedFields.indexOf('referrer');
 const countryHash = hashBytes * hashedFields.indexOf('country');
+const importIdHash = hashBytes * hashedFields.indexOf('importId');
 const eventIdHash = hashBytes * hashedFields.indexOf('eventId');
 const visitorHash = hashBytes * hashedFields.indexOf('visitor');
 
@@ -76,7 +84,7 @@ export class PlainPageview {
   readonly userAgent = new TextSpan();
   readonly referrer = new TextSpan();
   readonly country = new TextSpan();
-  readonly #importId = new TextSpan();
+  readonly importId = new TextSpan();
   readonly #kernels: HashKernels;
   readonly #view: DataView;
   readonly #words: Int32Array;
@@ -115,7 +123,7 @@ export class PlainPageview {
       this.#optionalText(userAgentLabel, this.userAgent, out + agentHash) &&
       this.#optionalText(referrerLabel, this.referrer, out + referrerHash) &&
       this.#optionalText(countryLabel, this.country, out + countryHash) &&
-      this.#optionalText(importIdLabel, this.#importId, reservedBytes);
+      this.#optionalText(importIdLabel, this.importId, out + importIdHash);
     if (!isPlain) return false;
     return this.#at === this.#end - 1 && this.#view.getUint8(this.#at) === brace;
   }

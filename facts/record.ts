@@ -5,7 +5,8 @@
 import type { NewRecord, Topic } from '../log/log.js';
 import { standInReason } from '../log/stand-in.js';
 import type { UrlRules } from './url/normalize.js';
-import { compareUtf8, timeEnd, timeStart, type Fact } from './fact.js';
+import { compareUtf8, exclusionKinds, isExclusion, timeEnd, timeStart, type Fact } from './fact.js';
+import { isExclusionValue } from './exclusions.js';
 import { isId, maxIdBytes } from './ids.js';
 import { isNobody } from './placeholders.js';
 
@@ -15,7 +16,7 @@ export function topicOf(fact: Fact): Topic {
 }
 
 /** Changes when `decodeRecord` begins to take or refuse other records; batch views name it. */
-export const recordsVersion = 2;
+export const recordsVersion = 3;
 
 /** Decoding never throws: what is no fact keeps its bytes and says why. */
 export type Decoded = Fact | { readonly type: 'invalid'; readonly reason: string };
@@ -29,13 +30,14 @@ function keyOf(fact: Fact, urls: UrlRules): string {
     const normalized = urls.normalize(fact.url);
     return normalized.ok ? normalized.url : fact.url;
   }
+  if (isExclusion(fact)) return fact.value;
   return compareUtf8(fact.a, fact.b) <= 0 ? fact.a : fact.b;
 }
 
 /**
  * The fact of a record in a topic. The door has checked it, but a foreign producer may write to Kafka directly: whoever
  * reads the log asks here, so that no two layers disagree about what counts. Refused is what would count wrong: an id that is not an
- * id or stands for anybody, an edge with equal ends, a time before 1990 or beyond all times. Not refused, since it harms
+ * id or stands for anybody, an edge with equal ends, an exclusion of what no pageview can have, a time before 1990 or beyond all times. Not refused, since it harms
  * the record alone: a placeholder as eventId, a text that the door would have cut, a time later than `receivedAt`.
  */
 export function decodeRecord(value: Uint8Array, topic: Topic): Decoded {
@@ -70,8 +72,11 @@ function shapeProblem(raw: unknown): string | undefined {
     case 'equiv':
     case 'retract':
       return edgeProblem(fact) ?? textProblem(fact, edgeTexts);
+    case 'exclude':
+    case 'include':
+      return exclusionProblem(fact);
     default:
-      return 'type is not pageview, equiv or retract';
+      return 'type is not pageview, equiv, retract, exclude or include';
   }
 }
 
@@ -93,6 +98,15 @@ function visitorProblem(field: string, value: unknown): string | undefined {
 
 function edgeProblem({ a, b }: Fields): string | undefined {
   return visitorProblem('a', a) ?? visitorProblem('b', b) ?? (a === b ? 'a and b are equal' : undefined);
+}
+
+function exclusionProblem({ by, value, from, to }: Fields): string | undefined {
+  const kind = exclusionKinds.find((each) => each === by);
+  if (kind === undefined) return `by is not ${exclusionKinds.join(', ')}`;
+  if (!isExclusionValue(kind, value)) return `value is not a valid ${kind}`;
+  for (const [name, time] of Object.entries({ from, to }))
+    if (time !== undefined && (!isTime(time) || time < timeStart)) return `${name} is not a valid time`;
+  return undefined;
 }
 
 /** Optional texts. */

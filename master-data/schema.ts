@@ -44,11 +44,15 @@ export const columnsOf: Readonly<Record<Topic, readonly Column[]>> = {
   ],
   equivs: [
     ...atHand,
-    text('kind', 'type'), // 'equiv' or 'retract'
+    text('kind', 'type'), // 'equiv', 'retract', 'exclude' or 'include'
     text('a', 'a'),
     text('b', 'b'),
     text('event_id', 'eventId'),
     text('source', 'source'),
+    text('by', 'by'),
+    text('value', 'value'),
+    { name: 'from', type: 'BIGINT', field: 'from' },
+    { name: 'to', type: 'BIGINT', field: 'to' },
     ...setAside,
   ],
 };

@@ -7,16 +7,18 @@
  *   listing    domain 00 u32 chunk -> (pageviews, shared, length, rest)*   pages of the domain in key order; `shared`
  *                                                            characters are those of the URL before
  *   value-<dimension>    domain 00 value -> SubjectRecord    the same in value-<dimension>.dat
+ *   exclusions           [by, value, from, to] as JSON -> nothing      those in force at the cut, from format 8 on
  *
  * Texts are raw UTF-8. SubjectRecord: varints pageviews, block offset, block length, table length.
  */
-import { kindOf, type Kind } from './layout.js';
+import { firstWithExclusions, formatVersion, kindOf, type Kind } from './layout.js';
 
-export type IndexName = Kind | 'visits' | 'listing';
+export type IndexName = Kind | 'visits' | 'listing' | 'exclusions';
 
-/** All tables of a view that holds these dimensions, in order. */
-export function indexNamesOf(dimensions: readonly string[]): readonly IndexName[] {
-  return ['pages', 'domains', 'visits', 'listing', ...dimensions.map(kindOf)];
+/** All tables of a view of a format that holds these dimensions, in order. */
+export function indexNamesOf(dimensions: readonly string[], format = formatVersion): readonly IndexName[] {
+  const ofExclusions: readonly IndexName[] = format < firstWithExclusions ? [] : ['exclusions'];
+  return ['pages', 'domains', 'visits', 'listing', ...dimensions.map(kindOf), ...ofExclusions];
 }
 
 export function listingKey(domain: string, chunk: number): Buffer {

@@ -18,9 +18,11 @@ import { roomOf } from '../lib/files/data-dir.js';
 import type { ViewId } from '../facts/views/view.js';
 
 /** Changes when the bytes of a view directory change their meaning. Part of every view's `codeVersion`. */
-export const formatVersion = 7;
+export const formatVersion = 8;
 /** Views of format 6 hold no dimensions, and had another content hash. */
 export const oldestReadable = 6;
+/** Views of earlier formats were made without exclusions. */
+export const firstWithExclusions = 8;
 
 export const fileNames = {
   meta: 'META.json',

@@ -6,6 +6,8 @@
  */
 import { join } from 'node:path';
 import { SwaError } from '../lib/errors/errors.js';
+import { parseExclusionKey } from '../facts/exclusion-key.js';
+import type { ExclusionRule } from '../facts/fact.js';
 import type { Span } from '../lib/time/buckets.js';
 import type { BatchView, PageCount, Subject, ValueCount, ViewMeta, VisitCell } from '../facts/views/view.js';
 import { BlockReader, type OnCell } from './block-reader.js';
@@ -22,7 +24,15 @@ import {
   type ReadIdentity,
 } from './identity.js';
 import { indexNamesOf, listingKey, valueKey, type IndexName } from './index-file.js';
-import { cellsName, fileNames, kindOf, kindsOf, oldestReadable, type Kind } from './layout.js';
+import {
+  cellsName,
+  fileNames,
+  firstWithExclusions,
+  kindOf,
+  kindsOf,
+  oldestReadable,
+  type Kind,
+} from './layout.js';
 import { readMeta, type StoredMeta } from './meta.js';
 import { SortedFile } from './sorted-file.js';
 import { forEachVisitHour } from './arrays/visits.js';
@@ -56,10 +66,12 @@ export class ViewReader implements BatchView {
     return this.#identity.get(table, key);
   };
   #found: { readonly subject?: Subject; readonly record?: BlockPlace | undefined } = {};
+  readonly #holdsExclusions: boolean;
   #closed = false;
 
-  constructor(dir: string, { view: meta, files }: StoredMeta) {
+  constructor(dir: string, { view: meta, files, format }: StoredMeta) {
     this.meta = meta;
+    this.#holdsExclusions = format >= firstWithExclusions;
     const open = <T extends { close(): void }>(
       name: string,
       from: (path: string, seal: FileSeal) => T,
@@ -77,7 +89,7 @@ export class ViewReader implements BatchView {
     try {
       this.#index = open(
         fileNames.index,
-        (path, seal) => new SortedFile(path, seal, indexNamesOf(dimensions)),
+        (path, seal) => new SortedFile(path, seal, indexNamesOf(dimensions, format)),
       );
       this.#identity = open(fileNames.identity, (path, seal) => new SortedFile(path, seal, identityNames));
       this.#cells = new Map(
@@ -141,6 +153,12 @@ export class ViewReader implements BatchView {
 
   idCountOf(person: string): number {
     return idCountOfPerson(this.#readIdentity, person) ?? 1;
+  }
+
+  exclusions(): readonly ExclusionRule[] {
+    this.#checkOpen();
+    if (!this.#holdsExclusions) return [];
+    return Array.from(this.#index.keys('exclusions'), (key) => parseExclusionKey(key.toString('utf8')));
   }
 
   /** The ids of every person of two or more, ascending, in order of their PersonIDs. */

@@ -8,6 +8,8 @@ import { createHash, type Hash } from 'node:crypto';
 import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { fsyncDir, writeFully } from '../lib/files/durable.js';
+import { exclusionKey } from '../facts/exclusion-key.js';
+import { compareUtf8, type ExclusionRule } from '../facts/fact.js';
 import type { ViewMeta } from '../facts/views/view.js';
 import type { WrittenBlock } from './arrays/written-block.js';
 import type { FileSeal } from './checked-file.js';
@@ -52,7 +54,10 @@ export class ViewWriter {
     this.#kinds = kindsOf(dimensions);
     this.#index = new SortedFileWriter(join(dir, fileNames.index), indexNamesOf(dimensions));
     this.#hashes = new Map(
-      [...this.#kinds, 'visits' as const].map((name): [IndexName, Hash] => [name, createHash('sha256')]),
+      [...this.#kinds, 'visits' as const, 'exclusions' as const].map((name): [IndexName, Hash] => [
+        name,
+        createHash('sha256'),
+      ]),
     );
   }
 
@@ -76,6 +81,15 @@ export class ViewWriter {
     const key = Buffer.from(domain);
     this.#index.add('visits', key, encoded);
     this.#addContent('visits', key, encoded);
+  }
+
+  /** All exclusions in force at the cut, each once, in any order. */
+  exclusions(rules: readonly ExclusionRule[]): void {
+    for (const text of rules.map(exclusionKey).toSorted(compareUtf8)) {
+      const key = Buffer.from(text);
+      this.#index.add('exclusions', key, nothing);
+      this.#addContent('exclusions', key, nothing);
+    }
   }
 
   /** One page, which is ASCII, of a domain's listing; all pages of a domain come together. Reads the URL before once more. */
@@ -159,6 +173,8 @@ export class ViewWriter {
     this.#listed = new Uint8Array(0);
   }
 }
+
+const nothing = new Uint8Array(0);
 
 function writeDurably(path: string, text: string): void {
   const fd = openSync(path, 'wx');

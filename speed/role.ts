@@ -209,6 +209,7 @@ class SpeedStatus {
       pageviews: sum((progress) => progress.pageviews),
       equivsAfterBatchCut: sum((progress) => progress.equivs),
       retractionsAfterBatchCut: sum((progress) => progress.retractions),
+      exclusionsAfterBatchCut: sum((progress) => progress.exclusions),
       deadLetters: sum((progress) => progress.deadLetters),
       repeats: sum((progress) => progress.repeats),
       refused,

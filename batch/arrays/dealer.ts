@@ -7,7 +7,15 @@ import { sumUp } from '../../lib/memory/counting-sort.js';
 import { hourMs } from '../../lib/time/buckets.js';
 import { nobody } from './people.js';
 import { factWords, fixedWords, type DealtBlock } from './dealt.js';
-import { isRepeat, timeOf, verdictOf, verdicts, type Deciding, type PageviewColumns } from './verdict.js';
+import {
+  isRepeat,
+  isRowExcluded,
+  timeOf,
+  verdictOf,
+  verdicts,
+  type Deciding,
+  type PageviewColumns,
+} from './verdict.js';
 
 /** The rows of a row group of a file of pageviews. */
 export interface GroupRows {
@@ -89,7 +97,7 @@ export class Dealer {
   ): DealtRows {
     const { url, agent, visitor, timestamp } = columns;
     const { shardOfRank, shards } = plan;
-    const { bots } = this.#tables;
+    const { bots, excluded, pageOfUrl } = this.#tables;
     const rankOfUrl = this.#rankOfUrl(plan);
     const { ranks, persons } = this.#lookUp(visitor, rows);
     const starts = new Uint32Array(shards + 1);
@@ -102,7 +110,8 @@ export class Dealer {
         bots[agent[row]] === 0 &&
         persons[row] !== nobody &&
         time >= timeStart &&
-        time < timeEnd;
+        time < timeEnd &&
+        (excluded === undefined || !isRowExcluded(excluded, columns, row, pageOfUrl[url[row]], time));
       if (mayCount && (repeats === undefined || !isRepeat(repeats, before + row))) {
         ranks[row] = rank;
         starts[shardOfRank[rank] + 1]++;

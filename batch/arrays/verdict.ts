@@ -1,5 +1,6 @@
 /** Which rows of pageviews count, and which are repeats of others that do. */
 import { timeEnd, timeStart } from '../../facts/fact.js';
+import { isExcluded, type ExcludedNumbers } from './excluded.js';
 import { nobody } from './people.js';
 
 /** The columns of a row group of pageviews, times as pairs of words, the low one first. */
@@ -7,6 +8,8 @@ export interface PageviewColumns {
   readonly url: Int32Array;
   readonly visitor: Int32Array;
   readonly agent: Int32Array;
+  /** Undefined where no exclusion is by import. */
+  readonly import: Int32Array | undefined;
   readonly timestamp: Int32Array;
   /** Numbers of the texts that dimensions read, as many as the run needs. */
   readonly texts: readonly Int32Array[];
@@ -20,13 +23,23 @@ export interface Deciding {
   readonly bots: Uint8Array;
   /** By visitor number two words, of which the first is `nobody` for a placeholder. */
   readonly ofVisitor: Uint32Array;
+  /** Undefined where nothing is. */
+  readonly excluded: ExcludedNumbers | undefined;
 }
 
 /** Why a row does not count; `counts` where it does. Invalid ones are of earlier versions' files: `decodeRecord` refuses them today. */
-export const verdicts = { counts: 0, noFact: 1, refusedUrl: 2, bot: 3, invalid: 4, repeat: 5 } as const;
+export const verdicts = {
+  counts: 0,
+  noFact: 1,
+  refusedUrl: 2,
+  bot: 3,
+  invalid: 4,
+  repeat: 5,
+  excluded: 6,
+} as const;
 
 export function verdictOf(
-  { pageOfUrl, bots, ofVisitor }: Deciding,
+  { pageOfUrl, bots, ofVisitor, excluded }: Deciding,
   columns: PageviewColumns,
   row: number,
 ): number {
@@ -37,7 +50,21 @@ export function verdictOf(
   const time = timeOf(columns.timestamp, row);
   if (time < timeStart || time >= timeEnd || ofVisitor[2 * columns.visitor[row]] === nobody)
     return verdicts.invalid;
+  if (excluded !== undefined && isRowExcluded(excluded, columns, row, pageOfUrl[url], time))
+    return verdicts.excluded;
   return verdicts.counts;
+}
+
+/** @param page 1 + its number */
+export function isRowExcluded(
+  excluded: ExcludedNumbers,
+  { visitor, agent, import: imports }: PageviewColumns,
+  row: number,
+  page: number,
+  time: number,
+): boolean {
+  const importId = imports === undefined ? 0 : imports[row];
+  return isExcluded(excluded, visitor[row], agent[row], importId, page, time);
 }
 
 export function timeOf(times: Int32Array, row: number): number {

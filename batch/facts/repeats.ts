@@ -1,6 +1,7 @@
 /** The star's pageviews as they are read for a run, and which of them are repeats. */
 import { readGroup } from '../../master-data/star/read-facts.js';
 import type { Star, StarFacts } from '../../master-data/star/star.js';
+import type { ExcludedNumbers } from '../arrays/excluded.js';
 import type { People } from '../arrays/people.js';
 import {
   markRepeats,
@@ -13,17 +14,27 @@ import {
 /** Columns of the texts that dimensions may read. */
 export type TextColumnName = 'agent' | 'referrer' | 'tags' | 'country';
 
-/** Throws `StarDamaged`. */
+/**
+ * Throws `StarDamaged`.
+ *
+ * @param readsImports where an exclusion is by import
+ */
 export function readPageviews(
   facts: StarFacts,
   group: number,
   texts: readonly TextColumnName[],
+  readsImports: boolean,
 ): PageviewColumns {
   const found = facts.groups[group];
   if (found === undefined) throw new RangeError(`${facts.path} has no row group ${group}`);
-  const names = [...new Set(['url', 'visitor', 'agent', 'timestamp', ...texts] as const)];
+  const ofImports = readsImports ? (['import'] as const) : [];
+  const names = [...new Set(['url', 'visitor', 'agent', 'timestamp', ...ofImports, ...texts] as const)];
   const columns = readGroup(facts.path, 'pageviews', found, names);
-  return { ...columns, texts: texts.map((name) => columns[name]) };
+  return {
+    ...columns,
+    import: readsImports ? columns.import : undefined,
+    texts: texts.map((name) => columns[name]),
+  };
 }
 
 /**
@@ -31,10 +42,15 @@ export function readPageviews(
  *
  * @param rowsOf how many rows of each file lie below the cut
  */
-export function findRepeats(star: Star, { ofVisitor }: People, rowsOf: readonly number[]): Repeats {
+export function findRepeats(
+  star: Star,
+  { ofVisitor }: People,
+  excluded: ExcludedNumbers | undefined,
+  rowsOf: readonly number[],
+): Repeats {
   const files = star.factsOf('pageviews');
   const { pageOfUrl, bots } = star;
-  const deciding = { pageOfUrl, bots, ofVisitor };
+  const deciding = { pageOfUrl, bots, ofVisitor, excluded };
   const pages: (Uint32Array | undefined)[] = [];
   return markRepeats(star.repeats(), rowsOf, (file, row) => {
     const facts = files[file];
@@ -49,7 +65,7 @@ function countedPages(deciding: Deciding, facts: StarFacts, rows: number): Uint3
   const pages = new Uint32Array(rows);
   let before = 0;
   for (let group = 0; group < facts.groups.length && before < rows; group++) {
-    const columns = readPageviews(facts, group, []);
+    const columns = readPageviews(facts, group, [], deciding.excluded?.imports !== undefined);
     writeCountedPages(deciding, columns, pages.subarray(before, before + columns.url.length));
     before += columns.url.length;
   }

@@ -3,4 +3,4 @@
 create temp table edge as
 select least(a, b) as lo, greatest(a, b) as hi, kind, timestamp, partition, "offset", event
 from equivs
-where a > 0 and b > 0 and kind > 0 and swa_is_time(timestamp);
+where a > 0 and b > 0 and kind in (1, 2) and swa_is_time(timestamp);

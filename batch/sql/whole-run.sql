@@ -1,8 +1,7 @@
--- The whole recomputation in plain SQL over the star: what a batch run must come to, to be read and to be held to
--- (batch/exact.ts). It is given the star's facts as pageview and equiv, its groups of pageviews that may be repeats as
--- repeat_group, and what is known of the numbers in them as url (page and domain), bot (agents), visitor (id and coupon;
--- placeholders are not there) and result. {values} makes of results what a pageview counts for in each dimension.
-
+-- The whole recomputation in plain SQL over the star: what a batch run must come to, to be read and to be held to (batch/exact.ts).
+-- Given are the star's facts as pageview and equiv (exclusions, too), its groups of pageviews that may be repeats as repeat_group,
+-- and what its numbers mean as url (page, domain), bot (agents), visitor (id, coupon; no placeholders), excluded (numbers of texts
+-- that exclusions mean) and result. {values} makes of results what a pageview counts for in each dimension.
 -- Edges. Of those with one event id, kind and pair the first counts; of all on a pair the latest wins.
 create temp table edge as
 select least(a.id, b.id) as lo, greatest(a.id, b.id) as hi, kind, timestamp, partition, "offset"
@@ -13,37 +12,39 @@ where kind > 0 and timestamp >= {timeStart} and timestamp < {timeEnd}
 qualify event = 0 or row_number() over (partition by event, kind, lo, hi order by partition, "offset") = 1;
 
 create temp table live_edge as
-select lo, hi from edge group by lo, hi
-having max_by(kind, (timestamp, partition, "offset")) = 1;
+select lo, hi from edge group by lo, hi having max_by(kind, (timestamp, partition, "offset")) = 1;
+
+-- Exclusions in force: of all facts that say the same the latest wins.
+create temp table live_exclusion as
+select exclusion from equiv where exclusion > 0 and kind > 2 and timestamp >= {timeStart} and timestamp < {timeEnd}
+group by exclusion having max_by(kind, (timestamp, partition, "offset")) = 3;
 
 -- Persons. The least id that an id reaches over live edges stands for it.
 create temp table reached as
 with recursive component(id, least) using key (id) as (
-  select unnest([lo, hi]) as id, id as least
-  from live_edge
+  select unnest([lo, hi]) as id, id as least from live_edge
   union
   select known.id, min(other.least)
   from recurring.component as known
   join (select lo as id, hi as neighbour from live_edge union all select hi, lo from live_edge) as edge using (id)
   join component as other on other.id = edge.neighbour
-  where other.least < known.least
-  group by known.id
+  where other.least < known.least group by known.id
 )
-select id, least, count(*) over (partition by least) as ids
-from component;
+select id, least, count(*) over (partition by least) as ids from component;
 
 create temp table person as
 select visitor, if(ids <= {maxIds}, least, id) as person from visitor join reached using (id);
 
--- Pageviews that count: their URL has a page, no bot, no placeholder, and of each group and page the first.
+-- Pageviews that count: their URL has a page, no bot, no placeholder, not excluded, and of each group and page the first.
 create temp table counted as
 select page, page_number, domain, tags, referrer, agent, country, coalesce(person.person, visitor.id) as person, timestamp
 from pageview
-join url using (url)
-join visitor using (visitor)
+join url using (url) join visitor using (visitor)
 anti join bot using (agent)
-left join person using (visitor)
-left join repeat_group using (file, row)
+anti join (from excluded semi join live_exclusion using (exclusion)) as x
+  on timestamp >= start and timestamp < stop
+  and number = case x.kind when 'visitor' then visitor when 'userAgent' then agent when 'importId' then import else page_number end
+left join person using (visitor) left join repeat_group using (file, row)
 where timestamp >= {timeStart} and timestamp < {timeEnd}
 qualify repeat_group.number is null
   or row_number() over (partition by repeat_group.number, page order by file, row) = 1;
@@ -53,8 +54,7 @@ create temp table cell as
 select kind, subject, span, bucket, count(*) as pageviews, list_sort(list(distinct coupon)) as coupons
 from (
   select timestamp, coupon, unnest([{kind: 'page', subject: page}, {kind: 'domain', subject: domain}] || {values}, recursive := true)
-  from counted
-  join visitor on visitor.id = counted.person
+  from counted join visitor on visitor.id = counted.person
 ),
 lateral (
   select unnest([

@@ -77,7 +77,7 @@ async function differencesOf(config: Config, id: Parameters<typeof viewPath>[1])
   const view = openViewAt(viewPath(config.dataDir, id));
   try {
     const limits = { tempDir: join(config.dataDir, 'exact'), memoryLimit: '512MB', threads: 1 };
-    return await exactDifferences({ star, dimensions: rules.dimensions, view, ...limits });
+    return await exactDifferences({ star, rules, view, ...limits });
   } finally {
     view.close();
   }

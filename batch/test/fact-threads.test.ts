@@ -10,6 +10,7 @@ const tables: WorkTables = {
   pageOfUrl: new Uint32Array(1),
   bots: new Uint8Array(1),
   ofVisitor: new Uint32Array(2),
+  excluded: undefined,
   pages: 1,
   seen: new Uint8Array(1),
 };

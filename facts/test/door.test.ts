@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { admit, maxTextBytes, type FactDefaults, type Warning } from '../door.js';
+import { admit, type FactDefaults, type Warning } from '../door.js';
+import { maxTextBytes } from '../ids.js';
 import { timeStart, type Fact } from '../fact.js';
 import { maxIdBytes } from '../ids.js';
 import { decodeRecord, encodeRecord } from '../record.js';

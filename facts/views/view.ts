@@ -2,7 +2,7 @@
  * What a view looks like to those who read it, whichever layer made it. The serving layer implements `BatchView`, the
  * speed layer `RealtimeView`; the query layer merges the two and knows nothing of their files.
  */
-import type { EquivEdge } from '../fact.js';
+import type { EquivEdge, ExclusionRule } from '../fact.js';
 import type { RulesVersions } from '../rules-versions.js';
 import type { Cut, Offset, Offsets, PartitionName } from '../../log/log.js';
 import type { Span } from '../../lib/time/buckets.js';
@@ -100,6 +100,8 @@ export interface BatchView {
   idsOf(person: string, limit?: number): readonly string[];
   /** How many they are. */
   idCountOf(person: string): number;
+  /** The exclusions before the cut that are in force, in no order: the realtime view of its generation goes by them, too. */
+  exclusions(): readonly ExclusionRule[];
   close(): void;
 }
 
@@ -133,6 +135,8 @@ export interface RealtimeView {
    * many as are kept: beyond a limit they are only counted, so there may be fewer than the two numbers say.
    */
   edges(from?: Partial<Offsets>): Iterable<EdgeBlock>;
+  /** Exclusions, and facts that take some back, between the two cuts: they wait for the next batch view. */
+  readonly exclusionsAfterBatchCut: number;
   /** Records set aside because they failed three times. */
   readonly deadLetters: number;
   /** Newest `receivedAt` applied, UTC ms; undefined while nothing was. */

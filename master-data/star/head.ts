@@ -18,7 +18,7 @@ import { nothing } from './append-file.js';
 import { noTexts } from './dictionary.js';
 
 /** Changes when the star's files change their meaning. */
-const format = 2;
+const format = 3;
 
 const count = z.number().int().nonnegative();
 const appendSchema = z.object({ sizeBytes: count, crc: count });
@@ -45,8 +45,10 @@ const headSchema = z.object({
     referrers: dictionarySchema,
     tags: dictionarySchema,
     countries: dictionarySchema,
+    imports: dictionarySchema,
     /** Event ids of edges. */
     events: dictionarySchema,
+    exclusions: dictionarySchema,
   }),
   /** A coupon for each visitor, 0 for a placeholder. */
   coupons: appendSchema,
@@ -77,7 +79,9 @@ export function emptyHead(rules: Rules): Head {
       referrers: noTexts,
       tags: noTexts,
       countries: noTexts,
+      imports: noTexts,
       events: noTexts,
+      exclusions: noTexts,
     },
     coupons: nothing,
     results: { versions: rules.versions, generation: 0, files: {} },

@@ -108,13 +108,15 @@ async function addFiles(options: StarOptions, head: Head, missing: readonly Snap
     countries: dictionary('countries', (bytes, from, to) =>
       results.addText('country', textOf(bytes, from, to)),
     ),
+    imports: dictionary('imports', () => undefined),
     events: dictionary('events', () => undefined),
+    exclusions: dictionary('exclusions', () => undefined),
   };
   const files = new Map(head.files.map((file) => [file.of, file]));
   try {
     if (missing.length > 0) {
       await withDuckDb(options, missing, async (connection, functions) => {
-        for (const name of ['visitors', 'agents', 'countries', 'events'] as const)
+        for (const name of ['visitors', 'agents', 'countries', 'imports', 'events', 'exclusions'] as const)
           functions.numbers(`swa_${name}`, (column, numbers) => texts[name].read(column, numbers));
         // What varies behind the parts that rules read would fill the dictionaries for nothing.
         functions.numbers('swa_referrers', (column, numbers) => {
@@ -152,7 +154,9 @@ async function addFiles(options: StarOptions, head: Head, missing: readonly Snap
         referrers: texts.referrers.commit(),
         tags: texts.tags.commit(),
         countries: texts.countries.commit(),
+        imports: texts.imports.commit(),
         events: texts.events.commit(),
+        exclusions: texts.exclusions.commit(),
       },
       coupons: coupons.commit(),
       results: results.commit(),

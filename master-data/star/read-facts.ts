@@ -17,10 +17,11 @@ export const starColumns = {
     referrer: int,
     tags: int,
     country: int,
+    import: int,
     timestamp: long,
     event: long,
   },
-  equivs: { a: int, b: int, kind: int, event: int, timestamp: long, offset: long },
+  equivs: { a: int, b: int, kind: int, event: int, exclusion: int, timestamp: long, offset: long },
 } as const satisfies Readonly<Record<Topic, Readonly<Record<string, number>>>>;
 
 /** The values of some columns of a row group, in memory of their own. Throws `StarDamaged`. */

@@ -5,7 +5,7 @@
  *
  *   HEAD.json            how much of each file counts (head.ts)
  *   <sha256>.facts       the facts of the master file with that hash, in Parquet
- *   urls, visitors, agents, referrers, tags, countries, events      texts, numbered from 1
+ *   urls, visitors, agents, referrers, tags, countries, imports, events, exclusions      texts, numbered from 1
  *   coupons              of each visitor
  *   url-pages-<n>, ...   what the rules make of the texts
  *   repeats-<hash>       groups of pageviews that may be repeats of each other
@@ -91,13 +91,18 @@ export class Star {
     return words(this.#result(resultName(result)), result.text === 'page' ? 0 : 1);
   }
 
+  /** How many texts a dictionary has: their numbers are 1 to this. */
+  textCount(name: 'visitors' | 'agents' | 'imports'): number {
+    return this.#head.texts[name].count;
+  }
+
   /** In order of the snapshot's files. */
   factsOf(topic: Topic): readonly StarFacts[] {
     return this.facts.filter((each) => each.topic === topic);
   }
 
   /** All texts of a dictionary, many at a time, from number 1 on. Throws `StarDamaged`. */
-  texts(name: 'urls' | 'visitors'): Generator<TextSpans> {
+  texts(name: 'urls' | 'visitors' | 'agents' | 'imports' | 'exclusions'): Generator<TextSpans> {
     return readTexts(join(this.#dir, name), this.#head.texts[name]);
   }
 

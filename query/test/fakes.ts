@@ -214,6 +214,10 @@ export class FakeBatchView implements BatchView {
     return this.#mapping.get(visitor) ?? visitor;
   }
 
+  exclusions(): [] {
+    return [];
+  }
+
   idCountOf(person: string): number {
     return this.idsOf(person).length;
   }
@@ -233,6 +237,7 @@ export interface FakeRealtimeOptions {
   /** Edges besides those, beyond what is kept. */
   readonly equivs?: number;
   readonly retractions?: number;
+  readonly exclusions?: number;
   readonly cut?: number;
 }
 
@@ -241,6 +246,7 @@ export class FakeRealtimeView implements RealtimeView {
   readonly cut: RealtimeView['cut'];
   readonly equivsAfterBatchCut: number;
   readonly retractionsAfterBatchCut: number;
+  readonly exclusionsAfterBatchCut: number;
   readonly deadLetters = 0;
   readonly lastReceivedAt = Date.UTC(2026, 0, 2);
   readonly #cells: Cells;
@@ -256,6 +262,7 @@ export class FakeRealtimeView implements RealtimeView {
     this.cut = { logId, next: nextOf(options.cut ?? base + views.length, edgesEnd) };
     this.equivsAfterBatchCut = this.#edges.length - retractions + (options.equivs ?? 0);
     this.retractionsAfterBatchCut = retractions + (options.retractions ?? 0);
+    this.exclusionsAfterBatchCut = options.exclusions ?? 0;
     this.#cells = new Cells(views, (id) => batch.personOf(id), batch.meta.lgK);
   }
 

@@ -1,6 +1,6 @@
 /**
- * Which pageviews of a slice would count, as long as they are no repeats: those whose URL has a page and whose agent is no
- * known bot's, by the shared rules. The topology asks it for what it counts, and for what came before a generation's cut
+ * Which pageviews of a slice would count, as long as they are no repeats: those whose URL has a page, whose agent is no
+ * known bot's, and that no exclusion of the generation leaves out, by the shared rules. The topology asks it for what it counts, and for what came before a generation's cut
  * (prime-repeats.ts), so that both decide alike what makes a later one a repeat.
  *
  * Each look-up is a loop of its own over the slice, behind one that only touches what it will look at. All of them go to
@@ -8,12 +8,19 @@
  * a typed array took a twentieth of this thread's time.
  */
 import { repeatKeys } from '../../facts/repeat.js';
+import { Exclusions, isWithinTimes, type Times } from '../../facts/exclusions.js';
 import type { Rules } from '../../facts/rules.js';
+import type { BatchView } from '../../facts/views/view.js';
 import { hashWords, type KeyedHash } from '../../lib/memory/keyed-hash.js';
+import { RecentObjects } from '../../lib/memory/recent-objects.js';
 import { BotAgents } from './bot-agents.js';
 import type { Page, PageCache } from './page-cache.js';
 import { hashAt, rowWords, type PageviewColumns } from './pageview-columns.js';
 import type { PartitionWork } from '../generations/partition-work.js';
+
+/** The texts of a row that exclusions go by; its page is known already. */
+const excludingFields = ['visitor', 'userAgent', 'importId'] as const;
+const rememberedTexts = 65_536;
 
 /** Eventid, visitor and page lie one after the other in a row, as keys want them. */
 const keyPartsAt = hashAt.eventId;
@@ -32,8 +39,17 @@ export interface CountablePageviews {
 export class CountingRules {
   readonly #bots: BotAgents;
   readonly #hash: KeyedHash;
+  readonly #exclusions: Exclusions;
+  /** Of the fields that exclusions are by: hash of the text -> when pageviews with it are left out. */
+  readonly #excluded: readonly ExcludedTexts[];
+  readonly #excludedPages = new WeakMap<Page, Times>();
 
-  constructor(rules: Rules, hash: KeyedHash) {
+  /** @param view whose exclusions count: those of its generation */
+  constructor(rules: Rules, hash: KeyedHash, view: Pick<BatchView, 'exclusions'>) {
+    this.#exclusions = new Exclusions(view.exclusions(), rules.url);
+    this.#excluded = excludingFields
+      .filter((field) => this.#exclusions.has(field))
+      .map((field) => ({ field, recent: new RecentObjects<Times>(rememberedTexts) }));
     this.#bots = new BotAgents(rules.bots);
     this.#hash = hash;
   }
@@ -43,7 +59,11 @@ export class CountingRules {
     const refused = new Map<string, number>();
     const wanted = this.#withoutBots(pageviews);
     count(refused, 'known bot', pageviews.length - wanted.length);
-    const { rows, pages } = withPages(cache, pageviews, wanted, refused);
+    const { rows, pages } = this.#withoutExcluded(
+      pageviews,
+      withPages(cache, pageviews, wanted, refused),
+      refused,
+    );
     return { rows, pages, keys: repeatKeys(this.#hash, pageviews.hashes, keyPartsAt, rowWords), refused };
   }
 
@@ -61,6 +81,39 @@ export class CountingRules {
     }
   }
 
+  #withoutExcluded(pageviews: PageviewColumns, found: RowPages, refused: Map<string, number>): RowPages {
+    if (this.#exclusions.isEmpty) return found;
+    const isKept = found.pages.map((page, i) => !this.#isExcluded(pageviews, found.rows[i] ?? 0, page));
+    const pages = found.pages.filter((_, i) => isKept[i]);
+    count(refused, 'excluded', found.pages.length - pages.length);
+    return { rows: found.rows.filter((_, i) => isKept[i]), pages };
+  }
+
+  #isExcluded(pageviews: PageviewColumns, row: number, page: Page): boolean {
+    const time = pageviews.timestamps[row] ?? 0;
+    if (isWithinTimes(this.#timesOfPage(page), time)) return true;
+    return this.#excluded.some(({ field, recent }) => {
+      const at = rowWords * row + hashAt[field];
+      const times =
+        recent.get(pageviews.hashes, at) ??
+        recent.set(
+          pageviews.hashes,
+          at,
+          this.#exclusions.timesOf(field, pageviews.text(row, field)) ?? never,
+        );
+      return isWithinTimes(times, time);
+    });
+  }
+
+  #timesOfPage(page: Page): Times {
+    let times = this.#excludedPages.get(page);
+    if (times === undefined) {
+      times = this.#exclusions.timesOf('urlPrefix', page.name) ?? never;
+      this.#excludedPages.set(page, times);
+    }
+    return times;
+  }
+
   #withoutBots(pageviews: PageviewColumns): Int32Array {
     const { hashes } = pageviews;
     const kept = new Int32Array(pageviews.length);
@@ -75,13 +128,22 @@ export class CountingRules {
   }
 }
 
+type RowPages = Pick<CountablePageviews, 'rows' | 'pages'>;
+
+const never: Times = [];
+
+interface ExcludedTexts {
+  readonly field: (typeof excludingFields)[number];
+  readonly recent: RecentObjects<Times>;
+}
+
 /** The rows whose URL has a page, and that page; why the others have none is counted. */
 function withPages(
   cache: PageCache,
   pageviews: PageviewColumns,
   wanted: Int32Array,
   refused: Map<string, number>,
-): Pick<CountablePageviews, 'rows' | 'pages'> {
+): RowPages {
   const { hashes } = pageviews;
   cache.prefetch(hashes, hashAt.url, rowWords);
   const rows = new Int32Array(wanted.length);

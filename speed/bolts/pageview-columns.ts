@@ -18,14 +18,15 @@ export const hashAt = {
   userAgent: hashWords * rowHashes.indexOf('userAgent'),
   referrer: hashWords * rowHashes.indexOf('referrer'),
   country: hashWords * rowHashes.indexOf('country'),
+  importId: hashWords * rowHashes.indexOf('importId'),
   eventId: hashWords * rowHashes.indexOf('eventId'),
   visitor: hashWords * rowHashes.indexOf('visitor'),
   page: hashWords * rowHashes.indexOf('page'),
 };
 
 /** Where a text lies in its record: words of a row of `#spans`, and where those of a field begin. */
-const spanWords = 10;
-const spanAt = { visitor: 0, url: 2, userAgent: 4, referrer: 6, country: 8 };
+const spanWords = 12;
+const spanAt = { visitor: 0, url: 2, userAgent: 4, referrer: 6, country: 8, importId: 10 };
 
 export class PageviewColumns {
   readonly timestamps: Float64Array;
@@ -47,7 +48,7 @@ export class PageviewColumns {
 
   /** A pageview as it was just read from the record, whose bytes began at `start`. */
   addPlain(offset: Offset, record: Uint8Array, plain: PlainPageview, start: number): void {
-    const { timestamp, visitor, url, userAgent, referrer, country } = plain;
+    const { timestamp, visitor, url, userAgent, referrer, country, importId } = plain;
     const row = this.#add(offset, record, timestamp);
     const spans = this.#spans;
     const from = spanWords * row;
@@ -61,6 +62,8 @@ export class PageviewColumns {
     spans[from + 7] = referrer.to - start;
     spans[from + 8] = country.from - start;
     spans[from + 9] = country.to - start;
+    spans[from + 10] = importId.from - start;
+    spans[from + 11] = importId.to - start;
   }
 
   /** A pageview decoded from the record. */

@@ -2,7 +2,7 @@
  * Reads slices of the log: of each record what the speed layer goes by. A record as our own encoder writes it is never
  * decoded: its texts go on as hashes (facts/plain-pageview.ts).
  */
-import type { Pageview } from '../../facts/fact.js';
+import { isExclusion, type Pageview } from '../../facts/fact.js';
 import { hashedFields, PlainPageview, recordsFrom } from '../../facts/plain-pageview.js';
 import { decodeRecord } from '../../facts/record.js';
 import { hashWords, slackBytes, type HashKernels, type KeyedHash } from '../../lib/memory/keyed-hash.js';
@@ -22,6 +22,8 @@ export interface SliceRecords {
   readonly pageviews: PageviewColumns;
   /** Equiv facts and retractions, ascending by offset. */
   readonly edges: readonly WaitingEdge[];
+  /** How many exclusions, and facts that take some back. */
+  readonly exclusions: number;
   /** Records that are no facts of their topic, by reason. */
   readonly invalid: ReadonlyMap<string, number>;
   /** -1 for none. */
@@ -61,6 +63,7 @@ export class SliceReader {
     const pageviews = new PageviewColumns(to - from);
     const invalid = new Map<string, number>();
     const edges: WaitingEdge[] = [];
+    let exclusions = 0;
     let lastReceivedAt = -1;
     for (let i = from; i < to; i++) {
       const value = values[i];
@@ -82,11 +85,12 @@ export class SliceReader {
       if (fact.type === 'pageview') {
         pageviews.add(offset, value, fact);
         this.#putHashes(fact, row);
-      } else edges.push({ ...fact, offset });
+      } else if (isExclusion(fact)) exclusions++;
+      else edges.push({ ...fact, offset });
     }
     const hashes = hashesAt / 4;
     pageviews.hashes = this.#words.slice(hashes, hashes + rowWords * pageviews.length);
-    return { pageviews, edges, invalid, lastReceivedAt };
+    return { pageviews, edges, exclusions, invalid, lastReceivedAt };
   }
 
   /** Copies the records into the memory; those that lie one after the other, as the log reads them, go together. */

@@ -106,7 +106,7 @@ export class Generation {
     this.#failed = failed;
     this.#now = options.monotonic ?? (() => performance.now());
     this.#add(prepared);
-    const rules = new CountingRules(options.rules, options.hash);
+    const rules = new CountingRules(options.rules, options.hash, options.view);
     const persons = new PersonCoupons(options.view);
     const values = new DimensionValues(options.rules.dimensions, options.hash);
     const onError = (error: unknown): void => void (this.#lastError = error);

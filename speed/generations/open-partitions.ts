@@ -76,7 +76,7 @@ export async function openPartitions(options: PartitionOptions): Promise<OpenPar
       size: options.dedupWindow,
       consumer: consumerOf(options),
       reader: new SliceReader(hash),
-      rules: new CountingRules(options.rules, hash),
+      rules: new CountingRules(options.rules, hash, view),
       ...(signal === undefined ? {} : { signal }),
     });
     return { stores, work };

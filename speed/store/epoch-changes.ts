@@ -45,6 +45,7 @@ export interface Tally extends Omit<PartitionNotes, 'edges'> {
 /** What there is to note about records besides the cells they change. */
 export interface PartitionNotes {
   readonly edges: readonly WaitingEdge[];
+  readonly exclusions: number;
   readonly deadLetters: number;
   /** Pageviews that were counted before. */
   readonly repeats: number;
@@ -109,6 +110,7 @@ class Epoch {
   readonly #combinationCells: number[] = [];
   #combinationOfViews = new Uint32Array(0);
   readonly #edges: WaitingEdge[] = [];
+  #exclusions = 0;
   #deadLetters = 0;
   #repeats = 0;
   #lastReceivedAt = -1;
@@ -129,7 +131,8 @@ class Epoch {
     this.#viewsEnd = end;
   }
 
-  addNotes({ edges, deadLetters, repeats, lastReceivedAt, refused }: PartitionNotes): void {
+  addNotes({ edges, exclusions, deadLetters, repeats, lastReceivedAt, refused }: PartitionNotes): void {
+    this.#exclusions += exclusions;
     for (const edge of edges) this.#edges.push(edge);
     this.#deadLetters += deadLetters;
     this.#repeats += repeats;
@@ -165,6 +168,7 @@ class Epoch {
         toHour,
         equivs: this.#edges.length - retractions,
         retractions,
+        exclusions: this.#exclusions,
         deadLetters: this.#deadLetters,
         repeats: this.#repeats,
         lastReceivedAt: this.#lastReceivedAt,

@@ -253,6 +253,7 @@ class RealtimeSnapshot implements RealtimeView {
   readonly cut: RealtimeView['cut'];
   readonly equivsAfterBatchCut: number;
   readonly retractionsAfterBatchCut: number;
+  readonly exclusionsAfterBatchCut: number;
   readonly deadLetters: number;
   readonly lastReceivedAt: number | undefined;
   readonly #open: OpenGeneration;
@@ -272,6 +273,7 @@ class RealtimeSnapshot implements RealtimeView {
     };
     this.equivsAfterBatchCut = parts.reduce((sum, { progress }) => sum + progress.equivs, 0);
     this.retractionsAfterBatchCut = parts.reduce((sum, { progress }) => sum + progress.retractions, 0);
+    this.exclusionsAfterBatchCut = parts.reduce((sum, { progress }) => sum + progress.exclusions, 0);
     this.deadLetters = parts.reduce((sum, { progress }) => sum + progress.deadLetters, 0);
     const newest = Math.max(...parts.map(({ progress }) => progress.lastReceivedAt ?? -1));
     this.lastReceivedAt = newest < 0 ? undefined : newest;

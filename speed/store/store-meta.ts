@@ -56,6 +56,8 @@ export interface Progress {
   readonly retractions: number;
   /** How many of the two the store holds: the first ones. */
   readonly keptEdges: number;
+  /** Exclusions, and facts that take some back. */
+  readonly exclusions: number;
   readonly deadLetters: number;
   /** Pageviews that were counted before. */
   readonly repeats: number;
@@ -73,6 +75,7 @@ export function startProgress(from: Offset): Progress {
     equivs: 0,
     retractions: 0,
     keptEdges: 0,
+    exclusions: 0,
     deadLetters: 0,
     repeats: 0,
     refused: {},
@@ -94,6 +97,7 @@ export function progressAfter(before: Progress, next: Offset, tally: Tally, kept
     equivs: before.equivs + tally.equivs,
     retractions: before.retractions + tally.retractions,
     keptEdges: before.keptEdges + keptEdges,
+    exclusions: before.exclusions + tally.exclusions,
     deadLetters: before.deadLetters + tally.deadLetters,
     repeats: before.repeats + tally.repeats,
     refused,
@@ -123,6 +127,7 @@ const progressSchema = z.object({
   equivs: count,
   retractions: count,
   keptEdges: count,
+  exclusions: count.default(0), // the versions before took them for invalid records
   deadLetters: count,
   repeats: count,
   refused: z.record(z.string(), count),

@@ -147,7 +147,7 @@ class Speed {
     assertRealtimeEquals(snapshot, realtimeTally(ledger, generation, this.log.end()), lgK);
     snapshot.release();
     await realtime.close();
-    const lookBack = { from: cut.next, size: window };
+    const lookBack = { window: { from: cut.next, size: window } };
     const all = countedViews(ledger, rules, lookBack).uncounted.repeat;
     const covered = countedViews(before(ledger, cut.next), rules, lookBack).uncounted.repeat;
     assert.equal(this.counted().repeats, all - covered, 'repeats');

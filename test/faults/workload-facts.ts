@@ -1,6 +1,6 @@
 /** What the workload is made of; read by the process under the shim and by the test that checks on it. */
 import { configWith, type Config } from '../../lib/config/config.js';
-import type { Fact } from '../../facts/fact.js';
+import type { EquivEdge, Pageview } from '../../facts/fact.js';
 import { equiv, hour0, pageview, rules } from '../../speed/test/facts.js';
 import { hourMs } from '../../lib/time/buckets.js';
 
@@ -24,7 +24,7 @@ export function workloadConfig(dataDir: string): Config {
 }
 
 /** The fact of a number, always the same. */
-export function workloadFact(i: number): Fact {
+export function workloadFact(i: number): Pageview | EquivEdge {
   const eventId = `fact-${i}`;
   if (i % 4 === 3) return equiv(`user:${i}`, `user:${i % 3}`, { eventId });
   return pageview(`user:${i % 7}`, `https://example.com/${i % 3}`, {

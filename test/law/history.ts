@@ -4,6 +4,7 @@
  * and made smaller.
  */
 import fc from 'fast-check';
+import { exclusionKinds } from '../../facts/fact.js';
 import { forms, invalidRecords, pages, times, visitors } from './records.js';
 
 export interface ViewSpec {
@@ -16,6 +17,7 @@ export interface ViewSpec {
   readonly agent: number;
   readonly referrer: number;
   readonly country: number;
+  readonly importId: number;
   readonly form: (typeof forms)[number];
 }
 
@@ -26,6 +28,18 @@ export interface EdgeSpec {
   readonly b: number;
   readonly retract: boolean;
   /** Of few: many edges share one. */
+  readonly time: number;
+  readonly form: (typeof forms)[number];
+}
+
+/** Of few values and few times, so that exclusions and what takes them back meet, and meet pageviews. */
+export interface ExclusionSpec {
+  readonly kind: 'exclusion';
+  readonly partition: number;
+  readonly by: number;
+  readonly value: number;
+  readonly limits: number;
+  readonly include: boolean;
   readonly time: number;
   readonly form: (typeof forms)[number];
 }
@@ -44,7 +58,8 @@ export interface AgainSpec {
     | 'subject' // another page; the other type of edge
     | 'spelling' // of the page; the ends of the pair swapped
     | 'userAgent'
-    | 'referrer';
+    | 'referrer'
+    | 'importId';
   readonly to: number;
 }
 
@@ -54,7 +69,7 @@ export interface InvalidSpec {
   readonly partition: number;
 }
 
-export type RecordSpec = ViewSpec | EdgeSpec | AgainSpec | InvalidSpec;
+export type RecordSpec = ViewSpec | EdgeSpec | ExclusionSpec | AgainSpec | InvalidSpec;
 
 export type Step =
   | RecordSpec
@@ -101,6 +116,7 @@ const view: fc.Arbitrary<ViewSpec> = fc.record({
   agent: fc.nat(7),
   referrer: fc.oneof(fc.constant(0), fc.nat(11)),
   country: fc.nat(5),
+  importId: fc.oneof(fc.constant(0), fc.nat(4)),
   form,
 });
 
@@ -110,6 +126,17 @@ const edge: fc.Arbitrary<EdgeSpec> = fc.record({
   a: early(12, visitors.length),
   b: early(12, visitors.length),
   retract: fc.nat(2).map((chance) => chance === 0),
+  time: fc.nat(2),
+  form,
+});
+
+const exclusion: fc.Arbitrary<ExclusionSpec> = fc.record({
+  kind: fc.constant('exclusion' as const),
+  partition: fc.nat(maxEquivPartitions - 1),
+  by: fc.nat(exclusionKinds.length - 1),
+  value: fc.nat(11),
+  limits: fc.nat(7),
+  include: fc.boolean(),
   time: fc.nat(2),
   form,
 });
@@ -128,6 +155,7 @@ const again: fc.Arbitrary<AgainSpec> = fc.record({
     'spelling' as const,
     'userAgent' as const,
     'referrer' as const,
+    'importId' as const,
   ),
   to: fc.nat(7),
 });
@@ -141,6 +169,7 @@ const invalid: fc.Arbitrary<InvalidSpec> = fc.record({
 const record = fc.oneof(
   { weight: 12, arbitrary: view },
   { weight: 4, arbitrary: edge },
+  { weight: 1, arbitrary: exclusion },
   { weight: 5, arbitrary: again },
   { weight: 1, arbitrary: invalid },
 );

@@ -1,10 +1,29 @@
 /** Those who write a history's records into the log, and the ledger of what the records mean. */
-import type { EquivEdge, Fact, Pageview } from '../../facts/fact.js';
+import {
+  exclusionKinds,
+  isEdge,
+  type EquivEdge,
+  type Exclusion,
+  type Fact,
+  type Pageview,
+} from '../../facts/fact.js';
 import { parsePartitionName, partitionName, type PartitionName, type Topic } from '../../log/log.js';
 import type { MemoryLog } from '../../speed/test/memory-log.js';
 import type { Placed } from '../oracle/oracle.js';
 import type { AgainSpec, RecordSpec } from './history.js';
-import { forms, invalidBytes, pages, pick, start, times, visitors, withText, write } from './records.js';
+import {
+  excludedTimes,
+  excludedValues,
+  forms,
+  invalidBytes,
+  pages,
+  pick,
+  start,
+  times,
+  visitors,
+  withText,
+  write,
+} from './records.js';
 
 interface Told extends Placed {
   readonly value: Uint8Array;
@@ -37,13 +56,27 @@ export class Producers {
         const place = this.#partition('pageviews', spec.partition);
         const ofAgent = withText(fact, 'userAgent', spec.agent);
         const told = withText(withText(ofAgent, 'referrer', spec.referrer), 'country', spec.country);
-        return this.#put(place, told, spec.form, spec.page);
+        const imported = withText(told, 'importId', spec.importId);
+        return this.#put(place, imported, spec.form, spec.page);
       }
       case 'edge': {
         const fact: EquivEdge = {
           type: spec.retract ? 'retract' : 'equiv',
           a: pick(visitors, spec.a),
           b: pick(visitors, spec.b),
+          timestamp: start + spec.time,
+          eventId: this.#eventId(),
+          receivedAt: start,
+        };
+        return this.#put(this.#partition('equivs', spec.partition), fact, spec.form, 0);
+      }
+      case 'exclusion': {
+        const by = pick(exclusionKinds, spec.by);
+        const fact: Exclusion = {
+          type: spec.include ? 'include' : 'exclude',
+          by,
+          value: pick(excludedValues[by], spec.value),
+          ...pick(excludedTimes, spec.limits),
           timestamp: start + spec.time,
           eventId: this.#eventId(),
           receivedAt: start,
@@ -86,7 +119,8 @@ export class Producers {
     else if (fact.type === 'pageview') {
       const toPage = spec.change === 'subject' ? spec.to : page;
       this.#put(partition, changedView(fact, spec, toPage), 'ours', toPage);
-    } else this.#put(partition, changedEdge(fact, spec), 'ours', 0);
+    } else if (isEdge(fact)) this.#put(partition, changedEdge(fact, spec), 'ours', 0);
+    else this.#put(partition, changedExclusion(fact, spec), 'ours', 0);
   }
 
   #put(partition: PartitionName, fact: Fact, form: (typeof forms)[number], page: number): void {
@@ -95,7 +129,7 @@ export class Producers {
 
   #append(partition: PartitionName, fact: Fact, value: Uint8Array, page: number): void {
     const offset = this.#log.put(partition, value);
-    if (fact.type !== 'pageview' && fact.a === fact.b) this.invalid++;
+    if (isEdge(fact) && fact.a === fact.b) this.invalid++;
     else this.ledger.push({ partition, offset, fact, value, page });
   }
 }
@@ -103,7 +137,8 @@ export class Producers {
 function changedView(fact: Pageview, { change, to }: AgainSpec, page: number): Pageview {
   if (change === 'time') return { ...fact, timestamp: pick(times, to) };
   if (change === 'ids') return { ...fact, visitor: pick(visitors, to * 7) };
-  if (change === 'userAgent' || change === 'referrer') return withText(fact, change, to);
+  if (change === 'userAgent' || change === 'referrer' || change === 'importId')
+    return withText(fact, change, to);
   return { ...fact, url: pick(pick(pages, page), to) };
 }
 
@@ -111,5 +146,11 @@ function changedEdge(fact: EquivEdge, { change, to }: AgainSpec): EquivEdge {
   if (change === 'subject') return { ...fact, type: fact.type === 'equiv' ? 'retract' : 'equiv' };
   if (change === 'ids') return { ...fact, b: pick(visitors, to * 7) };
   if (change === 'spelling') return { ...fact, a: fact.b, b: fact.a };
+  return { ...fact, timestamp: start + (to % 3) };
+}
+
+function changedExclusion(fact: Exclusion, { change, to }: AgainSpec): Exclusion {
+  if (change === 'subject') return { ...fact, type: fact.type === 'exclude' ? 'include' : 'exclude' };
+  if (change === 'ids') return { ...fact, value: pick(excludedValues[fact.by], to) };
   return { ...fact, timestamp: start + (to % 3) };
 }

@@ -1,5 +1,5 @@
 /** What histories are made of: ids, pages, times, ways to write a fact as JSON, and records that are not facts. */
-import type { EquivEdge, Fact, Pageview } from '../../facts/fact.js';
+import type { EquivEdge, ExclusionKind, ExclusionRule, Fact, Pageview } from '../../facts/fact.js';
 import type { Topic } from '../../log/log.js';
 
 /** The first hour of a month, so that the hours before lie in another day and another month. */
@@ -100,6 +100,8 @@ const referrers = [
   `https://search.example/${'long/'.repeat(400)}`,
 ];
 
+const imports = [undefined, 'import 1', 'import 2', 'import-é', ''];
+
 const countries = [undefined, 'DE', 'de', 'US', '', 'Germany'];
 
 export function pick<T>(from: readonly T[], at: number): T {
@@ -109,16 +111,58 @@ export function pick<T>(from: readonly T[], at: number): T {
 }
 
 /** What a pageview may say of the one who views and of where he comes from. */
-const optionalTexts = { userAgent: agents, referrer: referrers, country: countries } as const;
+const optionalTexts = {
+  userAgent: agents,
+  referrer: referrers,
+  country: countries,
+  importId: imports,
+} as const;
 export type OptionalText = keyof typeof optionalTexts;
 
 /** The fact with one of its optional texts taken from the list of that. */
 export function withText(fact: Pageview, text: OptionalText, at: number): Pageview {
-  const { userAgent, referrer, country, ...bare } = fact;
+  const { userAgent, referrer, country, importId, ...bare } = fact;
   const from = optionalTexts[text];
-  const texts = { userAgent, referrer, country, [text]: from[at % from.length] };
+  const texts = { userAgent, referrer, country, importId, [text]: from[at % from.length] };
   return { ...bare, ...Object.fromEntries(Object.entries(texts).filter(([, value]) => value !== undefined)) };
 }
+
+// ---- What is excluded
+
+/** By kind: texts that pageviews have, in their own spelling and in others, and one that none has. */
+export const excludedValues: Readonly<Record<ExclusionKind, readonly string[]>> = {
+  visitor: ['cookie:1', 'cookie:2', 'cookie:3', '\u{1F600}', 'user:zoë', '\uFEFFcookie:1', 'cookie:nobody'],
+  importId: ['import 1', 'import 2', 'import-é', 'import 9'],
+  urlPrefix: [
+    'https://example.com/',
+    'HTTPS://EXAMPLE.com:443/a',
+    'https://example.com/a/',
+    'http://www.example.org/%c3%bc',
+    'http://blog.example.co.uk',
+    'https://example.com/lo',
+    'https://example.com/lo/',
+    'https://example.net/',
+    'no URL',
+  ],
+  userAgent: [
+    'Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0',
+    'Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101',
+    'ü',
+    crawler,
+  ],
+};
+
+/** Limits of the times that are excluded; most often there is none. */
+export const excludedTimes: readonly Pick<ExclusionRule, 'from' | 'to'>[] = [
+  {},
+  {},
+  {},
+  {},
+  { from: start },
+  { to: start + hourMs },
+  { from: start + 7 * minuteMs, to: start + hourMs + 30 * minuteMs },
+  { from: start - 26 * hourMs, to: start },
+];
 
 // ---- Ways to write a fact
 
@@ -191,6 +235,12 @@ export const invalidRecords: readonly (readonly [Topic, string])[] = [
   json('equivs', { ...edge, b: 'cookie:0' }),
   json('equivs', { ...edge, a: { id: 'cookie:0' } }),
   json('equivs', { ...edge, timestamp: 1e16 }),
+  json('equivs', { ...edge, type: 'exclude' }),
+  json('equivs', { ...edge, type: 'exclude', by: 'url', value: 'https://example.com/' }),
+  json('equivs', { ...edge, type: 'exclude', by: 'visitor', value: '' }),
+  json('equivs', { ...edge, type: 'include', by: 'visitor', value: 'null' }),
+  json('equivs', { ...edge, type: 'exclude', by: 'visitor', value: 'cookie:1', from: 0.5 }),
+  json('pageviews', { ...edge, type: 'exclude', by: 'visitor', value: 'cookie:1' }),
 ];
 
 export function invalidBytes(at: number): { readonly topic: Topic; readonly value: Uint8Array } {

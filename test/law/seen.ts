@@ -1,3 +1,5 @@
+import { exclusionKinds } from '../../facts/fact.js';
+
 /** What the histories held and what was compared: a law that met nothing proves nothing. */
 export class Seen {
   facts = 0;
@@ -10,6 +12,15 @@ export class Seen {
   lateFacts = 0;
   bots = 0;
   edgesAfterCut = 0;
+  exclusionsAfterCut = 0;
+  /** Pageviews that a batch view leaves out, by kind of the exclusion; one by several kinds counts for each. */
+  readonly excluded: Record<string, number> = {};
+  /** Pageviews after a batch view's cut that the speed layer leaves out. */
+  excludedAfterCut = 0;
+  /** Exclusions that a later fact has taken back. */
+  includes = 0;
+  /** Repeats that count, since the first of their kind is excluded. */
+  repeatsOfExcluded = 0;
   batchRuns = 0;
   handOvers = 0;
   crashes = 0;
@@ -29,8 +40,9 @@ export class Seen {
 
   /** What must not be zero; of values there must be several. */
   get all(): Readonly<Record<string, number>> {
-    const { values, ...counts } = this;
+    const { values, excluded, ...counts } = this;
     const several = Object.entries(values).map(([dimension, count]) => [`values of ${dimension}`, count - 1]);
-    return { ...counts, ...Object.fromEntries(several) };
+    const ofKinds = exclusionKinds.map((by) => [`pageviews excluded by ${by}`, excluded[by] ?? 0]);
+    return { ...counts, ...Object.fromEntries([...several, ...ofKinds]) };
   }
 }

@@ -7,6 +7,8 @@ import { rmSync } from 'node:fs';
 import { configWith, type Config } from '../../lib/config/config.js';
 import { openDataDir } from '../../lib/files/data-dir.js';
 import { SwaError } from '../../lib/errors/errors.js';
+import { Exclusions } from '../../facts/exclusions.js';
+import { exclusionKinds, isEdge, isExclusion } from '../../facts/fact.js';
 import { makeRules } from '../../facts/rules.js';
 import { namesOf, offsetAt, reaches, zeroOffsets } from '../../log/cut.js';
 import { offset, type Offsets } from '../../log/log.js';
@@ -18,7 +20,17 @@ import { assertEdgesEqual } from '../../speed/test/edges.js';
 import { MemoryLog } from '../../speed/test/memory-log.js';
 import { assertTogetherEqual, assertViewEquals } from '../oracle/compare.js';
 import { generationTally } from '../oracle/layers.js';
-import { before, countedEdges, countedViews, livePairs, personsOf, since } from '../oracle/oracle.js';
+import {
+  before,
+  countedEdges,
+  countedViews,
+  liveExclusions,
+  livePairs,
+  personsOf,
+  since,
+  type Place,
+  type Placed,
+} from '../oracle/oracle.js';
 import { runBatchAt } from './batch-run.js';
 import { pageviewPartitions, type History, type Step } from './history.js';
 import { Producers } from './producers.js';
@@ -133,19 +145,31 @@ export class LawSystem {
     const view = this.#view(id);
     this.#add(assertViewEquals(view, ledger, rules));
     const { views, uncounted } = countedViews(ledger, rules);
-    const { pageviews, repeats, botPageviews, refusedUrls, liveEdges } = statistics;
+    const { pageviews, repeats, botPageviews, refusedUrls, excludedPageviews, liveEdges } = statistics;
     assert.deepEqual(
-      { pageviews, repeats, botsAndRefused: botPageviews + refusedUrls, liveEdges },
+      {
+        pageviews,
+        repeats,
+        botsAndRefused: botPageviews + refusedUrls,
+        excluded: excludedPageviews,
+        liveEdges,
+        exclusions: statistics.liveExclusions,
+        exclusionRecords: statistics.exclusionRecords,
+      },
       {
         pageviews: views.length,
         repeats: uncounted.repeat,
         botsAndRefused: uncounted.bot + uncounted.refusedUrl,
+        excluded: uncounted.excluded,
         liveEdges: livePairs(ledger).length,
+        exclusions: liveExclusions(ledger).length,
+        exclusionRecords: ledger.filter(({ fact }) => isExclusion(fact)).length,
       },
       'statistics of the run',
     );
     this.#seen.batchRuns++;
     this.#seen.joinedIds += view.meta.counts.mappedIds;
+    this.#countExcluded(ledger);
   }
 
   #publish(id: ViewId): void {
@@ -196,14 +220,41 @@ export class LawSystem {
     this.#add(assertTogetherEqual(batch, realtime, tally));
     assertEdgesEqual(realtime, this.#log.records, from);
     const afterCut = before(since(ledger, from), cut);
-    this.#seen.repeatsBeyondWindow += tally.pageviews - countedViews(before(ledger, cut), rules).views.length;
-    this.#seen.edgesAfterCut += afterCut.filter(({ fact }) => fact.type !== 'pageview').length;
+    const { views } = countedViews(before(ledger, cut), rules, { excluding: before(ledger, from) });
+    this.#seen.repeatsBeyondWindow += tally.pageviews - views.length;
+    this.#seen.edgesAfterCut += afterCut.filter(({ fact }) => isEdge(fact)).length;
+    const waiting = afterCut.filter(({ fact }) => isExclusion(fact)).length;
+    assert.equal(realtime.exclusionsAfterBatchCut, waiting, 'exclusions that wait');
+    this.#seen.exclusionsAfterCut += waiting;
+    const excluding = before(ledger, from);
+    this.#seen.excludedAfterCut += countedViews(afterCut, rules, { excluding }).uncounted.excluded;
     this.#seen.checks++;
   }
 
   #add({ cells, registers }: { readonly cells: number; readonly registers: number }): void {
     this.#seen.cells += cells;
     this.#seen.registers += registers;
+  }
+
+  #countExcluded(ledger: readonly Placed[]): void {
+    const live = liveExclusions(ledger);
+    const told = ledger.filter(({ fact }) => fact.type === 'exclude').length;
+    this.#seen.includes += told - live.length;
+    for (const by of exclusionKinds) {
+      const exclusions = new Exclusions(
+        live.filter((rule) => rule.by === by),
+        rules.url,
+      );
+      for (const { fact } of ledger) {
+        if (fact.type !== 'pageview') continue;
+        const page = rules.url.normalize(fact.url);
+        if (page.ok && exclusions.excludes({ ...fact, page: page.url }))
+          this.#seen.excluded[by] = (this.#seen.excluded[by] ?? 0) + 1;
+      }
+    }
+    const withAll = new Set(countedViews(ledger, rules, { excluding: [] }).views.map(placeOf));
+    const { views } = countedViews(ledger, rules);
+    this.#seen.repeatsOfExcluded += views.filter((view) => !withAll.has(placeOf(view))).length;
   }
 
   #countFacts(): void {
@@ -213,7 +264,7 @@ export class LawSystem {
       const values = new Set(views.map((view) => view.values.get(name)));
       this.#seen.values[name] = Math.max(this.#seen.values[name] ?? 0, values.size);
     }
-    const edges = ledger.filter(({ fact }) => fact.type !== 'pageview');
+    const edges = ledger.filter(({ fact }) => isEdge(fact));
     this.#seen.facts += ledger.length;
     this.#seen.invalidRecords += invalid;
     this.#seen.repeats += uncounted.repeat;
@@ -222,6 +273,10 @@ export class LawSystem {
     this.#seen.retractions += edges.filter(({ fact }) => fact.type === 'retract').length;
     this.#seen.lateFacts += ledger.filter(({ fact }) => fact.timestamp < lateBefore).length;
   }
+}
+
+function placeOf({ partition, offset: at }: Place): string {
+  return `${partition} ${at}`;
 }
 
 function show(next: Partial<Offsets>): string {

@@ -6,7 +6,7 @@ import { SketchCell } from '../../facts/views/sketch-cell.js';
 import type { BatchView, PageCount, ValueCount, ViewId, ViewMeta } from '../../facts/views/view.js';
 import { nameOf, subjectOf, totalOf, valuesIn } from './compare.js';
 import { batchTally } from './layers.js';
-import { before, personsOf, type Placed } from './oracle.js';
+import { before, liveExclusions, personsOf, type Placed } from './oracle.js';
 
 /** A batch view as one run at `cut` would make it. */
 export function oracleView(
@@ -64,6 +64,7 @@ export function oracleView(
     *domains() {
       for (const name of subjects.keys()) if (name.startsWith('domain ')) yield name.slice('domain '.length);
     },
+    exclusions: () => liveExclusions(covered),
     close: () => undefined,
   };
 }

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { coupon } from 'hyperloglog-ts';
+import { isEdge } from '../../facts/fact.js';
 import { makeRules, type Rules } from '../../facts/rules.js';
 import { dimensions } from '../../facts/subjects.js';
 import { spans, type Span } from '../../lib/time/buckets.js';
@@ -95,7 +96,7 @@ export function assertViewEquals(
 function assertPersonsEqual(view: BatchView, ledger: readonly Placed[]): number {
   const persons = joined(livePairs(ledger));
   const visitors = ledger.flatMap(({ fact }) =>
-    fact.type === 'pageview' ? [fact.visitor] : [fact.a, fact.b],
+    isEdge(fact) ? [fact.a, fact.b] : fact.type === 'pageview' ? [fact.visitor] : [],
   );
   for (const id of visitors) assert.equal(view.personOf(id), persons.get(id) ?? id, `PersonID of ${id}`);
   const members = new Map<string, string[]>();

@@ -33,7 +33,7 @@ export function realtimeTally(ledger: readonly Placed[], generation: Generation,
 }
 
 /**
- * Batch view and realtime view together hold all facts before `cut`, all under the one mapping. The reservation: a
+ * Batch view and realtime view together hold all facts before `cut`, all under the one mapping and its exclusions. The reservation: a
  * repeat after `from` counts again when the first of its kind lies further back than the window, until the next run.
  */
 export function generationTally(ledger: readonly Placed[], generation: Generation, cut: Offsets): Tally {
@@ -45,5 +45,6 @@ function viewsOf(
   { from, window, rules }: Generation,
   cut: Offsets,
 ): readonly CountedView[] {
-  return countedViews(before(ledger, cut), rules, { from, size: window }).views;
+  const options = { excluding: before(ledger, from), window: { from, size: window } };
+  return countedViews(before(ledger, cut), rules, options).views;
 }

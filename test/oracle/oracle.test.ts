@@ -79,7 +79,7 @@ test('from its cut on a generation sees a repeat when any earlier one lies withi
     [0, 2, 5, 8].includes(place.offset) ? { ...place, fact: view('v', '/x', 'e') } : { ...place, fact },
   );
   const counted = (from: number, window: number): number[] => {
-    const { views } = countedViews(ledger, rules, { from: at(from), size: window });
+    const { views } = countedViews(ledger, rules, { window: { from: at(from), size: window } });
     const generation = { from: at(from), personOf: String, window, rules };
     const together = generationTally(ledger, generation, at(9)).pageviews;
     assert.equal(together, views.length);

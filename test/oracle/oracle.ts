@@ -1,14 +1,15 @@
 /**
  * The oracle: what every view must say of a log, computed in the plainest way: arrays, Maps and Sets, everything from
  * the first fact on each time. It is the specification of the counting that the batch layer and the speed layer are both
- * held to, so it uses no code of either. Only the rules that turn one text into another (URL, domain, bot, and those of the values of
- * dimensions in values.ts) are shared.
+ * held to, so it uses no code of either. Only the rules that turn one text into another (URL, domain, bot, those of the values of
+ * dimensions in values.ts), and which texts an exclusion means, are shared.
  *
- *   ledger ──which facts count──> views, edges ──who is one person──> personOf ──> buckets of each subject, visits
+ *   ledger ──exclusions, which facts count──> views, edges ──who is one person──> personOf ──> buckets of each subject, visits
  *
  * A ledger holds valid facts only: a record that is not a fact of its topic counts nowhere and is not in it.
  */
-import type { EquivEdge, Fact } from '../../facts/fact.js';
+import { Exclusions } from '../../facts/exclusions.js';
+import { isEdge, isExclusion, type EquivEdge, type Exclusion, type Fact } from '../../facts/fact.js';
 import type { Rules } from '../../facts/rules.js';
 import type { Offsets, PartitionName } from '../../log/log.js';
 import { domainOf } from '../../facts/url/domain.js';
@@ -71,7 +72,7 @@ export function since<P extends LogPosition>(ledger: readonly P[], cut: Partial<
 }
 
 /** Why pageviews do not count. Each has one reason: the first in this order. */
-export type Uncounted = Record<'refusedUrl' | 'bot' | 'repeat', number>;
+export type Uncounted = Record<'refusedUrl' | 'bot' | 'excluded' | 'repeat', number>;
 
 /**
  * How far the speed layer looks back for the first of a repeat: from the cut `from` on at most `size` offsets. It looks
@@ -82,17 +83,25 @@ export interface Window {
   readonly size: number;
 }
 
+export interface CountingOptions {
+  /** The facts whose exclusions are in force, of a generation those before its batch view's cut; by default the whole ledger. */
+  readonly excluding?: readonly Placed[];
+  readonly window?: Window;
+}
+
 /**
- * The pageviews that count: of a visitor that is not a placeholder, not of known bots, with a URL that has a page, and not a repeat. A repeat is a pageview whose
+ * The pageviews that count: of a visitor that is not a placeholder, not of known bots, with a URL that has a page, not excluded, and
+ * not a repeat. A repeat is a pageview whose
  * partition, eventId, visitor and page an earlier one has that itself counts.
  */
 export function countedViews(
   ledger: readonly Placed[],
   rules: Rules,
-  window?: Window,
+  { excluding = ledger, window }: CountingOptions = {},
 ): { readonly views: readonly CountedView[]; readonly uncounted: Uncounted } {
   const views: CountedView[] = [];
-  const uncounted: Uncounted = { refusedUrl: 0, bot: 0, repeat: 0 };
+  const uncounted: Uncounted = { refusedUrl: 0, bot: 0, excluded: 0, repeat: 0 };
+  const exclusions = new Exclusions(liveExclusions(excluding), rules.url);
   const lastSeen = new Map<string, number>();
   for (const { partition, offset, fact } of ledger.toSorted(inLogOrder)) {
     if (fact.type !== 'pageview' || isPlaceholder(fact.visitor)) continue;
@@ -102,6 +111,8 @@ export function countedViews(
       uncounted.refusedUrl++;
     } else if (rules.bots.excludes(fact.userAgent)) {
       uncounted.bot++;
+    } else if (exclusions.excludes({ ...fact, page: page.url })) {
+      uncounted.excluded++;
     } else {
       const event = JSON.stringify([partition, eventId, visitor, page.url]);
       const earlier = lastSeen.get(event);
@@ -126,7 +137,7 @@ export function countedEdges(ledger: readonly Placed[]): Placed<EquivEdge>[] {
   const seen = new Set<string>();
   return ledger
     .toSorted(inLogOrder)
-    .filter((placed): placed is Placed<EquivEdge> => placed.fact.type !== 'pageview')
+    .filter((placed): placed is Placed<EquivEdge> => isEdge(placed.fact))
     .filter(({ fact }) => !isPlaceholder(fact.a) && !isPlaceholder(fact.b))
     .filter(({ fact }) => {
       const event = JSON.stringify([fact.eventId, fact.type, pairOf(fact)]);
@@ -134,6 +145,16 @@ export function countedEdges(ledger: readonly Placed[]): Placed<EquivEdge>[] {
       seen.add(event);
       return true;
     });
+}
+
+/** The exclusions in force: of all facts that say the same the latest wins, by (timestamp, partition, offset). */
+export function liveExclusions(ledger: readonly Placed[]): Exclusion[] {
+  const latest = new Map<string, Exclusion>();
+  const inOrder = ledger
+    .filter((placed): placed is Placed<Exclusion> => isExclusion(placed.fact))
+    .toSorted((x, y) => x.fact.timestamp - y.fact.timestamp || inLogOrder(x, y));
+  for (const { fact } of inOrder) latest.set(JSON.stringify([fact.by, fact.value, fact.from, fact.to]), fact);
+  return [...latest.values()].filter(({ type }) => type === 'exclude');
 }
 
 function inLogOrder(a: LogPosition, b: LogPosition): number {

@@ -8,6 +8,7 @@ select
   coalesce(swa_referrers(referrer), 0) as referrer,
   case when contains(url, '{tagsMark}') then swa_tags(url) else 0 end as tags,
   case when country is null then 0 else swa_countries(country) end as country,
+  case when import_id is null then 0 else swa_imports(import_id) end as import,
   coalesce(timestamp, -1) as timestamp,
   coalesce(hash(event_id), 0) as event
 from {source}

@@ -1,0 +1,38 @@
+/** Which rows of pageviews are excluded, by the numbers of their texts (facts/exclusions.ts says what is). */
+
+/** By number of a text: 0 where it is never excluded, else 1 + its place among the times. Undefined where no exclusion is of the kind. */
+export interface ExcludedNumbers {
+  readonly visitors: Uint32Array | undefined;
+  readonly agents: Uint32Array | undefined;
+  readonly imports: Uint32Array | undefined;
+  /** By number of the page. */
+  readonly pages: Uint32Array | undefined;
+  /** Half-open ranges of time one after the other, two numbers each; those of place n begin at `starts[n]`, in ranges. */
+  readonly times: Float64Array;
+  readonly starts: Uint32Array;
+}
+
+/** @param page 1 + the number of the page */
+export function isExcluded(
+  excluded: ExcludedNumbers,
+  visitor: number,
+  agent: number,
+  importId: number,
+  page: number,
+  time: number,
+): boolean {
+  const { visitors, agents, imports, pages } = excluded;
+  return (
+    (visitors !== undefined && covers(excluded, visitors[visitor], time)) ||
+    (agents !== undefined && covers(excluded, agents[agent], time)) ||
+    (imports !== undefined && covers(excluded, imports[importId], time)) ||
+    (pages !== undefined && covers(excluded, pages[page - 1], time))
+  );
+}
+
+function covers({ times, starts }: ExcludedNumbers, place: number, time: number): boolean {
+  if (place === 0) return false;
+  for (let range = starts[place - 1]; range < starts[place]; range++)
+    if (time >= times[2 * range] && time < times[2 * range + 1]) return true;
+  return false;
+}

@@ -1,0 +1,120 @@
+/** From the star's exclusions to which texts, by number, are left out, and when. */
+import { parseExclusionKey } from '../../facts/exclusion-key.js';
+import type { Exclusions, Times } from '../../facts/exclusions.js';
+import { exclusionKinds, type ExclusionKind, type ExclusionRule } from '../../facts/fact.js';
+import { textsOf } from '../../lib/memory/text-spans.js';
+import type { TextSpans } from '../../lib/memory/keyed-hash.js';
+import { integers } from '../../master-data/columns.js';
+import type { Star } from '../../master-data/star/star.js';
+import type { ExcludedNumbers } from '../arrays/excluded.js';
+import type { BatchDb } from '../database.js';
+
+export interface LiveExclusions {
+  /** Those in force. */
+  readonly rules: readonly ExclusionRule[];
+  /** How many facts there are that exclude or take back. */
+  readonly facts: number;
+}
+
+export async function liveExclusions(db: BatchDb, star: Star): Promise<LiveExclusions> {
+  const live = new Set<number>();
+  let facts = 0;
+  for await (const chunk of db.stream('live-exclusions')) {
+    const [numbers, lives, counts] = [integers(chunk, 0), integers(chunk, 1), integers(chunk, 2)];
+    for (let row = 0; row < chunk.rowCount; row++) {
+      facts += counts[row] ?? 0;
+      if (lives[row] === 1) live.add(numbers[row] ?? 0);
+    }
+  }
+  return { rules: live.size === 0 ? [] : rulesOf(star, live), facts };
+}
+
+function rulesOf(star: Star, numbers: ReadonlySet<number>): ExclusionRule[] {
+  const rules: ExclusionRule[] = [];
+  let number = 1;
+  for (const texts of star.texts('exclusions'))
+    for (const text of textsOf(texts)) if (numbers.has(number++)) rules.push(parseExclusionKey(text));
+  return rules;
+}
+
+/** A text that is left out at some times. */
+export interface ExcludedText {
+  readonly by: ExclusionKind;
+  /** In its dictionary; of pages from 0. */
+  readonly number: number;
+  readonly times: Times;
+}
+
+/** The dictionary of the texts that each kind compares; pages are a result. */
+const dictionaryOf = { visitor: 'visitors', userAgent: 'agents', importId: 'imports' } as const;
+
+/** All texts of the star that exclusions leave out. */
+export function* excludedTexts(
+  star: Star,
+  exclusions: Exclusions,
+  rules: readonly ExclusionRule[],
+): Generator<ExcludedText> {
+  for (const by of exclusionKinds) {
+    if (!exclusions.has(by)) continue;
+    if (by === 'urlPrefix') {
+      for (let number = 0; number < star.pages.count; number++) {
+        const times = exclusions.timesOf(by, star.pages.text(number));
+        if (times !== undefined) yield { by, number, times };
+      }
+      continue;
+    }
+    // Most texts are told by their length alone, and never become strings.
+    const lengths = new Set(
+      rules.filter((rule) => rule.by === by).map(({ value }) => Buffer.byteLength(value)),
+    );
+    let number = 1;
+    for (const { bytes, starts, ends, count } of star.texts(dictionaryOf[by])) {
+      for (let i = 0; i < count; i++, number++) {
+        if (!lengths.has((ends[i] ?? 0) - (starts[i] ?? 0))) continue;
+        const times = exclusions.timesOf(by, textIn(bytes, starts[i] ?? 0, ends[i] ?? 0));
+        if (times !== undefined) yield { by, number, times };
+      }
+    }
+  }
+}
+
+/** For the threads that look at facts; undefined when nothing of the star is left out. */
+export function excludedNumbers(
+  star: Star,
+  exclusions: Exclusions,
+  rules: readonly ExclusionRule[],
+): ExcludedNumbers | undefined {
+  const found = [...excludedTexts(star, exclusions, rules)];
+  if (found.length === 0) return undefined;
+  const times: number[] = [];
+  const starts = [0];
+  const places = new Map<string, number>();
+  const placeOf = (ranges: Times): number => {
+    const name = ranges.join();
+    const known = places.get(name);
+    if (known !== undefined) return known;
+    times.push(...ranges.flat());
+    starts.push(times.length / 2);
+    places.set(name, starts.length - 1);
+    return starts.length - 1;
+  };
+  const numbersOf = (by: ExclusionKind, count: number): Uint32Array | undefined => {
+    const ofKind = found.filter((each) => each.by === by);
+    if (ofKind.length === 0) return undefined;
+    const numbers = new Uint32Array(new SharedArrayBuffer(4 * (1 + count)));
+    for (const { number, times: ranges } of ofKind) numbers[number] = placeOf(ranges);
+    return numbers;
+  };
+  return {
+    visitors: numbersOf('visitor', star.textCount('visitors')),
+    agents: numbersOf('userAgent', star.textCount('agents')),
+    imports: numbersOf('importId', star.textCount('imports')),
+    pages: numbersOf('urlPrefix', star.pages.count),
+    times: Float64Array.from(times),
+    starts: Uint32Array.from(starts),
+  };
+}
+
+function textIn(bytes: TextSpans['bytes'], from: number, to: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8', from, to);
+}
