@@ -59,6 +59,12 @@ const emptyShape = {
     .describe('With no-pageviews-in-range: from the first UTC hour with pageviews to the end of the last.'),
 };
 
+const waitingExclusions = z
+  .number()
+  .describe(
+    'Exclusions after the batch cut, and facts that take some back, about whatever: they change nothing until the next batch run, which starts at once.',
+  );
+
 const uniquesAccuracySchema = z.object({
   method: z.literal('hyperloglog'),
   lgK: z.number(),
@@ -81,6 +87,7 @@ const uniquesAccuracySchema = z.object({
     .describe(
       'By how much retractions after the batch cut can raise this number at most: people it may count who may turn out to be several. `upper` allows for it.',
     ),
+  waitingExclusions,
 });
 
 const countAccuracySchema = z.object({
@@ -90,6 +97,7 @@ const countAccuracySchema = z.object({
     .describe(
       'Counted, not estimated. A repeat that comes more than SWA_DEDUP_WINDOW records of its log partition after what it repeats counts again until the next batch run.',
     ),
+  waitingExclusions,
 });
 
 const rangeSchema = z.object({
@@ -147,8 +155,8 @@ const runSchema = z.object({
   counts: z
     .record(z.string(), z.number())
     .describe(
-      'Records by what became of them: pageviewRecords = pageviews (counted) + repeats + botPageviews + refusedUrls + invalidPageviews; ' +
-        'edgeRecords, of which refusedEdges and repeatedEdges do not count; liveEdges join ids. Empty for a run that did not publish.',
+      'Records by what became of them: pageviewRecords = pageviews (counted) + repeats + botPageviews + excludedPageviews + refusedUrls + invalidPageviews; ' +
+        'edgeRecords, of which refusedEdges and repeatedEdges do not count; liveEdges join ids; exclusionRecords, by which liveExclusions are in force. Empty for a run that did not publish.',
     ),
 });
 const viewSchema = z.object({

@@ -40,6 +40,8 @@ export interface Count {
   readonly exact: boolean;
 }
 
+export type Waiting = Pick<UniquesAccuracy, 'waitingExclusions'>;
+
 /** By how much edges that wait can change a number. */
 export type EdgeLimits = Pick<UniquesAccuracy, 'maxOvercount' | 'maxUndercount'>;
 
@@ -67,16 +69,23 @@ export function countOf({ union, pageviews }: Tally, edges: EdgeBounds): Count &
 
 const nobody = { visitors: 0, lower: 0, upper: 0, exact: true, maxOvercount: 0, maxUndercount: 0 };
 
+/** What the next batch run will change besides who is one person. */
+export function waitingIn({ realtime }: Pick<PinnedGeneration, 'realtime'>): Waiting {
+  return { waitingExclusions: realtime?.exclusionsAfterBatchCut ?? 0 };
+}
+
 /** How people are counted. */
 export function methodOf({
   batch,
-}: PinnedGeneration): Pick<UniquesAccuracy, 'confidence' | 'lgK' | 'method' | 'relativeStandardError'> {
+  realtime,
+}: PinnedGeneration): Omit<UniquesAccuracy, keyof Count | keyof EdgeLimits> {
   const { lgK } = batch.meta;
   return {
     method: 'hyperloglog',
     lgK,
     relativeStandardError: round(relativeStandardError(lgK), 6),
     confidence: 0.95,
+    ...waitingIn({ realtime }),
   };
 }
 

@@ -4,7 +4,7 @@ import type { Engine } from '../engine/engine.js';
 import type { PinnedGeneration } from '../engine/generations.js';
 import { column } from '../formats/table.js';
 import type { TimeRange } from '../question.js';
-import { frameOf, round, type Answer } from './answer.js';
+import { frameOf, round, waitingIn, type Answer } from './answer.js';
 
 export interface BounceQuestion extends TimeRange {
   readonly domain: string;
@@ -12,7 +12,7 @@ export interface BounceQuestion extends TimeRange {
 
 export function bounceRate(
   engine: Engine,
-  { batch }: PinnedGeneration,
+  { batch, realtime }: PinnedGeneration,
   question: BounceQuestion,
 ): Answer<Bodies['bounceRate']> {
   const { domain, range } = question;
@@ -33,7 +33,7 @@ export function bounceRate(
         through: new Date(batch.meta.createdAt).toISOString(),
         ...(visits === 0 ? { emptyReason: 'no-visits-in-range' } : {}),
       },
-      accuracy: { method: 'count', exact: true },
+      accuracy: { method: 'count', exact: true, ...waitingIn({ realtime }) },
       ...frameOf(engine, { batch, realtime: undefined }, question),
     },
     table: {

@@ -2,17 +2,18 @@
 import type { Tally } from '../engine/tally.js';
 import type { Bodies } from '../bodies.js';
 import { column } from '../formats/table.js';
-import type { Answer } from './answer.js';
+import { waitingIn, type Answer } from './answer.js';
 import { seriesAnswer, type Asking } from './series.js';
 
 export function pageviews(asking: Asking): Promise<Answer<Bodies['pageviews']>> {
+  const accuracy = { method: 'count', exact: true, ...waitingIn(asking.generation) } as const;
   return seriesAnswer(asking, {
     what: 'pageviews',
     columns: [column('pageviews', 'count')],
     read: figuresOf,
     sumUp: (tally) => {
       const figures = figuresOf(tally);
-      return { figures, data: figures, accuracy: { method: 'count', exact: true } };
+      return { figures, data: figures, accuracy };
     },
   });
 }

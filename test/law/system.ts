@@ -28,7 +28,7 @@ import {
   livePairs,
   personsOf,
   since,
-  type Place,
+  type LogPosition,
   type Placed,
 } from '../oracle/oracle.js';
 import { runBatchAt } from './batch-run.js';
@@ -275,7 +275,7 @@ export class LawSystem {
   }
 }
 
-function placeOf({ partition, offset: at }: Place): string {
+function placeOf({ partition, offset: at }: LogPosition): string {
   return `${partition} ${at}`;
 }
 
