@@ -5,7 +5,7 @@
  */
 import type { Request } from 'express';
 import { z } from 'zod';
-import { edgeSchema, pageviewSchema } from '../facts/outside.js';
+import { edgeSchema, exclusionSchema, pageviewSchema } from '../facts/outside.js';
 import { mediaTypeOf } from '../lib/http/body.js';
 import { HttpProblem } from '../lib/http/problem.js';
 import { route, type Exchange, type Route } from '../lib/http/route.js';
@@ -21,7 +21,7 @@ export interface CollectorDeps {
   readonly browserEvents?: BrowserEvents | undefined;
 }
 
-const factSchema = z.union([pageviewSchema, edgeSchema]);
+const factSchema = z.union([pageviewSchema, edgeSchema, exclusionSchema]);
 const factsSchema = z.union([factSchema, z.array(factSchema)]);
 const ndjsonTypes: readonly string[] = ['application/x-ndjson', 'application/ndjson'];
 /** JSON may come as text too, or without a type: what a page may send to another origin without asking first. */
@@ -49,7 +49,7 @@ export function collectorRoutes(deps: CollectorDeps): readonly Route[] {
       operationId: 'sendEvents',
       summary: 'Send facts: one, an array, or NDJSON',
       description:
-        'Answered when the accepted facts are durable. A refused fact is named by its index; the others go in. Fields that are not known are dropped and texts that are too long are cut, with a warning.',
+        'Answered when the accepted facts are durable. A refused fact is named by its index; the others go in. Fields that are not known are dropped and texts that are too long are cut, with a warning. With keys, exclusions are taken from those with the scope admin alone.',
       scope: 'write',
       anyOrigin: true,
       ...(deps.browserEvents === undefined ? {} : { foreignKeys: browserKeys(deps.browserEvents) }),
@@ -127,8 +127,9 @@ function tooLargeForPage(): HttpProblem {
 
 function takeFacts({ intake }: CollectorDeps, exchange: Exchange): Promise<IntakeAnswer> {
   exchange.requireKey();
-  const { request, body } = exchange;
-  return intake.take(readCandidates(mediaTypeOf(request), body), { userAgent: browserAgent(request) });
+  const { request, body, may } = exchange;
+  const defaults = { userAgent: browserAgent(request) };
+  return intake.take(readCandidates(mediaTypeOf(request), body), defaults, { mayExclude: may('admin') });
 }
 
 /** The request's user agent where a browser sent it, which is known by headers that scripts on a server do not send. */

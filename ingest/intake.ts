@@ -3,7 +3,7 @@
  * `take` returns. When the log cannot take more nothing is acknowledged: the client still has its facts.
  */
 import { admit, type FactDefaults, type Warning } from '../facts/door.js';
-import type { Fact } from '../facts/fact.js';
+import { isExclusion, type Fact } from '../facts/fact.js';
 import { encodeRecord } from '../facts/record.js';
 import type { UrlRules } from '../facts/url/normalize.js';
 import { SwaError } from '../lib/errors/errors.js';
@@ -44,6 +44,11 @@ export type Candidate =
   /** Asked for in good order, and makes no fact. */
   | { readonly kind: 'passed'; readonly warnings: readonly Warning[] };
 
+/** What the sender may besides facts that add something. */
+export interface IntakeRights {
+  readonly mayExclude: boolean;
+}
+
 export interface IntakeAnswer {
   readonly accepted: number;
   readonly rejected: readonly { readonly index: number; readonly reason: string }[];
@@ -69,7 +74,11 @@ export class Intake {
    * Takes what a request brought, in its order. Throws `log-unavailable` when the log cannot take facts right now: then none of
    * them is acknowledged.
    */
-  async take(candidates: readonly Candidate[], defaults: FactDefaults): Promise<IntakeAnswer> {
+  async take(
+    candidates: readonly Candidate[],
+    defaults: FactDefaults,
+    rights: IntakeRights = { mayExclude: false },
+  ): Promise<IntakeAnswer> {
     const { counters, urls, clock } = this.#deps;
     const receivedAt = clock();
     const records: NewRecord[] = [];
@@ -82,7 +91,7 @@ export class Intake {
         await new Promise((resolve) => setImmediate(resolve));
         sliceEndsAt = performance.now() + sliceMs;
       }
-      const outcome = outcomeOf(candidate, receivedAt, urls, defaults);
+      const outcome = allowed(outcomeOf(candidate, receivedAt, urls, defaults), rights);
       if (!outcome.ok) {
         rejected.push({ index, reason: outcome.reason });
         count(counters.rejectedByField, outcome.field);
@@ -127,6 +136,13 @@ export class Intake {
 type Outcome =
   | { readonly ok: true; readonly fact?: Fact; readonly warnings: readonly Warning[] }
   | { readonly ok: false; readonly field: string; readonly reason: string };
+
+/** Exclusions change all answers, those of history too: whoever may send pageviews need not be trusted with that. */
+function allowed(outcome: Outcome, { mayExclude }: IntakeRights): Outcome {
+  if (mayExclude || !outcome.ok || outcome.fact === undefined || !isExclusion(outcome.fact)) return outcome;
+  const { type } = outcome.fact;
+  return { ok: false, field: 'type', reason: `type "${type}" needs a key with the scope admin` };
+}
 
 function outcomeOf(
   candidate: Candidate,

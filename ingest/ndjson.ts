@@ -22,13 +22,16 @@ function readFact(line: string): LineResult {
   }
 }
 
+const factTypes: readonly string[] = ['pageview', 'equiv', 'retract', 'exclude', 'include'];
+
 /** True for a line that is a fact of ours, whether or not the door takes it. */
 export function isFactLine(line: string): boolean {
   const result = readFact(line);
   return (
     result.kind === 'fact' &&
     'type' in result.value &&
-    (result.value.type === 'pageview' || result.value.type === 'equiv' || result.value.type === 'retract')
+    typeof result.value.type === 'string' &&
+    factTypes.includes(result.value.type)
   );
 }
 

@@ -16,6 +16,7 @@ import type { Log, Offsets, PartitionName } from '../log/log.js';
 import { openLog } from '../log/open-log.js';
 import type { RoleContext, RunningRole, StartRole } from '../lib/process/role.js';
 import { StatusReporter, isAtWork, lastErrorOf, readStatus, type LastError } from '../lib/process/status.js';
+import { ExclusionRuns } from './exclusion-runs.js';
 import type { Generation } from './generations/generation.js';
 import { CommitThread } from './store/commit-thread.js';
 import { readBootId } from './store/store-meta.js';
@@ -125,6 +126,7 @@ class SpeedStatus {
   readonly #reporter: StatusReporter;
   readonly #isOneOfMany: boolean;
   readonly #worker: string;
+  readonly #runs: ExclusionRuns;
   #ofOthers: ReadonlySet<string> = new Set();
   #lookedAt = Number.NEGATIVE_INFINITY;
   #end: Offsets | undefined;
@@ -136,6 +138,7 @@ class SpeedStatus {
     this.#context = context;
     this.#log = log;
     this.#isOneOfMany = slot !== undefined;
+    this.#runs = new ExclusionRuns(config.dataDir, clock);
     this.#worker = String(slot?.number ?? config.speedWorker);
     const worker = this.#worker;
     this.#reporter = new StatusReporter({ dataDir: config.dataDir, role: 'speed', worker, clock });
@@ -144,6 +147,7 @@ class SpeedStatus {
 
   progress(worker: SpeedWorker): void {
     this.#askForEnd();
+    this.#askForRun(worker);
     const { serving, next } = worker.pointer;
     const { obstacle } = worker;
     const working = worker.serving ?? worker.next;
@@ -214,6 +218,18 @@ class SpeedStatus {
       repeats: sum((progress) => progress.repeats),
       refused,
     };
+  }
+
+  /** Beside the work, too. */
+  #askForRun({ serving }: SpeedWorker): void {
+    if (serving === undefined) return;
+    const exclusions = [...serving.progress().values()].reduce(
+      (sum, progress) => sum + progress.exclusions,
+      0,
+    );
+    this.#runs.tell(serving.id, exclusions).catch((err: unknown) => {
+      this.#context.logger.warn({ err }, 'exclusions wait, but no batch run can be asked for');
+    });
   }
 
   /** The log's end is asked for beside the work, and shown with the next report. */

@@ -4,7 +4,7 @@ import { test, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import { assetText } from '../../lib/files/assets.js';
 import type { Config } from '../../lib/config/config.js';
-import type { Fact } from '../../facts/fact.js';
+import { exclusionKinds, type Exclusion, type Fact } from '../../facts/fact.js';
 import { makeRules } from '../../facts/rules.js';
 import { takeSnapshot } from '../../master-data/snapshot.js';
 import { readHead } from '../../master-data/star/head.js';
@@ -16,6 +16,14 @@ import { forgeCells } from '../../serving/test/forge.js';
 import { exactDifferences } from '../exact.js';
 import { runBatch } from '../run.js';
 import { makeHouse, store, testClock } from './house.js';
+
+/** By kind, some of what pageviews have. */
+const excluded = {
+  visitor: ['cookie:1', 'cookie:2', 'cookie:99'],
+  importId: ['one', 'two', 'three'],
+  urlPrefix: ['https://site1.example/', 'https://site2.example/1', 'https://site3.example/2/'],
+  userAgent: ['Mozilla/5.0', 'Mozilla/5.0 (X11) Firefox/128.0', 'Mozilla'],
+} as const;
 
 const fact = fc.oneof(
   {
@@ -33,6 +41,7 @@ const fact = fc.oneof(
         timestamp: fc.nat(4_000).map((i) => Date.UTC(2024, 0, 30) + i * 20 * 60_000),
         eventId: fc.nat(60).map((i) => `e${i}`),
         receivedAt: fc.constant(testClock()),
+        importId: fc.constantFrom('', 'one', 'two'),
         userAgent: fc.constantFrom('Mozilla/5.0', 'Googlebot/2.1', 'Mozilla/5.0 (X11) Firefox/128.0'),
         referrer: fc.constantFrom(
           '',
@@ -61,6 +70,25 @@ const fact = fc.oneof(
         receivedAt: fc.constant(testClock()),
       })
       .map((edge) => ({ ...edge, timestamp: Date.UTC(2024, 0, 1) + edge.timestamp })),
+  },
+  {
+    weight: 1,
+    arbitrary: fc
+      .record({
+        type: fc.constantFrom('exclude' as const, 'exclude' as const, 'include' as const),
+        by: fc.constantFrom(...exclusionKinds),
+        value: fc.nat(2),
+        hasTimes: fc.boolean(),
+        timestamp: fc.nat(3),
+        eventId: fc.uuid(),
+      })
+      .map(({ value, hasTimes, timestamp, ...rest }): Exclusion => ({
+        ...rest,
+        value: excluded[rest.by][value] ?? '',
+        ...(hasTimes ? { from: Date.UTC(2024, 1, 10), to: Date.UTC(2024, 2, 10) } : {}),
+        timestamp: Date.UTC(2024, 0, 1) + timestamp,
+        receivedAt: testClock(),
+      })),
   },
 );
 

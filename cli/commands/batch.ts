@@ -107,6 +107,7 @@ function leftOutOf(dataDir: string, view: string): string {
 /** Numbers of a run's statistics, in words. */
 const leftOut: Readonly<Record<string, string>> = {
   botPageviews: 'pageviews of known bots',
+  excludedPageviews: 'excluded pageviews',
   repeats: 'repeats of pageviews',
   refusedUrls: 'pageviews whose URL the rules refuse',
   invalidPageviews: 'invalid pageviews',

@@ -2,9 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { admit, type FactDefaults, type Warning } from '../door.js';
-import { maxTextBytes } from '../ids.js';
 import { timeStart, type Fact } from '../fact.js';
-import { maxIdBytes } from '../ids.js';
+import { maxIdBytes, maxTextBytes } from '../ids.js';
 import { decodeRecord, encodeRecord } from '../record.js';
 import { UrlRules } from '../url/normalize.js';
 
@@ -226,4 +225,61 @@ test('the given user agent stands for one that is missing, and for no other', ()
   assert.equal(agentOf({ ...view, userAgent: 'curl' }), 'curl');
   assert.equal(agentOf({ ...view, userAgent: '' }), '');
   assert.ok(!('userAgent' in taken(edge, { userAgent: 'Firefox' })));
+});
+
+const exclusion = {
+  type: 'exclude',
+  by: 'visitor',
+  value: 'cookie:1',
+  timestamp: now,
+  eventId: 'e-3',
+};
+
+test('an exclusion is written with its times in milliseconds, under its value as key', () => {
+  assert.equal(
+    recordOf({ ...exclusion, from: '2025-12-01T00:00:00Z', to: now }),
+    '{"type":"exclude","by":"visitor","value":"cookie:1","timestamp":1767225600000,"eventId":"e-3","receivedAt":1767225600000,"from":1764547200000,"to":1767225600000}',
+  );
+  const { warnings: _, ...fact } = taken({ ...exclusion, type: 'include', to: null });
+  const record = encodeRecord(fact, urls);
+  assert.deepEqual([record.topic, record.key], ['equivs', 'cookie:1']);
+  assert.deepEqual(decodeRecord(record.value, 'equivs'), fact);
+  assert.ok(!('to' in fact));
+});
+
+test('an exclusion of what no pageview can have is refused, naming field and value', () => {
+  const refused: readonly (readonly [change: object, reason: RegExp])[] = [
+    [{ by: undefined }, /^by must be "visitor" or "importId" or "urlPrefix" or "userAgent", got undefined/],
+    [{ by: 'domain' }, /^by must be .*, got "domain"$/],
+    [{ value: undefined }, /^value is missing$/],
+    [{ value: 7 }, /^value must be a string, got 7$/],
+    [{ value: 'user:null' }, /^value is a placeholder, not an id: "user:null"$/],
+    [{ value: 'x'.repeat(257) }, /^value must be at most 256 bytes/],
+    [{ by: 'importId', value: '' }, /^value must not be empty/],
+    [{ by: 'userAgent', value: '' }, /^value must be 1 to 2048 bytes .*: ""$/],
+    [{ by: 'userAgent', value: 'x'.repeat(2049) }, /^value must be 1 to 2048 bytes/],
+    [{ by: 'urlPrefix', value: '/admin' }, /^value is not a valid absolute URL: "\/admin"$/],
+    [{ by: 'urlPrefix', value: 'ftp://e.org/' }, /^value must be http or https: /],
+    [
+      { by: 'urlPrefix', value: 'https://e.org/?q=1' },
+      /^value must not hold a query or a fragment.*: "https/,
+    ],
+    [{ from: 'yesterday' }, /^from must be RFC 3339 or UTC milliseconds, from 1990 on: "yesterday"$/],
+    [{ to: now / 1000 }, /^to must be RFC 3339 or UTC milliseconds, from 1990 on: 1767225600$/],
+    [{ from: now, to: now }, /^to must be later than from: 1767225600000$/],
+    [{ timestamp: now + 1e9 }, /^timestamp is more than 5 minutes after/],
+    [{ eventId: 7 }, /^eventId must be a string/],
+  ];
+  for (const [change, reason] of refused) assert.match(reasonOf({ ...exclusion, ...change }), reason);
+  assert.deepEqual(
+    taken({
+      ...exclusion,
+      by: 'urlPrefix',
+      value: 'https://e.org/a/',
+      to: now + 1e10,
+      why: 'x',
+    }).warnings.map(({ message }) => message),
+    ['"why" is not a field of a fact of type exclude and was dropped'],
+    'times that lie ahead may be excluded',
+  );
 });

@@ -186,6 +186,22 @@ test('a browser need not say which it is; what is no browser keeps its name to i
   assert.equal(await agentSent({ Origin: 'https://shop.example' }, { ...view, userAgent: 'mine' }), 'mine');
 });
 
+test('with keys exclusions are taken from admin alone; what comes with them goes in', async () => {
+  const apiKeys = [`site:write:${sha256('w')}`, `owner:admin:${sha256('o')}`];
+  const exclusion = { type: 'exclude', by: 'visitor', value: 'cookie:1' };
+  const { post } = await serve({ apiKeys });
+  const answerTo = async (key: string): Promise<unknown> =>
+    (await post(JSON.stringify([view, exclusion]), undefined, { Authorization: `Bearer ${key}` })).json();
+  assert.deepEqual(await answerTo('w'), {
+    accepted: 1,
+    rejected: [{ index: 1, reason: 'type "exclude" needs a key with the scope admin' }],
+    warnings: [],
+  });
+  assert.deepEqual(await answerTo('o'), { accepted: 2, rejected: [], warnings: [] });
+  const { post: postOpen } = await serve();
+  assert.equal((await postOpen(JSON.stringify(exclusion))).status, 202);
+});
+
 test('a log that cannot take more means 503 with Retry-After, and nothing counts as accepted', async () => {
   const { post, log, counters, records } = await serve();
   log.refuse = true;

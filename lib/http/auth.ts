@@ -56,6 +56,13 @@ export function checkExposure(host: string, keys: readonly ApiKey[]): void {
   );
 }
 
+/** Whether a caller that `authorize` has let in may do more. Without keys everybody may do everything. */
+export function allows(keys: readonly ApiKey[], caller: Caller, scope: Scope): boolean {
+  if (keys.length === 0) return true;
+  const scopesOf = keys.find(({ name }) => name === caller)?.scopes;
+  return scopesOf !== undefined && (scopesOf.has(scope) || scopesOf.has('admin'));
+}
+
 /**
  * Checks `Authorization: Bearer ...` against the keys in constant time over all of them. Throws `unauthorized` or
  * `forbidden`. `admin` includes the other scopes.

@@ -13,7 +13,15 @@ import type { Logger } from 'pino';
 import type { Clock } from '../time/clock.js';
 import type { Config } from '../config/config.js';
 import { SwaError, messageOf, systemCode } from '../errors/errors.js';
-import { authorize, checkExposure, parseApiKeys, type ApiKey, type Caller } from './auth.js';
+import {
+  allows,
+  authorize,
+  checkExposure,
+  parseApiKeys,
+  type ApiKey,
+  type Caller,
+  type Scope,
+} from './auth.js';
 import { Concurrency, RateLimit } from './limits.js';
 import { PendingBodies, checkBodyType, decodeBody, hasNoBody } from './body.js';
 import { Connections, connectionLimit, descriptorLimit } from './connections.js';
@@ -306,7 +314,8 @@ export class HttpEndpoint {
     const id = String(response.locals['requestId']);
     const exchange = (body: string): Exchange => {
       const deadlineAt = performance.now() + this.#options.config.httpDeadlineMs;
-      return { request, response, id, caller, body, deadlineAt, requireKey };
+      const may = (scope: Scope): boolean => allows(this.#keys, requireKey(), scope);
+      return { request, response, id, caller, may, body, deadlineAt, requireKey };
     };
     if (route.unlimited === true) return route.run(exchange(''));
     if (isRateLimited(route)) this.#rate.count(caller ?? request.socket.remoteAddress ?? '');

@@ -15,6 +15,8 @@ export interface Exchange {
   readonly response: Response;
   readonly id: string;
   readonly caller: Caller;
+  /** Whether the caller may do what a scope allows; that of the route is checked already. */
+  readonly may: (scope: Scope) => boolean;
   /** As text; '' when there is none, or the route takes none. */
   readonly body: string;
   /** `performance.now()` by which the answer must have begun. */

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { timeStart } from '../../facts/fact.js';
+import { isExclusion, timeStart, type Exclusion } from '../../facts/fact.js';
 import { decodeRecord } from '../../facts/record.js';
 import { OwnerLock } from '../../lib/files/owner-lock.js';
 import { partitionName } from '../../log/log.js';
@@ -45,6 +45,9 @@ test('every record of the log is in exactly one row of the snapshot, whatever th
   );
 });
 
+const noEdge = { a: null, b: null, source: null };
+const noExclusion = { by: null, value: null, from: null, to: null };
+
 test('rows say field by field what the facts say, and keep the order of the log', async (t) => {
   const house = await makeHouse(t, { partitions: 1 });
   const odd = 'a "quoted" \\ back\tslash \u0000 nul \u2028 é€😀 \u{10ffff}';
@@ -56,7 +59,13 @@ test('rows say field by field what the facts say, and keep the order of the log'
     pageview(4, { country: 'DE', importId: odd }),
   ];
   const edges = [equiv(0), equiv(1, { type: 'retract', source: odd })];
+  const timing = { timestamp: 1_700_000_000_000, receivedAt: 1_700_000_000_500 };
+  const exclusions: Exclusion[] = [
+    { type: 'exclude', by: 'userAgent', value: odd, ...timing, eventId: 'x' },
+    { type: 'include', by: 'visitor', value: 'cookie:1', from: timeStart, to: 2e12, ...timing, eventId: 'y' },
+  ];
   await house.append([...facts, ...edges]);
+  await house.append(exclusions);
   await drainLogToMaster(house.context);
   const { files } = takeSnapshot(house.dataDir);
   const shared = { partition: 0, invalid_reason: null, raw: null };
@@ -78,16 +87,17 @@ test('rows say field by field what the facts say, and keep the order of the log'
   );
   assert.deepEqual(
     await readRows(files, 'equivs'),
-    edges.map((edge, offset) => ({
+    [...edges, ...exclusions].map((fact, offset) => ({
       ...shared,
       offset,
-      received_at: edge.receivedAt,
-      timestamp: edge.timestamp,
-      kind: edge.type,
-      a: edge.a,
-      b: edge.b,
-      event_id: edge.eventId,
-      source: edge.source ?? null,
+      received_at: fact.receivedAt,
+      timestamp: fact.timestamp,
+      kind: fact.type,
+      event_id: fact.eventId,
+      ...(isExclusion(fact) ? noEdge : { a: fact.a, b: fact.b, source: fact.source ?? null }),
+      ...(isExclusion(fact)
+        ? { by: fact.by, value: fact.value, from: fact.from ?? null, to: fact.to ?? null }
+        : noExclusion),
     })),
   );
   const views = files.find((file) => file.topic === 'pageviews');

@@ -59,6 +59,7 @@ test('an answer says what, how sure, how fresh, which range and by which rules',
     exact: false,
     maxOvercount: 1,
     maxUndercount: 2,
+    waitingExclusions: 0,
   });
   assert.deepEqual(body['range'], { from: show(hour0), to: show(hour0 + 48), hours: 48, tz: 'UTC' });
   assert.deepEqual(body['rules'], { url: '1', domain: '1', bots: '1', dimensions: 'none' });

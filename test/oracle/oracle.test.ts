@@ -70,7 +70,7 @@ test('what does not count makes nothing a repeat', () => {
     views.map(({ offset }) => offset),
     [2],
   );
-  assert.deepEqual(uncounted, { refusedUrl: 1, bot: 2, repeat: 1 });
+  assert.deepEqual(uncounted, { refusedUrl: 1, bot: 2, excluded: 0, repeat: 1 });
 });
 
 test('from its cut on a generation sees a repeat when any earlier one lies within the window', () => {

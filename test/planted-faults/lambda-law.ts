@@ -29,6 +29,26 @@ export const lambdaLawFaults: readonly PlantedFault[] = [
     }),
     isQuick: true,
   },
+  fault('an exclusion that was taken back stays in force', {
+    file: 'batch/sql/live-exclusions.sql',
+    find: 'partition, "offset")) = 3 as integer)',
+    replace: 'partition, "offset")) >= 3 as integer)',
+  }),
+  fault('a repeat of what is excluded does not take its place', {
+    file: 'batch/facts/repeats.ts',
+    find: 'const deciding = { pageOfUrl, bots, ofVisitor, excluded };',
+    replace: 'const deciding = { pageOfUrl, bots, ofVisitor, excluded: excluded && undefined };',
+  }),
+  fault('a batch view does not tell its exclusions', {
+    file: 'batch/pipeline.ts',
+    find: '      writer.exclusions(live.rules);\n',
+    replace: '      writer.exclusions(live.rules.slice(live.rules.length));\n',
+  }),
+  fault('exclusions by import count whatever their time', {
+    file: 'batch/arrays/excluded.ts',
+    find: '(imports !== undefined && covers(excluded, imports[importId], time))',
+    replace: '(imports !== undefined && imports[importId] !== 0)',
+  }),
   fault('facts of more than 300 days before the newest are dropped', {
     file: 'batch/arrays/verdict.ts',
     find: 'if (time < timeStart ||',
@@ -48,6 +68,21 @@ export const lambdaLawFaults: readonly PlantedFault[] = [
     file: 'speed/bolts/counting-rules.ts',
     find: 'if (excluded === 0) kept',
     replace: 'if (excluded >= 0) kept',
+  }),
+  fault('what is excluded counts after the cut', {
+    file: 'speed/bolts/counting-rules.ts',
+    find: 'if (this.#exclusions.isEmpty) return found;',
+    replace: 'if (found.rows.length >= 0) return found;',
+  }),
+  fault('exclusions count whatever their time after the cut', {
+    file: 'speed/bolts/counting-rules.ts',
+    find: 'return isWithinTimes(times, time);',
+    replace: 'return times.length > 0;',
+  }),
+  fault('exclusions that wait are not counted', {
+    file: 'speed/bolts/slice-reader.ts',
+    find: 'if (isExclusion(fact)) exclusions++;',
+    replace: 'if (isExclusion(fact)) exclusions += 0;',
   }),
   fault('repeats are told whoever the visitor is', {
     file: 'speed/bolts/counting-rules.ts',

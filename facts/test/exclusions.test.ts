@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { exclusionKey, parseExclusionKey } from '../exclusion-key.js';
+import { Exclusions, type ExclusionTexts } from '../exclusions.js';
+import { exclusionKinds, type ExclusionRule } from '../fact.js';
+import { UrlRules } from '../url/normalize.js';
+
+const urls = new UrlRules();
+const noon = Date.UTC(2026, 0, 1, 12);
+const view: ExclusionTexts = {
+  visitor: 'cookie:1',
+  page: 'https://example.com/a/b',
+  userAgent: 'Monitor/1.0',
+  importId: 'monday',
+  timestamp: noon,
+};
+
+function excludes(rule: ExclusionRule, change: Partial<ExclusionTexts> = {}): boolean {
+  return new Exclusions([rule], urls).excludes({ ...view, ...change });
+}
+
+test('visitors, imports and user agents are excluded by their whole text alone', () => {
+  assert.ok(excludes({ by: 'visitor', value: 'cookie:1' }));
+  assert.ok(excludes({ by: 'importId', value: 'monday' }));
+  assert.ok(excludes({ by: 'userAgent', value: 'Monitor/1.0' }));
+  for (const value of ['cookie:', 'cookie:11', 'Cookie:1'])
+    assert.ok(!excludes({ by: 'visitor', value }), value);
+  for (const value of ['Monitor', 'Monitor/1', 'monitor/1.0'])
+    assert.ok(!excludes({ by: 'userAgent', value }), value);
+  assert.ok(!excludes({ by: 'visitor', value: 'monday' }), 'a text of another field');
+});
+
+test('a URL prefix is spelled as pages are, and a slash at its end limits it to a folder', () => {
+  const pagesWithin = (value: string): string[] =>
+    ['/', '/a', '/a/b', '/a?id=1', '/ab', '/b/a'].filter((path) =>
+      excludes({ by: 'urlPrefix', value }, { page: `https://example.com${path}` }),
+    );
+  assert.deepEqual(pagesWithin('https://example.com/a'), ['/a', '/a/b', '/a?id=1', '/ab']);
+  assert.deepEqual(pagesWithin('HTTPS://u:p@Example.COM:443/./%61'), ['/a', '/a/b', '/a?id=1', '/ab']);
+  assert.deepEqual(pagesWithin('https://example.com/a/'), ['/a', '/a/b', '/a?id=1']);
+  assert.deepEqual(pagesWithin('https://example.com').length, 6);
+  assert.deepEqual(pagesWithin('https://example.com/').length, 6);
+  for (const value of ['https://example.co', 'http://example.com', 'https://www.example.com/', 'no URL'])
+    assert.deepEqual(pagesWithin(value), [], value);
+});
+
+test('a rule with times excludes from its first millisecond on up to its last', () => {
+  const rule: ExclusionRule = { by: 'visitor', value: 'cookie:1', from: noon, to: noon + 1000 };
+  assert.deepEqual(
+    [-1, 0, 999, 1000].map((ms) => excludes(rule, { timestamp: noon + ms })),
+    [false, true, true, false],
+  );
+  const { to: _, ...open } = rule;
+  assert.ok(excludes(open, { timestamp: noon + 1e12 }) && !excludes(open, { timestamp: noon - 1 }));
+});
+
+test('several rules exclude what any of them does', () => {
+  const before: ExclusionRule = { by: 'visitor', value: 'cookie:1', to: noon };
+  const after: ExclusionRule = { by: 'visitor', value: 'cookie:1', from: noon + 10 };
+  const both = new Exclusions([before, after, { by: 'importId', value: 'friday' }], urls);
+  const at = (ms: number): boolean => both.excludes({ ...view, timestamp: noon + ms });
+  assert.deepEqual([at(-1), at(0), at(9), at(10)], [true, false, false, true]);
+  assert.ok(both.excludes({ ...view, timestamp: noon, importId: 'friday' }));
+  assert.deepEqual(
+    exclusionKinds.map((by) => both.has(by)),
+    [true, true, false, false],
+  );
+});
+
+test('a pageview without the text is never excluded by it', () => {
+  const { userAgent: _agent, importId: _import, ...bare } = view;
+  const rules = (['userAgent', 'importId'] as const).map((by): ExclusionRule => ({ by, value: 'x' }));
+  assert.ok(!new Exclusions(rules, urls).excludes(bare));
+});
+
+test('a rule is read from its text as it was, and two rules never have one text', () => {
+  const time = fc.option(fc.nat(), { nil: undefined });
+  const rules = fc
+    .record({
+      by: fc.constantFrom(...exclusionKinds),
+      value: fc.string({ unit: 'grapheme' }),
+      from: time,
+      to: time,
+    })
+    .map(({ from, to, ...rest }): ExclusionRule => ({
+      ...rest,
+      ...(from === undefined ? {} : { from }),
+      ...(to === undefined ? {} : { to }),
+    }));
+  fc.assert(fc.property(rules, (rule) => assert.deepEqual(parseExclusionKey(exclusionKey(rule)), rule)));
+});

@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { ViewId } from '../../facts/views/view.js';
+import { configWith } from '../../lib/config/config.js';
+import { openDataDir } from '../../lib/files/data-dir.js';
+import { openJobQueue } from '../../log/queue/job-queue.js';
+import { ExclusionRuns } from '../exclusion-runs.js';
+
+const [first, second] = ['v000001-00000000' as ViewId, 'v000002-00000000' as ViewId];
+
+test('many exclusions ask for one run, and those that come while it runs for one more', async (t) => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'swa-exclusion-runs-'));
+  t.after(() => rmSync(dataDir, { recursive: true, force: true }));
+  openDataDir(configWith({ dataDir }));
+  const jobs = openJobQueue(dataDir, 'batch-run', () => 7);
+  t.after(() => jobs.close());
+  const asked = (): number => jobs.list().length;
+  const runs = new ExclusionRuns(dataDir, () => 7);
+  await runs.tell(first, 0);
+  assert.equal(asked(), 0, 'nothing waits');
+  for (const exclusions of [1, 1, 2, 500]) await runs.tell(first, exclusions);
+  assert.equal(asked(), 1);
+  await new ExclusionRuns(dataDir, () => 7).tell(first, 500);
+  assert.equal(asked(), 1, 'nor does another worker, or the next process, ask again');
+
+  const running = jobs.get();
+  await runs.tell(first, 500);
+  assert.equal(asked(), 1, 'what it was asked for is not asked for again');
+  await runs.tell(first, 501);
+  assert.equal(asked(), 2, 'this one may have come after the cut of the run');
+  jobs.ack(running?.id ?? 0);
+
+  await runs.tell(second, 1);
+  assert.equal(asked(), 1, 'the run that waits will have it');
+  jobs.ack(jobs.get()?.id ?? 0);
+  await runs.tell(second, 1);
+  assert.equal(asked(), 0);
+});
