@@ -20,6 +20,13 @@ function excludes(rule: ExclusionRule, change: Partial<ExclusionTexts> = {}): bo
   return new Exclusions([rule], urls).excludes({ ...view, ...change });
 }
 
+const paths = ['/', '/a', '/a/b', '/a?id=1', '/ab', '/b/a'];
+
+/** Of those paths. */
+function pagesWithin(value: string): string[] {
+  return paths.filter((path) => excludes({ by: 'urlPrefix', value }, { page: `https://example.com${path}` }));
+}
+
 test('visitors, imports and user agents are excluded by their whole text alone', () => {
   assert.ok(excludes({ by: 'visitor', value: 'cookie:1' }));
   assert.ok(excludes({ by: 'importId', value: 'monday' }));
@@ -32,10 +39,6 @@ test('visitors, imports and user agents are excluded by their whole text alone',
 });
 
 test('a URL prefix is spelled as pages are, and a slash at its end limits it to a folder', () => {
-  const pagesWithin = (value: string): string[] =>
-    ['/', '/a', '/a/b', '/a?id=1', '/ab', '/b/a'].filter((path) =>
-      excludes({ by: 'urlPrefix', value }, { page: `https://example.com${path}` }),
-    );
   assert.deepEqual(pagesWithin('https://example.com/a'), ['/a', '/a/b', '/a?id=1', '/ab']);
   assert.deepEqual(pagesWithin('HTTPS://u:p@Example.COM:443/./%61'), ['/a', '/a/b', '/a?id=1', '/ab']);
   assert.deepEqual(pagesWithin('https://example.com/a/'), ['/a', '/a/b', '/a?id=1']);

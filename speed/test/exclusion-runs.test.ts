@@ -15,27 +15,34 @@ test('many exclusions ask for one run, and those that come while it runs for one
   const dataDir = mkdtempSync(join(tmpdir(), 'swa-exclusion-runs-'));
   t.after(() => rmSync(dataDir, { recursive: true, force: true }));
   openDataDir(configWith({ dataDir }));
-  const jobs = openJobQueue(dataDir, 'batch-run', () => 7);
-  t.after(() => jobs.close());
-  const asked = (): number => jobs.list().length;
+  const worker = openJobQueue(dataDir, 'batch-run', () => 7);
+  t.after(() => worker.close());
+  const asked = async (): Promise<number> => {
+    const jobs = openJobQueue(dataDir, 'batch-run', () => 7);
+    try {
+      return jobs.list().length;
+    } finally {
+      await jobs.close();
+    }
+  };
   const runs = new ExclusionRuns(dataDir, () => 7);
   await runs.tell(first, 0);
-  assert.equal(asked(), 0, 'nothing waits');
+  assert.equal(await asked(), 0, 'nothing waits');
   for (const exclusions of [1, 1, 2, 500]) await runs.tell(first, exclusions);
-  assert.equal(asked(), 1);
+  assert.equal(await asked(), 1);
   await new ExclusionRuns(dataDir, () => 7).tell(first, 500);
-  assert.equal(asked(), 1, 'nor does another worker, or the next process, ask again');
+  assert.equal(await asked(), 1, 'nor does another worker, or the next process, ask again');
 
-  const running = jobs.get();
+  const running = worker.get()?.id ?? 0;
   await runs.tell(first, 500);
-  assert.equal(asked(), 1, 'what it was asked for is not asked for again');
+  assert.equal(await asked(), 1, 'what it was asked for is not asked for again');
   await runs.tell(first, 501);
-  assert.equal(asked(), 2, 'this one may have come after the cut of the run');
-  jobs.ack(running?.id ?? 0);
+  assert.equal(await asked(), 2, 'this one may have come after the cut of the run');
+  worker.ack(running);
 
   await runs.tell(second, 1);
-  assert.equal(asked(), 1, 'the run that waits will have it');
-  jobs.ack(jobs.get()?.id ?? 0);
+  assert.equal(await asked(), 1, 'the run that waits will have it');
+  worker.ack(worker.get()?.id ?? 0);
   await runs.tell(second, 1);
-  assert.equal(asked(), 0);
+  assert.equal(await asked(), 0);
 });
