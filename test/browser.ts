@@ -22,9 +22,10 @@ const args = [
   '--disable-sync',
 ];
 
-export async function launchBrowser(): Promise<Browser> {
+/** @param without arguments that playwright starts a browser with, and this one is to be without */
+export async function launchBrowser(without: readonly string[] = []): Promise<Browser> {
   if (executablePath === undefined) throw new Error('no Chromium');
-  return chromium.launch({ executablePath, args });
+  return chromium.launch({ executablePath, args, ignoreDefaultArgs: [...without] });
 }
 
 export interface OpenPage {

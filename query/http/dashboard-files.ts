@@ -2,23 +2,13 @@
  * Serves the dashboard: a fixed set of files, read once at start, so that no path a client sends ever reaches the file
  * system. The modules come from the build, libraries from their packages, the rest from the source tree.
  */
-import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { gzip } from 'node:zlib';
-import type { Handler, Request, Response } from 'express';
+import type { Handler } from 'express';
 import { assetPath } from '../../lib/files/assets.js';
-import { hasTag } from '../../lib/http/etag.js';
 import { HttpProblem } from '../../lib/http/problem.js';
-
-interface ServedFile {
-  readonly type: string;
-  readonly bytes: Buffer;
-  readonly gzipped: Buffer;
-  readonly etag: string;
-}
+import { sendFile, servedFile, type ServedFile } from '../../lib/http/served-file.js';
 
 const types = {
   html: 'text/html; charset=utf-8',
@@ -42,7 +32,7 @@ export async function dashboardHandler(): Promise<Handler> {
         headers: { Allow: 'GET, HEAD' },
       });
     }
-    send(request, response, file);
+    sendFile(request, response, file, 'no-cache');
   };
 }
 
@@ -61,32 +51,7 @@ async function readFiles(): Promise<ReadonlyMap<string, ServedFile>> {
   return new Map(await Promise.all(paths.map(async ([url, path]) => [url, await readFile(path)] as const)));
 }
 
-const gzipAsync = promisify(gzip);
-
 async function readFile(path: string): Promise<ServedFile> {
-  const bytes = readFileSync(path);
   const extension = path.slice(path.lastIndexOf('.') + 1);
-  return {
-    type: types[extension as keyof typeof types], // only these are listed above
-    bytes,
-    gzipped: await gzipAsync(bytes),
-    etag: `W/"${createHash('sha256').update(bytes).digest('hex').slice(0, 16)}"`,
-  };
-}
-
-function send(request: Request, response: Response, file: ServedFile): void {
-  response.setHeader('ETag', file.etag);
-  response.setHeader('Cache-Control', 'no-cache');
-  response.setHeader('Vary', 'Accept-Encoding');
-  if (hasTag(request.headers['if-none-match'], file.etag)) {
-    response.statusCode = 304;
-    response.end();
-    return;
-  }
-  const isGzip = request.acceptsEncodings('gzip') === 'gzip';
-  const body = isGzip ? file.gzipped : file.bytes;
-  if (isGzip) response.setHeader('Content-Encoding', 'gzip');
-  response.setHeader('Content-Type', file.type);
-  response.setHeader('Content-Length', body.length);
-  response.end(request.method === 'HEAD' ? undefined : body);
+  return servedFile(readFileSync(path), types[extension as keyof typeof types]); // only these are listed above
 }

@@ -41,8 +41,10 @@ const addressShare = 10;
 export interface SiteCounts {
   accepted: number;
   rejected: number;
-  /** Requests refused, by the problem. */
+  /** Requests of pages of other sites, and beyond the limit. */
   refused: number;
+  /** Users that were not proven. */
+  unproven: number;
 }
 
 export interface SiteDoorDeps {
@@ -69,7 +71,9 @@ export class SiteDoor {
         },
       ]),
     );
-    this.#counts = new Map(sites.all.map((site) => [site, { accepted: 0, rejected: 0, refused: 0 }]));
+    this.#counts = new Map(
+      sites.all.map((site) => [site, { accepted: 0, rejected: 0, refused: 0, unproven: 0 }]),
+    );
   }
 
   /** By site, since the start. */
@@ -105,12 +109,13 @@ export class SiteDoor {
 
   /** The fact of an event, or why it makes none. */
   candidateOf(site: Site, client: Client, event: SiteEvent): Candidate {
-    const refusal =
-      timeRefusal(event.timestamp, client.receivedAt) ?? userRefusal(site, event) ?? idRefusal(event);
+    const refusal = timeRefusal(event.timestamp, client.receivedAt) ?? idRefusal(event);
     if (refusal !== undefined) return refusal;
-    return event.type === 'pageview'
-      ? this.#pageview(site, client, event)
-      : this.#identify(site, client, event);
+    const unproven = userRefusal(site, event);
+    const counts = this.#counts.get(site);
+    if (unproven !== undefined && counts !== undefined) counts.unproven++;
+    if (event.type === 'identify') return unproven ?? this.#identify(site, client, event);
+    return this.#pageview(site, client, unproven === undefined ? event : withoutUser(event, unproven));
   }
 
   #pageview(site: Site, client: Client, event: SiteEvent): Candidate {
@@ -173,6 +178,12 @@ function timeRefusal(timestamp: unknown, receivedAt: number): Refusal | undefine
   if (problem !== undefined) return refused('timestamp', problem);
   if (receivedAt - timeOf(timestamp) <= maxAgeMs) return undefined;
   return refused('timestamp', `is more than 7 days ago, which a page may not send: ${show(timestamp)}`);
+}
+
+/** A pageview is one also of somebody who is not the user it names. */
+function withoutUser({ user: _user, warnings = [], ...event }: SiteEvent, why: Refusal): SiteEvent {
+  const { field, reason } = why;
+  return { ...event, warnings: [...warnings, { field, message: `${reason}; counted without the user` }] };
 }
 
 /** A user id that is given must be one, and proven where the site wants that. */

@@ -6,6 +6,7 @@ import type { RoleContext } from '../../lib/process/role.js';
 import { browserEvents } from './browser-events.js';
 import { Salts } from './salts.js';
 import { SiteDoor } from './site-door.js';
+import { scriptRoute } from './script-route.js';
 import { readSites } from './site.js';
 
 /** What sites keep in the data directory: the salts of the days. */
@@ -19,7 +20,7 @@ export async function openSites({ config, clock }: RoleContext, intake: Intake):
   const salts = new Salts(join(sitesDir(config.dataDir), 'salts'), clock);
   const door = new SiteDoor({ sites, salts, intake, clock });
   return {
-    routes: [],
+    routes: [await scriptRoute()],
     browserEvents: browserEvents({ sites, door, config, clock }),
     details: () => ({ sites: door.counts }),
     close: () => salts.close(),

@@ -1,0 +1,34 @@
+/** `GET /t.js`: the script that pages of sites load. It is the same for all of them; its tag says whose page it is. */
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { assetPath } from '../../lib/files/assets.js';
+import { route, type Route } from '../../lib/http/route.js';
+import { sendFile, servedFile } from '../../lib/http/served-file.js';
+
+/** A new version of the system reaches browsers within an hour. */
+const cacheControl = 'public, max-age=3600';
+
+export async function scriptRoute(): Promise<Route> {
+  const file = await servedFile(
+    readFileSync(assetPath('dist/ways-in/tracker/t.js')),
+    'text/javascript; charset=utf-8',
+  );
+  return route({
+    method: 'get',
+    path: '/t.js',
+    operationId: 'script',
+    summary: 'The script that sends pageviews',
+    scope: 'open',
+    responses: [
+      { status: 200, description: 'the script', content: { 'text/javascript': z.string() } },
+      { status: 304, description: 'the caller has it' },
+    ],
+    problems: [],
+    handle: ({ request, response }) => {
+      // Pages of other origins load it, also with an `integrity`, which needs CORS.
+      response.setHeader('Cross-Origin-Resource-Policy', 'cross-origin');
+      response.setHeader('Access-Control-Allow-Origin', '*');
+      sendFile(request, response, file, cacheControl);
+    },
+  });
+}
