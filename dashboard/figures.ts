@@ -2,19 +2,31 @@
 import type { BounceRate, Pageviews, Uniques } from './answers.js';
 import { h, setText } from './dom.js';
 import { count, share, twoDigits } from './format.js';
+import type { PeriodBefore } from './period-before.js';
 
 class Figure {
   readonly element: HTMLElement;
   readonly #value: HTMLElement;
   readonly #detail: HTMLElement;
+  readonly #before = h('p', { class: 'detail', hidden: true });
 
   constructor(id: string, title: string) {
     this.#value = h('p', { class: 'value', id: `${id}-value` }, '–');
     this.#detail = h('p', { class: 'detail', id: `${id}-detail` }, '\u00a0');
-    this.element = h('article', { class: 'card figure' }, h('h2', {}, title), this.#value, this.#detail);
+    this.element = h(
+      'article',
+      { class: 'card figure' },
+      h('h2', {}, title),
+      this.#value,
+      this.#detail,
+      this.#before,
+    );
   }
 
-  show(value: string, detail: string): void {
+  /** @param before of the period before */
+  show(value: string, detail: string, before?: string): void {
+    this.#before.hidden = before === undefined;
+    setText(this.#before, before === undefined ? '' : `Period before: ${before}`);
     setText(this.#value, value);
     setText(this.#detail, detail);
   }
@@ -32,12 +44,23 @@ export class Figures {
   }
 
   /** `isPage`: the question is about one page, while visits are counted for the whole domain. */
-  update(uniques: Uniques, pageviews: Pageviews, bounce: BounceRate, isPage: boolean): void {
+  update(
+    uniques: Uniques,
+    pageviews: Pageviews,
+    bounce: BounceRate,
+    before: PeriodBefore | undefined,
+    isPage: boolean,
+  ): void {
     const { visitors } = uniques.data;
     const views = pageviews.data.pageviews;
-    this.#visitors.show(count(visitors), sureness(uniques));
-    this.#pageviews.show(count(views), 'Exact count');
-    this.#perVisitor.show(visitors === 0 ? '–' : twoDigits(views / visitors), 'Average over the range');
+    const old = before && { visitors: before.people.data.visitors, views: before.views.data.pageviews };
+    this.#visitors.show(count(visitors), sureness(uniques), old && count(old.visitors));
+    this.#pageviews.show(count(views), 'Exact count', old && count(old.views));
+    this.#perVisitor.show(
+      visitors === 0 ? '–' : twoDigits(views / visitors),
+      'Average over the range',
+      old && twoDigits(old.views / old.visitors),
+    );
     const { rate, visits, bounces } = bounce.data;
     const whose = isPage ? ', whole domain' : '';
     this.#bounce.show(

@@ -6,7 +6,17 @@ import { customRange } from './state.js';
 export class Headline {
   readonly #host = byId('headline', 'div');
   readonly #subject = byId('subject', 'h1');
+  readonly #compare = byId('compare', 'input');
   readonly #range = byId('range-name', 'p');
+
+  /** @param onCompare whether the period before is wanted */
+  constructor(onCompare: (compare: boolean) => void) {
+    this.#compare.addEventListener('change', () => onCompare(this.#compare.checked));
+  }
+
+  set compare(compare: boolean) {
+    this.#compare.checked = compare;
+  }
 
   set hidden(hidden: boolean) {
     this.#host.hidden = hidden;

@@ -14,10 +14,8 @@ import {
   uniques,
   type Available,
   type Breakdown,
-  type Bucket,
   type Dimension,
   type Pages,
-  type Pageviews,
   type Status,
   type Uniques,
 } from './answers.js';
@@ -28,16 +26,17 @@ import { byId, icon, setAttributes } from './dom.js';
 import { Figures } from './figures.js';
 import { Filters, fits } from './filters.js';
 import { count } from './format.js';
-import { FreshnessLine, isEmptyCut } from './freshness-line.js';
+import { FreshnessLine } from './freshness-line.js';
 import { Headline } from './headline.js';
 import { KeyDialog } from './key-dialog.js';
 import { LayersPanel } from './layers-panel.js';
 import { Notice } from './notice.js';
 import { PagesTable } from './pages-table.js';
 import { nameOf, namesOf, readable, readableHost, shortened } from './readable-url.js';
+import { EarlierPeriod } from './period-before.js';
 import { Refresh, type RoundResult } from './refresh.js';
-import type { ChartPoint } from './series-chart.js';
 import { SeriesCard } from './series-card.js';
+import { pageviewsChart, uniquesChart } from './series-points.js';
 import { customRange, hasRange, newestOf, parseState, rangeOf, showState, type PageState } from './state.js';
 import { currentTheme, onThemeChange, toggleTheme } from './theme.js';
 import { fillWelcome } from './welcome.js';
@@ -53,10 +52,11 @@ const domainsCompared = 8;
 class Dashboard {
   readonly #keys = new KeyDialog(() => this.#keyChanged());
   readonly #api = new Api(() => this.#keys.key);
+  readonly #before = new EarlierPeriod(this.#api);
   readonly #announcer = byId('announcer', 'div');
   readonly #report = byId('report', 'div');
   readonly #welcome = byId('welcome', 'div');
-  readonly #headline = new Headline();
+  readonly #headline = new Headline((compare) => this.#set({ compare }));
   readonly #freshness = new FreshnessLine((text) => this.#announce(text));
   readonly #notice = new Notice(byId('notice', 'div'), (change) => this.#change(change));
   readonly #figures = new Figures(section('figures'));
@@ -147,6 +147,7 @@ class Dashboard {
 
   #keyChanged(): void {
     this.#api.forget();
+    this.#before.forget();
     byId('forget-key', 'button').hidden = this.#keys.key === undefined;
     this.#ask();
   }
@@ -169,6 +170,7 @@ class Dashboard {
 
   #ask(): void {
     this.#filters.show(this.#state);
+    this.#headline.compare = this.#state.compare;
     setAttributes(this.#report, { 'aria-busy': 'true' });
     this.#refresh.now();
   }
@@ -225,18 +227,20 @@ class Dashboard {
     if (signal.aborted) return;
     const { from, to, interval } = rangeOf(this.#state, nowMs);
     const ranged: Params = { from, to, tz: zone };
-    const [people, views, bounce, top, values] = await Promise.all([
+    const [people, views, bounce, top, values, before] = await Promise.all([
       this.#api.get('/v1/uniques', { ...about, ...ranged, interval }, uniques, signal),
       this.#api.get('/v1/pageviews', { ...about, ...ranged, interval }, pageviews, signal),
       this.#api.get('/v1/bounce-rate', { domain, ...ranged }, bounceRate, signal),
       this.#askPages(domain, ranged, pagesListed, signal),
       this.#askBreakdown(asked, { domain, ...ranged }, signal),
+      this.#before.ask(this.#state, about, nowMs, signal),
     ]);
     if (signal.aborted) return;
     this.#uniques = people;
     this.#endLoading();
-    this.#figures.update(people, views, bounce, url !== undefined);
-    this.#showSeries(people, views, nowMs);
+    this.#figures.update(people, views, bounce, before, url !== undefined);
+    this.#uniquesCard.update(uniquesChart(people, before, nowMs));
+    this.#pageviewsCard.update(pageviewsChart(people, views, before, nowMs));
     this.#pages.update(top.data.pages, url);
     if (values !== undefined) this.#breakdown.update(values);
     setAttributes(this.#report, { 'aria-busy': 'false', 'data-stale': undefined, 'data-loading': undefined });
@@ -289,29 +293,6 @@ class Dashboard {
     if (address === location.search) return;
     history.replaceState(null, '', address);
     this.#filters.show(this.#state);
-  }
-
-  #showSeries(people: Uniques, views: Pageviews, nowMs: number): void {
-    const liveFrom = liveStart(people);
-    const place = ({ from, to, label }: Bucket): Pick<ChartPoint, 'label' | 'live' | 'phase'> => ({
-      label,
-      live: isLive(to, people),
-      phase: to <= nowMs ? 'past' : from <= nowMs ? 'present' : 'ahead',
-    });
-    this.#uniquesCard.update({
-      liveFrom,
-      points: people.data.series.map((bucket) => {
-        const { visitors, lower, upper, exact } = bucket;
-        return { ...place(bucket), value: visitors, lower, upper, exact };
-      }),
-    });
-    this.#pageviewsCard.update({
-      liveFrom,
-      points: views.data.series.map((bucket) => {
-        const { pageviews: value } = bucket;
-        return { ...place(bucket), value, lower: value, upper: value, exact: true };
-      }),
-    });
   }
 
   #askPages(domain: string, ranged: Params, limit: number, signal: AbortSignal): Promise<Pages> {
@@ -400,25 +381,6 @@ const hourMs = 3_600_000;
 
 function section(id: string): HTMLElement {
   return byId(id, 'section');
-}
-
-/** Whether a bucket reaches beyond what the batch view was made from. */
-function isLive(bucketEnd: number, { freshness }: Uniques): boolean {
-  return (
-    freshness.realtime !== undefined &&
-    (isEmptyCut(freshness.batch.cut) || bucketEnd > freshness.batch.createdAt)
-  );
-}
-
-/** Where the batch run falls, in buckets from the left edge; undefined when all of the range lies before it. */
-function liveStart(people: Uniques): number | undefined {
-  const { series } = people.data;
-  const { batch } = people.freshness;
-  const index = series.findIndex((bucket) => isLive(bucket.to, people));
-  const bucket = series[index];
-  if (bucket === undefined) return undefined;
-  if (isEmptyCut(batch.cut)) return 0;
-  return index + Math.max(0, (batch.createdAt - bucket.from) / (bucket.to - bucket.from));
 }
 
 new Dashboard().start();

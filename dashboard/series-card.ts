@@ -18,6 +18,7 @@ export class SeriesCard {
   readonly #tableBox: HTMLElement;
   readonly #body = h('tbody');
   readonly #toggle = h('button', { type: 'button', class: 'quiet', 'aria-pressed': 'false' }, 'Table');
+  readonly #beforeKey = h('li', { class: 'key before', hidden: true }, 'Period before');
   #data: ChartData = { points: [], liveFrom: undefined };
 
   constructor(host: HTMLElement, options: SeriesCardOptions) {
@@ -25,9 +26,11 @@ export class SeriesCard {
     const { id, name, hint, unit, hasBounds, kind } = options;
     const legend = h(
       'ul',
-      { class: 'legend', 'aria-label': 'Legend' },
+      { class: 'legend', 'aria-label': 'Legend', 'data-kind': kind },
       h('li', { class: `key ${kind}` }, 'Batch'),
       h('li', { class: `key ${kind} live` }, 'Live part'),
+      h('li', { class: `key ${kind} running` }, 'Still running'),
+      this.#beforeKey,
       hasBounds ? h('li', { class: 'key band' }, '95 % interval') : undefined,
     );
     this.#chartBox = h('div', {}, legend);
@@ -39,6 +42,7 @@ export class SeriesCard {
       h('th', { scope: 'col' }, 'Bucket'),
       h('th', { scope: 'col', class: 'number' }, unit),
       hasBounds ? h('th', { scope: 'col', class: 'number' }, '95 % interval') : undefined,
+      h('th', { scope: 'col', class: 'number' }, 'Period before'),
       h('th', { scope: 'col' }, 'Note'),
     );
     this.#tableBox = h(
@@ -65,6 +69,7 @@ export class SeriesCard {
 
   update(data: ChartData): void {
     this.#data = data;
+    this.#beforeKey.hidden = data.points.every(({ before }) => before === undefined);
     this.#chart.update(data);
     if (!this.#tableBox.hidden) this.#fillTable();
   }
@@ -89,6 +94,7 @@ export class SeriesCard {
       h('th', { scope: 'row' }, bucketName(point.label)),
       h('td', { class: 'number' }, count(point.value)),
       this.#options.hasBounds ? h('td', { class: 'number' }, interval(point)) : undefined,
+      h('td', { class: 'number' }, point.before === undefined ? '–' : count(point.before.value)),
       h('td', {}, notesOn(point).join(', ')),
     );
   }

@@ -1,11 +1,12 @@
 /**
  * One series over time, drawn by uPlot. The x axis counts buckets, so that months of 28 and 31 days stand evenly and no
  * zone has to be reckoned with here: labels come from the server. What the batch layer has counted is drawn solid,
- * what only the speed layer knows is dashed or pale on a tinted ground, and bounds are a band.
+ * what only the speed layer knows is dashed or pale on a tinted ground, and bounds are a band. A bucket that has not ended is a ring or
+ * an outline of its own: joined to the others it would look like a fall.
  */
 import uPlot from './vendor/uplot.js';
 import { h, setAttributes, setText } from './dom.js';
-import { bucketName, bucketTick, short } from './format.js';
+import { bucketName, bucketTick, count, short } from './format.js';
 import { onThemeChange } from './theme.js';
 
 export interface ChartPoint {
@@ -18,6 +19,8 @@ export interface ChartPoint {
   readonly live: boolean;
   /** Begun and not ended, or not begun yet: then there is nothing to draw. */
   readonly phase: 'past' | 'present' | 'ahead';
+  /** The same bucket of the period before. */
+  readonly before: { readonly label: string; readonly value: number } | undefined;
 }
 
 export interface ChartData {
@@ -69,14 +72,14 @@ export class SeriesChart {
     const sameLength = data.points.length === this.#data.points.length;
     this.#data = data;
     if (this.#plot === undefined) this.#create();
-    else this.#plot.setData(this.#columns(), true);
+    else this.#plot.setData(columnsOf(this.#data.points, this.#options.kind), true);
     if (!sameLength) this.#hideCursor();
     else this.#showTip();
   }
 
   #create(): void {
     if (this.#host.clientWidth === 0) return;
-    this.#plot = new uPlot(this.#plotOptions(), this.#columns(), this.#host);
+    this.#plot = new uPlot(this.#plotOptions(), columnsOf(this.#data.points, this.#options.kind), this.#host);
     this.#plot.over.append(this.#tip);
   }
 
@@ -87,26 +90,14 @@ export class SeriesChart {
     }
   }
 
-  /** x, batch part, live part, lower bound, upper bound. The line's parts share the point where they meet. */
-  #columns(): uPlot.AlignedData {
-    const { points } = this.#data;
-    const isLine = this.#options.kind === 'line';
-    const firstLive = points.findIndex((point) => point.live);
-    const meets = (i: number): boolean => isLine && firstLive >= 0 && i === firstLive - 1;
-    return [
-      points.map((_, i) => i),
-      points.map((point) => (point.live || point.phase === 'ahead' ? null : point.value)),
-      points.map((point, i) => ((point.live || meets(i)) && point.phase !== 'ahead' ? point.value : null)),
-      points.map((point) => (point.phase === 'ahead' ? null : point.lower)),
-      points.map((point) => (point.phase === 'ahead' ? null : point.upper)),
-    ];
-  }
-
   #plotOptions(): uPlot.Options {
     const color = (name: string) => (): string => this.#color(name);
     const isLine = this.#options.kind === 'line';
-    const bars = uPlot.paths.bars?.({ size: [0.72, 48], radius: 0.12 });
-    const shape: Partial<uPlot.Series> = isLine || bars === undefined ? {} : { paths: bars };
+    const bars = (size: number, max: number): Partial<uPlot.Series> => {
+      const paths = uPlot.paths.bars?.({ size: [size, max], radius: 0.12 });
+      return isLine || paths === undefined ? {} : { paths };
+    };
+    const shape = bars(0.64, 44);
     const points = { show: isLine ? () => this.#data.points.length <= 48 : false, size: 5 };
     const grid = { stroke: color('--line'), width: 1 };
     return {
@@ -148,6 +139,13 @@ export class SeriesChart {
       series: [
         {},
         {
+          ...bars(0.94, 60),
+          stroke: color('--before'),
+          width: isLine ? 1.5 : 0,
+          fill: color(isLine ? '--clear' : '--before'),
+          points: { show: false },
+        },
+        {
           ...shape,
           stroke: color('--series'),
           width: isLine ? 2 : 0,
@@ -162,10 +160,18 @@ export class SeriesChart {
           dash: [5, 4],
           points,
         },
+        {
+          ...(isLine ? { paths: () => null } : shape),
+          stroke: color('--live'),
+          width: 1.5,
+          dash: isLine ? [] : [3, 3],
+          fill: color('--live-ground'),
+          points: { show: isLine, size: 10, width: 2, stroke: color('--live'), fill: color('--surface') },
+        },
         { width: 0, points: { show: false }, show: isLine },
         { width: 0, points: { show: false }, show: isLine },
       ],
-      bands: isLine ? [{ series: [4, 3], fill: color('--band') }] : [],
+      bands: isLine ? [{ series: [6, 5], fill: color('--band') }] : [],
       hooks: {
         drawClear: [(plot) => this.#drawLiveGround(plot)],
         setCursor: [() => this.#showTip()],
@@ -241,7 +247,7 @@ export class SeriesChart {
     if (next === undefined || point === undefined || this.#plot === undefined) return;
     event.preventDefault();
     this.#plot.setCursor({ left: this.#plot.valToPos(next, 'x'), top: 10 });
-    const said = [this.#options.describe(point), ...notesOn(point)].join(', ');
+    const said = [this.#options.describe(point), ...notesOn(point), ...beforeOf(point)].join(', ');
     this.#options.announce(`${bucketName(point.label)}: ${said}`);
   }
 
@@ -256,7 +262,12 @@ export class SeriesChart {
     const point = typeof index === 'number' && isOver ? this.#data.points[index] : undefined;
     this.#tip.hidden = point === undefined;
     if (plot === undefined || point === undefined || typeof index !== 'number') return;
-    const lines = [bucketName(point.label), this.#options.describe(point), notesOn(point).join(', ')];
+    const lines = [
+      bucketName(point.label),
+      this.#options.describe(point),
+      notesOn(point).join(', '),
+      beforeOf(point).join(''),
+    ];
     for (const [i, line] of lines.entries()) {
       setText(this.#tip.children[i] ?? this.#tip.appendChild(h('div')), line);
     }
@@ -273,9 +284,30 @@ export class SeriesChart {
   }
 }
 
+/** x, period before, batch part, live part, running bucket, lower and upper bound. The parts of a line share the point where they meet. */
+export function columnsOf(points: readonly ChartPoint[], kind: ChartOptions['kind']): uPlot.AlignedData {
+  const isPast = (point: ChartPoint): boolean => point.phase === 'past';
+  const firstLive = points.findIndex((point) => point.live && isPast(point));
+  const meets = (i: number): boolean => kind === 'line' && firstLive >= 0 && i === firstLive - 1;
+  return [
+    points.map((_, i) => i),
+    points.map((point) => point.before?.value ?? null),
+    points.map((point) => (isPast(point) && !point.live ? point.value : null)),
+    points.map((point, i) => (isPast(point) && (point.live || meets(i)) ? point.value : null)),
+    points.map((point) => (point.phase === 'present' ? point.value : null)),
+    points.map((point) => (isPast(point) ? point.lower : null)),
+    points.map((point) => (isPast(point) ? point.upper : null)),
+  ];
+}
+
 /** What else a reader should know of a point. */
 export function notesOn({ live, phase }: ChartPoint): readonly string[] {
   return [...(phase === 'present' ? ['so far'] : []), ...(live ? ['live part'] : [])];
+}
+
+/** '1,020 on Sun 22 Nov 2026, 07:00', for the period before. */
+function beforeOf({ before }: ChartPoint): readonly string[] {
+  return before === undefined ? [] : [`${count(before.value)} on ${bucketName(before.label)}`];
 }
 
 const axisFont = '12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';

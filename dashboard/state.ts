@@ -26,6 +26,8 @@ export interface PageState {
   readonly by: Interval | undefined;
   /** Name of the dimension that is broken down; undefined means the first there is. */
   readonly dimension: string | undefined;
+  /** Whether the period before is shown beside. */
+  readonly compare: boolean;
 }
 
 /** A range as the API takes it. */
@@ -53,6 +55,7 @@ export function parseState(search: string, ownZone: string): PageState {
     zone: zone !== undefined && isZone(zone) ? zone : ownZone,
     by: intervals.find((interval) => interval === by),
     dimension: given('dimension'),
+    compare: given('compare') !== 'off',
   };
 }
 
@@ -74,6 +77,7 @@ export function showState(state: PageState): string {
   }
   if (state.by !== undefined) params.set('by', state.by);
   if (state.dimension !== undefined) params.set('dimension', state.dimension);
+  if (!state.compare) params.set('compare', 'off');
   params.set('tz', state.zone);
   return `?${params.toString()}`;
 }
@@ -102,6 +106,17 @@ export function rangeOf(state: Pick<PageState, 'range' | 'zone' | 'by'>, nowMs: 
   }
   const today = localOf(nowMs, zone).slice(0, 10);
   return { from: addDays(today, 1 - presetDays[range]), to: addDays(today, 1), interval };
+}
+
+/** The period of the same length that ends where the range begins: as long by the clocks of the zone, in the same buckets. */
+export function rangeBefore(state: Pick<PageState, 'range' | 'zone' | 'by'>, nowMs: number): TimeRange {
+  const { range } = state;
+  const { from, interval } = rangeOf(state, nowMs);
+  if (range === '24h') return { from: rfc3339(Date.parse(from) - 24 * hourMs), to: from, interval };
+  if (typeof range === 'string') return { from: addDays(from, -presetDays[range]), to: from, interval };
+  const [start, end] = [Date.parse(`${range.from}Z`), Date.parse(`${range.to}Z`)];
+  const before = { from: new Date(start - (end - start)).toISOString().slice(0, 16), to: range.from };
+  return { ...rangeOf({ ...state, range: before }, nowMs), interval };
 }
 
 /** A custom range: what the zone's clocks show at two times. */

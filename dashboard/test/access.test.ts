@@ -210,7 +210,7 @@ test(
 );
 
 test('a link opens what was shown, and Back goes back', { skip }, async (t) => {
-  const { page } = await open(t, '/?domain=shop.example&range=24h&tz=Europe/Berlin');
+  const { page } = await open(t, '/?domain=shop.example&range=24h&compare=off&tz=Europe/Berlin');
   await page.waitForSelector(loaded);
   await page.check('input[value=custom]', { force: true });
   await page.fill('#from', '2026-11-01T08:00');

@@ -216,7 +216,7 @@ test('a range, domain or page without views says which it is and what to do', { 
   await page.getByText('No pageviews in this range').first().waitFor();
   await page.click('#notice button:text-is("Show 2 Feb 2004, 08:00 – 20 May 2015, 22:00")');
   await page.waitForSelector('#notice:empty', { state: 'attached' });
-  assert.match(page.url(), /from=2004-02-02T08%3A00&to=2015-05-20T22%3A00&tz=UTC$/);
+  assert.match(page.url(), /from=2004-02-02T08%3A00&to=2015-05-20T22%3A00&compare=off&tz=UTC$/);
   assert.ok((await visitors(page)) > 0);
   api.does.emptyReason = 'unknown-url';
   await page.getByText('Nothing is known of this page').waitFor();
@@ -229,7 +229,7 @@ test('a range, domain or page without views says which it is and what to do', { 
 test('opened without a range, the page goes to older views when today has none', { skip }, async (t) => {
   const last = Date.UTC(2015, 4, 20, 20);
   api.does.available = { from: Date.UTC(2015, 4, 17, 10), to: last };
-  const { page } = await open(t, '/?tz=Europe/Berlin');
+  const { page } = await open(t, '/?compare=off&tz=Europe/Berlin');
   await page.getByText('No pageviews in the last 24 hours').first().waitFor();
   assert.match(await text(page, '#notice'), /17 May 2015, 12:00 – 20 May 2015, 22:00/);
   assert.ok((await visitors(page)) > 0);

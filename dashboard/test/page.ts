@@ -8,7 +8,7 @@ export const skip = browserMissing;
 
 /** What the page shows when all answers are there. */
 export const loaded = '#report[aria-busy=false]:not([hidden])';
-export const shop = '/?domain=shop.example&range=24h&tz=UTC';
+export const shop = '/?domain=shop.example&range=24h&compare=off&tz=UTC';
 
 export interface PageOverApi {
   readonly api: FakeApi;

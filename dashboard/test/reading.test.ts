@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { HttpProblem } from '../../lib/http/problem.js';
+import type { FakeBody } from './fake-api.js';
 import { loaded, pageOverApi, skip } from './page.js';
 
 const { api, open } = pageOverApi();
@@ -115,4 +116,45 @@ test('a zone whose hours are not stored has a way on that does not lead back to 
   await page.click('#notice button:text-is("Show the last 24 hours in UTC")');
   await page.waitForSelector(loaded);
   assert.match(page.url(), /range=24h&tz=UTC/);
+});
+
+test('the period before stands beside, and can be put away', { skip }, async (t) => {
+  const { page } = await open(t, '/?domain=shop.example&from=2026-03-08T00:00&to=2026-03-09T00:00&tz=UTC');
+  await page.waitForSelector(loaded);
+  const asked = api.asked.find((line) => line.includes('/v1/pageviews?') && line.includes('to=2026-03-08'));
+  assert.match(
+    decodeURIComponent(asked ?? ''),
+    /from=2026-03-07T00:00:00\+00:00&to=2026-03-08T00:00:00\+00:00/,
+  );
+  const response = await fetch(`${api.origin}${asked?.slice(4) ?? ''}`);
+  const { data } = (await response.json()) as FakeBody;
+  const old = data.series?.map(({ pageviews = 0 }) => pageviews.toLocaleString('en'));
+  await page.click('#pageviews-toggle');
+  assert.deepEqual(await page.locator('#pageviews-table tbody td:nth-child(3)').allInnerTexts(), old);
+  assert.ok(
+    (await page.locator('#figures').innerText()).includes(
+      `Period before: ${data.pageviews?.toLocaleString('en') ?? ''}`,
+    ),
+  );
+  await page.uncheck('#compare');
+  await page.waitForURL(/compare=off/);
+  await page.locator('#pageviews-table tbody td:nth-child(3):text-is("–")').first().waitFor();
+  assert.doesNotMatch(await page.locator('#figures').innerText(), /Period before/);
+});
+
+test('a bucket that has not ended is not joined to the others', { skip }, async (t) => {
+  const { page } = await open(t);
+  await page.waitForSelector(loaded);
+  await page.focus('#uniques-chart');
+  await page.keyboard.press('End');
+  const said = page.locator('#announcer');
+  await page.locator('#announcer:has-text("so far")').waitFor({ state: 'attached' });
+  assert.match((await said.textContent()) ?? '', /so far, live part, [\d,]+ on /);
+  const joined = await page.evaluate<number>(`(async () => {
+    const { columnsOf } = await import('/assets/series-chart.js');
+    const point = (phase, value) => ({ phase, value, live: true, lower: value, upper: value, before: undefined });
+    const [, , , live, running, lower] = columnsOf([point('past', 9), point('present', 1), point('ahead', 0)], 'line');
+    return [live, running, lower].map((column) => column.map((value) => value ?? '-').join('')).join(' ');
+  })()`);
+  assert.equal(joined, '9-- -1- 9--');
 });

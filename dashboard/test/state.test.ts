@@ -37,6 +37,7 @@ const states: fc.Arbitrary<PageState> = fc.record(
     zone: fc.constantFrom(...zones),
     by: fc.option(fc.constantFrom(...intervals), { nil: undefined }),
     dimension: fc.option(fc.string({ minLength: 1 }), { nil: undefined }),
+    compare: fc.boolean(),
   },
   { noNullPrototype: true },
 );
