@@ -274,7 +274,18 @@ class Build {
       const { versions } = rules;
       const { cut, gaps } = snapshot;
       const meta = await writer.finish(
-        { number, createdAt, cut, gaps, lgK, rules: versions, maxPersonIds, codeVersion, counts },
+        {
+          number,
+          createdAt,
+          cut,
+          gaps,
+          lgK,
+          rules: versions,
+          maxPersonIds,
+          retractions: persons.retractions,
+          codeVersion,
+          counts,
+        },
         { identity: await identity.written, cells: await cells },
       );
       return { meta, recount };

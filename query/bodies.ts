@@ -77,6 +77,11 @@ const uniquesAccuracySchema = z.object({
     .describe(
       'The number is the count itself, but for odds below 1 in 10,000: no more than 201 people, and no edge after the batch cut can change it.',
     ),
+  rewritten: z
+    .number()
+    .describe(
+      'People of the batch view that equiv facts after its cut have made one with another person, and that are counted as that person already.',
+    ),
   maxOvercount: z
     .number()
     .describe(
@@ -237,13 +242,21 @@ export const bodies = {
   person: z.object({
     data: z.object({
       visitor: z.string(),
-      person: z.string(),
-      ids: z.array(z.string()),
+      person: z.string().describe('PersonID, by all edges before the cut.'),
+      batchPerson: z
+        .string()
+        .describe(
+          'PersonID in the batch view: until an edge after its cut joins it to another one, the same.',
+        ),
+      joinedPersons: z
+        .array(z.string())
+        .describe('PersonIDs of the batch view that equiv facts after its cut join to it.'),
+      ids: z.array(z.string()).describe('All ids of the person that edges join, ascending, at most 1,000.'),
       idCount: z.number(),
     }),
     accuracy: z.object({
       method: z.literal('union-find'),
-      exact: z.boolean().describe('No edge after the batch cut can change who this person is.'),
+      exact: z.boolean().describe('The next batch run, at the same cut, says the same of this person.'),
       equivsAfterBatchCut: z.number().describe('Equiv facts after the batch cut, about whomever.'),
       retractionsAfterBatchCut: z.number().describe('Retractions after the batch cut, about whomever.'),
     }),

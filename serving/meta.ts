@@ -36,6 +36,7 @@ const storedSchema = z.object({
     lgK: z.number().int(),
     rules: storedRulesSchema,
     maxPersonIds: count.default(0), // views of earlier versions do not say
+    retractions: count.optional(), // nor this
     gaps: z
       .array(
         z.object({

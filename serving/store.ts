@@ -77,7 +77,16 @@ export async function ensureGenesis(
     cells: await emptyCells(writer, dimensions),
   };
   const meta = await writer.finish(
-    { ...genesis, rules: genesis.rules.versions, maxPersonIds: 0, gaps: [], number: 0, codeVersion, counts },
+    {
+      ...genesis,
+      rules: genesis.rules.versions,
+      maxPersonIds: 0,
+      retractions: 0,
+      gaps: [],
+      number: 0,
+      codeVersion,
+      counts,
+    },
     parts,
   );
   moveIntoPlace(dataDir, building, meta.view.id);

@@ -17,6 +17,8 @@ export interface ResolvedPersons extends Persons {
   readonly edges: number;
   readonly repeatedEdges: number;
   readonly liveEdges: number;
+  /** Of the edge facts, those that take an edge back. */
+  readonly retractions: number;
   /** All live edges of some of the persons, as texts, for verification. */
   readonly sampledEdges: readonly (readonly [string, string])[];
 }
@@ -28,6 +30,7 @@ export async function resolvePersons(db: BatchDb, star: Star, maxIds: number): P
     edges: await db.countOf('edge'),
     repeatedEdges: await db.countOf('repeated_edge'),
     liveEdges: await db.countOf('live_edge'),
+    retractions: await db.countOf('edge where kind = 2'),
   };
   const pairs = new Uint32Array(2 * counts.liveEdges);
   let filled = 0;

@@ -1,6 +1,5 @@
 /** A bucket whose sketch lies there as it is. */
-import type { HllUnion } from 'hyperloglog-ts';
-import type { BucketCell, SketchView } from './view.js';
+import type { BucketCell, PeopleSink, SketchView } from './cell.js';
 
 export class SketchCell implements BucketCell {
   readonly bucket: number;
@@ -13,9 +12,9 @@ export class SketchCell implements BucketCell {
     this.sketch = sketch;
   }
 
-  addTo(union: HllUnion): void {
+  addTo(people: PeopleSink): void {
     const { sketch } = this;
-    if (sketch.kind === 'coupons') union.addCoupons(sketch.coupons);
-    else union.addRegisters(sketch.registers);
+    if (sketch.kind === 'coupons') people.addCoupons(sketch.coupons);
+    else people.addRegisters(sketch.registers);
   }
 }

@@ -8,7 +8,7 @@ import type { Cut, Offset, Offsets, PartitionName } from '../../log/log.js';
 import type { Span } from '../../lib/time/buckets.js';
 import type { BucketCell, VisitCell } from './cell.js';
 
-export type { BucketCell, SketchView, VisitCell } from './cell.js';
+export type { BucketCell, PeopleSink, SketchView, VisitCell } from './cell.js';
 
 /** Names a batch view, and with it a generation. Sorts by age: 'v000001-...' */
 export type ViewId = string & { readonly brand: 'ViewId' };
@@ -48,6 +48,11 @@ export interface ViewMeta {
   readonly rules: RulesVersions;
   /** Components of more ids were left unjoined; 0: no cap. */
   readonly maxPersonIds: number;
+  /**
+   * Retractions before the cut: so many pairs, at most, that an equiv fact after the cut does not join, since they were taken back at a
+   * later time of their own. Undefined: views of earlier versions do not say.
+   */
+  readonly retractions?: number | undefined;
   /** Facts before the cut that are lost; by partition, then by offset. */
   readonly gaps: readonly Gap[];
   readonly codeVersion: string;

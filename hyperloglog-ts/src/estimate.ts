@@ -75,10 +75,18 @@ export function boundsFromCoupons(count: number, sigmas: number): Bounds {
  * are to be expected, and their number has a Poisson distribution.
  */
 export function hiddenByCoupons(count: number): number {
-  const expected = (count * (count - 1)) / 6 / 2 ** 26;
+  return mostPairs((count * (count - 1)) / 6 / 2 ** 26);
+}
+
+/**
+ * How many pairs of values may share a coupon where so many are to be expected: with odds below 1 in 10,000 there are more. 0 where
+ * fewer than 1 in 10,000 are expected.
+ */
+export function mostPairs(expected: number): number {
   // The odds of more than m - 1 pairs are below expected^m / m!: so the usual cases need no more than that.
   if (expected < oddsOfBeingWrong) return 0;
   if (expected ** 2 / 2 < oddsOfBeingWrong) return 1;
+  if (expected > manyPairs) return Math.ceil(expected + sigmasOfBeingWrong * Math.sqrt(expected) + 1);
   let odds = Math.exp(-expected); // of exactly this many pairs
   let oddsOfMore = -Math.expm1(-expected);
   let pairs = 0;
@@ -91,6 +99,9 @@ export function hiddenByCoupons(count: number): number {
 }
 
 const oddsOfBeingWrong = 1e-4;
+/** Where there are many the Poisson distribution is nearly a normal one, of which so many standard deviations leave those odds. */
+const manyPairs = 100;
+const sigmasOfBeingWrong = 3.8;
 
 // The relative error that collisions among 2^26 addresses leave; the reference implementations use the same.
 const couponStandardError = 0.409 / 2 ** 13;

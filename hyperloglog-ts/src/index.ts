@@ -10,6 +10,7 @@ export {
   estimateFromHistogram,
   hiddenByCoupons,
   maxCoupons,
+  mostPairs,
   relativeStandardError,
 } from './estimate.js';
 export type { Bounds } from './estimate.js';

@@ -63,6 +63,11 @@ export class HllUnion {
     return this.#dense ? 'registers' : 'coupons';
   }
 
+  /** Coupons held, all different; 0 in registers mode. */
+  get couponCount(): number {
+    return this.#dense ? 0 : this.#coupons.count;
+  }
+
   /** Whether the estimate is the count itself: as of a sketch. */
   get isExact(): boolean {
     return !this.#dense && hiddenByCoupons(this.#coupons.count) === 0;
@@ -90,13 +95,20 @@ export class HllUnion {
   /**
    * Adds `count` ascending coupons, written as varints (LEB128) of the differences between them, the first from 0: at
    * most `maxCoupons(lgK)`. Throws HLL_BAD_COUPON for bytes that are not that.
+   *
+   * @param change may replace coupons in place before they are added
    */
-  addDifferences(bytes: Uint8Array, count: number): this {
+  addDifferences(
+    bytes: Uint8Array,
+    count: number,
+    change?: (coupons: Uint32Array, count: number) => void,
+  ): this {
     const from = this.#workAt + 4 * count;
     if (count > maxCoupons(this.#largestLgK) || bytes.length > 5 * count) throw badDifferences(bytes, count);
     this.#kernels.bytes.set(bytes, from);
     const end = this.#kernels.sumVarints(this.#workAt, from, count);
     if (end !== from + bytes.length || (count > 0 && this.#work[0] === 0)) throw badDifferences(bytes, count);
+    change?.(this.#work, count);
     return this.addCoupons(this.#work, 0, count);
   }
 

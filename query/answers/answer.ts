@@ -9,7 +9,7 @@ import { bucketCount, coverOf, type CoverRun } from '../engine/cover.js';
 import type { Engine } from '../engine/engine.js';
 import type { PinnedGeneration } from '../engine/generations.js';
 import type { Tally } from '../engine/tally.js';
-import type { EdgeBounds } from '../identity/edge-bounds.js';
+import type { LiveIdentity } from '../identity/live-identity.js';
 import type { AnsweredRange, Explain, Freshness, UniquesAccuracy } from '../bodies.js';
 import { freshnessOf, type Used } from './freshness.js';
 import { show, type SeriesQuestion, type TimeRange } from '../question.js';
@@ -42,32 +42,43 @@ export interface Count {
 
 export type Waiting = Pick<UniquesAccuracy, 'waitingExclusions'>;
 
-/** By how much edges that wait can change a number. */
-export type EdgeLimits = Pick<UniquesAccuracy, 'maxOvercount' | 'maxUndercount'>;
+/** How far edges that wait are in a number already, and by how much they can still change it. */
+export type EdgeLimits = Pick<UniquesAccuracy, 'rewritten' | 'maxOvercount' | 'maxUndercount'>;
 
 /**
  * The number of people in a tally, the interval that holds the truth with 95 % confidence, and the part that edges have
  * in it. Whoever counts has viewed a page, so there are never more people than pageviews, whatever is estimated.
  */
-export function countOf({ union, pageviews }: Tally, edges: EdgeBounds): Count & EdgeLimits {
-  const people = union.estimate();
-  const visitors = Math.min(Math.round(people), pageviews);
+export function countOf(tally: Tally, identity: LiveIdentity): Count & EdgeLimits {
+  const people = tally.people();
+  const { union } = people;
+  const { pageviews } = tally;
+  const visitors = Math.min(Math.round(union.estimate()), pageviews);
   if (visitors === 0) return nobody;
-  const { overcount, undercount } = edges.slackOf(union, people);
+  const { overcount, undercount, rewritten, mistaken } = identity.effectOn(people);
   const bounds = union.isExact ? { lower: visitors, upper: visitors } : union.bounds(sigmas95);
   const lower = Math.max(1, Math.min(Math.floor(bounds.lower), pageviews) - overcount);
-  const upper = Math.min(Math.ceil(bounds.upper) + undercount, pageviews);
+  const upper = Math.min(Math.ceil(bounds.upper) + undercount + mistaken, pageviews);
   return {
     visitors,
     lower,
     upper,
-    exact: union.isExact && lower === upper,
+    exact: union.isExact && mistaken === 0 && lower === upper,
+    rewritten,
     maxOvercount: Math.min(overcount, visitors - 1),
     maxUndercount: Math.min(undercount, pageviews - visitors),
   };
 }
 
-const nobody = { visitors: 0, lower: 0, upper: 0, exact: true, maxOvercount: 0, maxUndercount: 0 };
+const nobody = {
+  visitors: 0,
+  lower: 0,
+  upper: 0,
+  exact: true,
+  rewritten: 0,
+  maxOvercount: 0,
+  maxUndercount: 0,
+};
 
 /** What the next batch run will change besides who is one person. */
 export function waitingIn({ realtime }: Pick<PinnedGeneration, 'realtime'>): Waiting {

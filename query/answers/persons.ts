@@ -1,4 +1,4 @@
-/** Who a visitor id belongs to, by the mapping of the generation that answers. */
+/** Who a visitor id belongs to: by the batch view's mapping, and by the edges that came after its cut. */
 import type { Bodies } from '../bodies.js';
 import type { Engine } from '../engine/engine.js';
 import type { PinnedGeneration } from '../engine/generations.js';
@@ -15,16 +15,15 @@ export async function person(
   visitor: string,
   pace: Pace,
 ): Promise<Answer<Bodies['person']>> {
-  const { batch, realtime } = generation;
-  const personId = batch.personOf(visitor);
-  const listed = batch.idsOf(personId, maxIdsListed);
-  const edges = await engine.edges.of(generation, pace);
+  const { realtime } = generation;
+  const identity = await engine.edges.of(generation, pace);
+  const { ids, ...live } = await identity.personOf(visitor, maxIdsListed, pace);
   return {
     body: {
-      data: { visitor, person: personId, ids: [...listed], idCount: batch.idCountOf(personId) },
+      data: { visitor, ...live, ids: [...ids], joinedPersons: [...live.joinedPersons] },
       accuracy: {
         method: 'union-find',
-        exact: !edges.mayChange(personId),
+        exact: !identity.mayChange(live.batchPerson),
         equivsAfterBatchCut: realtime?.equivsAfterBatchCut ?? 0,
         retractionsAfterBatchCut: realtime?.retractionsAfterBatchCut ?? 0,
       },
@@ -32,7 +31,7 @@ export async function person(
     },
     table: {
       columns: [column('person', 'text'), column('id', 'text')],
-      rows: listed.map((id) => [personId, id]),
+      rows: ids.map((id) => [live.person, id]),
     },
   };
 }

@@ -7,6 +7,7 @@ import type { Engine } from '../engine/engine.js';
 import type { PinnedGeneration } from '../engine/generations.js';
 import type { Pace } from '../engine/pace.js';
 import type { HourRange, Tally } from '../engine/tally.js';
+import type { LiveIdentity } from '../identity/live-identity.js';
 import type { Period } from '../engine/zone.js';
 import { column, type Cell, type Column } from '../formats/table.js';
 import { show, type SeriesQuestion } from '../question.js';
@@ -26,6 +27,8 @@ type Figures<T> = Readonly<Record<keyof T, Cell>>;
 
 export interface Counting<T extends Figures<T>, Data, Accuracy> {
   readonly what: 'pageviews' | 'uniques';
+  /** How people are told apart. */
+  readonly identity?: LiveIdentity;
   /** Besides from, to and label. */
   readonly columns: readonly Column<keyof T & string>[];
   /** The figures of an interval, once everything is in the tally. */
@@ -43,7 +46,7 @@ export function seriesAnswer<T extends Figures<T>, Data, Accuracy>(
   counting: Counting<T, Data, Accuracy>,
 ) {
   const { engine, generation, question, pace } = asking;
-  const { columns, read, sumUp } = counting;
+  const { columns, read, sumUp, identity } = counting;
   return engine.tallied(async (tally) => {
     const series: Counted<T>[] = [];
     for (const period of question.periods) {
@@ -77,7 +80,7 @@ export function seriesAnswer<T extends Figures<T>, Data, Accuracy>(
         ]),
       },
     };
-  });
+  }, identity);
 }
 
 interface Interval {

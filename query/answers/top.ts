@@ -13,7 +13,7 @@ import type { Pace } from '../engine/pace.js';
 import { sortPaced } from '../engine/paced-sort.js';
 import type { Ranked } from '../engine/ranks.js';
 import type { HourRange, Tally } from '../engine/tally.js';
-import type { EdgeBounds } from '../identity/edge-bounds.js';
+import type { LiveIdentity } from '../identity/live-identity.js';
 import { countOf, type Count, type EdgeLimits } from './answer.js';
 
 export interface TopQuestion {
@@ -44,8 +44,11 @@ export async function topOf(
   question: TopQuestion,
   pace: Pace,
 ): Promise<Top> {
-  const edges = await engine.edges.of(generation, pace);
-  return engine.tallied((tally) => new Search({ engine, generation, question, pace, edges, tally }).result());
+  const identity = await engine.edges.of(generation, pace);
+  return engine.tallied(
+    (tally) => new Search({ engine, generation, question, pace, identity, tally }).result(),
+    identity,
+  );
 }
 
 interface Asking {
@@ -53,7 +56,7 @@ interface Asking {
   readonly generation: PinnedGeneration;
   readonly question: TopQuestion;
   readonly pace: Pace;
-  readonly edges: EdgeBounds;
+  readonly identity: LiveIdentity;
   readonly tally: Tally;
 }
 
@@ -83,11 +86,13 @@ class Search {
     this.#uncounted = pageviews;
     const candidates = pageviews === 0 ? undefined : await this.#candidates();
     if (candidates !== undefined) await this.#rank(candidates);
-    const limits = { maxOvercount: 0, maxUndercount: 0 };
+    const limits = { rewritten: 0, maxOvercount: 0, maxUndercount: 0 };
     const rows: TopRow[] = [];
     for (const entry of this.#best.ranked()) {
-      const { maxOvercount, maxUndercount, ...count } = entry.people ?? (await this.#peopleOf(entry.name));
+      const { rewritten, maxOvercount, maxUndercount, ...count } =
+        entry.people ?? (await this.#peopleOf(entry.name));
       rows.push({ name: entry.name, pageviews: entry.pageviews, ...count });
+      limits.rewritten = Math.max(limits.rewritten, rewritten);
       limits.maxOvercount = Math.max(limits.maxOvercount, maxOvercount);
       limits.maxUndercount = Math.max(limits.maxUndercount, maxUndercount);
     }
@@ -154,9 +159,9 @@ class Search {
   }
 
   async #peopleOf(name: string): Promise<People> {
-    const { question, tally, edges } = this.#asking;
+    const { question, tally, identity } = this.#asking;
     await this.#tallyUp(question.listing.subjectOf(name), 'uniques');
-    return countOf(tally, edges);
+    return countOf(tally, identity);
   }
 
   /** Leaves in the tally one subject's facts of the range and nothing else. */

@@ -6,18 +6,19 @@ import { seriesAnswer, tallyUp, type Asking } from './series.js';
 
 export async function uniques(asking: Asking): Promise<Answer<Bodies['uniques']>> {
   const { engine, generation, pace } = asking;
-  const edges = await engine.edges.of(generation, pace);
+  const identity = await engine.edges.of(generation, pace);
   return seriesAnswer(asking, {
     what: 'uniques',
+    identity,
     columns: [
       column('visitors', 'count'),
       column('lower', 'count'),
       column('upper', 'count'),
       column('exact', 'flag'),
     ],
-    read: (tally) => figuresOf(countOf(tally, edges)),
+    read: (tally) => figuresOf(countOf(tally, identity)),
     sumUp: (tally) => {
-      const { visitors, ...sureness } = countOf(tally, edges);
+      const { visitors, ...sureness } = countOf(tally, identity);
       const accuracy = { ...methodOf(generation), ...sureness };
       return { figures: figuresOf({ visitors, ...sureness }), data: { visitors }, accuracy };
     },
@@ -29,9 +30,11 @@ function figuresOf({ visitors, lower, upper, exact }: Count): Count {
 }
 
 /** The merged sketch of a range in the DataSketches format. */
-export function sketch(asking: Asking): Promise<Uint8Array> {
-  return asking.engine.tallied(async (tally) => {
+export async function sketch(asking: Asking): Promise<Uint8Array> {
+  const { engine, generation, pace } = asking;
+  const identity = await engine.edges.of(generation, pace);
+  return engine.tallied(async (tally) => {
     await tallyUp(tally, asking, asking.question.range, 'uniques');
-    return tally.union.toSketch().toBytes();
-  });
+    return tally.people().union.toSketch().toBytes();
+  }, identity);
 }

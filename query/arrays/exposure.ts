@@ -1,6 +1,10 @@
 /**
- * What edges that wait can do to one sketch, person by person: only those that it may hold count. A sketch of coupons says who that is; one
- * of registers may hold a person when the register of the person's slot is at least as large as the coupon's value.
+ * What edges that wait have done to one sketch, and what they can still do to it, person by person: only those count that the sketch
+ * may hold. A sketch of coupons says who that is; one of registers may hold a person when the register of the person's slot is at least as
+ * large as the coupon's value.
+ *
+ * An edge that is taken back can raise a count by one at most, and only if it was one that linked two groups: without any others the
+ * links alone join all that is joined. So a group comes apart into no more parts than it has doubts, plus one.
  */
 import type { HllUnion } from 'hyperloglog-ts';
 import type { PersonGroups } from './person-groups.js';
@@ -20,11 +24,36 @@ export interface WaitingPersons {
   readonly raises: Raises;
 }
 
-/** How much of it counts. */
+/** How much of it counts, and by which rules. */
 export interface PersonsRead {
   readonly persons: number;
   readonly links: number;
+  readonly steps: number;
+  readonly doubts: number;
   readonly raiseSteps: number;
+  readonly raises: number;
+  /** Groups of more ids are not joined; 0: no cap. */
+  readonly maxIds: number;
+  /** So many edges may turn out not to join although none that waits takes them back. */
+  readonly unknownDoubts: number;
+}
+
+/** A sketch whose coupons have been rewritten (query/identity/live-people.ts). */
+export interface Rewritten {
+  readonly union: HllUnion;
+  /** Coupons that another one stands for now. */
+  readonly replaced: HllUnion;
+  /** Coupons of joined groups that stand for all of their group. */
+  readonly kept: HllUnion;
+  /** Whether registers were read: whom they hold is not known, so none of them was rewritten. */
+  readonly hasRegisters: boolean;
+  /** Whether coupons were left alone although edges are about their persons. */
+  readonly hasUnclear: boolean;
+}
+
+export interface Exposed extends Slack {
+  /** Other persons of the groups that were rewritten. */
+  readonly pairs: number;
 }
 
 /** Persons in one sketch that are looked at: some tenth of a millisecond. Where there may be more, all edges count. */
@@ -32,29 +61,40 @@ const maxHeld = 32_768;
 /** For one question after the other: its coupons (24,576 at most, at lgK 18), or places in the index. */
 const work = new Uint32Array(maxHeld);
 
-/**
- * By how much the edges can change the count of a union's people; undefined when it may hold too many persons to look at.
- *
- * @param index of the first persons, if there is one
- * @param people the union's estimate
- */
+/** @param index of the first persons, if there is one */
 export function exposureOf(
   state: WaitingPersons,
   at: PersonsRead,
   index: SlotIndex | undefined,
-  union: HllUnion,
-  people: number,
-): Slack | undefined {
+  people: Rewritten,
+): Exposed {
   const exposure = new Exposure(state, at);
-  const coupons = union.copyCoupons(work);
-  const registers = union.registers();
-  if (registers === undefined) {
-    exposure.addCoupons(coupons);
+  const { union, replaced, kept } = people;
+  const isKnown = replaced.mode === 'coupons' && kept.mode === 'coupons';
+  const rewritten = Math.round(replaced.estimate());
+  if (union.mode === 'coupons' && isKnown) {
+    exposure.addRewritten(replaced.copyCoupons(work));
+    exposure.addRewritten(kept.copyCoupons(work));
+    exposure.addCoupons(union.copyCoupons(work));
     return exposure;
   }
+  const joined = rewritten + Math.round(kept.estimate());
+  const unknown = Math.min(at.unknownDoubts, joined);
+  const isOpen = people.hasRegisters || people.hasUnclear;
+  if (!isOpen && at.doubts === 0 && at.maxIds === 0)
+    return { overcount: 0, undercount: unknown, pairs: rewritten };
+  const registers = union.registers();
   const isFew =
-    at.persons * shareHeld(people, union.lgK) <= maxHeld && exposure.addRegisters(registers, index);
-  return isFew ? exposure : undefined;
+    registers !== undefined &&
+    at.persons * shareHeld(union.estimate(), union.lgK) <= maxHeld &&
+    exposure.addRegisters(registers, index);
+  const overcount = isFew ? exposure.overcount : at.links;
+  const doubts = at.maxIds > 0 ? joined + at.raises : at.doubts;
+  return {
+    overcount: isOpen ? overcount : 0,
+    undercount: Math.min(doubts, isFew ? exposure.heldDoubts(joined) : doubts) + unknown,
+    pairs: rewritten,
+  };
 }
 
 /** What part of all other people a sketch of so many may hold, as far as its registers say: to be expected. */
@@ -65,10 +105,22 @@ function shareHeld(people: number, lgK: number): number {
   return share;
 }
 
-class Exposure implements Slack {
+/** Of a group with doubts: persons that were made one, and what they may come apart into by themselves. */
+interface Doubtful {
+  persons: number;
+  raises: number;
+}
+
+class Exposure implements Exposed {
   /** How many persons may be one with another one in the sketch. */
   overcount = 0;
-  undercount = 0;
+  pairs = 0;
+  /** Persons that were made one with another one in the sketch, and what all persons may come apart into by themselves. */
+  #merged = 0;
+  #raised = 0;
+  /** Doubts of all groups met. */
+  #doubts = 0;
+  readonly #doubtful = new Map<number, Doubtful>();
   readonly #state: WaitingPersons;
   readonly #at: PersonsRead;
 
@@ -78,13 +130,42 @@ class Exposure implements Slack {
     state.groups.unmark();
   }
 
-  /** Those at the start of the working memory. */
+  get undercount(): number {
+    const all = this.#merged + this.#raised;
+    if (this.#at.maxIds > 0) return all;
+    const { groups } = this.#state;
+    let known = 0;
+    for (const [root, { persons, raises }] of this.#doubtful)
+      known += Math.min(groups.doubtsOf(root, this.#at.steps), Math.max(0, persons - 1) + raises);
+    return known + Math.min(this.#at.unknownDoubts, all - known);
+  }
+
+  /** Of a sketch of registers. */
+  heldDoubts(joined: number): number {
+    return this.#at.maxIds > 0 ? joined + this.#raised : this.#doubts;
+  }
+
+  /** Coupons at the start of the working memory that were read, of groups that were made one. */
+  addRewritten(count: number): void {
+    const { groups } = this.#state;
+    const { steps, persons } = this.#at;
+    for (let i = 0; i < count; i++) {
+      const person = groups.lastWith(work[i], persons);
+      const root = groups.rootOf(person, steps);
+      if (groups.mark(root)) this.pairs += groups.personsOf(root, steps) - 1;
+      else this.#merged++;
+      this.#addDoubts(person, root, 1);
+    }
+  }
+
+  /** Coupons at the start of the working memory that stand in the sketch. */
   addCoupons(count: number): void {
     const { groups } = this.#state;
     const sifted = groups.sift(work, count);
     for (let i = 0; i < sifted; i++) {
-      let person = groups.lastWith(work[i], this.#at.persons);
-      for (; person >= 0; person = groups.lastBefore(person)) this.#meet(person, person);
+      const last = groups.lastWith(work[i], this.#at.persons);
+      if (last < 0 || standsForGroup(groups, this.#at, last)) continue;
+      for (let person = last; person >= 0; person = groups.lastBefore(person)) this.#meet(person, person);
     }
   }
 
@@ -98,9 +179,9 @@ class Exposure implements Slack {
     return true;
   }
 
-  #addIndexed({ persons, roots, links }: SlotIndex, found: number): void {
+  #addIndexed({ persons, roots, steps }: SlotIndex, found: number): void {
     const at = this.#at;
-    const starts = links <= at.links ? roots : persons; // the index may be of later edges than the answer
+    const starts = steps <= at.steps ? roots : persons; // the index may be of later edges than the answer
     for (let i = 0; i < found; i++) {
       const place = work[i];
       const person = persons[place];
@@ -119,8 +200,83 @@ class Exposure implements Slack {
 
   /** A person that the sketch may hold, and one that its group can be found from. */
   #meet(person: number, from: number): void {
-    const [state, at] = [this.#state, this.#at];
-    if (!state.groups.mark(from, at.links)) this.overcount++;
-    if (at.raiseSteps > 0) this.undercount += state.raises.of(person, at.raiseSteps);
+    const { groups } = this.#state;
+    const root = groups.rootOf(from, this.#at.steps);
+    if (groups.mark(root)) this.#doubts += this.#doubtsOf(root);
+    else this.overcount++;
+    this.#addDoubts(person, root, 0);
   }
+
+  #addDoubts(person: number, root: number, merged: number): void {
+    const { raiseSteps } = this.#at;
+    const raises = raiseSteps > 0 ? this.#state.raises.of(person, raiseSteps) : 0;
+    this.#raised += raises;
+    if (this.#doubtsOf(root) === 0) return;
+    const known = this.#doubtful.get(root);
+    if (known === undefined) this.#doubtful.set(root, { persons: merged, raises });
+    else {
+      known.persons += merged;
+      known.raises += raises;
+    }
+  }
+
+  #doubtsOf(root: number): number {
+    const { doubts, steps } = this.#at;
+    return doubts === 0 ? 0 : this.#state.groups.doubtsOf(root, steps);
+  }
+}
+
+/**
+ * Replaces the first `count` coupons by those that stand for the groups of their persons; coupons of no such group stay. What
+ * two persons of different groups have is of either, so it stays as well: `unclear` of them.
+ */
+export function rewriteCoupons(
+  groups: PersonGroups,
+  at: PersonsRead,
+  coupons: Uint32Array,
+  count: number,
+  met: { readonly replaced: HllUnion; readonly kept: HllUnion },
+): { readonly replaced: boolean; readonly unclear: number } {
+  const { steps, persons, maxIds } = at;
+  const all = groups.coupons;
+  let hasReplaced = false;
+  let unclear = 0;
+  for (let from = 0; from < count; from += work.length) {
+    const part = from === 0 ? coupons : coupons.subarray(from);
+    const found = groups.find(part, Math.min(count - from, work.length), work);
+    for (let i = 0; i < found; i++) {
+      const coupon = part[work[i]];
+      const person = groups.lastWith(coupon, persons);
+      if (person < 0) continue;
+      const root = groups.rootOf(person, steps);
+      if (!isAlone(groups, at, person, root) || (maxIds > 0 && groups.idsOf(root, steps) > maxIds)) {
+        unclear++;
+        continue;
+      }
+      if (groups.personsOf(root, steps) === 1) continue;
+      const target = all[groups.leastOf(root, steps)];
+      if (target === coupon) met.kept.addCoupon(coupon);
+      else {
+        met.replaced.addCoupon(coupon);
+        part[work[i]] = target;
+        hasReplaced = true;
+      }
+    }
+  }
+  return { replaced: hasReplaced, unclear };
+}
+
+/** Whether a person's coupon is one that `rewriteCoupons` has put there, or left as that of a group. */
+function standsForGroup(groups: PersonGroups, at: PersonsRead, person: number): boolean {
+  const { steps, maxIds } = at;
+  const root = groups.rootOf(person, steps);
+  if (groups.personsOf(root, steps) === 1 || !isAlone(groups, at, person, root)) return false;
+  return maxIds === 0 || groups.idsOf(root, steps) <= maxIds;
+}
+
+/** Whether no person of another group has the coupon of this one, which is the last that has it. */
+function isAlone(groups: PersonGroups, { steps }: PersonsRead, person: number, root: number): boolean {
+  for (let other = groups.lastBefore(person); other >= 0; other = groups.lastBefore(other))
+    if (groups.rootOf(other, steps) !== root) return false;
+  return true;
 }

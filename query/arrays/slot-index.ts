@@ -16,11 +16,11 @@ export class SlotIndex {
   /** The persons at these places, and what stood for their groups when they were indexed. */
   readonly persons: Uint32Array;
   readonly roots: Uint32Array;
-  /** After so many links. */
-  readonly links: number;
+  /** After so many steps. */
+  readonly steps: number;
 
-  private constructor(count: number, starts: Uint32Array, links: number) {
-    this.links = links;
+  private constructor(count: number, starts: Uint32Array, steps: number) {
+    this.steps = steps;
     this.#starts = starts;
     this.#values = new Uint8Array(count);
     this.persons = new Uint32Array(count);
@@ -32,7 +32,7 @@ export class SlotIndex {
    * Yields now and then, so that the caller can pause, and persons and links may be added.
    */
   static *build(groups: PersonGroups, lgK: number): Generator<undefined, SlotIndex> {
-    const { coupons, links } = groups;
+    const { coupons, steps } = groups;
     const mask = 2 ** lgK - 1;
     const starts = new Uint32Array(2 ** lgK + 1);
     const valueStarts = new Uint32Array(65);
@@ -49,7 +49,7 @@ export class SlotIndex {
       byValue[valueStarts[coupons[person] >>> valueShift]++] = person;
       if (person % personsPerStep === 0) yield;
     }
-    const index = new SlotIndex(coupons.length, starts, links);
+    const index = new SlotIndex(coupons.length, starts, steps);
     const ends = starts.slice();
     for (let i = 0; i < byValue.length; i++) {
       const person = byValue[i];
@@ -57,7 +57,7 @@ export class SlotIndex {
       const place = ends[coupon & mask]++;
       index.#values[place] = coupon >>> valueShift;
       index.persons[place] = person;
-      index.roots[place] = groups.rootOf(person, links);
+      index.roots[place] = groups.rootOf(person, steps);
       if (i % personsPerStep === 0) yield;
     }
     return index;

@@ -3,6 +3,7 @@ import type { Clock } from '../../lib/time/clock.js';
 import type { RulesVersions } from '../../facts/rules-versions.js';
 import type { Dimension } from '../../facts/subjects.js';
 import type { UrlRules } from '../../facts/url/normalize.js';
+import type { LiveIdentity } from '../identity/live-identity.js';
 import { WaitingEdges } from '../identity/waiting-edges.js';
 import type { PinnedGeneration, Generations } from './generations.js';
 import type { LagSource } from './lag.js';
@@ -55,8 +56,8 @@ export class Engine {
     }
   }
 
-  /** Runs `work` with an empty working buffer. */
-  tallied<T>(work: (tally: Tally) => Promise<T>): Promise<T> {
-    return this.#tallies.with(work);
+  /** Runs `work` with an empty working buffer. With `identity` people are united as it tells them apart. */
+  tallied<T>(work: (tally: Tally) => Promise<T>, identity?: LiveIdentity): Promise<T> {
+    return this.#tallies.with(work, identity);
   }
 }

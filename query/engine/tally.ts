@@ -3,7 +3,10 @@
  * cover, realtime hours one by one, all into one working union whose buffer is used again and again.
  */
 import { HllUnion } from 'hyperloglog-ts';
-import type { BatchView, BucketCell, Subject } from '../../facts/views/view.js';
+import type { BatchView, BucketCell, PeopleSink, Subject } from '../../facts/views/view.js';
+import type { Rewritten } from '../arrays/exposure.js';
+import type { LiveIdentity } from '../identity/live-identity.js';
+import { LivePeople } from '../identity/live-people.js';
 import { coverOf, type CoverRun } from './cover.js';
 import type { PinnedGeneration } from './generations.js';
 import type { Pace } from './pace.js';
@@ -28,9 +31,16 @@ export interface Reading {
 const realtimePieceHours = 2_976;
 const smallRealtimeCellCount = 500;
 
+const nobody = new HllUnion({ lgK: 4 });
+
 /** A working buffer and what went into it. */
 export class Tally {
   readonly union: HllUnion;
+  /** The union, or what rewrites coupons on their way into it. */
+  #sink: PeopleSink;
+  #identity: LiveIdentity | undefined;
+  /** Made when it is needed first. */
+  #live: LivePeople | undefined;
   pageviews = 0;
   batchBuckets = 0;
   realtimeHours = 0;
@@ -46,18 +56,40 @@ export class Tally {
 
   readonly #merge = (cell: BucketCell): void => {
     this.pageviews += cell.pageviews;
-    cell.addTo(this.union);
+    cell.addTo(this.#sink);
   };
 
   constructor(lgK: number) {
     this.union = new HllUnion({ lgK });
+    this.#sink = this.union;
   }
 
+  /** Empties it, for people as `identity` tells them apart. */
+  begin(identity?: LiveIdentity): void {
+    this.#identity = identity;
+    this.reset();
+  }
+
+  /** Empties it, for people who are told apart as before. */
   reset(): void {
     this.union.reset();
+    this.#sink = this.union;
+    if (this.#identity?.joins === true) {
+      this.#live ??= new LivePeople(this.union);
+      this.#live.begin(this.#identity);
+      this.#sink = this.#live;
+    }
     this.pageviews = 0;
     this.batchBuckets = 0;
     this.realtimeHours = 0;
+  }
+
+  /** Everybody who was added, each as who it is. The union is not to be looked at before. */
+  people(): Rewritten {
+    if (this.#live === undefined || this.#sink === this.union)
+      return { union: this.union, replaced: nobody, kept: nobody, hasRegisters: true, hasUnclear: true };
+    this.#live.settle();
+    return this.#live;
   }
 
   /** Big sketches first: once the union has registers, small ones cost a few nanoseconds a person. */
@@ -124,9 +156,9 @@ export class TallyPool {
   }
 
   /** Runs `work` with an empty tally that is its alone. */
-  async with<T>(work: (tally: Tally) => Promise<T>): Promise<T> {
+  async with<T>(work: (tally: Tally) => Promise<T>, identity?: LiveIdentity): Promise<T> {
     const tally = this.#free.pop() ?? new Tally(this.#lgK);
-    tally.reset();
+    tally.begin(identity);
     try {
       return await work(tally);
     } finally {

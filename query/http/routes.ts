@@ -127,6 +127,7 @@ function sketchRoute(engine: Engine): Route {
       await engine.pinned(async (generation) => {
         if (notModified(request, response, versionOf(engine, generation), 'hll')) return;
         const bytes = await sketch({ engine, generation, question, pace: new Pace(deadlineAt) });
+        if (!engine.edges.isFinal(generation)) response.removeHeader('ETag');
         response.setHeader('Content-Disposition', 'attachment; filename="uniques.hll"');
         await sendBytes(request, response, sketchType, bytes);
       });

@@ -1,14 +1,10 @@
 /**
- * What the edges that wait in one generation can do to counts of people, edge by edge.
+ * Who the edges that wait in one generation join, and what they can still do to counts of people, edge by edge.
  *
- * The batch view's mapping has persons; ids it does not know are persons of one id. What the next batch run will say is
- * between two extremes, and these are what is kept here:
- *
- *   at least  all equiv facts join: persons in one group may turn out to be one
- *   at most   no equiv fact joins, and every retraction takes a person of the mapping apart: into one more each
- *
- * Which of several facts on one pair wins is not asked, and repeats are harmless: a pair joins once, and is counted once
- * among retractions. So it makes no difference what the batch layer has seen of the same pair before.
+ * The batch view's mapping has persons; ids it does not know are persons of one id. All equiv facts join: persons in one group
+ * are taken for one. Which of several facts on one pair wins is not asked: where a pair was retracted as well, before or after, its
+ * group is in doubt. What the next batch run will say is between that and a second extreme, which is kept here, too: every retraction takes
+ * a person of the mapping apart, into one more each. Repeats are harmless: a pair joins once, and is counted once among retractions.
  *
  * With a cap of ids a person there is more. A person whose group has others may be taken apart into all of its ids. And a
  * retraction between two ids that stand alone may mean that they are of a person over the cap, which the mapping does not
@@ -30,6 +26,9 @@ export interface Milestone {
   readonly retractions: number;
   readonly persons: number;
   readonly links: number;
+  readonly steps: number;
+  /** Of all groups together. */
+  readonly doubts: number;
   readonly raiseSteps: number;
   /** Of all persons together. */
   readonly raises: number;
@@ -43,6 +42,8 @@ export const nothingRead: Milestone = {
   retractions: 0,
   persons: 0,
   links: 0,
+  steps: 0,
+  doubts: 0,
   raiseSteps: 0,
   raises: 0,
   rejoined: 0,
@@ -85,6 +86,8 @@ export class EdgeState {
       retractions,
       persons: this.groups.count,
       links: this.groups.links,
+      steps: this.groups.steps,
+      doubts: this.groups.doubts,
       raiseSteps: this.raises.steps,
       raises: this.raises.total,
       rejoined: this.#rejoined,
@@ -99,8 +102,11 @@ export class EdgeState {
   #join({ a, b }: WaitingEdge, mapping: Mapping): void {
     const [personA, personB] = [mapping.personOf(a), mapping.personOf(b)];
     if (personA === personB) return;
-    const [numberA, numberB] = [this.#add(personA), this.#add(personB)];
-    this.groups.join(numberA, numberB);
+    const [numberA, numberB] = [this.#add(personA, mapping), this.#add(personB, mapping)];
+    if (!this.groups.areJoined(numberA, numberB)) {
+      this.groups.join(numberA, numberB);
+      if (this.#isRetracted(a, b)) this.groups.doubt(numberA);
+    }
     if (mapping.meta.maxPersonIds === 0) return;
     for (const [person, number] of [
       [personA, numberA],
@@ -112,15 +118,21 @@ export class EdgeState {
   }
 
   #takeApart({ a, b }: WaitingEdge, mapping: Mapping): void {
+    if (!this.#isNew(a, b)) return;
     const [person, other] = [mapping.personOf(a), mapping.personOf(b)];
     const { maxPersonIds } = mapping.meta;
-    const areAlone = (): boolean =>
-      this.#idCount(person, mapping) === 1 && this.#idCount(other, mapping) === 1;
     if (person === other) {
-      if (this.#isNew(a, b)) this.raises.add(this.#add(person), 1, this.#idCount(person, mapping) - 1);
-    } else if (maxPersonIds > 0 && areAlone()) {
-      if (this.#isNew(a, b)) this.#rejoined += 2 * (maxPersonIds - 1);
-    } // else no edge that lives joins the pair
+      const number = this.#add(person, mapping);
+      this.raises.add(number, 1, this.#idCount(person, mapping) - 1);
+      this.groups.doubt(number);
+      return;
+    }
+    const [number, numberOfOther] = [this.numberOf(person), this.numberOf(other)];
+    const areJoined = number >= 0 && numberOfOther >= 0 && this.groups.areJoined(number, numberOfOther);
+    if (areJoined) this.groups.doubt(number); // maybe by this very pair
+    if (maxPersonIds === 0) return; // no edge of the batch view's joins the pair
+    if (this.#idCount(person, mapping) === 1 && this.#idCount(other, mapping) === 1)
+      this.#rejoined += 2 * (maxPersonIds - 1);
   }
 
   #idCount(person: string, mapping: Mapping): number {
@@ -133,15 +145,24 @@ export class EdgeState {
 
   /** False for a pair that was retracted before. */
   #isNew(a: string, b: string): boolean {
-    const [first, second] = a < b ? [a, b] : [b, a];
     const pairs = this.#retracted.count;
-    return this.#retracted.add(`${first.length} ${first}${second}`) === pairs;
+    return this.#retracted.add(pairName(a, b)) === pairs;
   }
 
-  #add(person: string): number {
+  #isRetracted(a: string, b: string): boolean {
+    return this.#retracted.count > 0 && this.#retracted.get(pairName(a, b)) >= 0;
+  }
+
+  #add(person: string, mapping: Mapping): number {
     const known = this.#persons.get(person);
     if (known >= 0) return known;
     this.#persons.add(person);
-    return this.groups.add(coupon(person));
+    const ids = mapping.meta.maxPersonIds === 0 ? 1 : this.#idCount(person, mapping);
+    return this.groups.add(person, coupon(person), ids);
   }
+}
+
+function pairName(a: string, b: string): string {
+  const [first, second] = a < b ? [a, b] : [b, a];
+  return `${first.length} ${first}${second}`;
 }

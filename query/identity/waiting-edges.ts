@@ -1,17 +1,17 @@
 /**
- * Equiv facts and retractions that came after the batch view's cut wait for the next batch run. Here it is worked out what
- * they can do to an answer. They come with the realtime view's snapshot, are resolved over the mapping of its batch view, and
+ * Equiv facts and retractions that came after the batch view's cut wait for the next batch run. Here it is worked out whom
+ * they join, and what else they can do to an answer. They come with the realtime view's snapshot, are resolved over the mapping of its batch view, and
  * what they led to is kept from one snapshot to the next, so that each edge is read once. Many new ones do not hold up
  * an answer for long: those that have not been read yet count as if they were about everybody, and are read in the
  * background.
  */
 import { reaches } from '../../log/cut.js';
 import type { BatchView, ViewId } from '../../facts/views/view.js';
-import type { PinnedGeneration, Generations } from '../engine/generations.js';
+import type { Generations, PinnedGeneration } from '../engine/generations.js';
 import type { Pace } from '../engine/pace.js';
 import type { Slack } from '../arrays/exposure.js';
-import { EdgeBounds } from './edge-bounds.js';
 import { EdgeState, nothingRead, type Milestone } from './edge-state.js';
+import { LiveIdentity } from './live-identity.js';
 import { SlotIndex } from '../arrays/slot-index.js';
 
 /** How long edges are read until others get their turn. */
@@ -24,7 +24,7 @@ const viewsKept = 2;
 export class WaitingEdges {
   readonly #generations: Generations;
   readonly #resolved = new Map<ViewId, ResolvedEdges>();
-  readonly #known = new WeakMap<PinnedGeneration, EdgeBounds>();
+  readonly #known = new WeakMap<PinnedGeneration, LiveIdentity>();
   /** `performance.now()` when it began; undefined while nothing is read or indexed in the background. */
   #buildsSince: number | undefined;
   #isClosed = false;
@@ -34,7 +34,7 @@ export class WaitingEdges {
   }
 
   /** What the edges of a pinned generation can do: for one generation always the same. */
-  async of(generation: PinnedGeneration, pace: Pace): Promise<EdgeBounds> {
+  async of(generation: PinnedGeneration, pace: Pace): Promise<LiveIdentity> {
     const known = this.#known.get(generation);
     if (known !== undefined) return known;
     const resolved = this.#resolvedOf(generation.batch);
@@ -43,9 +43,9 @@ export class WaitingEdges {
     if (!resolved.hasRead(generation) || resolved.wantsIndex) this.#build();
     const waitsUntil = (this.#buildsSince ?? 0) + patienceMs;
     while (!resolved.hasRead(generation) && performance.now() < waitsUntil) await pace.rest();
-    const bounds = this.#known.get(generation) ?? resolved.boundsOf(generation);
-    this.#known.set(generation, bounds);
-    return bounds;
+    const identity = this.#known.get(generation) ?? resolved.identityOf(generation);
+    this.#known.set(generation, identity);
+    return identity;
   }
 
   /** False when an answer of the generation would say more about edges if it were asked for again later. */
@@ -141,7 +141,7 @@ export class ResolvedEdges {
   }
 
   /** What the edges before a generation's cut can do, as far as they have been read; the others count for everybody. */
-  boundsOf(generation: PinnedGeneration): EdgeBounds {
+  identityOf(generation: PinnedGeneration): LiveIdentity {
     const { next } = generation.cut;
     const at = this.#milestones.findLast((milestone) => reaches(next, milestone.next)) ?? nothingRead;
     const all = edgesOf(generation);
@@ -151,7 +151,14 @@ export class ResolvedEdges {
       generation.batch.meta.maxPersonIds,
     );
     const isFinal = this.hasRead(generation);
-    return new EdgeBounds({ state: this.#state, at, rest, isFinal, index: this.#index });
+    return new LiveIdentity({
+      batch: generation.batch,
+      state: this.#state,
+      at,
+      rest,
+      isFinal,
+      index: this.#index,
+    });
   }
 
   get wantsIndex(): boolean {

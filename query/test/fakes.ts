@@ -130,6 +130,8 @@ export interface FakeOptions {
   readonly cut?: number;
   readonly lgK?: number;
   readonly maxPersonIds?: number;
+  /** Before the cut; none by default. */
+  readonly retractions?: number;
   readonly gaps?: readonly Gap[];
   /** Visitor id to PersonID. */
   readonly mapping?: ReadonlyMap<string, string>;
@@ -167,6 +169,7 @@ export class FakeBatchView implements BatchView {
       lgK,
       rules: { url: '1', domain: '1', bots: '1', dimensions: 'none' },
       maxPersonIds: options.maxPersonIds ?? 0,
+      retractions: options.retractions ?? 0,
       gaps: options.gaps ?? [],
       codeVersion: 'test',
       contentHash: 'test',

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { coupon } from 'hyperloglog-ts';
+import { compareUtf8 } from '../../facts/fact.js';
 import { PersonGroups } from '../arrays/person-groups.js';
 import { Raises } from '../arrays/raises.js';
 import { SlotIndex } from '../arrays/slot-index.js';
@@ -12,38 +13,78 @@ const runs = { numRuns: Number(process.env['RUNS'] ?? 200) };
 const twins = ['cookie:6lr', 'cookie:mm4'] as const;
 
 const step = fc.oneof(
-  { weight: 2, arbitrary: fc.record({ add: fc.constantFrom(...twins, 'cookie:a', 'user:1', 'user:2') }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      add: fc.constantFrom(...twins, 'cookie:a', 'user:1', 'user:2'),
+      id: fc.constantFrom('a', 'ab', 'b', '\u{ffff}', '\u{10000}', 'z'),
+      ids: fc.integer({ min: 1, max: 3 }),
+    }),
+  },
   { weight: 3, arbitrary: fc.record({ join: fc.tuple(fc.nat(60), fc.nat(60)) }) },
+  { weight: 1, arbitrary: fc.record({ doubt: fc.nat(60) }) },
 );
 
-test('groups are those of plain sets, as of now and as of every number of links and persons before', () => {
+interface Moment {
+  readonly steps: number;
+  readonly links: number;
+  /** Of persons; equal ones, one group. */
+  readonly labels: readonly number[];
+  readonly doubts: readonly number[];
+}
+
+test('groups are those of plain sets, as of now and as of every number of steps and persons before', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
       const groups = new PersonGroups();
       const coupons: number[] = [];
+      const ids: string[] = [];
       let labels: number[] = [];
-      const history: { links: number; labels: readonly number[] }[] = [];
+      let doubts: readonly number[] = []; // by label
+      const history: Moment[] = [];
       for (const each of steps) {
         if ('add' in each) {
-          assert.equal(groups.add(coupon(each.add)), coupons.length);
+          assert.equal(groups.add(each.id, coupon(each.add), each.ids), coupons.length);
+          ids.push(each.id);
           labels = [...labels, coupons.push(coupon(each.add)) - 1];
-        } else if (coupons.length > 0) {
-          const [a = 0, b = 0] = each.join.map((number) => number % coupons.length);
+          doubts = [...doubts, 0];
+        } else if ('join' in each && coupons.length > 0) {
+          const [a = 0, b = 0] = each.join.map((number) => labels[number % coupons.length]);
           groups.join(a, b);
-          labels = labels.map((label) => (label === labels[a] ? (labels[b] ?? 0) : label));
+          if (a !== b) doubts = doubts.map((many, label) => (label === b ? many + (doubts[a] ?? 0) : many));
+          labels = labels.map((label) => (label === a ? b : label));
+        } else if ('doubt' in each && coupons.length > 0) {
+          const label = labels[each.doubt % coupons.length];
+          groups.doubt(each.doubt % coupons.length);
+          doubts = doubts.map((many, at) => (at === label ? many + 1 : many));
         }
-        history.push({ links: groups.links, labels });
+        history.push({ steps: groups.steps, links: groups.links, labels, doubts });
       }
       assert.deepEqual([...groups.coupons], coupons);
-      for (const { links, labels: expected } of history) {
+      const idCounts = steps.flatMap((each) => ('add' in each ? [each.ids] : []));
+      for (const { steps: until, links, labels: expected, doubts: expectedDoubts } of history) {
         assert.equal(links, expected.length - new Set(expected).size);
         groups.unmark();
         const met = new Set<number>();
         for (const [person, label] of expected.entries()) {
-          assert.equal(groups.mark(person, links), !met.has(label), `person ${person} after ${links} links`);
-          met.add(label);
-          const root = groups.rootOf(person, links);
+          const root = groups.rootOf(person, until);
           assert.equal(expected[root], label);
+          assert.equal(groups.mark(root), !met.has(label), `person ${person} after ${until} steps`);
+          met.add(label);
+          const members = [...expected.keys()].filter((other) => expected[other] === label);
+          const found = [...groups.membersOf(person, until)].filter((other) => other >= 0);
+          assert.deepEqual(
+            found.toSorted((a, b) => a - b),
+            members,
+          );
+          assert.equal(groups.personsOf(root, until), members.length);
+          assert.equal(
+            groups.idsOf(root, until),
+            members.reduce((sum, member) => sum + (idCounts[member] ?? 0), 0),
+          );
+          assert.equal(groups.doubtsOf(root, until), expectedDoubts[label]);
+          const least = members.map((member) => ids[member] ?? '').toSorted(compareUtf8)[0];
+          assert.equal(groups.idOf(groups.leastOf(root, until)), least);
         }
         for (const id of [...twins, 'cookie:a', 'user:1', 'cookie:nobody']) {
           const found: number[] = [];
@@ -60,7 +101,7 @@ test('groups are those of plain sets, as of now and as of every number of links 
 
 test('ten thousand persons are found by their coupons, and no others', () => {
   const groups = new PersonGroups();
-  for (let i = 0; i < 10_000; i++) groups.add(coupon(`cookie:${i}`));
+  for (let i = 0; i < 10_000; i++) groups.add(`cookie:${i}`, coupon(`cookie:${i}`));
   const known = new Set(groups.coupons);
   for (let i = 0; i < 20_000; i++) {
     const found = groups.lastWith(coupon(`cookie:${i}`), groups.count);
@@ -100,11 +141,12 @@ test('an index holds those persons whose coupons registers may hold, whatever ca
   fc.assert(
     fc.property(fc.nat(300), fc.nat(300), registers, (count, later, held) => {
       const groups = new PersonGroups();
-      for (let i = 0; i < count; i++) groups.add(coupon(`cookie:${i}`));
+      for (let i = 0; i < count; i++) groups.add(`cookie:${i}`, coupon(`cookie:${i}`));
       for (let i = 0; i + 1 < count; i += 2) groups.join(i, i + 1);
       const building = SlotIndex.build(groups, lgK);
       let built = building.next();
-      for (let i = 0; i < later; i++) groups.join(groups.add(coupon(`user:${i}`)), i % (count + 1));
+      for (let i = 0; i < later; i++)
+        groups.join(groups.add(`user:${i}`, coupon(`user:${i}`)), i % (count + 1));
       while (built.done !== true) built = building.next();
       const index = built.value;
       assert.equal(index.count, count);
@@ -120,7 +162,7 @@ test('an index holds those persons whose coupons registers may hold, whatever ca
       );
       for (const place of places) {
         const person = index.persons[place] ?? 0;
-        assert.equal(index.roots[place], groups.rootOf(person, index.links));
+        assert.equal(index.roots[place], groups.rootOf(person, index.steps));
       }
       if (found > 0) assert.equal(index.held(held, new Uint32Array(found - 1)), -1, 'no room');
       assert.equal(index.held(held.subarray(1), into), -1, 'other registers');

@@ -23,9 +23,9 @@
  * on reading than to store their people again. Months have the lower limit since their people are spread over hundreds of
  * hours, and a year reads twelve of them. So every person of an hour is stored about once.
  */
-import { HllError, maxCoupons, packRegisters, unpackRegisters, type HllUnion } from 'hyperloglog-ts';
+import { HllError, maxCoupons, packRegisters, unpackRegisters } from 'hyperloglog-ts';
 import { SwaError } from '../../lib/errors/errors.js';
-import type { BucketCell, SketchView } from '../../facts/views/cell.js';
+import type { BucketCell, PeopleSink, SketchView } from '../../facts/views/cell.js';
 import { ByteReader, type ByteWriter } from './bytes.js';
 
 /** A day or month with at most this many coupons under it is not stored but united from its hours. */
@@ -133,13 +133,13 @@ export class CellReader implements BucketCell {
     return { kind: 'registers', registers: orCorrupt(() => unpackRegisters(registers)) };
   }
 
-  addTo(union: HllUnion): void {
+  addTo(people: PeopleSink): void {
     const registers = this.#registers;
     const differences = this.#differences;
-    if (differences !== undefined) orCorrupt(() => union.addDifferences(differences, this.#couponCount));
-    else if (registers === undefined) orCorrupt(() => union.addCoupons(this.#coupons, 0, this.#couponCount));
-    else if (this.#form === registersForm) orCorrupt(() => union.addRegisters(registers));
-    else orCorrupt(() => union.addPacked(registers));
+    if (differences !== undefined) orCorrupt(() => people.addDifferences(differences, this.#couponCount));
+    else if (registers === undefined) orCorrupt(() => people.addCoupons(this.#coupons, 0, this.#couponCount));
+    else if (this.#form === registersForm) orCorrupt(() => people.addRegisters(registers));
+    else orCorrupt(() => people.addPacked(registers));
   }
 
   /** Copies the coupons to `into` from index `at`; false when there are registers, or no room. */

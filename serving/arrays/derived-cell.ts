@@ -1,6 +1,5 @@
 /** A day or month that has no cell of its own, gathered from its hours. Used again for the next one. */
-import type { HllUnion } from 'hyperloglog-ts';
-import type { BucketCell, SketchView } from '../../facts/views/cell.js';
+import type { BucketCell, PeopleSink, SketchView } from '../../facts/views/cell.js';
 import { deriveLimitOf, orCorrupt, type CellReader } from './cells.js';
 import { sortUnique } from './union.js';
 
@@ -34,7 +33,7 @@ export class DerivedCell implements BucketCell {
     return { kind: 'coupons', coupons: this.#coupons.subarray(0, this.#length) };
   }
 
-  addTo(union: HllUnion): void {
-    orCorrupt(() => union.addCoupons(this.#coupons, 0, this.#length));
+  addTo(people: PeopleSink): void {
+    orCorrupt(() => people.addCoupons(this.#coupons, 0, this.#length));
   }
 }

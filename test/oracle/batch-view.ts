@@ -31,6 +31,7 @@ export function oracleView(
       lgK,
       rules: rules.versions,
       maxPersonIds: 0,
+      retractions: covered.filter(({ fact }) => fact.type === 'retract').length,
       gaps: [],
       codeVersion: '',
       contentHash: '',

@@ -1,0 +1,98 @@
+/**
+ * Unites people of cells as `LiveIdentity` tells them apart. As long as the union is one of coupons they are added as they are and
+ * rewritten at the end, all at once: each is looked at once then, in however many cells it was. When they get too many, or registers
+ * come, those that the union has are rewritten first, and further ones before they are added.
+ */
+import { HllUnion, maxCoupons } from 'hyperloglog-ts';
+import type { PeopleSink } from '../../facts/views/cell.js';
+import type { Rewritten } from '../arrays/exposure.js';
+import type { LiveIdentity } from './live-identity.js';
+
+export class LivePeople implements PeopleSink, Rewritten {
+  readonly union: HllUnion;
+  readonly replaced: HllUnion;
+  readonly kept: HllUnion;
+  hasRegisters = false;
+  hasUnclear = false;
+  readonly #work: Uint32Array;
+  readonly #limit: number;
+  #identity: LiveIdentity | undefined;
+  /** Coupons are rewritten before they are added. */
+  #isEager = false;
+  readonly #rewrite = (coupons: Uint32Array, count: number): boolean => {
+    const done = this.#identity?.rewrite(coupons, count, this);
+    if (done !== undefined && done.unclear > 0) this.hasUnclear = true;
+    return done?.replaced ?? false;
+  };
+
+  /** @param union to be empty whenever `begin` is called */
+  constructor(union: HllUnion) {
+    const { lgK } = union;
+    this.union = union;
+    this.replaced = new HllUnion({ lgK });
+    this.kept = new HllUnion({ lgK });
+    this.#limit = maxCoupons(lgK);
+    this.#work = new Uint32Array(this.#limit + 1);
+  }
+
+  begin(identity: LiveIdentity): void {
+    this.#identity = identity;
+    this.replaced.reset();
+    this.kept.reset();
+    this.hasRegisters = false;
+    this.hasUnclear = false;
+    this.#isEager = false;
+  }
+
+  addCoupons(coupons: Uint32Array, from = 0, to = coupons.length): void {
+    if (this.#takesAsTheyAre(to - from)) {
+      this.union.addCoupons(coupons, from, to);
+      return;
+    }
+    for (let at = from; at < to; at += this.#work.length) {
+      const part = coupons.subarray(at, Math.min(to, at + this.#work.length));
+      this.#work.set(part);
+      this.#rewrite(this.#work, part.length);
+      this.union.addCoupons(this.#work, 0, part.length);
+    }
+  }
+
+  addDifferences(bytes: Uint8Array, count: number): void {
+    if (this.#takesAsTheyAre(count)) this.union.addDifferences(bytes, count);
+    else this.union.addDifferences(bytes, count, this.#rewrite);
+  }
+
+  addRegisters(registers: Uint8Array): void {
+    this.#toRegisters();
+    this.union.addRegisters(registers);
+  }
+
+  addPacked(packed: Uint8Array): void {
+    this.#toRegisters();
+    this.union.addPacked(packed);
+  }
+
+  /** To be called when everything has been added, before the union is looked at. More may be added afterwards. */
+  settle(): void {
+    if (this.#isEager || this.union.mode === 'registers') return;
+    const count = this.union.copyCoupons(this.#work);
+    if (!this.#rewrite(this.#work, count)) return;
+    this.union.reset();
+    this.union.addCoupons(this.#work, 0, count);
+  }
+
+  #toRegisters(): void {
+    this.settle();
+    this.#isEager = true;
+    this.hasRegisters = true;
+  }
+
+  /** Whether the union stays one of coupons with so many more that are not rewritten yet. */
+  #takesAsTheyAre(more: number): boolean {
+    if (this.#isEager) return false;
+    if (this.union.couponCount + more <= this.#limit) return true;
+    this.settle();
+    this.#isEager = this.union.couponCount + more > this.#limit;
+    return !this.#isEager;
+  }
+}
