@@ -99,7 +99,7 @@ test('values are those of a full count by people, whatever range and layer they 
   );
 });
 
-test('each value has bounds of its own, of edges that wait about its people', async () => {
+test('people whom an edge joins are one in each value', async () => {
   const batch = new FakeBatchView([
     viewOf('a', 'x'),
     viewOf('b', 'x'),
@@ -114,7 +114,7 @@ test('each value has bounds of its own, of edges that wait about its people', as
     values.map(({ value, lower, visitors, upper, exact }) => [value, lower, visitors, upper, exact]),
     [
       ['y', 3, 3, 3, true],
-      ['x', 1, 2, 2, false],
+      ['x', 1, 1, 1, true],
     ],
   );
 });

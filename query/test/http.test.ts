@@ -57,6 +57,7 @@ test('an answer says what, how sure, how fresh, which range and by which rules',
     lower: 2,
     upper: 5,
     exact: false,
+    rewritten: 0,
     maxOvercount: 1,
     maxUndercount: 2,
     waitingExclusions: 0,
@@ -311,7 +312,14 @@ test('pages, bounce rate, persons and domains', async (t) => {
     through: '2026-01-01T00:00:00.000Z',
   });
   const person = await json(await server.get('/v1/persons/u2'));
-  assert.deepEqual(person.data, { visitor: 'u2', person: 'u1', ids: ['u1', 'u2'], idCount: 2 });
+  assert.deepEqual(person.data, {
+    visitor: 'u2',
+    person: 'u1',
+    batchPerson: 'u1',
+    joinedPersons: [],
+    ids: ['u1', 'u2'],
+    idCount: 2,
+  });
   const domains = await json(await server.get('/v1/domains?contains=EXAMPLE'));
   assert.deepEqual(domains.data, { domains: ['example.org'], more: false });
 });

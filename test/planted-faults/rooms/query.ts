@@ -47,6 +47,33 @@ export const queryFaults: readonly PlantedFault[] = [
     ),
   ),
   fault(
+    'person-groups',
+    'ids are compared as numbers of persons, not byte by byte',
+    edit(
+      'query/arrays/person-groups.ts',
+      'return a === endA || (b < endB && bytes[a] < bytes[b]);',
+      'return person < other;',
+    ),
+  ),
+  fault(
+    'waiting-edges',
+    'an answer takes in edges after its cut',
+    edit(
+      'query/identity/live-identity.ts',
+      'this.#read = { ...options.at,',
+      'this.#read = { ...options.at, ...options.state.now,',
+    ),
+  ),
+  fault(
+    'waiting-edges',
+    'who was joined and taken back is joined for sure',
+    edit(
+      'query/identity/edge-state.ts',
+      'if (areJoined) this.groups.doubt(number);',
+      'if (areJoined && number < 0) this.groups.doubt(number);',
+    ),
+  ),
+  fault(
     'tally',
     'a realtime hour is counted twice',
     edit(
@@ -169,6 +196,6 @@ export const queryFaults: readonly PlantedFault[] = [
   fault(
     'ranks',
     'lists are kept without end',
-    edit('query/engine/ranks.ts', 'if (this.#lists.size < listsKept &&', 'if (this.#lists.size >= 0 &&'),
+    edit('query/engine/ranks.ts', 'if (this.#lists.size < listsKept &&', 'if (this.#lists.size < 1e9 * listsKept &&'),
   ),
 ];
