@@ -126,7 +126,7 @@ export class LiveIdentity {
     // Those of further persons come after the first ones of these.
     for (const person of ascending.slice(0, limit)) {
       ids.push(...batch.idsOf(person, limit));
-      if (ids.length > 4 * limit) ids = ids.sort(compareUtf8).slice(0, limit);
+      if (ids.length > 4 * limit) ids = ids.toSorted(compareUtf8).slice(0, limit);
       if (pace.due) await pace.rest();
     }
     return {
@@ -136,7 +136,7 @@ export class LiveIdentity {
         .slice(0, limit + 1)
         .filter((person) => person !== batchPerson)
         .slice(0, limit),
-      ids: ids.sort(compareUtf8).slice(0, limit),
+      ids: ids.toSorted(compareUtf8).slice(0, limit),
       idCount,
     };
   }

@@ -196,6 +196,10 @@ export const queryFaults: readonly PlantedFault[] = [
   fault(
     'ranks',
     'lists are kept without end',
-    edit('query/engine/ranks.ts', 'if (this.#lists.size < listsKept &&', 'if (this.#lists.size < 1e9 * listsKept &&'),
+    edit(
+      'query/engine/ranks.ts',
+      'if (this.#lists.size < listsKept &&',
+      'if (this.#lists.size < 1e9 * listsKept &&',
+    ),
   ),
 ];
