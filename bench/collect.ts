@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { pino } from 'pino';
-import { openCollector } from '../ingest/role.js';
+import { makeCollector } from '../ingest/role.js';
 import { systemClock } from '../lib/time/clock.js';
 import { configWith } from '../lib/config/config.js';
 import { HttpEndpoint } from '../lib/http/endpoint.js';
@@ -25,7 +25,8 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
     clock: systemClock,
     logger: pino({ level: 'silent' }),
   };
-  const collector = await openCollector(context);
+  const collector = await makeCollector(context);
+  const opened = await collector.open();
   const endpoint = new HttpEndpoint(context);
   endpoint.mount([...collector.routes, emptyRoute]);
   const worker = new Worker(new URL('./http-load.js', import.meta.url));
@@ -47,7 +48,7 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
   } finally {
     await worker.terminate();
     await endpoint.close();
-    await collector.close();
+    await opened.stop();
     rmSync(dir, { recursive: true, force: true });
   }
 }

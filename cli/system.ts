@@ -1,8 +1,8 @@
 /**
  * The whole system in one process. Collector, query and the batch schedule share the main thread; sink and speed layer have
- * threads of their own, and each is started again when it fails (supervise.ts). Started from the log outwards, stopped in reverse, so that at any moment what runs finds what it reads.
+ * threads of their own, and each role is started again when it fails (supervise.ts); the query layer opens what it could not as it is asked. Started from the log outwards, stopped in reverse, so that at any moment what runs finds what it reads.
  */
-import { openCollector } from '../ingest/role.js';
+import { makeCollector, type Collector } from '../ingest/role.js';
 import { aroundCore } from './roles.js';
 import { openAll } from '../lib/process/closers.js';
 import { unusable } from '../lib/files/data-dir.js';
@@ -11,6 +11,7 @@ import { HttpEndpoint } from '../lib/http/endpoint.js';
 import { distance, namesOf, zeroOffsets } from '../log/cut.js';
 import type { LogWriter } from '../log/log.js';
 import type { RoleContext, RunningRole } from '../lib/process/role.js';
+import type { Role } from '../lib/process/status.js';
 import { startBatch } from '../batch/role.js';
 import { openQuery } from '../query/open.js';
 import { startRoleThread } from './role-thread.js';
@@ -19,46 +20,58 @@ import { supervise } from './supervise.js';
 export interface RunningSystem extends RunningRole {
   /** 'http://127.0.0.1:8080' */
   readonly origin: string;
+  /** Throws `log.unavailable` while it is not open. */
   readonly log: LogWriter;
-  /** How many facts the log held at start. */
-  readonly factsInLog: number;
+  /** How many facts the log held at start; undefined where it could not be read. */
+  readonly factsInLog: number | undefined;
 }
 
-/** Throws `data-dir.in-use`, `port.in-use`, `data-dir.unusable`: then nothing runs. */
+/** Throws `config.invalid`, `data-dir.in-use`, `data-dir.unusable`, `port.in-use`, `log.mismatch`: then nothing runs. */
 export async function startSystem(context: RoleContext): Promise<RunningSystem> {
   const { config } = context;
   return openAll(async (closers) => {
     const endpoint = new HttpEndpoint(context);
-    const collector = await openCollector(context, aroundCore);
+    const roles: RunningRole[] = [];
+    const supervised = async (role: Role, start: () => Promise<RunningRole>): Promise<void> => {
+      const running = await supervise(role, start, context);
+      closers.add(() => running.stop());
+      roles.push(running);
+    };
+    const collector = await makeCollector(context, aroundCore);
     closers.add(() => collector.close());
     endpoint.mount(collector.routes);
+    await supervised('collector', () => collector.open());
     const query = await openQuery(context, endpoint);
     closers.add(() => query.close());
     const { origin } = await endpoint.listen(config.httpPort);
     closers.add(() => endpoint.close());
     collector.listening(origin);
     query.listening(origin);
-    const roles: RunningRole[] = [];
-    for (const start of [
-      () => supervise('sink', () => startRoleThread('sink', config), context),
-      () => supervise('speed', () => startRoleThread('speed', config), context),
-      () => supervise('batch', () => startBatch(context), context),
-    ]) {
-      const role = await start();
-      roles.push(role);
-      closers.add(() => role.stop());
-    }
-    const latest = await collector.log.latest();
+    await supervised('sink', () => startRoleThread('sink', config));
+    await supervised('speed', () => startRoleThread('speed', config));
+    await supervised('batch', () => startBatch(context));
+    const factsInLog = await countFacts(collector);
     return {
       origin,
-      log: collector.log,
-      factsInLog: distance(zeroOffsets(namesOf(latest)), latest),
+      get log() {
+        return collector.log;
+      },
+      factsInLog,
       done: Promise.race(roles.map((role) => role.done)),
       stop: () => closers.close(),
     };
   }).catch((error: unknown) => {
     throw explain(error, config.dataDir);
   });
+}
+
+async function countFacts(collector: Collector): Promise<number | undefined> {
+  try {
+    const latest = await collector.log.latest();
+    return distance(zeroOffsets(namesOf(latest)), latest);
+  } catch {
+    return undefined; // the collector's entry on the board says why
+  }
 }
 
 function explain(error: unknown, dataDir: string): unknown {

@@ -6,12 +6,12 @@ export interface WelcomeFacts {
   readonly origin: string;
   readonly dataDir: string;
   readonly demo: boolean;
-  /** Facts in the log at start; 0 means a fresh data directory. */
-  readonly facts: number;
+  /** Facts in the log at start; 0 means a fresh data directory. Undefined where the log could not be read. */
+  readonly facts: number | undefined;
 }
 
 export function welcome({ origin, dataDir, demo, facts }: WelcomeFacts): string {
-  const head = `\nSuperWebAnalytics serves ${origin} from ${dataDir} (${facts} facts in the log). Ctrl-C stops it.\n`;
+  const head = `\nSuperWebAnalytics serves ${origin} from ${dataDir} (${facts === undefined ? 'its log cannot be read: bin/swa status' : `${facts} facts in the log`}). Ctrl-C stops it.\n`;
   if (demo) return `${head}${demoText(origin)}`;
   return facts === 0
     ? `${head}${freshText(origin)}`

@@ -1,12 +1,12 @@
 /**
  * The collector at work: the log's writer, the routes and the import jobs that feed it, and its entry on the status board. `swa start` mounts the
- * routes on its one endpoint; `startCollector` serves them on a port of their own.
+ * routes on its one endpoint, and opens the log again when it could not; `startCollector` serves them on a port of their own.
  */
 import type { ImportState } from './import-state.js';
-import { makeRules } from '../facts/rules.js';
-import { openAll } from '../lib/process/closers.js';
+import { makeRules, type Rules } from '../facts/rules.js';
+import { openAll, type Closers } from '../lib/process/closers.js';
 import { openDataDir } from '../lib/files/data-dir.js';
-import { SwaError } from '../lib/errors/errors.js';
+import { SwaError, messageOf } from '../lib/errors/errors.js';
 import { HttpEndpoint } from '../lib/http/endpoint.js';
 import type { Route } from '../lib/http/route.js';
 import type { LogWriter, NewRecord } from '../log/log.js';
@@ -14,7 +14,8 @@ import { openLogWriter } from '../log/open-log.js';
 import { Trimmer } from '../log/retention.js';
 import { openJobQueue, type JobQueue } from '../log/queue/job-queue.js';
 import type { RoleContext, RunningRole } from '../lib/process/role.js';
-import { StatusReporter, lastErrorOf, type LastError } from '../lib/process/status.js';
+import { StatusReporter } from '../lib/process/status.js';
+import { Troubles } from '../lib/process/troubles.js';
 import { logSink } from './fact-sinks.js';
 import { ImportWorker } from './import-worker.js';
 import type { FormatOf } from './line-format.js';
@@ -23,13 +24,20 @@ import { collectorRoutes } from './collector.js';
 import { Intake, newCounters } from './intake.js';
 import type { OpenWayIn, WayIn } from './way-in.js';
 
-export interface OpenCollector {
+export interface Collector {
+  /** May be mounted before the log is open: until it is, facts are refused with `log.unavailable`. */
   readonly routes: readonly Route[];
+  /** Throws `log.unavailable` while it is not open. */
   readonly log: LogWriter;
-  /** Says on the status board where the routes are served, and keeps the counters there fresh. */
+  /**
+   * Takes the log for writing. Throws `data-dir.in-use` when another process is its writer; then nothing stays open, and it may be
+   * called again. Stop what it gives when no request can come any more.
+   */
+  open(): Promise<RunningRole>;
+  /** Says on the status board where the routes are served. */
   listening(url: string): void;
-  /** Call when no request can come any more. */
-  close(): Promise<void>;
+  /** Call after what `open` gave has been stopped. */
+  close(): void;
 }
 
 /** What the core does not know, and is given. */
@@ -44,128 +52,186 @@ const reportEveryMs = 1_000;
 /** What may go wrong while the collector goes on. */
 type Trouble = 'facts are refused' | 'the log is not trimmed' | 'background imports wait';
 
-/** Of what is wrong now. */
-function newestOf(troubles: ReadonlyMap<Trouble, LastError>): LastError | null {
-  return [...troubles.values()].toSorted((a, b) => b.at - a.at)[0] ?? null;
+/**
+ * The collector, before its log is open. Throws what is wrong with the data directory as a whole, and `config.invalid`.
+ */
+export async function makeCollector(context: RoleContext, around: AroundCore = {}): Promise<Collector> {
+  openDataDir(context.config, (text) => context.logger.warn(text));
+  const collector = new MadeCollector(context, around.formatOf ?? coreFormats);
+  await collector.openWayIn(around.openWayIn);
+  return collector;
 }
 
-/**
- * Takes the log for writing. Throws `data-dir.in-use` when another process is its writer; then nothing stays open.
- */
-export async function openCollector(
-  context: RoleContext,
-  { formatOf = coreFormats, openWayIn }: AroundCore = {},
-): Promise<OpenCollector> {
-  openDataDir(context.config, (text) => context.logger.warn(text));
-  return openAll(async (closers) => {
-    const { config, clock } = context;
-    const { url: urls, bots } = makeRules(config);
-    const counters = newCounters();
-    const status = new StatusReporter({ dataDir: config.dataDir, role: 'collector', clock });
-    const state: { url: string; lastImport: ImportState | null } = { url: '', lastImport: null };
-    let wayIn: WayIn | undefined;
-    const details = (): Record<string, unknown> => ({
-      url: state.url,
-      accepted: counters.accepted,
-      rejected: counters.rejected,
-      warnings: counters.warnings,
-      unavailable: counters.unavailable,
-      rejectedByField: Object.fromEntries(counters.rejectedByField),
-      import: state.lastImport,
-      ...wayIn?.details(),
+class MadeCollector implements Collector {
+  readonly #context: RoleContext;
+  readonly #formatOf: FormatOf;
+  readonly #rules: Rules;
+  readonly #intake: Intake;
+  readonly #counters = newCounters();
+  readonly #troubles: Troubles<Trouble>;
+  #wayIn: WayIn | undefined;
+  #log: LogWriter | undefined;
+  #whyNotOpen: unknown;
+  /** While the log is open. */
+  #status: StatusReporter | undefined;
+  #url = '';
+  #lastImport: ImportState | null = null;
+
+  constructor(context: RoleContext, formatOf: FormatOf) {
+    this.#context = context;
+    this.#formatOf = formatOf;
+    this.#troubles = new Troubles(context.clock, 'log.unavailable');
+    this.#rules = makeRules(context.config);
+    this.#intake = new Intake({
+      log: { append: (records) => this.#append(records) },
+      urls: this.#rules.url,
+      clock: context.clock,
+      counters: this.#counters,
     });
-    const troubles = new Map<Trouble, LastError>();
-    const note = (trouble: Trouble, error: unknown): void => {
-      const lastError = lastErrorOf(error, clock(), 'log.unavailable');
-      troubles.set(trouble, { ...lastError, message: `${trouble}: ${lastError.message}` });
-    };
+  }
+
+  async openWayIn(open: OpenWayIn | undefined): Promise<void> {
+    this.#wayIn = await open?.(this.#context, this.#intake);
+  }
+
+  get routes(): readonly Route[] {
+    const core = collectorRoutes({ intake: this.#intake, browserEvents: this.#wayIn?.browserEvents });
+    return [...core, ...(this.#wayIn?.routes ?? [])];
+  }
+
+  get log(): LogWriter {
+    if (this.#log !== undefined) return this.#log;
+    const cause = this.#whyNotOpen;
+    const why = cause === undefined ? '' : `: ${messageOf(cause)}`;
+    throw new SwaError('log.unavailable', `the log is not open for writing${why}`, {
+      cause,
+      retryable: true,
+    });
+  }
+
+  async open(): Promise<RunningRole> {
+    try {
+      return await openAll((closers) => this.#open(closers));
+    } catch (error) {
+      this.#whyNotOpen = error;
+      throw error;
+    }
+  }
+
+  listening(url: string): void {
+    this.#url = url;
+    this.#report();
+  }
+
+  close(): void {
+    this.#wayIn?.close();
+  }
+
+  async #open(closers: Closers): Promise<RunningRole> {
+    const { config, clock } = this.#context;
     const log = await openLogWriter(config, clock);
     closers.add(() => log.close());
-    const jobs = openImportQueue(context, (error) => note('background imports wait', error));
-    if (jobs !== undefined) {
-      const imports = new ImportWorker({
-        dataDir: config.dataDir,
-        jobs,
-        sink: logSink(log, urls),
-        urls,
-        bots,
-        formatOf,
-        clock,
-        onChange: (change) => (state.lastImport = change),
-      });
-      closers.add(() => imports.stop());
-    }
-    const append = async (records: readonly NewRecord[]): Promise<void> => {
-      try {
-        await log.append(records);
-        troubles.delete('facts are refused');
-      } catch (error) {
-        note('facts are refused', error);
-        throw error;
-      }
-    };
-    const intake = new Intake({ log: { append }, urls, clock, counters });
-    wayIn = await openWayIn?.(context, intake);
-    closers.add(() => wayIn?.close());
+    this.#troubles.clear();
+    let imports = this.#openImports(log);
+    closers.add(() => imports?.stop());
     const trimmer = new Trimmer(config.dataDir, log);
-    const report = (): void => status.report({ details: details(), lastError: newestOf(troubles) });
     const timer = setInterval(() => {
-      report();
+      this.#report();
+      imports ??= this.#openImports(log);
       trimmer.run().then(
-        () => troubles.delete('the log is not trimmed'),
-        (error: unknown) => note('the log is not trimmed', error),
+        () => this.#troubles.over('the log is not trimmed'),
+        (error: unknown) => this.#troubles.note('the log is not trimmed', error),
       );
     }, reportEveryMs);
     timer.unref();
     closers.add(() => clearInterval(timer));
+    this.#log = log;
+    this.#status = new StatusReporter({ dataDir: config.dataDir, role: 'collector', clock });
+    this.#report();
     return {
-      routes: [...collectorRoutes({ intake, browserEvents: wayIn?.browserEvents }), ...(wayIn?.routes ?? [])],
-      log,
-      listening(url) {
-        state.url = url;
-        status.report({ state: 'running', details: details(), lastError: newestOf(troubles) });
-      },
-      async close() {
+      done: new Promise(() => undefined), // a collector ends only when it is told to
+      stop: async () => {
+        this.#log = undefined;
         await closers.close();
-        status.report({ state: 'stopped', details: details() });
+        this.#status?.report({ state: 'stopped', details: this.#details() });
+        this.#status = undefined;
       },
     };
-  });
-}
+  }
 
-/** Undefined, and said, when it is damaged: facts that are sent are taken all the same. */
-function openImportQueue(
-  { config, clock, logger }: RoleContext,
-  note: (error: unknown) => void,
-): JobQueue<'import'> | undefined {
-  try {
-    return openJobQueue(config.dataDir, 'import', clock);
-  } catch (error) {
-    if (!(error instanceof SwaError && error.code === 'data-dir.unusable')) throw error;
-    logger.error({ err: error }, 'background imports are waiting');
-    note(error);
-    return undefined;
+  /** Undefined, and said, when their queue cannot be opened: facts that are sent are taken all the same. */
+  #openImports(log: LogWriter): ImportWorker | undefined {
+    const { config, clock, logger } = this.#context;
+    let jobs: JobQueue<'import'>;
+    try {
+      jobs = openJobQueue(config.dataDir, 'import', clock);
+    } catch (error) {
+      if (!this.#troubles.has('background imports wait'))
+        logger.error({ err: error }, 'background imports are waiting');
+      this.#troubles.note('background imports wait', error);
+      return undefined;
+    }
+    this.#troubles.over('background imports wait');
+    return new ImportWorker({
+      dataDir: config.dataDir,
+      jobs,
+      sink: logSink(log, this.#rules.url),
+      urls: this.#rules.url,
+      bots: this.#rules.bots,
+      formatOf: this.#formatOf,
+      clock,
+      onChange: (change) => (this.#lastImport = change),
+    });
+  }
+
+  async #append(records: readonly NewRecord[]): Promise<void> {
+    try {
+      await this.log.append(records);
+      this.#troubles.over('facts are refused');
+    } catch (error) {
+      this.#troubles.note('facts are refused', error);
+      throw error;
+    }
+  }
+
+  /** Once it is known where, and while the log is open: a role that failed is reported by who starts it again. */
+  #report(): void {
+    if (this.#url === '') return;
+    this.#status?.report({
+      state: 'running',
+      details: this.#details(),
+      lastError: this.#troubles.newest,
+    });
+  }
+
+  #details(): Record<string, unknown> {
+    const { accepted, rejected, warnings, unavailable, rejectedByField } = this.#counters;
+    return {
+      url: this.#url,
+      accepted,
+      rejected,
+      warnings,
+      unavailable,
+      rejectedByField: Object.fromEntries(rejectedByField),
+      import: this.#lastImport,
+      ...this.#wayIn?.details(),
+    };
   }
 }
 
 /** The collector as a process of its own. */
 export async function startCollector(context: RoleContext, around?: AroundCore): Promise<RunningRole> {
   const endpoint = new HttpEndpoint(context); // first: it refuses keys and hosts, and has nothing to close yet
-  const collector = await openCollector(context, around);
+  const collector = await makeCollector(context, around);
   endpoint.mount(collector.routes);
-  try {
+  return openAll(async (closers) => {
+    closers.add(() => collector.close());
+    const opened = await collector.open();
+    closers.add(() => opened.stop());
     const { origin } = await endpoint.listen(context.config.collectorPort);
+    closers.add(() => endpoint.close());
     collector.listening(origin);
     context.logger.info({ url: `${origin}/v1/events` }, 'collector listens');
-  } catch (error) {
-    await collector.close();
-    throw error;
-  }
-  return {
-    done: new Promise(() => undefined), // a collector ends only when it is told to
-    async stop() {
-      await endpoint.close();
-      await collector.close();
-    },
-  };
+    return { done: opened.done, stop: () => closers.close() };
+  });
 }

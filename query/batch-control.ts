@@ -2,6 +2,7 @@
 import { countsOf, listRuns } from '../serving/batch-runs.js';
 import type { Clock } from '../lib/time/clock.js';
 import { SwaError } from '../lib/errors/errors.js';
+import { unusable } from '../lib/files/data-dir.js';
 import { openJobQueue, type JobQueue } from '../log/queue/job-queue.js';
 import { currentIfAny } from '../serving/current.js';
 import { listViews } from '../serving/store.js';
@@ -16,15 +17,14 @@ export interface OpenBatchControl extends BatchControl {
 const lookEveryMs = 1_000;
 
 export function openBatchControl(dataDir: string, clock: Clock): OpenBatchControl {
-  const jobs = openRuns(dataDir, clock);
+  let jobs: JobQueue<'batch-run'> | undefined;
   let looked: { readonly runs: readonly BatchRun[]; readonly at: number } | undefined;
+  const queue = (): JobQueue<'batch-run'> => (jobs ??= openRuns(dataDir, clock));
+  openIfPossible(queue);
   return {
-    request: (by) => {
-      if (jobs instanceof SwaError) throw jobs;
-      return jobs.add({ requestedBy: by, requestedAt: clock() });
-    },
+    request: (by) => queue().add({ requestedBy: by, requestedAt: clock() }),
     pending: () =>
-      (jobs instanceof SwaError ? [] : jobs.list()).map(({ id, job, attempt }): PendingBatch => ({
+      (openIfPossible(queue)?.list() ?? []).map(({ id, job, attempt }): PendingBatch => ({
         id,
         requestedBy: job.requestedBy,
         requestedAt: new Date(job.requestedAt).toISOString(),
@@ -37,22 +37,31 @@ export function openBatchControl(dataDir: string, clock: Clock): OpenBatchContro
       return looked.runs;
     },
     close: async () => {
-      if (!(jobs instanceof SwaError)) await jobs.close();
+      await jobs?.close();
     },
   };
 }
 
-/** The queue, or why there is none: answers do not need it. */
-function openRuns(dataDir: string, clock: Clock): JobQueue<'batch-run'> | SwaError {
+/** Answers do not need the queue. */
+function openIfPossible<T>(open: () => T): T | undefined {
+  try {
+    return open();
+  } catch {
+    return undefined; // whoever asks for a run is told
+  }
+}
+
+/** Throws `queue.damaged`; `data-dir.unusable` when its files cannot be made or opened. */
+function openRuns(dataDir: string, clock: Clock): JobQueue<'batch-run'> {
   try {
     return openJobQueue(dataDir, 'batch-run', clock);
   } catch (error) {
-    if (error instanceof SwaError && error.code === 'data-dir.unusable')
-      return new SwaError('queue.damaged', error.message, {
-        cause: error,
-        ...(error.hint === undefined ? {} : { hint: error.hint }),
-      });
-    throw error;
+    if (!(error instanceof SwaError)) throw unusable(dataDir, error);
+    if (error.code !== 'data-dir.unusable') throw error;
+    throw new SwaError('queue.damaged', error.message, {
+      cause: error,
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+    });
   }
 }
 

@@ -9,11 +9,13 @@ import type { Config } from '../lib/config/config.js';
 import { makeRules } from '../facts/rules.js';
 import { sameRules } from '../facts/rules-versions.js';
 import { projectVersion } from '../lib/files/package-version.js';
-import type { HttpEndpoint } from '../lib/http/endpoint.js';
+import { hasCode, isOfDisk } from '../lib/errors/errors.js';
+import type { Answered, HttpEndpoint } from '../lib/http/endpoint.js';
 import type { ApiInfo } from '../lib/http/openapi.js';
 import { openLog } from '../log/open-log.js';
 import type { RoleContext } from '../lib/process/role.js';
 import { StatusReporter, readStatus } from '../lib/process/status.js';
+import { Troubles } from '../lib/process/troubles.js';
 import { CurrentWatch } from '../serving/current.js';
 import { openView } from '../serving/store.js';
 import { openRealtime } from '../speed/store/read-side.js';
@@ -36,6 +38,12 @@ export interface OpenQuery extends OpenEngine {
   /** Call when no question can come any more. */
   close(): Promise<void>;
 }
+
+/** What may go wrong while the query layer goes on. */
+type Trouble = 'answers are not complete' | 'questions fail';
+
+/** How long after the last one. */
+const failureShownMs = 60_000;
 
 /** The engine alone, over a data directory: for asking in process. */
 export function openEngine(config: Config, clock: Clock, lag: LagSource = unknownLag): OpenEngine {
@@ -71,9 +79,21 @@ export function openEngine(config: Config, clock: Clock, lag: LagSource = unknow
 export async function openQuery(context: RoleContext, endpoint: HttpEndpoint): Promise<OpenQuery> {
   return openAll(async (closers) => {
     const { config, clock } = context;
-    const log = await openLog(config, clock);
-    closers.add(() => log.close());
-    const lag = new LagWatch(log, () => performance.now());
+    const ownStatus = new StatusReporter({ dataDir: config.dataDir, role: 'query', clock });
+    let url: string | undefined;
+    const troubles = new Troubles<Trouble>(clock, 'log.unavailable');
+    const report = (): void => {
+      if (url !== undefined)
+        ownStatus.report({ state: 'running', details: { url }, lastError: troubles.newest });
+    };
+    const lag = new LagWatch({
+      open: () => openLog(config, clock),
+      monotonic: () => performance.now(),
+      onTrouble: (error) => {
+        if (error !== undefined) troubles.note('answers are not complete', error);
+        if (error !== undefined || troubles.over('answers are not complete')) report();
+      },
+    });
     closers.add(() => lag.close());
     await lag.start();
     const opened = openEngine(config, clock, lag);
@@ -82,7 +102,6 @@ export async function openQuery(context: RoleContext, endpoint: HttpEndpoint): P
     const batches = openBatchControl(config.dataDir, clock);
     closers.add(() => batches.close());
     const status = () => readStatus(config.dataDir);
-    const ownStatus = new StatusReporter({ dataDir: config.dataDir, role: 'query', clock });
     const metrics = new Metrics({
       engine,
       status,
@@ -91,7 +110,19 @@ export async function openQuery(context: RoleContext, endpoint: HttpEndpoint): P
       clock,
     });
     closers.add(() => metrics.close());
-    endpoint.onAnswered((answered) => metrics.observe(answered));
+    let failure: NodeJS.Timeout | undefined;
+    closers.add(() => clearTimeout(failure));
+    endpoint.onAnswered((answered) => {
+      metrics.observe(answered);
+      if (!isTrouble(answered)) return;
+      troubles.note('questions fail', answered.error);
+      report();
+      clearTimeout(failure);
+      failure = setTimeout(() => {
+        troubles.over('questions fail');
+        report();
+      }, failureShownMs).unref();
+    });
     endpoint.mount(
       queryRoutes({
         engine,
@@ -106,13 +137,25 @@ export async function openQuery(context: RoleContext, endpoint: HttpEndpoint): P
     endpoint.use(await dashboardHandler());
     return {
       engine,
-      listening: (url) => ownStatus.report({ state: 'running', details: { url } }),
+      listening(at) {
+        url = at;
+        report();
+      },
       async close() {
+        url = undefined;
         ownStatus.report({ state: 'stopped' });
         await closers.close();
       },
     };
   });
+}
+
+/** Of what it answers: facts that are refused are the collector's trouble, and what passes by itself is nobody's. */
+function isTrouble({ method, status, error }: Answered): boolean {
+  return (
+    method === 'GET' &&
+    (status === 500 || hasCode(error, 'view.corrupt', 'data-dir.unusable') || isOfDisk(error))
+  );
 }
 
 export function apiInfo(): ApiInfo {

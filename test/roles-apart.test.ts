@@ -1,7 +1,15 @@
 /** Trouble of one role in `swa start`: the others go on, answers and the door too, it is seen, and it ends when its cause does. */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -73,6 +81,7 @@ test('a damaged manifest stops the sink alone, and it goes on when the manifest 
     return layer?.state === 'failed' ? layer : undefined;
   });
   assert.equal(sink.lastError?.code, 'master.corrupt');
+  await eventually('its stores are open', async () => (await swa.get('/readyz')).ok || undefined);
   assert.ok(sink.lastError.message.includes(manifest), sink.lastError.message);
   await swa.send([view('cookie:b')]);
   await untilAllCounted(swa);
@@ -125,13 +134,29 @@ class Started {
     this.child.stderr?.on('data', (piece: Buffer) => (this.stderr += piece.toString()));
   }
 
-  async ready(): Promise<this> {
+  async serves(): Promise<this> {
     this.url = await eventually('it serves', () => {
       assert.equal(this.child.exitCode, null, this.stderr);
       return /http:\/\/127\.0\.0\.1:\d+/.exec(this.stderr)?.[0];
     });
+    return this;
+  }
+
+  async ready(): Promise<this> {
+    await this.serves();
     await eventually('it is ready', async () => (await fetch(`${this.url}/readyz`)).ok || undefined);
     return this;
+  }
+
+  /** Asks for a run until one can be asked for, and waits for its view. */
+  async runBatch(): Promise<void> {
+    const views = (): number => readdirSync(join(this.dataDir, 'serving', 'views')).length;
+    const before = views();
+    await eventually(
+      'a run is asked for',
+      async () => (await this.post('/v1/batches', '')) === 202 || undefined,
+    );
+    await eventually('its view is there', () => views() > before || undefined);
   }
 
   /** The answer's status; undefined where no answer comes. */
@@ -248,3 +273,169 @@ for (const { role, files, takes, counts } of disks) {
     },
   );
 }
+
+test(
+  'a disk that fails the query layer as it reads views ends nothing, is seen, and questions are answered when it reads again',
+  { skip: shimSkip },
+  async (t) => {
+    const dir = temporaryDir(t);
+    const shim = new Shim(t, dir);
+    const swa = await new Started(t, shim.env({ log: false }), dir).ready();
+    const send = (visitor: string) => swa.post('/v1/events', JSON.stringify(view(visitor)));
+    assert.equal(await send('cookie:a'), 202);
+    await swa.runBatch();
+
+    shim.arm({ ops: ['open', 'read'], path: '*/data/serving/*', action: 'fail', error: 'EIO', sticky: true });
+    const refused = await eventually('a question meets the disk', async () => {
+      const response = await fetch(`${swa.url}${question}`);
+      const body = await response.text();
+      return response.status === 200 ? undefined : { status: response.status, body };
+    });
+    assert.equal(refused.status, 503, refused.body);
+    const { lastError } = await eventually('it is on the board', () => {
+      const layer = swa.layer('query');
+      return layer?.lastError?.message.includes('EIO') === true ? layer : undefined;
+    });
+    t.diagnostic(`${lastError?.code}: ${lastError?.message}`);
+    assert.match(lastError?.message ?? '', /^questions fail: /);
+    assert.equal(await send('cookie:b'), 202);
+    assert.equal((await fetch(`${swa.url}/v1/status`)).status, 200);
+    assert.equal(swa.child.exitCode, null, swa.stderr);
+
+    shim.disarm();
+    await eventually('all is counted', async () => (await swa.visitors()) === 2 || undefined);
+    await swa.stop();
+  },
+);
+
+/** What cannot be opened at a start, and what is answered all the same. */
+const closed: readonly {
+  readonly what: string;
+  readonly files: string;
+  readonly error: 'EACCES' | 'EIO';
+  readonly takes: boolean;
+  readonly role: Role;
+  readonly says: RegExp;
+}[] = [
+  {
+    what: 'the log',
+    files: '*/data/log/*',
+    error: 'EACCES',
+    takes: false,
+    role: 'collector',
+    says: /EACCES/,
+  },
+  { what: 'the log', files: '*/data/log/*', error: 'EIO', takes: false, role: 'collector', says: /EIO/ },
+  {
+    what: 'the log',
+    files: '*/data/log/*',
+    error: 'EACCES',
+    takes: false,
+    role: 'query',
+    says: /^answers are not complete: .*EACCES/,
+  },
+  {
+    what: 'the job queues',
+    files: '*/data/jobs/*',
+    error: 'EACCES',
+    takes: true,
+    role: 'collector',
+    says: /^background imports wait: /,
+  },
+  {
+    what: 'CURRENT',
+    files: '*/data/serving/CURRENT',
+    error: 'EIO',
+    takes: true,
+    role: 'query',
+    says: /^questions fail: .*EIO/,
+  },
+];
+
+for (const { what, files, error, takes, role, says } of closed) {
+  test(
+    `${what} that cannot be opened at a start (${error}) is said by the ${role}, and all else is up`,
+    { skip: shimSkip },
+    async (t) => {
+      const dir = temporaryDir(t);
+      const before = await new Started(t, {}, dir).ready();
+      const send = (to: Started, visitor: string) => to.post('/v1/events', JSON.stringify(view(visitor)));
+      assert.equal(await send(before, 'cookie:a'), 202);
+      await before.runBatch();
+      await before.stop();
+
+      const shim = new Shim(t, dir);
+      shim.arm({ ops: ['open', 'read'], path: files, action: 'fail', error, sticky: true });
+      const swa = await new Started(t, shim.env({ log: false }), dir).serves();
+      assert.equal(await send(swa, 'cookie:b'), takes ? 202 : 503);
+      if (what === 'CURRENT') assert.equal((await fetch(`${swa.url}${question}`)).status, 503);
+      else await eventually('answers are there', async () => ((await swa.visitors()) ?? 0) > 0 || undefined);
+      const lastError = await eventually('it is on the board', () => {
+        const found = swa.layer(role)?.lastError;
+        return found !== undefined && found !== null && says.test(found.message) ? found : undefined;
+      });
+      t.diagnostic(`${lastError.code}: ${lastError.message}`);
+
+      shim.disarm();
+      await eventually('facts are taken', async () => (await send(swa, 'cookie:c')) === 202 || undefined);
+      await eventually(
+        'all are counted',
+        async () => (await swa.visitors()) === (takes ? 3 : 2) || undefined,
+      );
+      await swa.runBatch();
+      await eventually('the role is at work', () => swa.layer(role)?.state === 'running' || undefined);
+      await swa.stop();
+    },
+  );
+}
+
+test('a start on a log with a damaged end answers, takes no facts, and says what to do', async (t) => {
+  const dir = temporaryDir(t);
+  const before = await new Started(t, {}, dir).ready();
+  assert.equal(await before.post('/v1/events', JSON.stringify(view('cookie:a'))), 202);
+  await before.runBatch();
+  await before.stop();
+  const log = join(before.dataDir, 'log');
+  const segment = join(log, readdirSync(log).findLast((name) => name.startsWith('segment-')) ?? '');
+  const whole = readFileSync(segment);
+  writeFileSync(
+    segment,
+    whole.map((byte, i) => (i === 40 ? byte ^ 1 : byte)),
+  );
+
+  const swa = await new Started(t, {}, dir).serves();
+  assert.equal(await swa.post('/v1/events', JSON.stringify(view('cookie:b'))), 503);
+  await eventually('answers are there', async () => (await swa.visitors()) === 1 || undefined);
+  const failed = await eventually('it is on the board', () => swa.layer('collector')?.lastError ?? undefined);
+  assert.equal(failed.code, 'log.corrupt');
+  assert.match(failed.message, new RegExp(segment));
+  assert.match(failed.hint ?? '', /swa recover/);
+  writeFileSync(segment, whole);
+  await eventually(
+    'facts are taken',
+    async () => (await swa.post('/v1/events', JSON.stringify(view('cookie:b')))) === 202 || undefined,
+  );
+  await eventually('all are counted', async () => (await swa.visitors()) === 2 || undefined);
+  await swa.stop();
+});
+
+test('a start without the log there was answers, acknowledges nothing and makes no second log', async (t) => {
+  const dir = temporaryDir(t);
+  const before = await new Started(t, { SWA_SINK_INTERVAL_MS: '500' }, dir).ready();
+  const body = JSON.stringify(view('cookie:a'));
+  assert.equal(await before.post('/v1/events', body), 202);
+  await before.runBatch();
+  await before.stop();
+  const log = join(before.dataDir, 'log');
+  renameSync(log, join(dir, 'log'));
+
+  const swa = await new Started(t, {}, dir).serves();
+  assert.equal(await swa.post('/v1/events', body), 503);
+  await eventually('answers are there', async () => (await swa.visitors()) === 1 || undefined);
+  const failed = await eventually('it is on the board', () => swa.layer('collector')?.lastError ?? undefined);
+  assert.deepEqual([failed.code, existsSync(join(log, 'format.json'))], ['log.missing', false]);
+  rmSync(log, { recursive: true });
+  renameSync(join(dir, 'log'), log);
+  await eventually('facts are taken', async () => (await swa.post('/v1/events', body)) === 202 || undefined);
+  await swa.stop();
+});

@@ -239,13 +239,7 @@ test('a log that is gone is not made anew: nothing is acknowledged, and the mess
   assert.equal((await swa(['import', '--format', 'ndjson', facts])).code, 0);
   assert.equal((await swa(['batch', 'run'])).code, 0);
   renameSync(join(dataDir, 'log'), join(dir, 'log'));
-  for (const args of [
-    ['import', '--format', 'ndjson', facts],
-    ['start'],
-    ['collector'],
-    ['verify'],
-    ['batch', 'run'],
-  ]) {
+  for (const args of [['import', '--format', 'ndjson', facts], ['collector'], ['verify'], ['batch', 'run']]) {
     const { code, stdout, stderr } = await swa(args, { SWA_HTTP_PORT: '0', SWA_COLLECTOR_PORT: '0' });
     assert.equal(code, 1, `${args.join(' ')}: ${stderr}`);
     assert.match(stdout + stderr, /log\/format\.json is missing, but .*root\.json shows/, args.join(' '));

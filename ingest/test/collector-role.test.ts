@@ -1,22 +1,56 @@
+/** The collector before its log is open, and beside imports that cannot be worked off. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { pino } from 'pino';
 import { systemClock } from '../../lib/time/clock.js';
 import { configWith } from '../../lib/config/config.js';
-import { openDataDir, roomOf } from '../../lib/files/data-dir.js';
-import { openLogWriter } from '../../log/open-log.js';
-import { openCollector } from '../role.js';
+import { roomOf } from '../../lib/files/data-dir.js';
+import { readStatus } from '../../lib/process/status.js';
+import { eventually } from '../../test/running-system.js';
+import { makeCollector, type Collector } from '../role.js';
 
-test('a collector that cannot be opened leaves the log to others', async (t) => {
+async function setUp(t: TestContext): Promise<{ readonly dataDir: string; readonly collector: Collector }> {
   const dataDir = mkdtempSync(join(tmpdir(), 'swa-collector-role-'));
   t.after(() => rmSync(dataDir, { recursive: true }));
   const config = configWith({ dataDir });
-  openDataDir(config);
-  writeFileSync(join(roomOf(dataDir, 'jobs'), 'import'), 'no directory');
-  await assert.rejects(openCollector({ config, clock: systemClock, logger: pino({ level: 'silent' }) }));
-  const log = await openLogWriter(config, systemClock);
-  await log.close();
+  return {
+    dataDir,
+    collector: await makeCollector({ config, clock: systemClock, logger: pino({ level: 'silent' }) }),
+  };
+}
+
+const record = { topic: 'pageviews', key: 'k', value: Buffer.from('{}') } as const;
+
+test('a log that could not be opened can be opened later', async (t) => {
+  const { dataDir, collector } = await setUp(t);
+  assert.throws(() => collector.log, { code: 'log.unavailable', retryable: true });
+  const format = join(roomOf(dataDir, 'log'), 'format.json');
+  const first = await collector.open();
+  await first.stop();
+  const whole = readFileSync(format);
+  writeFileSync(format, 'damaged');
+  await assert.rejects(collector.open(), { code: 'log.corrupt' });
+  assert.throws(() => collector.log, /not open for writing: .*format\.json/);
+  writeFileSync(format, whole);
+  const again = await collector.open();
+  await collector.log.append([record]);
+  await again.stop();
+});
+
+test('facts are taken while the queue of imports cannot be opened, and imports go on when it can', async (t) => {
+  const { dataDir, collector } = await setUp(t);
+  const queue = join(roomOf(dataDir, 'jobs'), 'import');
+  writeFileSync(queue, 'no directory');
+  const opened = await collector.open();
+  t.after(() => opened.stop());
+  collector.listening('http://127.0.0.1:1');
+  await collector.log.append([record]);
+  const lastError = () => readStatus(dataDir)[0]?.lastError;
+  assert.match(lastError()?.message ?? '', /^background imports wait: /);
+  rmSync(queue);
+  mkdirSync(queue);
+  await eventually('they wait no more', () => (lastError() === null ? true : undefined));
 });

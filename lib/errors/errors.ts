@@ -118,3 +118,12 @@ export function isFullDisk(error: unknown): boolean {
     (one) => one === 'ENOSPC' || one === 'EDQUOT' || one === 28 || one === 122,
   );
 }
+
+/** Full, failing, not allowed, or out of descriptors: what a disk or its operator, and no bug, makes of a call. */
+const ofDisk = ['EIO', 'EACCES', 'EPERM', 'EROFS', 'EMFILE', 'ENFILE', 'ENOSPC', 'EDQUOT', 'ESTALE'] as const;
+
+/** Whether the system refused a file for a reason that an operator can end. */
+export function isOfDisk(error: unknown): boolean {
+  const code = systemCode(error);
+  return ofDisk.some((one) => one === code);
+}

@@ -35,6 +35,8 @@ export interface Answered {
   readonly method: string;
   readonly status: number;
   readonly durationMs: number;
+  /** What was thrown, where that is why the status is 500 or above. */
+  readonly error?: unknown;
 }
 
 export interface EndpointOptions {
@@ -341,9 +343,7 @@ export class HttpEndpoint {
 
   #fail(error: unknown, response: Response): void {
     const problem = problemOf(error);
-    if (problem.status === 500) {
-      response.locals['error'] = problem.cause;
-    }
+    if (problem.status >= 500) response.locals['error'] = problem.cause;
     if (response.headersSent) {
       response.destroy();
       return;
@@ -355,7 +355,9 @@ export class HttpEndpoint {
     const route = typeof response.locals['route'] === 'string' ? response.locals['route'] : 'none';
     const status = response.writableFinished ? response.statusCode : 499;
     const { logger } = this.#options;
-    for (const observer of this.#observers) observer({ route, method: request.method, status, durationMs });
+    const error: unknown = response.locals['error'];
+    for (const observer of this.#observers)
+      observer({ route, method: request.method, status, durationMs, error });
     const level = levelOf(route, status);
     if (!logger.isLevelEnabled(level)) return;
     logger[level](
@@ -366,7 +368,7 @@ export class HttpEndpoint {
         status,
         durationMs: Math.round(durationMs * 1000) / 1000,
         ...(typeof response.locals['caller'] === 'string' ? { caller: response.locals['caller'] } : {}),
-        ...(response.locals['error'] === undefined ? {} : { err: response.locals['error'] }),
+        ...(error === undefined ? {} : { err: error }),
       },
       'request',
     );

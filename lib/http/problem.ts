@@ -3,7 +3,7 @@
  * status are stable and documented; nothing else (stack, path, foreign message) ever leaves the process.
  */
 import type { Response } from 'express';
-import { SwaError, type ErrorCode } from '../errors/errors.js';
+import { SwaError, isOfDisk, type ErrorCode } from '../errors/errors.js';
 
 const table = {
   'invalid-parameter': [400, 'A parameter is refused'],
@@ -134,6 +134,11 @@ export function problemOf(error: unknown): HttpProblem {
     if (known !== undefined || error.retryable) {
       return new HttpProblem(name, detail, { cause: error, headers: { 'Retry-After': '1' } });
     }
+  }
+  if (isOfDisk(error)) {
+    const detail =
+      'a file of the data directory cannot be read or written right now; its operator has to look';
+    return new HttpProblem('not-ready', detail, { cause: error, headers: { 'Retry-After': '1' } });
   }
   return (
     problemOfLibrary(error) ??

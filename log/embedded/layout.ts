@@ -24,6 +24,7 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { SwaError } from '../../lib/errors/errors.js';
 import { createFile, makeDirDurable } from '../../lib/files/durable.js';
+import { validJson } from '../../lib/files/valid-json.js';
 import type { LogId } from '../log.js';
 
 export const segmentMagic = 0x53574c47;
@@ -68,12 +69,9 @@ export function createFormat(dir: string, logId: string, partitions: number): bo
 }
 
 export function readFormat(path: string): LogFormat {
-  try {
-    const { logId, partitions } = formatSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
-    return { logId: logId as LogId, partitions }; // branding: this file is where log ids come from
-  } catch (cause) {
-    throw corrupt(path, 'it has been altered since it was created', cause);
-  }
+  const format = validJson(formatSchema, readFileSync(path, 'utf8'));
+  if (format === undefined) throw corrupt(path, 'it has been altered since it was created');
+  return { logId: format.logId as LogId, partitions: format.partitions }; // branding: this file is where log ids come from
 }
 
 export interface SegmentHeader {

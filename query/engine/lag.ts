@@ -3,6 +3,7 @@
  * every fact that was durable when the sample was taken. So the lag is measured with one clock and needs no look at
  * any fact, however old the facts themselves are.
  */
+import { SwaError, hasCode, type ErrorCode } from '../../lib/errors/errors.js';
 import { distance, reaches } from '../../log/cut.js';
 import type { Cut, Log, Offsets } from '../../log/log.js';
 
@@ -27,52 +28,71 @@ interface Sample {
 
 const samplesKept = 240;
 
-/** Samples a log's end at an interval until closed. `monotonic`: milliseconds that nobody sets. */
+/** What no later attempt mends. */
+const hopeless: readonly ErrorCode[] = ['config.invalid', 'log.mismatch'];
+
+export interface LagWatchOptions {
+  readonly open: () => Promise<Log>;
+  /** Milliseconds that nobody sets. */
+  readonly monotonic: () => number;
+  readonly everyMs?: number;
+  /** Why the log's end is not known; undefined when it is again. */
+  readonly onTrouble?: (error: unknown) => void;
+}
+
+/**
+ * Samples a log's end at an interval until closed. A log that cannot be opened or asked holds up nobody: its end is not known then, or
+ * the lag grows, and the next attempt comes later.
+ */
 export class LagWatch implements LagSource {
-  readonly #log: Log;
-  readonly #monotonic: () => number;
-  readonly #samples: Sample[] = [];
+  readonly #options: LagWatchOptions;
   readonly #everyMs: number;
+  readonly #samples: Sample[] = [];
+  #log: Log | undefined;
   #unreadRecords = 0;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(log: Log, monotonic: () => number, everyMs = 250) {
-    this.#log = log;
-    this.#monotonic = monotonic;
-    this.#everyMs = everyMs;
+  constructor(options: LagWatchOptions) {
+    this.#options = options;
+    this.#everyMs = options.everyMs ?? 250;
   }
 
-  /** Takes the first sample and goes on by itself. */
+  /** Takes the first sample and goes on by itself. Throws `config.invalid` and `log.mismatch`: it is not the log that is meant. */
   async start(): Promise<void> {
-    await this.sample();
-    if (this.#closed) return;
-    this.#timer = setTimeout(() => {
-      // A log that cannot be reached shows as growing lag; the next sample tries again.
-      this.start().catch(() => this.#again());
-    }, this.#everyMs);
-    this.#timer.unref();
+    const error = await this.#attempt();
+    if (hasCode(error, ...hopeless)) throw error;
   }
 
-  #again(): void {
-    if (this.#closed) return;
-    this.#timer = setTimeout(() => void this.start().catch(() => this.#again()), this.#everyMs * 4);
-    this.#timer.unref();
+  /** What went wrong. */
+  async #attempt(): Promise<unknown> {
+    let error: unknown;
+    try {
+      await this.sample();
+    } catch (cause) {
+      error = cause;
+    }
+    if (this.#closed) return error;
+    this.#options.onTrouble?.(error);
+    const pauseMs = error === undefined ? this.#everyMs : 4 * this.#everyMs;
+    this.#timer = setTimeout(() => void this.#attempt(), pauseMs).unref();
+    return error;
   }
 
   async sample(): Promise<void> {
-    const at = this.#monotonic();
-    const next = await this.#log.latest();
-    this.#unreadRecords = this.#log.unreadRecords?.() ?? 0;
+    const log = (this.#log ??= await this.#open());
+    const at = this.#options.monotonic();
+    const next = await log.latest();
+    this.#unreadRecords = log.unreadRecords?.() ?? 0;
     this.#samples.push({ at, next });
     if (this.#samples.length > samplesKept) this.#samples.shift();
   }
 
   lagOf(cut: Cut): Lag | undefined {
     const newest = this.#samples.at(-1);
-    if (newest === undefined || cut.logId !== this.#log.id) return undefined;
+    if (newest === undefined || cut.logId !== this.#log?.id) return undefined;
     const through = this.#samples.findLast((sample) => reaches(cut.next, sample.next))?.at;
-    const throughAgoMs = through === undefined ? undefined : this.#monotonic() - through;
+    const throughAgoMs = through === undefined ? undefined : this.#options.monotonic() - through;
     return {
       records: distance(cut.next, newest.next),
       throughAgoMs,
@@ -80,9 +100,17 @@ export class LagWatch implements LagSource {
     };
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
+    await this.#log?.close();
+  }
+
+  async #open(): Promise<Log> {
+    const log = await this.#options.open();
+    if (!this.#closed) return log;
+    await log.close();
+    throw new SwaError('log.closed', 'nobody asks for the lag any more');
   }
 }
 

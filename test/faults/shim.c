@@ -1,6 +1,6 @@
 /*
- * Stands between a process and the C library's calls that change files, by LD_PRELOAD. What concerns files is
- * only done for paths below SHIM_ROOT:
+ * Stands between a process and the C library's calls that change files, by LD_PRELOAD; calls that open or read what is there can
+ * only be made to fail. What concerns files is only done for paths below SHIM_ROOT:
  *
  *   - writes a line for each call to SHIM_LOG: what order.ts proves the order of writes, syncs and names from;
  *   - with SHIM_BYTES, puts the bytes of each write behind its line: what power-cut.ts builds a disk from;
@@ -31,7 +31,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { OP_WRITE = 1, OP_SYNC = 2, OP_RENAME = 4, OP_LINK = 8, OP_TRUNCATE = 16, OP_UNLINK = 32, OP_MKDIR = 64, OP_CREATE = 128 };
+enum { OP_WRITE = 1, OP_SYNC = 2, OP_RENAME = 4, OP_LINK = 8, OP_TRUNCATE = 16, OP_UNLINK = 32, OP_MKDIR = 64, OP_CREATE = 128, OP_OPEN = 256, OP_READ = 512 };
 enum { MOST_PIECES = 1023 }; /* IOV_MAX, and the line */
 enum { FAIL = 1, SHORT = 2, TORN = 3, KILL = 4, STOP = 5, CUT = 6 };
 
@@ -45,7 +45,7 @@ struct control {
   volatile uint32_t sticky;    /* goes on with every later call, too */
   volatile uint32_t fired;
   volatile uint32_t calls;     /* that matched */
-  volatile uint32_t seen[8];   /* of each operation, by its bit, also when nothing is armed */
+  volatile uint32_t seen[10];   /* of each operation, by its bit, also when nothing is armed */
   char pattern[256];           /* fnmatch of a path of the call; empty: all */
   volatile int32_t clock_s;    /* seconds that the time of day is ahead of the machine's */
 };
@@ -188,6 +188,9 @@ static uint32_t verdict(uint32_t op, const char *path, const char *other) {
   return control->action;
 }
 
+/* Calls that are too many to be looked at each time. */
+static int is_ordered(uint32_t op) { return control != NULL && (control->ops & op) != 0; }
+
 static void end_here(uint32_t action) {
   if (action == KILL || action == CUT) {
     syscall(SYS_kill, getpid(), SIGKILL);
@@ -270,6 +273,31 @@ ssize_t pwrite64(int fd, const void *bytes, size_t length, off64_t offset) {
 ssize_t writev(int fd, const struct iovec *pieces, int count) { return write_pieces(fd, pieces, count, -1); }
 ssize_t pwritev(int fd, const struct iovec *pieces, int count, off_t offset) { return write_pieces(fd, pieces, count, offset); }
 ssize_t pwritev64(int fd, const struct iovec *pieces, int count, off64_t offset) { return write_pieces(fd, pieces, count, offset); }
+
+/* `offset` below 0: where the descriptor stands. */
+static ssize_t read_pieces(int fd, const struct iovec *pieces, int count, long long offset) {
+  char path[PATH_MAX];
+  if (is_ordered(OP_READ) && path_of_fd(fd, path) && is_ours(path) && verdict(OP_READ, path, "") == FAIL) {
+    errno = (int)control->error;
+    return -1;
+  }
+  return offset < 0 ? syscall(SYS_readv, fd, pieces, count) : syscall(SYS_preadv, fd, pieces, count, (long)offset, 0L);
+}
+ssize_t read(int fd, void *bytes, size_t length) {
+  struct iovec piece = {bytes, length};
+  return read_pieces(fd, &piece, 1, -1);
+}
+ssize_t pread(int fd, void *bytes, size_t length, off_t offset) {
+  struct iovec piece = {bytes, length};
+  return read_pieces(fd, &piece, 1, offset);
+}
+ssize_t pread64(int fd, void *bytes, size_t length, off64_t offset) {
+  struct iovec piece = {bytes, length};
+  return read_pieces(fd, &piece, 1, offset);
+}
+ssize_t readv(int fd, const struct iovec *pieces, int count) { return read_pieces(fd, pieces, count, -1); }
+ssize_t preadv(int fd, const struct iovec *pieces, int count, off_t offset) { return read_pieces(fd, pieces, count, offset); }
+ssize_t preadv64(int fd, const struct iovec *pieces, int count, off64_t offset) { return read_pieces(fd, pieces, count, offset); }
 
 /* What copies without a write of ours: not used on files that are kept; a line makes it seen if that changes. */
 ssize_t copy_file_range(int from, off64_t *from_offset, int to, off64_t *to_offset, size_t length, unsigned flags) {
@@ -402,8 +430,13 @@ int mkdirat(int dir, const char *path, mode_t mode) { return made_dir(dir, path,
 
 static int opened(int dir, const char *name, int flags, mode_t mode) {
   char path[PATH_MAX];
-  if (root_length == 0 || (flags & (O_CREAT | O_TRUNC)) == 0) return (int)syscall(SYS_openat, dir, name, flags, mode);
+  if (root_length == 0 || ((flags & (O_CREAT | O_TRUNC)) == 0 && !is_ordered(OP_OPEN))) return (int)syscall(SYS_openat, dir, name, flags, mode);
   path_at(dir, name, path);
+  if (is_ours(path) && is_ordered(OP_OPEN) && inode_of(path) != 0 && verdict(OP_OPEN, path, "") == FAIL) {
+    errno = (int)control->error;
+    return -1;
+  }
+  if ((flags & (O_CREAT | O_TRUNC)) == 0) return (int)syscall(SYS_openat, dir, name, flags, mode);
   if (!is_ours(path)) return (int)syscall(SYS_openat, dir, name, flags, mode);
   int is_new = inode_of(path) == 0;
   uint32_t action = is_new ? verdict(OP_CREATE, path, "") : 0;

@@ -34,9 +34,14 @@ const opBits = {
   unlink: 32,
   mkdir: 64,
   create: 128,
+  /** Of a file or folder that is there. */
+  open: 256,
+  read: 512,
 } as const;
 export type Op = keyof typeof opBits;
-export const ops = Object.keys(opBits) as readonly Op[];
+const allOps = Object.keys(opBits) as readonly Op[];
+/** Those that change files. The others can only fail, and count only where an order names them. */
+export const ops = allOps.filter((op) => op !== 'open' && op !== 'read');
 
 /**
  * `short`: half of the bytes are written, and the call says so. `torn`: half of them, and the call fails. `cut`: half of them, and the
@@ -51,7 +56,7 @@ export interface Order {
   /** Which of the matching calls, from 1. Default the first. */
   readonly time?: number;
   readonly action: keyof typeof actions;
-  readonly error?: 'EIO' | 'ENOSPC' | 'EMFILE';
+  readonly error?: 'EIO' | 'ENOSPC' | 'EMFILE' | 'EACCES';
   /** Kills or stops when the call is done; else before. */
   readonly after?: boolean;
   /** Every later call as well. */
@@ -87,7 +92,7 @@ export interface ShimEvent {
 }
 
 const seenAt = 32;
-const patternAt = seenAt + 4 * ops.length;
+const patternAt = seenAt + 4 * allOps.length;
 const clockAt = patternAt + 256;
 const orderBytes = clockAt;
 const controlBytes = clockAt + 4;
@@ -173,7 +178,7 @@ export class Shim {
   /** How many calls there were since the last order. */
   calls(wanted: readonly Op[]): number {
     const control = this.#read();
-    return wanted.reduce((sum, op) => sum + control.readUInt32LE(seenAt + 4 * ops.indexOf(op)), 0);
+    return wanted.reduce((sum, op) => sum + control.readUInt32LE(seenAt + 4 * allOps.indexOf(op)), 0);
   }
 
   #read(): Buffer {
