@@ -119,7 +119,7 @@ export async function attempt<T>(step: string, action: () => Promise<T>): Promis
     const [message = ''] = messageOf(cause).split(/\s*Possible solutions:/); // SET statements: no user of ours can run them
     throw new SwaError('batch.failed', `step '${step}' failed: ${message}`, {
       cause,
-      hint: `${adviceOn(message)}the view that serves is untouched`,
+      hint: `${adviceOn(message)}the published view is unchanged`,
     });
   }
 }

@@ -102,7 +102,7 @@ export class FactWork {
   }
 
   #sort(job: SortJob, listener: SortListener): SortResult {
-    if (this.#passes === undefined) throw new Error('a job came before its tables');
+    if (this.#passes === undefined) throw new Error('a job arrived before its tables');
     const { tables, cells, dimensions, visits } = this.#passes;
     if (job.kind === 'visits') return visits.run(job, listener);
     if (job.kind === 'pages' || job.kind === 'domains') return cells.run(job, job.kind, listener);

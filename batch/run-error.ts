@@ -7,7 +7,7 @@ export function toRunError(error: unknown): SwaError {
   return new SwaError('batch.failed', `the batch run failed: ${messageOf(error)}`, {
     cause: error,
     hint: full
-      ? 'free space in SWA_DATA_DIR; the view that serves is untouched'
-      : 'the view that serves is untouched; see `swa status`',
+      ? 'free space in SWA_DATA_DIR; the published view is unchanged'
+      : 'the published view is unchanged; see `swa status`',
   });
 }

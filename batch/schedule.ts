@@ -86,7 +86,7 @@ class Slots {
         'config.invalid',
         `SWA_BATCH_SCHEDULE '${expression}' is not a valid cron expression`,
         {
-          hint: "five fields, for instance '0 * * * *' for every full hour, or 'off'",
+          hint: "use five fields, for example '0 * * * *' for every hour, or 'off'",
         },
       );
     }

@@ -77,7 +77,7 @@ function outcomeOf(child: ChildProcess, options: SpawnOptions): Promise<ViewMeta
       outcome ??= () => {
         const how = signal === null ? `ended with exit code ${exitCode}` : `was ended by ${signal}`;
         reject(
-          new SwaError('batch.failed', `the batch run ${how}`, { hint: 'the view that serves is untouched' }),
+          new SwaError('batch.failed', `the batch run ${how}`, { hint: 'the published view is unchanged' }),
         );
       };
       outcome();

@@ -68,7 +68,7 @@ function refuse(kind: keyof typeof kinds, what: string): SwaError {
     'view.refused',
     `the new view failed its check of ${kind} and was not published: ${what}`,
     {
-      hint: `${kinds[kind]}; the view that serves is untouched: keep the log of the run and report it`,
+      hint: `${kinds[kind]}; the published view is unchanged: keep the log of the run and report it`,
       context: { kind },
     },
   );

@@ -72,7 +72,7 @@ export async function backUp(
   const { dataDir } = config;
   if (`${resolve(to)}${sep}`.startsWith(`${resolve(dataDir)}${sep}`))
     throw new SwaError('data-dir.unusable', `'${to}' lies inside the data directory '${dataDir}'`, {
-      hint: 'name a directory elsewhere, best on another disk',
+      hint: 'choose a directory elsewhere, preferably on another disk',
     });
   const isEmbedded = config.kafkaBrokers.length === 0;
   if (isEmbedded) await (await openExistingLog(config)).close(); // its end is known from here on
@@ -264,11 +264,7 @@ function checkCopy(dir: string, { pin, log }: Held): void {
     pageviewPartitions: undefined,
   }).findings;
   if (finding === undefined) return;
-  throw new SwaError(
-    'log.corrupt',
-    `the log was copied, and the copy is damaged where the log is: ${finding}`,
-    {
-      hint: 'stop the system and let `swa recover` show what can be saved, then run `swa backup` again',
-    },
-  );
+  throw new SwaError('log.corrupt', `the log is damaged, and its copy has the same damage: ${finding}`, {
+    hint: 'stop the system and run `swa recover` to see what can be saved, then run `swa backup` again',
+  });
 }

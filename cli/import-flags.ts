@@ -92,7 +92,7 @@ export async function storedFormat(flags: ImportFlags): Promise<{ name: 'ndjson'
   if (bad !== undefined)
     throw new SwaError('usage.invalid', `--status takes codes like 2xx or 304, got '${bad}'`);
   if (logFormat !== undefined && flags.format !== 'auto')
-    throw new SwaError('usage.invalid', `--log-format and --format ${flags.format} exclude each other`);
+    throw new SwaError('usage.invalid', `--log-format cannot be combined with --format ${flags.format}`);
   return {
     name: logFormat === undefined ? flags.format : 'log-format',
     options: {

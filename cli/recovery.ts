@@ -122,9 +122,13 @@ function rootContent(dataDir: string, partitions: readonly PartitionName[]): Roo
   const ofLog = inspectLog(roomOf(dataDir, 'log'), { logId: undefined, pageviewPartitions: undefined }).logId;
   const logId = logIdOfManifests(dataDir, partitions) ?? ofLog ?? listViews(dataDir).at(-1)?.cut.logId;
   if (logId === undefined) {
-    throw new SwaError('master.corrupt', `nothing in '${dataDir}' names the log that its facts came from`, {
-      hint: 'restore master/root.json, one manifest or log/format.json from a copy',
-    });
+    throw new SwaError(
+      'master.corrupt',
+      `cannot tell which log the facts in '${dataDir}' came from: no file names it`,
+      {
+        hint: 'restore master/root.json, one manifest or log/format.json from a backup',
+      },
+    );
   }
   return { logId, partitions };
 }

@@ -80,7 +80,7 @@ export async function startRoleThread(
     const outcome = await Promise.race([exited, late]);
     timeout.abort();
     if (outcome === 'late')
-      throw new SwaError('internal.invariant', `${role} has not ended within ${endTimeoutMs} ms`);
+      throw new SwaError('internal.invariant', `${role} did not stop within ${endTimeoutMs} ms`);
   };
   await Promise.race([started, failure]).catch(async (error: unknown) => {
     await stop().catch(() => undefined); // whatever it has opened is closed before it is started again

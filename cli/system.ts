@@ -82,7 +82,7 @@ function explain(error: unknown, dataDir: string): unknown {
     `another swa process holds the data directory '${dataDir}': ${error.message}`,
     {
       cause: error,
-      hint: 'it was not touched. Stop it first, or set SWA_DATA_DIR and SWA_HTTP_PORT to run a second one',
+      hint: 'nothing was changed. Stop that process first, or set SWA_DATA_DIR and SWA_HTTP_PORT to run a second system',
     },
   );
 }

@@ -133,9 +133,9 @@ async function post(target: string, body: string, token: string | undefined): Pr
   if (!Array.isArray(refused) || refused.length > 0) {
     throw new SwaError(
       'import.failed',
-      `${target} refused facts that passed the same door here: ${text.slice(0, 300)}`,
+      `${target} rejected facts that passed the same checks here: ${text.slice(0, 300)}`,
       {
-        hint: 'is the collector another version, or is its clock behind?',
+        hint: 'check that the collector runs the same version and that its clock is right',
       },
     );
   }

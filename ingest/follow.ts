@@ -65,6 +65,6 @@ function refuseCompressed(first: Buffer, path: string): void {
   if (isGzip(first))
     throw new SwaError(
       'import.failed',
-      `'${path}' is compressed: nothing is added to it that could be followed`,
+      `'${path}' is compressed: --follow needs a plain file that lines are appended to`,
     );
 }

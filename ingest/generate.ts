@@ -65,7 +65,7 @@ function admitAll(options: GenerateOptions, second: number, into: Fact[]): void 
   for (const candidate of options.model.step(second)) {
     const admission = admit(candidate, options.clock(), options.urls);
     if (!admission.ok)
-      throw new SwaError('internal.invariant', `the generator made a bad fact: ${admission.reason}`);
+      throw new SwaError('internal.invariant', `the generator produced an invalid fact: ${admission.reason}`);
     for (const warning of admission.warnings) options.onWarning?.(warning);
     into.push(admission.fact);
   }

@@ -124,10 +124,10 @@ function readError(path: string, line: number, cause: unknown): SwaError {
   if (messageOf(cause) === 'incorrect header check') {
     return new SwaError(
       'import.failed',
-      `'${path}': something that is not gzip follows the gzip data, after line ${line}`,
+      `'${path}': the gzip data is followed by bytes that are not gzip, after line ${line}`,
       {
         cause,
-        hint: 'gzip leaves it out: gzip -dc FILE | swa import ... - (repeated lines count once)',
+        hint: 'to ignore it: gzip -dc FILE | swa import ... - (lines imported twice count once)',
       },
     );
   }
@@ -137,7 +137,7 @@ function readError(path: string, line: number, cause: unknown): SwaError {
     : `reading failed (${systemCode(cause) ?? messageOf(cause)})`;
   return new SwaError('import.failed', `'${path}': ${what} after line ${line}`, {
     cause,
-    hint: 'the lines before it are imported; import the whole file when you have it: repeated lines count once',
+    hint: 'the lines before it were imported; import the complete file once you have it: lines imported twice count once',
   });
 }
 

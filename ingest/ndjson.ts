@@ -43,7 +43,7 @@ export const coreFormats: FormatOf = (stored) => {
   const name = z.object({ name: z.string() }).safeParse(stored).data?.name ?? 'without a name';
   return Promise.reject(
     new SwaError('import.failed', `this process cannot read files of format ${name}`, {
-      hint: 'run the collector by `swa start` or `swa collector`, which know the formats of web servers',
+      hint: 'run the collector with `swa start` or `swa collector`, which can read the log formats of web servers',
     }),
   );
 };

@@ -61,7 +61,7 @@ export async function checkCut(log: Pick<Log, 'id' | 'latest'>, cut: Cut, owner:
         'log.mismatch',
         `${owner} has read ${name} up to offset ${stored}, but the log ends at ${end ?? 'no such partition'}`,
         {
-          hint: 'the log has lost records or was replaced: restore it from a copy, or stop the system and let `swa recover` show how to go on',
+          hint: 'the log has lost records or was replaced: restore it from a backup, or stop the system and run `swa recover` to see how to continue',
         },
       );
     }
@@ -71,6 +71,6 @@ export async function checkCut(log: Pick<Log, 'id' | 'latest'>, cut: Cut, owner:
 export function checkLogId(actual: LogId, stored: LogId, owner: string): void {
   if (actual === stored) return;
   throw new SwaError('log.mismatch', `${owner} was made from log ${stored}, but this log is ${actual}`, {
-    hint: 'point SWA_DATA_DIR and SWA_KAFKA_BROKERS at the pair that belongs together',
+    hint: 'set SWA_DATA_DIR and SWA_KAFKA_BROKERS to a data directory and a cluster that belong together',
   });
 }

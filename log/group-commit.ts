@@ -81,7 +81,7 @@ export class GroupCommit<P extends Sized> {
   }
 
   #unavailable(why: string, cause?: unknown): SwaError {
-    return new SwaError('log.unavailable', `the log cannot take records now: ${why}`, {
+    return new SwaError('log.unavailable', `the log cannot accept records now: ${why}`, {
       cause,
       retryable: true,
       hint: this.#options.hint,

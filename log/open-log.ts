@@ -77,7 +77,7 @@ export function refuseSecondLog(dataDir: string): void {
 }
 
 const lostLogHint =
-  'restore log/ from a copy, or stop the system and let `swa recover` show how to continue behind what the master dataset has';
+  'restore log/ from a copy, or stop the system and run `swa recover` to see how to continue behind what the master dataset has';
 
 /** Refuses to append to a log that is another one than the master dataset's, or ends before what that has already. */
 function requireSuccession(dataDir: string, id: LogId, next: Offsets): void {

@@ -91,7 +91,7 @@ export function provenEnd(dataDir: string, name: PartitionName): Offset {
   const line = unsealLine(readIfThere(path) ?? '')?.body;
   const manifest = line === undefined ? undefined : validJson(manifestSchema, line);
   const wrong = (what: string): SwaError =>
-    new SwaError('master.corrupt', `${path} ${what}`, { hint: '`swa verify` names what is damaged' });
+    new SwaError('master.corrupt', `${path} ${what}`, { hint: 'run `swa verify` to see what is damaged' });
   if (manifest === undefined) throw wrong('cannot be read');
   let end = 0;
   for (const range of [...manifest.files, ...manifest.gaps].toSorted((a, b) => a.fromOffset - b.fromOffset)) {

@@ -43,7 +43,10 @@ export function writePieces(records: readonly NewRecord[], options: PieceOptions
     if (record === undefined) continue;
     const valueBytes = record.value.length;
     if (valueBytes > maxRecordBytes) {
-      throw new SwaError('fact.invalid', `a record of ${valueBytes} bytes is over ${maxRecordBytes}`);
+      throw new SwaError(
+        'fact.invalid',
+        `a record of ${valueBytes} bytes exceeds the limit of ${maxRecordBytes} bytes`,
+      );
     }
     partitions[i] = partitionIndexOf(record, options.pageviewPartitions);
     const recordBytes = valueBytes + options.overheadBytes(record);

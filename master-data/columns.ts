@@ -33,7 +33,7 @@ export function booleans(vector: DuckDBVector): Uint8Array {
 /** The text whose UTF-8 is in a row: SQL's encode(text). A VARCHAR would come without a leading U+FEFF. */
 export function textIn(vector: DuckDBVector, row: number): string {
   const text = optionalTextIn(vector, row);
-  if (text === undefined) throw new TypeError('a column holds null where text belongs');
+  if (text === undefined) throw new TypeError('a text column holds null');
   return text;
 }
 
@@ -42,7 +42,7 @@ export function optionalTextIn(vector: DuckDBVector, row: number): string | unde
   const value = vector.getItem(row);
   if (value === null) return undefined;
   if (value instanceof DuckDBBlobValue) return Buffer.from(value.bytes).toString('utf8');
-  throw new TypeError(`a column holds ${typeof value} where the bytes of a text belong`);
+  throw new TypeError(`a column holds ${typeof value} where text bytes are expected`);
 }
 
 function bytesOf(vector: DuckDBVector): Uint8Array {

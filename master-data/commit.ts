@@ -110,7 +110,7 @@ async function linkData(temp: string, path: string, sha256: string): Promise<voi
     if (systemCode(error) !== 'EEXIST') throw error;
     // The name holds the content's hash: somebody wrote the very same file before. Any other content is damage.
     if ((await digestFile(path)).sha256 !== sha256) {
-      throw new SwaError('master.corrupt', `${path} is there already and is damaged`, { cause: error });
+      throw new SwaError('master.corrupt', `${path} already exists and is damaged`, { cause: error });
     }
     await fsyncLargeFile(path);
   }

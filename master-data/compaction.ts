@@ -131,7 +131,7 @@ async function untilAborted<T>(
 async function checkInput(path: string, file: ManifestFile): Promise<void> {
   const { sha256 } = await digestFile(path);
   if (sha256 === file.sha256) return;
-  throw new SwaError('master.corrupt', `${path} does not have the hash its manifest names`, {
+  throw new SwaError('master.corrupt', `${path} does not match the hash in its manifest`, {
     hint: recoverHint,
   });
 }

@@ -44,10 +44,10 @@ export async function waitForMaster(
   }
   throw new SwaError(
     'log.unavailable',
-    `the master dataset stood still for ${options.timeoutMs} ms, short of the log`,
+    `the master dataset made no progress for ${options.timeoutMs} ms before it reached the end of the log`,
     {
       retryable: true,
-      hint: 'see whether a sink is running (`swa status`)',
+      hint: 'check that a sink is running (`swa status`)',
       context: { cut: cut?.next, atLeast },
     },
   );

@@ -130,7 +130,7 @@ export function openRoot(dataDir: string, log: Pick<Log, 'id' | 'partitions'>): 
       'log.mismatch',
       `the master dataset was made for ${partitions.join(', ')}, but the log has ${log.partitions.join(', ')}`,
       {
-        hint: 'partitions are fixed when the log is made: take back what was added, or start with a fresh log',
+        hint: 'the number of partitions is fixed when the log is created: remove the added partitions, or start with a new log',
       },
     );
   }
@@ -187,7 +187,7 @@ export function readHead(dataDir: string, root: Sealed<Root>, name: PartitionNam
       if (systemCode(error) !== 'ENOENT') throw error;
     }
   }
-  throw new SwaError('master.corrupt', `the manifests of ${name} vanish while they are read`);
+  throw new SwaError('master.corrupt', `manifests of ${name} were deleted while they were being read`);
 }
 
 /** Data files without any manifest: their manifests are lost. */
@@ -196,7 +196,7 @@ function refuseFiles(dataDir: string, name: PartitionName): void {
   if (files.length === 0 || manifestNumbers(dataDir, name).length > 0) return; // the first one came meanwhile
   throw new SwaError(
     'master.corrupt',
-    `${manifestsDir(dataDir, name)} holds no manifest, but ${files.length} data files lie beside it: ${files.slice(0, 3).join(', ')}`,
+    `${manifestsDir(dataDir, name)} holds no manifest, but there are ${files.length} data files: ${files.slice(0, 3).join(', ')}`,
     { hint: recoverHint },
   );
 }

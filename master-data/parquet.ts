@@ -107,7 +107,7 @@ export function checkSummary(
     if (actual[key] !== expected[key]) {
       throw new SwaError(
         'master.corrupt',
-        `${path} was written wrong: ${key} ${actual[key]}, not ${expected[key]}`,
+        `${path} does not hold what was written: ${key} is ${actual[key]}, expected ${expected[key]}`,
         {
           retryable: true,
           context: { actual, expected },

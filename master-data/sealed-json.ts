@@ -6,19 +6,19 @@ import { unsealLine, type Sealed } from '../lib/files/sealed.js';
 
 /** The way on from what is missing or damaged in the master dataset: part of every error that names it. */
 export const recoverHint =
-  'restore the file from a copy, or stop the sink and let `swa recover` show what can be made again';
+  'restore the file from a copy, or stop the sink and run `swa recover` to see what can be made again';
 
 /** Reads and checks such a file. Throws `master.corrupt`; a missing file throws Node's ENOENT. */
 export function readSealed<T>(path: string, schema: z.ZodType<T>): Sealed<T> {
   const sealed = unsealLine(readFileSync(path, 'utf8'));
   if (sealed === undefined) {
-    throw new SwaError('master.corrupt', `${path} is damaged: its content does not have the hash it names`, {
+    throw new SwaError('master.corrupt', `${path} is damaged: its hash does not match its content`, {
       hint: recoverHint,
     });
   }
   const parsed = schema.safeParse(parseJson(sealed.body));
   if (!parsed.success) {
-    throw new SwaError('master.corrupt', `${path} is not a file of this version: ${parsed.error.message}`, {
+    throw new SwaError('master.corrupt', `${path} cannot be read by this version: ${parsed.error.message}`, {
       hint: recoverHint,
     });
   }

@@ -66,7 +66,7 @@ export function checkFiles(dataDir: string, name: PartitionName, head: ChainHead
     const names = missing.map((file) => file.name);
     throw new SwaError(
       'master.corrupt',
-      `${dir} lacks ${nameSome(names)}, or they do not have the size that manifest ${head.number} names`,
+      `files in ${dir} are missing or do not have the size recorded in manifest ${head.number}: ${nameSome(names)}`,
       { hint: recoverHint },
     );
   }
@@ -75,7 +75,7 @@ export function checkFiles(dataDir: string, name: PartitionName, head: ChainHead
   if (stranded.length > 0) {
     throw new SwaError(
       'master.corrupt',
-      `${dir} holds ${nameSome(stranded.toSorted())} behind offset ${cut}, where its newest manifest (${head.number}) ends: manifests are missing`,
+      `${dir} holds ${nameSome(stranded.toSorted())} after offset ${cut}, where its newest manifest (${head.number}) ends: manifests are missing`,
       { hint: recoverHint },
     );
   }
@@ -133,7 +133,7 @@ export async function removeDeadFiles(
       if (sha256 !== one.sha256)
         throw new SwaError(
           'master.corrupt',
-          `${join(dir, one.name)} does not have the hash its manifest names`,
+          `${join(dir, one.name)} does not match the hash in its manifest`,
           {
             hint: recoverHint,
           },
@@ -143,9 +143,13 @@ export async function removeDeadFiles(
     removeReplaced([join(dir, file)], () => {
       for (const one of covering) {
         if (statSync(join(dir, one.name), { throwIfNoEntry: false })?.size === one.sizeBytes) continue;
-        throw new SwaError('master.corrupt', `${join(dir, one.name)}, which replaces ${file}, is not whole`, {
-          hint: recoverHint,
-        });
+        throw new SwaError(
+          'master.corrupt',
+          `${join(dir, one.name)}, which replaces ${file}, is incomplete`,
+          {
+            hint: recoverHint,
+          },
+        );
       }
     });
     removed.push(file);

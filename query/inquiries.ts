@@ -220,7 +220,7 @@ export async function ask(engine: Engine, name: string, input: AskInput): Promis
   if (found === undefined) {
     throw new HttpProblem(
       'not-found',
-      `'${name}' cannot be asked; one of ${inquiries.map((i) => i.name).join(', ')} can`,
+      `'${name}' i.name).join(', ')} can => is not a question; use one of ${inquiries.map((i) => i.name).join(', ')} => i.name).join(', ')} can`,
     );
   }
   const known = Object.keys(found.input.shape);

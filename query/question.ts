@@ -106,7 +106,7 @@ function subjectsOf(
 ): { asked: Asked; subjects: readonly Subject[] } {
   if (input.domain !== undefined) {
     if (input.url !== undefined) {
-      throw new HttpProblem('invalid-parameter', "'domain' and 'url' exclude each other", {
+      throw new HttpProblem('invalid-parameter', "'domain' and 'url' cannot be combined", {
         parameter: 'domain',
       });
     }
@@ -176,13 +176,9 @@ export function timeRange(
   const from = parseEdge('from', input.from, zone, zones);
   const to = parseEdge('to', input.to, zone, zones);
   if (from >= to) {
-    throw new HttpProblem(
-      'empty-range',
-      `'from' must lie before 'to': ${show(from)} does not lie before ${show(to)}`,
-      {
-        parameter: 'from',
-      },
-    );
+    throw new HttpProblem('empty-range', `'from' must be before 'to': got ${show(from)} and ${show(to)}`, {
+      parameter: 'from',
+    });
   }
   for (const [parameter, edge] of [
     ['from', from],
@@ -192,7 +188,7 @@ export function timeRange(
     const nearest = nearestRanges(from, to);
     throw new HttpProblem(
       'unaligned-range',
-      `'${parameter}' is ${show(edge)}, and must lie on a full UTC hour; nearest: ${nearest.map((r) => `${r.from}/${r.to}`).join(' or ')}`,
+      `'${parameter}' is ${show(edge)}, and must be a full UTC hour; nearest: ${nearest.map((r) => `${r.from}/${r.to}`).join(' or ')}`,
       { parameter, extra: { nearest } },
     );
   }
@@ -257,7 +253,7 @@ function slicesOf(
   if (zone !== 'UTC' && range.to - range.from > maxZonedYears * 366 * 24) {
     throw new HttpProblem(
       'invalid-parameter',
-      `'tz' ${zone} can be given with an interval for at most ${maxZonedYears} years, and ${show(range.from)} to ${show(range.to)} is longer; ask for a shorter range, or without tz`,
+      `with 'tz' ${zone} an interval may span at most ${maxZonedYears} years, but ${show(range.from)} to ${show(range.to)} is longer; ask for a shorter range, or leave tz out`,
       { parameter: 'tz', extra: { limitYears: maxZonedYears } },
     );
   }
@@ -265,7 +261,7 @@ function slicesOf(
   if (odd !== undefined) {
     throw new HttpProblem(
       'unsupported-time-zone',
-      `'tz' ${zone} is ${odd.offsetMinutes} minutes off UTC at ${show(odd.hour)}: its hours are not UTC hours, which are what is stored; ask without tz, or in a zone of whole hours`,
+      `'tz' ${zone} is ${odd.offsetMinutes} minutes off UTC at ${show(odd.hour)}: data is stored by UTC hour, so its hours cannot be shown; leave tz out, or use a zone with a whole-hour offset`,
       { parameter: 'tz' },
     );
   }

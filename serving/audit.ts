@@ -71,7 +71,7 @@ function auditHolds(dataDir: string, report: Findings): void {
       'stop the system and run `swa recover --yes`, which puts it aside: its holder writes it anew';
     const text = report.attempt(path, wayOn, () => readIfThere(path));
     if (text !== undefined && validJson(heldSchema, text) === undefined)
-      report.add(`${path} is damaged: which views it holds is not known, so none are removed`, wayOn);
+      report.add(`${path} is damaged: cannot tell which views it keeps, so none are removed`, wayOn);
   }
 }
 

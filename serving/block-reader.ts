@@ -170,7 +170,7 @@ class Workspace {
       if (!derived.add(cell)) {
         throw new SwaError(
           'view.corrupt',
-          `${span} ${derived.bucket} has no cell but more people than may be derived`,
+          `${span} ${derived.bucket} has too many people for a cell that is not stored`,
         );
       }
     });

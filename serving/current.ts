@@ -24,7 +24,7 @@ export function readCurrent(dataDir: string): ViewId {
   }
   const id = unsealLine(text)?.body ?? text.trim();
   if (isViewId(id)) return id;
-  throw new SwaError('view.corrupt', `${path} ${whatIsWrong(text)}: which view serves is not known`, {
+  throw new SwaError('view.corrupt', `${path} ${whatIsWrong(text)}: cannot tell which view is published`, {
     hint,
   });
 }

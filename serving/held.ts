@@ -30,9 +30,9 @@ export function heldViews(dataDir: string): Set<ViewId> {
     try {
       for (const id of heldSchema.parse(JSON.parse(readFileSync(path, 'utf8')))) held.add(id);
     } catch (cause) {
-      throw new SwaError('view.corrupt', `${path} is damaged: which views it holds is not known`, {
+      throw new SwaError('view.corrupt', `${path} is damaged: cannot tell which views it keeps`, {
         cause,
-        hint: 'delete the file and start its holder again',
+        hint: 'delete the file and restart the role it is named after',
       });
     }
   }

@@ -95,7 +95,7 @@ export function readMeta(dir: string): StoredMeta {
   }
   const { format, view, files } = stored;
   if (isViewId(basename(dir)) && view.id !== basename(dir))
-    throw new SwaError('view.corrupt', `${path} is of view ${view.id}`, { hint: damageHint });
+    throw new SwaError('view.corrupt', `${path} belongs to view ${view.id}`, { hint: damageHint });
   return { format, files, view: { ...view, id: view.id as ViewId, cut: brandCut(view.cut) } }; // brands of checked shapes
 }
 
@@ -104,7 +104,7 @@ function parseMeta(text: string): z.output<typeof storedSchema> {
   if (sealed !== undefined) return storedSchema.parse(JSON.parse(sealed.body));
   const unsealed = validJson(storedSchema, text);
   if (unsealed !== undefined && unsealed.format <= lastUnsealed) return unsealed;
-  throw new Error('it does not have the hash on its last line');
+  throw new Error('its hash does not match the one on its last line');
 }
 
 /** The schema has checked names and numbers; the brands only name their meaning. */

@@ -41,7 +41,7 @@ export async function planViews({ dataDir, asideDir }: RecoveryPlace): Promise<R
     const path = join(heldDir(dataDir), name);
     if (!name.endsWith('.json') || validJson(heldSchema, readIfThere(path) ?? '') !== undefined) continue;
     steps.push({
-      finding: `${path} is damaged: which views it holds is not known, so none are removed`,
+      finding: `${path} is damaged: cannot tell which views it keeps, so none are removed`,
       action: 'put it aside; its holder writes it anew',
       run: () => void moveAside(path, join(asideDir, 'serving', 'held')),
     });

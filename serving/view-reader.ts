@@ -47,8 +47,8 @@ export function openViewAt(dir: string): ViewReader {
   if (stored.format < oldestReadable) {
     throw new SwaError(
       'view.corrupt',
-      `the batch view at ${dir} has format ${stored.format}, and this version reads formats from ${oldestReadable} on`,
-      { hint: 'run a batch, which builds a new view from the master dataset' },
+      `the batch view at ${dir} has format ${stored.format}, but this version reads formats from ${oldestReadable} on`,
+      { hint: 'run `swa batch run`: it builds a new view from the master dataset' },
     );
   }
   return new ViewReader(dir, stored);
@@ -78,7 +78,7 @@ export class ViewReader implements BatchView {
     ): T => {
       const seal = files.find((file) => file.name === name);
       if (seal === undefined)
-        throw new SwaError('view.corrupt', `META of ${dir} names no ${name}`, { hint: damageHint });
+        throw new SwaError('view.corrupt', `META of ${dir} does not list ${name}`, { hint: damageHint });
       const file = from(join(dir, name), seal);
       this.#files.push(file);
       return file;

@@ -80,7 +80,7 @@ function checkWorkers({ speedWorker, speedWorkers, kafkaBrokers }: Config): void
       'config.invalid',
       `SWA_SPEED_WORKERS is ${speedWorkers}, but SWA_KAFKA_BROKERS is set`,
       {
-        hint: 'with Kafka any number of `swa speed` share the partitions by themselves: leave SWA_SPEED_WORKERS out',
+        hint: 'with Kafka, any number of `swa speed` processes share the partitions automatically: unset SWA_SPEED_WORKERS',
       },
     );
   }

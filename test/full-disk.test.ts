@@ -62,7 +62,7 @@ test('a start that makes a data directory on a full disk says so, and where', as
   assert.equal(code, 1);
   assert.match(
     stderr,
-    /data-dir\.unusable: cannot use .*new' \(its disk is full: ENOSPC.*\n.*\n +hint: free space/,
+    /data-dir\.unusable: cannot use .*new' \(its disk is full: ENOSPC.*\n.*\n +hint: free disk space/,
   );
 });
 

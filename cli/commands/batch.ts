@@ -61,9 +61,9 @@ async function run(flags: JsonFlag): Promise<void> {
   if (config.kafkaBrokers.length === 0 && !existsSync(config.dataDir)) {
     throw new SwaError(
       'data-dir.unusable',
-      `there is no data directory '${config.dataDir}' to recompute from`,
+      `cannot recompute: data directory '${config.dataDir}' does not exist`,
       {
-        hint: 'set SWA_DATA_DIR to where the facts are, or begin with `swa start` or `swa import`',
+        hint: 'set SWA_DATA_DIR to the directory with the facts, or create one with `swa start` or `swa import`',
       },
     );
   }

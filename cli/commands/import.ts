@@ -41,7 +41,7 @@ async function leaveAsJobs(paths: readonly string[], flags: ImportFlags, config:
   if (paths.includes('-')) throw new SwaError('usage.invalid', '--background takes files, not stdin');
   for (const option of ['dryRun', 'follow'] as const)
     if (flags[option] === true)
-      throw new SwaError('usage.invalid', '--background excludes --dry-run and --follow');
+      throw new SwaError('usage.invalid', '--background cannot be combined with --dry-run or --follow');
   const stored = await storedFormat(flags);
   await formatOfLogs(stored); // refuses what it cannot do now, not in the background
   for (const path of paths) await checkFile(path);
@@ -71,9 +71,13 @@ async function runImport(paths: readonly string[], flags: ImportFlags, config: C
     isFollowing &&
     (paths.length !== 1 || paths[0] === '-' || flags.dryRun === true || format.rows !== undefined)
   )
-    throw new SwaError('usage.invalid', '--follow takes one log file, and no --dry-run', {
-      hint: 'for several logs run several imports beside `swa start`',
-    });
+    throw new SwaError(
+      'usage.invalid',
+      '--follow takes exactly one log file and cannot be combined with --dry-run',
+      {
+        hint: 'to follow several logs, run one import for each beside `swa start`',
+      },
+    );
   const { url: urls, bots } = makeRules(config);
   const sizes = await Promise.all(paths.map(async (path) => (path === '-' ? undefined : checkFile(path))));
   const totalBytes = sizes.reduce<number | undefined>(
@@ -144,7 +148,10 @@ async function runImport(paths: readonly string[], flags: ImportFlags, config: C
     });
   }
   if (stop.signal.aborted && !isFollowing)
-    throw new SwaError('import.failed', `interrupted after ${counts.read} lines; what was accepted stays`);
+    throw new SwaError(
+      'import.failed',
+      `interrupted after ${counts.read} lines; facts already accepted are kept`,
+    );
   return counts.rejected > (counts.read * maxReject) / 100 ? 3 : 0;
 }
 

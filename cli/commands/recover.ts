@@ -39,7 +39,7 @@ export function addRecoverCommand(program: Command): void {
     .action(async (flags: Flags) => {
       const config = readConfig(process.env);
       if (!existsSync(config.dataDir))
-        throw new SwaError('master.missing', `there is no data directory '${config.dataDir}'`, {
+        throw new SwaError('master.missing', `data directory '${config.dataDir}' does not exist`, {
           hint: 'set SWA_DATA_DIR to the directory to repair',
         });
       const mend = flags.dryRun !== true && (flags.yes === true || flags.skipGap === true);

@@ -83,7 +83,7 @@ test('a batch run where no facts are says so and makes nothing', async (t) => {
   assert.equal(code, 1);
   assert.match(
     stderr,
-    /^data-dir\.unusable: there is no data directory '.*data' .*\n  hint: set SWA_DATA_DIR/,
+    /^data-dir\.unusable: data directory '.*data' does not exist.*\n  hint: set SWA_DATA_DIR/,
   );
   assert.ok(!existsSync(dataDir));
 });
@@ -181,7 +181,7 @@ test('what serves and is refused by its endpoint ends, says why, and leaves noth
         { SWA_HTTP_HOST: '0.0.0.0' },
         /^config\.invalid: SWA_HTTP_HOST is '0\.0\.0\.0', which others can reach/,
       ],
-      [{ SWA_API_KEYS: 'garbage' }, /^config\.invalid: SWA_API_KEYS entry 1 is refused/],
+      [{ SWA_API_KEYS: 'garbage' }, /^config\.invalid: SWA_API_KEYS entry 1 is invalid/],
     ] as const) {
       const { code, stderr } = await swa([command], refused);
       assert.equal(code, 2, `${command}: ${stderr}`);

@@ -81,7 +81,7 @@ function keptOf(names: readonly string[], table: readonly Dimension[]): readonly
     throw new SwaError(
       'config.invalid',
       `SWA_DIMENSIONS: '${name}' is not a dimension${suggestion === undefined ? '' : `; did you mean '${suggestion}'?`}`,
-      { hint: `it lists some of ${known.join(', ')}, or says 'all' (the default), or nothing` },
+      { hint: `list some of ${known.join(', ')}, or set it to 'all' (the default) or to an empty text` },
     );
   }
   return table.filter(({ name }) => names.includes(name));

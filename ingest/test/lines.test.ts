@@ -139,7 +139,7 @@ test('garbage after a gzip is named, with the pipe that leaves it out', async (t
     linesOf(path),
     (error) =>
       error instanceof SwaError &&
-      /not gzip follows/.test(error.message) &&
+      /followed by bytes that are not gzip/.test(error.message) &&
       /gzip -dc/.test(error.hint ?? ''),
   );
 });

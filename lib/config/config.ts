@@ -43,7 +43,7 @@ export function readConfig(env: Environment): Config {
       );
   }
   if (problems.length > 0) {
-    throw new SwaError('config.invalid', `configuration refused:\n  ${problems.join('\n  ')}`, {
+    throw new SwaError('config.invalid', `invalid configuration:\n  ${problems.join('\n  ')}`, {
       hint: '`swa config` lists every key with its value and meaning',
     });
   }

@@ -119,8 +119,8 @@ export function checkDataDir(config: { readonly dataDir: string; readonly lgK: n
   }
   const format = validJson(formatSchema, text);
   if (format === undefined) {
-    throw new SwaError('data-dir.unusable', `${path} is damaged: it does not hold layout and lgK`, {
-      hint: 'stop the system and let `swa recover` show how to make it again',
+    throw new SwaError('data-dir.unusable', `${path} is damaged: layout or lgK is missing`, {
+      hint: 'stop the system and run `swa recover` to see how to recreate it',
     });
   }
   if (format.lgK !== config.lgK) {
@@ -142,7 +142,7 @@ export function unfinishedPath(dataDir: string): string {
 function refuseUnfinished(dataDir: string): void {
   if (!existsSync(unfinishedPath(dataDir))) return;
   throw new SwaError('data-dir.unusable', `'${dataDir}' is an unfinished copy of a data directory`, {
-    hint: 'the `swa backup` or `swa restore` that copies into it is still at work, or was interrupted: run it again, and it goes on',
+    hint: '`swa backup` or `swa restore` is still copying into it or was interrupted: run the command again to continue',
   });
 }
 

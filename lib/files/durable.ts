@@ -63,7 +63,8 @@ export function makeDirDurable(dir: string): void {
   const path = resolve(dir);
   if (makeOneDir(path)) return;
   makeDirDurable(dirname(path));
-  if (!makeOneDir(path)) throw new Error(`cannot create '${path}': its parent exists but accepts no entries`);
+  if (!makeOneDir(path))
+    throw new Error(`cannot create '${path}': its parent directory exists but does not accept new entries`);
 }
 
 /** False when the parent is missing. */

@@ -37,7 +37,7 @@ export function clearEarlierLocks(dataDir: string): void {
     if (owner !== undefined && owner.host === hostname() && startTicks(owner.pid) === owner.startTicks) {
       throw new SwaError(
         'data-dir.in-use',
-        `an earlier version of swa is at work on '${dataDir}': ${owner.what} (pid ${owner.pid} on ${owner.host}) holds ${path}`,
+        `an earlier version of swa is using '${dataDir}': ${owner.what} (pid ${owner.pid} on ${owner.host}) holds ${path}`,
         { hint: 'stop that process first; if this is a copy of its data directory, delete that file' },
       );
     }

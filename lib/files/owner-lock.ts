@@ -96,7 +96,7 @@ export function lockHeld(
 ): SwaError {
   const process = holder === unnamed ? '' : ` (pid ${holder.pid} on ${holder.host})`;
   return new SwaError(code, `cannot start ${what}: ${holder.what}${process} holds the lock ${path}`, {
-    hint: 'stop that process first, or use another SWA_DATA_DIR; the lock ends with its process, so there is no file to delete',
+    hint: 'stop that process first, or use another SWA_DATA_DIR; the lock is released when its process ends, so there is no file to delete',
     context: { holder },
   });
 }
@@ -137,8 +137,8 @@ function flock(fd: number, mode: LockMode, path: string): boolean {
       retryable: true,
     });
   }
-  throw new SwaError('data-dir.unusable', `cannot lock ${path}: there is neither flock nor perl`, {
-    hint: 'install util-linux, whose `flock` takes the locks',
+  throw new SwaError('data-dir.unusable', `cannot lock ${path}: neither flock nor perl is installed`, {
+    hint: 'install util-linux: locks need its `flock` command',
   });
 }
 

@@ -43,7 +43,7 @@ export function isKept(path: string): boolean {
 /** Removes a file, or a folder with all in it, that can be made again; it may be gone already. */
 export function removeScratch(path: string): void {
   if (isKept(path)) {
-    throw new SwaError('internal.invariant', `${path} is not scratch: it was not removed`);
+    throw new SwaError('internal.invariant', `${path} is not a temporary file: it was not removed`);
   }
   rmSync(path, { recursive: true, force: true });
 }
@@ -77,7 +77,7 @@ export function cutUnacknowledged(fd: number, end: number, acknowledgedTo: numbe
   if (end < acknowledgedTo) {
     throw new SwaError(
       'internal.invariant',
-      `refused to cut a file at byte ${end}: ${acknowledgedTo} bytes are acknowledged`,
+      `refused to truncate a file to ${end} bytes: ${acknowledgedTo} bytes are acknowledged`,
     );
   }
   ftruncateSync(fd, end);
@@ -86,7 +86,7 @@ export function cutUnacknowledged(fd: number, end: number, acknowledgedTo: numbe
 /** Renames within one file system, durable on return. What stands at `to` must be an empty folder, or nothing. */
 export function moveDurably(from: string, to: string): void {
   if (existsSync(to) && !(statSync(to).isDirectory() && readdirSync(to).length === 0)) {
-    throw Object.assign(new Error(`cannot move ${from}: ${to} is there already`), { code: 'EEXIST' });
+    throw Object.assign(new Error(`cannot move ${from}: ${to} already exists`), { code: 'EEXIST' });
   }
   renameSync(from, to);
   fsyncDir(dirname(to));

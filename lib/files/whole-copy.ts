@@ -60,7 +60,7 @@ export class WholeCopy {
           'data-dir.unusable',
           `'${dir}' is not empty: it holds ${inside.slice(0, 3).join(', ')}`,
           {
-            hint: `${what} writes into an empty directory, or one that is not there yet; nothing was changed`,
+            hint: `${what} needs an empty or a new directory; nothing was changed`,
           },
         );
       }
@@ -96,7 +96,7 @@ export class WholeCopy {
     const wanted = sha256 ?? read;
     if (read !== wanted || copied.sha256 !== wanted) {
       throw new SwaError('backup.corrupt', `${name} has SHA-256 ${read}, but must have ${wanted}`, {
-        hint: '`swa verify` on the directory that is copied names what is damaged there',
+        hint: 'run `swa verify` on the source directory to see what is damaged',
       });
     }
     this.#remove([path]);
@@ -194,6 +194,6 @@ function cannotWrite(dir: string, cause: unknown): unknown {
   if (cause instanceof SwaError || systemCode(cause) === undefined) return cause;
   return new SwaError('data-dir.unusable', `cannot copy into '${dir}': ${messageOf(cause)}`, {
     cause,
-    hint: 'free space or give rights there, and run the command again: it goes on with what is there already',
+    hint: 'free disk space or grant write access there, then run the command again: it continues where it stopped',
   });
 }

@@ -35,7 +35,7 @@ export function parseApiKeys(entries: readonly string[]): readonly ApiKey[] {
             ? 'its hash must be 64 hexadecimal digits'
             : undefined;
     if (refused !== undefined || name === undefined) {
-      throw new SwaError('config.invalid', `SWA_API_KEYS entry ${i + 1} is refused: ${refused}`, {
+      throw new SwaError('config.invalid', `SWA_API_KEYS entry ${i + 1} is invalid: ${refused}`, {
         hint: 'an entry is name:scopes:sha256hex; hash a key with: printf %s "$KEY" | sha256sum',
       });
     }
@@ -78,7 +78,7 @@ export function authorize(header: string | undefined, keys: readonly ApiKey[], s
     if (timingSafeEqual(hash, key.sha256)) found = key;
   }
   if (token === undefined || found === undefined) {
-    throw new HttpProblem('unauthorized', 'send a known key as Authorization: Bearer <key>', {
+    throw new HttpProblem('unauthorized', 'send a valid key as Authorization: Bearer <key>', {
       parameter: 'Authorization',
       headers: { 'WWW-Authenticate': 'Bearer realm="swa"' },
     });

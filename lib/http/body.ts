@@ -202,7 +202,7 @@ function tooLarge(limitBytes: number): HttpProblem {
 function tooSlow(): HttpProblem {
   return new HttpProblem(
     'request-timeout',
-    `the body arrives too slowly: ${graceMs / 1_000} s, and ${floorBytesPerSecond} bytes a second after that`,
+    `the body arrives too slowly: after ${graceMs / 1_000} s it must average at least ${floorBytesPerSecond} bytes/s`,
     { headers: { Connection: 'close' } },
   );
 }

@@ -426,9 +426,9 @@ function expressPath(path: string): string {
 
 function listenError(cause: unknown, host: string, port: number): SwaError {
   if (systemCode(cause) === 'EADDRINUSE') {
-    return new SwaError('port.in-use', `port ${port} on ${host} is taken`, {
+    return new SwaError('port.in-use', `port ${port} on ${host} is already in use`, {
       cause,
-      hint: 'stop what listens there, or set SWA_HTTP_PORT to another port (0 takes a free one)',
+      hint: 'stop the process that listens there, or set SWA_HTTP_PORT to another port (0 takes a free one)',
     });
   }
   return new SwaError('config.invalid', `cannot listen on ${host}:${port}: ${messageOf(cause)}`, { cause });

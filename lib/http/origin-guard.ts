@@ -55,9 +55,10 @@ export class OriginGuard {
   /** Throws `bad-request` or `misdirected-request`. */
   checkHost(request: IncomingMessage): void {
     const { host } = request.headers;
-    if (hasTwoHosts(request)) throw new HttpProblem('bad-request', 'Host is given twice', hostParameter);
+    if (hasTwoHosts(request))
+      throw new HttpProblem('bad-request', 'the Host header is given twice', hostParameter);
     if (host === undefined && request.httpVersion !== '1.0')
-      throw new HttpProblem('bad-request', 'Host is missing', hostParameter);
+      throw new HttpProblem('bad-request', 'the Host header is missing', hostParameter);
     if (this.#hasKeys) return;
     this.#requireKnownName(host ?? '');
     const authority = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i.exec(request.url ?? '')?.[1];

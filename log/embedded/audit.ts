@@ -12,7 +12,7 @@ export type SeenLog = Pick<Log, 'id' | 'partitions' | 'latest' | 'earliest'>;
 const ownFiles = /^(segment-\d{10}\.log|format\.json|watermark|trim-below\.json|kafka\.json|writer\.lock)$/;
 
 export const logWayOn =
-  'restore log/ from a copy, or stop the system and let `swa recover` show what can be saved';
+  'restore log/ from a copy, or stop the system and run `swa recover` to see what can be saved';
 
 /** Undefined when there is no log, and no trace of one in its folder. */
 export function auditLog(dir: string, expected: Expected, report: Findings): SeenLog | undefined {

@@ -72,9 +72,13 @@ export async function openEmbeddedLog(options: EmbeddedOptions): Promise<Embedde
   const files = openLogFiles(options);
   for (let attempt = 0; currentWatermark(files.watermarkPath) === undefined; attempt++) {
     if (attempt === 1000) {
-      throw new SwaError('log.unavailable', `the log in '${options.dir}' is being checked for too long`, {
-        retryable: true,
-      });
+      throw new SwaError(
+        'log.unavailable',
+        `timed out waiting for the check of the log in '${options.dir}'`,
+        {
+          retryable: true,
+        },
+      );
     }
     if (!recoverAsReader(files)) await sleep(20);
   }

@@ -52,10 +52,14 @@ export function holdLog(dir: string): HeldLog {
       close,
     };
   }
-  throw new SwaError('log.unavailable', `the segments in '${dir}' change faster than they can be opened`, {
-    retryable: true,
-    hint: 'run the command again',
-  });
+  throw new SwaError(
+    'log.unavailable',
+    `segments in '${dir}' were deleted repeatedly while they were being opened`,
+    {
+      retryable: true,
+      hint: 'run the command again',
+    },
+  );
 }
 
 /** Undefined when a segment is gone before it is open. */

@@ -115,6 +115,6 @@ export function decodeSegmentHeader(bytes: Buffer): SegmentHeader | undefined {
 export function corrupt(path: string, what: string, cause?: unknown): SwaError {
   return new SwaError('log.corrupt', `the log file ${path} is damaged: ${what}`, {
     cause,
-    hint: 'restore the file from a backup, or stop the system and let `swa recover` show what can be saved; nothing of it was used',
+    hint: 'restore the file from a backup, or stop the system and run `swa recover` to see what can be saved; nothing was read from it',
   });
 }

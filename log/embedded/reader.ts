@@ -254,7 +254,7 @@ export class EmbeddedReader implements LogReader {
       'log.out-of-range',
       `cannot read ${this.#partitions[index]} from offset ${this.#next[index]}: the log begins at ${earliest[index]}`,
       {
-        hint: 'the log was trimmed below a stored cut; for the sink, `swa recover --skip-gap` continues behind the gap',
+        hint: 'the log was trimmed below a stored cut; for the sink, `swa recover --skip-gap` continues after the gap',
       },
     );
   }

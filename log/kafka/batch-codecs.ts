@@ -45,7 +45,7 @@ export function installCodecs(): void {
 const gzip: { readonly compress: unknown } = kafkajs.CompressionCodecs[kafkajs.CompressionTypes.GZIP]();
 
 function notOurs(name: CodecName): Promise<never> {
-  return Promise.reject(new SwaError('internal.invariant', `nothing is sent in ${name}`));
+  return Promise.reject(new SwaError('internal.invariant', `records are not sent with ${name} compression`));
 }
 
 /** The records of a batch, or stand-ins for them. */
@@ -62,7 +62,10 @@ async function unpackOrStandIn(codec: CodecName, packed: Buffer): Promise<Buffer
     const { baseOffset, count } = headerOf(packed, codec);
     const text = `a ${codec} batch of ${count} records and ${packed.length} bytes at offset ${baseOffset} ${why}`;
     if (count > maxBatchRecords)
-      throw new SwaError('log.corrupt', `${text}; stand-ins end at ${maxBatchRecords}`);
+      throw new SwaError(
+        'log.corrupt',
+        `${text}; at most ${maxBatchRecords} records of a batch can be replaced by placeholders`,
+      );
     return standIns(count, reason, text);
   };
   try {

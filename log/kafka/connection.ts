@@ -73,7 +73,10 @@ class DurableKafka extends kafkajs.Kafka {
     );
     const make: unknown = key === undefined ? undefined : Reflect.get(this, key);
     if (key === undefined || typeof make !== 'function')
-      throw new SwaError('internal.invariant', 'kafkajs does not make clusters as 2.2.4 does');
+      throw new SwaError(
+        'internal.invariant',
+        'this version of kafkajs is not supported: its cluster differs from version 2.2.4',
+      );
     const own = { isolationLevel: 0, metadataMaxAge: metadataMaxAgeMs };
     Reflect.set(this, key, (options: object): unknown => Reflect.apply(make, this, [{ ...options, ...own }]));
   }

@@ -154,7 +154,7 @@ async function run(
 function undecodableIn(error: unknown): SwaError | undefined {
   if (error instanceof SwaError) return error.retryable ? undefined : error;
   if (error instanceof RangeError || error instanceof TypeError)
-    return new SwaError('log.corrupt', `what Kafka sent cannot be decoded: ${error.message}`, {
+    return new SwaError('log.corrupt', `cannot decode the response from Kafka: ${error.message}`, {
       cause: error,
     });
   return error instanceof Error && error.cause !== undefined ? undecodableIn(error.cause) : undefined;
@@ -229,6 +229,6 @@ function headerBytes(headers: Messages[number]['headers']): number {
 
 export function offsetOf(text: string): number {
   const value = Number(text);
-  if (!Number.isSafeInteger(value)) throw new RangeError(`offset ${text} is beyond what we can count`);
+  if (!Number.isSafeInteger(value)) throw new RangeError(`offset ${text} is not an integer below 2^53`);
   return value;
 }

@@ -134,7 +134,7 @@ export class FencedReader implements LogReader {
 
   #undecodable(cause: SwaError): SwaError {
     const positions = [...this.#arriving].map(([name, at]) => `${name} at ${at}`).join(', ');
-    return new SwaError('log.corrupt', `${cause.message} (this reader is in ${positions})`, {
+    return new SwaError('log.corrupt', `${cause.message} (reading ${positions})`, {
       cause,
       hint: 'see "Records that cannot be decoded" in docs/operations.md',
     });
@@ -224,7 +224,7 @@ export class FencedReader implements LogReader {
     this.#fail(
       new SwaError(
         'log.corrupt',
-        `Kafka does not deliver ${name} from offset ${expected}, only from ${first}`,
+        `Kafka skipped records of ${name}: expected offset ${expected}, got ${first}`,
         {
           hint: 'records are missing inside the retained range of the topic: check the broker; nothing was skipped',
         },
@@ -303,7 +303,7 @@ export class FencedReader implements LogReader {
         'log.mismatch',
         `cannot read ${name} from offset ${at}: the log ends at ${range?.high ?? 'no such partition'}`,
         {
-          hint: 'the topic lost records or was made again: restore it, or start with a fresh data directory',
+          hint: 'the topic lost records or was recreated: restore it, or start with a fresh data directory',
         },
       );
     }
@@ -312,7 +312,7 @@ export class FencedReader implements LogReader {
         'log.out-of-range',
         `cannot read ${name} from offset ${at}: the log begins at ${range.low}`,
         {
-          hint: 'retention dropped records before they were read; `swa recover --skip-gap` continues behind them',
+          hint: 'retention dropped records before they were read; `swa recover --skip-gap` continues after them',
         },
       );
     }
@@ -357,7 +357,7 @@ export class FencedReader implements LogReader {
       this.#fail(
         new SwaError('log.unavailable', `the Kafka consumer ${why}`, {
           cause,
-          hint: 'start this process again; the position is kept',
+          hint: 'restart this process; its position is kept',
         }),
       );
       return;
@@ -389,9 +389,9 @@ export class FencedReader implements LogReader {
 export function remade(name: PartitionName, at: number): SwaError {
   return new SwaError(
     'log.mismatch',
-    `the record at offset ${at} of ${name} is not the one that was read there`,
+    `the record at offset ${at} of ${name} is not the one that was read before`,
     {
-      hint: 'the topic was deleted and made again: see "A topic that was deleted" in docs/operations.md',
+      hint: 'the topic was deleted and recreated: see "A topic that was deleted" in docs/operations.md',
     },
   );
 }

@@ -119,7 +119,7 @@ async function checkPartitions(client: KafkaClient, options: TopicOptions, made:
     'log.mismatch',
     `topic ${pageviews} has ${found} partitions, but the log was made with ${made}`,
     {
-      hint: 'the topic was deleted and made again: see "A topic that was deleted" in docs/operations.md',
+      hint: 'the topic was deleted and recreated: see "A topic that was deleted" in docs/operations.md',
     },
   );
 }
@@ -142,9 +142,13 @@ async function readEach(client: KafkaClient, positions: readonly Position[]): Pr
       patience.addEventListener('abort', () => {
         const { topic } = positions[found.findIndex((one) => one === undefined)] ?? { topic: 'a topic' };
         reject(
-          new SwaError('log.unavailable', `cannot read the log's id: ${topic} stays silent`, {
-            retryable: true,
-          }),
+          new SwaError(
+            'log.unavailable',
+            `cannot read the id of the log: topic ${topic} returned no record`,
+            {
+              retryable: true,
+            },
+          ),
         );
       });
       subscribed = client.subscribe(`${positions[0]?.topic}-reader`, {

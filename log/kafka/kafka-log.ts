@@ -254,9 +254,13 @@ class KafkaLog implements LogWriter {
   #noteEnd(name: PartitionName, end: number, before: ReadonlyMap<PartitionName, number>): void {
     const earlier = before.get(name) ?? 0;
     if (end < earlier) {
-      this.#lost ??= new SwaError('log.mismatch', `${name} ended at ${earlier} before, and now at ${end}`, {
-        hint: 'the topic lost records or was made again: see "A topic that was deleted" in docs/operations.md',
-      });
+      this.#lost ??= new SwaError(
+        'log.mismatch',
+        `${name} ended at offset ${earlier} before, but now ends at ${end}`,
+        {
+          hint: 'the topic lost records or was recreated: see "A topic that was deleted" in docs/operations.md',
+        },
+      );
       throw this.#lost;
     }
     this.#ends.set(name, Math.max(end, this.#ends.get(name) ?? 0));

@@ -113,7 +113,7 @@ export class KafkaShare implements Share, Member {
     return new SwaError('log.unavailable', `${cause.message}${who}`, {
       cause,
       hint:
-        'where these are not speed workers of ours, end them or give them a group of their own (`kafka-consumer-groups.sh ' +
+        'if these are not speed workers of this system, stop them or give them another group (`kafka-consumer-groups.sh ' +
         `--bootstrap-server ${broker} --describe --members --group ${group}\` lists them); it is tried again`,
     });
   }

@@ -60,7 +60,7 @@ export class KafkaMemory {
     const file = validJson(fileSchema, text);
     if (file !== undefined) return file;
     throw new SwaError('data-dir.unusable', `${this.#path} is damaged: it does not say which log this is`, {
-      hint: 'delete it if the Kafka topics still are those this data directory was made with',
+      hint: 'delete it only if the Kafka topics are still the ones this data directory was created with',
     });
   }
 }

@@ -13,7 +13,7 @@ export class FifoQueue<T> {
 
   /** `limit`: most items it holds. */
   constructor(limit: number) {
-    if (!Number.isSafeInteger(limit) || limit < 1) throw new RangeError(`not a queue limit: ${limit}`);
+    if (!Number.isSafeInteger(limit) || limit < 1) throw new RangeError(`invalid queue limit: ${limit}`);
     this.#limit = limit;
   }
 
@@ -24,7 +24,9 @@ export class FifoQueue<T> {
   /** Puts an item at the end. Throws `queue.full` (retryable): the producer must wait or drop, knowingly. */
   add(item: T): void {
     if (this.#size === this.#limit) {
-      throw new SwaError('queue.full', `the queue holds ${this.#limit} items already`, { retryable: true });
+      throw new SwaError('queue.full', `the queue is full: it holds ${this.#limit} items`, {
+        retryable: true,
+      });
     }
     if (this.#size === this.#ring.length) this.#grow();
     this.#ring[(this.#head + this.#size) % this.#ring.length] = item;

@@ -17,7 +17,7 @@ export function openQueueFile<Value>(dir: string): RootDatabase<Value, number> {
   const damage = isNew ? undefined : lmdbDamage(file);
   if (damage !== undefined) {
     throw new SwaError('data-dir.unusable', `the queue ${file} is damaged: ${damage}`, {
-      hint: 'stop the system and run `swa recover --yes`: it puts the file aside; what waited in it must be asked for again',
+      hint: 'stop the system and run `swa recover --yes`: it moves the file aside; jobs that were waiting in it must be requested again',
     });
   }
   reserveLockFile(dir, maxReaders);

@@ -183,7 +183,7 @@ export class SingleConsumerQueue {
       if (!isItem(stored) || stored.attempt !== this.#leases.get(id)) {
         this.#leases.delete(id);
         throw new SwaError('queue.unknown-item', `item ${id} is not leased to this worker (any more)`, {
-          hint: 'its lease ran out and it went to another worker; this work may be done twice',
+          hint: 'its lease expired and another worker took it; the work may be done twice',
         });
       }
       change(stored);

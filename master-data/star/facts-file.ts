@@ -90,5 +90,5 @@ function xorOf(bytes: Uint8Array, width: number): bigint {
 }
 
 function notAsExpected(path: string, what: string): SwaError {
-  return new SwaError('internal.invariant', `DuckDB did not lay ${path} out as the star is read: ${what}`);
+  return new SwaError('internal.invariant', `DuckDB wrote ${path} in an unexpected layout: ${what}`);
 }

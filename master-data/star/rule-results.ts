@@ -126,7 +126,7 @@ export class RuleResults {
 
   #file(part: ResultPart): AppendFile {
     const file = this.#files.get(part);
-    if (file === undefined) throw new RangeError(`the star has no results ${part}`);
+    if (file === undefined) throw new RangeError(`unknown part of the rule results: ${part}`);
     return file;
   }
 }

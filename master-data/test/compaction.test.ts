@@ -118,7 +118,7 @@ test('a damaged file is not compacted into a sound one; the facts go on all the 
   const problems: unknown[] = [];
   await house.append([pageview(1000)]);
   await drain(house, (error) => problems.push(error));
-  assert.match(String(problems[0]), /does not have the hash/);
+  assert.match(String(problems[0]), /does not match the hash/);
   const { files, cut } = takeSnapshot(house.dataDir);
   assert.equal(files.length, 4);
   assert.deepEqual(cut.next, await house.log.latest());

@@ -122,7 +122,9 @@ function sketchRoute(engine: Engine): Route {
     handle: async ({ request, response, deadlineAt }, { query }) => {
       const question = seriesQuestion(query, engine);
       if (request.accepts(sketchType) === false) {
-        throw new HttpProblem('not-acceptable', `offered is ${sketchType}`, { parameter: 'Accept' });
+        throw new HttpProblem('not-acceptable', `this endpoint offers only ${sketchType}`, {
+          parameter: 'Accept',
+        });
       }
       await engine.pinned(async (generation) => {
         if (notModified(request, response, versionOf(engine, generation), 'hll')) return;
@@ -267,7 +269,7 @@ function machineRoutes(deps: QueryRoutesDeps): Route[] {
       responses: [{ status: 200, description: 'They can.', content: { 'application/json': okSchema } }],
       problems: ['not-ready'],
       handle: async ({ request, response }) => {
-        if (deps.draining()) throw new HttpProblem('not-ready', 'the process is about to end');
+        if (deps.draining()) throw new HttpProblem('not-ready', 'the process is shutting down');
         await deps.engine.pinned(async () => undefined);
         await sendJson(request, response, { status: 'ok' });
       },

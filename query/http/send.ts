@@ -26,7 +26,7 @@ export function formatFor(request: Request): Format {
   const best = request.accepts(offered);
   const format = formats.find((candidate) => mediaTypes[candidate] === best);
   if (format !== undefined) return format;
-  throw new HttpProblem('not-acceptable', `offered are ${offered.join(', ')}`, {
+  throw new HttpProblem('not-acceptable', `this endpoint offers ${offered.join(', ')}`, {
     parameter: 'Accept',
     extra: { offered },
   });

@@ -170,10 +170,7 @@ test('refusals name type, parameter and what would do', async (t) => {
   const unaligned = await json(
     await server.get(`/v1/uniques?${url}&from=2025-06-01T00:30:00Z&to=2025-06-02T05:00:00Z`),
   );
-  assert.match(
-    String(unaligned['detail']),
-    /^'from' is 2025-06-01T00:30:00Z, and must lie on a full UTC hour/,
-  );
+  assert.match(String(unaligned['detail']), /^'from' is 2025-06-01T00:30:00Z, and must be a full UTC hour/);
   assert.deepEqual(unaligned['nearest'], [
     { from: '2025-06-01T00:00:00Z', to: '2025-06-02T05:00:00Z' },
     { from: '2025-06-01T01:00:00Z', to: '2025-06-02T05:00:00Z' },

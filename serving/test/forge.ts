@@ -55,7 +55,7 @@ async function replace(
 ): Promise<void> {
   const path = join(dir, name);
   const seal = readMeta(dir).files.find((file) => file.name === name);
-  if (seal === undefined) throw new Error(`META of ${dir} names no ${name}`);
+  if (seal === undefined) throw new Error(`META of ${dir} does not list ${name}`);
   const forged = await forge(path, seal);
   renameSync(`${path}.forged`, path);
   forgeMeta(dir, (meta) => ({

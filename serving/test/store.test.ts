@@ -202,8 +202,8 @@ test('a view of an older format is refused with what to do about it, and still l
   setFormat(dir, meta, 1);
   assert.throws(() => openView(dir, meta.id), {
     code: 'view.corrupt',
-    message: /has format 1, and this version reads formats from \d/,
-    hint: /run a batch/,
+    message: /has format 1, but this version reads formats from \d/,
+    hint: /swa batch run/,
   });
   assert.deepEqual(listViews(dir), [meta]);
 });

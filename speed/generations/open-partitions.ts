@@ -107,8 +107,8 @@ async function requireReach(options: PartitionOptions, ours: Offsets): Promise<v
     if (from >= begin) continue;
     throw new SwaError(
       'log.out-of-range',
-      `batch view ${id} cannot be followed: ${name} is needed from offset ${from}, but the log begins at ${begin}`,
-      { hint: 'the next batch view can be: `swa batch run` makes one' },
+      `cannot continue from batch view ${id}: it needs ${name} from offset ${from}, but the log begins at ${begin}`,
+      { hint: 'create a newer batch view with `swa batch run`' },
     );
   }
 }

@@ -420,8 +420,8 @@ const unfollowable: ReadonlySet<string> = new Set(['view.missing', 'view.corrupt
 function otherRules({ id, rules }: ViewMeta, ours: RulesVersions): SwaError {
   return new SwaError(
     'view.other-rules',
-    `batch view ${id} was made by other rules (${showRules(rules)}) than new facts are counted by (${showRules(ours)})`,
-    { hint: 'the batch role has asked for a run when it started; `swa batch run` makes a view too' },
+    `batch view ${id} was made with rules ${showRules(rules)}, but new facts are counted with rules ${showRules(ours)}`,
+    { hint: 'the batch role requested a run when it started; `swa batch run` starts one now' },
   );
 }
 

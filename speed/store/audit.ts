@@ -212,7 +212,7 @@ export function checkPositions(
     if (next > end)
       report.add(
         `${dir} has read ${partition} up to offset ${next}, but the log ends at ${end}: the log has lost records`,
-        'restore log/ from a copy, or stop the system and let `swa recover` show how to go on',
+        'restore log/ from a copy, or stop the system and run `swa recover` to see how to continue',
       );
     const cut = cutOf(generation)?.next[partition];
     if (cut !== undefined && cut !== from)

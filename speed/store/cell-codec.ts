@@ -72,6 +72,6 @@ export function checksumOf(words: Uint32Array, from: number, to: number): number
 function damaged(): SwaError {
   return new SwaError('realtime.corrupt', 'a cell of the realtime view is damaged', {
     retryable: true,
-    hint: 'the speed layer makes the view again from the log',
+    hint: 'the speed layer rebuilds the view from the log',
   });
 }

@@ -118,6 +118,6 @@ function diedIdle(cause: ThreadEnded): SwaError {
 function diedCommitting(cause: ThreadEnded | undefined): SwaError {
   return new SwaError('speed.failed', 'the commit thread ended in the middle of a commit', {
     cause,
-    hint: 'start the speed layer again in a new process: it goes on where its stores stand',
+    hint: 'restart the speed layer: it continues where its stores end',
   });
 }

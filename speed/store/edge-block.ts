@@ -78,7 +78,7 @@ export function decodeEdges(stored: Uint8Array): readonly WaitingEdge[] {
   if (edges === undefined) {
     throw new SwaError('realtime.corrupt', 'edges of the realtime view are damaged', {
       retryable: true,
-      hint: 'the speed layer makes the view again from the log',
+      hint: 'the speed layer rebuilds the view from the log',
     });
   }
   return edges;

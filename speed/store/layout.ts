@@ -56,13 +56,13 @@ export function readPointer(dataDir: string): Pointer | undefined {
   let stored: z.infer<typeof pointerSchema>;
   try {
     const line = unsealLine(text); // a flipped bit may name another view, and nobody would ever make its stores
-    if (line === undefined) throw new Error('it does not have the hash on its last line');
+    if (line === undefined) throw new Error('its hash does not match the one on its last line');
     stored = pointerSchema.parse(JSON.parse(line.body));
   } catch (cause) {
     throw new SwaError('realtime.corrupt', `${pointerPath(dataDir)} is damaged`, {
       cause,
       retryable: true,
-      hint: 'the speed layer puts it right when it starts, and makes the realtime view anew from the log',
+      hint: 'the speed layer repairs it at its next start and rebuilds the realtime view from the log',
     });
   }
   return {

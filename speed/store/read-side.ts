@@ -442,7 +442,7 @@ function rebuilding(why: string, cause?: unknown): SwaError {
   return new SwaError('speed.failed', `the realtime view is being rebuilt from the log: ${why}`, {
     cause,
     retryable: true,
-    hint: 'the speed layer makes it, if it runs (`swa start`): ask again in a moment; `swa status` shows how far it is',
+    hint: 'retry in a moment; the speed layer must be running (`swa start`), and `swa status` shows its progress',
   });
 }
 

@@ -67,9 +67,13 @@ export class StoreWriter {
     const { next } = readProgress(this.#db);
     if (next === from) return;
     const { dir } = this.#place;
-    throw new SwaError('data-dir.in-use', `another worker writes ${dir}: it is at ${next}, not at ${from}`, {
-      hint: 'two processes of the speed layer work on one partition: stop one of them',
-    });
+    throw new SwaError(
+      'data-dir.in-use',
+      `another worker is writing ${dir}: its position is ${next}, expected ${from}`,
+      {
+        hint: 'two speed processes are writing the same partition: stop one of them',
+      },
+    );
   }
 
   #addTo({ keys, longUrls, ...cells }: CellChanges): void {

@@ -33,14 +33,14 @@ export const otherFormats: readonly {
   {
     name: 'HAProxy',
     shape: / haproxy\[\d+\]: |^\S+:\d+ \[\d\d\/[A-Z][a-z]{2}\/\d{4}:[\d:.]+\] \S+ \S+\/\S+ /,
-    hint: 'give its format with --log-format, and --zone: its times are local',
+    hint: 'set its format with --log-format, and --zone because its times are local',
   },
   {
     name: 'S3',
     shape: /^[0-9a-f]{64} \S+ \[/,
     hint: `use --log-format '%^ %v [%d:%t %^] %h %^ %^ %^ %^ "%r" %s %^ %b %^ %^ %^ "%R" "%u"'`,
   },
-  { name: 'Envoy', shape: /^\[\d{4}-\d\d-\d\dT[\d:.]+Z\] "/, hint: 'give its format with --log-format' },
+  { name: 'Envoy', shape: /^\[\d{4}-\d\d-\d\dT[\d:.]+Z\] "/, hint: 'set its format with --log-format' },
   { name: 'Zeek', shape: /^#separator /, hint: 'use --format tsv with --columns' },
   { name: 'Cloudflare Logpush', shape: /"ClientRequestHost"/, hint: 'use --format json with --columns' },
   {

@@ -217,7 +217,7 @@ function checkOptions(
       hint:
         option === '--host'
           ? 'for example --host www.example.org'
-          : `\`swa import --help\` tells more of ${option}`,
+          : `\`swa import --help\` describes ${option}`,
     },
   );
 }

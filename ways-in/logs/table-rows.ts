@@ -42,7 +42,7 @@ export async function* tableRows(
     throw new SwaError(
       'import.failed',
       `cannot read '${path}' as ${format}: ${messageOf(cause).split('\n\n')[0]?.slice(0, 600) ?? ''}`,
-      { cause, hint: '--columns names columns as they stand in the file' },
+      { cause, hint: '--columns takes column names as they appear in the file' },
     );
   } finally {
     connection.closeSync();

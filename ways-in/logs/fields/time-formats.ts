@@ -145,7 +145,7 @@ function utcOfParts(parts: Parts, utcOf: ((localMs: number) => number) | undefin
 }
 
 export function zoneIsMissing(what: string): SwaError {
-  return new SwaError('usage.invalid', `${what} names no zone: missing option --zone`, {
+  return new SwaError('usage.invalid', `${what} has no time zone: missing option --zone`, {
     hint: 'for example --zone Europe/Berlin, --zone UTC or --zone +02:00',
   });
 }

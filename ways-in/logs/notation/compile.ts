@@ -38,9 +38,9 @@ export function shapeOf(
     if (previous !== undefined && before === '') {
       throw new SwaError(
         'usage.invalid',
-        `nothing stands between ${previous.title} and ${part.title} in the log format`,
+        `the log format has no separator between ${previous.title} and ${part.title}`,
         {
-          hint: 'put a blank between them, or leave one out',
+          hint: 'put a space between them, or remove one',
         },
       );
     }

@@ -86,7 +86,7 @@ for (const [logFormat, line, more, options] of [
     if (more === undefined)
       assert.throws(
         () => viewOf(line, 'log-format', asked),
-        (error) => hasCode(error, 'usage.invalid') && /nothing stands between \$host and/.test(error.message),
+        (error) => hasCode(error, 'usage.invalid') && /no separator between \$host and/.test(error.message),
       );
     else
       assert.deepEqual(viewOf(line, 'log-format', asked), {
@@ -115,7 +115,7 @@ test('a format that cannot be read by is refused, naming what is wrong', () => {
     ['hello', /has no fields/],
     ['%h %l "%r"', /no field for the time/],
     ['%t "%r"', /no field for the address/],
-    ['%h%t "%r"', /nothing stands between %h and %t/],
+    ['%h%t "%r"', /no separator between %h and %t/],
     ['%h %{%Q}t "%r"', /%Q is not supported/],
     ['%h %{%F %T}t "%r"', /missing option --zone/],
   ] as const)
