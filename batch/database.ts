@@ -25,7 +25,7 @@ export interface BatchDbOptions {
 /** What stands for the {holes} of a statement. */
 type Fill = Readonly<Record<string, string>>;
 
-/** A statement at work. */
+/** A running statement. */
 export interface Begun {
   /** Its rows, to be asked for once. */
   chunks(): AsyncGenerator<DuckDBDataChunk>;
@@ -71,7 +71,7 @@ export class BatchDb {
   async begin(name: string, fill: Fill): Promise<Begun> {
     const statement = await attempt(name, async () => this.#connection.prepare(readSql(name, fill)));
     const begun = statement.stream();
-    begun.catch(() => undefined); // whoever asks for the rows hears of it
+    begun.catch(() => undefined); // the reader of the rows gets the error
     this.#begun = begun;
     return { chunks: () => chunksOf(name, begun) };
   }
@@ -94,7 +94,7 @@ export class BatchDb {
     await attempt(name, async () => this.#connection.prepare(readSql(name, fill)));
   }
 
-  /** Waits for what is at work. */
+  /** Waits for what is running. */
   async close(): Promise<void> {
     await Promise.allSettled([this.#begun]);
     this.#database.close();

@@ -80,7 +80,7 @@ class Differences {
 
   add(what: string, view: string | undefined, facts: string | undefined): void {
     if (view !== facts && this.found.length < examples)
-      this.found.push(`${what} has ${view ?? 'nothing'}; its facts say ${facts ?? 'nothing'}`);
+      this.found.push(`${what} has ${view ?? 'nothing'}; computed from its facts: ${facts ?? 'nothing'}`);
   }
 }
 

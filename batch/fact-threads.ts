@@ -17,7 +17,7 @@ export interface Given extends SortListener {
 }
 
 export interface FactThreads {
-  /** Tells all threads; returns their replies. Nothing else may be at work. */
+  /** Tells all threads; returns their replies. Nothing else may be running. */
   order(order: Order): Promise<readonly Reply[]>;
   /** Does tasks until there are none left: `next` is asked again whenever one has ended. Rejects with the first error. */
   each(next: () => Given | undefined): Promise<void>;

@@ -104,7 +104,7 @@ export interface BuildStatistics {
   readonly excludedPageviews: number;
   readonly pageviews: number;
   readonly edgeRecords: number;
-  /** Edge records that are no facts, or name a placeholder id. */
+  /** Edge records that are not facts, or name a placeholder id. */
   readonly refusedEdges: number;
   /** Edge records that repeat an earlier one. */
   readonly repeatedEdges: number;
@@ -131,7 +131,7 @@ export async function buildView(options: BuildOptions): Promise<Built> {
     return await new Build(options, starDir).run();
   } catch (error) {
     if (!(error instanceof StarDamaged)) throw error;
-    // Nobody needs to hear of it: the star is made again from the master dataset.
+    // Not reported: the star is rebuilt from the master dataset.
     removeStar(starDir);
     removeScratch(options.viewDir);
     return new Build(options, starDir).run();

@@ -35,9 +35,9 @@ export interface ViewsAudit {
   readonly problems: readonly string[];
   /** Views whose files are as they were written. */
   readonly checked: { readonly sound: number; readonly files: number; readonly sizeBytes: number };
-  /** The current view, when it was made again and says the same. */
+  /** The current view, when it was rebuilt and says the same. */
   readonly recounted: ViewId | undefined;
-  /** Why it was not made again, where that is no problem. */
+  /** Why it was not rebuilt, where that is not a problem. */
   readonly notRecounted: string | undefined;
 }
 
@@ -56,7 +56,7 @@ export interface AuditOptions {
 }
 
 /**
- * Takes about as long, and as much memory, as a batch run, beside which it may go on. What it makes lies in the system's folder
+ * Takes about as long, and as much memory, as a batch run, beside which it may continue. What it makes lies in the system's folder
  * for temp files (TMPDIR): as much as a view, and what DuckDB spills.
  */
 export async function auditViews(options: AuditOptions): Promise<ViewsAudit> {
@@ -124,7 +124,9 @@ async function recountCurrent(options: AuditOptions): Promise<Recounted> {
     const { cut } = pinned.snapshot;
     checkLogId(cut.logId, meta.cut.logId, `batch view ${id}`);
     if (!reaches(cut.next, meta.cut.next))
-      return { problems: [`${id} counts facts that the master dataset does not have: its cut lies beyond`] };
+      return {
+        problems: [`${id} counts facts that are not in the master dataset: its cut is beyond the end of it`],
+      };
     const viewDir = join(dir, 'view');
     const starDir = join(dir, 'star');
     const snapshot = snapshotAt(pinned.snapshot, meta.cut);
@@ -164,7 +166,7 @@ async function recountCurrent(options: AuditOptions): Promise<Recounted> {
     const otherwise = differenceOf(meta, rules.versions);
     return {
       problems: [
-        `${id} does not say what the facts before its cut say: ${what}${otherwise === undefined ? '' : ` (${otherwise})`}`,
+        `${id} does not match the facts before its cut: ${what}${otherwise === undefined ? '' : ` (${otherwise})`}`,
         ...examples,
       ],
     };
@@ -207,7 +209,7 @@ async function compare(storedDir: string, format: number, madeDir: string): Prom
 /** What else than facts makes the view another one today. */
 function differenceOf(meta: ViewMeta, rules: ViewMeta['rules']): string | undefined {
   if (meta.codeVersion !== codeVersion)
-    return `it was made by version ${meta.codeVersion}, this is ${codeVersion}`;
+    return `it was made by version ${meta.codeVersion}, but this is version ${codeVersion}`;
   if (sameRules(meta.rules, rules)) return undefined;
-  return `it was made by other rules than the configuration's: ${showRules(meta.rules)}, not ${showRules(rules)}`;
+  return `it was made with rules ${showRules(meta.rules)}, but the configuration has ${showRules(rules)}`;
 }

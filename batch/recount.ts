@@ -144,7 +144,7 @@ function differenceIn(
 ): string | undefined {
   const people = Uint32Array.from(count?.coupons ?? []).toSorted();
   const hour = new Date(bucket * hourMs).toISOString();
-  const facts = `its facts say ${count?.pageviews ?? 0} and ${people.length}`;
+  const facts = `its facts give ${count?.pageviews ?? 0} and ${people.length}`;
   if (sketch.kind === 'coupons') {
     const { coupons } = sketch;
     if (count?.pageviews !== pageviews || coupons.length !== people.length)

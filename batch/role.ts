@@ -75,7 +75,7 @@ class BatchRole {
     const trigger = triggerToServe(config);
     if (trigger !== undefined) this.#needed = { trigger, attempt: 1, dueAt: performance.now() };
     this.done = this.#work();
-    this.done.catch(() => undefined); // whoever started the role reads `done`
+    this.done.catch(() => undefined); // the error is read from `done`
   }
 
   async stop(): Promise<void> {
@@ -124,15 +124,15 @@ class BatchRole {
       try {
         change(job);
       } catch (err) {
-        this.#context.logger.warn({ err, job: job.id }, 'the job queue does not take it');
+        this.#context.logger.warn({ err, job: job.id }, 'the job queue does not accept it');
       }
     }
   }
 
-  /** True when a view was published. A failed run is reported and leaves the old view serving: the role goes on. */
+  /** True when a view was published. A failed run is reported and leaves the old view serving: the role continues. */
   async #run(trigger: Trigger): Promise<boolean> {
     const { config, clock, logger } = this.#context;
-    logger.info({ trigger }, 'batch run starts');
+    logger.info({ trigger }, 'batch run started');
     try {
       const meta = await spawnBatchRun({
         config,
@@ -147,7 +147,7 @@ class BatchRole {
       return true;
     } catch (error) {
       if (this.#stopping.signal.aborted) return false;
-      logger.error({ err: error }, 'batch run failed; the old view keeps serving');
+      logger.error({ err: error }, 'batch run failed; the previous view stays published');
       this.#status.report({ lastError: lastErrorOf(error, clock(), 'batch.failed') });
       return false;
     }

@@ -14,7 +14,7 @@ const catchUpTimeoutMs = 60_000;
 const stopping = new AbortController();
 process.once('SIGTERM', () => stopping.abort());
 process.once('SIGINT', () => stopping.abort());
-// The parent is gone: nobody waits for this view, and a restarted parent will ask again.
+// The parent is gone: no one waits for this view, and a restarted parent will ask again.
 process.once('disconnect', () => stopping.abort());
 
 // Facts and questions go first where cores are short. Threads made from here on have it from the main thread.
@@ -50,7 +50,7 @@ async function run({ config, trigger }: RunRequest): Promise<void> {
   }
 }
 
-/** Resolves when the parent has it, or nobody is there to have it. */
+/** Resolves when the parent has it, or no one is there to have it. */
 function tell(message: RunMessage): Promise<void> {
   return new Promise((resolve) => {
     if (process.connected) process.send?.(message, undefined, undefined, () => resolve());

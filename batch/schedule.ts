@@ -20,7 +20,7 @@ export type ScheduleConfig = Pick<Config, 'batchSchedule' | 'batchTimeZone'>;
 export interface ScheduleOptions {
   readonly config: ScheduleConfig;
   readonly clock: Clock;
-  /** Milliseconds that nobody sets, since any begin. */
+  /** Monotonic milliseconds, from any start. */
   readonly elapsed: () => number;
   /** When the last run began, by the clock: slots since then were missed. Undefined where there was none. */
   readonly lastRunAt: number | undefined;

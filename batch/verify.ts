@@ -55,12 +55,12 @@ export async function verifyView(view: ViewReader, expected: Expected): Promise<
 
 /** What kind of thing is wrong with a view, and what that may come from. */
 const kinds = {
-  cut: 'an older state of the master dataset was read, as after a restore: compare `swa status` with what is expected',
-  totals: 'facts were lost or counted twice on their way through the run',
-  sums: 'days and months were not made of their hours',
-  visits: 'visits were not made of pageviews',
-  persons: 'ids were joined that no edges join, or left apart',
-  recount: 'two pages or two visitors were taken for one, or facts were lost or counted twice',
+  cut: 'the run read an older state of the master dataset, as after a restore: compare `swa status` with what you expect',
+  totals: 'the run lost facts or counted them twice',
+  sums: 'days or months do not match their hours',
+  visits: 'visits do not match the pageviews',
+  persons: 'the run joined ids that no edge joins, or did not join ids that edges join',
+  recount: 'the run took two pages or visitors for one, lost facts or counted them twice',
 } as const;
 
 function refuse(kind: keyof typeof kinds, what: string): SwaError {
@@ -84,7 +84,7 @@ export function checkCutAgainst(meta: ViewMeta, previous: ViewMeta | undefined):
   );
   throw refuse(
     'cut',
-    `its cut lies below that of ${previous.id} at ${behind}: ${behind === undefined ? '' : meta.cut.next[behind]}`,
+    `its cut is before that of ${previous.id} at ${behind}: ${behind === undefined ? '' : meta.cut.next[behind]}`,
   );
 }
 

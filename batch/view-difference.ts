@@ -28,7 +28,7 @@ export function differencesOf(stored: ViewContents, made: ViewContents): ViewDif
   for (const [domain] of merged(stored.domains(), made.domains(), (name) => name)) {
     for (const [url, before, after] of merged(stored.pages(domain), made.pages(domain), (page) => page.url)) {
       if (before === undefined) pages.add(() => `the page ${url} is missing`);
-      else if (after === undefined) pages.add(() => `the page ${url} is there, but no fact counts for it`);
+      else if (after === undefined) pages.add(() => `the page ${url} exists, but no fact counts for it`);
       else {
         const difference = differenceInHours(url, stored, made);
         if (difference !== undefined) pages.add(() => difference);

@@ -139,7 +139,7 @@ async function compare(load: Load, rounds: number): Promise<readonly Rates[]> {
   return rates;
 }
 
-/** The figures of the same load while everything is made anew. Fails when the new view did not come to answer meanwhile. */
+/** The figures of the same load while everything is rebuilt. Fails when the new view did not come to answer meanwhile. */
 async function duringPublication(
   load: Load,
   dataDir: string,

@@ -3,7 +3,7 @@
  * pageviews on a million URLs of 300,000 domains (each URL comes round again), with an edge now and then. They come as from many
  * clients: a request is sent when it is due, whether or not the ones before have their answers. Beside that slow readers of
  * answers, questions all the time, and a batch run a minute. Every second the process's resident memory, open files and
- * threads are read from /proc, and the size of the log and of what lies in the data directory but is not kept for ever.
+ * threads are read from /proc, and the size of the log and of what lies in the data directory but is not kept forever.
  *
  * What is judged: over the second half, by the least-squares line through it, memory may rise by 5 % and descriptors by 5 %; the log may hold
  * no more than its retention needs; no answer may be an error but 503 with a reason; at least nine tenths of the load must have been taken; an event is to be visible within a second

@@ -50,7 +50,7 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
       const view = await took(() => catchUp(config, log, genesis));
       times.view = Math.min(times.view, view.seconds);
       processor.view = Math.min(processor.view, view.processorSeconds);
-      // Its stores are of other rules: they are made anew, and so are those of the next round.
+      // Its stores are of other rules: they are rebuilt, and so are those of the next round.
       const all = await took(() => catchUp(config, log, genesis, withAllDimensions));
       times.allDimensions = Math.min(times.allDimensions, all.seconds);
       processor.allDimensions = Math.min(processor.allDimensions, all.processorSeconds);

@@ -1,5 +1,5 @@
 /**
- * Backup: a copy of what cannot be made again, and of the view that answers, at one cut, also of a system at work. And its way back.
+ * Backup: a copy of what cannot be recreated, and of the view that answers, at one cut, also of a running system. And its way back.
  *
  * The order makes it one cut: first the files of the view are opened, then the master dataset is pinned, then the log is held up
  * to its watermark. So the view's cut lies at or below the master's, that at or below the log's end, and everything that was
@@ -109,7 +109,7 @@ export async function backUp(
 
 /**
  * Copies a backup into the data directory, which must be empty, not there, or an interrupted restore. Every file is compared with
- * the backup's list. Throws `backup.corrupt` for a backup that is unfinished or damaged, `data-dir.unusable`: then nobody can
+ * the backup's list. Throws `backup.corrupt` for a backup that is unfinished or damaged, `data-dir.unusable`: then no one can
  * start on the data directory before a restore has ended.
  */
 export async function restore(
@@ -134,17 +134,17 @@ export async function restore(
 
 function readInventory(dir: string): Inventory {
   if (existsSync(unfinishedPath(dir)))
-    throw damaged(`'${dir}' is an unfinished backup`, 'run `swa backup` again, or take an older one');
+    throw damaged(`'${dir}' is an unfinished backup`, 'run `swa backup` again, or use an older backup');
   const path = join(dir, inventoryName);
   const text = readIfThere(path);
   if (text === undefined)
     throw damaged(
       `'${dir}' is not a backup: ${path} is missing`,
-      'name a directory that `swa backup` has made',
+      'choose a directory that `swa backup` created',
     );
   const line = unsealLine(text);
   const inventory = line === undefined ? undefined : validJson(inventorySchema, line.body);
-  if (inventory === undefined) throw damaged(`${path} is damaged, or of a later version`);
+  if (inventory === undefined) throw damaged(`${path} is damaged or was written by a later version`);
   return inventory;
 }
 

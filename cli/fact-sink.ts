@@ -1,5 +1,5 @@
 /**
- * Where a command that feeds facts puts them: into the log itself when nobody else is its writer, else through the collector
+ * Where a command that feeds facts puts them: into the log itself when no one else is its writer, else through the collector
  * of the system that runs on this data directory.
  */
 import { collectorSink, logSink, type FactSink } from '../ingest/fact-sinks.js';

@@ -1,5 +1,5 @@
 /**
- * Whether one role is at work, as an exit code: what a container's health check runs (`node dist/cli/health.js sink`).
+ * Whether one role is running, as an exit code: what a container's health check runs (`node dist/cli/health.js sink`).
  * The status board says that the role runs and its process lives; a role that serves HTTP must answer, too. Where several
  * containers show a worker of one role on the board, each looks at its own.
  */

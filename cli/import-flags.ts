@@ -28,56 +28,56 @@ export interface ImportFlags {
 
 export function addImportOptions(command: Command): Command {
   return command
-    .option('--format <name>', 'format of the lines, told by the first ones unless it is named', 'auto')
+    .option('--format <name>', 'format of the lines; default: detected from the first lines', 'auto')
     .option(
       '--host <name>',
-      'the site the lines belong to (www.example.org), where they do not name it; where they do, only its lines count',
+      'the site the lines belong to (www.example.org), if they do not name it; if they do, only lines of this site count',
     )
     .addOption(
-      new Option('--scheme <name>', 'scheme of the URLs (default: as lines say, else https)').choices([
+      new Option('--scheme <name>', 'scheme of the URLs (default: the one in the line, else https)').choices([
         'http',
         'https',
       ]),
     )
     .addOption(
-      new Option('--visitor <rule>', 'what stands for a visitor')
+      new Option('--visitor <rule>', 'what identifies a visitor')
         .choices(['ip', 'ip-agent', 'user'])
         .default('ip'),
     )
     .option(
       '--client-ip <n>',
-      'how many proxies of your own stand before the server: the client is so many addresses from the end of X-Forwarded-For; 0: the address that connected',
+      'number of your own proxies in front of the server: the client is that many addresses from the end of X-Forwarded-For; 0: the address that connected',
     )
-    .option('--zone <name>', 'time zone of times that name none (Europe/Berlin, +02:00)')
-    .option('--method <list>', 'methods that view a page', 'GET')
+    .option('--zone <name>', 'time zone of times without one (Europe/Berlin, +02:00)')
+    .option('--method <list>', 'HTTP methods that count as a pageview', 'GET')
     .option('--status <list>', 'status codes that count', '2xx,304')
     .option('--keep-static', 'count static files too')
     .option(
       '--log-format <text>',
-      "the format as it stands in the server's configuration (Apache, nginx), or GoAccess' notation",
+      "the format as written in the server's configuration (Apache, nginx), or in GoAccess notation",
     )
     .addOption(
-      new Option('--notation <name>', 'whose notation it is, where it cannot be told').choices([
+      new Option('--notation <name>', 'notation of the format, if it cannot be detected').choices([
         'apache',
         'nginx',
         'goaccess',
       ]),
     )
-    .option('--date-format <text>', "GoAccess' option of this name")
-    .option('--time-format <text>', "GoAccess' option of this name")
+    .option('--date-format <text>', 'the GoAccess option of the same name')
+    .option('--time-format <text>', 'the GoAccess option of the same name')
     .option(
       '--columns <list>',
-      'csv, tsv, parquet, json: which column is what (time=ts,url=page,visitor=uid,user-agent=ua)',
+      'csv, tsv, parquet, json: the column of each field (time=ts,url=page,visitor=uid,user-agent=ua)',
     )
-    .option('--follow', 'go on reading as the log grows and is rotated, until interrupted')
-    .option('--dry-run', 'import nothing: show what would be read, and ten example facts')
+    .option('--follow', 'keep reading as the log grows and is rotated, until interrupted')
+    .option('--dry-run', 'import nothing: show what would be imported, with ten example facts')
     .option('--max-reject <percent>', 'exit 3 when more than this share of the lines is rejected', '1')
-    .option('--rejects <file>', 'where rejected lines go (default: in the data directory)')
-    .option('--background', 'leave it to the running system as a job, and return at once')
+    .option('--rejects <file>', 'file for rejected lines (default: in the data directory)')
+    .option('--background', 'hand it to the running system as a job and return at once')
     .option('--json', 'print the counts as JSON');
 }
 
-/** The format as it stands in a job. Throws `usage.invalid` naming an option that is not valid. */
+/** The format as stored in a job. Throws `usage.invalid` naming an option that is not valid. */
 export async function storedFormat(flags: ImportFlags): Promise<{ name: 'ndjson' } | LogFile> {
   if (flags.format === 'ndjson') return { name: 'ndjson' };
   const { isHost } = await import('../ways-in/logs/pageviews.js');

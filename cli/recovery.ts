@@ -87,7 +87,7 @@ function stagesOf(config: Config, place: RecoveryPlace): Stage[] {
       },
     })),
     ...(isEmbedded ? [{ about: 'the log', plan: () => planLog(place, config, furthestRead(dataDir)) }] : []),
-    { about: 'the begin of the log', plan: () => planGapOf(config, place) },
+    { about: 'the start of the log', plan: () => planGapOf(config, place) },
     { about: 'the batch views', plan: () => planViews(place) },
     { about: 'the realtime stores', plan: () => planStores(place) },
     { about: 'the job queues', plan: () => planQueues(place) },
@@ -100,7 +100,7 @@ function partitionsOn({ dataDir, partitions }: Config): readonly PartitionName[]
     const root = readRoot(dataDir);
     if (root !== undefined) return root.body.partitions;
   } catch {
-    // it is made again
+    // it is rebuilt
   }
   const ofLog = inspectLog(roomOf(dataDir, 'log'), {
     logId: undefined,
@@ -143,7 +143,7 @@ function planFormat(config: Config, { dataDir, asideDir }: RecoveryPlace): Recov
     return [
       {
         finding: error.message,
-        action: `make it again, with lgK ${lgK}`,
+        action: `create it again, with lgK ${lgK}`,
         run: () => {
           moveAside(formatPath(dataDir), asideDir);
           createFormat({ dataDir, lgK });
@@ -192,7 +192,7 @@ function planQueues({ dataDir, asideDir }: RecoveryPlace): RecoveryStep[] {
     return [
       {
         finding: `the queue ${file} is damaged: ${damage}`,
-        action: 'put it aside; what waited in it must be asked for again',
+        action: 'move it aside; jobs that were waiting in it must be requested again',
         run: () => {
           for (const name of namesIn(dir)) moveAside(join(dir, name), join(asideDir, 'jobs', kind));
         },

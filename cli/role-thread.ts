@@ -67,7 +67,7 @@ export async function startRoleThread(
     });
     void exited.then(() => reject(new SwaError('internal.invariant', `${role} ended unexpectedly`)));
   });
-  failure.catch(() => undefined); // raced below and by whoever awaits `done`
+  failure.catch(() => undefined); // raced below, and read from `done`
   const started = new Promise<void>((resolve) => {
     worker.on('message', (message: FromThread) => {
       if (message.kind === 'started') resolve();

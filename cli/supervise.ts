@@ -1,7 +1,7 @@
 /**
  * One role's trouble is that role's: inside `swa start` a role that fails is started again, after a pause that doubles up to a
- * minute and is short again once the role has run for a while. The others go on meanwhile, and the status board says what is
- * wrong. Only what no pause mends ends the system: a refused configuration, a data directory that somebody else holds when the
+ * minute and is short again once the role has run for a while. The others continue meanwhile, and the status board says what is
+ * wrong. Only what no pause mends ends the system: a refused configuration, a data directory that another process holds when the
  * system starts, a log that is not the one this data directory belongs to.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -53,7 +53,7 @@ class Supervised implements RunningRole {
     this.#backoff = backoff;
     this.#pauseMs = backoff.firstMs;
     this.done = new Promise((_resolve, reject) => (this.#giveUp = reject));
-    this.done.catch(() => undefined); // whoever started the role reads `done`
+    this.done.catch(() => undefined); // the error is read from `done`
   }
 
   /** The first start; what fails in it is tried again like what fails later, unless it is fatal. */
@@ -108,7 +108,7 @@ class Supervised implements RunningRole {
     await sleep(pauseMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
   }
 
-  /** In the role's own entry, which nobody writes until it starts again. */
+  /** In the role's own entry, which no one writes until it starts again. */
   #report(error: unknown, pauseMs: number): void {
     const { config, clock } = this.#context;
     const own = readStatus(config.dataDir).find(

@@ -6,8 +6,8 @@
  *   |-- files of the master dataset, and gaps that its manifests record --|
  *                                                          |-- the log --|
  *
- * Nothing is made or changed (a sink at work is kept from removing files while they are read: master-data/pins.ts). All positions only
- * grow, so they are read in an order in which a system at work cannot make them contradict each other.
+ * Nothing is made or changed (a running sink is kept from removing files while they are read: master-data/pins.ts). All positions only
+ * grow, so they are read in an order in which a running system cannot make them contradict each other.
  */
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -152,7 +152,7 @@ async function lookAround(
   for (const name of namesIn(dataDir)) {
     const isOwn = name === 'format.json' || name === 'damaged' || rooms.some((room) => room === name);
     if (isOwn || name.startsWith('.') || name === 'lost+found') continue; // the folder may be a disk of its own
-    if (name.endsWith('.tmp')) report.leftover(join(dataDir, name), 'nothing: it is never read');
+    if (name.endsWith('.tmp')) report.leftover(join(dataDir, name), 'nothing: this file is never read');
     else report.add(`${join(dataDir, name)} is not a file of swa`, 'move it out of the data directory');
   }
   await auditSmallFiles(dataDir, clock, report);
@@ -192,7 +192,7 @@ async function lookAround(
     for (const { path, partition, offset } of letters)
       if (offset >= (end[partition] ?? 0))
         report.add(
-          `${path} is of offset ${offset}, but the log ends at ${end[partition] ?? 0}`,
+          `${path} belongs to offset ${offset}, but the log ends at ${end[partition] ?? 0}`,
           'delete it, unless another finding says that the log has lost records',
         );
   }
@@ -215,8 +215,8 @@ function auditFormat(config: Config, report: Findings): void {
     const hasRooms = rooms.some((room) => namesIn(roomOf(config.dataDir, room)).length > 0);
     if (!hasRooms) throw noFacts(config.dataDir, error);
     report.add(
-      error.message.includes('is not there') ? `${formatPath(config.dataDir)} is missing` : error.message,
-      'stop the system and run `swa recover --yes`, which makes it again',
+      error.message.includes('is missing') ? `${formatPath(config.dataDir)} is missing` : error.message,
+      'stop the system and run `swa recover --yes`, which creates it again',
     );
   }
 }
@@ -294,18 +294,18 @@ function checkPlaces(
     if (stored > last)
       report.add(
         `the log ends at offset ${last} of ${name}, but the master dataset has facts up to ${stored}`,
-        'restore log/ from a copy, or stop the system and let `swa recover` begin a new log behind them',
+        'restore log/ from a backup, or stop the system and run `swa recover` to begin a new log after them',
       );
     const from = after?.next[name] ?? 0;
     if (first > from)
       report.add(
-        `offsets ${from} to ${first - 1} of ${name} are nowhere: the master dataset ends before them, the log begins behind them`,
-        'restore master/ or log/ from a copy; or stop the system and run `swa recover --skip-gap`, which accepts the loss and records it',
+        `offsets ${from} to ${first - 1} of ${name} are missing: the master dataset ends before them and the log begins after them`,
+        'restore master/ or log/ from a backup; or stop the system and run `swa recover --skip-gap`, which accepts the loss and records it',
       );
     const counted = current?.next[name];
     if (counted !== undefined && first > counted && first <= from)
       report.add(
-        `the log begins at offset ${first} of ${name}, behind ${counted}, where the batch view that serves ends: a realtime view cannot be made again`,
+        `the log begins at offset ${first} of ${name}, after ${counted}, where the published batch view ends: the realtime view cannot be rebuilt`,
         'run `swa batch run`',
       );
   }
@@ -321,6 +321,6 @@ function requireMaster(dataDir: string, cuts: ReadonlyMap<ViewId, Cut>, report: 
   else if (view !== undefined)
     report.add(
       `${root} is missing, but batch view ${view} shows that there were facts`,
-      'restore master/ from a copy',
+      'restore master/ from a backup',
     );
 }

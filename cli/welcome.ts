@@ -20,10 +20,10 @@ export function welcome({ origin, dataDir, demo, facts }: WelcomeFacts): string 
 
 function freshText(origin: string): string {
   return `
-Nothing in it yet. In another terminal:
+There are no facts yet. In another terminal:
 
   import a log     bin/swa import --host www.example.org access.log.gz
-  or make traffic  bin/swa generate --facts 100000
+  or generate      bin/swa generate --facts 100000
   send one fact    curl ${origin}/v1/events -H 'Content-Type: application/json' \\
                      -d '{"type":"pageview","visitor":"cookie:1","url":"https://www.example.org/","timestamp":${systemClock()}}'
   open the page    ${origin}/
@@ -35,7 +35,7 @@ Nothing in it yet. In another terminal:
 
 function demoText(origin: string): string {
   return `
-A day of made-up traffic comes in within half a minute, live traffic after it; a batch run every 20 s.
+A day of generated traffic arrives within half a minute, then live traffic; a batch run started every 20 s.
 
   open the page    ${origin}/
   ask              bin/swa query uniques --url https://www.shop.example/ --from ${hour(-24)} --to ${hour(1)}

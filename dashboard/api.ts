@@ -7,7 +7,7 @@ import type { Decode } from './decode.js';
 /** A problem+json answer, or something else that is no 2xx. */
 export class ApiProblem extends Error {
   readonly status: number;
-  /** 'unaligned-range', the last part of the problem's type; 'none' when the body was no problem+json. */
+  /** 'unaligned-range', the last part of the problem's type; 'none' when the body was not a problem+json. */
   readonly problem: string;
   /** Further members: 'nearest', 'suggestion', 'parameter'. */
   readonly members: Readonly<Record<string, unknown>>;

@@ -16,7 +16,7 @@ const words: Readonly<Record<Mood, string>> = {
 };
 /** Read out; the others come and go by themselves and would only disturb. */
 const spoken: Partial<Readonly<Record<Mood, string>>> = {
-  batch: 'There is no live part; figures are those of the last batch run',
+  batch: 'No live data; the figures are those of the last batch run',
   paused: 'Updates are paused',
   offline: 'The server cannot be reached',
 };
@@ -42,7 +42,7 @@ export class FreshnessLine {
     setText(this.#pillText, words[mood]);
     const said = spoken[mood];
     if (said !== undefined) this.#announce(said);
-    else if (mood === 'live' && this.#wasSpoken) this.#announce('Figures are live again');
+    else if (mood === 'live' && this.#wasSpoken) this.#announce('The figures are live again');
     this.#wasSpoken = said !== undefined || (this.#wasSpoken && mood !== 'live');
   }
 
@@ -58,7 +58,7 @@ export class FreshnessLine {
     paused: boolean,
   ): void {
     if (freshness === undefined) {
-      setText(this.#line, 'No view can be read yet.');
+      setText(this.#line, 'No view is available yet.');
       return this.mood(paused ? 'paused' : 'waiting');
     }
     const { batch, realtime } = freshness;
@@ -81,16 +81,16 @@ function isMissingFacts({ incompleteReason }: Freshness): boolean {
 
 function missingText(skippedOffsets: number, unreadRecords: number): string[] {
   const lost = `${count(skippedOffsets)} facts of this time or earlier were lost`;
-  const unread = `${count(unreadRecords)} facts lie in Kafka partitions that are not read`;
+  const unread = `${count(unreadRecords)} facts are in Kafka partitions that are not read`;
   return [...(skippedOffsets > 0 ? [lost] : []), ...(unreadRecords > 0 ? [unread] : [])];
 }
 
 function liveText({ realtime, incompleteReason }: Freshness, zone: string, nowMs: number): string {
   if (incompleteReason === 'other-rules')
-    return 'no live part until the next batch run: this view was made by other rules';
-  if (realtime === undefined) return 'no live part: the speed layer does not serve';
+    return 'no live data until the next batch run: this view was made with other rules';
+  if (realtime === undefined) return 'no live data: the speed layer is not ready';
   const { lagMs } = realtime;
-  if (lagMs === undefined) return 'live part of unknown age';
+  if (lagMs === undefined) return 'live data of unknown age';
   return `live to ${clockTime(nowMs - lagMs, zone)} (${span(lagMs)} ago)`;
 }
 

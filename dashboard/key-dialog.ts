@@ -16,7 +16,7 @@ export class KeyDialog {
       'form',
       { novalidate: true },
       h('h2', { id: 'key-title' }, 'This server needs a key'),
-      h('p', {}, 'Give a key that may read. It stays in this tab and is sent to this server only.'),
+      h('p', {}, 'Enter a key with the read scope. It stays in this tab and is sent only to this server.'),
       h('label', { for: 'key' }, 'API key'),
       this.#input,
       this.#error,
@@ -44,7 +44,7 @@ export class KeyDialog {
   /** Asks; says so if a key was sent and refused. */
   ask(): void {
     if (this.#dialog.open) return;
-    setText(this.#error, this.key === undefined ? '' : 'The server does not know this key.');
+    setText(this.#error, this.key === undefined ? '' : 'The server does not accept this key.');
     this.#input.value = '';
     this.#dialog.showModal();
     this.#input.focus();
@@ -57,8 +57,8 @@ export class KeyDialog {
 
   #submit(): void {
     const key = this.#input.value.trim();
-    if (key === '') return setText(this.#error, 'Type a key first.');
-    if (!/^\S{1,512}$/.test(key)) return setText(this.#error, 'A key has no spaces.');
+    if (key === '') return setText(this.#error, 'Enter a key first.');
+    if (!/^\S{1,512}$/.test(key)) return setText(this.#error, 'A key cannot contain spaces.');
     sessionStorage.setItem(storageKey, key);
     this.#dialog.close();
     this.#onKey();

@@ -4,7 +4,7 @@ import { h } from './dom.js';
 import { clockTime, count, share, span } from './format.js';
 
 const purposes: Readonly<Record<string, string>> = {
-  collector: 'takes facts in',
+  collector: 'accepts facts',
   sink: 'log to master dataset',
   batch: 'recomputes all views',
   speed: 'log to realtime view',
@@ -30,7 +30,7 @@ export class LayersPanel {
           'div',
           {},
           h('h2', { id: 'layers-title' }, 'System'),
-          h('p', { class: 'hint' }, 'What each layer last said of itself.'),
+          h('p', { class: 'hint' }, 'What each layer last reported.'),
         ),
       ),
       h(
@@ -195,7 +195,7 @@ function runOf({ run }: Layer['details']): string {
   return `, step ${run.step}${isCounted ? ` ${share(Math.min(1, rows / total))}` : ''}`;
 }
 
-/** A cut's offsets added up; undefined when it is no cut. */
+/** A cut's offsets added up; undefined when it is not a cut. */
 function sumOf(cut: unknown): number | undefined {
   if (typeof cut !== 'object' || cut === null) return undefined;
   const offsets = Object.values(cut).filter((offset): offset is number => typeof offset === 'number');

@@ -76,7 +76,7 @@ class Dashboard {
   #isLoading = true;
   /** Those that are kept, once the server has said so. */
   #dimensions: readonly Dimension[] | undefined;
-  /** While nobody has asked for a range, the page looks for one that has views. */
+  /** While no one has asked for a range, the page looks for one that has views. */
   #choosesRange = !hasRange(location.search);
   /** Where it found them, when not in the last 24 hours. */
   #older: { readonly available: Available; readonly hasRecent: boolean } | undefined;

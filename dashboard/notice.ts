@@ -74,14 +74,14 @@ function messageOf(error: unknown, state: PageState): Message {
   if (error instanceof Unreachable) {
     return {
       title: 'The server cannot be reached',
-      text: 'Figures below are the last ones seen. Trying again; start it with `swa start` if it is down.',
+      text: 'The figures below are the last ones received. Retrying; if the server is down, start it with `swa start`.',
       remedies: [],
     };
   }
   if (error instanceof ApiProblem) return ofProblem(error, state);
   if (error instanceof ShapeError) {
     return {
-      title: 'Page and server do not fit together',
+      title: 'The page and the server have different versions',
       text: `Reload the page: the server was probably updated (${error.message}).`,
       remedies: [],
     };
@@ -119,7 +119,7 @@ function ofProblem(error: ApiProblem, state: PageState): Message {
       return { title: 'The range is empty', text: error.message, remedies: [lastDay] };
     case 'invalid-parameter':
       return {
-        title: 'The server refuses this question',
+        title: 'The server rejected this request',
         text: error.message,
         remedies: [
           ...suggested(error),
@@ -128,8 +128,8 @@ function ofProblem(error: ApiProblem, state: PageState): Message {
       };
     case 'forbidden':
       return {
-        title: 'The key may not read',
-        text: `${error.message}. Forget the key and give another.`,
+        title: 'The key does not have the read scope',
+        text: `${error.message}. Remove the key and enter another one.`,
         remedies: [],
       };
     case 'not-ready':
@@ -139,7 +139,7 @@ function ofProblem(error: ApiProblem, state: PageState): Message {
         title:
           error.status >= 500 || error.status === 429
             ? 'The server is busy'
-            : 'The server refuses this question',
+            : 'The server rejected this request',
         text: `${error.message}. Trying again.`,
         remedies: [],
       };
@@ -157,20 +157,20 @@ function ofEmpty(reason: string, available: Available | undefined, state: PageSt
   switch (reason) {
     case 'unknown-domain':
       return {
-        title: `Nothing is known of ${state.domain ?? 'this domain'}`,
-        text: 'No pageview of it has come in. It will show here as soon as one does.',
-        remedies: [{ text: 'Show a domain that is known', change: { domain: undefined, url: undefined } }],
+        title: `No data for ${state.domain ?? 'this domain'}`,
+        text: 'It has no pageviews yet. They appear here as soon as they arrive.',
+        remedies: [{ text: 'Show a known domain', change: { domain: undefined, url: undefined } }],
       };
     case 'unknown-url':
       return {
-        title: 'Nothing is known of this page',
-        text: `No pageview of ${state.url ?? 'it'} has come in, ever.`,
+        title: 'No data for this page',
+        text: `There has never been a pageview of ${state.url ?? 'it'}.`,
         remedies: [{ text: 'Show all pages', change: { url: undefined } }],
       };
     default:
       return {
         title: 'No pageviews in this range',
-        text: 'There are some at other times.',
+        text: 'There are pageviews at other times.',
         remedies: available === undefined ? [] : [showing(available, state)],
       };
   }
@@ -181,7 +181,7 @@ function ofOlder(available: Available, hasRecent: boolean, state: PageState): Me
   const isPart = shown.from > available.from;
   const what = isPart ? 'the last week there were some' : 'when there were some';
   return {
-    title: hasRecent ? 'New pageviews have come in' : 'No pageviews in the last 24 hours',
+    title: hasRecent ? 'New pageviews have arrived' : 'No pageviews in the last 24 hours',
     text: `${hasRecent ? 'The page still shows older ones' : `The page shows ${what}`}: ${rangeName(customRange(shown, state.zone))}.`,
     remedies: [...(hasRecent ? [lastDay] : []), ...(isPart ? [showing(available, state)] : [])],
   };

@@ -23,7 +23,11 @@ export class PagesTable {
           'div',
           {},
           h('h2', { id: 'pages-title' }, 'Top pages'),
-          h('p', { class: 'hint' }, 'Choose a page to see it alone. Its visitors may be on other pages too.'),
+          h(
+            'p',
+            { class: 'hint' },
+            'Choose a page to see only that page. Its visitors may have seen other pages too.',
+          ),
         ),
       ),
       this.#table.element,

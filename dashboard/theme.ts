@@ -20,7 +20,7 @@ export function toggleTheme(): void {
 
 const listeners: (() => void)[] = [];
 
-/** Called after every change, whoever made it. */
+/** Called after every change. */
 export function onThemeChange(listener: () => void): void {
   listeners.push(listener);
 }

@@ -49,7 +49,7 @@ export function offsetMinutes(zone: string, timeMs: number): number {
 }
 
 /**
- * The time at which the zone's clocks show `local`, RFC 3339 with its offset; undefined when `local` is no date and time.
+ * The time at which the zone's clocks show `local`, RFC 3339 with its offset; undefined when `local` is not a date and time.
  * A local time that occurs twice is the first one; one that is left out is taken with the offset before.
  */
 export function instantOf(local: string, zone: string): string | undefined {

@@ -272,7 +272,7 @@ function textOf(field: string, value: unknown, maxBytes: number, warnings: Warni
   let text = value;
   if (!text.isWellFormed()) {
     text = text.toWellFormed();
-    warnings.push(warning(field, 'held unpaired surrogates, which were replaced by U+FFFD'));
+    warnings.push(warning(field, 'contained unpaired surrogates, which were replaced with U+FFFD'));
   }
   if (isWithin(text, maxBytes)) return text;
   warnings.push(warning(field, `was cut to ${maxBytes} bytes of UTF-8, had ${Buffer.byteLength(text)}`));

@@ -20,33 +20,35 @@ const sharedFields = {
   eventId: z
     .string()
     .nullish()
-    .describe(`Makes what is sent again a repeat: up to ${maxIdBytes} bytes. A placeholder counts as none.`),
+    .describe(
+      `A fact sent again with the same eventId is a repeat and does not count: up to ${maxIdBytes} bytes. A placeholder counts as none.`,
+    ),
 };
 
 export const pageviewSchema = z.looseObject({
   type: z.literal('pageview'),
   visitor: visitorId,
-  url: z.string().describe('An http or https URL; what the rules leave of it has at most 2048 bytes.'),
+  url: z.string().describe('An http or https URL; at most 2048 bytes after the URL rules.'),
   ...sharedFields,
   userAgent: z
     .string()
     .nullish()
-    .describe("Default: the request's, where a browser sent it. Cut at 2048 bytes."),
-  referrer: z.string().nullish().describe('Cut at 2048 bytes.'),
+    .describe('Default: the User-Agent header, if a browser sent the request. Truncated to 2048 bytes.'),
+  referrer: z.string().nullish().describe('Truncated to 2048 bytes.'),
   country: z
     .string()
     .regex(/^[A-Za-z]{2}$/)
     .nullish()
-    .describe('Two letters, kept in upper case.'),
+    .describe('Two letters, stored in upper case.'),
   importId: id.nullish().describe(`Names the import it belongs to: up to ${maxIdBytes} bytes.`),
 });
 
 export const edgeSchema = z.looseObject({
   type: z.enum(['equiv', 'retract']).describe('retract takes back an equiv of the same two ids.'),
   a: visitorId,
-  b: visitorId.describe('The other visitor id of one person.'),
+  b: visitorId.describe('The other visitor id of the same person.'),
   ...sharedFields,
-  source: z.string().nullish().describe(`Where it is known from. Cut at ${maxIdBytes} bytes.`),
+  source: z.string().nullish().describe(`Where the link is known from. Truncated to ${maxIdBytes} bytes.`),
 });
 
 const limit = z.union([z.string(), z.number()]).nullish();

@@ -38,7 +38,7 @@ const percent = '%(?:[^7]|7[^BbDd])';
 const noBrace = `(?:[^{}%]|${percent})`;
 
 /**
- * How an id that is a placeholder ends, before its last wrapping. What begins with wrapping goes on with something else, or
+ * How an id that is a placeholder ends, before its last wrapping. What begins with wrapping continues with something else, or
  * the search would read all that follows again from each place in it.
  */
 const endings = [

@@ -26,7 +26,7 @@ class Label {
     );
   }
 
-  /** Whether it stands at `at`; all of it must lie in the view. */
+  /** Whether it is at `at`; all of it must lie in the view. */
   isAt(view: DataView, at: number): boolean {
     const words = this.#words;
     const last = words.length - 1;
@@ -70,7 +70,7 @@ const importIdHash = hashBytes * hashedFields.indexOf('importId');
 const eventIdHash = hashBytes * hashedFields.indexOf('eventId');
 const visitorHash = hashBytes * hashedFields.indexOf('visitor');
 
-/** Records may lie from here on in the memory of the kernels; before it lies what nobody asks for. */
+/** Records may lie from here on in the memory of the kernels; before it lies what no one asks for. */
 export const recordsFrom = reservedBytes + hashBytes;
 
 export class PlainPageview {

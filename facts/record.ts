@@ -18,7 +18,7 @@ export function topicOf(fact: Fact): Topic {
 /** Changes when `decodeRecord` begins to take or refuse other records; batch views name it. */
 export const recordsVersion = 3;
 
-/** Decoding never throws: what is no fact keeps its bytes and says why. */
+/** Decoding never throws: what is not a fact keeps its bytes and says why. */
 export type Decoded = Fact | { readonly type: 'invalid'; readonly reason: string };
 
 export function encodeRecord(fact: Fact, urls: UrlRules): NewRecord {

@@ -32,7 +32,7 @@ export const dimensions: readonly Dimension[] = [
   {
     name: 'source',
     label: 'Sources',
-    title: 'Where visits come from: utm_source, else the domain that linked, else direct',
+    title: 'Where visits come from: utm_source, else the linking domain, else direct',
     version: sourceVersion,
     choices: [
       { text: 'tags', result: 'source', rule: utmSource },
@@ -51,7 +51,7 @@ export const dimensions: readonly Dimension[] = [
   {
     name: 'campaign',
     label: 'Campaigns',
-    title: 'Campaign that a link named by utm_campaign',
+    title: 'Campaign named by utm_campaign in the link',
     version: campaignVersion,
     choices: [{ text: 'tags', result: 'campaign', rule: utmCampaign }],
   },
@@ -74,7 +74,7 @@ export const dimensions: readonly Dimension[] = [
   {
     name: 'country',
     label: 'Countries',
-    title: 'Country of the visit, as the fact says',
+    title: 'Country of the visit, as given in the fact',
     version: countryVersion,
     choices: [{ text: 'country', result: 'country', rule: countryOf }],
     otherwise: 'unknown',

@@ -17,7 +17,7 @@ export function timeProblem(value: unknown, receivedAt: number): string | undefi
   const time = timeOf(value);
   if (!Number.isFinite(time)) {
     const hint = typeof value === 'string' && /^-?\d+(\.\d+)?$/.test(value) ? ' (a number in quotes?)' : '';
-    return `must be RFC 3339 text of a time that exists, or UTC milliseconds as a number; got ${show(value)}${hint}`;
+    return `must be an existing time in RFC 3339, or UTC milliseconds as a number; got ${show(value)}${hint}`;
   }
   if (time < timeStart) return `is before 1990-01-01T00:00:00Z: ${show(value)}${unitHint(time, receivedAt)}`;
   if (time <= receivedAt + maxClockAheadMs) return undefined;

@@ -36,8 +36,8 @@ const answerSchema = z.object({
   rejected: z.array(z.object({ index: z.number(), reason: z.string() })),
   warnings: z
     .array(z.object({ index: z.number(), field: z.string(), message: z.string() }))
-    .describe(`What was changed about accepted facts: the first ${maxWarnings}, each with the fact's index.`),
-  moreWarnings: z.number().optional().describe('How many warnings are left out, where some are.'),
+    .describe(`What was changed in accepted facts: the first ${maxWarnings}, each with the fact's index.`),
+  moreWarnings: z.number().optional().describe('Number of warnings left out, if any.'),
 });
 
 /** The collector's routes. */

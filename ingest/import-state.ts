@@ -55,7 +55,7 @@ export const importStateSchema = importCountsSchema.extend({
   /** Id of the job. */
   job: z.number(),
   file: z.string(),
-  /** Interrupted: the process ended first, or lost the job's lease; whoever takes the job next does the import again. */
+  /** Interrupted: the process ended first, or lost the job's lease; the next worker that takes the job repeats the import. */
   state: z.enum(['running', 'interrupted', 'done', 'failed']),
   /** Why it failed, was interrupted or waits, what it left, or where its rejected lines are. */
   note: z.string().nullable(),

@@ -37,7 +37,7 @@ export class ImportWorker {
   readonly #options: ImportWorkerOptions;
   readonly #stopping = new AbortController();
   readonly #ended: Promise<void>;
-  /** By job. Not the queue's attempts: an end of the process is no failure of the import. */
+  /** By job. Not the queue's attempts: an end of the process is not a failure of the import. */
   readonly #failures = new Map<number, number>();
 
   constructor(options: ImportWorkerOptions) {

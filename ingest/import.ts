@@ -111,12 +111,12 @@ function linesOf(
 /** For people; undefined where nothing waits. */
 export function whyWaiting({ waiting }: Pick<ImportCounts, 'waiting'>): string | undefined {
   if (waiting === 0) return undefined;
-  return 'the last line has no line end and was not imported: it may still be written. Import the file again later, or pipe it to `swa import ... -` if it is whole';
+  return 'the last line has no line end and was not imported: it may be incomplete. Import the file again later, or pipe it to `swa import ... -` if it is complete';
 }
 
 /**
  * Whether what follows the last line end is a whole line. Taken too early, a line of a log counts twice: once as it was cut,
- * once as it is. JSON shows by itself that it is whole; stdin has ended, and nobody can give the line later.
+ * once as it is. JSON shows by itself that it is whole; stdin has ended, and no one can give the line later.
  */
 function isWhole({ text }: Line, reader: LineReader, path: string): boolean {
   return path === '-' || text === '' || reader.isWhole(text);
@@ -154,7 +154,7 @@ function takeLine(
     return ids.idOf(line.text, result.site);
   };
   const admission = admit(result.value, options.clock(), options.urls, { eventId });
-  if (!admission.ok) return refuse(`the ${admission.field} is refused`, admission.reason);
+  if (!admission.ok) return refuse(`the ${admission.field} is invalid`, admission.reason);
   for (const warning of admission.warnings) warn(warning);
   if (!('timestamp' in result.value)) warn(timeIsMissing);
   const { fact } = admission;

@@ -123,7 +123,7 @@ export class Intake {
       this.#deps.counters.unavailable++;
       throw new HttpProblem(
         'log-unavailable',
-        'none of these facts is acknowledged; send them again with the same eventIds',
+        'none of these facts was acknowledged; send them again with the same eventIds',
         {
           headers: { 'Retry-After': '1' },
           cause: error,

@@ -5,7 +5,7 @@
  * The first of equal lines has the id `line:<hash>`, the n-th `line:<hash>:<n>`. So an id depends on nothing but the line
  * and the lines before it in the file. From that follows: a file that is imported again, from its beginning to wherever it
  * ends by now, has the ids it had; a piece of a file has some of them. Whatever is imported, in however many pieces and
- * tries, a line counts as often as it stands in the one file where it stands most often.
+ * tries, a line counts as often as in the file where it occurs most often.
  *
  * Bounded: a line is remembered for the next 262,143 different lines at least. One that is forgotten counts as the first again:
  * one id for two views, so that a view may be missed, but none is counted twice.

@@ -2,7 +2,7 @@
  * A file as numbered lines of text: plain or gzip (told by its first bytes, not its name), or stdin. Bounded: one chunk and
  * one line in memory. A gzip that ends early is an error after the lines that came before it.
  *
- * NUL bytes belong to no line. A log that is truncated while its writer goes on at its old position (logrotate's
+ * NUL bytes belong to no line. A log that is truncated while its writer continues at its old position (logrotate's
  * `copytruncate`) holds a run of them where the lines before were. They are passed over and counted; what stands before a run
  * on the same line was cut off by it and is refused, what follows is a line of its own.
  */
@@ -112,10 +112,10 @@ async function* chained(first: Buffer, rest: AsyncIterable<Buffer>): AsyncGenera
   yield* rest;
 }
 
-/** What follows the last member is no part of the file when it begins with a zero: archives are padded with zeros. */
+/** What follows the last member is not part of the file when it begins with a zero: archives are padded with zeros. */
 function gunzip(chunks: AsyncIterable<Buffer>): Readable {
   const zlib = createGunzip({ chunkSize: 256 * 1024 });
-  // It ends early when zlib does, or when nobody reads on; a failure of the chunks comes out of zlib as well.
+  // It ends early when zlib does, or when no one reads on; a failure of the chunks comes out of zlib as well.
   pipeline(chunks, zlib).catch(() => undefined);
   return zlib;
 }
@@ -145,7 +145,7 @@ const newline = 0x0a;
 
 /**
  * Cuts bytes into lines at LF, dropping a CR before it and a byte order mark before the first. Bytes and not text are cut:
- * once decoded, what is not UTF-8 cannot be told from a U+FFFD that somebody wrote.
+ * once decoded, what is not UTF-8 cannot be told from a U+FFFD that someone wrote.
  */
 export class LineSplitter {
   #rest: Buffer = Buffer.alloc(0);

@@ -46,7 +46,7 @@ export class RejectFile {
 /** File names have 255 bytes; there is room for the time behind these. */
 const maxNameBytes = 200;
 
-/** Where the rejects of an import go unless somebody says otherwise: a name of its own in the data directory. */
+/** Where the rejects of an import go unless someone says otherwise: a name of its own in the data directory. */
 export function defaultRejectPath(dataDir: string, importedPath: string, clock: Clock): string {
   const stamp = new Date(clock()).toISOString().replace(/[:.]/g, '-');
   const name = importedPath === '-' ? 'stdin' : basename(importedPath);

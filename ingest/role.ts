@@ -49,8 +49,8 @@ export interface AroundCore {
 
 const reportEveryMs = 1_000;
 
-/** What may go wrong while the collector goes on. */
-type Trouble = 'facts are refused' | 'the log is not trimmed' | 'background imports wait';
+/** What may go wrong while the collector continues. */
+type Trouble = 'facts are rejected' | 'the log is not trimmed' | 'background imports are waiting';
 
 /**
  * The collector, before its log is open. Throws what is wrong with the data directory as a whole, and `config.invalid`.

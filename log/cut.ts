@@ -31,7 +31,7 @@ export function reaches(a: Partial<Offsets>, b: Partial<Offsets>): boolean {
   return namesOf(b).every((name) => (a[name] ?? -1) >= (b[name] ?? 0));
 }
 
-/** How far a reader comes now; the rest of the log waits for the end of somebody's transaction. */
+/** How far a reader comes now; the rest of the log waits for the end of someone's transaction. */
 export async function readableEnd(log: Pick<Log, 'latest' | 'readable'>): Promise<Offsets> {
   return (await log.readable?.()) ?? log.latest();
 }

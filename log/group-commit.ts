@@ -39,7 +39,7 @@ export class GroupCommit<P extends Sized> {
   /** Resolves when the item's commit is durable; rejects with `log.unavailable` (retryable) when it is not. */
   add(item: P): Promise<void> {
     if (this.#waitingBytes > this.#options.waitingBytes) {
-      return Promise.reject(this.#unavailable(`${this.#waitingBytes} bytes are waiting already`));
+      return Promise.reject(this.#unavailable(`${this.#waitingBytes} bytes are already waiting`));
     }
     this.#waitingBytes += item.sizeBytes;
     return new Promise((resolve, reject) => {

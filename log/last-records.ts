@@ -1,8 +1,8 @@
 /**
  * The last record of each partition that the master dataset has, as a note in its folder: offset and hash of the record's
- * bytes. A log that can be replaced under its own id (Kafka topics that were deleted and made again) is told by it: every
- * role compares the note with the log when it opens it. A note that is lost or damaged is no note: the next commit of the
- * sink writes it anew.
+ * bytes. A log that can be replaced under its own id (Kafka topics that were deleted and recreated) is told by it: every
+ * role compares the note with the log when it opens it. A note that is lost or damaged is not a note: the next commit of the
+ * sink writes it again.
  */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';

@@ -120,7 +120,7 @@ export interface Log {
   /** This process's share of the partitions, where several work on one log. To be left before the log is closed. */
   share(options: ShareOptions): Promise<Share>;
   /**
-   * Next offset after the last record that a reader gets now: less than `latest` while somebody's transaction is open.
+   * Next offset after the last record that a reader gets now: less than `latest` while someone's transaction is open.
    * Absent where it is always `latest`; see `readableEnd`.
    */
   readable?(): Promise<Offsets>;
@@ -129,7 +129,7 @@ export interface Log {
    * Absent where there can be none.
    */
   unreadRecords?(): number;
-  /** What an operator should know of it; absent where a log is nobody's but ours. */
+  /** What an operator should know of it; absent for a log that only swa writes. */
   health?(): Promise<LogHealth>;
   /**
    * The consumer that stores facts for good has stored these, and everything before them: what a log that others can replace

@@ -63,7 +63,7 @@ export function logLockPath(dataDir: string): string {
 }
 
 /**
- * Throws `log.missing` where there was a log: one that was made again would acknowledge facts at offsets that the master dataset has
+ * Throws `log.missing` where there was a log: one that was rebuilt would acknowledge facts at offsets that the master dataset has
  * already, and never stores again.
  */
 export function refuseSecondLog(dataDir: string): void {
@@ -77,7 +77,7 @@ export function refuseSecondLog(dataDir: string): void {
 }
 
 const lostLogHint =
-  'restore log/ from a copy, or stop the system and run `swa recover` to see how to continue behind what the master dataset has';
+  'restore log/ from a backup, or stop the system and run `swa recover` to see how to continue after the end of the master dataset';
 
 /** Refuses to append to a log that is another one than the master dataset's, or ends before what that has already. */
 function requireSuccession(dataDir: string, id: LogId, next: Offsets): void {

@@ -53,7 +53,7 @@ export function withWindow(
   return { logId: cut.logId, next: Object.fromEntries(next) };
 }
 
-/** Leaves the note: nothing below the cut is needed by anybody. */
+/** Leaves the note: nothing below the cut is needed by anyone. */
 export function requestTrim(dataDir: string, below: Cut): void {
   replaceFile(notePath(dataDir), JSON.stringify(below));
 }
@@ -94,10 +94,10 @@ export class Trimmer {
 /** A note that cannot be carried out. */
 export function auditTrimNote(dataDir: string, report: Findings): void {
   const path = notePath(dataDir);
-  const wayOn = 'delete it: the next batch run writes it anew';
+  const wayOn = 'delete it: the next batch run writes it again';
   const text = report.attempt(path, wayOn, () => readIfThere(path));
   if (text !== undefined && validJson(noteSchema, text) === undefined)
-    report.add(`${path} is damaged: what the log may drop is not known, so it drops nothing`, wayOn);
+    report.add(`${path} is damaged: the log cannot tell what it may delete, so it deletes nothing`, wayOn);
 }
 
 function notePath(dataDir: string): string {

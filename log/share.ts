@@ -1,4 +1,4 @@
-/** How a log's partitions are shared out: by numbers from the configuration, or dealt anew whenever members come and go. */
+/** How a log's partitions are shared out: by numbers from the configuration, or dealt again whenever members come and go. */
 import type { PartitionName, Share, ShareOptions } from './log.js';
 
 /** Every so many partitions, counted from the member's own number. */
@@ -12,7 +12,7 @@ export function fixedShare(
 
 /**
  * Deals all partitions out: every one to exactly one member, to no member more than one more than to another, and as
- * many as that allows to whoever had them. Depends on nothing but what it is given, not even on the order of members.
+ * many as that allows to their previous owner. Depends only on its arguments, not even on the order of members.
  * @param had what each member says it had; what several say they had goes to one of them
  */
 export function assignPartitions(

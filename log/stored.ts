@@ -1,7 +1,7 @@
 /**
  * What the master dataset holds of the log, as far as the log's own side must know: it lies above this room, so its files are
  * looked at here only by their names and by what the newest manifests list. From that the log's writer tells that it is
- * about to go on in the place of another log, and the trimmer that facts have a second copy before the first one goes.
+ * about to continue in the place of another log, and the trimmer that facts have a second copy before the first one goes.
  */
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -64,7 +64,7 @@ export function traceOfLog(dataDir: string): string | undefined {
   return marks.find((path) => existsSync(path));
 }
 
-/** How far the data files of a partition reach by their names, whoever names them: a log that ends before has lost facts. */
+/** How far the data files of a partition reach by their names, in any manifest or none: a log that ends before has lost facts. */
 export function storedEnd(dataDir: string, name: PartitionName): Offset {
   const ends = namesIn(partitionDir(dataDir, name)).map((file) => dataFileRange(file)?.toOffset ?? 0);
   return offset(Math.max(0, ...ends));
@@ -100,7 +100,7 @@ export function provenEnd(dataDir: string, name: PartitionName): Offset {
   }
   for (const file of manifest.files) {
     const size = statSync(join(partitionDir(dataDir, name), file.name), { throwIfNoEntry: false })?.size;
-    if (size !== file.sizeBytes) throw wrong(`names ${file.name}, which is not there in its size`);
+    if (size !== file.sizeBytes) throw wrong(`names ${file.name}, which is missing or has another size`);
   }
   return offset(end);
 }

@@ -66,7 +66,7 @@ function reportOthers(dir: string, isExpected: (name: string) => boolean, report
   for (const name of namesIn(dir)) {
     if (isExpected(name)) continue;
     if (name.endsWith(tempSuffix))
-      report.leftover(join(dir, name), 'nothing: it is never read, and the sink removes it');
+      report.leftover(join(dir, name), 'nothing: this file is never read, and the sink removes it');
     else report.add(`${join(dir, name)} does not belong to the master dataset`, moveOut);
   }
 }
@@ -106,7 +106,7 @@ async function auditUnnamed(
   const cut = endOf(head);
   if (range.toOffset > cut && range.fromOffset !== cut) {
     report.add(
-      `${path} reaches behind offset ${cut}, where the newest manifest (${head.number}) ends: manifests are missing`,
+      `${path} reaches beyond offset ${cut}, where the newest manifest (${head.number}) ends: manifests are missing`,
       recoverHint,
     );
     return;
@@ -121,7 +121,7 @@ async function auditUnnamed(
   if (isWhole && range.fromOffset === cut && range.toOffset > cut)
     report.leftover(`${path} was not committed`, 'nothing: the sink stores its records again from the log');
   else if (isWhole && joins(head, range))
-    report.leftover(`${path} was about to replace smaller files`, 'nothing: the sink removes it');
+    report.leftover(`${path} was to replace smaller files`, 'nothing: the sink removes it');
   else if (isWhole && wasNamed())
     report.leftover(`${path} has been replaced by larger files`, 'nothing: the sink removes it');
   else report.add(`${path} is not named by any manifest`, `${moveOut}: its offsets are in other files`);
@@ -137,7 +137,7 @@ function joins(
   return from >= 0 && to > from;
 }
 
-/** The last ones are kept, and nobody but `swa recover` puts one of them aside. */
+/** The last ones are kept, and no one but `swa recover` puts one of them aside. */
 function reportMissingManifests(dataDir: string, name: PartitionName, report: Findings): void {
   const numbers = new Set(manifestNumbers(dataDir, name));
   const newest = Math.max(0, ...numbers);
@@ -146,7 +146,7 @@ function reportMissingManifests(dataDir: string, name: PartitionName, report: Fi
     if (numbers.has(number) || wasPutAside(dataDir, name, path)) continue;
     report.add(
       `${path} is missing`,
-      'restore it from a copy if there is one; no fact depends on it, since the newest manifest names every file',
+      'restore it from a backup if there is one; no fact depends on it, because the newest manifest names every file',
     );
   }
 }

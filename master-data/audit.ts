@@ -39,7 +39,7 @@ export interface MasterAudit {
     readonly files: number;
     readonly sizeBytes: number;
     readonly rows: number;
-    /** Rows that hold a record which is no fact. */
+    /** Rows that hold a record which is not a fact. */
     readonly invalidRows: number;
     /** Offsets below the cut without a row, which the log does not have either, as far as it was seen. */
     readonly holes: number;
@@ -154,7 +154,7 @@ function readRootOrReport(dataDir: string, audit: Audit): Sealed<Root> | undefin
 
 /** One of two manifests is not what it was; which one is not known. */
 const chainWayOn =
-  'restore it and the one before it from a copy; facts are read by the newest manifest alone, so an older one that was changed loses nothing';
+  'restore it and the one before it from a backup; only the newest manifest is used to read facts, so no fact is lost';
 
 function checkChain(dataDir: string, root: Sealed<Root>, name: PartitionName, audit: Audit): void {
   audit.count('partitions');
@@ -179,7 +179,7 @@ function checkChain(dataDir: string, root: Sealed<Root>, name: PartitionName, au
     }
     if (cut < before.cut) {
       audit.problem(
-        `${manifestPath(dataDir, name, number)} goes back from offset ${before.cut} to ${cut}`,
+        `${manifestPath(dataDir, name, number)} ends at offset ${cut}, before its predecessor's ${before.cut}`,
         chainWayOn,
       );
     }
@@ -207,13 +207,13 @@ async function checkFile(
   audit.count('rows', rows);
   audit.count('invalidRows', invalid);
   const wrong = (what: string): void => audit.problem(`${file.path} ${what}`);
-  if (rows !== file.rows) wrong(`has ${rows} rows, its manifest says ${file.rows}`);
+  if (rows !== file.rows) wrong(`has ${rows} rows, but its manifest says ${file.rows}`);
   if (present !== rows) wrong(`has ${rows - present} rows without an offset`);
   if (distinct !== present) wrong(`repeats ${present - distinct} offsets`);
   if (first < file.fromOffset || last >= file.toOffset) {
-    wrong(`holds offsets ${first} to ${last}, outside of [${file.fromOffset}, ${file.toOffset})`);
+    wrong(`holds offsets ${first} to ${last}, outside [${file.fromOffset}, ${file.toOffset})`);
   }
-  if (empty > 0) wrong(`has ${empty} rows that are neither a fact nor set aside`);
+  if (empty > 0) wrong(`has ${empty} rows that hold neither a fact nor a reason why not`);
   const holes = file.toOffset - file.fromOffset - distinct;
   if (holes > 0) await checkHoles(file, holes, connection, log, audit);
 }
@@ -241,7 +241,9 @@ async function checkHoles(
   countUnseen(seenTo, file.toOffset);
   const missing = offsets.filter((at) => !stored.has(at));
   if (missing.length > 0) {
-    audit.problem(`${file.path} lacks ${missing.length} offsets that the log has, the first ${missing[0]}`);
+    audit.problem(
+      `${missing.length} offsets of the log are missing in ${file.path}, the first is ${missing[0]}`,
+    );
   }
 }
 

@@ -74,7 +74,7 @@ export async function commitFile(
   }
 }
 
-/** Makes the file durable under its final name, named by nobody yet. */
+/** Makes the file durable under its final name, named by no one yet. */
 async function sealFile(store: MasterStore, file: NewDataFile): Promise<ManifestFile> {
   const { partition, temp, fromOffset, toOffset } = file;
   const step = (name: CommitStep): void => store.onStep(name, partition);
@@ -108,7 +108,7 @@ async function linkData(temp: string, path: string, sha256: string): Promise<voi
     linkSync(temp, path);
   } catch (error) {
     if (systemCode(error) !== 'EEXIST') throw error;
-    // The name holds the content's hash: somebody wrote the very same file before. Any other content is damage.
+    // The name holds the content's hash: someone wrote the very same file before. Any other content is damage.
     if ((await digestFile(path)).sha256 !== sha256) {
       throw new SwaError('master.corrupt', `${path} already exists and is damaged`, { cause: error });
     }

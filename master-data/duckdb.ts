@@ -1,6 +1,6 @@
 /**
  * DuckDB behind bars: no network, no extensions, no files outside the directories it was opened for, bounded memory, and
- * nobody can lift that again in SQL. The master dataset and the batch layer open it here.
+ * no one can lift that again in SQL. The master dataset and the batch layer open it here.
  */
 import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';

@@ -18,13 +18,13 @@ export interface WaitOptions {
   readonly signal?: AbortSignal;
   /** How long the master dataset may stand still before the wait is given up. */
   readonly timeoutMs: number;
-  /** Says whether there is anybody to wait for; without it there always is. */
+  /** Whether there is a sink to wait for; default: always. */
   readonly isServed?: () => boolean;
 }
 
 /**
  * Asks the sink to commit and waits until the master dataset has reached `atLeast` on each partition named. Undefined
- * when nobody is left to wait for. Throws `log.unavailable` (retryable) when the dataset stands still for too long.
+ * when no one is left to wait for. Throws `log.unavailable` (retryable) when the dataset stands still for too long.
  */
 export async function waitForMaster(
   dataDir: string,
@@ -69,7 +69,7 @@ export class FlushRequests {
     this.#path = flushRequestPath(dataDir);
   }
 
-  /** What somebody last asked for; empty when nobody ever did. */
+  /** What someone last asked for; empty when no one ever did. */
   wanted(): Partial<Offsets> {
     try {
       const { mtimeMs, size } = statSync(this.#path);

@@ -4,7 +4,7 @@
  *   master/root.json                                        log id and partitions, made once
  *   master/<topic>/p<n>/manifests/<number>.json             that partition's chain, from number 1
  *   master/<topic>/p<n>/<from>-<to>-<hash>.parquet          facts of [from, to); hash is of the bytes
- *   master/<topic>/p<n>/<anything>.tmp                      unfinished; of nobody once its writer is dead
+ *   master/<topic>/p<n>/<anything>.tmp                      unfinished; of no one once its writer is dead
  *   master/pins/                                            who reads which manifests right now
  *   master/flush.json                                       "commit what the log holds up to here, now"
  *   master/last-records.json                                what the log is recognised by: log/last-records.ts

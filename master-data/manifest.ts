@@ -5,7 +5,7 @@
  * order, and names the hash of its predecessor (the first one that of `root.json`). The files reach from offset 0 to the
  * partition's cut, but for the gaps that it lists: offsets whose records were lost before they were stored (recover.ts). It is put under its number by link(2), which only one writer can win: the durable link is the
  * commit. A chain begins with a manifest without files, so a data file beside no manifest at all shows that manifests were
- * lost. Only the newest `keptManifests` and those that somebody pins are kept.
+ * lost. Only the newest `keptManifests` and those that someone pins are kept.
  */
 import { z } from 'zod';
 import { SwaError, systemCode } from '../lib/errors/errors.js';
@@ -159,7 +159,7 @@ export function readManifest(
   const wrong = (what: string): SwaError =>
     new SwaError('master.corrupt', `${path} ${what}`, { hint: recoverHint });
   if (body.number !== number || body.partition !== name) throw wrong('does not match its file name');
-  if (body.logId !== root.body.logId) throw wrong(`is of log ${body.logId}, not ${root.body.logId}`);
+  if (body.logId !== root.body.logId) throw wrong(`belongs to log ${body.logId}, not to ${root.body.logId}`);
   let next = 0;
   for (const range of [...body.files, ...body.gaps].toSorted((a, b) => a.fromOffset - b.fromOffset)) {
     if (range.fromOffset !== next || range.toOffset <= next)
@@ -201,7 +201,7 @@ function refuseFiles(dataDir: string, name: PartitionName): void {
   );
 }
 
-/** Names of the data files of a partition, whoever names them, by offset. */
+/** Names of all data files of a partition, in a manifest or not, by offset. */
 export function dataFiles(dataDir: string, name: PartitionName): string[] {
   return namesIn(partitionDir(dataDir, name))
     .filter((file) => dataFileRange(file) !== undefined)

@@ -1,4 +1,4 @@
-/** Parquet files by DuckDB: made from a spool or from smaller files, and read back before anybody trusts them. */
+/** Parquet files by DuckDB: made from a spool or from smaller files, and read back before anyone trusts them. */
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { SwaError, messageOf } from '../lib/errors/errors.js';
 import type { Topic } from '../log/log.js';

@@ -46,7 +46,7 @@ export function pinSnapshot(dataDir: string, what: string): PinnedSnapshot {
 }
 
 /**
- * The same for whoever only looks: pinned where a sink is at work, since without one nothing removes files, so that a directory at
+ * The same for read-only callers: pinned where a sink is running, since without one nothing removes files, so that a directory at
  * rest, or one that cannot be written, stays as it is. A sink that starts meanwhile may remove files: look again.
  */
 export function snapshotToLookAt(dataDir: string, what: string): PinnedSnapshot {

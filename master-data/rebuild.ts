@@ -1,5 +1,5 @@
 /**
- * Manifests made again from the data files themselves: a sealed file's name holds its offsets and the begin of its hash, so
+ * Manifests rebuilt from the data files themselves: a sealed file's name holds its offsets and the begin of its hash, so
  * that whether it is whole needs no manifest. For each partition the files are chosen that reach furthest from offset 0
  * without a hole; what is damaged or does not belong is put aside.
  */
@@ -62,7 +62,7 @@ export function planRoot(
   return [
     {
       finding,
-      action: `make it again: log ${content.logId}, ${content.partitions.join(', ')}`,
+      action: `create it again: log ${content.logId}, ${content.partitions.join(', ')}`,
       run: () => {
         moveAside(rootPath(dataDir), join(asideDir, 'master'));
         createFile(rootPath(dataDir), seal({ version: 1, ...content }).text);
@@ -152,19 +152,21 @@ export async function planPartition(
     const reason = lost
       ? `${manifestsDir(dataDir, name)} holds no manifest that can be read`
       : missing.length > 0
-        ? `${dir} lacks ${nameSome(missing)}, or they are damaged`
+        ? `files in ${dir} are missing or damaged: ${nameSome(missing)}`
         : !isHead
           ? `manifest ${damaged.at(-1)} of ${name} is damaged`
-          : `${dir} holds whole files behind offset ${endOf(head)}, where its newest manifest ends`;
+          : `${dir} holds intact files after offset ${endOf(head)}, where its newest manifest ends`;
     const holes = chosen.holes.map(({ from, to }) => `${from} to ${to - 1}`);
     steps.push({
       finding: reason,
-      action: `make a manifest from ${chosen.files.length} whole files: offsets 0 to ${chosen.end}`,
+      action: `write a manifest for the ${chosen.files.length} intact files: offsets 0 to ${chosen.end}`,
       ...(holes.length === 0
         ? {}
-        : { loses: `offsets ${holes.join(', ')} of ${name}, which no whole file holds and the log has not` }),
+        : {
+            loses: `offsets ${holes.join(', ')} of ${name}, which are in no intact file and not in the log`,
+          }),
       run: async () => {
-        const reasonOfGap = 'no whole file held these records, and the log had dropped them';
+        const reasonOfGap = 'no intact file held these records, and the log had deleted them';
         const newGaps = chosen.holes.map(({ from, to }) => ({
           fromOffset: offset(from),
           toOffset: offset(to),
@@ -183,7 +185,7 @@ export async function planPartition(
   if (damaged.length > 0)
     steps.push({
       finding: `${damaged.length} manifests of ${name} are damaged: ${damaged.slice(0, 5).join(', ')}`,
-      action: `put them aside into ${partitionAside}/manifests`,
+      action: `move them to ${partitionAside}/manifests`,
       run: () => {
         for (const number of damaged)
           moveAside(manifestPath(dataDir, name, number), join(partitionAside, 'manifests'));
@@ -192,8 +194,8 @@ export async function planPartition(
   const ahead = readable.filter(({ body }) => endOf(body) > chosen.end).map(({ body }) => body.number);
   if (ahead.length > 0)
     steps.push({
-      finding: `${ahead.length} manifests of ${name} reach behind offset ${chosen.end}, where the whole files end; the log has what follows`,
-      action: `put them aside into ${partitionAside}/manifests; the sink stores it again`,
+      finding: `${ahead.length} manifests of ${name} reach beyond offset ${chosen.end}, where the intact files end; the log still has the rest`,
+      action: `move them to ${partitionAside}/manifests; the sink stores these records again`,
       run: () => {
         for (const number of ahead)
           moveAside(manifestPath(dataDir, name, number), join(partitionAside, 'manifests'));
@@ -202,8 +204,8 @@ export async function planPartition(
   const away = [...broken, ...stranded];
   if (away.length > 0)
     steps.push({
-      finding: `${dir} holds ${nameSome(away)}, which ${broken.length > 0 ? 'are damaged or ' : ''}do not join the files before them`,
-      action: `put them aside into ${partitionAside}`,
+      finding: `${dir} holds ${nameSome(away)}, which ${broken.length > 0 ? 'are damaged or ' : ''}do not follow the files before them`,
+      action: `move them to ${partitionAside}`,
       run: () => {
         for (const file of away) moveAside(join(dir, file), partitionAside);
       },

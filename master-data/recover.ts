@@ -1,7 +1,7 @@
 /**
  * The ways over a loss. Where the log has dropped records (retention, or an operator) that the master dataset never got, whoever accepts it
  * has the lost offsets written into the manifests as gaps, and the sink continues behind them. Where the embedded log is
- * damaged or gone, what can still be read of it is stored first, what cannot becomes a gap, and a new log goes on behind
+ * damaged or gone, what can still be read of it is stored first, what cannot becomes a gap, and a new log continues behind
  * it: under the same id, from the master dataset's cut on, so that no offset comes twice.
  *
  * Nothing of this happens by itself, since a loss must not pass in silence.
@@ -29,8 +29,8 @@ export interface SkippedGap {
 }
 
 /**
- * Accepts the loss of what lies between the master dataset's cut and the begin of the log; none where they touch. Throws
- * `data-dir.in-use` while a sink is at work, `log.mismatch` for another log, `master.corrupt`.
+ * Accepts the loss of what lies between the master dataset's cut and the start of the log; none where they touch. Throws
+ * `data-dir.in-use` while a sink is running, `log.mismatch` for another log, `master.corrupt`.
  */
 export async function skipGaps(
   { config, clock }: { readonly config: Config; readonly clock: Clock },
@@ -59,7 +59,7 @@ async function recordGaps(
   return heads.flatMap(([partition, head]) => {
     const [fromOffset, toOffset] = [endOf(head), offsetAt(earliest, partition)];
     if (fromOffset >= toOffset) return [];
-    const reason = 'the log had dropped these records before they were stored';
+    const reason = 'the log had deleted these records before they were stored';
     const gap = { fromOffset, toOffset, acceptedAt: now, reason };
     const { number } = commitManifest(dataDir, root, partition, head, { gaps: [...head.gaps, gap] });
     return [{ partition, fromOffset, toOffset, manifest: number }];
@@ -81,8 +81,8 @@ export async function planGap(
   if (missing.length === 0) return [];
   return [
     {
-      finding: 'the log begins behind the end of the master dataset',
-      action: 'record the gap in the manifests and go on behind it',
+      finding: 'the log begins after the end of the master dataset',
+      action: 'record the gap in the manifests and continue after it',
       loses: missing.join(', '),
       run: async () => void (await recordGaps({ dataDir, now }, log)),
     },
@@ -122,12 +122,14 @@ export function planLog(
     ),
   );
   if (!state.isEndKnown)
-    lost.push('whatever else was acknowledged after that and not stored yet (no watermark says how much)');
+    lost.push(
+      'all other acknowledged records that were not stored yet (their number is unknown without a watermark)',
+    );
   return [
     {
       finding: nameAll(findings),
       action:
-        'store what can be read and is not stored yet, put the old segments aside, and begin a new log behind them: ' +
+        'store the readable records that are not stored yet, move the old segments aside, and begin a new log after them: ' +
         [...base].map(([name, next]) => `${name}=${next}`).join(' '),
       ...(lost.length === 0 ? {} : { loses: lost.join(', ') }),
       run: async () => {

@@ -72,7 +72,7 @@ async function lockAfterCatchUp(
   status: StatusReporter,
   signal: AbortSignal,
 ): Promise<OwnerLock | undefined> {
-  logger.info('the sink waits: a batch run is bringing the master dataset up to the log');
+  logger.info('the sink is waiting: a batch run is writing the latest facts to the master dataset');
   while (!signal.aborted) {
     const lock = lockUnlessCatchUp(config.dataDir);
     if (lock !== undefined) return lock;
@@ -82,7 +82,7 @@ async function lockAfterCatchUp(
   return undefined;
 }
 
-/** Commits what the log holds now and returns the cut reached. Throws `data-dir.in-use` while somebody else does. */
+/** Commits what the log holds now and returns the cut reached. Throws `data-dir.in-use` while another process does. */
 export async function drainLogToMaster(
   context: Pick<RoleContext, 'config' | 'clock'>,
   options: { readonly log?: Log; readonly signal?: AbortSignal } = {},

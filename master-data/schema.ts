@@ -4,7 +4,7 @@
  * - `"offset"`, `received_at`, `timestamp`: BIGINT; times are UTC milliseconds, so that an hour is a division and no
  *   reader has to agree on a time zone.
  * - Facts are as received: URLs not normalised, repeats of an `event_id` kept, bots kept.
- * - A record that is no fact (a foreign producer wrote it) is kept too: `invalid_reason` and its bytes in `raw`, all else
+ * - A record that is not a fact (a foreign producer wrote it) is kept too: `invalid_reason` and its bytes in `raw`, all else
  *   null. So every offset of the log is in exactly one row of exactly one file.
  * - Columns are only ever added, at the end of the facts' own. A file written before a column lacks it, and `sqlFacts`
  *   reads it as null: read the columns of facts through it alone.

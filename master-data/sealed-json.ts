@@ -6,7 +6,7 @@ import { unsealLine, type Sealed } from '../lib/files/sealed.js';
 
 /** The way on from what is missing or damaged in the master dataset: part of every error that names it. */
 export const recoverHint =
-  'restore the file from a copy, or stop the sink and run `swa recover` to see what can be made again';
+  'restore the file from a backup, or stop the sink and run `swa recover` to see what can be recreated';
 
 /** Reads and checks such a file. Throws `master.corrupt`; a missing file throws Node's ENOENT. */
 export function readSealed<T>(path: string, schema: z.ZodType<T>): Sealed<T> {

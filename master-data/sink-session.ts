@@ -36,7 +36,7 @@ export interface SinkOptions {
   readonly log: SourceLog;
   readonly maxRows: number;
   readonly intervalMs: number;
-  /** Milliseconds that only go on, whatever is done to the wall clock; `performance.now` unless a test says otherwise. */
+  /** Monotonic milliseconds, unaffected by changes of the wall clock; `performance.now` except in tests. */
   readonly elapsedMs?: () => number;
   readonly limits?: CompactionLimits;
   /** Hears of the master's new cut after each round of commits. */
@@ -165,7 +165,7 @@ export class SinkSession {
    */
   async run(options: RunOptions): Promise<void> {
     const { signal } = options;
-    const end = (): void => this.#compacting.abort(); // whoever stops us does not want to wait for that
+    const end = (): void => this.#compacting.abort(); // a stop does not wait for a compaction
     if (signal.aborted) end();
     signal.addEventListener('abort', end);
     try {

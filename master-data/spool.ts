@@ -4,7 +4,7 @@
  * three times as long as the parse).
  *
  * Records must mean to DuckDB's JSON parser exactly what they mean to `decodeRecord`. A record that looks like what
- * our own encoder writes, without escapes, passes as it is; any other is decoded and written anew, field by field.
+ * our own encoder writes, without escapes, passes as it is; any other is decoded and written again, field by field.
  */
 import { closeSync, openSync } from 'node:fs';
 import { removeScratch } from '../lib/files/removal.js';

@@ -3,7 +3,7 @@
  * manifests; everything else in a partition's directory was replaced by compaction, or is left of a crash.
  *
  * Facts go last: a data file is removed only when files of the newest manifest reach over its offsets and are found whole,
- * so never at a start, when what a crash left is not stored anew yet. Only the holder of the sink's lock sweeps; and it commits
+ * so never at a start, when what a crash left is not stored again yet. Only the holder of the sink's lock sweeps; and it commits
  * a manifest before it removes a file that it has not replaced itself, so that a writer the lock did not see, about to name
  * that file, comes too late.
  */

@@ -23,15 +23,20 @@ export const freshnessSchema = z.object({
       lastReceivedAt: instantSchema.nullable(),
       deadLetters: z.number(),
       lagRecords: z.number().nullable(),
-      lagMs: z.number().nullable().describe('Every fact durable this long ago is in the answer.'),
+      lagMs: z
+        .number()
+        .nullable()
+        .describe('Every fact that became durable at least this long ago is in the answer.'),
     })
     .nullable()
     .describe(
-      'null where the answer is the batch view alone: always that of the bounce rate, others while the speed layer does not serve, or the batch view was made by other rules.',
+      'null where the answer is the batch view alone: always for the bounce rate, for others while the speed layer is not ready or the batch view was made with other rules.',
     ),
   complete: z
     .boolean()
-    .describe(`Every fact durable ${completeWithinMs} ms ago is in the answer, counted by the rules of now.`),
+    .describe(
+      `Every fact that became durable at least ${completeWithinMs} ms ago is in the answer, counted with the current rules.`,
+    ),
   skippedOffsets: z
     .number()
     .describe(
@@ -47,7 +52,7 @@ export const freshnessSchema = z.object({
     .enum(incompleteReasons)
     .nullable()
     .describe(
-      'other-rules: the batch view was made by other rules than new facts are counted by (an upgrade, SWA_URL_QUERY_ALLOW, SWA_BOTS, SWA_DIMENSIONS), so it answers alone until the run that makes a new one has ended. behind: facts are missing, or how many is not known. unread-partitions: `unreadRecords` are not counted. lost-facts: `skippedOffsets` are not counted. The first that holds is named; null when complete.',
+      'other-rules: the batch view was made with other rules than new facts are counted with (an upgrade, SWA_URL_QUERY_ALLOW, SWA_BOTS, SWA_DIMENSIONS), so answers use it alone until the next run has published a new view. behind: facts are missing, or how many is not known. unread-partitions: `unreadRecords` are not counted. lost-facts: `skippedOffsets` are not counted. The first that holds is named; null when complete.',
     ),
 });
 
@@ -75,7 +80,7 @@ const uniquesAccuracySchema = z.object({
   exact: z
     .boolean()
     .describe(
-      'The number is the count itself, but for odds below 1 in 10,000: no more than 201 people, and no edge after the batch cut can change it.',
+      'The number is exact, with odds of an error below 1 in 10,000: no more than 201 people, and no edge after the batch cut can change it.',
     ),
   rewritten: z
     .number()
@@ -183,7 +188,7 @@ const layerSchema = z.looseObject({
     .nullable(),
   details: z
     .record(z.string(), z.unknown())
-    .describe('What the layer says of itself; each says something else.'),
+    .describe('Details from the layer; they differ from layer to layer.'),
 });
 
 export const bodies = {

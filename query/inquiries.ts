@@ -144,7 +144,12 @@ export const inquiries: readonly Inquiry[] = [
     path: '/v1/pages',
     operationId: 'pages',
     summary: 'The busiest pages of a domain in a range, by pageviews',
-    query: { domain, ...rangeShape, ...zoneShape, limit: whole(20, 1_000, 'Most pages listed.') },
+    query: {
+      domain,
+      ...rangeShape,
+      ...zoneShape,
+      limit: whole(20, 1_000, 'Maximum number of pages listed.'),
+    },
     body: bodies.pages,
     answer: (engine, input) => {
       const time = timeRange(input, engine.zones);
@@ -164,7 +169,7 @@ export const inquiries: readonly Inquiry[] = [
       by: dimension,
       ...rangeShape,
       ...zoneShape,
-      limit: whole(20, 1_000, 'Most values listed.'),
+      limit: whole(20, 1_000, 'Maximum number of values listed.'),
     },
     body: bodies.breakdown,
     answer: (engine, input) => {
@@ -184,7 +189,7 @@ export const inquiries: readonly Inquiry[] = [
     summary: 'The domains that have been seen, in alphabetical order',
     query: {
       contains: z.string().max(256).optional().describe('Only domains that contain this text.'),
-      limit: whole(100, 1_000, 'Most domains listed.'),
+      limit: whole(100, 1_000, 'Maximum number of domains listed.'),
     },
     body: bodies.domains,
     answer: (engine, input) => {
@@ -220,7 +225,7 @@ export async function ask(engine: Engine, name: string, input: AskInput): Promis
   if (found === undefined) {
     throw new HttpProblem(
       'not-found',
-      `'${name}' i.name).join(', ')} can => is not a question; use one of ${inquiries.map((i) => i.name).join(', ')} => i.name).join(', ')} can`,
+      `'${name}' is not a question; use one of ${inquiries.map((i) => i.name).join(', ')}`,
     );
   }
   const known = Object.keys(found.input.shape);

@@ -16,7 +16,7 @@ import { intervals, type Interval, type Period, type Zones } from './engine/zone
 export const maxUrls = 50;
 /** Most entries of a series, by interval: a year of hours, eleven years of days. */
 export const maxPeriods = 8_784;
-/** Most entries times URLs, since each entry reads every page anew: six pages by the hour for a year, some seconds. */
+/** Most entries times URLs, since each entry reads every page again: six pages by the hour for a year, some seconds. */
 export const maxPeriodsOfUrls = 6 * maxPeriods;
 /** Longest range that is cut into intervals of a zone: its clock changes have to be looked for, year by year. */
 const maxZonedYears = 100;
@@ -31,7 +31,9 @@ export const subjectShape = {
     .array(text)
     .max(maxUrls)
     .optional()
-    .describe(`Page URL, in any spelling the URL rules make equal. Up to ${maxUrls} times: their union.`),
+    .describe(
+      `Page URL, in any spelling the URL rules make equal. May be given up to ${maxUrls} times for their union.`,
+    ),
   domain: text.optional().describe('Registrable domain, instead of url.'),
 };
 
@@ -46,7 +48,7 @@ export const zoneShape = {
   tz: text
     .optional()
     .describe(
-      `IANA time zone for dates and for day, week and month intervals. Default UTC. With an interval, another one takes ranges of up to ${maxZonedYears} years.`,
+      `IANA time zone for dates and for day, week and month intervals. Default UTC. With an interval, other zones allow ranges of up to ${maxZonedYears} years.`,
     ),
 };
 
@@ -60,7 +62,7 @@ export const seriesShape = {
     .describe(
       `Cuts the range into a series, each entry its own answer. Up to ${maxPeriods} entries; with several URLs, up to ${maxPeriodsOfUrls} entries times URLs.`,
     ),
-  explain: z.enum(['0', '1']).optional().describe('1 adds the buckets that were read.'),
+  explain: z.enum(['0', '1']).optional().describe('1 adds the buckets that were read to the answer.'),
 };
 
 export type SeriesInput = z.output<z.ZodObject<typeof seriesShape>>;
@@ -214,7 +216,7 @@ function parseZone(name: string, zones: Zones): string {
   );
 }
 
-// A `+` that nobody escaped arrives as a space.
+// A `+` that no one escaped arrives as a space.
 const dateTime = /^(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d)(:\d\d(?:\.\d{1,9})?)?(?:([Zz])|([+ -])(\d\d:\d\d))$/;
 
 /** UTC hours since 1970, whole or not. */
@@ -233,7 +235,7 @@ function parseDateHour(raw: string, zone: string, zones: Zones): number {
     const day = parseRfc3339(`${raw}T00:00:00Z`) / (24 * hourMs);
     if (!(day >= 0 && day <= 2_932_896)) return Number.NaN;
     const start = zones.startOfDay(zone, day);
-    // Where midnight is no full UTC hour, the caller learns it as an unaligned edge.
+    // Where midnight is not a full UTC hour, the caller learns it as an unaligned edge.
     const minutes = zones.offsetMinutes(zone, start);
     return minutes % 60 === 0 ? start : day * 24 - minutes / 60;
   }
@@ -273,7 +275,7 @@ function slicesOf(
       : zones.periods(zone, interval, range.from, range.to, limit);
   if (periods !== undefined && periods.length <= limit) return periods;
   const coarser = intervals.find((other) => hoursIn[other] * limit >= range.to - range.from);
-  const most = limit === maxPeriods ? '' : `, which is the most for ${subjectCount} URLs`;
+  const most = limit === maxPeriods ? '' : `, the limit for ${subjectCount} URLs`;
   throw new HttpProblem(
     'range-too-fine',
     `the range has more than ${limit} intervals of a${interval === 'hour' ? 'n' : ''} ${interval}${most}; ${coarser === undefined ? 'ask for a shorter range' : `use interval=${coarser}`}`,

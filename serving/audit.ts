@@ -17,7 +17,7 @@ import { buildingDir, currentPath, fileNames, heldDir, isViewId, viewPath, views
 import { readMeta, type StoredMeta } from './meta.js';
 
 export const viewWayOn =
-  '`swa batch run` makes a new view, `swa batch rollback` lets an older one serve until then, `swa recover --yes` puts a damaged one aside';
+  '`swa batch run` makes a new view, `swa batch rollback` publishes an older one until then, `swa recover --yes` moves a damaged one aside';
 
 /** The cuts of all views whose META can be read. */
 export function auditViewFolders(dataDir: string, report: Findings): ReadonlyMap<ViewId, Cut> {
@@ -54,7 +54,7 @@ function metaIfWhole(dir: string): StoredMeta | undefined {
 function reportOthers(dir: string, isExpected: (name: string) => boolean, report: Findings): void {
   for (const name of namesIn(dir)) {
     if (isExpected(name)) continue;
-    if (name.endsWith('.tmp')) report.leftover(join(dir, name), 'nothing: it is never read');
+    if (name.endsWith('.tmp')) report.leftover(join(dir, name), 'nothing: this file is never read');
     else
       report.add(
         `${join(dir, name)} does not belong to the batch views`,
@@ -68,7 +68,7 @@ function auditHolds(dataDir: string, report: Findings): void {
     const path = join(heldDir(dataDir), name);
     if (name.endsWith('.tmp')) continue;
     const wayOn =
-      'stop the system and run `swa recover --yes`, which puts it aside: its holder writes it anew';
+      'stop the system and run `swa recover --yes`, which moves it aside: the role it is named after writes it again';
     const text = report.attempt(path, wayOn, () => readIfThere(path));
     if (text !== undefined && validJson(heldSchema, text) === undefined)
       report.add(`${path} is damaged: cannot tell which views it keeps, so none are removed`, wayOn);
@@ -79,7 +79,8 @@ function auditHolds(dataDir: string, report: Findings): void {
 function auditCurrent(dataDir: string, report: Findings): void {
   const path = currentPath(dataDir);
   if (!existsSync(path)) {
-    if (namesIn(viewsDir(dataDir)).length > 0) report.add(`${path} is missing: no view serves`, viewWayOn);
+    if (namesIn(viewsDir(dataDir)).length > 0)
+      report.add(`${path} is missing: no view is published`, viewWayOn);
     return;
   }
   let current: ViewId;
@@ -89,11 +90,11 @@ function auditCurrent(dataDir: string, report: Findings): void {
     return;
   }
   if (!existsSync(viewPath(dataDir, current)))
-    report.add(`${path} names ${current}, which is not there`, viewWayOn);
+    report.add(`${path} names ${current}, which is missing`, viewWayOn);
 }
 
 const beyondWayOn =
-  'restore master/ and log/ from copies; or move it out of the data directory, and `swa batch run` or `swa batch rollback` brings another one';
+  'restore master/ and log/ from copies; or move it out of the data directory, and `swa batch run` or `swa batch rollback` publishes another view';
 
 /**
  * Views of another log, or beyond the cut of the master dataset.
@@ -110,7 +111,7 @@ export function checkViewCuts(
     const path = viewPath(dataDir, id);
     if (cut.logId !== master.logId) {
       report.add(
-        `${path} was made from log ${cut.logId}, but the master dataset is of ${master.logId}`,
+        `${path} was made from log ${cut.logId}, but the master dataset was made from log ${master.logId}`,
         beyondWayOn,
       );
       continue;
@@ -121,7 +122,7 @@ export function checkViewCuts(
       report.add(
         `${path} counts facts up to offset ${end} of ${name}, but the master dataset ends at ${stored}`,
         end <= (logEnd[name] ?? 0)
-          ? 'start the sink: manifests or files are missing, and it stores again what the log still has'
+          ? 'start the sink: manifests or files are missing, and it stores again what is still in the log'
           : beyondWayOn,
       );
     }

@@ -4,8 +4,8 @@
  *   file    data | u32 CRC-32 of every 8 KiB of the data, little-endian
  *
  * META holds the SHA-256 of that list. Opening checks the list and the file's size: a thousandth of the file is read. A
- * piece of data is checked when it is first read, and not again as long as the file is open; whoever opens the file anew checks
- * anew. In 8 KiB CRC-32 finds every change of up to three bits and of up to 32 bits in a row (Koopman, "32-Bit Cyclic
+ * piece of data is checked when it is first read, and not again as long as the file is open; the check is repeated when the file is opened
+ * again. In 8 KiB CRC-32 finds every change of up to three bits and of up to 32 bits in a row (Koopman, "32-Bit Cyclic
  * Redundancy Codes for Internet Applications", DSN 2002), and all but one in 2^32 of any others.
  */
 import { createHash } from 'node:crypto';
@@ -152,14 +152,14 @@ export class CheckedFile implements RandomFile {
     try {
       const { size } = fstatSync(this.#fd);
       if (size !== seal.sizeBytes)
-        throw damaged(path, `it has ${size} bytes, and was written with ${seal.sizeBytes}`);
+        throw damaged(path, `it has ${size} bytes, but was written with ${seal.sizeBytes}`);
       const pieces = Math.ceil(size / (pieceBytes + checksumBytes));
       this.sizeBytes = size - pieces * checksumBytes;
       this.#checksums = Buffer.alloc(pieces * checksumBytes);
       this.#sound = new Uint8Array(pieces);
       this.#pread(this.#checksums, this.sizeBytes);
       if (sha256Of(this.#checksums) !== seal.checksums)
-        throw damaged(path, 'the checksums at its end are not those it was written with');
+        throw damaged(path, 'the checksums at its end have been altered');
     } catch (error) {
       closeSync(this.#fd);
       throw error;
@@ -169,7 +169,7 @@ export class CheckedFile implements RandomFile {
   read(into: Uint8Array, offset: number): void {
     const end = offset + into.length;
     if (!(offset >= 0 && end <= this.sizeBytes))
-      throw damaged(this.#path, `bytes ${offset} to ${end} are wanted of ${this.sizeBytes}`);
+      throw damaged(this.#path, `bytes ${offset} to ${end} are beyond its size of ${this.sizeBytes}`);
     for (let piece = Math.floor(offset / pieceBytes); piece * pieceBytes < end; piece++)
       if (this.#sound[piece] === 0) this.#check(piece);
     this.#pread(into, offset);
@@ -185,7 +185,7 @@ export class CheckedFile implements RandomFile {
     const bytes = this.#piece.subarray(0, to - from);
     this.#pread(bytes, from);
     if (crc32(bytes) !== this.#checksums.readUInt32LE(piece * checksumBytes))
-      throw damaged(this.#path, `bytes ${from} to ${to} do not have the checksum they were written with`);
+      throw damaged(this.#path, `bytes ${from} to ${to} do not match their checksum`);
     this.#sound[piece] = 1;
   }
 

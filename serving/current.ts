@@ -10,7 +10,7 @@ import type { ViewId } from '../facts/views/view.js';
 import { currentPath, isViewId } from './layout.js';
 
 const hint =
-  '`swa batch list` shows the views on disk, `swa batch rollback <view>` lets one of them serve, `swa batch run` makes a new one';
+  '`swa batch list` lists the views on disk, `swa batch rollback <view>` publishes one of them, `swa batch run` makes a new one';
 
 /** The current view's id. Throws `view.missing` before the first one, `view.corrupt` for damaged content. */
 export function readCurrent(dataDir: string): ViewId {

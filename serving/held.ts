@@ -1,5 +1,5 @@
 /**
- * Views that somebody outside the serving layer still needs, although newer ones are published: `held/<holder>.json`,
+ * Views that someone outside the serving layer still needs, although newer ones are published: `held/<holder>.json`,
  * one small file a holder. `prune` spares them. Holds outlive their process on purpose: a realtime view that a killed
  * process left behind still answers together with its batch view.
  */
@@ -22,7 +22,7 @@ export function holdViews(dataDir: string, holder: string, ids: readonly ViewId[
   replaceFile(join(heldDir(dataDir), `${holder}.json`), JSON.stringify(ids));
 }
 
-/** What anybody holds. Throws `view.corrupt` for a damaged file: better to remove nothing than what is needed. */
+/** What anyone holds. Throws `view.corrupt` for a damaged file: better to remove nothing than what is needed. */
 export function heldViews(dataDir: string): Set<ViewId> {
   const held = new Set<ViewId>();
   for (const name of holders(dataDir)) {

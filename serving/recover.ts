@@ -27,14 +27,14 @@ export async function planViews({ dataDir, asideDir }: RecoveryPlace): Promise<R
   }
   const steps = [...damaged].map(([id, finding]): RecoveryStep => ({
     finding,
-    action: `put view ${id} aside; \`swa batch run\` makes a new one`,
+    action: `move view ${id} aside; \`swa batch run\` makes a new one`,
     run: () => void moveAside(viewPath(dataDir, id), join(asideDir, 'serving', 'views')),
   }));
   const whyNot = whyCurrentDoesNotServe(dataDir, damaged);
   if (whyNot !== undefined)
     steps.push({
       finding: whyNot,
-      action: 'let the newest whole view serve, or an empty one until `swa batch run` has made one',
+      action: 'publish the newest intact view, or an empty one until `swa batch run` has made one',
       run: () => letNewestServe(dataDir, asideDir),
     });
   for (const name of namesIn(heldDir(dataDir))) {
@@ -42,7 +42,7 @@ export async function planViews({ dataDir, asideDir }: RecoveryPlace): Promise<R
     if (!name.endsWith('.json') || validJson(heldSchema, readIfThere(path) ?? '') !== undefined) continue;
     steps.push({
       finding: `${path} is damaged: cannot tell which views it keeps, so none are removed`,
-      action: 'put it aside; its holder writes it anew',
+      action: 'move it aside; the role it is named after writes it again',
       run: () => void moveAside(path, join(asideDir, 'serving', 'held')),
     });
   }
@@ -61,9 +61,7 @@ function whyCurrentDoesNotServe(dataDir: string, damaged: ReadonlyMap<ViewId, st
   try {
     const current = readCurrent(dataDir);
     if (damaged.has(current)) return `CURRENT names ${current}, which is damaged`;
-    return existsSync(viewPath(dataDir, current))
-      ? undefined
-      : `CURRENT names ${current}, which is not there`;
+    return existsSync(viewPath(dataDir, current)) ? undefined : `CURRENT names ${current}, which is missing`;
   } catch (error) {
     const isFresh = !existsSync(currentPath(dataDir)) && !existsSync(viewsDir(dataDir));
     return isFresh ? undefined : messageOf(error);

@@ -176,7 +176,7 @@ function isUnreadable(error: unknown): boolean {
 }
 
 /**
- * Removes all but the newest `keep` views, the current one and those that somebody holds; returns what is gone. Readers
+ * Removes all but the newest `keep` views, the current one and those that someone holds; returns what is gone. Readers
  * that have one open are not disturbed. A view is first put away in one step, then the holds are read once more: so who
  * holds it in this very moment either keeps it, or finds it missing when it opens it after that, but never loses it later.
  *
@@ -193,7 +193,7 @@ export function prune(dataDir: string, keep: number, readHolds = heldViews): Vie
   return doomed;
 }
 
-/** False when somebody has come to hold the view meanwhile: then it is back in its place. */
+/** False when someone has come to hold the view meanwhile: then it is back in its place. */
 function putAway(dataDir: string, id: ViewId, readHolds: typeof heldViews): boolean {
   const away = newBuildingDir(dataDir, 'pruned');
   moveDurably(viewPath(dataDir, id), away);

@@ -118,7 +118,7 @@ export class ViewReader implements BatchView {
       this.#checkOpen();
       const value = this.#index.get('listing', listingKey(domain, chunk));
       if (value === undefined) return;
-      const reader = new ByteReader(Buffer.from(value)); // a copy: whoever walks the list asks for pages meanwhile
+      const reader = new ByteReader(Buffer.from(value)); // a copy: the caller looks up pages while it walks the list
       let url = '';
       while (!reader.done) {
         const pageviews = reader.varint();

@@ -1,7 +1,7 @@
 /**
  * Writes one view into a directory of its own: its index, in one pass and in key order (pages, domains, values, visits and
  * listings may interleave, but each must come ascending in UTF-8 byte order of its keys), and META over all files. Cells
- * and identity are written by whoever makes them, in whichever thread. The content hash is over what the files say, kind by
+ * and identity are written by the thread that makes them. The content hash is over what the files say, kind by
  * kind and subject by subject: not over files, and not over places in them.
  */
 import { createHash, type Hash } from 'node:crypto';

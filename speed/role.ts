@@ -89,7 +89,7 @@ function checkWorkers({ speedWorker, speedWorkers, kafkaBrokers }: Config): void
 function runWorker(worker: SpeedWorker, status: SpeedStatus, close: () => Promise<void>): RunningRole {
   const stopping = new AbortController();
   const done = work(worker, status, close, stopping.signal);
-  done.catch(() => undefined); // whoever asks for `done` or calls `stop` gets it
+  done.catch(() => undefined); // the error is read from `done` or `stop`
   return {
     done,
     async stop() {
@@ -236,7 +236,7 @@ class SpeedStatus {
   #askForEnd(): void {
     this.#log.latest().then(
       (end) => void (this.#end = end),
-      (error: unknown) => this.#context.logger.debug({ err: error }, 'cannot ask the log for its end'),
+      (error: unknown) => this.#context.logger.debug({ err: error }, 'cannot read the end of the log'),
     );
   }
 

@@ -50,7 +50,7 @@ export class TopologyBuilder {
 
   private check(name: string, parallelism: number): void {
     const taken = [...this.spouts, ...this.bolts].some((component) => component.name === name);
-    if (taken) throw invalid(`component '${name}' is set twice`);
+    if (taken) throw invalid(`component '${name}' is defined twice`);
     if (!Number.isInteger(parallelism) || parallelism < 1) {
       throw invalid(`component '${name}' has parallelism ${parallelism}, must be a whole number from 1`);
     }

@@ -62,7 +62,7 @@ export interface Bolt<V extends Values = Values> {
    * promise this bolt started), or its tree times out. Synchronous: a bolt that awaits keeps its tuples, continues in a
    * promise of its own, and acks when that is done.
    *
-   * If it throws, the engine fails the tuple (unless it was settled before), reports the error, and goes on with the
+   * If it throws, the engine fails the tuple (unless it was already settled), reports the error, and continues with the
    * next tuple; tuples it emitted before throwing are on their way and are not taken back.
    */
   execute(tuple: Tuple<V>): void;
@@ -104,7 +104,7 @@ export type Anchors = Tuple | readonly Tuple[];
  * promise it started. Emitted tuples are queued and executed after the running method returns, never inside it.
  */
 export interface BoltOutput {
-  /** Emits on the default stream. With anchors the new tuple joins their trees; without, nobody tracks it. */
+  /** Emits on the default stream. With anchors the new tuple joins their trees; without, no one tracks it. */
   emit(values: Values, anchors?: Anchors): void;
   /** As `emit`, on a declared stream. */
   emitTo(stream: string, values: Values, anchors?: Anchors): void;

@@ -1,7 +1,7 @@
 /**
  * The queue in front of a task: a ring of tuples over one array.
  *
- * Bounded by back-pressure, not by refusal: nobody upstream is asked to run while `full`, but one call that is already
+ * Bounded by back-pressure, not by refusal: no one upstream is asked to run while `full`, but one call that is already
  * running may emit as much as it likes, up to the hard limit, where the emit throws. So it holds at most `limit`
  * and what one call emits.
  */

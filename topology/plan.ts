@@ -1,7 +1,7 @@
 /**
  * The plan of a topology: what was declared, checked, with the bolts in an order in which every bolt comes after all
  * it takes from. Streams run one way: a topology with a cycle is refused, because queues that fill each other in a
- * circle can stand still for ever under back-pressure.
+ * circle can stand still forever under back-pressure.
  */
 import type { Bolt, BoltModule, Spout, Streams } from './component.js';
 import { invalid } from './errors.js';
@@ -28,7 +28,7 @@ export function inOrder(spouts: readonly SpoutSpec[], bolts: readonly BoltSpec[]
   for (const bolt of bolts) {
     for (const { component } of bolt.inputs) {
       if (!known.has(component))
-        throw invalid(`bolt '${bolt.name}' takes from '${component}', which is not set`);
+        throw invalid(`bolt '${bolt.name}' reads from '${component}', which is not defined`);
     }
   }
   const ordered: BoltSpec[] = [];
@@ -51,7 +51,7 @@ export function checkSubscription(bolt: string, input: Subscription, outputs: St
   if (fields === undefined) {
     const declared = Object.keys(outputs).join(', ') || 'none';
     throw invalid(
-      `bolt '${bolt}' takes stream '${input.stream}' of '${input.component}', which declares ${declared}`,
+      `bolt '${bolt}' reads stream '${input.stream}' of '${input.component}', which declares ${declared}`,
     );
   }
   if (input.grouping.kind !== 'fields' && input.grouping.kind !== 'partialKey') return fields;

@@ -58,7 +58,7 @@ export class SpoutTask implements SpoutOutput {
     return calls;
   }
 
-  /** The acker's answer on a tree of this task; comes while some bolt or the clock is at work. */
+  /** The acker's answer on a tree of this task; comes while a bolt or the clock runs. */
   answered(messageId: MessageId, outcome: Outcome, ageMs: number): void {
     const { metrics } = this;
     const acked = outcome === 'acked';

@@ -1,5 +1,5 @@
 /**
- * A topology at work: all tasks of all components, run in turns on this thread.
+ * A running topology: all tasks of all components, run in turns on this thread.
  *
  * Two ways to run it. By hand: `turn`, `runUntilIdle`, `settle`, for tests in simulated time and for work in epochs,
  * where a caller feeds the spout, runs until every tree is answered, and commits. Free: `run`, until a signal.

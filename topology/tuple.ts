@@ -7,7 +7,7 @@
  */
 import { invalid } from './errors.js';
 
-/** What a tuple carries. Shared by all receivers of one emit, so nobody may change it after emitting. */
+/** What a tuple carries. Shared by all receivers of one emit, so no one may change it after emitting. */
 export type Values = readonly unknown[];
 
 /** The names of a stream's values, in order. */
@@ -50,7 +50,7 @@ export class Tuple<V extends Values = Values> {
   constructor(
     readonly source: Source,
     readonly values: V,
-    /** Null for a tuple that nobody tracks. */
+    /** Null for a tuple that no one tracks. */
     readonly edges: Edge | null,
   ) {}
 

@@ -1,6 +1,6 @@
 /**
  * The facts of a run, each as some 32-bit numbers: rank of its page, person, rank of its hour, millisecond within the hour,
- * the person's coupon, which would be a costly look-up for whoever sorts the facts, and those of the texts that dimensions read. They lie in blocks, one for each row
+ * the person's coupon, which would be a costly look-up when the facts are sorted, and those of the texts that dimensions read. They lie in blocks, one for each row
  * group of the star, and in a block shard after shard (plan.ts). A block is memory that threads share, or, beyond a limit, a
  * file of its own: so memory is bounded whatever the number of facts.
  */

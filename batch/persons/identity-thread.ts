@@ -44,10 +44,10 @@ export class IdentityThread {
       this.#thread = new AskedThread<IdentityJob>(worker, 'the thread that writes persons');
       this.written = this.#thread.ask(job);
     }
-    this.written.catch(() => undefined); // whoever fails first may never come to wait for it
+    this.written.catch(() => undefined); // an earlier failure may mean that it is never awaited
   }
 
-  /** Ends the work, done or not; afterwards nothing of it is at work any more. */
+  /** Ends the work, done or not; afterwards nothing of it is running any more. */
   async stop(): Promise<void> {
     await this.#thread?.terminate();
     await Promise.allSettled([this.written]);

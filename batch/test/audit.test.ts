@@ -81,7 +81,7 @@ test('a changed byte and a damaged META are each named', async (t) => {
   assert.match(problems[0] ?? '', new RegExp(`${meta.id}/domains.dat has SHA-256`));
   assert.match(
     problems[1] ?? '',
-    new RegExp(`${second.id}/META.json is not a META .* does not have the hash`),
+    new RegExp(`${second.id}/META.json is not a META .* its hash does not match`),
   );
 });
 
@@ -90,7 +90,7 @@ test('a view that does not say what its facts say is found, though its files are
   editMeta(config, meta, { maxPersonIds: 2 }); // it would have left some persons unjoined
   const { ok, recounted, problems } = await auditViews({ config, recount: true });
   assert.deepEqual([ok, recounted, problems.length > 1], [false, undefined, true]);
-  assert.match(problems[0] ?? '', new RegExp(`${meta.id} does not say what the facts before its cut say`));
+  assert.match(problems[0] ?? '', new RegExp(`${meta.id} does not match the facts before its cut`));
 });
 
 test('a view of another version, or of other rules, is compared, and what differs is named', async (t) => {
@@ -112,10 +112,7 @@ test('a view of format 5 that took texts for one is compared, and the pages and 
   });
   assert.deepEqual([ok, recounted, checked.sound], [false, undefined, 1]);
   const all = problems.join('\n');
-  assert.match(
-    all,
-    /v000001-\w+ does not say what the facts before its cut say: 4 pages and 2 persons are wrong/,
-  );
+  assert.match(all, /v000001-\w+ does not match the facts before its cut: 4 pages and 2 persons are wrong/);
   const hour = '2026-01-02T03:00:00.000Z';
   assert.match(
     all,

@@ -146,7 +146,7 @@ test('views that cannot be read stop no run; answers go back behind none that ca
   });
   await assert.rejects(runBatch({ config, clock: testClock, trigger: 'command' }), {
     code: 'view.refused',
-    message: new RegExp(`its cut lies below that of ${first.id}`),
+    message: new RegExp(`its cut is before that of ${first.id}`),
   });
 });
 

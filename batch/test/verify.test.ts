@@ -120,7 +120,7 @@ test('three seeded wrong views are refused before they are published, each for i
   };
   await assert.rejects(
     buildWith(config, () => undefined, ahead),
-    { code: 'view.refused', message: /its cut lies below/ },
+    { code: 'view.refused', message: /its cut is before/ },
     'a cut that goes back',
   );
 });

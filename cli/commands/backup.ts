@@ -1,4 +1,4 @@
-/** `swa backup <dir>` and `swa restore <dir>`: a copy of the data directory at one cut, also of a system at work, and its way back. */
+/** `swa backup <dir>` and `swa restore <dir>`: a copy of the data directory at one cut, also of a running system, and its way back. */
 import type { Command } from 'commander';
 import { readConfig } from '../../lib/config/config.js';
 import { systemClock } from '../../lib/time/clock.js';
@@ -13,7 +13,7 @@ export function addBackupCommands(program: Command): void {
   program
     .command('backup <dir>')
     .description(
-      'copy the facts and the view that answers into an empty directory, at one cut, also while `swa start` runs; run it again where it was interrupted',
+      'copy the facts and the published view into an empty directory, at one cut, also while `swa start` runs; if interrupted, run it again to continue',
     )
     .option('--json', 'as JSON')
     .action(async (dir: string, flags: Flags) => {
@@ -21,12 +21,12 @@ export function addBackupCommands(program: Command): void {
       const inventory = await withProgress('backup', (onFile) =>
         backUp({ config, clock: systemClock }, dir, onFile),
       );
-      report(flags, inventory, `the backup in '${dir}' is whole`);
+      report(flags, inventory, `the backup in '${dir}' is complete`);
     });
   program
     .command('restore <dir>')
     .description(
-      'copy a backup into the data directory, which must be empty or not there, and compare every file',
+      'copy a backup into the data directory, which must be empty or missing, and verify every file',
     )
     .option('--json', 'as JSON')
     .action(async (dir: string, flags: Flags) => {
@@ -59,7 +59,7 @@ function report({ json }: Flags, { files, ...about }: Inventory, text: string): 
     `  ${files.length} files (${sizeBytes} bytes, SHA-256), made ${new Date(about.madeAt).toISOString()}`,
     `  ${about.cut === null ? 'no facts yet' : `the facts before ${ends.join(' ')}`}${about.view === null ? '' : `, view ${about.view}`}`,
     ...(about.log === 'kafka'
-      ? ['  facts that were not stored yet are in Kafka, and in no file of the backup']
+      ? ['  facts that were not in the master dataset yet are only in Kafka, not in this backup']
       : []),
   ];
   process.stdout.write(`${lines.join('\n')}\n`);

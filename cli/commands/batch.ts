@@ -42,7 +42,7 @@ export function addBatchCommand(program: Command): void {
     .action((flags: JsonFlag) => showRuns(flags));
   batch
     .command('rollback')
-    .description('let an older view serve again')
+    .description('publish an older view again')
     .argument('[view]', 'id of the view; default: the one before the current')
     .action(async (view?: string) => {
       const { dataDir, urlQueryAllow, bots } = readConfig(process.env);
@@ -51,7 +51,7 @@ export function addBatchCommand(program: Command): void {
       const { versions } = makeRules({ urlQueryAllow, bots });
       if (!sameRules(meta.rules, versions))
         process.stderr.write(
-          'it was made by other rules: until the next batch run it answers without newer facts\n',
+          'it was made with other rules: until the next batch run, answers do not contain newer facts\n',
         );
     });
 }
@@ -109,7 +109,7 @@ const leftOut: Readonly<Record<string, string>> = {
   botPageviews: 'pageviews of known bots',
   excludedPageviews: 'excluded pageviews',
   repeats: 'repeats of pageviews',
-  refusedUrls: 'pageviews whose URL the rules refuse',
+  refusedUrls: 'pageviews with a refused URL',
   invalidPageviews: 'invalid pageviews',
   repeatedEdges: 'repeats of edges',
   refusedEdges: 'refused edges',

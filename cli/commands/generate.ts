@@ -23,7 +23,7 @@ interface GenerateFlags {
 export function addGenerateCommand(program: Command): void {
   program
     .command('generate')
-    .description('generate traffic: history first, then live at the clock’s pace, until stopped')
+    .description('generate traffic until stopped: history first, then live in real time')
     .option('--facts <n>', 'stop after this many facts')
     .option(
       '--rate <n>',
@@ -33,11 +33,15 @@ export function addGenerateCommand(program: Command): void {
     .option('--hours-back <n>', 'start this many hours in the past', '24')
     .option(
       '--speedup <n>',
-      'simulated seconds per second until it has caught up; 0 for as fast as it goes',
+      'simulated seconds per second while catching up; 0 for as fast as possible',
       '3600',
     )
     .option('--people <n>', 'how many people visit', String(trafficDefaults.people))
-    .option('--seed <n>', 'equal seeds give equal traffic', String(trafficDefaults.seed))
+    .option(
+      '--seed <n>',
+      'seed of the random numbers: the same seed gives the same traffic',
+      String(trafficDefaults.seed),
+    )
     .action(async (flags: GenerateFlags) => runGenerate(flags));
 }
 

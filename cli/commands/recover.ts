@@ -27,12 +27,12 @@ export function addRecoverCommand(program: Command): void {
   program
     .command('recover')
     .description(
-      'show what is damaged or missing and how to repair it; --yes does it (stop `swa start` first)',
+      'show what is damaged or missing and how to repair it; --yes repairs it (stop `swa start` first)',
     )
-    .option('--yes', 'do every step that loses no facts')
+    .option('--yes', 'carry out every step that loses no facts')
     .option(
       '--skip-gap',
-      'do the other steps too: accept the loss of the facts they name, and record the gap',
+      'carry out the other steps too: accept the loss of the facts they name and record the gap',
     )
     .option('--dry-run', 'only show what would be done, even with --yes or --skip-gap')
     .option('--json', 'as JSON')
@@ -58,7 +58,7 @@ export function addRecoverCommand(program: Command): void {
     });
 }
 
-/** Nobody else may be at work on what is mended. */
+/** No one else may be working on what is mended. */
 function takeLocks(config: Config): OwnerLock[] {
   const { dataDir } = config;
   makeDirDurable(roomOf(dataDir, 'locks'));
@@ -76,9 +76,10 @@ function describe({ steps, later }: Recovery): string {
     ...(loses === null ? [] : [`  ${done ? 'lost' : 'loses'}: ${loses}`]),
   ]);
   const open = steps.filter(({ done }) => !done);
-  if (open.some(({ loses }) => loses === null)) lines.push('`swa recover --yes` does what loses no facts');
+  if (open.some(({ loses }) => loses === null))
+    lines.push('`swa recover --yes` carries out the steps that lose no facts');
   if (open.some(({ loses }) => loses !== null))
-    lines.push('`swa recover --skip-gap` does all of it and accepts the loss');
+    lines.push('`swa recover --skip-gap` carries out all steps and accepts the loss');
   for (const text of later) lines.push(`not checked until then: ${text}`);
   if (open.length === 0)
     lines.push('run `swa verify`, then `swa batch run` for a view that the speed layer can follow');

@@ -14,7 +14,7 @@ export function addStartCommand(program: Command): void {
     .description('run every role: collector, sink, batch, speed, query and the page')
     .option(
       '--demo',
-      'with generated traffic, a batch run every 20 s, and a data directory of its own (./data-demo)',
+      'with generated traffic, a batch run every 20 s, and a separate data directory (./data-demo)',
     )
     .action(async (flags: { demo?: boolean }) => runStart(flags.demo === true));
 }
@@ -39,7 +39,7 @@ async function runStart(demo: boolean): Promise<void> {
   if (roleThreadsLeft() > 0) {
     logger.fatal(
       { err: unstopped },
-      'ended while a role was at work: as after a crash, nothing acknowledged is lost',
+      'stopped while a role was still working: as after a crash, no acknowledged fact is lost',
     );
     process.kill(process.pid, 'SIGKILL'); // exit would abort: see role-thread.ts
   }

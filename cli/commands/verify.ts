@@ -19,7 +19,7 @@ export function addVerifyCommand(program: Command): void {
   program
     .command('verify')
     .description(
-      'prove that every fact is in exactly one place, that log, master dataset, realtime stores, batch views and job queues are whole, and that the current view says what its facts say; changes nothing',
+      'check that every fact is stored exactly once, that log, master dataset, realtime stores, batch views and job queues are intact, and that the published view matches its facts; changes nothing',
     )
     .option('--no-recount', 'skip recomputing the current view, which costs as much as a batch run')
     .option('--exact', 'also compare every cell with a recomputation in plain SQL (small data only)')
@@ -61,32 +61,32 @@ function describe({ findings, leftovers, log, stores, deadLetters, ...found }: V
     ...(found.master === null ? ['there is no master dataset'] : describeMaster(found.master)),
     ...describeViews(found.views),
     log === null ? 'there is no log' : `the log ${log.id} has offsets ${ranges.join(', ')}`,
-    `${stores.whole} realtime stores are whole (${stores.records} records), ${deadLetters} dead letters`,
-    ...leftovers.map(({ finding, wayOn }) => `  left over: ${finding}; to do: ${wayOn}`),
+    `${stores.whole} realtime stores are intact (${stores.records} records), ${deadLetters} dead letters`,
+    ...leftovers.map(({ finding, wayOn }) => `  left over: ${finding}; fix: ${wayOn}`),
     findings.length === 0 ? 'nothing is wrong' : `${findings.length} findings`,
-    ...findings.map(({ finding, wayOn }) => `  problem: ${finding}; to do: ${wayOn}`),
+    ...findings.map(({ finding, wayOn }) => `  problem: ${finding}; fix: ${wayOn}`),
   ];
 }
 
 function describeMaster({ ok, checked, cut }: MasterAudit): string[] {
   const ends = Object.entries(cut?.next ?? {}).map(([name, next]) => `${name}=${next}`);
   return [
-    ok ? 'the master dataset is whole' : 'the master dataset is NOT whole',
+    ok ? 'the master dataset is intact' : 'the master dataset is NOT intact',
     `  checked ${checked.manifests} manifests and ${checked.files} files (${checked.sizeBytes} bytes, SHA-256) of ${checked.partitions} partitions`,
     `  ${checked.rows} rows, ${checked.invalidRows} of them records that are not facts`,
     ...(ok
       ? [
-          `  every offset below the cut ${ends.join(' ')} is in exactly one file, or not in the log (${checked.holes})`,
+          `  every offset below the cut ${ends.join(' ')} is in exactly one file, or is not in the log (${checked.holes})`,
         ]
       : []),
     ...(checked.holesUnseen > 0
       ? [
-          `  ${checked.holesUnseen} offsets without a row were not given by the log, or lie below what it retains: they could not be compared`,
+          `  ${checked.holesUnseen} offsets without a row are no longer in the log, or it does not return them: they could not be compared`,
         ]
       : []),
     ...(checked.skippedOffsets > 0
       ? [
-          `  ${checked.skippedOffsets} offsets were lost before they were stored: \`swa recover --skip-gap\` continued behind them`,
+          `  ${checked.skippedOffsets} offsets were lost before they were stored: \`swa recover --skip-gap\` continued after them`,
         ]
       : []),
   ];
@@ -94,11 +94,11 @@ function describeMaster({ ok, checked, cut }: MasterAudit): string[] {
 
 function describeViews({ ok, checked, recounted, notRecounted }: ViewsAudit): string[] {
   return [
-    ok ? 'the batch views are whole' : 'the batch views are NOT whole',
+    ok ? 'the batch views are intact' : 'the batch views are NOT intact',
     `  ${checked.sound} views are as they were written: ${checked.files} files (${checked.sizeBytes} bytes, SHA-256)`,
     ...(recounted === undefined
       ? []
-      : [`  ${recounted} serves; recomputed from the facts before its cut, it says the same`]),
+      : [`  ${recounted} is published; a recomputation from the facts before its cut gives the same result`]),
     ...(notRecounted === undefined ? [] : [`  the current view was not recomputed: ${notRecounted}`]),
   ];
 }

@@ -83,7 +83,7 @@ test('a batch run where no facts are says so and makes nothing', async (t) => {
   assert.equal(code, 1);
   assert.match(
     stderr,
-    /^data-dir\.unusable: data directory '.*data' does not exist.*\n  hint: set SWA_DATA_DIR/,
+    /^data-dir\.unusable: .*data directory '.*data' does not exist.*\n  hint: set SWA_DATA_DIR/,
   );
   assert.ok(!existsSync(dataDir));
 });

@@ -83,13 +83,13 @@ export const damageOfFacts: readonly DamageKind[] = [
   {
     what: 'log: first segment missing',
     damage: gone(segment('first')),
-    found: /first segments in .* are missing|the log begins at offset \d+ of|are nowhere/,
+    found: /first segments in .* are missing|the log begins at offset \d+ of|of \S+ are missing/,
     mayBeHarmless: true,
   },
   {
     what: 'log: a middle segment missing',
     damage: gone(segment('middle')),
-    found: /lacks the segment before segment-/,
+    found: /the segment before segment-\d+\S* is missing/,
   },
   { what: 'log: last segment missing', damage: gone(segment('last')), found: /segment-\d+\.log is missing/ },
   {
@@ -120,7 +120,7 @@ export const damageOfFacts: readonly DamageKind[] = [
       path('log', 'format.json'),
       JSON.stringify({ layout: 1, logId: '3b2f0f0e-9d59-4a55-8f0b-0d6d3d3b9a11', partitions: 2 }),
     ),
-    found: /log\/format\.json is of log 3b2f/,
+    found: /log\/format\.json belongs to log 3b2f/,
   },
   { what: 'log: all of it missing', damage: gone(logDir), found: /log\/format\.json is missing/ },
   {
@@ -165,7 +165,7 @@ export const damageOfFacts: readonly DamageKind[] = [
         dataFile('first')(place),
         join(p0(place), `${'0'.repeat(10)}900000-${'0'.repeat(10)}900005-${'a'.repeat(16)}.parquet`),
       ),
-    found: /a{16}\.parquet reaches behind offset/,
+    found: /a{16}\.parquet reaches beyond offset/,
   },
   {
     what: 'master: a file of no use',
@@ -205,7 +205,7 @@ export const damageOfFacts: readonly DamageKind[] = [
   {
     what: 'manifest: newest missing',
     damage: gone(manifest('last')),
-    found: /counts facts up to offset|reaches behind/,
+    found: /counts facts up to offset|reaches beyond/,
     mayBeHarmless: true,
   },
   { what: 'manifest: all missing', damage: gone(manifests), found: /manifests holds no manifest/ },
@@ -218,7 +218,7 @@ export const damageOfFacts: readonly DamageKind[] = [
   {
     what: 'manifest: of another log',
     damage: editManifest('last', (body) => ({ ...body, logId: 'other' })),
-    found: /manifests\/\d+\.json is of log other/,
+    found: /manifests\/\d+\.json belongs to log other/,
   },
   {
     what: 'manifest: other files, sealed anew',
@@ -260,7 +260,7 @@ export const damageOfFacts: readonly DamageKind[] = [
       path('dead-letter', 'pageviews-0-900000.json'),
       JSON.stringify({ partition: 'pageviews/0', offset: 900_000, reason: 'x', at: 0, value: 'x' }),
     ),
-    found: /pageviews-0-900000\.json is of offset 900000/,
+    found: /pageviews-0-900000\.json belongs to offset 900000/,
   },
 ];
 

@@ -103,7 +103,7 @@ export const damageOfViews: readonly DamageKind[] = [
       rmSync(store(place), { recursive: true });
       cpSync(other, store(place), { recursive: true });
     },
-    found: /STORE is of generation .* not in its place/,
+    found: /STORE belongs to generation .* in the wrong directory/,
   },
   {
     what: 'store: of another log',
@@ -205,7 +205,7 @@ export const damageOfViews: readonly DamageKind[] = [
         fileNames.pages,
         (data) => void (data[data.length - 1] = (data.at(-1) ?? 0) ^ 1),
       ),
-    found: /could not be made again|does not say what the facts/,
+    found: /could not be made again|does not match the facts/,
     recount: true,
   },
   { what: 'CURRENT empty', damage: holds(path('serving', 'CURRENT'), ''), found: /CURRENT is empty/ },
@@ -218,7 +218,7 @@ export const damageOfViews: readonly DamageKind[] = [
   {
     what: 'CURRENT names a view that is not there',
     damage: (place) => gone(view)(place),
-    found: /CURRENT names v\d+-\w+, which is not there/,
+    found: /CURRENT names v\d+-\w+, which is missing/,
   },
   {
     what: 'a hold garbage',

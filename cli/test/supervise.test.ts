@@ -89,7 +89,7 @@ test('a role that has run for a while begins with a short pause again', async (t
 
 test('the board says what to do about it, where the error does, and so does `swa status`', async (t) => {
   const context = setUp(t);
-  const hint = 'restore the file from a copy';
+  const hint = 'restore the file from a backup';
   const start = () => Promise.reject(new SwaError('master.corrupt', 'it is damaged', { hint }));
   const role = await supervise('sink', start, context, backoff);
   t.after(() => role.stop());
@@ -98,7 +98,7 @@ test('the board says what to do about it, where the error does, and so does `swa
   assert.equal(readStatus(dataDir)[0]?.lastError?.hint, hint);
   const env = { PATH: process.env['PATH'], SWA_DATA_DIR: dataDir };
   const { stdout } = spawnSync(process.execPath, [assetPath('bin/swa'), 'status'], { env, encoding: 'utf8' });
-  assert.match(stdout, /^sink .* master\.corrupt: it is damaged \(hint: restore the file from a copy\)$/m);
+  assert.match(stdout, /^sink .* master\.corrupt: it is damaged \(hint: restore the file from a backup\)$/m);
 });
 
 test('what no pause mends ends the system', async (t) => {

@@ -72,7 +72,7 @@ test('a directory at rest stays as it is to the last time of change, whole or no
   const whole = await command(['verify'], env);
   assert.equal(whole.code, 0, whole.stdout + whole.stderr);
   assert.match(whole.stdout, /nothing is wrong\n$/);
-  assert.match(whole.stdout, /recomputed from the facts before its cut, it says the same/);
+  assert.match(whole.stdout, /a recomputation from the facts before its cut gives the same result/);
   assert.deepEqual(treeOf(dataDir), before);
 
   const segment = readdirSync(join(dataDir, 'log')).findLast((name) => name.startsWith('segment-')) ?? '';
@@ -83,9 +83,9 @@ test('a directory at rest stays as it is to the last time of change, whole or no
   assert.equal(found.code, 1);
   assert.doesNotMatch(found.stderr, /\n {4}at /, 'no stack');
   const problems = found.stdout.split('\n').filter((line) => line.startsWith('  problem: '));
-  assert.ok(problems.some((line) => line.includes(`${segment} is missing; to do: restore log/ from a copy`)));
+  assert.ok(problems.some((line) => line.includes(`${segment} is missing; fix: restore log/ from a backup`)));
   assert.ok(problems.some((line) => line.includes('serving/CURRENT is empty')));
-  for (const line of problems) assert.match(line, /; to do: ./);
+  for (const line of problems) assert.match(line, /; fix: ./);
   const json = await command(['verify', '--json', '--no-recount'], env);
   const { ok, findings } = JSON.parse(json.stdout) as {
     ok: boolean;
@@ -93,7 +93,7 @@ test('a directory at rest stays as it is to the last time of change, whole or no
   };
   assert.deepEqual([json.code, ok], [1, false]);
   assert.deepEqual(
-    findings.map(({ finding, wayOn }) => `  problem: ${finding}; to do: ${wayOn}`),
+    findings.map(({ finding, wayOn }) => `  problem: ${finding}; fix: ${wayOn}`),
     problems,
   );
   assert.deepEqual(treeOf(dataDir), damaged);

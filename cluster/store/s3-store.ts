@@ -65,7 +65,7 @@ export class S3Store implements Store {
     this.#client = new S3Client({
       region,
       ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
-      maxAttempts: 1, // we try again ourselves: a stream must be opened anew, and a refusal looked at
+      maxAttempts: 1, // we try again ourselves: a stream must be opened again, and a refusal looked at
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
       logger: { debug: silent, info: silent, warn: silent, error: silent }, // what fails is thrown

@@ -180,7 +180,7 @@ test(
     await page.waitForSelector('#key-dialog[open]');
     await page.keyboard.type('wrong');
     await page.keyboard.press('Enter');
-    await page.getByText('The server does not know this key.').waitFor();
+    await page.getByText('The server does not accept this key.').waitFor();
     await page.keyboard.type('right');
     await page.keyboard.press('Enter');
     await page.waitForSelector(loaded);
@@ -219,9 +219,9 @@ test('a range, domain or page without views says which it is and what to do', { 
   assert.match(page.url(), /from=2004-02-02T08%3A00&to=2015-05-20T22%3A00&compare=off&tz=UTC$/);
   assert.ok((await visitors(page)) > 0);
   api.does.emptyReason = 'unknown-url';
-  await page.getByText('Nothing is known of this page').waitFor();
+  await page.getByText('No data for this page').waitFor();
   api.does.emptyReason = 'unknown-domain';
-  await page.getByText('Nothing is known of shop.example').waitFor();
+  await page.getByText('No data for shop.example').waitFor();
   api.does.emptyReason = undefined;
   await page.waitForSelector('#notice:empty', { state: 'attached' });
 });
@@ -246,7 +246,7 @@ test('opened without a range, the page goes to older views when today has none',
 
   // New views do not move a page that is being read.
   api.does.available = undefined;
-  await page.getByText('New pageviews have come in').first().waitFor();
+  await page.getByText('New pageviews have arrived').first().waitFor();
   assert.match(page.url(), /to=2015-05-21T22%3A00/);
   await page.click('#notice button:text-is("Show the last 24 hours")');
   await page.waitForSelector('#notice:empty', { state: 'attached' });

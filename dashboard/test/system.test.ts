@@ -59,7 +59,7 @@ test('the page over the whole system', { skip: browserMissing }, async (t) => {
 
   await t.test('a new event shows within two seconds', async (t2) => {
     await page.goto(`${swa.system.origin}/?domain=news.example&tz=UTC`);
-    await page.getByText('Nothing is known of news.example').waitFor();
+    await page.getByText('No data for news.example').waitFor();
     const tookMs: number[] = [];
     for (let people = 1; people <= 5; people++) {
       const sentAt = performance.now();

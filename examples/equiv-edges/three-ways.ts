@@ -4,7 +4,7 @@
  * unique visitors are compared with the truth, and the bytes the layer must hold for them are counted.
  *
  * People: each has one to three devices. Most have logged in on all of them before the batch run, so the batch layer knows
- * the edges; some log in on a new device during the day; the rest never do, and nobody can know.
+ * the edges; some log in on a new device during the day; the rest never do, and no one can know.
  */
 import { HllSketch } from 'hyperloglog-ts';
 

@@ -33,7 +33,7 @@ async function run(): Promise<string> {
     while (drain(incoming, (url) => checkAndPass(url, rules, byUrl)) > 0);
     stage('all checked');
     lines.push(priceOfOneMore(byUrl));
-    // Worker 1 is down: nobody else may count its URLs, so they wait, whatever the others have to do.
+    // Worker 1 is down: no one else may count its URLs, so they wait, whatever the others have to do.
     for (let round = 0; round < views; round++) for (const i of [0, 2]) countSome(byUrl[i], counts[i]);
     stage('worker 1 away');
     for (let round = 0; round < views; round++) countSome(byUrl[1], counts[1]);
@@ -47,7 +47,7 @@ async function run(): Promise<string> {
   }
 }
 
-/** What it takes to go on with one more counting worker: pages change owner, so all queues must be empty first. */
+/** What it takes to continue with one more counting worker: pages change owner, so all queues must be empty first. */
 function priceOfOneMore(byUrl: readonly SingleConsumerQueue[]): string {
   const pages = [...new Set(Array.from({ length: views }, (_, i) => `http://example.com/page-${i % 6}`))];
   const moved = pages.filter((url) => partitionOf(url, byUrl.length) !== partitionOf(url, byUrl.length + 1));
@@ -57,7 +57,7 @@ function priceOfOneMore(byUrl: readonly SingleConsumerQueue[]): string {
   return `one worker more: ${moved.length} of ${pages.length} pages change owner; ${all} items to finish first, ${rounds} rounds in which nothing enters`;
 }
 
-/** A worker of the first set: drops what is no URL, hands the rest to the worker that owns it. */
+/** A worker of the first set: drops what is not a URL, hands the rest to the worker that owns it. */
 function checkAndPass(url: string, rules: UrlRules, byUrl: readonly SingleConsumerQueue[]): void {
   const normalized = rules.normalize(url);
   if (!normalized.ok) return;

@@ -66,7 +66,7 @@ class Consumer {
       if (batch === undefined) return;
       const item = Number(Buffer.from(batch.values[0] ?? []).toString());
       let fate = this.application.work(item);
-      while (fate === 'fails') fate = this.application.work(item); // nobody else waits for it: try again
+      while (fate === 'fails') fate = this.application.work(item); // no one else waits for it: try again
       if (fate !== 'done') return this.#die();
       this.#position = batch.nextOffset;
       if (this.#position % saveEvery === 0) this.#save();

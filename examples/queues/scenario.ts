@@ -21,7 +21,7 @@ export function* arrivals(): Generator<readonly number[]> {
   }
 }
 
-/** What happens to one attempt. `dies after`: the effect is there, but nobody will hear that it is. */
+/** What happens to one attempt. `dies after`: the effect is there, but no one will hear that it is. */
 export type Fate = 'done' | 'fails' | 'dies before' | 'dies after';
 
 /** One application: counts how often each item took effect. */

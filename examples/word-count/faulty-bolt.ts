@@ -17,11 +17,11 @@ export interface Faults {
   readonly slowUntilMs: number;
   /** One emit in so many throws, so that what the bolt emitted before is on its way and the rest is not. 0 for never. */
   readonly crashOneIn: number;
-  /** One ack in so many turns into a fail: the work was done, but nobody may believe it. 0 for never. */
+  /** One ack in so many turns into a fail: the work was done, but no one may believe it. 0 for never. */
   readonly failOneIn: number;
 }
 
-/** Simulated time: passes only when somebody works. */
+/** Simulated time: passes only when someone works. */
 export interface SimulatedTime {
   nowMs: number;
 }

@@ -1,6 +1,6 @@
 /**
  * Emits each sentence with its number, one a call. Tracked, the number is also the message id, and a sentence whose tree
- * failed is emitted again: at least once. Untracked, nobody ever hears of it again: at most once.
+ * failed is emitted again: at least once. Untracked, no one ever hears of it again: at most once.
  */
 import type { Spout, SpoutOutput, TaskContext } from '../../topology/index.js';
 

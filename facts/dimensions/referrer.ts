@@ -5,7 +5,7 @@ import { UrlRules } from '../url/normalize.js';
 
 const rules = new UrlRules();
 
-/** 'https://www.search.example/find?q=x' -> 'search.example'; undefined for what is no http(s) URL. */
+/** 'https://www.search.example/find?q=x' -> 'search.example'; undefined for what is not an http(s) URL. */
 export function referrerDomain(referrer: string): string | undefined {
   const normalized = rules.normalizeNew(referrer);
   return normalized.ok ? domainOf(normalized.url) : undefined;

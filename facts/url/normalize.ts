@@ -41,7 +41,7 @@ export type NormalizedUrl =
 export const refusalTexts: Readonly<Record<UrlRefusal, string>> = {
   unparsable: 'is not a valid absolute URL',
   'not-http': 'must be http or https',
-  'too-long': `names a page of more than ${maxPageBytes} bytes`,
+  'too-long': `names a page longer than ${maxPageBytes} bytes`,
   'raw-too-long': `is longer than ${maxUrlBytes} bytes`,
 };
 

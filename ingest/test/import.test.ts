@@ -371,7 +371,7 @@ test('a log in another format is rejected by field', async (t) => {
     combined,
   );
   assert.equal(counts.rejected, 1);
-  assert.match(rejected[0]?.reason ?? '', /^the user holds a blank|the line ends within the user/);
+  assert.match(rejected[0]?.reason ?? '', /^the user contains a space|the line ends within the user/);
 });
 
 test('an endless line is rejected without being kept', async (t) => {

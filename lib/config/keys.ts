@@ -43,9 +43,9 @@ const key = <T extends z.ZodType>(
 });
 
 export const keys = {
-  dataDir: key('SWA_DATA_DIR', './data', z.string().min(1), 'where everything is kept'),
+  dataDir: key('SWA_DATA_DIR', './data', z.string().min(1), 'the data directory: all facts and views'),
   httpHost: key('SWA_HTTP_HOST', '127.0.0.1', z.string().min(1), 'address the HTTP endpoint listens on'),
-  httpPort: key('SWA_HTTP_PORT', '8080', whole(0, 65535), 'port of the HTTP endpoint; 0 takes a free one'),
+  httpPort: key('SWA_HTTP_PORT', '8080', whole(0, 65535), 'port of the HTTP endpoint; 0 for any free port'),
   collectorPort: key(
     'SWA_COLLECTOR_PORT',
     '8081',
@@ -56,23 +56,23 @@ export const keys = {
     'SWA_HTTP_HOSTS',
     '',
     list.refine((names) => names.every((name) => /^[a-z0-9_.:-]*[a-z0-9]$/.test(name)), {
-      message: 'must be host names without port, in lower case',
+      message: 'must be lower-case host names without a port',
     }),
-    'comma list of names that are answered without keys besides localhost and loopback addresses',
+    'comma-separated host names accepted without keys, besides localhost and loopback addresses',
   ),
   corsOrigins: key(
     'SWA_CORS_ORIGINS',
     '',
     list.refine((origins) => origins.every((origin) => /^https?:\/\/[a-z0-9_.:[\]-]+$/.test(origin)), {
-      message: 'must be origins like https://www.example.org, in lower case',
+      message: 'must be lower-case origins like https://www.example.org',
     }),
-    'comma list of origins whose pages may read answers, and without keys make changes',
+    'comma-separated origins whose pages may read answers and, if there are no keys, make changes',
   ),
   apiKeys: key(
     'SWA_API_KEYS',
     '',
     list,
-    'comma list of name:scopes:sha256hex, scopes from write+read+admin',
+    'comma-separated name:scopes:sha256hex, scopes from write+read+admin',
     true,
   ),
   sites: key(
@@ -97,7 +97,7 @@ export const keys = {
     'SWA_HTTP_MAX_ACTIVE',
     '256',
     whole(1, 100_000),
-    'requests handled at once; more get 503',
+    'maximum requests handled at once; further ones get 503',
   ),
   httpRatePerMinute: key(
     'SWA_HTTP_RATE_PER_MINUTE',
@@ -129,7 +129,7 @@ export const keys = {
     'SWA_PARTITIONS',
     '4',
     whole(1, 256),
-    'partitions of topic pageviews, fixed when the log is made',
+    'partitions of topic pageviews, fixed when the log is created',
   ),
   segmentBytes: key(
     'SWA_SEGMENT_BYTES',
@@ -141,18 +141,28 @@ export const keys = {
     'SWA_LOG_RETAIN_VIEWS',
     '3',
     whole(1, 1000),
-    'the embedded log keeps facts the last N views do not cover',
+    'the embedded log keeps facts that the last N views do not cover',
   ),
-  kafkaBrokers: key('SWA_KAFKA_BROKERS', '', list, 'comma list of host:port; empty means the embedded log'),
+  kafkaBrokers: key('SWA_KAFKA_BROKERS', '', list, 'comma-separated host:port; empty for the embedded log'),
   kafkaTopicPrefix: key(
     'SWA_KAFKA_TOPIC_PREFIX',
     'swa-',
     z.string().regex(/^[A-Za-z0-9._-]{0,100}$/),
-    'put before topic names',
+    'prefix of topic names',
   ),
-  kafkaReplication: key('SWA_KAFKA_REPLICATION', '1', whole(1, 32), 'replication factor of topics we create'),
-  kafkaTls: key('SWA_KAFKA_TLS', 'false', flag, 'speak TLS to the brokers'),
-  kafkaCaFile: key('SWA_KAFKA_CA_FILE', '', z.string(), 'PEM file of the authority that signed the brokers'),
+  kafkaReplication: key(
+    'SWA_KAFKA_REPLICATION',
+    '1',
+    whole(1, 32),
+    'replication factor of topics that swa creates',
+  ),
+  kafkaTls: key('SWA_KAFKA_TLS', 'false', flag, 'use TLS for connections to the brokers'),
+  kafkaCaFile: key(
+    'SWA_KAFKA_CA_FILE',
+    '',
+    z.string(),
+    'PEM file of the CA that signed the certificates of the brokers',
+  ),
   kafkaSaslMechanism: key(
     'SWA_KAFKA_SASL_MECHANISM',
     '',
@@ -184,15 +194,10 @@ export const keys = {
     'bytes of the object store that are kept on this machine',
   ),
 
-  lgK: key('SWA_LG_K', '14', whole(8, 18), 'sketch size 2^lgK, fixed when the data directory is made'),
-  urlQueryAllow: key('SWA_URL_QUERY_ALLOW', '', list, 'query parameters that are kept in the URL of a page'),
+  lgK: key('SWA_LG_K', '14', whole(8, 18), 'sketch size 2^lgK, fixed when the data directory is created'),
+  urlQueryAllow: key('SWA_URL_QUERY_ALLOW', '', list, 'query parameters to keep in page URLs'),
   bots: key('SWA_BOTS', 'exclude', z.enum(['exclude', 'include']), 'whether views count known bots'),
-  dimensions: key(
-    'SWA_DIMENSIONS',
-    'all',
-    list,
-    'dimensions that views are kept of, all of them or a list; empty for none',
-  ),
+  dimensions: key('SWA_DIMENSIONS', 'all', list, 'dimensions to count: all, or a list; empty for none'),
   dedupWindow: key(
     'SWA_DEDUP_WINDOW',
     '1000000',
@@ -238,7 +243,7 @@ export const keys = {
     'SWA_MAX_PERSON_IDS',
     '0',
     whole(0, 1_000_000_000),
-    'components with more ids stay unjoined; 0 means no cap',
+    'persons with more ids than this are not joined; 0 for no limit',
   ),
 
   speedEpochTuples: key(
@@ -251,9 +256,9 @@ export const keys = {
     'SWA_SPEED_WORKERS',
     '1',
     whole(1, 64),
-    'number of speed processes that share the embedded log; with Kafka they share it by themselves',
+    'number of speed processes that share the embedded log; with Kafka they share it automatically',
   ),
-  speedWorker: key('SWA_SPEED_WORKER', '0', whole(0, 63), 'which of them this one is, from 0'),
+  speedWorker: key('SWA_SPEED_WORKER', '0', whole(0, 63), 'number of this process among them, from 0'),
 } as const;
 
 export type Keys = typeof keys;

@@ -27,13 +27,13 @@ export const errorCodes = [
   'store.unusable', // the object store refuses requests, or ignores their conditions
   'store.corrupt', // an object is missing, or is not what it was stored as
   'view.corrupt', // a batch view, or CURRENT, is damaged
-  'realtime.corrupt', // a realtime store is damaged or gone; it is made again from the log
+  'realtime.corrupt', // a realtime store is damaged or gone; it is rebuilt from the log
   'view.missing', // no such batch view
   'view.other-rules', // a batch view was made by other rules than this process has
   'view.refused', // a built view failed verification and was not published
   'batch.running', // another batch run holds the lock
   'batch.failed', // a batch run ended without a view
-  'speed.failed', // the speed layer cannot go on
+  'speed.failed', // the speed layer cannot continue
   'queue.damaged', // the file of a job queue cannot be used
   'queue.full', // a bounded queue cannot take more
   'queue.unknown-item', // ack or fail of an id that is not leased
@@ -46,7 +46,7 @@ export type ErrorCode = (typeof errorCodes)[number];
 
 export interface SwaErrorOptions {
   readonly cause?: unknown;
-  /** True when the same call may succeed later without anybody changing anything. */
+  /** True when the same call may succeed later without anyone changing anything. */
   readonly retryable?: boolean;
   /** The values involved, for logs. Never secrets. */
   readonly context?: Readonly<Record<string, unknown>>;
@@ -90,7 +90,7 @@ export interface SentError {
   readonly cause: string;
 }
 
-/** Anything thrown, to be sent; what is no error of ours goes as `otherwise`. */
+/** Anything thrown, to be sent; what is not an error of ours goes as `otherwise`. */
 export function sendError(
   error: unknown,
   otherwise: { readonly code: ErrorCode; readonly retryable: boolean },

@@ -27,7 +27,7 @@ export class Findings {
     if (this.leftovers.length < Findings.max) this.leftovers.push({ finding, wayOn });
   }
 
-  /** Undefined, and a finding about `path`, when it throws; what is gone by then is no finding. */
+  /** Undefined, and a finding about `path`, when it throws; what is gone by then is not a finding. */
   attempt<T>(path: string, wayOn: string, look: () => T): T | undefined {
     try {
       return look();
@@ -49,7 +49,7 @@ export class Findings {
 }
 
 /**
- * What two looks in a row have found, so that a system at work raises no false alarm: a second look is taken only where the first one
+ * What two looks in a row have found, so that a running system raises no false alarm: a second look is taken only where the first one
  * has a finding.
  */
 export async function confirmed<T extends { readonly findings: readonly Finding[] }>(

@@ -13,10 +13,10 @@
  *   jobs/            the single-consumer queue of the system's own jobs
  *   dead-letter/     records set aside
  *   rejected/        lines imports refused
- *   status/          the status board, made by whoever writes to it first: nobody depends on it
+ *   status/          the status board, made by the first role that writes to it: no role depends on it
  *   sites/           salts of cookieless sites (salts/<day>), made where SWA_SITES is set; never part of a backup
  *   damaged/         what `swa recover` has put aside, made when it first does
- *   unfinished.json  only while `swa backup` or `swa restore` copies into this directory: nobody may use it before
+ *   unfinished.json  only while `swa backup` or `swa restore` copies into this directory: not to be used before
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -52,7 +52,7 @@ export function roomOf(dataDir: string, room: Room): string {
 /**
  * Creates what is missing and checks what is there. All of it is for its owner alone: a directory that others may enter is closed to
  * them, with a word to `warn` (default: stderr). Throws `data-dir.unusable` when it cannot be written, `data-dir.in-use` when a
- * version before kernel locks is at work there, and `config.invalid` when lgK differs from the one it was made with.
+ * version before kernel locks is running there, and `config.invalid` when lgK differs from the one it was made with.
  */
 export function openDataDir(
   config: { readonly dataDir: string; readonly lgK: number },
@@ -87,7 +87,7 @@ export function unusable(dataDir: string, cause: unknown): SwaError {
     : code === 'EMFILE' || code === 'ENFILE'
       ? [`too many files are open (${code})`, 'raise the limit of open files (`ulimit -n`)']
       : code === 'EIO'
-        ? [`its disk fails: ${messageOf(cause)}`, 'check the disk; the system log says more']
+        ? [`its disk fails: ${messageOf(cause)}`, 'check the disk; see the system log for details']
         : [code, 'set SWA_DATA_DIR to a directory this user may write'];
   return new SwaError('data-dir.unusable', `cannot use data directory '${dataDir}' (${why})`, {
     cause,
@@ -107,7 +107,7 @@ export function checkDataDir(config: { readonly dataDir: string; readonly lgK: n
     text = readFileSync(path, 'utf8');
   } catch (cause) {
     const what =
-      systemCode(cause) === 'ENOENT' ? 'is not there' : `cannot be read (${systemCode(cause) ?? 'error'})`;
+      systemCode(cause) === 'ENOENT' ? 'is missing' : `cannot be read (${systemCode(cause) ?? 'error'})`;
     throw new SwaError(
       'data-dir.unusable',
       `'${config.dataDir}' is not a data directory yet: ${path} ${what}`,

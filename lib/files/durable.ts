@@ -1,6 +1,6 @@
 /**
  * Files that survive a power cut. The rules, in one place: data is durable only after its fsync, a name only after the
- * fsync of its directory; a short write is no write; a failed fsync is never retried on the same file, since the kernel
+ * fsync of its directory; a short write is not a write; a failed fsync is never retried on the same file, since the kernel
  * may have dropped the dirty pages (the caller rewrites from the source, or exits).
  */
 import {
@@ -95,7 +95,7 @@ export function replaceNote(path: string, text: string): void {
 }
 
 /**
- * Creates `path` with these bytes unless it exists: put-if-absent, by link(2). Returns false when somebody else was
+ * Creates `path` with these bytes unless it exists: put-if-absent, by link(2). Returns false when another process was
  * first; then nothing has changed.
  */
 export function createFile(path: string, bytes: Uint8Array | string): boolean {

@@ -1,6 +1,6 @@
 /**
  * The lock files of versions before the kernel's locks: each named its owner by process id and start time. What they left means
- * nothing now, but one whose owner is alive says that such a version is at work on this data directory.
+ * nothing now, but one whose owner is alive says that such a version is working on this data directory.
  */
 import { readFileSync, readdirSync } from 'node:fs';
 import { removeScratch } from './removal.js';
@@ -22,7 +22,7 @@ const ownerSchema = z.object({
 });
 
 /**
- * Removes what earlier versions left. Throws `data-dir.in-use` when one of them is at work, as far as this process can see: on
+ * Removes what earlier versions left. Throws `data-dir.in-use` when one of them is running, as far as this process can see: on
  * this host, in this space of process ids.
  */
 export function clearEarlierLocks(dataDir: string): void {

@@ -13,8 +13,8 @@
  *   meta    magic u32, version u32, address u64, map size u64, two trees, last page u64, transaction u64
  *   tree    page size u32 (of the free list), kind u16, depth u16, three counts u64, entries u64, root page u64
  *
- * A writer may be at work meanwhile: it never touches what the newest transaction reaches, so a finding stands unless a newer
- * transaction has come since; then the look begins anew.
+ * A writer may be running meanwhile: it never touches what the newest transaction reaches, so a finding stands unless a newer
+ * transaction has come since; then the look begins again.
  */
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { readAt } from './read-at.js';
@@ -37,12 +37,12 @@ const inTree = { depth: 6, root: 40 };
 const noPage = 2n ** 64n - 1n;
 const kinds = { branch: 1, leaf: 2, overflow: 4 } as const;
 const nodeKinds = { overflow: 1 } as const;
-/** How often the look may begin anew. A file that changes faster has a writer that has found it sound. */
+/** How often the look may begin again. A file that changes faster has a writer that has found it sound. */
 const maxAttempts = 20;
 
 /**
  * What is wrong with the file, for people; undefined when LMDB can open it and read and write all of it. Reads the whole file.
- * @param shallow looks at the two first pages alone: for a file that somebody is at work on who has had a whole look
+ * @param shallow looks at the two first pages alone: for a file that someone is working on who has had a whole look
  */
 export function lmdbDamage(path: string, shallow = false): string | undefined {
   return inspect(path, { shallow }, () => undefined);
@@ -58,7 +58,7 @@ export interface RecordVisitor {
 
 /**
  * The same, and all records besides, as the newest transaction has them; without LMDB, so that nothing is made or locked, as opening
- * the file would do. Where a writer comes in between, the look begins anew, three times at most: a file that changes faster has a
+ * the file would do. Where a writer comes in between, the look begins again, three times at most: a file that changes faster has a
  * writer that has found it sound.
  * @param begin called when a look begins
  */

@@ -9,7 +9,7 @@
  * such command. A lock costs one descriptor, and the start of that command when it is taken or asked about: see
  * docs/decisions/0015-locks-are-the-kernels.md.
  *
- * What stands in the file names the holder for messages and decides nothing. Lock files stay where they are: who removes one (pins do,
+ * What is in the file names the holder for messages and decides nothing. Lock files stay where they are: who removes one (pins do,
  * for they have names of their own) loses nothing, since a lock counts only while its path still leads to the file that is locked.
  */
 import { spawnSync } from 'node:child_process';
@@ -32,7 +32,7 @@ export type LockMode = 'exclusive' | 'shared';
 /** A holder that has not said who it is (yet, or could not: a full disk). */
 const unnamed: LockOwner = { what: 'another process', pid: 0, host: 'an unknown host' };
 
-/** Whoever asks about a lock has it for a moment; a holder says who it is a moment after it has it. */
+/** A check of a lock holds it for a moment; an owner writes its record a moment after it has the lock. */
 const attempts = { named: 3, unnamed: 10 };
 const betweenAttemptsMs = 20;
 
@@ -82,7 +82,7 @@ export function liveLockOwner(path: string): LockOwner | undefined {
     if (fd === undefined) return readOwner(path) ?? unnamed;
     closeSync(fd);
   } catch (error) {
-    if (systemCode(error) !== 'ENOENT') throw error; // nobody has ever taken it
+    if (systemCode(error) !== 'ENOENT') throw error; // no one has ever taken it
   }
   return undefined;
 }

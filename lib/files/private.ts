@@ -16,7 +16,7 @@ export function makeFilesPrivate(): void {
 
 /**
  * Takes the rights of all others from a directory and what is in it, where the directory itself gives them any. Returns false when
- * something could not be changed, since it belongs to somebody else; undefined when there was nothing to do.
+ * something could not be changed, since it belongs to another process; undefined when there was nothing to do.
  */
 export function closeToOthers(dir: string): boolean | undefined {
   return isOpen(dir) ? closeTree(dir) : undefined;

@@ -2,7 +2,7 @@
  * The one place that removes files, renames them away or cuts them, so that nothing is lost by mistake (ARCHITECTURE, I10).
  *
  * Two kinds of files are told apart. Facts and views (segments and format of the log, data files, manifests and root of the
- * master dataset, batch views and CURRENT) cannot be made again, or not soon: they go only by `removeReplaced`, which has
+ * master dataset, batch views and CURRENT) cannot be recreated, or not soon: they go only by `removeReplaced`, which has
  * the caller prove first that what replaces them is whole and durable, or by `moveAside`, which keeps them. Everything else
  * is scratch (temp files, notes, locks, realtime stores) and goes by `removeScratch`, which refuses facts and views by name.
  *
@@ -40,7 +40,7 @@ export function isKept(path: string): boolean {
   return keptNames.some((pattern) => pattern.test(name));
 }
 
-/** Removes a file, or a folder with all in it, that can be made again; it may be gone already. */
+/** Removes a file, or a folder with all in it, that can be rebuilt; it may be gone already. */
 export function removeScratch(path: string): void {
   if (isKept(path)) {
     throw new SwaError('internal.invariant', `${path} is not a temporary file: it was not removed`);
@@ -83,7 +83,7 @@ export function cutUnacknowledged(fd: number, end: number, acknowledgedTo: numbe
   ftruncateSync(fd, end);
 }
 
-/** Renames within one file system, durable on return. What stands at `to` must be an empty folder, or nothing. */
+/** Renames within one file system, durable on return. What is at `to` must be an empty folder, or nothing. */
 export function moveDurably(from: string, to: string): void {
   if (existsSync(to) && !(statSync(to).isDirectory() && readdirSync(to).length === 0)) {
     throw Object.assign(new Error(`cannot move ${from}: ${to} already exists`), { code: 'EEXIST' });

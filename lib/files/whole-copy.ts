@@ -1,7 +1,7 @@
 /**
  * Copies that are whole or say that they are not. A directory that is copied into carries a mark (`unfinished.json`) from before
- * the first file until the last one is durable and has been compared; nobody uses a directory with the mark. So a copy that was
- * killed never looks whole, and the next one goes on in its place: files that are as they should be stay, all others go.
+ * the first file until the last one is durable and has been compared; no one uses a directory with the mark. So a copy that was
+ * killed never looks whole, and the next one continues in its place: files that are as they should be stay, all others go.
  */
 import { createHash } from 'node:crypto';
 import { closeSync, existsSync, fstatSync, openSync, readSync, readdirSync, statSync } from 'node:fs';
@@ -46,7 +46,7 @@ export class WholeCopy {
   }
 
   /**
-   * Begins, or goes on after one that was interrupted. Throws `data-dir.unusable` unless the directory is empty, not there or an
+   * Begins, or continues after one that was interrupted. Throws `data-dir.unusable` unless the directory is empty, not there or an
    * unfinished copy, and `data-dir.in-use` while another copies into it: then nothing has changed.
    */
   static begin(dir: string, what: string): WholeCopy {

@@ -28,7 +28,7 @@ export function parseApiKeys(entries: readonly string[]): readonly ApiKey[] {
     const known = scopes.filter((scope) => wanted.includes(scope));
     const refused =
       name === undefined || name === '' || names.has(name)
-        ? 'its name is empty or taken'
+        ? 'its name is empty or already used'
         : known.length !== wanted.length
           ? `its scopes must be some of ${scopes.join(', ')}, joined by +`
           : rest.length > 0 || !/^[0-9a-fA-F]{64}$/.test(hex ?? '')

@@ -1,6 +1,6 @@
 /**
  * Bodies of requests as text. A body is read to its end before its request counts as being at work, so that one that comes
- * byte by byte holds nobody up: it costs a connection and its own bytes. How slow it may be is bounded, and how much memory
+ * byte by byte holds no one up: it costs a connection and its own bytes. How slow it may be is bounded, and how much memory
  * all unfinished bodies hold together. What is not UTF-8 is refused: decoded anyway, different bytes would become the same U+FFFD.
  */
 import { isUtf8 } from 'node:buffer';
@@ -172,7 +172,8 @@ async function unpacked(unpack: Unpack, bytes: Buffer, limitBytes: number): Prom
       });
     },
   );
-  if (engine.bytesWritten !== bytes.length) throw invalid('bytes follow the compressed content of the body');
+  if (engine.bytesWritten !== bytes.length)
+    throw invalid('the body has extra bytes after its compressed content');
   return buffer;
 }
 
@@ -190,7 +191,7 @@ function invalid(detail: string): HttpProblem {
 }
 
 function notPacked(): HttpProblem {
-  return invalid('the body cannot be decompressed as its Content-Encoding says');
+  return invalid('cannot decompress the body with its Content-Encoding');
 }
 
 function tooLarge(limitBytes: number): HttpProblem {

@@ -1,7 +1,7 @@
 /**
  * The connections of an endpoint. Each costs a file descriptor, which the rest of the process needs for its files, so their
  * number has a limit. At the limit a new connection takes the place of one that has no request at work: of those that are idle
- * the longest, else of the one whose request has been coming the longest. And an answer that is not taken is not kept for ever.
+ * the longest, else of the one whose request has been coming the longest. And an answer that is not taken is not kept forever.
  */
 import { readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -86,7 +86,7 @@ export class Connections {
 
   #rest(connection: Connection, response: ServerResponse): void {
     const { socket } = connection;
-    if (connection.response !== response || !this.#open.delete(socket)) return; // the next one is at work already
+    if (connection.response !== response || !this.#open.delete(socket)) return; // the next one is running already
     this.#open.set(
       socket,
       Object.assign(connection, { response: undefined, isComplete: false, unread: undefined }),

@@ -65,9 +65,9 @@ export interface Listening {
 const maxHeaderBytes = 65_536;
 /** While draining, how long connections that are in use may still bring requests and be told to close. */
 const drainGraceMs = 1_000;
-/** After that, how long to wait for a moment in which nobody connects. */
+/** After that, how long to wait for a moment in which no one connects. */
 const quietLimitMs = 1_000;
-/** From the beginning of the drain, how long requests at work may take. */
+/** From the beginning of the drain, how long requests being handled may take. */
 const drainLimitMs = 8_000;
 
 const contentSecurityPolicy = {
@@ -92,7 +92,7 @@ export class HttpEndpoint {
   readonly #keys: readonly ApiKey[];
   readonly #guard: OriginGuard;
   readonly #rate: RateLimit;
-  /** Apart, so that whoever sends facts does not hold up who asks, nor the other way round. */
+  /** Separate, so that senders of facts and queries do not hold up each other. */
   readonly #writing: Concurrency;
   readonly #asking: Concurrency;
   readonly #bodies = new PendingBodies();
@@ -106,7 +106,7 @@ export class HttpEndpoint {
   readonly #idPrefix = randomBytes(6).toString('hex');
   #requests = 0;
   #draining = false;
-  /** Requests that wait until nobody can connect any more; undefined while none has to. */
+  /** Requests that wait until no one can connect any more; undefined while none has to. */
   #held: (() => void)[] | undefined;
   #closing: Promise<void> | undefined;
 
@@ -146,7 +146,7 @@ export class HttpEndpoint {
     return this.#routes;
   }
 
-  /** Requests at work right now. */
+  /** Requests being handled right now. */
   get active(): number {
     return this.#writing.active + this.#asking.active;
   }
@@ -218,7 +218,7 @@ export class HttpEndpoint {
 
   /**
    * The orderly end, within 10 s: connections in use are told to close with their next answer, then no new ones are taken,
-   * then requests at work finish. Nobody who got a request through loses its answer.
+   * then requests being handled finish. No one who got a request through loses its answer.
    */
   close(): Promise<void> {
     this.#closing ??= this.#drain();
@@ -247,7 +247,7 @@ export class HttpEndpoint {
   }
 
   /**
-   * Waits for a turn of the event loop in which nobody connected: closing the listening socket resets connections the
+   * Waits for a turn of the event loop in which no one connected: closing the listening socket resets connections the
    * kernel has completed and we have not accepted yet, so it is closed right after a turn that found none. Requests are
    * held meanwhile: a turn that only accepts is short, and who waits for an answer does not connect again.
    */
@@ -412,7 +412,7 @@ function headersOf(middleware: ReturnType<typeof helmet>): readonly (readonly [s
 /** Asked every few seconds by machines: logged at debug. */
 const quietRoutes: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics']);
 
-/** 503 says "later", which is no fault of ours; what is `error` is worth waking somebody. */
+/** 503 says "later", which is not a fault of ours; what is `error` is worth waking someone. */
 function levelOf(route: string, status: number): 'debug' | 'info' | 'warn' | 'error' {
   if (status >= 500 && status !== 503) return 'error';
   if (quietRoutes.has(route)) return 'debug';
@@ -428,7 +428,7 @@ function listenError(cause: unknown, host: string, port: number): SwaError {
   if (systemCode(cause) === 'EADDRINUSE') {
     return new SwaError('port.in-use', `port ${port} on ${host} is already in use`, {
       cause,
-      hint: 'stop the process that listens there, or set SWA_HTTP_PORT to another port (0 takes a free one)',
+      hint: 'stop the process that listens there, or set SWA_HTTP_PORT to another port (0 for any free port)',
     });
   }
   return new SwaError('config.invalid', `cannot listen on ${host}:${port}: ${messageOf(cause)}`, { cause });

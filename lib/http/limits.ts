@@ -1,8 +1,8 @@
-/** What keeps one caller from hurting the others: a bound on requests at work, and one on requests a minute. */
+/** What keeps one caller from hurting the others: a bound on requests being handled, and one on requests a minute. */
 import type { Clock } from '../time/clock.js';
 import { HttpProblem } from './problem.js';
 
-/** Callers told apart at most; beyond that the window's counts start anew. */
+/** Callers told apart at most; beyond that the window's counts start again. */
 const maxCallers = 100_000;
 
 /** Requests a minute for each caller, in fixed windows. */
@@ -37,7 +37,7 @@ export class RateLimit {
   }
 }
 
-/** Requests at work at once. */
+/** Requests being handled at once. */
 export class Concurrency {
   readonly #limit: number;
   #active = 0;

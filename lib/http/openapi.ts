@@ -95,7 +95,7 @@ function problemSchema(): Json {
       title: { type: 'string' },
       status: { type: 'integer' },
       detail: { type: 'string' },
-      parameter: { type: 'string', description: 'The parameter, header or body field that is refused.' },
+      parameter: { type: 'string', description: 'The parameter, header or body field that was rejected.' },
       requestId: { type: 'string' },
     },
   };

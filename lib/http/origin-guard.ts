@@ -1,5 +1,5 @@
 /**
- * Which pages of a browser may speak to the endpoint. Without keys everything is open to whoever reaches it, and a browser on
+ * Which pages of a browser may speak to the endpoint. Without keys everything is open to any client that reaches it, and a browser on
  * the same machine reaches it for every page that it shows. So without keys
  *
  *   - only requests for a loopback name, or one of `SWA_HTTP_HOSTS`, are answered: a page whose own name is made to resolve to

@@ -6,10 +6,10 @@ import type { Response } from 'express';
 import { SwaError, isOfDisk, type ErrorCode } from '../errors/errors.js';
 
 const table = {
-  'invalid-parameter': [400, 'A parameter is refused'],
+  'invalid-parameter': [400, 'A parameter is invalid'],
   'unknown-parameter': [400, 'Unknown parameter'],
   'missing-parameter': [400, 'A parameter is missing'],
-  'invalid-body': [400, 'The body is refused'],
+  'invalid-body': [400, 'The body is invalid'],
   'bad-request': [400, 'The request is malformed'],
   unauthorized: [401, 'A bearer key is required'],
   forbidden: [403, 'The key lacks the scope'],
@@ -31,7 +31,7 @@ const table = {
   overloaded: [503, 'Too busy right now'],
   'deadline-exceeded': [503, 'The answer took too long'],
   'not-ready': [503, 'Not ready yet'],
-  'log-unavailable': [503, 'The log cannot take facts right now'],
+  'log-unavailable': [503, 'The log cannot accept facts right now'],
 } as const satisfies Record<string, readonly [number, string]>;
 
 export type ProblemName = keyof typeof table;
@@ -97,21 +97,18 @@ export class HttpProblem extends SwaError {
 const ofErrorCode: Partial<Record<ErrorCode, readonly [ProblemName, string]>> = {
   'log.unavailable': [
     'log-unavailable',
-    'the log cannot take facts right now; send them again with the same eventIds',
+    'the log cannot accept facts right now; send them again with the same eventIds',
   ],
-  'log.mismatch': [
-    'log-unavailable',
-    'the log is not the one this system belongs to; its operator has to look',
-  ],
+  'log.mismatch': ['log-unavailable', 'this is not the log of this data directory; its operator must fix it'],
   'data-dir.unusable': [
     'not-ready',
-    'the data directory cannot be written right now: its disk is full, or does not work',
+    'the data directory cannot be written right now: its disk is full or failing',
   ],
   'queue.damaged': [
     'not-ready',
-    'the queue of batch runs is damaged; its operator has to look: `swa recover`',
+    'the queue of batch runs is damaged; its operator must fix it: `swa recover`',
   ],
-  'log.missing': ['log-unavailable', 'the log is gone; its operator has to look: `swa recover`'],
+  'log.missing': ['log-unavailable', 'the log is gone; its operator must fix it: `swa recover`'],
   'queue.full': ['overloaded', 'too much work is waiting; try again later'],
   'speed.failed': ['not-ready', 'the realtime view is being rebuilt from the log; try again in a moment'],
   'view.missing': ['not-ready', 'no batch view can be read right now'],
@@ -119,7 +116,10 @@ const ofErrorCode: Partial<Record<ErrorCode, readonly [ProblemName, string]>> = 
     'not-ready',
     'the realtime view is damaged and is being rebuilt from the log; try again in a moment',
   ],
-  'view.corrupt': ['not-ready', 'the batch view that serves cannot be read: run a batch, or roll back'],
+  'view.corrupt': [
+    'not-ready',
+    'the published batch view cannot be read: run `swa batch run` or `swa batch rollback`',
+  ],
 };
 
 /**

@@ -159,14 +159,14 @@ export function takesMany(schema: z.ZodObject, name: string): boolean {
 export function unknownParameter(name: string, known: readonly string[]): HttpProblem {
   const shown = name.slice(0, 60);
   if (known.length === 0) {
-    return new HttpProblem('unknown-parameter', `'${shown}' is not a parameter; there are none here`, {
+    return new HttpProblem('unknown-parameter', `'${shown}' is not a parameter: this endpoint takes none`, {
       parameter: shown,
     });
   }
   const suggestion = nearest(shown, known);
   const detail =
     suggestion === undefined
-      ? `'${shown}' is not a parameter; there are ${known.join(', ')}`
+      ? `'${shown}' is not a parameter; known parameters: ${known.join(', ')}`
       : `'${shown}' is not a parameter; did you mean '${suggestion}'?`;
   return new HttpProblem('unknown-parameter', detail, {
     parameter: shown,

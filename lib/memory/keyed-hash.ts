@@ -1,12 +1,12 @@
 /**
  * A keyed 128-bit hash of texts: SipHash-1-3 with 128 bits of output (sip-hash.wat) under a random key. What is told
  * apart by it needs no texts at hand: two different texts share a hash with odds of 2^-128, a million of them with odds
- * of 10^-27, and nobody can make two that do, since the key is drawn anew in each process and never leaves it. For the
+ * of 10^-27, and no one can make two that do, since each process draws a new key that never leaves it. For the
  * same reason a hash means nothing outside of the process: it must not be stored or sent.
  *
  * One round for each word, not two: the best published way to make two texts collide inside has a chance of 2^-167
  * (Dobraunig, Mendel and Schläffer, "Differential Cryptanalysis of SipHash", 2014), which is below 2^-128 already, and
- * whoever tries it never sees a hash. Rust and CPython use the same variant for their hash tables.
+ * an attacker never sees a hash. Rust and CPython use the same variant for their hash tables.
  */
 import { randomBytes } from 'node:crypto';
 import { sipHashWasmBase64 } from './sip-hash-wasm.js';
@@ -23,7 +23,7 @@ export const reservedBytes = 16;
 export const slackBytes = 16;
 
 /**
- * The hash over texts in one memory, which whoever made it lays out, beyond `reservedBytes`. Places (`at`, `out`, ...)
+ * The hash over texts in one memory, whose layout its creator decides, beyond `reservedBytes`. Places (`at`, `out`, ...)
  * are byte offsets in `bytes`; integers in memory are little-endian. A hash takes `hashBytes` bytes.
  */
 export interface HashKernels {

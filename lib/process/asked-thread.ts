@@ -82,7 +82,7 @@ export class AskedThread<P extends Protocol> {
     this.#worker.postMessage({ kind: 'close' } satisfies ToThread<P>);
   }
 
-  /** Ends it at once; resolves when nothing of it is at work any more. */
+  /** Ends it at once; resolves when nothing of it is running any more. */
   async terminate(): Promise<void> {
     await this.#worker.terminate();
   }
@@ -93,7 +93,7 @@ export class AskedThread<P extends Protocol> {
       try {
         first?.onEvent(message.event);
       } catch (error) {
-        first?.reject(error); // its answer will find nobody
+        first?.reject(error); // its answer will find no one
       }
       return;
     }

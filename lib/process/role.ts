@@ -1,5 +1,5 @@
 /**
- * A role is a layer at work: collector, sink, batch, speed or query. Each starts from the same context and can be
+ * A role is a running layer: collector, sink, batch, speed or query. Each starts from the same context and can be
  * stopped; `swa start` runs them all, and every layer's main.ts runs its one as a process of its own.
  */
 import type { Logger } from 'pino';
@@ -15,7 +15,7 @@ export interface RoleContext {
 export interface RunningRole {
   /** Drains and closes; the role's files are then as after a clean end. Resolves within 10 s. */
   stop(): Promise<void>;
-  /** Rejects when the role cannot go on by itself; never resolves otherwise before `stop`. */
+  /** Rejects when the role cannot continue by itself; never resolves otherwise before `stop`. */
   readonly done: Promise<void>;
 }
 

@@ -1,7 +1,7 @@
 /**
  * The status board: every role writes what it is doing into its own small file, and anyone may read them all. Roles
  * run as threads, processes or containers; the data directory is what they share, so it carries this too.
- * Not durable on purpose: after a power cut the roles write anew.
+ * Not durable on purpose: after a power cut the roles write again.
  */
 import { mkdirSync, readdirSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
@@ -117,7 +117,7 @@ export class StatusReporter {
     unlessSystemError(() => removeScratch(this.#file), undefined);
   }
 
-  /** What cannot be written (a full disk, say) is not: the entry grows old, and work goes on. */
+  /** What cannot be written (a full disk, say) is not: the entry grows old, and work continues. */
   #write(): void {
     this.#entry = { ...this.#entry, updatedAt: this.#clock() };
     unlessSystemError(() => {
@@ -134,7 +134,7 @@ function textOf(entry: StatusEntry): string {
 /** A role that has been silent this long is gone. */
 const silenceMs = 15_000;
 
-/** Whether the role of an entry is at work: it says so, has said so lately, and its process lives (if that can be seen). */
+/** Whether the role of an entry is running: it says so, has said so lately, and its process lives (if that can be seen). */
 export function isAtWork(entry: StatusEntry, clock: Clock): boolean {
   if (entry.state !== 'running' && entry.state !== 'starting') return false;
   if (Math.abs(clock() - entry.updatedAt) > silenceMs) return false; // a time ahead: the clock has gone back since
@@ -161,10 +161,10 @@ export function auditStatus(dataDir: string, report: Findings): void {
   const dir = join(dataDir, 'status');
   for (const name of unlessSystemError(() => readdirSync(dir), []).filter((one) => one.endsWith('.json'))) {
     const path = join(dir, name);
-    const wayOn = 'delete it: its role writes it anew';
+    const wayOn = 'delete it: its role writes it again';
     const text = report.attempt(path, wayOn, () => readIfThere(path));
     if (text !== undefined && validJson(entrySchema, text) === undefined)
-      report.add(`${path} is damaged: that role is not shown`, wayOn);
+      report.add(`${path} is damaged: the role is not shown`, wayOn);
   }
 }
 
@@ -181,7 +181,7 @@ function readEntry(path: string): StatusEntry | undefined {
   return text === undefined ? undefined : validJson(entrySchema, text);
 }
 
-/** The board is for people to look at: a disk that does not take or give it stops nobody. */
+/** The board is for people to look at: a disk that does not take or give it stops nothing. */
 function unlessSystemError<T>(act: () => T, otherwise: T): T {
   try {
     return act();

@@ -51,7 +51,7 @@ test('a fact of a time that does not exist is refused, naming field and value', 
     assert.ok(!admission.ok, timestamp);
     assert.equal(
       admission.reason,
-      `timestamp must be RFC 3339 text of a time that exists, or UTC milliseconds as a number; got "${timestamp}"`,
+      `timestamp must be an existing time in RFC 3339, or UTC milliseconds as a number; got "${timestamp}"`,
     );
   }
 });

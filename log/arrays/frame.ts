@@ -16,7 +16,7 @@ export interface Frame {
   readonly end: number;
 }
 
-/** Bytes of the frame at `at`, or undefined when the buffer does not hold its header or that is no header. */
+/** Bytes of the frame at `at`, or undefined when the buffer does not hold its header or that is not a header. */
 export function frameBytes(bytes: Buffer, at: number): number | undefined {
   if (at + frameHeaderBytes > bytes.length || bytes.readUInt32LE(at) !== frameMagic) return undefined;
   return frameHeaderBytes + bytes.readUInt32LE(at + 8);
@@ -36,7 +36,7 @@ export function decodeFrame(bytes: Buffer, at: number): Frame | undefined {
   };
 }
 
-/** Completes a frame whose body already stands in `bytes`. */
+/** Completes a frame whose body already is in `bytes`. */
 export function encodeFrameHeader(bytes: Buffer, at: number, frame: Frame): void {
   bytes.writeUInt32LE(frameMagic, at);
   bytes.writeUInt32LE(frame.end - at - frameHeaderBytes, at + 8);

@@ -12,13 +12,13 @@ export type SeenLog = Pick<Log, 'id' | 'partitions' | 'latest' | 'earliest'>;
 const ownFiles = /^(segment-\d{10}\.log|format\.json|watermark|trim-below\.json|kafka\.json|writer\.lock)$/;
 
 export const logWayOn =
-  'restore log/ from a copy, or stop the system and run `swa recover` to see what can be saved';
+  'restore log/ from a backup, or stop the system and run `swa recover` to see what can be saved';
 
 /** Undefined when there is no log, and no trace of one in its folder. */
 export function auditLog(dir: string, expected: Expected, report: Findings): SeenLog | undefined {
   const names = namesIn(dir);
   for (const name of names.filter((one) => !ownFiles.test(one))) {
-    if (name.endsWith('.tmp')) report.leftover(join(dir, name), 'nothing: it is never read');
+    if (name.endsWith('.tmp')) report.leftover(join(dir, name), 'nothing: this file is never read');
     else report.add(`${join(dir, name)} is not a file of the log`, 'move it out of the data directory');
   }
   if (!names.some((name) => name === 'format.json' || name === 'watermark' || name.startsWith('segment-')))
@@ -29,9 +29,9 @@ export function auditLog(dir: string, expected: Expected, report: Findings): See
     const path = join(dir, 'watermark');
     report.add(
       existsSync(path)
-        ? `${path} is damaged: how far acknowledged facts reached is not known`
-        : `${path} is missing: how far acknowledged facts reached is not known`,
-      'start the system: it works that out from the segments, if these are whole, and writes the file anew',
+        ? `${path} is damaged: the end of the acknowledged facts is unknown`
+        : `${path} is missing: the end of the acknowledged facts is unknown`,
+      'start the system: it restores the file from the segments if they are intact',
     );
   }
   return seenLog(state);

@@ -86,7 +86,7 @@ export async function openEmbeddedLog(options: EmbeddedOptions): Promise<Embedde
 }
 
 /**
- * No writer has run since the machine started: the end must be worked out before anybody relies on it. False when a
+ * No writer has run since the machine started: the end must be worked out before anyone relies on it. False when a
  * writer, or another reader, is about to do it.
  */
 function recoverAsReader(files: LogFiles): boolean {

@@ -99,7 +99,7 @@ export function encodeSegmentHeader(header: SegmentHeader): Buffer {
   return bytes;
 }
 
-/** Undefined when these bytes are no whole segment header. */
+/** Undefined when these bytes are not a whole segment header. */
 export function decodeSegmentHeader(bytes: Buffer): SegmentHeader | undefined {
   if (bytes.length < 56 || bytes.readUInt32LE(0) !== segmentMagic) return undefined;
   if (bytes.readUInt32LE(4) !== crc32(bytes.subarray(8))) return undefined;

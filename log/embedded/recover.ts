@@ -45,7 +45,7 @@ function checkSealed(segments: Segments, number: number): void {
     throw corrupt(segments.path(number), `it is shorter than ${following.previousEnd} bytes`);
   }
   if (following.base.some((base, i) => base < (own.base[i] ?? 0))) {
-    throw corrupt(segments.path(number + 1), 'its offsets go back');
+    throw corrupt(segments.path(number + 1), 'its offsets decrease');
   }
 }
 

@@ -58,7 +58,7 @@ export interface LogState {
 }
 
 export interface Expected {
-  /** Whose log it should be, and for how many partitions of pageviews; undefined where nobody knows. */
+  /** Whose log it should be, and for how many partitions of pageviews; undefined where no one knows. */
   readonly logId: LogId | undefined;
   readonly pageviewPartitions: number | undefined;
 }
@@ -72,7 +72,7 @@ function segmentFile(number: number): string {
 /** Looks at all of a log. Changes nothing. */
 export function inspectLog(dir: string, expected: Expected): LogState {
   const findings: string[] = [];
-  const watermark = watermarkOf(dir, findings); // first: a writer may be at work, and all before it must be there
+  const watermark = watermarkOf(dir, findings); // first: a writer may be running, and all before it must be there
   const names = namesIn(dir)
     .filter((name) => segmentName.test(name))
     .toSorted();
@@ -86,19 +86,20 @@ export function inspectLog(dir: string, expected: Expected): LogState {
     (known === undefined ? undefined : known.base.length - 1);
   const partitions = count === undefined ? [] : partitionsOf(count);
   if (format !== undefined && logId !== undefined && format.logId !== logId)
-    findings.push(`${join(dir, 'format.json')} is of log ${format.logId}, not of ${logId}`);
+    findings.push(`${join(dir, 'format.json')} belongs to log ${format.logId}, not to ${logId}`);
   const scan = new Scan(partitions, findings);
   let following = 0;
   for (const [i, name] of names.entries()) {
     const path = join(dir, name);
     const header = headers[i];
     const number = Number(segmentName.exec(name)?.[1]);
-    if (following !== 0 && number !== following) findings.push(`${dir} lacks the segment before ${name}`);
+    if (following !== 0 && number !== following)
+      findings.push(`the segment before ${name} is missing in ${dir}`);
     following = number + 1;
     if (header === undefined || header.base.length !== partitions.length || header.number !== number) {
       findings.push(`the header of ${path} cannot be read`);
     } else if (header.logId !== logId) {
-      findings.push(`${path} is of log ${header.logId}, not of ${logId}`);
+      findings.push(`${path} belongs to log ${header.logId}, not to ${logId}`);
       continue;
     } else scan.begin(path, header.base);
     scan.frames(path, partitions.length, headers[i + 1]?.previousEnd, i === names.length - 1);
@@ -171,14 +172,14 @@ class Scan {
     }
   }
 
-  /** A segment that goes on at these offsets. */
+  /** A segment that continues at these offsets. */
   begin(path: string, base: readonly number[]): void {
     for (const [i, name] of this.#partitions.entries()) {
       const run = this.runs.get(name);
       const end = run?.at(-1)?.to;
       const next = base[i] ?? 0;
       if (end !== undefined && next !== end)
-        this.#say(`${path} goes on at offset ${next} of ${name}, not at ${end}`);
+        this.#say(`${path} starts at offset ${next} of ${name}, expected ${end}`);
       if (end === undefined || next > end) run?.push({ from: next, to: next });
       this.#reach(name, next);
     }
@@ -190,7 +191,9 @@ class Scan {
       const end = this.runs.get(name)?.at(-1)?.to ?? 0;
       const wanted = next[i] ?? 0;
       if (wanted > end)
-        this.#say(`${path} says that ${name} reached offset ${wanted}, but it can be read up to ${end}`);
+        this.#say(
+          `${path} says that ${name} ends at offset ${wanted}, but only offsets below ${end} can be read`,
+        );
       this.#reach(name, wanted);
     }
   }
@@ -219,9 +222,10 @@ class Scan {
     const last = runs.at(-1);
     if (last !== undefined && base === last.to) last.to += count;
     else if (last === undefined || base > last.to) {
-      if (last !== undefined) this.#say(`${path} goes on at offset ${base} of ${name}, not at ${last.to}`);
+      if (last !== undefined)
+        this.#say(`${path} continues at offset ${base} of ${name}, expected ${last.to}`);
       runs.push({ from: base, to: base + count });
-    } else this.#say(`${path} goes back to offset ${base} of ${name}`);
+    } else this.#say(`${path} returns to offset ${base} of ${name}`);
     this.#reach(name, base + count);
   }
 
@@ -326,7 +330,7 @@ export function salvageReader(
 }
 
 /**
- * Puts all segments of a log aside and lets it go on, under its id, with an empty one at `base`. Ended in the middle, it leaves a
+ * Puts all segments of a log aside and lets it continue, under its id, with an empty one at `base`. Ended in the middle, it leaves a
  * log that `inspectLog` finds damaged, or the new one.
  */
 export function beginAnew(

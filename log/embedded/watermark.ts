@@ -140,7 +140,7 @@ function readWatermark(path: string): { boot: string; watermark: Watermark } | u
   return watermark === undefined ? undefined : { boot: bytes.toString('latin1', 8, 44), watermark };
 }
 
-/** The bytes of a watermark for a copy of the log: of no boot, so that whoever opens the copy works its end out, and misses nothing below this. */
+/** The bytes of a watermark for a copy of the log: of no boot, so that a process that opens the copy works out its end and misses nothing below this. */
 export function watermarkOfCopy(watermark: Watermark): Buffer {
   return encode(watermark, ''.padEnd(36));
 }

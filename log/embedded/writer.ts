@@ -4,7 +4,7 @@
  * the watermark lets readers see it.
  *
  * What fails, fails forward: a write that did not go through (disk full) is cut off again and the next append tries
- * anew; after a failed sync the segment is never written again, and the next commit starts a new one.
+ * again; after a failed sync the segment is never written again, and the next commit starts a new one.
  */
 import { closeSync, fdatasync, openSync, statSync } from 'node:fs';
 import { promisify } from 'node:util';
@@ -43,7 +43,7 @@ const syncData = promisify(fdatasync);
 
 export interface EmbeddedWriterOptions extends EmbeddedOptions {
   readonly segmentBytes: number;
-  /** Asked before anything is appended: the log's id and its next offsets. Throws when it must not go on. */
+  /** Asked before anything is appended: the log's id and its next offsets. Throws when it must not continue. */
   readonly mayGoOn?: (id: LogId, next: Offsets) => void;
 }
 
@@ -112,7 +112,7 @@ class EmbeddedLogWriter implements LogWriter {
     for (const number of segments.numbers()) {
       const following = number < this.#end.segment ? segments.header(number + 1) : undefined;
       if (following === undefined || following.base.some((base, i) => base > (limits[i] ?? 0))) break;
-      // The caller knows what holds the facts below the cut; the log goes on with the segment behind.
+      // The caller knows what holds the facts below the cut; the log continues with the segment behind.
       removeReplaced([segments.path(number)], () => void segments.requireHeader(number + 1));
     }
   }
@@ -186,7 +186,7 @@ class EmbeddedLogWriter implements LogWriter {
     removeReplaced([path], () => {
       const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
       if (size > this.#files.segments.firstFrame)
-        throw corrupt(path, 'it holds records behind the end of the log');
+        throw corrupt(path, 'it holds records after the end of the log');
     });
     createFile(
       path,

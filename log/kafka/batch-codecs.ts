@@ -88,7 +88,7 @@ function headerOf(packed: Buffer, codec: CodecName): { readonly baseOffset: bigi
     header.readInt8(16) === 2 &&
     header.readInt32BE(8) === packed.length + headerBytes - 12 &&
     codecNames[(header.readInt16BE(21) & 7) as keyof typeof codecNames] === codec &&
-    header.readInt32BE(23) === count - 1; // every offset has its record: nobody has compacted the batch
+    header.readInt32BE(23) === count - 1; // every offset has its record: no one has compacted the batch
   if (!isHeader)
     throw new SwaError('log.corrupt', `a ${codec} batch of ${packed.length} bytes cannot be read`);
   return { baseOffset: header.readBigInt64BE(0), count };

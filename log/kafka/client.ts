@@ -58,11 +58,11 @@ export interface Subscriber {
   joined(): void;
   /** Where to read on, for every partition of the subscription: asked after every `joined`. */
   positions(): readonly Position[];
-  /** Positions to set anew before the next fetch. */
+  /** Positions to set again before the next fetch. */
   fetching(): readonly Position[];
   /**
    * Takes a batch; the next one comes when it resolves. `alive` must be called every few seconds while it takes time.
-   * 'again' means that the batch was not what was expected: the position is set anew.
+   * 'again' means that the batch was not what was expected: the position is set again.
    */
   take(batch: KafkaBatch, alive: () => Promise<void>): Promise<'taken' | 'again'>;
   /** The subscription has ended for good. */
@@ -274,7 +274,7 @@ export class KafkaClient {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#disconnect();
-    // What is still being tried connects anew: that is closed, too, as soon as it has ended.
+    // What is still being tried connects again: that is closed, too, as soon as it has ended.
     this.#connection
       .settle()
       .then(() => this.#disconnect())

@@ -1,7 +1,7 @@
 /**
  * Consumers of kafkajs. A subscription is the only member of a consumer group of its own (kafkajs knows no manual
  * assignment), with an assigner that hands it just its partitions. Nothing is ever committed to a group; after every join
- * the positions are set anew from the caller's.
+ * the positions are set again from the caller's.
  */
 import { randomUUID } from 'node:crypto';
 import type { Consumer, EachBatchPayload, PartitionAssigner } from 'kafkajs';
@@ -18,7 +18,7 @@ import { retry, type KafkaConnection } from './connection.js';
  */
 const sessionMs = 10_000;
 const rebalanceMs = 10_000;
-/** The longest that a member can be in a group and hear nothing: put out, dealt anew, and some to spare. */
+/** The longest that a member can be in a group and hear nothing: put out, dealt again, and some to spare. */
 export const longestSilenceMs = sessionMs + 2 * rebalanceMs;
 /** A broker that nothing was asked of for so long is none of the cluster's any more. */
 const goneMs = 10 * 60_000;
@@ -58,7 +58,7 @@ export async function subscribe(
     if (batchSize > 0 || first === null) return;
     const range = { firstOffset: offsetOf(first), nextOffset: offsetOf(lastOffset) + 1 };
     const empty = { topic, partition, ...range, offsets: [], values: [], requestedAt: requestedAt() };
-    // Should it fail, as when the consumer has stopped, whoever subscribes next sets the position anyway.
+    // Should it fail, as when the consumer has stopped, the next subscription sets the position anyway.
     hand(empty, subscriber, seek, () => Promise.resolve()).catch(() => undefined);
   });
   const failed = (error: SwaError): void => subscriber.failed(error);
@@ -182,7 +182,7 @@ async function deliver(
     payload.resolveOffset(batch.lastOffset());
 }
 
-/** True when the batch was taken; else the position is set anew. */
+/** True when the batch was taken; else the position is set again. */
 async function hand(
   batch: KafkaBatch,
   subscriber: Subscriber,

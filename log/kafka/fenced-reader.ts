@@ -1,10 +1,10 @@
 /**
- * A cursor over Kafka that trusts nobody with its position. The client underneath may restart, rejoin, reset itself to
+ * A cursor over Kafka that trusts no one with its position. The client underneath may restart, rejoin, reset itself to
  * the first offset or deliver something twice; here every batch is held against the offset we expect next:
  *
- *   all of it below          delivered again: set the position anew
+ *   all of it below          delivered again: set the position again
  *   partly below             drop the overlap
- *   a gap before it          set the position anew. Control records are no gap here: a fetch from their offset brings
+ *   a gap before it          set the position again. Control records are not a gap here: a fetch from their offset brings
  *                            them. A gap that stays is an error: nothing is passed over in silence
  *   retained range passed us `log.out-of-range`; log ends below us: `log.mismatch`
  *
@@ -140,7 +140,7 @@ export class FencedReader implements LogReader {
     });
   }
 
-  /** Where the client is to go on: at the last record where that is in doubt, else behind it. */
+  /** Where the client is to continue: at the last record where that is in doubt, else behind it. */
   #position(name: PartitionName): Position {
     const next = this.#arriving.get(name) ?? 0;
     const at = this.#lastSeen.isDoubted(name) ? (this.#lastSeen.offsetOf(name) ?? next) : next;

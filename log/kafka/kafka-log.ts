@@ -273,7 +273,7 @@ class KafkaLog implements LogWriter {
   #addedPartitions(partitions: number): string {
     const { topicPrefix, partitions: ours } = this.#options;
     return (
-      `the topics of the log have ${partitions} partitions more than it was made with; the records in them are not read ` +
+      `the topics of the log have ${partitions} more partitions than at its creation; their records are not read ` +
       `(unreadRecords counts them): send pageviews to partitions 0 to ${ours - 1} of ${topicPrefix}pageviews, and edges ` +
       `to partition 0 of ${topicPrefix}equivs`
     );
@@ -282,7 +282,7 @@ class KafkaLog implements LogWriter {
   #heldBack(): string {
     const { topicPrefix } = this.#options;
     return (
-      'durable records wait behind a transaction that another producer holds open (heldBackRecords counts them): ' +
+      'durable records cannot be read until another producer ends its open transaction (heldBackRecords counts them): ' +
       `kafka-transactions.sh --bootstrap-server ${this.#client.brokers[0]} describe-producers ` +
       `--topic ${topicPrefix}pageviews --partition 0 names its producer, and so on for each partition`
     );

@@ -29,7 +29,7 @@ export interface KafkaShareOptions {
   members(): Promise<readonly GroupMember[] | undefined>;
   /**
    * Who has heard nothing from the group for so long takes it that the others were given its partitions. Longer than
-   * the group takes to put a member out and to deal anew.
+   * the group takes to put a member out and to deal again.
    */
   readonly silentMs: number;
 }
@@ -96,7 +96,7 @@ export class KafkaShare implements Share, Member {
     void this.#nameMembers(cause);
   }
 
-  /** Whoever is in a group that refuses us is not one of ours. */
+  /** A member of a group that refuses us is not one of our workers. */
   async #nameMembers(cause: SwaError): Promise<void> {
     let who: string;
     try {

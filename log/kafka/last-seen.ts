@@ -1,5 +1,5 @@
 /**
- * Whether what comes is of the log that was read before. A topic that was deleted and made again may hold other records at
+ * Whether what comes is of the log that was read before. A topic that was deleted and recreated may hold other records at
  * our offsets, and kafkajs does not show a topic's id. So a reader goes back to the last record that it had, and looks
  * whether that is still there and the same, whenever there was time for such a thing:
  *

@@ -1,5 +1,5 @@
 /**
- * What a data directory knows of the Kafka log it belongs to. Topics can be deleted and made again by anybody, so what has
+ * What a data directory knows of the Kafka log it belongs to. Topics can be deleted and recreated by anyone, so what has
  * met its log makes no topics any more and holds what it finds against what it knows:
  *
  *   log/kafka.json             the log's id, and a name for this directory; made once

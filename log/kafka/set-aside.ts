@@ -33,7 +33,9 @@ export class SetAside {
     this.records++;
     const detail = validJson(detailSchema, Buffer.from(value).toString())?.detail;
     if (detail === undefined) return; // the first of its batch has said it
-    this.#warnings.push(`${name}, offset ${at}: ${detail}. It is set aside: its rows say "unreadable"`);
+    this.#warnings.push(
+      `${name}, offset ${at}: ${detail}. It was set aside and is stored as an "unreadable" row`,
+    );
     if (this.#warnings.length > keptWarnings) this.#warnings.shift();
   }
 }

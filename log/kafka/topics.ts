@@ -4,7 +4,7 @@
  *
  * - `compression.type=uncompressed`: the broker unpacks what others send, so no reader depends on a codec, our own batches
  *   pass through as they are, and a batch may not unpack to more than `max.message.bytes`: the broker refuses it.
- * - `message.timestamp.type=LogAppendTime`: retention goes by the time a record came, not by one its producer chose.
+ * - `message.timestamp.type=LogAppendTime`: retention uses the arrival time of a record, not by one its producer chose.
  */
 import { SwaError, hasCode } from '../../lib/errors/errors.js';
 import { topics as topicsOfLog } from '../log.js';
@@ -57,7 +57,7 @@ export function topicsToMake(options: TopicOptions): NewTopic[] {
 /** How long what was found is taken as it was. */
 const freshMs = 60_000;
 
-/** What is wrong with the topics' settings while they are used: looked at again every minute, since anybody can change them. */
+/** What is wrong with the topics' settings while they are used: looked at again every minute, since anyone can change them. */
 export class TopicWatch {
   readonly #client: KafkaClient;
   readonly #options: TopicOptions;
@@ -78,7 +78,7 @@ export class TopicWatch {
     } catch (error) {
       // What would refuse a start is a warning to who runs already.
       if (!hasCode(error, 'config.invalid')) throw error;
-      this.#warnings = [`${error.message}; the next start is refused. ${error.hint ?? ''}`];
+      this.#warnings = [`${error.message}; the next start will fail. ${error.hint ?? ''}`];
     }
     return this.#warnings;
   }
@@ -107,7 +107,7 @@ export async function checkTopics(client: KafkaClient, options: TopicOptions): P
 async function checkIdentityIsKept(client: KafkaClient, topic: string): Promise<void> {
   const policy = (await client.topicConfig(topic, ['cleanup.policy'])).get('cleanup.policy');
   if (policy === 'compact') return;
-  throw refused(client, topic, `has cleanup.policy ${policy}, which drops the log's id`, {
+  throw refused(client, topic, `has cleanup.policy ${policy}, which deletes the record with the log's id`, {
     'cleanup.policy': 'compact',
   });
 }
@@ -132,7 +132,7 @@ function refuseLosing(
   }
   const takesBytes = Number(setting.get('max.message.bytes') ?? leastMessageBytes);
   if (takesBytes < leastMessageBytes) {
-    const why = `takes record batches of at most ${takesBytes} bytes, and we send up to ${leastMessageBytes}`;
+    const why = `takes record batches of at most ${takesBytes} bytes, but swa sends up to ${leastMessageBytes}`;
     throw refused(client, topic, why, { 'max.message.bytes': String(leastMessageBytes) });
   }
   if (setting.get('cleanup.policy')?.includes('compact') === true)
@@ -158,18 +158,18 @@ function warningsOf(client: KafkaClient, topic: string, setting: Settings): stri
   const mend: Record<string, string> = {};
   if (!['uncompressed', 'gzip'].includes(compression)) {
     found.push(
-      `compression.type=${compression}: readers unpack what others send, and the broker bounds nothing`,
+      `compression.type=${compression}: the broker stores what producers send, so readers decompress batches of any size`,
     );
     mend['compression.type'] = 'uncompressed';
   }
   if (timestamps !== 'LogAppendTime') {
     found.push(
-      `message.timestamp.type=${timestamps}: retention drops records that carry an old time before they are read`,
+      `message.timestamp.type=${timestamps}: retention may delete records with old timestamps before they are read`,
     );
     mend['message.timestamp.type'] = 'LogAppendTime';
   }
   if (messageBytes > maxMessageBytes) {
-    found.push(`max.message.bytes=${messageBytes}: a reader needs as much memory for one record batch`);
+    found.push(`max.message.bytes=${messageBytes}: a reader needs this much memory for one record batch`);
     mend['max.message.bytes'] = String(2 * leastMessageBytes);
   }
   return found.length === 0

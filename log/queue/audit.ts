@@ -10,7 +10,7 @@ import { namesIn } from '../stored.js';
 import { isJobKind, openJobQueue } from './job-queue.js';
 
 const wayOn =
-  'stop the system and run `swa recover --yes`, which puts it aside; what waited in it must be asked for again';
+  'stop the system and run `swa recover --yes`, which moves it aside; jobs that were waiting in it must be requested again';
 
 /** @param scratchDir an empty folder for the copies, which are as large as the queues */
 export async function auditQueues(
@@ -27,7 +27,7 @@ export async function auditQueues(
     }
     const path = join(dir, 'data.mdb');
     if (!existsSync(path)) {
-      report.leftover(`${path} is not there: no job waits`, 'nothing: it is made when it is needed');
+      report.leftover(`${path} is missing: no job is waiting`, 'nothing: it is created when needed');
       continue;
     }
     try {
@@ -48,7 +48,7 @@ export async function auditQueues(
     } catch (error) {
       report.add(
         `the queue ${path} holds a job that cannot be read: ${messageOf(error)}`,
-        `stop the system and delete ${dir}; what waited in it must be asked for again`,
+        `stop the system and delete ${dir}; jobs that were waiting in it must be requested again`,
       );
     }
   }

@@ -104,7 +104,7 @@ export class SingleConsumerQueue {
     });
   }
 
-  /** Leases the oldest item that nobody holds; undefined when there is none. */
+  /** Leases the oldest item that no one holds; undefined when there is none. */
   get(): QueueItem | undefined {
     return this.#db.transactionSync(() => {
       const now = this.#clock();
@@ -120,7 +120,7 @@ export class SingleConsumerQueue {
     });
   }
 
-  /** Longer than a lease nobody holds an item: a time further off was written before the clock went back. */
+  /** Longer than a lease no one holds an item: a time further off was written before the clock went back. */
   #isHeld({ freeAt }: Stored, now: number): boolean {
     return freeAt > now && freeAt <= now + this.#options.leaseMs;
   }
@@ -134,14 +134,14 @@ export class SingleConsumerQueue {
     });
   }
 
-  /** The work failed: the item goes to whoever asks next, after `delayMs`, at most a lease. Throws as `ack`. */
+  /** The work failed: the item goes to the next caller of `get` after `delayMs`, at most a lease. Throws as `ack`. */
   fail(id: number, delayMs = 0): void {
     this.#release(id, (stored) =>
       this.#db.putSync(id, { ...stored, freeAt: this.#clock() + Math.min(delayMs, this.#options.leaseMs) }),
     );
   }
 
-  /** Starts the lease anew, for work that takes longer. Throws as `ack`. */
+  /** Starts the lease again, for work that takes longer. Throws as `ack`. */
   renew(id: number): void {
     this.#withLease(id, (stored) => {
       this.#db.putSync(id, { ...stored, freeAt: this.#clock() + this.#options.leaseMs });

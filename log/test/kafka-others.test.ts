@@ -185,7 +185,7 @@ test(
       assert.deepEqual(Object.keys(latest), [...log.partitions]);
       const { warnings, ...counts } = await healthOf(one);
       assert.deepEqual(counts, { unreadRecords: sent, heldBackRecords: 0, setAsideRecords: 0 });
-      assert.match(warnings.join(), /2 partitions more.*send pageviews to partitions 0 to 2 of/);
+      assert.match(warnings.join(), /2 more partitions.*send pageviews to partitions 0 to 2 of/);
     }
     await withAdmin(async (admin) => {
       await admin.fetchTopicOffsets(pageviews); // tells kafkajs where the partitions are

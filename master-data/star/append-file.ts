@@ -1,5 +1,5 @@
 /**
- * Files of the star that only grow. How much of one counts, and the CRC-32 of that much, stands in the star's head
+ * Files of the star that only grow. How much of one counts, and the CRC-32 of that much, is in the star's head
  * (head.ts): what a killed run has added beyond it is cut off by the next, and a damaged byte is found as the file is read.
  */
 import { closeSync, fsyncSync, openSync } from 'node:fs';
@@ -19,7 +19,7 @@ export interface AppendSeal {
 
 export const nothing: AppendSeal = { sizeBytes: 0, crc: 0 };
 
-/** A file of the star is not what it was written as: it is made again, which nobody needs to hear of. */
+/** A file of the star is not what it was written as: it is rebuilt silently. */
 export class StarDamaged extends Error {}
 
 const bufferBytes = 1 << 20;
@@ -114,8 +114,7 @@ export function readExactly(path: string, offset: number, into: Uint8Array, crc:
   } finally {
     closeSync(fd);
   }
-  if (crc !== undefined && crc32(into) !== crc)
-    throw new StarDamaged(`${path} does not have the checksum it was written with`);
+  if (crc !== undefined && crc32(into) !== crc) throw new StarDamaged(`${path} does not match its checksum`);
 }
 
 /** The texts of a file in order, many at a time; each is valid until the next. Throws `StarDamaged`, at the latest at the end. */
@@ -138,8 +137,7 @@ export function* readTexts(path: string, { sizeBytes, crc }: AppendSeal): Genera
       kept = kept + more - spans.sizeBytes;
       bytes.copyWithin(0, spans.sizeBytes, spans.sizeBytes + kept);
     }
-    if (seen !== crc || kept > 0)
-      throw new StarDamaged(`${path} does not have the checksum it was written with`);
+    if (seen !== crc || kept > 0) throw new StarDamaged(`${path} does not match its checksum`);
   } finally {
     closeSync(fd);
   }

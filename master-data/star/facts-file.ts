@@ -61,7 +61,7 @@ export async function writeFacts(
   ).getRows();
   for (const [column, sum] of sums.entries())
     if (BigInt.asIntN(64, BigInt(String(expected[column] ?? 0))) !== BigInt.asIntN(64, sum))
-      throw notAsExpected(path, `values of column ${column} lie elsewhere`);
+      throw notAsExpected(path, `values of column ${column} are not where they are expected`);
   return { ...(of.topic === 'equivs' ? sealOf(path) : nothing), groups };
 }
 

@@ -1,6 +1,6 @@
 /**
  * The star's head: how much of each of its files counts, and what master file each file of facts was made from. Replacing
- * it is the moment in which new facts are in the star; what a killed run has added before that is no part of it. The star
+ * it is the moment in which new facts are in the star; what a killed run has added before that is not part of it. The star
  * is a cache of the master dataset, so a head that is damaged, or was made another way, is as good as none.
  */
 import { mkdirSync, readFileSync, readdirSync } from 'node:fs';
@@ -120,7 +120,7 @@ export function writeHead(dir: string, head: Head): void {
   for (const name of readdirSync(dir)) if (!kept.has(name)) removeScratch(join(dir, name));
 }
 
-/** The head goes first: a star without one is no star. */
+/** The head goes first: a star without one is not a star. */
 export function removeStar(dir: string): void {
   removeScratch(headPath(dir));
   removeScratch(dir);

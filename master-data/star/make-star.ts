@@ -1,7 +1,7 @@
 /**
  * Brings the star up to a snapshot: numbers the facts of master files that it does not have yet, lets the rules see texts
  * that are new or rules that are, and looks for repeats once more when there are other files. A step ends with a new head;
- * killed anywhere, the next run goes on from the last one.
+ * killed anywhere, the next run continues from the last one.
  *
  * Memory: 40 to 80 bytes for each text of the dictionaries while files are added; nothing by the number of facts, but for
  * the search for repeats, which works in several scans then.
@@ -48,7 +48,7 @@ export interface StarOptions {
 
 /**
  * Throws `master.corrupt` when a file that is to be added is damaged, and `StarDamaged`: then the star is to be removed,
- * and made again.
+ * and rebuilt.
  */
 export async function makeStar(options: StarOptions): Promise<MadeStar> {
   const { dir, snapshot, rules } = options;

@@ -1,6 +1,6 @@
 /**
  * The star: the master dataset in numbers. Its facts are rows of integers (facts-file.ts), its texts stand in dictionaries
- * (dictionary.ts), each with what the rules make of it (rule-results.ts). It is a cache beside the master dataset: made again
+ * (dictionary.ts), each with what the rules make of it (rule-results.ts). It is a cache beside the master dataset: rebuilt
  * whenever it is missing, damaged, or of another version.
  *
  *   HEAD.json            how much of each file counts (head.ts)

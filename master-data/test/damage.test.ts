@@ -168,16 +168,16 @@ async function forge(house: House, select: string): Promise<string> {
 const forgeries = [
   [
     'SELECT * REPLACE (CASE "offset" WHEN 3 THEN 2 ELSE "offset" END AS "offset") FROM facts',
-    [/repeats 1 offsets$/, /lacks 1 offsets that the log has, the first 3$/],
+    [/repeats 1 offsets$/, /1 offsets of the log are missing in .*, the first is 3$/],
   ],
-  ['SELECT * FROM facts WHERE "offset" <> 3', [/has 9 rows, its manifest says 10$/, /lacks 1 offsets/]],
   [
-    'SELECT * REPLACE ("offset" + 1 AS "offset") FROM facts',
-    [/holds offsets 1 to 10, outside of \[0, 10\)$/],
+    'SELECT * FROM facts WHERE "offset" <> 3',
+    [/has 9 rows, but its manifest says 10$/, /1 offsets of the log are missing/],
   ],
+  ['SELECT * REPLACE ("offset" + 1 AS "offset") FROM facts', [/holds offsets 1 to 10, outside \[0, 10\)$/]],
   [
     "SELECT * REPLACE (NULLIF(event_id, 'event-4') AS event_id) FROM facts",
-    [/has 1 rows that are neither a fact nor set aside$/],
+    [/has 1 rows that hold neither a fact nor a reason why not$/],
   ],
 ] as const;
 

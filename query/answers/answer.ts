@@ -47,7 +47,7 @@ export type EdgeLimits = Pick<UniquesAccuracy, 'rewritten' | 'maxOvercount' | 'm
 
 /**
  * The number of people in a tally, the interval that holds the truth with 95 % confidence, and the part that edges have
- * in it. Whoever counts has viewed a page, so there are never more people than pageviews, whatever is estimated.
+ * in it. Every person counted has viewed a page, so there are never more people than pageviews, whatever is estimated.
  */
 export function countOf(tally: Tally, identity: LiveIdentity): Count & EdgeLimits {
   const people = tally.people();

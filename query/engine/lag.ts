@@ -12,7 +12,7 @@ export interface Lag {
   readonly records: number;
   /** Every fact that was durable so many milliseconds ago is in the answer; undefined when samples are not kept that long. */
   readonly throughAgoMs: number | undefined;
-  /** In partitions that nobody reads: in no answer, whatever its cut. */
+  /** In partitions that no one reads: in no answer, whatever its cut. */
   readonly unreadRecords: number;
 }
 

@@ -30,7 +30,7 @@ export class Zones {
   readonly #wallTimes = new Map<string, (at: number) => number>();
   readonly #years = new Map<string, readonly Piece[]>();
 
-  /** The canonical name, or undefined when it is no IANA zone. Fixed offsets such as '+01:00' are none. */
+  /** The canonical name, or undefined when it is not an IANA zone. Fixed offsets such as '+01:00' are none. */
   canonical(name: string): string | undefined {
     if (name === 'UTC' || this.#wallTimes.has(name)) return name;
     if (!/^[A-Za-z][A-Za-z0-9_+/-]{0,63}$/.test(name)) return undefined;
@@ -53,7 +53,7 @@ export class Zones {
     return offset;
   }
 
-  /** The first hour in [from, to) whose offset is no whole number of hours, or undefined. */
+  /** The first hour in [from, to) whose offset is not a whole number of hours, or undefined. */
   firstOddOffset(
     zone: string,
     from: number,

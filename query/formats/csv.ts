@@ -1,6 +1,6 @@
 /**
  * CSV by RFC 4180: CRLF, a header line, quotes where needed. Times as RFC 3339 UTC. A text that a spreadsheet would run as
- * a formula (anybody may send such a visitor id) gets an apostrophe in front; so does one that begins with an apostrophe
+ * a formula (anyone may send such a visitor id) gets an apostrophe in front; so does one that begins with an apostrophe
  * itself, so that whoever takes one off has the text back.
  */
 import type { Cell, Column, Table } from './table.js';

@@ -19,7 +19,7 @@ const types = {
 
 const sources = ['base.css', 'page.css', 'icon.svg', 'icons.svg'] as const;
 
-/** The handler for `/` and `/assets/...`; everything else goes on. Rejects when the page has not been built. */
+/** The handler for `/` and `/assets/...`; everything else continues. Rejects when the page has not been built. */
 export async function dashboardHandler(): Promise<Handler> {
   const files = await readFiles();
   return (request, response, next) => {

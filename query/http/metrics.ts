@@ -36,27 +36,27 @@ export class Metrics {
   readonly #duration: Histogram;
   /** One for each route, method and status: as few as there are. */
   readonly #series = new Map<string, Histogram.Internal<string>>();
-  readonly #active = this.#gauge('swa_http_requests_active', 'Requests at work.');
-  readonly #generation = this.#gauge('swa_generation_number', 'Number of the batch view that answers.');
-  readonly #batchAge = this.#gauge('swa_batch_view_age_seconds', 'Age of the batch view that answers.');
+  readonly #active = this.#gauge('swa_http_requests_active', 'Requests being handled.');
+  readonly #generation = this.#gauge('swa_generation_number', 'Number of the batch view in use.');
+  readonly #batchAge = this.#gauge('swa_batch_view_age_seconds', 'Age of the batch view in use.');
   readonly #realtime = this.#gauge('swa_realtime_serving', '1 while a realtime view is part of answers.');
   readonly #lagRecords = this.#gauge(
     'swa_answer_lag_records',
-    'Records in the log that answers do not hold.',
+    'Records in the log that are not in answers yet.',
   );
   readonly #lagSeconds = this.#gauge(
     'swa_answer_lag_seconds',
-    'Answers hold every fact durable this long ago.',
+    'Answers contain every fact that became durable at least this long ago.',
   );
   readonly #deadLetters = this.#gauge('swa_realtime_dead_letters', 'Records set aside by the speed layer.');
-  readonly #up = this.#gauge('swa_role_up', '1 while the role says it runs.', ['role', 'worker']);
-  readonly #reported = this.#gauge('swa_role_reported_seconds', 'Time since the role last said anything.', [
+  readonly #up = this.#gauge('swa_role_up', '1 while the role reports that it runs.', ['role', 'worker']);
+  readonly #reported = this.#gauge('swa_role_reported_seconds', 'Time since the last report of the role.', [
     'role',
     'worker',
   ]);
   readonly #restarts = this.#gauge(
     'swa_role_restarts',
-    'How often the role failed and was started again in its process.',
+    'How often the role failed and was restarted in its process.',
     ['role', 'worker'],
   );
   readonly #failed = this.#gauge('swa_role_last_error_timestamp_seconds', 'When the role last failed.', [
@@ -70,7 +70,7 @@ export class Metrics {
   );
   readonly #batchDuration = this.#gauge(
     'swa_batch_last_duration_seconds',
-    'How long the last ended batch run took.',
+    'Duration of the last finished batch run.',
     ['outcome'],
   );
   readonly #batchRecords = this.#gauge(
@@ -103,7 +103,7 @@ export class Metrics {
     'name',
   ]);
 
-  /** Made anew from the status board each time: a role that is gone leaves nothing behind. */
+  /** Read from the status board each time: a role that is gone leaves nothing behind. */
   readonly #ofBoard = [
     this.#up,
     this.#restarts,
@@ -127,7 +127,7 @@ export class Metrics {
     });
     this.#events = new Counter({
       name: 'swa_events_total',
-      help: 'Facts the collector took or refused since it started.',
+      help: 'Facts the collector accepted or rejected since it started.',
       labelNames: ['result', 'reason'],
       registers: [this.#registry],
     });

@@ -62,7 +62,7 @@ export function queryRoutes(deps: QueryRoutesDeps): readonly Route[] {
   ];
 }
 
-const unchanged: ResponseDoc = { status: 304, description: 'Nothing has changed since the ETag sent along.' };
+const unchanged: ResponseDoc = { status: 304, description: 'Nothing has changed since the given ETag.' };
 
 function inquiryRoute(engine: Engine, inquiry: Inquiry): Route {
   const inRange = 'from' in inquiry.query;
@@ -111,7 +111,7 @@ function sketchRoute(engine: Engine): Route {
     operationId: 'sketch',
     summary: 'The merged sketch of a range, for other DataSketches libraries',
     description:
-      'Apache DataSketches HLL, compact: union it with others, or read its estimate, wherever you like.',
+      'Apache DataSketches HLL, compact: merge it with other sketches or read its estimate with any DataSketches library.',
     scope: 'read',
     query: { ...subjectShape, ...rangeShape, ...zoneShape },
     responses: [
@@ -166,8 +166,8 @@ function batchRoutes(batches: BatchControl): Route[] {
       method: 'post',
       path: '/v1/batches',
       operationId: 'requestBatch',
-      summary: 'Ask for a batch run',
-      description: 'The request is durable: it is carried out even if everything restarts in between.',
+      summary: 'Request a batch run',
+      description: 'The request is durable: it survives a restart of the whole system.',
       scope: 'admin',
       body: {
         description: 'None, or an empty object.',
@@ -177,7 +177,7 @@ function batchRoutes(batches: BatchControl): Route[] {
       responses: [
         {
           status: 202,
-          description: 'It will be run.',
+          description: 'The run is queued.',
           content: { 'application/json': z.object({ id: z.number() }) },
         },
       ],
@@ -213,7 +213,7 @@ function statusRoute({ engine, status }: QueryRoutesDeps): Route {
     responses: [
       {
         status: 200,
-        description: 'By role and worker, as each last said.',
+        description: 'By role and worker, as last reported.',
         content: {
           'application/json': bodies.status,
         },
@@ -256,7 +256,7 @@ function machineRoutes(deps: QueryRoutesDeps): Route[] {
       ...probe,
       path: '/healthz',
       operationId: 'healthz',
-      summary: 'The process lives',
+      summary: 'The process is alive',
       responses: [{ status: 200, description: 'It does.', content: { 'application/json': okSchema } }],
       problems: [],
       handle: ({ request, response }) => sendJson(request, response, { status: 'ok' }),
@@ -265,7 +265,7 @@ function machineRoutes(deps: QueryRoutesDeps): Route[] {
       ...probe,
       path: '/readyz',
       operationId: 'readyz',
-      summary: 'Questions can be answered: a generation can be pinned, and the process is not about to end',
+      summary: 'Questions can be answered: a generation can be pinned, and the process is not shutting down',
       responses: [{ status: 200, description: 'They can.', content: { 'application/json': okSchema } }],
       problems: ['not-ready'],
       handle: async ({ request, response }) => {

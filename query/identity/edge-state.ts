@@ -32,7 +32,7 @@ export interface Milestone {
   readonly raiseSteps: number;
   /** Of all persons together. */
   readonly raises: number;
-  /** By how much a count can be lowered by persons over the cap, whoever they are. */
+  /** By how much persons over the cap can lower any count. */
   readonly rejoined: number;
 }
 

@@ -112,7 +112,7 @@ export class CellReader implements BucketCell {
   #form = singleForm;
   #coupons = new Uint32Array(256);
   #couponCount = 0;
-  /** Of the last cell, when its coupons are written as differences: not read before somebody looks at them. */
+  /** Of the last cell, when its coupons are written as differences: not read before someone looks at them. */
   #differences: Uint8Array | undefined;
   /** Of the last cell, when it has registers: as they lie in what was read. */
   #registers: Uint8Array | undefined;

@@ -175,7 +175,7 @@ export class SortedBlock {
     this.#seekRun(this.#start(i));
   }
 
-  /** Finds the run whose length stands at `at`. */
+  /** Finds the run whose length is at `at`. */
   #seekRun(at: number): void {
     const { bytes } = this;
     let from = at;

@@ -9,7 +9,7 @@ export interface WrittenBlock extends BlockPlace {
 
 /**
  * Hashes blocks for a view's content hash: 128 bits under a key that is the same everywhere, since views are compared that
- * were made on different machines. It tells views apart that faults made different, not those that somebody forged.
+ * were made on different machines. It tells views apart that faults made different, not those that someone forged.
  */
 export function blockHasher(): KeyedHash {
   return new KeyedHash(new Uint8Array(hashKeyBytes));

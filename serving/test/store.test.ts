@@ -238,7 +238,7 @@ test('roll back passes over views that could not serve, and refuses one that is 
   assert.equal(readCurrent(dir), fourth.id);
 });
 
-test('roll back reads all of a view before it serves, and needs no sound CURRENT', async (t) => {
+test('roll back reads all of a view before it serves, and needs no intact CURRENT', async (t) => {
   const dir = dataDir(t);
   const views = [];
   for (const number of [1, 2, 3]) views.push(await publishView(dir, number, 'https://example.com/'));
@@ -270,7 +270,7 @@ test('META of another view is refused', async (t) => {
   copyFileSync(join(viewPath(dir, first.id), fileNames.meta), join(viewPath(dir, second.id), fileNames.meta));
   assert.throws(() => openView(dir, second.id), {
     code: 'view.corrupt',
-    message: new RegExp(`is of view ${first.id}`),
+    message: new RegExp(`belongs to view ${first.id}`),
   });
 });
 

@@ -52,7 +52,7 @@ export function auditDeadLetters(dataDir: string, report: Findings): LetterPlace
   return namesIn(dir).flatMap((name) => {
     const path = join(dir, name);
     if (name.endsWith('.tmp')) {
-      report.leftover(path, 'nothing: it is never read');
+      report.leftover(path, 'nothing: this file is never read');
       return [];
     }
     const text = report.attempt(path, wayOn, () => readIfThere(path));
@@ -62,7 +62,7 @@ export function auditDeadLetters(dataDir: string, report: Findings): LetterPlace
     if (letter === undefined || partition === undefined) report.add(`${path} is damaged`, wayOn);
     else if (name === `${fileNameOf(partition)}-${letter.offset}.json`)
       return [{ path, partition, offset: letter.offset }];
-    else report.add(`${path} holds offset ${letter.offset} of ${partition}: it is not in its place`, wayOn);
+    else report.add(`${path} holds offset ${letter.offset} of ${partition}: its name does not match`, wayOn);
     return [];
   });
 }

@@ -6,7 +6,7 @@
  * log, and none after one that failed. Both hold although tasks share them out by shuffle grouping, because one slice is
  * under way at a time (swa-topology.ts) and the spout ends with the first that fails.
  *
- * What is left of a slice is dealt into groups by the hash of its URL, and a group goes on as one tuple: with fields
+ * What is left of a slice is dealt into groups by the hash of its URL, and a group continues as one tuple: with fields
  * grouping on the group, all of one URL comes to one task. (Grouping on the URL itself does the same with a tuple for every
  * page in the slice; that took half of the time.)
  */

@@ -32,7 +32,7 @@ export interface SliceRecords {
 
 /** Few enough that a slice's facts die young, and that the event loop gets its turn. */
 export const sliceRecords = 1_024;
-/** A longer record is decoded: so no slice, whoever wrote it, takes much memory here. */
+/** A longer record is decoded: so no slice takes much memory here, whatever was written. */
 const longestRecord = 16_384;
 const usualRecord = 512;
 /** Where the hashes begin, a row for each record; the records follow. */

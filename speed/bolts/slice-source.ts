@@ -21,7 +21,7 @@ import { sliceRecords, SliceReader, type RecordRange, type SliceRecords } from '
 /** Consecutive records of one partition. */
 export interface Slice extends RecordRange {
   readonly partition: PartitionName;
-  /** Where the partition goes on. */
+  /** Where the partition continues. */
   readonly next: Offset;
 }
 
@@ -137,7 +137,7 @@ export class SliceSource {
 
   #readAhead(maxRecords: number): void {
     this.#ahead = this.#reader?.next({ maxRecords, timeoutMs: 0 });
-    this.#ahead?.catch(() => undefined); // whoever takes it is told
+    this.#ahead?.catch(() => undefined); // the next call gets the error
   }
 
   async #takeAhead(): Promise<readonly RecordBatch[]> {

@@ -30,7 +30,7 @@ export interface SwaTopologyOptions {
   /** Partitions may come and go. */
   readonly work: ReadonlyMap<PartitionName, PartitionWork>;
   readonly seed: number;
-  /** Milliseconds that nobody sets: a clock that jumps would time trees out, and their facts would be set aside. */
+  /** Monotonic milliseconds: if the clock jumped, trees would time out and their facts would be set aside. */
   readonly monotonic: () => number;
   readonly onError: (error: unknown) => void;
 }

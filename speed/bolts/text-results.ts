@@ -3,7 +3,7 @@
  * that was looked up lately, and no rule is asked about it again.
  *
  * Results carry a hash of their own (128 bits, keyed), so that a combination of several is found by the XOR of their
- * hashes: as each is a random number to whoever does not know the key, two different combinations share an XOR with odds
+ * hashes: as each is a random number without the key, two different combinations share an XOR with odds
  * of 2^-128 (Zobrist, "A New Hashing Method with Application for Game Playing", 1970).
  */
 import type { TextName } from '../../facts/dimensions/choice.js';

@@ -72,7 +72,7 @@ const turnMs = 8;
 const chunkRecords = 8_192;
 /** After this time an epoch is committed as it is, so that what it brought in can be seen. */
 const shortMs = 400;
-/** Among old facts it may take longer: nobody waits for one of them, and epochs in a row keep both threads busy. */
+/** Among old facts it may take longer: no one waits for one of them, and epochs in a row keep both threads busy. */
 const longMs = 4_000;
 const oldMs = 10_000;
 /** How many times smaller than others an epoch may be towards the end of the log. */
@@ -166,7 +166,7 @@ export class Generation {
     await this.#source.reassign(this.positions());
   }
 
-  /** Lets partitions go: their stores are closed, for somebody else to open. To be called between epochs. */
+  /** Lets partitions go: their stores are closed, for another process to open. To be called between epochs. */
   async drop(partitions: readonly PartitionName[]): Promise<void> {
     const dropped = new Map([...this.#stores].filter(([name]) => partitions.includes(name)));
     for (const name of dropped.keys()) {
@@ -217,7 +217,7 @@ export class Generation {
   /**
    * Brings in what the log has, epoch after epoch, for a while; each is committed while the next one is worked on. Returns
    * how many records that were, 0 when there was nothing to do; all of them are committed then. Throws `realtime.corrupt`
-   * when a store cannot be trusted (open the generation anew), and what the log or the disk throws; then nothing is
+   * when a store cannot be trusted (open the generation again), and what the log or the disk throws; then nothing is
    * under way any more, and it can be called again.
    */
   async runEpochs(options: EpochOptions): Promise<number> {
@@ -379,7 +379,7 @@ export class Generation {
   }
 }
 
-/** Removes what is left of a generation that nobody works on. */
+/** Removes what is left of a generation that no one works on. */
 export function removeGeneration(dataDir: string, id: ViewId): void {
   removeStores(generationDir(dataDir, id));
 }

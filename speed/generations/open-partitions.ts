@@ -1,6 +1,6 @@
 /**
  * Partitions made ready for a generation: their stores opened or made, and what repeats are told by as it is where the
- * stores stand. This takes a while and touches nothing that is at work, so it can go on beside it.
+ * stores stand. This takes a while and touches nothing that is running, so it can go on beside it.
  */
 import { SwaError } from '../../lib/errors/errors.js';
 import { DedupWindow } from '../../facts/dedup-window.js';
@@ -33,7 +33,7 @@ export interface PartitionOptions {
   readonly bootId: string;
   /** Edges after the batch cut kept at most, over all partitions; default 1,000,000. */
   readonly maxEdges?: number;
-  /** Writes the stores; whoever made it closes it. */
+  /** Writes the stores; its creator closes it. */
   readonly commits: CommitThread;
   /** Ours to begin with; the other workers have the others. */
   readonly partitions: readonly PartitionName[];

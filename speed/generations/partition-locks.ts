@@ -1,6 +1,6 @@
 /**
  * The partitions a worker may write the stores of: those whose locks it holds. The share says which ones it should hold;
- * a lock comes free when whoever held it has closed its stores, or is dead. So a store never has two writers, not even
+ * a lock becomes free when its owner has closed its stores, or is dead. So a store never has two writers, not even
  * while a worker that was put out of the group does not know it yet.
  */
 import { hasCode } from '../../lib/errors/errors.js';
@@ -37,13 +37,13 @@ export class PartitionLocks {
     return this.names.filter((name) => !wanted.includes(name));
   }
 
-  /** To be held, but somebody else has it still. */
+  /** To be held, but still held by another worker. */
   missing(): PartitionName[] {
     return this.#share.partitions().filter((name) => !this.#locks.has(name));
   }
 
   /**
-   * Takes what is missing and free. Throws `data-dir.in-use` in a fixed share when something is not free: nobody will
+   * Takes what is missing and free. Throws `data-dir.in-use` in a fixed share when something is not free: no one will
    * give it up then.
    */
   take(): void {

@@ -3,7 +3,7 @@
  * and the pointer, and, as long as it has the first partition, moves the pointer.
  *
  * The loop never waits for anything but the log: what is being opened opens beside it, be it a generation or partitions
- * that have come to us, and the rest keeps up meanwhile. What fails is either a store that cannot be trusted (it is made again from the log),
+ * that have come to us, and the rest keeps up meanwhile. What fails is either a store that cannot be trusted (it is rebuilt from the log),
  * a generation that cannot be made (the next batch view is waited for), something that may pass (reported, tried again), or
  * the end of the role.
  */
@@ -75,7 +75,7 @@ export class SpeedWorker {
   get partitions(): readonly PartitionName[] {
     return this.#locks.names;
   }
-  /** Ours too, as soon as somebody else lets go of them. */
+  /** Partitions to take as soon as another worker releases them. */
   get awaited(): readonly PartitionName[] {
     return this.#locks.missing();
   }
@@ -96,7 +96,7 @@ export class SpeedWorker {
     return [this.#trouble, this.#damagedCurrent, ...unavailable].find((error) => error !== undefined);
   }
 
-  /** Works until the signal aborts. Rejects with what it cannot go on with; its stores and locks are given back then. */
+  /** Works until the signal aborts. Rejects with what it cannot continue with; its stores and locks are given back then. */
   async run(signal: AbortSignal): Promise<void> {
     try {
       while (!signal.aborted) {
@@ -300,7 +300,7 @@ export class SpeedWorker {
     this.#options.onError(error);
   }
 
-  /** Moves the pointer when it should be elsewhere; puts it back when somebody deleted it. */
+  /** Moves the pointer when it should be elsewhere; puts it back when someone deleted it. */
   #lead(): void {
     const { dataDir } = this.#options;
     const current = this.#current();
@@ -345,7 +345,7 @@ export class SpeedWorker {
     }
   }
 
-  /** Whoever reads the pointer must find its batch views: all that it named or will name are held while it moves. */
+  /** A reader of the pointer must find its batch views: all that it named or will name are held while it moves. */
   #movePointer(to: Pointer): void {
     const { dataDir, holdViews } = this.#options;
     holdViews([...new Set([...named(this.#pointer), ...named(to)])]);
@@ -372,12 +372,12 @@ export class SpeedWorker {
     const stored = pointerIfSound(dataDir);
     this.#pointer = stored ?? { partitions: log.partitions, serving: this.#lostServing(), next: undefined };
     this.#options.holdViews(named(this.#pointer));
-    // Without a pointer nobody knows what was answered: whatever stores there are, they are made again from the log.
+    // Without a pointer no one knows what was answered: whatever stores there are, they are rebuilt from the log.
     if (stored === undefined) for (const id of generationIds(dataDir)) removeGeneration(dataDir, id);
   }
 
   /**
-   * What is to serve when the pointer was lost while there were generations: the current view, whose stores are made again and
+   * What is to serve when the pointer was lost while there were generations: the current view, whose stores are rebuilt and
    * answer only from where the log ends now. So questions wait, and no answer goes back to the batch view alone. Undefined
    * where nothing has ever served.
    */

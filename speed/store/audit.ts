@@ -42,7 +42,7 @@ export interface StoresAudit {
 }
 
 export const storeWayOn =
-  'start the speed layer: it makes it again from the log (`swa recover --yes` puts aside what is damaged in itself)';
+  'start the speed layer: it rebuilds the store from the log (`swa recover --yes` moves damaged files aside)';
 const storeFiles: readonly string[] = ['data.mdb', 'lock.mdb', 'STORE'];
 
 /** Looks at all stores. Its memory is a bit for each page of a store. */
@@ -52,7 +52,7 @@ export function auditStores(dataDir: string, report: Findings): StoresAudit {
   const ids = generationIds(dataDir);
   for (const name of namesIn(join(path, '..'))) {
     if (name === 'SERVING' || ids.some((id) => id === name)) continue;
-    if (name.endsWith('.tmp')) report.leftover(join(path, '..', name), 'nothing: it is never read');
+    if (name.endsWith('.tmp')) report.leftover(join(path, '..', name), 'nothing: this file is never read');
     else report.add(`${join(path, '..', name)} is not a file of the speed layer`, 'delete it');
   }
   const stores: StorePosition[] = [];
@@ -61,7 +61,7 @@ export function auditStores(dataDir: string, report: Findings): StoresAudit {
     const isNamed = id === pointer?.serving || id === pointer?.next;
     if (pointer !== undefined && !isNamed) {
       report.leftover(
-        `${generationDir(dataDir, id)} is of a generation that SERVING does not name`,
+        `${generationDir(dataDir, id)} belongs to a generation that is not in SERVING`,
         'nothing: the speed layer removes it',
       );
       continue;
@@ -82,7 +82,7 @@ function requireStores(dataDir: string, { serving, partitions }: Pointer, report
   for (const partition of partitions) {
     const dir = storeDir(dataDir, serving, partition);
     if (!existsSync(dataFile(dir)))
-      report.add(`${dataFile(dir)} is missing, but its generation serves`, storeWayOn);
+      report.add(`${dataFile(dir)} is missing, but its generation is in use`, storeWayOn);
   }
 }
 
@@ -106,7 +106,7 @@ export function auditStore(
   for (const file of names) {
     const path = join(dir, file);
     if (path === openingMarker(dir))
-      report.leftover(`${path}: it was not closed since it was last opened`, 'nothing: it is made again');
+      report.leftover(`${path}: it was not closed since it was last opened`, 'nothing: it is rebuilt');
     else if (path === damagedMarker(dir)) report.add(`${path}: the store was found damaged`, storeWayOn);
     else if (!storeFiles.includes(file)) report.add(`${path} is not a file of a realtime store`, 'delete it');
   }
@@ -114,14 +114,14 @@ export function auditStore(
   const description = readDescription(dir);
   if (description === undefined) {
     if ((readIfThere(join(dir, 'STORE')) ?? '') === '')
-      report.leftover(`${dir} has no STORE: it was never finished`, 'nothing: it is made again');
-    else report.add(`${join(dir, 'STORE')} is damaged, or of another version`, storeWayOn);
+      report.leftover(`${dir} has no STORE: it was never finished`, 'nothing: it is rebuilt');
+    else report.add(`${join(dir, 'STORE')} is damaged or was written by another version`, storeWayOn);
     return undefined;
   }
   const { partition, logId, from, bootId } = description;
   if (description.generation !== generation || fileNameOf(partition) !== name) {
     report.add(
-      `${join(dir, 'STORE')} is of generation ${description.generation} and ${partition}: the store is not in its place`,
+      `${join(dir, 'STORE')} belongs to generation ${description.generation} and ${partition}: the store is in the wrong directory`,
       storeWayOn,
     );
     return undefined;
@@ -129,7 +129,7 @@ export function auditStore(
   if (bootId !== readBootId() || bootId === '') {
     report.leftover(
       `${dir} was made before this machine last started`,
-      'nothing: the speed layer makes it again from the log',
+      'nothing: the speed layer rebuilds it from the log',
     );
     return undefined;
   }
@@ -212,7 +212,7 @@ export function checkPositions(
     if (next > end)
       report.add(
         `${dir} has read ${partition} up to offset ${next}, but the log ends at ${end}: the log has lost records`,
-        'restore log/ from a copy, or stop the system and run `swa recover` to see how to continue',
+        'restore log/ from a backup, or stop the system and run `swa recover` to see how to continue',
       );
     const cut = cutOf(generation)?.next[partition];
     if (cut !== undefined && cut !== from)

@@ -8,7 +8,7 @@
  *   ...        the URL if the key holds but its hash, filled up with zeros to whole words
  *
  * The checksum is there because LMDB has none: a store that a failing disk or a careless hand changed shows itself as
- * damaged, and is made again from the log, instead of counting wrong. Every step of it is a bijection, so a change
+ * damaged, and is rebuilt from the log, instead of counting wrong. Every step of it is a bijection, so a change
  * within one word is always found.
  */
 import { HllSketch } from 'hyperloglog-ts';

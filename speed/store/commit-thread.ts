@@ -5,7 +5,7 @@
  * A thread that dies idle is replaced by the next call. One that dies in the middle of a commit (out of memory, or
  * terminated) may leave LMDB's transaction open, and with it the lock that every other writer of this process would wait for
  * without end. So no more is committed then: this process must end. LMDB has all of a commit or nothing, so the next one
- * goes on where the store stands.
+ * continues where the store stands.
  */
 import { Worker } from 'node:worker_threads';
 import { SwaError } from '../../lib/errors/errors.js';
@@ -55,9 +55,9 @@ export class CommitThread {
 
   /**
    * All of it or nothing. Rejects with `realtime.corrupt` when the store is gone from its place or damaged, with
-   * `data-dir.in-use` when somebody else has written it, with
+   * `data-dir.in-use` when another process has written it, with
    * `speed.failed` when it could not be written: retryable, or not when the thread has died in the middle of a commit.
-   * Then nobody knows whether it was written, and all later commits are refused.
+   * Then no one knows whether it was written, and all later commits are refused.
    */
   async commit(commit: Commit): Promise<void> {
     if (this.#thread?.isAlive !== true) {

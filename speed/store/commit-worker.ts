@@ -9,7 +9,7 @@ const port = parentPort;
 if (port === null) throw new SwaError('internal.invariant', 'commit-worker.js runs on a thread of its own');
 const writers = new Map<string, StoreWriter>();
 
-// What is no error of ours may pass: a file that cannot be opened now, say.
+// What is not an error of ours may pass: a file that cannot be opened now, say.
 answerQuestions<CommitAsking>(port, { code: 'speed.failed', retryable: true }, async (message) => {
   if (message.kind === 'commit') commit(message);
   else if (message.kind === 'release') await release(message.dir);

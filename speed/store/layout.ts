@@ -5,8 +5,8 @@
  *   <ViewId>/<topic>-<n>/           the store of one partition in one generation:
  *     data.mdb, lock.mdb            LMDB: the cells, the edges, and the progress that goes with them
  *     STORE                         what it is, written last: a store without it was never finished
- *     OPENING                       there while somebody checks it: left behind, it killed who opened it
- *     DAMAGED                       somebody found it damaged
+ *     OPENING                       there while someone checks it: left behind, it killed who opened it
+ *     DAMAGED                       someone found it damaged
  *
  * All of it can be deleted at any time; the log still has the facts. So the locks lie elsewhere, in `<data>/locks/`:
  *
@@ -55,7 +55,7 @@ export function readPointer(dataDir: string): Pointer | undefined {
   if (text === undefined) return undefined;
   let stored: z.infer<typeof pointerSchema>;
   try {
-    const line = unsealLine(text); // a flipped bit may name another view, and nobody would ever make its stores
+    const line = unsealLine(text); // a flipped bit may name another view, and no one would ever make its stores
     if (line === undefined) throw new Error('its hash does not match the one on its last line');
     stored = pointerSchema.parse(JSON.parse(line.body));
   } catch (cause) {

@@ -157,7 +157,7 @@ export class PartitionStore {
     }
   }
 
-  /** Throws `realtime.corrupt` when the store is gone from its place, or somebody found it damaged. */
+  /** Throws `realtime.corrupt` when the store is gone from its place, or someone found it damaged. */
   requireSound(): void {
     requireSound(this.#place);
   }
@@ -210,11 +210,11 @@ async function openWhole(dir: string, description: StoreDescription): Promise<Op
   } catch (error) {
     if (systemCode(error) === 'EMFILE') throw error; // says nothing about the store
     await db?.close();
-    return undefined; // whatever is wrong with it, it is made again from the log
+    return undefined; // whatever is wrong with it, it is rebuilt from the log
   }
 }
 
-/** Writes need pages that no read meets. What is written is what is there: somebody may still be at work on this store. */
+/** Writes need pages that no read meets. What is written is what is there: someone may still be working on this store. */
 function checkWriting(db: Database): void {
   try {
     db.transactionSync(() => db.putSync(progressKey, encodeProgress(readProgress(db))));

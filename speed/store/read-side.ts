@@ -53,7 +53,7 @@ import { readDescription, type Progress, type StoreDescription } from './store-m
 export interface Realtime {
   /**
    * What the speed layer has made of the log by now; undefined when it has never had a view to show. To be released.
-   * Throws `speed.failed`, retryable, while a lost view is made again: it would lie behind what was answered before.
+   * Throws `speed.failed`, retryable, while a lost view is rebuilt: it would lie behind what was answered before.
    */
   snapshot(): RealtimeView | undefined;
   close(): Promise<void>;
@@ -85,10 +85,10 @@ class RealtimeReader implements Realtime {
       if (pointer?.serving === undefined) return undefined;
       const generation = this.#openGeneration(pointer.serving, pointer.partitions);
       if (generation !== undefined) return takeRealtimeSnapshot(generation);
-      // Either it was replaced meanwhile, and the pointer says by which, or its stores are being made again.
+      // Either it was replaced meanwhile, and the pointer says by which, or its stores are being rebuilt.
       if (stampOf(pointerPath(this.#dataDir)) === this.#pointerStamp) break;
     }
-    throw rebuilding('its files are not there yet');
+    throw rebuilding('its files do not exist yet');
   }
 
   async close(): Promise<void> {
@@ -177,7 +177,7 @@ class OpenGeneration {
     return undefined;
   }
 
-  /** False when a store was deleted or made again since. */
+  /** False when a store was deleted or rebuilt since. */
   isInPlace(): boolean {
     return this.stores.every(({ dir, inode }) => inodeOf(dir) === inode);
   }
@@ -227,7 +227,7 @@ function takeRealtimeSnapshot(generation: OpenGeneration): RealtimeSnapshot {
     const behind = parts.find(({ store, progress }) => progress.next < store.description.readyAt);
     if (behind !== undefined) {
       const { partition, readyAt } = behind.store.description;
-      throw rebuilding(`${partition} has come to ${behind.progress.next} of ${readyAt}`);
+      throw rebuilding(`${partition} is at offset ${behind.progress.next} of ${readyAt}`);
     }
     return new RealtimeSnapshot(generation, parts);
   } catch (error) {

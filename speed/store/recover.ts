@@ -1,4 +1,4 @@
-/** What `swa recover` does about realtime stores. The speed layer makes damaged ones anew by itself; a question without it cannot. */
+/** What `swa recover` does about realtime stores. The speed layer rebuilds damaged ones by itself; a query process without it cannot. */
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { messageOf } from '../../lib/errors/errors.js';
@@ -16,7 +16,7 @@ import { dataFile } from './store-files.js';
 
 export function planStores({ dataDir, asideDir }: RecoveryPlace): RecoveryStep[] {
   const steps: RecoveryStep[] = [];
-  const action = 'put it aside; the speed layer makes it again from the log';
+  const action = 'move it aside; the speed layer rebuilds it from the log';
   try {
     readPointer(dataDir);
   } catch (error) {

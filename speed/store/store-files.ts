@@ -18,7 +18,7 @@ export const progressKey = Buffer.of(0);
 const mapSizeBytes = 2 ** 36;
 const maxReaders = 1_024;
 
-/** One life of a store: where a store is made again it is another file. */
+/** One life of a store: where a store is rebuilt it is another file. */
 export interface StorePlace {
   readonly dir: string;
   readonly inode: number;
@@ -44,7 +44,7 @@ export function readProgress(db: Database, options?: Parameters<Database['get']>
   return decodeProgress(bytes);
 }
 
-/** Throws `realtime.corrupt` when the store is gone from its place, or somebody found it damaged. */
+/** Throws `realtime.corrupt` when the store is gone from its place, or someone found it damaged. */
 export function requireSound({ dir, inode }: StorePlace): void {
   if (inodeOf(dir) === inode && !existsSync(damagedMarker(dir))) return;
   throw new SwaError('realtime.corrupt', `the realtime store ${dir} was deleted, replaced or damaged`, {
@@ -74,7 +74,7 @@ export function isDamage(error: unknown): boolean {
 
 /**
  * What to throw instead of an error that using a store has met: when it means that the store is damaged, `realtime.corrupt`,
- * and word is left for whoever may make it again. (Damage that LMDB asserts against, or that it reads beyond the file's end for,
+ * and a marker is left for the process that may rebuild it. (Damage that LMDB asserts against, or that it reads beyond the file's end for,
  * ends the process; see `openingMarker`.)
  */
 export function damageOr(error: unknown, { dir, inode }: StorePlace): unknown {
@@ -82,7 +82,7 @@ export function damageOr(error: unknown, { dir, inode }: StorePlace): unknown {
   try {
     if (inodeOf(dir) === inode) writeFileSync(damagedMarker(dir), '');
   } catch (problem) {
-    if (systemCode(problem) !== 'ENOENT') throw problem; // already gone: it is being made again
+    if (systemCode(problem) !== 'ENOENT') throw problem; // already gone: it is being rebuilt
   }
   return new SwaError('realtime.corrupt', `the realtime store ${dir} is damaged`, {
     cause: error,
@@ -108,12 +108,12 @@ export function dataFile(dir: string): string {
   return join(dir, 'data.mdb');
 }
 
-/** There while somebody checks whether the store can be used. */
+/** There while someone checks whether the store can be used. */
 export function openingMarker(dir: string): string {
   return join(dir, 'OPENING');
 }
 
-/** Put there by whoever found the store damaged. */
+/** Put there by the process that found the store damaged. */
 export function damagedMarker(dir: string): string {
   return join(dir, 'DAMAGED');
 }

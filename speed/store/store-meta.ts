@@ -28,14 +28,14 @@ export interface StoreIdentity {
   readonly maxEdges: number;
   /**
    * LMDB runs here without fsync: a store is good as long as the machine has not gone down since it was made, since a
-   * killed process loses nothing that it wrote. After a power cut the store is made anew.
+   * killed process loses nothing that it wrote. After a power cut the store is rebuilt.
    */
   readonly bootId: string;
 }
 
 export interface StoreDescription extends StoreIdentity {
   /**
-   * The end of the log when the store was made. Whoever was answered before may have seen facts up to there, so until
+   * The end of the log when the store was made. Earlier answers may have contained facts up to there, so until
    * the store has come this far no answer is made from it: an answer's cut never goes back.
    */
   readonly readyAt: Offset;
@@ -141,7 +141,7 @@ export function encodeDescription(description: StoreDescription): string {
 /** The description of a finished store; undefined when there is none, no readable one, or one of another format. */
 export function readDescription(dir: string): StoreDescription | undefined {
   const text = readIfThere(join(dir, 'STORE'));
-  return text === undefined ? undefined : validJson(descriptionSchema, text); // damaged: the store is made again
+  return text === undefined ? undefined : validJson(descriptionSchema, text); // damaged: the store is rebuilt
 }
 
 export function sameIdentity(a: StoreIdentity, b: StoreIdentity): boolean {
@@ -162,7 +162,7 @@ export function encodeProgress(progress: Progress): Buffer {
   return Buffer.from(JSON.stringify(progress));
 }
 
-/** Throws `realtime.corrupt` when the bytes are no progress. */
+/** Throws `realtime.corrupt` when the bytes are not a progress record. */
 export function decodeProgress(bytes: Uint8Array): Progress {
   try {
     const { lastReceivedAt, ...rest } = progressSchema.parse(JSON.parse(Buffer.from(bytes).toString()));

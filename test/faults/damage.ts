@@ -39,7 +39,7 @@ const fullDisk: Layer = {
           const filler = join(mount, 'filler');
           fillUp(filler);
           if (random(2) === 0) await trial.askForRun();
-          await eventually('facts are refused', () => trial.history.refused > refused + 3 || undefined);
+          await eventually('facts are rejected', () => trial.history.refused > refused + 3 || undefined);
           await delay(random(1_500));
           rmSync(filler);
           return true;

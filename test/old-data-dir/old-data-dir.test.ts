@@ -49,13 +49,19 @@ test('a data directory of view format 5 starts, recomputes by itself, answers ri
     // the oldest had its time
     const { code, stderr } = await swa('batch', 'rollback', old);
     assert.equal(code, 1);
-    assert.match(stderr, new RegExp(`^view\\.corrupt: .*${old} has format 5.*hint: run a batch`, 's'));
+    assert.match(
+      stderr,
+      new RegExp(`^view\\.corrupt: .*${old} has format 5.*hint: run .swa batch run.`, 's'),
+    );
   }
   assert.match((await swa('batch', 'rollback')).stderr, /^view\.missing: there is no view older than/);
   assert.equal(readCurrent(dataDir), upgraded);
   const { code, stdout } = await swa('verify');
   assert.equal(code, 0, stdout);
-  assert.match(stdout, new RegExp(`the batch views are whole\\n.*\\n +${upgraded} serves; recomputed`));
+  assert.match(
+    stdout,
+    new RegExp(`the batch views are intact\\n.*\\n +${upgraded} is published; a recomputation`),
+  );
   const list = (await swa('batch', 'list')).stdout;
   for (const id of [...oldViews.slice(1), upgraded]) assert.match(list, new RegExp(id));
 

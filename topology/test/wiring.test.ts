@@ -12,12 +12,12 @@ const refused: readonly [string, RegExp, (builder: TopologyBuilder) => void][] =
   ['no whole number of tasks', /parallelism 0/, (b) => b.setSpout('a', spout, 0)],
   [
     'a sender that is not set',
-    /takes from 'b', which is not set/,
+    /reads from 'b', which is not defined/,
     (b) => b.setBolt('a', bolt).allGrouping('b'),
   ],
   [
     'an undeclared stream',
-    /takes stream 'side' of 'a', which declares default/,
+    /reads stream 'side' of 'a', which declares default/,
     (b) => [b.setSpout('a', spout), b.setBolt('b', bolt).shuffleGrouping('a', 'side')],
   ],
   [

@@ -1,6 +1,6 @@
 /**
  * Tables as logs: which column of a CSV, TSV or Parquet file (read by DuckDB), or which field of JSON lines, is what of a request. Rows are known
- * by what stands in the columns that are mapped.
+ * by what is in the columns that are mapped.
  */
 import { parseIso } from './fields/time-formats.js';
 import { isRefusal, parseJsonLine, isObject, type JsonObject } from './json-line.js';
@@ -37,7 +37,7 @@ const fields = [
 ] as const;
 type Field = (typeof fields)[number];
 
-/** Which column a field stands in. */
+/** Which column a field is in. */
 export type Columns = Readonly<Partial<Record<Field, string>>>;
 
 /** Reads `time=ts,url=page_url,visitor=uid`. Throws `usage.invalid` for a field that is unknown, or one that is needed and missing. */
@@ -121,10 +121,10 @@ function parserOf({ utcOf }: ParseOptions, rowOf: (line: string) => Row | undefi
     const timeText = row('time') ?? '';
     const time = timeOf(timeText, utcOf);
     if (time === undefined) return refused('cannot parse the time', timeText);
-    if (time === 'local') return refused('times name no zone (--zone says where)', timeText);
+    if (time === 'local') return refused('times have no time zone (set --zone)', timeText);
     const visitor = row('visitor');
     if (visitor === undefined && row('address') === undefined && row('forwarded-for') === undefined)
-      return refused('the row names no visitor');
+      return refused('the row has no visitor');
     const [, scheme, host, rest] = /^(https?):\/\/([^/?#]+)(.*)$/is.exec(row('url') ?? '') ?? [];
     const path = rest ?? row('url') ?? row('path');
     const query = row('query');

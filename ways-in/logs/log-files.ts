@@ -27,7 +27,7 @@ export const logOptionsSchema = pageviewOptionsSchema.extend({
 });
 export type LogOptions = Readonly<z.infer<typeof logOptionsSchema>>;
 
-/** A format by name, `log-format` for the one in the options, or `auto`. As it stands in a job. */
+/** A format by name, `log-format` for the one in the options, or `auto`. As stored in a job. */
 const logFileSchema = z.object({ name: z.string(), options: logOptionsSchema });
 export type LogFile = Readonly<z.infer<typeof logFileSchema>>;
 
@@ -226,8 +226,8 @@ function unknownFormat(lines: readonly string[]): SwaError {
   const other = otherFormats.find(({ shape }) => lines.some((line) => shape.test(line)));
   const what =
     other === undefined
-      ? 'cannot tell the format of the file by its first lines'
-      : `the file seems to be a log of ${other.name}, which is not read as it is`;
+      ? 'cannot detect the format from the first lines of the file'
+      : `the file seems to be a log of ${other.name}, which cannot be imported directly`;
   const names = logFormats.map(({ name }) => name).join(', ');
   return new SwaError('import.failed', `${what}: '${(lines[0] ?? '').slice(0, 120)}'`, {
     hint: other?.hint ?? `name it with --format (ndjson, ${names}), or write it down with --log-format`,

@@ -125,7 +125,7 @@ function pageTarget(target: string, request: LogRequest, options: PageviewOption
     own ??= options.host ?? authority;
   }
   const host = own ?? options.host;
-  if (host === undefined) return rejected('the host is missing (--host names it)');
+  if (host === undefined) return rejected('the host is missing (set --host)');
   if (own !== undefined && own !== options.host && !isHost(own))
     return rejected('the host is not a host name', own);
   if (options.host !== undefined && host !== options.host && !sameHost(host, options.host))

@@ -18,7 +18,7 @@ export type ReadTime = (time: string, timeOfDay: string, zone: string) => number
 export interface TextFormatOptions {
   readonly name: string;
   readonly title: string;
-  /** Made anew for each file: a shape holds the line it reads. */
+  /** A new one for each file: a shape holds the line it reads. */
   readonly shape: () => TextShape;
   /** The common log format's time unless given. */
   readonly time?: (options: ParseOptions) => ReadTime;
@@ -48,7 +48,7 @@ function parserOf(shape: TextShape, readTime: ReadTime): ParseLine {
     const refusal = shape.read(line);
     if (refusal !== undefined) return refusal;
     const user = shape.textAt(place.user)?.trimEnd() ?? '';
-    if (user.includes(' ')) return refused('the user holds a blank', user);
+    if (user.includes(' ')) return refused('the user contains a space', user);
     const timeText = shape.textAt(timePlace) ?? '';
     const timeOfDay = shape.textAt(place.timeOfDay) ?? '';
     const time = readTime(timeText, timeOfDay, shape.textAt(place.zone) ?? '');

@@ -36,7 +36,7 @@ export type Field = (typeof fields)[number];
 
 export interface ShapeField {
   readonly field: Field;
-  /** How it stands in the line. */
+  /** As written in the line. */
   readonly style: 'plain' | 'quoted' | 'bracketed';
   /** What stands before it, without its own quote or bracket. */
   readonly before: string;
@@ -104,7 +104,7 @@ export class TextShape {
     if (at === line.length) return undefined;
     const code = line.charCodeAt(at);
     if (code !== blank && code !== tab)
-      return refused('text follows the last field without a blank', line.slice(at));
+      return refused('there is text directly after the last field', line.slice(at));
     const quote = line.indexOf('"', at);
     if (quote < 0) return undefined;
     if (this.#options.tail === 'no quotes')

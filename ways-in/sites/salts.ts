@@ -1,6 +1,6 @@
 /**
  * The salts of cookieless sites: 32 random bytes for each UTC day, that turn address and browser into the visitor of that day. A salt
- * lives 6 hours past its day, for events that come late, and is then destroyed: nobody, not even who runs the system, can find out any
+ * lives 6 hours past its day, for events that come late, and is then destroyed: no one, not even who runs the system, can find out any
  * more whose visits they were, or that a visitor of one day is one of another.
  *
  * A salt is a file made by put-if-absent, so that a restart, and several processes on one data directory, have the same one. It is never part of a backup.
@@ -87,7 +87,7 @@ export class Salts {
       createFile(path, randomBytes(saltBytes));
       const kept = readFileSync(path); // ours, or that of who was first
       if (kept.length === saltBytes) return kept;
-      const anew = randomBytes(saltBytes); // damaged: the visitors of this day begin anew
+      const anew = randomBytes(saltBytes); // damaged: the visitors of this day begin again
       replaceFile(path, anew);
       return anew;
     });

@@ -6,7 +6,7 @@ import type { Site } from './site.js';
 
 /**
  * The visitor of a cookieless site, for the day of the event: HMAC-SHA256 over site, address and browser by the day's salt, 132 bits of it. An event whose day's
- * salt is gone gets the salt of the day it comes on, over its own day: nobody is linked over days either way.
+ * salt is gone gets the salt of the day it comes on, over its own day: no one is linked over days either way.
  */
 export function dayVisitor(site: Site, client: Client, timestamp: number, salts: Salts): string {
   const { bytes } = salts.of(timestamp);

@@ -48,7 +48,7 @@ export function clientAddress(
   let one = list;
   if (list.includes(',')) {
     if (trustedProxies === 0)
-      return refused('the address is a list (--client-ip says which of it is the client)', list);
+      return refused('the address is a list (set --client-ip to tell which address is the client)', list);
     const entries = list.split(',');
     one = entries[Math.max(0, entries.length - trustedProxies)]?.trim() ?? '';
   }

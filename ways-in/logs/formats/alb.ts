@@ -24,7 +24,7 @@ const field = /"((?:[^"\\]|\\.)*)" ?|(\S+) ?/y;
 
 function parse(line: string, times: IsoTimes): Parsed {
   const match = begin.exec(line);
-  if (match === null) return refused('the line does not begin as one of a load balancer', line);
+  if (match === null) return refused('the line does not start like a load balancer log line', line);
   const [head, responseTime = '', client, status] = match;
   const fields = fieldsFrom(line, head.length);
   const [requestText = ''] = fields;

@@ -18,7 +18,7 @@ export const cloudfront: LogFormat = {
         if (fields !== undefined) places = placesOf(fields, /\s+/);
         return passed('comment');
       }
-      if (places === undefined) return refused('no #Fields line came before', line);
+      if (places === undefined) return refused('no #Fields line before this line', line);
       const values = line.split('\t');
       if (values.length < places.count)
         return refused(

@@ -7,7 +7,7 @@ import { textFormat } from '../text-format.js';
 export const forwarded: LogFormat = {
   ...textFormat({
     name: 'forwarded',
-    title: 'nginx behind a proxy of your own, X-Forwarded-For last',
+    title: 'nginx behind your own proxy, X-Forwarded-For last',
     shape: () => apacheShape('%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i" "%{X-Forwarded-For}i"'),
   }),
   trustedProxies: 1,

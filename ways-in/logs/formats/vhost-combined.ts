@@ -5,7 +5,7 @@ import { commonFields } from './combined.js';
 
 export const vhostCombined = textFormat({
   name: 'vhost_combined',
-  title: 'Apache, the name of the virtual host in front',
+  title: 'Apache, with the virtual host first',
   shape: () =>
     apacheShape('%v:%p %h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i"', {
       mayEndBefore: commonFields + 1,

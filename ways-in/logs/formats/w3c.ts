@@ -56,7 +56,7 @@ export const w3c: LogFormat = {
         if (directive.toLowerCase() === 'date') date = value.slice(0, 10);
         return passed('comment');
       }
-      if (places === undefined) return refused('no #Fields line came before', line);
+      if (places === undefined) return refused('no #Fields line before this line', line);
       const values = valuesOf(line);
       if (values.length !== places.count)
         return refused(
@@ -96,7 +96,7 @@ function requestOf(values: readonly string[], places: Places, { date, times, utc
   const timeText = (isLocal ? text('localTime') : text('time')) ?? '';
   const wall = wallMs(dayText, timeText, times);
   if (wall === undefined) return refused('cannot parse date and time', `${dayText} ${timeText}`);
-  if (isLocal && utcOf === undefined) return refused('times are local (--zone says where)');
+  if (isLocal && utcOf === undefined) return refused('times are local (set --zone)');
   const stem = text('stem') ?? text('uri');
   const query = text('query');
   return {

@@ -35,7 +35,7 @@ export function readApache(format: string): { parts: Part[]; time: TimeKind } {
   const parts: Part[] = [];
   let time: TimeKind = { kind: 'clf' };
   let at = 0;
-  // `\"` is how a quote stands in the configuration; name and port of the server are one field, path and query, too.
+  // `\"` is how a quote is written in the configuration; name and port of the server are one field, path and query, too.
   const text = format
     .replaceAll('\\"', '"')
     .replaceAll('\\t', '\t')

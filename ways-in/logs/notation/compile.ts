@@ -4,7 +4,7 @@ import type { Field, ShapeField } from '../text-shape.js';
 
 export interface Directive {
   readonly field: Field;
-  /** As it stands in the notation. */
+  /** As written in the notation. */
   readonly title: string;
   /** The server writes brackets around it that the notation does not show: Apache's `%t`. */
   readonly isBracketed?: boolean;

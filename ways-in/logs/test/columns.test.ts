@@ -78,7 +78,7 @@ test('CSV, TSV and a compressed CSV are read alike, row by row', async (t) => {
   for (const path of [fileOf(t, 'views.csv', csv), fileOf(t, 'views.csv.gz', gzipSync(csv))]) {
     const { counts, views } = await importTable(path, 'csv', { columns });
     assert.deepEqual(views, expected);
-    assert.deepEqual(counts.rejectedBy, { 'the row names no visitor': 1, 'cannot parse the time': 1 });
+    assert.deepEqual(counts.rejectedBy, { 'the row has no visitor': 1, 'cannot parse the time': 1 });
   }
   assert.deepEqual(
     (await importTable(fileOf(t, 'views.tsv', tsv), 'tsv', { columns })).views,
@@ -189,7 +189,7 @@ test(
     const { read, accepted, repeated, rejectedBy } = counts;
     assert.deepEqual(
       { read, accepted, repeated, rejectedBy },
-      { read: 160, accepted: 156, repeated: 3, rejectedBy: { 'the row names no visitor': 1 } },
+      { read: 160, accepted: 156, repeated: 3, rejectedBy: { 'the row has no visitor': 1 } },
     );
   },
 );

@@ -122,7 +122,7 @@ test('lines that name their site need no --host, and with it count only where th
   assert.deepEqual(urls({}), [
     'http://www.example.org/b',
     'http://other.example/b',
-    'rejected: the host is missing (--host names it)',
+    'rejected: the host is missing (set --host)',
   ]);
   assert.deepEqual(urls({ host }), [
     'http://www.example.org/b',

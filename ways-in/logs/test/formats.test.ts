@@ -215,7 +215,7 @@ test('what does not fit the combined format is refused by the name of its field'
       'the address is not an IP address',
     ],
     [`host.example ${clf('GET / HTTP/1.1')} ${tail}`, 'the address is not an IP address'],
-    [`www.example.org:80 203.0.113.7 ${clf('GET / HTTP/1.1')} ${tail}`, 'the user holds a blank'],
+    [`www.example.org:80 203.0.113.7 ${clf('GET / HTTP/1.1')} ${tail}`, 'the user contains a space'],
     [
       `203.0.113.7 ${clf('GET / HTTP/1.1')} 0.000 "http://x.example/" "Googlebot/2.1"`,
       'the referrer is not in quotes',

@@ -82,7 +82,7 @@ test('lines that were once taken for what they do not say', { skip }, async () =
   const { counts, facts } = await importLog(join(shared, 'faults/lines.log'));
   assert.deepEqual([counts.read, counts.accepted, counts.waiting, counts.bots], [12, 8, 1, 1]);
   assert.deepEqual(counts.rejectedBy, {
-    'the address is a list (--client-ip says which of it is the client)': 1,
+    'the address is a list (set --client-ip to tell which address is the client)': 1,
     'the referrer is not in quotes, or its last quote is missing': 1,
     'the address is not an IP address': 2,
   });
@@ -120,13 +120,13 @@ const odd: Readonly<
   'cloudflare.json': /seems to be a log of Cloudflare Logpush/,
   'haproxy.0': /seems to be a log of HAProxy/,
   'regexp_access_log.0': ['vhost_combined', 2, 0, 0],
-  'syslog_with_access_log.0': /cannot tell the format/,
+  'syslog_with_access_log.0': /cannot detect the format/,
   'w3c.0': /missing option --host/,
   'w3c.1': /missing option --host/,
   'w3c.2': ['w3c', 0, 22, 0],
   'w3c.3': /missing option --zone/,
   'w3c.4': ['w3c', 0, 6, 0],
-  'w3c.5': /cannot tell the format/,
+  'w3c.5': /cannot detect the format/,
   'w3c.6': ['w3c', 0, 5, 0],
   'w3c_big.0': ['w3c', 8, 246, 0],
 };
