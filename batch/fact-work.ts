@@ -81,7 +81,7 @@ export class FactWork {
 
   /** @param spillPath of a file for the facts; undefined: they stay in memory that threads share */
   #deal(group: RowGroup, spillPath: string | undefined): Dealt {
-    if (this.#plan === undefined) throw new Error('facts came before their plan');
+    if (this.#plan === undefined) throw new Error('facts arrived before their plan');
     const columns = readPageviews(group.facts, group.group, this.#texts, this.#readsImports);
     const memory = spillPath === undefined ? SharedArrayBuffer : ArrayBuffer;
     const makeWords = (count: number): Uint32Array => new Uint32Array(new memory(4 * count));

@@ -258,7 +258,7 @@ class Build {
       const sample = { pages, hours: sampled, repeats: repeats.bits, exclusions };
       const recount = await Recount.begin(db, snapshot, sample);
       const cells = buckets.close();
-      cells.catch(() => undefined); // the index may fail first, and nobody asks
+      cells.catch(() => undefined); // the index may fail first, and no one asks
       writer.exclusions(live.rules);
       writeIndex(writer, names, buckets, { names: dimensionNames, text }, (count) => this.#step(count));
       const counts = {

@@ -37,7 +37,7 @@ function keyOf(fact: Fact, urls: UrlRules): string {
 /**
  * The fact of a record in a topic. The door has checked it, but a foreign producer may write to Kafka directly: whoever
  * reads the log asks here, so that no two layers disagree about what counts. Refused is what would count wrong: an id that is not an
- * id or stands for anybody, an edge with equal ends, an exclusion of what no pageview can have, a time before 1990 or beyond all times. Not refused, since it harms
+ * id or stands for anyone, an edge with equal ends, an exclusion of what no pageview can have, a time before 1990 or beyond all times. Not refused, since it harms
  * the record alone: a placeholder as eventId, a text that the door would have cut, a time later than `receivedAt`.
  */
 export function decodeRecord(value: Uint8Array, topic: Topic): Decoded {

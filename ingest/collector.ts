@@ -49,7 +49,7 @@ export function collectorRoutes(deps: CollectorDeps): readonly Route[] {
       operationId: 'sendEvents',
       summary: 'Send facts: one, an array, or NDJSON',
       description:
-        'Answered when the accepted facts are durable. A refused fact is named by its index; the others go in. Fields that are not known are dropped and texts that are too long are cut, with a warning. With keys, exclusions are taken from those with the scope admin alone.',
+        'The reply is sent when the accepted facts are durable. Rejected facts are named by index; the others are stored. Unknown fields are dropped and texts that are too long are truncated, with a warning. With keys, exclusions are taken from those with the scope admin alone.',
       scope: 'write',
       anyOrigin: true,
       ...(deps.browserEvents === undefined ? {} : { foreignKeys: browserKeys(deps.browserEvents) }),

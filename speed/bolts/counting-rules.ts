@@ -1,5 +1,5 @@
 /**
- * Which pageviews of a slice would count, as long as they are no repeats: those whose URL has a page, whose agent is no
+ * Which pageviews of a slice would count, as long as they are not repeats: those whose URL has a page, whose agent is no
  * known bot's, and that no exclusion of the generation leaves out, by the shared rules. The topology asks it for what it counts, and for what came before a generation's cut
  * (prime-repeats.ts), so that both decide alike what makes a later one a repeat.
  *

@@ -24,7 +24,7 @@ export interface SliceRecords {
   readonly edges: readonly WaitingEdge[];
   /** How many exclusions, and facts that take some back. */
   readonly exclusions: number;
-  /** Records that are no facts of their topic, by reason. */
+  /** Records that are not facts of their topic, by reason. */
   readonly invalid: ReadonlyMap<string, number>;
   /** -1 for none. */
   readonly lastReceivedAt: number;
