@@ -262,8 +262,8 @@ export const bodies = {
     accuracy: z.object({
       method: z.literal('union-find'),
       exact: z.boolean().describe('The next batch run, at the same cut, says the same of this person.'),
-      equivsAfterBatchCut: z.number().describe('Equiv facts after the batch cut, about whomever.'),
-      retractionsAfterBatchCut: z.number().describe('Retractions after the batch cut, about whomever.'),
+      equivsAfterBatchCut: z.number().describe('Equiv facts after the batch cut, about any person.'),
+      retractionsAfterBatchCut: z.number().describe('Retractions after the batch cut, about any person.'),
     }),
     freshness: freshnessSchema,
     rules: rulesVersionsSchema,

@@ -64,7 +64,10 @@ test('times are taken from 1990 until five minutes from now', () => {
   for (const timestamp of [now + 300_001, iso(now + 300_001), 1e300])
     assert.match(reasonOf({ ...view, timestamp }), /^timestamp is more than 5 minutes after its arrival/);
   for (const timestamp of [null, true, Number.NaN, Number.POSITIVE_INFINITY, '', 'now', {}, []])
-    assert.match(reasonOf({ ...view, timestamp }), /^timestamp must be an existing time in RFC 3339.*; got \S/);
+    assert.match(
+      reasonOf({ ...view, timestamp }),
+      /^timestamp must be an existing time in RFC 3339.*; got \S/,
+    );
 });
 
 test('a time in another unit is refused with the unit named', () => {

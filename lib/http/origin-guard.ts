@@ -93,7 +93,7 @@ export class OriginGuard {
     response.setHeader('Vary', 'Origin');
     response.setHeader('Access-Control-Allow-Origin', origin);
     response.setHeader('Access-Control-Expose-Headers', exposed);
-    // Without this a browser reports the answer to a beacon, which nobody reads, as an error of the page.
+    // Without this a browser reports the answer to a beacon, which no one reads, as an error of the page.
     response.setHeader('Cross-Origin-Resource-Policy', 'cross-origin');
     // Beacons are always sent with credentials. There are none here that a browser would add by itself.
     if (anyOrigin) response.setHeader('Access-Control-Allow-Credentials', 'true');

@@ -180,7 +180,7 @@ function timeRefusal(timestamp: unknown, receivedAt: number): Refusal | undefine
   return refused('timestamp', `is more than 7 days ago, which a page may not send: ${show(timestamp)}`);
 }
 
-/** A pageview is one also of somebody who is not the user it names. */
+/** A pageview is one also of someone who is not the user it names. */
 function withoutUser({ user: _user, warnings = [], ...event }: SiteEvent, why: Refusal): SiteEvent {
   const { field, reason } = why;
   return { ...event, warnings: [...warnings, { field, message: `${reason}; counted without the user` }] };

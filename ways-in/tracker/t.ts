@@ -67,7 +67,7 @@
     flush();
   };
 
-  /** What is shown, without what is no route. */
+  /** What is shown, without what is not a route. */
   const urlNow = (): string => {
     const { origin, pathname, search } = location;
     const route = hash !== undefined && /^#!?(\/.*)/.exec(location.hash);
