@@ -166,12 +166,12 @@ class MadeCollector implements Collector {
     try {
       jobs = openJobQueue(config.dataDir, 'import', clock);
     } catch (error) {
-      if (!this.#troubles.has('background imports wait'))
+      if (!this.#troubles.has('background imports are waiting'))
         logger.error({ err: error }, 'background imports are waiting');
-      this.#troubles.note('background imports wait', error);
+      this.#troubles.note('background imports are waiting', error);
       return undefined;
     }
-    this.#troubles.over('background imports wait');
+    this.#troubles.over('background imports are waiting');
     return new ImportWorker({
       dataDir: config.dataDir,
       jobs,
@@ -187,9 +187,9 @@ class MadeCollector implements Collector {
   async #append(records: readonly NewRecord[]): Promise<void> {
     try {
       await this.log.append(records);
-      this.#troubles.over('facts are refused');
+      this.#troubles.over('facts are rejected');
     } catch (error) {
-      this.#troubles.note('facts are refused', error);
+      this.#troubles.note('facts are rejected', error);
       throw error;
     }
   }

@@ -39,7 +39,7 @@ export interface OpenQuery extends OpenEngine {
   close(): Promise<void>;
 }
 
-/** What may go wrong while the query layer goes on. */
+/** What may go wrong while the query layer continues. */
 type Trouble = 'answers are not complete' | 'questions fail';
 
 /** How long after the last one. */
@@ -150,7 +150,7 @@ export async function openQuery(context: RoleContext, endpoint: HttpEndpoint): P
   });
 }
 
-/** Of what it answers: facts that are refused are the collector's trouble, and what passes by itself is nobody's. */
+/** Of what it answers: facts that are refused are the collector's trouble, and what passes by itself is no one's. */
 function isTrouble({ method, status, error }: Answered): boolean {
   return (
     method === 'GET' &&

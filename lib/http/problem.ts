@@ -137,7 +137,7 @@ export function problemOf(error: unknown): HttpProblem {
   }
   if (isOfDisk(error)) {
     const detail =
-      'a file of the data directory cannot be read or written right now; its operator has to look';
+      'a file of the data directory cannot be read or written right now; its operator must fix it';
     return new HttpProblem('not-ready', detail, { cause: error, headers: { 'Retry-After': '1' } });
   }
   return (

@@ -1,4 +1,4 @@
-/** What may go wrong while a role goes on: each trouble is on the status board while it lasts, the newest one of all. */
+/** What may go wrong while a role continues: each trouble is on the status board while it lasts, the newest one of all. */
 import type { Clock } from '../time/clock.js';
 import type { ErrorCode } from '../errors/errors.js';
 import { lastErrorOf, type LastError } from './status.js';

@@ -33,7 +33,7 @@ const hopeless: readonly ErrorCode[] = ['config.invalid', 'log.mismatch'];
 
 export interface LagWatchOptions {
   readonly open: () => Promise<Log>;
-  /** Milliseconds that nobody sets. */
+  /** Milliseconds that no one sets. */
   readonly monotonic: () => number;
   readonly everyMs?: number;
   /** Why the log's end is not known; undefined when it is again. */
@@ -41,7 +41,7 @@ export interface LagWatchOptions {
 }
 
 /**
- * Samples a log's end at an interval until closed. A log that cannot be opened or asked holds up nobody: its end is not known then, or
+ * Samples a log's end at an interval until closed. A log that cannot be opened or asked holds up no one: its end is not known then, or
  * the lag grows, and the next attempt comes later.
  */
 export class LagWatch implements LagSource {
@@ -58,7 +58,7 @@ export class LagWatch implements LagSource {
     this.#everyMs = options.everyMs ?? 250;
   }
 
-  /** Takes the first sample and goes on by itself. Throws `config.invalid` and `log.mismatch`: it is not the log that is meant. */
+  /** Takes the first sample and continues by itself. Throws `config.invalid` and `log.mismatch`: it is not the log that is meant. */
   async start(): Promise<void> {
     const error = await this.#attempt();
     if (hasCode(error, ...hopeless)) throw error;
