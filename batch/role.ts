@@ -11,7 +11,7 @@ import { openLog } from '../log/open-log.js';
 import { openJobQueue, type JobQueue, type LeasedJob } from '../log/queue/job-queue.js';
 import { makeRules } from '../facts/rules.js';
 import { sameRules } from '../facts/rules-versions.js';
-import type { RoleContext, StartRole } from '../lib/process/role.js';
+import type { RoleContext, RunningRole } from '../lib/process/role.js';
 import { StatusReporter, lastErrorOf } from '../lib/process/status.js';
 import { readCurrent } from '../serving/current.js';
 import { viewPath } from '../serving/layout.js';
@@ -19,7 +19,7 @@ import { readMeta } from '../serving/meta.js';
 import { currentServes, ensureGenesis } from '../serving/store.js';
 import { countsOf, listRuns, type Trigger } from '../serving/batch-runs.js';
 import { Schedule } from './schedule.js';
-import { spawnBatchRun } from './spawn-run.js';
+import { spawnBatchRun, type SharedRun } from './spawn-run.js';
 
 const pollMs = 500;
 const retryDelayMs = 10_000;
@@ -27,7 +27,8 @@ const renewEveryMs = 20_000;
 /** A job, or a run that answers wait for, is given up after so many failures; they stand in the history. */
 const maxAttempts = 3;
 
-export const startBatch: StartRole = async (context) => {
+/** @param shared where other hosts have master dataset and views, too */
+export async function startBatch(context: RoleContext, shared?: SharedRun): Promise<RunningRole> {
   const { config, clock } = context;
   openDataDir(config, (text) => context.logger.warn(text));
   const log = await openLog(config, clock);
@@ -41,13 +42,14 @@ export const startBatch: StartRole = async (context) => {
   } finally {
     await log.close();
   }
-  const role = new BatchRole(context);
+  const role = new BatchRole(context, shared);
   return { stop: () => role.stop(), done: role.done };
-};
+}
 
 class BatchRole {
   readonly done: Promise<void>;
   readonly #context: RoleContext;
+  readonly #shared: SharedRun | undefined;
   readonly #status: StatusReporter;
   readonly #jobs: JobQueue<'batch-run'>;
   readonly #stopping = new AbortController();
@@ -58,9 +60,10 @@ class BatchRole {
   /** A run without which new facts are not answered: tried again when it fails. `dueAt` as `performance.now`. */
   #needed: { readonly trigger: Trigger; readonly attempt: number; readonly dueAt: number } | undefined;
 
-  constructor(context: RoleContext) {
+  constructor(context: RoleContext, shared: SharedRun | undefined) {
     const { config, clock } = context;
     this.#context = context;
+    this.#shared = shared;
     this.#status = new StatusReporter({ dataDir: config.dataDir, role: 'batch', clock });
     this.#jobs = openJobQueue(config.dataDir, 'batch-run', clock);
     const last = listRuns(config.dataDir).findLast((run) => run.outcome === 'published');
@@ -138,6 +141,7 @@ class BatchRole {
         config,
         trigger,
         signal: this.#stopping.signal,
+        shared: this.#shared,
         onProgress: (progress) => this.#report('running', { run: { trigger, ...progress } }),
       });
       const run = listRuns(config.dataDir).findLast(({ viewId }) => viewId === meta.id);

@@ -1,6 +1,7 @@
 /** The child process of a batch run: brings the master dataset up to the log, runs, tells its parent, ends. */
 import { constants, getPriority, setPriority } from 'node:os';
 import { systemClock } from '../lib/time/clock.js';
+import type { Config } from '../lib/config/config.js';
 import { sendError } from '../lib/errors/errors.js';
 import { openLog } from '../log/open-log.js';
 import { catchUpMaster } from '../master-data/role.js';
@@ -28,15 +29,7 @@ void tell({ type: 'ready' });
 
 async function run({ config, trigger }: RunRequest): Promise<void> {
   try {
-    const log = await openLog(config, systemClock);
-    try {
-      await catchUpMaster(
-        { config, clock: systemClock },
-        { log, timeoutMs: catchUpTimeoutMs, signal: stopping.signal },
-      );
-    } finally {
-      await log.close();
-    }
+    if (config.store === '') await catchUp(config); // a shared master dataset was brought here before
     const meta = await runBatch({
       config,
       clock: systemClock,
@@ -47,6 +40,18 @@ async function run({ config, trigger }: RunRequest): Promise<void> {
     await tell({ type: 'published', meta });
   } catch (error) {
     await tell({ type: 'failed', error: sendError(error, { code: 'batch.failed', retryable: false }) });
+  }
+}
+
+async function catchUp(config: Config): Promise<void> {
+  const log = await openLog(config, systemClock);
+  try {
+    await catchUpMaster(
+      { config, clock: systemClock },
+      { log, timeoutMs: catchUpTimeoutMs, signal: stopping.signal },
+    );
+  } finally {
+    await log.close();
   }
 }
 

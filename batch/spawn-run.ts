@@ -24,12 +24,21 @@ export type RunMessage =
   | { readonly type: 'published'; readonly meta: ViewMeta }
   | { readonly type: 'failed'; readonly error: SentError };
 
+/** What surrounds a run where several hosts share master dataset and views. */
+export interface SharedRun {
+  /** Has the newest facts, and the view that serves, in the data directory; until `release` they stay. */
+  prepare(signal?: AbortSignal): Promise<{ release(): void }>;
+  /** Lets all hosts have the view that the run has published here. Throws `view.refused` when another run was faster. */
+  publish(meta: ViewMeta): Promise<void>;
+}
+
 export interface SpawnOptions {
   readonly config: Config;
   readonly trigger: Trigger;
   readonly onProgress?: OnProgress;
   /** Ends the child; the old view keeps serving. */
   readonly signal?: AbortSignal;
+  readonly shared?: SharedRun | undefined;
 }
 
 /** How long a child may take to end in order before it is killed. */
@@ -39,6 +48,17 @@ const heapMegabytes = 1_024;
 
 /** Runs a batch in a child process. Throws what `runBatch` throws, and `batch.failed` when the child dies. */
 export async function spawnBatchRun(options: SpawnOptions): Promise<ViewMeta> {
+  const prepared = await options.shared?.prepare(options.signal);
+  try {
+    const meta = await runInChild(options);
+    await options.shared?.publish(meta);
+    return meta;
+  } finally {
+    prepared?.release();
+  }
+}
+
+async function runInChild(options: SpawnOptions): Promise<ViewMeta> {
   const child = fork(join(projectRoot, 'dist', 'batch', 'run-main.js'), [String(process.pid)], {
     execArgv: [`--max-old-space-size=${heapMegabytes}`, '--expose-gc'],
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],

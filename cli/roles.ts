@@ -3,6 +3,7 @@ import type { FormatOf } from '../ingest/line-format.js';
 import type { AroundCore } from '../ingest/role.js';
 import type { StartRole } from '../lib/process/role.js';
 import type { Role } from '../lib/process/status.js';
+import { startWithShared } from './shared.js';
 
 /** The formats of web servers' logs, which the core does not know; loaded when an import needs them. */
 export const formatOfLogs: FormatOf = async (stored) =>
@@ -22,8 +23,14 @@ export const startOf: Readonly<Record<Role, () => Promise<StartRole>>> = {
     const { startCollector } = await import('../ingest/role.js');
     return (context) => startCollector(context, aroundCore);
   },
-  sink: async () => (await import('../master-data/role.js')).startSink,
-  batch: async () => (await import('../batch/role.js')).startBatch,
+  sink: async () => {
+    const { startSink } = await import('../master-data/role.js');
+    return (context) => startWithShared((of, shared) => startSink(of, shared?.master), context);
+  },
+  batch: async () => {
+    const { startBatch } = await import('../batch/role.js');
+    return (context) => startWithShared(startBatch, context);
+  },
   speed: async () => (await import('../speed/role.js')).startSpeed,
   query: async () => (await import('../query/role.js')).startQuery,
 };

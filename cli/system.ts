@@ -3,7 +3,7 @@
  * threads of their own, and each role is started again when it fails (supervise.ts); the query layer opens what it could not as it is asked. Started from the log outwards, stopped in reverse, so that at any moment what runs finds what it reads.
  */
 import { makeCollector, type Collector } from '../ingest/role.js';
-import { aroundCore } from './roles.js';
+import { aroundCore, startOf } from './roles.js';
 import { openAll } from '../lib/process/closers.js';
 import { unusable } from '../lib/files/data-dir.js';
 import { SwaError, systemCode } from '../lib/errors/errors.js';
@@ -12,7 +12,6 @@ import { distance, namesOf, zeroOffsets } from '../log/cut.js';
 import type { LogWriter } from '../log/log.js';
 import type { RoleContext, RunningRole } from '../lib/process/role.js';
 import type { Role } from '../lib/process/status.js';
-import { startBatch } from '../batch/role.js';
 import { openQuery } from '../query/open.js';
 import { startRoleThread } from './role-thread.js';
 import { supervise } from './supervise.js';
@@ -49,7 +48,7 @@ export async function startSystem(context: RoleContext): Promise<RunningSystem> 
     query.listening(origin);
     await supervised('sink', () => startRoleThread('sink', config));
     await supervised('speed', () => startRoleThread('speed', config));
-    await supervised('batch', () => startBatch(context));
+    await supervised('batch', async () => (await startOf.batch())(context));
     const factsInLog = await countFacts(collector);
     return {
       origin,

@@ -33,6 +33,7 @@ const ownNames: readonly string[] = [
   'flush.json',
   'pins',
   'temp',
+  'fetching',
   'sink.lock', // of earlier versions
 ];
 const moveOut = 'move it out of the data directory';

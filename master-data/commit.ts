@@ -20,9 +20,17 @@ import { offset, type Offset, type PartitionName } from '../log/log.js';
 import { digestFile } from '../lib/files/digest.js';
 import type { Sealed } from '../lib/files/sealed.js';
 import { dataFileName, partitionDir } from './layout.js';
-import { commitManifest, type ChainHead, type ManifestFile } from './manifest.js';
+import {
+  copyManifest,
+  linkManifest,
+  nextManifest,
+  type ChainHead,
+  type ManifestChange,
+  type ManifestFile,
+} from './manifest.js';
 import type { Root } from './manifest.js';
 import { checkSummary, summarize, type ParquetSummary } from './parquet.js';
+import type { SharedMaster } from './shared-master.js';
 
 export const commitSteps = [
   'parquet-written',
@@ -43,6 +51,8 @@ export interface MasterStore {
   readonly root: Sealed<Root>;
   readonly connection: DuckDBConnection;
   readonly onStep: OnStep;
+  /** Where other hosts have it, too. */
+  readonly shared?: SharedMaster | undefined;
 }
 
 export interface NewDataFile {
@@ -66,12 +76,25 @@ export async function commitFile(
     store.onStep('parquet-written', file.partition);
     const sealed = await sealFile(store, file);
     const files = [...head.files.filter(keep), sealed].toSorted((a, b) => a.fromOffset - b.fromOffset);
-    const next = commitManifest(store.dataDir, store.root, file.partition, head, { files });
+    const next = await commitNext(store, file.partition, head, { files });
     store.onStep('manifest-committed', file.partition);
     return next;
   } finally {
     removeScratch(file.temp);
   }
+}
+
+/** Commits the next manifest: first there, where only one host can, if the dataset is shared. Throws `master.conflict`. */
+export async function commitNext(
+  { dataDir, root, shared }: MasterStore,
+  name: PartitionName,
+  head: ChainHead,
+  change: ManifestChange = {},
+): Promise<ChainHead> {
+  const next = nextManifest(root, name, head, change);
+  if (shared === undefined) return linkManifest(dataDir, name, next);
+  await shared.commit(name, head, next);
+  return copyManifest(dataDir, name, next);
 }
 
 /** Makes the file durable under its final name, named by no one yet. */

@@ -72,6 +72,7 @@ export async function compactOnce(
   const chosen = planCompaction(head.files, limits);
   const [first, last] = [chosen?.[0], chosen?.at(-1)];
   if (chosen === undefined || first === undefined || last === undefined) return undefined;
+  await store.shared?.fetch(name, chosen);
   const merged = await untilAborted(signal, store, () => merge(store, name, chosen, signal));
   const file = { ...merged, partition: name, fromOffset: first.fromOffset, toOffset: last.toOffset };
   return commitFile(store, head, file, (old) => !chosen.includes(old));

@@ -5,6 +5,7 @@
  *   master/<topic>/p<n>/manifests/<number>.json             that partition's chain, from number 1
  *   master/<topic>/p<n>/<from>-<to>-<hash>.parquet          facts of [from, to); hash is of the bytes
  *   master/<topic>/p<n>/<anything>.tmp                      unfinished; of no one once its writer is dead
+ *   master/fetching/                                        files on their way here from a store that is shared
  *   master/pins/                                            who reads which manifests right now
  *   master/flush.json                                       "commit what the log holds up to here, now"
  *   master/last-records.json                                what the log is recognised by: log/last-records.ts
@@ -34,6 +35,10 @@ export function sinkLockPath(dataDir: string): string {
 
 export function pinsDir(dataDir: string): string {
   return join(masterDir(dataDir), 'pins');
+}
+
+export function fetchingDir(dataDir: string): string {
+  return join(masterDir(dataDir), 'fetching');
 }
 
 export function flushRequestPath(dataDir: string): string {

@@ -208,6 +208,13 @@ export function dataFiles(dataDir: string, name: PartitionName): string[] {
     .toSorted();
 }
 
+export type ManifestChange = Partial<Pick<ChainHead, 'files' | 'gaps'>>;
+
+/** A manifest that is not committed yet, and the content of its file. */
+export interface NextManifest extends ChainHead {
+  readonly text: string;
+}
+
 /**
  * Commits the next manifest of a chain; durable on return. Throws `master.conflict` when another writer has put one
  * under this number: then nothing has changed.
@@ -217,8 +224,17 @@ export function commitManifest(
   root: Sealed<Root>,
   name: PartitionName,
   head: ChainHead,
-  { files = head.files, gaps = head.gaps }: Partial<Pick<ChainHead, 'files' | 'gaps'>> = {},
+  change: ManifestChange = {},
 ): ChainHead {
+  return linkManifest(dataDir, name, nextManifest(root, name, head, change));
+}
+
+export function nextManifest(
+  root: Sealed<Root>,
+  name: PartitionName,
+  head: ChainHead,
+  { files = head.files, gaps = head.gaps }: ManifestChange = {},
+): NextManifest {
   const number = head.number + 1;
   const body = {
     version: 1,
@@ -229,11 +245,27 @@ export function commitManifest(
     files,
     ...(gaps.length === 0 ? {} : { gaps }),
   };
-  const { text, sha256 } = seal(body);
-  if (!createFile(manifestPath(dataDir, name, number), text)) {
-    throw new SwaError('master.conflict', `manifest ${number} of ${name} was committed by another sink`, {
-      hint: 'run one sink per data directory',
-    });
-  }
-  return { number, sha256, files, gaps };
+  return { number, files, gaps, ...seal(body) };
+}
+
+/** The second half of `commitManifest`. */
+export function linkManifest(dataDir: string, name: PartitionName, next: NextManifest): ChainHead {
+  const { text, ...head } = next;
+  if (!createFile(manifestPath(dataDir, name, head.number), text))
+    throw committedByAnother(name, head.number);
+  return head;
+}
+
+/** Links what is committed elsewhere already: another process may have brought it here just now. */
+export function copyManifest(dataDir: string, name: PartitionName, committed: NextManifest): ChainHead {
+  const { text, ...head } = committed;
+  createFile(manifestPath(dataDir, name, head.number), text);
+  return head;
+}
+
+/** The error of the sink that came second. */
+export function committedByAnother(name: PartitionName, number: number): SwaError {
+  return new SwaError('master.conflict', `manifest ${number} of ${name} was committed by another sink`, {
+    hint: 'run one sink for a master dataset',
+  });
 }

@@ -7,23 +7,27 @@
  * committed cut; everything else ends the role.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Config } from '../lib/config/config.js';
 import { openDataDir } from '../lib/files/data-dir.js';
-import { hasCode } from '../lib/errors/errors.js';
+import { SwaError, hasCode } from '../lib/errors/errors.js';
 import { OwnerLock, liveLockOwner, lockHeld } from '../lib/files/owner-lock.js';
 import { readableEnd } from '../log/cut.js';
 import type { Cut, Log } from '../log/log.js';
 import { openLog } from '../log/open-log.js';
-import type { RoleContext, StartRole } from '../lib/process/role.js';
+import type { RoleContext, RunningRole } from '../lib/process/role.js';
 import { StatusReporter, lastErrorOf } from '../lib/process/status.js';
 import { waitForMaster } from './flush-request.js';
 import { sinkLockPath } from './layout.js';
+import type { SharedMaster } from './shared-master.js';
 import { SinkSession, isPassing, type SinkOptions } from './sink-session.js';
 
 /** What the owner of the sink's lock is called while a batch run does the sink's work. */
 const catchUp = 'catch-up';
 
-export const startSink: StartRole = async (context) => {
+/** @param shared where other hosts have the master dataset, too: what SWA_STORE names */
+export async function startSink(context: RoleContext, shared?: SharedMaster): Promise<RunningRole> {
   const { config, clock } = context;
+  refuseAlone(config, shared);
   openDataDir(config, (text) => context.logger.warn(text));
   let lock = lockUnlessCatchUp(config.dataDir);
   const status = new StatusReporter({ dataDir: config.dataDir, role: 'sink', clock });
@@ -38,7 +42,7 @@ export const startSink: StartRole = async (context) => {
   const done = (async () => {
     try {
       lock ??= await lockAfterCatchUp(context, status, stopping.signal);
-      if (lock !== undefined) await superviseSessions(context, log, status, stopping.signal);
+      if (lock !== undefined) await superviseSessions(context, { log, shared }, status, stopping.signal);
     } finally {
       await log.close();
       lock?.release();
@@ -53,7 +57,15 @@ export const startSink: StartRole = async (context) => {
       await ended;
     },
   };
-};
+}
+
+/** What is committed here alone would have to be taken back. */
+function refuseAlone({ store }: Pick<Config, 'store'>, shared: SharedMaster | undefined): void {
+  if (store === '' || shared !== undefined) return;
+  throw new SwaError('config.invalid', `SWA_STORE is set (${store}), but this program commits without it`, {
+    hint: 'run `swa sink` or `swa start`',
+  });
+}
 
 /** The sink's lock, or undefined while a catch-up has it. Throws `data-dir.in-use` otherwise. */
 function lockUnlessCatchUp(dataDir: string): OwnerLock | undefined {
@@ -85,9 +97,11 @@ async function lockAfterCatchUp(
 /** Commits what the log holds now and returns the cut reached. Throws `data-dir.in-use` while another process does. */
 export async function drainLogToMaster(
   context: Pick<RoleContext, 'config' | 'clock'>,
-  options: { readonly log?: Log; readonly signal?: AbortSignal } = {},
+  options: { readonly log?: Log; readonly signal?: AbortSignal; readonly shared?: SharedMaster } = {},
 ): Promise<Cut> {
   const { config, clock } = context;
+  const { shared } = options;
+  refuseAlone(config, shared);
   openDataDir(config);
   const lock = OwnerLock.acquire(sinkLockPath(config.dataDir), catchUp);
   const signal = options.signal ?? new AbortController().signal;
@@ -95,7 +109,7 @@ export async function drainLogToMaster(
   let session: SinkSession | undefined;
   try {
     log ??= await openLog(config, clock);
-    session = await SinkSession.open(sinkOptions(context, log));
+    session = await SinkSession.open(sinkOptions(context, { log, shared }));
     await session.run({ signal, until: await readableEnd(log) });
     signal.throwIfAborted();
     return session.cut;
@@ -138,7 +152,7 @@ const maxWarned = 1_000;
 
 async function superviseSessions(
   context: RoleContext,
-  log: Log,
+  source: Source,
   status: StatusReporter,
   signal: AbortSignal,
 ): Promise<void> {
@@ -156,7 +170,7 @@ async function superviseSessions(
   };
   status.report({ state: 'starting' });
   const options: SinkOptions = {
-    ...sinkOptions(context, log),
+    ...sinkOptions(context, source),
     onCommit: () => (backoffMs = firstBackoffMs),
     onProblem: fail,
   };
@@ -205,10 +219,12 @@ async function runSession(
   }
 }
 
-function sinkOptions({ config }: Pick<RoleContext, 'config'>, log: Log): SinkOptions {
+type Source = Pick<SinkOptions, 'log' | 'shared'>;
+
+function sinkOptions({ config }: Pick<RoleContext, 'config'>, source: Source): SinkOptions {
   return {
+    ...source,
     dataDir: config.dataDir,
-    log,
     maxRows: config.sinkMaxRows,
     intervalMs: config.sinkIntervalMs,
   };

@@ -18,13 +18,14 @@ import {
   type PartitionName,
   type RecordBatch,
 } from '../log/log.js';
-import { commitFile, type MasterStore, type OnStep } from './commit.js';
+import { commitFile, commitNext, type MasterStore, type OnStep } from './commit.js';
 import { compactOnce, compactionLimits, type CompactionLimits } from './compaction.js';
 import { openDuckDb, type DuckDb } from './duckdb.js';
 import { FlushRequests } from './flush-request.js';
 import { masterDir, partitionDir, sinkTempDir, tempSuffix } from './layout.js';
-import { commitManifest, endOf, openRoot, readHead, type ChainHead } from './manifest.js';
+import { endOf, openRoot, readHead, type ChainHead } from './manifest.js';
 import { spoolToParquet } from './parquet.js';
+import type { SharedMaster } from './shared-master.js';
 import { Spool, type Spooled } from './spool.js';
 import { checkFiles, deadFiles, removeDeadFiles, removeOldManifests, sweepTemps } from './sweep.js';
 
@@ -39,6 +40,8 @@ export interface SinkOptions {
   /** Monotonic milliseconds, unaffected by changes of the wall clock; `performance.now` except in tests. */
   readonly elapsedMs?: () => number;
   readonly limits?: CompactionLimits;
+  /** Where other hosts have the dataset, too; undefined for this directory alone. */
+  readonly shared?: SharedMaster | undefined;
   /** Hears of the master's new cut after each round of commits. */
   readonly onCommit?: (cut: Cut) => void;
   /** Hears of what goes wrong beside the facts' own way: a compaction that failed. */
@@ -108,13 +111,15 @@ export class SinkSession {
 
   /** Repairs what a crash left. The caller holds the sink's lock. Throws `log.mismatch`, `master.corrupt`. */
   static async open(options: SinkOptions): Promise<SinkSession> {
-    const { dataDir, log } = options;
+    const { dataDir, log, shared } = options;
+    await shared?.pull();
     const root = openRoot(dataDir, log);
+    await shared?.adopt();
     const heads = new Map<PartitionName, ChainHead>();
     const next: Record<PartitionName, Offset> = {};
     for (const name of root.body.partitions) {
       const head = readHead(dataDir, root, name);
-      checkFiles(dataDir, name, head);
+      checkFiles(dataDir, name, head, shared !== undefined);
       heads.set(name, head);
       next[name] = endOf(head);
     }
@@ -133,6 +138,7 @@ export class SinkSession {
         root,
         connection: duckdb.connection,
         onStep: options.onStep ?? (() => undefined),
+        shared,
       };
       return new SinkSession(options, store, duckdb, reader, heads, next);
     } catch (error) {
@@ -270,7 +276,7 @@ export class SinkSession {
     try {
       for (const [name, spool] of spools) {
         const spooled = spool.finish();
-        if (spooled === undefined) this.#passOver(name, spool.next);
+        if (spooled === undefined) await this.#passOver(name, spool.next);
         else await this.#commitSpool(name, spooled);
         if (spooled?.lastRecord !== undefined) last.push([name, spooled.lastRecord]);
       }
@@ -283,19 +289,18 @@ export class SinkSession {
   }
 
   /** Offsets without records go to the file before them; where there is none, or a gap, to the one to come. */
-  #passOver(name: PartitionName, end: Offset): void {
+  async #passOver(name: PartitionName, end: Offset): Promise<void> {
     const head = this.#headOf(name);
     const last = head.files.at(-1);
     if (last === undefined || last.toOffset >= end || last.toOffset < endOf(head)) return;
     const files = [...head.files.slice(0, -1), { ...last, toOffset: end }];
-    const { dataDir, root } = this.#store;
-    this.#heads.set(name, commitManifest(dataDir, root, name, head, { files }));
+    this.#heads.set(name, await commitNext(this.#store, name, head, { files }));
   }
 
   async #commitSpool(name: PartitionName, spooled: Spooled): Promise<void> {
     let head = this.#headOf(name);
     // A chain begins with a manifest without files: see manifest.ts.
-    if (head.number === 0) head = commitManifest(this.#store.dataDir, this.#store.root, name, head);
+    if (head.number === 0) head = await commitNext(this.#store, name, head);
     const temp = join(partitionDir(this.#store.dataDir, name), `commit.parquet${tempSuffix}`);
     await spoolToParquet(this.#store.connection, spooled, temp);
     const file = {
@@ -328,7 +333,7 @@ export class SinkSession {
   }
 
   async #compactPartition(name: PartitionName): Promise<void> {
-    const { dataDir, root } = this.#store;
+    const { dataDir, root, shared } = this.#store;
     const before = this.#headOf(name);
     const { limits = compactionLimits } = this.#options;
     const compacted = await compactOnce(this.#store, name, before, limits, this.#compacting.signal);
@@ -336,7 +341,8 @@ export class SinkSession {
     const head = this.#headOf(name);
     for (const file of head.files) if (!before.files.includes(file)) this.#whole.add(file.name);
     if (head.number === this.#firstNumbers.get(name)) return; // see sweep.ts: a manifest comes before a removal
-    await removeDeadFiles(dataDir, name, head, deadFiles(dataDir, root, name, head), this.#whole);
+    if (shared !== undefined) await shared.tidy(name, head);
+    else await removeDeadFiles(dataDir, name, head, deadFiles(dataDir, root, name, head), this.#whole);
     removeOldManifests(dataDir, root, name, head);
   }
 

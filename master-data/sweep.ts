@@ -56,12 +56,14 @@ function sweepDir(dir: string, prefix: string): void {
  * Refuses a partition whose files and manifests do not go together, as a partial restore leaves them: a named file that is gone or
  * has another size, or a file behind the cut that no crash leaves there (a crash leaves one, which begins at the cut).
  * Throws `master.corrupt` naming the files; nothing is changed.
+ * @param isShared files may be elsewhere
  */
-export function checkFiles(dataDir: string, name: PartitionName, head: ChainHead): void {
+export function checkFiles(dataDir: string, name: PartitionName, head: ChainHead, isShared = false): void {
   const dir = partitionDir(dataDir, name);
-  const missing = head.files.filter(
-    (file) => statSync(join(dir, file.name), { throwIfNoEntry: false })?.size !== file.sizeBytes,
-  );
+  const missing = head.files.filter((file) => {
+    const stat = statSync(join(dir, file.name), { throwIfNoEntry: false });
+    return stat === undefined ? !isShared : stat.size !== file.sizeBytes;
+  });
   if (missing.length > 0) {
     const names = missing.map((file) => file.name);
     throw new SwaError(

@@ -14,6 +14,7 @@ import type { ViewMeta } from '../../facts/views/view.js';
 import { rollBack } from '../../serving/store.js';
 import { parseViewId } from '../../serving/layout.js';
 import { table } from '../table.js';
+import { openSharedIfSet } from '../shared.js';
 import { runRoleCommand } from './roles.js';
 
 interface JsonFlag {
@@ -71,16 +72,19 @@ async function run(flags: JsonFlag): Promise<void> {
   process.once('SIGINT', () => stop.abort()).once('SIGTERM', () => stop.abort());
   const display = showProgress(process.stderr);
   const begun = systemClock();
+  const shared = await openSharedIfSet({ config, clock: systemClock });
   let meta: ViewMeta;
   try {
     meta = await spawnBatchRun({
       config,
       trigger: 'command',
+      shared,
       signal: stop.signal,
       onProgress: display.onProgress,
     });
   } finally {
     display.stop();
+    shared?.close();
   }
   const { counts } = meta;
   process.stdout.write(

@@ -6,7 +6,9 @@ import { systemClock } from '../../lib/time/clock.js';
 import { readConfig, type Config } from '../../lib/config/config.js';
 import type { PartitionName } from '../../log/log.js';
 import type { MasterAudit } from '../../master-data/audit.js';
+import type { PinnedSnapshot } from '../../master-data/pins.js';
 import { startProgress } from '../progress.js';
+import { openSharedIfSet } from '../shared.js';
 import { verifyDataDir, type Verification } from '../verification.js';
 
 interface Flags {
@@ -37,7 +39,11 @@ async function verify(config: Config, { recount, exact = false }: Flags): Promis
   const progress = startProgress('verify', systemClock);
   const display = showProgress(process.stderr);
   let files = 0;
+  const shared = await openSharedIfSet({ config, clock: systemClock });
+  let facts: PinnedSnapshot | undefined;
   try {
+    await shared?.master.pull();
+    facts = await shared?.fetchFacts('swa verify');
     return await verifyDataDir(
       { config, clock: systemClock },
       {
@@ -48,6 +54,8 @@ async function verify(config: Config, { recount, exact = false }: Flags): Promis
       },
     );
   } finally {
+    facts?.release();
+    shared?.close();
     progress.end();
     display.stop();
   }

@@ -29,4 +29,27 @@ export const clusterFaults: readonly PlantedFault[] = [
     'a service that ignores conditions is taken',
     edit('cluster/store/open-store.ts', 'await refuseUnconditional(store);', ''),
   ),
+  fault(
+    'master',
+    'a sink whose manifest came second goes on',
+    edit(
+      'cluster/master/bucket-manifests.ts',
+      'Buffer.from(text))) === undefined)',
+      "Buffer.from(text))) === '')",
+    ),
+  ),
+  fault(
+    'master',
+    'a sink that slept commits beside the chain',
+    edit('cluster/master/bucket-manifests.ts', 'before > 0 &&', 'before < 0 &&'),
+  ),
+  fault(
+    'master',
+    'a manifest is committed before its facts are stored',
+    edit(
+      'cluster/master/bucket-master.ts',
+      '    for (const { name: file, sizeBytes, sha256 } of files) {\n      const key',
+      '    await this.#manifests.commit(name, before, next);\n    for (const { name: file, sizeBytes, sha256 } of files) {\n      const key',
+    ),
+  ),
 ];

@@ -10,8 +10,8 @@ export const masterDataFaults: readonly PlantedFault[] = [
     'a manifest replaces one of the same number',
     edit(
       'master-data/manifest.ts',
-      'if (!createFile(manifestPath(dataDir, name, number), text)) {',
-      "replaceFile(manifestPath(dataDir, name, number), text);\n  if (text === '') {",
+      'if (!createFile(manifestPath(dataDir, name, head.number), text))',
+      "replaceFile(manifestPath(dataDir, name, head.number), text);\n  if (text === '')",
     ),
     edit('master-data/manifest.ts', 'import { createFile', 'import { replaceFile, createFile'),
   ),

@@ -1,0 +1,289 @@
+/**
+ * The master dataset of a store, as the sink and whoever reads it on one host see it: manifests come here as they are, data files when
+ * they are needed, held against the hash their manifest names, and go again when they are more than the cache may hold.
+ */
+import { randomUUID } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { SwaError, systemCode } from '../../lib/errors/errors.js';
+import { createFile, makeDirDurable } from '../../lib/files/durable.js';
+import { moveDurably, removeReplaced, removeScratch } from '../../lib/files/removal.js';
+import type { Sealed } from '../../lib/files/sealed.js';
+import type { PartitionName } from '../../log/log.js';
+import {
+  fetchingDir,
+  manifestPath,
+  manifestsDir,
+  masterDir,
+  partitionDir,
+  rootPath,
+} from '../../master-data/layout.js';
+import {
+  dataFiles,
+  keptManifests,
+  manifestNumbers,
+  readHead,
+  readManifest,
+  readRoot,
+  type ChainHead,
+  type ManifestFile,
+  type NextManifest,
+  type Root,
+} from '../../master-data/manifest.js';
+import { pinnedManifests } from '../../master-data/pins.js';
+import type { SharedMaster } from '../../master-data/shared-master.js';
+import type { Snapshot } from '../../master-data/snapshot.js';
+import { deadFiles } from '../../master-data/sweep.js';
+import type { Clock } from '../../lib/time/clock.js';
+import { urlOf, type Store } from '../store/store.js';
+import { fetchFile, sizeOf } from '../store/transfer.js';
+import { BucketManifests, fileKey, rootKey, type BucketManifest } from './bucket-manifests.js';
+
+export interface BucketMasterOptions {
+  readonly dataDir: string;
+  readonly store: Store;
+  /** Bytes of data files that may lie here. */
+  readonly cacheBytes: number;
+  readonly clock: Clock;
+  /** How long what was replaced stays in the store, for who reads it on another host. */
+  readonly graceMs?: number;
+}
+
+const dayMs = 86_400_000;
+/** Manifests removed at once: the next time goes on. */
+const removedAtOnce = 32;
+const parallelFetches = 3;
+
+export class BucketMaster implements SharedMaster {
+  readonly #dataDir: string;
+  readonly #store: Store;
+  readonly #manifests: BucketManifests;
+  readonly #cacheBytes: number;
+  readonly #clock: Clock;
+  readonly #graceMs: number;
+  /** Number up to which the manifests here are known to be those there. */
+  readonly #agreed = new Map<PartitionName, number>();
+
+  constructor({ dataDir, store, cacheBytes, clock, graceMs = dayMs }: BucketMasterOptions) {
+    this.#dataDir = dataDir;
+    this.#store = store;
+    this.#manifests = new BucketManifests(store);
+    this.#cacheBytes = cacheBytes;
+    this.#clock = clock;
+    this.#graceMs = graceMs;
+  }
+
+  async pull(): Promise<void> {
+    const root = await this.#store.get(rootKey);
+    if (root === undefined) return;
+    makeDirDurable(masterDir(this.#dataDir));
+    const path = rootPath(this.#dataDir);
+    if (!createFile(path, root.bytes) && readFileSync(path, 'utf8') !== root.bytes.toString())
+      throw this.#otherHistory(path, `${urlOf(this.#store, rootKey)} is of another log`);
+    const { body, sha256 } = this.#root();
+    for (const name of body.partitions) await this.#pullPartition({ body, sha256 }, name);
+  }
+
+  async adopt(): Promise<void> {
+    if ((await this.#store.get(rootKey)) !== undefined) return;
+    const root = this.#root();
+    for (const name of root.body.partitions) {
+      const head = readHead(this.#dataDir, root, name);
+      if (head.number === 0) continue;
+      const text = readFileSync(manifestPath(this.#dataDir, name, head.number), 'utf8');
+      if ((await this.#manifests.read(name, head.number))?.sha256 === head.sha256) continue; // an adoption was interrupted
+      await this.#commit(name, 0, head.files, { ...head, text });
+    }
+    // Last: before it nothing is there for anybody.
+    if ((await this.#store.putIfAbsent(rootKey, readFileSync(rootPath(this.#dataDir)))) === undefined)
+      await this.pull();
+  }
+
+  async commit(name: PartitionName, head: ChainHead, next: NextManifest): Promise<void> {
+    const known = new Set(head.files.map((file) => file.name));
+    await this.#commit(
+      name,
+      head.number,
+      next.files.filter((file) => !known.has(file.name)),
+      next,
+    );
+    this.#agreed.set(name, next.number);
+  }
+
+  async fetch(name: PartitionName, files: readonly ManifestFile[]): Promise<void> {
+    const queue = files.toReversed();
+    const fetchNext = async (): Promise<void> => {
+      for (let file = queue.pop(); file !== undefined; file = queue.pop()) await this.#fetchOne(name, file);
+    };
+    await Promise.all(Array.from({ length: parallelFetches }, fetchNext));
+  }
+
+  /** Has all files of a pinned snapshot here. Throws `config.invalid` when the cache is too small for them. */
+  async fetchSnapshot(snapshot: Snapshot): Promise<void> {
+    const sizeBytes = snapshot.files.reduce((sum, file) => sum + file.sizeBytes, 0);
+    if (sizeBytes > this.#cacheBytes)
+      throw new SwaError(
+        'config.invalid',
+        `the files of the master dataset have ${sizeBytes} bytes, and SWA_CACHE_BYTES allows ${this.#cacheBytes}`,
+        { hint: 'a run reads all of them: give it a larger cache' },
+      );
+    const missing = snapshot.files.filter(({ path }) => !existsSync(path));
+    await this.#evict(missing.reduce((sum, file) => sum + file.sizeBytes, 0));
+    for (const name of this.#root().body.partitions) {
+      const ofIt = missing.filter(({ topic, partition }) => `${topic}/${partition}` === name);
+      await this.fetch(
+        name,
+        ofIt.map((file) => ({ ...file, name: basename(file.path) })),
+      );
+    }
+  }
+
+  async tidy(name: PartitionName, head: ChainHead): Promise<void> {
+    await this.#removeReplaced(name);
+    const root = this.#root();
+    const dir = partitionDir(this.#dataDir, name);
+    const dead = deadFiles(this.#dataDir, root, name, head).map((file) => join(dir, file));
+    // The manifest here is that of the store: all that it covers lies there.
+    removeReplaced(dead, () => void readManifest(this.#dataDir, root, name, head.number));
+    await this.#evict(0);
+  }
+
+  #root(): Sealed<Root> {
+    const root = readRoot(this.#dataDir);
+    if (root === undefined)
+      throw new SwaError('internal.invariant', `no root of the master dataset in ${this.#dataDir}`);
+    return root;
+  }
+
+  async #pullPartition(root: Sealed<Root>, name: PartitionName): Promise<void> {
+    makeDirDurable(manifestsDir(this.#dataDir, name));
+    const here = manifestNumbers(this.#dataDir, name).at(-1) ?? 0;
+    const listed = await this.#manifests.list(name);
+    const newest = listed.at(-1)?.number ?? 0;
+    if (here > newest && (manifestNumbers(this.#dataDir, name).at(-1) ?? 0) === here)
+      throw this.#otherHistory(
+        manifestPath(this.#dataDir, name, here),
+        `${this.#store.url} ends with number ${newest}`,
+      );
+    if (here > 0 && this.#agreed.get(name) !== here) {
+      const same = listed.some(({ number }) => number === here)
+        ? await this.#manifests.read(name, here)
+        : undefined;
+      if (same !== undefined && same.sha256 !== readManifest(this.#dataDir, root, name, here).sha256)
+        throw this.#otherHistory(
+          manifestPath(this.#dataDir, name, here),
+          `that of ${this.#store.url} is another one`,
+        );
+    }
+    for (const { number } of listed.filter((one) => one.number > here).slice(-keptManifests)) {
+      const manifest = await this.#manifests.read(name, number);
+      if (manifest === undefined) continue; // replaced meanwhile
+      createFile(manifestPath(this.#dataDir, name, number), manifest.text);
+      readManifest(this.#dataDir, root, name, number);
+    }
+    this.#agreed.set(name, Math.max(here, newest));
+  }
+
+  async #commit(
+    name: PartitionName,
+    before: number,
+    files: readonly ManifestFile[],
+    next: NextManifest,
+  ): Promise<void> {
+    for (const { name: file, sizeBytes, sha256 } of files) {
+      const key = fileKey(name, file);
+      const path = join(partitionDir(this.#dataDir, name), file);
+      const stored = await this.#store.putIfAbsent(key, { path, sizeBytes, sha256 });
+      // The name holds the content's hash: somebody wrote the very same file before.
+      if (stored === undefined) await this.#requireStored(key, sizeBytes);
+    }
+    await this.#manifests.commit(name, before, next);
+  }
+
+  async #requireStored(key: string, sizeBytes: number): Promise<void> {
+    const actual = await sizeOf(this.#store, key);
+    if (actual === sizeBytes) return;
+    throw new SwaError(
+      'store.corrupt',
+      `${urlOf(this.#store, key)} ${actual === undefined ? 'is missing' : `has ${actual} bytes`}, and was written with ${sizeBytes}`,
+      { hint: 'restore the object from a version or a copy of the bucket' },
+    );
+  }
+
+  async #fetchOne(
+    name: PartitionName,
+    file: Pick<ManifestFile, 'name' | 'sizeBytes' | 'sha256'>,
+  ): Promise<void> {
+    const path = join(partitionDir(this.#dataDir, name), file.name);
+    if (existsSync(path)) return;
+    mkdirSync(fetchingDir(this.#dataDir), { recursive: true });
+    const temp = join(fetchingDir(this.#dataDir), randomUUID());
+    await fetchFile(this.#store, [fileKey(name, file.name)], temp, file);
+    try {
+      moveDurably(temp, path);
+    } catch (error) {
+      if (systemCode(error) !== 'EEXIST') throw error; // another process has fetched it, too
+      removeScratch(temp);
+    }
+  }
+
+  /** Old manifests of the store, and with each what its successor does not name any more: lowest first, after the grace time. */
+  async #removeReplaced(name: PartitionName): Promise<void> {
+    const listed = await this.#manifests.list(name);
+    const replaced = listed
+      .slice(0, -keptManifests)
+      .filter((_, i) => (listed[i + 1]?.modifiedAt ?? Infinity) < this.#clock() - this.#graceMs)
+      .slice(0, removedAtOnce);
+    for (const [i, { number }] of replaced.entries()) {
+      const old = await this.#manifests.read(name, number);
+      const next = await this.#manifests.read(name, listed[i + 1]?.number ?? 0);
+      if (next === undefined) return; // another sink is at it
+      if (old !== undefined) await this.#removeKeys(name, old, next);
+      await this.#manifests.delete(name, number);
+    }
+  }
+
+  async #removeKeys(name: PartitionName, old: BucketManifest, next: BucketManifest): Promise<void> {
+    for (const file of next.files) {
+      const key = fileKey(name, file.name);
+      if (!old.keys.has(key)) await this.#requireStored(key, file.sizeBytes);
+    }
+    for (const key of old.keys) if (!next.keys.has(key)) await this.#store.delete(key);
+  }
+
+  /** Removes data files here, those first that came first, until there is room. What is pinned stays. */
+  async #evict(roomBytes: number): Promise<void> {
+    const root = this.#root();
+    const pinned = pinnedManifests(this.#dataDir);
+    if (pinned === 'everything') return;
+    const here: { path: string; key: string; sizeBytes: number; since: number }[] = [];
+    let totalBytes = 0;
+    for (const name of root.body.partitions) {
+      const held = new Set<string>();
+      for (const number of pinned.get(name) ?? [])
+        if (number > 0)
+          for (const file of readManifest(this.#dataDir, root, name, number).body.files) held.add(file.name);
+      const named = new Set(readHead(this.#dataDir, root, name).files.map((file) => file.name));
+      for (const file of dataFiles(this.#dataDir, name)) {
+        const path = join(partitionDir(this.#dataDir, name), file);
+        const stat = statSync(path, { throwIfNoEntry: false });
+        if (stat === undefined) continue;
+        totalBytes += stat.size;
+        if (named.has(file) && !held.has(file))
+          here.push({ path, key: fileKey(name, file), sizeBytes: stat.size, since: stat.mtimeMs });
+      }
+    }
+    for (const { path, key, sizeBytes } of here.toSorted((a, b) => a.since - b.since)) {
+      if (totalBytes + roomBytes <= this.#cacheBytes) return;
+      await this.#requireStored(key, sizeBytes);
+      removeReplaced([path], () => undefined); // the store has it
+      totalBytes -= sizeBytes;
+    }
+  }
+
+  #otherHistory(path: string, what: string): SwaError {
+    return new SwaError('master.conflict', `${path} is not what hosts share: ${what}`, {
+      hint: 'this data directory was used without SWA_STORE, or with another: use an empty one, or an empty bucket',
+    });
+  }
+}

@@ -1,0 +1,71 @@
+/** What hosts share through a store, opened for one data directory: what the roles get where `SWA_STORE` is set. */
+import type { Config } from '../lib/config/config.js';
+import { openDataDir } from '../lib/files/data-dir.js';
+import type { Clock } from '../lib/time/clock.js';
+import type { ViewMeta } from '../facts/views/view.js';
+import { readableEnd } from '../log/cut.js';
+import { openLog } from '../log/open-log.js';
+import { pinSnapshot, type PinnedSnapshot } from '../master-data/pins.js';
+import { awaitFacts } from './master/await-facts.js';
+import { BucketMaster } from './master/bucket-master.js';
+import { openStore } from './store/open-store.js';
+import type { Store } from './store/store.js';
+
+export interface SharedOptions {
+  readonly config: Config;
+  readonly clock: Clock;
+}
+
+/** Opens the store that the configuration names. Throws `store.unusable`, `store.unavailable`. */
+export async function openShared(options: SharedOptions): Promise<Shared> {
+  return new Shared(options, await openStore(options.config));
+}
+
+export class Shared {
+  readonly master: BucketMaster;
+  readonly #options: SharedOptions;
+  readonly #store: Store;
+
+  constructor(options: SharedOptions, store: Store) {
+    const { dataDir, cacheBytes } = options.config;
+    this.#options = options;
+    this.#store = store;
+    this.master = new BucketMaster({ dataDir, store, cacheBytes, clock: options.clock });
+  }
+
+  /** For a batch run: the facts that the log holds now, as far as sinks store them, and their files here until `release`. */
+  async prepare(signal?: AbortSignal): Promise<PinnedSnapshot> {
+    const { config, clock } = this.#options;
+    const { dataDir } = config;
+    openDataDir(config);
+    const log = await openLog(config, clock);
+    try {
+      const atLeast = await readableEnd(log);
+      const patienceMs = 2 * config.sinkIntervalMs + 10_000;
+      await awaitFacts({ dataDir, atLeast, patienceMs, pull: () => this.master.pull(), signal });
+    } finally {
+      await log.close();
+    }
+    return this.fetchFacts('batch run');
+  }
+
+  /** The master dataset as it is known here, with all its files, until `release`. */
+  async fetchFacts(what: string): Promise<PinnedSnapshot> {
+    const pinned = pinSnapshot(this.#options.config.dataDir, what);
+    try {
+      await this.master.fetchSnapshot(pinned.snapshot);
+      return pinned;
+    } catch (error) {
+      pinned.release();
+      throw error;
+    }
+  }
+
+  async publish(_meta: ViewMeta): Promise<void> {
+    // views do not travel yet
+  }
+
+  close(): void {
+    this.#store.close();
+  }
+}

@@ -1,0 +1,70 @@
+/** Several hosts and what they share, for tests: a store, and data directories that have nothing else in common. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { systemClock } from '../../lib/time/clock.js';
+import { openDataDir } from '../../lib/files/data-dir.js';
+import { contextOf } from '../../master-data/test/house.js';
+import type { RoleContext } from '../../lib/process/role.js';
+import { BucketMaster, type BucketMasterOptions } from '../master/bucket-master.js';
+import { DirectoryStore } from '../store/directory-store.js';
+import type { Store } from '../store/store.js';
+
+export function makeStore(t: TestContext): DirectoryStore {
+  const dir = mkdtempSync(join(tmpdir(), 'swa-shared-'));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  return new DirectoryStore(dir);
+}
+
+export interface Host extends RoleContext {
+  readonly dataDir: string;
+  readonly master: BucketMaster;
+}
+
+/** A data directory of its own, and the store. */
+export function makeHost(t: TestContext, store: Store, change: Partial<BucketMasterOptions> = {}): Host {
+  const dataDir = mkdtempSync(join(tmpdir(), 'swa-host-'));
+  t.after(() => rmSync(dataDir, { recursive: true, force: true }));
+  const context = contextOf(dataDir, { store: store.url, sinkMaxRows: 50 });
+  openDataDir(context.config);
+  return { ...context, dataDir, master: openMaster(dataDir, store, change) };
+}
+
+export function openMaster(
+  dataDir: string,
+  store: Store,
+  change: Partial<BucketMasterOptions> = {},
+): BucketMaster {
+  return new BucketMaster({ dataDir, store, cacheBytes: 2 ** 40, clock: systemClock, ...change });
+}
+
+export interface Watched extends Store {
+  /** Called before and after each write: what it throws, the writer gets. */
+  onWrite: (key: string, sizeBytes: number, when: 'before' | 'after') => void | Promise<void>;
+}
+
+/** The same store, with every write seen. */
+export function watch(store: Store): Watched {
+  const seen = async <T>(key: string, sizeBytes: number, write: () => Promise<T>): Promise<T> => {
+    await watched.onWrite(key, sizeBytes, 'before');
+    const result = await write();
+    await watched.onWrite(key, sizeBytes, 'after');
+    return result;
+  };
+  const watched: Watched = {
+    url: store.url,
+    onWrite: () => undefined,
+    get: (key, range) => store.get(key, range),
+    getUnless: (key, etag) => store.getUnless(key, etag),
+    putIfAbsent: (key, content) =>
+      seen(key, content instanceof Uint8Array ? content.length : content.sizeBytes, () =>
+        store.putIfAbsent(key, content),
+      ),
+    putIfMatch: (key, bytes, etag) => seen(key, bytes.length, () => store.putIfMatch(key, bytes, etag)),
+    list: (prefix) => store.list(prefix),
+    delete: (key) => store.delete(key),
+    close: () => store.close(),
+  };
+  return watched;
+}

@@ -1,0 +1,332 @@
+/** The master dataset in a store: one commit for each number, no fact lost or stored twice, and the same facts on every host. */
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { after, before, describe, test, type TestContext } from 'node:test';
+import { spawnBatchRun } from '../../batch/spawn-run.js';
+import { hasCode } from '../../lib/errors/errors.js';
+import { seal, type Sealed } from '../../lib/files/sealed.js';
+import { offset, type LogId, type PartitionName } from '../../log/log.js';
+import { verifyMaster } from '../../master-data/audit.js';
+import {
+  keptManifests,
+  nextManifest,
+  type ChainHead,
+  type ManifestFile,
+  type Root,
+} from '../../master-data/manifest.js';
+import { drainLogToMaster } from '../../master-data/role.js';
+import { SinkSession } from '../../master-data/sink-session.js';
+import { takeSnapshot } from '../../master-data/snapshot.js';
+import { equiv, makeHouse, pageview, type House } from '../../master-data/test/house.js';
+import { skipS3, startMoto, type TestServer } from '../../test/s3/servers.js';
+import { BucketManifests, fileKey } from '../master/bucket-manifests.js';
+import { Shared } from '../shared.js';
+import { S3Store } from '../store/s3-store.js';
+import { listAll, type Store } from '../store/store.js';
+import { makeHost, makeStore, openMaster, watch, type Host } from './house.js';
+
+const page: PartitionName = 'pageviews/0';
+
+async function drain(house: House, host: Host): Promise<void> {
+  await drainLogToMaster(host, { log: house.log, shared: host.master });
+}
+
+/** What an empty host finds: every offset below the cut once, and no more. */
+async function auditFromStore(t: TestContext, house: House, store: Store): Promise<Host> {
+  const host = makeHost(t, store);
+  await host.master.pull();
+  const snapshot = takeSnapshot(host.dataDir);
+  assert.deepEqual(snapshot.cut.next, await house.log.latest());
+  await host.master.fetchSnapshot(snapshot);
+  const audit = await verifyMaster(host.dataDir, house.log);
+  assert.deepEqual(audit.problems, []);
+  const end = Object.values(snapshot.cut.next).reduce((sum, next) => sum + next, 0);
+  assert.equal(audit.checked.rows, end);
+  return host;
+}
+
+test('a sink commits to the store, and an empty host finds the same facts there', async (t) => {
+  const house = await makeHouse(t);
+  const store = makeStore(t);
+  const host = makeHost(t, store);
+  for (let round = 0; round < 3; round++) {
+    await house.append(Array.from({ length: 40 }, (_, i) => pageview(100 * round + i)));
+    await house.append([equiv(round)]);
+    await drain(house, host);
+  }
+  const other = await auditFromStore(t, house, store);
+  const [here, there] = [takeSnapshot(host.dataDir), takeSnapshot(other.dataDir)];
+  assert.deepEqual(there.manifests, here.manifests);
+  assert.deepEqual(
+    there.files.map(({ sha256 }) => sha256),
+    here.files.map(({ sha256 }) => sha256),
+  );
+});
+
+async function race(t: TestContext, house: House, open: () => Store): Promise<void> {
+  await house.append(Array.from({ length: 1_000 }, (_, i) => pageview(i)));
+  const hosts = [makeHost(t, open()), makeHost(t, open())];
+  const sessions = await Promise.all(
+    hosts.map(({ dataDir, master }) =>
+      SinkSession.open({ dataDir, log: house.log, maxRows: 50, intervalMs: 50, shared: master }),
+    ),
+  );
+  const until = await house.log.latest();
+  const signal = new AbortController().signal;
+  const outcomes = await Promise.allSettled(sessions.map((session) => session.run({ signal, until })));
+  const lost = outcomes.flatMap((outcome) =>
+    outcome.status === 'rejected' ? [outcome.reason as unknown] : [],
+  );
+  assert.equal(lost.length, 1);
+  assert.ok(hasCode(lost[0], 'master.conflict'), String(lost[0]));
+  assert.match(lost[0].message, /manifest \d+ of (pageviews|equivs)\/\d+ was committed by another sink/);
+  for (const session of sessions) await session.close();
+  await auditFromStore(t, house, open());
+  // Who lost goes on from what was committed.
+  await house.append(Array.from({ length: 10 }, (_, i) => pageview(2_000 + i)));
+  for (const host of hosts) await drain(house, host);
+  await auditFromStore(t, house, open());
+}
+
+test('of two sinks on one store one commits each number, and the other ends by name', async (t) => {
+  const house = await makeHouse(t);
+  const store = makeStore(t);
+  await race(t, house, () => store);
+});
+
+describe('in a bucket', { skip: skipS3 }, () => {
+  let server: TestServer;
+  before(async () => {
+    server = await startMoto();
+    await server.makeBucket('master');
+  });
+  after(() => server.close());
+
+  test('of two sinks one commits each number, too', async (t) => {
+    const house = await makeHouse(t);
+    const open = (): Store => {
+      const store = new S3Store({
+        bucket: 'master',
+        prefix: 'race',
+        endpoint: server.endpoint,
+        region: 'us-east-1',
+      });
+      t.after(() => store.close());
+      return store;
+    };
+    await race(t, house, open);
+  });
+});
+
+test('killed before or after any write, a sink goes on without losing or repeating a fact', async (t) => {
+  const house = await makeHouse(t, { partitions: 1 });
+  await house.append(Array.from({ length: 60 }, (_, i) => pageview(i)));
+  for (let round = 0; ; round++) {
+    const plain = makeStore(t);
+    const store = watch(plain);
+    const host = makeHost(t, store);
+    let writes = 0;
+    store.onWrite = () => {
+      if (writes++ === round) throw new Error('killed here');
+    };
+    const isKilled = await drain(house, host).then(
+      () => false,
+      () => true,
+    );
+    store.onWrite = () => undefined;
+    if (round % 3 > 0) await drain(house, host);
+    else await drain(house, makeHost(t, store)); // its disk is lost, too
+    await auditFromStore(t, house, plain);
+    if (isKilled) continue;
+    assert.ok(round >= 12, `only ${round} rounds were killed`);
+    return;
+  }
+});
+
+function fileOf(i: number, rows = 10): ManifestFile {
+  const sha256 = createHash('sha256').update(`${i}:${rows}`).digest('hex');
+  const [fromOffset, toOffset] = [offset(10 * i), offset(10 * i + rows)];
+  const name = `${String(fromOffset).padStart(16, '0')}-${String(toOffset).padStart(16, '0')}-${sha256.slice(0, 16)}.parquet`;
+  const [minTimestamp, maxTimestamp] = [1_700_000_000_000 + i, 1_700_000_000_900 + i];
+  return { name, sizeBytes: 123_456_789, rows, fromOffset, toOffset, sha256, minTimestamp, maxTimestamp };
+}
+
+test('a commit writes at most 64 KB beside its facts, with 10,000 files there', async (t) => {
+  const store = watch(makeStore(t));
+  const manifests = new BucketManifests(store);
+  const root: Sealed<Root> = {
+    body: { version: 1, logId: 'log' as LogId, partitions: [page] },
+    sha256: seal('root').sha256,
+  };
+  let written = 0;
+  store.onWrite = (_key, sizeBytes, when) => void (when === 'after' && (written += sizeBytes));
+  let head: ChainHead = { number: 0, sha256: root.sha256, files: [], gaps: [] };
+  const commit = async (files: readonly ManifestFile[]): Promise<number> => {
+    written = 0;
+    const next = nextManifest(root, page, head, { files });
+    await manifests.commit(page, head.number, next);
+    head = next;
+    return written;
+  };
+  await commit(Array.from({ length: 9_990 }, (_, i) => fileOf(i)));
+  let most = 0;
+  for (let i = 9_990; i < 10_040; i++) most = Math.max(most, await commit([...head.files, fileOf(i)]));
+  const merged = [...head.files.slice(0, 5_000), fileOf(5_000, 80), ...head.files.slice(5_008)];
+  most = Math.max(most, await commit(merged));
+  t.diagnostic(`at most ${most} bytes`);
+  assert.ok(most <= 64 * 1024, `${most} bytes`);
+  const read = await new BucketManifests(store).read(page, head.number);
+  assert.deepEqual(read?.files, merged);
+  assert.equal(read.sha256, head.sha256);
+});
+
+test('what was replaced goes after the grace time, and a writer that slept through it comes too late', async (t) => {
+  const house = await makeHouse(t, { partitions: 1 });
+  const store = makeStore(t);
+  let now = Date.now();
+  const host = makeHost(t, store, { clock: () => now });
+  const appendOne = (i: number): Promise<void> => house.append([pageview(i)]);
+  await appendOne(0);
+  await drain(house, host);
+  const sleeper = makeHost(t, store);
+  const session = await SinkSession.open({
+    dataDir: sleeper.dataDir,
+    log: house.log,
+    maxRows: 50,
+    intervalMs: 50,
+    shared: sleeper.master,
+  });
+  for (let i = 1; i <= keptManifests + 10; i++) {
+    await appendOne(i);
+    await drain(house, host);
+  }
+  const manifests = new BucketManifests(store);
+  const listed = await listAll(store, '');
+  assert.equal((await manifests.list(page))[0]?.number, 1);
+  now += 2 * 86_400_000;
+  await appendOne(1_000);
+  await drain(house, host);
+  const left = new Set((await listAll(store, '')).map(({ key }) => key));
+  const gone = listed.filter(({ key }) => !left.has(key));
+  assert.ok(gone.some(({ key }) => key.endsWith('.parquet')));
+  const first = (await manifests.list(page))[0]?.number ?? 0;
+  assert.ok(first > 5, `the first manifest is ${first}`);
+  await assert.rejects(
+    session.run({ signal: new AbortController().signal, until: await house.log.latest() }),
+    {
+      code: 'master.conflict',
+    },
+  );
+  await session.close();
+  assert.equal((await manifests.list(page))[0]?.number, first);
+  await auditFromStore(t, house, store);
+});
+
+test('a batch run from the store makes the view that one from the directory makes', async (t) => {
+  const house = await makeHouse(t);
+  const facts = [
+    ...Array.from({ length: 300 }, (_, i) => pageview(i)),
+    ...Array.from({ length: 20 }, (_, i) => equiv(i)),
+    ...Array.from({ length: 30 }, (_, i) => pageview(i)),
+  ];
+  const store = makeStore(t);
+  const host = makeHost(t, store);
+  for (let from = 0; from < facts.length; from += 50) {
+    await house.append(facts.slice(from, from + 50));
+    await drain(house, host);
+  }
+  await drainLogToMaster(house.context, { log: house.log });
+  const plain = await spawnBatchRun({ config: house.context.config, trigger: 'command' });
+  const empty = makeHost(t, store);
+  const shared = new Shared(empty, store);
+  const run = {
+    prepare: async () => {
+      await shared.master.pull();
+      return shared.fetchFacts('batch run');
+    },
+    publish: async () => undefined,
+  };
+  const fromStore = await spawnBatchRun({ config: empty.config, trigger: 'command', shared: run });
+  assert.ok(fromStore.counts.pageviews > 200);
+  assert.equal(fromStore.contentHash, plain.contentHash);
+  assert.deepEqual(fromStore.cut, plain.cut);
+});
+
+test('a flipped byte in the store is refused and named', async (t) => {
+  const house = await makeHouse(t);
+  const store = makeStore(t);
+  const host = makeHost(t, store);
+  await house.append(Array.from({ length: 40 }, (_, i) => pageview(i)));
+  await drain(house, host);
+  const other = makeHost(t, store);
+  await other.master.pull();
+  const snapshot = takeSnapshot(other.dataDir);
+  const { path } = snapshot.files[0] ?? assert.fail();
+  const key = path.slice(other.dataDir.length + 1);
+  const object = await store.get(key);
+  assert.ok(object !== undefined);
+  object.bytes[50] = (object.bytes[50] ?? 0) ^ 4;
+  await store.putIfMatch(key, object.bytes, object.etag);
+  await assert.rejects(other.master.fetchSnapshot(snapshot), (error) => {
+    assert.ok(hasCode(error, 'store.corrupt'));
+    assert.ok(error.message.includes(`${store.url}/${key}`), error.message);
+    return true;
+  });
+  assert.equal(existsSync(path), false);
+});
+
+test('the cache holds what it may, and a snapshot that is larger is refused', async (t) => {
+  const house = await makeHouse(t, { partitions: 1 });
+  const store = makeStore(t);
+  const host = makeHost(t, store);
+  for (let round = 0; round < 6; round++) {
+    await house.append(Array.from({ length: 40 }, (_, i) => pageview(100 * round + i)));
+    await drain(house, host);
+  }
+  const { files } = takeSnapshot(host.dataDir);
+  const sizeBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
+  const small = openMaster(host.dataDir, store, { cacheBytes: Math.ceil(sizeBytes / 2) });
+  await assert.rejects(small.fetchSnapshot(takeSnapshot(host.dataDir)), {
+    code: 'config.invalid',
+    message: /SWA_CACHE_BYTES/,
+  });
+  await house.append([pageview(5_000)]);
+  await drainLogToMaster(host, { log: house.log, shared: small });
+  const left = takeSnapshot(host.dataDir).files.filter(({ path }) => existsSync(path));
+  const leftBytes = left.reduce((sum, file) => sum + file.sizeBytes, 0);
+  assert.ok(left.length > 0 && leftBytes <= sizeBytes / 2, `${leftBytes} of ${sizeBytes} bytes are left`);
+  await host.master.fetchSnapshot(takeSnapshot(host.dataDir));
+  assert.deepEqual((await verifyMaster(host.dataDir, house.log)).problems, []);
+});
+
+test('a directory that was used alone becomes the shared dataset; one of another history is refused', async (t) => {
+  const house = await makeHouse(t);
+  await house.append(Array.from({ length: 120 }, (_, i) => pageview(i)));
+  await drainLogToMaster(house.context, { log: house.log });
+  await house.append([pageview(500)]);
+  const store = makeStore(t);
+  const config = { ...house.context.config, store: store.url };
+  await assert.rejects(drainLogToMaster({ ...house.context, config }, { log: house.log }), {
+    code: 'config.invalid',
+  });
+  const master = openMaster(house.dataDir, store);
+  await drainLogToMaster({ ...house.context, config }, { log: house.log, shared: master });
+  await auditFromStore(t, house, store);
+
+  await house.append([pageview(600)]);
+  await drainLogToMaster(house.context, { log: house.log }); // without the store
+  await assert.rejects(openMaster(house.dataDir, store).pull(), {
+    code: 'master.conflict',
+    message: /not what hosts share/,
+  });
+  const foreign = await makeHouse(t);
+  const host = makeHost(t, store);
+  await assert.rejects(drainLogToMaster(host, { log: foreign.log, shared: host.master }), {
+    code: 'log.mismatch',
+  });
+});
+
+test('keys in the store are paths in the data directory', () => {
+  assert.equal(fileKey(page, 'x'), 'master/pageviews/p0/x');
+});
