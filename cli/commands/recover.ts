@@ -42,6 +42,14 @@ export function addRecoverCommand(program: Command): void {
         throw new SwaError('master.missing', `data directory '${config.dataDir}' does not exist`, {
           hint: 'set SWA_DATA_DIR to the directory to repair',
         });
+      if (config.store !== '')
+        throw new SwaError(
+          'config.invalid',
+          `SWA_STORE is set: ${config.store} has the facts, not this directory`,
+          {
+            hint: 'move master/ out of the data directory: the sink fetches what it needs',
+          },
+        );
       const mend = flags.dryRun !== true && (flags.yes === true || flags.skipGap === true);
       const locks = mend ? takeLocks(config) : [];
       try {
