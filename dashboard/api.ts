@@ -47,7 +47,7 @@ export class Api {
 
   /** Throws ApiProblem, Unreachable or ShapeError, and an AbortError when `signal` says so. */
   async get<T>(path: string, params: Params, decode: Decode<T>, signal: AbortSignal): Promise<T> {
-    const target = `${path}${queryString(params)}`;
+    const target = targetOf(path, params);
     const kept = this.#kept.get(target);
     const key = this.#key();
     let response: Response;
@@ -73,6 +73,21 @@ export class Api {
     }
   }
 
+  get hasKey(): boolean {
+    return this.#key() !== undefined;
+  }
+
+  /** The answer to a question as a CSV file. Throws ApiProblem; a TypeError without an answer. */
+  async csv(target: string): Promise<Blob> {
+    const key = this.#key();
+    const response = await fetch(target, {
+      cache: 'no-store',
+      headers: { Accept: 'text/csv', ...(key === undefined ? {} : { Authorization: `Bearer ${key}` }) },
+    });
+    if (!response.ok) throw problemOf(response, await response.json().catch(() => undefined));
+    return response.blob();
+  }
+
   /** Drops what was answered to another key. */
   forget(): void {
     this.#kept.clear();
@@ -87,11 +102,12 @@ export class Api {
   }
 }
 
-function queryString(params: Params): string {
+/** Path and query of a question. */
+export function targetOf(path: string, params: Params): string {
   const search = new URLSearchParams();
   for (const [name, value] of Object.entries(params)) if (value !== undefined) search.set(name, value);
   const text = search.toString();
-  return text === '' ? '' : `?${text}`;
+  return text === '' ? path : `${path}?${text}`;
 }
 
 function problemOf(response: Response, body: unknown): ApiProblem {

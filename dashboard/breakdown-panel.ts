@@ -3,8 +3,10 @@
  * follows the ARIA tabs pattern: one tab is in the tab order, arrows move to the others and choose them.
  */
 import type { Breakdown, Dimension } from './answers.js';
+import type { Api } from './api.js';
 import { h, setAttributes, setText } from './dom.js';
 import { count, interval } from './format.js';
+import { PanelFoot } from './panel-foot.js';
 import { RankedTable } from './ranked-table.js';
 
 const emptyTexts: Readonly<Record<string, string>> = {
@@ -13,6 +15,7 @@ const emptyTexts: Readonly<Record<string, string>> = {
 };
 
 export class BreakdownPanel {
+  readonly foot: PanelFoot;
   readonly #host: HTMLElement;
   readonly #tabs = h('div', { class: 'tabs', role: 'tablist', 'aria-labelledby': 'breakdown-title' });
   readonly #hint = h('p', { class: 'hint', id: 'breakdown-hint' });
@@ -27,7 +30,8 @@ export class BreakdownPanel {
   #dimensions: readonly Dimension[] = [];
   #chosen: Dimension | undefined;
 
-  constructor(host: HTMLElement, onChoose: (dimension: string) => void) {
+  constructor(host: HTMLElement, api: Api, onChoose: (dimension: string) => void) {
+    this.foot = new PanelFoot(api, 'Breakdown');
     this.#host = host;
     this.#onChoose = onChoose;
     this.#panel.append(this.#table.element, this.#more);
@@ -36,6 +40,7 @@ export class BreakdownPanel {
       h('div', { class: 'card-head' }, h('div', {}, title, this.#hint)),
       this.#tabs,
       this.#panel,
+      this.foot.element,
     );
     this.#tabs.addEventListener('keydown', (event) => this.#key(event));
   }

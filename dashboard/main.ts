@@ -61,8 +61,8 @@ class Dashboard {
   readonly #notice = new Notice(byId('notice', 'div'), (change) => this.#change(change));
   readonly #figures = new Figures(section('figures'));
   readonly #layers = new LayersPanel(section('layers-card'));
-  readonly #pages = new PagesTable(section('pages-card'), (url) => this.#change({ url }));
-  readonly #breakdown = new BreakdownPanel(section('breakdown-card'), (dimension) =>
+  readonly #pages = new PagesTable(section('pages-card'), this.#api, (url) => this.#change({ url }));
+  readonly #breakdown = new BreakdownPanel(section('breakdown-card'), this.#api, (dimension) =>
     this.#set({ dimension }),
   );
   readonly #uniquesCard: SeriesCard;
@@ -86,7 +86,7 @@ class Dashboard {
       announce: (text: string) => this.#announce(text),
       onSelect: (from: number, to: number) => this.#zoom(from, to),
     };
-    this.#uniquesCard = new SeriesCard(section('uniques-card'), {
+    this.#uniquesCard = new SeriesCard(section('uniques-card'), this.#api, {
       ...chart,
       id: 'uniques',
       name: 'Unique visitors',
@@ -97,7 +97,7 @@ class Dashboard {
       describe: ({ value, lower, upper, exact }) =>
         `${count(value)} visitors${exact ? '' : ` (95 %: ${count(lower)} – ${count(upper)})`}`,
     });
-    this.#pageviewsCard = new SeriesCard(section('pageviews-card'), {
+    this.#pageviewsCard = new SeriesCard(section('pageviews-card'), this.#api, {
       ...chart,
       id: 'pageviews',
       name: 'Pageviews',
@@ -242,6 +242,7 @@ class Dashboard {
     this.#uniquesCard.update(uniquesChart(people, before, nowMs));
     this.#pageviewsCard.update(pageviewsChart(people, views, before, nowMs));
     this.#pages.update(top.data.pages, url);
+    this.#showQuestions({ ...about, ...ranged, interval }, { domain, ...ranged });
     if (values !== undefined) this.#breakdown.update(values);
     setAttributes(this.#report, { 'aria-busy': 'false', 'data-stale': undefined, 'data-loading': undefined });
     const subject = url === undefined ? readableHost(domain) : nameOf(url);
@@ -265,6 +266,7 @@ class Dashboard {
     this.#breakdown.show(dimensions, chosen, url !== undefined);
     if (chosen === undefined) return undefined;
     const params = { ...ranged, by: chosen.name, limit: String(valuesListed) };
+    this.#breakdown.foot.show('/v1/breakdown', params);
     return this.#api.get('/v1/breakdown', params, breakdown, signal);
   }
 
@@ -293,6 +295,12 @@ class Dashboard {
     if (address === location.search) return;
     history.replaceState(null, '', address);
     this.#filters.show(this.#state);
+  }
+
+  #showQuestions(series: Params, ranged: Params): void {
+    this.#uniquesCard.foot.show('/v1/uniques', series);
+    this.#pageviewsCard.foot.show('/v1/pageviews', series);
+    this.#pages.foot.show('/v1/pages', { ...ranged, limit: String(pagesListed) });
   }
 
   #askPages(domain: string, ranged: Params, limit: number, signal: AbortSignal): Promise<Pages> {

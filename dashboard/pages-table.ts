@@ -1,11 +1,14 @@
 /** The busiest pages of the domain, with a way to look at one. */
 import type { TopPage } from './answers.js';
+import type { Api } from './api.js';
 import { h } from './dom.js';
 import { count, interval } from './format.js';
+import { PanelFoot } from './panel-foot.js';
 import { RankedTable } from './ranked-table.js';
 import { commonHost, namesOf, shortened } from './readable-url.js';
 
 export class PagesTable {
+  readonly foot: PanelFoot;
   readonly #table = new RankedTable('pages-title', [
     { title: 'Pageviews' },
     { title: 'Visitors' },
@@ -13,7 +16,8 @@ export class PagesTable {
   ]);
   readonly #onChoose: (url: string | undefined) => void;
 
-  constructor(host: HTMLElement, onChoose: (url: string | undefined) => void) {
+  constructor(host: HTMLElement, api: Api, onChoose: (url: string | undefined) => void) {
+    this.foot = new PanelFoot(api, 'Top pages');
     this.#onChoose = onChoose;
     host.replaceChildren(
       h(
@@ -31,6 +35,7 @@ export class PagesTable {
         ),
       ),
       this.#table.element,
+      this.foot.element,
     );
   }
 

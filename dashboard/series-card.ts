@@ -1,6 +1,8 @@
 /** A card with one series: its title, a chart, and the same figures as a table for those who cannot or will not read a chart. */
 import { h, setAttributes } from './dom.js';
+import type { Api } from './api.js';
 import { bucketName, count, interval } from './format.js';
+import { PanelFoot } from './panel-foot.js';
 import { notesOn, SeriesChart, type ChartData, type ChartOptions, type ChartPoint } from './series-chart.js';
 
 export interface SeriesCardOptions extends ChartOptions {
@@ -12,6 +14,7 @@ export interface SeriesCardOptions extends ChartOptions {
 }
 
 export class SeriesCard {
+  readonly foot: PanelFoot;
   readonly #options: SeriesCardOptions;
   readonly #chart: SeriesChart;
   readonly #chartBox: HTMLElement;
@@ -21,8 +24,9 @@ export class SeriesCard {
   readonly #beforeKey = h('li', { class: 'key before', hidden: true }, 'Period before');
   #data: ChartData = { points: [], liveFrom: undefined };
 
-  constructor(host: HTMLElement, options: SeriesCardOptions) {
+  constructor(host: HTMLElement, api: Api, options: SeriesCardOptions) {
     this.#options = options;
+    this.foot = new PanelFoot(api, options.name);
     const { id, name, hint, unit, hasBounds, kind } = options;
     const legend = h(
       'ul',
@@ -63,6 +67,7 @@ export class SeriesCard {
       h('div', { class: 'card-head' }, h('div', {}, title, h('p', { class: 'hint' }, hint)), this.#toggle),
       this.#chartBox,
       this.#tableBox,
+      this.foot.element,
     );
     this.#chart = new SeriesChart(plot, options);
   }

@@ -1,4 +1,5 @@
 /** A fresh data directory: what to run so that there is something to see. Goes by itself when the first fact is in. */
+import { commandLine } from './command-line.js';
 import { h } from './dom.js';
 
 export function fillWelcome(host: HTMLElement, origin: string): void {
@@ -25,12 +26,7 @@ export function fillWelcome(host: HTMLElement, origin: string): void {
 }
 
 function way(title: string, command: string): HTMLLIElement {
-  const button = h('button', { type: 'button', class: 'quiet', 'aria-label': `Copy: ${title}` }, 'Copy');
-  button.addEventListener('click', () => {
-    void navigator.clipboard.writeText(command).then(
-      () => (button.textContent = 'Copied'),
-      () => (button.textContent = 'Select it'),
-    );
-  });
-  return h('li', {}, h('h3', {}, title), h('div', { class: 'command' }, h('code', {}, command), button));
+  const line = commandLine(title);
+  line.show(command);
+  return h('li', {}, h('h3', {}, title), line.element);
 }

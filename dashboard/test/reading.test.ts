@@ -158,3 +158,31 @@ test('a bucket that has not ended is not joined to the others', { skip }, async 
   })()`);
   assert.equal(joined, '9-- -1- 9--');
 });
+
+test('every panel has its answer as a file and its question as a command', { skip }, async (t) => {
+  const { page, complaints } = await open(t);
+  await page.waitForSelector(loaded);
+  for (const [card, path] of [
+    ['uniques-card', '/v1/uniques'],
+    ['pageviews-card', '/v1/pageviews'],
+    ['breakdown-card', '/v1/breakdown'],
+    ['pages-card', '/v1/pages'],
+  ] as const) {
+    await page.click(`#${card} button:text-is("curl")`);
+    const command = await page.locator(`#${card} .command code`).innerText();
+    const [, url = ''] = /^curl -s '(http[^']+)'$/.exec(command) ?? [];
+    assert.equal(new URL(url).pathname, path);
+    assert.ok(
+      api.asked.some((line) => url.endsWith(line.slice(4))),
+      command,
+    );
+    const accepted = page.waitForRequest(
+      async (request) => (await request.headerValue('accept')) === 'text/csv',
+    );
+    const download = page.waitForEvent('download');
+    await page.click(`#${card} button:text-is("CSV")`);
+    assert.equal((await accepted).url(), url);
+    assert.match((await download).suggestedFilename(), /^[a-z-]+\.csv$/);
+  }
+  assert.deepEqual(complaints, []);
+});
