@@ -12,9 +12,15 @@ import { CopiedProject, deadlineFor } from './planted-faults/copied-project.js';
 import type { PlantedFault } from './planted-faults/fault.js';
 import { durableFileFaults } from './planted-faults/durable-files.js';
 import { lambdaLawFaults } from './planted-faults/lambda-law.js';
+import { liveIdentityFaults } from './planted-faults/live-identity.js';
 import { roomFaults } from './planted-faults/rooms.js';
 
-const faults: readonly PlantedFault[] = [...lambdaLawFaults, ...durableFileFaults, ...roomFaults];
+const faults: readonly PlantedFault[] = [
+  ...lambdaLawFaults,
+  ...liveIdentityFaults,
+  ...durableFileFaults,
+  ...roomFaults,
+];
 const wanted = process.env['PLANTED'] ?? '';
 
 function isWanted({ room, name, isQuick = false }: PlantedFault): boolean {
