@@ -1,5 +1,6 @@
 /** Whether a pageview is a known bot's. Versioned: batch views name the rule they were built with. */
 import { isbot } from 'isbot';
+import { ownText } from '../lib/memory/own-text.js';
 import { versionOf } from '../lib/files/package-version.js';
 
 export type BotsMode = 'exclude' | 'include';
@@ -22,7 +23,7 @@ export class BotRule {
     if (known !== undefined) return known;
     const result = isbot(userAgent);
     if (this.#memo.size >= 16_384) this.#memo.clear();
-    this.#memo.set(userAgent, result);
+    this.#memo.set(ownText(userAgent), result);
     return result;
   }
 }

@@ -48,14 +48,18 @@ export class Appender {
     this.#inFlight.add(append);
   }
 
-  /** Never rejects: the failure waits for the next flush or drain. */
-  async #append(batch: readonly Fact[]): Promise<void> {
-    try {
-      await this.#sink.append(batch);
-      this.#onDurable(batch.length);
-    } catch (error) {
-      this.#failure ??= { error };
-    }
+  /**
+   * Never rejects: the failure waits for the next flush or drain. No async function: it would hold the facts until they are durable, and the
+   * garbage collector would copy them while only their encoded bytes are needed.
+   */
+  #append(batch: readonly Fact[]): Promise<void> {
+    const facts = batch.length;
+    return this.#sink.append(batch).then(
+      () => this.#onDurable(facts),
+      (error: unknown) => {
+        this.#failure ??= { error };
+      },
+    );
   }
 
   #throwFailure(): void {

@@ -20,7 +20,7 @@ export interface FactSink {
 export function logSink(log: LogWriter, urls: UrlRules): FactSink {
   return {
     name: 'the log',
-    append: (facts) => log.append(facts.map((fact) => encodeRecord(fact, urls))),
+    append: async (facts) => log.append(facts.map((fact) => encodeRecord(fact, urls))),
     close: () => log.close(),
   };
 }

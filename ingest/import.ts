@@ -68,12 +68,13 @@ export async function importFile(
         reader = openNamed(options, lines);
         options.onOpened?.(reader);
       }
+      const receivedAt = options.clock();
       for (const line of lines) {
         if (!line.ended && !isWhole(line, reader, options.path)) {
           counts.waiting++;
           continue;
         }
-        const fact = takeLine(line, reader, options, counts, ids);
+        const fact = takeLine(line, receivedAt, reader, options, counts, ids);
         if (fact === undefined) continue;
         counts.unconfirmed++;
         if (appender.add(fact)) await appender.flush();
@@ -125,6 +126,7 @@ function isWhole({ text }: Line, reader: LineReader, path: string): boolean {
 /** The fact of a line, counted when it is none. `accepted` is counted when it is durable. */
 function takeLine(
   line: Line,
+  receivedAt: number,
   reader: LineReader,
   options: ImportOptions,
   counts: ImportCounts,
@@ -153,7 +155,7 @@ function takeLine(
     hasOwnId = false;
     return ids.idOf(line.text, result.site);
   };
-  const admission = admit(result.value, options.clock(), options.urls, { eventId });
+  const admission = admit(result.value, receivedAt, options.urls, { eventId });
   if (!admission.ok) return refuse(`the ${admission.field} is invalid`, admission.reason);
   for (const warning of admission.warnings) warn(warning);
   if (!('timestamp' in result.value)) warn(timeIsMissing);

@@ -13,18 +13,18 @@
 import { hash } from 'node:crypto';
 import type { Fact } from '../facts/fact.js';
 import { repeatText } from '../facts/repeat.js';
+import { RecentTable } from '../lib/memory/recent-table.js';
 
-/** At most twice as many lines are remembered: about 40 MB. */
+/** At most twice as many lines are remembered: about 20 MB, invisible to the garbage collector. */
 const rememberedLines = 2 ** 18;
 
 export class LineIds {
-  readonly #remembered: number;
-  /** How often each line has come, in two maps that take turns: by SHA-1, which tells lines apart without keeping them. */
-  #recent = new Map<string, number>();
-  #before = new Map<string, number>();
+  /** How often each line has come, under 120 bits of its SHA-1, which tells lines apart without keeping them. */
+  readonly #counts: RecentTable;
+  readonly #words = new Int32Array(4);
 
   constructor(remembered = rememberedLines) {
-    this.#remembered = remembered;
+    this.#counts = new RecentTable(remembered);
   }
 
   /**
@@ -50,11 +50,24 @@ export class LineIds {
   }
 
   #count(digest: string): number {
-    const count = 1 + (this.#recent.get(digest) ?? this.#before.get(digest) ?? 0);
-    this.#recent.set(digest, count);
-    if (this.#recent.size < this.#remembered) return count;
-    this.#before = this.#recent;
-    this.#recent = new Map();
+    const words = this.#words;
+    for (let i = 0; i < words.length; i++) words[i] = wordAt(digest, 5 * i);
+    const count = 1 + Math.max(0, this.#counts.get(words, 0));
+    this.#counts.set(words, 0, count);
     return count;
   }
+}
+
+/** The value of each character of base64url, by its code. */
+const sixBits = new Int32Array(128);
+for (const [value, character] of [
+  ...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_',
+].entries())
+  sixBits[character.charCodeAt(0)] = value;
+
+/** Five characters of base64url as 30 bits. */
+function wordAt(text: string, from: number): number {
+  let word = 0;
+  for (let at = from; at < from + 5; at++) word = (word << 6) | (sixBits[text.charCodeAt(at)] ?? 0);
+  return word;
 }

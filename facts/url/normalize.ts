@@ -16,6 +16,7 @@
  * packages that the version names: on no `URL` class, Unicode table or ICU of the runtime.
  */
 import type { TextSpans } from '../../lib/memory/keyed-hash.js';
+import { ownText } from '../../lib/memory/own-text.js';
 import { versionOf } from '../../lib/files/package-version.js';
 import { domainOf } from './domain.js';
 import { Authorities } from './host.js';
@@ -118,7 +119,7 @@ export class UrlRules {
     const url = query === '' ? urlToPath : `${urlToPath}${query}`;
     if (url.length > maxPageBytes) return refused('too-long');
     if (url.length > maxDomainBytes && domainOf(url).length > maxDomainBytes) return refused('unparsable');
-    return { ok: true, url: raw.length > maxPageBytes ? copyOf(url) : url };
+    return { ok: true, url: raw.length > maxPageBytes ? ownText(url) : url };
   }
 }
 
@@ -181,9 +182,4 @@ function trimSlashes(path: string): string {
   let end = path.length;
   while (end > 1 && path.charCodeAt(end - 1) === 0x2f) end--;
   return path.slice(0, end);
-}
-
-/** A string of its own: a slice keeps the text it was cut from in memory. */
-function copyOf(ascii: string): string {
-  return Buffer.from(ascii, 'latin1').toString('latin1');
 }

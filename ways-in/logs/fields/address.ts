@@ -1,6 +1,7 @@
 /** Addresses in one spelling, and which of several is the client's. */
 import { SocketAddress, isIPv4, isIPv6 } from 'node:net';
 import { refused, type Refusal } from '../request.js';
+import { TextMemo } from './text-memo.js';
 
 /**
  * An address as RFC 5952 spells it: lower case, the longest run of zeros left out; one of IPv4 that is mapped into IPv6 as what it is. A port
@@ -18,18 +19,8 @@ export function canonicalAddress(text: string): string | undefined {
 
 const withPort = /^(?:\[([^\]]*)\](?::\d{1,5})?|(\d+\.\d+\.\d+\.\d+):\d{1,5})$/;
 
-/** Bounded memory of addresses of IPv6 already spelled: most lines repeat one. */
-const maxKnown = 16_384;
-const known = new Map<string, string | undefined>();
-
-function spelled(text: string): string | undefined {
-  if (isIPv4(text)) return text;
-  if (known.has(text)) return known.get(text);
-  if (known.size >= maxKnown) known.clear();
-  const address = canonicalAddress(text);
-  known.set(text, address);
-  return address;
-}
+/** Most lines repeat an address. */
+const known = new TextMemo(canonicalAddress);
 
 /**
  * The client's address.
@@ -52,5 +43,5 @@ export function clientAddress(
     const entries = list.split(',');
     one = entries[Math.max(0, entries.length - trustedProxies)]?.trim() ?? '';
   }
-  return spelled(one) ?? refused('the address is not an IP address', one);
+  return (isIPv4(one) ? one : known.get(one)) ?? refused('the address is not an IP address', one);
 }

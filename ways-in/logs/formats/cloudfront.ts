@@ -3,6 +3,7 @@
  * in x-host-header. https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/AccessLogs.html
  */
 import { IsoTimes } from '../fields/iso-times.js';
+import { TextMemo } from '../fields/text-memo.js';
 import { passed, refused, type LogFormat, type ParseLine, type Parsed } from '../request.js';
 import { placesOf, wallMs, type Column, type Places } from './w3c.js';
 
@@ -12,6 +13,7 @@ export const cloudfront: LogFormat = {
   start(): ParseLine {
     let places: Places | undefined;
     const times = new IsoTimes();
+    const texts = new TextMemo(decoded);
     return (line): Parsed => {
       if (line.startsWith('#')) {
         const fields = /^#Fields:\s*(.*)$/.exec(line)?.[1];
@@ -25,12 +27,17 @@ export const cloudfront: LogFormat = {
           'the line does not have as many fields as #Fields names',
           `${values.length} instead of ${places.count}`,
         );
-      return requestOf(values, places, times);
+      return requestOf(values, places, times, texts);
     };
   },
 };
 
-function requestOf(values: readonly string[], places: Places, times: IsoTimes): Parsed {
+function requestOf(
+  values: readonly string[],
+  places: Places,
+  times: IsoTimes,
+  texts: TextMemo<string>,
+): Parsed {
   const text = (column: Column): string | undefined => {
     const value = values[places[column]];
     return value === undefined || value === '-' || value === '' ? undefined : value;
@@ -42,6 +49,7 @@ function requestOf(values: readonly string[], places: Places, times: IsoTimes): 
   const stem = text('stem');
   const query = text('query');
   const protocol = text('scheme');
+  const [referrer, agent] = [text('referrer'), text('userAgent')];
   return {
     kind: 'request',
     address: text('address'),
@@ -52,15 +60,15 @@ function requestOf(values: readonly string[], places: Places, times: IsoTimes): 
     status: text('status'),
     host: text('host'),
     scheme: protocol === 'https' || protocol === 'wss' ? 'https' : 'http',
-    referrer: decoded(text('referrer')),
-    userAgent: decoded(text('userAgent')),
+    referrer: referrer === undefined ? undefined : texts.get(referrer),
+    userAgent: agent === undefined ? undefined : texts.get(agent),
     eventId: text('eventId'),
   };
 }
 
 /** Undoes the log's own encoding once. */
-function decoded(text: string | undefined): string | undefined {
-  if (text === undefined || !text.includes('%')) return text;
+function decoded(text: string): string {
+  if (!text.includes('%')) return text;
   try {
     return decodeURIComponent(text);
   } catch {

@@ -4,6 +4,7 @@
  */
 import { passed, refused, type LogFormat, type LogRequest, type ParseLine, type Parsed } from '../request.js';
 import { IsoTimes } from '../fields/iso-times.js';
+import { TextMemo } from '../fields/text-memo.js';
 
 /** The columns that mean something, in order of preference. */
 const columns = {
@@ -49,6 +50,7 @@ export const w3c: LogFormat = {
     let places: Places | undefined;
     let date = '';
     const times = new IsoTimes();
+    const agents = new TextMemo((text) => text.replaceAll('+', ' '));
     return (line): Parsed => {
       if (line.startsWith('#')) {
         const [, directive = '', value = ''] = /^#([\w-]+):\s*(.*)$/.exec(line) ?? [];
@@ -63,7 +65,7 @@ export const w3c: LogFormat = {
           'the line does not have as many fields as #Fields names',
           `${values.length} instead of ${places.count}`,
         );
-      return requestOf(values, places, { date, times, utcOf });
+      return requestOf(values, places, { date, times, agents, utcOf });
     };
   },
 };
@@ -82,10 +84,12 @@ interface FileState {
   /** Of the directive, where lines have only the time of day. */
   readonly date: string;
   readonly times: IsoTimes;
+  /** As the client sent it. */
+  readonly agents: TextMemo<string>;
   readonly utcOf: ((localMs: number) => number) | undefined;
 }
 
-function requestOf(values: readonly string[], places: Places, { date, times, utcOf }: FileState): Parsed {
+function requestOf(values: readonly string[], places: Places, { date, times, agents, utcOf }: FileState): Parsed {
   const text = (column: Column): string | undefined => {
     const value = values[places[column]];
     return value === undefined || value === '-' || value === '' ? undefined : value;
@@ -99,6 +103,7 @@ function requestOf(values: readonly string[], places: Places, { date, times, utc
   if (isLocal && utcOf === undefined) return refused('times are local (set --zone)');
   const stem = text('stem') ?? text('uri');
   const query = text('query');
+  const agent = text('userAgent');
   return {
     kind: 'request',
     address: text('address'),
@@ -111,7 +116,7 @@ function requestOf(values: readonly string[], places: Places, { date, times, utc
     host: text('host'),
     scheme: schemeOf(text('scheme'), text('port')),
     referrer: text('referrer'),
-    userAgent: text('userAgent')?.replaceAll('+', ' '),
+    userAgent: agent === undefined ? undefined : agents.get(agent),
   } satisfies LogRequest;
 }
 
