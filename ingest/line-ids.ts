@@ -58,12 +58,10 @@ export class LineIds {
   }
 }
 
+const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 /** The value of each character of base64url, by its code. */
 const sixBits = new Int32Array(128);
-for (const [value, character] of [
-  ...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_',
-].entries())
-  sixBits[character.charCodeAt(0)] = value;
+for (let value = 0; value < alphabet.length; value++) sixBits[alphabet.charCodeAt(value)] = value;
 
 /** Five characters of base64url as 30 bits. */
 function wordAt(text: string, from: number): number {
