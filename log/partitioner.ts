@@ -2,7 +2,7 @@
  * Key to partition: Kafka's default partitioner (MurmurHash2, 32 bit, seed 0x9747b28c, sign bit cleared, modulo the
  * number of partitions), so that producers in other languages put a key where we do.
  */
-import { murmur2 } from '../lib/memory/murmur2.js';
+import { murmur2 } from './arrays/murmur2.js';
 import { partitionName, type NewRecord, type PartitionName } from './log.js';
 
 /** Every partition of a log, in the fixed order of `Log.partitions`: those of pageviews, then the one of equivs. */
