@@ -1,33 +1,63 @@
 /**
- * Runs every compiled test file of the house (or those whose path contains one of the arguments) and ends with
- * `N passed, N failed`. Exit code 1 when anything failed, when no test ran, or when something was skipped while
+ * Runs every compiled test file of the project (or those whose path contains one of the arguments) and ends with the
+ * slowest files and `N passed, N failed`. Exit code 1 when anything failed, when no test ran, or when something was skipped while
  * CI=true: a machine that is meant to run everything must.
  */
-import { testConcurrency, testFiles } from './find-files.js';
+import { relative } from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
+import { projectRoot } from '../lib/files/assets.js';
+import { testConcurrency, testFiles } from './find-files.js';
+
+/** Parts of paths, the slowest files first: a slow file that starts last would run alone at the end. */
+const slowest = [
+  'test/planted-faults',
+  'recover-killed',
+  'test/faults/',
+  'test/lambda-law',
+  'cli/test/',
+  'dist/test/',
+];
+const rank = (file: string): number => {
+  const at = slowest.findIndex((part) => file.includes(part));
+  return at < 0 ? slowest.length : at;
+};
 
 const wanted = process.argv.slice(2);
-const files = testFiles().filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)));
+const files = testFiles()
+  .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
+  .toSorted((a, b) => rank(a) - rank(b)); // stable
 const forbidSkips = process.env['CI'] === 'true';
 const counts = { passed: 0, failed: 0 };
 const skipped: string[] = [];
+/** Time of the tests in each file, in ms. */
+const times = new Map<string, number>();
+const slowestShown = 10;
 
 /** Of one file; the long forms take as many times longer. */
-const times = Math.max(1, Number(process.env['ROUNDS'] ?? 1), Number(process.env['RUNS'] ?? 60) / 60);
-const timeoutMs = 15 * 60_000 * times;
+const factor = Math.max(1, Number(process.env['ROUNDS'] ?? 1), Number(process.env['RUNS'] ?? 60) / 60);
+const timeoutMs = 15 * 60_000 * factor;
 const stream = run({ files, concurrency: testConcurrency(), timeout: timeoutMs });
+const addTime = (event: { file?: string; nesting: number; details: { duration_ms: number } }): void => {
+  if (event.nesting > 0 || event.file === undefined) return;
+  times.set(event.file, (times.get(event.file) ?? 0) + event.details.duration_ms);
+};
 stream.on('test:pass', (event) => {
+  addTime(event);
   if (event.details.type === 'suite') return;
   if (event.skip === undefined) counts.passed++;
   else skipped.push(`${event.name}: ${String(event.skip)}`);
 });
 stream.on('test:fail', (event) => {
+  addTime(event);
   if (event.details.type !== 'suite') counts.failed++;
 });
 stream.compose(new spec()).pipe(process.stdout);
 stream.on('end', () => {
   process.on('exit', () => {
+    const slow = [...times].toSorted(([, a], [, b]) => b - a).slice(0, slowestShown);
+    for (const [file, ms] of slow)
+      process.stdout.write(`${(ms / 1000).toFixed(1).padStart(7)} s ${relative(projectRoot, file)}\n`);
     for (const line of skipped) process.stdout.write(`skipped: ${line}\n`);
     if (forbidSkips) counts.failed += skipped.length;
     if (counts.failed > 0 || counts.passed === 0) process.exitCode = 1;

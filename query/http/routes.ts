@@ -198,7 +198,7 @@ function refuseFields(body: unknown): void {
   }
   const [field] = Object.keys(body);
   if (field === undefined) return;
-  throw new HttpProblem('invalid-body', `'${field.slice(0, 60)}' is not a field; there are none`, {
+  throw new HttpProblem('invalid-body', `unknown field '${field.slice(0, 60)}': the body takes no fields`, {
     parameter: field.slice(0, 60),
   });
 }
