@@ -19,6 +19,7 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   query: async () => (await import('./commands/query.js')).addQueryCommand,
   status: async () => (await import('./commands/status.js')).addStatusCommand,
   verify: async () => (await import('./commands/verify.js')).addVerifyCommand,
+  'accept-unread': async () => (await import('./commands/accept-unread.js')).addAcceptUnreadCommand,
   recover: async () => (await import('./commands/recover.js')).addRecoverCommand,
   'backup|restore': async () => (await import('./commands/backup.js')).addBackupCommands,
   config: async () => (await import('./commands/config.js')).addConfigCommand,

@@ -125,10 +125,12 @@ export interface Log {
    */
   readable?(): Promise<Offsets>;
   /**
-   * Records that were sent to partitions which the log was not made with, so that no reader gets them; as of the last `latest`.
-   * Absent where there can be none.
+   * Records that were sent to partitions which the log was not made with, so that no reader gets them, but for those that an operator
+   * has accepted; as of the last `latest`. Absent where there can be none.
    */
   unreadRecords?(): number;
+  /** Accepts the present ones, durably and for all processes of the data directory. Resolves with their number. */
+  acceptUnread?(): Promise<number>;
   /** What an operator should know of it; absent for a log that only swa writes. */
   health?(): Promise<LogHealth>;
   /**

@@ -222,6 +222,7 @@ test('commands that only read make nothing', async (t) => {
     ['batch', 'status'],
     ['config'],
     ['recover'],
+    ['accept-unread'],
   ]) {
     const { stderr } = await swa(args);
     assert.deepEqual(readdirSync(dir), [], args.join(' '));

@@ -115,6 +115,14 @@ class KafkaLog implements LogWriter {
     return this.#unreadRecords;
   }
 
+  async acceptUnread(): Promise<number> {
+    await this.latest();
+    const accepted = this.#unreadRecords;
+    const { memory } = this.#options;
+    if (accepted > 0) memory?.acceptUnread(this.id, memory.acceptedUnread(this.id) + accepted);
+    return accepted;
+  }
+
   async health(): Promise<LogHealth> {
     const { ours, others } = await this.#ranges('readable');
     const heldBackRecords = sum(ours.map(({ stable, high }) => Math.max(0, high - stable)));
@@ -242,7 +250,9 @@ class KafkaLog implements LogWriter {
       this.partitions.forEach((name, i) => this.#noteEnd(name, ours[i]?.high ?? 0, before));
       const others = [...pageviews.slice(count), ...equivs.slice(1)];
       // Those that retention has dropped since were not read either.
-      this.#unreadRecords = sum(others.map(({ high }) => high));
+      const unread = sum(others.map(({ high }) => high));
+      const accepted = unread === 0 ? 0 : (this.#options.memory?.acceptedUnread(this.id) ?? 0);
+      this.#unreadRecords = Math.max(0, unread - accepted);
       return { ours, others };
     } catch (error) {
       if (hasCode(error, 'log.mismatch')) this.#lost ??= error;
@@ -274,7 +284,7 @@ class KafkaLog implements LogWriter {
     const { topicPrefix, partitions: ours } = this.#options;
     return (
       `the topics of the log have ${partitions} more partitions than at its creation; their records are not read ` +
-      `(unreadRecords counts them): send pageviews to partitions 0 to ${ours - 1} of ${topicPrefix}pageviews, and edges ` +
+      `(unreadRecords counts them until \`swa accept-unread\` accepts them): send pageviews to partitions 0 to ${ours - 1} of ${topicPrefix}pageviews, and edges ` +
       `to partition 0 of ${topicPrefix}equivs`
     );
   }

@@ -5,6 +5,7 @@
  *   log/kafka.json             the log's id, and a name for this directory; made once
  *   master/root.json           the log's id, for a directory that was restored or is older than the file above
  *   master/last-records.json   a note of the sink: see last-records.ts
+ *   log/accepted-unread.json   how many records in partitions that are not read an operator has accepted as lost
  */
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -12,12 +13,14 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { roomOf } from '../../lib/files/data-dir.js';
 import { SwaError } from '../../lib/errors/errors.js';
-import { createFile } from '../../lib/files/durable.js';
+import { createFile, replaceFile } from '../../lib/files/durable.js';
 import { readIfThere } from '../../lib/files/read-if-there.js';
 import { validJson } from '../../lib/files/valid-json.js';
 import { storedLogId } from '../stored.js';
 import { keepLastRecords, readLastRecords, type LastRecords } from '../last-records.js';
 import type { LogId } from '../log.js';
+
+const acceptedSchema = z.object({ logId: z.string(), records: z.int().min(0) });
 
 const fileSchema = z.object({ logId: z.string().min(1), home: z.string().min(1) });
 
@@ -52,6 +55,21 @@ export class KafkaMemory {
 
   keepLastRecords(logId: LogId, records: LastRecords): void {
     keepLastRecords(this.#dataDir, logId, records);
+  }
+
+  /** Of all that ever came into partitions that are not read, how many answers need not name any more; 0 where the note is damaged. */
+  acceptedUnread(logId: LogId): number {
+    const text = readIfThere(this.#acceptedPath);
+    const note = text === undefined ? undefined : validJson(acceptedSchema, text);
+    return note?.logId === logId ? note.records : 0;
+  }
+
+  acceptUnread(logId: LogId, records: number): void {
+    replaceFile(this.#acceptedPath, JSON.stringify({ logId, records }));
+  }
+
+  get #acceptedPath(): string {
+    return join(roomOf(this.#dataDir, 'log'), 'accepted-unread.json');
   }
 
   #file(): z.output<typeof fileSchema> | undefined {

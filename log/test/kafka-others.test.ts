@@ -11,12 +11,13 @@ import { test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import kafkajs, { type Admin, type Kafka } from 'kafkajs';
 import { decodeRecord } from '../../facts/record.js';
+import { roomOf } from '../../lib/files/data-dir.js';
 import { zeroOffsets } from '../cut.js';
 import { maxBatchBytes, maxResponseBytes } from '../kafka/batch-codecs.js';
 import { openKafkaLog, type KafkaLogOptions } from '../kafka/kafka-log.js';
 import { KafkaMemory } from '../kafka/memory.js';
 import { fingerprintOf } from '../last-records.js';
-import { offset, type Log, type LogHealth, type LogWriter, type PartitionName } from '../log.js';
+import { offset, type Log, type LogHealth, type LogId, type LogWriter, type PartitionName } from '../log.js';
 import { maxRecordBytes } from '../write-pieces.js';
 import { suiteBroker } from '../../test/kafka/suite-broker.js';
 import { produce, runTool } from '../../test/kafka/tools.js';
@@ -149,7 +150,10 @@ test(
   'partitions that are added to the topics change nothing for ours, and what comes into them is counted',
   { skip },
   async (t) => {
-    const own = options();
+    const dataDir = mkdtempSync(join(tmpdir(), 'swa-unread-'));
+    t.after(() => rmSync(dataDir, { recursive: true }));
+    mkdirSync(roomOf(dataDir, 'log'));
+    const own = options({ memory: new KafkaMemory(dataDir) });
     const log = await open(t, own);
     const reader = await log.openReader({ from: zeroOffsets(log.partitions), consumer: 'c' });
     const pageviews = `${own.topicPrefix}pageviews`;
@@ -157,13 +161,7 @@ test(
     await withAdmin((admin) =>
       admin.createPartitions({ topicPartitions: [{ topic: pageviews, count: suitePartitions + 2 }] }),
     );
-    await withKafka(async (kafka) => {
-      const producer = kafka.producer();
-      await producer.connect();
-      const messages = [0, 3, 4, 4].map((partition) => ({ partition, value: `in ${partition}` }));
-      await producer.send({ topic: pageviews, messages });
-      await producer.disconnect();
-    });
+    await sendTo(pageviews, [0, 3, 4, 4]);
     // At least three: the producer sends again what a partition that was just made did not answer in time.
     let sent = 0;
     await withAdmin(async (admin) => {
@@ -193,6 +191,14 @@ test(
     });
     await log.latest();
     assert.equal(log.unreadRecords?.(), sent, 'what the broker drops of them was not read either');
+    assert.equal(await log.acceptUnread?.(), sent);
+    await again.latest();
+    assert.equal(again.unreadRecords?.(), 0, 'accepted, for every process of the data directory');
+    await sendTo(pageviews, [4]);
+    await log.latest();
+    const later = (await again.acceptUnread?.()) ?? 0;
+    assert.ok(later >= 1 && log.unreadRecords?.() === later, 'what comes later is named again');
+    assert.equal(new KafkaMemory(dataDir).acceptedUnread('another' as LogId), 0);
     const seen = await readUntil(reader, await log.latest());
     assert.deepEqual(
       [...seen.values()].flat().map(({ text }) => text).toSorted(), // prettier-ignore
@@ -361,6 +367,18 @@ test(
 );
 
 /** Closed with the test, also when it fails half-way. */
+async function sendTo(topic: string, partitions: readonly number[]): Promise<void> {
+  await withKafka(async (kafka) => {
+    const producer = kafka.producer();
+    await producer.connect();
+    await producer.send({
+      topic,
+      messages: partitions.map((partition) => ({ partition, value: `in ${partition}` })),
+    });
+    await producer.disconnect();
+  });
+}
+
 async function open(t: TestContext, own: KafkaLogOptions): Promise<LogWriter> {
   const log = await openKafkaLog(own);
   t.after(() => log.close());
