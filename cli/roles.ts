@@ -1,6 +1,10 @@
 /** Where each role's start function is; loaded only when the role is asked for. */
+import { existsSync } from 'node:fs';
 import type { FormatOf } from '../ingest/line-format.js';
 import type { AroundCore } from '../ingest/role.js';
+import type { Config } from '../lib/config/config.js';
+import { dayScopePath } from '../lib/files/data-dir.js';
+import type { EngineSurroundings } from '../query/open.js';
 import type { StartRole } from '../lib/process/role.js';
 import type { Role } from '../lib/process/status.js';
 import { startWithShared } from './shared.js';
@@ -18,6 +22,17 @@ export const aroundCore: AroundCore = {
       : (await import('../ways-in/sites/way-in.js')).openSites(context, intake),
 };
 
+/** What the query layer is given of `ways-in/`, where sites are, or ever were, configured. */
+export async function aroundQuery({
+  sites,
+  dataDir,
+}: Pick<Config, 'sites' | 'dataDir'>): Promise<Pick<EngineSurroundings, 'visitorScopes'>> {
+  const path = dayScopePath(dataDir);
+  if (sites === '' && !existsSync(path)) return {};
+  const { DayScopes } = await import('../ways-in/sites/scopes.js');
+  return { visitorScopes: new DayScopes(path) };
+}
+
 export const startOf: Readonly<Record<Role, () => Promise<StartRole>>> = {
   collector: async () => {
     const { startCollector } = await import('../ingest/role.js');
@@ -32,5 +47,8 @@ export const startOf: Readonly<Record<Role, () => Promise<StartRole>>> = {
     return (context) => startWithShared(startBatch, context);
   },
   speed: async () => (await import('../speed/role.js')).startSpeed,
-  query: async () => (await import('../query/role.js')).startQuery,
+  query: async () => {
+    const { startQuery } = await import('../query/role.js');
+    return async (context) => startQuery(context, await aroundQuery(context.config));
+  },
 };

@@ -3,7 +3,7 @@
  * threads of their own, and each role is started again when it fails (supervise.ts); the query layer opens what it could not as it is asked. Started from the log outwards, stopped in reverse, so that at any moment what runs finds what it reads.
  */
 import { makeCollector, type Collector } from '../ingest/role.js';
-import { aroundCore, startOf } from './roles.js';
+import { aroundCore, aroundQuery, startOf } from './roles.js';
 import { openAll } from '../lib/process/closers.js';
 import { unusable } from '../lib/files/data-dir.js';
 import { SwaError, systemCode } from '../lib/errors/errors.js';
@@ -40,7 +40,7 @@ export async function startSystem(context: RoleContext): Promise<RunningSystem> 
     closers.add(() => collector.close());
     endpoint.mount(collector.routes);
     await supervised('collector', () => collector.open());
-    const query = await openQuery(context, endpoint);
+    const query = await openQuery(context, endpoint, await aroundQuery(config));
     closers.add(() => query.close());
     const { origin } = await endpoint.listen(config.httpPort);
     closers.add(() => endpoint.close());

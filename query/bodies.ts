@@ -98,6 +98,12 @@ const uniquesAccuracySchema = z.object({
       'By how much retractions after the batch cut can raise this number at most: people it may count who may turn out to be several. `upper` allows for it.',
     ),
   waitingExclusions,
+  visitorScope: z
+    .literal('day')
+    .optional()
+    .describe(
+      'Only where pages of cookieless sites (SWA_SITES) are, or were, counted: their visitors are told apart for one UTC day, so whoever comes on two days counts as two.',
+    ),
 });
 
 const countAccuracySchema = z.object({

@@ -2,4 +2,4 @@
 import { runRole } from '../lib/process/process.js';
 import { startQuery } from './role.js';
 
-await runRole('query', startQuery);
+await runRole('query', (context) => startQuery(context));

@@ -26,6 +26,7 @@ import { Generations } from './engine/generations.js';
 import { LagWatch, unknownLag, type LagSource } from './engine/lag.js';
 import { Metrics } from './http/metrics.js';
 import { queryRoutes } from './http/routes.js';
+import { noScopes, type VisitorScopes } from './visitor-scopes.js';
 
 export interface OpenEngine {
   readonly engine: Engine;
@@ -44,9 +45,18 @@ type Trouble = 'answers are not complete' | 'questions fail';
 
 /** How long after the last one. */
 const failureShownMs = 60_000;
+/** What the engine is given of what is not its own. */
+export interface EngineSurroundings {
+  readonly lag?: LagSource;
+  readonly visitorScopes?: VisitorScopes;
+}
 
 /** The engine alone, over a data directory: for asking in process. */
-export function openEngine(config: Config, clock: Clock, lag: LagSource = unknownLag): OpenEngine {
+export function openEngine(
+  config: Config,
+  clock: Clock,
+  { lag = unknownLag, visitorScopes = noScopes }: EngineSurroundings = {},
+): OpenEngine {
   const { dataDir } = config;
   const current = new CurrentWatch(dataDir);
   const realtime = openRealtime(dataDir);
@@ -64,6 +74,7 @@ export function openEngine(config: Config, clock: Clock, lag: LagSource = unknow
     rules,
     lag,
     clock,
+    visitorScopes,
   });
   return {
     engine,
@@ -76,7 +87,11 @@ export function openEngine(config: Config, clock: Clock, lag: LagSource = unknow
 }
 
 /** Opens the query layer and mounts its routes. When it throws, nothing stays open. */
-export async function openQuery(context: RoleContext, endpoint: HttpEndpoint): Promise<OpenQuery> {
+export async function openQuery(
+  context: RoleContext,
+  endpoint: HttpEndpoint,
+  { visitorScopes }: Pick<EngineSurroundings, 'visitorScopes'> = {},
+): Promise<OpenQuery> {
   return openAll(async (closers) => {
     const { config, clock } = context;
     const ownStatus = new StatusReporter({ dataDir: config.dataDir, role: 'query', clock });
@@ -96,7 +111,10 @@ export async function openQuery(context: RoleContext, endpoint: HttpEndpoint): P
     });
     closers.add(() => lag.close());
     await lag.start();
-    const opened = openEngine(config, clock, lag);
+    const opened = openEngine(config, clock, {
+      lag,
+      ...(visitorScopes === undefined ? {} : { visitorScopes }),
+    });
     closers.add(() => opened.close());
     const { engine } = opened;
     const batches = openBatchControl(config.dataDir, clock);

@@ -2,14 +2,17 @@
 import { openDataDir } from '../lib/files/data-dir.js';
 import { HttpEndpoint } from '../lib/http/endpoint.js';
 import type { RoleContext, RunningRole } from '../lib/process/role.js';
-import { openQuery } from './open.js';
+import { openQuery, type EngineSurroundings } from './open.js';
 
 /** The query layer as a process of its own. Throws `port.in-use` and what opening its parts throws. */
-export async function startQuery(context: RoleContext): Promise<RunningRole> {
+export async function startQuery(
+  context: RoleContext,
+  surroundings?: Pick<EngineSurroundings, 'visitorScopes'>,
+): Promise<RunningRole> {
   const { config, logger } = context;
   openDataDir(config, (text) => logger.warn(text));
   const endpoint = new HttpEndpoint(context);
-  const query = await openQuery(context, endpoint);
+  const query = await openQuery(context, endpoint, surroundings);
   try {
     const { origin } = await endpoint.listen(config.httpPort);
     query.listening(origin);

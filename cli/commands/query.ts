@@ -12,6 +12,7 @@ import { HttpProblem } from '../../lib/http/problem.js';
 import { takesMany } from '../../lib/http/route.js';
 import { ask, inquiries, type AskInput, type Inquiry } from '../../query/inquiries.js';
 import { openEngine } from '../../query/open.js';
+import { aroundQuery } from '../roles.js';
 import { askRunning } from '../http-client.js';
 import { runningUrl } from '../running-url.js';
 import { runRoleCommand } from './roles.js';
@@ -67,7 +68,7 @@ async function answer(
 
 async function answerHere(config: Config, inquiry: Inquiry, input: AskInput): Promise<unknown> {
   checkDataDir(config);
-  const opened = openEngine(config, systemClock);
+  const opened = openEngine(config, systemClock, await aroundQuery(config));
   try {
     return (await ask(opened.engine, inquiry.name, input)).body;
   } finally {

@@ -14,7 +14,7 @@
  *   dead-letter/     records set aside
  *   rejected/        lines imports refused
  *   status/          the status board, made by the first role that writes to it: no role depends on it
- *   sites/           salts of cookieless sites (salts/<day>), made where SWA_SITES is set; never part of a backup
+ *   sites/           made where SWA_SITES is set: salts of cookieless sites (salts/<day>), which no backup holds, and day-scope.json, their domains
  *   damaged/         what `swa recover` has put aside, made when it first does
  *   unfinished.json  only while `swa backup` or `swa restore` copies into this directory: not to be used before
  */
@@ -47,6 +47,16 @@ const formatSchema = z.object({ layout: z.literal(1), lgK: z.number() });
 /** Absolute path of a room. */
 export function roomOf(dataDir: string, room: Room): string {
   return join(dataDir, room);
+}
+
+/** Where sites keep what is theirs. It may not be there. */
+export function sitesDir(dataDir: string): string {
+  return join(dataDir, 'sites');
+}
+
+/** The domains of sites that are, or were, cookieless. It may not be there. */
+export function dayScopePath(dataDir: string): string {
+  return join(sitesDir(dataDir), 'day-scope.json');
 }
 
 /**

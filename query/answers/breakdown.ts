@@ -48,7 +48,11 @@ export async function breakdown(
         more,
         ...(rows.length === 0 ? await whyEmpty(generation, question, top, pace) : {}),
       },
-      accuracy: { ...methodOf(generation), ...limits },
+      accuracy: {
+        ...methodOf(generation),
+        ...limits,
+        ...engine.scopeOf([{ kind: 'domain', domain }]),
+      },
       ...frameOf(engine, generation, question),
     },
     table: {

@@ -32,7 +32,11 @@ export async function pages(
         pages: rows.map(({ name: url, ...counts }) => ({ url, ...counts })),
         ...(isEmpty ? await emptinessOf(generation, [{ kind: 'domain', domain }], pace) : {}),
       },
-      accuracy: { ...methodOf(generation), ...limits },
+      accuracy: {
+        ...methodOf(generation),
+        ...limits,
+        ...engine.scopeOf([{ kind: 'domain', domain }]),
+      },
       ...frameOf(engine, generation, question),
     },
     table: {

@@ -5,7 +5,7 @@ import { countOf, methodOf, type Answer, type Count } from './answer.js';
 import { seriesAnswer, tallyUp, type Asking } from './series.js';
 
 export async function uniques(asking: Asking): Promise<Answer<Bodies['uniques']>> {
-  const { engine, generation, pace } = asking;
+  const { engine, generation, question, pace } = asking;
   const identity = await engine.edges.of(generation, pace);
   return seriesAnswer(asking, {
     what: 'uniques',
@@ -19,7 +19,7 @@ export async function uniques(asking: Asking): Promise<Answer<Bodies['uniques']>
     read: (tally) => figuresOf(countOf(tally, identity)),
     sumUp: (tally) => {
       const { visitors, ...sureness } = countOf(tally, identity);
-      const accuracy = { ...methodOf(generation), ...sureness };
+      const accuracy = { ...methodOf(generation), ...sureness, ...engine.scopeOf(question.subjects) };
       return { figures: figuresOf({ visitors, ...sureness }), data: { visitors }, accuracy };
     },
   });

@@ -10,6 +10,8 @@ import type { LagSource } from './lag.js';
 import { Ranks } from './ranks.js';
 import { TallyPool, type Tally } from './tally.js';
 import { Zones } from './zone.js';
+import { noScopes, type VisitorScopes } from '../visitor-scopes.js';
+import type { Subject } from '../../facts/views/view.js';
 
 export interface EngineOptions {
   readonly generations: Generations;
@@ -21,6 +23,8 @@ export interface EngineOptions {
   readonly rules: RulesVersions;
   readonly lag: LagSource;
   readonly clock: Clock;
+  /** None by default. */
+  readonly visitorScopes?: VisitorScopes;
 }
 
 export class Engine {
@@ -34,6 +38,7 @@ export class Engine {
   readonly ranks = new Ranks();
   readonly edges: WaitingEdges;
   readonly #tallies: TallyPool;
+  readonly #scopes: VisitorScopes;
 
   constructor(options: EngineOptions) {
     this.generations = options.generations;
@@ -44,6 +49,12 @@ export class Engine {
     this.lag = options.lag;
     this.clock = options.clock;
     this.#tallies = new TallyPool(options.lgK);
+    this.#scopes = options.visitorScopes ?? noScopes;
+  }
+
+  /** For how long visitors of these subjects are told apart, where that is a day only. */
+  scopeOf(subjects: readonly Subject[]): { readonly visitorScope?: 'day' } {
+    return subjects.some((subject) => this.#scopes.isDay(subject)) ? { visitorScope: 'day' } : {};
   }
 
   /** Runs `work` on the generation that answers now, pinned until it ends. */

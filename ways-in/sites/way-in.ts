@@ -6,18 +6,17 @@ import type { RoleContext } from '../../lib/process/role.js';
 import { browserEvents } from './browser-events.js';
 import { Salts } from './salts.js';
 import { SiteDoor } from './site-door.js';
+import { dayScopePath, sitesDir } from '../../lib/files/data-dir.js';
+import { rememberDayScope } from './scopes.js';
 import { scriptRoute } from './script-route.js';
 import { readSites } from './site.js';
-
-/** What sites keep in the data directory: the salts of the days. */
-export function sitesDir(dataDir: string): string {
-  return join(dataDir, 'sites');
-}
 
 /** Throws `config.invalid` for a file of sites that is refused, `data-dir.unusable`. */
 export async function openSites({ config, clock }: RoleContext, intake: Intake): Promise<WayIn> {
   const sites = readSites(config.sites, intake.urls);
-  const salts = new Salts(join(sitesDir(config.dataDir), 'salts'), clock);
+  const dir = sitesDir(config.dataDir);
+  const salts = new Salts(join(dir, 'salts'), clock);
+  rememberDayScope(dayScopePath(config.dataDir), sites.cookielessDomains);
   const door = new SiteDoor({ sites, salts, intake, clock });
   return {
     routes: [await scriptRoute()],
