@@ -274,7 +274,7 @@ test('a clock far off does no harm where the page says what it shows, and is ref
   assert.match((await reasonOf(wrong)) ?? '', /^timestamp is more than 5 minutes after its arrival/);
   assert.match((await reasonOf(noon - 8 * 24 * hourMs)) ?? '', /^timestamp is more than 7 days ago/);
   assert.match((await reasonOf(1_764_436_000)) ?? '', /seconds instead of milliseconds/);
-  assert.match((await reasonOf('soon')) ?? '', /^timestamp must be RFC 3339/);
+  assert.match((await reasonOf('soon')) ?? '', /^timestamp must be .*RFC 3339/);
   assert.equal(await reasonOf(noon - 6 * 24 * hourMs), undefined);
 });
 
