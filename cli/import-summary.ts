@@ -33,6 +33,9 @@ export function notesOf(counts: ImportCounts): string {
   const waiting = whyWaiting(counts);
   return [
     counts.nulBytes > 0 ? `skipped ${counts.nulBytes} NUL bytes\n` : '',
+    counts.garbageBytes > 0
+      ? `ignored ${counts.garbageBytes} bytes after the end of the gzip data: they are not gzip. If lines are missing, the file is damaged\n`
+      : '',
     waiting === undefined ? '' : `${waiting}\n`,
   ].join('');
 }

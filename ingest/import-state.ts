@@ -21,6 +21,8 @@ export const importCountsSchema = z.object({
   warnings: z.number().default(0),
   /** NUL bytes that were passed over: see lines.ts. */
   nulBytes: z.number().default(0),
+  /** Bytes after the end of gzip data that are not gzip. They were not read. */
+  garbageBytes: z.number().default(0),
   /** 1 when the file ended within a line, which was left for a later import: see `isWhole`. Not in `read`. */
   waiting: z.number().default(0),
 });
@@ -39,6 +41,7 @@ export function newImportCounts(): ImportCounts {
     unconfirmed: 0,
     warnings: 0,
     nulBytes: 0,
+    garbageBytes: 0,
     waiting: 0,
   };
 }

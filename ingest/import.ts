@@ -60,10 +60,11 @@ export async function importFile(
     counts.unconfirmed -= facts;
   });
   const ids = new LineIds();
+  const nulBytesBefore = counts.nulBytes;
   let reader: LineReader | undefined;
   try {
     for await (const lines of linesOf(options, progress)) {
-      counts.nulBytes = progress.nulBytes;
+      counts.nulBytes = nulBytesBefore + progress.nulBytes;
       if (reader === undefined) {
         reader = openNamed(options, lines);
         options.onOpened?.(reader);
@@ -84,6 +85,7 @@ export async function importFile(
       if (options.signal?.aborted === true) break;
     }
   } finally {
+    counts.garbageBytes += progress.garbageBytes;
     await appender.drain();
     options.onProgress?.(counts, progress);
   }

@@ -10,10 +10,9 @@ import { isUtf8 } from 'node:buffer';
 import { constants, createReadStream } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { createGunzip } from 'node:zlib';
 import { SwaError, messageOf, systemCode } from '../lib/errors/errors.js';
 import { isGzip, refuseOtherKinds } from './file-kinds.js';
+import { gunzip } from './gunzip.js';
 
 /** Longest line in UTF-16 units; the rest of a longer one is dropped. */
 export const maxLineLength = 65_536;
@@ -40,10 +39,12 @@ export interface ByteProgress {
   totalBytes: number | undefined;
   /** NUL bytes passed over so far (of a gzip: in what it holds). */
   nulBytes: number;
+  /** Bytes after the last member of a gzip that are neither gzip nor padding; known at the end of the file. */
+  garbageBytes: number;
 }
 
 export function newByteProgress(): ByteProgress {
-  return { readBytes: 0, totalBytes: undefined, nulBytes: 0 };
+  return { readBytes: 0, totalBytes: undefined, nulBytes: 0, garbageBytes: 0 };
 }
 
 /** Lines in arrays, one array a chunk: a generator step per line would cost more than the line. */
@@ -92,7 +93,7 @@ async function unzipped(source: Readable, progress: ByteProgress): Promise<Async
   if (first.done === true) return emptyChunks();
   refuseOtherKinds(first.value);
   const all = chained(first.value, chunks);
-  return isGzip(first.value) ? gunzip(all) : all;
+  return isGzip(first.value) ? gunzip(all, (bytes) => (progress.garbageBytes = bytes)) : all;
 }
 
 async function* emptyChunks(): AsyncGenerator<Buffer> {
@@ -112,25 +113,7 @@ async function* chained(first: Buffer, rest: AsyncIterable<Buffer>): AsyncGenera
   yield* rest;
 }
 
-/** What follows the last member is not part of the file when it begins with a zero: archives are padded with zeros. */
-function gunzip(chunks: AsyncIterable<Buffer>): Readable {
-  const zlib = createGunzip({ chunkSize: 256 * 1024 });
-  // It ends early when zlib does, or when no one reads on; a failure of the chunks comes out of zlib as well.
-  pipeline(chunks, zlib).catch(() => undefined);
-  return zlib;
-}
-
 function readError(path: string, line: number, cause: unknown): SwaError {
-  if (messageOf(cause) === 'incorrect header check') {
-    return new SwaError(
-      'import.failed',
-      `'${path}': the gzip data is followed by bytes that are not gzip, after line ${line}`,
-      {
-        cause,
-        hint: 'to ignore it: gzip -dc FILE | swa import ... - (lines imported twice count once)',
-      },
-    );
-  }
   const truncated = systemCode(cause) === 'Z_BUF_ERROR';
   const what = truncated
     ? 'the gzip file is truncated'

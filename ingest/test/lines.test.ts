@@ -6,7 +6,9 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
-import { SwaError } from '../../lib/errors/errors.js';
+import fc from 'fast-check';
+import { SwaError, systemCode } from '../../lib/errors/errors.js';
+import { gunzip } from '../gunzip.js';
 import { newByteProgress, readLines, type Line } from '../lines.js';
 
 function fileOf(t: TestContext, bytes: Uint8Array): string {
@@ -133,16 +135,94 @@ test('what is neither text nor gzip is refused with the pipe to use', async (t) 
   }
 });
 
-test('garbage after a gzip is named, with the pipe that leaves it out', async (t) => {
-  const path = fileOf(t, Buffer.concat([gzipSync('one\ntwo\n'), Buffer.from('garbage')]));
-  await assert.rejects(
-    linesOf(path),
-    (error) =>
-      error instanceof SwaError &&
-      /followed by bytes that are not gzip/.test(error.message) &&
-      /gzip -dc/.test(error.hint ?? ''),
+test('garbage after a gzip is counted, and every line before it is read', async (t) => {
+  const zipped = gzipSync('one\ntwo\n');
+  for (const garbage of [
+    'garbage',
+    '\x1f',
+    '\x1f\x8b',
+    '\x1f\x8b\x08\xff0123456789',
+    'x'.repeat(1_000_000),
+  ]) {
+    const bytes = Buffer.from(garbage, 'latin1');
+    for (const before of [[zipped], [zipped, zipped], [zipped, Buffer.alloc(512)]]) {
+      const progress = newByteProgress();
+      let count = 0;
+      for await (const lines of readLines(fileOf(t, Buffer.concat([...before, bytes])), progress))
+        count += lines.length;
+      assert.equal(count, before[1] === zipped ? 4 : 2);
+      assert.equal(progress.garbageBytes, bytes.length);
+    }
+  }
+});
+
+test('a gzip in any pieces is what it was, or an error: members, headers, garbage', async () => {
+  const name = Buffer.concat([
+    Buffer.from([0x1f, 0x8b, 8, 0x1e, 0, 0, 0, 0, 0, 3, 2, 0]),
+    Buffer.from('abname\0comment\0HC'),
+  ]);
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.record({ text: fc.string({ maxLength: 3_000 }), named: fc.boolean() }), {
+        minLength: 1,
+        maxLength: 4,
+      }),
+      fc.uint8Array({ maxLength: 40 }),
+      fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1, maxLength: 8 }),
+      fc.option(fc.nat()),
+      async (members, garbage, sizes, cutAt) => {
+        const zipped = members.map(({ text, named }) =>
+          named ? Buffer.concat([name, gzipSync(text).subarray(10)]) : gzipSync(text),
+        );
+        const soundBytes = zipped.reduce((sum, { length }) => sum + length, 0);
+        const rest = Buffer.concat([Buffer.from([0x78]), garbage]);
+        const all = Buffer.concat([...zipped, rest]);
+        const bytes = cutAt === null ? all : all.subarray(0, 1 + (cutAt % all.length));
+        let found = 0;
+        const parts: Buffer[] = [];
+        const reading = (async () => {
+          for await (const part of gunzip(inPieces(bytes, sizes), (count) => (found = count)))
+            parts.push(part);
+        })();
+        const text = members.map((member) => member.text).join('');
+        if (bytes.length > soundBytes) {
+          await reading;
+          assert.equal(Buffer.concat(parts).toString(), Buffer.from(text).toString());
+          assert.equal(found, bytes.length - soundBytes);
+        } else {
+          await reading.catch((error: unknown) => assert.equal(systemCode(error), 'Z_BUF_ERROR'));
+          assert.ok(Buffer.from(text).subarray(0, Buffer.concat(parts).length).equals(Buffer.concat(parts)));
+        }
+      },
+    ),
+    { numRuns: 150 },
   );
 });
+
+async function* inPieces(bytes: Buffer, sizes: readonly number[]): AsyncGenerator<Buffer> {
+  let at = 0;
+  for (let i = 0; at < bytes.length; i++) {
+    const size = sizes[i % sizes.length] ?? 1;
+    yield await Promise.resolve(bytes.subarray(at, at + size));
+    at += size;
+  }
+}
+
+test(
+  'a gzip bomb of one endless line is one refused line, in bounded memory',
+  { timeout: 120_000 },
+  async (t) => {
+    const path = fileOf(t, gzipSync(Buffer.alloc(200 * 2 ** 20, 'x')));
+    const before = process.memoryUsage().rss;
+    const { lines } = await linesOf(path);
+    assert.deepEqual(
+      lines.map(({ refusal }) => refusal),
+      ['the line is longer than 65,536 characters'],
+    );
+    const grownBytes = process.memoryUsage().rss - before;
+    assert.ok(grownBytes < 150 * 2 ** 20, `${grownBytes} bytes`);
+  },
+);
 
 test('what follows the last line end is told apart', async (t) => {
   const { lines } = await linesOf(fileOf(t, Buffer.from('a\r\nb\r\nc')));

@@ -89,7 +89,11 @@ interface FileState {
   readonly utcOf: ((localMs: number) => number) | undefined;
 }
 
-function requestOf(values: readonly string[], places: Places, { date, times, agents, utcOf }: FileState): Parsed {
+function requestOf(
+  values: readonly string[],
+  places: Places,
+  { date, times, agents, utcOf }: FileState,
+): Parsed {
   const text = (column: Column): string | undefined => {
     const value = values[places[column]];
     return value === undefined || value === '-' || value === '' ? undefined : value;
