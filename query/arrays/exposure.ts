@@ -8,6 +8,7 @@
  */
 import type { HllUnion } from 'hyperloglog-ts';
 import type { PersonGroups } from './person-groups.js';
+import type { RewriteIndex } from './rewrite-index.js';
 import type { Raises } from './raises.js';
 import type { SlotIndex } from './slot-index.js';
 
@@ -47,8 +48,8 @@ export interface Rewritten {
   readonly kept: HllUnion;
   /** Whether registers were read: whom they hold is not known, so none of them was rewritten. */
   readonly hasRegisters: boolean;
-  /** Whether coupons were left alone although edges are about their persons. */
-  readonly hasUnclear: boolean;
+  /** How many coupons were left alone although edges are about their persons: each may be one with another one in the sketch. */
+  readonly unclear: number;
 }
 
 export interface Exposed extends Slack {
@@ -58,6 +59,8 @@ export interface Exposed extends Slack {
 
 /** Persons in one sketch that are looked at: some tenth of a millisecond. Where there may be more, all edges count. */
 const maxHeld = 32_768;
+/** Of more people no number is called exact, and it is not worth looking who they are where no edge is in doubt. */
+const fewCoupons = 201;
 /** For one question after the other: its coupons (24,576 at most, at lgK 18), or places in the index. */
 const work = new Uint32Array(maxHeld);
 
@@ -72,6 +75,11 @@ export function exposureOf(
   const { union, replaced, kept } = people;
   const isKnown = replaced.mode === 'coupons' && kept.mode === 'coupons';
   const rewritten = Math.round(replaced.estimate());
+  const isSure = at.doubts === 0 && at.maxIds === 0;
+  if (isSure && !people.hasRegisters && (union.mode === 'registers' || union.couponCount > fewCoupons)) {
+    const unknown = Math.min(at.unknownDoubts, rewritten + Math.round(kept.estimate()));
+    return { overcount: people.unclear, undercount: unknown, pairs: rewritten };
+  }
   if (union.mode === 'coupons' && isKnown) {
     exposure.addRewritten(replaced.copyCoupons(work));
     exposure.addRewritten(kept.copyCoupons(work));
@@ -80,9 +88,6 @@ export function exposureOf(
   }
   const joined = rewritten + Math.round(kept.estimate());
   const unknown = Math.min(at.unknownDoubts, joined);
-  const isOpen = people.hasRegisters || people.hasUnclear;
-  if (!isOpen && at.doubts === 0 && at.maxIds === 0)
-    return { overcount: 0, undercount: unknown, pairs: rewritten };
   const registers = union.registers();
   const isFew =
     registers !== undefined &&
@@ -91,7 +96,7 @@ export function exposureOf(
   const overcount = isFew ? exposure.overcount : at.links;
   const doubts = at.maxIds > 0 ? joined + at.raises : at.doubts;
   return {
-    overcount: isOpen ? overcount : 0,
+    overcount: people.hasRegisters ? overcount : Math.min(overcount, people.unclear),
     undercount: Math.min(doubts, isFew ? exposure.heldDoubts(joined) : doubts) + unknown,
     pairs: rewritten,
   };
@@ -226,19 +231,29 @@ class Exposure implements Exposed {
   }
 }
 
+export interface RewriteOutcome {
+  /** Whether any coupon was. */
+  readonly replaced: boolean;
+  /** Coupons that had to stay although edges are about their persons. */
+  readonly unclear: number;
+}
+
 /**
  * Replaces the first `count` coupons by those that stand for the groups of their persons; coupons of no such group stay. What
  * two persons of different groups have is of either, so it stays as well: `unclear` of them.
+ *
+ * @param index of what was there at some time, if there is one
  */
 export function rewriteCoupons(
   groups: PersonGroups,
   at: PersonsRead,
+  index: RewriteIndex | undefined,
   coupons: Uint32Array,
   count: number,
   met: { readonly replaced: HllUnion; readonly kept: HllUnion },
-): { readonly replaced: boolean; readonly unclear: number } {
-  const { steps, persons, maxIds } = at;
-  const all = groups.coupons;
+): RewriteOutcome {
+  const known =
+    index !== undefined && index.steps <= at.steps && index.persons <= at.persons ? index : undefined;
   let hasReplaced = false;
   let unclear = 0;
   for (let from = 0; from < count; from += work.length) {
@@ -246,16 +261,11 @@ export function rewriteCoupons(
     const found = groups.find(part, Math.min(count - from, work.length), work);
     for (let i = 0; i < found; i++) {
       const coupon = part[work[i]];
-      const person = groups.lastWith(coupon, persons);
-      if (person < 0) continue;
-      const root = groups.rootOf(person, steps);
-      if (!isAlone(groups, at, person, root) || (maxIds > 0 && groups.idsOf(root, steps) > maxIds)) {
-        unclear++;
-        continue;
-      }
-      if (groups.personsOf(root, steps) === 1) continue;
-      const target = all[groups.leastOf(root, steps)];
-      if (target === coupon) met.kept.addCoupon(coupon);
+      let target = known === undefined ? -1 : known.targetOf(coupon);
+      if (target === -1) target = targetOf(groups, at, coupon);
+      if (target === 0) continue;
+      if (target === isUnclear) unclear++;
+      else if (target === coupon) met.kept.addCoupon(coupon);
       else {
         met.replaced.addCoupon(coupon);
         part[work[i]] = target;
@@ -264,6 +274,20 @@ export function rewriteCoupons(
     }
   }
   return { replaced: hasReplaced, unclear };
+}
+
+/** No coupon either. */
+const isUnclear = 1;
+
+/** What a coupon is rewritten to; 0 when it stays since its person has no others, `isUnclear` when it stays and may be somebody's. */
+function targetOf(groups: PersonGroups, at: PersonsRead, coupon: number): number {
+  const { steps, persons, maxIds } = at;
+  const person = groups.lastWith(coupon, persons);
+  if (person < 0) return 0;
+  const root = groups.rootOf(person, steps);
+  if (!isAlone(groups, at, person, root) || (maxIds > 0 && groups.idsOf(root, steps) > maxIds))
+    return isUnclear;
+  return groups.personsOf(root, steps) === 1 ? 0 : groups.coupons[groups.leastOf(root, steps)];
 }
 
 /** Whether a person's coupon is one that `rewriteCoupons` has put there, or left as that of a group. */

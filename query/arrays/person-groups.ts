@@ -11,6 +11,7 @@ import { grown } from '../../lib/memory/grown.js';
 import { hashWords } from '../../lib/memory/keyed-hash.js';
 import { PackedTexts } from '../../lib/memory/packed-texts.js';
 import { SplitTable } from '../../lib/memory/split-table.js';
+import type { RewriteIndex } from './rewrite-index.js';
 
 const none = 2 ** 32 - 1;
 /** Persons to a word of the filter, at most. */
@@ -58,6 +59,8 @@ export class PersonGroups {
    */
   #filter = new Uint32Array(16);
   #round = 0;
+  /** The last two that were built or are being built. */
+  #watching: readonly RewriteIndex[] = [];
 
   /** Persons are numbered from 0. */
   get count(): number {
@@ -102,7 +105,13 @@ export class PersonGroups {
     const before = this.#ofCoupon.set(this.#key, 0, person);
     this.#sameCoupon[person] = before < 0 ? none : before;
     this.#addToFilter(coupon);
+    for (const index of this.#watching) index.mark(coupon);
     return person;
+  }
+
+  /** From now on the index hears what changes. */
+  watch(index: RewriteIndex): void {
+    this.#watching = [...this.#watching, index].slice(-2);
   }
 
   join(a: number, b: number): void {
@@ -112,6 +121,10 @@ export class PersonGroups {
     const isSmaller = this.personsOf(rootA, now) < this.personsOf(rootB, now);
     const [child, parent] = isSmaller ? [rootA, rootB] : [rootB, rootA];
     const [ofChild, ofParent] = [this.leastOf(child, now), this.leastOf(parent, now)];
+    for (const index of this.#watching) {
+      index.mark(this.#coupons[ofChild]);
+      index.mark(this.#coupons[ofParent]);
+    }
     this.#parents[child] = parent;
     this.#nodes[2 * child] = this.#addStep(parent, {
       least: this.#isBelow(ofChild, ofParent) ? ofChild : ofParent,

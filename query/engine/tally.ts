@@ -87,7 +87,7 @@ export class Tally {
   /** Everybody who was added, each as who it is. The union is not to be looked at before. */
   people(): Rewritten {
     if (this.#live === undefined || this.#sink === this.union)
-      return { union: this.union, replaced: nobody, kept: nobody, hasRegisters: true, hasUnclear: true };
+      return { union: this.union, replaced: nobody, kept: nobody, hasRegisters: true, unclear: 0 };
     this.#live.settle();
     return this.#live;
   }

@@ -12,9 +12,11 @@ import {
   exposureOf,
   rewriteCoupons,
   type PersonsRead,
+  type RewriteOutcome,
   type Rewritten,
   type Slack,
 } from '../arrays/exposure.js';
+import type { RewriteIndex } from '../arrays/rewrite-index.js';
 import type { SlotIndex } from '../arrays/slot-index.js';
 import type { EdgeState, Milestone } from './edge-state.js';
 
@@ -29,6 +31,7 @@ export interface LiveIdentityOptions {
   readonly isFinal: boolean;
   /** Of the first persons of the state, if there is one. */
   readonly index: SlotIndex | undefined;
+  readonly rewrites: RewriteIndex | undefined;
 }
 
 /** What edges have done to a count, and what they can still do. */
@@ -81,8 +84,9 @@ export class LiveIdentity {
     coupons: Uint32Array,
     count: number,
     met: { readonly replaced: HllUnion; readonly kept: HllUnion },
-  ) {
-    return rewriteCoupons(this.#options.state.groups, this.#read, coupons, count, met);
+  ): RewriteOutcome {
+    const { state, rewrites } = this.#options;
+    return rewriteCoupons(state.groups, this.#read, rewrites, coupons, count, met);
   }
 
   /** For the people of a sketch that `rewrite` has been over. */

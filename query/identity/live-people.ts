@@ -13,7 +13,7 @@ export class LivePeople implements PeopleSink, Rewritten {
   readonly replaced: HllUnion;
   readonly kept: HllUnion;
   hasRegisters = false;
-  hasUnclear = false;
+  unclear = 0;
   readonly #work: Uint32Array;
   readonly #limit: number;
   #identity: LiveIdentity | undefined;
@@ -21,7 +21,7 @@ export class LivePeople implements PeopleSink, Rewritten {
   #isEager = false;
   readonly #rewrite = (coupons: Uint32Array, count: number): boolean => {
     const done = this.#identity?.rewrite(coupons, count, this);
-    if (done !== undefined && done.unclear > 0) this.hasUnclear = true;
+    this.unclear += done?.unclear ?? 0;
     return done?.replaced ?? false;
   };
 
@@ -40,7 +40,7 @@ export class LivePeople implements PeopleSink, Rewritten {
     this.replaced.reset();
     this.kept.reset();
     this.hasRegisters = false;
-    this.hasUnclear = false;
+    this.unclear = 0;
     this.#isEager = false;
   }
 

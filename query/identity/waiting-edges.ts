@@ -12,6 +12,7 @@ import type { Pace } from '../engine/pace.js';
 import type { Slack } from '../arrays/exposure.js';
 import { EdgeState, nothingRead, type Milestone } from './edge-state.js';
 import { LiveIdentity } from './live-identity.js';
+import { RewriteIndex } from '../arrays/rewrite-index.js';
 import { SlotIndex } from '../arrays/slot-index.js';
 
 /** How long edges are read until others get their turn. */
@@ -95,7 +96,7 @@ export class WaitingEdges {
     try {
       const resolved = this.#resolvedOf(generation.batch);
       const deadline = performance.now() + sliceMs;
-      return resolved.readOn(generation, deadline) && resolved.indexOn(generation.batch.meta.lgK, deadline);
+      return resolved.readOn(generation, deadline) && resolved.indexOn(generation.batch.meta, deadline);
     } finally {
       this.#generations.unpin(generation);
     }
@@ -116,7 +117,8 @@ export class ResolvedEdges {
   /** The edges of the last snapshot that was read to its end. */
   #read = { equivs: 0, retractions: 0 };
   #index: SlotIndex | undefined;
-  #indexing: Generator<undefined, SlotIndex> | undefined;
+  #rewrites: RewriteIndex | undefined;
+  #indexing: Generator<undefined, void> | undefined;
 
   /** Reads those edges of a snapshot that earlier ones did not have. False when time is up before all are read. */
   readOn(generation: PinnedGeneration, deadline: number): boolean {
@@ -158,25 +160,30 @@ export class ResolvedEdges {
       rest,
       isFinal,
       index: this.#index,
+      rewrites: this.#rewrites,
     });
   }
 
   get wantsIndex(): boolean {
     const { count } = this.#state.groups;
-    return count - (this.#index?.count ?? 0) > Math.max(smallPersonCount, count * smallPart);
+    const few = Math.max(smallPersonCount, count * smallPart);
+    return count - (this.#index?.count ?? 0) > few || (this.#rewrites?.changes ?? 0) > 4 * few;
   }
 
   /** Indexes the persons there are. False when time is up before that is done. */
-  indexOn(lgK: number, deadline: number): boolean {
+  indexOn({ lgK, maxPersonIds }: BatchView['meta'], deadline: number): boolean {
     while (this.#indexing !== undefined || this.wantsIndex) {
       if (performance.now() >= deadline) return false;
-      this.#indexing ??= SlotIndex.build(this.#state.groups, lgK);
-      const { done, value } = this.#indexing.next();
-      if (done !== true) continue;
-      this.#index = value;
-      this.#indexing = undefined;
+      this.#indexing ??= this.#makeIndexes(lgK, maxPersonIds);
+      if (this.#indexing.next().done === true) this.#indexing = undefined;
     }
     return true;
+  }
+
+  *#makeIndexes(lgK: number, maxIds: number): Generator<undefined, void> {
+    const { groups } = this.#state;
+    this.#rewrites = yield* RewriteIndex.build(groups, maxIds);
+    this.#index = yield* SlotIndex.build(groups, lgK);
   }
 }
 

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { coupon } from 'hyperloglog-ts';
+import { HllUnion, coupon } from 'hyperloglog-ts';
 import { compareUtf8 } from '../../facts/fact.js';
+import { rewriteCoupons } from '../arrays/exposure.js';
 import { PersonGroups } from '../arrays/person-groups.js';
 import { Raises } from '../arrays/raises.js';
+import { RewriteIndex } from '../arrays/rewrite-index.js';
 import { SlotIndex } from '../arrays/slot-index.js';
 
 const runs = { numRuns: Number(process.env['RUNS'] ?? 200) };
@@ -166,6 +168,40 @@ test('an index holds those persons whose coupons registers may hold, whatever ca
       }
       if (found > 0) assert.equal(index.held(held, new Uint32Array(found - 1)), -1, 'no room');
       assert.equal(index.held(held.subarray(1), into), -1, 'other registers');
+    }),
+    runs,
+  );
+});
+
+test('coupons are rewritten alike with an index and without, whatever came while it was made and since', () => {
+  const ids = Array.from({ length: 40 }, (_, i) => `cookie:${i}`);
+  const change = fc.oneof(
+    fc.record({ add: fc.constantFrom(...twins, ...ids) }),
+    fc.record({ join: fc.tuple(fc.nat(60), fc.nat(60)) }),
+  );
+  const changes = fc.array(change, { maxLength: 60 });
+  fc.assert(
+    fc.property(changes, changes, changes, fc.constantFrom(0, 0, 3), (before, meanwhile, since, maxIds) => {
+      const groups = new PersonGroups();
+      const apply = (each: (typeof before)[number]): void => {
+        if ('add' in each) groups.add(each.add, coupon(each.add));
+        else if (groups.count > 0) groups.join(each.join[0] % groups.count, each.join[1] % groups.count);
+      };
+      before.forEach(apply);
+      const building = RewriteIndex.build(groups, maxIds);
+      let built = building.next();
+      meanwhile.forEach(apply);
+      while (built.done !== true) built = building.next();
+      since.forEach(apply);
+      const { count: persons, links, steps: until, doubts } = groups;
+      const at = { persons, links, steps: until, doubts, raiseSteps: 0, raises: 0, maxIds, unknownDoubts: 0 };
+      const rewritten = (index: RewriteIndex | undefined) => {
+        const coupons = Uint32Array.from([...twins, ...ids, 'user:nobody'].map((id) => coupon(id)));
+        const met = { replaced: new HllUnion({ lgK: 12 }), kept: new HllUnion({ lgK: 12 }) };
+        const outcome = rewriteCoupons(groups, at, index, coupons, coupons.length, met);
+        return [[...coupons], outcome, met.replaced.coupons(), met.kept.coupons()];
+      };
+      assert.deepEqual(rewritten(built.value), rewritten(undefined));
     }),
     runs,
   );

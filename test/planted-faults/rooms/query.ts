@@ -56,6 +56,11 @@ export const queryFaults: readonly PlantedFault[] = [
     ),
   ),
   fault(
+    'person-groups',
+    'an index of what is rewritten does not hear of later joins',
+    edit('query/arrays/person-groups.ts', '      index.mark(this.#coupons[ofParent]);\n', ''),
+  ),
+  fault(
     'waiting-edges',
     'an answer takes in edges after its cut',
     edit(

@@ -1,0 +1,96 @@
+/**
+ * What coupons are rewritten to, as it was after some step: one look at one table, where the groups take seven looks at memory far apart.
+ * What has changed since then is marked in a small field of bits: whoever finds a mark asks the groups.
+ *
+ *   slots   coupon, what it is rewritten to; or `asked` where the groups have to be asked
+ */
+import type { PersonGroups } from './person-groups.js';
+
+/** Persons looked at between two pauses. */
+const personsPerStep = 16_384;
+const free = 0;
+/** No coupon: those have a value above their address. */
+const asked = 1;
+const markBits = 2 ** 18;
+
+export class RewriteIndex {
+  /** After so many steps. */
+  readonly steps: number;
+  /** Persons below this number are in it. */
+  readonly persons: number;
+  /** Changes since. */
+  changes = 0;
+  readonly #slots: Uint32Array;
+  readonly #mask: number;
+  readonly #marks = new Uint32Array(markBits / 32);
+
+  private constructor({ count, steps }: PersonGroups) {
+    this.persons = count;
+    this.steps = steps;
+    const slots = 2 ** Math.ceil(Math.log2(2 * count + 2));
+    this.#slots = new Uint32Array(2 * slots);
+    this.#mask = slots - 1;
+  }
+
+  /**
+   * Indexes all persons there are. Yields now and then, so that the caller can pause, and persons and steps may be added.
+   *
+   * @param maxIds groups of more ids are not rewritten; 0: no cap
+   */
+  static *build(groups: PersonGroups, maxIds: number): Generator<undefined, RewriteIndex> {
+    const index = new RewriteIndex(groups);
+    groups.watch(index);
+    const { steps, persons } = index;
+    const { coupons } = groups;
+    for (let person = 0; person < persons; person++) {
+      if (person % personsPerStep === 0) yield;
+      const root = groups.rootOf(person, steps);
+      const before = groups.lastBefore(person);
+      const isShared = before >= 0 && groups.rootOf(before, steps) !== root;
+      if (isShared || (maxIds > 0 && groups.idsOf(root, steps) > maxIds)) index.#set(coupons[person], asked);
+      else if (groups.personsOf(root, steps) > 1)
+        index.#set(coupons[person], coupons[groups.leastOf(root, steps)]);
+    }
+    return index;
+  }
+
+  /** What a coupon is rewritten to; 0 when no group of several persons has it; -1 when the groups have to be asked. */
+  targetOf(coupon: number): number {
+    const slots = this.#slots;
+    let slot = 2 * (mixed(coupon) & this.#mask);
+    let found = slots[slot];
+    while (found !== coupon && found !== free) {
+      slot = slot + 2 === slots.length ? 0 : slot + 2;
+      found = slots[slot];
+    }
+    if (this.#isMarked(coupon)) return -1;
+    if (found === free) return 0;
+    const target = slots[slot + 1];
+    return target === asked || this.#isMarked(target) ? -1 : target;
+  }
+
+  /** Something about the persons with a coupon has changed. */
+  mark(coupon: number): void {
+    const bit = mixed(coupon) & (markBits - 1);
+    this.#marks[bit >>> 5] |= 1 << (bit & 31);
+    this.changes++;
+  }
+
+  #isMarked(coupon: number): boolean {
+    const bit = mixed(coupon) & (markBits - 1);
+    return (this.#marks[bit >>> 5] & (1 << (bit & 31))) !== 0;
+  }
+
+  #set(coupon: number, target: number): void {
+    const slots = this.#slots;
+    let slot = 2 * (mixed(coupon) & this.#mask);
+    while (slots[slot] !== coupon && slots[slot] !== free) slot = slot + 2 === slots.length ? 0 : slot + 2;
+    slots[slot] = coupon;
+    slots[slot + 1] = slots[slot + 1] === asked ? asked : target;
+  }
+}
+
+function mixed(coupon: number): number {
+  const product = Math.imul(coupon, 0x9e3779b1);
+  return (product ^ (product >>> 15)) >>> 0;
+}
