@@ -24,7 +24,7 @@ export function showProgress(stream: NodeJS.WriteStream): ProgressDisplay {
 }
 
 /** Between 0 and 1, never going back within a run. */
-export function fractionDone({ step, rows, totalRows }: Progress): number {
+function fractionDone({ step, rows, totalRows }: Progress): number {
   const from = steps.indexOf(step) === 0 ? 0 : endOfStep[steps[steps.indexOf(step) - 1] ?? step];
   const within = totalRows > 0 ? Math.min(1, rows / totalRows) : 0;
   return from + (endOfStep[step] - from) * within;

@@ -75,7 +75,7 @@ function refuse(kind: keyof typeof kinds, what: string): SwaError {
 }
 
 /** Throws `view.refused` when answers would go back in time. */
-export function checkCutAgainst(meta: ViewMeta, previous: ViewMeta | undefined): void {
+function checkCutAgainst(meta: ViewMeta, previous: ViewMeta | undefined): void {
   if (previous === undefined) return;
   checkLogId(meta.cut.logId, previous.cut.logId, `batch view ${previous.id}`);
   if (reaches(meta.cut.next, previous.cut.next)) return;

@@ -1,7 +1,7 @@
 /** What an import has done so far, as it stands on the status board. Without the importer itself, so that showing it loads nothing of that. */
 import { z } from 'zod';
 
-export const importCountsSchema = z.object({
+const importCountsSchema = z.object({
   read: z.number(),
   accepted: z.number(),
   /** Lines with an eventId of their own that repeat a line before them: type, eventId, visitor, URL and user agent, or ids, are equal. */

@@ -15,7 +15,7 @@ import { isGzip, refuseOtherKinds } from './file-kinds.js';
 import { gunzip } from './gunzip.js';
 
 /** Longest line in UTF-16 units; the rest of a longer one is dropped. */
-export const maxLineLength = 65_536;
+const maxLineLength = 65_536;
 
 export interface Line {
   /** From 1. */

@@ -100,7 +100,7 @@ async function openKafka(config: Config): Promise<LogWriter> {
 }
 
 /** What the SWA_KAFKA_* keys say. */
-export function kafkaOptions(config: Config): KafkaLogOptions {
+function kafkaOptions(config: Config): KafkaLogOptions {
   const mechanism = config.kafkaSaslMechanism;
   return {
     brokers: config.kafkaBrokers,

@@ -2,7 +2,7 @@
  * What a reader gets in place of a record that the log holds but cannot hand out: JSON that is not a fact and says why.
  * So the record keeps its offset, everything before and after it is read, and the missing record is counted.
  */
-export const standInReasons = ['too large', 'cannot be unpacked'] as const;
+const standInReasons = ['too large', 'cannot be unpacked'] as const;
 export type StandInReason = (typeof standInReasons)[number];
 
 const type = 'unreadable';

@@ -50,7 +50,7 @@ export interface MasterAudit {
   };
 }
 
-export const maxProblems = 100;
+const maxProblems = 100;
 
 /** Audits the dataset as it is now; with `log` also that both belong together. Throws only `master.missing`. */
 export async function verifyMaster(
@@ -242,7 +242,7 @@ async function checkHoles(
   const missing = offsets.filter((at) => !stored.has(at));
   if (missing.length > 0) {
     audit.problem(
-      `${missing.length} offsets of the log are missing in ${file.path}, the first is ${missing[0]}`,
+      `${file.path} has no row for ${missing.length} offsets of the log, the first is ${missing[0]}`,
     );
   }
 }

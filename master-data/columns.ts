@@ -52,7 +52,7 @@ function bytesOf(vector: DuckDBVector): Uint8Array {
 }
 
 /** The bytes of a column whose rows take `width` bytes each. */
-export function bytesOfColumn({ chunk }: DuckDBDataChunk, index: number, width: number): Uint8Array {
+function bytesOfColumn({ chunk }: DuckDBDataChunk, index: number, width: number): Uint8Array {
   return duckdb.vector_get_data(
     duckdb.data_chunk_get_vector(chunk, index),
     width * duckdb.data_chunk_get_size(chunk),

@@ -13,11 +13,11 @@ import type { Subject } from '../facts/views/view.js';
 import type { HourRange } from './engine/tally.js';
 import { intervals, type Interval, type Period, type Zones } from './engine/zone.js';
 
-export const maxUrls = 50;
+const maxUrls = 50;
 /** Most entries of a series, by interval: a year of hours, eleven years of days. */
-export const maxPeriods = 8_784;
+const maxPeriods = 8_784;
 /** Most entries times URLs, since each entry reads every page again: six pages by the hour for a year, some seconds. */
-export const maxPeriodsOfUrls = 6 * maxPeriods;
+const maxPeriodsOfUrls = 6 * maxPeriods;
 /** Longest range that is cut into intervals of a zone: its clock changes have to be looked for, year by year. */
 const maxZonedYears = 100;
 /** No range reaches beyond. */

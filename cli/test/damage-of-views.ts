@@ -167,7 +167,7 @@ export const damageOfViews: readonly DamageKind[] = [
       cpSync(view(place), viewPath(place.dataDir, 'v000900-aaaaaaaa' as ReturnType<typeof readCurrent>), {
         recursive: true,
       }),
-    found: /v000900-aaaaaaaa\/META\.json is of view/,
+    found: /v000900-aaaaaaaa\/META\.json belongs to view/,
   },
   {
     what: 'view: a folder that is not one',

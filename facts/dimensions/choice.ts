@@ -4,7 +4,7 @@
  * The texts of a pageview that rules of dimensions read: its normalised URL, the utm parameters of the URL as it came
  * (facts/dimensions/tags.ts), and fields as they came. '' where there is none.
  */
-export const textNames = ['page', 'tags', 'referrer', 'userAgent', 'country'] as const;
+const textNames = ['page', 'tags', 'referrer', 'userAgent', 'country'] as const;
 export type TextName = (typeof textNames)[number];
 export type DimensionTexts = Readonly<Record<TextName, string>>;
 

@@ -24,7 +24,7 @@ import { hasDotSegment, parseHttpUrl, withoutDotSegments } from './parse.js';
 import { spellPath } from './percent.js';
 import { AllowedParameters } from './query.js';
 
-export const urlRulesVersion = 3;
+const urlRulesVersion = 3;
 
 /** Longest page, which is the URL after normalisation, in bytes. */
 export const maxPageBytes = 2048;

@@ -133,7 +133,7 @@ export function route<P extends Shape, Q extends Shape>(
  * The query string as one value per parameter: a string, or an array for the parameters whose schema takes one. Unknown
  * parameters are refused with the nearest known one; so is a repeated one that stands for a single value.
  */
-export function readQuery(url: string, schema: z.ZodObject): Record<string, string | string[]> {
+function readQuery(url: string, schema: z.ZodObject): Record<string, string | string[]> {
   const values: Record<string, string | string[]> = Object.create(null) as Record<string, string | string[]>;
   const mark = url.indexOf('?');
   if (mark < 0) return values;

@@ -27,7 +27,7 @@ import { createFile, makeDirDurable } from '../../lib/files/durable.js';
 import { validJson } from '../../lib/files/valid-json.js';
 import type { LogId } from '../log.js';
 
-export const segmentMagic = 0x53574c47;
+const segmentMagic = 0x53574c47;
 
 const formatSchema = z.object({ layout: z.literal(1), logId: z.uuid(), partitions: z.int().min(1) });
 

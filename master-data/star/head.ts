@@ -65,11 +65,11 @@ const headSchema = z.object({
 export type Head = z.output<typeof headSchema>;
 
 /** What a star depends on besides the facts and the versions of the rules. */
-export function starKey(rules: Rules): string {
+function starKey(rules: Rules): string {
   return seal([format, versionOf('@duckdb/node-api'), placeholderPattern, rules.url.dropsQuery]).sha256;
 }
 
-export function emptyHead(rules: Rules): Head {
+function emptyHead(rules: Rules): Head {
   return {
     key: starKey(rules),
     texts: {

@@ -192,7 +192,7 @@ test('the entries of a series are limited by the number of URLs they are counted
   const problem = await json(refused);
   assert.equal(
     problem['detail'],
-    'the range has more than 1054 intervals of an hour, which is the most for 50 URLs; use interval=day',
+    'the range has more than 1054 intervals of an hour, the limit for 50 URLs; use interval=day',
   );
   assert.deepEqual([problem['limit'], problem['suggestion']], [1_054, 'day']);
   assert.equal((await ask(Array<string>(50).fill(urls[0] ?? ''), 1_055)).status, 200, 'one URL in all');

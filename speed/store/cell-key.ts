@@ -14,7 +14,7 @@ import type { Subject } from '../../facts/views/view.js';
 import type { CellSubject } from './cell-subject.js';
 
 /** URLs up to this many bytes stand in the key itself. */
-export const maxInlineUrlBytes = 1_700;
+const maxInlineUrlBytes = 1_700;
 /** No key is longer: of LMDB's limit, up to the next round number. */
 export const longestKeyBytes = 2_048;
 

@@ -13,7 +13,7 @@ import type { WaitingEdge } from '../../facts/views/view.js';
 import { checksumOf } from './cell-codec.js';
 
 /** Few enough that a reader can pause between two blocks. */
-export const edgesInBlock = 256;
+const edgesInBlock = 256;
 
 const edgeTag = 0x65;
 const keyBytes = 9;

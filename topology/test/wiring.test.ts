@@ -8,7 +8,7 @@ const bolt = () => new FunctionBolt(() => {});
 const spout = () => new ListSpout([]);
 
 const refused: readonly [string, RegExp, (builder: TopologyBuilder) => void][] = [
-  ['a component set twice', /'a' is set twice/, (b) => [b.setSpout('a', spout), b.setBolt('a', bolt)]],
+  ['a component set twice', /'a' is defined twice/, (b) => [b.setSpout('a', spout), b.setBolt('a', bolt)]],
   ['no whole number of tasks', /parallelism 0/, (b) => b.setSpout('a', spout, 0)],
   [
     'a sender that is not set',

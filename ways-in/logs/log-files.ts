@@ -14,7 +14,7 @@ import { pageviewOf, pageviewOptionsSchema, type PageviewOptions } from './pagev
 import type { LogFormat, ParseLine, ParseOptions, Parsed } from './request.js';
 import { tableRows } from './table-rows.js';
 
-export const logOptionsSchema = pageviewOptionsSchema.extend({
+const logOptionsSchema = pageviewOptionsSchema.extend({
   /** Where times are local. */
   zone: z.string().optional(),
   /** Of the format `log-format`. */
@@ -185,7 +185,7 @@ function scoreOf(
 }
 
 /** How a reason names the option that would help. */
-const namesOption = /^(.*) \((--[\w-]+) (.*)\)$/;
+const namesOption = /^(.*) \(set (--[\w-]+).*\)$/;
 
 /** Throws `usage.invalid` when most lines cannot be read for want of an option. */
 function checkOptions(
@@ -209,10 +209,10 @@ function checkOptions(
     lacking++;
   }
   if (missing === undefined || lacking <= facts) return;
-  const [, what = '', option = '', use = ''] = missing;
+  const [, what = '', option = ''] = missing;
   throw new SwaError(
     'usage.invalid',
-    `missing option ${option}: ${what} in the lines of this file (format ${format.name}), and ${option} ${use}`,
+    `missing option ${option}: ${what} in the lines of this file (format ${format.name})`,
     {
       hint:
         option === '--host'

@@ -10,7 +10,7 @@ import { clientAddress } from './fields/address.js';
 import { present, type LogRequest } from './request.js';
 
 /** What stands for a visitor: the address, the address with the user agent, or the logged-in user (without one, or for a placeholder, the address). */
-export const visitorRules = ['ip', 'ip-agent', 'user'] as const;
+const visitorRules = ['ip', 'ip-agent', 'user'] as const;
 export type VisitorRule = (typeof visitorRules)[number];
 
 export const pageviewOptionsSchema = z.object({

@@ -144,7 +144,7 @@ function utcOfParts(parts: Parts, utcOf: ((localMs: number) => number) | undefin
   return parts.zone === 'Z' || parts.zone === 'GMT' || parts.zone === 'UTC' ? local : utcOf?.(local);
 }
 
-export function zoneIsMissing(what: string): SwaError {
+function zoneIsMissing(what: string): SwaError {
   return new SwaError('usage.invalid', `${what} has no time zone: missing option --zone`, {
     hint: 'for example --zone Europe/Berlin, --zone UTC or --zone +02:00',
   });
