@@ -129,7 +129,7 @@ export function checkDataDir(config: { readonly dataDir: string; readonly lgK: n
   }
   const format = validJson(formatSchema, text);
   if (format === undefined) {
-    throw new SwaError('data-dir.unusable', `${path} is damaged: layout or lgK is missing`, {
+    throw new SwaError('data-dir.unusable', `${path} is damaged: it has no valid layout and lgK`, {
       hint: 'stop the system and run `swa recover` to see how to recreate it',
     });
   }
