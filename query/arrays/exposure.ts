@@ -44,7 +44,7 @@ export interface Rewritten {
   readonly union: HllUnion;
   /** Coupons that another one stands for now. */
   readonly replaced: HllUnion;
-  /** Coupons of joined groups that stand for all of their group. */
+  /** Coupons of joined groups that stand for all of their group: as long as the union is one of coupons. */
   readonly kept: HllUnion;
   /** Whether registers were read: whom they hold is not known, so none of them was rewritten. */
   readonly hasRegisters: boolean;
@@ -77,7 +77,7 @@ export function exposureOf(
   const rewritten = Math.round(replaced.estimate());
   const isSure = at.doubts === 0 && at.maxIds === 0;
   if (isSure && !people.hasRegisters && (union.mode === 'registers' || union.couponCount > fewCoupons)) {
-    const unknown = Math.min(at.unknownDoubts, rewritten + Math.round(kept.estimate()));
+    const unknown = Math.min(at.unknownDoubts, rewritten);
     return { overcount: people.unclear, undercount: unknown, pairs: rewritten };
   }
   if (union.mode === 'coupons' && isKnown) {
@@ -86,18 +86,17 @@ export function exposureOf(
     exposure.addCoupons(union.copyCoupons(work));
     return exposure;
   }
-  const joined = rewritten + Math.round(kept.estimate());
-  const unknown = Math.min(at.unknownDoubts, joined);
+  const unknown = Math.min(at.unknownDoubts, rewritten);
   const registers = union.registers();
   const isFew =
     registers !== undefined &&
     at.persons * shareHeld(union.estimate(), union.lgK) <= maxHeld &&
     exposure.addRegisters(registers, index);
   const overcount = isFew ? exposure.overcount : at.links;
-  const doubts = at.maxIds > 0 ? joined + at.raises : at.doubts;
+  const doubts = at.maxIds > 0 ? rewritten + at.raises : at.doubts;
   return {
     overcount: people.hasRegisters ? overcount : Math.min(overcount, people.unclear),
-    undercount: Math.min(doubts, isFew ? exposure.heldDoubts(joined) : doubts) + unknown,
+    undercount: Math.min(doubts, isFew ? exposure.heldDoubts(rewritten) : doubts) + unknown,
     pairs: rewritten,
   };
 }
@@ -231,6 +230,12 @@ class Exposure implements Exposed {
   }
 }
 
+/** Where coupons of groups go when they are met: those that were replaced, and those that stand for their group, if anybody asks. */
+export interface Met {
+  readonly replaced: HllUnion;
+  readonly kept: HllUnion | undefined;
+}
+
 export interface RewriteOutcome {
   /** Whether any coupon was. */
   readonly replaced: boolean;
@@ -250,7 +255,7 @@ export function rewriteCoupons(
   index: RewriteIndex | undefined,
   coupons: Uint32Array,
   count: number,
-  met: { readonly replaced: HllUnion; readonly kept: HllUnion },
+  met: Met,
 ): RewriteOutcome {
   const known =
     index !== undefined && index.steps <= at.steps && index.persons <= at.persons ? index : undefined;
@@ -265,7 +270,7 @@ export function rewriteCoupons(
       if (target === -1) target = targetOf(groups, at, coupon);
       if (target === 0) continue;
       if (target === isUnclear) unclear++;
-      else if (target === coupon) met.kept.addCoupon(coupon);
+      else if (target === coupon) met.kept?.addCoupon(coupon);
       else {
         met.replaced.addCoupon(coupon);
         part[work[i]] = target;

@@ -14,8 +14,8 @@ import { SplitTable } from '../../lib/memory/split-table.js';
 import type { RewriteIndex } from './rewrite-index.js';
 
 const none = 2 ** 32 - 1;
-/** Persons to a word of the filter, at most. */
-const personsInWord = 4;
+/** Persons to a word of the filter, at most. Not a power of 2: it doubles at another time than the arrays, which takes as long. */
+const personsInWord = 3;
 /** What a root without a step is found under. */
 const noStep = 0;
 const stepWords = 5;
@@ -46,7 +46,7 @@ export class PersonGroups {
   /** All of a group, in a ring. */
   #next = new Uint32Array(64);
   /** By step, from 1. */
-  #history = new Uint32Array(stepWords * 64);
+  #history = new Uint32Array(stepWords * 48); // doubles at another time than the others
   /** The last person before with the same coupon, or `none`. */
   #sameCoupon = new Uint32Array(64);
   /** The last person with a coupon. */

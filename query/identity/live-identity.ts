@@ -3,7 +3,7 @@
  * rewritten, wherever they are read as coupons (live-people.ts); what is read as registers stays as it is, and retractions wait for the next
  * run: for both an answer says by how much they can change it.
  */
-import { mostPairs, type HllUnion } from 'hyperloglog-ts';
+import { mostPairs } from 'hyperloglog-ts';
 import type { BatchView } from '../../facts/views/view.js';
 import { compareUtf8 } from '../../facts/fact.js';
 import { sortPaced } from '../engine/paced-sort.js';
@@ -11,6 +11,7 @@ import type { Pace } from '../engine/pace.js';
 import {
   exposureOf,
   rewriteCoupons,
+  type Met,
   type PersonsRead,
   type RewriteOutcome,
   type Rewritten,
@@ -80,11 +81,7 @@ export class LiveIdentity {
    * Replaces the first `count` coupons by those of the PersonIDs that edges have led to; which they were goes to `met`. Returns
    * whether there were any, and how many had to stay although edges are about them.
    */
-  rewrite(
-    coupons: Uint32Array,
-    count: number,
-    met: { readonly replaced: HllUnion; readonly kept: HllUnion },
-  ): RewriteOutcome {
+  rewrite(coupons: Uint32Array, count: number, met: Met): RewriteOutcome {
     const { state, rewrites } = this.#options;
     return rewriteCoupons(state.groups, this.#read, rewrites, coupons, count, met);
   }

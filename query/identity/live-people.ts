@@ -20,7 +20,10 @@ export class LivePeople implements PeopleSink, Rewritten {
   /** Coupons are rewritten before they are added. */
   #isEager = false;
   readonly #rewrite = (coupons: Uint32Array, count: number): boolean => {
-    const done = this.#identity?.rewrite(coupons, count, this);
+    const done = this.#identity?.rewrite(coupons, count, {
+      replaced: this.replaced,
+      kept: this.union.mode === 'coupons' ? this.kept : undefined,
+    });
     this.unclear += done?.unclear ?? 0;
     return done?.replaced ?? false;
   };
