@@ -7,7 +7,7 @@ import { dayScopePath } from '../lib/files/data-dir.js';
 import type { EngineSurroundings } from '../query/open.js';
 import type { StartRole } from '../lib/process/role.js';
 import type { Role } from '../lib/process/status.js';
-import { startWithShared } from './shared.js';
+import { startWithShared, startWithViews } from './shared.js';
 
 /** The formats of web servers' logs, which the core does not know; loaded when an import needs them. */
 export const formatOfLogs: FormatOf = async (stored) =>
@@ -44,11 +44,14 @@ export const startOf: Readonly<Record<Role, () => Promise<StartRole>>> = {
   },
   batch: async () => {
     const { startBatch } = await import('../batch/role.js');
-    return (context) => startWithShared(startBatch, context);
+    return (context) => startWithViews(startBatch, context);
   },
-  speed: async () => (await import('../speed/role.js')).startSpeed,
+  speed: async () => {
+    const { startSpeed } = await import('../speed/role.js');
+    return (context) => startWithViews((of) => startSpeed(of), context);
+  },
   query: async () => {
     const { startQuery } = await import('../query/role.js');
-    return async (context) => startQuery(context, await aroundQuery(context.config));
+    return (context) => startWithViews(async (of) => startQuery(of, await aroundQuery(of.config)), context);
   },
 };

@@ -1,6 +1,6 @@
 /** The way from the commands into `cluster/`: taken only where `SWA_STORE` is set. */
 import type { Shared, SharedOptions } from '../cluster/shared.js';
-import type { RunningRole } from '../lib/process/role.js';
+import type { RoleContext, RunningRole } from '../lib/process/role.js';
 
 /** Undefined for this machine alone. Throws `store.unusable`, `store.unavailable`. */
 export async function openSharedIfSet(options: SharedOptions): Promise<Shared | undefined> {
@@ -9,23 +9,48 @@ export async function openSharedIfSet(options: SharedOptions): Promise<Shared | 
 }
 
 /** Starts a role with what hosts share, which is closed when the role has stopped. */
-export async function startWithShared<C extends SharedOptions>(
-  start: (context: C, shared?: Shared) => Promise<RunningRole>,
-  context: C,
+export async function startWithShared(
+  start: (context: RoleContext, shared?: Shared) => Promise<RunningRole>,
+  context: RoleContext,
 ): Promise<RunningRole> {
   const shared = await openSharedIfSet(context);
   if (shared === undefined) return start(context);
+  return closedWith(
+    () => start(context, shared),
+    async () => shared.close(),
+  );
+}
+
+/** The same for a role that answers, or starts, from batch views: those that any host publishes come here. */
+export function startWithViews(
+  start: (context: RoleContext, shared?: Shared) => Promise<RunningRole>,
+  context: RoleContext,
+): Promise<RunningRole> {
+  return startWithShared(async (of, shared) => {
+    if (shared === undefined) return start(of);
+    const follower = await shared.follow(of.logger);
+    return closedWith(
+      () => start(of, shared),
+      () => follower.close(),
+    );
+  }, context);
+}
+
+async function closedWith(
+  start: () => Promise<RunningRole>,
+  close: () => Promise<void>,
+): Promise<RunningRole> {
   try {
-    const role = await start(context, shared);
+    const role = await start();
     return {
       done: role.done,
       stop: async () => {
         await role.stop();
-        shared.close();
+        await close();
       },
     };
   } catch (error) {
-    shared.close();
+    await close();
     throw error;
   }
 }

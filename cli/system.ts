@@ -14,6 +14,7 @@ import type { RoleContext, RunningRole } from '../lib/process/role.js';
 import type { Role } from '../lib/process/status.js';
 import { openQuery } from '../query/open.js';
 import { startRoleThread } from './role-thread.js';
+import { openSharedIfSet } from './shared.js';
 import { supervise } from './supervise.js';
 
 export interface RunningSystem extends RunningRole {
@@ -40,6 +41,12 @@ export async function startSystem(context: RoleContext): Promise<RunningSystem> 
     closers.add(() => collector.close());
     endpoint.mount(collector.routes);
     await supervised('collector', () => collector.open());
+    const shared = await openSharedIfSet(context);
+    if (shared !== undefined) {
+      closers.add(async () => shared.close());
+      const follower = await shared.follow(context.logger);
+      closers.add(() => follower.close());
+    }
     const query = await openQuery(context, endpoint, await aroundQuery(config));
     closers.add(() => query.close());
     const { origin } = await endpoint.listen(config.httpPort);

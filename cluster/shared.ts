@@ -1,4 +1,5 @@
 /** What hosts share through a store, opened for one data directory: what the roles get where `SWA_STORE` is set. */
+import type { Logger } from 'pino';
 import type { Config } from '../lib/config/config.js';
 import { openDataDir } from '../lib/files/data-dir.js';
 import type { Clock } from '../lib/time/clock.js';
@@ -10,6 +11,8 @@ import { awaitFacts } from './master/await-facts.js';
 import { BucketMaster } from './master/bucket-master.js';
 import { openStore } from './store/open-store.js';
 import type { Store } from './store/store.js';
+import { BucketViews } from './views/bucket-views.js';
+import { startFollower, type Follower } from './views/follower.js';
 
 export interface SharedOptions {
   readonly config: Config;
@@ -23,21 +26,28 @@ export async function openShared(options: SharedOptions): Promise<Shared> {
 
 export class Shared {
   readonly master: BucketMaster;
+  readonly views: BucketViews;
   readonly #options: SharedOptions;
   readonly #store: Store;
 
   constructor(options: SharedOptions, store: Store) {
-    const { dataDir, cacheBytes } = options.config;
+    const { dataDir, cacheBytes, batchKeepViews: keep } = options.config;
+    const { clock } = options;
     this.#options = options;
     this.#store = store;
-    this.master = new BucketMaster({ dataDir, store, cacheBytes, clock: options.clock });
+    this.master = new BucketMaster({ dataDir, store, cacheBytes, clock });
+    this.views = new BucketViews({ dataDir, store, keep, clock });
   }
 
-  /** For a batch run: the facts that the log holds now, as far as sinks store them, and their files here until `release`. */
+  /**
+   * For a batch run: the view that serves, the facts that the log holds now, as far as sinks store them, and their files here until
+   * `release`.
+   */
   async prepare(signal?: AbortSignal): Promise<PinnedSnapshot> {
     const { config, clock } = this.#options;
     const { dataDir } = config;
     openDataDir(config);
+    await this.views.follow();
     const log = await openLog(config, clock);
     try {
       const atLeast = await readableEnd(log);
@@ -61,8 +71,14 @@ export class Shared {
     }
   }
 
-  async publish(_meta: ViewMeta): Promise<void> {
-    // views do not travel yet
+  publish(meta: ViewMeta): Promise<void> {
+    return this.views.publish(meta);
+  }
+
+  /** Has the view that serves in the data directory, now and from now on. */
+  follow(logger: Logger): Promise<Follower> {
+    openDataDir(this.#options.config, (text) => logger.warn(text));
+    return startFollower({ dataDir: this.#options.config.dataDir, views: this.views, logger });
   }
 
   close(): void {

@@ -22,7 +22,11 @@ export const viewWayOn =
 /** The cuts of all views whose META can be read. */
 export function auditViewFolders(dataDir: string, report: Findings): ReadonlyMap<ViewId, Cut> {
   const serving = join(currentPath(dataDir), '..');
-  reportOthers(serving, (name) => ['CURRENT', 'views', 'held', 'building'].includes(name), report);
+  reportOthers(
+    serving,
+    (name) => ['CURRENT', 'views', 'held', 'building', 'fetching'].includes(name),
+    report,
+  );
   for (const name of namesIn(buildingDir(dataDir)))
     report.leftover(
       `${join(buildingDir(dataDir), name)} is a view that was never published, or was removed`,

@@ -11,6 +11,7 @@
  *       value-<dimension>.dat     packed buckets of all values of a dimension, over all domains
  *     held/<holder>.json          views that a holder still needs: not pruned (serving/held.ts)
  *     building/                   temp directories of views not yet published, or pruned; swept by the next run
+ *     fetching/                   views on their way here from a store that is shared
  */
 import { join } from 'node:path';
 import { SwaError } from '../lib/errors/errors.js';
@@ -57,6 +58,10 @@ export function viewsDir(dataDir: string): string {
 
 export function heldDir(dataDir: string): string {
   return join(roomOf(dataDir, 'serving'), 'held');
+}
+
+export function fetchingDir(dataDir: string): string {
+  return join(roomOf(dataDir, 'serving'), 'fetching');
 }
 
 export function buildingDir(dataDir: string): string {

@@ -244,7 +244,7 @@ export function viewIds(dataDir: string): ViewId[] {
  * An equal view already there (same number, same content) is as good if it can be opened: the build is dropped. Else it goes to
  * what is swept, and the build takes its place.
  */
-function moveIntoPlace(dataDir: string, building: string, id: ViewId): void {
+export function moveIntoPlace(dataDir: string, building: string, id: ViewId): void {
   const place = viewPath(dataDir, id);
   try {
     if (existsSync(place) && !canBeOpened(place)) moveAside(place, buildingDir(dataDir));

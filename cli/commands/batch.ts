@@ -46,8 +46,12 @@ export function addBatchCommand(program: Command): void {
     .description('publish an older view again')
     .argument('[view]', 'id of the view; default: the one before the current')
     .action(async (view?: string) => {
-      const { dataDir, urlQueryAllow, bots } = readConfig(process.env);
-      const meta = await rollBack(dataDir, view === undefined ? undefined : parseViewId(view));
+      const config = readConfig(process.env);
+      const { dataDir, urlQueryAllow, bots } = config;
+      const to = view === undefined ? undefined : parseViewId(view);
+      const shared = await openSharedIfSet({ config, clock: systemClock });
+      const meta = await (shared === undefined ? rollBack(dataDir, to) : shared.views.rollBack(to));
+      shared?.close();
       process.stdout.write(`${meta.id} serves\n`);
       const { versions } = makeRules({ urlQueryAllow, bots });
       if (!sameRules(meta.rules, versions))

@@ -52,4 +52,18 @@ export const clusterFaults: readonly PlantedFault[] = [
       '    await this.#manifests.commit(name, before, next);\n    for (const { name: file, sizeBytes, sha256 } of files) {\n      const key',
     ),
   ),
+  fault(
+    'views',
+    'a view is published over one that has more facts',
+    edit('cluster/views/bucket-views.ts', '|| !reaches(cut.next, view.cut.next)', ''),
+  ),
+  fault(
+    'views',
+    'a view is taken before all of it is here',
+    edit(
+      'cluster/views/bucket-views.ts',
+      'for (const file of files)\n',
+      'for (const file of files.slice(1))\n',
+    ),
+  ),
 ];

@@ -1,0 +1,261 @@
+/**
+ * Batch views in a store. Each is immutable; the small object CURRENT says which one serves, and replacing it is the publication.
+ *
+ *   CURRENT                          as in a data directory; replaced by If-Match
+ *   views/<id>/<file>.<part>         the files of a view, in parts of 64 MB
+ *   views/<id>/META.json             last: before it the view is not there
+ *
+ * A host fetches the view that serves into its own data directory, checks every file, and lets its own CURRENT follow: all that reads
+ * views there works as on one machine. No host knows of another; a view that was replaced stays for a grace time.
+ */
+import { randomUUID } from 'node:crypto';
+import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { SwaError } from '../../lib/errors/errors.js';
+import { createFile, makeDirDurable } from '../../lib/files/durable.js';
+import { readAt } from '../../lib/files/read-at.js';
+import { removeScratch } from '../../lib/files/removal.js';
+import { sealLine, unsealLine } from '../../lib/files/sealed.js';
+import type { Clock } from '../../lib/time/clock.js';
+import { reaches } from '../../log/cut.js';
+import type { ViewId, ViewMeta } from '../../facts/views/view.js';
+import { currentIfAny, writeCurrent } from '../../serving/current.js';
+import { fetchingDir, fileNames, isViewId, viewPath, viewsDir } from '../../serving/layout.js';
+import { readMeta, type StoredMeta } from '../../serving/meta.js';
+import { moveIntoPlace, openView, prune, rollBack } from '../../serving/store.js';
+import { openViewAt } from '../../serving/view-reader.js';
+import { listAll, urlOf, type Etag, type Store } from '../store/store.js';
+import { fetchFile } from '../store/transfer.js';
+
+export interface BucketViewsOptions {
+  readonly dataDir: string;
+  readonly store: Store;
+  /** Views kept, there and here. */
+  readonly keep: number;
+  readonly clock: Clock;
+  /** How long a replaced view stays in the store. */
+  readonly graceMs?: number;
+}
+
+const hourMs = 3_600_000;
+const partBytes = 64 * 2 ** 20;
+const currentKey = 'CURRENT';
+const wayOn = 'restore the object from a version or a copy of the bucket, or run `swa batch run`';
+
+interface Current {
+  readonly id: ViewId;
+  readonly etag: Etag;
+}
+
+export class BucketViews {
+  readonly #dataDir: string;
+  readonly #store: Store;
+  readonly #keep: number;
+  readonly #clock: Clock;
+  readonly #graceMs: number;
+  /** What the data directory follows already. */
+  #followed: Etag | undefined;
+
+  constructor({ dataDir, store, keep, clock, graceMs = hourMs }: BucketViewsOptions) {
+    this.#dataDir = dataDir;
+    this.#store = store;
+    this.#keep = keep;
+    this.#clock = clock;
+    this.#graceMs = graceMs;
+  }
+
+  /**
+   * Publishes a view of this data directory for all hosts. Throws `view.refused` when the one that serves has facts that this one has
+   * not: then nothing has changed.
+   */
+  async publish({ id, cut }: ViewMeta): Promise<void> {
+    await this.#upload(id);
+    for (;;) {
+      const current = await this.#current();
+      if (current?.id === id) break;
+      if (current !== undefined) {
+        const { view } = await this.#meta(current.id);
+        if (view.cut.logId !== cut.logId || !reaches(cut.next, view.cut.next))
+          throw new SwaError(
+            'view.refused',
+            `${id} was not published: ${current.id}, which another run has published at ${this.#store.url}, has facts that it has not`,
+            { hint: 'let batch runs be made on one host' },
+          );
+      }
+      if (await this.#replaceCurrent(id, current)) break;
+    }
+    await this.#removeReplaced();
+  }
+
+  /**
+   * Brings the view that serves here and lets CURRENT follow; cheap when nothing has changed. Returns its id, or undefined before the
+   * first. Throws `store.corrupt` naming what is damaged: the view here goes on serving.
+   */
+  async follow(): Promise<ViewId | undefined> {
+    const there = await this.#current(this.#followed);
+    if (there === undefined) return undefined;
+    if (there === 'unchanged') return currentIfAny(this.#dataDir);
+    const isNew = await this.#bring(there.id);
+    if (currentIfAny(this.#dataDir) !== there.id) writeCurrent(this.#dataDir, there.id);
+    this.#followed = there.etag;
+    if (isNew) prune(this.#dataDir, this.#keep);
+    return there.id;
+  }
+
+  /** As `rollBack` of a data directory, for all hosts; the default is the newest view that is older than the one that serves. */
+  async rollBack(to?: ViewId): Promise<ViewMeta> {
+    const current = await this.#current();
+    const target = to ?? (await this.#ids()).findLast((id) => current === undefined || id < current.id);
+    if (target === undefined)
+      throw new SwaError(
+        'view.missing',
+        `there is no view older than ${current?.id ?? 'none'} at ${this.#store.url}`,
+        {
+          hint: 'run `swa batch run`, which makes a new one',
+        },
+      );
+    await this.#bring(target);
+    const meta = await rollBack(this.#dataDir, target);
+    await this.#upload(target); // it may have been removed there
+    if (!(await this.#replaceCurrent(target, current)))
+      throw new SwaError('view.refused', `a run has published another view at ${this.#store.url} meanwhile`, {
+        hint: 'look at it before you roll back once more',
+      });
+    return meta;
+  }
+
+  async #current(): Promise<Current | undefined>;
+  async #current(unless: Etag | undefined): Promise<Current | 'unchanged' | undefined>;
+  async #current(unless?: Etag): Promise<Current | 'unchanged' | undefined> {
+    const object = await (unless === undefined
+      ? this.#store.get(currentKey)
+      : this.#store.getUnless(currentKey, unless));
+    if (object === undefined || object === 'unchanged') return object;
+    const id = unsealLine(object.bytes.toString())?.body ?? '';
+    if (isViewId(id)) return { id, etag: object.etag };
+    throw damaged(`${urlOf(this.#store, currentKey)} is damaged: which view serves is not known`);
+  }
+
+  async #replaceCurrent(id: ViewId, current: Current | undefined): Promise<boolean> {
+    const bytes = Buffer.from(sealLine(id).text);
+    const etag =
+      current === undefined
+        ? await this.#store.putIfAbsent(currentKey, bytes)
+        : await this.#store.putIfMatch(currentKey, bytes, current.etag);
+    if (etag !== undefined) this.#followed = etag;
+    return etag !== undefined;
+  }
+
+  async #upload(id: ViewId): Promise<void> {
+    const dir = viewPath(this.#dataDir, id);
+    const meta = readMeta(dir);
+    for (const { name, sizeBytes } of meta.files) {
+      const fd = openSync(join(dir, name), 'r');
+      try {
+        for (const [part, key] of partKeys(id, name, sizeBytes).entries())
+          await this.#putSame(key, readAt(fd, part * partBytes, partBytes));
+      } finally {
+        closeSync(fd);
+      }
+    }
+    const fd = openSync(join(dir, fileNames.meta), 'r');
+    try {
+      await this.#putSame(metaKey(id), readAt(fd, 0, partBytes));
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  /** Writes, unless the very same is there. */
+  async #putSame(key: string, bytes: Buffer): Promise<void> {
+    if ((await this.#store.putIfAbsent(key, bytes)) !== undefined) return;
+    if ((await this.#store.get(key))?.bytes.equals(bytes) === true) return;
+    throw new SwaError(
+      'view.refused',
+      `${urlOf(this.#store, key)} is there, and is of another view of this name`,
+      {
+        hint: 'run `swa batch run` once more: it makes a view of another name',
+      },
+    );
+  }
+
+  /** False when the view was here. */
+  async #bring(id: ViewId): Promise<boolean> {
+    if (existsSync(viewPath(this.#dataDir, id))) {
+      openView(this.#dataDir, id).close();
+      return false;
+    }
+    makeDirDurable(viewsDir(this.#dataDir));
+    const dir = join(fetchingDir(this.#dataDir), randomUUID());
+    mkdirSync(dir, { recursive: true });
+    try {
+      const { files } = await this.#meta(id, dir);
+      for (const file of files)
+        await fetchFile(this.#store, partKeys(id, file.name, file.sizeBytes), join(dir, file.name), file);
+      openViewAt(dir).close();
+      moveIntoPlace(this.#dataDir, dir, id);
+      return true;
+    } finally {
+      removeScratch(dir);
+    }
+  }
+
+  /** META of a view there; left in `dir` if one is given. */
+  async #meta(id: ViewId, dir?: string): Promise<StoredMeta> {
+    const key = metaKey(id);
+    const object = await this.#store.get(key);
+    if (object === undefined) throw damaged(`${urlOf(this.#store, key)} is missing`);
+    const into = dir ?? join(fetchingDir(this.#dataDir), randomUUID());
+    mkdirSync(into, { recursive: true });
+    try {
+      createFile(join(into, fileNames.meta), object.bytes);
+      const meta = readMeta(into);
+      if (meta.view.id !== id) throw damaged(`${urlOf(this.#store, key)} is of view ${meta.view.id}`);
+      return meta;
+    } catch (cause) {
+      if (cause instanceof SwaError && cause.code === 'view.corrupt')
+        throw damaged(`${urlOf(this.#store, key)} is damaged, or was made by a later version`, cause);
+      throw cause;
+    } finally {
+      if (dir === undefined) removeScratch(into);
+    }
+  }
+
+  /** Of the views there, oldest first. */
+  async #ids(): Promise<ViewId[]> {
+    return (await this.#listed()).map(({ id }) => id);
+  }
+
+  async #listed(): Promise<{ readonly id: ViewId; readonly modifiedAt: number }[]> {
+    return (await listAll(this.#store, 'views/')).flatMap(({ key, modifiedAt }) => {
+      const [, id = '', name] = key.split('/');
+      return name === fileNames.meta && isViewId(id) ? [{ id, modifiedAt }] : [];
+    });
+  }
+
+  /** Views there but for the newest ones and the one that serves, when their successor has been there for the grace time. */
+  async #removeReplaced(): Promise<void> {
+    const listed = await this.#listed();
+    const current = await this.#current();
+    for (const [i, { id }] of listed.slice(0, -this.#keep).entries()) {
+      const replacedAt = listed[i + 1]?.modifiedAt ?? Infinity;
+      if (id === current?.id || replacedAt >= this.#clock() - this.#graceMs) continue;
+      await this.#store.delete(metaKey(id));
+      for (const { key } of await listAll(this.#store, `views/${id}/`)) await this.#store.delete(key);
+    }
+  }
+}
+
+function metaKey(id: ViewId): string {
+  return `views/${id}/${fileNames.meta}`;
+}
+
+/** At least one. */
+function partKeys(id: ViewId, name: string, sizeBytes: number): string[] {
+  const parts = Math.max(1, Math.ceil(sizeBytes / partBytes));
+  return Array.from({ length: parts }, (_, part) => `views/${id}/${name}.${String(part).padStart(5, '0')}`);
+}
+
+function damaged(what: string, cause?: unknown): SwaError {
+  return new SwaError('store.corrupt', what, { cause, hint: wayOn });
+}

@@ -1,0 +1,115 @@
+/** Keeps a data directory at the view that serves: one follower for each data directory, whatever the number of processes there. */
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { messageOf } from '../../lib/errors/errors.js';
+import { roomOf } from '../../lib/files/data-dir.js';
+import { OwnerLock } from '../../lib/files/owner-lock.js';
+import { removeScratch } from '../../lib/files/removal.js';
+import { namesIn } from '../../log/stored.js';
+import { currentIfAny } from '../../serving/current.js';
+import { fetchingDir } from '../../serving/layout.js';
+import type { BucketViews } from './bucket-views.js';
+
+export interface FollowerOptions {
+  readonly dataDir: string;
+  readonly views: BucketViews;
+  readonly logger: Pick<Logger, 'error' | 'info'>;
+  readonly pollMs?: number;
+}
+
+export interface Follower {
+  close(): Promise<void>;
+}
+
+/** A view that is on its way for longer is not coming any more. */
+const leftAfterMs = 24 * 3_600_000;
+const usualPollMs = 1_000;
+/** How often it is seen whether the follower of another process has ended. */
+const lockPauseMs = 5_000;
+
+/**
+ * Follows from now on; what it cannot fetch is logged, once, and the view here goes on serving. Throws what the first look throws where
+ * there is no view here yet.
+ */
+export async function startFollower(options: FollowerOptions): Promise<Follower> {
+  const follower = new ViewFollower(options);
+  await follower.begin();
+  return follower;
+}
+
+class ViewFollower implements Follower {
+  readonly #options: FollowerOptions;
+  readonly #stopping = new AbortController();
+  #lock: OwnerLock | undefined;
+  #life: Promise<void> = Promise.resolve();
+  #said = '';
+
+  constructor(options: FollowerOptions) {
+    this.#options = options;
+  }
+
+  async begin(): Promise<void> {
+    const { dataDir, views } = this.#options;
+    this.#takeLock();
+    try {
+      if (this.#lock !== undefined) await views.follow();
+    } catch (error) {
+      if (currentIfAny(dataDir) === undefined) {
+        this.#lock?.release();
+        throw error;
+      }
+      this.#say(error);
+    }
+    this.#life = this.#live();
+  }
+
+  async close(): Promise<void> {
+    this.#stopping.abort();
+    await this.#life;
+    this.#lock?.release();
+  }
+
+  async #live(): Promise<void> {
+    const { signal } = this.#stopping;
+    const { views, pollMs = usualPollMs } = this.#options;
+    while (!signal.aborted) {
+      await sleep(this.#lock === undefined ? lockPauseMs : pollMs, undefined, { signal }).catch(
+        () => undefined,
+      );
+      if (signal.aborted) return;
+      try {
+        if (this.#lock === undefined) this.#takeLock();
+        if (this.#lock === undefined) continue;
+        await views.follow();
+        this.#said = '';
+      } catch (error) {
+        this.#say(error);
+      }
+    }
+  }
+
+  #takeLock(): void {
+    const { dataDir } = this.#options;
+    const taken = OwnerLock.tryAcquire(join(roomOf(dataDir, 'locks'), 'follower.lock'), 'follower of views');
+    if (!(taken instanceof OwnerLock)) return;
+    this.#lock = taken;
+    for (const name of namesIn(fetchingDir(dataDir))) {
+      const left = join(fetchingDir(dataDir), name); // perhaps of a process that was killed
+      const stat = statSync(left, { throwIfNoEntry: false });
+      if (stat !== undefined && stat.mtimeMs < Date.now() - leftAfterMs) removeScratch(left);
+    }
+  }
+
+  /** The same trouble is told once. */
+  #say(error: unknown): void {
+    const text = messageOf(error);
+    if (text === this.#said) return;
+    this.#said = text;
+    this.#options.logger.error(
+      { err: error },
+      'the view that serves elsewhere cannot be fetched; the one here goes on',
+    );
+  }
+}
