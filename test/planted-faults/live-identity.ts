@@ -11,8 +11,8 @@ function fault(name: string, edit: Edit): PlantedFault {
 export const liveIdentityFaults: readonly PlantedFault[] = [
   fault('a group is counted under another person than the one with the least id', {
     file: 'query/arrays/exposure.ts',
-    find: 'const target = all[groups.leastOf(root, steps)];',
-    replace: 'const target = all[root];',
+    find: 'groups.coupons[groups.leastOf(root, steps)];',
+    replace: 'groups.coupons[root];',
   }),
   fault('edges join ids, not the persons of the batch view that have them', {
     file: 'query/identity/edge-state.ts',
