@@ -1,6 +1,7 @@
 /** What the system itself is doing: every layer with its position, how far it is behind, and the batch views so far. */
 import type { Batches, Freshness, Layer, PublishedView, Status } from './answers.js';
 import { h } from './dom.js';
+import { LambdaPanel } from './lambda-panel.js';
 import { clockTime, count, share, span } from './format.js';
 
 const purposes: Readonly<Record<string, string>> = {
@@ -14,6 +15,7 @@ const silentAfterMs = 15_000;
 const runsShown = 5;
 
 export class LayersPanel {
+  readonly #lambda = new LambdaPanel();
   readonly #layers = h('tbody');
   readonly #runs = h('tbody');
   readonly #pending = h('p', { class: 'hint', id: 'pending-runs' });
@@ -29,10 +31,15 @@ export class LayersPanel {
         h(
           'div',
           {},
-          h('h2', { id: 'layers-title' }, 'System'),
-          h('p', { class: 'hint' }, 'What each layer last reported.'),
+          h('h2', { id: 'layers-title' }, 'How the answer is made'),
+          h(
+            'p',
+            { class: 'hint' },
+            'History is recomputed from all facts, the newest are counted as they come, and each answer merges both.',
+          ),
         ),
       ),
+      this.#lambda.flow,
       h(
         'div',
         { class: 'layers' },
@@ -61,7 +68,7 @@ export class LayersPanel {
         h(
           'div',
           {},
-          h('h3', { id: 'runs-title' }, 'Batch views'),
+          h('h3', { id: 'runs-title' }, 'Batch views so far'),
           h(
             'table',
             { id: 'runs', 'aria-labelledby': 'runs-title' },
@@ -69,12 +76,14 @@ export class LayersPanel {
             this.#runs,
           ),
           this.#pending,
+          this.#lambda.uncounted,
         ),
       ),
     );
   }
 
   update(status: Status, batches: Batches, zone: string, nowMs: number): void {
+    this.#lambda.update(status, batches, zone);
     const layers = status.layers.map((layer) => layerRow(layer, status.freshness, nowMs));
     const runs = batches.views
       .slice(0, runsShown)

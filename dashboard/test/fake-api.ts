@@ -304,7 +304,7 @@ export class FakeApi {
     return [
       layer(
         'batch',
-        {},
+        { botPageviews: 4_321, repeats: 17, refusedUrls: 0, invalidPageviews: 0 },
         {
           lastError: {
             at: iso(this.#batchAt),
@@ -313,10 +313,22 @@ export class FakeApi {
           },
         },
       ),
-      layer('collector', { accepted: 430_081 }),
+      layer('collector', { accepted: 430_081, rejected: 9, rejectedByField: { url: 6, visitor: 3 } }),
       layer('query', {}),
       layer('sink', { cut, lag: 201 }),
-      layer('speed', { cut, lagRecords: 12 }),
+      layer('speed', {
+        cut,
+        lagRecords: 12,
+        repeats: 2,
+        refused: { 'known bot': 5 },
+        deadLetters: 0,
+        handOvers: 3,
+        nextGeneration: 'v000012-5f0e',
+        topology: {
+          'pageview spout': { tasks: 1, emitted: 812, acked: 810, failed: 1, timedOut: 1, latencyMs: 3.2 },
+          normalize: { tasks: 2, emitted: 4_100, acked: 812, failed: 0, timedOut: 0, latencyMs: 1.1 },
+        },
+      }),
     ];
   }
 

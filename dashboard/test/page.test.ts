@@ -11,6 +11,8 @@ const text = (page: Page, selector: string): Promise<string> => page.locator(sel
 const digits = (shown: string): number => Number(shown.replaceAll(/[^\d.]/g, ''));
 const visitors = async (page: Page): Promise<number> => digits(await text(page, '#visitors-value'));
 
+const said = (facts: number): string => `${facts.toLocaleString('en')} facts`;
+
 async function showsVisitors(page: Page, expected: number): Promise<void> {
   await page.locator(`#visitors-value:text-is("${expected.toLocaleString('en')}")`).waitFor();
 }
@@ -198,9 +200,9 @@ test('a fresh system says what to run, and fills when the first fact comes', { s
   api.does.domains = [];
   const { page, complaints } = await open(t, '/');
   await page.waitForSelector('#welcome:not([hidden])');
-  const said = await text(page, '#welcome');
+  const welcome = await text(page, '#welcome');
   for (const command of ['bin/swa generate', 'bin/swa import', `curl ${api.origin}/v1/events`]) {
-    assert.ok(said.includes(command), command);
+    assert.ok(welcome.includes(command), command);
   }
   assert.equal(await page.locator('#report').isVisible(), false);
   api.does.domains = ['first.example'];
@@ -311,5 +313,30 @@ test('a server that keeps no dimension is asked for no breakdown', { skip }, asy
   assert.deepEqual(
     api.asked.filter((line) => line.includes('/v1/breakdown')),
     [],
+  );
+});
+
+test('the page shows the lambda architecture at work, and what does not count', { skip }, async (t) => {
+  const { page } = await open(t);
+  await page.waitForSelector('#flow-query');
+  const box = (id: string): Promise<string> => text(page, `#flow-${id}`);
+  const [batch, answered] = [8_123 + 210_532 + 208_441, 8_177 + 212_004 + 209_900];
+  assert.ok((await box('log')).includes(said(answered + 12)));
+  assert.ok((await box('batch')).includes(said(batch)));
+  assert.ok((await box('realtime')).includes(said(answered - batch)));
+  assert.match(await box('realtime'), /Hand-over: the next one catches up behind the new batch view/);
+  assert.match(await box('topology'), /810 trees acked[^]*The acker saw 1 trees fail and 1 time out/);
+  assert.ok((await box('query')).includes(said(answered)));
+  assert.match(await box('master'), /201 behind the log/);
+  const rows = await page.locator('#uncounted tbody tr').allInnerTexts();
+  assert.deepEqual(
+    rows.map((row) => row.split('\t').map((cell) => cell.trim())),
+    [
+      ['Pageviews of known bots', '4,321', '5'],
+      ['Repeats', '17', '2'],
+      ['URLs that the rules refuse', '0', '0'],
+      ['Records that are not valid facts', '0', '0'],
+      ['Rejected at the door since its start (url 6, visitor 3)', '–', '9'],
+    ],
   );
 });

@@ -1,0 +1,230 @@
+/**
+ * The lambda architecture at work: one log, two ways through it, one answer. Each box says how far its part is; beside them stands what
+ * came in and does not count, by reason.
+ */
+import type { Batches, Layer, Status } from './answers.js';
+import { h, setText } from './dom.js';
+import { clockTime, count, share, span } from './format.js';
+
+interface Box {
+  readonly id: string;
+  readonly title: string;
+  readonly value: string;
+  readonly detail: string;
+}
+
+/** Why facts do not count, and how many: in the batch view, and since. */
+interface Uncounted {
+  readonly reason: string;
+  readonly batch: number | undefined;
+  readonly since: number | undefined;
+}
+
+export class LambdaPanel {
+  readonly flow = h('ol', { class: 'flow', 'aria-labelledby': 'layers-title' });
+  readonly uncounted: HTMLElement;
+  readonly #uncounted = h('tbody');
+  readonly #boxes = new Map<string, { readonly value: HTMLElement; readonly detail: HTMLElement }>();
+  #shown = '';
+
+  constructor() {
+    const head = ['Came in and does not count', 'Batch view', 'Since'].map((name, i) =>
+      h('th', { scope: 'col', class: i === 0 ? undefined : 'number' }, name),
+    );
+    this.uncounted = h(
+      'table',
+      { id: 'uncounted' },
+      h('caption', { class: 'unseen' }, 'What came in and does not count'),
+      h('thead', {}, h('tr', {}, ...head)),
+      this.#uncounted,
+    );
+  }
+
+  update(status: Status, batches: Batches, zone: string): void {
+    for (const box of boxesOf(status, batches, zone)) this.#show(box);
+    const rows = uncountedOf(status);
+    const shown = JSON.stringify(rows);
+    if (shown === this.#shown) return;
+    this.#shown = shown;
+    this.#uncounted.replaceChildren(
+      ...rows.map(({ reason, batch, since }) =>
+        h('tr', {}, h('th', { scope: 'row' }, reason), cell(batch), cell(since)),
+      ),
+    );
+  }
+
+  #show({ id, title, value, detail }: Box): void {
+    let parts = this.#boxes.get(id);
+    if (parts === undefined) {
+      parts = { value: h('p', { class: 'flow-value' }), detail: h('p', { class: 'detail' }) };
+      this.#boxes.set(id, parts);
+      this.flow.append(h('li', { id: `flow-${id}` }, h('h3', {}, title), parts.value, parts.detail));
+    }
+    setText(parts.value, value);
+    setText(parts.detail, detail);
+  }
+}
+
+function cell(value: number | undefined): HTMLElement {
+  return h('td', { class: 'number' }, value === undefined ? '–' : count(value));
+}
+
+const layerOf = (status: Status, role: string): readonly Layer[] =>
+  status.layers.filter((layer) => layer.role === role);
+
+/** A figure that layers say of themselves, added up over workers; undefined when none says it. */
+function figure(layers: readonly Layer[], name: string): number | undefined {
+  const values = layers.map(({ details }) => details[name]).filter((value) => typeof value === 'number');
+  return values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0);
+}
+
+function offsets(cut: Readonly<Record<string, number>> | undefined): number {
+  return Object.values(cut ?? {}).reduce((sum, offset) => sum + offset, 0);
+}
+
+function boxesOf(status: Status, batches: Batches, zone: string): readonly Box[] {
+  const { freshness } = status;
+  const [speed, sink] = [layerOf(status, 'speed'), layerOf(status, 'sink')];
+  const inBatch = offsets(freshness?.batch.cut);
+  const answered = freshness?.realtime === undefined ? inBatch : offsets(freshness.realtime.cut);
+  const lag = freshness?.realtime?.lagRecords;
+  const [master, behind] = [sumOfCuts(sink), figure(sink, 'lag') ?? 0];
+  const view = batches.views.find(({ id }) => id === freshness?.generation);
+  return [
+    {
+      id: 'log',
+      title: 'Log',
+      value: `${count(answered + (lag ?? 0))} facts`,
+      detail: 'Everything that came in, in order. Both layers read it, each on its own.',
+    },
+    {
+      id: 'master',
+      title: 'Master dataset',
+      value: master === undefined ? '–' : `${count(master)} facts`,
+      detail: `Every fact for good, as Parquet. ${behind === 0 ? 'Up to date with the log.' : `${count(behind)} behind the log.`}`,
+    },
+    {
+      id: 'batch',
+      title: view === undefined ? 'Batch view' : `Batch view ${view.number}`,
+      value: `${count(inBatch)} facts`,
+      detail:
+        inBatch === 0 || freshness === undefined
+          ? `No run yet. ${runText(status, batches)}`
+          : `Recomputed from all facts before ${clockTime(freshness.batch.createdAt, zone)}. ${runText(status, batches)}`,
+    },
+    { id: 'topology', title: 'Topology', ...topologyText(speed) },
+    {
+      id: 'realtime',
+      title: 'Realtime view',
+      value: freshness?.realtime === undefined ? 'not serving' : `${count(answered - inBatch)} facts`,
+      detail: `What came since the batch view. ${handOverText(speed)}`,
+    },
+    {
+      id: 'query',
+      title: 'Answer',
+      value: `${count(answered)} facts`,
+      detail: `Both views merged at one cut${lagText(freshness?.realtime?.lagMs)}.`,
+    },
+  ];
+}
+
+function lagText(lagMs: number | undefined): string {
+  return lagMs === undefined ? '' : `, ${span(lagMs)} behind the log`;
+}
+
+function sumOfCuts(layers: readonly Layer[]): number | undefined {
+  const cuts = layers
+    .map(({ details }) => details['cut'])
+    .filter((cut): cut is Readonly<Record<string, number>> => typeof cut === 'object' && cut !== null);
+  return cuts.length === 0 ? undefined : cuts.reduce((sum, cut) => sum + offsets(cut), 0);
+}
+
+/** What the batch layer does now. */
+function runText(status: Status, { pending }: Batches): string {
+  const run = layerOf(status, 'batch')[0]?.details['run'];
+  if (typeof run === 'object' && run !== null && 'step' in run && typeof run.step === 'string') {
+    const [rows, total] = ['rows' in run ? run.rows : 0, 'totalRows' in run ? run.totalRows : 0];
+    const isCounted = typeof rows === 'number' && typeof total === 'number' && total > 0;
+    return `A run is at step ${run.step}${isCounted ? `, ${share(Math.min(1, rows / total))}` : ''}.`;
+  }
+  if (pending.some(({ running }) => running)) return 'A run is under way.';
+  return pending.length > 0 ? 'A run is asked for.' : '';
+}
+
+function handOverText(speed: readonly Layer[]): string {
+  const isNext = speed.some(({ details }) => typeof details['nextGeneration'] === 'string');
+  if (isNext) return 'Hand-over: the next one catches up behind the new batch view while this one serves.';
+  const handOvers = figure(speed, 'handOvers');
+  if (handOvers === undefined) return '';
+  return `It starts anew behind each batch view: ${count(handOvers)} hand-overs so far.`;
+}
+
+/** The acker's account of the spouts: trees of tuples that were worked off, failed, or took too long. */
+function topologyText(speed: readonly Layer[]): Pick<Box, 'value' | 'detail'> {
+  const spouts = speed.flatMap(({ details }) => {
+    const { topology } = details;
+    if (typeof topology !== 'object' || topology === null) return [];
+    return Object.entries(topology)
+      .filter(([name]) => name.includes('spout'))
+      .map(([, counters]: [string, Readonly<Record<string, unknown>>]) => counters);
+  });
+  const sum = (name: string): number =>
+    spouts.reduce((total, counters) => total + Number(counters[name] ?? 0), 0);
+  return {
+    value: spouts.length === 0 ? '–' : `${count(sum('acked'))} trees acked`,
+    detail: `Spout, normalize, update view. The acker saw ${count(sum('failed'))} trees fail and ${count(sum('timedOut'))} time out.`,
+  };
+}
+
+/** What batch runs call what they leave out. */
+const batchReasons: Readonly<Record<string, string>> = {
+  botPageviews: 'Pageviews of known bots',
+  excludedPageviews: 'Excluded pageviews',
+  repeats: 'Repeats',
+  refusedUrls: 'URLs that the rules refuse',
+  invalidPageviews: 'Records that are not valid facts',
+};
+/** What the speed layer calls the same. */
+const speedReasons: Readonly<Record<string, string>> = {
+  'known bot': 'botPageviews',
+  excluded: 'excludedPageviews',
+};
+
+function uncountedOf(status: Status): readonly Uncounted[] {
+  const [batch, speed] = [layerOf(status, 'batch'), layerOf(status, 'speed')];
+  const since = new Map<string, number>([['repeats', figure(speed, 'repeats') ?? 0]]);
+  for (const { details } of speed) {
+    for (const [reason, times] of Object.entries(details['refused'] ?? {})) {
+      const name = speedReasons[reason] ?? 'refusedUrls';
+      since.set(name, (since.get(name) ?? 0) + Number(times));
+    }
+  }
+  const rows = Object.entries(batchReasons).map(([name, reason]) => ({
+    reason,
+    batch: figure(batch, name),
+    since: since.get(name) ?? 0,
+  }));
+  const rejected = figure(layerOf(status, 'collector'), 'rejected');
+  const deadLetters = figure(speed, 'deadLetters') ?? 0;
+  return [
+    ...rows.filter((row) => row.batch !== undefined || row.since > 0),
+    ...(deadLetters === 0
+      ? []
+      : [{ reason: 'Set aside after three failures', batch: undefined, since: deadLetters }]),
+    {
+      reason: `Rejected at the door since its start${fieldsText(status)}`,
+      batch: undefined,
+      since: rejected,
+    },
+  ];
+}
+
+/** ' (visitor 3, url 1)' */
+function fieldsText(status: Status): string {
+  const fields = layerOf(status, 'collector').flatMap(({ details }) =>
+    Object.entries(details['rejectedByField'] ?? {}).map(
+      ([field, times]) => `${field} ${count(Number(times))}`,
+    ),
+  );
+  return fields.length === 0 ? '' : ` (${fields.slice(0, 4).join(', ')})`;
+}
