@@ -340,7 +340,7 @@ const closed: readonly {
     error: 'EACCES',
     takes: true,
     role: 'collector',
-    says: /^background imports wait: /,
+    says: /^background imports are waiting: /,
   },
   {
     what: 'CURRENT',

@@ -49,7 +49,7 @@ test('facts are taken while the queue of imports cannot be opened, and imports g
   collector.listening('http://127.0.0.1:1');
   await collector.log.append([record]);
   const lastError = () => readStatus(dataDir)[0]?.lastError;
-  assert.match(lastError()?.message ?? '', /^background imports wait: /);
+  assert.match(lastError()?.message ?? '', /^background imports are waiting: /);
   rmSync(queue);
   mkdirSync(queue);
   await eventually('they wait no more', () => (lastError() === null ? true : undefined));
