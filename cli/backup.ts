@@ -12,6 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import type { Config } from '../lib/config/config.js';
+import { secretPath } from '../lib/files/dir-secret.js';
 import { checkDataDir, dayScopePath, formatPath, roomOf, unfinishedPath } from '../lib/files/data-dir.js';
 import { SwaError, hasCode, systemCode } from '../lib/errors/errors.js';
 import { projectVersion } from '../lib/files/package-version.js';
@@ -232,6 +233,8 @@ function sourcesOf(dataDir: string, { view, pin, log }: Held): CopySource[] {
       if (number > 0) sources.push(ofPath(manifestPath(dataDir, name as PartitionName, number))); // written from names
   }
   const lastRecords = lastRecordsPath(dataDir);
+  const secret = secretPath(dataDir);
+  if (existsSync(secret)) sources.push(ofPath(secret));
   const dayScope = dayScopePath(dataDir);
   if (existsSync(dayScope)) sources.push(ofPath(dayScope)); // the salts beside it are to be forgotten
   if (log === undefined && existsSync(lastRecords)) sources.push(ofPath(lastRecords)); // Kafka's topics are recognised by it

@@ -1,13 +1,15 @@
 /** The options of `swa import`, and the format they name. */
 import { Option, type Command } from 'commander';
 import { SwaError } from '../lib/errors/errors.js';
+import { hashesAddresses } from '../lib/files/data-dir.js';
+import type { VisitorRule } from '../ways-in/logs/pageviews.js';
 import type { LogFile } from '../ways-in/logs/log-files.js';
 
 export interface ImportFlags {
   readonly format: string;
   readonly host?: string;
   readonly scheme?: 'http' | 'https';
-  readonly visitor: 'ip' | 'ip-agent' | 'user';
+  readonly visitor?: VisitorRule;
   readonly clientIp?: string;
   readonly zone?: string;
   readonly method: string;
@@ -40,9 +42,10 @@ export function addImportOptions(command: Command): Command {
       ]),
     )
     .addOption(
-      new Option('--visitor <rule>', 'what identifies a visitor')
-        .choices(['ip', 'ip-agent', 'user'])
-        .default('ip'),
+      new Option(
+        '--visitor <rule>',
+        'what identifies a visitor (default: ip-agent-hash; ip in a data directory of an earlier version)',
+      ).choices(['ip', 'ip-agent', 'ip-agent-hash', 'user']),
     )
     .option(
       '--client-ip <n>',
@@ -78,9 +81,14 @@ export function addImportOptions(command: Command): Command {
 }
 
 /** The format as stored in a job. Throws `usage.invalid` naming an option that is not valid. */
-export async function storedFormat(flags: ImportFlags): Promise<{ name: 'ndjson' } | LogFile> {
+export async function storedFormat(
+  flags: ImportFlags,
+  dataDir: string,
+): Promise<{ name: 'ndjson' } | LogFile> {
   if (flags.format === 'ndjson') return { name: 'ndjson' };
   const { isHost } = await import('../ways-in/logs/pageviews.js');
+  const isHashing = hashesAddresses(dataDir);
+  const visitor = flags.visitor ?? (isHashing ? 'ip-agent-hash' : 'ip');
   const { host, scheme, zone, logFormat, notation, dateFormat, timeFormat, columns } = flags;
   if (host !== undefined && !isHost(host)) {
     throw new SwaError('usage.invalid', `--host is not a host name: '${host}'`, {
@@ -96,7 +104,8 @@ export async function storedFormat(flags: ImportFlags): Promise<{ name: 'ndjson'
   return {
     name: logFormat === undefined ? flags.format : 'log-format',
     options: {
-      visitor: flags.visitor,
+      visitor,
+      ...(visitor === 'user' && isHashing ? { hashAddresses: true } : {}),
       methods: flags.method.split(','),
       statuses,
       keepStatic: flags.keepStatic === true,
@@ -125,4 +134,16 @@ export function percentOf(text: string): number {
     throw new SwaError('usage.invalid', `--max-reject takes a percentage from 0 to 100, got '${text}'`);
   }
   return value;
+}
+
+/** Says whom a log's visitors are, where that was not asked for; '' where it was. */
+export function visitorsNote(
+  { visitor: asked }: ImportFlags,
+  stored: { readonly name: string; readonly options?: { readonly visitor: VisitorRule } },
+): string {
+  const visitor = stored.options?.visitor;
+  if (asked !== undefined || visitor === undefined) return '';
+  if (visitor === 'ip-agent-hash')
+    return "visitors: address and user agent, hashed with the data directory's secret; no address is kept (--visitor ip keeps them)\n";
+  return 'visitors: addresses as they are (--visitor ip), as in the imports that this data directory may hold; --visitor ip-agent-hash keeps none, and then visitors imported before count as others\n';
 }

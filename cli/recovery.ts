@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../lib/time/clock.js';
 import type { Config } from '../lib/config/config.js';
+import { secretPath } from '../lib/files/dir-secret.js';
 import { checkDataDir, createFormat, formatPath, roomOf } from '../lib/files/data-dir.js';
 import { SwaError, messageOf } from '../lib/errors/errors.js';
 import { lmdbDamage } from '../lib/files/lmdb-file.js';
@@ -146,7 +147,7 @@ function planFormat(config: Config, { dataDir, asideDir }: RecoveryPlace): Recov
         action: `create it again, with lgK ${lgK}`,
         run: () => {
           moveAside(formatPath(dataDir), asideDir);
-          createFormat({ dataDir, lgK });
+          createFormat({ dataDir, lgK, hashesAddresses: existsSync(secretPath(dataDir)) });
         },
       },
     ];

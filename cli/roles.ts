@@ -10,8 +10,8 @@ import type { Role } from '../lib/process/status.js';
 import { startWithShared, startWithViews } from './shared.js';
 
 /** The formats of web servers' logs, which the core does not know; loaded when an import needs them. */
-export const formatOfLogs: FormatOf = async (stored) =>
-  (await import('../ways-in/logs/log-files.js')).formatOf(stored);
+export const formatOfLogs: FormatOf = async (stored, addressKey) =>
+  (await import('../ways-in/logs/log-files.js')).formatOf(stored, addressKey);
 
 /** What the collector is given of `ways-in/`: loaded only where the configuration, or an import, asks for it. */
 export const aroundCore: AroundCore = {

@@ -6,6 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { newImportCounts, type ImportCounts, type ImportState } from './import-state.js';
 import type { Clock } from '../lib/time/clock.js';
+import { addressKey } from '../lib/files/data-dir.js';
 import { SwaError, messageOf, hasCode } from '../lib/errors/errors.js';
 import type { JobQueue, LeasedJob } from '../log/queue/job-queue.js';
 import type { BotRule } from '../facts/bots.js';
@@ -128,7 +129,7 @@ export class ImportWorker {
     await importFile(
       {
         path: job.file,
-        format: await formatOf(job.format),
+        format: await formatOf(job.format, () => addressKey(this.#options.dataDir)),
         sink: patientSink(sink, signal, (error) => say(`waits: ${error.message}`)),
         urls,
         bots,

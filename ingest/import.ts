@@ -59,14 +59,15 @@ export async function importFile(
     counts.accepted += facts;
     counts.unconfirmed -= facts;
   });
-  const ids = new LineIds();
   const nulBytesBefore = counts.nulBytes;
   let reader: LineReader | undefined;
+  let ids = new LineIds();
   try {
     for await (const lines of linesOf(options, progress)) {
       counts.nulBytes = nulBytesBefore + progress.nulBytes;
       if (reader === undefined) {
         reader = openNamed(options, lines);
+        ids = new LineIds(options.format.lineKey?.());
         options.onOpened?.(reader);
       }
       const receivedAt = options.clock();

@@ -32,11 +32,16 @@ export interface FileFormat {
    */
   open(first: readonly string[]): LineReader;
   /** The rows of a file that does not consist of lines of text; undefined where it does. */
+  /** A key for eventIds made of lines, where lines hold what must not be found by guessing (addresses). */
+  readonly lineKey?: () => string;
   readonly rows?: (path: string, progress: ByteProgress) => AsyncGenerator<readonly Line[]>;
 }
 
-/** The format that a job names. Throws a SwaError when it is unknown, or its options are not valid. */
-export type FormatOf = (stored: unknown) => Promise<FileFormat>;
+/**
+ * The format that a job names. Throws a SwaError when it is unknown, or its options are not valid.
+ * @param addressKey the data directory's key for what is made of addresses; asked for when it is needed
+ */
+export type FormatOf = (stored: unknown, addressKey: () => string) => Promise<FileFormat>;
 
 /** Shown with a reason. */
 export function withValue({ reason, value }: { readonly reason: string; readonly value?: string }): string {

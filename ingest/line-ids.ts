@@ -22,8 +22,11 @@ export class LineIds {
   /** How often each line has come, under 120 bits of its SHA-1, which tells lines apart without keeping them. */
   readonly #counts: RecentTable;
   readonly #words = new Int32Array(4);
+  readonly #key: string;
 
-  constructor(remembered = rememberedLines) {
+  /** @param key without it who has an id can tell by trying whether it is that of a line */
+  constructor(key = '', remembered = rememberedLines) {
+    this.#key = key;
     this.#counts = new RecentTable(remembered);
   }
 
@@ -32,7 +35,7 @@ export class LineIds {
    * @param site tells equal lines of several sites apart; '' where lines name their site
    */
   idOf(line: string, site: string): string {
-    const digest = hash('sha1', `${site}\n${line}`, 'base64url');
+    const digest = hash('sha1', `${this.#key}${site}\n${line}`, 'base64url');
     const occurrence = this.#count(digest);
     return occurrence === 1 ? `line:${digest}` : `line:${digest}:${occurrence}`;
   }

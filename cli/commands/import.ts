@@ -1,4 +1,5 @@
 /** `swa import <files>`: logs or files of facts into the log, every line accounted for. */
+import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { newImportCounts, type ImportCounts } from '../../ingest/import-state.js';
@@ -9,13 +10,19 @@ import { checkFile } from '../../ingest/lines.js';
 import { RejectFile, defaultRejectPath } from '../../ingest/reject-file.js';
 import { systemClock } from '../../lib/time/clock.js';
 import { readConfig, type Config } from '../../lib/config/config.js';
-import { openDataDir } from '../../lib/files/data-dir.js';
+import { addressKey, openDataDir } from '../../lib/files/data-dir.js';
 import { SwaError } from '../../lib/errors/errors.js';
 import { openJobQueue } from '../../log/queue/job-queue.js';
 import { makeRules } from '../../facts/rules.js';
 import { openFactSink } from '../fact-sink.js';
 import { expandPaths } from '../import-paths.js';
-import { addImportOptions, percentOf, storedFormat, type ImportFlags } from '../import-flags.js';
+import {
+  addImportOptions,
+  percentOf,
+  storedFormat,
+  visitorsNote,
+  type ImportFlags,
+} from '../import-flags.js';
 import { DryRun, aboutOf, notesOf, summaryOf } from '../import-summary.js';
 import { startProgress } from '../progress.js';
 import { formatOfLogs } from '../roles.js';
@@ -42,8 +49,8 @@ async function leaveAsJobs(paths: readonly string[], flags: ImportFlags, config:
   for (const option of ['dryRun', 'follow'] as const)
     if (flags[option] === true)
       throw new SwaError('usage.invalid', '--background cannot be combined with --dry-run or --follow');
-  const stored = await storedFormat(flags);
-  await formatOfLogs(stored); // refuses what it cannot do now, not in the background
+  const stored = await storedFormat(flags, config.dataDir);
+  await formatOfLogs(stored, unusedKey); // refuses what it cannot do now, not in the background
   for (const path of paths) await checkFile(path);
   openDataDir(config);
   const jobs = openJobQueue(config.dataDir, 'import', systemClock);
@@ -64,7 +71,9 @@ async function leaveAsJobs(paths: readonly string[], flags: ImportFlags, config:
 }
 
 async function runImport(paths: readonly string[], flags: ImportFlags, config: Config): Promise<number> {
-  const format = await formatOfLogs(await storedFormat(flags));
+  const stored = await storedFormat(flags, config.dataDir);
+  const key = flags.dryRun === true ? unusedKey : () => addressKey(config.dataDir);
+  const format = await formatOfLogs(stored, key);
   const maxReject = percentOf(flags.maxReject);
   const isFollowing = flags.follow === true;
   if (
@@ -101,6 +110,7 @@ async function runImport(paths: readonly string[], flags: ImportFlags, config: C
   const readers: { readonly path: string; readonly reader: LineReader }[] = [];
   let bytesBefore = 0;
   process.stderr.write(`importing ${paths.join(', ')} into ${sink?.name ?? 'nothing (--dry-run)'}\n`);
+  process.stderr.write(visitorsNote(flags, stored));
   try {
     // A file that is followed ends where it is rotated; the new one has its name.
     const files = isFollowing ? endless(paths) : paths.entries();
@@ -158,6 +168,9 @@ async function runImport(paths: readonly string[], flags: ImportFlags, config: C
 function* endless(paths: readonly string[]): Generator<[number, string]> {
   for (;;) yield* paths.entries();
 }
+
+/** Of facts that are not kept. */
+const unusedKey = (): string => randomBytes(32).toString('hex');
 
 const nowhere = { append: (): Promise<void> => Promise.resolve() };
 

@@ -66,7 +66,10 @@ test('the first of equal lines has the id that earlier versions gave it, the oth
 test('a format that is detected, and a job that an earlier version left, give a line the id it had', async (t) => {
   const id = 'line:NlGCQC7ZFduo3EKbjt9Opc8IjUE';
   const options = { ...pageviewDefaults, host: 'www.example.org', scheme: 'https' } as const;
-  for (const format of [logFile({ name: 'auto', options }), await formatOf({ name: 'combined', options })])
+  for (const format of [
+    logFile({ name: 'auto', options }),
+    await formatOf({ name: 'combined', options }, () => ''),
+  ])
     assert.deepEqual((await importLines(t, [line('/a', 1)], format)).ids, [id]);
 });
 
@@ -114,7 +117,7 @@ test('whatever pieces are imported, in any order, a line counts as often as in t
 const others = (count: number): string[] => Array.from({ length: count }, (_, i) => `other ${i}`);
 
 const idsOf = (lines: readonly string[]): string[] => {
-  const ids = new LineIds(100);
+  const ids = new LineIds('', 100);
   return lines.map((one) => ids.idOf(one, ''));
 };
 

@@ -2,7 +2,8 @@
  * The data directory: which rooms it has, and what is fixed at its creation (the sketch size). Every layer asks here for
  * its folder, so the whole layout is on this page:
  *
- *   format.json      lgK and layout version, made once
+ *   format.json      lgK, layout version and how imports keep addresses, made once
+ *   secret           the directory's own (dir-secret.ts), made once, part of every backup
  *   log/             embedded log
  *   master/          Parquet files and manifests (<topic>/p<partition>/)
  *   star/            the master dataset in numbers: a cache of the batch layer
@@ -18,12 +19,14 @@
  *   damaged/         what `swa recover` has put aside, made when it first does
  *   unfinished.json  only while `swa backup` or `swa restore` copies into this directory: not to be used before
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { SwaError, isFullDisk, messageOf, systemCode } from '../errors/errors.js';
 import { createFile, makeDirDurable } from './durable.js';
 import { clearEarlierLocks } from './earlier-locks.js';
+import { createSecret, secretFor, unusableSecret } from './dir-secret.js';
+import { readIfThere } from './read-if-there.js';
 import { closeToOthers, makeFilesPrivate } from './private.js';
 import { validJson } from './valid-json.js';
 
@@ -42,7 +45,12 @@ export const rooms = [
 ] as const;
 export type Room = (typeof rooms)[number];
 
-const formatSchema = z.object({ layout: z.literal(1), lgK: z.number() });
+const formatSchema = z.object({
+  layout: z.literal(1),
+  lgK: z.number(),
+  /** Not there: by an earlier version, whose imports kept addresses as they were. */
+  addresses: z.literal('hashed').optional(),
+});
 
 /** Absolute path of a room. */
 export function roomOf(dataDir: string, room: Room): string {
@@ -80,7 +88,7 @@ export function openDataDir(
     if (isClosed === true)
       warn(`other users could read '${config.dataDir}'; it is now private to its owner (0700, files 0600)`);
     for (const room of rooms) if (room !== 'status') makeDirDurable(roomOf(config.dataDir, room));
-    if (!existsSync(formatPath(config.dataDir))) createFormat(config); // a full disk keeps no old directory from being used
+    if (!existsSync(formatPath(config.dataDir))) begin(config); // a full disk keeps no old directory from being used
   } catch (cause) {
     throw unusable(config.dataDir, cause);
   }
@@ -156,11 +164,47 @@ function refuseUnfinished(dataDir: string): void {
   });
 }
 
+/** What is made once. Where facts are there already their visitors stay as they are. */
+function begin(config: { readonly dataDir: string; readonly lgK: number }): void {
+  const isNew = (['log', 'master'] as const).every(
+    (room) => readdirSync(roomOf(config.dataDir, room)).length === 0,
+  );
+  if (isNew) createSecret(config.dataDir);
+  createFormat({ ...config, hashesAddresses: isNew });
+}
+
+/**
+ * Whether imports into the directory hash addresses unless asked otherwise: those made by this version do, and one that is not there
+ * yet will.
+ */
+export function hashesAddresses(dataDir: string): boolean {
+  const text = readIfThere(formatPath(dataDir));
+  return text === undefined || validJson(formatSchema, text)?.addresses === 'hashed';
+}
+
+/** The key for what is made of addresses. Throws `data-dir.unusable` when the directory's secret is gone or damaged. */
+export function addressKey(dataDir: string): string {
+  const key = secretFor('addresses', dataDir);
+  if (key !== undefined) return key;
+  if (hashesAddresses(dataDir)) throw unusableSecret(dataDir, 'is missing');
+  createSecret(dataDir); // made by an earlier version, and asked to hash from now on
+  return addressKey(dataDir);
+}
+
 export function formatPath(dataDir: string): string {
   return join(dataDir, 'format.json');
 }
 
 /** Writes the format unless there is one. */
-export function createFormat({ dataDir, lgK }: { readonly dataDir: string; readonly lgK: number }): void {
-  createFile(formatPath(dataDir), JSON.stringify({ layout: 1, lgK }));
+export function createFormat({
+  dataDir,
+  lgK,
+  hashesAddresses: isHashed,
+}: {
+  readonly dataDir: string;
+  readonly lgK: number;
+  readonly hashesAddresses: boolean;
+}): void {
+  const addresses = isHashed ? { addresses: 'hashed' } : {};
+  createFile(formatPath(dataDir), JSON.stringify({ layout: 1, lgK, ...addresses }));
 }

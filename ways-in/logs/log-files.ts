@@ -10,7 +10,8 @@ import { jsonFormat, parseColumns, tableFormat, tableFormats, type TableFormat }
 import { zoneReader } from './fields/zone.js';
 import { formatOfString, goAccessDefaults, notationOf, notations } from './format-string.js';
 import { logFormats, otherFormats } from './formats.js';
-import { pageviewOf, pageviewOptionsSchema, type PageviewOptions } from './pageviews.js';
+import { HashedAddresses } from './hashed-address.js';
+import { hashesIn, pageviewOf, pageviewOptionsSchema, type PageviewOptions } from './pageviews.js';
 import type { LogFormat, ParseLine, ParseOptions, Parsed } from './request.js';
 import { tableRows } from './table-rows.js';
 
@@ -25,17 +26,23 @@ const logOptionsSchema = pageviewOptionsSchema.extend({
   /** Of tables: `time=ts,url=page,visitor=uid`. */
   columns: z.string().optional(),
 });
-export type LogOptions = Readonly<z.infer<typeof logOptionsSchema>>;
+export type LogOptions = Readonly<z.infer<typeof logOptionsSchema>> & Pick<PageviewOptions, 'hashed'>;
 
 /** A format by name, `log-format` for the one in the options, or `auto`. As stored in a job. */
 const logFileSchema = z.object({ name: z.string(), options: logOptionsSchema });
-export type LogFile = Readonly<z.infer<typeof logFileSchema>>;
+export interface LogFile {
+  readonly name: string;
+  readonly options: LogOptions;
+}
 
 /** The format of a file, as asked for on the command line or stored in a job. Throws `usage.invalid` when it is unknown. */
-export function formatOf(stored: unknown): Promise<FileFormat> {
+export function formatOf(stored: unknown, addressKey: () => string): Promise<FileFormat> {
   if (ndjsonSchema.safeParse(stored).success) return Promise.resolve(ndjson);
   const { name, options } = logFileSchema.parse(stored);
-  return Promise.resolve(logFile({ name, options }));
+  if (!hashesIn(options)) return Promise.resolve(logFile({ name, options }));
+  const hashed = new HashedAddresses(addressKey);
+  const format = logFile({ name, options: { ...options, hashed } });
+  return Promise.resolve({ ...format, lineKey: () => hashed.key });
 }
 
 export function logFile({ name, options }: LogFile): FileFormat {

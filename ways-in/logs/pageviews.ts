@@ -5,12 +5,16 @@
 import { hash } from 'node:crypto';
 import { z } from 'zod';
 import { isNobody } from '../../facts/placeholders.js';
+import type { HashedAddresses } from './hashed-address.js';
 import type { LineResult } from '../../ingest/line-format.js';
 import { clientAddress } from './fields/address.js';
 import { present, type LogRequest } from './request.js';
 
-/** What stands for a visitor: the address, the address with the user agent, or the logged-in user (without one, or for a placeholder, the address). */
-const visitorRules = ['ip', 'ip-agent', 'user'] as const;
+/**
+ * What stands for a visitor: the address, the address with the user agent, both hashed by a key of the data directory, or the logged-in user (without one, or for a
+ * placeholder, the address, hashed where `hashAddresses` says so).
+ */
+const visitorRules = ['ip', 'ip-agent', 'ip-agent-hash', 'user'] as const;
 export type VisitorRule = (typeof visitorRules)[number];
 
 export const pageviewOptionsSchema = z.object({
@@ -19,6 +23,8 @@ export const pageviewOptionsSchema = z.object({
   /** Scheme of the URLs; without it the line's, else https. */
   scheme: z.enum(['http', 'https']).optional(),
   visitor: z.enum(visitorRules),
+  /** Of the rule `user`. */
+  hashAddresses: z.boolean().optional(),
   /** Methods that view a page. */
   methods: z.array(z.string()).readonly(),
   /** Status codes that count: '2xx' or '304'. */
@@ -27,7 +33,15 @@ export const pageviewOptionsSchema = z.object({
   /** Proxies of one's own before the server; see `clientAddress`. Without it the format decides. */
   trustedProxies: z.number().optional(),
 });
-export type PageviewOptions = Readonly<z.infer<typeof pageviewOptionsSchema>>;
+export type PageviewOptions = Readonly<z.infer<typeof pageviewOptionsSchema>> & {
+  /** Not stored: made where the key is. */
+  readonly hashed?: HashedAddresses;
+};
+
+/** Whether visitors are made of addresses that are hashed. */
+export function hashesIn({ visitor, hashAddresses = false }: PageviewOptions): boolean {
+  return visitor === 'ip-agent-hash' || (visitor === 'user' && hashAddresses);
+}
 
 export const pageviewDefaults = {
   visitor: 'ip',
@@ -63,7 +77,7 @@ export function pageviewOf(
   if ('kind' in place) return place;
   const { path, host, scheme } = place;
   if (!options.keepStatic && isStatic(path)) return filtered('static file');
-  const visitor = request.visitor ?? visitorOf(address, request, options.visitor);
+  const visitor = request.visitor ?? visitorOf(address, request, options);
   const { referrer, userAgent, eventId, country } = request;
   const value: Record<string, unknown> = {
     type: 'pageview',
@@ -157,9 +171,14 @@ function isStatic(target: string): boolean {
   return dot > path.lastIndexOf('/') && staticExtensions.has(path.slice(dot + 1).toLowerCase());
 }
 
-function visitorOf(address: string, request: LogRequest, rule: VisitorRule): string {
+function visitorOf(address: string, request: LogRequest, options: PageviewOptions): string {
+  const { visitor: rule, hashed } = options;
   const user = present(request.user);
   if (rule === 'user' && user !== undefined && !isNobody(user)) return `user:${user}`;
+  if (hashesIn(options)) {
+    if (hashed === undefined) throw new Error('no key to hash addresses with');
+    return hashed.visitorOf(address, request.userAgent);
+  }
   if (rule !== 'ip-agent') return `ip:${address}`;
   return `ip-agent:${address}:${hash('sha1', request.userAgent ?? '-', 'hex').slice(0, 16)}`;
 }

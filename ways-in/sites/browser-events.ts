@@ -49,7 +49,9 @@ export function browserEvents({ sites, door, config, clock }: BrowserEventsDeps)
     take({ request }, key, body) {
       const site = sites.byKey(key);
       if (site === undefined)
-        throw new HttpProblem('unauthorized', 'the browser key does not belong to any site', { parameter: 'key' });
+        throw new HttpProblem('unauthorized', 'the browser key does not belong to any site', {
+          parameter: 'key',
+        });
       const client = clientOf(request, config, clock());
       return door.take(site, client, eventsIn(body, client));
     },

@@ -6,10 +6,11 @@
  * A salt is a file made by put-if-absent, so that a restart, and several processes on one data directory, have the same one. It is never part of a backup.
  */
 import { randomBytes } from 'node:crypto';
-import { readFileSync, readdirSync, unlinkSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { unusable } from '../../lib/files/data-dir.js';
 import { createFile, fsyncDir, makeDirDurable, replaceFile } from '../../lib/files/durable.js';
+import { removeScratch } from '../../lib/files/removal.js';
 import type { Clock } from '../../lib/time/clock.js';
 
 const dayMs = 86_400_000;
@@ -68,7 +69,7 @@ export class Salts {
         const start = Date.parse(`${name}T00:00:00Z`);
         return Number.isNaN(start) ? false : isExpired(dayOf(start), now);
       });
-      for (const name of expired) unlinkSync(join(this.#dir, name));
+      for (const name of expired) removeScratch(join(this.#dir, name));
       if (expired.length > 0) fsyncDir(this.#dir);
     });
   }
