@@ -34,4 +34,18 @@ export const logFormatFaults: readonly PlantedFault[] = [
     '#Fields holds for the whole file: columns that change are not seen',
     edit('ways-in/logs/formats/w3c.ts', "=== 'fields') places =", "=== 'fields') places ??="),
   ),
+  fault(
+    'hashed-addresses',
+    'an eventId made of a line tells its address to whoever guesses the line',
+    edit('ingest/import.ts', 'new LineIds(options.format.lineKey?.())', 'new LineIds()'),
+  ),
+  fault(
+    'hashed-addresses',
+    'a lost secret is made anew: every visitor is a new one',
+    edit(
+      'lib/files/data-dir.ts',
+      "if (hashesAddresses(dataDir)) throw unusableSecret(dataDir, 'is missing');",
+      "if (!hashesAddresses(dataDir)) throw unusableSecret(dataDir, 'is missing');",
+    ),
+  ),
 ];
