@@ -78,7 +78,10 @@ const domain = z.string().max(8_192).describe('Registrable domain.');
 function whole(preset: number, max: number, description: string) {
   return z
     .string()
-    .regex(/^\d{1,6}$/, `must be a whole number from 1 to ${max}`)
+    .regex(
+      new RegExp(`^0*[1-9][0-9]{0,${String(max).length - 1}}$`),
+      `must be a whole number from 1 to ${max}`,
+    )
     .optional()
     .transform((text) => (text === undefined ? preset : Number(text)))
     .refine((value) => value >= 1 && value <= max, `must be a whole number from 1 to ${max}`)

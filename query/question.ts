@@ -37,11 +37,17 @@ export const subjectShape = {
   domain: text.optional().describe('Registrable domain, instead of url.'),
 };
 
+// A `+` that no one escaped arrives as a space.
+const dateTime = /^(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d)(:\d\d(?:\.\d{1,9})?)?(?:([Zz])|([+ -])(\d\d:\d\d))$/;
+
+/** For readers of the description; `parseEdge` checks. */
+const edgeText = text.meta({ pattern: `^(?:\\d{1,15}|\\d{4}-\\d\\d-\\d\\d)$|${dateTime.source}` });
+
 export const rangeShape = {
-  from: text.describe(
+  from: edgeText.describe(
     'Start, inclusive: RFC 3339 on a full hour, UTC milliseconds, or a date (its first hour in tz).',
   ),
-  to: text.describe('End, exclusive: as from.'),
+  to: edgeText.describe('End, exclusive: as from.'),
 };
 
 export const zoneShape = {
@@ -215,9 +221,6 @@ function parseZone(name: string, zones: Zones): string {
     },
   );
 }
-
-// A `+` that no one escaped arrives as a space.
-const dateTime = /^(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d)(:\d\d(?:\.\d{1,9})?)?(?:([Zz])|([+ -])(\d\d:\d\d))$/;
 
 /** UTC hours since 1970, whole or not. */
 function parseEdge(parameter: 'from' | 'to', raw: string, zone: string, zones: Zones): number {

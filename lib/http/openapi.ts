@@ -37,7 +37,13 @@ function operation(route: Route): Json {
     parameters: [...parameters(route.params, 'path'), ...parameters(route.query, 'query')],
     ...(route.body === undefined
       ? {}
-      : { requestBody: { description: route.body.description, content: content(route.body.content) } }),
+      : {
+          requestBody: {
+            description: route.body.description,
+            required: route.body.isOptional !== true,
+            content: content(route.body.content),
+          },
+        }),
     responses: responses(route),
   };
 }

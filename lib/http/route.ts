@@ -48,6 +48,8 @@ export interface BodyDoc {
   /** By media type; a body without a type is taken as the first. */
   readonly content: Readonly<Record<string, z.ZodType | undefined>>;
   readonly limitBytes: number;
+  /** A request without a body is answered, too. Default false. */
+  readonly isOptional?: boolean;
 }
 
 export interface RouteDoc {
@@ -84,6 +86,7 @@ export function problemsOf(asked: Route): readonly ProblemName[] {
     ...asked.problems,
     'unknown-parameter',
     'bad-request',
+    'headers-too-large',
     'misdirected-request',
     ...(asked.method === 'post' ? (['foreign-origin'] as const) : []),
     ...(asked.body === undefined

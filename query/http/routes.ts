@@ -173,6 +173,7 @@ function batchRoutes(batches: BatchControl): Route[] {
         description: 'None, or an empty object.',
         content: { 'application/json': z.object({}) },
         limitBytes: 4_096,
+        isOptional: true,
       },
       responses: [
         {
