@@ -90,7 +90,7 @@ class Dashboard {
       ...chart,
       id: 'uniques',
       name: 'Unique visitors',
-      hint: 'Each bucket counts its own people; a person in several buckets counts once in the total.',
+      hint: 'Each bucket counts its own people; the total counts each person once.',
       unit: 'Visitors',
       kind: 'line',
       hasBounds: true,
