@@ -141,6 +141,9 @@ interface Around {
   readonly deadLetters: number;
 }
 
+/** What lies in a data directory besides its rooms. */
+const ownNames: ReadonlySet<string> = new Set(['format.json', 'secret', 'sites', 'damaged']);
+
 /** Everything but the content of data files and views. */
 async function lookAround(
   { config, clock }: { readonly config: Config; readonly clock: Clock },
@@ -150,7 +153,7 @@ async function lookAround(
   const report = new Findings();
   auditFormat(config, report);
   for (const name of namesIn(dataDir)) {
-    const isOwn = name === 'format.json' || name === 'damaged' || rooms.some((room) => room === name);
+    const isOwn = ownNames.has(name) || rooms.some((room) => room === name);
     if (isOwn || name.startsWith('.') || name === 'lost+found') continue; // the folder may be a disk of its own
     if (name.endsWith('.tmp')) report.leftover(join(dataDir, name), 'nothing: this file is never read');
     else report.add(`${join(dataDir, name)} is not a file of swa`, 'move it out of the data directory');
