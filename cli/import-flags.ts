@@ -23,6 +23,7 @@ export interface ImportFlags {
   readonly rejects?: string;
   readonly columns?: string;
   readonly follow?: boolean;
+  readonly again?: boolean;
   readonly dryRun?: boolean;
   readonly background?: boolean;
   readonly json?: boolean;
@@ -74,6 +75,7 @@ export function addImportOptions(command: Command): Command {
     )
     .option('--follow', 'keep reading as the log grows and is rotated, until interrupted')
     .option('--dry-run', 'import nothing: show what would be imported, with ten example facts')
+    .option('--again', 'import files from their beginning, whatever earlier imports have taken of them')
     .option('--max-reject <percent>', 'exit 3 when more than this share of the lines is rejected', '1')
     .option('--rejects <file>', 'file for rejected lines (default: in the data directory)')
     .option('--background', 'hand it to the running system as a job and return at once')

@@ -32,6 +32,7 @@ function reasons(what: string, by: Readonly<Record<string, number>>): string {
 export function notesOf(counts: ImportCounts): string {
   const waiting = whyWaiting(counts);
   return [
+    counts.known > 0 ? `passed over ${counts.known} lines that earlier imports have taken\n` : '',
     counts.nulBytes > 0 ? `skipped ${counts.nulBytes} NUL bytes\n` : '',
     counts.garbageBytes > 0
       ? `ignored ${counts.garbageBytes} bytes after the end of the gzip data: they are not gzip. If lines are missing, the file is damaged\n`

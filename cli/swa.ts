@@ -17,6 +17,7 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   generate: async () => (await import('./commands/generate.js')).addGenerateCommand,
   batch: async () => (await import('./commands/batch.js')).addBatchCommand,
   query: async () => (await import('./commands/query.js')).addQueryCommand,
+  'exclude|include': async () => (await import('./commands/exclude.js')).addExcludeCommands,
   status: async () => (await import('./commands/status.js')).addStatusCommand,
   verify: async () => (await import('./commands/verify.js')).addVerifyCommand,
   'accept-unread': async () => (await import('./commands/accept-unread.js')).addAcceptUnreadCommand,

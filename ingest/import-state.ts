@@ -19,6 +19,8 @@ const importCountsSchema = z.object({
   unconfirmed: z.number(),
   /** What was changed about accepted and repeated lines; several a line may be. */
   warnings: z.number().default(0),
+  /** Lines at the begin of the file that earlier imports have taken. Not in `read`. */
+  known: z.number().default(0),
   /** NUL bytes that were passed over: see lines.ts. */
   nulBytes: z.number().default(0),
   /** Bytes after the end of gzip data that are not gzip. They were not read. */
@@ -40,6 +42,7 @@ export function newImportCounts(): ImportCounts {
     bots: 0,
     unconfirmed: 0,
     warnings: 0,
+    known: 0,
     nulBytes: 0,
     garbageBytes: 0,
     waiting: 0,

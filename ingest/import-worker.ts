@@ -12,7 +12,8 @@ import type { JobQueue, LeasedJob } from '../log/queue/job-queue.js';
 import type { BotRule } from '../facts/bots.js';
 import type { UrlRules } from '../facts/url/normalize.js';
 import { patientSink, type FactSink } from './fact-sinks.js';
-import { importFile, whyWaiting } from './import.js';
+import { whyWaiting } from './import.js';
+import { RecordedImport } from './recorded-import.js';
 import type { FormatOf } from './line-format.js';
 import { RejectFile, defaultRejectPath } from './reject-file.js';
 
@@ -123,23 +124,32 @@ export class ImportWorker {
     rejects: RejectFile,
     signal: AbortSignal,
   ): Promise<void> {
-    const { sink, urls, bots, formatOf, clock, onChange } = this.#options;
+    const { dataDir, sink, urls, bots, formatOf, clock, onChange } = this.#options;
     const say = (note: string | null): void =>
       onChange({ job: id, file: job.file, ...counts, state: 'running', note });
-    await importFile(
+    const recorded = new RecordedImport({
+      dataDir,
+      clock,
+      stored: job.format,
+      paths: [job.file],
+      again: job.again === true,
+      id: job.importId,
+    });
+    recorded.begin();
+    await recorded.take(
       {
         path: job.file,
         format: await formatOf(job.format, () => addressKey(this.#options.dataDir)),
         sink: patientSink(sink, signal, (error) => say(`waits: ${error.message}`)),
         urls,
         bots,
-        clock,
         signal,
         onRejected: (line) => rejects.add(line),
         onProgress: () => say(null),
       },
       counts,
     );
+    recorded.end(counts);
   }
 }
 

@@ -3,6 +3,8 @@
  * read = accepted + repeated + filtered + rejected + unconfirmed. A line without an eventId gets one made from its own bytes and the equal
  * lines before it, so importing a file again, or an overlapping one, changes no answer (line-ids.ts).
  */
+import { createHash } from 'node:crypto';
+import type { KnownPart } from './import-ledger.js';
 import { countReason, newImportCounts, type ImportCounts } from './import-state.js';
 import type { Clock } from '../lib/time/clock.js';
 import { SwaError } from '../lib/errors/errors.js';
@@ -31,6 +33,10 @@ export interface ImportOptions {
   readonly format: FileFormat;
   readonly sink: Pick<FactSink, 'append'>;
   readonly urls: UrlRules;
+  /** Names the import in its pageviews, where lines do not name one themselves. */
+  readonly importId?: string;
+  /** The first lines, which earlier imports have taken: they are passed over, if they are those lines. */
+  readonly known?: KnownPart | undefined;
   /** Which accepted pageviews are counted as bots'; none without it. */
   readonly bots?: Pick<BotRule, 'excludes'>;
   readonly clock: Clock;
@@ -38,6 +44,8 @@ export interface ImportOptions {
   readonly onWarning?: (warning: Warning, line: number) => void;
   /** Given what reads the file when its first lines have come. */
   readonly onOpened?: (reader: LineReader) => void;
+  /** Told at the end which lines were taken, where some were. */
+  readonly onTaken?: (taken: TakenLines) => void;
   /** Called after each batch. */
   readonly onProgress?: (counts: Readonly<ImportCounts>, progress: Readonly<ByteProgress>) => void;
   /** Waits for more lines at the end of the file, until it is rotated or `signal` aborts. */
@@ -49,33 +57,87 @@ export interface ImportOptions {
 /** Lines a format is told by. */
 const sampledLines = 200;
 
-/** Resolves when every accepted fact is durable. Throws `import.failed` or the sink's error; counts up to there are in `counts`. */
+/** What an import took of a file: half-open, lines counted from 0, and a hash over all before `toLine`. */
+export interface TakenLines {
+  readonly fromLine: number;
+  readonly toLine: number;
+  readonly linesHash: string;
+}
+
+/**
+ * Resolves when every accepted fact is durable. Throws `import.failed` or the sink's error; counts up to there are in `counts`. A file that does not begin with the known lines after all is imported from its beginning.
+ */
 export async function importFile(
   options: ImportOptions,
   counts: ImportCounts = newImportCounts(),
 ): Promise<ImportCounts> {
+  const before = { ...counts };
+  try {
+    return await importLines(options, counts);
+  } catch (error) {
+    if (!(error instanceof OtherLines)) throw error;
+    Object.assign(counts, before);
+    const { known: _known, ...fromItsBeginning } = options;
+    return await importLines(fromItsBeginning, counts);
+  }
+}
+
+/** The first lines are not those that are known: nothing of the file has been taken yet. */
+class OtherLines extends Error {}
+
+/** Lines in order, and a hash over them. */
+class LineTrail {
+  readonly #hash = createHash('sha256');
+  count = 0;
+
+  add(lines: readonly Line[]): void {
+    if (lines.length === 0) return;
+    this.count += lines.length;
+    this.#hash.update(`${lines.map(({ text }) => text).join('\n')}\n`);
+  }
+
+  digest(): string {
+    return this.#hash.copy().digest('hex');
+  }
+}
+
+async function importLines(options: ImportOptions, counts: ImportCounts): Promise<ImportCounts> {
+  const { known } = options;
+  const knownLines = known?.lines ?? 0;
+  const trail = new LineTrail();
   const progress = newByteProgress();
   const appender = new Appender(options.sink, (facts) => {
     counts.accepted += facts;
     counts.unconfirmed -= facts;
   });
   const nulBytesBefore = counts.nulBytes;
-  let reader: LineReader | undefined;
+  let opened: LineReader | undefined;
   let ids = new LineIds();
   try {
     for await (const lines of linesOf(options, progress)) {
       counts.nulBytes = nulBytesBefore + progress.nulBytes;
-      if (reader === undefined) {
-        reader = openNamed(options, lines);
+      if (opened === undefined) {
+        opened = openNamed(options, lines);
         ids = new LineIds(options.format.lineKey?.());
-        options.onOpened?.(reader);
+        options.onOpened?.(opened);
       }
+      const reader = opened;
       const receivedAt = options.clock();
-      for (const line of lines) {
-        if (!line.ended && !isWhole(line, reader, options.path)) {
-          counts.waiting++;
-          continue;
+      const whole = lines.filter((line) => line.ended || isWhole(line, reader, options.path));
+      counts.waiting += lines.length - whole.length;
+      const first = whole.slice(0, Math.max(0, knownLines - trail.count));
+      if (first.length > 0) {
+        for (const line of first)
+          takeLine(line, receivedAt, reader, { ...options, ...inSilence }, newImportCounts(), ids);
+        trail.add(first);
+        if (trail.count === knownLines) {
+          if (trail.digest() !== known?.hash) throw new OtherLines();
+          counts.known += knownLines;
         }
+      }
+      const rest = whole.slice(first.length);
+      trail.add(rest);
+      for (const line of rest) {
         const fact = takeLine(line, receivedAt, reader, options, counts, ids);
         if (fact === undefined) continue;
         counts.unconfirmed++;
@@ -85,13 +147,18 @@ export async function importFile(
       options.onProgress?.(counts, progress);
       if (options.signal?.aborted === true) break;
     }
+    if (trail.count < knownLines && options.signal?.aborted !== true) throw new OtherLines(); // it has become shorter
   } finally {
     counts.garbageBytes += progress.garbageBytes;
     await appender.drain();
     options.onProgress?.(counts, progress);
   }
+  if (trail.count > knownLines)
+    options.onTaken?.({ fromLine: knownLines, toLine: trail.count, linesHash: trail.digest() });
   return counts;
 }
+
+const inSilence = { onRejected: () => undefined, onWarning: () => undefined };
 
 /** What the format has to say against a file says so of this one. */
 function openNamed({ path, format }: ImportOptions, lines: readonly Line[]): LineReader {
@@ -167,8 +234,10 @@ function takeLine(
     counts.repeated++;
     return undefined;
   }
-  if (fact.type === 'pageview' && options.bots?.excludes(fact.userAgent) === true) counts.bots++;
-  return fact;
+  if (fact.type !== 'pageview') return fact;
+  if (options.bots?.excludes(fact.userAgent) === true) counts.bots++;
+  const { importId } = options;
+  return importId === undefined || fact.importId !== undefined ? fact : { ...fact, importId };
 }
 
 const timeIsMissing = {

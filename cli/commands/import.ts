@@ -4,8 +4,10 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { newImportCounts, type ImportCounts } from '../../ingest/import-state.js';
 import { followDefaults } from '../../ingest/follow.js';
+import { RecordedImport } from '../../ingest/recorded-import.js';
 import { importFile } from '../../ingest/import.js';
 import type { LineReader } from '../../ingest/line-format.js';
+import { newImportId } from '../../ingest/import-ledger.js';
 import { checkFile } from '../../ingest/lines.js';
 import { RejectFile, defaultRejectPath } from '../../ingest/reject-file.js';
 import { systemClock } from '../../lib/time/clock.js';
@@ -15,6 +17,7 @@ import { SwaError } from '../../lib/errors/errors.js';
 import { openJobQueue } from '../../log/queue/job-queue.js';
 import { makeRules } from '../../facts/rules.js';
 import { openFactSink } from '../fact-sink.js';
+import { addImportRecordCommands } from './import-records.js';
 import { expandPaths } from '../import-paths.js';
 import {
   addImportOptions,
@@ -33,6 +36,7 @@ export function addImportCommand(program: Command): void {
     .command('import')
     .description('import web servers\' logs or facts: files, plain or gzip, or "-" for stdin')
     .argument('<files...>', 'the files');
+  addImportRecordCommands(command);
   addImportOptions(command).action(async (files: string[], flags: ImportFlags) => {
     const config = readConfig(process.env);
     const paths = await expandPaths(files);
@@ -53,16 +57,25 @@ async function leaveAsJobs(paths: readonly string[], flags: ImportFlags, config:
   await formatOfLogs(stored, unusedKey); // refuses what it cannot do now, not in the background
   for (const path of paths) await checkFile(path);
   openDataDir(config);
+  const again = flags.again === true;
+  const { dataDir } = config;
+  for (const path of paths)
+    await new RecordedImport({ dataDir, clock: systemClock, stored, paths, again }).stateOf(path);
   const jobs = openJobQueue(config.dataDir, 'import', systemClock);
   try {
     for (const path of paths) {
+      const importId = newImportId(systemClock());
       const id = jobs.add({
         requestedBy: 'swa import',
         requestedAt: systemClock(),
         file: resolve(path),
         format: stored,
+        importId,
+        again,
       });
-      process.stdout.write(`import ${id} waits for the running system; \`swa status\` shows it\n`);
+      process.stdout.write(
+        `import ${id} (${importId}) waits for the running system; \`swa status\` shows it\n`,
+      );
     }
   } finally {
     await jobs.close();
@@ -95,6 +108,13 @@ async function runImport(paths: readonly string[], flags: ImportFlags, config: C
   );
   const dryRun = flags.dryRun === true ? new DryRun() : undefined;
   if (dryRun === undefined) openDataDir(config);
+  const { dataDir } = config;
+  const clock = systemClock;
+  const recorded =
+    dryRun === undefined
+      ? new RecordedImport({ dataDir, clock, stored, paths, again: flags.again === true })
+      : undefined;
+  for (const path of paths) await recorded?.stateOf(path); // one that is refused is refused before any is imported
   const rejectPath =
     flags.rejects ??
     (dryRun === undefined ? defaultRejectPath(config.dataDir, paths[0] ?? '', systemClock) : undefined);
@@ -109,20 +129,25 @@ async function runImport(paths: readonly string[], flags: ImportFlags, config: C
   const warnings = new WarningCounts();
   const readers: { readonly path: string; readonly reader: LineReader }[] = [];
   let bytesBefore = 0;
-  process.stderr.write(`importing ${paths.join(', ')} into ${sink?.name ?? 'nothing (--dry-run)'}\n`);
+  const into = sink === undefined ? 'nothing (--dry-run)' : `${sink.name} as import ${recorded?.id}`;
+  process.stderr.write(`importing ${paths.join(', ')} into ${into}\n`);
   process.stderr.write(visitorsNote(flags, stored));
+  const take: RecordedImport['take'] = async (options, counting) => {
+    if (recorded === undefined) await importFile({ ...options, clock }, counting);
+    else await recorded.take(options, counting);
+  };
   try {
+    recorded?.begin();
     // A file that is followed ends where it is rotated; the new one has its name.
     const files = isFollowing ? endless(paths) : paths.entries();
     for (const [i, path] of files) {
-      await importFile(
+      await take(
         {
           path,
           format,
           sink: sink ?? dryRun ?? nowhere,
           urls,
           bots,
-          clock: systemClock,
           signal: stop.signal,
           ...(isFollowing ? { follow: followDefaults } : {}),
           onOpened: (reader) => {
@@ -143,11 +168,13 @@ async function runImport(paths: readonly string[], flags: ImportFlags, config: C
       bytesBefore += sizes[i] ?? 0;
       if (stop.signal.aborted) break;
     }
+    recorded?.end(counts);
   } finally {
     progress.end();
     await sink?.close();
     rejects.close();
     report({
+      importId: recorded?.id,
       counts,
       rejects,
       warnings,
@@ -175,6 +202,8 @@ const unusedKey = (): string => randomBytes(32).toString('hex');
 const nowhere = { append: (): Promise<void> => Promise.resolve() };
 
 interface Report {
+  /** Undefined for a dry run. */
+  readonly importId: string | undefined;
   readonly counts: ImportCounts;
   readonly rejects: RejectFile;
   readonly warnings: WarningCounts;
@@ -184,13 +213,15 @@ interface Report {
   readonly json: boolean;
 }
 
-function report({ counts, rejects, warnings, readers, dryRun, elapsedMs, json }: Report): void {
+function report({ importId, counts, rejects, warnings, readers, dryRun, elapsedMs, json }: Report): void {
   const rejectPath = rejects.count > 0 ? (rejects.path ?? null) : null;
   if (json) {
     const files = readers.map(({ path, reader }) => ({ path, ...reader.about }));
     const dry =
       dryRun === undefined ? {} : { dryRun: true, times: dryRun.times ?? null, facts: dryRun.facts };
-    process.stdout.write(`${JSON.stringify({ ...counts, elapsedMs, rejects: rejectPath, files, ...dry })}\n`);
+    process.stdout.write(
+      `${JSON.stringify({ ...(importId === undefined ? {} : { importId }), ...counts, elapsedMs, rejects: rejectPath, files, ...dry })}\n`,
+    );
     return;
   }
   const rate = Math.round((counts.read / Math.max(1, elapsedMs)) * 1000);
@@ -200,6 +231,8 @@ function report({ counts, rejects, warnings, readers, dryRun, elapsedMs, json }:
   process.stderr.write(`${(elapsedMs / 1000).toFixed(1)} s, ${rate} lines/s\n`);
   process.stderr.write(warnings.summary());
   process.stderr.write(notesOf(counts));
+  if (importId !== undefined)
+    process.stderr.write(`this was import ${importId}: \`swa import undo ${importId}\` takes it back\n`);
   for (const { file, line, reason } of rejects.first)
     process.stderr.write(`  ${file === undefined ? '' : `${file}, `}line ${line}: ${reason}\n`);
   if (rejectPath !== null)

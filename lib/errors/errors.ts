@@ -39,6 +39,7 @@ export const errorCodes = [
   'queue.unknown-item', // ack or fail of an id that is not leased
   'port.in-use', // the HTTP port is taken
   'import.failed', // an import could not be carried through
+  'import.known', // a file was imported with other options before
   'internal.invariant', // a bug of ours: an invariant does not hold
 ] as const;
 

@@ -13,7 +13,14 @@ const asked = { requestedBy: z.string(), requestedAt: z.number() };
 const jobSchemas = {
   'batch-run': z.object(asked),
   /** `format` is the importer's own and parsed by it. */
-  import: z.object({ ...asked, file: z.string(), format: z.unknown() }),
+  import: z.object({
+    ...asked,
+    file: z.string(),
+    format: z.unknown(),
+    /** Jobs of earlier versions have none. */
+    importId: z.string().optional(),
+    again: z.boolean().optional(),
+  }),
 } as const;
 
 export type JobKind = keyof typeof jobSchemas;

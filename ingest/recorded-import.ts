@@ -1,0 +1,97 @@
+/** Imports with a record in the ledger: from the start of the import to its end, file by file. */
+import type { Clock } from '../lib/time/clock.js';
+import { importFile, type ImportOptions, type TakenLines } from './import.js';
+import {
+  listImports,
+  lookUp,
+  newImportId,
+  optionsKey,
+  saveImport,
+  type FileState,
+  type ImportRecord,
+} from './import-ledger.js';
+import { checkFile } from './lines.js';
+import { newImportCounts, type ImportCounts } from './import-state.js';
+
+export interface RecordedOptions {
+  readonly dataDir: string;
+  readonly clock: Clock;
+  /** The format and its options as they stand in a job: what lines are read by. */
+  readonly stored: unknown;
+  /** As they are to be shown; '-' for stdin. */
+  readonly paths: readonly string[];
+  /** From the beginning of each file, whatever is known of it. */
+  readonly again: boolean;
+  /** Of an import that is begun once more; a new one without. */
+  readonly id?: string | undefined;
+}
+
+export class RecordedImport {
+  readonly id: string;
+  readonly #options: RecordedOptions;
+  #record: ImportRecord;
+
+  constructor(options: RecordedOptions) {
+    const { clock, paths } = options;
+    const startedAt = clock();
+    this.id = options.id ?? newImportId(startedAt);
+    this.#options = options;
+    this.#record = {
+      id: this.id,
+      startedAt,
+      endedAt: null,
+      paths: [...paths],
+      files: [],
+      read: 0,
+      accepted: 0,
+      undoneAt: null,
+      isExcluded: false,
+    };
+  }
+
+  /** Looks the file up. Throws `import.known`, and what reading its first bytes throws. */
+  async stateOf(path: string): Promise<FileState | undefined> {
+    const { dataDir, stored, again } = this.#options;
+    if (path === '-') return undefined;
+    await checkFile(path);
+    return lookUp(listImports(dataDir), path, optionsKey(stored), again);
+  }
+
+  /** From here on it can be taken back. */
+  begin(): void {
+    saveImport(this.#options.dataDir, this.#record);
+  }
+
+  /** As `importFile`, for one of the files. */
+  async take(
+    options: Omit<ImportOptions, 'importId' | 'known' | 'onTaken' | 'clock'>,
+    counts: ImportCounts,
+  ): Promise<void> {
+    const { path } = options;
+    const state = await this.stateOf(path);
+    let taken: TakenLines | undefined;
+    await importFile(
+      {
+        ...options,
+        clock: this.#options.clock,
+        importId: this.id,
+        known: state?.known,
+        onTaken: (lines) => (taken = lines),
+      },
+      counts,
+    );
+    if (state === undefined || taken === undefined) return;
+    const after = taken.fromLine === 0 ? [] : [...(state.known?.by ?? [])];
+    const { head, options: readBy } = state;
+    this.#save({ files: [...this.#record.files, { path, options: readBy, head, ...taken, after }] }, counts);
+  }
+
+  end(counts: ImportCounts = newImportCounts()): void {
+    this.#save({ endedAt: this.#options.clock() }, counts);
+  }
+
+  #save(change: Partial<ImportRecord>, { read, accepted }: ImportCounts): void {
+    this.#record = { ...this.#record, read, accepted, ...change };
+    saveImport(this.#options.dataDir, this.#record);
+  }
+}
