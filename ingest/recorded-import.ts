@@ -2,6 +2,7 @@
 import type { Clock } from '../lib/time/clock.js';
 import { importFile, type ImportOptions, type TakenLines } from './import.js';
 import {
+  findImport,
   listImports,
   lookUp,
   newImportId,
@@ -29,6 +30,8 @@ export interface RecordedOptions {
 export class RecordedImport {
   readonly id: string;
   readonly #options: RecordedOptions;
+  /** What earlier tries of this import have counted. */
+  readonly #before: Pick<ImportRecord, 'read' | 'accepted'>;
   #record: ImportRecord;
 
   constructor(options: RecordedOptions) {
@@ -36,7 +39,9 @@ export class RecordedImport {
     const startedAt = clock();
     this.id = options.id ?? newImportId(startedAt);
     this.#options = options;
-    this.#record = {
+    const begun = options.id === undefined ? undefined : findImport(options.dataDir, options.id);
+    this.#before = { read: begun?.read ?? 0, accepted: begun?.accepted ?? 0 };
+    this.#record = begun ?? {
       id: this.id,
       startedAt,
       endedAt: null,
@@ -91,7 +96,8 @@ export class RecordedImport {
   }
 
   #save(change: Partial<ImportRecord>, { read, accepted }: ImportCounts): void {
-    this.#record = { ...this.#record, read, accepted, ...change };
+    const all = { read: this.#before.read + read, accepted: this.#before.accepted + accepted };
+    this.#record = { ...this.#record, ...all, ...change };
     saveImport(this.#options.dataDir, this.#record);
   }
 }
