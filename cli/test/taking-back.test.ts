@@ -112,7 +112,7 @@ test('exclude shows what would change, and changes it when told to; include take
   const shown = await done(swa, 'exclude', ...rule);
   assert.match(
     shown.stdout,
-    /: 4 pageviews \(1 of known bots, .*\) with 3 visitor ids, from 2026-05-10T10:01/,
+    /: 4 pageviews \(1 of known bots, .*\) with 4 visitor ids, from 2026-05-10T10:01/,
   );
   assert.match(shown.stderr, /^nothing was changed/);
   assert.equal((await done(swa, 'exclude', 'list', '--json')).stdout, '[]\n');
