@@ -20,7 +20,7 @@ export function factsOfLines(log: string, host: string): Pageview[] {
     if (time === null) throw new Error(`cannot read the time of: ${line}`);
     const [year, day, hour, minute, second] = [time[3], time[1], time[4], time[5], time[6]].map(Number);
     const month = monthNames.indexOf(time[2] ?? '') / 3;
-    const agent = quoted[5] ?? '-';
+    const [referrer, agent] = [quoted[3] ?? '-', quoted[5] ?? '-'];
     facts.push({
       type: 'pageview',
       visitor: `ip:${line.split(' ')[0] ?? ''}`,
@@ -28,6 +28,7 @@ export function factsOfLines(log: string, host: string): Pageview[] {
       timestamp: Date.UTC(year ?? 0, month, day, hour, minute, second),
       eventId: String(facts.length),
       receivedAt: 0,
+      ...(referrer === '-' || referrer === '' ? {} : { referrer }),
       ...(agent === '-' ? {} : { userAgent: agent }),
     });
   }

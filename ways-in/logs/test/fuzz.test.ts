@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { linesOfFormats, textOfLines } from '../../../bench/log-lines.js';
 import { admit } from '../../../facts/door.js';
 import { UrlRules } from '../../../facts/url/normalize.js';
+import { LineSplitter } from '../../../ingest/lines.js';
 import { canonicalAddress } from '../fields/address.js';
 import { logFile } from '../log-files.js';
 import { pageviewDefaults } from '../pageviews.js';
@@ -95,4 +96,38 @@ test('a line of any length takes no longer than its length', () => {
       );
     }
   }
+});
+
+test('random bytes are refused, filtered, or pageviews of someone, in every format', () => {
+  const bytes = fc.oneof(
+    fc.uint8Array({ maxLength: 400 }),
+    fc.string({ unit: 'binary', maxLength: 200 }).map((text) => Buffer.from(text)),
+  );
+  fc.assert(
+    fc.property(
+      fc.array(bytes, { minLength: 1, maxLength: 5 }),
+      fc.integer({ min: 1, max: 64 }),
+      (parts, size) => {
+        const file = Buffer.concat(parts.flatMap((part) => [part, Buffer.from('\n')]));
+        for (const of of linesOfFormats) {
+          const reader = logFile({ name: of.format, options }).open(['']);
+          if (of.head !== undefined) reader.read(of.head);
+          const splitter = new LineSplitter();
+          // In pieces, so that characters are cut in half.
+          for (let at = 0; at < file.length; at += size)
+            for (const line of splitter.push(file.subarray(at, at + size))) {
+              if (line.refusal !== undefined) continue;
+              const result = reader.read(line.text);
+              if (result.kind !== 'fact') assert.ok(result.reason.length > 0 && result.reason.length < 120);
+              else
+                assert.equal(
+                  typeof Object.entries(result.value).find(([name]) => name === 'visitor')?.[1],
+                  'string',
+                );
+            }
+        }
+      },
+    ),
+    { numRuns: 200 },
+  );
 });
