@@ -141,15 +141,19 @@ test('an unacknowledged fact may be stored or not', () => {
   assert.deepEqual(checkHistory(history, storedOf([0, 1, 2, 3].map(sentView)), counting), []);
 });
 
-test('edges join people from the next batch view on, and not before', () => {
+test('an edge joins people as soon as the cut of an answer reaches it, a retraction parts them from the next batch view on', () => {
   const { history } = good();
   const edge: SentFact = { type: 'equiv', a: 'user:0', b: 'user:1', timestamp: hour * hourMs, eventId: 'e9' };
-  history.sending([edge]);
+  const retraction: SentFact = { ...edge, type: 'retract', eventId: 'e10' };
+  history.sending([edge, retraction]);
   history.answers.push(
-    answer({ client: 'b', value: 3, batchCut: cutAt(3), cut: cutAt(3, 1) }),
-    answer({ client: 'c', value: 2, batchCut: cutAt(3, 1), cut: cutAt(3, 1) }),
+    answer({ client: 'b', value: 3, batchCut: cutAt(3), cut: cutAt(3) }),
+    answer({ client: 'c', value: 2, batchCut: cutAt(3), cut: cutAt(3, 1) }),
+    answer({ client: 'd', value: 2, batchCut: cutAt(3, 1), cut: cutAt(3, 2) }),
+    answer({ client: 'e', value: 3, batchCut: cutAt(3, 2), cut: cutAt(3, 2) }),
   );
-  const stored = { ...storedOf([...[0, 1, 2].map(sentView), edge]), end: cutAt(3, 1), master: undefined };
+  const facts = [...[0, 1, 2].map(sentView), edge, retraction];
+  const stored = { ...storedOf(facts), end: cutAt(3, 2), master: undefined };
   assert.deepEqual(checkHistory(history, stored, counting), []);
 });
 

@@ -4,7 +4,7 @@ import type { Offsets } from '../../log/log.js';
 import type { Subject } from '../../facts/views/view.js';
 import { nameOf } from './compare.js';
 import { generationTally } from './layers.js';
-import { before, over, personsOf, type Placed, type Tally } from './oracle.js';
+import { livePersonsOf, over, type Placed, type Tally } from './oracle.js';
 
 export class OracleAnswers {
   readonly #ledger: () => readonly Placed[];
@@ -35,7 +35,7 @@ export class OracleAnswers {
     const name = JSON.stringify([batchCut, cut]);
     if (this.#last?.name !== name) {
       const ledger = this.#ledger();
-      const personOf = personsOf(before(ledger, batchCut));
+      const personOf = livePersonsOf(ledger, batchCut, cut);
       const generation = { from: batchCut, personOf, window: this.#window, rules: this.#rules };
       this.#last = { name, tally: generationTally(ledger, generation, cut) };
     }

@@ -208,6 +208,25 @@ export function personsOf(ledger: readonly Placed[]): PersonOf {
   return (visitor) => persons.get(visitor) ?? visitor;
 }
 
+/**
+ * The mapping that answers at a cut are made by: that of the batch run, and joined to it the ends of every edge after the run's cut.
+ * Retractions after it wait for the next run.
+ */
+export function livePersonsOf(
+  ledger: readonly Placed[],
+  batchCut: Partial<Offsets>,
+  cut: Partial<Offsets>,
+): PersonOf {
+  const waiting = countedEdges(since(before(ledger, cut), batchCut)).filter(
+    ({ fact }) => fact.type === 'equiv',
+  );
+  const persons = joined([
+    ...livePairs(before(ledger, batchCut)),
+    ...waiting.map(({ fact }) => pairOf(fact)),
+  ]);
+  return (visitor) => persons.get(visitor) ?? visitor;
+}
+
 /** UTF-8 byte order. */
 export function compareBytes(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
