@@ -18,7 +18,7 @@ import { auditRuns } from '../serving/batch-runs.js';
 import type { Clock } from '../lib/time/clock.js';
 import type { Config } from '../lib/config/config.js';
 import { checkDataDir, formatPath, roomOf, rooms, type Room } from '../lib/files/data-dir.js';
-import { SwaError, hasCode } from '../lib/errors/errors.js';
+import { SwaError, hasCode, systemCode } from '../lib/errors/errors.js';
 import { removeScratch } from '../lib/files/removal.js';
 import { Findings, confirmed, type Finding } from '../lib/errors/finding.js';
 import { auditLog, logWayOn, type SeenLog } from '../log/embedded/audit.js';
@@ -218,7 +218,7 @@ function auditFormat(config: Config, report: Findings): void {
     const hasRooms = rooms.some((room) => namesIn(roomOf(config.dataDir, room)).length > 0);
     if (!hasRooms) throw noFacts(config.dataDir, error);
     report.add(
-      error.message.includes('is missing') ? `${formatPath(config.dataDir)} is missing` : error.message,
+      systemCode(error.cause) === 'ENOENT' ? `${formatPath(config.dataDir)} is missing` : error.message,
       'stop the system and run `swa recover --yes`, which creates it again',
     );
   }

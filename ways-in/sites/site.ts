@@ -15,7 +15,6 @@ import { show } from '../../lib/errors/show.js';
  * the day's salt is gone. `first-party`: by a random id that the page keeps in the browser.
  */
 export const visitorModes = ['cookieless', 'first-party'] as const;
-export type VisitorMode = (typeof visitorModes)[number];
 
 const siteSchema = z
   .strictObject({
