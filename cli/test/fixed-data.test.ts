@@ -13,7 +13,7 @@ import { z } from 'zod';
 import { hourMs } from '../../lib/time/buckets.js';
 import { setUp } from './swa-command.js';
 
-const expectedHash = 'bb2e11780410c79e79e3dfe46523a7d8474bbceebcd24771757ee32c94cce784';
+const expectedHash = '3c96945d2194ed56fe22e03efb26f8154a099bee86391d68f75562904aa3d584';
 
 const hosts = [
   'ẞ.example',

@@ -1,7 +1,7 @@
 /** Ledgers for the oracle: from facts in order, or from the records of a log. */
 import type { Fact } from '../../facts/fact.js';
 import { decodeRecord } from '../../facts/record.js';
-import { parsePartitionName, type PartitionName } from '../../log/log.js';
+import { offset, parsePartitionName, type Offset, type Offsets, type PartitionName } from '../../log/log.js';
 import type { Placed } from './oracle.js';
 
 export type Records = ReadonlyMap<PartitionName, readonly Uint8Array[]>;
@@ -13,6 +13,14 @@ export function placed(facts: readonly Fact[]): Placed[] {
     const topic = fact.type === 'pageview' ? 'pageviews' : 'equivs';
     return { partition: `${topic}/0`, offset: next[topic]++, fact };
   });
+}
+
+/** The cut after all of a ledger's facts. */
+export function cutAfter(ledger: readonly Placed[]): Offsets {
+  const next: Record<PartitionName, Offset> = {};
+  for (const { partition, offset: last } of ledger)
+    next[partition] = offset(Math.max(next[partition] ?? 0, last + 1));
+  return next;
 }
 
 /** The facts among the records of a log. */
