@@ -26,9 +26,9 @@ export function cutAfter(ledger: readonly Placed[]): Offsets {
 /** The facts among the records of a log. */
 export function ledgerOf(records: Records): Placed[] {
   return [...records].flatMap(([partition, values]) =>
-    values.flatMap((value, offset) => {
+    values.flatMap((value, at) => {
       const fact = decodeRecord(value, parsePartitionName(partition).topic);
-      return fact.type === 'invalid' ? [] : [{ partition, offset, fact }];
+      return fact.type === 'invalid' ? [] : [{ partition, offset: at, fact }];
     }),
   );
 }
