@@ -4,15 +4,17 @@
  *
  * A file is known by the hash of its first 4 KB (of what a gzip holds, so a rotated and compressed log is the same file) and by
  * the options it was imported with. That its lines up to where it ended are the same, too, is seen as they are passed over
- * (import.ts): so two files that begin alike are never taken for one.
+ * (import.ts): so two files that begin alike are never taken for one. All these hashes are keyed by the data directory's secret: an
+ * address cannot be guessed from the hash of a line that holds it.
  */
-import { createHash, randomBytes } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createGunzip, constants } from 'node:zlib';
 import { z } from 'zod';
 import { roomOf } from '../lib/files/data-dir.js';
+import { secretFor } from '../lib/files/dir-secret.js';
 import { makeDirDurable, replaceFile } from '../lib/files/durable.js';
 import { readIfThere } from '../lib/files/read-if-there.js';
 import { validJson } from '../lib/files/valid-json.js';
@@ -25,7 +27,7 @@ const fileSchema = z.object({
   path: z.string(),
   /** As it was named then: what the lines were read by. */
   options: z.string(),
-  head: z.object({ sizeBytes: count, sha256: z.string() }),
+  head: z.object({ sizeBytes: count, hash: z.string() }),
   /** The lines taken, from 0, half-open; those before were taken by earlier imports. */
   fromLine: count,
   toLine: count,
@@ -142,6 +144,11 @@ export interface FileState {
   readonly known: KnownPart | undefined;
 }
 
+/** Keys the hashes of an import's record; empty in a data directory without a secret. */
+export function importKey(dataDir: string): string {
+  return secretFor('imports', dataDir) ?? '';
+}
+
 /** Of what the lines of a file are read by. */
 export function optionsKey(format: unknown): string {
   return JSON.stringify(format);
@@ -152,20 +159,22 @@ export function optionsKey(format: unknown): string {
  * imported again.
  *
  * @param again imports the file from its beginning, whatever is known of it
+ * @param key of the hashes in the records
  */
 export async function lookUp(
   records: readonly ImportRecord[],
   path: string,
   options: string,
   again: boolean,
+  key: string,
 ): Promise<FileState> {
   const head = await headOf(path);
-  const state = { head: { sizeBytes: head.length, sha256: sha256(head) }, options };
+  const state = { head: { sizeBytes: head.length, hash: hashOf(head, key) }, options };
   if (again) return { ...state, known: undefined };
   const same = records
     .filter(({ undoneAt }) => undoneAt === null)
     .flatMap((record) => record.files.map((file) => ({ id: record.id, file })))
-    .filter(({ file }) => beginsLike(head, file.head));
+    .filter(({ file }) => beginsLike(head, file.head, key));
   const other = same.findLast(({ file }) => file.options !== options);
   if (other !== undefined && !same.some(({ file }) => file.options === options)) {
     throw new SwaError(
@@ -202,10 +211,10 @@ export function reliedOn(records: readonly ImportRecord[], id: string): ImportRe
 }
 
 /** Whether a file whose first bytes are these may be one whose first bytes had this hash when there were fewer of them. */
-function beginsLike(head: Buffer, { sizeBytes, sha256: hash }: ImportedFile['head']): boolean {
-  return sizeBytes > 0 && sizeBytes <= head.length && sha256(head.subarray(0, sizeBytes)) === hash;
+function beginsLike(head: Buffer, { sizeBytes, hash }: ImportedFile['head'], key: string): boolean {
+  return sizeBytes > 0 && sizeBytes <= head.length && hashOf(head.subarray(0, sizeBytes), key) === hash;
 }
 
-function sha256(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
+function hashOf(bytes: Uint8Array, key: string): string {
+  return createHmac('sha256', key).update(bytes).digest('hex');
 }

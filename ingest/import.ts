@@ -37,6 +37,8 @@ export interface ImportOptions {
   readonly importId?: string;
   /** The first lines, which earlier imports have taken: they are passed over, if they are those lines. */
   readonly known?: KnownPart | undefined;
+  /** Keys the hash over lines; empty by default. */
+  readonly trailKey?: string;
   /** Which accepted pageviews are counted as bots'; none without it. */
   readonly bots?: Pick<BotRule, 'excludes'>;
   readonly clock: Clock;
@@ -85,10 +87,14 @@ export async function importFile(
 /** The first lines are not those that are known: nothing of the file has been taken yet. */
 class OtherLines extends Error {}
 
-/** Lines in order, and a hash over them. */
+/** Lines in order, and a hash over the key and them: without the key no line can be guessed from it. */
 class LineTrail {
   readonly #hash = createHash('sha256');
   count = 0;
+
+  constructor(key: string) {
+    this.#hash.update(`${key}\n`);
+  }
 
   add(lines: readonly Line[]): void {
     if (lines.length === 0) return;
@@ -104,7 +110,7 @@ class LineTrail {
 async function importLines(options: ImportOptions, counts: ImportCounts): Promise<ImportCounts> {
   const { known } = options;
   const knownLines = known?.lines ?? 0;
-  const trail = new LineTrail();
+  const trail = new LineTrail(options.trailKey ?? '');
   const progress = newByteProgress();
   const appender = new Appender(options.sink, (facts) => {
     counts.accepted += facts;

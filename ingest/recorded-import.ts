@@ -3,6 +3,7 @@ import type { Clock } from '../lib/time/clock.js';
 import { importFile, type ImportOptions, type TakenLines } from './import.js';
 import {
   findImport,
+  importKey,
   listImports,
   lookUp,
   newImportId,
@@ -30,6 +31,7 @@ export interface RecordedOptions {
 export class RecordedImport {
   readonly id: string;
   readonly #options: RecordedOptions;
+  readonly #key: string;
   /** What earlier tries of this import have counted. */
   readonly #before: Pick<ImportRecord, 'read' | 'accepted'>;
   #record: ImportRecord;
@@ -39,6 +41,7 @@ export class RecordedImport {
     const startedAt = clock();
     this.id = options.id ?? newImportId(startedAt);
     this.#options = options;
+    this.#key = importKey(options.dataDir);
     const begun = options.id === undefined ? undefined : findImport(options.dataDir, options.id);
     this.#before = { read: begun?.read ?? 0, accepted: begun?.accepted ?? 0 };
     this.#record = begun ?? {
@@ -59,7 +62,7 @@ export class RecordedImport {
     const { dataDir, stored, again } = this.#options;
     if (path === '-') return undefined;
     await checkFile(path);
-    return lookUp(listImports(dataDir), path, optionsKey(stored), again);
+    return lookUp(listImports(dataDir), path, optionsKey(stored), again, this.#key);
   }
 
   /** From here on it can be taken back. */
@@ -69,7 +72,7 @@ export class RecordedImport {
 
   /** As `importFile`, for one of the files. */
   async take(
-    options: Omit<ImportOptions, 'importId' | 'known' | 'onTaken' | 'clock'>,
+    options: Omit<ImportOptions, 'importId' | 'known' | 'trailKey' | 'onTaken' | 'clock'>,
     counts: ImportCounts,
   ): Promise<void> {
     const { path } = options;
@@ -81,6 +84,7 @@ export class RecordedImport {
         clock: this.#options.clock,
         importId: this.id,
         known: state?.known,
+        trailKey: this.#key,
         onTaken: (lines) => (taken = lines),
       },
       counts,

@@ -1,6 +1,7 @@
 /** Imports taken back and made again, and exclusions, as people do it by `swa`. */
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { createHash, createHmac } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
@@ -96,6 +97,22 @@ test('a known file with other options is refused, naming the import, undo and --
   const unknown = await swa(['import', 'undo', `${String(importId).slice(0, -1)}x`]);
   assert.equal(unknown.code, 2);
   assert.match(unknown.stderr, new RegExp(`did you mean '${String(importId)}'`));
+});
+
+test('no line can be guessed from what is kept of an import', async (t) => {
+  const { dir, dataDir, swa } = setUp(t);
+  const path = join(dir, 'access.log');
+  const content = text(lines(1));
+  writeFileSync(path, content);
+  const { importId } = await imported(swa, 'one.example', path);
+  const record = readFileSync(join(dataDir, 'imports', `${String(importId)}.json`), 'utf8');
+  assert.match(record, /"linesHash": "[0-9a-f]{64}"/);
+  for (const guess of [content, content.trimEnd(), `\n${content}`]) {
+    for (const key of ['', undefined]) {
+      const hash = key === undefined ? createHash('sha256') : createHmac('sha256', key);
+      assert.ok(!record.includes(hash.update(guess).digest('hex')), 'a hash that anybody can make');
+    }
+  }
 });
 
 test('exclude shows what would change, and changes it when told to; include takes it back', async (t) => {
