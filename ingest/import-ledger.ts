@@ -88,7 +88,8 @@ export function listImports(dataDir: string): ImportRecord[] {
     .flatMap((name) => {
       const text = readIfThere(join(roomOf(dataDir, 'imports'), name));
       return (text === undefined ? undefined : validJson(recordSchema, text)) ?? [];
-    });
+    })
+    .toSorted((a, b) => a.startedAt - b.startedAt); // ids tell seconds only
 }
 
 function namesIn(dir: string): string[] {

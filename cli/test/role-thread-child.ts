@@ -8,7 +8,7 @@ const config = configWith({ dataDir: process.argv[2] ?? '', logLevel: 'fatal' })
 for (let i = 0; i < 5; i++) {
   const sink = await startRoleThread('sink', config, 0); // it opens DuckDB now
   const outcome = await sink.stop().then(() => 'ended', messageOf);
-  if (!outcome.includes('has not ended')) throw new Error(`stop: ${outcome}`);
+  if (!outcome.includes('did not stop within')) throw new Error(`stop: ${outcome}`);
   if (roleThreadsLeft() !== 1) throw new Error('the thread is not known to be there');
   await eventually('it ends by itself', () => (roleThreadsLeft() === 0 ? true : undefined));
 }

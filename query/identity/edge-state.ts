@@ -12,7 +12,8 @@
  */
 import { coupon } from 'hyperloglog-ts';
 import { TextNumbers } from '../../lib/memory/text-numbers.js';
-import type { Offsets } from '../../log/log.js';
+import { reaches } from '../../log/cut.js';
+import { offset, type Offsets } from '../../log/log.js';
 import type { BatchView, EdgeBlock, WaitingEdge } from '../../facts/views/view.js';
 import { PersonGroups } from '../arrays/person-groups.js';
 import { Raises } from '../arrays/raises.js';
@@ -49,6 +50,13 @@ export const nothingRead: Milestone = {
   rejoined: 0,
 };
 
+/**
+ * States that answers at older cuts may ask for: those after each of the last edges, as far as a block has so many. An answer is made
+ * at the cut it was begun with, and others may have read newer edges meanwhile.
+ */
+const milestonesKept = 4_096;
+const milestonesOfBlock = 1_024;
+
 export type Mapping = Pick<BatchView, 'idCountOf' | 'meta' | 'personOf'>;
 
 export class EdgeState {
@@ -58,20 +66,27 @@ export class EdgeState {
   readonly #retracted = new TextNumbers();
   /** Of persons that had to be asked for. */
   readonly #idCounts = new Map<string, number>();
-  #now = nothingRead;
+  /** The last ones, in order. */
+  readonly #milestones: Milestone[] = [nothingRead];
   #rejoined = 0;
 
   /** As it is now. */
   get now(): Milestone {
-    return this.#now;
+    return this.#milestones.at(-1) ?? nothingRead;
+  }
+
+  /** The last state in which no edge at or after a cut had been read. */
+  at(cut: Partial<Offsets>): Milestone {
+    return this.#milestones.findLast(({ next }) => reaches(cut, next)) ?? nothingRead;
   }
 
   /** Takes the block that comes next; what was in earlier ones is passed over. The mapping is the batch view's. */
   add({ partition, next, edges }: EdgeBlock, mapping: Mapping): void {
-    const before = this.#now;
+    const before = this.now;
+    const from = before.next[partition] ?? 0;
     let { equivs, retractions } = before;
-    for (const edge of edges) {
-      if (edge.offset < (before.next[partition] ?? 0)) continue;
+    for (const [i, edge] of edges.entries()) {
+      if (edge.offset < from) continue;
       if (edge.type === 'equiv') {
         this.#join(edge, mapping);
         equivs++;
@@ -79,9 +94,16 @@ export class EdgeState {
         this.#takeApart(edge, mapping);
         retractions++;
       }
+      if (edges.length - i > milestonesOfBlock) continue;
+      this.#remember({ ...before.next, [partition]: offset(edge.offset + 1) }, equivs, retractions);
     }
-    this.#now = {
-      next: { ...before.next, [partition]: next },
+    this.#remember({ ...before.next, [partition]: next }, equivs, retractions);
+  }
+
+  #remember(next: Milestone['next'], equivs: number, retractions: number): void {
+    if (this.#milestones.length === 2 * milestonesKept) this.#milestones.splice(0, milestonesKept);
+    this.#milestones.push({
+      next,
       equivs,
       retractions,
       persons: this.groups.count,
@@ -91,7 +113,7 @@ export class EdgeState {
       raiseSteps: this.raises.steps,
       raises: this.raises.total,
       rejoined: this.#rejoined,
-    };
+    });
   }
 
   /** The number of a person of the mapping that an edge can change; -1 for others. */

@@ -5,12 +5,11 @@
  * an answer for long: those that have not been read yet count as if they were about everybody, and are read in the
  * background.
  */
-import { reaches } from '../../log/cut.js';
 import type { BatchView, ViewId } from '../../facts/views/view.js';
 import type { Generations, PinnedGeneration } from '../engine/generations.js';
 import type { Pace } from '../engine/pace.js';
 import type { Slack } from '../arrays/exposure.js';
-import { EdgeState, nothingRead, type Milestone } from './edge-state.js';
+import { EdgeState } from './edge-state.js';
 import { LiveIdentity } from './live-identity.js';
 import { RewriteIndex } from '../arrays/rewrite-index.js';
 import { SlotIndex } from '../arrays/slot-index.js';
@@ -103,8 +102,6 @@ export class WaitingEdges {
   }
 }
 
-/** States that answers at older cuts may ask for. */
-const milestonesKept = 64;
 /** Up to so many persons, or to this part of all, are looked at one by one; where there are more they are indexed. */
 const smallPersonCount = 4_096;
 const smallPart = 1 / 256;
@@ -112,8 +109,6 @@ const smallPart = 1 / 256;
 /** The edges after one batch view's cut. */
 export class ResolvedEdges {
   readonly #state = new EdgeState();
-  /** The last ones, in order. */
-  #milestones: readonly Milestone[] = [nothingRead];
   /** The edges of the last snapshot that was read to its end. */
   #read = { equivs: 0, retractions: 0 };
   #index: SlotIndex | undefined;
@@ -131,8 +126,6 @@ export class ResolvedEdges {
       if (!isInTime) break;
     }
     if (isInTime) this.#read = edgesOf(generation);
-    if (this.#state.now !== this.#milestones.at(-1))
-      this.#milestones = [...this.#milestones, this.#state.now].slice(-milestonesKept);
     return isInTime;
   }
 
@@ -144,8 +137,7 @@ export class ResolvedEdges {
 
   /** What the edges before a generation's cut can do, as far as they have been read; the others count for everybody. */
   identityOf(generation: PinnedGeneration): LiveIdentity {
-    const { next } = generation.cut;
-    const at = this.#milestones.findLast((milestone) => reaches(next, milestone.next)) ?? nothingRead;
+    const at = this.#state.at(generation.cut.next);
     const all = edgesOf(generation);
     const rest = slackOf(
       all.equivs - at.equivs,

@@ -341,6 +341,29 @@ test('edges that have not been read yet count for everybody, and are read in the
   engine.generations.unpin(generation);
 });
 
+test('an answer at an older cut counts just the edges before it, whatever others have read meanwhile', async () => {
+  const ids = Array.from({ length: 8 }, (_, i) => `cookie:${i}`);
+  const pairs = ids.slice(1).map((id): Pair => [`cookie:0`, id]);
+  const views = viewsOf(ids);
+  const generations = pairs.map((_, i) => {
+    const engine = engineOf({ views, equivs: pairs.slice(0, i + 1) });
+    return engine.generations.pin();
+  });
+  const resolved = new ResolvedEdges();
+  const newest = generations.at(-1);
+  assert.ok(newest !== undefined && resolved.readOn(newest, Infinity), 'the newest is read first');
+  for (const [i, generation] of generations.entries()) {
+    const identity = resolved.identityOf(generation);
+    const tally = new Tally(generation.batch.meta.lgK);
+    tally.begin(identity);
+    const range = { from: hour0, to: hour0 + 1 };
+    await tally.add(generation, { kind: 'page', url: page }, range, 'uniques', new Pace(Infinity));
+    const { visitors, lower, upper } = countOf(tally, identity);
+    const people = ids.length - i - 1;
+    assert.deepEqual([visitors, lower, upper], [people, people, people], `${i + 1} edges`);
+  }
+});
+
 /** Takes ten milliseconds for each three edges. */
 class SlowRealtimeView extends FakeRealtimeView {
   override *edges(from?: Parameters<FakeRealtimeView['edges']>[0]): Generator<EdgeBlock> {

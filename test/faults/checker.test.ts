@@ -24,7 +24,15 @@ function cutAt(pageviews: number, equivs = 0): Offsets {
 
 function answer(change: Partial<Answered> = {}): Answered {
   const question = { client: 'a', what: 'uniques', subject, from: hour, to: hour + 1 } as const;
-  return { ...question, value: 2, generation: 'v1', batchCut: cutAt(1), cut: cutAt(2), ...change };
+  return {
+    ...question,
+    value: 2,
+    isFinal: true,
+    generation: 'v1',
+    batchCut: cutAt(1),
+    cut: cutAt(2),
+    ...change,
+  };
 }
 
 function storedOf(facts: readonly SentFact[]): Stored {
@@ -151,10 +159,17 @@ test('an edge joins people as soon as the cut of an answer reaches it, a retract
     answer({ client: 'c', value: 2, batchCut: cutAt(3), cut: cutAt(3, 1) }),
     answer({ client: 'd', value: 2, batchCut: cutAt(3, 1), cut: cutAt(3, 2) }),
     answer({ client: 'e', value: 3, batchCut: cutAt(3, 2), cut: cutAt(3, 2) }),
+    answer({ client: 'f', value: 3, isFinal: false, batchCut: cutAt(3), cut: cutAt(3, 1) }), // still being read
   );
   const facts = [...[0, 1, 2].map(sentView), edge, retraction];
   const stored = { ...storedOf(facts), end: cutAt(3, 2), master: undefined };
   assert.deepEqual(checkHistory(history, stored, counting), []);
+  history.answers.push(answer({ client: 'g', value: 3, batchCut: cutAt(3), cut: cutAt(3, 1) }));
+  assert.deepEqual(
+    checkHistory(history, stored, counting).map(({ kind }) => kind),
+    ['wrong-answer'],
+    'it says that the edge was read',
+  );
 });
 
 for (const [kind, name, spoil] of bad) {

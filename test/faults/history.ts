@@ -38,6 +38,8 @@ export interface Answered {
   readonly from: number;
   readonly to: number;
   readonly value: number | undefined;
+  /** It has an ETag: all edges that wait had been read when it was made. */
+  readonly isFinal: boolean;
   readonly generation: string;
   readonly batchCut: Offsets;
   /** Of the realtime view, or of the batch view where there is none. */

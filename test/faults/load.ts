@@ -142,7 +142,19 @@ export async function askOne(
   const { generation, batch, realtime } = answer.freshness;
   const cut: Offsets = realtime?.cut ?? batch.cut;
   const value = what === 'uniques' ? answer.data.visitors : answer.data.pageviews;
-  history.answers.push({ client, what, subject, from, to, value, generation, batchCut: batch.cut, cut });
+  const isFinal = response.etag !== null;
+  history.answers.push({
+    client,
+    what,
+    subject,
+    from,
+    to,
+    value,
+    isFinal,
+    generation,
+    batchCut: batch.cut,
+    cut,
+  });
   return answer;
 }
 
@@ -150,10 +162,10 @@ export async function askOne(
 export async function requested(
   url: string,
   init: RequestInit = {},
-): Promise<{ readonly status: number; readonly text: string } | undefined> {
+): Promise<{ readonly status: number; readonly text: string; readonly etag: string | null } | undefined> {
   try {
     const response = await fetch(url, { ...init, signal: AbortSignal.timeout(patienceMs) });
-    return { status: response.status, text: await response.text() };
+    return { status: response.status, text: await response.text(), etag: response.headers.get('ETag') };
   } catch {
     return undefined;
   }

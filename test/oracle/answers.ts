@@ -1,10 +1,13 @@
 /** What an answer must say at the cuts it names. Most are asked at the same cuts as the one before: its tally is kept. */
 import type { Rules } from '../../facts/rules.js';
-import type { Offsets } from '../../log/log.js';
+import { offset, type Offsets, type PartitionName } from '../../log/log.js';
 import type { Subject } from '../../facts/views/view.js';
 import { nameOf } from './compare.js';
 import { generationTally } from './layers.js';
 import { livePersonsOf, over, type Placed, type Tally } from './oracle.js';
+
+/** All edges lie in it. */
+const edgePartition: PartitionName = 'equivs/0';
 
 export class OracleAnswers {
   readonly #ledger: () => readonly Placed[];
@@ -31,14 +34,33 @@ export class OracleAnswers {
     return { visitors: people.size, pageviews };
   }
 
+  /** The visitors that an answer may count while the edges that wait are being read: with none of them, the first one, the first two, ... */
+  visitorsWithSomeEdges(
+    batchCut: Offsets,
+    cut: Offsets,
+    subject: Subject,
+    from: number,
+    to: number,
+  ): ReadonlySet<number> {
+    const counts = new Set<number>();
+    for (let edges = batchCut[edgePartition] ?? 0; edges < (cut[edgePartition] ?? 0); edges++) {
+      const tally = this.#tally(batchCut, cut, { ...cut, [edgePartition]: offset(edges) });
+      counts.add(over(tally, nameOf(subject), from, to).people.size);
+    }
+    return counts;
+  }
+
   #at(batchCut: Offsets, cut: Offsets): Tally {
     const name = JSON.stringify([batchCut, cut]);
-    if (this.#last?.name !== name) {
-      const ledger = this.#ledger();
-      const personOf = livePersonsOf(ledger, batchCut, cut);
-      const generation = { from: batchCut, personOf, window: this.#window, rules: this.#rules };
-      this.#last = { name, tally: generationTally(ledger, generation, cut) };
-    }
+    if (this.#last?.name !== name) this.#last = { name, tally: this.#tally(batchCut, cut, cut) };
     return this.#last.tally;
+  }
+
+  /** @param edgeCut before which the edges lie that count */
+  #tally(batchCut: Offsets, cut: Offsets, edgeCut: Offsets): Tally {
+    const ledger = this.#ledger();
+    const personOf = livePersonsOf(ledger, batchCut, edgeCut);
+    const generation = { from: batchCut, personOf, window: this.#window, rules: this.#rules };
+    return generationTally(ledger, generation, cut);
   }
 }
