@@ -101,7 +101,7 @@ export function openDataDir(
 /** What keeps a data directory from being written or read, and what to do about it. */
 export function unusable(dataDir: string, cause: unknown): SwaError {
   const code = systemCode(cause) ?? 'error';
-  const fullHint = `free space there, or set SWA_DATA_DIR to a directory on another disk`;
+  const fullHint = `free disk space there, or set SWA_DATA_DIR to a directory on another disk`;
   const [why, hint] = isFullDisk(cause)
     ? [`its disk is full: ${messageOf(cause)}`, fullHint]
     : code === 'EMFILE' || code === 'ENFILE'
