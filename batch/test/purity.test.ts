@@ -155,7 +155,7 @@ test('every statement under batch/sql can be prepared on an empty snapshot', asy
   const { readdirSync } = await import('node:fs');
   const { assetPath } = await import('../../lib/files/assets.js');
   const left = new Set(readdirSync(assetPath('batch/sql')).map((file) => file.replace('.sql', '')));
-  for (const name of ['edges', 'repeated-edges', 'live-edges', 'edge-pairs']) {
+  for (const name of ['edges', 'repeated-edges', 'live-edges', 'edge-pairs', 'live-exclusions']) {
     await db.prepare(name);
     if (readSql(name).includes('create temp')) await db.run(name);
     left.delete(name);
