@@ -117,7 +117,8 @@ function withCurrent<T>({ dataDir }: Config, look: (view: BatchView) => T): T | 
 
 function describe(rule: ExclusionRule, { pageviews, bots, visitors, times }: MatchingPageviews): string {
   const what = describeRule(rule);
-  if (times === undefined) return `${what}: no pageviews so far; those that come will match`;
+  if (times === undefined)
+    return `${what}: no stored pageviews match (those of the last seconds may not be stored yet); later ones will`;
   const ofBots = bots === 0 ? '' : ` (${bots} of known bots, which do not count anyway)`;
   const span = `from ${new Date(times.first).toISOString()} to ${new Date(times.last).toISOString()}`;
   return `${what}: ${pageviews} pageviews${ofBots} with ${visitors} visitor ids, ${span}`;
