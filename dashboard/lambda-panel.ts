@@ -4,7 +4,8 @@
  */
 import type { Batches, Layer, Status } from './answers.js';
 import { h, setText } from './dom.js';
-import { clockTime, count, share, span } from './format.js';
+import { clockTime, count, span } from './format.js';
+import { countersOf, runOf, sumOf } from './layer-details.js';
 
 interface Box {
   readonly id: string;
@@ -74,21 +75,24 @@ const layerOf = (status: Status, role: string): readonly Layer[] =>
 
 /** A figure that layers say of themselves, added up over workers; undefined when none says it. */
 function figure(layers: readonly Layer[], name: string): number | undefined {
-  const values = layers.map(({ details }) => details[name]).filter((value) => typeof value === 'number');
-  return values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0);
+  return total(layers.map(({ details }) => details[name]).filter((value) => typeof value === 'number'));
 }
 
-function offsets(cut: Readonly<Record<string, number>> | undefined): number {
-  return Object.values(cut ?? {}).reduce((sum, offset) => sum + offset, 0);
+/** undefined when there is nothing to add up. */
+function total(values: readonly number[]): number | undefined {
+  return values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0);
 }
 
 function boxesOf(status: Status, batches: Batches, zone: string): readonly Box[] {
   const { freshness } = status;
   const [speed, sink] = [layerOf(status, 'speed'), layerOf(status, 'sink')];
-  const inBatch = offsets(freshness?.batch.cut);
-  const answered = freshness?.realtime === undefined ? inBatch : offsets(freshness.realtime.cut);
+  const inBatch = sumOf(freshness?.batch.cut) ?? 0;
+  const answered = freshness?.realtime === undefined ? inBatch : (sumOf(freshness.realtime.cut) ?? 0);
   const lag = freshness?.realtime?.lagRecords;
-  const [master, behind] = [sumOfCuts(sink), figure(sink, 'lag') ?? 0];
+  const [master, behind] = [
+    total(sink.flatMap(({ details }) => sumOf(details['cut']) ?? [])),
+    figure(sink, 'lag') ?? 0,
+  ];
   const view = batches.views.find(({ id }) => id === freshness?.generation);
   return [
     {
@@ -132,21 +136,11 @@ function lagText(lagMs: number | undefined): string {
   return lagMs === undefined ? '' : `, ${span(lagMs)} behind the log`;
 }
 
-function sumOfCuts(layers: readonly Layer[]): number | undefined {
-  const cuts = layers
-    .map(({ details }) => details['cut'])
-    .filter((cut): cut is Readonly<Record<string, number>> => typeof cut === 'object' && cut !== null);
-  return cuts.length === 0 ? undefined : cuts.reduce((sum, cut) => sum + offsets(cut), 0);
-}
-
 /** What the batch layer does now. */
 function runText(status: Status, { pending }: Batches): string {
-  const run = layerOf(status, 'batch')[0]?.details['run'];
-  if (typeof run === 'object' && run !== null && 'step' in run && typeof run.step === 'string') {
-    const [rows, total] = ['rows' in run ? run.rows : 0, 'totalRows' in run ? run.totalRows : 0];
-    const isCounted = typeof rows === 'number' && typeof total === 'number' && total > 0;
-    return `A run is at step ${run.step}${isCounted ? `, ${share(Math.min(1, rows / total))}` : ''}.`;
-  }
+  const run = runOf(layerOf(status, 'batch')[0]?.details ?? {});
+  if (run !== undefined)
+    return `A run is at step ${run.step}${run.done === undefined ? '' : `, ${run.done}`}.`;
   if (pending.some(({ running }) => running)) return 'A run is under way.';
   return pending.length > 0 ? 'A run is asked for.' : '';
 }
@@ -161,15 +155,10 @@ function handOverText(speed: readonly Layer[]): string {
 
 /** The acker's account of the spouts: trees of tuples that were worked off, failed, or took too long. */
 function topologyText(speed: readonly Layer[]): Pick<Box, 'value' | 'detail'> {
-  const spouts = speed.flatMap(({ details }) => {
-    const { topology } = details;
-    if (typeof topology !== 'object' || topology === null) return [];
-    return Object.entries(topology)
-      .filter(([name]) => name.includes('spout'))
-      .map(([, counters]: [string, Readonly<Record<string, unknown>>]) => counters);
-  });
-  const sum = (name: string): number =>
-    spouts.reduce((total, counters) => total + Number(counters[name] ?? 0), 0);
+  const spouts = speed
+    .flatMap(({ details }) => countersOf(details))
+    .filter(([name]) => name.includes('spout'));
+  const sum = (name: string): number => spouts.reduce((subtotal, [, counter]) => subtotal + counter(name), 0);
   return {
     value: spouts.length === 0 ? '–' : `${count(sum('acked'))} trees acked`,
     detail: `Spout, normalize, update view. The acker saw ${count(sum('failed'))} trees fail and ${count(sum('timedOut'))} time out.`,

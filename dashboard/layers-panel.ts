@@ -1,8 +1,9 @@
 /** What the system itself is doing: every layer with its position, how far it is behind, and the batch views so far. */
 import type { Batches, Freshness, Layer, PublishedView, Status } from './answers.js';
 import { h } from './dom.js';
+import { clockTime, count, span } from './format.js';
 import { LambdaPanel } from './lambda-panel.js';
-import { clockTime, count, share, span } from './format.js';
+import { countersOf, runOf, sumOf } from './layer-details.js';
 
 const purposes: Readonly<Record<string, string>> = {
   collector: 'accepts facts',
@@ -161,7 +162,7 @@ function layerRow(layer: Layer, freshness: Freshness | undefined, nowMs: number)
   return {
     name: worker === '0' ? role : `${role} ${worker}`,
     purpose: purposes[role] ?? '',
-    state: isSilent ? `silent for ${span(silentMs)}` : `${state}${runOf(details)}`,
+    state: isSilent ? `silent for ${span(silentMs)}` : `${state}${stepOf(details)}`,
     mood: isSilent || state === 'failed' ? 'bad' : state === 'running' ? 'good' : 'waiting',
     position: positionOf(layer, freshness),
     behind: role === 'query' ? behindOf(freshness) : recordsBehind(details),
@@ -175,12 +176,9 @@ function errorOf({ code, message, hint }: NonNullable<Layer['lastError']>): stri
 
 /** One line for each spout and bolt: name, tasks, tuples emitted, acked and failed, latency. */
 function topologyRows({ details }: Layer): readonly (readonly [string, ...string[]])[] {
-  const { topology } = details;
-  if (typeof topology !== 'object' || topology === null) return [];
-  return Object.entries(topology).map(([name, counters]: [string, Readonly<Record<string, unknown>>]) => {
-    const number = (field: string): number => Number(counters[field] ?? 0);
-    const counts = ['tasks', 'emitted', 'acked', 'failed'].map((field) => count(number(field)));
-    return [name, ...counts, `${number('latencyMs').toFixed(1)} ms`];
+  return countersOf(details).map(([name, counter]) => {
+    const counts = ['tasks', 'emitted', 'acked', 'failed'].map((field) => count(counter(field)));
+    return [name, ...counts, `${counter('latencyMs').toFixed(1)} ms`];
   });
 }
 
@@ -196,19 +194,10 @@ function positionOf({ role, details }: Layer, freshness: Freshness | undefined):
   return '–';
 }
 
-/** What a batch run under way is doing: ', step pages 41 %'. */
-function runOf({ run }: Layer['details']): string {
-  if (typeof run !== 'object' || run === null || !('step' in run) || typeof run.step !== 'string') return '';
-  const [rows, total] = ['rows' in run ? run.rows : 0, 'totalRows' in run ? run.totalRows : 0];
-  const isCounted = typeof rows === 'number' && typeof total === 'number' && total > 0;
-  return `, step ${run.step}${isCounted ? ` ${share(Math.min(1, rows / total))}` : ''}`;
-}
-
-/** A cut's offsets added up; undefined when it is not a cut. */
-function sumOf(cut: unknown): number | undefined {
-  if (typeof cut !== 'object' || cut === null) return undefined;
-  const offsets = Object.values(cut).filter((offset): offset is number => typeof offset === 'number');
-  return offsets.length === 0 ? undefined : offsets.reduce((sum, offset) => sum + offset, 0);
+/** ', step pages 41%' while a batch run is under way. */
+function stepOf(details: Layer['details']): string {
+  const run = runOf(details);
+  return run === undefined ? '' : `, step ${run.step}${run.done === undefined ? '' : ` ${run.done}`}`;
 }
 
 function recordsBehind(details: Layer['details']): string {
