@@ -14,17 +14,14 @@ import {
   uniques,
   type Available,
   type Breakdown,
-  type Dimension,
-  type Pages,
   type Status,
   type Uniques,
 } from './answers.js';
 import { Api, ApiProblem, Unreachable, type Params } from './api.js';
 import { BreakdownPanel } from './breakdown-panel.js';
-import type { Choice } from './combobox.js';
 import { byId, icon, setAttributes } from './dom.js';
 import { Figures } from './figures.js';
-import { Filters, fits } from './filters.js';
+import { Filters } from './filters.js';
 import { count } from './format.js';
 import { FreshnessLine } from './freshness-line.js';
 import { Headline } from './headline.js';
@@ -32,20 +29,19 @@ import { KeyDialog } from './key-dialog.js';
 import { LayersPanel } from './layers-panel.js';
 import { Notice } from './notice.js';
 import { PagesTable } from './pages-table.js';
-import { nameOf, namesOf, readable, readableHost, shortened } from './readable-url.js';
+import { nameOf, readableHost } from './readable-url.js';
 import { EarlierPeriod } from './period-before.js';
 import { Refresh, type RoundResult } from './refresh.js';
 import { SeriesCard } from './series-card.js';
 import { pageviewsChart, uniquesChart } from './series-points.js';
 import { customRange, hasRange, newestOf, parseState, rangeOf, showState, type PageState } from './state.js';
+import { suggestDomains, suggestPages } from './suggestions.js';
 import { currentTheme, onThemeChange, toggleTheme } from './theme.js';
 import { fillWelcome } from './welcome.js';
 import { localOf, ownZone } from './zone-time.js';
 
 const pagesListed = 10;
 const valuesListed = 10;
-const pagesSuggested = 200;
-const domainsSuggested = 50;
 /** So many domains are looked at to find the busiest one to start with. */
 const domainsCompared = 8;
 
@@ -74,8 +70,6 @@ class Dashboard {
   #system: Status | undefined;
   /** Until the first figures are there. */
   #isLoading = true;
-  /** Those that are kept, once the server has said so. */
-  #dimensions: readonly Dimension[] | undefined;
   /** While no one has asked for a range, the page looks for one that has views. */
   #choosesRange = !hasRange(location.search);
   /** Where it found them, when not in the last 24 hours. */
@@ -108,8 +102,8 @@ class Dashboard {
       describe: ({ value }) => `${count(value)} pageviews`,
     });
     this.#filters = new Filters({
-      suggestDomains: (typed, signal) => this.#suggestDomains(typed, signal),
-      suggestPages: (typed, signal) => this.#suggestPages(typed, signal),
+      suggestDomains: (typed, signal) => suggestDomains(this.#api, typed, signal),
+      suggestPages: (typed, signal) => suggestPages(this.#api, this.#state, typed, signal),
       localRange: () => this.#localRange(),
       onChange: (change) => this.#change(change),
     });
@@ -191,7 +185,6 @@ class Dashboard {
     const [system, views] = await Promise.all([asked, this.#api.get('/v1/batches', {}, batches, signal)]);
     if (signal.aborted) return;
     this.#system = system;
-    this.#dimensions = system.dimensions;
     this.#showFreshness();
     this.#layers.update(system, views, this.#state.zone, Date.now());
   }
@@ -227,11 +220,13 @@ class Dashboard {
     if (signal.aborted) return;
     const { from, to, interval } = rangeOf(this.#state, nowMs);
     const ranged: Params = { from, to, tz: zone };
+    const series: Params = { ...about, ...ranged, interval };
+    const topPages: Params = { domain, ...ranged, limit: String(pagesListed) };
     const [people, views, bounce, top, values, before] = await Promise.all([
-      this.#api.get('/v1/uniques', { ...about, ...ranged, interval }, uniques, signal),
-      this.#api.get('/v1/pageviews', { ...about, ...ranged, interval }, pageviews, signal),
+      this.#api.get('/v1/uniques', series, uniques, signal),
+      this.#api.get('/v1/pageviews', series, pageviews, signal),
       this.#api.get('/v1/bounce-rate', { domain, ...ranged }, bounceRate, signal),
-      this.#askPages(domain, ranged, pagesListed, signal),
+      this.#api.get('/v1/pages', topPages, pages, signal),
       this.#askBreakdown(asked, { domain, ...ranged }, signal),
       this.#before.ask(this.#state, about, nowMs, signal),
     ]);
@@ -242,7 +237,7 @@ class Dashboard {
     this.#uniquesCard.update(uniquesChart(people, before, nowMs));
     this.#pageviewsCard.update(pageviewsChart(people, views, before, nowMs));
     this.#pages.update(top.data.pages, url);
-    this.#showQuestions({ ...about, ...ranged, interval }, { domain, ...ranged });
+    this.#showQuestions(series, topPages);
     if (values !== undefined) this.#breakdown.update(values);
     setAttributes(this.#report, { 'aria-busy': 'false', 'data-stale': undefined, 'data-loading': undefined });
     const subject = url === undefined ? readableHost(domain) : nameOf(url);
@@ -260,7 +255,7 @@ class Dashboard {
     ranged: Params,
     signal: AbortSignal,
   ): Promise<Breakdown | undefined> {
-    const dimensions = this.#dimensions ?? (await asked).dimensions;
+    const dimensions = (this.#system ?? (await asked)).dimensions;
     const { dimension, url } = this.#state;
     const chosen = dimensions.find(({ name }) => name === dimension) ?? dimensions[0];
     this.#breakdown.show(dimensions, chosen, url !== undefined);
@@ -297,14 +292,10 @@ class Dashboard {
     this.#filters.show(this.#state);
   }
 
-  #showQuestions(series: Params, ranged: Params): void {
+  #showQuestions(series: Params, topPages: Params): void {
     this.#uniquesCard.foot.show('/v1/uniques', series);
     this.#pageviewsCard.foot.show('/v1/pageviews', series);
-    this.#pages.foot.show('/v1/pages', { ...ranged, limit: String(pagesListed) });
-  }
-
-  #askPages(domain: string, ranged: Params, limit: number, signal: AbortSignal): Promise<Pages> {
-    return this.#api.get('/v1/pages', { domain, ...ranged, limit: String(limit) }, pages, signal);
+    this.#pages.foot.show('/v1/pages', topPages);
   }
 
   /** The busiest of the first few domains today, so that the page opens on something; undefined when there is none. */
@@ -333,37 +324,6 @@ class Dashboard {
     setAttributes(this.#report, { 'aria-busy': 'false', 'data-stale': true });
     if (error instanceof Unreachable) this.#freshness.mood('offline');
     return { ok: false, retryAfterMs: error instanceof ApiProblem ? error.retryAfterMs : undefined };
-  }
-
-  async #suggestDomains(typed: string, signal: AbortSignal): Promise<readonly Choice[]> {
-    const params = { ...(typed === '' ? {} : { contains: typed }), limit: String(domainsSuggested) };
-    const found = await this.#suggest(this.#api.get('/v1/domains', params, domains, signal));
-    return found?.data.domains.map((domain) => ({ value: domain, text: readableHost(domain) })) ?? [];
-  }
-
-  async #suggestPages(typed: string, signal: AbortSignal): Promise<readonly Choice[]> {
-    const { domain, zone } = this.#state;
-    if (domain === undefined) return [];
-    const { from, to } = rangeOf(this.#state, Date.now());
-    const found = await this.#suggest(this.#askPages(domain, { from, to, tz: zone }, pagesSuggested, signal));
-    const fitting = (found?.data.pages ?? []).filter(
-      ({ url }) => fits(url, typed) || fits(readable(url), typed),
-    );
-    const names = shortened(namesOf(fitting.map(({ url }) => url)));
-    return fitting.map(({ url, pageviews: views }, i) => ({
-      value: url,
-      text: names[i] ?? url,
-      note: `${count(views)} views`,
-    }));
-  }
-
-  /** A suggestion that cannot be had is left out: the round that runs beside it says what is wrong. */
-  async #suggest<T>(asked: Promise<T>): Promise<T | undefined> {
-    try {
-      return await asked;
-    } catch {
-      return undefined;
-    }
   }
 
   #zoom(from: number, to: number): void {
