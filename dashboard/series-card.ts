@@ -21,16 +21,17 @@ export class SeriesCard {
   readonly #tableBox: HTMLElement;
   readonly #body = h('tbody');
   readonly #toggle = h('button', { type: 'button', class: 'quiet', 'aria-pressed': 'false' }, 'Table');
-  readonly #beforeKey = h('li', { class: 'key before', hidden: true }, 'Period before');
+  readonly #beforeKey: HTMLElement;
   #data: ChartData = { points: [], liveFrom: undefined };
 
   constructor(host: HTMLElement, api: Api, options: SeriesCardOptions) {
     this.#options = options;
     this.foot = new PanelFoot(api, options.name);
     const { id, name, hint, unit, hasBounds, kind } = options;
+    this.#beforeKey = h('li', { class: `key ${kind} before`, hidden: true }, 'Period before');
     const legend = h(
       'ul',
-      { class: 'legend', 'aria-label': 'Legend', 'data-kind': kind },
+      { class: 'legend', 'aria-label': 'Legend' },
       h('li', { class: `key ${kind}` }, 'Batch'),
       h('li', { class: `key ${kind} live` }, 'Live part'),
       h('li', { class: `key ${kind} running` }, 'Still running'),
