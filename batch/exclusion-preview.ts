@@ -51,7 +51,7 @@ export async function exclusionsInForce(config: PreviewConfig): Promise<Exclusio
   return (await withFacts(config, listLive)) ?? [];
 }
 
-/** Undefined where there is no master dataset. */
+/** Returns undefined when there is no master dataset. */
 async function withFacts<T>(
   { dataDir, batchMemory: memoryLimit, batchThreads: threads }: PreviewConfig,
   work: (connection: DuckDBConnection, snapshot: Snapshot) => Promise<T>,

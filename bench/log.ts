@@ -110,7 +110,7 @@ function decodeAll(batch: RecordBatch): void {
   }
 }
 
-/** Undefined where there is no broker to run. */
+/** undefined if no broker is installed. */
 async function measureKafka(facts: number) {
   if (kafkaSkip() !== false) return undefined;
   const broker = await KafkaBroker.start();

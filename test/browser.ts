@@ -22,7 +22,7 @@ const args = [
   '--disable-sync',
 ];
 
-/** @param without arguments that playwright starts a browser with, and this one is to be without */
+/** @param without playwright's default arguments that are left out */
 export async function launchBrowser(without: readonly string[] = []): Promise<Browser> {
   if (executablePath === undefined) throw new Error('no Chromium');
   return chromium.launch({ executablePath, args, ignoreDefaultArgs: [...without] });

@@ -1,4 +1,4 @@
-/** `swa accept-unread`: answers need not name the records any more that came into partitions which nobody reads. */
+/** `swa accept-unread`: accepts the records in added Kafka partitions, so that answers no longer report them as unread. */
 import type { Command } from 'commander';
 import { readConfig } from '../../lib/config/config.js';
 import { checkDataDir } from '../../lib/files/data-dir.js';

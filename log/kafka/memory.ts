@@ -57,7 +57,7 @@ export class KafkaMemory {
     keepLastRecords(this.#dataDir, logId, records);
   }
 
-  /** Of all that ever came into partitions that are not read, how many answers need not name any more; 0 where the note is damaged. */
+  /** How many of the records that ever came into unread partitions are accepted, so that answers no longer report them; 0 if the note is damaged. */
   acceptedUnread(logId: LogId): number {
     const text = readIfThere(this.#acceptedPath);
     const note = text === undefined ? undefined : validJson(acceptedSchema, text);
