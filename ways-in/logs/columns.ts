@@ -7,6 +7,7 @@ import { isRefusal, parseJsonLine, isObject, type JsonObject } from './json-line
 import {
   present,
   refused,
+  withoutOption,
   type LogFormat,
   type ParseLine,
   type ParseOptions,
@@ -121,7 +122,7 @@ function parserOf({ utcOf }: ParseOptions, rowOf: (line: string) => Row | undefi
     const timeText = row('time') ?? '';
     const time = timeOf(timeText, utcOf);
     if (time === undefined) return refused('cannot parse the time', timeText);
-    if (time === 'local') return refused('times have no time zone (set --zone)', timeText);
+    if (time === 'local') return withoutOption('--zone', 'times have no time zone', timeText);
     const visitor = row('visitor');
     if (visitor === undefined && row('address') === undefined && row('forwarded-for') === undefined)
       return refused('the row has no visitor');

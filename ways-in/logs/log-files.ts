@@ -11,8 +11,15 @@ import { zoneReader } from './fields/zone.js';
 import { formatOfString, goAccessDefaults, notationOf, notations } from './format-string.js';
 import { logFormats, otherFormats } from './formats.js';
 import { HashedAddresses } from './hashed-address.js';
-import { hashesIn, pageviewOf, pageviewOptionsSchema, type PageviewOptions } from './pageviews.js';
-import type { LogFormat, ParseLine, ParseOptions, Parsed } from './request.js';
+import {
+  hashesIn,
+  pageviewOf,
+  pageviewOptionsSchema,
+  rejected,
+  type LogResult,
+  type PageviewOptions,
+} from './pageviews.js';
+import type { LogFormat, ParseLine, ParseOptions, Parsed, Refusal } from './request.js';
 import { tableRows } from './table-rows.js';
 
 const logOptionsSchema = pageviewOptionsSchema.extend({
@@ -142,12 +149,10 @@ class LogReader implements LineReader {
   }
 }
 
-function resultOf(parsed: Parsed, format: LogFormat, options: PageviewOptions): LineResult {
+function resultOf(parsed: Parsed, format: LogFormat, options: PageviewOptions): LogResult {
   if (parsed.kind === 'request')
     return pageviewOf(parsed, options, options.trustedProxies ?? format.trustedProxies ?? 0);
-  return parsed.kind === 'passed'
-    ? { kind: 'filtered', reason: parsed.reason }
-    : { ...parsed, kind: 'rejected' };
+  return parsed.kind === 'passed' ? { kind: 'filtered', reason: parsed.reason } : rejected(parsed);
 }
 
 /** Told by the first lines: the format that reads most of them. */
@@ -191,9 +196,6 @@ function scoreOf(
   return format.proof !== undefined && proven * 2 < read ? 0 : read;
 }
 
-/** How a reason names the option that would help. */
-const namesOption = /^(.*) \(set (--[\w-]+).*\)$/;
-
 /** Throws `usage.invalid` when most lines cannot be read for want of an option. */
 function checkOptions(
   lines: readonly string[],
@@ -204,19 +206,18 @@ function checkOptions(
   const parse = format.start(parseOptions);
   let facts = 0;
   let lacking = 0;
-  let missing: RegExpExecArray | undefined;
+  let missing: Refusal['missing'];
   for (const line of lines) {
     const parsed = parse(line);
     if (parsed.kind === 'passed') continue;
     const result = resultOf(parsed, format, options);
     if (result.kind === 'fact') facts++;
-    const match = result.kind === 'rejected' ? namesOption.exec(result.reason) : null;
-    if (match === null) continue;
-    missing ??= match;
+    if (result.kind !== 'rejected' || result.missing === undefined) continue;
+    missing ??= result.missing;
     lacking++;
   }
   if (missing === undefined || lacking <= facts) return;
-  const [, what = '', option = ''] = missing;
+  const { option, what } = missing;
   throw new SwaError(
     'usage.invalid',
     `missing option ${option}: ${what} in the lines of this file (format ${format.name})`,

@@ -8,7 +8,7 @@ import { isNobody } from '../../facts/placeholders.js';
 import type { HashedAddresses } from './hashed-address.js';
 import type { LineResult } from '../../ingest/line-format.js';
 import { clientAddress } from './fields/address.js';
-import { present, type LogRequest } from './request.js';
+import { present, refused, withoutOption, type LogRequest, type Refusal } from './request.js';
 
 /**
  * What stands for a visitor: the address, the address with the user agent, both hashed by a key of the data directory, or the logged-in user (without one, or for a
@@ -57,17 +57,16 @@ export function isHost(text: string): boolean {
   return hostShape.test(text);
 }
 
+type Rejected = Omit<Refusal, 'kind'> & { readonly kind: 'rejected' };
+export type LogResult = Exclude<LineResult, { kind: 'rejected' }> | Rejected;
+
 /** The pageview of a request, or why it is none. */
-export function pageviewOf(
-  request: LogRequest,
-  options: PageviewOptions,
-  trustedProxies: number,
-): LineResult {
+export function pageviewOf(request: LogRequest, options: PageviewOptions, trustedProxies: number): LogResult {
   const { method, target, status } = request;
   // First: a line whose address is none is not of this format, and what else it says is not to be trusted.
   const address =
     request.visitor === undefined ? clientAddress(request.address, request.forwardedFor, trustedProxies) : '';
-  if (typeof address !== 'string') return { ...address, kind: 'rejected' };
+  if (typeof address !== 'string') return rejected(address);
   if (method === undefined || target === undefined) return filtered('not a request');
   if (!options.methods.includes(method))
     return filtered(`method ${commonMethods.has(method) ? method : 'of another kind'}`);
@@ -109,8 +108,8 @@ function filtered(reason: string): LineResult & { kind: 'filtered' } {
   return { kind: 'filtered', reason };
 }
 
-function rejected(reason: string, value?: string): LineResult & { kind: 'rejected' } {
-  return value === undefined ? { kind: 'rejected', reason } : { kind: 'rejected', reason, value };
+export function rejected(refusal: Refusal): Rejected {
+  return { ...refusal, kind: 'rejected' };
 }
 
 function statusFits(status: string, rule: string): boolean {
@@ -125,7 +124,7 @@ interface PageTarget {
 }
 
 /** What was asked for, and of which site. A target that is a whole URL (sent to a proxy) is the site's page when it names the site. */
-function pageTarget(target: string, request: LogRequest, options: PageviewOptions): PageTarget | LineResult {
+function pageTarget(target: string, request: LogRequest, options: PageviewOptions): PageTarget | LogResult {
   let path = target;
   let own = request.host;
   let scheme = request.scheme;
@@ -139,9 +138,9 @@ function pageTarget(target: string, request: LogRequest, options: PageviewOption
     own ??= options.host ?? authority;
   }
   const host = own ?? options.host;
-  if (host === undefined) return rejected('the host is missing (set --host)');
+  if (host === undefined) return rejected(withoutOption('--host', 'the host is missing'));
   if (own !== undefined && own !== options.host && !isHost(own))
-    return rejected('the host is not a host name', own);
+    return rejected(refused('the host is not a host name', own));
   if (options.host !== undefined && host !== options.host && !sameHost(host, options.host))
     return filtered('another host');
   return { scheme: options.scheme ?? scheme ?? 'https', host, path };

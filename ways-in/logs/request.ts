@@ -38,6 +38,8 @@ export interface Refusal {
   readonly kind: 'refused';
   readonly reason: string;
   readonly value?: string;
+  /** Where an option of the import is missing: which one, and the reason without it. */
+  readonly missing?: { readonly option: string; readonly what: string };
 }
 
 export type Parsed = LogRequest | Passed | Refusal;
@@ -67,6 +69,11 @@ export interface LogFormat {
 
 export function refused(reason: string, value?: string): Refusal {
   return value === undefined ? { kind: 'refused', reason } : { kind: 'refused', reason, value };
+}
+
+/** Of a line that could be read if an option of the import were set. @param use what the option tells, for the reason */
+export function withoutOption(option: string, what: string, value?: string, use = ''): Refusal {
+  return { ...refused(`${what} (set ${option}${use})`, value), missing: { option, what } };
 }
 
 export function passed(reason: string): Passed {

@@ -1,6 +1,6 @@
 /** Addresses in one spelling, and which of several is the client's. */
 import { SocketAddress, isIPv4, isIPv6 } from 'node:net';
-import { refused, type Refusal } from '../request.js';
+import { refused, withoutOption, type Refusal } from '../request.js';
 import { TextMemo } from './text-memo.js';
 
 /**
@@ -39,7 +39,12 @@ export function clientAddress(
   let one = list;
   if (list.includes(',')) {
     if (trustedProxies === 0)
-      return refused('the address is a list (set --client-ip to tell which address is the client)', list);
+      return withoutOption(
+        '--client-ip',
+        'the address is a list',
+        list,
+        ' to tell which address is the client',
+      );
     const entries = list.split(',');
     one = entries[Math.max(0, entries.length - trustedProxies)]?.trim() ?? '';
   }

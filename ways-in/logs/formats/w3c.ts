@@ -2,7 +2,15 @@
  * W3C extended log files, as IIS writes them: `#Fields:` names the columns, again wherever they change. Times are UTC
  * (https://www.w3.org/TR/WD-logfile). IIS writes blanks of a user agent as `+`; others put texts with blanks in quotes.
  */
-import { passed, refused, type LogFormat, type LogRequest, type ParseLine, type Parsed } from '../request.js';
+import {
+  passed,
+  refused,
+  withoutOption,
+  type LogFormat,
+  type LogRequest,
+  type ParseLine,
+  type Parsed,
+} from '../request.js';
 import { IsoTimes } from '../fields/iso-times.js';
 import { TextMemo } from '../fields/text-memo.js';
 
@@ -104,7 +112,7 @@ function requestOf(
   const timeText = (isLocal ? text('localTime') : text('time')) ?? '';
   const wall = wallMs(dayText, timeText, times);
   if (wall === undefined) return refused('cannot parse date and time', `${dayText} ${timeText}`);
-  if (isLocal && utcOf === undefined) return refused('times are local (set --zone)');
+  if (isLocal && utcOf === undefined) return withoutOption('--zone', 'times are local');
   const stem = text('stem') ?? text('uri');
   const query = text('query');
   const agent = text('userAgent');
