@@ -59,8 +59,12 @@ export function checkExposure(host: string, keys: readonly ApiKey[]): void {
 /** Whether a caller that `authorize` has let in may do more. Without keys everybody may do everything. */
 export function allows(keys: readonly ApiKey[], caller: Caller, scope: Scope): boolean {
   if (keys.length === 0) return true;
-  const scopesOf = keys.find(({ name }) => name === caller)?.scopes;
-  return scopesOf !== undefined && (scopesOf.has(scope) || scopesOf.has('admin'));
+  const key = keys.find(({ name }) => name === caller);
+  return key !== undefined && covers(key, scope);
+}
+
+function covers({ scopes: given }: ApiKey, scope: Scope): boolean {
+  return given.has(scope) || given.has('admin');
 }
 
 /**
@@ -83,7 +87,7 @@ export function authorize(header: string | undefined, keys: readonly ApiKey[], s
       headers: { 'WWW-Authenticate': 'Bearer realm="swa"' },
     });
   }
-  if (!found.scopes.has(scope) && !found.scopes.has('admin')) {
+  if (!covers(found, scope)) {
     throw new HttpProblem('forbidden', `key '${found.name}' lacks the scope '${scope}'`, {
       parameter: 'Authorization',
       headers: { 'WWW-Authenticate': `Bearer realm="swa", error="insufficient_scope", scope="${scope}"` },

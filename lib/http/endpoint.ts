@@ -303,14 +303,18 @@ export class HttpEndpoint {
     return `${this.#idPrefix}-${(++this.#requests).toString(36)}`;
   }
 
+  #checkKey({ scope }: Route, request: Request): Caller {
+    this.#guard.checkOrigin(request);
+    return scope === 'open' ? undefined : authorize(request.headers.authorization, this.#keys, scope);
+  }
+
   async #serve(route: Route, request: Request, response: Response): Promise<void> {
     response.locals['route'] = route.path;
+    let checked: { readonly caller: Caller } | undefined;
     const requireKey = (): Caller => {
-      this.#guard.checkOrigin(request);
-      if (route.scope === 'open') return undefined;
-      const caller = authorize(request.headers.authorization, this.#keys, route.scope);
-      response.locals['caller'] = caller;
-      return caller;
+      checked ??= { caller: this.#checkKey(route, request) };
+      response.locals['caller'] = checked.caller;
+      return checked.caller;
     };
     const caller = route.foreignKeys?.claims(request) === true ? undefined : requireKey();
     const id = String(response.locals['requestId']);

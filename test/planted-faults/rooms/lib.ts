@@ -120,10 +120,6 @@ function writeTemp(`,
   fault(
     'http-endpoint',
     'a key opens what its scope does not',
-    edit(
-      'lib/http/auth.ts',
-      "if (!found.scopes.has(scope) && !found.scopes.has('admin')) {",
-      "if (found.name === '') {",
-    ),
+    edit('lib/http/auth.ts', 'if (!covers(found, scope)) {', "if (found.name === '') {"),
   ),
 ];
