@@ -1,12 +1,13 @@
 /** Visitors of logs without their addresses: an HMAC of address and user agent by a key of the data directory, 132 bits of it. */
 import { createHmac } from 'node:crypto';
+import { TextMemo } from './fields/text-memo.js';
 
-/** Bounded memory of visitors already made: most lines repeat one. */
+/** Visitors remembered: most lines repeat one. */
 const maxKnown = 65_536;
 
 export class HashedAddresses {
   readonly #key: () => string;
-  #known = new Map<string, string>();
+  readonly #visitors = new TextMemo((said) => this.#hash(said), maxKnown);
   #keyRead: string | undefined;
 
   /** @param key asked for once, when the first visitor is made */
@@ -20,12 +21,10 @@ export class HashedAddresses {
   }
 
   visitorOf(address: string, userAgent: string | undefined): string {
-    const said = `${address}\n${userAgent ?? '-'}`;
-    const known = this.#known.get(said);
-    if (known !== undefined) return known;
-    const visitor = `ip-agent-hash:${createHmac('sha256', this.key).update(said).digest('base64url').slice(0, 22)}`;
-    if (this.#known.size >= maxKnown) this.#known = new Map();
-    this.#known.set(said, visitor);
-    return visitor;
+    return this.#visitors.get(`${address}\n${userAgent ?? '-'}`);
+  }
+
+  #hash(said: string): string {
+    return `ip-agent-hash:${createHmac('sha256', this.key).update(said).digest('base64url').slice(0, 22)}`;
   }
 }
