@@ -13,6 +13,7 @@ import { HttpProblem } from '../../lib/http/problem.js';
 import type { Clock } from '../../lib/time/clock.js';
 import { clientOf, type Client, type ClientConfig } from './client.js';
 import { refused, type Refusal, type SiteDoor, type SiteEvent } from './site-door.js';
+import { isObject } from '../logs/json-line.js';
 import type { Sites } from './site.js';
 
 /** Events in a request. */
@@ -106,8 +107,4 @@ function warningsOf(event: Readonly<Record<string, unknown>>): readonly Warning[
     field: name.slice(0, 64),
     message: `${show(name)} is not a field that a page may send and was dropped`,
   }));
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
