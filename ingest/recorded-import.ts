@@ -57,12 +57,18 @@ export class RecordedImport {
     };
   }
 
-  /** Looks the file up. Throws `import.known`, and what reading its first bytes throws. */
-  async stateOf(path: string): Promise<FileState | undefined> {
-    const { dataDir, stored, again } = this.#options;
+  /** Looks all files up before any is imported. Throws `import.known`, and what reading their first bytes throws. */
+  async check(): Promise<void> {
+    const { dataDir, paths } = this.#options;
+    const records = listImports(dataDir);
+    for (const path of paths) await this.#stateOf(path, records);
+  }
+
+  async #stateOf(path: string, records: readonly ImportRecord[]): Promise<FileState | undefined> {
+    const { stored, again } = this.#options;
     if (path === '-') return undefined;
     await checkFile(path);
-    return lookUp(listImports(dataDir), path, optionsKey(stored), again, this.#key);
+    return lookUp(records, path, optionsKey(stored), again, this.#key);
   }
 
   /** From here on it can be taken back. */
@@ -76,7 +82,7 @@ export class RecordedImport {
     counts: ImportCounts,
   ): Promise<void> {
     const { path } = options;
-    const state = await this.stateOf(path);
+    const state = await this.#stateOf(path, listImports(this.#options.dataDir));
     let taken: TakenLines | undefined;
     await importFile(
       {

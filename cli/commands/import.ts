@@ -59,8 +59,7 @@ async function leaveAsJobs(paths: readonly string[], flags: ImportFlags, config:
   openDataDir(config);
   const again = flags.again === true;
   const { dataDir } = config;
-  for (const path of paths)
-    await new RecordedImport({ dataDir, clock: systemClock, stored, paths, again }).stateOf(path);
+  await new RecordedImport({ dataDir, clock: systemClock, stored, paths, again }).check();
   const jobs = openJobQueue(config.dataDir, 'import', systemClock);
   try {
     for (const path of paths) {
@@ -114,7 +113,7 @@ async function runImport(paths: readonly string[], flags: ImportFlags, config: C
     dryRun === undefined
       ? new RecordedImport({ dataDir, clock, stored, paths, again: flags.again === true })
       : undefined;
-  for (const path of paths) await recorded?.stateOf(path); // one that is refused is refused before any is imported
+  await recorded?.check();
   const rejectPath =
     flags.rejects ??
     (dryRun === undefined ? defaultRejectPath(config.dataDir, paths[0] ?? '', systemClock) : undefined);
