@@ -11,7 +11,6 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createGunzip, constants } from 'node:zlib';
 import { z } from 'zod';
 import { roomOf } from '../lib/files/data-dir.js';
 import { secretFor } from '../lib/files/dir-secret.js';
@@ -20,6 +19,7 @@ import { readIfThere } from '../lib/files/read-if-there.js';
 import { validJson } from '../lib/files/valid-json.js';
 import { SwaError, isFullDisk, messageOf, systemCode } from '../lib/errors/errors.js';
 import { isGzip } from './file-kinds.js';
+import { gunzip } from './gunzip.js';
 
 const count = z.number().int().nonnegative();
 
@@ -104,7 +104,7 @@ function namesIn(dir: string): string[] {
 const headBytes = 4_096;
 
 /** The first bytes of a file, of a gzip those of what it holds. */
-export async function headOf(path: string): Promise<Buffer> {
+async function headOf(path: string): Promise<Buffer> {
   const file = await open(path);
   try {
     const raw = Buffer.alloc(4 * headBytes);
@@ -118,15 +118,20 @@ export async function headOf(path: string): Promise<Buffer> {
 
 /** As far as the bytes at hand go, and none of what is damaged. */
 async function unzippedHead(zipped: Buffer): Promise<Buffer> {
-  const gunzip = createGunzip({ finishFlush: constants.Z_SYNC_FLUSH });
-  const chunks: Buffer[] = [];
+  let head: Buffer = Buffer.alloc(0);
   try {
-    gunzip.end(zipped);
-    for await (const chunk of gunzip) chunks.push(chunk as Buffer); // a gunzip without an encoding gives buffers
+    for await (const chunk of gunzip(only(zipped), () => undefined)) {
+      head = Buffer.concat([head, chunk]);
+      if (head.length >= headBytes) break;
+    }
   } catch {
     // the import will say what is wrong with the file
   }
-  return Buffer.concat(chunks);
+  return head;
+}
+
+async function* only(chunk: Buffer): AsyncGenerator<Buffer> {
+  yield chunk;
 }
 
 /** How far imports have come in a file. */
