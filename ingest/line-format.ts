@@ -31,9 +31,9 @@ export interface FileFormat {
    * @param first the first lines of the file, at least one
    */
   open(first: readonly string[]): LineReader;
-  /** The rows of a file that does not consist of lines of text; undefined where it does. */
   /** A key for eventIds made of lines, where lines hold what must not be found by guessing (addresses). */
   readonly lineKey?: () => string;
+  /** The rows of a file that does not consist of lines of text; undefined where it does. */
   readonly rows?: (path: string, progress: ByteProgress) => AsyncGenerator<readonly Line[]>;
 }
 

@@ -32,7 +32,7 @@ export interface SiteEvent {
 }
 
 /** Events of pages lie at most so far back: what a phone sends that was offline over a holiday. */
-export const maxAgeMs = 7 * 86_400_000;
+const maxAgeMs = 7 * 86_400_000;
 /** Longest user id in UTF-16 units; the door's own limit is on the whole visitor id. */
 const maxUserLength = 200;
 /** What one address may send of a site's events a minute: a tenth, so that one client cannot shut out the others. */

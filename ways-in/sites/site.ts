@@ -14,7 +14,7 @@ import { show } from '../../lib/errors/show.js';
  * How the visitors of a site are told apart. `cookieless`: by address and browser, for one day, under a name that no one can undo when
  * the day's salt is gone. `first-party`: by a random id that the page keeps in the browser.
  */
-export const visitorModes = ['cookieless', 'first-party'] as const;
+const visitorModes = ['cookieless', 'first-party'] as const;
 
 const siteSchema = z
   .strictObject({
