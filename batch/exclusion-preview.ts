@@ -34,16 +34,18 @@ type PreviewConfig = Pick<
 
 const none: MatchingPageviews = { pageviews: 0, bots: 0, visitors: 0, times: undefined };
 
-/** Counts the pageviews of the master dataset that a rule means; facts that came after its last commit are not there yet. */
+/** Counts, for each rule, the pageviews of the master dataset that it means; facts that came after its last commit are not there yet. */
 export async function matchingPageviews(
   config: PreviewConfig,
-  rule: ExclusionRule,
-): Promise<MatchingPageviews> {
-  return (
-    (await withFacts(config, (connection, snapshot) =>
-      count(connection, snapshot, rule, makeRules(config)),
-    )) ?? none
-  );
+  exclusions: readonly ExclusionRule[],
+): Promise<(readonly [ExclusionRule, MatchingPageviews])[]> {
+  const rules = makeRules(config);
+  const found = await withFacts(config, async (connection, snapshot) => {
+    const counted: (readonly [ExclusionRule, MatchingPageviews])[] = [];
+    for (const rule of exclusions) counted.push([rule, await count(connection, snapshot, rule, rules)]);
+    return counted;
+  });
+  return found ?? exclusions.map((rule) => [rule, none]);
 }
 
 /** The exclusions in force by the facts of the master dataset, ascending by what they say. */
@@ -116,7 +118,7 @@ async function giveUrls(
 ): Promise<void> {
   const { from: _from, to: _to, ...always } = rule;
   const exclusions = new Exclusions([always], urls);
-  await connection.run('create temp table matching (url varchar)');
+  await connection.run('create or replace temp table matching (url varchar)');
   const appender = await connection.createAppender('matching');
   const rows = await connection.stream(`select distinct url from ${facts} where url is not null`);
   for await (const chunk of rows.yieldRows()) {

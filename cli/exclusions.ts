@@ -3,6 +3,7 @@ import { admit } from '../facts/door.js';
 import type { Exclusion, ExclusionRule } from '../facts/fact.js';
 import { isExclusion } from '../facts/fact.js';
 import { makeRules } from '../facts/rules.js';
+import type { UrlRules } from '../facts/url/normalize.js';
 import type { Config } from '../lib/config/config.js';
 import { SwaError } from '../lib/errors/errors.js';
 import { systemClock } from '../lib/time/clock.js';
@@ -10,8 +11,8 @@ import { openFactSink } from './fact-sink.js';
 import { runningUrl } from './running-url.js';
 
 /** As the door takes it. Throws `usage.invalid` naming field and value. */
-export function exclusionOf(type: Exclusion['type'], raw: object, config: Config): Exclusion {
-  const admission = admit({ ...raw, type }, systemClock(), makeRules(config).url);
+export function exclusionOf(type: Exclusion['type'], raw: object, urls: UrlRules): Exclusion {
+  const admission = admit({ ...raw, type }, systemClock(), urls);
   if (!admission.ok) throw new SwaError('usage.invalid', admission.reason);
   if (!isExclusion(admission.fact)) throw new SwaError('internal.invariant', `not an exclusion: ${type}`);
   return admission.fact;

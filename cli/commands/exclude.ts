@@ -7,6 +7,7 @@ import {
   type MatchingPageviews,
 } from '../../batch/exclusion-preview.js';
 import type { Exclusion, ExclusionRule } from '../../facts/fact.js';
+import { makeRules } from '../../facts/rules.js';
 import { readConfig, type Config } from '../../lib/config/config.js';
 import { checkDataDir } from '../../lib/files/data-dir.js';
 import { SwaError } from '../../lib/errors/errors.js';
@@ -38,9 +39,7 @@ export function addExcludeCommands(program: Command): void {
     .command('list')
     .description('the exclusions in force')
     .option('--json', 'as JSON')
-    .action(async () =>
-      list(exclude.opts<Flags>().json === true || exclude.commands[0]?.opts<Flags>().json === true),
-    );
+    .action((_flags: Flags, command: Command) => list(command.optsWithGlobals<Flags>().json === true));
   addOptions(
     program
       .command('include')
@@ -79,11 +78,11 @@ async function change(type: Exclusion['type'], flags: Flags): Promise<void> {
   const { from, to } = flags;
   const limits = { ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) };
   const values = by === 'person' ? idsOf(config, flags.person ?? '') : [flags[by] ?? ''];
+  const { url: urls } = makeRules(config);
   const facts = values.map((value) =>
-    exclusionOf(type, { by: by === 'person' ? 'visitor' : by, value, ...limits }, config),
+    exclusionOf(type, { by: by === 'person' ? 'visitor' : by, value, ...limits }, urls),
   );
-  const found: (readonly [ExclusionRule, MatchingPageviews])[] = [];
-  for (const fact of facts) found.push([fact, await matchingPageviews(config, fact)]);
+  const found = await matchingPageviews(config, facts);
   if (flags.json === true)
     process.stdout.write(
       `${JSON.stringify(found.map(([rule, matching]) => ({ rule: plain(rule), ...matching })))}\n`,

@@ -7,6 +7,7 @@ import {
   saveImport,
   type ImportRecord,
 } from '../../ingest/import-ledger.js';
+import { makeRules } from '../../facts/rules.js';
 import { readConfig } from '../../lib/config/config.js';
 import { nearest } from '../../lib/errors/nearest.js';
 import { SwaError } from '../../lib/errors/errors.js';
@@ -63,7 +64,8 @@ async function undo(id: string): Promise<void> {
   // First the files are forgotten: were it the other way round, one that is imported meanwhile would go on behind lines that count no more.
   const undone: ImportRecord = { ...record, undoneAt: systemClock() };
   saveImport(dataDir, undone);
-  const next = await sendExclusions(config, [exclusionOf('exclude', { by: 'importId', value: id }, config)]);
+  const { url: urls } = makeRules(config);
+  const next = await sendExclusions(config, [exclusionOf('exclude', { by: 'importId', value: id }, urls)]);
   saveImport(dataDir, { ...undone, isExcluded: true });
   process.stdout.write(
     `import ${id} is taken back: ${record.accepted} facts of ${record.paths.join(', ')}\n`,
