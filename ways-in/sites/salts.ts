@@ -8,6 +8,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { maxClockAheadMs } from '../../facts/timestamps.js';
 import { unusable } from '../../lib/files/data-dir.js';
 import { createFile, fsyncDir, makeDirDurable, replaceFile } from '../../lib/files/durable.js';
 import { removeScratch } from '../../lib/files/removal.js';
@@ -15,16 +16,8 @@ import type { Clock } from '../../lib/time/clock.js';
 
 const dayMs = 86_400_000;
 const graceMs = 6 * 3_600_000;
-/** As far as a fact may lie in the future (facts/timestamps.ts): the salt of the day that begins then is there before it. */
-const aheadMs = 5 * 60_000;
 const saltBytes = 32;
 const lookEveryMs = 60_000;
-
-export interface Salt {
-  readonly bytes: Buffer;
-  /** The day whose salt it is: the event's own, or that of its arrival where the event's is gone. */
-  readonly day: number;
-}
 
 /** The UTC day of a time, counted from 1970. */
 export function dayOf(timestamp: number): number {
@@ -47,13 +40,16 @@ export class Salts {
     this.#timer = setInterval(() => this.#tryDestroy(), lookEveryMs).unref();
   }
 
-  /** The salt for an event of a time. Throws `data-dir.unusable` when a new one cannot be kept. */
-  of(timestamp: number): Salt {
+  /**
+   * The salt for an event of a time: of the event's day, or of the day of its arrival where that one is gone. Throws
+   * `data-dir.unusable` when a new one cannot be kept.
+   */
+  of(timestamp: number): Buffer {
     const now = this.#clock();
     const day = dayOf(timestamp);
-    const isAlive = !isExpired(day, now) && day <= dayOf(now + aheadMs);
-    const used = isAlive ? day : dayOf(now);
-    return { bytes: this.#salt(used), day: used };
+    // A fact may lie a little in the future: the salt of the day that begins then is there before it.
+    const isAlive = !isExpired(day, now) && day <= dayOf(now + maxClockAheadMs);
+    return this.#salt(isAlive ? day : dayOf(now));
   }
 
   /** Destroys what is past its time, on disk and in memory. */

@@ -97,7 +97,7 @@ export class SiteDoor {
       throw error;
     }
     const candidates = events.map((event) =>
-      'kind' in event ? event : this.candidateOf(site, client, event),
+      'kind' in event ? event : this.#candidateOf(site, client, event),
     );
     const answer = await this.#deps.intake.take(candidates, { userAgent: client.userAgent });
     if (counts !== undefined) {
@@ -108,7 +108,7 @@ export class SiteDoor {
   }
 
   /** The fact of an event, or why it makes none. */
-  candidateOf(site: Site, client: Client, event: SiteEvent): Candidate {
+  #candidateOf(site: Site, client: Client, event: SiteEvent): Candidate {
     const refusal = timeRefusal(event.timestamp, client.receivedAt) ?? idRefusal(event);
     if (refusal !== undefined) return refusal;
     const unproven = userRefusal(site, event);

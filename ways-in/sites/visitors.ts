@@ -9,9 +9,8 @@ import type { Site } from './site.js';
  * salt is gone gets the salt of the day it comes on, over its own day: no one is linked over days either way.
  */
 export function dayVisitor(site: Site, client: Client, timestamp: number, salts: Salts): string {
-  const { bytes } = salts.of(timestamp);
   const said = [site.name, client.address, client.userAgent ?? '', dayOf(timestamp)].join('\n');
-  return `day:${createHmac('sha256', bytes).update(said).digest('base64url').slice(0, 22)}`;
+  return `day:${createHmac('sha256', salts.of(timestamp)).update(said).digest('base64url').slice(0, 22)}`;
 }
 
 /** The visitor of a first-party site: a random id that the page made and keeps. Undefined for what is too short to be one. */
