@@ -80,13 +80,25 @@ export function readMeta(dir: string): StoredMeta {
     if (systemCode(cause) !== 'ENOENT') throw cause;
     throw new SwaError('view.missing', `there is no batch view at ${dir}`, { cause, hint: damageHint });
   }
+  const meta = parseMeta(text, path);
+  if (isViewId(basename(dir)) && meta.view.id !== basename(dir))
+    throw new SwaError('view.corrupt', `${path} belongs to view ${meta.view.id}`, { hint: damageHint });
+  return meta;
+}
+
+/**
+ * META by its text. Throws `view.corrupt` when it is damaged, or of a later format.
+ *
+ * @param where the text is from, for messages
+ */
+export function parseMeta(text: string, where: string): StoredMeta {
   let stored: z.output<typeof storedSchema>;
   try {
-    stored = parseMeta(text);
+    stored = parseStored(text);
   } catch (cause) {
     throw new SwaError(
       'view.corrupt',
-      `${path} is not a META of format 1 to ${formatVersion}: ${messageOf(cause)}`,
+      `${where} is not a META of format 1 to ${formatVersion}: ${messageOf(cause)}`,
       {
         cause,
         hint: damageHint,
@@ -94,12 +106,10 @@ export function readMeta(dir: string): StoredMeta {
     );
   }
   const { format, view, files } = stored;
-  if (isViewId(basename(dir)) && view.id !== basename(dir))
-    throw new SwaError('view.corrupt', `${path} belongs to view ${view.id}`, { hint: damageHint });
   return { format, files, view: { ...view, id: view.id as ViewId, cut: brandCut(view.cut) } }; // brands of checked shapes
 }
 
-function parseMeta(text: string): z.output<typeof storedSchema> {
+function parseStored(text: string): z.output<typeof storedSchema> {
   const sealed = unsealLine(text);
   if (sealed !== undefined) return storedSchema.parse(JSON.parse(sealed.body));
   const unsealed = validJson(storedSchema, text);

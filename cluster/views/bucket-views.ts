@@ -21,7 +21,7 @@ import { reaches } from '../../log/cut.js';
 import type { ViewId, ViewMeta } from '../../facts/views/view.js';
 import { currentIfAny, writeCurrent } from '../../serving/current.js';
 import { fetchingDir, fileNames, isViewId, viewPath, viewsDir } from '../../serving/layout.js';
-import { readMeta, type StoredMeta } from '../../serving/meta.js';
+import { parseMeta, readMeta, type StoredMeta } from '../../serving/meta.js';
 import { moveIntoPlace, openView, prune, rollBack } from '../../serving/store.js';
 import { openViewAt } from '../../serving/view-reader.js';
 import { listAll, urlOf, type Etag, type Store } from '../store/store.js';
@@ -185,11 +185,12 @@ export class BucketViews {
       openView(this.#dataDir, id).close();
       return false;
     }
+    const { files, bytes } = await this.#meta(id);
     makeDirDurable(viewsDir(this.#dataDir));
     const dir = join(fetchingDir(this.#dataDir), randomUUID());
     mkdirSync(dir, { recursive: true });
     try {
-      const { files } = await this.#meta(id, dir);
+      createFile(join(dir, fileNames.meta), bytes);
       for (const file of files)
         await fetchFile(this.#store, partKeys(id, file.name, file.sizeBytes), join(dir, file.name), file);
       openViewAt(dir).close();
@@ -200,25 +201,21 @@ export class BucketViews {
     }
   }
 
-  /** META of a view there; left in `dir` if one is given. */
-  async #meta(id: ViewId, dir?: string): Promise<StoredMeta> {
+  /** META of a view there, and its text. */
+  async #meta(id: ViewId): Promise<StoredMeta & { readonly bytes: Buffer }> {
     const key = metaKey(id);
+    const url = urlOf(this.#store, key);
     const object = await this.#store.get(key);
-    if (object === undefined) throw damaged(`${urlOf(this.#store, key)} is missing`);
-    const into = dir ?? join(fetchingDir(this.#dataDir), randomUUID());
-    mkdirSync(into, { recursive: true });
+    if (object === undefined) throw damaged(`${url} is missing`);
+    const { bytes } = object;
+    let meta: StoredMeta;
     try {
-      createFile(join(into, fileNames.meta), object.bytes);
-      const meta = readMeta(into);
-      if (meta.view.id !== id) throw damaged(`${urlOf(this.#store, key)} is of view ${meta.view.id}`);
-      return meta;
+      meta = parseMeta(bytes.toString(), url);
     } catch (cause) {
-      if (cause instanceof SwaError && cause.code === 'view.corrupt')
-        throw damaged(`${urlOf(this.#store, key)} is damaged, or was made by a later version`, cause);
-      throw cause;
-    } finally {
-      if (dir === undefined) removeScratch(into);
+      throw damaged(`${url} is damaged, or was made by a later version`, cause);
     }
+    if (meta.view.id !== id) throw damaged(`${url} is of view ${meta.view.id}`);
+    return { ...meta, bytes };
   }
 
   /** Of the views there, oldest first. */
