@@ -9,7 +9,7 @@
  * views there works as on one machine. No host knows of another; a view that was replaced stays for a grace time.
  */
 import { randomUUID } from 'node:crypto';
-import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SwaError } from '../../lib/errors/errors.js';
 import { createFile, makeDirDurable } from '../../lib/files/durable.js';
@@ -158,12 +158,7 @@ export class BucketViews {
         closeSync(fd);
       }
     }
-    const fd = openSync(join(dir, fileNames.meta), 'r');
-    try {
-      await this.#putSame(metaKey(id), readAt(fd, 0, partBytes));
-    } finally {
-      closeSync(fd);
-    }
+    await this.#putSame(metaKey(id), readFileSync(join(dir, fileNames.meta)));
   }
 
   /** Writes, unless the very same is there. */
