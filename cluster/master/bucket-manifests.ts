@@ -9,12 +9,11 @@
  */
 import { basename, join } from 'node:path';
 import { z } from 'zod';
-import { SwaError } from '../../lib/errors/errors.js';
 import { seal, unsealLine } from '../../lib/files/sealed.js';
 import type { PartitionName } from '../../log/log.js';
 import { manifestNumber, manifestPath, partitionDir } from '../../master-data/layout.js';
 import { committedByAnother, type ManifestFile, type NextManifest } from '../../master-data/manifest.js';
-import { listAll, urlOf, type Store } from '../store/store.js';
+import { damagedObject, listAll, type Store } from '../store/store.js';
 import { joinFiles, splitFiles } from './file-tree.js';
 
 export const rootKey = 'master/root.json';
@@ -84,9 +83,9 @@ export class BucketManifests {
     if (object === undefined) return undefined;
     const body = unsealLine(object.bytes.toString())?.body;
     const stored = body === undefined ? undefined : storedSchema.safeParse(JSON.parse(body)).data;
-    if (stored === undefined) throw this.#damaged(key, 'does not have the hash it names');
+    if (stored === undefined) throw damagedObject(this.#store, key, 'does not have the hash it names');
     const line = JSON.parse(stored.manifest) as { readonly number: number }; // as we have written it
-    if (line.number !== number) throw this.#damaged(key, `is manifest ${line.number}`);
+    if (line.number !== number) throw damagedObject(this.#store, key, `is manifest ${line.number}`);
     const known = this.#lists.get(name);
     const lists = new Map<string, string>();
     const files = await joinFiles(stored.files, async (sha256) => {
@@ -96,7 +95,8 @@ export class BucketManifests {
     });
     this.#lists.set(name, lists);
     const { text, sha256 } = seal({ ...line, files });
-    if (sha256 !== stored.sha256) throw this.#damaged(key, 'and its lists of files do not belong together');
+    if (sha256 !== stored.sha256)
+      throw damagedObject(this.#store, key, 'and its lists of files do not belong together');
     const checked = files as readonly ManifestFile[]; // the hash is that of a manifest that was checked when it was made
     return { number, sha256, text, files: checked, keys: keysOf(name, checked, lists) };
   }
@@ -131,14 +131,8 @@ export class BucketManifests {
   async #readList(name: PartitionName, sha256: string): Promise<string> {
     const key = listKey(name, sha256);
     const object = await this.#store.get(key);
-    if (object === undefined) throw this.#damaged(key, 'is missing');
+    if (object === undefined) throw damagedObject(this.#store, key, 'is missing');
     return object.bytes.toString();
-  }
-
-  #damaged(key: string, what: string): SwaError {
-    return new SwaError('store.corrupt', `${urlOf(this.#store, key)} ${what}`, {
-      hint: 'restore the object from a version or a copy of the bucket',
-    });
   }
 }
 

@@ -35,7 +35,7 @@ import type { SharedMaster } from '../../master-data/shared-master.js';
 import type { Snapshot } from '../../master-data/snapshot.js';
 import { deadFiles } from '../../master-data/sweep.js';
 import type { Clock } from '../../lib/time/clock.js';
-import { urlOf, type Store } from '../store/store.js';
+import { damagedObject, urlOf, type Store } from '../store/store.js';
 import { fetchFile, sizeOf } from '../store/transfer.js';
 import { BucketManifests, fileKey, rootKey, type BucketManifest } from './bucket-manifests.js';
 
@@ -203,11 +203,8 @@ export class BucketMaster implements SharedMaster {
   async #requireStored(key: string, sizeBytes: number): Promise<void> {
     const actual = await sizeOf(this.#store, key);
     if (actual === sizeBytes) return;
-    throw new SwaError(
-      'store.corrupt',
-      `${urlOf(this.#store, key)} ${actual === undefined ? 'is missing' : `has ${actual} bytes`}, and was written with ${sizeBytes}`,
-      { hint: 'restore the object from a version or a copy of the bucket' },
-    );
+    const what = actual === undefined ? 'is missing' : `has ${actual} bytes`;
+    throw damagedObject(this.#store, key, `${what}, and was written with ${sizeBytes}`);
   }
 
   async #fetchOne(

@@ -9,6 +9,7 @@
 import { z } from 'zod';
 import { seal, unsealLine } from '../../lib/files/sealed.js';
 import { SwaError } from '../../lib/errors/errors.js';
+import { restoreHint } from '../store/store.js';
 
 const maxEntries = 64;
 /** Of 256: an entry in 32 ends its list. */
@@ -71,7 +72,7 @@ export async function joinFiles(tree: Tree, read: (sha256: string) => Promise<st
       const list = sealed?.sha256 === sha256 ? listSchema.parse(JSON.parse(sealed.body)) : undefined;
       if (list?.level !== level - 1)
         throw new SwaError('store.corrupt', `a list of files is not what it is named for: ${sha256}`, {
-          hint: 'restore the object from a version or a copy of the bucket',
+          hint: restoreHint,
         });
       for (const one of list.entries) lower.push(one);
     }

@@ -7,6 +7,7 @@
  * Keys are paths with `/`, made by us of plain ASCII. Every method throws `store.unavailable` (retryable) when the store gave no
  * answer to repeated requests, and `store.unusable` when it refuses them.
  */
+import { SwaError } from '../../lib/errors/errors.js';
 
 /** Bytes in memory, or a whole file that does not change meanwhile. */
 export type Content =
@@ -58,6 +59,14 @@ export interface Store {
   /** It may be gone already. */
   delete(key: string): Promise<void>;
   close(): void;
+}
+
+/** The way on from what is missing or damaged in a store. */
+export const restoreHint = 'restore the object from a version or a copy of the bucket';
+
+/** The error for an object that is missing, or not what was stored. */
+export function damagedObject(store: Pick<Store, 'url'>, key: string, what: string): SwaError {
+  return new SwaError('store.corrupt', `${urlOf(store, key)} ${what}`, { hint: restoreHint });
 }
 
 /** Where a key lies, for messages. */

@@ -4,7 +4,7 @@ import { open } from 'node:fs/promises';
 import { SwaError } from '../../lib/errors/errors.js';
 import type { FileDigest } from '../../lib/files/digest.js';
 import { removeScratch } from '../../lib/files/removal.js';
-import { urlOf, type Store } from './store.js';
+import { damagedObject, restoreHint, urlOf, type Store } from './store.js';
 
 const pieceBytes = 8 * 2 ** 20;
 
@@ -36,7 +36,7 @@ export async function fetchFile(
       throw new SwaError(
         'store.corrupt',
         `${urlOf(store, keys[0] ?? '')} is damaged: it has SHA-256 ${sha256} (${written} bytes), and was stored with ${wanted.sha256} (${wanted.sizeBytes} bytes)`,
-        { hint: 'it was not used; restore the object from a version or a copy of the bucket' },
+        { hint: `it was not used; ${restoreHint}` },
       );
     await file.sync();
     await file.close();
@@ -53,11 +53,7 @@ async function* piecesOf(store: Store, key: string, signal?: AbortSignal): Async
     signal?.throwIfAborted();
     const piece = await store.get(key, { from, to: from + pieceBytes });
     if (piece === undefined || (etag ?? piece.etag) !== piece.etag)
-      throw new SwaError(
-        'store.corrupt',
-        `${urlOf(store, key)} ${piece === undefined ? 'is missing' : 'was replaced while it was read'}`,
-        { hint: 'restore the object from a version or a copy of the bucket' },
-      );
+      throw damagedObject(store, key, piece === undefined ? 'is missing' : 'was replaced while it was read');
     ({ etag, sizeBytes } = piece);
     yield piece.bytes;
   }

@@ -24,7 +24,7 @@ import { fetchingDir, fileNames, isViewId, viewPath, viewsDir } from '../../serv
 import { parseMeta, readMeta, type StoredMeta } from '../../serving/meta.js';
 import { moveIntoPlace, openView, prune, rollBack } from '../../serving/store.js';
 import { openViewAt } from '../../serving/view-reader.js';
-import { listAll, urlOf, type Etag, type Store } from '../store/store.js';
+import { listAll, restoreHint, urlOf, type Etag, type Store } from '../store/store.js';
 import { fetchFile } from '../store/transfer.js';
 
 export interface BucketViewsOptions {
@@ -40,7 +40,7 @@ export interface BucketViewsOptions {
 const hourMs = 3_600_000;
 const partBytes = 64 * 2 ** 20;
 const currentKey = 'CURRENT';
-const wayOn = 'restore the object from a version or a copy of the bucket, or run `swa batch run`';
+const wayOn = `${restoreHint}, or run \`swa batch run\``;
 
 interface Current {
   readonly id: ViewId;
