@@ -18,14 +18,13 @@ export async function fetchFile(
   keys: readonly string[],
   path: string,
   wanted: FileDigest,
-  signal?: AbortSignal,
 ): Promise<void> {
   const hash = createHash('sha256');
   const file = await open(path, 'wx');
   try {
     let written = 0;
     for (const key of wanted.sizeBytes === 0 ? [] : keys)
-      for await (const bytes of piecesOf(store, key, signal)) {
+      for await (const bytes of piecesOf(store, key)) {
         if (written + bytes.length > wanted.sizeBytes) break;
         hash.update(bytes);
         await file.writeFile(bytes);
@@ -47,10 +46,9 @@ export async function fetchFile(
   }
 }
 
-async function* piecesOf(store: Store, key: string, signal?: AbortSignal): AsyncGenerator<Buffer> {
+async function* piecesOf(store: Store, key: string): AsyncGenerator<Buffer> {
   let etag: string | undefined;
   for (let from = 0, sizeBytes = 1; from < sizeBytes; from += pieceBytes) {
-    signal?.throwIfAborted();
     const piece = await store.get(key, { from, to: from + pieceBytes });
     if (piece === undefined || (etag ?? piece.etag) !== piece.etag)
       throw damagedObject(store, key, piece === undefined ? 'is missing' : 'was replaced while it was read');
