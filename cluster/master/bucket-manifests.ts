@@ -14,7 +14,7 @@ import type { PartitionName } from '../../log/log.js';
 import { manifestNumber, manifestPath, partitionDir } from '../../master-data/layout.js';
 import { committedByAnother, type ManifestFile, type NextManifest } from '../../master-data/manifest.js';
 import { damagedObject, listAll, type Store } from '../store/store.js';
-import { joinFiles, splitFiles } from './file-tree.js';
+import { joinFiles, splitFiles, treeSchema } from './file-tree.js';
 
 export const rootKey = 'master/root.json';
 
@@ -40,7 +40,7 @@ const storedSchema = z.object({
   sha256: z.string(),
   /** That line with an empty list of files, as text: the order of its fields is part of the hash. */
   manifest: z.string(),
-  files: z.object({ level: z.number().int().min(0).max(16), entries: z.array(z.unknown()) }),
+  files: treeSchema,
 });
 
 export interface BucketManifest {

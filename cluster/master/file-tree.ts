@@ -30,7 +30,8 @@ export interface SplitTree extends Tree {
   readonly lists: ReadonlyMap<string, string>;
 }
 
-const listSchema = z.object({ level: z.number().int().min(0).max(16), entries: z.array(z.unknown()) });
+/** Of a list, and of a whole tree without its lists. */
+export const treeSchema = z.object({ level: z.number().int().min(0).max(16), entries: z.array(z.unknown()) });
 const listHash = z.string().regex(/^[0-9a-f]{64}$/);
 
 export function splitFiles(files: readonly TreeFile[]): SplitTree {
@@ -69,7 +70,7 @@ export async function joinFiles(tree: Tree, read: (sha256: string) => Promise<st
     for (const entry of entries) {
       const sha256 = listHash.parse(entry);
       const sealed = unsealLine(await read(sha256));
-      const list = sealed?.sha256 === sha256 ? listSchema.parse(JSON.parse(sealed.body)) : undefined;
+      const list = sealed?.sha256 === sha256 ? treeSchema.parse(JSON.parse(sealed.body)) : undefined;
       if (list?.level !== level - 1)
         throw new SwaError('store.corrupt', `a list of files is not what it is named for: ${sha256}`, {
           hint: restoreHint,
