@@ -227,13 +227,12 @@ export class BucketMaster implements SharedMaster {
   /** Old manifests of the store, and with each what its successor does not name any more: lowest first, after the grace time. */
   async #removeReplaced(name: PartitionName): Promise<void> {
     const listed = await this.#manifests.list(name);
-    const replaced = listed
-      .slice(0, -keptManifests)
-      .filter((_, i) => (listed[i + 1]?.modifiedAt ?? Infinity) < this.#clock() - this.#graceMs)
-      .slice(0, removedAtOnce);
-    for (const [i, { number }] of replaced.entries()) {
+    const goneBefore = this.#clock() - this.#graceMs;
+    for (const [i, { number }] of listed.slice(0, -keptManifests).slice(0, removedAtOnce).entries()) {
+      const successor = listed[i + 1];
+      if (successor === undefined || successor.modifiedAt >= goneBefore) return;
       const old = await this.#manifests.read(name, number);
-      const next = await this.#manifests.read(name, listed[i + 1]?.number ?? 0);
+      const next = await this.#manifests.read(name, successor.number);
       if (next === undefined) return; // another sink is at it
       if (old !== undefined) await this.#removeKeys(name, old, next);
       await this.#manifests.delete(name, number);

@@ -1,8 +1,10 @@
 /** The master dataset in a store: one commit for each number, no fact lost or stored twice, and the same facts on every host. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, utimesSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, test, type TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { spawnBatchRun } from '../../batch/spawn-run.js';
 import { hasCode } from '../../lib/errors/errors.js';
 import { seal, type Sealed } from '../../lib/files/sealed.js';
@@ -221,6 +223,30 @@ test('what was replaced goes after the grace time, and a writer that slept throu
   await session.close();
   assert.equal((await manifests.list(page))[0]?.number, first);
   await auditFromStore(t, house, store);
+});
+
+test('manifests that were restored lately hold up the removal of those after them', async (t) => {
+  const house = await makeHouse(t, { partitions: 1 });
+  const store = makeStore(t);
+  const later = Date.now() + 2 * 86_400_000;
+  let now = Date.now();
+  const host = makeHost(t, store, { clock: () => now });
+  for (let i = 0; i < keptManifests + 10; i++) {
+    await house.append([pageview(i)]);
+    await drain(house, host);
+  }
+  const listed = await listAll(store, 'master/pageviews/p0/manifests/');
+  for (const { key } of listed.slice(1, 3))
+    utimesSync(join(fileURLToPath(store.url), key), later / 1000, later / 1000);
+  now = later;
+  await house.append([pageview(1_000)]);
+  await drain(house, host);
+  await auditFromStore(t, house, store);
+  const left = new Set((await listAll(store, '')).map(({ key }) => key));
+  assert.deepEqual(
+    listed.filter(({ key }) => !left.has(key)),
+    [],
+  );
 });
 
 test('a batch run from the store makes the view that one from the directory makes', async (t) => {
