@@ -228,14 +228,16 @@ export class BucketMaster implements SharedMaster {
   async #removeReplaced(name: PartitionName): Promise<void> {
     const listed = await this.#manifests.list(name);
     const goneBefore = this.#clock() - this.#graceMs;
+    let old: BucketManifest | undefined;
     for (const [i, { number }] of listed.slice(0, -keptManifests).slice(0, removedAtOnce).entries()) {
       const successor = listed[i + 1];
       if (successor === undefined || successor.modifiedAt >= goneBefore) return;
-      const old = await this.#manifests.read(name, number);
+      old ??= await this.#manifests.read(name, number); // all but the first were read as successors
       const next = await this.#manifests.read(name, successor.number);
       if (next === undefined) return; // another sink is at it
       if (old !== undefined) await this.#removeKeys(name, old, next);
       await this.#manifests.delete(name, number);
+      old = next;
     }
   }
 
