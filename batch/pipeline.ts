@@ -254,8 +254,7 @@ class Build {
         .filter((rank) => buckets.pages.places.of(rank) !== undefined)
         .map((rank) => names.pageOfRank[rank] ?? 0);
       const pages = samplePages(star, byKey, sampleSize);
-      const { hours: sampled } = plan;
-      const sample = { pages, hours: sampled, repeats: repeats.bits, exclusions };
+      const sample = { pages, hours, repeats: repeats.bits, exclusions };
       const recount = await Recount.begin(db, snapshot, sample);
       const cells = buckets.close();
       cells.catch(() => undefined); // the index may fail first, and no one asks
