@@ -135,7 +135,7 @@ export async function rollBack(dataDir: string, to?: ViewId): Promise<ViewMeta> 
   throw new SwaError(
     'view.missing',
     `there is no view ${current === undefined ? '' : `older than ${current} `}to roll back to` +
-      (older.length > 0 ? `that is intact and readable by this version: ${older.join(', ')}` : ''),
+      (older.length > 0 ? ` that is intact and readable by this version: ${older.join(', ')}` : ''),
     {
       hint: '`swa batch list` lists the views on disk and `swa verify` checks them; `swa batch run` builds one from the master dataset',
     },
