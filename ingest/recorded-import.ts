@@ -13,7 +13,7 @@ import {
   type ImportRecord,
 } from './import-ledger.js';
 import { checkFile } from './lines.js';
-import { newImportCounts, type ImportCounts } from './import-state.js';
+import type { ImportCounts } from './import-state.js';
 
 export interface RecordedOptions {
   readonly dataDir: string;
@@ -101,7 +101,7 @@ export class RecordedImport {
     this.#save({ files: [...this.#record.files, { path, options: readBy, head, ...taken, after }] }, counts);
   }
 
-  end(counts: ImportCounts = newImportCounts()): void {
+  end(counts: ImportCounts): void {
     this.#save({ endedAt: this.#options.clock() }, counts);
   }
 
