@@ -57,14 +57,9 @@ export class RewriteIndex {
   /** What a coupon is rewritten to; 0 when no group of several persons has it; -1 when the groups have to be asked. */
   targetOf(coupon: number): number {
     const slots = this.#slots;
-    let slot = 2 * (mixed(coupon) & this.#mask);
-    let found = slots[slot];
-    while (found !== coupon && found !== free) {
-      slot = slot + 2 === slots.length ? 0 : slot + 2;
-      found = slots[slot];
-    }
+    const slot = this.#slotOf(coupon);
     if (this.#isMarked(coupon)) return -1;
-    if (found === free) return 0;
+    if (slots[slot] === free) return 0;
     const target = slots[slot + 1];
     return target === asked || this.#isMarked(target) ? -1 : target;
   }
@@ -83,10 +78,17 @@ export class RewriteIndex {
 
   #set(coupon: number, target: number): void {
     const slots = this.#slots;
-    let slot = 2 * (mixed(coupon) & this.#mask);
-    while (slots[slot] !== coupon && slots[slot] !== free) slot = slot + 2 === slots.length ? 0 : slot + 2;
+    const slot = this.#slotOf(coupon);
     slots[slot] = coupon;
     slots[slot + 1] = slots[slot + 1] === asked ? asked : target;
+  }
+
+  /** Where a coupon is, or the free slot where it would be. */
+  #slotOf(coupon: number): number {
+    const slots = this.#slots;
+    let slot = 2 * (mixed(coupon) & this.#mask);
+    while (slots[slot] !== coupon && slots[slot] !== free) slot = slot + 2 === slots.length ? 0 : slot + 2;
+    return slot;
   }
 }
 
