@@ -63,6 +63,8 @@ const maxHeld = 32_768;
 const fewCoupons = 201;
 /** For one question after the other: its coupons (24,576 at most, at lgK 18), or places in the index. */
 const work = new Uint32Array(maxHeld);
+/** Where those of some coupons are that may be persons'. */
+const places = new Uint32Array(maxHeld);
 
 /** @param index of the first persons, if there is one */
 export function exposureOf(
@@ -75,18 +77,16 @@ export function exposureOf(
   const { union, replaced, kept } = people;
   const isKnown = replaced.mode === 'coupons' && kept.mode === 'coupons';
   const rewritten = Math.round(replaced.estimate());
+  const unknown = Math.min(at.unknownDoubts, rewritten);
   const isSure = at.doubts === 0 && at.maxIds === 0;
-  if (isSure && !people.hasRegisters && (union.mode === 'registers' || union.couponCount > fewCoupons)) {
-    const unknown = Math.min(at.unknownDoubts, rewritten);
+  if (isSure && !people.hasRegisters && (union.mode === 'registers' || union.couponCount > fewCoupons))
     return { overcount: people.unclear, undercount: unknown, pairs: rewritten };
-  }
   if (union.mode === 'coupons' && isKnown) {
     exposure.addRewritten(replaced.copyCoupons(work));
     exposure.addRewritten(kept.copyCoupons(work));
     exposure.addCoupons(union.copyCoupons(work));
     return exposure;
   }
-  const unknown = Math.min(at.unknownDoubts, rewritten);
   const registers = union.registers();
   const isFew =
     registers !== undefined &&
@@ -165,10 +165,10 @@ class Exposure implements Exposed {
   /** Coupons at the start of the working memory that stand in the sketch. */
   addCoupons(count: number): void {
     const { groups } = this.#state;
-    const sifted = groups.sift(work, count);
-    for (let i = 0; i < sifted; i++) {
-      const last = groups.lastWith(work[i], this.#at.persons);
-      if (last < 0 || standsForGroup(groups, this.#at, last)) continue;
+    const found = groups.find(work, count, places);
+    for (let i = 0; i < found; i++) {
+      const last = groups.lastWith(work[places[i]], this.#at.persons);
+      if (last < 0 || targetOf(groups, this.#at, last) > isUnclear) continue;
       for (let person = last; person >= 0; person = groups.lastBefore(person)) this.#meet(person, person);
     }
   }
@@ -261,19 +261,22 @@ export function rewriteCoupons(
     index !== undefined && index.steps <= at.steps && index.persons <= at.persons ? index : undefined;
   let hasReplaced = false;
   let unclear = 0;
-  for (let from = 0; from < count; from += work.length) {
+  for (let from = 0; from < count; from += places.length) {
     const part = from === 0 ? coupons : coupons.subarray(from);
-    const found = groups.find(part, Math.min(count - from, work.length), work);
+    const found = groups.find(part, Math.min(count - from, places.length), places);
     for (let i = 0; i < found; i++) {
-      const coupon = part[work[i]];
+      const coupon = part[places[i]];
       let target = known === undefined ? -1 : known.targetOf(coupon);
-      if (target === -1) target = targetOf(groups, at, coupon);
+      if (target === -1) {
+        const person = groups.lastWith(coupon, at.persons);
+        target = person < 0 ? 0 : targetOf(groups, at, person);
+      }
       if (target === 0) continue;
       if (target === isUnclear) unclear++;
       else if (target === coupon) met.kept?.addCoupon(coupon);
       else {
         met.replaced.addCoupon(coupon);
-        part[work[i]] = target;
+        part[places[i]] = target;
         hasReplaced = true;
       }
     }
@@ -284,23 +287,16 @@ export function rewriteCoupons(
 /** No coupon either. */
 const isUnclear = 1;
 
-/** What a coupon is rewritten to; 0 when it stays since its person has no others, `isUnclear` when it stays and may be somebody's. */
-function targetOf(groups: PersonGroups, at: PersonsRead, coupon: number): number {
-  const { steps, persons, maxIds } = at;
-  const person = groups.lastWith(coupon, persons);
-  if (person < 0) return 0;
+/**
+ * What the coupon of a person, the last that has it, is rewritten to: itself where it stands for its group; 0 when it stays since its
+ * person has no others, `isUnclear` when it stays and may be somebody's.
+ */
+function targetOf(groups: PersonGroups, at: PersonsRead, person: number): number {
+  const { steps, maxIds } = at;
   const root = groups.rootOf(person, steps);
   if (!isAlone(groups, at, person, root) || (maxIds > 0 && groups.idsOf(root, steps) > maxIds))
     return isUnclear;
   return groups.personsOf(root, steps) === 1 ? 0 : groups.coupons[groups.leastOf(root, steps)];
-}
-
-/** Whether a person's coupon is one that `rewriteCoupons` has put there, or left as that of a group. */
-function standsForGroup(groups: PersonGroups, at: PersonsRead, person: number): boolean {
-  const { steps, maxIds } = at;
-  const root = groups.rootOf(person, steps);
-  if (groups.personsOf(root, steps) === 1 || !isAlone(groups, at, person, root)) return false;
-  return maxIds === 0 || groups.idsOf(root, steps) <= maxIds;
 }
 
 /** Whether no person of another group has the coupon of this one, which is the last that has it. */

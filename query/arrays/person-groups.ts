@@ -222,23 +222,9 @@ export class PersonGroups {
   }
 
   /**
-   * Moves those of the first `count` coupons that may be persons' to the start, and returns how many they are. A loop of its
-   * own, with no branch: the look-ups go to memory far apart, and the processor can then have many of them under way.
+   * Writes to `places` where those of the first `count` coupons are that may be persons', and returns how many they are. A loop
+   * of its own, with no branch: the look-ups go to memory far apart, and the processor can then have many of them under way.
    */
-  sift(coupons: Uint32Array, count: number): number {
-    const filter = this.#filter;
-    const mask = filter.length - 1;
-    let kept = 0;
-    for (let i = 0; i < count; i++) {
-      const coupon = coupons[i];
-      const missing = filterBitsOf(coupon) & ~filter[coupon & mask];
-      coupons[kept] = coupon;
-      kept += ((missing | -missing) >>> 31) ^ 1;
-    }
-    return kept;
-  }
-
-  /** As `sift`, but writes where they are to `places`, and leaves the coupons alone. */
   find(coupons: Uint32Array, count: number, places: Uint32Array): number {
     const filter = this.#filter;
     const mask = filter.length - 1;
