@@ -19,7 +19,7 @@ import { StatusReporter, isAtWork, lastErrorOf, readStatus, type LastError } fro
 import { ExclusionRuns } from './exclusion-runs.js';
 import type { Generation } from './generations/generation.js';
 import { CommitThread } from './store/commit-thread.js';
-import { readBootId } from './store/store-meta.js';
+import { readBootId, sumOf } from './store/store-meta.js';
 import { SpeedWorker } from './generations/worker.js';
 import { WorkerSlot } from './generations/worker-slot.js';
 
@@ -204,18 +204,16 @@ class SpeedStatus {
       for (const [reason, count] of Object.entries(progress.refused))
         refused[reason] = (refused[reason] ?? 0) + count;
     }
-    const sum = (count: (progress: (typeof all)[number]) => number): number =>
-      all.reduce((total, progress) => total + count(progress), 0);
     return {
       cut: positions,
       lagRecords: this.#end === undefined ? null : distance(positions, pick(this.#end, positions)),
       lastReceivedAt: Math.max(...all.map((progress) => progress.lastReceivedAt ?? 0)) || null,
-      pageviews: sum((progress) => progress.pageviews),
-      equivsAfterBatchCut: sum((progress) => progress.equivs),
-      retractionsAfterBatchCut: sum((progress) => progress.retractions),
-      exclusionsAfterBatchCut: sum((progress) => progress.exclusions),
-      deadLetters: sum((progress) => progress.deadLetters),
-      repeats: sum((progress) => progress.repeats),
+      pageviews: sumOf(all, (progress) => progress.pageviews),
+      equivsAfterBatchCut: sumOf(all, (progress) => progress.equivs),
+      retractionsAfterBatchCut: sumOf(all, (progress) => progress.retractions),
+      exclusionsAfterBatchCut: sumOf(all, (progress) => progress.exclusions),
+      deadLetters: sumOf(all, (progress) => progress.deadLetters),
+      repeats: sumOf(all, (progress) => progress.repeats),
       refused,
     };
   }
@@ -223,10 +221,7 @@ class SpeedStatus {
   /** Beside the work, too. */
   #askForRun({ serving }: SpeedWorker): void {
     if (serving === undefined) return;
-    const exclusions = [...serving.progress().values()].reduce(
-      (sum, progress) => sum + progress.exclusions,
-      0,
-    );
+    const exclusions = sumOf(serving.progress().values(), (progress) => progress.exclusions);
     this.#runs.tell(serving.id, exclusions).catch((err: unknown) => {
       this.#context.logger.warn({ err }, 'exclusions wait, but no batch run can be asked for');
     });

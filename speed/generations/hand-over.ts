@@ -37,7 +37,7 @@ export function limitsOf(serving: Offsets, next: Partial<Offsets>): Partial<Offs
 
 /**
  * True when the next generation may serve: it is ready, and not behind the serving one, on every partition. Asks for
- * for the state of the next generation first: if the two are equal then, the order of work keeps them so.
+ * the state of the next generation first: if the two are equal then, the order of work keeps them so.
  * @param stateOf undefined for a store that is not there
  * @param servingLives whether the serving generation is still worked on; a missing store is then being rebuilt
  */

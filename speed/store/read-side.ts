@@ -48,7 +48,7 @@ import {
   type Database,
   type StorePlace,
 } from './store-files.js';
-import { readDescription, type Progress, type StoreDescription } from './store-meta.js';
+import { readDescription, sumOf, type Progress, type StoreDescription } from './store-meta.js';
 
 export interface Realtime {
   /**
@@ -271,11 +271,12 @@ class RealtimeSnapshot implements RealtimeView {
         ]),
       ),
     };
-    this.equivsAfterBatchCut = parts.reduce((sum, { progress }) => sum + progress.equivs, 0);
-    this.retractionsAfterBatchCut = parts.reduce((sum, { progress }) => sum + progress.retractions, 0);
-    this.exclusionsAfterBatchCut = parts.reduce((sum, { progress }) => sum + progress.exclusions, 0);
-    this.deadLetters = parts.reduce((sum, { progress }) => sum + progress.deadLetters, 0);
-    const newest = Math.max(...parts.map(({ progress }) => progress.lastReceivedAt ?? -1));
+    const progress = parts.map((part) => part.progress);
+    this.equivsAfterBatchCut = sumOf(progress, ({ equivs }) => equivs);
+    this.retractionsAfterBatchCut = sumOf(progress, ({ retractions }) => retractions);
+    this.exclusionsAfterBatchCut = sumOf(progress, ({ exclusions }) => exclusions);
+    this.deadLetters = sumOf(progress, ({ deadLetters }) => deadLetters);
+    const newest = Math.max(...progress.map(({ lastReceivedAt }) => lastReceivedAt ?? -1));
     this.lastReceivedAt = newest < 0 ? undefined : newest;
     this.#open = open;
     this.#parts = parts;

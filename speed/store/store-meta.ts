@@ -65,6 +65,13 @@ export interface Progress {
   readonly refused: Readonly<Record<string, number>>;
 }
 
+/** Over several partitions. */
+export function sumOf(all: Iterable<Progress>, count: (progress: Progress) => number): number {
+  let sum = 0;
+  for (const progress of all) sum += count(progress);
+  return sum;
+}
+
 export function startProgress(from: Offset): Progress {
   return {
     next: from,
