@@ -26,7 +26,7 @@ import { Generations } from './engine/generations.js';
 import { LagWatch, unknownLag, type LagSource } from './engine/lag.js';
 import { Metrics } from './http/metrics.js';
 import { queryRoutes } from './http/routes.js';
-import { noScopes, type VisitorScopes } from './visitor-scopes.js';
+import type { VisitorScopes } from './visitor-scopes.js';
 
 export interface OpenEngine {
   readonly engine: Engine;
@@ -45,17 +45,18 @@ type Trouble = 'answers are not complete' | 'questions fail';
 
 /** How long after the last one. */
 const failureShownMs = 60_000;
+
 /** What the engine is given of what is not its own. */
 export interface EngineSurroundings {
   readonly lag?: LagSource;
-  readonly visitorScopes?: VisitorScopes;
+  readonly visitorScopes?: VisitorScopes | undefined;
 }
 
 /** The engine alone, over a data directory: for asking in process. */
 export function openEngine(
   config: Config,
   clock: Clock,
-  { lag = unknownLag, visitorScopes = noScopes }: EngineSurroundings = {},
+  { lag = unknownLag, visitorScopes }: EngineSurroundings = {},
 ): OpenEngine {
   const { dataDir } = config;
   const current = new CurrentWatch(dataDir);
@@ -111,10 +112,7 @@ export async function openQuery(
     });
     closers.add(() => lag.close());
     await lag.start();
-    const opened = openEngine(config, clock, {
-      lag,
-      ...(visitorScopes === undefined ? {} : { visitorScopes }),
-    });
+    const opened = openEngine(config, clock, { lag, visitorScopes });
     closers.add(() => opened.close());
     const { engine } = opened;
     const batches = openBatchControl(config.dataDir, clock);

@@ -24,7 +24,7 @@ export interface EngineOptions {
   readonly lag: LagSource;
   readonly clock: Clock;
   /** None by default. */
-  readonly visitorScopes?: VisitorScopes;
+  readonly visitorScopes?: VisitorScopes | undefined;
 }
 
 export class Engine {
