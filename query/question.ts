@@ -103,7 +103,7 @@ export function seriesQuestion(input: SeriesInput, terms: Terms): SeriesQuestion
     ...time,
     interval: input.interval,
     periods:
-      input.interval === undefined ? [] : slicesOf(input.interval, asked.subjects.length, time, terms.zones),
+      input.interval === undefined ? [] : periodsOf(input.interval, asked.subjects.length, time, terms.zones),
     explain: input.explain === '1',
   };
 }
@@ -249,7 +249,7 @@ function parseDateHour(raw: string, zone: string, zones: Zones): number {
   return parseRfc3339(`${date}T${minute}${second}${shift}`) / hourMs;
 }
 
-function slicesOf(
+function periodsOf(
   interval: Interval,
   subjectCount: number,
   { range, zone }: TimeRange,
