@@ -23,7 +23,9 @@ import { Engine } from '../query/engine/engine.js';
 import { Generations } from '../query/engine/generations.js';
 import { unknownLag } from '../query/engine/lag.js';
 import { Pace } from '../query/engine/pace.js';
+import type { Count, EdgeLimits } from '../query/answers/answer.js';
 import { sketch } from '../query/answers/uniques.js';
+import type { LivePerson } from '../query/identity/live-identity.js';
 import { ask, type AskInput } from '../query/inquiries.js';
 import { seriesQuestion, show } from '../query/question.js';
 import { readCurrent } from '../serving/current.js';
@@ -202,34 +204,14 @@ async function prove(dataDir: string, history: History, commits: StallingCommits
   }
 }
 
-interface Count {
-  readonly visitors: number;
-  readonly lower: number;
-  readonly upper: number;
-  readonly exact: boolean;
-}
-
-interface Limits {
-  readonly rewritten: number;
-  readonly maxOvercount: number;
-  readonly maxUndercount: number;
-}
-
 /** One answer: what was asked, what it says, and what of it may change. */
-interface Asked extends Limits {
+interface Asked extends EdgeLimits {
   readonly what: string;
   readonly count: Count;
   readonly isExact: boolean;
 }
 
-interface Person {
-  readonly visitor: string;
-  readonly person: string;
-  readonly batchPerson: string;
-  readonly joinedPersons: readonly string[];
-  readonly ids: readonly string[];
-  readonly idCount: number;
-}
+type Person = LivePerson & { readonly visitor: string };
 
 interface Answers {
   readonly counts: readonly Asked[];
@@ -269,7 +251,7 @@ async function answersOf(
     const counts: Asked[] = [];
     const add = async (name: string, input: AskInput): Promise<void> => {
       const { body } = await ask(engine, name, input);
-      const limits = body['accuracy'] as Limits & Count;
+      const limits = body['accuracy'] as EdgeLimits & Count;
       const {
         visitors,
         values,
