@@ -6,7 +6,6 @@ import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -23,6 +22,7 @@ import type { Role } from '../../lib/process/status.js';
 import { sqlText } from '../../master-data/duckdb.js';
 import { pinSnapshot } from '../../master-data/pins.js';
 import { masterCut } from '../../master-data/snapshot.js';
+import { freePort } from '../loopback.js';
 import type { Placed } from '../oracle/oracle.js';
 import { eventually } from '../running-system.js';
 import type { Counting, MasterRow, Stored } from './checker.js';
@@ -298,13 +298,4 @@ export function childrenOf(pid: number): number[] {
   } catch {
     return [];
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo; // listens on TCP
-  server.close();
-  await once(server, 'close');
-  return port;
 }

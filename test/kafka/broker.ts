@@ -5,12 +5,13 @@
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { assetPath, assetText } from '../../lib/files/assets.js';
+import { freePort } from '../loopback.js';
 
 /** The version to run: KAFKA_VERSION, or the one the POM names. */
 export function kafkaVersion(): string {
@@ -195,16 +196,6 @@ function makeKeystore(dir: string, password: string): void {
   const owner = ['-dname', 'CN=127.0.0.1', '-ext', 'san=ip:127.0.0.1', '-validity', '2'];
   run(dir, 'keytool', ['-genkeypair', '-keyalg', 'RSA', '-keysize', '2048', ...owner, ...store]);
   run(dir, 'keytool', ['-exportcert', '-rfc', '-file', 'ca.pem', ...store]);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
 
 function canConnect(port: number): Promise<boolean> {

@@ -11,11 +11,11 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { projectRoot } from '../../lib/files/assets.js';
+import { freePort } from '../loopback.js';
 import { eventually } from '../running-system.js';
 import { makeFacts, type Phase, type Stated } from './facts.js';
 
@@ -75,15 +75,6 @@ execFileSync('tar', [
   'facts.ndjson',
 ]);
 rmSync(dir, { recursive: true });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  assert.ok(address !== null && typeof address === 'object');
-  return address.port;
-}
 
 async function isUp(): Promise<boolean> {
   return fetch(`${origin}/readyz`).then(

@@ -7,10 +7,12 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { createServer, request, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
+import { buffer } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { assetPath } from '../../lib/files/assets.js';
+import { freePort, listening } from '../loopback.js';
 
 // Every one of these servers takes any credentials; the client looks for some.
 process.env['AWS_ACCESS_KEY_ID'] = 'test';
@@ -71,14 +73,6 @@ async function makeBucket(endpoint: string, name: string): Promise<void> {
   client.destroy();
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo; // of a TCP server
-  await closed(server);
-  return port;
-}
-
 /** What becomes of one request: its answer is never sent, is sent but not passed on, is an error, comes late, or all is well. */
 export type Fault = 'drop' | 'lose answer' | 500 | 503 | { readonly delayMs: number } | undefined;
 
@@ -94,9 +88,7 @@ export interface Proxy {
 /** Stands between a store and its server, and harms requests. */
 export async function startProxy(upstream: string): Promise<Proxy> {
   const server = createServer((incoming, answer) => void pass(incoming, answer));
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo; // of a TCP server
+  const port = await listening(server);
   const proxy: Proxy = {
     endpoint: `http://127.0.0.1:${port}`,
     fault: () => undefined,
@@ -106,7 +98,7 @@ export async function startProxy(upstream: string): Promise<Proxy> {
   return proxy;
 
   async function pass(incoming: IncomingMessage, answer: ServerResponse): Promise<void> {
-    const body = await bodyOf(incoming);
+    const body = await buffer(incoming);
     const { method = 'GET', url = '/', headers } = incoming;
     const fault = proxy.fault({ method, url });
     if (fault === 'drop') return void incoming.socket.destroy();
@@ -118,11 +110,11 @@ export async function startProxy(upstream: string): Promise<Proxy> {
     });
     passed.end(body);
     const [theirs] = (await once(passed, 'response')) as [IncomingMessage];
-    const theirBody = await bodyOf(theirs);
+    const theirBody = await buffer(theirs);
     if (method === 'PUT' && (theirs.statusCode ?? 500) < 300)
       proxy.written.push({ key: decodeURIComponent(url.split('?')[0] ?? ''), sizeBytes: body.length });
     if (fault === 'lose answer') return void incoming.socket.destroy();
-    if (fault !== undefined) await new Promise((resolve) => setTimeout(resolve, fault.delayMs).unref());
+    if (fault !== undefined) await sleep(fault.delayMs, undefined, { ref: false });
     answer.writeHead(theirs.statusCode ?? 500, theirs.headers).end(theirBody);
   }
 }
@@ -131,7 +123,7 @@ export async function startProxy(upstream: string): Promise<Proxy> {
 export async function startIgnorant(): Promise<Pick<TestServer, 'endpoint' | 'close'>> {
   const objects = new Map<string, Buffer>();
   const answerTo = async (incoming: IncomingMessage, answer: ServerResponse): Promise<void> => {
-    const body = await bodyOf(incoming);
+    const body = await buffer(incoming);
     const key = incoming.url?.split('?')[0] ?? '';
     if (incoming.method === 'PUT') objects.set(key, body);
     if (incoming.method === 'DELETE') objects.delete(key);
@@ -141,16 +133,8 @@ export async function startIgnorant(): Promise<Pick<TestServer, 'endpoint' | 'cl
     answer.end(incoming.method === 'GET' ? object : undefined);
   };
   const server = createServer((incoming, answer) => void answerTo(incoming, answer));
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo; // of a TCP server
+  const port = await listening(server);
   return { endpoint: `http://127.0.0.1:${port}`, close: () => closed(server) };
-}
-
-async function bodyOf(stream: IncomingMessage): Promise<Buffer> {
-  const pieces: Buffer[] = [];
-  for await (const piece of stream) pieces.push(piece as Buffer);
-  return Buffer.concat(pieces);
 }
 
 async function closed(server: Server): Promise<void> {
