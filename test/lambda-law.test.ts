@@ -15,15 +15,14 @@ import fc from 'fast-check';
 import { histories, type History } from './law/history.js';
 import { fewestSteps } from './law/shrink.js';
 import { Seen } from './law/seen.js';
-import { StallingCommits } from './law/speed-side.js';
+import { severalAtOnce } from './law/several-at-once.js';
+import type { StallingCommits } from './law/speed-side.js';
 import { LawSystem } from './law/system.js';
 
 const runs = Number(process.env['RUNS'] ?? 60);
 const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);
 /** Which history of the seed alone is to be run. */
 const only = process.env['HISTORY'] === undefined ? undefined : Number(process.env['HISTORY']);
-/** At once: while one waits for its disk, its DuckDB or its commit thread, others work. */
-const workers = 3;
 
 test(`the lambda law holds in ${only === undefined ? runs : 1} random histories (seed ${seed})`, async (t) => {
   const memory = '/dev/shm'; // thousands of small files with their fsyncs: in memory where there is such a place
@@ -31,21 +30,9 @@ test(`the lambda law holds in ${only === undefined ? runs : 1} random histories 
   t.after(() => rmSync(base, { recursive: true, force: true }));
   const seen = new Seen();
   const all = fc.sample(histories, { seed, numRuns: only === undefined ? runs : only + 1 });
-  const queue = [...all.entries()].slice(only);
-  const worker = async (): Promise<void> => {
-    const commits = new StallingCommits();
-    try {
-      for (let next = queue.shift(); next !== undefined; next = queue.shift())
-        await prove(t, join(base, String(next[0])), ...next, commits, seen);
-    } catch (error) {
-      queue.length = 0;
-      throw error;
-    } finally {
-      await commits.close();
-    }
-  };
-  const outcomes = await Promise.allSettled(Array.from({ length: workers }, worker));
-  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+  await severalAtOnce([...all.entries()].slice(only), ([number, history], commits) =>
+    prove(t, join(base, String(number)), number, history, commits, seen),
+  );
   t.diagnostic(JSON.stringify(seen));
   if (only !== undefined) return;
   for (const [what, count] of Object.entries(seen.all)) assert.ok(count > 0, `no ${what} in any history`);

@@ -37,17 +37,16 @@ import { openRealtime } from '../speed/store/read-side.js';
 import { below, seededRandom, type Random } from '../topology/random.js';
 import { runBatchAt } from './law/batch-run.js';
 import { Seen } from './law/seen.js';
-import { SpeedSide, StallingCommits } from './law/speed-side.js';
+import { severalAtOnce } from './law/several-at-once.js';
+import { SpeedSide, type StallingCommits } from './law/speed-side.js';
 import { batchTally } from './oracle/layers.js';
 import { ledgerOf } from './oracle/ledger.js';
 import { over, personsOf } from './oracle/oracle.js';
+import { chance, pick, shuffled } from './random.js';
 
 const runs = Number(process.env['RUNS'] ?? 60);
 const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);
 const only = process.env['HISTORY'] === undefined ? undefined : Number(process.env['HISTORY']);
-
-/** At once: while one waits for its DuckDB or its commit thread, others work. */
-const lanes = 3;
 
 const pages = ['https://example.com/', 'https://example.com/a', 'https://shop.example.com/b'];
 const domain = 'example.com';
@@ -78,21 +77,15 @@ test(`what is answered now is what a batch run answers, in ${runs} random histor
   const memory = '/dev/shm';
   const base = mkdtempSync(join(existsSync(memory) ? memory : tmpdir(), 'swa-live-'));
   t.after(() => rmSync(base, { recursive: true, force: true }));
-  const commits = new StallingCommits();
-  t.after(() => commits.close());
-  const queue = only === undefined ? [...Array(runs).keys()] : [only];
-  const lane = async (): Promise<void> => {
-    for (let number = queue.shift(); number !== undefined; number = queue.shift())
-      try {
-        await prove(join(base, String(number)), historyOf(seed + number, number), commits);
-      } catch (error) {
-        queue.length = 0;
-        t.diagnostic(`failed: SEED=${seed} HISTORY=${number}`);
-        throw error;
-      }
-  };
-  const outcomes = await Promise.allSettled(Array.from({ length: lanes }, lane));
-  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+  const numbers = only === undefined ? [...Array(runs).keys()] : [only];
+  await severalAtOnce(numbers, async (number, commits) => {
+    try {
+      await prove(join(base, String(number)), historyOf(seed + number, number), commits);
+    } catch (error) {
+      t.diagnostic(`failed: SEED=${seed} HISTORY=${number}`);
+      throw error;
+    }
+  });
   t.diagnostic(JSON.stringify(sums));
   if (only !== undefined) return;
   for (const [what, count] of Object.entries(sums)) assert.ok(count > 0, `no ${what} in any history`);
@@ -359,19 +352,4 @@ function normal(url: string): string {
   const normalized = rules.url.normalize(url);
   assert.ok(normalized.ok);
   return normalized.url;
-}
-
-function chance(random: Random, odds: number): boolean {
-  return below(random, 1_000) < 1_000 * odds;
-}
-
-function pick<T>(random: Random, from_: readonly T[]): T {
-  const picked = from_[below(random, from_.length)];
-  if (picked === undefined && from_.length === 0) throw new Error('nothing to pick from');
-  return picked as T;
-}
-
-function shuffled<T>(random: Random, items: readonly T[]): T[] {
-  const order = items.map((item) => ({ item, at: random.int32() }));
-  return order.toSorted((x, y) => x.at - y.at).map(({ item }) => item);
 }

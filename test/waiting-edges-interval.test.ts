@@ -9,6 +9,7 @@ import { test } from 'node:test';
 import { coupon, type HllMode } from 'hyperloglog-ts';
 import { placed } from './oracle/ledger.js';
 import { joined, livePairs } from './oracle/oracle.js';
+import { chance, shuffled } from './random.js';
 import type { EquivEdge } from '../facts/fact.js';
 import { offset } from '../log/log.js';
 import { countOf, type Count, type EdgeLimits } from '../query/answers/answer.js';
@@ -117,20 +118,7 @@ function edgesOf(random: Random, people: readonly (readonly string[])[]): EquivE
     if (chance(random, 0.2)) facts.push({ ...known, timestamp: below(random, 40) });
     else add(chance(random, 0.6) ? 'retract' : 'equiv', a, b);
   }
-  for (let i = facts.length - 1; i > 0; i--) {
-    const j = below(random, i + 1);
-    [facts[i], facts[j]] = [facts[j] ?? missing(), facts[i] ?? missing()];
-  }
-  return facts;
-}
-
-/** True with these odds. */
-function chance(random: Random, odds: number): boolean {
-  return below(random, 1_000) < 1_000 * odds;
-}
-
-function missing(): never {
-  throw new Error('an index is out of range');
+  return shuffled(random, facts);
 }
 
 function viewsOf(random: Random, visitor: string): View[] {
