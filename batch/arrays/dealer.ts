@@ -7,15 +7,8 @@ import { sumUp } from '../../lib/memory/counting-sort.js';
 import { hourMs } from '../../lib/time/buckets.js';
 import { nobody } from './people.js';
 import { factWords, fixedWords, type DealtBlock } from './dealt.js';
-import {
-  isRepeat,
-  isRowExcluded,
-  timeOf,
-  verdictOf,
-  verdicts,
-  type Deciding,
-  type PageviewColumns,
-} from './verdict.js';
+import { isExcluded } from './excluded.js';
+import { isRepeat, timeOf, verdictOf, verdicts, type Deciding, type PageviewColumns } from './verdict.js';
 
 /** The rows of a row group of a file of pageviews. */
 export interface GroupRows {
@@ -111,7 +104,7 @@ export class Dealer {
         persons[row] !== nobody &&
         time >= timeStart &&
         time < timeEnd &&
-        (excluded === undefined || !isRowExcluded(excluded, columns, row, pageOfUrl[url[row]], time));
+        (excluded === undefined || !isExcluded(excluded, columns, row, pageOfUrl[url[row]], time));
       if (mayCount && (repeats === undefined || !isRepeat(repeats, before + row))) {
         ranks[row] = rank;
         starts[shardOfRank[rank] + 1]++;

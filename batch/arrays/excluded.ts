@@ -1,4 +1,5 @@
 /** Which rows of pageviews are excluded, by the numbers of their texts (facts/exclusions.ts says what is). */
+import type { PageviewColumns } from './verdict.js';
 
 /** By number of a text: 0 where it is never excluded, else 1 + its place among the times. Undefined where no exclusion is of the kind. */
 export interface ExcludedNumbers {
@@ -12,19 +13,19 @@ export interface ExcludedNumbers {
   readonly starts: Uint32Array;
 }
 
-/** @param page 1 + the number of the page */
+/** @param page 1 + its number */
 export function isExcluded(
   excluded: ExcludedNumbers,
-  visitor: number,
-  agent: number,
-  importId: number,
+  columns: PageviewColumns,
+  row: number,
   page: number,
   time: number,
 ): boolean {
   const { visitors, agents, imports, pages } = excluded;
+  const importId = columns.import === undefined ? 0 : columns.import[row];
   return (
-    (visitors !== undefined && covers(excluded, visitors[visitor], time)) ||
-    (agents !== undefined && covers(excluded, agents[agent], time)) ||
+    (visitors !== undefined && covers(excluded, visitors[columns.visitor[row]], time)) ||
+    (agents !== undefined && covers(excluded, agents[columns.agent[row]], time)) ||
     (imports !== undefined && covers(excluded, imports[importId], time)) ||
     (pages !== undefined && covers(excluded, pages[page - 1], time))
   );

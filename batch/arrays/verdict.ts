@@ -50,21 +50,9 @@ export function verdictOf(
   const time = timeOf(columns.timestamp, row);
   if (time < timeStart || time >= timeEnd || ofVisitor[2 * columns.visitor[row]] === nobody)
     return verdicts.invalid;
-  if (excluded !== undefined && isRowExcluded(excluded, columns, row, pageOfUrl[url], time))
+  if (excluded !== undefined && isExcluded(excluded, columns, row, pageOfUrl[url], time))
     return verdicts.excluded;
   return verdicts.counts;
-}
-
-/** @param page 1 + its number */
-export function isRowExcluded(
-  excluded: ExcludedNumbers,
-  { visitor, agent, import: imports }: PageviewColumns,
-  row: number,
-  page: number,
-  time: number,
-): boolean {
-  const importId = imports === undefined ? 0 : imports[row];
-  return isExcluded(excluded, visitor[row], agent[row], importId, page, time);
 }
 
 export function timeOf(times: Int32Array, row: number): number {
