@@ -1,18 +1,25 @@
-/** Where the compiled tests are: every dist folder's `test` folders, in a stable order. */
-import { readdirSync } from 'node:fs';
+/**
+ * Where the compiled tests are: every dist folder's `test` folders, in a stable order. The name of a test says when it runs: `x.test.ts` with
+ * `npm test`; `x.whole.test.ts`, which takes the whole system or a program besides Node, with `npm run test:whole`.
+ */
+import { existsSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { projectRoot } from '../lib/files/assets.js';
 
-/** Absolute paths of all `*.test.js`. */
+/** Absolute paths of all `*.test.js` whose source is there: a build leaves the output of a source that was moved. */
 export function testFiles(): string[] {
-  const roots = [join(projectRoot, 'dist'), join(projectRoot, 'hyperloglog-ts', 'dist')];
+  const roots = [projectRoot, join(projectRoot, 'hyperloglog-ts')];
   return roots.flatMap((root) =>
-    readdirSync(root, { recursive: true, encoding: 'utf8' })
-      .filter((name) => name.endsWith('.test.js'))
-      .map((name) => join(root, name))
+    readdirSync(join(root, 'dist'), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.test.js') && existsSync(join(root, name.replace(/js$/, 'ts'))))
+      .map((name) => join(root, 'dist', name))
       .toSorted(),
   );
+}
+
+export function isWhole(file: string): boolean {
+  return file.endsWith('.whole.test.js');
 }
 
 /** Test files run at once. */

@@ -1,4 +1,4 @@
-/** Kinds of damage to the log, the master dataset and dead letters: what `swa verify` must find (verify-damage.test.ts). */
+/** Kinds of damage to the log, the master dataset and dead letters: what `swa verify` must find (verify-damage.whole.test.ts). */
 import assert from 'node:assert/strict';
 import { copyFileSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';

@@ -1,4 +1,4 @@
-/** Kinds of damage to realtime stores, batch views, queues and small files: what `swa verify` must find (verify-damage.test.ts). */
+/** Kinds of damage to realtime stores, batch views, queues and small files: what `swa verify` must find (verify-damage.whole.test.ts). */
 import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** What `swa verify` promises besides finding damage (verify-damage.test.ts): it changes nothing, and raises no false alarm. */
+/** What `swa verify` promises besides finding damage (verify-damage.whole.test.ts): it changes nothing, and raises no false alarm. */
 import assert from 'node:assert/strict';
 import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** The lock: of many who want it at once one gets it, and it ends with whoever has it. Over process namespaces: test/locks.test.ts. */
+/** The lock: of many who want it at once one gets it, and it ends with whoever has it. Over process namespaces: test/locks.whole.test.ts. */
 import assert from 'node:assert/strict';
 import { fork, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';

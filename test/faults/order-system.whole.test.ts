@@ -1,4 +1,4 @@
-/** The same as order.test.ts of the whole system: from facts that come by HTTP to the hand-over to a new generation. */
+/** The same as order.whole.test.ts of the whole system: from facts that come by HTTP to the hand-over to a new generation. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readPointer } from '../../speed/store/layout.js';
