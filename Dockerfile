@@ -1,5 +1,5 @@
 # One image for every role: `docker run ... collector`, `sink`, `speed`, `batch`, `query`, or `start` for all in one.
-ARG NODE_IMAGE=node:20.20.2-bookworm-slim
+ARG NODE_IMAGE=node:24.22.3-bookworm-slim
 
 FROM ${NODE_IMAGE} AS build
 WORKDIR /app
@@ -20,5 +20,7 @@ USER node
 VOLUME /data
 # query and dashboard; collector
 EXPOSE 8080 8081
+# Every role that runs in the container is at work, and what serves HTTP answers.
+HEALTHCHECK --interval=10s --timeout=8s --retries=6 --start-period=60s CMD ["node", "dist/cli/health.js"]
 ENTRYPOINT ["node", "bin/swa"]
 CMD ["start"]

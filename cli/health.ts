@@ -1,29 +1,50 @@
 /**
- * Whether one role is running, as an exit code: what a container's health check runs (`node dist/cli/health.js sink`).
- * The status board says that the role runs and its process lives; a role that serves HTTP must answer, too. Where several
- * containers show a worker of one role on the board, each looks at its own.
+ * Whether what runs in this container is at work, as an exit code: the health check of its image. Every role that a process of
+ * the container shows on the status board must be running, and one that serves HTTP must answer.
+ *
+ *     node dist/cli/health.js [role]
+ *
+ * With a role, only that one is looked at.
  */
 import { readlinkSync } from 'node:fs';
-import { systemClock } from '../lib/time/clock.js';
 import { readConfig } from '../lib/config/config.js';
-import { isAtWork, readStatus, type StatusEntry } from '../lib/process/status.js';
+import { isAtWork, pidSpace, readStatus, type StatusEntry } from '../lib/process/status.js';
+import { systemClock } from '../lib/time/clock.js';
 
 const role = process.argv[2];
 const { dataDir } = readConfig(process.env);
-const entry = readStatus(dataDir).find(
-  (candidate) => candidate.role === role && isAtWork(candidate, systemClock) && isOfThisContainer(candidate),
+const entries = readStatus(dataDir).filter(
+  (entry) => (role === undefined || entry.role === role) && isOfThisContainer(entry),
 );
-const url = entry?.details['url'];
-const healthy = entry?.state === 'running' && (typeof url !== 'string' || (await answers(url)));
-process.stdout.write(`${role}: ${healthy ? 'at work' : (entry?.lastError?.message ?? 'not at work')}\n`);
-process.exitCode = healthy ? 0 : 1;
+const problems = await Promise.all(entries.map(problemOf));
+if (entries.length === 0)
+  problems.push(role === undefined ? 'no role is running here' : `${role} is not running here`);
+const found = problems.filter((problem) => problem !== undefined);
+const names = entries.map((entry) => entry.role).join(', ');
+process.stdout.write(`${found.length === 0 ? `at work: ${names}` : found.join('; ')}\n`);
+process.exitCode = found.length === 0 ? 0 : 1;
 
-/** By the mounts its process sees; true where the system does not tell. */
-function isOfThisContainer({ pid }: StatusEntry): boolean {
+async function problemOf(entry: StatusEntry): Promise<string | undefined> {
+  if (entry.state !== 'running' || !isAtWork(entry, systemClock))
+    return `${entry.role}: ${entry.lastError?.message ?? `state ${entry.state}, not heard of lately`}`;
+  const { url } = entry.details;
+  if (typeof url === 'string' && !(await answers(url))) return `${entry.role}: ${url} does not answer`;
+  return undefined;
+}
+
+/** Whether the entry's process lives and sees this program's mounts; true where the system does not tell. */
+function isOfThisContainer({ pid, pidSpace: space }: StatusEntry): boolean {
+  if (space !== pidSpace()) return false; // what an earlier container has left on the board, or one beside this
+  let mounts: string;
   try {
-    return readlinkSync(`/proc/${pid}/ns/mnt`) === readlinkSync('/proc/self/ns/mnt');
+    mounts = readlinkSync('/proc/self/ns/mnt');
   } catch {
     return true;
+  }
+  try {
+    return readlinkSync(`/proc/${pid}/ns/mnt`) === mounts;
+  } catch {
+    return false;
   }
 }
 

@@ -147,8 +147,8 @@ export function isAtWork(entry: StatusEntry, clock: Clock): boolean {
   }
 }
 
-/** Containers may share a host name and yet have processes of their own (Linux). */
-function pidSpace(): string {
+/** The space of process ids of this process (Linux), '' elsewhere: containers may share a host name and yet have processes of their own. */
+export function pidSpace(): string {
   try {
     return readlinkSync('/proc/self/ns/pid');
   } catch {
