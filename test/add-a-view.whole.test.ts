@@ -62,7 +62,7 @@ test('the dimension that the page on views adds compiles, and the law holds for 
     ['test/oracle/oracle.test', {}],
     ['test/docs.test', {}],
     ['test/openapi.test', env],
-    ['test/lambda-law.test', { RUNS: '6', SEED: '1' }], // few, that hold all that the law wants to meet
+    ['test/lambda-law.test', { RUNS: '6', SEED: '1' }],
   ];
   for (const [name, variables] of tests) {
     const { passed, output } = await project.runTest(name, variables);

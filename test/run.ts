@@ -1,31 +1,41 @@
 /**
- * Runs every compiled test file of the project (or those whose path contains one of the arguments) and ends with the
- * slowest files and `N passed, N failed`. Exit code 1 when anything failed, when no test ran, or when something was skipped while
- * CI=true: a machine that is meant to run everything must.
+ * Runs compiled test files and ends with the slowest files and `N passed, N failed`: with words, those whose path contains one of them;
+ * without, every `x.test.ts`; with --whole, every `x.whole.test.ts` (test/find-files.ts). Exit code 1 when anything failed, when no test ran, or
+ * when something was skipped while CI=true: a machine that is meant to run everything must.
  */
 import { relative } from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
+import { parseArgs } from 'node:util';
 import { projectRoot } from '../lib/files/assets.js';
-import { testConcurrency, testFiles } from './find-files.js';
+import { isWhole, testConcurrency, testFiles } from './find-files.js';
 
 /** Parts of paths, the slowest files first: a slow file that starts last would run alone at the end. */
 const slowest = [
-  'test/planted-faults',
-  'recover-killed',
+  'test/live.',
+  'verify-damage',
   'test/faults/',
+  'test/planted-faults',
   'test/lambda-law',
-  'cli/test/',
+  'real-log',
+  'recover-killed',
   'dist/test/',
+  'cli/test/',
+  'batch/test/',
 ];
 const rank = (file: string): number => {
   const at = slowest.findIndex((part) => file.includes(part));
   return at < 0 ? slowest.length : at;
 };
 
-const wanted = process.argv.slice(2);
+const { values, positionals: words } = parseArgs({
+  options: { whole: { type: 'boolean', default: false } },
+  allowPositionals: true,
+});
+const isChosen = (file: string): boolean =>
+  words.length > 0 ? words.some((word) => file.includes(word)) : isWhole(file) === values.whole;
 const files = testFiles()
-  .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
+  .filter(isChosen)
   .toSorted((a, b) => rank(a) - rank(b)); // stable
 const forbidSkips = process.env['CI'] === 'true';
 const counts = { passed: 0, failed: 0 };

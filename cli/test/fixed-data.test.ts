@@ -1,6 +1,6 @@
 /**
  * One fixed data set, imported, recomputed, asked and verified by the `swa` command: its batch view has the same content under every
- * version of Node (`npm run test:nodes` runs this file under others), so no rule and no sort rests on the runtime's tables.
+ * version of Node (test/nodes/ runs this file under others), so no rule and no sort rests on the runtime's tables.
  *
  * A change of rules, of the batch layer or of the view format that is meant changes `expectedHash`: run
  * `npm test -- fixed-data`, and write down the hash that the failure shows, after a look at why it changed.

@@ -53,7 +53,7 @@ for (const layer of layers.filter(isTried)) {
       try {
         if (await run.round(randomOf(layer.name, round), round)) hit++;
       } catch (error) {
-        const again = `SEED=${seed} LAYER='${layer.name}' ROUND=${round} npm run test:faults`;
+        const again = `SEED=${seed} LAYER='${layer.name}' ROUND=${round} npm test -- test/faults/faults`;
         throw new Error(
           `${messageOf(error)}\nin round ${round} of '${layer.name}'; to run it again: ${again}`,
           {

@@ -220,6 +220,9 @@ const chapter: fc.Arbitrary<Step[]> = fc
   )
   .map(([records, events]) => [...records, ...events]);
 
+/** So many of them hold everything that one can hold. */
+export const enoughHistories = 60;
+
 /** At least 240 records. */
 export const histories: fc.Arbitrary<History> = fc.record({
   lgK: fc.constantFrom(8, 8, 8, 12),
