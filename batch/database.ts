@@ -57,9 +57,9 @@ export class BatchDb {
     return new BatchDb(database);
   }
 
-  /** Runs the statement of batch/sql/<name>.sql. */
-  async run(name: string): Promise<void> {
-    await attempt(name, async () => this.#connection.run(readSql(name)));
+  /** Runs the statement of batch/sql/<name>.sql; `fill` stands for its {holes}. */
+  async run(name: string, fill: Fill = {}): Promise<void> {
+    await attempt(name, async () => this.#connection.run(readSql(name, fill)));
   }
 
   /** Rows of a statement, chunk by chunk, without ever holding the whole result; `fill` stands for its {holes}. */

@@ -18,7 +18,7 @@ import type { Rules } from '../facts/rules.js';
 import type { DimensionRules } from '../facts/dimensions/dimension-rules.js';
 import type { Subject } from '../facts/views/view.js';
 import { starEdges } from './database.js';
-import { excludedTexts } from './facts/exclusions.js';
+import { erasedVisitors, excludedTexts } from './facts/exclusions.js';
 import { nameOf } from './subject-name.js';
 import { openDuckDb, sqlParquet, sqlText } from '../master-data/duckdb.js';
 import type { Star } from '../master-data/star/star.js';
@@ -128,6 +128,9 @@ async function giveStar(connection: DuckDBConnection, { star, view, rules }: Exa
   await connection.run(
     'create temp view excluded as select exclusion, kind, number, start::double as start, stop::double as stop from excluded_text',
   );
+  const { erased } = new Exclusions(view.exclusions(), rules);
+  const visitors = erasedVisitors(star, { erased }).map((visitor) => [visitor]);
+  await give(connection, 'erased', 'visitor integer', visitors);
   await give(connection, 'repeat_group', 'file integer, row integer, number integer', repeatGroupsOf(star));
 }
 
@@ -168,12 +171,12 @@ function* visitorsOf(star: Star): Generator<(string | number | bigint)[]> {
 }
 
 /** Of each exclusion by itself, in force or not. */
-function* excludedOf(star: Star, { url }: Rules): Generator<(string | number)[]> {
+function* excludedOf(star: Star, rules: Rules): Generator<(string | number)[]> {
   let exclusion = 1;
   for (const texts of star.texts('exclusions')) {
     for (const text of textsOf(texts)) {
-      const rule = [parseExclusionKey(text)];
-      for (const { by, number, times } of excludedTexts(star, new Exclusions(rule, url), rule))
+      const exclusions = new Exclusions([parseExclusionKey(text)], rules);
+      for (const { by, number, times } of excludedTexts(star, exclusions))
         for (const [from, to] of times) yield [exclusion, by, number, String(from), String(to)];
       exclusion++;
     }

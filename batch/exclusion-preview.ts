@@ -90,6 +90,7 @@ async function count(
   rules: Rules,
 ): Promise<MatchingPageviews> {
   const { by, value, from = timeStart, to = timeEnd } = rule;
+  if (by === 'erased') return none; // whom it means is asked by the id itself
   const facts = sqlFacts('pageviews', pathsOf(snapshot, 'pageviews'));
   if (by === 'urlPrefix') await giveUrls(connection, facts, rule, rules);
   const matches = by === 'urlPrefix' ? 'url in (from matching)' : `${columnOf[by]} = ${sqlText(value)}`;
@@ -114,16 +115,16 @@ async function giveUrls(
   connection: DuckDBConnection,
   facts: string,
   rule: ExclusionRule,
-  { url: urls }: Rules,
+  rules: Rules,
 ): Promise<void> {
   const { from: _from, to: _to, ...always } = rule;
-  const exclusions = new Exclusions([always], urls);
+  const exclusions = new Exclusions([always], rules);
   await connection.run('create or replace temp table matching (url varchar)');
   const appender = await connection.createAppender('matching');
   const rows = await connection.stream(`select distinct url from ${facts} where url is not null`);
   for await (const chunk of rows.yieldRows()) {
     for (const [url] of chunk) {
-      const page = urls.normalizeNew(String(url));
+      const page = rules.url.normalizeNew(String(url));
       if (!page.ok || exclusions.timesOf('urlPrefix', page.url) === undefined) continue;
       appender.appendVarchar(String(url));
       appender.endRow();

@@ -35,7 +35,7 @@ import { ViewWriter } from '../serving/view-writer.js';
 import { attempt, BatchDb } from './database.js';
 import { columnsFor, dimensionsOf } from './dimensions.js';
 import { verdicts, type Repeats } from './arrays/verdict.js';
-import { excludedNumbers, liveExclusions, type LiveExclusions } from './facts/exclusions.js';
+import { erasedVisitors, excludedNumbers, liveExclusions, type LiveExclusions } from './facts/exclusions.js';
 import { findRepeats } from './facts/repeats.js';
 import { dealFacts, rowGroupsOf, type DealtFacts } from './facts/deal-facts.js';
 import { startFactThreads, type FactThreads } from './fact-threads.js';
@@ -159,12 +159,13 @@ class Build {
     let factThreads: FactThreads | undefined;
     try {
       progress.begin('persons');
-      const persons = await resolvePersons(db, star, this.#options.maxPersonIds);
+      const live = await liveExclusions(db, star, rules);
+      const exclusions = new Exclusions(live.rules, rules);
+      const erased = erasedVisitors(star, exclusions);
+      const persons = await resolvePersons(db, star, this.#options.maxPersonIds, erased);
       identity = new IdentityThread(writer.identityPath, persons);
       const people = peopleOf(star.coupons, persons);
-      const live = await liveExclusions(db, star);
-      const exclusions = new Exclusions(live.rules, rules.url);
-      const excluded = excludedNumbers(star, exclusions, live.rules);
+      const excluded = excludedNumbers(star, exclusions);
       const repeats = findRepeats(star, people, excluded, await rowsBelowCut(db, star, snapshot));
       const groups = rowGroupsOf(star, repeats);
       const rows = groups.reduce((sum, group) => sum + group.rows, 0);

@@ -38,6 +38,7 @@ export function describeRule({ by, value, from, to }: ExclusionRule): string {
     importId: 'import',
     urlPrefix: 'pages that begin with',
     userAgent: 'user agent',
+    erased: 'erased id with the hash',
   };
   const limits = [
     from === undefined ? '' : `, from ${new Date(from).toISOString()}`,

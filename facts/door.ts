@@ -151,6 +151,8 @@ function admitExclusion(
   const kind = exclusionKinds.find((each) => each === by);
   if (kind === undefined)
     return refuse('by', `must be ${exclusionKinds.map(show).join(' or ')}, got ${show(by)}`);
+  if (kind === 'erased' && type === 'include')
+    return refuse('by', 'must not be "erased": an erasure is never taken back');
   const refusal =
     valueRefusal(kind, value, urls) ??
     limitRefusal('from', from) ??
@@ -178,6 +180,10 @@ function admitExclusion(
 function valueRefusal(by: ExclusionKind, value: unknown, urls: UrlRules): Refusal {
   if (by === 'visitor') return visitorRefusal('value', value);
   if (by === 'importId') return idRefusal('value', value);
+  if (by === 'erased')
+    return isExclusionValue(by, value)
+      ? undefined
+      : refuse('value', `must be the hash of an erased id, which \`swa erase\` makes: ${show(value)}`);
   if (value === undefined) return refuse('value', 'is missing');
   if (typeof value !== 'string') return refuse('value', `must be a string, got ${show(value)}`);
   const problem = by === 'urlPrefix' ? prefixProblem(value, urls) : undefined;

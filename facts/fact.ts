@@ -35,11 +35,11 @@ export interface EquivEdge {
   readonly source?: string;
 }
 
-/** What an exclusion goes by; what each means is in exclusions.ts. */
-export const exclusionKinds = ['visitor', 'importId', 'urlPrefix', 'userAgent'] as const;
+/** What an exclusion goes by; what each means is in exclusions.ts. One by `erased` is never taken back. */
+export const exclusionKinds = ['visitor', 'importId', 'urlPrefix', 'userAgent', 'erased'] as const;
 export type ExclusionKind = (typeof exclusionKinds)[number];
 
-/** Which pageviews are to count nowhere. */
+/** Which pageviews are to count nowhere; by `erased`, which edges, too. */
 export interface ExclusionRule {
   readonly by: ExclusionKind;
   readonly value: string;

@@ -62,7 +62,7 @@ export const exclusionSchema = z.looseObject({
   by: z
     .enum(exclusionKinds)
     .describe(
-      "visitor, importId, userAgent: pageviews that have exactly this value. urlPrefix: those whose page, by the URL rules, begins with it; one that ends in '/' means the page itself and what lies below it.",
+      "visitor, importId, userAgent: pageviews that have exactly this value. urlPrefix: those whose page, by the URL rules, begins with it; one that ends in '/' means the page itself and what lies below it. erased: those of the visitor whose id has this hash; made by `swa erase` and POST /v1/erasures alone, and never taken back.",
     ),
   value: z.string(),
   from: limit.describe(

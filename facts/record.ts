@@ -16,7 +16,7 @@ export function topicOf(fact: Fact): Topic {
 }
 
 /** Changes when `decodeRecord` begins to take or refuse other records; batch views name it. */
-export const recordsVersion = 3;
+export const recordsVersion = 4;
 
 /** Decoding never throws: what is not a fact keeps its bytes and says why. */
 export type Decoded = Fact | { readonly type: 'invalid'; readonly reason: string };
@@ -100,10 +100,11 @@ function edgeProblem({ a, b }: Fields): string | undefined {
   return visitorProblem('a', a) ?? visitorProblem('b', b) ?? (a === b ? 'a and b are equal' : undefined);
 }
 
-function exclusionProblem({ by, value, from, to }: Fields): string | undefined {
+function exclusionProblem({ type, by, value, from, to }: Fields): string | undefined {
   const kind = exclusionKinds.find((each) => each === by);
   if (kind === undefined) return `by is not ${exclusionKinds.join(', ')}`;
   if (!isExclusionValue(kind, value)) return `value is not a valid ${kind}`;
+  if (kind === 'erased' && type === 'include') return 'an erasure is never taken back';
   for (const [name, time] of Object.entries({ from, to }))
     if (time !== undefined && (!isTime(time) || time < timeStart)) return `${name} is not a valid time`;
   return undefined;

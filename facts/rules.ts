@@ -1,6 +1,7 @@
 /** The versioned rules that turn facts into views: the same objects serve speed and batch. */
 import { domainRuleVersion } from './url/domain.js';
 import { UrlRules } from './url/normalize.js';
+import { ErasureHash, erasureHashOf } from './erasures.js';
 import { BotRule, type BotsMode } from './bots.js';
 import { DimensionRules } from './dimensions/dimension-rules.js';
 import type { RulesVersions } from './rules-versions.js';
@@ -9,6 +10,8 @@ export interface Rules {
   readonly url: UrlRules;
   readonly bots: BotRule;
   readonly dimensions: DimensionRules;
+  /** How erased ids are told. Of a data directory: the same ids have other hashes in another one. */
+  readonly erasures: ErasureHash;
   readonly versions: RulesVersions;
 }
 
@@ -18,6 +21,8 @@ export function makeRules(options: {
   readonly bots: BotsMode;
   /** Default: all. */
   readonly dimensions?: readonly string[];
+  /** Whose secret tells erased ids; without one none are told. */
+  readonly dataDir?: string;
 }): Rules {
   const url = new UrlRules({ queryAllow: options.urlQueryAllow });
   const bots = new BotRule(options.bots);
@@ -28,5 +33,7 @@ export function makeRules(options: {
     bots: bots.version,
     dimensions: dimensions.version,
   };
-  return { url, bots, dimensions, versions };
+  const { dataDir } = options;
+  const erasures = dataDir === undefined ? new ErasureHash(() => undefined) : erasureHashOf(dataDir);
+  return { url, bots, dimensions, erasures, versions };
 }

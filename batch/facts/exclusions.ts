@@ -1,9 +1,15 @@
 /** From the star's exclusions to which texts, by number, are left out, and when. */
 import { parseExclusionKey } from '../../facts/exclusion-key.js';
-import type { Exclusions, Times } from '../../facts/exclusions.js';
-import { exclusionKinds, type ExclusionKind, type ExclusionRule } from '../../facts/fact.js';
+import {
+  comparedTexts,
+  withoutErasedValues,
+  type ComparedText,
+  type Exclusions,
+  type Times,
+} from '../../facts/exclusions.js';
+import type { ExclusionRule } from '../../facts/fact.js';
+import type { Rules } from '../../facts/rules.js';
 import { textsOf } from '../../lib/memory/text-spans.js';
-import type { TextSpans } from '../../lib/memory/keyed-hash.js';
 import { integers } from '../../master-data/columns.js';
 import type { Star } from '../../master-data/star/star.js';
 import type { ExcludedNumbers } from '../arrays/excluded.js';
@@ -16,7 +22,11 @@ export interface LiveExclusions {
   readonly facts: number;
 }
 
-export async function liveExclusions(db: BatchDb, star: Star): Promise<LiveExclusions> {
+export async function liveExclusions(
+  db: BatchDb,
+  star: Star,
+  { erasures }: Pick<Rules, 'erasures'>,
+): Promise<LiveExclusions> {
   const live = new Set<number>();
   let facts = 0;
   for await (const chunk of db.stream('live-exclusions')) {
@@ -26,7 +36,8 @@ export async function liveExclusions(db: BatchDb, star: Star): Promise<LiveExclu
       if (lives[row] === 1) live.add(numbers[row] ?? 0);
     }
   }
-  return { rules: live.size === 0 ? [] : rulesOf(star, live), facts };
+  const rules = live.size === 0 ? [] : withoutErasedValues(rulesOf(star, live), erasures);
+  return { rules, facts };
 }
 
 function rulesOf(star: Star, numbers: ReadonlySet<number>): ExclusionRule[] {
@@ -39,7 +50,7 @@ function rulesOf(star: Star, numbers: ReadonlySet<number>): ExclusionRule[] {
 
 /** A text that is left out at some times. */
 export interface ExcludedText {
-  readonly by: ExclusionKind;
+  readonly by: ComparedText;
   /** In its dictionary; of pages from 0. */
   readonly number: number;
   readonly times: Times;
@@ -49,12 +60,8 @@ export interface ExcludedText {
 const dictionaryOf = { visitor: 'visitors', userAgent: 'agents', importId: 'imports' } as const;
 
 /** All texts of the star that exclusions leave out. */
-export function* excludedTexts(
-  star: Star,
-  exclusions: Exclusions,
-  rules: readonly ExclusionRule[],
-): Generator<ExcludedText> {
-  for (const by of exclusionKinds) {
+export function* excludedTexts(star: Star, exclusions: Exclusions): Generator<ExcludedText> {
+  for (const by of comparedTexts) {
     if (!exclusions.has(by)) continue;
     if (by === 'urlPrefix') {
       for (let number = 0; number < star.pages.count; number++) {
@@ -63,28 +70,29 @@ export function* excludedTexts(
       }
       continue;
     }
-    // Most texts are told by their length alone, and never become strings.
-    const lengths = new Set(
-      rules.filter((rule) => rule.by === by).map(({ value }) => Buffer.byteLength(value)),
-    );
-    let number = 1;
-    for (const { bytes, starts, ends, count } of star.texts(dictionaryOf[by])) {
-      for (let i = 0; i < count; i++, number++) {
-        if (!lengths.has((ends[i] ?? 0) - (starts[i] ?? 0))) continue;
-        const times = exclusions.timesOf(by, textIn(bytes, starts[i] ?? 0, ends[i] ?? 0));
-        if (times !== undefined) yield { by, number, times };
-      }
+    let first = 1;
+    for (const texts of star.texts(dictionaryOf[by])) {
+      for (const [i, times] of exclusions.timesAmong(by, texts)) yield { by, number: first + i, times };
+      first += texts.count;
     }
   }
 }
 
+/** The visitor numbers of erased ids, ascending. */
+export function erasedVisitors(star: Star, { erased }: Pick<Exclusions, 'erased'>): number[] {
+  const numbers: number[] = [];
+  if (erased.isEmpty) return numbers;
+  let first = 1;
+  for (const texts of star.texts('visitors')) {
+    for (const i of erased.among(texts)) numbers.push(first + i);
+    first += texts.count;
+  }
+  return numbers;
+}
+
 /** For the threads that look at facts; undefined when nothing of the star is left out. */
-export function excludedNumbers(
-  star: Star,
-  exclusions: Exclusions,
-  rules: readonly ExclusionRule[],
-): ExcludedNumbers | undefined {
-  const found = [...excludedTexts(star, exclusions, rules)];
+export function excludedNumbers(star: Star, exclusions: Exclusions): ExcludedNumbers | undefined {
+  const found = [...excludedTexts(star, exclusions)];
   if (found.length === 0) return undefined;
   const times: number[] = [];
   const starts = [0];
@@ -98,7 +106,7 @@ export function excludedNumbers(
     places.set(name, starts.length - 1);
     return starts.length - 1;
   };
-  const numbersOf = (by: ExclusionKind, count: number): Uint32Array | undefined => {
+  const numbersOf = (by: ComparedText, count: number): Uint32Array | undefined => {
     const ofKind = found.filter((each) => each.by === by);
     if (ofKind.length === 0) return undefined;
     const numbers = new Uint32Array(new SharedArrayBuffer(4 * (1 + count)));
@@ -113,8 +121,4 @@ export function excludedNumbers(
     times: Float64Array.from(times),
     starts: Uint32Array.from(starts),
   };
-}
-
-function textIn(bytes: TextSpans['bytes'], from: number, to: number): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8', from, to);
 }

@@ -23,9 +23,18 @@ export interface ResolvedPersons extends Persons {
   readonly sampledEdges: readonly (readonly [string, string])[];
 }
 
-/** @param maxIds components of more ids are left unjoined; 0: no cap */
-export async function resolvePersons(db: BatchDb, star: Star, maxIds: number): Promise<ResolvedPersons> {
-  for (const statement of ['edges', 'repeated-edges', 'live-edges']) await db.run(statement);
+/**
+ * @param maxIds components of more ids are left unjoined; 0: no cap
+ * @param erased visitor numbers whose edges join no one
+ */
+export async function resolvePersons(
+  db: BatchDb,
+  star: Star,
+  maxIds: number,
+  erased: readonly number[],
+): Promise<ResolvedPersons> {
+  await db.run('edges', { erased: erased.join() || '0' });
+  for (const statement of ['repeated-edges', 'live-edges']) await db.run(statement);
   const counts = {
     edges: await db.countOf('edge'),
     repeatedEdges: await db.countOf('repeated_edge'),

@@ -1,14 +1,14 @@
 -- The whole recomputation in plain SQL over the star: what a batch run must come to, to be read and to be held to (batch/exact.ts).
 -- Given are the star's facts as pageview and equiv (exclusions, too), its groups of pageviews that may be repeats as repeat_group,
 -- and what its numbers mean as url (page, domain), bot (agents), visitor (id, coupon; no placeholders), excluded (numbers of texts
--- that exclusions mean) and result. {values} makes of results what a pageview counts for in each dimension.
--- Edges. Of those with one event id, kind and pair the first counts; of all on a pair the latest wins.
+-- that exclusions mean), erased (visitors) and result. {values} makes of results what a pageview counts for in each dimension.
+-- Edges, but for those of erased ids. Of those with one event id, kind and pair the first counts; of all on a pair the latest wins.
 create temp table edge as
 select least(a.id, b.id) as lo, greatest(a.id, b.id) as hi, kind, timestamp, partition, "offset"
 from equiv
 join visitor as a on a.visitor = equiv.a
 join visitor as b on b.visitor = equiv.b
-where kind > 0 and timestamp >= {timeStart} and timestamp < {timeEnd}
+where kind > 0 and timestamp >= {timeStart} and timestamp < {timeEnd} and a.visitor not in (from erased) and b.visitor not in (from erased)
 qualify event = 0 or row_number() over (partition by event, kind, lo, hi order by partition, "offset") = 1;
 
 create temp table live_edge as

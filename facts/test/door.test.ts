@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { testErasures } from './erasures.js';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { admit, type FactDefaults, type Warning } from '../door.js';
@@ -252,7 +253,7 @@ test('an exclusion is written with its times in milliseconds, under its value as
 
 test('an exclusion of what no pageview can have is refused, naming field and value', () => {
   const refused: readonly (readonly [change: object, reason: RegExp])[] = [
-    [{ by: undefined }, /^by must be "visitor" or "importId" or "urlPrefix" or "userAgent", got undefined/],
+    [{ by: undefined }, /^by must be "visitor" or "importId" or "urlPrefix" or "userAgent" or "erased", got undefined/],
     [{ by: 'domain' }, /^by must be .*, got "domain"$/],
     [{ value: undefined }, /^value is missing$/],
     [{ value: 7 }, /^value must be a string, got 7$/],
@@ -272,6 +273,8 @@ test('an exclusion of what no pageview can have is refused, naming field and val
     [{ from: now, to: now }, /^to must be later than from: 1767225600000$/],
     [{ timestamp: now + 1e9 }, /^timestamp is more than 5 minutes after/],
     [{ eventId: 7 }, /^eventId must be a string/],
+    [{ by: 'erased' }, /^value must be the hash of an erased id.*: "cookie:1"$/],
+    [{ by: 'erased', type: 'include', value: testErasures.valueOf('a') }, /^by must not be "erased": /],
   ];
   for (const [change, reason] of refused) assert.match(reasonOf({ ...exclusion, ...change }), reason);
   assert.deepEqual(

@@ -10,7 +10,7 @@
 import { repeatKeys } from '../../facts/repeat.js';
 import { Exclusions, isWithinTimes, type Times } from '../../facts/exclusions.js';
 import type { Rules } from '../../facts/rules.js';
-import type { BatchView } from '../../facts/views/view.js';
+import type { BatchView, WaitingEdge } from '../../facts/views/view.js';
 import { hashWords, type KeyedHash } from '../../lib/memory/keyed-hash.js';
 import { RecentObjects } from '../../lib/memory/recent-objects.js';
 import { BotAgents } from './bot-agents.js';
@@ -46,12 +46,18 @@ export class CountingRules {
 
   /** @param view whose exclusions count: those of its generation */
   constructor(rules: Rules, hash: KeyedHash, view: Pick<BatchView, 'exclusions'>) {
-    this.#exclusions = new Exclusions(view.exclusions(), rules.url);
+    this.#exclusions = new Exclusions(view.exclusions(), rules);
     this.#excluded = excludingFields
       .filter((field) => this.#exclusions.has(field))
       .map((field) => ({ field, recent: new RecentObjects<Times>(rememberedTexts) }));
     this.#bots = new BotAgents(rules.bots);
     this.#hash = hash;
+  }
+
+  /** The edges that may join: none that names an erased id. */
+  joining<E extends Pick<WaitingEdge, 'a' | 'b'>>(edges: readonly E[]): readonly E[] {
+    if (this.#exclusions.erased.isEmpty) return edges;
+    return edges.filter((edge) => !this.#exclusions.excludesEdge(edge));
   }
 
   /** Throws what the rules throw. */

@@ -65,11 +65,18 @@ export class NormalizeBolt implements Bolt<[facts: SliceFacts]> {
     for (const [pageGroup, ofGroup] of dealt(pages).entries()) {
       if (ofGroup.length > 0) this.#output?.emitTo('pages', [pageGroup, partition, views, ofGroup], tuple);
     }
+    const edges = this.#rules.joining(noted.edges);
+    const erasedEdges = noted.edges.length - edges.length;
     const notes: PartitionNotes = {
       ...noted,
+      edges,
       deadLetters: isSetAside ? pageviews.length : 0,
       repeats: countable.rows.length - rows.length,
-      refused: new Map([...invalid, ...countable.refused]),
+      refused: new Map([
+        ...invalid,
+        ...countable.refused,
+        ...(erasedEdges === 0 ? [] : [['erased', erasedEdges] as const]),
+      ]),
     };
     this.#output?.emitTo('notes', [partition, notes], tuple);
     this.#output?.ack(tuple);

@@ -129,7 +129,8 @@ export class Producers {
 
   #append(partition: PartitionName, fact: Fact, value: Uint8Array, page: number): void {
     const offset = this.#log.put(partition, value);
-    if (isEdge(fact) && fact.a === fact.b) this.invalid++;
+    const takesErasureBack = fact.type === 'include' && fact.by === 'erased';
+    if (takesErasureBack || (isEdge(fact) && fact.a === fact.b)) this.invalid++;
     else this.ledger.push({ partition, offset, fact, value, page });
   }
 }

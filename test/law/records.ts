@@ -1,4 +1,5 @@
 /** What histories are made of: ids, pages, times, ways to write a fact as JSON, and records that are not facts. */
+import { testErasures } from '../../facts/test/erasures.js';
 import type { EquivEdge, ExclusionKind, ExclusionRule, Fact, Pageview } from '../../facts/fact.js';
 import type { Topic } from '../../log/log.js';
 
@@ -132,6 +133,7 @@ export function withText(fact: Pageview, text: OptionalText, at: number): Pagevi
 /** By kind: texts that pageviews have, in their own spelling and in others, and one that none has. */
 export const excludedValues: Readonly<Record<ExclusionKind, readonly string[]>> = {
   visitor: ['cookie:1', 'cookie:2', 'cookie:3', '\u{1F600}', 'user:zoë', '\uFEFFcookie:1', 'cookie:nobody'],
+  erased: ['cookie:3', 'cookie:4', 'user:zoë', 'cookie:nobody'].map((id) => testErasures.valueOf(id)),
   importId: ['import 1', 'import 2', 'import-é', 'import 9'],
   urlPrefix: [
     'https://example.com/',

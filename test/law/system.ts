@@ -9,7 +9,8 @@ import { openDataDir } from '../../lib/files/data-dir.js';
 import { SwaError } from '../../lib/errors/errors.js';
 import { Exclusions } from '../../facts/exclusions.js';
 import { exclusionKinds, isEdge, isExclusion } from '../../facts/fact.js';
-import { makeRules } from '../../facts/rules.js';
+import { testErasures } from '../../facts/test/erasures.js';
+import { makeRules, type Rules } from '../../facts/rules.js';
 import { namesOf, offsetAt, reaches, zeroOffsets } from '../../log/cut.js';
 import { offset, type Offsets } from '../../log/log.js';
 import type { BatchView, RealtimeView, ViewId } from '../../facts/views/view.js';
@@ -25,6 +26,7 @@ import {
   countedEdges,
   countedViews,
   liveExclusions,
+  isErased,
   livePairs,
   personsOf,
   since,
@@ -38,7 +40,7 @@ import { lateBefore } from './records.js';
 import type { Seen } from './seen.js';
 import { SpeedSide, type StallingCommits } from './speed-side.js';
 
-const rules = makeRules({ urlQueryAllow: [], bots: 'exclude' });
+const rules: Rules = { ...makeRules({ urlQueryAllow: [], bots: 'exclude' }), erasures: testErasures };
 
 export class LawSystem {
   readonly #config: Config;
@@ -161,8 +163,8 @@ export class LawSystem {
         repeats: uncounted.repeat,
         botsAndRefused: uncounted.bot + uncounted.refusedUrl,
         excluded: uncounted.excluded,
-        liveEdges: livePairs(ledger).length,
-        exclusions: liveExclusions(ledger).length,
+        liveEdges: livePairs(ledger, rules).length,
+        exclusions: liveExclusions(ledger, rules).length,
         exclusionRecords: ledger.filter(({ fact }) => isExclusion(fact)).length,
       },
       'statistics of the run',
@@ -215,10 +217,11 @@ export class LawSystem {
     const from = batch.meta.cut.next;
     const cut = realtime.cut.next;
     const { dedupWindow: window } = this.#config;
-    const personOf = personsOf(before(ledger, from));
+    const personOf = personsOf(before(ledger, from), rules);
     const tally = generationTally(ledger, { from, personOf, window, rules }, cut);
     this.#add(assertTogetherEqual(batch, realtime, tally));
-    assertEdgesEqual(realtime, this.#log.records, from);
+    const excluding = before(ledger, from);
+    assertEdgesEqual(realtime, this.#log.records, from, Infinity, isErased(excluding, rules));
     const afterCut = before(since(ledger, from), cut);
     const { views } = countedViews(before(ledger, cut), rules, { excluding: before(ledger, from) });
     this.#seen.repeatsBeyondWindow += tally.pageviews - views.length;
@@ -226,7 +229,6 @@ export class LawSystem {
     const waiting = afterCut.filter(({ fact }) => isExclusion(fact)).length;
     assert.equal(realtime.exclusionsAfterBatchCut, waiting, 'exclusions that wait');
     this.#seen.exclusionsAfterCut += waiting;
-    const excluding = before(ledger, from);
     this.#seen.excludedAfterCut += countedViews(afterCut, rules, { excluding }).uncounted.excluded;
     this.#seen.checks++;
   }
@@ -237,13 +239,13 @@ export class LawSystem {
   }
 
   #countExcluded(ledger: readonly Placed[]): void {
-    const live = liveExclusions(ledger);
+    const live = liveExclusions(ledger, rules);
     const told = ledger.filter(({ fact }) => fact.type === 'exclude').length;
     this.#seen.includes += told - live.length;
     for (const by of exclusionKinds) {
       const exclusions = new Exclusions(
         live.filter((rule) => rule.by === by),
-        rules.url,
+        rules,
       );
       for (const { fact } of ledger) {
         if (fact.type !== 'pageview') continue;

@@ -59,7 +59,7 @@ export class OracleAnswers {
   /** @param edgeCut before which the edges lie that count */
   #tally(batchCut: Offsets, cut: Offsets, edgeCut: Offsets): Tally {
     const ledger = this.#ledger();
-    const personOf = livePersonsOf(ledger, batchCut, edgeCut);
+    const personOf = livePersonsOf(ledger, batchCut, edgeCut, this.#rules);
     const generation = { from: batchCut, personOf, window: this.#window, rules: this.#rules };
     return generationTally(ledger, generation, cut);
   }

@@ -37,7 +37,7 @@ export function oracleView(
       contentHash: '',
       counts,
     },
-    personOf: personsOf(covered),
+    personOf: personsOf(covered, rules),
     idsOf: (person) => [person],
     idCountOf: () => 1,
     forEachBucket(subject, span, from, to, visit) {
@@ -65,7 +65,7 @@ export function oracleView(
     *domains() {
       for (const name of subjects.keys()) if (name.startsWith('domain ')) yield name.slice('domain '.length);
     },
-    exclusions: () => liveExclusions(covered),
+    exclusions: () => liveExclusions(covered, rules),
     close: () => undefined,
   };
 }

@@ -74,7 +74,7 @@ export function assertViewEquals(
       `visits of ${domain}`,
     );
   }
-  const mappedIds = assertPersonsEqual(view, ledger);
+  const mappedIds = assertPersonsEqual(view, ledger, rules);
   const { pageviews, people } = tally;
   const values = rules.dimensions.kept.map(({ name }): [string, number] => [
     name,
@@ -93,8 +93,8 @@ export function assertViewEquals(
 }
 
 /** Returns how many ids have another PersonID than themselves. */
-function assertPersonsEqual(view: BatchView, ledger: readonly Placed[]): number {
-  const persons = joined(livePairs(ledger));
+function assertPersonsEqual(view: BatchView, ledger: readonly Placed[], rules: Rules): number {
+  const persons = joined(livePairs(ledger, rules));
   const visitors = ledger.flatMap(({ fact }) =>
     isEdge(fact) ? [fact.a, fact.b] : fact.type === 'pageview' ? [fact.visitor] : [],
   );

@@ -15,7 +15,7 @@ import {
 
 /** A batch view is made of everything before its cut. */
 export function batchTally(ledger: readonly Placed[], rules: Rules): Tally {
-  return tallyOf(countedViews(ledger, rules).views, personsOf(ledger));
+  return tallyOf(countedViews(ledger, rules).views, personsOf(ledger, rules));
 }
 
 /** A generation: the cut of its batch view, the mapping made there, and how far its speed layer looks back for repeats. */

@@ -101,7 +101,7 @@ export function countedViews(
 ): { readonly views: readonly CountedView[]; readonly uncounted: Uncounted } {
   const views: CountedView[] = [];
   const uncounted: Uncounted = { refusedUrl: 0, bot: 0, excluded: 0, repeat: 0 };
-  const exclusions = new Exclusions(liveExclusions(excluding), rules.url);
+  const exclusions = new Exclusions(liveExclusions(excluding, rules), rules);
   const lastSeen = new Map<string, number>();
   for (const { partition, offset, fact } of ledger.toSorted(inLogOrder)) {
     if (fact.type !== 'pageview' || isPlaceholder(fact.visitor)) continue;
@@ -130,15 +130,19 @@ export function countedViews(
 }
 
 /**
- * The edges and retractions that count: no end is a placeholder, and not a repeat, which is one whose eventId, type and
+ * The edges and retractions that count: no end is a placeholder or erased, and not a repeat, which is one whose eventId, type and
  * unordered pair an earlier one (by partition, then offset) has.
  */
-export function countedEdges(ledger: readonly Placed[]): Placed<EquivEdge>[] {
+export function countedEdges(
+  ledger: readonly Placed[],
+  erased: (id: string) => boolean = () => false,
+): Placed<EquivEdge>[] {
   const seen = new Set<string>();
   return ledger
     .toSorted(inLogOrder)
     .filter((placed): placed is Placed<EquivEdge> => isEdge(placed.fact))
     .filter(({ fact }) => !isPlaceholder(fact.a) && !isPlaceholder(fact.b))
+    .filter(({ fact }) => !erased(fact.a) && !erased(fact.b))
     .filter(({ fact }) => {
       const event = JSON.stringify([fact.eventId, fact.type, pairOf(fact)]);
       if (seen.has(event)) return false;
@@ -147,14 +151,35 @@ export function countedEdges(ledger: readonly Placed[]): Placed<EquivEdge>[] {
     });
 }
 
-/** The exclusions in force: of all facts that say the same the latest wins, by (timestamp, partition, offset). */
-export function liveExclusions(ledger: readonly Placed[]): Exclusion[] {
+/** What of the rules tells an erased id; without it there must be no erasure. */
+export type ErasureRules = Pick<Rules, 'erasures'>;
+
+/** Which ids are erased: those whose hash an exclusion by `erased` has, which is never taken back. */
+export function isErased(
+  ledger: readonly Placed[],
+  rules: ErasureRules | undefined,
+): (id: string) => boolean {
+  const hashes = new Set<string>();
+  for (const { fact } of ledger) if (fact.type === 'exclude' && fact.by === 'erased') hashes.add(fact.value);
+  if (hashes.size === 0) return () => false;
+  if (rules === undefined) throw new TypeError('there are erasures, but no rules that tell erased ids');
+  return (id) => hashes.has(rules.erasures.valueOf(id));
+}
+
+/**
+ * The exclusions in force: of all facts that say the same the latest wins, by (timestamp, partition, offset). One that names an erased
+ * id says nothing.
+ */
+export function liveExclusions(ledger: readonly Placed[], rules?: ErasureRules): Exclusion[] {
+  const erased = isErased(ledger, rules);
   const latest = new Map<string, Exclusion>();
   const inOrder = ledger
     .filter((placed): placed is Placed<Exclusion> => isExclusion(placed.fact))
     .toSorted((x, y) => x.fact.timestamp - y.fact.timestamp || inLogOrder(x, y));
   for (const { fact } of inOrder) latest.set(JSON.stringify([fact.by, fact.value, fact.from, fact.to]), fact);
-  return [...latest.values()].filter(({ type }) => type === 'exclude');
+  return [...latest.values()].filter(
+    ({ type, by, value }) => type === 'exclude' && !(by === 'visitor' && erased(value)),
+  );
 }
 
 function inLogOrder(a: LogPosition, b: LogPosition): number {
@@ -170,9 +195,9 @@ function numberOf(partition: PartitionName): number {
 export type Pair = readonly [string, string];
 
 /** The pairs that edges join: of all counting facts on a pair the latest wins, by (timestamp, partition, offset). */
-export function livePairs(ledger: readonly Placed[]): Pair[] {
+export function livePairs(ledger: readonly Placed[], rules?: ErasureRules): Pair[] {
   const latest = new Map<string, EquivEdge>();
-  const inOrder = countedEdges(ledger).toSorted(
+  const inOrder = countedEdges(ledger, isErased(ledger, rules)).toSorted(
     (x, y) => x.fact.timestamp - y.fact.timestamp || inLogOrder(x, y),
   );
   for (const { fact } of inOrder) latest.set(JSON.stringify(pairOf(fact)), fact);
@@ -203,8 +228,8 @@ export function joined(pairs: readonly Pair[]): Map<string, string> {
 }
 
 /** The mapping that a batch run over the ledger makes. */
-export function personsOf(ledger: readonly Placed[]): PersonOf {
-  const persons = joined(livePairs(ledger));
+export function personsOf(ledger: readonly Placed[], rules?: ErasureRules): PersonOf {
+  const persons = joined(livePairs(ledger, rules));
   return (visitor) => persons.get(visitor) ?? visitor;
 }
 
@@ -216,14 +241,13 @@ export function livePersonsOf(
   ledger: readonly Placed[],
   batchCut: Partial<Offsets>,
   cut: Partial<Offsets>,
+  rules?: ErasureRules,
 ): PersonOf {
-  const waiting = countedEdges(since(before(ledger, cut), batchCut)).filter(
+  const covered = before(ledger, batchCut);
+  const waiting = countedEdges(since(before(ledger, cut), batchCut), isErased(covered, rules)).filter(
     ({ fact }) => fact.type === 'equiv',
   );
-  const persons = joined([
-    ...livePairs(before(ledger, batchCut)),
-    ...waiting.map(({ fact }) => pairOf(fact)),
-  ]);
+  const persons = joined([...livePairs(covered, rules), ...waiting.map(({ fact }) => pairOf(fact))]);
   return (visitor) => persons.get(visitor) ?? visitor;
 }
 

@@ -74,6 +74,16 @@ export const lambdaLawFaults: readonly PlantedFault[] = [
     find: 'if (this.#exclusions.isEmpty) return found;',
     replace: 'if (found.rows.length >= 0) return found;',
   }),
+  fault('edges of erased ids join after the cut', {
+    file: 'speed/bolts/counting-rules.ts',
+    find: 'return edges.filter((edge) => !this.#exclusions.excludesEdge(edge));',
+    replace: 'return edges;',
+  }),
+  fault('edges of erased ids join in a batch run', {
+    file: 'batch/pipeline.ts',
+    find: 'const erased = erasedVisitors(star, exclusions);',
+    replace: 'const erased = erasedVisitors(star, exclusions).slice(0, 0);',
+  }),
   fault('exclusions count whatever their time after the cut', {
     file: 'speed/bolts/counting-rules.ts',
     find: 'return isWithinTimes(times, time);',
