@@ -253,7 +253,10 @@ test('an exclusion is written with its times in milliseconds, under its value as
 
 test('an exclusion of what no pageview can have is refused, naming field and value', () => {
   const refused: readonly (readonly [change: object, reason: RegExp])[] = [
-    [{ by: undefined }, /^by must be "visitor" or "importId" or "urlPrefix" or "userAgent" or "erased", got undefined/],
+    [
+      { by: undefined },
+      /^by must be "visitor" or "importId" or "urlPrefix" or "userAgent" or "erased", got undefined/,
+    ],
     [{ by: 'domain' }, /^by must be .*, got "domain"$/],
     [{ value: undefined }, /^value is missing$/],
     [{ value: 7 }, /^value must be a string, got 7$/],
