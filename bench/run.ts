@@ -1,16 +1,21 @@
-/** `npm run bench -- <row> [--quick] [--json]`: one row of the targets, measured as ratios within one run. */
+/** `npm run bench -- <row> [--quick] [--json]`: one row of the targets, measured as ratios within one run; `all` writes the report. */
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
+import { report } from './report.js';
 import { rows } from './rows.js';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { quick: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } },
 });
+if (positionals[0] === 'all') {
+  await report(rows, values.quick);
+  process.exit();
+}
 const row = rows.find((candidate) => candidate.name === positionals[0]);
 if (row === undefined) {
   process.stderr.write(
-    `usage: npm run bench -- <row> [--quick] [--json]; rows: ${rows.map((r) => r.name).join(', ')}\n`,
+    `usage: npm run bench -- <row> [--quick] [--json]; rows: all, ${rows.map((r) => r.name).join(', ')}\n`,
   );
   process.exit(2);
 }

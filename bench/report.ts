@@ -1,0 +1,90 @@
+/** `npm run bench -- all`: every row in a process of its own, one after the other, and what they measured as docs/benchmarks.md. */
+import { execFile } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { availableParallelism, cpus, totalmem } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { messageOf } from '../lib/errors/errors.js';
+import { assetPath } from '../lib/files/assets.js';
+import { systemClock } from '../lib/time/clock.js';
+import type { Row } from './rows.js';
+
+const resultSchema = z.object({
+  target: z.string(),
+  met: z.boolean(),
+  ratio: z.number().optional(),
+  figures: z.record(z.string(), z.union([z.number(), z.string()])),
+});
+type Measured = { readonly row: Row } & (
+  { readonly result: z.infer<typeof resultSchema> } | { readonly failure: string }
+);
+
+const rowTimeoutMs = 3_600_000;
+
+/** Rows whose programs are missing are named in the report, with the reason. */
+export async function report(rows: readonly Row[], quick: boolean): Promise<void> {
+  const measured: Measured[] = [];
+  for (const row of rows) {
+    process.stdout.write(`${row.name} ...\n`);
+    measured.push(await measure(row, quick));
+  }
+  const text = markdown(measured);
+  if (quick)
+    process.stdout.write(text); // its figures are not claims
+  else writeFileSync(assetPath('docs/benchmarks.md'), text);
+}
+
+async function measure(row: Row, quick: boolean): Promise<Measured> {
+  const script = fileURLToPath(new URL('./run.js', import.meta.url));
+  const args = ['--expose-gc', script, row.name, '--json', ...(quick ? ['--quick'] : [])];
+  const { failed, stdout, stderr } = await new Promise<{ failed: boolean; stdout: string; stderr: string }>(
+    (resolve) =>
+      execFile(process.execPath, args, { timeout: rowTimeoutMs }, (error, out, err) =>
+        resolve({ failed: error !== null, stdout: out, stderr: err }),
+      ),
+  );
+  if (failed) return { row, failure: reasonIn(stderr) };
+  try {
+    return { row, result: resultSchema.parse(JSON.parse(stdout)) };
+  } catch (error) {
+    return { row, failure: messageOf(error) };
+  }
+}
+
+/** The message of the error that ended a row. */
+function reasonIn(stderr: string): string {
+  return (
+    /^(?:\w*Error): (.+)$/m.exec(stderr)?.[1] ?? stderr.trim().split('\n').at(-1) ?? 'it ended without a word'
+  );
+}
+
+function markdown(measured: readonly Measured[]): string {
+  const met = measured.filter((each) => 'result' in each && each.result.met);
+  const missed = measured.filter((each) => 'result' in each && !each.result.met);
+  const failed = measured.filter((each) => 'failure' in each);
+  const gigabytes = (totalmem() / 2 ** 30).toFixed(0);
+  const names = (of: readonly Measured[]): string =>
+    of.length === 0 ? 'none' : of.map(({ row }) => `\`${row.name}\``).join(', ');
+  return `# Benchmarks
+
+Written by \`npm run bench -- all\` on ${new Date(systemClock()).toISOString().slice(0, 10)}: ${availableParallelism()} x ${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${gigabytes} GB, Node ${process.version}.
+Rows compare within one run, because machines differ; where a row names CPU, that is the processor time of the process, which other load on the
+machine changes little.
+
+- Targets met: ${names(met)}
+- Targets missed: ${names(missed)}
+- Not measured: ${names(failed)}
+${measured.map(section).join('')}`;
+}
+
+function section(measured: Measured): string {
+  const head = `\n## ${measured.row.name}\n\n${measured.row.what}.\n\n`;
+  if ('failure' in measured) return `${head}Not measured: ${measured.failure}\n`;
+  const { target, met, ratio, figures } = measured.result;
+  const lines = [
+    `- target: ${target}: **${met ? 'met' : 'missed'}**`,
+    ...(ratio === undefined ? [] : [`- ratio: ${ratio.toFixed(2)}`]),
+    ...Object.entries(figures).map(([name, value]) => `- ${name}: ${value}`),
+  ];
+  return `${head}${lines.join('\n')}\n`;
+}
