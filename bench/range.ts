@@ -1,6 +1,7 @@
 /**
  * Row `range`: ranges of about a year on the busiest of 20 million pageviews' URLs, in process, against merging all the
- * hours of the same ranges.
+ * hours of the same ranges. Beside it the same ranges on all pages in turn, on the domain's pages that nobody visited, and on domains that do
+ * not exist. What Redis takes for the hours is in row `peers`.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,6 +17,9 @@ import { show } from '../query/question.js';
 import type { BenchOptions, BenchResult } from './row.js';
 import { publishYear, urlsOf, yearFromHour, yearToHour } from './view-of-a-year.js';
 
+const pages = 200;
+/** Questions that are asked before time is taken. */
+const warmUp = 200;
 const clock = (): number => yearToHour * 3_600_000;
 
 export async function run({ quick }: BenchOptions): Promise<BenchResult> {
@@ -25,7 +29,7 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
     openDataDir(config);
     const cut = { logId: 'bench' as LogId, next: {} }; // no log in this bench
     const busiestViews = quick ? 200_000 : 2_000_000;
-    await publishYear(dataDir, { number: 1, pages: 1, busiestViews, people: 500_000, lgK: config.lgK, cut });
+    await publishYear(dataDir, { number: 1, pages, busiestViews, people: 500_000, lgK: config.lgK, cut });
     const query = openEngine(config, clock);
     try {
       return await measure(query.engine, quick ? 300 : 3_000);
@@ -38,29 +42,38 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
 }
 
 async function measure(engine: Parameters<typeof queryUniques>[0], rounds: number): Promise<BenchResult> {
-  const url = urlsOf(1)[0] ?? '';
+  const urls = urlsOf(pages);
+  const url = urls[0] ?? '';
   const ranges = Array.from({ length: 50 }, (_, i) => ({
     from: yearFromHour + i * 7,
     to: yearToHour - i * 5,
   }));
-  const ask = async (i: number): Promise<number> => {
-    const range = ranges[i % ranges.length] ?? { from: yearFromHour, to: yearToHour };
-    const startedAt = performance.now();
-    await queryUniques(engine, { url, from: show(range.from), to: show(range.to) });
-    return performance.now() - startedAt;
+  /** Times of questions in ms, ascending, after some that warm up. */
+  const times = async (
+    subjectOf: (i: number) => { url: string } | { domain: string },
+  ): Promise<Float64Array> => {
+    const found = new Float64Array(rounds);
+    for (let i = 0; i < warmUp + rounds; i++) {
+      const { from, to } = ranges[i % ranges.length] ?? { from: yearFromHour, to: yearToHour };
+      const question = { ...subjectOf(i), from: show(from), to: show(to) };
+      const startedAt = performance.now();
+      await queryUniques(engine, question);
+      if (i >= warmUp) found[i - warmUp] = performance.now() - startedAt;
+    }
+    return found.toSorted();
   };
-  for (let i = 0; i < 200; i++) await ask(i);
-  const times = new Float64Array(rounds);
-  for (let i = 0; i < rounds; i++) times[i] = await ask(i);
-  times.sort();
+  const busiest = await times(() => ({ url }));
+  const all = await times((i) => ({ url: urls[(i * 37) % pages] ?? url }));
+  const unknownPages = await times((i) => ({ url: `${url}-nobody-${i}` }));
+  const unknownDomains = await times((i) => ({ domain: `nobody-${i}.example` }));
   const naive = engine.pinned(async ({ batch }) => {
     const samples = ranges
       .slice(0, 10)
       .map((range) => mergeHours(batch, { kind: 'page', url }, range.from, range.to));
     return samples.toSorted((a, b) => a - b)[5] ?? Number.NaN;
   });
-  const p50 = times[Math.floor(rounds * 0.5)] ?? Number.NaN;
-  const p99 = times[Math.floor(rounds * 0.99)] ?? Number.NaN;
+  const p50 = quantile(busiest, 0.5);
+  const p99 = quantile(busiest, 0.99);
   const hoursMs = await naive;
   const ratio = hoursMs / p50;
   return {
@@ -71,9 +84,20 @@ async function measure(engine: Parameters<typeof queryUniques>[0], rounds: numbe
       'p50 ms': p50.toFixed(3),
       'p99 ms': p99.toFixed(3),
       'merging all hours, median ms': hoursMs.toFixed(2),
+      'all pages in turn, p50 and p99 ms': shown(all),
+      'pages without visits, p50 and p99 ms': shown(unknownPages),
+      'domains without visits, p50 and p99 ms': shown(unknownDomains),
       queries: rounds,
     },
   };
+}
+
+function quantile(ascending: Float64Array, share: number): number {
+  return ascending[Math.floor(ascending.length * share)] ?? Number.NaN;
+}
+
+function shown(ascending: Float64Array): string {
+  return `${quantile(ascending, 0.5).toFixed(3)}, ${quantile(ascending, 0.99).toFixed(3)}`;
 }
 
 /** What a store without days and months would do. */
