@@ -5,7 +5,10 @@
  * answers, questions all the time, and a batch run a minute. Every second the process's resident memory, open files and
  * threads are read from /proc, and the size of the log and of what lies in the data directory but is not kept forever.
  *
- * What is judged: over the second half, by the least-squares line through it, memory may rise by 5 % and descriptors by 5 %; the log may hold
+ * Resident memory is of two kinds. Anonymous memory is the process's own. Mapped files (realtime stores, the views it reads) are pages that the kernel
+ * keeps as long as no one needs the room: they follow the size of the data, not of the process. So the first kind is judged, and both are reported.
+ *
+ * What is judged: over the second half, by the least-squares line through it, anonymous memory may rise by 5 % and descriptors by 5 %; the log may hold
  * no more than its retention needs; no answer may be an error but 503 with a reason; at least nine tenths of the load must have been taken; an event is to be visible within a second
  * (p99). A quick run shows that the row works: caches are still filling, so memory is not judged.
  */
@@ -42,7 +45,8 @@ const segmentBytes = 16 * 2 ** 20;
 
 interface Sample {
   readonly second: number;
-  readonly memoryBytes: number;
+  readonly anonymousBytes: number;
+  readonly mappedBytes: number;
   readonly descriptors: number;
   readonly threads: number;
   readonly logBytes: number;
@@ -230,10 +234,13 @@ function dayAround(now: number): string {
 }
 
 function sampleOf(pid: number, dataDir: string, second: number): Sample {
-  const resident = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const bytesOf = (name: string): number =>
+    Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) * 1_024;
   return {
     second,
-    memoryBytes: Number(resident) * 1_024,
+    anonymousBytes: bytesOf('RssAnon'),
+    mappedBytes: bytesOf('RssFile'),
     descriptors: readdirSync(`/proc/${pid}/fd`).length,
     threads: readdirSync(`/proc/${pid}/task`).length,
     logBytes: bytesIn(join(dataDir, 'log')),
@@ -294,7 +301,8 @@ function resultOf(
 ): BenchResult {
   const half = samples.slice(samples.length >> 1);
   const rises = {
-    memory: riseOf(half, ({ memoryBytes }) => memoryBytes),
+    anonymous: riseOf(half, ({ anonymousBytes }) => anonymousBytes),
+    mapped: riseOf(half, ({ mappedBytes }) => mappedBytes),
     descriptors: riseOf(half, ({ descriptors }) => descriptors),
     scratch: riseOf(half, ({ scratchBytes }) => scratchBytes),
   };
@@ -308,9 +316,9 @@ function resultOf(
   );
   const runs = listRuns(dataDir);
   const published = runs.filter(({ outcome }) => outcome === 'published').length;
-  const isFlat = quick || (rises.memory <= maxRise && rises.descriptors <= maxRise);
+  const isFlat = quick || (rises.anonymous <= maxRise && rises.descriptors <= maxRise);
   return {
-    target: `second half: memory and descriptors rise <= ${maxRise * 100} %, log within retention; no error but 503 with a reason; fresh p99 < ${targetFreshMs} ms`,
+    target: `second half: anonymous memory and descriptors rise <= ${maxRise * 100} %, log within retention; no error but 503 with a reason; fresh p99 < ${targetFreshMs} ms`,
     met:
       isFlat &&
       factsPerSecond >= 0.9 * 2 * nominalPerSecond &&
@@ -322,8 +330,12 @@ function resultOf(
       seconds,
       'facts/s': Math.round(factsPerSecond),
       'cores used': Math.round((cpuSeconds / seconds) * 100) / 100,
-      'memory MiB, most': mebibytes(Math.max(...samples.map(({ memoryBytes }) => memoryBytes))),
-      'memory rise %': percent(rises.memory),
+      'anonymous memory MiB, most': mebibytes(
+        Math.max(...samples.map(({ anonymousBytes }) => anonymousBytes)),
+      ),
+      'anonymous memory rise %': percent(rises.anonymous),
+      'mapped files MiB, most': mebibytes(Math.max(...samples.map(({ mappedBytes }) => mappedBytes))),
+      'mapped files rise %': percent(rises.mapped),
       'descriptors, most': Math.max(...samples.map(({ descriptors }) => descriptors)),
       'descriptors rise %': percent(rises.descriptors),
       'threads, most': Math.max(...samples.map(({ threads }) => threads)),

@@ -7,6 +7,7 @@ import type { ImportState } from '../../ingest/import-state.js';
 import { systemClock } from '../../lib/time/clock.js';
 import { readConfig } from '../../lib/config/config.js';
 import { roomOf } from '../../lib/files/data-dir.js';
+import { isEmptyQueue } from '../../log/queue/queue-look.js';
 import type { LeasedJob } from '../../log/queue/job-queue.js';
 import { describeError } from '../../lib/errors/describe-error.js';
 import { hasCode } from '../../lib/errors/errors.js';
@@ -117,7 +118,8 @@ function isTime(name: string, value: unknown): value is number {
 
 /** Imports that are not done yet; asking makes no data directory. */
 async function importJobs(dataDir: string): Promise<readonly LeasedJob<'import'>[]> {
-  if (!existsSync(join(roomOf(dataDir, 'jobs'), 'import', 'data.mdb'))) return [];
+  const dir = join(roomOf(dataDir, 'jobs'), 'import');
+  if (!existsSync(join(dir, 'data.mdb')) || isEmptyQueue(dir)) return [];
   const { openJobQueue } = await import('../../log/queue/job-queue.js');
   const jobs = openJobQueue(dataDir, 'import', systemClock);
   try {

@@ -46,7 +46,7 @@ export class WatermarkWriter {
 }
 
 /** Milliseconds between looks at the file where the system reports no changes, and where it does (to be safe). */
-const pollMs = { blind: 10, watched: 250 };
+const pollMs = { blind: 10, watched: 1_000 };
 
 /** A reader's view of the watermark. Many may be open, in any process. */
 export class WatermarkReader {

@@ -106,6 +106,8 @@ export class SingleConsumerQueue {
 
   /** Leases the oldest item that no one holds; undefined when there is none. */
   get(): QueueItem | undefined {
+    // Asked all the time, and mostly of an empty queue: that needs no write transaction, which takes the lock of all processes.
+    if (this.size === 0) return undefined;
     return this.#db.transactionSync(() => {
       const now = this.#clock();
       for (const { key: id, value } of this.#db.getRange({ start: firstId })) {
@@ -150,6 +152,7 @@ export class SingleConsumerQueue {
 
   /** The items in order, leased ones included, none taken. */
   list(limit = 1000): QueueItem[] {
+    this.#db.resetReadTxn();
     const items: QueueItem[] = [];
     for (const { key: id, value } of this.#db.getRange({ start: firstId, limit })) {
       if (isItem(value)) items.push({ id, item: value.item, attempt: value.attempt });
@@ -157,8 +160,9 @@ export class SingleConsumerQueue {
     return items;
   }
 
-  /** Items not yet acked; of another instance's changes, those before this turn of the event loop. */
+  /** Items not yet acked. */
   get size(): number {
+    this.#db.resetReadTxn(); // one is kept for a turn of the event loop: it does not know what others changed meanwhile
     return this.#totals().size;
   }
 

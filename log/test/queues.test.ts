@@ -1,6 +1,6 @@
 /** The chapter's queues. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -8,6 +8,7 @@ import fc from 'fast-check';
 import { SwaError, type ErrorCode } from '../../lib/errors/errors.js';
 import { FifoQueue } from '../queue/fifo-queue.js';
 import { openJobQueue } from '../queue/job-queue.js';
+import { isEmptyQueue } from '../queue/queue-look.js';
 import { SingleConsumerQueue, type QueueOptions } from '../queue/single-consumer-queue.js';
 
 async function withDir(body: (dir: string) => Promise<void> | void): Promise<void> {
@@ -214,4 +215,19 @@ test('a job asked for by one role is taken by another, whole', () =>
     working.ack(id);
     assert.deepEqual(asking.list(), []);
     await Promise.all([asking.close(), working.close()]);
+  }));
+
+test('whether a queue holds anything can be seen without opening it; where it cannot be told, it may', () =>
+  withDir(async (dir) => {
+    const queue = SingleConsumerQueue.open(dir, () => 0);
+    assert.equal(isEmptyQueue(dir), true);
+    queue.add(bytes('a'));
+    assert.equal(isEmptyQueue(dir), false);
+    const item = queue.get();
+    assert.equal(isEmptyQueue(dir), false, 'leased');
+    queue.ack(item?.id ?? 0);
+    assert.equal(isEmptyQueue(dir), true);
+    await queue.close();
+    writeFileSync(join(dir, 'data.mdb'), 'garbage');
+    assert.equal(isEmptyQueue(dir), false, 'damaged');
   }));

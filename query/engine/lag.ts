@@ -26,7 +26,7 @@ interface Sample {
   readonly next: Offsets;
 }
 
-const samplesKept = 240;
+const samplesKept = 120;
 
 /** What no later attempt mends. */
 const hopeless: readonly ErrorCode[] = ['config.invalid', 'log.mismatch'];
@@ -55,7 +55,7 @@ export class LagWatch implements LagSource {
 
   constructor(options: LagWatchOptions) {
     this.#options = options;
-    this.#everyMs = options.everyMs ?? 250;
+    this.#everyMs = options.everyMs ?? 500;
   }
 
   /** Takes the first sample and continues by itself. Throws `config.invalid` and `log.mismatch`: it is not the log that is meant. */

@@ -32,17 +32,17 @@ export interface WorkerOptions extends Omit<GenerationOptions, 'view' | 'signal'
   readonly openView: (id: ViewId) => BatchView;
   /** Keeps these batch views, and no others, from being removed. Asked of the worker that moves the pointer. */
   readonly holdViews: (ids: readonly ViewId[]) => void;
-  /** Told after a hand-over, and about twice a second. */
+  /** Told after a hand-over, and about once a second. */
   readonly onProgress: (worker: SpeedWorker) => void;
   readonly onError: (error: unknown) => void;
 }
 
 /** How long an idle worker sleeps in the log, which wakes it when there is more, before it looks around for a new batch view. */
-const idleMs = 500;
+const idleMs = 1_000;
 /** Small epochs are gathered to at most one in this time: busy cells are then written once, not once per pageview. */
 const paceMs = 40;
 const retryMs = 500;
-const progressEveryMs = 500;
+const progressEveryMs = 1_000;
 
 export class SpeedWorker {
   handOvers = 0;
