@@ -94,7 +94,7 @@ export class Intake {
       const outcome = allowed(outcomeOf(candidate, receivedAt, urls, defaults), rights);
       if (!outcome.ok) {
         rejected.push({ index, reason: outcome.reason });
-        count(counters.rejectedByField, outcome.field);
+        countByName(counters.rejectedByField, outcome.field);
         continue;
       }
       if (outcome.fact !== undefined) records.push(encodeRecord(outcome.fact, urls));
@@ -157,7 +157,11 @@ function outcomeOf(
   return { ...admission, warnings: [...candidate.warnings, ...admission.warnings] };
 }
 
-function count(counts: Map<string, number>, field: string): void {
-  const name = counts.has(field) || counts.size < 64 ? field : 'other';
-  counts.set(name, (counts.get(name) ?? 0) + 1);
+/** Names told apart: clients choose some of them. */
+const maxNames = 64;
+
+/** Counts one more of a name; what comes when there are too many names is counted as 'other'. */
+export function countByName(counts: Map<string, number>, name: string): void {
+  const known = counts.has(name) || counts.size < maxNames ? name : 'other';
+  counts.set(known, (counts.get(known) ?? 0) + 1);
 }

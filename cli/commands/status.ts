@@ -42,6 +42,7 @@ function describe(entries: readonly StatusEntry[]): string {
   return (
     table(['role', 'state', 'reported', 'details', 'last error'], rows) +
     topologies(entries) +
+    sites(entries) +
     warnings(entries)
   );
 }
@@ -72,6 +73,39 @@ function topologies(entries: readonly StatusEntry[]): string {
   );
   if (rows.length === 0) return '';
   return `\n${table(['topology', 'tasks', 'emitted', 'acked', 'failed', 'latency'], rows)}`;
+}
+
+const siteCountsSchema = z.record(
+  z.string(),
+  z.object({
+    accepted: z.number(),
+    rejected: z.number(),
+    refused: z.number(),
+    unproven: z.number(),
+    ignored: z.record(z.string(), z.number()),
+  }),
+);
+/** Names of ignored events in a row; all of them are in --json. */
+const maxNames = 5;
+
+/** What pages of sites have sent; nothing where there are none. */
+function sites(entries: readonly StatusEntry[]): string {
+  const rows = entries.flatMap(({ details }) =>
+    Object.entries(siteCountsSchema.safeParse(details['sites']).data ?? {}).map(([site, counts]) => [
+      site,
+      ...[counts.accepted, counts.rejected, counts.refused, counts.unproven].map(String),
+      namesOf(counts.ignored),
+    ]),
+  );
+  if (rows.length === 0) return '';
+  return `\n${table(['site', 'accepted', 'rejected', 'refused', 'unproven', 'ignored'], rows)}`;
+}
+
+function namesOf(ignored: Readonly<Record<string, number>>): string {
+  const names = Object.entries(ignored).toSorted(([, a], [, b]) => b - a);
+  if (names.length === 0) return '-';
+  const shown = names.slice(0, maxNames).map(([name, count]) => `${name}=${count}`);
+  return shown.join(', ') + (names.length > maxNames ? `, and ${names.length - maxNames} more` : '');
 }
 
 /** What a role tells the operator besides errors. */

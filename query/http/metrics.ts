@@ -79,6 +79,7 @@ export class Metrics {
     ['kind'],
   );
   readonly #events: Counter;
+  readonly #siteEvents: Counter;
   readonly #mappingError = this.#gauge(
     'swa_mapping_error_ratio',
     'Relative error of visitors by page that the realtime view of the last hand-over had.',
@@ -129,6 +130,12 @@ export class Metrics {
       name: 'swa_events_total',
       help: 'Facts the collector accepted or rejected since it started.',
       labelNames: ['result', 'reason'],
+      registers: [this.#registry],
+    });
+    this.#siteEvents = new Counter({
+      name: 'swa_site_events_total',
+      help: 'Events of sites (SWA_SITES) since the collector started: accepted, rejected, unproven users, ignored (by tracker and name); refused counts requests.',
+      labelNames: ['site', 'result', 'name'],
       registers: [this.#registry],
     });
     collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: 100 });
@@ -197,7 +204,7 @@ export class Metrics {
   }
 
   #readBoard(): void {
-    for (const metric of [this.#events, ...this.#ofBoard]) metric.reset();
+    for (const metric of [this.#events, this.#siteEvents, ...this.#ofBoard]) metric.reset();
     const now = this.#options.clock();
     for (const entry of this.#options.status()) {
       const { role, worker, lastError } = entry;
@@ -220,10 +227,15 @@ export class Metrics {
   }
 
   #readEvents(details: StatusEntry['details']): void {
-    const { accepted, rejectedByField } = details;
+    const { accepted, rejectedByField, sites } = details;
     if (typeof accepted === 'number') this.#events.inc({ result: 'accepted', reason: '' }, accepted);
     for (const [reason, count] of numbersIn(rejectedByField, ''))
       this.#events.inc({ result: 'rejected', reason }, count);
+    for (const [site, counts] of Object.entries(sites ?? {}))
+      for (const [path, count] of numbersIn(counts, '')) {
+        const [result = '', ...name] = path.split('.');
+        this.#siteEvents.inc({ site, result, name: name.join('.') }, count);
+      }
   }
 
   #readMappingError(worker: string, { mappingError }: StatusEntry['details']): void {

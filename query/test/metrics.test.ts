@@ -24,7 +24,12 @@ function entry(role: string, details: StatusEntry['details']): StatusEntry {
   };
 }
 
-const collector = entry('collector', { accepted: 7, rejected: 2, rejectedByField: { url: 2 } });
+const collector = entry('collector', {
+  accepted: 7,
+  rejected: 2,
+  rejectedByField: { url: 2 },
+  sites: { shop: { accepted: 5, refused: 1, ignored: { 'plausible v1.2 "x"': 3 } } },
+});
 const speed = entry('speed', { mappingError: { pages: 12, median: 0.25, p99: 0.5 } });
 
 function layersOf(...status: readonly StatusEntry[]): Layers & { status: readonly StatusEntry[] } {
@@ -57,6 +62,11 @@ test('facts taken and refused are counters, as the collector last said them', as
     assert.match(text, /^# TYPE swa_events_total counter$/m);
     assert.match(text, /^swa_events_total\{result="accepted",reason=""\} 7$/m);
     assert.match(text, /^swa_events_total\{result="rejected",reason="url"\} 2$/m);
+    assert.match(text, /^swa_site_events_total\{site="shop",result="accepted",name=""\} 5$/m);
+    assert.match(
+      text,
+      /^swa_site_events_total\{site="shop",result="ignored",name="plausible v1.2 \\"x\\""\} 3$/m,
+    );
   }
   layers.status = [];
   assert.doesNotMatch(await scrape(server), /^swa_events_total/m);

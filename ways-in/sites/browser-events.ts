@@ -12,7 +12,8 @@ import { show } from '../../lib/errors/show.js';
 import { HttpProblem } from '../../lib/http/problem.js';
 import type { Clock } from '../../lib/time/clock.js';
 import { clientOf, type Client, type ClientConfig } from './client.js';
-import { refused, type Refusal, type SiteDoor, type SiteEvent } from './site-door.js';
+import type { SiteDoor } from './site-door.js';
+import { byOurClock, refused, type Clocks, type Refusal, type SiteEvent } from './site-event.js';
 import { isObject } from '../logs/json-line.js';
 import type { Sites } from './site.js';
 
@@ -71,12 +72,6 @@ function eventsIn(body: unknown, client: Client): readonly (SiteEvent | Refusal)
   return list.map((event) => eventOf(event, isClock ? { sentAt, receivedAt: client.receivedAt } : undefined));
 }
 
-interface Clocks {
-  /** UTC ms by the page's clock, and by ours. */
-  readonly sentAt: number;
-  readonly receivedAt: number;
-}
-
 function eventOf(event: unknown, clocks: Clocks | undefined): SiteEvent | Refusal {
   if (!isObject(event)) return refused('event', `must be a JSON object, got ${show(event)}`);
   const { type, url, referrer, timestamp, eventId, visitor, user, proof } = event;
@@ -86,19 +81,13 @@ function eventOf(event: unknown, clocks: Clocks | undefined): SiteEvent | Refusa
     type,
     url,
     referrer,
-    timestamp: clocks === undefined ? timestamp : corrected(timestamp, clocks),
+    timestamp: clocks === undefined ? timestamp : byOurClock(timestamp, clocks),
     eventId,
     visitor,
     user,
     proof,
     warnings: warningsOf(event),
   };
-}
-
-/** What happened so long before it was sent happened so long before it came. */
-function corrected(timestamp: unknown, { sentAt, receivedAt }: Clocks): unknown {
-  if (typeof timestamp !== 'number' || !Number.isFinite(timestamp)) return timestamp;
-  return receivedAt - Math.max(0, sentAt - timestamp);
 }
 
 function warningsOf(event: Readonly<Record<string, unknown>>): readonly Warning[] {

@@ -5,36 +5,31 @@
  */
 import { hash } from 'node:crypto';
 import type { Warning } from '../../facts/door.js';
-import { timeOf, timeProblem } from '../../facts/timestamps.js';
-import type { Candidate, Intake, IntakeAnswer } from '../../ingest/intake.js';
+import { timeOf } from '../../facts/timestamps.js';
+import { countByName, type Candidate, type Intake, type IntakeAnswer } from '../../ingest/intake.js';
 import { show } from '../../lib/errors/show.js';
 import { RateLimit } from '../../lib/http/limits.js';
 import { HttpProblem } from '../../lib/http/problem.js';
 import type { Clock } from '../../lib/time/clock.js';
+import { canonicalAddress } from '../logs/fields/address.js';
 import type { Client } from './client.js';
-import type { Salts } from './salts.js';
+import { EdgeMemory } from './edge-memory.js';
+import { dayOf, type Salts } from './salts.js';
+import {
+  idRefusal,
+  isImplied,
+  nothing,
+  refused,
+  timeRefusal,
+  userRefusal,
+  withoutUser,
+  type Ignored,
+  type Refusal,
+  type SiteEvent,
+} from './site-event.js';
 import type { Site, Sites } from './site.js';
-import { browserVisitor, dayVisitor, isProof, userVisitor } from './visitors.js';
+import { browserVisitor, dayVisitor, userVisitor, type Visit } from './visitors.js';
 
-/** What a page says. Every field is the client's: unknown until it is looked at here or at the door. */
-export interface SiteEvent {
-  readonly type: 'pageview' | 'identify';
-  readonly url?: unknown;
-  readonly referrer?: unknown;
-  /** When it happened, by the clock of the system; without it: now. */
-  readonly timestamp?: unknown;
-  readonly eventId?: unknown;
-  /** The random id of a first-party site. */
-  readonly visitor?: unknown;
-  readonly user?: unknown;
-  readonly proof?: unknown;
-  readonly warnings?: readonly Warning[];
-}
-
-/** Events of pages lie at most so far back: what a phone sends that was offline over a holiday. */
-const maxAgeMs = 7 * 86_400_000;
-/** Longest user id in UTF-16 units; the door's own limit is on the whole visitor id. */
-const maxUserLength = 200;
 /** What one address may send of a site's events a minute: a tenth, so that one client cannot shut out the others. */
 const addressShare = 10;
 
@@ -45,7 +40,16 @@ export interface SiteCounts {
   refused: number;
   /** Users that were not proven. */
   unproven: number;
+  /** Events of other trackers that are neither pageview nor identify, by tracker and name. */
+  readonly ignored: Readonly<Record<string, number>>;
 }
+
+interface Tally extends Omit<SiteCounts, 'ignored'> {
+  readonly ignoredByName: Map<string, number>;
+}
+
+/** Of the names in `ignored`, which pages choose. */
+const maxNameLength = 64;
 
 export interface SiteDoorDeps {
   readonly sites: Sites;
@@ -57,7 +61,8 @@ export interface SiteDoorDeps {
 export class SiteDoor {
   readonly #deps: SiteDoorDeps;
   readonly #rates: ReadonlyMap<Site, { readonly all: RateLimit; readonly each: RateLimit }>;
-  readonly #counts: ReadonlyMap<Site, SiteCounts>;
+  readonly #tallies: ReadonlyMap<Site, Tally>;
+  readonly #edges = new EdgeMemory();
 
   constructor(deps: SiteDoorDeps) {
     this.#deps = deps;
@@ -71,54 +76,70 @@ export class SiteDoor {
         },
       ]),
     );
-    this.#counts = new Map(
-      sites.all.map((site) => [site, { accepted: 0, rejected: 0, refused: 0, unproven: 0 }]),
+    this.#tallies = new Map(
+      sites.all.map((site) => [
+        site,
+        { accepted: 0, rejected: 0, refused: 0, unproven: 0, ignoredByName: new Map<string, number>() },
+      ]),
     );
   }
 
   /** By site, since the start. */
   get counts(): Readonly<Record<string, SiteCounts>> {
-    return Object.fromEntries([...this.#counts].map(([{ name }, counts]) => [name, counts]));
+    return Object.fromEntries(
+      [...this.#tallies].map(([{ name }, { ignoredByName, ...numbers }]) => [
+        name,
+        { ...numbers, ignored: Object.fromEntries(ignoredByName) },
+      ]),
+    );
   }
 
   /**
    * Takes the events of one request to a site; durable when it returns. Throws `foreign-origin` for a page that is not the site's,
-   * `too-many-requests`, and what the intake throws. What is wrong with a single event is in the answer.
+   * `too-many-requests`, and what the intake throws. What is wrong with a single event is in the answer, by its index.
    */
-  async take(site: Site, client: Client, events: readonly (SiteEvent | Refusal)[]): Promise<IntakeAnswer> {
-    const counts = this.#counts.get(site);
+  async take(
+    site: Site,
+    client: Client,
+    events: readonly (SiteEvent | Refusal | Ignored)[],
+  ): Promise<IntakeAnswer> {
+    const tally = this.#tallies.get(site);
     try {
       this.#checkOrigin(site, client);
-      const rates = this.#rates.get(site);
-      rates?.each.count(client.address, events.length);
-      rates?.all.count('', events.length);
+      this.#checkRate(site, client, events.filter((event) => !isImplied(event)).length);
     } catch (error) {
-      if (counts !== undefined) counts.refused++;
+      if (tally !== undefined) tally.refused++;
       throw error;
     }
-    const candidates = events.map((event) =>
-      'kind' in event ? event : this.#candidateOf(site, client, event),
-    );
-    const answer = await this.#deps.intake.take(candidates, { userAgent: client.userAgent });
-    if (counts !== undefined) {
-      counts.accepted += answer.accepted;
-      counts.rejected += answer.rejected.length;
+    const all = events.map((event) => this.#candidateOf(site, client, event));
+    const candidates = this.#edges.withoutKnown(events, all);
+    const answer = await this.#deps.intake.take(candidates, {});
+    this.#edges.remember(candidates, answer);
+    if (tally !== undefined) {
+      tally.accepted += answer.accepted;
+      tally.rejected += answer.rejected.length;
     }
     return answer;
   }
 
   /** The fact of an event, or why it makes none. */
-  #candidateOf(site: Site, client: Client, event: SiteEvent): Candidate {
-    const refusal = timeRefusal(event.timestamp, client.receivedAt) ?? idRefusal(event);
-    if (refusal !== undefined) return refusal;
+  #candidateOf(site: Site, client: Client, event: SiteEvent | Refusal | Ignored): Candidate {
+    if ('kind' in event) return event.kind === 'ignored' ? this.#ignore(site, event) : event;
+    const visit = isServer(client) ? visitToldBy(event) : client;
+    if ('kind' in visit) return visit;
+    const refusal = timeRefusal(event, client.receivedAt) ?? idRefusal(event);
     const unproven = userRefusal(site, event);
-    const counts = this.#counts.get(site);
-    if (unproven !== undefined && counts !== undefined) counts.unproven++;
-    if (event.type === 'identify') return unproven ?? this.#identify(site, client, event);
-    return this.#pageview(site, client, unproven === undefined ? event : withoutUser(event, unproven));
+    if (isImplied(event) && (site.visitors === 'cookieless' || (refusal ?? unproven) !== undefined))
+      return nothing;
+    if (refusal !== undefined) return refusal;
+    const tally = this.#tallies.get(site);
+    if (unproven !== undefined && tally !== undefined) tally.unproven++;
+    if (event.type === 'identify') return unproven ?? this.#identify(site, client, visit, event);
+    const shown = unproven === undefined ? event : withoutUser(event, unproven);
+    return this.#pageview(site, client, visit, shown);
   }
 
-  #pageview(site: Site, client: Client, event: SiteEvent): Candidate {
+  #pageview(site: Site, client: Client, visit: Visit, event: SiteEvent): Candidate {
     const { url, referrer, timestamp, eventId, user, visitor } = event;
     if (typeof url === 'string' && !this.#deps.sites.isOf(site, url) && /^https?:/i.test(url))
       return refused('url', `is not a page of site '${site.name}': ${show(url)}`);
@@ -126,84 +147,94 @@ export class SiteDoor {
     const own = ownVisitor(site, visitor);
     const who =
       own ??
-      (typeof user === 'string' ? userVisitor(site, user) : dayVisitor(site, client, at, this.#deps.salts));
+      (typeof user === 'string' ? userVisitor(site, user) : dayVisitor(site, visit, at, this.#deps.salts));
+    if (who === undefined)
+      return refused('visitor', 'is missing: a server must name the visitor, by id or by address');
     const value: Record<string, unknown> = { type: 'pageview', visitor: who, url, timestamp: at };
     if (referrer !== undefined) value['referrer'] = referrer;
     if (eventId !== undefined) value['eventId'] = eventId;
-    if (client.country !== undefined) value['country'] = client.country;
+    if (visit.country !== undefined) value['country'] = visit.country;
+    if (visit.userAgent !== undefined) value['userAgent'] = visit.userAgent;
     return { kind: 'fact', value, warnings: warningsOf(site, event) };
   }
 
-  #identify(site: Site, client: Client, event: SiteEvent): Candidate {
-    const { user, visitor, timestamp } = event;
+  #identify(site: Site, client: Client, visit: Visit, event: SiteEvent): Candidate {
+    const { user, visitor, timestamp, joinsDay } = event;
     if (typeof user !== 'string') return refused('user', 'is missing');
     if (site.visitors === 'cookieless') {
       const message = `identify makes no edge on the cookieless site '${site.name}': send user and proof with its pageviews`;
       return { kind: 'passed', warnings: [{ field: 'type', message }] };
     }
-    const own = ownVisitor(site, visitor);
+    const at = timestamp === undefined ? client.receivedAt : timeOf(timestamp);
+    const own =
+      ownVisitor(site, visitor) ?? (joinsDay === true ? this.#dayToJoin(site, client, visit, at) : undefined);
     if (own === undefined) return refused('visitor', 'is missing: identify joins it with the user');
+    if (joinsDay === true && !this.#edges.mayJoin(own, user, dayOf(client.receivedAt))) {
+      const message =
+        'user was not joined: another user has logged in today from the same address and browser';
+      return { kind: 'passed', warnings: [{ field: 'user', message }] };
+    }
+    // One edge, one id: what is sent again, by whom ever, adds nothing, not even after the edge was taken back.
+    const eventId = `identify:${hash('sha256', `${site.name}\n${own}\n${user}`, 'hex').slice(0, 32)}`;
     const value = {
       type: 'equiv',
       a: own,
       b: userVisitor(site, user),
-      timestamp: timestamp === undefined ? client.receivedAt : timeOf(timestamp),
-      // One edge, one id: what is sent again, by whom ever, adds nothing, not even after the edge was taken back.
-      eventId: `identify:${hash('sha256', `${site.name}\n${own}\n${user}`, 'hex').slice(0, 32)}`,
+      timestamp: at,
+      eventId,
       source: `site:${site.name}`,
     };
     return { kind: 'fact', value, warnings: warningsOf(site, event) };
   }
 
+  /** The visitor of today, whom nobody can be told to have been before or after. */
+  #dayToJoin(site: Site, { receivedAt }: Client, visit: Visit, at: number): string | undefined {
+    return dayOf(at) === dayOf(receivedAt) ? dayVisitor(site, visit, at, this.#deps.salts) : undefined;
+  }
+
+  #ignore(site: Site, { name }: Ignored): Candidate {
+    const counts = this.#tallies.get(site)?.ignoredByName;
+    const text = name
+      .toWellFormed()
+      .slice(0, maxNameLength)
+      .replaceAll(/\p{Cc}/gu, ' ');
+    if (counts !== undefined) countByName(counts, text);
+    return nothing;
+  }
+
+  /** A server speaks for many visitors, so that it alone may send what the site may. */
+  #checkRate(site: Site, client: Client, events: number): void {
+    const rates = this.#rates.get(site);
+    if (!isServer(client)) rates?.each.count(client.address, events);
+    rates?.all.count('', events);
+  }
+
   #checkOrigin(site: Site, { origin }: Client): void {
     if (origin !== undefined && this.#deps.sites.isOf(site, origin)) return;
+    if (origin === undefined && site.fromServers) return;
     const what =
-      origin === undefined ? 'the request names no page' : `${show(origin)} is not one of its pages`;
+      origin === undefined
+        ? 'the request names no page; servers may send where its entry says "fromServers"'
+        : `${show(origin)} is not one of its pages`;
     throw new HttpProblem('foreign-origin', `the key is that of site '${site.name}', and ${what}`, {
       parameter: 'Origin',
     });
   }
 }
 
-/** An event that a format could not read. */
-export type Refusal = Candidate & { readonly kind: 'refused' };
-
-export function refused(field: string, reason: string): Refusal {
-  return { kind: 'refused', field, reason: `${field} ${reason}` };
+/** A browser says which page sends, in Origin or Referer. */
+function isServer({ origin }: Client): boolean {
+  return origin === undefined;
 }
 
-function timeRefusal(timestamp: unknown, receivedAt: number): Refusal | undefined {
-  if (timestamp === undefined) return undefined;
-  const problem = timeProblem(timestamp, receivedAt);
-  if (problem !== undefined) return refused('timestamp', problem);
-  if (receivedAt - timeOf(timestamp) <= maxAgeMs) return undefined;
-  return refused('timestamp', `is more than 7 days ago, which a page may not send: ${show(timestamp)}`);
-}
-
-/** A pageview is one also of someone who is not the user it names. */
-function withoutUser({ user: _user, warnings = [], ...event }: SiteEvent, why: Refusal): SiteEvent {
-  const { field, reason } = why;
-  return { ...event, warnings: [...warnings, { field, message: `${reason}; counted without the user` }] };
-}
-
-/** A user id that is given must be one, and proven where the site wants that. */
-function userRefusal(site: Site, { user, proof }: SiteEvent): Refusal | undefined {
-  if (user === undefined) return undefined;
-  if (typeof user !== 'string' || user === '') return refused('user', `must be a text, got ${show(user)}`);
-  if (user.length > maxUserLength) return refused('user', `is longer than ${maxUserLength} characters`);
-  if (!site.requireProof) return undefined;
-  if (site.secret === undefined)
-    return refused('user', `cannot be proven: site '${site.name}' has no secret in SWA_SITES`);
-  if (proof === undefined)
-    return refused('proof', "is missing: it is HMAC-SHA256 of the user id by the site's secret");
-  if (typeof proof === 'string' && isProof(site.secret, user, proof)) return undefined;
-  return refused('proof', `does not prove the user id ${show(user)}`);
-}
-
-function idRefusal({ visitor }: SiteEvent): Refusal | undefined {
-  if (visitor === undefined || (typeof visitor === 'string' && browserVisitor(visitor) !== undefined))
-    return undefined;
-  return refused('visitor', `must be 16 to 64 letters, digits, dashes or underscores, got ${show(visitor)}`);
+/** What a server says of the visitor it speaks for: its own address and user agent are not the visitor's. */
+function visitToldBy({ address, userAgent }: SiteEvent): Visit | Refusal {
+  const known = typeof address === 'string' ? canonicalAddress(address) : undefined;
+  if (address !== undefined && known === undefined)
+    return refused('address', `is not an IP address: ${show(address)}`);
+  if (userAgent !== undefined && typeof userAgent !== 'string')
+    return refused('userAgent', `must be a string, got ${show(userAgent)}`);
+  return { address: known, userAgent, country: undefined };
 }
 
 /** The random id of the page, which only a first-party site goes by. */

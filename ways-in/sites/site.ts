@@ -16,6 +16,9 @@ import { show } from '../../lib/errors/show.js';
  */
 const visitorModes = ['cookieless', 'first-party'] as const;
 
+/** What a site is called where its pages were counted before: their clients send these names, and no key of ours. */
+const namesElsewhere = z.array(z.string().min(1, 'must not be empty').max(200)).default([]).readonly();
+
 const siteSchema = z
   .strictObject({
     name: z.string().regex(/^[\w.-]{1,64}$/, 'must be 1 to 64 letters, digits, dots, dashes or underscores'),
@@ -29,11 +32,28 @@ const siteSchema = z
       .regex(/^[a-z][a-z0-9-]{0,31}$/, 'must be a word in lower case')
       .default('user'),
     eventsPerMinute: z.int().min(1).max(1_000_000_000).default(6_000),
+    trackers: z
+      .strictObject({
+        plausible: namesElsewhere,
+        umami: namesElsewhere,
+        goatcounter: z.boolean().default(false),
+        segment: namesElsewhere,
+      })
+      .readonly()
+      .prefault({}),
+    fromServers: z.boolean().default(false),
   })
   .readonly();
 
 /** One site. The secret is its owner's, and never leaves the process. */
 export type Site = z.infer<typeof siteSchema>;
+
+/** Other trackers whose clients a site may take. */
+export type Tracker = keyof Site['trackers'];
+/** Those whose clients name the site; for the others it is the page that does. */
+export type NamingTracker = Exclude<Tracker, 'goatcounter'>;
+
+const namingTrackers = ['plausible', 'umami', 'segment'] as const satisfies readonly NamingTracker[];
 
 const fileSchema = z.strictObject({ sites: z.array(siteSchema).min(1, 'must hold at least one site') });
 
@@ -80,6 +100,20 @@ function problemAmong(sites: readonly Site[], urls: UrlRules): string | undefine
     if (suffix !== undefined)
       return `is refused: site '${name}' has the domain ${show(suffix)}, under which anybody can register one`;
   }
+  return sharedName(sites);
+}
+
+/** A name of another tracker that would stand for two sites. */
+function sharedName(sites: readonly Site[]): string | undefined {
+  const owners = new Map<string, string>();
+  for (const tracker of namingTrackers)
+    for (const { name, trackers } of sites)
+      for (const there of trackers[tracker]) {
+        const owner = owners.get(`${tracker} ${there}`);
+        if (owner !== undefined)
+          return `is refused: trackers.${tracker} of site '${name}' has ${show(there)}, which site '${owner}' has already`;
+        owners.set(`${tracker} ${there}`, name);
+      }
   return undefined;
 }
 
@@ -101,7 +135,7 @@ export class Sites {
   readonly #urls: UrlRules;
   readonly #byKey: ReadonlyMap<string, Site>;
   /** By domain, in the spelling of the URL rules. Where two sites name one, the first has it. */
-  readonly #byDomain: ReadonlyMap<string, Site>;
+  readonly #byDomain: ReadonlyMap<string, readonly Site[]>;
   readonly #domains: ReadonlyMap<Site, ReadonlySet<string>>;
 
   constructor(sites: readonly Site[], urls: UrlRules) {
@@ -111,9 +145,9 @@ export class Sites {
     this.#domains = new Map(
       sites.map((site) => [site, new Set(site.domains.map((domain) => hostIn(domain, urls) ?? ''))]),
     );
-    const byDomain = new Map<string, Site>();
+    const byDomain = new Map<string, Site[]>();
     for (const [site, domains] of this.#domains)
-      for (const domain of domains) if (!byDomain.has(domain)) byDomain.set(domain, site);
+      for (const domain of domains) byDomain.set(domain, [...(byDomain.get(domain) ?? []), site]);
     this.#byDomain = byDomain;
   }
 
@@ -123,11 +157,7 @@ export class Sites {
 
   /** The site of a page or an origin, by the closest of its domains; undefined where no site has it. */
   byUrl(url: string): Site | undefined {
-    for (const domain of domainsAbove(this.#hostOf(url))) {
-      const site = this.#byDomain.get(domain);
-      if (site !== undefined) return site;
-    }
-    return undefined;
+    return this.#closest(url, () => true);
   }
 
   /** Whether a page, or an origin, is the site's. */
@@ -136,17 +166,45 @@ export class Sites {
     return domains !== undefined && domainsAbove(this.#hostOf(url)).some((domain) => domains.has(domain));
   }
 
-  /** The domains whose visitors are told apart for a day only. */
-  get cookielessDomains(): readonly string[] {
+  /** The site that another tracker's clients call by a name. */
+  byNameElsewhere(tracker: NamingTracker, name: string): Site | undefined {
+    return this.all.find(({ trackers }) => trackers[tracker].includes(name));
+  }
+
+  /** The site of a page, or an origin, among those that take a tracker's clients; by the closest of its domains. */
+  byPage(tracker: Tracker, url: string): Site | undefined {
+    return this.#closest(url, (site) => accepts(site, tracker));
+  }
+
+  /**
+   * The domains with visitors who are told apart for a day only: those of cookieless sites, and of sites that take the clients of trackers which keep no
+   * id in the browser.
+   */
+  get dayScopeDomains(): readonly string[] {
     return this.all
-      .filter(({ visitors }) => visitors === 'cookieless')
+      .filter((site) => site.visitors === 'cookieless' || withoutIds.some((one) => accepts(site, one)))
       .flatMap((site) => [...(this.#domains.get(site) ?? [])]);
+  }
+
+  #closest(url: string, isMeant: (site: Site) => boolean): Site | undefined {
+    for (const domain of domainsAbove(this.#hostOf(url))) {
+      const site = this.#byDomain.get(domain)?.find(isMeant);
+      if (site !== undefined) return site;
+    }
+    return undefined;
   }
 
   #hostOf(url: string): string {
     const normal = this.#urls.normalize(url);
     return normal.ok ? hostOf(normal.url) : '';
   }
+}
+
+const withoutIds = ['plausible', 'umami', 'goatcounter'] as const satisfies readonly Tracker[];
+
+/** Whether a site takes the clients of a tracker. */
+export function accepts({ trackers }: Site, tracker: Tracker): boolean {
+  return tracker === 'goatcounter' ? trackers.goatcounter : trackers[tracker].length > 0;
 }
 
 /** 'a.b.example' -> 'a.b.example', 'b.example', 'example'. An address has nothing above it. */

@@ -1,15 +1,28 @@
 /** Visitor ids of browsers, by the site's choice, and the proof of a user id. */
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import type { Client } from './client.js';
 import { dayOf, type Salts } from './salts.js';
 import type { Site } from './site.js';
 
+/** What tells a visitor apart where no id does: of the browser's request, or of what a server says of it. */
+export interface Visit {
+  readonly address: string | undefined;
+  readonly userAgent: string | undefined;
+  /** Two letters. */
+  readonly country: string | undefined;
+}
+
 /**
  * The visitor of a cookieless site, for the day of the event: HMAC-SHA256 over site, address and browser by the day's salt, 132 bits of it. An event whose day's
- * salt is gone gets the salt of the day it comes on, over its own day: no one is linked over days either way.
+ * salt is gone gets the salt of the day it comes on, over its own day: no one is linked over days either way. Undefined without an address, which would make one visitor of many.
  */
-export function dayVisitor(site: Site, client: Client, timestamp: number, salts: Salts): string {
-  const said = [site.name, client.address, client.userAgent ?? '', dayOf(timestamp)].join('\n');
+export function dayVisitor(
+  site: Site,
+  { address, userAgent = '' }: Visit,
+  timestamp: number,
+  salts: Salts,
+): string | undefined {
+  if (address === undefined) return undefined;
+  const said = [site.name, address, userAgent, dayOf(timestamp)].join('\n');
   return `day:${createHmac('sha256', salts.of(timestamp)).update(said).digest('base64url').slice(0, 22)}`;
 }
 

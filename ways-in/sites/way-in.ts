@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Intake } from '../../ingest/intake.js';
 import type { WayIn } from '../../ingest/way-in.js';
 import type { RoleContext } from '../../lib/process/role.js';
+import { endpointRoutes } from '../endpoints/endpoints.js';
 import { browserEvents } from './browser-events.js';
 import { Salts } from './salts.js';
 import { SiteDoor } from './site-door.js';
@@ -16,10 +17,10 @@ export async function openSites({ config, clock }: RoleContext, intake: Intake):
   const sites = readSites(config.sites, intake.urls);
   const dir = sitesDir(config.dataDir);
   const salts = new Salts(join(dir, 'salts'), clock);
-  rememberDayScope(dayScopePath(config.dataDir), sites.cookielessDomains);
+  rememberDayScope(dayScopePath(config.dataDir), sites.dayScopeDomains);
   const door = new SiteDoor({ sites, salts, intake, clock });
   return {
-    routes: [await scriptRoute()],
+    routes: [await scriptRoute(), ...endpointRoutes({ sites, door, config, clock })],
     browserEvents: browserEvents({ sites, door, config, clock }),
     details: () => ({ sites: door.counts }),
     close: () => salts.close(),

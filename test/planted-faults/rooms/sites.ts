@@ -2,6 +2,8 @@
 import type { PlantedFault } from '../fault.js';
 import { edit, faultsOf, quick } from '../room-fault.js';
 
+const wire = faultsOf('ways-in/endpoints');
+
 const fault = faultsOf('ways-in/sites');
 const door = 'ways-in/sites/site-door.ts';
 
@@ -52,5 +54,41 @@ export const siteFaults: readonly PlantedFault[] = [
       "labels.slice(i).join('.')",
       "labels.slice(i).join('.').slice(i === 0 ? 1 : 0)",
     ),
+  ),
+  quick(
+    wire(
+      'wires',
+      'a server’s own address is the visitor of all it speaks for',
+      edit(
+        door,
+        'isServer(client) ? visitToldBy(event) : client',
+        "isServer(client) && client.address === '' ? visitToldBy(event) : client",
+      ),
+    ),
+  ),
+  wire(
+    'wires',
+    'servers may speak for any site',
+    edit(door, 'origin === undefined && site.fromServers', 'origin === undefined'),
+  ),
+  wire(
+    'wires',
+    'two colleagues behind one address become one person',
+    edit('ways-in/sites/edge-memory.ts', 'return known === user;', "return user !== '' || known === user;"),
+  ),
+  wire(
+    'wires',
+    'names that pages make up grow without bound',
+    edit('ingest/intake.ts', 'counts.size < maxNames', 'counts.size < 100 * maxNames'),
+  ),
+  wire(
+    'wires',
+    'a batch that is sent again counts twice',
+    edit('ways-in/endpoints/segment.ts', "eventId: event['messageId'] ?? undefined,", ''),
+  ),
+  wire(
+    'wires',
+    'custom events of Plausible are pageviews',
+    edit('ways-in/endpoints/plausible.ts', "if (name !== 'pageview')", "if (name === 'engagement')"),
   ),
 ];

@@ -317,8 +317,8 @@ test('what sites sent and were refused stands in the status', async (t) => {
   await send({ key: shop.key, ...view }, { origin: newsPage });
   assert.deepEqual(wayIn.details(), {
     sites: {
-      shop: { accepted: 1, rejected: 1, refused: 1, unproven: 0 },
-      news: { accepted: 0, rejected: 0, refused: 0, unproven: 0 },
+      shop: { accepted: 1, rejected: 1, refused: 1, unproven: 0, ignored: {} },
+      news: { accepted: 0, rejected: 0, refused: 0, unproven: 0, ignored: {} },
     },
   });
 });

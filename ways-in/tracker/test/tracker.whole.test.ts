@@ -271,7 +271,7 @@ test('identify without a proof, or with a forged one, joins nobody', { skip }, a
     assert.equal(new Set(visitorsOf(sent)).size, 1);
     assert.match(visitorsOf(sent)[0] ?? '', /^(?:browser|day):/);
   }
-  const none = { refused: 0 };
+  const none = { refused: 0, ignored: {} };
   assert.deepEqual(swa.wayIn.details(), {
     sites: {
       'first-party': { ...none, accepted: 2, rejected: 2, unproven: 2 },

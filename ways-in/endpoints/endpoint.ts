@@ -1,0 +1,128 @@
+/**
+ * What the endpoints of other trackers have in common: their clients carry no key of ours, so the site is found by what they call it, or by the page; the door
+ * (`SiteDoor.take`) does the rest. A wire format is one file beside this one: it reads a request into events and writes the reply its client expects.
+ * Refusals are problem+json as everywhere: clients read the status alone.
+ */
+import type { Request } from 'express';
+import { z } from 'zod';
+import type { IntakeAnswer } from '../../ingest/intake.js';
+import { show } from '../../lib/errors/show.js';
+import { parseJsonBody } from '../../lib/http/body.js';
+import { HttpProblem, type ProblemName } from '../../lib/http/problem.js';
+import { route, type ResponseDoc, type Route, type RouteDoc } from '../../lib/http/route.js';
+import type { Clock } from '../../lib/time/clock.js';
+import { isObject, type JsonObject } from '../logs/json-line.js';
+import { clientOf, type Client, type ClientConfig } from '../sites/client.js';
+import type { SiteDoor } from '../sites/site-door.js';
+import type { Ignored, Refusal, SiteEvent } from '../sites/site-event.js';
+import type { NamingTracker, Site, Sites, Tracker } from '../sites/site.js';
+
+/** Largest body of a format that sends one event at a time: what browsers let a beacon have. */
+export const beaconBytes = 65_536;
+
+export interface EndpointDeps {
+  readonly sites: Sites;
+  readonly door: SiteDoor;
+  readonly config: ClientConfig;
+  readonly clock: Clock;
+}
+
+/** One request. */
+export interface Asked {
+  readonly client: Client;
+  readonly request: Request;
+  readonly query: Readonly<Record<string, string | undefined>>;
+  /** Parsed JSON; undefined where the route takes no body. */
+  readonly body: unknown;
+}
+
+/** What a request says. */
+export interface Reading {
+  readonly site: Site;
+  readonly events: readonly (SiteEvent | Refusal | Ignored)[];
+}
+
+export interface Reply {
+  readonly contentType: string;
+  readonly body: string | Buffer;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface Wire {
+  readonly tracker: Tracker;
+  readonly doc: Pick<RouteDoc, 'method' | 'path' | 'operationId' | 'summary' | 'description'>;
+  readonly query?: Readonly<Record<string, z.ZodType<string | undefined>>>;
+  /** Largest body. Without it the route takes none. */
+  readonly bodyBytes?: number;
+  readonly response: ResponseDoc;
+  readonly problems?: readonly ProblemName[];
+  /** Throws `unauthorized`, `invalid-body`, `body-too-large`. */
+  read(asked: Asked): Reading;
+  /** Throws what the client must hear as a failure; see `orRejection`. */
+  reply(answer: IntakeAnswer, reading: Reading): Reply;
+}
+
+export function endpointRoute({ sites, door, config, clock }: EndpointDeps, wire: Wire): Route {
+  const { tracker, doc, query = {}, bodyBytes, response: responseDoc, problems = [] } = wire;
+  return route({
+    ...doc,
+    scope: 'write',
+    foreignKeys: { claims: () => true, allows: (origin) => sites.byPage(tracker, origin) !== undefined },
+    query,
+    ...(bodyBytes === undefined
+      ? {}
+      : {
+          body: {
+            description: `at most ${bodyBytes} bytes`,
+            content: { 'application/json': anyObject, 'text/plain': anyObject },
+            limitBytes: bodyBytes,
+          },
+        }),
+    responses: [responseDoc],
+    problems: [...problems, 'log-unavailable', 'too-many-requests'],
+    handle: async (exchange, input) => {
+      const { request, response } = exchange;
+      const client = clientOf(request, config, clock());
+      const body = bodyBytes === undefined ? undefined : parseJsonBody(exchange.body);
+      const reading = wire.read({ client, request, query: input.query, body });
+      const events = request.method === 'HEAD' ? [] : reading.events;
+      const reply = wire.reply(await door.take(reading.site, client, events), reading);
+      response
+        .writeHead(responseDoc.status, {
+          'Content-Type': reply.contentType,
+          'Content-Length': Buffer.byteLength(reply.body),
+          'Cache-Control': 'no-store',
+          ...reply.headers,
+        })
+        .end(reply.body);
+    },
+  });
+}
+
+const anyObject = z.looseObject({});
+
+/** The object that a body must be. */
+export function objectIn(body: unknown): JsonObject {
+  if (isObject(body)) return body;
+  throw new HttpProblem('invalid-body', `must be a JSON object, got ${show(body)}`, { parameter: 'body' });
+}
+
+/** The site that a client calls by one of these names. Throws `unauthorized`. */
+export function siteCalled(sites: Sites, tracker: NamingTracker, names: unknown, field: string): Site {
+  const list = typeof names === 'string' ? names.split(',') : [];
+  for (const name of list) {
+    const site = sites.byNameElsewhere(tracker, name.trim());
+    if (site !== undefined) return site;
+  }
+  throw new HttpProblem('unauthorized', `no site has ${show(names)} among its names in trackers.${tracker}`, {
+    parameter: field,
+  });
+}
+
+/** For a format that sends one event at a time: its rejection is that of the request. Throws `invalid-body` or the problem given. */
+export function orRejection(
+  { rejected: [first] }: IntakeAnswer,
+  problem: ProblemName = 'invalid-body',
+): void {
+  if (first !== undefined) throw new HttpProblem(problem, first.reason);
+}
