@@ -3,13 +3,12 @@
  * holds, the lambda law included.
  */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { dimensions } from '../facts/subjects.js';
 import { assetText } from '../lib/files/assets.js';
 import { CopiedProject } from './planted-faults/copied-project.js';
+import { tempDir } from './temp-dir.js';
 
 /** A code block of the page: a new file, or lines to be added between lines that stand. */
 interface Block {
@@ -36,9 +35,8 @@ function without(lines: readonly string[], sign: '+' | '-'): string {
     .join('\n');
 }
 
-test('the dimension that the page on views adds compiles, and the law holds for it', async (t) => {
-  const base = mkdtempSync(join(tmpdir(), 'swa-view-'));
-  t.after(() => rmSync(base, { recursive: true, force: true }));
+test('the dimension that the page on views adds compiles, and the law holds for it', async () => {
+  const base = tempDir('view');
   const project = new CopiedProject(join(base, 'project'));
   const blocks = blocksOf(assetText('docs/add-a-view.md'));
   if (dimensions.some(({ name }) => name === 'section')) {

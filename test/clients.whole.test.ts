@@ -11,7 +11,8 @@ import { promisify } from 'node:util';
 import { z } from 'zod';
 import { assetPath } from '../lib/files/assets.js';
 import { hourMs } from '../lib/time/buckets.js';
-import { eventually, startTestSystem, type TestSystem } from './running-system.js';
+import { eventually } from './eventually.js';
+import { startTestSystem, type TestSystem } from './running-system.js';
 
 const python = assetPath('test/clients/target/bin/python3');
 const skip = existsSync(python)

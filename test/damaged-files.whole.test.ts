@@ -6,22 +6,14 @@
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import {
-  cpSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { assetPath } from '../lib/files/assets.js';
-import { eventually, runBatch, startTestSystem, untilAllCounted } from './running-system.js';
+import { eventually } from './eventually.js';
+import { runBatch, startTestSystem, untilAllCounted } from './running-system.js';
 import { lcg } from './random.js';
+import { tempDir } from './temp-dir.js';
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);
 const rounds = Number(process.env['ROUNDS'] ?? 2);
@@ -158,7 +150,7 @@ test('spoiled files end no command by a signal, and each is explained', { timeou
       );
   const problems: string[] = [];
   for (let round = 0; round < rounds; round++) {
-    const dataDir = mkdtempSync(join(tmpdir(), 'swa-damaged-'));
+    const dataDir = tempDir('damaged');
     cpSync(model, dataDir, { recursive: true });
     const kindNames = Object.keys(kinds).filter((kind) => names.some((name) => kinds[kind]?.test(name)));
     const kind = pick(kindNames, random);
@@ -188,7 +180,7 @@ function pick<T>(from: readonly T[], random: Random): T {
 
 /** A data directory of a system that was stopped, with views, realtime stores and facts that no run has covered. */
 async function makeModel(t: TestContext): Promise<string> {
-  const dataDir = join(mkdtempSync(join(tmpdir(), 'swa-model-')), 'data');
+  const dataDir = join(tempDir('model'), 'data');
   await t.test('a model', async (inner) => {
     const swa = await startTestSystem(inner, { partitions: 2, segmentBytes: 65_536 });
     for (let from = 0; from < 900; from += 300) {
@@ -199,7 +191,6 @@ async function makeModel(t: TestContext): Promise<string> {
     await swa.system.stop();
     cpSync(swa.config.dataDir, dataDir, { recursive: true });
   });
-  t.after(() => rmSync(dataDir, { recursive: true, force: true }));
   return dataDir;
 }
 

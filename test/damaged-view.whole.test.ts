@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { runBatch } from '../batch/run.js';
 import { makeHouse, store, testClock } from '../batch/test/house.js';
 import { lcg } from './random.js';
@@ -29,7 +29,7 @@ type Question = readonly [name: string, input: AskInput];
 
 test(`${flips} flipped bits: each of 200 questions is answered as before, or refused by name`, async (t) => {
   t.diagnostic(`FLIPS=${flips} SEED=${seed}`);
-  const { config, files } = await publishedView(t);
+  const { config, files } = await publishedView();
   const random = lcg(seed);
   const questions = someQuestions(200);
   const sound = await answers(config, questions);
@@ -59,8 +59,8 @@ test(`${flips} flipped bits: each of 200 questions is answered as before, or ref
   assert.ok(harmless < flips / 2, 'most flips are where questions read');
 });
 
-test('files cut short, emptied, overwritten or gone: every question is refused by name', async (t) => {
-  const { config, files } = await publishedView(t);
+test('files cut short, emptied, overwritten or gone: every question is refused by name', async () => {
+  const { config, files } = await publishedView();
   const questions = someQuestions(12);
   const sound = await answers(config, questions);
   const random = lcg(seed);
@@ -86,8 +86,8 @@ test('files cut short, emptied, overwritten or gone: every question is refused b
   assert.deepEqual(await answers(config, questions), sound);
 });
 
-test('a CURRENT of an earlier version, which has no hash, is read', async (t) => {
-  const { config } = await publishedView(t);
+test('a CURRENT of an earlier version, which has no hash, is read', async () => {
+  const { config } = await publishedView();
   const path = currentPath(config.dataDir);
   const questions = someQuestions(12);
   const sound = await answers(config, questions);
@@ -99,8 +99,8 @@ test('a CURRENT of an earlier version, which has no hash, is read', async (t) =>
 });
 
 /** One batch view, its files and CURRENT. */
-async function publishedView(t: TestContext): Promise<{ config: Config; files: readonly string[] }> {
-  const config = makeHouse(t, { batchThreads: 2 });
+async function publishedView(): Promise<{ config: Config; files: readonly string[] }> {
+  const config = makeHouse({ batchThreads: 2 });
   await store(config, someFacts());
   const { id } = await runBatch({ config, clock: testClock, trigger: 'command' });
   const dir = viewPath(config.dataDir, id);

@@ -2,14 +2,14 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { projectRoot } from '../lib/files/assets.js';
 import { readStatus } from '../lib/process/status.js';
-import { eventually } from './running-system.js';
+import { eventually } from './eventually.js';
+import { tempDir } from './temp-dir.js';
 
 const skip = process.platform === 'win32' ? 'there is no ulimit' : false;
 
@@ -17,7 +17,7 @@ test(
   '1,100 idle connections at 1,024 descriptors end no role; facts go in and are counted',
   { skip },
   async (t) => {
-    const dir = mkdtempSync(join(tmpdir(), 'swa-descriptors-'));
+    const dir = tempDir('descriptors');
     const dataDir = join(dir, 'data');
     const child = spawn('sh', ['-c', 'ulimit -n 1024; exec "$0" bin/swa start', process.execPath], {
       cwd: projectRoot,

@@ -1,7 +1,8 @@
 /** Exclusions in the whole system: they wait, ask for a run by themselves, and are then in no answer. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { eventually, startTestSystem, untilAllCounted } from './running-system.js';
+import { eventually } from './eventually.js';
+import { startTestSystem, untilAllCounted } from './running-system.js';
 
 const day = Date.UTC(2026, 4, 10);
 const question = '/v1/pageviews?domain=example.org&from=2026-05-10&to=2026-05-11';

@@ -1,18 +1,19 @@
 /** A disk that is full: facts are refused with a reason, answers go on, a start says what is wrong, and all goes on when there is room. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { setUp } from '../cli/test/swa-command.js';
-import { eventually, runBatch, startTestSystem, untilAllCounted, type TestSystem } from './running-system.js';
+import { eventually } from './eventually.js';
+import { runBatch, startTestSystem, untilAllCounted, type TestSystem } from './running-system.js';
+import { tempDir } from './temp-dir.js';
 
 const question = '/v1/uniques?domain=example.org&from=2024-01-01T00:00:00Z&to=2024-01-02T00:00:00Z';
 
 /** A small disk of its own, or undefined where this may not be made. */
 function mountDisk(t: TestContext, megabytes: number): string | undefined {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-disk-'));
+  const dir = tempDir('disk');
   const isMounted =
     spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', dir]).status === 0;
   t.after(() => {
@@ -57,7 +58,7 @@ test('a start that makes a data directory on a full disk says so, and where', as
   const disk = diskOrSkip(t, 1);
   if (disk === undefined) return;
   fill(disk);
-  const { swa } = setUp(t);
+  const { swa } = setUp();
   const { code, stderr } = await swa(['start'], { SWA_DATA_DIR: join(disk, 'new'), SWA_HTTP_PORT: '0' });
   assert.equal(code, 1);
   assert.match(

@@ -3,8 +3,6 @@
  * the original, goes on where its master dataset ends; a restore to topics that are not the same any more is refused.
  */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import type { Admin } from 'kafkajs';
@@ -21,19 +19,15 @@ import { viewPath } from '../serving/layout.js';
 import { readMeta } from '../serving/meta.js';
 import { clientOf, startOnKafka, uniques, views } from './kafka/running-on-kafka.js';
 import { suiteBroker } from './kafka/suite-broker.js';
-import { eventually, runBatch, untilAllCounted, type TestSystem } from './running-system.js';
+import { eventually } from './eventually.js';
+import { runBatch, untilAllCounted, type TestSystem } from './running-system.js';
+import { tempDir } from './temp-dir.js';
 
 const { skip, broker } = suiteBroker();
 
 function start(t: TestContext, prefix: string, dataDir?: string): Promise<TestSystem> {
   const place = dataDir === undefined ? {} : { dataDir };
   return startOnKafka(t, broker(), prefix, { sinkIntervalMs: 100, ...place });
-}
-
-function directory(t: TestContext): string {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-kafka-backup-'));
-  t.after(() => rmSync(dir, { recursive: true, force: true }));
-  return dir;
 }
 
 async function visitorsOf(swa: TestSystem): Promise<number | undefined> {
@@ -84,7 +78,7 @@ test(
       await original.send(views(sent, sent + 25));
       sent += 25;
     };
-    const dir = directory(t);
+    const dir = tempDir('kafka-backup');
     const ending = new AbortController();
     const load = (async () => {
       while (!ending.signal.aborted) await more();
@@ -131,7 +125,7 @@ test(
     await original.send([{ type: 'equiv', a: 'cookie:0', b: 'cookie:1' }]);
     await untilAllCounted(original);
     await assertStoredOnce(original);
-    const dir = directory(t);
+    const dir = tempDir('kafka-backup');
     const { config } = original;
     await backUp({ config, clock: systemClock }, join(dir, 'backup'));
     await original.send(views(100, 200));

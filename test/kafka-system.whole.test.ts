@@ -19,7 +19,8 @@ import { takeSnapshot } from '../master-data/snapshot.js';
 import { verifyMaster } from '../master-data/audit.js';
 import { clientOf, startOnKafka, uniques, views } from './kafka/running-on-kafka.js';
 import { suiteBroker } from './kafka/suite-broker.js';
-import { eventually, type TestSystem } from './running-system.js';
+import { eventually } from './eventually.js';
+import { type TestSystem } from './running-system.js';
 
 const { skip, broker } = suiteBroker();
 

@@ -19,7 +19,8 @@ import { below, seededRandom } from '../topology/random.js';
 import { OracleAnswers } from './oracle/answers.js';
 import { nameOf } from './oracle/compare.js';
 import { ledgerOf } from './oracle/ledger.js';
-import { eventually, startTestSystem, type Answer, type TestSystem } from './running-system.js';
+import { eventually } from './eventually.js';
+import { startTestSystem, type Answer, type TestSystem } from './running-system.js';
 
 const publications = 20;
 const answersBetween = 200;

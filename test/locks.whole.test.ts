@@ -5,12 +5,12 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { assetPath } from '../lib/files/assets.js';
-import { eventually } from './running-system.js';
+import { eventually } from './eventually.js';
+import { tempDir } from './temp-dir.js';
 
 const isRoot = spawnSync('unshare', ['-p', '-u', '-f', '--mount-proc', 'true']).status === 0;
 const skip = isRoot ? false : 'needs root and unshare(1)';
@@ -85,8 +85,7 @@ test(
   'one at a time over spaces of process ids and host names, and the next one as soon as it is dead',
   { skip },
   async (t) => {
-    const dir = mkdtempSync(join(tmpdir(), 'swa-locks-'));
-    t.after(() => rmSync(dir, { recursive: true, force: true }));
+    const dir = tempDir('locks');
     const dataDir = join(dir, 'data');
     const first = new Container(t, dataDir, 'one', ['start']);
     const url = await first.url();

@@ -3,9 +3,6 @@
  * merged with nothing that is counted by the new rules, says so, and is replaced by a run that starts at once.
  */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { pino } from 'pino';
 import { z } from 'zod';
@@ -20,7 +17,9 @@ import { readStatus, type StatusEntry } from '../lib/process/status.js';
 import { startQuery } from '../query/role.js';
 import { hour0, pageview, time0 } from '../speed/test/facts.js';
 import { startSpeed } from '../speed/role.js';
-import { eventually, startTestSystem, type TestSystem } from './running-system.js';
+import { eventually } from './eventually.js';
+import { startTestSystem, type TestSystem } from './running-system.js';
+import { tempDir } from './temp-dir.js';
 
 const page = 'https://e.org/a?q=1&x=2';
 const range = `from=${time0}&to=${(hour0 + 1) * 3_600_000}`;
@@ -69,8 +68,7 @@ const changes: readonly {
 
 for (const { name, change, before, after } of changes) {
   test(`${name} changed between two starts: the old view answers alone until the new one is there`, async (t) => {
-    const dataDir = mkdtempSync(join(tmpdir(), 'swa-rules-'));
-    t.after(() => rmSync(dataDir, { recursive: true, force: true }));
+    const dataDir = tempDir('rules');
     const old: Partial<Config> = { dataDir, sinkIntervalMs: 50 };
     const first = await startTestSystem(t, old);
     await first.send([human, bot]);

@@ -1,16 +1,6 @@
 /** What others on the machine, and whoever reads the logs, get to know: nothing. */
 import assert from 'node:assert/strict';
-import {
-  chmodSync,
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, lstatSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { test } from 'node:test';
@@ -21,6 +11,7 @@ import { HttpEndpoint } from '../lib/http/endpoint.js';
 import { route } from '../lib/http/route.js';
 import { loggerOptions } from '../lib/process/process.js';
 import { runBatch, startTestSystem } from './running-system.js';
+import { tempDir } from './temp-dir.js';
 
 const skip = process.platform === 'win32' ? 'there are no modes' : false;
 
@@ -56,9 +47,8 @@ test(
 test(
   'a data directory that others may enter is closed to them, once, and nothing outside it',
   { skip },
-  (t) => {
-    const dir = mkdtempSync(join(tmpdir(), 'swa-private-'));
-    t.after(() => rmSync(dir, { recursive: true, force: true }));
+  () => {
+    const dir = tempDir('private');
     const dataDir = join(dir, 'data');
     const outside = join(dir, 'outside');
     writeFileSync(outside, '');

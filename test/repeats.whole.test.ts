@@ -4,7 +4,8 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { z } from 'zod';
 import { assetPath } from '../lib/files/assets.js';
-import { eventually, runBatch, startTestSystem, untilAllCounted, type TestSystem } from './running-system.js';
+import { eventually } from './eventually.js';
+import { runBatch, startTestSystem, untilAllCounted, type TestSystem } from './running-system.js';
 
 const day = 'from=2026-01-02T00:00:00Z&to=2026-01-03T00:00:00Z';
 

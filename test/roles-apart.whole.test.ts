@@ -1,16 +1,7 @@
 /** Trouble of one role in `swa start`: the others go on, answers and the door too, it is seen, and it ends when its cause does. */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import {
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { z } from 'zod';
@@ -20,14 +11,15 @@ import { systemClock } from '../lib/time/clock.js';
 import { partitionName } from '../log/log.js';
 import { readStatus, type Role, type StatusEntry } from '../lib/process/status.js';
 import { Shim, shimSkip, type Op } from './faults/shim.js';
+import { eventually } from './eventually.js';
 import {
   answerSchema,
-  eventually,
   runBatch,
   startTestSystem,
   untilAllCounted,
   type TestSystem,
 } from './running-system.js';
+import { tempDir } from './temp-dir.js';
 
 /** All that a disk may refuse. */
 const writing: readonly Op[] = ['write', 'sync', 'rename', 'link', 'truncate', 'create'];
@@ -117,7 +109,7 @@ class Started {
   url = '';
   stderr = '';
 
-  constructor(t: TestContext, env: Readonly<Record<string, string>> = {}, dir = temporaryDir(t)) {
+  constructor(t: TestContext, env: Readonly<Record<string, string>> = {}, dir = tempDir('roles')) {
     this.dataDir = join(dir, 'data');
     this.child = spawn(process.execPath, [assetPath('bin/swa'), 'start'], {
       env: {
@@ -187,12 +179,6 @@ class Started {
   }
 }
 
-function temporaryDir(t: TestContext): string {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-roles-'));
-  t.after(() => rmSync(dir, { recursive: true, force: true }));
-  return dir;
-}
-
 test('when no more files may be open nothing ends, and all goes on when they may', async (t) => {
   if (spawnSync('prlimit', ['--version']).status !== 0) {
     t.skip('needs prlimit(1)');
@@ -237,7 +223,7 @@ for (const { role, files, takes, counts } of disks) {
     `a disk that fails the ${role} ends nothing else, is seen, and loses nothing`,
     { skip: shimSkip },
     async (t) => {
-      const dir = temporaryDir(t);
+      const dir = tempDir('roles');
       const shim = new Shim(t, dir);
       const env = { ...shim.env({ log: false }), SWA_SINK_INTERVAL_MS: '500' };
       const swa = await new Started(t, env, dir).ready();
@@ -278,7 +264,7 @@ test(
   'a disk that fails the query layer as it reads views ends nothing, is seen, and questions are answered when it reads again',
   { skip: shimSkip },
   async (t) => {
-    const dir = temporaryDir(t);
+    const dir = tempDir('roles');
     const shim = new Shim(t, dir);
     const swa = await new Started(t, shim.env({ log: false }), dir).ready();
     const send = (visitor: string) => swa.post('/v1/events', JSON.stringify(view(visitor)));
@@ -357,7 +343,7 @@ for (const { what, files, error, takes, role, says } of closed) {
     `${what} that cannot be opened at a start (${error}) is said by the ${role}, and all else is up`,
     { skip: shimSkip },
     async (t) => {
-      const dir = temporaryDir(t);
+      const dir = tempDir('roles');
       const before = await new Started(t, {}, dir).ready();
       const send = (to: Started, visitor: string) => to.post('/v1/events', JSON.stringify(view(visitor)));
       assert.equal(await send(before, 'cookie:a'), 202);
@@ -390,7 +376,7 @@ for (const { what, files, error, takes, role, says } of closed) {
 }
 
 test('a start on a log with a damaged end answers, takes no facts, and says what to do', async (t) => {
-  const dir = temporaryDir(t);
+  const dir = tempDir('roles');
   const before = await new Started(t, {}, dir).ready();
   assert.equal(await before.post('/v1/events', JSON.stringify(view('cookie:a'))), 202);
   await before.runBatch();
@@ -420,7 +406,7 @@ test('a start on a log with a damaged end answers, takes no facts, and says what
 });
 
 test('a start without the log there was answers, acknowledges nothing and makes no second log', async (t) => {
-  const dir = temporaryDir(t);
+  const dir = tempDir('roles');
   const before = await new Started(t, { SWA_SINK_INTERVAL_MS: '500' }, dir).ready();
   const body = JSON.stringify(view('cookie:a'));
   assert.equal(await before.post('/v1/events', body), 202);

@@ -1,10 +1,8 @@
 /** The whole system on a fresh temporary data directory and a free port, for tests. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
 import { z } from 'zod';
 import { startSystem, type RunningSystem } from '../cli/system.js';
@@ -12,6 +10,8 @@ import { systemClock } from '../lib/time/clock.js';
 import { reaches } from '../log/cut.js';
 import type { Offsets } from '../log/log.js';
 import { configWith, type Config } from '../lib/config/config.js';
+import { eventually } from './eventually.js';
+import { tempDir } from './temp-dir.js';
 
 const cutSchema = z.record(z.string(), z.number()).transform((cut) => cut as Offsets); // names and offsets come from the log
 
@@ -61,7 +61,7 @@ export interface TestSystem {
 }
 
 export async function startTestSystem(t: TestContext, change: Partial<Config> = {}): Promise<TestSystem> {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-system-'));
+  const dir = tempDir('system');
   const config = configWith({
     dataDir: join(dir, 'data'),
     httpPort: 0,
@@ -122,18 +122,3 @@ export async function runBatch(swa: TestSystem): Promise<string> {
 }
 
 const anyQuestion = '/v1/uniques?domain=example.org&from=1970-01-01T00:00:00Z&to=1970-01-01T01:00:00Z';
-
-/** Polls until `met` gives something, and returns it. Fails with `what` after `timeoutMs`. */
-export async function eventually<T>(
-  what: string,
-  met: () => Promise<T | undefined> | T | undefined,
-  timeoutMs = 60_000,
-): Promise<T> {
-  const deadline = systemClock() + timeoutMs;
-  for (;;) {
-    const result = await met();
-    if (result !== undefined) return result;
-    if (systemClock() > deadline) assert.fail(`not within ${timeoutMs} ms: ${what}`);
-    await delay(20);
-  }
-}

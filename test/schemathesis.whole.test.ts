@@ -7,12 +7,11 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { randomInt } from 'node:crypto';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
 import { test } from 'node:test';
 import { assetPath } from '../lib/files/assets.js';
 import { startTestSystem } from './running-system.js';
+import { tempDir } from './temp-dir.js';
 
 const program = assetPath('test/clients/target/bin/schemathesis');
 const skip = existsSync(program)
@@ -20,8 +19,7 @@ const skip = existsSync(program)
   : 'no Schemathesis: python3 -m venv test/clients/target && test/clients/target/bin/pip install -r test/clients/requirements.txt';
 
 test('every answer is as the description says, and none is a 5xx', { skip, timeout: 300_000 }, async (t) => {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-schemathesis-'));
-  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  const dir = tempDir('schemathesis');
   const { system } = await startTestSystem(t);
   const seed = Number(process.env['SEED'] ?? randomInt(2 ** 31));
   t.diagnostic(`SEED=${seed}`);

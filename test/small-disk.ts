@@ -1,13 +1,12 @@
 /** A small file system of its own, to be filled: needs root. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync, writeFileSync } from 'node:fs';
 import type { TestContext } from 'node:test';
+import { tempDir } from './temp-dir.js';
 
 /** The path of a mounted tmpfs, gone after the test; undefined where it cannot be mounted. */
 export function mountSmallDisk(t: TestContext, megabytes: number): string | undefined {
-  const mount = mkdtempSync(join(tmpdir(), 'swa-small-'));
+  const mount = tempDir('small');
   let mounted = false;
   t.after(() => {
     if (mounted) execFileSync('umount', ['-l', mount]);

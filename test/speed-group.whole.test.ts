@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readStatus } from '../lib/process/status.js';
 import { suiteBroker } from './kafka/suite-broker.js';
-import { eventually } from './running-system.js';
+import { eventually } from './eventually.js';
 import { SpeedHouse } from './speed-house.js';
 
 const { skip, broker } = suiteBroker();

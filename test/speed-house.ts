@@ -6,9 +6,7 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import type { TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -32,7 +30,8 @@ import { MemoryLog } from '../speed/test/memory-log.js';
 import { assertRealtimeEquals } from './oracle/compare.js';
 import { realtimeTally } from './oracle/layers.js';
 import { ledgerOf } from './oracle/ledger.js';
-import { eventually } from './running-system.js';
+import { eventually } from './eventually.js';
+import { tempDir } from './temp-dir.js';
 
 const main = fileURLToPath(new URL('../speed/main.js', import.meta.url));
 
@@ -63,7 +62,7 @@ export class SpeedHouse {
   #reached: Partial<Offsets> = {};
 
   static async open(t: TestContext, options: SpeedHouseOptions): Promise<SpeedHouse> {
-    const dataDir = mkdtempSync(join(tmpdir(), 'swa-workers-'));
+    const dataDir = tempDir('workers');
     const config = configWith({ partitions: 4, lgK: 11, ...options.change, dataDir });
     const house = new SpeedHouse(options, config, await openLogWriter(config, systemClock));
     t.after(async () => {

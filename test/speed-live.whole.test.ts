@@ -6,7 +6,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Fact } from '../facts/fact.js';
 import { equiv, pageview } from '../speed/test/facts.js';
-import { Harness, until } from '../speed/test/harness.js';
+import { Harness } from '../speed/test/harness.js';
+import { eventually } from './eventually.js';
 
 const publications = 20;
 const queriesBetween = 200;
@@ -23,14 +24,14 @@ test(`${publications} batch views are published under ${queriesBetween} queries 
     await house.append(...traffic(round));
     const view = house.publish(round, cut);
     const asked = watch.queries();
-    await until(() => house.pointer()?.serving === view, `view ${round} to serve`);
+    await eventually(`view ${round} to serve`, () => house.pointer()?.serving === view);
     if (round % 7 === 0) {
       const older = house.published(round - 2);
       house.rollBack(older);
-      await until(() => house.pointer()?.serving === older, 'the roll back');
+      await eventually('the roll back', () => house.pointer()?.serving === older);
       rolledBack++;
     }
-    await until(() => watch.queries() >= asked + queriesBetween, `${queriesBetween} queries`);
+    await eventually(`${queriesBetween} queries`, () => watch.queries() >= asked + queriesBetween);
   }
   const { queries } = await watch.stop();
   assert.ok(queries >= publications * queriesBetween);

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { assetPath } from '../../lib/files/assets.js';
 import { configWith, type Config } from '../../lib/config/config.js';
 import { timeStart, type Fact } from '../../facts/fact.js';
@@ -16,6 +15,7 @@ import { forgeMeta } from '../../serving/test/forge.js';
 import { auditViews } from '../recomputed-view.js';
 import { runBatch } from '../run.js';
 import { makeHouse, store, testClock } from './house.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 /** Visitors come back, one pageview in ten comes twice, and edges join 0-1-2, 3-4-5 and so on, some taken back again. */
 function factsOf(round: number): Fact[] {
@@ -42,8 +42,8 @@ function factsOf(round: number): Fact[] {
 }
 
 /** A view in the middle of history, with facts of later rounds compacted into the files it was made from. */
-async function makeHistory(t: TestContext): Promise<{ config: Config; meta: ViewMeta }> {
-  const config = makeHouse(t);
+async function makeHistory(): Promise<{ config: Config; meta: ViewMeta }> {
+  const config = makeHouse();
   for (let round = 0; round < 4; round++) await store(config, factsOf(round));
   const meta = await runBatch({ config, clock: testClock, trigger: 'command' });
   for (let round = 4; round < 12; round++) await store(config, factsOf(round));
@@ -54,8 +54,8 @@ function editMeta(config: Config, { id }: ViewMeta, change: Partial<ViewMeta>): 
   forgeMeta(viewPath(config.dataDir, id), ({ view, ...rest }) => ({ ...rest, view: { ...view, ...change } }));
 }
 
-test('a sound view is made again from the facts before its cut, also when its files hold later ones by now', async (t) => {
-  const { config, meta } = await makeHistory(t);
+test('a sound view is made again from the facts before its cut, also when its files hold later ones by now', async () => {
+  const { config, meta } = await makeHistory();
   const across = takeSnapshot(config.dataDir).files.filter(({ topic, partition, fromOffset, toOffset }) => {
     const end = offsetAt(meta.cut.next, `${topic}/${partition}`);
     return fromOffset < end && toOffset > end;
@@ -67,8 +67,8 @@ test('a sound view is made again from the facts before its cut, also when its fi
   assert.deepEqual([audit.checked.sound, audit.checked.files], [1, 4 + dimensions.length]);
 });
 
-test('a changed byte and a damaged META are each named', async (t) => {
-  const { config, meta } = await makeHistory(t);
+test('a changed byte and a damaged META are each named', async () => {
+  const { config, meta } = await makeHistory();
   const second = await runBatch({ config, clock: testClock, trigger: 'command' });
   const fd = openSync(join(viewPath(config.dataDir, meta.id), fileNames.domains), 'r+');
   writeSync(fd, Uint8Array.of(255), 0, 1, 3);
@@ -85,25 +85,24 @@ test('a changed byte and a damaged META are each named', async (t) => {
   );
 });
 
-test('a view that does not say what its facts say is found, though its files are as they were written', async (t) => {
-  const { config, meta } = await makeHistory(t);
+test('a view that does not say what its facts say is found, though its files are as they were written', async () => {
+  const { config, meta } = await makeHistory();
   editMeta(config, meta, { maxPersonIds: 2 }); // it would have left some persons unjoined
   const { ok, recounted, problems } = await auditViews({ config, recount: true });
   assert.deepEqual([ok, recounted, problems.length > 1], [false, undefined, true]);
   assert.match(problems[0] ?? '', new RegExp(`${meta.id} does not match the facts before its cut`));
 });
 
-test('a view of another version, or of other rules, is compared, and what differs is named', async (t) => {
-  const { config, meta } = await makeHistory(t);
+test('a view of another version, or of other rules, is compared, and what differs is named', async () => {
+  const { config, meta } = await makeHistory();
   const same = await auditViews({ config: { ...config, bots: 'include' }, recount: true });
   assert.deepEqual([same.ok, same.recounted], [true, meta.id], 'there are no bots: the same content');
   const query = await auditViews({ config: { ...config, urlQueryAllow: ['q'] }, recount: true });
   assert.deepEqual([query.ok, query.recounted], [true, meta.id]);
 });
 
-test('a view of format 5 that took texts for one is compared, and the pages and persons that are wrong are named', async (t) => {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-format-5-'));
-  t.after(() => rmSync(dir, { recursive: true, force: true }));
+test('a view of format 5 that took texts for one is compared, and the pages and persons that are wrong are named', async () => {
+  const dir = tempDir('format-5');
   execFileSync('tar', ['xzf', assetPath('batch/test/fixtures/format-5-collisions.tar.gz'), '-C', dir]);
   const dataDir = join(dir, 'data');
   const { ok, recounted, problems, checked } = await auditViews({

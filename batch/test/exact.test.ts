@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import fc from 'fast-check';
 import { assetText } from '../../lib/files/assets.js';
 import type { Config } from '../../lib/config/config.js';
@@ -112,13 +112,13 @@ async function differencesOf(config: Config, id: Parameters<typeof viewPath>[1])
   }
 }
 
-test('every cell and visit of a batch view is what the whole run in SQL comes to', async (t: TestContext) => {
+test('every cell and visit of a batch view is what the whole run in SQL comes to', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fact, { minLength: 1, maxLength: 400 }),
       fc.constantFrom(0, 3),
       async (facts, maxPersonIds) => {
-        const config = makeHouse(t, { lgK: 4, partitions: 2, maxPersonIds });
+        const config = makeHouse({ lgK: 4, partitions: 2, maxPersonIds });
         const { erasures } = makeRules(config);
         const told = facts.map((each) =>
           isExclusion(each) && each.by === 'erased' ? { ...each, value: erasures.valueOf(each.value) } : each,
@@ -132,8 +132,8 @@ test('every cell and visit of a batch view is what the whole run in SQL comes to
   );
 });
 
-test('a cell that is wrong by one person is found', async (t) => {
-  const config = makeHouse(t);
+test('a cell that is wrong by one person is found', async () => {
+  const config = makeHouse();
   const view: Fact = {
     type: 'pageview',
     visitor: 'a',

@@ -44,7 +44,7 @@ const fact = (i: number): Fact => ({
 const facts = Array.from({ length: 2000 }, (_, i) => fact(i));
 
 test('a run killed at any point leaves the old view serving, and the next run succeeds and cleans up', async (t) => {
-  const config = makeHouse(t);
+  const config = makeHouse();
   await store(config, facts);
   let current = (await runBatch({ config, clock: testClock, trigger: 'command' })).id;
   const seed = Date.now();
@@ -93,8 +93,8 @@ test('a run killed at any point leaves the old view serving, and the next run su
   assert.ok(listRuns(config.dataDir).every((run) => run.outcome !== 'running'));
 });
 
-test('a damaged Parquet file that is not in the star yet stops the run, which names it and keeps the old view', async (t) => {
-  const config = makeHouse(t);
+test('a damaged Parquet file that is not in the star yet stops the run, which names it and keeps the old view', async () => {
+  const config = makeHouse();
   await store(config, facts.slice(0, 100));
   const before = await runBatch({ config, clock: testClock, trigger: 'command' });
   await store(config, facts.slice(100));
@@ -113,8 +113,8 @@ test('a damaged Parquet file that is not in the star yet stops the run, which na
   assert.equal(listRuns(config.dataDir).at(-1)?.outcome, 'failed');
 });
 
-test('a file cut short or missing is named as damaged before DuckDB looks at it', async (t) => {
-  const config = makeHouse(t);
+test('a file cut short or missing is named as damaged before DuckDB looks at it', async () => {
+  const config = makeHouse();
   await store(config, facts);
   const [file] = takeSnapshot(config.dataDir).files;
   const path = file?.path ?? '';
@@ -128,8 +128,8 @@ test('a file cut short or missing is named as damaged before DuckDB looks at it'
   }
 });
 
-test('views that cannot be read stop no run; answers go back behind none that can', async (t) => {
-  const config = makeHouse(t);
+test('views that cannot be read stop no run; answers go back behind none that can', async () => {
+  const config = makeHouse();
   await store(config, facts.slice(0, 100));
   const first = await runBatch({ config, clock: testClock, trigger: 'command' });
   const second = await runBatch({ config, clock: testClock, trigger: 'command' });
@@ -150,8 +150,8 @@ test('views that cannot be read stop no run; answers go back behind none that ca
   });
 });
 
-test('what fails after publication is told with the run, which has published', async (t) => {
-  const config = makeHouse(t);
+test('what fails after publication is told with the run, which has published', async () => {
+  const config = makeHouse();
   await store(config, facts.slice(0, 100));
   const hold = join(heldDir(config.dataDir), 'speed.json');
   mkdirSync(heldDir(config.dataDir), { recursive: true });
@@ -163,8 +163,8 @@ test('what fails after publication is told with the run, which has published', a
   assert.match(run?.error?.message ?? '', /speed\.json/);
 });
 
-test('a run that is stopped while it verifies publishes nothing', async (t) => {
-  const config = makeHouse(t);
+test('a run that is stopped while it verifies publishes nothing', async () => {
+  const config = makeHouse();
   await store(config, facts);
   const before = await runBatch({ config, clock: testClock, trigger: 'command' });
   const stop = new AbortController();
@@ -179,8 +179,8 @@ test('a run that is stopped while it verifies publishes nothing', async (t) => {
   assert.equal(readCurrent(config.dataDir), before.id);
 });
 
-test('too little memory is named by its key, without statements that nobody can give', async (t) => {
-  const config = makeHouse(t, { batchMemory: '2MB' });
+test('too little memory is named by its key, without statements that nobody can give', async () => {
+  const config = makeHouse({ batchMemory: '2MB' });
   await store(config, facts);
   await assert.rejects(runBatch({ config, clock: testClock, trigger: 'command' }), (error: SwaError) => {
     assert.deepEqual([error.code, /SET /.test(error.message)], ['batch.failed', false]);
@@ -196,7 +196,7 @@ test('a full disk fails the run with a hint, the old view serves, and with space
     t.skip('needs root to mount a small file system');
     return;
   }
-  const config = makeHouse(t, { dataDir: join(mount, 'data') });
+  const config = makeHouse({ dataDir: join(mount, 'data') });
   await store(config, facts);
   const before = await runBatch({ config, clock: testClock, trigger: 'command' });
   const filler = join(mount, 'filler');

@@ -1,8 +1,4 @@
 /** A data directory with a log and a master dataset, for tests: facts in, batch views out. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import type { TestContext } from 'node:test';
 import { configWith, type Config } from '../../lib/config/config.js';
 import { openDataDir } from '../../lib/files/data-dir.js';
 import type { Fact } from '../../facts/fact.js';
@@ -11,12 +7,12 @@ import type { NewRecord } from '../../log/log.js';
 import { openLogWriter } from '../../log/open-log.js';
 import { UrlRules } from '../../facts/url/normalize.js';
 import { drainLogToMaster } from '../../master-data/role.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 export const testClock = (): number => 1_800_000_000_000;
 
-export function makeHouse(t: TestContext, change: Partial<Config> = {}): Config {
-  const dataDir = mkdtempSync(join(tmpdir(), 'swa-batch-'));
-  t.after(() => rmSync(dataDir, { recursive: true, force: true }));
+export function makeHouse(change: Partial<Config> = {}): Config {
+  const dataDir = tempDir('batch');
   const config = configWith({ dataDir, partitions: 1, batchThreads: 1, batchMemory: '512MB', ...change });
   openDataDir(config);
   return config;

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { PackedTexts } from '../../lib/memory/packed-texts.js';
 import { writeIdentity } from '../../serving/identity.js';
 import { IdentityThread } from '../persons/identity-thread.js';
 import { eachPerson, type Members } from '../arrays/persons.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 /** Persons of three ids each; enough of them for a thread of its own. */
 const persons: Members = {
@@ -15,9 +15,8 @@ const persons: Members = {
   ends: Uint32Array.from({ length: 10_000 }, (_, i) => 3 * (i + 1)),
 };
 
-test('a thread of its own writes the same persons, and may be stopped at any moment', async (t) => {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-identity-'));
-  t.after(() => rmSync(dir, { recursive: true }));
+test('a thread of its own writes the same persons, and may be stopped at any moment', async () => {
+  const dir = tempDir('identity');
   const here = await writeIdentity(join(dir, 'here'), persons.ids, eachPerson(persons));
   const thread = new IdentityThread(join(dir, 'thread'), persons);
   const { seal, hashes } = await thread.written;
@@ -29,8 +28,7 @@ test('a thread of its own writes the same persons, and may be stopped at any mom
   await assert.rejects(stopped.written, /the thread that writes persons ended/);
 });
 
-test('what the thread cannot write is named', async (t) => {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-identity-'));
-  t.after(() => rmSync(dir, { recursive: true }));
+test('what the thread cannot write is named', async () => {
+  const dir = tempDir('identity');
   await assert.rejects(new IdentityThread(join(dir, 'no', 'file'), persons).written, /ENOENT/);
 });

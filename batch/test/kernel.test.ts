@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import fc from 'fast-check';
 import { assetPath } from '../../lib/files/assets.js';
 import { hourMs } from '../../lib/time/buckets.js';
@@ -14,6 +12,7 @@ import type { SortJob, SortTables } from '../arrays/sort-job.js';
 import { sortTools } from '../arrays/sort-tools.js';
 import { VisitPass } from '../arrays/visit-pass.js';
 import { blocksOf, visitsByDomain, type TwinBlock, type TwinFact } from './kernel-twin.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 test('the embedded WebAssembly is what sort-kernel.wat assembles to, byte for byte', () => {
   const [tool = '', source = ''] = [
@@ -83,8 +82,7 @@ function tablesOf(facts: readonly TwinFact[], lgK: number, pages: number): SortT
   return { domainOfRank, dimensions: [], ownValues: none, rankOfValue: none, hours, lgK, blocks, jobRows: 1 };
 }
 
-const dir = mkdtempSync(join(tmpdir(), 'swa-kernel-'));
-after(() => rmSync(dir, { recursive: true }));
+const dir = tempDir('kernel');
 let files = 0;
 const bucketsAnywhere = (lgK: number): Buckets =>
   new Buckets((kind) => join(dir, `${kind}-${files++}`), { pages: 1, domains: 8 }, [], lgK);

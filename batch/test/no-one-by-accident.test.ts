@@ -66,7 +66,7 @@ const time = Date.UTC(2024, 1, 1);
 const hour = time / 3_600_000;
 
 async function viewOf(t: TestContext, facts: readonly Fact[]): Promise<BatchView> {
-  const config = makeHouse(t);
+  const config = makeHouse();
   await store(config, facts);
   await runBatch({ config, clock: testClock, trigger: 'command' });
   const current = currentIfAny(config.dataDir);
@@ -154,8 +154,8 @@ test('an edge fact that repeats an earlier one does not count; with another type
 });
 
 /** Pageviews of one file: every text of the query on one page or by one visitor. */
-async function build(t: TestContext, pageviews: string): Promise<Built> {
-  const config = makeHouse(t);
+async function build(pageviews: string): Promise<Built> {
+  const config = makeHouse();
   const path = join(config.dataDir, 'pageviews.parquet');
   await connection.run(`copy (
     select row_number() over () - 1 as "offset", ${time} as received_at, ${time} as timestamp, visitor, url,
@@ -195,22 +195,18 @@ const families = [
   ['phone numbers', "'phone:+49' || (15100000000 + i * 7)", 1_000_000],
 ] as const;
 
-test('as many persons and pages are found as there are different texts', async (t) => {
+test('as many persons and pages are found as there are different texts', async () => {
   const share = isLong ? 1 : 20;
   for (const [name, text, all] of families) {
     const rows = all / share;
     const { meta } = await build(
-      t,
       `select ${text} as visitor, 'https://example.com/' as url from range(${rows}) as numbers(i)`,
     );
     assert.equal(meta.view.counts.persons, rows, name);
   }
   const pages = 1_000_000 / share;
-  const { meta } = await build(
-    t,
-    `select 'cookie:1' as visitor,
+  const { meta } = await build(`select 'cookie:1' as visitor,
        'https://www.shop.example/c/' || (100000 + i % 940) || '/p/' || (100000 + i // 940) as url
-     from range(${pages}) as numbers(i)`,
-  );
+     from range(${pages}) as numbers(i)`);
   assert.equal(meta.view.counts.pages, pages);
 });

@@ -63,7 +63,7 @@ function numbered<T extends Fact>(facts: readonly T[], prefix: string): T[] {
 }
 
 test('a view of old files, and of old and new ones, holds what decodeRecord takes', async (t) => {
-  const config = makeHouse(t);
+  const config = makeHouse();
   const { dataDir } = config;
   const good = Array.from({ length: 100 }, (_, i) => view(i));
   const oldViews = numbered([...good.slice(0, 50), ...refusedViews, ...good.slice(50)], 'old');

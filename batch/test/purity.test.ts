@@ -78,11 +78,11 @@ async function build(
   return built;
 }
 
-test('one content hash with 1, 2 and 4 threads, twice, from files cut and partitioned differently', async (t) => {
+test('one content hash with 1, 2 and 4 threads, twice, from files cut and partitioned differently', async () => {
   const facts = someFacts(6000);
-  const whole = makeHouse(t, { lgK: 10 });
+  const whole = makeHouse({ lgK: 10 });
   await store(whole, facts);
-  const pieces = makeHouse(t, { lgK: 10 });
+  const pieces = makeHouse({ lgK: 10 });
   for (let from = 0; from < facts.length; from += 1500) await store(pieces, facts.slice(from, from + 1500));
   const hashes: string[] = [];
   for (const threads of [1, 2, 4, 2]) hashes.push((await build(whole, { threads })).meta.view.contentHash);
@@ -91,8 +91,8 @@ test('one content hash with 1, 2 and 4 threads, twice, from files cut and partit
   assert.equal(new Set(hashes).size, 1, hashes.join('\n'));
 });
 
-test('sizes of ranges, blocks and scans change nothing, and no key is too busy for a range', async (t) => {
-  const config = makeHouse(t, { lgK: 8 });
+test('sizes of ranges, blocks and scans change nothing, and no key is too busy for a range', async () => {
+  const config = makeHouse({ lgK: 8 });
   const facts = someFacts(3000);
   await store(config, facts);
   const plain = await build(config, { threads: 1 });
@@ -114,7 +114,7 @@ test('sizes of ranges, blocks and scans change nothing, and no key is too busy f
 });
 
 test('facts that go to a file count the same, in however many threads', async (t) => {
-  const config = makeHouse(t, { lgK: 11 });
+  const config = makeHouse({ lgK: 11 });
   // Every second fact is of one domain, which fills blocks; the others lie in many shards.
   const facts: Fact[] = Array.from({ length: 130_000 }, (_, i) => ({
     type: 'pageview',
@@ -142,7 +142,7 @@ test('facts that go to a file count the same, in however many threads', async (t
 });
 
 test('every statement under batch/sql can be prepared on an empty snapshot', async (t) => {
-  const config = makeHouse(t);
+  const config = makeHouse();
   const db = await BatchDb.open({
     files: [],
     facts: [],

@@ -54,8 +54,8 @@ function assertTrimmedTo(cut: number, first: number): void {
   assert.ok(first >= cut - factsARound, `offset ${first} is far below the cut ${cut}`);
 }
 
-test('the log reaches back to the oldest of the last views', async (t) => {
-  const config = makeHouse(t, { ...small, batchKeepViews: 3, retainBatches: 2 });
+test('the log reaches back to the oldest of the last views', async () => {
+  const config = makeHouse({ ...small, batchKeepViews: 3, retainBatches: 2 });
   await round(config);
   const second = await round(config);
   await round(config);
@@ -63,8 +63,8 @@ test('the log reaches back to the oldest of the last views', async (t) => {
   assertTrimmedTo(cutOf(second), await earliest(config));
 });
 
-test('the log reaches back to a held view for as long as it is held', async (t) => {
-  const config = makeHouse(t, { ...small, batchKeepViews: 1, retainBatches: 1 });
+test('the log reaches back to a held view for as long as it is held', async () => {
+  const config = makeHouse({ ...small, batchKeepViews: 1, retainBatches: 1 });
   const first = await round(config);
   holdViews(config.dataDir, 'speed', [first.id]);
   await round(config);
@@ -80,8 +80,8 @@ test('the log reaches back to a held view for as long as it is held', async (t) 
   assert.ok(cutOf(fourth) > cutOf(third));
 });
 
-test('fewer views kept than the log is to reach back: it reaches back to the oldest there is', async (t) => {
-  const config = makeHouse(t, { ...small, batchKeepViews: 1, retainBatches: 3 });
+test('fewer views kept than the log is to reach back: it reaches back to the oldest there is', async () => {
+  const config = makeHouse({ ...small, batchKeepViews: 1, retainBatches: 3 });
   await round(config);
   await round(config);
   const third = await round(config);
@@ -90,7 +90,7 @@ test('fewer views kept than the log is to reach back: it reaches back to the old
 });
 
 test('a few edges and the default window do not keep the log of a small site', async (t) => {
-  const config = makeHouse(t, { segmentBytes, partitions: 4 });
+  const config = makeHouse({ segmentBytes, partitions: 4 });
   const edges = Array.from({ length: 5 }, (_, i) => ({
     type: 'equiv' as const,
     a: `cookie:${i}`,

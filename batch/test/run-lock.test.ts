@@ -12,7 +12,7 @@ import { runBatch } from '../run.js';
 import { makeHouse, store, testClock } from './house.js';
 
 test('a run that finds the lock held is refused, and leaves alone what the other one builds', async (t) => {
-  const config = makeHouse(t);
+  const config = makeHouse();
   await store(config, []);
   const built = join(buildingDir(config.dataDir), 'view-of-another');
   mkdirSync(built, { recursive: true });
@@ -25,8 +25,8 @@ test('a run that finds the lock held is refused, and leaves alone what the other
   assert.deepEqual(batchOverview(config.dataDir).runs, []);
 });
 
-test('a run holds the lock while it works, and not afterwards', async (t) => {
-  const config = makeHouse(t);
+test('a run holds the lock while it works, and not afterwards', async () => {
+  const config = makeHouse();
   await store(config, []);
   const lockPath = batchLockPath(config.dataDir);
   const holders = new Set<number | undefined>();

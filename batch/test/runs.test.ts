@@ -19,6 +19,7 @@ import { spawnBatchRun } from '../spawn-run.js';
 import { countsOf } from '../../serving/batch-runs.js';
 import { startBatch } from '../role.js';
 import { makeHouse, store, testClock } from './house.js';
+import { eventually } from '../../test/eventually.js';
 
 const fact = (id: number): Fact => ({
   type: 'pageview',
@@ -29,8 +30,8 @@ const fact = (id: number): Fact => ({
   receivedAt: testClock(),
 });
 
-test('a run as a child process publishes, reports its steps and keeps its history', async (t) => {
-  const config = makeHouse(t);
+test('a run as a child process publishes, reports its steps and keeps its history', async () => {
+  const config = makeHouse();
   await store(config, [fact(1), fact(2), fact(2)]);
   const seen: string[] = [];
   const meta = await spawnBatchRun({ config, trigger: 'command', onProgress: ({ step }) => seen.push(step) });
@@ -44,8 +45,8 @@ test('a run as a child process publishes, reports its steps and keeps its histor
   assert.equal(overview.running, undefined);
 });
 
-test('a run lets whoever takes facts and answers questions go first', async (t) => {
-  const config = makeHouse(t);
+test('a run lets whoever takes facts and answers questions go first', async () => {
+  const config = makeHouse();
   await store(config, [fact(1)]);
   const niceness = new Set<number>();
   await spawnBatchRun({
@@ -59,8 +60,8 @@ test('a run lets whoever takes facts and answers questions go first', async (t) 
   assert.deepEqual([...niceness], [Math.max(getPriority(), constants.priority.PRIORITY_BELOW_NORMAL)]);
 });
 
-test('runs stand in the order in which they began, also when the clock has gone back meanwhile', (t) => {
-  const { dataDir } = makeHouse(t);
+test('runs stand in the order in which they began, also when the clock has gone back meanwhile', () => {
+  const { dataDir } = makeHouse();
   const dayMs = 86_400_000;
   const ids = [5 * dayMs, 6 * dayMs, dayMs, dayMs + 1, 7 * dayMs].map((startedAt) => {
     const id = newRunId(dataDir, startedAt, 10);
@@ -71,8 +72,8 @@ test('runs stand in the order in which they began, also when the clock has gone 
   assert.equal(new Set(ids).size, ids.length);
 });
 
-test('two runs at once: the second is refused with the name of the first', async (t) => {
-  const config = makeHouse(t);
+test('two runs at once: the second is refused with the name of the first', async () => {
+  const config = makeHouse();
   await store(config, [fact(1)]);
   const results = await Promise.allSettled([
     spawnBatchRun({ config, trigger: 'command' }),
@@ -84,8 +85,8 @@ test('two runs at once: the second is refused with the name of the first', async
   for (const { reason } of refused) assert.match(String(reason.code), /^(batch\.running|data-dir\.in-use)$/);
 });
 
-test('a job asks the role for a run, and the role stops in order', { timeout: 60_000 }, async (t) => {
-  const config = makeHouse(t, { batchSchedule: 'off' });
+test('a job asks the role for a run, and the role stops in order', { timeout: 60_000 }, async () => {
+  const config = makeHouse({ batchSchedule: 'off' });
   await store(config, [fact(1)]);
   const context = { config, clock: systemClock, logger: pino({ level: 'silent' }) };
   const role = await startBatch(context);
@@ -93,11 +94,11 @@ test('a job asks the role for a run, and the role stops in order', { timeout: 60
   const genesis = watch.current();
   const jobs = openJobQueue(config.dataDir, 'batch-run', systemClock);
   jobs.add({ requestedBy: 'test', requestedAt: 0 });
-  while (watch.current() === genesis) await new Promise((resolve) => setTimeout(resolve, 20));
+  await eventually('a view is published', () => watch.current() !== genesis);
   const view = openView(config.dataDir, watch.current());
   assert.equal(view.meta.counts.pageviews, 1);
   view.close();
-  while (jobs.list().length > 0) await new Promise((resolve) => setTimeout(resolve, 20));
+  await eventually('the job is done', () => jobs.list().length === 0);
   await jobs.close();
   await role.stop();
 });
@@ -105,15 +106,15 @@ test('a job asks the role for a run, and the role stops in order', { timeout: 60
 test(
   'after an upgrade that changed the format of views the role runs by itself',
   { timeout: 60_000 },
-  async (t) => {
-    const config = makeHouse(t, { batchSchedule: 'off' });
+  async () => {
+    const config = makeHouse({ batchSchedule: 'off' });
     await store(config, [fact(1)]);
     const old = await spawnBatchRun({ config, trigger: 'command' });
     forgeMeta(viewPath(config.dataDir, old.id), (meta) => ({ ...meta, format: oldestReadable - 1 }));
     assert.throws(() => openView(config.dataDir, old.id), { message: /has format/ });
     const role = await startBatch({ config, clock: systemClock, logger: pino({ level: 'silent' }) });
     const watch = new CurrentWatch(config.dataDir);
-    while (watch.current() === old.id) await new Promise((resolve) => setTimeout(resolve, 20));
+    await eventually('a view is published', () => watch.current() !== old.id);
     openView(config.dataDir, watch.current()).close();
     await role.stop();
     assert.equal(
@@ -127,7 +128,7 @@ test(
   'when the view that serves was made by other rules the role runs by itself, and again when that fails',
   { timeout: 60_000 },
   async (t) => {
-    const config = makeHouse(t, { batchSchedule: 'off' });
+    const config = makeHouse({ batchSchedule: 'off' });
     const { dataDir } = config;
     await store(config, [fact(1)]);
     const old = await spawnBatchRun({ config, trigger: 'command' });
@@ -143,13 +144,13 @@ test(
     const role = await startBatch(context);
     t.after(() => role.stop());
     const lastError = (): string | undefined => readStatus(dataDir)[0]?.lastError?.code;
-    while (lastError() === undefined) await new Promise((resolve) => setTimeout(resolve, 20));
+    await eventually('the run fails', () => lastError() !== undefined);
     assert.match(lastError() ?? '', /^(batch\.running|data-dir\.in-use)$/);
     lock.release();
     ahead = 60_000;
     const watch = new CurrentWatch(dataDir);
-    while (watch.current() === old.id) await new Promise((resolve) => setTimeout(resolve, 20));
-    while (lastError() !== undefined) await new Promise((resolve) => setTimeout(resolve, 20));
+    await eventually('a view is published', () => watch.current() !== old.id);
+    await eventually('the error is gone', () => lastError() === undefined);
     await role.stop();
     const runs = (): string[] => batchOverview(dataDir).runs.map(({ trigger }) => trigger);
     assert.deepEqual(runs(), ['command', 'rules']);
@@ -157,12 +158,12 @@ test(
     const same = await startBatch(context);
     t.after(() => same.stop());
     const rounds = new Set<number>();
-    while (rounds.size < 3) {
+    await eventually('three more rounds of the role', () => {
       const status = readStatus(dataDir)[0];
       if (status?.state === 'running') rounds.add(status.updatedAt);
       assert.equal(status?.details['run'], undefined, 'a view made by these rules is left alone');
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+      return rounds.size === 3;
+    });
     await same.stop();
     assert.deepEqual(runs(), ['command', 'rules']);
   },
@@ -171,8 +172,8 @@ test(
 test(
   'with a damaged CURRENT the role runs by itself, and the new view serves',
   { timeout: 60_000 },
-  async (t) => {
-    const config = makeHouse(t, { batchSchedule: 'off' });
+  async () => {
+    const config = makeHouse({ batchSchedule: 'off' });
     await store(config, [fact(1)]);
     const before = await spawnBatchRun({ config, trigger: 'command' });
     writeFileSync(currentPath(config.dataDir), '');
@@ -180,8 +181,7 @@ test(
     assert.deepEqual([current, /CURRENT is empty/.test(noCurrent ?? '')], [undefined, true]);
     assert.match((await auditViews({ config, recount: false })).problems.join(), /CURRENT is empty/);
     const role = await startBatch({ config, clock: systemClock, logger: pino({ level: 'silent' }) });
-    while (batchOverview(config.dataDir).current === undefined)
-      await new Promise((resolve) => setTimeout(resolve, 20));
+    await eventually('a view serves', () => batchOverview(config.dataDir).current !== undefined);
     assert.notEqual(readCurrent(config.dataDir), before.id);
     await role.stop();
   },

@@ -51,9 +51,9 @@ function someFacts(from: number, to: number): Fact[] {
 const run = async (config: BatchConfig): Promise<string> =>
   (await runBatch({ config, clock: testClock, trigger: 'command' })).contentHash;
 
-test('a star that grew file by file, one made at once and one of other rules before give one view', async (t) => {
-  const grew = makeHouse(t, { lgK: 9 });
-  const atOnce = makeHouse(t, { lgK: 9 });
+test('a star that grew file by file, one made at once and one of other rules before give one view', async () => {
+  const grew = makeHouse({ lgK: 9 });
+  const atOnce = makeHouse({ lgK: 9 });
   for (let from = 0; from < 600; from += 200) {
     const facts = someFacts(from, from + 200);
     await store(grew, facts);
@@ -68,8 +68,8 @@ test('a star that grew file by file, one made at once and one of other rules bef
   assert.equal(await run(grew), expected);
 });
 
-test('a star that is at hand is read and not made; deleted, cut short or damaged anywhere it is made again', async (t) => {
-  const config = makeHouse(t, { lgK: 9 });
+test('a star that is at hand is read and not made; deleted, cut short or damaged anywhere it is made again', async () => {
+  const config = makeHouse({ lgK: 9 });
   await store(config, someFacts(0, 400));
   const dir = roomOf(config.dataDir, 'star');
   const bytesRead = (): Record<string, number> | undefined => listRuns(config.dataDir).map(countsOf).at(-1);
@@ -106,8 +106,8 @@ test('a star that is at hand is read and not made; deleted, cut short or damaged
   }
 });
 
-test('what a killed run has left behind in the star counts for nothing', async (t) => {
-  const config = makeHouse(t, { lgK: 9 });
+test('what a killed run has left behind in the star counts for nothing', async () => {
+  const config = makeHouse({ lgK: 9 });
   await store(config, someFacts(0, 200));
   await run(config);
   const dir = roomOf(config.dataDir, 'star');
@@ -115,15 +115,15 @@ test('what a killed run has left behind in the star counts for nothing', async (
   for (const name of ['urls', 'visitors', 'coupons', 'pages-0', 'url-pages-0'])
     appendFileSync(join(dir, name), 'half a text');
   writeFileSync(join(dir, 'abc.facts'), 'PAR1');
-  const again = makeHouse(t, { lgK: 9 });
+  const again = makeHouse({ lgK: 9 });
   await store(again, someFacts(0, 200));
   await store(again, someFacts(200, 400));
   assert.equal(await run(config), await run(again));
   assert.equal(existsSync(join(dir, 'abc.facts')), false);
 });
 
-test('URLs that the rules make one page by dropping their queries are one text', async (t) => {
-  const config = makeHouse(t);
+test('URLs that the rules make one page by dropping their queries are one text', async () => {
+  const config = makeHouse();
   await store(config, someFacts(0, 300));
   const options = {
     dir: roomOf(config.dataDir, 'star'),

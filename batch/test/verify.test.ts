@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import type { Config } from '../../lib/config/config.js';
@@ -21,6 +19,7 @@ import { ProgressMeter } from '../progress.js';
 import { assertViewEquals } from '../../test/oracle/compare.js';
 import { placed } from '../../test/oracle/ledger.js';
 import { makeHouse, store, testClock } from './house.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 const facts: Fact[] = Array.from({ length: 400 }, (_, i) => ({
   type: 'pageview',
@@ -73,8 +72,8 @@ async function buildAndCompare(t: TestContext, config: Config, all: readonly Fac
   assertViewEquals(view, placed(all));
 }
 
-test('three seeded wrong views are refused before they are published, each for its reason', async (t) => {
-  const config = makeHouse(t);
+test('three seeded wrong views are refused before they are published, each for its reason', async () => {
+  const config = makeHouse();
   await store(config, [...facts, edge]);
   const sound = await buildWith(config, () => undefined);
 
@@ -125,8 +124,8 @@ test('three seeded wrong views are refused before they are published, each for i
   );
 });
 
-test('a URL with a NUL and a view in a far year are counted again like any other', async (t) => {
-  const config = makeHouse(t);
+test('a URL with a NUL and a view in a far year are counted again like any other', async () => {
+  const config = makeHouse();
   const odd = ['/a\0b', '/q?x=\0', '/f#\0'].map((path, i) => ({
     ...(facts[0] ?? edge),
     url: `https://example.com${path}`,
@@ -139,16 +138,15 @@ test('a URL with a NUL and a view in a far year are counted again like any other
 });
 
 test('names of directories above the data are no columns of it', async (t) => {
-  const above = mkdtempSync(join(tmpdir(), 'swa-hive-'));
-  t.after(() => rmSync(above, { recursive: true }));
-  const config = makeHouse(t, { dataDir: join(above, 'visitor=all', 'url=x', 'offset=0', 'a=1', 'data') });
+  const above = tempDir('hive');
+  const config = makeHouse({ dataDir: join(above, 'visitor=all', 'url=x', 'offset=0', 'a=1', 'data') });
   const all = [...facts, edge];
   await store(config, all);
   await buildAndCompare(t, config, all);
 });
 
-test('edges that the door would have refused join nobody: placeholders, and records that are no edges', async (t) => {
-  const config = makeHouse(t);
+test('edges that the door would have refused join nobody: placeholders, and records that are no edges', async () => {
+  const config = makeHouse();
   const pairs = [
     ['cookie:1', 'cookie:2'],
     ['cookie:1', 'user:null'],
@@ -168,7 +166,7 @@ test('edges that the door would have refused join nobody: placeholders, and reco
 });
 
 test('a text that begins with U+FEFF keeps it: ids, long and short, urls and user agents', async (t) => {
-  const config = makeHouse(t);
+  const config = makeHouse();
   const ids = ['a', 'b', 'c'.repeat(60), 'd'.repeat(60)].flatMap((id) => [id, `\uFEFF${id}`]);
   const views = ids.map((visitor, i) => ({ ...(facts[0] ?? edge), visitor, eventId: `odd${i}` }));
   const agents = ['\uFEFFcurl/8.0', '\uFEFFMozilla/5.0'].map((userAgent, i) => ({
@@ -186,8 +184,8 @@ test('a text that begins with U+FEFF keeps it: ids, long and short, urls and use
   await buildAndCompare(t, config, all);
 });
 
-test('a site whose links all carry click ids has a view, although no page of it is counted again', async (t) => {
-  const config = makeHouse(t);
+test('a site whose links all carry click ids has a view, although no page of it is counted again', async () => {
+  const config = makeHouse();
   const clicks = Array.from({ length: 10_001 }, (_, i) => ({
     ...(facts[i % facts.length] ?? edge),
     url: `https://example.com/landing?click=${i}`,

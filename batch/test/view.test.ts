@@ -62,10 +62,10 @@ const history: fc.Arbitrary<Fact[]> = fc.array(
   { maxLength: 60 },
 );
 
-test('a batch view holds exactly what a plain count of the same facts gives', async (t) => {
+test('a batch view holds exactly what a plain count of the same facts gives', async () => {
   await fc.assert(
     fc.asyncProperty(history, async (facts) => {
-      const config = makeHouse(t, { lgK: 8 });
+      const config = makeHouse({ lgK: 8 });
       await store(config, facts);
       const meta = await runBatch({ config, clock: testClock, trigger: 'command' });
       assert.equal(readCurrent(config.dataDir), meta.id);
@@ -81,7 +81,7 @@ test('a batch view holds exactly what a plain count of the same facts gives', as
 });
 
 test('busy pages and domains are paged, their days and months stored, and all of it equals a plain count', async (t) => {
-  const config = makeHouse(t, { lgK: 10 });
+  const config = makeHouse({ lgK: 10 });
   const facts: Fact[] = [];
   for (let i = 0; i < 12_000; i++) {
     facts.push({

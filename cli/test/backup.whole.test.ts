@@ -5,19 +5,9 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  cpSync,
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, existsSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test, type TestContext } from 'node:test';
+import { before, test, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { assetPath } from '../../lib/files/assets.js';
 import { openDataDir } from '../../lib/files/data-dir.js';
@@ -25,14 +15,10 @@ import { configWith } from '../../lib/config/config.js';
 import { systemClock } from '../../lib/time/clock.js';
 import { verifyMaster } from '../../master-data/audit.js';
 import { openExistingLog } from '../../log/open-log.js';
-import {
-  eventually,
-  runBatch,
-  startTestSystem,
-  untilAllCounted,
-  type TestSystem,
-} from '../../test/running-system.js';
+import { eventually } from '../../test/eventually.js';
+import { runBatch, startTestSystem, untilAllCounted, type TestSystem } from '../../test/running-system.js';
 import { backUp, restore, type Inventory } from '../backup.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 const partitions = 2;
 const change = { partitions, segmentBytes: 65_536, sinkIntervalMs: 100 };
@@ -89,12 +75,6 @@ async function fill(swa: TestSystem): Promise<void> {
 async function pageviewsOf(swa: TestSystem, from: number, to: number): Promise<number | undefined> {
   const { data } = await swa.ask(`/v1/pageviews?domain=example.org&from=${at(from)}&to=${at(to)}`);
   return data.pageviews;
-}
-
-function directory(t: TestContext): string {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-backup-'));
-  t.after(() => rmSync(dir, { recursive: true, force: true }));
-  return dir;
 }
 
 function runSwa(args: readonly string[], dataDir: string) {
@@ -165,7 +145,7 @@ test('a backup of a system under load, during a batch run, is one cut that holds
   await fill(original);
   const answers = await answersOf(original);
   const traffic = load(original);
-  const dir = directory(t);
+  const dir = tempDir('backup');
   await eventually('some load', () => traffic.acknowledged() > 500 || undefined);
   const name = 'backup';
   await fetch(`${original.system.origin}/v1/batches`, { method: 'POST' });
@@ -197,16 +177,15 @@ const filesIn = (dir: string): string[] => (existsSync(dir) ? readdirSync(dir) :
 /** A stopped system, made once. */
 let model = '';
 before(async () => {
-  model = mkdtempSync(join(tmpdir(), 'swa-backup-model-'));
+  model = tempDir('backup-model');
 });
-after(() => rmSync(model, { recursive: true }));
 
 test('a stopped system: its backup and a plain copy of its directory both go on elsewhere', async (t) => {
   const original = await startTestSystem(t, { ...change, dataDir: model });
   await fill(original);
   const answers = await answersOf(original);
   await original.system.stop();
-  const dir = directory(t);
+  const dir = tempDir('backup');
   await backUp({ config: original.config, clock: systemClock }, join(dir, 'backup'));
   await restore(join(dir, 'backup'), join(dir, 'restored'));
   await assertGoesOn(t, join(dir, 'restored'), answers, stored.views + stored.pastBatch);
@@ -221,8 +200,8 @@ const endAfter =
     if (done === files) throw new Ended();
   };
 
-test('ended after any of its files, a backup or a restore never looks whole, and the next one goes on', async (t) => {
-  const dir = directory(t);
+test('ended after any of its files, a backup or a restore never looks whole, and the next one goes on', async () => {
+  const dir = tempDir('backup');
   const config = configWith({ ...change, dataDir: model });
   const context = { config, clock: systemClock };
   const [backup, restored] = [join(dir, 'backup'), join(dir, 'restored')];
@@ -246,8 +225,8 @@ test('ended after any of its files, a backup or a restore never looks whole, and
   assert.deepEqual(tree(restored), tree(backup));
 });
 
-test('kill -9 of `swa backup` and `swa restore`, and again', async (t) => {
-  const dir = directory(t);
+test('kill -9 of `swa backup` and `swa restore`, and again', async () => {
+  const dir = tempDir('backup');
   const [backup, restored] = [join(dir, 'backup'), join(dir, 'restored')];
   for (const [args, dataDir, target] of [
     [['backup', backup], model, backup],
@@ -272,8 +251,8 @@ test('kill -9 of `swa backup` and `swa restore`, and again', async (t) => {
 const isWhole = (dir: string): boolean =>
   existsSync(join(dir, 'format.json')) && !existsSync(join(dir, 'unfinished.json'));
 
-test('nothing is written over, and no damaged byte is restored', async (t) => {
-  const dir = directory(t);
+test('nothing is written over, and no damaged byte is restored', async () => {
+  const dir = tempDir('backup');
   const config = configWith({ ...change, dataDir: model });
   const context = { config, clock: systemClock };
   const backup = join(dir, 'backup');

@@ -15,8 +15,8 @@ import { openJobQueue } from '../../log/queue/job-queue.js';
 import { startSink } from '../../master-data/role.js';
 import { setUp } from './swa-command.js';
 
-test('an import in the background is refused when there is no such file', async (t) => {
-  const { dir, swa } = setUp(t);
+test('an import in the background is refused when there is no such file', async () => {
+  const { dir, swa } = setUp();
   for (const path of [join(dir, 'absent'), dir]) {
     const { code, stdout, stderr } = await swa(['import', '--background', '--format', 'ndjson', path]);
     assert.deepEqual([code, stdout], [1, '']);
@@ -25,7 +25,7 @@ test('an import in the background is refused when there is no such file', async 
 });
 
 test('status shows the imports that wait, and the one the collector is at', async (t) => {
-  const { dir, dataDir, swa } = setUp(t);
+  const { dir, dataDir, swa } = setUp();
   assert.match((await swa(['status'])).stdout, /^nothing has run/);
   assert.ok(!existsSync(dataDir), 'asking makes no data directory');
   const [first, second] = [join(dir, 'first'), join(dir, 'second')];
@@ -48,7 +48,7 @@ test('status shows the imports that wait, and the one the collector is at', asyn
 });
 
 test('status shows what a role warns of, below the table', async (t) => {
-  const { dataDir, swa } = setUp(t);
+  const { dataDir, swa } = setUp();
   const sink = new StatusReporter({ dataDir, role: 'sink', clock: systemClock });
   sink.report({
     state: 'running',
@@ -62,8 +62,8 @@ test('status shows what a role warns of, below the table', async (t) => {
   );
 });
 
-test('status loads no layer: what it costs is what it shows', async (t) => {
-  const { dir, dataDir, swa } = setUp(t);
+test('status loads no layer: what it costs is what it shows', async () => {
+  const { dir, dataDir, swa } = setUp();
   mkdirSync(dataDir);
   new StatusReporter({ dataDir, role: 'sink', clock: systemClock }).report({ state: 'stopped' });
   await openJobQueue(dataDir, 'import', systemClock).close(); // as every collector leaves it: empty, which is seen without LMDB
@@ -79,8 +79,8 @@ test('status loads no layer: what it costs is what it shows', async (t) => {
   assert.deepEqual([...rooms].toSorted(), ['cli', 'commander', 'fastest-levenshtein', 'lib', 'log', 'zod']);
 });
 
-test('a batch run where no facts are says so and makes nothing', async (t) => {
-  const { dataDir, swa } = setUp(t);
+test('a batch run where no facts are says so and makes nothing', async () => {
+  const { dataDir, swa } = setUp();
   const { code, stderr } = await swa(['batch', 'run']);
   assert.equal(code, 1);
   assert.match(
@@ -90,8 +90,8 @@ test('a batch run where no facts are says so and makes nothing', async (t) => {
   assert.ok(!existsSync(dataDir));
 });
 
-test('a batch run says what it did not count, and why', async (t) => {
-  const { dir, swa } = setUp(t);
+test('a batch run says what it did not count, and why', async () => {
+  const { dir, swa } = setUp();
   const facts = join(dir, 'facts');
   const view = { type: 'pageview', url: 'https://e.org/', visitor: 'cookie:1', timestamp: 1_764_000_000_000 };
   const repeated = { ...view, eventId: 'e1' };
@@ -108,8 +108,8 @@ test('a batch run says what it did not count, and why', async (t) => {
   );
 });
 
-test('recover shows what it would do, does what it is told, and accepts a loss only by name', async (t) => {
-  const { dir, dataDir, swa } = setUp(t);
+test('recover shows what it would do, does what it is told, and accepts a loss only by name', async () => {
+  const { dir, dataDir, swa } = setUp();
   const nowhere = await swa(['recover', '--skip-gap']);
   assert.deepEqual([nowhere.code, nowhere.stderr.split(':')[0]], [1, 'master.missing']);
   assert.ok(!existsSync(dataDir), 'it makes no data directory');
@@ -141,8 +141,8 @@ test('recover shows what it would do, does what it is told, and accepts a loss o
   assert.match((await swa(['batch', 'run'])).stdout, /: 2 pageviews/);
 });
 
-test('a refused configuration is exit code 2 of every command and role, and `swa config` lists the keys all the same', async (t) => {
-  const { swa } = setUp(t);
+test('a refused configuration is exit code 2 of every command and role, and `swa config` lists the keys all the same', async () => {
+  const { swa } = setUp();
   const refused = { SWA_HTTP_PORT: '8o80' };
   const roles = ['collector', 'sink', 'batch', 'speed', 'query'];
   for (const command of [...roles, 'start', 'status']) {
@@ -158,8 +158,8 @@ test('a refused configuration is exit code 2 of every command and role, and `swa
   assert.doesNotMatch(stderr, /hint/);
 });
 
-test('`swa start` ends as a role of its own thread does that is refused', async (t) => {
-  const { dataDir, swa } = setUp(t);
+test('`swa start` ends as a role of its own thread does that is refused', async () => {
+  const { dataDir, swa } = setUp();
   const wrong = await swa(['start'], { SWA_HTTP_PORT: '0', SWA_SPEED_WORKER: '3' });
   assert.equal(wrong.code, 2, wrong.stderr);
   assert.match(wrong.stderr, /^config\.invalid: speed: SWA_SPEED_WORKER is 3, but there are 1 workers/);
@@ -175,8 +175,8 @@ test('`swa start` ends as a role of its own thread does that is refused', async 
   );
 });
 
-test('what serves and is refused by its endpoint ends, says why, and leaves nothing running', async (t) => {
-  const { swa } = setUp(t);
+test('what serves and is refused by its endpoint ends, says why, and leaves nothing running', async () => {
+  const { swa } = setUp();
   for (const command of ['collector', 'query', 'start']) {
     for (const [refused, why] of [
       [
@@ -193,7 +193,7 @@ test('what serves and is refused by its endpoint ends, says why, and leaves noth
 });
 
 test('a port that is taken ends what wanted to serve there', async (t) => {
-  const { swa } = setUp(t);
+  const { swa } = setUp();
   const taken = createServer().listen(0, '127.0.0.1');
   t.after(() => taken.close());
   await once(taken, 'listening');
@@ -205,8 +205,8 @@ test('a port that is taken ends what wanted to serve there', async (t) => {
   }
 });
 
-test('commands that only read make nothing', async (t) => {
-  const { dir, swa } = setUp(t);
+test('commands that only read make nothing', async () => {
+  const { dir, swa } = setUp();
   for (const args of [
     ['status'],
     ['verify'],
@@ -232,8 +232,8 @@ test('commands that only read make nothing', async (t) => {
   }
 });
 
-test('a log that is gone is not made anew: nothing is acknowledged, and the message names the way on', async (t) => {
-  const { dir, dataDir, swa } = setUp(t);
+test('a log that is gone is not made anew: nothing is acknowledged, and the message names the way on', async () => {
+  const { dir, dataDir, swa } = setUp();
   const facts = join(dir, 'facts.ndjson');
   writeFileSync(
     facts,

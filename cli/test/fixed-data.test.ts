@@ -104,7 +104,7 @@ test('the view of a fixed data set has the same content under every version of N
   t.diagnostic(
     `Node ${process.version}, Unicode ${process.versions['unicode']}, ICU ${process.versions['icu']}`,
   );
-  const { dir, swa } = setUp(t, { SWA_DIMENSIONS: 'source,browser' }); // so that a further dimension changes nothing here
+  const { dir, swa } = setUp({ SWA_DIMENSIONS: 'source,browser' }); // so that a further dimension changes nothing here
   const run = async (...args: string[]): Promise<unknown> => {
     const { code, stdout, stderr } = await swa(args, { SWA_URL_QUERY_ALLOW: 'q' });
     assert.equal(code, 0, `swa ${args.join(' ')}: ${stderr}`);

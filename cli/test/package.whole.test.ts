@@ -1,21 +1,20 @@
 /** The npm package holds what runs, the sketches included: made, unpacked beside the installed packages, and used. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { z } from 'zod';
 import { assetPath } from '../../lib/files/assets.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 const packedSchema = z.tuple([
   z.object({ filename: z.string(), files: z.array(z.object({ path: z.string() })) }),
 ]);
 const answerSchema = z.object({ data: z.object({ visitors: z.number() }) });
 
-test('from the package one can import, recompute and ask; tests and benches are not in it', (t) => {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-package-'));
-  t.after(() => rmSync(dir, { recursive: true }));
+test('from the package one can import, recompute and ask; tests and benches are not in it', () => {
+  const dir = tempDir('package');
   // What it runs is built already: `prepack` would build it once more under the other tests.
   const output = execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', dir], {
     cwd: assetPath(''),

@@ -4,10 +4,9 @@
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { runBatch } from '../../batch/run.js';
 import { assetPath } from '../../lib/files/assets.js';
 import { configWith, type Config } from '../../lib/config/config.js';
@@ -22,6 +21,7 @@ import { readCurrent } from '../../serving/current.js';
 import { recoverDataDir } from '../recovery.js';
 import { Shim, shimSkip, type Order } from '../../test/faults/shim.js';
 import { append } from './appended-facts.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 const partitions = 2;
 const [stored, unstored] = [200, 60];
@@ -31,7 +31,7 @@ const configOf = (dataDir: string): Config =>
   configWith({ dataDir, partitions, segmentBytes: 16_384, batchThreads: 1 });
 
 before(async () => {
-  model = mkdtempSync(join(tmpdir(), 'swa-recover-killed-model-'));
+  model = tempDir('recover-killed-model');
   const config = configOf(model);
   openDataDir(config);
   for (const from of [0, stored / 2]) {
@@ -41,7 +41,6 @@ before(async () => {
   }
   await append(config, stored, unstored);
 });
-after(() => rmSync(model, { recursive: true }));
 
 /** Where the process ends. Each commit, and each file that is put aside, is a change of names. */
 const endings: readonly { readonly where: string; readonly order: Pick<Order, 'ops' | 'action'> }[] = [
@@ -111,8 +110,7 @@ const damages = [
 for (const { what, spoil, flag, facts } of damages) {
   for (const { where, order } of endings) {
     test(`${what}: recover may be killed ${where}`, { skip: shimSkip }, async (t) => {
-      const home = mkdtempSync(join(tmpdir(), 'swa-recover-killed-'));
-      t.after(() => rmSync(home, { recursive: true }));
+      const home = tempDir('recover-killed');
       const shim = new Shim(t, home);
       let killed = 0;
       for (let time = 1; ; time++) {

@@ -1,18 +1,8 @@
 /** Each dead end and its way on: what is shown, what is done, that nothing is deleted, and that it may be killed and run again. */
 import assert from 'node:assert/strict';
-import {
-  cpSync,
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, existsSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { before, after, test, type TestContext } from 'node:test';
+import { before, test } from 'node:test';
 import { runBatch } from '../../batch/run.js';
 import { systemClock } from '../../lib/time/clock.js';
 import { configWith, type Config } from '../../lib/config/config.js';
@@ -26,6 +16,7 @@ import { verifyMaster } from '../../master-data/audit.js';
 import { readCurrent } from '../../serving/current.js';
 import { recoverDataDir, type Recovery } from '../recovery.js';
 import { append } from './appended-facts.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 const partitions = 2;
 const [stored, unstored] = [900, 300];
@@ -35,7 +26,7 @@ const configOf = (dataDir: string): Config =>
   configWith({ dataDir, partitions, segmentBytes: 65_536, sinkMaxRows: 100, batchThreads: 2 });
 
 before(async () => {
-  model = mkdtempSync(join(tmpdir(), 'swa-recover-model-'));
+  model = tempDir('recover-model');
   const config = configOf(model);
   openDataDir(config);
   for (let i = 0; i < 3; i++) {
@@ -46,7 +37,6 @@ before(async () => {
   await append(config, stored, unstored);
   await openJobQueue(model, 'import', systemClock).close();
 });
-after(() => rmSync(model, { recursive: true }));
 
 interface House {
   readonly config: Config;
@@ -56,9 +46,8 @@ interface House {
   readonly recover: (options: { mend: boolean; acceptLoss: boolean }) => Promise<Recovery>;
 }
 
-function copyOf(t: TestContext): House {
-  const dataDir = mkdtempSync(join(tmpdir(), 'swa-recover-'));
-  t.after(() => rmSync(dataDir, { recursive: true }));
+function copyOf(): House {
+  const dataDir = tempDir('recover');
   cpSync(model, dataDir, { recursive: true });
   const config = configOf(dataDir);
   const files = (): string[] =>
@@ -110,8 +99,8 @@ const all = stored + unstored;
 const p0 = (house: House): string => partitionDir(house.dataDir, 'pageviews/0');
 const manifestsOf = (house: House): string[] => readdirSync(join(p0(house), 'manifests')).toSorted();
 
-test('a sound data directory needs nothing', async (t) => {
-  const house = copyOf(t);
+test('a sound data directory needs nothing', async () => {
+  const house = copyOf();
   assert.deepEqual(await house.recover({ mend: true, acceptLoss: true }), { steps: [], later: [] });
   await assertGoesOn(house, all);
 });
@@ -141,8 +130,8 @@ for (const [what, spoil] of [
   ['the root gone', (house: House) => rmSync(join(house.dataDir, 'master', 'root.json'))],
   ['the root garbage', (house: House) => writeFileSync(join(house.dataDir, 'master', 'root.json'), '{}\n')],
 ] as const) {
-  test(`master dataset: ${what}`, async (t) => {
-    const house = copyOf(t);
+  test(`master dataset: ${what}`, async () => {
+    const house = copyOf();
     spoil(house);
     const { steps } = await mend(house);
     assert.ok(steps.every(({ loses }) => loses === null));
@@ -150,8 +139,8 @@ for (const [what, spoil] of [
   });
 }
 
-test('master dataset: a damaged data file that the log still holds is stored again', async (t) => {
-  const house = copyOf(t);
+test('master dataset: a damaged data file that the log still holds is stored again', async () => {
+  const house = copyOf();
   const [, file] = takeSnapshot(house.dataDir).files;
   assert.ok(file);
   writeFileSync(file.path, 'garbage');
@@ -210,8 +199,8 @@ for (const [what, spoil, mayLose] of [
     unstored,
   ],
 ] as const) {
-  test(`log: ${what}`, async (t) => {
-    const house = copyOf(t);
+  test(`log: ${what}`, async () => {
+    const house = copyOf();
     spoil(house);
     // A sealed segment is checked by those who read it.
     if (!what.includes('first segment'))
@@ -230,8 +219,8 @@ for (const [what, spoil, mayLose] of [
   });
 }
 
-test('views, CURRENT, holds, job queues, format', async (t) => {
-  const house = copyOf(t);
+test('views, CURRENT, holds, job queues, format', async () => {
+  const house = copyOf();
   const current = readCurrent(house.dataDir);
   const view = join(house.dataDir, 'serving', 'views', current);
   spoilBytes(join(view, 'pages.dat'), 10, 4);

@@ -1,7 +1,7 @@
 /** Starts and stops a sink's thread again and again, without time to end, on the data directory it is given: for role-thread.test.ts. */
 import { configWith } from '../../lib/config/config.js';
 import { messageOf } from '../../lib/errors/errors.js';
-import { eventually } from '../../test/running-system.js';
+import { eventually } from '../../test/eventually.js';
 import { roleThreadsLeft, startRoleThread } from '../role-thread.js';
 
 const config = configWith({ dataDir: process.argv[2] ?? '', logLevel: 'fatal' });

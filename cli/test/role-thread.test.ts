@@ -5,8 +5,8 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { setUp } from './swa-command.js';
 
-test('a thread that has not ended in time is said so and left to end by itself: the process lives', (t) => {
-  const { dataDir } = setUp(t);
+test('a thread that has not ended in time is said so and left to end by itself: the process lives', () => {
+  const { dataDir } = setUp();
   const child = fileURLToPath(new URL('role-thread-child.js', import.meta.url));
   const { status, signal, stderr } = spawnSync(process.execPath, [child, dataDir], { encoding: 'utf8' });
   assert.deepEqual([status, signal], [0, null], stderr);

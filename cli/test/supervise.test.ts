@@ -1,10 +1,7 @@
 /** A role that fails inside `swa start`: again and again after longer pauses, seen on the board, and ended only by what no pause mends. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { pino } from 'pino';
 import { assetPath } from '../../lib/files/assets.js';
 import { systemClock } from '../../lib/time/clock.js';
@@ -12,14 +9,14 @@ import { configWith } from '../../lib/config/config.js';
 import { SwaError, type ErrorCode } from '../../lib/errors/errors.js';
 import type { RoleContext, RunningRole } from '../../lib/process/role.js';
 import { StatusReporter, readStatus } from '../../lib/process/status.js';
-import { eventually } from '../../test/running-system.js';
+import { eventually } from '../../test/eventually.js';
 import { supervise } from '../supervise.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 const backoff = { firstMs: 10, maxMs: 40, resetMs: 60_000 };
 
-function setUp(t: TestContext): RoleContext & { readonly pauses: number[] } {
-  const dataDir = mkdtempSync(join(tmpdir(), 'swa-supervise-'));
-  t.after(() => rmSync(dataDir, { recursive: true, force: true }));
+function setUp(): RoleContext & { readonly pauses: number[] } {
+  const dataDir = tempDir('supervise');
   const pauses: number[] = [];
   const logger = pino(
     {},
@@ -45,7 +42,7 @@ class FakeRole implements RunningRole {
 }
 
 test('a role that fails at its start and later is started again, after pauses that double up to a limit', async (t) => {
-  const context = setUp(t);
+  const context = setUp();
   const { dataDir } = context.config;
   const roles: FakeRole[] = [];
   let failures = 4;
@@ -70,7 +67,7 @@ test('a role that fails at its start and later is started again, after pauses th
 });
 
 test('a role that has run for a while begins with a short pause again', async (t) => {
-  const context = setUp(t);
+  const context = setUp();
   const roles: FakeRole[] = [];
   const start = async (): Promise<RunningRole> => {
     roles.push(new FakeRole());
@@ -88,7 +85,7 @@ test('a role that has run for a while begins with a short pause again', async (t
 });
 
 test('the board says what to do about it, where the error does, and so does `swa status`', async (t) => {
-  const context = setUp(t);
+  const context = setUp();
   const hint = 'restore the file from a backup';
   const start = () => Promise.reject(new SwaError('master.corrupt', 'it is damaged', { hint }));
   const role = await supervise('sink', start, context, backoff);
@@ -101,8 +98,8 @@ test('the board says what to do about it, where the error does, and so does `swa
   assert.match(stdout, /^sink .* master\.corrupt: it is damaged \(hint: restore the file from a backup\)$/m);
 });
 
-test('what no pause mends ends the system', async (t) => {
-  const context = setUp(t);
+test('what no pause mends ends the system', async () => {
+  const context = setUp();
   const codes: ErrorCode[] = ['config.invalid', 'log.mismatch', 'data-dir.in-use', 'port.in-use'];
   for (const code of codes) {
     const start = () => Promise.reject(new SwaError(code, 'never'));
@@ -115,8 +112,8 @@ test('what no pause mends ends the system', async (t) => {
   await role.stop();
 });
 
-test('a system that stops waits for no pause', async (t) => {
-  const context = setUp(t);
+test('a system that stops waits for no pause', async () => {
+  const context = setUp();
   let starts = 0;
   const start = (): Promise<RunningRole> => {
     starts++;

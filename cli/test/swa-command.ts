@@ -1,10 +1,8 @@
 /** The `swa` command as a process, under the version of Node that runs the test. */
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
 import { assetPath } from '../../lib/files/assets.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 export interface Ended {
   readonly code: number;
@@ -13,9 +11,8 @@ export interface Ended {
 }
 
 /** A data directory that is not made yet, and `swa` on it; a command that does not end is killed and has code -1. */
-export function setUp(t: TestContext, always: Readonly<Record<string, string>> = {}) {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-commands-'));
-  t.after(() => rmSync(dir, { recursive: true }));
+export function setUp(always: Readonly<Record<string, string>> = {}) {
+  const dir = tempDir('commands');
   const dataDir = join(dir, 'data');
   const swa = (args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> =>
     new Promise((resolve) => {

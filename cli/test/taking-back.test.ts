@@ -43,8 +43,8 @@ async function pageviewsOf(swa: Swa, domain: string): Promise<unknown> {
   return (JSON.parse(stdout) as { data: { pageviews: unknown } }).data.pageviews;
 }
 
-test('A, undo A, A again counts A once; A, B (A grown), undo A, B again counts B once', async (t) => {
-  const { dir, swa } = setUp(t);
+test('A, undo A, A again counts A once; A, B (A grown), undo A, B again counts B once', async () => {
+  const { dir, swa } = setUp();
   const [one, grown, zipped] = [join(dir, 'one.log'), join(dir, 'grown.log'), join(dir, 'grown.log.1.gz')];
   writeFileSync(one, text(lines(20)));
   const first = await imported(swa, 'one.example', one);
@@ -79,8 +79,8 @@ test('A, undo A, A again counts A once; A, B (A grown), undo A, B again counts B
   assert.match(twice.stderr, /was taken back before/);
 });
 
-test('a known file with other options is refused, naming the import, undo and --again', async (t) => {
-  const { dir, swa } = setUp(t);
+test('a known file with other options is refused, naming the import, undo and --again', async () => {
+  const { dir, swa } = setUp();
   const path = join(dir, 'access.log');
   writeFileSync(path, text(lines(3)));
   const { importId } = await imported(swa, 'one.example', path);
@@ -99,8 +99,8 @@ test('a known file with other options is refused, naming the import, undo and --
   assert.match(unknown.stderr, new RegExp(`did you mean '${String(importId)}'`));
 });
 
-test('no line can be guessed from what is kept of an import', async (t) => {
-  const { dir, dataDir, swa } = setUp(t);
+test('no line can be guessed from what is kept of an import', async () => {
+  const { dir, dataDir, swa } = setUp();
   const path = join(dir, 'access.log');
   const content = text(lines(1));
   writeFileSync(path, content);
@@ -115,8 +115,8 @@ test('no line can be guessed from what is kept of an import', async (t) => {
   }
 });
 
-test('exclude shows what would change, and changes it when told to; include takes it back', async (t) => {
-  const { dir, swa } = setUp(t);
+test('exclude shows what would change, and changes it when told to; include takes it back', async () => {
+  const { dir, swa } = setUp();
   const path = join(dir, 'access.log');
   writeFileSync(path, text([...lines(9), ...lines(3, 'Googlebot/2.1')]));
   await imported(swa, 'one.example', path);

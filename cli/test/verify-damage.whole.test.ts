@@ -3,8 +3,7 @@
  * on ends the finding; or it is harmless, and then answers are equal.
  */
 import assert from 'node:assert/strict';
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { pino } from 'pino';
@@ -19,13 +18,15 @@ import { openJobQueue } from '../../log/queue/job-queue.js';
 import { UrlRules } from '../../facts/url/normalize.js';
 import { writeDeadLetter } from '../../speed/bolts/dead-letters.js';
 import { lcg } from '../../test/random.js';
-import { eventually, runBatch, startTestSystem, untilAllCounted } from '../../test/running-system.js';
+import { eventually } from '../../test/eventually.js';
+import { runBatch, startTestSystem, untilAllCounted } from '../../test/running-system.js';
 import { recoverDataDir } from '../recovery.js';
 import { startSystem } from '../system.js';
 import { verifyDataDir, type Verification } from '../verification.js';
 import type { DamageKind } from './damage.js';
 import { damageOfFacts } from './damage-of-facts.js';
 import { damageOfViews } from './damage-of-views.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 const only = process.env['KIND'];
@@ -84,9 +85,8 @@ async function makeModel(t: TestContext): Promise<Config> {
   return config;
 }
 
-function copyOf(t: TestContext, model: Config): Config {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-damage-'));
-  t.after(() => rmSync(dir, { recursive: true, force: true }));
+function copyOf(model: Config): Config {
+  const dir = tempDir('damage');
   cpSync(model.dataDir, join(dir, 'data'), { recursive: true });
   return { ...model, dataDir: join(dir, 'data') };
 }
@@ -131,13 +131,8 @@ async function follow(config: Config, wayOn: string, finding: string): Promise<b
   return true;
 }
 
-async function tryOne(
-  t: TestContext,
-  model: Config,
-  kind: DamageKind,
-  expected: unknown,
-): Promise<'found' | 'harmless'> {
-  const config = copyOf(t, model);
+async function tryOne(model: Config, kind: DamageKind, expected: unknown): Promise<'found' | 'harmless'> {
+  const config = copyOf(model);
   await kind.damage({ dataDir: config.dataDir, random: lcg(seed) });
   const { ok, findings } = await verify(config, kind.recount ?? false);
   const { found } = kind;
@@ -167,14 +162,14 @@ async function tryOne(
 test('every kind of damage is found, with a way on that ends it, or is harmless', async (t) => {
   const model = await makeModel(t);
   assert.deepEqual((await verify(model, true)).findings, [], 'the model is whole');
-  const expected = await answer(copyOf(t, model));
+  const expected = await answer(copyOf(model));
   const kinds = [...damageOfFacts, ...damageOfViews].filter(
     ({ what }) => only === undefined || what.includes(only),
   );
   const counts = { found: 0, harmless: 0 };
   for (const kind of kinds)
-    await t.test(kind.what, async (one) => {
-      counts[await tryOne(one, model, kind, expected)]++;
+    await t.test(kind.what, async () => {
+      counts[await tryOne(model, kind, expected)]++;
     });
   process.stdout.write(
     `# SEED=${seed}: ${kinds.length} kinds of damage, ${counts.found} found, ${counts.harmless} harmless\n`,

@@ -67,7 +67,7 @@ test('a directory at rest stays as it is to the last time of change, whole or no
   await swa.system.stop();
   const { dataDir } = swa.config;
   const env = { SWA_DATA_DIR: dataDir, SWA_PARTITIONS: '2' };
-  const command = setUp(t).swa;
+  const command = setUp().swa;
   const before = treeOf(dataDir);
   const whole = await command(['verify'], env);
   assert.equal(whole.code, 0, whole.stdout + whole.stderr);

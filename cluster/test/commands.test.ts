@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { z } from 'zod';
 import { setUp } from '../../cli/test/swa-command.js';
 import { assetPath } from '../../lib/files/assets.js';
-import { eventually } from '../../test/running-system.js';
+import { eventually } from '../../test/eventually.js';
 import { skipS3, startMoto } from '../../test/s3/servers.js';
 
 const viewSchema = z.object({ id: z.string(), contentHash: z.string() });
@@ -30,8 +30,8 @@ test('facts go into a bucket, a run and swa verify fetch them from there', { ski
     AWS_ACCESS_KEY_ID: 'test',
     AWS_SECRET_ACCESS_KEY: 'test',
   };
-  const shared = setUp(t, env);
-  const alone = setUp(t, common);
+  const shared = setUp(env);
+  const alone = setUp(common);
   const facts = Array.from({ length: 200 }, (_, i) => ({
     type: 'pageview',
     visitor: `cookie:${i % 50}`,

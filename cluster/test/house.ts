@@ -1,8 +1,4 @@
 /** Several hosts and what they share, for tests: a store, and data directories that have nothing else in common. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import type { TestContext } from 'node:test';
 import { systemClock } from '../../lib/time/clock.js';
 import { openDataDir } from '../../lib/files/data-dir.js';
 import { contextOf } from '../../master-data/test/house.js';
@@ -10,10 +6,10 @@ import type { RoleContext } from '../../lib/process/role.js';
 import { BucketMaster, type BucketMasterOptions } from '../master/bucket-master.js';
 import { DirectoryStore } from '../store/directory-store.js';
 import type { Store } from '../store/store.js';
+import { tempDir } from '../../test/temp-dir.js';
 
-export function makeStore(t: TestContext): DirectoryStore {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-shared-'));
-  t.after(() => rmSync(dir, { recursive: true, force: true }));
+export function makeStore(): DirectoryStore {
+  const dir = tempDir('shared');
   return new DirectoryStore(dir);
 }
 
@@ -23,9 +19,8 @@ export interface Host extends RoleContext {
 }
 
 /** A data directory of its own, and the store. */
-export function makeHost(t: TestContext, store: Store, change: Partial<BucketMasterOptions> = {}): Host {
-  const dataDir = mkdtempSync(join(tmpdir(), 'swa-host-'));
-  t.after(() => rmSync(dataDir, { recursive: true, force: true }));
+export function makeHost(store: Store, change: Partial<BucketMasterOptions> = {}): Host {
+  const dataDir = tempDir('host');
   const context = contextOf(dataDir, { store: store.url, sinkMaxRows: 50 });
   openDataDir(context.config);
   return { ...context, dataDir, master: openMaster(dataDir, store, change) };

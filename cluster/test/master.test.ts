@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { existsSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, test, type TestContext } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { spawnBatchRun } from '../../batch/spawn-run.js';
 import { hasCode } from '../../lib/errors/errors.js';
@@ -35,8 +35,8 @@ async function drain(house: House, host: Host): Promise<void> {
 }
 
 /** What an empty host finds: every offset below the cut once, and no more. */
-async function auditFromStore(t: TestContext, house: House, store: Store): Promise<Host> {
-  const host = makeHost(t, store);
+async function auditFromStore(house: House, store: Store): Promise<Host> {
+  const host = makeHost(store);
   await host.master.pull();
   const snapshot = takeSnapshot(host.dataDir);
   assert.deepEqual(snapshot.cut.next, await house.log.latest());
@@ -50,14 +50,14 @@ async function auditFromStore(t: TestContext, house: House, store: Store): Promi
 
 test('a sink commits to the store, and an empty host finds the same facts there', async (t) => {
   const house = await makeHouse(t);
-  const store = makeStore(t);
-  const host = makeHost(t, store);
+  const store = makeStore();
+  const host = makeHost(store);
   for (let round = 0; round < 3; round++) {
     await house.append(Array.from({ length: 40 }, (_, i) => pageview(100 * round + i)));
     await house.append([equiv(round)]);
     await drain(house, host);
   }
-  const other = await auditFromStore(t, house, store);
+  const other = await auditFromStore(house, store);
   const [here, there] = [takeSnapshot(host.dataDir), takeSnapshot(other.dataDir)];
   assert.deepEqual(there.manifests, here.manifests);
   assert.deepEqual(
@@ -66,9 +66,9 @@ test('a sink commits to the store, and an empty host finds the same facts there'
   );
 });
 
-async function race(t: TestContext, house: House, open: () => Store): Promise<void> {
+async function race(house: House, open: () => Store): Promise<void> {
   await house.append(Array.from({ length: 1_000 }, (_, i) => pageview(i)));
-  const hosts = [makeHost(t, open()), makeHost(t, open())];
+  const hosts = [makeHost(open()), makeHost(open())];
   const sessions = await Promise.all(
     hosts.map(({ dataDir, master }) =>
       SinkSession.open({ dataDir, log: house.log, maxRows: 50, intervalMs: 50, shared: master }),
@@ -84,17 +84,17 @@ async function race(t: TestContext, house: House, open: () => Store): Promise<vo
   assert.ok(hasCode(lost[0], 'master.conflict'), String(lost[0]));
   assert.match(lost[0].message, /manifest \d+ of (pageviews|equivs)\/\d+ was committed by another sink/);
   for (const session of sessions) await session.close();
-  await auditFromStore(t, house, open());
+  await auditFromStore(house, open());
   // Who lost goes on from what was committed.
   await house.append(Array.from({ length: 10 }, (_, i) => pageview(2_000 + i)));
   for (const host of hosts) await drain(house, host);
-  await auditFromStore(t, house, open());
+  await auditFromStore(house, open());
 }
 
 test('of two sinks on one store one commits each number, and the other ends by name', async (t) => {
   const house = await makeHouse(t);
-  const store = makeStore(t);
-  await race(t, house, () => store);
+  const store = makeStore();
+  await race(house, () => store);
 });
 
 describe('in a bucket', { skip: skipS3 }, () => {
@@ -117,7 +117,7 @@ describe('in a bucket', { skip: skipS3 }, () => {
       t.after(() => store.close());
       return store;
     };
-    await race(t, house, open);
+    await race(house, open);
   });
 });
 
@@ -125,9 +125,9 @@ test('killed before or after any write, a sink goes on without losing or repeati
   const house = await makeHouse(t, { partitions: 1 });
   await house.append(Array.from({ length: 60 }, (_, i) => pageview(i)));
   for (let round = 0; ; round++) {
-    const plain = makeStore(t);
+    const plain = makeStore();
     const store = watch(plain);
-    const host = makeHost(t, store);
+    const host = makeHost(store);
     let writes = 0;
     store.onWrite = () => {
       if (writes++ === round) throw new Error('killed here');
@@ -138,8 +138,8 @@ test('killed before or after any write, a sink goes on without losing or repeati
     );
     store.onWrite = () => undefined;
     if (round % 3 > 0) await drain(house, host);
-    else await drain(house, makeHost(t, store)); // its disk is lost, too
-    await auditFromStore(t, house, plain);
+    else await drain(house, makeHost(store)); // its disk is lost, too
+    await auditFromStore(house, plain);
     if (isKilled) continue;
     assert.ok(round >= 12, `only ${round} rounds were killed`);
     return;
@@ -155,7 +155,7 @@ function fileOf(i: number, rows = 10): ManifestFile {
 }
 
 test('a commit writes at most 64 KB beside its facts, with 10,000 files there', async (t) => {
-  const store = watch(makeStore(t));
+  const store = watch(makeStore());
   const manifests = new BucketManifests(store);
   const root: Sealed<Root> = {
     body: { version: 1, logId: 'log' as LogId, partitions: [page] },
@@ -185,13 +185,13 @@ test('a commit writes at most 64 KB beside its facts, with 10,000 files there', 
 
 test('what was replaced goes after the grace time, and a writer that slept through it comes too late', async (t) => {
   const house = await makeHouse(t, { partitions: 1 });
-  const store = makeStore(t);
+  const store = makeStore();
   let now = Date.now();
-  const host = makeHost(t, store, { clock: () => now });
+  const host = makeHost(store, { clock: () => now });
   const appendOne = (i: number): Promise<void> => house.append([pageview(i)]);
   await appendOne(0);
   await drain(house, host);
-  const sleeper = makeHost(t, store);
+  const sleeper = makeHost(store);
   const session = await SinkSession.open({
     dataDir: sleeper.dataDir,
     log: house.log,
@@ -222,15 +222,15 @@ test('what was replaced goes after the grace time, and a writer that slept throu
   );
   await session.close();
   assert.equal((await manifests.list(page))[0]?.number, first);
-  await auditFromStore(t, house, store);
+  await auditFromStore(house, store);
 });
 
 test('manifests that were restored lately hold up the removal of those after them', async (t) => {
   const house = await makeHouse(t, { partitions: 1 });
-  const store = makeStore(t);
+  const store = makeStore();
   const later = Date.now() + 2 * 86_400_000;
   let now = Date.now();
-  const host = makeHost(t, store, { clock: () => now });
+  const host = makeHost(store, { clock: () => now });
   for (let i = 0; i < keptManifests + 10; i++) {
     await house.append([pageview(i)]);
     await drain(house, host);
@@ -241,7 +241,7 @@ test('manifests that were restored lately hold up the removal of those after the
   now = later;
   await house.append([pageview(1_000)]);
   await drain(house, host);
-  await auditFromStore(t, house, store);
+  await auditFromStore(house, store);
   const left = new Set((await listAll(store, '')).map(({ key }) => key));
   assert.deepEqual(
     listed.filter(({ key }) => !left.has(key)),
@@ -256,15 +256,15 @@ test('a batch run from the store makes the view that one from the directory make
     ...Array.from({ length: 20 }, (_, i) => equiv(i)),
     ...Array.from({ length: 30 }, (_, i) => pageview(i)),
   ];
-  const store = makeStore(t);
-  const host = makeHost(t, store);
+  const store = makeStore();
+  const host = makeHost(store);
   for (let from = 0; from < facts.length; from += 50) {
     await house.append(facts.slice(from, from + 50));
     await drain(house, host);
   }
   await drainLogToMaster(house.context, { log: house.log });
   const plain = await spawnBatchRun({ config: house.context.config, trigger: 'command' });
-  const empty = makeHost(t, store);
+  const empty = makeHost(store);
   const shared = new Shared(empty, store);
   const run = {
     prepare: async () => {
@@ -281,11 +281,11 @@ test('a batch run from the store makes the view that one from the directory make
 
 test('a flipped byte in the store is refused and named', async (t) => {
   const house = await makeHouse(t);
-  const store = makeStore(t);
-  const host = makeHost(t, store);
+  const store = makeStore();
+  const host = makeHost(store);
   await house.append(Array.from({ length: 40 }, (_, i) => pageview(i)));
   await drain(house, host);
-  const other = makeHost(t, store);
+  const other = makeHost(store);
   await other.master.pull();
   const snapshot = takeSnapshot(other.dataDir);
   const { path } = snapshot.files[0] ?? assert.fail();
@@ -304,8 +304,8 @@ test('a flipped byte in the store is refused and named', async (t) => {
 
 test('the cache holds what it may, and a snapshot that is larger is refused', async (t) => {
   const house = await makeHouse(t, { partitions: 1 });
-  const store = makeStore(t);
-  const host = makeHost(t, store);
+  const store = makeStore();
+  const host = makeHost(store);
   for (let round = 0; round < 6; round++) {
     await house.append(Array.from({ length: 40 }, (_, i) => pageview(100 * round + i)));
     await drain(house, host);
@@ -331,14 +331,14 @@ test('a directory that was used alone becomes the shared dataset; one of another
   await house.append(Array.from({ length: 120 }, (_, i) => pageview(i)));
   await drainLogToMaster(house.context, { log: house.log });
   await house.append([pageview(500)]);
-  const store = makeStore(t);
+  const store = makeStore();
   const config = { ...house.context.config, store: store.url };
   await assert.rejects(drainLogToMaster({ ...house.context, config }, { log: house.log }), {
     code: 'config.invalid',
   });
   const master = openMaster(house.dataDir, store);
   await drainLogToMaster({ ...house.context, config }, { log: house.log, shared: master });
-  await auditFromStore(t, house, store);
+  await auditFromStore(house, store);
 
   await house.append([pageview(600)]);
   await drainLogToMaster(house.context, { log: house.log }); // without the store
@@ -347,7 +347,7 @@ test('a directory that was used alone becomes the shared dataset; one of another
     message: /not what hosts share/,
   });
   const foreign = await makeHouse(t);
-  const host = makeHost(t, store);
+  const host = makeHost(store);
   await assert.rejects(drainLogToMaster(host, { log: foreign.log, shared: host.master }), {
     code: 'log.mismatch',
   });

@@ -4,8 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import {
@@ -23,6 +22,7 @@ import { openStore, refuseUnconditional } from '../store/open-store.js';
 import { S3Store, type S3Options } from '../store/s3-store.js';
 import { listAll, type Store } from '../store/store.js';
 import { fetchFile } from '../store/transfer.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 interface Place {
   /** Another client of the same place. */
@@ -30,8 +30,7 @@ interface Place {
   close(): Promise<void>;
 }
 
-const scratch = mkdtempSync(join(tmpdir(), 'swa-store-'));
-after(() => rmSync(scratch, { recursive: true, force: true }));
+const scratch = tempDir('store');
 const text = (store: Store, key: string) => store.get(key).then((object) => object?.bytes.toString());
 const sha256Of = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 

@@ -17,7 +17,7 @@ import { makeHouse, pageview, type House } from '../../master-data/test/house.js
 import { currentIfAny } from '../../serving/current.js';
 import { viewPath } from '../../serving/layout.js';
 import { checkSeals, openView, viewIds } from '../../serving/store.js';
-import { eventually } from '../../test/running-system.js';
+import { eventually } from '../../test/eventually.js';
 import { skipS3, startMoto, type TestServer } from '../../test/s3/servers.js';
 import { S3Store } from '../store/s3-store.js';
 import { listAll, type Store } from '../store/store.js';
@@ -77,10 +77,10 @@ function viewsOf(dataDir: string, store: Store, change: Partial<BucketViewsOptio
 }
 
 test('an empty host has the view that serves, follows, and lets old ones go', async (t) => {
-  const store = makeStore(t);
+  const store = makeStore();
   let now = Date.now();
   const publisher = await Publisher.make(t, store, { clock: () => now });
-  const { dataDir } = makeHost(t, store);
+  const { dataDir } = makeHost(store);
   const views = viewsOf(dataDir, store);
   assert.equal(await views.follow(), undefined);
   const published: ViewId[] = [];
@@ -101,7 +101,7 @@ test('an empty host has the view that serves, follows, and lets old ones go', as
   assert.deepEqual(await stored(), published.slice(-3));
 
   // Back for all hosts, also from one that has no view yet.
-  const third = makeHost(t, store);
+  const third = makeHost(store);
   const back = await viewsOf(third.dataDir, store).rollBack();
   assert.equal(back.id, published.at(-2));
   assert.equal(await views.follow(), back.id);
@@ -114,7 +114,7 @@ test('an empty host has the view that serves, follows, and lets old ones go', as
 });
 
 test('a view that lacks facts of the one that serves is not published', async (t) => {
-  const store = makeStore(t);
+  const store = makeStore();
   const publisher = await Publisher.make(t, store);
   const first = await publisher.build(3);
   const second = await publisher.build(3);
@@ -123,15 +123,15 @@ test('a view that lacks facts of the one that serves is not published', async (t
     code: 'view.refused',
     message: /has facts that it has not/,
   });
-  assert.equal(await viewsOf(makeHost(t, store).dataDir, store).follow(), second.id);
+  assert.equal(await viewsOf(makeHost(store).dataDir, store).follow(), second.id);
   await publisher.views.publish(second);
 });
 
 test('a flipped byte in the store is refused and named, and the view before goes on', async (t) => {
-  const store = makeStore(t);
+  const store = makeStore();
   const publisher = await Publisher.make(t, store);
   const first = await publisher.publish(3);
-  const { dataDir } = makeHost(t, store);
+  const { dataDir } = makeHost(store);
   const views = viewsOf(dataDir, store);
   await views.follow();
   const second = await publisher.publish(3);
@@ -257,7 +257,7 @@ describe('query processes that have a bucket in common and nothing else', { skip
       AWS_ACCESS_KEY_ID: 'test',
       AWS_SECRET_ACCESS_KEY: 'test',
     };
-    const hosts = [makeHost(t, store), makeHost(t, store)].map(({ dataDir }) => new QueryHost(dataDir));
+    const hosts = [makeHost(store), makeHost(store)].map(({ dataDir }) => new QueryHost(dataDir));
     for (const { dataDir } of hosts) {
       rmSync(join(dataDir, 'log'), { recursive: true });
       symlinkSync(join(publisher.house.dataDir, 'log'), join(dataDir, 'log')); // where Kafka would be

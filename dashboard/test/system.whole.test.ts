@@ -1,9 +1,8 @@
 /** The page over the whole system: an imported access log, a batch run, and new facts that show at once. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import type { Page } from 'playwright-core';
 import { logFile } from '../../ways-in/logs/log-files.js';
 import { pageviewDefaults } from '../../ways-in/logs/pageviews.js';
@@ -14,6 +13,7 @@ import { hourMs } from '../../lib/time/buckets.js';
 import { UrlRules } from '../../facts/url/normalize.js';
 import { browserMissing, launchBrowser, openPage } from '../../test/browser.js';
 import { startTestSystem, type TestSystem } from '../../test/running-system.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 const host = 'www.shop.example';
 const lines = 3_000;
@@ -34,8 +34,8 @@ test('the page over the whole system', { skip: browserMissing }, async (t) => {
     await page.waitForSelector('#welcome:not([hidden])');
   });
 
-  await t.test('imported views show without a reload, and every figure equals the API’s', async (t2) => {
-    await importAccessLog(t2, swa);
+  await t.test('imported views show without a reload, and every figure equals the API’s', async () => {
+    await importAccessLog(swa);
     await page.waitForSelector('#welcome', { state: 'hidden' });
     await page.goto(
       `${swa.system.origin}/?domain=shop.example&from=2026-03-01T00:00&to=2026-03-04T00:00&tz=UTC`,
@@ -96,9 +96,8 @@ test('the page over the whole system', { skip: browserMissing }, async (t) => {
 });
 
 /** Three days of views: 40 addresses, 12 pages, and one view every 86 seconds. */
-async function importAccessLog(t: TestContext, swa: TestSystem): Promise<void> {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-access-log-'));
-  t.after(() => rmSync(dir, { recursive: true, force: true }));
+async function importAccessLog(swa: TestSystem): Promise<void> {
+  const dir = tempDir('access-log');
   const path = join(dir, 'access.log');
   const months = { 2: 'Mar' } as const;
   const text = Array.from({ length: lines }, (_, i) => {

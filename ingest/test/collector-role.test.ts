@@ -1,20 +1,19 @@
 /** The collector before its log is open, and beside imports that cannot be worked off. */
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { pino } from 'pino';
 import { systemClock } from '../../lib/time/clock.js';
 import { configWith } from '../../lib/config/config.js';
 import { roomOf } from '../../lib/files/data-dir.js';
 import { readStatus } from '../../lib/process/status.js';
-import { eventually } from '../../test/running-system.js';
+import { eventually } from '../../test/eventually.js';
 import { makeCollector, type Collector } from '../role.js';
+import { tempDir } from '../../test/temp-dir.js';
 
-async function setUp(t: TestContext): Promise<{ readonly dataDir: string; readonly collector: Collector }> {
-  const dataDir = mkdtempSync(join(tmpdir(), 'swa-collector-role-'));
-  t.after(() => rmSync(dataDir, { recursive: true }));
+async function setUp(): Promise<{ readonly dataDir: string; readonly collector: Collector }> {
+  const dataDir = tempDir('collector-role');
   const config = configWith({ dataDir });
   return {
     dataDir,
@@ -24,8 +23,8 @@ async function setUp(t: TestContext): Promise<{ readonly dataDir: string; readon
 
 const record = { topic: 'pageviews', key: 'k', value: Buffer.from('{}') } as const;
 
-test('a log that could not be opened can be opened later', async (t) => {
-  const { dataDir, collector } = await setUp(t);
+test('a log that could not be opened can be opened later', async () => {
+  const { dataDir, collector } = await setUp();
   assert.throws(() => collector.log, { code: 'log.unavailable', retryable: true });
   const format = join(roomOf(dataDir, 'log'), 'format.json');
   const first = await collector.open();
@@ -41,7 +40,7 @@ test('a log that could not be opened can be opened later', async (t) => {
 });
 
 test('facts are taken while the queue of imports cannot be opened, and imports go on when it can', async (t) => {
-  const { dataDir, collector } = await setUp(t);
+  const { dataDir, collector } = await setUp();
   const queue = join(roomOf(dataDir, 'jobs'), 'import');
   writeFileSync(queue, 'no directory');
   const opened = await collector.open();

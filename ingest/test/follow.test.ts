@@ -1,9 +1,8 @@
 /** A log that is written while it is read: growing, renamed, truncated. */
 import assert from 'node:assert/strict';
-import { appendFileSync, mkdtempSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { appendFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { UrlRules } from '../../facts/url/normalize.js';
@@ -11,14 +10,15 @@ import { hasCode } from '../../lib/errors/errors.js';
 import { importFile } from '../import.js';
 import { newImportCounts } from '../import-state.js';
 import { ndjson } from '../ndjson.js';
+import { eventually } from '../../test/eventually.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 const view = (id: string): string =>
   `${JSON.stringify({ type: 'pageview', visitor: `cookie:${id}`, url: 'https://e.org/', timestamp: Date.UTC(2025, 0, 1) })}\n`;
 
 /** Follows a log through its rotations; `until` waits for visitors to have become durable, in this order. */
-function follow(t: TestContext) {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-follow-'));
-  t.after(() => rmSync(dir, { recursive: true }));
+function follow() {
+  const dir = tempDir('follow');
   const path = join(dir, 'access.log');
   const stop = new AbortController();
   const visitors: string[] = [];
@@ -48,18 +48,16 @@ function follow(t: TestContext) {
         counts,
       );
   };
-  const until = async (expected: string): Promise<void> => {
-    const deadline = Date.now() + 30_000;
-    while (visitors.join('') !== expected) {
-      assert.ok(Date.now() < deadline, `${visitors.join('')} instead of ${expected}`);
-      await sleep(5);
-    }
-  };
+  const until = (expected: string): Promise<true> =>
+    eventually(
+      () => `${visitors.join('')} instead of ${expected}`,
+      () => visitors.join('') === expected,
+    );
   return { path, stop, start, until, counts, eventIds };
 }
 
-test('lines count as they are written, and half a line waits for its end', async (t) => {
-  const { path, stop, start, until, counts } = follow(t);
+test('lines count as they are written, and half a line waits for its end', async () => {
+  const { path, stop, start, until, counts } = follow();
   writeFileSync(path, view('a'));
   const following = start();
   await until('a');
@@ -72,8 +70,8 @@ test('lines count as they are written, and half a line waits for its end', async
   assert.deepEqual([counts.read, counts.accepted], [3, 3]);
 });
 
-test('a renamed log is read to its end, also what its writer adds late, then the new one', async (t) => {
-  const { path, stop, start, until, eventIds } = follow(t);
+test('a renamed log is read to its end, also what its writer adds late, then the new one', async () => {
+  const { path, stop, start, until, eventIds } = follow();
   writeFileSync(path, view('a'));
   const following = start();
   await until('a');
@@ -95,8 +93,8 @@ test('a renamed log is read to its end, also what its writer adds late, then the
   );
 });
 
-test('a log that is truncated in place is read from its new beginning', async (t) => {
-  const { path, stop, start, until } = follow(t);
+test('a log that is truncated in place is read from its new beginning', async () => {
+  const { path, stop, start, until } = follow();
   writeFileSync(path, view('a') + view('b'));
   const following = start();
   await until('ab');
@@ -107,8 +105,8 @@ test('a log that is truncated in place is read from its new beginning', async (t
   await following;
 });
 
-test('a compressed file cannot be followed', async (t) => {
-  const { path, start } = follow(t);
+test('a compressed file cannot be followed', async () => {
+  const { path, start } = follow();
   writeFileSync(path, gzipSync(view('a')));
   await assert.rejects(
     start(),

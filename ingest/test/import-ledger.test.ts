@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { lookUp } from '../import-ledger.js';
+import { tempDir } from '../../test/temp-dir.js';
 
-test('a log is the same file plain, compressed, in members, cut short, and with garbage behind it', async (t) => {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-ledger-'));
-  t.after(() => rmSync(dir, { recursive: true }));
+test('a log is the same file plain, compressed, in members, cut short, and with garbage behind it', async () => {
+  const dir = tempDir('ledger');
   const text = Buffer.from(Array.from({ length: 1_000 }, (_, i) => `line ${i * i}\n`).join(''));
   const zipped = gzipSync(text);
   const files = {

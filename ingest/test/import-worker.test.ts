@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import type { ImportState } from '../import-state.js';
 import { systemClock } from '../../lib/time/clock.js';
 import { openDataDir } from '../../lib/files/data-dir.js';
@@ -16,6 +15,7 @@ import { UrlRules } from '../../facts/url/normalize.js';
 import { defaultRejectPath } from '../reject-file.js';
 import { ImportWorker } from '../import-worker.js';
 import { coreFormats } from '../ndjson.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 const lines = (count: number): string =>
   Array.from({ length: count }, (_, i) =>
@@ -27,9 +27,8 @@ const lines = (count: number): string =>
     }),
   ).join('\n');
 
-function setUp(t: TestContext) {
-  const dataDir = mkdtempSync(join(tmpdir(), 'swa-import-worker-'));
-  t.after(() => rmSync(dataDir, { recursive: true }));
+function setUp() {
+  const dataDir = tempDir('import-worker');
   openDataDir({ dataDir, lgK: 14 });
   const file = join(dataDir, 'facts.ndjson');
   const time = { now: systemClock() };
@@ -70,8 +69,8 @@ const away = (): Promise<void> =>
 const isWaiting = ({ state, note }: ImportState): boolean =>
   state === 'running' && note === 'waits: the disk is full';
 
-test('an import left as a job is done once, and leaves the queue', async (t) => {
-  const { file, ask, waiting, start } = setUp(t);
+test('an import left as a job is done once, and leaves the queue', async () => {
+  const { file, ask, waiting, start } = setUp();
   writeFileSync(file, `${lines(5_000)}\nno json\n`);
   await ask(file);
   const facts: Fact[] = [];
@@ -83,8 +82,8 @@ test('an import left as a job is done once, and leaves the queue', async (t) => 
   assert.equal(await waiting(), 0);
 });
 
-test('an import cut short by a stop is done again, with the same eventIds', async (t) => {
-  const { file, ask, start } = setUp(t);
+test('an import cut short by a stop is done again, with the same eventIds', async () => {
+  const { file, ask, start } = setUp();
   writeFileSync(file, `${lines(25_000)}\n${lines(25_000)}`);
   await ask(file);
   const ids = new Set<string>();
@@ -105,8 +104,8 @@ test('an import cut short by a stop is done again, with the same eventIds', asyn
   assert.equal(ids.size, 50_000, 'both runs gave a line the same id, and equal lines different ones');
 });
 
-test('an import that cannot be done says why', async (t) => {
-  const { file, ask, start } = setUp(t);
+test('an import that cannot be done says why', async () => {
+  const { file, ask, start } = setUp();
   await ask(`${file}-absent`);
   const { worker, until } = start(() => Promise.resolve());
   const state = await until((one) => one.state === 'failed');
@@ -119,7 +118,7 @@ for (const [when, renewals] of [
   ['its end', 0],
 ] as const) {
   test(`a job that another worker took is left to it, seen at ${when}, and the next one is done`, async (t) => {
-    const { dataDir, file, time, clock, ask, start } = setUp(t);
+    const { dataDir, file, time, clock, ask, start } = setUp();
     t.mock.timers.enable({ apis: ['setInterval'] });
     writeFileSync(file, lines(10));
     await ask(file);
@@ -143,8 +142,8 @@ for (const [when, renewals] of [
   });
 }
 
-test('while the log cannot take facts an import waits where it is, and says so', async (t) => {
-  const { file, ask, start } = setUp(t);
+test('while the log cannot take facts an import waits where it is, and says so', async () => {
+  const { file, ask, start } = setUp();
   writeFileSync(file, lines(10));
   await ask(file);
   let appends = 0;
@@ -156,8 +155,8 @@ test('while the log cannot take facts an import waits where it is, and says so',
   assert.deepEqual([state, read, accepted, appends], ['done', 10, 10, 3]);
 });
 
-test('stops do not count as failures of an import', async (t) => {
-  const { file, ask, waiting, start } = setUp(t);
+test('stops do not count as failures of an import', async () => {
+  const { file, ask, waiting, start } = setUp();
   writeFileSync(file, lines(10));
   await ask(file);
   for (let stops = 0; stops < 3; stops++) {
@@ -177,8 +176,8 @@ test('stops do not count as failures of an import', async (t) => {
 test(
   'an import that fails three times is given up; what passes by itself, as a full disk, does not count',
   { skip: !existsSync('/dev/full') && 'needs /dev/full' },
-  async (t) => {
-    const { dataDir, file, time, ask, waiting, start } = setUp(t);
+  async () => {
+    const { dataDir, file, time, ask, waiting, start } = setUp();
     const { worker, until } = start(() => Promise.resolve());
     writeFileSync(file, 'no json\n');
     for (const [round, why] of [/ENOSPC/, /ENOSPC/, /ENOENT/, /ENOENT/, /ENOENT/].entries()) {

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { newImportCounts, type ImportCounts } from '../import-state.js';
 import { UrlRules } from '../../facts/url/normalize.js';
@@ -14,6 +13,7 @@ import type { FactSink } from '../fact-sinks.js';
 import { importFile, type RejectedLine } from '../import.js';
 import type { FileFormat } from '../line-format.js';
 import { ndjson } from '../ndjson.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 const combinedWith = (more: Partial<LogOptions>): FileFormat =>
   logFile({ name: 'combined', options: { ...pageviewDefaults, host: 'www.example.org', ...more } });
@@ -37,9 +37,8 @@ interface Outcome {
 }
 
 /** @param bytes a text is whole lines: what it lacks is the last line end */
-async function importBytes(t: TestContext, bytes: Buffer | string, format: FileFormat): Promise<Outcome> {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-import-'));
-  t.after(() => rmSync(dir, { recursive: true }));
+async function importBytes(bytes: Buffer | string, format: FileFormat): Promise<Outcome> {
+  const dir = tempDir('import');
   const path = join(dir, 'facts');
   const lacksEnd = typeof bytes === 'string' && bytes !== '' && !bytes.endsWith('\n');
   writeFileSync(path, lacksEnd ? `${bytes}\n` : bytes);
@@ -79,7 +78,7 @@ async function importBytes(t: TestContext, bytes: Buffer | string, format: FileF
   };
 }
 
-test('every line ends in exactly one count', async (t) => {
+test('every line ends in exactly one count', async () => {
   const text = [
     line('/a', 1),
     line('/a', 1),
@@ -88,7 +87,7 @@ test('every line ends in exactly one count', async (t) => {
     'nonsense',
     '',
   ].join('\n');
-  const { counts, reasons, rejected } = await importBytes(t, `${text}\n`, combined);
+  const { counts, reasons, rejected } = await importBytes(`${text}\n`, combined);
   assert.deepEqual(reasons, {
     filteredBy: { 'static file': 1, 'status 4xx': 1, 'empty line': 1 },
     rejectedBy: { 'the line ends within the address': 1 },
@@ -104,7 +103,7 @@ test('every line ends in exactly one count', async (t) => {
   const events = [viewOf('a'), viewOf('a'), '', '[', viewOf('guest')].map((one) =>
     one.replace('}', ',"eventId":"e"}'),
   );
-  const { counts: others } = await importBytes(t, events.join('\n'), ndjson);
+  const { counts: others } = await importBytes(events.join('\n'), ndjson);
   assert.deepEqual(others, {
     ...newImportCounts(),
     read: 5,
@@ -115,39 +114,39 @@ test('every line ends in exactly one count', async (t) => {
   });
 });
 
-test('a placeholder for the user of a line stands for nobody: the address is the visitor', async (t) => {
+test('a placeholder for the user of a line stands for nobody: the address is the visitor', async () => {
   const byUser = combinedWith({ visitor: 'user' });
   const lines = ['-', 'ann', 'Anonymous', '""', '0', 'null'].map(lineOf);
-  const { facts } = await importBytes(t, lines.join('\n'), byUser);
+  const { facts } = await importBytes(lines.join('\n'), byUser);
   assert.deepEqual(
     facts.map((fact) => fact.type === 'pageview' && fact.visitor),
     ['ip:192.0.2.1', 'user:ann', ...Array.from({ length: 4 }, () => 'ip:192.0.2.1')],
   );
 });
 
-test('a referrer that is too long, or a page without a time, costs a warning and not the pageview', async (t) => {
+test('a referrer that is too long, or a page without a time, costs a warning and not the pageview', async () => {
   const long = `https://r.example/${'x'.repeat(2_082)}`;
-  const { counts, facts } = await importBytes(t, line('/a', 1).replace('"-"', `"${long}"`), combined);
+  const { counts, facts } = await importBytes(line('/a', 1).replace('"-"', `"${long}"`), combined);
   assert.deepEqual([counts.accepted, counts.warnings], [1, 1]);
   const [fact] = facts;
   assert.ok(fact?.type === 'pageview' && fact.referrer === long.slice(0, 2_048));
   const timeless = '{"type":"pageview","visitor":"a","url":"https://e.org/","time":1}';
-  const { counts: others, facts: now1 } = await importBytes(t, timeless, ndjson);
+  const { counts: others, facts: now1 } = await importBytes(timeless, ndjson);
   assert.deepEqual([others.accepted, others.warnings, now1[0]?.timestamp], [1, 2, now]);
 });
 
-test('a gzip file gives what its plain text gives', async (t) => {
+test('a gzip file gives what its plain text gives', async () => {
   const text = Array.from({ length: 5_000 }, (_, i) => line(`/page/${i}`, i % 60)).join('\r\n');
-  const plain = await importBytes(t, text, combined);
-  const zipped = await importBytes(t, gzipSync(`${text}\n`), combined);
+  const plain = await importBytes(text, combined);
+  const zipped = await importBytes(gzipSync(`${text}\n`), combined);
   assert.equal(plain.counts.accepted, 5_000);
   assert.deepEqual(zipped.facts, plain.facts);
 });
 
-test('a line gives a pageview with the time in its own zone', async (t) => {
+test('a line gives a pageview with the time in its own zone', async () => {
   const text =
     '2001:db8::1 - bob [01/Mar/2020:00:30:00 +0330] "GET /%D8%B3?x=1 HTTP/2" 304 - "https://r.example/" "A \\"b\\""';
-  const { facts } = await importBytes(t, text, combined);
+  const { facts } = await importBytes(text, combined);
   const [fact] = facts;
   assert.ok(fact?.type === 'pageview');
   assert.equal(fact.visitor, 'ip:2001:db8::1');
@@ -157,7 +156,7 @@ test('a line gives a pageview with the time in its own zone', async (t) => {
   assert.equal(fact.referrer, 'https://r.example/');
 });
 
-test('a line of a time that does not exist is rejected, naming it', async (t) => {
+test('a line of a time that does not exist is rejected, naming it', async () => {
   const times = [
     '30/Feb/2015:10:05:03 +0000',
     '31/Apr/2015:10:05:03 +0000',
@@ -169,7 +168,7 @@ test('a line of a time that does not exist is rejected, naming it', async (t) =>
     '17/May/0085:10:05:03 +0000',
   ];
   const lines = times.map((time) => line('/a', 3).replace('17/May/2015:10:05:03 +0000', time));
-  const { counts, rejected } = await importBytes(t, lines.join('\n'), combined);
+  const { counts, rejected } = await importBytes(lines.join('\n'), combined);
   assert.equal(counts.rejected, times.length);
   assert.deepEqual(
     rejected.map((one) => one.reason),
@@ -177,7 +176,7 @@ test('a line of a time that does not exist is rejected, naming it', async (t) =>
   );
 });
 
-test('only what was asked of the host itself is a pageview', async (t) => {
+test('only what was asked of the host itself is a pageview', async () => {
   const pages = [
     '/a',
     '//b.example/',
@@ -201,15 +200,15 @@ test('only what was asked of the host itself is a pageview', async (t) => {
     'ftp://www.example.org/',
   ];
   const lines = [...pages, ...others].map((target) => line(target, 1));
-  const { counts, facts } = await importBytes(t, lines.join('\n'), combined);
+  const { counts, facts } = await importBytes(lines.join('\n'), combined);
   assert.deepEqual([counts.accepted, counts.filtered], [pages.length, others.length]);
   for (const fact of facts)
     assert.equal(fact.type === 'pageview' && new URL(fact.url).host, 'www.example.org');
 });
 
-test('importing a file again gives the same eventIds', async (t) => {
+test('importing a file again gives the same eventIds', async () => {
   const text = [line('/a', 1), line('/b', 2)].join('\n');
-  const [first, second] = [await importBytes(t, text, combined), await importBytes(t, text, combined)];
+  const [first, second] = [await importBytes(text, combined), await importBytes(text, combined)];
   assert.deepEqual(
     first.facts.map((fact) => fact.eventId),
     second.facts.map((fact) => fact.eventId),
@@ -217,7 +216,7 @@ test('importing a file again gives the same eventIds', async (t) => {
   assert.equal(new Set(first.facts.map((fact) => fact.eventId)).size, 2);
 });
 
-test('NDJSON takes all three types of facts, and refuses with field and value', async (t) => {
+test('NDJSON takes all three types of facts, and refuses with field and value', async () => {
   const lines = [
     { type: 'pageview', visitor: 'cookie:1', url: 'https://e.org/', timestamp: '2025-12-31T23:59:00Z' },
     { type: 'equiv', a: 'cookie:1', b: 'user:2', timestamp: now },
@@ -229,7 +228,7 @@ test('NDJSON takes all three types of facts, and refuses with field and value', 
     { type: 'click' },
   ];
   const text = `${lines.map((fact) => JSON.stringify(fact)).join('\n')}\n{"type":\n`;
-  const { counts, facts, rejected } = await importBytes(t, text, ndjson);
+  const { counts, facts, rejected } = await importBytes(text, ndjson);
   assert.deepEqual(counts, {
     ...newImportCounts(),
     read: 9,
@@ -249,12 +248,12 @@ test('NDJSON takes all three types of facts, and refuses with field and value', 
   assert.match(reasons[5] ?? '', /is not JSON/);
 });
 
-test('a truncated gzip keeps the lines before its end and says where it broke', async (t) => {
+test('a truncated gzip keeps the lines before its end and says where it broke', async () => {
   const text = Array.from({ length: 50_000 }, (_, i) => line(`/page/${(i * 7919) % 50_000}`, i % 60)).join(
     '\n',
   );
   const zipped = gzipSync(text);
-  const broken = importBytes(t, zipped.subarray(0, zipped.length - 5_000), combined);
+  const broken = importBytes(zipped.subarray(0, zipped.length - 5_000), combined);
   await assert.rejects(broken, (error: unknown) => {
     assert.ok(hasCode(error, 'import.failed'));
     assert.match(error.message, /truncated after line \d+/);
@@ -263,15 +262,15 @@ test('a truncated gzip keeps the lines before its end and says where it broke', 
   });
 });
 
-test('nothing of a binary file is accepted', async (t) => {
+test('nothing of a binary file is accepted', async () => {
   const bytes = Buffer.from('7f454c4602010100000000000000000003003e000a', 'hex');
-  const { counts } = await importBytes(t, bytes, combined);
+  const { counts } = await importBytes(bytes, combined);
   assert.deepEqual([counts.accepted, counts.rejected, counts.nulBytes], [0, 1, 11]);
 });
 
-test('a log that was truncated under its writer is read behind the NUL bytes', async (t) => {
+test('a log that was truncated under its writer is read behind the NUL bytes', async () => {
   const text = `${'\0'.repeat(200_000)}${line('/a', 1)}\n${line('/b', 2).slice(0, 40)}${'\0'.repeat(9)}${line('/c', 3)}\n`;
-  const { counts, facts, rejected } = await importBytes(t, text, combined);
+  const { counts, facts, rejected } = await importBytes(text, combined);
   assert.deepEqual(
     facts.map((fact) => (fact.type === 'pageview' ? fact.url : '')),
     ['https://www.example.org/a', 'https://www.example.org/c'],
@@ -283,11 +282,11 @@ test('a log that was truncated under its writer is read behind the NUL bytes', a
   );
 });
 
-test('a last line without its line end waits for it, and counts once', async (t) => {
+test('a last line without its line end waits for it, and counts once', async () => {
   const whole = `${line('/a', 1)}\n${line('/b', 2)}\n`;
   const ids: (string | undefined)[][] = [];
   for (const cut of [whole.length - 1, whole.length - 10, whole.length - 30, whole.length]) {
-    const { counts, facts } = await importBytes(t, Buffer.from(whole.slice(0, cut)), combined);
+    const { counts, facts } = await importBytes(Buffer.from(whole.slice(0, cut)), combined);
     const isWhole = cut === whole.length;
     assert.deepEqual([counts.read, counts.accepted, counts.waiting], isWhole ? [2, 2, 0] : [1, 1, 1]);
     ids.push(facts.map(({ eventId }) => eventId));
@@ -295,14 +294,14 @@ test('a last line without its line end waits for it, and counts once', async (t)
   assert.equal(new Set(ids.flat()).size, 2, 'two views, however often the file was imported');
 });
 
-test('a last NDJSON line without its line end is taken when it is whole', async (t) => {
+test('a last NDJSON line without its line end is taken when it is whole', async () => {
   const text = `${viewOf('a')}\n${viewOf('b')}`;
-  assert.deepEqual((await importBytes(t, Buffer.from(text), ndjson)).counts, {
+  assert.deepEqual((await importBytes(Buffer.from(text), ndjson)).counts, {
     ...newImportCounts(),
     read: 2,
     accepted: 2,
   });
-  assert.deepEqual((await importBytes(t, Buffer.from(text.slice(0, -3)), ndjson)).counts, {
+  assert.deepEqual((await importBytes(Buffer.from(text.slice(0, -3)), ndjson)).counts, {
     ...newImportCounts(),
     read: 1,
     accepted: 1,
@@ -310,7 +309,7 @@ test('a last NDJSON line without its line end is taken when it is whole', async 
   });
 });
 
-test('a line that is not UTF-8 is rejected, in every format', async (t) => {
+test('a line that is not UTF-8 is rejected, in every format', async () => {
   const combinedByUser = combinedWith({ visitor: 'user' });
   for (const [format, write] of [
     [ndjson, viewOf],
@@ -320,7 +319,7 @@ test('a line that is not UTF-8 is rejected, in every format', async (t) => {
     const good = ['ann', 'J\u00fcrgen', '\ufffd'].map((user) => Buffer.from(write(user)).toString('latin1'));
     const bad = ['J\u00fcrgen', 'J\u00f6rgen'].map(write);
     const bytes = Buffer.from([good[0], bad[0], good[1], bad[1], good[2], ''].join('\n'), 'latin1');
-    const { counts, facts, rejected } = await importBytes(t, bytes, format);
+    const { counts, facts, rejected } = await importBytes(bytes, format);
     assert.deepEqual(counts, {
       ...newImportCounts(),
       read: 5,
@@ -336,13 +335,13 @@ test('a line that is not UTF-8 is rejected, in every format', async (t) => {
   }
 });
 
-test('a character cut by the end of a chunk stays whole; a byte order mark before the first line is no part of it', async (t) => {
+test('a character cut by the end of a chunk stays whole; a byte order mark before the first line is no part of it', async () => {
   // Chunks end at multiples of a power of two: one of three paddings puts the middle of a character there.
   for (const padding of ['', ' ', '  ']) {
     const lines = Array.from({ length: 100 }, (_, id) => `${viewOf(`\ufeff\u20ac${id}`)}${' '.repeat(9)}`);
     const long = JSON.stringify({ note: '\u20ac'.repeat(20_000) });
     const text = `\ufeff${padding}${lines.join(`\n${long}\n`)}`;
-    const { counts, facts } = await importBytes(t, text, ndjson);
+    const { counts, facts } = await importBytes(text, ndjson);
     assert.deepEqual(counts, {
       ...newImportCounts(),
       read: 199,
@@ -357,16 +356,15 @@ test('a character cut by the end of a chunk stays whole; a byte order mark befor
   }
 });
 
-test('an empty file reads nothing', async (t) => {
-  const { counts } = await importBytes(t, '', combined);
+test('an empty file reads nothing', async () => {
+  const { counts } = await importBytes('', combined);
   assert.deepEqual(counts, {
     ...newImportCounts(),
   });
 });
 
-test('a log in another format is rejected by field', async (t) => {
+test('a log in another format is rejected by field', async () => {
   const { counts, rejected } = await importBytes(
-    t,
     '2015-01-13 00:32:17 100.79.192.81 GET /robots.txt - 80 - 157.55.39.146',
     combined,
   );
@@ -374,8 +372,8 @@ test('a log in another format is rejected by field', async (t) => {
   assert.match(rejected[0]?.reason ?? '', /^the user contains a space|the line ends within the user/);
 });
 
-test('an endless line is rejected without being kept', async (t) => {
-  const { counts } = await importBytes(t, `${'x'.repeat(3_000_000)}\n${line('/a', 1)}\n`, combined);
+test('an endless line is rejected without being kept', async () => {
+  const { counts } = await importBytes(`${'x'.repeat(3_000_000)}\n${line('/a', 1)}\n`, combined);
   assert.deepEqual(counts, {
     ...newImportCounts(),
     read: 2,
@@ -384,9 +382,8 @@ test('an endless line is rejected without being kept', async (t) => {
   });
 });
 
-test('a sink that fails ends the import with its error, and nothing it refused counts as accepted', async (t) => {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-import-'));
-  t.after(() => rmSync(dir, { recursive: true }));
+test('a sink that fails ends the import with its error, and nothing it refused counts as accepted', async () => {
+  const dir = tempDir('import');
   const path = join(dir, 'facts');
   writeFileSync(path, Array.from({ length: 30_000 }, (_, i) => line(`/page/${i}`, i % 60)).join('\n'));
   const counts = newImportCounts();

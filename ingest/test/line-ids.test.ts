@@ -1,9 +1,8 @@
 /** Equal lines of a file are as many facts, and importing any of it again makes no more of them. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import fc from 'fast-check';
 import type { ImportCounts } from '../import-state.js';
 import { projectRoot } from '../../lib/files/assets.js';
@@ -15,6 +14,7 @@ import { importFile } from '../import.js';
 import type { FileFormat } from '../line-format.js';
 import { LineIds } from '../line-ids.js';
 import { ndjson } from '../ndjson.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 const combined = logFile({
   name: 'combined',
@@ -48,32 +48,31 @@ async function importPath(
   return { counts, facts, ids: facts.map(({ eventId }) => eventId) };
 }
 
-async function importLines(t: TestContext, lines: readonly string[], format = combined) {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-line-ids-'));
-  t.after(() => rmSync(dir, { recursive: true }));
+async function importLines(lines: readonly string[], format = combined) {
+  const dir = tempDir('line-ids');
   writeFileSync(join(dir, 'log'), `${lines.join('\n')}\n`);
   return importPath(join(dir, 'log'), format);
 }
 
-test('the first of equal lines has the id that earlier versions gave it, the others have ids of their own', async (t) => {
+test('the first of equal lines has the id that earlier versions gave it, the others have ids of their own', async () => {
   const id = 'line:NlGCQC7ZFduo3EKbjt9Opc8IjUE';
-  const { ids } = await importLines(t, [line('/a', 1), line('/b', 1), line('/a', 1), line('/a', 1)]);
+  const { ids } = await importLines([line('/a', 1), line('/b', 1), line('/a', 1), line('/a', 1)]);
   assert.deepEqual([ids[0], ids[2], ids[3]], [id, `${id}:2`, `${id}:3`]);
-  const events = await importLines(t, [viewOf({}), viewOf({})], ndjson);
+  const events = await importLines([viewOf({}), viewOf({})], ndjson);
   assert.deepEqual(events.ids, ['line:CHisgZ5n_NGkHX_4J0Dz5BqTTr4', 'line:CHisgZ5n_NGkHX_4J0Dz5BqTTr4:2']);
 });
 
-test('a format that is detected, and a job that an earlier version left, give a line the id it had', async (t) => {
+test('a format that is detected, and a job that an earlier version left, give a line the id it had', async () => {
   const id = 'line:NlGCQC7ZFduo3EKbjt9Opc8IjUE';
   const options = { ...pageviewDefaults, host: 'www.example.org', scheme: 'https' } as const;
   for (const format of [
     logFile({ name: 'auto', options }),
     await formatOf({ name: 'combined', options }, () => ''),
   ])
-    assert.deepEqual((await importLines(t, [line('/a', 1)], format)).ids, [id]);
+    assert.deepEqual((await importLines([line('/a', 1)], format)).ids, [id]);
 });
 
-test('the same file twice, its rotated copy with more lines, and a piece of it: each line as often as it stands there', async (t) => {
+test('the same file twice, its rotated copy with more lines, and a piece of it: each line as often as it stands there', async () => {
   // Not in order of time: a line is written when its answer has been sent.
   const log = [
     line('/a', 1),
@@ -83,14 +82,14 @@ test('the same file twice, its rotated copy with more lines, and a piece of it: 
     line('/a', 1),
     line('/slow', 0),
   ];
-  const whole = await importLines(t, log);
+  const whole = await importLines(log);
   assert.equal(new Set(whole.ids).size, log.length);
-  assert.deepEqual((await importLines(t, log)).ids, whole.ids);
-  const grown = await importLines(t, [...log, line('/b', 2), line('/c', 3)]);
+  assert.deepEqual((await importLines(log)).ids, whole.ids);
+  const grown = await importLines([...log, line('/b', 2), line('/c', 3)]);
   assert.deepEqual(grown.ids.slice(0, log.length), whole.ids);
   assert.equal(new Set([...whole.ids, ...grown.ids]).size, log.length + 2);
   for (let from = 0; from < log.length; from++)
-    for (const id of (await importLines(t, log.slice(from))).ids) assert.ok(whole.ids.includes(id));
+    for (const id of (await importLines(log.slice(from))).ids) assert.ok(whole.ids.includes(id));
 });
 
 test('whatever pieces are imported, in any order, a line counts as often as in the piece that has most of it', () => {
@@ -131,7 +130,7 @@ test('a line is remembered over as many others as promised; beyond, it has its f
   }
 });
 
-test('a line with an eventId of its own repeats one that says the same of the same, and no other', async (t) => {
+test('a line with an eventId of its own repeats one that says the same of the same, and no other', async () => {
   const edge = { type: 'equiv', a: 'cookie:1', b: 'user:1', timestamp: now, eventId: 'e' };
   const lines = [
     viewOf({ eventId: 'e' }),
@@ -145,17 +144,17 @@ test('a line with an eventId of its own repeats one that says the same of the sa
     JSON.stringify({ ...edge, b: 'user:2' }),
     JSON.stringify(edge), // a repeat
   ];
-  const { counts } = await importLines(t, lines, ndjson);
+  const { counts } = await importLines(lines, ndjson);
   assert.deepEqual([counts.accepted, counts.repeated], [8, 2]);
 });
 
-test('a placeholder eventId counts as none: the line is known by its bytes, and importing it again changes nothing', async (t) => {
+test('a placeholder eventId counts as none: the line is known by its bytes, and importing it again changes nothing', async () => {
   const lines = [viewOf({ eventId: 'null' }), viewOf({ eventId: 'null' }), viewOf({ eventId: null })];
-  const { ids, counts } = await importLines(t, lines, ndjson);
+  const { ids, counts } = await importLines(lines, ndjson);
   assert.equal(new Set(ids).size, 3);
   for (const id of ids) assert.match(id, /^line:/);
   assert.equal(counts.warnings, 3);
-  assert.deepEqual((await importLines(t, lines, ndjson)).ids, ids);
+  assert.deepEqual((await importLines(lines, ndjson)).ids, ids);
 });
 
 const realLog = join(projectRoot, '../shared/data/logs/elastic_apache_2015.log.gz');

@@ -1,19 +1,18 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { SwaError, systemCode } from '../../lib/errors/errors.js';
 import { gunzip } from '../gunzip.js';
 import { newByteProgress, readLines, type Line } from '../lines.js';
+import { tempDir } from '../../test/temp-dir.js';
 
-function fileOf(t: TestContext, bytes: Uint8Array): string {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-lines-'));
-  t.after(() => rmSync(dir, { recursive: true }));
+function fileOf(bytes: Uint8Array): string {
+  const dir = tempDir('lines');
   const path = join(dir, 'lines');
   writeFileSync(path, bytes);
   return path;
@@ -29,19 +28,19 @@ async function countLines(path: string, enough = Infinity): Promise<number> {
   return count;
 }
 
-test('zeros after a gzip are padding', { timeout: 60_000 }, async (t) => {
+test('zeros after a gzip are padding', { timeout: 60_000 }, async () => {
   const zipped = gzipSync('one\ntwo\n');
   for (const zeros of [1, 512, 300_000, 2_000_000]) {
-    const path = fileOf(t, Buffer.concat([zipped, Buffer.alloc(zeros)]));
+    const path = fileOf(Buffer.concat([zipped, Buffer.alloc(zeros)]));
     assert.equal(await countLines(path), 2, `${zeros} zeros`);
   }
-  assert.equal(await countLines(fileOf(t, Buffer.concat([zipped, zipped]))), 4, 'two members');
+  assert.equal(await countLines(fileOf(Buffer.concat([zipped, zipped]))), 4, 'two members');
 });
 
 test(
   'a file is closed however its reading ends',
   { timeout: 60_000, skip: process.platform !== 'linux' && 'needs /proc' },
-  async (t) => {
+  async () => {
     const text = randomBytes(1_000_000).toString('hex').replace(/.{64}/g, '$&\n');
     const zipped = gzipSync(text);
     const corrupt = Buffer.from(zipped).fill(0xff, 400_000, 400_100);
@@ -52,7 +51,7 @@ test(
       Buffer.concat([zipped, Buffer.alloc(2_000_000)]),
     ]) {
       for (const enough of [1, Infinity]) {
-        const path = fileOf(t, bytes);
+        const path = fileOf(bytes);
         const reading = countLines(path, enough);
         if (bytes === corrupt && enough > 1) await assert.rejects(reading, SwaError);
         else await reading;
@@ -80,7 +79,7 @@ async function linesOf(path: string): Promise<{ lines: Line[]; nulBytes: number 
   return { lines: all, nulBytes: progress.nulBytes };
 }
 
-test('NUL bytes are passed over and counted, wherever they stand and however many', async (t) => {
+test('NUL bytes are passed over and counted, wherever they stand and however many', async () => {
   // 262,144 bytes are one chunk of a file.
   for (const count of [1, 7, 200_000, 262_143, 262_144, 1_000_000]) {
     const nul = '\0'.repeat(count);
@@ -94,7 +93,7 @@ test('NUL bytes are passed over and counted, wherever they stand and however man
       [nul, []],
     ] as const) {
       for (const bytes of [Buffer.from(text), gzipSync(text)]) {
-        const { lines, nulBytes } = await linesOf(fileOf(t, bytes));
+        const { lines, nulBytes } = await linesOf(fileOf(bytes));
         const what = JSON.stringify(text.replaceAll(nul, '<nul>'));
         assert.deepEqual(
           lines.filter(({ refusal }) => refusal === undefined).map((line) => line.text),
@@ -113,12 +112,12 @@ test('NUL bytes are passed over and counted, wherever they stand and however man
   }
 });
 
-test('UTF-16 is refused by its byte order mark, with the way on', async (t) => {
-  const path = fileOf(t, Buffer.from('\ufeffa line\n', 'utf16le'));
+test('UTF-16 is refused by its byte order mark, with the way on', async () => {
+  const path = fileOf(Buffer.from('\ufeffa line\n', 'utf16le'));
   await assert.rejects(linesOf(path), (error) => error instanceof SwaError && /iconv/.test(error.hint ?? ''));
 });
 
-test('what is neither text nor gzip is refused with the pipe to use', async (t) => {
+test('what is neither text nor gzip is refused with the pipe to use', async () => {
   for (const [hex, hint] of [
     ['28b52ffd0458', /^zstd -dc/],
     ['fd377a585a000004', /^xz -dc/],
@@ -126,7 +125,7 @@ test('what is neither text nor gzip is refused with the pipe to use', async (t) 
     ['504b030414', /^unzip -p/],
     ['5041523115', /--format parquet/],
   ] as const) {
-    const path = fileOf(t, Buffer.from(hex, 'hex'));
+    const path = fileOf(Buffer.from(hex, 'hex'));
     await assert.rejects(
       linesOf(path),
       (error) => error instanceof SwaError && hint.test(error.hint ?? ''),
@@ -135,7 +134,7 @@ test('what is neither text nor gzip is refused with the pipe to use', async (t) 
   }
 });
 
-test('garbage after a gzip is counted, and every line before it is read', async (t) => {
+test('garbage after a gzip is counted, and every line before it is read', async () => {
   const zipped = gzipSync('one\ntwo\n');
   for (const garbage of [
     'garbage',
@@ -148,7 +147,7 @@ test('garbage after a gzip is counted, and every line before it is read', async 
     for (const before of [[zipped], [zipped, zipped], [zipped, Buffer.alloc(512)]]) {
       const progress = newByteProgress();
       let count = 0;
-      for await (const lines of readLines(fileOf(t, Buffer.concat([...before, bytes])), progress))
+      for await (const lines of readLines(fileOf(Buffer.concat([...before, bytes])), progress))
         count += lines.length;
       assert.equal(count, before[1] === zipped ? 4 : 2);
       assert.equal(progress.garbageBytes, bytes.length);
@@ -211,8 +210,8 @@ async function* inPieces(bytes: Buffer, sizes: readonly number[]): AsyncGenerato
 test(
   'a gzip bomb of one endless line is one refused line, in bounded memory',
   { timeout: 120_000 },
-  async (t) => {
-    const path = fileOf(t, gzipSync(Buffer.alloc(200 * 2 ** 20, 'x')));
+  async () => {
+    const path = fileOf(gzipSync(Buffer.alloc(200 * 2 ** 20, 'x')));
     const before = process.memoryUsage().rss;
     const { lines } = await linesOf(path);
     assert.deepEqual(
@@ -224,8 +223,8 @@ test(
   },
 );
 
-test('what follows the last line end is told apart', async (t) => {
-  const { lines } = await linesOf(fileOf(t, Buffer.from('a\r\nb\r\nc')));
+test('what follows the last line end is told apart', async () => {
+  const { lines } = await linesOf(fileOf(Buffer.from('a\r\nb\r\nc')));
   assert.deepEqual(
     lines.map(({ text, ended }) => [text, ended]),
     [

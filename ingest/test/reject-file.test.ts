@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { openDataDir } from '../../lib/files/data-dir.js';
 import { RejectFile, defaultRejectPath } from '../reject-file.js';
+import { tempDir } from '../../test/temp-dir.js';
 
-test('the longest file name there can be leaves room for the rejects, cut between characters', (t) => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'swa-rejects-'));
-  t.after(() => rmSync(dataDir, { recursive: true }));
+test('the longest file name there can be leaves room for the rejects, cut between characters', () => {
+  const dataDir = tempDir('rejects');
   openDataDir({ dataDir, lgK: 14 });
   for (const [name, kept] of [
     ['short.log', 'short.log'],

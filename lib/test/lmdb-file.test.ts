@@ -1,24 +1,18 @@
 /** What LMDB would not survive is found before it opens the file; what is sound is not refused. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { open } from 'lmdb';
 import { projectRoot } from '../files/assets.js';
 import { lmdbDamage, lmdbFirstValue } from '../files/lmdb-file.js';
 import { lcg } from '../../test/random.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 const seed = Number(process.env['SEED'] ?? 20261130);
 const rounds = Number(process.env['ROUNDS'] ?? 60);
 const pageBytes = 4_096;
-
-function makeDir(t: TestContext): string {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-lmdb-'));
-  t.after(() => rmSync(dir, { recursive: true }));
-  return dir;
-}
 
 /** A store with branch pages, overflow pages and a free list; `check` sees it after every commit, still open. */
 async function makeStore(dir: string, check: (path: string) => void): Promise<string> {
@@ -43,8 +37,8 @@ async function makeStore(dir: string, check: (path: string) => void): Promise<st
   return path;
 }
 
-test('a sound store is found sound after every commit, while it is open', async (t) => {
-  const dir = makeDir(t);
+test('a sound store is found sound after every commit, while it is open', async () => {
+  const dir = tempDir('lmdb');
   let looks = 0;
   const path = await makeStore(dir, (file) => {
     looks++;
@@ -55,8 +49,8 @@ test('a sound store is found sound after every commit, while it is open', async 
   assert.ok(readFileSync(path).length > 60 * pageBytes);
 });
 
-test('the value of the least key is read without LMDB after every commit, whatever its size', async (t) => {
-  const dir = makeDir(t);
+test('the value of the least key is read without LMDB after every commit, whatever its size', async () => {
+  const dir = tempDir('lmdb');
   const path = join(dir, 'data.mdb');
   const least = Buffer.of(0);
   assert.equal(lmdbFirstValue(path, least), undefined, 'no file');
@@ -81,8 +75,8 @@ test('the value of the least key is read without LMDB after every commit, whatev
   await db.close();
 });
 
-test('what is not a store is named: missing, a folder, short, garbage', (t) => {
-  const dir = makeDir(t);
+test('what is not a store is named: missing, a folder, short, garbage', () => {
+  const dir = tempDir('lmdb');
   assert.match(lmdbDamage(join(dir, 'none')) ?? '', /missing/);
   assert.match(lmdbDamage(dir) ?? '', /not a file|cannot be read/);
   for (const size of [1, 4_095, 4_096, 8_191, 100_000]) {
@@ -107,7 +101,7 @@ try {
 `;
 
 test('no damage that is passed ends a process by a signal', { timeout: 600_000 }, async (t) => {
-  const dir = makeDir(t);
+  const dir = tempDir('lmdb');
   const sound = readFileSync(await makeStore(join(dir, 'sound'), () => undefined));
   const random = lcg(seed);
   const pages = sound.length / pageBytes;

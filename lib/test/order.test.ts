@@ -1,19 +1,18 @@
 /** Files, folders and names are durable when lib/files says so, and a sync that failed is never taken for one that went well. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { assertInOrder, checkOrder } from '../../test/faults/order.js';
 import { Shim, shimSkip } from '../../test/faults/shim.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 const child = fileURLToPath(new URL('order-child.js', import.meta.url));
 
 function underShim(t: TestContext) {
-  const root = mkdtempSync(join(tmpdir(), 'swa-durable-'));
-  t.after(() => rmSync(root, { recursive: true, force: true }));
+  const root = tempDir('durable');
   const shim = new Shim(t, root);
   const run = (...wanted: string[]): string => {
     const env = { PATH: process.env['PATH'], ...shim.env({ log: true }) };

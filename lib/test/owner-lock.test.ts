@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { fork, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { hostname, tmpdir } from 'node:os';
+import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -18,6 +18,7 @@ import {
   type LockOwner,
 } from '../files/owner-lock.js';
 import type { Round, Said } from './owner-lock-child.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 const childPath = fileURLToPath(new URL('owner-lock-child.js', import.meta.url));
 const contenders = 6;
@@ -25,7 +26,7 @@ const deadPid = spawnSync('true').pid;
 
 /** A directory and the processes at work in it; both go with the test. */
 class Arena {
-  readonly dir = mkdtempSync(join(tmpdir(), 'swa-lock-'));
+  readonly dir = tempDir('lock');
   readonly children: ChildProcess[] = [];
 
   constructor(t: TestContext) {

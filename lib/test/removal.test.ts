@@ -1,24 +1,10 @@
 import assert from 'node:assert/strict';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { projectRoot } from '../files/assets.js';
 import { isKept, moveAside, removeReplaced, removeScratch } from '../files/removal.js';
-
-function makeDir(t: TestContext): string {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-removal-'));
-  t.after(() => rmSync(dir, { recursive: true }));
-  return dir;
-}
+import { tempDir } from '../../test/temp-dir.js';
 
 /** The modules that may call what removes, renames or cuts files, and why. */
 const allowed = new Map([
@@ -61,8 +47,8 @@ test('no other module removes, renames or cuts files', () => {
   }
 });
 
-test('facts and views are not scratch, whatever their folder; the rest is', (t) => {
-  const dir = makeDir(t);
+test('facts and views are not scratch, whatever their folder; the rest is', () => {
+  const dir = tempDir('removal');
   const kept = [
     'log/segment-0000000001.log',
     'log/format.json',
@@ -97,8 +83,8 @@ test('facts and views are not scratch, whatever their folder; the rest is', (t) 
   }
 });
 
-test('what is replaced goes after the proof, or not at all', (t) => {
-  const dir = makeDir(t);
+test('what is replaced goes after the proof, or not at all', () => {
+  const dir = tempDir('removal');
   const path = join(dir, 'segment-0000000001.log');
   writeFileSync(path, 'facts');
   assert.throws(() => removeReplaced([path], () => assert.fail('no copy')), /no copy/);
@@ -107,8 +93,8 @@ test('what is replaced goes after the proof, or not at all', (t) => {
   assert.ok(!existsSync(path));
 });
 
-test('what is moved aside keeps its content, and takes nobody else’s place', (t) => {
-  const dir = makeDir(t);
+test('what is moved aside keeps its content, and takes nobody else’s place', () => {
+  const dir = tempDir('removal');
   const aside = join(dir, 'aside', 'log');
   for (const text of ['one', 'two', 'three']) {
     writeFileSync(join(dir, 'CURRENT'), text);

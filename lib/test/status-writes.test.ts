@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { StatusReporter, readStatus } from '../process/status.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 test('what is on the board already is written again only when it is due', (t) => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'swa-status-'));
+  const dataDir = tempDir('status');
   let now = 1_000_000;
   const status = new StatusReporter({ dataDir, role: 'batch', clock: () => now });
   t.after(() => {

@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { StatusReporter, isAtWork, readStatus } from '../process/status.js';
+import { tempDir } from '../../test/temp-dir.js';
 
-test('a board that cannot be written, as on a full disk, stops nobody; a damaged entry hides no other', (t) => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'swa-status-'));
-  t.after(() => rmSync(dataDir, { recursive: true }));
+test('a board that cannot be written, as on a full disk, stops nobody; a damaged entry hides no other', () => {
+  const dataDir = tempDir('status');
   const status = new StatusReporter({ dataDir, role: 'sink', clock: () => 1 });
   rmSync(join(dataDir, 'status'), { recursive: true });
   status.report({ state: 'running', details: { lag: 1 } });
@@ -22,8 +21,7 @@ test('a board that cannot be written, as on a full disk, stops nobody; a damaged
 });
 
 test('a role is at work only while its entry is of now: a time far ahead, from before the clock went back, says nothing', (t) => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'swa-status-'));
-  t.after(() => rmSync(dataDir, { recursive: true }));
+  const dataDir = tempDir('status');
   const hourMs = 3_600_000;
   const status = new StatusReporter({ dataDir, role: 'sink', clock: () => hourMs });
   status.report({ state: 'running' });

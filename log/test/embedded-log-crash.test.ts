@@ -5,9 +5,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -16,6 +14,8 @@ import { openEmbeddedLog } from '../embedded/embedded-log.js';
 import { openEmbeddedWriter } from '../embedded/writer.js';
 import type { Log } from '../log.js';
 import { readUntil, suitePartitions, type Seen } from './log-conformance.js';
+import { eventually } from '../../test/eventually.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 const childPath = fileURLToPath(new URL('log-writer-child.js', import.meta.url));
 const rounds = Number(process.env['RUNS'] ?? 30);
@@ -47,14 +47,6 @@ class Writing {
 
 const command = (dir: string, segmentBytes: number, name: string): string[] => [process.execPath, childPath, dir, String(segmentBytes), name]; // prettier-ignore
 
-async function until(condition: () => boolean, what: string): Promise<void> {
-  const deadline = performance.now() + 60_000;
-  while (!condition()) {
-    assert.ok(performance.now() < deadline, what);
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
-}
-
 /** Everything in the log; each partition must be dense from 0. */
 async function readAll(log: Log): Promise<Map<string, Seen[]>> {
   const reader = await log.openReader({ from: zeroOffsets(log.partitions), consumer: 'check' });
@@ -80,7 +72,7 @@ function checkLedger(acknowledged: readonly string[], all: ReadonlyMap<string, r
 }
 
 test(`${rounds} kills at random moments: nothing acknowledged is lost, nothing doubled, followers see it all`, async () => {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-kill-'));
+  const dir = tempDir('kill');
   try {
     const log = await openEmbeddedLog({ dir, partitions: suitePartitions });
     const follower = await log.openReader({ from: zeroOffsets(log.partitions), consumer: 'follower' });
@@ -102,7 +94,7 @@ test(`${rounds} kills at random moments: nothing acknowledged is lost, nothing d
       const writing = new Writing(command(dir, 65_536, `r${round}`), acknowledged);
       // A moment after a random number of acknowledgements: anywhere in a commit or a roll.
       const enough = before + 1 + Math.floor(Math.random() * 2000);
-      await until(() => acknowledged.length >= enough, `round ${round} does not get going`);
+      await eventually(`round ${round} does not get going`, () => acknowledged.length >= enough);
       await new Promise((resolve) => setTimeout(resolve, Math.random() * 3));
       await writing.kill();
       assert.deepEqual(writing.refusals, []);
@@ -110,7 +102,7 @@ test(`${rounds} kills at random moments: nothing acknowledged is lost, nothing d
     const recovered = await openEmbeddedWriter({ dir, partitions: suitePartitions, segmentBytes: 65_536 });
     const all = await readAll(recovered);
     checkLedger(acknowledged, all);
-    await until(() => textsOf(followed).length >= textsOf(all).length, 'the follower stays behind');
+    await eventually('the follower stays behind', () => textsOf(followed).length >= textsOf(all).length);
     following.abort();
     await done;
     assert.deepEqual(followed, all, 'the follower saw exactly the log');
@@ -126,19 +118,19 @@ test(
   'a full disk refuses appends as retryable, and the log resumes by itself when there is space',
   { skip },
   async () => {
-    const dir = mkdtempSync(join(tmpdir(), 'swa-full-'));
+    const dir = tempDir('full');
     try {
       const acknowledged: string[] = [];
       const limited = ['prlimit', '--fsize=200000:unlimited', ...command(dir, 2 ** 27, 'f')];
       const writing = new Writing(limited, acknowledged);
-      await until(() => writing.refusals.length >= 20, 'the limit is not felt');
+      await eventually('the limit is not felt', () => writing.refusals.length >= 20);
       assert.deepEqual([...new Set(writing.refusals)], ['log.unavailable true']);
       const log = await openEmbeddedLog({ dir, partitions: suitePartitions });
       const whileFull = acknowledged.length;
       checkLedger(acknowledged.slice(0, whileFull), await readAll(log));
       const raised = spawnSync('prlimit', [`--pid=${writing.process.pid}`, '--fsize=unlimited:unlimited']);
       assert.equal(raised.status, 0, String(raised.stderr));
-      await until(() => acknowledged.length > whileFull + 2000, 'the log does not resume');
+      await eventually('the log does not resume', () => acknowledged.length > whileFull + 2000);
       await writing.kill();
       checkLedger(acknowledged, await readAll(log));
       await log.close();

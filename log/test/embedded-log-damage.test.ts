@@ -3,8 +3,7 @@
  * off; damage to anything that was acknowledged is found and refused, never cut off or read.
  */
 import assert from 'node:assert/strict';
-import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'; // prettier-ignore
-import { tmpdir } from 'node:os';
+import { cpSync, readFileSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'; // prettier-ignore
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { crc32 } from 'node:zlib';
@@ -15,6 +14,7 @@ import { openEmbeddedLog } from '../embedded/embedded-log.js';
 import { openEmbeddedWriter } from '../embedded/writer.js';
 import type { Log } from '../log.js';
 import { readUntil, record, suitePartitions } from './log-conformance.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 const runs = Number(process.env['RUNS'] ?? 40);
 const segmentBytes = 20_000;
@@ -36,7 +36,7 @@ interface Sample {
 let sample: Sample;
 
 before(async () => {
-  sample = await makeSample(mkdtempSync(join(tmpdir(), 'swa-damage-')));
+  sample = await makeSample(tempDir('damage'));
 });
 after(() => rmSync(sample.dir, { recursive: true }));
 
@@ -67,7 +67,7 @@ function segmentsIn(dir: string): string[] {
 
 /** A copy to damage, removed afterwards. */
 async function withCopy(body: (dir: string) => Promise<void>): Promise<void> {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-damaged-'));
+  const dir = tempDir('damaged');
   try {
     cpSync(sample.dir, dir, { recursive: true });
     await body(dir);

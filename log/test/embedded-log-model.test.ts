@@ -3,8 +3,7 @@
  * a copy of the files as they are, with part of a commit behind them, opened as after a restart.
  */
 import assert from 'node:assert/strict';
-import { appendFileSync, cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { appendFileSync, cpSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -14,6 +13,7 @@ import { openEmbeddedWriter } from '../embedded/writer.js';
 import { offset, type LogReader, type LogWriter, type Offsets, type PartitionName } from '../log.js';
 import { partitionOf } from '../partitioner.js';
 import { record, rejectsWith, suitePartitions } from './log-conformance.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 const step = fc.oneof(
   { weight: 6, arbitrary: fc.record({ do: fc.constant('append' as const), sizes: fc.array(fc.integer({ min: 1, max: 25 }), { minLength: 1, maxLength: 4 }) }) }, // prettier-ignore
@@ -161,7 +161,7 @@ function cutOf(next: Readonly<Record<PartitionName, number>>): Offsets {
 test('every reader sees exactly what was appended, whatever happens in between', () =>
   fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 40, size: 'max' }), async (steps) => {
-      const root = mkdtempSync(join(tmpdir(), 'swa-model-'));
+      const root = tempDir('model');
       try {
         const world = new World(root);
         await world.start();

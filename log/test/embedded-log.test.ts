@@ -1,7 +1,6 @@
 /** The embedded log: the suite of every log, and what only segment files can suffer. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
@@ -12,15 +11,12 @@ import { encodeSegmentHeader } from '../embedded/layout.js';
 import { openEmbeddedWriter } from '../embedded/writer.js';
 import { offset } from '../log.js';
 import { logConformance, readUntil, record, rejectsWith, suitePartitions } from './log-conformance.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 const segmentBytes = 4096;
 
-function tempDir(): string {
-  return mkdtempSync(join(tmpdir(), 'swa-log-'));
-}
-
 async function withDir(body: (dir: string) => Promise<void>): Promise<void> {
-  const dir = tempDir();
+  const dir = tempDir('log');
   try {
     await body(join(dir, 'log'));
   } finally {
@@ -35,7 +31,7 @@ const openLog = (dir: string) => openEmbeddedLog({ dir, partitions: suitePartiti
 logConformance(
   'embedded log',
   async () => {
-    const dir = tempDir();
+    const dir = tempDir('log');
     return {
       openWriter: () => openWriter(dir),
       openLog: () => openLog(dir),

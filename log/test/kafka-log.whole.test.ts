@@ -11,6 +11,7 @@ import { offset } from '../log.js';
 import { openKafkaLog, type KafkaLogOptions } from '../kafka/kafka-log.js';
 import { suiteBroker } from '../../test/kafka/suite-broker.js';
 import { logConformance, readUntil, record, rejectsWith, suitePartitions } from './log-conformance.js';
+import { eventually } from '../../test/eventually.js';
 
 const [username, password] = ['swa', 'sesame-open'];
 const { skip, broker } = suiteBroker({ username, password });
@@ -198,14 +199,14 @@ test(
     };
     const work = [write(1), write(2), write(3)];
     const reading = read();
-    await until(() => acknowledged.length > 2000);
+    await eventually('2,000 are acknowledged', () => acknowledged.length > 2000);
     await broker().stop('SIGKILL');
     await sleep(outageMs); // the outage itself
-    await until(() => refused > 0); // the client's own patience may outlast a short outage
+    await eventually('an append is refused', () => refused > 0); // the client's own patience may outlast a short outage
     await rejectsWith('log.unavailable', log.latest());
     await broker().resume();
     const enough = acknowledged.length + 2000;
-    await until(() => acknowledged.length > enough);
+    await eventually('2,000 more are acknowledged', () => acknowledged.length > enough);
     ending.abort();
     await Promise.all(work);
     await reading;
@@ -253,19 +254,7 @@ async function withAdmin(body: (admin: Admin) => Promise<unknown>): Promise<void
 
 /** Deletion goes on for a moment after it was acknowledged. */
 async function createAgain(admin: Admin, topic: string): Promise<void> {
-  const deadline = performance.now() + 30_000;
-  for (;;) {
-    const made = await admin.createTopics({ topics: [{ topic, numPartitions: 1 }] }).catch(() => false);
-    if (made) return;
-    assert.ok(performance.now() < deadline, `cannot create ${topic} again`);
-    await sleep(100);
-  }
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  const deadline = performance.now() + 60_000;
-  while (!condition()) {
-    assert.ok(performance.now() < deadline, 'the condition does not come true');
-    await sleep(20);
-  }
+  await eventually(`${topic} can be created again`, () =>
+    admin.createTopics({ topics: [{ topic, numPartitions: 1 }] }).catch(() => false),
+  );
 }

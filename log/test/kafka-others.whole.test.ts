@@ -4,11 +4,9 @@
  */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import kafkajs, { type Admin, type Kafka } from 'kafkajs';
 import { decodeRecord } from '../../facts/record.js';
 import { roomOf } from '../../lib/files/data-dir.js';
@@ -22,6 +20,8 @@ import { maxRecordBytes } from '../write-pieces.js';
 import { suiteBroker } from '../../test/kafka/suite-broker.js';
 import { produce, runTool } from '../../test/kafka/tools.js';
 import { readUntil, record, rejectsWith, suitePartitions, type Seen } from './log-conformance.js';
+import { eventually } from '../../test/eventually.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 const { skip, broker } = suiteBroker();
 const codecs = ['gzip', 'snappy', 'lz4', 'zstd'] as const;
@@ -150,8 +150,7 @@ test(
   'partitions that are added to the topics change nothing for ours, and what comes into them is counted',
   { skip },
   async (t) => {
-    const dataDir = mkdtempSync(join(tmpdir(), 'swa-unread-'));
-    t.after(() => rmSync(dataDir, { recursive: true }));
+    const dataDir = tempDir('unread');
     mkdirSync(roomOf(dataDir, 'log'));
     const own = options({ memory: new KafkaMemory(dataDir) });
     const log = await open(t, own);
@@ -175,7 +174,7 @@ test(
     const again = await open(t, own);
     assert.deepEqual(again.partitions, log.partitions);
     for (const one of [log, again]) {
-      await until(async () => {
+      await eventually('all are sent and unread', async () => {
         await one.latest();
         return one.unreadRecords?.() === sent;
       });
@@ -240,7 +239,10 @@ test(
       assert.deepEqual(rest.get(equivs)?.map(({ text }) => text), ['acknowledged']); // prettier-ignore
       await producer.disconnect();
     });
-    await until(async () => (await log.readable?.())?.[equivs] === (await log.latest())[equivs]);
+    await eventually(
+      'all is readable',
+      async () => (await log.readable?.())?.[equivs] === (await log.latest())[equivs],
+    );
     assert.deepEqual(await healthOf(log), healthy);
   },
 );
@@ -262,7 +264,10 @@ test(
       await producer.disconnect();
       const admin = kafka.admin();
       await admin.connect();
-      await until(async () => (await admin.fetchTopicOffsets(beside))[0]?.low === '3');
+      await eventually(
+        'the first two are deleted',
+        async () => (await admin.fetchTopicOffsets(beside))[0]?.low === '3',
+      );
       await admin.disconnect();
     });
     assert.deepEqual(textsOf(await readAll(log)), ['1', '2', '3']);
@@ -273,7 +278,7 @@ test(
   'topics that were deleted are missed by name, by whoever runs and by whoever starts, and nothing is made again',
   { skip },
   async (t) => {
-    const memory = makeMemory(t);
+    const memory = makeMemory();
     const own = options({ memory });
     const log = await open(t, own);
     await log.append([record('a', 'one')]);
@@ -283,7 +288,7 @@ test(
     assert.match(running.message, /pageviews .*is gone/);
     await rejectsWith('log.mismatch', log.append([record('a', 'two')]));
     await log.close();
-    for (const starting of [own, { ...own, memory: makeMemory(t) }]) {
+    for (const starting of [own, { ...own, memory: makeMemory() }]) {
       assert.match(
         (await rejectsWith('log.mismatch', openKafkaLog(starting))).message,
         /pageviews .*is gone/,
@@ -302,7 +307,7 @@ test(
   'a log whose id alone is gone says so, and is the same again when the id is put back',
   { skip },
   async (t) => {
-    const memory = makeMemory(t);
+    const memory = makeMemory();
     const own = options({ memory });
     const { id } = await open(t, own);
     const topic = `${own.topicPrefix}log-id`;
@@ -324,7 +329,7 @@ test(
   'a topic that was made again between two runs is told by the last record that was stored of it',
   { skip },
   async (t) => {
-    const memory = makeMemory(t);
+    const memory = makeMemory();
     const own = options({ memory });
     const log = await open(t, own);
     await log.append(Array.from({ length: 10 }, (_, i) => record('a', `${i}`, 'equivs')));
@@ -461,7 +466,9 @@ async function makeAgain(topic: string, records: number): Promise<void> {
     const admin = kafka.admin();
     await admin.connect();
     await admin.deleteTopics({ topics: [topic] });
-    await until(() => admin.createTopics({ topics: [{ topic, numPartitions: 1 }] }).catch(() => false));
+    await eventually('the topic can be made again', () =>
+      admin.createTopics({ topics: [{ topic, numPartitions: 1 }] }).catch(() => false),
+    );
     await admin.disconnect();
     const producer = kafka.producer();
     await producer.connect();
@@ -471,9 +478,8 @@ async function makeAgain(topic: string, records: number): Promise<void> {
   });
 }
 
-function makeMemory(t: TestContext): KafkaMemory {
-  const dataDir = mkdtempSync(join(tmpdir(), 'swa-memory-'));
-  t.after(() => rmSync(dataDir, { recursive: true, force: true }));
+function makeMemory(): KafkaMemory {
+  const dataDir = tempDir('memory');
   for (const room of ['log', 'master']) mkdirSync(join(dataDir, room));
   return new KafkaMemory(dataDir);
 }
@@ -489,12 +495,4 @@ async function withAdmin(body: (admin: Admin) => Promise<unknown>): Promise<void
     await body(admin);
     await admin.disconnect();
   });
-}
-
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 60_000;
-  while (!(await condition())) {
-    assert.ok(performance.now() < deadline, 'the condition does not come true');
-    await sleep(50);
-  }
 }

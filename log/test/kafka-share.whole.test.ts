@@ -2,11 +2,9 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync } from 'node:fs';
 import { join as joinPath } from 'node:path';
-import { test, type TestContext } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { test } from 'node:test';
 import kafkajs from 'kafkajs';
 import { openKafkaLog } from '../kafka/kafka-log.js';
 import { KafkaMemory } from '../kafka/memory.js';
@@ -14,6 +12,8 @@ import type { LogWriter, Share } from '../log.js';
 import { startConsumer } from '../../test/kafka/tools.js';
 import { suiteBroker } from '../../test/kafka/suite-broker.js';
 import { suitePartitions } from './log-conformance.js';
+import { eventually } from '../../test/eventually.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 const { skip, broker } = suiteBroker();
 
@@ -31,19 +31,20 @@ function open(topicPrefix: string, memory?: KafkaMemory): Promise<LogWriter> {
 }
 
 const ascending = (a: number, b: number): number => a - b;
+const byText = (a: string, b: string): number => (a < b ? -1 : 1);
 const join = (log: LogWriter): Promise<Share> => log.share({ group: 'workers', members: 1, member: 0 });
 
 /** Until the shares have these sizes, in any order, and together every partition once. */
 async function untilDealt(log: LogWriter, shares: readonly Share[], sizes: readonly number[]): Promise<void> {
-  const deadline = performance.now() + 60_000;
-  for (;;) {
-    const hands = shares.map((share) => share.partitions());
-    const isWhole = hands.flat().toSorted().join() === log.partitions.toSorted().join();
-    const found = hands.map((hand) => hand.length);
-    if (isWhole && found.toSorted(ascending).join() === sizes.toSorted(ascending).join()) return;
-    assert.ok(performance.now() < deadline, JSON.stringify(hands));
-    await sleep(20);
-  }
+  const hands = (): (readonly string[])[] => shares.map((share) => share.partitions());
+  await eventually(
+    () => `shares of ${sizes.join()}: ${JSON.stringify(hands())}`,
+    () => {
+      const isWhole = hands().flat().toSorted(byText).join() === log.partitions.toSorted(byText).join();
+      const found = hands().map((hand) => hand.length);
+      return isWhole && found.toSorted(ascending).join() === sizes.toSorted(ascending).join();
+    },
+  );
 }
 
 test(
@@ -106,7 +107,9 @@ for (const protocol of ['classic', 'consumer'] as const) {
       const client = await untilMember(prefix, protocol);
       const share = await join(log);
       t.after(() => share.leave());
-      await until(() => (share.trouble?.()?.message ?? '').includes('in the group now'));
+      await eventually('the stranger is named', () =>
+        (share.trouble?.()?.message ?? '').includes('in the group now'),
+      );
       assert.deepEqual(share.partitions(), []);
       const { message = '', hint = '' } = share.trouble?.() ?? {};
       assert.match(message, client === undefined ? /the newer group protocol/ : new RegExp(`client '${client}' at 127\\.0\\.0\\.1 \\(${client}-`)); // prettier-ignore
@@ -132,7 +135,7 @@ test(
     const prefix = `t${randomUUID().slice(0, 8)}-`;
     const shares: Share[] = [];
     const logs: LogWriter[] = [];
-    for (const dataDir of [makeDataDir(t), makeDataDir(t)]) {
+    for (const dataDir of [makeDataDir(), makeDataDir()]) {
       for (let i = 0; i < 2; i++) {
         const log = await open(prefix, new KafkaMemory(dataDir));
         t.after(() => log.close());
@@ -149,9 +152,8 @@ test(
   },
 );
 
-function makeDataDir(t: TestContext): string {
-  const dataDir = mkdtempSync(joinPath(tmpdir(), 'swa-share-'));
-  t.after(() => rmSync(dataDir, { recursive: true, force: true }));
+function makeDataDir(): string {
+  const dataDir = tempDir('share');
   for (const room of ['log', 'master']) mkdirSync(joinPath(dataDir, room));
   return dataDir;
 }
@@ -163,11 +165,11 @@ async function untilMember(prefix: string, protocol: 'classic' | 'consumer'): Pr
   await admin.connect();
   try {
     if (protocol === 'consumer') {
-      await until(async () => (await admin.listGroups()).groups.some(({ groupId }) => groupId === `${prefix}workers`)); // prettier-ignore
+      await eventually('the group exists', async () => (await admin.listGroups()).groups.some(({ groupId }) => groupId === `${prefix}workers`)); // prettier-ignore
       return undefined;
     }
     let found: string | undefined;
-    await until(async () => {
+    await eventually('the stranger is a member', async () => {
       const { groups } = await admin.describeGroups([`${prefix}workers`]);
       found = groups[0]?.members[0]?.clientId;
       return found !== undefined;
@@ -175,13 +177,5 @@ async function untilMember(prefix: string, protocol: 'classic' | 'consumer'): Pr
     return found;
   } finally {
     await admin.disconnect();
-  }
-}
-
-async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 60_000;
-  while (!(await condition())) {
-    assert.ok(performance.now() < deadline, 'the condition does not come true');
-    await sleep(50);
   }
 }

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { systemClock } from '../../lib/time/clock.js';
@@ -11,6 +10,7 @@ import { offset, type Cut, type LogId } from '../log.js';
 import { openLogWriter } from '../open-log.js';
 import { Trimmer, lowestOf, requestTrim, withWindow } from '../retention.js';
 import { dataFileRange, manifestsDir, partitionDir } from '../stored.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 const cutOf = (logId: LogId, pageviews: number, equivs: number): Cut => ({
   logId,
@@ -54,7 +54,7 @@ test('the window is kept for pageviews alone, as far as the last run brought new
 });
 
 test('the writer drops what the note allows, whole segments only, and keeps the rest', async (t) => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'swa-retention-'));
+  const dataDir = tempDir('retention');
   const config = configWith({ dataDir, partitions: 1, segmentBytes: 65_536 });
   openDataDir(config);
   const log = await openLogWriter(config, systemClock);

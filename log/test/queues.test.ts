@@ -1,7 +1,6 @@
 /** The chapter's queues. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -10,9 +9,10 @@ import { FifoQueue } from '../queue/fifo-queue.js';
 import { openJobQueue } from '../queue/job-queue.js';
 import { isEmptyQueue } from '../queue/queue-look.js';
 import { SingleConsumerQueue, type QueueOptions } from '../queue/single-consumer-queue.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 async function withDir(body: (dir: string) => Promise<void> | void): Promise<void> {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-queue-'));
+  const dir = tempDir('queue');
   try {
     await body(dir);
   } finally {

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import type { PartitionName } from '../log.js';
 import { SwaError } from '../../lib/errors/errors.js';
@@ -8,6 +7,7 @@ import type { GroupMember, Member } from '../kafka/client.js';
 import { KafkaShare } from '../kafka/kafka-share.js';
 import { partitionsOf } from '../partitioner.js';
 import { assignPartitions, fixedShare } from '../share.js';
+import { eventually } from '../../test/eventually.js';
 
 const partitions = partitionsOf(7);
 
@@ -73,7 +73,7 @@ test('who hears nothing from the group has nothing, until it hears again; and jo
   const share = await shareOf(group, 'here');
   group.joined?.assigned([{ topic: 'pageviews', partition: 3 }]);
   assert.deepEqual(share.partitions(), ['pageviews/3']);
-  while (group.members < 2) await sleep(5);
+  await eventually('a second member', () => group.members >= 2);
   assert.deepEqual(share.partitions(), []);
   assert.equal(group.left, 1);
   group.joined?.heard();
@@ -108,8 +108,10 @@ test('a group that refuses us names its members, leaves us without partitions, a
   group.joined?.assigned([{ topic: 'pageviews', partition: 3 }]);
   group.joined?.failed(new SwaError('log.unavailable', 'cannot join'));
   assert.deepEqual(share.partitions(), []);
-  while (!/'stranger' at 192\.0\.2\.7 \(m-1\)/.test(share.trouble()?.message ?? '')) await sleep(5);
-  while (group.members < 2) await sleep(5);
+  await eventually('the stranger is named', () =>
+    /'stranger' at 192\.0\.2\.7 \(m-1\)/.test(share.trouble()?.message ?? ''),
+  );
+  await eventually('a second member', () => group.members >= 2);
   assert.equal(group.left, 1);
   group.joined?.assigned([{ topic: 'pageviews', partition: 2 }]);
   assert.deepEqual([share.partitions(), share.trouble()], [['pageviews/2'], undefined]);

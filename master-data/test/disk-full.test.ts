@@ -6,12 +6,12 @@ import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { reaches } from '../../log/cut.js';
 import { masterCut, takeSnapshot } from '../snapshot.js';
 import { verifyMaster } from '../audit.js';
 import { makeHouse, pageview, readRows } from './house.js';
+import { eventually } from '../../test/eventually.js';
 
 const mainPath = fileURLToPath(new URL('../main.js', import.meta.url));
 const hasPrlimit = spawnSync('prlimit', ['--version']).status === 0;
@@ -44,12 +44,14 @@ test(
     child.stderr.on('data', (piece: Buffer) => errors.push(piece.toString()));
 
     const isThrough = (): boolean => reaches(masterCut(house.dataDir)?.next ?? {}, latest);
-    const untilMore = async (count: number): Promise<void> => {
-      for (const end = Date.now() + 60_000; errors.length <= count && !isThrough(); await sleep(20)) {
-        assert.equal(child.exitCode, null, errors.join());
-        assert.ok(Date.now() < end, `neither an error nor a commit: ${errors.join()}`);
-      }
-    };
+    const untilMore = (count: number): Promise<true> =>
+      eventually(
+        () => `an error or a commit: ${errors.join()}`,
+        () => {
+          assert.equal(child.exitCode, null, errors.join());
+          return errors.length > count || isThrough();
+        },
+      );
     await untilMore(0);
     for (const limitBytes of [1000]) {
       spawnSync('prlimit', [`--pid=${child.pid}`, `--fsize=${limitBytes}:unlimited`]);

@@ -1,14 +1,13 @@
 /** DuckDB as this house opens it can do its work and nothing else. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { openDuckDb, sqlName, sqlParquet, sqlText } from '../duckdb.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 test('SQL reaches the allowed directories and nothing else, and cannot lift that', async (t) => {
-  const dir = mkdtempSync(join(tmpdir(), "swa-duck'db-"));
-  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  const dir = tempDir("duck'db");
   const inside = join(dir, 'in');
   mkdirSync(inside);
   writeFileSync(join(dir, 'secret.csv'), 'a\n1\n');
@@ -43,8 +42,7 @@ test('SQL reaches the allowed directories and nothing else, and cannot lift that
 });
 
 test('what does not fit in memory is spilled to the temp directory', async (t) => {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-spill-'));
-  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  const dir = tempDir('spill');
   const duckdb = await openDuckDb({
     allowedDirectories: [],
     tempDirectory: join(dir, 'temp'),
@@ -60,7 +58,7 @@ test('what does not fit in memory is spilled to the temp directory', async (t) =
 });
 
 test('a file that replaces another at once is read, not what is remembered of the other', async (t) => {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-duckdb-'));
+  const dir = tempDir('duckdb');
   const path = join(dir, 'facts.parquet.tmp');
   const duckdb = await openDuckDb({
     allowedDirectories: [dir],

@@ -1,9 +1,6 @@
 /** Offsets with holes, as Kafka's control records leave them: kept as ranges, told apart from losses by the audit. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { openDataDir } from '../../lib/files/data-dir.js';
 import { encodeRecord } from '../../facts/record.js';
 import {
@@ -29,6 +26,7 @@ import { drainLogToMaster } from '../role.js';
 import { snapshotAt, takeSnapshot } from '../snapshot.js';
 import { verifyMaster } from '../audit.js';
 import { contextOf, pageview, readRows } from './house.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 const name: PartitionName = 'pageviews/0';
 const urls = new UrlRules({ queryAllow: [] });
@@ -87,16 +85,15 @@ class HoleyLog implements Log {
   async close(): Promise<void> {}
 }
 
-function makePlace(t: TestContext): ReturnType<typeof contextOf> {
-  const dataDir = mkdtempSync(join(tmpdir(), 'swa-holes-'));
-  t.after(() => rmSync(dataDir, { recursive: true, force: true }));
+function makePlace(): ReturnType<typeof contextOf> {
+  const dataDir = tempDir('holes');
   const context = contextOf(dataDir, { sinkMaxRows: 4 });
   openDataDir(context.config);
   return context;
 }
 
-test('holes between and inside of files stay holes, and the ranges of the files still touch', async (t) => {
-  const context = makePlace(t);
+test('holes between and inside of files stay holes, and the ranges of the files still touch', async () => {
+  const context = makePlace();
   const { dataDir } = context.config;
   const log = new HoleyLog();
   for (const at of [0, 1, 5, 6, 7, 20, 21, 40]) log.put(at);
@@ -117,8 +114,8 @@ test('holes between and inside of files stay holes, and the ranges of the files 
   assert.deepEqual([audit.checked.rows, audit.checked.holes, audit.checked.holesUnseen], [10, 44, 0]);
 });
 
-test('an offset that the log has and the dataset lacks is found', async (t) => {
-  const context = makePlace(t);
+test('an offset that the log has and the dataset lacks is found', async () => {
+  const context = makePlace();
   const log = new HoleyLog();
   for (const at of [0, 1, 3, 4]) log.put(at);
   await drainLogToMaster(context, { log });
@@ -128,8 +125,8 @@ test('an offset that the log has and the dataset lacks is found', async (t) => {
   assert.match(audit.problems[0] ?? '', /has no row for 1 offsets of the log, the first is 2$/);
 });
 
-test('holes that the log no longer retains are counted as unseen', async (t) => {
-  const context = makePlace(t);
+test('holes that the log no longer retains are counted as unseen', async () => {
+  const context = makePlace();
   const log = new HoleyLog();
   for (const at of [0, 3, 4, 9]) log.put(at);
   await drainLogToMaster(context, { log });
@@ -140,8 +137,8 @@ test('holes that the log no longer retains are counted as unseen', async (t) => 
   assert.deepEqual([checked.holes, checked.holesUnseen], [6, 2]);
 });
 
-test('holes that a silent log was not seen at are counted as unseen', async (t) => {
-  const context = makePlace(t);
+test('holes that a silent log was not seen at are counted as unseen', async () => {
+  const context = makePlace();
   const log = new HoleyLog();
   for (const at of [0, 2, 3, 6]) log.put(at);
   await drainLogToMaster(context, { log });
@@ -152,8 +149,8 @@ test('holes that a silent log was not seen at are counted as unseen', async (t) 
   assert.deepEqual([checked.holes, checked.holesUnseen], [3, 2]);
 });
 
-test('records the log has dropped before they were stored are skipped when that is asked for, and named ever after', async (t) => {
-  const context = makePlace(t);
+test('records the log has dropped before they were stored are skipped when that is asked for, and named ever after', async () => {
+  const context = makePlace();
   const { dataDir } = context.config;
   const log = new HoleyLog();
   for (const at of [0, 1, 2]) log.put(at);
@@ -194,8 +191,8 @@ test('records the log has dropped before they were stored are skipped when that 
   assert.equal(checked.skippedOffsets, 4 + 9);
 });
 
-test('a dataset that has nothing yet begins behind a gap; files on two sides of one are never merged', async (t) => {
-  const context = makePlace(t);
+test('a dataset that has nothing yet begins behind a gap; files on two sides of one are never merged', async () => {
+  const context = makePlace();
   const log = new HoleyLog();
   const merge = { fanIn: 2, maxRows: 100, maxBytes: 1_000_000 };
   for (const [from, to] of [
@@ -215,8 +212,8 @@ test('a dataset that has nothing yet begins behind a gap; files on two sides of 
   assert.deepEqual(ranges, [[5, 6], [10, 12]]); // prettier-ignore
 });
 
-test('a gap is not skipped while a sink is at work, nor over another log', async (t) => {
-  const context = makePlace(t);
+test('a gap is not skipped while a sink is at work, nor over another log', async () => {
+  const context = makePlace();
   const log = new HoleyLog();
   log.put(0);
   await drainLogToMaster(context, { log });
@@ -228,8 +225,8 @@ test('a gap is not skipped while a sink is at work, nor over another log', async
   await assert.rejects(skipGaps(context, Object.assign(new HoleyLog(), { id: 'another' })), { code: 'log.mismatch' }); // prettier-ignore
 });
 
-test('a log that was given more partitions is refused', async (t) => {
-  const context = makePlace(t);
+test('a log that was given more partitions is refused', async () => {
+  const context = makePlace();
   const log = new HoleyLog();
   log.put(0);
   await drainLogToMaster(context, { log });
@@ -237,8 +234,8 @@ test('a log that was given more partitions is refused', async (t) => {
   await assert.rejects(drainLogToMaster(context, { log }), { code: 'log.mismatch', message: /pageviews\/1/ });
 });
 
-test('a log that ends below the cut is refused', async (t) => {
-  const context = makePlace(t);
+test('a log that ends below the cut is refused', async () => {
+  const context = makePlace();
   const log = new HoleyLog();
   for (const at of [0, 1, 2]) log.put(at);
   await drainLogToMaster(context, { log });

@@ -1,7 +1,5 @@
 /** A data directory with an embedded log in it, for the tests of this layer. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import type { TestContext } from 'node:test';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { pino } from 'pino';
@@ -16,6 +14,7 @@ import type { RoleContext } from '../../lib/process/role.js';
 import { UrlRules } from '../../facts/url/normalize.js';
 import { sqlText } from '../duckdb.js';
 import type { SnapshotFile } from '../snapshot.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 export interface House {
   readonly dataDir: string;
@@ -28,7 +27,7 @@ export interface House {
 const urls = new UrlRules({ queryAllow: [] });
 
 export async function makeHouse(t: TestContext, change: Partial<Config> = {}): Promise<House> {
-  const dataDir = mkdtempSync(join(tmpdir(), 'swa-master-'));
+  const dataDir = tempDir('master');
   const context = contextOf(dataDir, change);
   openDataDir(context.config);
   const log = await openLogWriter(context.config, context.clock);

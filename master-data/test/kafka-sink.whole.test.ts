@@ -1,8 +1,5 @@
 /** The sink over a real Kafka broker: exactly once across stops, starts and a broker that goes away. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { openDataDir } from '../../lib/files/data-dir.js';
 import { encodeRecord } from '../../facts/record.js';
@@ -14,6 +11,7 @@ import { drainLogToMaster, startSink } from '../role.js';
 import { takeSnapshot } from '../snapshot.js';
 import { verifyMaster } from '../audit.js';
 import { contextOf, equiv, pageview, readRows } from './house.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 const urls = new UrlRules({ queryAllow: [] });
 
@@ -23,8 +21,7 @@ test(
   async (t) => {
     const broker = await KafkaBroker.start();
     t.after(() => broker.dispose());
-    const dataDir = mkdtempSync(join(tmpdir(), 'swa-kafka-sink-'));
-    t.after(() => rmSync(dataDir, { recursive: true, force: true }));
+    const dataDir = tempDir('kafka-sink');
     const context = contextOf(dataDir, { kafkaBrokers: [broker.address], batchSchedule: 'off' });
     openDataDir(context.config);
     const log = await openLogWriter(context.config, context.clock);

@@ -1,20 +1,18 @@
 /** The chain of manifests by itself: each number is given once. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFileSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import { offset, type LogId, type PartitionName } from '../../log/log.js';
 import { manifestPath, manifestsDir } from '../layout.js';
 import { commitManifest, openRoot, readHead } from '../manifest.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 const gap = (toOffset: number) => ({
   gaps: [{ fromOffset: offset(0), toOffset: offset(toOffset), acceptedAt: 0, reason: 'test' }],
 });
 
-test('a manifest is put where there is none: the one that comes late is refused, and what is there stays', (t) => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'swa-manifest-'));
-  t.after(() => rmSync(dataDir, { recursive: true, force: true }));
+test('a manifest is put where there is none: the one that comes late is refused, and what is there stays', () => {
+  const dataDir = tempDir('manifest');
   const name: PartitionName = 'pageviews/0';
   const partitions = [name];
   const root = openRoot(dataDir, { id: 'log' as LogId, partitions });

@@ -15,14 +15,9 @@ import { catchUpMaster, drainLogToMaster, startSink } from '../role.js';
 import { masterCut, takeSnapshot, verifySnapshotFiles } from '../snapshot.js';
 import { isPlainPageview } from '../spool.js';
 import { equiv, makeHouse, pageview, readRows, type Row } from './house.js';
+import { eventually } from '../../test/eventually.js';
 
 const eventIds = (rows: readonly Row[]): string[] => rows.map((row) => String(row['event_id']));
-const until = async (holds: () => boolean): Promise<void> => {
-  for (const end = performance.now() + 60_000; !holds();) {
-    assert.ok(performance.now() < end, 'the condition does not come true');
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-};
 const byText = (a: string, b: string): number => (a < b ? -1 : 1);
 
 test('every record of the log is in exactly one row of the snapshot, whatever the commits', async (t) => {
@@ -225,7 +220,7 @@ test('a sink commits within its interval although the wall clock is set back', a
   const sink = await startSink({ ...house.context, clock: () => (wall -= 3_600_000) });
   t.after(() => sink.stop());
   await house.append([pageview(1)]);
-  await until(() => masterCut(house.dataDir)?.next['pageviews/0'] === 1);
+  await eventually('the fact is committed', () => masterCut(house.dataDir)?.next['pageviews/0'] === 1);
 });
 
 test('a sink that is stopped has committed what it had read', async (t) => {
@@ -236,7 +231,7 @@ test('a sink that is stopped has committed what it had read', async (t) => {
     readdirSync(partitionDir(house.dataDir, partitionName('pageviews', 0))).filter((name) =>
       name.startsWith('spool'),
     );
-  await until(() => spools().length > 0);
+  await eventually('the sink has read facts', () => spools().length > 0);
   await sink.stop();
   assert.equal(masterCut(house.dataDir)?.next['pageviews/0'], 2);
   assert.deepEqual(spools(), []);
@@ -290,7 +285,7 @@ test('who waits for a sink that goes away does its work', async (t) => {
   await house.append([pageview(1)]);
   const lock = OwnerLock.acquire(sinkLockPath(house.dataDir), 'sink');
   const caughtUp = catchUpMaster(house.context, { log: house.log, timeoutMs: 5_000 });
-  await until(() => existsSync(flushRequestPath(house.dataDir)));
+  await eventually('a commit is asked for', () => existsSync(flushRequestPath(house.dataDir)));
   lock.release();
   assert.deepEqual((await caughtUp).next, await house.log.latest());
 });

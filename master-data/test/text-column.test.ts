@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import {
@@ -14,6 +12,7 @@ import fc from 'fast-check';
 import { texts as textsIn } from '../columns.js';
 import { sqlText } from '../duckdb.js';
 import { TextColumn } from '../arrays/text-column.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 /** Around the length that fits an entry, and up to a memory page and beyond. */
 const text = fc.oneof(
@@ -33,9 +32,8 @@ const text = fc.oneof(
 );
 const texts = fc.array(fc.option(text, { freq: 8 }), { minLength: 1, maxLength: 300 });
 
-test('a column is read text by text as DuckDB holds it: plain, from a dictionary, filtered, with nulls', async (t) => {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-text-column-'));
-  t.after(() => rmSync(dir, { recursive: true, force: true }));
+test('a column is read text by text as DuckDB holds it: plain, from a dictionary, filtered, with nulls', async () => {
+  const dir = tempDir('text-column');
   const connection = await (await DuckDBInstance.create(':memory:')).connect();
   const column = new TextColumn();
   let seen: string[] = [];

@@ -22,6 +22,7 @@ import {
   type View,
 } from './fakes.js';
 import { engineOver, serve } from './server.js';
+import { eventually } from '../../test/eventually.js';
 
 const hour0 = 490_000;
 const page = 'https://www.example.org/a';
@@ -86,11 +87,7 @@ interface Answered extends Counted {
 /** What is answered once all edges have been read. */
 async function uniques(engine: Engine, url = page): Promise<Answered> {
   await uniquesNow(engine, url);
-  const deadline = performance.now() + 60_000;
-  while (engine.edges.isBuilding) {
-    assert.ok(performance.now() < deadline, 'edges are read for a minute');
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
+  await eventually('the edges are read', () => !engine.edges.isBuilding);
   engine.generations.forget();
   return uniquesNow(engine, url);
 }

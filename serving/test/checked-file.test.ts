@@ -1,17 +1,16 @@
 /** A file of a view by itself: no byte of it is used before it is checked. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { hasCode } from '../../lib/errors/errors.js';
 import { CheckedFile, CheckedWriter, type FileSeal } from '../checked-file.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 const sizeBytes = 20_000; // three pieces, the last one short
 
-async function written(t: TestContext): Promise<{ path: string; data: Buffer; seal: FileSeal }> {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-checked-'));
-  t.after(() => rmSync(dir, { recursive: true, force: true }));
+async function written(): Promise<{ path: string; data: Buffer; seal: FileSeal }> {
+  const dir = tempDir('checked');
   const path = join(dir, 'file');
   const data = Buffer.from(Uint8Array.from({ length: sizeBytes }, (_, i) => i * 31));
   const writer = new CheckedWriter(path);
@@ -36,8 +35,8 @@ function readOf(path: string, seal: FileSeal, offset: number, length: number): B
   }
 }
 
-test('a changed byte anywhere is found by whoever reads near it, and by nobody else', async (t) => {
-  const { path, data, seal } = await written(t);
+test('a changed byte anywhere is found by whoever reads near it, and by nobody else', async () => {
+  const { path, data, seal } = await written();
   assert.deepEqual(readOf(path, seal, 0, sizeBytes), data);
   const whole = readFileSync(path);
   for (const at of [0, 8_191, 8_192, 16_383, 16_384, sizeBytes - 1]) {
@@ -50,8 +49,8 @@ test('a changed byte anywhere is found by whoever reads near it, and by nobody e
   }
 });
 
-test('a changed list of checksums, and a file of another length, are found when it is opened', async (t) => {
-  const { path, seal } = await written(t);
+test('a changed list of checksums, and a file of another length, are found when it is opened', async () => {
+  const { path, seal } = await written();
   const whole = readFileSync(path);
   const changed = Buffer.from(whole);
   changed[sizeBytes + 5] = (changed[sizeBytes + 5] ?? 0) ^ 1;

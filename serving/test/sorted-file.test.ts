@@ -1,20 +1,14 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import fc from 'fast-check';
 import { SortedFile, SortedFileWriter } from '../sorted-file.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 const tables = ['one', 'two'] as const;
 type Table = (typeof tables)[number];
 type Entries = readonly (readonly [key: Buffer, value: Buffer])[];
-
-function tempDir(t: TestContext): string {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-sorted-'));
-  t.after(() => rmSync(dir, { recursive: true, force: true }));
-  return dir;
-}
 
 /** Few letters and long beginnings, so that keys share them, and are each other's beginnings. */
 const key = fc
@@ -36,8 +30,8 @@ const entries = fc
     all.map(([k, v]) => [k, Buffer.from(v)] as const).toSorted(([a], [b]) => Buffer.compare(a, b)),
   );
 
-test('what was written is found by its key, nothing else is, and all of it comes in order', async (t) => {
-  const dir = tempDir(t);
+test('what was written is found by its key, nothing else is, and all of it comes in order', async () => {
+  const dir = tempDir('sorted');
   let files = 0;
   await fc.assert(
     fc.asyncProperty(entries, entries, fc.array(key, { maxLength: 50 }), async (one, two, others) => {
@@ -91,8 +85,8 @@ function keyOf(i: number): Buffer {
   return Buffer.from(`https://example.com/${String(i).padStart(8, '0')}`);
 }
 
-test('300,000 entries make a tree of several levels, read through more blocks than are kept', async (t) => {
-  const path = join(tempDir(t), 'file');
+test('300,000 entries make a tree of several levels, read through more blocks than are kept', async () => {
+  const path = join(tempDir('sorted'), 'file');
   const writer = new SortedFileWriter(path, tables);
   const padding = 'y'.repeat(300);
   for (let i = 0; i < 300_000; i++) writer.add('one', keyOf(2 * i), Buffer.from(`${i}${padding}`));
@@ -105,8 +99,8 @@ test('300,000 entries make a tree of several levels, read through more blocks th
   file.close();
 });
 
-test('keys that do not ascend are refused', (t) => {
-  const writer = new SortedFileWriter(join(tempDir(t), 'file'), tables);
+test('keys that do not ascend are refused', () => {
+  const writer = new SortedFileWriter(join(tempDir('sorted'), 'file'), tables);
   writer.add('one', Buffer.from('b'), Buffer.alloc(0));
   writer.add('two', Buffer.from('a'), Buffer.alloc(0));
   for (const wrong of ['a', 'b', ''])

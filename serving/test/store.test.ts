@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { sameRules } from '../../facts/rules-versions.js';
 import type { Cut, LogId } from '../../log/log.js';
 import { seal } from '../../lib/files/sealed.js';
@@ -33,6 +32,7 @@ import { writeIdentity } from '../identity.js';
 import { readMeta } from '../meta.js';
 import { currentPath, fileNames, heldDir, oldestReadable, viewPath } from '../layout.js';
 import { forgeMeta } from './forge.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 const cut: Cut = { logId: 'log-1' as LogId, next: { 'pageviews/0': offset(0), 'equivs/0': offset(0) } };
 const gap = { partition: 'equivs/0', fromOffset: offset(1), toOffset: offset(3), acceptedAt: 900 } as const;
@@ -44,12 +44,6 @@ const base = {
 };
 
 const empty = { ...base, rules: { versions: base.rules, dimensions: { names: [] } } };
-
-function dataDir(t: TestContext): string {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-serving-'));
-  t.after(() => rmSync(dir, { recursive: true, force: true }));
-  return dir;
-}
 
 async function publishView(dir: string, number: number, url: string): Promise<ViewMeta> {
   const building = newBuildingDir(dir, 'test');
@@ -80,8 +74,8 @@ async function publishView(dir: string, number: number, url: string): Promise<Vi
   return meta.view;
 }
 
-test('a fresh data directory gets one empty view, whoever asks first', async (t) => {
-  const dir = dataDir(t);
+test('a fresh data directory gets one empty view, whoever asks first', async () => {
+  const dir = tempDir('serving');
   assert.throws(() => readCurrent(dir), { code: 'view.missing' });
   await Promise.all([ensureGenesis(dir, empty), ensureGenesis(dir, empty), ensureGenesis(dir, empty)]);
   assert.deepEqual(
@@ -96,7 +90,7 @@ test('a fresh data directory gets one empty view, whoever asks first', async (t)
 });
 
 test('a published view answers from every one of its databases', async (t) => {
-  const dir = dataDir(t);
+  const dir = tempDir('serving');
   await ensureGenesis(dir, empty);
   const long = `https://example.com/${'x'.repeat(2000)}`;
   const meta = await publishView(dir, 1, long);
@@ -122,7 +116,7 @@ test('a published view answers from every one of its databases', async (t) => {
 });
 
 test('a view whose META does not name the domain rule, as earlier versions wrote it, is read: under other rules', async (t) => {
-  const dir = dataDir(t);
+  const dir = tempDir('serving');
   const { id } = await publishView(dir, 1, 'https://example.com/1');
   const path = join(viewPath(dir, id), fileNames.meta);
   const { view, ...rest } = readMeta(viewPath(dir, id));
@@ -134,7 +128,7 @@ test('a view whose META does not name the domain rule, as earlier versions wrote
 });
 
 test('CURRENT is watched by its file, rolled back, and old views go but for the kept ones', async (t) => {
-  const dir = dataDir(t);
+  const dir = tempDir('serving');
   await ensureGenesis(dir, empty);
   const genesis = readCurrent(dir);
   const watch = new CurrentWatch(dir);
@@ -153,8 +147,8 @@ test('CURRENT is watched by its file, rolled back, and old views go but for the 
   await assert.rejects(rollBack(dir), { code: 'view.missing' });
 });
 
-test('a held view is spared by prune until its last holder lets go; a damaged hold removes nothing', async (t) => {
-  const dir = dataDir(t);
+test('a held view is spared by prune until its last holder lets go; a damaged hold removes nothing', async () => {
+  const dir = tempDir('serving');
   await ensureGenesis(dir, empty);
   const genesis = readCurrent(dir);
   const first = await publishView(dir, 1, 'https://example.com/1');
@@ -171,8 +165,8 @@ test('a held view is spared by prune until its last holder lets go; a damaged ho
   assert.deepEqual(prune(dir, 1), [first.id]);
 });
 
-test('whoever comes to hold a view while it is being removed keeps it, or does not find it: never loses it later', async (t) => {
-  const dir = dataDir(t);
+test('whoever comes to hold a view while it is being removed keeps it, or does not find it: never loses it later', async () => {
+  const dir = tempDir('serving');
   const first = await publishView(dir, 1, 'https://example.com/1');
   await publishView(dir, 2, 'https://example.com/2');
   const seen: boolean[] = [];
@@ -196,8 +190,8 @@ function setFormat(dir: string, { id }: ViewMeta, format: number): void {
   forgeMeta(viewPath(dir, id), (meta) => ({ ...meta, format }));
 }
 
-test('a view of an older format is refused with what to do about it, and still listed', async (t) => {
-  const dir = dataDir(t);
+test('a view of an older format is refused with what to do about it, and still listed', async () => {
+  const dir = tempDir('serving');
   const meta = await publishView(dir, 1, 'https://example.com/1');
   setFormat(dir, meta, 1);
   assert.throws(() => openView(dir, meta.id), {
@@ -208,8 +202,8 @@ test('a view of an older format is refused with what to do about it, and still l
   assert.deepEqual(listViews(dir), [meta]);
 });
 
-test('a damaged META, or one of a later version, takes its view from the list and its number from nobody', async (t) => {
-  const dir = dataDir(t);
+test('a damaged META, or one of a later version, takes its view from the list and its number from nobody', async () => {
+  const dir = tempDir('serving');
   const [first, second, third] = [
     await publishView(dir, 1, 'https://example.com/1'),
     await publishView(dir, 2, 'https://example.com/2'),
@@ -222,8 +216,8 @@ test('a damaged META, or one of a later version, takes its view from the list an
   assert.equal(nextViewNumber(dir), 4);
 });
 
-test('roll back passes over views that could not serve, and refuses one that is asked for', async (t) => {
-  const dir = dataDir(t);
+test('roll back passes over views that could not serve, and refuses one that is asked for', async () => {
+  const dir = tempDir('serving');
   const views = [];
   for (const number of [1, 2, 3, 4]) views.push(await publishView(dir, number, 'https://example.com/'));
   const [first, second, third, fourth] = views as [ViewMeta, ViewMeta, ViewMeta, ViewMeta];
@@ -241,8 +235,8 @@ test('roll back passes over views that could not serve, and refuses one that is 
   assert.equal(readCurrent(dir), fourth.id);
 });
 
-test('roll back reads all of a view before it serves, and needs no intact CURRENT', async (t) => {
-  const dir = dataDir(t);
+test('roll back reads all of a view before it serves, and needs no intact CURRENT', async () => {
+  const dir = tempDir('serving');
   const views = [];
   for (const number of [1, 2, 3]) views.push(await publishView(dir, number, 'https://example.com/'));
   const [first, second, third] = views as [ViewMeta, ViewMeta, ViewMeta];
@@ -266,8 +260,8 @@ test('roll back reads all of a view before it serves, and needs no intact CURREN
   assert.equal((await rollBack(dir)).id, third.id, 'the newest that is whole');
 });
 
-test('META of another view is refused', async (t) => {
-  const dir = dataDir(t);
+test('META of another view is refused', async () => {
+  const dir = tempDir('serving');
   const first = await publishView(dir, 1, 'https://example.com/1');
   const second = await publishView(dir, 2, 'https://example.com/2');
   copyFileSync(join(viewPath(dir, first.id), fileNames.meta), join(viewPath(dir, second.id), fileNames.meta));
@@ -277,9 +271,9 @@ test('META of another view is refused', async (t) => {
   });
 });
 
-test('a changed byte is found by the seals of META', async (t) => {
+test('a changed byte is found by the seals of META', async () => {
   const { openSync, writeSync, closeSync } = await import('node:fs');
-  const dir = dataDir(t);
+  const dir = tempDir('serving');
   const meta = await publishView(dir, 1, 'https://example.com/1');
   const path = viewPath(dir, meta.id);
   await checkSeals(path);

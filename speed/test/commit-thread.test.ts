@@ -1,10 +1,8 @@
 /** Epochs that are committed on a thread of their own, while the next one is worked on. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { rmSync } from 'node:fs';
+import { test } from 'node:test';
 import type { Worker } from 'node:worker_threads';
 import { SwaError, hasCode } from '../../lib/errors/errors.js';
 import type { Fact } from '../../facts/fact.js';
@@ -23,9 +21,10 @@ import { storeDir, writePointer } from '../store/layout.js';
 import { seededRandom } from '../../topology/index.js';
 import { below } from '../../topology/random.js';
 import { assertEdgesEqual } from './edges.js';
-import { until } from './harness.js';
 import { equiv, pageview, recordsOf, rules, time0 } from './facts.js';
 import { MemoryLog } from './memory-log.js';
+import { eventually } from '../../test/eventually.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 const lgK = 12;
 const epochTuples = 40;
@@ -57,9 +56,8 @@ class UnreliableThread extends CommitThread {
 }
 
 /** A generation before these facts, and the visitors it has looked at. */
-async function generationOver(t: TestContext, facts: readonly Fact[], commits: CommitThread) {
-  const dataDir = mkdtempSync(join(tmpdir(), 'swa-speed-'));
-  t.after(() => rmSync(dataDir, { recursive: true, force: true }));
+async function generationOver(facts: readonly Fact[], commits: CommitThread) {
+  const dataDir = tempDir('speed');
   const log = new MemoryLog(2);
   const cut = { logId: log.id, next: zeroOffsets(log.partitions) };
   const workedOn = new Set<string>();
@@ -120,7 +118,7 @@ function edgeOf(i: number): Fact {
   return equiv(`cookie:${i}`, `user:${i}`, { type: i % 2 === 0 ? 'equiv' : 'retract' });
 }
 
-test(`commits that fail, and commits that nobody knows of, lose nothing and count nothing twice (seed ${seed})`, async (t) => {
+test(`commits that fail, and commits that nobody knows of, lose nothing and count nothing twice (seed ${seed})`, async () => {
   const firsts = Array.from({ length: 1_500 }, (_, i) =>
     pageview(`cookie:${i % 700}`, `http://example.com/${i % 13}`),
   );
@@ -128,7 +126,7 @@ test(`commits that fail, and commits that nobody knows of, lose nothing and coun
     i % 3 === 0 ? [fact, firsts[Math.max(0, i - 50)] ?? fact, edgeOf(i)] : [fact],
   );
   const commits = new UnreliableThread();
-  const { dataDir, log, generation } = await generationOver(t, facts, commits);
+  const { dataDir, log, generation } = await generationOver(facts, commits);
   await bringIn(generation, log);
   assert.ok(!commits.isOvertaken, 'an epoch is committed before the one before it has been answered');
   assert.ok(commits.failures['not done'] > 0 && commits.failures['nobody knows'] > 0);
@@ -147,10 +145,10 @@ async function catchUp(generation: Generation, log: MemoryLog): Promise<void> {
   while (!reaches(generation.positions(), log.end())) await generation.runEpochs({ waitMs: 0, limit: {} });
 }
 
-test('a store that is opened while somebody else still writes it does not go back', async (t) => {
+test('a store that is opened while somebody else still writes it does not go back', async () => {
   const facts = Array.from({ length: 16_000 }, (_, i) => pageview('cookie:a', `http://example.com/${i}`));
   const threads = [new CommitThread(), new CommitThread()] as const;
-  const { dataDir, log, generation, reopen } = await generationOver(t, facts, threads[0]);
+  const { dataDir, log, generation, reopen } = await generationOver(facts, threads[0]);
   await catchUp(generation, log);
   const opened = new AbortController();
   const opening = reopen(threads[1]).finally(() => opened.abort()); // it looks at all cells, turn by turn
@@ -165,10 +163,10 @@ test('a store that is opened while somebody else still writes it does not go bac
   await Promise.all(threads.map((thread) => thread.close()));
 });
 
-test('a commit thread that is terminated between commits is replaced, and nothing is lost or counted twice', async (t) => {
+test('a commit thread that is terminated between commits is replaced, and nothing is lost or counted twice', async () => {
   const threads: Worker[] = [];
   const commits = new CommitThread(() => startedInto(threads));
-  const { dataDir, log, generation } = await generationOver(t, [], commits);
+  const { dataDir, log, generation } = await generationOver([], commits);
   for (let round = 1; round <= 3; round++) {
     const facts = Array.from({ length: 100 }, (_, i) =>
       pageview(`cookie:${round * i}`, `http://example.com/${i % 13}`),
@@ -183,7 +181,7 @@ test('a commit thread that is terminated between commits is replaced, and nothin
   await commits.close();
 });
 
-test('a commit thread that is terminated with a commit under way ends the work; the next process loses nothing and counts nothing twice', async (t) => {
+test('a commit thread that is terminated with a commit under way ends the work; the next process loses nothing and counts nothing twice', async () => {
   const threads: Worker[] = [];
   let dying: Promise<unknown> | undefined;
   /** Dies with a message unread: within LMDB's own code the process would be aborted, and this test with it. */
@@ -198,7 +196,7 @@ test('a commit thread that is terminated with a commit under way ends the work; 
   const facts = Array.from({ length: 400 }, (_, i) =>
     pageview(`cookie:${i}`, `http://example.com/${i % 13}`),
   );
-  const { dataDir, log, generation, reopen } = await generationOver(t, facts, commits);
+  const { dataDir, log, generation, reopen } = await generationOver(facts, commits);
   const ended = { code: 'speed.failed', retryable: false };
   await assert.rejects(generation.runEpochs({ waitMs: 0, limit: {} }), ended);
   await assert.rejects(generation.runEpochs({ waitMs: 0, limit: {} }), ended, 'it is tried once more');
@@ -226,9 +224,9 @@ test('the next epoch is worked on while one is committed, and none counts before
     }
   }
   const commits = new SlowThread();
-  const { log, generation, workedOn } = await generationOver(t, facts, commits);
+  const { log, generation, workedOn } = await generationOver(facts, commits);
   const running = generation.runEpochs({ waitMs: 0, limit: {} });
-  await until(() => workedOn.size >= 2 * epochTuples, 'two epochs to be worked on');
+  await eventually('two epochs to be worked on', () => workedOn.size >= 2 * epochTuples);
   assert.deepEqual(generation.positions(), zeroOffsets(log.partitions));
   assert.equal(workedOn.size, 2 * epochTuples, 'a third epoch is begun');
   hold.abort();
@@ -238,7 +236,7 @@ test('the next epoch is worked on while one is committed, and none counts before
   await commits.close();
 });
 
-test('epochs become shorter towards the end of the log, where nothing is left to work on beside a commit', async (t) => {
+test('epochs become shorter towards the end of the log, where nothing is left to work on beside a commit', async () => {
   const facts = Array.from({ length: 400 }, (_, i) => pageview(`cookie:${i}`, 'http://example.com/'));
   const committed: number[] = [];
   class CountingThread extends CommitThread {
@@ -248,17 +246,17 @@ test('epochs become shorter towards the end of the log, where nothing is left to
     }
   }
   const commits = new CountingThread();
-  const { generation } = await generationOver(t, facts, commits);
+  const { generation } = await generationOver(facts, commits);
   assert.equal(await generation.runEpochs({ waitMs: 0, limit: {} }), 400);
   assert.deepEqual(committed, [...Array.from({ length: 9 }, () => epochTuples), 20, 10, 5, 5]);
   await generation.close();
   await commits.close();
 });
 
-test('of two that write one store without a lock, only the first to commit counts its facts', async (t) => {
+test('of two that write one store without a lock, only the first to commit counts its facts', async () => {
   const facts = Array.from({ length: 100 }, (_, i) => pageview(`cookie:${i}`, 'http://example.com/'));
   const [commits, others] = [new CommitThread(), new CommitThread()];
-  const { dataDir, log, generation, reopen } = await generationOver(t, facts, commits);
+  const { dataDir, log, generation, reopen } = await generationOver(facts, commits);
   const second = await reopen(others);
   while (!reaches(generation.positions(), log.end())) await generation.runEpochs({ waitMs: 0, limit: {} });
   await assert.rejects(second.runEpochs({ waitMs: 0, limit: {} }), {
@@ -272,10 +270,10 @@ test('of two that write one store without a lock, only the first to commit count
   await others.close();
 });
 
-test('a store that is gone from its place refuses to be written, and is not made anew', async (t) => {
+test('a store that is gone from its place refuses to be written, and is not made anew', async () => {
   const commits = new CommitThread();
   const facts = [pageview('cookie:a', 'http://example.com/')];
-  const { dataDir, log, view, generation } = await generationOver(t, facts, commits);
+  const { dataDir, log, view, generation } = await generationOver(facts, commits);
   for (const name of log.partitions) rmSync(storeDir(dataDir, view.meta.id, name), { recursive: true });
   await assert.rejects(generation.runEpochs({ waitMs: 0, limit: {} }), { code: 'realtime.corrupt' });
   assert.deepEqual(generation.positions(), zeroOffsets(log.partitions));

@@ -14,7 +14,8 @@ import { storeDir } from '../store/layout.js';
 import { readStoreState } from '../store/partition-store.js';
 import { dataFile } from '../store/store-files.js';
 import { hour0, pageview } from './facts.js';
-import { Harness, genesis, until } from './harness.js';
+import { Harness, genesis } from './harness.js';
+import { eventually } from '../../test/eventually.js';
 
 const partition: PartitionName = 'pageviews/0';
 const pageBytes = 4_096;
@@ -64,7 +65,7 @@ for (const tree of ['cells', 'free'] as const) {
     const house = await atWork(t);
     damage(house, tree);
     await house.append(...views(50));
-    await until(() => house.errors.length > 0, 'the worker to notice');
+    await eventually('the worker to notice', () => house.errors.length > 0);
     await house.untilCaughtUp(genesis);
     assert.ok(house.errors.every((error) => hasCode(error, 'realtime.corrupt')));
   });
@@ -85,7 +86,7 @@ for (const [what, read] of Object.entries(reads)) {
     damage(house, 'cells');
     requireRebuilding(() => read(snapshot));
     snapshot.release();
-    await until(() => house.errors.length > 0, 'the worker to hear of it');
+    await eventually('the worker to hear of it', () => house.errors.length > 0);
     await house.untilCaughtUp(genesis);
   });
 }

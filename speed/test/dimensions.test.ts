@@ -3,9 +3,7 @@
  * whatever is replayed or opened again. Expected cells are plain Maps.
  */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { after, test, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import { HllUnion, coupon } from 'hyperloglog-ts';
@@ -33,6 +31,7 @@ import { openDatabase } from '../store/store-files.js';
 import { readBootId } from '../store/store-meta.js';
 import { hour0, pageview, recordsOf, rules, time0 } from './facts.js';
 import { MemoryLog } from './memory-log.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 const lgK = 8;
 const hash = new KeyedHash();
@@ -46,7 +45,7 @@ const chrome =
 /** A generation over a log in memory, which may be opened again with other rules. */
 class Speed {
   readonly log = new MemoryLog(2);
-  readonly #dataDir = mkdtempSync(join(tmpdir(), 'swa-dimensions-'));
+  readonly #dataDir = tempDir('dimensions');
   #generation: Generation | undefined;
 
   constructor(t?: TestContext) {

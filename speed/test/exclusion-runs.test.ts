@@ -1,19 +1,16 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import type { ViewId } from '../../facts/views/view.js';
 import { configWith } from '../../lib/config/config.js';
 import { openDataDir } from '../../lib/files/data-dir.js';
 import { openJobQueue } from '../../log/queue/job-queue.js';
 import { ExclusionRuns } from '../exclusion-runs.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 const [first, second] = ['v000001-00000000' as ViewId, 'v000002-00000000' as ViewId];
 
 test('many exclusions ask for one run, and those that come while it runs for one more', async (t) => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'swa-exclusion-runs-'));
-  t.after(() => rmSync(dataDir, { recursive: true, force: true }));
+  const dataDir = tempDir('exclusion-runs');
   openDataDir(configWith({ dataDir }));
   const worker = openJobQueue(dataDir, 'batch-run', () => 7);
   t.after(() => worker.close());

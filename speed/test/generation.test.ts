@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, test, type TestContext } from 'node:test';
+import { after, test } from 'node:test';
 import { timeEnd, type Fact } from '../../facts/fact.js';
 import { KeyedHash } from '../../lib/memory/keyed-hash.js';
 import { zeroOffsets } from '../../log/cut.js';
@@ -21,17 +20,12 @@ import type { Progress } from '../store/store-meta.js';
 import { equiv, hour0, pageview, recordsOf, rules, time0 } from './facts.js';
 import { MemoryLog } from './memory-log.js';
 import { assertEdgesEqual } from './edges.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 const lgK = 12;
 const dedupWindow = 1_000;
 const commits = new CommitThread();
 after(() => commits.close());
-
-function tempDir(t: TestContext): string {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-speed-'));
-  t.after(() => rmSync(dir, { recursive: true, force: true }));
-  return dir;
-}
 
 function optionsFor(dataDir: string, log: MemoryLog, view: BatchView): GenerationOptions {
   return {
@@ -68,8 +62,8 @@ async function logWith(
   return { log, view, from };
 }
 
-test('the realtime view equals the oracle: pages, domains, late facts, bots, invalid URLs, edges', async (t) => {
-  const dataDir = tempDir(t);
+test('the realtime view equals the oracle: pages, domains, late facts, bots, invalid URLs, edges', async () => {
+  const dataDir = tempDir('speed');
   const bot = { userAgent: 'Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)' };
   const facts: Fact[] = [
     equiv('cookie:b', 'cookie:a'),
@@ -120,8 +114,8 @@ test('the realtime view equals the oracle: pages, domains, late facts, bots, inv
   await realtime.close();
 });
 
-test('edges are kept up to a limit, the first ones, whole across restarts; those beyond are counted', async (t) => {
-  const dataDir = tempDir(t);
+test('edges are kept up to a limit, the first ones, whole across restarts; those beyond are counted', async () => {
+  const dataDir = tempDir('speed');
   const edges = Array.from({ length: 700 }, (_, i) =>
     equiv(i === 5 ? 'user:\u{1f600} "\\\u001f' : `cookie:${i}`, `user:${i}`, {
       type: i % 7 === 0 ? 'retract' : 'equiv',
@@ -147,8 +141,8 @@ test('edges are kept up to a limit, the first ones, whole across restarts; those
   await realtime.close();
 });
 
-test('edges of an epoch that fails are not in the view, and are there once when it has been worked on again', async (t) => {
-  const dataDir = tempDir(t);
+test('edges of an epoch that fails are not in the view, and are there once when it has been worked on again', async () => {
+  const dataDir = tempDir('speed');
   const facts = Array.from({ length: 60 }, (_, i) => [
     pageview(i === 40 ? 'poison' : `cookie:${i}`, 'http://example.com/'),
     equiv(`cookie:${i}`, `user:${i}`),
@@ -181,8 +175,8 @@ test('edges of an epoch that fails are not in the view, and are there once when 
   await realtime.close();
 });
 
-test('a store of another format is made again from the log', async (t) => {
-  const dataDir = tempDir(t);
+test('a store of another format is made again from the log', async () => {
+  const dataDir = tempDir('speed');
   const { log, view, from } = await logWith([equiv('cookie:a', 'user:a'), equiv('cookie:b', 'user:b')]);
   const options = optionsFor(dataDir, log, view);
   const before = await Generation.open(options);
@@ -201,9 +195,9 @@ test('a store of another format is made again from the log', async (t) => {
   await again.close();
 });
 
-test('offsets without records at the end of the log are passed over, up to a limit', async (t) => {
+test('offsets without records at the end of the log are passed over, up to a limit', async () => {
   const { log, view } = await logWith([pageview('cookie:a', 'http://example.com/')]);
-  const generation = await Generation.open(optionsFor(tempDir(t), log, view));
+  const generation = await Generation.open(optionsFor(tempDir('speed'), log, view));
   await catchUp(generation);
   const before = generation.positions();
   log.holesAtEnd = 2;
@@ -214,8 +208,8 @@ test('offsets without records at the end of the log are passed over, up to a lim
   await generation.close();
 });
 
-test('a listing that finds nothing for long lets its reader pause', async (t) => {
-  const dataDir = tempDir(t);
+test('a listing that finds nothing for long lets its reader pause', async () => {
+  const dataDir = tempDir('speed');
   const facts = Array.from({ length: 4_100 }, (_, i) => pageview('cookie:a', `http://example.com/${i}`));
   const later = pageview('cookie:a', 'http://example.com/later', { timestamp: time0 + 5 * hourMs });
   const { log, view } = await logWith([...facts, later]);
@@ -233,7 +227,7 @@ test('a listing that finds nothing for long lets its reader pause', async (t) =>
   await realtime.close();
 });
 
-test('records of foreign producers that are no facts of their topic are refused, as the sink refuses them', async (t) => {
+test('records of foreign producers that are no facts of their topic are refused, as the sink refuses them', async () => {
   const page = pageview('cookie:a', 'http://example.com/');
   const [microseconds = page, far = page] = [time0 * 1_000, timeEnd - 1].map((timestamp) =>
     pageview('cookie:b', 'http://example.com/', { timestamp }),
@@ -243,7 +237,7 @@ test('records of foreign producers that are no facts of their topic are refused,
   await log.append(
     misplaced.map((record) => ({ ...record, topic: record.topic === 'equivs' ? 'pageviews' : 'equivs' })),
   );
-  const generation = await Generation.open(optionsFor(tempDir(t), log, view));
+  const generation = await Generation.open(optionsFor(tempDir('speed'), log, view));
   await catchUp(generation);
   const progress = [...generation.progress().values()];
   const sumOf = (count: (each: Progress) => number): number =>
@@ -273,8 +267,8 @@ test('records of foreign producers that are no facts of their topic are refused,
   await generation.close();
 });
 
-test('an hour asked for alone is there, whether its facts came before or after those of other hours', async (t) => {
-  const dataDir = tempDir(t);
+test('an hour asked for alone is there, whether its facts came before or after those of other hours', async () => {
+  const dataDir = tempDir('speed');
   const url = 'http://example.com/';
   const hours = [0, -9_600, 30, -48, 1].map((shift) => hour0 + shift);
   const { log, view } = await logWith([]);
@@ -298,8 +292,8 @@ test('an hour asked for alone is there, whether its facts came before or after t
   await realtime.close();
 });
 
-test('a repeat within the window counts once, also when the first came before the cut', async (t) => {
-  const dataDir = tempDir(t);
+test('a repeat within the window counts once, also when the first came before the cut', async () => {
+  const dataDir = tempDir('speed');
   const first = pageview('cookie:a', 'http://example.com/');
   const second = pageview('cookie:b', 'http://example.com/');
   const { log, view } = await logWith([first, second, first, second, second], 1);
@@ -310,8 +304,8 @@ test('a repeat within the window counts once, also when the first came before th
   await generation.close();
 });
 
-test('a generation that is opened again goes on where it was, and one of another boot starts anew', async (t) => {
-  const dataDir = tempDir(t);
+test('a generation that is opened again goes on where it was, and one of another boot starts anew', async () => {
+  const dataDir = tempDir('speed');
   const facts = Array.from({ length: 120 }, (_, i) => pageview(`cookie:${i}`, `http://example.com/${i % 5}`));
   const { log, view } = await logWith(facts);
   const options = optionsFor(dataDir, log, view);
@@ -330,8 +324,8 @@ test('a generation that is opened again goes on where it was, and one of another
   await three.close();
 });
 
-test('a record that fails three times is set aside with its offset and reason, and the stream goes on', async (t) => {
-  const dataDir = tempDir(t);
+test('a record that fails three times is set aside with its offset and reason, and the stream goes on', async () => {
+  const dataDir = tempDir('speed');
   const facts = Array.from({ length: 30 }, (_, i) =>
     pageview(i === 17 ? 'poison' : `cookie:${i}`, 'http://example.com/'),
   );
@@ -374,7 +368,7 @@ test('a record that fails three times is set aside with its offset and reason, a
   await generation.close();
 });
 
-test('a tree that fails when the time of its turn is over is tried again, and the stream goes on', async (t) => {
+test('a tree that fails when the time of its turn is over is tried again, and the stream goes on', async () => {
   const facts = Array.from({ length: 30 }, (_, i) => pageview(`cookie:${i}`, 'http://example.com/'));
   const { log, view } = await logWith(facts);
   let failures = 0;
@@ -393,7 +387,7 @@ test('a tree that fails when the time of its turn is over is tried again, and th
     return time0;
   };
   const generation = await Generation.open({
-    ...optionsFor(tempDir(t), log, slow),
+    ...optionsFor(tempDir('speed'), log, slow),
     clock,
     monotonic: () => nowMs,
   });

@@ -10,7 +10,8 @@ import type { BatchView, ViewId } from '../../facts/views/view.js';
 import { CheckedFile, CheckedWriter } from '../../serving/checked-file.js';
 import { openRealtime } from '../store/read-side.js';
 import { equiv, pageview } from './facts.js';
-import { Harness, genesis, until } from './harness.js';
+import { Harness, genesis } from './harness.js';
+import { eventually } from '../../test/eventually.js';
 
 /** With an edge now and then. */
 function views(count: number): Fact[] {
@@ -31,7 +32,7 @@ test('a new batch view takes over with its own mapping, and the old generation i
     pageview('cookie:a', 'http://example.com/'),
   );
   await house.untilCaughtUp(first);
-  await until(() => !house.hasFiles(genesis), 'the old generation to go');
+  await eventually('the old generation to go', () => !house.hasFiles(genesis));
   assert.deepEqual(house.errors, []);
 });
 
@@ -46,9 +47,9 @@ test('a hand-over measures what the old mapping cost', async (t) => {
   );
   await house.untilCaughtUp(genesis);
   await house.untilCaughtUp(house.publish(1));
-  await until(
-    () => worker.mappingError !== undefined,
+  await eventually(
     () => `the measurement; errors: ${house.errors.join()}`,
+    () => worker.mappingError !== undefined,
   );
   const { pages, median = -1, p99 = -1 } = worker.mappingError ?? {};
   assert.deepEqual([pages, Math.round(median), Math.round(p99)], [2, 0, 1]); // one page: 2 people instead of 1
@@ -71,12 +72,12 @@ test('a view published while a hand-over runs follows it; a roll back goes to th
   await house.append(...views(100));
   await house.untilCaughtUp(older);
   house.rollBack(newest);
-  await until(() => house.pointer()?.next === newest, 'a hand-over to begin');
+  await eventually('a hand-over to begin', () => house.pointer()?.next === newest);
   house.rollBack(older); // taken back while it runs
   await house.append(...views(100));
-  await until(
-    () => house.pointer()?.serving === older && house.pointer()?.next === undefined,
+  await eventually(
     'the roll back',
+    () => house.pointer()?.serving === older && house.pointer()?.next === undefined,
   );
   await house.untilCaughtUp(older);
   const { queries } = await watch.stop();
@@ -94,7 +95,10 @@ test('a worker stopped and started at any moment of a hand-over goes on, and no 
   for (let round = 1; round <= 8; round++) {
     const next = house.publish(round);
     await house.append(...views(400));
-    await until(() => house.pointer()?.next === next || house.pointer()?.serving === next, 'the hand-over');
+    await eventually(
+      'the hand-over',
+      () => house.pointer()?.next === next || house.pointer()?.serving === next,
+    );
     for (let turns = 0; turns < round * 3; turns++) await new Promise(setImmediate);
     await house.stop();
     house.start();
@@ -137,7 +141,7 @@ test('a batch view found damaged while its generation is worked on is given up, 
       : house.view(id);
   await house.append(...views(300));
   const worker = house.start({ openView });
-  await until(() => worker.obstacle !== undefined, 'the damage to be found');
+  await eventually('the damage to be found', () => worker.obstacle !== undefined);
   assert.match(worker.obstacle?.message ?? '', /file is damaged: bytes 0 to 9/);
   assert.notEqual(house.pointer()?.serving, damaged);
   const next = house.publish(2);
@@ -158,9 +162,9 @@ test('while CURRENT is damaged the speed layer goes on with what is open, and sa
   damage = new SwaError('view.corrupt', 'CURRENT is empty');
   await house.append(...views(300));
   await house.untilCaughtUp(genesis);
-  await until(() => worker.obstacle === damage, 'the obstacle to be named');
+  await eventually('the obstacle to be named', () => worker.obstacle === damage);
   damage = undefined;
-  await until(() => worker.obstacle === undefined, 'the obstacle to be gone');
+  await eventually('the obstacle to be gone', () => worker.obstacle === undefined);
   assert.equal(house.errors.length, 1);
 });
 
@@ -243,7 +247,7 @@ test('several workers share the partitions; together they answer, and one that i
   const house = new Harness(t, 4);
   await house.append(...views(500), equiv('a', 'b'));
   house.start({ share: fixedShare(house.log.partitions, { members: 2, member: 0 }) });
-  await until(() => house.hasFiles(genesis), 'the first worker to begin');
+  await eventually('the first worker to begin', () => house.hasFiles(genesis));
   assert.equal(house.snapshot(), undefined);
   house.start({ share: fixedShare(house.log.partitions, { members: 2, member: 1 }) });
   await house.untilCaughtUp(genesis);
@@ -275,7 +279,7 @@ test('a batch view that the log does not reach back to is not followed, and the 
   await house.append(...views(100));
   await house.log.trim(house.log.end());
   const worker = house.start();
-  await until(() => worker.obstacle !== undefined, 'the worker to see it');
+  await eventually('the worker to see it', () => worker.obstacle !== undefined);
   assert.equal(worker.obstacle?.code, 'log.out-of-range');
   assert.deepEqual(house.errors, [worker.obstacle]);
   assert.equal(house.snapshot(), undefined, 'facts are left out');
@@ -293,7 +297,7 @@ test('one worker that cannot follow a batch view is enough for all to go on with
   const workers = [0, 1].map((member) =>
     house.start({ share: fixedShare(house.log.partitions, { members: 2, member }) }),
   );
-  await until(() => workers.every(({ obstacle }) => obstacle !== undefined), 'both to see it');
+  await eventually('both to see it', () => workers.every(({ obstacle }) => obstacle !== undefined));
   await house.untilCaughtUp(house.publish(1));
 });
 
@@ -307,7 +311,7 @@ test('a roll back beyond the log: the newer view answers on, until the next one 
   await house.log.trim(house.log.end());
   const watch = house.watch();
   house.rollBack(genesis);
-  await until(() => worker.obstacle !== undefined, 'the worker to see it');
+  await eventually('the worker to see it', () => worker.obstacle !== undefined);
   await house.append(...views(100));
   await house.untilCaughtUp(newer);
   await house.untilCaughtUp(house.publish(2));

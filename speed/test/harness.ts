@@ -1,7 +1,6 @@
 /** A speed layer in a temp directory, over a log in memory and oracle batch views that the test publishes. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -28,6 +27,8 @@ import { SpeedWorker, type WorkerOptions } from '../generations/worker.js';
 import { assertEdgesEqual } from './edges.js';
 import { hour0, recordsOf, rules, time0 } from './facts.js';
 import { MemoryLog } from './memory-log.js';
+import { eventually } from '../../test/eventually.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 export const lgK = 12;
 const dedupWindow = 1_000;
@@ -54,7 +55,7 @@ export class Harness {
   #running: { readonly stopping: AbortController; readonly done: Promise<void> }[] = [];
 
   constructor(t: TestContext, partitions = 2) {
-    this.dataDir = mkdtempSync(join(tmpdir(), 'swa-speed-'));
+    this.dataDir = tempDir('speed');
     this.log = new MemoryLog(partitions);
     this.realtime = openRealtime(this.dataDir);
     this.#current = this.publish(0, zeroOffsets(this.log.partitions));
@@ -168,8 +169,9 @@ export class Harness {
   }
 
   /** Waits until `generation` answers with all of the log, and compares every cell with the oracle. */
-  untilCaughtUp(generation: ViewId): Promise<void> {
-    return until(
+  async untilCaughtUp(generation: ViewId): Promise<void> {
+    await eventually(
+      () => `${generation} to catch up; errors: ${this.errors.map(messageOf).join(', ')}`,
       () => {
         const snapshot = this.snapshot();
         if (snapshot === undefined) return false;
@@ -185,7 +187,6 @@ export class Harness {
           snapshot.release();
         }
       },
-      () => `${generation} to catch up; errors: ${this.errors.map(messageOf).join(', ')}`,
     );
   }
 
@@ -310,15 +311,5 @@ export class Harness {
 
   hasFiles(generation: ViewId): boolean {
     return existsSync(join(this.dataDir, 'speed', generation));
-  }
-}
-
-/** Waits for a condition, at most a minute. */
-export async function until(holds: () => boolean, what: string | (() => string)): Promise<void> {
-  const deadline = performance.now() + 60_000;
-  while (!holds()) {
-    if (performance.now() > deadline)
-      throw new Error(`waited too long for ${typeof what === 'string' ? what : what()}`);
-    await sleep(2);
   }
 }

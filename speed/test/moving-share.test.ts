@@ -9,7 +9,8 @@ import { offsetAt } from '../../log/cut.js';
 import type { Log, PartitionName, Share } from '../../log/log.js';
 import { below, seededRandom } from '../../topology/random.js';
 import { equiv, pageview } from './facts.js';
-import { Harness, genesis, until } from './harness.js';
+import { Harness, genesis } from './harness.js';
+import { eventually } from '../../test/eventually.js';
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);
 const rounds = Number(process.env['RUNS'] ?? 40);
@@ -78,12 +79,12 @@ test('a worker that has lost a partition and does not know it keeps it to itself
   await house.untilCaughtUp(genesis);
   heir.ours = ['pageviews/0'];
   const waiting = house.start({ share: heir });
-  await until(() => heir.looks > 20, 'the other worker to look around');
+  await eventually('the other worker to look around', () => heir.looks > 20);
   assert.deepEqual([waiting.partitions, waiting.awaited], [[], ['pageviews/0']]);
   await house.append(...views(100));
   await house.untilCaughtUp(genesis);
   zombie.ours = ['pageviews/1', 'equivs/0'];
-  await until(() => waiting.partitions.length === 1, 'the partition to come over');
+  await eventually('the partition to come over', () => waiting.partitions.length === 1);
   await house.append(...views(100));
   await house.untilCaughtUp(genesis);
   assert.deepEqual(waiting.serving?.partitions, ['pageviews/0']);
@@ -102,19 +103,19 @@ test('who takes a partition over during a hand-over does not pass the next gener
   await house.append(...views(100));
   await house.untilCaughtUp(genesis);
   other.ours = []; // nobody has equivs: the pointer cannot move
-  await until(() => other.looks > 3, 'it to be let go');
+  await eventually('it to be let go', () => other.looks > 3);
   await house.append(equiv('cookie:1', 'cookie:2'));
   const view = house.publish(1);
-  await until(() => before.next?.id === view && before.next.positions()['pageviews/0'] !== undefined, 'the next generation'); // prettier-ignore
+  await eventually('the next generation', () => before.next?.id === view && before.next.positions()['pageviews/0'] !== undefined); // prettier-ignore
   first.ours = ['pageviews/0'];
   const after = house.start({ share: second, log: blocked.around(house.log, `speed-${view}`) });
-  await until(() => before.partitions.length === 1, 'one partition to be free');
+  await eventually('one partition to be free', () => before.partitions.length === 1);
   second.ours = ['pageviews/1'];
-  await until(() => after.serving !== undefined, 'the serving generation to be opened elsewhere');
+  await eventually('the serving generation to be opened elsewhere', () => after.serving !== undefined);
   const position = offsetAt(after.serving?.positions() ?? {}, 'pageviews/1');
   await house.append(...views(200));
   const looks = second.looks;
-  await until(() => second.looks > looks + 10, 'ten steps');
+  await eventually('ten steps', () => second.looks > looks + 10);
   assert.equal(offsetAt(after.serving?.positions() ?? {}, 'pageviews/1'), position);
   blocked.unblock();
   other.ours = ['equivs/0'];

@@ -3,9 +3,7 @@
  * whatever is replayed, opened again or begun at another cut. And texts are told apart that a 64-bit hash took for one.
  */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { after, test, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import type { Fact, Pageview } from '../../facts/fact.js';
@@ -25,6 +23,7 @@ import { CommitThread } from '../store/commit-thread.js';
 import { writePointer } from '../store/layout.js';
 import { pageview, recordsOf, rules, time0 } from './facts.js';
 import { MemoryLog } from './memory-log.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 const numRuns = Number(process.env['RUNS'] ?? 100);
 const lgK = 8;
@@ -55,7 +54,7 @@ class Speed {
   #generation: Generation | undefined;
 
   constructor(t: TestContext | undefined, options: Partial<SpeedOptions> = {}) {
-    this.#dataDir = mkdtempSync(join(tmpdir(), 'swa-repeats-'));
+    this.#dataDir = tempDir('repeats');
     t?.after(() => this.close());
     this.#options = {
       partitions: 1,

@@ -1,7 +1,4 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { pino } from 'pino';
 import { systemClock } from '../../lib/time/clock.js';
@@ -11,11 +8,11 @@ import { readStatus } from '../../lib/process/status.js';
 import { openRealtime } from '../store/read-side.js';
 import { startSpeed } from '../role.js';
 import { pageview, recordsOf } from './facts.js';
-import { until } from './harness.js';
+import { eventually } from '../../test/eventually.js';
+import { tempDir } from '../../test/temp-dir.js';
 
-test('the role makes the first generation from an empty directory, and reports what it does', async (t) => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'swa-speed-'));
-  t.after(() => rmSync(dataDir, { recursive: true, force: true }));
+test('the role makes the first generation from an empty directory, and reports what it does', async () => {
+  const dataDir = tempDir('speed');
   const config = configWith({ dataDir, partitions: 2 });
   const writer = await openLogWriter(config, systemClock);
   const role = await startSpeed({ config, clock: systemClock, logger: pino({ level: 'silent' }) });
@@ -23,12 +20,12 @@ test('the role makes the first generation from an empty directory, and reports w
   const view = pageview('cookie:a', 'http://example.com/');
   await writer.append(recordsOf([view, pageview('cookie:b', 'ftp://x/'), view]));
   const end = JSON.stringify(await writer.latest());
-  await until(() => {
+  await eventually('the facts to be visible', () => {
     const snapshot = realtime.snapshot();
     snapshot?.release();
     return JSON.stringify(snapshot?.cut.next) === end;
-  }, 'the facts to be visible');
-  await until(() => readStatus(dataDir)[0]?.details['pageviews'] === 1, 'the status to say so');
+  });
+  await eventually('the status to say so', () => readStatus(dataDir)[0]?.details['pageviews'] === 1);
   const [status] = readStatus(dataDir);
   assert.equal(status?.state, 'running');
   assert.deepEqual(status.details['refused'], { 'invalid URL: not-http': 1 });
@@ -39,9 +36,8 @@ test('the role makes the first generation from an empty directory, and reports w
   await writer.close();
 });
 
-test('a batch view that cannot be followed is the last error of the role for as long as it lasts', async (t) => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'swa-speed-'));
-  t.after(() => rmSync(dataDir, { recursive: true, force: true }));
+test('a batch view that cannot be followed is the last error of the role for as long as it lasts', async () => {
+  const dataDir = tempDir('speed');
   const config = configWith({ dataDir, partitions: 1, segmentBytes: 65_536 });
   const writer = await openLogWriter(config, systemClock);
   const facts = Array.from({ length: 1_000 }, (_, i) => pageview(`cookie:${i}`, 'http://example.com/'));
@@ -50,7 +46,7 @@ test('a batch view that cannot be followed is the last error of the role for as 
   await writer.trim(await writer.latest());
   const role = await startSpeed({ config, clock: systemClock, logger: pino({ level: 'silent' }) });
   const errors = new Map<number, string | undefined>();
-  await until(() => {
+  await eventually('four reports', () => {
     const [status] = readStatus(dataDir);
     if (
       status !== undefined &&
@@ -59,7 +55,7 @@ test('a batch view that cannot be followed is the last error of the role for as 
     )
       errors.set(status.updatedAt, status.lastError?.code);
     return errors.size >= 4;
-  }, 'four reports');
+  });
   assert.deepEqual(new Set(errors.values()), new Set(['log.out-of-range']));
   await role.stop();
   await writer.close();

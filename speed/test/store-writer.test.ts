@@ -1,14 +1,13 @@
 /** An epoch in the store: its position and its changes are one transaction of LMDB, and what cannot be written changes nothing. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { test, type TestContext } from 'node:test';
 import { offset } from '../../log/log.js';
 import { encodeProgress, startProgress } from '../store/store-meta.js';
 import { inodeOf, openDatabase, progressKey, readProgress, type Database } from '../store/store-files.js';
 import { StoreWriter } from '../store/store-writer.js';
 import type { CellChanges } from '../store/epoch-changes.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 const lgK = 12;
 const key = Buffer.from('\u0001cell');
@@ -30,7 +29,7 @@ function changes(): CellChanges {
 }
 
 function storeAt(t: TestContext): { db: Database; writer: StoreWriter } {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-store-writer-'));
+  const dir = tempDir('store-writer');
   const db = openDatabase(dir);
   db.transactionSync(() => db.putSync(progressKey, encodeProgress(startProgress(start))));
   const writer = new StoreWriter({ dir, inode: inodeOf(dir) }, lgK);

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
-import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { zeroOffsets } from '../../log/cut.js';
 import type { ViewId } from '../../facts/views/view.js';
 
@@ -12,12 +11,14 @@ import { fileNames, viewPath } from '../../serving/layout.js';
 import { formatMeta, readMeta } from '../../serving/meta.js';
 import { ensureGenesis, prune } from '../../serving/store.js';
 import { pageview, rules } from './facts.js';
-import { Harness, genesis, until } from './harness.js';
+import { Harness, genesis } from './harness.js';
+import { eventually } from '../../test/eventually.js';
+import { tempDir } from '../../test/temp-dir.js';
 
 test('five views published and pruned during one slow hand-over: what the pointer names stays, the rest goes', async (t) => {
   const house = new Harness(t);
   const { dataDir } = house;
-  const empty = await emptyView(t, house);
+  const empty = await emptyView(house);
   const onDisk = (id: ViewId): void => {
     cpSync(empty, viewPath(dataDir, id), { recursive: true });
     const meta = readMeta(empty);
@@ -55,7 +56,7 @@ test('five views published and pruned during one slow hand-over: what the pointe
     onDisk(id);
     writeCurrent(dataDir, id);
     published.push(id);
-    await until(() => house.pointer()?.next !== undefined, 'the hand-over to begin');
+    await eventually('the hand-over to begin', () => house.pointer()?.next !== undefined);
     assert.equal(house.pointer()?.serving, genesis, 'the hand-over is too fast for this test');
     prune(dataDir, 1);
     for (const each of named()) assert.ok(existsSync(viewPath(dataDir, each)), `${each} was removed`);
@@ -64,19 +65,18 @@ test('five views published and pruned during one slow hand-over: what the pointe
   assert.deepEqual(named(), [genesis, first]);
   assert.ok(second !== undefined && !existsSync(viewPath(dataDir, second)), 'nobody needs the second');
 
-  await until(() => house.pointer()?.serving === first, 'the first hand-over');
+  await eventually('the first hand-over', () => house.pointer()?.serving === first);
   assert.deepEqual(prune(dataDir, 1), [genesis]);
   const last = published.at(-1);
-  await until(() => house.pointer()?.serving === last, 'the last hand-over');
+  await eventually('the last hand-over', () => house.pointer()?.serving === last);
   assert.deepEqual(prune(dataDir, 1), [first]);
   assert.deepEqual(unheld, [], 'the pointer named views that were not held');
   assert.deepEqual(house.errors, []);
 });
 
 /** The folder of a whole view: what is pruned must leave one that can be opened. */
-async function emptyView(t: TestContext, { log }: Harness): Promise<string> {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-view-'));
-  t.after(() => rmSync(dir, { recursive: true }));
+async function emptyView({ log }: Harness): Promise<string> {
+  const dir = tempDir('view');
   const cut = { logId: log.id, next: zeroOffsets(log.partitions) };
   await ensureGenesis(dir, {
     cut,

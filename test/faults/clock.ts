@@ -5,7 +5,7 @@ import { bodies } from '../../query/bodies.js';
 import { readStatus, roles } from '../../lib/process/status.js';
 import { listRuns } from '../../serving/batch-runs.js';
 import { currentIfAny } from '../../serving/current.js';
-import { eventually } from '../running-system.js';
+import { eventually } from '../eventually.js';
 import { readLog } from './house.js';
 import type { Layer } from './layer.js';
 import { requested } from './load.js';

@@ -1,14 +1,14 @@
 /** The disk that is made from the log of calls: whole when nothing is lost, and only what was synced when all else is. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { below, seededRandom } from '../../topology/random.js';
 import { CrashedDisk } from './crashed-disk.js';
 import { Shim, shimSkip } from './shim.js';
+import { tempDir } from '../temp-dir.js';
 
 const workload = fileURLToPath(new URL('workload.js', import.meta.url));
 const random = seededRandom(1);
@@ -16,8 +16,7 @@ const pick = (bound: number): number => below(random, bound);
 
 /** Runs a process under the shim that works in the folder it is given; returns the folder and the disk. */
 function ranOn(t: TestContext, args: (path: string) => string[]): { path: string; disk: CrashedDisk } {
-  const base = mkdtempSync(join(tmpdir(), 'swa-crashed-'));
-  t.after(() => rmSync(base, { recursive: true, force: true }));
+  const base = tempDir('crashed');
   const path = join(base, 'data');
   mkdirSync(path, { mode: 0o700 });
   const shim = new Shim(t, path);
@@ -37,9 +36,8 @@ function filesIn(path: string): Record<string, string> {
   return Object.fromEntries(files.map((name) => [name, readFileSync(join(path, name), 'latin1')]));
 }
 
-function stateOf(t: TestContext, disk: CrashedDisk, fate: 'undone' | 'done'): Record<string, string> {
-  const into = mkdtempSync(join(tmpdir(), 'swa-state-'));
-  t.after(() => rmSync(into, { recursive: true, force: true }));
+function stateOf(disk: CrashedDisk, fate: 'undone' | 'done'): Record<string, string> {
+  const into = tempDir('state');
   disk.writeTo(into, pick, fate);
   return filesIn(into);
 }
@@ -56,7 +54,7 @@ test('where nothing is lost, the disk is what the processes left', { skip: shimS
     'pointers',
     'jobs',
   ]);
-  const [left, made] = [filesIn(path), stateOf(t, disk, 'done')];
+  const [left, made] = [filesIn(path), stateOf(disk, 'done')];
   assert.ok(Object.keys(left).length > 20);
   assert.deepEqual(Object.keys(made), Object.keys(left));
   for (const [name, text] of Object.entries(left)) assert.ok(made[name] === text, `${name} differs`);
@@ -84,15 +82,15 @@ const script = `
 
 test('where all that was not synced is lost, only the rest is there', { skip: shimSkip }, (t) => {
   const { path, disk } = ranOn(t, (dir) => ['-e', script, dir]);
-  assert.deepEqual(stateOf(t, disk, 'undone'), {
+  assert.deepEqual(stateOf(disk, 'undone'), {
     linked: 'sure',
     moved: 'moved',
     old: 'old',
     removed: 'removed',
     sure: 'sure',
   });
-  assert.deepEqual(stateOf(t, disk, 'done'), filesIn(path));
+  assert.deepEqual(stateOf(disk, 'done'), filesIn(path));
   disk.cut(pick, 'undone');
   assert.deepEqual(Object.keys(filesIn(path)), ['linked', 'moved', 'old', 'removed', 'sure']);
-  assert.deepEqual([disk.unsure, stateOf(t, disk, 'undone')], [0, filesIn(path)]);
+  assert.deepEqual([disk.unsure, stateOf(disk, 'undone')], [0, filesIn(path)]);
 });

@@ -14,7 +14,7 @@ import {
 import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { roomOf } from '../../lib/files/data-dir.js';
-import { eventually } from '../running-system.js';
+import { eventually } from '../eventually.js';
 import { fillUp, mountSmallDisk } from '../small-disk.js';
 import type { Layer } from './layer.js';
 import type { Random } from './load.js';

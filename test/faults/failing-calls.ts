@@ -5,8 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -26,6 +25,7 @@ import { assertInOrder, checkOrder } from './order.js';
 import { Shim, ops, shimSkip, type Op, type Order } from './shim.js';
 import { assertNone } from './trial.js';
 import { workloadConfig, workloadFact, workloadRules, type WorkloadPart } from './workload-facts.js';
+import { tempDir } from '../temp-dir.js';
 
 const workload = fileURLToPath(new URL('workload.js', import.meta.url));
 
@@ -77,8 +77,7 @@ class FailingCalls implements LayerRun {
   readonly #calls: readonly number[];
 
   static open(t: TestContext, what: Under, seed: number): FailingCalls {
-    const base = mkdtempSync(join(tmpdir(), 'swa-calls-'));
-    t.after(() => rmSync(base, { recursive: true, force: true }));
+    const base = tempDir('calls');
     const calls = new FailingCalls(t, what, seed, base);
     const counts = failures.map(({ name }, i) => `${calls.#calls[i]} for ${name}`);
     t.diagnostic(`calls: ${counts.join(', ')}`);

@@ -5,8 +5,7 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { DuckDBInstance } from '@duckdb/node-api';
@@ -24,9 +23,10 @@ import { pinSnapshot } from '../../master-data/pins.js';
 import { masterCut } from '../../master-data/snapshot.js';
 import { freePort } from '../loopback.js';
 import type { Placed } from '../oracle/oracle.js';
-import { eventually } from '../running-system.js';
+import { eventually } from '../eventually.js';
 import type { Counting, MasterRow, Stored } from './checker.js';
 import type { History } from './history.js';
+import { tempDir } from '../temp-dir.js';
 
 /** `all` is `swa start`. */
 export type Part = 'all' | Role;
@@ -56,7 +56,7 @@ export class FaultsHouse {
   readonly #running = new Map<Part, Running>();
 
   static async make(t: TestContext, options: HouseOptions = {}): Promise<FaultsHouse> {
-    const base = options.at ?? mkdtempSync(join(tmpdir(), 'swa-faults-'));
+    const base = options.at ?? tempDir('faults');
     const dataDir = join(base, 'data');
     mkdirSync(dataDir, { recursive: true });
     const [httpPort, collectorPort] = [await freePort(), await freePort()];

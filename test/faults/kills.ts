@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 import { currentIfAny } from '../../serving/current.js';
-import { eventually } from '../running-system.js';
+import { eventually } from '../eventually.js';
 import { childrenOf, rolesApart } from './house.js';
 import type { Layer } from './layer.js';
 import type { Random } from './load.js';

@@ -1,14 +1,14 @@
 /** Runs parts of the workload under the shim, and checks the order of what it did. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { appendFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { appendFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { assertInOrder, checkOrder } from './order.js';
 import { Shim } from './shim.js';
 import type { WorkloadPart } from './workload-facts.js';
+import { tempDir } from '../temp-dir.js';
 
 const workload = fileURLToPath(new URL('workload.js', import.meta.url));
 
@@ -18,8 +18,7 @@ export class OrderRun {
   readonly #shim: Shim;
 
   constructor(t: TestContext) {
-    const base = mkdtempSync(join(tmpdir(), 'swa-order-'));
-    t.after(() => rmSync(base, { recursive: true, force: true }));
+    const base = tempDir('order');
     this.#t = t;
     this.#dataDir = join(base, 'data');
     this.#shim = new Shim(t, this.#dataDir);

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { readPointer } from '../../speed/store/layout.js';
 import { readCurrent } from '../../serving/current.js';
 import { seededRandom, below } from '../../topology/random.js';
-import { eventually } from '../running-system.js';
+import { eventually } from '../eventually.js';
 import { FaultsHouse } from './house.js';
 import { History } from './history.js';
 import { askOne, makeFacts, requested, sendFacts } from './load.js';

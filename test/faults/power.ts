@@ -4,16 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import {
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
@@ -23,7 +14,7 @@ import { openDataDir } from '../../lib/files/data-dir.js';
 import { systemClock } from '../../lib/time/clock.js';
 import { openLogWriter } from '../../log/open-log.js';
 import { drainLogToMaster } from '../../master-data/role.js';
-import { eventually } from '../running-system.js';
+import { eventually } from '../eventually.js';
 import { checkHistory } from './checker.js';
 import { CrashedDisk } from './crashed-disk.js';
 import { readLog, readMasterRows, withDropped } from './house.js';
@@ -32,6 +23,7 @@ import type { Layer } from './layer.js';
 import type { Random } from './load.js';
 import { Shim, shimSkip } from './shim.js';
 import { Trial, assertNone } from './trial.js';
+import { tempDir } from '../temp-dir.js';
 
 /** States of one cut that are looked at; the last one goes on. */
 const statesOfCut = 4;
@@ -142,7 +134,7 @@ class Ext4 {
   readonly #off: string;
 
   constructor(t: TestContext) {
-    const dir = mkdtempSync(join(tmpdir(), 'swa-ext4-'));
+    const dir = tempDir('ext4');
     this.mount = join(dir, 'mount');
     this.#image = join(dir, 'image');
     this.#off = join(dir, 'power-off');

@@ -7,17 +7,17 @@ import {
   closeSync,
   existsSync,
   ftruncateSync,
-  mkdtempSync,
   openSync,
   readFileSync,
   readSync,
   rmSync,
   writeSync,
 } from 'node:fs';
-import { constants, tmpdir } from 'node:os';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { assetPath } from '../../lib/files/assets.js';
+import { tempDir } from '../temp-dir.js';
 
 /** Why tests that need the shim are skipped here; false where it can be built. */
 export const shimSkip: string | false =
@@ -107,7 +107,7 @@ export class Shim {
 
   /** Builds it, for paths below `root`. */
   constructor(t: TestContext, root: string) {
-    const dir = mkdtempSync(join(tmpdir(), 'swa-shim-'));
+    const dir = tempDir('shim');
     this.#root = root;
     this.#library = join(dir, 'shim.so');
     this.logPath = join(dir, 'log');

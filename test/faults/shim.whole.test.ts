@@ -1,12 +1,12 @@
 /** The shim itself, and the order checker on logs worked out by hand: each way in which an order can be wrong is found. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { checkOrder } from './order.js';
 import { Shim, shimSkip, type Order, type ShimEvent } from './shim.js';
+import { tempDir } from '../temp-dir.js';
 
 const root = '/data';
 
@@ -119,8 +119,7 @@ test('at the end every kept name is durable, also of what was renamed with its f
 });
 
 test('the shim does to a call what it is told, and writes down what it saw', { skip: shimSkip }, (t) => {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-shim-test-'));
-  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  const dir = tempDir('shim-test');
   const shim = new Shim(t, dir);
   const path = join(dir, 'file');
   const script = `

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { reaches } from '../../log/cut.js';
 import type { Offsets } from '../../log/log.js';
-import { eventually } from '../running-system.js';
+import { eventually } from '../eventually.js';
 import { checkHistory, type Finding } from './checker.js';
 import { History, type Answered } from './history.js';
 import { FaultsHouse, rolesApart, type HouseOptions, type Part } from './house.js';

@@ -3,15 +3,16 @@
  *     mvn -q -f test/kafka/pom.xml dependency:copy-dependencies
  * has fetched. Flushes every message, so that a killed broker has what it acknowledged.
  */
+import assert from 'node:assert/strict';
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { once } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { assetPath, assetText } from '../../lib/files/assets.js';
 import { freePort } from '../loopback.js';
+import { eventually } from '../eventually.js';
+import { tempDir } from '../temp-dir.js';
 
 /** The version to run: KAFKA_VERSION, or the one the POM names. */
 export function kafkaVersion(): string {
@@ -67,7 +68,7 @@ export class KafkaBroker {
 
   /** Formats and starts a broker; with `security` it has a second listener, for TLS and SASL (plain and SCRAM). */
   static async start(security?: BrokerSecurity): Promise<KafkaBroker> {
-    const dir = mkdtempSync(join(tmpdir(), 'swa-kafka-'));
+    const dir = tempDir('kafka');
     const ports = { plain: await freePort(), secure: await freePort(), controller: await freePort() };
     const broker = new KafkaBroker(dir, ports);
     if (security !== undefined) makeKeystore(dir, security.password);
@@ -92,13 +93,10 @@ export class KafkaBroker {
     });
     this.#process = child;
     process.once('exit', () => child.kill('SIGKILL')); // a test that ends badly leaves no broker behind
-    const deadline = performance.now() + 60_000;
-    while (!(await canConnect(this.#ports.plain))) {
-      if (child.exitCode !== null || performance.now() > deadline) {
-        throw new Error(`Kafka does not start (exit code ${child.exitCode})`);
-      }
-      await sleep(100);
-    }
+    await eventually('Kafka answers', () => {
+      assert.equal(child.exitCode, null, 'Kafka ended');
+      return canConnect(this.#ports.plain);
+    });
   }
 
   /** Ends it, as an operator would or as a crash does. */

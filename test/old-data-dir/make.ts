@@ -10,19 +10,19 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { projectRoot } from '../../lib/files/assets.js';
 import { freePort } from '../loopback.js';
-import { eventually } from '../running-system.js';
+import { eventually } from '../eventually.js';
 import { makeFacts, type Phase, type Stated } from './facts.js';
+import { tempDir } from '../temp-dir.js';
 
 const checkout = process.argv[2];
 assert.ok(checkout !== undefined, 'which built checkout of 99e243f?');
 const program = resolve(checkout, 'bin/swa');
-const dir = mkdtempSync(join(tmpdir(), 'swa-old-'));
+const dir = tempDir('old');
 const port = await freePort();
 const origin = `http://127.0.0.1:${port}`;
 const env = {

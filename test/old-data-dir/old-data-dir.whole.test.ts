@@ -4,10 +4,9 @@
  */
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { z } from 'zod';
 import { listRuns } from '../../serving/batch-runs.js';
 import { projectRoot } from '../../lib/files/assets.js';
@@ -18,8 +17,10 @@ import { readCurrent } from '../../serving/current.js';
 import { joined, over, tallyOf, type Pair } from '../oracle/oracle.js';
 import { valuesIn } from '../oracle/compare.js';
 import { valuesOf, type ViewTexts } from '../oracle/values.js';
-import { eventually, startTestSystem, type Answer, type TestSystem } from '../running-system.js';
+import { eventually } from '../eventually.js';
+import { startTestSystem, type Answer, type TestSystem } from '../running-system.js';
 import type { Stated } from './facts.js';
+import { tempDir } from '../temp-dir.js';
 
 const oldViews = ['v000000-fd0cc84b', 'v000001-59b38ac7', 'v000002-20f2bdb4'];
 /** Hours that all facts lie in: of those that came late, and of all others. */
@@ -35,7 +36,7 @@ const breakdownSchema = z.object({
 const personSchema = z.object({ data: z.object({ person: z.string(), ids: z.array(z.string()) }) });
 
 test('a data directory of view format 5 starts, recomputes by itself, answers right and goes on', async (t) => {
-  const { dataDir, facts } = unpack(t);
+  const { dataDir, facts } = unpack();
   const swa = (...args: string[]): ReturnType<typeof command> => command(dataDir, args);
   assert.match((await swa('batch', 'list')).stdout, new RegExp(`\\* +${oldViews[2]}`));
 
@@ -74,9 +75,8 @@ test('a data directory of view format 5 starts, recomputes by itself, answers ri
   await compare(system, [...facts, ...added], 'after one more run');
 });
 
-function unpack(t: TestContext): { dataDir: string; facts: readonly Stated[] } {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-old-'));
-  t.after(() => rmSync(dir, { recursive: true, force: true }));
+function unpack(): { dataDir: string; facts: readonly Stated[] } {
+  const dir = tempDir('old');
   execFileSync('tar', ['-xzf', join(projectRoot, 'test/old-data-dir/format-5.tar.gz'), '-C', dir]);
   const lines = readFileSync(join(dir, 'facts.ndjson'), 'utf8').trimEnd().split('\n');
   return { dataDir: join(dir, 'data'), facts: lines.map((line) => JSON.parse(line) as Stated) }; // ours

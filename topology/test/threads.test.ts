@@ -1,11 +1,11 @@
 /** Bolts on worker threads: the same results and guarantees as on the topology's thread, also when a thread dies. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { setTimeout } from 'node:timers/promises';
 import { threadId } from 'node:worker_threads';
 import type { TopologyOptions } from '../index.js';
 import { FunctionBolt, itemsTo, ListSpout, ReplayingSpout, simulated, sorted } from './parts.js';
 import type { Wish } from './thread-bolts.js';
+import { eventually } from '../../test/eventually.js';
 
 const module = new URL('./thread-bolts.js', import.meta.url);
 const outputs = { default: ['item', 'thread'] };
@@ -69,7 +69,7 @@ test('a bolt whose thread cannot start is given up after three deaths, and its t
   const spout = new ListSpout(itemsTo(10));
   const { topology, errors } = withThreads(spout, { kind: 'dieAtOnce' }, 1);
   await topology.settle();
-  while (errors.length < 3) await setTimeout(1);
+  await eventually('three errors', () => errors.length >= 3);
   assert.deepEqual(sorted(spout.failed), itemsTo(10));
   for (const { error } of errors.slice(0, 3)) assert.match(String(error), /cannot start|died/);
   topology.close();

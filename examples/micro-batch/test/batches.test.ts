@@ -1,14 +1,12 @@
 /** Size of a batch against throughput and latency: who wins, not by how much. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
 import { latencyOf, throughputOf } from '../batches.js';
+import { tempDir } from '../../../test/temp-dir.js';
 
-test('bigger batches carry more; waiting for a batch to fill costs latency', async (t) => {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-micro-batch-'));
-  t.after(() => rmSync(dir, { recursive: true }));
+test('bigger batches carry more; waiting for a batch to fill costs latency', async () => {
+  const dir = tempDir('micro-batch');
   const path = join(dir, 'counts');
   const throughput = [1, 64, 1_024].map((maxEvents) => throughputOf({ maxEvents, maxWaitMs: 0 }, path, 200));
   assert.ok((throughput[0] ?? 0) < (throughput[1] ?? 0) && (throughput[1] ?? 0) < (throughput[2] ?? 0));

@@ -1,9 +1,8 @@
 /** Tables by column mapping: CSV, TSV, Parquet and JSON lines. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { DuckDBInstance } from '@duckdb/node-api';
 import type { Fact } from '../../../facts/fact.js';
@@ -14,6 +13,7 @@ import { hasCode } from '../../../lib/errors/errors.js';
 import { projectRoot } from '../../../lib/files/assets.js';
 import { logFile, type LogOptions } from '../log-files.js';
 import { pageviewDefaults } from '../pageviews.js';
+import { tempDir } from '../../../test/temp-dir.js';
 
 const at = Date.UTC(2015, 4, 18, 8, 5, 3);
 
@@ -40,9 +40,8 @@ async function importTable(path: string, name: string, options: Partial<LogOptio
   return { counts, views, facts, rejected };
 }
 
-function fileOf(t: TestContext, name: string, content: string | Buffer): string {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-columns-'));
-  t.after(() => rmSync(dir, { recursive: true }));
+function fileOf(name: string, content: string | Buffer): string {
+  const dir = tempDir('columns');
   writeFileSync(join(dir, name), content);
   return join(dir, name);
 }
@@ -55,7 +54,7 @@ const csv = `id,ts,page url,uid,ua,ref
 4,yesterday,https://www.example.org/a,cookie:4,x,
 `;
 
-test('CSV, TSV and a compressed CSV are read alike, row by row', async (t) => {
+test('CSV, TSV and a compressed CSV are read alike, row by row', async () => {
   const tsv =
     'ts\tpage url\tuid\tua\tref\n1431936303\thttps://www.example.org/a\tcookie:2\tx\thttps://r.example/\n';
   const expected = [
@@ -75,20 +74,19 @@ test('CSV, TSV and a compressed CSV are read alike, row by row', async (t) => {
       referrer: 'https://r.example/',
     },
   ];
-  for (const path of [fileOf(t, 'views.csv', csv), fileOf(t, 'views.csv.gz', gzipSync(csv))]) {
+  for (const path of [fileOf('views.csv', csv), fileOf('views.csv.gz', gzipSync(csv))]) {
     const { counts, views } = await importTable(path, 'csv', { columns });
     assert.deepEqual(views, expected);
     assert.deepEqual(counts.rejectedBy, { 'the row has no visitor': 1, 'cannot parse the time': 1 });
   }
   assert.deepEqual(
-    (await importTable(fileOf(t, 'views.tsv', tsv), 'tsv', { columns })).views,
+    (await importTable(fileOf('views.tsv', tsv), 'tsv', { columns })).views,
     expected.slice(1),
   );
 });
 
-test('a row that is not one of the table is rejected with its line, and the others count', async (t) => {
+test('a row that is not one of the table is rejected with its line, and the others count', async () => {
   const path = fileOf(
-    t,
     'views.csv',
     `${csv}5,1431936303,https://www.example.org/b,cookie:5,x\n6,1431936303,https://www.example.org/c,cookie:6,x,,y,z\n`,
   );
@@ -100,8 +98,8 @@ test('a row that is not one of the table is rejected with its line, and the othe
   );
 });
 
-test('Parquet: a time without a zone needs one, and rows imported again have their ids', async (t) => {
-  const path = fileOf(t, 'views.parquet', '');
+test('Parquet: a time without a zone needs one, and rows imported again have their ids', async () => {
+  const path = fileOf('views.parquet', '');
   const instance = await DuckDBInstance.create(':memory:');
   const connection = await instance.connect();
   await connection.run(`COPY (SELECT TIMESTAMP '2015-05-18 10:05:03.25' AS ts, TIMESTAMPTZ '2015-05-18 08:05:03+00' AS tz, '/a' AS path, 'www.example.org' AS site,
@@ -135,7 +133,7 @@ test('Parquet: a time without a zone needs one, and rows imported again have the
   });
 });
 
-test('JSON lines of any shape: Cloudflare, with nanoseconds', async (t) => {
+test('JSON lines of any shape: Cloudflare, with nanoseconds', async () => {
   const line = {
     ClientIP: '192.0.2.7',
     ClientRequestHost: 'www.example.org',
@@ -147,7 +145,6 @@ test('JSON lines of any shape: Cloudflare, with nanoseconds', async (t) => {
     headers: { ua: ['x'] },
   };
   const path = fileOf(
-    t,
     'views.json',
     `${JSON.stringify(line)}\n${JSON.stringify({ ...line, EdgeResponseStatus: 404 })}\nnonsense\n`,
   );
@@ -164,8 +161,8 @@ test('JSON lines of any shape: Cloudflare, with nanoseconds', async (t) => {
   assert.deepEqual([counts.accepted, counts.filtered, counts.rejected], [1, 1, 1]);
 });
 
-test('a mapping that cannot be used is refused by name', async (t) => {
-  const path = fileOf(t, 'views.csv', csv);
+test('a mapping that cannot be used is refused by name', async () => {
+  const path = fileOf('views.csv', csv);
   for (const [options, reason] of [
     [{}, /missing option --columns/],
     [{ columns: 'time=ts,url=page url' }, /no column for visitor/],

@@ -1,8 +1,7 @@
 /** GoAccess as a second opinion: requests, statuses and clients of the same file by the same format. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
@@ -13,6 +12,7 @@ import { canonicalAddress } from '../fields/address.js';
 import { formatOfString, goAccessDefaults } from '../format-string.js';
 import { logFormats } from '../formats.js';
 import type { LogFormat } from '../request.js';
+import { tempDir } from '../../../test/temp-dir.js';
 
 const logs = join(projectRoot, '../shared/data/logs');
 const goaccess = spawnSync('goaccess', ['--version']).status === 0;
@@ -43,7 +43,7 @@ function byGoAccess(
   name: string,
   more: readonly string[] = [],
 ): Counts & { readonly hostCount: number } {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-goaccess-'));
+  const dir = tempDir('goaccess');
   try {
     writeFileSync(join(dir, 'log'), text);
     const out = join(dir, 'out.json');

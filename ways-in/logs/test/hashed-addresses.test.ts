@@ -1,9 +1,8 @@
 /** Imports keep no addresses in data directories made by this version, and stay as they are in earlier ones. */
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { storedFormat, visitorsNote, type ImportFlags } from '../../../cli/import-flags.js';
 import type { Fact } from '../../../facts/fact.js';
 import { UrlRules } from '../../../facts/url/normalize.js';
@@ -11,6 +10,7 @@ import { importFile } from '../../../ingest/import.js';
 import { addressKey, hashesAddresses, openDataDir } from '../../../lib/files/data-dir.js';
 import { secretPath } from '../../../lib/files/dir-secret.js';
 import { formatOf } from '../log-files.js';
+import { tempDir } from '../../../test/temp-dir.js';
 
 const flags: ImportFlags = {
   format: 'combined',
@@ -21,12 +21,6 @@ const flags: ImportFlags = {
 };
 const lineOf = (address: string, user = '-', agent = 'A'): string =>
   `${address} - ${user} [18/May/2015:10:05:03 +0000] "GET /a HTTP/1.1" 200 5 "-" "${agent}"`;
-
-function tempDir(t: TestContext): string {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-addresses-'));
-  t.after(() => rmSync(dir, { recursive: true }));
-  return dir;
-}
 
 /** As an earlier version left it. */
 function earlier(dir: string): string {
@@ -60,8 +54,8 @@ async function imported(dataDir: string, lines: readonly string[], more: Partial
   return facts.map((fact) => ({ id: fact.eventId, visitor: fact.type === 'pageview' ? fact.visitor : '' }));
 }
 
-test('a new data directory has a secret of its own and hashes addresses', async (t) => {
-  const dir = tempDir(t);
+test('a new data directory has a secret of its own and hashes addresses', async () => {
+  const dir = tempDir('addresses');
   const dataDir = join(dir, 'new');
   assert.equal(hashesAddresses(dataDir), true, 'before it is made, too');
   openDataDir({ dataDir, lgK: 14 });
@@ -96,8 +90,8 @@ test('a new data directory has a secret of its own and hashes addresses', async 
   assert.match(visitorsNote(flags, await storedFormat(flags, dataDir)), /hashed .* no address is kept/);
 });
 
-test('a data directory of an earlier version stays with addresses, and says so', async (t) => {
-  const dataDir = earlier(tempDir(t));
+test('a data directory of an earlier version stays with addresses, and says so', async () => {
+  const dataDir = earlier(tempDir('addresses'));
   assert.equal(hashesAddresses(dataDir), false);
   assert.equal((await imported(dataDir, [lineOf('192.0.2.1')]))[0]?.visitor, 'ip:192.0.2.1');
   assert.equal(
@@ -110,8 +104,8 @@ test('a data directory of an earlier version stays with addresses, and says so',
   assert.equal(hashesAddresses(dataDir), false, 'that was for one import');
 });
 
-test('a secret that is gone or damaged stops the import: another one would make new visitors of everybody', (t) => {
-  const dataDir = join(tempDir(t), 'new');
+test('a secret that is gone or damaged stops the import: another one would make new visitors of everybody', () => {
+  const dataDir = join(tempDir('addresses'), 'new');
   openDataDir({ dataDir, lgK: 14 });
   const secret = readFileSync(secretPath(dataDir), 'utf8');
   writeFileSync(secretPath(dataDir), secret.slice(1));

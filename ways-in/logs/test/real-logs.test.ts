@@ -1,8 +1,7 @@
 /** Public logs of several servers, and odd ones, imported whole: what each line comes to. Read where they lie. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { z } from 'zod';
@@ -16,6 +15,7 @@ import { projectRoot } from '../../../lib/files/assets.js';
 import { logFile, type LogOptions } from '../log-files.js';
 import { pageviewDefaults } from '../pageviews.js';
 import { readLog } from './reading.js';
+import { tempDir } from '../../../test/temp-dir.js';
 
 const shared = join(projectRoot, '../shared/data');
 const skip = existsSync(shared) ? false : 'no ../shared/data';
@@ -131,9 +131,8 @@ const odd: Readonly<
   'w3c_big.0': ['w3c', 8, 246, 0],
 };
 
-test('odd and damaged logs are read as far as they can be, or refused by name', { skip }, async (t) => {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-odd-logs-'));
-  t.after(() => rmSync(dir, { recursive: true }));
+test('odd and damaged logs are read as far as they can be, or refused by name', { skip }, async () => {
+  const dir = tempDir('odd-logs');
   execFileSync('tar', ['xzf', join(shared, 'ugly/lnav_web_logs.tar.gz'), '-C', dir]);
   for (const [name, expected] of Object.entries(odd)) {
     const path = join(dir, `test/logfile_${name}`);

@@ -1,22 +1,17 @@
 /** Answers about cookieless sites say that their visitors are told apart for a day. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { z } from 'zod';
-import { eventually, startTestSystem } from '../../../test/running-system.js';
+import { eventually } from '../../../test/eventually.js';
+import { startTestSystem } from '../../../test/running-system.js';
 import { DayScopes, rememberDayScope } from '../scopes.js';
 import { news, shop } from './serving.js';
+import { tempDir } from '../../../test/temp-dir.js';
 
-function tempDir(t: TestContext): string {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-scopes-'));
-  t.after(() => rmSync(dir, { recursive: true }));
-  return dir;
-}
-
-test('a domain’s scope is that of what is counted in it, and stays when the site’s choice changes', (t) => {
-  const path = join(tempDir(t), 'day-scope.json');
+test('a domain’s scope is that of what is counted in it, and stays when the site’s choice changes', () => {
+  const path = join(tempDir('scopes'), 'day-scope.json');
   let now = 0;
   const scopes = new DayScopes(path, () => now);
   const page = (url: string): boolean => scopes.isDay({ kind: 'page', url });
@@ -44,7 +39,7 @@ test('a domain’s scope is that of what is counted in it, and stays when the si
 });
 
 test('the whole system: a page sends, and the answers name the scope', async (t) => {
-  const sites = join(tempDir(t), 'sites.json');
+  const sites = join(tempDir('scopes'), 'sites.json');
   writeFileSync(sites, JSON.stringify({ sites: [shop, news] }));
   const swa = await startTestSystem(t, { sites });
   const hourMs = 3_600_000;

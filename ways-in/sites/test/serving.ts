@@ -1,7 +1,6 @@
 /** An endpoint with sites over a log in memory, for tests. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { pino } from 'pino';
@@ -14,6 +13,7 @@ import { configWith, type Config } from '../../../lib/config/config.js';
 import { HttpEndpoint } from '../../../lib/http/endpoint.js';
 import type { NewRecord } from '../../../log/log.js';
 import { openSites } from '../way-in.js';
+import { tempDir } from '../../../test/temp-dir.js';
 
 /** 2026-03-10T12:00:00Z */
 export const noon = Date.UTC(2026, 2, 10, 12);
@@ -57,8 +57,7 @@ export async function serveSites(
   sites: readonly object[] = [shop, news],
   change: Partial<Config> = {},
 ) {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-sites-'));
-  t.after(() => rmSync(dir, { recursive: true }));
+  const dir = tempDir('sites');
   const file = join(dir, 'sites.json');
   writeFileSync(file, JSON.stringify({ sites }));
   const config = configWith({ dataDir: join(dir, 'data'), sites: file, ...change });

@@ -1,17 +1,16 @@
 /** The file of sites: what is wrong with it is said by site and field. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { UrlRules } from '../../../facts/url/normalize.js';
 import { SwaError } from '../../../lib/errors/errors.js';
 import { readSites } from '../site.js';
 import { news, shop } from './serving.js';
+import { tempDir } from '../../../test/temp-dir.js';
 
-test('a file that cannot be used is refused, naming what is wrong', (t) => {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-sites-'));
-  t.after(() => rmSync(dir, { recursive: true }));
+test('a file that cannot be used is refused, naming what is wrong', () => {
+  const dir = tempDir('sites');
   const path = join(dir, 'sites.json');
   const cases: (readonly [unknown, RegExp])[] = [
     ['{', /is not JSON/],
@@ -44,9 +43,8 @@ test('a file that cannot be used is refused, naming what is wrong', (t) => {
   assert.throws(() => readSites(join(dir, 'none.json'), new UrlRules()), /cannot be read \(ENOENT\)/);
 });
 
-test('a domain covers its subdomains, in any spelling; the closest site has a page', (t) => {
-  const dir = mkdtempSync(join(tmpdir(), 'swa-sites-'));
-  t.after(() => rmSync(dir, { recursive: true }));
+test('a domain covers its subdomains, in any spelling; the closest site has a page', () => {
+  const dir = tempDir('sites');
   const path = join(dir, 'sites.json');
   const inner = {
     ...news,

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { configWith } from '../../../lib/config/config.js';
-import { eventually } from '../../../test/running-system.js';
+import { eventually } from '../../../test/eventually.js';
 import { serveSites } from '../../sites/test/serving.js';
 
 export const sites = [
