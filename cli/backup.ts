@@ -26,6 +26,7 @@ import { lastRecordsPath } from '../log/last-records.js';
 import { holdLog, type HeldLog } from '../log/embedded/held-log.js';
 import { inspectLog } from '../log/embedded/salvage.js';
 import { watermarkOfCopy } from '../log/embedded/watermark.js';
+import { acceptedUnreadPath } from '../log/kafka/memory.js';
 import type { Cut, PartitionName } from '../log/log.js';
 import { openExistingLog } from '../log/open-log.js';
 import { manifestPath, rootPath } from '../master-data/layout.js';
@@ -238,6 +239,8 @@ function sourcesOf(dataDir: string, { view, pin, log }: Held): CopySource[] {
   const dayScope = dayScopePath(dataDir);
   if (existsSync(dayScope)) sources.push(ofPath(dayScope)); // the salts beside it are to be forgotten
   if (log === undefined && existsSync(lastRecords)) sources.push(ofPath(lastRecords)); // Kafka's topics are recognised by it
+  const acceptedUnread = acceptedUnreadPath(dataDir);
+  if (log === undefined && existsSync(acceptedUnread)) sources.push(ofPath(acceptedUnread)); // else answers would name those records again
   if (view !== undefined) {
     const { id } = view.meta.view;
     for (const [name, fd] of view.fds) {

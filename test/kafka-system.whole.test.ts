@@ -3,12 +3,15 @@
  * never passed over in silence, and there is a way on.
  */
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import type { Kafka } from 'kafkajs';
 import { pino } from 'pino';
 import { bodies, type Freshness } from '../query/bodies.js';
+import { restore } from '../cli/backup.js';
 import { startSystem } from '../cli/system.js';
+import { setUp } from '../cli/test/swa-command.js';
 import { hasCode } from '../lib/errors/errors.js';
 import { systemClock } from '../lib/time/clock.js';
 import type { Log } from '../log/log.js';
@@ -149,10 +152,15 @@ test(
 );
 
 test(
-  'facts in partitions that were added to a topic make answers incomplete within seconds; all others count',
+  'facts in partitions that were added to a topic make answers incomplete within seconds, until an operator accepts them; all others count',
   { skip },
   async (t) => {
     const swa = await start(t, 'w-');
+    const { dir, swa: command } = setUp(t, {
+      SWA_DATA_DIR: swa.config.dataDir,
+      SWA_KAFKA_BROKERS: broker().address,
+      SWA_KAFKA_TOPIC_PREFIX: 'w-',
+    });
     await swa.send(views(0, 10));
     await untilFresh(swa, ({ complete }) => complete);
     await withKafka(async (kafka) => {
@@ -179,6 +187,35 @@ test(
       await eventually('later facts in answers', async () => {
         return (await swa.ask(uniques)).data.visitors === 20 || undefined;
       });
+
+      const shown = await command(['accept-unread']);
+      assert.deepEqual([shown.code, shown.stderr], [0, '']);
+      assert.match(
+        shown.stdout,
+        new RegExp(`^${sent} records are not read, and answers are not complete; .*--yes`),
+      );
+      assert.ok(!(await untilFresh(swa, () => true)).complete, 'showing them accepts nothing');
+      const accepted = await command(['accept-unread', '--yes']);
+      assert.deepEqual(accepted, { code: 0, stdout: `accepted: ${sent} records do not count\n`, stderr: '' });
+      const fresh = await untilFresh(swa, ({ complete }) => complete);
+      assert.deepEqual([fresh.incompleteReason, fresh.unreadRecords], [null, 0]);
+      assert.equal((await command(['accept-unread'])).stdout, 'there are no unread records\n');
+
+      const saved = await command(['backup', join(dir, 'backup')]);
+      assert.equal(saved.code, 0, saved.stderr);
+      await restore(join(dir, 'backup'), join(dir, 'restored'));
+      const restored = await startOnKafka(t, broker(), 'w-', { dataDir: join(dir, 'restored') });
+      assert.equal(
+        (await untilFresh(restored, ({ batch, complete }) => batch !== null && complete)).unreadRecords,
+        0,
+      );
+      await producer.connect();
+      await producer.send({ topic: 'w-pageviews', messages: messages.slice(0, 1) });
+      await producer.disconnect();
+      for (const one of [swa, restored]) {
+        const later = await untilFresh(one, ({ complete }) => !complete);
+        assert.equal(later.incompleteReason, 'unread-partitions', 'accepted were those alone');
+      }
       await admin.disconnect();
     });
   },

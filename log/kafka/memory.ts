@@ -59,17 +59,13 @@ export class KafkaMemory {
 
   /** How many of the records that ever came into unread partitions are accepted, so that answers no longer report them; 0 if the note is damaged. */
   acceptedUnread(logId: LogId): number {
-    const text = readIfThere(this.#acceptedPath);
+    const text = readIfThere(acceptedUnreadPath(this.#dataDir));
     const note = text === undefined ? undefined : validJson(acceptedSchema, text);
     return note?.logId === logId ? note.records : 0;
   }
 
   acceptUnread(logId: LogId, records: number): void {
-    replaceFile(this.#acceptedPath, JSON.stringify({ logId, records }));
-  }
-
-  get #acceptedPath(): string {
-    return join(roomOf(this.#dataDir, 'log'), 'accepted-unread.json');
+    replaceFile(acceptedUnreadPath(this.#dataDir), JSON.stringify({ logId, records }));
   }
 
   #file(): z.output<typeof fileSchema> | undefined {
@@ -81,4 +77,8 @@ export class KafkaMemory {
       hint: 'delete it only if the Kafka topics are still the ones this data directory was created with',
     });
   }
+}
+
+export function acceptedUnreadPath(dataDir: string): string {
+  return join(roomOf(dataDir, 'log'), 'accepted-unread.json');
 }
