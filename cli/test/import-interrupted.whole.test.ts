@@ -31,7 +31,7 @@ test('an import that was stopped at any time and is run again counts every line 
     const args = ['import', '--host', domain, log];
     const before = bytesIn(join(dataDir, 'log'));
     const wanted = before + Math.floor(random() * 8 * 2 ** 20);
-    const how = (['SIGINT', 'SIGINT twice', 'SIGKILL', 'SIGTERM'] as const)[round % 4] ?? 'SIGINT';
+    const how = (['SIGINT', 'SIGKILL', 'SIGINT twice', 'SIGTERM'] as const)[round % 4] ?? 'SIGINT';
     const child = spawn(process.execPath, [assetPath('bin/swa'), ...args], {
       env: { PATH: process.env['PATH'], SWA_DATA_DIR: dataDir },
       stdio: 'ignore',
