@@ -245,6 +245,34 @@ export const bodies = {
     },
     uniquesAccuracySchema.omit({ lower: true, upper: true, exact: true }),
   ),
+  now: z.object({
+    data: z.object({
+      domain: z.string(),
+      from: instantSchema,
+      to: instantSchema.describe('The moment of the answer.'),
+      visitors: z
+        .number()
+        .describe('People with a pageview whose own time and arrival both lie in [from, to].'),
+      pages: z.array(z.object({ url: z.string(), visitors: z.number() })),
+      more: z.boolean().describe('There are further pages.'),
+    }),
+    accuracy: z.object({
+      method: z.literal('count'),
+      exact: z
+        .boolean()
+        .describe(
+          'Nothing was left out for want of memory, and no edge after the batch cut can change the number.',
+        ),
+      coveredFrom: instantSchema.describe(
+        'Later than `from` where there were more recent pageviews than are kept: those that arrived before are missing.',
+      ),
+      rewritten: uniquesAccuracySchema.shape.rewritten,
+      waitingExclusions,
+      visitorScope: uniquesAccuracySchema.shape.visitorScope,
+    }),
+    freshness: freshnessSchema,
+    rules: rulesVersionsSchema,
+  }),
   domains: z.object({
     data: z.object({ domains: z.array(z.string()), more: z.boolean() }),
     freshness: freshnessSchema,

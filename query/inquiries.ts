@@ -11,6 +11,7 @@ import type { Answer } from './answers/answer.js';
 import { bounceRate } from './answers/bounce-rate.js';
 import { breakdown } from './answers/breakdown.js';
 import { domains } from './answers/domains.js';
+import { now } from './answers/now.js';
 import { pages } from './answers/pages.js';
 import { pageviews } from './answers/pageviews.js';
 import { maxIdsListed, person } from './answers/persons.js';
@@ -19,6 +20,7 @@ import { bodies } from './bodies.js';
 import type { Engine } from './engine/engine.js';
 import type { PinnedGeneration } from './engine/generations.js';
 import { Pace } from './engine/pace.js';
+import { maxMinutes } from './now/recent-pageviews.js';
 import {
   parseDimension,
   parseDomain,
@@ -40,6 +42,8 @@ export interface Inquiry {
   readonly description?: string;
   readonly params: Shape;
   readonly query: Shape;
+  /** The answer changes with time alone: it has no ETag, and is not kept. */
+  readonly isOfTheMoment?: boolean;
   /** Params and query together, as `ask` takes them. */
   readonly input: z.ZodObject;
   /** Schema of the JSON body. */
@@ -183,6 +187,25 @@ export const inquiries: readonly Inquiry[] = [
         limit: input.limit,
       };
       return (generation, pace) => breakdown(engine, generation, question, pace);
+    },
+  }),
+  inquiry({
+    name: 'now',
+    path: '/v1/now',
+    operationId: 'now',
+    summary: 'How many people are on a domain now, and on which of its pages',
+    description:
+      'People with a pageview whose own time and arrival both lie in the last minutes, counted one by one from the end of the log.',
+    isOfTheMoment: true,
+    query: {
+      domain,
+      minutes: whole(5, maxMinutes, 'How far back, in minutes.'),
+      limit: whole(10, 100, 'Maximum number of pages listed.'),
+    },
+    body: bodies.now,
+    answer: (engine, { minutes, limit, ...input }) => {
+      const question = { domain: parseDomain(input.domain, engine.urls), minutes, limit };
+      return (generation, pace) => now(engine, generation, question, pace);
     },
   }),
   inquiry({

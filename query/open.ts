@@ -12,7 +12,7 @@ import { projectVersion } from '../lib/files/package-version.js';
 import { hasCode, isOfDisk } from '../lib/errors/errors.js';
 import type { Answered, HttpEndpoint } from '../lib/http/endpoint.js';
 import type { ApiInfo } from '../lib/http/openapi.js';
-import { openLog } from '../log/open-log.js';
+import { openExistingLog, openLog } from '../log/open-log.js';
 import type { RoleContext } from '../lib/process/role.js';
 import { StatusReporter, readStatus } from '../lib/process/status.js';
 import { Troubles } from '../lib/process/troubles.js';
@@ -26,6 +26,7 @@ import { Generations } from './engine/generations.js';
 import { LagWatch, unknownLag, type LagSource } from './engine/lag.js';
 import { Metrics } from './http/metrics.js';
 import { queryRoutes } from './http/routes.js';
+import { LogTail } from './now/log-tail.js';
 import type { VisitorScopes } from './visitor-scopes.js';
 
 export interface OpenEngine {
@@ -61,12 +62,18 @@ export function openEngine(
   const { dataDir } = config;
   const current = new CurrentWatch(dataDir);
   const realtime = openRealtime(dataDir);
-  const { url: urls, versions: rules, dimensions } = makeRules(config);
+  const counting = makeRules(config);
+  const { url: urls, versions: rules, dimensions } = counting;
   const generations = new Generations(
     { current: () => current.current(), open: (id) => openView(dataDir, id) },
     realtime,
     (batch) => sameRules(batch.rules, rules),
   );
+  const recent = new LogTail({
+    open: () => openExistingLog(config),
+    rules: counting,
+    clock,
+  });
   const engine = new Engine({
     generations,
     lgK: config.lgK,
@@ -75,11 +82,13 @@ export function openEngine(
     rules,
     lag,
     clock,
+    recent,
     visitorScopes,
   });
   return {
     engine,
     async close() {
+      await recent.close();
       engine.edges.close();
       generations.close();
       await realtime.close();

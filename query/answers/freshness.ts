@@ -1,7 +1,7 @@
 /** How fresh an answer is: from which facts it was made, how complete that is, and why it is not. */
 import { sameRules } from '../../facts/rules-versions.js';
 import { maxClockAheadMs } from '../../facts/timestamps.js';
-import type { Gap } from '../../facts/views/view.js';
+import type { Gap, RealtimeView } from '../../facts/views/view.js';
 import { hourMs } from '../../lib/time/buckets.js';
 import { parsePartitionName, type Cut } from '../../log/log.js';
 import { completeWithinMs, incompleteReasons, type Freshness } from '../bodies.js';
@@ -9,8 +9,10 @@ import type { Engine } from '../engine/engine.js';
 import type { PinnedGeneration } from '../engine/generations.js';
 import type { HourRange } from '../engine/tally.js';
 
-/** What an answer was computed from: without a realtime view, the batch view alone. */
-export type Used = Pick<PinnedGeneration, 'batch' | 'realtime'>;
+/** What an answer was computed from: without a realtime part, the batch view alone. */
+export interface Used extends Pick<PinnedGeneration, 'batch'> {
+  readonly realtime: Pick<RealtimeView, 'cut' | 'lastReceivedAt' | 'deadLetters'> | undefined;
+}
 
 /** @param range of the facts' own times; without one, those of any time are meant */
 export function freshnessOf(engine: Engine, { batch, realtime }: Used, range?: HourRange): Freshness {

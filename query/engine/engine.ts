@@ -7,6 +7,7 @@ import type { LiveIdentity } from '../identity/live-identity.js';
 import { WaitingEdges } from '../identity/waiting-edges.js';
 import type { PinnedGeneration, Generations } from './generations.js';
 import type { LagSource } from './lag.js';
+import { nothingRecent, type RecentSource } from '../now/log-tail.js';
 import { Ranks } from './ranks.js';
 import { TallyPool, type Tally } from './tally.js';
 import { Zones } from './zone.js';
@@ -23,6 +24,8 @@ export interface EngineOptions {
   readonly rules: RulesVersions;
   readonly lag: LagSource;
   readonly clock: Clock;
+  /** The last minutes; not known by default. */
+  readonly recent?: RecentSource;
   /** None by default. */
   readonly visitorScopes?: VisitorScopes | undefined;
 }
@@ -34,6 +37,7 @@ export class Engine {
   readonly rules: RulesVersions;
   readonly lag: LagSource;
   readonly clock: Clock;
+  readonly recent: RecentSource;
   readonly zones = new Zones();
   readonly ranks = new Ranks();
   readonly edges: WaitingEdges;
@@ -48,6 +52,7 @@ export class Engine {
     this.rules = options.rules;
     this.lag = options.lag;
     this.clock = options.clock;
+    this.recent = options.recent ?? nothingRecent;
     this.#tallies = new TallyPool(options.lgK);
     this.#scopes = options.visitorScopes ?? noScopes;
   }

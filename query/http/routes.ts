@@ -20,7 +20,7 @@ import { Pace } from '../engine/pace.js';
 import { arrowMediaType } from '../formats/arrow.js';
 import { inquiries, type Inquiry } from '../inquiries.js';
 import { rangeShape, seriesQuestion, subjectShape, zoneShape } from '../question.js';
-import { formatFor, notModified, sendAnswer, sendBytes, sendJson } from './send.js';
+import { formatFor, notKept, notModified, sendAnswer, sendBytes, sendJson } from './send.js';
 
 export interface QueryRoutesDeps {
   readonly engine: Engine;
@@ -81,7 +81,7 @@ function inquiryRoute(engine: Engine, inquiry: Inquiry): Route {
         description: 'The answer.',
         content: { 'application/json': inquiry.body, 'text/csv': undefined, [arrowMediaType]: undefined },
       },
-      unchanged,
+      ...(inquiry.isOfTheMoment === true ? [] : [unchanged]),
     ],
     problems: [
       ...(inRange ? ranged : asked),
@@ -93,7 +93,8 @@ function inquiryRoute(engine: Engine, inquiry: Inquiry): Route {
       const format = formatFor(request);
       const answering = inquiry.prepare(engine, { ...input.params, ...input.query });
       await engine.pinned(async (generation) => {
-        if (notModified(request, response, versionOf(engine, generation), format)) return;
+        if (inquiry.isOfTheMoment === true) notKept(response);
+        else if (notModified(request, response, versionOf(engine, generation), format)) return;
         const answer = await answering(generation, new Pace(deadlineAt));
         if (!engine.edges.isFinal(generation)) response.removeHeader('ETag');
         await sendAnswer(request, response, answer, format);

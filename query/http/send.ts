@@ -32,6 +32,14 @@ export function formatFor(request: Request): Format {
   });
 }
 
+const answersVary = 'Accept, Accept-Encoding, Authorization, Origin';
+
+/** The headers of an answer that is right at this moment alone. */
+export function notKept(response: Response): void {
+  response.setHeader('Cache-Control', 'no-store');
+  response.setHeader('Vary', answersVary);
+}
+
 /**
  * Sets the caching headers of an answer made from a generation. True when the caller has it already: then 304 is sent. The
  * tag is weak, since lag, which is of the moment, is part of the body.
@@ -41,7 +49,7 @@ export function notModified(request: Request, response: Response, version: strin
   response.setHeader('ETag', tag);
   // History may change with the next batch run (two visitors turn out to be one): always ask again, cheaply.
   response.setHeader('Cache-Control', 'private, no-cache');
-  response.setHeader('Vary', 'Accept, Accept-Encoding, Authorization, Origin');
+  response.setHeader('Vary', answersVary);
   if (!hasTag(request.headers['if-none-match'], tag)) return false;
   response.statusCode = 304;
   response.end();

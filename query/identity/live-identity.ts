@@ -142,6 +142,15 @@ export class LiveIdentity {
     };
   }
 
+  /** The PersonID of a person of the batch view, as far as it is one person with others. */
+  personIdOf(batchPerson: string): string {
+    const number = this.#numberOf(batchPerson);
+    if (number < 0 || !this.#isOne(number)) return batchPerson;
+    const { groups } = this.#options.state;
+    const { steps } = this.#read;
+    return groups.idOf(groups.leastOf(groups.rootOf(number, steps), steps));
+  }
+
   /** Whether an edge may change which ids this person of the mapping has, besides those that have joined it to others. */
   mayChange(person: string): boolean {
     const { state, at, rest } = this.#options;

@@ -2,7 +2,7 @@
 import { HllSketch, coupon } from 'hyperloglog-ts';
 import { offset, type LogId, type Offsets } from '../../log/log.js';
 import { bucketOf, type Span } from '../../lib/time/buckets.js';
-import { compareUtf8 } from '../../facts/fact.js';
+import { compareUtf8, type ExclusionRule } from '../../facts/fact.js';
 import { domainOf } from '../../facts/url/domain.js';
 import { SketchCell } from '../../facts/views/sketch-cell.js';
 import type {
@@ -133,6 +133,8 @@ export interface FakeOptions {
   /** Before the cut; none by default. */
   readonly retractions?: number;
   readonly gaps?: readonly Gap[];
+  /** In force; none by default. */
+  readonly exclusions?: readonly ExclusionRule[];
   /** Visitor id to PersonID. */
   readonly mapping?: ReadonlyMap<string, string>;
   readonly visits?: ReadonlyMap<string, readonly VisitCell[]>;
@@ -153,6 +155,7 @@ export class FakeBatchView implements BatchView {
   readonly cells: Cells;
   readonly #mapping: ReadonlyMap<string, string>;
   readonly #visits: ReadonlyMap<string, readonly VisitCell[]>;
+  readonly #exclusions: readonly ExclusionRule[];
   closed = false;
 
   constructor(views: readonly View[], options: FakeOptions = {}) {
@@ -160,6 +163,7 @@ export class FakeBatchView implements BatchView {
     const lgK = options.lgK ?? lgKSmall;
     this.#mapping = options.mapping ?? new Map();
     this.#visits = options.visits ?? new Map();
+    this.#exclusions = options.exclusions ?? [];
     this.cells = new Cells(views, (id) => this.personOf(id), lgK);
     this.meta = {
       id: viewIdOf(number),
@@ -217,8 +221,8 @@ export class FakeBatchView implements BatchView {
     return this.#mapping.get(visitor) ?? visitor;
   }
 
-  exclusions(): [] {
-    return [];
+  exclusions(): readonly ExclusionRule[] {
+    return this.#exclusions;
   }
 
   idCountOf(person: string): number {

@@ -3,6 +3,7 @@ import type { TestContext } from 'node:test';
 import { pino } from 'pino';
 import { configWith, type Config } from '../../lib/config/config.js';
 import { HttpEndpoint } from '../../lib/http/endpoint.js';
+import type { Clock } from '../../lib/time/clock.js';
 import { sameRules, type RulesVersions } from '../../facts/rules-versions.js';
 import { dimensions, type Dimension } from '../../facts/subjects.js';
 import type { Route } from '../../lib/http/route.js';
@@ -13,6 +14,7 @@ import type { RealtimeView } from '../../facts/views/view.js';
 import { Engine } from '../engine/engine.js';
 import { Generations } from '../engine/generations.js';
 import { unknownLag, type LagSource } from '../engine/lag.js';
+import type { RecentSource } from '../now/log-tail.js';
 import { queryRoutes } from '../http/routes.js';
 import { type BatchRun } from '../bodies.js';
 import { Metrics } from '../http/metrics.js';
@@ -32,6 +34,10 @@ export interface Layers {
   dimensions?: readonly Dimension[];
   /** What the status board says; nothing by default. */
   status?: readonly StatusEntry[];
+  /** The last minutes; not known by default. */
+  recent?: RecentSource;
+  /** Stands still at `now` by default. */
+  clock?: Clock;
   /** The last batch runs; none by default. */
   runs?: readonly BatchRun[];
 }
@@ -51,7 +57,8 @@ export function engineOver(layers: Layers): Engine {
     dimensions: layers.dimensions ?? dimensions,
     rules,
     lag: layers.lag ?? unknownLag,
-    clock: () => now,
+    clock: layers.clock ?? (() => now),
+    ...(layers.recent === undefined ? {} : { recent: layers.recent }),
   });
 }
 

@@ -207,4 +207,27 @@ export const queryFaults: readonly PlantedFault[] = [
       'if (this.#lists.size < 1e9 * listsKept &&',
     ),
   ),
+  fault(
+    'now',
+    'the import of an old log counts as people now',
+    edit(
+      'query/now/recent-pageviews.ts',
+      'const at = Math.min(timestamp, receivedAt);',
+      'const at = receivedAt;',
+    ),
+  ),
+  fault(
+    'now',
+    'bots count as people now',
+    edit('query/now/recent-pageviews.ts', '    if (this.#rules.bots.excludes(userAgent)) return;\n', ''),
+  ),
+  fault(
+    'now',
+    'after a restart only the last few records are read',
+    edit(
+      'query/now/log-tail.ts',
+      'if (coveredFrom > since && !isAtStart && !isLast) continue;',
+      'if (coveredFrom > since && !isAtStart && !isLast && i < 0) continue;',
+    ),
+  ),
 ];

@@ -1,0 +1,277 @@
+/**
+ * Follows the end of the log for those who ask about people now. It costs nothing while no one asks: the first question starts it some
+ * records before the end of the log, far enough that the last minutes are covered, and it stops again when questions stay away. So nothing
+ * is stored, and a restart loses nothing.
+ *
+ * Most records of an import are old: their times are read without decoding them (facts/plain-pageview.ts).
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { hashedFields, PlainPageview, recordsFrom } from '../../facts/plain-pageview.js';
+import { decodeRecord } from '../../facts/record.js';
+import type { Clock } from '../../lib/time/clock.js';
+import { HttpProblem } from '../../lib/http/problem.js';
+import { hashBytes, KeyedHash, slackBytes, type HashKernels } from '../../lib/memory/keyed-hash.js';
+import { namesOf, reaches, readableEnd } from '../../log/cut.js';
+import {
+  offset,
+  parsePartitionName,
+  type Log,
+  type LogId,
+  type LogReader,
+  type Offset,
+  type Offsets,
+  type PartitionName,
+  type RecordBatch,
+} from '../../log/log.js';
+import { maxMinutes, RecentPageviews, type CountingRules } from './recent-pageviews.js';
+
+/** How the last minutes are known at one moment. */
+export interface Recent {
+  readonly views: RecentPageviews;
+  readonly logId: LogId;
+  /** The pageviews before these positions have been read. */
+  readonly next: Partial<Offsets>;
+  /** Newest `receivedAt` read, UTC ms; undefined when nothing was. */
+  readonly lastReceivedAt: number | undefined;
+}
+
+export interface RecentSource {
+  /**
+   * What has been read, once everything that was in the log when reading began has been, or the wait for that has become too long. Throws
+   * `not-ready` where the log cannot be read.
+   */
+  recent(): Promise<Recent>;
+}
+
+/** Where there is no log to follow. */
+export const nothingRecent: RecentSource = {
+  recent: () => Promise.reject(new HttpProblem('not-ready', 'the log is not read here')),
+};
+
+export interface LogTailOptions {
+  readonly open: () => Promise<Log>;
+  readonly rules: CountingRules;
+  readonly clock: Clock;
+  /** Stops so long after the last question, in milliseconds. */
+  readonly idleMs?: number;
+  readonly maxViews?: number;
+}
+
+/** How far before the end of each partition it begins: the first step that reaches back far enough, else the last one. */
+const stepsBack = [4_096, 32_768, 262_144];
+/** Arrivals are in order but for this: several collectors, each with a clock of its own. */
+const disorderMs = 60_000;
+const recordsAtOnce = 2_048;
+/** A question waits no longer for the first records to be read. */
+const patienceMs = 2_000;
+/** A longer record is decoded. */
+const longestPlain = 16_384;
+
+export class LogTail implements RecentSource {
+  readonly #options: LogTailOptions;
+  readonly #idleMs: number;
+  #run: Run | undefined;
+  #isClosed = false;
+
+  constructor(options: LogTailOptions) {
+    this.#options = options;
+    this.#idleMs = options.idleMs ?? 600_000;
+  }
+
+  async recent(): Promise<Recent> {
+    const run = (this.#run ??= this.#begin());
+    run.askedAt = performance.now();
+    if (!run.hasCaughtUp) await Promise.race([run.ready, delay(patienceMs, undefined, { ref: false })]);
+    const { views, logId, next, lastReceivedAt, failure } = run;
+    if (failure !== undefined || logId === undefined) {
+      throw new HttpProblem('not-ready', 'the log cannot be read right now; try again', {
+        cause: failure?.error,
+        headers: { 'Retry-After': '1' },
+      });
+    }
+    views.prune(this.#options.clock());
+    return { views, logId, next: { ...next }, lastReceivedAt };
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#run?.ending.abort();
+    await this.#run?.done;
+  }
+
+  #begin(): Run {
+    const run = new Run(this.#options);
+    run.done = this.#follow(run);
+    return run;
+  }
+
+  /** Resolves when it has ended, for whatever reason: the next question begins anew. */
+  async #follow(run: Run): Promise<void> {
+    try {
+      await run.follow(() => this.#isClosed || performance.now() - run.askedAt > this.#idleMs);
+    } catch (error) {
+      run.failure = { error };
+    }
+    if (this.#run === run) this.#run = undefined;
+    run.isReady();
+  }
+}
+
+/** From one start to the stop. */
+class Run {
+  readonly views: RecentPageviews;
+  readonly ending = new AbortController();
+  readonly next: Partial<Record<PartitionName, Offset>> = {};
+  /** Resolves when it has caught up, or ended. */
+  readonly ready: Promise<void>;
+  isReady: () => void = () => undefined;
+  askedAt = performance.now();
+  logId: LogId | undefined;
+  hasCaughtUp = false;
+  lastReceivedAt: number | undefined;
+  failure: { readonly error: unknown } | undefined;
+  done: Promise<void> = Promise.resolve();
+  readonly #options: LogTailOptions;
+  readonly #times = new RecordTimes();
+
+  constructor(options: LogTailOptions) {
+    this.#options = options;
+    this.views = new RecentPageviews(options.rules, options.maxViews);
+    this.ready = new Promise((resolve) => (this.isReady = resolve));
+  }
+
+  /** Throws what the log throws. */
+  async follow(isOver: () => boolean): Promise<void> {
+    const log = await this.#options.open();
+    try {
+      const end = await readableEnd(log);
+      const reader = await this.#openReader(log, end);
+      try {
+        this.logId = log.id;
+        const pageviewsEnd = onlyPageviews(end);
+        while (!isOver()) {
+          if (!this.hasCaughtUp && reaches(this.next, pageviewsEnd)) {
+            this.hasCaughtUp = true;
+            this.isReady();
+          }
+          const batches = await reader.next({
+            maxRecords: recordsAtOnce,
+            timeoutMs: 1_000,
+            signal: this.ending.signal,
+          });
+          const nowMs = this.#options.clock();
+          for (const batch of batches) this.#take(batch, nowMs);
+          this.views.prune(nowMs);
+          await nextTurn();
+        }
+      } finally {
+        await reader.close();
+      }
+    } finally {
+      await log.close();
+    }
+  }
+
+  /** A reader that begins far enough back, and says from when on everything is read. */
+  async #openReader(log: Log, end: Offsets): Promise<LogReader> {
+    const earliest = await log.earliest();
+    const since = this.#options.clock() - maxMinutes * 60_000 - disorderMs;
+    for (const [i, step] of stepsBack.entries()) {
+      const isLast = i === stepsBack.length - 1;
+      const from = Object.fromEntries(
+        namesOf(onlyPageviews(end)).map((name) => [
+          name,
+          offset(Math.max(earliest[name] ?? 0, (end[name] ?? 0) - step)),
+        ]),
+      ) as Partial<Offsets>; // the partitions of `end`
+      const coveredFrom = await this.#coveredFrom(log, from, end);
+      const isAtStart = reaches(earliest, from);
+      if (coveredFrom > since && !isAtStart && !isLast) continue;
+      this.views.startAt(coveredFrom <= since ? -Infinity : coveredFrom + disorderMs);
+      Object.assign(this.next, from);
+      return log.openReader({ from, consumer: 'people now' });
+    }
+    throw new Error('the last step back is taken');
+  }
+
+  /** When the first record that is read of each partition arrived, the latest of them; -Infinity where all are read. */
+  async #coveredFrom(log: Log, from: Partial<Offsets>, end: Offsets): Promise<number> {
+    let latest = -Infinity;
+    for (const name of namesOf(from)) {
+      const first = from[name] ?? offset(0);
+      if (first === 0 || first >= (end[name] ?? 0)) continue;
+      const reader = await log.openReader({ from: { [name]: first }, consumer: 'people now, start' });
+      try {
+        const batches = await reader.next({ maxRecords: 16, timeoutMs: 1_000, signal: this.ending.signal });
+        latest = Math.max(latest, this.#arrivalIn(batches));
+      } finally {
+        await reader.close();
+      }
+    }
+    return latest;
+  }
+
+  /** The first one that says when it arrived. */
+  #arrivalIn(batches: readonly RecordBatch[]): number {
+    for (const { topic, values } of batches) {
+      for (const value of values) {
+        const fact = decodeRecord(value, topic);
+        if (fact.type !== 'invalid') return fact.receivedAt;
+      }
+    }
+    return Infinity;
+  }
+
+  #take({ topic, name, values, nextOffset }: RecordBatch, nowMs: number): void {
+    const since = nowMs - maxMinutes * 60_000;
+    for (const value of values) {
+      const times = this.#times;
+      if (times.read(value)) {
+        this.#received(times.receivedAt);
+        if (times.timestamp < since || times.receivedAt < since) continue;
+      }
+      const fact = decodeRecord(value, topic);
+      if (fact.type === 'invalid') continue;
+      this.#received(fact.receivedAt);
+      if (fact.type === 'pageview') this.views.add(fact, nowMs);
+    }
+    this.next[name] = nextOffset;
+  }
+
+  #received(at: number): void {
+    if (at > (this.lastReceivedAt ?? -1)) this.lastReceivedAt = at;
+  }
+}
+
+/** The times of a record as our own encoder writes it, without decoding it. */
+class RecordTimes {
+  readonly #kernels: HashKernels = new KeyedHash().kernels(recordAt + longestPlain + slackBytes);
+  readonly #plain = new PlainPageview(this.#kernels);
+
+  /** False says nothing about the record. */
+  read(value: Uint8Array): boolean {
+    if (value.length > longestPlain) return false;
+    this.#kernels.bytes.set(value, recordAt);
+    return this.#plain.read(recordAt, recordAt + value.length, recordsFrom);
+  }
+
+  get timestamp(): number {
+    return this.#plain.timestamp;
+  }
+
+  get receivedAt(): number {
+    return this.#plain.receivedAt;
+  }
+}
+
+/** Behind the hashes, which no one asks for here. */
+const recordAt = recordsFrom + hashedFields.length * hashBytes;
+
+function onlyPageviews(offsets: Offsets): Partial<Offsets> {
+  const entries = Object.entries(offsets) as [PartitionName, Offsets[PartitionName]][];
+  return Object.fromEntries(entries.filter(([name]) => parsePartitionName(name).topic === 'pageviews'));
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
