@@ -156,7 +156,7 @@ test(
   { skip },
   async (t) => {
     const swa = await start(t, 'w-');
-    const { dir, swa: command } = setUp(t, {
+    const { dir, swa: command } = setUp({
       SWA_DATA_DIR: swa.config.dataDir,
       SWA_KAFKA_BROKERS: broker().address,
       SWA_KAFKA_TOPIC_PREFIX: 'w-',
