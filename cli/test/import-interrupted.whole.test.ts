@@ -10,15 +10,15 @@ import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { assetPath } from '../../lib/files/assets.js';
+import { eventually } from '../../test/eventually.js';
 import { lcg } from '../../test/random.js';
-import { eventually } from '../../test/running-system.js';
 import { setUp } from './swa-command.js';
 
 const lines = 60_000;
 const day = { from: '2026-05-10', to: '2026-05-11' };
 
 test('an import that was stopped at any time and is run again counts every line once', async (t) => {
-  const { dir, dataDir, swa } = setUp(t);
+  const { dir, dataDir, swa } = setUp();
   const seed = Number(process.env['SEED'] ?? randomInt(2 ** 31));
   const random = lcg(seed);
   const rounds = Number(process.env['ROUNDS'] ?? 4);
