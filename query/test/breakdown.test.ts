@@ -137,6 +137,27 @@ test('sketches are read only of values whose pageviews could let them in', async
   engine.generations.close();
 });
 
+test('sketches are not read of values that were seen often outside the range alone', async (t) => {
+  const seen = (value: string, times: number, hour: number): View[] =>
+    Array.from({ length: times }, (_, n) => viewOf(`v${n}`, value, hour));
+  const oftenBefore = Array.from({ length: 20 }, (_, i) => `before${String(i).padStart(2, '0')}`);
+  const views = [
+    ...oftenBefore.flatMap((value) => [...seen(value, 50, 0), ...seen(value, 1, 5)]),
+    ...seen('now', 9, 5),
+  ];
+  const batch = new FakeBatchView(views);
+  const engine = engineOver({ batch, realtime: undefined });
+  const looks = t.mock.method(batch, 'forEachBucket');
+  const { values } = await dataOf(engine, [5, 6], { limit: '1' });
+  assert.deepEqual(
+    values.map(({ value, visitors }) => [value, visitors]),
+    [['now', 9]],
+  );
+  // The domain and all values by pageviews; by people the first, which is the best until `now` comes, and `now`.
+  assert.ok(looks.mock.callCount() <= 1 + 21 + 2, `${looks.mock.callCount()} looks`);
+  engine.generations.close();
+});
+
 test('a dimension that is not kept or not known is refused, naming those that are', async (t) => {
   const kept = dimensions.slice(1);
   const batch = new FakeBatchView([viewOf('a', 'x')]);
