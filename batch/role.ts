@@ -18,11 +18,13 @@ import { viewPath } from '../serving/layout.js';
 import { readMeta } from '../serving/meta.js';
 import { currentServes, ensureGenesis } from '../serving/store.js';
 import { countsOf, listRuns, type Trigger } from '../serving/batch-runs.js';
+import { advanceErasures } from './erasing.js';
 import { Schedule } from './schedule.js';
 import { spawnBatchRun, type SharedRun } from './spawn-run.js';
 
 const pollMs = 500;
 const retryDelayMs = 10_000;
+const eraseEveryMs = 2_000;
 const renewEveryMs = 20_000;
 /** A job, or a run that answers wait for, is given up after so many failures; they stand in the history. */
 const maxAttempts = 3;
@@ -55,6 +57,8 @@ class BatchRole {
   readonly #stopping = new AbortController();
   readonly #schedule: Schedule;
   #wanted: Trigger | undefined;
+  /** When erasures are looked at again, as `performance.now`. */
+  #eraseAt = 0;
   /** What the last published run counted. */
   #counts: Readonly<Record<string, number>> = {};
   /** A run without which new facts are not answered: tried again when it fails. `dueAt` as `performance.now`. */
@@ -92,6 +96,7 @@ class BatchRole {
       while (!signal.aborted) {
         this.#report('running', this.#counts);
         await this.#next();
+        await this.#erase();
         await sleep(pollMs, undefined, { signal }).catch(() => undefined);
       }
       this.#report('stopped', {});
@@ -100,6 +105,22 @@ class BatchRole {
       throw error;
     } finally {
       await this.#jobs.close();
+    }
+  }
+
+  /** What erasures ask for beside runs. What fails is reported, and tried again later. */
+  async #erase(): Promise<void> {
+    if (performance.now() < this.#eraseAt) return;
+    const { config, clock, logger } = this.#context;
+    const { signal } = this.#stopping;
+    try {
+      await advanceErasures({ config, clock, signal });
+      this.#eraseAt = performance.now() + eraseEveryMs;
+    } catch (error) {
+      if (signal.aborted) return;
+      this.#eraseAt = performance.now() + retryDelayMs;
+      logger.error({ err: error }, 'erased ids still stand in files');
+      this.#status.report({ lastError: lastErrorOf(error, clock(), 'batch.failed') });
     }
   }
 

@@ -3,6 +3,7 @@
  * routes on its one endpoint, and opens the log again when it could not; `startCollector` serves them on a port of their own.
  */
 import type { ImportState } from './import-state.js';
+import { LogErasing } from '../facts/erase-log.js';
 import { makeRules, type Rules } from '../facts/rules.js';
 import { openAll, type Closers } from '../lib/process/closers.js';
 import { openDataDir } from '../lib/files/data-dir.js';
@@ -50,7 +51,11 @@ export interface AroundCore {
 const reportEveryMs = 1_000;
 
 /** What may go wrong while the collector continues. */
-type Trouble = 'facts are rejected' | 'the log is not trimmed' | 'background imports are waiting';
+type Trouble =
+  | 'facts are rejected'
+  | 'the log is not trimmed'
+  | 'erased ids stay in the log'
+  | 'background imports are waiting';
 
 /**
  * The collector, before its log is open. Throws what is wrong with the data directory as a whole, and `config.invalid`.
@@ -135,12 +140,18 @@ class MadeCollector implements Collector {
     let imports = this.#openImports(log);
     closers.add(() => imports?.stop());
     const trimmer = new Trimmer(config.dataDir, log);
+    const erasing = new LogErasing(config.dataDir, log);
+    closers.add(() => erasing.stop());
     const timer = setInterval(() => {
       this.#report();
       imports ??= this.#openImports(log);
       trimmer.run().then(
         () => this.#troubles.over('the log is not trimmed'),
         (error: unknown) => this.#troubles.note('the log is not trimmed', error),
+      );
+      erasing.run().then(
+        () => this.#troubles.over('erased ids stay in the log'),
+        (error: unknown) => this.#troubles.note('erased ids stay in the log', error),
       );
     }, reportEveryMs);
     timer.unref();

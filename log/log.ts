@@ -152,6 +152,16 @@ export interface LogHealth {
   readonly setAsideRecords: number;
 }
 
+/** A question about a record; it must not keep the bytes. */
+export type RecordTest = (value: Uint8Array, topic: Topic) => boolean;
+
+export interface OverwriteOptions {
+  readonly isWanted: RecordTest;
+  readonly signal: AbortSignal;
+  /** Hears of each file that is about to be replaced, by its name, and of how many records in it were overwritten. */
+  readonly onFile: (name: string, records: number) => void;
+}
+
 /** The writing side: one process at a time for the embedded log. */
 export interface LogWriter extends Log {
   /**
@@ -161,6 +171,12 @@ export interface LogWriter extends Log {
   append(records: readonly NewRecord[]): Promise<void>;
   /** Drops records below the cut, in whole segments (embedded); a no-op where the broker owns retention. */
   trim(below: Offsets): Promise<void>;
+  /**
+   * Overwrites the wanted ones of all records that were acknowledged before the call: they keep their offsets and are stand-ins from then
+   * on. Durable on return; after a crash each file has all of its own overwritten, or none. Absent where the broker keeps records until its
+   * retention ends.
+   */
+  overwrite?(options: OverwriteOptions): Promise<void>;
 }
 
 export function partitionName(topic: Topic, partition: number): PartitionName {

@@ -1,9 +1,13 @@
 /**
- * What a reader gets in place of a record that the log holds but cannot hand out: JSON that is not a fact and says why.
+ * What a reader gets in place of a record that the log holds but cannot hand out, and what stands in the log itself in place of a record
+ * that was erased: JSON that is not a fact and says why.
  * So the record keeps its offset, everything before and after it is read, and the missing record is counted.
  */
-const standInReasons = ['too large', 'cannot be unpacked'] as const;
+const standInReasons = ['too large', 'cannot be unpacked', 'erased'] as const;
 export type StandInReason = (typeof standInReasons)[number];
+
+/** The reason of a record that was erased, as it stands beside its offset wherever facts are stored. */
+export const erasedReason = 'erased';
 
 const type = 'unreadable';
 const start = Buffer.from(`{"type":"${type}"`);
@@ -23,5 +27,5 @@ export function isStandIn(value: Uint8Array): boolean {
 export function standInReason(record: Readonly<Record<string, unknown>>): string | undefined {
   if (record['type'] !== type) return undefined;
   const reason = standInReasons.find((known) => known === record['reason']);
-  return `unreadable: ${reason ?? 'no reason given'}`;
+  return reason === 'erased' ? erasedReason : `unreadable: ${reason ?? 'no reason given'}`;
 }

@@ -52,6 +52,11 @@ export function sqlText(text: string): string {
   return `'${text.replaceAll("'", "''").replaceAll('\0', "' || chr(0) || '")}'`;
 }
 
+/** Bytes as an SQL expression. */
+export function sqlBlob(bytes: Uint8Array): string {
+  return `unhex('${Buffer.from(bytes).toString('hex')}')`;
+}
+
 /**
  * The rows of these files, as SQL: of their own columns and nothing else, null where a file lacks one that another has.
  * DuckDB would take a directory `visitor=all` above them for a column.

@@ -2,7 +2,8 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { SwaError, messageOf } from '../lib/errors/errors.js';
 import type { Topic } from '../log/log.js';
-import { sqlName, sqlParquet, sqlText } from './duckdb.js';
+import { erasedReason, standIn } from '../log/stand-in.js';
+import { sqlBlob, sqlName, sqlParquet, sqlText } from './duckdb.js';
 import { columnsOf, sqlFacts } from './schema.js';
 import type { Spooled } from './spool.js';
 
@@ -56,16 +57,67 @@ export async function mergeParquet(
   );
 }
 
-/** One number for the contents of all rows of some files, whatever their order and layout. */
+/** Which rows are to be erased, as SQL over the columns of facts. */
+export type ErasedRows = string;
+
+/**
+ * Writes the rows of a file to a new one, not yet durable: those to be erased keep their offset, and are what a stand-in for a record
+ * is stored as.
+ */
+export async function eraseRows(
+  connection: DuckDBConnection,
+  topic: Topic,
+  from: string,
+  to: string,
+  erased: ErasedRows,
+): Promise<void> {
+  const instead: Readonly<Record<string, string>> = {
+    offset: '"offset"',
+    invalid_reason: sqlText(erasedReason),
+    raw: sqlBlob(standIn('erased')),
+  };
+  const columns = columnsOf[topic].map(({ name }) => {
+    const column = sqlName(name);
+    return `case when is_erased then ${instead[name] ?? 'null'} else ${column} end as ${column}`;
+  });
+  await run(
+    connection,
+    `COPY (SELECT ${columns.join(', ')} FROM (SELECT *, ${erased} AS is_erased FROM ${sqlFacts(topic, [from])}))
+     TO ${sqlText(to)} (${writeOptions})`,
+    `write ${to}`,
+  );
+}
+
+/** How many rows that are facts are to be erased, and how many that are not. */
+export async function countErased(
+  connection: DuckDBConnection,
+  topic: Topic,
+  path: string,
+  erased: ErasedRows,
+): Promise<{ readonly facts: number; readonly others: number }> {
+  const rows = await run(
+    connection,
+    `SELECT count(*) FILTER (invalid_reason IS NULL), count(invalid_reason) FROM ${sqlFacts(topic, [path])} WHERE ${erased}`,
+    `read ${path}`,
+  );
+  const [facts, others] = (rows[0] ?? []).map(Number);
+  return { facts: facts ?? 0, others: others ?? 0 };
+}
+
+/** Rows that are not erased, as SQL. */
+export const notErased = `invalid_reason IS DISTINCT FROM ${sqlText(erasedReason)}`;
+
+/** One number for the contents of all rows of some files, or of some of the rows, whatever their order and layout. */
 export async function contentHash(
   connection: DuckDBConnection,
   topic: Topic,
   paths: readonly string[],
+  where = 'true',
 ): Promise<string> {
   const columns = columnsOf[topic].map((column) => sqlName(column.name)).join(', ');
   const rows = await run(
     connection,
-    `SELECT CAST(sum(CAST(hash(${columns}) AS HUGEINT)) AS VARCHAR) FROM ${sqlFacts(topic, paths)}`,
+    `SELECT CAST(sum(CAST(hash(${columns}) AS HUGEINT)) AS VARCHAR) FROM ${sqlFacts(topic, paths)} WHERE ${where}`,
     `read ${paths.join(', ')} back`,
   );
   return String(rows[0]?.[0]);

@@ -111,6 +111,7 @@ export async function drainLogToMaster(
     log ??= await openLog(config, clock);
     session = await SinkSession.open(sinkOptions(context, { log, shared }));
     await session.run({ signal, until: await readableEnd(log) });
+    await session.eraseAll();
     signal.throwIfAborted();
     return session.cut;
   } finally {

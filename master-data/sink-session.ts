@@ -5,7 +5,16 @@
  *
  * Reading and committing overlap: while DuckDB writes one set of spools, the next fills. Never more than two sets.
  */
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
+import { ErasedIds, erasureHashOf } from '../facts/erasures.js';
+import {
+  answer,
+  answerTo,
+  openOrder,
+  withFiles,
+  type ErasedFile,
+  type ErasureOrder,
+} from '../facts/erasure-records.js';
 import { SwaError, systemCode, hasCode } from '../lib/errors/errors.js';
 import { checkCut, distance, offsetAt, reaches } from '../log/cut.js';
 import type { LastRecord } from '../log/last-records.js';
@@ -21,9 +30,10 @@ import {
 import { commitFile, commitNext, type MasterStore, type OnStep } from './commit.js';
 import { compactOnce, compactionLimits, type CompactionLimits } from './compaction.js';
 import { openDuckDb, type DuckDb } from './duckdb.js';
+import { eraseInFile } from './erase.js';
 import { FlushRequests } from './flush-request.js';
 import { masterDir, partitionDir, sinkTempDir, tempSuffix } from './layout.js';
-import { endOf, openRoot, readHead, type ChainHead } from './manifest.js';
+import { dataFiles, endOf, openRoot, readHead, type ChainHead } from './manifest.js';
 import { spoolToParquet } from './parquet.js';
 import type { SharedMaster } from './shared-master.js';
 import { Spool, type Spooled } from './spool.js';
@@ -58,6 +68,8 @@ const flushPollMs = 50;
 const idleMs = 1000;
 /** How long a log that has more may stay silent. */
 const stallMs = 20_000;
+/** How often it is asked whether there is something to erase. */
+const eraseEveryMs = 1000;
 /** How long a compaction that failed for a reason that passes is left alone. */
 export const compactionPauseMs = 5 * 60_000;
 
@@ -83,10 +95,14 @@ export class SinkSession {
   #failure: { readonly error: unknown } | undefined;
   /** Aborted when nothing is to be compacted any more. */
   readonly #compacting = new AbortController();
+  /** When erasing, after it has failed, may be tried again, by `#elapsedMs`. */
+  #erasableFrom = 0;
   /** When a partition whose compaction failed may be tried again, by `#elapsedMs`. */
   readonly #compactableFrom = new Map<PartitionName, number>();
   /** Data files that are whole: this session has sealed them, or checked them before it removed what they replace. */
   readonly #whole = new Set<string>();
+  /** Of the order to erase that is not answered: what was rewritten, and the files that need no more look, by name. */
+  #erasing: { readonly id: string; files: readonly ErasedFile[]; readonly done: Set<string> } | undefined;
   /** Number of each partition's manifest at the start. */
   readonly #firstNumbers: ReadonlyMap<PartitionName, number>;
 
@@ -191,7 +207,8 @@ export class SinkSession {
       if (batches.length > 0) heardAt = now;
       if (until !== undefined && now - heardAt > stallMs) throw stalled(this.#position, until);
       if (this.#failure !== undefined) throw this.#failure.error;
-      if (this.#isDue()) await this.#startCommit();
+      if (this.#isDue() || (this.#spools.size === 0 && this.#orderToErase() !== undefined))
+        await this.#startCommit();
     }
     await this.#startCommit();
     await this.#commit;
@@ -271,7 +288,7 @@ export class SinkSession {
   }
 
   async #commitAll(spools: ReadonlyMap<PartitionName, Spool>): Promise<void> {
-    if (spools.size === 0) return;
+    if (spools.size === 0) return this.#erase();
     const last: [PartitionName, LastRecord][] = [];
     try {
       for (const [name, spool] of spools) {
@@ -286,6 +303,77 @@ export class SinkSession {
     if (last.length > 0) this.#options.log.stored?.(Object.fromEntries(last));
     this.#options.onCommit?.(this.cut);
     await this.#compact();
+    await this.#erase();
+  }
+
+  /** Carries out the order to erase that stands, if there is one, to its end. For who holds the sink's lock and nothing else to do. */
+  async eraseAll(): Promise<void> {
+    while (await this.#eraseNext()) this.#compacting.signal.throwIfAborted();
+  }
+
+  /** One that its owner can follow: all facts that it means are stored. */
+  #orderToErase(): ErasureOrder | undefined {
+    if (this.#elapsedMs() < this.#erasableFrom) return undefined;
+    const order = openOrder(this.#options.dataDir, 'master');
+    if (order !== undefined && reaches(this.cut.next, order.before)) return order;
+    this.#erasableFrom = this.#elapsedMs() + eraseEveryMs;
+    return undefined;
+  }
+
+  /** A step of it, so that commits are not held up. What fails is reported and tried again later. */
+  async #erase(): Promise<void> {
+    if (this.#compacting.signal.aborted) return;
+    try {
+      await this.#eraseNext();
+    } catch (error) {
+      if (hasCode(error, 'master.conflict')) throw error;
+      if (this.#compacting.signal.aborted) return;
+      this.#erasableFrom = this.#elapsedMs() + compactionPauseMs;
+      this.#options.onProblem?.(error);
+    }
+  }
+
+  /** Rewrites the next file that needs it, or answers the order. True when there may be more to do now. */
+  async #eraseNext(): Promise<boolean> {
+    const order = this.#orderToErase();
+    if (order === undefined) return false;
+    const { dataDir, shared } = this.#options;
+    const erased = new ErasedIds(order.values, erasureHashOf(dataDir));
+    if (this.#erasing?.id !== order.id)
+      this.#erasing = {
+        id: order.id,
+        files: answerTo(dataDir, order, 'master')?.files ?? [],
+        done: new Set(),
+      };
+    const erasing = this.#erasing;
+    for (const name of this.#heads.keys()) {
+      const head = this.#headOf(name);
+      for (const file of head.files) {
+        if (erasing.done.has(file.name)) continue;
+        this.#compacting.signal.throwIfAborted();
+        await shared?.fetch(name, [file]);
+        const path = relative(dataDir, join(partitionDir(dataDir, name), file.name));
+        const found = await eraseInFile(this.#store, name, head, file, erased, (records) => {
+          erasing.files = withFiles(erasing.files, [{ path, records }]);
+          answer(dataDir, 'master', { id: order.id, isDone: false, files: [...erasing.files] });
+        });
+        erasing.done.add(file.name);
+        if (found === undefined) continue;
+        this.#heads.set(name, found);
+        for (const one of found.files) if (!head.files.includes(one)) this.#whole.add(one.name);
+        return true;
+      }
+      if (shared !== undefined) await shared.tidy(name, head);
+      const dead = deadFiles(dataDir, this.#store.root, name, head);
+      await removeDeadFiles(dataDir, name, head, dead, this.#whole);
+      const isNamed = new Set(head.files.map((file) => file.name));
+      if (dataFiles(dataDir, name).every((each) => isNamed.has(each))) continue;
+      this.#erasableFrom = this.#elapsedMs() + eraseEveryMs; // someone still reads a file that was replaced
+      return false;
+    }
+    answer(dataDir, 'master', { id: order.id, isDone: true, files: [...erasing.files] });
+    this.#erasing = undefined;
+    return false;
   }
 
   /** Offsets without records go to the file before them; where there is none, or a gap, to the one to come. */

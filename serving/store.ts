@@ -13,6 +13,7 @@ import { fsyncDir, makeDirDurable } from '../lib/files/durable.js';
 import { moveAside, moveDurably, removeReplaced, removeScratch } from '../lib/files/removal.js';
 import type { Cut } from '../log/log.js';
 import { PackedTexts } from '../lib/memory/packed-texts.js';
+import { listErasures } from '../facts/erasure-records.js';
 import type { Rules } from '../facts/rules.js';
 import type { BatchView, ViewId, ViewMeta } from '../facts/views/view.js';
 import { CellFile } from './cell-file.js';
@@ -144,6 +145,7 @@ export async function rollBack(dataDir: string, to?: ViewId): Promise<ViewMeta> 
 
 async function serveChecked(dataDir: string, id: ViewId): Promise<ViewMeta> {
   openView(dataDir, id).close();
+  requireErasures(dataDir, id);
   const { view } = await checkSeals(viewPath(dataDir, id));
   writeCurrent(dataDir, id);
   return view;
@@ -153,6 +155,23 @@ async function serveChecked(dataDir: string, id: ViewId): Promise<ViewMeta> {
 export function currentServes(dataDir: string): boolean {
   const current = ifReadable(() => readCurrent(dataDir));
   return current !== undefined && canBeOpened(viewPath(dataDir, current));
+}
+
+/** No one comes back: a view that was made before an erasure serves no more. */
+function requireErasures(dataDir: string, id: ViewId): void {
+  const current = ifReadable(() => openView(dataDir, readCurrent(dataDir)));
+  const inForce = current?.exclusions().filter(({ by }) => by === 'erased') ?? [];
+  current?.close();
+  const recorded = listErasures(dataDir).filter(({ view }) => view !== null);
+  const values = [...inForce.map(({ value }) => value), ...recorded.flatMap((record) => record.values)];
+  if (values.length === 0 || !missingErasures(dataDir, id, values)) return;
+  throw new SwaError(
+    'view.refused',
+    `${id} was made before an erasure: it still counts ids that were erased`,
+    {
+      hint: 'it is about to be removed; `swa batch run` makes a new view',
+    },
+  );
 }
 
 function canBeOpened(dir: string): boolean {
@@ -191,6 +210,30 @@ export function prune(dataDir: string, keep: number, readHolds = heldViews): Vie
     .filter((id) => id !== current && !held.has(id))
     .filter((id) => putAway(dataDir, id, readHolds));
   return doomed;
+}
+
+/** Every view but the current one that was made without these erasures, or cannot be opened. */
+export function viewsWithout(dataDir: string, erased: readonly string[]): ViewId[] {
+  const current = readCurrent(dataDir);
+  return viewIds(dataDir).filter((id) => id !== current && missingErasures(dataDir, id, erased));
+}
+
+/** Removes views other than the current one; returns those that someone holds, which are left: ask again. */
+export function removeViews(dataDir: string, ids: readonly ViewId[]): ViewId[] {
+  const current = readCurrent(dataDir);
+  const held = heldViews(dataDir);
+  return ids.filter((id) => id === current || held.has(id) || !putAway(dataDir, id, heldViews));
+}
+
+function missingErasures(dataDir: string, id: ViewId, erased: readonly string[]): boolean {
+  const view = ifReadable(() => openView(dataDir, id));
+  if (view === undefined) return true;
+  try {
+    const known = new Set(view.exclusions().flatMap(({ by, value }) => (by === 'erased' ? [value] : [])));
+    return erased.some((value) => !known.has(value));
+  } finally {
+    view.close();
+  }
 }
 
 /** False when someone has come to hold the view meanwhile: then it is back in its place. */

@@ -15,6 +15,7 @@
  *   dead-letter/     records set aside
  *   rejected/        lines imports refused
  *   status/          the status board, made by the first role that writes to it: no role depends on it
+ *   erasures/        which ids were erased, by their hashes, and what was rewritten (facts/erasure-records.ts)
  *   imports/         what was imported, and by which import (ingest/import-ledger.ts)
  *   sites/           made where SWA_SITES is set: salts of cookieless sites (salts/<day>), which no backup holds, and day-scope.json, their domains
  *   damaged/         what `swa recover` has put aside, made when it first does
@@ -43,6 +44,7 @@ export const rooms = [
   'dead-letter',
   'rejected',
   'imports',
+  'erasures',
   'status',
 ] as const;
 export type Room = (typeof rooms)[number];

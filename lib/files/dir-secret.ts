@@ -1,6 +1,6 @@
 /**
  * The secret of a data directory: 32 random bytes, made once, for its owner alone (0600), and in every backup. What must not be undone by guessing is hashed
- * with a key made of it: the addresses of visitors, and lines of logs that hold some.
+ * with a key made of it: the addresses of visitors, lines of logs that hold some, and erased ids.
  */
 import { createHmac, randomBytes } from 'node:crypto';
 import { join } from 'node:path';

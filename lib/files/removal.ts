@@ -72,6 +72,16 @@ export function removeReplaced(paths: readonly string[], prove: () => void): voi
   for (const dir of new Set(paths.map((path) => dirname(path)))) fsyncDir(dir);
 }
 
+/**
+ * Puts a copy in the place of the file that it replaces, in one step; durable on return.
+ * @param prove throws unless the copy is whole and durable; then nothing has changed
+ */
+export function replaceByCopy(copy: string, path: string, prove: () => void): void {
+  prove();
+  renameSync(copy, path);
+  fsyncDir(dirname(path));
+}
+
 /** Cuts off what stands behind `end` in an open file: a write that was never acknowledged, and that no reader has seen. */
 export function cutUnacknowledged(fd: number, end: number, acknowledgedTo: number): void {
   if (end < acknowledgedTo) {

@@ -8,9 +8,9 @@
  */
 import { closeSync, fdatasync, openSync, statSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { SwaError } from '../../lib/errors/errors.js';
+import { SwaError, systemCode } from '../../lib/errors/errors.js';
 import { createFile, writeFully } from '../../lib/files/durable.js';
-import { cutUnacknowledged, removeReplaced } from '../../lib/files/removal.js';
+import { cutUnacknowledged, removeReplaced, removeScratch } from '../../lib/files/removal.js';
 import type { OwnerLock } from '../../lib/files/owner-lock.js';
 import { offsetAt } from '../cut.js';
 import type {
@@ -19,6 +19,7 @@ import type {
   LogWriter,
   NewRecord,
   Offsets,
+  OverwriteOptions,
   PartitionName,
   ReaderOptions,
   Share,
@@ -36,6 +37,7 @@ import {
   type LogFiles,
 } from './embedded-log.js';
 import { corrupt, encodeSegmentHeader } from './layout.js';
+import { copyPath, overwriteSegment } from './overwrite.js';
 import { recover } from './recover.js';
 import { WatermarkWriter, type Watermark } from './watermark.js';
 
@@ -53,6 +55,7 @@ export async function openEmbeddedWriter(options: EmbeddedWriterOptions): Promis
   const lock = await lockForWriting(files);
   try {
     const end = recover(files.segments, files.format, files.watermarkPath);
+    for (const number of files.segments.numbers()) removeScratch(copyPath(files.segments.path(number)));
     options.mayGoOn?.(files.format.logId, offsetsByName(files, end.next));
     return new EmbeddedLogWriter(files, lock, end, options.segmentBytes);
   } catch (error) {
@@ -75,6 +78,8 @@ class EmbeddedLogWriter implements LogWriter {
   /** A sync of the current segment has failed: it must not be written again. */
   #spoiled = false;
   readonly #commits: GroupCommit<WritePiece>;
+  /** The next commit begins a segment. */
+  #endsSegment = false;
   #closed = false;
 
   constructor(files: LogFiles, lock: OwnerLock, end: Watermark, segmentBytes: number) {
@@ -117,6 +122,24 @@ class EmbeddedLogWriter implements LogWriter {
     }
   }
 
+  async overwrite(options: OverwriteOptions): Promise<void> {
+    const { segments } = this.#files;
+    this.#endsSegment = this.#end.position > segments.firstFrame;
+    await this.#commits.add({ records: [], partitions: new Uint16Array(), sizeBytes: 0 });
+    const last = this.#end.segment;
+    for (const number of segments.numbers().filter((each) => each < last)) {
+      const following = segments.header(number + 1);
+      if (following === undefined || segments.header(number) === undefined) continue; // trimmed meanwhile
+      const path = segments.path(number);
+      const segment = { path, end: following.previousEnd, firstFrame: segments.firstFrame };
+      try {
+        await overwriteSegment({ ...segment, partitions: this.partitions }, options);
+      } catch (error) {
+        if (systemCode(error) !== 'ENOENT') throw error; // trimmed meanwhile
+      }
+    }
+  }
+
   earliest(): Promise<Offsets> {
     return this.#reading.earliest();
   }
@@ -145,7 +168,8 @@ class EmbeddedLogWriter implements LogWriter {
   }
 
   async #commit(group: readonly WritePiece[]): Promise<void> {
-    if (this.#spoiled || this.#end.position >= this.#segmentBytes) this.#startSegment();
+    if (this.#spoiled || this.#endsSegment || this.#end.position >= this.#segmentBytes) this.#startSegment();
+    if (group.every(({ records }) => records.length === 0)) return;
     const { segment, position, next } = this.#end;
     const { bytes, counts } = this.#encoder.encode(group, position, next);
     try {
@@ -201,6 +225,7 @@ class EmbeddedLogWriter implements LogWriter {
     closeSync(this.#fd);
     this.#fd = fd;
     this.#spoiled = false;
+    this.#endsSegment = false;
     this.#end = { segment: number, position: this.#files.segments.firstFrame, next: this.#end.next };
     this.#watermark.publish(this.#end); // also when no commit follows: trim may take the segment before
   }

@@ -1,0 +1,288 @@
+/**
+ * The rewriting that follows an erasure. The exclusions in the log say what is erased, and the batch run that they start takes it out of
+ * all answers; from then on this goes on, a step at a time, until the ids stand in no file of the data directory:
+ *
+ *   1. the realtime stores that were made before are gone: of generations that no worker serves from any more
+ *   2. the owners of facts, the sink and the log's writer, are ordered to rewrite theirs; where one does not run, its work is done here
+ *   3. the star, views of before, dead letters and rejected lines go
+ *   4. the receipt is written
+ *
+ * Every step asks the disk what is left to do, so after a crash the next call goes on where the last one ended. Nothing here holds an
+ * id: files are read again, and each id in them is hashed.
+ */
+import { createHash } from 'node:crypto';
+import { join, relative } from 'node:path';
+import { namesErased } from '../facts/erased-record.js';
+import { ErasedIds } from '../facts/erasures.js';
+import {
+  answerTo,
+  giveOrder,
+  listErasures,
+  newErasure,
+  orderOf,
+  saveErasure,
+  withFiles,
+  type ErasedFile,
+  type ErasureOrder,
+  type ErasureRecord,
+} from '../facts/erasure-records.js';
+import { eraseInLog } from '../facts/erase-log.js';
+import { makeRules } from '../facts/rules.js';
+import type { BatchView, ViewId } from '../facts/views/view.js';
+import type { Config } from '../lib/config/config.js';
+import { hasCode } from '../lib/errors/errors.js';
+import { roomOf } from '../lib/files/data-dir.js';
+import { OwnerLock, liveLockOwner } from '../lib/files/owner-lock.js';
+import { readIfThere } from '../lib/files/read-if-there.js';
+import { removeScratch } from '../lib/files/removal.js';
+import type { Clock } from '../lib/time/clock.js';
+import { logLockPath, openLog, openLogWriter } from '../log/open-log.js';
+import { namesIn } from '../log/stored.js';
+import { sinkLockPath } from '../master-data/layout.js';
+import { drainLogToMaster } from '../master-data/role.js';
+import { removeStar } from '../master-data/star/head.js';
+import { batchLockPath } from '../serving/batch-runs.js';
+import { currentIfAny } from '../serving/current.js';
+import { viewPath } from '../serving/layout.js';
+import { openView, removeViews, viewsWithout } from '../serving/store.js';
+
+export interface ErasingContext {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  /** Hears of each step just before its effect is recorded; what it throws ends the work there. For tests that end the process. */
+  readonly onStep?: (step: ErasingStep) => void;
+}
+
+export const erasingSteps = [
+  'excluded',
+  'ordered',
+  'master',
+  'log',
+  'views',
+  'star',
+  'set aside',
+  'done',
+] as const;
+export type ErasingStep = (typeof erasingSteps)[number];
+
+/**
+ * Does what can be done now. True when nothing is left: every erasure that answers know of is carried out. False when something is
+ * waited for; call again later. Throws what the disk throws, and then nothing is lost.
+ */
+export async function advanceErasures(context: ErasingContext): Promise<boolean> {
+  const { dataDir } = context.config;
+  const current = currentIfAny(dataDir);
+  if (current === undefined) return true;
+  const open = openErasures(context, current);
+  if (open.length === 0) return true;
+  const isRid = removeOldStores(context.config, current);
+  if (!isRid) return false;
+  const order = theOrder(context, open, current);
+  if (!(await rewriteAll(context, order, open, current))) return false;
+  context.onStep?.('done');
+  const doneAt = context.clock();
+  const notes = notesOf(context.config);
+  for (const record of open) saveErasure(dataDir, { ...record, state: 'done', doneAt, notes });
+  return true;
+}
+
+/** Those whose ids are in no answer and in some file. What the view knows and has no record yet gets one. */
+function openErasures({ config, clock, onStep }: ErasingContext, current: ViewId): ErasureRecord[] {
+  const { dataDir } = config;
+  const records = listErasures(dataDir);
+  const excluded = erasedValues(dataDir, current);
+  if (excluded.size === 0) return [];
+  const recorded = new Set(records.flatMap(({ values }) => values));
+  const unknown = [...excluded].filter((value) => !recorded.has(value));
+  if (unknown.length > 0) records.push(newErasure(unknown, clock(), 'recorded'));
+  return records
+    .filter(({ state, values }) => state !== 'done' && values.every((value) => excluded.has(value)))
+    .map((record) => {
+      if (record.state === 'excluded') return record;
+      onStep?.('excluded');
+      const known: ErasureRecord = { ...record, state: 'excluded', view: current };
+      saveErasure(dataDir, known);
+      return known;
+    });
+}
+
+function erasedValues(dataDir: string, id: ViewId): ReadonlySet<string> {
+  return withView(dataDir, id, (view) => {
+    const erased = view.exclusions().filter(({ by }) => by === 'erased');
+    return new Set(erased.map(({ value }) => value));
+  });
+}
+
+function withView<T>(dataDir: string, id: ViewId, look: (view: BatchView) => T): T {
+  const view = openView(dataDir, id);
+  try {
+    return look(view);
+  } finally {
+    view.close();
+  }
+}
+
+/** Realtime stores of earlier generations hold edges as texts. A worker removes them when it has taken over; where none runs they go here. */
+function removeOldStores({ dataDir }: Config, current: ViewId): boolean {
+  const old = namesIn(roomOf(dataDir, 'speed')).filter((name) => /^v\d{6,}-/.test(name) && name < current);
+  if (old.length === 0) return true;
+  const locks = namesIn(roomOf(dataDir, 'locks')).filter((name) => name.startsWith('speed-'));
+  if (locks.some((name) => liveLockOwner(join(roomOf(dataDir, 'locks'), name)) !== undefined)) return false;
+  for (const name of old) removeScratch(join(roomOf(dataDir, 'speed'), name));
+  return true;
+}
+
+/** One order for all that are open, the same one again after a crash. */
+function theOrder(
+  { config, onStep }: ErasingContext,
+  open: readonly ErasureRecord[],
+  current: ViewId,
+): ErasureOrder {
+  const { dataDir } = config;
+  const ids = open.map((record) => record.id).join();
+  const id = createHash('sha256').update(ids).digest('hex').slice(0, 16);
+  const standing = orderOf(dataDir);
+  if (standing?.id === id) return standing;
+  onStep?.('ordered');
+  const before = withView(dataDir, current, (view) => view.meta.cut.next);
+  const order = { id, values: [...new Set(open.flatMap(({ values }) => values))].toSorted(), before };
+  giveOrder(dataDir, order);
+  return order;
+}
+
+/** False while someone else works on it, or reads what is to go. What is rewritten or removed stands in the records before. */
+async function rewriteAll(
+  context: ErasingContext,
+  order: ErasureOrder,
+  open: ErasureRecord[],
+  current: ViewId,
+): Promise<boolean> {
+  const { config, onStep } = context;
+  const { dataDir } = config;
+  const note = (what: string, files: readonly ErasedFile[]): void => {
+    for (const [i, record] of open.entries()) {
+      const known = record.parts.find((part) => part.what === what)?.files ?? [];
+      const others = record.parts.filter((part) => part.what !== what);
+      const parts = [...others, { what, files: withFiles(known, files) }];
+      open[i] = { ...record, parts };
+      if (JSON.stringify(parts) !== JSON.stringify(record.parts)) saveErasure(dataDir, { ...record, parts });
+    }
+  };
+  onStep?.('master');
+  await storeAndErase(context, order);
+  const master = answerTo(dataDir, order, 'master');
+  if (master?.isDone !== true) return false;
+  note('master dataset: rows have lost their texts', master.files);
+  onStep?.('log');
+  if (config.kafkaBrokers.length === 0) {
+    await overwriteLog(context, order);
+    const log = answerTo(dataDir, order, 'log');
+    if (log?.isDone !== true) return false;
+    note('log: records have lost their texts', log.files);
+  }
+  const gone = (paths: readonly string[]): ErasedFile[] =>
+    paths.map((path) => ({ path: relative(dataDir, path), records: 0 }));
+  onStep?.('views');
+  const views = viewsWithout(dataDir, order.values);
+  note(`batch views before ${current}: removed`, gone(views.map((id) => viewPath(dataDir, id))));
+  if (removeViews(dataDir, views).length > 0) return false;
+  onStep?.('star');
+  note('star: removed, the next batch run makes it again', gone([roomOf(dataDir, 'star')]));
+  if (!removeOldStar(dataDir)) return false;
+  onStep?.('set aside');
+  const letters = lettersOf(config, order);
+  note('dead letters of these ids: removed', gone(letters));
+  const rejects = namesIn(roomOf(dataDir, 'rejected')).map((name) => join(roomOf(dataDir, 'rejected'), name));
+  note('rejected lines of imports: removed, since an id in them cannot be told', gone(rejects));
+  for (const path of [...letters, ...rejects]) removeScratch(path);
+  return true;
+}
+
+/** The sink does it where one runs. */
+async function storeAndErase({ config, clock, signal }: ErasingContext, order: ErasureOrder): Promise<void> {
+  const { dataDir } = config;
+  if (answerTo(dataDir, order, 'master')?.isDone === true || config.store !== '') return; // a shared dataset has a sink
+  if (liveLockOwner(sinkLockPath(dataDir)) !== undefined) return;
+  await unlessInUse(async () => {
+    const log = await openLog(config, clock);
+    try {
+      await drainLogToMaster({ config, clock }, { log, signal });
+    } finally {
+      await log.close();
+    }
+  });
+}
+
+/** The collector does it where one runs. */
+async function overwriteLog({ config, clock, signal }: ErasingContext, order: ErasureOrder): Promise<void> {
+  const { dataDir } = config;
+  if (answerTo(dataDir, order, 'log')?.isDone === true) return;
+  if (liveLockOwner(logLockPath(dataDir)) !== undefined) return;
+  await unlessInUse(async () => {
+    const log = await openLogWriter(config, clock);
+    try {
+      await eraseInLog(dataDir, log, order, signal);
+    } finally {
+      await log.close();
+    }
+  });
+}
+
+/** One that starts meanwhile does it. */
+async function unlessInUse(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!hasCode(error, 'data-dir.in-use')) throw error;
+  }
+}
+
+/** False while a batch run reads it. */
+function removeOldStar(dataDir: string): boolean {
+  let lock: OwnerLock;
+  try {
+    lock = OwnerLock.acquire(batchLockPath(dataDir), 'erasing', 'batch.running');
+  } catch (error) {
+    if (!hasCode(error, 'batch.running')) throw error;
+    return false;
+  }
+  try {
+    removeStar(roomOf(dataDir, 'star'));
+    return true;
+  } finally {
+    lock.release();
+  }
+}
+
+/** Records set aside that name an id, and those that cannot be read: each one is in the log and in the master dataset, too. */
+function lettersOf(config: Config, { values }: ErasureOrder): string[] {
+  const isErased = namesErased(new ErasedIds(values, makeRules(config).erasures));
+  const dir = roomOf(config.dataDir, 'dead-letter');
+  return namesIn(dir)
+    .map((name) => join(dir, name))
+    .filter((path) => {
+      const value = valueIn(readIfThere(path) ?? '');
+      return value === undefined || isErased(value, 'pageviews') || isErased(value, 'equivs');
+    });
+}
+
+function valueIn(letter: string): Uint8Array | undefined {
+  try {
+    const { value } = JSON.parse(letter) as { readonly value?: unknown };
+    return typeof value === 'string' ? Buffer.from(value) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function notesOf({ kafkaBrokers }: Config): string[] {
+  return [
+    ...(kafkaBrokers.length === 0
+      ? []
+      : [
+          "Kafka still holds the records of these ids until its topics' retention (retention.ms) has passed; this system does not delete there.",
+        ]),
+    'Backups made before hold the ids: let them expire, or erase again after one was restored.',
+  ];
+}

@@ -1,0 +1,157 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { listErasures } from '../../facts/erasure-records.js';
+import type { Fact } from '../../facts/fact.js';
+import { makeRules } from '../../facts/rules.js';
+import type { Config } from '../../lib/config/config.js';
+import { roomOf } from '../../lib/files/data-dir.js';
+import { openLogWriter } from '../../log/open-log.js';
+import { verifyMaster } from '../../master-data/audit.js';
+import { rollBack, viewIds } from '../../serving/store.js';
+import type { ViewMeta } from '../../facts/views/view.js';
+import { findTexts } from '../../test/find-ids.js';
+import { advanceErasures } from '../erasing.js';
+import { runBatch } from '../run.js';
+import { makeHouse, store, testClock } from './house.js';
+
+const erased = ['cookie:gone', 'user:zoë', '\uFEFFcookie:7'] as const;
+const day = Date.UTC(2024, 0, 30);
+let events = 0;
+
+function view(visitor: string, page: number, eventId = `event-${events++}`): Fact {
+  return {
+    type: 'pageview',
+    visitor,
+    url: `https://example.com/${page}`,
+    timestamp: day + (events % 50) * 600_000,
+    eventId,
+    receivedAt: testClock(),
+    userAgent: 'Mozilla/5.0',
+  };
+}
+
+function edge(a: string, b: string, type: 'equiv' | 'retract' = 'equiv'): Fact {
+  return { type, a, b, timestamp: day, eventId: `edge-${events++}`, receivedAt: testClock() };
+}
+
+/** Of three persons of whom one goes as a whole and one in part, and of others. */
+function facts(): Fact[] {
+  const visitors = ['cookie:gone', 'user:zoë', '\uFEFFcookie:7', 'cookie:8', 'user:9', 'cookie:gon', 'x'];
+  return [
+    ...Array.from({ length: 90 }, (_, i) => view(visitors[i % visitors.length] ?? '', i % 5)),
+    edge('cookie:gone', 'user:zoë'),
+    edge('\uFEFFcookie:7', 'cookie:8'),
+    edge('cookie:8', 'user:9'),
+    edge('cookie:gone', 'x'),
+    edge('x', 'cookie:gone', 'retract'),
+    {
+      type: 'exclude',
+      by: 'visitor',
+      value: 'cookie:gone',
+      to: day + 6_000_000,
+      timestamp: day,
+      eventId: `exclusion-${events++}`,
+      receivedAt: testClock(),
+    },
+  ];
+}
+
+function erasures(config: Config): Fact[] {
+  const hash = makeRules(config).erasures;
+  return erased.map((id) => ({
+    type: 'exclude',
+    by: 'erased',
+    value: hash.valueOf(id),
+    timestamp: day,
+    eventId: `erasure-${events++}`,
+    receivedAt: testClock(),
+  }));
+}
+
+/** A record of another producer that is not a fact and names an id. */
+const foreign = [
+  {
+    topic: 'pageviews' as const,
+    key: 'k',
+    value: Buffer.from('{"visitor":"cookie:gone","kind":{"of":["user:zoë"]}}'),
+  },
+  { topic: 'pageviews' as const, key: 'k', value: Buffer.from('{"visitor":"cookie:8"}') },
+];
+
+async function run(config: Config): Promise<ViewMeta> {
+  return runBatch({ config, clock: testClock, trigger: 'command' });
+}
+
+function advance(config: Config): Promise<boolean> {
+  return advanceErasures({ config, clock: testClock, signal: new AbortController().signal });
+}
+
+async function filled(t: Parameters<typeof makeHouse>[0]): Promise<Config> {
+  const config = makeHouse(t, { partitions: 2, sinkMaxRows: 40 });
+  await store(config, facts().slice(0, 60));
+  await store(config, facts(), foreign);
+  return config;
+}
+
+test('erased ids stand in no file, and nothing changes for others', async (t) => {
+  const config = await filled(t);
+  const { dataDir } = config;
+  const first = await run(config);
+  mkdirSync(roomOf(dataDir, 'rejected'), { recursive: true });
+  writeFileSync(join(roomOf(dataDir, 'rejected'), 'log.ndjson'), '{"line":"cookie:gone"}\n');
+  writeFileSync(
+    join(roomOf(dataDir, 'dead-letter'), 'pageviews-0-7.json'),
+    JSON.stringify({ value: JSON.stringify(view('cookie:gone', 1)) }),
+  );
+  const kept = join(roomOf(dataDir, 'dead-letter'), 'pageviews-0-9.json');
+  writeFileSync(kept, JSON.stringify({ value: JSON.stringify(view('cookie:gon', 1)) }));
+  assert.equal(await advance(config), true, 'nothing is erased yet');
+  assert.ok((await findTexts(dataDir, erased)).length > 10);
+
+  await store(config, erasures(config));
+  const excluded = await run(config);
+  assert.notEqual(excluded.contentHash, first.contentHash);
+  await assert.rejects(rollBack(dataDir, first.id), { code: 'view.refused' });
+  assert.equal(await advance(config), true);
+  assert.deepEqual(await findTexts(dataDir, erased), []);
+  assert.ok(
+    (await findTexts(dataDir, ['cookie:gon', 'cookie:8'])).length > 3,
+    'the search finds what is there',
+  );
+  assert.ok(existsSync(kept));
+
+  assert.deepEqual(viewIds(dataDir), [excluded.id]);
+  await assert.rejects(rollBack(dataDir, first.id), { code: 'view.missing' });
+  const log = await openLogWriter(config, testClock);
+  try {
+    const { problems, checked } = await verifyMaster(dataDir, log);
+    assert.deepEqual(problems, []);
+    assert.ok(checked.invalidRows > 20, `${checked.invalidRows}`);
+  } finally {
+    await log.close();
+  }
+  const after = await run(config);
+  assert.equal(after.contentHash, excluded.contentHash, 'equal for all who were not erased');
+  assert.deepEqual(after.counts, excluded.counts);
+  assert.deepEqual(await findTexts(dataDir, erased), [], 'nor after the run that makes the star again');
+
+  const [record, ...others] = listErasures(dataDir);
+  assert.deepEqual(others, []);
+  assert.equal(record?.state, 'done');
+  const filesOf = new Map(record?.parts.map(({ what, files }) => [what.split(':')[0], files]));
+  assert.ok((filesOf.get('master dataset')?.length ?? 0) >= 3, JSON.stringify(record));
+  assert.ok((filesOf.get('log')?.length ?? 0) >= 1);
+  assert.equal(filesOf.get('rejected lines of imports')?.length, 1);
+  assert.equal(filesOf.get('dead letters of these ids')?.length, 1);
+  assert.ok(readdirSync(roomOf(dataDir, 'erasures')).length > 0);
+
+  await store(config, facts());
+  const again = await run(config);
+  const erasedViews = facts().filter(
+    (fact) => fact.type === 'pageview' && erased.some((id) => id === fact.visitor),
+  );
+  assert.ok(erasedViews.length > 20);
+  assert.equal(again.counts.persons, after.counts.persons, 'facts that come again count nothing');
+});

@@ -1,0 +1,31 @@
+/** Which records of the log go when ids are erased: every one that names such an id. */
+import type { RecordTest, Topic } from '../log/log.js';
+import type { ErasedIds } from './erasures.js';
+import { isExclusion } from './fact.js';
+import { decodeRecord } from './record.js';
+
+/** What is not a fact, which another producer wrote, is looked through for any text that is such an id. */
+export function namesErased(erased: ErasedIds): RecordTest {
+  return (value: Uint8Array, topic: Topic): boolean => {
+    if (erased.isEmpty) return false;
+    const fact = decodeRecord(value, topic);
+    if (fact.type === 'invalid') return holdsErased(value, erased);
+    if (fact.type === 'pageview') return erased.has(fact.visitor);
+    if (isExclusion(fact)) return fact.by === 'visitor' && erased.has(fact.value);
+    return erased.has(fact.a) || erased.has(fact.b);
+  };
+}
+
+/** Whether bytes are JSON that holds such an id as a text, at any depth. */
+export function holdsErased(value: Uint8Array, erased: ErasedIds): boolean {
+  let isFound = false;
+  try {
+    JSON.parse(Buffer.from(value).toString('utf8'), (key, each: unknown) => {
+      isFound ||= erased.has(key) || (typeof each === 'string' && erased.has(each));
+      return each;
+    });
+  } catch {
+    return false; // no text in it can be told from another
+  }
+  return isFound;
+}

@@ -1,0 +1,160 @@
+/**
+ * The record of what was erased, in <data>/erasures/. It holds hashes (erasures.ts), never an id. What is excluded by now says the log;
+ * here stands how far the files of the data directory have been rewritten, so that the work goes on after any crash:
+ *
+ *   <id>.json      one erasure: what was asked for, how far it is, and at its end the receipt
+ *   order.json     the order to those who own facts: rewrite them without these ids
+ *   master.json    the sink's answer to the order
+ *   log.json       the answer of the log's writer
+ */
+import { join } from 'node:path';
+import { randomBytes } from 'node:crypto';
+import { z } from 'zod';
+import { roomOf } from '../lib/files/data-dir.js';
+import { SwaError } from '../lib/errors/errors.js';
+import { replaceFile } from '../lib/files/durable.js';
+import { readIfThere } from '../lib/files/read-if-there.js';
+import { validJson } from '../lib/files/valid-json.js';
+import type { Offsets } from '../log/log.js';
+import { namesIn } from '../log/stored.js';
+import { isErasedValue } from './erasures.js';
+
+const count = z.number().int().min(0);
+const values = z.array(z.string().refine(isErasedValue)).min(1);
+
+const fileSchema = z.object({
+  /** Relative to the data directory. */
+  path: z.string(),
+  /** Records in it that have lost their texts; 0 where the whole file went. */
+  records: count,
+});
+export type ErasedFile = z.output<typeof fileSchema>;
+
+const partSchema = z.object({
+  /** What was rewritten or removed, in words for people: 'master dataset'. */
+  what: z.string(),
+  files: z.array(fileSchema),
+});
+export type ErasedPart = z.output<typeof partSchema>;
+
+/** The one list with those of the other that it does not name. */
+export function withFiles(files: readonly ErasedFile[], more: readonly ErasedFile[]): ErasedFile[] {
+  return [...new Map([...more, ...files].map((file) => [file.path, file])).values()];
+}
+
+/**
+ * requested   its exclusions are on their way into the log
+ * recorded    they are in the log; the batch run that they start is not published yet
+ * excluded    the ids are in no answer; their texts are being rewritten
+ * done        their texts stand in no file of the data directory
+ */
+const states = ['requested', 'recorded', 'excluded', 'done'] as const;
+export type ErasureState = (typeof states)[number];
+
+const recordSchema = z.object({
+  id: z.string().regex(/^e-[0-9a-z-]+$/),
+  requestedAt: count,
+  values,
+  state: z.enum(states),
+  /** The first view without the ids. */
+  view: z.string().nullable(),
+  doneAt: count.nullable(),
+  parts: z.array(partSchema),
+  /** What is beyond this system's reach, and until when. */
+  notes: z.array(z.string()),
+});
+export type ErasureRecord = z.output<typeof recordSchema>;
+
+/** A new record; not stored yet. */
+export function newErasure(
+  hashes: readonly string[],
+  requestedAt: number,
+  state: ErasureState,
+): ErasureRecord {
+  const id = `e-${requestedAt.toString(36)}-${randomBytes(4).toString('hex')}`;
+  return { id, requestedAt, values: [...hashes], state, view: null, doneAt: null, parts: [], notes: [] };
+}
+
+/** Durable on return. */
+export function saveErasure(dataDir: string, record: ErasureRecord): void {
+  replaceFile(join(dir(dataDir), `${record.id}.json`), `${JSON.stringify(record, null, 2)}\n`);
+}
+
+/** Oldest first. Throws `data-dir.unusable` for one that is damaged. */
+export function listErasures(dataDir: string): ErasureRecord[] {
+  return namesIn(dir(dataDir))
+    .filter((name) => /^e-.*\.json$/.test(name))
+    .flatMap((name) => {
+      const path = join(dir(dataDir), name);
+      const text = readIfThere(path);
+      if (text === undefined) return [];
+      const record = validJson(recordSchema, text);
+      if (record === undefined) throw damaged(path);
+      return [record];
+    })
+    .toSorted((a, b) => a.requestedAt - b.requestedAt);
+}
+
+const orderSchema = z.object({
+  /** Another order has another one. */
+  id: z.string(),
+  values,
+  /** Facts before these offsets are to be rewritten; others may be. */
+  before: z.record(z.string(), count).transform((next) => next as Offsets), // written from a cut
+});
+export type ErasureOrder = z.output<typeof orderSchema>;
+
+const answerSchema = z.object({ id: z.string(), isDone: z.boolean(), files: z.array(fileSchema) });
+export type ErasureAnswer = z.output<typeof answerSchema>;
+
+/** Who owns facts. */
+export type FactOwner = 'master' | 'log';
+
+export function giveOrder(dataDir: string, order: ErasureOrder): void {
+  replaceFile(orderPath(dataDir), JSON.stringify(order));
+}
+
+/** The order that stands, or stood last. */
+export function orderOf(dataDir: string): ErasureOrder | undefined {
+  const text = readIfThere(orderPath(dataDir));
+  if (text === undefined) return undefined;
+  const order = validJson(orderSchema, text);
+  if (order === undefined) throw damaged(orderPath(dataDir));
+  return order;
+}
+
+/** What an owner has said to this order so far: each file stands in it before it is replaced. */
+export function answerTo(dataDir: string, { id }: ErasureOrder, owner: FactOwner): ErasureAnswer | undefined {
+  const text = readIfThere(answerPath(dataDir, owner));
+  const answer = text === undefined ? undefined : validJson(answerSchema, text);
+  return answer?.id === id ? answer : undefined;
+}
+
+/** Durable on return. */
+export function answer(dataDir: string, owner: FactOwner, said: ErasureAnswer): void {
+  replaceFile(answerPath(dataDir, owner), JSON.stringify(said));
+}
+
+/** The order that an owner has not answered yet; looks at the disk each time. */
+export function openOrder(dataDir: string, owner: FactOwner): ErasureOrder | undefined {
+  const order = orderOf(dataDir);
+  return order === undefined || answerTo(dataDir, order, owner)?.isDone === true ? undefined : order;
+}
+
+function orderPath(dataDir: string): string {
+  return join(dir(dataDir), 'order.json');
+}
+
+function answerPath(dataDir: string, owner: FactOwner): string {
+  return join(dir(dataDir), `${owner}.json`);
+}
+
+function dir(dataDir: string): string {
+  return roomOf(dataDir, 'erasures');
+}
+
+function damaged(path: string): SwaError {
+  return new SwaError('data-dir.unusable', `${path} is damaged`, {
+    hint: 'delete it: what is erased stays excluded, and the next batch run starts the rewriting again',
+  });
+}

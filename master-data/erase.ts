@@ -1,0 +1,108 @@
+/**
+ * Erasing rows: a data file in which ids stand that are to be erased is written again, row for row, under a new manifest. Rows of these ids
+ * keep their offset and become what a record of the log is that was erased; all others stay as they are, which is proven before the
+ * commit. The old file goes like one that compaction has replaced (sweep.ts).
+ */
+import { join } from 'node:path';
+import type { DuckDBConnection } from '@duckdb/node-api';
+import { DuckDBBlobValue } from '@duckdb/node-api';
+import type { ErasedIds } from '../facts/erasures.js';
+import { holdsErased } from '../facts/erased-record.js';
+import { SwaError } from '../lib/errors/errors.js';
+import { parsePartitionName, type PartitionName, type Topic } from '../log/log.js';
+import { commitFile, type MasterStore } from './commit.js';
+import { optionalTextIn } from './columns.js';
+import { sqlBlob } from './duckdb.js';
+import { partitionDir, tempSuffix } from './layout.js';
+import type { ChainHead, ManifestFile } from './manifest.js';
+import { contentHash, countErased, eraseRows, notErased, summarize } from './parquet.js';
+import { sqlFacts } from './schema.js';
+
+/** Where the texts lie that may be ids. */
+const idColumns: Readonly<Record<Topic, readonly string[]>> = {
+  pageviews: ['visitor'],
+  equivs: ['a', 'b', `case when "by" = 'visitor' then value end`],
+};
+
+/**
+ * Returns the new head; undefined when the file, which is here, holds none of the ids. Throws `master.corrupt` when what was written is not what it should be.
+ * @param onFound hears before the commit how many rows it is about
+ */
+export async function eraseInFile(
+  store: MasterStore,
+  name: PartitionName,
+  head: ChainHead,
+  file: ManifestFile,
+  erased: ErasedIds,
+  onFound: (rows: number) => void,
+): Promise<ChainHead | undefined> {
+  const { connection } = store;
+  const { topic } = parsePartitionName(name);
+  const path = join(partitionDir(store.dataDir, name), file.name);
+  const rows = await rowsToErase(connection, topic, path, erased);
+  if (rows === undefined) return undefined;
+  const temp = join(partitionDir(store.dataDir, name), `erasing.parquet${tempSuffix}`);
+  const before = await summarize(connection, [path]);
+  const { facts, others } = await countErased(connection, topic, path, rows);
+  await eraseRows(connection, topic, path, temp, rows);
+  const kept = await contentHash(connection, topic, [path], `${notErased} and not ${rows}`);
+  if (kept !== (await contentHash(connection, topic, [temp], notErased))) {
+    throw new SwaError('master.corrupt', `${temp} does not hold the rows that stay of ${path}`, {
+      retryable: true,
+    });
+  }
+  onFound(facts + others);
+  return commitFile(
+    store,
+    head,
+    {
+      partition: name,
+      temp,
+      fromOffset: file.fromOffset,
+      toOffset: file.toOffset,
+      expected: { ...before, invalidRows: before.invalidRows + facts },
+    },
+    (old) => old.name !== file.name,
+  );
+}
+
+/** As an SQL condition; undefined when there is none. */
+async function rowsToErase(
+  connection: DuckDBConnection,
+  topic: Topic,
+  path: string,
+  erased: ErasedIds,
+): Promise<string | undefined> {
+  const facts = sqlFacts(topic, [path]);
+  const ids: string[] = [];
+  for (const column of idColumns[topic]) {
+    const chunks = await connection.stream(
+      `select distinct encode(${column}) from ${facts} where (${column}) is not null`,
+    );
+    for (
+      let chunk = await chunks.fetchChunk();
+      chunk !== null && chunk.rowCount > 0;
+      chunk = await chunks.fetchChunk()
+    ) {
+      const vector = chunk.getColumnVector(0);
+      for (let row = 0; row < chunk.rowCount; row++) {
+        const id = optionalTextIn(vector, row);
+        if (id !== undefined && erased.has(id)) ids.push(id);
+      }
+    }
+  }
+  const offsets: string[] = [];
+  const others = await connection.runAndReadAll(
+    `select "offset", raw from ${facts} where raw is not null and ${notErased}`,
+  );
+  for (const [offset, raw] of others.getRows())
+    if (raw instanceof DuckDBBlobValue && holdsErased(raw.bytes, erased)) offsets.push(String(offset));
+  const texts = [...new Set(ids)].map((id) => sqlBlob(Buffer.from(id))).join(', ');
+  const conditions = [
+    ...(texts === ''
+      ? []
+      : idColumns[topic].map((column) => `coalesce(encode(${column}) in (${texts}), false)`)),
+    ...(offsets.length === 0 ? [] : [`"offset" in (${offsets.join(', ')})`]),
+  ];
+  return conditions.length === 0 ? undefined : `(${conditions.join(' or ')})`;
+}
