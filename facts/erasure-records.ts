@@ -126,8 +126,8 @@ export function orderOf(dataDir: string): ErasureOrder | undefined {
 /** What an owner has said to this order so far: each file stands in it before it is replaced. */
 export function answerTo(dataDir: string, { id }: ErasureOrder, owner: FactOwner): ErasureAnswer | undefined {
   const text = readIfThere(answerPath(dataDir, owner));
-  const answer = text === undefined ? undefined : validJson(answerSchema, text);
-  return answer?.id === id ? answer : undefined;
+  const said = text === undefined ? undefined : validJson(answerSchema, text);
+  return said?.id === id ? said : undefined;
 }
 
 /** Durable on return. */
