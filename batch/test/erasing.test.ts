@@ -88,15 +88,15 @@ function advance(config: Config): Promise<boolean> {
   return advanceErasures({ config, clock: testClock, signal: new AbortController().signal });
 }
 
-async function filled(t: Parameters<typeof makeHouse>[0]): Promise<Config> {
-  const config = makeHouse(t, { partitions: 2, sinkMaxRows: 40 });
+async function filled(): Promise<Config> {
+  const config = makeHouse({ partitions: 2, sinkMaxRows: 40 });
   await store(config, facts().slice(0, 60));
   await store(config, facts(), foreign);
   return config;
 }
 
-test('erased ids stand in no file, and nothing changes for others', async (t) => {
-  const config = await filled(t);
+test('erased ids stand in no file, and nothing changes for others', async () => {
+  const config = await filled();
   const { dataDir } = config;
   const first = await run(config);
   mkdirSync(roomOf(dataDir, 'rejected'), { recursive: true });
