@@ -22,7 +22,7 @@ import { openRealtime } from '../speed/store/read-side.js';
 import { dashboardHandler } from './http/dashboard-files.js';
 import { openBatchControl } from './batch-control.js';
 import { Engine } from './engine/engine.js';
-import { Generations } from './engine/generations.js';
+import { Generations, type RealtimeViews } from './engine/generations.js';
 import { LagWatch, unknownLag, type LagSource } from './engine/lag.js';
 import { Metrics } from './http/metrics.js';
 import { queryRoutes } from './http/routes.js';
@@ -51,17 +51,23 @@ const failureShownMs = 60_000;
 export interface EngineSurroundings {
   readonly lag?: LagSource;
   readonly visitorScopes?: VisitorScopes | undefined;
+  /** Closed with the engine. The stores of the data directory by default. */
+  readonly realtime?: ClosableRealtime | undefined;
+}
+
+/** What a program around the core gives the query layer. */
+export type QuerySurroundings = Pick<EngineSurroundings, 'visitorScopes' | 'realtime'>;
+
+interface ClosableRealtime extends RealtimeViews {
+  close(): Promise<void>;
 }
 
 /** The engine alone, over a data directory: for asking in process. */
-export function openEngine(
-  config: Config,
-  clock: Clock,
-  { lag = unknownLag, visitorScopes }: EngineSurroundings = {},
-): OpenEngine {
+export function openEngine(config: Config, clock: Clock, surroundings: EngineSurroundings = {}): OpenEngine {
+  const { lag = unknownLag, visitorScopes } = surroundings;
   const { dataDir } = config;
   const current = new CurrentWatch(dataDir);
-  const realtime = openRealtime(dataDir);
+  const realtime = surroundings.realtime ?? openRealtime(dataDir);
   const counting = makeRules(config);
   const { url: urls, versions: rules, dimensions } = counting;
   const generations = new Generations(
@@ -100,7 +106,7 @@ export function openEngine(
 export async function openQuery(
   context: RoleContext,
   endpoint: HttpEndpoint,
-  { visitorScopes }: Pick<EngineSurroundings, 'visitorScopes'> = {},
+  surroundings: QuerySurroundings = {},
 ): Promise<OpenQuery> {
   return openAll(async (closers) => {
     const { config, clock } = context;
@@ -121,7 +127,7 @@ export async function openQuery(
     });
     closers.add(() => lag.close());
     await lag.start();
-    const opened = openEngine(config, clock, { lag, visitorScopes });
+    const opened = openEngine(config, clock, { ...surroundings, lag });
     closers.add(() => opened.close());
     const { engine } = opened;
     const batches = openBatchControl(config.dataDir, clock);

@@ -2,12 +2,12 @@
 import { openDataDir } from '../lib/files/data-dir.js';
 import { HttpEndpoint } from '../lib/http/endpoint.js';
 import type { RoleContext, RunningRole } from '../lib/process/role.js';
-import { openQuery, type EngineSurroundings } from './open.js';
+import { openQuery, type QuerySurroundings } from './open.js';
 
 /** The query layer as a process of its own. Throws `port.in-use` and what opening its parts throws. */
 export async function startQuery(
   context: RoleContext,
-  surroundings?: Pick<EngineSurroundings, 'visitorScopes'>,
+  surroundings?: QuerySurroundings,
 ): Promise<RunningRole> {
   const { config, logger } = context;
   openDataDir(config, (text) => logger.warn(text));

@@ -18,7 +18,7 @@ import { namesOf, offsetAt, reaches } from '../log/cut.js';
 import type { LogWriter, Offsets } from '../log/log.js';
 import { openLogWriter } from '../log/open-log.js';
 import { PackedTexts } from '../lib/memory/packed-texts.js';
-import type { RealtimeView, ViewId } from '../facts/views/view.js';
+import type { LocalRealtimeView, ViewId } from '../facts/views/view.js';
 import { codeVersion } from '../serving/code-version.js';
 import { writeIdentity } from '../serving/identity.js';
 import { emptyCells, newBuildingDir, openView, publish } from '../serving/store.js';
@@ -236,7 +236,7 @@ export class SpeedHouse {
     for (const [worker, child] of this.#children.entries()) if (child !== undefined) await this.stop(worker);
   }
 
-  #snapshot(): RealtimeView | undefined {
+  #snapshot(): LocalRealtimeView | undefined {
     try {
       return this.#realtime.snapshot();
     } catch (error) {

@@ -168,10 +168,10 @@ async function answers(
     await tally.add(generation, { kind: 'page', url }, range, 'uniques', pace);
     return countOf(tally, identity);
   };
-  const readOn = (): boolean => resolved.readOn(generation, 0); // a block
-  for (let blocks = below(random, 10); blocks > 0; blocks--) readOn();
+  const readOn = (): Promise<boolean> => resolved.readOn(generation, 0); // a block
+  for (let blocks = below(random, 10); blocks > 0; blocks--) await readOn();
   const partly = await countNow();
-  while (!readOn());
+  while (!(await readOn()));
   const count = await countNow();
   assert.equal(tally.union.mode, mode);
   return { partly, count };

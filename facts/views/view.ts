@@ -127,7 +127,13 @@ export interface EdgeBlock {
   readonly edges: readonly WaitingEdge[];
 }
 
-/** One consistent state of the realtime view: all of it was made from exactly the facts in [batch cut, cut). */
+/** Read bit by bit: at once, or as it comes from other hosts. */
+type Read<T> = Iterable<T> | AsyncIterable<T>;
+
+/**
+ * One consistent state of the realtime view: all of it was made from exactly the facts in [batch cut, cut). Where it lies on other hosts,
+ * reading throws `realtime.gone` when one of them is lost meanwhile: the answer is then begun again with another snapshot.
+ */
 export interface RealtimeView {
   readonly generation: ViewId;
   readonly cut: Cut;
@@ -139,29 +145,51 @@ export interface RealtimeView {
    * Those facts themselves, at least from these positions on (default: the batch view's cut), blocks of a few hundred. As
    * many as are kept: beyond a limit they are only counted, so there may be fewer than the two numbers say.
    */
-  edges(from?: Partial<Offsets>): Iterable<EdgeBlock>;
+  edges(from?: Partial<Offsets>): Read<EdgeBlock>;
   /** Exclusions, and facts that take some back, between the two cuts: they wait for the next batch view. */
   readonly exclusionsAfterBatchCut: number;
   /** Records set aside because they failed three times. */
   readonly deadLetters: number;
   /** Newest `receivedAt` applied, UTC ms; undefined while nothing was. */
   readonly lastReceivedAt: number | undefined;
-  /** A bucket may come more than once (from several partitions): add the pageviews, unite the sketches. */
-  forEachHour(subject: Subject, fromHour: number, toHour: number, visit: (cell: BucketCell) => void): void;
   /**
-   * Pages of a domain with pageviews in [fromHour, toHour); a page may come more than once. What lies outside of the hours
-   * has to be read too: undefined comes now and then, so that a reader who finds nothing can pause.
+   * Says what `forEachHour` will be asked for next, so that a view on other hosts can fetch it all at once. Not needed for the result; absent
+   * where everything is at hand.
    */
-  pages(domain: string, fromHour: number, toHour: number): Iterable<PageCount | undefined>;
+  prefetch?(subjects: readonly Subject[], fromHour: number, toHour: number): Promise<void>;
+  /**
+   * A bucket may come more than once (from several partitions): add the pageviews, unite the sketches. All have come when it returns, or
+   * when the promise that it returns resolves.
+   */
+  forEachHour(
+    subject: Subject,
+    fromHour: number,
+    toHour: number,
+    visit: (cell: BucketCell) => void,
+  ): void | Promise<void>;
+  /**
+   * Pages of a domain with pageviews in [fromHour, toHour), some at a time; a page may come more than once. What lies outside of the hours
+   * has to be read too: then a block may be empty, so that a reader who finds nothing can pause.
+   */
+  pages(domain: string, fromHour: number, toHour: number): Read<readonly PageCount[]>;
   /** Values of a dimension that a domain has, with pageviews in [fromHour, toHour); as `pages` in all else. */
+  values(dimension: string, domain: string, fromHour: number, toHour: number): Read<readonly ValueCount[]>;
+  /** Ascending. */
+  domains(): Read<string>;
+  /** Gives the snapshot back. */
+  release(): void;
+}
+
+/** A realtime view whose files are at hand. */
+export interface LocalRealtimeView extends RealtimeView {
+  edges(from?: Partial<Offsets>): Iterable<EdgeBlock>;
+  forEachHour(subject: Subject, fromHour: number, toHour: number, visit: (cell: BucketCell) => void): void;
+  pages(domain: string, fromHour: number, toHour: number): Iterable<readonly PageCount[]>;
   values(
     dimension: string,
     domain: string,
     fromHour: number,
     toHour: number,
-  ): Iterable<ValueCount | undefined>;
-  /** Ascending. */
+  ): Iterable<readonly ValueCount[]>;
   domains(): Iterable<string>;
-  /** Gives the snapshot back. */
-  release(): void;
 }

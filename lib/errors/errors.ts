@@ -28,6 +28,7 @@ export const errorCodes = [
   'store.corrupt', // an object is missing, or is not what it was stored as
   'view.corrupt', // a batch view, or CURRENT, is damaged
   'realtime.corrupt', // a realtime store is damaged or gone; it is rebuilt from the log
+  'realtime.gone', // a host of the realtime view was lost while an answer was made of it
   'view.missing', // no such batch view
   'view.other-rules', // a batch view was made by other rules than this process has
   'view.refused', // a built view failed verification and was not published

@@ -19,6 +19,33 @@ export function* mergeAscending(sources: readonly Iterable<string>[]): Generator
   }
 }
 
+/** The same for sequences of which some come bit by bit from elsewhere. */
+export async function* mergeAscendingAsync(
+  sources: readonly (Iterable<string> | AsyncIterable<string>)[],
+): AsyncGenerator<string> {
+  const open = sources.map((source) => ({
+    iterator: Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator](),
+    head: undefined as string | undefined,
+  }));
+  const advance = async (source: (typeof open)[number]): Promise<void> => {
+    const next = await source.iterator.next();
+    source.head = next.done === true ? undefined : next.value;
+  };
+  try {
+    for (const source of open) await advance(source);
+    for (;;) {
+      let least: string | undefined;
+      for (const { head } of open)
+        if (head !== undefined && (least === undefined || head < least)) least = head;
+      if (least === undefined) return;
+      yield least;
+      for (const source of open) if (source.head === least) await advance(source);
+    }
+  } finally {
+    for (const { iterator } of open) await iterator.return?.();
+  }
+}
+
 function nextOf(iterator: Iterator<string>): string | undefined {
   const next = iterator.next();
   return next.done === true ? undefined : next.value;

@@ -1,5 +1,5 @@
 /** The domains either layer has seen, for pickers. Both lists are in order, so no more is read of them than is listed. */
-import { mergeAscending } from '../../lib/memory/merge-ascending.js';
+import { mergeAscendingAsync } from '../../lib/memory/merge-ascending.js';
 import type { Bodies } from '../bodies.js';
 import type { Engine } from '../engine/engine.js';
 import type { PinnedGeneration } from '../engine/generations.js';
@@ -24,7 +24,8 @@ export async function domains(
   const listed: string[] = [];
   let more = false;
   let looked = 0;
-  for (const domain of mergeAscending([generation.realtime?.domains() ?? [], generation.batch.domains()])) {
+  const { batch, realtime } = generation;
+  for await (const domain of mergeAscendingAsync([realtime?.domains() ?? [], batch.domains()])) {
     if (domain.includes(contains)) {
       more = listed.length === limit;
       if (more) break;

@@ -27,7 +27,7 @@ export async function emptinessOf(
   const hull = new Hull();
   for (const subject of subjects) {
     addBatchHours(hull, generation, subject);
-    generation.realtime?.forEachHour(subject, 0, maxHour, ({ bucket }) => hull.add(bucket));
+    await generation.realtime?.forEachHour(subject, 0, maxHour, ({ bucket }) => hull.add(bucket));
     if (pace.due) await pace.rest();
   }
   const { range } = hull;

@@ -48,6 +48,7 @@ export function seriesAnswer<T extends Figures<T>, Data, Accuracy>(
   const { engine, generation, question, pace } = asking;
   const { columns, read, sumUp, identity } = counting;
   return engine.tallied(async (tally) => {
+    await generation.realtime?.prefetch?.(question.subjects, question.range.from, question.range.to);
     const series: Counted<T>[] = [];
     for (const period of question.periods) {
       await tallyUp(tally, asking, period, counting.what);

@@ -88,6 +88,7 @@ class Search {
     if (candidates !== undefined) await this.#rank(candidates);
     const limits = { rewritten: 0, maxOvercount: 0, maxUndercount: 0 };
     const rows: TopRow[] = [];
+    await this.#prefetch();
     for (const entry of this.#best.ranked()) {
       const { rewritten, maxOvercount, maxUndercount, ...count } =
         entry.people ?? (await this.#peopleOf(entry.name));
@@ -100,6 +101,15 @@ class Search {
     return { rows, limits, pageviews, more };
   }
 
+  /** The people of those among the best that have not been looked at. */
+  async #prefetch(): Promise<void> {
+    const { generation, question } = this.#asking;
+    const { from, to } = question.range;
+    const open = this.#best.ranked().filter(({ people }) => people === undefined);
+    const subjects = open.map(({ name }) => question.listing.subjectOf(name));
+    await generation.realtime?.prefetch?.(subjects, from, to);
+  }
+
   async #rank(candidates: Candidates): Promise<void> {
     const { question, pace } = this.#asking;
     const best = this.#best;
@@ -109,7 +119,7 @@ class Search {
       if (next === undefined) continue;
       if (!best.takes(atBest(next)) || !best.takes(atBest({ name: '', pageviews: this.#uncounted }))) return;
       candidates.take();
-      const entry = next.isFresh ? await this.#count(next) : this.#countOld(next);
+      const entry = this.#count(next);
       if (question.by === 'visitors' && best.takes(entry)) {
         const people = await this.#peopleOf(next.name);
         best.offer({ ...entry, rank: people.visitors, people });
@@ -125,7 +135,7 @@ class Search {
       if (pace.due) await pace.rest();
       const next = candidates.peek();
       if (next === undefined) continue;
-      if (next.isFresh || this.#countOld(next).pageviews > 0) return true;
+      if (next.fresh > 0 || this.#count(next).pageviews > 0) return true;
       candidates.take();
     }
     return false;
@@ -139,21 +149,11 @@ class Search {
   }
 
   /** Ranked as if everybody came once. */
-  async #count({ name }: Listed): Promise<Entry> {
-    await this.#tallyUp(this.#asking.question.listing.subjectOf(name), 'pageviews');
-    return this.#counted(name);
-  }
-
-  /** Of one that has no realtime pageviews in the range: at once, since there may be many. */
-  #countOld({ name }: Listed): Entry {
+  #count({ name, fresh }: Candidate): Entry {
     const { generation, question, tally } = this.#asking;
     tally.reset();
     tally.countBatch(generation.batch, question.listing.subjectOf(name), question.range);
-    return this.#counted(name);
-  }
-
-  #counted(name: string): Entry {
-    const { pageviews } = this.#asking.tally;
+    const pageviews = tally.pageviews + fresh;
     this.#uncounted -= pageviews;
     return atBest({ name, pageviews });
   }
@@ -182,8 +182,8 @@ async function realtimeCounts(
 ): Promise<ReadonlyMap<string, number>> {
   const counts = new Map<string, number>();
   if (realtime === undefined) return counts;
-  for (const each of listing.ofRealtime(realtime, range)) {
-    if (each !== undefined) counts.set(each.name, (counts.get(each.name) ?? 0) + each.pageviews);
+  for await (const block of listing.ofRealtime(realtime, range)) {
+    for (const { name, pageviews } of block) counts.set(name, (counts.get(name) ?? 0) + pageviews);
     if (pace.due) await pace.rest();
   }
   return counts;
@@ -204,8 +204,8 @@ async function highestFirst(
 }
 
 interface Candidate extends Listed {
-  /** It has realtime pageviews in the range. */
-  readonly isFresh: boolean;
+  /** Its realtime pageviews in the range. */
+  readonly fresh: number;
 }
 
 /** Two lists, highest bound first, of those that have been seen lately and of all others. */
@@ -241,7 +241,7 @@ class Candidates {
     const fresh = this.#fresh[this.#nextFresh];
     this.#isFresh = fresh !== undefined && (old === undefined || compare(fresh, old) < 0);
     const next = this.#isFresh ? fresh : old;
-    return next === undefined ? undefined : { ...next, isFresh: this.#isFresh };
+    return next === undefined ? undefined : { ...next, fresh: this.#realtime.get(next.name) ?? 0 };
   }
 
   take(): void {

@@ -1,4 +1,5 @@
 /** What every answer needs, made once per process: the generations, working buffers, rules, zones, the clock. */
+import { hasCode } from '../../lib/errors/errors.js';
 import type { Clock } from '../../lib/time/clock.js';
 import type { RulesVersions } from '../../facts/rules-versions.js';
 import type { Dimension } from '../../facts/subjects.js';
@@ -13,6 +14,9 @@ import { TallyPool, type Tally } from './tally.js';
 import { Zones } from './zone.js';
 import { noScopes, type VisitorScopes } from '../visitor-scopes.js';
 import type { Subject } from '../../facts/views/view.js';
+
+/** A host of the realtime view may die in the middle of an answer, and another one in the next. */
+const maxAttempts = 4;
 
 export interface EngineOptions {
   readonly generations: Generations;
@@ -62,13 +66,18 @@ export class Engine {
     return subjects.some((subject) => this.#scopes.isDay(subject)) ? { visitorScope: 'day' } : {};
   }
 
-  /** Runs `work` on the generation that answers now, pinned until it ends. */
+  /** Runs `work` on the generation that answers now, pinned until it ends. Begins again when the realtime view is lost meanwhile. */
   async pinned<T>(work: (generation: PinnedGeneration) => Promise<T>): Promise<T> {
-    const generation = this.generations.pin();
-    try {
-      return await work(generation);
-    } finally {
-      this.generations.unpin(generation);
+    for (let attempt = 1; ; attempt++) {
+      const generation = await this.generations.pin();
+      try {
+        return await work(generation);
+      } catch (error) {
+        if (!hasCode(error, 'realtime.gone') || attempt === maxAttempts) throw error;
+        this.generations.forget();
+      } finally {
+        this.generations.unpin(generation);
+      }
     }
   }
 

@@ -28,7 +28,7 @@ export interface BatchViews {
 /** The speed layer's side. */
 export interface RealtimeViews {
   /** One consistent state of the realtime view that serves now; undefined when there is none. */
-  snapshot(): RealtimeView | undefined;
+  snapshot(): RealtimeView | undefined | Promise<RealtimeView | undefined>;
 }
 
 /** A generation as one request sees it. */
@@ -52,6 +52,8 @@ interface Shared {
   pins: number;
   /** No longer given out: let go of with the last pin. */
   retired: boolean;
+  /** Let go of. */
+  isOver: boolean;
 }
 
 interface OpenView {
@@ -66,6 +68,8 @@ export class Generations {
   readonly #open = new Map<ViewId, OpenView>();
   readonly #shared = new Map<PinnedGeneration, Shared>();
   #newest: Shared | undefined;
+  /** On its way, for all who want it. */
+  #taking: Promise<Shared> | undefined;
   #lastCut: Cut | undefined;
 
   /** @param merges whether a batch view may be merged with new facts */
@@ -80,8 +84,10 @@ export class Generations {
   }
 
   /** Pins the generation that answers now. Every pin is followed by one `unpin`. Throws `view.missing`. */
-  pin(): PinnedGeneration {
-    const shared = this.#newest ?? this.#share(this.#take());
+  async pin(): Promise<PinnedGeneration> {
+    let shared = this.#newest;
+    // One that was taken for several may be over when the last of them has its turn.
+    while (shared === undefined || shared.isOver) shared = this.#newest ?? (await this.#takeForAll());
     shared.pins++;
     return shared.generation;
   }
@@ -105,7 +111,7 @@ export class Generations {
   }
 
   #share(generation: PinnedGeneration): Shared {
-    const shared: Shared = { generation, pins: 0, retired: false };
+    const shared: Shared = { generation, pins: 0, retired: false, isOver: false };
     this.#shared.set(generation, shared);
     this.#newest = shared;
     setTimeout(() => this.#retire(shared), shareMs).unref();
@@ -121,6 +127,7 @@ export class Generations {
 
   #letGo(shared: Shared): void {
     if (!shared.retired || shared.pins > 0) return;
+    shared.isOver = true;
     const { generation } = shared;
     this.#shared.delete(generation);
     generation.realtime?.release();
@@ -128,10 +135,17 @@ export class Generations {
     if (open !== undefined) open.pins--;
   }
 
-  #take(): PinnedGeneration {
+  #takeForAll(): Promise<Shared> {
+    this.#taking ??= this.#take()
+      .then((generation) => this.#share(generation))
+      .finally(() => void (this.#taking = undefined));
+    return this.#taking;
+  }
+
+  async #take(): Promise<PinnedGeneration> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return this.#pinOnce();
+        return await this.#pinOnce();
       } catch (error) {
         const moved = hasCode(error, 'view.missing');
         if (!moved || attempt >= maxAttempts) throw error;
@@ -139,8 +153,8 @@ export class Generations {
     }
   }
 
-  #pinOnce(): PinnedGeneration {
-    const realtime = this.#realtimes.snapshot();
+  async #pinOnce(): Promise<PinnedGeneration> {
+    const realtime = await this.#realtimes.snapshot();
     let chosen: PinnedGeneration;
     try {
       chosen = this.#choose(realtime);

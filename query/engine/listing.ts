@@ -18,8 +18,8 @@ export interface Listing {
   subjectOf(name: string): Subject;
   /** All of a batch view, with their pageviews over the whole view, ascending. */
   ofBatch(batch: BatchView): Iterable<Listed>;
-  /** Those with realtime pageviews in the range; more than once or undefined as `RealtimeView.pages` says. */
-  ofRealtime(realtime: RealtimeView, range: HourRange): Iterable<Listed | undefined>;
+  /** Those with realtime pageviews in the range; more than once, and in blocks, as `RealtimeView.pages` says. */
+  ofRealtime(realtime: RealtimeView, range: HourRange): AsyncIterable<readonly Listed[]>;
 }
 
 export function pagesOf(domain: string): Listing {
@@ -30,9 +30,9 @@ export function pagesOf(domain: string): Listing {
     *ofBatch(batch) {
       for (const { url, pageviews } of batch.pages(domain)) yield { name: url, pageviews };
     },
-    *ofRealtime(realtime, { from, to }) {
-      for (const page of realtime.pages(domain, from, to))
-        yield page === undefined ? undefined : { name: page.url, pageviews: page.pageviews };
+    async *ofRealtime(realtime, { from, to }) {
+      for await (const block of realtime.pages(domain, from, to))
+        yield block.map(({ url: name, pageviews }) => ({ name, pageviews }));
     },
   };
 }
@@ -45,9 +45,9 @@ export function valuesOf(dimension: string, domain: string): Listing {
     *ofBatch(batch) {
       for (const { value, pageviews } of batch.values(dimension, domain)) yield { name: value, pageviews };
     },
-    *ofRealtime(realtime, { from, to }) {
-      for (const each of realtime.values(dimension, domain, from, to))
-        yield each === undefined ? undefined : { name: each.value, pageviews: each.pageviews };
+    async *ofRealtime(realtime, { from, to }) {
+      for await (const block of realtime.values(dimension, domain, from, to))
+        yield block.map(({ value: name, pageviews }) => ({ name, pageviews }));
     },
   };
 }

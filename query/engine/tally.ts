@@ -127,7 +127,7 @@ export class Tally {
     for (let from = range.from; from < range.to;) {
       const to = Math.min(range.to, from + hours);
       const before = this.realtimeHours;
-      realtime.forEachHour(subject, from, to, (cell) => {
+      await realtime.forEachHour(subject, from, to, (cell) => {
         this.realtimeHours++;
         visit(cell);
       });

@@ -5,7 +5,7 @@
  * an answer for long: those that have not been read yet count as if they were about everybody, and are read in the
  * background.
  */
-import type { BatchView, ViewId } from '../../facts/views/view.js';
+import type { BatchView, RealtimeView, ViewId } from '../../facts/views/view.js';
 import type { Generations, PinnedGeneration } from '../engine/generations.js';
 import type { Pace } from '../engine/pace.js';
 import type { Slack } from '../arrays/exposure.js';
@@ -39,7 +39,7 @@ export class WaitingEdges {
     if (known !== undefined) return known;
     const resolved = this.#resolvedOf(generation.batch);
     // One reads for all: many answers at once, a slice each, would hold up the event loop.
-    if (!this.isBuilding) resolved.readOn(generation, performance.now() + sliceMs);
+    if (!this.isBuilding) await resolved.readOn(generation, performance.now() + sliceMs);
     if (!resolved.hasRead(generation) || resolved.wantsIndex) this.#build();
     const waitsUntil = (this.#buildsSince ?? 0) + patienceMs;
     while (!resolved.hasRead(generation) && performance.now() < waitsUntil) await pace.rest();
@@ -76,26 +76,24 @@ export class WaitingEdges {
   #build(): void {
     if (this.isBuilding) return;
     this.#buildsSince = performance.now();
-    const goOn = (): void => {
-      let isDone = true;
-      try {
-        isDone = this.#isClosed || this.#buildSlice();
-      } catch {
-        // The next answer meets the same error, and throws it.
-      }
+    const goOn = async (): Promise<void> => {
+      // The next answer meets the same error, and throws it.
+      const isDone = this.#isClosed || (await this.#buildSlice().catch(() => true));
       if (isDone) this.#buildsSince = undefined;
-      else setImmediate(goOn).unref();
+      else setImmediate(() => void goOn()).unref();
     };
-    setImmediate(goOn).unref();
+    setImmediate(() => void goOn()).unref();
   }
 
   /** True when there is no more to do. */
-  #buildSlice(): boolean {
-    const generation = this.#generations.pin();
+  async #buildSlice(): Promise<boolean> {
+    const generation = await this.#generations.pin();
     try {
       const resolved = this.#resolvedOf(generation.batch);
       const deadline = performance.now() + sliceMs;
-      return resolved.readOn(generation, deadline) && resolved.indexOn(generation.batch.meta, deadline);
+      return (
+        (await resolved.readOn(generation, deadline)) && resolved.indexOn(generation.batch.meta, deadline)
+      );
     } finally {
       this.#generations.unpin(generation);
     }
@@ -114,23 +112,32 @@ export class ResolvedEdges {
   #index: SlotIndex | undefined;
   #rewrites: RewriteIndex | undefined;
   #indexing: Generator<undefined, void> | undefined;
+  #reading: Promise<boolean> | undefined;
 
   /** Reads those edges of a snapshot that earlier ones did not have. False when time is up before all are read. */
-  readOn(generation: PinnedGeneration, deadline: number): boolean {
-    const { batch, realtime } = generation;
-    if (realtime === undefined || this.hasRead(generation)) return true;
-    let isInTime = true;
-    for (const block of realtime.edges(this.#state.now.next)) {
-      this.#state.add(block, batch);
-      isInTime = performance.now() < deadline;
-      if (!isInTime) break;
+  async readOn({ batch, realtime }: PinnedGeneration, deadline: number): Promise<boolean> {
+    // Blocks are taken in order: one reads at a time, and who comes later finds what it has read.
+    while (this.#reading !== undefined) await this.#reading.catch(() => undefined);
+    if (realtime === undefined || this.hasRead({ realtime })) return true;
+    this.#reading = this.#readBlocks(batch, realtime, deadline);
+    try {
+      return await this.#reading;
+    } finally {
+      this.#reading = undefined;
     }
-    if (isInTime) this.#read = edgesOf(generation);
-    return isInTime;
+  }
+
+  async #readBlocks(batch: BatchView, realtime: RealtimeView, deadline: number): Promise<boolean> {
+    for await (const block of realtime.edges(this.#state.now.next)) {
+      this.#state.add(block, batch);
+      if (performance.now() >= deadline) return false;
+    }
+    this.#read = edgesOf({ realtime });
+    return true;
   }
 
   /** Whether all edges before a generation's cut have been read, as many as are kept. */
-  hasRead(generation: PinnedGeneration): boolean {
+  hasRead(generation: Pick<PinnedGeneration, 'realtime'>): boolean {
     const { equivs, retractions } = edgesOf(generation);
     return equivs <= this.#read.equivs && retractions <= this.#read.retractions;
   }
@@ -180,7 +187,10 @@ export class ResolvedEdges {
 }
 
 /** How many edges lie between the cut of the batch view and that of the generation. */
-function edgesOf({ realtime }: PinnedGeneration): { readonly equivs: number; readonly retractions: number } {
+function edgesOf({ realtime }: Pick<PinnedGeneration, 'realtime'>): {
+  readonly equivs: number;
+  readonly retractions: number;
+} {
   return {
     equivs: realtime?.equivsAfterBatchCut ?? 0,
     retractions: realtime?.retractionsAfterBatchCut ?? 0,

@@ -269,7 +269,7 @@ test('a realtime listing that finds nothing is left at the deadline', async () =
   const batch = new FakeBatchView([viewOf('v', 'x')]);
   const realtime = new FakeRealtimeView(batch, []);
   realtime.values = function* () {
-    for (let i = 0; i < 1e8; i++) yield undefined;
+    for (let i = 0; i < 1e8; i++) yield [];
   };
   const engine = engineOver({ batch, realtime });
   const question = { domain, by, limit: 1, range: { from: hour0, to: hour0 + 1 }, zone: 'UTC' };

@@ -286,14 +286,15 @@ export class FakeRealtimeView implements RealtimeView {
     this.#cells.forEach(subject, 'hour', from, to, visit);
   }
 
-  *pages(domain: string, from: number, to: number): Generator<PageCount | undefined> {
-    yield undefined;
-    yield* this.#cells.pages(domain, (view) => view.hour >= from && view.hour < to);
+  *pages(domain: string, from: number, to: number): Generator<readonly PageCount[]> {
+    yield [];
+    for (const page of this.#cells.pages(domain, (view) => view.hour >= from && view.hour < to)) yield [page];
   }
 
-  *values(dimension: string, domain: string, from: number, to: number): Generator<ValueCount | undefined> {
-    yield undefined;
-    yield* this.#cells.values(dimension, domain, (view) => view.hour >= from && view.hour < to);
+  *values(dimension: string, domain: string, from: number, to: number): Generator<readonly ValueCount[]> {
+    yield [];
+    for (const value of this.#cells.values(dimension, domain, (view) => view.hour >= from && view.hour < to))
+      yield [value];
   }
 
   domains(): string[] {

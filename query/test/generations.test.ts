@@ -52,7 +52,7 @@ class World {
 
   /** Pins, lets go, and waits until the pin is no longer shared. */
   async look(): Promise<PinnedGeneration> {
-    const generation = this.generations.pin();
+    const generation = await this.generations.pin();
     this.generations.unpin(generation);
     await new Promise((resolve) => setTimeout(resolve, shareMs + 2));
     return generation;
@@ -133,15 +133,15 @@ test('a realtime view whose batch view is gone is not used', async () => {
   assert.equal(answer.realtime, undefined);
 });
 
-test('with nothing published the answer is a named error', () => {
-  assert.throws(() => new World().generations.pin(), { code: 'view.missing' });
+test('with nothing published the answer is a named error', async () => {
+  await assert.rejects(new World().generations.pin(), { code: 'view.missing' });
 });
 
 test('views in use stay open, others are closed, every snapshot is given back', async () => {
   const world = new World();
   world.publish(1, 1);
   world.serve(1, 1);
-  const held = world.generations.pin();
+  const held = await world.generations.pin();
   await new Promise((resolve) => setTimeout(resolve, shareMs + 2));
   for (let number = 2; number < 8; number++) {
     world.publish(number, number);
@@ -177,7 +177,7 @@ test("an answer's cut never goes back, whatever the order of publishing, serving
         if (kind === 'catch-up' && world.views.has(viewIdOf(serving))) world.serve(serving, end);
         if (kind === 'hand-over') world.serve((serving = number), end);
         if (kind === 'prune') world.views.delete(viewIdOf(number - 2));
-        const generation = world.generations.pin();
+        const generation = await world.generations.pin();
         assert.ok(
           reaches(generation.cut.next, last),
           `${JSON.stringify(generation.cut.next)} after ${JSON.stringify(last)}`,

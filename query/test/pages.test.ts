@@ -81,7 +81,7 @@ test('a realtime listing that finds nothing is left at the deadline', async () =
   const batch = new FakeBatchView([view]);
   const realtime = new FakeRealtimeView(batch, []);
   realtime.pages = function* () {
-    for (let i = 0; i < 1e8; i++) yield undefined;
+    for (let i = 0; i < 1e8; i++) yield [];
   };
   const engine = engineOver({ batch, realtime });
   const question = { domain: 'example.org', limit: 1, range: { from: hour0, to: hour0 + 1 }, zone: 'UTC' };

@@ -8,6 +8,7 @@ import { coupon } from 'hyperloglog-ts';
 import { offset } from '../../log/log.js';
 import type { EdgeBlock, WaitingEdge } from '../../facts/views/view.js';
 import type { Engine } from '../engine/engine.js';
+import type { PinnedGeneration } from '../engine/generations.js';
 import { countOf, type Count } from '../answers/answer.js';
 import { Pace } from '../engine/pace.js';
 import { Tally } from '../engine/tally.js';
@@ -286,11 +287,12 @@ test('an answer keeps to the edges before its own cut, however many have been re
   const views = [0, 2, 3].map((edges) => new FakeRealtimeView(batch, [], { edges: equivs.slice(0, edges) }));
   const layers = { batch, realtime: views[0] };
   const engine = engineOver(layers);
-  const pinned = views.map((realtime) => {
+  const pinned: PinnedGeneration[] = [];
+  for (const realtime of views) {
     layers.realtime = realtime;
     engine.generations.forget();
-    return engine.generations.pin();
-  });
+    pinned.push(await engine.generations.pin());
+  }
   const people = async (i: number): Promise<number> => {
     const generation = pinned[i];
     assert.ok(generation !== undefined);
@@ -317,11 +319,11 @@ test('edges that have not been read yet count for everybody, and are read in the
   const first = await uniquesNow(engine); // of as many as there was time for
   assert.ok(first.lower <= 3 && first.upper >= 3);
   assert.deepEqual(await uniques(engine), exactly(3, 1));
-  const generation = engine.generations.pin();
+  const generation = await engine.generations.pin();
   const resolved = new ResolvedEdges();
   const counts: Count[] = [];
   for (let isRead = false; !isRead;) {
-    isRead = resolved.readOn(generation, performance.now() + 2);
+    isRead = await resolved.readOn(generation, performance.now() + 2);
     const tally = new Tally(batch.meta.lgK);
     const identity = resolved.identityOf(generation);
     tally.begin(identity);
@@ -342,13 +344,12 @@ test('an answer at an older cut counts just the edges before it, whatever others
   const ids = Array.from({ length: 8 }, (_, i) => `cookie:${i}`);
   const pairs = ids.slice(1).map((id): Pair => [`cookie:0`, id]);
   const views = viewsOf(ids);
-  const generations = pairs.map((_, i) => {
-    const engine = engineOf({ views, equivs: pairs.slice(0, i + 1) });
-    return engine.generations.pin();
-  });
+  const generations = await Promise.all(
+    pairs.map((_, i) => engineOf({ views, equivs: pairs.slice(0, i + 1) }).generations.pin()),
+  );
   const resolved = new ResolvedEdges();
   const newest = generations.at(-1);
-  assert.ok(newest !== undefined && resolved.readOn(newest, Infinity), 'the newest is read first');
+  assert.ok(newest !== undefined && (await resolved.readOn(newest, Infinity)), 'the newest is read first');
   for (const [i, generation] of generations.entries()) {
     const identity = resolved.identityOf(generation);
     const tally = new Tally(generation.batch.meta.lgK);

@@ -10,15 +10,15 @@ import { existsSync, statSync } from 'node:fs';
 import { SwaError, systemCode } from '../../lib/errors/errors.js';
 import { systemClock } from '../../lib/time/clock.js';
 import { isAtWork, readStatus } from '../../lib/process/status.js';
-import type { LogId, Offset, Offsets, PartitionName } from '../../log/log.js';
+import type { LogId, Offsets, PartitionName } from '../../log/log.js';
 import { mergeAscending } from '../../lib/memory/merge-ascending.js';
 import { spelledValue } from '../../facts/dimensions/value.js';
 import { SketchCell } from '../../facts/views/sketch-cell.js';
 import type {
   BucketCell,
   EdgeBlock,
+  LocalRealtimeView,
   PageCount,
-  RealtimeView,
   Subject,
   ValueCount,
   ViewId,
@@ -48,14 +48,15 @@ import {
   type Database,
   type StorePlace,
 } from './store-files.js';
-import { readDescription, sumOf, type Progress, type StoreDescription } from './store-meta.js';
+import { RealtimeSummary } from './realtime-summary.js';
+import { readDescription, type Progress, type StoreDescription } from './store-meta.js';
 
 export interface Realtime {
   /**
    * What the speed layer has made of the log by now; undefined when it has never had a view to show. To be released.
    * Throws `speed.failed`, retryable, while a lost view is rebuilt: it would lie behind what was answered before.
    */
-  snapshot(): RealtimeView | undefined;
+  snapshot(): LocalRealtimeView | undefined;
   close(): Promise<void>;
 }
 
@@ -68,32 +69,31 @@ const attempts = 8;
 
 class RealtimeReader implements Realtime {
   readonly #dataDir: string;
-  readonly #closing = new Set<Promise<void>>();
+  readonly #stores: StoresReader;
   #pointer: Pointer | undefined;
   #pointerStamp = '';
-  #open: OpenGeneration | undefined;
 
   constructor(dataDir: string) {
     this.#dataDir = dataDir;
+    this.#stores = new StoresReader(dataDir);
   }
 
-  snapshot(): RealtimeView | undefined {
+  snapshot(): LocalRealtimeView | undefined {
     for (let attempt = 0; attempt < attempts; attempt++) {
       const pointer = this.#readPointer();
       if (pointer === undefined && generationIds(this.#dataDir).length > 0)
         throw rebuilding(`${pointerPath(this.#dataDir)} is gone`); // what it named has answered before
       if (pointer?.serving === undefined) return undefined;
-      const generation = this.#openGeneration(pointer.serving, pointer.partitions);
-      if (generation !== undefined) return takeRealtimeSnapshot(generation);
+      const snapshot = this.#stores.snapshot(pointer.serving, pointer.partitions);
+      if (snapshot !== undefined) return snapshot;
       // Either it was replaced meanwhile, and the pointer says by which, or its stores are being rebuilt.
       if (stampOf(pointerPath(this.#dataDir)) === this.#pointerStamp) break;
     }
     throw rebuilding('its files do not exist yet');
   }
 
-  async close(): Promise<void> {
-    this.#leave();
-    await Promise.all(this.#closing);
+  close(): Promise<void> {
+    return this.#stores.close();
   }
 
   /** The pointer, read again when the file was replaced. A deleted one counts until there is another. */
@@ -105,12 +105,31 @@ class RealtimeReader implements Realtime {
     }
     return this.#pointer;
   }
+}
 
-  #openGeneration(id: ViewId, partitions: readonly PartitionName[]): OpenGeneration | undefined {
-    if (this.#open?.id === id && this.#open.isInPlace()) return this.#open;
+/** Snapshots of stores that the caller names. Keeps those open that were asked for last. */
+export class StoresReader {
+  readonly #dataDir: string;
+  readonly #closing = new Set<Promise<void>>();
+  #open: OpenGeneration | undefined;
+
+  constructor(dataDir: string) {
+    this.#dataDir = dataDir;
+  }
+
+  /** Of these partitions of a generation; undefined when a store is not there, or not finished. Throws as `Realtime.snapshot`. */
+  snapshot(id: ViewId, partitions: readonly PartitionName[]): RealtimeSnapshot | undefined {
+    const open = this.#open;
+    if (open === undefined || !open.isOf(id, partitions) || !open.isInPlace()) {
+      this.#leave();
+      this.#open = OpenGeneration.tryOpen(this.#dataDir, id, partitions, (closed) => this.#track(closed));
+    }
+    return this.#open === undefined ? undefined : takeRealtimeSnapshot(this.#open);
+  }
+
+  async close(): Promise<void> {
     this.#leave();
-    this.#open = OpenGeneration.tryOpen(this.#dataDir, id, partitions, (closed) => this.#track(closed));
-    return this.#open;
+    await Promise.all(this.#closing);
   }
 
   #leave(): void {
@@ -175,6 +194,14 @@ class OpenGeneration {
       return new OpenGeneration(id, stores, logId, onClosed);
     for (const { db } of stores) onClosed(db.close());
     return undefined;
+  }
+
+  isOf(id: ViewId, partitions: readonly PartitionName[]): boolean {
+    return (
+      id === this.id &&
+      partitions.length === this.stores.length &&
+      this.stores.every(({ description }, i) => description.partition === partitions[i])
+    );
   }
 
   /** False when a store was deleted or rebuilt since. */
@@ -248,36 +275,17 @@ function partOf(store: OpenStore): Part {
   }
 }
 
-class RealtimeSnapshot implements RealtimeView {
-  readonly generation: ViewId;
-  readonly cut: RealtimeView['cut'];
-  readonly equivsAfterBatchCut: number;
-  readonly retractionsAfterBatchCut: number;
-  readonly exclusionsAfterBatchCut: number;
-  readonly deadLetters: number;
-  readonly lastReceivedAt: number | undefined;
+export class RealtimeSnapshot extends RealtimeSummary implements LocalRealtimeView {
   readonly #open: OpenGeneration;
   readonly #parts: readonly Part[];
   #released = false;
 
   constructor(open: OpenGeneration, parts: readonly Part[]) {
-    this.generation = open.id;
-    this.cut = {
-      logId: open.logId,
-      next: Object.fromEntries(
-        parts.map(({ store, progress }): [PartitionName, Offset] => [
-          store.description.partition,
-          progress.next,
-        ]),
-      ),
-    };
-    const progress = parts.map((part) => part.progress);
-    this.equivsAfterBatchCut = sumOf(progress, ({ equivs }) => equivs);
-    this.retractionsAfterBatchCut = sumOf(progress, ({ retractions }) => retractions);
-    this.exclusionsAfterBatchCut = sumOf(progress, ({ exclusions }) => exclusions);
-    this.deadLetters = sumOf(progress, ({ deadLetters }) => deadLetters);
-    const newest = Math.max(...progress.map(({ lastReceivedAt }) => lastReceivedAt ?? -1));
-    this.lastReceivedAt = newest < 0 ? undefined : newest;
+    super(
+      open.id,
+      open.logId,
+      new Map(parts.map((part) => [part.store.description.partition, part.progress])),
+    );
     this.#open = open;
     this.#parts = parts;
   }
@@ -304,11 +312,11 @@ class RealtimeSnapshot implements RealtimeView {
     }
   }
 
-  *pages(domain: string, fromHour: number, toHour: number): Generator<PageCount | undefined> {
+  *pages(domain: string, fromHour: number, toHour: number): Generator<readonly PageCount[]> {
     const range = pageRange(domain);
     for (const part of this.#partsIn(fromHour, toHour))
-      for (const page of readingAll(part.store, namesOf(part, range, fromHour, toHour, urlOf)))
-        yield page && { url: page.name, pageviews: page.pageviews };
+      for (const block of readingAll(part.store, namesOf(part, range, fromHour, toHour, urlOf)))
+        yield block.map(({ name: url, pageviews }) => ({ url, pageviews }));
   }
 
   *values(
@@ -316,11 +324,11 @@ class RealtimeSnapshot implements RealtimeView {
     domain: string,
     fromHour: number,
     toHour: number,
-  ): Generator<ValueCount | undefined> {
+  ): Generator<readonly ValueCount[]> {
     const range = valueRange(dimension, domain);
     for (const part of this.#partsIn(fromHour, toHour))
-      for (const value of readingAll(part.store, namesOf(part, range, fromHour, toHour, valueOf)))
-        yield value && { value: value.name, pageviews: value.pageviews };
+      for (const block of readingAll(part.store, namesOf(part, range, fromHour, toHour, valueOf)))
+        yield block.map(({ name: value, pageviews }) => ({ value, pageviews }));
   }
 
   domains(): Iterable<string> {
@@ -369,20 +377,29 @@ function* domainsOf({ store, transaction }: Part): Generator<string> {
   }
 }
 
-const cellsBetweenPauses = 1_000;
+const cellsInBlock = 1_000;
 
-/** Adds up the cells of each subject in a range of keys, in which all of a subject lie together. */
+interface Named {
+  readonly name: string;
+  readonly pageviews: number;
+}
+
+/** Adds up the cells of each subject in a range of keys, in which all of a subject lie together. A block for every thousand cells. */
 function* namesOf(
   { store, transaction }: Part,
   range: { readonly start: Buffer; readonly end: Buffer },
   fromHour: number,
   toHour: number,
   nameOf: (key: ParsedKey, storedUrl: string) => string,
-): Generator<{ readonly name: string; readonly pageviews: number } | undefined> {
+): Generator<readonly Named[]> {
+  let block: Named[] = [];
   let counted: { name: string; pageviews: number } | undefined;
   let cells = 0;
   for (const { key, value } of store.db.getRange({ ...range, transaction })) {
-    if (++cells % cellsBetweenPauses === 0) yield undefined;
+    if (++cells % cellsInBlock === 0) {
+      yield block;
+      block = [];
+    }
     const parsed = parseCellKey(key);
     if (parsed === undefined || parsed.hour < fromHour || parsed.hour >= toHour) continue;
     const { pageviews, url } = decodePageviews(value);
@@ -391,10 +408,11 @@ function* namesOf(
       counted.pageviews += pageviews;
       continue;
     }
-    if (counted !== undefined) yield counted;
+    if (counted !== undefined) block.push(counted);
     counted = { name, pageviews };
   }
-  if (counted !== undefined) yield counted;
+  if (counted !== undefined) block.push(counted);
+  if (block.length > 0) yield block;
 }
 
 function urlOf(key: ParsedKey, storedUrl: string): string {

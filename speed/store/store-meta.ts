@@ -66,7 +66,7 @@ export interface Progress {
 }
 
 /** Over several partitions. */
-export function sumOf(all: Iterable<Progress>, count: (progress: Progress) => number): number {
+export function sumOf<P extends Partial<Progress>>(all: Iterable<P>, count: (progress: P) => number): number {
   let sum = 0;
   for (const progress of all) sum += count(progress);
   return sum;

@@ -9,7 +9,7 @@ import { test, type TestContext } from 'node:test';
 import { hasCode } from '../../lib/errors/errors.js';
 import type { Fact } from '../../facts/fact.js';
 import type { PartitionName } from '../../log/log.js';
-import type { RealtimeView } from '../../facts/views/view.js';
+import type { LocalRealtimeView } from '../../facts/views/view.js';
 import { storeDir } from '../store/layout.js';
 import { readStoreState } from '../store/partition-store.js';
 import { dataFile } from '../store/store-files.js';
@@ -71,7 +71,7 @@ for (const tree of ['cells', 'free'] as const) {
   });
 }
 
-const reads: Record<string, (view: RealtimeView) => unknown> = {
+const reads: Record<string, (view: LocalRealtimeView) => unknown> = {
   hours: (view) =>
     view.forEachHour({ kind: 'page', url: 'http://example.com/1' }, hour0, hour0 + 1, () => undefined),
   pages: (view) => [...view.pages('example.com', hour0, hour0 + 1)],

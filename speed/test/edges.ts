@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { decodeRecord } from '../../facts/record.js';
 import { offset, parsePartitionName, type Offsets } from '../../log/log.js';
 import type { Records } from '../../test/oracle/ledger.js';
-import type { EdgeBlock, RealtimeView, WaitingEdge } from '../../facts/views/view.js';
+import type { EdgeBlock, LocalRealtimeView, WaitingEdge } from '../../facts/views/view.js';
 
 /** The view's edges are those of the log between `from` and its cut that name no erased id, as many as are kept of each partition. */
 export function assertEdgesEqual(
-  view: RealtimeView,
+  view: LocalRealtimeView,
   records: Records,
   from: Offsets,
   kept = Number.POSITIVE_INFINITY,

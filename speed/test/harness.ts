@@ -10,7 +10,7 @@ import { KeyedHash } from '../../lib/memory/keyed-hash.js';
 import { reaches, zeroOffsets } from '../../log/cut.js';
 import type { Offsets } from '../../log/log.js';
 import { fixedShare } from '../../log/share.js';
-import type { BatchView, RealtimeView, ViewId } from '../../facts/views/view.js';
+import type { BatchView, LocalRealtimeView, ViewId } from '../../facts/views/view.js';
 import { oracleView } from '../../test/oracle/batch-view.js';
 import { assertRealtimeEquals } from '../../test/oracle/compare.js';
 import { ledgerOf } from '../../test/oracle/ledger.js';
@@ -153,13 +153,13 @@ export class Harness {
   }
 
   /** The snapshot, or undefined when there is none or it is being made again. */
-  snapshot(): RealtimeView | undefined {
+  snapshot(): LocalRealtimeView | undefined {
     const snapshot = this.#snapshotOrWait();
     return snapshot === 'wait' ? undefined : snapshot;
   }
 
   /** 'wait' where a question gets 503; undefined where it is answered by the batch view alone. */
-  #snapshotOrWait(): RealtimeView | 'wait' | undefined {
+  #snapshotOrWait(): LocalRealtimeView | 'wait' | undefined {
     try {
       return this.realtime.snapshot();
     } catch (error) {
@@ -191,7 +191,7 @@ export class Harness {
   }
 
   /** Compares what is there now with the oracle at the cut it names. */
-  compare(): RealtimeView['cut'] {
+  compare(): LocalRealtimeView['cut'] {
     const snapshot = this.realtime.snapshot();
     assert.ok(snapshot !== undefined);
     this.#compareWith(snapshot);
@@ -255,7 +255,7 @@ export class Harness {
     };
   }
 
-  #compareWith(snapshot: RealtimeView): void {
+  #compareWith(snapshot: LocalRealtimeView): void {
     const view = this.view(snapshot.generation);
     const { next } = snapshot.cut;
     const name = JSON.stringify([snapshot.generation, next]);

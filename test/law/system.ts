@@ -13,7 +13,7 @@ import { testErasures } from '../../facts/test/erasures.js';
 import { makeRules, type Rules } from '../../facts/rules.js';
 import { namesOf, offsetAt, reaches, zeroOffsets } from '../../log/cut.js';
 import { offset, type Offsets } from '../../log/log.js';
-import type { BatchView, RealtimeView, ViewId } from '../../facts/views/view.js';
+import type { BatchView, LocalRealtimeView, ViewId } from '../../facts/views/view.js';
 import { readCurrent } from '../../serving/current.js';
 import { ensureGenesis, openView } from '../../serving/store.js';
 import { openRealtime, type Realtime } from '../../speed/store/read-side.js';
@@ -191,8 +191,8 @@ export class LawSystem {
   }
 
   /** No cut lies behind one that was seen before. */
-  #look(visit: (snapshot: RealtimeView) => void = () => undefined): Offsets | undefined {
-    let snapshot: RealtimeView | undefined;
+  #look(visit: (snapshot: LocalRealtimeView) => void = () => undefined): Offsets | undefined {
+    let snapshot: LocalRealtimeView | undefined;
     try {
       snapshot = this.#realtime.snapshot();
     } catch (error) {
@@ -212,7 +212,7 @@ export class LawSystem {
     }
   }
 
-  #assertLaw(batch: BatchView, realtime: RealtimeView): void {
+  #assertLaw(batch: BatchView, realtime: LocalRealtimeView): void {
     const { ledger } = this.#producers;
     const from = batch.meta.cut.next;
     const cut = realtime.cut.next;

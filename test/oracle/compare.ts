@@ -8,7 +8,7 @@ import { isEdge } from '../../facts/fact.js';
 import { makeRules, type Rules } from '../../facts/rules.js';
 import { dimensions } from '../../facts/subjects.js';
 import { spans, type Span } from '../../lib/time/buckets.js';
-import type { BatchView, BucketCell, RealtimeView, Subject } from '../../facts/views/view.js';
+import type { BatchView, BucketCell, LocalRealtimeView, Subject } from '../../facts/views/view.js';
 import { batchTally } from './layers.js';
 import { compareBytes, joined, livePairs, type Bucket, type Placed, type Tally } from './oracle.js';
 
@@ -109,16 +109,20 @@ function assertPersonsEqual(view: BatchView, ledger: readonly Placed[], rules: R
 }
 
 /** A realtime view must hold the tally's hours and nothing else. */
-export function assertRealtimeEquals(view: RealtimeView, tally: Tally, lgK: number): Compared {
+export function assertRealtimeEquals(view: LocalRealtimeView, tally: Tally, lgK: number): Compared {
   return assertHoursEqual([view], tally, lgK);
 }
 
 /** What a batch view and a realtime view hold together must be the tally's hours and nothing else. */
-export function assertTogetherEqual(batch: BatchView, realtime: RealtimeView, tally: Tally): Compared {
+export function assertTogetherEqual(batch: BatchView, realtime: LocalRealtimeView, tally: Tally): Compared {
   return assertHoursEqual([batch, realtime], tally, batch.meta.lgK);
 }
 
-function assertHoursEqual(views: readonly (BatchView | RealtimeView)[], tally: Tally, lgK: number): Compared {
+function assertHoursEqual(
+  views: readonly (BatchView | LocalRealtimeView)[],
+  tally: Tally,
+  lgK: number,
+): Compared {
   const compared = { cells: 0, registers: 0 };
   const domains = [...new Set(views.flatMap((view) => [...view.domains()]))];
   assert.deepEqual(domains.toSorted(), subjectsOfKind(tally, 'domain').toSorted());
@@ -144,15 +148,21 @@ function assertHoursEqual(views: readonly (BatchView | RealtimeView)[], tally: T
   return compared;
 }
 
-function* pagesOf(view: BatchView | RealtimeView, domain: string): Generator<string> {
-  const listed = 'forEachHour' in view ? view.pages(domain, 0, to) : view.pages(domain);
-  for (const page of listed) if (page !== undefined) yield page.url;
+function* pagesOf(view: BatchView | LocalRealtimeView, domain: string): Generator<string> {
+  const listed = 'forEachHour' in view ? [...view.pages(domain, 0, to)].flat() : view.pages(domain);
+  for (const { url } of listed) yield url;
 }
 
-function* listedValues(view: BatchView | RealtimeView, dimension: string, domain: string): Generator<string> {
+function* listedValues(
+  view: BatchView | LocalRealtimeView,
+  dimension: string,
+  domain: string,
+): Generator<string> {
   const listed =
-    'forEachHour' in view ? view.values(dimension, domain, 0, to) : view.values(dimension, domain);
-  for (const each of listed) if (each !== undefined) yield each.value;
+    'forEachHour' in view
+      ? [...view.values(dimension, domain, 0, to)].flat()
+      : view.values(dimension, domain);
+  for (const { value } of listed) yield value;
 }
 
 /** As the oracle names a subject: 'page https://…', 'domain example.com', 'value source example.com direct'. */

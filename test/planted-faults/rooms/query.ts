@@ -92,8 +92,8 @@ export const queryFaults: readonly PlantedFault[] = [
     'the last realtime hour of a range is left out',
     edit(
       'query/engine/tally.ts',
-      'realtime.forEachHour(subject, from, to, (cell) => {',
-      'realtime.forEachHour(subject, from, to - 1, (cell) => {',
+      'await realtime.forEachHour(subject, from, to, (cell) => {',
+      'await realtime.forEachHour(subject, from, to - 1, (cell) => {',
     ),
   ),
   fault(
@@ -185,8 +185,8 @@ export const queryFaults: readonly PlantedFault[] = [
     'pageviews without a value count as further values',
     edit(
       'query/answers/top.ts',
-      'if (next.isFresh || this.#countOld(next).pageviews > 0) return true;',
-      'if (next.isFresh || this.#uncounted > 0) return true;',
+      'if (next.fresh > 0 || this.#count(next).pageviews > 0) return true;',
+      'if (next.fresh > 0 || this.#uncounted > 0) return true;',
     ),
   ),
   fault(

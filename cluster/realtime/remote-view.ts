@@ -1,0 +1,221 @@
+/** The realtime view on other hosts: a snapshot of each worker that has partitions of it, together one cut. */
+import { mergeAscendingAsync } from '../../lib/memory/merge-ascending.js';
+import { spelledValue } from '../../facts/dimensions/value.js';
+import type { Offsets, PartitionName } from '../../log/log.js';
+import type {
+  BucketCell,
+  EdgeBlock,
+  PageCount,
+  RealtimeView,
+  Subject,
+  ValueCount,
+  ViewId,
+} from '../../facts/views/view.js';
+import { RealtimeSummary, type ShownProgress } from '../../speed/store/realtime-summary.js';
+import type { WorkerClient } from './worker-client.js';
+import {
+  cellsIn,
+  countsFrame,
+  domainsFrame,
+  edgesFrame,
+  maxSubjects,
+  sizeOf,
+  type SentCell,
+  type SnapshotAnswer,
+} from './wire.js';
+
+/** A snapshot of some partitions. */
+export interface RemotePart {
+  readonly worker: WorkerClient;
+  readonly answer: SnapshotAnswer;
+}
+
+/** Fetched ahead at most, for one snapshot. */
+const maxAheadBytes = 32 * 2 ** 20;
+
+interface Ahead {
+  readonly from: number;
+  readonly to: number;
+  readonly cells: BucketCell[];
+}
+
+export class RemoteView extends RealtimeSummary implements RealtimeView {
+  readonly #parts: readonly RemotePart[];
+  readonly #lost: (worker: WorkerClient) => void;
+  readonly #ahead = new Map<string, Ahead>();
+  #aheadBytes = 0;
+  #released = false;
+
+  /** @param lost told of a worker that fails while it is read */
+  constructor(generation: ViewId, parts: readonly RemotePart[], lost: (worker: WorkerClient) => void) {
+    const progress = parts.flatMap(({ answer }): [PartitionName, ShownProgress][] =>
+      answer.partitions.map(([name, { lastReceivedAt, ...at }]) => [name, { ...at, lastReceivedAt }]),
+    );
+    const [first] = parts;
+    if (first === undefined) throw new TypeError('a view of no parts');
+    super(generation, first.answer.logId, new Map(progress));
+    this.#parts = parts;
+    this.#lost = lost;
+  }
+
+  /** Fetches what of these subjects has room, in the order in which they were named. */
+  async prefetch(subjects: readonly Subject[], from: number, to: number): Promise<void> {
+    const wanted = subjects.filter((subject) => !this.#isAhead(subject, from, to));
+    if (wanted.length < 2) return; // as well when it is read
+    for (let at = 0; at < wanted.length && this.#aheadBytes < maxAheadBytes; at += maxSubjects)
+      await this.#fetchAhead(wanted.slice(at, at + maxSubjects), from, to);
+  }
+
+  async forEachHour(
+    subject: Subject,
+    fromHour: number,
+    toHour: number,
+    visit: (cell: BucketCell) => void,
+  ): Promise<void> {
+    const ahead = this.#ahead.get(keyOf(subject));
+    if (ahead !== undefined && ahead.from <= fromHour && toHour <= ahead.to) {
+      for (const cell of ahead.cells) if (cell.bucket >= fromHour && cell.bucket < toHour) visit(cell);
+      return;
+    }
+    const kept: BucketCell[] = [];
+    let keptBytes = 0;
+    await this.#cells([subject], fromHour, toHour, ({ cell }) => {
+      visit(cell);
+      keptBytes += sizeOf(cell);
+      if (this.#aheadBytes + keptBytes <= maxAheadBytes) kept.push(cell);
+      return true;
+    });
+    if (this.#aheadBytes + keptBytes <= maxAheadBytes)
+      this.#keep(subject, { from: fromHour, to: toHour, cells: kept }, keptBytes);
+  }
+
+  async *pages(domain: string, from: number, to: number): AsyncGenerator<readonly PageCount[]> {
+    for (const part of this.#partsIn(from, to))
+      for await (const block of this.#read(part, 'pages', { domain, from, to }, countsFrame))
+        yield block.map(([url, pageviews]) => ({ url, pageviews }));
+  }
+
+  async *values(
+    dimension: string,
+    domain: string,
+    from: number,
+    to: number,
+  ): AsyncGenerator<readonly ValueCount[]> {
+    for (const part of this.#partsIn(from, to))
+      for await (const block of this.#read(part, 'values', { dimension, domain, from, to }, countsFrame))
+        yield block.map(([value, pageviews]) => ({ value, pageviews }));
+  }
+
+  domains(): AsyncIterable<string> {
+    return mergeAscendingAsync(this.#parts.map((part) => this.#domainsOf(part)));
+  }
+
+  async *edges(from: Partial<Offsets> = {}): AsyncGenerator<EdgeBlock> {
+    for (const part of this.#parts) {
+      const { partitions } = part.answer;
+      if (partitions.every(([name, { next, keptEdges }]) => keptEdges === 0 || (from[name] ?? 0) >= next))
+        continue;
+      for await (const [partition, next, edges] of this.#read(part, 'edges', { from }, edgesFrame))
+        yield { partition, next, edges };
+    }
+  }
+
+  release(): void {
+    if (this.#released) return;
+    this.#released = true;
+    for (const { worker, answer } of this.#parts) worker.release(answer.id);
+  }
+
+  async *#domainsOf(part: RemotePart): AsyncGenerator<string> {
+    for await (const block of this.#read(part, 'domains', {}, domainsFrame)) yield* block;
+  }
+
+  async *#read<T>(
+    { worker, answer }: RemotePart,
+    ...[what, question, schema]: [string, unknown, Parameters<typeof worker.read<T>>[3]]
+  ): AsyncGenerator<T> {
+    try {
+      yield* worker.read(answer.id, what, question, schema);
+    } catch (error) {
+      this.#lost(worker);
+      throw error;
+    }
+  }
+
+  async #fetchAhead(subjects: readonly Subject[], from: number, to: number): Promise<void> {
+    const fetched = subjects.map((): { cells: BucketCell[]; bytes: number } => ({ cells: [], bytes: 0 }));
+    let bytes = 0;
+    let whole = subjects.length;
+    await this.#cells(subjects, from, to, ({ subject, cell }) => {
+      bytes += sizeOf(cell);
+      if (this.#aheadBytes + bytes > maxAheadBytes) {
+        whole = Math.min(whole, subject); // of this one, and of those that come after it, something is missing
+        return false;
+      }
+      const of = fetched[subject];
+      of?.cells.push(cell);
+      if (of !== undefined) of.bytes += sizeOf(cell);
+      return true;
+    });
+    for (const [i, { cells, bytes: size }] of fetched.slice(0, whole).entries()) {
+      const subject = subjects[i];
+      if (subject !== undefined) this.#keep(subject, { from, to, cells }, size);
+    }
+  }
+
+  #isAhead(subject: Subject, from: number, to: number): boolean {
+    const ahead = this.#ahead.get(keyOf(subject));
+    return ahead !== undefined && ahead.from <= from && to <= ahead.to;
+  }
+
+  #keep(subject: Subject, ahead: Ahead, bytes: number): void {
+    const key = keyOf(subject);
+    if (this.#ahead.has(key)) return;
+    this.#ahead.set(key, ahead);
+    this.#aheadBytes += bytes;
+  }
+
+  /** Of all workers at once. @param visit false when no more is wanted of the worker */
+  async #cells(
+    subjects: readonly Subject[],
+    from: number,
+    to: number,
+    visit: (sent: SentCell) => boolean,
+  ): Promise<void> {
+    const places = subjects.flatMap((subject, place) => (mayHaveCells(subject) ? [place] : []));
+    const asked = places.flatMap((place) => subjects[place] ?? []);
+    if (asked.length === 0) return;
+    const readOne = async ({ worker, answer }: RemotePart): Promise<void> => {
+      try {
+        for await (const frame of worker.frames(answer.id, 'cells', { subjects: asked, from, to })) {
+          for (const { subject, cell } of cellsIn(frame))
+            if (!visit({ subject: places[subject] ?? -1, cell })) return;
+        }
+      } catch (error) {
+        this.#lost(worker);
+        throw error;
+      }
+    };
+    const outcomes = await Promise.allSettled(this.#partsIn(from, to).map(readOne));
+    const failed = outcomes.find(({ status }) => status === 'rejected');
+    if (failed?.status === 'rejected') throw failed.reason;
+  }
+
+  /** Those that hold cells of these hours at all. */
+  #partsIn(from: number, to: number): readonly RemotePart[] {
+    return this.#parts.filter(({ answer }) =>
+      answer.partitions.some(([, { fromHour, toHour }]) => from < toHour && to > fromHour && from < to),
+    );
+  }
+}
+
+function keyOf(subject: Subject): string {
+  if (subject.kind === 'page') return `page ${subject.url}`;
+  if (subject.kind === 'domain') return `domain ${subject.domain}`;
+  return `value ${subject.dimension} ${subject.domain} ${subject.value}`;
+}
+
+/** False for what is not a value's spelling: no one has stored it. */
+function mayHaveCells(subject: Subject): boolean {
+  return subject.kind !== 'value' || subject.value === spelledValue(subject.value);
+}

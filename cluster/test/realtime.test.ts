@@ -1,0 +1,239 @@
+/** The realtime view over HTTP: what a query process on another host reads of it is what one beside the stores reads. */
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+import type { PartitionName } from '../../log/log.js';
+import type {
+  BucketCell,
+  EdgeBlock,
+  LocalRealtimeView,
+  RealtimeView,
+  Subject,
+  ViewId,
+} from '../../facts/views/view.js';
+import { HllUnion } from 'hyperloglog-ts';
+import { equiv, hour0, pageview, time0 } from '../../speed/test/facts.js';
+import { Harness, genesis, lgK } from '../../speed/test/harness.js';
+import { lcg } from '../../test/random.js';
+import { RemoteRealtime, type Workers } from '../realtime/remote-realtime.js';
+import { RealtimeServer } from '../realtime/server.js';
+import { WorkerClient } from '../realtime/worker-client.js';
+
+const secret = 'a secret of these tests';
+const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);
+
+/** Two workers' endpoints over the stores of one directory, each for some of the partitions. */
+class TwoWorkers implements Workers {
+  readonly house: Harness;
+  readonly servers: RealtimeServer[] = [];
+  /** Partitions by server. */
+  readonly held: PartitionName[][];
+  generation: ViewId = genesis;
+
+  constructor(house: Harness) {
+    this.house = house;
+    const { partitions } = house.log;
+    this.held = [0, 1].map((own) => partitions.filter((_, i) => i % 2 === own));
+  }
+
+  async start(t: TestContext): Promise<void> {
+    for (const own of [0, 1]) {
+      const server = await RealtimeServer.start({
+        dataDir: this.house.dataDir,
+        host: '127.0.0.1',
+        port: 0,
+        secret,
+        lgK,
+        logger: { warn: (problem: unknown) => assert.fail(String(problem)) },
+        holds: (_, partition) => this.held[own]?.includes(partition) === true,
+        state: () => ({ stores: [] }),
+      });
+      this.servers.push(server);
+      t.after(() => server.close());
+    }
+  }
+
+  serving() {
+    return { generation: this.generation, partitions: this.house.log.partitions };
+  }
+
+  holders(_: ViewId, partition: PartitionName): WorkerClient[] {
+    return this.servers.flatMap(({ port }, i) =>
+      this.held[i]?.includes(partition) === true
+        ? [new WorkerClient(`http://127.0.0.1:${port}`, secret)]
+        : [],
+    );
+  }
+
+  refresh(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+async function two(t: TestContext): Promise<{ house: Harness; workers: TwoWorkers; remote: RemoteRealtime }> {
+  const house = new Harness(t, 4);
+  const workers = new TwoWorkers(house);
+  await workers.start(t);
+  return { house, workers, remote: new RemoteRealtime(workers, { patienceMs: 200 }) };
+}
+
+/** Pageviews and registers of each hour. */
+async function hoursOf(view: RealtimeView, subject: Subject): Promise<Map<number, [number, string]>> {
+  const hours = new Map<number, { pageviews: number; union: HllUnion }>();
+  const add = (cell: BucketCell): void => {
+    const hour = hours.get(cell.bucket) ?? { pageviews: 0, union: new HllUnion({ lgK }) };
+    hour.pageviews += cell.pageviews;
+    cell.addTo(hour.union);
+    hours.set(cell.bucket, hour);
+  };
+  await view.forEachHour(subject, 0, 2 ** 31, add);
+  return new Map(
+    [...hours].map(([hour, { pageviews, union }]) => [
+      hour,
+      [pageviews, Buffer.from(union.toSketch().toBytes()).toString('base64')],
+    ]),
+  );
+}
+
+async function listOf<T>(read: Iterable<T> | AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const each of read) all.push(each);
+  return all;
+}
+
+function edgesOf(blocks: readonly EdgeBlock[]): string[] {
+  return blocks.map((block) => JSON.stringify([block.partition, block.next, block.edges])).toSorted();
+}
+
+async function assertSame(remote: RealtimeView, local: LocalRealtimeView): Promise<number> {
+  const { generation, cut, lastReceivedAt, deadLetters } = local;
+  assert.deepEqual(
+    [remote.generation, remote.cut.logId, { ...remote.cut.next }, remote.lastReceivedAt, remote.deadLetters],
+    [generation, cut.logId, { ...cut.next }, lastReceivedAt, deadLetters],
+  );
+  assert.deepEqual(
+    [remote.equivsAfterBatchCut, remote.retractionsAfterBatchCut, remote.exclusionsAfterBatchCut],
+    [local.equivsAfterBatchCut, local.retractionsAfterBatchCut, local.exclusionsAfterBatchCut],
+  );
+  assert.deepEqual(edgesOf(await listOf(remote.edges())), edgesOf([...local.edges()]));
+  const domains = [...local.domains()];
+  assert.deepEqual(await listOf(remote.domains()), domains);
+  const subjects: Subject[] = [];
+  for (const domain of domains) {
+    const pages = [...local.pages(domain, 0, 2 ** 31)].flat();
+    assert.deepEqual(
+      new Set(
+        (await listOf(remote.pages(domain, 0, 2 ** 31)))
+          .flat()
+          .map(({ url, pageviews }) => `${url} ${pageviews}`),
+      ),
+      new Set(pages.map(({ url, pageviews }) => `${url} ${pageviews}`)),
+    );
+    const values = [...local.values('source', domain, 0, 2 ** 31)].flat();
+    const count = new Map<string, number>();
+    for (const { value, pageviews } of (await listOf(remote.values('source', domain, 0, 2 ** 31))).flat())
+      count.set(value, (count.get(value) ?? 0) + pageviews);
+    for (const { value, pageviews } of values) count.set(value, (count.get(value) ?? 0) - pageviews);
+    assert.ok([...count.values()].every((rest) => rest === 0));
+    subjects.push({ kind: 'domain', domain }, ...pages.map(({ url }): Subject => ({ kind: 'page', url })));
+    subjects.push(
+      ...[...count.keys()].map((value): Subject => ({ kind: 'value', dimension: 'source', domain, value })),
+    );
+  }
+  for (const subject of subjects) {
+    const expected = await hoursOf(local, subject);
+    assert.ok(expected.size > 0);
+    assert.deepEqual(await hoursOf(remote, subject), expected, JSON.stringify(subject));
+  }
+  await remote.prefetch?.(subjects, hour0, hour0 + 2);
+  return subjects.length;
+}
+
+test(`two workers asked over HTTP: cells, listings, edges and cut are those of the local read (seed ${seed})`, async (t) => {
+  const { house, remote } = await two(t);
+  const random = lcg(seed);
+  const upTo = (limit: number): number => Math.floor(random() * limit);
+  house.start();
+  for (let round = 0; round < 3; round++) {
+    await house.append(
+      ...Array.from({ length: 1_500 }, () =>
+        pageview(`cookie:${upTo(4_000)}`, `https://${upTo(3)}.example/${Math.min(upTo(40), upTo(40))}`, {
+          timestamp: time0 + upTo(30) * 3_600_000,
+          referrer: `https://${upTo(9)}.search.example/`,
+        }),
+      ),
+      ...Array.from({ length: 60 }, (_, i) => equiv(`cookie:${upTo(4_000)}`, `user:${round}-${i}`)),
+    );
+    await house.untilCaughtUp(genesis);
+    const [there, here] = [await remote.snapshot(), house.snapshot()];
+    assert.ok(there !== undefined && here !== undefined);
+    const subjects = await assertSame(there, here);
+    assert.ok(subjects > 50);
+    assert.ok((await assertSame(there, here)) === subjects, 'and once more, from what was fetched ahead');
+    there.release();
+    here.release();
+  }
+});
+
+test('a snapshot stays what it was while facts come, and one that is given back is gone', async (t) => {
+  const { house, remote } = await two(t);
+  house.start();
+  await house.append(pageview('cookie:1', 'https://a.example/'));
+  await house.untilCaughtUp(genesis);
+  const before = await remote.snapshot();
+  assert.ok(before !== undefined);
+  await house.append(pageview('cookie:2', 'https://a.example/'));
+  await house.untilCaughtUp(genesis);
+  const page: Subject = { kind: 'page', url: 'https://a.example/' };
+  assert.equal((await hoursOf(before, page)).get(hour0)?.[0], 1);
+  before.release();
+  const domain: Subject = { kind: 'domain', domain: 'a.example' };
+  const deadline = performance.now() + 20_000;
+  for (;;) {
+    assert.ok(performance.now() < deadline, 'it is never given back');
+    try {
+      await before.forEachHour(domain, hour0, hour0 + 1 + Math.random() / 2, () => undefined);
+    } catch (error) {
+      assert.equal((error as { code?: string }).code, 'realtime.gone');
+      break;
+    }
+  }
+  const after = await remote.snapshot();
+  assert.ok(after !== undefined);
+  assert.equal((await hoursOf(after, page)).get(hour0)?.[0], 2);
+  after.release();
+});
+
+test('a worker is asked with the secret of the cluster only', async (t) => {
+  const { house, workers } = await two(t);
+  house.start();
+  await house.untilCaughtUp(genesis);
+  const url = `http://127.0.0.1:${workers.servers[0]?.port}`;
+  const { partitions } = house.log;
+  await assert.rejects(new WorkerClient(url, 'another').open(genesis, partitions), {
+    code: 'config.invalid',
+  });
+  await assert.rejects(new WorkerClient(url, 'another').state(), { code: 'config.invalid' });
+  assert.equal((await fetch(`${url}/state`)).status, 401);
+  assert.ok((await new WorkerClient(url, secret).open(genesis, workers.held[0] ?? [])) !== undefined);
+  assert.equal(await new WorkerClient(url, secret).open(genesis, workers.held[1] ?? []), undefined);
+});
+
+test('with two replicas a dead one is passed over; without, the error is named; no cut goes back', async (t) => {
+  const { house, workers, remote } = await two(t);
+  workers.held[0] = [...house.log.partitions];
+  workers.held[1] = [...house.log.partitions];
+  house.start();
+  await house.append(pageview('cookie:1', 'https://a.example/'));
+  await house.untilCaughtUp(genesis);
+  const first = await remote.snapshot();
+  assert.ok(first !== undefined);
+  await workers.servers[0]?.close();
+  await assert.rejects(hoursOf(first, { kind: 'page', url: 'https://a.example/' }), {
+    code: 'realtime.gone',
+  });
+  const second = await remote.snapshot();
+  assert.ok(second !== undefined);
+  assert.equal((await hoursOf(second, { kind: 'page', url: 'https://a.example/' })).get(hour0)?.[0], 1);
+  await workers.servers[1]?.close();
+  await assert.rejects(remote.snapshot(), { code: 'speed.failed', retryable: true });
+});

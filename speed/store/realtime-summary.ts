@@ -1,0 +1,32 @@
+/** What a realtime view says of itself, wherever its stores are: the sum of what they have made of their partitions. */
+import type { Cut, LogId, Offset, PartitionName } from '../../log/log.js';
+import type { ViewId } from '../../facts/views/view.js';
+import { sumOf, type Progress } from './store-meta.js';
+
+/** What is told of a store's progress to whoever reads it. */
+export type ShownProgress = Omit<Progress, 'pageviews' | 'repeats' | 'refused'>;
+
+export class RealtimeSummary {
+  readonly generation: ViewId;
+  readonly cut: Cut;
+  readonly equivsAfterBatchCut: number;
+  readonly retractionsAfterBatchCut: number;
+  readonly exclusionsAfterBatchCut: number;
+  readonly deadLetters: number;
+  readonly lastReceivedAt: number | undefined;
+  readonly progress: ReadonlyMap<PartitionName, ShownProgress>;
+
+  constructor(generation: ViewId, logId: LogId, progress: ReadonlyMap<PartitionName, ShownProgress>) {
+    const next = [...progress].map(([name, at]): [PartitionName, Offset] => [name, at.next]);
+    const all = [...progress.values()];
+    this.generation = generation;
+    this.cut = { logId, next: Object.fromEntries(next) };
+    this.equivsAfterBatchCut = sumOf(all, ({ equivs }) => equivs);
+    this.retractionsAfterBatchCut = sumOf(all, ({ retractions }) => retractions);
+    this.exclusionsAfterBatchCut = sumOf(all, ({ exclusions }) => exclusions);
+    this.deadLetters = sumOf(all, ({ deadLetters }) => deadLetters);
+    const newest = Math.max(...all.map(({ lastReceivedAt }) => lastReceivedAt ?? -1));
+    this.lastReceivedAt = newest < 0 ? undefined : newest;
+    this.progress = progress;
+  }
+}
