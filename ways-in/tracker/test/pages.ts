@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
-import type { Browser, BrowserContext, Page } from 'playwright-core';
+import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
 import { configWith } from '../../../lib/config/config.js';
 import { eventually } from '../../../test/eventually.js';
 import { serveSites } from '../../sites/test/serving.js';
@@ -80,8 +80,17 @@ export interface Tab {
   readonly complaints: string[];
 }
 
-export async function openTab(t: TestContext, browser: Browser, script = ''): Promise<Tab> {
-  const context = await browser.newContext();
+/**
+ * @param script runs before those of each page
+ * @param options of the browser's context; without a user agent of its own it is a known bot, and what it sends is not in the answers
+ */
+export async function openTab(
+  t: TestContext,
+  browser: Browser,
+  script = '',
+  options: BrowserContextOptions = {},
+): Promise<Tab> {
+  const context = await browser.newContext(options);
   t.after(() => context.close());
   context.setDefaultTimeout(10_000);
   if (script !== '') await context.addInitScript(script);
