@@ -24,7 +24,7 @@ export async function startPublicSystem(t: TestContext, sites: readonly object[]
   const file = join(tempDir('clients'), 'sites.json');
   writeFileSync(file, JSON.stringify({ sites }));
   const hash = createHash('sha256').update(key).digest('hex');
-  const { system } = await startTestSystem(t, { sites: file, apiKeys: [`owner:admin:${hash}`] });
+  const { system, config } = await startTestSystem(t, { sites: file, apiKeys: [`owner:admin:${hash}`] });
   const get = (path: string): Promise<Response> =>
     fetch(system.origin + path, { headers: { Authorization: `Bearer ${key}` } });
   const counted = async (what: string, of: string): Promise<number> => {
@@ -59,7 +59,7 @@ export async function startPublicSystem(t: TestContext, sites: readonly object[]
       },
       15_000,
     );
-  return { origin: system.origin, get, answers, ignored };
+  return { origin: system.origin, dataDir: config.dataDir, get, answers, ignored };
 }
 
 /** Pages with a script of their own; `http://localhost:<port>` is a site's, `http://127.0.0.1:<port>` is not. */

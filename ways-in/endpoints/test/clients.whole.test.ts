@@ -5,6 +5,7 @@ import { Analytics } from '@segment/analytics-node';
 import { Umami } from '@umami/node';
 import type { Browser, Page } from 'playwright-core';
 import { z } from 'zod';
+import { setUp } from '../../../cli/test/swa-command.js';
 import { browserMissing, launchBrowser } from '../../../test/browser.js';
 import { openTab } from '../../tracker/test/pages.js';
 import { proofOf } from '../../sites/visitors.js';
@@ -200,6 +201,8 @@ test('@segment/analytics-node: page, track, identify, alias; one person after id
   ]);
   await client.closeAndFlush();
   await swa.ignored('shop', { 'segment Order': 1, 'segment alias': 1, 'segment group': 1 });
+  const status = await setUp().swa(['status'], { SWA_DATA_DIR: swa.dataDir });
+  assert.match(status.stdout, /^shop +4 +0 +0 +0 +segment Order=1, segment alias=1, segment group=1 *$/m);
   assert.deepEqual(new Set(statuses.splice(0)), new Set([200]));
   const pagesOnly = open('write-key-1');
   pagesOnly.on('error', () => undefined);

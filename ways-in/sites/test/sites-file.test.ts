@@ -26,6 +26,17 @@ test('a file that cannot be used is refused, naming what is wrong', () => {
     [{ sites: [{ ...shop, domain: 'x' }] }, /"domain"/],
     [{ sites: [shop, { ...news, name: 'shop' }] }, /two sites 'shop'/],
     [{ sites: [shop, { ...news, key: shop.key }] }, /the key of site 'news' twice/],
+    [{ sites: [{ ...shop, trackers: { matomo: ['1'] } }] }, /sites\.0\.trackers .*"matomo"/],
+    [{ sites: [{ ...shop, trackers: { umami: [''] } }] }, /sites\.0\.trackers\.umami\.0 must not be empty/],
+    [
+      {
+        sites: [
+          { ...shop, trackers: { umami: ['w'] } },
+          { ...news, trackers: { umami: ['x', 'w'] } },
+        ],
+      },
+      /trackers\.umami of site 'news' has "w", which site 'shop' has already/,
+    ],
     [{ sites: [{ ...shop, domains: ['com'] }] }, /under which anybody can register/],
     [{ sites: [{ ...shop, domains: ['github.io'] }] }, /under which anybody can register/],
     ...['https://shop.example', 'shop.example/x', 'shop.example:8080', '', 'a b', 'x@y.example'].map(
@@ -76,4 +87,17 @@ test('a domain covers its subdomains, in any spelling; the closest site has a pa
     undefined,
     undefined,
   ]);
+});
+
+test('visitors are told apart for a day where a site says so, and where its clients keep no id', () => {
+  const path = join(tempDir('sites'), 'sites.json');
+  const scopesOf = (site: object): readonly string[] => {
+    writeFileSync(path, JSON.stringify({ sites: [{ ...news, domains: ['news.example'], ...site }] }));
+    return readSites(path, new UrlRules()).dayScopeDomains;
+  };
+  assert.deepEqual(scopesOf({}), []);
+  assert.deepEqual(scopesOf({ trackers: { segment: ['w'] } }), []);
+  assert.deepEqual(scopesOf({ trackers: { plausible: ['w'] } }), ['news.example']);
+  assert.deepEqual(scopesOf({ trackers: { goatcounter: true } }), ['news.example']);
+  assert.deepEqual(scopesOf({ visitors: 'cookieless' }), ['news.example']);
 });
