@@ -1,6 +1,6 @@
-/** What a run reports while it works. Steps come in this order; each ends at its own fraction of 1. */
+/** What a run reports while it works. Steps come in this order, `star` or, with another engine, `rules`; each ends at its own fraction of 1. */
 
-export const steps = ['star', 'persons', 'facts', 'buckets', 'index', 'verify', 'publish'] as const;
+export const steps = ['rules', 'star', 'persons', 'facts', 'buckets', 'index', 'verify', 'publish'] as const;
 export type Step = (typeof steps)[number];
 
 export interface Progress {

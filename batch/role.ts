@@ -21,6 +21,7 @@ import { countsOf, listRuns, type Trigger } from '../serving/batch-runs.js';
 import { advanceErasures } from './erasing.js';
 import { Schedule } from './schedule.js';
 import { spawnBatchRun, type SharedRun } from './spawn-run.js';
+import type { EngineSource } from './tables/contract.js';
 
 const pollMs = 500;
 const retryDelayMs = 10_000;
@@ -29,8 +30,15 @@ const renewEveryMs = 20_000;
 /** A job, or a run that answers wait for, is given up after so many failures; they stand in the history. */
 const maxAttempts = 3;
 
-/** @param shared where other hosts have master dataset and views, too */
-export async function startBatch(context: RoleContext, shared?: SharedRun): Promise<RunningRole> {
+/**
+ * @param shared where other hosts have master dataset and views, too
+ * @param engine what computes; by default this machine's own threads
+ */
+export async function startBatch(
+  context: RoleContext,
+  shared?: SharedRun,
+  engine?: EngineSource,
+): Promise<RunningRole> {
   const { config, clock } = context;
   openDataDir(config, (text) => context.logger.warn(text));
   const log = await openLog(config, clock);
@@ -44,7 +52,7 @@ export async function startBatch(context: RoleContext, shared?: SharedRun): Prom
   } finally {
     await log.close();
   }
-  const role = new BatchRole(context, shared);
+  const role = new BatchRole(context, shared, engine);
   return { stop: () => role.stop(), done: role.done };
 }
 
@@ -52,6 +60,7 @@ class BatchRole {
   readonly done: Promise<void>;
   readonly #context: RoleContext;
   readonly #shared: SharedRun | undefined;
+  readonly #engine: EngineSource | undefined;
   readonly #status: StatusReporter;
   readonly #jobs: JobQueue<'batch-run'>;
   readonly #stopping = new AbortController();
@@ -64,10 +73,11 @@ class BatchRole {
   /** A run without which new facts are not answered: tried again when it fails. `dueAt` as `performance.now`. */
   #needed: { readonly trigger: Trigger; readonly attempt: number; readonly dueAt: number } | undefined;
 
-  constructor(context: RoleContext, shared: SharedRun | undefined) {
+  constructor(context: RoleContext, shared: SharedRun | undefined, engine: EngineSource | undefined) {
     const { config, clock } = context;
     this.#context = context;
     this.#shared = shared;
+    this.#engine = engine;
     this.#status = new StatusReporter({ dataDir: config.dataDir, role: 'batch', clock });
     this.#jobs = openJobQueue(config.dataDir, 'batch-run', clock);
     const last = listRuns(config.dataDir).findLast((run) => run.outcome === 'published');
@@ -163,6 +173,7 @@ class BatchRole {
         trigger,
         signal: this.#stopping.signal,
         shared: this.#shared,
+        engine: this.#engine,
         onProgress: (progress) => this.#report('running', { run: { trigger, ...progress } }),
       });
       const run = listRuns(config.dataDir).findLast(({ viewId }) => viewId === meta.id);

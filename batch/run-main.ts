@@ -8,6 +8,7 @@ import { catchUpMaster } from '../master-data/role.js';
 import { endWithParent } from './parent-watch.js';
 import { runBatch } from './run.js';
 import type { RunMessage, RunRequest } from './spawn-run.js';
+import type { Engine, EngineModule } from './tables/contract.js';
 
 /** How long a run waits for a sink that works on facts already acknowledged. */
 const catchUpTimeoutMs = 60_000;
@@ -27,10 +28,11 @@ process.once('message', (raw) => {
 });
 void tell({ type: 'ready' });
 
-async function run({ config, trigger }: RunRequest): Promise<void> {
+async function run({ config, trigger, engine }: RunRequest): Promise<void> {
   try {
     if (config.store === '') await catchUp(config); // a shared master dataset was brought here before
     const meta = await runBatch({
+      engine: await open(engine, config),
       config,
       clock: systemClock,
       trigger,
@@ -41,6 +43,12 @@ async function run({ config, trigger }: RunRequest): Promise<void> {
   } catch (error) {
     await tell({ type: 'failed', error: sendError(error, { code: 'batch.failed', retryable: false }) });
   }
+}
+
+async function open(source: RunRequest['engine'], config: Config): Promise<Engine | undefined> {
+  if (source === undefined) return undefined;
+  const { openEngine } = (await import(source.module)) as EngineModule; // named by our parent
+  return openEngine(config, source.environment);
 }
 
 async function catchUp(config: Config): Promise<void> {

@@ -25,8 +25,10 @@ import {
   type Trigger,
 } from '../serving/batch-runs.js';
 import { toRunError } from './run-error.js';
-import { buildView, type Built } from './pipeline.js';
+import { buildView, type BuildOptions, type Built } from './pipeline.js';
 import { ProgressMeter, type OnProgress } from './progress.js';
+import { buildByEngine } from './tables/build.js';
+import type { Engine } from './tables/contract.js';
 
 export type BatchConfig = Pick<
   Config,
@@ -47,6 +49,8 @@ export interface RunOptions {
   readonly clock: Clock;
   readonly trigger: Trigger;
   readonly onProgress?: OnProgress;
+  /** What computes; by default this machine's own threads. */
+  readonly engine?: Engine | undefined;
   /** Ends the run at the next chunk of rows; nothing is published. */
   readonly signal?: AbortSignal;
 }
@@ -123,7 +127,7 @@ async function buildAndPublish(
   try {
     const { snapshot } = pinned;
     const viewDir = newBuildingDir(dataDir, 'view');
-    const built = await buildView({
+    const build: BuildOptions = {
       snapshot,
       rules: makeRules(config),
       lgK: config.lgK,
@@ -133,12 +137,15 @@ async function buildAndPublish(
       previous,
       viewDir,
       tempDir: tempDir(dataDir),
-      starDir: roomOf(dataDir, 'star'),
       memoryLimit: config.batchMemory,
       threads: config.batchThreads,
       progress,
       ...(signal === undefined ? {} : { signal }),
-    });
+    };
+    const { engine } = options;
+    const built = await (engine === undefined
+      ? buildView({ ...build, starDir: roomOf(dataDir, 'star') })
+      : buildByEngine({ ...build, engine }));
     signal?.throwIfAborted();
     progress.begin('publish');
     publish(dataDir, viewDir, built.meta);

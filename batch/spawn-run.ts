@@ -10,11 +10,13 @@ import { SwaError, receiveError, type SentError } from '../lib/errors/errors.js'
 import type { ViewMeta } from '../facts/views/view.js';
 import type { Trigger } from '../serving/batch-runs.js';
 import type { OnProgress, Progress } from './progress.js';
+import type { EngineSource } from './tables/contract.js';
 
 /** Parent to child: start. Sent once. */
 export interface RunRequest {
   readonly config: Config;
   readonly trigger: Trigger;
+  readonly engine?: EngineSource | undefined;
 }
 
 /** Child to parent. */
@@ -39,6 +41,8 @@ export interface SpawnOptions {
   /** Ends the child; the old view keeps serving. */
   readonly signal?: AbortSignal;
   readonly shared?: SharedRun | undefined;
+  /** What computes; by default this machine's own threads. */
+  readonly engine?: EngineSource | undefined;
 }
 
 /** How long a child may take to end in order before it is killed. */
@@ -80,7 +84,8 @@ function outcomeOf(child: ChildProcess, options: SpawnOptions): Promise<ViewMeta
     child.on('message', (raw) => {
       const message = raw as RunMessage; // our own child
       if (message.type === 'ready') {
-        const request: RunRequest = { config: options.config, trigger: options.trigger };
+        const { config, trigger, engine } = options;
+        const request: RunRequest = { config, trigger, engine };
         child.send(request);
       } else if (message.type === 'progress') {
         options.onProgress?.(message.progress);

@@ -8,6 +8,7 @@ import type { EngineSurroundings } from '../query/open.js';
 import type { StartRole } from '../lib/process/role.js';
 import type { Role } from '../lib/process/status.js';
 import { startWithShared, startWithViews } from './shared.js';
+import { engineOf } from './engine.js';
 
 /** The formats of web servers' logs, which the core does not know; loaded when an import needs them. */
 export const formatOfLogs: FormatOf = async (stored, addressKey) =>
@@ -44,7 +45,7 @@ export const startOf: Readonly<Record<Role, () => Promise<StartRole>>> = {
   },
   batch: async () => {
     const { startBatch } = await import('../batch/role.js');
-    return (context) => startWithViews(startBatch, context);
+    return (context) => startWithViews((of, shared) => startBatch(of, shared, engineOf(of.config)), context);
   },
   speed: async () => {
     const { startSpeed } = await import('../speed/role.js');

@@ -38,11 +38,18 @@ export function samplePages(
       known.characters += part.length;
     }
   }
+  return withinLimit(
+    chosen.map((page) => ({ url: pages.text(page), parts: [...(spellings.get(page)?.parts ?? [])] })),
+  );
+}
+
+/** The pages whose spellings are few enough together, in order. */
+export function withinLimit(pages: readonly SampledPage[]): SampledPage[] {
   let left = maxCharacters;
-  return chosen.flatMap((page) => {
-    const { parts, characters } = spellings.get(page) ?? { parts: [], characters: 0 };
-    if (characters > left) return [];
+  return pages.filter(({ parts }) => {
+    const characters = parts.reduce((sum, { length }) => sum + length, 0);
+    if (characters > left) return false;
     left -= characters;
-    return [{ url: pages.text(page), parts: [...parts] }];
+    return true;
   });
 }

@@ -14,6 +14,7 @@ import type { ViewMeta } from '../../facts/views/view.js';
 import { rollBack } from '../../serving/store.js';
 import { parseViewId } from '../../serving/layout.js';
 import { table } from '../table.js';
+import { engineOf } from '../engine.js';
 import { openSharedIfSet } from '../shared.js';
 import { runRoleCommand } from './roles.js';
 
@@ -83,6 +84,7 @@ async function run(flags: JsonFlag): Promise<void> {
       config,
       trigger: 'command',
       shared,
+      engine: engineOf(config),
       signal: stop.signal,
       onProgress: display.onProgress,
     });

@@ -239,6 +239,21 @@ export const keys = {
     'memory limit of DuckDB in a batch run',
   ),
   batchThreads: key('SWA_BATCH_THREADS', '2', whole(1, 256), 'threads used by a batch run'),
+  batchEngine: key(
+    'SWA_BATCH_ENGINE',
+    'duckdb',
+    z.enum(['duckdb', 'spark']),
+    'what computes batch runs: this machine, or Apache Spark (docs/scaling.md)',
+  ),
+  sparkSubmit: key(
+    'SWA_SPARK_SUBMIT',
+    'spark-submit',
+    z
+      .string()
+      .transform((text) => text.split(/\s+/).filter((part) => part !== ''))
+      .refine((parts) => parts.length > 0, { message: 'must be a command' }),
+    'spark-submit of Spark 4 with its options, separated by blanks; used if SWA_BATCH_ENGINE is spark',
+  ),
   maxPersonIds: key(
     'SWA_MAX_PERSON_IDS',
     '0',

@@ -104,6 +104,18 @@ export class BlockBuilder {
     this.#lastHour = hour;
   }
 
+  /** The next hour, of more people than are kept as coupons. */
+  registersHour(hour: number, pageviews: number, registers: Uint8Array): void {
+    const day = bucketOf('day', hour);
+    if (day !== this.#currentDay) this.#startDay(day);
+    writeRegisterCell(this.#hours, hour - Math.max(this.#lastHour, day * 24), pageviews, registers);
+    this.#day.addRegisters(pageviews, registers);
+    this.#isFlat = false;
+    this.#flatCoupons += this.#maxCoupons + 1;
+    this.#pageviews += pageviews;
+    this.#lastHour = hour;
+  }
+
   /** Ends the block; the builder is then ready for the next subject. */
   finish(): Block {
     if (!this.#isFlat) return this.join([this.part()]);

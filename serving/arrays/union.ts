@@ -1,5 +1,5 @@
 /** Uniting coupons while a view is built: bounded memory whatever the number of people. */
-import { HllUnion } from 'hyperloglog-ts';
+import { HllUnion, maxCoupons } from 'hyperloglog-ts';
 import { sortNumbers } from '../../lib/memory/sort-numbers.js';
 import type { ByteWriter } from './bytes.js';
 import { deriveLimitOf, writeCouponCell, writeRegisterCell } from './cells.js';
@@ -57,6 +57,16 @@ export class Union {
       this.#union.addCoupons(coupons, from, to);
     }
     this.added += to - from;
+  }
+
+  /** Adds a bucket of more people than are kept as coupons. */
+  addRegisters(pageviews: number, registers: Uint8Array): void {
+    this.#pageviews += pageviews;
+    this.#coupons = undefined;
+    const more = maxCoupons(Math.log2(registers.length)) + 1;
+    this.#keeps(more);
+    this.#union.addRegisters(registers);
+    this.added += more;
   }
 
   /** Adds what the other has gathered; `added` grows by what it read, since a derived month reads hours. */

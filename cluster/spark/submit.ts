@@ -1,0 +1,116 @@
+/** Runs job.py by spark-submit, as a process group of its own, and hears what it tells. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createWriteStream } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { z } from 'zod';
+import { assetPath } from '../../lib/files/assets.js';
+import { SwaError } from '../../lib/errors/errors.js';
+import { validJson } from '../../lib/files/valid-json.js';
+
+export interface SubmitOptions {
+  /** spark-submit and its options: SWA_SPARK_SUBMIT. */
+  readonly command: readonly string[];
+  /** Further options for spark-submit. */
+  readonly options?: readonly string[];
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Job files, as Spark finds them. */
+  readonly jobs: readonly string[];
+  /** Where Spark's log is written; replaced. */
+  readonly logPath: string;
+  readonly onMessage: (message: Message) => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const messageSchema = z.object({
+  step: z.enum(['persons', 'facts', 'buckets']).optional(),
+  done: z.number().optional(),
+  of: z.number().optional(),
+  /** The job whose tables lie there is computed. */
+  finished: z.string().optional(),
+  error: z.string().optional(),
+});
+export type Message = z.output<typeof messageSchema>;
+
+/** How long it may take to end in order. */
+const endTimeoutMs = 3_000;
+const linesShown = 3;
+
+/** Resolves when all jobs are computed. Throws `batch.failed` with what Spark says, or the signal's reason. */
+export async function submit(options: SubmitOptions): Promise<void> {
+  const { command, jobs, logPath, onMessage, signal } = options;
+  signal?.throwIfAborted();
+  const [program = 'spark-submit', ...given] = command;
+  const child = spawn(
+    program,
+    [...given, ...(options.options ?? []), assetPath('cluster/spark/job.py'), ...jobs],
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true, // a group: spark-submit starts Java, which starts Python
+      env: { ...options.environment, SWA_PARENT_PID: String(process.pid) },
+    },
+  );
+  const abort = (): void => endGroup(child);
+  signal?.addEventListener('abort', abort, { once: true });
+  const log = createWriteStream(logPath);
+  let said: string | undefined;
+  const lastLines: string[] = [];
+  child.stderr.on('data', (bytes: Buffer) => log.write(bytes));
+  const lines = createInterface(child.stdout).on('line', (line) => {
+    const message = line.startsWith('{') ? validJson(messageSchema, line) : undefined;
+    if (message === undefined) {
+      log.write(`${line}\n`);
+      lastLines.push(line);
+      if (lastLines.length > linesShown) lastLines.shift();
+    } else {
+      said ??= message.error;
+      onMessage(message);
+    }
+  });
+  try {
+    const how = await ended(child, program);
+    signal?.throwIfAborted();
+    if (how === undefined) return;
+    throw new SwaError(
+      'batch.failed',
+      `Spark: ${said ?? `${program} ${how}${lastLines.map((line) => `; ${line}`).join('')}`}`,
+      {
+        hint: `the log of the run is ${logPath}; the published view is unchanged`,
+      },
+    );
+  } finally {
+    signal?.removeEventListener('abort', abort);
+    lines.close();
+    log.end();
+  }
+}
+
+/** Undefined for success, else how it ended. */
+function ended(child: ChildProcess, program: string): Promise<string | undefined> {
+  return new Promise((resolve, reject) => {
+    child.once('error', (cause) => {
+      reject(
+        new SwaError('batch.failed', `Spark: '${program}' could not be started: ${cause.message}`, {
+          cause,
+          hint: 'set SWA_SPARK_SUBMIT to spark-submit of a Spark 4 with Java 17, and its options',
+        }),
+      );
+    });
+    child.once('close', (exitCode, signal) => {
+      if (exitCode === 0) resolve(undefined);
+      else resolve(signal === null ? `ended with exit code ${exitCode}` : `was ended by ${signal}`);
+    });
+  });
+}
+
+function endGroup(child: ChildProcess): void {
+  const tell = (signal: NodeJS.Signals): void => {
+    if (child.pid === undefined) return;
+    try {
+      process.kill(-child.pid, signal);
+    } catch {
+      // it is gone
+    }
+  };
+  tell('SIGTERM');
+  setTimeout(() => tell('SIGKILL'), endTimeoutMs).unref();
+}

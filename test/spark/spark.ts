@@ -1,0 +1,76 @@
+/**
+ * Spark for tests, small: two threads of this machine. It is installed with
+ *     python3 -m venv test/spark/target && test/spark/target/bin/pip install -r test/spark/requirements.txt
+ * and wants Java 17.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Engine } from '../../batch/tables/contract.js';
+import { writeJob } from '../../cluster/spark/engine.js';
+import { submit } from '../../cluster/spark/submit.js';
+import { assetPath } from '../../lib/files/assets.js';
+
+const venv = assetPath('test/spark/target');
+const program = join(venv, 'bin', 'spark-submit');
+
+/** Why tests that need Spark are skipped; false when it is there. */
+export const skipSpark = !existsSync(program)
+  ? 'no Spark: python3 -m venv test/spark/target && test/spark/target/bin/pip install -r test/spark/requirements.txt'
+  : spawnSync('java', ['-version']).error !== undefined
+    ? 'no Java'
+    : false;
+
+const settings = {
+  'spark.ui.enabled': 'false',
+  'spark.log.level': 'WARN',
+  'spark.sql.shuffle.partitions': '2',
+  // Tests have many jobs of few rows: what pays in the long run only costs here.
+  'spark.sql.adaptive.enabled': 'false',
+  'spark.sql.codegen.wholeStage': 'false',
+  'spark.sql.codegen.factoryMode': 'NO_CODEGEN',
+  'spark.driver.bindAddress': '127.0.0.1',
+  'spark.driver.host': '127.0.0.1',
+};
+
+/** As SWA_SPARK_SUBMIT. */
+export const sparkSubmit: readonly string[] = [
+  program,
+  '--master',
+  'local[2]',
+  '--driver-memory',
+  '1g',
+  '--driver-java-options',
+  '-XX:TieredStopAtLevel=1',
+  ...Object.entries(settings).flatMap(([name, value]) => ['--conf', `${name}=${value}`]),
+];
+
+/** What Spark is started with. */
+export const sparkEnvironment: Readonly<Record<string, string | undefined>> = {
+  ...process.env,
+  PYSPARK_PYTHON: join(venv, 'bin', 'python'),
+};
+
+/** An engine that waits until as many runs as expected have a job, and computes all of them in one session of Spark. */
+export function sharedSpark(runs: number, logPath: string): Engine {
+  const waiting: string[] = [];
+  let all: ((done: Promise<void>) => void) | undefined;
+  const computed = new Promise<void>((resolve) => (all = resolve));
+  return {
+    async compute({ job, tempDir }) {
+      mkdirSync(tempDir, { recursive: true });
+      waiting.push(writeJob(job, tempDir));
+      if (waiting.length === runs)
+        all?.(
+          submit({
+            command: sparkSubmit,
+            environment: sparkEnvironment,
+            jobs: waiting,
+            logPath,
+            onMessage: () => undefined,
+          }),
+        );
+      await computed;
+    },
+  };
+}
