@@ -1,4 +1,4 @@
-/** A parent that has a batch run made and says each step of it, for orphans.test.ts: to be killed. */
+/** A parent that has a batch run made and says each step of it, for orphans.whole.test.ts: to be killed. */
 import type { Config } from '../../lib/config/config.js';
 import { spawnBatchRun } from '../spawn-run.js';
 

@@ -2,19 +2,12 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Config } from '../../lib/config/config.js';
 import { timeStart, type Fact } from '../../facts/fact.js';
-import { makeRules } from '../../facts/rules.js';
 import type { LogId } from '../../log/log.js';
 import { takeSnapshot } from '../../master-data/snapshot.js';
-import { newBuildingDir } from '../../serving/store.js';
 import { BatchDb, readSql } from '../database.js';
-import { buildView, type Built, type Tuning } from '../pipeline.js';
-import { ProgressMeter } from '../progress.js';
-import { assertViewEquals } from '../../test/oracle/compare.js';
-import { placed } from '../../test/oracle/ledger.js';
 import { makeHouse, store, testClock } from './house.js';
-import { openViewAt } from '../../serving/view-reader.js';
+import { build } from './build.js';
 
 const day = 86_400_000;
 
@@ -51,33 +44,6 @@ function someFacts(count: number): Fact[] {
   return facts;
 }
 
-async function build(
-  config: Config,
-  options: { threads: number; tuning?: Partial<Tuning>; keep?: (dir: string) => void },
-): Promise<Built> {
-  const viewDir = newBuildingDir(config.dataDir, 'test');
-  const built = await buildView({
-    snapshot: takeSnapshot(config.dataDir),
-    rules: makeRules({ urlQueryAllow: [], bots: 'exclude' }),
-    lgK: config.lgK,
-    maxPersonIds: config.maxPersonIds,
-    number: 1,
-    createdAt: 0,
-    previous: undefined,
-    viewDir,
-    tempDir: join(config.dataDir, 'batch', 'temp'),
-    memoryLimit: '512MB',
-    threads: options.threads,
-    progress: new ProgressMeter(
-      () => 0,
-      () => undefined,
-    ),
-    tuning: options.tuning ?? {},
-  });
-  options.keep?.(viewDir);
-  return built;
-}
-
 test('one content hash with 1, 2 and 4 threads, twice, from files cut and partitioned differently', async () => {
   const facts = someFacts(6000);
   const whole = makeHouse({ lgK: 10 });
@@ -111,34 +77,6 @@ test('sizes of ranges, blocks and scans change nothing, and no key is too busy f
   assert.ok(
     plain.statistics.repeats > 0 && plain.statistics.botPageviews > 0 && plain.statistics.liveEdges > 0,
   );
-});
-
-test('facts that go to a file count the same, in however many threads', async (t) => {
-  const config = makeHouse({ lgK: 11 });
-  // Every second fact is of one domain, which fills blocks; the others lie in many shards.
-  const facts: Fact[] = Array.from({ length: 130_000 }, (_, i) => ({
-    type: 'pageview',
-    visitor: `cookie:${(i * 7919) % 5003}`,
-    url: i % 2 === 0 ? `https://example.com/${i % 13}` : `https://site${i % 61}.example/${i % 7}`,
-    timestamp: Date.UTC(2024, 0, 1) + ((i * 104_729) % 90) * (day / 3),
-    eventId: `e${i}`,
-    receivedAt: testClock(),
-  }));
-  await store(config, facts);
-  const dirs: string[] = [];
-  const hashes: string[] = [];
-  for (const threads of [1, 2, 4]) {
-    const built = await build(config, {
-      threads,
-      tuning: threads === 1 ? {} : { shardRows: 5_000, jobRows: 9_000, factsInMemory: 0 },
-      keep: (viewDir) => dirs.push(viewDir),
-    });
-    hashes.push(built.meta.view.contentHash);
-  }
-  assert.equal(new Set(hashes).size, 1, hashes.join('\n'));
-  const view = openViewAt(dirs.at(-1) ?? '');
-  t.after(() => view.close());
-  assertViewEquals(view, placed(facts));
 });
 
 test('every statement under batch/sql can be prepared on an empty snapshot', async (t) => {

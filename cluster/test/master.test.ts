@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { existsSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { spawnBatchRun } from '../../batch/spawn-run.js';
 import { hasCode } from '../../lib/errors/errors.js';
@@ -20,33 +20,14 @@ import {
 import { drainLogToMaster } from '../../master-data/role.js';
 import { SinkSession } from '../../master-data/sink-session.js';
 import { takeSnapshot } from '../../master-data/snapshot.js';
-import { equiv, makeHouse, pageview, type House } from '../../master-data/test/house.js';
-import { skipS3, startMoto, type TestServer } from '../../test/s3/servers.js';
+import { equiv, makeHouse, pageview } from '../../master-data/test/house.js';
 import { BucketManifests, fileKey } from '../master/bucket-manifests.js';
 import { Shared } from '../shared.js';
-import { S3Store } from '../store/s3-store.js';
-import { listAll, type Store } from '../store/store.js';
-import { makeHost, makeStore, openMaster, watch, type Host } from './house.js';
+import { listAll } from '../store/store.js';
+import { makeHost, makeStore, openMaster, watch } from './house.js';
+import { auditFromStore, drain, race } from './sinks.js';
 
 const page: PartitionName = 'pageviews/0';
-
-async function drain(house: House, host: Host): Promise<void> {
-  await drainLogToMaster(host, { log: house.log, shared: host.master });
-}
-
-/** What an empty host finds: every offset below the cut once, and no more. */
-async function auditFromStore(house: House, store: Store): Promise<Host> {
-  const host = makeHost(store);
-  await host.master.pull();
-  const snapshot = takeSnapshot(host.dataDir);
-  assert.deepEqual(snapshot.cut.next, await house.log.latest());
-  await host.master.fetchSnapshot(snapshot);
-  const audit = await verifyMaster(host.dataDir, house.log);
-  assert.deepEqual(audit.problems, []);
-  const end = Object.values(snapshot.cut.next).reduce((sum, next) => sum + next, 0);
-  assert.equal(audit.checked.rows, end);
-  return host;
-}
 
 test('a sink commits to the store, and an empty host finds the same facts there', async (t) => {
   const house = await makeHouse(t);
@@ -66,59 +47,10 @@ test('a sink commits to the store, and an empty host finds the same facts there'
   );
 });
 
-async function race(house: House, open: () => Store): Promise<void> {
-  await house.append(Array.from({ length: 1_000 }, (_, i) => pageview(i)));
-  const hosts = [makeHost(open()), makeHost(open())];
-  const sessions = await Promise.all(
-    hosts.map(({ dataDir, master }) =>
-      SinkSession.open({ dataDir, log: house.log, maxRows: 50, intervalMs: 50, shared: master }),
-    ),
-  );
-  const until = await house.log.latest();
-  const signal = new AbortController().signal;
-  const outcomes = await Promise.allSettled(sessions.map((session) => session.run({ signal, until })));
-  const lost = outcomes.flatMap((outcome) =>
-    outcome.status === 'rejected' ? [outcome.reason as unknown] : [],
-  );
-  assert.equal(lost.length, 1);
-  assert.ok(hasCode(lost[0], 'master.conflict'), String(lost[0]));
-  assert.match(lost[0].message, /manifest \d+ of (pageviews|equivs)\/\d+ was committed by another sink/);
-  for (const session of sessions) await session.close();
-  await auditFromStore(house, open());
-  // Who lost goes on from what was committed.
-  await house.append(Array.from({ length: 10 }, (_, i) => pageview(2_000 + i)));
-  for (const host of hosts) await drain(house, host);
-  await auditFromStore(house, open());
-}
-
 test('of two sinks on one store one commits each number, and the other ends by name', async (t) => {
   const house = await makeHouse(t);
   const store = makeStore();
   await race(house, () => store);
-});
-
-describe('in a bucket', { skip: skipS3 }, () => {
-  let server: TestServer;
-  before(async () => {
-    server = await startMoto();
-    await server.makeBucket('master');
-  });
-  after(() => server.close());
-
-  test('of two sinks one commits each number, too', async (t) => {
-    const house = await makeHouse(t);
-    const open = (): Store => {
-      const store = new S3Store({
-        bucket: 'master',
-        prefix: 'race',
-        endpoint: server.endpoint,
-        region: 'us-east-1',
-      });
-      t.after(() => store.close());
-      return store;
-    };
-    await race(house, open);
-  });
 });
 
 test('killed before or after any write, a sink goes on without losing or repeating a fact', async (t) => {

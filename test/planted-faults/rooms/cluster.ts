@@ -16,7 +16,7 @@ export const clusterFaults: readonly PlantedFault[] = [
     edit('cluster/store/transfer.ts', '|| sha256 !== wanted.sha256', ''),
   ),
   fault(
-    'store',
+    'store.whole',
     'whatever was written meanwhile is taken for our own',
     edit(
       'cluster/store/s3-store.ts',
@@ -25,7 +25,7 @@ export const clusterFaults: readonly PlantedFault[] = [
     ),
   ),
   fault(
-    'store',
+    'store.whole',
     'a service that ignores conditions is taken',
     edit('cluster/store/open-store.ts', 'await refuseUnconditional(store);', ''),
   ),
