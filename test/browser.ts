@@ -22,10 +22,16 @@ const args = [
   '--disable-sync',
 ];
 
-/** @param without playwright's default arguments that are left out */
-export async function launchBrowser(without: readonly string[] = []): Promise<Browser> {
+/**
+ * @param without playwright's default arguments that are left out
+ * @param more arguments of Chromium
+ */
+export async function launchBrowser(
+  without: readonly string[] = [],
+  more: readonly string[] = [],
+): Promise<Browser> {
   if (executablePath === undefined) throw new Error('no Chromium');
-  return chromium.launch({ executablePath, args, ignoreDefaultArgs: [...without] });
+  return chromium.launch({ executablePath, args: [...args, ...more], ignoreDefaultArgs: [...without] });
 }
 
 export interface OpenPage {

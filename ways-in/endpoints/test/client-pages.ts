@@ -6,6 +6,7 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { assetPath } from '../../../lib/files/assets.js';
+import type { Config } from '../../../lib/config/config.js';
 import { listening } from '../../../test/loopback.js';
 import { eventually } from '../../../test/eventually.js';
 import { answerSchema, startTestSystem } from '../../../test/running-system.js';
@@ -20,11 +21,19 @@ const modules: Readonly<Record<string, string>> = {
 };
 
 /** The system with keys, as on a public host, and with these sites. */
-export async function startPublicSystem(t: TestContext, sites: readonly object[]) {
+export async function startPublicSystem(
+  t: TestContext,
+  sites: readonly object[],
+  change: Partial<Config> = {},
+) {
   const file = join(tempDir('clients'), 'sites.json');
   writeFileSync(file, JSON.stringify({ sites }));
   const hash = createHash('sha256').update(key).digest('hex');
-  const { system, config } = await startTestSystem(t, { sites: file, apiKeys: [`owner:admin:${hash}`] });
+  const { system, config } = await startTestSystem(t, {
+    sites: file,
+    apiKeys: [`owner:admin:${hash}`],
+    ...change,
+  });
   const get = (path: string): Promise<Response> =>
     fetch(system.origin + path, { headers: { Authorization: `Bearer ${key}` } });
   const counted = async (what: string, of: string): Promise<number> => {
