@@ -1,6 +1,6 @@
 /**
  * A view held to the whole recomputation in plain SQL (batch/sql/whole-run.sql): every cell of every page, domain and value of a
- * dimension, and every hour of visits. It shares the star's texts and rules with the run, and none of its persons, shards, sorts and sketches. Takes memory and
+ * dimension, and every bucket of visits. It shares the star's texts and rules with the run, and none of its persons, shards, sorts and sketches. Takes memory and
  * time like any query over all facts: meant for small data and for sceptics.
  */
 import { DuckDBListValue, type DuckDBConnection } from '@duckdb/node-api';
@@ -10,7 +10,8 @@ import { dirname } from 'node:path';
 import { assetText } from '../lib/files/assets.js';
 import { offsetAt } from '../log/cut.js';
 import { timeEnd, timeStart } from '../facts/fact.js';
-import { hourMs, spans } from '../lib/time/buckets.js';
+import { allTimeOf } from './all-time.js';
+import { spans, widthOf } from '../lib/time/buckets.js';
 import { resultName, type TextName } from '../facts/dimensions/choice.js';
 import { parseExclusionKey } from '../facts/exclusion-key.js';
 import { Exclusions } from '../facts/exclusions.js';
@@ -36,7 +37,6 @@ export interface ExactOptions {
   readonly threads: number;
 }
 
-const allTime = { from: -1_000_000, to: Math.ceil(timeEnd / hourMs) } as const;
 const examples = 20;
 
 /** What the view says otherwise than the facts, in words: the first of it; none when all is equal. */
@@ -57,6 +57,7 @@ export async function exactDifferences(options: ExactOptions): Promise<string[]>
     const holes: Readonly<Record<string, string>> = {
       timeStart: String(timeStart),
       timeEnd: String(timeEnd),
+      bucketMs: String(widthOf(view.meta.bucketMinutes).ms),
       values: sqlValues(options.rules.dimensions),
       maxIds: view.meta.maxPersonIds === 0 ? '9223372036854775807' : String(view.meta.maxPersonIds),
     };
@@ -64,7 +65,10 @@ export async function exactDifferences(options: ExactOptions): Promise<string[]>
     await connection.run(
       sql
         .replace(/^--.*$/gm, '')
-        .replace(/\{(timeStart|timeEnd|maxIds|values)\}/g, (_hole, name: string) => holes[name] ?? ''),
+        .replace(
+          /\{(timeStart|timeEnd|bucketMs|maxIds|values)\}/g,
+          (_hole, name: string) => holes[name] ?? '',
+        ),
     );
     const differences = new Differences();
     await compareCells(connection, options, differences);
@@ -230,13 +234,18 @@ async function compareCells(
       })),
     ),
   ]);
+  const width = widthOf(view.meta.bucketMinutes);
   const left = new Map(subjects.map((subject) => [nameOf(subject), subject]));
   for await (const [name, expected] of cellsOfFacts(connection, view.meta.lgK)) {
     const subject = left.get(name);
     left.delete(name);
     const actual = subject === undefined ? new Map<string, string>() : cellsOf(view, subject);
     for (const bucket of new Set([...actual.keys(), ...expected.keys()]))
-      differences.add(`${name}, ${bucket},`, actual.get(bucket), expected.get(bucket));
+      differences.add(
+        `${name}, ${bucket.replace(/^base/, width.name)},`,
+        actual.get(bucket),
+        expected.get(bucket),
+      );
   }
   for (const name of left.keys()) differences.add(name, 'cells', undefined);
 }
@@ -267,8 +276,9 @@ async function* cellsOfFacts(
 function cellsOf(view: ViewReader, subject: Subject): Map<string, string> {
   const cells = new Map<string, string>();
   const { lgK } = view.meta;
+  const { from, to } = allTimeOf(view.meta);
   for (const span of spans) {
-    view.forEachBucket(subject, span, allTime.from, allTime.to, ({ bucket, pageviews, sketch }) => {
+    view.forEachBucket(subject, span, from, to, ({ bucket, pageviews, sketch }) => {
       const words =
         sketch.kind === 'coupons' ? said(pageviews, sketch.coupons, lgK) : many(pageviews, sketch.registers);
       cells.set(`${span} ${bucket}`, words);
@@ -296,15 +306,16 @@ async function compareVisits(
   differences: Differences,
 ): Promise<void> {
   const expected = new Map<string, string>();
-  const rows = await connection.runAndReadAll('select domain, hour, visits, bounces from visit');
-  for (const [domain, hour, visits, bounces] of rows.getRows())
+  const rows = await connection.runAndReadAll('select domain, bucket, visits, bounces from visit');
+  for (const [domain, bucket, visits, bounces] of rows.getRows())
     expected.set(
-      `visits of ${String(domain)}, hour ${String(hour)},`,
+      `visits of ${String(domain)}, bucket ${String(bucket)},`,
       `${String(visits)}, bounces ${String(bounces)}`,
     );
+  const { from, to } = allTimeOf(view.meta);
   for (const domain of view.domains()) {
-    view.forEachVisitHour(domain, allTime.from, allTime.to, ({ bucket, visits, bounces }) => {
-      const name = `visits of ${domain}, hour ${bucket},`;
+    view.forEachVisitBucket(domain, from, to, ({ bucket, visits, bounces }) => {
+      const name = `visits of ${domain}, bucket ${bucket},`;
       differences.add(name, `${visits}, bounces ${bounces}`, expected.get(name));
       expected.delete(name);
     });

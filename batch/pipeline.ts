@@ -6,7 +6,7 @@
  *   persons   live edges -> union-find -> PersonID of every joined id, who each visitor number is (persons/); from then on a
  *             thread writes them
  *   facts     threads deal every pageview that counts, as five numbers, to shards (facts/)
- *   buckets   threads sort the facts shard by shard: by (page, hour) and (domain, hour) for the buckets, by (domain,
+ *   buckets   threads sort the facts shard by shard: by (page, base bucket) and (domain, base bucket) for the cells, by (domain,
  *             person) for visits and bounces (sorts/)
  *   index     pages, domains, visits and listings in key order; meanwhile DuckDB recounts a sample from the master dataset
  *   verify    the view is read back and checked
@@ -20,6 +20,7 @@ import { Exclusions } from '../facts/exclusions.js';
 import type { Rules } from '../facts/rules.js';
 import { removeScratch } from '../lib/files/removal.js';
 import { offsetAt } from '../log/cut.js';
+import { widthOf, type BucketMinutes } from '../lib/time/buckets.js';
 import type { ViewMeta } from '../facts/views/view.js';
 import { integers } from '../master-data/columns.js';
 import { sqlText } from '../master-data/duckdb.js';
@@ -57,6 +58,7 @@ export interface BuildOptions {
   readonly snapshot: Snapshot;
   readonly rules: Rules;
   readonly lgK: number;
+  readonly bucketMinutes: BucketMinutes;
   readonly maxPersonIds: number;
   readonly number: number;
   readonly createdAt: number;
@@ -174,13 +176,24 @@ class Build {
       const { ofVisitor } = people;
       const seen = new Uint8Array(new SharedArrayBuffer(people.count));
       const texts = columnsFor(rules.dimensions);
-      const tables = { pageOfUrl, bots, ofVisitor, excluded, pages: star.pages.count, seen, texts };
+      const { bucketMinutes } = this.#options;
+      const tables = {
+        bucketMinutes,
+        pageOfUrl,
+        bots,
+        ofVisitor,
+        excluded,
+        pages: star.pages.count,
+        seen,
+        texts,
+      };
       factThreads = startFactThreads(tables, { rows, threads, signal });
       const names = rankNames(star);
       const onRows = (count: number): void => this.#step(count);
       const dealt = await dealFacts(factThreads, groups, names, {
         ...this.#tuning,
         sizes: this.#tuning,
+        bucketMinutes,
         tempDir,
         onRows,
       });
@@ -231,18 +244,20 @@ class Build {
     threads: FactThreads,
     { star, db, writer, identity, persons, people, live, exclusions, repeats, names, dealt, seen }: Found,
   ): Promise<Pick<Built, 'meta'> & { readonly recount: Recount }> {
-    const { progress, snapshot, rules, number, createdAt, lgK, maxPersonIds } = this.#options;
+    const { progress, snapshot, rules, number, createdAt, lgK, bucketMinutes, maxPersonIds } = this.#options;
+    const width = widthOf(bucketMinutes);
     const { plan, blocks, rowsWith } = dealt;
     const pageviews = rowsWith[verdicts.counts] ?? 0;
     const dimensionNames = rules.dimensions.names;
     progress.begin('buckets', jobKindsOf(dimensionNames.length).length * pageviews);
     const subjects = { pages: names.pageCount, domains: names.domains.length };
-    const buckets = new Buckets((kind) => writer.cellsPath(kind), subjects, dimensionNames, lgK);
+    const buckets = new Buckets((kind) => writer.cellsPath(kind), subjects, dimensionNames, lgK, width);
     try {
       const { domainOfRank } = names;
       const { text, ...dimensions } = dimensionsOf(star, names, rules.dimensions);
-      const { hours, sizes } = plan;
-      const tables = { domainOfRank, ...dimensions, hours, lgK, blocks, jobRows: sizes.jobRows };
+      const { jobRows } = plan.sizes;
+      const times = { buckets: plan.buckets, bucketMinutes };
+      const tables = { domainOfRank, ...dimensions, ...times, lgK, blocks, jobRows };
       await threads.order({ type: 'tables', tables });
       await sortFacts(threads, planJobs(names, plan, people.count, dimensionNames.length), {
         onRows: (rows) => this.#step(rows),
@@ -255,7 +270,7 @@ class Build {
         .filter((rank) => buckets.pages.places.of(rank) !== undefined)
         .map((rank) => names.pageOfRank[rank] ?? 0);
       const pages = samplePages(star, byKey, sampleSize);
-      const sample = { pages, hours, repeats: repeats.bits, exclusions };
+      const sample = { pages, buckets: plan.buckets, width, repeats: repeats.bits, exclusions };
       const recount = await Recount.begin(db, snapshot, sample);
       const cells = buckets.close();
       cells.catch(() => undefined); // the index may fail first, and no one asks
@@ -280,6 +295,7 @@ class Build {
           cut,
           gaps,
           lgK,
+          bucketMinutes,
           rules: versions,
           maxPersonIds,
           retractions: persons.retractions,

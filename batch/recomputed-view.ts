@@ -134,6 +134,7 @@ async function recountCurrent(options: AuditOptions): Promise<Recounted> {
       snapshot,
       rules,
       lgK: meta.lgK,
+      bucketMinutes: meta.bucketMinutes,
       maxPersonIds: meta.maxPersonIds,
       number: meta.number,
       createdAt: meta.createdAt,

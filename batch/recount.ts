@@ -1,14 +1,14 @@
 /**
  * The independent recount of a view: sampled pages are counted again from the facts of sampled days, spread over all, and
- * every hour is compared: pageviews exactly, people coupon by coupon. A day's facts lie together in the files, so this
+ * every bucket is compared: pageviews exactly, people coupon by coupon. A day's facts lie together in the files, so this
  * reads little of them.
  */
 import { coupon } from 'hyperloglog-ts';
 import type { Exclusions } from '../facts/exclusions.js';
 import { isNobody } from '../facts/placeholders.js';
 import type { Rules } from '../facts/rules.js';
-import { bucketOf, hourMs, hoursOf } from '../lib/time/buckets.js';
-import type { BucketCell } from '../facts/views/view.js';
+import { widthOf, type BucketWidth } from '../lib/time/buckets.js';
+import type { BucketCell, ViewMeta } from '../facts/views/view.js';
 import { sqlText } from '../master-data/duckdb.js';
 import { applyCoupons } from '../serving/arrays/union.js';
 import type { ViewReader } from '../serving/view-reader.js';
@@ -24,29 +24,32 @@ const sampledDays = 4;
 /** What is counted again, and what the run has found of it. */
 export interface Sample {
   readonly pages: readonly SampledPage[];
-  /** All hours with facts. */
-  readonly hours: Iterable<number>;
+  /** All base buckets with facts. */
+  readonly buckets: Iterable<number>;
+  readonly width: BucketWidth;
   readonly repeats: RepeatBits;
   readonly exclusions: Exclusions;
 }
 
-interface HourCount {
+interface BucketCount {
   pageviews: number;
   readonly coupons: Set<number>;
 }
 
-/** By URL, by hour. */
-type Counts = Map<string, Map<number, HourCount>>;
+/** By URL, by bucket. */
+type Counts = Map<string, Map<number, BucketCount>>;
 
 export class Recount {
   readonly pages: readonly SampledPage[];
+  readonly #width: BucketWidth;
   readonly #days: readonly number[];
   readonly #repeats: RepeatBits;
   readonly #exclusions: Exclusions;
   readonly #facts: Begun | undefined;
 
-  private constructor({ pages, repeats, exclusions }: Sample, days: readonly number[], facts?: Begun) {
+  private constructor({ pages, width, repeats, exclusions }: Sample, days: readonly number[], facts?: Begun) {
     this.pages = pages;
+    this.#width = width;
     this.#repeats = repeats;
     this.#exclusions = exclusions;
     this.#days = days;
@@ -55,16 +58,16 @@ export class Recount {
 
   /** Sets DuckDB to work on the facts, while we do other things. */
   static async begin(db: BatchDb, snapshot: Snapshot, sample: Sample): Promise<Recount> {
-    const { pages, hours } = sample;
-    const all = [...new Set(Array.from(hours, (hour) => bucketOf('day', hour)))].toSorted((a, b) => a - b);
+    const { pages, buckets, width } = sample;
+    const all = [...new Set(Array.from(buckets, (bucket) => width.dayOf(bucket)))].toSorted((a, b) => a - b);
     const count = Math.min(sampledDays, all.length);
     const days = Array.from({ length: count }, (_, i) => all[Math.floor((i * all.length) / count)] ?? 0);
     if (days.length === 0 || pages.length === 0) return new Recount(sample, days);
     const parts = [...new Set(pages.flatMap((page) => page.parts.map(sqlText)))].join(', ');
     const files = snapshot.files.filter(({ topic }) => topic === 'pageviews');
     const selects = days.flatMap((day) => {
-      const hoursOfDay = hoursOf('day', day);
-      const [from, to] = [hoursOfDay.from * hourMs, hoursOfDay.to * hourMs];
+      const bucketsOfDay = width.basesOf('day', day);
+      const [from, to] = [bucketsOfDay.from * width.ms, bucketsOfDay.to * width.ms];
       return files.flatMap(({ partition, path, minTimestamp, maxTimestamp }, file) => {
         if ((minTimestamp ?? from) >= to || (maxTimestamp ?? from) < from) return [];
         const end = offsetAt(snapshot.cut.next, `pageviews/${partition}`);
@@ -75,23 +78,24 @@ export class Recount {
         );
       });
     });
-    return new Recount(sample, days, await db.begin('recount', { days: selects.join(' union all ') }));
+    const holes = { days: selects.join(' union all '), bucketMs: String(width.ms) };
+    return new Recount(sample, days, await db.begin('recount', holes));
   }
 
   /** Compares with the view; returns the first difference, or undefined. */
   async differenceTo(view: ViewReader, rules: Rules): Promise<string | undefined> {
     for await (const [day, counts] of this.#countDays(view, rules)) {
-      const { from, to } = hoursOf('day', day);
+      const { from, to } = this.#width.basesOf('day', day);
       for (const { url } of this.pages) {
-        const hours = counts.get(url);
-        const left = new Set(hours?.keys());
+        const buckets = counts.get(url);
+        const left = new Set(buckets?.keys());
         let difference: string | undefined;
-        view.forEachBucket({ kind: 'page', url }, 'hour', from, to, (cell) => {
+        view.forEachBucket({ kind: 'page', url }, 'base', from, to, (cell) => {
           left.delete(cell.bucket);
-          difference ??= differenceIn(cell, hours?.get(cell.bucket), url, view.meta.lgK);
+          difference ??= differenceIn(cell, buckets?.get(cell.bucket), url, view.meta);
         });
-        for (const hour of left)
-          difference ??= `the hour ${new Date(hour * hourMs).toISOString()} of ${url} is missing`;
+        for (const bucket of left)
+          difference ??= `the ${this.#width.name} ${this.#width.show(bucket)} of ${url} is missing`;
         if (difference !== undefined) return difference;
       }
     }
@@ -103,12 +107,12 @@ export class Recount {
     const left = [...this.#days];
     let counts: Counts = new Map();
     for await (const chunk of this.#facts?.chunks() ?? []) {
-      const hourOfRow = chunk.getColumnVector(1);
+      const bucketOfRow = chunk.getColumnVector(1);
       const [files, rows] = [integers(chunk, 4), integers(chunk, 5)];
       for (let row = 0; row < chunk.rowCount; row++) {
         if (isRepeat(this.#repeats[files[row] ?? 0], rows[row] ?? 0)) continue;
-        const hour = Number(hourOfRow.getItem(row));
-        const dayOfRow = bucketOf('day', hour);
+        const bucket = Number(bucketOfRow.getItem(row));
+        const dayOfRow = this.#width.dayOf(bucket);
         for (let day = left[0]; day !== undefined && day < dayOfRow; day = left[0]) {
           yield [day, counts];
           counts = new Map();
@@ -121,10 +125,10 @@ export class Recount {
         const importId = optionalTextIn(chunk.getColumnVector(6), row) ?? '';
         const timestamp = Number(chunk.getColumnVector(7).getItem(row));
         if (this.#exclusions.excludes({ visitor, page: page.url, userAgent, importId, timestamp })) continue;
-        const hours = counts.get(page.url) ?? new Map<number, HourCount>();
-        counts.set(page.url, hours);
-        const count = hours.get(hour) ?? { pageviews: 0, coupons: new Set() };
-        hours.set(hour, count);
+        const buckets = counts.get(page.url) ?? new Map<number, BucketCount>();
+        counts.set(page.url, buckets);
+        const count = buckets.get(bucket) ?? { pageviews: 0, coupons: new Set() };
+        buckets.set(bucket, count);
         count.pageviews++;
         count.coupons.add(coupon(view.personOf(visitor)));
       }
@@ -138,25 +142,25 @@ export class Recount {
 
 function differenceIn(
   { bucket, pageviews, sketch }: BucketCell,
-  count: HourCount | undefined,
+  count: BucketCount | undefined,
   url: string,
-  lgK: number,
+  { lgK, bucketMinutes }: ViewMeta,
 ): string | undefined {
   const people = Uint32Array.from(count?.coupons ?? []).toSorted();
-  const hour = new Date(bucket * hourMs).toISOString();
+  const width = widthOf(bucketMinutes);
+  const place = `the ${width.name} ${width.show(bucket)} of ${url}`;
   const facts = `its facts give ${count?.pageviews ?? 0} and ${people.length}`;
   if (sketch.kind === 'coupons') {
     const { coupons } = sketch;
     if (count?.pageviews !== pageviews || coupons.length !== people.length)
-      return `the hour ${hour} of ${url} has ${pageviews} pageviews and ${coupons.length} people, ${facts}`;
+      return `${place} has ${pageviews} pageviews and ${coupons.length} people, ${facts}`;
     if (coupons.some((each, i) => each !== people[i]))
-      return `the hour ${hour} of ${url} does not have the people of its facts`;
+      return `${place} does not have the people of its facts`;
     return undefined;
   }
-  if (count?.pageviews !== pageviews)
-    return `the hour ${hour} of ${url} has ${pageviews} pageviews and many people, ${facts}`;
+  if (count?.pageviews !== pageviews) return `${place} has ${pageviews} pageviews and many people, ${facts}`;
   const registers = new Uint8Array(2 ** lgK);
   applyCoupons(registers, people, 0, people.length);
   if (Buffer.compare(registers, sketch.registers) === 0) return undefined;
-  return `the hour ${hour} of ${url} does not have the people of its facts`;
+  return `${place} does not have the people of its facts`;
 }

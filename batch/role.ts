@@ -46,6 +46,7 @@ export async function startBatch(
     await ensureGenesis(config.dataDir, {
       cut: { logId: log.id, next: await log.earliest() },
       lgK: config.lgK,
+      bucketMinutes: config.bucketMinutes,
       rules: makeRules(config),
       createdAt: clock(),
     });
@@ -197,9 +198,9 @@ class BatchRole {
 /** Why the view that serves now needs to be replaced at once; undefined when it does not. */
 function triggerToServe(config: Config): Trigger | undefined {
   if (!currentServes(config.dataDir)) return 'upgrade';
-  const { rules } = readMeta(viewPath(config.dataDir, readCurrent(config.dataDir))).view;
+  const { rules, bucketMinutes } = readMeta(viewPath(config.dataDir, readCurrent(config.dataDir))).view;
   const { versions } = makeRules(config);
-  return sameRules(rules, versions) ? undefined : 'rules';
+  return sameRules(rules, versions) && bucketMinutes === config.bucketMinutes ? undefined : 'rules';
 }
 
 /** The same once more, after a failure; undefined when it has failed too often. */

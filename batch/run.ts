@@ -34,6 +34,7 @@ export type BatchConfig = Pick<
   Config,
   | 'dataDir'
   | 'lgK'
+  | 'bucketMinutes'
   | 'urlQueryAllow'
   | 'bots'
   | 'batchKeepViews'
@@ -131,6 +132,7 @@ async function buildAndPublish(
       snapshot,
       rules: makeRules(config),
       lgK: config.lgK,
+      bucketMinutes: config.bucketMinutes,
       maxPersonIds: config.maxPersonIds,
       number: nextViewNumber(dataDir),
       createdAt: startedAt,

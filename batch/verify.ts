@@ -4,22 +4,23 @@
  *   cut       of the same log as the current view's, and not below it
  *   totals    pageviews of all pages, of all domains and of all listings equal the facts counted, and those of all values of a
  *             dimension too where every pageview has one
- *   sums      of sampled subjects: 1 <= people <= pageviews in every hour; days and months are the sum of their
- *             hours' pageviews and the union of their people; visits lie between bounces and pageviews
+ *   sums      of sampled subjects: 1 <= people <= pageviews in every bucket; days and months are the sum of their
+ *             buckets' pageviews and the union of their people; visits lie between bounces and pageviews
  *   persons   the ids of sampled persons, joined once more by the texts of their edges, are those the view lists
- *   recount   the hours of sampled pages on sampled days hold what their facts say (batch/recount.ts)
+ *   recount   the buckets of sampled pages on sampled days hold what their facts say (batch/recount.ts)
  */
 import { SwaError } from '../lib/errors/errors.js';
-import { compareUtf8, timeEnd } from '../facts/fact.js';
+import { compareUtf8 } from '../facts/fact.js';
 import type { Rules } from '../facts/rules.js';
 import { checkLogId, namesOf, reaches } from '../log/cut.js';
-import { bucketOf, hourMs, type Span } from '../lib/time/buckets.js';
+import { widthOf, type Span } from '../lib/time/buckets.js';
 import { domainOf } from '../facts/url/domain.js';
 import type { BucketCell, Subject, ViewMeta } from '../facts/views/view.js';
 import { applyCoupons } from '../serving/arrays/union.js';
 import { kindOf, type Kind } from '../serving/layout.js';
 import type { ViewReader } from '../serving/view-reader.js';
 import type { Recount } from './recount.js';
+import { allTimeOf } from './all-time.js';
 import { nameOf } from './subject-name.js';
 
 export interface Expected {
@@ -35,7 +36,6 @@ export interface Expected {
 
 /** Values of each dimension of each sampled domain. */
 const sampledValues = 8;
-const allTime = { from: -1_000_000, to: Math.ceil(timeEnd / hourMs) } as const;
 
 /** Throws `view.refused` naming the first thing that is wrong. */
 export async function verifyView(view: ViewReader, expected: Expected): Promise<void> {
@@ -57,7 +57,7 @@ export async function verifyView(view: ViewReader, expected: Expected): Promise<
 const kinds = {
   cut: 'the run read an older state of the master dataset, as after a restore: compare `swa status` with what you expect',
   totals: 'the run lost facts or counted them twice',
-  sums: 'days or months do not match their hours',
+  sums: 'days or months do not match their buckets',
   visits: 'visits do not match the pageviews',
   persons: 'the run joined ids that no edge joins, or did not join ids that edges join',
   recount: 'the run took two pages or visitors for one, lost facts or counted them twice',
@@ -148,26 +148,28 @@ function checkValues(view: ViewReader, dimension: string, domain: string): void 
     );
 }
 
-/** Days and months must be what their hours make. */
+/** Days and months must be what their buckets make. */
 function checkSubject(view: ViewReader, subject: Subject): void {
   const name = nameOf(subject);
   const sums: Record<'day' | 'month', Map<number, Sum>> = { day: new Map(), month: new Map() };
+  const { from, to } = allTimeOf(view.meta);
+  const width = widthOf(view.meta.bucketMinutes);
   let total = 0;
-  view.forEachBucket(subject, 'hour', allTime.from, allTime.to, (cell) => {
-    checkCell(name, 'hour', cell);
+  view.forEachBucket(subject, 'base', from, to, (cell) => {
+    checkCell(name, 'base', cell);
     total += cell.pageviews;
     for (const span of ['day', 'month'] as const)
-      addTo(sums[span], bucketOf(span, cell.bucket), cell, view.meta.lgK);
+      addTo(sums[span], width.bucketOf(span, cell.bucket), cell, view.meta.lgK);
   });
   if (total !== view.pageviewsOf(subject)) {
     throw refuse(
       'sums',
-      `hours of ${name} hold ${total} pageviews, its record says ${view.pageviewsOf(subject)}`,
+      `buckets of ${name} hold ${total} pageviews, its record says ${view.pageviewsOf(subject)}`,
     );
   }
   for (const span of ['day', 'month'] as const) {
     const seen = new Map<number, Sum>();
-    view.forEachBucket(subject, span, allTime.from, allTime.to, (cell) => {
+    view.forEachBucket(subject, span, from, to, (cell) => {
       checkCell(name, span, cell);
       addTo(seen, cell.bucket, cell, view.meta.lgK);
     });
@@ -176,11 +178,11 @@ function checkSubject(view: ViewReader, subject: Subject): void {
       if (actual?.pageviews !== wanted?.pageviews) {
         throw refuse(
           'sums',
-          `${span} ${bucket} of ${name} has ${actual?.pageviews} pageviews, its hours ${wanted?.pageviews}`,
+          `${span} ${bucket} of ${name} has ${actual?.pageviews} pageviews, its buckets ${wanted?.pageviews}`,
         );
       }
       if (actual !== undefined && wanted !== undefined && !equalBytes(actual.registers, wanted.registers)) {
-        throw refuse('sums', `${span} ${bucket} of ${name} does not have the people of its hours`);
+        throw refuse('sums', `${span} ${bucket} of ${name} does not have the people of its buckets`);
       }
     }
   }
@@ -217,13 +219,14 @@ function addSketch(registers: Uint8Array, { sketch }: BucketCell): void {
 
 function checkVisits(view: ViewReader, domain: string): void {
   const pageviews = view.pageviewsOf({ kind: 'domain', domain });
+  const { from, to } = allTimeOf(view.meta);
   let visits = 0;
-  view.forEachVisitHour(domain, allTime.from, allTime.to, (cell) => {
+  view.forEachVisitBucket(domain, from, to, (cell) => {
     visits += cell.visits;
     if (cell.visits < 1 || cell.bounces > cell.visits) {
       throw refuse(
         'visits',
-        `hour ${cell.bucket} of ${domain} has ${cell.bounces} bounces in ${cell.visits} visits`,
+        `bucket ${cell.bucket} of ${domain} has ${cell.bounces} bounces in ${cell.visits} visits`,
       );
     }
   });

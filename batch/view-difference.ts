@@ -3,11 +3,13 @@
  * and the other was just made from the facts.
  */
 import { compareUtf8 } from '../facts/fact.js';
-import { hourMs } from '../lib/time/buckets.js';
+import { widthOf } from '../lib/time/buckets.js';
+import { allTimeOf } from './all-time.js';
 import type { BatchView, BucketCell } from '../facts/views/view.js';
 
 /** What of a view is compared. */
 export interface ViewContents extends Pick<BatchView, 'domains' | 'pages' | 'forEachBucket'> {
+  readonly meta: Pick<BatchView['meta'], 'bucketMinutes'>;
   /** The ids of every person of two or more, ascending, in order of their first ids. */
   persons(): Iterable<readonly string[]>;
 }
@@ -20,7 +22,6 @@ export interface ViewDifferences {
 }
 
 const examplesOfEach = 10;
-const hours = { from: -1_000_000, to: 1_000_000_000 } as const;
 const idsShown = 5;
 
 export function differencesOf(stored: ViewContents, made: ViewContents): ViewDifferences {
@@ -30,7 +31,7 @@ export function differencesOf(stored: ViewContents, made: ViewContents): ViewDif
       if (before === undefined) pages.add(() => `the page ${url} is missing`);
       else if (after === undefined) pages.add(() => `the page ${url} exists, but no fact counts for it`);
       else {
-        const difference = differenceInHours(url, stored, made);
+        const difference = differenceInBuckets(url, stored, made);
         if (difference !== undefined) pages.add(() => difference);
       }
     }
@@ -82,43 +83,39 @@ function* merged<T>(
   }
 }
 
-interface Hour {
+interface Bucket {
   readonly pageviews: number;
   /** undefined for many people. */
   readonly people: number | undefined;
   readonly bytes: string;
 }
 
-function differenceInHours(url: string, stored: ViewContents, made: ViewContents): string | undefined {
-  const [before, after] = [hoursOf(stored, url), hoursOf(made, url)];
-  for (const hour of new Set([...before.keys(), ...after.keys()])) {
-    const [a, b] = [before.get(hour), after.get(hour)];
+function differenceInBuckets(url: string, stored: ViewContents, made: ViewContents): string | undefined {
+  const width = widthOf(stored.meta.bucketMinutes);
+  const [before, after] = [basesOf(stored, url), basesOf(made, url)];
+  for (const bucket of new Set([...before.keys(), ...after.keys()])) {
+    const [a, b] = [before.get(bucket), after.get(bucket)];
     if (a?.pageviews === b?.pageviews && a?.bytes === b?.bytes) continue;
-    return `the page ${url} has ${said(a)} in the hour ${new Date(hour * hourMs).toISOString()}; its facts say ${said(b)}`;
+    return `the page ${url} has ${said(a)} in the ${width.name} ${width.show(bucket)}; its facts say ${said(b)}`;
   }
   return undefined;
 }
 
-function hoursOf(view: ViewContents, url: string): Map<number, Hour> {
-  const found = new Map<number, Hour>();
-  view.forEachBucket(
-    { kind: 'page', url },
-    'hour',
-    hours.from,
-    hours.to,
-    ({ bucket, pageviews, sketch }: BucketCell) => {
-      const array = sketch.kind === 'coupons' ? sketch.coupons : sketch.registers;
-      const bytes = Buffer.from(array.buffer, array.byteOffset, array.byteLength).toString('latin1');
-      const people = sketch.kind === 'coupons' ? sketch.coupons.length : undefined;
-      found.set(bucket, { pageviews, people, bytes: `${sketch.kind} ${bytes}` });
-    },
-  );
+function basesOf(view: ViewContents, url: string): Map<number, Bucket> {
+  const { from, to } = allTimeOf(view.meta);
+  const found = new Map<number, Bucket>();
+  view.forEachBucket({ kind: 'page', url }, 'base', from, to, ({ bucket, pageviews, sketch }: BucketCell) => {
+    const array = sketch.kind === 'coupons' ? sketch.coupons : sketch.registers;
+    const bytes = Buffer.from(array.buffer, array.byteOffset, array.byteLength).toString('latin1');
+    const people = sketch.kind === 'coupons' ? sketch.coupons.length : undefined;
+    found.set(bucket, { pageviews, people, bytes: `${sketch.kind} ${bytes}` });
+  });
   return found;
 }
 
-function said(hour: Hour | undefined): string {
-  if (hour === undefined) return 'nothing';
-  return `${hour.pageviews} pageviews of ${hour.people ?? 'many'} people`;
+function said(bucket: Bucket | undefined): string {
+  if (bucket === undefined) return 'nothing';
+  return `${bucket.pageviews} pageviews of ${bucket.people ?? 'many'} people`;
 }
 
 function list(ids: readonly string[]): string {

@@ -55,7 +55,7 @@ function distinctPageHourPersons(view: ViewReader): number {
   let distinct = 0;
   for (const domain of view.domains()) {
     for (const { url } of view.pages(domain)) {
-      view.forEachBucket({ kind: 'page', url }, 'hour', 0, 10_000_000, ({ sketch }) => {
+      view.forEachBucket({ kind: 'page', url }, 'base', 0, 10_000_000, ({ sketch }) => {
         distinct += sketch.kind === 'coupons' ? sketch.coupons.length : estimateOf(sketch.registers);
       });
     }

@@ -25,6 +25,7 @@ export async function buildFullView(
     snapshot,
     rules: makeRules({ urlQueryAllow: [], bots: 'exclude', dimensions }),
     lgK: 14,
+    bucketMinutes: 60,
     maxPersonIds: 0,
     number: 1,
     createdAt: 0,

@@ -4,6 +4,7 @@
  * on its own thread. No answer is kept, so it makes no difference that questions come again. Last, the same load while a
  * view is built and published and the speed layer hands over, on the same machine.
  */
+import { widthOf } from '../lib/time/buckets.js';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -19,13 +20,14 @@ import { makeRules } from '../facts/rules.js';
 import { HttpEndpoint } from '../lib/http/endpoint.js';
 import { openLogWriter } from '../log/open-log.js';
 import { openQuery } from '../query/open.js';
-import { show } from '../query/question.js';
 import { startSpeed } from '../speed/role.js';
 import { openRealtime } from '../speed/store/read-side.js';
 import { get, type LoadOrder, type LoadResult } from './http-load.js';
 import type { BenchOptions, BenchResult } from './row.js';
 import { threadCpuMicros } from './thread-cpu.js';
 import { publishYear, urlsOf, yearFromHour, yearToHour } from './view-of-a-year.js';
+
+const { show } = widthOf(60);
 
 const connections = 32;
 const pages = 50;

@@ -13,11 +13,12 @@ import type { BatchView, Subject } from '../facts/views/view.js';
 import type { LogId } from '../log/log.js';
 import { openEngine } from '../query/open.js';
 import { queryUniques } from '../query/inquiries.js';
-import { show } from '../query/question.js';
+import { widthOf } from '../lib/time/buckets.js';
 import type { BenchOptions, BenchResult } from './row.js';
 import { publishYear, urlsOf, yearFromHour, yearToHour } from './view-of-a-year.js';
 
 const pages = 200;
+const { show } = widthOf(60);
 /** Questions that are asked before time is taken. */
 const warmUp = 200;
 const clock = (): number => yearToHour * 3_600_000;
@@ -104,7 +105,7 @@ function shown(ascending: Float64Array): string {
 function mergeHours(batch: BatchView, subject: Subject, from: number, to: number): number {
   const union = new HllUnion({ lgK: batch.meta.lgK });
   const startedAt = performance.now();
-  batch.forEachBucket(subject, 'hour', from, to, ({ sketch }) => {
+  batch.forEachBucket(subject, 'base', from, to, ({ sketch }) => {
     if (sketch.kind === 'coupons') union.addCoupons(sketch.coupons);
     else union.addRegisters(sketch.registers);
   });

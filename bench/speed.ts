@@ -110,7 +110,13 @@ export async function fill(config: Config, facts: number): Promise<ViewId> {
   }
   await writer.close();
   const cut = { logId: writer.id, next: zeroOffsets(writer.partitions) };
-  await ensureGenesis(config.dataDir, { cut, lgK: config.lgK, rules, createdAt: 0 });
+  await ensureGenesis(config.dataDir, {
+    cut,
+    lgK: config.lgK,
+    bucketMinutes: config.bucketMinutes,
+    rules,
+    createdAt: 0,
+  });
   return readCurrent(config.dataDir);
 }
 

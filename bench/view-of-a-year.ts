@@ -2,6 +2,7 @@
  * A batch view as 20 million pageviews of a year would leave it for one site: the busiest page takes a tenth of them, in
  * every hour of the year; the other pages share the rest by Zipf's law. Only what range queries read is made.
  */
+import { widthOf } from '../lib/time/buckets.js';
 import { BlockBuilder } from '../serving/arrays/block-builder.js';
 import { PackedTexts } from '../lib/memory/packed-texts.js';
 import { CellFile } from '../serving/cell-file.js';
@@ -39,7 +40,7 @@ export async function publishYear(dataDir: string, options: YearOptions): Promis
   const writer = new ViewWriter(building, []);
   const pages = new CellFile(writer.cellsPath('pages'));
   const domains = new CellFile(writer.cellsPath('domains'));
-  const builder = new BlockBuilder(options.lgK);
+  const builder = new BlockBuilder(options.lgK, widthOf(60));
   const random = xorshift(42);
   let total = 0;
   for (const [rank, url] of urlsOf(options.pages).entries()) {
@@ -52,7 +53,7 @@ export async function publishYear(dataDir: string, options: YearOptions): Promis
         couponOf(Math.floor(random() * options.people)),
       );
       const distinct = Uint32Array.from(new Set(coupons)).toSorted();
-      builder.hour(hour, count, distinct, 0, distinct.length);
+      builder.bucket(hour, count, distinct, 0, distinct.length);
       total += count;
     }
     const block = builder.finish();
@@ -71,6 +72,7 @@ export async function publishYear(dataDir: string, options: YearOptions): Promis
     createdAt: yearToHour * 3_600_000,
     cut: options.cut,
     lgK: options.lgK,
+    bucketMinutes: 60 as const,
     rules: makeRules({ urlQueryAllow: [], bots: 'exclude' }).versions,
     maxPersonIds: 0,
     gaps: [],

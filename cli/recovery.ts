@@ -140,14 +140,14 @@ function planFormat(config: Config, { dataDir, asideDir }: RecoveryPlace): Recov
     return [];
   } catch (error) {
     if (!(error instanceof SwaError && error.code === 'data-dir.unusable')) throw error;
-    const lgK = listViews(dataDir).at(-1)?.lgK ?? config.lgK;
+    const { lgK, bucketMinutes } = listViews(dataDir).at(-1) ?? config;
     return [
       {
         finding: error.message,
-        action: `create it again, with lgK ${lgK}`,
+        action: `create it again, with lgK ${lgK} and base buckets of ${bucketMinutes} minutes`,
         run: () => {
           moveAside(formatPath(dataDir), asideDir);
-          createFormat({ dataDir, lgK, hashesAddresses: existsSync(secretPath(dataDir)) });
+          createFormat({ dataDir, lgK, bucketMinutes, hashesAddresses: existsSync(secretPath(dataDir)) });
         },
       },
     ];

@@ -61,7 +61,7 @@ const emptyShape = {
   available: z
     .object({ from: z.string(), to: z.string() })
     .optional()
-    .describe('With no-pageviews-in-range: from the first UTC hour with pageviews to the end of the last.'),
+    .describe('With no-pageviews-in-range: from the first bucket with pageviews to the end of the last.'),
 };
 
 const waitingExclusions = z
@@ -120,6 +120,11 @@ const rangeSchema = z.object({
   from: instantSchema,
   to: instantSchema,
   hours: z.number(),
+  bucketMinutes: z
+    .literal([60, 30, 15])
+    .describe(
+      'Minutes of the smallest bucket (SWA_BUCKET_MINUTES): from and to of a range are multiples of it.',
+    ),
   tz: z.string(),
   interval: z.string().optional(),
 });
@@ -129,7 +134,7 @@ const explainSchema = z.object({
   coverBuckets: z.number(),
   subjects: z.number(),
   batchBucketsRead: z.number(),
-  realtimeHoursRead: z.number(),
+  realtimeBucketsRead: z.number(),
 });
 
 const subjectData = {

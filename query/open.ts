@@ -4,6 +4,7 @@
  * no endpoint at all.
  */
 import type { Clock } from '../lib/time/clock.js';
+import { widthOf } from '../lib/time/buckets.js';
 import { openAll } from '../lib/process/closers.js';
 import type { Config } from '../lib/config/config.js';
 import { makeRules } from '../facts/rules.js';
@@ -83,6 +84,7 @@ export function openEngine(config: Config, clock: Clock, surroundings: EngineSur
   const engine = new Engine({
     generations,
     lgK: config.lgK,
+    width: widthOf(config.bucketMinutes),
     urls,
     dimensions: dimensions.kept,
     rules,

@@ -1,16 +1,15 @@
 /**
- * Questions: what callers write (`url`, `domain`, `from`, `to`, `interval`, `tz`), turned into subjects and hours, or
+ * Questions: what callers write (`url`, `domain`, `from`, `to`, `interval`, `tz`), turned into subjects and base buckets, or
  * refused with the parameter and what would do. Nothing is rounded in silence.
  */
 import { z } from 'zod';
 import { HttpProblem } from '../lib/http/problem.js';
-import { hourMs } from '../lib/time/buckets.js';
+import { bucketMinutes, type BucketRange, type BucketWidth } from '../lib/time/buckets.js';
 import { parseRfc3339 } from '../lib/time/real-time.js';
 import { dimensions, type Dimension } from '../facts/subjects.js';
 import { domainOf, hostOf } from '../facts/url/domain.js';
 import { refusalTexts, type UrlRules } from '../facts/url/normalize.js';
 import type { Subject } from '../facts/views/view.js';
-import type { HourRange } from './engine/tally.js';
 import { intervals, type Interval, type Period, type Zones } from './engine/zone.js';
 
 const maxUrls = 50;
@@ -21,7 +20,9 @@ const maxPeriodsOfUrls = 6 * maxPeriods;
 /** Longest range that is cut into intervals of a zone: its clock changes have to be looked for, year by year. */
 const maxZonedYears = 100;
 /** No range reaches beyond. */
-export const maxHour = Date.UTC(9999, 11, 31) / hourMs;
+export function maxBucketOf(width: BucketWidth): number {
+  return width.at(Date.UTC(9999, 11, 31));
+}
 
 const text = z.string().max(8_192);
 
@@ -45,7 +46,7 @@ const edgeText = text.meta({ pattern: `^(?:\\d{1,15}|\\d{4}-\\d\\d-\\d\\d)$|${da
 
 export const rangeShape = {
   from: edgeText.describe(
-    'Start, inclusive: RFC 3339 on a full hour, UTC milliseconds, or a date (its first hour in tz).',
+    'Start, inclusive: RFC 3339 at the start of a bucket (a full UTC hour, unless SWA_BUCKET_MINUTES is less), UTC milliseconds, or a date (its beginning in tz).',
   ),
   to: edgeText.describe('End, exclusive: as from.'),
 };
@@ -77,7 +78,7 @@ export type SeriesInput = z.output<z.ZodObject<typeof seriesShape>>;
 export type Asked = { readonly url: string } | { readonly urls: string[] } | { readonly domain: string };
 
 export interface TimeRange {
-  readonly range: HourRange;
+  readonly range: BucketRange;
   readonly zone: string;
 }
 
@@ -180,34 +181,49 @@ export function timeRange(
   input: { readonly from: string; readonly to: string; readonly tz?: string | undefined },
   zones: Zones,
 ): TimeRange {
+  const { width } = zones;
   const zone = parseZone(input.tz ?? 'UTC', zones);
   const from = parseEdge('from', input.from, zone, zones);
   const to = parseEdge('to', input.to, zone, zones);
   if (from >= to) {
-    throw new HttpProblem('empty-range', `'from' must be before 'to': got ${show(from)} and ${show(to)}`, {
-      parameter: 'from',
-    });
+    throw new HttpProblem(
+      'empty-range',
+      `'from' must be before 'to': got ${width.show(from)} and ${width.show(to)}`,
+      {
+        parameter: 'from',
+      },
+    );
   }
   for (const [parameter, edge] of [
     ['from', from],
     ['to', to],
   ] as const) {
     if (Number.isInteger(edge)) continue;
-    const nearest = nearestRanges(from, to);
+    const nearest = nearestRanges(from, to, width);
+    const fitting = bucketMinutes.find((minutes) => (edge * width.minutes) % minutes === 0);
     throw new HttpProblem(
       'unaligned-range',
-      `'${parameter}' is ${show(edge)}, and must be a full UTC hour; nearest: ${nearest.map((r) => `${r.from}/${r.to}`).join(' or ')}`,
-      { parameter, extra: { nearest } },
+      `'${parameter}' is ${width.show(edge)}, and must be ${starts[width.minutes]}; nearest: ${nearest.map((r) => `${r.from}/${r.to}`).join(' or ')}${fitting === undefined ? '' : `; a data directory made with SWA_BUCKET_MINUTES=${fitting} could answer it`}`,
+      { parameter, extra: { nearest, ...(fitting === undefined ? {} : { bucketMinutes: fitting }) } },
     );
   }
   return { range: { from, to }, zone };
 }
 
+/** What an edge must be. */
+const starts = {
+  60: 'a full UTC hour',
+  30: 'a full or half UTC hour',
+  15: 'a full quarter of a UTC hour',
+} as const;
+
 /** The smallest aligned range around, and the largest one inside where there is one. */
-function nearestRanges(from: number, to: number): { from: string; to: string }[] {
-  const outer = { from: show(Math.floor(from)), to: show(Math.ceil(to)) };
+function nearestRanges(from: number, to: number, width: BucketWidth): { from: string; to: string }[] {
+  const outer = { from: width.show(Math.floor(from)), to: width.show(Math.ceil(to)) };
   const inner = { from: Math.ceil(from), to: Math.floor(to) };
-  return inner.from < inner.to ? [outer, { from: show(inner.from), to: show(inner.to) }] : [outer];
+  return inner.from < inner.to
+    ? [outer, { from: width.show(inner.from), to: width.show(inner.to) }]
+    : [outer];
 }
 
 function parseZone(name: string, zones: Zones): string {
@@ -222,10 +238,11 @@ function parseZone(name: string, zones: Zones): string {
   );
 }
 
-/** UTC hours since 1970, whole or not. */
+/** Base buckets since 1970, whole or not. */
 function parseEdge(parameter: 'from' | 'to', raw: string, zone: string, zones: Zones): number {
-  const hour = /^\d{1,15}$/.test(raw) ? Number(raw) / hourMs : parseDateHour(raw, zone, zones);
-  if (Number.isFinite(hour) && hour >= 0 && hour <= maxHour) return hour;
+  const { width } = zones;
+  const bucket = /^\d{1,15}$/.test(raw) ? Number(raw) / width.ms : parseDateTime(raw, zone, zones);
+  if (Number.isFinite(bucket) && bucket >= 0 && bucket <= maxBucketOf(width)) return bucket;
   throw new HttpProblem(
     'invalid-parameter',
     `'${parameter}' must be RFC 3339 (2026-11-22T14:00:00Z), UTC milliseconds or a date, of a time that exists from 1970 to 9999; got ${JSON.stringify(raw.slice(0, 60))}`,
@@ -233,20 +250,21 @@ function parseEdge(parameter: 'from' | 'to', raw: string, zone: string, zones: Z
   );
 }
 
-function parseDateHour(raw: string, zone: string, zones: Zones): number {
+function parseDateTime(raw: string, zone: string, zones: Zones): number {
+  const { ms, minutes: bucketMinutes, perDay } = zones.width;
   if (/^\d{4}-\d\d-\d\d$/.test(raw)) {
-    const day = parseRfc3339(`${raw}T00:00:00Z`) / (24 * hourMs);
+    const day = parseRfc3339(`${raw}T00:00:00Z`) / (perDay * ms);
     if (!(day >= 0 && day <= 2_932_896)) return Number.NaN;
     const start = zones.startOfDay(zone, day);
-    // Where midnight is not a full UTC hour, the caller learns it as an unaligned edge.
+    // Where midnight is not the start of a bucket, the caller learns it as an unaligned edge.
     const minutes = zones.offsetMinutes(zone, start);
-    return minutes % 60 === 0 ? start : day * 24 - minutes / 60;
+    return minutes % bucketMinutes === 0 ? start : day * perDay - minutes / bucketMinutes;
   }
   const match = dateTime.exec(raw);
   if (match === null) return Number.NaN;
   const [, date, minute, second = ':00', utc, sign, offset] = match;
   const shift = utc === undefined ? `${sign === '-' ? '-' : '+'}${offset}` : 'Z';
-  return parseRfc3339(`${date}T${minute}${second}${shift}`) / hourMs;
+  return parseRfc3339(`${date}T${minute}${second}${shift}`) / ms;
 }
 
 function periodsOf(
@@ -255,29 +273,33 @@ function periodsOf(
   { range, zone }: TimeRange,
   zones: Zones,
 ): readonly Period[] {
-  if (zone !== 'UTC' && range.to - range.from > maxZonedYears * 366 * 24) {
+  const { width } = zones;
+  const hours = ((range.to - range.from) * width.minutes) / 60;
+  if (zone !== 'UTC' && hours > maxZonedYears * 366 * 24) {
     throw new HttpProblem(
       'invalid-parameter',
-      `with 'tz' ${zone} an interval may span at most ${maxZonedYears} years, but ${show(range.from)} to ${show(range.to)} is longer; ask for a shorter range, or leave tz out`,
+      `with 'tz' ${zone} an interval may span at most ${maxZonedYears} years, but ${width.show(range.from)} to ${width.show(range.to)} is longer; ask for a shorter range, or leave tz out`,
       { parameter: 'tz', extra: { limitYears: maxZonedYears } },
     );
   }
-  const odd = zones.firstOddOffset(zone, range.from, range.to);
-  if (odd !== undefined) {
+  const misfit = zones.misfit(zone, range.from, range.to);
+  if (misfit !== undefined) {
+    const { bucket, offsetMinutes, fitting } = misfit;
+    const what = `${offsetMinutes} minutes off UTC at ${width.show(bucket)}, but data is stored by UTC ${width.name}`;
+    const fits =
+      fitting === undefined ? '' : `; a data directory made with SWA_BUCKET_MINUTES=${fitting} could`;
     throw new HttpProblem(
       'unsupported-time-zone',
-      `'tz' ${zone} is ${odd.offsetMinutes} minutes off UTC at ${show(odd.hour)}: data is stored by UTC hour, so its hours cannot be shown; leave tz out, or use a zone with a whole-hour offset`,
-      { parameter: 'tz' },
+      `'tz' ${zone} is ${what}, so its hours and days cannot be shown${fits}; leave tz out, or use a zone whose offset is a multiple of ${width.minutes} minutes`,
+      { parameter: 'tz', extra: fitting === undefined ? {} : { bucketMinutes: fitting } },
     );
   }
   const limit = Math.min(maxPeriods, Math.floor(maxPeriodsOfUrls / subjectCount));
   const shortest = { hour: 1, day: 23, week: 167, month: 671 }[interval];
   const periods =
-    (range.to - range.from) / shortest > 2 * limit
-      ? undefined
-      : zones.periods(zone, interval, range.from, range.to, limit);
+    hours / shortest > 2 * limit ? undefined : zones.periods(zone, interval, range.from, range.to, limit);
   if (periods !== undefined && periods.length <= limit) return periods;
-  const coarser = intervals.find((other) => hoursIn[other] * limit >= range.to - range.from);
+  const coarser = intervals.find((other) => hoursIn[other] * limit >= hours);
   const most = limit === maxPeriods ? '' : `, the limit for ${subjectCount} URLs`;
   throw new HttpProblem(
     'range-too-fine',
@@ -291,8 +313,3 @@ function periodsOf(
 
 /** The least hours an interval has, roughly: what a suggestion needs. */
 const hoursIn: Readonly<Record<Interval, number>> = { hour: 1, day: 24, week: 168, month: 672 };
-
-/** An hour as RFC 3339 UTC. */
-export function show(hour: number): string {
-  return new Date(hour * hourMs).toISOString().replace('.000Z', 'Z');
-}

@@ -3,7 +3,7 @@
  * of a cell is valid only during the call that hands it out. Calls may nest (each has its own buffers).
  */
 import { SwaError } from '../lib/errors/errors.js';
-import { bucketOf, hoursOf, type Span } from '../lib/time/buckets.js';
+import type { BucketWidth, Span } from '../lib/time/buckets.js';
 import type { BucketCell } from '../facts/views/view.js';
 import { BlockTable, type BlockPlace } from './arrays/block-table.js';
 import { ByteReader } from './arrays/bytes.js';
@@ -13,7 +13,7 @@ import { DerivedCell } from './arrays/derived-cell.js';
 
 /** Blocks up to this size are read whole. */
 const smallBlockBytes = 16 * 1024;
-/** Longer runs of hours are read in pieces of about this size. */
+/** Longer runs of buckets are read in pieces of about this size. */
 const runBytes = 256 * 1024;
 /** Tables kept in memory, of 20 bytes a day each. */
 const tablesKept = 1024;
@@ -25,19 +25,21 @@ type OnRead = (cell: CellReader) => void;
 export class BlockReader {
   readonly #file: RandomFile;
   readonly #lgK: number;
+  readonly #width: BucketWidth;
   readonly #tables = new Map<number, BlockTable>();
   readonly #workspaces: Workspace[] = [];
 
-  constructor(file: RandomFile, lgK: number) {
+  constructor(file: RandomFile, lgK: number, width: BucketWidth) {
     this.#file = file;
     this.#lgK = lgK;
+    this.#width = width;
   }
 
   forEachBucket(place: BlockPlace, span: Span, from: number, to: number, onCell: OnCell): void {
-    const workspace = this.#workspaces.pop() ?? new Workspace(this.#file, this.#lgK);
+    const workspace = this.#workspaces.pop() ?? new Workspace(this.#file, this.#lgK, this.#width);
     try {
       const table = this.#open(place, workspace);
-      if (span === 'hour') workspace.hours(table, from, to, onCell);
+      if (span === 'base') workspace.buckets(table, from, to, onCell);
       else if (table.isFlat) workspace.deriveRuns(table, span, from, to, onCell);
       else workspace.stored(table, span, from, to, onCell);
     } finally {
@@ -65,6 +67,7 @@ export class BlockReader {
 /** What one call needs of memory: the bytes of the block it reads, and decoded cells. */
 class Workspace {
   readonly #file: RandomFile;
+  readonly #width: BucketWidth;
   readonly #cell: CellReader;
   readonly #derived: DerivedCell;
   #buffer = new Uint8Array(smallBlockBytes);
@@ -72,8 +75,9 @@ class Workspace {
   #from = 0;
   #to = 0;
 
-  constructor(file: RandomFile, lgK: number) {
+  constructor(file: RandomFile, lgK: number, width: BucketWidth) {
     this.#file = file;
+    this.#width = width;
     this.#cell = new CellReader(lgK);
     this.#derived = new DerivedCell(lgK);
   }
@@ -101,31 +105,31 @@ class Workspace {
     return bytes;
   }
 
-  /** The hour cells of [from, to). */
-  hours(table: BlockTable, from: number, to: number, onCell: OnRead): void {
+  /** The base cells of [from, to). */
+  buckets(table: BlockTable, from: number, to: number, onCell: OnRead): void {
     if (table.isFlat) {
-      const reader = this.#reader(table.hoursFrom, table.hoursTo);
+      const reader = this.#reader(table.bucketsFrom, table.bucketsTo);
       this.#cells(reader, 0, from, to, onCell);
       return;
     }
-    let i = table.firstDay(bucketOf('day', from));
-    while (i < table.dayCount && table.day(i) * 24 < to) {
+    let i = table.firstDay(this.#width.dayOf(from));
+    while (i < table.dayCount && table.day(i) * this.#width.perDay < to) {
       const end = this.#runEnd(table, i, to);
-      const start = table.hourBytesFrom(i);
-      const run = this.#reader(start, table.hourBytesFrom(end));
+      const start = table.bucketBytesFrom(i);
+      const run = this.#reader(start, table.bucketBytesFrom(end));
       const shift = run.position - start;
       for (; i < end; i++) {
         const dayBytes = new ByteReader(
           run.bytes,
-          table.hourBytesFrom(i) + shift,
-          table.hourBytesFrom(i + 1) + shift,
+          table.bucketBytesFrom(i) + shift,
+          table.bucketBytesFrom(i + 1) + shift,
         );
-        if (!this.#cells(dayBytes, table.day(i) * 24, from, to, onCell)) return;
+        if (!this.#cells(dayBytes, table.day(i) * this.#width.perDay, from, to, onCell)) return;
       }
     }
   }
 
-  /** Stored cells of days or months in [from, to); those too small to be stored are united from their hours. */
+  /** Stored cells of days or months in [from, to); those too small to be stored are united from their buckets. */
   stored(table: BlockTable, span: 'day' | 'month', from: number, to: number, onCell: OnCell): void {
     const column = table.column(span);
     let i = column.first(from);
@@ -152,20 +156,21 @@ class Workspace {
     }
   }
 
-  /** Days or months in [from, to) united from hour cells; for flat blocks and buckets without a cell. */
+  /** Days or months in [from, to) united from base cells; for flat blocks and buckets without a cell. */
   deriveRuns(table: BlockTable, span: 'day' | 'month', from: number, to: number, onCell: OnCell): void {
     const derived = this.#derived;
     derived.begin(-1);
-    let endHour = -1;
+    const width = this.#width;
+    let endBucket = -1;
     const emit = (): void => {
       if (derived.bucket >= 0) onCell(derived);
     };
-    this.hours(table, hoursOf(span, from).from, hoursOf(span, to).from, (cell) => {
-      if (cell.bucket >= endHour) {
+    this.buckets(table, width.basesOf(span, from).from, width.basesOf(span, to).from, (cell) => {
+      if (cell.bucket >= endBucket) {
         emit();
-        const bucket = bucketOf(span, cell.bucket);
+        const bucket = width.bucketOf(span, cell.bucket);
         derived.begin(bucket);
-        endHour = hoursOf(span, bucket).to;
+        endBucket = width.basesOf(span, bucket).to;
       }
       if (!derived.add(cell)) {
         throw new SwaError(
@@ -194,13 +199,13 @@ class Workspace {
     return true;
   }
 
-  /** Days from `i` whose hours make one read: at least one day, then up to `runBytes`. */
-  #runEnd(table: BlockTable, i: number, toHour: number): number {
+  /** Days from `i` whose buckets make one read: at least one day, then up to `runBytes`. */
+  #runEnd(table: BlockTable, i: number, toBucket: number): number {
     let end = i + 1;
     while (
       end < table.dayCount &&
-      table.day(end) * 24 < toHour &&
-      table.hourBytesFrom(end + 1) - table.hourBytesFrom(i) <= runBytes
+      table.day(end) * this.#width.perDay < toBucket &&
+      table.bucketBytesFrom(end + 1) - table.bucketBytesFrom(i) <= runBytes
     ) {
       end++;
     }

@@ -3,14 +3,14 @@
  * pieces, so the whole files are checked against META first (serving/store.ts, `checkSeals`). Nothing is answered from
  * such a view; it is read to say what is wrong with it.
  */
+import { widthOf, type Span } from '../lib/time/buckets.js';
 import { createHash } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { readInto } from '../lib/files/read-at.js';
 import { open, type Database, type RootDatabase } from 'lmdb';
 import { SwaError } from '../lib/errors/errors.js';
-import type { Span } from '../lib/time/buckets.js';
-import type { PageCount, Subject } from '../facts/views/view.js';
+import type { PageCount, Subject, ViewMeta } from '../facts/views/view.js';
 import { BlockReader, type OnCell } from './block-reader.js';
 import { ByteReader } from './arrays/bytes.js';
 import { damageHint, type RandomFile } from './checked-file.js';
@@ -27,6 +27,7 @@ const longestPlainKey = 1900;
 export class Format5View {
   readonly #roots: RootDatabase[] = [];
   readonly #pages: Db;
+  readonly meta: ViewMeta;
   readonly #domains: Db;
   readonly #listing: Db;
   readonly #persons: Db;
@@ -35,12 +36,17 @@ export class Format5View {
   /** @param dir of a view whose META says format 5 and whose files are as it says */
   constructor(dir: string) {
     const { view } = readMeta(dir);
+    this.meta = view;
     const index = this.#open(join(dir, 'index.mdb'));
     this.#pages = openDb(index, 'pages');
     this.#domains = openDb(index, 'domains');
     this.#listing = openDb(index, 'listing');
     this.#persons = openDb(this.#open(join(dir, 'identity.mdb')), 'persons');
-    this.#cells = new BlockReader(new PlainFile(join(dir, fileNames.pages)), view.lgK);
+    this.#cells = new BlockReader(
+      new PlainFile(join(dir, fileNames.pages)),
+      view.lgK,
+      widthOf(view.bucketMinutes),
+    );
   }
 
   /** Ascending in UTF-8 byte order, as are `pages` and `persons`. */

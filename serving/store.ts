@@ -12,6 +12,7 @@ import { digestFile } from '../lib/files/digest.js';
 import { fsyncDir, makeDirDurable } from '../lib/files/durable.js';
 import { moveAside, moveDurably, removeReplaced, removeScratch } from '../lib/files/removal.js';
 import type { Cut } from '../log/log.js';
+import type { BucketMinutes } from '../lib/time/buckets.js';
 import { PackedTexts } from '../lib/memory/packed-texts.js';
 import { listErasures } from '../facts/erasure-records.js';
 import type { Rules } from '../facts/rules.js';
@@ -63,6 +64,7 @@ export async function ensureGenesis(
   genesis: {
     readonly cut: Cut;
     readonly lgK: number;
+    readonly bucketMinutes: BucketMinutes;
     readonly rules: Pick<Rules, 'versions'> & { readonly dimensions: Pick<Rules['dimensions'], 'names'> };
     readonly createdAt: number;
   },

@@ -4,6 +4,7 @@
  * tree look-up and one pread. Any number of processes may read; a view removed meanwhile stays readable to those who
  * have it open.
  */
+import { widthOf } from '../lib/time/buckets.js';
 import { join } from 'node:path';
 import { SwaError } from '../lib/errors/errors.js';
 import { parseExclusionKey } from '../facts/exclusion-key.js';
@@ -35,7 +36,7 @@ import {
 } from './layout.js';
 import { readMeta, type StoredMeta } from './meta.js';
 import { SortedFile } from './sorted-file.js';
-import { forEachVisitHour } from './arrays/visits.js';
+import { forEachVisitBucket } from './arrays/visits.js';
 
 /**
  * Opens the view in `dir`. Throws `view.missing`, or `view.corrupt` when its files cannot be opened, are damaged as far as
@@ -84,7 +85,7 @@ export class ViewReader implements BatchView {
       return file;
     };
     const cells = (path: string, seal: FileSeal): BlockReader =>
-      new BlockReader(new CheckedFile(path, seal), meta.lgK);
+      new BlockReader(new CheckedFile(path, seal), meta.lgK, widthOf(meta.bucketMinutes));
     const dimensions = Object.keys(meta.counts.values);
     try {
       this.#index = open(
@@ -107,10 +108,15 @@ export class ViewReader implements BatchView {
     this.#cells.get(kindOfSubject(subject))?.forEachBucket(record, span, from, to, onCell);
   }
 
-  forEachVisitHour(domain: string, fromHour: number, toHour: number, visit: (cell: VisitCell) => void): void {
+  forEachVisitBucket(
+    domain: string,
+    fromBucket: number,
+    toBucket: number,
+    visit: (cell: VisitCell) => void,
+  ): void {
     this.#checkOpen();
     const value = this.#index.get('visits', Buffer.from(domain));
-    if (value !== undefined) forEachVisitHour(value, fromHour, toHour, visit);
+    if (value !== undefined) forEachVisitBucket(value, fromBucket, toBucket, visit);
   }
 
   *pages(domain: string): Iterable<PageCount> {

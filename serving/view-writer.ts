@@ -76,7 +76,7 @@ export class ViewWriter {
     this.#subject(kindOf(dimension), valueKey(domain, value), block);
   }
 
-  /** Visits of a domain: (hour delta, visits, bounces) varints (serving/arrays/visits.ts). */
+  /** Visits of a domain: (bucket delta, visits, bounces) varints (serving/arrays/visits.ts). */
   visits(domain: string, encoded: Uint8Array): void {
     const key = Buffer.from(domain);
     this.#index.add('visits', key, encoded);
@@ -118,6 +118,8 @@ export class ViewWriter {
     this.#endListing(undefined);
     const index = await this.#index.close();
     const content = createHash('sha256').update(`lgK ${base.lgK}\n`);
+    // Not of hours, which views of earlier versions have: the same content has the same hash.
+    if (base.bucketMinutes !== 60) content.update(`bucketMinutes ${base.bucketMinutes}\n`);
     for (const [name, hash] of this.#hashes) content.update(`${name} ${hash.digest('hex')}\n`);
     for (const name of identityNames) content.update(`${name} ${identity.hashes[name]}\n`);
     const contentHash = content.digest('hex');

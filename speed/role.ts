@@ -32,9 +32,9 @@ async function open(context: RoleContext, closers: Closers): Promise<RunningRole
   const log = await openLog(config, clock);
   closers.add(() => log.close());
   const rules = makeRules(config);
-  const { dataDir, lgK } = config;
+  const { dataDir, lgK, bucketMinutes } = config;
   const cut = { logId: log.id, next: zeroOffsets(log.partitions) };
-  await ensureGenesis(dataDir, { cut, lgK, rules, createdAt: clock() });
+  await ensureGenesis(dataDir, { cut, lgK, bucketMinutes, rules, createdAt: clock() });
   const share = await log.share({
     group: 'speed',
     members: config.speedWorkers,

@@ -1,11 +1,11 @@
 /** 300,000 domains, and 300,000 pages of one more, since the last batch run: lists are answered, and the event loop turns. */
+import { widthOf } from '../lib/time/buckets.js';
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { ask, type AskInput } from '../query/inquiries.js';
 import { FakeBatchView } from '../query/test/fakes.js';
 import { engineOver } from '../query/test/server.js';
 import { stallLimitMs, watchStalls } from '../query/test/stalls.js';
-import { show } from '../query/question.js';
 import { checksumOf } from '../speed/store/cell-codec.js';
 import { cellKey } from '../speed/store/cell-key.js';
 import { CellSubject } from '../speed/store/cell-subject.js';
@@ -13,6 +13,8 @@ import { storeDir } from '../speed/store/layout.js';
 import { openDatabase } from '../speed/store/store-files.js';
 import { hour0, pageview } from '../speed/test/facts.js';
 import { Harness, genesis } from '../speed/test/harness.js';
+
+const { show } = widthOf(60);
 
 const count = 300_000;
 

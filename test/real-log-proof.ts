@@ -260,8 +260,8 @@ async function inParallel<T>(
   );
 }
 
-function range(url: string, fromHour: number, toHour: number): string {
-  return new URLSearchParams({ url, from: edge(fromHour), to: edge(toHour) }).toString();
+function range(url: string, fromBucket: number, toBucket: number): string {
+  return new URLSearchParams({ url, from: edge(fromBucket), to: edge(toBucket) }).toString();
 }
 
 function edge(hour: number): string {

@@ -157,6 +157,7 @@ export class SpeedHouse {
     const about = {
       cut,
       lgK,
+      bucketMinutes: 60 as const,
       rules: rules.versions,
       maxPersonIds: 0,
       gaps: [],

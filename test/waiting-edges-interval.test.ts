@@ -4,6 +4,7 @@
  * a search over plain sets, must lie in the interval: always where the sketch is of coupons, as often as is said where it is
  * of registers. SEED= repeats a run, RUNS= makes it longer.
  */
+import { widthOf } from '../lib/time/buckets.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { coupon, type HllMode } from 'hyperloglog-ts';
@@ -158,7 +159,7 @@ async function answers(
   { generation }: Case,
   mode: HllMode,
 ): Promise<{ readonly partly: Count & EdgeLimits; readonly count: Count & EdgeLimits }> {
-  const tally = new Tally(generation.batch.meta.lgK);
+  const tally = new Tally(generation.batch.meta.lgK, widthOf(60));
   const range = { from: hour0, to: hour0 + 3 };
   const resolved = new ResolvedEdges();
   const countNow = async (): Promise<Count & EdgeLimits> => {

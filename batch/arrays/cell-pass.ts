@@ -26,31 +26,31 @@ export class CellPass {
     return result.finish(undefined, part);
   }
 
-  /** Makes words of the job's facts; returns how many, and whether those of each subject are in order of their hours. */
+  /** Makes words of the job's facts; returns how many, and whether those of each subject are in order of their buckets. */
   #gather({ fromShard, toShard, from, to, part }: SortJob, kind: 'pages' | 'domains'): Words {
-    const { blocks, domainOfRank, hours } = this.#tools.tables;
+    const { blocks, domainOfRank, buckets } = this.#tools.tables;
     const ofPage = kind === 'pages' ? undefined : domainOfRank;
-    const { hourBits } = this.#tools.kernel;
-    const [fromHour, toHour] = [part?.fromHour ?? 0, part?.toHour ?? hours.length];
-    const touched = blocks.filter((block) => block.fromHour < toHour && block.toHour > fromHour);
+    const { bucketBits } = this.#tools.kernel;
+    const [fromBucket, toBucket] = [part?.fromBucket ?? 0, part?.toBucket ?? buckets.length];
+    const touched = blocks.filter((block) => block.fromBucket < toBucket && block.toBucket > fromBucket);
     const most = touched.reduce((sum, { starts }) => sum + starts[toShard] - starts[fromShard], 0);
     const words = this.#tools.kernel.words(
-      part === undefined ? most : this.#countIn(touched, fromShard, toShard, fromHour, toHour),
+      part === undefined ? most : this.#countIn(touched, fromShard, toShard, fromBucket, toBucket),
     );
-    const lastHours = new Uint32Array(to - from);
+    const lastBuckets = new Uint32Array(to - from);
     let filled = 0;
     let isInOrder = true;
     for (const block of touched) {
       const facts = factsIn(block, fromShard, toShard, this.#tools.readFacts);
       for (let fact = 0; fact < facts.length; fact += block.stride) {
-        const hour = facts[fact + factWords.hour];
-        if (hour < fromHour || hour >= toHour) continue;
+        const bucket = facts[fact + factWords.bucket];
+        if (bucket < fromBucket || bucket >= toBucket) continue;
         const page = facts[fact + factWords.page];
         const subject = ofPage === undefined ? page : ofPage[page];
-        if (hour < lastHours[subject - from]) isInOrder = false;
-        lastHours[subject - from] = hour;
+        if (bucket < lastBuckets[subject - from]) isInOrder = false;
+        lastBuckets[subject - from] = bucket;
         words[filled] = facts[fact + factWords.coupon];
-        words[filled + 1] = ((subject - from) << hourBits) | hour;
+        words[filled + 1] = ((subject - from) << bucketBits) | bucket;
         filled += 2;
       }
     }
@@ -61,14 +61,14 @@ export class CellPass {
     blocks: SortTables['blocks'],
     fromShard: number,
     toShard: number,
-    fromHour: number,
-    toHour: number,
+    fromBucket: number,
+    toBucket: number,
   ): number {
     let count = 0;
     for (const block of blocks) {
       const facts = factsIn(block, fromShard, toShard, this.#tools.readFacts);
-      for (let at = factWords.hour; at < facts.length; at += block.stride)
-        if (facts[at] >= fromHour && facts[at] < toHour) count++;
+      for (let at = factWords.bucket; at < facts.length; at += block.stride)
+        if (facts[at] >= fromBucket && facts[at] < toBucket) count++;
     }
     return count;
   }

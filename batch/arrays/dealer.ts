@@ -1,10 +1,10 @@
 /**
  * One thread's work on the star's pageviews, row group after row group. It looks at them twice: to find how many views pages
- * have and which hours there are, and then to deal what counts to shards.
+ * have and which buckets there are, and then to deal what counts to shards.
  */
 import { timeEnd, timeStart } from '../../facts/fact.js';
 import { sumUp } from '../../lib/memory/counting-sort.js';
-import { hourMs } from '../../lib/time/buckets.js';
+import { widthOf, type BucketMinutes } from '../../lib/time/buckets.js';
 import { nobody } from './people.js';
 import { factWords, fixedWords, type DealtBlock } from './dealt.js';
 import { isExcluded } from './excluded.js';
@@ -21,6 +21,7 @@ export interface GroupRows {
 
 /** What a row's numbers mean, in memory that threads share. */
 export interface FactTables extends Deciding {
+  readonly bucketMinutes: BucketMinutes;
   readonly pages: number;
   /** By person number: 1 for those with a fact. */
   readonly seen: Uint8Array;
@@ -32,14 +33,14 @@ export interface DealPlan {
   readonly rankOfPage: Uint32Array;
   readonly shardOfRank: Uint32Array;
   readonly shards: number;
-  /** Hours by rank, ascending. */
-  readonly hours: Uint32Array;
+  /** Buckets by rank, ascending. */
+  readonly buckets: Uint32Array;
 }
 
 export interface Survey {
   /** Views by page number, with those of bots and repeats. */
   readonly pageviews: Uint32Array;
-  readonly hours: readonly number[];
+  readonly buckets: readonly number[];
 }
 
 export interface DealtRows extends Omit<DealtBlock, 'facts'> {
@@ -54,13 +55,16 @@ const leftOut = 0xffffffff;
 export class Dealer {
   readonly #tables: FactTables;
   readonly #pageviews: Uint32Array;
-  readonly #hours = new HourNumbers();
+  readonly #bucketMs: number;
+  readonly #buckets: BucketNumbers;
   #scratch = newScratch(0);
   #ranked: { readonly plan: DealPlan; readonly rankOfUrl: Uint32Array } | undefined;
 
   constructor(tables: FactTables) {
     this.#tables = tables;
     this.#pageviews = new Uint32Array(tables.pages);
+    this.#bucketMs = widthOf(tables.bucketMinutes).ms;
+    this.#buckets = new BucketNumbers(this.#bucketMs);
   }
 
   /** Looks at the first rows. */
@@ -72,13 +76,13 @@ export class Dealer {
       const time = timeOf(timestamp, row);
       if (page === 0 || time < timeStart || time >= timeEnd) continue;
       pageviews[page - 1]++;
-      this.#hours.numberOf(time);
+      this.#buckets.numberOf(time);
     }
   }
 
   /** What all calls of `survey` have found. */
   surveyed(): Survey {
-    return { pageviews: this.#pageviews, hours: this.#hours.all };
+    return { pageviews: this.#pageviews, buckets: this.#buckets.all };
   }
 
   /** @param makeWords memory for the facts, once it is known how many words they take */
@@ -150,39 +154,40 @@ export class Dealer {
   #place(
     { timestamp, texts }: PageviewColumns,
     rows: number,
-    { shardOfRank, hours }: DealPlan,
+    { shardOfRank, buckets }: DealPlan,
     starts: Uint32Array,
     words: Uint32Array,
-  ): Pick<DealtBlock, 'fromHour' | 'toHour'> {
+  ): Pick<DealtBlock, 'fromBucket' | 'toBucket'> {
     const { ranks, persons, coupons } = this.#scratch;
     const { seen } = this.#tables;
+    const bucketMs = this.#bucketMs;
     const stride = fixedWords + texts.length;
     for (let row = 0; row < rows; row++) if (ranks[row] !== leftOut) seen[persons[row]] = 1;
     const next = starts.slice();
-    const ranksOfHours = new HourNumbers(hours);
-    let [fromHour, toHour] = [hours.length, 0];
-    let [hour, start, end] = [0, 0, 0]; // of the fact before
+    const ranksOfBuckets = new BucketNumbers(bucketMs, buckets);
+    let [fromBucket, toBucket] = [buckets.length, 0];
+    let [bucket, start, end] = [0, 0, 0]; // of the fact before
     for (let row = 0; row < rows; row++) {
       const rank = ranks[row];
       if (rank === leftOut) continue;
       const time = timeOf(timestamp, row);
       if (time < start || time >= end) {
-        hour = ranksOfHours.numberOf(time);
-        start = ranksOfHours.from;
-        end = start + hourMs;
-        fromHour = Math.min(fromHour, hour);
-        toHour = Math.max(toHour, hour + 1);
+        bucket = ranksOfBuckets.numberOf(time);
+        start = ranksOfBuckets.from;
+        end = start + bucketMs;
+        fromBucket = Math.min(fromBucket, bucket);
+        toBucket = Math.max(toBucket, bucket + 1);
       }
       const shard = shardOfRank[rank];
       const at = next[shard]++ * stride;
       words[at + factWords.page] = rank;
       words[at + factWords.person] = persons[row];
-      words[at + factWords.hour] = hour;
+      words[at + factWords.bucket] = bucket;
       words[at + factWords.millisecond] = time - start;
       words[at + factWords.coupon] = coupons[row];
       for (let text = 0; text < texts.length; text++) words[at + fixedWords + text] = texts[text][row];
     }
-    return { fromHour, toHour };
+    return { fromBucket, toBucket };
   }
 }
 
@@ -197,30 +202,32 @@ function newScratch(rows: number): Scratch {
   return { ranks: new Uint32Array(rows), persons: new Uint32Array(rows), coupons: new Uint32Array(rows) };
 }
 
-/** Numbers hours in the order in which they come. Facts in order of time mostly stay in one, which is looked at first. */
-class HourNumbers {
+/** Numbers buckets in the order in which they come. Facts in order of time mostly stay in one, which is looked at first. */
+class BucketNumbers {
   /** By number. */
   readonly all: number[] = [];
   readonly #numbers = new Map<number, number>();
-  /** When the hour that was looked at last begins. */
+  /** When the bucket that was looked at last begins. */
   from = 0;
   #to = 0;
+  readonly #bucketMs: number;
   #number = 0;
 
-  constructor(hours: Iterable<number> = []) {
-    for (const hour of hours) this.#numbers.set(hour, this.all.push(hour) - 1);
+  constructor(bucketMs: number, buckets: Iterable<number> = []) {
+    this.#bucketMs = bucketMs;
+    for (const bucket of buckets) this.#numbers.set(bucket, this.all.push(bucket) - 1);
   }
 
   numberOf(time: number): number {
     if (time >= this.from && time < this.#to) return this.#number;
-    const hour = Math.floor(time / hourMs);
-    let number = this.#numbers.get(hour);
+    const bucket = Math.floor(time / this.#bucketMs);
+    let number = this.#numbers.get(bucket);
     if (number === undefined) {
-      number = this.all.push(hour) - 1;
-      this.#numbers.set(hour, number);
+      number = this.all.push(bucket) - 1;
+      this.#numbers.set(bucket, number);
     }
-    this.from = hour * hourMs;
-    this.#to = this.from + hourMs;
+    this.from = bucket * this.#bucketMs;
+    this.#to = this.from + this.#bucketMs;
     this.#number = number;
     return number;
   }

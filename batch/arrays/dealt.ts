@@ -1,12 +1,12 @@
 /**
- * The facts of a run, each as some 32-bit numbers: rank of its page, person, rank of its hour, millisecond within the hour,
+ * The facts of a run, each as some 32-bit numbers: rank of its page, person, rank of its bucket, millisecond within the bucket,
  * the person's coupon, which would be a costly look-up when the facts are sorted, and those of the texts that dimensions read. They lie in blocks, one for each row
  * group of the star, and in a block shard after shard (plan.ts). A block is memory that threads share, or, beyond a limit, a
  * file of its own: so memory is bounded whatever the number of facts.
  */
 
 /** The words of every fact; those of texts follow. */
-export const factWords = { page: 0, person: 1, hour: 2, millisecond: 3, coupon: 4 } as const;
+export const factWords = { page: 0, person: 1, bucket: 2, millisecond: 3, coupon: 4 } as const;
 export const fixedWords = 5;
 
 export interface DealtBlock {
@@ -15,9 +15,9 @@ export interface DealtBlock {
   readonly stride: number;
   /** Where each shard begins, in facts; one more than there are shards. */
   readonly starts: Uint32Array;
-  /** Ranks of the hours that it holds: [fromHour, toHour). */
-  readonly fromHour: number;
-  readonly toHour: number;
+  /** Ranks of the buckets that it holds: [fromBucket, toBucket). */
+  readonly fromBucket: number;
+  readonly toBucket: number;
 }
 
 /** Reads from a position of a block's file until `into` is full. */

@@ -6,6 +6,7 @@
  */
 import { inverse } from '../../lib/memory/counting-sort.js';
 import { grown } from '../../lib/memory/grown.js';
+import { widthOf } from '../../lib/time/buckets.js';
 import { factWords, factsIn } from './dealt.js';
 import { monthsOf } from './plan.js';
 import {
@@ -30,7 +31,7 @@ export class DimensionPass {
   run(job: SortJob, table: DimensionTable, listener: SortListener): SortResult {
     const found = this.#subjects(job, table);
     const result = new ResultBuilder(listener, this.#tools.hasher);
-    const maxSubjects = 2 ** (32 - this.#tools.kernel.hourBits);
+    const maxSubjects = 2 ** (32 - this.#tools.kernel.bucketBits);
     const { jobRows } = this.#tools.tables;
     const { counts } = found;
     for (let from = 0; from < counts.length;) {
@@ -89,23 +90,25 @@ export class DimensionPass {
 
   /** Months of one subject that has more facts than are sorted at once. */
   #busySubject(job: SortJob, found: Found, subject: number, result: ResultBuilder): void {
-    const { hours, jobRows } = this.#tools.tables;
-    const months = monthsOf(hours);
+    const { buckets, bucketMinutes, jobRows } = this.#tools.tables;
+    const months = monthsOf(buckets, widthOf(bucketMinutes));
     const parts = Math.min(months.length - 1, Math.ceil(found.counts[subject] / jobRows));
     const at = (part: number): number => months[Math.floor((part * (months.length - 1)) / parts)];
     const made = Array.from({ length: parts }, (_, part) => {
-      const [fromHour, toHour] = [at(part), at(part + 1)];
-      const rows = this.#countIn(job, found, subject, fromHour, toHour);
-      return this.#tools.cells.part(this.#gather(job, found, subject, subject + 1, rows, fromHour, toHour));
+      const [fromBucket, toBucket] = [at(part), at(part + 1)];
+      const rows = this.#countIn(job, found, subject, fromBucket, toBucket);
+      return this.#tools.cells.part(
+        this.#gather(job, found, subject, subject + 1, rows, fromBucket, toBucket),
+      );
     });
     this.#tools.cells.joined(made, result, subject);
   }
 
-  #countIn(job: SortJob, { ofFact }: Found, subject: number, fromHour: number, toHour: number): number {
+  #countIn(job: SortJob, { ofFact }: Found, subject: number, fromBucket: number, toBucket: number): number {
     let [count, at] = [0, 0];
     this.#eachBlock(job, (facts, stride) => {
-      for (let fact = factWords.hour; fact < facts.length; fact += stride, at++)
-        if (ofFact[at] === subject && facts[fact] >= fromHour && facts[fact] < toHour) count++;
+      for (let fact = factWords.bucket; fact < facts.length; fact += stride, at++)
+        if (ofFact[at] === subject && facts[fact] >= fromBucket && facts[fact] < toBucket) count++;
     });
     return count;
   }
@@ -117,24 +120,24 @@ export class DimensionPass {
     from: number,
     to: number,
     rows: number,
-    fromHour = 0,
-    toHour = this.#tools.tables.hours.length,
+    fromBucket = 0,
+    toBucket = this.#tools.tables.buckets.length,
   ): Words {
-    const { hourBits } = this.#tools.kernel;
+    const { bucketBits } = this.#tools.kernel;
     const words = this.#tools.kernel.words(rows);
-    const lastHours = new Uint32Array(to - from);
+    const lastBuckets = new Uint32Array(to - from);
     let isInOrder = true;
     let [filled, at] = [0, 0];
     this.#eachBlock(job, (facts, stride) => {
       for (let fact = 0; fact < facts.length; fact += stride, at++) {
         const subject = ofFact[at] - from; // beyond all others for those without one
         if (subject < 0 || subject >= to - from) continue;
-        const hour = facts[fact + factWords.hour];
-        if (hour < fromHour || hour >= toHour) continue;
-        if (hour < lastHours[subject]) isInOrder = false;
-        lastHours[subject] = hour;
+        const bucket = facts[fact + factWords.bucket];
+        if (bucket < fromBucket || bucket >= toBucket) continue;
+        if (bucket < lastBuckets[subject]) isInOrder = false;
+        lastBuckets[subject] = bucket;
         words[filled] = facts[fact + factWords.coupon];
-        words[filled + 1] = (subject << hourBits) | hour;
+        words[filled + 1] = (subject << bucketBits) | bucket;
         filled += 2;
       }
     });

@@ -5,7 +5,7 @@
 import { maxCoupons } from 'hyperloglog-ts';
 import { sortKernelWasmBase64 } from './sort-kernel-wasm.js';
 
-/** Low bits of a visit's word: the millisecond within the hour. */
+/** Low bits of a visit's word: the millisecond within the bucket. */
 export const millisecondBits = 22;
 
 /** Coupons that a call of `cells` may write before it stops. */
@@ -24,9 +24,9 @@ interface Exports {
   readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
   readonly outEnd: { readonly value: number };
   readonly couponsEnd: { readonly value: number };
-  readonly lastHour: { readonly value: number };
+  readonly lastBucket: { readonly value: number };
   readonly recordsEnd: { readonly value: number };
-  configure(hours: number, hourBits: number, maxCoupons: number): void;
+  configure(buckets: number, bucketBits: number, maxCoupons: number): void;
   sort(
     from: number,
     spare: number,
@@ -48,7 +48,7 @@ interface Exports {
     recordsLimit: number,
     flatLimit: number,
   ): number;
-  visits(at: number, end: number, counts: number, seen: number, gap: bigint, hourMs: bigint): number;
+  visits(at: number, end: number, counts: number, seen: number, gap: bigint, bucketMs: bigint): number;
 }
 
 // The few parts of the WebAssembly API in use; TypeScript declares them only for browsers.
@@ -67,7 +67,7 @@ export interface Cells {
   readonly next: number;
   readonly bytes: Uint8Array;
   readonly coupons: Uint32Array;
-  readonly lastHour: number;
+  readonly lastBucket: number;
 }
 
 /** Flat blocks: `bytes`, and three words for each: subject, pageviews, bytes. */
@@ -78,10 +78,10 @@ export interface FlatBlocks {
 }
 
 export class Kernel {
-  /** Bits of an hour's rank. */
-  readonly hourBits: number;
+  /** Bits of a bucket's rank. */
+  readonly bucketBits: number;
   readonly #exports: Exports = new WebAssembly.Instance(compiled).exports;
-  readonly #hourMs: number;
+  readonly #bucketMs: number;
   readonly #countsAt = 64;
   readonly #visitsAt: number;
   readonly #seenAt: number;
@@ -91,22 +91,22 @@ export class Kernel {
   readonly #wordsAt: number;
   #capacity = 0;
 
-  /** @param hours the hour of each rank, ascending */
-  constructor(hours: Uint32Array, options: { readonly lgK: number; readonly hourMs: number }) {
+  /** @param buckets the bucket of each rank, ascending */
+  constructor(buckets: Uint32Array, options: { readonly lgK: number; readonly bucketMs: number }) {
     const most = maxCoupons(options.lgK);
-    this.hourBits = bitsOf(hours.length);
-    this.#hourMs = options.hourMs;
-    const hoursAt = this.#countsAt + countsBytes;
-    this.#visitsAt = 8 * Math.ceil((hoursAt + 4 * hours.length) / 8);
-    this.#seenAt = this.#visitsAt + 8 * hours.length;
-    this.#couponsAt = this.#seenAt + 4 * hours.length;
+    this.bucketBits = bitsOf(buckets.length);
+    this.#bucketMs = options.bucketMs;
+    const bucketsAt = this.#countsAt + countsBytes;
+    this.#visitsAt = 8 * Math.ceil((bucketsAt + 4 * buckets.length) / 8);
+    this.#seenAt = this.#visitsAt + 8 * buckets.length;
+    this.#couponsAt = this.#seenAt + 4 * buckets.length;
     this.#recordsAt = this.#couponsAt + 4 * (couponsAtOnce + most);
     this.#outAt = this.#recordsAt + recordBytes * recordsAtOnce;
     const outBytes = Math.max(blockBytesAtOnce, cellBytes * couponsAtOnce) + cellBytes * (most + 2048);
     this.#wordsAt = 8 * Math.ceil((this.#outAt + outBytes) / 8);
     this.#reserve(this.#wordsAt);
-    new Uint32Array(this.#exports.memory.buffer, hoursAt, hours.length).set(hours);
-    this.#exports.configure(hoursAt, this.hourBits, most);
+    new Uint32Array(this.#exports.memory.buffer, bucketsAt, buckets.length).set(buckets);
+    this.#exports.configure(bucketsAt, this.bucketBits, most);
   }
 
   /** Room for so many words, as pairs of their low and high halves, to be filled by the caller. */
@@ -148,14 +148,14 @@ export class Kernel {
   }
 
   /** Cells of the sorted words [at, end) of one subject, until `next`: the end, or a cell of too many coupons. */
-  cells(at: number, end: number, lastHour: number): Cells {
-    const next = this.#exports.cells(at, end, this.#outAt, this.#couponsAt, lastHour, couponsAtOnce - 1);
-    const { memory, outEnd, couponsEnd, lastHour: last } = this.#exports;
+  cells(at: number, end: number, lastBucket: number): Cells {
+    const next = this.#exports.cells(at, end, this.#outAt, this.#couponsAt, lastBucket, couponsAtOnce - 1);
+    const { memory, outEnd, couponsEnd, lastBucket: last } = this.#exports;
     return {
       next,
       bytes: new Uint8Array(memory.buffer, this.#outAt, outEnd.value - this.#outAt),
       coupons: new Uint32Array(memory.buffer, this.#couponsAt, (couponsEnd.value - this.#couponsAt) / 4),
-      lastHour: last.value,
+      lastBucket: last.value,
     };
   }
 
@@ -182,7 +182,7 @@ export class Kernel {
   }
 
   /**
-   * Visits of one domain, from its sorted words [at, end): the hour ranks that have some, and by rank visits and bounces side by
+   * Visits of one domain, from its sorted words [at, end): the bucket ranks that have some, and by rank visits and bounces side by
    * side, which the caller sets back to 0.
    */
   visits(
@@ -197,7 +197,7 @@ export class Kernel {
       this.#visitsAt,
       this.#seenAt,
       BigInt(gapMs),
-      BigInt(this.#hourMs),
+      BigInt(this.#bucketMs),
     );
     return {
       ranks: new Uint32Array(memory.buffer, this.#seenAt, (seenEnd - this.#seenAt) / 4),

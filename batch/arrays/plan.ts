@@ -9,7 +9,7 @@ import { compareUtf8 } from '../../facts/fact.js';
 import { byGroup, groupStarts, inverse } from '../../lib/memory/counting-sort.js';
 import type { PackedTexts } from '../../lib/memory/packed-texts.js';
 import { shared } from '../../lib/memory/shared.js';
-import { bucketOf } from '../../lib/time/buckets.js';
+import { widthOf, type BucketMinutes, type BucketWidth } from '../../lib/time/buckets.js';
 import type { DealPlan } from './dealer.js';
 import { bitsOf, millisecondBits } from './kernel.js';
 import { jobKindsOf, type JobKind, type SortJob } from './sort-job.js';
@@ -70,7 +70,14 @@ export interface Sizes {
   readonly jobRows: number;
 }
 
+/** The base buckets that facts lie in. */
+export interface Times {
+  readonly buckets: readonly number[];
+  readonly bucketMinutes: BucketMinutes;
+}
+
 export interface Plan extends DealPlan {
+  readonly bucketMinutes: BucketMinutes;
   /** Facts at most, by page rank. */
   readonly rows: Float64Array;
   /** Where each shard begins, in page ranks; one more than there are shards. */
@@ -82,7 +89,7 @@ export interface Plan extends DealPlan {
 export function planShards(
   names: Names,
   pageviews: Uint32Array,
-  hours: readonly number[],
+  { buckets, bucketMinutes }: Times,
   sizes: Sizes,
 ): Plan {
   const { rankOfPage, pageCount, firstPage } = names;
@@ -90,7 +97,7 @@ export function planShards(
   for (let page = 0; page < pageCount; page++) rows[rankOfPage[page]] = pageviews[page];
   const rowsIn = (from: number, to: number): number =>
     rows.subarray(from, to).reduce((sum, more) => sum + more, 0);
-  const maxPages = 2 ** (32 - bitsOf(hours.length)); // subject and hour rank are 32 bits together
+  const maxPages = 2 ** (32 - bitsOf(buckets.length)); // subject and bucket rank are 32 bits together
   const starts: number[] = [];
   let open = 0; // facts of the shard that began last
   const add = (from: number, to: number, more: number): void => {
@@ -118,7 +125,8 @@ export function planShards(
     rankOfPage,
     shardOfRank,
     shards: starts.length,
-    hours: shared(Uint32Array.from(hours).toSorted()),
+    bucketMinutes,
+    buckets: shared(Uint32Array.from(buckets).toSorted()),
     rows,
     firstRank,
     sizes,
@@ -168,14 +176,14 @@ function spansOf(
 }
 
 function cellJobs(kind: 'pages' | 'domains', names: Names, plan: Plan): SortJob[] {
-  const { hours, sizes } = plan;
-  const months = monthsOf(hours);
+  const { buckets, sizes } = plan;
+  const months = monthsOf(buckets, widthOf(plan.bucketMinutes));
   return spansOf(kind, names, plan).flatMap((span): SortJob[] => {
     const parts = Math.min(months.length - 1, Math.ceil(span.rows / sizes.jobRows));
     if (parts <= 1 || span.to - span.from > 1) return [{ kind, part: undefined, ...span }];
     return Array.from({ length: parts }, (_, index) => {
       const at = (i: number): number => months[Math.floor((i * (months.length - 1)) / parts)];
-      const part = { index, parts, fromHour: at(index), toHour: at(index + 1) };
+      const part = { index, parts, fromBucket: at(index), toBucket: at(index + 1) };
       return { kind, ...span, rows: span.rows / parts, part };
     });
   });
@@ -183,13 +191,13 @@ function cellJobs(kind: 'pages' | 'domains', names: Names, plan: Plan): SortJob[
 
 function visitJobs(names: Names, plan: Plan, persons: number): SortJob[] {
   const kind: JobKind = 'visits';
-  const maxPersons = 2 ** Math.min(31, 64 - millisecondBits - bitsOf(plan.hours.length));
+  const maxPersons = 2 ** Math.min(31, 64 - millisecondBits - bitsOf(plan.buckets.length));
   return spansOf('domains', names, plan).flatMap((span): SortJob[] => {
     const parts = Math.ceil(
       Math.max(persons / maxPersons, span.to - span.from > 1 ? 1 : span.rows / plan.sizes.jobRows),
     );
     if (parts <= 1) return [{ kind, part: undefined, ...span }];
-    const part = { parts, fromHour: 0, toHour: plan.hours.length };
+    const part = { parts, fromBucket: 0, toBucket: plan.buckets.length };
     return Array.from({ length: parts }, (_, index) => ({
       kind,
       ...span,
@@ -199,14 +207,14 @@ function visitJobs(names: Names, plan: Plan, persons: number): SortJob[] {
   });
 }
 
-/** Ranks at which months begin, and the number of hours. */
-export function monthsOf(hours: Uint32Array): number[] {
+/** Ranks at which months begin, and the number of buckets. */
+export function monthsOf(buckets: Uint32Array, width: BucketWidth): number[] {
   const starts: number[] = [];
   let month = Number.NaN;
-  hours.forEach((hour, rank) => {
-    const own = bucketOf('month', hour);
+  buckets.forEach((bucket, rank) => {
+    const own = width.monthOf(bucket);
     if (own !== month) starts.push(rank);
     month = own;
   });
-  return [...starts, hours.length];
+  return [...starts, buckets.length];
 }

@@ -2,6 +2,7 @@
  * What threads sort, and what comes of it. A job is one kind of subject, or the visits, of some shards; a kind says which
  * subject a fact counts for. A subject that is too busy for one job is cut into months, its visits into shares of the persons.
  */
+import type { BucketMinutes } from '../../lib/time/buckets.js';
 import { grown } from '../../lib/memory/grown.js';
 import { hashWords, type KeyedHash } from '../../lib/memory/keyed-hash.js';
 import type { Block, BlockPart } from '../../serving/arrays/block-builder.js';
@@ -24,8 +25,9 @@ export interface SortTables {
   readonly ownValues: Uint32Array;
   /** By number of a value its place in the order of their texts. */
   readonly rankOfValue: Uint32Array;
-  /** Hours by rank, ascending. */
-  readonly hours: Uint32Array;
+  /** Buckets by rank, ascending. */
+  readonly buckets: Uint32Array;
+  readonly bucketMinutes: BucketMinutes;
   readonly lgK: number;
   readonly blocks: readonly DealtBlock[];
   /** Facts of one dimension that are sorted at once. */
@@ -53,9 +55,14 @@ export interface SortJob {
   /** Subjects, [from, to): ranks of pages or, for all other kinds, of domains. */
   readonly from: number;
   readonly to: number;
-  /** Of one subject the hours of these ranks, [fromHour, toHour); or visits of one domain of one of `parts` shares of the persons. */
+  /** Of one subject the buckets of these ranks, [fromBucket, toBucket); or visits of one domain of one of `parts` shares of the persons. */
   readonly part:
-    | { readonly index: number; readonly parts: number; readonly fromHour: number; readonly toHour: number }
+    | {
+        readonly index: number;
+        readonly parts: number;
+        readonly fromBucket: number;
+        readonly toBucket: number;
+      }
     | undefined;
   /** About so many facts. */
   readonly rows: number;

@@ -1,28 +1,28 @@
-;; What a batch run does most: facts sorted by subject and hour become cells, facts sorted by person and time become visits.
+;; What a batch run does most: facts sorted by subject and bucket become cells, facts sorted by person and time become visits.
 ;; `npm run kernels` assembles this file and writes batch/arrays/sort-kernel-wasm.ts; a test holds the two together, another
 ;; holds the results to a twin in TypeScript (batch/test/kernel-twin.ts). kernel.ts lays the memory out and says what its
 ;; parts mean.
 ;;
 ;; A fact is one 64-bit word, so that sorted words are sorted facts:
 ;;
-;;   for cells    subject, hour rank (together the high 32 bits) | coupon (the low 32)
-;;   for visits   person | hour rank | millisecond within the hour (22 bits)
+;;   for cells    subject, bucket rank (together the high 32 bits) | coupon (the low 32)
+;;   for visits   person | bucket rank | millisecond within the bucket (22 bits)
 ;;
-;; An hour's rank is its place among all hours of the run; $hours has the hour of each rank, as 32 bits.
+;; A bucket's rank is its place among all buckets of the run; $buckets has the bucket of each rank, as 32 bits.
 (module
   (memory (export "memory") 1)
-  (global $hours (mut i32) (i32.const 0))
-  (global $hourBits (mut i32) (i32.const 0))
+  (global $buckets (mut i32) (i32.const 0))
+  (global $bucketBits (mut i32) (i32.const 0))
   (global $maxCoupons (mut i32) (i32.const 0))
   ;; Where the last call of $cells has stopped writing.
   (global $outEnd (export "outEnd") (mut i32) (i32.const 0))
   (global $couponsEnd (export "couponsEnd") (mut i32) (i32.const 0))
-  (global $lastHour (export "lastHour") (mut i32) (i32.const 0))
+  (global $lastBucket (export "lastBucket") (mut i32) (i32.const 0))
   (global $recordsEnd (export "recordsEnd") (mut i32) (i32.const 0))
 
-  (func (export "configure") (param $hours i32) (param $hourBits i32) (param $maxCoupons i32)
-    (global.set $hours (local.get $hours))
-    (global.set $hourBits (local.get $hourBits))
+  (func (export "configure") (param $buckets i32) (param $bucketBits i32) (param $maxCoupons i32)
+    (global.set $buckets (local.get $buckets))
+    (global.set $bucketBits (local.get $bucketBits))
     (global.set $maxCoupons (local.get $maxCoupons)))
 
   ;; Sorts $count words at $from by their bits from $shift up to $bits, least significant digit first, so that words
@@ -139,12 +139,12 @@
     (i32.div_u (i32.sub (i32.const 38) (i32.clz (i32.or (local.get $value) (i32.const 1)))) (i32.const 7)))
 
   ;; Writes cells (serving/arrays/cells.ts) of one subject, from the sorted words [$at, $end), to $out, and their coupons, each cell's
-  ;; ascending, to $coupons. $last is the hour that the first delta counts from. Stops at the end of the subject; after the
+  ;; ascending, to $coupons. $last is the bucket that the first delta counts from. Stops at the end of the subject; after the
   ;; cell that makes it more than $limit coupons; before a cell of more than $maxCoupons, which it cannot write. Returns where
   ;; it stopped.
   (func $cells (export "cells") (param $at i32) (param $end i32) (param $out i32) (param $coupons i32) (param $last i32) (param $limit i32) (result i32)
     (local $key i32) (local $next i32) (local $cell i32) (local $free i32) (local $coupon i32) (local $before i32)
-    (local $length i32) (local $count i32) (local $views i32) (local $hour i32) (local $head i64)
+    (local $length i32) (local $count i32) (local $views i32) (local $bucket i32) (local $head i64)
     (local.set $free (local.get $coupons))
     (local.set $limit (i32.add (local.get $coupons) (i32.shl (local.get $limit) (i32.const 2))))
     (block $stop
@@ -174,9 +174,9 @@
 
         (local.set $count (i32.shr_u (i32.sub (local.get $free) (local.get $cell)) (i32.const 2)))
         (local.set $views (i32.shr_u (i32.sub (local.get $next) (local.get $at)) (i32.const 3)))
-        (local.set $hour (i32.load (i32.add (global.get $hours) (i32.shl
-          (i32.and (local.get $key) (i32.sub (i32.shl (i32.const 1) (global.get $hourBits)) (i32.const 1))) (i32.const 2)))))
-        (local.set $head (i64.shl (i64.extend_i32_u (i32.sub (local.get $hour) (local.get $last))) (i64.const 2)))
+        (local.set $bucket (i32.load (i32.add (global.get $buckets) (i32.shl
+          (i32.and (local.get $key) (i32.sub (i32.shl (i32.const 1) (global.get $bucketBits)) (i32.const 1))) (i32.const 2)))))
+        (local.set $head (i64.shl (i64.extend_i32_u (i32.sub (local.get $bucket) (local.get $last))) (i64.const 2)))
         (if (i32.eq (local.get $views) (i32.const 1))
           (then
             (local.set $out (call $varint (local.get $out) (local.get $head)))
@@ -203,15 +203,15 @@
                 (memory.copy (local.get $out) (local.get $cell) (i32.shl (local.get $count) (i32.const 2)))
                 (local.set $out (i32.add (local.get $out) (i32.shl (local.get $count) (i32.const 2))))))))
 
-        (local.set $last (local.get $hour))
+        (local.set $last (local.get $bucket))
         (local.set $at (local.get $next))
         (br_if $stop (i32.gt_u (local.get $free) (local.get $limit)))
         (br_if $stop (i32.ge_u (local.get $at) (local.get $end)))
         (br_if $nextCell (i32.eqz (i32.shr_u
-          (i32.xor (i32.load offset=4 (local.get $at)) (local.get $key)) (global.get $hourBits))))))
+          (i32.xor (i32.load offset=4 (local.get $at)) (local.get $key)) (global.get $bucketBits))))))
     (global.set $outEnd (local.get $out))
     (global.set $couponsEnd (local.get $free))
-    (global.set $lastHour (local.get $last))
+    (global.set $lastBucket (local.get $last))
     (local.get $at))
 
   ;; Writes the flat blocks (serving/arrays/cells.ts) of subject after subject from the sorted words [$at, $end) to $out, and three
@@ -242,24 +242,24 @@
     (local.get $at))
 
   (func $subject (param $at i32) (result i32)
-    (i32.shr_u (i32.load offset=4 (local.get $at)) (global.get $hourBits)))
+    (i32.shr_u (i32.load offset=4 (local.get $at)) (global.get $bucketBits)))
 
-  ;; Counts the visits of one domain from its sorted words [$at, $end), at least one: by hour rank two words at $counts, visits
+  ;; Counts the visits of one domain from its sorted words [$at, $end), at least one: by bucket rank two words at $counts, visits
   ;; and bounces. Ranks whose visits were 0 are written to $seen; returns the end of these. A view $gap milliseconds or more
-  ;; after the one before begins a new visit, an hour has $hourMs.
-  (func (export "visits") (param $at i32) (param $end i32) (param $counts i32) (param $seen i32) (param $gap i64) (param $hourMs i64) (result i32)
+  ;; after the one before begins a new visit, a bucket has $bucketMs.
+  (func (export "visits") (param $at i32) (param $end i32) (param $counts i32) (param $seen i32) (param $gap i64) (param $bucketMs i64) (result i32)
     (local $word i64) (local $person i64) (local $views i32) (local $rank i32) (local $time i64) (local $before i64)
-    (local $slot i32) (local $hourMask i32) (local $personShift i64)
-    (local.set $hourMask (i32.sub (i32.shl (i32.const 1) (global.get $hourBits)) (i32.const 1)))
-    (local.set $personShift (i64.extend_i32_u (i32.add (global.get $hourBits) (i32.const 22))))
+    (local $slot i32) (local $bucketMask i32) (local $personShift i64)
+    (local.set $bucketMask (i32.sub (i32.shl (i32.const 1) (global.get $bucketBits)) (i32.const 1)))
+    (local.set $personShift (i64.extend_i32_u (i32.add (global.get $bucketBits) (i32.const 22))))
     (local.set $person (i64.const -1))
     (loop $next
       (local.set $word (i64.load (local.get $at)))
-      (local.set $rank (i32.and (i32.wrap_i64 (i64.shr_u (local.get $word) (i64.const 22))) (local.get $hourMask)))
+      (local.set $rank (i32.and (i32.wrap_i64 (i64.shr_u (local.get $word) (i64.const 22))) (local.get $bucketMask)))
       (local.set $time (i64.add
         (i64.mul
-          (i64.extend_i32_u (i32.load (i32.add (global.get $hours) (i32.shl (local.get $rank) (i32.const 2)))))
-          (local.get $hourMs))
+          (i64.extend_i32_u (i32.load (i32.add (global.get $buckets) (i32.shl (local.get $rank) (i32.const 2)))))
+          (local.get $bucketMs))
         (i64.and (local.get $word) (i64.const 0x3fffff))))
       (if (i32.and
             (i64.eq (i64.shr_u (local.get $word) (local.get $personShift)) (local.get $person))

@@ -1,6 +1,6 @@
 /** What a thread sorts facts with, one job after the other: every pass works in the same memory. */
 import type { KeyedHash } from '../../lib/memory/keyed-hash.js';
-import { hourMs } from '../../lib/time/buckets.js';
+import { widthOf } from '../../lib/time/buckets.js';
 import { blockHasher } from '../../serving/arrays/written-block.js';
 import type { ReadFacts } from './dealt.js';
 import { Kernel } from './kernel.js';
@@ -16,6 +16,9 @@ export interface SortTools {
 }
 
 export function sortTools(tables: SortTables, readFacts: ReadFacts): SortTools {
-  const kernel = new Kernel(tables.hours, { lgK: tables.lgK, hourMs });
+  const kernel = new Kernel(tables.buckets, {
+    lgK: tables.lgK,
+    bucketMs: widthOf(tables.bucketMinutes).ms,
+  });
   return { tables, kernel, cells: new WordCells(tables, kernel), hasher: blockHasher(), readFacts };
 }

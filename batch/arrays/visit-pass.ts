@@ -1,7 +1,7 @@
 /**
- * Visits and bounces of domains by hour: facts dealt to their domains, then sorted by (person, hour, millisecond), in words of 64
+ * Visits and bounces of domains by bucket: facts dealt to their domains, then sorted by (person, bucket, millisecond), in words of 64
  * bits. A view of the same person 30 minutes or more after the one before begins a new visit; a visit of one view is a
- * bounce; both count in the hour the visit began.
+ * bounce; both count in the bucket the visit began.
  */
 import { sumUp } from '../../lib/memory/counting-sort.js';
 import { ByteWriter } from '../../serving/arrays/bytes.js';
@@ -13,8 +13,8 @@ import type { SortTools } from './sort-tools.js';
 
 export const visitGapMs = 30 * 60_000;
 
-/** A time as one number that sorts: its hour's rank, and milliseconds below. */
-const hourSpan = 2 ** millisecondBits;
+/** A time as one number that sorts: its bucket's rank, and milliseconds below. */
+const bucketSpan = 2 ** millisecondBits;
 
 export class VisitPass {
   readonly #tools: SortTools;
@@ -27,7 +27,7 @@ export class VisitPass {
     const result = new ResultBuilder(listener, this.#tools.hasher);
     const encoded = new ByteWriter();
     const { starts, maxPerson, isInOrder } = this.#gather(job);
-    const timeBits = millisecondBits + this.#tools.kernel.hourBits;
+    const timeBits = millisecondBits + this.#tools.kernel.bucketBits;
     const bits = timeBits + bitsOf(maxPerson + 1);
     for (let domain = job.from; domain < job.to; domain++) {
       const [from, to] = [starts[domain - job.from], starts[domain - job.from + 1]];
@@ -48,7 +48,7 @@ export class VisitPass {
   ): Generator<{ bucket: number; visits: number; bounces: number }> {
     for (const rank of ranks) {
       yield {
-        bucket: this.#tools.tables.hours[rank],
+        bucket: this.#tools.tables.buckets[rank],
         visits: counts[2 * rank],
         bounces: counts[2 * rank + 1],
       };
@@ -79,7 +79,7 @@ export class VisitPass {
     sumUp(starts);
     const words = this.#tools.kernel.words(starts[to - from]);
     const next = starts.slice();
-    const personShift = millisecondBits + this.#tools.kernel.hourBits; // of 64 bits
+    const personShift = millisecondBits + this.#tools.kernel.bucketBits; // of 64 bits
     const [lowBits, highShift] = [32 - millisecondBits, personShift - 32];
     const lastTimes = new Float64Array(to - from);
     let isInOrder = true;
@@ -95,13 +95,13 @@ export class VisitPass {
         if (person > maxPerson) maxPerson = person;
         const domain = domainOfRank[facts[at + factWords.page]] - from;
         const place = next[domain]++;
-        const hour = facts[at + factWords.hour];
+        const bucket = facts[at + factWords.bucket];
         const millisecond = facts[at + factWords.millisecond];
-        const time = hour * hourSpan + millisecond;
+        const time = bucket * bucketSpan + millisecond;
         if (time < lastTimes[domain]) isInOrder = false;
         lastTimes[domain] = time;
-        let low = (hour << millisecondBits) | millisecond;
-        let high = hour >>> lowBits;
+        let low = (bucket << millisecondBits) | millisecond;
+        let high = bucket >>> lowBits;
         if (highShift >= 0) high |= person << highShift;
         else {
           low |= person << (32 + highShift);

@@ -1,13 +1,13 @@
 /**
- * Cells of words: pageviews as words of 64 bits, (subject, hour, coupon) from the high bits to the low ones, become the blocks of
- * their subjects. The kernel sorts them and writes flat blocks by itself; of busy subjects it writes the hours, day after day,
+ * Cells of words: pageviews as words of 64 bits, (subject, bucket, coupon) from the high bits to the low ones, become the blocks of
+ * their subjects. The kernel sorts them and writes flat blocks by itself; of busy subjects it writes the buckets, day after day,
  * and days and months are united here.
  */
-import { dayOfHour } from '../../lib/time/buckets.js';
+import { widthOf, type BucketWidth } from '../../lib/time/buckets.js';
 import { BlockBuilder, type BlockPart } from '../../serving/arrays/block-builder.js';
 import { deriveLimitOf } from '../../serving/arrays/cells.js';
 import { bitsOf, type Kernel } from './kernel.js';
-import type { ResultBuilder } from './sort-job.js';
+import type { ResultBuilder, SortTables } from './sort-job.js';
 
 const wordBytes = 8;
 
@@ -16,21 +16,26 @@ export interface Words {
   readonly count: number;
   /** Subjects are below it. */
   readonly subjects: number;
-  /** The words of each subject are in order of their hours: then only subjects have to be sorted, and the coupons of each cell. */
+  /** The words of each subject are in order of their buckets: then only subjects have to be sorted, and the coupons of each cell. */
   readonly isInOrder: boolean;
 }
 
 export class WordCells {
-  readonly #hours: Uint32Array;
+  readonly #buckets: Uint32Array;
+  readonly #width: BucketWidth;
   readonly #kernel: Kernel;
   readonly #builder: BlockBuilder;
   readonly #flatLimit: number;
   #many = new Uint32Array(1024);
 
-  constructor({ hours, lgK }: { readonly hours: Uint32Array; readonly lgK: number }, kernel: Kernel) {
-    this.#hours = hours;
+  constructor(
+    { buckets, lgK, bucketMinutes }: Pick<SortTables, 'buckets' | 'lgK' | 'bucketMinutes'>,
+    kernel: Kernel,
+  ) {
+    this.#width = widthOf(bucketMinutes);
+    this.#buckets = buckets;
     this.#kernel = kernel;
-    this.#builder = new BlockBuilder(lgK);
+    this.#builder = new BlockBuilder(lgK, this.#width);
     this.#flatLimit = deriveLimitOf('day', lgK);
   }
 
@@ -42,8 +47,8 @@ export class WordCells {
       result.blocks(bytes, records, first);
       at = next;
       if (at === end || records.length > 0) continue; // it may have stopped for room
-      const subject = this.#kernel.highAt(at) >>> this.#kernel.hourBits;
-      const subjectEnd = this.#endOf(at, end, subject, this.#hours.length);
+      const subject = this.#kernel.highAt(at) >>> this.#kernel.bucketBits;
+      const subjectEnd = this.#endOf(at, end, subject, this.#buckets.length);
       this.#builder.expectMany();
       this.#subject(at, subjectEnd);
       result.block(first + subject, this.#builder.finish());
@@ -65,24 +70,29 @@ export class WordCells {
   }
 
   #sorted({ count, subjects, isInOrder }: Words): { at: number; readonly end: number } {
-    const { hourBits } = this.#kernel;
-    const from = isInOrder ? 32 + hourBits : 32;
-    const at = this.#kernel.sort(0, count, from, 32 + hourBits + bitsOf(subjects));
+    const { bucketBits } = this.#kernel;
+    const from = isInOrder ? 32 + bucketBits : 32;
+    const at = this.#kernel.sort(0, count, from, 32 + bucketBits + bitsOf(subjects));
     const end = at + wordBytes * count;
     this.#kernel.sortRuns(at, end);
     return { at, end };
   }
 
-  /** Gives the builder the hours of one subject, [at, end), day after day. */
+  /** Gives the builder the buckets of one subject, [at, end), day after day. */
   #subject(start: number, end: number): void {
-    const hours = this.#hours;
-    const hourMask = 2 ** this.#kernel.hourBits - 1;
+    const buckets = this.#buckets;
+    const bucketMask = 2 ** this.#kernel.bucketBits - 1;
     for (let at = start; at < end;) {
       const high = this.#kernel.highAt(at);
-      const day = dayOfHour(hours[high & hourMask]);
-      const dayEnd = this.#endOf(at, end, high >>> this.#kernel.hourBits, firstFrom(hours, 24 * (day + 1)));
+      const day = this.#width.dayOf(buckets[high & bucketMask]);
+      const dayEnd = this.#endOf(
+        at,
+        end,
+        high >>> this.#kernel.bucketBits,
+        firstFrom(buckets, this.#width.perDay * (day + 1)),
+      );
       while (at < dayEnd) {
-        const cells = this.#kernel.cells(at, dayEnd, this.#builder.hourBefore(day));
+        const cells = this.#kernel.cells(at, dayEnd, this.#builder.bucketBefore(day));
         const pageviews = (cells.next - at) / wordBytes;
         if (pageviews > 0) this.#builder.written({ day, pageviews, ...cells });
         at = cells.next;
@@ -91,43 +101,43 @@ export class WordCells {
     }
   }
 
-  /** An hour that has more people than the kernel writes. Returns its end. */
+  /** A bucket that has more people than the kernel writes. Returns its end. */
   #manyPeople(at: number, end: number): number {
     const high = this.#kernel.highAt(at);
-    const rank = high & (2 ** this.#kernel.hourBits - 1);
-    const hourEnd = this.#endOf(at, end, high >>> this.#kernel.hourBits, rank + 1);
-    const count = (hourEnd - at) / wordBytes;
+    const rank = high & (2 ** this.#kernel.bucketBits - 1);
+    const bucketEnd = this.#endOf(at, end, high >>> this.#kernel.bucketBits, rank + 1);
+    const count = (bucketEnd - at) / wordBytes;
     const words = this.#kernel.view(at, count);
     if (this.#many.length < count) this.#many = new Uint32Array(2 * count);
     let distinct = 0;
     for (let i = 0; i < words.length; i += 2)
       if (distinct === 0 || words[i] !== this.#many[distinct - 1]) this.#many[distinct++] = words[i];
-    this.#builder.hour(this.#hours[rank], count, this.#many, 0, distinct);
-    return hourEnd;
+    this.#builder.bucket(this.#buckets[rank], count, this.#many, 0, distinct);
+    return bucketEnd;
   }
 
-  /** Where the words of a subject's hours below a rank end, in [at, end). */
+  /** Where the words of a subject's buckets below a rank end, in [at, end). */
   #endOf(at: number, end: number, subject: number, rank: number): number {
-    const { hourBits } = this.#kernel;
+    const { bucketBits } = this.#kernel;
     const words = this.#kernel.view(at, (end - at) / wordBytes);
     let [low, high] = [0, words.length / 2];
     while (low < high) {
       const middle = (low + high) >>> 1;
       const key = words[2 * middle + 1];
-      const own = key >>> hourBits;
-      if (own < subject || (own === subject && (key & (2 ** hourBits - 1)) < rank)) low = middle + 1;
+      const own = key >>> bucketBits;
+      if (own < subject || (own === subject && (key & (2 ** bucketBits - 1)) < rank)) low = middle + 1;
       else high = middle;
     }
     return at + wordBytes * low;
   }
 }
 
-/** The first rank whose hour is not below `hour`. */
-function firstFrom(hours: Uint32Array, hour: number): number {
-  let [low, high] = [0, hours.length];
+/** The first rank whose bucket is not below `bucket`. */
+function firstFrom(buckets: Uint32Array, bucket: number): number {
+  let [low, high] = [0, buckets.length];
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (hours[middle] < hour) low = middle + 1;
+    if (buckets[middle] < bucket) low = middle + 1;
     else high = middle;
   }
   return low;

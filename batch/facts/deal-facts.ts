@@ -1,5 +1,6 @@
 /** All of the star's pageviews dealt to shards by threads: looked at once for the plan, then dealt by it. */
 import { join } from 'node:path';
+import type { BucketMinutes } from '../../lib/time/buckets.js';
 import type { Star } from '../../master-data/star/star.js';
 import type { FactThreads, Given } from '../fact-threads.js';
 import type { Names, Plan } from '../arrays/plan.js';
@@ -10,6 +11,7 @@ import type { RowGroup } from '../fact-work.js';
 
 export interface DealOptions {
   readonly sizes: Sizes;
+  readonly bucketMinutes: BucketMinutes;
   /** Facts kept in memory before the rest goes to files below `tempDir`. */
   readonly factsInMemory: number;
   readonly tempDir: string;
@@ -27,7 +29,7 @@ export async function dealFacts(
   threads: FactThreads,
   groups: readonly RowGroup[],
   names: Names,
-  { sizes, factsInMemory, tempDir, onRows }: DealOptions,
+  { sizes, bucketMinutes, factsInMemory, tempDir, onRows }: DealOptions,
 ): Promise<DealtFacts> {
   const hears = { onRows: () => undefined, onBlocks: () => undefined };
   const surveys = groups.values();
@@ -37,13 +39,13 @@ export async function dealFacts(
     return { ...hears, task: { type: 'survey', group }, onReply: () => onRows(group.rows / 2) };
   });
   const pageviews = new Uint32Array(names.pageCount);
-  const hours = new Set<number>();
+  const buckets = new Set<number>();
   for (const reply of await threads.order({ type: 'surveyed' })) {
     if (reply.type !== 'survey') continue;
     reply.survey.pageviews.forEach((views, page) => (pageviews[page] = (pageviews[page] ?? 0) + views));
-    for (const hour of reply.survey.hours) hours.add(hour);
+    for (const bucket of reply.survey.buckets) buckets.add(bucket);
   }
-  const plan = planShards(names, pageviews, [...hours], sizes);
+  const plan = planShards(names, pageviews, { buckets: [...buckets], bucketMinutes }, sizes);
   await threads.order({ type: 'plan', plan });
   const blocks: DealtBlock[] = [];
   const rowsWith = Object.values(verdicts).map(() => 0);

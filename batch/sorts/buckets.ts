@@ -1,9 +1,10 @@
 /** What the sorts found: buckets in their files, where each subject's lie, and visits; by subject. */
 import { BlockBuilder, type BlockPart } from '../../serving/arrays/block-builder.js';
+import type { BucketWidth } from '../../lib/time/buckets.js';
 import { ByteWriter } from '../../serving/arrays/bytes.js';
 import { CellFile } from '../../serving/cell-file.js';
 import type { FileSeal } from '../../serving/checked-file.js';
-import { encodeVisits, forEachVisitHour } from '../../serving/arrays/visits.js';
+import { encodeVisits, forEachVisitBucket } from '../../serving/arrays/visits.js';
 import type { VisitCell } from '../../facts/views/view.js';
 import { BlockPlaces } from '../arrays/block-places.js';
 import type { JobKind, SortJob, SortResult } from '../arrays/sort-job.js';
@@ -32,6 +33,7 @@ export class Buckets {
     subjects: { readonly pages: number; readonly domains: number },
     dimensions: readonly string[],
     lgK: number,
+    width: BucketWidth,
   ) {
     this.pages = new PlacedFile(pathOf('pages'), new BlockPlaces(subjects.pages));
     this.domains = new PlacedFile(pathOf('domains'), new BlockPlaces(subjects.domains));
@@ -43,7 +45,7 @@ export class Buckets {
       ['domains', this.domains],
       ...this.dimensions.map((file, i): [Kind, ValueFile] => [kindOf(dimensions[i] ?? ''), file]),
     ]);
-    this.#builder = new BlockBuilder(lgK);
+    this.#builder = new BlockBuilder(lgK, width);
   }
 
   addBlocks({ kind }: SortJob, blocks: Uint8Array): void {
@@ -89,15 +91,15 @@ export class Buckets {
       this.visits.set(domain, encoded);
       return;
     }
-    const hours = new Map<number, VisitCell>();
+    const buckets = new Map<number, VisitCell>();
     for (const each of [known, encoded]) {
-      forEachVisitHour(
+      forEachVisitBucket(
         each,
         Number.NEGATIVE_INFINITY,
         Number.POSITIVE_INFINITY,
         ({ bucket, visits, bounces }) => {
-          const before = hours.get(bucket);
-          hours.set(bucket, {
+          const before = buckets.get(bucket);
+          buckets.set(bucket, {
             bucket,
             visits: visits + (before?.visits ?? 0),
             bounces: bounces + (before?.bounces ?? 0),
@@ -108,7 +110,7 @@ export class Buckets {
     const out = new ByteWriter();
     encodeVisits(
       out,
-      [...hours.values()].toSorted((a, b) => a.bucket - b.bucket),
+      [...buckets.values()].toSorted((a, b) => a.bucket - b.bucket),
     );
     this.visits.set(domain, out.view().slice());
   }

@@ -1,7 +1,7 @@
 -- The whole recomputation in plain SQL over the star: what a batch run must come to, to be read and to be held to (batch/exact.ts).
 -- Given are the star's facts as pageview and equiv (exclusions, too), its groups of pageviews that may be repeats as repeat_group,
 -- and what its numbers mean as url (page, domain), bot (agents), visitor (id, coupon; no placeholders), excluded (numbers of texts
--- that exclusions mean), erased (visitors) and result. {values} makes of results what a pageview counts for in each dimension.
+-- that exclusions mean), erased (visitors) and result. {values} makes of results what a pageview counts for in each dimension. A base bucket has {bucketMs}.
 -- Edges, but for those of erased ids. Of those with one event id, kind and pair the first counts; of all on a pair the latest wins.
 create temp table edge as
 select least(a.id, b.id) as lo, greatest(a.id, b.id) as hi, kind, timestamp, partition, "offset"
@@ -58,7 +58,7 @@ from (
 ),
 lateral (
   select unnest([
-    {span: 'hour', bucket: timestamp // 3600000},
+    {span: 'base', bucket: timestamp // {bucketMs}},
     {span: 'day', bucket: timestamp // 86400000},
     {span: 'month', bucket: datesub('month', timestamp '1970-01-01', make_timestamp(timestamp * 1000))}
   ], recursive := true)
@@ -66,9 +66,9 @@ lateral (
 where subject is not null
 group by kind, subject, span, bucket;
 
--- Visits. A view 30 minutes or more after the one before begins a new one; it counts in the hour it began.
+-- Visits. A view 30 minutes or more after the one before begins a new one; it counts in the base bucket it began.
 create temp table visit as
-select domain, began // 3600000 as hour, count(*) as visits, count(*) filter (views = 1) as bounces
+select domain, began // {bucketMs} as bucket, count(*) as visits, count(*) filter (views = 1) as bounces
 from (
   select domain, person, min(timestamp) as began, count(*) as views
   from (
@@ -77,4 +77,4 @@ from (
   )
   group by domain, person, number
 )
-group by domain, hour;
+group by domain, bucket;

@@ -6,6 +6,7 @@ import type { RowGroup, WorkTables } from '../fact-work.js';
 import { StarDamaged } from '../../master-data/star/append-file.js';
 
 const tables: WorkTables = {
+  bucketMinutes: 60,
   texts: [],
   pageOfUrl: new Uint32Array(1),
   bots: new Uint8Array(1),

@@ -1,5 +1,5 @@
 /** What the kernel and the passes around it must do, in plain TypeScript, fact by fact: the same blocks and visits, byte for byte. */
-import { hourMs } from '../../lib/time/buckets.js';
+import type { BucketWidth } from '../../lib/time/buckets.js';
 import { BlockBuilder } from '../../serving/arrays/block-builder.js';
 import { ByteWriter } from '../../serving/arrays/bytes.js';
 import { encodeVisits } from '../../serving/arrays/visits.js';
@@ -9,7 +9,7 @@ export interface TwinFact {
   readonly page: number;
   readonly person: number;
   /** Not its rank. */
-  readonly hour: number;
+  readonly bucket: number;
   readonly millisecond: number;
   readonly coupon: number;
 }
@@ -25,12 +25,13 @@ export function blocksOf(
   facts: readonly TwinFact[],
   subjectOf: (page: number) => number,
   lgK: number,
+  width: BucketWidth,
 ): TwinBlock[] {
-  const builder = new BlockBuilder(lgK);
+  const builder = new BlockBuilder(lgK, width);
   return grouped(facts, ({ page }) => subjectOf(page)).map(([subject, own]) => {
-    for (const [hour, views] of grouped(own, (fact) => fact.hour)) {
+    for (const [bucket, views] of grouped(own, (fact) => fact.bucket)) {
       const coupons = Uint32Array.from(new Set(views.map(({ coupon }) => coupon))).toSorted();
-      builder.hour(hour, views.length, coupons, 0, coupons.length);
+      builder.bucket(bucket, views.length, coupons, 0, coupons.length);
     }
     const { bytes, tableLength, pageviews } = builder.finish();
     return { subject, bytes: bytes.slice(), tableLength, pageviews };
@@ -41,12 +42,13 @@ export function blocksOf(
 export function visitsByDomain(
   facts: readonly TwinFact[],
   domainOf: (page: number) => number,
+  width: BucketWidth,
 ): Map<number, Uint8Array> {
   const encoded = grouped(facts, ({ page }) => domainOf(page)).map(([domain, own]) => {
     const visits = grouped(own, ({ person }) => person).flatMap(([, views]) =>
-      visitsOf(views.map(({ hour, millisecond }) => hour * hourMs + millisecond)),
+      visitsOf(views.map(({ bucket, millisecond }) => bucket * width.ms + millisecond)),
     );
-    const cells = grouped(visits, ([first = 0]) => Math.floor(first / hourMs)).map(([bucket, begun]) => ({
+    const cells = grouped(visits, ([first = 0]) => width.at(first)).map(([bucket, begun]) => ({
       bucket,
       visits: begun.length,
       bounces: begun.filter((visit) => visit.length === 1).length,

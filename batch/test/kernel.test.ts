@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { assetPath } from '../../lib/files/assets.js';
-import { hourMs } from '../../lib/time/buckets.js';
+import { bucketMinutes, widthOf, type BucketWidth } from '../../lib/time/buckets.js';
 import { fixedWords, type DealtBlock } from '../arrays/dealt.js';
 import { Buckets } from '../sorts/buckets.js';
 import { CellPass } from '../arrays/cell-pass.js';
@@ -22,21 +22,22 @@ test('the embedded WebAssembly is what sort-kernel.wat assembles to, byte for by
   execFileSync(process.execPath, [tool, '--check', source], { stdio: 'pipe' });
 });
 
-const firstHour = 474_000; // of January 2024
+const firstTime = Date.UTC(2024, 0, 28);
 /** Two pages a domain. */
 const domainOf = (page: number): number => page >>> 1;
 
-/** Facts of some pages: hours apart or together, few people or many, and the same view again. */
+/** Facts of some pages: base buckets apart or together, few people or many, and the same view again. */
 const factsArbitrary = fc
   .record({
     seed: fc.integer(),
     count: fc.integer({ min: 1, max: 3_000 }),
     pages: fc.integer({ min: 1, max: 8 }),
     people: fc.constantFrom(1, 3, 40, 100_000),
-    hours: fc.constantFrom(1, 5, 40, 2_000),
+    buckets: fc.constantFrom(1, 5, 40, 2_000),
+    width: fc.constantFrom(...bucketMinutes.map(widthOf)),
     lgK: fc.constantFrom(4, 8, 11),
   })
-  .map(({ seed, count, pages, people, hours, lgK }) => {
+  .map(({ seed, count, pages, people, buckets, width, lgK }) => {
     let state = seed | 1;
     const random = (below: number): number => {
       state = Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x9e3779b9;
@@ -47,24 +48,29 @@ const factsArbitrary = fc
       return {
         page: random(pages) * random(2), // half of all are of the first
         person,
-        hour: firstHour + random(hours) * (random(3) === 0 ? 1 : 2),
-        millisecond: random(4) === 0 ? random(3) * 1_800_000 - (random(2) === 0 ? 1 : 0) : random(hourMs),
+        bucket: width.at(firstTime) + random(buckets) * (random(3) === 0 ? 1 : 2),
+        millisecond: random(4) === 0 ? random(3) * 1_800_000 - (random(2) === 0 ? 1 : 0) : random(width.ms),
         coupon: ((1 + (person % 37)) << 26) | (Math.imul(person, 0x9e3779b1) >>> 6),
       };
     }).map((fact) => ({
       ...fact,
-      millisecond: Math.max(0, Math.min(hourMs - 1, fact.millisecond)),
+      millisecond: Math.max(0, Math.min(width.ms - 1, fact.millisecond)),
       coupon: fact.coupon >>> 0,
     }));
-    return { facts, lgK, pages };
+    return { facts, width, lgK, pages };
   });
 
-function tablesOf(facts: readonly TwinFact[], lgK: number, pages: number): SortTables {
-  const hours = Uint32Array.from(new Set(facts.map(({ hour }) => hour))).toSorted();
+function tablesOf(
+  facts: readonly TwinFact[],
+  lgK: number,
+  pages: number,
+  { minutes }: BucketWidth,
+): SortTables {
+  const buckets = Uint32Array.from(new Set(facts.map(({ bucket }) => bucket))).toSorted();
   const half = Math.ceil(facts.length / 2);
   const blocks = [facts.slice(0, half), facts.slice(half)].map((own): DealtBlock => {
     const memory = new SharedArrayBuffer(4 * fixedWords * own.length);
-    const ranks = own.map(({ hour }) => hours.indexOf(hour));
+    const ranks = own.map(({ bucket }) => buckets.indexOf(bucket));
     new Uint32Array(memory).set(
       own.flatMap(({ page, person, millisecond, coupon }, i) => [
         page,
@@ -74,27 +80,28 @@ function tablesOf(facts: readonly TwinFact[], lgK: number, pages: number): SortT
         coupon,
       ]),
     );
-    const [fromHour, toHour] = [Math.min(...ranks), Math.max(...ranks) + 1];
-    return { facts: memory, stride: fixedWords, starts: Uint32Array.of(0, own.length), fromHour, toHour };
+    const [fromBucket, toBucket] = [Math.min(...ranks), Math.max(...ranks) + 1];
+    return { facts: memory, stride: fixedWords, starts: Uint32Array.of(0, own.length), fromBucket, toBucket };
   });
   const domainOfRank = Uint32Array.from({ length: pages }, (_, page) => domainOf(page));
   const none = new Uint32Array(0);
-  return { domainOfRank, dimensions: [], ownValues: none, rankOfValue: none, hours, lgK, blocks, jobRows: 1 };
+  const values = { dimensions: [], ownValues: none, rankOfValue: none };
+  return { domainOfRank, ...values, buckets, bucketMinutes: minutes, lgK, blocks, jobRows: 1 };
 }
 
 const dir = tempDir('kernel');
 let files = 0;
-const bucketsAnywhere = (lgK: number): Buckets =>
-  new Buckets((kind) => join(dir, `${kind}-${files++}`), { pages: 1, domains: 8 }, [], lgK);
+const bucketsAnywhere = (lgK: number, width: BucketWidth): Buckets =>
+  new Buckets((kind) => join(dir, `${kind}-${files++}`), { pages: 1, domains: 8 }, [], lgK, width);
 
 const noFiles = (): never => assert.fail('all facts are in memory');
 const silent = { onRows: () => undefined, onBlocks: () => undefined };
 const span = { fromShard: 0, toShard: 1, rows: 0, from: 0, part: undefined };
 
-test('cells are those of the twin in TypeScript, byte for byte: flat ones, days and months, hours of many people', () => {
+test('cells are those of the twin in TypeScript, byte for byte: flat ones, days and months, base buckets of many people', () => {
   fc.assert(
-    fc.property(factsArbitrary, ({ facts, lgK, pages }) => {
-      const tables = tablesOf(facts, lgK, pages);
+    fc.property(factsArbitrary, ({ facts, width, lgK, pages }) => {
+      const tables = tablesOf(facts, lgK, pages, width);
       const pass = new CellPass(sortTools(tables, noFiles));
       for (const kind of ['pages', 'domains'] as const) {
         const subjectOf = kind === 'pages' ? (page: number) => page : domainOf;
@@ -112,7 +119,7 @@ test('cells are those of the twin in TypeScript, byte for byte: flat ones, days 
           };
           return { subject, ...block, pageviews: result.pageviews[i] ?? 0 };
         });
-        assert.deepEqual(blocks, blocksOf(facts, subjectOf, lgK));
+        assert.deepEqual(blocks, blocksOf(facts, subjectOf, lgK, width));
         assert.equal(at, bytes.length);
       }
     }),
@@ -123,27 +130,26 @@ test('cells are those of the twin in TypeScript, byte for byte: flat ones, days 
 test('a subject that is cut into months, and put together again, is the same block', () => {
   const months = fc.uniqueArray(fc.integer({ min: 1, max: 200 }), { maxLength: 3 }); // where to cut, in days
   fc.assert(
-    fc.property(factsArbitrary, months, ({ facts: all, lgK }, days) => {
+    fc.property(factsArbitrary, months, ({ facts: all, width, lgK }, days) => {
       const facts = all.map((fact) => ({ ...fact, page: 0 }));
-      const tables = tablesOf(facts, lgK, 1);
+      const tables = tablesOf(facts, lgK, 1, width);
       const pass = new CellPass(sortTools(tables, noFiles));
       const ranks = days.map((day) => {
-        const rank = tables.hours.findIndex(
-          (hour) => hour >= monthStart(firstHour * hourMs + day * 86_400_000),
-        );
-        return rank < 0 ? tables.hours.length : rank;
+        const month = width.at(monthStart(firstTime + day * 86_400_000));
+        const rank = tables.buckets.findIndex((bucket) => bucket >= month);
+        return rank < 0 ? tables.buckets.length : rank;
       });
-      const cuts = [...new Set([0, ...ranks, tables.hours.length])].toSorted((a, b) => a - b);
-      const built = bucketsAnywhere(lgK);
+      const cuts = [...new Set([0, ...ranks, tables.buckets.length])].toSorted((a, b) => a - b);
+      const built = bucketsAnywhere(lgK, width);
       const written: Uint8Array[] = [];
       built.pages.write = (bytes) => void written.push(bytes.slice());
       const parts = cuts.length - 1;
       for (let index = 0; index < parts; index++) {
-        const part = { index, parts, fromHour: cuts[index] ?? 0, toHour: cuts[index + 1] ?? 0 };
+        const part = { index, parts, fromBucket: cuts[index] ?? 0, toBucket: cuts[index + 1] ?? 0 };
         const job: SortJob = { ...span, kind: 'pages', to: 1, part };
         built.addResult(job, pass.run(job, 'pages', silent));
       }
-      const [expected] = blocksOf(facts, () => 0, lgK);
+      const [expected] = blocksOf(facts, () => 0, lgK, width);
       assert.deepEqual(Buffer.concat(written), Buffer.from(expected?.bytes ?? []));
       assert.equal(built.pages.places.of(0)?.tableLength, expected?.tableLength);
       built.abandon();
@@ -152,30 +158,35 @@ test('a subject that is cut into months, and put together again, is the same blo
   );
 });
 
-/** The hour in which the month of a time begins. */
+/** When the month of a time begins. */
 function monthStart(time: number): number {
   const date = new Date(time);
-  return Date.UTC(date.getUTCFullYear(), date.getUTCMonth(), 1) / hourMs;
+  return Date.UTC(date.getUTCFullYear(), date.getUTCMonth(), 1);
 }
 
 test('visits are those of the twin, also in shares of the persons', () => {
   fc.assert(
-    fc.property(factsArbitrary, fc.integer({ min: 1, max: 4 }), ({ facts: all, lgK, pages }, parts) => {
-      const facts = parts === 1 ? all : all.map((fact) => ({ ...fact, page: fact.page % 2 }));
-      const tables = tablesOf(facts, lgK, pages + 1);
-      const pass = new VisitPass(sortTools(tables, noFiles));
-      const built = bucketsAnywhere(lgK);
-      for (let index = 0; index < parts; index++) {
-        const part = parts === 1 ? undefined : { index, parts, fromHour: 0, toHour: tables.hours.length };
-        const job: SortJob = { ...span, kind: 'visits', to: domainOf(pages) + 1, part };
-        built.addResult(job, pass.run(job, silent));
-      }
-      assert.deepEqual(
-        new Map([...built.visits].toSorted(([a], [b]) => a - b)),
-        visitsByDomain(facts, domainOf),
-      );
-      built.abandon();
-    }),
+    fc.property(
+      factsArbitrary,
+      fc.integer({ min: 1, max: 4 }),
+      ({ facts: all, width, lgK, pages }, parts) => {
+        const facts = parts === 1 ? all : all.map((fact) => ({ ...fact, page: fact.page % 2 }));
+        const tables = tablesOf(facts, lgK, pages + 1, width);
+        const pass = new VisitPass(sortTools(tables, noFiles));
+        const built = bucketsAnywhere(lgK, width);
+        for (let index = 0; index < parts; index++) {
+          const part =
+            parts === 1 ? undefined : { index, parts, fromBucket: 0, toBucket: tables.buckets.length };
+          const job: SortJob = { ...span, kind: 'visits', to: domainOf(pages) + 1, part };
+          built.addResult(job, pass.run(job, silent));
+        }
+        assert.deepEqual(
+          new Map([...built.visits].toSorted(([a], [b]) => a - b)),
+          visitsByDomain(facts, domainOf, width),
+        );
+        built.abandon();
+      },
+    ),
     { numRuns: 60 },
   );
 });

@@ -78,7 +78,7 @@ async function viewOf(t: TestContext, facts: readonly Fact[]): Promise<BatchView
 
 function countsOf(view: BatchView, url: string): { pageviews: number; people: number } {
   let counts = { pageviews: 0, people: 0 };
-  view.forEachBucket({ kind: 'page', url }, 'hour', hour, hour + 1, ({ pageviews, sketch }) => {
+  view.forEachBucket({ kind: 'page', url }, 'base', hour, hour + 1, ({ pageviews, sketch }) => {
     assert.equal(sketch.kind, 'coupons');
     counts = { pageviews, people: sketch.kind === 'coupons' ? sketch.coupons.length : -1 };
   });
@@ -174,6 +174,7 @@ async function build(pageviews: string): Promise<Built> {
     snapshot: { cut, files, manifests: { 'pageviews/0': 1 }, gaps: [] },
     rules: makeRules({ urlQueryAllow: [], bots: 'exclude' }),
     lgK: 14,
+    bucketMinutes: 60,
     maxPersonIds: 0,
     number: 1,
     createdAt: 0,

@@ -89,6 +89,7 @@ test('a view of old files, and of old and new ones, holds what decodeRecord take
       snapshot: takeSnapshot(dataDir),
       rules: makeRules({ urlQueryAllow: [], bots: 'exclude' }),
       lgK: config.lgK,
+      bucketMinutes: 60,
       maxPersonIds: 0,
       number: 1,
       createdAt: 0,

@@ -47,6 +47,7 @@ async function buildWith(
     snapshot: takeSnapshot(config.dataDir),
     rules: makeRules({ urlQueryAllow: [], bots: 'exclude' }),
     lgK: config.lgK,
+    bucketMinutes: 60,
     maxPersonIds: 0,
     number: 1,
     createdAt: 0,

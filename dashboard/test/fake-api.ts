@@ -253,13 +253,14 @@ export class FakeApi {
     return buckets;
   }
 
-  #range(url: URL): { from: string; to: string; hours: number; tz: string } {
+  #range(url: URL): { from: string; to: string; hours: number; bucketMinutes: 60; tz: string } {
     const edge = (name: string): number => Date.parse(url.searchParams.get(name) ?? '');
     const [from, to] = [edge('from'), edge('to')];
     return {
       from: iso(from),
       to: iso(to),
       hours: (to - from) / hourMs,
+      bucketMinutes: 60,
       tz: url.searchParams.get('tz') ?? 'UTC',
     };
   }

@@ -25,7 +25,7 @@ export interface BucketCell {
   addTo(people: PeopleSink): void;
 }
 
-/** Visits of a domain by the hour they began in. */
+/** Visits of a domain by the bucket they began in. */
 export interface VisitCell {
   readonly bucket: number;
   readonly visits: number;

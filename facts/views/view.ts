@@ -5,7 +5,7 @@
 import type { EquivEdge, ExclusionRule } from '../fact.js';
 import type { RulesVersions } from '../rules-versions.js';
 import type { Cut, Offset, Offsets, PartitionName } from '../../log/log.js';
-import type { Span } from '../../lib/time/buckets.js';
+import type { BucketMinutes, Span } from '../../lib/time/buckets.js';
 import type { BucketCell, VisitCell } from './cell.js';
 
 export type { BucketCell, PeopleSink, SketchView, VisitCell } from './cell.js';
@@ -45,6 +45,8 @@ export interface ViewMeta {
   readonly createdAt: number;
   readonly cut: Cut;
   readonly lgK: number;
+  /** Width of its base buckets; all bucket numbers of the view go by it. */
+  readonly bucketMinutes: BucketMinutes;
   readonly rules: RulesVersions;
   /** Components of more ids were left unjoined; 0: no cap. */
   readonly maxPersonIds: number;
@@ -89,7 +91,12 @@ export interface BatchView {
     to: number,
     visit: (cell: BucketCell) => void,
   ): void;
-  forEachVisitHour(domain: string, fromHour: number, toHour: number, visit: (cell: VisitCell) => void): void;
+  forEachVisitBucket(
+    domain: string,
+    fromBucket: number,
+    toBucket: number,
+    visit: (cell: VisitCell) => void,
+  ): void;
   /** All pages of a domain with their pageviews over the whole view, ascending by URL. */
   pages(domain: string): Iterable<PageCount>;
   /**
@@ -153,27 +160,27 @@ export interface RealtimeView {
   /** Newest `receivedAt` applied, UTC ms; undefined while nothing was. */
   readonly lastReceivedAt: number | undefined;
   /**
-   * Says what `forEachHour` will be asked for next, so that a view on other hosts can fetch it all at once. Not needed for the result; absent
+   * Says what `forEachBucket` will be asked for next, so that a view on other hosts can fetch it all at once. Not needed for the result; absent
    * where everything is at hand.
    */
-  prefetch?(subjects: readonly Subject[], fromHour: number, toHour: number): Promise<void>;
+  prefetch?(subjects: readonly Subject[], fromBucket: number, toBucket: number): Promise<void>;
   /**
    * A bucket may come more than once (from several partitions): add the pageviews, unite the sketches. All have come when it returns, or
    * when the promise that it returns resolves.
    */
-  forEachHour(
+  forEachBucket(
     subject: Subject,
-    fromHour: number,
-    toHour: number,
+    fromBucket: number,
+    toBucket: number,
     visit: (cell: BucketCell) => void,
   ): void | Promise<void>;
   /**
-   * Pages of a domain with pageviews in [fromHour, toHour), some at a time; a page may come more than once. What lies outside of the hours
+   * Pages of a domain with pageviews in [fromBucket, toBucket), some at a time; a page may come more than once. What lies outside of the buckets
    * has to be read too: then a block may be empty, so that a reader who finds nothing can pause.
    */
-  pages(domain: string, fromHour: number, toHour: number): Read<readonly PageCount[]>;
-  /** Values of a dimension that a domain has, with pageviews in [fromHour, toHour); as `pages` in all else. */
-  values(dimension: string, domain: string, fromHour: number, toHour: number): Read<readonly ValueCount[]>;
+  pages(domain: string, fromBucket: number, toBucket: number): Read<readonly PageCount[]>;
+  /** Values of a dimension that a domain has, with pageviews in [fromBucket, toBucket); as `pages` in all else. */
+  values(dimension: string, domain: string, fromBucket: number, toBucket: number): Read<readonly ValueCount[]>;
   /** Ascending. */
   domains(): Read<string>;
   /** Gives the snapshot back. */
@@ -183,13 +190,13 @@ export interface RealtimeView {
 /** A realtime view whose files are at hand. */
 export interface LocalRealtimeView extends RealtimeView {
   edges(from?: Partial<Offsets>): Iterable<EdgeBlock>;
-  forEachHour(subject: Subject, fromHour: number, toHour: number, visit: (cell: BucketCell) => void): void;
-  pages(domain: string, fromHour: number, toHour: number): Iterable<readonly PageCount[]>;
+  forEachBucket(subject: Subject, fromBucket: number, toBucket: number, visit: (cell: BucketCell) => void): void;
+  pages(domain: string, fromBucket: number, toBucket: number): Iterable<readonly PageCount[]>;
   values(
     dimension: string,
     domain: string,
-    fromHour: number,
-    toHour: number,
+    fromBucket: number,
+    toBucket: number,
   ): Iterable<readonly ValueCount[]>;
   domains(): Iterable<string>;
 }

@@ -29,7 +29,7 @@ const lines = (count: number): string =>
 
 function setUp() {
   const dataDir = tempDir('import-worker');
-  openDataDir({ dataDir, lgK: 14 });
+  openDataDir({ dataDir, lgK: 14, bucketMinutes: 60 });
   const file = join(dataDir, 'facts.ndjson');
   const time = { now: systemClock() };
   const clock = (): number => time.now;

@@ -8,7 +8,7 @@ import { tempDir } from '../../test/temp-dir.js';
 
 test('the longest file name there can be leaves room for the rejects, cut between characters', () => {
   const dataDir = tempDir('rejects');
-  openDataDir({ dataDir, lgK: 14 });
+  openDataDir({ dataDir, lgK: 14, bucketMinutes: 60 });
   for (const [name, kept] of [
     ['short.log', 'short.log'],
     ['a'.repeat(255), 'a'.repeat(200)],

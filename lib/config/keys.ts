@@ -3,6 +3,7 @@
  * one source for parsing, for `swa config` and for the documentation.
  */
 import { z } from 'zod';
+import { bucketMinutes } from '../time/buckets.js';
 
 const whole = (min: number, max: number) =>
   z
@@ -16,6 +17,13 @@ const list = z.string().transform((text) =>
     .map((part) => part.trim())
     .filter((part) => part !== ''),
 );
+const oneOf = <T extends number>(values: readonly T[]) =>
+  z.string().transform((text, context): T => {
+    const value = values.find((each) => String(each) === text);
+    if (value !== undefined) return value;
+    context.addIssue(`must be ${values.slice(0, -1).join(', ')} or ${values.at(-1)}`);
+    return z.NEVER;
+  });
 const flag = z.enum(['true', 'false']).transform((text) => text === 'true');
 const timeZone = z.string().refine(isTimeZone, { message: 'is not an IANA time zone' });
 
@@ -195,6 +203,12 @@ export const keys = {
   ),
 
   lgK: key('SWA_LG_K', '14', whole(8, 18), 'sketch size 2^lgK, fixed when the data directory is created'),
+  bucketMinutes: key(
+    'SWA_BUCKET_MINUTES',
+    '60',
+    oneOf(bucketMinutes),
+    'minutes of a base bucket: 60, 30 or 15, fixed when the data directory is created',
+  ),
   urlQueryAllow: key('SWA_URL_QUERY_ALLOW', '', list, 'query parameters to keep in page URLs'),
   bots: key('SWA_BOTS', 'exclude', z.enum(['exclude', 'include']), 'whether views count known bots'),
   dimensions: key('SWA_DIMENSIONS', 'all', list, 'dimensions to count: all, or a list; empty for none'),

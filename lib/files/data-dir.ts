@@ -1,8 +1,8 @@
 /**
- * The data directory: which rooms it has, and what is fixed at its creation (the sketch size). Every layer asks here for
+ * The data directory: which rooms it has, and what is fixed at its creation (sketch size and base buckets). Every layer asks here for
  * its folder, so the whole layout is on this page:
  *
- *   format.json      lgK, layout version and how imports keep addresses, made once
+ *   format.json      lgK, width of base buckets, layout version and how imports keep addresses, made once
  *   secret           the directory's own (dir-secret.ts), made once, part of every backup
  *   log/             embedded log
  *   master/          Parquet files and manifests (<topic>/p<partition>/)
@@ -25,6 +25,7 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { SwaError, isFullDisk, messageOf, systemCode } from '../errors/errors.js';
+import { bucketMinutes, type BucketMinutes } from '../time/buckets.js';
 import { createFile, makeDirDurable } from './durable.js';
 import { clearEarlierLocks } from './earlier-locks.js';
 import { createSecret, secretFor, unusableSecret } from './dir-secret.js';
@@ -52,9 +53,18 @@ export type Room = (typeof rooms)[number];
 const formatSchema = z.object({
   layout: z.literal(1),
   lgK: z.number(),
+  /** Not there: by an earlier version, which knew hours alone. */
+  bucketMinutes: z.literal(bucketMinutes).default(60),
   /** Not there: by an earlier version, whose imports kept addresses as they were. */
   addresses: z.literal('hashed').optional(),
 });
+
+/** A data directory, and what of its configuration is fixed when it is created. */
+export interface Fixed {
+  readonly dataDir: string;
+  readonly lgK: number;
+  readonly bucketMinutes: BucketMinutes;
+}
 
 /** Absolute path of a room. */
 export function roomOf(dataDir: string, room: Room): string {
@@ -74,10 +84,10 @@ export function dayScopePath(dataDir: string): string {
 /**
  * Creates what is missing and checks what is there. All of it is for its owner alone: a directory that others may enter is closed to
  * them, with a word to `warn` (default: stderr). Throws `data-dir.unusable` when it cannot be written, `data-dir.in-use` when a
- * version before kernel locks is running there, and `config.invalid` when lgK differs from the one it was made with.
+ * version before kernel locks is running there, and `config.invalid` when lgK or bucketMinutes differ from those it was made with.
  */
 export function openDataDir(
-  config: { readonly dataDir: string; readonly lgK: number },
+  config: Fixed,
   warn: (text: string) => void = (text) => void process.stderr.write(`${text}\n`),
 ): void {
   makeFilesPrivate();
@@ -119,9 +129,9 @@ export function unusable(dataDir: string, cause: unknown): SwaError {
 
 /**
  * Checks a data directory without making anything: for commands that only read. Throws `data-dir.unusable` when it is not there
- * or its format cannot be read, `config.invalid` when lgK differs from the one it was made with.
+ * or its format cannot be read, `config.invalid` when lgK or bucketMinutes differ from those it was made with.
  */
-export function checkDataDir(config: { readonly dataDir: string; readonly lgK: number }): void {
+export function checkDataDir(config: Fixed): void {
   refuseUnfinished(config.dataDir);
   const path = formatPath(config.dataDir);
   let text: string;
@@ -154,6 +164,15 @@ export function checkDataDir(config: { readonly dataDir: string; readonly lgK: n
       },
     );
   }
+  if (format.bucketMinutes !== config.bucketMinutes) {
+    throw new SwaError(
+      'config.invalid',
+      `SWA_BUCKET_MINUTES is ${config.bucketMinutes}, but '${config.dataDir}' was made with ${format.bucketMinutes}`,
+      {
+        hint: `set SWA_BUCKET_MINUTES=${format.bucketMinutes}; the width of base buckets is fixed when a data directory is created`,
+      },
+    );
+  }
 }
 
 /** The mark of a directory that is being copied into: there from before the first file until all are whole and durable. */
@@ -169,7 +188,7 @@ function refuseUnfinished(dataDir: string): void {
 }
 
 /** What is made once. Where facts are there already their visitors stay as they are. */
-function begin(config: { readonly dataDir: string; readonly lgK: number }): void {
+function begin(config: Fixed): void {
   const isNew = (['log', 'master'] as const).every(
     (room) => readdirSync(roomOf(config.dataDir, room)).length === 0,
   );
@@ -203,12 +222,11 @@ export function formatPath(dataDir: string): string {
 export function createFormat({
   dataDir,
   lgK,
+  bucketMinutes: minutes,
   hashesAddresses: isHashed,
-}: {
-  readonly dataDir: string;
-  readonly lgK: number;
+}: Fixed & {
   readonly hashesAddresses: boolean;
 }): void {
   const addresses = isHashed ? { addresses: 'hashed' } : {};
-  createFile(formatPath(dataDir), JSON.stringify({ layout: 1, lgK, ...addresses }));
+  createFile(formatPath(dataDir), JSON.stringify({ layout: 1, lgK, bucketMinutes: minutes, ...addresses }));
 }

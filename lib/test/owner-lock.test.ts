@@ -173,7 +173,7 @@ test('perl takes the same lock where there is no flock', (t) => {
 
 test('an earlier version at work is noticed by its lock file; what a dead one left goes', (t) => {
   const { dir } = new Arena(t);
-  const config = { dataDir: join(dir, 'data'), lgK: 12 };
+  const config = { dataDir: join(dir, 'data'), lgK: 12, bucketMinutes: 60 } as const;
   openDataDir(config);
   const stat = readFileSync('/proc/self/stat', 'utf8');
   const ticks = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';

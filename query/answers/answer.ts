@@ -4,7 +4,7 @@
  */
 import { relativeStandardError } from 'hyperloglog-ts';
 import type { RulesVersions } from '../../facts/rules-versions.js';
-import { hoursOf } from '../../lib/time/buckets.js';
+import type { BucketWidth } from '../../lib/time/buckets.js';
 import { bucketCount, coverOf, type CoverRun } from '../engine/cover.js';
 import type { Engine } from '../engine/engine.js';
 import type { PinnedGeneration } from '../engine/generations.js';
@@ -12,7 +12,7 @@ import type { Tally } from '../engine/tally.js';
 import type { LiveIdentity } from '../identity/live-identity.js';
 import type { AnsweredRange, Explain, Freshness, UniquesAccuracy } from '../bodies.js';
 import { freshnessOf, type Used } from './freshness.js';
-import { show, type SeriesQuestion, type TimeRange } from '../question.js';
+import type { SeriesQuestion, TimeRange } from '../question.js';
 import type { Table } from '../formats/table.js';
 
 /** z for 95 % of a normal distribution, both sides. */
@@ -113,35 +113,43 @@ export function frameOf(
 ): Frame {
   return {
     freshness: freshnessOf(engine, used, time?.range),
-    ...(time === undefined ? {} : { range: rangeOf(time) }),
+    ...(time === undefined ? {} : { range: rangeOf(time, engine.width) }),
     rules: used.batch.meta.rules,
   };
 }
 
-function rangeOf({ range, zone, interval }: TimeRange & { interval?: string | undefined }): AnsweredRange {
+function rangeOf(
+  { range, zone, interval }: TimeRange & { interval?: string | undefined },
+  width: BucketWidth,
+): AnsweredRange {
   return {
-    from: show(range.from),
-    to: show(range.to),
-    hours: range.to - range.from,
+    from: width.show(range.from),
+    to: width.show(range.to),
+    hours: ((range.to - range.from) * width.minutes) / 60,
+    bucketMinutes: width.minutes,
     tz: zone,
     ...(interval === undefined ? {} : { interval }),
   };
 }
 
 /** Which buckets the whole range took. */
-export function explainOf(question: SeriesQuestion, tally: Tally): Explain {
-  const cover = coverOf(question.range.from, question.range.to);
+export function explainOf({ range, subjects }: SeriesQuestion, tally: Tally, width: BucketWidth): Explain {
+  const cover = coverOf(range, width);
   return {
-    cover: cover.map((run) => ({ span: run.span, ...edgesOf(run), buckets: run.to - run.from })),
+    cover: cover.map((run) => ({
+      span: run.span === 'base' ? width.name : run.span,
+      ...edgesOf(run, width),
+      buckets: run.to - run.from,
+    })),
     coverBuckets: bucketCount(cover),
-    subjects: question.subjects.length,
+    subjects: subjects.length,
     batchBucketsRead: tally.batchBuckets,
-    realtimeHoursRead: tally.realtimeHours,
+    realtimeBucketsRead: tally.realtimeBuckets,
   };
 }
 
-function edgesOf(run: CoverRun): { from: string; to: string } {
-  return { from: show(hoursOf(run.span, run.from).from), to: show(hoursOf(run.span, run.to).from) };
+function edgesOf({ span, from, to }: CoverRun, width: BucketWidth): { from: string; to: string } {
+  return { from: width.show(width.basesOf(span, from).from), to: width.show(width.basesOf(span, to).from) };
 }
 
 export function round(value: number, digits: number): number {

@@ -1,4 +1,4 @@
-/** Visits and bounces of a domain, by the hour the visit began in. Only the batch layer knows visits. */
+/** Visits and bounces of a domain, by the bucket the visit began in. Only the batch layer knows visits. */
 import type { Bodies } from '../bodies.js';
 import type { Engine } from '../engine/engine.js';
 import type { PinnedGeneration } from '../engine/generations.js';
@@ -18,7 +18,7 @@ export function bounceRate(
   const { domain, range } = question;
   let visits = 0;
   let bounces = 0;
-  batch.forEachVisitHour(domain, range.from, range.to, (cell) => {
+  batch.forEachVisitBucket(domain, range.from, range.to, (cell) => {
     visits += cell.visits;
     bounces += cell.bounces;
   });

@@ -46,7 +46,7 @@ export async function breakdown(
           exact,
         })),
         more,
-        ...(rows.length === 0 ? await whyEmpty(generation, question, top, pace) : {}),
+        ...(rows.length === 0 ? await whyEmpty(engine, generation, question, top, pace) : {}),
       },
       accuracy: {
         ...methodOf(generation),
@@ -71,12 +71,13 @@ export async function breakdown(
 
 /** A view that an earlier version made holds no dimension that came later, until the next run. */
 async function whyEmpty(
+  engine: Engine,
   generation: PinnedGeneration,
   { by, domain }: BreakdownQuestion,
   { pageviews }: Top,
   pace: Pace,
 ): Promise<Emptiness> {
-  if (pageviews === 0) return emptinessOf(generation, [{ kind: 'domain', domain }], pace);
+  if (pageviews === 0) return emptinessOf(engine, generation, [{ kind: 'domain', domain }], pace);
   const isHeld = Object.hasOwn(generation.batch.meta.counts.values, by) || generation.realtime !== undefined;
   return { emptyReason: isHeld ? 'no-values-in-range' : 'dimension-not-counted-yet' };
 }

@@ -1,10 +1,10 @@
 /** Why an answer is zero, and where in time there is something: who asks about the wrong year is told the right one. */
-import { firstHourOfMonth, monthOfHour, type Span } from '../../lib/time/buckets.js';
 import type { Subject } from '../../facts/views/view.js';
 import type { PinnedGeneration } from '../engine/generations.js';
 import type { Pace } from '../engine/pace.js';
-import type { HourRange } from '../engine/tally.js';
-import { maxHour, show } from '../question.js';
+import type { BucketRange, BucketWidth, Span } from '../../lib/time/buckets.js';
+import { maxBucketOf } from '../question.js';
+import type { Engine } from '../engine/engine.js';
 
 export interface Emptiness {
   readonly emptyReason:
@@ -20,40 +20,46 @@ export interface Emptiness {
 
 /** Nothing is known of the subjects at all, or only nothing in the range asked for. To be asked only when it is so. */
 export async function emptinessOf(
+  { width }: Pick<Engine, 'width'>,
   generation: PinnedGeneration,
   subjects: readonly Subject[],
   pace: Pace,
 ): Promise<Emptiness> {
   const hull = new Hull();
   for (const subject of subjects) {
-    addBatchHours(hull, generation, subject);
-    await generation.realtime?.forEachHour(subject, 0, maxHour, ({ bucket }) => hull.add(bucket));
+    addBatchBuckets(hull, width, generation, subject);
+    await generation.realtime?.forEachBucket(subject, 0, maxBucketOf(width), ({ bucket }) => hull.add(bucket));
     if (pace.due) await pace.rest();
   }
   const { range } = hull;
   if (range !== undefined) {
     return {
       emptyReason: 'no-pageviews-in-range',
-      available: { from: show(range.from), to: show(range.to) },
+      available: { from: width.show(range.from), to: width.show(range.to) },
     };
   }
   return { emptyReason: subjects[0]?.kind === 'domain' ? 'unknown-domain' : 'unknown-url' };
 }
 
-/** Months find the ends roughly, the hours of the first and the last month exactly: no year of hours is read. */
-function addBatchHours(hull: Hull, { batch }: PinnedGeneration, subject: Subject): void {
-  const within = (span: Span, { from, to }: HourRange): HourRange | undefined => {
+/** Months find the ends roughly, the base buckets of the first and the last month exactly: no year of them is read. */
+function addBatchBuckets(
+  hull: Hull,
+  width: BucketWidth,
+  { batch }: PinnedGeneration,
+  subject: Subject,
+): void {
+  const within = (span: Span, { from, to }: BucketRange): BucketRange | undefined => {
     const found = new Hull();
     batch.forEachBucket(subject, span, from, to, ({ bucket }) => found.add(bucket));
     return found.range;
   };
-  const months = within('month', { from: 0, to: monthOfHour(maxHour) + 1 });
+  const months = within('month', { from: 0, to: width.monthOf(maxBucketOf(width)) + 1 });
   if (months === undefined) return;
   for (const month of new Set([months.from, months.to - 1])) {
-    const hours = within('hour', { from: firstHourOfMonth(month), to: firstHourOfMonth(month + 1) });
-    if (hours === undefined) continue;
-    hull.add(hours.from);
-    hull.add(hours.to - 1);
+    const buckets = within('base', width.basesOf('month', month));
+    if (buckets === undefined) continue;
+    hull.add(buckets.from);
+    hull.add(buckets.to - 1);
   }
 }
 
@@ -67,7 +73,7 @@ class Hull {
     if (bucket >= this.#to) this.#to = bucket + 1;
   }
 
-  get range(): HourRange | undefined {
+  get range(): BucketRange | undefined {
     return this.#from < this.#to ? { from: this.#from, to: this.#to } : undefined;
   }
 }

@@ -2,12 +2,11 @@
 import { sameRules } from '../../facts/rules-versions.js';
 import { maxClockAheadMs } from '../../facts/timestamps.js';
 import type { Gap, RealtimeView } from '../../facts/views/view.js';
-import { hourMs } from '../../lib/time/buckets.js';
 import { parsePartitionName, type Cut } from '../../log/log.js';
 import { completeWithinMs, incompleteReasons, type Freshness } from '../bodies.js';
 import type { Engine } from '../engine/engine.js';
 import type { PinnedGeneration } from '../engine/generations.js';
-import type { HourRange } from '../engine/tally.js';
+import type { BucketRange } from '../../lib/time/buckets.js';
 
 /** What an answer was computed from: without a realtime part, the batch view alone. */
 export interface Used extends Pick<PinnedGeneration, 'batch'> {
@@ -15,14 +14,17 @@ export interface Used extends Pick<PinnedGeneration, 'batch'> {
 }
 
 /** @param range of the facts' own times; without one, those of any time are meant */
-export function freshnessOf(engine: Engine, { batch, realtime }: Used, range?: HourRange): Freshness {
+export function freshnessOf(engine: Engine, { batch, realtime }: Used, range?: BucketRange): Freshness {
   const base = {
     generation: batch.meta.id,
     batch: { cut: cutOf(batch.meta.cut), createdAt: instant(batch.meta.createdAt) },
   };
   const lag = engine.lag.lagOf(realtime?.cut ?? batch.meta.cut);
   const lagMs = lag?.throughAgoMs === undefined ? null : Math.round(lag.throughAgoMs);
-  const skippedOffsets = skippedIn(batch.meta.gaps, range);
+  const skippedOffsets = skippedIn(
+    batch.meta.gaps,
+    range === undefined ? -Infinity : range.from * engine.width.ms,
+  );
   const unreadRecords = lag?.unreadRecords ?? null;
   const holds: Readonly<Record<(typeof incompleteReasons)[number], boolean>> = {
     'other-rules': !sameRules(batch.meta.rules, engine.rules),
@@ -51,11 +53,10 @@ export function freshnessOf(engine: Engine, { batch, realtime }: Used, range?: H
 }
 
 /**
- * How many lost offsets may belong to a range. A pageview's time is at most a little after its arrival, and it came before
+ * How many lost offsets may belong to a range that begins at a time (UTC ms). A pageview's time is at most a little after its arrival, and it came before
  * its loss was accepted; how early its time may be is not bounded. A lost edge may join people of any time.
  */
-function skippedIn(gaps: readonly Gap[], range: HourRange | undefined): number {
-  const fromMs = range === undefined ? -Infinity : range.from * hourMs;
+function skippedIn(gaps: readonly Gap[], fromMs: number): number {
   const reaching = gaps.filter(
     ({ partition, acceptedAt }) =>
       parsePartitionName(partition).topic === 'equivs' || fromMs <= acceptedAt + maxClockAheadMs,

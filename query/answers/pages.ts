@@ -30,7 +30,7 @@ export async function pages(
       data: {
         domain,
         pages: rows.map(({ name: url, ...counts }) => ({ url, ...counts })),
-        ...(isEmpty ? await emptinessOf(generation, [{ kind: 'domain', domain }], pace) : {}),
+        ...(isEmpty ? await emptinessOf(engine, generation, [{ kind: 'domain', domain }], pace) : {}),
       },
       accuracy: {
         ...methodOf(generation),

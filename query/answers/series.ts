@@ -2,15 +2,15 @@
  * A range counted once as a whole and once by its intervals: what the answers of uniques and pageviews have in common.
  * The total is counted by itself, never added up: people of two days may be the same.
  */
-import { hourMs } from '../../lib/time/buckets.js';
 import type { Engine } from '../engine/engine.js';
 import type { PinnedGeneration } from '../engine/generations.js';
 import type { Pace } from '../engine/pace.js';
-import type { HourRange, Tally } from '../engine/tally.js';
+import type { BucketRange, BucketWidth } from '../../lib/time/buckets.js';
+import type { Tally } from '../engine/tally.js';
 import type { LiveIdentity } from '../identity/live-identity.js';
 import type { Period } from '../engine/zone.js';
 import { column, type Cell, type Column } from '../formats/table.js';
-import { show, type SeriesQuestion } from '../question.js';
+import type { SeriesQuestion } from '../question.js';
 import { explainOf, frameOf } from './answer.js';
 import { emptinessOf } from './empty.js';
 
@@ -47,6 +47,7 @@ export function seriesAnswer<T extends Figures<T>, Data, Accuracy>(
 ) {
   const { engine, generation, question, pace } = asking;
   const { columns, read, sumUp, identity } = counting;
+  const { width } = engine;
   return engine.tallied(async (tally) => {
     await generation.realtime?.prefetch?.(question.subjects, question.range.from, question.range.to);
     const series: Counted<T>[] = [];
@@ -64,18 +65,18 @@ export function seriesAnswer<T extends Figures<T>, Data, Accuracy>(
         data: {
           ...question.asked,
           ...data,
-          ...(tally.pageviews === 0 ? await emptinessOf(generation, question.subjects, pace) : {}),
-          ...(hasSeries ? { series: series.map(entryOf) } : {}),
+          ...(tally.pageviews === 0 ? await emptinessOf(engine, generation, question.subjects, pace) : {}),
+          ...(hasSeries ? { series: series.map((each) => entryOf(each, width)) } : {}),
         },
         accuracy,
         ...frameOf(engine, generation, question),
-        ...(question.explain ? { explain: explainOf(question, tally) } : {}),
+        ...(question.explain ? { explain: explainOf(question, tally, width) } : {}),
       },
       table: {
         columns: [column('from', 'time'), column('to', 'time'), column('label', 'text'), ...columns],
         rows: counted.map(({ period, figures }) => [
-          period.from * hourMs,
-          period.to * hourMs,
+          period.from * width.ms,
+          period.to * width.ms,
           period.label,
           ...columns.map(({ name }) => figures[name]),
         ]),
@@ -95,15 +96,15 @@ interface Counted<T> {
   readonly figures: T;
 }
 
-function entryOf<T>({ period, figures }: Counted<T>): T & Interval {
-  return { from: show(period.from), to: show(period.to), label: period.label, ...figures };
+function entryOf<T>({ period, figures }: Counted<T>, width: BucketWidth): T & Interval {
+  return { from: width.show(period.from), to: width.show(period.to), label: period.label, ...figures };
 }
 
 /** Leaves in the tally every subject's facts of a range and nothing else: the union over pages. */
 export async function tallyUp(
   tally: Tally,
   { generation, question, pace }: Omit<Asking, 'engine'>,
-  range: HourRange,
+  range: BucketRange,
   what: 'pageviews' | 'uniques',
 ): Promise<void> {
   tally.reset();

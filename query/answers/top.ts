@@ -12,13 +12,14 @@ import type { Listed, Listing } from '../engine/listing.js';
 import type { Pace } from '../engine/pace.js';
 import { sortPaced } from '../engine/paced-sort.js';
 import type { Ranked } from '../engine/ranks.js';
-import type { HourRange, Tally } from '../engine/tally.js';
+import type { BucketRange } from '../../lib/time/buckets.js';
+import type { Tally } from '../engine/tally.js';
 import type { LiveIdentity } from '../identity/live-identity.js';
 import { countOf, type Count, type EdgeLimits } from './answer.js';
 
 export interface TopQuestion {
   readonly listing: Listing;
-  readonly range: HourRange;
+  readonly range: BucketRange;
   readonly limit: number;
   /** What ranks; ties by pageviews, then by name in UTF-8 byte order. */
   readonly by: 'pageviews' | 'visitors';

@@ -1,9 +1,9 @@
 /**
- * The range cover: the fewest stored buckets that together are exactly a range of hours. Buckets nest (hours in days, days
- * in UTC months), so the greedy cover is the smallest one: whole months in the middle, whole days up to them on both
- * sides, hours up to those.
+ * The range cover: the fewest stored buckets that together are exactly a range of base buckets. Buckets nest (base buckets in days,
+ * days in UTC months), so the greedy cover is the smallest one: whole months in the middle, whole days up to them on both
+ * sides, base buckets up to those.
  */
-import { dayOfHour, firstHourOfMonth, monthOfHour, type Span } from '../../lib/time/buckets.js';
+import type { BucketRange, BucketWidth, Span } from '../../lib/time/buckets.js';
 
 /** Consecutive buckets [from, to) of one span. Never empty. */
 export interface CoverRun {
@@ -12,30 +12,31 @@ export interface CoverRun {
   readonly to: number;
 }
 
-/** The cover of hours [fromHour, toHour), ascending in time: at most five runs. */
-export function coverOf(fromHour: number, toHour: number): readonly CoverRun[] {
+/** The cover of a range, ascending in time: at most five runs. */
+export function coverOf({ from: first, to: end }: BucketRange, width: BucketWidth): readonly CoverRun[] {
+  const { perDay } = width;
   const runs: CoverRun[] = [];
   const add = (span: Span, from: number, to: number): void => {
     if (from < to) runs.push({ span, from, to });
   };
-  const firstDay = dayOfHour(fromHour + 23);
-  const lastDay = dayOfHour(toHour);
+  const firstDay = width.dayOf(first + perDay - 1);
+  const lastDay = width.dayOf(end);
   if (firstDay >= lastDay) {
     // At most one day boundary inside, and no whole day.
-    add('hour', fromHour, toHour);
+    add('base', first, end);
     return runs;
   }
-  add('hour', fromHour, firstDay * 24);
-  const firstMonth = monthOfHour(firstDay * 24 - 1) + 1;
-  const lastMonth = monthOfHour(lastDay * 24);
+  add('base', first, firstDay * perDay);
+  const firstMonth = width.monthOf(firstDay * perDay - 1) + 1;
+  const lastMonth = width.monthOf(lastDay * perDay);
   if (firstMonth >= lastMonth) {
     add('day', firstDay, lastDay);
   } else {
-    add('day', firstDay, firstHourOfMonth(firstMonth) / 24);
+    add('day', firstDay, width.firstOfMonth(firstMonth) / perDay);
     add('month', firstMonth, lastMonth);
-    add('day', firstHourOfMonth(lastMonth) / 24, lastDay);
+    add('day', width.firstOfMonth(lastMonth) / perDay, lastDay);
   }
-  add('hour', lastDay * 24, toHour);
+  add('base', lastDay * perDay, end);
   return runs;
 }
 

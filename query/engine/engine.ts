@@ -1,6 +1,7 @@
 /** What every answer needs, made once per process: the generations, working buffers, rules, zones, the clock. */
 import { hasCode } from '../../lib/errors/errors.js';
 import type { Clock } from '../../lib/time/clock.js';
+import type { BucketWidth } from '../../lib/time/buckets.js';
 import type { RulesVersions } from '../../facts/rules-versions.js';
 import type { Dimension } from '../../facts/subjects.js';
 import type { UrlRules } from '../../facts/url/normalize.js';
@@ -21,6 +22,8 @@ const maxAttempts = 4;
 export interface EngineOptions {
   readonly generations: Generations;
   readonly lgK: number;
+  /** Of the data directory's base buckets. */
+  readonly width: BucketWidth;
   readonly urls: UrlRules;
   /** Those that are kept. */
   readonly dimensions: readonly Dimension[];
@@ -42,7 +45,8 @@ export class Engine {
   readonly lag: LagSource;
   readonly clock: Clock;
   readonly recent: RecentSource;
-  readonly zones = new Zones();
+  readonly width: BucketWidth;
+  readonly zones: Zones;
   readonly ranks = new Ranks();
   readonly edges: WaitingEdges;
   readonly #tallies: TallyPool;
@@ -57,7 +61,9 @@ export class Engine {
     this.lag = options.lag;
     this.clock = options.clock;
     this.recent = options.recent ?? nothingRecent;
-    this.#tallies = new TallyPool(options.lgK);
+    this.width = options.width;
+    this.zones = new Zones(options.width);
+    this.#tallies = new TallyPool(options.lgK, options.width);
     this.#scopes = options.visitorScopes ?? noScopes;
   }
 

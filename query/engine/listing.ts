@@ -3,7 +3,7 @@
  * them at most, which is all that ranking them needs to know.
  */
 import type { BatchView, RealtimeView, Subject } from '../../facts/views/view.js';
-import type { HourRange } from './tally.js';
+import type { BucketRange } from '../../lib/time/buckets.js';
 
 export interface Listed {
   /** URL of the page, or the value. */
@@ -19,7 +19,7 @@ export interface Listing {
   /** All of a batch view, with their pageviews over the whole view, ascending. */
   ofBatch(batch: BatchView): Iterable<Listed>;
   /** Those with realtime pageviews in the range; more than once, and in blocks, as `RealtimeView.pages` says. */
-  ofRealtime(realtime: RealtimeView, range: HourRange): AsyncIterable<readonly Listed[]>;
+  ofRealtime(realtime: RealtimeView, range: BucketRange): AsyncIterable<readonly Listed[]>;
 }
 
 export function pagesOf(domain: string): Listing {

@@ -1,8 +1,9 @@
 /**
- * The merge: everything a generation knows of some subjects within a range of hours, added up. Batch buckets by their
- * cover, realtime hours one by one, all into one working union whose buffer is used again and again.
+ * The merge: everything a generation knows of some subjects within a range of base buckets, added up. Batch buckets by
+ * their cover, realtime buckets one by one, all into one working union whose buffer is used again and again.
  */
 import { HllUnion } from 'hyperloglog-ts';
+import type { BucketRange, BucketWidth } from '../../lib/time/buckets.js';
 import type { BatchView, BucketCell, PeopleSink, Subject } from '../../facts/views/view.js';
 import type { Rewritten } from '../arrays/exposure.js';
 import type { LiveIdentity } from '../identity/live-identity.js';
@@ -11,24 +12,18 @@ import { coverOf, type CoverRun } from './cover.js';
 import type { PinnedGeneration } from './generations.js';
 import type { Pace } from './pace.js';
 
-/** Hours [from, to). */
-export interface HourRange {
-  readonly from: number;
-  readonly to: number;
-}
-
 /** What was read for an answer, for `explain`. */
 export interface Reading {
   readonly cover: readonly CoverRun[];
   readonly batchBuckets: number;
-  readonly realtimeHours: number;
+  readonly realtimeBuckets: number;
 }
 
 /**
- * Realtime hours are read in pieces, so that years of them do not hold up the event loop: first this many hours, then twice
+ * Realtime buckets are read in pieces, so that years of them do not hold up the event loop: first this many buckets, then twice
  * as many as long as there is little in them (as there is but after a large import, until the next batch run).
  */
-const realtimePieceHours = 2_976;
+const realtimePieceBuckets = 2_976;
 const smallRealtimeCellCount = 500;
 
 const nobody = new HllUnion({ lgK: 4 });
@@ -36,6 +31,7 @@ const nobody = new HllUnion({ lgK: 4 });
 /** A working buffer and what went into it. */
 export class Tally {
   readonly union: HllUnion;
+  readonly #width: BucketWidth;
   /** The union, or what rewrites coupons on their way into it. */
   #sink: PeopleSink;
   #identity: LiveIdentity | undefined;
@@ -43,9 +39,9 @@ export class Tally {
   #live: LivePeople | undefined;
   pageviews = 0;
   batchBuckets = 0;
-  realtimeHours = 0;
+  realtimeBuckets = 0;
   /** Lists ask for one range again and again. */
-  #lastCover: { readonly range: HourRange | undefined; readonly cover: readonly CoverRun[] } = {
+  #lastCover: { readonly range: BucketRange | undefined; readonly cover: readonly CoverRun[] } = {
     range: undefined,
     cover: [],
   };
@@ -59,7 +55,8 @@ export class Tally {
     cell.addTo(this.#sink);
   };
 
-  constructor(lgK: number) {
+  constructor(lgK: number, width: BucketWidth) {
+    this.#width = width;
     this.union = new HllUnion({ lgK });
     this.#sink = this.union;
   }
@@ -81,7 +78,7 @@ export class Tally {
     }
     this.pageviews = 0;
     this.batchBuckets = 0;
-    this.realtimeHours = 0;
+    this.realtimeBuckets = 0;
   }
 
   /** Everybody who was added, each as who it is. The union is not to be looked at before. */
@@ -93,14 +90,14 @@ export class Tally {
   }
 
   /** Big sketches first: once the union has registers, small ones cost a few nanoseconds a person. */
-  #coverOf(range: HourRange): readonly CoverRun[] {
+  #coverOf(range: BucketRange): readonly CoverRun[] {
     if (this.#lastCover.range !== range)
-      this.#lastCover = { range, cover: coverOf(range.from, range.to).toSorted(byCoarseness) };
+      this.#lastCover = { range, cover: coverOf(range, this.#width).toSorted(byCoarseness) };
     return this.#lastCover.cover;
   }
 
   /** Adds one subject's pageviews of a batch view. */
-  countBatch(batch: BatchView, subject: Subject, range: HourRange): void {
+  countBatch(batch: BatchView, subject: Subject, range: BucketRange): void {
     for (const { span, from, to } of this.#coverOf(range))
       batch.forEachBucket(subject, span, from, to, this.#count);
   }
@@ -109,7 +106,7 @@ export class Tally {
   async add(
     generation: PinnedGeneration,
     subject: Subject,
-    range: HourRange,
+    range: BucketRange,
     what: 'pageviews' | 'uniques',
     pace: Pace,
   ): Promise<void> {
@@ -123,22 +120,22 @@ export class Tally {
     }
     const { realtime } = generation;
     if (realtime === undefined) return;
-    let hours = realtimePieceHours;
+    let buckets = realtimePieceBuckets;
     for (let from = range.from; from < range.to;) {
-      const to = Math.min(range.to, from + hours);
-      const before = this.realtimeHours;
-      await realtime.forEachHour(subject, from, to, (cell) => {
-        this.realtimeHours++;
+      const to = Math.min(range.to, from + buckets);
+      const before = this.realtimeBuckets;
+      await realtime.forEachBucket(subject, from, to, (cell) => {
+        this.realtimeBuckets++;
         visit(cell);
       });
-      hours = this.realtimeHours - before < smallRealtimeCellCount ? hours * 2 : realtimePieceHours;
+      buckets = this.realtimeBuckets - before < smallRealtimeCellCount ? buckets * 2 : realtimePieceBuckets;
       from = to;
       if (pace.due) await pace.rest();
     }
   }
 }
 
-const coarseness = { month: 0, day: 1, hour: 2 } as const;
+const coarseness = { month: 0, day: 1, base: 2 } as const;
 
 function byCoarseness(a: CoverRun, b: CoverRun): number {
   return coarseness[a.span] - coarseness[b.span];
@@ -148,16 +145,18 @@ function byCoarseness(a: CoverRun, b: CoverRun): number {
 export class TallyPool {
   readonly #free: Tally[] = [];
   readonly #lgK: number;
+  readonly #width: BucketWidth;
   readonly #keep: number;
 
-  constructor(lgK: number, keep = 16) {
+  constructor(lgK: number, width: BucketWidth, keep = 16) {
     this.#lgK = lgK;
+    this.#width = width;
     this.#keep = keep;
   }
 
   /** Runs `work` with an empty tally that is its alone. */
   async with<T>(work: (tally: Tally) => Promise<T>, identity?: LiveIdentity): Promise<T> {
-    const tally = this.#free.pop() ?? new Tally(this.#lgK);
+    const tally = this.#free.pop() ?? new Tally(this.#lgK, this.#width);
     tally.begin(identity);
     try {
       return await work(tally);

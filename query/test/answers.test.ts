@@ -5,13 +5,13 @@ import { coupon } from 'hyperloglog-ts';
 import type { RealtimeView } from '../../facts/views/view.js';
 import type { Engine } from '../engine/engine.js';
 import { ask } from '../inquiries.js';
-import { show } from '../question.js';
 import {
   FakeBatchView,
   FakeRealtimeView,
   type FakeOptions,
   type FakeRealtimeOptions,
   type View,
+  show,
 } from './fakes.js';
 import { engineOver } from './server.js';
 

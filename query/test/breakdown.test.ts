@@ -10,8 +10,7 @@ import { breakdown } from '../answers/breakdown.js';
 import type { Engine } from '../engine/engine.js';
 import { Pace } from '../engine/pace.js';
 import { ask, type AskInput } from '../inquiries.js';
-import { show } from '../question.js';
-import { FakeBatchView, FakeRealtimeView, type View } from './fakes.js';
+import { FakeBatchView, FakeRealtimeView, type View, show } from './fakes.js';
 import { engineOver, serve } from './server.js';
 import { stallLimitMs, watchStalls } from './stalls.js';
 
@@ -231,7 +230,7 @@ class LargeView extends FakeBatchView {
 
   override forEachBucket(...[subject, span, from, , visit]: Parameters<BatchView['forEachBucket']>): void {
     const pageviews = subject.kind === 'value' ? this.#pageviewsOf(Number(subject.value)) : this.#total;
-    if (span === 'hour' && from === hour0 && pageviews > 0)
+    if (span === 'base' && from === hour0 && pageviews > 0)
       visit(new SketchCell(hour0, pageviews, { kind: 'coupons', coupons }));
   }
 }

@@ -1,7 +1,7 @@
 /** In-memory views for tests: the same facts, kept as plain lists, and the sketches made from them with the real library. */
 import { HllSketch, coupon } from 'hyperloglog-ts';
 import { offset, type LogId, type Offsets } from '../../log/log.js';
-import { bucketOf, type Span } from '../../lib/time/buckets.js';
+import { widthOf, type BucketMinutes, type BucketWidth, type Span } from '../../lib/time/buckets.js';
 import { compareUtf8, type ExclusionRule } from '../../facts/fact.js';
 import { domainOf } from '../../facts/url/domain.js';
 import { SketchCell } from '../../facts/views/sketch-cell.js';
@@ -22,12 +22,16 @@ import type {
 export interface View {
   readonly visitor: string;
   readonly url: string;
+  /** Its base bucket. */
   readonly hour: number;
   /** By name of the dimension. */
   readonly values?: Readonly<Record<string, string>>;
 }
 
 export const lgKSmall = 11;
+/** Of views unless they say otherwise. */
+export const hourly = widthOf(60);
+export const { show } = hourly;
 
 function isOf(view: View, subject: Subject): boolean {
   if (subject.kind === 'page') return view.url === subject.url;
@@ -53,18 +57,22 @@ function cellOf(
   );
 }
 
+type CellsMeta = Pick<BatchView['meta'], 'lgK' | 'bucketMinutes'>;
+
 /** Cells of a list of pageviews, made once and kept. */
 class Cells {
   readonly #views: readonly View[];
   readonly #person: (id: string) => string;
   readonly #lgK: number;
+  readonly #width: BucketWidth;
   readonly #kept = new Map<string, readonly BucketCell[]>();
   reads = 0;
 
-  constructor(views: readonly View[], person: (id: string) => string, lgK: number) {
+  constructor(views: readonly View[], person: (id: string) => string, meta: CellsMeta) {
     this.#views = views;
     this.#person = person;
-    this.#lgK = lgK;
+    this.#lgK = meta.lgK;
+    this.#width = widthOf(meta.bucketMinutes);
   }
 
   forEach(subject: Subject, span: Span, from: number, to: number, visit: (cell: BucketCell) => void): void {
@@ -112,7 +120,7 @@ class Cells {
     const buckets = new Map<number, View[]>();
     for (const view of this.#views) {
       if (!isOf(view, subject)) continue;
-      const bucket = bucketOf(span, view.hour);
+      const bucket = this.#width.bucketOf(span, view.hour);
       const members = buckets.get(bucket);
       if (members === undefined) buckets.set(bucket, [view]);
       else members.push(view);
@@ -129,6 +137,7 @@ export interface FakeOptions {
   readonly number?: number;
   readonly cut?: number;
   readonly lgK?: number;
+  readonly bucketMinutes?: BucketMinutes;
   readonly maxPersonIds?: number;
   /** Before the cut; none by default. */
   readonly retractions?: number;
@@ -160,17 +169,18 @@ export class FakeBatchView implements BatchView {
 
   constructor(views: readonly View[], options: FakeOptions = {}) {
     const number = options.number ?? 1;
-    const lgK = options.lgK ?? lgKSmall;
+    const { lgK = lgKSmall, bucketMinutes = 60 } = options;
     this.#mapping = options.mapping ?? new Map();
     this.#visits = options.visits ?? new Map();
     this.#exclusions = options.exclusions ?? [];
-    this.cells = new Cells(views, (id) => this.personOf(id), lgK);
+    this.cells = new Cells(views, (id) => this.personOf(id), { lgK, bucketMinutes });
     this.meta = {
       id: viewIdOf(number),
       number,
       createdAt: Date.UTC(2026, 0, 1),
       cut: { logId, next: nextOf(options.cut ?? views.length) },
       lgK,
+      bucketMinutes,
       rules: { url: '1', domain: '1', bots: '1', dimensions: 'none' },
       maxPersonIds: options.maxPersonIds ?? 0,
       retractions: options.retractions ?? 0,
@@ -200,7 +210,7 @@ export class FakeBatchView implements BatchView {
     this.cells.forEach(subject, span, from, to, visit);
   }
 
-  forEachVisitHour(domain: string, from: number, to: number, visit: (cell: VisitCell) => void): void {
+  forEachVisitBucket(domain: string, from: number, to: number, visit: (cell: VisitCell) => void): void {
     for (const cell of this.#visits.get(domain) ?? [])
       if (cell.bucket >= from && cell.bucket < to) visit(cell);
   }
@@ -270,7 +280,7 @@ export class FakeRealtimeView implements RealtimeView {
     this.equivsAfterBatchCut = this.#edges.length - retractions + (options.equivs ?? 0);
     this.retractionsAfterBatchCut = retractions + (options.retractions ?? 0);
     this.exclusionsAfterBatchCut = options.exclusions ?? 0;
-    this.#cells = new Cells(views, (id) => batch.personOf(id), batch.meta.lgK);
+    this.#cells = new Cells(views, (id) => batch.personOf(id), batch.meta);
   }
 
   /** Blocks of three. */
@@ -282,8 +292,8 @@ export class FakeRealtimeView implements RealtimeView {
     }
   }
 
-  forEachHour(subject: Subject, from: number, to: number, visit: (cell: BucketCell) => void): void {
-    this.#cells.forEach(subject, 'hour', from, to, visit);
+  forEachBucket(subject: Subject, from: number, to: number, visit: (cell: BucketCell) => void): void {
+    this.#cells.forEach(subject, 'base', from, to, visit);
   }
 
   *pages(domain: string, from: number, to: number): Generator<readonly PageCount[]> {

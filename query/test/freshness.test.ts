@@ -8,8 +8,7 @@ import { distance, reaches } from '../../log/cut.js';
 import { offset, type Cut, type PartitionName } from '../../log/log.js';
 import { freshnessSchema, type Freshness } from '../bodies.js';
 import type { Lag } from '../engine/lag.js';
-import { show } from '../question.js';
-import { FakeBatchView, FakeRealtimeView } from './fakes.js';
+import { FakeBatchView, FakeRealtimeView, show } from './fakes.js';
 import { serve, type Layers } from './server.js';
 
 const hour0 = Date.UTC(2025, 5, 1) / hourMs;

@@ -5,8 +5,7 @@ import { tableFromIPC } from 'apache-arrow';
 import { HllSketch } from 'hyperloglog-ts';
 import { SwaError } from '../../lib/errors/errors.js';
 import { hourMs } from '../../lib/time/buckets.js';
-import { show } from '../question.js';
-import { FakeBatchView, FakeRealtimeView, type FakeRealtimeOptions, type View } from './fakes.js';
+import { FakeBatchView, FakeRealtimeView, type FakeRealtimeOptions, type View, show } from './fakes.js';
 import { serve, type Layers } from './server.js';
 
 const hour0 = Date.UTC(2025, 5, 1) / hourMs;
@@ -62,7 +61,7 @@ test('an answer says what, how sure, how fresh, which range and by which rules',
     maxUndercount: 2,
     waitingExclusions: 0,
   });
-  assert.deepEqual(body['range'], { from: show(hour0), to: show(hour0 + 48), hours: 48, tz: 'UTC' });
+  assert.deepEqual(body['range'], { from: show(hour0), to: show(hour0 + 48), hours: 48, bucketMinutes: 60, tz: 'UTC' });
   assert.deepEqual(body['rules'], { url: '1', domain: '1', bots: '1', dimensions: 'none' });
   const freshness = body['freshness'] as unknown as { generation: string; realtime: { cut: unknown } };
   assert.equal(freshness.generation, 'v000001-test');
@@ -208,7 +207,7 @@ test('edges may be RFC 3339 with any offset, milliseconds, or dates of the zone'
   ];
   for (const text of same) {
     const body = await json(await server.get(`/v1/pageviews?url=${encoded}&${text}`));
-    assert.deepEqual(body['range'], { from: show(hour0), to: show(hour0 + 24), hours: 24, tz: 'UTC' }, text);
+    assert.deepEqual(body['range'], { from: show(hour0), to: show(hour0 + 24), hours: 24, bucketMinutes: 60, tz: 'UTC' }, text);
   }
   const berlin = await json(
     await server.get(`/v1/pageviews?url=${encoded}&from=2025-03-30&to=2025-03-31&tz=Europe/Berlin`),
@@ -347,7 +346,7 @@ test('explain lists the buckets of the cover', async (t) => {
     coverBuckets: 2,
     subjects: 1,
     batchBucketsRead: 2,
-    realtimeHoursRead: 1,
+    realtimeBucketsRead: 1,
   });
 });
 

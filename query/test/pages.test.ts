@@ -2,10 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { ask } from '../inquiries.js';
-import { show } from '../question.js';
 import { pages } from '../answers/pages.js';
 import { Pace } from '../engine/pace.js';
-import { FakeBatchView, FakeRealtimeView, type View } from './fakes.js';
+import { FakeBatchView, FakeRealtimeView, type View, show } from './fakes.js';
 import { engineOver } from './server.js';
 
 const hour0 = 480_000;

@@ -4,6 +4,7 @@ import { pino } from 'pino';
 import { configWith, type Config } from '../../lib/config/config.js';
 import { HttpEndpoint } from '../../lib/http/endpoint.js';
 import type { Clock } from '../../lib/time/clock.js';
+import { widthOf } from '../../lib/time/buckets.js';
 import { sameRules, type RulesVersions } from '../../facts/rules-versions.js';
 import { dimensions, type Dimension } from '../../facts/subjects.js';
 import type { Route } from '../../lib/http/route.js';
@@ -53,6 +54,7 @@ export function engineOver(layers: Layers): Engine {
   return new Engine({
     generations,
     lgK: layers.batch.meta.lgK,
+    width: widthOf(layers.batch.meta.bucketMinutes),
     urls: new UrlRules(),
     dimensions: layers.dimensions ?? dimensions,
     rules,

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Pace } from '../engine/pace.js';
 import { Tally } from '../engine/tally.js';
-import { FakeBatchView, FakeRealtimeView } from './fakes.js';
+import { FakeBatchView, FakeRealtimeView, hourly } from './fakes.js';
 
 const url = 'https://a.example.org/';
 const startHour = Date.UTC(2020, 0, 1) / 3_600_000;
@@ -32,7 +32,7 @@ test('every hour of a range counts once, batch and realtime, wherever the pieces
   const realtime = new FakeRealtimeView(batch, views.slice(5));
   const all = [...views.slice(0, 10), ...views.slice(5)];
   const generation = { batch, realtime, cut: realtime.cut, version: '' };
-  const tally = new Tally(batch.meta.lgK);
+  const tally = new Tally(batch.meta.lgK, hourly);
   for (const [from, to] of [
     [-1, years + 2],
     [0, years],

@@ -14,13 +14,14 @@ import { Pace } from '../engine/pace.js';
 import { Tally } from '../engine/tally.js';
 import { ResolvedEdges } from '../identity/waiting-edges.js';
 import { ask } from '../inquiries.js';
-import { show } from '../question.js';
 import {
   FakeBatchView,
   FakeRealtimeView,
   type FakeOptions,
   type FakeRealtimeOptions,
   type View,
+  hourly,
+  show,
 } from './fakes.js';
 import { engineOver, serve } from './server.js';
 import { eventually } from '../../test/eventually.js';
@@ -324,7 +325,7 @@ test('edges that have not been read yet count for everybody, and are read in the
   const counts: Count[] = [];
   for (let isRead = false; !isRead;) {
     isRead = await resolved.readOn(generation, performance.now() + 2);
-    const tally = new Tally(batch.meta.lgK);
+    const tally = new Tally(batch.meta.lgK, hourly);
     const identity = resolved.identityOf(generation);
     tally.begin(identity);
     const range = { from: hour0, to: hour0 + 1 };
@@ -352,7 +353,7 @@ test('an answer at an older cut counts just the edges before it, whatever others
   assert.ok(newest !== undefined && (await resolved.readOn(newest, Infinity)), 'the newest is read first');
   for (const [i, generation] of generations.entries()) {
     const identity = resolved.identityOf(generation);
-    const tally = new Tally(generation.batch.meta.lgK);
+    const tally = new Tally(generation.batch.meta.lgK, hourly);
     tally.begin(identity);
     const range = { from: hour0, to: hour0 + 1 };
     await tally.add(generation, { kind: 'page', url: page }, range, 'uniques', new Pace(Infinity));

@@ -1,9 +1,9 @@
 /**
- * Builds one subject's block of cells from its hours in ascending order. Memory does not grow with the subject's
+ * Builds one subject's block of cells from its buckets in ascending order. Memory does not grow with the subject's
  * people: a bucket under construction is at most a few thousand coupons or one register array.
  */
 import { maxCoupons } from 'hyperloglog-ts';
-import { bucketOf, hoursOf } from '../../lib/time/buckets.js';
+import type { BucketWidth } from '../../lib/time/buckets.js';
 import { ByteReader, ByteWriter } from './bytes.js';
 import { CellReader, deriveLimitOf, writeCouponCell, writeRegisterCell } from './cells.js';
 import { Union, applyCoupons } from './union.js';
@@ -11,20 +11,20 @@ import { Union, applyCoupons } from './union.js';
 /** The part of a subject's block that some of its months make: whole months, one part after the other. */
 export interface BlockPart {
   readonly pageviews: number;
-  /** Coupons of all hours: few may be flat. */
+  /** Coupons of all buckets: few may be flat. */
   readonly coupons: number;
-  /** For each day: day, bytes of its hours, bytes of its own cell; for each month: month, bytes of its cell. */
+  /** For each day: day, bytes of its buckets, bytes of its own cell; for each month: month, bytes of its cell. */
   readonly dayTable: Float64Array;
   readonly monthTable: Float64Array;
-  readonly hours: Uint8Array;
+  readonly buckets: Uint8Array;
   readonly days: Uint8Array;
   readonly months: Uint8Array;
 }
 
-/** Cells of hours of one day that were written elsewhere, as they lie in a block, and their coupons. */
-export interface WrittenHours {
+/** Cells of buckets of one day that were written elsewhere, as they lie in a block, and their coupons. */
+export interface WrittenBuckets {
   readonly day: number;
-  readonly lastHour: number;
+  readonly lastBucket: number;
   readonly pageviews: number;
   readonly bytes: Uint8Array;
   readonly coupons: Uint32Array;
@@ -39,9 +39,10 @@ export interface Block {
 
 export class BlockBuilder {
   readonly #lgK: number;
+  readonly #width: BucketWidth;
   readonly #maxCoupons: number;
   readonly #flatLimit: number;
-  readonly #hours = new ByteWriter(1 << 16);
+  readonly #buckets = new ByteWriter(1 << 16);
   readonly #days = new ByteWriter();
   readonly #months = new ByteWriter();
   #dayTable: number[] = [];
@@ -54,16 +55,17 @@ export class BlockBuilder {
   #isFlat = true;
   #isSurelyFlat = false;
   #flatCoupons = 0;
-  #lastHour = 0;
+  #lastBucket = 0;
   #currentDay = -1;
   #currentMonth = -1;
-  /** The hour after the current month: finding the month of an hour is the costlier. */
+  /** The bucket after the current month: finding the month of a bucket is the costlier. */
   #monthEndsAt = Number.NEGATIVE_INFINITY;
   #dayStart = 0;
   #pageviews = 0;
 
-  constructor(lgK: number) {
+  constructor(lgK: number, width: BucketWidth) {
     this.#lgK = lgK;
+    this.#width = width;
     this.#maxCoupons = maxCoupons(lgK);
     this.#flatLimit = deriveLimitOf('day', lgK);
     this.#registers = new Uint8Array(2 ** lgK);
@@ -71,37 +73,37 @@ export class BlockBuilder {
     this.#month = new Union('month', lgK);
   }
 
-  /** Before the first hour, where it is known: at most so many pageviews follow. A rare subject then needs no tables. */
+  /** Before the first bucket, where it is known: at most so many pageviews follow. A rare subject then needs no tables. */
   expect(pageviews: number): void {
     this.#isSurelyFlat = pageviews <= this.#flatLimit;
   }
 
-  /** Before the first hour of a subject of more coupons than a flat block holds; or of a part of one. */
+  /** Before the first bucket of a subject of more coupons than a flat block holds; or of a part of one. */
   expectMany(): void {
     this.#isFlat = false;
   }
 
-  /** The hour that the delta of the next cell counts from, if it is one of this day. */
-  hourBefore(day: number): number {
-    return Math.max(this.#lastHour, day * 24);
+  /** The bucket that the delta of the next cell counts from, if it is one of this day. */
+  bucketBefore(day: number): number {
+    return Math.max(this.#lastBucket, day * this.#width.perDay);
   }
 
-  /** The next hours, of one day, of a subject of many coupons. */
-  written({ day, lastHour, pageviews, bytes, coupons }: WrittenHours): void {
+  /** The next buckets, of one day, of a subject of many coupons. */
+  written({ day, lastBucket, pageviews, bytes, coupons }: WrittenBuckets): void {
     if (day !== this.#currentDay) this.#startDay(day);
-    this.#hours.raw(bytes);
+    this.#buckets.raw(bytes);
     this.#day.add(pageviews, coupons, 0, coupons.length);
     this.#flatCoupons += coupons.length;
     this.#pageviews += pageviews;
-    this.#lastHour = lastHour;
+    this.#lastBucket = lastBucket;
   }
 
-  /** The next hour: `coupons[from, to)` are distinct and ascending, at least one, and at most `pageviews`. */
-  hour(hour: number, pageviews: number, coupons: Uint32Array, from: number, to: number): void {
-    if (!this.#isSurelyFlat) this.#tabledHour(hour, pageviews, coupons, from, to);
-    this.#flatHour(hour, pageviews, coupons, from, to);
+  /** The next bucket: `coupons[from, to)` are distinct and ascending, at least one, and at most `pageviews`. */
+  bucket(bucket: number, pageviews: number, coupons: Uint32Array, from: number, to: number): void {
+    if (!this.#isSurelyFlat) this.#tabledBucket(bucket, pageviews, coupons, from, to);
+    this.#flatBucket(bucket, pageviews, coupons, from, to);
     this.#pageviews += pageviews;
-    this.#lastHour = hour;
+    this.#lastBucket = bucket;
   }
 
   /** The next hour, of more people than are kept as coupons. */
@@ -137,7 +139,7 @@ export class BlockBuilder {
       coupons: this.#flatCoupons,
       dayTable: Float64Array.from(this.#dayTable),
       monthTable: Float64Array.from(this.#monthTable),
-      hours: this.#hours.view().slice(),
+      buckets: this.#buckets.view().slice(),
       days: this.#days.view().slice(),
       months: this.#months.view().slice(),
     };
@@ -164,7 +166,7 @@ export class BlockBuilder {
       parts.map(({ monthTable }) => monthTable),
     );
     const tableLength = block.length;
-    for (const { hours } of parts) block.raw(hours);
+    for (const { buckets } of parts) block.raw(buckets);
     for (const { days } of parts) block.raw(days);
     for (const { months } of parts) block.raw(months);
     return { bytes: block.view(), tableLength, pageviews: total(({ pageviews }) => pageviews) };
@@ -173,49 +175,50 @@ export class BlockBuilder {
   /** A busy subject of so few people that it is flat. */
   #flatOf(parts: readonly BlockPart[]): Block {
     const cell = new CellReader(this.#lgK);
-    for (const { dayTable, hours } of parts) {
-      const reader = new ByteReader(hours);
+    for (const { dayTable, buckets } of parts) {
+      const reader = new ByteReader(buckets);
       for (let day = 0, end = 0; day < dayTable.length; day += 3) {
         end += dayTable[day + 1];
-        for (let last = 24 * dayTable[day]; reader.position < end;) {
+        for (let last = this.#width.perDay * dayTable[day]; reader.position < end;) {
           last = cell.head(reader, last);
           cell.body(reader, last);
           const { sketch, pageviews } = cell;
-          if (sketch.kind === 'coupons') this.hour(last, pageviews, sketch.coupons, 0, sketch.coupons.length);
+          if (sketch.kind === 'coupons')
+            this.bucket(last, pageviews, sketch.coupons, 0, sketch.coupons.length);
         }
       }
     }
     return this.finish();
   }
 
-  #tabledHour(hour: number, pageviews: number, coupons: Uint32Array, from: number, to: number): void {
-    const day = bucketOf('day', hour);
+  #tabledBucket(bucket: number, pageviews: number, coupons: Uint32Array, from: number, to: number): void {
+    const day = this.#width.dayOf(bucket);
     if (day !== this.#currentDay) this.#startDay(day);
-    const delta = hour - Math.max(this.#lastHour, day * 24);
+    const delta = bucket - Math.max(this.#lastBucket, day * this.#width.perDay);
     const many = to - from > this.#maxCoupons;
     if (many) {
       this.#registers.fill(0);
       applyCoupons(this.#registers, coupons, from, to);
-      writeRegisterCell(this.#hours, delta, pageviews, this.#registers);
+      writeRegisterCell(this.#buckets, delta, pageviews, this.#registers);
     } else {
-      writeCouponCell(this.#hours, delta, pageviews, coupons, from, to);
+      writeCouponCell(this.#buckets, delta, pageviews, coupons, from, to);
     }
     this.#day.add(pageviews, coupons, from, to);
   }
 
-  #flatHour(hour: number, pageviews: number, coupons: Uint32Array, from: number, to: number): void {
+  #flatBucket(bucket: number, pageviews: number, coupons: Uint32Array, from: number, to: number): void {
     this.#flatCoupons += to - from;
     if (!this.#isFlat) return;
     this.#isFlat = this.#flatCoupons <= this.#flatLimit;
-    if (this.#isFlat) writeCouponCell(this.#flat, hour - this.#lastHour, pageviews, coupons, from, to);
+    if (this.#isFlat) writeCouponCell(this.#flat, bucket - this.#lastBucket, pageviews, coupons, from, to);
   }
 
   #startDay(day: number): void {
     this.#endDay();
-    if (day * 24 >= this.#monthEndsAt) {
+    if (day * this.#width.perDay >= this.#monthEndsAt) {
       this.#endMonth();
-      this.#currentMonth = bucketOf('month', day * 24);
-      this.#monthEndsAt = hoursOf('month', this.#currentMonth).to;
+      this.#currentMonth = this.#width.monthOf(day * this.#width.perDay);
+      this.#monthEndsAt = this.#width.firstOfMonth(this.#currentMonth + 1);
     }
     this.#currentDay = day;
   }
@@ -224,10 +227,10 @@ export class BlockBuilder {
     if (this.#currentDay < 0) return;
     const before = this.#days.length;
     if (this.#day.isStored) this.#day.writeCell(this.#days);
-    this.#dayTable.push(this.#currentDay, this.#hours.length - this.#dayStart, this.#days.length - before);
+    this.#dayTable.push(this.#currentDay, this.#buckets.length - this.#dayStart, this.#days.length - before);
     this.#month.addUnion(this.#day);
     this.#day.clear();
-    this.#dayStart = this.#hours.length;
+    this.#dayStart = this.#buckets.length;
     this.#currentDay = -1;
   }
 
@@ -242,7 +245,7 @@ export class BlockBuilder {
   }
 
   #reset(): void {
-    for (const part of [this.#hours, this.#days, this.#months, this.#flat]) part.clear();
+    for (const part of [this.#buckets, this.#days, this.#months, this.#flat]) part.clear();
     this.#day.clear();
     this.#month.clear();
     this.#dayTable = [];
@@ -253,7 +256,7 @@ export class BlockBuilder {
     this.#isFlat = true;
     this.#isSurelyFlat = false;
     this.#flatCoupons = 0;
-    this.#lastHour = 0;
+    this.#lastBucket = 0;
     this.#dayStart = 0;
     this.#pageviews = 0;
   }

@@ -1,4 +1,4 @@
-/** The decoded table of a block: where each day's hours, and each stored day and month, lie in the cell file. */
+/** The decoded table of a block: where each day's buckets, and each stored day and month, lie in the cell file. */
 import { ByteReader } from './bytes.js';
 
 /** Where a subject's block lies in its file. */
@@ -49,10 +49,10 @@ export class Column {
 
 export class BlockTable {
   readonly isFlat: boolean;
-  readonly hoursFrom: number;
-  readonly hoursTo: number;
+  readonly bucketsFrom: number;
+  readonly bucketsTo: number;
   readonly dayCount: number;
-  readonly #hours: Column;
+  readonly #buckets: Column;
   readonly #days: Column;
   readonly #months: Column;
 
@@ -62,14 +62,14 @@ export class BlockTable {
     const dayCount = reader.varint();
     this.isFlat = dayCount === 0;
     this.dayCount = dayCount;
-    this.hoursFrom = place.offset + place.tableLength;
+    this.bucketsFrom = place.offset + place.tableLength;
     const days = new Int32Array(dayCount);
-    const hourStarts = new Float64Array(dayCount + 1);
+    const bucketStarts = new Float64Array(dayCount + 1);
     const dayStarts = new Float64Array(dayCount + 1);
-    hourStarts[0] = this.hoursFrom;
+    bucketStarts[0] = this.bucketsFrom;
     for (let i = 0, day = 0; i < dayCount; i++) {
       days[i] = day += reader.varint();
-      hourStarts[i + 1] = hourStarts[i] + reader.varint();
+      bucketStarts[i + 1] = bucketStarts[i] + reader.varint();
       dayStarts[i + 1] = dayStarts[i] + reader.varint();
     }
     const monthCount = this.isFlat ? 0 : reader.varint();
@@ -79,13 +79,13 @@ export class BlockTable {
       months[i] = month += reader.varint();
       monthStarts[i + 1] = monthStarts[i] + reader.varint();
     }
-    const hoursEnd = hourStarts[dayCount];
-    const daysEnd = hoursEnd + dayStarts[dayCount];
-    this.hoursTo = this.isFlat ? place.offset + place.length : hoursEnd;
-    this.#hours = new Column(days, hourStarts);
+    const bucketsEnd = bucketStarts[dayCount];
+    const daysEnd = bucketsEnd + dayStarts[dayCount];
+    this.bucketsTo = this.isFlat ? place.offset + place.length : bucketsEnd;
+    this.#buckets = new Column(days, bucketStarts);
     this.#days = new Column(
       days,
-      dayStarts.map((start) => start + hoursEnd),
+      dayStarts.map((start) => start + bucketsEnd),
     );
     this.#months = new Column(
       months,
@@ -98,15 +98,15 @@ export class BlockTable {
   }
 
   day(i: number): number {
-    return this.#hours.bucket(i);
+    return this.#buckets.bucket(i);
   }
 
   firstDay(day: number): number {
-    return this.#hours.first(day);
+    return this.#buckets.first(day);
   }
 
-  /** Where the hour cells of the i-th day start; `hourBytesFrom(dayCount)` is their end. */
-  hourBytesFrom(i: number): number {
-    return this.#hours.bytesFrom(i);
+  /** Where the base cells of the i-th day start; `bucketBytesFrom(dayCount)` is their end. */
+  bucketBytesFrom(i: number): number {
+    return this.#buckets.bytesFrom(i);
   }
 }

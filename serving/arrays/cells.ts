@@ -3,8 +3,8 @@
  * is in the index.
  * A block is written and read as a whole or in contiguous runs, so a query costs one or two reads whatever its range:
  *
- *   block    table | hour cells, day after day | day cells | month cells
- *   table    days (0: flat), then per day:   day delta, bytes of its hour cells, bytes of its day cell (0: derive)
+ *   block    table | base cells,   day after day | day cells | month cells
+ *   table    days (0: flat), then per day:   day delta, bytes of its base cells, bytes of its day cell (0: derive)
  *            months,         then per month: month delta, bytes of its month cell (0: derive)
  *   cell     head = bucket delta * 4 + form
  *            form 0  one person, one pageview     u32 coupon
@@ -14,21 +14,21 @@
  *            form 2  too many to pack            pageviews, 2^lgK bytes HLL_8 registers
  *            form 3  many people                  pageviews, length, packed registers (hyperloglog-ts/src/packed.ts)
  *
- * Of two ways to write the same, the shorter one is taken. Numbers are varints, coupons little-endian. Hour deltas count
- * from the day's first hour, then from the hour before. Packed registers take 2.8 to 10 KB instead of 16, and a union takes
+ * Of two ways to write the same, the shorter one is taken. Numbers are varints, coupons little-endian. Bucket deltas count
+ * from the day's first bucket, then from the bucket before. Packed registers take 2.8 to 10 KB instead of 16, and a union takes
  * them in as they lie: a year of them is merged in microseconds.
  *
- * Rare subjects (at most 1,024 coupons in all) are flat: no tables, hour cells alone, deltas from hour 0. A day that at
- * most 1,024 coupons lie under has no cell of its own, nor has a month with at most 256: it is cheaper to unite its hours
+ * Rare subjects (at most 1,024 coupons in all) are flat: no tables, base cells alone, deltas from bucket 0. A day that at
+ * most 1,024 coupons lie under has no cell of its own, nor has a month with at most 256: it is cheaper to unite its buckets
  * on reading than to store their people again. Months have the lower limit since their people are spread over hundreds of
- * hours, and a year reads twelve of them. So every person of an hour is stored about once.
+ * buckets, and a year reads twelve of them. So every person of a bucket is stored about once.
  */
 import { HllError, maxCoupons, packRegisters, unpackRegisters } from 'hyperloglog-ts';
 import { SwaError } from '../../lib/errors/errors.js';
 import type { BucketCell, PeopleSink, SketchView } from '../../facts/views/cell.js';
 import { ByteReader, type ByteWriter } from './bytes.js';
 
-/** A day or month with at most this many coupons under it is not stored but united from its hours. */
+/** A day or month with at most this many coupons under it is not stored but united from its buckets. */
 export function deriveLimitOf(span: 'day' | 'month', lgK: number): number {
   return Math.min(span === 'day' ? 1024 : 256, maxCoupons(lgK));
 }

@@ -1,4 +1,4 @@
-/** A day or month that has no cell of its own, gathered from its hours. Used again for the next one. */
+/** A day or month that has no cell of its own, gathered from its buckets. Used again for the next one. */
 import type { BucketCell, PeopleSink, SketchView } from '../../facts/views/cell.js';
 import { deriveLimitOf, orCorrupt, type CellReader } from './cells.js';
 import { sortUnique } from './union.js';
@@ -6,7 +6,7 @@ import { sortUnique } from './union.js';
 export class DerivedCell implements BucketCell {
   bucket = -1;
   pageviews = 0;
-  /** Of all hours: not sorted, and who came in two hours is there twice, until `sketch` is asked for. */
+  /** Of all buckets: not sorted, and who came in two buckets is there twice, until `sketch` is asked for. */
   readonly #coupons: Uint32Array;
   #length = 0;
 
@@ -21,10 +21,10 @@ export class DerivedCell implements BucketCell {
   }
 
   /** False when there is no room: then the bucket should have had a cell. */
-  add(hour: CellReader): boolean {
-    if (!hour.copyCoupons(this.#coupons, this.#length)) return false;
-    this.#length += hour.couponCount;
-    this.pageviews += hour.pageviews;
+  add(bucket: CellReader): boolean {
+    if (!bucket.copyCoupons(this.#coupons, this.#length)) return false;
+    this.#length += bucket.couponCount;
+    this.pageviews += bucket.pageviews;
     return true;
   }
 

@@ -69,7 +69,7 @@ export class Union {
     this.added += more;
   }
 
-  /** Adds what the other has gathered; `added` grows by what it read, since a derived month reads hours. */
+  /** Adds what the other has gathered; `added` grows by what it read, since a derived month reads buckets. */
   addUnion(other: Union): void {
     if (!other.isStored) {
       this.add(other.#pageviews, other.#list, 0, other.added);

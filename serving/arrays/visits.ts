@@ -1,14 +1,14 @@
 /**
- * The value of a domain's visits: for each hour that has some, ascending, three varints: hours since the one before, visits,
+ * The value of a domain's visits: for each bucket that has some, ascending, three varints: buckets since the one before, visits,
  * bounces. Threads that sort write it, so nothing here may load a database.
  */
 import type { VisitCell } from '../../facts/views/cell.js';
 import { ByteReader, type ByteWriter } from './bytes.js';
 
-/** `hours` ascending. */
-export function encodeVisits(out: ByteWriter, hours: Iterable<VisitCell>): void {
+/** `buckets` ascending. */
+export function encodeVisits(out: ByteWriter, buckets: Iterable<VisitCell>): void {
   let last = 0;
-  for (const { bucket, visits, bounces } of hours) {
+  for (const { bucket, visits, bounces } of buckets) {
     out.varint(bucket - last);
     out.varint(visits);
     out.varint(bounces);
@@ -16,11 +16,11 @@ export function encodeVisits(out: ByteWriter, hours: Iterable<VisitCell>): void 
   }
 }
 
-/** The hours in [fromHour, toHour). */
-export function forEachVisitHour(
+/** The buckets in [fromBucket, toBucket). */
+export function forEachVisitBucket(
   value: Uint8Array,
-  fromHour: number,
-  toHour: number,
+  fromBucket: number,
+  toBucket: number,
   visit: (cell: VisitCell) => void,
 ): void {
   const reader = new ByteReader(value);
@@ -29,7 +29,7 @@ export function forEachVisitHour(
     bucket += reader.varint();
     const visits = reader.varint();
     const bounces = reader.varint();
-    if (bucket >= toHour) return;
-    if (bucket >= fromHour) visit({ bucket, visits, bounces });
+    if (bucket >= toBucket) return;
+    if (bucket >= fromBucket) visit({ bucket, visits, bounces });
   }
 }

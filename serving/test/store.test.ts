@@ -1,3 +1,4 @@
+import { spans, widthOf } from '../../lib/time/buckets.js';
 import assert from 'node:assert/strict';
 import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -39,6 +40,7 @@ const gap = { partition: 'equivs/0', fromOffset: offset(1), toOffset: offset(3),
 const base = {
   cut,
   lgK: 14,
+  bucketMinutes: 60 as const,
   rules: { url: '1', domain: '1', bots: 'include', dimensions: 'none' },
   createdAt: 1000,
 };
@@ -48,12 +50,12 @@ const empty = { ...base, rules: { versions: base.rules, dimensions: { names: [] 
 async function publishView(dir: string, number: number, url: string): Promise<ViewMeta> {
   const building = newBuildingDir(dir, 'test');
   const writer = new ViewWriter(building, []);
-  const builder = new BlockBuilder(14);
-  builder.hour(480_000, 3, Uint32Array.of(5, 70, 4_000_000_000), 0, 3);
+  const builder = new BlockBuilder(14, widthOf(60));
+  builder.bucket(480_000, 3, Uint32Array.of(5, 70, 4_000_000_000), 0, 3);
   const pages = new CellFile(writer.cellsPath('pages'));
   const domains = new CellFile(writer.cellsPath('domains'));
   writer.page(Buffer.from(url), pages.append(builder.finish()));
-  builder.hour(480_000, 3, Uint32Array.of(5, 70, 4_000_000_000), 0, 3);
+  builder.bucket(480_000, 3, Uint32Array.of(5, 70, 4_000_000_000), 0, 3);
   writer.domain('example.com', domains.append(builder.finish()));
   const visits = new ByteWriter();
   encodeVisits(visits, [{ bucket: 480_000, visits: 2, bounces: 1 }]);
@@ -104,9 +106,9 @@ test('a published view answers from every one of its databases', async (t) => {
   assert.deepEqual([...view.domains()], ['example.com']);
   assert.deepEqual([...view.pages('example.com')], [{ url: long, pageviews: 3 }]);
   const hours: unknown[] = [];
-  view.forEachVisitHour('example.com', 0, 1e6, (cell) => hours.push(cell));
+  view.forEachVisitBucket('example.com', 0, 1e6, (cell) => hours.push(cell));
   assert.deepEqual(hours, [{ bucket: 480_000, visits: 2, bounces: 1 }]);
-  for (const span of ['hour', 'day', 'month'] as const) {
+  for (const span of spans) {
     const seen: unknown[] = [];
     view.forEachBucket({ kind: 'page', url: long }, span, 0, 1e6, ({ pageviews, sketch }) => {
       seen.push([pageviews, sketch.kind === 'coupons' ? [...sketch.coupons] : 'registers']);

@@ -12,7 +12,7 @@
  */
 import { hashWords } from '../../lib/memory/keyed-hash.js';
 import type { Offset, PartitionName } from '../../log/log.js';
-import { hourOf } from '../../lib/time/buckets.js';
+import type { BucketWidth } from '../../lib/time/buckets.js';
 import type { CountablePageviews, CountingRules } from './counting-rules.js';
 import type { DimensionValues } from './dimension-values.js';
 import type { SliceFacts } from './slice-source.js';
@@ -34,6 +34,7 @@ export class NormalizeBolt implements Bolt<[facts: SliceFacts]> {
   readonly #work: ReadonlyMap<PartitionName, PartitionWork>;
   readonly #persons: PersonCoupons;
   readonly #values: DimensionValues;
+  readonly #width: BucketWidth;
   #output: BoltOutput | undefined;
 
   constructor(
@@ -41,11 +42,13 @@ export class NormalizeBolt implements Bolt<[facts: SliceFacts]> {
     work: ReadonlyMap<PartitionName, PartitionWork>,
     persons: PersonCoupons,
     values: DimensionValues,
+    width: BucketWidth,
   ) {
     this.#rules = rules;
     this.#work = work;
     this.#persons = persons;
     this.#values = values;
+    this.#width = width;
   }
 
   prepare(_context: unknown, output: BoltOutput): void {
@@ -58,10 +61,10 @@ export class NormalizeBolt implements Bolt<[facts: SliceFacts]> {
     if (work === undefined) throw new TypeError(`not a partition of this topology: ${partition}`);
     const countable = isSetAside ? nothing : this.#rules.countable(pageviews, work.pages);
     const { rows, pages } = withoutRepeats(countable, pageviews.offsets, work.repeats);
-    const hours = rows.map((row) => hourOf(pageviews.timestamps[row] ?? 0));
+    const buckets = rows.map((row) => this.#width.at(pageviews.timestamps[row] ?? 0));
     const coupons = this.#couponsOf(pageviews, rows);
     const combinations = this.#values.of(pageviews, rows, pages, work.combinations);
-    const views: SliceViews = { pages, hours, coupons, combinations };
+    const views: SliceViews = { pages, buckets, coupons, combinations };
     for (const [pageGroup, ofGroup] of dealt(pages).entries()) {
       if (ofGroup.length > 0) this.#output?.emitTo('pages', [pageGroup, partition, views, ofGroup], tuple);
     }

@@ -11,6 +11,7 @@
  * One slice is under way at a time. Repeats depend on the order of a partition's records, and so it is kept whatever the
  * grouping; with everything on one thread a second slice would only wait.
  */
+import type { BucketWidth } from '../../lib/time/buckets.js';
 import type { PartitionName } from '../../log/log.js';
 import type { CountingRules } from './counting-rules.js';
 import type { DimensionValues } from './dimension-values.js';
@@ -27,6 +28,8 @@ export interface SwaTopologyOptions {
   readonly rules: CountingRules;
   readonly persons: PersonCoupons;
   readonly values: DimensionValues;
+  /** Of the generation's base buckets. */
+  readonly width: BucketWidth;
   /** Partitions may come and go. */
   readonly work: ReadonlyMap<PartitionName, PartitionWork>;
   readonly seed: number;
@@ -36,12 +39,12 @@ export interface SwaTopologyOptions {
 }
 
 export function buildSwaTopology(options: SwaTopologyOptions): { topology: Topology; spout: PageviewSpout } {
-  const { rules, persons, values, work, seed, monotonic, onError } = options;
+  const { rules, persons, values, width, work, seed, monotonic, onError } = options;
   const spout = new PageviewSpout();
   const builder = new TopologyBuilder();
   builder.setSpout('pageview spout', () => spout);
   builder
-    .setBolt('normalize', () => new NormalizeBolt(rules, work, persons, values), tasks)
+    .setBolt('normalize', () => new NormalizeBolt(rules, work, persons, values, width), tasks)
     .shuffleGrouping('pageview spout', 'slices');
   builder
     .setBolt('update view', () => new UpdateViewBolt(work), tasks)

@@ -1,5 +1,5 @@
 /**
- * The update view bolt: adds views to `Map<URL, SortedMap<hour, sketch>>` of the partition they came from. By fields
+ * The update view bolt: adds views to `Map<URL, SortedMap<bucket, sketch>>` of the partition they came from. By fields
  * grouping one task sees all of one URL, so no two tasks ever touch one page. What its domain and the values of dimensions get
  * follows from its pageviews, when the epoch is committed.
  */

@@ -11,6 +11,7 @@
  */
 import { removeIfEmpty } from '../../lib/files/removal.js';
 import type { Clock } from '../../lib/time/clock.js';
+import { widthOf } from '../../lib/time/buckets.js';
 import { messageOf, hasCode } from '../../lib/errors/errors.js';
 import { distance, offsetAt } from '../../log/cut.js';
 import type { Offset, Offsets, PartitionName } from '../../log/log.js';
@@ -114,6 +115,7 @@ export class Generation {
       rules,
       persons,
       values,
+      width: widthOf(options.view.meta.bucketMinutes),
       work: this.#work,
       seed: options.clock(),
       monotonic: this.#now,
@@ -191,20 +193,20 @@ export class Generation {
   }
 
   /** Calls `visit` for a cell of each of our stores that has it. */
-  visitCell(subject: CellSubject, hour: number, visit: (cell: StoredCell) => void): void {
-    const key = cellKey(subject, hour);
+  visitCell(subject: CellSubject, bucket: number, visit: (cell: StoredCell) => void): void {
+    const key = cellKey(subject, bucket);
     for (const store of this.#stores.values()) {
       const stored = store.get(key);
       if (stored !== undefined) visit(decodeCell(stored));
     }
   }
 
-  /** About `most` pages of our stores with the hours they have there, from different places. */
+  /** About `most` pages of our stores with the buckets they have there, from different places. */
   samplePages(most: number): Map<string, readonly number[]> {
     const pages = new Map<string, readonly number[]>();
     for (const store of this.#stores.values()) {
-      for (const [url, hours] of store.samplePages(Math.ceil(most / this.#stores.size)))
-        pages.set(url, hours);
+      for (const [url, buckets] of store.samplePages(Math.ceil(most / this.#stores.size)))
+        pages.set(url, buckets);
     }
     return pages;
   }

@@ -2,7 +2,7 @@
  * What the precomputed mapping costs, in numbers. Until the next batch run the realtime view knows nothing of new equiv
  * edges, so it may count one person twice. After a hand-over both generations stand at the same position of the log: the
  * old one with the old mapping, the new one with the new mapping for the very same facts. Their difference, page by page
- * over the hours the old realtime view had, is the error that its answers had.
+ * over the buckets the old realtime view had, is the error that its answers had.
  */
 import { HllSketch } from 'hyperloglog-ts';
 import type { BucketCell } from '../../facts/views/view.js';
@@ -28,9 +28,9 @@ export async function measureMappingError(
   lgK: number,
 ): Promise<MappingError> {
   const differences: number[] = [];
-  for (const [url, hours] of old.samplePages(maxPages)) {
-    const before = visitors(old, url, hours, lgK);
-    const after = visitors(next, url, hours, lgK);
+  for (const [url, buckets] of old.samplePages(maxPages)) {
+    const before = visitors(old, url, buckets, lgK);
+    const after = visitors(next, url, buckets, lgK);
     if (after > 0) differences.push(Math.abs(before - after) / after);
     if (differences.length % pagesPerTurn === 0) await new Promise(setImmediate);
   }
@@ -39,13 +39,13 @@ export async function measureMappingError(
   return { pages: differences.length, median: at(0.5), p99: at(0.99) };
 }
 
-function visitors(generation: Generation, url: string, hours: readonly number[], lgK: number): number {
+function visitors(generation: Generation, url: string, buckets: readonly number[], lgK: number): number {
   const sketch = new HllSketch({ lgK });
   const add = (cell: Pick<BucketCell, 'sketch'>): void => void sketch.merge(sketchOf(cell.sketch, lgK));
   const subject = CellSubject.page(url);
-  for (const hour of hours) {
-    generation.view.forEachBucket({ kind: 'page', url }, 'hour', hour, hour + 1, add);
-    generation.visitCell(subject, hour, add);
+  for (const bucket of buckets) {
+    generation.view.forEachBucket({ kind: 'page', url }, 'base', bucket, bucket + 1, add);
+    generation.visitCell(subject, bucket, add);
   }
   return sketch.estimate();
 }

@@ -1,5 +1,5 @@
 /**
- * The bytes of a cell: pageviews and sketch of one hour of one subject. Little-endian words of 4 bytes:
+ * The bytes of a cell: pageviews and sketch of one bucket of one subject. Little-endian words of 4 bytes:
  *
  *   word 0     form (1 coupons, 2 registers) in the low half, length of the URL at the end in the high half
  *   word 1     checksum of all words from 2 on

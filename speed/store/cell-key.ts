@@ -1,11 +1,11 @@
 /**
- * Keys of the cells in a realtime store. A cell is one hour of one subject:
+ * Keys of the cells in a realtime store. A cell is one bucket of one subject:
  *
- *   page     'p' domain 00 url 00 hour       all pages of a domain lie together, and all hours of a page
- *   domain   'd' domain 00 hour
- *   value    'v' dimension 00 domain 00 value 00 hour
+ *   page     'p' domain 00 url 00 bucket       all pages of a domain lie together, and all buckets of a page
+ *   domain   'd' domain 00 bucket
+ *   value    'v' dimension 00 domain 00 value 00 bucket
  *
- * with the hour as 4 bytes, big-endian, so that LMDB's byte order is the order of time. Normalised URLs, domains and names
+ * with the bucket as 4 bytes, big-endian, so that LMDB's byte order is the order of time. Normalised URLs, domains and names
  * of dimensions are ASCII without control characters, and values are UTF-8 without them, so 00 ends them. LMDB keys are at most 1,978 bytes: a longer URL is named by
  * 01 and its SHA-256, and the cell's value carries the URL itself.
  */
@@ -18,7 +18,7 @@ const maxInlineUrlBytes = 1_700;
 /** No key is longer: of LMDB's limit, up to the next round number. */
 export const longestKeyBytes = 2_048;
 
-const hourBytes = 4;
+const bucketBytes = 4;
 const pageTag = 0x70;
 const domainTag = 0x64;
 const valueTag = 0x76;
@@ -32,7 +32,7 @@ export function isHashed(name: string): boolean {
 }
 
 /** Writes a cell's key into the buffer, which must have `longestKeyBytes` from there on; returns where it ends. */
-export function writeCellKey(buffer: Buffer, from: number, subject: CellSubject, hour: number): number {
+export function writeCellKey(buffer: Buffer, from: number, subject: CellSubject, bucket: number): number {
   let end = from;
   buffer[end++] = tags[subject.kind];
   if (subject.kind === 'value') {
@@ -45,7 +45,7 @@ export function writeCellKey(buffer: Buffer, from: number, subject: CellSubject,
     end = writeName(buffer, end, subject);
     buffer[end++] = endTag;
   }
-  return buffer.writeUInt32BE(hour, end);
+  return buffer.writeUInt32BE(bucket, end);
 }
 
 function writeName(buffer: Buffer, from: number, { kind, name }: CellSubject): number {
@@ -61,21 +61,21 @@ function writeName(buffer: Buffer, from: number, { kind, name }: CellSubject): n
   );
 }
 
-/** The first key of a subject at or after `hour`, as a buffer of its own. */
-export function cellKey(subject: CellSubject, hour: number): Buffer {
+/** The first key of a subject at or after `bucket`, as a buffer of its own. */
+export function cellKey(subject: CellSubject, bucket: number): Buffer {
   const buffer = Buffer.allocUnsafe(longestKeyBytes);
-  return buffer.subarray(0, writeCellKey(buffer, 0, subject, hour));
+  return buffer.subarray(0, writeCellKey(buffer, 0, subject, bucket));
 }
 
-/** Half-open key range of a subject's cells of the hours [from, to), in buffers of their own. */
+/** Half-open key range of a subject's cells of the buckets [from, to), in buffers of their own. */
 export function cellRange(
   subject: CellSubject,
-  fromHour: number,
-  toHour: number,
+  fromBucket: number,
+  toBucket: number,
 ): { readonly start: Buffer; readonly end: Buffer } {
-  const start = cellKey(subject, fromHour);
+  const start = cellKey(subject, fromBucket);
   const end = Buffer.from(start);
-  end.writeUInt32BE(toHour, end.length - hourBytes);
+  end.writeUInt32BE(toBucket, end.length - bucketBytes);
   return { start, end };
 }
 
@@ -105,28 +105,28 @@ export function domainsAfter(domain: string): { readonly start: Buffer; readonly
   return { start: Buffer.concat([Buffer.of(domainTag), ...after]), end: Buffer.of(domainTag + 1) };
 }
 
-/** The hour that a cell key ends in. */
-export function hourOfCellKey(key: Uint8Array): number {
-  const at = key.length - hourBytes;
+/** The bucket that a cell key ends in. */
+export function bucketOfCellKey(key: Uint8Array): number {
+  const at = key.length - bucketBytes;
   const high = ((key[at] ?? 0) << 24) | ((key[at + 1] ?? 0) << 16);
   return (high | ((key[at + 2] ?? 0) << 8) | (key[at + 3] ?? 0)) >>> 0;
 }
 
 export type ParsedKey =
-  | { readonly kind: 'domain'; readonly domain: string; readonly hour: number }
+  | { readonly kind: 'domain'; readonly domain: string; readonly bucket: number }
   | {
       readonly kind: 'page';
       readonly domain: string;
       /** undefined when the key holds a hash. */
       readonly url: string | undefined;
-      readonly hour: number;
+      readonly bucket: number;
     }
   | {
       readonly kind: 'value';
       readonly dimension: string;
       readonly domain: string;
       readonly value: string;
-      readonly hour: number;
+      readonly bucket: number;
     };
 
 /** Reads a cell key; undefined for any other record of a store. */
@@ -134,18 +134,18 @@ export function parseCellKey(stored: Uint8Array): ParsedKey | undefined {
   const key = Buffer.from(stored.buffer, stored.byteOffset, stored.length);
   const tag = key[0];
   if (tag !== pageTag && tag !== domainTag && tag !== valueTag) return undefined;
-  const hourAt = key.length - hourBytes;
-  const hour = key.readUInt32BE(hourAt);
+  const bucketAt = key.length - bucketBytes;
+  const bucket = key.readUInt32BE(bucketAt);
   const firstEnd = key.indexOf(endTag, 1);
   const first = key.toString('latin1', 1, firstEnd);
-  if (tag === domainTag) return { kind: 'domain', domain: first, hour };
+  if (tag === domainTag) return { kind: 'domain', domain: first, bucket };
   if (tag === valueTag) {
     const domainEnd = key.indexOf(endTag, firstEnd + 1);
     const domain = key.toString('latin1', firstEnd + 1, domainEnd);
-    const value = key.toString('utf8', domainEnd + 1, hourAt - 1);
-    return { kind: 'value', dimension: first, domain, value, hour };
+    const value = key.toString('utf8', domainEnd + 1, bucketAt - 1);
+    return { kind: 'value', dimension: first, domain, value, bucket };
   }
   const hashed = key[firstEnd + 1] === hashTag;
-  const url = hashed ? undefined : key.toString('latin1', firstEnd + 1, hourAt - 1);
-  return { kind: 'page', domain: first, url, hour };
+  const url = hashed ? undefined : key.toString('latin1', firstEnd + 1, bucketAt - 1);
+  return { kind: 'page', domain: first, url, bucket };
 }

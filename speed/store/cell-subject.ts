@@ -1,7 +1,7 @@
 /** What has cells: a page, a domain, that is, a site, or a value of a dimension of a domain. */
 import { domainOf } from '../../facts/url/domain.js';
 import type { Subject } from '../../facts/views/view.js';
-import { Numbered } from './hour-numbers.js';
+import { Numbered } from './bucket-numbers.js';
 
 /** One object stands for its subject again and again within one partition. Its numbers are those of its cells. */
 export class CellSubject extends Numbered {

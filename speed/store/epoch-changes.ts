@@ -10,7 +10,7 @@ import type { WaitingEdge } from '../../facts/views/view.js';
 import type { CellNumbers } from '../arrays/cells.js';
 import { isHashed, longestKeyBytes, writeCellKey } from './cell-key.js';
 import type { CellSubject, ValueCombination } from './cell-subject.js';
-import { HourNumbers, noNumber } from './hour-numbers.js';
+import { BucketNumbers, noNumber } from './bucket-numbers.js';
 
 export interface EpochChanges {
   /** The position that the partition has with them. */
@@ -37,9 +37,9 @@ export interface Tally extends Omit<PartitionNotes, 'edges'> {
   readonly pageviews: number;
   readonly equivs: number;
   readonly retractions: number;
-  /** All cells lie in the hours [fromHour, toHour); Infinity and 0 when there is none. */
-  readonly fromHour: number;
-  readonly toHour: number;
+  /** All cells lie in the buckets [fromBucket, toBucket); Infinity and 0 when there is none. */
+  readonly fromBucket: number;
+  readonly toBucket: number;
 }
 
 /** What there is to note about records besides the cells they change. */
@@ -60,10 +60,10 @@ export interface SitePage extends CellSubject {
   readonly site: CellSubject;
 }
 
-/** Views of pages by people, some time in these hours: what is at one index belongs together. */
+/** Views of pages by people, some time in these buckets: what is at one index belongs together. */
 export interface SliceViews {
   readonly pages: readonly SitePage[];
-  readonly hours: Int32Array;
+  readonly buckets: Int32Array;
   readonly coupons: Uint32Array;
   /** None when no dimension is kept. */
   readonly combinations: readonly ValueCombination[];
@@ -100,13 +100,13 @@ class Epoch {
   #keys = new Uint8Array(2 ** 16);
   #keyBuffer = Buffer.from(this.#keys.buffer);
   readonly #keyEnds: number[] = [];
-  readonly #cells = new HourNumbers();
+  readonly #cells = new BucketNumbers();
   readonly #siteCells: number[] = [];
   readonly #longUrls = new Map<number, string>();
   #views = new Uint32Array(2 ** 14);
   #viewsEnd = 0;
   #dimensions = 0;
-  readonly #combinations = new HourNumbers();
+  readonly #combinations = new BucketNumbers();
   readonly #combinationCells: number[] = [];
   #combinationOfViews = new Uint32Array(0);
   readonly #edges: WaitingEdge[] = [];
@@ -116,16 +116,16 @@ class Epoch {
   #lastReceivedAt = -1;
   readonly #refused = new Map<string, number>();
 
-  addPageviews({ pages, hours, coupons, combinations }: SliceViews, rows: Int32Array): void {
+  addPageviews({ pages, buckets, coupons, combinations }: SliceViews, rows: Int32Array): void {
     this.#reserveViews(2 * rows.length);
-    if (combinations.length > 0) this.#addCombinations(combinations, hours, rows);
+    if (combinations.length > 0) this.#addCombinations(combinations, buckets, rows);
     const views = this.#views;
     let end = this.#viewsEnd;
     for (let i = 0; i < rows.length; i++) {
       const row = rows[i] ?? 0;
       const page = pages[row];
       if (page === undefined) break;
-      views[end++] = this.#cellOfPage(page, hours[row] ?? 0);
+      views[end++] = this.#cellOfPage(page, buckets[row] ?? 0);
       views[end++] = coupons[row] ?? 0;
     }
     this.#viewsEnd = end;
@@ -142,11 +142,11 @@ class Epoch {
   }
 
   changes(next: Offset): EpochChanges {
-    let fromHour = Infinity;
-    let toHour = 0;
-    for (const hour of this.#cells.hours) {
-      fromHour = Math.min(fromHour, hour);
-      toHour = Math.max(toHour, hour + 1);
+    let fromBucket = Infinity;
+    let toBucket = 0;
+    for (const bucket of this.#cells.buckets) {
+      fromBucket = Math.min(fromBucket, bucket);
+      toBucket = Math.max(toBucket, bucket + 1);
     }
     const retractions = this.#edges.reduce((sum, { type }) => sum + (type === 'retract' ? 1 : 0), 0);
     return {
@@ -164,8 +164,8 @@ class Epoch {
       },
       tally: {
         pageviews: this.#viewsEnd / 2,
-        fromHour,
-        toHour,
+        fromBucket,
+        toBucket,
         equivs: this.#edges.length - retractions,
         retractions,
         exclusions: this.#exclusions,
@@ -177,16 +177,16 @@ class Epoch {
     };
   }
 
-  #cellOfPage(page: SitePage, hour: number): number {
-    let cell = this.#cells.find(page, hour);
+  #cellOfPage(page: SitePage, bucket: number): number {
+    let cell = this.#cells.find(page, bucket);
     if (cell !== noNumber) return cell;
-    cell = this.#addCell(page, hour);
-    this.#siteCells[cell] = this.#cellOf(page.site, hour);
+    cell = this.#addCell(page, bucket);
+    this.#siteCells[cell] = this.#cellOf(page.site, bucket);
     return cell;
   }
 
   /** Beside their views, which are yet to be added. */
-  #addCombinations(combinations: readonly ValueCombination[], hours: Int32Array, rows: Int32Array): void {
+  #addCombinations(combinations: readonly ValueCombination[], buckets: Int32Array, rows: Int32Array): void {
     let end = this.#viewsEnd / 2;
     const needed = end + rows.length;
     if (needed > this.#combinationOfViews.length)
@@ -195,40 +195,40 @@ class Epoch {
       const row = rows[i] ?? 0;
       const combination = combinations[row];
       if (combination === undefined) break;
-      this.#combinationOfViews[end++] = this.#numberOf(combination, hours[row] ?? 0);
+      this.#combinationOfViews[end++] = this.#numberOf(combination, buckets[row] ?? 0);
     }
   }
 
-  #numberOf(combination: ValueCombination, hour: number): number {
-    let number = this.#combinations.find(combination, hour);
+  #numberOf(combination: ValueCombination, bucket: number): number {
+    let number = this.#combinations.find(combination, bucket);
     if (number !== noNumber) return number;
-    number = this.#combinations.add(combination, hour);
+    number = this.#combinations.add(combination, bucket);
     this.#dimensions = combination.subjects.length;
     for (const subject of combination.subjects)
-      this.#combinationCells.push(subject === undefined ? noNumber : this.#cellOf(subject, hour));
+      this.#combinationCells.push(subject === undefined ? noNumber : this.#cellOf(subject, bucket));
     return number;
   }
 
-  #cellOf(subject: CellSubject, hour: number): number {
-    const cell = this.#cells.find(subject, hour);
-    return cell === noNumber ? this.#addCell(subject, hour) : cell;
+  #cellOf(subject: CellSubject, bucket: number): number {
+    const cell = this.#cells.find(subject, bucket);
+    return cell === noNumber ? this.#addCell(subject, bucket) : cell;
   }
 
-  #addCell(subject: CellSubject, hour: number): number {
-    const cell = this.#cells.add(subject, hour);
+  #addCell(subject: CellSubject, bucket: number): number {
+    const cell = this.#cells.add(subject, bucket);
     this.#siteCells.push(noNumber);
     if (isHashed(subject.name)) this.#longUrls.set(cell, subject.name);
-    this.#addKey(subject, hour);
+    this.#addKey(subject, bucket);
     return cell;
   }
 
-  #addKey(subject: CellSubject, hour: number): void {
+  #addKey(subject: CellSubject, bucket: number): void {
     const from = this.#keyEnds.at(-1) ?? 0;
     if (from + longestKeyBytes > this.#keys.length) {
       this.#keys = grown(this.#keys);
       this.#keyBuffer = Buffer.from(this.#keys.buffer);
     }
-    this.#keyEnds.push(writeCellKey(this.#keyBuffer, from, subject, hour));
+    this.#keyEnds.push(writeCellKey(this.#keyBuffer, from, subject, bucket));
   }
 
   #reserveViews(words: number): void {

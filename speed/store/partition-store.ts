@@ -115,7 +115,7 @@ export class PartitionStore {
     return guarded(this.#place, () => this.#db.getBinaryFast(asBuffer(key)));
   }
 
-  /** At most `most` pages that the keys name, evenly from the first keys, each with its hours. */
+  /** At most `most` pages that the keys name, evenly from the first keys, each with its buckets. */
   samplePages(most: number): Map<string, number[]> {
     return guarded(this.#place, () => this.#samplePages(most));
   }
@@ -130,7 +130,7 @@ export class PartitionStore {
       if (cell?.kind !== 'page' || cell.url === undefined) continue;
       if (cell.url !== taken && (seen++ % step !== 0 || pages.size >= most)) continue;
       taken = cell.url;
-      pages.set(taken, [...(pages.get(taken) ?? []), cell.hour]);
+      pages.set(taken, [...(pages.get(taken) ?? []), cell.bucket]);
     }
     return pages;
   }

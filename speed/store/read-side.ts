@@ -29,7 +29,7 @@ import { decodeEdges, edgeRange, nextOfEdgeKey } from './edge-block.js';
 import {
   cellRange,
   domainsAfter,
-  hourOfCellKey,
+  bucketOfCellKey,
   pageRange,
   parseCellKey,
   valueRange,
@@ -298,36 +298,41 @@ export class RealtimeSnapshot extends RealtimeSummary implements LocalRealtimeVi
     }
   }
 
-  forEachHour(subject: Subject, fromHour: number, toHour: number, visit: (cell: BucketCell) => void): void {
-    const parts = this.#partsIn(fromHour, toHour);
+  forEachBucket(
+    subject: Subject,
+    fromBucket: number,
+    toBucket: number,
+    visit: (cell: BucketCell) => void,
+  ): void {
+    const parts = this.#partsIn(fromBucket, toBucket);
     if (parts.length === 0 || !mayHaveCells(subject)) return;
-    const range = cellRange(CellSubject.of(subject), clampHour(fromHour), clampHour(toHour));
+    const range = cellRange(CellSubject.of(subject), clampBucket(fromBucket), clampBucket(toBucket));
     for (const { store, transaction } of parts) {
       reading(store, () => {
         for (const { key, value } of store.db.getRange({ ...range, transaction })) {
           const { pageviews, sketch } = decodeCell(value);
-          visit(new SketchCell(hourOfCellKey(key), pageviews, sketch));
+          visit(new SketchCell(bucketOfCellKey(key), pageviews, sketch));
         }
       });
     }
   }
 
-  *pages(domain: string, fromHour: number, toHour: number): Generator<readonly PageCount[]> {
+  *pages(domain: string, fromBucket: number, toBucket: number): Generator<readonly PageCount[]> {
     const range = pageRange(domain);
-    for (const part of this.#partsIn(fromHour, toHour))
-      for (const block of readingAll(part.store, namesOf(part, range, fromHour, toHour, urlOf)))
+    for (const part of this.#partsIn(fromBucket, toBucket))
+      for (const block of readingAll(part.store, namesOf(part, range, fromBucket, toBucket, urlOf)))
         yield block.map(({ name: url, pageviews }) => ({ url, pageviews }));
   }
 
   *values(
     dimension: string,
     domain: string,
-    fromHour: number,
-    toHour: number,
+    fromBucket: number,
+    toBucket: number,
   ): Generator<readonly ValueCount[]> {
     const range = valueRange(dimension, domain);
-    for (const part of this.#partsIn(fromHour, toHour))
-      for (const block of readingAll(part.store, namesOf(part, range, fromHour, toHour, valueOf)))
+    for (const part of this.#partsIn(fromBucket, toBucket))
+      for (const block of readingAll(part.store, namesOf(part, range, fromBucket, toBucket, valueOf)))
         yield block.map(({ name: value, pageviews }) => ({ value, pageviews }));
   }
 
@@ -335,10 +340,12 @@ export class RealtimeSnapshot extends RealtimeSummary implements LocalRealtimeVi
     return mergeAscending(this.#parts.map((part) => readingAll(part.store, domainsOf(part))));
   }
 
-  /** Those that hold cells of these hours at all: a partition of equivs holds none, and most questions are of older hours. */
-  #partsIn(fromHour: number, toHour: number): readonly Part[] {
-    if (toHour <= fromHour) return [];
-    return this.#parts.filter(({ progress }) => fromHour < progress.toHour && toHour > progress.fromHour);
+  /** Those that hold cells of these buckets at all: a partition of equivs holds none, and most questions are of older buckets. */
+  #partsIn(fromBucket: number, toBucket: number): readonly Part[] {
+    if (toBucket <= fromBucket) return [];
+    return this.#parts.filter(
+      ({ progress }) => fromBucket < progress.toBucket && toBucket > progress.fromBucket,
+    );
   }
 
   release(): void {
@@ -388,8 +395,8 @@ interface Named {
 function* namesOf(
   { store, transaction }: Part,
   range: { readonly start: Buffer; readonly end: Buffer },
-  fromHour: number,
-  toHour: number,
+  fromBucket: number,
+  toBucket: number,
   nameOf: (key: ParsedKey, storedUrl: string) => string,
 ): Generator<readonly Named[]> {
   let block: Named[] = [];
@@ -401,7 +408,7 @@ function* namesOf(
       block = [];
     }
     const parsed = parseCellKey(key);
-    if (parsed === undefined || parsed.hour < fromHour || parsed.hour >= toHour) continue;
+    if (parsed === undefined || parsed.bucket < fromBucket || parsed.bucket >= toBucket) continue;
     const { pageviews, url } = decodePageviews(value);
     const name = nameOf(parsed, url);
     if (counted?.name === name) {
@@ -428,10 +435,10 @@ function mayHaveCells(subject: Subject): boolean {
   return subject.kind !== 'value' || subject.value === spelledValue(subject.value);
 }
 
-const lastHour = 2 ** 32 - 1;
+const lastBucket = 2 ** 32 - 1;
 
-function clampHour(hour: number): number {
-  return Math.min(Math.max(hour, 0), lastHour);
+function clampBucket(bucket: number): number {
+  return Math.min(Math.max(bucket, 0), lastBucket);
 }
 
 /** Runs a read; when the store proves damaged, leaves word for the speed layer and throws a retryable error. */

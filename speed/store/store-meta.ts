@@ -10,10 +10,10 @@ import type { ViewId } from '../../facts/views/view.js';
 import type { Tally } from './epoch-changes.js';
 
 /**
- * Of what a store holds: 2 since it holds edges and repeats are told by visitor and page, too. Stores of another one are made
- * again from the log.
+ * Of what a store holds: 2 since it holds edges and repeats are told by visitor and page, too; 3 since its base buckets may be shorter
+ * than hours. Stores of another one are made again from the log.
  */
-const storeFormat = 2;
+const storeFormat = 3;
 
 /** All that a store's content depends on, but for the log's records. */
 export interface StoreIdentity {
@@ -48,9 +48,9 @@ export interface Progress {
   /** Newest `receivedAt` among the records applied. */
   readonly lastReceivedAt: number | undefined;
   readonly pageviews: number;
-  /** All cells lie in the hours [fromHour, toHour); both 0 while there is none. */
-  readonly fromHour: number;
-  readonly toHour: number;
+  /** All cells lie in the buckets [fromBucket, toBucket); both 0 while there is none. */
+  readonly fromBucket: number;
+  readonly toBucket: number;
   /** Equiv facts and retractions, kept or not. */
   readonly equivs: number;
   readonly retractions: number;
@@ -77,8 +77,8 @@ export function startProgress(from: Offset): Progress {
     next: from,
     lastReceivedAt: undefined,
     pageviews: 0,
-    fromHour: 0,
-    toHour: 0,
+    fromBucket: 0,
+    toBucket: 0,
     equivs: 0,
     retractions: 0,
     keptEdges: 0,
@@ -94,13 +94,13 @@ export function progressAfter(before: Progress, next: Offset, tally: Tally, kept
   const refused: Record<string, number> = { ...before.refused };
   for (const [reason, count] of tally.refused) refused[reason] = (refused[reason] ?? 0) + count;
   const lastReceivedAt = Math.max(before.lastReceivedAt ?? -1, tally.lastReceivedAt);
-  const fromHour = Math.min(before.toHour === 0 ? Infinity : before.fromHour, tally.fromHour);
+  const fromBucket = Math.min(before.toBucket === 0 ? Infinity : before.fromBucket, tally.fromBucket);
   return {
     next,
     lastReceivedAt: lastReceivedAt < 0 ? undefined : lastReceivedAt,
     pageviews: before.pageviews + tally.pageviews,
-    fromHour: fromHour === Infinity ? 0 : fromHour,
-    toHour: Math.max(before.toHour, tally.toHour),
+    fromBucket: fromBucket === Infinity ? 0 : fromBucket,
+    toBucket: Math.max(before.toBucket, tally.toBucket),
     equivs: before.equivs + tally.equivs,
     retractions: before.retractions + tally.retractions,
     keptEdges: before.keptEdges + keptEdges,
@@ -129,8 +129,8 @@ const progressSchema = z.object({
   next: offsetSchema,
   lastReceivedAt: count.optional().transform((value) => value),
   pageviews: count,
-  fromHour: count,
-  toHour: count,
+  fromBucket: count,
+  toBucket: count,
   equivs: count,
   retractions: count,
   keptEdges: count,

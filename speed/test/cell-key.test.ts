@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { spelledValue } from '../../facts/dimensions/value.js';
-import { cellKey, cellRange, hourOfCellKey, parseCellKey, valueRange } from '../store/cell-key.js';
+import { cellKey, cellRange, bucketOfCellKey, parseCellKey, valueRange } from '../store/cell-key.js';
 import { CellSubject } from '../store/cell-subject.js';
 
 const numRuns = Number(process.env['RUNS'] ?? 1_000);
@@ -26,7 +26,7 @@ test('the key of a value says dimension, domain, value and hour', () => {
       const { dimension, domain, hour } = each;
       const key = cellKey(CellSubject.value(dimension, domain, each.value), hour);
       assert.deepEqual(parseCellKey(key), { kind: 'value', ...each });
-      assert.equal(hourOfCellKey(key), hour);
+      assert.equal(bucketOfCellKey(key), hour);
     }),
     { numRuns },
   );

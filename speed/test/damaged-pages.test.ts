@@ -73,7 +73,7 @@ for (const tree of ['cells', 'free'] as const) {
 
 const reads: Record<string, (view: LocalRealtimeView) => unknown> = {
   hours: (view) =>
-    view.forEachHour({ kind: 'page', url: 'http://example.com/1' }, hour0, hour0 + 1, () => undefined),
+    view.forEachBucket({ kind: 'page', url: 'http://example.com/1' }, hour0, hour0 + 1, () => undefined),
   pages: (view) => [...view.pages('example.com', hour0, hour0 + 1)],
   domains: (view) => [...view.domains()],
 };

@@ -15,7 +15,7 @@ import type { Pageview } from '../../facts/fact.js';
 import { makeRules, type Rules } from '../../facts/rules.js';
 import type { BatchView, LocalRealtimeView, ValueSubject, ViewId } from '../../facts/views/view.js';
 import { Findings } from '../../lib/errors/finding.js';
-import { hourOf } from '../../lib/time/buckets.js';
+import { widthOf } from '../../lib/time/buckets.js';
 import { KeyedHash } from '../../lib/memory/keyed-hash.js';
 import { zeroOffsets } from '../../log/cut.js';
 import { oracleView } from '../../test/oracle/batch-view.js';
@@ -157,7 +157,7 @@ function expectedOf(facts: readonly Pageview[], by: Rules = rules): Expected {
       const values = inMap(expected, name, () => new Map());
       const cell = inMap(
         inMap(values, value, () => new Map()),
-        hourOf(timestamp),
+        widthOf(60).at(timestamp),
         () => ({
           pageviews: 0,
           people: new Set(),
@@ -190,7 +190,7 @@ function assertCells(
   hours: ReadonlyMap<number, ExpectedCell>,
 ): void {
   const found = new Map<number, { pageviews: number; union: HllUnion }>();
-  view.forEachHour(subject, 0, 2 ** 31, (cell) => {
+  view.forEachBucket(subject, 0, 2 ** 31, (cell) => {
     const of = inMap(found, cell.bucket, () => ({ pageviews: 0, union: new HllUnion({ lgK }) }));
     of.pageviews += cell.pageviews;
     cell.addTo(of.union);

@@ -6,7 +6,7 @@ import { timeEnd, type Fact } from '../../facts/fact.js';
 import { KeyedHash } from '../../lib/memory/keyed-hash.js';
 import { zeroOffsets } from '../../log/cut.js';
 import { offset, type Offsets } from '../../log/log.js';
-import { hourMs, hourOf } from '../../lib/time/buckets.js';
+import { hourMs, widthOf } from '../../lib/time/buckets.js';
 import type { BatchView } from '../../facts/views/view.js';
 import { oracleView } from '../../test/oracle/batch-view.js';
 import { assertRealtimeEquals } from '../../test/oracle/compare.js';
@@ -260,8 +260,8 @@ test('records of foreign producers that are no facts of their topic are refused,
       reason,
     );
   assert.equal(
-    progress.reduce((hour, { toHour }) => Math.max(hour, toHour), 0),
-    hourOf(timeEnd - 1) + 1,
+    progress.reduce((hour, { toBucket }) => Math.max(hour, toBucket), 0),
+    widthOf(60).at(timeEnd - 1) + 1,
   );
   await generation.close();
 });
@@ -281,7 +281,7 @@ test('an hour asked for alone is there, whether its facts came before or after t
     const asked = hours.filter((candidate) => {
       let seen = false;
       const see = ({ bucket }: { bucket: number }): void => void (seen ||= bucket === candidate);
-      snapshot?.forEachHour({ kind: 'page', url }, candidate, candidate + 1, see);
+      snapshot?.forEachBucket({ kind: 'page', url }, candidate, candidate + 1, see);
       return seen;
     });
     assert.deepEqual(asked, hours.slice(0, i + 1));

@@ -81,6 +81,7 @@ async function emptyView({ log }: Harness): Promise<string> {
   await ensureGenesis(dir, {
     cut,
     lgK: 12,
+    bucketMinutes: 60,
     rules,
     createdAt: 0,
   });

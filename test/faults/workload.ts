@@ -56,7 +56,8 @@ const parts: Readonly<Record<WorkloadPart, () => Promise<void> | void>> = {
     const log = await openLog(config, clock);
     try {
       const cut = { logId: log.id, next: await log.earliest() };
-      await ensureGenesis(dataDir, { cut, lgK: config.lgK, rules: workloadRules, createdAt: clock() });
+      const { lgK, bucketMinutes } = config;
+      await ensureGenesis(dataDir, { cut, lgK, bucketMinutes, rules: workloadRules, createdAt: clock() });
     } finally {
       await log.close();
     }

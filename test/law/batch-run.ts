@@ -23,13 +23,14 @@ export async function runBatchAt(
   next: Offsets,
   previous: ViewMeta,
 ): Promise<BatchRun> {
-  const { dataDir, lgK, maxPersonIds } = config;
+  const { dataDir, lgK, bucketMinutes, maxPersonIds } = config;
   await drainLogToMaster({ config, clock: () => 0 }, { log });
   const viewDir = newBuildingDir(dataDir, 'law');
   const { meta, statistics } = await buildView({
     snapshot: snapshotAt(takeSnapshot(dataDir), { logId: log.id, next }),
     rules,
     lgK,
+    bucketMinutes,
     maxPersonIds,
     number: nextViewNumber(dataDir),
     createdAt: 0,

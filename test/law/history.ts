@@ -4,6 +4,7 @@
  * and made smaller.
  */
 import fc from 'fast-check';
+import type { BucketMinutes } from '../../lib/time/buckets.js';
 import { exclusionKinds } from '../../facts/fact.js';
 import { forms, invalidRecords, pages, times, visitors } from './records.js';
 
@@ -87,6 +88,7 @@ export type Step =
 
 export interface History {
   readonly lgK: number;
+  readonly bucketMinutes: BucketMinutes;
   /** Offsets that the speed layer looks back for the first of a repeat. */
   readonly window: number;
   readonly epochTuples: number;
@@ -223,8 +225,8 @@ const chapter: fc.Arbitrary<Step[]> = fc
 /** So many of them hold everything that one can hold. */
 export const enoughHistories = 60;
 
-/** At least 240 records. */
-export const histories: fc.Arbitrary<History> = fc.record({
+/** At least 240 records. All widths of base buckets are to have their turn, whatever the number of histories: the caller adds one. */
+export const histories: fc.Arbitrary<Omit<History, 'bucketMinutes'>> = fc.record({
   lgK: fc.constantFrom(8, 8, 8, 12),
   window: fc.constantFrom(0, 12, 40, 1_000),
   epochTuples: fc.constantFrom(3, 10, 40),

@@ -26,7 +26,8 @@ import type { Count, EdgeLimits } from '../../query/answers/answer.js';
 import { sketch } from '../../query/answers/uniques.js';
 import type { LivePerson } from '../../query/identity/live-identity.js';
 import { ask, type AskInput } from '../../query/inquiries.js';
-import { seriesQuestion, show } from '../../query/question.js';
+import { seriesQuestion } from '../../query/question.js';
+import { widthOf } from '../../lib/time/buckets.js';
 import { readCurrent } from '../../serving/current.js';
 import { ensureGenesis, openView } from '../../serving/store.js';
 import type { RealtimeView, ViewId } from '../../facts/views/view.js';
@@ -43,6 +44,9 @@ import { batchTally } from '../oracle/layers.js';
 import { ledgerOf } from '../oracle/ledger.js';
 import { over, personsOf } from '../oracle/oracle.js';
 import { chance, pick, shuffled } from '../random.js';
+
+const width = widthOf(60);
+const { show } = width;
 import { tempDirInMemory } from '../temp-dir.js';
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);
@@ -166,7 +170,7 @@ async function prove(dataDir: string, history: History, commits: StallingCommits
   openDataDir(config);
   const log = new MemoryLog(2, 1);
   const cut = { logId: log.id, next: zeroOffsets(log.partitions) };
-  await ensureGenesis(dataDir, { cut, lgK, rules, createdAt: 0 });
+  await ensureGenesis(dataDir, { cut, lgK, bucketMinutes: 60, rules, createdAt: 0 });
   const speed = new SpeedSide({
     config,
     log,
@@ -239,6 +243,7 @@ async function answersOf(
   const engine = new Engine({
     generations,
     lgK,
+    width,
     urls: rules.url,
     dimensions,
     rules: rules.versions,

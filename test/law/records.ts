@@ -66,7 +66,7 @@ export const pages: readonly (readonly string[])[] = [
   ['ftp://example.com/a', 'https://', 'mailto:a@example.com', `https://example.com/${'x'.repeat(5_000)}`],
 ];
 
-const minutes = [0, 0.001, 7, 29.999, 30, 59.999];
+const minutes = [0, 0.001, 7, 14.999, 15, 29.999, 30, 59.999];
 const hours = [1, 0, -1, 2, -25, -9_600]; // 9,600 hours are 400 days
 export const times: readonly number[] = hours.flatMap((hour) =>
   minutes.map((minute) => start + hour * hourMs + Math.round(minute * minuteMs)),

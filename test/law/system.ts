@@ -60,11 +60,12 @@ export class LawSystem {
     commits: StallingCommits,
     seen: Seen,
   ): Promise<LawSystem> {
-    const config = configWith({ dataDir, lgK: history.lgK, dedupWindow: history.window });
+    const { lgK, bucketMinutes, window } = history;
+    const config = configWith({ dataDir, lgK, bucketMinutes, dedupWindow: window });
     openDataDir(config);
     const system = new LawSystem(config, history, commits, seen);
     const cut = { logId: system.#log.id, next: zeroOffsets(system.#log.partitions) };
-    const genesis = { cut, lgK: history.lgK, rules, createdAt: 0 };
+    const genesis = { cut, lgK, bucketMinutes, rules, createdAt: 0 };
     await ensureGenesis(dataDir, genesis);
     system.#publish(readCurrent(dataDir));
     await system.#advance();
@@ -216,9 +217,9 @@ export class LawSystem {
     const { ledger } = this.#producers;
     const from = batch.meta.cut.next;
     const cut = realtime.cut.next;
-    const { dedupWindow: window } = this.#config;
+    const { dedupWindow: window, bucketMinutes } = this.#config;
     const personOf = personsOf(before(ledger, from), rules);
-    const tally = generationTally(ledger, { from, personOf, window, rules }, cut);
+    const tally = generationTally(ledger, { from, personOf, window, rules, bucketMinutes }, cut);
     this.#add(assertTogetherEqual(batch, realtime, tally));
     const excluding = before(ledger, from);
     assertEdgesEqual(realtime, this.#log.records, from, Infinity, isErased(excluding, rules));

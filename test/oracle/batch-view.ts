@@ -29,6 +29,7 @@ export function oracleView(
       createdAt: 0,
       cut,
       lgK,
+      bucketMinutes: 60,
       rules: rules.versions,
       maxPersonIds: 0,
       retractions: covered.filter(({ fact }) => fact.type === 'retract').length,
@@ -50,7 +51,7 @@ export function oracleView(
         .toSorted((a, b) => a.bucket - b.bucket);
       for (const cell of cells) if (cell.bucket >= from && cell.bucket < to) visit(cell);
     },
-    forEachVisitHour: () => undefined,
+    forEachVisitBucket: () => undefined,
     *pages(domain): Generator<PageCount> {
       for (const name of subjects.keys()) {
         const subject = subjectOf(name);

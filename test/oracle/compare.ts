@@ -15,7 +15,7 @@ import { compareBytes, joined, livePairs, type Bucket, type Placed, type Tally }
 const defaultRules = makeRules({ urlQueryAllow: [], bots: 'exclude' });
 
 /** Beyond all buckets of times that facts may have. */
-const [from, to] = [-100_000, 400_000_000];
+const [from, to] = [-400_000, 1_600_000_000];
 
 /** What was compared, for tests that must not pass because there was nothing. */
 export interface Compared {
@@ -30,7 +30,7 @@ export function assertViewEquals(
   ledger: readonly Placed[],
   rules: Rules = defaultRules,
 ): Compared {
-  const tally = batchTally(ledger, rules);
+  const tally = batchTally(ledger, rules, view.meta.bucketMinutes);
   const compared = { cells: 0, registers: 0 };
   const domains = subjectsOfKind(tally, 'domain');
   assert.deepEqual([...view.domains()], domains.toSorted());
@@ -64,12 +64,12 @@ export function assertViewEquals(
     found.assertEquals(name, buckets, compared);
   }
   for (const domain of domains) {
-    const hours = new Map<number, unknown>();
-    view.forEachVisitHour(domain, from, to, ({ bucket, visits, bounces }) => {
-      hours.set(bucket, { visits, bounces });
+    const visits = new Map<number, unknown>();
+    view.forEachVisitBucket(domain, from, to, ({ bucket, ...counts }) => {
+      visits.set(bucket, { visits: counts.visits, bounces: counts.bounces });
     });
     assert.deepEqual(
-      ascending(hours),
+      ascending(visits),
       ascending(tally.visits.get(domain) ?? new Map()),
       `visits of ${domain}`,
     );
@@ -108,17 +108,17 @@ function assertPersonsEqual(view: BatchView, ledger: readonly Placed[], rules: R
   return persons.size - members.size;
 }
 
-/** A realtime view must hold the tally's hours and nothing else. */
+/** A realtime view must hold the tally's buckets and nothing else. */
 export function assertRealtimeEquals(view: LocalRealtimeView, tally: Tally, lgK: number): Compared {
-  return assertHoursEqual([view], tally, lgK);
+  return assertBucketsEqual([view], tally, lgK);
 }
 
-/** What a batch view and a realtime view hold together must be the tally's hours and nothing else. */
+/** What a batch view and a realtime view hold together must be the tally's buckets and nothing else. */
 export function assertTogetherEqual(batch: BatchView, realtime: LocalRealtimeView, tally: Tally): Compared {
-  return assertHoursEqual([batch, realtime], tally, batch.meta.lgK);
+  return assertBucketsEqual([batch, realtime], tally, batch.meta.lgK);
 }
 
-function assertHoursEqual(
+function assertBucketsEqual(
   views: readonly (BatchView | LocalRealtimeView)[],
   tally: Tally,
   lgK: number,
@@ -138,18 +138,18 @@ function assertHoursEqual(
   for (const [name, buckets] of tally.subjects) {
     const found = new FoundCells(lgK);
     for (const view of views) {
-      const add = (cell: BucketCell): void => found.add('hour', cell);
-      if ('forEachHour' in view) view.forEachHour(subjectOf(name), 0, to, add);
-      else view.forEachBucket(subjectOf(name), 'hour', from, to, add);
+      const add = (cell: BucketCell): void => found.add('base', cell);
+      if ('generation' in view) view.forEachBucket(subjectOf(name), 0, to, add);
+      else view.forEachBucket(subjectOf(name), 'base', from, to, add);
     }
-    const hours = new Map([...buckets].filter(([bucket]) => bucket.startsWith('hour')));
-    found.assertEquals(name, hours, compared);
+    const bases = new Map([...buckets].filter(([bucket]) => bucket.startsWith('base')));
+    found.assertEquals(name, bases, compared);
   }
   return compared;
 }
 
 function* pagesOf(view: BatchView | LocalRealtimeView, domain: string): Generator<string> {
-  const listed = 'forEachHour' in view ? [...view.pages(domain, 0, to)].flat() : view.pages(domain);
+  const listed = 'forEachBucket' in view ? [...view.pages(domain, 0, to)].flat() : view.pages(domain);
   for (const { url } of listed) yield url;
 }
 
@@ -159,7 +159,7 @@ function* listedValues(
   domain: string,
 ): Generator<string> {
   const listed =
-    'forEachHour' in view
+    'forEachBucket' in view
       ? [...view.values(dimension, domain, 0, to)].flat()
       : view.values(dimension, domain);
   for (const { value } of listed) yield value;

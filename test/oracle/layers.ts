@@ -14,8 +14,8 @@ import {
 } from './oracle.js';
 
 /** A batch view is made of everything before its cut. */
-export function batchTally(ledger: readonly Placed[], rules: Rules): Tally {
-  return tallyOf(countedViews(ledger, rules).views, personsOf(ledger, rules));
+export function batchTally(ledger: readonly Placed[], rules: Rules, bucketMinutes = 60): Tally {
+  return tallyOf(countedViews(ledger, rules).views, personsOf(ledger, rules), bucketMinutes);
 }
 
 /** A generation: the cut of its batch view, the mapping made there, and how far its speed layer looks back for repeats. */
@@ -25,11 +25,14 @@ export interface Generation {
   /** Offsets. */
   readonly window: number;
   readonly rules: Rules;
+  /** 60 by default. */
+  readonly bucketMinutes?: number;
 }
 
 /** A realtime view at `cut` holds the facts of [from, cut). */
 export function realtimeTally(ledger: readonly Placed[], generation: Generation, cut: Offsets): Tally {
-  return tallyOf(since(viewsOf(ledger, generation, cut), generation.from), generation.personOf);
+  const { from, personOf, bucketMinutes } = generation;
+  return tallyOf(since(viewsOf(ledger, generation, cut), from), personOf, bucketMinutes);
 }
 
 /**
@@ -37,7 +40,8 @@ export function realtimeTally(ledger: readonly Placed[], generation: Generation,
  * repeat after `from` counts again when the first of its kind lies further back than the window, until the next run.
  */
 export function generationTally(ledger: readonly Placed[], generation: Generation, cut: Offsets): Tally {
-  return tallyOf(viewsOf(ledger, generation, cut), generation.personOf);
+  const { personOf, bucketMinutes } = generation;
+  return tallyOf(viewsOf(ledger, generation, cut), personOf, bucketMinutes);
 }
 
 function viewsOf(

@@ -200,11 +200,11 @@ test('pageviews and people of hours, days and months, by the fact’s own time',
   assert.deepEqual(
     page.map(([name, { pageviews, people }]) => [name, pageviews, ...people]),
     [
-      [`hour ${hour0}`, 1, 'a'],
+      [`base ${hour0}`, 1, 'a'],
       ['day 19782', 2, 'a'],
       ['month 649', 2, 'a'],
-      [`hour ${hour0 + 11}`, 1, 'a'],
-      [`hour ${hour0 - 9_600}`, 1, 'c'],
+      [`base ${hour0 + 11}`, 1, 'a'],
+      [`base ${hour0 - 9_600}`, 1, 'c'],
       ['day 19382', 1, 'c'],
       ['month 636', 1, 'c'],
     ],
@@ -333,9 +333,9 @@ test('a view is held to its values: cells, listings and how many there are', () 
     mappedIds: 0,
   };
   const { visits } = batchTally(ledger, ofTwo);
-  const visitHours: BatchView['forEachVisitHour'] = (domain, _from, _to, visit) =>
+  const visitHours: BatchView['forEachVisitBucket'] = (domain, _from, _to, visit) =>
     visits.get(domain)?.forEach((cell, bucket) => visit({ bucket, ...cell }));
-  const right: BatchView = { ...made, meta: { ...made.meta, counts }, forEachVisitHour: visitHours };
+  const right: BatchView = { ...made, meta: { ...made.meta, counts }, forEachVisitBucket: visitHours };
   assert.ok(assertViewEquals(right, ledger, ofTwo).cells > 0);
   const wrong: readonly [string, Partial<BatchView>][] = [
     ['a value is not listed', { values: (name, domain) => [...made.values(name, domain)].slice(1) }],

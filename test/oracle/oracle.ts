@@ -45,9 +45,9 @@ export interface Bucket {
 }
 
 export interface Tally {
-  /** Subject ('page https://…', 'domain example.com', 'value source example.com direct'), then bucket ('hour 490000', 'day 20416', 'month 670'). */
+  /** Subject ('page https://…', 'domain example.com', 'value source example.com direct'), then bucket ('base 490000', 'day 20416', 'month 670'). */
   readonly subjects: ReadonlyMap<string, ReadonlyMap<string, Bucket>>;
-  /** Domain, then hour. */
+  /** Domain, then base bucket. */
   readonly visits: ReadonlyMap<string, ReadonlyMap<number, Visits>>;
   /** Everybody with a pageview. */
   readonly people: ReadonlySet<string>;
@@ -258,10 +258,10 @@ export function compareBytes(a: string, b: string): number {
 
 // ---- What is counted
 
-const hourMs = 3_600_000;
-const dayMs = 24 * hourMs;
+const minuteMs = 60_000;
+const dayMs = 24 * 60 * minuteMs;
 /** A visit ends when so long nothing is viewed. */
-const visitGapMs = 30 * 60_000;
+const visitGapMs = 30 * minuteMs;
 
 /** A line for each kind of subject. */
 function subjectsOf({ page, domain, values }: CountedView): string[] {
@@ -269,21 +269,22 @@ function subjectsOf({ page, domain, values }: CountedView): string[] {
   return [`page ${page}`, `domain ${domain}`, ...ofValues];
 }
 
-function bucketsOf(timestamp: number): string[] {
+function bucketsOf(timestamp: number, baseMs: number): string[] {
   const date = new Date(timestamp);
   const month = (date.getUTCFullYear() - 1970) * 12 + date.getUTCMonth();
-  return [`hour ${Math.floor(timestamp / hourMs)}`, `day ${Math.floor(timestamp / dayMs)}`, `month ${month}`];
+  return [`base ${Math.floor(timestamp / baseMs)}`, `day ${Math.floor(timestamp / dayMs)}`, `month ${month}`];
 }
 
-/** Counts views under a mapping. */
-export function tallyOf(views: readonly CountedView[], personOf: PersonOf): Tally {
+/** Counts views under a mapping, in base buckets of so many minutes. */
+export function tallyOf(views: readonly CountedView[], personOf: PersonOf, bucketMinutes = 60): Tally {
+  const baseMs = bucketMinutes * minuteMs;
   const subjects = new Map<string, Map<string, Bucket>>();
   const streams = new Map<string, { readonly domain: string; readonly times: number[] }>();
   for (const view of views) {
     const person = personOf(view.visitor);
     for (const subject of subjectsOf(view)) {
       const buckets = getOrAdd(subjects, subject, () => new Map<string, Bucket>());
-      for (const name of bucketsOf(view.timestamp)) {
+      for (const name of bucketsOf(view.timestamp, baseMs)) {
         const bucket = getOrAdd(buckets, name, () => ({ pageviews: 0, people: new Set() }));
         bucket.pageviews++;
         bucket.people.add(person);
@@ -296,19 +297,19 @@ export function tallyOf(views: readonly CountedView[], personOf: PersonOf): Tall
   }
   const visits = new Map<string, Map<number, Visits>>();
   for (const { domain, times } of streams.values()) {
-    const hours = getOrAdd(visits, domain, () => new Map<number, Visits>());
+    const bases = getOrAdd(visits, domain, () => new Map<number, Visits>());
     for (const visit of visitsOf(times)) {
-      const hour = Math.floor((visit[0] ?? 0) / hourMs);
-      const known = hours.get(hour) ?? { visits: 0, bounces: 0 };
+      const base = Math.floor((visit[0] ?? 0) / baseMs);
+      const known = bases.get(base) ?? { visits: 0, bounces: 0 };
       const bounces = known.bounces + (visit.length === 1 ? 1 : 0);
-      hours.set(hour, { visits: known.visits + 1, bounces });
+      bases.set(base, { visits: known.visits + 1, bounces });
     }
   }
   const people = new Set(views.map(({ visitor }) => personOf(visitor)));
   return { subjects, visits, people, pageviews: views.length };
 }
 
-/** The times of one person's views, visit by visit. A visit counts in the hour it began; a bounce has one view. */
+/** The times of one person's views, visit by visit. A visit counts in the base bucket it began in; a bounce has one view. */
 export function visitsOf(times: readonly number[]): number[][] {
   const visits: number[][] = [];
   for (const time of times.toSorted((a, b) => a - b)) {
@@ -319,12 +320,12 @@ export function visitsOf(times: readonly number[]): number[][] {
   return visits;
 }
 
-/** A subject over the hours [from, to). */
+/** A subject over the base buckets [from, to). */
 export function over(tally: Tally, subject: string, from: number, to: number): Bucket {
   const sum: Bucket = { pageviews: 0, people: new Set() };
   for (const [name, { pageviews, people }] of tally.subjects.get(subject) ?? []) {
     const [span, number] = name.split(' ');
-    if (span !== 'hour' || Number(number) < from || Number(number) >= to) continue;
+    if (span !== 'base' || Number(number) < from || Number(number) >= to) continue;
     sum.pageviews += pageviews;
     for (const person of people) sum.people.add(person);
   }

@@ -59,10 +59,10 @@ export const lambdaLawFaults: readonly PlantedFault[] = [
     find: '8 * (to - from), visitGapMs)',
     replace: '8 * (to - from), visitGapMs + 1)',
   }),
-  fault('a day ends an hour late', {
+  fault('a day ends a base bucket late', {
     file: 'batch/arrays/word-cells.ts',
-    find: 'firstFrom(hours, 24 * (day + 1))',
-    replace: 'firstFrom(hours, 24 * (day + 1) + 1)',
+    find: 'firstFrom(buckets, this.#width.perDay * (day + 1))',
+    replace: 'firstFrom(buckets, this.#width.perDay * (day + 1) + 1)',
   }),
   fault('bots count', {
     file: 'speed/bolts/counting-rules.ts',

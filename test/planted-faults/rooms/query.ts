@@ -7,26 +7,30 @@ const fault = faultsOf('query');
 export const queryFaults: readonly PlantedFault[] = [
   fault(
     'cover',
-    'the cover leaves out the last hour',
+    'the cover leaves out the last base bucket',
     edit(
       'query/engine/cover.ts',
-      "add('hour', lastDay * 24, toHour);",
-      "add('hour', lastDay * 24, toHour - 1);",
+      "add('base', lastDay * perDay, end);",
+      "add('base', lastDay * perDay, end - 1);",
     ),
   ),
   fault(
     'cover',
-    'the cover has an hour twice',
+    'the cover has a base bucket twice',
     edit(
       'query/engine/cover.ts',
-      "add('hour', fromHour, firstDay * 24);",
-      "add('hour', fromHour, firstDay * 24 + 1);",
+      "add('base', first, firstDay * perDay);",
+      "add('base', first, firstDay * perDay + 1);",
     ),
   ),
   fault(
     'cover',
-    'a range within a day loses its last hour',
-    edit('query/engine/cover.ts', "add('hour', fromHour, toHour);", "add('hour', fromHour, toHour - 1);"),
+    'a range within a day loses its last base bucket',
+    edit(
+      'query/engine/cover.ts',
+      "add('base', first, end);",
+      "add('base', first, end - 1);",
+    ),
   ),
   fault(
     'generations',
@@ -80,20 +84,20 @@ export const queryFaults: readonly PlantedFault[] = [
   ),
   fault(
     'tally',
-    'a realtime hour is counted twice',
+    'a realtime bucket is counted twice',
     edit(
       'query/engine/tally.ts',
-      '      const to = Math.min(range.to, from + hours);\n',
-      '      const to = Math.min(range.to, from + hours);\n      if (from > range.from) from--;\n',
+      '      const to = Math.min(range.to, from + buckets);\n',
+      '      const to = Math.min(range.to, from + buckets);\n      if (from > range.from) from--;\n',
     ),
   ),
   fault(
     'tally',
-    'the last realtime hour of a range is left out',
+    'the last realtime bucket of a range is left out',
     edit(
       'query/engine/tally.ts',
-      'await realtime.forEachHour(subject, from, to, (cell) => {',
-      'await realtime.forEachHour(subject, from, to - 1, (cell) => {',
+      'await realtime.forEachBucket(subject, from, to, (cell) => {',
+      'await realtime.forEachBucket(subject, from, to - 1, (cell) => {',
     ),
   ),
   fault(

@@ -98,11 +98,11 @@ export const speedFaults: readonly PlantedFault[] = [
   ),
   fault(
     'dimensions',
-    'values are counted in the hour that their combination was first met in',
+    'values are counted in the base bucket that their combination was first met in',
     edit(
       'speed/store/epoch-changes.ts',
-      'this.#numberOf(combination, hours[row] ?? 0)',
-      'this.#numberOf(combination, combination.numbers === this.#combinations ? combination.recentHour : (hours[row] ?? 0))',
+      'this.#numberOf(combination, buckets[row] ?? 0)',
+      'this.#numberOf(combination, combination.numbers === this.#combinations ? combination.recentBucket : (buckets[row] ?? 0))',
     ),
   ),
   fault(

@@ -28,7 +28,7 @@ function earlier(dir: string): string {
   mkdirSync(join(dataDir, 'log'), { recursive: true });
   writeFileSync(join(dataDir, 'log', 'format.json'), '{}');
   writeFileSync(join(dataDir, 'format.json'), '{"layout":1,"lgK":14}');
-  openDataDir({ dataDir, lgK: 14 }, () => undefined);
+  openDataDir({ dataDir, lgK: 14, bucketMinutes: 60 }, () => undefined);
   return dataDir;
 }
 
@@ -58,7 +58,7 @@ test('a new data directory has a secret of its own and hashes addresses', async 
   const dir = tempDir('addresses');
   const dataDir = join(dir, 'new');
   assert.equal(hashesAddresses(dataDir), true, 'before it is made, too');
-  openDataDir({ dataDir, lgK: 14 });
+  openDataDir({ dataDir, lgK: 14, bucketMinutes: 60 });
   assert.equal(statSync(secretPath(dataDir)).mode & 0o777, 0o600);
   const lines = [
     lineOf('192.0.2.1'),
@@ -69,10 +69,10 @@ test('a new data directory has a secret of its own and hashes addresses', async 
   const facts = await imported(dataDir, lines);
   assert.equal(new Set(facts.map(({ visitor }) => visitor)).size, 4);
   for (const { visitor } of facts) assert.match(visitor, /^ip-agent-hash:[\w-]{22}$/);
-  openDataDir({ dataDir, lgK: 14 });
+  openDataDir({ dataDir, lgK: 14, bucketMinutes: 60 });
   assert.deepEqual(await imported(dataDir, lines), facts, 'again, and after a restart: the same');
   const other = join(dir, 'other');
-  openDataDir({ dataDir: other, lgK: 14 });
+  openDataDir({ dataDir: other, lgK: 14, bucketMinutes: 60 });
   const elsewhere = await imported(other, lines);
   for (const [i, { visitor, id }] of facts.entries()) {
     assert.notEqual(elsewhere[i]?.visitor, visitor);
@@ -106,11 +106,11 @@ test('a data directory of an earlier version stays with addresses, and says so',
 
 test('a secret that is gone or damaged stops the import: another one would make new visitors of everybody', () => {
   const dataDir = join(tempDir('addresses'), 'new');
-  openDataDir({ dataDir, lgK: 14 });
+  openDataDir({ dataDir, lgK: 14, bucketMinutes: 60 });
   const secret = readFileSync(secretPath(dataDir), 'utf8');
   writeFileSync(secretPath(dataDir), secret.slice(1));
   assert.throws(() => addressKey(dataDir), /secret is damaged/);
   rmSync(secretPath(dataDir));
-  openDataDir({ dataDir, lgK: 14 });
+  openDataDir({ dataDir, lgK: 14, bucketMinutes: 60 });
   assert.throws(() => addressKey(dataDir), /secret is missing/);
 });
