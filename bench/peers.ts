@@ -20,7 +20,7 @@ import { openDataDir } from '../lib/files/data-dir.js';
 import type { LogId } from '../log/log.js';
 import { queryUniques } from '../query/inquiries.js';
 import { openEngine } from '../query/open.js';
-import { show } from '../query/question.js';
+import { widthOf } from '../lib/time/buckets.js';
 import { approximateCounts } from './approximate-counts.js';
 import { buildFullView } from './full-view.js';
 import { makePageviewFiles } from './pageview-files.js';
@@ -132,7 +132,7 @@ async function rangeQuery(dataDir: string, peopleOfAnHour: number): Promise<Took
   const busiestViews = peopleOfAnHour * hoursOfYear;
   await publishYear(dataDir, { number: 1, pages: 1, busiestViews, people: 500_000, lgK: config.lgK, cut });
   const query = openEngine(config, () => yearToHour * 3_600_000);
-  const question = { url: urlsOf(1)[0] ?? '', from: show(yearFromHour + 1), to: show(yearToHour - 1) };
+  const question = { url: urlsOf(1)[0] ?? '', from: widthOf(60).show(yearFromHour + 1), to: widthOf(60).show(yearToHour - 1) };
   const times = 500;
   try {
     const ask = async (): Promise<void> => {
