@@ -132,7 +132,11 @@ async function rangeQuery(dataDir: string, peopleOfAnHour: number): Promise<Took
   const busiestViews = peopleOfAnHour * hoursOfYear;
   await publishYear(dataDir, { number: 1, pages: 1, busiestViews, people: 500_000, lgK: config.lgK, cut });
   const query = openEngine(config, () => yearToHour * 3_600_000);
-  const question = { url: urlsOf(1)[0] ?? '', from: widthOf(60).show(yearFromHour + 1), to: widthOf(60).show(yearToHour - 1) };
+  const question = {
+    url: urlsOf(1)[0] ?? '',
+    from: widthOf(60).show(yearFromHour + 1),
+    to: widthOf(60).show(yearToHour - 1),
+  };
   const times = 500;
   try {
     const ask = async (): Promise<void> => {

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { HttpProblem } from '../lib/http/problem.js';
-import { bucketMinutes, type BucketRange, type BucketWidth } from '../lib/time/buckets.js';
+import { allBucketMinutes, type BucketRange, type BucketWidth } from '../lib/time/buckets.js';
 import { parseRfc3339 } from '../lib/time/real-time.js';
 import { dimensions, type Dimension } from '../facts/subjects.js';
 import { domainOf, hostOf } from '../facts/url/domain.js';
@@ -200,7 +200,7 @@ export function timeRange(
   ] as const) {
     if (Number.isInteger(edge)) continue;
     const nearest = nearestRanges(from, to, width);
-    const fitting = bucketMinutes.find((minutes) => (edge * width.minutes) % minutes === 0);
+    const fitting = allBucketMinutes.find((minutes) => (edge * width.minutes) % minutes === 0);
     throw new HttpProblem(
       'unaligned-range',
       `'${parameter}' is ${width.show(edge)}, and must be ${starts[width.minutes]}; nearest: ${nearest.map((r) => `${r.from}/${r.to}`).join(' or ')}${fitting === undefined ? '' : `; a data directory made with SWA_BUCKET_MINUTES=${fitting} could answer it`}`,

@@ -9,7 +9,7 @@ import { SwaError, messageOf, systemCode } from '../lib/errors/errors.js';
 import { storedRulesSchema } from '../facts/rules-versions.js';
 import { seal, unsealLine } from '../lib/files/sealed.js';
 import { offset, type LogId, type Offset, type PartitionName } from '../log/log.js';
-import { bucketMinutes } from '../lib/time/buckets.js';
+import { allBucketMinutes } from '../lib/time/buckets.js';
 import { validJson } from '../lib/files/valid-json.js';
 import type { ViewId, ViewMeta } from '../facts/views/view.js';
 import { damageHint, type FileSeal } from './checked-file.js';
@@ -35,7 +35,7 @@ const storedSchema = z.object({
     createdAt: z.number(),
     cut: z.object({ logId: z.string(), next: z.record(z.string(), count) }),
     lgK: z.number().int(),
-    bucketMinutes: z.literal(bucketMinutes).default(60), // views of earlier versions do not say
+    bucketMinutes: z.literal(allBucketMinutes).default(60), // views of earlier versions do not say
     rules: storedRulesSchema,
     maxPersonIds: count.default(0), // nor this
     retractions: count.optional(), // nor this

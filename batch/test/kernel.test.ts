@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { assetPath } from '../../lib/files/assets.js';
-import { bucketMinutes, widthOf, type BucketWidth } from '../../lib/time/buckets.js';
+import { allBucketMinutes, widthOf, type BucketWidth } from '../../lib/time/buckets.js';
 import { fixedWords, type DealtBlock } from '../arrays/dealt.js';
 import { Buckets } from '../sorts/buckets.js';
 import { CellPass } from '../arrays/cell-pass.js';
@@ -34,7 +34,7 @@ const factsArbitrary = fc
     pages: fc.integer({ min: 1, max: 8 }),
     people: fc.constantFrom(1, 3, 40, 100_000),
     buckets: fc.constantFrom(1, 5, 40, 2_000),
-    width: fc.constantFrom(...bucketMinutes.map(widthOf)),
+    width: fc.constantFrom(...allBucketMinutes.map(widthOf)),
     lgK: fc.constantFrom(4, 8, 11),
   })
   .map(({ seed, count, pages, people, buckets, width, lgK }) => {

@@ -3,7 +3,7 @@
  * one source for parsing, for `swa config` and for the documentation.
  */
 import { z } from 'zod';
-import { bucketMinutes } from '../time/buckets.js';
+import { allBucketMinutes } from '../time/buckets.js';
 
 const whole = (min: number, max: number) =>
   z
@@ -206,7 +206,7 @@ export const keys = {
   bucketMinutes: key(
     'SWA_BUCKET_MINUTES',
     '60',
-    oneOf(bucketMinutes),
+    oneOf(allBucketMinutes),
     'minutes of a base bucket: 60, 30 or 15, fixed when the data directory is created',
   ),
   urlQueryAllow: key('SWA_URL_QUERY_ALLOW', '', list, 'query parameters to keep in page URLs'),

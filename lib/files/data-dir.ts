@@ -25,7 +25,7 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { SwaError, isFullDisk, messageOf, systemCode } from '../errors/errors.js';
-import { bucketMinutes, type BucketMinutes } from '../time/buckets.js';
+import { allBucketMinutes, type BucketMinutes } from '../time/buckets.js';
 import { createFile, makeDirDurable } from './durable.js';
 import { clearEarlierLocks } from './earlier-locks.js';
 import { createSecret, secretFor, unusableSecret } from './dir-secret.js';
@@ -54,7 +54,7 @@ const formatSchema = z.object({
   layout: z.literal(1),
   lgK: z.number(),
   /** Not there: by an earlier version, which knew hours alone. */
-  bucketMinutes: z.literal(bucketMinutes).default(60),
+  bucketMinutes: z.literal(allBucketMinutes).default(60),
   /** Not there: by an earlier version, whose imports kept addresses as they were. */
   addresses: z.literal('hashed').optional(),
 });

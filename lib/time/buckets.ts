@@ -12,8 +12,8 @@ export const spans = ['base', 'day', 'month'] as const;
 export type Span = (typeof spans)[number];
 
 /** The widths that a base bucket may have, in minutes; the first one is the default, and was the only one. */
-export const bucketMinutes = [60, 30, 15] as const;
-export type BucketMinutes = (typeof bucketMinutes)[number];
+export const allBucketMinutes = [60, 30, 15] as const;
+export type BucketMinutes = (typeof allBucketMinutes)[number];
 
 /** Half-open, in base buckets. */
 export interface BucketRange {

@@ -77,7 +77,7 @@ export class Zones {
     const pieces = [...this.#piecesIn(zone, from, to)];
     const odd = pieces.find(({ offsetMinutes }) => offsetMinutes % this.width.minutes !== 0);
     if (odd === undefined) return undefined;
-    const fitting = bucketMinutes.find((minutes) =>
+    const fitting = allBucketMinutes.find((minutes) =>
       pieces.every(({ offsetMinutes }) => offsetMinutes % minutes === 0),
     );
     return { bucket: odd.fromBucket, offsetMinutes: odd.offsetMinutes, fitting };

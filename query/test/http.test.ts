@@ -61,7 +61,13 @@ test('an answer says what, how sure, how fresh, which range and by which rules',
     maxUndercount: 2,
     waitingExclusions: 0,
   });
-  assert.deepEqual(body['range'], { from: show(hour0), to: show(hour0 + 48), hours: 48, bucketMinutes: 60, tz: 'UTC' });
+  assert.deepEqual(body['range'], {
+    from: show(hour0),
+    to: show(hour0 + 48),
+    hours: 48,
+    bucketMinutes: 60,
+    tz: 'UTC',
+  });
   assert.deepEqual(body['rules'], { url: '1', domain: '1', bots: '1', dimensions: 'none' });
   const freshness = body['freshness'] as unknown as { generation: string; realtime: { cut: unknown } };
   assert.equal(freshness.generation, 'v000001-test');
@@ -207,7 +213,11 @@ test('edges may be RFC 3339 with any offset, milliseconds, or dates of the zone'
   ];
   for (const text of same) {
     const body = await json(await server.get(`/v1/pageviews?url=${encoded}&${text}`));
-    assert.deepEqual(body['range'], { from: show(hour0), to: show(hour0 + 24), hours: 24, bucketMinutes: 60, tz: 'UTC' }, text);
+    assert.deepEqual(
+      body['range'],
+      { from: show(hour0), to: show(hour0 + 24), hours: 24, bucketMinutes: 60, tz: 'UTC' },
+      text,
+    );
   }
   const berlin = await json(
     await server.get(`/v1/pageviews?url=${encoded}&from=2025-03-30&to=2025-03-31&tz=Europe/Berlin`),

@@ -26,11 +26,7 @@ export const queryFaults: readonly PlantedFault[] = [
   fault(
     'cover',
     'a range within a day loses its last base bucket',
-    edit(
-      'query/engine/cover.ts',
-      "add('base', first, end);",
-      "add('base', first, end - 1);",
-    ),
+    edit('query/engine/cover.ts', "add('base', first, end);", "add('base', first, end - 1);"),
   ),
   fault(
     'generations',
