@@ -66,27 +66,27 @@ export class RemoteView extends RealtimeSummary implements RealtimeView {
       await this.#fetchAhead(wanted.slice(at, at + maxSubjects), from, to);
   }
 
-  async forEachHour(
+  async forEachBucket(
     subject: Subject,
-    fromHour: number,
-    toHour: number,
+    fromBucket: number,
+    toBucket: number,
     visit: (cell: BucketCell) => void,
   ): Promise<void> {
     const ahead = this.#ahead.get(keyOf(subject));
-    if (ahead !== undefined && ahead.from <= fromHour && toHour <= ahead.to) {
-      for (const cell of ahead.cells) if (cell.bucket >= fromHour && cell.bucket < toHour) visit(cell);
+    if (ahead !== undefined && ahead.from <= fromBucket && toBucket <= ahead.to) {
+      for (const cell of ahead.cells) if (cell.bucket >= fromBucket && cell.bucket < toBucket) visit(cell);
       return;
     }
     const kept: BucketCell[] = [];
     let keptBytes = 0;
-    await this.#cells([subject], fromHour, toHour, ({ cell }) => {
+    await this.#cells([subject], fromBucket, toBucket, ({ cell }) => {
       visit(cell);
       keptBytes += sizeOf(cell);
       if (this.#aheadBytes + keptBytes <= maxAheadBytes) kept.push(cell);
       return true;
     });
     if (this.#aheadBytes + keptBytes <= maxAheadBytes)
-      this.#keep(subject, { from: fromHour, to: toHour, cells: kept }, keptBytes);
+      this.#keep(subject, { from: fromBucket, to: toBucket, cells: kept }, keptBytes);
   }
 
   async *pages(domain: string, from: number, to: number): AsyncGenerator<readonly PageCount[]> {
@@ -201,10 +201,12 @@ export class RemoteView extends RealtimeSummary implements RealtimeView {
     if (failed?.status === 'rejected') throw failed.reason;
   }
 
-  /** Those that hold cells of these hours at all. */
+  /** Those that hold cells of these buckets at all. */
   #partsIn(from: number, to: number): readonly RemotePart[] {
     return this.#parts.filter(({ answer }) =>
-      answer.partitions.some(([, { fromHour, toHour }]) => from < toHour && to > fromHour && from < to),
+      answer.partitions.some(
+        ([, { fromBucket, toBucket }]) => from < toBucket && to > fromBucket && from < to,
+      ),
     );
   }
 }

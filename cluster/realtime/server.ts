@@ -12,7 +12,7 @@ import { SwaError, hasCode, messageOf, systemCode } from '../../lib/errors/error
 import type { PartitionName } from '../../log/log.js';
 import type { ViewId } from '../../facts/views/view.js';
 import type { RealtimeSnapshot } from '../../speed/store/read-side.js';
-import { CellsByHour } from './cells-by-hour.js';
+import { CellsByBucket } from './cells-by-bucket.js';
 import { HeldSnapshots } from './held-snapshots.js';
 import {
   cellsQuestion,
@@ -180,10 +180,10 @@ export class RealtimeServer {
     snapshot: RealtimeSnapshot,
     sender: Sender,
   ): Promise<void> {
-    const cells = new CellsByHour(this.#options.lgK);
+    const cells = new CellsByBucket(this.#options.lgK);
     for (const [place, subject] of subjects.entries()) {
       for (const piece of piecesOf(snapshot, from, to)) {
-        snapshot.forEachHour(subject, piece.from, piece.to, (cell) => cells.add(cell));
+        snapshot.forEachBucket(subject, piece.from, piece.to, (cell) => cells.add(cell));
         for (const encoded of cells.take(place)) {
           sender.gather(encoded);
           if (sender.gatheredBytes >= frameBytes) await sender.flush();
@@ -209,19 +209,19 @@ export class RealtimeServer {
   }
 }
 
-/** Years of hours are not read in one go. */
-const pieceHours = 744;
+/** Years of buckets are not read in one go. */
+const pieceBuckets = 744;
 
-/** The hours of a range in which a snapshot has cells, in pieces. */
+/** The base buckets of a range in which a snapshot has cells, in pieces. */
 function* piecesOf(
   { progress }: RealtimeSnapshot,
   from: number,
   to: number,
 ): Generator<{ readonly from: number; readonly to: number }> {
-  const filled = [...progress.values()].filter(({ fromHour, toHour }) => fromHour < toHour);
-  const first = Math.max(from, Math.min(...filled.map(({ fromHour }) => fromHour)));
-  const end = Math.min(to, Math.max(...filled.map(({ toHour }) => toHour)));
-  for (let at = first; at < end; at += pieceHours) yield { from: at, to: Math.min(end, at + pieceHours) };
+  const filled = [...progress.values()].filter(({ fromBucket, toBucket }) => fromBucket < toBucket);
+  const first = Math.max(from, Math.min(...filled.map(({ fromBucket }) => fromBucket)));
+  const end = Math.min(to, Math.max(...filled.map(({ toBucket }) => toBucket)));
+  for (let at = first; at < end; at += pieceBuckets) yield { from: at, to: Math.min(end, at + pieceBuckets) };
 }
 
 /** Writes frames as fast as they are read, and lets others have their turn in between. */

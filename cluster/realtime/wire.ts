@@ -31,8 +31,8 @@ export const snapshotQuestion = z.object({
 const progress = z.object({
   next: position,
   lastReceivedAt: z.number().optional(),
-  fromHour: z.number(),
-  toHour: z.number(),
+  fromBucket: z.number(),
+  toBucket: z.number(),
   equivs: z.number(),
   retractions: z.number(),
   keptEdges: z.number(),
@@ -122,16 +122,16 @@ export interface SentCell {
 }
 
 /**
- * Words of 4 bytes, little-endian: place of the subject, hour, form (0 coupons, 1 registers), number of words that follow the head; then
+ * Words of 4 bytes, little-endian: place of the subject, base bucket, form (0 coupons, 1 registers), number of words that follow the head; then
  * pageviews as float64 and the sketch.
  */
 const headWords = 6;
 
-export function encodeCell(place: number, hour: number, pageviews: number, sketch: SketchView): Buffer {
+export function encodeCell(place: number, bucket: number, pageviews: number, sketch: SketchView): Buffer {
   const stored = sketch.kind === 'coupons' ? bytesOf(sketch.coupons) : sketch.registers;
   const bytes = Buffer.allocUnsafe(4 * headWords + stored.length);
   bytes.writeUInt32LE(place, 0);
-  bytes.writeUInt32LE(hour, 4);
+  bytes.writeUInt32LE(bucket, 4);
   bytes.writeUInt32LE(sketch.kind === 'coupons' ? 0 : 1, 8);
   bytes.writeUInt32LE(stored.length / 4, 12);
   bytes.writeDoubleLE(pageviews, 16);

@@ -85,7 +85,7 @@ async function hoursOf(view: RealtimeView, subject: Subject): Promise<Map<number
     cell.addTo(hour.union);
     hours.set(cell.bucket, hour);
   };
-  await view.forEachHour(subject, 0, 2 ** 31, add);
+  await view.forEachBucket(subject, 0, 2 ** 31, add);
   return new Map(
     [...hours].map(([hour, { pageviews, union }]) => [
       hour,
@@ -191,7 +191,7 @@ test('a snapshot stays what it was while facts come, and one that is given back 
   for (;;) {
     assert.ok(performance.now() < deadline, 'it is never given back');
     try {
-      await before.forEachHour(domain, hour0, hour0 + 1 + Math.random() / 2, () => undefined);
+      await before.forEachBucket(domain, hour0, hour0 + 1 + Math.random() / 2, () => undefined);
     } catch (error) {
       assert.equal((error as { code?: string }).code, 'realtime.gone');
       break;

@@ -5,7 +5,7 @@
  * back) and kept per zone and year.
  */
 import {
-  bucketMinutes,
+  allBucketMinutes,
   type BucketMinutes,
   type BucketRange,
   type BucketWidth,

@@ -149,7 +149,7 @@ function assertBucketsEqual(
 }
 
 function* pagesOf(view: BatchView | LocalRealtimeView, domain: string): Generator<string> {
-  const listed = 'forEachBucket' in view ? [...view.pages(domain, 0, to)].flat() : view.pages(domain);
+  const listed = 'generation' in view ? [...view.pages(domain, 0, to)].flat() : view.pages(domain);
   for (const { url } of listed) yield url;
 }
 
@@ -159,7 +159,7 @@ function* listedValues(
   domain: string,
 ): Generator<string> {
   const listed =
-    'forEachBucket' in view
+    'generation' in view
       ? [...view.values(dimension, domain, 0, to)].flat()
       : view.values(dimension, domain);
   for (const { value } of listed) yield value;

@@ -1,5 +1,5 @@
 /**
- * Merges what the partitions of a worker have of one subject, hour by hour. Coupons stay coupons: where they get too many for one sketch
+ * Merges what the partitions of a worker have of one subject, bucket by bucket. Coupons stay coupons: where they get too many for one sketch
  * they go as several, for who reads them may have to rewrite them (query/identity/), which registers do not allow.
  */
 import { maxCoupons } from 'hyperloglog-ts';
@@ -12,39 +12,39 @@ interface Gathered {
   registers: Uint8Array | undefined;
 }
 
-export class CellsByHour {
+export class CellsByBucket {
   readonly #maxCoupons: number;
-  readonly #hours = new Map<number, Gathered>();
+  readonly #buckets = new Map<number, Gathered>();
 
   constructor(lgK: number) {
     this.#maxCoupons = maxCoupons(lgK);
   }
 
   add({ bucket, pageviews, sketch }: BucketCell): void {
-    let hour = this.#hours.get(bucket);
-    if (hour === undefined)
-      this.#hours.set(bucket, (hour = { pageviews: 0, coupons: [], registers: undefined }));
-    hour.pageviews += pageviews;
+    let gathered = this.#buckets.get(bucket);
+    if (gathered === undefined)
+      this.#buckets.set(bucket, (gathered = { pageviews: 0, coupons: [], registers: undefined }));
+    gathered.pageviews += pageviews;
     if (sketch.kind === 'registers') {
-      if (hour.registers === undefined) hour.registers = sketch.registers.slice();
-      else raise(hour.registers, sketch.registers);
+      if (gathered.registers === undefined) gathered.registers = sketch.registers.slice();
+      else raise(gathered.registers, sketch.registers);
       return;
     }
-    const last = hour.coupons.at(-1);
+    const last = gathered.coupons.at(-1);
     const merged = last === undefined ? sketch.coupons.slice() : merge(last, sketch.coupons);
-    if (last === undefined || merged.length > this.#maxCoupons) hour.coupons.push(sketch.coupons.slice());
-    else hour.coupons[hour.coupons.length - 1] = merged;
+    if (last === undefined || merged.length > this.#maxCoupons) gathered.coupons.push(sketch.coupons.slice());
+    else gathered.coupons[gathered.coupons.length - 1] = merged;
   }
 
-  /** All cells that were added, encoded, ascending by hour; then there are none. */
+  /** All cells that were added, encoded, ascending by bucket; then there are none. */
   *take(place: number): Generator<Buffer> {
-    const hours = [...this.#hours].toSorted(([a], [b]) => a - b);
-    this.#hours.clear();
-    for (const [hour, { pageviews, coupons, registers }] of hours) {
+    const buckets = [...this.#buckets].toSorted(([a], [b]) => a - b);
+    this.#buckets.clear();
+    for (const [bucket, { pageviews, coupons, registers }] of buckets) {
       const sketches: SketchView[] = coupons.map((list) => ({ kind: 'coupons', coupons: list }));
       if (registers !== undefined) sketches.push({ kind: 'registers', registers });
       for (const [i, sketch] of sketches.entries())
-        yield encodeCell(place, hour, i === 0 ? pageviews : 0, sketch);
+        yield encodeCell(place, bucket, i === 0 ? pageviews : 0, sketch);
     }
   }
 }
