@@ -11,6 +11,7 @@ import { mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { timeEnd, timeStart } from '../../facts/fact.js';
 import { Exclusions } from '../../facts/exclusions.js';
+import { widthOf } from '../../lib/time/buckets.js';
 import { offsetAt } from '../../log/cut.js';
 import type { Topic } from '../../log/log.js';
 import { columnsOf } from '../../master-data/schema.js';
@@ -75,12 +76,12 @@ class EngineBuild {
   }
 
   #job({ rules, dimensions }: RulesTables): Job {
-    const { snapshot, lgK, maxPersonIds } = this.#options;
+    const { snapshot, lgK, bucketMinutes, maxPersonIds } = this.#options;
     return {
       contract: contractVersion,
       cut: snapshot.cut,
       lgK,
-      bucketMinutes: 60,
+      bucketMinutes,
       visitGapMs,
       maxPersonIds,
       times: { from: timeStart, to: timeEnd },
@@ -122,7 +123,7 @@ class EngineBuild {
   }
 
   #writeView(db: TablesDb, tables: RulesTables, statistics: EngineStatistics): Promise<StoredMeta> {
-    const { snapshot, rules, viewDir, number, createdAt, lgK, maxPersonIds } = this.#options;
+    const { snapshot, rules, viewDir, number, createdAt, lgK, bucketMinutes, maxPersonIds } = this.#options;
     const { cut, gaps } = snapshot;
     const { retractions } = statistics;
     return writeView({
@@ -136,6 +137,7 @@ class EngineBuild {
         cut,
         gaps,
         lgK,
+        bucketMinutes,
         rules: rules.versions,
         maxPersonIds,
         retractions,
@@ -147,7 +149,7 @@ class EngineBuild {
   }
 
   async #verify(db: TablesDb, tables: RulesTables, job: Job, { pageviews }: EngineStatistics): Promise<void> {
-    const { snapshot, rules, previous, viewDir, signal, maxPersonIds } = this.#options;
+    const { snapshot, rules, previous, viewDir, signal, bucketMinutes, maxPersonIds } = this.#options;
     const exclusions = new Exclusions(tables.live, rules);
     const urls = job.rules.ofTexts.find(({ key }) => key === 'url')?.path ?? '';
     const batchDb = await BatchDb.open({ ...snapshot, facts: [], ...this.#limits });
@@ -157,7 +159,7 @@ class EngineBuild {
         { db, snapshot, rules, exclusions, maxPersonIds },
         urls,
       );
-      const sample = { pages, hours: buckets, repeats, exclusions };
+      const sample = { pages, buckets, width: widthOf(bucketMinutes), repeats, exclusions };
       const recount = await Recount.begin(batchDb, snapshot, sample);
       const sampledPages = recount.pages.map(({ url }) => url);
       await verifyView(view, { previous, pageviews, rules, sampledPages, sampledEdges: edges, recount });

@@ -6,6 +6,7 @@
 import { HllError, HllSketch } from 'hyperloglog-ts';
 import { SwaError } from '../../lib/errors/errors.js';
 import type { ExclusionRule } from '../../facts/fact.js';
+import { widthOf } from '../../lib/time/buckets.js';
 import { PackedTexts } from '../../lib/memory/packed-texts.js';
 import { sqlText } from '../../master-data/duckdb.js';
 import { BlockBuilder } from '../../serving/arrays/block-builder.js';
@@ -55,7 +56,7 @@ export async function writeView(options: ViewOfTablesOptions): Promise<StoredMet
     const file = new CellFile(writer.cellsPath(kind));
     try {
       let count = 0;
-      for await (const [subject, block] of blocksOf(db, name, order, meta.lgK, file, onRows)) {
+      for await (const [subject, block] of blocksOf(db, name, order, meta, file, onRows)) {
         onBlock(subject, block);
         count++;
       }
@@ -96,11 +97,11 @@ async function* blocksOf(
   db: TablesDb,
   kind: string,
   order: string,
-  lgK: number,
+  { lgK, bucketMinutes }: Pick<MetaBase, 'lgK' | 'bucketMinutes'>,
   file: CellFile,
   onRows: (rows: number) => void,
 ): AsyncGenerator<[Subject, WrittenBlock]> {
-  const builder = new BlockBuilder(lgK);
+  const builder = new BlockBuilder(lgK, widthOf(bucketMinutes));
   let current: Subject | undefined;
   let domainBytes: Uint8Array = new Uint8Array(0);
   let last = 0;
@@ -137,8 +138,8 @@ function addCell(
   const sketch = sketchOf(bytes);
   const coupons = sketch.coupons();
   if (sketch.lgK !== lgK) throw notAsAgreed(`a sketch has lgK ${sketch.lgK}, the job ${lgK}`);
-  if (coupons !== undefined) builder.hour(bucket, pageviews, coupons, 0, coupons.length);
-  else builder.registersHour(bucket, pageviews, sketch.registers() ?? new Uint8Array(0));
+  if (coupons !== undefined) builder.bucket(bucket, pageviews, coupons, 0, coupons.length);
+  else builder.registersBucket(bucket, pageviews, sketch.registers() ?? new Uint8Array(0));
 }
 
 function sketchOf(bytes: Uint8Array): HllSketch {

@@ -16,6 +16,7 @@ export async function build(
     snapshot: takeSnapshot(config.dataDir),
     rules: makeRules({ urlQueryAllow: [], bots: 'exclude' }),
     lgK: config.lgK,
+    bucketMinutes: config.bucketMinutes,
     maxPersonIds: config.maxPersonIds,
     number: 1,
     createdAt: 0,

@@ -96,6 +96,7 @@ function optionsFor(
     snapshot: takeSnapshot(config.dataDir),
     rules,
     lgK: config.lgK,
+    bucketMinutes: config.bucketMinutes,
     maxPersonIds: 0,
     number: 1,
     createdAt: 0,

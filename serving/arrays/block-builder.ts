@@ -106,16 +106,16 @@ export class BlockBuilder {
     this.#lastBucket = bucket;
   }
 
-  /** The next hour, of more people than are kept as coupons. */
-  registersHour(hour: number, pageviews: number, registers: Uint8Array): void {
-    const day = bucketOf('day', hour);
+  /** The next bucket, of more people than are kept as coupons. */
+  registersBucket(bucket: number, pageviews: number, registers: Uint8Array): void {
+    const day = this.#width.dayOf(bucket);
     if (day !== this.#currentDay) this.#startDay(day);
-    writeRegisterCell(this.#hours, hour - Math.max(this.#lastHour, day * 24), pageviews, registers);
+    writeRegisterCell(this.#buckets, bucket - this.bucketBefore(day), pageviews, registers);
     this.#day.addRegisters(pageviews, registers);
     this.#isFlat = false;
     this.#flatCoupons += this.#maxCoupons + 1;
     this.#pageviews += pageviews;
-    this.#lastHour = hour;
+    this.#lastBucket = bucket;
   }
 
   /** Ends the block; the builder is then ready for the next subject. */

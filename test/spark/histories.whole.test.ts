@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { allBucketMinutes } from '../../lib/time/buckets.js';
 import fc from 'fast-check';
 import { buildView, type BuildOptions } from '../../batch/pipeline.js';
 import { ProgressMeter } from '../../batch/progress.js';
@@ -52,11 +53,15 @@ test(
     const built = await Promise.all(
       fc.sample(cases, { seed, numRuns: runs }).map(async ({ history, share, drains }, number) => {
         const maxPersonIds = number % 3 === 2 ? 3 : 0;
-        const options = await optionsOf(join(base, String(number)), history, {
-          share,
-          maxPersonIds,
-          drains,
-        });
+        const options = await optionsOf(
+          join(base, String(number)),
+          { ...history, bucketMinutes: allBucketMinutes[number % 3] ?? 60 },
+          {
+            share,
+            maxPersonIds,
+            drains,
+          },
+        );
         const ours = await buildView(options('ours'));
         const theirs = await buildByEngine({ ...options('theirs'), engine });
         return { number, ours, theirs };
@@ -83,14 +88,14 @@ test(
 
 async function optionsOf(
   dataDir: string,
-  { lgK, equivPartitions, steps }: History,
+  { lgK, bucketMinutes, equivPartitions, steps }: History,
   {
     share,
     maxPersonIds,
     drains,
   }: { readonly share: number; readonly maxPersonIds: number; readonly drains: number },
 ): Promise<(name: string) => BuildOptions> {
-  const config = configWith({ dataDir, lgK });
+  const config = configWith({ dataDir, lgK, bucketMinutes });
   openDataDir(config);
   const log = new MemoryLog(pageviewPartitions, equivPartitions);
   const producers = new Producers(log);
@@ -108,6 +113,7 @@ async function optionsOf(
     snapshot,
     rules,
     lgK,
+    bucketMinutes,
     maxPersonIds,
     number: 1,
     createdAt: 0,
