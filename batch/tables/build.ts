@@ -24,7 +24,13 @@ import { BatchDb } from '../database.js';
 import type { BuildOptions, BuildStatistics, Built } from '../pipeline.js';
 import { Recount } from '../recount.js';
 import { verifyView } from '../verify.js';
-import { contractVersion, type Engine, type EngineStatistics, type Job } from './contract.js';
+import {
+  contractVersion,
+  type Engine,
+  type EngineProgress,
+  type EngineStatistics,
+  type Job,
+} from './contract.js';
 import { writeRulesTables, type RulesTables } from './rules-tables.js';
 import { takeSample } from './sample.js';
 import { readStatistics, type Capped } from './statistics.js';
@@ -102,21 +108,17 @@ class EngineBuild {
 
   async #compute(job: Job): Promise<void> {
     const { engine, progress, signal } = this.#options;
-    let step: string | undefined;
-    let before = 0;
-    progress.begin('persons');
+    let last: EngineProgress = { step: 'persons', done: 0, of: 0 };
+    progress.begin(last.step);
     await engine.compute({
       job,
       tempDir: join(this.#tempDir, 'engine'),
       signal,
       onProgress: (told) => {
-        if (told.step !== step) {
-          progress.begin(told.step, told.of);
-          before = 0;
-        }
-        step = told.step;
-        progress.add(Math.max(0, told.done - before));
-        before = told.done;
+        const goesOn = told.step === last.step && told.of === last.of && told.done >= last.done;
+        if (!goesOn) progress.begin(told.step, told.of);
+        progress.add(told.done - (goesOn ? last.done : 0));
+        last = told;
       },
     });
     signal?.throwIfAborted();

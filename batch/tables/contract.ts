@@ -100,6 +100,7 @@ export type EngineStatistics = z.output<typeof statisticsSchema>;
 
 export interface EngineProgress {
   readonly step: 'persons' | 'facts' | 'buckets';
+  /** Parts of the work that go on now, such as tasks: how many are done. */
   readonly done: number;
   /** Of so many; 0 where unknown. */
   readonly of: number;

@@ -1,32 +1,59 @@
 /** Apache Spark as the engine of batch runs: SWA_BATCH_ENGINE=spark. */
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Engine, EngineModule, Job } from '../../batch/tables/contract.js';
+import type { Engine, EngineModule, EngineProgress } from '../../batch/tables/contract.js';
+import type { Config } from '../../lib/config/config.js';
 import { roomOf } from '../../lib/files/data-dir.js';
+import { systemClock } from '../../lib/time/clock.js';
+import { openStore } from '../store/open-store.js';
+import { StorePlace, thisMachine, type Place } from './places.js';
 import { submit } from './submit.js';
 
-export const openEngine: EngineModule['openEngine'] = ({ dataDir, sparkSubmit }, environment): Engine => {
-  return {
-    async compute({ job, tempDir, onProgress, signal }) {
-      mkdirSync(tempDir, { recursive: true });
-      const jobPath = writeJob(job, tempDir);
+export const openEngine: EngineModule['openEngine'] = (config, environment): Engine => ({
+  async compute({ job, tempDir, onProgress, signal }) {
+    const place = await placeOf(config);
+    try {
+      const at = await place.put(job, tempDir);
+      let progress: EngineProgress = { step: 'persons', done: 0, of: 0 };
       await submit({
-        command: sparkSubmit,
+        command: config.sparkSubmit,
+        options: s3aOptions(config),
         environment,
-        jobs: [jobPath],
-        logPath: join(roomOf(dataDir, 'batch'), 'spark.log'),
-        onMessage: ({ step, done = 0, of = 0 }) => {
-          if (step !== undefined) onProgress({ step, done, of });
+        jobs: [at],
+        logPath: join(roomOf(config.dataDir, 'batch'), 'spark.log'),
+        onMessage: ({ step = progress.step, done, of }) => {
+          if (done === undefined || of === undefined) return;
+          progress = { step, done, of };
+          onProgress(progress);
         },
         signal,
       });
-    },
-  };
-};
+      await place.fetch(job);
+    } finally {
+      await place.close();
+    }
+  },
+});
 
-/** Writes the job with its paths as Spark takes them; returns its own. */
-export function writeJob(job: Job, dir: string): string {
-  const path = join(dir, 'job.json');
-  writeFileSync(path, JSON.stringify(job), { flag: 'wx' });
-  return path;
+/** A store that is a directory is one of this machine, too. */
+async function placeOf(config: Config): Promise<Place> {
+  return config.store.startsWith('s3:') ? new StorePlace(await openStore(config), systemClock) : thisMachine;
+}
+
+/** Spark finds the service as we do; credentials it finds for itself, as Amazon's tools do. */
+function s3aOptions({ store, storeEndpoint, storeRegion }: Config): string[] {
+  if (!store.startsWith('s3:')) return [];
+  const settings = {
+    'endpoint.region': storeRegion,
+    ...(storeEndpoint === ''
+      ? {}
+      : {
+          endpoint: storeEndpoint,
+          'path.style.access': 'true',
+          'connection.ssl.enabled': String(storeEndpoint.startsWith('https:')),
+        }),
+  };
+  return Object.entries(settings).flatMap(([name, value]) => [
+    '--conf',
+    `spark.hadoop.fs.s3a.${name}=${value}`,
+  ]);
 }

@@ -3,7 +3,7 @@ statistics (the batch contract: batch/tables/contract.ts).
 
     spark-submit job.py <job file> ...
 
-Several jobs are computed one after the other. Progress is told on stdout, a line of JSON each: {"step", "done", "of"}; the last
+Several jobs are computed one after the other. Progress is told on stdout, a line of JSON each: {"step", "done", "of"}, tasks of the running stages; the last
 line of a job is {"finished": <its out>}, or {"error": <why>}, and then the exit code is 1.
 
 Everything is Spark SQL, so no Python runs on executors. Texts compare as UTF-8 bytes (UTF8_BINARY), `hll_sketch_agg` makes DataSketches
@@ -11,6 +11,7 @@ HLL over UTF-8 with its seed 9001: both as the rest of the system has them.
 """
 
 import json
+import os
 import re
 import sys
 import threading
@@ -31,6 +32,11 @@ class Failed(Exception):
 
 def say(**message):
     print(json.dumps(message), flush=True)
+
+
+def log(text):
+    """A line of Spark's log."""
+    print(f"swa: {text}", file=sys.stderr, flush=True)
 
 
 # ---- Reading
@@ -171,7 +177,8 @@ def resolve_persons(spark, job, work, statistics) -> DataFrame:
         if rounds > ROUND_LIMIT:
             raise Failed(f"persons are not resolved after {ROUND_LIMIT} rounds")
         edges = work.keep(small_star(large_star(edges)), f"round-{rounds}")
-        say(step="persons", done=rounds, of=0)
+        log(f"persons: round {rounds}")
+    log(f"persons: resolved after {rounds} rounds")
     roots = edges.select(F.col("parent").alias("person"), F.col("parent").alias("visitor")).distinct()
     everyone = work.keep(roots.unionAll(edges.select(F.col("parent").alias("person"), F.col("child").alias("visitor"))), "everyone")
     check_persons(live, everyone)
@@ -320,12 +327,17 @@ def compute(spark, path):
 
 
 def watch(spark, stopped):
-    """Tells how far the running stages are, once a second."""
+    """Tells how many tasks of the running stages are done, once a second, and ends when no one is there any more to hear it."""
     tracker = spark.sparkContext.statusTracker()
+    parent = int(os.environ.get("SWA_PARENT_PID", os.getpid()))
     while not stopped.wait(1):
+        try:
+            os.kill(parent, 0)
+        except ProcessLookupError:
+            os._exit(1)
         stages = [info for id in tracker.getActiveStageIds() if (info := tracker.getStageInfo(id)) is not None]
         if stages:
-            say(tasks=sum(stage.numCompletedTasks for stage in stages), of=sum(stage.numTasks for stage in stages))
+            say(done=sum(stage.numCompletedTasks for stage in stages), of=sum(stage.numTasks for stage in stages))
 
 
 def main(paths) -> int:

@@ -1,7 +1,8 @@
 /** Runs job.py by spark-submit, as a process group of its own, and hears what it tells. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { createWriteStream } from 'node:fs';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { z } from 'zod';
 import { assetPath } from '../../lib/files/assets.js';
 import { SwaError } from '../../lib/errors/errors.js';
@@ -40,25 +41,25 @@ export async function submit(options: SubmitOptions): Promise<void> {
   const { command, jobs, logPath, onMessage, signal } = options;
   signal?.throwIfAborted();
   const [program = 'spark-submit', ...given] = command;
+  const log = openSync(logPath, 'w', 0o600);
   const child = spawn(
     program,
     [...given, ...(options.options ?? []), assetPath('cluster/spark/job.py'), ...jobs],
     {
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'pipe', log],
       detached: true, // a group: spark-submit starts Java, which starts Python
       env: { ...options.environment, SWA_PARENT_PID: String(process.pid) },
     },
   );
   const abort = (): void => endGroup(child);
   signal?.addEventListener('abort', abort, { once: true });
-  const log = createWriteStream(logPath);
   let said: string | undefined;
   const lastLines: string[] = [];
-  child.stderr.on('data', (bytes: Buffer) => log.write(bytes));
-  const lines = createInterface(child.stdout).on('line', (line) => {
+  const lines = createInterface(child.stdout as Readable).on('line', (line) => {
+    // a pipe, as asked for
     const message = line.startsWith('{') ? validJson(messageSchema, line) : undefined;
     if (message === undefined) {
-      log.write(`${line}\n`);
+      writeSync(log, `${line}\n`);
       lastLines.push(line);
       if (lastLines.length > linesShown) lastLines.shift();
     } else {
@@ -80,7 +81,7 @@ export async function submit(options: SubmitOptions): Promise<void> {
   } finally {
     signal?.removeEventListener('abort', abort);
     lines.close();
-    log.end();
+    closeSync(log);
   }
 }
 

@@ -4,10 +4,10 @@
  * and wants Java 17.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Engine } from '../../batch/tables/contract.js';
-import { writeJob } from '../../cluster/spark/engine.js';
+import { thisMachine } from '../../cluster/spark/places.js';
 import { submit } from '../../cluster/spark/submit.js';
 import { assetPath } from '../../lib/files/assets.js';
 
@@ -58,8 +58,7 @@ export function sharedSpark(runs: number, logPath: string): Engine {
   const computed = new Promise<void>((resolve) => (all = resolve));
   return {
     async compute({ job, tempDir }) {
-      mkdirSync(tempDir, { recursive: true });
-      waiting.push(writeJob(job, tempDir));
+      waiting.push(await thisMachine.put(job, tempDir));
       if (waiting.length === runs)
         all?.(
           submit({
