@@ -36,7 +36,7 @@ export function goatCounterRoutes(deps: EndpointDeps): readonly Route[] {
     tracker: 'goatcounter',
     query,
     response: { status: 200, description: 'taken', content: { 'image/gif': undefined } },
-    problems: ['invalid-parameter', 'unauthorized'],
+    problems: ['invalid-parameter', 'foreign-origin'],
     read: ({ client, query: asked }: Asked) => ({
       site: siteOf(deps, client),
       events: [eventOf(client, asked)],

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test, type TestContext } from 'node:test';
+import { openApi } from '../../../lib/http/openapi.js';
 import { proofOf } from '../../sites/visitors.js';
 import { news, noon, serveSites, shop } from '../../sites/test/serving.js';
 
@@ -454,6 +455,26 @@ test('one address may send a tenth of a site’s limit, a server all of it; what
   const track = { type: 'track', event: 'x', anonymousId: anonymous, userId: '42' };
   assert.equal((await batch(Array.from({ length: 50 }, () => track))).status, 200);
   assert.equal((await batch([track])).status, 429);
+});
+
+test('the routes are in the API document, each with an id of its own', async (t) => {
+  const { wayIn } = await serve(t);
+  const { paths } = openApi(wayIn.routes, { title: 't', version: '1', description: 'd' }) as {
+    paths: Record<string, Record<string, { operationId: string }>>;
+  };
+  const singles = ['page', 'track', 'identify', 'alias', 'group', 'screen'].map((type) => `/v1/${type}`);
+  assert.deepEqual(Object.keys(paths), [
+    '/t.js',
+    '/api/event',
+    '/api/send',
+    '/count',
+    '/v1/batch',
+    ...singles,
+  ]);
+  const ids = Object.values(paths).flatMap((methods) =>
+    Object.values(methods).map(({ operationId }) => operationId),
+  );
+  assert.equal(new Set(ids).size, 12);
 });
 
 test('endpoints that no site names are not there', async (t) => {

@@ -52,20 +52,9 @@ const proxies: readonly Proxy[] = [
   {
     program: 'nginx',
     write: (dir, port, upstream) => {
-      const made = spawnSync('openssl', [
-        ...[
-          'req',
-          '-x509',
-          '-newkey',
-          'ec',
-          '-pkeyopt',
-          'ec_paramgen_curve:prime256v1',
-          '-nodes',
-          '-days',
-          '2',
-        ],
-        ...['-subj', `/CN=${name}`, '-keyout', join(dir, 'key.pem'), '-out', join(dir, 'certificate.pem')],
-      ]);
+      const options = `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=${name}`;
+      const files = ['-keyout', join(dir, 'key.pem'), '-out', join(dir, 'certificate.pem')];
+      const made = spawnSync('openssl', [...options.split(' '), ...files]);
       assert.equal(made.status, 0, String(made.stderr));
       let server = put(block('server {'), '127.0.0.1:8080', upstream);
       server = put(server, 'listen 443', `listen 127.0.0.1:${port}`);
