@@ -30,6 +30,8 @@ const pageview = {
   receivedAt: testClock(),
 } as const;
 
+const inTwoDays = (): number => Date.now() + 2 * 86_400_000;
+
 /** A data directory with a fact and an empty view, and a shell script as its spark-submit. */
 async function houseWith(script: string): Promise<Config> {
   const program = join(tempDir('submit'), 'spark-submit');
@@ -38,7 +40,13 @@ async function houseWith(script: string): Promise<Config> {
   const config = makeHouse({ batchEngine: 'spark', sparkSubmit: [program, '--master', 'local'] });
   await store(config, [pageview]);
   const { cut } = takeSnapshot(config.dataDir);
-  await ensureGenesis(config.dataDir, { cut, lgK: config.lgK, rules: makeRules(config), createdAt: 0 });
+  await ensureGenesis(config.dataDir, {
+    cut,
+    lgK: config.lgK,
+    bucketMinutes: config.bucketMinutes,
+    rules: makeRules(config),
+    createdAt: 0,
+  });
   return config;
 }
 
@@ -127,7 +135,6 @@ test('rules tables and the job lie in the store while Spark works, the master da
     },
     out: join(dir, 'tables'),
   } as unknown as Job; // what is of no account here is left out
-  const inTwoDays = (): number => Date.now() + 2 * 86_400_000;
   const place = new StorePlace(shared, inTwoDays);
   const at = await place.put(job, join(dir, 'engine'));
   const prefix = at.slice(0, -'job.json'.length);
