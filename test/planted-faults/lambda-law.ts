@@ -74,11 +74,6 @@ export const lambdaLawFaults: readonly PlantedFault[] = [
     find: 'if (this.#exclusions.isEmpty) return found;',
     replace: 'if (found.rows.length >= 0) return found;',
   }),
-  fault('edges of erased ids join after the cut', {
-    file: 'speed/bolts/counting-rules.ts',
-    find: 'return edges.filter((edge) => !this.#exclusions.excludesEdge(edge));',
-    replace: 'return edges;',
-  }),
   fault('edges of erased ids join in a batch run', {
     file: 'batch/pipeline.ts',
     find: 'const erased = erasedVisitors(star, exclusions);',

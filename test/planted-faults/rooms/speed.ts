@@ -88,6 +88,15 @@ export const speedFaults: readonly PlantedFault[] = [
     ),
   ),
   fault(
+    'counting-rules',
+    'edges of erased ids join after the cut',
+    edit(
+      'speed/bolts/counting-rules.ts',
+      'return edges.filter((edge) => !this.#exclusions.excludesEdge(edge));',
+      'return edges;',
+    ),
+  ),
+  fault(
     'dimensions',
     'what one field says of a pageview is not looked at when another has been seen with the rest',
     edit(
