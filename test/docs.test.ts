@@ -101,3 +101,37 @@ test('operations speaks of configuration keys that exist', () => {
     [],
   );
 });
+
+test('operations speaks of metrics, and of numbers of roles, that exist', () => {
+  const page = assetText('docs/operations.md');
+  const sources = ['query', 'ingest', 'log', 'master-data', 'batch', 'serving', 'speed', 'topology']
+    .flatMap((dir) =>
+      readdirSync(assetPath(dir), { recursive: true, encoding: 'utf8' })
+        .filter((name) => name.endsWith('.ts') && !name.includes('test/'))
+        .map((name) => assetText(`${dir}/${name}`)),
+    )
+    .join('\n');
+  const metrics = [...page.matchAll(/\bswa_[a-z_]+/g)].map(([name]) =>
+    name.replace(/_(count|bucket|sum)$/, ''),
+  );
+  assert.ok(metrics.length > 10);
+  assert.deepEqual(
+    metrics.filter((name) => !sources.includes(`'${name}'`)),
+    [],
+  );
+  const numbers = [...page.matchAll(/\bname="(\w+)"/g)].map((match) => match[1] ?? '');
+  assert.ok(numbers.length > 3);
+  assert.deepEqual(
+    numbers.filter((name) => !new RegExp(`\\b${name}\\b`).test(sources)),
+    [],
+  );
+});
+
+test('the tests that operations names are there', () => {
+  const named = [...assetText('docs/operations.md').matchAll(/`([\w/-]+(?:\.whole)?\.test\.ts)`/g)];
+  assert.ok(named.length > 2);
+  assert.deepEqual(
+    named.map((match) => match[1] ?? '').filter((name) => !existsSync(assetPath(name))),
+    [],
+  );
+});

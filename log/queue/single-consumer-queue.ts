@@ -35,8 +35,7 @@ interface Stored {
 }
 
 /** Ids count from 1; under 0 stands what is known of the whole. */
-const totalsKey = 0;
-const firstId = 1;
+const [totalsKey, firstId] = [0, 1];
 /** What a small transaction may take of the disk. */
 const roomBytes = 256 * 1024;
 
@@ -106,8 +105,7 @@ export class SingleConsumerQueue {
 
   /** Leases the oldest item that no one holds; undefined when there is none. */
   get(): QueueItem | undefined {
-    // Asked all the time, and mostly of an empty queue: that needs no write transaction, which takes the lock of all processes.
-    if (this.size === 0) return undefined;
+    if (this.size === 0) return undefined; // mostly so: needs no write transaction, which takes the lock of all processes
     return this.#db.transactionSync(() => {
       const now = this.#clock();
       for (const { key: id, value } of this.#db.getRange({ start: firstId })) {
