@@ -55,15 +55,17 @@ export async function startPublicSystem(
     );
     t.diagnostic(`${count} ${what} of ${of} after ${Math.round(performance.now() - since)} ms`);
   };
-  /** Waits until a site's counts on the status board have these; others may be there. */
+  /** Waits until a site's events of these names have been counted so often: clients send engagement more than once, as focus comes and goes. */
   const ignored = (site: string, names: Readonly<Record<string, number>>): Promise<unknown> =>
     eventually(
       `counts of ${JSON.stringify(names)}`,
       async () => {
         const text = await (await get('/metrics')).text();
-        const said = Object.entries(names).every(([name, count]) =>
-          text.includes(`swa_site_events_total{site="${site}",result="ignored",name="${name}"} ${count}\n`),
-        );
+        const said = Object.entries(names).every(([name, count]) => {
+          const series = `swa_site_events_total{site="${site}",result="ignored",name="${name}"} `;
+          const line = text.split('\n').find((one) => one.startsWith(series));
+          return Number(line?.slice(series.length) ?? 0) >= count;
+        });
         return said || undefined;
       },
       15_000,
