@@ -375,6 +375,30 @@ for (const { what, files, error, takes, role, says } of closed) {
   );
 }
 
+test(
+  'on a disk that does not respond a stop ends by a kill of its own process, and what was acknowledged is there at the next start',
+  { skip: shimSkip },
+  async (t) => {
+    const dir = tempDir('roles');
+    const shim = new Shim(t, dir);
+    const swa = await new Started(t, shim.env({ log: false }), dir).ready();
+    shim.arm({ ops: ['sync'], path: '*/data/master/*', action: 'hang' });
+    assert.equal(await swa.post('/v1/events', JSON.stringify(view('cookie:a'))), 202);
+    await eventually('the sink hangs', () => shim.fired > 0);
+    swa.child.kill('SIGTERM');
+    const { child } = swa;
+    await eventually('it ends', () => child.exitCode !== null || child.signalCode !== null);
+    assert.equal(child.signalCode, 'SIGKILL', swa.stderr);
+    assert.match(swa.stderr, /stopped while a role was still working/);
+
+    shim.disarm();
+    const next = await new Started(t, {}, dir).ready();
+    await eventually('the fact is counted', async () => (await next.visitors()) === 1);
+    await next.runBatch();
+    await next.stop();
+  },
+);
+
 test('a start on a log with a damaged end answers, takes no facts, and says what to do', async (t) => {
   const dir = tempDir('roles');
   const before = await new Started(t, {}, dir).ready();

@@ -33,7 +33,7 @@
 
 enum { OP_WRITE = 1, OP_SYNC = 2, OP_RENAME = 4, OP_LINK = 8, OP_TRUNCATE = 16, OP_UNLINK = 32, OP_MKDIR = 64, OP_CREATE = 128, OP_OPEN = 256, OP_READ = 512 };
 enum { MOST_PIECES = 1023 }; /* IOV_MAX, and the line */
-enum { FAIL = 1, SHORT = 2, TORN = 3, KILL = 4, STOP = 5, CUT = 6 };
+enum { FAIL = 1, SHORT = 2, TORN = 3, KILL = 4, STOP = 5, CUT = 6, HANG = 7 };
 
 /* Laid out as in shim.ts. */
 struct control {
@@ -197,6 +197,7 @@ static void end_here(uint32_t action) {
     for (;;) pause();
   }
   if (action == STOP) syscall(SYS_kill, getpid(), SIGSTOP);
+  while (action == HANG) pause();
 }
 
 

@@ -45,9 +45,9 @@ export const ops = allOps.filter((op) => op !== 'open' && op !== 'read');
 
 /**
  * `short`: half of the bytes are written, and the call says so. `torn`: half of them, and the call fails. `cut`: half of them, and the
- * process is killed; calls that write nothing kill it before.
+ * process is killed; calls that write nothing kill it before. `hang`: the call never returns, of those that write nothing.
  */
-const actions = { fail: 1, short: 2, torn: 3, kill: 4, stop: 5, cut: 6 } as const;
+const actions = { fail: 1, short: 2, torn: 3, kill: 4, stop: 5, cut: 6, hang: 7 } as const;
 
 export interface Order {
   readonly ops: readonly Op[];
