@@ -35,6 +35,7 @@ const maxUnanswered = 32;
 const slowReaders = 8;
 const runEveryMs = 60_000;
 const probeEveryMs = 500;
+const answerMs = 30_000;
 const maxRise = 0.05;
 const targetFreshMs = 1_000;
 const withReason = ' with a reason';
@@ -117,7 +118,7 @@ async function isReady(origin: string): Promise<boolean> {
 class Load {
   /** Facts that were acknowledged. */
   taken = 0;
-  /** By status; what was refused also by path, 503 with a reason and without one. */
+  /** By status; what was refused or not answered also by path, 503 with a reason and without one. */
   readonly answers = new Map<string, number>();
   readonly freshMs: number[] = [];
   readonly #origin: string;
@@ -206,12 +207,24 @@ class Load {
     if (this.#signal.aborted) return undefined;
     const init =
       body === undefined ? {} : { method: 'POST', body, headers: { 'Content-Type': 'application/x-ndjson' } };
-    const response = await fetch(`${this.#origin}${path}`, { ...init, signal: AbortSignal.timeout(30_000) });
-    const text = await response.text();
+    const [route = ''] = path.split('?', 1);
+    let response: Response;
+    let text: string;
+    try {
+      response = await fetch(`${this.#origin}${path}`, { ...init, signal: AbortSignal.timeout(answerMs) });
+      text = await response.text();
+    } catch (error) {
+      if (!(error instanceof Error && error.name === 'TimeoutError')) throw error;
+      this.#count(`none in ${answerMs / 1_000} s ${route}`);
+      return undefined;
+    }
     const reason = response.status === 503 && text.includes('"detail"') ? withReason : '';
-    const key = response.ok ? `${response.status}` : `${response.status}${reason} ${path.split('?', 1)[0]}`;
-    this.answers.set(key, (this.answers.get(key) ?? 0) + 1);
+    this.#count(response.ok ? `${response.status}` : `${response.status}${reason} ${route}`);
     return { code: response.status, body: text };
+  }
+
+  #count(answer: string): void {
+    this.answers.set(answer, (this.answers.get(answer) ?? 0) + 1);
   }
 
   async #pause(ms: number): Promise<void> {
