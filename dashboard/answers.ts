@@ -34,7 +34,7 @@ const freshness = object({
 });
 export type Freshness = Decoded<typeof freshness>;
 
-/** Whole UTC hours [from, to) that hold all pageviews there are, UTC ms. */
+/** Whole buckets [from, to) that hold all pageviews there are, UTC ms. */
 const available = object({ from: time, to: time });
 export type Available = Decoded<typeof available>;
 
@@ -115,6 +115,7 @@ export const status = object({
       details: record(anything),
     }),
   ),
+  bucketMinutes: number,
   dimensions: list(object({ name: text, label: text, title: text })),
 }) satisfies Decode<unknown, Bodies['status']>;
 export type Status = Decoded<typeof status>;

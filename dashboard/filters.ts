@@ -8,6 +8,8 @@ import { allZones } from './zone-time.js';
 export interface FiltersOptions {
   readonly suggestDomains: Suggest;
   readonly suggestPages: Suggest;
+  /** Whether the data can show a zone's hours and days. */
+  readonly canShow: (zone: string) => boolean;
   /** The range on show as local times of the zone, to start a custom one from. */
   readonly localRange: () => { readonly from: string; readonly to: string };
   readonly onChange: (change: Partial<PageState>) => void;
@@ -52,7 +54,10 @@ export class Filters {
       id: 'zone',
       label: 'Time zone',
       placeholder: 'UTC',
-      suggest: (typed) => zones.filter((zone) => fits(zone.text, typed)).slice(0, zonesShown),
+      suggest: (typed) => {
+        const named = zones.filter((zone) => fits(zone.text, typed));
+        return named.filter((zone) => options.canShow(zone.text)).slice(0, zonesShown);
+      },
       onChoose: (zone) => onChange({ zone }),
     });
     this.#interval.addEventListener('change', () =>

@@ -34,11 +34,20 @@ import { EarlierPeriod } from './period-before.js';
 import { Refresh, type RoundResult } from './refresh.js';
 import { SeriesCard } from './series-card.js';
 import { pageviewsChart, uniquesChart } from './series-points.js';
-import { customRange, hasRange, newestOf, parseState, rangeOf, showState, type PageState } from './state.js';
+import {
+  customRange,
+  hasRange,
+  hasZone,
+  newestOf,
+  parseState,
+  rangeOf,
+  showState,
+  type PageState,
+} from './state.js';
 import { suggestDomains, suggestPages } from './suggestions.js';
 import { currentTheme, onThemeChange, toggleTheme } from './theme.js';
 import { fillWelcome } from './welcome.js';
-import { localOf, ownZone } from './zone-time.js';
+import { fitsBuckets, localOf, ownZone } from './zone-time.js';
 
 const pagesListed = 10;
 const valuesListed = 10;
@@ -65,13 +74,15 @@ class Dashboard {
   readonly #pageviewsCard: SeriesCard;
   readonly #filters: Filters;
   readonly #refresh = new Refresh((signal) => this.#round(signal));
-  #state: PageState = parseState(location.search, ownZone(Date.now()));
+  #state: PageState = parseState(location.search, ownZone());
   #uniques: Uniques | undefined;
   #system: Status | undefined;
   /** Until the first figures are there. */
   #isLoading = true;
   /** While no one has asked for a range, the page looks for one that has views. */
   #choosesRange = !hasRange(location.search);
+  /** While no one has asked for a zone: the visitor's own, if the data can show it. */
+  #choosesZone = !hasZone(location.search);
   /** Where it found them, when not in the last 24 hours. */
   #older: { readonly available: Available; readonly hasRecent: boolean } | undefined;
 
@@ -104,6 +115,8 @@ class Dashboard {
     this.#filters = new Filters({
       suggestDomains: (typed, signal) => suggestDomains(this.#api, typed, signal),
       suggestPages: (typed, signal) => suggestPages(this.#api, this.#state, typed, signal),
+      canShow: (zone) =>
+        this.#system === undefined || fitsBuckets(zone, this.#system.bucketMinutes, Date.now()),
       localRange: () => this.#localRange(),
       onChange: (change) => this.#change(change),
     });
@@ -152,6 +165,7 @@ class Dashboard {
   }
 
   #change(change: Partial<PageState>): void {
+    if (change.zone !== undefined) this.#choosesZone = false;
     this.#settleRange(false);
     this.#set(change);
   }
@@ -206,6 +220,8 @@ class Dashboard {
 
   /** The answers of one question, shown together. */
   async #askReport(asked: Promise<Status>, nowMs: number, signal: AbortSignal): Promise<void> {
+    if (this.#choosesZone) await this.#chooseZone(asked, nowMs);
+    if (signal.aborted) return;
     const domain = this.#state.domain ?? (await this.#firstDomain(nowMs, signal));
     this.#welcome.hidden = domain !== undefined;
     this.#report.hidden = domain === undefined;
@@ -263,6 +279,17 @@ class Dashboard {
     const params = { ...ranged, by: chosen.name, limit: String(valuesListed) };
     this.#breakdown.foot.show('/v1/breakdown', params);
     return this.#api.get('/v1/breakdown', params, breakdown, signal);
+  }
+
+  /** UTC where the data cannot show the visitor's own zone: whole hours always can, so the others alone wait for the server's word. */
+  async #chooseZone(asked: Promise<Status>, nowMs: number): Promise<void> {
+    const { zone } = this.#state;
+    const { bucketMinutes } = fitsBuckets(zone, 60, nowMs) ? { bucketMinutes: 60 } : await asked;
+    if (!this.#choosesZone) return; // someone has chosen meanwhile
+    this.#choosesZone = false;
+    if (fitsBuckets(zone, bucketMinutes, nowMs)) return;
+    this.#state = { ...this.#state, zone: 'UTC' };
+    this.#filters.show(this.#state);
   }
 
   /**

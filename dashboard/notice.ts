@@ -105,7 +105,10 @@ function ofProblem(error: ApiProblem, state: PageState): Message {
     case 'unaligned-range': {
       const inUtc: Remedy = { text: 'Use UTC', change: { zone: 'UTC' } };
       return {
-        title: 'This range does not start and end on full UTC hours',
+        title:
+          error.problem === 'unaligned-range'
+            ? 'This range does not start and end with buckets of the data'
+            : 'The data cannot show this time zone',
         text: error.message,
         remedies: state.zone === 'UTC' ? [...nearestRemedies(error), lastDay] : [inUtc, lastDayInUtc],
       };

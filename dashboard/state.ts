@@ -2,7 +2,7 @@
  * What the page shows, as one value that lives in the address: a copied link shows the same thing elsewhere. From it
  * and the time follows the question put to the API.
  */
-import { addDays, instantOf, isZone, localOf } from './zone-time.js';
+import { addDays, instantOf, isZone, localOf, offsetMinutes } from './zone-time.js';
 
 export const presets = ['24h', '7d', '30d', '12m'] as const;
 export type Preset = (typeof presets)[number];
@@ -59,6 +59,12 @@ export function parseState(search: string, ownZone: string): PageState {
   };
 }
 
+/** Whether an address' query string names a zone. */
+export function hasZone(search: string): boolean {
+  const zone = new URLSearchParams(search).get('tz');
+  return zone !== null && isZone(zone);
+}
+
 /** Whether an address' query string asks for a range of its own. */
 export function hasRange(search: string): boolean {
   const params = new URLSearchParams(search);
@@ -91,7 +97,7 @@ const presetInterval: Readonly<Record<Preset, Interval>> = {
 };
 const presetDays = { '7d': 7, '30d': 30, '12m': 365 } as const;
 
-/** The range a state means at a time. 24 hours end with the present hour, longer ones with the zone's present day. */
+/** The range a state means at a time. 24 hours end with the zone's present hour, longer ones with the zone's present day. */
 export function rangeOf(state: Pick<PageState, 'range' | 'zone' | 'by'>, nowMs: number): TimeRange {
   const { range, zone, by } = state;
   if (typeof range !== 'string') {
@@ -101,7 +107,8 @@ export function rangeOf(state: Pick<PageState, 'range' | 'zone' | 'by'>, nowMs: 
   }
   const interval = by ?? presetInterval[range];
   if (range === '24h') {
-    const to = (Math.floor(nowMs / hourMs) + 1) * hourMs;
+    const offsetMs = offsetMinutes(zone, nowMs) * 60_000;
+    const to = (Math.floor((nowMs + offsetMs) / hourMs) + 1) * hourMs - offsetMs;
     return { from: rfc3339(to - 24 * hourMs), to: rfc3339(to), interval };
   }
   const today = localOf(nowMs, zone).slice(0, 10);

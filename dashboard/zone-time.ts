@@ -21,15 +21,20 @@ export function isZone(name: string): boolean {
   }
 }
 
+/** The visitor's own zone, or UTC where it is not known. */
+export function ownZone(): string {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  return isZone(zone) ? zone : 'UTC';
+}
+
+/** Whether buckets of so many minutes can show the zone's hours and days at a time. */
+export function fitsBuckets(zone: string, bucketMinutes: number, timeMs: number): boolean {
+  return offsetMinutes(zone, timeMs) % bucketMinutes === 0;
+}
+
 /** All zones the browser knows, UTC first. */
 export function allZones(): readonly string[] {
   return ['UTC', ...Intl.supportedValuesOf('timeZone').filter((name) => name !== 'UTC')];
-}
-
-/** The visitor's own zone, if its hours are UTC hours now; else UTC, since the stored hours would not fit. */
-export function ownZone(nowMs: number): string {
-  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  return isZone(zone) && offsetMinutes(zone, nowMs) % 60 === 0 ? zone : 'UTC';
 }
 
 /** '2026-11-22T14:05': what the zone's clocks show at a time. */

@@ -116,15 +116,17 @@ const countAccuracySchema = z.object({
   waitingExclusions,
 });
 
+const bucketMinutesSchema = z
+  .literal([60, 30, 15])
+  .describe(
+    'Minutes of the smallest bucket (SWA_BUCKET_MINUTES): ranges begin and end with one, and offsets of `tz` must be multiples of it.',
+  );
+
 const rangeSchema = z.object({
   from: instantSchema,
   to: instantSchema,
   hours: z.number(),
-  bucketMinutes: z
-    .literal([60, 30, 15])
-    .describe(
-      'Minutes of the smallest bucket (SWA_BUCKET_MINUTES): from and to of a range are multiples of it.',
-    ),
+  bucketMinutes: bucketMinutesSchema,
   tz: z.string(),
   interval: z.string().optional(),
 });
@@ -315,6 +317,7 @@ export const bodies = {
   status: z.object({
     freshness: freshnessSchema.nullable(),
     layers: z.array(layerSchema),
+    bucketMinutes: bucketMinutesSchema,
     dimensions: z
       .array(z.object({ name: z.string(), label: z.string(), title: z.string() }))
       .describe('The dimensions that are kept (SWA_DIMENSIONS): what /v1/breakdown takes as `by`.'),

@@ -38,6 +38,7 @@ export interface Behaviour {
   emptyReason: string | undefined;
   /** All views there are, of every domain; undefined means there are always some. */
   available: { readonly from: number; readonly to: number } | undefined;
+  bucketMinutes: 60 | 30 | 15;
   dimensions: readonly { readonly name: string; readonly label: string; readonly title: string }[];
   /** Why a breakdown has no values, while set. */
   valuesMissing: string | undefined;
@@ -56,6 +57,7 @@ const ordinary: Behaviour = {
   silent: false,
   emptyReason: undefined,
   available: undefined,
+  bucketMinutes: 60,
   dimensions: [
     { name: 'colour', label: 'Colours', title: 'Colour of the visit' },
     { name: 'taste', label: 'Tastes', title: 'Taste of the visit' },
@@ -197,7 +199,7 @@ export class FakeApi {
         return { data: this.#breakdown(url, empty), ...frame };
       case '/v1/status': {
         const { dimensions } = this.does;
-        return { freshness: this.#freshness(), layers: this.#layers(), dimensions };
+        return { freshness: this.#freshness(), layers: this.#layers(), bucketMinutes: this.does.bucketMinutes, dimensions };
       }
       case '/v1/batches':
         return { pending: [], views: this.#views() };

@@ -2,6 +2,7 @@
 import { hasCode } from '../../lib/errors/errors.js';
 import type { Clock } from '../../lib/time/clock.js';
 import type { BucketWidth } from '../../lib/time/buckets.js';
+import { HttpProblem } from '../../lib/http/problem.js';
 import type { RulesVersions } from '../../facts/rules-versions.js';
 import type { Dimension } from '../../facts/subjects.js';
 import type { UrlRules } from '../../facts/url/normalize.js';
@@ -77,6 +78,7 @@ export class Engine {
     for (let attempt = 1; ; attempt++) {
       const generation = await this.generations.pin();
       try {
+        this.#checkBuckets(generation);
         return await work(generation);
       } catch (error) {
         if (!hasCode(error, 'realtime.gone') || attempt === maxAttempts) throw error;
@@ -85,6 +87,16 @@ export class Engine {
         this.generations.unpin(generation);
       }
     }
+  }
+
+  /** A view of other base buckets, as one of another data directory is, has no answers to questions in ours. */
+  #checkBuckets({ batch }: PinnedGeneration): void {
+    const { id, bucketMinutes } = batch.meta;
+    if (bucketMinutes === this.width.minutes) return;
+    throw new HttpProblem(
+      'not-ready',
+      `batch view ${id} has buckets of ${bucketMinutes} minutes, but SWA_BUCKET_MINUTES is ${this.width.minutes}; the next batch run makes them anew`,
+    );
   }
 
   /** Runs `work` with an empty working buffer. With `identity` people are united as it tells them apart. */

@@ -226,6 +226,7 @@ function statusRoute({ engine, status }: QueryRoutesDeps): Route {
       sendJson(request, response, {
         freshness: await freshnessNow(engine),
         layers: status().map(layerOf),
+        bucketMinutes: engine.width.minutes,
         dimensions: engine.dimensions.map(({ name, label, title }) => ({ name, label, title })),
       }),
   });

@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import { configWith, type Config } from '../../lib/config/config.js';
 import { HttpEndpoint } from '../../lib/http/endpoint.js';
 import type { Clock } from '../../lib/time/clock.js';
-import { widthOf } from '../../lib/time/buckets.js';
+import { widthOf, type BucketWidth } from '../../lib/time/buckets.js';
 import { sameRules, type RulesVersions } from '../../facts/rules-versions.js';
 import { dimensions, type Dimension } from '../../facts/subjects.js';
 import type { Route } from '../../lib/http/route.js';
@@ -31,6 +31,8 @@ export interface Layers {
   lag?: LagSource;
   /** That new facts are counted by; the batch view's by default. */
   rules?: RulesVersions;
+  /** Of the data directory; that of the batch view by default. */
+  width?: BucketWidth;
   /** Those that are kept; all of the table by default. */
   dimensions?: readonly Dimension[];
   /** What the status board says; nothing by default. */
@@ -54,7 +56,7 @@ export function engineOver(layers: Layers): Engine {
   return new Engine({
     generations,
     lgK: layers.batch.meta.lgK,
-    width: widthOf(layers.batch.meta.bucketMinutes),
+    width: layers.width ?? widthOf(layers.batch.meta.bucketMinutes),
     urls: new UrlRules(),
     dimensions: layers.dimensions ?? dimensions,
     rules,
