@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { assetText } from '../../lib/files/assets.js';
 import type { Config } from '../../lib/config/config.js';
 import { exclusionKinds, isExclusion, type Exclusion, type Fact } from '../../facts/fact.js';
+import { allBucketMinutes } from '../../lib/time/buckets.js';
 import { makeRules } from '../../facts/rules.js';
 import { takeSnapshot } from '../../master-data/snapshot.js';
 import { readHead } from '../../master-data/star/head.js';
@@ -117,8 +118,9 @@ test('every cell and visit of a batch view is what the whole run in SQL comes to
     fc.asyncProperty(
       fc.array(fact, { minLength: 1, maxLength: 400 }),
       fc.constantFrom(0, 3),
-      async (facts, maxPersonIds) => {
-        const config = makeHouse({ lgK: 4, partitions: 2, maxPersonIds });
+      fc.constantFrom(...allBucketMinutes),
+      async (facts, maxPersonIds, bucketMinutes) => {
+        const config = makeHouse({ lgK: 4, partitions: 2, maxPersonIds, bucketMinutes });
         const { erasures } = makeRules(config);
         const told = facts.map((each) =>
           isExclusion(each) && each.by === 'erased' ? { ...each, value: erasures.valueOf(each.value) } : each,

@@ -5,6 +5,9 @@ import fc from 'fast-check';
 import { timeStart, type Fact } from '../../facts/fact.js';
 import type { LogId } from '../../log/log.js';
 import { takeSnapshot } from '../../master-data/snapshot.js';
+import { openViewAt } from '../../serving/view-reader.js';
+import { assertViewEquals } from '../../test/oracle/compare.js';
+import { placed } from '../../test/oracle/ledger.js';
 import { BatchDb, readSql } from '../database.js';
 import { makeHouse, store, testClock } from './house.js';
 import { build } from './build.js';
@@ -44,18 +47,25 @@ function someFacts(count: number): Fact[] {
   return facts;
 }
 
-test('one content hash with 1, 2 and 4 threads, twice, from files cut and partitioned differently', async () => {
-  const facts = someFacts(6000);
-  const whole = makeHouse({ lgK: 10 });
-  await store(whole, facts);
-  const pieces = makeHouse({ lgK: 10 });
-  for (let from = 0; from < facts.length; from += 1500) await store(pieces, facts.slice(from, from + 1500));
-  const hashes: string[] = [];
-  for (const threads of [1, 2, 4, 2]) hashes.push((await build(whole, { threads })).meta.view.contentHash);
-  hashes.push((await build(pieces, { threads: 2 })).meta.view.contentHash);
-  assert.ok(takeSnapshot(pieces.dataDir).files.length > takeSnapshot(whole.dataDir).files.length);
-  assert.equal(new Set(hashes).size, 1, hashes.join('\n'));
-});
+for (const bucketMinutes of [60, 15] as const)
+  test(`one content hash with 1, 2 and 4 threads, twice, from files cut and partitioned differently: buckets of ${bucketMinutes} minutes`, async () => {
+    const facts = someFacts(6000);
+    const whole = makeHouse({ lgK: 10, bucketMinutes });
+    await store(whole, facts);
+    const pieces = makeHouse({ lgK: 10, bucketMinutes });
+    for (let from = 0; from < facts.length; from += 1500) await store(pieces, facts.slice(from, from + 1500));
+    const hashes: string[] = [];
+    for (const threads of [1, 2, 4, 2]) hashes.push((await build(whole, { threads })).meta.view.contentHash);
+    let kept = '';
+    const last = await build(pieces, { threads: 2, keep: (viewDir) => void (kept = viewDir) });
+    hashes.push(last.meta.view.contentHash);
+    assert.ok(takeSnapshot(pieces.dataDir).files.length > takeSnapshot(whole.dataDir).files.length);
+    assert.equal(new Set(hashes).size, 1, hashes.join('\n'));
+    const view = openViewAt(kept);
+    assert.equal(view.meta.bucketMinutes, bucketMinutes);
+    assertViewEquals(view, placed(facts));
+    view.close();
+  });
 
 test('sizes of ranges, blocks and scans change nothing, and no key is too busy for a range', async () => {
   const config = makeHouse({ lgK: 8 });

@@ -48,12 +48,16 @@ export function addBatchCommand(program: Command): void {
     .argument('[view]', 'id of the view; default: the one before the current')
     .action(async (view?: string) => {
       const config = readConfig(process.env);
-      const { dataDir, urlQueryAllow, bots } = config;
+      const { dataDir, bucketMinutes, urlQueryAllow, bots } = config;
       const to = view === undefined ? undefined : parseViewId(view);
       const shared = await openSharedIfSet({ config, clock: systemClock });
       const meta = await (shared === undefined ? rollBack(dataDir, to) : shared.views.rollBack(to));
       shared?.close();
       process.stdout.write(`${meta.id} serves\n`);
+      if (meta.bucketMinutes !== bucketMinutes)
+        process.stderr.write(
+          `it has buckets of ${meta.bucketMinutes} minutes, not of ${bucketMinutes}: questions are refused until the next batch run\n`,
+        );
       const { versions } = makeRules({ urlQueryAllow, bots });
       if (!sameRules(meta.rules, versions))
         process.stderr.write(
