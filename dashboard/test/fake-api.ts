@@ -199,7 +199,12 @@ export class FakeApi {
         return { data: this.#breakdown(url, empty), ...frame };
       case '/v1/status': {
         const { dimensions } = this.does;
-        return { freshness: this.#freshness(), layers: this.#layers(), bucketMinutes: this.does.bucketMinutes, dimensions };
+        return {
+          freshness: this.#freshness(),
+          layers: this.#layers(),
+          bucketMinutes: this.does.bucketMinutes,
+          dimensions,
+        };
       }
       case '/v1/batches':
         return { pending: [], views: this.#views() };

@@ -151,9 +151,13 @@ export function checkDataDir(config: Fixed): void {
   }
   const format = validJson(formatSchema, text);
   if (format === undefined) {
-    throw new SwaError('data-dir.unusable', `${path} is damaged: it has no valid layout, lgK and bucketMinutes`, {
-      hint: 'stop the system and run `swa recover` to see how to recreate it',
-    });
+    throw new SwaError(
+      'data-dir.unusable',
+      `${path} is damaged: it has no valid layout, lgK and bucketMinutes`,
+      {
+        hint: 'stop the system and run `swa recover` to see how to recreate it',
+      },
+    );
   }
   if (format.lgK !== config.lgK) {
     throw new SwaError(

@@ -100,13 +100,15 @@ test('weeks are those of ISO 8601', () => {
   assert.equal(zones.label('America/New_York', 'hour', 489_000), '2025-10-13T20:00-04:00');
 });
 
+/** Of the first days of 2025. */
+function misfit(zone: string, minutes: BucketMinutes, days: number): Partial<Misfit> | undefined {
+  const width = widthOf(minutes);
+  const from = width.at(Date.UTC(2025, 0, 1));
+  const found = new Zones(width).misfit(zone, from, from + days * width.perDay);
+  return found === undefined ? undefined : { offsetMinutes: found.offsetMinutes, fitting: found.fitting };
+}
+
 test('zones that are not whole base buckets off are found, with the buckets that fit; fixed offsets are no zones', () => {
-  const misfit = (zone: string, minutes: BucketMinutes, days: number): Partial<Misfit> | undefined => {
-    const width = widthOf(minutes);
-    const from = width.at(Date.UTC(2025, 0, 1));
-    const found = new Zones(width).misfit(zone, from, from + days * width.perDay);
-    return found === undefined ? undefined : { offsetMinutes: found.offsetMinutes, fitting: found.fitting };
-  };
   assert.deepEqual(misfit('Asia/Kolkata', 60, 1), { offsetMinutes: 330, fitting: 30 });
   assert.equal(misfit('Asia/Kolkata', 30, 1), undefined);
   assert.deepEqual(misfit('Asia/Kathmandu', 60, 1), { offsetMinutes: 345, fitting: 15 });
