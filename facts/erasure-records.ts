@@ -11,13 +11,16 @@ import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { roomOf } from '../lib/files/data-dir.js';
+import { createSecret } from '../lib/files/dir-secret.js';
 import { SwaError } from '../lib/errors/errors.js';
 import { replaceFile } from '../lib/files/durable.js';
 import { readIfThere } from '../lib/files/read-if-there.js';
 import { validJson } from '../lib/files/valid-json.js';
 import type { Offsets } from '../log/log.js';
 import { namesIn } from '../log/stored.js';
-import { isErasedValue } from './erasures.js';
+import { erasureHashOf, isErasedValue } from './erasures.js';
+import { isId } from './ids.js';
+import { isNobody } from './placeholders.js';
 
 const count = z.number().int().min(0);
 const values = z.array(z.string().refine(isErasedValue)).min(1);
@@ -65,6 +68,12 @@ const recordSchema = z.object({
 });
 export type ErasureRecord = z.output<typeof recordSchema>;
 
+/** A record as people see it: without the hashes. */
+export function erasureReport({ values: hashes, ...record }: ErasureRecord): ErasureReport {
+  return { ...record, ids: hashes.length };
+}
+export type ErasureReport = Omit<ErasureRecord, 'values'> & { readonly ids: number };
+
 /** A new record; not stored yet. */
 export function newErasure(
   hashes: readonly string[],
@@ -74,6 +83,24 @@ export function newErasure(
   const id = `e-${requestedAt.toString(36)}-${randomBytes(4).toString('hex')}`;
   return { id, requestedAt, values: [...hashes], state, view: null, doneAt: null, parts: [], notes: [] };
 }
+
+/** Asks for an erasure of ids, durable on return: who writes the log records it from here on. Throws `data-dir.unusable`. */
+export function requestErasure(dataDir: string, ids: readonly string[], requestedAt: number): ErasureRecord {
+  createSecret(dataDir); // unless there is one: a directory of an earlier version has none
+  const hash = erasureHashOf(dataDir);
+  const hashes = [...new Set(ids.map((id) => hash.valueOf(id)))];
+  const record = newErasure(hashes, requestedAt, 'requested');
+  saveErasure(dataDir, record);
+  return record;
+}
+
+/** Whether this can be the id of a visitor. */
+export function canBeErased(id: string): boolean {
+  return isId(id) && !isNobody(id);
+}
+
+/** Above so many ids in one erasure people are warned: an id may have joined strangers. */
+export const manyIds = 20;
 
 /** Durable on return. */
 export function saveErasure(dataDir: string, record: ErasureRecord): void {

@@ -140,7 +140,7 @@ class MadeCollector implements Collector {
     let imports = this.#openImports(log);
     closers.add(() => imports?.stop());
     const trimmer = new Trimmer(config.dataDir, log);
-    const erasing = new LogErasing(config.dataDir, log);
+    const erasing = new LogErasing(config.dataDir, log, { clock, urls: this.#rules.url });
     closers.add(() => erasing.stop());
     const timer = setInterval(() => {
       this.#report();

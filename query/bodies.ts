@@ -64,6 +64,35 @@ const emptyShape = {
     .describe('With no-pageviews-in-range: from the first bucket with pageviews to the end of the last.'),
 };
 
+const erasureSchema = z.object({
+  id: z.string(),
+  requestedAt: z.string(),
+  ids: z.number().describe('How many. The ids themselves are not kept.'),
+  state: z
+    .enum(['requested', 'recorded', 'excluded', 'done'])
+    .describe(
+      'requested, recorded: until the batch run that starts at once has published. excluded: the ids are in no answer, and files are being rewritten. done: they stand in no file of the data directory.',
+    ),
+  view: z.string().nullable().describe('The first batch view without the ids.'),
+  doneAt: z.string().nullable(),
+  parts: z
+    .array(
+      z.object({
+        what: z.string(),
+        files: z.array(
+          z.object({
+            path: z.string().describe('Below the data directory, as it was named before.'),
+            records: z
+              .number()
+              .describe('Records in it that have lost their texts; 0 where the whole file went.'),
+          }),
+        ),
+      }),
+    )
+    .describe('The receipt: what was rewritten or removed so far.'),
+  notes: z.array(z.string()).describe("What is beyond the system's reach, and until when."),
+});
+
 const waitingExclusions = z
   .number()
   .describe(
@@ -309,6 +338,12 @@ export const bodies = {
     freshness: freshnessSchema,
     rules: rulesVersionsSchema,
   }),
+  erasure: erasureSchema,
+  erasures: z.object({ erasures: z.array(erasureSchema) }),
+  erasurePreview: z.object({
+    ids: z.array(z.string()),
+    warning: z.string().nullable().describe('More ids than one person usually has.'),
+  }),
   batches: z.object({
     pending: z.array(pendingSchema),
     views: z.array(viewSchema),
@@ -335,3 +370,4 @@ export type PendingBatch = z.output<typeof pendingSchema>;
 export type PublishedView = z.output<typeof viewSchema>;
 export type BatchRun = z.output<typeof runSchema>;
 export type Layer = z.output<typeof layerSchema>;
+export type Erasure = z.output<typeof erasureSchema>;

@@ -7,6 +7,7 @@ import type { Clock } from '../lib/time/clock.js';
 import { widthOf } from '../lib/time/buckets.js';
 import { openAll } from '../lib/process/closers.js';
 import type { Config } from '../lib/config/config.js';
+import { erasureReport, listErasures, requestErasure } from '../facts/erasure-records.js';
 import { makeRules } from '../facts/rules.js';
 import { sameRules } from '../facts/rules-versions.js';
 import { projectVersion } from '../lib/files/package-version.js';
@@ -161,6 +162,10 @@ export async function openQuery(
         engine,
         status,
         batches,
+        erasures: {
+          request: (ids) => erasureReport(requestErasure(config.dataDir, ids, clock())),
+          list: () => listErasures(config.dataDir).map(erasureReport),
+        },
         metrics: () => metrics.render(),
         draining: () => endpoint.draining,
         mounted: () => endpoint.routes,

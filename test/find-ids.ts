@@ -4,6 +4,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { systemCode } from '../lib/errors/errors.js';
 import { DuckDBInstance, DuckDBBlobValue, type DuckDBConnection, type DuckDBValue } from '@duckdb/node-api';
 
 /** '<file>: <text>' for each text that stands in a file, ascending. */
@@ -39,7 +40,8 @@ function formsOf(text: string): Buffer[] {
 }
 
 async function contentOf(connection: DuckDBConnection, path: string): Promise<Buffer[]> {
-  const bytes = readFileSync(path);
+  const bytes = bytesIfThere(path);
+  if (bytes === undefined) return [];
   if (!bytes.subarray(0, 4).equals(Buffer.from('PAR1'))) return [bytes];
   const name = `'${path.replaceAll("'", "''")}'`;
   const sources = [
@@ -58,4 +60,14 @@ async function contentOf(connection: DuckDBConnection, path: string): Promise<Bu
 
 function bytesOf(value: DuckDBValue): Buffer {
   return value instanceof DuckDBBlobValue ? Buffer.from(value.bytes) : Buffer.from(String(value));
+}
+
+/** Undefined for a file that was removed meanwhile. */
+function bytesIfThere(path: string): Buffer | undefined {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
 }

@@ -30,6 +30,7 @@ function currentDocument(): string {
       engine,
       status: () => [],
       batches: { request: () => 0, pending: () => [], views: () => [], runs: () => [] },
+      erasures: { request: () => assert.fail(), list: () => [] },
       metrics: async () => ({ type: '', text: '' }),
       draining: () => false,
       mounted: () => [],

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -11,6 +12,7 @@ import { openLogWriter } from '../../log/open-log.js';
 import { verifyMaster } from '../../master-data/audit.js';
 import { rollBack, viewIds } from '../../serving/store.js';
 import type { ViewMeta } from '../../facts/views/view.js';
+import { below, seededRandom } from '../../topology/random.js';
 import { findTexts } from '../../test/find-ids.js';
 import { advanceErasures } from '../erasing.js';
 import { runBatch } from '../run.js';
@@ -28,7 +30,7 @@ function view(visitor: string, page: number, eventId = `event-${events++}`): Fac
     timestamp: day + (events % 50) * 600_000,
     eventId,
     receivedAt: testClock(),
-    userAgent: 'Mozilla/5.0',
+    userAgent: 'Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0',
   };
 }
 
@@ -112,7 +114,11 @@ test('erased ids stand in no file, and nothing changes for others', async () => 
 
   await store(config, erasures(config));
   const excluded = await run(config);
-  assert.notEqual(excluded.contentHash, first.contentHash);
+  assert.ok(
+    excluded.counts.pageviews > 60 && excluded.counts.mappedIds === 1,
+    JSON.stringify(excluded.counts),
+  );
+  assert.ok(first.counts.pageviews > excluded.counts.pageviews + 40 && first.counts.mappedIds > 2);
   await assert.rejects(rollBack(dataDir, first.id), { code: 'view.refused' });
   assert.equal(await advance(config), true);
   assert.deepEqual(await findTexts(dataDir, erased), []);
@@ -154,4 +160,42 @@ test('erased ids stand in no file, and nothing changes for others', async () => 
   );
   assert.ok(erasedViews.length > 20);
   assert.equal(again.counts.persons, after.counts.persons, 'facts that come again count nothing');
+});
+
+test('killed at any moment, erasing goes on and loses nothing', async () => {
+  const config = await filled();
+  const { dataDir } = config;
+  await run(config);
+  await store(config, erasures(config));
+  const excluded = await run(config);
+  const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+  const random = seededRandom(seed);
+  const kills: string[] = [];
+  for (let attempt = 0; ; attempt++) {
+    assert.ok(attempt < 60, `SEED=${seed}: it never ends: ${kills.join(' ')}`);
+    const at = 1 + below(random, 4 + attempt);
+    const when = below(random, 2) === 0 ? 'before' : 'after';
+    const { status, signal, stderr } = spawnSync(
+      process.execPath,
+      [new URL('./erasing-child.js', import.meta.url).pathname, dataDir, String(at), when],
+      { encoding: 'utf8' },
+    );
+    if (status === 0) break;
+    kills.push(`${when} ${at}`);
+    assert.equal(signal, 'SIGKILL', `SEED=${seed} ${kills.join(' ')}: ${stderr}`);
+  }
+  const told = `SEED=${seed}: ${kills.join(' ')}`;
+  assert.ok(kills.length >= 3, told);
+  assert.deepEqual(await findTexts(dataDir, erased), [], told);
+  const { problems } = await verifyMaster(dataDir, undefined);
+  assert.deepEqual(problems, [], told);
+  await store(config, [view('cookie:new', 1)]);
+  const after = await run(config);
+  assert.equal(after.counts.pageviews, excluded.counts.pageviews + 1, told);
+  assert.equal(after.counts.mappedIds, excluded.counts.mappedIds, told);
+  const [record] = listErasures(dataDir);
+  const files = record?.parts.flatMap((part) => part.files) ?? [];
+  const records = files.reduce((sum, file) => sum + file.records, 0);
+  const gone = records / 2; // each stood in the log and in the master dataset
+  assert.ok(gone > 60 && Number.isInteger(gone), `${told}: ${JSON.stringify(record)}`);
 });

@@ -1,6 +1,7 @@
 /** `swa batch`: without a subcommand the batch role (the schedule); run, list, status, rollback. */
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
+import { advanceErasures } from '../../batch/erasing.js';
 import { batchOverview } from '../../batch/overview.js';
 import { showProgress } from '../../batch/progress-bar.js';
 import { spawnBatchRun } from '../../batch/spawn-run.js';
@@ -9,7 +10,8 @@ import { SwaError } from '../../lib/errors/errors.js';
 import { systemClock } from '../../lib/time/clock.js';
 import { makeRules } from '../../facts/rules.js';
 import { sameRules } from '../../facts/rules-versions.js';
-import { readConfig } from '../../lib/config/config.js';
+import { readConfig, type Config } from '../../lib/config/config.js';
+import { isAtWork, readStatus } from '../../lib/process/status.js';
 import type { ViewMeta } from '../../facts/views/view.js';
 import { rollBack } from '../../serving/store.js';
 import { parseViewId } from '../../serving/layout.js';
@@ -96,6 +98,7 @@ async function run(flags: JsonFlag): Promise<void> {
     display.stop();
     shared?.close();
   }
+  await carryOutErasures(config, stop.signal);
   const { counts } = meta;
   process.stdout.write(
     flags.json === true
@@ -104,6 +107,15 @@ async function run(flags: JsonFlag): Promise<void> {
           `${counts.pageviews} pageviews, ${counts.pages} pages, ${counts.domains} domains, ${counts.persons} persons\n` +
           leftOutOf(config.dataDir, meta.id),
   );
+}
+
+/** Here, where no batch role runs that does it. */
+async function carryOutErasures(config: Config, signal: AbortSignal): Promise<void> {
+  const isServed = readStatus(config.dataDir).some(
+    (entry) => entry.role === 'batch' && isAtWork(entry, systemClock),
+  );
+  if (isServed || (await advanceErasures({ config, clock: systemClock, signal }))) return;
+  process.stderr.write('erased ids still stand in files that others have open: `swa erase list`\n');
 }
 
 /** What the run found in the master dataset and did not count, and why; nothing where it counted everything. */

@@ -8,13 +8,11 @@ import {
 } from '../../batch/exclusion-preview.js';
 import type { Exclusion, ExclusionRule } from '../../facts/fact.js';
 import { makeRules } from '../../facts/rules.js';
-import { readConfig, type Config } from '../../lib/config/config.js';
+import { readConfig } from '../../lib/config/config.js';
 import { checkDataDir } from '../../lib/files/data-dir.js';
 import { SwaError } from '../../lib/errors/errors.js';
-import { currentIfAny } from '../../serving/current.js';
-import { openView } from '../../serving/store.js';
-import type { BatchView } from '../../facts/views/view.js';
 import { describeRule, exclusionOf, sendExclusions } from '../exclusions.js';
+import { idsOfPerson, withCurrent } from '../persons.js';
 import { table } from '../table.js';
 
 interface Flags {
@@ -77,7 +75,7 @@ async function change(type: Exclusion['type'], flags: Flags): Promise<void> {
   checkDataDir(config);
   const { from, to } = flags;
   const limits = { ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) };
-  const values = by === 'person' ? idsOf(config, flags.person ?? '') : [flags[by] ?? ''];
+  const values = by === 'person' ? idsOfPerson(config, flags.person ?? '') : [flags[by] ?? ''];
   const { url: urls } = makeRules(config);
   const facts = values.map((value) =>
     exclusionOf(type, { by: by === 'person' ? 'visitor' : by, value, ...limits }, urls),
@@ -96,22 +94,6 @@ async function change(type: Exclusion['type'], flags: Flags): Promise<void> {
   }
   const next = await sendExclusions(config, facts);
   process.stderr.write(`${type}d; ${next}\n`);
-}
-
-/** All ids of a person, by the view that serves. */
-function idsOf(config: Config, id: string): readonly string[] {
-  return withCurrent(config, (view) => view.idsOf(view.personOf(id))) ?? [id];
-}
-
-function withCurrent<T>({ dataDir }: Config, look: (view: BatchView) => T): T | undefined {
-  const current = currentIfAny(dataDir);
-  if (current === undefined) return undefined;
-  const view = openView(dataDir, current);
-  try {
-    return look(view);
-  } finally {
-    view.close();
-  }
 }
 
 function describe(rule: ExclusionRule, { pageviews, bots, visitors, times }: MatchingPageviews): string {

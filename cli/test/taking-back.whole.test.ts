@@ -5,6 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { findTexts } from '../../test/find-ids.js';
 import { setUp } from './swa-command.js';
 
 /** Lines of a log: each client views one page a minute. */
@@ -154,4 +155,37 @@ test('exclude shows what would change, and changes it when told to; include take
     assert.equal(code, 2);
     assert.match(stderr, reason);
   }
+});
+
+test('a visitor is erased by two commands: answers, files and the audit say so', async () => {
+  const { dir, swa } = setUp();
+  const path = join(dir, 'one.ndjson');
+  const visitors = ['cookie:one', 'cookie:two', 'cookie:three'];
+  const facts = Array.from({ length: 30 }, (_, i) => ({
+    type: 'pageview',
+    visitor: visitors[i % 3],
+    url: 'https://erased.example/',
+    timestamp: `2026-05-10T10:${String(i).padStart(2, '0')}:00Z`,
+    eventId: `e${i}`,
+  }));
+  const edge = { type: 'equiv', a: 'cookie:one', b: 'cookie:two', timestamp: '2026-05-10T11:00:00Z' };
+  writeFileSync(path, text([...facts, edge].map((fact) => JSON.stringify(fact))));
+  await done(swa, 'import', path);
+  await done(swa, 'batch', 'run');
+  assert.equal(await pageviewsOf(swa, 'erased.example'), 30);
+  const preview = await done(swa, 'erase', '--person', 'cookie:two');
+  assert.match(preview.stdout, /cookie:one +10\s+cookie:two +10/);
+  assert.match(preview.stderr, /nothing was changed/);
+  assert.deepEqual(JSON.parse((await done(swa, 'erase', 'list', '--json')).stdout), []);
+  await done(swa, 'erase', '--person', 'cookie:two', '--yes');
+  assert.match((await done(swa, 'erase', 'list')).stdout, /waits for the next batch run/);
+  await done(swa, 'batch', 'run');
+  assert.match((await done(swa, 'erase', 'list')).stdout, / 2 +done 20/);
+  assert.equal(await pageviewsOf(swa, 'erased.example'), 10);
+  await done(swa, 'verify');
+  assert.deepEqual(await findTexts(join(dir, 'data'), ['cookie:one', 'cookie:two']), []);
+  await done(swa, 'import', '--again', path);
+  await done(swa, 'batch', 'run');
+  assert.equal(await pageviewsOf(swa, 'erased.example'), 10, 'facts that come again count nothing');
+  await done(swa, 'verify', '--exact');
 });

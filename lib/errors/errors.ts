@@ -31,7 +31,7 @@ export const errorCodes = [
   'realtime.gone', // a host of the realtime view was lost while an answer was made of it
   'view.missing', // no such batch view
   'view.other-rules', // a batch view was made by other rules than this process has
-  'view.refused', // a built view failed verification and was not published
+  'view.refused', // a built view failed verification and was not published, or one was made before an erasure
   'batch.running', // another batch run holds the lock
   'batch.failed', // a batch run ended without a view
   'speed.failed', // the speed layer cannot continue

@@ -20,12 +20,14 @@ import { Pace } from '../engine/pace.js';
 import { arrowMediaType } from '../formats/arrow.js';
 import { inquiries, type Inquiry } from '../inquiries.js';
 import { rangeShape, seriesQuestion, subjectShape, zoneShape } from '../question.js';
+import { erasureRoutes, type ErasureControl } from './erasure-routes.js';
 import { formatFor, notKept, notModified, sendAnswer, sendBytes, sendJson } from './send.js';
 
 export interface QueryRoutesDeps {
   readonly engine: Engine;
   readonly status: () => readonly StatusEntry[];
   readonly batches: BatchControl;
+  readonly erasures: ErasureControl;
   readonly metrics: () => Promise<{ readonly type: string; readonly text: string }>;
   /** True when the process is about to end. */
   readonly draining: () => boolean;
@@ -57,6 +59,7 @@ export function queryRoutes(deps: QueryRoutesDeps): readonly Route[] {
     ...inquiries.map((inquiry) => inquiryRoute(deps.engine, inquiry)),
     sketchRoute(deps.engine),
     ...batchRoutes(deps.batches),
+    ...erasureRoutes(deps.engine, deps.erasures),
     statusRoute(deps),
     ...machineRoutes(deps),
   ];

@@ -1,4 +1,6 @@
 /** The query layer's routes on a real endpoint, over fake views. */
+import type { ErasureReport } from '../../facts/erasure-records.js';
+import type { ErasureControl } from '../http/erasure-routes.js';
 import type { TestContext } from 'node:test';
 import { pino } from 'pino';
 import { configWith, type Config } from '../../lib/config/config.js';
@@ -123,9 +125,31 @@ function routesOver(
     engine,
     status: () => [],
     batches: { request: (by) => requested.push(by), pending: () => [], views: () => [], runs: () => [] },
+    erasures: fakeErasures(),
     metrics: () => metrics.render(),
     draining: () => endpoint.draining,
     mounted: () => endpoint.routes,
     info: apiInfo(),
   });
+}
+
+function fakeErasures(): ErasureControl {
+  const reports: ErasureReport[] = [];
+  return {
+    request(ids) {
+      const report: ErasureReport = {
+        id: `e-${reports.length}`,
+        requestedAt: 0,
+        ids: ids.length,
+        state: 'requested',
+        view: null,
+        doneAt: null,
+        parts: [],
+        notes: [],
+      };
+      reports.push(report);
+      return report;
+    },
+    list: () => reports,
+  };
 }
