@@ -20,11 +20,13 @@ for (const name of [
 ] as const) {
   const call = fs[name] as (...args: unknown[]) => unknown;
   const counted = (...args: unknown[]): unknown => {
-    left--;
-    if (left === 0 && when === 'before') process.kill(process.pid, 'SIGKILL');
-    const result = call(...args);
-    if (left === 0) process.kill(process.pid, 'SIGKILL');
-    return result;
+    const isLast = --left === 0; // one call may make others
+    if (isLast && when === 'before') process.kill(process.pid, 'SIGKILL');
+    try {
+      return call(...args);
+    } finally {
+      if (isLast) process.kill(process.pid, 'SIGKILL');
+    }
   };
   Object.assign(fs, { [name]: counted });
 }
