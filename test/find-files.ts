@@ -1,6 +1,6 @@
 /**
  * Where the compiled tests are: every dist folder's `test` folders, in a stable order. The name of a test says when it runs: `x.test.ts` with
- * `npm test`; `x.whole.test.ts`, which takes the whole system or a program besides Node, with `npm run test:whole`.
+ * `npm test`; `x.whole.test.ts`, which takes the whole system, a program besides Node or minutes, with `npm run test:whole`.
  */
 import { existsSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
