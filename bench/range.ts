@@ -12,7 +12,7 @@ import { openDataDir } from '../lib/files/data-dir.js';
 import type { BatchView, Subject } from '../facts/views/view.js';
 import type { LogId } from '../log/log.js';
 import { openEngine } from '../query/open.js';
-import { queryUniques } from '../query/inquiries.js';
+import { ask } from '../query/inquiries.js';
 import { widthOf } from '../lib/time/buckets.js';
 import type { BenchOptions, BenchResult } from './row.js';
 import { publishYear, urlsOf, yearFromHour, yearToHour } from './view-of-a-year.js';
@@ -42,7 +42,7 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
   }
 }
 
-async function measure(engine: Parameters<typeof queryUniques>[0], rounds: number): Promise<BenchResult> {
+async function measure(engine: Parameters<typeof ask>[0], rounds: number): Promise<BenchResult> {
   const urls = urlsOf(pages);
   const url = urls[0] ?? '';
   const ranges = Array.from({ length: 50 }, (_, i) => ({
@@ -58,7 +58,7 @@ async function measure(engine: Parameters<typeof queryUniques>[0], rounds: numbe
       const { from, to } = ranges[i % ranges.length] ?? { from: yearFromHour, to: yearToHour };
       const question = { ...subjectOf(i), from: show(from), to: show(to) };
       const startedAt = performance.now();
-      await queryUniques(engine, question);
+      await ask(engine, 'uniques', question);
       if (i >= warmUp) found[i - warmUp] = performance.now() - startedAt;
     }
     return found.toSorted();

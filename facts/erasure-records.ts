@@ -38,7 +38,6 @@ const partSchema = z.object({
   what: z.string(),
   files: z.array(fileSchema),
 });
-export type ErasedPart = z.output<typeof partSchema>;
 
 /** The one list with those of the other that it does not name. */
 export function withFiles(files: readonly ErasedFile[], more: readonly ErasedFile[]): ErasedFile[] {

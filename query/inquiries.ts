@@ -267,8 +267,3 @@ export async function ask(engine: Engine, name: string, input: AskInput): Promis
     answering(generation, new Pace(performance.now() + askDeadlineMs)),
   );
 }
-
-/** How many different people visited: `ask(engine, 'uniques', ...)`. */
-export function queryUniques(engine: Engine, input: AskInput): Promise<Answer> {
-  return ask(engine, 'uniques', input);
-}

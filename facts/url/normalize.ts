@@ -49,9 +49,10 @@ export const refusalTexts: Readonly<Record<UrlRefusal, string>> = {
 export interface UrlRulesOptions {
   /** Query parameters that tell pages apart (`id`, `page`). Default: none. */
   readonly queryAllow?: readonly string[];
-  /** Entries kept in the memo of recent URLs. Default 65,536. */
-  readonly memoSize?: number;
 }
+
+/** Entries kept of recent URLs. */
+const memoSize = 65_536;
 
 export class UrlRules {
   /** Names version and parameters: equal strings, equal results. */
@@ -59,11 +60,9 @@ export class UrlRules {
   readonly #allowed: AllowedParameters;
   readonly #authorities = new Authorities();
   readonly #memo = new Map<string, NormalizedUrl>();
-  readonly #memoSize: number;
 
   constructor(options: UrlRulesOptions = {}) {
     this.#allowed = new AllowedParameters(options.queryAllow ?? []);
-    this.#memoSize = options.memoSize ?? 65_536;
     const packages = `whatwg-url=${versionOf('whatwg-url')};tr46=${versionOf('tr46')}`;
     this.version = `${urlRulesVersion};${packages};query=${this.#allowed.names.join(',')}`;
   }
@@ -93,7 +92,7 @@ export class UrlRules {
     if (known !== undefined) return known;
     const result = this.normalizeNew(raw);
     if (raw.length > maxPageBytes) return result; // few, and the memo's memory is bounded
-    if (this.#memo.size >= this.#memoSize) this.#memo.clear();
+    if (this.#memo.size >= memoSize) this.#memo.clear();
     this.#memo.set(raw, result);
     return result;
   }

@@ -2,8 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ask } from '../inquiries.js';
-import { show } from '../question.js';
-import { FakeBatchView, FakeRealtimeView } from './fakes.js';
+import { FakeBatchView, FakeRealtimeView, show } from './fakes.js';
 import { engineOver } from './server.js';
 
 const startHour = Date.UTC(2025, 0, 30) / 3_600_000;
