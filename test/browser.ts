@@ -44,6 +44,8 @@ export interface PageLook {
   readonly width?: number;
   readonly height?: number;
   readonly dark?: boolean;
+  /** Time zone of the visitor; UTC by default. */
+  readonly zone?: string;
 }
 
 /** A page of its own, closed after the test. Times out after 10 s on whatever it waits for. */
@@ -51,7 +53,7 @@ export async function openPage(t: TestContext, browser: Browser, look: PageLook 
   const context = await browser.newContext({
     viewport: { width: look.width ?? 1280, height: look.height ?? 800 },
     colorScheme: look.dark === true ? 'dark' : 'light',
-    timezoneId: 'UTC',
+    timezoneId: look.zone ?? 'UTC',
     locale: 'en-US',
     reducedMotion: 'reduce',
   });

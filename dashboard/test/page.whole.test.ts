@@ -135,6 +135,24 @@ test(
   },
 );
 
+test(
+  "the page opens in the visitor's own zone where the buckets can show it, else in UTC",
+  { skip },
+  async (t) => {
+    for (const [bucketMinutes, zone] of [
+      [60, 'UTC'],
+      [30, 'Asia/Calcutta'],
+    ] as const) {
+      api.does.bucketMinutes = bucketMinutes;
+      const { page } = await open(t, '/?domain=shop.example&range=24h&compare=off', {
+        zone: 'Asia/Calcutta',
+      });
+      await page.waitForSelector(loaded);
+      assert.equal(await page.inputValue('#zone'), zone);
+    }
+  },
+);
+
 test('what the server refuses is shown in its words, with buttons that mend it', { skip }, async (t) => {
   const { page } = await open(t, '/?domain=shop.example&tz=Asia/Kolkata');
   const cases: readonly (readonly [HttpProblem, string, RegExp])[] = [

@@ -13,7 +13,7 @@ import {
   showState,
   type PageState,
 } from '../state.js';
-import { addDays, instantOf, localOf, offsetMinutes } from '../zone-time.js';
+import { addDays, fitsBuckets, instantOf, localOf, offsetMinutes } from '../zone-time.js';
 
 const zones = [
   'UTC',
@@ -81,7 +81,7 @@ test('clocks set forward and back: the hour left out and the hour shown twice', 
   assert.equal(instantOf('yesterday', 'UTC'), undefined);
 });
 
-test('24 hours end with the present hour, days with the present day of the zone', () => {
+test('24 hours end with the present hour of the zone, days with its present day', () => {
   const now = Date.UTC(2026, 10, 22, 23, 40);
   const state = { range: '24h', zone: 'Europe/Berlin', by: undefined } as const;
   assert.deepEqual(rangeOf(state, now), {
@@ -94,7 +94,21 @@ test('24 hours end with the present hour, days with the present day of the zone'
     to: '2026-11-24',
     interval: 'hour',
   });
+  assert.deepEqual(rangeOf({ ...state, zone: 'Asia/Kathmandu' }, now), {
+    from: '2026-11-22T00:15:00Z',
+    to: '2026-11-23T00:15:00Z', // 06:00
+    interval: 'hour',
+  });
   assert.equal(addDays('2026-02-27', 2), '2026-03-01');
+});
+
+test('which buckets can show a zone changes with its clock', () => {
+  const shown = (zone: string, month: number): readonly boolean[] =>
+    [60, 30, 15].map((minutes) => fitsBuckets(zone, minutes, Date.UTC(2026, month, 1)));
+  assert.deepEqual(shown('Europe/Berlin', 6), [true, true, true]);
+  assert.deepEqual(shown('Asia/Kathmandu', 6), [false, false, true]);
+  assert.deepEqual(shown('Australia/Lord_Howe', 0), [true, true, true]);
+  assert.deepEqual(shown('Australia/Lord_Howe', 6), [false, true, true]);
 });
 
 test('a range without an interval gets one that makes at most 200 buckets, or months', () => {

@@ -64,6 +64,16 @@ export const lambdaLawFaults: readonly PlantedFault[] = [
     find: 'firstFrom(buckets, this.#width.perDay * (day + 1))',
     replace: 'firstFrom(buckets, this.#width.perDay * (day + 1) + 1)',
   }),
+  fault('the speed layer counts by the hour whatever the base buckets are', {
+    file: 'speed/bolts/normalize-bolt.ts',
+    find: 'this.#width.at(pageviews.timestamps[row] ?? 0)',
+    replace: 'Math.floor((pageviews.timestamps[row] ?? 0) / 3_600_000)',
+  }),
+  fault('times of visits are taken for hours and what is over', {
+    file: 'batch/arrays/sort-tools.ts',
+    find: 'bucketMs: widthOf(tables.bucketMinutes).ms,',
+    replace: 'bucketMs: widthOf(60).ms,',
+  }),
   fault('bots count', {
     file: 'speed/bolts/counting-rules.ts',
     find: 'if (excluded === 0) kept',
