@@ -49,10 +49,18 @@ export const startOf: Readonly<Record<Role, () => Promise<StartRole>>> = {
   },
   speed: async () => {
     const { startSpeed } = await import('../speed/role.js');
-    return (context) => startWithViews((of) => startSpeed(of), context);
+    return (context) => startWithViews((of, shared) => startSpeed(of, shared?.speedNode(of.logger)), context);
   },
   query: async () => {
     const { startQuery } = await import('../query/role.js');
-    return (context) => startWithViews(async (of) => startQuery(of, await aroundQuery(of.config)), context);
+    return (context) =>
+      startWithViews(
+        async (of, shared) =>
+          startQuery(of, {
+            ...(await aroundQuery(of.config)),
+            realtime: await shared?.realtime(of.logger),
+          }),
+        context,
+      );
   },
 };

@@ -1,11 +1,33 @@
 /** The way from the commands into `cluster/`: taken only where `SWA_STORE` is set. */
 import type { Shared, SharedOptions } from '../cluster/shared.js';
+import type { Config } from '../lib/config/config.js';
+import { SwaError } from '../lib/errors/errors.js';
 import type { RoleContext, RunningRole } from '../lib/process/role.js';
 
 /** Undefined for this machine alone. Throws `store.unusable`, `store.unavailable`. */
 export async function openSharedIfSet(options: SharedOptions): Promise<Shared | undefined> {
+  checkSpeedKeys(options.config);
   if (options.config.store === '') return undefined;
   return (await import('../cluster/shared.js')).openShared(options);
+}
+
+/** Speed workers are read by other hosts with a secret only, and where these have log and store in common. */
+function checkSpeedKeys({ kafkaBrokers, speedReplicas, speedSecret, speedUrl, store }: Config): void {
+  const refuse = (what: string, hint: string): never => {
+    throw new SwaError('config.invalid', what, { hint });
+  };
+  if (speedSecret === '') {
+    if (speedReplicas === 1 && speedUrl === '') return;
+    refuse(
+      `${speedUrl === '' ? 'SWA_SPEED_REPLICAS' : 'SWA_SPEED_URL'} is set, but SWA_SPEED_SECRET is empty`,
+      'set SWA_SPEED_SECRET to the same text for all processes: without it no worker is read over HTTP',
+    );
+  }
+  if (store === '' || kafkaBrokers.length === 0)
+    refuse(
+      `SWA_SPEED_SECRET is set, but ${store === '' ? 'SWA_STORE' : 'SWA_KAFKA_BROKERS'} is empty`,
+      'hosts that read speed workers over HTTP share a Kafka log and a store (docs/scaling.md)',
+    );
 }
 
 /** Starts a role with what hosts share, which is closed when the role has stopped. */

@@ -47,7 +47,10 @@ export async function startSystem(context: RoleContext): Promise<RunningSystem> 
       const follower = await shared.follow(context.logger);
       closers.add(() => follower.close());
     }
-    const query = await openQuery(context, endpoint, await aroundQuery(config));
+    const query = await openQuery(context, endpoint, {
+      ...(await aroundQuery(config)),
+      realtime: await shared?.realtime(context.logger),
+    });
     closers.add(() => query.close());
     const { origin } = await endpoint.listen(config.httpPort);
     closers.add(() => endpoint.close());

@@ -7,6 +7,8 @@ import type { ViewMeta } from '../facts/views/view.js';
 import { readableEnd } from '../log/cut.js';
 import { openLog } from '../log/open-log.js';
 import { pinSnapshot, type PinnedSnapshot } from '../master-data/pins.js';
+import type { OpenSurroundings } from '../speed/role.js';
+import type { QueryNode } from './realtime/query-node.js';
 import { awaitFacts } from './master/await-facts.js';
 import { BucketMaster } from './master/bucket-master.js';
 import { openStore } from './store/open-store.js';
@@ -79,6 +81,23 @@ export class Shared {
   follow(logger: Logger): Promise<Follower> {
     openDataDir(this.#options.config, (text) => logger.warn(text));
     return startFollower({ dataDir: this.#options.config.dataDir, views: this.views, logger });
+  }
+
+  /** For a speed worker that other hosts read; undefined where only those of its data directory do. */
+  speedNode(logger: Logger): OpenSurroundings | undefined {
+    const { config } = this.#options;
+    if (config.speedSecret === '') return undefined;
+    const options = { config, logger, store: this.#store, views: this.views };
+    return async (log, closers) =>
+      (await import('./realtime/speed-node.js')).openSpeedNode(options, log, closers);
+  }
+
+  /** The realtime view of the speed workers on all hosts; undefined where that of the data directory is read. */
+  async realtime(logger: Logger): Promise<QueryNode | undefined> {
+    const { config } = this.#options;
+    if (config.speedSecret === '') return undefined;
+    const { QueryNode: node } = await import('./realtime/query-node.js');
+    return node.open({ config, logger, store: this.#store, views: this.views });
   }
 
   close(): void {

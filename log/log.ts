@@ -105,6 +105,10 @@ export interface ShareOptions {
   /** For a log that leaves it to the configuration: how many they are, and which one this is, from 0. */
   readonly members: number;
   readonly member: number;
+  /** For a log whose members find each other: those that name one home share; the data directory by default. */
+  readonly home?: string;
+  /** How many of them have each partition, as far as there are so many; 1 by default. */
+  readonly replicas?: number;
 }
 
 /** The reading side. Many processes may hold one at the same time as the single writer. */

@@ -14,11 +14,14 @@ export function fixedShare(
  * Deals all partitions out: every one to exactly one member, to no member more than one more than to another, and as
  * many as that allows to their previous owner. Depends only on its arguments, not even on the order of members.
  * @param had what each member says it had; what several say they had goes to one of them
+ * @param replicas how many members have each partition, if there are so many; with more than one, shares may differ by two
  */
 export function assignPartitions(
   partitions: readonly PartitionName[],
   had: ReadonlyMap<string, readonly PartitionName[]>,
+  replicas = 1,
 ): Map<string, PartitionName[]> {
+  if (replicas > 1) return assignReplicas(partitions, had, Math.min(replicas, had.size));
   const members = [...had.keys()].toSorted();
   const dealt = new Map(members.map((member) => [member, [] as PartitionName[]]));
   const free: PartitionName[] = [];
@@ -32,5 +35,26 @@ export function assignPartitions(
   const assignments = byCount.map((assigned, i) => ({ assigned, size: i < withOneMore ? least + 1 : least }));
   for (const { assigned, size } of assignments) free.push(...assigned.splice(size));
   for (const { assigned, size } of assignments) assigned.push(...free.splice(0, size - assigned.length));
+  return dealt;
+}
+
+/** Whoever had a partition keeps it while there is room; then those with the fewest get what is missing. */
+function assignReplicas(
+  partitions: readonly PartitionName[],
+  had: ReadonlyMap<string, readonly PartitionName[]>,
+  replicas: number,
+): Map<string, PartitionName[]> {
+  const dealt = new Map([...had.keys()].toSorted().map((member) => [member, [] as PartitionName[]]));
+  const most = Math.ceil((partitions.length * replicas) / dealt.size);
+  const missing: PartitionName[] = [];
+  for (const name of partitions) {
+    const keepers = [...dealt].filter(([member, ours]) => had.get(member)?.includes(name) && ours.length < most);
+    for (const [, ours] of keepers.slice(0, replicas)) ours.push(name);
+    for (let i = keepers.length; i < replicas; i++) missing.push(name);
+  }
+  for (const name of missing) {
+    const others = [...dealt.values()].filter((ours) => !ours.includes(name));
+    others.toSorted((a, b) => a.length - b.length)[0]?.push(name);
+  }
   return dealt;
 }

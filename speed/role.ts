@@ -12,20 +12,44 @@ import { SwaError } from '../lib/errors/errors.js';
 import { makeRules } from '../facts/rules.js';
 import { KeyedHash } from '../lib/memory/keyed-hash.js';
 import { distance, zeroOffsets } from '../log/cut.js';
-import type { Log, Offsets, PartitionName } from '../log/log.js';
+import type { BatchView, ViewId } from '../facts/views/view.js';
+import type { Log, Offsets, PartitionName, Share, ShareOptions } from '../log/log.js';
 import { openLog } from '../log/open-log.js';
-import type { RoleContext, RunningRole, StartRole } from '../lib/process/role.js';
+import type { RoleContext, RunningRole } from '../lib/process/role.js';
 import { StatusReporter, isAtWork, lastErrorOf, readStatus, type LastError } from '../lib/process/status.js';
 import { ExclusionRuns } from './exclusion-runs.js';
 import type { Generation } from './generations/generation.js';
 import { CommitThread } from './store/commit-thread.js';
 import { readBootId, sumOf } from './store/store-meta.js';
+import type { Pointers } from './generations/pointers.js';
 import { SpeedWorker } from './generations/worker.js';
 import { WorkerSlot } from './generations/worker-slot.js';
 
-export const startSpeed: StartRole = (context) => openAll((closers) => open(context, closers));
+/** What a program around the core gives a worker whose stores are read from other hosts. */
+export interface SpeedSurroundings extends Pick<ShareOptions, 'home' | 'replicas'> {
+  readonly pointers: Pointers;
+  /** What this worker is to work on, by the share of the log. */
+  share(ofLog: Share): Share;
+  /** May fetch it first. */
+  openView(id: ViewId): Promise<BatchView>;
+  /** Partitions that other workers have. */
+  taken(): readonly string[];
+  /** Told often, with the worker as it is and the trouble it has. */
+  progress(worker: SpeedWorker, trouble: LastError | null): void;
+}
 
-async function open(context: RoleContext, closers: Closers): Promise<RunningRole> {
+/** Opens it for a log; what it opens is closed by the closers. */
+export type OpenSurroundings = (log: Log, closers: Closers) => Promise<SpeedSurroundings>;
+
+export function startSpeed(context: RoleContext, openAround?: OpenSurroundings): Promise<RunningRole> {
+  return openAll((closers) => open(context, closers, openAround));
+}
+
+async function open(
+  context: RoleContext,
+  closers: Closers,
+  openAround: OpenSurroundings | undefined,
+): Promise<RunningRole> {
   const { config, clock } = context;
   openDataDir(config, (text) => context.logger.warn(text));
   checkWorkers(config);
@@ -35,15 +59,18 @@ async function open(context: RoleContext, closers: Closers): Promise<RunningRole
   const { dataDir, lgK, bucketMinutes } = config;
   const cut = { logId: log.id, next: zeroOffsets(log.partitions) };
   await ensureGenesis(dataDir, { cut, lgK, bucketMinutes, rules, createdAt: clock() });
-  const share = await log.share({
+  const around = await openAround?.(log, closers);
+  const ofLog = await log.share({
     group: 'speed',
     members: config.speedWorkers,
     member: config.speedWorker,
+    ...(around === undefined ? {} : { home: around.home ?? '', replicas: around.replicas ?? 1 }),
   });
+  const share = around?.share(ofLog) ?? ofLog;
   closers.add(() => share.leave());
   const slot = share.kind === 'moving' ? WorkerSlot.take(dataDir) : undefined;
   if (slot !== undefined) closers.add(() => slot.release());
-  const status = new SpeedStatus(context, log, slot);
+  const status = new SpeedStatus(context, log, slot, around);
   const watch = new CurrentWatch(dataDir);
   const commits = new CommitThread();
   closers.add(() => commits.close());
@@ -60,7 +87,8 @@ async function open(context: RoleContext, closers: Closers): Promise<RunningRole
     bootId: readBootId(),
     commits,
     current: () => watch.current(),
-    openView: (id) => openView(dataDir, id),
+    ...(around === undefined ? {} : { pointers: around.pointers }),
+    openView: (id) => around?.openView(id) ?? openView(dataDir, id),
     holdViews: (ids) => holdViews(dataDir, 'speed', ids),
     onProgress: (changed) => status.progress(changed),
     onError: (error) => status.error(error),
@@ -124,6 +152,7 @@ class SpeedStatus {
   readonly #context: RoleContext;
   readonly #log: Log;
   readonly #reporter: StatusReporter;
+  readonly #around: SpeedSurroundings | undefined;
   readonly #isOneOfMany: boolean;
   readonly #worker: string;
   readonly #runs: ExclusionRuns;
@@ -131,9 +160,16 @@ class SpeedStatus {
   #lookedAt = Number.NEGATIVE_INFINITY;
   #end: Offsets | undefined;
   #failing = false;
+  #lastError: LastError | null = null;
 
   /** @param slot of a worker in a group whose members come and go */
-  constructor(context: RoleContext, log: Log, slot: WorkerSlot | undefined) {
+  constructor(
+    context: RoleContext,
+    log: Log,
+    slot: WorkerSlot | undefined,
+    around: SpeedSurroundings | undefined,
+  ) {
+    this.#around = around;
     const { config, clock } = context;
     this.#context = context;
     this.#log = log;
@@ -151,9 +187,11 @@ class SpeedStatus {
     const { serving, next } = worker.pointer;
     const { obstacle } = worker;
     const working = worker.serving ?? worker.next;
+    if (!this.#failing) this.#lastError = obstacle === undefined ? null : this.#describe(obstacle);
+    this.#around?.progress(worker, this.#lastError);
     this.#reporter.report({
       state: 'running',
-      ...(this.#failing ? {} : { lastError: obstacle === undefined ? null : this.#describe(obstacle) }),
+      lastError: this.#lastError,
       details: {
         generation: serving ?? null,
         nextGeneration: next ?? null,
@@ -171,7 +209,8 @@ class SpeedStatus {
   error(error: unknown): void {
     this.#failing = true;
     this.#context.logger.warn({ err: error }, 'speed layer error, retrying');
-    this.#reporter.report({ lastError: this.#describe(error) });
+    this.#lastError = this.#describe(error);
+    this.#reporter.report({ lastError: this.#lastError });
   }
 
   end(error: unknown): void {
@@ -191,7 +230,10 @@ class SpeedStatus {
       const others = readStatus(config.dataDir).filter(
         (entry) => entry.role === 'speed' && entry.worker !== this.#worker && isAtWork(entry, clock),
       );
-      this.#ofOthers = new Set(others.flatMap(({ details }) => namesIn(details['partitions'])));
+      this.#ofOthers = new Set([
+        ...others.flatMap(({ details }) => namesIn(details['partitions'])),
+        ...(this.#around?.taken() ?? []),
+      ]);
     }
     return rest.filter((name) => awaited.includes(name) || !this.#ofOthers.has(name));
   }

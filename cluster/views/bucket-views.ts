@@ -95,7 +95,7 @@ export class BucketViews {
     const there = await this.#current(this.#followed);
     if (there === undefined) return undefined;
     if (there === 'unchanged') return currentIfAny(this.#dataDir);
-    const isNew = await this.#bring(there.id);
+    const isNew = await this.bring(there.id);
     if (currentIfAny(this.#dataDir) !== there.id) writeCurrent(this.#dataDir, there.id);
     this.#followed = there.etag;
     if (isNew) prune(this.#dataDir, this.#keep);
@@ -114,7 +114,7 @@ export class BucketViews {
           hint: 'run `swa batch run`, which makes a new one',
         },
       );
-    await this.#bring(target);
+    await this.bring(target);
     const meta = await rollBack(this.#dataDir, target);
     await this.#upload(target); // it may have been removed there
     if (!(await this.#replaceCurrent(target, current)))
@@ -174,8 +174,8 @@ export class BucketViews {
     );
   }
 
-  /** False when the view was here. */
-  async #bring(id: ViewId): Promise<boolean> {
+  /** Has a view here, whether it serves or not. Throws `store.corrupt`. False when the view was here. */
+  async bring(id: ViewId): Promise<boolean> {
     if (existsSync(viewPath(this.#dataDir, id))) {
       openView(this.#dataDir, id).close();
       return false;

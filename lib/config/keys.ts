@@ -288,6 +288,32 @@ export const keys = {
     'number of speed processes that share the embedded log; with Kafka they share it automatically',
   ),
   speedWorker: key('SWA_SPEED_WORKER', '0', whole(0, 63), 'number of this process among them, from 0'),
+  speedSecret: key(
+    'SWA_SPEED_SECRET',
+    '',
+    z.string().regex(/^([!-~]{16,})?$/, 'must be at least 16 printable ASCII characters without spaces'),
+    'secret by which query processes on other hosts read speed workers over HTTP; empty: only those of this data directory do',
+    true,
+  ),
+  speedHost: key(
+    'SWA_SPEED_HOST',
+    '127.0.0.1',
+    z.string().min(1),
+    'address at which a speed worker is read by other hosts',
+  ),
+  speedPort: key('SWA_SPEED_PORT', '8082', whole(0, 65535), 'port of it; 0 for any free port'),
+  speedUrl: key(
+    'SWA_SPEED_URL',
+    '',
+    z.string().regex(/^(https?:\/\/[^/?#\s]+)?$/, 'must be like http://10.0.0.7:8082'),
+    'where other hosts reach it; empty means its address and port',
+  ),
+  speedReplicas: key(
+    'SWA_SPEED_REPLICAS',
+    '1',
+    whole(1, 8),
+    'number of speed workers that hold each partition, where they are read over HTTP',
+  ),
 } as const;
 
 export type Keys = typeof keys;

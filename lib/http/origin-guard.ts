@@ -37,7 +37,7 @@ interface CrossOrigin {
 }
 
 const harmless: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
-const exposed = 'ETag, Retry-After, X-Request-Id';
+const exposed = 'ETag, Retry-After, Swa-Cut, X-Request-Id';
 
 export class OriginGuard {
   readonly #hasKeys: boolean;
@@ -101,7 +101,7 @@ export class OriginGuard {
     response.setHeader('Access-Control-Allow-Methods', anyOrigin ? 'POST' : 'GET, HEAD, POST');
     response.setHeader(
       'Access-Control-Allow-Headers',
-      'Authorization, Content-Type, If-None-Match, X-Request-Id',
+      'Authorization, Content-Type, If-None-Match, Swa-At-Least, X-Request-Id',
     );
     response.setHeader('Access-Control-Max-Age', '7200');
     response.writeHead(204).end();

@@ -163,7 +163,7 @@ class KafkaLog implements LogWriter {
   }
 
   /** The members of a group share the partitions by themselves, however many they are. */
-  share({ group }: Pick<ShareOptions, 'group'>): Promise<Share> {
+  share({ group, home, replicas = 1 }: Omit<ShareOptions, 'members' | 'member'>): Promise<Share> {
     this.#checkOpen();
     const name = `${this.#options.topicPrefix}${group}`;
     return KafkaShare.join({
@@ -172,7 +172,8 @@ class KafkaLog implements LogWriter {
       join: (member) => this.#client.join(name, member),
       members: () => this.#client.groupMembers(name),
       broker: this.#client.brokers[0] ?? '',
-      home: this.#options.memory?.home() ?? '',
+      home: home ?? this.#options.memory?.home() ?? '',
+      replicas,
       group: name,
       silentMs: longestSilenceMs,
     });

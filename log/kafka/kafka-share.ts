@@ -16,8 +16,10 @@ export interface KafkaShareOptions {
   readonly group: string;
   /** For the command that lists the members. */
   readonly broker: string;
-  /** The data directory that is worked on. */
+  /** What is worked on: those that name one home share. */
   readonly home: string;
+  /** How many members have each partition. */
+  readonly replicas: number;
   /** All there are, in the log's order. */
   readonly partitions: readonly PartitionName[];
   /** The broker's name for a partition's topic, and back. */
@@ -138,7 +140,7 @@ export class KafkaShare implements Share, Member {
   }
 
   #assign(introductions: ReadonlyMap<string, string>): Map<string, TopicPartition[]> {
-    const { partitions } = this.#options;
+    const { partitions, replicas } = this.#options;
     const homes = new Map<string, Map<string, readonly PartitionName[]>>();
     for (const [member, text] of introductions) {
       const said = validJson(introductionSchema, text);
@@ -151,7 +153,7 @@ export class KafkaShare implements Share, Member {
         topic: this.#options.topicOf(name),
         partition: parsePartitionName(name).partition,
       }));
-    const dealt = [...homes.values()].flatMap((had) => [...assignPartitions(partitions, had)]);
+    const dealt = [...homes.values()].flatMap((had) => [...assignPartitions(partitions, had, replicas)]);
     return new Map(dealt.map(([member, names]) => [member, places(names)]));
   }
 }

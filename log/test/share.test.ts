@@ -137,6 +137,7 @@ function shareOf(
     group: 'group',
     broker: '',
     home,
+    replicas: 1,
     silentMs: 100,
   });
 }

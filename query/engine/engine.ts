@@ -1,5 +1,7 @@
 /** What every answer needs, made once per process: the generations, working buffers, rules, zones, the clock. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { hasCode } from '../../lib/errors/errors.js';
+import { HttpProblem } from '../../lib/http/problem.js';
 import type { Clock } from '../../lib/time/clock.js';
 import type { BucketWidth } from '../../lib/time/buckets.js';
 import { HttpProblem } from '../../lib/http/problem.js';
@@ -8,7 +10,8 @@ import type { Dimension } from '../../facts/subjects.js';
 import type { UrlRules } from '../../facts/url/normalize.js';
 import type { LiveIdentity } from '../identity/live-identity.js';
 import { WaitingEdges } from '../identity/waiting-edges.js';
-import type { PinnedGeneration, Generations } from './generations.js';
+import { atLeastHeader, hasReached } from './at-least.js';
+import { shareMs, type PinnedGeneration, type Generations } from './generations.js';
 import type { LagSource } from './lag.js';
 import { nothingRecent, type RecentSource } from '../now/log-tail.js';
 import { Ranks } from './ranks.js';
@@ -19,6 +22,8 @@ import type { Subject } from '../../facts/views/view.js';
 
 /** A host of the realtime view may die in the middle of an answer, and another one in the next. */
 const maxAttempts = 4;
+/** How long an answer waits for facts that its client has seen elsewhere. */
+const reachPatienceMs = 5_000;
 
 export interface EngineOptions {
   readonly generations: Generations;
@@ -73,10 +78,13 @@ export class Engine {
     return subjects.some((subject) => this.#scopes.isDay(subject)) ? { visitorScope: 'day' } : {};
   }
 
-  /** Runs `work` on the generation that answers now, pinned until it ends. Begins again when the realtime view is lost meanwhile. */
-  async pinned<T>(work: (generation: PinnedGeneration) => Promise<T>): Promise<T> {
+  /**
+   * Runs `work` on the generation that answers now, pinned until it ends. Begins again when the realtime view is lost meanwhile.
+   * @param atLeast text of a cut that must have been reached (at-least.ts); throws `not-ready` when it is not within some seconds
+   */
+  async pinned<T>(work: (generation: PinnedGeneration) => Promise<T>, atLeast?: string): Promise<T> {
     for (let attempt = 1; ; attempt++) {
-      const generation = await this.generations.pin();
+      const generation = await this.#pinReaching(atLeast);
       try {
         this.#checkBuckets(generation);
         return await work(generation);
@@ -97,6 +105,25 @@ export class Engine {
       'not-ready',
       `batch view ${id} has buckets of ${bucketMinutes} minutes, but SWA_BUCKET_MINUTES is ${this.width.minutes}; the next batch run makes them anew`,
     );
+  }
+
+  async #pinReaching(atLeast: string | undefined): Promise<PinnedGeneration> {
+    const until = performance.now() + reachPatienceMs;
+    for (;;) {
+      const generation = await this.generations.pin();
+      let isReached = false;
+      try {
+        isReached = atLeast === undefined || hasReached(generation.cut, atLeast);
+        if (isReached) return generation;
+      } finally {
+        if (!isReached) this.generations.unpin(generation);
+      }
+      if (performance.now() > until)
+        throw new HttpProblem('not-ready', `facts that ${atLeastHeader} stands for are not here yet`, {
+          headers: { 'Retry-After': '1' },
+        });
+      await sleep(shareMs);
+    }
   }
 
   /** Runs `work` with an empty working buffer. With `identity` people are united as it tells them apart. */

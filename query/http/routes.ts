@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { parseJsonBody } from '../../lib/http/body.js';
 import { openApi, type ApiInfo } from '../../lib/http/openapi.js';
 import { HttpProblem, type ProblemName } from '../../lib/http/problem.js';
-import { route, type ResponseDoc, type Route } from '../../lib/http/route.js';
+import { route, type Exchange, type ResponseDoc, type Route } from '../../lib/http/route.js';
 import type { StatusEntry } from '../../lib/process/status.js';
 import { freshnessOf, versionOf } from '../answers/freshness.js';
 import { sketch } from '../answers/uniques.js';
@@ -15,7 +15,9 @@ import {
   type PublishedView,
   type Layer,
 } from '../bodies.js';
+import { atLeastHeader, cutHeader, textOfCut } from '../engine/at-least.js';
 import type { Engine } from '../engine/engine.js';
+import type { PinnedGeneration } from '../engine/generations.js';
 import { Pace } from '../engine/pace.js';
 import { arrowMediaType } from '../formats/arrow.js';
 import { inquiries, type Inquiry } from '../inquiries.js';
@@ -95,7 +97,7 @@ function inquiryRoute(engine: Engine, inquiry: Inquiry): Route {
       const { request, response, deadlineAt } = exchange;
       const format = formatFor(request);
       const answering = inquiry.prepare(engine, { ...input.params, ...input.query });
-      await engine.pinned(async (generation) => {
+      await pinnedFor(exchange, engine, async (generation) => {
         if (inquiry.isOfTheMoment === true) notKept(response);
         else if (notModified(request, response, versionOf(engine, generation), format)) return;
         const answer = await answering(generation, new Pace(deadlineAt));
@@ -104,6 +106,18 @@ function inquiryRoute(engine: Engine, inquiry: Inquiry): Route {
       });
     },
   });
+}
+
+/** Pins for a client: what it has seen elsewhere must be there, and it is told what it sees now. */
+function pinnedFor(
+  { request, response }: Pick<Exchange, 'request' | 'response'>,
+  engine: Engine,
+  work: (generation: PinnedGeneration) => Promise<void>,
+): Promise<void> {
+  return engine.pinned((generation) => {
+    response.setHeader(cutHeader, textOfCut(generation.cut));
+    return work(generation);
+  }, request.get(atLeastHeader));
 }
 
 const sketchType = 'application/octet-stream';
@@ -123,14 +137,15 @@ function sketchRoute(engine: Engine): Route {
       unchanged,
     ],
     problems: [...ranged, 'not-acceptable'],
-    handle: async ({ request, response, deadlineAt }, { query }) => {
+    handle: async (exchange, { query }) => {
+      const { request, response, deadlineAt } = exchange;
       const question = seriesQuestion(query, engine);
       if (request.accepts(sketchType) === false) {
         throw new HttpProblem('not-acceptable', `this endpoint offers only ${sketchType}`, {
           parameter: 'Accept',
         });
       }
-      await engine.pinned(async (generation) => {
+      await pinnedFor(exchange, engine, async (generation) => {
         if (notModified(request, response, versionOf(engine, generation), 'hll')) return;
         const bytes = await sketch({ engine, generation, question, pace: new Pace(deadlineAt) });
         if (!engine.edges.isFinal(generation)) response.removeHeader('ETag');

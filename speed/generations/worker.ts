@@ -19,8 +19,9 @@ import { PartitionLocks } from './partition-locks.js';
 import { measureMappingError, type MappingError } from './mapping-error.js';
 import { PendingOpen, type Opened } from './pending-open.js';
 import { closeStores } from './open-partitions.js';
-import { generationIds, readPointer, storeDir, writePointer, type Pointer } from '../store/layout.js';
-import { readStoreState, type StoreState } from '../store/partition-store.js';
+import { FilePointers, type Pointers } from './pointers.js';
+import { generationIds, type Pointer } from '../store/layout.js';
+import type { StoreState } from '../store/partition-store.js';
 
 export interface WorkerOptions extends Omit<GenerationOptions, 'view' | 'signal' | 'partitions'> {
   readonly log: Log;
@@ -28,8 +29,10 @@ export interface WorkerOptions extends Omit<GenerationOptions, 'view' | 'signal'
   readonly share: Share;
   /** The published batch view. */
   readonly current: () => ViewId;
+  /** The files of the data directory by default. */
+  readonly pointers?: Pointers;
   /** Throws `view.missing` for one that is no longer there. */
-  readonly openView: (id: ViewId) => BatchView;
+  readonly openView: (id: ViewId) => BatchView | Promise<BatchView>;
   /** Keeps these batch views, and no others, from being removed. Asked of the worker that moves the pointer. */
   readonly holdViews: (ids: readonly ViewId[]) => void;
   /** Told after a hand-over, and about once a second. */
@@ -50,6 +53,7 @@ export class SpeedWorker {
   mappingError: MappingError | undefined;
   readonly #options: WorkerOptions;
   readonly #locks: PartitionLocks;
+  readonly #pointers: Pointers;
   #leads = false;
   #pointer: Pointer;
   #serving: Generation | undefined;
@@ -68,6 +72,7 @@ export class SpeedWorker {
     const { dataDir, log, share } = options;
     this.#options = options;
     this.#locks = new PartitionLocks(dataDir, share);
+    this.#pointers = options.pointers ?? new FilePointers(dataDir);
     this.#pointer = { partitions: log.partitions, serving: undefined, next: undefined };
   }
 
@@ -172,7 +177,7 @@ export class SpeedWorker {
     const lost = this.#locks.surplus();
     if (lost.length > 0) await this.#letGo(lost);
     this.#locks.take();
-    const leads = this.#locks.has(this.#options.log.partitions[0]);
+    const leads = this.#pointers.leads(this.#locks.has(this.#options.log.partitions[0]));
     if (leads && !this.#leads) this.#beginToLead();
     this.#leads = leads;
   }
@@ -187,7 +192,7 @@ export class SpeedWorker {
 
   /** Brings what is open into line with the pointer. */
   async #followPointer(): Promise<void> {
-    if (!this.#leads) this.#pointer = readPointer(this.#options.dataDir) ?? this.#pointer;
+    this.#pointer = this.#pointers.read(this.#leads) ?? this.#pointer;
     const { serving, next } = this.#pointer;
     const pending = this.#pending;
     if (pending !== undefined && pending.generation !== serving && pending.generation !== next) {
@@ -205,6 +210,7 @@ export class SpeedWorker {
     if (this.#next !== undefined && this.#next.id === serving) {
       this.#serving = this.#next;
       this.#next = undefined;
+      if (!this.#pointers.areTogether) this.#sweep(undefined);
       this.handOvers++;
       this.#options.onProgress(this);
     }
@@ -269,7 +275,7 @@ export class SpeedWorker {
       const prepared = await generation.prepare(partitions, signal);
       return { takeIn: () => generation.add(prepared), close: () => closeStores(prepared.stores) };
     }
-    const view = this.#openView(id);
+    const view = await this.#openView(id);
     if (view === undefined) return undefined;
     const made = await Generation.open({ ...this.#options, partitions, view, signal });
     return {
@@ -281,9 +287,9 @@ export class SpeedWorker {
     };
   }
 
-  #openView(id: ViewId): BatchView | undefined {
+  async #openView(id: ViewId): Promise<BatchView | undefined> {
     try {
-      const view = this.#options.openView(id);
+      const view = await this.#options.openView(id);
       const ours = this.#options.rules.versions;
       if (sameRules(view.meta.rules, ours)) return view;
       view.close();
@@ -302,7 +308,6 @@ export class SpeedWorker {
 
   /** Moves the pointer when it should be elsewhere; puts it back when someone deleted it. */
   #lead(): void {
-    const { dataDir } = this.#options;
     const current = this.#current();
     if (current === undefined) return;
     const pointer = this.#withoutOtherRules(this.#pointer);
@@ -318,10 +323,9 @@ export class SpeedWorker {
       this.#pending === undefined && // what takes over is at work here, not only on disk
       mayTakeOver(pointer, servingLives, (id, name) => this.#stateOf(id, name));
     if (takesOver) wanted = { ...wanted, serving: next, next: undefined };
-    const stored = pointerIfSound(dataDir);
+    const stored = this.#pointers.stored();
     if (stored !== undefined && samePointer(stored, wanted)) return;
-    this.#movePointer(wanted);
-    if (takesOver) this.#sweep(serving); // who still works in the old one removes his stores himself
+    if (this.#movePointer(wanted) && takesOver) this.#sweep(serving); // who still works in the old one removes his stores himself
   }
 
   /** What was counted by other rules answers no more: the batch view does so alone. */
@@ -346,17 +350,18 @@ export class SpeedWorker {
   }
 
   /** A reader of the pointer must find its batch views: all that it named or will name are held while it moves. */
-  #movePointer(to: Pointer): void {
-    const { dataDir, holdViews } = this.#options;
+  #movePointer(to: Pointer): boolean {
+    const { holdViews } = this.#options;
     holdViews([...new Set([...named(this.#pointer), ...named(to)])]);
-    writePointer(dataDir, to);
+    if (!this.#pointers.write(to)) return false;
     this.#pointer = to;
     holdViews(named(to));
+    return true;
   }
 
   #stateOf(id: ViewId, partition: PartitionName): StoreState | undefined {
     const ours = [this.#next, this.#serving].find((generation) => generation?.id === id);
-    return ours?.stateOf(partition) ?? readStoreState(storeDir(this.#options.dataDir, id, partition));
+    return ours?.stateOf(partition) ?? this.#pointers.stateOf(id, partition);
   }
 
   /** Removes generations that the pointer does not name. */
@@ -369,7 +374,7 @@ export class SpeedWorker {
 
   #beginToLead(): void {
     const { dataDir, log } = this.#options;
-    const stored = pointerIfSound(dataDir);
+    const stored = this.#pointers.stored();
     this.#pointer = stored ?? { partitions: log.partitions, serving: this.#lostServing(), next: undefined };
     this.#options.holdViews(named(this.#pointer));
     // Without a pointer no one knows what was answered: whatever stores there are, they are rebuilt from the log.
@@ -427,15 +432,6 @@ function otherRules({ id, rules }: ViewMeta, ours: RulesVersions): SwaError {
 
 function named({ serving, next }: Pointer): ViewId[] {
   return [serving, next].filter((id) => id !== undefined);
-}
-
-function pointerIfSound(dataDir: string): Pointer | undefined {
-  try {
-    return readPointer(dataDir);
-  } catch (error) {
-    if (hasCode(error, 'realtime.corrupt')) return undefined;
-    throw error;
-  }
 }
 
 function ignoreAbort(error: unknown): void {

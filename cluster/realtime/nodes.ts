@@ -1,0 +1,203 @@
+/**
+ * Who is there: each speed worker and each query process announces itself in the store, and everyone reads what the others say.
+ *
+ *   nodes/<id>.json     what it is, where it is reached, what can be read from it; written again every few seconds
+ *
+ * An announcement that is not written again expires: who died says nothing. Only the store's clock counts, since those of hosts may differ; a
+ * reader writes an announcement of its own, so the newest there is tells what the time is.
+ */
+import { z } from 'zod';
+import { SwaError } from '../../lib/errors/errors.js';
+import { validJson } from '../../lib/files/valid-json.js';
+import type { PartitionName } from '../../log/log.js';
+import type { ViewId } from '../../facts/views/view.js';
+import { listAll, type Etag, type ListedObject, type Store } from '../store/store.js';
+
+const viewId = z.string().transform((text) => text as ViewId); // compared only
+const partition = z.string().transform((text) => text as PartitionName); // likewise
+
+const nodeSchema = z.object({
+  id: z.string(),
+  role: z.enum(['speed', 'query']),
+  host: z.string(),
+  pid: z.number(),
+  /** Where a worker is read, or where questions are answered. */
+  url: z.string(),
+  /** Since when, UTC ms by its own clock. */
+  startedAt: z.number(),
+  /** What can be read from a worker. */
+  stores: z.array(z.object({ generation: viewId, partitions: z.array(partition) })).default([]),
+  /** Batch views that a query process has at hand. */
+  views: z.array(viewId).default([]),
+  lastError: z
+    .object({ at: z.number(), code: z.string(), message: z.string(), hint: z.string().optional() })
+    .nullable()
+    .default(null),
+});
+export type Node = z.output<typeof nodeSchema>;
+
+export interface KnownNode extends Node {
+  /** Since it wrote last, by the store's clock. */
+  readonly silentMs: number;
+}
+
+export interface NodesOptions {
+  readonly store: Store;
+  readonly own: Pick<Node, 'id' | 'role' | 'host' | 'pid' | 'url' | 'startedAt'>;
+  readonly renewMs?: number;
+  readonly lookMs?: number;
+  readonly expireMs?: number;
+  /** What fails: it is tried again. */
+  readonly onError: (error: unknown) => void;
+}
+
+const prefix = 'nodes/';
+/** Announcements of those who are gone for good are taken away. */
+const forgetMs = 3_600_000;
+
+interface Read {
+  readonly listed: ListedObject;
+  readonly etag: Etag;
+  readonly node: Node;
+  /** A change within the store's resolution of time (1 s) would not be seen by its time. */
+  readonly isSettled: boolean;
+}
+
+export class Nodes {
+  readonly #store: Store;
+  readonly #key: string;
+  readonly #renewMs: number;
+  readonly #lookMs: number;
+  readonly #expireMs: number;
+  readonly #onError: (error: unknown) => void;
+  #own: Node;
+  #written = '';
+  #etag: Etag | undefined;
+  #wroteAt = Number.NEGATIVE_INFINITY;
+  #known = new Map<string, Read>();
+  #looking: Promise<void> | undefined;
+  #writing: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  constructor({ store, own, renewMs = 3_000, lookMs = 1_000, expireMs = 12_000, onError }: NodesOptions) {
+    this.#store = store;
+    this.#key = `${prefix}${own.id}.json`;
+    this.#renewMs = renewMs;
+    this.#lookMs = lookMs;
+    this.#expireMs = expireMs;
+    this.#onError = onError;
+    this.#own = { ...own, stores: [], views: [], lastError: null };
+  }
+
+  get id(): string {
+    return this.#own.id;
+  }
+
+  /** Announces, and knows who is there when it returns; goes on by itself. Throws `store.unavailable`. */
+  async start(): Promise<void> {
+    await this.#announce();
+    await this.refresh();
+    const tick = async (): Promise<void> => {
+      const began = performance.now();
+      await Promise.all([this.#announce(), this.refresh()]).catch(this.#onError);
+      if (this.#isClosed) return;
+      const restMs = Math.max(this.#lookMs / 4, this.#lookMs - (performance.now() - began));
+      this.#timer = setTimeout(() => void tick(), restMs).unref();
+    };
+    this.#timer = setTimeout(() => void tick(), this.#lookMs).unref();
+  }
+
+  /** What is said of this node from now on. */
+  say(change: Partial<Pick<Node, 'stores' | 'views' | 'lastError' | 'url'>>): void {
+    this.#own = { ...this.#own, ...change };
+    if (JSON.stringify(this.#own) !== this.#written) this.#announce().catch(this.#onError);
+  }
+
+  /** Those who live, this one among them. */
+  living(): readonly KnownNode[] {
+    const newest = Math.max(...[...this.#known.values()].map(({ listed }) => listed.modifiedAt));
+    return [...this.#known.values()]
+      .map(({ listed, node }) => ({ ...node, silentMs: newest - listed.modifiedAt }))
+      .filter(({ silentMs }) => silentMs <= this.#expireMs);
+  }
+
+  /** Looks again; calls that come meanwhile share the look. */
+  refresh(): Promise<void> {
+    this.#looking ??= this.#look().finally(() => void (this.#looking = undefined));
+    return this.#looking;
+  }
+
+  /** Takes the announcement back. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    await Promise.all([this.#looking, this.#writing]).catch(() => undefined);
+    await this.#store.delete(this.#key).catch(() => undefined); // it expires
+  }
+
+  async #look(): Promise<void> {
+    const listed = await listAll(this.#store, prefix);
+    const newest = Math.max(...listed.map(({ modifiedAt }) => modifiedAt));
+    const read = async (object: ListedObject): Promise<Read | undefined> => {
+      if (newest - object.modifiedAt > forgetMs) {
+        await this.#store.delete(object.key);
+        return undefined;
+      }
+      const known = this.#known.get(object.key);
+      const isSame = known?.listed.modifiedAt === object.modifiedAt;
+      if (known !== undefined && isSame && known.isSettled) return known;
+      const found =
+        known === undefined
+          ? await this.#store.get(object.key)
+          : await this.#store.getUnless(object.key, known.etag);
+      if (found === undefined) return undefined;
+      if (found === 'unchanged') return known && { ...known, listed: object, isSettled: isSame };
+      const node = validJson(nodeSchema, found.bytes.toString());
+      return node && { listed: object, etag: found.etag, node, isSettled: false };
+    };
+    const all = await Promise.all(listed.map(read));
+    this.#known = new Map(all.flatMap((one) => (one === undefined ? [] : [[one.listed.key, one]])));
+  }
+
+  async #announce(): Promise<void> {
+    const text = JSON.stringify(this.#own);
+    const isDue = performance.now() - this.#wroteAt >= this.#renewMs;
+    if (this.#isClosed || (text === this.#written && !isDue)) return;
+    while (this.#writing !== undefined) await this.#writing.catch(() => undefined);
+    this.#writing = this.#write(JSON.stringify(this.#own)).finally(() => void (this.#writing = undefined));
+    await this.#writing;
+  }
+
+  async #write(text: string): Promise<void> {
+    const bytes = Buffer.from(text);
+    for (let attempt = 0; attempt < 3; attempt++) {
+      const etag =
+        this.#etag === undefined
+          ? await this.#store.putIfAbsent(this.#key, bytes)
+          : await this.#store.putIfMatch(this.#key, bytes, this.#etag);
+      this.#etag = etag ?? (await this.#store.get(this.#key))?.etag; // of an earlier process of this node
+      if (etag === undefined) continue;
+      this.#written = text;
+      this.#wroteAt = performance.now();
+      return;
+    }
+    throw new SwaError('store.unavailable', `${this.#key} changes as often as it is written`, {
+      retryable: true,
+      hint: 'two processes may have one data directory',
+    });
+  }
+}
+
+/** All announcements, for those who only look. */
+export async function readNodes(store: Store): Promise<readonly KnownNode[]> {
+  const listed = await listAll(store, prefix);
+  const newest = Math.max(...listed.map(({ modifiedAt }) => modifiedAt));
+  const nodes = await Promise.all(
+    listed.map(async ({ key, modifiedAt }) => {
+      const node = validJson(nodeSchema, (await store.get(key))?.bytes.toString() ?? '');
+      return node === undefined ? [] : [{ ...node, silentMs: newest - modifiedAt }];
+    }),
+  );
+  return nodes.flat();
+}

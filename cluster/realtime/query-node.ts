@@ -1,0 +1,137 @@
+/** A query process that reads speed workers on other hosts: who they are, and the batch view that goes with what they serve. */
+import { existsSync } from 'node:fs';
+import type { Logger } from 'pino';
+import type { Config } from '../../lib/config/config.js';
+import { SwaError } from '../../lib/errors/errors.js';
+import { lastErrorOf } from '../../lib/process/status.js';
+import type { PartitionName } from '../../log/log.js';
+import type { ViewId } from '../../facts/views/view.js';
+import { holdViews } from '../../serving/held.js';
+import { viewPath } from '../../serving/layout.js';
+import { viewIds } from '../../serving/store.js';
+import type { Store } from '../store/store.js';
+import type { BucketViews } from '../views/bucket-views.js';
+import { nodeOf } from './node-id.js';
+import { Nodes } from './nodes.js';
+import { RemoteRealtime, type Workers } from './remote-realtime.js';
+import type { RemoteView } from './remote-view.js';
+import { ServingWatch } from './store-pointers.js';
+import { WorkerClient } from './worker-client.js';
+
+export interface QueryNodeOptions {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly store: Store;
+  readonly views: BucketViews;
+  /** What goes wrong with fetching views; null when nothing does. */
+  readonly trouble?: () => unknown;
+}
+
+const lookMs = 500;
+/** Between two looks that questions ask for. */
+const leastLookMs = 100;
+
+export class QueryNode implements Workers {
+  readonly #options: QueryNodeOptions;
+  readonly #nodes: Nodes;
+  readonly #watch: ServingWatch;
+  readonly #realtime = new RemoteRealtime(this);
+  readonly #clients = new Map<string, WorkerClient>();
+  #lookedAt = Number.NEGATIVE_INFINITY;
+  #held = '';
+  #said = '';
+  #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  private constructor(options: QueryNodeOptions) {
+    const { config, store } = options;
+    this.#options = options;
+    const url = `http://${config.httpHost}:${config.httpPort}`;
+    const onError = (error: unknown): void => this.#note(error);
+    this.#nodes = new Nodes({ store, own: nodeOf('query', config.dataDir, url), onError });
+    this.#watch = new ServingWatch(store);
+  }
+
+  /** Throws `store.unavailable`, `store.corrupt`. */
+  static async open(options: QueryNodeOptions): Promise<QueryNode> {
+    const node = new QueryNode(options);
+    await node.#nodes.start();
+    await node.#look();
+    const tick = async (): Promise<void> => {
+      await node.#look().catch((error: unknown) => node.#note(error));
+      if (!node.#isClosed) node.#timer = setTimeout(() => void tick(), lookMs).unref();
+    };
+    node.#timer = setTimeout(() => void tick(), lookMs).unref();
+    return node;
+  }
+
+  snapshot(): Promise<RemoteView | undefined> {
+    return this.#realtime.snapshot();
+  }
+
+  serving(): { readonly generation: ViewId; readonly partitions: readonly PartitionName[] } | undefined {
+    const { serving, partitions = [] } = this.#watch.known?.pointer ?? {};
+    if (serving === undefined) return undefined;
+    if (!existsSync(viewPath(this.#options.config.dataDir, serving)))
+      throw new SwaError('speed.failed', `batch view ${serving}, which serves, is being fetched`, {
+        retryable: true,
+        hint: 'retry in a moment',
+      });
+    return { generation: serving, partitions };
+  }
+
+  holders(generation: ViewId, partition: PartitionName): readonly WorkerClient[] {
+    const living = this.#nodes.living().filter(({ role }) => role === 'speed');
+    return living
+      .filter(({ stores }) => stores.some((one) => one.generation === generation && one.partitions.includes(partition)))
+      .toSorted((a, b) => a.silentMs - b.silentMs)
+      .map(({ url }) => this.#client(url));
+  }
+
+  async refresh(): Promise<void> {
+    if (performance.now() - this.#lookedAt < leastLookMs) return;
+    this.#lookedAt = performance.now();
+    await Promise.all([this.#watch.refresh(), this.#nodes.refresh()]).catch((error: unknown) => this.#note(error));
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    await this.#realtime.close();
+    await this.#nodes.close();
+  }
+
+  /** Fetches the view that goes with what the workers serve, or will: it may not be the newest one. */
+  async #look(): Promise<void> {
+    const { config, views, trouble } = this.#options;
+    await this.#watch.refresh();
+    const { serving, next } = this.#watch.known?.pointer ?? {};
+    const named = [serving, next].filter((id) => id !== undefined);
+    if (named.join() !== this.#held) {
+      holdViews(config.dataDir, 'query-node', named);
+      this.#held = named.join();
+    }
+    for (const id of named) if (!existsSync(viewPath(config.dataDir, id))) await views.bring(id);
+    const failure = trouble?.() ?? null;
+    this.#nodes.say({
+      views: viewIds(config.dataDir),
+      lastError: failure === null ? null : lastErrorOf(failure, Date.now()),
+    });
+    this.#said = '';
+  }
+
+  #client(url: string): WorkerClient {
+    const known = this.#clients.get(url);
+    if (known !== undefined) return known;
+    const client = new WorkerClient(url, this.#options.config.speedSecret);
+    this.#clients.set(url, client);
+    return client;
+  }
+
+  #note(error: unknown): void {
+    const text = String(error);
+    if (text === this.#said) return;
+    this.#said = text;
+    this.#options.logger.warn({ err: error }, 'the other hosts cannot be reached through the store; it is tried again');
+  }
+}

@@ -1,0 +1,229 @@
+/** A speed worker whose stores are read from other hosts: what it is given instead of the files that workers of one data directory share. */
+import type { Logger } from 'pino';
+import type { Config } from '../../lib/config/config.js';
+import { hasCode } from '../../lib/errors/errors.js';
+import { roomOf } from '../../lib/files/data-dir.js';
+import { OwnerLock } from '../../lib/files/owner-lock.js';
+import type { Closers } from '../../lib/process/closers.js';
+import type { LastError } from '../../lib/process/status.js';
+import type { Log, PartitionName, Share } from '../../log/log.js';
+import type { BatchView, ViewId } from '../../facts/views/view.js';
+import { currentIfAny } from '../../serving/current.js';
+import { holdViews } from '../../serving/held.js';
+import { openView } from '../../serving/store.js';
+import type { SpeedWorker } from '../../speed/generations/worker.js';
+import type { SpeedSurroundings } from '../../speed/role.js';
+import { join } from 'node:path';
+import type { Store } from '../store/store.js';
+import type { BucketViews } from '../views/bucket-views.js';
+import { nodeOf } from './node-id.js';
+import { Nodes } from './nodes.js';
+import { RealtimeServer } from './server.js';
+import { StorePointers } from './store-pointers.js';
+import type { StateAnswer } from './wire.js';
+
+export interface SpeedNodeOptions {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly store: Store;
+  readonly views: BucketViews;
+}
+
+/** Opens it all; the closers are called when the worker has ended. Throws `port.in-use`, `data-dir.in-use`, `store.unavailable`. */
+export async function openSpeedNode(
+  options: SpeedNodeOptions,
+  log: Pick<Log, 'partitions'>,
+  closers: Closers,
+): Promise<SpeedSurroundings> {
+  const { config, logger, store, views } = options;
+  const { dataDir, lgK, speedHost: host, speedPort: port, speedSecret: secret } = config;
+  const lock = OwnerLock.acquire(join(roomOf(dataDir, 'locks'), 'speed-node.lock'), 'speed worker of this host');
+  closers.add(() => lock.release());
+  await publishFirst(views, dataDir);
+  const node = new SpeedNode(options, log);
+  const server = await RealtimeServer.start({
+    dataDir,
+    host,
+    port,
+    secret,
+    lgK,
+    logger,
+    holds: (generation, partition) => node.holds(generation, partition),
+    state: () => node.state(),
+  });
+  closers.add(() => server.close());
+  const shownHost = host.includes(':') ? `[${host}]` : host;
+  const url = config.speedUrl === '' ? `http://${shownHost}:${server.port}` : config.speedUrl;
+  await node.start(new Nodes({ store, own: nodeOf('speed', dataDir, url), onError: (error) => node.note(error) }));
+  closers.add(() => node.close());
+  return node;
+}
+
+/** Where no view has been published for all hosts yet, the one that the worker starts from is: query processes need it beside its stores. */
+async function publishFirst(views: BucketViews, dataDir: string): Promise<void> {
+  if ((await views.follow()) !== undefined) return;
+  const current = currentIfAny(dataDir);
+  if (current === undefined) return;
+  const view = openView(dataDir, current);
+  try {
+    await views.publish(view.meta);
+  } catch (error) {
+    if (!hasCode(error, 'view.refused')) throw error;
+    await views.follow(); // another worker was first
+  } finally {
+    view.close();
+  }
+}
+
+class SpeedNode implements SpeedSurroundings {
+  readonly home: string;
+  readonly replicas: number;
+  readonly #options: SpeedNodeOptions;
+  readonly #log: Pick<Log, 'partitions'>;
+  #nodes: Nodes | undefined;
+  #pointers: StorePointers | undefined;
+  #worker: SpeedWorker | undefined;
+  #held = '';
+  #said = '';
+
+  constructor(options: SpeedNodeOptions, log: Pick<Log, 'partitions'>) {
+    this.#options = options;
+    this.#log = log;
+    this.home = options.store.url;
+    this.replicas = options.config.speedReplicas;
+  }
+
+  async start(nodes: Nodes): Promise<void> {
+    const { store, config } = this.#options;
+    this.#nodes = nodes;
+    await nodes.start();
+    this.#pointers = new StorePointers({
+      store,
+      nodes,
+      secret: config.speedSecret,
+      partitions: () => this.#log.partitions,
+      onError: (error) => this.note(error),
+    });
+    await this.#pointers.start();
+  }
+
+  get pointers(): StorePointers {
+    if (this.#pointers === undefined) throw new TypeError('used before it was started');
+    return this.#pointers;
+  }
+
+  /** The same trouble is told once. */
+  note(error: unknown): void {
+    const text = String(error);
+    if (text === this.#said) return;
+    this.#said = text;
+    this.#options.logger.warn({ err: error }, 'the other hosts cannot be reached through the store; it is tried again');
+  }
+
+  share(ofLog: Share): Share {
+    return new KeptShare(ofLog, (partition) => this.#isElsewhere(partition));
+  }
+
+  async openView(id: ViewId): Promise<BatchView> {
+    const { views, config } = this.#options;
+    this.#hold([...this.#named(), id]);
+    await views.bring(id);
+    return openView(config.dataDir, id);
+  }
+
+  taken(): readonly string[] {
+    return this.#others().flatMap(({ stores }) => stores.flatMap(({ partitions }) => partitions));
+  }
+
+  progress(worker: SpeedWorker, lastError: LastError | null): void {
+    this.#worker = worker;
+    this.#hold(this.#named());
+    const stores = [worker.next, worker.serving].flatMap((generation) => {
+      if (generation === undefined) return [];
+      const partitions = generation.partitions.filter((name) => {
+        const state = generation.stateOf(name);
+        return state !== undefined && state.next >= state.readyAt;
+      });
+      return [{ generation: generation.id, partitions }];
+    });
+    this.#nodes?.say({ stores, lastError });
+  }
+
+  holds(id: ViewId, partition: PartitionName): boolean {
+    const generations = [this.#worker?.serving, this.#worker?.next];
+    return generations.find((generation) => generation?.id === id)?.stateOf(partition) !== undefined;
+  }
+
+  /** The next generation first: where it is as far as the one that serves, it stays so (hand-over.ts). */
+  state(): StateAnswer {
+    const stores = [this.#worker?.next, this.#worker?.serving].flatMap((generation) =>
+      (generation?.partitions ?? []).flatMap((partition) => {
+        const state = generation?.stateOf(partition);
+        return generation === undefined || state === undefined
+          ? []
+          : [{ generation: generation.id, partition, ...state }];
+      }),
+    );
+    return { stores };
+  }
+
+  async close(): Promise<void> {
+    await this.#pointers?.close();
+    await this.#nodes?.close();
+  }
+
+  #named(): ViewId[] {
+    const { serving, next } = this.#pointers?.serving?.pointer ?? {};
+    return [serving, next].filter((id) => id !== undefined);
+  }
+
+  #hold(ids: readonly ViewId[]): void {
+    if (ids.join() === this.#held) return;
+    this.#held = ids.join();
+    holdViews(this.#options.config.dataDir, 'speed-node', ids);
+  }
+
+  #others() {
+    const nodes = this.#nodes;
+    return nodes?.living().filter(({ id, role }) => role === 'speed' && id !== nodes.id) ?? [];
+  }
+
+  #isElsewhere(partition: PartitionName): boolean {
+    const serving = this.#pointers?.serving?.pointer.serving;
+    if (serving === undefined) return true;
+    return this.#others().some(({ stores }) =>
+      stores.some(({ generation, partitions }) => generation === serving && partitions.includes(partition)),
+    );
+  }
+}
+
+/**
+ * A share whose partitions are kept until another worker can be asked for them: where each has stores of its own, one that has just been
+ * given a partition first has to read the log.
+ */
+export class KeptShare implements Share {
+  readonly kind = 'moving';
+  readonly #ofLog: Share;
+  readonly #isElsewhere: (partition: PartitionName) => boolean;
+  #had: readonly PartitionName[] = [];
+
+  constructor(ofLog: Share, isElsewhere: (partition: PartitionName) => boolean) {
+    this.#ofLog = ofLog;
+    this.#isElsewhere = isElsewhere;
+  }
+
+  partitions(): readonly PartitionName[] {
+    const given = this.#ofLog.partitions();
+    const kept = this.#had.filter((name) => !given.includes(name) && !this.#isElsewhere(name));
+    this.#had = kept.length === 0 ? given : [...given, ...kept];
+    return this.#had;
+  }
+
+  trouble() {
+    return this.#ofLog.trouble?.();
+  }
+
+  leave(): Promise<void> {
+    return this.#ofLog.leave();
+  }
+}

@@ -1,0 +1,240 @@
+/**
+ * The pointer of a realtime view whose workers have nothing in common but the store: the object `speed/SERVING`. Who may move it stands in
+ * it, with an epoch: a number that grows whenever another worker takes the lead, which it may when the one before is no longer announced.
+ * Every change is made by `putIfMatch` of what was read, so a leader that was suspended and comes back has lost: what it writes does not
+ * match, and what it reads then names another one.
+ */
+import { z } from 'zod';
+import { SwaError, hasCode } from '../../lib/errors/errors.js';
+import { validJson } from '../../lib/files/valid-json.js';
+import type { PartitionName } from '../../log/log.js';
+import type { ViewId } from '../../facts/views/view.js';
+import { samePointer } from '../../speed/generations/hand-over.js';
+import type { Pointers } from '../../speed/generations/pointers.js';
+import type { Pointer } from '../../speed/store/layout.js';
+import type { StoreState } from '../../speed/store/partition-store.js';
+import { urlOf, restoreHint, type Etag, type Store } from '../store/store.js';
+import type { Nodes } from './nodes.js';
+import { WorkerClient } from './worker-client.js';
+
+const key = 'speed/SERVING';
+const viewId = z.string().transform((text) => text as ViewId); // compared only
+const servingSchema = z.object({
+  partitions: z.array(z.string().transform((text) => text as PartitionName)), // written by us from the log's own
+  serving: viewId.nullable(),
+  next: viewId.nullable(),
+  leader: z.string(),
+  epoch: z.int().min(1),
+});
+
+export interface Serving {
+  readonly pointer: Pointer;
+  /** Id of the node that moves it. */
+  readonly leader: string;
+  readonly epoch: number;
+  readonly etag: Etag;
+}
+
+/** Undefined before the first worker. Throws `store.corrupt`. */
+export async function readServing(store: Store): Promise<Serving | undefined> {
+  const object = await store.get(key);
+  return object === undefined ? undefined : parse(store, object.bytes, object.etag);
+}
+
+function parse(store: Store, bytes: Buffer, etag: Etag): Serving {
+  const stored = validJson(servingSchema, bytes.toString());
+  if (stored === undefined)
+    throw new SwaError('store.corrupt', `${urlOf(store, key)} is damaged`, {
+      hint: `${restoreHint}, or delete it: the realtime view is then made again from the log`,
+    });
+  const { partitions, serving, next, leader, epoch } = stored;
+  return {
+    pointer: { partitions, serving: serving ?? undefined, next: next ?? undefined },
+    leader,
+    epoch,
+    etag,
+  };
+}
+
+/** Keeps what SERVING says at hand. */
+export class ServingWatch {
+  readonly #store: Store;
+  #known: Serving | undefined;
+  #looking: Promise<void> | undefined;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  get known(): Serving | undefined {
+    return this.#known;
+  }
+
+  set known(serving: Serving | undefined) {
+    this.#known = serving;
+  }
+
+  refresh(): Promise<void> {
+    this.#looking ??= this.#look().finally(() => void (this.#looking = undefined));
+    return this.#looking;
+  }
+
+  async #look(): Promise<void> {
+    const known = this.#known;
+    const found = known === undefined ? await this.#store.get(key) : await this.#store.getUnless(key, known.etag);
+    if (found === 'unchanged') return;
+    this.#known = found === undefined ? undefined : parse(this.#store, found.bytes, found.etag);
+  }
+}
+
+export interface StorePointersOptions {
+  readonly store: Store;
+  readonly nodes: Nodes;
+  readonly secret: string;
+  /** All there are. */
+  readonly partitions: () => readonly PartitionName[];
+  readonly onError: (error: unknown) => void;
+}
+
+const pollMs = 500;
+/** While a generation is made. */
+const busyPollMs = 200;
+/** How long a hand-over waits for query processes that live and have not fetched the view yet. */
+const viewPatienceMs = 60_000;
+
+export class StorePointers implements Pointers {
+  readonly areTogether = false;
+  readonly #options: StorePointersOptions;
+  readonly #watch: ServingWatch;
+  /** Of other workers, by generation and partition. */
+  #states = new Map<string, StoreState>();
+  #moving: Promise<void> | undefined;
+  /** Since when a hand-over waits for views. */
+  #waitsSince: number | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  constructor(options: StorePointersOptions) {
+    this.#options = options;
+    this.#watch = new ServingWatch(options.store);
+  }
+
+  /** Knows the pointer when it returns, and goes on looking. Throws what reading the store throws. */
+  async start(): Promise<void> {
+    await this.#watch.refresh();
+    const tick = async (): Promise<void> => {
+      await Promise.all([this.#watch.refresh(), this.#readStates()]).catch(this.#options.onError);
+      if (this.#isClosed) return;
+      const isBusy = this.#watch.known?.pointer.next !== undefined;
+      this.#timer = setTimeout(() => void tick(), isBusy ? busyPollMs : pollMs).unref();
+    };
+    this.#timer = setTimeout(() => void tick(), busyPollMs).unref();
+  }
+
+  get serving(): Serving | undefined {
+    return this.#watch.known;
+  }
+
+  leads(hasFirst: boolean): boolean {
+    const { known } = this.#watch;
+    const { nodes } = this.#options;
+    if (known?.leader === nodes.id) return true;
+    const isFree = known === undefined || !nodes.living().some(({ id }) => id === known.leader);
+    if (isFree && (hasFirst || known !== undefined)) this.#begin(() => this.#takeLead(known));
+    return false;
+  }
+
+  read(): Pointer | undefined {
+    return this.#watch.known?.pointer;
+  }
+
+  stored(): Pointer | undefined {
+    return this.#watch.known?.pointer;
+  }
+
+  write(to: Pointer): boolean {
+    const { known } = this.#watch;
+    if (known === undefined || known.leader !== this.#options.nodes.id) return false;
+    if (samePointer(known.pointer, to)) return true;
+    if (to.serving !== known.pointer.serving && !this.#haveView(to.serving)) return false;
+    this.#begin(() => this.#put({ ...known, pointer: to }, known));
+    return false;
+  }
+
+  stateOf(generation: ViewId, partition: PartitionName): StoreState | undefined {
+    return this.#states.get(`${generation} ${partition}`);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    await this.#moving;
+  }
+
+  #begin(act: () => Promise<void>): void {
+    this.#moving ??= act()
+      .catch(this.#options.onError)
+      .finally(() => void (this.#moving = undefined));
+  }
+
+  async #takeLead(known: Serving | undefined): Promise<void> {
+    const pointer = known?.pointer ?? {
+      partitions: this.#options.partitions(),
+      serving: undefined,
+      next: undefined,
+    };
+    await this.#put({ pointer, leader: this.#options.nodes.id, epoch: (known?.epoch ?? 0) + 1 }, known);
+  }
+
+  async #put({ pointer, leader, epoch }: Omit<Serving, 'etag'>, known: Serving | undefined): Promise<void> {
+    const { store } = this.#options;
+    const { partitions, serving = null, next = null } = pointer;
+    const bytes = Buffer.from(JSON.stringify({ partitions, serving, next, leader, epoch }));
+    const etag = await (known === undefined
+      ? store.putIfAbsent(key, bytes)
+      : store.putIfMatch(key, bytes, known.etag));
+    if (etag === undefined) return this.#watch.refresh();
+    this.#watch.known = { pointer, leader, epoch, etag };
+    this.#waitsSince = undefined;
+  }
+
+  /** Whether the query processes that live have a batch view at hand: a slow one is not waited for without end. */
+  #haveView(view: ViewId | undefined): boolean {
+    if (view === undefined) return true;
+    const lack = this.#options.nodes.living().some(({ role, views }) => role === 'query' && !views.includes(view));
+    this.#waitsSince ??= performance.now();
+    return !lack || performance.now() - this.#waitsSince > viewPatienceMs;
+  }
+
+  /** While a generation is made, the leader looks how far the others are. */
+  async #readStates(): Promise<void> {
+    const { nodes, secret } = this.#options;
+    const { known } = this.#watch;
+    if (known?.leader !== nodes.id || known.pointer.next === undefined) return;
+    const states = new Map<string, StoreState>();
+    const others = nodes.living().filter(({ id, role }) => role === 'speed' && id !== nodes.id);
+    const told = await Promise.all(others.map(({ url }) => stateOf(new WorkerClient(url, secret))));
+    for (const { generation, partition, next, readyAt } of told.flat()) {
+      const name = `${generation} ${partition}`;
+      const best = states.get(name);
+      // Of replicas the one that is further, if it is ready; answers never go back to one that is not as far.
+      if (best === undefined || isBetter({ next, readyAt }, best)) states.set(name, { next, readyAt });
+    }
+    this.#states = states;
+  }
+}
+
+function isBetter(a: StoreState, b: StoreState): boolean {
+  const [aIsReady, bIsReady] = [a.next >= a.readyAt, b.next >= b.readyAt];
+  return aIsReady === bIsReady ? a.next > b.next : aIsReady;
+}
+
+/** Nothing of one that does not answer: it blocks no one. */
+async function stateOf(worker: WorkerClient) {
+  try {
+    return (await worker.state()).stores;
+  } catch (error) {
+    if (hasCode(error, 'realtime.gone')) return [];
+    throw error;
+  }
+}
