@@ -13,21 +13,22 @@ export async function openSharedIfSet(options: SharedOptions): Promise<Shared | 
 
 /** Speed workers are read by other hosts with a secret only, and where these have log and store in common. */
 function checkSpeedKeys({ kafkaBrokers, speedReplicas, speedSecret, speedUrl, store }: Config): void {
-  const refuse = (what: string, hint: string): never => {
-    throw new SwaError('config.invalid', what, { hint });
-  };
   if (speedSecret === '') {
     if (speedReplicas === 1 && speedUrl === '') return;
-    refuse(
+    throw refused(
       `${speedUrl === '' ? 'SWA_SPEED_REPLICAS' : 'SWA_SPEED_URL'} is set, but SWA_SPEED_SECRET is empty`,
       'set SWA_SPEED_SECRET to the same text for all processes: without it no worker is read over HTTP',
     );
   }
   if (store === '' || kafkaBrokers.length === 0)
-    refuse(
+    throw refused(
       `SWA_SPEED_SECRET is set, but ${store === '' ? 'SWA_STORE' : 'SWA_KAFKA_BROKERS'} is empty`,
       'hosts that read speed workers over HTTP share a Kafka log and a store (docs/scaling.md)',
     );
+}
+
+function refused(what: string, hint: string): SwaError {
+  return new SwaError('config.invalid', what, { hint });
 }
 
 /** Starts a role with what hosts share, which is closed when the role has stopped. */

@@ -80,7 +80,12 @@ export class Shared {
   /** Has the view that serves in the data directory, now and from now on. */
   follow(logger: Logger): Promise<Follower> {
     openDataDir(this.#options.config, (text) => logger.warn(text));
-    return startFollower({ dataDir: this.#options.config.dataDir, views: this.views, logger });
+    return startFollower({
+      dataDir: this.#options.config.dataDir,
+      views: this.views,
+      logger,
+      clock: this.#options.clock,
+    });
   }
 
   /** For a speed worker that other hosts read; undefined where only those of its data directory do. */

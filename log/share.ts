@@ -48,7 +48,9 @@ function assignReplicas(
   const most = Math.ceil((partitions.length * replicas) / dealt.size);
   const missing: PartitionName[] = [];
   for (const name of partitions) {
-    const keepers = [...dealt].filter(([member, ours]) => had.get(member)?.includes(name) && ours.length < most);
+    const keepers = [...dealt].filter(
+      ([member, ours]) => had.get(member)?.includes(name) && ours.length < most,
+    );
     for (const [, ours] of keepers.slice(0, replicas)) ours.push(name);
     for (let i = keepers.length; i < replicas; i++) missing.push(name);
   }

@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import type { ImportState } from '../../ingest/import-state.js';
 import { systemClock } from '../../lib/time/clock.js';
-import { readConfig } from '../../lib/config/config.js';
+import { readConfig, type Config } from '../../lib/config/config.js';
 import { roomOf } from '../../lib/files/data-dir.js';
 import { isEmptyQueue } from '../../log/queue/queue-look.js';
 import type { LeasedJob } from '../../log/queue/job-queue.js';
@@ -20,14 +20,27 @@ export function addStatusCommand(program: Command): void {
     .description('show every layer: state, cut, lag, last error')
     .option('--json', 'as JSON')
     .action(async (flags: { json?: boolean }) => {
-      const { dataDir } = readConfig(process.env);
-      const entries = readStatus(dataDir);
+      const config = readConfig(process.env);
+      const { dataDir } = config;
+      const entries = [...readStatus(dataDir), ...(await readNodes(config))];
       process.stdout.write(
         flags.json === true
           ? `${JSON.stringify(entries, null, 2)}\n`
           : describe(entries) + (await describeQueue(entries, dataDir)),
       );
     });
+}
+
+/** Speed workers and query processes of other hosts. */
+async function readNodes(config: Config): Promise<StatusEntry[]> {
+  if (config.store === '' || config.speedSecret === '') return [];
+  try {
+    return await (await import('../../cluster/realtime/node-status.js')).readNodeStatus(config, systemClock);
+  } catch (error) {
+    if (!hasCode(error, 'store.unavailable', 'store.unusable', 'store.corrupt')) throw error;
+    process.stderr.write(`other hosts are not shown: ${describeError(error)}\n`);
+    return [];
+  }
 }
 
 function describe(entries: readonly StatusEntry[]): string {

@@ -53,7 +53,7 @@ export interface NodesOptions {
 
 const prefix = 'nodes/';
 /** Announcements of those who are gone for good are taken away. */
-const forgetMs = 3_600_000;
+const forgetMs = 600_000;
 
 interface Read {
   readonly listed: ListedObject;
@@ -116,10 +116,14 @@ export class Nodes {
 
   /** Those who live, this one among them. */
   living(): readonly KnownNode[] {
-    const newest = Math.max(...[...this.#known.values()].map(({ listed }) => listed.modifiedAt));
-    return [...this.#known.values()]
-      .map(({ listed, node }) => ({ ...node, silentMs: newest - listed.modifiedAt }))
-      .filter(({ silentMs }) => silentMs <= this.#expireMs);
+    return this.known().filter(({ silentMs }) => silentMs <= this.#expireMs);
+  }
+
+  /** The expired ones, too, as far as they are remembered. */
+  known(): readonly KnownNode[] {
+    const all = [...this.#known.values()];
+    const newest = Math.max(...all.map(({ listed }) => listed.modifiedAt));
+    return all.map(({ listed, node }) => ({ ...node, silentMs: newest - listed.modifiedAt }));
   }
 
   /** Looks again; calls that come meanwhile share the look. */
@@ -189,7 +193,7 @@ export class Nodes {
   }
 }
 
-/** All announcements, for those who only look. */
+/** All announcements, for those who only look; the time is that of the newest, so it goes on a little after all have died. */
 export async function readNodes(store: Store): Promise<readonly KnownNode[]> {
   const listed = await listAll(store, prefix);
   const newest = Math.max(...listed.map(({ modifiedAt }) => modifiedAt));

@@ -81,9 +81,13 @@ export class QueryNode implements Workers {
   }
 
   holders(generation: ViewId, partition: PartitionName): readonly WorkerClient[] {
-    const living = this.#nodes.living().filter(({ role }) => role === 'speed');
-    return living
-      .filter(({ stores }) => stores.some((one) => one.generation === generation && one.partitions.includes(partition)))
+    // Also those who have not said anything for a while: a worker that is dead is noticed by asking it, and one that cannot write is not dead.
+    return this.#nodes
+      .known()
+      .filter(({ role }) => role === 'speed')
+      .filter(({ stores }) =>
+        stores.some((one) => one.generation === generation && one.partitions.includes(partition)),
+      )
       .toSorted((a, b) => a.silentMs - b.silentMs)
       .map(({ url }) => this.#client(url));
   }
@@ -91,7 +95,9 @@ export class QueryNode implements Workers {
   async refresh(): Promise<void> {
     if (performance.now() - this.#lookedAt < leastLookMs) return;
     this.#lookedAt = performance.now();
-    await Promise.all([this.#watch.refresh(), this.#nodes.refresh()]).catch((error: unknown) => this.#note(error));
+    await Promise.all([this.#watch.refresh(), this.#nodes.refresh()]).catch((error: unknown) =>
+      this.#note(error),
+    );
   }
 
   async close(): Promise<void> {
@@ -132,6 +138,9 @@ export class QueryNode implements Workers {
     const text = String(error);
     if (text === this.#said) return;
     this.#said = text;
-    this.#options.logger.warn({ err: error }, 'the other hosts cannot be reached through the store; it is tried again');
+    this.#options.logger.warn(
+      { err: error },
+      'the other hosts cannot be reached through the store; it is tried again',
+    );
   }
 }

@@ -21,7 +21,7 @@ export interface Workers {
 }
 
 /** How long is tried to get all partitions, and to get them no older than before. */
-const patienceMs = 5_000;
+const patienceMs = 8_000;
 const pauseMs = 25;
 /** How long a worker that has failed is not asked if there is another one. */
 const suspectMs = 3_000;

@@ -37,7 +37,10 @@ export async function openSpeedNode(
 ): Promise<SpeedSurroundings> {
   const { config, logger, store, views } = options;
   const { dataDir, lgK, speedHost: host, speedPort: port, speedSecret: secret } = config;
-  const lock = OwnerLock.acquire(join(roomOf(dataDir, 'locks'), 'speed-node.lock'), 'speed worker of this host');
+  const lock = OwnerLock.acquire(
+    join(roomOf(dataDir, 'locks'), 'speed-node.lock'),
+    'speed worker of this host',
+  );
   closers.add(() => lock.release());
   await publishFirst(views, dataDir);
   const node = new SpeedNode(options, log);
@@ -54,7 +57,9 @@ export async function openSpeedNode(
   closers.add(() => server.close());
   const shownHost = host.includes(':') ? `[${host}]` : host;
   const url = config.speedUrl === '' ? `http://${shownHost}:${server.port}` : config.speedUrl;
-  await node.start(new Nodes({ store, own: nodeOf('speed', dataDir, url), onError: (error) => node.note(error) }));
+  await node.start(
+    new Nodes({ store, own: nodeOf('speed', dataDir, url), onError: (error) => node.note(error) }),
+  );
   closers.add(() => node.close());
   return node;
 }
@@ -117,7 +122,10 @@ class SpeedNode implements SpeedSurroundings {
     const text = String(error);
     if (text === this.#said) return;
     this.#said = text;
-    this.#options.logger.warn({ err: error }, 'the other hosts cannot be reached through the store; it is tried again');
+    this.#options.logger.warn(
+      { err: error },
+      'the other hosts cannot be reached through the store; it is tried again',
+    );
   }
 
   share(ofLog: Share): Share {

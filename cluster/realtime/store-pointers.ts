@@ -81,7 +81,8 @@ export class ServingWatch {
 
   async #look(): Promise<void> {
     const known = this.#known;
-    const found = known === undefined ? await this.#store.get(key) : await this.#store.getUnless(key, known.etag);
+    const found =
+      known === undefined ? await this.#store.get(key) : await this.#store.getUnless(key, known.etag);
     if (found === 'unchanged') return;
     this.#known = found === undefined ? undefined : parse(this.#store, found.bytes, found.etag);
   }
@@ -201,7 +202,9 @@ export class StorePointers implements Pointers {
   /** Whether the query processes that live have a batch view at hand: a slow one is not waited for without end. */
   #haveView(view: ViewId | undefined): boolean {
     if (view === undefined) return true;
-    const lack = this.#options.nodes.living().some(({ role, views }) => role === 'query' && !views.includes(view));
+    const lack = this.#options.nodes
+      .living()
+      .some(({ role, views }) => role === 'query' && !views.includes(view));
     this.#waitsSince ??= performance.now();
     return !lack || performance.now() - this.#waitsSince > viewPatienceMs;
   }

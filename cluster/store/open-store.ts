@@ -10,7 +10,7 @@ export type StoreConfig = Pick<Config, 'store' | 'storeEndpoint' | 'storeRegion'
 
 /** Throws `store.unusable` for a store that cannot be written or ignores conditions, `store.unavailable` when it does not answer. */
 export async function openStore(config: StoreConfig): Promise<Store> {
-  const store = await makeStore(config);
+  const store = await openStoreToRead(config);
   try {
     await refuseUnconditional(store);
     return store;
@@ -20,8 +20,8 @@ export async function openStore(config: StoreConfig): Promise<Store> {
   }
 }
 
-/** @param config its `store` is not empty */
-async function makeStore({ store, storeEndpoint, storeRegion }: StoreConfig): Promise<Store> {
+/** For who only looks: nothing is tried. @param config its `store` is not empty */
+export async function openStoreToRead({ store, storeEndpoint, storeRegion }: StoreConfig): Promise<Store> {
   const { protocol, hostname, pathname } = new URL(store);
   if (protocol === 'file:') return new DirectoryStore(fileURLToPath(store).replace(/\/+$/, ''));
   const { S3Store } = await import('./s3-store.js'); // its client is large

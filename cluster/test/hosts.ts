@@ -51,8 +51,8 @@ export class HostProcess {
   /** A command on the data directory. */
   spawn(...args: readonly string[]): ChildProcess {
     return spawn(process.execPath, [assetPath('bin/swa'), ...args], {
-      env: { ...this.env, PATH: process.env['PATH'] },
-      stdio: ['ignore', 'ignore', process.env['SHOW'] === undefined ? 'ignore' : 'inherit'],
+      env: this.env,
+      stdio: ['ignore', 'ignore', this.env['SWA_LOG_LEVEL'] === 'fatal' ? 'ignore' : 'inherit'],
     });
   }
 
@@ -72,7 +72,8 @@ export class HostProcess {
 
 export interface HostsOptions {
   readonly broker: string;
-  readonly store: Readonly<Record<string, string>>;
+  /** The store, and how processes find programs. */
+  readonly env: Readonly<Record<string, string>>;
   readonly replicas: number;
 }
 
@@ -97,11 +98,10 @@ export class Hosts {
     this.query = of('query');
   }
 
-  static async start(t: TestContext, { broker, store, replicas }: HostsOptions): Promise<Hosts> {
+  static async start(t: TestContext, { broker, env: given, replicas }: HostsOptions): Promise<Hosts> {
     const dir = tempDir('hosts');
     const prefix = `hosts${replicas}-`;
     const env = {
-      ...store,
       SWA_KAFKA_BROKERS: broker,
       SWA_KAFKA_TOPIC_PREFIX: prefix,
       SWA_PARTITIONS: String(partitions),
@@ -111,8 +111,9 @@ export class Hosts {
       SWA_BATCH_THREADS: '1',
       SWA_BATCH_MEMORY: '512MB',
       SWA_SINK_INTERVAL_MS: '1000',
-      SWA_LOG_LEVEL: 'warn',
+      SWA_LOG_LEVEL: 'fatal',
       SWA_HTTP_RATE_PER_MINUTE: '0',
+      ...given,
     };
     const config = configWith({
       dataDir: join(dir, 'writer'),
@@ -157,7 +158,11 @@ export class Hosts {
       const facts = Array.from({ length: Math.min(due, perSecond) }, (_, i) => {
         const number = this.facts + i;
         const url = `https://www.example.com/${number % 20}`;
-        return pageview(`cookie:${number}`, url, { timestamp: now, receivedAt: now, eventId: `fact-${number}` });
+        return pageview(`cookie:${number}`, url, {
+          timestamp: now,
+          receivedAt: now,
+          eventId: `fact-${number}`,
+        });
       });
       if (facts.length > 0) await this.log.append(recordsOf(facts));
       sent += due; // what there was no time for is not made up
@@ -175,10 +180,14 @@ export class Hosts {
 
   async untilAnswering(): Promise<void> {
     for (const { origin } of this.query)
-      await eventually(`${origin} answers with realtime facts`, async () => {
-        const answer = await ask(origin).catch(() => undefined);
-        return answer?.status === 200 && answer.isLive && answer.pageviews > 0 ? true : undefined;
-      }, startMs);
+      await eventually(
+        `${origin} answers with realtime facts`,
+        async () => {
+          const answer = await ask(origin).catch(() => undefined);
+          return answer?.status === 200 && answer.isLive && answer.pageviews > 0 ? true : undefined;
+        },
+        startMs,
+      );
   }
 }
 
@@ -216,7 +225,10 @@ export async function ask(origin: string, seen?: string): Promise<Asked> {
   if (response.status !== 200) return { ...failed, status: response.status, text };
   const { data, freshness } = bodySchema.parse(JSON.parse(text));
   const cut = freshness.realtime?.cut ?? freshness.batch.cut;
-  const facts = Object.entries(cut).reduce((sum, [name, next]) => sum + (name.startsWith('pageviews/') ? next : 0), 0);
+  const facts = Object.entries(cut).reduce(
+    (sum, [name, next]) => sum + (name.startsWith('pageviews/') ? next : 0),
+    0,
+  );
   assert.equal(data.pageviews, facts, `exactly the facts before ${JSON.stringify(cut)}`);
   return {
     status: 200,

@@ -1,7 +1,7 @@
 /**
  * Speed workers and query processes on hosts of their own, with a real broker and a bucket in common and nothing else. Workers are killed,
  * also during hand-overs, while clients ask both query processes in turn: every answer must be exactly the facts before the cut that it
- * names, and no client's cut may go back. KILLS=10 for more than the two kills of the short form.
+ * names, and no client's cut may go back. KILLS=10 FACTS=1000 EVERY_MS=40 is the long form.
  */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,6 +14,9 @@ import { Hosts, ask, type Asked } from './hosts.js';
 const { skip: skipKafka, broker } = suiteBroker();
 const skip = skipKafka === false ? skipS3 : skipKafka;
 const kills = Number(process.env['KILLS'] ?? 2);
+const factsPerSecond = Number(process.env['FACTS'] ?? 200);
+/** Of each of the two clients. */
+const askEveryMs = Number(process.env['EVERY_MS'] ?? 80);
 
 let moto: TestServer | undefined;
 before(async () => {
@@ -21,7 +24,7 @@ before(async () => {
 });
 after(() => moto?.close());
 
-async function storeOf(name: string): Promise<Record<string, string>> {
+async function envOf(name: string): Promise<Record<string, string>> {
   assert.ok(moto !== undefined);
   await moto.makeBucket(name);
   return {
@@ -29,6 +32,8 @@ async function storeOf(name: string): Promise<Record<string, string>> {
     SWA_STORE_ENDPOINT: moto.endpoint,
     AWS_ACCESS_KEY_ID: 'test',
     AWS_SECRET_ACCESS_KEY: 'test',
+    PATH: process.env['PATH'] ?? '',
+    ...(process.env['SHOW'] === undefined ? {} : { SWA_LOG_LEVEL: 'warn' }),
   };
 }
 
@@ -70,7 +75,10 @@ class Client {
         if (failingSince !== undefined) this.gapsMs.push(performance.now() - failingSince);
         failingSince = undefined;
         for (const [name, next] of Object.entries(this.#last?.cut ?? {}))
-          assert.ok((answer.cut[name] ?? 0) >= next, `${name} went back from ${next} to ${answer.cut[name]} at ${origin}`);
+          assert.ok(
+            (answer.cut[name] ?? 0) >= next,
+            `${name} went back from ${next} to ${answer.cut[name]} at ${origin}`,
+          );
         this.#last = answer;
         const through = history.findLast(({ facts }) => facts <= answer.pageviews);
         if (through !== undefined) this.lagsMs.push(performance.now() - through.at);
@@ -90,11 +98,15 @@ for (const replicas of [2, 1]) {
     `two workers, two query processes, ${replicas} replica(s), ${kills} kills: answers are exact and no client's cut goes back`,
     { skip },
     async (t) => {
-      const hosts = await Hosts.start(t, { broker: broker().address, store: await storeOf(`hosts-${replicas}`), replicas });
-      hosts.feed(1_000);
+      const hosts = await Hosts.start(t, {
+        broker: broker().address,
+        env: await envOf(`hosts-${replicas}`),
+        replicas,
+      });
+      hosts.feed(factsPerSecond);
       await hosts.untilAnswering();
       if (replicas === 2) await untilBothHold(hosts);
-      const clients = [new Client(hosts, 40), new Client(hosts, 40)];
+      const clients = [new Client(hosts, askEveryMs), new Client(hosts, askEveryMs)];
       await sleep(2_000);
       const steady = clients.flatMap(({ lagsMs }) => lagsMs.splice(0));
       const generations = new Set<string>();
@@ -133,11 +145,19 @@ async function untilBothHold(hosts: Hosts): Promise<void> {
   const { readNodes } = await import('../realtime/nodes.js');
   const { openStore } = await import('../store/open-store.js');
   const { SWA_STORE = '', SWA_STORE_ENDPOINT = '' } = hosts.sink.env;
-  const store = await openStore({ store: SWA_STORE, storeEndpoint: SWA_STORE_ENDPOINT, storeRegion: 'us-east-1' });
+  const store = await openStore({
+    store: SWA_STORE,
+    storeEndpoint: SWA_STORE_ENDPOINT,
+    storeRegion: 'us-east-1',
+  });
   try {
     await eventually('both workers hold all partitions', async () => {
-      const nodes = (await readNodes(store)).filter(({ role, silentMs }) => role === 'speed' && silentMs < 10_000);
-      const isWhole = nodes.every(({ stores }) => stores.some(({ partitions }) => partitions.length === hosts.log.partitions.length));
+      const nodes = (await readNodes(store)).filter(
+        ({ role, silentMs }) => role === 'speed' && silentMs < 10_000,
+      );
+      const isWhole = nodes.every(({ stores }) =>
+        stores.some(({ partitions }) => partitions.length === hosts.log.partitions.length),
+      );
       return nodes.length === 2 && isWhole ? true : undefined;
     });
   } finally {

@@ -5,6 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { messageOf } from '../../lib/errors/errors.js';
 import { roomOf } from '../../lib/files/data-dir.js';
+import { StatusReporter, lastErrorOf, type LastError } from '../../lib/process/status.js';
+import type { Clock } from '../../lib/time/clock.js';
 import { OwnerLock } from '../../lib/files/owner-lock.js';
 import { removeScratch } from '../../lib/files/removal.js';
 import { namesIn } from '../../log/stored.js';
@@ -16,6 +18,7 @@ export interface FollowerOptions {
   readonly dataDir: string;
   readonly views: BucketViews;
   readonly logger: Pick<Logger, 'error' | 'info'>;
+  readonly clock: Clock;
   readonly pollMs?: number;
 }
 
@@ -43,6 +46,7 @@ class ViewFollower implements Follower {
   readonly #options: FollowerOptions;
   readonly #stopping = new AbortController();
   #lock: OwnerLock | undefined;
+  #status: StatusReporter | undefined;
   #life: Promise<void> = Promise.resolve();
   #said = '';
 
@@ -55,8 +59,10 @@ class ViewFollower implements Follower {
     this.#takeLock();
     try {
       if (this.#lock !== undefined) await views.follow();
+      this.#report(null);
     } catch (error) {
       if (currentIfAny(dataDir) === undefined) {
+        this.#status?.withdraw();
         this.#lock?.release();
         throw error;
       }
@@ -68,6 +74,7 @@ class ViewFollower implements Follower {
   async close(): Promise<void> {
     this.#stopping.abort();
     await this.#life;
+    this.#status?.withdraw();
     this.#lock?.release();
   }
 
@@ -84,6 +91,7 @@ class ViewFollower implements Follower {
         if (this.#lock === undefined) continue;
         await views.follow();
         this.#said = '';
+        this.#report(null);
       } catch (error) {
         this.#say(error);
       }
@@ -95,6 +103,7 @@ class ViewFollower implements Follower {
     const taken = OwnerLock.tryAcquire(join(roomOf(dataDir, 'locks'), 'follower.lock'), 'follower of views');
     if (!(taken instanceof OwnerLock)) return;
     this.#lock = taken;
+    this.#status = new StatusReporter({ dataDir, role: 'follower', clock: this.#options.clock });
     for (const name of namesIn(fetchingDir(dataDir))) {
       const left = join(fetchingDir(dataDir), name); // perhaps of a process that was killed
       const stat = statSync(left, { throwIfNoEntry: false });
@@ -102,8 +111,15 @@ class ViewFollower implements Follower {
     }
   }
 
+  /** On the status board of the data directory: the views that it follows are not those of one role. */
+  #report(lastError: LastError | null): void {
+    const view = currentIfAny(this.#options.dataDir) ?? null;
+    this.#status?.report({ state: 'running', lastError, details: { view } });
+  }
+
   /** The same trouble is told once. */
   #say(error: unknown): void {
+    this.#report(lastErrorOf(error, this.#options.clock(), 'store.unavailable'));
     const text = messageOf(error);
     if (text === this.#said) return;
     this.#said = text;

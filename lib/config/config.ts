@@ -34,12 +34,13 @@ export function readConfig(env: Environment): Config {
   }
   const config: Record<string, unknown> = {};
   for (const [name, key] of Object.entries(keys)) {
-    const text = env[key.env] ?? key.preset;
+    const preset = presetOf(name as keyof Keys, env); // a key of the table
+    const text = env[key.env] ?? preset;
     const parsed = (key.schema as z.ZodType).safeParse(text);
     if (parsed.success) config[name] = parsed.data;
     else
       problems.push(
-        `${key.env} ${parsed.error.issues[0]?.message ?? 'is refused'}, got '${key.secret ? '***' : text}'; default '${key.preset}'`,
+        `${key.env} ${parsed.error.issues[0]?.message ?? 'is refused'}, got '${key.secret ? '***' : text}'; default '${preset}'`,
       );
   }
   if (problems.length > 0) {
@@ -50,12 +51,18 @@ export function readConfig(env: Environment): Config {
   return config as Config; // every key of the table was parsed by its own schema
 }
 
+function presetOf(name: keyof Keys, env: Environment): string {
+  const key: { readonly preset: string; readonly presetIn?: (of: Environment) => string | undefined } =
+    keys[name];
+  return key.presetIn?.(env) ?? key.preset;
+}
+
 /** Every key with its value as written and where it came from. */
 export function describeConfig(env: Environment): ConfigEntry[] {
   return (Object.keys(keys) as (keyof Keys)[]).map((name) => {
     const key = keys[name];
     const given = env[key.env];
-    const value = given ?? key.preset;
+    const value = given ?? presetOf(name, env);
     return {
       name,
       env: key.env,

@@ -32,6 +32,8 @@ interface Key<T extends z.ZodType> {
   readonly doc: string;
   /** As it would be written in the environment. */
   readonly preset: string;
+  /** Another default, where something else is set. */
+  readonly presetIn?: (env: Readonly<Record<string, string | undefined>>) => string | undefined;
   readonly schema: T;
   readonly secret?: boolean;
 }
@@ -225,12 +227,15 @@ export const keys = {
     whole(1, 10_000_000),
     'rows in one Parquet file before compaction',
   ),
-  sinkIntervalMs: key(
-    'SWA_SINK_INTERVAL_MS',
-    '10000',
-    whole(10, 3_600_000),
-    'maximum time before facts are written to Parquet',
-  ),
+  sinkIntervalMs: {
+    ...key(
+      'SWA_SINK_INTERVAL_MS',
+      '10000',
+      whole(10, 3_600_000),
+      'maximum time before facts are written to Parquet; 60000 by default where SWA_STORE is a bucket',
+    ),
+    presetIn: ({ SWA_STORE: store }) => (store?.startsWith('s3://') === true ? '60000' : undefined),
+  } satisfies Key<z.ZodType>,
 
   batchSchedule: key(
     'SWA_BATCH_SCHEDULE',

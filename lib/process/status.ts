@@ -75,7 +75,7 @@ export class StatusReporter {
   /** What the file says, but for its time. */
   #written = '';
 
-  constructor(options: { dataDir: string; role: Role; worker?: string; clock: Clock }) {
+  constructor(options: { dataDir: string; role: Role | 'follower'; worker?: string; clock: Clock }) {
     const worker = options.worker ?? '0';
     const dir = join(options.dataDir, 'status');
     this.#file = join(dir, `${options.role}-${worker}.json`);

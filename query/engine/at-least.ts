@@ -17,7 +17,9 @@ const maxChars = 16_384;
 
 /** The beginning of the log's id, then the offsets in order of the partitions' names. */
 export function textOfCut({ logId, next }: Cut): string {
-  const offsets = namesOf(next).toSorted().map((name) => offsetAt(next, name).toString(36));
+  const offsets = namesOf(next)
+    .toSorted()
+    .map((name) => offsetAt(next, name).toString(36));
   return [logId.replaceAll(/[^A-Za-z0-9]/g, '').slice(0, logChars), ...offsets].join('.');
 }
 
