@@ -12,6 +12,7 @@
 
 import type { SwaError } from '../lib/errors/errors.js';
 import type { LastRecords } from './last-records.js';
+import type { Among } from './share.js';
 
 export const topics = ['pageviews', 'equivs'] as const;
 export type Topic = (typeof topics)[number];
@@ -105,10 +106,7 @@ export interface ShareOptions {
   /** For a log that leaves it to the configuration: how many they are, and which one this is, from 0. */
   readonly members: number;
   readonly member: number;
-  /** For a log whose members find each other: those that name one home share; the data directory by default. */
-  readonly home?: string;
-  /** How many of them have each partition, as far as there are so many; 1 by default. */
-  readonly replicas?: number;
+  readonly among?: Among;
 }
 
 /** The reading side. Many processes may hold one at the same time as the single writer. */

@@ -1,6 +1,14 @@
 /** How a log's partitions are shared out: by numbers from the configuration, or dealt again whenever members come and go. */
 import type { PartitionName, Share, ShareOptions } from './log.js';
 
+/** For a log whose members find each other; by default those of one data directory share, and each partition has one of them. */
+export interface Among {
+  /** Those that name one home share. */
+  readonly home: string;
+  /** How many have each partition, as far as there are so many. */
+  readonly replicas: number;
+}
+
 /** Every so many partitions, counted from the member's own number. */
 export function fixedShare(
   partitions: readonly PartitionName[],

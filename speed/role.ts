@@ -13,7 +13,8 @@ import { makeRules } from '../facts/rules.js';
 import { KeyedHash } from '../lib/memory/keyed-hash.js';
 import { distance, zeroOffsets } from '../log/cut.js';
 import type { BatchView, ViewId } from '../facts/views/view.js';
-import type { Log, Offsets, PartitionName, Share, ShareOptions } from '../log/log.js';
+import type { Log, Offsets, PartitionName, Share } from '../log/log.js';
+import type { Among } from '../log/share.js';
 import { openLog } from '../log/open-log.js';
 import type { RoleContext, RunningRole } from '../lib/process/role.js';
 import { StatusReporter, isAtWork, lastErrorOf, readStatus, type LastError } from '../lib/process/status.js';
@@ -26,7 +27,9 @@ import { SpeedWorker } from './generations/worker.js';
 import { WorkerSlot } from './generations/worker-slot.js';
 
 /** What a program around the core gives a worker whose stores are read from other hosts. */
-export interface SpeedSurroundings extends Pick<ShareOptions, 'home' | 'replicas'> {
+export interface SpeedSurroundings {
+  /** Which workers share the log's partitions, and how many have each. */
+  readonly among: Among;
   readonly pointers: Pointers;
   /** What this worker is to work on, by the share of the log. */
   share(ofLog: Share): Share;
@@ -64,7 +67,7 @@ async function open(
     group: 'speed',
     members: config.speedWorkers,
     member: config.speedWorker,
-    ...(around === undefined ? {} : { home: around.home ?? '', replicas: around.replicas ?? 1 }),
+    ...(around === undefined ? {} : { among: around.among }),
   });
   const share = around?.share(ofLog) ?? ofLog;
   closers.add(() => share.leave());

@@ -7,6 +7,7 @@ import { OwnerLock } from '../../lib/files/owner-lock.js';
 import type { Closers } from '../../lib/process/closers.js';
 import type { LastError } from '../../lib/process/status.js';
 import type { Log, PartitionName, Share } from '../../log/log.js';
+import type { Among } from '../../log/share.js';
 import type { BatchView, ViewId } from '../../facts/views/view.js';
 import { currentIfAny } from '../../serving/current.js';
 import { holdViews } from '../../serving/held.js';
@@ -81,8 +82,7 @@ async function publishFirst(views: BucketViews, dataDir: string): Promise<void> 
 }
 
 class SpeedNode implements SpeedSurroundings {
-  readonly home: string;
-  readonly replicas: number;
+  readonly among: Among;
   readonly #options: SpeedNodeOptions;
   readonly #log: Pick<Log, 'partitions'>;
   #nodes: Nodes | undefined;
@@ -94,8 +94,7 @@ class SpeedNode implements SpeedSurroundings {
   constructor(options: SpeedNodeOptions, log: Pick<Log, 'partitions'>) {
     this.#options = options;
     this.#log = log;
-    this.home = options.store.url;
-    this.replicas = options.config.speedReplicas;
+    this.among = { home: options.store.url, replicas: options.config.speedReplicas };
   }
 
   async start(nodes: Nodes): Promise<void> {

@@ -163,7 +163,7 @@ class KafkaLog implements LogWriter {
   }
 
   /** The members of a group share the partitions by themselves, however many they are. */
-  share({ group, home, replicas = 1 }: Omit<ShareOptions, 'members' | 'member'>): Promise<Share> {
+  share({ group, among }: Pick<ShareOptions, 'group' | 'among'>): Promise<Share> {
     this.#checkOpen();
     const name = `${this.#options.topicPrefix}${group}`;
     return KafkaShare.join({
@@ -172,8 +172,8 @@ class KafkaLog implements LogWriter {
       join: (member) => this.#client.join(name, member),
       members: () => this.#client.groupMembers(name),
       broker: this.#client.brokers[0] ?? '',
-      home: home ?? this.#options.memory?.home() ?? '',
-      replicas,
+      home: among?.home ?? this.#options.memory?.home() ?? '',
+      replicas: among?.replicas ?? 1,
       group: name,
       silentMs: longestSilenceMs,
     });
