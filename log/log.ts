@@ -9,7 +9,6 @@
  *   as what it made of the records.
  * - Offsets may have holes (Kafka's control records): never compute one offset from another.
  */
-
 import type { SwaError } from '../lib/errors/errors.js';
 import type { LastRecords } from './last-records.js';
 import type { Among } from './share.js';

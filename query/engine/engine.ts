@@ -4,7 +4,6 @@ import { hasCode } from '../../lib/errors/errors.js';
 import { HttpProblem } from '../../lib/http/problem.js';
 import type { Clock } from '../../lib/time/clock.js';
 import type { BucketWidth } from '../../lib/time/buckets.js';
-import { HttpProblem } from '../../lib/http/problem.js';
 import type { RulesVersions } from '../../facts/rules-versions.js';
 import type { Dimension } from '../../facts/subjects.js';
 import type { UrlRules } from '../../facts/url/normalize.js';
