@@ -436,7 +436,8 @@ export class SinkSession {
 
   #headOf(name: PartitionName): ChainHead {
     const head = this.#heads.get(name);
-    if (head === undefined) throw new SwaError('internal.invariant', `no manifest chain for ${name}`);
+    if (head === undefined)
+      throw new SwaError('internal.invariant', `the master dataset has no manifests of partition ${name}`);
     return head;
   }
 }

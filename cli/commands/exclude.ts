@@ -70,7 +70,7 @@ async function change(type: Exclusion['type'], flags: Flags): Promise<void> {
   if (by === undefined || chosen.length > 1)
     throw new SwaError(
       'usage.invalid',
-      'give one of --url-prefix, --user-agent, --visitor, --person and --import-id',
+      'give one of --url-prefix, --user-agent, --visitor, --person or --import-id',
     );
   checkDataDir(config);
   const { from, to } = flags;

@@ -88,7 +88,10 @@ export class DirectoryStore implements Store {
       };
       await pipeline(createReadStream(content.path), hashed, createWriteStream(temp, { flags: 'wx' }));
       if (hash.digest('hex') !== content.sha256)
-        throw new SwaError('store.corrupt', `${content.path} is not what was to be stored as ${key}`);
+        throw new SwaError(
+          'store.corrupt',
+          `cannot store ${content.path} as ${key}: its SHA-256 is not ${content.sha256}`,
+        );
       await fsyncLargeFile(temp);
       return this.#named(() => link(temp, path)) ? this.#etag(key) : undefined;
     } finally {
