@@ -207,7 +207,7 @@ test(
 );
 
 test(
-  'an open transaction hides durable records from readers, but not from the log’s end',
+  'an open transaction hides durable records from readers, but not from the log’s end; Kafka’s own command finds it and ends it',
   { skip },
   async (t) => {
     const own = options();
@@ -234,7 +234,18 @@ test(
       const reader = await log.openReader({ from: zeroOffsets([equivs]), consumer: 'c' });
       await readUntil(reader, { [equivs]: offset(1) });
       assert.deepEqual(await reader.next({ maxRecords: 10, timeoutMs: 3000 }), [], 'longer than silentMs');
-      await transaction.abort();
+      const partition = ['--topic', `${own.topicPrefix}equivs`, '--partition', '0'];
+      const transactions = (command: string, ...args: readonly string[]): ReturnType<typeof runTool> =>
+        runTool('org.apache.kafka.tools.TransactionsCommand', [
+          ...['--bootstrap-server', broker().address, command],
+          ...partition,
+          ...args,
+        ]);
+      const { output } = await transactions('describe-producers');
+      const start = /\s(\d+)\s*$/m.exec(output)?.[1];
+      assert.equal(start, '1', output);
+      const ended = await transactions('abort', '--start-offset', start);
+      assert.equal(ended.code, 0, ended.output);
       const rest = await readUntil(reader, { [equivs]: offset(3) });
       assert.deepEqual(rest.get(equivs)?.map(({ text }) => text), ['acknowledged']); // prettier-ignore
       await producer.disconnect();
