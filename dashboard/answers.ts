@@ -92,8 +92,10 @@ export const breakdown = object({
     by: text,
     values: list(object({ value: text, visitors: number, pageviews: number, ...bounds })),
     more: flag,
+    others: object({ atLeast: number, atMost: number }),
     emptyReason: maybe(text),
   }),
+  accuracy: object({ ranked: text }),
 }) satisfies Decode<unknown, Bodies['breakdown']>;
 export type Breakdown = Decoded<typeof breakdown>;
 

@@ -60,8 +60,8 @@ export class BreakdownPanel {
     setText(this.#hint, `${chosen.title}.${isPage ? ' Of the whole domain, not of the page alone.' : ''}`);
   }
 
-  update({ data }: Breakdown): void {
-    const { values, more, by, emptyReason } = data;
+  update({ data, accuracy }: Breakdown): void {
+    const { values, more, others, by, emptyReason } = data;
     if (by !== this.#chosen?.name) return;
     setAttributes(this.#panel, { 'data-stale': undefined });
     const most = Math.max(1, values[0]?.visitors ?? 1);
@@ -75,7 +75,10 @@ export class BreakdownPanel {
       emptyTexts[emptyReason ?? ''] ?? 'No pageviews in this range.',
     );
     this.#more.hidden = !more;
-    setText(this.#more, `The ${count(values.length)} with the most visitors; there are more.`);
+    setText(
+      this.#more,
+      `The ${count(values.length)} with the most visitors; ${moreText(others, accuracy.ranked)}.`,
+    );
   }
 
   #makeTabs(dimensions: readonly Dimension[]): void {
@@ -108,6 +111,14 @@ export class BreakdownPanel {
     tab.focus();
     tab.click();
   }
+}
+
+function moreText({ atLeast, atMost }: Breakdown['data']['others'], ranked: string): string {
+  if (ranked === 'part') return 'there are too many to look at all, and some of the others may have more';
+  if (atLeast === 0) return 'there may be more';
+  return atLeast === atMost
+    ? `there are ${count(atLeast)} more`
+    : `there are at least ${count(atLeast)} more`;
 }
 
 function tabId({ name }: Dimension): string {

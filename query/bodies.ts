@@ -135,6 +135,15 @@ const uniquesAccuracySchema = z.object({
     ),
 });
 
+/** Of a list: each row has its own bounds. */
+const listAccuracySchema = uniquesAccuracySchema.omit({ lower: true, upper: true, exact: true }).extend({
+  ranked: z
+    .enum(['all', 'part'])
+    .describe(
+      'part: there was so much that not all could be looked at in time. Each row is right, but one that is not listed may have more.',
+    ),
+});
+
 const countAccuracySchema = z.object({
   method: z.literal('count'),
   exact: z
@@ -267,7 +276,7 @@ export const bodies = {
       pages: z.array(z.object({ url: z.string(), pageviews: z.number(), visitors: z.number(), ...bounds })),
       ...emptyShape,
     },
-    uniquesAccuracySchema.omit({ lower: true, upper: true, exact: true }),
+    listAccuracySchema,
   ),
   breakdown: ranged(
     {
@@ -276,10 +285,13 @@ export const bodies = {
       values: z.array(
         z.object({ value: z.string(), visitors: z.number(), pageviews: z.number(), ...bounds }),
       ),
-      more: z.boolean().describe('The range has further values.'),
+      more: z.boolean().describe('The range may have further values.'),
+      others: z
+        .object({ atLeast: z.number(), atMost: z.number() })
+        .describe('How many further values the range has; the two differ where not all were looked at.'),
       ...emptyShape,
     },
-    uniquesAccuracySchema.omit({ lower: true, upper: true, exact: true }),
+    listAccuracySchema,
   ),
   now: z.object({
     data: z.object({

@@ -196,7 +196,7 @@ export class FakeApi {
         return { data: { domain, pages: empty === undefined ? pages : [] }, ...frame };
       }
       case '/v1/breakdown':
-        return { data: this.#breakdown(url, empty), ...frame };
+        return { data: this.#breakdown(url, empty), accuracy: { ranked: 'all' }, ...frame };
       case '/v1/status': {
         const { dimensions } = this.does;
         return {
@@ -219,13 +219,21 @@ export class FakeApi {
     const by = given('by');
     const frame = { domain: given('domain'), by };
     const { valuesMissing } = this.does;
-    if (empty !== undefined) return { ...frame, values: [], more: false, ...empty };
-    if (valuesMissing !== undefined) return { ...frame, values: [], more: false, emptyReason: valuesMissing };
+    if (empty !== undefined)
+      return { ...frame, values: [], more: false, others: { atLeast: 0, atMost: 0 }, ...empty };
+    if (valuesMissing !== undefined)
+      return {
+        ...frame,
+        values: [],
+        more: false,
+        others: { atLeast: 0, atMost: 0 },
+        emptyReason: valuesMissing,
+      };
     const values = Array.from({ length: Number(given('limit')) }, (_, i) => {
       const visitors = Math.round(6_100 / (i + 1));
       return { value: `${by} ${i}`, visitors, pageviews: visitors * 2, ...this.#bounds(visitors) };
     });
-    return { ...frame, values, more: true };
+    return { ...frame, values, more: true, others: { atLeast: 12_345, atMost: 12_345 } };
   }
 
   #emptiness(url: URL): { emptyReason: string; available?: { from: string; to: string } } | undefined {

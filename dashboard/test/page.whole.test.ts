@@ -299,7 +299,10 @@ test(
       '12,200',
       '5,917 – 6,283',
     ]);
-    assert.match(await text(page, '#breakdown-panel'), /The 10 with the most visitors; there are more/);
+    assert.match(
+      await text(page, '#breakdown-panel'),
+      /The 10 with the most visitors; there are 12,345 more/,
+    );
     assert.equal(await text(page, '#breakdown-hint'), 'Colour of the visit.');
 
     // By keyboard: one tab is in the tab order, arrows go round.

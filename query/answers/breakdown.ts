@@ -28,10 +28,10 @@ export async function breakdown(
   const top = await topOf(
     engine,
     generation,
-    { listing, range, limit, by: 'visitors', withMore: true },
+    { listing, range, limit, by: 'visitors', withOthers: true },
     pace,
   );
-  const { rows, limits, more } = top;
+  const { rows, limits, others, isRanked } = top;
   return {
     body: {
       data: {
@@ -45,12 +45,14 @@ export async function breakdown(
           upper,
           exact,
         })),
-        more,
+        more: others.atMost > 0,
+        others,
         ...(rows.length === 0 ? await whyEmpty(engine, generation, question, top, pace) : {}),
       },
       accuracy: {
         ...methodOf(generation),
         ...limits,
+        ranked: isRanked ? 'all' : 'part',
         ...engine.scopeOf([{ kind: 'domain', domain }]),
       },
       ...frameOf(engine, generation, question),

@@ -4,7 +4,6 @@
  */
 import { compareUtf8 } from '../../facts/fact.js';
 import type { BatchView } from '../../facts/views/view.js';
-import { hourMs } from '../../lib/time/buckets.js';
 import { parsePartitionName, type Cut, type PartitionName } from '../../log/log.js';
 import type { Bodies } from '../bodies.js';
 import type { Engine } from '../engine/engine.js';
@@ -82,7 +81,7 @@ export async function now(
             deadLetters: generation.realtime?.deadLetters ?? 0,
           },
         },
-        { from: Math.floor(from / hourMs), to: Math.ceil(to / hourMs) },
+        { from: Math.floor(from / engine.width.ms), to: Math.ceil(to / engine.width.ms) },
       ),
       rules: engine.rules,
     },

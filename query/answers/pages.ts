@@ -23,7 +23,7 @@ export async function pages(
 ): Promise<Answer<Bodies['pages']>> {
   const { domain, range, limit } = question;
   const top = { listing: pagesOf(domain), range, limit, by: 'pageviews' } as const;
-  const { rows, limits } = await topOf(engine, generation, top, pace);
+  const { rows, limits, isRanked } = await topOf(engine, generation, top, pace);
   const isEmpty = rows.length === 0;
   return {
     body: {
@@ -35,6 +35,7 @@ export async function pages(
       accuracy: {
         ...methodOf(generation),
         ...limits,
+        ranked: isRanked ? 'all' : 'part',
         ...engine.scopeOf([{ kind: 'domain', domain }]),
       },
       ...frameOf(engine, generation, question),

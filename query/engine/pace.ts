@@ -7,6 +7,7 @@ import { HttpProblem } from '../../lib/http/problem.js';
 const sliceMs = 8;
 
 export class Pace {
+  readonly #startedAt = performance.now();
   readonly #deadlineAt: number;
   #sliceEndsAt = performance.now() + sliceMs;
 
@@ -18,6 +19,11 @@ export class Pace {
   /** True when the step is used up: `await rest()` before going on. */
   get due(): boolean {
     return performance.now() >= this.#sliceEndsAt;
+  }
+
+  /** The part of the time until the deadline that has passed, 0 to 1 and beyond. */
+  get used(): number {
+    return (performance.now() - this.#startedAt) / (this.#deadlineAt - this.#startedAt);
   }
 
   /** Lets others run. Throws `deadline-exceeded`. */

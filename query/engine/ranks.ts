@@ -17,6 +17,19 @@ export interface Ranked {
   /** Most pageviews first, ties as listed. */
   readonly ranked: readonly Listed[];
   readonly pageviewsOf: ReadonlyMap<string, number>;
+  /** False where there was no time to read the whole list: then none are ranked, and the next question reads on. */
+  readonly isWhole: boolean;
+}
+
+const readingsKept = 4;
+/** A list takes at most this part of a question's time to read. */
+const maxShare = 0.4;
+
+/** A list that is being read, for whoever asks next as well. */
+interface Reading {
+  readonly rest: Iterator<Listed>;
+  readonly listed: Listed[];
+  readonly pageviewsOf: Map<string, number>;
 }
 
 export class Ranks {
@@ -34,29 +47,58 @@ export class Ranks {
     this.#kept.set(batch, kept);
     const known = kept.get(listing.key);
     if (known !== undefined) return known;
-    const listed: Listed[] = [];
-    const pageviewsOf = new Map<string, number>();
-    for (const each of listing.ofBatch(batch)) {
-      listed.push(each);
-      pageviewsOf.set(each.name, each.pageviews);
-      if (listed.length % entriesBetweenLooks === 0 && pace.due) await pace.rest();
+    const reading = kept.takeReading(listing.key) ?? beginning(listing, batch);
+    const { listed, pageviewsOf, rest } = reading;
+    for (;;) {
+      const { done = false, value } = rest.next();
+      if (done) break;
+      listed.push(value);
+      pageviewsOf.set(value.name, value.pageviews);
+      if (listed.length % entriesBetweenLooks !== 0) continue;
+      if (pace.used > maxShare) {
+        kept.keepReading(listing.key, reading);
+        return { ranked: [], pageviewsOf, isWhole: false };
+      }
+      if (pace.due) await pace.rest();
     }
     // They come in order of their names, and the sort is stable.
     const ranked = await sortPaced(listed, (a, b) => b.pageviews - a.pageviews, pace);
-    const made = { ranked, pageviewsOf };
+    const made = { ranked, pageviewsOf, isWhole: true };
     kept.add(listing.key, made);
     return made;
   }
 }
 
+function beginning(listing: Listing, batch: BatchView): Reading {
+  return {
+    rest: listing.ofBatch(batch)[Symbol.iterator](),
+    listed: [],
+    pageviewsOf: new Map<string, number>(),
+  };
+}
+
 /** The lists of one view, those asked for last at the end. */
 class RanksOfView {
+  readonly #readings = new Map<string, Reading>();
   readonly #lists = new Map<string, Ranked>();
   readonly #maxEntries: number;
   #entries = 0;
 
   constructor(maxEntries: number) {
     this.#maxEntries = maxEntries;
+  }
+
+  /** For one question at a time: a list that fails to be read is begun anew. */
+  takeReading(key: string): Reading | undefined {
+    const reading = this.#readings.get(key);
+    this.#readings.delete(key);
+    return reading;
+  }
+
+  keepReading(key: string, reading: Reading): void {
+    this.#readings.set(key, reading);
+    const [oldest] = this.#readings.keys();
+    if (this.#readings.size > readingsKept && oldest !== undefined) this.#readings.delete(oldest);
   }
 
   get(key: string): Ranked | undefined {

@@ -7,7 +7,9 @@ import { dimensions } from '../../facts/subjects.js';
 import { SketchCell } from '../../facts/views/sketch-cell.js';
 import type { BatchView, ValueCount } from '../../facts/views/view.js';
 import { breakdown } from '../answers/breakdown.js';
+import { topOf } from '../answers/top.js';
 import type { Engine } from '../engine/engine.js';
+import { valuesOf } from '../engine/listing.js';
 import { Pace } from '../engine/pace.js';
 import { ask, type AskInput } from '../inquiries.js';
 import { FakeBatchView, FakeRealtimeView, type View, show } from './fakes.js';
@@ -31,6 +33,7 @@ interface Data {
   readonly by: string;
   readonly values: readonly Row[];
   readonly more: boolean;
+  readonly others: { readonly atLeast: number; readonly atMost: number };
   readonly emptyReason?: string;
 }
 
@@ -74,7 +77,8 @@ test('values are those of a full count by people, whatever range and layer they 
         const mapping = new Map([['v7', 'v3']]);
         const batch = new FakeBatchView(old, { mapping });
         const engine = engineOver({ batch, realtime: new FakeRealtimeView(batch, fresh) });
-        const { values, more } = await dataOf(engine, [from, from + hours], { limit: String(limit) });
+        const answered = await dataOf(engine, [from, from + hours], { limit: String(limit) });
+        const { values, more } = answered;
         const found = new Map<string, View[]>();
         for (const view of [...old, ...fresh]) {
           const value = view.values?.[by];
@@ -91,6 +95,8 @@ test('values are those of a full count by people, whatever range and layer they 
         );
         assert.deepEqual(values, ranked.slice(0, limit));
         assert.equal(more, all.length > limit);
+        const others = Math.max(0, all.length - limit);
+        assert.ok(answered.others.atLeast <= others && others <= answered.others.atMost);
         engine.generations.close();
       },
     ),
@@ -124,15 +130,14 @@ test('sketches are read only of values whose pageviews could let them in', async
   ).flat();
   const batch = new FakeBatchView(views);
   const engine = engineOver({ batch, realtime: undefined });
-  const looks = t.mock.method(batch, 'forEachBucket');
-  const { values, more } = await dataOf(engine, [0, 3], { limit: '3' });
+  const merges = t.mock.method(SketchCell.prototype, 'addTo');
+  const { values, more, others } = await dataOf(engine, [0, 3], { limit: '3' });
   assert.deepEqual(
     values.map(({ value, visitors }) => [value, visitors]),
     [0, 1, 2].map((i) => [`s${i}`, 200 - i]),
   );
-  assert.equal(more, true);
-  // The domain, three values and the first that cannot make it, each by pageviews; three by people.
-  assert.ok(looks.mock.callCount() <= 1 + 4 + 3, `${looks.mock.callCount()} looks`);
+  assert.deepEqual([more, others.atMost], [true, 197]);
+  assert.ok(merges.mock.callCount() <= 3 * 3, `${merges.mock.callCount()} sketches`);
   engine.generations.close();
 });
 
@@ -181,7 +186,7 @@ test('an empty answer says why', async () => {
   const batch = new FakeBatchView([viewOf('a', 'x', 5), viewOf('a', undefined, 7)]);
   const engine = engineOver({ batch, realtime: undefined });
   const emptyOf = async (hours: [number, number], input?: AskInput): Promise<object> => {
-    const { values, more, emptyReason, ...rest } = await dataOf(engine, hours, input);
+    const { values, more, others: _others, emptyReason, ...rest } = await dataOf(engine, hours, input);
     assert.deepEqual([values, more], [[], false]);
     return 'available' in rest ? { emptyReason, available: rest.available } : { emptyReason };
   };
@@ -278,4 +283,56 @@ test('a realtime listing that finds nothing is left at the deadline', async () =
     { problem: 'deadline-exceeded' },
   );
   engine.generations.close();
+});
+
+/** Of which so much is used whenever it is looked at. */
+class UsedPace extends Pace {
+  readonly #used: number;
+
+  constructor(used: number) {
+    super(Infinity);
+    this.#used = used;
+  }
+
+  override get used(): number {
+    return this.#used;
+  }
+}
+
+async function topIn(views: readonly View[], limit: number, change: { used?: number; maxFresh?: number }) {
+  const batch = new FakeBatchView([viewOf('a', 'old')]);
+  const engine = engineOver({ batch, realtime: new FakeRealtimeView(batch, views) });
+  const { used = 0, ...rest } = change;
+  const question = {
+    listing: valuesOf(by, domain),
+    range: { from: hour0, to: hour0 + 1 },
+    limit,
+    by: 'visitors',
+    withOthers: true,
+    ...rest,
+  } as const;
+  const top = await engine.pinned((generation) => topOf(engine, generation, question, new UsedPace(used)));
+  engine.generations.close();
+  return { ...top, rows: top.rows.map(({ name, visitors }) => [name, visitors]) };
+}
+
+test('a value with few pageviews is found among thousands with as many', async () => {
+  const views = Array.from({ length: 4_500 }, (_, i) => viewOf('v', `s${i}`));
+  const top = await topIn([...views, viewOf('v', 'z'), viewOf('w', 'z'), ...views], 2, {});
+  assert.deepEqual(top.rows, [
+    ['z', 2],
+    ['s0', 1],
+  ]);
+  assert.deepEqual([top.isRanked, top.others], [true, { atLeast: 4_500, atMost: 4_500 }]);
+});
+
+test('where time or memory is short an answer says that not all were ranked; its numbers are right', async () => {
+  const views = Array.from({ length: 3_000 }, (_, i) => viewOf(`v${i}`, `s${i % 1_000}`));
+  for (const change of [{ used: 0.75 }, { used: 0.9 }, { maxFresh: 5 }]) {
+    const { rows, isRanked, others } = await topIn(views, 3, change);
+    assert.equal(isRanked, false, JSON.stringify(change));
+    assert.ok(rows.every(([name, visitors]) => visitors === (name === 'old' ? 1 : 3)));
+    assert.ok(others.atMost >= 1_001 - rows.length, JSON.stringify([change, others]));
+  }
+  assert.equal((await topIn(views, 3, {})).isRanked, true);
 });

@@ -51,3 +51,27 @@ test('the ranks of a view go with it', async () => {
   assert.equal(ofOld.deref(), undefined);
   assert.equal(await ranks.of(open, listing, pace), ofOpen.deref());
 });
+
+test('a list that takes too long is read on by the next question', async () => {
+  const ranks = new Ranks();
+  const view = viewOf(1);
+  const entries = Array.from({ length: 3_000 }, (_, i) => ({ name: `s${i}`, pageviews: i }));
+  let read = 0;
+  const long = {
+    ...listing,
+    *ofBatch() {
+      for (const entry of entries) {
+        read++;
+        yield entry;
+      }
+    },
+  };
+  const isShort = Object.assign(Object.create(pace) as Pace, {});
+  Object.defineProperty(isShort, 'used', { value: 0.9 });
+  for (const expected of [1_000, 2_000, 3_000]) {
+    const { ranked, isWhole } = await ranks.of(view, long, isShort);
+    assert.deepEqual([read, ranked.length, isWhole], [expected, 0, false]);
+  }
+  const { ranked, isWhole } = await ranks.of(view, long, pace);
+  assert.deepEqual([ranked.length, ranked[0]?.name, isWhole, read], [3_000, 's2999', true, 3_000]);
+});

@@ -176,7 +176,7 @@ class Look implements RecordVisitor {
     checkRecord(key, new Uint8Array(value)); // a copy begins at a word, as cells are read
     const cell = parseCellKey(key);
     if (cell === undefined) return;
-    const { pageviews } = decodePageviews(value);
+    const pageviews = decodePageviews(value);
     if (cell.kind === 'page') this.#inPages += pageviews;
     else if (cell.kind === 'domain') this.#inDomains += pageviews;
     else this.#inDimensions.set(cell.dimension, (this.#inDimensions.get(cell.dimension) ?? 0) + pageviews);

@@ -34,7 +34,7 @@ export function decodeCell(stored: Uint8Array): StoredCell {
   const sound =
     bytes.length % 4 === 0 && end >= sketchWord && words[1] === checksumOf(words, 2, words.length);
   if (!sound) throw damaged();
-  const { pageviews } = decodePageviews(bytes);
+  const pageviews = decodePageviews(bytes);
   if ((head & 0xffff) === couponsForm) {
     return { pageviews, sketch: { kind: 'coupons', coupons: words.subarray(sketchWord, end) } };
   }
@@ -42,14 +42,23 @@ export function decodeCell(stored: Uint8Array): StoredCell {
   return { pageviews, sketch: { kind: 'registers', registers } };
 }
 
-/** The pageviews of a stored cell, and the URL if the key does not name it; the rest is neither read nor checked. */
-export function decodePageviews(bytes: Uint8Array): { readonly pageviews: number; readonly url: string } {
+/** The pageviews of a stored cell; the rest is neither read nor checked. */
+export function decodePageviews(bytes: Uint8Array): number {
   if (bytes.length < 4 * sketchWord) throw damaged();
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const length = view.getUint16(2, true);
+  for (let i = 0; i < 8; i++) doubleBytes[i] = bytes[8 + i] ?? 0;
+  return doubleView.getFloat64(0, true);
+}
+
+/** One view for all cells: making one for each took a fifth of the time of a long list. */
+const doubleBytes = new Uint8Array(8);
+const doubleView = new DataView(doubleBytes.buffer);
+
+/** The URL of a stored cell whose key does not name it; the rest is neither read nor checked. */
+export function decodeUrl(bytes: Uint8Array): string {
+  if (bytes.length < 4 * sketchWord) throw damaged();
+  const length = (bytes[2] ?? 0) | ((bytes[3] ?? 0) << 8);
   const urlAt = bytes.length - 4 * Math.ceil(length / 4);
-  const url = Buffer.from(bytes.buffer, bytes.byteOffset + urlAt, length).toString('latin1');
-  return { pageviews: view.getFloat64(8, true), url };
+  return Buffer.from(bytes.buffer, bytes.byteOffset + urlAt, length).toString('latin1');
 }
 
 /** A sketch of one's own. */

@@ -112,6 +112,12 @@ export function bucketOfCellKey(key: Uint8Array): number {
   return (high | ((key[at + 2] ?? 0) << 8) | (key[at + 3] ?? 0)) >>> 0;
 }
 
+/** The name in a key of `pageRange` or `valueRange`, which begin alike up to `nameAt`; undefined when the key holds a hash. */
+export function nameOfCellKey(key: Buffer, nameAt: number, kind: 'page' | 'value'): string | undefined {
+  if (kind === 'page' && key[nameAt] === hashTag) return undefined;
+  return key.toString(kind === 'page' ? 'latin1' : 'utf8', nameAt, key.length - bucketBytes - 1);
+}
+
 export type ParsedKey =
   | { readonly kind: 'domain'; readonly domain: string; readonly bucket: number }
   | {

@@ -23,7 +23,7 @@ import type {
   ValueCount,
   ViewId,
 } from '../../facts/views/view.js';
-import { decodeCell, decodePageviews } from './cell-codec.js';
+import { decodeCell, decodePageviews, decodeUrl } from './cell-codec.js';
 import { CellSubject } from './cell-subject.js';
 import { decodeEdges, edgeRange, nextOfEdgeKey } from './edge-block.js';
 import {
@@ -31,9 +31,9 @@ import {
   domainsAfter,
   bucketOfCellKey,
   pageRange,
+  nameOfCellKey,
   parseCellKey,
   valueRange,
-  type ParsedKey,
 } from './cell-key.js';
 import { generationIds, pointerPath, readPointer, storeDir, type Pointer } from './layout.js';
 import { lmdbDamage } from '../../lib/files/lmdb-file.js';
@@ -320,7 +320,7 @@ export class RealtimeSnapshot extends RealtimeSummary implements LocalRealtimeVi
   *pages(domain: string, fromBucket: number, toBucket: number): Generator<readonly PageCount[]> {
     const range = pageRange(domain);
     for (const part of this.#partsIn(fromBucket, toBucket))
-      for (const block of readingAll(part.store, namesOf(part, range, fromBucket, toBucket, urlOf)))
+      for (const block of readingAll(part.store, namesOf(part, range, fromBucket, toBucket, 'page')))
         yield block.map(({ name: url, pageviews }) => ({ url, pageviews }));
   }
 
@@ -332,7 +332,7 @@ export class RealtimeSnapshot extends RealtimeSummary implements LocalRealtimeVi
   ): Generator<readonly ValueCount[]> {
     const range = valueRange(dimension, domain);
     for (const part of this.#partsIn(fromBucket, toBucket))
-      for (const block of readingAll(part.store, namesOf(part, range, fromBucket, toBucket, valueOf)))
+      for (const block of readingAll(part.store, namesOf(part, range, fromBucket, toBucket, 'value')))
         yield block.map(({ name: value, pageviews }) => ({ value, pageviews }));
   }
 
@@ -397,8 +397,9 @@ function* namesOf(
   range: { readonly start: Buffer; readonly end: Buffer },
   fromBucket: number,
   toBucket: number,
-  nameOf: (key: ParsedKey, storedUrl: string) => string,
+  kind: 'page' | 'value',
 ): Generator<readonly Named[]> {
+  const nameAt = range.start.length;
   let block: Named[] = [];
   let counted: { name: string; pageviews: number } | undefined;
   let cells = 0;
@@ -407,10 +408,10 @@ function* namesOf(
       yield block;
       block = [];
     }
-    const parsed = parseCellKey(key);
-    if (parsed === undefined || parsed.bucket < fromBucket || parsed.bucket >= toBucket) continue;
-    const { pageviews, url } = decodePageviews(value);
-    const name = nameOf(parsed, url);
+    const bucket = bucketOfCellKey(key);
+    if (bucket < fromBucket || bucket >= toBucket) continue;
+    const pageviews = decodePageviews(value);
+    const name = nameOfCellKey(key, nameAt, kind) ?? decodeUrl(value);
     if (counted?.name === name) {
       counted.pageviews += pageviews;
       continue;
@@ -420,14 +421,6 @@ function* namesOf(
   }
   if (counted !== undefined) block.push(counted);
   if (block.length > 0) yield block;
-}
-
-function urlOf(key: ParsedKey, storedUrl: string): string {
-  return (key.kind === 'page' ? key.url : undefined) ?? storedUrl;
-}
-
-function valueOf(key: ParsedKey): string {
-  return key.kind === 'value' ? key.value : '';
 }
 
 /** False for what is not a value's spelling, which may be too long for a key. */
