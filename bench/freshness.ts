@@ -1,121 +1,110 @@
 /**
- * Row `freshness`: event to visible in an answer, at 20,000 events/s. The speed layer runs as a process of its own; this
- * one appends durably every 10 ms and asks for a snapshot all the time. An event's time begins before its append.
+ * Row `freshness`: from the POST of a fact to an answer over HTTP that counts it, while 20,000 facts a second arrive over HTTP. The system
+ * runs as a process of its own. Requests are sent when they are due, whether or not those before have their answers; every
+ * 100 ms one of them carries a fact on a page of its own, about which is asked until it is counted.
  */
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { systemClock } from '../lib/time/clock.js';
-import { configWith } from '../lib/config/config.js';
-import { openDataDir } from '../lib/files/data-dir.js';
-import type { Pageview } from '../facts/fact.js';
-import { encodeRecord } from '../facts/record.js';
-import { makeRules } from '../facts/rules.js';
-import { reaches } from '../log/cut.js';
-import type { NewRecord, Offsets } from '../log/log.js';
-import { openLogWriter } from '../log/open-log.js';
-import { projectRoot } from '../lib/files/assets.js';
+import { z } from 'zod';
 import { TrafficModel, trafficDefaults } from '../ingest/traffic-model.js';
-import { openRealtime, type Realtime } from '../speed/store/read-side.js';
+import { systemClock } from '../lib/time/clock.js';
 import type { BenchOptions, BenchResult } from './row.js';
+import { startSystem } from './started-system.js';
 
 const targetMs = 1_000;
-const eventsPerSecond = 20_000;
-const everyMs = 10;
+const factsPerSecond = 20_000;
+const everyMs = 20;
+const factsInRequest = (factsPerSecond * everyMs) / 1_000;
+/** Requests between two that carry a fact to ask about. */
+const probeEvery = 5;
+/** Above it requests that are due are not sent: the load was then not taken. */
+const maxUnanswered = 64;
+const seenWithinMs = 30_000;
+
+const answerSchema = z.object({ data: z.object({ pageviews: z.number() }) });
 
 export async function run({ quick }: BenchOptions): Promise<BenchResult> {
   const seconds = quick ? 3 : 20;
-  const dataDir = mkdtempSync(join(tmpdir(), 'swa-bench-'));
-  const config = configWith({ dataDir });
-  openDataDir(config);
-  const writer = await openLogWriter(config, systemClock);
-  const speed = fork(join(projectRoot, 'dist/speed/main.js'), {
-    env: { ...process.env, SWA_DATA_DIR: dataDir, SWA_LOG_LEVEL: 'error' },
-  });
-  const exited = once(speed, 'exit');
-  const realtime = openRealtime(dataDir);
+  const bodies = trafficBodies(Math.min(200, (seconds * 1_000) / everyMs));
+  const system = await startSystem({ SWA_BATCH_SCHEDULE: 'off', SWA_HTTP_RATE_PER_MINUTE: '1000000000' });
   try {
-    await until(() => positions(realtime) !== undefined);
-    const batches = trafficBatches(seconds * (1_000 / everyMs), (eventsPerSecond * everyMs) / 1_000);
-    const waiting: { readonly end: Offsets; readonly since: number; readonly events: number }[] = [];
-    const latencies: { readonly ms: number; readonly events: number }[] = [];
-    const look = (): void => {
-      const seen = waiting.length === 0 ? undefined : positions(realtime);
-      const now = performance.now();
-      if (seen === undefined) return;
-      const first = waiting.findIndex(({ end }) => !reaches(seen, end));
-      for (const { since, events } of waiting.splice(0, first < 0 ? waiting.length : first)) {
-        latencies.push({ ms: now - since, events });
-      }
+    const requests = new Set<Promise<void>>();
+    const latencies: number[] = [];
+    const failures: unknown[] = [];
+    let taken = 0;
+    const takeOne = async (body: string, page: string | undefined): Promise<void> => {
+      const ms = await sendAndAsk(system.origin, body, page);
+      taken += factsInRequest;
+      if (ms !== undefined) latencies.push(ms);
     };
-    const begin = performance.now();
-    for (const [i, batch] of batches.entries()) {
-      while (performance.now() < begin + i * everyMs) {
-        look();
-        await sleep(1);
-      }
-      const since = performance.now();
-      await writer.append(batch);
-      waiting.push({ end: await writer.latest(), since, events: batch.length });
+    const began = performance.now();
+    for (let i = 0; i < (seconds * 1_000) / everyMs && failures.length === 0; i++) {
+      const waitMs = began + i * everyMs - performance.now();
+      if (waitMs > 0) await sleep(waitMs);
+      if (requests.size >= maxUnanswered) continue;
+      const page = i % probeEvery === 0 ? `https://probe.example/${i}` : undefined;
+      const request = takeOne(bodies[i % bodies.length] ?? '', page)
+        .catch((error: unknown) => void failures.push(error))
+        .finally(() => requests.delete(request));
+      requests.add(request);
     }
-    const ratePerSecond =
-      (batches.length * (batches[0]?.length ?? 0)) / ((performance.now() - begin) / 1_000);
-    await until(() => {
-      look();
-      return waiting.length === 0;
-    });
-    const sorted = latencies.map(({ ms }) => ms).toSorted((a, b) => a - b);
+    await Promise.all(requests);
+    if (failures.length > 0) throw failures[0];
+    const rate = taken / ((performance.now() - began) / 1_000);
+    const sorted = latencies.toSorted((a, b) => a - b);
     const at = (share: number): number => Math.round(sorted[Math.floor((sorted.length - 1) * share)] ?? 0);
     return {
-      target: `p99 < ${targetMs} ms at ${eventsPerSecond} events/s`,
-      met: at(0.99) < targetMs && ratePerSecond > eventsPerSecond * 0.95,
+      target: `p99 < ${targetMs} ms at ${factsPerSecond} facts/s`,
+      met: at(0.99) < targetMs && rate > factsPerSecond * 0.95,
       figures: {
-        events: latencies.reduce((sum, { events }) => sum + events, 0),
-        eventsPerSecond: Math.round(ratePerSecond),
+        'facts asked about': sorted.length,
+        'facts/s': Math.round(rate),
         p50Ms: at(0.5),
         p99Ms: at(0.99),
         maxMs: at(1),
       },
     };
   } finally {
-    speed.kill('SIGTERM');
-    await exited;
-    await realtime.close();
-    await writer.close();
-    rmSync(dataDir, { recursive: true, force: true });
+    await system.stop();
   }
 }
 
-function trafficBatches(count: number, events: number): NewRecord[][] {
-  const rules = makeRules({ urlQueryAllow: [], bots: 'exclude' });
+/** Sends the facts, and one on `page` where it is given. Returns the ms until an answer counts that one. */
+async function sendAndAsk(
+  origin: string,
+  body: string,
+  page: string | undefined,
+): Promise<number | undefined> {
+  const probe = { type: 'pageview', visitor: 'cookie:probe', url: page };
+  const sentAt = performance.now();
+  const sent = await fetch(`${origin}/v1/events`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/x-ndjson' },
+    body: page === undefined ? body : `${body}\n${JSON.stringify(probe)}`,
+  });
+  const text = await sent.text();
+  if (sent.status !== 202) throw new Error(`facts were answered with ${sent.status}: ${text}`);
+  if (page === undefined) return undefined;
+  const today = new Date(systemClock()).toISOString().slice(0, 10);
+  const question = `${origin}/v1/pageviews?url=${encodeURIComponent(page)}&from=${today}&to=${new Date(systemClock() + 86_400_000).toISOString().slice(0, 10)}`;
+  while (performance.now() < sentAt + seenWithinMs) {
+    const answer = answerSchema.parse(await (await fetch(question)).json());
+    if (answer.data.pageviews > 0) return performance.now() - sentAt;
+    await sleep(5);
+  }
+  throw new Error(`a fact was not in the answers within ${seenWithinMs} ms`);
+}
+
+function trafficBodies(count: number): string[] {
   const model = new TrafficModel({
     ...trafficDefaults,
     people: 100_000,
     pages: 1_000,
-    viewsPerSecond: events,
+    viewsPerSecond: factsPerSecond,
   });
-  const facts: Pageview[] = [];
-  for (let at = Date.UTC(2026, 0, 5); facts.length < count * events; at += 1_000) {
-    for (const fact of model.step(at)) if (fact.type === 'pageview') facts.push({ ...fact, receivedAt: at });
-  }
+  const lines: string[] = [];
+  for (let at = systemClock() - 3_600_000; lines.length < count * factsInRequest; at += 1_000)
+    for (const fact of model.step(at)) if (fact.type === 'pageview') lines.push(JSON.stringify(fact));
   return Array.from({ length: count }, (_, i) =>
-    facts.slice(i * events, (i + 1) * events).map((fact) => encodeRecord(fact, rules.url)),
+    lines.slice(i * factsInRequest, (i + 1) * factsInRequest).join('\n'),
   );
-}
-
-function positions(realtime: Realtime): Offsets | undefined {
-  const snapshot = realtime.snapshot();
-  snapshot?.release();
-  return snapshot?.cut.next;
-}
-
-async function until(holds: () => boolean): Promise<void> {
-  const deadline = performance.now() + 60_000;
-  while (!holds()) {
-    if (performance.now() > deadline) throw new Error('the speed layer did not come so far within a minute');
-    await sleep(2);
-  }
 }

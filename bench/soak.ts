@@ -12,19 +12,15 @@
  * no more than its retention needs; no answer may be an error but 503 with a reason; at least nine tenths of the load must have been taken; an event is to be visible within a second
  * (p99). A quick run shows that the row works: caches are still filling, so memory is not judged.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { runningUrl } from '../cli/running-url.js';
 import { systemClock } from '../lib/time/clock.js';
-import { projectRoot } from '../lib/files/assets.js';
 import { listRuns } from '../serving/batch-runs.js';
 import type { BenchOptions, BenchResult } from './row.js';
+import { startSystem } from './started-system.js';
 
 const nominalPerSecond = 2_000;
 const urls = 1_000_000;
@@ -58,60 +54,30 @@ const uniquesSchema = z.object({ data: z.object({ pageviews: z.number() }) });
 
 export async function run({ quick }: BenchOptions): Promise<BenchResult> {
   const seconds = quick ? 180 : 1_200;
-  const dir = mkdtempSync(join(tmpdir(), 'swa-bench-'));
-  const dataDir = join(dir, 'data');
-  const system = spawn(process.execPath, ['bin/swa', 'start'], {
-    cwd: projectRoot,
-    env: {
-      PATH: process.env['PATH'],
-      SWA_DATA_DIR: dataDir,
-      SWA_HTTP_PORT: '0',
-      SWA_BATCH_SCHEDULE: 'off',
-      SWA_SEGMENT_BYTES: String(segmentBytes),
-      SWA_LOG_LEVEL: 'error',
-    },
-    stdio: ['ignore', 'ignore', 'inherit'],
+  const system = await startSystem({
+    SWA_BATCH_SCHEDULE: 'off',
+    SWA_SEGMENT_BYTES: String(segmentBytes),
   });
-  const exited = once(system, 'exit');
+  const { origin, dataDir, pid } = system;
   const ending = new AbortController();
   try {
-    const origin = await start(dataDir);
     const load = new Load(origin, ending.signal);
     const samples: Sample[] = [];
     const end = performance.now() + seconds * 1_000;
     const work = Promise.all([load.send(), load.askForRuns(), load.probe(), load.readSlowly()]);
     work.catch(() => ending.abort()); // thrown below
     for (let second = 0; performance.now() < end && !ending.signal.aborted; second++) {
-      if (system.exitCode !== null || system.signalCode !== null)
-        throw new Error(`the system ended after ${second} s`);
-      samples.push(sampleOf(system.pid ?? 0, dataDir, second));
+      if (system.hasEnded()) throw new Error(`the system ended after ${second} s`);
+      samples.push(sampleOf(pid, dataDir, second));
       await sleep(1_000);
     }
     ending.abort();
     await work;
-    return resultOf(load, samples, { seconds, quick, dataDir, cpuSeconds: cpuSecondsOf(system.pid ?? 0) });
+    return resultOf(load, samples, { seconds, quick, dataDir, cpuSeconds: cpuSecondsOf(pid) });
   } finally {
     ending.abort();
-    system.kill('SIGTERM');
-    await exited;
-    rmSync(dir, { recursive: true, force: true });
+    await system.stop();
   }
-}
-
-async function start(dataDir: string): Promise<string> {
-  const deadline = performance.now() + 60_000;
-  while (performance.now() < deadline) {
-    const url = runningUrl({ dataDir }, 'query');
-    if (url !== undefined && (await isReady(url))) return url;
-    await sleep(50);
-  }
-  throw new Error('the system was not ready within a minute');
-}
-
-/** It listens before there is a view to answer from. */
-async function isReady(origin: string): Promise<boolean> {
-  const { ok } = await fetch(`${origin}/readyz`);
-  return ok;
 }
 
 /** All that is asked of the system, and what came of it. */

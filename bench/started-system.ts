@@ -1,0 +1,59 @@
+/** `swa start` as a process of its own, for rows that measure the system as its users run it. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { runningUrl } from '../cli/running-url.js';
+import { projectRoot } from '../lib/files/assets.js';
+
+const startsWithinMs = 60_000;
+
+export interface StartedSystem {
+  readonly origin: string;
+  readonly dataDir: string;
+  readonly pid: number;
+  hasEnded(): boolean;
+  /** Ends the process and removes the data directory. */
+  stop(): Promise<void>;
+}
+
+/** Resolves when it answers from its first view. Port and log level are set; `env` comes on top. Throws when it is not ready within a minute. */
+export async function startSystem(env: Readonly<Record<string, string>>): Promise<StartedSystem> {
+  const dir = mkdtempSync(join(tmpdir(), 'swa-bench-'));
+  const dataDir = join(dir, 'data');
+  const child = spawn(process.execPath, ['bin/swa', 'start'], {
+    cwd: projectRoot,
+    env: {
+      PATH: process.env['PATH'],
+      SWA_DATA_DIR: dataDir,
+      SWA_HTTP_PORT: '0',
+      SWA_LOG_LEVEL: 'error',
+      ...env,
+    },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  const exited = once(child, 'exit');
+  const hasEnded = (): boolean => child.exitCode !== null || child.signalCode !== null;
+  const stop = async (): Promise<void> => {
+    child.kill('SIGTERM');
+    await exited;
+    rmSync(dir, { recursive: true, force: true });
+  };
+  const deadline = performance.now() + startsWithinMs;
+  while (performance.now() < deadline && !hasEnded()) {
+    const origin = runningUrl({ dataDir }, 'query');
+    if (origin !== undefined && (await isReady(origin)))
+      return { origin, dataDir, pid: child.pid ?? 0, hasEnded, stop };
+    await sleep(50);
+  }
+  await stop();
+  throw new Error('the system was not ready within a minute');
+}
+
+/** It listens before there is a view to answer from. */
+async function isReady(origin: string): Promise<boolean> {
+  const { ok } = await fetch(`${origin}/readyz`);
+  return ok;
+}
