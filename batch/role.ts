@@ -6,6 +6,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../lib/config/config.js';
+import { SwaError } from '../lib/errors/errors.js';
 import { openDataDir } from '../lib/files/data-dir.js';
 import { openLog } from '../log/open-log.js';
 import { openJobQueue, type JobQueue, type LeasedJob } from '../log/queue/job-queue.js';
@@ -40,6 +41,14 @@ export async function startBatch(
   engine?: EngineSource,
 ): Promise<RunningRole> {
   const { config, clock } = context;
+  if (config.batchEngine !== 'duckdb' && engine === undefined)
+    throw new SwaError(
+      'config.invalid',
+      `SWA_BATCH_ENGINE=${config.batchEngine}: this program has no engine but its own`,
+      {
+        hint: 'start the role with `swa batch`',
+      },
+    );
   openDataDir(config, (text) => context.logger.warn(text));
   const log = await openLog(config, clock);
   try {

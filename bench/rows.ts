@@ -82,6 +82,11 @@ export const rows: readonly Row[] = [
   },
   { name: 'idle', what: '`swa start` at rest, and one `swa status`', load: () => import('./idle.js') },
   {
+    name: 'spark',
+    what: 'A full recomputation by Apache Spark on this machine, against that by our own threads, over the same facts: one content hash',
+    load: () => import('./spark.js'),
+  },
+  {
     name: 'peers',
     what: 'The same work by DuckDB, ClickHouse, Redis and DataSketches, in the same run',
     load: () => import('./peers.js'),

@@ -105,17 +105,17 @@ test('a Spark that ends without a word, or is not there, is named with what it s
   });
 });
 
-test('a run that is to end ends all processes of its Spark', { timeout: 60_000 }, async () => {
+test('a run that is to end ends all processes of its Spark', { timeout: 60_000 }, async (t) => {
   const pidFile = join(tempDir('pid'), 'pid');
+  const pidOf = (): number => Number(readFileSync(pidFile, 'utf8'));
+  t.after(() => isAlive(pidOf()) && process.kill(pidOf(), 'SIGKILL'));
   const config = await houseWith(
     `sleep 600 & echo $! > ${pidFile}; echo '{"step": "facts", "done": 0, "of": 0}'; wait`,
   );
   const stop = new AbortController();
   await assert.rejects(run(config, stop.signal, ({ step }) => step === 'facts' && stop.abort()));
-  const pid = Number(readFileSync(pidFile, 'utf8'));
-  assert.ok(pid > 0);
-  while (existsSync(`/proc/${pid}`) && !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8')))
-    await sleep(20);
+  assert.ok(pidOf() > 0);
+  while (isAlive(pidOf())) await sleep(20);
 });
 
 test('rules tables and the job lie in the store while Spark works, the master dataset is read where it is', async () => {
@@ -158,3 +158,9 @@ test('rules tables and the job lie in the store while Spark works, the master da
   await place.close();
   assert.deepEqual(await listAll(shared, 'work/'), []);
 });
+
+/** A process that has ended may wait for its parent to hear of it. */
+function isAlive(pid: number): boolean {
+  const path = `/proc/${pid}/status`;
+  return existsSync(path) && !/^State:\s+Z/m.test(readFileSync(path, 'utf8'));
+}

@@ -24,26 +24,34 @@ export const skipSpark = !existsSync(program)
 const settings = {
   'spark.ui.enabled': 'false',
   'spark.log.level': 'WARN',
-  'spark.sql.shuffle.partitions': '2',
-  // Tests have many jobs of few rows: what pays in the long run only costs here.
-  'spark.sql.adaptive.enabled': 'false',
-  'spark.sql.codegen.wholeStage': 'false',
-  'spark.sql.codegen.factoryMode': 'NO_CODEGEN',
   'spark.driver.bindAddress': '127.0.0.1',
   'spark.driver.host': '127.0.0.1',
 };
 
-/** As SWA_SPARK_SUBMIT. */
-export const sparkSubmit: readonly string[] = [
-  program,
-  '--master',
-  'local[2]',
-  '--driver-memory',
-  '1g',
-  '--driver-java-options',
-  '-XX:TieredStopAtLevel=1',
-  ...Object.entries(settings).flatMap(([name, value]) => ['--conf', `${name}=${value}`]),
-];
+/** What pays in the long run only costs where there are many jobs of few rows. */
+const forFewRows = {
+  'spark.driver.extraJavaOptions': '-XX:TieredStopAtLevel=1',
+  'spark.sql.shuffle.partitions': '2',
+  'spark.sql.adaptive.enabled': 'false',
+  'spark.sql.codegen.wholeStage': 'false',
+  'spark.sql.codegen.factoryMode': 'NO_CODEGEN',
+};
+
+/** As SWA_SPARK_SUBMIT: two threads of this machine, and so much memory. */
+export function submitOf(memory: string, more: Readonly<Record<string, string>>): readonly string[] {
+  const conf = Object.entries({ ...settings, ...more });
+  return [
+    program,
+    '--master',
+    'local[2]',
+    '--driver-memory',
+    memory,
+    ...conf.flatMap(([name, value]) => ['--conf', `${name}=${value}`]),
+  ];
+}
+
+/** For tests. */
+export const sparkSubmit = submitOf('1g', forFewRows);
 
 /** What Spark is started with. */
 export const sparkEnvironment: Readonly<Record<string, string | undefined>> = {

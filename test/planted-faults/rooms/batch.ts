@@ -42,6 +42,25 @@ export const batchFaults: readonly PlantedFault[] = [
     ),
   ),
   fault(
+    'tables',
+    'a bucket that an engine gives twice is taken',
+    edit('batch/tables/view-of-tables.ts', '} else if (bucket <= last) {', '} else if (bucket < last) {'),
+  ),
+  fault(
+    'tables',
+    'pages that a prefix excludes are not given to an engine',
+    edit(
+      'batch/tables/rules-tables.ts',
+      "if (exclusions.timesOf('urlPrefix', page.url) !== undefined) excludedPages.add(page.url);",
+      '',
+    ),
+  ),
+  fault(
+    'tables',
+    'persons that an engine forgets are not missed',
+    edit('batch/tables/sample.ts', 'where ${maxPersonIds === 0}', 'where false'),
+  ),
+  fault(
     'runs',
     'a run takes the processors from facts and questions',
     edit('batch/run-main.ts', 'PRIORITY_BELOW_NORMAL', 'PRIORITY_NORMAL'),

@@ -30,6 +30,16 @@ export const clusterFaults: readonly PlantedFault[] = [
     edit('cluster/store/open-store.ts', 'await refuseUnconditional(store);', ''),
   ),
   fault(
+    'spark',
+    'why Spark failed is not said',
+    edit('cluster/spark/submit.ts', 'said ??= message.error;', ''),
+  ),
+  fault(
+    'spark',
+    'a run that ends leaves the processes of Spark at work',
+    edit('cluster/spark/submit.ts', 'process.kill(-child.pid, signal);', 'child.kill(signal);'),
+  ),
+  fault(
     'master',
     'a sink whose manifest came second goes on',
     edit(
