@@ -18,6 +18,7 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   batch: async () => (await import('./commands/batch.js')).addBatchCommand,
   query: async () => (await import('./commands/query.js')).addQueryCommand,
   'exclude|include': async () => (await import('./commands/exclude.js')).addExcludeCommands,
+  export: async () => (await import('./commands/export.js')).addExportCommand,
   erase: async () => (await import('./commands/erase.js')).addEraseCommand,
   status: async () => (await import('./commands/status.js')).addStatusCommand,
   verify: async () => (await import('./commands/verify.js')).addVerifyCommand,

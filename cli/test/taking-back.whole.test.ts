@@ -189,3 +189,62 @@ test('a visitor is erased by two commands: answers, files and the audit say so',
   assert.equal(await pageviewsOf(swa, 'erased.example'), 10, 'facts that come again count nothing');
   await done(swa, 'verify', '--exact');
 });
+
+test('an export of all facts comes to the same view in an empty data directory, and one of a person holds theirs alone', async () => {
+  const { dir, swa } = setUp();
+  const other = setUp();
+  const path = join(dir, 'facts.ndjson');
+  const ids = ['cookie:one', '\uFEFFcookie:two', 'user:zoë "3"'];
+  const facts = Array.from({ length: 60 }, (_, i) => ({
+    type: 'pageview',
+    visitor: ids[i % 3],
+    url: `https://export.example/${i % 7}?utm_source=News%20letter`,
+    timestamp: `2026-05-10T10:${String(i).padStart(2, '0')}:00Z`,
+    eventId: `e${i % 50}`,
+    userAgent: 'Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0',
+    ...(i % 4 === 0 ? { referrer: 'https://search.example/', country: 'DE' } : {}),
+  }));
+  const edges = [
+    { type: 'equiv', a: ids[0], b: ids[1], timestamp: '2026-05-10T11:00:00Z', source: 'login' },
+    { type: 'equiv', a: ids[1], b: ids[2], timestamp: '2026-05-10T11:00:00Z' },
+    { type: 'retract', a: ids[2], b: ids[1], timestamp: '2026-05-10T11:00:01Z' },
+    {
+      type: 'exclude',
+      by: 'urlPrefix',
+      value: 'https://export.example/6',
+      timestamp: '2026-05-10T11:00:01Z',
+    },
+  ];
+  writeFileSync(path, text([...facts, ...edges].map((fact) => JSON.stringify(fact))));
+  await done(swa, 'import', path);
+  const meta = JSON.parse((await done(swa, 'batch', 'run', '--json')).stdout) as Record<string, unknown>;
+  const everything = await done(swa, 'export');
+  assert.match(everything.stderr, /64 facts/);
+  const exported = join(dir, 'exported.ndjson');
+  writeFileSync(exported, everything.stdout);
+  await done(other.swa, 'import', exported);
+  const again = JSON.parse((await done(other.swa, 'batch', 'run', '--json')).stdout) as Record<
+    string,
+    unknown
+  >;
+  assert.equal(again['contentHash'], meta['contentHash']);
+  assert.deepEqual(again['counts'], meta['counts']);
+  assert.equal(await pageviewsOf(other.swa, 'export.example'), await pageviewsOf(swa, 'export.example'));
+
+  const person = await done(swa, 'export', '--person', 'cookie:one');
+  const lines = person.stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  assert.deepEqual(new Set(lines.flatMap(({ visitor }) => visitor ?? [])), new Set(ids.slice(0, 2)));
+  assert.deepEqual(
+    [
+      lines.filter(({ type }) => type === 'pageview').length,
+      lines.filter(({ type }) => type !== 'pageview').length,
+    ],
+    [40, 3],
+  );
+  assert.ok(
+    lines.some(({ referrer, country }) => referrer === 'https://search.example/' && country === 'DE'),
+  );
+});

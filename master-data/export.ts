@@ -1,0 +1,73 @@
+/**
+ * Facts out of the master dataset, as lines of NDJSON that the door takes: in order of topic, partition and offset, so that an import of them
+ * into a data directory with as many partitions comes to the same views.
+ */
+import { DuckDBBlobValue, type DuckDBConnection } from '@duckdb/node-api';
+import { sqlBlob } from './duckdb.js';
+import { columnsOf, sqlFacts } from './schema.js';
+import type { Snapshot, SnapshotFile } from './snapshot.js';
+
+export interface ExportCounts {
+  facts: number;
+  /** Records that are not facts, erased ones among them: they say nothing. */
+  invalid: number;
+  /** Erasures: the hashes in them mean nothing to another data directory. */
+  erasures: number;
+}
+
+/** What an export needs to say that it was here at all; all else is the fact's own. */
+const ofRecord = ['offset', 'invalid_reason', 'raw'];
+
+/** @param ids of the visitors whose facts alone are wanted: pageviews, edges that name one, exclusions of one */
+export async function* exportedLines(
+  connection: DuckDBConnection,
+  { files }: Snapshot,
+  counts: ExportCounts,
+  ids?: readonly string[],
+): AsyncGenerator<string> {
+  for (const file of files) {
+    const rows = await connection.stream(selectOf(file, ids));
+    for (
+      let chunk = await rows.fetchChunk();
+      chunk !== null && chunk.rowCount > 0;
+      chunk = await rows.fetchChunk()
+    ) {
+      const vector = chunk.getColumnVector(0);
+      for (let row = 0; row < chunk.rowCount; row++) {
+        const value = vector.getItem(row);
+        if (!(value instanceof DuckDBBlobValue)) {
+          counts.invalid++;
+          continue;
+        }
+        const fact = JSON.parse(Buffer.from(value.bytes).toString('utf8')) as Readonly<
+          Record<string, unknown>
+        >;
+        if (fact['by'] === 'erased') {
+          counts.erasures++;
+          continue;
+        }
+        counts.facts++;
+        const fields = Object.entries(fact).filter(([, field]) => field !== null);
+        yield `${JSON.stringify(Object.fromEntries(fields))}\n`;
+      }
+    }
+  }
+}
+
+/** One column: the fact as JSON, in bytes since DuckDB's texts lose a leading U+FEFF; null for a record that is none. */
+function selectOf({ topic, path }: SnapshotFile, ids: readonly string[] | undefined): string {
+  const fields = columnsOf[topic]
+    .filter(({ name, field }) => field !== undefined && !ofRecord.includes(name) && name !== 'received_at')
+    .map(({ name, field }) => `${field}: "${name}"`);
+  const all = topic === 'pageviews' ? [`type: 'pageview'`, ...fields] : fields;
+  const quoted = all.map((field) => field.replace(/^(\w+):/, '"$1":'));
+  const fact = `case when invalid_reason is null then encode(cast(to_json({${quoted.join(', ')}}) as varchar)) end`;
+  return `select ${fact} from ${sqlFacts(topic, [path])}${ids === undefined ? '' : ` where ${namesOne(topic, ids)}`} order by "offset"`;
+}
+
+function namesOne(topic: SnapshotFile['topic'], ids: readonly string[]): string {
+  const texts = ids.map((id) => sqlBlob(Buffer.from(id))).join(', ');
+  const columns =
+    topic === 'pageviews' ? ['visitor'] : ['a', 'b', `case when "by" = 'visitor' then value end`];
+  return `(${columns.map((column) => `coalesce(encode(${column}) in (${texts}), false)`).join(' or ')})`;
+}
