@@ -11,6 +11,7 @@
  * id: files are read again, and each id in them is hashed.
  */
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { namesErased } from '../facts/erased-record.js';
 import { ErasedIds } from '../facts/erasures.js';
@@ -276,13 +277,23 @@ function valueIn(letter: string): Uint8Array | undefined {
   }
 }
 
-function notesOf({ kafkaBrokers }: Config): string[] {
+/** What this system does not reach. */
+function notesOf({ dataDir, kafkaBrokers, store }: Config): string[] {
+  const damaged = join(dataDir, 'damaged');
   return [
     ...(kafkaBrokers.length === 0
       ? []
       : [
           "Kafka still holds the records of these ids until its topics' retention (retention.ms) has passed; this system does not delete there.",
         ]),
-    'Backups made before hold the ids: let them expire, or erase again after one was restored.',
+    ...(store === ''
+      ? []
+      : [
+          `${store} keeps data files that were replaced for a day, and batch views from before until newer ones have replaced them (SWA_BATCH_KEEP_VIEWS).`,
+        ]),
+    ...(existsSync(damaged)
+      ? [`${damaged} holds files that \`swa recover\` has put aside; they may name these ids: delete it.`]
+      : []),
+    'Backups made before hold the ids: let them expire, and erase again after one was restored.',
   ];
 }

@@ -232,19 +232,17 @@ test('an export of all facts comes to the same view in an empty data directory, 
   assert.equal(await pageviewsOf(other.swa, 'export.example'), await pageviewsOf(swa, 'export.example'));
 
   const person = await done(swa, 'export', '--person', 'cookie:one');
-  const lines = person.stdout
+  const told = person.stdout
     .trimEnd()
     .split('\n')
     .map((line) => JSON.parse(line) as Record<string, unknown>);
-  assert.deepEqual(new Set(lines.flatMap(({ visitor }) => visitor ?? [])), new Set(ids.slice(0, 2)));
+  assert.deepEqual(new Set(told.flatMap(({ visitor }) => visitor ?? [])), new Set(ids.slice(0, 2)));
   assert.deepEqual(
     [
-      lines.filter(({ type }) => type === 'pageview').length,
-      lines.filter(({ type }) => type !== 'pageview').length,
+      told.filter(({ type }) => type === 'pageview').length,
+      told.filter(({ type }) => type !== 'pageview').length,
     ],
     [40, 3],
   );
-  assert.ok(
-    lines.some(({ referrer, country }) => referrer === 'https://search.example/' && country === 'DE'),
-  );
+  assert.ok(told.some(({ referrer, country }) => referrer === 'https://search.example/' && country === 'DE'));
 });
