@@ -23,7 +23,7 @@ import { arrowMediaType } from '../formats/arrow.js';
 import { inquiries, type Inquiry } from '../inquiries.js';
 import { rangeShape, seriesQuestion, subjectShape, zoneShape } from '../question.js';
 import { erasureRoutes, type ErasureControl } from './erasure-routes.js';
-import { formatFor, notKept, notModified, sendAnswer, sendBytes, sendJson } from './send.js';
+import { formatFor, formats, notKept, notModified, sendAnswer, sendBytes, sendJson } from './send.js';
 
 export interface QueryRoutesDeps {
   readonly engine: Engine;
@@ -69,6 +69,13 @@ export function queryRoutes(deps: QueryRoutesDeps): readonly Route[] {
 
 const unchanged: ResponseDoc = { status: 304, description: 'Nothing has changed since the given ETag.' };
 
+const format = z
+  .enum(formats)
+  .optional()
+  .describe(
+    'For clients that cannot send `Accept`, which does not count then. By default `Accept` decides, else json.',
+  );
+
 function inquiryRoute(engine: Engine, inquiry: Inquiry): Route {
   const inRange = 'from' in inquiry.query;
   return route({
@@ -79,7 +86,7 @@ function inquiryRoute(engine: Engine, inquiry: Inquiry): Route {
     ...(inquiry.description === undefined ? {} : { description: inquiry.description }),
     scope: 'read',
     params: inquiry.params,
-    query: inquiry.query,
+    query: { ...inquiry.query, format },
     responses: [
       {
         status: 200,
@@ -95,8 +102,9 @@ function inquiryRoute(engine: Engine, inquiry: Inquiry): Route {
     ],
     handle: async (exchange, input) => {
       const { request, response, deadlineAt } = exchange;
-      const format = formatFor(request);
-      const answering = inquiry.prepare(engine, { ...input.params, ...input.query });
+      const { format: askedFormat, ...query } = input.query;
+      const format = formatFor(request, askedFormat);
+      const answering = inquiry.prepare(engine, { ...input.params, ...query });
       await pinnedFor(exchange, engine, async (generation) => {
         if (inquiry.isOfTheMoment === true) notKept(response);
         else if (notModified(request, response, versionOf(engine, generation), format)) return;

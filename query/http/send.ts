@@ -17,10 +17,14 @@ const gzipFromBytes = 8_192;
 const mediaTypes = { json: 'application/json', csv: 'text/csv', arrow: arrowMediaType } as const;
 export type Format = keyof typeof mediaTypes;
 const offered = Object.values(mediaTypes);
-const formats = Object.keys(mediaTypes) as Format[]; // in the order of preference
+export const formats = ['json', 'csv', 'arrow'] as const satisfies readonly Format[]; // in the order of preference
 
-/** Throws `not-acceptable`. */
-export function formatFor(request: Request): Format {
+/**
+ * Throws `not-acceptable`.
+ * @param asked by the parameter `format`, before which `Accept` does not count
+ */
+export function formatFor(request: Request, asked?: Format): Format {
+  if (asked !== undefined) return asked;
   const { accept } = request.headers;
   if (accept === undefined || accept === '*/*' || accept === 'application/json') return 'json';
   const best = request.accepts(offered);

@@ -444,3 +444,16 @@ test('an answer that failed leaves no headers of its own: its tag would say late
       assert.equal(response.headers.get(name), null, name);
   }
 });
+
+test('format decides before Accept, for clients that cannot send it', async (t) => {
+  const server = await serve(t, layersOf());
+  const path = `/v1/uniques?url=${encoded}&${range}&format=`;
+  const csv = await server.get(`${path}csv`, { Accept: 'application/json' });
+  assert.match(csv.headers.get('content-type') ?? '', /^text\/csv/);
+  assert.match(await csv.text(), /^from,to,label,visitors/);
+  const asJson = await server.get(`${path}json`, { Accept: 'text/csv' });
+  assert.equal((await json(asJson)).data['visitors'], 3);
+  const arrow = await server.get(`${path}arrow`);
+  assert.equal(tableFromIPC(new Uint8Array(await arrow.arrayBuffer())).numRows, 1);
+  assert.equal((await server.get(`${path}xml`)).status, 400);
+});
