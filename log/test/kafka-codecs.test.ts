@@ -148,6 +148,16 @@ test('what is unpacked of one response is bounded: the rest is left for the next
   assert.equal((await unpackBatch('gzip', Buffer.from(packed))).length, 20 * 2 ** 20);
 });
 
+test('a batch of more records than kafkajs takes cannot be set aside: an error names its offset', async () => {
+  const most = 100_000;
+  const packed = (count: number): Buffer => batchOf('gzip', Buffer.from('?'), 7, count).subarray(61);
+  assert.ok((await unpackBatch('gzip', packed(most))).length > most);
+  await assert.rejects(unpackBatch('gzip', packed(most + 1)), {
+    code: 'log.corrupt',
+    message: /a gzip batch of 100001 records .* at offset 7 .*; at most 100000 records/,
+  });
+});
+
 test('a batch whose header is not where kafkajs has it is an error, not something to set aside', async () => {
   await rejectsWith('log.corrupt', unpackBatch('gzip', Buffer.from('not gzip')));
   await rejectsWith('log.corrupt', unpackBatch('lz4', batchOf('zstd', Buffer.from('?'), 0, 1).subarray(61)));
