@@ -133,8 +133,8 @@ export const queryFaults: readonly PlantedFault[] = [
     'what was seen lately ranks by its realtime pageviews alone',
     edit(
       'query/answers/top.ts',
-      'pageviews: pageviews + (batch.pageviewsOf.get(name) ?? 0) });',
-      'pageviews: pageviews + 0 * (batch.pageviewsOf.get(name) ?? 0) });',
+      'pageviews: pageviews + (pageviewsOf.get(name) ?? 0) };',
+      'pageviews: pageviews + 0 * (pageviewsOf.get(name) ?? 0) };',
     ),
   ),
   quick(
@@ -176,7 +176,7 @@ export const queryFaults: readonly PlantedFault[] = [
     'a value that was pushed out of the list is forgotten',
     edit(
       'query/answers/top.ts',
-      '    this.#entries.pop();\n    this.refused = true;\n',
+      '    this.#entries.pop();\n    this.refused++;\n',
       '    this.#entries.pop();\n',
     ),
   ),
@@ -185,8 +185,8 @@ export const queryFaults: readonly PlantedFault[] = [
     'pageviews without a value count as further values',
     edit(
       'query/answers/top.ts',
-      'if (next.fresh > 0 || this.#count(next).pageviews > 0) return true;',
-      'if (next.fresh > 0 || this.#uncounted > 0) return true;',
+      'if (this.#count(next).pageviews > 0) this.#best.refused++;',
+      'if (this.#uncounted > 0) this.#best.refused++;',
     ),
   ),
   fault(
