@@ -69,7 +69,7 @@ export function queryRoutes(deps: QueryRoutesDeps): readonly Route[] {
 
 const unchanged: ResponseDoc = { status: 304, description: 'Nothing has changed since the given ETag.' };
 
-const format = z
+const formatShape = z
   .enum(formats)
   .optional()
   .describe(
@@ -86,7 +86,7 @@ function inquiryRoute(engine: Engine, inquiry: Inquiry): Route {
     ...(inquiry.description === undefined ? {} : { description: inquiry.description }),
     scope: 'read',
     params: inquiry.params,
-    query: { ...inquiry.query, format },
+    query: { ...inquiry.query, format: formatShape },
     responses: [
       {
         status: 200,
