@@ -22,7 +22,7 @@ export function fixedShare(
  * Deals all partitions out: every one to exactly one member, to no member more than one more than to another, and as
  * many as that allows to their previous owner. Depends only on its arguments, not even on the order of members.
  * @param had what each member says it had; what several say they had goes to one of them
- * @param replicas how many members have each partition, if there are so many; with more than one, shares may differ by two
+ * @param replicas how many members have each partition, if there are so many
  */
 export function assignPartitions(
   partitions: readonly PartitionName[],
@@ -66,5 +66,11 @@ function assignReplicas(
     const others = [...dealt.values()].filter((ours) => !ours.includes(name));
     others.toSorted((a, b) => a.length - b.length)[0]?.push(name);
   }
-  return dealt;
+  for (;;) {
+    const bySize = [...dealt.values()].toSorted((a, b) => a.length - b.length);
+    const [least = [], largest = []] = [bySize[0], bySize.at(-1)];
+    if (largest.length - least.length <= 1) return dealt;
+    const moved = largest.findIndex((name) => !least.includes(name));
+    least.push(...largest.splice(moved, 1));
+  }
 }

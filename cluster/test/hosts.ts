@@ -65,8 +65,8 @@ export class HostProcess {
     await ended;
   }
 
-  signal(signal: NodeJS.Signals): void {
-    this.#child?.kill(signal);
+  get pid(): number | undefined {
+    return this.#child?.pid;
   }
 }
 

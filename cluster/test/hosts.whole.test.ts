@@ -9,7 +9,9 @@ import { after, before, test } from 'node:test';
 import { eventually } from '../../test/eventually.js';
 import { suiteBroker } from '../../test/kafka/suite-broker.js';
 import { skipS3, startMoto, type TestServer } from '../../test/s3/servers.js';
-import { Hosts, ask, type Asked } from './hosts.js';
+import { readNodes, type KnownNode } from '../realtime/nodes.js';
+import { openStoreToRead } from '../store/open-store.js';
+import { Hosts, ask, startMs, type Asked } from './hosts.js';
 
 const { skip: skipKafka, broker } = suiteBroker();
 const skip = skipKafka === false ? skipS3 : skipKafka;
@@ -124,8 +126,10 @@ for (const replicas of [2, 1]) {
       }
       await hosts.stopFeeding();
       for (const { origin } of hosts.query)
-        await eventually('all facts are counted', async () =>
-          (await ask(origin)).pageviews === hosts.facts ? true : undefined,
+        await eventually(
+          'all facts are counted',
+          async () => (await ask(origin)).pageviews === hosts.facts,
+          startMs,
         );
       for (const client of clients) await client.stop();
       const asked = clients.reduce((sum, client) => sum + client.asked, 0);
@@ -140,26 +144,29 @@ for (const replicas of [2, 1]) {
   );
 }
 
-/** Until each worker can be asked for every partition. */
+/** Until each worker, as it runs now, can be asked for every partition. */
 async function untilBothHold(hosts: Hosts): Promise<void> {
-  const { readNodes } = await import('../realtime/nodes.js');
-  const { openStore } = await import('../store/open-store.js');
   const { SWA_STORE = '', SWA_STORE_ENDPOINT = '' } = hosts.sink.env;
-  const store = await openStore({
+  const store = await openStoreToRead({
     store: SWA_STORE,
     storeEndpoint: SWA_STORE_ENDPOINT,
     storeRegion: 'us-east-1',
   });
+  const pids = hosts.speed.map(({ pid }) => pid);
+  const all = hosts.log.partitions.length;
+  let nodes: readonly KnownNode[] = [];
   try {
-    await eventually('both workers hold all partitions', async () => {
-      const nodes = (await readNodes(store)).filter(
-        ({ role, silentMs }) => role === 'speed' && silentMs < 10_000,
-      );
-      const isWhole = nodes.every(({ stores }) =>
-        stores.some(({ partitions }) => partitions.length === hosts.log.partitions.length),
-      );
-      return nodes.length === 2 && isWhole ? true : undefined;
-    });
+    await eventually(
+      () => `both workers hold all partitions: ${JSON.stringify({ pids, nodes })}`,
+      async () => {
+        nodes = (await readNodes(store)).filter(({ pid }) => pids.includes(pid));
+        return (
+          nodes.filter(({ stores }) => stores.some(({ partitions }) => partitions.length === all)).length ===
+          2
+        );
+      },
+      startMs,
+    );
   } finally {
     store.close();
   }

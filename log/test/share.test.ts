@@ -32,6 +32,24 @@ test('every partition is dealt to exactly one member, and no member has two more
   );
 });
 
+test('with replicas every partition is dealt to so many members, as far as there are any, and to none twice', () => {
+  fc.assert(
+    fc.property(histories, fc.integer({ min: 2, max: 4 }), (had, replicas) => {
+      const dealt = assignPartitions(partitions, had, replicas);
+      assert.deepEqual([...dealt.keys()].toSorted(), [...had.keys()].toSorted());
+      for (const name of partitions) {
+        const holders = [...dealt.values()].filter((hand) => hand.includes(name)).length;
+        assert.equal(holders, Math.min(replicas, had.size), name);
+      }
+      const hands = [...dealt.values()];
+      for (const hand of hands) assert.equal(new Set(hand).size, hand.length);
+      const sizes = hands.map((hand) => hand.length);
+      assert.ok(Math.max(...sizes) - Math.min(...sizes) <= 1, sizes.join());
+      assert.deepEqual(assignPartitions(partitions, new Map([...had].toReversed()), replicas), dealt);
+    }),
+  );
+});
+
 test('a deal does not depend on the order of members, and dealing again moves nothing', () => {
   fc.assert(
     fc.property(histories, (had) => {

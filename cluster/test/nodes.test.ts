@@ -1,0 +1,125 @@
+/** What hosts agree on through the store: who is there, who leads, which generation serves, and who keeps a partition. */
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+import type { PartitionName, Share } from '../../log/log.js';
+import type { ViewId } from '../../facts/views/view.js';
+import { eventually } from '../../test/eventually.js';
+import { KeptShare } from '../realtime/speed-node.js';
+import { Nodes, type Node } from '../realtime/nodes.js';
+import { StorePointers, readServing } from '../realtime/store-pointers.js';
+import type { Store } from '../store/store.js';
+import { makeStore, watch } from './house.js';
+
+const partitions: PartitionName[] = ['pageviews/0', 'equivs/0'];
+const [v1, v2] = ['v000001-00000001', 'v000002-00000002'] as [ViewId, ViewId];
+
+async function nodeOf(
+  t: TestContext,
+  store: Store,
+  id: string,
+  role: Node['role'] = 'speed',
+): Promise<Nodes> {
+  const own = { id, role, host: 'host', pid: 1, url: `http://127.0.0.1:1/${id}`, startedAt: 0 };
+  const times = { renewMs: 20, lookMs: 10, expireMs: 300 };
+  const nodes = new Nodes({ store, own, ...times, onError: (error) => assert.fail(String(error)) });
+  await nodes.start();
+  t.after(() => nodes.close());
+  return nodes;
+}
+
+async function pointersOf(t: TestContext, store: Store, nodes: Nodes): Promise<StorePointers> {
+  const pointers = new StorePointers({
+    store,
+    nodes,
+    secret: '',
+    partitions: () => partitions,
+    onError: (error) => assert.fail(String(error)),
+  });
+  await pointers.start();
+  t.after(() => pointers.close());
+  return pointers;
+}
+
+/** Of some workers, those that lead. */
+function leading(...workers: readonly StorePointers[]): number[] {
+  return workers.flatMap((worker, i) => (worker.leads(true) ? [i] : []));
+}
+
+test('who announces itself is known to all, with what it says last; who dies without a word expires', async (t) => {
+  const store = makeStore();
+  const watched = watch(store);
+  let isDead = false;
+  watched.onWrite = () => (isDead ? new Promise(() => undefined) : undefined);
+  const a = await nodeOf(t, store, 'speed-a');
+  const own = { id: 'speed-b', role: 'speed' as const, host: 'b', pid: 2, url: 'http://b', startedAt: 0 };
+  const b = new Nodes({ store: watched, own, renewMs: 20, lookMs: 10, onError: () => undefined });
+  await b.start();
+  const stores = [{ generation: v1, partitions }];
+  b.say({ stores });
+  await eventually('it is known', () =>
+    a.living().some(({ id, stores: [first] }) => id === 'speed-b' && first?.generation === v1),
+  );
+  isDead = true;
+  await eventually('it expires', () => !a.living().some(({ id }) => id === 'speed-b'));
+  assert.ok(a.living().some(({ id }) => id === 'speed-a'));
+  assert.ok(
+    a.known().some(({ id }) => id === 'speed-b'),
+    'it is remembered: it may only be unable to write',
+  );
+});
+
+test('one of several workers leads; another takes over when it is gone, and what the first one writes then is refused', async (t) => {
+  const store = makeStore();
+  const nodes = [await nodeOf(t, store, 'speed-a'), await nodeOf(t, store, 'speed-b')] as const;
+  const a = await pointersOf(t, store, nodes[0]);
+  const b = await pointersOf(t, store, nodes[1]);
+  await eventually('one leads', () => leading(a, b).length === 1);
+  const [first, second] = leading(a, b)[0] === 0 ? [a, b] : [b, a];
+  const [firstNode] = first === a ? nodes : [nodes[1]];
+  const serving = { partitions, serving: v1, next: undefined };
+  await eventually('it moves the pointer', () => first.write(serving));
+  await eventually('the other one sees it', () => second.read()?.serving === v1);
+  assert.equal(second.write({ partitions, serving: v2, next: undefined }), false);
+  const epoch = (await readServing(store))?.epoch ?? 0;
+
+  await firstNode.close(); // the worker itself does not know
+  await eventually('the other one leads', () => second.leads(false));
+  assert.equal((await readServing(store))?.epoch, epoch + 1);
+  await eventually('and moves it on', () => second.write({ partitions, serving: v2, next: undefined }));
+  for (let i = 0; i < 20; i++) first.write({ partitions, serving: v1, next: undefined });
+  await eventually('the first one has noticed', () => !first.leads(true) && first.read()?.serving === v2);
+  assert.equal((await readServing(store))?.pointer.serving, v2);
+});
+
+test('a hand-over waits for query processes that live and lack the batch view, and for no dead one', async (t) => {
+  const store = makeStore();
+  const worker = await pointersOf(t, store, await nodeOf(t, store, 'speed-a'));
+  await eventually('it leads', () => worker.leads(true));
+  await eventually('the first pointer', () => worker.write({ partitions, serving: undefined, next: v1 }));
+  const query = await nodeOf(t, store, 'query-a', 'query');
+  await eventually('the query process is known', async () => {
+    assert.equal(worker.write({ partitions, serving: undefined, next: v1 }), true);
+    return (await store.get('nodes/query-a.json')) !== undefined;
+  });
+  const to = { partitions, serving: v1, next: undefined };
+  await new Promise((resolve) => setTimeout(resolve, 50)); // until the worker's own look has seen it
+  for (let i = 0; i < 20; i++) assert.equal(worker.write(to), false);
+  query.say({ views: [v1] });
+  await eventually('it has the view', () => worker.write(to));
+  await query.close();
+  await eventually('none is waited for', () => worker.write({ partitions, serving: v2, next: undefined }));
+});
+
+test('a partition that was given to another worker is kept until that one can be asked', () => {
+  let given: PartitionName[] = ['pageviews/0', 'equivs/0'];
+  const elsewhere = new Set<PartitionName>();
+  const ofLog: Share = { kind: 'moving', partitions: () => given, leave: () => Promise.resolve() };
+  const share = new KeptShare(ofLog, (name) => elsewhere.has(name));
+  assert.deepEqual(share.partitions(), given);
+  given = ['equivs/0'];
+  assert.deepEqual(share.partitions().toSorted(), ['equivs/0', 'pageviews/0']);
+  elsewhere.add('pageviews/0');
+  assert.deepEqual(share.partitions(), ['equivs/0']);
+  elsewhere.clear();
+  assert.deepEqual(share.partitions(), ['equivs/0'], 'what was let go of is not taken back');
+});
