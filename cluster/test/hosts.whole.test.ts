@@ -46,6 +46,7 @@ class Client {
   /** How long answers stayed away, longest first. */
   readonly gapsMs: number[] = [];
   readonly lagsMs: number[] = [];
+  readonly generations = new Set<string>();
   #last: Asked | undefined;
   #isOver = false;
   readonly #done: Promise<void>;
@@ -82,6 +83,7 @@ class Client {
             `${name} went back from ${next} to ${answer.cut[name]} at ${origin}`,
           );
         this.#last = answer;
+        this.generations.add(answer.generation);
         const through = history.findLast(({ facts }) => facts <= answer.pageviews);
         if (through !== undefined) this.lagsMs.push(performance.now() - through.at);
         if (history.length > 2_000) history.splice(0, 1_000);
@@ -111,7 +113,6 @@ for (const replicas of [2, 1]) {
       const clients = [new Client(hosts, askEveryMs), new Client(hosts, askEveryMs)];
       await sleep(2_000);
       const steady = clients.flatMap(({ lagsMs }) => lagsMs.splice(0));
-      const generations = new Set<string>();
       for (let kill = 0; kill < kills; kill++) {
         const victim = hosts.speed[kill % 2];
         const published = kill % 2 === 1 ? hosts.batch() : Promise.resolve();
@@ -122,9 +123,14 @@ for (const replicas of [2, 1]) {
         await published;
         await hosts.untilAnswering();
         if (replicas === 2) await untilBothHold(hosts);
-        generations.add((await ask(hosts.query[0]?.origin ?? '')).generation);
       }
       await hosts.stopFeeding();
+      if (kills > 1)
+        await eventually(
+          'the next generation serves',
+          async () => !(await ask(hosts.query[0]?.origin ?? '')).generation.startsWith('v000000'),
+          startMs,
+        );
       for (const { origin } of hosts.query)
         await eventually(
           'all facts are counted',
@@ -137,7 +143,8 @@ for (const replicas of [2, 1]) {
       const gaps = clients.flatMap(({ gapsMs }) => gapsMs);
       t.diagnostic(
         `${asked} answers over ${hosts.facts} facts, ${failed.length} failed, longest time without ${quantile(gaps, 0.999)} ms; ` +
-          `visible within p50 ${quantile(steady, 0.5)} ms, p99 ${quantile(steady, 0.99)} ms; generations ${generations.size}`,
+          `visible within p50 ${quantile(steady, 0.5)} ms, p99 ${quantile(steady, 0.99)} ms; ` +
+          `${new Set(clients.flatMap(({ generations }) => [...generations])).size} generations`,
       );
       if (replicas === 2) assert.deepEqual(failed, []);
     },

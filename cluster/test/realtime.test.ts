@@ -1,7 +1,8 @@
 /** The realtime view over HTTP: what a query process on another host reads of it is what one beside the stores reads. */
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
-import type { PartitionName } from '../../log/log.js';
+import { SwaError } from '../../lib/errors/errors.js';
+import { offset, type LogId, type PartitionName } from '../../log/log.js';
 import type {
   BucketCell,
   EdgeBlock,
@@ -236,4 +237,59 @@ test('with two replicas a dead one is passed over; without, the error is named; 
   assert.equal((await hoursOf(second, { kind: 'page', url: 'https://a.example/' })).get(hour0)?.[0], 1);
   await workers.servers[1]?.close();
   await assert.rejects(remote.snapshot(), { code: 'speed.failed', retryable: true });
+});
+
+/** Says that it is as far as it is told to be; undefined stands for a dead one. */
+class ToldWorker extends WorkerClient {
+  next: number | undefined = 0;
+
+  override open(): ReturnType<WorkerClient['open']> {
+    if (this.next === undefined) throw new SwaError('realtime.gone', 'dead');
+    const at = {
+      next: offset(this.next),
+      fromBucket: 0,
+      toBucket: 0,
+      equivs: 0,
+      retractions: 0,
+      keptEdges: 0,
+    };
+    const counts = { exclusions: 0, deadLetters: 0 };
+    return Promise.resolve({
+      id: 'snapshot',
+      logId: 'log' as LogId,
+      partitions: [['pageviews/0', { ...at, ...counts }]],
+    });
+  }
+
+  override release(): void {
+    // nothing is held
+  }
+}
+
+test('a replica that is behind what was answered is waited for when the other one dies', async () => {
+  const [a, b] = [new ToldWorker('http://a', secret), new ToldWorker('http://b', secret)];
+  const remote = new RemoteRealtime({
+    serving: () => ({ generation: genesis, partitions: ['pageviews/0'] }),
+    holders: () => [a, b],
+    refresh: () => Promise.resolve(),
+  });
+  const cutNow = async (): Promise<number | undefined> => (await remote.snapshot())?.cut.next['pageviews/0'];
+  [a.next, b.next] = [10, 5];
+  assert.equal(await cutNow(), 10);
+  a.next = undefined;
+  const later = setTimeout(() => (b.next = 12), 100);
+  assert.equal(await cutNow(), 12);
+  clearTimeout(later);
+  [a.next, b.next] = [11, undefined];
+  await assert.rejects(
+    new RemoteRealtime(
+      {
+        serving: () => ({ generation: genesis, partitions: ['pageviews/0'] }),
+        holders: () => [b],
+        refresh: () => Promise.resolve(),
+      },
+      { patienceMs: 50 },
+    ).snapshot(),
+    { code: 'speed.failed' },
+  );
 });

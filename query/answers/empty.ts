@@ -28,7 +28,9 @@ export async function emptinessOf(
   const hull = new Hull();
   for (const subject of subjects) {
     addBatchBuckets(hull, width, generation, subject);
-    await generation.realtime?.forEachBucket(subject, 0, maxBucketOf(width), ({ bucket }) => hull.add(bucket));
+    await generation.realtime?.forEachBucket(subject, 0, maxBucketOf(width), ({ bucket }) =>
+      hull.add(bucket),
+    );
     if (pace.due) await pace.rest();
   }
   const { range } = hull;

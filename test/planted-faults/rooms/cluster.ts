@@ -76,4 +76,38 @@ export const clusterFaults: readonly PlantedFault[] = [
       'for (const file of files.slice(1))\n',
     ),
   ),
+  fault(
+    'realtime',
+    'whoever asks is answered',
+    edit('cluster/realtime/server.ts', 'if (!this.#mayAsk(request))', 'if (this.#active < 0)'),
+  ),
+  fault(
+    'realtime',
+    'a replica that is behind answers',
+    edit('cluster/realtime/remote-realtime.ts', 'next < (this.#seen.get(name) ?? 0)', 'next < 0'),
+  ),
+  fault(
+    'realtime',
+    'of two partitions the coupons of one are sent',
+    edit('cluster/realtime/cells-by-bucket.ts', 'if (y <= x) j++;', 'j++;'),
+  ),
+  fault(
+    'nodes',
+    'the dead lead on',
+    edit(
+      'cluster/realtime/store-pointers.ts',
+      'const isFree = known === undefined ||',
+      'const isFree = known === undefined &&',
+    ),
+  ),
+  fault(
+    'nodes',
+    'no hand-over waits for a batch view',
+    edit('cluster/realtime/store-pointers.ts', 'return !lack ||', 'return true ||'),
+  ),
+  fault(
+    'nodes',
+    'a partition is let go of as soon as it is given to another worker',
+    edit('cluster/realtime/speed-node.ts', '&& !this.#isElsewhere(name)', '&& false'),
+  ),
 ];

@@ -230,4 +230,9 @@ export const queryFaults: readonly PlantedFault[] = [
       'if (coveredFrom > since && !isAtStart && !isLast && i < 0) continue;',
     ),
   ),
+  fault(
+    'at-least',
+    'an answer is older than what its client has seen',
+    edit('query/engine/engine.ts', 'atLeast === undefined || hasReached(generation.cut, atLeast)', 'true'),
+  ),
 ];
