@@ -150,9 +150,8 @@ test('what is unpacked of one response is bounded: the rest is left for the next
 
 test('a batch of more records than kafkajs takes cannot be set aside: an error names its offset', async () => {
   const most = 100_000;
-  const packed = (count: number): Buffer => batchOf('gzip', Buffer.from('?'), 7, count).subarray(61);
-  assert.ok((await unpackBatch('gzip', packed(most))).length > most);
-  await assert.rejects(unpackBatch('gzip', packed(most + 1)), {
+  assert.ok((await unpackBatch('gzip', recordsOf(most))).length > most);
+  await assert.rejects(unpackBatch('gzip', recordsOf(most + 1)), {
     code: 'log.corrupt',
     message: /a gzip batch of 100001 records .* at offset 7 .*; at most 100000 records/,
   });
@@ -201,6 +200,11 @@ function u32(value: number): Buffer {
 }
 
 /** A record batch as it lies in a response. */
+/** So many records of a batch that cannot be unpacked, at offset 7. */
+function recordsOf(count: number): Buffer {
+  return batchOf('gzip', Buffer.from('?'), 7, count).subarray(61);
+}
+
 function batchOf(codec: CodecName, packed: Buffer, baseOffset: number, count: number): Buffer {
   const header = Buffer.alloc(61);
   header.writeBigInt64BE(BigInt(baseOffset), 0);

@@ -18,7 +18,7 @@ import { fingerprintOf } from '../last-records.js';
 import { offset, type Log, type LogHealth, type LogId, type LogWriter, type PartitionName } from '../log.js';
 import { maxRecordBytes } from '../write-pieces.js';
 import { suiteBroker } from '../../test/kafka/suite-broker.js';
-import { produce, runTool } from '../../test/kafka/tools.js';
+import { endOpenTransaction, produce, runTool } from '../../test/kafka/tools.js';
 import { readUntil, record, rejectsWith, suitePartitions, type Seen } from './log-conformance.js';
 import { eventually } from '../../test/eventually.js';
 import { tempDir } from '../../test/temp-dir.js';
@@ -234,18 +234,7 @@ test(
       const reader = await log.openReader({ from: zeroOffsets([equivs]), consumer: 'c' });
       await readUntil(reader, { [equivs]: offset(1) });
       assert.deepEqual(await reader.next({ maxRecords: 10, timeoutMs: 3000 }), [], 'longer than silentMs');
-      const partition = ['--topic', `${own.topicPrefix}equivs`, '--partition', '0'];
-      const transactions = (command: string, ...args: readonly string[]): ReturnType<typeof runTool> =>
-        runTool('org.apache.kafka.tools.TransactionsCommand', [
-          ...['--bootstrap-server', broker().address, command],
-          ...partition,
-          ...args,
-        ]);
-      const { output } = await transactions('describe-producers');
-      const start = /\s(\d+)\s*$/m.exec(output)?.[1];
-      assert.equal(start, '1', output);
-      const ended = await transactions('abort', '--start-offset', start);
-      assert.equal(ended.code, 0, ended.output);
+      await endOpenTransaction(broker(), `${own.topicPrefix}equivs`, 1);
       const rest = await readUntil(reader, { [equivs]: offset(3) });
       assert.deepEqual(rest.get(equivs)?.map(({ text }) => text), ['acknowledged']); // prettier-ignore
       await producer.disconnect();

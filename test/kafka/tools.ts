@@ -1,4 +1,5 @@
 /** Kafka's own command-line tools, from the broker's jars: what other programs do to our topics, done by clients that are not ours. */
+import assert from 'node:assert/strict';
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { once } from 'node:events';
 import { Readable } from 'node:stream';
@@ -70,6 +71,19 @@ export function startConsumer(
     ...options,
     ...settingsAs('--consumer-property', settings),
   ]);
+}
+
+/** Finds the transaction that is open in partition 0 of the topic, which begins at `start`, and ends it, as docs/operations.md says. */
+export async function endOpenTransaction(broker: KafkaBroker, topic: string, start: number): Promise<void> {
+  const transactions = (command: string, ...args: readonly string[]): Promise<ToolResult> => {
+    const place = ['--topic', topic, '--partition', '0'];
+    const all = ['--bootstrap-server', broker.address, command, ...place, ...args];
+    return runTool('org.apache.kafka.tools.TransactionsCommand', all);
+  };
+  const { output } = await transactions('describe-producers');
+  assert.equal(/\s(\d+)\s*$/m.exec(output)?.[1], String(start), output);
+  const ended = await transactions('abort', '--start-offset', String(start));
+  assert.equal(ended.code, 0, ended.output);
 }
 
 function settingsAs(option: string, settings: Readonly<Record<string, string>>): string[] {
