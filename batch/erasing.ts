@@ -7,28 +7,32 @@
  *   3. the star, views of before, dead letters and rejected lines go
  *   4. the receipt is written
  *
+ * Pageviews that have become too old (SWA_RETENTION_DAYS) go the same way: a view leaves them out first (ViewMeta.keptFrom), then their texts
+ * are rewritten. Views from before go when newer ones replace them.
+ *
  * Every step asks the disk what is left to do, so after a crash the next call goes on where the last one ended. Nothing here holds an
  * id: files are read again, and each id in them is hashed.
  */
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { namesErased } from '../facts/erased-record.js';
-import { ErasedIds } from '../facts/erasures.js';
+import { isToErase } from '../facts/erased-record.js';
 import {
   answerTo,
+  erasedByAge,
   giveOrder,
   listErasures,
   newErasure,
   orderOf,
+  saveErasedByAge,
   saveErasure,
+  toErase,
   withFiles,
   type ErasedFile,
   type ErasureOrder,
   type ErasureRecord,
 } from '../facts/erasure-records.js';
 import { eraseInLog } from '../facts/erase-log.js';
-import { makeRules } from '../facts/rules.js';
 import type { BatchView, ViewId } from '../facts/views/view.js';
 import type { Config } from '../lib/config/config.js';
 import { hasCode } from '../lib/errors/errors.js';
@@ -76,15 +80,18 @@ export async function advanceErasures(context: ErasingContext): Promise<boolean>
   const current = currentIfAny(dataDir);
   if (current === undefined) return true;
   const open = openErasures(context, current);
-  if (open.length === 0) return true;
+  const keptFrom = withView(dataDir, current, ({ meta }) => meta.keptFrom) ?? 0;
+  const olderThan = keptFrom > erasedByAge(dataDir) ? keptFrom : null;
+  if (open.length === 0 && olderThan === null) return true;
   const isRid = removeOldStores(context.config, current);
   if (!isRid) return false;
-  const order = theOrder(context, open, current);
+  const order = theOrder(context, open, olderThan, current);
   if (!(await rewriteAll(context, order, open, current))) return false;
   context.onStep?.('done');
   const doneAt = context.clock();
   const notes = notesOf(context.config);
   for (const record of open) saveErasure(dataDir, { ...record, state: 'done', doneAt, notes });
+  if (olderThan !== null) saveErasedByAge(dataDir, olderThan);
   return true;
 }
 
@@ -138,16 +145,22 @@ function removeOldStores({ dataDir }: Config, current: ViewId): boolean {
 function theOrder(
   { config, onStep }: ErasingContext,
   open: readonly ErasureRecord[],
+  olderThan: number | null,
   current: ViewId,
 ): ErasureOrder {
   const { dataDir } = config;
-  const ids = open.map((record) => record.id).join();
+  const ids = [...open.map((record) => record.id), olderThan].join();
   const id = createHash('sha256').update(ids).digest('hex').slice(0, 16);
   const standing = orderOf(dataDir);
   if (standing?.id === id) return standing;
   onStep?.('ordered');
   const before = withView(dataDir, current, (view) => view.meta.cut.next);
-  const order = { id, values: [...new Set(open.flatMap(({ values }) => values))].toSorted(), before };
+  const order = {
+    id,
+    values: [...new Set(open.flatMap(({ values }) => values))].toSorted(),
+    olderThan,
+    before,
+  };
   giveOrder(dataDir, order);
   return order;
 }
@@ -185,16 +198,18 @@ async function rewriteAll(
   const gone = (paths: readonly string[]): ErasedFile[] =>
     paths.map((path) => ({ path: relative(dataDir, path), records: 0 }));
   onStep?.('views');
-  const views = viewsWithout(dataDir, order.values);
+  const views = open.length === 0 ? [] : viewsWithout(dataDir, order.values);
   note(`batch views before ${current}: removed`, gone(views.map((id) => viewPath(dataDir, id))));
   if (removeViews(dataDir, views).length > 0) return false;
   onStep?.('star');
   note('star: removed, the next batch run makes it again', gone([roomOf(dataDir, 'star')]));
   if (!removeOldStar(dataDir)) return false;
   onStep?.('set aside');
-  const letters = lettersOf(config, order);
+  const letters = lettersOf(dataDir, order);
   note('dead letters of these ids: removed', gone(letters));
-  const rejects = namesIn(roomOf(dataDir, 'rejected')).map((name) => join(roomOf(dataDir, 'rejected'), name));
+  const rejects = namesIn(roomOf(dataDir, 'rejected'))
+    .map((name) => join(roomOf(dataDir, 'rejected'), name))
+    .filter((path) => open.length > 0 || isOlder(path, order.olderThan));
   note('rejected lines of imports: removed, since an id in them cannot be told', gone(rejects));
   for (const path of [...letters, ...rejects]) removeScratch(path);
   return true;
@@ -257,15 +272,20 @@ function removeOldStar(dataDir: string): boolean {
 }
 
 /** Records set aside that name an id, and those that cannot be read: each one is in the log and in the master dataset, too. */
-function lettersOf(config: Config, { values }: ErasureOrder): string[] {
-  const isErased = namesErased(new ErasedIds(values, makeRules(config).erasures));
-  const dir = roomOf(config.dataDir, 'dead-letter');
+function lettersOf(dataDir: string, order: ErasureOrder): string[] {
+  const isErased = isToErase(toErase(dataDir, order));
+  const dir = roomOf(dataDir, 'dead-letter');
   return namesIn(dir)
     .map((name) => join(dir, name))
     .filter((path) => {
       const value = valueIn(readIfThere(path) ?? '');
       return value === undefined || isErased(value, 'pageviews') || isErased(value, 'equivs');
     });
+}
+
+function isOlder(path: string, olderThan: number | null): boolean {
+  const at = statSync(path, { throwIfNoEntry: false })?.mtimeMs;
+  return at !== undefined && olderThan !== null && at < olderThan;
 }
 
 function valueIn(letter: string): Uint8Array | undefined {

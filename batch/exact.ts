@@ -57,6 +57,7 @@ export async function exactDifferences(options: ExactOptions): Promise<string[]>
     const holes: Readonly<Record<string, string>> = {
       timeStart: String(timeStart),
       timeEnd: String(timeEnd),
+      keptFrom: String(Math.max(timeStart, view.meta.keptFrom ?? 0)),
       bucketMs: String(widthOf(view.meta.bucketMinutes).ms),
       values: sqlValues(options.rules.dimensions),
       maxIds: view.meta.maxPersonIds === 0 ? '9223372036854775807' : String(view.meta.maxPersonIds),
@@ -66,7 +67,7 @@ export async function exactDifferences(options: ExactOptions): Promise<string[]>
       sql
         .replace(/^--.*$/gm, '')
         .replace(
-          /\{(timeStart|timeEnd|bucketMs|maxIds|values)\}/g,
+          /\{(timeStart|timeEnd|keptFrom|bucketMs|maxIds|values)\}/g,
           (_hole, name: string) => holes[name] ?? '',
         ),
     );

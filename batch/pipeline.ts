@@ -60,6 +60,8 @@ export interface BuildOptions {
   readonly lgK: number;
   readonly bucketMinutes: BucketMinutes;
   readonly maxPersonIds: number;
+  /** See ViewMeta. */
+  readonly keptFrom?: number | undefined;
   readonly number: number;
   readonly createdAt: number;
   /** The view that serves now: the new one may not lie behind it. */
@@ -162,7 +164,7 @@ class Build {
     try {
       progress.begin('persons');
       const live = await liveExclusions(db, star, rules);
-      const exclusions = new Exclusions(live.rules, rules);
+      const exclusions = new Exclusions(live.rules, rules, this.#options.keptFrom);
       const erased = erasedVisitors(star, exclusions);
       const persons = await resolvePersons(db, star, this.#options.maxPersonIds, erased);
       identity = new IdentityThread(writer.identityPath, persons);
@@ -299,6 +301,7 @@ class Build {
           rules: versions,
           maxPersonIds,
           retractions: persons.retractions,
+          keptFrom: this.#options.keptFrom,
           codeVersion,
           counts,
         },

@@ -136,6 +136,7 @@ async function recountCurrent(options: AuditOptions): Promise<Recounted> {
       lgK: meta.lgK,
       bucketMinutes: meta.bucketMinutes,
       maxPersonIds: meta.maxPersonIds,
+      keptFrom: meta.keptFrom,
       number: meta.number,
       createdAt: meta.createdAt,
       previous: undefined,

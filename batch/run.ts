@@ -30,6 +30,8 @@ import { ProgressMeter, type OnProgress } from './progress.js';
 import { buildByEngine } from './tables/build.js';
 import type { Engine } from './tables/contract.js';
 
+const dayMs = 86_400_000;
+
 export type BatchConfig = Pick<
   Config,
   | 'dataDir'
@@ -43,6 +45,7 @@ export type BatchConfig = Pick<
   | 'batchMemory'
   | 'batchThreads'
   | 'maxPersonIds'
+  | 'retentionDays'
 >;
 
 export interface RunOptions {
@@ -134,6 +137,7 @@ async function buildAndPublish(
       lgK: config.lgK,
       bucketMinutes: config.bucketMinutes,
       maxPersonIds: config.maxPersonIds,
+      keptFrom: keptFromOf(config, startedAt, previous),
       number: nextViewNumber(dataDir),
       createdAt: startedAt,
       previous,
@@ -155,6 +159,21 @@ async function buildAndPublish(
   } finally {
     pinned.release();
   }
+}
+
+/**
+ * The begin of the first UTC day that is kept whole; never earlier than in the view before, since what was left out once may be
+ * erased by now.
+ */
+function keptFromOf(
+  { retentionDays }: BatchConfig,
+  now: number,
+  previous: ViewMeta | undefined,
+): number | undefined {
+  const before = previous?.keptFrom;
+  if (retentionDays === 0) return before;
+  const from = Math.floor((now - retentionDays * dayMs) / dayMs) * dayMs;
+  return Math.max(from, before ?? 0, 0);
 }
 
 /** What is left to do after publication. What fails in it is told, and the next run does it: the new view serves already. */

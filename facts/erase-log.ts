@@ -11,12 +11,12 @@ import {
   listErasures,
   openOrder,
   saveErasure,
+  toErase,
   withFiles,
   type ErasedFile,
   type ErasureOrder,
 } from './erasure-records.js';
-import { namesErased } from './erased-record.js';
-import { ErasedIds, erasureHashOf } from './erasures.js';
+import { isToErase } from './erased-record.js';
 import type { Exclusion } from './fact.js';
 import { encodeRecord } from './record.js';
 import type { UrlRules } from './url/normalize.js';
@@ -52,10 +52,10 @@ export async function eraseInLog(
   order: ErasureOrder,
   signal: AbortSignal,
 ): Promise<void> {
-  const { id, values } = order;
+  const { id } = order;
   let files: readonly ErasedFile[] = answerTo(dataDir, order, 'log')?.files ?? [];
   await log.overwrite?.({
-    isWanted: namesErased(new ErasedIds(values, erasureHashOf(dataDir))),
+    isWanted: isToErase(toErase(dataDir, order)),
     signal,
     onFile(name, records) {
       files = withFiles(files, [{ path: `log/${name}`, records }]);

@@ -6,6 +6,7 @@
  *   order.json     the order to those who own facts: rewrite them without these ids
  *   master.json    the sink's answer to the order
  *   log.json       the answer of the log's writer
+ *   aged.json      up to which time pageviews were erased for their age (SWA_RETENTION_DAYS)
  */
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
@@ -18,7 +19,7 @@ import { readIfThere } from '../lib/files/read-if-there.js';
 import { validJson } from '../lib/files/valid-json.js';
 import type { Offsets } from '../log/log.js';
 import { namesIn } from '../log/stored.js';
-import { erasureHashOf, isErasedValue } from './erasures.js';
+import { ErasedIds, erasureHashOf, isErasedValue } from './erasures.js';
 import { isId } from './ids.js';
 import { isNobody } from './placeholders.js';
 
@@ -124,7 +125,9 @@ export function listErasures(dataDir: string): ErasureRecord[] {
 const orderSchema = z.object({
   /** Another order has another one. */
   id: z.string(),
-  values,
+  values: z.array(z.string().refine(isErasedValue)),
+  /** Pageviews of an earlier time go as well, UTC ms; null: none for their age. */
+  olderThan: count.nullable(),
   /** Facts before these offsets are to be rewritten; others may be. */
   before: z.record(z.string(), count).transform((next) => next as Offsets), // written from a cut
 });
@@ -132,6 +135,30 @@ export type ErasureOrder = z.output<typeof orderSchema>;
 
 const answerSchema = z.object({ id: z.string(), isDone: z.boolean(), files: z.array(fileSchema) });
 export type ErasureAnswer = z.output<typeof answerSchema>;
+
+/** What is to be erased, as who reads facts needs it. */
+export interface ToErase {
+  readonly ids: ErasedIds;
+  /** Pageviews of an earlier time, UTC ms. */
+  readonly olderThan: number;
+}
+
+export function toErase(dataDir: string, { values: hashes, olderThan }: ErasureOrder): ToErase {
+  return { ids: new ErasedIds(hashes, erasureHashOf(dataDir)), olderThan: olderThan ?? -Infinity };
+}
+
+const agedSchema = z.object({ olderThan: count });
+
+/** Pageviews before this time have lost their texts in all files, for their age; 0 where none have. */
+export function erasedByAge(dataDir: string): number {
+  const text = readIfThere(join(dir(dataDir), 'aged.json'));
+  return (text === undefined ? undefined : validJson(agedSchema, text)?.olderThan) ?? 0;
+}
+
+/** Durable on return. */
+export function saveErasedByAge(dataDir: string, olderThan: number): void {
+  replaceFile(join(dir(dataDir), 'aged.json'), JSON.stringify({ olderThan }));
+}
 
 /** Who owns facts. */
 export type FactOwner = 'master' | 'log';

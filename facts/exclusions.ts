@@ -10,6 +10,8 @@
  *                                  join no one, either, and an exclusion of it by its text says nothing more: so nothing
  *                                  changes when the texts of what is erased are overwritten
  *
+ * Besides, whatever is older than the time from which a view's pageviews are kept.
+ *
  * With `from` or `to` only pageviews whose own time lies in [from, to) are left out. What is excluded counts nowhere, so it is
  * no first of a repeat either: the same view out of another import takes its place.
  */
@@ -60,6 +62,8 @@ export type RulesOfExclusions = {
 
 export class Exclusions {
   readonly isEmpty: boolean;
+  /** Pageviews of an earlier time are left out, UTC ms. */
+  readonly keptFrom: number;
   readonly erased: ErasedIds;
   /** Of all kinds but prefixes. */
   readonly #times: Readonly<Record<ComparedText, Map<string, (readonly [number, number])[]>>>;
@@ -67,9 +71,17 @@ export class Exclusions {
   /** Of both sorts of prefixes, ascending. */
   readonly #prefixLengths: readonly number[];
 
-  /** @param rules those in force; a prefix that the URL rules refuse leaves nothing out */
-  constructor(rules: readonly ExclusionRule[], { url: urls, erasures }: RulesOfExclusions) {
-    this.isEmpty = rules.length === 0;
+  /**
+   * @param rules those in force; a prefix that the URL rules refuse leaves nothing out
+   * @param keptFrom of the view that is made, or was (ViewMeta)
+   */
+  constructor(
+    rules: readonly ExclusionRule[],
+    { url: urls, erasures }: RulesOfExclusions,
+    keptFrom = -Infinity,
+  ) {
+    this.keptFrom = keptFrom;
+    this.isEmpty = rules.length === 0 && keptFrom === -Infinity;
     this.erased = new ErasedIds(
       rules.filter(({ by }) => by === 'erased').map(({ value }) => value),
       erasures,
@@ -136,6 +148,7 @@ export class Exclusions {
   /** Whether a pageview is left out. */
   excludes({ visitor, page, userAgent, importId, timestamp }: ExclusionTexts): boolean {
     if (this.isEmpty) return false;
+    if (timestamp < this.keptFrom) return true;
     return (
       isWithinTimes(this.timesOf('visitor', visitor), timestamp) ||
       isWithinTimes(this.timesOf('urlPrefix', page), timestamp) ||

@@ -6,7 +6,7 @@
 import { join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { DuckDBBlobValue } from '@duckdb/node-api';
-import type { ErasedIds } from '../facts/erasures.js';
+import type { ToErase } from '../facts/erasure-records.js';
 import { holdsErased } from '../facts/erased-record.js';
 import { SwaError } from '../lib/errors/errors.js';
 import { parsePartitionName, type PartitionName, type Topic } from '../log/log.js';
@@ -33,13 +33,20 @@ export async function eraseInFile(
   name: PartitionName,
   head: ChainHead,
   file: ManifestFile,
-  erased: ErasedIds,
+  erased: ToErase,
   onFound: (rows: number) => void,
 ): Promise<ChainHead | undefined> {
   const { connection } = store;
   const { topic } = parsePartitionName(name);
   const path = join(partitionDir(store.dataDir, name), file.name);
-  const rows = await rowsToErase(connection, topic, path, erased);
+  const isOld = topic === 'pageviews' && file.minTimestamp !== null && file.minTimestamp < erased.olderThan;
+  if (erased.ids.isEmpty && !isOld) return undefined;
+  const rows = await rowsToErase(
+    connection,
+    topic,
+    path,
+    isOld ? erased : { ...erased, olderThan: -Infinity },
+  );
   if (rows === undefined) return undefined;
   const temp = join(partitionDir(store.dataDir, name), `erasing.parquet${tempSuffix}`);
   const before = await summarize(connection, [path]);
@@ -71,7 +78,7 @@ async function rowsToErase(
   connection: DuckDBConnection,
   topic: Topic,
   path: string,
-  erased: ErasedIds,
+  { ids: erased, olderThan }: ToErase,
 ): Promise<string | undefined> {
   const facts = sqlFacts(topic, [path]);
   const ids: string[] = [];
@@ -98,7 +105,9 @@ async function rowsToErase(
   for (const [offset, raw] of others.getRows())
     if (raw instanceof DuckDBBlobValue && holdsErased(raw.bytes, erased)) offsets.push(String(offset));
   const texts = [...new Set(ids)].map((id) => sqlBlob(Buffer.from(id))).join(', ');
+  const isAged = topic === 'pageviews' && Number.isFinite(olderThan);
   const conditions = [
+    ...(isAged ? [`coalesce(timestamp < ${olderThan}, false)`] : []),
     ...(texts === ''
       ? []
       : idColumns[topic].map((column) => `coalesce(encode(${column}) in (${texts}), false)`)),

@@ -6,11 +6,11 @@
  * Reading and committing overlap: while DuckDB writes one set of spools, the next fills. Never more than two sets.
  */
 import { join, relative } from 'node:path';
-import { ErasedIds, erasureHashOf } from '../facts/erasures.js';
 import {
   answer,
   answerTo,
   openOrder,
+  toErase,
   withFiles,
   type ErasedFile,
   type ErasureOrder,
@@ -338,7 +338,7 @@ export class SinkSession {
     const order = this.#orderToErase();
     if (order === undefined) return false;
     const { dataDir, shared } = this.#options;
-    const erased = new ErasedIds(order.values, erasureHashOf(dataDir));
+    const erased = toErase(dataDir, order);
     if (this.#erasing?.id !== order.id)
       this.#erasing = {
         id: order.id,

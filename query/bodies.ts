@@ -32,6 +32,11 @@ export const freshnessSchema = z.object({
     .describe(
       'null where the answer is the batch view alone: always for the bounce rate, for others while the speed layer is not ready or the batch view was made with other rules.',
     ),
+  keptFrom: instantSchema
+    .optional()
+    .describe(
+      'Only where pageviews are kept for a limited time (SWA_RETENTION_DAYS): answers reach back to here.',
+    ),
   complete: z
     .boolean()
     .describe(

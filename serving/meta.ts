@@ -39,6 +39,7 @@ const storedSchema = z.object({
     rules: storedRulesSchema,
     maxPersonIds: count.default(0), // nor this
     retractions: count.optional(), // nor this
+    keptFrom: count.optional(),
     gaps: z
       .array(
         z.object({

@@ -11,6 +11,8 @@ export interface ExcludedNumbers {
   /** Half-open ranges of time one after the other, two numbers each; those of place n begin at `starts[n]`, in ranges. */
   readonly times: Float64Array;
   readonly starts: Uint32Array;
+  /** Pageviews of an earlier time are excluded. */
+  readonly keptFrom: number;
 }
 
 /** @param page 1 + its number */
@@ -21,7 +23,8 @@ export function isExcluded(
   page: number,
   time: number,
 ): boolean {
-  const { visitors, agents, imports, pages } = excluded;
+  const { visitors, agents, imports, pages, keptFrom } = excluded;
+  if (time < keptFrom) return true;
   const importId = columns.import === undefined ? 0 : columns.import[row];
   return (
     (visitors !== undefined && covers(excluded, visitors[columns.visitor[row]], time)) ||

@@ -93,7 +93,7 @@ export function erasedVisitors(star: Star, { erased }: Pick<Exclusions, 'erased'
 /** For the threads that look at facts; undefined when nothing of the star is left out. */
 export function excludedNumbers(star: Star, exclusions: Exclusions): ExcludedNumbers | undefined {
   const found = [...excludedTexts(star, exclusions)];
-  if (found.length === 0) return undefined;
+  if (found.length === 0 && exclusions.keptFrom === -Infinity) return undefined;
   const times: number[] = [];
   const starts = [0];
   const places = new Map<string, number>();
@@ -120,5 +120,6 @@ export function excludedNumbers(star: Star, exclusions: Exclusions): ExcludedNum
     pages: numbersOf('urlPrefix', star.pages.count),
     times: Float64Array.from(times),
     starts: Uint32Array.from(starts),
+    keptFrom: exclusions.keptFrom,
   };
 }

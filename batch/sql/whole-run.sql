@@ -45,7 +45,7 @@ anti join (from excluded semi join live_exclusion using (exclusion)) as x
   on timestamp >= start and timestamp < stop
   and number = case x.kind when 'visitor' then visitor when 'userAgent' then agent when 'importId' then import else page_number end
 left join person using (visitor) left join repeat_group using (file, row)
-where timestamp >= {timeStart} and timestamp < {timeEnd}
+where timestamp >= {keptFrom} and timestamp < {timeEnd}
 qualify repeat_group.number is null
   or row_number() over (partition by repeat_group.number, page order by file, row) = 1;
 

@@ -7,6 +7,7 @@
  *   index                      its tables become the view
  *   verify                     the view is read back and checked; a sample is recounted from the master dataset
  */
+import { SwaError } from '../../lib/errors/errors.js';
 import { mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { timeEnd, timeStart } from '../../facts/fact.js';
@@ -57,6 +58,14 @@ class EngineBuild {
   }
 
   async run(): Promise<Built> {
+    if (this.#options.keptFrom !== undefined)
+      throw new SwaError(
+        'config.invalid',
+        'SWA_RETENTION_DAYS is set, which SWA_BATCH_ENGINE=spark does not know',
+        {
+          hint: 'run with SWA_BATCH_ENGINE=duckdb',
+        },
+      );
     const { snapshot, rules, progress, signal, viewDir } = this.#options;
     const dir = join(this.#tempDir, 'rules');
     mkdirSync(dir, { recursive: true });

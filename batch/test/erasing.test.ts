@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { listErasures } from '../../facts/erasure-records.js';
-import type { Fact } from '../../facts/fact.js';
+import type { Fact, Pageview } from '../../facts/fact.js';
 import { makeRules } from '../../facts/rules.js';
 import type { Config } from '../../lib/config/config.js';
 import { roomOf } from '../../lib/files/data-dir.js';
@@ -14,15 +14,21 @@ import { rollBack, viewIds } from '../../serving/store.js';
 import type { ViewMeta } from '../../facts/views/view.js';
 import { below, seededRandom } from '../../topology/random.js';
 import { findTexts } from '../../test/find-ids.js';
+import { auditViews } from '../recomputed-view.js';
 import { advanceErasures } from '../erasing.js';
 import { runBatch } from '../run.js';
 import { makeHouse, store, testClock } from './house.js';
 
 const erased = ['cookie:gone', 'user:zoë', '\uFEFFcookie:7'] as const;
 const day = Date.UTC(2024, 0, 30);
+const dayMs = 86_400_000;
 let events = 0;
 
-function view(visitor: string, page: number, eventId = `event-${events++}`): Fact {
+function view(
+  visitor: string,
+  page: number,
+  eventId = `event-${String(events++).padStart(4, '0')}`,
+): Pageview {
   return {
     type: 'pageview',
     visitor,
@@ -32,6 +38,10 @@ function view(visitor: string, page: number, eventId = `event-${events++}`): Fac
     receivedAt: testClock(),
     userAgent: 'Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0',
   };
+}
+
+function at(visitor: string, timestamp: number): Pageview {
+  return { ...view(visitor, 1), timestamp };
 }
 
 function edge(a: string, b: string, type: 'equiv' | 'retract' = 'equiv'): Fact {
@@ -199,3 +209,47 @@ test('killed at any moment, erasing goes on and loses nothing', async () => {
   const gone = records / 2; // each stood in the log and in the master dataset
   assert.ok(gone > 60 && Number.isInteger(gone), `${told}: ${JSON.stringify(record)}`);
 });
+
+test('pageviews that are too old leave answers with a run, and then files; late ones never come in', async () => {
+  const config = { ...makeHouse({ partitions: 2, sinkMaxRows: 40 }), retentionDays: 30 };
+  const { dataDir } = config;
+  const keptFrom = Math.floor((testClock() - 30 * dayMs) / dayMs) * dayMs;
+  const old = Array.from({ length: 50 }, (_, i) => at(`old:${i}`, keptFrom - 1 - i * 3_600_000));
+  const young = Array.from({ length: 50 }, (_, i) => at(`young:${i}`, keptFrom + i * 3_600_000));
+  await store(config, [...old, ...young, edge('old:1', 'young:1')]);
+  const all = await run({ ...config, retentionDays: 0 });
+  assert.equal(all.counts.pageviews, 100);
+  const kept = await run(config);
+  assert.deepEqual([kept.counts.pageviews, kept.counts.mappedIds, kept.keptFrom], [50, 1, keptFrom]);
+  assert.deepEqual(await exactly(config), []);
+  assert.equal(await advance(config), true);
+  const texts = old.map((fact) => fact.eventId);
+  assert.deepEqual(
+    (await findTexts(dataDir, texts)).filter((file) => !file.startsWith('serving/')),
+    [],
+  );
+  assert.equal(
+    (
+      await findTexts(
+        dataDir,
+        young.map((fact) => fact.eventId),
+      )
+    ).length,
+    100,
+  );
+  const { problems } = await verifyMaster(dataDir, undefined);
+  assert.deepEqual(problems, []);
+  assert.equal((await run(config)).contentHash, kept.contentHash);
+  await store(config, [at('old:late', keptFrom - 5), at('young:late', keptFrom + 5)]);
+  assert.equal((await run(config)).counts.pageviews, 51);
+  assert.equal(
+    (await run({ ...config, retentionDays: 0 })).keptFrom,
+    keptFrom,
+    'what may be erased stays out',
+  );
+});
+
+async function exactly(config: Config): Promise<readonly string[]> {
+  const { problems } = await auditViews({ config, recount: true, exact: true });
+  return problems;
+}

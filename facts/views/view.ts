@@ -55,6 +55,8 @@ export interface ViewMeta {
    * later time of their own. Undefined: views of earlier versions do not say.
    */
   readonly retractions?: number | undefined;
+  /** Pageviews of an earlier time, UTC ms, are left out, whenever they came (SWA_RETENTION_DAYS). Undefined: those of any time count. */
+  readonly keptFrom?: number | undefined;
   /** Facts before the cut that are lost; by partition, then by offset. */
   readonly gaps: readonly Gap[];
   readonly codeVersion: string;
@@ -180,7 +182,12 @@ export interface RealtimeView {
    */
   pages(domain: string, fromBucket: number, toBucket: number): Read<readonly PageCount[]>;
   /** Values of a dimension that a domain has, with pageviews in [fromBucket, toBucket); as `pages` in all else. */
-  values(dimension: string, domain: string, fromBucket: number, toBucket: number): Read<readonly ValueCount[]>;
+  values(
+    dimension: string,
+    domain: string,
+    fromBucket: number,
+    toBucket: number,
+  ): Read<readonly ValueCount[]>;
   /** Ascending. */
   domains(): Read<string>;
   /** Gives the snapshot back. */
@@ -190,7 +197,12 @@ export interface RealtimeView {
 /** A realtime view whose files are at hand. */
 export interface LocalRealtimeView extends RealtimeView {
   edges(from?: Partial<Offsets>): Iterable<EdgeBlock>;
-  forEachBucket(subject: Subject, fromBucket: number, toBucket: number, visit: (cell: BucketCell) => void): void;
+  forEachBucket(
+    subject: Subject,
+    fromBucket: number,
+    toBucket: number,
+    visit: (cell: BucketCell) => void,
+  ): void;
   pages(domain: string, fromBucket: number, toBucket: number): Iterable<readonly PageCount[]>;
   values(
     dimension: string,

@@ -244,6 +244,12 @@ export const keys = {
     'cron expression of batch runs; "off" for none',
   ),
   batchTimeZone: key('SWA_BATCH_TIME_ZONE', 'UTC', timeZone, 'time zone of the cron expression'),
+  retentionDays: key(
+    'SWA_RETENTION_DAYS',
+    '0',
+    whole(0, 36_500),
+    'pageviews older than this many days leave answers and files; 0 keeps them',
+  ),
   batchKeepViews: key('SWA_BATCH_KEEP_VIEWS', '3', whole(1, 100), 'batch views kept for roll back'),
   batchMemory: key(
     'SWA_BATCH_MEMORY',

@@ -49,6 +49,7 @@ export function freshnessOf(engine: Engine, { batch, realtime }: Used, range?: B
     skippedOffsets,
     unreadRecords,
     incompleteReason,
+    ...(batch.meta.keptFrom === undefined ? {} : { keptFrom: instant(batch.meta.keptFrom) }),
   };
 }
 

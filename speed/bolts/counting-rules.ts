@@ -36,6 +36,11 @@ export interface CountablePageviews {
   readonly refused: ReadonlyMap<string, number>;
 }
 
+/** What of a view leaves pageviews out. */
+export type ExcludingView = Pick<BatchView, 'exclusions'> & {
+  readonly meta: Pick<BatchView['meta'], 'keptFrom'>;
+};
+
 export class CountingRules {
   readonly #bots: BotAgents;
   readonly #hash: KeyedHash;
@@ -45,8 +50,8 @@ export class CountingRules {
   readonly #excludedPages = new WeakMap<Page, Times>();
 
   /** @param view whose exclusions count: those of its generation */
-  constructor(rules: Rules, hash: KeyedHash, view: Pick<BatchView, 'exclusions'>) {
-    this.#exclusions = new Exclusions(view.exclusions(), rules);
+  constructor(rules: Rules, hash: KeyedHash, view: ExcludingView) {
+    this.#exclusions = new Exclusions(view.exclusions(), rules, view.meta.keptFrom);
     this.#excluded = excludingFields
       .filter((field) => this.#exclusions.has(field))
       .map((field) => ({ field, recent: new RecentObjects<Times>(rememberedTexts) }));
@@ -97,7 +102,7 @@ export class CountingRules {
 
   #isExcluded(pageviews: PageviewColumns, row: number, page: Page): boolean {
     const time = pageviews.timestamps[row] ?? 0;
-    if (isWithinTimes(this.#timesOfPage(page), time)) return true;
+    if (time < this.#exclusions.keptFrom || isWithinTimes(this.#timesOfPage(page), time)) return true;
     return this.#excluded.some(({ field, recent }) => {
       const at = rowWords * row + hashAt[field];
       const times =
