@@ -40,7 +40,7 @@ function view(
   };
 }
 
-function at(visitor: string, timestamp: number): Pageview {
+function viewAt(visitor: string, timestamp: number): Pageview {
   return { ...view(visitor, 1), timestamp };
 }
 
@@ -214,8 +214,8 @@ test('pageviews that are too old leave answers with a run, and then files; late 
   const config = { ...makeHouse({ partitions: 2, sinkMaxRows: 40 }), retentionDays: 30 };
   const { dataDir } = config;
   const keptFrom = Math.floor((testClock() - 30 * dayMs) / dayMs) * dayMs;
-  const old = Array.from({ length: 50 }, (_, i) => at(`old:${i}`, keptFrom - 1 - i * 3_600_000));
-  const young = Array.from({ length: 50 }, (_, i) => at(`young:${i}`, keptFrom + i * 3_600_000));
+  const old = Array.from({ length: 50 }, (_, i) => viewAt(`old:${i}`, keptFrom - 1 - i * 3_600_000));
+  const young = Array.from({ length: 50 }, (_, i) => viewAt(`young:${i}`, keptFrom + i * 3_600_000));
   await store(config, [...old, ...young, edge('old:1', 'young:1')]);
   const all = await run({ ...config, retentionDays: 0 });
   assert.equal(all.counts.pageviews, 100);
@@ -240,7 +240,7 @@ test('pageviews that are too old leave answers with a run, and then files; late 
   const { problems } = await verifyMaster(dataDir, undefined);
   assert.deepEqual(problems, []);
   assert.equal((await run(config)).contentHash, kept.contentHash);
-  await store(config, [at('old:late', keptFrom - 5), at('young:late', keptFrom + 5)]);
+  await store(config, [viewAt('old:late', keptFrom - 5), viewAt('young:late', keptFrom + 5)]);
   assert.equal((await run(config)).counts.pageviews, 51);
   assert.equal(
     (await run({ ...config, retentionDays: 0 })).keptFrom,
