@@ -24,6 +24,7 @@ import { Findings, confirmed, type Finding } from '../lib/errors/finding.js';
 import { auditLog, logWayOn, type SeenLog } from '../log/embedded/audit.js';
 import { namesOf } from '../log/cut.js';
 import type { Cut, Log, Offsets } from '../log/log.js';
+import { auditErasures } from '../facts/erasure-records.js';
 import { openExistingLog, refuseSecondLog } from '../log/open-log.js';
 import { auditTrimNote } from '../log/retention.js';
 import { namesIn, storedLogId } from '../log/stored.js';
@@ -171,6 +172,7 @@ async function lookAround(
   const letters = inRoom('dead-letter', 'move it out of the data directory', [], () =>
     auditDeadLetters(dataDir, report),
   );
+  auditErasures(dataDir, report);
   const noCuts: ReadonlyMap<ViewId, Cut> = new Map();
   const cuts = inRoom('serving', viewWayOn, noCuts, () => auditViewFolders(dataDir, report));
   const current = unlessUnreadable(() => currentIfAny(dataDir));

@@ -12,8 +12,9 @@ import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { roomOf } from '../lib/files/data-dir.js';
-import { createSecret } from '../lib/files/dir-secret.js';
+import { createSecret, secretPath } from '../lib/files/dir-secret.js';
 import { SwaError } from '../lib/errors/errors.js';
+import type { Findings } from '../lib/errors/finding.js';
 import { replaceFile } from '../lib/files/durable.js';
 import { readIfThere } from '../lib/files/read-if-there.js';
 import { validJson } from '../lib/files/valid-json.js';
@@ -194,6 +195,26 @@ export function openOrder(dataDir: string, owner: FactOwner): ErasureOrder | und
   return order === undefined || answerTo(dataDir, order, owner)?.isDone === true ? undefined : order;
 }
 
+/** Records that cannot be read, and erasures that do not work since they were made with another secret. */
+export function auditErasures(dataDir: string, report: Findings): void {
+  const records = report.attempt(dir(dataDir), damagedHint, () => listErasures(dataDir)) ?? [];
+  report.attempt(orderPath(dataDir), damagedHint, () => orderOf(dataDir));
+  const secret = secretPath(dataDir);
+  const foreign = report.attempt(secret, secretHint, () => {
+    const hashes = records.flatMap((record) => record.values);
+    return new ErasedIds(hashes, erasureHashOf(dataDir)).foreign;
+  });
+  if (foreign !== undefined && foreign > 0)
+    report.add(
+      `${foreign} ids were erased with another secret than ${secret}: they are not recognized any more`,
+      secretHint,
+    );
+}
+
+const damagedHint =
+  'delete it: what is erased stays excluded, and the next batch run starts the rewriting again';
+const secretHint = 'restore this one file from a backup';
+
 function orderPath(dataDir: string): string {
   return join(dir(dataDir), 'order.json');
 }
@@ -208,6 +229,6 @@ function dir(dataDir: string): string {
 
 function damaged(path: string): SwaError {
   return new SwaError('data-dir.unusable', `${path} is damaged`, {
-    hint: 'delete it: what is erased stays excluded, and the next batch run starts the rewriting again',
+    hint: damagedHint,
   });
 }
