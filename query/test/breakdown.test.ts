@@ -141,9 +141,11 @@ test('sketches are read only of values whose pageviews could let them in', async
   engine.generations.close();
 });
 
+/** Views of a value in an hour, each by another visitor. */
+const seen = (value: string, times: number, hour: number): View[] =>
+  Array.from({ length: times }, (_, n) => viewOf(`v${n}`, value, hour));
+
 test('sketches are not read of values that were seen often outside the range alone', async (t) => {
-  const seen = (value: string, times: number, hour: number): View[] =>
-    Array.from({ length: times }, (_, n) => viewOf(`v${n}`, value, hour));
   const oftenBefore = Array.from({ length: 20 }, (_, i) => `before${String(i).padStart(2, '0')}`);
   const views = [
     ...oftenBefore.flatMap((value) => [...seen(value, 50, 0), ...seen(value, 1, 5)]),

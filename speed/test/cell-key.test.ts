@@ -1,4 +1,4 @@
-/** Keys of cells: each names its subject and hour, and what is listed together lies together. */
+/** Keys of cells: each names its subject and bucket, and what is listed together lies together. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -15,34 +15,34 @@ const cell = fc.record({
   dimension: fc.constantFrom('source', 'sourc', 'os'),
   domain: fc.constantFrom('a.example', 'a.example.org', 'b.example', '[::1]'),
   value,
-  hour: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+  bucket: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
 });
 
-const example = { dimension: 'source', domain: 'a.example', value: 'a', hour: 490_000 };
+const example = { dimension: 'source', domain: 'a.example', value: 'a', bucket: 490_000 };
 
-test('the key of a value says dimension, domain, value and hour', () => {
+test('the key of a value says dimension, domain, value and bucket', () => {
   fc.assert(
     fc.property(cell, (each) => {
-      const { dimension, domain, hour } = each;
-      const key = cellKey(CellSubject.value(dimension, domain, each.value), hour);
+      const { dimension, domain, bucket } = each;
+      const key = cellKey(CellSubject.value(dimension, domain, each.value), bucket);
       assert.deepEqual(parseCellKey(key), { kind: 'value', ...each });
-      assert.equal(bucketOfCellKey(key), hour);
+      assert.equal(bucketOfCellKey(key), bucket);
     }),
     { numRuns },
   );
 });
 
-test('the values of one dimension of one domain lie together by value and hour, and no other key among them', () => {
+test('the values of one dimension of one domain lie together by value and bucket, and no other key among them', () => {
   fc.assert(
     fc.property(cell, cell, (a, b) => {
       const subject = CellSubject.value(a.dimension, a.domain, a.value);
-      const key = cellKey(CellSubject.value(b.dimension, b.domain, b.value), b.hour);
+      const key = cellKey(CellSubject.value(b.dimension, b.domain, b.value), b.bucket);
       const isIn = ({ start, end }: { start: Buffer; end: Buffer }): boolean =>
         Buffer.compare(start, key) <= 0 && Buffer.compare(key, end) < 0;
       const isListed = a.dimension === b.dimension && a.domain === b.domain;
       assert.equal(isIn(valueRange(a.dimension, a.domain)), isListed);
-      const isCounted = isListed && a.value === b.value && b.hour >= a.hour;
-      assert.equal(isIn(cellRange(subject, a.hour, 2 ** 32 - 1)), isCounted && b.hour < 2 ** 32 - 1);
+      const isCounted = isListed && a.value === b.value && b.bucket >= a.bucket;
+      assert.equal(isIn(cellRange(subject, a.bucket, 2 ** 32 - 1)), isCounted && b.bucket < 2 ** 32 - 1);
     }),
     {
       numRuns,
