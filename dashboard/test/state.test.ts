@@ -102,9 +102,11 @@ test('24 hours end with the present hour of the zone, days with its present day'
   assert.equal(addDays('2026-02-27', 2), '2026-03-01');
 });
 
+/** Whether buckets of 60, 30 and 15 minutes can show a zone in a month of 2026, counted from 0. */
+const shown = (zone: string, month: number): readonly boolean[] =>
+  [60, 30, 15].map((minutes) => fitsBuckets(zone, minutes, Date.UTC(2026, month, 1)));
+
 test('which buckets can show a zone changes with its clock', () => {
-  const shown = (zone: string, month: number): readonly boolean[] =>
-    [60, 30, 15].map((minutes) => fitsBuckets(zone, minutes, Date.UTC(2026, month, 1)));
   assert.deepEqual(shown('Europe/Berlin', 6), [true, true, true]);
   assert.deepEqual(shown('Asia/Kathmandu', 6), [false, false, true]);
   assert.deepEqual(shown('Australia/Lord_Howe', 0), [true, true, true]);

@@ -159,9 +159,7 @@ function* listedValues(
   domain: string,
 ): Generator<string> {
   const listed =
-    'generation' in view
-      ? [...view.values(dimension, domain, 0, to)].flat()
-      : view.values(dimension, domain);
+    'generation' in view ? [...view.values(dimension, domain, 0, to)].flat() : view.values(dimension, domain);
   for (const { value } of listed) yield value;
 }
 
