@@ -1,10 +1,14 @@
 /** What hosts agree on through the store: who is there, who leads, which generation serves, and who keeps a partition. */
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
+import { openSharedIfSet } from '../../cli/shared.js';
+import { configWith, type Config } from '../../lib/config/config.js';
 import type { PartitionName, Share } from '../../log/log.js';
 import type { ViewId } from '../../facts/views/view.js';
 import { eventually } from '../../test/eventually.js';
+import { tempDir } from '../../test/temp-dir.js';
 import { KeptShare } from '../realtime/speed-node.js';
+import { readNodeStatus } from '../realtime/node-status.js';
 import { Nodes, type Node } from '../realtime/nodes.js';
 import { StorePointers, readServing } from '../realtime/store-pointers.js';
 import type { Store } from '../store/store.js';
@@ -122,4 +126,45 @@ test('a partition that was given to another worker is kept until that one can be
   assert.deepEqual(share.partitions(), ['equivs/0']);
   elsewhere.clear();
   assert.deepEqual(share.partitions(), ['equivs/0'], 'what was let go of is not taken back');
+});
+
+test('swa status shows the workers and query processes of all hosts, who leads, and what is wrong', async (t) => {
+  const store = makeStore();
+  const worker = await nodeOf(t, store, 'speed-host-a');
+  const query = await nodeOf(t, store, 'query-host-b', 'query');
+  const pointers = await pointersOf(t, store, worker);
+  await eventually('it leads', () => pointers.leads(true));
+  worker.say({ stores: [{ generation: v1, partitions }] });
+  const lastError = { at: 1, code: 'store.corrupt', message: 'a part is damaged' };
+  query.say({ views: [v1], lastError });
+  const config = configWith({ store: store.url, dataDir: tempDir('no-host') });
+  const entries = await eventually('all is written', async () => {
+    const read = await readNodeStatus(config, Date.now);
+    return read.some((entry) => entry.lastError !== null) && read.some(({ details }) => v1 in details)
+      ? read
+      : undefined;
+  });
+  const [ofQuery, ofWorker] = entries;
+  assert.deepEqual(
+    [ofQuery?.role, ofQuery?.worker, ofQuery?.details['views'], ofQuery?.lastError],
+    ['query', 'host-b', v1, lastError],
+  );
+  assert.deepEqual(
+    [ofWorker?.role, ofWorker?.details['leads'], ofWorker?.details[v1]],
+    ['speed', true, 'pageviews/0 equivs/0'],
+  );
+});
+
+test('a worker that would be read over HTTP without a secret, or without log and store in common, is refused', async () => {
+  const refused: [Partial<Config>, RegExp][] = [
+    [{ speedReplicas: 2 }, /SWA_SPEED_REPLICAS is set, but SWA_SPEED_SECRET is empty/],
+    [{ speedUrl: 'http://a:1' }, /SWA_SPEED_URL is set, but SWA_SPEED_SECRET is empty/],
+    [{ speedSecret: 'x'.repeat(16) }, /SWA_STORE is empty/],
+    [{ speedSecret: 'x'.repeat(16), store: 'file:///nowhere' }, /SWA_KAFKA_BROKERS is empty/],
+  ];
+  for (const [change, message] of refused)
+    await assert.rejects(openSharedIfSet({ config: configWith(change), clock: Date.now }), {
+      code: 'config.invalid',
+      message,
+    });
 });

@@ -8,7 +8,10 @@ import type { ViewId } from '../../facts/views/view.js';
 import { currentIfAny } from '../../serving/current.js';
 import { viewPath } from '../../serving/layout.js';
 import { checkSeals, openView, viewIds } from '../../serving/store.js';
+import { readStatus } from '../../lib/process/status.js';
+import { eventually } from '../../test/eventually.js';
 import { listAll } from '../store/store.js';
+import { startFollower } from '../views/follower.js';
 import { makeHost, makeStore } from './house.js';
 import { Publisher, viewsOf } from './publisher.js';
 
@@ -90,4 +93,23 @@ test('a flipped byte in the store is refused and named, and the view before goes
   }
   assert.equal(await views.follow(), second.id);
   assert.deepEqual(readdirSync(join(dataDir, 'serving', 'fetching')), []);
+});
+
+test('the status board shows what a follower cannot fetch, until it can', async (t) => {
+  const store = makeStore();
+  const publisher = await Publisher.make(t, store);
+  const first = await publisher.publish(3);
+  const { dataDir } = makeHost(store);
+  const views = viewsOf(dataDir, store);
+  const logger = { error: () => undefined, info: () => undefined };
+  const follower = await startFollower({ dataDir, views, logger, clock: Date.now, pollMs: 10 });
+  t.after(() => follower.close());
+  const entry = () => readStatus(dataDir).find(({ role }) => role === 'follower');
+  assert.deepEqual([entry()?.lastError, entry()?.details['view']], [null, first.id]);
+  const current = (await store.get('CURRENT')) ?? assert.fail();
+  const damaged = (await store.putIfMatch('CURRENT', Buffer.from('?'), current.etag)) ?? assert.fail();
+  await eventually('the error is there', () => entry()?.lastError?.code === 'store.corrupt');
+  assert.equal(entry()?.details['view'], first.id);
+  await store.putIfMatch('CURRENT', current.bytes, damaged);
+  await eventually('it is over', () => entry()?.lastError === null);
 });
