@@ -1,6 +1,7 @@
 /** What hosts agree on through the store: who is there, who leads, which generation serves, and who keeps a partition. */
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { openSharedIfSet } from '../../cli/shared.js';
 import { configWith, type Config } from '../../lib/config/config.js';
 import type { PartitionName, Share } from '../../log/log.js';
@@ -24,7 +25,7 @@ async function nodeOf(
   role: Node['role'] = 'speed',
 ): Promise<Nodes> {
   const own = { id, role, host: 'host', pid: 1, url: `http://127.0.0.1:1/${id}`, startedAt: 0 };
-  const times = { renewMs: 20, lookMs: 10, expireMs: 300 };
+  const times = { renewMs: 20, lookMs: 10, expireMs: 2_000 };
   const nodes = new Nodes({ store, own, ...times, onError: (error) => assert.fail(String(error)) });
   await nodes.start();
   t.after(() => nodes.close());
@@ -97,17 +98,18 @@ test('one of several workers leads; another takes over when it is gone, and what
 
 test('a hand-over waits for query processes that live and lack the batch view, and for no dead one', async (t) => {
   const store = makeStore();
-  const worker = await pointersOf(t, store, await nodeOf(t, store, 'speed-a'));
+  const node = await nodeOf(t, store, 'speed-a');
+  const worker = await pointersOf(t, store, node);
   await eventually('it leads', () => worker.leads(true));
   await eventually('the first pointer', () => worker.write({ partitions, serving: undefined, next: v1 }));
   const query = await nodeOf(t, store, 'query-a', 'query');
-  await eventually('the query process is known', async () => {
-    assert.equal(worker.write({ partitions, serving: undefined, next: v1 }), true);
-    return (await store.get('nodes/query-a.json')) !== undefined;
-  });
+  await eventually('the query process is known', () => node.living().some(({ id }) => id === query.id));
   const to = { partitions, serving: v1, next: undefined };
-  await new Promise((resolve) => setTimeout(resolve, 50)); // until the worker's own look has seen it
-  for (let i = 0; i < 20; i++) assert.equal(worker.write(to), false);
+  for (let i = 0; i < 20; i++) {
+    assert.equal(worker.write(to), false);
+    await sleep(10); // what was written in the background would have been by then
+  }
+  assert.equal(worker.read()?.serving, undefined);
   query.say({ views: [v1] });
   await eventually('it has the view', () => worker.write(to));
   await query.close();
