@@ -12,7 +12,16 @@ export const completeWithinMs = 5_000;
 const cutSchema = z.record(z.string(), z.number()).describe('Next offset of every topic partition.');
 const instantSchema = z.string().describe('RFC 3339, UTC.');
 
-export const incompleteReasons = ['other-rules', 'behind', 'unread-partitions', 'lost-facts'] as const;
+export const layerNames = ['batch', 'realtime'] as const;
+export type LayerName = (typeof layerNames)[number];
+
+export const incompleteReasons = [
+  'one-layer',
+  'other-rules',
+  'behind',
+  'unread-partitions',
+  'lost-facts',
+] as const;
 
 export const freshnessSchema = z.object({
   generation: z.string(),
@@ -30,7 +39,7 @@ export const freshnessSchema = z.object({
     })
     .nullable()
     .describe(
-      'null where the answer is the batch view alone: always for the bounce rate, for others while the speed layer is not ready or the batch view was made with other rules.',
+      'null where the answer is the batch view alone: always for the bounce rate and with layer=batch, for others while the speed layer is not ready or the batch view was made with other rules.',
     ),
   keptFrom: instantSchema
     .optional()
@@ -57,7 +66,7 @@ export const freshnessSchema = z.object({
     .enum(incompleteReasons)
     .nullable()
     .describe(
-      'other-rules: the batch view was made with other rules than new facts are counted with (an upgrade, SWA_URL_QUERY_ALLOW, SWA_BOTS, SWA_DIMENSIONS), so answers use it alone until the next run has published a new view. behind: facts are missing, or how many is not known. unread-partitions: `unreadRecords` are not counted. lost-facts: `skippedOffsets` are not counted. The first that holds is named; null when complete.',
+      'one-layer: `layer` asked for one layer alone. other-rules: the batch view was made with other rules than new facts are counted with (an upgrade, SWA_URL_QUERY_ALLOW, SWA_BOTS, SWA_DIMENSIONS), so answers use it alone until the next run has published a new view. behind: facts are missing, or how many is not known. unread-partitions: `unreadRecords` are not counted. lost-facts: `skippedOffsets` are not counted. The first that holds is named; null when complete.',
     ),
 });
 
@@ -191,6 +200,13 @@ const subjectData = {
 const interval = { from: z.string(), to: z.string(), label: z.string() };
 const bounds = { lower: z.number(), upper: z.number(), exact: z.boolean() };
 
+const layerNameSchema = z
+  .enum(layerNames)
+  .optional()
+  .describe(
+    'Only where `layer` asked for it: the answer is what this layer alone says, which is not the whole.',
+  );
+
 /** An answer about a range. */
 function ranged<D extends z.ZodRawShape, A extends z.ZodType>(data: D, accuracy: A) {
   return z.object({
@@ -198,6 +214,7 @@ function ranged<D extends z.ZodRawShape, A extends z.ZodType>(data: D, accuracy:
     accuracy,
     freshness: freshnessSchema,
     range: rangeSchema,
+    layer: layerNameSchema,
     explain: explainSchema.optional(),
     rules: rulesVersionsSchema,
   });

@@ -16,12 +16,15 @@ import { pages } from './answers/pages.js';
 import { pageviews } from './answers/pageviews.js';
 import { maxIdsListed, person } from './answers/persons.js';
 import { uniques } from './answers/uniques.js';
-import { bodies } from './bodies.js';
+import { bodies, type LayerName } from './bodies.js';
 import type { Engine } from './engine/engine.js';
 import type { PinnedGeneration } from './engine/generations.js';
+import { layerOf } from './engine/layers.js';
 import { Pace } from './engine/pace.js';
+import { column } from './formats/table.js';
 import { maxMinutes } from './now/recent-pageviews.js';
 import {
+  layerShape,
   parseDimension,
   parseDomain,
   rangeShape,
@@ -53,10 +56,12 @@ export interface Inquiry {
    * made of params and query together.
    */
   readonly prepare: (engine: Engine, parsed: unknown) => Answering;
+  /** What of a pinned generation is to be asked: all of it, or the layer that `parsed` names. Throws `not-ready`. */
+  readonly partOf: (generation: PinnedGeneration, parsed: unknown) => PinnedGeneration;
 }
 
 function inquiry<P extends Shape, Q extends Shape>(
-  definition: Omit<Inquiry, 'prepare' | 'params' | 'query' | 'input'> & {
+  definition: Omit<Inquiry, 'prepare' | 'partOf' | 'params' | 'query' | 'input'> & {
     readonly params?: P;
     readonly query: Q;
     readonly answer: (
@@ -74,6 +79,21 @@ function inquiry<P extends Shape, Q extends Shape>(
     // Both callers below and in http/routes.ts pass what these very schemas parsed.
     prepare: (engine, parsed) =>
       answer(engine, parsed as z.output<z.ZodObject<P>> & z.output<z.ZodObject<Q>>),
+    // `layer` is in the shapes of those inquiries alone that read both layers.
+    partOf: (generation, parsed) => layerOf(generation, (parsed as { layer?: LayerName }).layer),
+  };
+}
+
+/** Answers about one part of a generation. */
+export async function answerFrom(answering: Answering, part: PinnedGeneration, pace: Pace): Promise<Answer> {
+  const answer = await answering(part, pace);
+  const { layer } = part;
+  if (layer === undefined) return answer;
+  // Rows come without a body: they say themselves that they are not the whole.
+  const { columns, rows } = answer.table;
+  return {
+    ...answer,
+    table: { columns: [...columns, column('layer', 'text')], rows: rows.map((row) => [...row, layer]) },
   };
 }
 
@@ -155,6 +175,7 @@ export const inquiries: readonly Inquiry[] = [
       domain,
       ...rangeShape,
       ...zoneShape,
+      ...layerShape,
       limit: whole(20, 1_000, 'Maximum number of pages listed.'),
     },
     body: bodies.pages,
@@ -176,6 +197,7 @@ export const inquiries: readonly Inquiry[] = [
       by: dimension,
       ...rangeShape,
       ...zoneShape,
+      ...layerShape,
       limit: whole(20, 1_000, 'Maximum number of values listed.'),
     },
     body: bodies.breakdown,
@@ -262,8 +284,9 @@ export async function ask(engine: Engine, name: string, input: AskInput): Promis
     parameter,
     typeof value === 'string' && takesMany(found.input, parameter) ? [value] : value,
   ]);
-  const answering = found.prepare(engine, check(found.input, Object.fromEntries(given)));
+  const parsed = check(found.input, Object.fromEntries(given));
+  const answering = found.prepare(engine, parsed);
   return engine.pinned(async (generation) =>
-    answering(generation, new Pace(performance.now() + askDeadlineMs)),
+    answerFrom(answering, found.partOf(generation, parsed), new Pace(performance.now() + askDeadlineMs)),
   );
 }

@@ -10,6 +10,7 @@ import { dimensions, type Dimension } from '../facts/subjects.js';
 import { domainOf, hostOf } from '../facts/url/domain.js';
 import { refusalTexts, type UrlRules } from '../facts/url/normalize.js';
 import type { Subject } from '../facts/views/view.js';
+import { layerNames } from './bodies.js';
 import { intervals, type Interval, type Period, type Zones } from './engine/zone.js';
 
 const maxUrls = 50;
@@ -59,10 +60,20 @@ export const zoneShape = {
     ),
 };
 
+export const layerShape = {
+  layer: z
+    .enum(layerNames)
+    .optional()
+    .describe(
+      'What one layer alone says, instead of both: batch, the facts before its cut; realtime, those after it. Such an answer says so (`layer`), and is never complete.',
+    ),
+};
+
 export const seriesShape = {
   ...subjectShape,
   ...rangeShape,
   ...zoneShape,
+  ...layerShape,
   interval: z
     .enum(intervals)
     .optional()

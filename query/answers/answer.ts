@@ -10,7 +10,7 @@ import type { Engine } from '../engine/engine.js';
 import type { PinnedGeneration } from '../engine/generations.js';
 import type { Tally } from '../engine/tally.js';
 import type { LiveIdentity } from '../identity/live-identity.js';
-import type { AnsweredRange, Explain, Freshness, UniquesAccuracy } from '../bodies.js';
+import type { AnsweredRange, Explain, Freshness, LayerName, UniquesAccuracy } from '../bodies.js';
 import { freshnessOf, type Used } from './freshness.js';
 import type { SeriesQuestion, TimeRange } from '../question.js';
 import type { Table } from '../formats/table.js';
@@ -21,6 +21,8 @@ const sigmas95 = 1.96;
 /** What an endpoint says about itself besides data. */
 export interface Frame {
   readonly freshness: Freshness;
+  /** Only where the answer is one layer alone. */
+  readonly layer?: LayerName;
   readonly rules: RulesVersions;
 }
 
@@ -114,6 +116,7 @@ export function frameOf(
   return {
     freshness: freshnessOf(engine, used, time?.range),
     ...(time === undefined ? {} : { range: rangeOf(time, engine.width) }),
+    ...(used.layer === undefined ? {} : { layer: used.layer }),
     rules: used.batch.meta.rules,
   };
 }

@@ -11,6 +11,8 @@ export interface Emptiness {
     | 'no-pageviews-in-range'
     | 'unknown-domain'
     | 'unknown-url'
+    /** Of one layer alone: it has nothing of the subjects at all. */
+    | 'nothing-in-layer'
     /** A breakdown: there are pageviews, and none has a value. */
     | 'no-values-in-range'
     /** A breakdown: the batch view was made before the dimension was kept. */
@@ -40,6 +42,7 @@ export async function emptinessOf(
       available: { from: width.show(range.from), to: width.show(range.to) },
     };
   }
+  if (generation.layer !== undefined) return { emptyReason: 'nothing-in-layer' };
   return { emptyReason: subjects[0]?.kind === 'domain' ? 'unknown-domain' : 'unknown-url' };
 }
 

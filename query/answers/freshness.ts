@@ -9,12 +9,16 @@ import type { PinnedGeneration } from '../engine/generations.js';
 import type { BucketRange } from '../../lib/time/buckets.js';
 
 /** What an answer was computed from: without a realtime part, the batch view alone. */
-export interface Used extends Pick<PinnedGeneration, 'batch'> {
+export interface Used extends Pick<PinnedGeneration, 'batch' | 'layer'> {
   readonly realtime: Pick<RealtimeView, 'cut' | 'lastReceivedAt' | 'deadLetters'> | undefined;
 }
 
 /** @param range of the facts' own times; without one, those of any time are meant */
-export function freshnessOf(engine: Engine, { batch, realtime }: Used, range?: BucketRange): Freshness {
+export function freshnessOf(
+  engine: Engine,
+  { batch, realtime, layer }: Used,
+  range?: BucketRange,
+): Freshness {
   const base = {
     generation: batch.meta.id,
     batch: { cut: cutOf(batch.meta.cut), createdAt: instant(batch.meta.createdAt) },
@@ -27,6 +31,7 @@ export function freshnessOf(engine: Engine, { batch, realtime }: Used, range?: B
   );
   const unreadRecords = lag?.unreadRecords ?? null;
   const holds: Readonly<Record<(typeof incompleteReasons)[number], boolean>> = {
+    'one-layer': layer !== undefined,
     'other-rules': !sameRules(batch.meta.rules, engine.rules),
     behind: lagMs === null || lagMs > completeWithinMs,
     'unread-partitions': unreadRecords !== null && unreadRecords > 0,

@@ -17,6 +17,7 @@ import { SwaError, hasCode } from '../../lib/errors/errors.js';
 import { reaches } from '../../log/cut.js';
 import type { Cut } from '../../log/log.js';
 import type { BatchView, RealtimeView, ViewId, ViewMeta } from '../../facts/views/view.js';
+import type { LayerName } from '../bodies.js';
 
 /** The serving layer's side: which view is current, and how to open one. */
 export interface BatchViews {
@@ -39,6 +40,8 @@ export interface PinnedGeneration {
   readonly cut: Cut;
   /** Equal strings, equal answers. */
   readonly version: string;
+  /** Only where it is one layer alone (layers.ts). */
+  readonly layer?: LayerName;
 }
 
 /** Reads of moving pointers are repeated at most this often before giving up. */

@@ -20,7 +20,7 @@ import type { Engine } from '../engine/engine.js';
 import type { PinnedGeneration } from '../engine/generations.js';
 import { Pace } from '../engine/pace.js';
 import { arrowMediaType } from '../formats/arrow.js';
-import { inquiries, type Inquiry } from '../inquiries.js';
+import { answerFrom, inquiries, type Inquiry } from '../inquiries.js';
 import { rangeShape, seriesQuestion, subjectShape, zoneShape } from '../question.js';
 import { erasureRoutes, type ErasureControl } from './erasure-routes.js';
 import { formatFor, formats, notKept, notModified, sendAnswer, sendBytes, sendJson } from './send.js';
@@ -104,12 +104,14 @@ function inquiryRoute(engine: Engine, inquiry: Inquiry): Route {
       const { request, response, deadlineAt } = exchange;
       const { format: askedFormat, ...query } = input.query;
       const format = formatFor(request, askedFormat);
-      const answering = inquiry.prepare(engine, { ...input.params, ...query });
+      const parsed = { ...input.params, ...query };
+      const answering = inquiry.prepare(engine, parsed);
       await pinnedFor(exchange, engine, async (generation) => {
         if (inquiry.isOfTheMoment === true) notKept(response);
         else if (notModified(request, response, versionOf(engine, generation), format)) return;
-        const answer = await answering(generation, new Pace(deadlineAt));
-        if (!engine.edges.isFinal(generation)) response.removeHeader('ETag');
+        const part = inquiry.partOf(generation, parsed);
+        const answer = await answerFrom(answering, part, new Pace(deadlineAt));
+        if (!engine.edges.isFinal(part)) response.removeHeader('ETag');
         await sendAnswer(request, response, answer, format);
       });
     },
