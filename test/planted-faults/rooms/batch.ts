@@ -6,6 +6,25 @@ const fault = faultsOf('batch');
 
 export const batchFaults: readonly PlantedFault[] = [
   fault(
+    'erasing',
+    'erased texts stay in the log',
+    edit(
+      'batch/erasing.ts',
+      'await eraseInLog(dataDir, log, order, signal);',
+      'await eraseInLog(dataDir, log, { ...order, values: [] }, signal);',
+    ),
+  ),
+  fault(
+    'erasing',
+    'a view from before an erasure serves again',
+    edit('serving/store.ts', 'requireErasures(dataDir, id);\n', '\n'),
+  ),
+  fault(
+    'erasing',
+    'old pageviews count after a run',
+    edit('batch/arrays/excluded.ts', 'if (time < keptFrom) return true;', ''),
+  ),
+  fault(
     'run-lock',
     'two runs are at work at once',
     edit(
