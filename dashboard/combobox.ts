@@ -38,6 +38,8 @@ export class Combobox {
   #asking = new AbortController();
   /** Set from a keystroke until its suggestions are asked for: a word is one question, not one for each letter. */
   #typing: number | undefined;
+  /** From then on until they are there. */
+  #opening: Promise<void> | undefined;
 
   constructor(host: HTMLElement, options: ComboboxOptions) {
     this.#options = options;
@@ -78,7 +80,12 @@ export class Combobox {
 
   #typed(): void {
     window.clearTimeout(this.#typing);
-    this.#typing = window.setTimeout(() => void this.#open(this.input.value.trim()), pauseMs);
+    this.#typing = window.setTimeout(() => {
+      const opening = this.#open(this.input.value.trim()).finally(() => {
+        if (this.#opening === opening) this.#opening = undefined;
+      });
+      this.#opening = opening;
+    }, pauseMs);
   }
 
   async #open(typed: string): Promise<void> {
@@ -112,6 +119,7 @@ export class Combobox {
   #forget(): void {
     window.clearTimeout(this.#typing);
     this.#typing = undefined;
+    this.#opening = undefined;
     this.#asking.abort();
   }
 
@@ -148,7 +156,7 @@ export class Combobox {
       }
       case 'Enter':
         event.preventDefault();
-        if (this.#typing !== undefined) return void this.#takeTyped();
+        if (this.#typing !== undefined || this.#opening !== undefined) return void this.#takeTyped();
         if (!isOpen) return void this.#open('');
         return this.#take(this.#active);
       case 'Escape':
@@ -160,10 +168,10 @@ export class Combobox {
     }
   }
 
-  /** Enter came before the suggestions for what was typed. */
+  /** Enter came before the suggestions for what was typed: those on the screen are older ones. */
   async #takeTyped(): Promise<void> {
     const typed = this.input.value.trim();
-    await this.#open(typed);
+    await (this.#typing === undefined ? this.#opening : this.#open(typed));
     if (this.input.value.trim() === typed && !this.#list.hidden) this.#take(this.#active);
   }
 
