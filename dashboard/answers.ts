@@ -59,7 +59,9 @@ export const uniques = object({
     ...bounds,
     maxOvercount: number,
     maxUndercount: number,
+    rewritten: number,
     relativeStandardError: number,
+    visitorScope: maybe(text),
   }),
   freshness,
   range: object({ from: time, to: time, tz: text }),
@@ -98,6 +100,16 @@ export const breakdown = object({
   accuracy: object({ ranked: text }),
 }) satisfies Decode<unknown, Bodies['breakdown']>;
 export type Breakdown = Decoded<typeof breakdown>;
+
+export const now = object({
+  data: object({
+    from: time,
+    visitors: number,
+    pages: list(object({ url: text, visitors: number })),
+  }),
+  accuracy: object({ coveredFrom: time }),
+}) satisfies Decode<unknown, Bodies['now']>;
+export type Now = Decoded<typeof now>;
 
 export const domains = object({
   data: object({ domains: list(text), more: flag }),

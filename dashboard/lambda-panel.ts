@@ -2,7 +2,7 @@
  * The lambda architecture at work: one log, two ways through it, one answer. Each box says how far its part is; beside them stands what
  * came in and does not count, by reason.
  */
-import type { Batches, Layer, Status } from './answers.js';
+import type { Batches, Layer, Status, Uniques } from './answers.js';
 import { h, setText } from './dom.js';
 import { clockTime, count, span } from './format.js';
 import { countersOf, runOf, sumOf } from './layer-details.js';
@@ -26,6 +26,8 @@ export class LambdaPanel {
   readonly uncounted: HTMLElement;
   readonly #uncounted = h('tbody');
   readonly #boxes = new Map<string, { readonly value: HTMLElement; readonly detail: HTMLElement }>();
+  /** Beside the answer's box, since it is about the question that is shown and not about the system. */
+  readonly #identity = h('p', { class: 'detail', id: 'live-identity' });
   #shown = '';
 
   constructor() {
@@ -54,12 +56,18 @@ export class LambdaPanel {
     );
   }
 
+  /** What logins and retractions since the batch view did to the visitors shown; undefined where none are shown. */
+  showIdentity(accuracy: Uniques['accuracy'] | undefined): void {
+    setText(this.#identity, accuracy === undefined ? '' : identityText(accuracy));
+  }
+
   #show({ id, title, value, detail }: Box): void {
     let parts = this.#boxes.get(id);
     if (parts === undefined) {
       parts = { value: h('p', { class: 'flow-value' }), detail: h('p', { class: 'detail' }) };
       this.#boxes.set(id, parts);
-      this.flow.append(h('li', { id: `flow-${id}` }, h('h3', {}, title), parts.value, parts.detail));
+      const more = id === 'query' ? this.#identity : undefined;
+      this.flow.append(h('li', { id: `flow-${id}` }, h('h3', {}, title), parts.value, parts.detail, more));
     }
     setText(parts.value, value);
     setText(parts.detail, detail);
@@ -130,6 +138,19 @@ function boxesOf(status: Status, batches: Batches, zone: string): readonly Box[]
       detail: `Both views merged at one cut${lagText(freshness?.realtime?.lagMs)}.`,
     },
   ];
+}
+
+function identityText({ rewritten, maxOvercount, maxUndercount }: Uniques['accuracy']): string {
+  const done =
+    rewritten === 0
+      ? 'No login since the batch view has joined its people in the visitors shown.'
+      : `Logins since the batch view: ${count(rewritten)} of the batch view’s people ${rewritten === 1 ? 'is' : 'are'} counted as another person already.`;
+  const bounds = [
+    ...(maxOvercount === 0 ? [] : [`${count(maxOvercount)} too many`]),
+    ...(maxUndercount === 0 ? [] : [`${count(maxUndercount)} too few`]),
+  ];
+  if (bounds.length === 0) return done;
+  return `${done} Not worked out until the next run, only bounded: the visitors shown may be up to ${bounds.join(' or ')}.`;
 }
 
 function lagText(lagMs: number | undefined): string {

@@ -1,5 +1,5 @@
 /** What the system itself is doing: every layer with its position, how far it is behind, and the batch views so far. */
-import type { Batches, Freshness, Layer, PublishedView, Status } from './answers.js';
+import type { Batches, Freshness, Layer, PublishedView, Status, Uniques } from './answers.js';
 import { h } from './dom.js';
 import { clockTime, count, span } from './format.js';
 import { LambdaPanel } from './lambda-panel.js';
@@ -81,6 +81,11 @@ export class LayersPanel {
         ),
       ),
     );
+  }
+
+  /** Of the visitors shown; undefined where none are. */
+  showIdentity(accuracy: Uniques['accuracy'] | undefined): void {
+    this.#lambda.showIdentity(accuracy);
   }
 
   update(status: Status, batches: Batches, zone: string, nowMs: number): void {

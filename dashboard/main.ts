@@ -28,6 +28,7 @@ import { Headline } from './headline.js';
 import { KeyDialog } from './key-dialog.js';
 import { LayersPanel } from './layers-panel.js';
 import { Notice } from './notice.js';
+import { NowPanel } from './now-panel.js';
 import { PagesTable } from './pages-table.js';
 import { nameOf, readableHost } from './readable-url.js';
 import { EarlierPeriod } from './period-before.js';
@@ -49,6 +50,8 @@ import { currentTheme, onThemeChange, toggleTheme } from './theme.js';
 import { fillWelcome } from './welcome.js';
 import { fitsBuckets, localOf, ownZone } from './zone-time.js';
 
+/** The pause between two rounds of requests. */
+const everyMs = 1_000;
 const pagesListed = 10;
 const valuesListed = 10;
 /** So many domains are looked at to find the busiest one to start with. */
@@ -60,10 +63,12 @@ class Dashboard {
   readonly #before = new EarlierPeriod(this.#api);
   readonly #announcer = byId('announcer', 'div');
   readonly #report = byId('report', 'div');
+  readonly #visitorScope = byId('visitor-scope', 'p');
   readonly #welcome = byId('welcome', 'div');
   readonly #headline = new Headline((compare) => this.#set({ compare }));
   readonly #freshness = new FreshnessLine((text) => this.#announce(text));
   readonly #notice = new Notice(byId('notice', 'div'), (change) => this.#change(change));
+  readonly #now = new NowPanel(byId('now', 'div'), this.#api);
   readonly #figures = new Figures(section('figures'));
   readonly #layers = new LayersPanel(section('layers-card'));
   readonly #pages = new PagesTable(section('pages-card'), this.#api, (url) => this.#change({ url }));
@@ -73,12 +78,14 @@ class Dashboard {
   readonly #uniquesCard: SeriesCard;
   readonly #pageviewsCard: SeriesCard;
   readonly #filters: Filters;
-  readonly #refresh = new Refresh((signal) => this.#round(signal));
+  readonly #refresh = new Refresh((signal) => this.#round(signal), everyMs);
   #state: PageState = parseState(location.search, ownZone());
   #uniques: Uniques | undefined;
   #system: Status | undefined;
   /** Until the first figures are there. */
   #isLoading = true;
+  /** Since the last report. */
+  #hasFailed = false;
   /** While no one has asked for a range, the page looks for one that has views. */
   #choosesRange = !hasRange(location.search);
   /** While no one has asked for a zone: the visitor's own, if the data can show it. */
@@ -135,8 +142,12 @@ class Dashboard {
 
   #wireTopBar(): void {
     byId('live', 'button').addEventListener('click', () => {
-      if (this.#refresh.paused) return this.#refresh.resume();
+      if (this.#refresh.paused) {
+        this.#now.resume();
+        return this.#refresh.resume();
+      }
       this.#refresh.pause();
+      this.#now.pause();
       this.#freshness.mood('paused');
     });
     const theme = byId('theme', 'button');
@@ -155,6 +166,7 @@ class Dashboard {
   #keyChanged(): void {
     this.#api.forget();
     this.#before.forget();
+    this.#now.askAgain();
     byId('forget-key', 'button').hidden = this.#keys.key === undefined;
     this.#ask();
   }
@@ -227,6 +239,8 @@ class Dashboard {
     this.#report.hidden = domain === undefined;
     this.#headline.hidden = domain === undefined;
     if (domain === undefined) {
+      this.#now.show(undefined);
+      this.#layers.showIdentity(undefined);
       this.#endLoading();
       return this.#notice.clear();
     }
@@ -253,6 +267,11 @@ class Dashboard {
     this.#uniquesCard.update(uniquesChart(people, before, nowMs));
     this.#pageviewsCard.update(pageviewsChart(people, views, before, nowMs));
     this.#pages.update(top.data.pages, url);
+    this.#now.show(domain);
+    if (this.#hasFailed) this.#now.serverIsBack();
+    this.#hasFailed = false;
+    this.#layers.showIdentity(people.accuracy);
+    this.#visitorScope.hidden = people.accuracy.visitorScope !== 'day';
     this.#showQuestions(series, topPages);
     if (values !== undefined) this.#breakdown.update(values);
     setAttributes(this.#report, { 'aria-busy': 'false', 'data-stale': undefined, 'data-loading': undefined });
@@ -343,6 +362,7 @@ class Dashboard {
   }
 
   #failed(error: unknown): RoundResult {
+    this.#hasFailed = true;
     if (error instanceof ApiProblem && error.status === 401) {
       this.#keys.ask();
       return { ok: false, retryAfterMs: undefined };

@@ -5,7 +5,7 @@ import { h } from './dom.js';
 import { count, interval } from './format.js';
 import { PanelFoot } from './panel-foot.js';
 import { RankedTable } from './ranked-table.js';
-import { commonHost, namesOf, shortened } from './readable-url.js';
+import { listed } from './readable-url.js';
 
 export class PagesTable {
   readonly foot: PanelFoot;
@@ -41,16 +41,14 @@ export class PagesTable {
 
   update(pages: readonly TopPage[], chosen: string | undefined): void {
     const most = pages[0]?.pageviews ?? 1;
-    const names = namesOf(pages.map(({ url }) => url));
-    const host = commonHost(names);
-    const shown = shortened(names.map((name) => name.slice(host.length)));
+    const { heading, names } = listed(pages.map(({ url }) => url));
     this.#table.update(
-      host === '' ? 'Page' : `Page on ${host}`,
+      heading,
       pages.map((page, i) => {
         const { url, pageviews, visitors } = page;
         const isChosen = url === chosen;
         return {
-          name: shown[i] ?? url,
+          name: names[i] ?? url,
           fullName: url,
           share: pageviews / most,
           cells: [count(pageviews), count(visitors), interval(page)],

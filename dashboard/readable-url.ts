@@ -48,6 +48,19 @@ export function shortened(names: readonly string[]): readonly string[] {
   return apart(names.map(folded), (i) => names[i] ?? '');
 }
 
+/** Different URLs as rows of one list: the host that all have is said once, in the heading. */
+export function listed(urls: readonly string[]): {
+  readonly heading: string;
+  readonly names: readonly string[];
+} {
+  const names = namesOf(urls);
+  const host = commonHost(names);
+  return {
+    heading: host === '' ? 'Page' : `Page on ${host}`,
+    names: shortened(names.map((name) => name.slice(host.length))),
+  };
+}
+
 /** The name of one URL where no others stand beside it: a scheme that is not the usual one is part of it. */
 export function nameOf(url: string): string {
   return `${url.startsWith('http://') ? 'http://' : ''}${readable(url)}`;

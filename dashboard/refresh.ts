@@ -4,20 +4,26 @@
  */
 
 export type RoundResult =
-  { readonly ok: true } | { readonly ok: false; readonly retryAfterMs: number | undefined };
+  | { readonly ok: true }
+  /** `isLast`: the next round is one that is asked for, or that of a page which is looked at again. */
+  | { readonly ok: false; readonly retryAfterMs: number | undefined; readonly isLast?: boolean };
 
-const everyMs = 1_000;
 const longestMs = 30_000;
 
 export class Refresh {
+  readonly #everyMs: number;
   readonly #round: (signal: AbortSignal) => Promise<RoundResult>;
   #timer: number | undefined;
   #running: AbortController | undefined;
   #failures = 0;
   #paused = false;
 
-  /** `round` must not throw, and ends early when its signal says so. */
-  constructor(round: (signal: AbortSignal) => Promise<RoundResult>) {
+  /**
+   * @param round must not throw, and ends early when its signal says so
+   * @param everyMs the shortest pause between two rounds
+   */
+  constructor(round: (signal: AbortSignal) => Promise<RoundResult>, everyMs: number) {
+    this.#everyMs = everyMs;
     this.#round = round;
     document.addEventListener('visibilitychange', () => {
       if (document.hidden) this.#halt();
@@ -53,10 +59,10 @@ export class Refresh {
     if (running.signal.aborted) return;
     this.#running = undefined;
     this.#failures = result.ok ? 0 : this.#failures + 1;
-    if (this.#paused || document.hidden) return;
+    if (this.#paused || document.hidden || (!result.ok && result.isLast === true)) return;
     const pauseMs = result.ok
-      ? Math.max(everyMs, 4 * (performance.now() - startedAt))
-      : (result.retryAfterMs ?? everyMs * 2 ** this.#failures);
+      ? Math.max(this.#everyMs, 4 * (performance.now() - startedAt))
+      : (result.retryAfterMs ?? this.#everyMs * 2 ** this.#failures);
     this.#timer = window.setTimeout(() => this.now(), Math.min(pauseMs, longestMs));
   }
 

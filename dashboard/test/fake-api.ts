@@ -31,10 +31,14 @@ export interface Behaviour {
   skippedOffsets: number;
   /** Thrown by every question while set. */
   problem: HttpProblem | undefined;
+  /** Thrown by the question for people now while set. */
+  nowProblem: HttpProblem | undefined;
   /** While set, answers about a range wait for it. */
   held: Promise<void> | undefined;
   /** While true, connections are cut without an answer. */
   silent: boolean;
+  /** Whether pages of cookieless sites were counted. */
+  isCookieless: boolean;
   emptyReason: string | undefined;
   /** All views there are, of every domain; undefined means there are always some. */
   available: { readonly from: number; readonly to: number } | undefined;
@@ -53,8 +57,10 @@ const ordinary: Behaviour = {
   extra: 0,
   skippedOffsets: 0,
   problem: undefined,
+  nowProblem: undefined,
   held: undefined,
   silent: false,
+  isCookieless: false,
   emptyReason: undefined,
   available: undefined,
   bucketMinutes: 60,
@@ -125,11 +131,15 @@ export class FakeApi {
     const isState = request.path === '/v1/status' || request.path === '/v1/batches';
     if (url.searchParams.has('from')) await this.does.held;
     if (this.does.problem !== undefined && !isState) throw this.does.problem;
+    if (request.path === '/v1/now' && this.does.nowProblem !== undefined) {
+      this.asked.push(`${this.does.nowProblem.status} ${request.originalUrl}`);
+      throw this.does.nowProblem;
+    }
     const body = this.#bodyOf(url);
     if (body === undefined) return next();
-    if (!isState) {
-      const { extra, emptyReason, valuesMissing, available, domains } = this.does;
-      const etag = `W/"${extra}.${String(valuesMissing)}.${String(emptyReason)}.${String(available?.to)}.${domains.length}"`;
+    if (!isState && request.path !== '/v1/now') {
+      const { extra, emptyReason, valuesMissing, available, domains, isCookieless } = this.does;
+      const etag = `W/"${extra}.${String(valuesMissing)}.${String(emptyReason)}.${String(available?.to)}.${domains.length}.${isCookieless}"`;
       response.set('ETag', etag);
       if (request.headers['if-none-match'] === etag) {
         this.asked.push(`304 ${request.originalUrl}`);
@@ -167,6 +177,8 @@ export class FakeApi {
             relativeStandardError: 0.0081,
             maxOvercount: 3,
             maxUndercount: 1,
+            rewritten: 2,
+            ...(this.does.isCookieless ? { visitorScope: 'day' } : {}),
             ...this.#bounds(visitors),
           },
           range: this.#range(url),
@@ -197,6 +209,24 @@ export class FakeApi {
       }
       case '/v1/breakdown':
         return { data: this.#breakdown(url, empty), accuracy: { ranked: 'all' }, ...frame };
+      case '/v1/now': {
+        const pages = ['', 'about'].map((path, i) => ({
+          url: `https://www.${domain}/${path}`,
+          visitors: 3 - i,
+        }));
+        return {
+          data: {
+            domain,
+            from: iso(this.#madeAt - 300_000),
+            to: iso(this.#madeAt),
+            visitors: 4,
+            pages,
+            more: false,
+          },
+          accuracy: { coveredFrom: iso(this.#madeAt - 300_000) },
+          ...frame,
+        };
+      }
       case '/v1/status': {
         const { dimensions } = this.does;
         return {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import type { Page } from 'playwright-core';
 import { logFile } from '../../ways-in/logs/log-files.js';
 import { pageviewDefaults } from '../../ways-in/logs/pageviews.js';
@@ -12,7 +12,7 @@ import { systemClock } from '../../lib/time/clock.js';
 import { hourMs } from '../../lib/time/buckets.js';
 import { UrlRules } from '../../facts/url/normalize.js';
 import { browserMissing, launchBrowser, openPage } from '../../test/browser.js';
-import { startTestSystem, type TestSystem } from '../../test/running-system.js';
+import { runBatch, startTestSystem, type TestSystem } from '../../test/running-system.js';
 import { tempDir } from '../../test/temp-dir.js';
 
 const host = 'www.shop.example';
@@ -24,6 +24,7 @@ test('the page over the whole system', { skip: browserMissing }, async (t) => {
   t.after(() => browser.close());
   const swa = await startTestSystem(t);
   const { page, complaints } = await openPage(t, browser);
+  page.setDefaultTimeout(60_000); // the whole system works beside the browser
   const foreign: string[] = [];
   page.on('request', (request) => {
     if (!request.url().startsWith(`${swa.system.origin}/`)) foreign.push(request.url());
@@ -60,24 +61,50 @@ test('the page over the whole system', { skip: browserMissing }, async (t) => {
   await t.test('a new event shows within two seconds', async (t2) => {
     await page.goto(`${swa.system.origin}/?domain=news.example&tz=UTC`);
     await page.getByText('No data for news.example').waitFor();
-    const tookMs: number[] = [];
-    for (let people = 1; people <= 5; people++) {
+    await isQuick(t2, 2_000, async (people) => {
       const sentAt = performance.now();
-      await swa.send([
-        {
-          type: 'pageview',
-          visitor: `cookie:${people}`,
-          url: 'https://news.example/',
-          timestamp: systemClock(),
-        },
-      ]);
+      await swa.send([viewBy(`cookie:${people}`, 'https://news.example/')]);
       await page.locator(`#visitors-value:text-is("${people}")`).waitFor();
-      tookMs.push(Math.round(performance.now() - sentAt));
-    }
-    t2.diagnostic(`shown after ${tookMs.join(', ')} ms`);
-    // The quickest of five: what other work on the machine adds is not the page's.
-    assert.ok(Math.min(...tookMs) < 2_000, tookMs.join(', '));
+      return performance.now() - sentAt;
+    });
     assert.equal(await page.locator('#visitors-detail').innerText(), 'Exact');
+  });
+
+  await t.test('two devices and a login: 2 becomes 1 within a second, without a run', async (t2) => {
+    await page.goto(`${swa.system.origin}/?domain=login.example&tz=UTC`);
+    await page.getByText('No data for login.example').waitFor();
+    let runsBefore: unknown;
+    const shows = (people: number): Promise<void> =>
+      page.locator(`#visitors-value:text-is("${people}")`).waitFor();
+    await isQuick(t2, 1_000, async (people) => {
+      const [phone, laptop] = [`cookie:phone-${people}`, `cookie:laptop-${people}`];
+      await swa.send([phone, laptop].map((visitor) => viewBy(visitor, 'https://login.example/')));
+      await shows(people + 1);
+      // The first two are persons of the batch view, the others of the realtime view alone.
+      if (people === 1) {
+        await runBatch(swa);
+        runsBefore = await runsSoFar(swa);
+      }
+      const sentAt = performance.now();
+      await swa.send([{ type: 'equiv', a: phone, b: laptop, timestamp: systemClock() }]);
+      await shows(people);
+      return performance.now() - sentAt;
+    });
+    assert.equal(await page.locator('#visitors-detail').innerText(), 'Exact');
+    assert.match(await page.locator('#live-identity').innerText(), /1 of the batch view’s people is counted/);
+    assert.deepEqual(await runsSoFar(swa), runsBefore);
+  });
+
+  await t.test('people now are those of the last minutes, as the API says', async () => {
+    const { data } = await swa.ask('/v1/now?domain=login.example');
+    assert.ok(data.visitors !== undefined && data.visitors > 0);
+    await page.goto(`${swa.system.origin}/?domain=login.example&tz=UTC`);
+    await page
+      .locator('#now-count')
+      .getByText(`${data.visitors} ${data.visitors === 1 ? 'person' : 'people'} now`, { exact: true })
+      .waitFor();
+    await page.click('#now summary');
+    assert.equal(await page.locator('#now tbody tr').innerText(), `/\t${data.visitors}`);
   });
 
   await t.test(
@@ -94,6 +121,32 @@ test('the page over the whole system', { skip: browserMissing }, async (t) => {
   assert.deepEqual(foreign, []);
   assert.deepEqual(complaints, []);
 });
+
+/**
+ * Tries until one took no longer than `limitMs`, twice at least: what other work on the machine adds is not the page's.
+ * @param attempt numbered from 1; how long it took, in ms
+ */
+async function isQuick(
+  t: TestContext,
+  limitMs: number,
+  attempt: (number: number) => Promise<number>,
+): Promise<void> {
+  const tookMs: number[] = [];
+  while (tookMs.length < 2 || (tookMs.length < 20 && Math.min(...tookMs) > limitMs)) {
+    tookMs.push(Math.round(await attempt(tookMs.length + 1)));
+  }
+  t.diagnostic(`shown after ${tookMs.join(', ')} ms`);
+  assert.ok(Math.min(...tookMs) <= limitMs, tookMs.join(', '));
+}
+
+function viewBy(visitor: string, url: string): object {
+  return { type: 'pageview', visitor, url, timestamp: systemClock() };
+}
+
+/** Batch runs and views, as the API lists them. */
+async function runsSoFar(swa: TestSystem): Promise<unknown> {
+  return (await swa.get('/v1/batches')).json();
+}
 
 /** Three days of views: 40 addresses, 12 pages, and one view every 86 seconds. */
 async function importAccessLog(swa: TestSystem): Promise<void> {
