@@ -143,8 +143,8 @@ function boxesOf(status: Status, batches: Batches, zone: string): readonly Box[]
 function identityText({ rewritten, maxOvercount, maxUndercount }: Uniques['accuracy']): string {
   const done =
     rewritten === 0
-      ? 'No login since the batch view has joined its people in the visitors shown.'
-      : `Logins since the batch view: ${count(rewritten)} of the batch view’s people ${rewritten === 1 ? 'is' : 'are'} counted as another person already.`;
+      ? 'No login since the batch view joins any of the visitors shown.'
+      : `Logins since the batch view: ${count(rewritten)} ${rewritten === 1 ? 'person is' : 'people are'} counted as another one already.`;
   const bounds = [
     ...(maxOvercount === 0 ? [] : [`${count(maxOvercount)} too many`]),
     ...(maxUndercount === 0 ? [] : [`${count(maxUndercount)} too few`]),

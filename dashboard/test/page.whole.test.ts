@@ -367,7 +367,7 @@ test('beside the answer stands what live identity did, and what is only bounded'
   await page.waitForSelector(loaded);
   assert.equal(
     await text(page, '#flow-query #live-identity'),
-    'Logins since the batch view: 2 of the batch view’s people are counted as another person already. ' +
+    'Logins since the batch view: 2 people are counted as another one already. ' +
       'Not worked out until the next run, only bounded: the visitors shown may be up to 3 too many or 1 too few.',
   );
 });
