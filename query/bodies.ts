@@ -15,6 +15,9 @@ const instantSchema = z.string().describe('RFC 3339, UTC.');
 export const layerNames = ['batch', 'realtime'] as const;
 export type LayerName = (typeof layerNames)[number];
 
+export const comparisons = ['previous', 'year'] as const;
+export type Comparison = (typeof comparisons)[number];
+
 export const incompleteReasons = [
   'one-layer',
   'other-rules',
@@ -207,6 +210,26 @@ const layerNameSchema = z
     'Only where `layer` asked for it: the answer is what this layer alone says, which is not the whole.',
   );
 
+/** The same figures of the earlier period. */
+function compared<F extends z.ZodRawShape>(figures: F) {
+  return z
+    .object({
+      from: z.string(),
+      to: z.string(),
+      ...figures,
+      overlap: z
+        .boolean()
+        .describe(
+          'The intervals from lower to upper of both periods overlap: the difference may be nothing but error. Of pageviews: both are equal.',
+        ),
+    })
+    .nullable()
+    .optional()
+    .describe(
+      'Only with `compare`. null where there is no such period: an hour that the clocks of `tz` skipped.',
+    );
+}
+
 /** An answer about a range. */
 function ranged<D extends z.ZodRawShape, A extends z.ZodType>(data: D, accuracy: A) {
   return z.object({
@@ -269,7 +292,17 @@ export const bodies = {
     {
       ...subjectData,
       visitors: z.number(),
-      series: z.array(z.object({ ...interval, visitors: z.number(), ...bounds })).optional(),
+      compare: compared({ visitors: z.number(), ...bounds }),
+      series: z
+        .array(
+          z.object({
+            ...interval,
+            visitors: z.number(),
+            ...bounds,
+            compare: compared({ visitors: z.number(), ...bounds }),
+          }),
+        )
+        .optional(),
     },
     uniquesAccuracySchema,
   ),
@@ -277,7 +310,10 @@ export const bodies = {
     {
       ...subjectData,
       pageviews: z.number(),
-      series: z.array(z.object({ ...interval, pageviews: z.number() })).optional(),
+      compare: compared({ pageviews: z.number() }),
+      series: z
+        .array(z.object({ ...interval, pageviews: z.number(), compare: compared({ pageviews: z.number() }) }))
+        .optional(),
     },
     countAccuracySchema,
   ),

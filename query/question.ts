@@ -10,7 +10,8 @@ import { dimensions, type Dimension } from '../facts/subjects.js';
 import { domainOf, hostOf } from '../facts/url/domain.js';
 import { refusalTexts, type UrlRules } from '../facts/url/normalize.js';
 import type { Subject } from '../facts/views/view.js';
-import { layerNames } from './bodies.js';
+import { comparisons, layerNames, type Comparison } from './bodies.js';
+import { earlierOf } from './engine/earlier.js';
 import { intervals, type Interval, type Period, type Zones } from './engine/zone.js';
 
 const maxUrls = 50;
@@ -80,6 +81,12 @@ export const seriesShape = {
     .describe(
       `Cuts the range into a series, each entry its own answer. Up to ${maxPeriods} entries; with several URLs, up to ${maxPeriodsOfUrls} entries times URLs.`,
     ),
+  compare: z
+    .enum(comparisons)
+    .optional()
+    .describe(
+      'Adds the figures of an earlier period, and whether the difference is more than the error: previous, the period of the same length that ends where the range begins; year, the same dates a year before; both by the clocks of tz. With an interval each entry has its own.',
+    ),
   explain: z.enum(['0', '1']).optional().describe('1 adds the buckets that were read to the answer.'),
 };
 
@@ -99,6 +106,8 @@ export interface SeriesQuestion extends TimeRange {
   readonly interval: Interval | undefined;
   /** Empty without an interval. */
   readonly periods: readonly Period[];
+  /** Where the range, or one of its periods, lies in the period it is compared with; undefined where that is empty. */
+  readonly earlier: ((part: BucketRange) => BucketRange | undefined) | undefined;
   readonly explain: boolean;
 }
 
@@ -116,7 +125,25 @@ export function seriesQuestion(input: SeriesInput, terms: Terms): SeriesQuestion
     interval: input.interval,
     periods:
       input.interval === undefined ? [] : periodsOf(input.interval, asked.subjects.length, time, terms.zones),
+    earlier: earlierPeriod(input.compare, time, terms.zones),
     explain: input.explain === '1',
+  };
+}
+
+function earlierPeriod(
+  compare: Comparison | undefined,
+  { range, zone }: TimeRange,
+  zones: Zones,
+): SeriesQuestion['earlier'] {
+  if (compare === undefined) return undefined;
+  const earlier = (part: BucketRange): BucketRange => earlierOf(compare, range, part, zone, zones);
+  if (earlier(range).from < 0)
+    throw new HttpProblem('invalid-parameter', `'compare': the period before would begin before 1970`, {
+      parameter: 'compare',
+    });
+  return (part) => {
+    const found = earlier(part);
+    return found.from < found.to ? found : undefined;
   };
 }
 

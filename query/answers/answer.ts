@@ -4,7 +4,7 @@
  */
 import { relativeStandardError } from 'hyperloglog-ts';
 import type { RulesVersions } from '../../facts/rules-versions.js';
-import type { BucketWidth } from '../../lib/time/buckets.js';
+import type { BucketRange, BucketWidth } from '../../lib/time/buckets.js';
 import { bucketCount, coverOf, type CoverRun } from '../engine/cover.js';
 import type { Engine } from '../engine/engine.js';
 import type { PinnedGeneration } from '../engine/generations.js';
@@ -102,19 +102,22 @@ export function methodOf({
   };
 }
 
+/** @param earlierToo with the period it is compared with, whose facts are in the answer as well */
 export function frameOf(engine: Engine, used: Used): Frame;
 export function frameOf(
   engine: Engine,
   used: Used,
   time: TimeRange & { interval?: string | undefined },
+  earlierToo?: BucketRange,
 ): Frame & { readonly range: AnsweredRange };
 export function frameOf(
   engine: Engine,
   used: Used,
   time?: TimeRange & { interval?: string | undefined },
+  earlierToo?: BucketRange,
 ): Frame {
   return {
-    freshness: freshnessOf(engine, used, time?.range),
+    freshness: freshnessOf(engine, used, time === undefined ? undefined : (earlierToo ?? time.range)),
     ...(time === undefined ? {} : { range: rangeOf(time, engine.width) }),
     ...(used.layer === undefined ? {} : { layer: used.layer }),
     rules: used.batch.meta.rules,

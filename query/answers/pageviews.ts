@@ -10,6 +10,7 @@ export function pageviews(asking: Asking): Promise<Answer<Bodies['pageviews']>> 
   return seriesAnswer(asking, {
     what: 'pageviews',
     columns: [column('pageviews', 'count')],
+    overlap: (a, b) => a.pageviews === b.pageviews,
     read: figuresOf,
     sumUp: (tally) => {
       const figures = figuresOf(tally);

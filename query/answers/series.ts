@@ -31,6 +31,8 @@ export interface Counting<T extends Figures<T>, Data, Accuracy> {
   readonly identity?: LiveIdentity;
   /** Besides from, to and label. */
   readonly columns: readonly Column<keyof T & string>[];
+  /** Whether two of them may differ by nothing but error. */
+  readonly overlap: (a: T, b: T) => boolean;
   /** The figures of an interval, once everything is in the tally. */
   readonly read: (tally: Tally) => T;
   /** Those of the whole range, which of them are the answer itself, and how sure it is. */
@@ -48,37 +50,81 @@ export function seriesAnswer<T extends Figures<T>, Data, Accuracy>(
   const { engine, generation, question, pace } = asking;
   const { columns, read, sumUp, identity } = counting;
   const { width } = engine;
+  const { earlier } = question;
+  const earlierRange = earlier?.(question.range);
   return engine.tallied(async (tally) => {
-    await generation.realtime?.prefetch?.(question.subjects, question.range.from, question.range.to);
+    for (const { from, to } of [question.range, earlierRange ?? question.range])
+      await generation.realtime?.prefetch?.(question.subjects, from, to);
+    /** What a part of the range is compared with. */
+    const before = async (part: BucketRange): Promise<Before<T> | undefined> => {
+      const period = earlier?.(part);
+      if (period === undefined) return undefined;
+      await tallyUp(tally, asking, period, counting.what);
+      return { period, figures: read(tally) };
+    };
     const series: Counted<T>[] = [];
     for (const period of question.periods) {
       await tallyUp(tally, asking, period, counting.what);
-      series.push({ period, figures: read(tally) });
+      series.push({ period, figures: read(tally), before: await before(period) });
       if (pace.due) await pace.rest();
     }
+    const beforeAll = await before(question.range);
     await tallyUp(tally, asking, question.range, counting.what);
     const { figures: total, data, accuracy } = sumUp(tally);
     const hasSeries = question.interval !== undefined;
-    const counted = hasSeries ? series : [{ period: { ...question.range, label: '' }, figures: total }];
+    const whole = { period: { ...question.range, label: '' }, figures: total, before: beforeAll };
+    const counted = hasSeries ? series : [whole];
+    const compareOf = ({ figures, before: other }: Counted<T>): { compare?: Compared<T> | null } => {
+      if (earlier === undefined) return {};
+      if (other === undefined) return { compare: null };
+      return {
+        compare: {
+          from: width.show(other.period.from),
+          to: width.show(other.period.to),
+          ...other.figures,
+          overlap: counting.overlap(figures, other.figures),
+        },
+      };
+    };
     return {
       body: {
         data: {
           ...question.asked,
           ...data,
+          ...compareOf(whole),
           ...(tally.pageviews === 0 ? await emptinessOf(engine, generation, question.subjects, pace) : {}),
-          ...(hasSeries ? { series: series.map((each) => entryOf(each, width)) } : {}),
+          ...(hasSeries
+            ? { series: series.map((each) => ({ ...entryOf(each, width), ...compareOf(each) })) }
+            : {}),
         },
         accuracy,
-        ...frameOf(engine, generation, question),
+        ...frameOf(engine, generation, question, {
+          from: Math.min(question.range.from, earlierRange?.from ?? Infinity),
+          to: question.range.to,
+        }),
         ...(question.explain ? { explain: explainOf(question, tally, width) } : {}),
       },
       table: {
-        columns: [column('from', 'time'), column('to', 'time'), column('label', 'text'), ...columns],
-        rows: counted.map(({ period, figures }) => [
+        columns: [
+          column('from', 'time'),
+          column('to', 'time'),
+          column('label', 'text'),
+          ...columns,
+          ...(earlier === undefined ? [] : comparedColumns(columns)),
+        ],
+        rows: counted.map(({ period, figures, before: other }) => [
           period.from * width.ms,
           period.to * width.ms,
           period.label,
           ...columns.map(({ name }) => figures[name]),
+          ...(earlier === undefined
+            ? []
+            : [
+                other === undefined ? null : other.period.from * width.ms,
+                other === undefined ? null : other.period.to * width.ms,
+                ...columns.map(({ name }) => other?.figures[name] ?? null),
+                other === undefined ? null : counting.overlap(figures, other.figures),
+              ]),
         ]),
       },
     };
@@ -94,6 +140,22 @@ interface Interval {
 interface Counted<T> {
   readonly period: Period;
   readonly figures: T;
+  readonly before: Before<T> | undefined;
+}
+
+/** The same of the earlier period. */
+interface Before<T> {
+  readonly period: BucketRange;
+  readonly figures: T;
+}
+
+type Compared<T> = T & { readonly from: string; readonly to: string; readonly overlap: boolean };
+
+function comparedColumns(columns: readonly Column[]): readonly Column[] {
+  const named = columns.map(({ name, type }) =>
+    column(`compare${name.slice(0, 1).toUpperCase()}${name.slice(1)}`, type),
+  );
+  return [column('compareFrom', 'time'), column('compareTo', 'time'), ...named, column('overlap', 'flag')];
 }
 
 function entryOf<T>({ period, figures }: Counted<T>, width: BucketWidth): T & Interval {

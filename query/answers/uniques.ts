@@ -16,6 +16,7 @@ export async function uniques(asking: Asking): Promise<Answer<Bodies['uniques']>
       column('upper', 'count'),
       column('exact', 'flag'),
     ],
+    overlap: (a: Count, b: Count) => a.lower <= b.upper && b.lower <= a.upper,
     read: (tally) => figuresOf(countOf(tally, identity)),
     sumUp: (tally) => {
       const { visitors, ...sureness } = countOf(tally, identity);

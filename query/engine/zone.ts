@@ -85,16 +85,20 @@ export class Zones {
 
   /** The first base bucket at which the local calendar day has begun; days are counted from 1970-01-01. */
   startOfDay(zone: string, day: number): number {
-    const { perDay, minutes } = this.width;
-    const utc = day * perDay;
+    return this.startOf(zone, day * this.width.perDay);
+  }
+
+  /** The first base bucket at which the clocks show at least a time, as `local` counts it. */
+  startOf(zone: string, utc: number): number {
+    const { minutes } = this.width;
     if (zone === 'UTC') return utc;
-    // It begins at most 14 hours sooner and 12 later than in UTC; no clock is changed twice in between.
+    // That is at most 14 hours sooner and 12 later than in UTC; no clock is changed twice in between.
     const offsets = [
       this.offsetMinutes(zone, utc - (16 * 60) / minutes),
       this.offsetMinutes(zone, utc + (14 * 60) / minutes),
     ];
     let bucket = utc - Math.ceil(Math.max(...offsets) / minutes);
-    while (this.#local(zone, bucket) < utc) bucket++;
+    while (this.local(zone, bucket) < utc) bucket++;
     return bucket;
   }
 
@@ -128,7 +132,7 @@ export class Zones {
   }
 
   /** What its clocks show at the start of a base bucket, counted as base buckets of UTC. */
-  #local(zone: string, bucket: number): number {
+  local(zone: string, bucket: number): number {
     return bucket + Math.floor(this.offsetMinutes(zone, bucket) / this.width.minutes);
   }
 
@@ -136,7 +140,7 @@ export class Zones {
   #endOfHour(zone: string, bucket: number): number {
     const perHour = 60 / this.width.minutes;
     const offset = this.offsetMinutes(zone, bucket);
-    const end = (Math.floor(this.#local(zone, bucket) / perHour) + 1) * perHour - offset / this.width.minutes;
+    const end = (Math.floor(this.local(zone, bucket) / perHour) + 1) * perHour - offset / this.width.minutes;
     for (let next = bucket + 1; next < end; next++)
       if (this.offsetMinutes(zone, next) !== offset) return next;
     return end;
@@ -144,7 +148,7 @@ export class Zones {
 
   /** The first base bucket after `bucket` that lies in a later local interval. */
   #endOf(zone: string, interval: 'day' | 'week' | 'month', bucket: number): number {
-    let day = Math.floor(this.#local(zone, bucket) / this.width.perDay);
+    let day = Math.floor(this.local(zone, bucket) / this.width.perDay);
     // More than one step only where a clock was set back across midnight and the day began before that.
     for (;;) {
       day = nextStart(interval, day);
