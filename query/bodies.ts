@@ -131,7 +131,7 @@ const uniquesAccuracySchema = z.object({
   rewritten: z
     .number()
     .describe(
-      'People of the batch view that equiv facts after its cut have made one with another person, and that are counted as that person already.',
+      'People that are counted as another person already, because equiv facts after the batch cut join them: people of the batch view, and ids it does not have yet.',
     ),
   maxOvercount: z
     .number()
