@@ -21,6 +21,7 @@ import type { Engine } from './engine/engine.js';
 import type { PinnedGeneration } from './engine/generations.js';
 import { layerOf } from './engine/layers.js';
 import { Pace } from './engine/pace.js';
+import { combinedFilters } from './filters.js';
 import { column } from './formats/table.js';
 import { maxMinutes } from './now/recent-pageviews.js';
 import {
@@ -278,7 +279,8 @@ export async function ask(engine: Engine, name: string, input: AskInput): Promis
   }
   const known = Object.keys(found.input.shape);
   for (const parameter of Object.keys(input)) {
-    if (!known.includes(parameter)) throw unknownParameter(parameter, known);
+    if (!known.includes(parameter))
+      throw combinedFilters(Object.keys(input)) ?? unknownParameter(parameter, known);
   }
   const given = Object.entries(input).map(([parameter, value]) => [
     parameter,

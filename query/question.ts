@@ -11,6 +11,7 @@ import { domainOf, hostOf } from '../facts/url/domain.js';
 import { refusalTexts, type UrlRules } from '../facts/url/normalize.js';
 import type { Subject } from '../facts/views/view.js';
 import { comparisons, layerNames, type Comparison } from './bodies.js';
+import { urlAndDomain } from './filters.js';
 import { earlierOf } from './engine/earlier.js';
 import { intervals, type Interval, type Period, type Zones } from './engine/zone.js';
 
@@ -153,9 +154,7 @@ function subjectsOf(
 ): { asked: Asked; subjects: readonly Subject[] } {
   if (input.domain !== undefined) {
     if (input.url !== undefined) {
-      throw new HttpProblem('invalid-parameter', "'domain' and 'url' cannot be combined", {
-        parameter: 'domain',
-      });
+      throw urlAndDomain();
     }
     const domain = parseDomain(input.domain, urls);
     return { asked: { domain }, subjects: [{ kind: 'domain', domain }] };

@@ -66,6 +66,8 @@ export interface RouteDoc {
   /** Pages of any origin may use it, with a key. */
   readonly anyOrigin?: boolean;
   readonly foreignKeys?: ForeignKeys;
+  /** What is wrong with a question that has these parameters, one of which is unknown, where more can be said than that. */
+  readonly refusalOf?: (given: readonly string[]) => HttpProblem | undefined;
   readonly responses: readonly ResponseDoc[];
   /** Those of the handler; `problemsOf` adds the others. */
   readonly problems: readonly ProblemName[];
@@ -125,7 +127,7 @@ export function route<P extends Shape, Q extends Shape>(
     run: (exchange) => {
       const input = {
         params: check(params, { ...exchange.request.params }),
-        query: check(query, readQuery(exchange.request.url, query)),
+        query: check(query, readQuery(exchange.request.url, query, doc.refusalOf)),
       };
       return handle(exchange, input);
     },
@@ -136,12 +138,18 @@ export function route<P extends Shape, Q extends Shape>(
  * The query string as one value per parameter: a string, or an array for the parameters whose schema takes one. Unknown
  * parameters are refused with the nearest known one; so is a repeated one that stands for a single value.
  */
-function readQuery(url: string, schema: z.ZodObject): Record<string, string | string[]> {
+function readQuery(
+  url: string,
+  schema: z.ZodObject,
+  refusalOf: RouteDoc['refusalOf'],
+): Record<string, string | string[]> {
   const values: Record<string, string | string[]> = Object.create(null) as Record<string, string | string[]>;
   const mark = url.indexOf('?');
   if (mark < 0) return values;
-  for (const [name, value] of new URLSearchParams(url.slice(mark + 1))) {
-    if (!Object.hasOwn(schema.shape, name)) throw unknownParameter(name, Object.keys(schema.shape));
+  const given = new URLSearchParams(url.slice(mark + 1));
+  for (const [name, value] of given) {
+    if (!Object.hasOwn(schema.shape, name))
+      throw refusalOf?.([...given.keys()]) ?? unknownParameter(name, Object.keys(schema.shape));
     const before = values[name];
     if (before === undefined) values[name] = takesMany(schema, name) ? [value] : value;
     else if (typeof before === 'string') {

@@ -20,6 +20,7 @@ import type { Engine } from '../engine/engine.js';
 import type { PinnedGeneration } from '../engine/generations.js';
 import { Pace } from '../engine/pace.js';
 import { arrowMediaType } from '../formats/arrow.js';
+import { combinedFilters } from '../filters.js';
 import { answerFrom, inquiries, type Inquiry } from '../inquiries.js';
 import { rangeShape, seriesQuestion, subjectShape, zoneShape } from '../question.js';
 import { erasureRoutes, type ErasureControl } from './erasure-routes.js';
@@ -85,6 +86,7 @@ function inquiryRoute(engine: Engine, inquiry: Inquiry): Route {
     summary: inquiry.summary,
     ...(inquiry.description === undefined ? {} : { description: inquiry.description }),
     scope: 'read',
+    refusalOf: combinedFilters,
     params: inquiry.params,
     query: { ...inquiry.query, format: formatShape },
     responses: [
@@ -141,6 +143,7 @@ function sketchRoute(engine: Engine): Route {
     description:
       'Apache DataSketches HLL, compact: merge it with other sketches or read its estimate with any DataSketches library.',
     scope: 'read',
+    refusalOf: combinedFilters,
     query: { ...subjectShape, ...rangeShape, ...zoneShape },
     responses: [
       { status: 200, description: 'DataSketches HLL bytes.', content: { [sketchType]: undefined } },

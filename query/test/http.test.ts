@@ -105,6 +105,19 @@ test('the answer is zero for a page nobody knows, and says why', async (t) => {
   });
 });
 
+test('combined filters are refused with the reason and with what to ask instead', async (t) => {
+  const server = await serve(t, layersOf());
+  const detailOf = async (path: string): Promise<string> =>
+    ((await (await server.get(path)).json()) as { detail: string }).detail;
+  const subject = `domain=example.org&${range}`;
+  const both = await detailOf(`/v1/uniques?${subject}&source=direct&browser=firefox`);
+  assert.match(both, /'source' cannot be combined with 'browser': .*do not intersect.*add-a-view/);
+  const ofPage = await detailOf(`/v1/pageviews?url=${encoded}&${range}&source=direct`);
+  assert.match(ofPage, /'source' cannot be combined with 'url': .*do not intersect/);
+  assert.match(await detailOf(`/v1/uniques?${subject}&source=direct`), /\/v1\/breakdown with by=source/);
+  assert.match(await detailOf(`/v1/uniques?${subject}&url=${encoded}`), /do not intersect/);
+});
+
 test('refusals name type, parameter and what would do', async (t) => {
   const server = await serve(t, layersOf());
   const url = `url=${encoded}`;
@@ -148,6 +161,9 @@ test('refusals name type, parameter and what would do', async (t) => {
     [`/v1/uniques?url=ftp://a.org/&${range}`, 400, 'invalid-parameter', 'url'],
     [`/v1/uniques?${Array(51).fill(url).join('&')}&${range}`, 400, 'invalid-parameter', 'url'],
     [`/v1/uniques?${url}&${range}&intervall=day`, 400, 'unknown-parameter', 'intervall'],
+    [`/v1/uniques?domain=example.org&${range}&browser=firefox`, 400, 'invalid-parameter', 'browser'],
+    [`/v1/sketch?${url}&${range}&browser=firefox`, 400, 'invalid-parameter', 'browser'],
+    [`/v1/breakdown?domain=example.org&by=source&${range}&os=x`, 400, 'invalid-parameter', 'os'],
     [`/v1/uniques?${url}&${range}&interval=minute`, 400, 'invalid-parameter', 'interval'],
     [`/v1/uniques?${url}&${range}&tz=Mars/Olympus`, 400, 'invalid-parameter', 'tz'],
     [`/v1/uniques?${url}&${range}&tz=Asia/Kolkata&interval=day`, 422, 'unsupported-time-zone', 'tz'],
