@@ -52,6 +52,12 @@ export const rangeShape = {
     'Start, inclusive: RFC 3339 at the start of a bucket (a full UTC hour, unless SWA_BUCKET_MINUTES is less), UTC milliseconds, or a date (its beginning in tz).',
   ),
   to: edgeText.describe('End, exclusive: as from.'),
+  align: z
+    .enum(['error', 'outward', 'inward'])
+    .optional()
+    .describe(
+      'What becomes of edges within a bucket: error (the default) refuses them and names the nearest ranges; outward takes in the buckets they lie in, inward leaves those out. `range` of the answer is the range used.',
+    ),
 };
 
 export const zoneShape = {
@@ -215,7 +221,12 @@ function domainProblem(detail: string, extra: Readonly<Record<string, unknown>> 
 
 /** Throws `unaligned-range` naming the nearest aligned ranges, `empty-range`, or what is wrong with a parameter. */
 export function timeRange(
-  input: { readonly from: string; readonly to: string; readonly tz?: string | undefined },
+  input: {
+    readonly from: string;
+    readonly to: string;
+    readonly align?: 'error' | 'outward' | 'inward' | undefined;
+    readonly tz?: string | undefined;
+  },
   zones: Zones,
 ): TimeRange {
   const { width } = zones;
@@ -229,6 +240,16 @@ export function timeRange(
       {
         parameter: 'from',
       },
+    );
+  }
+  if (input.align === 'outward') return { range: { from: Math.floor(from), to: Math.ceil(to) }, zone };
+  if (input.align === 'inward') {
+    const range = { from: Math.ceil(from), to: Math.floor(to) };
+    if (range.from < range.to) return { range, zone };
+    throw new HttpProblem(
+      'empty-range',
+      `no whole ${width.name} lies between 'from' and 'to': got ${width.show(from)} and ${width.show(to)}; use align=outward`,
+      { parameter: 'align' },
     );
   }
   for (const [parameter, edge] of [
