@@ -398,11 +398,13 @@ test('people now: a number, and behind it the pages, asked every ten seconds', {
   assert.match(await text(page, '#now .card'), /in the last five minutes, on any page of shop\.example/);
   await page.click('#now button:text-is("curl")');
   assert.match(await text(page, '#now .command'), /v1\/now\?domain=shop\.example&limit=10'/);
-  const next = page.waitForResponse(/v1\/now/);
   const soFar = askedNow().length;
-  await page.clock.runFor(10_000);
-  await next;
-  assert.ok(askedNow().length - soFar <= 2, String(askedNow().length - soFar));
+  for (let second = 0; second < 35; second++) {
+    await page.clock.runFor(1_000);
+    await page.evaluate("fetch('/v1/status').then((response) => response.text())"); // time for answers
+  }
+  const times = askedNow().length - soFar;
+  assert.ok(times >= 2 && times <= 4, String(times));
   assert.deepEqual(complaints, []);
 });
 
