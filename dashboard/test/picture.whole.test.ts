@@ -34,6 +34,7 @@ async function makePicture(t: TestContext): Promise<void> {
   await page.goto(`${swa.system.origin}/?domain=shop.example&tz=UTC`);
   await page.waitForSelector('#live[data-mood=live]');
   await page.waitForSelector('#breakdown-panel tbody tr');
+  await page.waitForSelector('#now[data-mood=live]');
   await page.screenshot({ path: assetPath(picture) });
 }
 
