@@ -290,6 +290,7 @@ class Build {
       };
       const { versions } = rules;
       const { cut, gaps } = snapshot;
+      const { keptFrom } = this.#options;
       const meta = await writer.finish(
         {
           number,
@@ -301,7 +302,7 @@ class Build {
           rules: versions,
           maxPersonIds,
           retractions: persons.retractions,
-          keptFrom: this.#options.keptFrom,
+          ...(keptFrom === undefined ? {} : { keptFrom }),
           codeVersion,
           counts,
         },
