@@ -186,7 +186,7 @@ test('a store of another format is made again from the log', async () => {
   const description: unknown = JSON.parse(readFileSync(join(dir, 'STORE'), 'utf8'));
   assert.ok(typeof description === 'object' && description !== null && 'format' in description);
   const { format, ...older } = description; // as before it had edges
-  assert.equal(format, 2);
+  assert.equal(format, 3);
   writeFileSync(join(dir, 'STORE'), JSON.stringify(older));
   const again = await Generation.open(options);
   assert.equal(again.positions()['equivs/0'], from['equivs/0']);
