@@ -199,10 +199,9 @@ test(
     assert.ok(later >= 1 && log.unreadRecords?.() === later, 'what comes later is named again');
     assert.equal(new KafkaMemory(dataDir).acceptedUnread('another' as LogId), 0);
     const seen = await readUntil(reader, await log.latest());
-    assert.deepEqual(
-      [...seen.values()].flat().map(({ text }) => text).toSorted(), // prettier-ignore
-      ['in 0', ...Array<string>(5).fill('ours')],
-    );
+    const texts = [...seen.values()].flat().map(({ text }) => text);
+    assert.deepEqual(new Set(texts), new Set(['in 0', 'ours'])); // the producer may send the first again, see above
+    assert.equal(texts.filter((text) => text === 'ours').length, 5);
   },
 );
 
