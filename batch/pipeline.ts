@@ -29,7 +29,6 @@ import { StarDamaged } from '../master-data/star/append-file.js';
 import { removeStar } from '../master-data/star/head.js';
 import { makeStar } from '../master-data/star/make-star.js';
 import { Star } from '../master-data/star/star.js';
-import { codeVersion } from '../serving/code-version.js';
 import type { StoredMeta } from '../serving/meta.js';
 import { openViewAt } from '../serving/view-reader.js';
 import { ViewWriter } from '../serving/view-writer.js';
@@ -53,6 +52,7 @@ import { jobKindsOf } from './arrays/sort-job.js';
 import { sortFacts } from './sorts/sort-facts.js';
 import { planJobs, rankNames, type Names, type Sizes } from './arrays/plan.js';
 import { verifyView } from './verify.js';
+import { viewMetaOf } from './view-meta.js';
 
 export interface BuildOptions {
   readonly snapshot: Snapshot;
@@ -246,7 +246,7 @@ class Build {
     threads: FactThreads,
     { star, db, writer, identity, persons, people, live, exclusions, repeats, names, dealt, seen }: Found,
   ): Promise<Pick<Built, 'meta'> & { readonly recount: Recount }> {
-    const { progress, snapshot, rules, number, createdAt, lgK, bucketMinutes, maxPersonIds } = this.#options;
+    const { progress, snapshot, rules, lgK, bucketMinutes } = this.#options;
     const width = widthOf(bucketMinutes);
     const { plan, blocks, rowsWith } = dealt;
     const pageviews = rowsWith[verdicts.counts] ?? 0;
@@ -288,24 +288,8 @@ class Build {
         persons: seen.reduce((sum, one) => sum + one, 0),
         mappedIds: persons.members.length - persons.ends.length,
       };
-      const { versions } = rules;
-      const { cut, gaps } = snapshot;
-      const { keptFrom } = this.#options;
       const meta = await writer.finish(
-        {
-          number,
-          createdAt,
-          cut,
-          gaps,
-          lgK,
-          bucketMinutes,
-          rules: versions,
-          maxPersonIds,
-          retractions: persons.retractions,
-          ...(keptFrom === undefined ? {} : { keptFrom }),
-          codeVersion,
-          counts,
-        },
+        { ...viewMetaOf(this.#options, persons.retractions), counts },
         { identity: await identity.written, cells: await cells },
       );
       return { meta, recount };

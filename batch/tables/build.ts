@@ -17,7 +17,6 @@ import { offsetAt } from '../../log/cut.js';
 import type { Topic } from '../../log/log.js';
 import { columnsOf } from '../../master-data/schema.js';
 import { verifySnapshotFiles } from '../../master-data/snapshot.js';
-import { codeVersion } from '../../serving/code-version.js';
 import type { StoredMeta } from '../../serving/meta.js';
 import { openViewAt } from '../../serving/view-reader.js';
 import { visitGapMs } from '../arrays/visit-pass.js';
@@ -25,6 +24,7 @@ import { BatchDb } from '../database.js';
 import type { BuildOptions, BuildStatistics, Built } from '../pipeline.js';
 import { Recount } from '../recount.js';
 import { verifyView } from '../verify.js';
+import { viewMetaOf } from '../view-meta.js';
 import {
   contractVersion,
   type Engine,
@@ -134,26 +134,13 @@ class EngineBuild {
   }
 
   #writeView(db: TablesDb, tables: RulesTables, statistics: EngineStatistics): Promise<StoredMeta> {
-    const { snapshot, rules, viewDir, number, createdAt, lgK, bucketMinutes, maxPersonIds } = this.#options;
-    const { cut, gaps } = snapshot;
-    const { retractions } = statistics;
+    const { rules, viewDir } = this.#options;
     return writeView({
       db,
       viewDir,
       dimensions: rules.dimensions.names,
       exclusions: tables.live,
-      meta: {
-        number,
-        createdAt,
-        cut,
-        gaps,
-        lgK,
-        bucketMinutes,
-        rules: rules.versions,
-        maxPersonIds,
-        retractions,
-        codeVersion,
-      },
+      meta: viewMetaOf(this.#options, statistics.retractions),
       counted: statistics,
       onRows: (rows) => this.#step(rows),
     });

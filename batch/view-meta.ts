@@ -1,0 +1,23 @@
+/** What is known of a view before its facts are counted, whoever counts them. */
+import { codeVersion } from '../serving/code-version.js';
+import type { MetaBase } from '../serving/view-writer.js';
+import type { BuildOptions } from './pipeline.js';
+
+/** @param retractions before the cut, as ViewMeta has them */
+export function viewMetaOf(options: BuildOptions, retractions: number): Omit<MetaBase, 'counts'> {
+  const { snapshot, rules, number, createdAt, lgK, bucketMinutes, maxPersonIds, keptFrom } = options;
+  const { cut, gaps } = snapshot;
+  return {
+    number,
+    createdAt,
+    cut,
+    gaps,
+    lgK,
+    bucketMinutes,
+    rules: rules.versions,
+    maxPersonIds,
+    retractions,
+    ...(keptFrom === undefined ? {} : { keptFrom }),
+    codeVersion,
+  };
+}
