@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { TrafficModel, trafficDefaults } from '../ingest/traffic-model.js';
 import { systemClock } from '../lib/time/clock.js';
 import type { BenchOptions, BenchResult } from './row.js';
-import { startSystem } from './started-system.js';
+import { dayAround, startSystem } from './started-system.js';
 
 const targetMs = 1_000;
 const factsPerSecond = 20_000;
@@ -84,8 +84,7 @@ async function sendAndAsk(
   const text = await sent.text();
   if (sent.status !== 202) throw new Error(`facts were answered with ${sent.status}: ${text}`);
   if (page === undefined) return undefined;
-  const today = new Date(systemClock()).toISOString().slice(0, 10);
-  const question = `${origin}/v1/pageviews?url=${encodeURIComponent(page)}&from=${today}&to=${new Date(systemClock() + 86_400_000).toISOString().slice(0, 10)}`;
+  const question = `${origin}/v1/pageviews?url=${encodeURIComponent(page)}&${dayAround(systemClock())}`;
   while (performance.now() < sentAt + seenWithinMs) {
     const answer = answerSchema.parse(await (await fetch(question)).json());
     if (answer.data.pageviews > 0) return performance.now() - sentAt;

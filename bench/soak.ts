@@ -20,7 +20,7 @@ import { z } from 'zod';
 import { systemClock } from '../lib/time/clock.js';
 import { listRuns } from '../serving/batch-runs.js';
 import type { BenchOptions, BenchResult } from './row.js';
-import { startSystem } from './started-system.js';
+import { dayAround, startSystem } from './started-system.js';
 
 const nominalPerSecond = 2_000;
 const urls = 1_000_000;
@@ -204,12 +204,6 @@ function factOf(i: number): object {
   if (i % 200 === 199) return { type: 'equiv', a: visitor, b: `user:${(i * 7_919) % 50_000}` };
   const page = (i * 611_953) % urls;
   return { type: 'pageview', visitor, url: `https://site${page % domains}.example/${page}` };
-}
-
-function dayAround(now: number): string {
-  const hour = 3_600_000;
-  const from = Math.floor(now / hour) * hour - 12 * hour;
-  return `from=${new Date(from).toISOString()}&to=${new Date(from + 24 * hour).toISOString()}`;
 }
 
 function sampleOf(pid: number, dataDir: string, second: number): Sample {

@@ -57,3 +57,10 @@ async function isReady(origin: string): Promise<boolean> {
   const { ok } = await fetch(`${origin}/readyz`);
   return ok;
 }
+
+/** A range of 24 hours around a time (UTC ms), as parameters of a question. */
+export function dayAround(now: number): string {
+  const hour = 3_600_000;
+  const from = Math.floor(now / hour) * hour - 12 * hour;
+  return `from=${new Date(from).toISOString()}&to=${new Date(from + 24 * hour).toISOString()}`;
+}
