@@ -5,7 +5,6 @@
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { z } from 'zod';
@@ -13,11 +12,9 @@ import { assetPath } from '../lib/files/assets.js';
 import { hourMs } from '../lib/time/buckets.js';
 import { eventually } from './eventually.js';
 import { startTestSystem, type TestSystem } from './running-system.js';
+import { venvProgram } from './venv.js';
 
-const python = assetPath('test/clients/target/bin/python3');
-const skip = existsSync(python)
-  ? false
-  : 'no Python clients: python3 -m venv test/clients/target && test/clients/target/bin/pip install -r test/clients/requirements.txt';
+const { path: python, skip } = venvProgram('test/clients', 'python3', 'Python clients');
 
 const readSchema = z.object({
   arrow: z.object({

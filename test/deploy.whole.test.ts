@@ -13,11 +13,9 @@ import { z } from 'zod';
 import { keys } from '../lib/config/keys.js';
 import { assetPath } from '../lib/files/assets.js';
 import { roles } from '../lib/process/status.js';
+import { venvProgram } from './venv.js';
 
-const checker = assetPath('test/clients/target/bin/check-jsonschema');
-const skip = existsSync(checker)
-  ? false
-  : 'no check-jsonschema: python3 -m venv test/clients/target && test/clients/target/bin/pip install -r test/clients/requirements.txt';
+const { path: checker, skip } = venvProgram('test/clients', 'check-jsonschema', 'check-jsonschema');
 
 const composeFiles = [
   'docker-compose.yml',

@@ -7,16 +7,12 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { randomInt } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { test } from 'node:test';
-import { assetPath } from '../lib/files/assets.js';
 import { startTestSystem } from './running-system.js';
 import { tempDir } from './temp-dir.js';
+import { venvProgram } from './venv.js';
 
-const program = assetPath('test/clients/target/bin/schemathesis');
-const skip = existsSync(program)
-  ? false
-  : 'no Schemathesis: python3 -m venv test/clients/target && test/clients/target/bin/pip install -r test/clients/requirements.txt';
+const { path: program, skip } = venvProgram('test/clients', 'schemathesis', 'Schemathesis');
 
 test('every answer is as the description says, and none is a 5xx', { skip, timeout: 300_000 }, async (t) => {
   const dir = tempDir('schemathesis');

@@ -13,18 +13,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { assetPath } from '../../lib/files/assets.js';
 import { freePort, listening } from '../loopback.js';
+import { venvProgram } from '../venv.js';
 
 // Every one of these servers takes any credentials; the client looks for some.
 process.env['AWS_ACCESS_KEY_ID'] = 'test';
 process.env['AWS_SECRET_ACCESS_KEY'] = 'test';
 
-const moto = assetPath('test/s3/target/bin/moto_server');
+const { path: moto, skip } = venvProgram('test/s3', 'moto_server', 'S3 server');
 const gofakes3 = assetPath('test/s3/target/bin/gofakes3');
 
 /** Why tests that need an object store are skipped; false when it is there. */
-export const skipS3 = existsSync(moto)
-  ? false
-  : 'no S3 server: python3 -m venv test/s3/target && test/s3/target/bin/pip install -r test/s3/requirements.txt';
+export const skipS3 = skip;
 
 /** A second implementation to be held against; optional, since it wants Go. */
 export const hasGofakes3 = existsSync(gofakes3);

@@ -4,22 +4,17 @@
  * and wants Java 17.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Engine } from '../../batch/tables/contract.js';
 import { thisMachine } from '../../cluster/spark/places.js';
 import { submit } from '../../cluster/spark/submit.js';
-import { assetPath } from '../../lib/files/assets.js';
+import { venvProgram } from '../venv.js';
 
-const venv = assetPath('test/spark/target');
-const program = join(venv, 'bin', 'spark-submit');
+const { path: program, skip } = venvProgram('test/spark', 'spark-submit', 'Spark');
 
 /** Why tests that need Spark are skipped; false when it is there. */
-export const skipSpark = !existsSync(program)
-  ? 'no Spark: python3 -m venv test/spark/target && test/spark/target/bin/pip install -r test/spark/requirements.txt'
-  : spawnSync('java', ['-version']).error !== undefined
-    ? 'no Java'
-    : false;
+export const skipSpark =
+  skip === false && spawnSync('java', ['-version']).error !== undefined ? 'no Java' : skip;
 
 const settings = {
   'spark.ui.enabled': 'false',
@@ -56,7 +51,7 @@ export const sparkSubmit = submitOf('1g', forFewRows);
 /** What Spark is started with. */
 export const sparkEnvironment: Readonly<Record<string, string | undefined>> = {
   ...process.env,
-  PYSPARK_PYTHON: join(venv, 'bin', 'python'),
+  PYSPARK_PYTHON: join(dirname(program), 'python'),
 };
 
 /** An engine that waits until as many runs as expected have a job, and computes all of them in one session of Spark. */
