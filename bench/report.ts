@@ -21,17 +21,24 @@ type Measured = { readonly row: Row } & (
 
 const rowTimeoutMs = 3_600_000;
 
-/** Rows whose programs are missing are named in the report, with the reason. */
-export async function report(rows: readonly Row[], quick: boolean): Promise<void> {
-  const measured: Measured[] = [];
-  for (const row of rows) {
+/**
+ * Measures all rows, or those with the given names, and writes the report after each. Rows that were not asked for, and those whose programs
+ * are missing, are named in it with the reason.
+ */
+export async function report(rows: readonly Row[], names: readonly string[], quick: boolean): Promise<void> {
+  const unknown = names.find((name) => rows.every((row) => row.name !== name));
+  if (unknown !== undefined) throw new Error(`there is no row '${unknown}'`);
+  const isWanted = (row: Row): boolean => names.length === 0 || names.includes(row.name);
+  const measured = new Map<Row, Measured>(
+    rows.map((row) => [row, { row, failure: isWanted(row) ? 'the run ended before' : 'not asked for' }]),
+  );
+  for (const row of rows.filter(isWanted)) {
     process.stdout.write(`${row.name} ...\n`);
-    measured.push(await measure(row, quick));
+    measured.set(row, await measure(row, quick));
+    // The figures of a quick run are no claims.
+    if (!quick) writeFileSync(assetPath('docs/benchmarks.md'), markdown([...measured.values()]));
   }
-  const text = markdown(measured);
-  if (quick)
-    process.stdout.write(text); // its figures are not claims
-  else writeFileSync(assetPath('docs/benchmarks.md'), text);
+  if (quick) process.stdout.write(markdown([...measured.values()]));
 }
 
 async function measure(row: Row, quick: boolean): Promise<Measured> {

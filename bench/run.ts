@@ -1,4 +1,7 @@
-/** `npm run bench -- <row> [--quick] [--json]`: one row of the targets, measured as ratios within one run; `all` writes the report. */
+/**
+ * `npm run bench -- <row> [--quick] [--json]`: one row of the targets, measured as ratios within one run. `all` writes the report; with names of rows
+ * after it, only these are measured for it.
+ */
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { report } from './report.js';
@@ -9,13 +12,13 @@ const { values, positionals } = parseArgs({
   options: { quick: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } },
 });
 if (positionals[0] === 'all') {
-  await report(rows, values.quick);
+  await report(rows, positionals.slice(1), values.quick);
   process.exit();
 }
 const row = rows.find((candidate) => candidate.name === positionals[0]);
 if (row === undefined) {
   process.stderr.write(
-    `usage: npm run bench -- <row> [--quick] [--json]; rows: all, ${rows.map((r) => r.name).join(', ')}\n`,
+    `usage: npm run bench -- <row> [--quick] [--json], or all [row...]; rows: ${rows.map((r) => r.name).join(', ')}\n`,
   );
   process.exit(2);
 }
