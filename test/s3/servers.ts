@@ -19,7 +19,9 @@ import { venvProgram } from '../venv.js';
 process.env['AWS_ACCESS_KEY_ID'] = 'test';
 process.env['AWS_SECRET_ACCESS_KEY'] = 'test';
 
-const { path: moto, skip } = venvProgram('test/s3', 'moto_server', 'S3 server');
+const { skip } = venvProgram('test/s3', 'moto_server', 'S3 server');
+const { path: python } = venvProgram('test/s3', 'python3', 'S3 server');
+const moto = assetPath('test/s3/atomic_moto.py');
 const gofakes3 = assetPath('test/s3/target/bin/gofakes3');
 
 /** Why tests that need an object store are skipped; false when it is there. */
@@ -36,7 +38,7 @@ export interface TestServer {
 }
 
 export async function startMoto(): Promise<TestServer> {
-  return startServer(moto, ['-H', '127.0.0.1', '-p', '0'], /Running on http:\/\/127\.0\.0\.1:(\d+)/);
+  return startServer(python, [moto, '-H', '127.0.0.1', '-p', '0'], /Running on http:\/\/127\.0\.0\.1:(\d+)/);
 }
 
 export async function startGofakes3(): Promise<TestServer> {
