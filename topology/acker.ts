@@ -1,33 +1,34 @@
 /**
- * The acker: knows for every spout tuple whether its whole tuple tree has been processed, in 19 bytes of payload whatever the
- * tree's size. The idea is Storm's (Marz, "Guaranteeing message processing"):
+ * The acker tracks whether the whole tuple tree of each spout tuple has been processed, in 19 bytes per tree whatever
+ * the tree's size. The idea is Storm's (Marz, "Guaranteeing message processing"):
  *
  *   Every tuple of a tree has a random 64-bit id, an edge. The tree's entry holds the XOR of all reports: emitting
- *   reports the new edges, acking reports the acked edge once more. Each id comes in twice and cancels itself, so
+ *   reports the new edges, acking reports the acked edge a second time. Each id is XORed in twice and cancels out, so
  *   the XOR is zero exactly when every emitted tuple has been acked (or, by chance, once in 2^64 reports).
  *
- * Reports of one tree may come in any order: the entry is answered only after its init has come, and an ack tells its
- * tuple's children together with its own edge, so that no order of complete reports can bring zero too early.
+ * The reports of one tree may arrive in any order: an entry completes only after its init, and an ack reports a tuple's
+ * own edge together with those of its children, so no order of reports makes the XOR zero too early.
  *
- * An entry, over typed arrays of equal length (JavaScript's `^` is 32 bit, hence two halves):
+ * Layout of an entry, in bytes, as typed arrays of equal length (JavaScript's `^` is 32 bit, hence two halves):
  *
  *   generation 4 | xor hi 4 | xor lo 4 | started at 4 (ms, wraps after 49 days) | spout task 2 | state 1
  *
- * Free slots form a list through their `xor lo`. The slot's generation tells reports of the present tree from late ones of a tree that timed out: those are dropped.
+ * Free slots form a linked list through their `xor lo`. Each use of a slot has its own generation number, so late
+ * reports of a tree that has timed out are recognised and dropped.
  */
 import { TopologyError } from './errors.js';
 
 export type Outcome = 'acked' | 'failed' | 'timedOut';
 
-/** Told once for every tree that was begun and initialised; the slot is free for another tree from then on. */
+/** Called once for each tree that was begun and initialised. The slot is free for another tree when this is called. */
 export type OnAnswer = (task: number, slot: number, outcome: Outcome, ageMs: number) => void;
 
 const free = 0;
-/** Begun, init not yet seen. */
+/** Begun; `init` has not been called yet. */
 const begun = 1;
-/** Begun and failed before its init. */
+/** Failed before `init` was called. */
 const doomed = 2;
-/** Init seen, XOR not zero. */
+/** `init` has been called and the XOR is not zero. */
 const open = 3;
 
 const noSlot = -1;
@@ -50,23 +51,23 @@ export class Acker {
     private readonly onAnswer: OnAnswer,
   ) {}
 
-  /** Trees not answered yet. */
+  /** Number of trees that are not complete, failed or timed out yet. */
   get pending(): number {
     return this.count;
   }
 
-  /** Bytes held for entries, used and free alike. */
+  /** Size of the entries in bytes, used and free. */
   get sizeBytes(): number {
     const arrays = [this.generations, this.xorHi, this.xorLo, this.startedAt, this.tasks, this.states];
     return arrays.reduce((sum, array) => sum + array.byteLength, 0);
   }
 
-  /** Slots there is room for; grows by doubling and stays. */
+  /** Number of slots allocated. Doubles when full and never shrinks. */
   get capacity(): number {
     return this.states.length;
   }
 
-  /** Begins a tree of a spout task and returns its slot. Its timeout counts from `nowMs`, whole milliseconds. */
+  /** Begins a tree for a spout task and returns its slot. The timeout counts from `nowMs` (whole milliseconds). */
   begin(task: number, nowMs: number): number {
     const slot = this.takeSlot();
     this.generations[slot] = (this.generations[slot] + 1) | 0;
@@ -83,7 +84,10 @@ export class Acker {
     return this.generations[slot];
   }
 
-  /** All edges of the spout tuple itself have been reported by (hi, lo), their XOR: from now on zero means complete. */
+  /**
+   * Reports the XOR (hi, lo) of all edges of the spout tuple itself. From now on an XOR of zero means that the tree is
+   * complete.
+   */
   init(slot: number, generation: number, hi: number, lo: number, nowMs: number): void {
     if (this.generations[slot] !== generation) return;
     const state = this.states[slot];
@@ -93,7 +97,7 @@ export class Acker {
     this.ack(slot, generation, hi, lo, nowMs);
   }
 
-  /** XORs a report into the entry: an acked tuple's edge together with the edges of the tuples anchored to it. */
+  /** XORs one report into the entry: an acked tuple's edge combined with the edges of the tuples anchored to it. */
   ack(slot: number, generation: number, hi: number, lo: number, nowMs: number): void {
     if (this.generations[slot] !== generation || this.states[slot] === free) return;
     const restHi = this.xorHi[slot] ^ hi;
@@ -103,7 +107,7 @@ export class Acker {
     if (restHi === 0 && restLo === 0 && this.states[slot] === open) this.answer(slot, 'acked', nowMs);
   }
 
-  /** Fails the tree, at once or as soon as its init comes. */
+  /** Fails the tree now, or when `init` is called if that has not happened yet. */
   fail(slot: number, generation: number, nowMs: number): void {
     if (this.generations[slot] !== generation) return;
     if (this.states[slot] === open) this.answer(slot, 'failed', nowMs);
@@ -111,8 +115,8 @@ export class Acker {
   }
 
   /**
-   * Times out every tree older than the timeout T. Called every T/2, so that a tree ends at an age between T and
-   * 1.5 T. It looks at every entry, in the order of memory.
+   * Times out every tree older than the timeout T. The caller runs this every T/2, so a tree ends at an age between T
+   * and 1.5 T. Scans all entries in memory order.
    */
   expire(nowMs: number): void {
     for (let slot = 0; slot < this.used; slot++) {

@@ -1,4 +1,4 @@
-/** One task of a bolt on the topology's thread: takes tuples from its queue and gives them to the bolt one by one. */
+/** One task of a bolt on the topology's thread: takes tuples from its queue and passes them to the bolt one by one. */
 import type { Bolt, TaskContext } from './component.js';
 import { Inbox } from './inbox.js';
 import type { ComponentMetrics } from './metrics.js';
@@ -35,7 +35,7 @@ export class BoltTask {
     this.bolt.close?.();
   }
 
-  /** This task's part of a turn: up to `batch` tuples. Returns how many. */
+  /** Runs this task's part of a turn, up to `batch` tuples, and returns how many it executed. */
   run(batch: number): number {
     const startedMs = this.trees.readClock();
     let executed = 0;

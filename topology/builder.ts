@@ -1,5 +1,5 @@
 /**
- * TopologyBuilder: describes a topology by name, then makes it.
+ * TopologyBuilder describes a topology by the names of its components, then builds it.
  *
  *   const builder = new TopologyBuilder();
  *   builder.setSpout('sentences', () => new SentenceSpout());
@@ -7,8 +7,8 @@
  *   builder.setBolt('count', () => new CountBolt(), 4).fieldsGrouping('split', ['word']);
  *   const topology = builder.build({ clock, random, onError });
  *
- * Components may be named before they are set: wiring is checked by `build`. One builder can build several
- * topologies; each has instances of its own.
+ * A bolt may subscribe to a component that is defined later: `build` checks the wiring. One builder can build several
+ * topologies; each has its own instances.
  */
 import type { Bolt, BoltModule, Spout } from './component.js';
 import { invalid } from './errors.js';
@@ -24,16 +24,16 @@ export class TopologyBuilder {
   private readonly spouts: SpoutSpec[] = [];
   private readonly bolts: BoltDeclarer[] = [];
 
-  /** @param parallelism how many tasks, each with an instance of its own */
+  /** @param parallelism number of tasks, each with its own instance */
   setSpout(name: string, create: () => Spout, parallelism = 1): void {
     this.check(name, parallelism);
     this.spouts.push({ name, create, parallelism });
   }
 
   /**
-   * The declarer it returns says which streams the bolt takes and how they are spread over its tasks.
+   * Returns a declarer, which says what streams the bolt reads and how their tuples are distributed over its tasks.
    *
-   * @param bolt a factory: tasks run on the topology's thread; or a module: each task runs on a thread of its own
+   * @param bolt a factory: tasks run on the topology's thread; or a module: each task runs on its own thread
    */
   setBolt(name: string, bolt: (() => Bolt) | BoltModule, parallelism = 1): BoltDeclarer {
     this.check(name, parallelism);
@@ -42,7 +42,10 @@ export class TopologyBuilder {
     return declarer;
   }
 
-  /** Makes the tasks and wires them; nothing runs yet. Throws `topology.invalid` on a wiring that cannot work. */
+  /**
+   * Creates and wires the tasks, prepares the bolts and opens the spouts; no tuple moves yet. Throws `topology.invalid`
+   * if the wiring cannot work.
+   */
   build(options: TopologyOptions): Topology {
     const bolts = this.bolts.map((bolt) => bolt.spec());
     return new Topology(this.spouts, inOrder(this.spouts, bolts), options);
@@ -57,7 +60,7 @@ export class TopologyBuilder {
   }
 }
 
-/** Says what a bolt takes. Each method adds one subscription; see `Grouping` for what each means. */
+/** Declares what a bolt reads. Each method adds one subscription; `Grouping` explains each kind. */
 export class BoltDeclarer {
   private readonly inputs: Subscription[] = [];
 

@@ -1,4 +1,4 @@
-/** The library's one error. `code` is stable; the message says what was attempted and on what. */
+/** Error codes of the library. A code is stable; the message says what was attempted and on what value. */
 export const topologyErrorCodes = [
   'topology.invalid', // a topology that cannot be built, or a component that breaks its contract
   'topology.queue-full', // one call emitted more than a queue, or the acker, can hold

@@ -1,29 +1,34 @@
-/** Groupings: which tasks of a bolt get a tuple of a stream it takes. First as data, then as selectors that choose. */
+/**
+ * Groupings decide which tasks of a bolt receive a tuple of a stream: first as data, then as selectors that choose a
+ * task.
+ */
 import { hashValues, mix } from './hash.js';
 import { below } from './random.js';
 import type { Random } from './random.js';
 import type { Fields, Values } from './tuple.js';
 
 export type Grouping =
-  /** Any task, evenly. */
+  /** Tuples are distributed evenly over the tasks. */
   | { readonly kind: 'shuffle' }
-  /** The same values of these fields always go to the same task. */
+  /** Tuples with the same values of these fields always go to the same task. */
   | { readonly kind: 'fields'; readonly fields: Fields }
-  /** The same values of these fields go to one of at most two tasks, whichever has had less: for skewed keys. */
+  /**
+   * Tuples with the same values of these fields go to one of two tasks, the one with less load so far. For skewed keys.
+   */
   | { readonly kind: 'partialKey'; readonly fields: Fields }
   /** Every task gets every tuple. */
   | { readonly kind: 'all' }
-  /** Everything goes to the first task. */
+  /** Every tuple goes to the first task. */
   | { readonly kind: 'global' };
 
-/** One bolt's interest in one stream. */
+/** One bolt's subscription to one stream. */
 export interface Subscription {
   readonly component: string;
   readonly stream: string;
   readonly grouping: Grouping;
 }
 
-/** Every task, instead of one. */
+/** Returned by a selector that chooses every task. */
 export const everyTask = -1;
 
 export interface Selector {
@@ -33,12 +38,12 @@ export interface Selector {
 
 export interface SelectorInput {
   readonly fields: Fields;
-  /** How many tasks the receiving bolt has. */
+  /** Number of tasks of the receiving bolt. */
   readonly parallelism: number;
   readonly random: Random;
 }
 
-/** One selector for each sending task and subscription. */
+/** Makes the selector for one sending task and one subscription. */
 export function selectorOf(grouping: Grouping, { fields, parallelism, random }: SelectorInput): Selector {
   if (parallelism === 1) return firstTask;
   switch (grouping.kind) {
@@ -58,7 +63,7 @@ export function selectorOf(grouping: Grouping, { fields, parallelism, random }: 
 
 const firstTask: Selector = { select: () => 0 };
 
-/** Round by round over a random order of the tasks: counts of any two tasks differ by at most one. */
+/** Visits the tasks in a random order, reshuffled each round: the counts of any two tasks differ by at most one. */
 class Shuffle implements Selector {
   private readonly order: number[];
   private next: number;
@@ -100,8 +105,8 @@ class ByFields implements Selector {
 }
 
 /**
- * Two candidates for each key by two hashes, and the one that this sender has sent less to (Nasir et al., "The power of
- * both choices", 2015). The receivers' partial results of one key must be added up downstream.
+ * Hashes each key to two candidate tasks and picks the one that this sender has sent less to (Nasir et al., "The power
+ * of both choices", 2015). Results of one key are spread over two tasks, so a downstream step must add them up.
  */
 class PartialKey implements Selector {
   private readonly sent: Float64Array;
@@ -116,7 +121,7 @@ class PartialKey implements Selector {
   select(values: Values): number {
     const hash = hashValues(values, this.indexes);
     const one = (hash >>> 0) % this.parallelism;
-    // Between 1 and parallelism - 1 steps further: never the same task.
+    // 1 to parallelism - 1 tasks further on, so never the same task.
     const other = (one + 1 + ((mix(hash + 1) >>> 0) % (this.parallelism - 1))) % this.parallelism;
     const chosen = (this.sent[one] ?? 0) <= (this.sent[other] ?? 0) ? one : other;
     this.sent[chosen] = (this.sent[chosen] ?? 0) + 1;

@@ -1,14 +1,17 @@
 /**
- * The hash that fields groupings divide by: FNV-1a over a key's UTF-16 units (Fowler, Noll, Vo), finished by
- * MurmurHash3's 32-bit mixer so that all bits may be used. Equal on every machine and in every run. It works on
- * strings as they are: the log's partitioner hashes UTF-8 bytes as Kafka does, and costs an encoding per key.
+ * The hash of fields groupings: FNV-1a over a key's UTF-16 code units (Fowler, Noll, Vo), finished by MurmurHash3's
+ * 32-bit mixer so that all bits are usable. The same on every machine and in every run. The log's partitioner hashes
+ * UTF-8 bytes as Kafka does instead; hashing strings directly saves an encoding per key.
  */
 import { invalid } from './errors.js';
 
 const offsetBasis = 0x811c9dc5 | 0;
 const prime = 0x01000193;
 
-/** 32 bits. A value is a string, finite number, bigint, boolean, null or undefined; others have no stable identity. */
+/**
+ * Returns a 32-bit hash. Values are strings, numbers, bigints, booleans, null or undefined; throws `topology.invalid`
+ * on others.
+ */
 export function hashValues(values: readonly unknown[], indexes: readonly number[]): number {
   let h = offsetBasis;
   for (let i = 0; i < indexes.length; i++) h = hashText(h, textOf(values[indexes[i] ?? 0]));
@@ -26,7 +29,7 @@ export function mix(hash: number): number {
 function hashText(start: number, text: string): number {
   let h = start;
   for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), prime);
-  // A mark between values, so that ('ab', 'c') and ('a', 'bc') differ.
+  // A separator between values, so that ('ab', 'c') and ('a', 'bc') differ.
   return Math.imul(h ^ 0x1_0000, prime);
 }
 

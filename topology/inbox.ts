@@ -1,14 +1,14 @@
 /**
- * The queue in front of a task: a ring of tuples over one array.
+ * The queue in front of a task: a ring buffer of tuples.
  *
- * Bounded by back-pressure, not by refusal: no one upstream is asked to run while `full`, but one call that is already
- * running may emit as much as it likes, up to the hard limit, where the emit throws. So it holds at most `limit`
- * and what one call emits.
+ * Back-pressure bounds it, not rejection: the engine does not run upstream tasks while it is `full`, but a call that is
+ * already running may emit any number of tuples up to the hard limit, where the emit throws. So the queue holds at most
+ * `limit` tuples plus what one call emits.
  */
 import { TopologyError } from './errors.js';
 import type { Tuple } from './tuple.js';
 
-/** No single call may put more than this into one queue. */
+/** Maximum queue length; an emit beyond it throws. */
 const hardLimit = 1 << 20;
 
 export class Inbox {

@@ -1,4 +1,4 @@
-/** The topology library: the names a user of it needs. */
+/** Public names of the topology library. */
 export { TopologyBuilder } from './builder.js';
 export type { BoltDeclarer } from './builder.js';
 export type {

@@ -1,30 +1,33 @@
 /** Counters of one component, summed over its tasks, since the topology was built. */
 export class ComponentMetrics {
-  /** Calls of emit, whatever the number of receivers. */
+  /** Calls of emit, regardless of the number of receivers. */
   emitted = 0;
-  /** Bolts: tuples given to `execute`. */
+  /** Bolts: tuples passed to `execute`. */
   executed = 0;
-  /** Bolts: tuples acked. Spouts: trees complete. */
+  /** Bolts: tuples acked. Spouts: trees completed. */
   acked = 0;
-  /** Bolts: tuples failed, by themselves or by throwing. Spouts: trees failed, time-outs included. */
+  /** Bolts: tuples failed, explicitly or by throwing. Spouts: trees failed, timeouts included. */
   failed = 0;
-  /** Spouts: trees that failed by time-out. */
+  /** Spouts: trees that timed out. */
   timedOut = 0;
-  /** Errors thrown by the component. */
+  /** Errors thrown or reported by the component. */
   errors = 0;
-  /** Time spent in the component's calls, measured per batch by the injected clock. */
+  /** Time spent in the component's calls in milliseconds, measured once per batch with the injected clock. */
   busyMs = 0;
-  /** Spouts: ages of complete trees, summed, and the greatest. */
+  /** Spouts: sum and maximum of the ages of completed trees, in milliseconds. */
   latencySumMs = 0;
   latencyMaxMs = 0;
 }
 
-/** A copy of the counters, with what follows from them. */
+/** A copy of the counters with values derived from them. */
 export interface MetricsSnapshot extends Readonly<ComponentMetrics> {
-  /** Spouts: mean time from emit to the complete tree. Bolts: mean time of one `execute`. 0 before the first. */
+  /**
+   * Spouts: mean time from emit to completion of the tree. Bolts: mean time of one `execute`. In milliseconds; 0 before
+   * the first.
+   */
   readonly latencyMs: number;
   readonly tasks: number;
-  /** Tuples waiting in front of the component's tasks. */
+  /** Tuples queued in front of the component's tasks. */
   readonly queued: number;
 }
 

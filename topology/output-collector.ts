@@ -1,4 +1,4 @@
-/** What one bolt task emits and settles: new tuples get their edges, and the acker hears of each ack and fail. */
+/** The output of one bolt task: gives new tuples their edges and reports each ack and fail to the acker. */
 import type { Anchors, BoltOutput, Streams, TaskContext } from './component.js';
 import { invalid } from './errors.js';
 import type { ComponentMetrics } from './metrics.js';

@@ -1,6 +1,6 @@
 /**
- * The streams one task emits on, and the queues behind each. Finding a tuple's receivers is the same for spouts and
- * bolts; which edges its copies get is not, and is the caller's part.
+ * The streams one task emits on, and the queues of their receivers. Spouts and bolts find a tuple's receivers the same
+ * way; they differ in how they make edges, which is the caller's job.
  */
 import type { Streams } from './component.js';
 import { invalid } from './errors.js';
@@ -16,12 +16,12 @@ export class OutputStream {
 
   constructor(readonly source: Source) {}
 
-  /** @param inboxes of the bolt's tasks, by their number */
+  /** @param inboxes the queues of the bolt's tasks, by task number */
   subscribe(selector: Selector, inboxes: readonly Inbox[]): void {
     this.#subscribers.push({ selector, inboxes, singles: inboxes.map((inbox) => [inbox]) });
   }
 
-  /** Where one tuple goes. Allocates nothing while one bolt takes the stream, which is the usual case. */
+  /** Returns the queues one tuple goes to. Allocates nothing if a single bolt reads the stream, the usual case. */
   receivers(values: Values): readonly Inbox[] {
     const [first] = this.#subscribers;
     if (first === undefined) return [];
@@ -50,7 +50,7 @@ export class OutputStreams {
     this.#default = this.#byName.get(defaultStream);
   }
 
-  /** Throws `topology.invalid` on a stream that is not declared. */
+  /** Returns a stream by name. Throws `topology.invalid` if it is not declared. */
   get(name: string): OutputStream {
     const stream = name === defaultStream ? this.#default : this.#byName.get(name);
     if (stream === undefined) throw invalid(`component '${this.component}' declares no stream '${name}'`);
@@ -62,7 +62,7 @@ export class OutputStreams {
     this.#inboxes = [...new Set([...this.#byName.values()].flatMap(({ inboxes }) => inboxes))];
   }
 
-  /** True while any queue this task may emit to is full: the task is not run then. */
+  /** True while any queue this task may emit to is full. The engine does not run a blocked task. */
   get blocked(): boolean {
     for (let i = 0; i < this.#inboxes.length; i++) if (this.#inboxes[i]?.full === true) return true;
     return false;
@@ -72,7 +72,7 @@ export class OutputStreams {
 interface Subscriber {
   readonly selector: Selector;
   readonly inboxes: readonly Inbox[];
-  /** Each inbox in an array of its own, so that choosing one allocates nothing. */
+  /** Each inbox in its own array, so that selecting one allocates nothing. */
   readonly singles: readonly (readonly Inbox[])[];
 }
 

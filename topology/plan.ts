@@ -1,7 +1,6 @@
 /**
- * The plan of a topology: what was declared, checked, with the bolts in an order in which every bolt comes after all
- * it takes from. Streams run one way: a topology with a cycle is refused, because queues that fill each other in a
- * circle can stand still forever under back-pressure.
+ * The plan of a topology: checks the declarations and sorts the bolts so that each comes after everything it reads
+ * from. Cycles are rejected, because under back-pressure queues that fill each other in a circle can deadlock.
  */
 import type { Bolt, BoltModule, Spout, Streams } from './component.js';
 import { invalid } from './errors.js';
@@ -21,7 +20,7 @@ export interface BoltSpec {
   readonly inputs: readonly Subscription[];
 }
 
-/** The bolts in topological order. Throws on names that are not set and on cycles. */
+/** Returns the bolts in topological order. Throws `topology.invalid` on undefined names and on cycles. */
 export function inOrder(spouts: readonly SpoutSpec[], bolts: readonly BoltSpec[]): readonly BoltSpec[] {
   const done = new Set(spouts.map((spout) => spout.name));
   const known = new Set([...done, ...bolts.map((bolt) => bolt.name)]);
@@ -45,7 +44,10 @@ export function inOrder(spouts: readonly SpoutSpec[], bolts: readonly BoltSpec[]
   return ordered;
 }
 
-/** The fields of the stream subscribed to. Throws unless it is declared, and with the fields it is grouped by. */
+/**
+ * Returns the fields of the subscribed stream. Throws `topology.invalid` unless the stream is declared and has every
+ * field that the subscription groups by.
+ */
 export function checkSubscription(bolt: string, input: Subscription, outputs: Streams): Fields {
   const fields = outputs[input.stream];
   if (fields === undefined) {

@@ -1,9 +1,9 @@
 /**
- * The engine's source of random numbers: injected, seeded, so that a run can be repeated exactly.
+ * The engine's source of random numbers, injected and seeded so that a run can be repeated exactly.
  *
- * The generator is sfc32 (Chris Doty-Humphrey, PractRand): 128 bits of state, and mixing by addition. That matters
- * here: the acker XORs ids, and ids from a generator that is linear over XOR (xorshift, Mersenne Twister) can cancel
- * out by construction instead of once in 2^64.
+ * The generator is sfc32 (Chris Doty-Humphrey, PractRand): 128 bits of state, mixed by addition. The addition matters:
+ * the acker XORs ids, and ids from a generator that is linear over XOR (xorshift, Mersenne Twister) can cancel out by
+ * construction instead of once in 2^64.
  */
 export interface Random {
   /** Uniform over [-2^31, 2^31): 32 random bits. */

@@ -1,4 +1,4 @@
-/** One running spout: begins a tree for every tuple with a message id, and passes the acker's answers on. */
+/** One spout task: begins a tree for every tuple with a message id, and delivers the acker's answers to the spout. */
 import type { Outcome } from './acker.js';
 import type { MessageId, Spout, SpoutOutput, TaskContext } from './component.js';
 import type { ComponentMetrics } from './metrics.js';
@@ -8,7 +8,7 @@ import type { TupleTrees } from './tuple-trees.js';
 import { defaultStream, Tuple } from './tuple.js';
 import type { Values } from './tuple.js';
 
-/** The acker's word on one message, waiting for the spout's part of the turn. */
+/** The acker's answer for one message, kept until the spout's part of the turn. */
 interface Answer {
   readonly messageId: MessageId;
   readonly acked: boolean;
@@ -17,7 +17,7 @@ interface Answer {
 export class SpoutTask implements SpoutOutput {
   readonly streams: OutputStreams;
   private answers: Answer[] = [];
-  /** Tracked tuples whose answer the spout has not been given. */
+  /** Number of tracked tuples whose answer has not been delivered to the spout. */
   private unanswered = 0;
   private emits = 0;
 
@@ -44,7 +44,10 @@ export class SpoutTask implements SpoutOutput {
     this.spout.close?.();
   }
 
-  /** This task's part of a turn: all answers, then up to `batch` calls of nextTuple. Returns the calls made. */
+  /**
+   * Runs this task's part of a turn: delivers all answers, then calls `nextTuple` up to `batch` times. Returns the
+   * number of calls.
+   */
   run(batch: number): number {
     const startedMs = this.trees.readClock();
     let calls = this.giveAnswers();
@@ -58,7 +61,7 @@ export class SpoutTask implements SpoutOutput {
     return calls;
   }
 
-  /** The acker's answer on a tree of this task; comes while a bolt or the clock runs. */
+  /** Queues the acker's answer for a tree of this task. Called while a bolt or a timeout runs. */
   answered(messageId: MessageId, outcome: Outcome, ageMs: number): void {
     const { metrics } = this;
     const acked = outcome === 'acked';

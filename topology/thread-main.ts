@@ -1,6 +1,6 @@
 /**
- * The other end of a `ThreadTask`: runs the bolt on its own thread and records what it does. The bolt sees the same
- * contract as on the topology's thread; its tuples carry numbers instead of edges.
+ * The worker side of a `ThreadTask`: runs the bolt on its own thread and records what it does. The bolt has the same
+ * contract as on the topology's thread; its tuples are identified by numbers instead of edges.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Anchors, Bolt, BoltOutput } from './component.js';
@@ -9,7 +9,7 @@ import type { Action, FromThread, SentTuple, ThreadSetup, ToThread } from './thr
 import { defaultStream, Tuple } from './tuple.js';
 import type { Values } from './tuple.js';
 
-/** Sends what the bolt did at the end of each batch, and of each turn of this thread's event loop. */
+/** Records the bolt's actions and sends them after each batch and each turn of this thread's event loop. */
 class Recorder implements BoltOutput {
   readonly #ids = new WeakMap<Tuple, number>();
   #actions: Action[] = [];
@@ -80,7 +80,7 @@ class Recorder implements BoltOutput {
 }
 
 async function loadBolt({ module, data }: ThreadSetup): Promise<Bolt> {
-  // The caller's module: what it exports is known only once it is loaded.
+  // A module of the caller: its exports are unknown until it is loaded.
   const { createBolt } = (await import(module)) as { createBolt?: (data: unknown) => Bolt };
   if (createBolt === undefined) throw invalid(`${module} exports no createBolt`);
   return createBolt(data);
@@ -88,7 +88,7 @@ async function loadBolt({ module, data }: ThreadSetup): Promise<Bolt> {
 
 const port = parentPort;
 if (port === null) throw invalid('thread-main.js runs on a worker thread only');
-// Set by ThreadTask, which alone starts this file.
+// Set by ThreadTask, the only code that starts this file.
 const setup = workerData as ThreadSetup;
 const bolt = await loadBolt(setup);
 const recorder = new Recorder((report) => port.postMessage(report));

@@ -1,18 +1,21 @@
 /**
- * What a task and its thread say to each other: batches of tuples one way, batches of what the bolt did with them the
- * other. Everything is copied by structured clone.
+ * Messages between a task and its thread: batches of tuples one way, batches of what the bolt did with them the other
+ * way. Everything is copied by structured clone.
  */
 import type { TaskContext } from './component.js';
 import type { Source, Values } from './tuple.js';
 
-/** Given to the thread when it starts. */
+/** Passed to the thread when it starts. */
 export interface ThreadSetup {
   readonly module: string;
   readonly data: unknown;
   readonly context: TaskContext;
 }
 
-/** To the thread: tuples, or the end. A tuple travels as its number, its source and its values; its edges stay here. */
+/**
+ * Sent to the thread: tuples, or a request to end. A tuple is sent as its number, source and values; edges are not
+ * sent.
+ */
 export type ToThread =
   { readonly kind: 'tuples'; readonly tuples: readonly SentTuple[] } | { readonly kind: 'close' };
 
@@ -22,7 +25,7 @@ export interface SentTuple {
   readonly values: Values;
 }
 
-/** One thing the bolt did. */
+/** One action of the bolt. */
 export type Action =
   | { readonly kind: 'ack' | 'fail'; readonly id: number }
   | { readonly kind: 'error'; readonly error: unknown }
@@ -33,10 +36,10 @@ export type Action =
       readonly anchors: readonly number[];
     };
 
-/** From the thread: what the bolt did, in order, and the tuples `execute` has returned from since the last report. */
+/** Sent by the thread: the bolt's actions in order, and the number of tuples executed since the last report. */
 export interface FromThread {
   readonly actions: readonly Action[];
   readonly executed: number;
-  /** Time spent in `execute`. */
+  /** Time spent in `execute`, in milliseconds. */
   readonly busyMs: number;
 }

@@ -1,7 +1,7 @@
 /**
- * One task of a bolt on a worker thread of its own (`BoltModule`). To the rest of the topology it is a task like any
- * other: it takes tuples from its queue and sends them over in batches, and when the thread reports what the bolt did, it
- * does the same here. Edges, queues and the acker never leave the topology's thread.
+ * One task of a bolt on its own worker thread (`BoltModule`). For the rest of the topology it is a task like any other:
+ * it takes tuples from its queue and sends them to the thread in batches, and when the thread reports what the bolt
+ * did, it replays that here. Edges, queues and the acker never leave the topology's thread.
  */
 import { Worker } from 'node:worker_threads';
 import type { BoltModule, TaskContext } from './component.js';
@@ -14,9 +14,9 @@ import type { Action, FromThread, SentTuple, ThreadSetup, ToThread } from './thr
 import type { TupleTrees } from './tuple-trees.js';
 import type { Tuple } from './tuple.js';
 
-/** Tuples sent over and not yet through `execute`; one batch may exceed it. */
+/** Limit of tuples sent to the thread and not executed yet; the last batch may exceed it. */
 const maxUnexecuted = 1024;
-/** Deaths in a row, without a batch done between them, after which no thread is started any more. */
+/** Number of consecutive deaths, without a report between them, after which no further thread is started. */
 const maxDeaths = 3;
 
 export class ThreadTask {
@@ -51,7 +51,7 @@ export class ThreadTask {
     this.#thread?.close();
   }
 
-  /** This task's part of a turn: sends up to `batch` tuples to the thread. Returns how many. */
+  /** Runs this task's part of a turn: sends up to `batch` tuples to the thread and returns how many. */
   run(batch: number): number {
     if (this.streams.blocked || this.#thread?.full === true) return 0;
     const tuples: Tuple[] = [];
@@ -75,7 +75,7 @@ export class ThreadTask {
         );
       this.#thread.send(tuples);
     } catch (error) {
-      // No thread, or a value that cannot be cloned: nothing was sent.
+      // There is no thread, or a value cannot be cloned: no tuple was sent.
       for (const tuple of tuples) this.#output.fail(tuple);
       this.#output.reportError(error);
     }
@@ -99,7 +99,7 @@ export class ThreadTask {
     });
   }
 
-  /** Does here what the bolt did on its thread. */
+  /** Repeats here what the bolt did on its thread. */
   #replay(action: ReplayedAction): void {
     switch (action.kind) {
       case 'error':
@@ -117,7 +117,7 @@ export class ThreadTask {
     try {
       this.#output.emitTo(stream, values, anchors);
     } catch (error) {
-      // An undeclared stream, or a queue at its hard limit: fails the anchors, as a throw in `execute` would.
+      // The stream is not declared, or a queue is at its hard limit: fail the anchors, as a throw in `execute` would.
       for (const tuple of anchors) if (!tuple.settled) this.#output.fail(tuple);
       this.#output.reportError(error);
     }
@@ -136,13 +136,13 @@ type ReplayedAction =
     };
 
 interface ThreadEvents {
-  /** A report: what the bolt did, about tuples not settled before. */
+  /** Called for each report, with the bolt's actions on tuples that are not settled yet. */
   readonly did: (actions: Iterable<ReplayedAction>, busyMs: number) => void;
-  /** Called once, whatever ended the thread, with the tuples it had and did not settle. */
+  /** Called once when the thread ends for any reason, with the tuples it held and had not settled. */
   readonly died: (error: unknown, lost: readonly Tuple[]) => void;
 }
 
-/** One life of the thread, and the tuples it holds, by number. */
+/** One worker thread and the tuples it holds, by number. */
 class BoltThread {
   readonly #worker: Worker;
   readonly #held = new Map<number, Tuple>();
@@ -174,7 +174,7 @@ class BoltThread {
     return this.#unexecuted >= maxUnexecuted;
   }
 
-  /** Throws when a value cannot be cloned; the thread has none of the tuples then. */
+  /** Sends a batch. Throws if a value cannot be cloned; the thread then has received none of the tuples. */
   send(tuples: readonly Tuple[]): void {
     const sent: SentTuple[] = tuples.map(({ source, values }, i) => ({
       id: this.#nextId + i,
@@ -186,7 +186,7 @@ class BoltThread {
     this.#unexecuted += tuples.length;
   }
 
-  /** Lets the thread end by itself, and the process without it. */
+  /** Asks the thread to end, and lets the process exit without waiting for it. */
   close(): void {
     this.#post({ kind: 'close' });
     this.#worker.unref();
@@ -204,7 +204,7 @@ class BoltThread {
       else {
         const tuple = this.#held.get(action.id);
         this.#held.delete(action.id);
-        // Settled before where an emit that the bolt believed in was refused here.
+        // The tuple may be settled already: an emit that the bolt took to be successful failed here.
         if (tuple?.settled === false) yield { kind: action.kind, tuple };
       }
     }

@@ -1,9 +1,9 @@
 /**
  * A running topology: all tasks of all components, run in turns on this thread.
  *
- * Two ways to run it. By hand: `turn`, `runUntilIdle`, `settle`, for tests in simulated time and for work in epochs,
- * where a caller feeds the spout, runs until every tree is answered, and commits. Free: `run`, until a signal.
- * Which calls a component gets in a turn, and what is promised to it, is written in `component.ts`.
+ * There are two ways to run it. By hand (`turn`, `runUntilIdle`, `settle`): for tests in simulated time and for work in
+ * epochs, where the caller feeds the spout, runs until every tree is answered, and commits. Continuously (`run`): until
+ * a signal aborts. `component.ts` says which calls a component gets in a turn and what it is guaranteed.
  */
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { BoltTask } from './bolt-task.js';
@@ -21,28 +21,34 @@ import { TupleTrees } from './tuple-trees.js';
 import type { BoltError } from './tuple-trees.js';
 
 export interface TopologyOptions {
-  /** Whole milliseconds since any fixed time. */
+  /**
+   * Returns whole milliseconds since any fixed time. Must not go backwards: a tree that began "later" than now would
+   * time out.
+   */
   readonly clock: () => number;
-  /** Ids of tuples and choices of shuffle grouping. The same seed, clock and input give the same run. */
+  /** Source of tuple ids and of the choices of shuffle grouping. The same seed, clock and input give the same run. */
   readonly random: Random;
   /**
-   * Called for each error of a bolt. What it throws is thrown out of the turn, or, for an error that a bolt reports later
-   * (as bolts on threads do), to whatever called it then.
+   * Called for each error of a bolt. If it throws, `turn` throws that error; for an error that a bolt reports after the
+   * turn (as bolts on threads do), the error goes to whatever called `reportError`.
    */
   readonly onError: (error: BoltError) => void;
-  /** T: a tree not complete by then fails, at an age between T and 1.5 T and at most one turn. 30 s. */
+  /** Message timeout T: an incomplete tree fails at an age between T and 1.5 T, plus at most one turn. Default 30 s. */
   readonly messageTimeoutMs?: number;
-  /** A spout task with so many unanswered trees is not asked for more. 1,000. */
+  /** A spout task with this many unanswered trees is not called. Default 1,000. */
   readonly maxSpoutPending?: number;
-  /** Queue length in front of a task at which its senders pause. 1,024. */
+  /** Queue length in front of a task at which its senders pause. Default 1,024. */
   readonly queueLimit?: number;
-  /** Most calls a task gets in one turn: less is lower latency, more is higher throughput. 128. */
+  /**
+   * Maximum number of calls a task gets in one turn. Lower values reduce latency, higher ones raise throughput. Default
+   * 128.
+   */
   readonly batch?: number;
 }
 
-/** How long `run` and `settle` sleep when a turn found nothing to do. */
+/** How long `run` and `settle` sleep after a turn that did nothing. */
 const idleWaitMs = 1;
-/** Task ids have two bytes in the acker. */
+/** The acker stores task ids in two bytes. */
 const maxTasks = 0xffff;
 
 interface Component<T> {
@@ -64,7 +70,7 @@ export class Topology {
   private nextTask = 0;
   private closed = false;
 
-  /** Made by `TopologyBuilder.build`. Makes and wires all tasks, prepares the bolts, opens the spouts. */
+  /** Called by `TopologyBuilder.build`. Creates and wires all tasks, prepares the bolts and opens the spouts. */
   constructor(spouts: readonly SpoutSpec[], bolts: readonly BoltSpec[], options: TopologyOptions) {
     const { clock, random, messageTimeoutMs = 30_000, batch = 128 } = options;
     this.trees = new TupleTrees(
@@ -89,7 +95,7 @@ export class Topology {
     for (const spout of this.spouts) for (const task of spout.tasks) task.open();
   }
 
-  /** Tracked spout tuples whose ack or fail the spout has not been given yet. */
+  /** Number of tracked spout tuples whose ack or fail has not been delivered to the spout yet. */
   get pending(): number {
     let pending = 0;
     for (const task of this.spoutTasks.values()) pending += task.pending;
@@ -97,9 +103,9 @@ export class Topology {
   }
 
   /**
-   * One turn: time-outs if due, then each spout task, then each bolt task. Returns the number of component calls that
-   * did something; 0 means there is nothing to do until the clock moves, a kept tuple is settled or a spout has news.
-   * Throws what a spout throws.
+   * Runs one turn: timeouts if due, then each spout task, then each bolt task. Returns the number of component calls
+   * that did something; 0 means that there is nothing to do until the clock moves, a bolt settles a tuple it kept, or a
+   * spout has new input. Throws what a spout throws.
    */
   turn(): number {
     if (this.closed) throw invalid('turn of a closed topology');
@@ -111,16 +117,17 @@ export class Topology {
   }
 
   /**
-   * Turns until one finds nothing to do; synchronous. For spouts that stop emitting by themselves: when it returns,
-   * all queues are empty, every answer has been given, and `pending` counts just the trees of tuples that bolts keep.
+   * Runs turns until one does nothing; synchronous. Meant for spouts that stop emitting by themselves: on return all
+   * queues are empty (except those of bolts on threads that are still busy), every answer has been delivered, and
+   * `pending` counts only the trees of tuples that bolts keep.
    */
   runUntilIdle(): void {
     while (this.turn() > 0);
   }
 
   /**
-   * As `runUntilIdle`, then waits for what bolts keep, until no tree is pending: each has been acked, failed or timed
-   * out (so the clock must go on).
+   * Like `runUntilIdle`, then waits for the tuples that bolts keep, until every tree has been acked, failed or timed
+   * out. The clock must advance on its own.
    */
   async settle(): Promise<void> {
     for (;;) {
@@ -130,7 +137,7 @@ export class Topology {
     }
   }
 
-  /** Turns until the signal aborts, with other work of the process between them. Rejects with what a spout throws. */
+  /** Runs turns until the signal aborts and yields to the event loop between them. Rejects with what a spout throws. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       if (this.turn() > 0) await setImmediate();
@@ -138,7 +145,7 @@ export class Topology {
     }
   }
 
-  /** By component name. */
+  /** Returns the counters of each component by name. */
   metrics(): ReadonlyMap<string, MetricsSnapshot> {
     const snapshots = new Map<string, MetricsSnapshot>();
     for (const { name, metrics, tasks } of this.spouts)
@@ -150,7 +157,7 @@ export class Topology {
     return snapshots;
   }
 
-  /** Closes spouts, then bolts. Queued tuples are dropped and unanswered messages stay so. */
+  /** Closes spouts, then bolts. Queued tuples are dropped and unanswered messages stay unanswered. */
   close(): void {
     if (this.closed) return;
     this.closed = true;
@@ -208,7 +215,7 @@ export class Topology {
     return ids;
   }
 
-  /** Connects every task of every component that the bolt takes from to all tasks of the bolt. */
+  /** Connects the bolt's tasks to every task of every component it subscribes to. */
   private wire(spec: BoltSpec, random: Random): void {
     const inboxes = this.bolts.find(({ name }) => name === spec.name)?.tasks.map(({ inbox }) => inbox) ?? [];
     for (const { component, stream, grouping } of spec.inputs) {

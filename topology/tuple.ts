@@ -1,13 +1,13 @@
 /**
- * A tuple: a list of values that travels on a stream, with named fields, and its place in the tuple trees it belongs to.
+ * A tuple: a list of values with named fields, sent on a stream, and its place in the tuple trees it belongs to.
  *
- * Values are read by index on hot paths (`tuple.values[0]`, typed by the bolt's type argument) and by name elsewhere
- * (`tuple.get('word')`). The lineage part is written by the engine alone: a component that emits tells the engine what
- * a new tuple is anchored to, and never sees an id.
+ * Hot paths read values by index (`tuple.values[0]`, typed by the bolt's type argument), other code by name
+ * (`tuple.get('word')`). Only the engine writes the lineage: a component that emits names the tuples a new one is
+ * anchored to, and never handles ids.
  */
 import { invalid } from './errors.js';
 
-/** What a tuple carries. Shared by all receivers of one emit, so no one may change it after emitting. */
+/** The values of a tuple. All receivers of one emit share the array, so it must not be changed after emitting. */
 export type Values = readonly unknown[];
 
 /** The names of a stream's values, in order. */
@@ -16,7 +16,7 @@ export type Fields = readonly string[];
 /** The stream that `emit` writes to and that groupings read when no name is given. */
 export const defaultStream = 'default';
 
-/** Where a tuple came from; one object for all tuples of one task on one stream. */
+/** Where a tuple came from. All tuples of one task on one stream share one object. */
 export interface Source {
   readonly component: string;
   /** Task id, unique in the topology. */
@@ -26,12 +26,12 @@ export interface Source {
 }
 
 /**
- * A tuple's edge in one tree: it hangs in the tree of one spout tuple under the random 64-bit id (hi, lo). A tuple with
- * several anchors may hang in several trees, so edges form a short linked list, with one edge for each tree.
+ * A tuple's edge in the tree of one spout tuple, identified by the random 64-bit id (hi, lo). A tuple with several
+ * anchors can belong to several trees, so edges form a short linked list with one edge for each tree.
  */
 export class Edge {
   constructor(
-    /** Which entry of the acker the tree has, and which use of that entry: together they name one spout tuple. */
+    /** The tree's slot in the acker and the generation of that slot. Together they identify one spout tuple. */
     readonly slot: number,
     readonly generation: number,
     public hi: number,
@@ -41,7 +41,7 @@ export class Edge {
 }
 
 export class Tuple<V extends Values = Values> {
-  /** XOR of the ids of all tuples anchored to this one so far; goes to the acker together with this tuple's own ack. */
+  /** XOR of the ids of all tuples anchored to this one so far. Reported to the acker together with this tuple's ack. */
   childHi = 0;
   childLo = 0;
   /** True after `ack` or `fail`: the tuple can be neither settled nor used as an anchor again. */
@@ -50,11 +50,11 @@ export class Tuple<V extends Values = Values> {
   constructor(
     readonly source: Source,
     readonly values: V,
-    /** Null for a tuple that no one tracks. */
+    /** Null for an untracked tuple. */
     readonly edges: Edge | null,
   ) {}
 
-  /** The value of a named field; throws on a name the stream does not declare. */
+  /** Returns the value of a named field. Throws `topology.invalid` if the stream does not declare it. */
   get(field: string): unknown {
     const index = this.source.fields.indexOf(field);
     if (index < 0) {

@@ -1,4 +1,7 @@
-/** `node dist/examples/equiv-edges/main.js`: three ways to treat equiv edges in a speed layer; told in docs/from-the-book.md. */
+/**
+ * `node dist/examples/equiv-edges/main.js`: compares three ways to treat equiv edges in a speed layer. See
+ * docs/from-the-book.md.
+ */
 import { compareWays, ways } from './three-ways.js';
 
 const outcomes = compareWays(1);

@@ -1,10 +1,10 @@
 /**
- * The three ways a speed layer can treat equiv edges (14.4), on one simulated day after a batch run: ignore them, apply
- * the mapping that the batch layer has computed, or follow each edge as it comes with full sets of visitors. Each hour's
- * unique visitors are compared with the truth, and the bytes the layer must hold for them are counted.
+ * Compares three ways a speed layer can treat equiv edges (14.4), on one simulated day after a batch run: ignore them,
+ * apply the mapping computed by the batch layer, or follow each edge as it arrives with full sets of visitors. Measures
+ * the error of each hour's unique visitors and the bytes the layer must keep for them.
  *
- * People: each has one to three devices. Most have logged in on all of them before the batch run, so the batch layer knows
- * the edges; some log in on a new device during the day; the rest never do, and no one can know.
+ * Each person has one to three devices. Most have logged in on all of them before the batch run, so the batch layer
+ * knows the edges; some log in during the day; the rest never do, and their devices cannot be joined.
  */
 import { HllSketch } from 'hyperloglog-ts';
 
@@ -20,11 +20,11 @@ export interface Outcome {
 const people = 20_000;
 const hours = 24;
 const viewsPerHour = 20_000;
-/** Shares of people with several devices who had logged in on them before the run, and who do so during the day. */
+/** Share of people who logged in on all their devices before the run, and share who do so during the day. */
 const knownShare = 0.9;
 const duringDayShare = 0.02;
 const lgK = 12;
-/** A visitor id in a set: its text and an entry of a hash table. */
+/** Estimated memory of a visitor id in a set: its text and a hash table entry. */
 const bytesPerId = 60;
 
 export function compareWays(seed: number): Readonly<Record<Way, Outcome>> {
@@ -46,7 +46,8 @@ export function compareWays(seed: number): Readonly<Record<Way, Outcome>> {
     }
     idsByHour.push(ids);
   }
-  // Asked at the end of the day: what is one person by then is one person, and so is it after the next batch run.
+  // The truth as of the end of the day: devices joined by then count as one person, as they will after the next batch
+  // run.
   const isJoined = (person: number): boolean =>
     known[person] === true || (loginHour[person] ?? hours) < hours;
   for (const ids of idsByHour) {
@@ -68,7 +69,7 @@ export function compareWays(seed: number): Readonly<Record<Way, Outcome>> {
   };
 }
 
-/** A visitor is the person where devices are joined, else the device. */
+/** Returns the person if their devices are joined, else the device. */
 function visitorOf(id: string, isJoined: (person: number) => boolean): string {
   const person = id.slice(0, id.indexOf('/'));
   return isJoined(Number(person)) ? person : id;

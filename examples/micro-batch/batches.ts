@@ -1,14 +1,16 @@
 /**
- * One at a time against micro-batch, with real durable commits: a worker counts views of pages and makes its counts
- * durable, with its position, after every batch. What a batch costs once (the commit) is shared by its events; what
- * an event waits for is the rest of its batch.
+ * Compares one-at-a-time processing with micro-batches, using real durable commits: a worker counts views of pages and
+ * commits its counts with its position after every batch. A batch's events share the cost of one commit, but each event
+ * waits for the rest of its batch.
  */
 import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 
 export interface BatchRule {
   readonly maxEvents: number;
-  /** A batch that is not full closes so long after its first event; 0 takes what is waiting and does not wait. */
+  /**
+   * A batch that is not full is closed this long after its first event; 0 takes what is waiting without further delay.
+   */
   readonly maxWaitMs: number;
 }
 
@@ -17,7 +19,7 @@ interface Event {
   readonly arrivedMs: number;
 }
 
-/** The worker's state and its one file. */
+/** The worker's counts and the file it commits them to. */
 class Counter {
   readonly counts = new Map<string, number>();
   readonly #fd: number;
@@ -27,7 +29,7 @@ class Counter {
     this.#fd = openSync(path, 'w');
   }
 
-  /** Counts a batch and commits counts and position together. */
+  /** Counts a batch, then commits counts and position together. */
   apply(batch: readonly Event[]): void {
     const changed = new Set<string>();
     for (const { page } of batch) {
@@ -48,7 +50,7 @@ class Counter {
   }
 }
 
-/** Events a second when as many wait as the worker can take, over `durationMs`. */
+/** Events per second under full load, measured over `durationMs`. */
 export function throughputOf(rule: BatchRule, path: string, durationMs: number): number {
   const counter = new Counter(path);
   const startedMs = performance.now();
@@ -67,7 +69,7 @@ export interface Latency {
   readonly p99Ms: number;
 }
 
-/** From an event's arrival to its commit, when one arrives every `everyMs`. */
+/** Measures the time from an event's arrival to its commit, with one event arriving every `everyMs`. */
 export async function latencyOf(
   rule: BatchRule,
   path: string,

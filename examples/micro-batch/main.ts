@@ -1,4 +1,6 @@
-/** `node dist/examples/micro-batch/main.js`: latency and throughput by the size of a batch; told in docs/from-the-book.md. */
+/**
+ * `node dist/examples/micro-batch/main.js`: measures latency and throughput by batch size. See docs/from-the-book.md.
+ */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,7 +1,7 @@
 /**
- * Queues and workers, the way to process a stream before there are topologies: one set of workers checks pageviews, a
- * second counts the valid URLs, with persistent queues between them. Each counting worker has a queue of its own and
- * gets all views of its URLs, so that no two workers ever update one URL. `node dist/examples/queue-worker/main.js`
+ * Queues and workers, the way to process a stream without a topology: one set of workers checks pageviews, a second set
+ * counts the valid URLs, with persistent queues between them. Each counting worker has its own queue and gets all views
+ * of its URLs, so no two workers ever update one URL. Run with `node dist/examples/queue-worker/main.js`.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -33,7 +33,7 @@ async function run(): Promise<string> {
     while (drain(incoming, (url) => checkAndPass(url, rules, byUrl)) > 0);
     stage('all checked');
     lines.push(priceOfOneMore(byUrl));
-    // Worker 1 is down: no one else may count its URLs, so they wait, whatever the others have to do.
+    // Worker 1 is down: no other worker may count its URLs, so they wait even if the others are idle.
     for (let round = 0; round < views; round++) for (const i of [0, 2]) countSome(byUrl[i], counts[i]);
     stage('worker 1 away');
     for (let round = 0; round < views; round++) countSome(byUrl[1], counts[1]);
@@ -47,7 +47,7 @@ async function run(): Promise<string> {
   }
 }
 
-/** What it takes to continue with one more counting worker: pages change owner, so all queues must be empty first. */
+/** Describes the cost of adding a counting worker: pages change owner, so all queues must be drained first. */
 function priceOfOneMore(byUrl: readonly SingleConsumerQueue[]): string {
   const pages = [...new Set(Array.from({ length: views }, (_, i) => `http://example.com/page-${i % 6}`))];
   const moved = pages.filter((url) => partitionOf(url, byUrl.length) !== partitionOf(url, byUrl.length + 1));
@@ -57,20 +57,20 @@ function priceOfOneMore(byUrl: readonly SingleConsumerQueue[]): string {
   return `one worker more: ${moved.length} of ${pages.length} pages change owner; ${all} items to finish first, ${rounds} rounds in which nothing enters`;
 }
 
-/** A worker of the first set: drops what is not a URL, hands the rest to the worker that owns it. */
+/** A worker of the first set: drops invalid URLs and passes the others to the worker that owns them. */
 function checkAndPass(url: string, rules: UrlRules, byUrl: readonly SingleConsumerQueue[]): void {
   const normalized = rules.normalize(url);
   if (!normalized.ok) return;
   byUrl[partitionOf(normalized.url, byUrl.length)]?.add(Buffer.from(normalized.url));
 }
 
-/** A worker of the second set. */
+/** A worker of the second set: counts the URLs in its queue. */
 function countSome(queue: SingleConsumerQueue | undefined, counts: Map<string, number> | undefined): void {
   if (queue === undefined || counts === undefined) return;
   drain(queue, (url) => counts.set(url, (counts.get(url) ?? 0) + 1));
 }
 
-/** Works on a few items, each acked after its work is done; returns how many there were. */
+/** Processes up to `perRound` items, acks each after its work is done, and returns their number. */
 function drain(queue: SingleConsumerQueue, work: (text: string) => void): number {
   let done = 0;
   for (; done < perRound; done++) {

@@ -1,6 +1,6 @@
 /**
- * Fire and forget: the producer hands each item over and thinks of it no more. A small buffer evens out single items,
- * no burst; what fails, what is in the buffer of a worker that dies, and what arrives while it is away, is gone.
+ * Fire and forget: the producer sends each item and does not track it. A small buffer absorbs single items but no
+ * bursts. Items that fail, that arrive while the worker is down, or that are buffered when it dies are lost.
  */
 import { SwaError } from '../../lib/errors/errors.js';
 import { FifoQueue } from '../../log/queue/fifo-queue.js';

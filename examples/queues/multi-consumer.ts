@@ -1,7 +1,8 @@
 /**
  * The multi-consumer queue: one log, written once; each application keeps its own position. `count` saves its position
- * every ten items, apart from its effects: what it did since is done again after a death. `archive` saves effects and
- * position in one step: each item takes effect once. `late` comes when all is over and reads from the beginning.
+ * every ten items, separately from its effects, so after a death it repeats the items since the last save. `archive`
+ * saves effects and position in one step, so each item takes effect once. `late` starts after all items have been
+ * written and reads from the beginning.
  */
 import { openEmbeddedWriter } from '../../log/embedded/writer.js';
 import { offset, type LogReader, type LogWriter, type Offset } from '../../log/log.js';
@@ -10,7 +11,7 @@ import { Application, arrivals, perTick, restartTicks, tallyOf, type Tally } fro
 const name = 'equivs/0';
 const saveEvery = 10;
 
-/** `dir`: where the log may be kept. */
+/** `dir` is the folder for the log. */
 export async function multiConsumer(dir: string): Promise<Tally[]> {
   const log = await openEmbeddedWriter({ dir, partitions: 1, segmentBytes: 2 ** 20 });
   const consumers = [
@@ -33,7 +34,7 @@ class Consumer {
   readonly #saving: 'apart' | 'together';
   #reader: LogReader;
   #position: Offset = offset(0);
-  /** What a restart finds: the position, and with 'together' the effects as of then. */
+  /** The state a restart finds: the position, and with 'together' the effects at that position. */
   #saved: { readonly position: Offset; readonly effects: ReadonlyMap<number, number> };
   #awayTicks = 0;
 
@@ -66,7 +67,7 @@ class Consumer {
       if (batch === undefined) return;
       const item = Number(Buffer.from(batch.values[0] ?? []).toString());
       let fate = this.application.work(item);
-      while (fate === 'fails') fate = this.application.work(item); // no one else waits for it: try again
+      while (fate === 'fails') fate = this.application.work(item); // no other consumer is affected, so retry
       if (fate !== 'done') return this.#die();
       this.#position = batch.nextOffset;
       if (this.#position % saveEvery === 0) this.#save();

@@ -1,4 +1,4 @@
-/** The three kinds side by side, as a table. */
+/** Prints the three kinds of queue side by side as a table. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,13 +1,13 @@
 /**
- * The same work for every kind of queue: items arrive one per tick, with a burst now and then, and two applications
- * want all of them. Now and then the work on an item fails, or the worker dies. All in ticks and drawn from a seed, so a
- * run is the same on every machine.
+ * The workload for every kind of queue: items arrive one per tick with occasional bursts, and two applications process
+ * all of them. Sometimes the work on an item fails, or the worker dies. Time is counted in ticks and events are drawn
+ * from a seed, so a run is the same on every machine.
  */
 
 export const itemCount = 300;
 /** How many items a worker can do in one tick. */
 export const perTick = 2;
-/** How long a worker that died is away. */
+/** How many ticks a worker that died is down. */
 export const restartTicks = 10;
 export const applications = ['count', 'archive'] as const;
 
@@ -21,7 +21,7 @@ export function* arrivals(): Generator<readonly number[]> {
   }
 }
 
-/** What happens to one attempt. `dies after`: the effect is there, but no one will hear that it is. */
+/** The outcome of one attempt. `dies after`: the worker dies after the effect but before it can ack. */
 export type Fate = 'done' | 'fails' | 'dies before' | 'dies after';
 
 /** One application: counts how often each item took effect. */
@@ -56,7 +56,7 @@ export function tallyOf({ name, effects }: Application): Tally {
   return { application: name, once, lost: itemCount - counts.length, repeated: counts.length - once };
 }
 
-/** Numbers in [0, 1): a linear congruential generator, plenty for fates. */
+/** Returns a generator of numbers in [0, 1): linear congruential, good enough for this. */
 function randomFrom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

@@ -1,6 +1,6 @@
 /**
- * The single-consumer queue: persistent, with leases and acks. Nothing is lost; what a worker did just before it died
- * is done again. Every application needs a queue of its own, which the producer has to write.
+ * The single-consumer queue: persistent, with leases and acks. Nothing is lost, but work done just before a worker dies
+ * is repeated. Every application needs its own queue, which the producer has to write to.
  */
 import { join } from 'node:path';
 import { SingleConsumerQueue } from '../../log/queue/single-consumer-queue.js';
@@ -16,7 +16,7 @@ import {
 
 const leaseTicks = 20;
 
-/** `dir`: where the queues may be kept. */
+/** `dir` is the folder for the queues. */
 export async function singleConsumer(dir: string): Promise<Tally[]> {
   const tallies: Tally[] = [];
   for (const [i, name] of applications.entries()) {
@@ -36,7 +36,7 @@ export async function singleConsumer(dir: string): Promise<Tally[]> {
         if (fate === 'done') worker.ack(leased.id);
         else if (fate === 'fails') worker.fail(leased.id);
         else {
-          await worker.close(); // dead; its lease runs on until it runs out
+          await worker.close(); // dead; its lease stays until it expires
           worker = open();
           awayTicks = restartTicks;
         }

@@ -1,6 +1,6 @@
 /**
- * Counts words and emits each new count. Fields grouping on the word sends all of one word to one task, so a plain map is
- * enough. A word that comes twice because its sentence was played again is counted twice.
+ * Counts words and emits each new count. Fields grouping on the word sends every occurrence of a word to the same task,
+ * so a plain map is enough. A word whose sentence was replayed is counted twice.
  */
 import type { Bolt, BoltOutput, TaskContext, Tuple } from '../../topology/index.js';
 
@@ -24,6 +24,6 @@ export class CountBolt implements Bolt<Word> {
     this.output?.ack(tuple);
   }
 
-  /** Whether this tuple's place in the text is in the count; a plain count cannot know. */
+  /** Returns true if this tuple's position in the text has been counted. A plain count cannot know. */
   protected alreadyCounted?(tuple: Tuple<Word>): boolean;
 }

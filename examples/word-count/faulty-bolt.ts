@@ -1,4 +1,4 @@
-/** Wraps a bolt and makes it misbehave, by chance but repeatably, without the bolt knowing. */
+/** Wraps a bolt and injects seeded random faults, without the bolt knowing. */
 import type {
   Anchors,
   Bolt,
@@ -11,17 +11,17 @@ import type {
 } from '../../topology/index.js';
 
 export interface Faults {
-  /** How long one `execute` takes, in simulated time. */
+  /** Duration of one `execute`, in simulated milliseconds. */
   readonly workMs: number;
-  /** It takes ten times as long before this time. */
+  /** Before this simulated time, `execute` takes ten times as long. */
   readonly slowUntilMs: number;
-  /** One emit in so many throws, so that what the bolt emitted before is on its way and the rest is not. 0 for never. */
+  /** One emit in this many throws: what the bolt emitted before is queued and the rest is not. 0 for never. */
   readonly crashOneIn: number;
-  /** One ack in so many turns into a fail: the work was done, but no one may believe it. 0 for never. */
+  /** One ack in this many becomes a fail: the work was done but is reported as failed. 0 for never. */
   readonly failOneIn: number;
 }
 
-/** Simulated time: passes only when someone works. */
+/** Simulated time, advanced only by the work of bolts. */
 export interface SimulatedTime {
   nowMs: number;
 }

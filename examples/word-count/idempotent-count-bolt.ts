@@ -1,7 +1,7 @@
 /**
- * Counts each place in the text once: doing the same tuple again changes nothing. With replay that makes every word
- * count exactly once in effect. The price is a memory of all places seen; who reads from a log with offsets, as the
- * speed layer does, can instead store the offset together with the counts.
+ * Counts each position of the text once, so that processing a tuple again changes nothing. Together with replay, every
+ * word counts exactly once. The cost is a set of all positions seen; a consumer that reads from a log with offsets, as
+ * the speed layer does, can store the offset with the counts instead.
  */
 import type { Tuple } from '../../topology/index.js';
 import { CountBolt } from './count-bolt.js';

@@ -1,4 +1,4 @@
-/** Keeps the latest count of each word: the view that is printed in the end. */
+/** Keeps the latest count of each word: the view that is printed at the end. */
 import type { Bolt, BoltOutput, TaskContext, Tuple } from '../../topology/index.js';
 
 export class LatestBolt implements Bolt<[word: string, count: number]> {

@@ -1,7 +1,9 @@
 /**
- * `node dist/examples/word-count/main.js [--delivery at-most-once|at-least-once|exactly-once]
- *  [--failures none|crash|fail|slow] [--sentences 400] [--seed 1]`: without a delivery, all three one after another.
- * What the runs show is told in docs/guaranteed-processing.md.
+ * Runs the word count; without `--delivery`, all three deliveries in turn. docs/guaranteed-processing.md explains the
+ * output.
+ *
+ *     node dist/examples/word-count/main.js [--delivery at-most-once|at-least-once|exactly-once]
+ *       [--failures none|crash|fail|slow] [--sentences 400] [--seed 1]
  */
 import { parseArgs } from 'node:util';
 import { messageOf } from '../../lib/errors/errors.js';

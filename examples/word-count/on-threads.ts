@@ -1,4 +1,4 @@
-/** `node dist/examples/word-count/on-threads.js`: the runs told in docs/guaranteed-processing.md, "Tasks in parallel". */
+/** `node dist/examples/word-count/on-threads.js`: the runs in docs/guaranteed-processing.md, "Tasks in parallel". */
 import { countOnThreads, type ThreadsOptions, type ThreadsResult } from './threads.js';
 
 const base: ThreadsOptions = { grouping: 'fields', threads: 2, sentences: 400, hashes: 200, deathAfter: 0 };

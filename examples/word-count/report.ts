@@ -1,4 +1,4 @@
-/** What a run of the word count prints. */
+/** Formats the output of a word count run. */
 import type { WordCountOptions, WordCountResult } from './word-count.js';
 
 export function reportOf(options: WordCountOptions, result: WordCountResult): string {

@@ -1,6 +1,6 @@
 /**
- * Emits each sentence with its number, one a call. Tracked, the number is also the message id, and a sentence whose tree
- * failed is emitted again: at least once. Untracked, no one ever hears of it again: at most once.
+ * Emits one sentence with its number per call. If tracked, the number is also the message id, and a sentence whose tree
+ * failed is emitted again: at least once. If untracked, failures are never reported: at most once.
  */
 import type { Spout, SpoutOutput, TaskContext } from '../../topology/index.js';
 

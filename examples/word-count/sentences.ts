@@ -1,4 +1,4 @@
-/** The input: eight sentences, over and over, and how often each word is truly in it. */
+/** The input: eight sentences, repeated, and the true count of each word. */
 const text = [
   'the river runs to the sea',
   'the sea gives rain to the hills',
@@ -10,7 +10,7 @@ const text = [
   'and the river runs on',
 ] as const;
 
-/** Words of the longest sentence. */
+/** Number of words of the longest sentence. */
 export const longestSentence = Math.max(...text.map((sentence) => wordsOf(sentence).length));
 
 export function sentences(count: number): readonly string[] {

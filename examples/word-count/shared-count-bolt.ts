@@ -1,8 +1,8 @@
 /**
- * Counts words in a store that all tasks share, as workers share a database: read the count, work, write it back. Two
- * tasks that do so with one word at a time lose an update. The work stands for what a real bolt computes: it hashes.
+ * Counts words in a store that all tasks share, as workers share a database: reads the count, works, writes it back.
+ * Two tasks that do so with one word at the same time lose an update. Hashing stands for the work of a real bolt.
  *
- * The store also remembers which places of the text it has counted, so a sentence that is played again changes nothing.
+ * The store also remembers which positions of the text have been counted, so a replayed sentence changes nothing.
  */
 import { createHash } from 'node:crypto';
 import type { Bolt, BoltOutput, TaskContext, Tuple } from '../../topology/index.js';
@@ -10,15 +10,15 @@ import type { Word } from './count-bolt.js';
 import { longestSentence } from './sentences.js';
 
 export interface SharedStore {
-  /** Every word there is; a word's index is its counter's. */
+  /** All distinct words; a word's index is that of its counter. */
   readonly words: readonly string[];
   /** One Int32 for each word. */
   readonly counts: SharedArrayBuffer;
-  /** One byte for each place of the text: 1 when it is counted. */
+  /** One byte for each position of the text: 1 if it has been counted. */
   readonly counted: SharedArrayBuffer;
-  /** How many hashes one word costs, about a microsecond each. */
+  /** Hashes computed per word, about a microsecond each. */
   readonly hashes: number;
-  /** One Int32: the number of words after which a task ends its thread, once. 0 for never. */
+  /** One Int32: the number of words after which one task ends its thread, once. 0 for never. */
   readonly deathAfter: SharedArrayBuffer;
 }
 
@@ -46,7 +46,7 @@ class SharedCountBolt implements Bolt<Word> {
 
   execute(tuple: Tuple<Word>): void {
     const [word, number, position] = tuple.values;
-    // The thread ends as a crash in native code would end it. The one that counts down to 0 is the only one.
+    // Ends the thread as a crash in native code would. Only one task sees the counter reach 0.
     if (Atomics.sub(this.deathAfter, 0, 1) === 1) process.exit(1);
     const place = number * longestSentence + position;
     if (this.counted[place] === 0) {

@@ -1,4 +1,4 @@
-/** Splits a sentence into its words. Each word carries where it stands: sentence number and position in it. */
+/** Splits a sentence into words. Each word carries its sentence number and its position in the sentence. */
 import type { Bolt, BoltOutput, TaskContext, Tuple } from '../../topology/index.js';
 import { wordsOf } from './sentences.js';
 

@@ -1,10 +1,10 @@
 /**
- * The word count with a count bolt that works hard, its tasks on worker threads:
+ * The word count with a CPU-heavy count bolt whose tasks run on worker threads:
  *
  *   sentences --shuffle--> split --shuffle or fields(word)--> count (threads)
  *
- * By fields grouping all tuples of one word go to one task, and the counts are right. By shuffle grouping several tasks
- * count one word at the same time, each reads what another is about to replace, and updates are lost (14.2.2).
+ * With fields grouping all tuples of one word go to one task, and the counts are right. With shuffle grouping several
+ * tasks update the count of one word at the same time, overwrite each other, and updates are lost (14.2.2).
  */
 import { seededRandom, TopologyBuilder, type BoltModule } from '../../topology/index.js';
 import { SentenceSpout } from './sentence-spout.js';
@@ -14,19 +14,19 @@ import { SplitBolt } from './split-bolt.js';
 
 export interface ThreadsOptions {
   readonly grouping: 'shuffle' | 'fields';
-  /** Tasks of the count bolt, each on a thread; 0: one task on the topology's own thread. */
+  /** Number of tasks of the count bolt, each on its own thread; 0 for one task on the topology's thread. */
   readonly threads: number;
   readonly sentences: number;
-  /** Hashes a word, about a microsecond each. */
+  /** Hashes per word, about a microsecond each. */
   readonly hashes: number;
-  /** One of the threads ends after so many words; 0 for none. */
+  /** One thread ends after this many words; 0 for none. */
   readonly deathAfter: number;
 }
 
 export interface ThreadsResult {
   readonly counts: ReadonlyMap<string, number>;
   readonly trueCounts: ReadonlyMap<string, number>;
-  /** Trees that failed and were played again. */
+  /** Trees that failed and were replayed. */
   readonly replayed: number;
   readonly milliseconds: number;
 }
@@ -57,7 +57,7 @@ export async function countOnThreads(options: ThreadsOptions): Promise<ThreadsRe
   const topology = builder.build({
     clock: Date.now,
     random: seededRandom(1),
-    // The planted death: the engine has failed the thread's tuples and counts the error.
+    // Expected: the injected death. The engine has failed the thread's tuples and counted the error.
     onError: () => {},
     maxSpoutPending: 100,
     batch: 16,

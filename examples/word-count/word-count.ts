@@ -1,10 +1,10 @@
 /**
- * The word count topology, in three deliveries and under four kinds of failure, in simulated time: the same arguments
- * give the same run, to the last tuple.
+ * The word count topology with three delivery guarantees and four kinds of failure, in simulated time: the same
+ * arguments always give the same run, to the last tuple.
  *
  *   sentences --shuffle--> split --fields(word)--> count --global--> latest
  *
- * One sentence of six words is a tree of thirteen tuples: the sentence, six words, six counts.
+ * A sentence of six words is a tree of thirteen tuples: the sentence, six words, six counts.
  */
 import { seededRandom, TopologyBuilder } from '../../topology/index.js';
 import type { Bolt, MetricsSnapshot } from '../../topology/index.js';
@@ -33,7 +33,7 @@ export interface WordCountOptions {
 export interface WordCountResult {
   readonly counts: ReadonlyMap<string, number>;
   readonly trueCounts: ReadonlyMap<string, number>;
-  /** By component. */
+  /** Counters by component. */
   readonly metrics: ReadonlyMap<string, MetricsSnapshot>;
   readonly simulatedMs: number;
 }
@@ -41,7 +41,7 @@ export interface WordCountResult {
 const healthy: Faults = { workMs: 0, slowUntilMs: 0, crashOneIn: 0, failOneIn: 0 };
 const working: Faults = { ...healthy, workMs: 1 };
 
-/** How the split bolt and the count bolt behave. */
+/** Faults of the split bolt and the count bolt for each kind of failure. */
 const faultsOf: Readonly<Record<Failure, { readonly split: Faults; readonly count: Faults }>> = {
   none: { split: healthy, count: working },
   crash: { split: { ...healthy, crashOneIn: 50 }, count: working },
@@ -50,7 +50,7 @@ const faultsOf: Readonly<Record<Failure, { readonly split: Faults; readonly coun
 };
 
 const messageTimeoutMs = 1000;
-/** 150 words pending at most: they take 0.15 s to count, well within the timeout, but 1.5 s while counting is slow. */
+/** At most 150 pending words: they take 0.15 s to count, well within the timeout, but 1.5 s while counting is slow. */
 const maxSpoutPending = 25;
 
 export function runWordCount(options: WordCountOptions): WordCountResult {
@@ -72,7 +72,7 @@ export function runWordCount(options: WordCountOptions): WordCountResult {
   const topology = builder.build({
     clock: () => time.nowMs,
     random,
-    // The planted crashes: the engine has failed the tuple and counts the error.
+    // Expected: the injected crashes. The engine has failed the tuple and counted the error.
     onError: () => {},
     messageTimeoutMs,
     maxSpoutPending,

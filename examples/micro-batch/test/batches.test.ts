@@ -1,4 +1,4 @@
-/** Size of a batch against throughput and latency: who wins, not by how much. */
+/** How batch size affects throughput and latency: tests the order of the results, not their size. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import test from 'node:test';

@@ -1,4 +1,4 @@
-/** What docs/queues.md says about the three kinds of queue, held to what the example does. */
+/** Tests that docs/queues.md shows what the examples print and claims what they do. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';

@@ -1,4 +1,4 @@
-/** What the word count claims of the three deliveries, for any seed; and that the page in docs shows real output. */
+/** Tests the guarantees of the three deliveries for any seed, and that the page in docs shows real output. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import test from 'node:test';
