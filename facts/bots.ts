@@ -1,4 +1,4 @@
-/** Whether a pageview is a known bot's. Versioned: batch views name the rule they were built with. */
+/** Rule that decides whether a pageview comes from a known bot. The rule is versioned: batch views record the version they were built with. */
 import { isbot } from 'isbot';
 import { ownText } from '../lib/memory/own-text.js';
 import { versionOf } from '../lib/files/package-version.js';
@@ -6,7 +6,7 @@ import { versionOf } from '../lib/files/package-version.js';
 export type BotsMode = 'exclude' | 'include';
 
 export class BotRule {
-  /** Names mode and list: equal strings, equal results. */
+  /** Mode and version of the bot list: equal strings give equal results. */
   readonly version: string;
   readonly #mode: BotsMode;
   readonly #memo = new Map<string, boolean>();
@@ -16,7 +16,7 @@ export class BotRule {
     this.version = mode === 'include' ? 'include' : `exclude;isbot=${versionOf('isbot')}`;
   }
 
-  /** True when the views leave this user agent out. A pageview without a user agent is kept. */
+  /** True if views leave out pageviews with this user agent. Pageviews without a user agent are kept. */
   excludes(userAgent: string | undefined): boolean {
     if (this.#mode === 'include' || userAgent === undefined || userAgent === '') return false;
     const known = this.#memo.get(userAgent);

@@ -1,6 +1,6 @@
 /**
- * The door: what comes from outside becomes a fact here, or is refused with a reason that names field and value.
- * Hand-written rather than a zod schema because imports pass hundreds of thousands of facts a second through it.
+ * The door: validates facts from outside. Each becomes a fact or is refused with a reason that names the field and its value. Written by hand
+ * instead of as a zod schema because imports pass hundreds of thousands of facts per second through it.
  */
 import { randomUUID } from 'node:crypto';
 import { cutToBytes } from './cut-to-bytes.js';
@@ -23,10 +23,10 @@ import { edgeSchema, exclusionSchema, pageviewSchema } from './outside.js';
 import { isNobody } from './placeholders.js';
 import { timeOf, timeProblem } from './timestamps.js';
 
-/** What was changed about a fact that was taken. */
+/** A change that was made to an accepted fact. */
 export interface Warning {
   readonly field: string;
-  /** Begins with the field. */
+  /** Begins with the name of the field. */
   readonly message: string;
 }
 
@@ -34,11 +34,11 @@ export type Admission =
   | { readonly ok: true; readonly fact: Fact; readonly warnings: readonly Warning[] }
   | { readonly ok: false; readonly field: string; readonly reason: string };
 
-/** What stands for fields that a fact does not have. */
+/** Defaults for missing fields. */
 export interface FactDefaults {
-  /** Makes an eventId; a random UUID unless given. */
+  /** Makes an eventId. Default: a random UUID. */
   readonly eventId?: () => string;
-  /** The user agent of pageviews. */
+  /** User agent of pageviews. */
   readonly userAgent?: string | undefined;
 }
 
@@ -47,9 +47,9 @@ const edgeFields: ReadonlySet<string> = new Set(Object.keys(edgeSchema.shape));
 const exclusionFields: ReadonlySet<string> = new Set(Object.keys(exclusionSchema.shape));
 
 /**
- * One fact from outside: any JSON value. `timestamp` may be RFC 3339 text or UTC milliseconds; without one the fact happened
- * when it was received. Never throws. Texts that are only described (user agent, referrer, source) are cut to their limit rather than
- * refused, and fields that are not known are dropped; the warnings name them.
+ * Validates one fact from outside, which may be any JSON value. `timestamp` is RFC 3339 text or UTC milliseconds and defaults to `receivedAt`.
+ * Never throws. Descriptive texts (user agent, referrer, source) that are too long are cut, and unknown fields are dropped; each gives a
+ * warning.
  */
 export function admit(
   raw: unknown,
@@ -60,7 +60,7 @@ export function admit(
   if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) {
     return refuse('fact', `must be a JSON object, got ${show(raw)}`);
   }
-  const fields = raw as Readonly<Record<string, unknown>>; // own JSON object: every value is unknown
+  const fields = raw as Readonly<Record<string, unknown>>; // a JSON object: its values are unknown
   const type = fields['type'];
   if (type === 'pageview') return admitPageview(fields, receivedAt, urls, defaults);
   if (type === 'equiv' || type === 'retract') return admitEdge(type, fields, receivedAt, defaults);
@@ -71,7 +71,7 @@ export function admit(
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** While it is being made. Optional fields are assigned rather than spread in: half the garbage of a fact was in that. */
+/** A fact under construction. Optional fields are assigned because spreading them in made half of the garbage per fact. */
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 function admitPageview(
@@ -192,7 +192,7 @@ function valueRefusal(by: ExclusionKind, value: unknown, urls: UrlRules): Refusa
   return refuse('value', `must be 1 to ${maxTextBytes} bytes of well-formed Unicode: ${show(value)}`);
 }
 
-/** Of times that are excluded, which may lie ahead. */
+/** For the limits of an exclusion, which may be in the future. */
 function limitRefusal(field: string, value: unknown): Refusal {
   if (isNone(value)) return undefined;
   const time = timeOf(value);
@@ -211,7 +211,7 @@ function timeRefusal(value: unknown, receivedAt: number): Refusal {
   return problem === undefined ? undefined : refuse('timestamp', problem);
 }
 
-/** The id of a person. */
+/** Refuses visitor ids that are malformed or placeholders. */
 function visitorRefusal(field: string, value: unknown): Refusal {
   const refusal = idRefusal(field, value);
   if (refusal !== undefined || typeof value !== 'string' || !isNobody(value)) return refusal;
@@ -242,7 +242,7 @@ function eventIdRefusal(value: unknown): Refusal {
   return isNone(value) || isPlaceholderText(value) ? undefined : idRefusal('eventId', value);
 }
 
-/** Not for texts longer than ids. */
+/** False for texts longer than an id. */
 function isPlaceholderText(value: unknown): boolean {
   return typeof value === 'string' && value.length <= maxIdBytes && isNobody(value);
 }
@@ -264,7 +264,7 @@ function urlRefusal(value: unknown, urls: UrlRules): Refusal {
   return normalized.ok ? undefined : refuse('url', `${refusalTexts[normalized.reason]}: ${show(value)}`);
 }
 
-/** An eventId that is a placeholder would make one event of many: it counts as none. */
+/** A placeholder eventId would merge many events into one, so it is replaced as if it were missing. */
 function eventIdOf(value: unknown, defaults: FactDefaults, warnings: Warning[]): string {
   if (typeof value === 'string' && !isNobody(value)) return value;
   if (value !== undefined)
@@ -272,7 +272,7 @@ function eventIdOf(value: unknown, defaults: FactDefaults, warnings: Warning[]):
   return defaults.eventId === undefined ? randomUUID() : defaults.eventId();
 }
 
-/** A text that can do without its end, and without halves of characters. */
+/** Cuts a descriptive text to `maxBytes`, and replaces unpaired surrogates. */
 function textOf(field: string, value: unknown, maxBytes: number, warnings: Warning[]): string | undefined {
   if (typeof value !== 'string') return undefined;
   let text = value;
@@ -285,7 +285,7 @@ function textOf(field: string, value: unknown, maxBytes: number, warnings: Warni
   return cutToBytes(text, maxBytes);
 }
 
-/** Of the fields of one fact that are not known; a fact may be a megabyte of them. */
+/** Maximum number of unknown fields that warnings name per fact; a fact of a megabyte can have very many. */
 const maxFieldsNamed = 100;
 
 function warnOfUnknown(fields: Fields, type: string, known: ReadonlySet<string>, warnings: Warning[]): void {

@@ -1,6 +1,6 @@
 /**
- * Erasures in the log, for who holds it open for writing: it appends the exclusions of those that were asked for, and overwrites the
- * records that name their ids when it is ordered to.
+ * Erasures in the log, run by the process that has the log open for writing: appends the exclusions of requested erasures, and overwrites
+ * records that contain erased ids when ordered to.
  */
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../lib/time/clock.js';
@@ -22,8 +22,8 @@ import { encodeRecord } from './record.js';
 import type { UrlRules } from './url/normalize.js';
 
 /**
- * Puts the exclusions of an erasure that was asked for into the log. One that is there twice says nothing more, so what a crash has
- * interrupted is done again.
+ * Appends the exclusions of requested erasures to the log. Duplicates of an exclusion have no effect, so an erasure that a crash interrupted is
+ * simply recorded again.
  */
 export async function recordErasures(
   dataDir: string,
@@ -45,7 +45,7 @@ export async function recordErasures(
   }
 }
 
-/** Carries out an order; overwrites nothing where a broker keeps the records. */
+/** Carries out an order. Overwrites nothing if a broker keeps the records. */
 export async function eraseInLog(
   dataDir: string,
   log: LogWriter,
@@ -65,7 +65,7 @@ export async function eraseInLog(
   answer(dataDir, 'log', { id, isDone: true, files: [...files] });
 }
 
-/** Does both as they come, beside other appends. */
+/** Records erasures and carries out orders in the background, concurrently with other appends. */
 export class LogErasing {
   readonly #dataDir: string;
   readonly #log: LogWriter;
@@ -79,7 +79,7 @@ export class LogErasing {
     this.#context = context;
   }
 
-  /** Call now and then; does nothing while the last call is at work. Rejects with why it cannot go on: the next call tries again. */
+  /** Call periodically; does nothing while an earlier call is still running. Rejects if it fails; the next call tries again. */
   async run(): Promise<void> {
     const { signal } = this.#stopping;
     if (this.#work !== undefined || signal.aborted) return;

@@ -1,11 +1,11 @@
-/** Which records of the log are erased: every one that names an id that goes, and pageviews that are too old. */
+/** Decides which records of the log are erased: those that contain an erased id, and pageviews that are too old. */
 import type { RecordTest, Topic } from '../log/log.js';
 import type { ToErase } from './erasure-records.js';
 import type { ErasedIds } from './erasures.js';
 import { isExclusion } from './fact.js';
 import { decodeRecord } from './record.js';
 
-/** What is not a fact, which another producer wrote, is looked through for any text that is such an id. */
+/** Records that are not valid facts (written by another producer) are erased if any text in them is an erased id. */
 export function isToErase({ ids: erased, olderThan }: ToErase): RecordTest {
   return (value: Uint8Array, topic: Topic): boolean => {
     const fact = decodeRecord(value, topic);
@@ -16,7 +16,7 @@ export function isToErase({ ids: erased, olderThan }: ToErase): RecordTest {
   };
 }
 
-/** Whether bytes are JSON that holds such an id as a text, at any depth. */
+/** Whether bytes are JSON that contains an erased id as a key or string, at any depth. */
 export function holdsErased(value: Uint8Array, erased: ErasedIds): boolean {
   let isFound = false;
   try {
@@ -25,7 +25,7 @@ export function holdsErased(value: Uint8Array, erased: ErasedIds): boolean {
       return each;
     });
   } catch {
-    return false; // no text in it can be told from another
+    return false; // without valid JSON there are no delimited texts to compare
   }
   return isFound;
 }

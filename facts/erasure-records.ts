@@ -1,12 +1,12 @@
 /**
- * The record of what was erased, in <data>/erasures/. It holds hashes (erasures.ts), never an id. What is excluded by now says the log;
- * here stands how far the files of the data directory have been rewritten, so that the work goes on after any crash:
+ * Records of erasures, in <data>/erasures/. They hold hashes (erasures.ts), never ids. Which ids are excluded is in the log; these files track
+ * how far the files of the data directory have been rewritten, so that the work resumes after a crash:
  *
- *   <id>.json      one erasure: what was asked for, how far it is, and at its end the receipt
- *   order.json     the order to those who own facts: rewrite them without these ids
+ *   <id>.json      one erasure: what was requested, its state and, when done, the receipt
+ *   order.json     the order to the owners of facts: rewrite them without these ids
  *   master.json    the sink's answer to the order
  *   log.json       the answer of the log's writer
- *   aged.json      up to which time pageviews were erased for their age (SWA_RETENTION_DAYS)
+ *   aged.json      the time before which pageviews have been erased for their age (SWA_RETENTION_DAYS)
  */
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
@@ -30,27 +30,29 @@ const values = z.array(z.string().refine(isErasedValue)).min(1);
 const fileSchema = z.object({
   /** Relative to the data directory. */
   path: z.string(),
-  /** Records in it that have lost their texts; 0 where the whole file went. */
+  /** Number of its records that lost their texts; 0 if the whole file was removed. */
   records: count,
 });
 export type ErasedFile = z.output<typeof fileSchema>;
 
 const partSchema = z.object({
-  /** What was rewritten or removed, in words for people: 'master dataset'. */
+  /** What was rewritten or removed, as shown to people: 'master dataset'. */
   what: z.string(),
   files: z.array(fileSchema),
 });
 
-/** The one list with those of the other that it does not name. */
+/** Union of both lists by path; for a path in both, the entry of `files`. */
 export function withFiles(files: readonly ErasedFile[], more: readonly ErasedFile[]): ErasedFile[] {
   return [...new Map([...more, ...files].map((file) => [file.path, file])).values()];
 }
 
 /**
- * requested   its exclusions are on their way into the log
+ * States of an erasure, in order:
+ *
+ * requested   its exclusions are not in the log yet
  * recorded    they are in the log; the batch run that they start is not published yet
- * excluded    the ids are in no answer; their texts are being rewritten
- * done        their texts stand in no file of the data directory
+ * excluded    no answer counts the ids; their texts are being rewritten
+ * done        no file of the data directory contains their texts
  */
 const states = ['requested', 'recorded', 'excluded', 'done'] as const;
 export type ErasureState = (typeof states)[number];
@@ -60,22 +62,22 @@ const recordSchema = z.object({
   requestedAt: count,
   values,
   state: z.enum(states),
-  /** The first view without the ids. */
+  /** First view without the ids. */
   view: z.string().nullable(),
   doneAt: count.nullable(),
   parts: z.array(partSchema),
-  /** What is beyond this system's reach, and until when. */
+  /** Copies that this system cannot erase, and how long they live. */
   notes: z.array(z.string()),
 });
 export type ErasureRecord = z.output<typeof recordSchema>;
 
-/** A record as people see it: without the hashes. */
+/** The record without its hashes, for people. */
 export function erasureReport({ values: hashes, ...record }: ErasureRecord): ErasureReport {
   return { ...record, ids: hashes.length };
 }
 export type ErasureReport = Omit<ErasureRecord, 'values'> & { readonly ids: number };
 
-/** A new record; not stored yet. */
+/** Makes a new record without storing it. */
 export function newErasure(
   hashes: readonly string[],
   requestedAt: number,
@@ -85,9 +87,9 @@ export function newErasure(
   return { id, requestedAt, values: [...hashes], state, view: null, doneAt: null, parts: [], notes: [] };
 }
 
-/** Asks for an erasure of ids, durable on return: who writes the log records it from here on. Throws `data-dir.unusable`. */
+/** Requests the erasure of ids; durable on return. The writer of the log then records it. Throws `data-dir.unusable`. */
 export function requestErasure(dataDir: string, ids: readonly string[], requestedAt: number): ErasureRecord {
-  createSecret(dataDir); // unless there is one: a directory of an earlier version has none
+  createSecret(dataDir); // no-op if it exists; directories of earlier versions have none
   const hash = erasureHashOf(dataDir);
   const hashes = [...new Set(ids.map((id) => hash.valueOf(id)))];
   const record = newErasure(hashes, requestedAt, 'requested');
@@ -95,12 +97,12 @@ export function requestErasure(dataDir: string, ids: readonly string[], requeste
   return record;
 }
 
-/** Whether this can be the id of a visitor. */
+/** Whether this is a valid visitor id. */
 export function canBeErased(id: string): boolean {
   return isId(id) && !isNobody(id);
 }
 
-/** Above so many ids in one erasure people are warned: an id may have joined strangers. */
+/** People are warned if one erasure has more ids than this: the ids may include strangers joined by a shared id. */
 export const manyIds = 20;
 
 /** Durable on return. */
@@ -108,7 +110,7 @@ export function saveErasure(dataDir: string, record: ErasureRecord): void {
   replaceFile(join(dir(dataDir), `${record.id}.json`), `${JSON.stringify(record, null, 2)}\n`);
 }
 
-/** Oldest first. Throws `data-dir.unusable` for one that is damaged. */
+/** All erasures, oldest first. Throws `data-dir.unusable` if a record is damaged. */
 export function listErasures(dataDir: string): ErasureRecord[] {
   return namesIn(dir(dataDir))
     .filter((name) => /^e-.*\.json$/.test(name))
@@ -124,12 +126,12 @@ export function listErasures(dataDir: string): ErasureRecord[] {
 }
 
 const orderSchema = z.object({
-  /** Another order has another one. */
+  /** Unique for each order. */
   id: z.string(),
   values: z.array(z.string().refine(isErasedValue)),
-  /** Pageviews of an earlier time go as well, UTC ms; null: none for their age. */
+  /** Also erase pageviews with an earlier timestamp, UTC ms; null: none for their age. */
   olderThan: count.nullable(),
-  /** Facts before these offsets are to be rewritten; others may be. */
+  /** Facts before these offsets must be rewritten; later ones may be. */
   before: z.record(z.string(), count).transform((next) => next as Offsets), // written from a cut
 });
 export type ErasureOrder = z.output<typeof orderSchema>;
@@ -137,10 +139,10 @@ export type ErasureOrder = z.output<typeof orderSchema>;
 const answerSchema = z.object({ id: z.string(), isDone: z.boolean(), files: z.array(fileSchema) });
 export type ErasureAnswer = z.output<typeof answerSchema>;
 
-/** What is to be erased, as who reads facts needs it. */
+/** An order's content in the form that readers of facts use. */
 export interface ToErase {
   readonly ids: ErasedIds;
-  /** Pageviews of an earlier time, UTC ms. */
+  /** Pageviews with an earlier timestamp are erased, UTC ms. */
   readonly olderThan: number;
 }
 
@@ -150,7 +152,7 @@ export function toErase(dataDir: string, { values: hashes, olderThan }: ErasureO
 
 const agedSchema = z.object({ olderThan: count });
 
-/** Pageviews before this time have lost their texts in all files, for their age; 0 where none have. */
+/** Pageviews before this time have lost their texts in all files because of their age; 0: none yet. */
 export function erasedByAge(dataDir: string): number {
   const text = readIfThere(join(dir(dataDir), 'aged.json'));
   return (text === undefined ? undefined : validJson(agedSchema, text)?.olderThan) ?? 0;
@@ -161,14 +163,14 @@ export function saveErasedByAge(dataDir: string, olderThan: number): void {
   replaceFile(join(dir(dataDir), 'aged.json'), JSON.stringify({ olderThan }));
 }
 
-/** Who owns facts. */
+/** Parts of the system that own facts and rewrite them. */
 export type FactOwner = 'master' | 'log';
 
 export function giveOrder(dataDir: string, order: ErasureOrder): void {
   replaceFile(orderPath(dataDir), JSON.stringify(order));
 }
 
-/** The order that stands, or stood last. */
+/** The current or latest order; undefined if there never was one. Throws `data-dir.unusable` if it is damaged. */
 export function orderOf(dataDir: string): ErasureOrder | undefined {
   const text = readIfThere(orderPath(dataDir));
   if (text === undefined) return undefined;
@@ -177,7 +179,7 @@ export function orderOf(dataDir: string): ErasureOrder | undefined {
   return order;
 }
 
-/** What an owner has said to this order so far: each file stands in it before it is replaced. */
+/** An owner's answer to this order so far. Each file is listed before it is replaced. */
 export function answerTo(dataDir: string, { id }: ErasureOrder, owner: FactOwner): ErasureAnswer | undefined {
   const text = readIfThere(answerPath(dataDir, owner));
   const said = text === undefined ? undefined : validJson(answerSchema, text);
@@ -189,13 +191,13 @@ export function answer(dataDir: string, owner: FactOwner, said: ErasureAnswer): 
   replaceFile(answerPath(dataDir, owner), JSON.stringify(said));
 }
 
-/** The order that an owner has not answered yet; looks at the disk each time. */
+/** The order that this owner has not completed yet; reads the disk on each call. */
 export function openOrder(dataDir: string, owner: FactOwner): ErasureOrder | undefined {
   const order = orderOf(dataDir);
   return order === undefined || answerTo(dataDir, order, owner)?.isDone === true ? undefined : order;
 }
 
-/** Records that cannot be read, and erasures that do not work since they were made with another secret. */
+/** Reports unreadable records, and erasures without effect because they were made with another secret. */
 export function auditErasures(dataDir: string, report: Findings): void {
   const records = report.attempt(dir(dataDir), damagedHint, () => listErasures(dataDir)) ?? [];
   report.attempt(orderPath(dataDir), damagedHint, () => orderOf(dataDir));

@@ -1,12 +1,12 @@
 /**
- * What an erased id is known by once its text may stand nowhere: 80 hexadecimal digits, made of it with the secret of the data
- * directory, which an exclusion by `erased` has as its value.
+ * Hashes that identify erased ids once their texts must not be stored anywhere: 80 hexadecimal digits, computed from the id with the secret of
+ * the data directory. They are the values of exclusions by `erased`.
  *
- *   8 digits    which secret: what was made with another one means no id here
- *   8 digits    32 bits of SipHash-1-3 under a key of the secret: rules out nearly every other id at a fraction of the price
- *   64 digits   HMAC-SHA256 under another key of the secret: what decides
+ *   8 digits    id of the secret: values made with another secret match no id here
+ *   8 digits    32 bits of SipHash-1-3 under a key derived from the secret: a cheap filter that rules out nearly all other ids
+ *   64 digits   HMAC-SHA256 under another derived key: decides
  *
- * Without the secret neither hash can be computed of a guessed id, so the record of an erasure tells no one who was erased.
+ * Without the secret, neither hash can be computed for a guessed id, so the record of an erasure does not reveal who was erased.
  */
 import { createHmac } from 'node:crypto';
 import { SwaError } from '../lib/errors/errors.js';
@@ -17,29 +17,29 @@ const valuePattern = /^[0-9a-f]{80}$/;
 const idDigits = 8;
 const markDigits = 8;
 
-/** Whether a text has the form of such a value. */
+/** Whether a value has the form of such a hash. */
 export function isErasedValue(value: unknown): value is string {
   return typeof value === 'string' && valuePattern.test(value);
 }
 
 interface Keys {
-  /** Which secret they are made of. */
+  /** Identifies the secret that the keys are derived from. */
   readonly id: string;
   readonly marks: KeyedHash;
   readonly key: Buffer;
 }
 
-/** Makes the values of ids. The secret is asked for when it is first needed. */
+/** Computes the hashes of ids. Reads the secret on first use. */
 export class ErasureHash {
   readonly #secret: () => string | undefined;
   #keys: Keys | undefined;
 
-  /** @param secret 64 hexadecimal digits; undefined where there is none, and then no id is erased */
+  /** @param secret 64 hexadecimal digits; undefined if there is no secret, and then no id is erased */
   constructor(secret: () => string | undefined) {
     this.#secret = secret;
   }
 
-  /** Throws `data-dir.unusable` where there is no secret. */
+  /** Hash of an id. Throws `data-dir.unusable` if there is no secret. */
   valueOf(id: string): string {
     const keys = this.keys();
     if (keys === undefined)
@@ -50,7 +50,7 @@ export class ErasureHash {
     return `${keys.id}${hexOf(mark)}${hash}`;
   }
 
-  /** Undefined where there is no secret. */
+  /** Undefined if there is no secret. */
   keys(): Keys | undefined {
     if (this.#keys !== undefined) return this.#keys;
     const secret = this.#secret();
@@ -63,17 +63,17 @@ export class ErasureHash {
   }
 }
 
-/** Of a data directory, by its secret. */
+/** The hash under the secret of a data directory. */
 export function erasureHashOf(dataDir: string): ErasureHash {
   return new ErasureHash(() => secretFor('erasures', dataDir));
 }
 
-/** The ids that some values mean. */
+/** Tests whether ids are among a set of erased ones, given by their hashes. */
 export class ErasedIds {
   readonly #hash: ErasureHash;
   readonly #values: ReadonlySet<string>;
   readonly #marks = new Set<number>();
-  /** Values that were made with another secret, so that no id can be told by them. */
+  /** Number of values made with another secret, which match no id. */
   readonly foreign: number;
 
   constructor(values: Iterable<string>, hash: ErasureHash) {
@@ -97,7 +97,7 @@ export class ErasedIds {
     return this.#marks.has((marks.words[0] ?? 0) >>> 0) && this.#values.has(this.#hash.valueOf(id));
   }
 
-  /** Which of these texts are such ids, ascending. */
+  /** Indexes of the texts that are erased ids, ascending. */
   among(texts: TextSpans): number[] {
     const marks = this.#hash.keys()?.marks;
     if (this.isEmpty || marks === undefined) return [];

@@ -1,4 +1,4 @@
-/** An exclusion's rule as one text, unlike for all rules: [by, value, from, to] as JSON, null where there is no limit. */
+/** An exclusion's rule as a unique text: [by, value, from, to] as JSON, null for no limit. */
 import { z } from 'zod';
 import { exclusionKinds, type ExclusionRule } from './fact.js';
 
@@ -15,7 +15,7 @@ const keySchema = z
     ...(to === null ? {} : { to }),
   }));
 
-/** Throws what JSON and zod throw for a text that is not such a key. */
+/** Inverse of `exclusionKey`. Throws the errors of JSON.parse and zod for any other text. */
 export function parseExclusionKey(key: string): ExclusionRule {
   return keySchema.parse(JSON.parse(key));
 }

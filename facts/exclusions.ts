@@ -1,19 +1,19 @@
 /**
- * What exclusions leave out. One pure rule for all layers: the batch layer asks it about every distinct text, the speed layer
- * about texts it has not met lately.
+ * Which pageviews exclusions leave out. All layers use this one pure rule: the batch layer for each distinct text, the speed layer for texts it
+ * has not seen recently.
  *
  *   visitor, importId, userAgent   the pageview has exactly this text
- *   urlPrefix                      the page (the URL by the URL rules) begins with the prefix, which is spelled by the same
+ *   urlPrefix                      the page (the URL by the URL rules) begins with the prefix, which is normalised by the same
  *                                  rules: `HTTPS://Example.com:443/a` is `https://example.com/a`, and leaves out /a, /a/b and /ab.
  *                                  A slash at its end limits it to a folder: `https://example.com/a/` leaves out /a and /a/b.
- *   erased                         the visitor's id has this hash (erasures.ts), whatever the time. Edges that name the id
- *                                  join no one, either, and an exclusion of it by its text says nothing more: so nothing
- *                                  changes when the texts of what is erased are overwritten
+ *   erased                         the visitor's id has this hash (erasures.ts), at any time. Edges that contain the id
+ *                                  join nothing, and a `visitor` exclusion of the same id has no further effect: so results
+ *                                  do not change when the texts of erased ids are overwritten
  *
- * Besides, whatever is older than the time from which a view's pageviews are kept.
+ * Pageviews before a view's `keptFrom` are left out as well.
  *
- * With `from` or `to` only pageviews whose own time lies in [from, to) are left out. What is excluded counts nowhere, so it is
- * no first of a repeat either: the same view out of another import takes its place.
+ * With `from` or `to`, only pageviews with a timestamp in [from, to) are left out. Excluded pageviews count nowhere, and so are not the original
+ * of a repeat either: the same pageview of another import counts in their place.
  */
 import type { TextSpans } from '../lib/memory/keyed-hash.js';
 import { ErasedIds, isErasedValue } from './erasures.js';
@@ -23,7 +23,7 @@ import { isNobody } from './placeholders.js';
 import type { Rules } from './rules.js';
 import { refusalTexts, type UrlRules } from './url/normalize.js';
 
-/** The kinds that compare a text as it is: an erased id is one by `visitor`. */
+/** Kinds that compare plain texts of the pageview. An erased id is compared as a text of kind `visitor`. */
 export type ComparedText = Exclude<ExclusionKind, 'erased'>;
 export const comparedTexts = [
   'visitor',
@@ -32,10 +32,10 @@ export const comparedTexts = [
   'userAgent',
 ] as const satisfies readonly ComparedText[];
 
-/** Half-open ranges of time, UTC ms; without limit where infinite. */
+/** Half-open ranges of time, UTC ms; infinite where there is no limit. */
 export type Times = readonly (readonly [from: number, to: number])[];
 
-/** Whether pageviews may have such a text at all: the door and the record codec ask here alike. */
+/** Whether a value is valid for its kind. Used by the door and by the record codec. */
 export function isExclusionValue(by: ExclusionKind, value: unknown): value is string {
   if (by === 'visitor') return isId(value) && !isNobody(value);
   if (by === 'importId') return isId(value);
@@ -43,37 +43,37 @@ export function isExclusionValue(by: ExclusionKind, value: unknown): value is st
   return typeof value === 'string' && value !== '' && isWithin(value, maxTextBytes) && value.isWellFormed();
 }
 
-/** Why a text is not a prefix of pages; undefined when it is one. */
+/** Why a text is not a valid page prefix; undefined if it is. */
 export function prefixProblem(value: string, urls: Pick<UrlRules, 'normalize'>): string | undefined {
   if (/[?#]/.test(value)) return 'must not hold a query or a fragment: it is the beginning of pages';
   const normalized = urls.normalize(value);
   return normalized.ok ? undefined : refusalTexts[normalized.reason];
 }
 
-/** What of a pageview decides, by kind; the page instead of its URL. */
+/** Fields of a pageview that decide; the page instead of the URL. */
 export type ExclusionTexts = Pick<Pageview, 'visitor' | 'userAgent' | 'importId' | 'timestamp'> & {
   readonly page: string;
 };
 
-/** What of the rules decides. */
+/** The rules that decide. */
 export type RulesOfExclusions = {
   readonly url: Pick<UrlRules, 'normalize'>;
 } & Pick<Rules, 'erasures'>;
 
 export class Exclusions {
   readonly isEmpty: boolean;
-  /** Pageviews of an earlier time are left out, UTC ms. */
+  /** Pageviews with an earlier timestamp are left out, UTC ms. */
   readonly keptFrom: number;
   readonly erased: ErasedIds;
-  /** Of all kinds but prefixes. */
+  /** Ranges by text, for all kinds; the folders among the prefixes are in `#folders`. */
   readonly #times: Readonly<Record<ComparedText, Map<string, (readonly [number, number])[]>>>;
   readonly #folders = new Map<string, (readonly [number, number])[]>();
-  /** Of both sorts of prefixes, ascending. */
+  /** Lengths of all prefixes and folders, ascending. */
   readonly #prefixLengths: readonly number[];
 
   /**
-   * @param rules those in force; a prefix that the URL rules refuse leaves nothing out
-   * @param keptFrom of the view that is made, or was (ViewMeta)
+   * @param rules the exclusions in force; a prefix that the URL rules refuse has no effect
+   * @param keptFrom `keptFrom` of the view (ViewMeta)
    */
   constructor(
     rules: readonly ExclusionRule[],
@@ -104,23 +104,23 @@ export class Exclusions {
     this.#prefixLengths = [...new Set(prefixes.map(({ length }) => length))].toSorted((a, b) => a - b);
   }
 
-  /** Whether pageviews may be left out by this text of theirs. */
+  /** Whether any rule compares texts of this kind. */
   has(by: ComparedText): boolean {
     if (by === 'urlPrefix') return this.#prefixLengths.length > 0;
     return this.#times[by].size > 0 || (by === 'visitor' && !this.erased.isEmpty);
   }
 
   /**
-   * When pageviews with this text are left out; undefined for never.
+   * Times at which pageviews with this text are left out; undefined for never.
    *
-   * @param text for `urlPrefix` the page, else the text as it came
+   * @param text the page for `urlPrefix`, otherwise the field as received
    */
   timesOf(by: ComparedText, text: string): Times | undefined {
     if (by === 'urlPrefix') return this.#timesOfPage(text);
     return by === 'visitor' && this.erased.has(text) ? always : this.#times[by].get(text);
   }
 
-  /** Which of these texts pageviews are left out by, other than pages, ascending by where they are among them. */
+  /** Texts that pageviews are left out by, as indexes into `texts` with their times, ascending by index. */
   *timesAmong(
     by: Exclude<ComparedText, 'urlPrefix'>,
     texts: TextSpans,
@@ -131,7 +131,7 @@ export class Exclusions {
     const { starts, ends, count } = texts;
     if (known.size > 0)
       for (let i = 0; i < count; i++) {
-        // Most texts are told by their length alone, and never become strings.
+        // Compare lengths first: most texts are ruled out without becoming strings.
         if (!lengths.has((ends[i] ?? 0) - (starts[i] ?? 0))) continue;
         const times = known.get(textAt(texts, i));
         if (times !== undefined) found.set(i, times);
@@ -140,12 +140,11 @@ export class Exclusions {
     yield* [...found].toSorted(([a], [b]) => a - b);
   }
 
-  /** Whether an edge joins no one, since an end of it is erased. */
+  /** Whether an edge joins nothing because one of its ids is erased. */
   excludesEdge({ a, b }: Pick<EquivEdge, 'a' | 'b'>): boolean {
     return !this.erased.isEmpty && (this.erased.has(a) || this.erased.has(b));
   }
 
-  /** Whether a pageview is left out. */
   excludes({ visitor, page, userAgent, importId, timestamp }: ExclusionTexts): boolean {
     if (this.isEmpty) return false;
     if (timestamp < this.keptFrom) return true;
@@ -170,7 +169,7 @@ export class Exclusions {
   }
 }
 
-/** Those of the rules that say something: none that names an erased id. */
+/** The rules without `visitor` exclusions of erased ids, which have no effect. */
 export function withoutErasedValues(
   rules: readonly ExclusionRule[],
   erasures: Rules['erasures'],

@@ -1,12 +1,9 @@
-/** The facts: immutable records of what happened. Times are UTC milliseconds. */
+/** Facts: immutable records of what happened. All times are UTC milliseconds. */
 
-/** Times of facts begin here: 1990-01-01T00:00:00Z. A present time in seconds, read as milliseconds, lies in January 1970. */
+/** Minimum time of a fact: 1990-01-01T00:00:00Z. Catches current times in seconds: read as milliseconds, they are in January 1970. */
 export const timeStart = Date.UTC(1990, 0, 1);
 
-/**
- * Times lie below: the year 33658, 15 digits. A present time in microseconds, which foreign producers send, lies beyond,
- * and hours fit an Int32.
- */
+/** Exclusive upper limit of times: 15 digits, the year 33658. Catches current times in microseconds, and keeps hour numbers within an Int32. */
 export const timeEnd = 1e15;
 
 export interface Pageview {
@@ -19,7 +16,7 @@ export interface Pageview {
   readonly receivedAt: number;
   readonly userAgent?: string;
   readonly referrer?: string;
-  /** Two ASCII letters in upper case, unless a foreign producer wrote the record. */
+  /** Two upper-case ASCII letters, unless another producer wrote the record. */
   readonly country?: string;
   readonly importId?: string;
 }
@@ -35,20 +32,20 @@ export interface EquivEdge {
   readonly source?: string;
 }
 
-/** What an exclusion goes by; what each means is in exclusions.ts. One by `erased` is never taken back. */
+/** The property by which an exclusion selects pageviews; exclusions.ts describes each. Exclusions by `erased` are never taken back. */
 export const exclusionKinds = ['visitor', 'importId', 'urlPrefix', 'userAgent', 'erased'] as const;
 export type ExclusionKind = (typeof exclusionKinds)[number];
 
-/** Which pageviews are to count nowhere; by `erased`, which edges, too. */
+/** Selects pageviews that count nowhere; by `erased`, also edges that join nothing. */
 export interface ExclusionRule {
   readonly by: ExclusionKind;
   readonly value: string;
-  /** Of pageviews whose own time lies in [from, to) alone, UTC ms; without one there is no limit on that side. */
+  /** Only pageviews with a timestamp in [from, to), UTC ms, are excluded. Undefined: no limit on that side. */
   readonly from?: number;
   readonly to?: number;
 }
 
-/** `exclude` leaves pageviews out of every view that is made later; `include` takes back what has the same rule. */
+/** `exclude` leaves pageviews out of every view made later; `include` takes back an `exclude` with the same rule. */
 export interface Exclusion extends ExclusionRule {
   readonly type: 'exclude' | 'include';
   readonly timestamp: number;
@@ -67,8 +64,8 @@ export function isEdge(fact: Fact): fact is EquivEdge {
 }
 
 /**
- * Order of visitor ids: UTF-8 byte order, which is code point order. JavaScript compares UTF-16 units, which differs
- * from it only where a surrogate (above U+FFFF) meets U+E000..U+FFFF.
+ * Compares visitor ids in UTF-8 byte order, which is code point order. JavaScript's own order compares UTF-16 units, which differs only where a
+ * surrogate (above U+FFFF) is compared with U+E000..U+FFFF.
  */
 export function compareUtf8(a: string, b: string): number {
   const length = Math.min(a.length, b.length);

@@ -1,6 +1,6 @@
 /**
- * Facts as they come from outside: what the API's document says of them. The door checks them by hand, and takes the
- * names of the fields from here.
+ * Schemas of facts as clients send them, for the OpenAPI document. They do not validate: the door does, by hand, and takes only the field names
+ * from here.
  */
 import { z } from 'zod';
 import { exclusionKinds } from './fact.js';

@@ -1,8 +1,7 @@
 /**
- * Reads a pageview's record without making anything of it: no object, no string. Most records are exactly what our own
- * encoder writes of a fact that has passed the door: JSON with the fields in a fixed order, printable ASCII, no escapes.
- * Of such a record this finds times and keyed hashes of the texts in one pass over the bytes, four times as fast as
- * JSON.parse. Any other record is refused, and is for `decodeRecord`.
+ * Parses pageview records without creating objects or strings. Most records are exactly what our own encoder writes for a fact accepted by the
+ * door: JSON with fields in a fixed order, printable ASCII, no escapes. This parser reads their times and the keyed hashes of their texts in one
+ * pass over the bytes, four times as fast as JSON.parse. It refuses all other records, which `decodeRecord` handles.
  */
 import { hashBytes, hashWords, reservedBytes, type HashKernels } from '../lib/memory/keyed-hash.js';
 import { timeEnd, timeStart } from './fact.js';
@@ -13,7 +12,7 @@ const brace = 0x7d;
 const longestId = 256;
 const longestTime = String(timeEnd - 1).length;
 
-/** A piece of text to be expected, by words of four bytes; the last one may lie over the one before. */
+/** An expected text, compared as 4-byte words; the last word may overlap the one before. */
 class Label {
   readonly length: number;
   readonly #words: readonly number[];
@@ -26,7 +25,7 @@ class Label {
     );
   }
 
-  /** Whether it is at `at`; all of it must lie in the view. */
+  /** Whether the text is at offset `at`; all of it must be within the view. */
   isAt(view: DataView, at: number): boolean {
     const words = this.#words;
     const last = words.length - 1;
@@ -45,13 +44,13 @@ const referrerLabel = new Label(',"referrer":"');
 const countryLabel = new Label(',"country":"');
 const importIdLabel = new Label(',"importId":"');
 
-/** Where a text lies in the memory that the record lies in. */
+/** Position of a text in the memory that contains the record. */
 export class TextSpan {
   from = 0;
   to = 0;
 }
 
-/** The texts whose hashes are made, in this order; a text that is not there has the hash of the empty text. */
+/** Fields that are hashed, in the order of their hashes. A missing text has the hash of the empty text. */
 export const hashedFields = [
   'url',
   'userAgent',
@@ -70,17 +69,17 @@ const importIdHash = hashBytes * hashedFields.indexOf('importId');
 const eventIdHash = hashBytes * hashedFields.indexOf('eventId');
 const visitorHash = hashBytes * hashedFields.indexOf('visitor');
 
-/** Records may lie from here on in the memory of the kernels; before it lies what no one asks for. */
+/** Records may be stored from this offset on in the memory of the kernels; the bytes before are scratch space. */
 export const recordsFrom = reservedBytes + hashBytes;
 
 export class PlainPageview {
-  /** As in the record that was read last, UTC ms. */
+  /** Times of the record that was read last, UTC ms. */
   timestamp = 0;
   receivedAt = 0;
   readonly visitor = new TextSpan();
   readonly url = new TextSpan();
   readonly eventId = new TextSpan();
-  /** These are the empty text when the record has none. */
+  /** Optional fields: empty spans when the record has none. */
   readonly userAgent = new TextSpan();
   readonly referrer = new TextSpan();
   readonly country = new TextSpan();
@@ -92,7 +91,7 @@ export class PlainPageview {
   #end = 0;
   #at = 0;
 
-  /** @param kernels the memory that records lie in, with slack behind them */
+  /** @param kernels memory that contains the records, with slack after them */
   constructor(kernels: HashKernels) {
     this.#kernels = kernels;
     this.#view = new DataView(kernels.bytes.buffer);
@@ -102,9 +101,8 @@ export class PlainPageview {
   }
 
   /**
-   * Reads the record in [from, to) of the memory, and puts the hashes of `hashedFields` at `out`, a multiple of 4, one after the other.
-   * True when the record is plain; then the fields above are those of the very fact that `decodeRecord` makes of it.
-   * False says nothing about the record.
+   * Parses the record at [from, to) of the memory, and writes the hashes of `hashedFields` in order at `out`, a multiple of 4. Returns true if
+   * the record is plain: the fields above then equal those of the fact that `decodeRecord` makes. False says nothing about the record.
    */
   read(from: number, to: number, out: number): boolean {
     this.#end = to;
@@ -128,31 +126,31 @@ export class PlainPageview {
     return this.#at === this.#end - 1 && this.#view.getUint8(this.#at) === brace;
   }
 
-  /** True for one id in a hundred, which is left to `decodeRecord`. */
+  /** True for about 1 % of ids, which are left to `decodeRecord`. */
   #mayBeNobody({ from, to }: TextSpan): boolean {
     const view = this.#view;
     return to - from < 3 || mayEndNobody(view.getUint8(to - 3), view.getUint8(to - 2), view.getUint8(to - 1));
   }
 
-  /** Passes over what is expected; false, and nothing passed over, when something else is there. */
+  /** Advances over the expected text; returns false without advancing if something else is there. */
   #skip(expected: Label): boolean {
     if (this.#at + expected.length > this.#end || !expected.isAt(this.#view, this.#at)) return false;
     this.#at += expected.length;
     return true;
   }
 
-  /** False when it is there, but not plain. */
+  /** False if the field is present but not plain. */
   #optionalText(label: Label, span: TextSpan, out: number): boolean {
     if (!this.#skip(label)) {
       this.#clear(span, out);
       return true;
     }
     if (!this.#text(span, out)) return false;
-    this.#at++; // the quote that `#text` has seen there
+    this.#at++; // the closing quote, which `#text` found
     return true;
   }
 
-  /** Stops before the quote that ends the text. */
+  /** Reads a text up to its closing quote, without consuming the quote. */
   #text(span: TextSpan, out: number): boolean {
     const to = this.#kernels.hashQuoted(this.#at, this.#end, out);
     if (to < 0) return false;
@@ -170,7 +168,7 @@ export class PlainPageview {
     for (let i = 0; i < hashWords; i++) words[out / 4 + i] = emptyHash[i] ?? 0;
   }
 
-  /** A whole number without sign or leading zeros; -1 for anything else. */
+  /** Reads an integer without sign or leading zeros; -1 for anything else. */
   #time(): number {
     const view = this.#view;
     const from = this.#at;

@@ -1,6 +1,6 @@
 /**
- * Facts as log records: UTF-8 JSON with the fields of DESIGN's facts plus `receivedAt`, readable with any console
- * consumer. The partition key keeps one page's facts, and one pair's edges, in one partition.
+ * Codec of log records: UTF-8 JSON with the fields of a fact plus `receivedAt`, readable with any console consumer. The partition key keeps the
+ * facts of one page, and the edges of one pair, in one partition.
  */
 import type { NewRecord, Topic } from '../log/log.js';
 import { standInReason } from '../log/stand-in.js';
@@ -10,15 +10,15 @@ import { isExclusionValue } from './exclusions.js';
 import { isId, maxIdBytes } from './ids.js';
 import { isNobody } from './placeholders.js';
 
-/** The topic that a fact goes to. */
+/** The topic of a fact. */
 export function topicOf(fact: Fact): Topic {
   return fact.type === 'pageview' ? 'pageviews' : 'equivs';
 }
 
-/** Changes when `decodeRecord` begins to take or refuse other records; batch views name it. */
+/** Increment when `decodeRecord` starts to accept or refuse other records; batch views record it. */
 export const recordsVersion = 4;
 
-/** Decoding never throws: what is not a fact keeps its bytes and says why. */
+/** Decoding never throws: a record that is not a valid fact gives a reason instead. */
 export type Decoded = Fact | { readonly type: 'invalid'; readonly reason: string };
 
 export function encodeRecord(fact: Fact, urls: UrlRules): NewRecord {
@@ -35,10 +35,10 @@ function keyOf(fact: Fact, urls: UrlRules): string {
 }
 
 /**
- * The fact of a record in a topic. The door has checked it, but a foreign producer may write to Kafka directly: whoever
- * reads the log asks here, so that no two layers disagree about what counts. Refused is what would count wrong: an id that is not an
- * id or stands for anyone, an edge with equal ends, an exclusion of what no pageview can have, a time before 1990 or beyond all times. Not refused, since it harms
- * the record alone: a placeholder as eventId, a text that the door would have cut, a time later than `receivedAt`.
+ * Decodes and validates a record of a topic. The door has validated its own facts, but another producer may write to Kafka directly; all layers
+ * read the log through this function, so they agree on what counts. It refuses what would be counted wrongly: an id that is malformed or a
+ * placeholder, an edge with equal ends, an exclusion value that no pageview can have, a time out of range. It accepts what harms only the record
+ * itself: a placeholder as eventId, texts longer than the door allows, a timestamp later than `receivedAt`.
  */
 export function decodeRecord(value: Uint8Array, topic: Topic): Decoded {
   let raw: unknown;
@@ -49,7 +49,7 @@ export function decodeRecord(value: Uint8Array, topic: Topic): Decoded {
   }
   const problem = shapeProblem(raw);
   if (problem !== undefined) return { type: 'invalid', reason: problem };
-  const fact = raw as Fact; // shape checked field by field
+  const fact = raw as Fact; // the shape was checked field by field
   return topicOf(fact) === topic ? fact : { type: 'invalid', reason: `${fact.type} in topic ${topic}` };
 }
 
@@ -110,7 +110,7 @@ function exclusionProblem({ type, by, value, from, to }: Fields): string | undef
   return undefined;
 }
 
-/** Optional texts. */
+/** Checks that optional texts are strings. */
 function textProblem(fact: Fields, fields: readonly string[]): string | undefined {
   for (const field of fields) {
     const text = fact[field];

@@ -1,4 +1,4 @@
-/** The versions of the rules, as answers, views and stores name them. */
+/** Versions of the rules, as recorded in answers, views and stores. */
 import { z } from 'zod';
 
 /** As shown in every answer. */
@@ -9,20 +9,23 @@ export const rulesVersionsSchema = z.object({
   dimensions: z.string(),
 });
 
-/** As stored in every batch view and realtime store. Earlier versions did not name the domain rule, and had another one; and kept no dimensions. */
+/**
+ * As stored in batch views and realtime stores. The defaults are for stores of earlier versions, which did not record the domain rule (an older
+ * one) and had no dimensions.
+ */
 export const storedRulesSchema = rulesVersionsSchema.extend({
   domain: z.string().default('not recorded'),
   dimensions: z.string().default('none'),
 });
 
-/** Equal versions, equal results. */
+/** Equal versions give equal results. */
 export type RulesVersions = Readonly<z.output<typeof rulesVersionsSchema>>;
 
 export function sameRules(a: RulesVersions, b: RulesVersions): boolean {
   return rulesOf(a).every(([name, version]) => b[name] === version);
 }
 
-/** As messages name them. */
+/** Text for messages. */
 export function showRules(versions: RulesVersions): string {
   return rulesOf(versions)
     .map(([name, version]) => `${name} ${version}`)

@@ -1,4 +1,4 @@
-/** The versioned rules that turn facts into views: the same objects serve speed and batch. */
+/** The versioned rules that turn facts into views. Speed and batch use the same objects. */
 import { domainRuleVersion } from './url/domain.js';
 import { UrlRules } from './url/normalize.js';
 import { ErasureHash, erasureHashOf } from './erasures.js';
@@ -10,18 +10,18 @@ export interface Rules {
   readonly url: UrlRules;
   readonly bots: BotRule;
   readonly dimensions: DimensionRules;
-  /** How erased ids are told. Of a data directory: the same ids have other hashes in another one. */
+  /** Recognises erased ids. Bound to a data directory: its hashes differ from those of any other. */
   readonly erasures: ErasureHash;
   readonly versions: RulesVersions;
 }
 
-/** Takes the configuration, or what of it decides. Throws `config.invalid` for a dimension that is not known. */
+/** Takes the configuration, or the relevant part of it. Throws `config.invalid` for an unknown dimension. */
 export function makeRules(options: {
   readonly urlQueryAllow: readonly string[];
   readonly bots: BotsMode;
   /** Default: all. */
   readonly dimensions?: readonly string[];
-  /** Whose secret tells erased ids; without one none are told. */
+  /** Directory whose secret recognises erased ids; without it no id is recognised as erased. */
   readonly dataDir?: string;
 }): Rules {
   const url = new UrlRules({ queryAllow: options.urlQueryAllow });

@@ -1,7 +1,7 @@
 /**
- * What is counted, as one table. Every pageview counts for its page and for the page's registrable domain, and within the
- * domain for one value of each dimension here: batch, serving, speed, query, the API and the `swa` command loop over the table, so a
- * further dimension is a row in it and a rule. docs/add-a-view.md adds one, line by line.
+ * Table of the dimensions that are counted. Every pageview counts for its page, for the page's registrable domain, and within the domain for one
+ * value of each dimension listed here. Batch, serving, speed, query, the API and the `swa` command all loop over this table, so a new dimension
+ * needs a row and a rule: docs/add-a-view.md adds one step by step.
  */
 import { browserOf, browserVersion } from './dimensions/browser.js';
 import { campaignVersion, utmCampaign } from './dimensions/campaign.js';
@@ -14,17 +14,17 @@ import { sourceVersion, utmSource } from './dimensions/source.js';
 
 /** A dimension of a domain: a pageview has at most one value in it. */
 export interface Dimension {
-  /** As in the API and in files: lower case letters. */
+  /** Name in the API and in files: lower-case letters. */
   readonly name: string;
-  /** Heads a list of its values, for people: one word. */
+  /** Heading of a list of its values: one word. */
   readonly label: string;
-  /** What it tells apart, for people. */
+  /** Description for people. */
   readonly title: string;
-  /** Names the rules below and the lists that they rest on: equal versions, equal values. */
+  /** Version of its rules and of the lists they use: equal versions give equal values. */
   readonly version: string;
-  /** Results of rules, the first that is there counts. */
+  /** Sources of the value in order of preference: the first result that exists counts. */
   readonly choices: readonly Choice[];
-  /** The value of a pageview for which no rule has one; by default such a pageview has none. */
+  /** Value of a pageview without any result. Default: it has no value in this dimension. */
   readonly otherwise?: string;
 }
 

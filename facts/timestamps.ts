@@ -1,18 +1,18 @@
-/** The time of a fact from outside: RFC 3339 text or UTC milliseconds. */
+/** Timestamps of facts from outside: RFC 3339 text or UTC milliseconds. */
 import { show } from '../lib/errors/show.js';
 import { parseRfc3339 } from '../lib/time/real-time.js';
 import { timeStart } from './fact.js';
 
-/** How far ahead of `receivedAt` a fact's own time may lie. */
+/** Maximum time by which a timestamp may be later than `receivedAt`. */
 export const maxClockAheadMs = 5 * 60_000;
 
-/** UTC milliseconds; NaN for what is not a time. */
+/** UTC milliseconds; NaN if the value is not a time. */
 export function timeOf(value: unknown): number {
   if (typeof value === 'number') return Math.floor(value);
   return typeof value === 'string' ? parseRfc3339(value) : Number.NaN;
 }
 
-/** What is wrong with a time, with the value in it; undefined when it is right. */
+/** Why a timestamp is refused, with its value; undefined if it is valid. */
 export function timeProblem(value: unknown, receivedAt: number): string | undefined {
   const time = timeOf(value);
   if (!Number.isFinite(time)) {
@@ -25,14 +25,14 @@ export function timeProblem(value: unknown, receivedAt: number): string | undefi
   return `is more than 5 minutes after its arrival at ${now}: ${show(value)}${unitHint(time, receivedAt)}`;
 }
 
-/** Other units of time, and how many milliseconds they have. */
+/** Other units of time, in milliseconds. */
 const otherUnits = [
   ['seconds', 1_000],
   ['microseconds', 1e-3],
   ['nanoseconds', 1e-6],
 ] as const;
 
-/** Names the unit in which a refused time would be a time to take. */
+/** Suggests the unit in which a refused timestamp would be valid. */
 function unitHint(time: number, receivedAt: number): string {
   const latest = receivedAt + maxClockAheadMs;
   const unit = otherUnits.find(([, ms]) => time * ms >= timeStart && time * ms <= latest);

@@ -4,7 +4,7 @@ import { userAgentVersion } from './user-agent.js';
 
 export const browserVersion = `1;${userAgentVersion}`;
 
-/** Undefined where none is recognised. */
+/** Undefined if no browser is recognised. */
 export function browserOf(userAgent: string): string | undefined {
   return new UAParser(userAgent).getBrowser().name;
 }

@@ -1,4 +1,4 @@
-/** The campaign that a link named: utm_campaign. */
+/** The campaign that a link names: utm_campaign. */
 import { tag } from './tags.js';
 
 export const campaignVersion = '1';

@@ -1,11 +1,11 @@
-/** The dimensions that views are kept of, and what their rules make of texts. */
+/** The dimensions that views keep, and their values for a pageview. */
 import { SwaError } from '../../lib/errors/errors.js';
 import { nearest } from '../../lib/errors/nearest.js';
 import { dimensions, type Dimension } from '../subjects.js';
 import { resultName, type DimensionTexts, type TextResult } from './choice.js';
 import { spelledValue } from './value.js';
 
-/** Where a value comes from in the order of preference: its place among `results`. */
+/** One choice of a dimension: the index of its result among `results`. */
 export interface ChoicePlace {
   readonly result: number;
   readonly exceptOwnDomain: boolean;
@@ -13,18 +13,19 @@ export interface ChoicePlace {
 
 export class DimensionRules {
   readonly kept: readonly Dimension[];
-  /** Of those. */
+  /** Names of `kept`. */
   readonly names: readonly string[];
-  /** Names the dimensions and their rules: equal strings, equal values. */
+  /** Dimensions and versions of their rules: equal strings give equal values. */
   readonly version: string;
-  /** All results that the dimensions choose from, each once. */
+  /** All results that the dimensions choose from, without duplicates. */
   readonly results: readonly TextResult[];
-  /** By dimension, as `kept`. */
+  /** Choices of each dimension in order of preference, parallel to `kept`. */
   readonly choices: readonly (readonly ChoicePlace[])[];
 
   /**
-   * @param names of `table` in any order; 'all' for all of them, none for none
    * Throws `config.invalid` for a name that is not in the table.
+   *
+   * @param names dimensions of `table` in any order; ['all'] keeps all, [] none
    */
   constructor(names: readonly string[] = ['all'], table: readonly Dimension[] = dimensions) {
     this.kept = keptOf(names, table);
@@ -42,16 +43,16 @@ export class DimensionRules {
     );
   }
 
-  /** '' for none. */
+  /** Normalised result of a rule; '' if there is none. */
   resultOf({ rule }: TextResult, text: string): string {
     return text === '' ? '' : spelledValue(rule(text));
   }
 
   /**
-   * The value of each dimension for a pageview, as `kept`; '' for none.
+   * Value of each dimension for one pageview, parallel to `kept`; '' for no value.
    *
-   * @param results of its texts, as `results`, '' for none
-   * @param domain of its page
+   * @param results results for its texts, parallel to `this.results`; '' for no result
+   * @param domain registrable domain of its page
    */
   choose(results: readonly string[], domain: string): string[] {
     return this.kept.map(({ otherwise = '' }, dimension) => {
@@ -63,7 +64,7 @@ export class DimensionRules {
     });
   }
 
-  /** The same from the texts themselves. */
+  /** Like `choose`, but computes the results from the texts. */
   valuesOf(texts: DimensionTexts, domain: string): string[] {
     return this.choose(
       this.results.map((result) => this.resultOf(result, texts[result.text])),

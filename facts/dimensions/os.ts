@@ -4,7 +4,7 @@ import { userAgentVersion } from './user-agent.js';
 
 export const osVersion = `1;${userAgentVersion}`;
 
-/** Undefined where none is recognised. */
+/** Undefined if no system is recognised. */
 export function osOf(userAgent: string): string | undefined {
   return new UAParser(userAgent).getOS().name;
 }

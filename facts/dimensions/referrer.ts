@@ -1,23 +1,23 @@
-/** Where a pageview came from: the registrable domain of the page that linked to it. */
+/** Registrable domain of the page that linked to a pageview. */
 import type { TextSpans } from '../../lib/memory/keyed-hash.js';
 import { domainOf } from '../url/domain.js';
 import { UrlRules } from '../url/normalize.js';
 
 const rules = new UrlRules();
 
-/** 'https://www.search.example/find?q=x' -> 'search.example'; undefined for what is not an http(s) URL. */
+/** 'https://www.search.example/find?q=x' -> 'search.example'; undefined if the referrer is not an http(s) URL. */
 export function referrerDomain(referrer: string): string | undefined {
   const normalized = rules.normalizeNew(referrer);
   return normalized.ok ? domainOf(normalized.url) : undefined;
 }
 
 const schemes = ['https://', 'http://'].map((scheme) => Buffer.from(scheme));
-/** What ends the authority: '/', '\', '?', '#'. */
+/** Bytes that end the authority: '/', '\', '?', '#'. */
 const ends = new Set([0x2f, 0x5c, 0x3f, 0x23]);
 
 /**
- * Cuts referrers behind their hosts: what follows does not change the result, and is mostly a search or a path that no other has.
- * Those in unusual spellings stay whole.
+ * Truncates referrers after the host: the rest does not change the result, and is mostly unique (a search or a path), so that fewer distinct
+ * texts remain. Referrers in an unusual spelling are left as they are.
  */
 export function cutToHosts({ bytes, starts, ends: textEnds, count }: TextSpans): void {
   for (let i = 0; i < count; i++) {
@@ -25,7 +25,7 @@ export function cutToHosts({ bytes, starts, ends: textEnds, count }: TextSpans):
     const scheme = schemes.find((each) => each.every((byte, at) => bytes[from + at] === byte));
     if (scheme === undefined || from + scheme.length >= to) continue;
     let at = from + scheme.length;
-    if (ends.has(bytes[at] ?? 0)) continue; // parsers skip further slashes
+    if (ends.has(bytes[at] ?? 0)) continue; // URL parsers skip further slashes
     while (at < to && !ends.has(bytes[at] ?? 0)) at++;
     textEnds[i] = at;
   }

@@ -1,4 +1,4 @@
-/** Where visits come from: what the link said by utm_source, else the site that linked. */
+/** Where visits come from: utm_source of the link, else the linking site. */
 import { domainRuleVersion } from '../url/domain.js';
 import { tag } from './tags.js';
 

@@ -1,21 +1,21 @@
 /**
- * The utm parameters of a URL, which say where a link to it stood: https://site.example/x?utm_source=letter&utm_campaign=may.
- * Of each the first counts, read as application/x-www-form-urlencoded.
+ * The utm parameters of a URL, which tell where a link was published: https://site.example/x?utm_source=letter&utm_campaign=may. If a parameter
+ * occurs more than once, the first one counts. Values are decoded as application/x-www-form-urlencoded.
  */
 import { percentDecodeString } from 'whatwg-url';
 
 const read = ['utm_campaign', 'utm_source'] as const;
 type Tag = (typeof read)[number];
 
-/** What stands before every name, so that a URL without any is told quickly. */
+/** Prefix of all parameter names, for a quick check whether a URL has any. */
 export const tagsMark = 'utm_';
 
-/** Longest piece of a query that is read of a parameter: a value is cut at a fraction of it. */
+/** Maximum length of a parameter (name and value) that is kept. Values of dimensions are cut far below it. */
 const maxPieceLength = 2_048;
 
 /**
- * Those of its parameters that rules read, as they are spelled in the URL, in a fixed order: 'utm_campaign=may&utm_source=letter';
- * '' for none. So URLs that differ elsewhere have the same text.
+ * The utm parameters that rules read, spelled as in the URL but in a fixed order: 'utm_campaign=may&utm_source=letter'; '' if there are none.
+ * URLs that differ elsewhere give the same text.
  */
 export function tagsOf(url: string): string {
   if (!url.includes(tagsMark)) return '';
@@ -28,7 +28,7 @@ export function tagsOf(url: string): string {
     .join('&');
 }
 
-/** @param tags as `tagsOf` gives them */
+/** @param tags a result of `tagsOf` */
 export function tag(tags: string, name: Tag): string | undefined {
   const piece = tags.split('&').find((each) => each.startsWith(`${name}=`));
   if (piece === undefined) return undefined;

@@ -1,14 +1,14 @@
-/** Values of dimensions in one spelling. */
+/** Normalised spelling of dimension values. */
 
-/** Longest value, in bytes of UTF-8. */
+/** Maximum length of a value in bytes of UTF-8. */
 export const maxValueBytes = 128;
 
-/** Letters whose case mapping no version of Unicode has changed: Latin, Greek, Cyrillic. Others stay as they are. */
+/** Letters whose case mapping is the same in all versions of Unicode: Latin, Greek, Cyrillic. Other letters are not lower-cased. */
 const upperCase = /[A-Z\u00c0-\u052f]+/g;
-// eslint-disable-next-line no-control-regex -- control characters are what it is about
+// eslint-disable-next-line no-control-regex -- matches control characters on purpose
 const controls = /[\u0000-\u001f\u007f-\u009f]+/g;
 
-/** Trimmed, lower case, without control characters, cut at `maxValueBytes`; '' for none. Idempotent. */
+/** Trims, lower-cases, replaces control characters by spaces, and cuts to `maxValueBytes`; '' for no value. Idempotent. */
 export function spelledValue(text: string | undefined): string {
   if (text === undefined || text === '') return '';
   const lower = text
@@ -19,7 +19,7 @@ export function spelledValue(text: string | undefined): string {
   return cut(lower).trim();
 }
 
-/** At the end of a character. */
+/** Cuts to `maxValueBytes` without splitting a character. */
 function cut(text: string): string {
   if (text.length <= maxValueBytes / 3) return text;
   const bytes = Buffer.from(text);

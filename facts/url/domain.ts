@@ -1,14 +1,14 @@
 /**
- * The registrable domain of a normalised URL, by the public suffix list with its private suffixes.
+ * Registrable domain of a normalised URL, by the public suffix list with its private suffixes.
  *
- * Any host that the URL rules let through has one: tldts is told not to check names, because DNS and browsers take more of
- * them than its check does (`foo-.blogsite.com`, `a_b.example.org`). IPs, localhost, bare suffixes and hosts with
- * an empty label (`a..example.org`), which no one can register, stand for themselves.
+ * Every host that the URL rules accept has one: tldts does not validate names, because DNS and browsers accept more than its validation does
+ * (`foo-.blogsite.com`, `a_b.example.org`). IP addresses, localhost, bare suffixes and hosts with an empty label (`a..example.org`), which
+ * cannot be registered, are their own domain.
  */
 import { getDomain } from 'tldts';
 import { versionOf } from '../../lib/files/package-version.js';
 
-/** Names rule and list: equal strings, equal results. */
+/** Versions of rule and list: equal strings give equal results. */
 export const domainRuleVersion: string = `2;tldts=${versionOf('tldts')}`;
 
 const options = { allowPrivateDomains: true, extractHostname: false, validateHostname: false } as const;

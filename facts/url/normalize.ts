@@ -1,19 +1,18 @@
 /**
- * The URL rules: one page, one spelling. Used by the collector (partition key), the speed layer and the batch layer,
- * so that a page has the same name in every view. A change of rules is a new `urlRulesVersion`; batch views name
- * the version they were built with.
+ * The URL rules: one spelling for each page. Used by the collector (partition key), the speed layer and the batch layer, so that a page has the
+ * same name in every view. A change of the rules increments `urlRulesVersion`; batch views record the version they were built with.
  *
  * Rules, in order:
- * 1. Parsed by the URL standard: scheme and host lower case, host ASCII, dot segments resolved (facts/url/parse.ts).
- * 2. User info, fragment, default port and final dots of the host are dropped. A registrable domain over 253 bytes is refused: DNS has none.
- * 3. Percent-encoding by RFC 3986 6.2.2 (facts/url/percent.ts): unreserved characters bare, all others that may not stand bare in a
+ * 1. Parse by the URL standard: scheme and host in lower case, host in ASCII, dot segments resolved (facts/url/parse.ts).
+ * 2. Drop user info, fragment, default port and final dots of the host. Refuse registrable domains over 253 bytes, which DNS cannot have.
+ * 3. Percent-encoding by RFC 3986 6.2.2 (facts/url/percent.ts): unreserved characters bare, all others that must not be bare in a
  *    path encoded: `|` and `%7C` are one page. A reserved character and its escape are two (`/a;b`, `/a%3Bb`): RFC 3986 2.2.
- * 4. Path parameters `;jsessionid=...` and `;sid=...` dropped, in any case, in any segment.
- * 5. Slashes at the end dropped, except the root's.
- * 6. Query dropped, but for allowed parameters in one spelling and sorted (facts/url/query.ts).
+ * 4. Drop path parameters `;jsessionid=...` and `;sid=...`, in any case, in any segment.
+ * 5. Drop slashes at the end, except the root's.
+ * 6. Drop the query, except allowed parameters, which are normalised and sorted (facts/url/query.ts).
  *
- * Idempotent: a normalised URL is its own normal form. It is ASCII. The result depends on nothing but this code and the
- * packages that the version names: on no `URL` class, Unicode table or ICU of the runtime.
+ * Idempotent: a normalised URL is its own normal form. It is ASCII. The result depends only on this code and the packages named in the version,
+ * not on the `URL` class, Unicode tables or ICU of the runtime.
  */
 import type { TextSpans } from '../../lib/memory/keyed-hash.js';
 import { ownText } from '../../lib/memory/own-text.js';
@@ -26,11 +25,11 @@ import { AllowedParameters } from './query.js';
 
 const urlRulesVersion = 3;
 
-/** Longest page, which is the URL after normalisation, in bytes. */
+/** Maximum length of a page (a normalised URL) in bytes. */
 export const maxPageBytes = 2048;
-/** Longest registrable domain: no DNS name is longer (RFC 1035, 2.3.4), and the keys of realtime stores have no room for more. */
+/** Maximum length of a registrable domain: the limit of DNS names (RFC 1035, 2.3.4), and what keys of realtime stores can hold. */
 const maxDomainBytes = 253;
-/** Longest URL as received, in UTF-8 bytes: most of it may be a query that is dropped. */
+/** Maximum length of a URL as received, in UTF-8 bytes: most of it may be a query that is dropped. */
 export const maxUrlBytes = 65_536;
 
 export type UrlRefusal = 'unparsable' | 'not-http' | 'too-long' | 'raw-too-long';
@@ -38,7 +37,7 @@ export type UrlRefusal = 'unparsable' | 'not-http' | 'too-long' | 'raw-too-long'
 export type NormalizedUrl =
   { readonly ok: true; readonly url: string } | { readonly ok: false; readonly reason: UrlRefusal };
 
-/** What a refusal means, to be read after the name of the field. */
+/** Texts of refusals, to follow the name of the field. */
 export const refusalTexts: Readonly<Record<UrlRefusal, string>> = {
   unparsable: 'is not a valid absolute URL',
   'not-http': 'must be http or https',
@@ -47,15 +46,15 @@ export const refusalTexts: Readonly<Record<UrlRefusal, string>> = {
 };
 
 export interface UrlRulesOptions {
-  /** Query parameters that tell pages apart (`id`, `page`). Default: none. */
+  /** Query parameters that distinguish pages (`id`, `page`). Default: none. */
   readonly queryAllow?: readonly string[];
 }
 
-/** Entries kept of recent URLs. */
+/** Maximum number of URLs in the memo. */
 const memoSize = 65_536;
 
 export class UrlRules {
-  /** Names version and parameters: equal strings, equal results. */
+  /** Versions and parameters: equal strings give equal results. */
   readonly version: string;
   readonly #allowed: AllowedParameters;
   readonly #authorities = new Authorities();
@@ -67,14 +66,14 @@ export class UrlRules {
     this.version = `${urlRulesVersion};${packages};query=${this.#allowed.names.join(',')}`;
   }
 
-  /** Whether every query is dropped. */
+  /** Whether all of the query is dropped. */
   get dropsQuery(): boolean {
     return this.#allowed.names.length === 0;
   }
 
   /**
-   * Cuts raw URLs to the parts that decide their pages, each up to its `?` or `#`: what follows is dropped unread, so URLs
-   * with one such part are one page.
+   * Truncates raw URLs after their first `?` or `#`: the rest is dropped unread, so URLs with equal prefixes are one page. No-op if query
+   * parameters are allowed.
    */
   cutToParts({ bytes, sizeBytes, starts, ends, count }: TextSpans): void {
     if (!this.dropsQuery) return;
@@ -91,13 +90,13 @@ export class UrlRules {
     const known = this.#memo.get(raw);
     if (known !== undefined) return known;
     const result = this.normalizeNew(raw);
-    if (raw.length > maxPageBytes) return result; // few, and the memo's memory is bounded
+    if (raw.length > maxPageBytes) return result; // rare, and would make the memo's memory unbounded
     if (this.#memo.size >= memoSize) this.#memo.clear();
     this.#memo.set(raw, result);
     return result;
   }
 
-  /** The same, for callers that remember by themselves what they have asked for. */
+  /** `normalize` without the memo, for callers that have their own. */
   normalizeNew(raw: string): NormalizedUrl {
     if (isLongerThan(maxUrlBytes, raw)) return refused('raw-too-long');
     const normal = normalAlready.exec(raw);
@@ -112,7 +111,7 @@ export class UrlRules {
     return this.#finish(raw, `${parsed.scheme}://${parsed.authority}${path}`, end);
   }
 
-  /** @param mark where `?` or `#` stands, if it does */
+  /** @param mark index of the first `?` or `#`, if any */
   #finish(raw: string, urlToPath: string, mark: number): NormalizedUrl {
     const query = raw[mark] === '?' ? this.#allowed.keep(raw, mark + 1) : '';
     const url = query === '' ? urlToPath : `${urlToPath}${query}`;
@@ -123,9 +122,8 @@ export class UrlRules {
 }
 
 /**
- * What is normal already up to `?`, `#` or slashes at its end: most URLs, and seen at a third of the cost of working them
- * out. A plain lower-case name without port, then segments that are not dots, of characters that stand bare and
- * upper-case escapes of others than ASCII.
+ * Matches URLs whose part before `?`, `#` or trailing slashes is already normal: most URLs, at a third of the cost of parsing them. A plain
+ * lower-case name without port, then segments that are not dots, made of characters that may be bare and upper-case escapes of non-ASCII bytes.
  */
 const normalAlready =
   /^(https?:\/\/(?![^/]*xn--)(?:[a-z0-9_-]+\.)*[a-z_-][a-z0-9_-]*(?:\/(?!\.{1,2}(?:[/?#]|$))(?:[A-Za-z0-9\-._~!$&'()*+,:=@]|%[89A-F][0-9A-F])+)+)\/*(?=[?#]|$)/;
@@ -133,11 +131,11 @@ const normalAlready =
 const questionMark = 0x3f;
 const numberSign = 0x23;
 
-/** Finds a byte behind places that mostly ascend: each stretch is searched once. */
+/** Finds the next occurrence of a byte from positions that mostly ascend; scans each stretch once. */
 class NextByte {
   readonly #bytes: Uint8Array;
   readonly #byte: number;
-  /** There is none in [from, found). */
+  /** The byte does not occur in [from, found). */
   #from = 0;
   #found = -1;
 
@@ -146,7 +144,7 @@ class NextByte {
     this.#byte = byte;
   }
 
-  /** The place of the next one; infinite when there is none. */
+  /** Position of the next occurrence at or after `place`; infinite if there is none. */
   from(place: number): number {
     if (place < this.#from || place > this.#found) {
       const found = this.#bytes.indexOf(this.#byte, place);
@@ -161,7 +159,7 @@ function refused(reason: UrlRefusal): NormalizedUrl {
   return { ok: false, reason };
 }
 
-/** In bytes of UTF-8, of which a UTF-16 unit takes one to three. */
+/** Compares the length in UTF-8 bytes; a UTF-16 unit takes one to three. */
 function isLongerThan(limitBytes: number, text: string): boolean {
   return text.length > limitBytes || (text.length * 3 > limitBytes && Buffer.byteLength(text) > limitBytes);
 }
@@ -172,7 +170,7 @@ function normalPath(path: string): string {
   const spelled = spellPath(path);
   if (!spelled.includes(';')) return trimSlashes(spelled);
   const kept = spelled.replace(sessionParameter, '');
-  // `/a/..;sid=1` has become a dot segment only now.
+  // Removing the parameter of `/a/..;sid=1` has created a dot segment.
   const resolved = kept.length < spelled.length && hasDotSegment(kept) ? withoutDotSegments(kept) : kept;
   return trimSlashes(resolved);
 }

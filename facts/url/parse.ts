@@ -1,16 +1,16 @@
 /**
- * An http(s) URL taken apart as the URL standard says (https://url.spec.whatwg.org/), without query and fragment.
+ * Parses http(s) URLs by the URL standard (https://url.spec.whatwg.org/), without query and fragment.
  *
- * `whatwg-url` follows the standard character by character, which takes about 100 times as long as everything else here. So
- * only hosts that are not plain names go through it (facts/url/host.ts), and a property test holds the whole to it for any text.
+ * `whatwg-url` follows the standard character by character and takes about 100 times as long as everything else here. So only hosts that are not
+ * plain names go through it (facts/url/host.ts). A property test compares this parser with it for any text.
  */
 import type { Authorities, Scheme } from './host.js';
 
 export interface ParsedUrl {
   readonly scheme: Scheme;
-  /** `host` or `host:port` in one spelling. */
+  /** Canonical `host` or `host:port`. */
   readonly authority: string;
-  /** From its first `/` on, without dot segments; not percent-encoded further than it came. */
+  /** From its first `/` on, without dot segments; percent-encoding unchanged. */
   readonly path: string;
 }
 
@@ -22,8 +22,8 @@ const doubleDot = /^(?:\.|%2e){2}$/i;
 const dotSegment = /\/(?:\.|%2e){1,2}(?:\/|$)/i;
 
 /**
- * @param text what stands before `?` and `#`
- * @param isCut whether one of them came after it: then spaces at its end belong to the path
+ * @param text the part before `?` or `#`
+ * @param isCut whether a `?` or `#` followed: spaces at the end then belong to the path
  */
 export function parseHttpUrl(
   text: string,
@@ -48,8 +48,8 @@ export function hasDotSegment(path: string): boolean {
 }
 
 /**
- * The path with its dot segments resolved (path state of the URL standard), in time proportional to its length. One at the end
- * leaves no slash, since the page's name has none there.
+ * Resolves dot segments (path state of the URL standard) in linear time. A dot segment at the end leaves no slash, because names of pages have
+ * none.
  */
 export function withoutDotSegments(path: string): string {
   const kept: string[] = [];
@@ -60,7 +60,7 @@ export function withoutDotSegments(path: string): string {
   return `/${kept.join('/')}`;
 }
 
-/** Without control characters and spaces at its beginning and, unless it is cut, its end. */
+/** Trims control characters and spaces at the start and, unless it is cut, at the end. */
 function trimmed(text: string, isCut: boolean): string {
   let from = 0;
   let to = text.length;

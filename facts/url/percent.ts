@@ -1,18 +1,17 @@
 /**
- * Percent-encoding in one spelling (RFC 3986, 6.2.2): hex digits upper case, unreserved characters bare, everything that may
- * not stand bare as the escapes of its UTF-8 bytes, a stray `%` as `%25`. Reserved characters keep the form they have, since
- * RFC 3986 2.2 gives the two forms two meanings.
+ * Canonical percent-encoding (RFC 3986, 6.2.2): upper-case hex digits, unreserved characters bare, everything that must not be bare as the
+ * escapes of its UTF-8 bytes, a stray `%` as `%25`. Reserved characters keep their form, since the two forms have different meanings (RFC 3986
+ * 2.2).
  */
 
-/** What may stand bare in a path: pchar and `/` (RFC 3986, 3.3). All else matches, and every escape. */
+/** Matches escapes and everything that must not be bare in a path: all but pchar and `/` (RFC 3986, 3.3). */
 const notInPath = /%(?:[0-9A-Fa-f]{2})?|[^A-Za-z0-9\-._~!$&'()*+,;=:@/%]+/g;
-/** The same for a name or a value of a query, where every delimiter has done its work. */
+/** The same for names and values of a query, whose delimiters are already parsed. */
 const notInParameter = /%(?:[0-9A-Fa-f]{2})?|[^A-Za-z0-9\-._~%]+/g;
 const unreserved = /[A-Za-z0-9\-._~]/;
-/** Reserved, but left bare by `encodeURIComponent`. */
+/** Reserved characters that `encodeURIComponent` leaves bare. */
 const marks = /[!'()*]/g;
 
-/** A path, of any characters. */
 export function spellPath(path: string): string {
   return path.replace(notInPath, spell);
 }
@@ -22,7 +21,7 @@ export function spellParameter(text: string): string {
   return text.replaceAll('+', '%20').replace(notInParameter, spell);
 }
 
-/** Any text, of which no character is an escape or a space already. */
+/** Encodes a text that contains no escapes yet. */
 export function encodeText(text: string): string {
   return encodeURIComponent(text.toWellFormed()).replace(marks, (mark) => escapeOf(mark.charCodeAt(0)));
 }

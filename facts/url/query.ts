@@ -1,23 +1,23 @@
 /**
- * The parameters of a query that tell pages apart, in one spelling: read as application/x-www-form-urlencoded (`+` and
- * `%20` are a space, `a` is `a=`), written with everything but unreserved characters percent-encoded, and sorted.
+ * Query parameters that distinguish pages, in canonical form: parsed as application/x-www-form-urlencoded (`+` and `%20` are a space, `a` is
+ * `a=`), written with everything except unreserved characters percent-encoded, and sorted.
  */
 import { encodeText, spellParameter } from './percent.js';
 
 export class AllowedParameters {
   readonly #names: ReadonlySet<string>;
 
-  /** @param names as they read when decoded */
+  /** @param names decoded names of the parameters to keep */
   constructor(names: readonly string[]) {
     this.#names = new Set(names.map(encodeText));
   }
 
-  /** The names in one spelling, sorted. */
+  /** Encoded names, sorted. */
   get names(): readonly string[] {
     return [...this.#names].toSorted();
   }
 
-  /** Of the query of `url` that begins at `from`: '', or what is kept with its `?`. */
+  /** The allowed parameters of the query that begins at `from`, with a leading `?`; '' if there are none. */
   keep(url: string, from: number): string {
     if (this.#names.size === 0) return '';
     const kept: string[] = [];
@@ -32,7 +32,7 @@ export class AllowedParameters {
   }
 }
 
-/** Without what the URL standard removes before it parses: tabs and newlines, control characters and spaces at the end. */
+/** The query without what the URL standard removes before parsing: tabs, newlines, and trailing control characters and spaces. */
 function queryOf(url: string, from: number): string {
   let to = url.indexOf('#', from);
   if (to < 0) {

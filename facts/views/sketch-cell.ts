@@ -1,4 +1,4 @@
-/** A bucket whose sketch lies there as it is. */
+/** A cell with a decoded sketch. */
 import type { BucketCell, PeopleSink, SketchView } from './cell.js';
 
 export class SketchCell implements BucketCell {

@@ -1,6 +1,6 @@
 /**
- * What a view looks like to those who read it, whichever layer made it. The serving layer implements `BatchView`, the
- * speed layer `RealtimeView`; the query layer merges the two and knows nothing of their files.
+ * Interfaces of views, independent of the layer that made them. The serving layer implements `BatchView`, the speed layer `RealtimeView`; the
+ * query layer merges the two and knows nothing of their files.
  */
 import type { EquivEdge, ExclusionRule } from '../fact.js';
 import type { RulesVersions } from '../rules-versions.js';
@@ -10,10 +10,10 @@ import type { BucketCell, VisitCell } from './cell.js';
 
 export type { BucketCell, PeopleSink, SketchView, VisitCell } from './cell.js';
 
-/** Names a batch view, and with it a generation. Sorts by age: 'v000001-...' */
+/** Id of a batch view and of its generation: 'v000001-...'. Sorts by age. */
 export type ViewId = string & { readonly brand: 'ViewId' };
 
-/** What is counted: one page (normalised URL), one registrable domain, or one value of a dimension of a domain (facts/subjects.ts). */
+/** What is counted: a page (normalised URL), a registrable domain, or a value of a dimension within a domain (facts/subjects.ts). */
 export type Subject =
   | { readonly kind: 'page'; readonly url: string }
   | { readonly kind: 'domain'; readonly domain: string }
@@ -37,55 +37,55 @@ export interface ValueCount {
   readonly pageviews: number;
 }
 
-/** Everything a batch view is a function of, and what came out. Stored as META in its directory. */
+/** All inputs of a batch view, and a summary of its content. Stored as META in its directory. */
 export interface ViewMeta {
   readonly id: ViewId;
-  /** 1, 2, 3 ...; 0 is the empty view a data directory starts with. */
+  /** 1, 2, 3, ...; 0 is the empty view of a new data directory. */
   readonly number: number;
   readonly createdAt: number;
   readonly cut: Cut;
   readonly lgK: number;
-  /** Width of its base buckets; all bucket numbers of the view go by it. */
+  /** Width of its base buckets; all bucket numbers of the view are in this unit. */
   readonly bucketMinutes: BucketMinutes;
   readonly rules: RulesVersions;
-  /** Components of more ids were left unjoined; 0: no cap. */
+  /** Components with more ids than this were left unjoined; 0: no limit. */
   readonly maxPersonIds: number;
   /**
-   * Retractions before the cut: so many pairs, at most, that an equiv fact after the cut does not join, since they were taken back at a
-   * later time of their own. Undefined: views of earlier versions do not say.
+   * Number of retractions before the cut. An upper bound for the pairs that an equiv fact after the cut may not join, because a retraction with
+   * a later timestamp took them back. Undefined in views of earlier versions.
    */
   readonly retractions?: number | undefined;
-  /** Pageviews of an earlier time, UTC ms, are left out, whenever they came (SWA_RETENTION_DAYS). Undefined: those of any time count. */
+  /** Pageviews with an earlier timestamp, UTC ms, are left out (SWA_RETENTION_DAYS). Undefined: pageviews of any age count. */
   readonly keptFrom?: number | undefined;
-  /** Facts before the cut that are lost; by partition, then by offset. */
+  /** Lost facts before the cut; ordered by partition, then offset. */
   readonly gaps: readonly Gap[];
   readonly codeVersion: string;
-  /** Over all keys and values in order: equal snapshots and code, equal hash. */
+  /** Hash of all keys and values in order: equal snapshots and code give equal hashes. */
   readonly contentHash: string;
   readonly counts: {
     readonly pageviews: number;
     readonly pages: number;
     readonly domains: number;
-    /** Values of each dimension that the view holds, over all domains; by name of the dimension, in order of the table. */
+    /** Number of values over all domains, by name of the dimension, in the order of the table. */
     readonly values: Readonly<Record<string, number>>;
     readonly persons: number;
     readonly mappedIds: number;
   };
 }
 
-/** Offsets whose facts were lost before they could be stored, and a person has accepted that. */
+/** Offsets whose facts were lost before they could be stored; an operator has accepted the loss. */
 export interface Gap {
   readonly partition: PartitionName;
   readonly fromOffset: Offset;
-  /** End exclusive. */
+  /** Exclusive. */
   readonly toOffset: Offset;
-  /** UTC ms. The facts came before. */
+  /** UTC ms. The lost facts were received before. */
   readonly acceptedAt: number;
 }
 
 export interface BatchView {
   readonly meta: ViewMeta;
-  /** Calls `visit` for every stored bucket of [from, to) of the span, ascending. Buckets without pageviews are not stored. */
+  /** Calls `visit` for each stored bucket of the span in [from, to), ascending. Buckets without pageviews are not stored. */
   forEachBucket(
     subject: Subject,
     span: Span,
@@ -102,73 +102,72 @@ export interface BatchView {
   /** All pages of a domain with their pageviews over the whole view, ascending by URL. */
   pages(domain: string): Iterable<PageCount>;
   /**
-   * All values of a dimension that a domain has, with their pageviews over the whole view, ascending in UTF-8 byte order. None for a
-   * dimension that the view does not hold.
+   * All values of a dimension in a domain with their pageviews over the whole view, ascending in UTF-8 byte order. Empty if the view does not
+   * have the dimension.
    */
   values(dimension: string, domain: string): Iterable<ValueCount>;
   /** All domains, ascending. */
   domains(): Iterable<string>;
-  /** The PersonID of a visitor id: itself unless a live edge joins it. */
+  /** PersonID of a visitor id: the id itself unless live edges join it to others. */
   personOf(visitor: string): string;
-  /** The visitor ids of a person that live edges join, ascending, the first `limit` of them; just itself without edges. */
+  /** Visitor ids that live edges join into a person, ascending, at most `limit`; only the person itself if there are none. */
   idsOf(person: string, limit?: number): readonly string[];
-  /** How many they are. */
+  /** Number of visitor ids of a person. */
   idCountOf(person: string): number;
-  /** The exclusions before the cut that are in force, in no order: the realtime view of its generation goes by them, too. */
+  /** Exclusions in force at the cut, in any order. The realtime view of the same generation applies them too. */
   exclusions(): readonly ExclusionRule[];
   close(): void;
 }
 
 /**
- * An equiv fact or a retraction that the batch view's mapping does not know yet. Of several on one pair the latest by
- * timestamp wins, of those with one timestamp the latest by partition and offset; a repeat (an earlier one has its
- * eventId, type and pair) does not count.
+ * An equiv fact or retraction that is not in the batch view's mapping yet. For each pair the edge with the latest timestamp wins, with equal
+ * timestamps the latest by partition and offset; repeats (an earlier edge has the same eventId, type and pair) do not count.
  */
 export interface WaitingEdge extends Pick<EquivEdge, 'type' | 'a' | 'b' | 'timestamp' | 'eventId'> {
   readonly offset: Offset;
 }
 
-/** Edges of one partition in the order of their offsets. */
+/** Edges of one partition, ascending by offset. */
 export interface EdgeBlock {
   readonly partition: PartitionName;
-  /** All edges of the partition before this offset are in this block or in earlier ones. */
+  /** This block and earlier ones contain all edges of the partition before this offset. */
   readonly next: Offset;
   readonly edges: readonly WaitingEdge[];
 }
 
-/** Read bit by bit: at once, or as it comes from other hosts. */
+/** Read in steps: synchronously, or as data arrives from other hosts. */
 type Read<T> = Iterable<T> | AsyncIterable<T>;
 
 /**
- * One consistent state of the realtime view: all of it was made from exactly the facts in [batch cut, cut). Where it lies on other hosts,
- * reading throws `realtime.gone` when one of them is lost meanwhile: the answer is then begun again with another snapshot.
+ * A consistent snapshot of the realtime view, made from exactly the facts in [batch cut, cut). If it is on other hosts, reads throw
+ * `realtime.gone` when a host is lost; the answer is then retried with another snapshot.
  */
 export interface RealtimeView {
   readonly generation: ViewId;
   readonly cut: Cut;
-  /** Equiv facts between the batch view's cut and this cut: the mapping does not know them yet. */
+  /** Number of equiv facts between the batch view's cut and this cut, which the mapping does not contain yet. */
   readonly equivsAfterBatchCut: number;
-  /** Retractions between the two cuts. */
+  /** Number of retractions between the two cuts. */
   readonly retractionsAfterBatchCut: number;
   /**
-   * Those facts themselves, at least from these positions on (default: the batch view's cut), blocks of a few hundred. As
-   * many as are kept: beyond a limit they are only counted, so there may be fewer than the two numbers say.
+   * These equiv facts and retractions, at least from the given positions on (default: the batch view's cut), in blocks of a few hundred. Beyond
+   * a limit edges are counted but not stored, so there may be fewer than the two counts say.
    */
   edges(from?: Partial<Offsets>): Read<EdgeBlock>;
-  /** Exclusions, and facts that take some back, between the two cuts: they wait for the next batch view. */
+  /** Number of exclusions (and facts that take them back) between the two cuts. They take effect with the next batch view. */
   readonly exclusionsAfterBatchCut: number;
-  /** Records set aside because they failed three times. */
+  /** Number of records set aside because they failed three times. */
   readonly deadLetters: number;
-  /** Newest `receivedAt` applied, UTC ms; undefined while nothing was. */
+  /** Latest `receivedAt` that was applied, UTC ms; undefined if none was. */
   readonly lastReceivedAt: number | undefined;
   /**
-   * Says what `forEachBucket` will be asked for next, so that a view on other hosts can fetch it all at once. Not needed for the result; absent
-   * where everything is at hand.
+   * Hint of what `forEachBucket` will read next, so that a view on other hosts can fetch it in one request. Optional for callers; absent in
+   * local views.
    */
   prefetch?(subjects: readonly Subject[], fromBucket: number, toBucket: number): Promise<void>;
   /**
-   * A bucket may come more than once (from several partitions): add the pageviews, unite the sketches. All have come when it returns, or
-   * when the promise that it returns resolves.
+   * Calls `visit` for the buckets in [fromBucket, toBucket). A bucket may come more than once (from several partitions): add the pageviews,
+   * unite the sketches. All calls are made before the function returns, or before its promise resolves.
    */
   forEachBucket(
     subject: Subject,
@@ -177,24 +176,24 @@ export interface RealtimeView {
     visit: (cell: BucketCell) => void,
   ): void | Promise<void>;
   /**
-   * Pages of a domain with pageviews in [fromBucket, toBucket), some at a time; a page may come more than once. What lies outside of the buckets
-   * has to be read too: then a block may be empty, so that a reader who finds nothing can pause.
+   * Pages of a domain with pageviews in [fromBucket, toBucket), in blocks; a page may come more than once. Blocks may be empty, because pages
+   * outside of the range have to be read too: they let a reader that finds nothing pause.
    */
   pages(domain: string, fromBucket: number, toBucket: number): Read<readonly PageCount[]>;
-  /** Values of a dimension that a domain has, with pageviews in [fromBucket, toBucket); as `pages` in all else. */
+  /** Values of a dimension in a domain with pageviews in [fromBucket, toBucket); otherwise like `pages`. */
   values(
     dimension: string,
     domain: string,
     fromBucket: number,
     toBucket: number,
   ): Read<readonly ValueCount[]>;
-  /** Ascending. */
+  /** All domains, ascending. */
   domains(): Read<string>;
-  /** Gives the snapshot back. */
+  /** Releases the snapshot. */
   release(): void;
 }
 
-/** A realtime view whose files are at hand. */
+/** A realtime view on this host, read synchronously. */
 export interface LocalRealtimeView extends RealtimeView {
   edges(from?: Partial<Offsets>): Iterable<EdgeBlock>;
   forEachBucket(
