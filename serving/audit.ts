@@ -1,6 +1,6 @@
 /**
- * What lies in the serving layer's folders: files that no META names, CURRENT and holds that name nothing, and views that count facts
- * which the master dataset does not have. What is in the views is checked by batch/audit.ts.
+ * Audits the serving layer's folders: files that no META lists, damaged CURRENT and holds, and views that count facts missing from the master
+ * dataset. The content of views is checked by batch/audit.ts.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,7 +19,7 @@ import { readMeta, type StoredMeta } from './meta.js';
 export const viewWayOn =
   '`swa batch run` makes a new view, `swa batch rollback` publishes an older one until then, `swa recover --yes` moves a damaged one aside';
 
-/** The cuts of all views whose META can be read. */
+/** Audits the folders and returns the cuts of all views with a readable META. */
 export function auditViewFolders(dataDir: string, report: Findings): ReadonlyMap<ViewId, Cut> {
   const serving = join(currentPath(dataDir), '..');
   reportOthers(
@@ -39,7 +39,7 @@ export function auditViewFolders(dataDir: string, report: Findings): ReadonlyMap
     if (meta === undefined) continue;
     cuts.set(id, meta.view.cut);
     const isNamed = new Set([fileNames.meta, ...meta.files.map(({ name }) => name)]);
-    const isExpected = (name: string): boolean => isNamed.has(name) || name.endsWith('.mdb-lock'); // of format 5
+    const isExpected = (name: string): boolean => isNamed.has(name) || name.endsWith('.mdb-lock'); // '.mdb-lock': format 5
     reportOthers(viewPath(dataDir, id), isExpected, report);
   }
   auditHolds(dataDir, report);
@@ -51,7 +51,7 @@ function metaIfWhole(dir: string): StoredMeta | undefined {
   try {
     return readMeta(dir);
   } catch {
-    return undefined; // the audit of the views says so
+    return undefined; // reported by the audit of the views' content
   }
 }
 
@@ -79,7 +79,7 @@ function auditHolds(dataDir: string, report: Findings): void {
   }
 }
 
-/** A CURRENT that cannot be read is found by the audit of the views. */
+/** Reports a missing CURRENT, or one that names a missing view. A damaged one is reported by the audit of the views' content. */
 function auditCurrent(dataDir: string, report: Findings): void {
   const path = currentPath(dataDir);
   if (!existsSync(path)) {
@@ -101,8 +101,9 @@ const beyondWayOn =
   'restore master/ and log/ from copies; or move it out of the data directory, and `swa batch run` or `swa batch rollback` publishes another view';
 
 /**
- * Views of another log, or beyond the cut of the master dataset.
- * @param logEnd how far the log reaches: what it still has is stored again
+ * Reports views of another log, or beyond the cut of the master dataset.
+ *
+ * @param logEnd end of the log: the sink stores again what the log still has
  */
 export function checkViewCuts(
   dataDir: string,

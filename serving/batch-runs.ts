@@ -1,7 +1,6 @@
 /**
- * What became of every run: one small file each under `<data>/batch/runs/`, the newest hundred. A record says `running`
- * from the start; when its process is gone without an end, the run was killed. Written by the batch layer, shown by commands and
- * by the query layer, so it lies below them all.
+ * Records of batch runs: one small file per run under `<data>/batch/runs/`, the newest hundred. A record says `running` from the start; if its
+ * process is gone and the record has no end, the run was killed. The batch layer writes them; commands and the query layer show them.
  */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -32,11 +31,11 @@ const recordSchema = z.object({
   statistics: z.record(z.string(), z.unknown()).nullable(),
 });
 
-/** One run, as kept and as `swa batch list` shows it. */
+/** One run, as stored and as `swa batch list` shows it. */
 export type RunRecord = z.infer<typeof recordSchema>;
 export type Trigger = RunRecord['trigger'];
 
-/** What a run counted: the numbers of its statistics, such as `repeats`; none for a run without an end. */
+/** Numbers among a run's statistics, such as `repeats`; empty for a run that has not ended. */
 export function countsOf({ statistics }: Pick<RunRecord, 'statistics'>): Readonly<Record<string, number>> {
   const numbers = Object.entries(statistics ?? {}).filter(
     (entry): entry is [string, number] => typeof entry[1] === 'number',
@@ -55,7 +54,7 @@ export function saveRun(dataDir: string, record: RunRecord): void {
   for (const name of runNames(dataDir).slice(0, -keptRuns)) removeScratch(join(dir, name));
 }
 
-/** Oldest first. While a record says `running` this asks about the lock, see `liveLockOwner`. */
+/** All records, oldest first. If a record says `running`, checks the lock and shows runs whose process is gone as killed. */
 export function listRuns(dataDir: string): RunRecord[] {
   const runs = runNames(dataDir).flatMap((name) => readRun(join(runsDir(dataDir), name)) ?? []);
   if (!runs.some(({ outcome }) => outcome === 'running')) return runs;
@@ -65,7 +64,7 @@ export function listRuns(dataDir: string): RunRecord[] {
   );
 }
 
-/** Writes down which runs were killed. For the holder of the lock, before it saves a run of its own. */
+/** Marks runs that were killed. Only for the holder of the lock, before it saves its own run. */
 export function settleKilledRuns(dataDir: string): void {
   for (const name of runNames(dataDir)) {
     const run = readRun(join(runsDir(dataDir), name));
@@ -73,7 +72,7 @@ export function settleKilledRuns(dataDir: string): void {
   }
 }
 
-/** For the holder of the lock. Sorts by time, and behind every run before it when the clock has gone back since. */
+/** Id of a new run; only for the holder of the lock. Ids sort by time, and after all earlier runs even if the clock has gone back. */
 export function newRunId(dataDir: string, startedAt: number, pid: number): string {
   const [day = '', time = ''] = runNames(dataDir).at(-1)?.split(/[TZ]/) ?? [];
   const lastAt = Date.parse(`${day}T${time.replaceAll('-', ':')}Z`);
@@ -81,13 +80,13 @@ export function newRunId(dataDir: string, startedAt: number, pid: number): strin
   return `${new Date(at).toISOString().replaceAll(':', '-')}-${pid}`;
 }
 
-/** Undefined for a record of another version, a damaged one, or one that is gone meanwhile. */
+/** Undefined if the record is of another version, damaged or gone. */
 function readRun(path: string): RunRecord | undefined {
   const text = readIfThere(path);
   return text === undefined ? undefined : validJson(recordSchema, text);
 }
 
-/** Records that cannot be read. */
+/** Reports records that cannot be read. */
 export function auditRuns(dataDir: string, report: Findings): void {
   for (const name of runNames(dataDir)) {
     const path = join(runsDir(dataDir), name);

@@ -1,6 +1,6 @@
 /**
- * Reads the blocks of one cell file: which bytes a question needs, by how few reads, and the cells in them. The memory
- * of a cell is valid only during the call that hands it out. Calls may nest (each has its own buffers).
+ * Reads the blocks of one cell file: finds the bytes that a query needs, reads them in few calls, and decodes the cells. The memory of a cell is
+ * valid only during the callback. Calls may nest (each has its own buffers).
  */
 import { SwaError } from '../lib/errors/errors.js';
 import type { BucketWidth, Span } from '../lib/time/buckets.js';
@@ -13,15 +13,15 @@ import { DerivedCell } from './arrays/derived-cell.js';
 
 /** Blocks up to this size are read whole. */
 const smallBlockBytes = 16 * 1024;
-/** Longer runs of buckets are read in pieces of about this size. */
+/** Maximum size of one read of a larger block, unless a single day is larger. */
 const runBytes = 256 * 1024;
-/** Tables kept in memory, of 20 bytes a day each. */
+/** Maximum number of tables in memory, of 20 bytes per day each. */
 const tablesKept = 1024;
 
 export type OnCell = (cell: BucketCell) => void;
 type OnRead = (cell: CellReader) => void;
 
-/** One cell file: the tables of its busy blocks, and memory for calls. */
+/** One cell file, with cached tables of its large blocks and a pool of workspaces. */
 export class BlockReader {
   readonly #file: RandomFile;
   readonly #lgK: number;
@@ -64,14 +64,14 @@ export class BlockReader {
   }
 }
 
-/** What one call needs of memory: the bytes of the block it reads, and decoded cells. */
+/** Buffers of one call: bytes of the block, and decoded cells. */
 class Workspace {
   readonly #file: RandomFile;
   readonly #width: BucketWidth;
   readonly #cell: CellReader;
   readonly #derived: DerivedCell;
   #buffer = new Uint8Array(smallBlockBytes);
-  /** The range of the cell file that `#buffer` holds. */
+  /** Range of the cell file that `#buffer` holds. */
   #from = 0;
   #to = 0;
 
@@ -86,12 +86,12 @@ class Workspace {
     this.#to = this.#from;
   }
 
-  /** Reads [offset, offset + length) of the cell file and keeps it; the runs of one question read the same again. */
+  /** Reads [offset, offset + length) of the cell file and keeps it, because the reads of one query often want the same block again. */
   load(offset: number, length: number): Uint8Array {
     if (offset !== this.#from || offset + length !== this.#to) {
       if (length > this.#buffer.length)
         this.#buffer = new Uint8Array(Math.max(length, 2 * this.#buffer.length));
-      this.forget(); // a read that fails leaves nothing to go by
+      this.forget(); // the buffer is invalid if the read fails
       this.#file.read(this.#buffer.subarray(0, length), offset);
       this.#from = offset;
       this.#to = offset + length;
@@ -105,7 +105,7 @@ class Workspace {
     return bytes;
   }
 
-  /** The base cells of [from, to). */
+  /** Visits the base cells in [from, to). */
   buckets(table: BlockTable, from: number, to: number, onCell: OnRead): void {
     if (table.isFlat) {
       const reader = this.#reader(table.bucketsFrom, table.bucketsTo);
@@ -129,7 +129,7 @@ class Workspace {
     }
   }
 
-  /** Stored cells of days or months in [from, to); those too small to be stored are united from their buckets. */
+  /** Visits days or months in [from, to): stored cells, or unions of base cells where none is stored. */
   stored(table: BlockTable, span: 'day' | 'month', from: number, to: number, onCell: OnCell): void {
     const column = table.column(span);
     let i = column.first(from);
@@ -156,7 +156,7 @@ class Workspace {
     }
   }
 
-  /** Days or months in [from, to) united from base cells; for flat blocks and buckets without a cell. */
+  /** Visits days or months in [from, to) as unions of base cells; for flat blocks and cells that are not stored. */
   deriveRuns(table: BlockTable, span: 'day' | 'month', from: number, to: number, onCell: OnCell): void {
     const derived = this.#derived;
     derived.begin(-1);
@@ -182,7 +182,7 @@ class Workspace {
     emit();
   }
 
-  /** Visits the cells of a run that lie in [from, to); false when the run passed `to`. */
+  /** Visits the cells of a run in [from, to); false once the run has passed `to`. */
   #cells(reader: ByteReader, base: number, from: number, to: number, onCell: OnRead): boolean {
     const cell = this.#cell;
     let last = base;
@@ -199,7 +199,7 @@ class Workspace {
     return true;
   }
 
-  /** Days from `i` whose buckets make one read: at least one day, then up to `runBytes`. */
+  /** End of the days from `i` on that are read at once: at least one day, then up to `runBytes`. */
   #runEnd(table: BlockTable, i: number, toBucket: number): number {
     let end = i + 1;
     while (
@@ -212,7 +212,7 @@ class Workspace {
     return end;
   }
 
-  /** A reader over [from, to) of the cell file: from memory when the block is loaded, else by one pread. */
+  /** A reader over [from, to) of the cell file: from memory if loaded, otherwise by one pread. */
   #reader(from: number, to: number): ByteReader {
     if (from < this.#from || to > this.#to) {
       const loaded = this.load(from, to - from);

@@ -1,9 +1,9 @@
-/** Writes a file of cells, block after block. */
+/** Writes a cell file, block after block. */
 import type { Block } from './arrays/block-builder.js';
 import { blockHasher, type WrittenBlock } from './arrays/written-block.js';
 import { CheckedWriter } from './checked-file.js';
 
-/** Blocks that were built elsewhere are written as they are, one after the other. */
+/** Appends finished blocks unchanged. */
 export class CellFile extends CheckedWriter {
   readonly #hasher = blockHasher();
 

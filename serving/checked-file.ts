@@ -1,12 +1,11 @@
 /**
- * Files that are written once and then read at random, and no byte of which is used before it is checked:
+ * Files that are written once and read at random, with checksums so that no byte is used unchecked:
  *
  *   file    data | u32 CRC-32 of every 8 KiB of the data, little-endian
  *
- * META holds the SHA-256 of that list. Opening checks the list and the file's size: a thousandth of the file is read. A
- * piece of data is checked when it is first read, and not again as long as the file is open; the check is repeated when the file is opened
- * again. In 8 KiB CRC-32 finds every change of up to three bits and of up to 32 bits in a row (Koopman, "32-Bit Cyclic
- * Redundancy Codes for Internet Applications", DSN 2002), and all but one in 2^32 of any others.
+ * META holds the SHA-256 of the checksums. Opening a file checks them and the file's size, which reads a thousandth of the file. Each piece of
+ * data is checked on its first read after the file is opened. In 8 KiB, CRC-32 detects every change of up to three bits and every burst of up to
+ * 32 bits (Koopman, "32-Bit Cyclic Redundancy Codes for Internet Applications", DSN 2002), and all but one in 2^32 of other changes.
  */
 import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, openSync } from 'node:fs';
@@ -17,13 +16,13 @@ import { SwaError, messageOf, systemCode } from '../lib/errors/errors.js';
 import { fsyncLargeFile, writeFully } from '../lib/files/durable.js';
 import { ByteWriter } from './arrays/bytes.js';
 
-/** What META says of one file of a view. */
+/** META's entry for one file of a view. */
 export interface FileSeal {
   readonly name: string;
   readonly sizeBytes: number;
   /** SHA-256 of the whole file, lower-case hex. */
   readonly sha256: string;
-  /** SHA-256 of the list of checksums at the file's end; undefined in views of formats before 6, which have none. */
+  /** SHA-256 of the checksums at the file's end; undefined in views of formats before 6, which have none. */
   readonly checksums?: string | undefined;
 }
 
@@ -31,15 +30,15 @@ const pieceBytes = 8 * 1024;
 const checksumBytes = 4;
 
 const bufferBytes = 4 * 1024 * 1024;
-/** What is shorter is gathered in the buffer first. */
+/** Shorter writes are buffered. */
 const copiedBytes = 256 * 1024;
 
 const damagedFile = 'damagedFile';
 
-/** What to do about a damaged view: part of every error that names one. */
+/** Hint of every error about a damaged view. */
 export const damageHint = 'roll back with `swa batch rollback`, or run a batch with `swa batch run`';
 
-/** Writes such a file front to back, durable after `close`. */
+/** Writes a checked file front to back; durable after `close`. */
 export class CheckedWriter {
   readonly #path: string;
   readonly #fd: number;
@@ -49,7 +48,7 @@ export class CheckedWriter {
   #written = 0;
   readonly #checksums = new ByteWriter();
   readonly #checksum = new Uint32Array(1);
-  /** How much of the last piece is written. */
+  /** Bytes written of the last piece. */
   #inPiece = 0;
   #open = true;
 
@@ -59,7 +58,7 @@ export class CheckedWriter {
     this.#fd = openSync(path, 'wx');
   }
 
-  /** Where the next byte goes. */
+  /** Offset of the next byte. */
   get position(): number {
     return this.#written + this.#buffered;
   }
@@ -75,7 +74,7 @@ export class CheckedWriter {
     }
   }
 
-  /** Makes the file durable. Nothing can be added any more. */
+  /** Ends the file and makes it durable. */
   async close(): Promise<FileSeal> {
     this.#flush();
     if (this.#inPiece > 0) this.#endPiece();
@@ -91,7 +90,7 @@ export class CheckedWriter {
     };
   }
 
-  /** Closes the file, finished or not. */
+  /** Closes the file, whether it is finished or not. */
   abandon(): void {
     if (this.#open) closeSync(this.#fd);
     this.#open = false;
@@ -127,25 +126,25 @@ export class CheckedWriter {
   }
 }
 
-/** What is read at random. */
+/** A file that is read at random. */
 export interface RandomFile {
-  /** Fills `into` with the data from `offset` on. Throws `view.corrupt` when what it would read is damaged. */
+  /** Fills `into` with the data from `offset` on. Throws `view.corrupt` if that data is damaged. */
   read(into: Uint8Array, offset: number): void;
   close(): void;
 }
 
-/** Reads such a file. Stays readable after its name is gone. */
+/** Reads a checked file. Stays readable after its name is removed. */
 export class CheckedFile implements RandomFile {
-  /** Length of the data. */
+  /** Length of the data, without checksums. */
   readonly sizeBytes: number;
   readonly #path: string;
   readonly #fd: number;
   readonly #checksums: Buffer;
-  /** 1 for each piece that was found sound. */
+  /** 1 for each piece that has passed its check. */
   readonly #sound: Uint8Array;
   readonly #piece = new Uint8Array(pieceBytes);
 
-  /** Throws `view.corrupt` when the file is missing, or has another size or other checksums than its seal says. */
+  /** Throws `view.corrupt` if the file is missing, or its size or checksums differ from the seal. */
   constructor(path: string, seal: FileSeal) {
     this.#path = path;
     this.#fd = openForReading(path);
@@ -218,7 +217,7 @@ function damaged(path: string, what: string, cause?: unknown): SwaError {
   });
 }
 
-/** Whether an error says that a file of a batch view is damaged. */
+/** Whether an error reports a damaged file of a batch view. */
 export function isDamagedFile(error: unknown): error is SwaError {
   return error instanceof SwaError && damagedFile in error.context;
 }

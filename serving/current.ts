@@ -1,6 +1,6 @@
 /**
- * CURRENT: the one small file that says which view answers come from. The view's name on one line, and the hash of that line on
- * the next (lib/files/sealed.ts); versions before view format 6 wrote the name alone.
+ * CURRENT: the small file that names the view that answers are computed from. The view's id on the first line, the hash of that line on the
+ * second (lib/files/sealed.ts); versions before view format 6 wrote the id alone.
  */
 import { readFileSync, statSync } from 'node:fs';
 import { SwaError, systemCode } from '../lib/errors/errors.js';
@@ -12,7 +12,7 @@ import { currentPath, isViewId } from './layout.js';
 const hint =
   '`swa batch list` lists the views on disk, `swa batch rollback <view>` publishes one of them, `swa batch run` makes a new one';
 
-/** The current view's id. Throws `view.missing` before the first one, `view.corrupt` for damaged content. */
+/** The current view's id. Throws `view.missing` before the first publication, `view.corrupt` if the file is damaged. */
 export function readCurrent(dataDir: string): ViewId {
   const path = currentPath(dataDir);
   let text: string;
@@ -34,7 +34,7 @@ function whatIsWrong(text: string): string {
   return `is damaged: it holds ${JSON.stringify(text.slice(0, 80))}, not a view's name and its hash`;
 }
 
-/** As `readCurrent`; undefined before the first one, and when it is damaged. */
+/** Like `readCurrent`, but undefined if there is none or it is damaged. */
 export function currentIfAny(dataDir: string): ViewId | undefined {
   try {
     return readCurrent(dataDir);
@@ -45,17 +45,17 @@ export function currentIfAny(dataDir: string): ViewId | undefined {
   }
 }
 
-/** Moves all readers to another view: the commit point of publication and of roll back. */
+/** Switches all readers to another view: the commit point of publication and of roll back. */
 export function writeCurrent(dataDir: string, id: ViewId): void {
   replaceFile(currentPath(dataDir), sealLine(id).text);
 }
 
-/** Sets CURRENT unless there is one. False when there was. */
+/** Creates CURRENT; false if it already exists. */
 export function createCurrent(dataDir: string, id: ViewId): boolean {
   return createFile(currentPath(dataDir), sealLine(id).text);
 }
 
-/** Notices a new CURRENT by one stat call (microseconds): to be asked as often as one likes. */
+/** Detects a new CURRENT by one stat call (microseconds), so it may be called often. */
 export class CurrentWatch {
   readonly #dataDir: string;
   #seen = '';
@@ -65,7 +65,7 @@ export class CurrentWatch {
     this.#dataDir = dataDir;
   }
 
-  /** The current view's id; reads the file only when it was replaced. */
+  /** The current view's id; reads the file only after it was replaced. */
   current(): ViewId {
     const stat = statSync(currentPath(this.#dataDir), { bigint: true, throwIfNoEntry: false });
     const seen = stat === undefined ? '' : `${stat.ino}:${stat.mtimeNs}`;

@@ -1,7 +1,7 @@
 /**
- * Reads what an audit compares of a view of format 5: index.mdb and identity.mdb are LMDB files, and no file has checksums of its
- * pieces, so the whole files are checked against META first (serving/store.ts, `checkSeals`). Nothing is answered from
- * such a view; it is read to say what is wrong with it.
+ * Reads the parts of a format 5 view that an audit compares. Its index.mdb and identity.mdb are LMDB files, and its files have no checksums, so
+ * the whole files must be checked against META first (serving/store.ts, `checkSeals`). Such a view answers no queries; it is read only to report
+ * what is wrong with it.
  */
 import { widthOf, type Span } from '../lib/time/buckets.js';
 import { createHash } from 'node:crypto';
@@ -21,7 +21,7 @@ import { readSubject } from './view-reader.js';
 
 type Db = Database<Buffer, Buffer>;
 
-/** LMDB's keys end there: a longer text was cut and followed by 00 and the hex SHA-256 of the whole. */
+/** Maximum length of an LMDB key: a longer text was cut and followed by 00 and the hex SHA-256 of the whole. */
 const longestPlainKey = 1900;
 
 export class Format5View {
@@ -33,7 +33,7 @@ export class Format5View {
   readonly #persons: Db;
   readonly #cells: BlockReader;
 
-  /** @param dir of a view whose META says format 5 and whose files are as it says */
+  /** @param dir a view whose META says format 5 and whose files match their seals */
   constructor(dir: string) {
     const { view } = readMeta(dir);
     this.meta = view;
@@ -49,7 +49,7 @@ export class Format5View {
     );
   }
 
-  /** Ascending in UTF-8 byte order, as are `pages` and `persons`. */
+  /** Ascending in UTF-8 byte order, like `pages` and `persons`. */
   *domains(): Iterable<string> {
     for (const { key } of this.#domains.getRange({})) yield Buffer.from(key).toString('utf8');
   }
@@ -68,13 +68,13 @@ export class Format5View {
     }
   }
 
-  /** Of pages alone. */
+  /** Supports pages only. */
   forEachBucket(subject: Subject, span: Span, from: number, to: number, onCell: OnCell): void {
     const record = subject.kind === 'page' ? this.#pages.get(textKey(subject.url)) : undefined;
     if (record !== undefined) this.#cells.forEachBucket(readSubject(record), span, from, to, onCell);
   }
 
-  /** The ids of every person of two or more, ascending. */
+  /** The ids of every person with two or more, ascending. */
   *persons(): Iterable<readonly string[]> {
     for (const { value } of this.#persons.getRange({})) {
       const reader = new ByteReader(value);
@@ -111,7 +111,7 @@ function textKey(text: string): Buffer {
   return Buffer.concat([bytes.subarray(0, longestPlainKey), Buffer.of(0), Buffer.from(digest)]);
 }
 
-/** A file that is read as it is. */
+/** A file without checksums. */
 class PlainFile implements RandomFile {
   readonly #path: string;
   readonly #fd: number;

@@ -1,7 +1,7 @@
 /**
- * Views that someone outside the serving layer still needs, although newer ones are published: `held/<holder>.json`,
- * one small file a holder. `prune` spares them. Holds outlive their process on purpose: a realtime view that a killed
- * process left behind still answers together with its batch view.
+ * Views that other parts of the system still need although newer ones are published: `held/<holder>.json`, one small file per holder. `prune`
+ * keeps them. Holds outlive their process on purpose: a realtime view that a killed process left behind still answers together with its batch
+ * view.
  */
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,15 +14,15 @@ import { heldDir, isViewId } from './layout.js';
 export const heldSchema = z.array(z.string().refine(isViewId));
 
 /**
- * From now on `holder` (a plain name) holds these views and no others; durable when it returns. A view that was removed
- * before is not brought back: who holds a view opens it afterwards, and may find it missing.
+ * Replaces the views held by `holder` (a plain name); durable on return. A view that is already removed does not come back: the holder opens its
+ * views after this call, and may find one missing.
  */
 export function holdViews(dataDir: string, holder: string, ids: readonly ViewId[]): void {
   makeDirDurable(heldDir(dataDir));
   replaceFile(join(heldDir(dataDir), `${holder}.json`), JSON.stringify(ids));
 }
 
-/** What anyone holds. Throws `view.corrupt` for a damaged file: better to remove nothing than what is needed. */
+/** All held views. Throws `view.corrupt` if a file is damaged, so that no view is removed that may be needed. */
 export function heldViews(dataDir: string): Set<ViewId> {
   const held = new Set<ViewId>();
   for (const name of holders(dataDir)) {

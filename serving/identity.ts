@@ -1,14 +1,13 @@
 /**
- * identity.dat: who is who in a view, in two tables (serving/sorted-file.ts). Persons are numbered in order of their
- * PersonIDs.
+ * identity.dat: persons and their visitor ids, in two tables (serving/sorted-file.ts). Persons are numbered in the order of their PersonIDs.
  *
- *   persons   u32 person, u32 block   -> up to 16 ids of a person of two or more, ascending; the first id of block 0 is
+ *   persons   u32 person, u32 block   -> up to 16 ids of a person with two or more, ascending; the first id of block 0 is
  *                                        the PersonID: (characters shared with the id before, length-prefixed rest)*
  *   ids       u16 bucket              -> (u32 CRC-32, u32 person, u32 block)* of the ids whose CRC begins with these 16
  *                                        bits, ascending; little-endian
  *
- * Keys are big-endian, so that their order as bytes is their order as numbers. An id's CRC only leads to the block that may hold it: the ids there
- * are compared as texts, so two ids are never taken for one because their hashes are equal.
+ * Keys are big-endian, so that byte order is numeric order. An id's CRC only leads to the block that may contain it: the ids there are compared
+ * as texts, so a hash collision never joins two ids.
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
@@ -31,7 +30,7 @@ export type IdentityName = (typeof identityNames)[number];
 /** One look-up in a table of the file. The value is valid until the next call. */
 export type ReadIdentity = (table: IdentityName, key: Buffer) => Buffer | undefined;
 
-/** The PersonID of a visitor id; undefined for an id that no live edge joins to another. */
+/** PersonID of a visitor id; undefined if no live edge joins the id to another. */
 export function personIdOf(read: ReadIdentity, visitor: string): string | undefined {
   for (const place of placesOf(read, visitor)) {
     const ids = blockOf(read, place);
@@ -41,7 +40,7 @@ export function personIdOf(read: ReadIdentity, visitor: string): string | undefi
   return undefined;
 }
 
-/** The first ids of the person with this PersonID, ascending; undefined when it is not the PersonID of two or more ids. */
+/** The first ids of the person with this PersonID, ascending; undefined if it is not the PersonID of two or more ids. */
 export function idsOfPerson(
   read: ReadIdentity,
   personId: string,
@@ -55,7 +54,7 @@ export function idsOfPerson(
   return ids.length > limit ? ids.slice(0, limit) : ids;
 }
 
-/** How many ids the person has: the last of its blocks is looked for in ever longer steps, then in ever shorter ones. */
+/** Number of ids of the person; undefined as for `idsOfPerson`. Finds the last block by galloping, then by binary search. */
 export function idCountOfPerson(read: ReadIdentity, personId: string): number | undefined {
   const person = personWith(read, personId);
   if (person === undefined) return undefined;
@@ -67,14 +66,14 @@ export function idCountOfPerson(read: ReadIdentity, personId: string): number | 
   return last * idsPerBlock + blockOf(read, { person, block: last }).length;
 }
 
-/** The number of the person that has this PersonID. */
+/** Number of the person with this PersonID. */
 function personWith(read: ReadIdentity, personId: string): number | undefined {
   return placesOf(read, personId).find(
     ({ person, block }) => block === 0 && blockOf(read, { person, block })[0] === personId,
   )?.person;
 }
 
-/** The ids of every person, ascending, in order of their PersonIDs: from all entries of `persons` in order. */
+/** The ids of every person, ascending, in the order of their PersonIDs. `entries`: all entries of `persons`, in order. */
 export function* allPersons(entries: Iterable<readonly [key: Buffer, value: Buffer]>): Generator<string[]> {
   let ids: string[] = [];
   for (const [key, record] of entries) {
@@ -85,12 +84,12 @@ export function* allPersons(entries: Iterable<readonly [key: Buffer, value: Buff
   if (ids.length > 0) yield ids;
 }
 
-/** The bucket that leads to a visitor id, if a person has it. */
+/** Key of the bucket that lists a visitor id, if a person has it. */
 export function bucketKey(visitor: string): Buffer {
   return keyOfBucket(crc32(visitor) >>> bucketShift);
 }
 
-/** Where the ids stand that have the CRC of this one: mostly just itself, or none. */
+/** Positions of all ids with the CRC of this one: usually only the id itself, or none. */
 function placesOf(read: ReadIdentity, visitor: string): readonly IdLocation[] {
   const hash = crc32(visitor);
   const bucket = read('ids', keyOfBucket(hash >>> bucketShift));
@@ -105,7 +104,7 @@ function placesOf(read: ReadIdentity, visitor: string): readonly IdLocation[] {
   return places;
 }
 
-/** Where the entries begin that are not below a hash. */
+/** Offset of the first entry with a CRC not below `hash`. */
 function firstEntry(bucket: Buffer, hash: number): number {
   let from = 0;
   let to = bucket.length / entryBytes;
@@ -117,7 +116,7 @@ function firstEntry(bucket: Buffer, hash: number): number {
   return from * entryBytes;
 }
 
-/** The ids of a block, ascending; none when there is no such block. */
+/** The ids of a block, ascending; empty if there is no such block. */
 function blockOf(read: ReadIdentity, place: IdLocation): string[] {
   const record = read('persons', blockKey(place));
   return record === undefined ? [] : idsIn(record);
@@ -134,12 +133,12 @@ function idsIn(record: Buffer): string[] {
   return ids;
 }
 
-/** Persons written before the event loop gets a turn. */
+/** Number of persons written before yielding to the event loop. */
 const personsPerTurn = 500;
 
 /**
- * Writes the file at `path`, which must not exist. A person is the numbers of two or more of the ids, ascending in UTF-8
- * byte order; persons come in order of their first ids. What `onTurn`, called now and then, throws ends the work.
+ * Writes the file at `path`, which must not exist. A person is given by the numbers of two or more of the ids, ascending in UTF-8 byte order;
+ * persons come in the order of their first ids. `onTurn` is called periodically, and may throw to cancel.
  */
 export async function writeIdentity(
   path: string,

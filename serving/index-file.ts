@@ -1,13 +1,13 @@
 /**
- * index.dat: where a view's subjects lie, in tables (serving/sorted-file.ts):
+ * index.dat: positions of a view's subjects, and small data, in tables (serving/sorted-file.ts):
  *
- *   pages      page                -> SubjectRecord      where the page's block lies in pages.dat
+ *   pages      page                -> SubjectRecord      position of the page's block in pages.dat
  *   domains    domain              -> SubjectRecord      the same in domains.dat
  *   visits     domain              -> (bucket delta, visits, bounces)*       varints
  *   listing    domain 00 u32 chunk -> (pageviews, shared, length, rest)*   pages of the domain in key order; `shared`
  *                                                            characters are those of the URL before
  *   value-<dimension>    domain 00 value -> SubjectRecord    the same in value-<dimension>.dat
- *   exclusions           [by, value, from, to] as JSON -> nothing      those in force at the cut, from format 8 on
+ *   exclusions           [by, value, from, to] as JSON -> empty      those in force at the cut, since format 8
  *
  * Texts are raw UTF-8. SubjectRecord: varints pageviews, block offset, block length, table length.
  */
@@ -15,7 +15,7 @@ import { firstWithExclusions, formatVersion, kindOf, type Kind } from './layout.
 
 export type IndexName = Kind | 'visits' | 'listing' | 'exclusions';
 
-/** All tables of a view of a format that holds these dimensions, in order. */
+/** All tables, in order, of a view with these dimensions. */
 export function indexNamesOf(dimensions: readonly string[], format = formatVersion): readonly IndexName[] {
   const ofExclusions: readonly IndexName[] = format < firstWithExclusions ? [] : ['exclusions'];
   return ['pages', 'domains', 'visits', 'listing', ...dimensions.map(kindOf), ...ofExclusions];
@@ -29,7 +29,7 @@ export function listingKey(domain: string, chunk: number): Buffer {
   return key;
 }
 
-/** '' for the start of all values of the domain. */
+/** An empty value gives the prefix of all values of the domain. */
 export function valueKey(domain: string, value: string | Uint8Array): Buffer {
   return Buffer.concat([
     Buffer.from(domain),

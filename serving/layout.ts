@@ -1,28 +1,28 @@
 /**
- * Where the serving layer keeps its files, and what a view directory holds:
+ * Paths of the serving layer, and the content of a view directory:
  *
  *   serving/
- *     CURRENT                     the ViewId that answers come from; replacing it is the moment of publication
+ *     CURRENT                     id of the view that answers are computed from; replacing it publishes
  *     views/v000042-5f3a9c1e/     one immutable view; the number counts runs, the hex is the start of its content hash
- *       META.json                 what the view is a function of, counts, SHA-256 of the files below and of itself
- *       index.dat                 where the subjects lie (serving/index-file.ts)
- *       identity.dat              who is who (serving/identity.ts)
+ *       META.json                 the view's inputs and counts, SHA-256 of the files below and of itself
+ *       index.dat                 positions of the subjects (serving/index-file.ts)
+ *       identity.dat              persons and their ids (serving/identity.ts)
  *       pages.dat, domains.dat    packed buckets of all pages and all domains (serving/arrays/cells.ts)
  *       value-<dimension>.dat     packed buckets of all values of a dimension, over all domains
  *     held/<holder>.json          views that a holder still needs: not pruned (serving/held.ts)
- *     building/                   temp directories of views not yet published, or pruned; swept by the next run
- *     fetching/                   views on their way here from a store that is shared
+ *     building/                   temporary directories of views not yet published, or pruned; swept by the next run
+ *     fetching/                   views being downloaded from an object store
  */
 import { join } from 'node:path';
 import { SwaError } from '../lib/errors/errors.js';
 import { roomOf } from '../lib/files/data-dir.js';
 import type { ViewId } from '../facts/views/view.js';
 
-/** Changes when the bytes of a view directory change their meaning. Part of every view's `codeVersion`. */
+/** Increment when the bytes of a view directory change their meaning. Part of every view's `codeVersion`. */
 export const formatVersion = 8;
-/** Views of format 6 hold no dimensions, and had another content hash. */
+/** Oldest format that can be opened. Format 6 has no dimensions, and another content hash. */
 export const oldestReadable = 6;
-/** Views of earlier formats were made without exclusions. */
+/** First format with exclusions. */
 export const firstWithExclusions = 8;
 
 export const fileNames = {
@@ -33,7 +33,7 @@ export const fileNames = {
   domains: cellsName('domains'),
 } as const;
 
-/** Kinds of subjects in a view: each has a file of cells, and a table in the index. */
+/** Kinds of subjects in a view: each has a cell file and a table in the index. */
 export type Kind = 'pages' | 'domains' | `value-${string}`;
 
 export function kindOf(dimension: string): Kind {
@@ -76,12 +76,11 @@ export function makeViewId(number: number, contentHash: string): ViewId {
   return parseViewId(`v${String(number).padStart(6, '0')}-${contentHash.slice(0, 8)}`);
 }
 
-/** The number in a view's name. */
 export function viewNumber(id: ViewId): number {
   return Number(id.slice(1, id.indexOf('-')));
 }
 
-/** Checks the shape; throws `view.missing` for what cannot be a view's name. */
+/** Throws `view.missing` if the text is not a view id. */
 export function parseViewId(text: string): ViewId {
   if (!isViewId(text)) throw new SwaError('view.missing', `'${text}' is not the name of a batch view`);
   return text;

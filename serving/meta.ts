@@ -1,6 +1,6 @@
 /**
- * META: what a view is a function of, what came out, and the hashes of its files. JSON on one line, and the hash of that line
- * on the next (lib/files/sealed.ts). Parsed once, at opening.
+ * META: a view's inputs, a summary of its content, and the hashes of its files. JSON on one line, and the hash of that line on the next
+ * (lib/files/sealed.ts). Parsed once, when the view is opened.
  */
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -15,7 +15,7 @@ import type { ViewId, ViewMeta } from '../facts/views/view.js';
 import { damageHint, type FileSeal } from './checked-file.js';
 import { fileNames, formatVersion, isViewId } from './layout.js';
 
-/** Up to this format META was JSON alone. */
+/** Last format in which META was JSON without a hash. */
 const lastUnsealed = 5;
 
 /** META.json: what readers see, and what only the serving layer needs. */
@@ -35,28 +35,28 @@ const storedSchema = z.object({
     createdAt: z.number(),
     cut: z.object({ logId: z.string(), next: z.record(z.string(), count) }),
     lgK: z.number().int(),
-    bucketMinutes: z.literal(allBucketMinutes).default(60), // views of earlier versions do not say
+    bucketMinutes: z.literal(allBucketMinutes).default(60), // missing in views of earlier versions
     rules: storedRulesSchema,
-    maxPersonIds: count.default(0), // nor this
-    retractions: count.optional(), // nor this
+    maxPersonIds: count.default(0), // missing in views of earlier versions
+    retractions: count.optional(), // missing in views of earlier versions
     keptFrom: count.optional(),
     gaps: z
       .array(
         z.object({
-          partition: z.string().transform((name) => name as PartitionName), // written from one, and sealed
+          partition: z.string().transform((name) => name as PartitionName), // written from a PartitionName, and sealed
           fromOffset: count.transform(offset),
           toOffset: count.transform(offset),
           acceptedAt: count,
         }),
       )
-      .default([]), // nor this
+      .default([]), // missing in views of earlier versions
     codeVersion: z.string(),
     contentHash: z.string(),
     counts: z.object({
       pageviews: count,
       pages: count,
       domains: count,
-      values: z.record(z.string(), count).default({}), // views of earlier formats hold no dimensions
+      values: z.record(z.string(), count).default({}), // earlier formats have no dimensions
       persons: count,
       mappedIds: count,
     }),
@@ -71,8 +71,8 @@ export function formatMeta(meta: StoredMeta): string {
 }
 
 /**
- * META of the view in `dir`, also of one of an earlier format, which can be listed but not opened. Throws `view.missing` without
- * a META, `view.corrupt` when it is damaged, of a later format, or of another view than its directory's name says.
+ * META of the view in `dir`, which may be of an earlier format that can be listed but not opened. Throws `view.missing` without a META,
+ * `view.corrupt` if it is damaged, of a later format, or not the META of the view that the directory is named after.
  */
 export function readMeta(dir: string): StoredMeta {
   const path = join(dir, fileNames.meta);
@@ -90,9 +90,9 @@ export function readMeta(dir: string): StoredMeta {
 }
 
 /**
- * META by its text. Throws `view.corrupt` when it is damaged, or of a later format.
+ * Parses META. Throws `view.corrupt` if it is damaged or of a later format.
  *
- * @param where the text is from, for messages
+ * @param where source of the text, for messages
  */
 export function parseMeta(text: string, where: string): StoredMeta {
   let stored: z.output<typeof storedSchema>;
@@ -109,7 +109,7 @@ export function parseMeta(text: string, where: string): StoredMeta {
     );
   }
   const { format, view, files } = stored;
-  return { format, files, view: { ...view, id: view.id as ViewId, cut: brandCut(view.cut) } }; // brands of checked shapes
+  return { format, files, view: { ...view, id: view.id as ViewId, cut: brandCut(view.cut) } }; // the schema has checked their shape
 }
 
 function parseStored(text: string): z.output<typeof storedSchema> {
@@ -120,7 +120,7 @@ function parseStored(text: string): z.output<typeof storedSchema> {
   throw new Error('its hash does not match the one on its last line');
 }
 
-/** The schema has checked names and numbers; the brands only name their meaning. */
+/** Adds brands; the schema has checked names and numbers. */
 function brandCut(cut: { logId: string; next: Record<string, number> }): ViewMeta['cut'] {
   const next: Record<PartitionName, Offset> = {};
   for (const [name, value] of Object.entries(cut.next)) next[name as PartitionName] = value as Offset;

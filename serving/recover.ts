@@ -1,4 +1,4 @@
-/** What `swa recover` does about batch views: damaged ones are put aside, and the newest whole one serves. */
+/** The part of `swa recover` for batch views: moves damaged ones aside, and publishes the newest intact one. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -15,7 +15,7 @@ import { heldSchema } from './held.js';
 import { currentPath, fileNames, formatVersion, heldDir, viewPath, viewsDir } from './layout.js';
 import { checkSeals, rollBack, viewIds } from './store.js';
 
-/** Reads every view to the last byte. */
+/** Plans the recovery; reads every view completely. */
 export async function planViews({ dataDir, asideDir }: RecoveryPlace): Promise<RecoveryStep[]> {
   const damaged = new Map<ViewId, string>();
   for (const id of viewIds(dataDir)) {
@@ -73,7 +73,7 @@ async function letNewestServe(dataDir: string, asideDir: string): Promise<void> 
   try {
     await rollBack(dataDir);
   } catch (error) {
-    // None is whole: the next start makes the empty one.
+    // No view is intact: the next start creates the empty one.
     if (!(error instanceof SwaError && error.code === 'view.missing')) throw error;
   }
 }

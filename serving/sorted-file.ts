@@ -1,22 +1,22 @@
 /**
- * Files of several tables, each of them entries in key order, written once and then looked up by key: a B+ tree per table
- * that never changes. All tables are in one checked file (serving/checked-file.ts), whose data are
+ * Files with several tables, each a static B+ tree of entries in key order, written once and then looked up by key. All tables are in one
+ * checked file (serving/checked-file.ts), whose data are
  *
  *   data        blocks of all tables, in the order they were filled | directory
- *   block       serving/arrays/sorted-block.ts; on the levels above the lowest, keys are the first ones of blocks, values their places
+ *   block       serving/arrays/sorted-block.ts; in inner levels, keys are the first keys of blocks, values their places
  *   place       u48 offset | u32 length                     little-endian
- *   directory   per table: place of its topmost block | u8 levels above the lowest        length 0: no entries
+ *   directory   per table: place of its root block | u8 levels above the leaves        length 0: no entries
  *
- * Everything written is also hashed in order, table by table: such a hash does not depend on where blocks lie.
+ * The writer also hashes the entries of each table in order: these hashes do not depend on the positions of blocks.
  */
 import { createHash, type Hash } from 'node:crypto';
 import { SwaError } from '../lib/errors/errors.js';
 import { CheckedFile, CheckedWriter, type FileSeal } from './checked-file.js';
 import { BlockMaker, SortedBlock } from './arrays/sorted-block.js';
 
-/** Blocks are at most so long, unless a single entry is longer. */
+/** Maximum size of a block, unless a single entry is larger. */
 const blockBytes = 4 * 1024;
-/** How many blocks of a file are kept in memory: up to 64 MB. */
+/** Maximum number of blocks per file in memory: 64 MB. */
 const keptBlocks = 16 * 1024;
 const blocksPerPart = 256;
 const placeBytes = 10;
@@ -31,7 +31,7 @@ interface Root extends ByteRange {
   readonly levels: number;
 }
 
-/** A file that is whole and durable. */
+/** A complete, durable file. */
 export interface Sorted<Name extends string> {
   readonly seal: FileSeal;
   /** SHA-256 of each table: over (key length, key, value length, value) of every entry. */
@@ -55,12 +55,12 @@ export class SortedFileWriter<Name extends string> {
     );
   }
 
-  /** Copies key and value. Tables may interleave, but the keys of each must ascend. */
+  /** Adds a copy of key and value. Tables may interleave, but the keys of each must ascend. */
   add(name: Name, key: Uint8Array, value: Uint8Array): void {
     this.#levels[name].add(key, value);
   }
 
-  /** Makes the file durable. */
+  /** Ends the file and makes it durable. */
   async close(): Promise<Sorted<Name>> {
     const roots = this.#names.map((name) => this.#levels[name].finish());
     for (const { levels, ...place } of roots) {
@@ -73,13 +73,13 @@ export class SortedFileWriter<Name extends string> {
     };
   }
 
-  /** Closes the file, finished or not. */
+  /** Closes the file, whether it is finished or not. */
   abandon(): void {
     this.#file.abandon();
   }
 }
 
-/** One level of a table's tree while it grows; the level above begins with its second block. */
+/** One level of a table's tree under construction. The level above is created with the second block. */
 class TreeLevel {
   readonly #file: CheckedWriter;
   readonly #onEntries: (entries: Uint8Array) => void;
@@ -88,7 +88,7 @@ class TreeLevel {
   #above: TreeLevel | undefined;
   #firstKey: Uint8Array = new Uint8Array(0);
 
-  /** @param onEntries told the entries of each block, as BlockMaker has them */
+  /** @param onEntries receives the entries of each block in BlockMaker's encoding */
   constructor(file: CheckedWriter, onEntries: (entries: Uint8Array) => void = () => undefined) {
     this.#file = file;
     this.#onEntries = onEntries;
@@ -130,14 +130,14 @@ class TreeLevel {
   }
 }
 
-/** Reads such a file. Everything here throws `view.corrupt` when what it reads is damaged. */
+/** Reads a sorted file. All methods throw `view.corrupt` if what they read is damaged. */
 export class SortedFile<Name extends string> {
   readonly #file: CheckedFile;
   readonly #roots: Readonly<Record<Name, Root>>;
   readonly #block = new SortedBlock();
   readonly #kept = new BlockMemory();
 
-  /** `names` as it was written with. */
+  /** `names` must be those it was written with. */
   constructor(path: string, seal: FileSeal, names: readonly Name[]) {
     this.#file = new CheckedFile(path, seal);
     try {
@@ -153,7 +153,7 @@ export class SortedFile<Name extends string> {
     }
   }
 
-  /** The value of a key. Valid until the next call. */
+  /** The value of a key, valid until the next call; undefined if there is none. */
   get(name: Name, key: Uint8Array): Buffer | undefined {
     const root = this.#roots[name];
     if (root.length === 0) return undefined;
@@ -201,7 +201,7 @@ export class SortedFile<Name extends string> {
     this.#file.close();
   }
 
-  /** The lowest blocks below a place, which is so many levels above them; from the one on that may hold `start`. */
+  /** The leaf blocks below a place, which is `levels` levels above them, from the first one that may contain `start`. */
   *#blocks({ levels, ...place }: Root, start: Uint8Array = new Uint8Array(0)): Generator<SortedBlock> {
     if (place.length === 0) return;
     const block = new SortedBlock().moveTo(this.#read(place), 0, place.length);
@@ -227,20 +227,20 @@ export class SortedFile<Name extends string> {
   }
 }
 
-/** The blocks read lately. Each has one place here, which it shares with others. */
+/** A direct-mapped cache of blocks: each block has one slot, which it shares with others. */
 class BlockMemory {
   readonly #parts: Buffer[] = [];
   readonly #offsets = new Float64Array(keptBlocks).fill(-1);
 
-  /** Where the block at this offset of the file lies: valid until the next call. */
+  /** The block at this offset of the file; valid until the next call. */
   read(file: CheckedFile, offset: number, length: number): { readonly bytes: Buffer; readonly from: number } {
-    const place = Math.floor((2 * offset) / blockBytes) % keptBlocks; // few are shorter than half of the longest
+    const place = Math.floor((2 * offset) / blockBytes) % keptBlocks; // few blocks are shorter than half the maximum
     const bytes = (this.#parts[Math.floor(place / blocksPerPart)] ??= Buffer.allocUnsafeSlow(
       blocksPerPart * blockBytes,
     ));
     const from = (place % blocksPerPart) * blockBytes;
     if (this.#offsets[place] !== offset) {
-      this.#offsets[place] = -1; // should reading fail
+      this.#offsets[place] = -1; // in case the read fails
       file.read(bytes.subarray(from, from + length), offset);
       this.#offsets[place] = offset;
     }

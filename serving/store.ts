@@ -1,9 +1,9 @@
 /**
- * The published views of a data directory: find, open, publish, roll back, prune.
+ * The published views of a data directory: list, open, publish, roll back, prune.
  *
- * Publication is a chain of steps of which only the last one counts: the view is built and fsynced in `building/`,
- * renamed to `views/<id>`, the directory is fsynced, then CURRENT is replaced. A crash before that leaves the old view
- * serving and something for `sweep` to remove; a crash after it leaves nothing to do.
+ * Publication is a sequence of steps of which only the last one counts: the view is built and fsynced in `building/`, renamed to `views/<id>`,
+ * the directory is fsynced, then CURRENT is replaced. A crash before that leaves the old view serving and leftovers for `sweep`; after it
+ * nothing is left to do.
  */
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -37,27 +37,24 @@ import { readMeta, type StoredMeta } from './meta.js';
 import { openViewAt } from './view-reader.js';
 import { ViewWriter, type ViewParts } from './view-writer.js';
 
-/** Opens a published view for reading; opening the same view twice is cheap. Throws `view.missing`, `view.corrupt`. */
+/** Opens a published view for reading; cheap. Throws `view.missing`, `view.corrupt`. */
 export function openView(dataDir: string, id: ViewId): BatchView {
   return openViewAt(viewPath(dataDir, id));
 }
 
-/**
- * META of every view on disk, oldest first. Left out is what this version cannot tell about: a damaged META, or one that a
- * later version wrote.
- */
+/** META of every view on disk, oldest first, except views whose META is damaged or of a later version. */
 export function listViews(dataDir: string): ViewMeta[] {
   return viewIds(dataDir).flatMap((id) => ifReadable(() => readMeta(viewPath(dataDir, id)).view) ?? []);
 }
 
-/** The number of the next view: above those of all on disk, also of unreadable ones. */
+/** Number of the next view: greater than those of all views on disk, readable or not. */
 export function nextViewNumber(dataDir: string): number {
   return Math.max(0, ...viewIds(dataDir).map(viewNumber)) + 1;
 }
 
 /**
- * Makes sure that there is a CURRENT: the empty view number 0 at `cut` unless something is published. Whoever starts
- * first calls it; several processes may at once (put-if-absent). A damaged CURRENT is left as it is.
+ * Makes sure that CURRENT exists: unless a view is published, publishes the empty view number 0 at `cut`. The process that starts first calls
+ * this; several may at once (put-if-absent). A damaged CURRENT is left unchanged.
  */
 export async function ensureGenesis(
   dataDir: string,
@@ -96,7 +93,7 @@ export async function ensureGenesis(
   createCurrent(dataDir, meta.view.id);
 }
 
-/** The cells of a view that holds none. */
+/** Empty cell files of all kinds. */
 export async function emptyCells(
   writer: ViewWriter,
   dimensions: readonly string[],
@@ -106,23 +103,23 @@ export async function emptyCells(
   return cells;
 }
 
-/** Where a run may build its view: a path in `building/` that does not exist yet. */
+/** A new path in `building/` for a run to build its view at. */
 export function newBuildingDir(dataDir: string, name: string): string {
   makeDirDurable(viewsDir(dataDir));
   mkdirSync(buildingDir(dataDir), { recursive: true });
   return join(buildingDir(dataDir), `${name}-${process.pid}-${process.hrtime.bigint().toString(36)}`);
 }
 
-/** Publishes a finished and verified build: afterwards all new readers see it. */
+/** Publishes a finished and verified build: all new readers then see it. */
 export function publish(dataDir: string, building: string, meta: StoredMeta): void {
   moveIntoPlace(dataDir, building, meta.view.id);
   writeCurrent(dataDir, meta.view.id);
 }
 
 /**
- * Makes an older (or newer) view on disk the current one; by default the newest older one that is whole. All its files are
- * read before, to the last byte. Throws `view.missing` when it is not there, `view.corrupt` when it could not serve;
- * then nothing has changed.
+ * Makes another view on disk the current one, by default the newest older one that is intact. Reads all its files completely first. Throws
+ * `view.missing` if it does not exist, `view.corrupt` if it is damaged, `view.refused` if it was made before an erasure; CURRENT is then
+ * unchanged.
  */
 export async function rollBack(dataDir: string, to?: ViewId): Promise<ViewMeta> {
   if (to !== undefined) return serveChecked(dataDir, to);
@@ -153,13 +150,13 @@ async function serveChecked(dataDir: string, id: ViewId): Promise<ViewMeta> {
   return view;
 }
 
-/** Whether this version can answer from the view that CURRENT names, as far as opening it shows. */
+/** Whether the view that CURRENT names can be opened by this version. */
 export function currentServes(dataDir: string): boolean {
   const current = ifReadable(() => readCurrent(dataDir));
   return current !== undefined && canBeOpened(viewPath(dataDir, current));
 }
 
-/** No one comes back: a view that was made before an erasure serves no more. */
+/** Throws `view.refused` if a view was made before an erasure, and so still counts erased ids. */
 function requireErasures(dataDir: string, id: ViewId): void {
   const current = ifReadable(() => openView(dataDir, readCurrent(dataDir)));
   const inForce = current?.exclusions().filter(({ by }) => by === 'erased') ?? [];
@@ -182,7 +179,7 @@ function canBeOpened(dir: string): boolean {
   return view !== undefined;
 }
 
-/** Undefined for a view, or a CURRENT, that is damaged, of another version, or gone. */
+/** Undefined if a view or CURRENT is damaged, of another version, or gone. */
 function ifReadable<T>(read: () => T): T | undefined {
   try {
     return read();
@@ -197,11 +194,11 @@ function isUnreadable(error: unknown): boolean {
 }
 
 /**
- * Removes all but the newest `keep` views, the current one and those that someone holds; returns what is gone. Readers
- * that have one open are not disturbed. A view is first put away in one step, then the holds are read once more: so who
- * holds it in this very moment either keeps it, or finds it missing when it opens it after that, but never loses it later.
+ * Removes all views except the newest `keep`, the current one and held ones; returns the removed ids. Readers that have one open are not
+ * disturbed. A view is first moved away in one step, then the holds are read again: a holder that arrives at this moment either keeps the view
+ * or finds it missing when it opens it, but never loses it later.
  *
- * @param readHolds asked before anything is removed, and again for each view that was put away
+ * @param readHolds called before anything is removed, and again for each view that was moved away
  */
 export function prune(dataDir: string, keep: number, readHolds = heldViews): ViewId[] {
   const current = readCurrent(dataDir);
@@ -214,13 +211,13 @@ export function prune(dataDir: string, keep: number, readHolds = heldViews): Vie
   return doomed;
 }
 
-/** Every view but the current one that was made without these erasures, or cannot be opened. */
+/** Views other than the current one that were made without these erasures, or cannot be opened. */
 export function viewsWithout(dataDir: string, erased: readonly string[]): ViewId[] {
   const current = readCurrent(dataDir);
   return viewIds(dataDir).filter((id) => id !== current && missingErasures(dataDir, id, erased));
 }
 
-/** Removes views other than the current one; returns those that someone holds, which are left: ask again. */
+/** Removes views other than the current one. Returns those that are held and so were not removed: try them again later. */
 export function removeViews(dataDir: string, ids: readonly ViewId[]): ViewId[] {
   const current = readCurrent(dataDir);
   const held = heldViews(dataDir);
@@ -238,13 +235,13 @@ function missingErasures(dataDir: string, id: ViewId, erased: readonly string[])
   }
 }
 
-/** False when someone has come to hold the view meanwhile: then it is back in its place. */
+/** Removes a view unless it is held by now. Returns false, with the view back in its place, if it is held. */
 function putAway(dataDir: string, id: ViewId, readHolds: typeof heldViews): boolean {
   const away = newBuildingDir(dataDir, 'pruned');
   moveDurably(viewPath(dataDir, id), away);
   try {
     if (!readHolds(dataDir).has(id)) {
-      // Throws, and the view is back, when the one that serves instead cannot be opened.
+      // If the current view cannot be opened, this throws and the view is moved back.
       removeReplaced([away], () => openView(dataDir, readCurrent(dataDir)).close());
       return true;
     }
@@ -254,12 +251,12 @@ function putAway(dataDir: string, id: ViewId, readHolds: typeof heldViews): bool
   return false;
 }
 
-/** Removes what killed runs left behind. Only for the holder of the batch lock. */
+/** Removes leftovers of killed runs. Only for the holder of the batch lock. */
 export function sweep(dataDir: string): void {
   removeScratch(buildingDir(dataDir));
 }
 
-/** Reads all files of a view and compares them with META. Throws `view.corrupt` naming the first that differs. */
+/** Reads all files of a view and compares them with META. Throws `view.corrupt` for the first that differs. */
 export async function checkSeals(dir: string): Promise<StoredMeta> {
   const meta = readMeta(dir);
   for (const expected of meta.files) {
@@ -286,8 +283,8 @@ export function viewIds(dataDir: string): ViewId[] {
 }
 
 /**
- * An equal view already there (same number, same content) is as good if it can be opened: the build is dropped. Else it goes to
- * what is swept, and the build takes its place.
+ * Moves a build into `views/`. If an equal view (same number, same content) exists and can be opened, the build is dropped; if it cannot be
+ * opened, it is moved to `building/`, which is swept, and the build takes its place.
  */
 export function moveIntoPlace(dataDir: string, building: string, id: ViewId): void {
   const place = viewPath(dataDir, id);
@@ -298,6 +295,6 @@ export function moveIntoPlace(dataDir: string, building: string, id: ViewId): vo
     const code = systemCode(error);
     if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
     removeScratch(building);
-    fsyncDir(viewsDir(dataDir)); // who moved it there may have been killed before its name was durable
+    fsyncDir(viewsDir(dataDir)); // the process that moved it there may have been killed before the name was durable
   }
 }

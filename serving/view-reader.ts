@@ -1,8 +1,7 @@
 /**
- * Reads one published view. Opening reads META and the checksums of its files: milliseconds whatever the view's size; the files
- * themselves are checked piece by piece, when they are first read (serving/checked-file.ts). A point read is one B+
- * tree look-up and one pread. Any number of processes may read; a view removed meanwhile stays readable to those who
- * have it open.
+ * Reads one published view. Opening reads META and the checksums of its files, which takes milliseconds whatever the view's size; the data are
+ * checked piece by piece on first read (serving/checked-file.ts). A point read is one B+ tree look-up and one pread. Any number of processes may
+ * read; a view that is removed stays readable for those who have it open.
  */
 import { widthOf } from '../lib/time/buckets.js';
 import { join } from 'node:path';
@@ -39,9 +38,8 @@ import { SortedFile } from './sorted-file.js';
 import { forEachVisitBucket } from './arrays/visits.js';
 
 /**
- * Opens the view in `dir`. Throws `view.missing`, or `view.corrupt` when its files cannot be opened, are damaged as far as
- * opening shows it, or are of another version's format. What is damaged beyond that is found where it is read: any method
- * of the reader may throw `view.corrupt`.
+ * Opens the view in `dir`. Throws `view.missing`, or `view.corrupt` if its files cannot be opened, are visibly damaged, or have another
+ * version's format. Other damage is found when it is read: any method of the reader may throw `view.corrupt`.
  */
 export function openViewAt(dir: string): ViewReader {
   const stored = readMeta(dir);
@@ -124,7 +122,7 @@ export class ViewReader implements BatchView {
       this.#checkOpen();
       const value = this.#index.get('listing', listingKey(domain, chunk));
       if (value === undefined) return;
-      const reader = new ByteReader(Buffer.from(value)); // a copy: the caller looks up pages while it walks the list
+      const reader = new ByteReader(Buffer.from(value)); // a copy, because the caller looks up pages while iterating
       let url = '';
       while (!reader.done) {
         const pageviews = reader.varint();
@@ -167,13 +165,13 @@ export class ViewReader implements BatchView {
     return Array.from(this.#index.keys('exclusions'), (key) => parseExclusionKey(key.toString('utf8')));
   }
 
-  /** The ids of every person of two or more, ascending, in order of their PersonIDs. */
+  /** The ids of every person with two or more, ascending, in the order of their PersonIDs. */
   persons(): Iterable<readonly string[]> {
     this.#checkOpen();
     return allPersons(this.#identity.entries('persons'));
   }
 
-  /** Pageviews of a subject over the whole view; 0 when it has none. */
+  /** Pageviews of a subject over the whole view; 0 if it has none. */
   pageviewsOf(subject: Subject): number {
     return this.#record(subject)?.pageviews ?? 0;
   }
@@ -194,7 +192,7 @@ export class ViewReader implements BatchView {
     if (this.#closed) throw new SwaError('internal.invariant', `batch view ${this.meta.id} is closed`);
   }
 
-  /** The runs of one question ask for the same subject again. */
+  /** Caches the last subject, because the reads of one query ask for the same one again. */
   #record(subject: Subject): BlockPlace | undefined {
     if (subject !== this.#found.subject) this.#found = { subject, record: this.#find(subject) };
     return this.#found.record;
@@ -218,7 +216,7 @@ function keyOf(subject: Subject): Buffer {
   return Buffer.from(subject.kind === 'page' ? subject.url : subject.domain);
 }
 
-/** Where a subject's block lies, from its record in the index. */
+/** Decodes a SubjectRecord of the index. */
 export function readSubject(value: Uint8Array): BlockPlace {
   const reader = new ByteReader(value);
   return {

@@ -1,8 +1,7 @@
 /**
- * Writes one view into a directory of its own: its index, in one pass and in key order (pages, domains, values, visits and
- * listings may interleave, but each must come ascending in UTF-8 byte order of its keys), and META over all files. Cells
- * and identity are written by the thread that makes them. The content hash is over what the files say, kind by
- * kind and subject by subject: not over files, and not over places in them.
+ * Writes one view into its own directory: the index, in one pass in key order (pages, domains, values, visits and listings may interleave, but
+ * the keys of each must ascend in UTF-8 byte order), and META, which covers all files. Cells and identity are written by the threads that make
+ * them. The content hash covers the content of each kind, subject by subject, and not the layout of the files.
  */
 import { createHash, type Hash } from 'node:crypto';
 import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
@@ -23,13 +22,13 @@ import { SortedFileWriter, type Sorted } from './sorted-file.js';
 
 const listingChunkBytes = 32 * 1024;
 
-/** What `finish` adds the content to. */
+/** META without what `finish` adds. */
 export type MetaBase = Omit<ViewMeta, 'id' | 'contentHash'>;
 
-/** The files of a view that others have written, whole and durable. */
+/** Files of a view that other threads have written, complete and durable. */
 export interface ViewParts {
   readonly identity: Sorted<IdentityName>;
-  /** Of the cells of each kind. */
+  /** Cell files by kind. */
   readonly cells: ReadonlyMap<Kind, FileSeal>;
 }
 
@@ -37,14 +36,14 @@ export class ViewWriter {
   readonly #dir: string;
   readonly #kinds: readonly Kind[];
   readonly #index: SortedFileWriter<IndexName>;
-  /** Over key and block of each subject of a kind, in key order. */
+  /** Hashes of key and content of each entry, in key order. */
   readonly #hashes: ReadonlyMap<IndexName, Hash>;
   readonly #record = new ByteWriter();
   readonly #content = new ByteWriter();
   readonly #list = new ByteWriter(2 * listingChunkBytes);
   #listDomain: string | undefined;
   #listChunk = 0;
-  /** The URL listed last in this chunk. */
+  /** The URL that was listed last in this chunk. */
   #listed: Uint8Array = new Uint8Array(0);
 
   /** Starts an empty view in `dir`, which must not exist. */
@@ -61,29 +60,29 @@ export class ViewWriter {
     );
   }
 
-  /** A page whose block is, or will be, in pages.dat. */
+  /** Adds a page whose block is, or will be, in pages.dat. */
   page(url: Uint8Array, block: WrittenBlock): void {
     this.#subject('pages', url, block);
   }
 
-  /** A domain whose block is, or will be, in domains.dat. */
+  /** Adds a domain whose block is, or will be, in domains.dat. */
   domain(domain: string, block: WrittenBlock): void {
     this.#subject('domains', Buffer.from(domain), block);
   }
 
-  /** A value of a dimension of a domain, whose block is, or will be, in the dimension's file. */
+  /** Adds a value of a dimension of a domain whose block is, or will be, in the dimension's cell file. */
   value(dimension: string, domain: string, value: Uint8Array, block: WrittenBlock): void {
     this.#subject(kindOf(dimension), valueKey(domain, value), block);
   }
 
-  /** Visits of a domain: (bucket delta, visits, bounces) varints (serving/arrays/visits.ts). */
+  /** Adds visits of a domain: (bucket delta, visits, bounces) varints (serving/arrays/visits.ts). */
   visits(domain: string, encoded: Uint8Array): void {
     const key = Buffer.from(domain);
     this.#index.add('visits', key, encoded);
     this.#addContent('visits', key, encoded);
   }
 
-  /** All exclusions in force at the cut, each once, in any order. */
+  /** Adds all exclusions in force at the cut, without duplicates, in any order. */
   exclusions(rules: readonly ExclusionRule[]): void {
     for (const text of rules.map(exclusionKey).toSorted(compareUtf8)) {
       const key = Buffer.from(text);
@@ -92,7 +91,7 @@ export class ViewWriter {
     }
   }
 
-  /** One page, which is ASCII, of a domain's listing; all pages of a domain come together. Reads the URL before once more. */
+  /** Adds a page (in ASCII) to a domain's listing; all pages of a domain come together. `url` must stay unchanged until the next call. */
   listPage(domain: string, url: Uint8Array, pageviews: number): void {
     if (domain !== this.#listDomain) this.#endListing(domain);
     const shared = sharedBytes(this.#listed, url);
@@ -103,22 +102,22 @@ export class ViewWriter {
     if (this.#list.length >= listingChunkBytes) this.#flushListing();
   }
 
-  /** Where the cells of all subjects of a kind are to be written, by a CellFile in whichever thread. */
+  /** Path of the cell file of a kind, to be written by a CellFile in any thread. */
   cellsPath(kind: Kind): string {
     return join(this.#dir, cellsName(kind));
   }
 
-  /** Where the persons are to be written, by `writeIdentity` in whichever thread. */
+  /** Path of the persons, to be written by `writeIdentity` in any thread. */
   get identityPath(): string {
     return join(this.#dir, fileNames.identity);
   }
 
-  /** Makes the index durable and returns META, written as well. The directory can then be renamed into place. */
+  /** Makes the index durable, writes META and returns it. The directory can then be renamed into place. */
   async finish(base: MetaBase, { identity, cells }: ViewParts): Promise<StoredMeta> {
     this.#endListing(undefined);
     const index = await this.#index.close();
     const content = createHash('sha256').update(`lgK ${base.lgK}\n`);
-    // Not of hours, which views of earlier versions have: the same content has the same hash.
+    // Left out for hours, the only width in earlier versions, so that equal content keeps its hash.
     if (base.bucketMinutes !== 60) content.update(`bucketMinutes ${base.bucketMinutes}\n`);
     for (const [name, hash] of this.#hashes) content.update(`${name} ${hash.digest('hex')}\n`);
     for (const name of identityNames) content.update(`${name} ${identity.hashes[name]}\n`);
@@ -133,7 +132,7 @@ export class ViewWriter {
     return meta;
   }
 
-  /** Closes the files, finished or not. */
+  /** Closes the files, whether they are finished or not. */
   abandon(): void {
     this.#index.abandon();
   }

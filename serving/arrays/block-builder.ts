@@ -1,6 +1,6 @@
 /**
- * Builds one subject's block of cells from its buckets in ascending order. Memory does not grow with the subject's
- * people: a bucket under construction is at most a few thousand coupons or one register array.
+ * Builds one subject's block of cells from its buckets in ascending order. Memory does not grow with the number of people: a bucket under
+ * construction is at most a few thousand coupons or one register array.
  */
 import { maxCoupons } from 'hyperloglog-ts';
 import type { BucketWidth } from '../../lib/time/buckets.js';
@@ -8,12 +8,12 @@ import { ByteReader, ByteWriter } from './bytes.js';
 import { CellReader, deriveLimitOf, writeCouponCell, writeRegisterCell } from './cells.js';
 import { Union, applyCoupons } from './union.js';
 
-/** The part of a subject's block that some of its months make: whole months, one part after the other. */
+/** Part of a subject's block that covers some whole months. The parts of a subject are in order. */
 export interface BlockPart {
   readonly pageviews: number;
-  /** Coupons of all buckets: few may be flat. */
+  /** Number of coupons in all buckets; decides whether the block is flat. */
   readonly coupons: number;
-  /** For each day: day, bytes of its buckets, bytes of its own cell; for each month: month, bytes of its cell. */
+  /** Three numbers per day: day, bytes of its base cells, bytes of its day cell. Two per month: month, bytes of its month cell. */
   readonly dayTable: Float64Array;
   readonly monthTable: Float64Array;
   readonly buckets: Uint8Array;
@@ -21,7 +21,7 @@ export interface BlockPart {
   readonly months: Uint8Array;
 }
 
-/** Cells of buckets of one day that were written elsewhere, as they lie in a block, and their coupons. */
+/** Encoded base cells of one day, as they are in a block, and their coupons. */
 export interface WrittenBuckets {
   readonly day: number;
   readonly lastBucket: number;
@@ -58,7 +58,7 @@ export class BlockBuilder {
   #lastBucket = 0;
   #currentDay = -1;
   #currentMonth = -1;
-  /** The bucket after the current month: finding the month of a bucket is the costlier. */
+  /** First bucket after the current month; cached because finding the month of a bucket is slow. */
   #monthEndsAt = Number.NEGATIVE_INFINITY;
   #dayStart = 0;
   #pageviews = 0;
@@ -73,22 +73,22 @@ export class BlockBuilder {
     this.#month = new Union('month', lgK);
   }
 
-  /** Before the first bucket, where it is known: at most so many pageviews follow. A rare subject then needs no tables. */
+  /** Optional hint before the first bucket: the subject has at most `pageviews` pageviews. The builder then skips the tables of small subjects. */
   expect(pageviews: number): void {
     this.#isSurelyFlat = pageviews <= this.#flatLimit;
   }
 
-  /** Before the first bucket of a subject of more coupons than a flat block holds; or of a part of one. */
+  /** Call before the first bucket if the subject has more coupons than a flat block can hold, or if this is only a part of a subject. */
   expectMany(): void {
     this.#isFlat = false;
   }
 
-  /** The bucket that the delta of the next cell counts from, if it is one of this day. */
+  /** The bucket that the next cell's delta counts from: the last bucket, or the first of the day. */
   bucketBefore(day: number): number {
     return Math.max(this.#lastBucket, day * this.#width.perDay);
   }
 
-  /** The next buckets, of one day, of a subject of many coupons. */
+  /** Adds already encoded buckets of one day; the block must not be flat (`expectMany`). */
   written({ day, lastBucket, pageviews, bytes, coupons }: WrittenBuckets): void {
     if (day !== this.#currentDay) this.#startDay(day);
     this.#buckets.raw(bytes);
@@ -98,7 +98,7 @@ export class BlockBuilder {
     this.#lastBucket = lastBucket;
   }
 
-  /** The next bucket: `coupons[from, to)` are distinct and ascending, at least one, and at most `pageviews`. */
+  /** Adds the next bucket: `coupons[from, to)` are distinct and ascending, between 1 and `pageviews` of them. */
   bucket(bucket: number, pageviews: number, coupons: Uint32Array, from: number, to: number): void {
     if (!this.#isSurelyFlat) this.#tabledBucket(bucket, pageviews, coupons, from, to);
     this.#flatBucket(bucket, pageviews, coupons, from, to);
@@ -106,7 +106,7 @@ export class BlockBuilder {
     this.#lastBucket = bucket;
   }
 
-  /** The next bucket, of more people than are kept as coupons. */
+  /** Adds the next bucket as registers: it has more people than are kept as coupons. */
   registersBucket(bucket: number, pageviews: number, registers: Uint8Array): void {
     const day = this.#width.dayOf(bucket);
     if (day !== this.#currentDay) this.#startDay(day);
@@ -118,7 +118,7 @@ export class BlockBuilder {
     this.#lastBucket = bucket;
   }
 
-  /** Ends the block; the builder is then ready for the next subject. */
+  /** Finishes the block; the builder is then ready for the next subject. */
   finish(): Block {
     if (!this.#isFlat) return this.join([this.part()]);
     const block = this.#block;
@@ -130,7 +130,7 @@ export class BlockBuilder {
     return { bytes: block.view(), tableLength: 1, pageviews };
   }
 
-  /** Ends a part, in memory of its own. */
+  /** Finishes a part, in memory of its own. */
   part(): BlockPart {
     this.#endDay();
     this.#endMonth();
@@ -147,7 +147,7 @@ export class BlockBuilder {
     return part;
   }
 
-  /** The block of all parts of a subject, in order. */
+  /** Joins all parts of a subject, in order, into its block. */
   join(parts: readonly BlockPart[]): Block {
     const total = (of: (part: BlockPart) => number): number => parts.reduce((sum, part) => sum + of(part), 0);
     if (total(({ coupons }) => coupons) <= this.#flatLimit) return this.#flatOf(parts);
@@ -172,7 +172,7 @@ export class BlockBuilder {
     return { bytes: block.view(), tableLength, pageviews: total(({ pageviews }) => pageviews) };
   }
 
-  /** A busy subject of so few people that it is flat. */
+  /** Rebuilds the block as a flat one: the parts of a busy subject turned out to have few people. */
   #flatOf(parts: readonly BlockPart[]): Block {
     const cell = new CellReader(this.#lgK);
     for (const { dayTable, buckets } of parts) {
@@ -262,7 +262,7 @@ export class BlockBuilder {
   }
 }
 
-/** Rows of `width` numbers as varints, the first of each as the difference from the row before. */
+/** Writes rows of `width` numbers as varints; the first of each row as the difference from the row before. */
 function writeTable(out: ByteWriter, width: number, parts: readonly Float64Array[]): void {
   let last = 0;
   for (const rows of parts) {

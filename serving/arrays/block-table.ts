@@ -1,7 +1,7 @@
-/** The decoded table of a block: where each day's buckets, and each stored day and month, lie in the cell file. */
+/** The decoded table of a block: the positions of each day's base cells, and of stored day and month cells, in the cell file. */
 import { ByteReader } from './bytes.js';
 
-/** Where a subject's block lies in its file. */
+/** Position of a subject's block in its cell file, in bytes. */
 export interface BlockPlace {
   readonly pageviews: number;
   readonly offset: number;
@@ -9,7 +9,7 @@ export interface BlockPlace {
   readonly tableLength: number;
 }
 
-/** Days or months of a block, ascending; positions are absolute in the file. */
+/** Cells of the days or months of a block, ascending; positions are absolute in the file. */
 export class Column {
   readonly count: number;
   readonly #buckets: Int32Array;
@@ -56,7 +56,7 @@ export class BlockTable {
   readonly #days: Column;
   readonly #months: Column;
 
-  /** `bytes` start with the block's table. */
+  /** @param bytes begin with the block's table */
   constructor(bytes: Uint8Array, place: BlockPlace) {
     const reader = new ByteReader(bytes, 0, place.tableLength);
     const dayCount = reader.varint();
@@ -105,7 +105,7 @@ export class BlockTable {
     return this.#buckets.first(day);
   }
 
-  /** Where the base cells of the i-th day start; `bucketBytesFrom(dayCount)` is their end. */
+  /** Start of the base cells of the i-th day; `bucketBytesFrom(dayCount)` is the end of the last. */
   bucketBytesFrom(i: number): number {
     return this.#buckets.bytesFrom(i);
   }

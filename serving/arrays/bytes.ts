@@ -1,4 +1,4 @@
-/** Growing output and bounded input of bytes: little-endian varints of up to 53 bits, and raw runs. */
+/** Growing output and bounded input of bytes: varints of up to 53 bits, little-endian u32, raw runs and texts. */
 import { grown } from '../../lib/memory/grown.js';
 import { SwaError } from '../../lib/errors/errors.js';
 
@@ -14,7 +14,7 @@ export class ByteWriter {
     return this.#length;
   }
 
-  /** What was written; valid until the next write. */
+  /** The bytes written so far; valid until the next write. */
   view(): Uint8Array {
     return this.#bytes.subarray(0, this.#length);
   }
@@ -23,7 +23,7 @@ export class ByteWriter {
     this.#length = 0;
   }
 
-  /** A whole number from 0 to 2^53 - 1, seven bits a byte, low bits first. */
+  /** Writes an integer from 0 to 2^53 - 1, seven bits per byte, low bits first. */
   varint(value: number): void {
     this.#reserve(8);
     const bytes = this.#bytes;
@@ -59,7 +59,7 @@ export class ByteWriter {
     this.#length += run.length;
   }
 
-  /** The bytes [from, to) of a run, length-prefixed; meant for a few. */
+  /** Writes the bytes [from, to) of a run with their length before them; meant for short runs. */
   prefixed(run: Uint8Array, from: number, to: number): void {
     this.varint(to - from);
     this.#reserve(to - from);
@@ -77,7 +77,7 @@ export class ByteWriter {
     this.raw(bytes);
   }
 
-  /** Nearly all texts are short ASCII: no Buffer is made for those. False, and nothing is written, for others. */
+  /** Writes a short ASCII text without making a Buffer, as most are. Returns false, and writes nothing, for any other text. */
   #plainText(value: string): boolean {
     const { length } = value;
     if (length >= 0x80) return false;
@@ -101,7 +101,7 @@ export class ByteWriter {
   }
 }
 
-/** Reads what a ByteWriter wrote. Throws `view.corrupt` at the end of its range instead of reading on. */
+/** Reads what a ByteWriter wrote. Throws `view.corrupt` instead of reading beyond its range. */
 export class ByteReader {
   readonly bytes: Uint8Array;
   readonly end: number;

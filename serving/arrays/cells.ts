@@ -1,7 +1,6 @@
 /**
- * pages.dat and domains.dat: the buckets of every page or domain, one block after the other; where each lies
- * is in the index.
- * A block is written and read as a whole or in contiguous runs, so a query costs one or two reads whatever its range:
+ * Cell files (pages.dat, domains.dat, value-<dimension>.dat): the buckets of every subject, block after block. The index has the position of
+ * each block. A block is written and read as a whole or in contiguous runs, so a query costs one or two reads whatever its range:
  *
  *   block    table | base cells,   day after day | day cells | month cells
  *   table    days (0: flat), then per day:   day delta, bytes of its base cells, bytes of its day cell (0: derive)
@@ -10,25 +9,25 @@
  *            form 0  one person, one pageview     u32 coupon
  *            form 1  few people                   pageviews, n * 2 + packing, then n coupons ascending:
  *                                                 packing 0 as u32, packing 1 as varints of their differences,
- *                                                 their length in bytes before them
- *            form 2  too many to pack            pageviews, 2^lgK bytes HLL_8 registers
+ *                                                 preceded by their length in bytes
+ *            form 2  too many to pack             pageviews, 2^lgK bytes HLL_8 registers
  *            form 3  many people                  pageviews, length, packed registers (hyperloglog-ts/src/packed.ts)
  *
- * Of two ways to write the same, the shorter one is taken. Numbers are varints, coupons little-endian. Bucket deltas count
- * from the day's first bucket, then from the bucket before. Packed registers take 2.8 to 10 KB instead of 16, and a union takes
- * them in as they lie: a year of them is merged in microseconds.
+ * The shorter of two possible encodings is used. Numbers are varints, coupons little-endian. Bucket deltas count from the day's first bucket,
+ * then from the bucket before. Packed registers take 2.8 to 10 KB instead of 16, and a union merges them without unpacking: a year of them in
+ * microseconds.
  *
- * Rare subjects (at most 1,024 coupons in all) are flat: no tables, base cells alone, deltas from bucket 0. A day that at
- * most 1,024 coupons lie under has no cell of its own, nor has a month with at most 256: it is cheaper to unite its buckets
- * on reading than to store their people again. Months have the lower limit since their people are spread over hundreds of
- * buckets, and a year reads twelve of them. So every person of a bucket is stored about once.
+ * Small subjects (at most 1,024 coupons in all) are flat: no tables, only base cells, deltas from bucket 0. A day with at most 1,024 coupons in
+ * its buckets has no cell of its own, nor has a month with at most 256: uniting its buckets when reading is cheaper than storing its people
+ * again. The limit is lower for months because their people are spread over hundreds of buckets, and a year reads twelve of them. So every
+ * person of a bucket is stored about once.
  */
 import { HllError, maxCoupons, packRegisters, unpackRegisters } from 'hyperloglog-ts';
 import { SwaError } from '../../lib/errors/errors.js';
 import type { BucketCell, PeopleSink, SketchView } from '../../facts/views/cell.js';
 import { ByteReader, type ByteWriter } from './bytes.js';
 
-/** A day or month with at most this many coupons under it is not stored but united from its buckets. */
+/** Maximum number of coupons in the buckets of a day or month that is not stored but united from its buckets. */
 export function deriveLimitOf(span: 'day' | 'month', lgK: number): number {
   return Math.min(span === 'day' ? 1024 : 256, maxCoupons(lgK));
 }
@@ -101,8 +100,8 @@ export function writeRegisterCell(
 }
 
 /**
- * Decodes cells one after the other into memory that the next call reuses: `head` says which bucket comes next, then
- * `body` reads it or `skip` moves past it.
+ * Decodes cells one after the other into memory that the next call reuses: `head` gives the bucket of the next cell, then `body` reads the cell
+ * or `skip` moves past it.
  */
 export class CellReader implements BucketCell {
   bucket = 0;
@@ -112,9 +111,9 @@ export class CellReader implements BucketCell {
   #form = singleForm;
   #coupons = new Uint32Array(256);
   #couponCount = 0;
-  /** Of the last cell, when its coupons are written as differences: not read before someone looks at them. */
+  /** Coupons of the last cell encoded as differences; decoded on demand. */
   #differences: Uint8Array | undefined;
-  /** Of the last cell, when it has registers: as they lie in what was read. */
+  /** Registers of the last cell in their stored form, packed or not. */
   #registers: Uint8Array | undefined;
 
   constructor(lgK: number) {
@@ -122,7 +121,7 @@ export class CellReader implements BucketCell {
     this.#maxCoupons = maxCoupons(lgK);
   }
 
-  /** Made when asked for: where many cells of few people are read, views of them cost more than reading. */
+  /** Decoded on demand: when many cells of few people are read, creating these arrays costs more than the reading. */
   get sketch(): SketchView {
     const registers = this.#registers;
     if (registers === undefined) {
@@ -142,7 +141,7 @@ export class CellReader implements BucketCell {
     else orCorrupt(() => people.addPacked(registers));
   }
 
-  /** Copies the coupons to `into` from index `at`; false when there are registers, or no room. */
+  /** Copies the coupons to `into` from index `at`; false if the cell has registers or does not fit. */
   copyCoupons(into: Uint32Array, at: number): boolean {
     const count = this.#couponCount;
     if (this.#registers !== undefined || at + count > into.length) return false;
@@ -151,7 +150,7 @@ export class CellReader implements BucketCell {
     return true;
   }
 
-  /** Coupons of the last cell; 0 when it has registers. */
+  /** Number of coupons of the last cell; 0 if it has registers. */
   get couponCount(): number {
     return this.#couponCount;
   }
@@ -161,14 +160,14 @@ export class CellReader implements BucketCell {
     this.body(from, this.head(from, base));
   }
 
-  /** The bucket of the next cell, whose delta counts from `base`. */
+  /** Reads the head of the next cell, and returns its bucket. Its delta counts from `base`. */
   head(from: ByteReader, base: number): number {
     const head = from.varint();
     this.#form = head % 4;
     return base + Math.floor(head / 4);
   }
 
-  /** Reads the cell whose head was read last. */
+  /** Reads the rest of the cell whose head was read last. */
   body(from: ByteReader, bucket: number): void {
     this.bucket = bucket;
     this.pageviews = this.#form === singleForm ? 1 : from.varint();
@@ -191,7 +190,7 @@ export class CellReader implements BucketCell {
     }
   }
 
-  /** Moves past the cell whose head was read last. */
+  /** Skips the rest of the cell whose head was read last. */
   skip(from: ByteReader): void {
     if (this.#form === singleForm) {
       from.skip(4);
@@ -228,7 +227,7 @@ export class CellReader implements BucketCell {
   }
 }
 
-/** What a union refuses is wrong with the view: throws `view.corrupt`. */
+/** Runs `work`, and rethrows an HllError (a sketch that the union refuses) as `view.corrupt`. */
 export function orCorrupt<T>(work: () => T): T {
   try {
     return work();

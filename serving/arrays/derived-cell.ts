@@ -1,4 +1,4 @@
-/** A day or month that has no cell of its own, gathered from its buckets. Used again for the next one. */
+/** A day or month without a stored cell, united from its buckets. Reused for the next one. */
 import type { BucketCell, PeopleSink, SketchView } from '../../facts/views/cell.js';
 import { deriveLimitOf, orCorrupt, type CellReader } from './cells.js';
 import { sortUnique } from './union.js';
@@ -6,12 +6,12 @@ import { sortUnique } from './union.js';
 export class DerivedCell implements BucketCell {
   bucket = -1;
   pageviews = 0;
-  /** Of all buckets: not sorted, and who came in two buckets is there twice, until `sketch` is asked for. */
+  /** Coupons of all buckets: unsorted, with duplicates, until `sketch` is read. */
   readonly #coupons: Uint32Array;
   #length = 0;
 
   constructor(lgK: number) {
-    this.#coupons = new Uint32Array(deriveLimitOf('day', lgK)); // a month of a flat subject is as large as a day
+    this.#coupons = new Uint32Array(deriveLimitOf('day', lgK)); // a month of a flat subject can be as large as a day
   }
 
   begin(bucket: number): void {
@@ -20,7 +20,7 @@ export class DerivedCell implements BucketCell {
     this.#length = 0;
   }
 
-  /** False when there is no room: then the bucket should have had a cell. */
+  /** Adds a bucket; false if there is no room, which means that the view is corrupt. */
   add(bucket: CellReader): boolean {
     if (!bucket.copyCoupons(this.#coupons, this.#length)) return false;
     this.#length += bucket.couponCount;

@@ -1,5 +1,5 @@
 /**
- * Makes the entries of identity.dat (serving/identity.ts draws them) from the persons of a view: ids and their CRCs in typed arrays, since
+ * Builds the entries of identity.dat (format: serving/identity.ts) from the persons of a view. Ids and their CRCs are in typed arrays, because
  * there are millions.
  */
 import { crc32 } from 'node:zlib';
@@ -8,14 +8,14 @@ import { grown } from '../../lib/memory/grown.js';
 import type { PackedTexts } from '../../lib/memory/packed-texts.js';
 import { ByteWriter } from './bytes.js';
 
-/** An id's bucket is the upper half of its CRC. */
+/** The bucket of an id is the upper half of its CRC-32. */
 const bucketCount = 1 << 16;
 export const bucketShift = 16;
 const entryWords = 3;
 export const entryBytes = 4 * entryWords;
 export const idsPerBlock = 16;
 
-/** Where an id stands: its person, and the block of the person's ids that holds it. */
+/** Position of an id: its person, and the block of the person's ids that contains it. */
 export interface IdLocation {
   readonly person: number;
   readonly block: number;
@@ -34,10 +34,10 @@ export function blockKey({ person, block }: IdLocation): Buffer {
   return key;
 }
 
-/** Key and value are valid during the call. */
+/** Key and value are valid only during the call. */
 type Add = (table: 'persons' | 'ids', key: Uint8Array, value: Uint8Array) => void;
 
-/** Takes the persons of a view in order, and hands out entries of both tables, each in key order. */
+/** Takes the persons of a view in order, and emits the entries of both tables, each in key order. */
 export class IdentityWriter {
   readonly #add: Add;
   readonly #record = new ByteWriter();
@@ -50,7 +50,7 @@ export class IdentityWriter {
     this.#add = add;
   }
 
-  /** The next person: numbers of two or more of the ids, ascending in UTF-8 byte order. */
+  /** Adds the next person, given by the numbers of two or more of the ids, ascending in UTF-8 byte order. */
   person(ids: PackedTexts, numbers: Iterable<number>): void {
     const { bytes } = ids;
     const record = this.#record;
@@ -106,7 +106,7 @@ export class IdentityWriter {
   }
 }
 
-/** Insertion sort, stable, so that persons and blocks ascend below the CRC: a bucket has a few dozen ids. */
+/** Stable insertion sort, so that persons and blocks ascend within a CRC. A bucket has a few dozen ids. */
 function sortByHash(order: Uint32Array, hashes: Uint32Array, from: number, to: number): void {
   for (let i = from + 1; i < to; i++) {
     const id = order[i];
@@ -116,7 +116,7 @@ function sortByHash(order: Uint32Array, hashes: Uint32Array, from: number, to: n
   }
 }
 
-/** Length of the common start of two texts, [a, aEnd) and [b, bEnd), which never ends within a character. */
+/** Length in bytes of the common prefix of [a, aEnd) and [b, bEnd), without splitting a character. */
 function sharedBytes(bytes: Uint8Array, a: number, aEnd: number, b: number, bEnd: number): number {
   const most = Math.min(aEnd - a, bEnd - b);
   let shared = 0;
@@ -125,7 +125,7 @@ function sharedBytes(bytes: Uint8Array, a: number, aEnd: number, b: number, bEnd
   return shared;
 }
 
-/** How many UTF-16 units the UTF-8 in [from, to) stands for: one a character, two for those of four bytes. */
+/** Number of UTF-16 units of the UTF-8 in [from, to): two for characters of four bytes, otherwise one. */
 function charactersIn(bytes: Uint8Array, from: number, to: number): number {
   let units = 0;
   for (let i = from; i < to; i++) {

@@ -1,15 +1,15 @@
 /**
- * A block of entries in key order, which is searched as it lies:
+ * A block of entries in key order, searchable in its encoded form:
  *
- *   block   varint length, the bytes that all its keys begin with
+ *   block   varint length, common prefix of all its keys
  *           (varint length, rest of the key, value)*      a value ends where the next entry starts
- *           u32 start of each entry | u32 entries         little-endian
+ *           u32 start of each entry | u32 number of entries         little-endian
  */
 import { ByteReader, ByteWriter } from './bytes.js';
 
 const wordBytes = 4;
 
-/** Gathers entries and makes blocks of them. */
+/** Collects entries and encodes them into blocks. */
 export class BlockMaker {
   readonly #entries = new ByteWriter(1 << 13);
   readonly #block = new ByteWriter(1 << 13);
@@ -22,18 +22,18 @@ export class BlockMaker {
     return this.#count;
   }
 
-  /** An upper bound of the block's size if this were added. */
+  /** Upper bound of the block's size with this entry added. */
   sizeWith(key: Uint8Array, value: Uint8Array): number {
-    // Each start takes a word; the lengths of the new key and value, and what the block has beyond its entries, 32 bytes at most.
+    // Each start takes a word; the lengths of the new key and value and the block's own fields take at most 32 bytes.
     return this.#entries.length + key.length + value.length + wordBytes * (this.#count + 1) + 32;
   }
 
-  /** (key length, key, value length, value)* of what was added, lengths as varints. Valid until the next call. */
+  /** The added entries as (key length, key, value length, value)*, lengths as varints. Valid until the next call. */
   get entries(): Uint8Array {
     return this.#entries.view();
   }
 
-  /** Copies key and value. False, and nothing is added, when the key is not above the one before. */
+  /** Adds a copy of key and value. Returns false, and adds nothing, unless the key is greater than the one before. */
   add(key: Uint8Array, value: Uint8Array): boolean {
     if (this.#count > 0 && Buffer.compare(this.#last(), key) >= 0) return false;
     this.#count++;
@@ -48,12 +48,12 @@ export class BlockMaker {
     return true;
   }
 
-  /** The block of what was added, which is at least one entry. Valid until the next call. */
+  /** Encodes the entries, of which there must be at least one, and starts over. Valid until the next call. */
   finish(): Uint8Array {
     const block = this.#block;
     const reader = new ByteReader(this.#entries.view());
     const first = reader.raw(reader.varint());
-    const shared = sharedBytes(first, this.#last()); // in key order, so all that lie between begin like that, too
+    const shared = sharedBytes(first, this.#last()); // keys are sorted, so those between share the prefix too
     block.clear();
     block.varint(shared);
     block.raw(first.subarray(0, shared));
@@ -78,14 +78,14 @@ export class BlockMaker {
   }
 }
 
-/** Length of the common start. */
+/** Length of the common prefix. */
 export function sharedBytes(a: Uint8Array, b: Uint8Array): number {
   let shared = 0;
   while (shared < a.length && shared < b.length && a[shared] === b[shared]) shared++;
   return shared;
 }
 
-/** One block at a time, in memory that holds others too: to look at another one, move it there. */
+/** Reads one block at a time, within a buffer that may hold others; `moveTo` selects the block. */
 export class SortedBlock {
   count = 0;
   bytes: Buffer = Buffer.alloc(0);
@@ -96,7 +96,7 @@ export class SortedBlock {
   #restFrom = 0;
   #restTo = 0;
 
-  /** To the block in [from, to) of `bytes`. */
+  /** Selects the block in [from, to) of `bytes`. */
   moveTo(bytes: Buffer, from: number, to: number): this {
     this.bytes = bytes;
     this.#from = from;
@@ -108,7 +108,7 @@ export class SortedBlock {
     return this;
   }
 
-  /** Number of the last entry whose key is not above this one; -1 when all are. */
+  /** Index of the last entry whose key is not greater than this one; -1 if there is none. */
   find(key: Uint8Array): number {
     const { bytes } = this;
     for (let i = 0; i < this.#shared; i++) {
@@ -127,7 +127,7 @@ export class SortedBlock {
     return from - 1;
   }
 
-  /** The value of exactly this key, not copied. */
+  /** The value of exactly this key, not copied; undefined if there is none. */
   get(key: Uint8Array): Buffer | undefined {
     const found = this.find(key);
     return found >= 0 && this.#isKey(found, key) ? this.value(found) : undefined;
@@ -139,26 +139,26 @@ export class SortedBlock {
     return Buffer.concat([shared, this.bytes.subarray(this.#restFrom, this.#restTo)]);
   }
 
-  /** Not copied. */
+  /** The i-th value, not copied. */
   value(i: number): Buffer {
     const from = this.valueFrom(i);
     return this.bytes.subarray(from, i + 1 < this.count ? this.#start(i + 1) : this.#startsFrom);
   }
 
-  /** Where the value starts in `bytes`. */
+  /** Offset of the i-th value in `bytes`. */
   valueFrom(i: number): number {
     this.#seek(i);
     return this.#restTo;
   }
 
-  /** Of the entry that `find` came to. */
+  /** Whether the i-th key, a result of `find`, equals this key. */
   #isKey(i: number, key: Uint8Array): boolean {
     if (key.length < this.#shared) return false;
     for (let at = 0; at < this.#shared; at++) if (key[at] !== this.bytes[this.#sharedFrom + at]) return false;
     return this.#compareRest(i, key) === 0;
   }
 
-  /** Above 0 when the i-th key is above this one; both begin with what all keys here share. */
+  /** Positive if the i-th key is greater than this one; both begin with the common prefix. */
   #compareRest(i: number, key: Uint8Array): number {
     this.#seek(i);
     const { bytes } = this;
@@ -170,12 +170,12 @@ export class SortedBlock {
     return this.#restTo - this.#restFrom - (key.length - this.#shared);
   }
 
-  /** Finds the rest of the i-th key. */
+  /** Locates the rest of the i-th key. */
   #seek(i: number): void {
     this.#seekRun(this.#start(i));
   }
 
-  /** Finds the run whose length is at `at`. */
+  /** Locates the run whose length is at `at`. */
   #seekRun(at: number): void {
     const { bytes } = this;
     let from = at;

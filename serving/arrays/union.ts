@@ -1,4 +1,4 @@
-/** Uniting coupons while a view is built: bounded memory whatever the number of people. */
+/** Unites coupons while a view is built, in bounded memory whatever the number of people. */
 import { HllUnion, maxCoupons } from 'hyperloglog-ts';
 import { sortNumbers } from '../../lib/memory/sort-numbers.js';
 import type { ByteWriter } from './bytes.js';
@@ -15,7 +15,7 @@ export function applyCoupons(registers: Uint8Array, coupons: Uint32Array, from: 
   }
 }
 
-/** Sorts `coupons[0, length)` and drops repeats; returns how many are left. */
+/** Sorts `coupons[0, length)` and removes duplicates; returns the number left. */
 export function sortUnique(coupons: Uint32Array, length: number): number {
   sortNumbers(coupons, 0, length);
   let kept = 0;
@@ -26,15 +26,15 @@ export function sortUnique(coupons: Uint32Array, length: number): number {
   return kept;
 }
 
-/** The union of a day's or month's people: a list while deriving it would be cheap, then a union of sketches. */
+/** The union of a day's or month's people: a list of coupons while deriving the cell is cheap, then an HLL union. */
 export class Union {
-  /** Coupons that came in, repeats counted: what deriving this bucket would have to read. */
+  /** Number of coupons added, with duplicates: what deriving this cell would have to read. */
   added = 0;
   #pageviews = 0;
-  /** All that came in, until it is more than the list holds. */
+  /** All coupons, until they no longer fit. */
   readonly #list: Uint32Array;
   readonly #union: HllUnion;
-  /** What `#union` gives, until it changes: a cell is written of it, and a month takes it in. */
+  /** Cached coupons of `#union`, used for the day's cell and again for its month; undefined after a change. */
   #coupons: Uint32Array | undefined;
 
   constructor(span: 'day' | 'month', lgK: number) {
@@ -42,7 +42,7 @@ export class Union {
     this.#union = new HllUnion({ lgK });
   }
 
-  /** More than the list holds: it gets a cell of its own. */
+  /** Whether it outgrew the list, so that it gets a cell of its own. */
   get isStored(): boolean {
     return this.added > this.#list.length;
   }
@@ -59,7 +59,7 @@ export class Union {
     this.added += to - from;
   }
 
-  /** Adds a bucket of more people than are kept as coupons. */
+  /** Adds a bucket as registers: it has more people than are kept as coupons. */
   addRegisters(pageviews: number, registers: Uint8Array): void {
     this.#pageviews += pageviews;
     this.#coupons = undefined;
@@ -69,7 +69,7 @@ export class Union {
     this.added += more;
   }
 
-  /** Adds what the other has gathered; `added` grows by what it read, since a derived month reads buckets. */
+  /** Adds another union. `added` grows by its `added`, since deriving a month reads base cells. */
   addUnion(other: Union): void {
     if (!other.isStored) {
       this.add(other.#pageviews, other.#list, 0, other.added);
@@ -84,7 +84,7 @@ export class Union {
     this.added += other.added;
   }
 
-  /** Only of a union that `isStored`. */
+  /** Only if `isStored`. */
   writeCell(out: ByteWriter): void {
     const coupons = this.#distinct();
     if (coupons !== undefined) {
@@ -101,12 +101,12 @@ export class Union {
     this.#pageviews = 0;
   }
 
-  /** Ascending; undefined when there are too many. */
+  /** Distinct coupons, ascending; undefined if there are too many. */
   #distinct(): Uint32Array | undefined {
     return (this.#coupons ??= this.#union.coupons());
   }
 
-  /** Whether so many more fit the list; what it holds moves to the union when they no longer do. */
+  /** Whether `more` coupons still fit into the list. If not, its content moves to the union. */
   #keeps(more: number): boolean {
     if (this.isStored) return false;
     if (this.added + more <= this.#list.length) return true;

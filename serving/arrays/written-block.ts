@@ -1,15 +1,15 @@
-/** A block that was written: its place, and what the content hash takes of it. */
+/** A block in a cell file: its position, and its hash for the content hash. */
 import { hashKeyBytes, KeyedHash } from '../../lib/memory/keyed-hash.js';
 import type { BlockPlace } from './block-table.js';
 
 export interface WrittenBlock extends BlockPlace {
-  /** `hashWords` words. */
+  /** 128 bits: `hashWords` words. */
   readonly hash: Int32Array;
 }
 
 /**
- * Hashes blocks for a view's content hash: 128 bits under a key that is the same everywhere, since views are compared that
- * were made on different machines. It tells views apart that faults made different, not those that someone forged.
+ * Hashes blocks for a view's content hash: 128 bits under a constant key, because views made on different machines are compared. It detects
+ * differences made by faults, not forgeries.
  */
 export function blockHasher(): KeyedHash {
   return new KeyedHash(new Uint8Array(hashKeyBytes));
