@@ -1,4 +1,4 @@
-/** Comparing and checking cuts. A cut never goes back; these functions are how everybody checks that. */
+/** Compares and checks cuts. A cut never goes back; all layers check that with these functions. */
 import { SwaError } from '../lib/errors/errors.js';
 import {
   offset,
@@ -10,12 +10,12 @@ import {
   type PartitionName,
 } from './log.js';
 
-/** The partitions a set of offsets names. */
+/** Returns the partitions named by a set of offsets. */
 export function namesOf(next: Partial<Offsets>): PartitionName[] {
   return Object.keys(next) as PartitionName[];
 }
 
-/** The offset of one partition; throws `internal.invariant` when the cut does not name it. */
+/** Returns the offset of one partition. Throws `internal.invariant` if the cut does not name it. */
 export function offsetAt(next: Partial<Offsets>, name: PartitionName): Offset {
   const value = next[name];
   if (value === undefined) {
@@ -31,12 +31,12 @@ export function reaches(a: Partial<Offsets>, b: Partial<Offsets>): boolean {
   return namesOf(b).every((name) => (a[name] ?? -1) >= (b[name] ?? 0));
 }
 
-/** How far a reader comes now; the rest of the log waits for the end of someone's transaction. */
+/** Returns how far a reader can read now; records beyond it wait for an open transaction to end. */
 export async function readableEnd(log: Pick<Log, 'latest' | 'readable'>): Promise<Offsets> {
   return (await log.readable?.()) ?? log.latest();
 }
 
-/** How many records lie between two positions, over the partitions of `to` (Kafka's holes counted). */
+/** Number of offsets between two positions, over the partitions of `to` (Kafka's holes included). */
 export function distance(from: Partial<Offsets>, to: Partial<Offsets>): number {
   return namesOf(to).reduce((sum, name) => sum + Math.max(0, (to[name] ?? 0) - (from[name] ?? 0)), 0);
 }
@@ -47,8 +47,8 @@ export function zeroOffsets(partitions: readonly PartitionName[]): Offsets {
 }
 
 /**
- * Refuses a stored cut that is not of this log: another log id, or a log that ends below it (`log.mismatch`).
- * Called by every consumer before it reads on from what it stored.
+ * Throws `log.mismatch` if a stored cut does not belong to this log: it has another log id, or the log ends below it.
+ * Every consumer calls this before it continues from a stored cut.
  */
 export async function checkCut(log: Pick<Log, 'id' | 'latest'>, cut: Cut, owner: string): Promise<void> {
   checkLogId(log.id, cut.logId, owner);

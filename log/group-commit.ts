@@ -1,10 +1,11 @@
 /**
- * Group commit: while one commit is under way appends gather, and the next commit takes all of them, so many small
- * appends share one sync or one request. One commit at a time, in the order of the appends. What waits is bounded.
+ * Group commit: while one commit is in progress, appends are queued, and the next commit takes all of them, so many
+ * small appends share one sync or one request. Commits run one at a time, in the order of the appends. The queue is
+ * bounded.
  */
 import { SwaError, messageOf, systemCode } from '../lib/errors/errors.js';
 
-/** Anything with a size; a commit takes as many as fit, but at least one. */
+/** An item with a size. A commit takes as many as fit, at least one. */
 export interface Sized {
   readonly sizeBytes: number;
 }
@@ -12,11 +13,11 @@ export interface Sized {
 export interface GroupCommitOptions<P extends Sized> {
   /** Resolves when all of the group is durable. */
   readonly commit: (group: readonly P[]) => Promise<void>;
-  /** Most bytes of one commit. */
+  /** Maximum bytes in one commit. */
   readonly commitBytes: number;
-  /** Appends are refused while more than this waits. */
+  /** Appends are rejected while more bytes than this are queued. */
   readonly waitingBytes: number;
-  /** What the reader of the refusal can do. */
+  /** Hint for the rejection: what the operator can do. */
   readonly hint: string;
 }
 
@@ -36,7 +37,10 @@ export class GroupCommit<P extends Sized> {
     this.#options = options;
   }
 
-  /** Resolves when the item's commit is durable; rejects with `log.unavailable` (retryable) when it is not. */
+  /**
+   * Resolves when the item's commit is durable. Rejects with `log.unavailable` (retryable) if the queue is full or the
+   * commit fails.
+   */
   add(item: P): Promise<void> {
     if (this.#waitingBytes > this.#options.waitingBytes) {
       return Promise.reject(this.#unavailable(`${this.#waitingBytes} bytes are already waiting`));
@@ -48,13 +52,13 @@ export class GroupCommit<P extends Sized> {
     });
   }
 
-  /** Resolves when nothing waits any more. */
+  /** Resolves when the queue is empty. */
   async drain(): Promise<void> {
     await this.#running;
   }
 
   async #run(): Promise<void> {
-    await new Promise((resolve) => setImmediate(resolve)); // appends of this turn of the loop go together
+    await new Promise((resolve) => setImmediate(resolve)); // lets all appends of this event loop turn share a commit
     while (this.#queue.length > 0) {
       const group = this.#take();
       try {

@@ -1,8 +1,8 @@
 /**
- * The last record of each partition that the master dataset has, as a note in its folder: offset and hash of the record's
- * bytes. A log that can be replaced under its own id (Kafka topics that were deleted and recreated) is told by it: every
- * role compares the note with the log when it opens it. A note that is lost or damaged is not a note: the next commit of the
- * sink writes it again.
+ * A note in the folder of the master dataset with the last record it holds of each partition: its offset and the hash
+ * of its bytes. It identifies a log that can be replaced under its own id (Kafka topics that were deleted and
+ * recreated): every role compares the note with the log when it opens it. A lost or damaged note is ignored; the sink's
+ * next commit rewrites it.
  */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ import type { LogId, Offset, PartitionName } from './log.js';
 
 export interface LastRecord {
   readonly offset: Offset;
-  /** Of the record's bytes, lower-case hex. */
+  /** SHA-256 of the record's bytes in lower-case hex. */
   readonly sha256: string;
 }
 
@@ -38,7 +38,7 @@ export function keepLastRecords(dataDir: string, logId: LogId, records: LastReco
   replaceFile(lastRecordsPath(dataDir), JSON.stringify({ logId, records }));
 }
 
-/** What the note says of this log; empty where it says nothing. */
+/** Returns the note's records for this log; empty if there is no valid note. */
 export function readLastRecords(dataDir: string, logId: LogId): LastRecords {
   const text = readIfThere(lastRecordsPath(dataDir));
   const note = text === undefined ? undefined : validJson(noteSchema, text);

@@ -1,4 +1,4 @@
-/** Which log the configuration means: Kafka when brokers are named, the embedded one otherwise. */
+/** Opens the log that the configuration names: Kafka if brokers are set, otherwise the embedded one. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../lib/config/config.js';
@@ -15,16 +15,16 @@ import type { Log, LogId, LogWriter, Offsets } from './log.js';
 import { storedEnd, storedLogId, traceOfLog } from './stored.js';
 
 /**
- * The reading side. Makes the log in a fresh data directory, so that roles may start in any order. Throws
- * `config.invalid` when the log was made with other partitions, or Kafka keeps facts for less than three batch
- * intervals; `log.missing` when it is gone; `log.corrupt`; `log.unavailable`.
+ * Opens the reading side. Creates the log in a fresh data directory, so roles may start in any order. Throws
+ * `config.invalid` if the log was created with another number of partitions, or if Kafka keeps facts for less than
+ * three batch intervals; `log.missing` if a log that existed is gone; `log.corrupt`; `log.unavailable`.
  */
 export async function openLog(config: Config, _clock: Clock): Promise<Log> {
   if (config.kafkaBrokers.length > 0) return openKafka(config);
   return openEmbeddedLog(embeddedOptions(config));
 }
 
-/** The same for who only looks: makes nothing. Throws `log.missing` when there is no log yet, too. */
+/** Like `openLog`, for read-only use: creates nothing, and throws `log.missing` if there is no log yet. */
 export async function openExistingLog(config: Config): Promise<Log> {
   if (config.kafkaBrokers.length > 0) return openKafka(config);
   return openEmbeddedLog({
@@ -38,7 +38,10 @@ export async function openExistingLog(config: Config): Promise<Log> {
   });
 }
 
-/** The writing side; besides the above throws `data-dir.in-use` when another process writes the embedded log. */
+/**
+ * Opens the writing side. Throws what `openLog` throws, and `data-dir.in-use` if another process writes the embedded
+ * log.
+ */
 export async function openLogWriter(config: Config, _clock: Clock): Promise<LogWriter> {
   if (config.kafkaBrokers.length > 0) return openKafka(config);
   return openEmbeddedWriter({
@@ -57,14 +60,14 @@ function embeddedOptions({ dataDir, partitions }: Config): EmbeddedOptions {
   };
 }
 
-/** The lock of the embedded log's writer. */
+/** Path of the lock of the embedded log's writer. */
 export function logLockPath(dataDir: string): string {
   return join(roomOf(dataDir, 'locks'), 'log-writer.lock');
 }
 
 /**
- * Throws `log.missing` where there was a log: one that was rebuilt would acknowledge facts at offsets that the master dataset has
- * already, and never stores again.
+ * Throws `log.missing` if this data directory had a log before. A new log would acknowledge facts at offsets that the
+ * master dataset already has, and those facts would never be stored.
  */
 export function refuseSecondLog(dataDir: string): void {
   const trace = traceOfLog(dataDir);
@@ -79,7 +82,10 @@ export function refuseSecondLog(dataDir: string): void {
 const lostLogHint =
   'restore log/ from a backup, or stop the system and run `swa recover` to see how to continue after the end of the master dataset';
 
-/** Refuses to append to a log that is another one than the master dataset's, or ends before what that has already. */
+/**
+ * Throws `log.mismatch` if the log is not the one the master dataset was made from, or ends before the master dataset
+ * does.
+ */
 function requireSuccession(dataDir: string, id: LogId, next: Offsets): void {
   const stored = storedLogId(dataDir);
   if (stored !== undefined) checkLogId(id, stored, 'the master dataset');
@@ -95,11 +101,11 @@ function requireSuccession(dataDir: string, id: LogId, next: Offsets): void {
 }
 
 async function openKafka(config: Config): Promise<LogWriter> {
-  const { openKafkaLog } = await import('./kafka/kafka-log.js'); // only who uses Kafka loads its client
+  const { openKafkaLog } = await import('./kafka/kafka-log.js'); // load the Kafka client only when it is used
   return openKafkaLog({ ...kafkaOptions(config), memory: new KafkaMemory(config.dataDir) });
 }
 
-/** What the SWA_KAFKA_* keys say. */
+/** Options from the SWA_KAFKA_* keys. */
 function kafkaOptions(config: Config): KafkaLogOptions {
   const mechanism = config.kafkaSaslMechanism;
   return {

@@ -1,10 +1,10 @@
-/** The readers of a log that are still open: the log closes them with itself, and keeps nothing of those closed before. */
+/** Keeps track of a log's open readers, so that the log can close them when it is closed. */
 import type { LogReader } from './log.js';
 
 export class OpenReaders {
   readonly #readers = new Set<LogReader>();
 
-  /** The reader to hand out in the place of `reader`. */
+  /** Registers a reader and returns the one to hand out, which unregisters itself when closed. */
   add(reader: LogReader): LogReader {
     this.#readers.add(reader);
     return {

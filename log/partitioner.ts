@@ -1,17 +1,17 @@
 /**
- * Key to partition: Kafka's default partitioner (MurmurHash2, 32 bit, seed 0x9747b28c, sign bit cleared, modulo the
- * number of partitions), so that producers in other languages put a key where we do.
+ * Maps keys to partitions with Kafka's default partitioner (MurmurHash2, 32 bit, seed 0x9747b28c, sign bit cleared,
+ * modulo the number of partitions), so producers in other languages put a key into the same partition.
  */
 import { murmur2 } from './arrays/murmur2.js';
 import { partitionName, type NewRecord, type PartitionName } from './log.js';
 
-/** Every partition of a log, in the fixed order of `Log.partitions`: those of pageviews, then the one of equivs. */
+/** All partitions of a log in the order of `Log.partitions`: those of pageviews, then the one of equivs. */
 export function partitionsOf(pageviewPartitions: number): PartitionName[] {
   const pageviews = Array.from({ length: pageviewPartitions }, (_, i) => partitionName('pageviews', i));
   return [...pageviews, partitionName('equivs', 0)];
 }
 
-/** Which partition a record goes to: an index into `partitionsOf(pageviewPartitions)`. */
+/** Returns a record's partition as an index into `partitionsOf(pageviewPartitions)`. */
 export function partitionIndexOf(record: NewRecord, pageviewPartitions: number): number {
   return record.topic === 'pageviews' ? partitionOf(record.key, pageviewPartitions) : pageviewPartitions;
 }

@@ -1,7 +1,7 @@
 /**
- * What the embedded log need not keep any more. The batch layer knows which views may still be served from, and so what must
- * stay; only the log's writer may trim. So the one leaves a note in the data directory and the other carries it out.
- * Kafka's brokers keep to their topics' retention instead.
+ * Retention of the embedded log. The batch layer knows which views may still be served, and so how much of the log must
+ * stay, but only the log's writer may trim. So the batch layer writes a note into the data directory and the writer
+ * carries it out. Kafka's brokers use the retention of their topics instead.
  */
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -20,7 +20,7 @@ const noteSchema = z.object({
   next: z.record(z.string(), z.number()).transform((next) => next as Offsets), // written below
 });
 
-/** The least position on every partition of several cuts. Throws on an empty list. */
+/** Returns the lowest position of several cuts on every partition. Throws `internal.invariant` on an empty list. */
 export function lowestOf(cuts: readonly Cut[]): Cut {
   const [first, ...rest] = cuts;
   if (first === undefined) throw new SwaError('internal.invariant', 'lowestOf() needs at least one cut');
@@ -32,12 +32,12 @@ export function lowestOf(cuts: readonly Cut[]): Cut {
 }
 
 /**
- * Moves a cut back so that a realtime view that starts at it still finds repeats of earlier pageviews: by what the last run
- * added to a partition, at most by the window. A margin that did not depend on traffic would keep the whole log of a small
- * site: the log is dropped in segments that all partitions share.
+ * Moves a cut back so that a realtime view that starts at it still finds repeats of earlier pageviews: by as many
+ * offsets as the last run added to a partition, at most by the window. A fixed margin would keep the whole log of a
+ * small site, because the log is deleted in segments that all partitions share.
  *
- * @param lastRun the cuts of the last two runs, the older one first
- * @param windowRecords how far back repeats are looked for, in offsets of one partition
+ * @param lastRun the cuts of the last two runs, the older one first @param windowRecords how far back repeats are
+ * looked for, in offsets of one partition
  */
 export function withWindow(
   cut: Cut,
@@ -53,12 +53,15 @@ export function withWindow(
   return { logId: cut.logId, next: Object.fromEntries(next) };
 }
 
-/** Leaves the note: nothing below the cut is needed by anyone. */
+/** Writes the note: nothing below the cut is needed any more. */
 export function requestTrim(dataDir: string, below: Cut): void {
   replaceFile(notePath(dataDir), JSON.stringify(below));
 }
 
-/** The writer's side: trims what the newest note allows. Call now and then; does nothing when the note is the last one's. */
+/**
+ * The writer's side: trims what the newest note allows. Call `run` periodically; it does nothing if the note has not
+ * changed.
+ */
 export class Trimmer {
   readonly #dataDir: string;
   readonly #log: LogWriter;
@@ -70,8 +73,8 @@ export class Trimmer {
   }
 
   /**
-   * Carries the note out, as far as the master dataset is seen to have the facts now: it may have been replaced by an older
-   * copy since the note was written. Throws `master.corrupt`, and drops nothing.
+   * Trims up to the note, but only facts that the master dataset holds now: it may have been replaced by an older copy
+   * since the note was written. Throws `master.corrupt`, and deletes nothing.
    */
   async run(): Promise<void> {
     const text = readIfThere(notePath(this.#dataDir)) ?? this.#done;
@@ -91,7 +94,7 @@ export class Trimmer {
   }
 }
 
-/** A note that cannot be carried out. */
+/** Reports a note that cannot be read. */
 export function auditTrimNote(dataDir: string, report: Findings): void {
   const path = notePath(dataDir);
   const wayOn = 'delete it: the next batch run writes it again';

@@ -1,15 +1,15 @@
-/** How a log's partitions are shared out: by numbers from the configuration, or dealt again whenever members come and go. */
+/** Assigns a log's partitions to processes: fixed by the configuration, or rebalanced when members join or leave. */
 import type { PartitionName, Share, ShareOptions } from './log.js';
 
-/** For a log whose members find each other; by default those of one data directory share, and each partition has one of them. */
+/** For a moving share. By default the members with one data directory share, and each partition has one owner. */
 export interface Among {
-  /** Those that name one home share. */
+  /** Members with the same home share the partitions. */
   readonly home: string;
-  /** How many have each partition, as far as there are so many. */
+  /** Number of owners of each partition, limited by the number of members. */
   readonly replicas: number;
 }
 
-/** Every so many partitions, counted from the member's own number. */
+/** The partitions whose index modulo `members` equals `member`. */
 export function fixedShare(
   partitions: readonly PartitionName[],
   { members, member }: Pick<ShareOptions, 'members' | 'member'>,
@@ -19,10 +19,10 @@ export function fixedShare(
 }
 
 /**
- * Deals all partitions out: every one to exactly one member, to no member more than one more than to another, and as
- * many as that allows to their previous owner. Depends only on its arguments, not even on the order of members.
- * @param had what each member says it had; what several say they had goes to one of them
- * @param replicas how many members have each partition, if there are so many
+ * Assigns every partition to exactly one member. Members' counts differ by at most one, and as many partitions as that
+ * allows stay with their previous owner. Depends only on its arguments, not on the order of members. @param had the
+ * partitions each member reports it had; one reported by several goes to one of them @param replicas number of owners
+ * of each partition, limited by the number of members
  */
 export function assignPartitions(
   partitions: readonly PartitionName[],
@@ -46,7 +46,7 @@ export function assignPartitions(
   return dealt;
 }
 
-/** Whoever had a partition keeps it while there is room; then those with the fewest get what is missing. */
+/** Previous owners keep a partition while they have room; the rest goes to the members with the fewest. */
 function assignReplicas(
   partitions: readonly PartitionName[],
   had: ReadonlyMap<string, readonly PartitionName[]>,

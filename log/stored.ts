@@ -1,7 +1,7 @@
 /**
- * What the master dataset holds of the log, as far as the log's own side must know: it lies above this room, so its files are
- * looked at here only by their names and by what the newest manifests list. From that the log's writer tells that it is
- * about to continue in the place of another log, and the trimmer that facts have a second copy before the first one goes.
+ * What the log must know of the master dataset. That is a room above this one, so only file names and the newest
+ * manifests are read here. They tell the log's writer that the log was replaced, and the trimmer that facts have a
+ * second copy before it deletes the first.
  */
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -22,12 +22,15 @@ export function manifestsDir(dataDir: string, name: PartitionName): string {
   return join(partitionDir(dataDir, name), 'manifests');
 }
 
-/** The number in a manifest's file name, or undefined for any other name. */
+/** Parses the number in a manifest's file name; undefined for any other name. */
 export function manifestNumber(fileName: string): number | undefined {
   return /^\d{10,}\.json$/.test(fileName) ? Number(fileName.slice(0, -'.json'.length)) : undefined;
 }
 
-/** The offsets [from, to) that a data file's name says, and the begin of its content's SHA-256; undefined for any other name. */
+/**
+ * Parses a data file's name: offsets [from, to) and the first 16 hex digits of its content's SHA-256; undefined for any
+ * other name.
+ */
 export function dataFileRange(
   fileName: string,
 ): { readonly fromOffset: number; readonly toOffset: number; readonly hash: string } | undefined {
@@ -36,7 +39,7 @@ export function dataFileRange(
   return { fromOffset: Number(from), toOffset: Number(to), hash };
 }
 
-/** Names in a folder; none when it is not there. */
+/** Returns the names in a folder; empty if the folder does not exist. */
 export function namesIn(dir: string): string[] {
   try {
     return readdirSync(dir);
@@ -48,14 +51,17 @@ export function namesIn(dir: string): string[] {
 
 const rootSchema = z.object({ logId: z.string().min(1) });
 
-/** The id of the log that the master dataset was made from; undefined when there is none, or its root cannot be read. */
+/**
+ * Returns the id of the log that the master dataset was made from; undefined if there is none or its root cannot be
+ * read.
+ */
 export function storedLogId(dataDir: string): LogId | undefined {
   const root = readIfThere(join(roomOf(dataDir, 'master'), 'root.json'));
   const line = root === undefined ? undefined : (unsealLine(root)?.body ?? root);
   return line === undefined ? undefined : (validJson(rootSchema, line)?.logId as LogId | undefined); // branding
 }
 
-/** What shows that this data directory had a log before; undefined for a fresh one. */
+/** Returns the path of a file that shows that this data directory had a log before; undefined if there is none. */
 export function traceOfLog(dataDir: string): string | undefined {
   const marks = [join(roomOf(dataDir, 'master'), 'root.json'), join(roomOf(dataDir, 'serving'), 'CURRENT')];
   for (const topic of ['pageviews', 'equivs']) marks.push(join(roomOf(dataDir, 'master'), topic));
@@ -64,7 +70,10 @@ export function traceOfLog(dataDir: string): string | undefined {
   return marks.find((path) => existsSync(path));
 }
 
-/** How far the data files of a partition reach by their names, in any manifest or none: a log that ends before has lost facts. */
+/**
+ * Returns the end offset of a partition's data files according to their names, listed in a manifest or not. A log that
+ * ends before it has lost facts.
+ */
 export function storedEnd(dataDir: string, name: PartitionName): Offset {
   const ends = namesIn(partitionDir(dataDir, name)).map((file) => dataFileRange(file)?.toOffset ?? 0);
   return offset(Math.max(0, ...ends));
@@ -77,8 +86,9 @@ const manifestSchema = z.object({
 });
 
 /**
- * The cut of a partition by its newest manifest, proved as far as names and sizes can: the manifest has its hash, its ranges touch
- * from offset 0 on, and every file is there in its size. Throws `master.corrupt` otherwise; 0 where nothing is stored yet.
+ * Returns the end offset of a partition's newest manifest, after checking what names and sizes can show: the manifest's
+ * hash matches, its ranges are contiguous from offset 0, and every file exists with its size. Throws `master.corrupt`
+ * otherwise; returns 0 if nothing is stored yet.
  */
 export function provenEnd(dataDir: string, name: PartitionName): Offset {
   const dir = manifestsDir(dataDir, name);

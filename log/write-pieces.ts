@@ -1,24 +1,24 @@
-/** Splits records that are appended into pieces: each fits one commit, and knows the partition of every record. */
+/** Splits appended records into pieces that each fit one commit, and computes the partition of every record. */
 import { SwaError } from '../lib/errors/errors.js';
 import type { NewRecord } from './log.js';
 import { partitionIndexOf } from './partitioner.js';
 
-/** Most bytes of one record's value; facts are a few kilobytes at most. */
+/** Maximum size of a record's value; facts are a few kilobytes at most. */
 export const maxRecordBytes = 512 * 1024;
 
 export interface WritePiece {
   readonly records: readonly NewRecord[];
   /** Index into `partitionsOf` for each record. */
   readonly partitions: Uint16Array;
-  /** Bytes of the values, and for each record the bytes around it. */
+  /** Total bytes of the values plus the overhead of each record. */
   readonly sizeBytes: number;
 }
 
 export interface PieceOptions {
   readonly pageviewPartitions: number;
-  /** Most bytes a record takes besides its value. */
+  /** Maximum bytes a record takes in addition to its value. */
   readonly overheadBytes: (record: NewRecord) => number;
-  /** Most bytes of one piece. */
+  /** Maximum size of one piece in bytes. */
   readonly pieceBytes: number;
 }
 

@@ -1,7 +1,7 @@
-/** Laying out one commit: the records of several appends, as one frame for each partition that has any. */
+/** Encodes one commit: the records of several appends, with one frame for each partition that has any. */
 import { encodeFrameHeader, frameHeaderBytes, maxCommitBytes } from './frame.js';
 
-/** Records of one append, and the partition index of each. */
+/** The records of one append and the partition index of each. */
 export interface WritePiece {
   readonly records: readonly { readonly value: Uint8Array }[];
   readonly partitions: Uint16Array;
@@ -22,12 +22,12 @@ export class CommitEncoder {
     this.#partitionCount = partitionCount;
   }
 
-  /** Most bytes of records, by `WritePiece.sizeBytes`, that one commit may hold. */
+  /** Maximum size of the records in one commit, as the sum of `WritePiece.sizeBytes`. */
   get limitBytes(): number {
     return maxCommitBytes - this.#partitionCount * frameHeaderBytes;
   }
 
-  /** One commit that begins at `position` of its segment; `next` are the partitions' next offsets. */
+  /** Encodes a commit that begins at byte `position` of its segment. `next` holds the partitions' next offsets. */
   encode(group: readonly WritePiece[], position: number, next: readonly number[]): Commit {
     const counts = new Uint32Array(this.#partitionCount);
     const sizes = new Uint32Array(this.#partitionCount);

@@ -1,9 +1,9 @@
-/** The frames of a segment, as log/embedded/layout.ts draws them. */
+/** Encodes and decodes the frames of a segment; log/embedded/layout.ts shows the layout. */
 import { crc32 } from 'node:zlib';
 
 export const frameMagic = 0x53574652;
 export const frameHeaderBytes = 32;
-/** No commit is larger, so neither is a torn tail. */
+/** Maximum size of a commit, and so of a torn tail. */
 export const maxCommitBytes = 8 * 2 ** 20;
 
 export interface Frame {
@@ -12,17 +12,17 @@ export interface Frame {
   readonly count: number;
   /** Position of the first frame of its commit. */
   readonly commitStart: number;
-  /** Where the next frame begins, as an index into the buffer. */
+  /** Index in the buffer at which the next frame begins. */
   readonly end: number;
 }
 
-/** Bytes of the frame at `at`, or undefined when the buffer does not hold its header or that is not a header. */
+/** Returns the size of the frame at `at` in bytes; undefined if the buffer has no complete frame header there. */
 export function frameBytes(bytes: Buffer, at: number): number | undefined {
   if (at + frameHeaderBytes > bytes.length || bytes.readUInt32LE(at) !== frameMagic) return undefined;
   return frameHeaderBytes + bytes.readUInt32LE(at + 8);
 }
 
-/** The frame at `at`, its crc checked; undefined when there is no whole, undamaged frame. */
+/** Decodes the frame at `at` and checks its crc; undefined if there is no complete, undamaged frame. */
 export function decodeFrame(bytes: Buffer, at: number): Frame | undefined {
   const length = frameBytes(bytes, at);
   if (length === undefined || at + length > bytes.length) return undefined;
@@ -36,7 +36,7 @@ export function decodeFrame(bytes: Buffer, at: number): Frame | undefined {
   };
 }
 
-/** Completes a frame whose body already is in `bytes`. */
+/** Writes the header of a frame whose body is already in `bytes`. */
 export function encodeFrameHeader(bytes: Buffer, at: number, frame: Frame): void {
   bytes.writeUInt32LE(frameMagic, at);
   bytes.writeUInt32LE(frame.end - at - frameHeaderBytes, at + 8);

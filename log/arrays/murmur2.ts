@@ -1,5 +1,6 @@
 /**
- * MurmurHash2 (Austin Appleby, 2008; 32 bit, seed 0x9747b28c), byte for byte as Kafka's default partitioner in Java computes it of keys.
+ * MurmurHash2 (Austin Appleby, 2008; 32 bit, seed 0x9747b28c), with the same results as the default partitioner of
+ * Kafka's Java client.
  */
 
 const seed = 0x9747b28c;
@@ -7,7 +8,10 @@ const m = 0x5bd1e995;
 
 const encoder = new TextEncoder();
 
-/** The hash of a text's UTF-8 bytes, unsigned 32 bit. ASCII, as nearly every key is, is hashed where it stands. */
+/**
+ * Returns the unsigned 32-bit hash of a text's UTF-8 bytes. ASCII, which nearly every key is, is hashed without
+ * encoding it.
+ */
 export function murmur2(text: string): number {
   for (let i = 0; i < text.length; i++) {
     if (text.charCodeAt(i) < 0x80) continue;

@@ -1,4 +1,4 @@
-/** The audit of the embedded log: every frame of every segment is read, and nothing is mended, not even a torn tail. */
+/** Audits the embedded log: reads every frame of every segment and repairs nothing, not even a torn tail. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Findings } from '../../lib/errors/finding.js';
@@ -6,7 +6,7 @@ import { offset, type Log, type Offsets, type PartitionName } from '../log.js';
 import { namesIn } from '../stored.js';
 import { inspectLog, type Expected, type LogState } from './salvage.js';
 
-/** What others may ask of a log that was only looked at. */
+/** The part of `Log` that an audited log offers. */
 export type SeenLog = Pick<Log, 'id' | 'partitions' | 'latest' | 'earliest'>;
 
 const ownFiles = /^(segment-\d{10}\.log|format\.json|watermark|trim-below\.json|kafka\.json|writer\.lock)$/;
@@ -14,7 +14,7 @@ const ownFiles = /^(segment-\d{10}\.log|format\.json|watermark|trim-below\.json|
 export const logWayOn =
   'restore log/ from a backup, or stop the system and run `swa recover` to see what can be saved';
 
-/** Undefined when there is no log, and no trace of one in its folder. */
+/** Reports findings and returns what was read; undefined if the folder has no log and no trace of one. */
 export function auditLog(dir: string, expected: Expected, report: Findings): SeenLog | undefined {
   const names = namesIn(dir);
   for (const name of names.filter((one) => !ownFiles.test(one))) {

@@ -1,6 +1,6 @@
 /**
- * The embedded log, reading side: durable on one machine, no server. Any number of readers in any process; whoever
- * comes first makes the log. Layout: layout.ts; how far readers may go: watermark.ts.
+ * The reading side of the embedded log: durable on one machine, without a server. Any process may open any number of
+ * readers, and the first one creates the log. Layout: layout.ts; how far readers may read: watermark.ts.
  */
 import { join } from 'node:path';
 import { OwnerLock, lockHeld } from '../../lib/files/owner-lock.js';
@@ -28,15 +28,15 @@ import { WatermarkReader, WatermarkWriter, currentWatermark } from './watermark.
 
 export interface EmbeddedOptions {
   readonly dir: string;
-  /** Partitions of topic pageviews: used when the log is made, checked ever after. */
+  /** Number of partitions of topic pageviews: used when the log is created, checked on every later open. */
   readonly partitions: number;
-  /** The writer's lock; in `dir` unless said otherwise. */
+  /** Path of the writer's lock; in `dir` by default. */
   readonly lockPath?: string;
-  /** Asked before a log is made; throws when there must be one. */
+  /** Called before a log is created; throws if there must be one already. */
   readonly mayMake?: () => void;
 }
 
-/** A log's files, known to be there; shared by both sides. */
+/** The files of an existing log; shared by the reading and writing sides. */
 export interface LogFiles {
   readonly format: LogFormat;
   readonly segments: Segments;
@@ -59,7 +59,7 @@ export function openLogFiles({ dir, partitions: count, mayMake, lockPath }: Embe
   };
 }
 
-/** Offsets by partition index, named. */
+/** Converts offsets by partition index to offsets by partition name. */
 export function offsetsByName(
   { partitions }: Pick<LogFiles, 'partitions'>,
   offsets: readonly number[],
@@ -67,7 +67,10 @@ export function offsetsByName(
   return Object.fromEntries(partitions.map((name, i) => [name, offset(offsets[i] ?? 0)]));
 }
 
-/** The reading side. Makes the log if there is none yet. */
+/**
+ * Opens the reading side and creates the log if there is none yet. Throws `log.unavailable` (retryable) if the check of
+ * the log by another process does not finish.
+ */
 export async function openEmbeddedLog(options: EmbeddedOptions): Promise<EmbeddedLog> {
   const files = openLogFiles(options);
   for (let attempt = 0; currentWatermark(files.watermarkPath) === undefined; attempt++) {
@@ -86,8 +89,8 @@ export async function openEmbeddedLog(options: EmbeddedOptions): Promise<Embedde
 }
 
 /**
- * No writer has run since the machine started: the end must be worked out before anyone relies on it. False when a
- * writer, or another reader, is about to do it.
+ * Recovers the log if no writer has run since the machine started, because its end must be known before anyone reads.
+ * Returns false if a writer or another reader is doing it.
  */
 function recoverAsReader(files: LogFiles): boolean {
   const lock = OwnerLock.tryAcquire(files.lockPath, recovery);
@@ -101,7 +104,7 @@ function recoverAsReader(files: LogFiles): boolean {
   }
 }
 
-/** The writer's lock. Waits for a check that runs; throws `data-dir.in-use` when there is another writer. */
+/** Takes the writer's lock. Waits for a running check; throws `data-dir.in-use` if there is another writer. */
 export async function lockForWriting(files: LogFiles): Promise<OwnerLock> {
   const what = 'the writer of the log';
   for (let attempt = 0; ; attempt++) {
@@ -159,7 +162,7 @@ export class EmbeddedLog implements Log {
     return fixedShare(this.partitions, options);
   }
 
-  /** Closes its readers too. */
+  /** Closes the log and its readers. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;

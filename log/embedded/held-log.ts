@@ -1,6 +1,6 @@
 /**
- * The files of an embedded log held open as they are at one moment, for a copy of a log that may be in use: everything up to the
- * watermark. A writer only appends behind it, and a file that is trimmed away meanwhile can still be read by who has it open.
+ * Holds the files of an embedded log open, up to the watermark of one moment, so that a log in use can be copied.
+ * Writers only append behind the watermark, and an open file stays readable after it is trimmed.
  */
 import { closeSync, openSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -15,28 +15,29 @@ import { lastWatermark, type Watermark } from './watermark.js';
 export interface HeldSegment {
   readonly name: string;
   readonly fd: number;
-  /** What belongs to the log; the file may be longer. */
+  /** Length of the part that belongs to the log; the file may be longer. */
   readonly sizeBytes: number;
 }
 
 export interface HeldLog {
   readonly segments: readonly HeldSegment[];
   readonly watermark: Watermark;
-  /** The first offsets that the segments hold, and where they end. */
+  /** The first offsets in the segments, and the offsets at which they end. */
   readonly begin: Cut;
   readonly end: Cut;
   close(): void;
 }
 
 /**
- * Every record that was acknowledged before the call is below `end`. The log must have been opened since the machine started.
- * Throws `log.corrupt`, and `log.unavailable` when it is trimmed faster than it can be opened.
+ * Opens the files. Every record acknowledged before the call is below `end`. The log must have been opened since the
+ * machine started. Throws `log.corrupt`, and `log.unavailable` (retryable) if segments are trimmed faster than they can
+ * be opened.
  */
 export function holdLog(dir: string): HeldLog {
   const { logId, partitions: count } = readFormat(join(dir, 'format.json'));
   const partitions = partitionsOf(count);
   for (let attempt = 0; attempt < 100; attempt++) {
-    const watermark = lastWatermark(join(dir, 'watermark')); // undefined in the middle of a write
+    const watermark = lastWatermark(join(dir, 'watermark')); // undefined while it is being written
     if (watermark === undefined) continue;
     const segments = new Segments(dir, logId, partitions.length);
     const held = openUpTo(segments, watermark);
@@ -62,7 +63,7 @@ export function holdLog(dir: string): HeldLog {
   );
 }
 
-/** Undefined when a segment is gone before it is open. */
+/** Returns undefined if a segment is trimmed before it is opened. */
 function openUpTo(
   segments: Segments,
   watermark: Watermark,

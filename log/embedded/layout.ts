@@ -1,21 +1,21 @@
 /**
- * What the embedded log looks like on disk. All partitions share one commit log, so that a batch costs one fdatasync
- * however many partitions it touches:
+ * The layout of the embedded log on disk. All partitions share one commit log, so a batch costs one fdatasync however
+ * many partitions it touches:
  *
- *   format.json             log id and number of partitions, made once
- *   writer.lock             who may append
+ *   format.json             log id and number of partitions, created once
+ *   writer.lock             lock of the writer
  *   watermark               how far the log is durable (watermark.ts)
- *   segment-0000000001.log  the records, in order of commit
+ *   segment-0000000001.log  the records, in commit order
  *
  *   segment = header, frame, frame, ...
- *   header  = u32 magic, u32 crc, u32 number, u32 end of the segment before, 36 bytes log id, u32 partitions,
+ *   header  = u32 magic, u32 crc, u32 number, u32 end of the previous segment, 36 bytes log id, u32 partitions,
  *             f64 first offset of each partition
  *   frame   = u32 magic, u32 crc, u32 body bytes, u32 records, u32 partition, u32 start of its commit,
- *             f64 first offset, then the body: u32 length of each record, then their bytes one after the other
+ *             f64 first offset, then the body: u32 length of each record, then the records' bytes
  *
- * Little endian; a crc covers everything after itself. A commit is one frame for each partition that has records. The
- * start of its commit tells a torn tail from damage: a whole frame of a later commit proves that what stands before it
- * was once durable.
+ * Little endian; a crc covers everything after itself. A commit has one frame for each partition with records. The
+ * start of a frame's commit tells a torn tail from damage: a complete frame of a later commit proves that everything
+ * before it was durable.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -33,13 +33,13 @@ const formatSchema = z.object({ layout: z.literal(1), logId: z.uuid(), partition
 
 export interface LogFormat {
   readonly logId: LogId;
-  /** Partitions of topic pageviews. */
+  /** Number of partitions of topic pageviews. */
   readonly partitions: number;
 }
 
 /**
- * Reads the log's format, and makes the log first if there is none: any role may be the one that comes first.
- * @param mayMake throws when there must be a log already
+ * Reads the log's format, and creates the log first if there is none: any role may be the first to start. Throws
+ * `config.invalid` if the log has another number of partitions. @param mayMake throws if there must be a log already
  */
 export function openFormat(
   dir: string,
@@ -63,7 +63,7 @@ export function openFormat(
   return format;
 }
 
-/** False when there is one. */
+/** Creates the format file; returns false if it exists. */
 export function createFormat(dir: string, logId: string, partitions: number): boolean {
   return createFile(join(dir, 'format.json'), JSON.stringify({ layout: 1, logId, partitions }));
 }
@@ -71,13 +71,13 @@ export function createFormat(dir: string, logId: string, partitions: number): bo
 export function readFormat(path: string): LogFormat {
   const format = validJson(formatSchema, readFileSync(path, 'utf8'));
   if (format === undefined) throw corrupt(path, 'it has been altered since it was created');
-  return { logId: format.logId as LogId, partitions: format.partitions }; // branding: this file is where log ids come from
+  return { logId: format.logId as LogId, partitions: format.partitions }; // branding: this file defines the log id
 }
 
 export interface SegmentHeader {
   readonly number: number;
   readonly logId: LogId;
-  /** Where the records of the segment before this one end; what may stand beyond was never acknowledged. */
+  /** Where the records of the previous segment end; bytes beyond were never acknowledged. */
   readonly previousEnd: number;
   /** First offset of each partition, by partition index. */
   readonly base: readonly number[];
@@ -99,7 +99,7 @@ export function encodeSegmentHeader(header: SegmentHeader): Buffer {
   return bytes;
 }
 
-/** Undefined when these bytes are not a whole segment header. */
+/** Decodes a segment header; undefined if the bytes are not a complete, valid header. */
 export function decodeSegmentHeader(bytes: Buffer): SegmentHeader | undefined {
   if (bytes.length < 56 || bytes.readUInt32LE(0) !== segmentMagic) return undefined;
   if (bytes.readUInt32LE(4) !== crc32(bytes.subarray(8))) return undefined;

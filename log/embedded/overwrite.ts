@@ -1,8 +1,8 @@
 /**
- * Overwrites records of a segment that has ended. A record keeps its place and its length: what stands there afterwards is a
- * stand-in, filled up with spaces, so no other byte of the log moves but the crc of its frame. The segment is never written in place: a
- * copy is made beside it, read back, and takes its name in one step, so a reader has the one or the other. A reader that has the
- * old one open keeps it until it goes on to the next.
+ * Overwrites records of a sealed segment. A record keeps its place and length: it becomes a stand-in padded with
+ * spaces, so only the crc of its frame changes besides. The segment is not written in place: a copy is made beside it,
+ * checked, and renamed over it, so a reader sees either the old file or the new one. A reader that has the old one open
+ * keeps it until it moves to the next segment.
  */
 import { closeSync, fstatSync, fsyncSync, openSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -20,23 +20,23 @@ import { parsePartitionName, type PartitionName, type OverwriteOptions, type Rec
 import { standIn } from '../stand-in.js';
 import { corrupt } from './layout.js';
 
-/** Kept short: other work of this process waits meanwhile. */
+/** Time after which the loop yields to other work of this process. */
 const turnMs = 4;
 
 export interface SegmentToOverwrite {
   readonly path: string;
-  /** Where its frames begin and end. */
+  /** Byte positions at which its frames begin and end. */
   readonly firstFrame: number;
   readonly end: number;
   readonly partitions: readonly PartitionName[];
 }
 
-/** The name of the copy. One that a crash left is written again. */
+/** Returns the path of the copy. A copy left by a crash is replaced. */
 export function copyPath(path: string): string {
   return `${path}.erasing.tmp`;
 }
 
-/** Durable on return. Throws `log.corrupt`, and changes nothing, where a frame is damaged. */
+/** Overwrites the wanted records, durable on return. Throws `log.corrupt` and changes nothing if a frame is damaged. */
 export async function overwriteSegment(
   segment: SegmentToOverwrite,
   { isWanted, signal, onFile }: OverwriteOptions,
@@ -81,7 +81,7 @@ export async function overwriteSegment(
   }
 }
 
-/** Overwrites wanted records of the frame at `at`; returns how many. */
+/** Overwrites wanted records of the frame at `at` and returns their number. */
 function overwriteFrame(
   bytes: Buffer,
   at: number,
@@ -100,7 +100,7 @@ function overwriteFrame(
     if (!isWanted(value, topic)) continue;
     const instead = standIn('erased');
     value.fill(' ');
-    if (instead.length <= value.length) value.set(instead); // a shorter one was no fact, and is none now
+    if (instead.length <= value.length) value.set(instead); // a record shorter than a stand-in was not a fact; spaces are not one either
     overwritten++;
   }
   if (overwritten > 0) encodeFrameHeader(bytes, at, frame);
@@ -110,13 +110,13 @@ function overwriteFrame(
 function copyBytes(from: number, to: number, length: number): void {
   for (let at = 0; at < length;) {
     const bytes = readAt(from, at, Math.min(length - at, maxCommitBytes));
-    if (bytes.length === 0) return; // the proof finds it
+    if (bytes.length === 0) return; // the check of the copy reports it
     writeFully(to, bytes, at);
     at += bytes.length;
   }
 }
 
-/** Throws unless the copy has the header and whole frames from the first to the end. */
+/** Throws unless the copy has the same header, and the same frames up to the end. */
 function requireFrames(copy: string, fd: number, { path, firstFrame, end }: SegmentToOverwrite): void {
   const original = openSync(path, 'r');
   try {

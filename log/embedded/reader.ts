@@ -1,7 +1,7 @@
 /**
- * A cursor over the embedded log. All partitions share the segments, so a reader of several reads each byte once and
- * passes over the frames that are not its own. Records are handed out as views on the read buffer, never copied: keep
- * a view and its whole chunk (1 MiB) stays in memory.
+ * A cursor over the embedded log. All partitions share the segments, so a reader of several partitions reads each byte
+ * once and skips the frames of other partitions. Records are views on the read buffer, not copies: keeping one keeps
+ * its whole chunk (1 MiB) in memory.
  */
 import { open, type FileHandle } from 'node:fs/promises';
 import { SwaError, systemCode } from '../../lib/errors/errors.js';
@@ -29,7 +29,7 @@ export class EmbeddedReader implements LogReader {
   readonly #segments: Segments;
   readonly #watermark: WatermarkReader;
   readonly #partitions: readonly PartitionName[];
-  /** Next offset wanted, by partition index; `notRead` for partitions that are none of ours. */
+  /** Next offset to read by partition index; `notRead` for partitions this reader does not read. */
   readonly #next: number[];
   #segment = 0;
   #file: FileHandle | undefined;
@@ -52,7 +52,10 @@ export class EmbeddedReader implements LogReader {
     this.#next = partitions.map((name) => (from[name] === undefined ? notRead : offsetAt(from, name)));
   }
 
-  /** Finds the start position. Throws `log.out-of-range`, or `log.mismatch` for a position the log never reached. */
+  /**
+   * Finds the start position. Throws `log.out-of-range` if it was trimmed away, `log.mismatch` if the log never reached
+   * it.
+   */
   async seek(): Promise<void> {
     const { next } = this.#watermark.read();
     this.#next.forEach((wanted, i) => {
@@ -80,7 +83,7 @@ export class EmbeddedReader implements LogReader {
     await this.#file?.close();
   }
 
-  /** What is there now, up to `maxRecords`. */
+  /** Reads what is available now, up to `maxRecords`. */
   async #read(maxRecords: number): Promise<RecordBatch[]> {
     const durable = this.#watermark.read();
     const collected = new Map<number, { offsets: Offset[]; values: Uint8Array[] }>();
@@ -99,7 +102,7 @@ export class EmbeddedReader implements LogReader {
     return [...collected].map(([partition, batch]) => this.#batch(partition, batch.offsets, batch.values));
   }
 
-  /** Hands out up to `most` records of the frame from the wanted offset on; returns how many. */
+  /** Adds up to `most` records of the frame, starting at the wanted offset, and returns how many. */
   #take(frame: Frame, most: number, offsets: Offset[], values: Uint8Array[]): number {
     const chunk = this.#chunk;
     const wanted = this.#next[frame.partition] ?? 0;
@@ -112,7 +115,7 @@ export class EmbeddedReader implements LogReader {
     for (let i = 0; i < skip; i++, lengthAt += 4) valueAt += chunk.readUInt32LE(lengthAt);
     for (let i = 0; i < count; i++, lengthAt += 4) {
       const end = valueAt + chunk.readUInt32LE(lengthAt);
-      offsets.push((wanted + i) as Offset); // branding in the hot loop: base is a checked offset
+      offsets.push((wanted + i) as Offset); // branding without a check in the hot loop: base is a checked offset
       values.push(chunk.subarray(valueAt, end));
       valueAt = end;
     }
@@ -145,7 +148,7 @@ export class EmbeddedReader implements LogReader {
     return name;
   }
 
-  /** The frame at the cursor, read in if need be; undefined at the durable end. */
+  /** Returns the frame at the cursor, reading it if needed; undefined at the durable end. */
   async #nextFrame(durable: Watermark): Promise<Frame | undefined> {
     if (this.#frame !== undefined) return this.#frame;
     for (;;) {
@@ -164,7 +167,7 @@ export class EmbeddedReader implements LogReader {
     }
   }
 
-  /** Where the durable frames of the current segment end; undefined when trimming has left this reader behind. */
+  /** Returns where the durable frames of the current segment end; undefined if trimming has overtaken this reader. */
   #endOf(durable: Watermark): number | undefined {
     if (this.#segment === durable.segment) return durable.position;
     return this.#segments.header(this.#segment + 1)?.previousEnd;
@@ -181,7 +184,7 @@ export class EmbeddedReader implements LogReader {
     return frame;
   }
 
-  /** Makes the chunk hold the whole frame at `position`. */
+  /** Makes sure that the chunk holds the whole frame at `position`. */
   async #load(position: number, end: number): Promise<void> {
     for (let lengthBytes = frameHeaderBytes; ;) {
       const known = frameBytes(this.#chunk, this.#at);
@@ -233,8 +236,8 @@ export class EmbeddedReader implements LogReader {
   }
 
   /**
-   * The last segment that begins at or before everything we want, of those that the watermark has reached: one beyond it
-   * may have been left by a writer that was killed. Throws `log.out-of-range` when trimmed away.
+   * Returns the last segment that begins at or before all wanted offsets, among those the watermark has reached: a
+   * killed writer may have left one beyond it. Throws `log.out-of-range` if they were trimmed away.
    */
   #findSegment(): number {
     const numbers = this.#segments.numbers();

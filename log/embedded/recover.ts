@@ -1,10 +1,9 @@
 /**
- * Opening a log after whatever happened to it. A commit that was under way may have left a torn tail in the last
- * segment: it was never acknowledged and is cut off. Damage anywhere else is damage to acknowledged facts and is
- * refused. The two are told apart by what follows: bytes below the last known watermark, or below a whole frame of a
- * later commit, were durable once.
+ * Recovers a log after a crash. An interrupted commit may have left a torn tail in the last segment: it was never
+ * acknowledged and is cut off. Damage anywhere else affects acknowledged facts and is an error. What follows tells the
+ * two apart: bytes below the last known watermark, or below a whole frame of a later commit, were durable once.
  *
- * Runs under the writer's lock, in the writer or in a reader that comes first.
+ * Runs under the writer's lock, in the writer or in the first reader.
  */
 import { closeSync, fdatasyncSync, fstatSync, openSync, statSync } from 'node:fs';
 import { readAt } from '../../lib/files/read-at.js';
@@ -15,7 +14,7 @@ import { corrupt, encodeSegmentHeader, type LogFormat, type SegmentHeader } from
 import type { Segments } from './segments.js';
 import { lastWatermark, type Watermark } from './watermark.js';
 
-/** Makes the log whole and durable, and returns where it ends. Throws `log.corrupt` and changes nothing else. */
+/** Cuts off a torn tail, makes the log durable and returns its end. Throws `log.corrupt` and then changes nothing. */
 export function recover(segments: Segments, format: LogFormat, watermarkPath: string): Watermark {
   const numbers = segments.numbers();
   const known = lastWatermark(watermarkPath);
@@ -37,7 +36,7 @@ function createFirst(segments: Segments, format: LogFormat): Watermark {
   return { segment: 1, position: segments.firstFrame, next: base };
 }
 
-/** Headers and sizes only: readers check every frame they use. */
+/** Checks headers and sizes only; readers check every frame they use. */
 function checkSealed(segments: Segments, number: number): void {
   const own = segments.requireHeader(number);
   const following = segments.requireHeader(number + 1);
@@ -69,7 +68,7 @@ function cutTail(segments: Segments, number: number, durableTo: number): Waterma
   }
 }
 
-/** Visits the whole frames from `position` on; returns where they end. */
+/** Visits the complete frames from `position` on and returns where they end. */
 function scan(
   fd: number,
   position: number,
@@ -88,7 +87,7 @@ function scan(
   }
 }
 
-/** True when a later commit stands behind the damage at `position`. */
+/** Returns true if a frame of a later commit follows the damage at `position`. */
 function isFollowed(fd: number, position: number): boolean {
   const left = fstatSync(fd).size - position;
   if (left > maxCommitBytes) return true;

@@ -1,7 +1,7 @@
 /**
- * What can still be read of a damaged log, and a new beginning for it. Readers and writers refuse a damaged log as a whole; here
- * every segment is gone through frame by frame, and after damage the next frame that is whole by its checksum is looked
- * for. Nothing is changed until `beginAnew`.
+ * Reads what is left of a damaged log, and starts it anew. Readers and writers reject a damaged log as a whole; here
+ * every segment is scanned frame by frame, and after damage the scan continues at the next frame with a valid checksum.
+ * Nothing is changed before `beginAnew`.
  */
 import { closeSync, existsSync, fstatSync, openSync } from 'node:fs';
 import { join } from 'node:path';
@@ -38,27 +38,27 @@ import {
 } from './layout.js';
 import { WatermarkWriter, lastWatermark } from './watermark.js';
 
-/** Offsets [from, to) that can be read, in one piece. */
+/** A contiguous range of readable offsets [from, to). */
 export interface Run {
   from: number;
   to: number;
 }
 
 export interface LogState {
-  /** What is wrong, for people, each naming its file; empty for a log that is whole. */
+  /** Messages for the operator, each naming its file; empty if the log is intact. */
   readonly findings: readonly string[];
   readonly logId: LogId | undefined;
   readonly partitions: readonly PartitionName[];
-  /** By partition, ascending. */
+  /** Readable ranges by partition, ascending. */
   readonly runs: ReadonlyMap<PartitionName, readonly Run[]>;
-  /** Whether the watermark says how far acknowledged facts reached; otherwise there may have been more than can be seen. */
+  /** True if the watermark says where acknowledged facts end; otherwise there may have been more than can be seen. */
   readonly isEndKnown: boolean;
-  /** How far the log has come as far as can be told, also by what cannot be read any more. */
+  /** The known end of each partition, including records that cannot be read any more. */
   readonly ends: ReadonlyMap<PartitionName, number>;
 }
 
 export interface Expected {
-  /** Whose log it should be, and for how many partitions of pageviews; undefined where no one knows. */
+  /** The expected log id and number of pageview partitions; undefined if unknown. */
   readonly logId: LogId | undefined;
   readonly pageviewPartitions: number | undefined;
 }
@@ -69,10 +69,10 @@ function segmentFile(number: number): string {
   return `segment-${String(number).padStart(10, '0')}.log`;
 }
 
-/** Looks at all of a log. Changes nothing. */
+/** Inspects all of a log. Changes nothing. */
 export function inspectLog(dir: string, expected: Expected): LogState {
   const findings: string[] = [];
-  const watermark = watermarkOf(dir, findings); // first: a writer may be running, and all before it must be there
+  const watermark = watermarkOf(dir, findings); // read first: a writer may be running, and everything before the watermark must exist
   const names = namesIn(dir)
     .filter((name) => segmentName.test(name))
     .toSorted();
@@ -133,7 +133,7 @@ function formatOf(dir: string, findings: string[]): ReturnType<typeof readFormat
 function watermarkOf(dir: string, findings: string[]): ReturnType<typeof lastWatermark> {
   const path = join(dir, 'watermark');
   try {
-    return lastWatermark(path); // a damaged one is worked out again from sound segments
+    return lastWatermark(path); // a damaged watermark can be recomputed from intact segments
   } catch (error) {
     findings.push(`${path} cannot be read: ${messageOf(error)}`);
     return undefined;
@@ -152,11 +152,11 @@ function headerOf(path: string): SegmentHeader | undefined {
       closeSync(fd);
     }
   } catch {
-    return undefined; // a folder, or unreadable: said with the header
+    return undefined; // a folder, or unreadable: reported as an unreadable header
   }
 }
 
-/** Gathers what the frames of all segments hold. */
+/** Collects what the frames of all segments hold. */
 class Scan {
   readonly runs = new Map<PartitionName, Run[]>();
   readonly ends = new Map<PartitionName, number>();
@@ -172,7 +172,7 @@ class Scan {
     }
   }
 
-  /** A segment that continues at these offsets. */
+  /** Starts a segment whose header names these next offsets. */
   begin(path: string, base: readonly number[]): void {
     for (const [i, name] of this.#partitions.entries()) {
       const run = this.runs.get(name);
@@ -185,7 +185,7 @@ class Scan {
     }
   }
 
-  /** Offsets that were durable once. */
+  /** Requires offsets that were durable once. */
   hold(path: string, next: readonly number[]): void {
     for (const [i, name] of this.#partitions.entries()) {
       const end = this.runs.get(name)?.at(-1)?.to ?? 0;
@@ -198,7 +198,7 @@ class Scan {
     }
   }
 
-  /** @param sealedTo where the frames of a sealed segment end, as the next one says */
+  /** @param sealedTo where the frames of a sealed segment end, according to the next segment */
   frames(path: string, partitionCount: number, sealedTo: number | undefined, isLast: boolean): void {
     let end = segmentHeaderBytes(partitionCount);
     try {
@@ -239,13 +239,13 @@ class Scan {
 }
 
 interface Found {
-  /** With the index in `bytes` at which it begins. */
+  /** The frame, and the index in `bytes` at which it begins. */
   readonly frame: Frame & { readonly start: number };
   readonly bytes: Buffer;
   readonly position: number;
 }
 
-/** The whole frames of a segment, whatever lies between them; one of them in memory at a time. */
+/** Yields the complete frames of a segment and skips damage between them. Reads the file piece by piece. */
 function* framesOf(path: string, partitionCount: number, sealedTo = Infinity): Generator<Found> {
   const fd = openSync(path, 'r');
   const magic = Buffer.alloc(4);
@@ -277,7 +277,9 @@ function* framesOf(path: string, partitionCount: number, sealedTo = Infinity): G
   }
 }
 
-/** Reads the records of [from, until) of each partition, all of which must lie in runs. Throws `log.corrupt` when one does not come. */
+/**
+ * Reads the records [from, until) of each partition, which must lie in `runs`. Throws `log.corrupt` if one is missing.
+ */
 export function salvageReader(
   dir: string,
   { logId, partitions }: LogState,
@@ -330,8 +332,8 @@ export function salvageReader(
 }
 
 /**
- * Puts all segments of a log aside and lets it continue, under its id, with an empty one at `base`. Ended in the middle, it leaves a
- * log that `inspectLog` finds damaged, or the new one.
+ * Moves all segments of a log aside and continues it, under its id, with an empty segment at `base`. If interrupted, it
+ * leaves a log that `inspectLog` reports as damaged, or the new one.
  */
 export function beginAnew(
   dir: string,

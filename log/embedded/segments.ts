@@ -1,4 +1,4 @@
-/** The segment files of a log: which there are, what their headers say, where each one ends. */
+/** The segment files of a log: lists them, reads and checks their headers, and knows where each one ends. */
 import { closeSync, openSync, readSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemCode } from '../../lib/errors/errors.js';
@@ -23,22 +23,24 @@ export class Segments {
     return join(this.dir, `segment-${String(number).padStart(10, '0')}.log`);
   }
 
-  /** Where the frames of every segment begin. */
+  /** Byte position of the first frame in every segment. */
   get firstFrame(): number {
     return segmentHeaderBytes(this.partitionCount);
   }
 
-  /** Numbers of the segments on disk, ascending; throws `log.corrupt` when one is missing between them. */
+  /** Returns the numbers of the segments on disk, ascending. Throws `log.corrupt` if one between them is missing. */
   numbers(): number[] {
     let numbers = this.#list();
-    // A trim that runs meanwhile may show one file and not its follower: look again before crying.
+    // A concurrent trim may list a segment without its successor: look again before reporting it.
     for (let attempt = 0; attempt < 10 && gapIn(numbers) !== undefined; attempt++) numbers = this.#list();
     const gap = gapIn(numbers);
     if (gap !== undefined) throw corrupt(this.path(gap), 'it is missing');
     return numbers;
   }
 
-  /** A segment's header; undefined when the file is gone (trimmed) or was never there. */
+  /**
+   * Returns a segment's header; undefined if the file does not exist (never created, or trimmed). Throws `log.corrupt`.
+   */
   header(number: number): SegmentHeader | undefined {
     const known = this.#headers.get(number);
     if (known !== undefined) return known;
@@ -57,19 +59,19 @@ export class Segments {
     return header;
   }
 
-  /** As `header`; throws `log.corrupt` when the file is not there. */
+  /** Like `header`, but throws `log.corrupt` if the file does not exist. */
   requireHeader(number: number): SegmentHeader {
     const header = this.header(number);
     if (header === undefined) throw corrupt(this.path(number), 'it is missing');
     return header;
   }
 
-  /** First retained offsets, by partition index. */
+  /** Returns the first retained offsets by partition index. */
   earliest(): readonly number[] {
     for (let attempt = 0; attempt < 100; attempt++) {
       const first = this.numbers()[0];
       const header = first === undefined ? undefined : this.header(first);
-      // A header kept in memory may be of a file that a trim has dropped since: numbers() has just seen this one.
+      // A cached header may belong to a file that has been trimmed since, but numbers() has just seen this one.
       if (header !== undefined) return header.base;
     }
     throw corrupt(this.dir, 'it has no segment');
@@ -99,7 +101,7 @@ export class Segments {
   }
 }
 
-/** The first number that is missing. */
+/** Returns the first missing number. */
 function gapIn(numbers: readonly number[]): number | undefined {
   const at = numbers.findIndex((number, i) => i > 0 && number !== (numbers[i - 1] ?? 0) + 1);
   return at < 0 ? undefined : (numbers[at - 1] ?? 0) + 1;

@@ -1,8 +1,8 @@
 /**
- * The watermark: a small file, overwritten in place after every durable commit, that says how far readers may go and
- * what the next offsets are. It is never fsynced while the writer lives, so after a power cut it may lag behind the
- * segments: it carries the boot it was written in, and one of another boot counts as absent (recover.ts then works the
- * end out from the segments). Within one boot it is exact, also after kill -9.
+ * The watermark: a small file, overwritten in place after every durable commit, with the position up to which readers
+ * may read and the next offsets. It is not fsynced while the writer lives, so after a power cut it may lag behind the
+ * segments. It therefore stores the machine's boot id, and counts as absent after a reboot; recover.ts then finds the
+ * end from the segments. Within one boot it is exact, even after kill -9.
  *
  *   u32 magic, u32 crc of the rest, 36 bytes boot id, u32 segment, u32 position, u32 partitions, f64 next offsets
  */
@@ -17,7 +17,7 @@ const fixedBytes = 56;
 
 export interface Watermark {
   readonly segment: number;
-  /** End of the durable bytes in that segment. */
+  /** Byte position at which the durable part of that segment ends. */
   readonly position: number;
   /** Next offset of each partition, by partition index. */
   readonly next: readonly number[];
@@ -27,7 +27,7 @@ export class WatermarkWriter {
   readonly #fd: number;
   readonly #boot = bootId();
 
-  /** Puts this watermark in place, creating the file if need be; durable when it returns. */
+  /** Writes this watermark and creates the file if needed; durable when the constructor returns. */
   constructor(path: string, first: Watermark) {
     createFile(path, encode(first, this.#boot));
     this.#fd = openSync(path, 'r+');
@@ -45,7 +45,7 @@ export class WatermarkWriter {
   }
 }
 
-/** Milliseconds between looks at the file where the system reports no changes, and where it does (to be safe). */
+/** Polling interval in milliseconds without file change notifications, and with them (as a fallback). */
 const pollMs = { blind: 10, watched: 1_000 };
 
 /** A reader's view of the watermark. Many may be open, in any process. */
@@ -64,9 +64,9 @@ export class WatermarkReader {
     this.#buffer = Buffer.alloc(fixedBytes + 8 * partitionCount);
   }
 
-  /** The last one published. */
+  /** Returns the last published watermark. Throws `log.corrupt` if its checksum stays wrong. */
   read(): Watermark {
-    // The writer may be halfway through its pwrite: then the crc fails, and the next look is right.
+    // The writer may be in the middle of its pwrite: then the crc fails, and a later read succeeds.
     for (let attempt = 0; attempt < 10_000; attempt++) {
       readSync(this.#fd, this.#buffer, 0, this.#buffer.length, 0);
       const watermark = decode(this.#buffer);
@@ -76,8 +76,8 @@ export class WatermarkReader {
   }
 
   /**
-   * Waits until the file may have changed since the last call, `timeoutMs` is over or `signal` aborts. May return
-   * early; the caller reads and decides.
+   * Waits until the file may have changed since the last call, `timeoutMs` has passed or `signal` aborts. May return
+   * early; the caller must read the watermark again.
    */
   async wait(timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
     if (this.#watched === undefined) this.#watch();
@@ -102,7 +102,7 @@ export class WatermarkReader {
     closeSync(this.#fd);
   }
 
-  /** Where the system cannot watch, polling must do. */
+  /** Watches the file; `wait` polls if the system does not support that. */
   #watch(): void {
     try {
       this.#watcher = watch(this.#path, { persistent: false }, () => {
@@ -117,13 +117,13 @@ export class WatermarkReader {
   }
 }
 
-/** The watermark on disk, or undefined when there is none that can be trusted to be exact. */
+/** Returns the watermark on disk; undefined unless it is known to be exact. */
 export function currentWatermark(path: string): Watermark | undefined {
   const found = readWatermark(path);
   return found?.boot === bootId() ? found.watermark : undefined;
 }
 
-/** The watermark on disk whatever boot wrote it: all below it was durable once. */
+/** Returns the watermark on disk, whichever boot wrote it: everything below it was durable once. */
 export function lastWatermark(path: string): Watermark | undefined {
   return readWatermark(path)?.watermark;
 }
@@ -140,7 +140,10 @@ function readWatermark(path: string): { boot: string; watermark: Watermark } | u
   return watermark === undefined ? undefined : { boot: bytes.toString('latin1', 8, 44), watermark };
 }
 
-/** The bytes of a watermark for a copy of the log: of no boot, so that a process that opens the copy works out its end and misses nothing below this. */
+/**
+ * Encodes a watermark for a copy of the log, without a boot id: a process that opens the copy finds its end from the
+ * segments, and requires everything below this watermark.
+ */
 export function watermarkOfCopy(watermark: Watermark): Buffer {
   return encode(watermark, ''.padEnd(36));
 }
@@ -169,7 +172,7 @@ function decode(bytes: Buffer): Watermark | undefined {
   };
 }
 
-/** Names this run of the machine (Linux); elsewhere all boots look the same. 36 characters. */
+/** Returns the boot id of the machine (Linux) or a constant elsewhere. 36 characters. */
 function bootId(): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim().slice(0, 36).padEnd(36);

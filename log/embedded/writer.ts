@@ -1,10 +1,10 @@
 /**
- * The embedded log, writing side. Group commit: while one fdatasync is under way, appends gather, and the next commit
- * takes all of them, so many small appends share one sync. An append is acknowledged after its commit is durable and
- * the watermark lets readers see it.
+ * The writing side of the embedded log, with group commit: while one fdatasync is in progress, appends are queued, and
+ * the next commit takes all of them. An append is acknowledged after its commit is durable and the watermark lets
+ * readers see it.
  *
- * What fails, fails forward: a write that did not go through (disk full) is cut off again and the next append tries
- * again; after a failed sync the segment is never written again, and the next commit starts a new one.
+ * Errors do not stop the log. A write that fails (disk full) is cut off, and the next append tries again. After a
+ * failed sync the segment is never written again, and the next commit starts a new one.
  */
 import { closeSync, fdatasync, openSync, statSync } from 'node:fs';
 import { promisify } from 'node:util';
@@ -45,11 +45,13 @@ const syncData = promisify(fdatasync);
 
 export interface EmbeddedWriterOptions extends EmbeddedOptions {
   readonly segmentBytes: number;
-  /** Asked before anything is appended: the log's id and its next offsets. Throws when it must not continue. */
+  /** Called with the log's id and next offsets before anything is appended. Throws if the log must not continue. */
   readonly mayGoOn?: (id: LogId, next: Offsets) => void;
 }
 
-/** Takes the writer's lock and makes the log whole. Throws `data-dir.in-use`, `log.corrupt`, and what the options do. */
+/**
+ * Takes the writer's lock and recovers the log. Throws `data-dir.in-use`, `log.corrupt`, and what the options throw.
+ */
 export async function openEmbeddedWriter(options: EmbeddedWriterOptions): Promise<LogWriter> {
   const files = openLogFiles(options);
   const lock = await lockForWriting(files);
@@ -75,10 +77,10 @@ class EmbeddedLogWriter implements LogWriter {
   readonly #segmentBytes: number;
   #end: Watermark;
   #fd: number;
-  /** A sync of the current segment has failed: it must not be written again. */
+  /** True after a failed sync of the current segment, which must not be written again. */
   #spoiled = false;
   readonly #commits: GroupCommit<WritePiece>;
-  /** The next commit begins a segment. */
+  /** True if the next commit starts a new segment. */
   #endsSegment = false;
   #closed = false;
 
@@ -117,7 +119,7 @@ class EmbeddedLogWriter implements LogWriter {
     for (const number of segments.numbers()) {
       const following = number < this.#end.segment ? segments.header(number + 1) : undefined;
       if (following === undefined || following.base.some((base, i) => base > (limits[i] ?? 0))) break;
-      // The caller knows what holds the facts below the cut; the log continues with the segment behind.
+      // The caller has made sure that the facts below the cut are stored; the log continues with the next segment.
       removeReplaced([segments.path(number)], () => void segments.requireHeader(number + 1));
     }
   }
@@ -156,7 +158,7 @@ class EmbeddedLogWriter implements LogWriter {
     return this.#reading.share(options);
   }
 
-  /** Commits what waits, then lets go. */
+  /** Commits queued appends, then closes the log and releases the lock. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -194,19 +196,19 @@ class EmbeddedLogWriter implements LogWriter {
     this.#end = end;
   }
 
-  /** Takes away what a failed commit has left behind the durable end. */
+  /** Removes what a failed commit left behind the durable end. */
   #cutBack(): void {
     try {
       cutUnacknowledged(this.#fd, this.#end.position, this.#end.position);
     } catch {
-      this.#spoiled = true; // the next segment's header says where this one ends
+      this.#spoiled = true; // the next segment's header records where this one ends
     }
   }
 
   #startSegment(): void {
     const number = this.#end.segment + 1;
     const path = this.#files.segments.path(number);
-    // Of an attempt that failed half-way: no reader has heard of it, and there is no record in it.
+    // A leftover of a failed attempt: no reader knows of it, and it holds no record.
     removeReplaced([path], () => {
       const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
       if (size > this.#files.segments.firstFrame)

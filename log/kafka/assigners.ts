@@ -1,10 +1,10 @@
 /**
- * Who gets which partitions of a consumer group, in kafkajs' words: one member of a group is asked to assign them to all.
- * What a member says of itself when it joins travels in its metadata.
+ * Partition assigners for kafkajs: one member of a group assigns the partitions to all. A member's introduction travels
+ * in the metadata it sends when it joins.
  *
- * Brokers since 4.0 let a consumer of the newer group protocol (KIP-848) into a group like ours: they read the members'
- * metadata and deal the partitions out themselves, some of them to the stranger. Our metadata begins with a version that
- * no consumer has, so a broker cannot read it and keeps the stranger out.
+ * Since version 4.0 brokers let a consumer of the newer group protocol (KIP-848) into a classic group like ours: they
+ * parse the members' metadata and assign the partitions themselves, some of them to the foreign consumer. Our metadata
+ * begins with a version that no consumer uses, so brokers cannot parse it and keep the foreign consumer out.
  */
 import kafkajs, { type PartitionAssigner } from 'kafkajs';
 
@@ -14,11 +14,11 @@ export interface TopicPartition {
 }
 
 export interface GroupRules {
-  /** Members with other rules cannot be in one group. */
+  /** Members of one group must have rules of the same name. */
   readonly name: string;
-  /** What this member tells of itself; asked whenever it joins. */
+  /** Returns this member's introduction; called whenever it joins. */
   introduction(): string;
-  /** What every member gets, by its id, from what each has told. */
+  /** Returns every member's partitions by member id, from the members' introductions. */
   assign(introductions: ReadonlyMap<string, string>): ReadonlyMap<string, readonly TopicPartition[]>;
 }
 
@@ -49,7 +49,7 @@ export function assigner(rules: GroupRules): PartitionAssigner {
   });
 }
 
-/** For a group with one member, who gets these partitions and no others. */
+/** Rules for a group with one member, which gets exactly these partitions. */
 export function exactly(partitions: readonly TopicPartition[]): GroupRules {
   return {
     name: 'exactly-these',
@@ -58,7 +58,7 @@ export function exactly(partitions: readonly TopicPartition[]): GroupRules {
   };
 }
 
-/** Undefined for a stranger, who gets nothing. */
+/** Returns a member's introduction; undefined for a foreign consumer, which gets no partitions. */
 function introductionIn(metadata: Buffer): string | undefined {
   return metadata.subarray(0, ours.length).equals(ours) ? metadata.toString('utf8', ours.length) : undefined;
 }

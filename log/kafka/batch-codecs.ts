@@ -1,12 +1,12 @@
 /**
- * What kafkajs calls to unpack a record batch. It knows gzip alone, unpacks whatever a batch asks for, and one batch that it
- * cannot unpack ends its consumer for good. Here instead:
+ * The codecs that kafkajs calls to decompress a record batch. Its own support only gzip and have no size limit, and a
+ * batch that cannot be decompressed stops its consumer for good. These codecs instead:
  *
- * - one batch unpacks to `maxBatchBytes` at most, all of one response to `maxResponseBytes` and one batch more: what is
- *   left over is fetched again, as kafkajs does with the batch that was cut off at a response's end;
- * - a batch that is larger, or that cannot be unpacked at all, becomes as many stand-ins as it has records.
+ * - limit one batch to `maxBatchBytes` and one response to `maxResponseBytes` plus one batch; the rest of a response is
+ *   fetched again, as kafkajs does with a batch truncated at the end of a response;
+ * - replace a batch that is larger, or that cannot be decompressed, by one stand-in for each of its records.
  *
- * A batch as it lies in the response, kafkajs hands out what comes after its 61 bytes of header (big-endian):
+ * kafkajs passes the bytes after the 61-byte header of a batch, which is (big-endian):
  *
  *   base offset i64 | length i32 of all that follows | leader epoch i32 | magic i8 = 2 | crc u32 | attributes i16 |
  *   last offset delta i32 | first and last time, producer id i64 | producer epoch i16 | sequence i32 | record count i32
@@ -18,19 +18,19 @@ import { TooLarge, codecNames, unpackers, type CodecName } from './unpack.js';
 
 export const maxBatchBytes = 32 * 2 ** 20;
 export const maxResponseBytes = 32 * 2 ** 20;
-/** kafkajs puts a batch's records on its stack, which holds somewhat more. */
+/** kafkajs passes a batch's records as call arguments; its stack holds somewhat more than this. */
 const maxBatchRecords = 100_000;
 const headerBytes = 61;
 
-/** kafkajs takes it that the rest of the response does not hold a whole batch, and asks for it again. */
+/** Makes kafkajs treat the rest of the response as a truncated batch and fetch it again. */
 class NotNow extends Error {
   override readonly name = 'KafkaJSPartialMessageError';
 }
 
-/** How much of each response has been unpacked, known by the memory that all its batches lie in. */
+/** Bytes decompressed so far of each response, by the memory that all its batches share. */
 const unpackedOf = new WeakMap<ArrayBufferLike, number>();
 
-/** For every kafkajs client of this process, as kafkajs has one table of codecs. */
+/** Installs the codecs for every kafkajs client of this process: kafkajs has one global table. */
 export function installCodecs(): void {
   const { CompressionCodecs: table } = kafkajs;
   for (const [number, name] of Object.entries(codecNames)) {
@@ -48,7 +48,7 @@ function notOurs(name: CodecName): Promise<never> {
   return Promise.reject(new SwaError('internal.invariant', `records are not sent with ${name} compression`));
 }
 
-/** The records of a batch, or stand-ins for them. */
+/** Returns the records of a batch, or stand-ins for them. */
 export async function unpackBatch(codec: CodecName, packed: Buffer): Promise<Buffer> {
   const before = unpackedOf.get(packed.buffer) ?? 0;
   if (before >= maxResponseBytes) throw new NotNow();
@@ -78,7 +78,7 @@ async function unpackOrStandIn(codec: CodecName, packed: Buffer): Promise<Buffer
   }
 }
 
-/** Reads the header in front of what kafkajs has handed out. Throws where something else lies there. */
+/** Reads the header in front of the bytes that kafkajs passed. Throws `log.corrupt` if there is no such header. */
 function headerOf(packed: Buffer, codec: CodecName): { readonly baseOffset: bigint; readonly count: number } {
   const start = packed.byteOffset - headerBytes;
   const header = start < 0 ? undefined : Buffer.from(packed.buffer, start, headerBytes);
@@ -88,13 +88,13 @@ function headerOf(packed: Buffer, codec: CodecName): { readonly baseOffset: bigi
     header.readInt8(16) === 2 &&
     header.readInt32BE(8) === packed.length + headerBytes - 12 &&
     codecNames[(header.readInt16BE(21) & 7) as keyof typeof codecNames] === codec &&
-    header.readInt32BE(23) === count - 1; // every offset has its record: no one has compacted the batch
+    header.readInt32BE(23) === count - 1; // every offset has its record: the batch was not compacted
   if (!isHeader)
     throw new SwaError('log.corrupt', `a ${codec} batch of ${packed.length} bytes cannot be read`);
   return { baseOffset: header.readBigInt64BE(0), count };
 }
 
-/** Records without key, time or headers; the first one says why. */
+/** Encodes stand-ins as records without key, time or headers; the first one carries the detail. */
 function standIns(count: number, reason: StandInReason, detail: string): Buffer {
   const short = standIn(reason);
   return Buffer.concat(
@@ -110,7 +110,7 @@ function record(offsetDelta: number, value: Buffer): Buffer {
   return Buffer.concat([Buffer.from([...length, ...front]), value, Buffer.from(noHeaders)]);
 }
 
-/** Zigzag, then seven bits a byte, the lowest first. */
+/** Zigzag encoding, then seven bits per byte, lowest first. */
 function varint(value: number): number[] {
   const bytes: number[] = [];
   let rest = ((value << 1) ^ (value >> 31)) >>> 0;

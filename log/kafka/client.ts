@@ -1,8 +1,7 @@
 /**
- * Kafka through kafkajs, which only this folder's client, connection, consumers, assigners and batch-codecs know. It offers
- * what the log needs and no more: topics, their settings and offsets, sending, a subscription to exactly the partitions
- * asked for, and membership in a group that shares them. Offsets are decimal strings in kafkajs and checked numbers on this
- * side.
+ * A Kafka client based on kafkajs, which only client, connection, consumers, assigners and batch-codecs of this folder
+ * use. It offers what the log needs: topics, their settings and offsets, sending, a subscription to given partitions,
+ * and membership in a group that shares them. Offsets are decimal strings in kafkajs and checked numbers here.
  */
 import kafkajs, { type Admin, type Producer } from 'kafkajs';
 import { asBuffer } from '../../lib/memory/as-buffer.js';
@@ -21,11 +20,11 @@ export interface NewTopic {
   readonly config: Readonly<Record<string, string>>;
 }
 
-/** Offsets of one partition: first retained, and next after the last durable one. */
+/** Offsets of one partition: the first retained one, and the next after the last durable one. */
 export interface OffsetRange {
   readonly low: number;
   readonly high: number;
-  /** Next after the last that readers get: less than `high` while a transaction is open. */
+  /** The next offset after the last record that readers get; lower than `high` while a transaction is open. */
   readonly stable: number;
 }
 
@@ -36,16 +35,16 @@ export interface Message {
   readonly value: Uint8Array;
 }
 
-/** What one fetch brought of one partition. */
+/** The records of one partition from one fetch. */
 export interface KafkaBatch {
   readonly topic: string;
   readonly partition: number;
-  /** First offset seen, also of records that are not for users (control records). */
+  /** First offset in the fetch, control records included. */
   readonly firstOffset: number;
   readonly nextOffset: number;
   readonly offsets: readonly number[];
   readonly values: readonly Uint8Array[];
-  /** When it was asked for, or earlier, by `performance.now`. */
+  /** Time of the fetch request or earlier, by `performance.now`. */
   readonly requestedAt: number;
 }
 
@@ -54,15 +53,15 @@ export interface Position extends TopicPartition {
 }
 
 export interface Subscriber {
-  /** The client has joined, for the first time or again: what it reads from now on may be another log. */
+  /** The client has joined or rejoined; what it reads from now on may be another log. */
   joined(): void;
-  /** Where to read on, for every partition of the subscription: asked after every `joined`. */
+  /** Returns the position of every partition of the subscription; called after every `joined`. */
   positions(): readonly Position[];
-  /** Positions to set again before the next fetch. */
+  /** Returns positions to seek to before the next fetch. */
   fetching(): readonly Position[];
   /**
-   * Takes a batch; the next one comes when it resolves. `alive` must be called every few seconds while it takes time.
-   * 'again' means that the batch was not what was expected: the position is set again.
+   * Takes a batch; the next one is delivered when the promise resolves. Call `alive` every few seconds while it takes
+   * time. 'again' means that the batch was not the expected one, and the position is set again.
    */
   take(batch: KafkaBatch, alive: () => Promise<void>): Promise<'taken' | 'again'>;
   /** The subscription has ended for good. */
@@ -73,31 +72,31 @@ export interface Subscription {
   stop(): Promise<void>;
 }
 
-/** One of those who share the partitions of some topics; all of them give the same topics and rules. */
+/** A member of a group that shares the partitions of some topics. All members must give the same topics and rules. */
 export interface Member {
   readonly topics: readonly string[];
   readonly rules: GroupRules;
-  /** What this member has from now on. */
+  /** The partitions assigned to this member from now on. */
   assigned(partitions: readonly TopicPartition[]): void;
-  /** The group still counts this member in. */
+  /** The group has confirmed this membership (heartbeat). */
   heard(): void;
   /** The membership has ended for good. */
   failed(error: SwaError): void;
 }
 
 export interface Membership {
-  /** The others share out at once what this member had. */
+  /** Leaves the group; its partitions are reassigned at once. */
   leave(): Promise<void>;
 }
 
-/** A member as the broker knows it. */
+/** A group member as the broker reports it. */
 export interface GroupMember {
   readonly id: string;
   readonly clientId: string;
   readonly host: string;
 }
 
-/** How long a topic that has vanished is looked for: not every broker knows at once of a topic that was just made. */
+/** Number of times a missing topic is looked for: brokers may not know of a new topic at once. */
 const vanishedLooks = 12;
 const lookEveryMs = 250;
 
@@ -106,7 +105,7 @@ export class KafkaClient {
   readonly #connection: KafkaConnection;
   readonly #admin: Admin;
   readonly #durable: Admin;
-  /** Once kafkajs has met a topic that is deleted later, it finds no other one either. */
+  /** All topics asked about so far: after one of them is deleted, kafkajs fails for the others too. */
   readonly #met = new Set<string>();
   #producer: Promise<Producer> | undefined;
   #closed = false;
@@ -118,7 +117,7 @@ export class KafkaClient {
     this.#durable = this.#connection.durable.admin();
   }
 
-  /** Throws `log.unavailable` (retryable) when no broker answers, or lets us in. */
+  /** Connects. Throws `log.unavailable` (retryable) if no broker answers or the login fails. */
   static async connect(options: KafkaOptions): Promise<KafkaClient> {
     const client = new KafkaClient(options);
     await client.#connection.attempt('reach', async () => {
@@ -132,7 +131,7 @@ export class KafkaClient {
     return this.#connection.attempt('ask for the topics of', () => this.#admin.listTopics());
   }
 
-  /** Throws `log.mismatch` naming a topic that is not there, also after some seconds. */
+  /** Throws `log.mismatch` naming a topic that is still missing after some seconds. */
   async requireTopics(topics: readonly string[]): Promise<void> {
     for (let look = 0; ; look++) {
       const existing = await this.topics();
@@ -149,7 +148,7 @@ export class KafkaClient {
     }
   }
 
-  /** Creates what is missing of these topics, and waits until they can be used. Others may do the same meanwhile. */
+  /** Creates the missing topics and waits until all have leaders. Other processes may do the same at the same time. */
   async createTopics(topics: readonly NewTopic[]): Promise<void> {
     await this.#connection.attempt('create topics at', async () => {
       const existing = await this.#admin.listTopics();
@@ -178,19 +177,21 @@ export class KafkaClient {
       const found = await this.#admin.fetchTopicMetadata({ topics: topics.map(({ name }) => name) });
       return found.topics.every(({ partitions }) => partitions.every(({ leader }) => leader >= 0));
     } catch (error) {
-      if (error instanceof kafkajs.KafkaJSProtocolError && error.retriable) return false; // not known everywhere yet
+      if (error instanceof kafkajs.KafkaJSProtocolError && error.retriable) return false; // not all brokers know the topics yet
       throw error;
     }
   }
 
-  /** By partition number, 0 first; `stable` is `high`. Throws `log.mismatch` when the topic is gone. */
+  /**
+   * Returns the ranges by partition number, with `stable` equal to `high`. Throws `log.mismatch` if the topic is gone.
+   */
   durableOffsets(topic: string): Promise<OffsetRange[]> {
     return this.#offsets(this.#durable, topic);
   }
 
-  /** By partition number, 0 first. Throws `log.mismatch` when the topic is gone. */
+  /** Returns the ranges by partition number. Throws `log.mismatch` if the topic is gone. */
   async offsets(topic: string): Promise<OffsetRange[]> {
-    const stable = await this.#offsets(this.#admin, topic); // first: it never lies beyond what is durable later
+    const stable = await this.#offsets(this.#admin, topic); // read first, so that it is never beyond the durable end read next
     const durable = await this.#offsets(this.#durable, topic);
     return durable.map((range, i) => ({ ...range, stable: stable[i]?.high ?? 0 }));
   }
@@ -223,7 +224,9 @@ export class KafkaClient {
     });
   }
 
-  /** Undefined for a group of the newer protocol (KIP-848), whose members kafkajs cannot ask for. */
+  /**
+   * Returns the members of a group; undefined for a group of the newer protocol (KIP-848), which kafkajs cannot list.
+   */
   groupMembers(group: string): Promise<readonly GroupMember[] | undefined> {
     return this.#connection.attempt(`ask for the members of ${group} at`, async () => {
       const [found] = (await this.#admin.describeGroups([group])).groups;
@@ -237,8 +240,8 @@ export class KafkaClient {
   }
 
   /**
-   * Resolves when all in-sync replicas have all messages; one attempt at a time keeps their order. Returns where the first
-   * message of each partition is.
+   * Resolves when all in-sync replicas have all messages, with the position of the first message of each partition.
+   * Call it once at a time to keep the order of messages.
    */
   async send(messages: readonly Message[]): Promise<readonly Position[]> {
     const producer = await this.#connectedProducer();
@@ -261,12 +264,12 @@ export class KafkaClient {
     });
   }
 
-  /** Reads on and on into `subscriber`, across broker restarts, until stopped. */
+  /** Delivers records to `subscriber`, across broker restarts, until stopped. */
   subscribe(group: string, subscriber: Subscriber): Promise<Subscription> {
     return subscribe(this.#connection, group, subscriber);
   }
 
-  /** Joins the group, or founds it; stays in it across broker restarts until it leaves. Nothing is read through it. */
+  /** Joins the group, or creates it, and stays in it across broker restarts until it leaves. Reads no records. */
   join(group: string, member: Member): Promise<Membership> {
     return joinGroup(this.#connection, group, member);
   }
@@ -274,7 +277,7 @@ export class KafkaClient {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#disconnect();
-    // What is still being tried connects again: that is closed, too, as soon as it has ended.
+    // Attempts still in progress may connect again: disconnect once more when they have ended.
     this.#connection
       .settle()
       .then(() => this.#disconnect())

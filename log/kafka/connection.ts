@@ -1,4 +1,4 @@
-/** How kafkajs is told where the brokers are, and what its errors become. */
+/** Configures kafkajs for the brokers and translates its errors. */
 import kafkajs, { type Kafka, type KafkaConfig, type SASLOptions } from 'kafkajs';
 import { SwaError, messageOf } from '../../lib/errors/errors.js';
 import { installCodecs } from './batch-codecs.js';
@@ -12,16 +12,18 @@ export interface KafkaOptions {
 
 export type SaslMechanism = 'plain' | 'scram-sha-256' | 'scram-sha-512';
 
-/** Limits on one attempt and on all of them, so that a caller hears of a missing broker within seconds. */
+/** Limits of retries, chosen so that a caller learns of a missing broker within seconds. */
 export const retry = { initialRetryTime: 100, maxRetryTime: 2000, retries: 6 };
 
-/** Partitions that are added to a topic are known after this time; kafkajs' own is 5 minutes. */
+/** Time after which partitions added to a topic are seen; the default of kafkajs is 5 minutes. */
 const metadataMaxAgeMs = 5_000;
 
 export class KafkaConnection {
   readonly brokers: readonly string[];
   readonly kafka: Kafka;
-  /** For an admin that sees all durable records and new partitions; `kafka`'s ends where a transaction is open. */
+  /**
+   * For an admin that sees all durable records and new partitions; `kafka` reads only up to the first open transaction.
+   */
   readonly durable: Kafka;
   readonly #attempts = new Set<Promise<unknown>>();
 
@@ -33,7 +35,7 @@ export class KafkaConnection {
     this.durable = new DurableKafka(config);
   }
 
-  /** Runs `body`; whatever it throws that is not a SwaError becomes `log.unavailable` (retryable). */
+  /** Runs `body` and turns any error that is not a SwaError into `log.unavailable` (retryable). */
   async attempt<T>(what: string, body: () => Promise<T>): Promise<T> {
     const attempt = body();
     this.#attempts.add(attempt);
@@ -46,7 +48,7 @@ export class KafkaConnection {
     }
   }
 
-  /** Resolves when nothing is tried any more that was begun before; kafkajs goes on trying for some seconds. */
+  /** Resolves when all attempts begun so far have ended; kafkajs keeps retrying for some seconds. */
   async settle(): Promise<void> {
     await Promise.allSettled(this.#attempts);
   }
@@ -61,9 +63,10 @@ export class KafkaConnection {
 }
 
 /**
- * kafkajs always asks for offsets as a reader of committed records, who is told the last stable offset: the first record of
- * the oldest open transaction. Its clusters can ask for the end of what is durable (the high watermark), but no option leads
- * there, so the option is put in where an instance makes its clusters. Partitions that others add are seen sooner, too.
+ * kafkajs always requests offsets with isolation level "read committed", so brokers return the last stable offset: the
+ * first record of the oldest open transaction. Its cluster can request the durable end (the high watermark), but no
+ * public option enables that, so this class wraps the function that creates clusters. It also shortens the metadata
+ * age, so that added partitions are seen sooner.
  */
 class DurableKafka extends kafkajs.Kafka {
   constructor(config: KafkaConfig) {
@@ -89,13 +92,13 @@ function configOf({ brokers, tls, sasl }: KafkaOptions): KafkaConfig {
     connectionTimeout: 3000,
     requestTimeout: 10_000,
     retry,
-    logLevel: kafkajs.logLevel.NOTHING, // what matters arrives as errors
+    logLevel: kafkajs.logLevel.NOTHING, // relevant problems arrive as errors
     ...(tls === false ? {} : { ssl: tls.ca.length === 0 ? true : { ca: [...tls.ca] } }),
     ...(sasl === undefined ? {} : { sasl: saslOf(sasl) }),
   };
 }
 
-/** kafkajs types each mechanism apart. */
+/** Written out because kafkajs has a separate type for each mechanism. */
 function saslOf({ mechanism, username, password }: NonNullable<KafkaOptions['sasl']>): SASLOptions {
   if (mechanism === 'plain') return { mechanism, username, password };
   if (mechanism === 'scram-sha-256') return { mechanism, username, password };

@@ -1,7 +1,7 @@
 /**
- * Consumers of kafkajs. A subscription is the only member of a consumer group of its own (kafkajs knows no manual
- * assignment), with an assigner that hands it just its partitions. Nothing is ever committed to a group; after every join
- * the positions are set again from the caller's.
+ * kafkajs consumers. A subscription is the only member of its own consumer group, because kafkajs has no manual
+ * assignment; its assigner gives it exactly its partitions. Nothing is committed to a group: after every join the
+ * caller's positions are set again.
  */
 import { randomUUID } from 'node:crypto';
 import type { Consumer, EachBatchPayload, PartitionAssigner } from 'kafkajs';
@@ -13,16 +13,16 @@ import type { KafkaBatch, Member, Membership, Position, Subscriber, Subscription
 import { retry, type KafkaConnection } from './connection.js';
 
 /**
- * After a broker's crash a group waits this long for the members it remembers, and after a member's crash before it puts
- * it out. Being put out is harmless (we rejoin, and positions are our own), so it is short.
+ * Time until a group removes a member that has crashed, or that it remembers after a broker's crash. Short, because
+ * removal is harmless: the client rejoins, and we keep our own positions.
  */
 const sessionMs = 10_000;
 const rebalanceMs = 10_000;
-/** The longest that a member can be in a group and hear nothing: put out, dealt again, and some to spare. */
+/** The longest time a member can be in a group without hearing from it: session timeout, a rebalance, and a reserve. */
 export const longestSilenceMs = sessionMs + 2 * rebalanceMs;
-/** A broker that nothing was asked of for so long is none of the cluster's any more. */
+/** A broker that received no request for this long has left the cluster. */
 const goneMs = 10 * 60_000;
-/** Of a response as it comes; a single record batch may be larger, up to the topic's max.message.bytes. */
+/** Maximum size of a fetch response; a single record batch may be larger, up to the topic's max.message.bytes. */
 const fetchBytes = 8 * 2 ** 20;
 const fetchPartitionBytes = 2 ** 20;
 
@@ -43,22 +43,23 @@ export async function subscribe(
     subscriber.joined();
     subscriber.positions().forEach(seek);
   });
-  const requests = new Map<string, number>(); // the last one to each broker
+  const requests = new Map<string, number>(); // time of the last request to each broker
   consumer.on(consumer.events.FETCH_START, ({ payload }) => {
     const now = performance.now();
     for (const [node, at] of requests) if (now - at > goneMs) requests.delete(node);
     requests.set(String(payload.nodeId), now);
-    subscriber.fetching().forEach(seek); // in time: kafkajs looks for new positions after this event
+    subscriber.fetching().forEach(seek); // kafkajs reads new positions after this event
   });
   const requestedAt = (): number => Math.min(...requests.values());
-  // A fetch of nothing but control records and what aborted transactions left is not handed out, only told of.
+  // kafkajs does not deliver a fetch that holds only control records and records of aborted transactions; it only emits
+  // this event.
   consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
     const { topic, partition, batchSize, firstOffset, lastOffset } = payload;
-    const first: string | null = firstOffset; // null where all of it lies before the position
+    const first: string | null = firstOffset; // null if everything is before the position
     if (batchSize > 0 || first === null) return;
     const range = { firstOffset: offsetOf(first), nextOffset: offsetOf(lastOffset) + 1 };
     const empty = { topic, partition, ...range, offsets: [], values: [], requestedAt: requestedAt() };
-    // Should it fail, as when the consumer has stopped, the next subscription sets the position anyway.
+    // On failure (the consumer has stopped) the next subscription sets the position anyway.
     hand(empty, subscriber, seek, () => Promise.resolve()).catch(() => undefined);
   });
   const failed = (error: SwaError): void => subscriber.failed(error);
@@ -93,7 +94,7 @@ interface EndableConsumer {
   readonly end: () => Promise<void>;
 }
 
-/** kafkajs forgets that a consumer was disconnected while it restarted itself, so it is told again until it ends. */
+/** If kafkajs is restarting a consumer, it loses a disconnect, so `end` repeats it until the consumer stops. */
 function makeConsumer(
   { kafka }: KafkaConnection,
   groupId: string,
@@ -124,7 +125,7 @@ function makeConsumer(
   };
 }
 
-/** Resolves when the consumer has joined its group; it commits nothing. */
+/** Runs the consumer without committing offsets. Resolves when it has joined its group. */
 async function run(
   connection: KafkaConnection,
   { consumer, end }: EndableConsumer,
@@ -150,7 +151,7 @@ async function run(
   }
 }
 
-/** What no further attempt mends: our own refusal of a batch, or a response that kafkajs stumbles over. */
+/** Returns the error that no retry can fix: our own rejection of a batch, or a response that kafkajs cannot decode. */
 function undecodableIn(error: unknown): SwaError | undefined {
   if (error instanceof SwaError) return error.retryable ? undefined : error;
   if (error instanceof RangeError || error instanceof TypeError)
@@ -182,7 +183,7 @@ async function deliver(
     payload.resolveOffset(batch.lastOffset());
 }
 
-/** True when the batch was taken; else the position is set again. */
+/** Returns true if the subscriber took the batch; otherwise sets the position again. */
 async function hand(
   batch: KafkaBatch,
   subscriber: Subscriber,
@@ -200,8 +201,8 @@ async function hand(
 type Messages = EachBatchPayload['batch']['messages'];
 
 /**
- * The messages' values. They lie in the memory of the response that brought them and keep all of it; where foreign keys and
- * headers, or values that are too large, take most of it, they are copied.
+ * Returns the messages' values as views, which keep the whole response in memory. They are copied if most of the
+ * response is keys, headers or values that are too large.
  */
 function valuesOf(messages: Messages): Buffer[] {
   let keptBytes = 0;

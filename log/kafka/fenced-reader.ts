@@ -1,16 +1,18 @@
 /**
- * A cursor over Kafka that trusts no one with its position. The client underneath may restart, rejoin, reset itself to
- * the first offset or deliver something twice; here every batch is held against the offset we expect next:
+ * A cursor over Kafka that checks its position itself. The client underneath may restart, rejoin, reset to the first
+ * offset or deliver something twice, so every batch is compared with the offset expected next:
  *
- *   all of it below          delivered again: set the position again
+ *   entirely below           redelivery: set the position again
  *   partly below             drop the overlap
- *   a gap before it          set the position again. Control records are not a gap here: a fetch from their offset brings
- *                            them. A gap that stays is an error: nothing is passed over in silence
- *   retained range passed us `log.out-of-range`; log ends below us: `log.mismatch`
+ *   a gap before it          set the position again. Control records are not a gap: a fetch from their offset returns
+ *                            them. A persistent gap is an error: nothing is skipped silently
+ *   range begins beyond us   `log.out-of-range`
+ *   log ends below us        `log.mismatch`
  *
- * Whether the records are still of the log that was read before: last-seen.ts; if not, `log.mismatch`.
+ * last-seen.ts checks that the records still belong to the log that was read before; if not, `log.mismatch`.
  *
- * A client that stays silent although records wait, or ends, is started again, and given up after three times in a row.
+ * A client that ends, or delivers nothing although records are waiting, is restarted; after three restarts in a row the
+ * reader fails.
  */
 import { SwaError } from '../../lib/errors/errors.js';
 import { offsetAt } from '../cut.js';
@@ -27,20 +29,20 @@ import {
 import type { KafkaBatch, OffsetRange, Position, Subscriber, Subscription } from './client.js';
 import { LastSeen } from './last-seen.js';
 
-/** What a reader needs of the client underneath. */
+/** What the reader needs from the client. */
 export interface Source {
   subscribe(subscriber: Subscriber): Promise<Subscription>;
-  /** By partition number. */
+  /** Returns the ranges by partition number. */
   offsets(topic: string): Promise<readonly OffsetRange[]>;
-  /** The broker's name for a partition's topic, and back. */
+  /** Maps a partition to the broker's topic, and back. */
   topicOf(name: PartitionName): string;
   nameOf(topic: string, partition: number): PartitionName;
 }
 
 export interface FenceOptions {
-  /** How long records may wait for a silent client. */
+  /** How long records may wait before a silent client is restarted. */
   readonly silentMs: number;
-  /** Records, and bytes of them, held ready; the client pauses while there are more. */
+  /** Buffer limits in records and bytes; the client pauses while either is exceeded. */
   readonly bufferedRecords: number;
   readonly bufferedBytes: number;
 }
@@ -52,10 +54,10 @@ const maxGaps = 20;
 export class FencedReader implements LogReader {
   readonly #source: Source;
   readonly #options: FenceOptions;
-  /** Next offset to arrive, by partition. */
+  /** Next offset expected, by partition. */
   readonly #arriving = new Map<PartitionName, number>();
   readonly #lastSeen = new LastSeen();
-  /** How often in a row a partition came with a gap. */
+  /** Number of consecutive gaps, by partition. */
   readonly #gaps = new Map<PartitionName, number>();
   #ready: RecordBatch[] = [];
   #readyRecords = 0;
@@ -66,7 +68,7 @@ export class FencedReader implements LogReader {
   #restarts = 0;
   #taking = false;
   #starting = false;
-  /** Why the client ended, until it is started again. */
+  /** Why the client ended; undefined once it has been restarted. */
   #ended: SwaError | undefined;
   #failure: SwaError | undefined;
   #closed = false;
@@ -79,7 +81,7 @@ export class FencedReader implements LogReader {
     for (const name of Object.keys(from) as PartitionName[]) this.#arriving.set(name, offsetAt(from, name));
   }
 
-  /** Throws `log.out-of-range`, `log.mismatch`, `log.unavailable`. */
+  /** Starts the client. Throws `log.out-of-range`, `log.mismatch`, `log.unavailable`. */
   async start(): Promise<void> {
     for (const name of this.#arriving.keys()) await this.#checkRange(name);
     this.#starting = true;
@@ -118,7 +120,7 @@ export class FencedReader implements LogReader {
   #subscriber(): Subscriber {
     return {
       joined: () => {
-        // One that is empty now would bring nothing to look at.
+        // A recreated topic may be empty and deliver nothing to compare, so check its range.
         for (const name of this.#lastSeen.doubtAll()) void this.#checkRangeOrFail(name);
       },
       positions: () => [...this.#arriving.keys()].map((name) => this.#position(name)),
@@ -140,7 +142,7 @@ export class FencedReader implements LogReader {
     });
   }
 
-  /** Where the client is to continue: at the last record where that is in doubt, else behind it. */
+  /** The position to fetch from: the last record read if it must be checked, else the one after it. */
   #position(name: PartitionName): Position {
     const next = this.#arriving.get(name) ?? 0;
     const at = this.#lastSeen.isDoubted(name) ? (this.#lastSeen.offsetOf(name) ?? next) : next;
@@ -165,11 +167,11 @@ export class FencedReader implements LogReader {
   async #arrive(batch: KafkaBatch): Promise<'taken' | 'again'> {
     if (this.#closed || this.#failure !== undefined) return 'again';
     const name = this.#source.nameOf(batch.topic, batch.partition);
-    if (!this.#arriving.has(name)) return 'taken'; // not asked for, so nothing of ours
+    if (!this.#arriving.has(name)) return 'taken'; // not one of our partitions
     const isDoubted = this.#lastSeen.isDoubted(name);
     if (isDoubted && !(await this.#settle(name, batch))) return 'again';
     const expected = this.#arriving.get(name) ?? 0;
-    if (isDoubted && batch.nextOffset === expected) return 'taken'; // there was nothing new behind the last record
+    if (isDoubted && batch.nextOffset === expected) return 'taken'; // no new records after the last one
     if (batch.nextOffset <= expected || batch.firstOffset > expected) {
       await this.#checkRangeOrFail(name);
       if (batch.firstOffset > expected) this.#countGap(name, expected, batch.firstOffset);
@@ -193,7 +195,10 @@ export class FencedReader implements LogReader {
     this.#keep(name, expected, batch);
   }
 
-  /** Looks for the last record we had; what was held is accepted with it. False when this batch does not tell. */
+  /**
+   * Compares the batch with the last record read, and accepts a held batch if it matches. Returns false if this batch
+   * does not settle the doubt.
+   */
   async #settle(name: PartitionName, batch: KafkaBatch): Promise<boolean> {
     const verdict = this.#lastSeen.verdict(name, batch);
     const at = this.#lastSeen.offsetOf(name) ?? 0;
@@ -203,7 +208,7 @@ export class FencedReader implements LogReader {
     }
     if (verdict !== 'same') {
       const range = await this.#checkRangeOrFail(name);
-      const isDropped = range !== undefined && range.low > at; // by retention: nothing to compare any more
+      const isDropped = range !== undefined && range.low > at; // by retention: there is nothing left to compare
       if (!isDropped && verdict === 'behind') this.#countGap(name, at, batch.firstOffset);
       if (!isDropped) return false;
     }
@@ -232,7 +237,7 @@ export class FencedReader implements LogReader {
     );
   }
 
-  /** Puts aside what is new in the batch. */
+  /** Buffers the new part of the batch. */
   #keep(name: PartitionName, expected: number, batch: KafkaBatch): void {
     let from = 0;
     while (from < batch.offsets.length && (batch.offsets[from] ?? 0) < expected) from++;
@@ -282,7 +287,7 @@ export class FencedReader implements LogReader {
     });
   }
 
-  /** Waits until the buffer was read from, at most as long as the group lets a member be quiet. */
+  /** Waits until the buffer has been read from, at most as long as the client may go without a sign of life. */
   async #room(): Promise<void> {
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, aliveMs);
@@ -293,7 +298,7 @@ export class FencedReader implements LogReader {
     });
   }
 
-  /** Throws when the position is not in the broker's range any more. */
+  /** Returns the broker's range of a partition. Throws if our position is outside it. */
   async #checkRange(name: PartitionName): Promise<OffsetRange> {
     const { partition } = parsePartitionName(name);
     const range = (await this.#source.offsets(this.#source.topicOf(name)))[partition];
@@ -319,7 +324,10 @@ export class FencedReader implements LogReader {
     return range;
   }
 
-  /** The same while reading: a finding ends this reader, a broker that does not answer leaves it to the next try. */
+  /**
+   * Like `#checkRange`, while reading: a position outside the range fails this reader; if the broker does not answer,
+   * the next check decides.
+   */
   async #checkRangeOrFail(name: PartitionName): Promise<OffsetRange | undefined> {
     try {
       return await this.#checkRange(name);
@@ -336,16 +344,16 @@ export class FencedReader implements LogReader {
     this.#wakeReader();
   }
 
-  /** Looks whether records wait that the client does not bring. */
+  /** Checks whether records are waiting that the client does not deliver, and then restarts it. */
   async #watch(): Promise<void> {
     const silentForMs = performance.now() - this.#lastArrival;
     if (this.#closed || this.#readyRecords > 0 || silentForMs < this.#options.silentMs) return;
-    this.#lastArrival = performance.now(); // one look for each silence
+    this.#lastArrival = performance.now(); // check once per period of silence
     let waiting = 0;
     for (const [name, at] of this.#arriving) {
       const range = await this.#checkRangeOrFail(name);
       if (range === undefined) return;
-      waiting += Math.max(0, range.stable - at); // what an open transaction holds back does not come
+      waiting += Math.max(0, range.stable - at); // records behind an open transaction are not delivered
     }
     if (waiting > 0 && performance.now() - this.#lastArrival < this.#options.silentMs)
       await this.#restart('delivers nothing although records wait for it');
@@ -372,7 +380,7 @@ export class FencedReader implements LogReader {
       if (this.#closed) await fresh.stop();
       else this.#subscription = fresh;
     } catch (error) {
-      if (!(error instanceof SwaError)) throw error; // the next look tries again
+      if (!(error instanceof SwaError)) throw error; // the next check tries again
     } finally {
       this.#starting = false;
     }
@@ -385,7 +393,7 @@ export class FencedReader implements LogReader {
   }
 }
 
-/** Another log than the one that was read. */
+/** The error for a log that is not the one that was read before. */
 export function remade(name: PartitionName, at: number): SwaError {
   return new SwaError(
     'log.mismatch',

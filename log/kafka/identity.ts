@@ -1,9 +1,10 @@
 /**
- * Which log the topics are. Topic `<prefix>log-id` is compacted and holds the log's id and shape. Several makers may race:
- * each writes its own id under a key of its own, and the record with the lowest offset counts, which compaction never
- * removes. It is written when all topics are made, so where there is an id, a topic that is missing was deleted.
+ * Identifies the log in the topics. Topic `<prefix>log-id` is compacted and holds the log's id and number of
+ * partitions. Several processes may create it at once: each writes its id under its own key, and the record with the
+ * lowest offset counts, which compaction never removes. The id is written after all topics exist, so if there is an id,
+ * a missing topic was deleted.
  *
- * Topics are made only when neither they nor our own data directory have an id.
+ * Topics are created only if neither they nor our data directory have an id.
  */
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
@@ -18,13 +19,16 @@ import type { KafkaMemory } from './memory.js';
 import { factTopics, idTopic, topicsToMake, type TopicOptions } from './topics.js';
 
 export interface IdentityOptions extends TopicOptions {
-  /** What our data directory knows of the log; nothing where there is none. */
+  /** What our data directory knows of the log; absent if there is no data directory. */
   readonly memory?: KafkaMemory;
 }
 
 const identitySchema = z.object({ logId: z.uuid(), partitions: z.int().min(1) });
 
-/** Makes the topics, or finds them to be those we know. Throws `log.mismatch`, `config.invalid` (partitions). */
+/**
+ * Creates the topics, or checks that they are the known ones. Returns the log's id. Throws `log.mismatch`,
+ * `config.invalid` (partitions), `log.unavailable`.
+ */
 export async function identify(client: KafkaClient, options: IdentityOptions): Promise<LogId> {
   const known = options.memory?.logId();
   await makeUnlessKnown(client, options, known);
@@ -35,7 +39,7 @@ export async function identify(client: KafkaClient, options: IdentityOptions): P
   const [first, ...seen] = await readEach(client, [{ topic, partition: 0, offset: 0 }, ...places.values()]);
   const identity = validJson(identitySchema, Buffer.from(first?.value ?? []).toString());
   if (identity === undefined) throw new SwaError('log.mismatch', `topic ${topic} does not hold a log's id`);
-  const id = identity.logId as LogId; // branding: this file is where Kafka's log ids come from
+  const id = identity.logId as LogId; // branding: this file defines Kafka's log ids
   if (known !== undefined) checkLogId(id, known, 'the data directory');
   await checkPartitions(client, options, identity.partitions);
   for (const [i, name] of [...places.keys()].entries()) {
@@ -82,7 +86,10 @@ async function isEmpty(client: KafkaClient, topic: string): Promise<boolean> {
   return range === undefined || range.high === range.low;
 }
 
-/** Where the records are that we know, as far as the broker still has them. Throws where the log ends before one. */
+/**
+ * Returns the positions of the known records that the broker still has. Throws `log.mismatch` if the log ends before
+ * one.
+ */
 async function placesOf(
   client: KafkaClient,
   options: TopicOptions,
@@ -103,7 +110,10 @@ async function placesOf(
   return places;
 }
 
-/** A key must stay in its partition, so the log's number of them is fixed; a topic may have more, which are not ours. */
+/**
+ * Checks the number of partitions, which is fixed because a key must stay in its partition. A topic may have more;
+ * those are not ours.
+ */
 async function checkPartitions(client: KafkaClient, options: TopicOptions, made: number): Promise<void> {
   if (made !== options.partitions) {
     throw new SwaError(
@@ -130,8 +140,8 @@ interface Found {
 }
 
 /**
- * The first record at or after each position; without a value where there is an offset that has none. The first position is
- * waited at until there is a record.
+ * Reads the first record at or after each position, without a value if the offset holds no record. Waits for a record
+ * at the first position. Throws `log.unavailable` (retryable) after 60 s.
  */
 async function readEach(client: KafkaClient, positions: readonly Position[]): Promise<(Found | undefined)[]> {
   let subscribed: Promise<Subscription> | undefined;

@@ -1,6 +1,6 @@
 /**
- * The log on Kafka: topics `<prefix>pageviews`, `<prefix>equivs` and `<prefix>log-id`. Which log they are: identity.ts; what
- * they are made with: topics.ts.
+ * The log on Kafka, in topics `<prefix>pageviews`, `<prefix>equivs` and `<prefix>log-id`. identity.ts finds out which
+ * log the topics hold; topics.ts creates and checks their settings.
  */
 import { SwaError, hasCode } from '../../lib/errors/errors.js';
 import { GroupCommit } from '../group-commit.js';
@@ -36,12 +36,15 @@ export interface KafkaLogOptions extends KafkaOptions, IdentityOptions {
   readonly silentMs?: number;
 }
 
-/** What a reader holds ready. */
+/** Limits of a reader's buffer. */
 const buffered = { bufferedRecords: 50_000, bufferedBytes: 64 * 2 ** 20 } as const;
-/** Key (3 bytes a character at most) and Kafka's own fields. */
+/** The key (at most 3 bytes per character) and Kafka's own fields. */
 const overheadBytes = ({ key }: NewRecord): number => 3 * key.length + 40;
 
-/** Throws `log.unavailable`, `config.invalid` (partitions, or a topic that loses facts), `log.mismatch`. */
+/**
+ * Connects to the brokers and creates the topics of a new log. Throws `log.unavailable`, `log.mismatch`, and
+ * `config.invalid` for a wrong number of partitions or a topic whose settings lose facts.
+ */
 export async function openKafkaLog(options: KafkaLogOptions): Promise<LogWriter> {
   const client = await KafkaClient.connect(options);
   try {
@@ -63,10 +66,10 @@ class KafkaLog implements LogWriter {
   readonly #readers = new OpenReaders();
   readonly #setAside = new SetAside();
   readonly #settings: TopicWatch;
-  /** Where each partition ended at least when we last heard of it. */
+  /** The highest known end of each partition. */
   readonly #ends = new Map<PartitionName, number>();
   #unreadRecords = 0;
-  /** Why this is not the log any more that was opened. */
+  /** The error by which we learned that this is no longer the log that was opened. */
   #lost: SwaError | undefined;
   #closed = false;
 
@@ -94,7 +97,7 @@ class KafkaLog implements LogWriter {
     await Promise.all(pieces.map((piece) => this.#commits.add(piece)));
   }
 
-  /** The broker owns retention. */
+  /** Does nothing: the broker owns retention. */
   async trim(): Promise<void> {
     this.#checkOpen();
   }
@@ -162,7 +165,7 @@ class KafkaLog implements LogWriter {
     });
   }
 
-  /** The members of a group share the partitions by themselves, however many they are. */
+  /** Joins the group. Its members share the partitions, however many they are; `members` and `member` are not used. */
   share({ group, among }: Pick<ShareOptions, 'group' | 'among'>): Promise<Share> {
     this.#checkOpen();
     const name = `${this.#options.topicPrefix}${group}`;
@@ -179,7 +182,7 @@ class KafkaLog implements LogWriter {
     });
   }
 
-  /** Sends what waits, then closes its readers and connections. */
+  /** Sends queued appends, then closes readers and connections. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -205,7 +208,7 @@ class KafkaLog implements LogWriter {
     };
   }
 
-  /** The broker's names for our partitions, and ours for its. */
+  /** Maps our partitions to the broker's topics and back. */
   #names(): Pick<Source, 'topicOf' | 'nameOf'> {
     const prefix = this.#options.topicPrefix;
     return {
@@ -236,7 +239,7 @@ class KafkaLog implements LogWriter {
       this.#noteEnd(nameOf(topic, partition), first, before);
   }
 
-  /** Of our partitions in their order, and of those that the topics were given later. */
+  /** Returns the offset ranges of our partitions in order, and of partitions added to the topics later. */
   async #ranges(end: 'durable' | 'readable'): Promise<Ranges> {
     this.#checkOpen();
     const before = new Map(this.#ends);
@@ -250,7 +253,7 @@ class KafkaLog implements LogWriter {
       const ours = [...pageviews.slice(0, count), ...equivs.slice(0, 1)];
       this.partitions.forEach((name, i) => this.#noteEnd(name, ours[i]?.high ?? 0, before));
       const others = [...pageviews.slice(count), ...equivs.slice(1)];
-      // Those that retention has dropped since were not read either.
+      // Records that retention has deleted since were not read either.
       const unread = sum(others.map(({ high }) => high));
       const accepted = unread === 0 ? 0 : (this.#options.memory?.acceptedUnread(this.id) ?? 0);
       this.#unreadRecords = Math.max(0, unread - accepted);
@@ -261,7 +264,7 @@ class KafkaLog implements LogWriter {
     }
   }
 
-  /** A log never ends, or takes a record, before where it ended earlier. */
+  /** Records a partition's end. Throws `log.mismatch` if it is lower than an end known before the request. */
   #noteEnd(name: PartitionName, end: number, before: ReadonlyMap<PartitionName, number>): void {
     const earlier = before.get(name) ?? 0;
     if (end < earlier) {

@@ -1,8 +1,8 @@
 /**
- * A share of the partitions by Kafka's consumer group protocol: the broker knows who is alive, one member deals the
- * partitions out among all. The group is for membership alone: nothing is read through it and nothing committed to it.
+ * A share of the partitions based on Kafka's consumer group protocol: the broker tracks live members, and one member
+ * assigns the partitions. The group is used for membership only: no records are read and no offsets committed.
  *
- * Members that work on different data directories do not share: each directory's members have all partitions among them.
+ * Members with different data directories do not share: all partitions are assigned within each directory's members.
  */
 import { z } from 'zod';
 import { SwaError, messageOf } from '../../lib/errors/errors.js';
@@ -14,24 +14,24 @@ import type { GroupMember, Member, Membership } from './client.js';
 
 export interface KafkaShareOptions {
   readonly group: string;
-  /** For the command that lists the members. */
+  /** Broker address for the command that lists the members. */
   readonly broker: string;
-  /** What is worked on: those that name one home share. */
+  /** Members with the same home share the partitions. */
   readonly home: string;
-  /** How many members have each partition. */
+  /** Number of members that own each partition. */
   readonly replicas: number;
-  /** All there are, in the log's order. */
+  /** All partitions in the log's order. */
   readonly partitions: readonly PartitionName[];
   /** The broker's name for a partition's topic, and back. */
   topicOf(name: PartitionName): string;
   nameOf(topic: string, partition: number): PartitionName;
   /** Joins the group. */
   join(member: Member): Promise<Membership>;
-  /** Who is in the group now; undefined when the client cannot ask. */
+  /** Returns the current members; undefined if the client cannot ask. */
   members(): Promise<readonly GroupMember[] | undefined>;
   /**
-   * Who has heard nothing from the group for so long takes it that the others were given its partitions. Longer than
-   * the group takes to put a member out and to deal again.
+   * A member without contact for this long assumes that its partitions were given to others. Must be longer than the
+   * group takes to remove a member and to rebalance.
    */
   readonly silentMs: number;
 }
@@ -61,7 +61,9 @@ export class KafkaShare implements Share, Member {
     };
   }
 
-  /** Resolves when this process is a member, or has been refused: then it tries again. Throws `log.unavailable`. */
+  /**
+   * Joins the group. Resolves when this process is a member, or was rejected and will retry. Throws `log.unavailable`.
+   */
   static async join(options: KafkaShareOptions): Promise<KafkaShare> {
     const share = new KafkaShare(options);
     share.#membership = await options.join(share);
@@ -98,7 +100,7 @@ export class KafkaShare implements Share, Member {
     void this.#nameMembers(cause);
   }
 
-  /** A member of a group that refuses us is not one of our workers. */
+  /** Adds the group's members to the error: those of a group that rejects us are not our workers. */
   async #nameMembers(cause: SwaError): Promise<void> {
     let who: string;
     try {
@@ -124,14 +126,14 @@ export class KafkaShare implements Share, Member {
     this.#watching ??= this.#watch().finally(() => void (this.#watching = undefined));
   }
 
-  /** A client that has fallen silent or was refused is not waited for: another one joins in its place. */
+  /** Leaves and joins again if the client is silent or was rejected. */
   async #watch(): Promise<void> {
     if (this.#trouble === undefined && !this.#isSilent()) return;
     try {
       await this.#membership?.leave();
       this.#membership = await this.#options.join(this);
     } catch (error) {
-      if (!(error instanceof SwaError)) throw error; // the next look tries again
+      if (!(error instanceof SwaError)) throw error; // the next check tries again
     }
   }
 

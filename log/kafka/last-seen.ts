@@ -1,39 +1,48 @@
 /**
- * Whether what comes is of the log that was read before. A topic that was deleted and recreated may hold other records at
- * our offsets, and kafkajs does not show a topic's id. So a reader goes back to the last record that it had, and looks
- * whether that is still there and the same, whenever there was time for such a thing:
+ * Checks that records still come from the log that was read before. A topic that was deleted and recreated may hold
+ * other records at our offsets, and kafkajs does not expose topic ids. So whenever there was time for such a
+ * replacement, the reader fetches the last record it read again and compares it:
  *
  * - after each join of the client;
- * - when a batch comes late: it is held until the record has been seen again after it;
- * - when taking the last batch took long: the next fetch begins one record early.
+ * - when a batch comes late: it is held until the record has been compared;
+ * - when processing the last batch took long: the next fetch begins one record early.
  */
 import { fingerprintOf, type LastRecord } from '../last-records.js';
 import { offset, type PartitionName } from '../log.js';
 import type { KafkaBatch } from './client.js';
 
-/** No topic is deleted, made and written to in so short a time; nor in the second, and as far as one that was being caught up with. */
+/**
+ * A topic cannot be deleted, recreated and filled in the first time, nor filled as far as a log being caught up with in
+ * the second.
+ */
 const quietMs = 100;
 const catchingUpMs = 1_000;
-/** A batch of so many bytes is one of many that wait; to fetch it once more just to be sure would cost. */
+/** A batch of this size is one of many waiting; fetching it again for a check would be expensive. */
 const largeBytes = 64 * 1024;
 
-/** What a batch says of the last record: there and the same or not, a hole in its place, or not so far back or on. */
+/**
+ * What a batch says about the last record: the same, another one or a hole in its place; or the batch ends before it or
+ * begins after it.
+ */
 export type Verdict = 'same' | 'other' | 'before' | 'behind';
 
 export class LastSeen {
   readonly #last = new Map<PartitionName, LastRecord & { readonly lateFrom: number }>();
   readonly #doubted = new Set<PartitionName>();
   readonly #held = new Map<PartitionName, KafkaBatch>();
-  /** Whose last record came with the last fetch. */
+  /** Partitions whose last record came with the last fetch. */
   readonly #fresh = new Set<PartitionName>();
 
-  /** The partitions that have a last record; each is to be seen again. */
+  /** Marks the last record of every partition to be checked, and returns these partitions. */
   doubtAll(): PartitionName[] {
     for (const name of this.#last.keys()) this.#doubted.add(name);
     return [...this.#last.keys()];
   }
 
-  /** Before a fetch: the partitions that are to begin one record early with it. */
+  /**
+   * Called before a fetch. Marks and returns the partitions whose last batch took long; they are fetched from one
+   * record earlier.
+   */
   doubtSlow(): PartitionName[] {
     const slow = [...this.#fresh].filter((name) => this.isLate(name));
     this.#fresh.clear();
@@ -45,18 +54,18 @@ export class LastSeen {
     return this.#doubted.has(name);
   }
 
-  /** Whether there was time for another topic since the last record was asked for. */
+  /** Returns true if the topic could have been replaced since the last record was requested. */
   isLate(name: PartitionName): boolean {
     return performance.now() > (this.#last.get(name)?.lateFrom ?? Infinity);
   }
 
-  /** Keeps the batch until the last record has been seen again. */
+  /** Holds the batch until the last record has been checked. */
   hold(name: PartitionName, batch: KafkaBatch): void {
     this.#doubted.add(name);
     this.#held.set(name, batch);
   }
 
-  /** The last record's offset. */
+  /** Returns the offset of the last record. */
   offsetOf(name: PartitionName): number | undefined {
     return this.#last.get(name)?.offset;
   }
@@ -70,7 +79,7 @@ export class LastSeen {
     return firstOffset > last.offset ? 'behind' : 'other';
   }
 
-  /** Ends the doubt; returns the batch that was held. */
+  /** Marks the last record as checked and returns the batch that was held. */
   settle(name: PartitionName): KafkaBatch | undefined {
     const held = this.#held.get(name);
     this.#doubted.delete(name);

@@ -1,12 +1,13 @@
 /**
- * LZ4 frames, as Kafka's clients write them, to bytes. Format: "LZ4 Frame Format Description" 1.6 and "LZ4 Block Format
- * Description" of the lz4 project. A frame is
+ * Decompresses LZ4 frames as Kafka's clients write them. Format: "LZ4 Frame Format Description" 1.6 and "LZ4 Block
+ * Format Description" of the lz4 project. A frame is
  *
  *   magic u32 | flags u8 | block size u8 | content size u64 if flagged | header checksum u8
- *   blocks: size u32 (highest bit: stored as it is) | bytes | checksum u32 if flagged
+ *   blocks: size u32 (highest bit: not compressed) | bytes | checksum u32 if flagged
  *   0 u32 | content checksum u32 if flagged
  *
- * All numbers are little-endian. Checksums are not looked at: the broker has checked that of the whole record batch.
+ * All numbers are little-endian. Checksums are not verified: the record batch has one of its own, which the broker has
+ * checked.
  */
 const magic = 0x184d2204;
 const flag = {
@@ -20,7 +21,10 @@ const version = 0x40;
 const storedBit = 0x80000000;
 const minMatch = 4;
 
-/** Throws `TooLarge` when there is more than `limit`, and a RangeError when it is not a whole, valid frame. */
+/**
+ * Decompresses one frame. Throws `TooLarge` beyond `limit` bytes, and a RangeError if it is not one complete, valid
+ * frame.
+ */
 export function unpackLz4(frame: Buffer, limit: number): Buffer {
   const flags = frame.readUInt8(4);
   if (frame.readUInt32LE(0) !== magic || (flags & flag.version) !== version || flags & flag.dictionary)
@@ -42,7 +46,9 @@ export function unpackLz4(frame: Buffer, limit: number): Buffer {
   return output.bytes();
 }
 
-/** Sequences of literals and a match in what was put out before; the last one has literals alone. */
+/**
+ * Decompresses a block: sequences of literals and a match in the earlier output; the last sequence has only literals.
+ */
 function unpackBlock(block: Buffer, from: number, end: number, output: Output): void {
   let at = from;
   const length = (nibble: number): number => {
@@ -90,7 +96,7 @@ class Output {
     const start = this.#length - distance;
     if (distance === 0 || start < 0) throw new RangeError('an LZ4 match lies before the frame');
     this.#makeRoom(count);
-    // What was copied is copied again where the match reaches into itself: twice as much each time.
+    // A match may overlap its own output: then what was copied is copied again, twice as much each time.
     for (let done = 0; done < count;) {
       const piece = Math.min(count - done, distance + done);
       this.#buffer.copyWithin(this.#length + done, start, start + piece);

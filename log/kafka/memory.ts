@@ -1,11 +1,11 @@
 /**
- * What a data directory knows of the Kafka log it belongs to. Topics can be deleted and recreated by anyone, so what has
- * met its log makes no topics any more and holds what it finds against what it knows:
+ * What a data directory remembers of its Kafka log. Topics can be deleted and recreated by others, so a directory that
+ * has a log never creates topics again and compares the log it finds with these files:
  *
- *   log/kafka.json             the log's id, and a name for this directory; made once
+ *   log/kafka.json             the log's id, and a name for this directory; created once
  *   master/root.json           the log's id, for a directory that was restored or is older than the file above
  *   master/last-records.json   a note of the sink: see last-records.ts
- *   log/accepted-unread.json   how many records in partitions that are not read an operator has accepted as lost
+ *   log/accepted-unread.json   number of records in unread partitions that an operator has accepted as lost
  */
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -33,17 +33,22 @@ export class KafkaMemory {
     this.#path = join(roomOf(dataDir, 'log'), 'kafka.json');
   }
 
-  /** Undefined when this directory has not met its log yet. Throws `data-dir.unusable` for a damaged file. */
+  /**
+   * Returns the log's id; undefined if this directory has no log yet. Throws `data-dir.unusable` for a damaged file.
+   */
   logId(): LogId | undefined {
-    return (this.#file()?.logId as LogId | undefined) ?? storedLogId(this.#dataDir); // branding: written from one
+    return (this.#file()?.logId as LogId | undefined) ?? storedLogId(this.#dataDir); // branding: written from a LogId
   }
 
-  /** The same for all processes of this data directory, and no other one's; '' in one that does not exist. */
+  /**
+   * A name that is the same for all processes of this data directory and unique to it; '' if the directory does not
+   * exist.
+   */
   home(): string {
     return this.#file()?.home ?? '';
   }
 
-  /** Remembers the log, once; makes no data directory. */
+  /** Stores the log's id once. Does not create the data directory. */
   keepLogId(logId: LogId): void {
     if (!existsSync(roomOf(this.#dataDir, 'log'))) return;
     createFile(this.#path, JSON.stringify({ logId, home: randomUUID() }));
@@ -57,7 +62,10 @@ export class KafkaMemory {
     keepLastRecords(this.#dataDir, logId, records);
   }
 
-  /** How many of the records that ever came into unread partitions are accepted, so that answers no longer report them; 0 if the note is damaged. */
+  /**
+   * Number of records in unread partitions that were accepted, so that answers no longer report them; 0 if the note is
+   * damaged.
+   */
   acceptedUnread(logId: LogId): number {
     const text = readIfThere(acceptedUnreadPath(this.#dataDir));
     const note = text === undefined ? undefined : validJson(acceptedSchema, text);

@@ -1,4 +1,7 @@
-/** Counts the stand-ins that readers are handed, each once however many readers there are, and keeps what they say. */
+/**
+ * Counts the stand-ins delivered to readers, each once regardless of the number of readers, and keeps the newest
+ * warnings.
+ */
 import { z } from 'zod';
 import type { PartitionName } from '../log.js';
 import { isStandIn } from '../stand-in.js';
@@ -10,11 +13,11 @@ const detailSchema = z.object({ detail: z.string() });
 
 export class SetAside {
   records = 0;
-  /** Everything below has been looked at. */
+  /** Offsets below this have been counted, by partition. */
   readonly #seen = new Map<PartitionName, number>();
   readonly #warnings: string[] = [];
 
-  /** The newest ones. */
+  /** The newest warnings. */
   warnings(): readonly string[] {
     return this.#warnings;
   }
@@ -32,7 +35,7 @@ export class SetAside {
   #note(name: PartitionName, at: number, value: Uint8Array): void {
     this.records++;
     const detail = validJson(detailSchema, Buffer.from(value).toString())?.detail;
-    if (detail === undefined) return; // the first of its batch has said it
+    if (detail === undefined) return; // the first stand-in of the batch carries the detail
     this.#warnings.push(
       `${name}, offset ${at}: ${detail}. It was set aside and is stored as an "unreadable" row`,
     );

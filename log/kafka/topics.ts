@@ -1,10 +1,10 @@
 /**
- * The topics of a log: what they are made with, and what is wrong with those that are there. Refused is what loses facts
- * or does not take ours; a setting that only makes trouble likely is a warning. Both name the command that mends it.
+ * The topics of a log: the settings they are created with, and checks of existing ones. Settings that lose facts or
+ * reject our records are errors; settings that are only risky are warnings. Both name the command that fixes them.
  *
- * - `compression.type=uncompressed`: the broker unpacks what others send, so no reader depends on a codec, our own batches
- *   pass through as they are, and a batch may not unpack to more than `max.message.bytes`: the broker refuses it.
- * - `message.timestamp.type=LogAppendTime`: retention uses the arrival time of a record, not by one its producer chose.
+ * - `compression.type=uncompressed`: the broker decompresses what others send, so readers need no codec, our own
+ *   batches are stored as sent, and the broker rejects a batch that decompresses to more than `max.message.bytes`.
+ * - `message.timestamp.type=LogAppendTime`: retention uses the arrival time of a record, not a time its producer chose.
  */
 import { SwaError, hasCode } from '../../lib/errors/errors.js';
 import { topics as topicsOfLog } from '../log.js';
@@ -13,17 +13,20 @@ import type { KafkaClient, NewTopic } from './client.js';
 export interface TopicOptions {
   readonly topicPrefix: string;
   readonly replication: number;
-  /** Partitions of topic pageviews: used when the topics are made, checked ever after. */
+  /** Number of partitions of topic pageviews: used when the topics are created, checked on every later open. */
   readonly partitions: number;
-  /** The broker must keep facts at least this long; 0 asks for nothing. */
+  /** Minimum time the broker must keep facts; 0 for no minimum. */
   readonly leastRetentionMs: number;
 }
 
-/** Kafka refuses record batches over 1,048,588 bytes; a commit may put all it has into one partition. */
+/**
+ * Maximum size of a commit. By default Kafka rejects record batches over 1,048,588 bytes, and a commit may go to one
+ * partition.
+ */
 export const commitBytes = 900_000;
-/** The same with what Kafka puts around it. */
+/** The same including Kafka's overhead. */
 const leastMessageBytes = 1_000_000;
-/** A reader holds one record batch in memory, however large the topic lets it be. */
+/** A reader holds at least one record batch in memory, so larger limits are reported. */
 const maxMessageBytes = 8 * 2 ** 20;
 const weekMs = 7 * 24 * 3_600_000;
 
@@ -54,10 +57,10 @@ export function topicsToMake(options: TopicOptions): NewTopic[] {
   ];
 }
 
-/** How long what was found is taken as it was. */
+/** How long a result is reused. */
 const freshMs = 60_000;
 
-/** What is wrong with the topics' settings while they are used: looked at again every minute, since anyone can change them. */
+/** Warnings about the topics' settings, checked again every minute because they can be changed at any time. */
 export class TopicWatch {
   readonly #client: KafkaClient;
   readonly #options: TopicOptions;
@@ -76,7 +79,7 @@ export class TopicWatch {
     try {
       this.#warnings = await checkTopics(this.#client, this.#options);
     } catch (error) {
-      // What would refuse a start is a warning to who runs already.
+      // An error that would prevent a start is only a warning for a running process.
       if (!hasCode(error, 'config.invalid')) throw error;
       this.#warnings = [`${error.message}; the next start will fail. ${error.hint ?? ''}`];
     }
@@ -84,7 +87,7 @@ export class TopicWatch {
   }
 }
 
-/** Throws `config.invalid` for a topic that loses facts or does not take ours; returns warnings about all others. */
+/** Returns warnings about the topics. Throws `config.invalid` for a topic that loses facts or rejects our records. */
 export async function checkTopics(client: KafkaClient, options: TopicOptions): Promise<string[]> {
   await checkIdentityIsKept(client, idTopic(options));
   const warnings: string[] = [];
@@ -103,7 +106,7 @@ export async function checkTopics(client: KafkaClient, options: TopicOptions): P
   return warnings;
 }
 
-/** Else a new id would be made one day, and everything that is stored would belong to another log. */
+/** If the id were deleted, a new one would be created, and all stored data would belong to another log. */
 async function checkIdentityIsKept(client: KafkaClient, topic: string): Promise<void> {
   const policy = (await client.topicConfig(topic, ['cleanup.policy'])).get('cleanup.policy');
   if (policy === 'compact') return;

@@ -1,7 +1,7 @@
 /**
- * The codecs of Kafka's record batches, bounded: a few kilobytes of them may hold gigabytes. Each unpacks what Kafka's Java
- * client and librdkafka write, throws `TooLarge` beyond the limit, and any other error for bytes that are not of its
- * format. Nothing else is ever packed here: our own producer sends plain.
+ * Decompression of Kafka's record batches with a size limit, since a few kilobytes may expand to gigabytes. Each
+ * function reads what Kafka's Java client and librdkafka write, throws `TooLarge` beyond the limit, and any other error
+ * for invalid bytes. Nothing is compressed here: our producer sends uncompressed records.
  */
 import { promisify } from 'node:util';
 import { gunzip as gunzipWithCallback } from 'node:zlib';
@@ -13,7 +13,7 @@ import { TooLarge, unpackLz4 } from './lz4.js';
 
 export { TooLarge } from './lz4.js';
 
-/** By the number that stands for it in a batch's attributes. */
+/** Codecs by their number in a batch's attributes. */
 export const codecNames = { 1: 'gzip', 2: 'snappy', 3: 'lz4', 4: 'zstd' } as const;
 export type CodecName = (typeof codecNames)[keyof typeof codecNames];
 
@@ -34,18 +34,18 @@ async function unpackGzip(packed: Buffer, limit: number): Promise<Buffer> {
   } catch (error) {
     const code = systemCode(error);
     if (code === 'ERR_BUFFER_TOO_LARGE') throw new TooLarge();
-    // What the machine lacks is not the batch's fault, and may pass.
+    // Lack of memory is not the batch's fault and may be temporary.
     if (code === 'Z_MEM_ERROR')
       throw new SwaError('log.unavailable', 'no memory to unpack gzip', { cause: error, retryable: true });
     throw error;
   }
 }
 
-/** What the Java client writes in front of its Snappy blocks, before two version numbers. */
+/** Magic bytes that the Java client writes before its Snappy blocks, followed by two version numbers. */
 const xerial = Buffer.from('\x82SNAPPY\0', 'latin1');
 const xerialHeaderBytes = xerial.length + 8;
 
-/** One Snappy block, or the Java client's row of them: length u32, big-endian, and block. */
+/** Decompresses one Snappy block, or the Java client's sequence of them: length u32 (big-endian), then the block. */
 function unpackSnappy(packed: Buffer, limit: number): Buffer {
   if (!packed.subarray(0, xerial.length).equals(xerial)) return snappyBlock(packed, limit);
   const blocks: Buffer[] = [];
@@ -61,7 +61,7 @@ function unpackSnappy(packed: Buffer, limit: number): Buffer {
   return Buffer.concat(blocks);
 }
 
-/** A block begins with its unpacked length, seven bits a byte. */
+/** Decompresses a block. It begins with its decompressed length, seven bits per byte. */
 function snappyBlock(block: Buffer, limit: number): Buffer {
   let length = 0;
   for (let i = 0; i < 5; i++) {
@@ -78,8 +78,8 @@ const zstdBlockBytes = 128 * 1024;
 const zstdDecoder = new ZSTDDecoder();
 
 /**
- * One Zstandard frame (RFC 8878). The library unpacks into as much memory as it is told and gives nothing where that is too
- * little, or the frame is damaged; so its blocks are counted first, which says how much they can hold.
+ * Decompresses one Zstandard frame (RFC 8878). The library needs the output size in advance and returns nothing if that
+ * is too small or the frame is damaged, so the frame's blocks are scanned first for the maximum size.
  */
 async function unpackZstd(frame: Buffer, limit: number): Promise<Buffer> {
   const descriptor = frame.readUInt8(4);
@@ -94,13 +94,16 @@ async function unpackZstd(frame: Buffer, limit: number): Promise<Buffer> {
   throw maxBytes > limit ? new TooLarge() : new RangeError('a damaged Zstandard frame');
 }
 
-/** The most that the blocks from `at` on hold. A block: 3 bytes (last u1, type u2, size u21), then its bytes. */
+/**
+ * Returns the maximum decompressed size of the blocks from `from` on. A block: 3 bytes (last u1, type u2, size u21),
+ * then its bytes.
+ */
 function zstdBound(frame: Buffer, from: number, checksumBytes: number): number {
   let maxBytes = 0;
   for (let at = from; ;) {
     const header = frame.readUIntLE(at, 3);
     const [type, size] = [(header >> 1) & 3, header >> 3];
-    at += 3 + (type === 1 ? 1 : size); // a run of one byte has only that
+    at += 3 + (type === 1 ? 1 : size); // an RLE block stores one byte
     maxBytes += type === 2 ? zstdBlockBytes : size;
     if ((header & 1) === 0) continue;
     if (at + checksumBytes !== frame.length) throw new RangeError('not one whole Zstandard frame');

@@ -1,4 +1,4 @@
-/** The audit of the job queues. LMDB opens a copy: opening the file itself would lock it and make files. */
+/** Audits the job queues. It opens copies, because opening a queue's own file would lock it and create files. */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../../lib/time/clock.js';

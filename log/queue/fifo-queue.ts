@@ -1,17 +1,17 @@
 /**
- * The first queue of the chapter: `add`, `poll`, `peek`. In memory and bounded, so it evens out bursts inside one
- * process; what it holds is gone with the process, and what was polled is gone with the work that failed.
+ * The chapter's first queue: `add`, `poll`, `peek`. It is in memory and bounded, and smooths bursts within one process.
+ * Its items are lost with the process, and a polled item is lost if its work fails.
  */
 import { SwaError } from '../../lib/errors/errors.js';
 
 export class FifoQueue<T> {
   readonly #limit: number;
-  /** A ring: `#size` items from `#head` on. Grows by doubling up to the limit. */
+  /** A ring buffer: `#size` items from `#head` on. Doubles up to the limit. */
   #ring: (T | undefined)[] = Array.from({ length: 16 });
   #head = 0;
   #size = 0;
 
-  /** `limit`: most items it holds. */
+  /** `limit` is the maximum number of items. Throws a RangeError unless it is a positive integer. */
   constructor(limit: number) {
     if (!Number.isSafeInteger(limit) || limit < 1) throw new RangeError(`invalid queue limit: ${limit}`);
     this.#limit = limit;
@@ -21,7 +21,7 @@ export class FifoQueue<T> {
     return this.#size;
   }
 
-  /** Puts an item at the end. Throws `queue.full` (retryable): the producer must wait or drop, knowingly. */
+  /** Adds an item at the end. Throws `queue.full` (retryable): the producer must decide to wait or to drop the item. */
   add(item: T): void {
     if (this.#size === this.#limit) {
       throw new SwaError('queue.full', `the queue is full: it holds ${this.#limit} items`, {
@@ -33,7 +33,7 @@ export class FifoQueue<T> {
     this.#size++;
   }
 
-  /** Takes the item at the head; undefined when empty. */
+  /** Removes and returns the item at the head; undefined if the queue is empty. */
   poll(): T | undefined {
     const item = this.peek();
     if (this.#size === 0) return undefined;
@@ -43,7 +43,7 @@ export class FifoQueue<T> {
     return item;
   }
 
-  /** Looks at the item at the head without taking it. */
+  /** Returns the item at the head without removing it. */
   peek(): T | undefined {
     return this.#ring[this.#head];
   }

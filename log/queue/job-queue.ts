@@ -1,6 +1,6 @@
 /**
- * The system's own jobs, carried by single-consumer queues: one queue for each kind, since each kind has its own
- * worker. Any role or command asks (adds), the role whose work it is takes.
+ * The system's own jobs in single-consumer queues, one queue for each kind of job because each kind has its own worker.
+ * Any role or command may add a job; the responsible role takes it.
  */
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -12,12 +12,12 @@ const asked = { requestedBy: z.string(), requestedAt: z.number() };
 
 const jobSchemas = {
   'batch-run': z.object(asked),
-  /** `format` is the importer's own and parsed by it. */
+  /** The importer parses `format`. */
   import: z.object({
     ...asked,
     file: z.string(),
     format: z.unknown(),
-    /** Jobs of earlier versions have none. */
+    /** Missing in jobs of earlier versions. */
     importId: z.string().optional(),
     again: z.boolean().optional(),
   }),
@@ -37,7 +37,7 @@ export interface LeasedJob<K extends JobKind> {
   readonly attempt: number;
 }
 
-/** Opens the queue of one kind of job under `<dataDir>/jobs/`. Cheap: may be opened for one `add`. */
+/** Opens the queue of one kind of job under `<dataDir>/jobs/`. Cheap enough to open for a single `add`. */
 export function openJobQueue<K extends JobKind>(
   dataDir: string,
   kind: K,
@@ -57,13 +57,13 @@ export class JobQueue<K extends JobKind> {
     this.#queue = queue;
   }
 
-  /** Durable on return; the job's id. Throws `queue.full`. */
+  /** Adds a job, durable on return, and returns its id. Throws `queue.full`. */
   add(job: JobOf<K>): number {
     const [id] = this.#queue.add(Buffer.from(JSON.stringify(job)));
     return id ?? 0;
   }
 
-  /** Leases the oldest job; undefined when there is none. `renew` it while it runs longer than the lease. */
+  /** Leases the oldest job; undefined if there is none. Call `renew` while it runs longer than the lease. */
   get(): LeasedJob<K> | undefined {
     const leased = this.#queue.get();
     return leased === undefined ? undefined : this.#parse(leased);
@@ -81,7 +81,7 @@ export class JobQueue<K extends JobKind> {
     this.#queue.renew(id);
   }
 
-  /** All jobs not yet done, in order, running ones included (`attempt` > 0). */
+  /** Returns all unfinished jobs in order, including running ones (`attempt` > 0). */
   list(): LeasedJob<K>[] {
     return this.#queue.list().map((item) => this.#parse(item));
   }

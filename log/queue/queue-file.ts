@@ -1,4 +1,4 @@
-/** The LMDB file of a queue: checked before it is opened, and durable by name before anything in it is relied on. */
+/** Opens the LMDB file of a queue: checks it first, and makes its name durable before anything in it is relied on. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
@@ -9,7 +9,7 @@ import { reserveLockFile } from '../../lib/files/lmdb-room.js';
 
 const maxReaders = 126;
 
-/** Opens, or makes, the file in `dir`; what is committed to it is durable. Throws `data-dir.unusable` when it is damaged. */
+/** Opens or creates the file in `dir`; commits to it are durable. Throws `data-dir.unusable` if it is damaged. */
 export function openQueueFile<Value>(dir: string): RootDatabase<Value, number> {
   makeDirDurable(dir);
   const file = join(dir, 'data.mdb');
@@ -24,7 +24,7 @@ export function openQueueFile<Value>(dir: string): RootDatabase<Value, number> {
   // With overlapping syncs, lmdb-js has acknowledged a commit whose last page could not be written.
   const db = open<Value, number>({ path: dir, overlappingSync: false, maxReaders });
   if (isNew) {
-    // LMDB syncs its commits, but neither the first pages of a file it makes nor the file's name.
+    // LMDB syncs its commits, but not the first pages of a new file or the file's name.
     fsyncFile(file);
     fsyncDir(dir);
   }

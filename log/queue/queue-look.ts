@@ -1,13 +1,18 @@
-/** A look at a queue without LMDB: loading that takes longer than all else that a command does which only asks whether there is something. */
+/**
+ * Tells whether a queue is empty without loading LMDB, which takes longer than everything else a command does for that
+ * question.
+ */
 import { join } from 'node:path';
 import { lmdbRecords } from '../../lib/files/lmdb-file.js';
 
-/** Whether the queue kept in `dir` holds nothing; false where that cannot be told: who opens it says why. */
+/**
+ * Returns true if the queue in `dir` holds no item, and false if it cannot be read: opening the queue then reports why.
+ */
 export function isEmptyQueue(dir: string): boolean {
   let records = 0;
   const damage = lmdbRecords(join(dir, 'data.mdb'), () => {
     records = 0;
     return { record: () => void records++, end: () => undefined };
   });
-  return damage === undefined && records <= 1; // one holds the totals
+  return damage === undefined && records <= 1; // one record holds the totals
 }

@@ -1,11 +1,11 @@
 /**
- * The single-consumer queue of the chapter: `get` leases an item, `ack` removes it, `fail` gives it back. Persistent,
- * and safe for several processes: any of them may add, several workers of one application may take.
+ * The single-consumer queue of the chapter: `get` leases an item, `ack` removes it, `fail` returns it to the queue. It
+ * is persistent and safe for several processes: any of them may add, and several workers of one application may take.
  *
- * Each item is worked on at least once, and twice when a worker is slower than its lease or dies before its ack. A
- * worker whose lease ran out cannot ack or fail any more: the number of the attempt is the fence.
+ * Each item is processed at least once, and again if a worker exceeds its lease or dies before its ack. A worker whose
+ * lease has expired cannot ack or fail the item any more: the attempt number is the fencing token.
  *
- * In LMDB because its write transactions already are one at a time across processes.
+ * It uses LMDB because LMDB's write transactions are already serialised across processes.
  */
 import type { RootDatabase } from 'lmdb';
 import type { Clock } from '../../lib/time/clock.js';
@@ -16,27 +16,27 @@ import { openQueueFile } from './queue-file.js';
 export interface QueueItem {
   readonly id: number;
   readonly item: Uint8Array;
-  /** 1 the first time it is handed out. */
+  /** 1 the first time the item is leased. */
   readonly attempt: number;
 }
 
 export interface QueueOptions {
-  /** How long a worker may take before the item goes to another. */
+  /** Lease duration: how long a worker may take before another one gets the item. */
   readonly leaseMs: number;
-  /** Most items it holds, leased ones included. */
+  /** Maximum number of items, including leased ones. */
   readonly limit: number;
 }
 
 interface Stored {
   readonly item: Uint8Array;
   readonly attempt: number;
-  /** The item may be handed out from this time on (UTC ms). */
+  /** The item may be leased from this time on (UTC ms). */
   readonly freeAt: number;
 }
 
-/** Ids count from 1; under 0 stands what is known of the whole. */
+/** Item ids start at 1; key 0 holds the totals. */
 const [totalsKey, firstId] = [0, 1];
-/** What a small transaction may take of the disk. */
+/** Disk space that a small transaction may need. */
 const roomBytes = 256 * 1024;
 
 interface Totals {
@@ -49,7 +49,7 @@ export class SingleConsumerQueue {
   readonly #db: RootDatabase<Stored | Totals, number>;
   readonly #clock: Clock;
   readonly #options: QueueOptions;
-  /** What this instance has taken: id to attempt. */
+  /** Leases held by this instance: item id to attempt number. */
   readonly #leases = new Map<number, number>();
 
   private constructor(
@@ -64,15 +64,15 @@ export class SingleConsumerQueue {
     this.#options = options;
   }
 
-  /** Opens, or makes, the queue kept in `dir`. Throws `data-dir.unusable` when its file is damaged. */
+  /** Opens or creates the queue in `dir`. Throws `data-dir.unusable` if its file is damaged. */
   static open(dir: string, clock: Clock, options: Partial<QueueOptions> = {}): SingleConsumerQueue {
     const db = openQueueFile<Stored | Totals>(dir);
     return new SingleConsumerQueue(dir, db, clock, { leaseMs: 60_000, limit: 100_000, ...options });
   }
 
   /**
-   * Puts items at the end, all or none, durable on return; returns their ids. Throws `queue.full` and, when they cannot be
-   * written, `data-dir.unusable`, both retryable.
+   * Adds items at the end, all or none, durable on return, and returns their ids. Throws `queue.full` or, if they
+   * cannot be written, `data-dir.unusable`; both are retryable.
    */
   add(...items: readonly Uint8Array[]): number[] {
     try {
@@ -103,9 +103,9 @@ export class SingleConsumerQueue {
     });
   }
 
-  /** Leases the oldest item that no one holds; undefined when there is none. */
+  /** Leases the oldest item that is not leased; undefined if there is none. */
   get(): QueueItem | undefined {
-    if (this.size === 0) return undefined; // mostly so: needs no write transaction, which takes the lock of all processes
+    if (this.size === 0) return undefined; // the usual case: avoids a write transaction, which takes a lock across all processes
     return this.#db.transactionSync(() => {
       const now = this.#clock();
       for (const { key: id, value } of this.#db.getRange({ start: firstId })) {
@@ -120,12 +120,17 @@ export class SingleConsumerQueue {
     });
   }
 
-  /** Longer than a lease no one holds an item: a time further off was written before the clock went back. */
+  /**
+   * A lease never ends later than `leaseMs` from now. A later time was written before the clock went back, so it is
+   * ignored.
+   */
   #isHeld({ freeAt }: Stored, now: number): boolean {
     return freeAt > now && freeAt <= now + this.#options.leaseMs;
   }
 
-  /** The work is done: removes the item. Throws `queue.unknown-item` when this instance does not hold it any more. */
+  /**
+   * Removes the item after its work is done. Throws `queue.unknown-item` if this instance no longer holds its lease.
+   */
   ack(id: number): void {
     this.#release(id, () => {
       const { lastId, size } = this.#totals();
@@ -134,21 +139,24 @@ export class SingleConsumerQueue {
     });
   }
 
-  /** The work failed: the item goes to the next caller of `get` after `delayMs`, at most a lease. Throws as `ack`. */
+  /**
+   * Returns the item to the queue after its work failed; `get` can lease it after `delayMs`, at most `leaseMs`. Throws
+   * like `ack`.
+   */
   fail(id: number, delayMs = 0): void {
     this.#release(id, (stored) =>
       this.#db.putSync(id, { ...stored, freeAt: this.#clock() + Math.min(delayMs, this.#options.leaseMs) }),
     );
   }
 
-  /** Starts the lease again, for work that takes longer. Throws as `ack`. */
+  /** Restarts the lease, for work that takes longer. Throws like `ack`. */
   renew(id: number): void {
     this.#withLease(id, (stored) => {
       this.#db.putSync(id, { ...stored, freeAt: this.#clock() + this.#options.leaseMs });
     });
   }
 
-  /** The items in order, leased ones included, none taken. */
+  /** Returns the items in order, including leased ones, without leasing any. */
   list(limit = 1000): QueueItem[] {
     this.#db.resetReadTxn();
     const items: QueueItem[] = [];
@@ -158,9 +166,9 @@ export class SingleConsumerQueue {
     return items;
   }
 
-  /** Items not yet acked. */
+  /** Number of items not acked yet. */
   get size(): number {
-    this.#db.resetReadTxn(); // one is kept for a turn of the event loop: it does not know what others changed meanwhile
+    this.#db.resetReadTxn(); // a read transaction lasts for an event loop turn and would not see what other processes changed meanwhile
     return this.#totals().size;
   }
 
