@@ -1,7 +1,7 @@
 /**
- * Asks for a batch run when exclusions wait: only a run can take what they exclude out of history. Told again and again how
- * many wait in the generation that serves, so nothing is forgotten by a crash; asks once for all that have come since it asked
- * last, and not at all while a run that it asked for has not begun.
+ * Requests a batch run when exclusions are waiting, because only a run can remove what they exclude from history. `tell` is called repeatedly
+ * with the number that wait in the serving generation, so a crash loses no request. Requests one run for all exclusions that arrived since the
+ * last request, and none while an earlier request has not started.
  */
 import type { Clock } from '../lib/time/clock.js';
 import type { ViewId } from '../facts/views/view.js';
@@ -20,7 +20,7 @@ export class ExclusionRuns {
     this.#clock = clock;
   }
 
-  /** Throws what opening the queue throws, and asks again after a while. */
+  /** Throws errors of the job queue; a later call then requests again. */
   async tell(generation: ViewId, exclusions: number): Promise<void> {
     const before = this.#asked?.generation === generation ? this.#asked.exclusions : 0;
     if (exclusions <= before) return;

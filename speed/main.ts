@@ -1,4 +1,4 @@
-/** The speed layer as a process of its own. */
+/** Runs the speed layer as its own process. */
 import { runRole } from '../lib/process/process.js';
 import { startSpeed } from './role.js';
 

@@ -1,6 +1,6 @@
 /**
- * The speed layer as a role: opens the log, makes sure that there is a batch view to start from, runs one worker, and
- * reports on the status board.
+ * The speed layer as a role: opens the log, makes sure that there is a batch view to start from, runs one worker, and reports on the status
+ * board.
  */
 import { CurrentWatch } from '../serving/current.js';
 import { holdViews } from '../serving/held.js';
@@ -26,22 +26,22 @@ import type { Pointers } from './generations/pointers.js';
 import { SpeedWorker } from './generations/worker.js';
 import { WorkerSlot } from './generations/worker-slot.js';
 
-/** What a program around the core gives a worker whose stores are read from other hosts. */
+/** Replaceable parts of a worker, for stores that are read from other hosts. */
 export interface SpeedSurroundings {
-  /** Which workers share the log's partitions, and how many have each. */
+  /** The workers that share the log's partitions, and how many workers have each partition. */
   readonly among: Among;
   readonly pointers: Pointers;
-  /** What this worker is to work on, by the share of the log. */
+  /** The partitions for this worker, given its share of the log. */
   share(ofLog: Share): Share;
-  /** May fetch it first. */
+  /** May have to fetch the view first. */
   openView(id: ViewId): Promise<BatchView>;
   /** Partitions that other workers have. */
   taken(): readonly string[];
-  /** Told often, with the worker as it is and the trouble it has. */
+  /** Called often, with the worker and its last error. */
   progress(worker: SpeedWorker, trouble: LastError | null): void;
 }
 
-/** Opens it for a log; what it opens is closed by the closers. */
+/** Opens the surroundings for a log; resources are registered with `closers`. */
 export type OpenSurroundings = (log: Log, closers: Closers) => Promise<SpeedSurroundings>;
 
 export function startSpeed(context: RoleContext, openAround?: OpenSurroundings): Promise<RunningRole> {
@@ -120,7 +120,7 @@ function checkWorkers({ speedWorker, speedWorkers, kafkaBrokers }: Config): void
 function runWorker(worker: SpeedWorker, status: SpeedStatus, close: () => Promise<void>): RunningRole {
   const stopping = new AbortController();
   const done = work(worker, status, close, stopping.signal);
-  done.catch(() => undefined); // the error is read from `done` or `stop`
+  done.catch(() => undefined); // callers read the error from `done` or `stop`
   return {
     done,
     async stop() {
@@ -147,10 +147,10 @@ async function work(
   }
 }
 
-/** How long what the other workers say of themselves is taken as it was. */
+/** Interval at which the status of other workers is read. */
 const lookEveryMs = 1_000;
 
-/** What the status board says about this worker. */
+/** Reports this worker's status. */
 class SpeedStatus {
   readonly #context: RoleContext;
   readonly #log: Log;
@@ -165,7 +165,7 @@ class SpeedStatus {
   #failing = false;
   #lastError: LastError | null = null;
 
-  /** @param slot of a worker in a group whose members come and go */
+  /** @param slot for a worker in a group whose members come and go */
   constructor(
     context: RoleContext,
     log: Log,
@@ -222,12 +222,12 @@ class SpeedStatus {
     else this.#reporter.report({ state: 'stopped' });
   }
 
-  /** What we are to work on and another one still holds, and what no worker of this data directory has. */
+  /** Partitions of ours that another worker still holds, and partitions that no worker has. */
   #awaited(worker: SpeedWorker): PartitionName[] {
     const { config, clock } = this.#context;
     const { partitions, awaited } = worker;
     const rest = this.#log.partitions.filter((name) => awaited.includes(name) || !partitions.includes(name));
-    if (rest.length === 0) return rest; // a worker that is alone has no others to ask about, as long as all is well
+    if (rest.length === 0) return rest; // if this worker has all partitions, there are no others to look at
     if (performance.now() - this.#lookedAt >= lookEveryMs) {
       this.#lookedAt = performance.now();
       const others = readStatus(config.dataDir).filter(
@@ -263,7 +263,7 @@ class SpeedStatus {
     };
   }
 
-  /** Beside the work, too. */
+  /** Requests a batch run for waiting exclusions, in the background. */
   #askForRun({ serving }: SpeedWorker): void {
     if (serving === undefined) return;
     const exclusions = sumOf(serving.progress().values(), (progress) => progress.exclusions);
@@ -272,7 +272,7 @@ class SpeedStatus {
     });
   }
 
-  /** The log's end is asked for beside the work, and shown with the next report. */
+  /** Reads the log's end in the background; it is shown with the next report. */
   #askForEnd(): void {
     this.#log.latest().then(
       (end) => void (this.#end = end),

@@ -2,23 +2,23 @@
 import { sumUp } from '../../lib/memory/counting-sort.js';
 
 export interface CellNumbers {
-  /** Where each cell's key ends; keys lie one after the other. */
+  /** End of each cell's key; the keys are concatenated. */
   readonly keyEnds: Uint32Array<ArrayBuffer>;
-  /** By number of a page's cell: the cell of the domain that it counts for too. -1 for other cells. */
+  /** By number of a page's cell: the cell of its domain, where its pageviews count too. -1 for other cells. */
   readonly siteCells: Int32Array<ArrayBuffer>;
-  /** Two words for each pageview: the number of the page's cell, and the person's coupon. */
+  /** Two words per pageview: the number of the page's cell, and the person's coupon. */
   readonly views: Uint32Array<ArrayBuffer>;
-  /** Dimensions that are kept. */
+  /** Number of dimensions that are kept. */
   readonly dimensions: number;
-  /** For each pageview the number of the combination of its values; none when no dimension is kept. */
+  /** The number of each pageview's combination of values; empty if no dimension is kept. */
   readonly combinations: Uint32Array<ArrayBuffer>;
-  /** By number of the combination, `dimensions` words: the cells that its pageviews count for too; -1 where they have no value. */
+  /** By number of the combination, `dimensions` words: the cells where its pageviews count too; -1 for no value. */
   readonly combinationCells: Int32Array<ArrayBuffer>;
 }
 
 /**
- * Calls `visit` for cell after cell with where its key lies and the coupons of its pageviews, by counting sort. A pageview counts in
- * the cell of its page, in that of the page's domain, and in those of its values.
+ * Groups the pageviews by cell with a counting sort, and calls `visit` for each cell with the range of its key and its coupons. A pageview
+ * counts in the cells of its page, of the page's domain, and of its values.
  */
 export function forEachCell(
   cells: CellNumbers,

@@ -1,11 +1,11 @@
 /**
- * Which pageviews of a slice would count, as long as they are not repeats: those whose URL has a page, whose agent is no
- * known bot's, and that no exclusion of the generation leaves out, by the shared rules. The topology asks it for what it counts, and for what came before a generation's cut
- * (prime-repeats.ts), so that both decide alike what makes a later one a repeat.
+ * Decides which pageviews of a slice count unless they are repeats: those with a page, whose user agent is not a known bot, and that no
+ * exclusion of the generation leaves out. The topology uses it for what it counts, and prime-repeats.ts for the records before a generation's
+ * cut, so that both agree on what makes a later pageview a repeat.
  *
- * Each look-up is a loop of its own over the slice, behind one that only touches what it will look at. All of them go to
- * memory far apart; with nothing else in between, the processor waits for many at once. They go by index: the iterator of
- * a typed array took a twentieth of this thread's time.
+ * Each kind of look-up is a separate loop over the slice, after a loop that only prefetches its slots. The look-ups hit distant memory; with
+ * nothing else in between, the processor waits for many at once. The loops use indexes: the iterator of a typed array took 5 % of this thread's
+ * time.
  */
 import { repeatKeys } from '../../facts/repeat.js';
 import { Exclusions, isWithinTimes, type Times } from '../../facts/exclusions.js';
@@ -18,25 +18,25 @@ import type { Page, PageCache } from './page-cache.js';
 import { hashAt, rowWords, type PageviewColumns } from './pageview-columns.js';
 import type { PartitionWork } from '../generations/partition-work.js';
 
-/** The texts of a row that exclusions go by; its page is known already. */
+/** Fields of a row that exclusions compare; the page is known already. */
 const excludingFields = ['visitor', 'userAgent', 'importId'] as const;
 const rememberedTexts = 65_536;
 
-/** Eventid, visitor and page lie one after the other in a row, as keys want them. */
+/** eventId, visitor and page are adjacent in a row, as `repeatKeys` requires. */
 const keyPartsAt = hashAt.eventId;
 
-/** What is at one index belongs together. */
+/** Pageviews that count unless they are repeats. `rows` and `pages` are parallel. */
 export interface CountablePageviews {
-  /** Rows of the slice. */
+  /** Row numbers within the slice. */
   readonly rows: Int32Array;
   readonly pages: readonly Page[];
-  /** By row: what a repeat has alike, `hashWords` words (facts/repeat.ts). Only for these rows. */
+  /** By row, `hashWords` words: the key that repeats have in common (facts/repeat.ts). Valid only for `rows`. */
   readonly keys: Int32Array;
-  /** The other rows, by the reason why they do not count. */
+  /** Number of the other rows, by the reason why they do not count. */
   readonly refused: ReadonlyMap<string, number>;
 }
 
-/** What of a view leaves pageviews out. */
+/** The parts of a batch view that leave pageviews out. */
 export type ExcludingView = Pick<BatchView, 'exclusions'> & {
   readonly meta: Pick<BatchView['meta'], 'keptFrom'>;
 };
@@ -45,11 +45,11 @@ export class CountingRules {
   readonly #bots: BotAgents;
   readonly #hash: KeyedHash;
   readonly #exclusions: Exclusions;
-  /** Of the fields that exclusions are by: hash of the text -> when pageviews with it are left out. */
+  /** For each field that exclusions compare: hash of the text -> times at which pageviews with it are left out. */
   readonly #excluded: readonly ExcludedTexts[];
   readonly #excludedPages = new WeakMap<Page, Times>();
 
-  /** @param view whose exclusions count: those of its generation */
+  /** @param view batch view of the generation; its exclusions apply */
   constructor(rules: Rules, hash: KeyedHash, view: ExcludingView) {
     this.#exclusions = new Exclusions(view.exclusions(), rules, view.meta.keptFrom);
     this.#excluded = excludingFields
@@ -59,13 +59,13 @@ export class CountingRules {
     this.#hash = hash;
   }
 
-  /** The edges that may join: none that names an erased id. */
+  /** The edges that may join ids: those without an erased id. */
   joining<E extends Pick<WaitingEdge, 'a' | 'b'>>(edges: readonly E[]): readonly E[] {
     if (this.#exclusions.erased.isEmpty) return edges;
     return edges.filter((edge) => !this.#exclusions.excludesEdge(edge));
   }
 
-  /** Throws what the rules throw. */
+  /** Throws any error of the rules. */
   countable(pageviews: PageviewColumns, cache: PageCache): CountablePageviews {
     const refused = new Map<string, number>();
     const wanted = this.#withoutBots(pageviews);
@@ -79,8 +79,8 @@ export class CountingRules {
   }
 
   /**
-   * Shows pageviews that are not counted here, or not any more, to the partition's window, so that later ones repeat them.
-   * Throws what the rules throw, and then shows nothing.
+   * Adds pageviews that are not counted here, or no longer, to the partition's deduplication window, so that later ones repeat them. Throws any
+   * error of the rules, before it has added anything.
    */
   show(pageviews: PageviewColumns, { pages, repeats }: PartitionWork): void {
     const { rows, keys } = this.countable(pageviews, pages);
@@ -148,7 +148,7 @@ interface ExcludedTexts {
   readonly recent: RecentObjects<Times>;
 }
 
-/** The rows whose URL has a page, and that page; why the others have none is counted. */
+/** The rows whose URL has a page, with that page. Counts the other rows by reason. */
 function withPages(
   cache: PageCache,
   pageviews: PageviewColumns,

@@ -1,6 +1,6 @@
 /**
- * Records set aside: one file each in `<data>/dead-letter/`, named by its place in the log, with the reason and the
- * record's bytes. Setting the same record aside again (a replay, the next generation) changes nothing.
+ * Records set aside because they keep failing: one file per record in `<data>/dead-letter/`, named by its partition and offset, with the reason
+ * and the record's bytes. Setting the same record aside again (a replay, the next generation) changes nothing.
  */
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -22,7 +22,7 @@ export interface DeadLetter {
   readonly value: Uint8Array;
 }
 
-/** Durable when it returns. */
+/** Durable on return. */
 export function writeDeadLetter(dataDir: string, letter: DeadLetter): void {
   const dir = roomOf(dataDir, 'dead-letter');
   const { value, ...rest } = letter;
@@ -45,7 +45,7 @@ export interface LetterPlace {
   readonly offset: number;
 }
 
-/** The places of all records set aside; those that cannot be read are findings. */
+/** The positions of all records set aside; files that cannot be read are findings. */
 export function auditDeadLetters(dataDir: string, report: Findings): LetterPlace[] {
   const dir = roomOf(dataDir, 'dead-letter');
   const wayOn = 'delete it: the record is in the log and in the master dataset';
@@ -58,7 +58,7 @@ export function auditDeadLetters(dataDir: string, report: Findings): LetterPlace
     const text = report.attempt(path, wayOn, () => readIfThere(path));
     if (text === undefined) return [];
     const letter = validJson(letterSchema, text);
-    const partition = letter?.partition as PartitionName | undefined; // compared with the name, which we wrote
+    const partition = letter?.partition as PartitionName | undefined; // compared with the file name, which we wrote
     if (letter === undefined || partition === undefined) report.add(`${path} is damaged`, wayOn);
     else if (name === `${fileNameOf(partition)}-${letter.offset}.json`)
       return [{ path, partition, offset: letter.offset }];

@@ -1,7 +1,6 @@
 /**
- * The values that pageviews have in the kept dimensions (facts/subjects.ts). Most pageviews of a domain share a few
- * combinations of values; one object stands for a combination again and again within one partition, so that what is done
- * for each pageview does not grow with the number of dimensions.
+ * Values of pageviews in the kept dimensions (facts/subjects.ts). Most pageviews of a domain share a few combinations of values. One object per
+ * partition represents each recent combination, so the work per pageview does not grow with the number of dimensions.
  */
 import type { DimensionRules } from '../../facts/dimensions/dimension-rules.js';
 import { hashWords, type KeyedHash } from '../../lib/memory/keyed-hash.js';
@@ -13,7 +12,7 @@ import { FieldResults, fieldTexts } from './text-results.js';
 
 export class DimensionValues {
   readonly #rules: DimensionRules;
-  /** Of the fields that the rules read. */
+  /** The fields that the rules read. */
   readonly #fields: readonly FieldResults[];
 
   constructor(rules: DimensionRules, hash: KeyedHash) {
@@ -24,7 +23,7 @@ export class DimensionValues {
       .map((field) => new FieldResults(field, rules, hash));
   }
 
-  /** Of the pageviews at these rows, which are of these pages; none when no dimension is kept. Throws what the rules throw. */
+  /** Combinations for the pageviews at `rows`, whose pages are `pages`; empty if no dimension is kept. Throws any error of the rules. */
   of(
     pageviews: PageviewColumns,
     rows: Int32Array,
@@ -43,7 +42,7 @@ export class DimensionValues {
     });
   }
 
-  /** By index: the XOR of the hashes of all results. */
+  /** A key per row: the XOR of the hashes of all its results. */
   #keys(pageviews: PageviewColumns, rows: Int32Array, pages: readonly Page[]): Int32Array {
     const keys = new Int32Array(hashWords * rows.length);
     pages.forEach(({ results }, i) => results.xorInto(keys, hashWords * i));
@@ -70,20 +69,20 @@ export class DimensionValues {
   }
 }
 
-/** The combinations of one partition that were met lately. */
+/** Recent combinations of one partition. */
 export class ValueCombinations {
   /** By the XOR of the hashes of all results. */
   readonly recent: RecentObjects<ValueCombination>;
   readonly #subjects = new Map<string, CellSubject>();
 
-  /** @param turnEntries remembers at least so many, at most twice as many */
+  /** @param turnEntries the cache holds between this number of entries and twice as many */
   constructor(turnEntries: number) {
     this.recent = new RecentObjects(turnEntries, () => this.#subjects.clear());
   }
 
-  /** One object for a value, as long as combinations with it are remembered. */
+  /** The same object for the same value, as long as combinations with it are cached. */
   subject(dimension: string, domain: string, value: string): CellSubject {
-    const name = `${dimension}\n${domain}\n${value}`; // without control characters, all three
+    const name = `${dimension}\n${domain}\n${value}`; // none of the three contains control characters
     let subject = this.#subjects.get(name);
     if (subject === undefined) {
       subject = CellSubject.value(dimension, domain, value);

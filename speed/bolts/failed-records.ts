@@ -1,6 +1,6 @@
 /**
- * Records whose trees failed in the present epoch, and how often. A failed slice makes all its records suspects: they
- * are tried again one by one, until all is well or one has failed three times and is to be set aside.
+ * Failure counts of records in the current epoch. A failed slice makes all its records suspects: each is retried in a slice of its own, until
+ * all succeed or one has failed three times and is set aside.
  */
 import type { Offset, PartitionName } from '../../log/log.js';
 
@@ -13,7 +13,7 @@ export class FailedRecords {
     return this.#failures.size === 0;
   }
 
-  /** Counts a failure; true when it was the last one allowed. */
+  /** Counts a failure; true if the record has reached the limit and is to be set aside. */
   add(partition: PartitionName, offset: Offset): boolean {
     const key = keyOf(partition, offset);
     const failures = (this.#failures.get(key) ?? 0) + 1;
@@ -29,7 +29,7 @@ export class FailedRecords {
     return (this.#failures.get(keyOf(partition, offset)) ?? 0) >= failuresToSetAside;
   }
 
-  /** The epoch is committed: nothing is suspect any more. */
+  /** Call after the epoch is committed: no record is a suspect any more. */
   clear(): void {
     this.#failures.clear();
   }

@@ -1,14 +1,14 @@
 /**
- * The normalize bolt: one spelling for every page (the shared URL rules), one id for every person (the generation's
- * mapping), one value in each dimension (the shared rules); bots, invalid URLs and repeats are left out and counted.
+ * The normalize bolt: maps each pageview to its page (the URL rules), its person (the generation's mapping) and its value in each dimension.
+ * Leaves out bots, invalid URLs and repeats, and counts them.
  *
- * Repeats are told by what the partition has carried before, so a partition's slices must come here in the order of the
- * log, and none after one that failed. Both hold although tasks share them out by shuffle grouping, because one slice is
- * under way at a time (swa-topology.ts) and the spout ends with the first that fails.
+ * Repeats depend on the earlier records of the partition, so a partition's slices must arrive in log order, and none after one that failed. Both
+ * hold even though shuffle grouping spreads slices over tasks: only one slice is in flight at a time (swa-topology.ts), and the spout stops at
+ * the first failure.
  *
- * What is left of a slice is dealt into groups by the hash of its URL, and a group continues as one tuple: with fields
- * grouping on the group, all of one URL comes to one task. (Grouping on the URL itself does the same with a tuple for every
- * page in the slice; that took half of the time.)
+ * The pageviews that remain are split into groups by the hash of their URL, and each group is emitted as one tuple: with fields grouping on the
+ * group, one task receives all pageviews of a URL. (Grouping on the URL itself would need a tuple for every page in the slice, which took half
+ * of the time.)
  */
 import { hashWords } from '../../lib/memory/keyed-hash.js';
 import type { Offset, PartitionName } from '../../log/log.js';
@@ -100,8 +100,8 @@ export class NormalizeBolt implements Bolt<[facts: SliceFacts]> {
 }
 
 /**
- * Of a record that was set aside. The window has seen it when it was tried, unless it is the rules that fail on it; so
- * later ones repeat it as the log alone says.
+ * Used for a record that was set aside. The window saw it when it was tried (unless the rules fail on it), so that later records repeat it as if
+ * it had counted.
  */
 const nothing: CountablePageviews = {
   rows: new Int32Array(0),
@@ -127,7 +127,7 @@ function withoutRepeats(
   return { rows: rows.filter(isKept), pages: pages.filter(isKept) };
 }
 
-/** The indexes of the pages of each group. */
+/** The indexes of the pages in each group. */
 function dealt(pages: readonly Page[]): readonly Int32Array[] {
   const indexes = Array.from({ length: pageGroups }, () => new Int32Array(pages.length));
   const ends = new Int32Array(pageGroups);

@@ -1,6 +1,6 @@
 /**
- * URL as received -> its page by the shared rules, or why it has none. What was looked up lately is remembered, so that a
- * page is the same object each time: what is known about it can be found without a search.
+ * Cache from received URLs to their pages, or to the reason why a URL has none. The same page is the same object as long as it is cached, so
+ * data about it can be stored on the object.
  */
 import type { Rules } from '../../facts/rules.js';
 import { domainOf } from '../../facts/url/domain.js';
@@ -10,7 +10,7 @@ import { CellSubject } from '../store/cell-subject.js';
 import { UrlResults, type TextResults } from './text-results.js';
 
 export class Page extends CellSubject {
-  /** The hash of the URL. */
+  /** Hash of the normalised URL, in four words. */
   readonly #a: number;
   readonly #b: number;
   readonly #c: number;
@@ -19,7 +19,7 @@ export class Page extends CellSubject {
   constructor(
     url: string,
     readonly site: CellSubject,
-    /** What dimensions go by of the URL as it came. */
+    /** Results of dimension rules for the page and the tags of the URL as received. */
     readonly results: TextResults,
     hash: KeyedHash,
   ) {
@@ -31,12 +31,12 @@ export class Page extends CellSubject {
     this.#d = hash.words[3] ?? 0;
   }
 
-  /** Dealt by the hash of the URL. */
+  /** The group, chosen by the hash of the URL. */
   get pageGroup(): number {
     return this.#a & (pageGroups - 1);
   }
 
-  /** Puts the hash of the URL at `words[at]`. */
+  /** Writes the hash of the URL to `words[at]`. */
   putHash(words: Int32Array, at: number): void {
     words[at] = this.#a;
     words[at + 1] = this.#b;
@@ -45,20 +45,20 @@ export class Page extends CellSubject {
   }
 }
 
-/** Groups that pages are dealt into: as many as tasks could be of use. A power of two. */
+/** Number of groups of pages: the maximum number of useful tasks. A power of two. */
 export const pageGroups = 4;
 
-/** The pages of one partition that were looked up lately. */
+/** The recent pages of one partition. */
 export class PageCache {
   readonly #rules: Rules;
   readonly #hash: KeyedHash;
-  /** By the hash of the URL as it came: its page, or why it has none. */
+  /** By the hash of the URL as received: its page, or why it has none. */
   readonly #recent: RecentObjects<Page | string>;
-  /** One object for a domain, as long as its pages are remembered. */
+  /** The same object for the same domain, as long as its pages are cached. */
   readonly #sites = new Map<string, CellSubject>();
   readonly #results: UrlResults;
 
-  /** @param turnEntries remembers at least so many, at most twice as many */
+  /** @param turnEntries the cache holds between this number of entries and twice as many */
   constructor(rules: Rules, turnEntries: number, hash: KeyedHash) {
     this.#rules = rules;
     this.#hash = hash;
@@ -69,17 +69,17 @@ export class PageCache {
     });
   }
 
-  /** Touches what `known` looks at for the hashes at `from`, `from + step`, ... */
+  /** Prefetches the slots that `known` will read for the hashes at `from`, `from + step`, ... */
   prefetch(words: Int32Array, from: number, step: number): void {
     this.#recent.prefetch(words, from, step);
   }
 
-  /** The page of the URL whose hash lies at `words[at]`, or why it has none; undefined when it is not remembered. */
+  /** The page of the URL whose hash is at `words[at]`, or why it has none; undefined if it is not cached. */
   known(words: Int32Array, at: number): Page | string | undefined {
     return this.#recent.get(words, at);
   }
 
-  /** Works it out, and remembers it under the URL's hash. */
+  /** Normalises the URL, and caches the result under its hash. */
   add(words: Int32Array, at: number, raw: string): Page | string {
     return this.#recent.set(words, at, this.#workOut(raw));
   }

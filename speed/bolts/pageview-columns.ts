@@ -1,6 +1,6 @@
 /**
- * The pageviews of a slice by columns: offsets, times, and the hashes of the texts. What a hash stands for is mostly known
- * already, so no string is made of it; when it is not, the record has the text.
+ * The pageviews of a slice in columns: offsets, times, and hashes of the texts. Most texts are found in caches by their hash, so no strings are
+ * made of them; for the others, the text is read from the record.
  */
 import type { Pageview } from '../../facts/fact.js';
 import { hashedFields, type PlainPageview } from '../../facts/plain-pageview.js';
@@ -8,11 +8,11 @@ import { decodeRecord } from '../../facts/record.js';
 import { hashWords } from '../../lib/memory/keyed-hash.js';
 import type { Offset } from '../../log/log.js';
 
-/** The hashes of one pageview: those of its texts, then that of its page, which is put there when it is known. */
+/** The hashes of a pageview: those of its texts, then that of its page, which is filled in once the page is known. */
 const rowHashes = [...hashedFields, 'page'] as const;
 export const rowWords = hashWords * rowHashes.length;
 
-/** Where each hash begins in the `rowWords` words of a row. */
+/** Index of each hash in the `rowWords` words of a row. */
 export const hashAt = {
   url: hashWords * rowHashes.indexOf('url'),
   userAgent: hashWords * rowHashes.indexOf('userAgent'),
@@ -24,17 +24,17 @@ export const hashAt = {
   page: hashWords * rowHashes.indexOf('page'),
 };
 
-/** Where a text lies in its record: words of a row of `#spans`, and where those of a field begin. */
+/** Spans of texts within their record: words per row of `#spans`, and the index of each field's span in a row. */
 const spanWords = 12;
 const spanAt = { visitor: 0, url: 2, userAgent: 4, referrer: 6, country: 8, importId: 10 };
 
 export class PageviewColumns {
   readonly timestamps: Float64Array;
   readonly offsets: Offset[] = [];
-  /** `rowWords` for each pageview. */
+  /** `rowWords` words per pageview. */
   hashes = new Int32Array(0);
   readonly #records: Uint8Array[] = [];
-  /** 0 where the record must be decoded. */
+  /** All 0 for a record that must be decoded. */
   readonly #spans: Int32Array;
 
   constructor(capacity: number) {
@@ -46,7 +46,7 @@ export class PageviewColumns {
     return this.#records.length;
   }
 
-  /** A pageview as it was just read from the record, whose bytes began at `start`. */
+  /** Adds a pageview just parsed from the record, whose bytes began at `start` in the parser's memory. */
   addPlain(offset: Offset, record: Uint8Array, plain: PlainPageview, start: number): void {
     const { timestamp, visitor, url, userAgent, referrer, country, importId } = plain;
     const row = this.#add(offset, record, timestamp);
@@ -66,18 +66,18 @@ export class PageviewColumns {
     spans[from + 11] = importId.to - start;
   }
 
-  /** A pageview decoded from the record. */
+  /** Adds a pageview that was decoded from the record. */
   add(offset: Offset, record: Uint8Array, { timestamp }: Pageview): void {
     this.#add(offset, record, timestamp);
   }
 
-  /** '' for none. */
+  /** The text of a field; '' if there is none. */
   text(row: number, field: keyof typeof spanAt): string {
     const { buffer, byteOffset, byteLength } = this.#records[row] ?? noBytes;
     const record = Buffer.from(buffer, byteOffset, byteLength);
     const span = spanWords * row + spanAt[field];
     const to = this.#spans[span + 1] ?? 0;
-    if (to > 0) return record.toString('latin1', this.#spans[span], to); // ASCII
+    if (to > 0) return record.toString('latin1', this.#spans[span], to); // plain records are ASCII
     const fact = decodeRecord(record, 'pageviews');
     return fact.type === 'pageview' ? (fact[field] ?? '') : '';
   }

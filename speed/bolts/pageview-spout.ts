@@ -1,7 +1,6 @@
 /**
- * The pageview spout: the source of the topology. It is fed with slices of the log, emits each as one tuple, and keeps
- * account of those that failed. One tuple carries many pageviews: tracking a tree costs more than counting a
- * pageview, so a tree is shared by the pageviews that were read together.
+ * The pageview spout: the source of the topology. It is fed with slices of the log, emits each as one tuple, and records the ones that failed.
+ * One tuple carries many pageviews, because tracking a tuple tree costs more than counting a pageview.
  */
 import type { Slice, SliceFacts } from './slice-source.js';
 import type { Spout, SpoutOutput } from '../../topology/index.js';
@@ -20,8 +19,7 @@ export class PageviewSpout implements Spout {
   }
 
   /**
-   * Slices to be emitted, in this order, up to the first that fails; `decode` is called once for each. Forgets what failed
-   * before.
+   * Sets the slices to emit, in this order, up to the first that fails; `decode` is called once for each. Clears earlier failures.
    */
   feed(slices: readonly Slice[], decode: (slice: Slice) => SliceFacts): void {
     this.#waiting = slices;
@@ -43,6 +41,6 @@ export class PageviewSpout implements Spout {
   }
 
   fail(messageId: unknown): void {
-    this.#failed.push(messageId as Slice); // the message ids are the slices themselves
+    this.#failed.push(messageId as Slice); // the message ids are the slices
   }
 }

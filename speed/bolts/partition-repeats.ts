@@ -1,17 +1,17 @@
 /**
- * Which pageviews of one partition are repeats (facts/repeat.ts), as its deduplication window says.
+ * Detects repeats (facts/repeat.ts) among the pageviews of one partition, with its deduplication window.
  *
- * The window must be shown each pageview that would count once, in the order of the log, but the topology may work on a
- * record several times, when an epoch is replayed. So what the window said is kept until the epoch is committed.
+ * The window must see each countable pageview once, in log order, but the topology may process a record several times when an epoch is replayed.
+ * So the window's results are kept until the epoch is committed.
  */
 import type { DedupWindow } from '../../facts/dedup-window.js';
 import type { Offset } from '../../log/log.js';
 
 export class PartitionRepeats {
   readonly #window: DedupWindow;
-  /** The window has seen everything below. */
+  /** The window has seen all offsets below this one. */
   #seenBelow = 0;
-  /** Among what is not committed. */
+  /** Repeats among the offsets that are not committed yet. */
   readonly #repeats = new Set<Offset>();
 
   constructor(window: DedupWindow) {
@@ -19,8 +19,8 @@ export class PartitionRepeats {
   }
 
   /**
-   * Whether the pageview at this offset, whose key lies at `keys[at]`, is a repeat. New pageviews must come in the order of
-   * their offsets; those after the last `committed` may come again.
+   * Whether the pageview at this offset, whose key is at `keys[at]`, is a repeat. New pageviews must come in the order of their offsets; those
+   * after the last `committed` position may come again.
    */
   isRepeat(keys: Int32Array, at: number, offset: Offset): boolean {
     if (offset < this.#seenBelow) return this.#repeats.has(offset);
@@ -30,12 +30,12 @@ export class PartitionRepeats {
     return isRepeat;
   }
 
-  /** Touches what `isRepeat` looks at for these keys. */
+  /** Prefetches the slots that `isRepeat` will read for these keys. */
   prefetch(keys: Int32Array): void {
     this.#window.prefetch(keys);
   }
 
-  /** What lies before the position will not be asked for again. */
+  /** Forgets results before the position, which will not be asked for again. */
   committed(position: Offset): void {
     for (const offset of this.#repeats) if (offset < position) this.#repeats.delete(offset);
   }

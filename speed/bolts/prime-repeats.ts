@@ -1,6 +1,6 @@
 /**
- * What repeats are told by, as it is at a position: shown the records before it, as far back as the windows look and as
- * the log still reaches. So a repeat is absorbed also when the first of its kind lies before a generation's cut.
+ * Fills the deduplication windows for a start at some positions, from the records before them, as far back as the windows and the log reach. So
+ * repeats are also detected if the original is before a generation's cut.
  */
 import { namesOf, offsetAt } from '../../log/cut.js';
 import {
@@ -19,9 +19,9 @@ const readRecords = 8_192;
 
 export interface PrimingOptions {
   readonly log: Log;
-  /** Where each partition stands. */
+  /** The position of each partition. */
   readonly at: Offsets;
-  /** How far the windows look back, in offsets. */
+  /** Size of the windows, in offsets. */
   readonly size: number;
   readonly consumer: string;
   readonly reader: SliceReader;
@@ -29,7 +29,7 @@ export interface PrimingOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Ends early, with work that must not be used, when the signal aborts. */
+/** If the signal aborts, returns early; `work` must not be used then. */
 export async function primeRepeats(
   work: ReadonlyMap<PartitionName, PartitionWork>,
   { log, at, size, consumer, reader, rules, signal }: PrimingOptions,
@@ -58,7 +58,7 @@ export async function primeRepeats(
   for (const [name, { repeats }] of work) repeats.committed(offsetAt(at, name));
 }
 
-/** A record that the rules fail on is left out: it counts nowhere. */
+/** Skips records that the rules fail on: they count nowhere. */
 function show(slice: RecordRange, reader: SliceReader, rules: CountingRules, work: PartitionWork): void {
   try {
     rules.show(reader.read(slice).pageviews, work);
@@ -69,7 +69,7 @@ function show(slice: RecordRange, reader: SliceReader, rules: CountingRules, wor
   }
 }
 
-/** Where to begin, for the partitions of pageviews that have records before the position. */
+/** Start offsets for the pageview partitions that have records before the position. */
 async function startsOf(log: Log, at: Partial<Offsets>, size: number): Promise<Partial<Offsets>> {
   const earliest = await log.earliest();
   const starts: [PartitionName, Offset][] = [];

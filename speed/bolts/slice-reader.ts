@@ -1,6 +1,6 @@
 /**
- * Reads slices of the log: of each record what the speed layer goes by. A record as our own encoder writes it is never
- * decoded: its texts go on as hashes (facts/plain-pageview.ts).
+ * Reads slices of the log into the columns that the speed layer needs. Records in our own encoder's form are not decoded: their texts stay
+ * hashes (facts/plain-pageview.ts).
  */
 import { isExclusion, type Pageview } from '../../facts/fact.js';
 import { hashedFields, PlainPageview, recordsFrom } from '../../facts/plain-pageview.js';
@@ -10,41 +10,41 @@ import type { RecordBatch } from '../../log/log.js';
 import type { WaitingEdge } from '../../facts/views/view.js';
 import { PageviewColumns, rowWords } from './pageview-columns.js';
 
-/** Records `from` to `to` of a batch. */
+/** Records [from, to) of a batch. */
 export interface RecordRange {
   readonly batch: RecordBatch;
   readonly from: number;
   readonly to: number;
 }
 
-/** What the records of a slice say. */
+/** The content of a slice's records. */
 export interface SliceRecords {
   readonly pageviews: PageviewColumns;
   /** Equiv facts and retractions, ascending by offset. */
   readonly edges: readonly WaitingEdge[];
-  /** How many exclusions, and facts that take some back. */
+  /** Number of exclusions and of facts that take exclusions back. */
   readonly exclusions: number;
-  /** Records that are not facts of their topic, by reason. */
+  /** Number of records that are not valid facts of their topic, by reason. */
   readonly invalid: ReadonlyMap<string, number>;
-  /** -1 for none. */
+  /** Latest `receivedAt`; -1 if there is no fact. */
   readonly lastReceivedAt: number;
 }
 
-/** Few enough that a slice's facts die young, and that the event loop gets its turn. */
+/** Small enough that a slice's facts die young in the garbage collector, and that the event loop is not blocked for long. */
 export const sliceRecords = 1_024;
-/** A longer record is decoded: so no slice takes much memory here, whatever was written. */
+/** Longer records are decoded instead, which bounds the memory for a slice whatever is in the log. */
 const longestRecord = 16_384;
 const usualRecord = 512;
-/** Where the hashes begin, a row for each record; the records follow. */
+/** Layout of the memory: one row of hashes per record, then the records. */
 const hashesAt = recordsFrom;
 
 export class SliceReader {
   readonly #hash: KeyedHash;
   #kernels: HashKernels;
   #plain: PlainPageview;
-  /** All of the memory. */
+  /** Word view of the whole memory. */
   #words: Int32Array;
-  /** Where each record of the slice lies in the memory; 0 for one that is too long. */
+  /** Start of each record of the slice in the memory; 0 for a record that is too long. */
   readonly #starts = new Int32Array(sliceRecords);
 
   constructor(hash: KeyedHash) {
@@ -54,7 +54,7 @@ export class SliceReader {
     this.#words = new Int32Array(this.#kernels.bytes.buffer);
   }
 
-  /** At most `sliceRecords` records. */
+  /** Reads at most `sliceRecords` records. */
   read({ batch, from, to }: RecordRange): SliceRecords {
     const { topic, offsets, values } = batch;
     const isOfPageviews = topic === 'pageviews';
@@ -93,7 +93,7 @@ export class SliceReader {
     return { pageviews, edges, exclusions, invalid, lastReceivedAt };
   }
 
-  /** Copies the records into the memory; those that lie one after the other, as the log reads them, go together. */
+  /** Copies the records into the memory. Records that are adjacent, as the log reads them, are copied together. */
   #load(values: readonly Uint8Array[], from: number, to: number): void {
     const starts = this.#starts;
     let end = hashesOf(to - from);

@@ -1,8 +1,8 @@
 /**
- * What the topology gets from the log: slices of consecutive records of one partition.
+ * Input of the topology: slices of consecutive records of one partition, read from the log.
  *
- * The log is also what an epoch is replayed from: `rewind` goes back to the committed positions. While slices are worked
- * on, the next records are being read.
+ * An epoch is replayed from here as well: `rewind` goes back to the committed positions. While slices are being processed, the next records are
+ * read ahead.
  */
 import type { KeyedHash } from '../../lib/memory/keyed-hash.js';
 import { namesOf } from '../../log/cut.js';
@@ -21,24 +21,24 @@ import { sliceRecords, SliceReader, type RecordRange, type SliceRecords } from '
 /** Consecutive records of one partition. */
 export interface Slice extends RecordRange {
   readonly partition: PartitionName;
-  /** Where the partition continues. */
+  /** Position of the partition after the slice. */
   readonly next: Offset;
 }
 
-/** What a slice says. */
+/** Decoded content of a slice. */
 export interface SliceFacts extends SliceRecords {
   readonly partition: PartitionName;
-  /** True for a pageview that has failed too often and is alone in its slice: it is not to be counted. */
+  /** True for a record that has failed too often, alone in its slice: it must not be counted. */
   readonly isSetAside: boolean;
 }
 
-/** Records, and bytes of them, that may wait behind a limit before no more are read. */
+/** Maximum number of records, and of their bytes, that wait behind a limit; beyond it reading stops. */
 const bufferedRecords = 100_000;
 const bufferedBytes = 64 * 2 ** 20;
 
 export interface SliceSourceOptions {
   readonly log: Log;
-  /** Where to begin; exactly these partitions are read, until others are assigned. */
+  /** Start positions; exactly these partitions are read, until `reassign`. */
   readonly from: Partial<Offsets>;
   readonly failed: FailedRecords;
   readonly hash: KeyedHash;
@@ -50,9 +50,9 @@ export class SliceSource {
   readonly #sliceReader: SliceReader;
   readonly #partitions = new Map<PartitionName, PartitionSource>();
   #reader: LogReader | undefined;
-  /** Where a new reader begins. */
+  /** Start positions of the next reader. */
   #from: Partial<Offsets>;
-  /** A read under way while what was read before is worked on. */
+  /** A read in progress while earlier records are processed. */
   #ahead: Promise<readonly RecordBatch[]> | undefined;
 
   private constructor(options: SliceSourceOptions) {
@@ -69,8 +69,8 @@ export class SliceSource {
   }
 
   /**
-   * The next slices, at most about `maxRecords` records, none at or beyond `limit` where a limit is given. Waits up to
-   * `timeoutMs` for the first; none when there is nothing.
+   * The next slices, about `maxRecords` records at most, all before `limit` where a limit is given. Waits up to `timeoutMs` for the first; empty
+   * if there is nothing.
    */
   async next(
     maxRecords: number,
@@ -91,7 +91,7 @@ export class SliceSource {
     return this.#take(maxRecords, limit);
   }
 
-  /** Reads what a slice says. */
+  /** Decodes a slice. */
   facts(slice: Slice): SliceFacts {
     const { partition } = slice;
     const records = this.#sliceReader.read(slice);
@@ -107,7 +107,7 @@ export class SliceSource {
     await this.close();
   }
 
-  /** Goes on with exactly the partitions of `positions`, from there. To be called when all that was handed out is committed. */
+  /** Continues with exactly the partitions of `positions`, from there. Call when all slices handed out are committed. */
   async reassign(positions: Partial<Offsets>): Promise<void> {
     for (const name of this.#partitions.keys()) if (!(name in positions)) this.#partitions.delete(name);
     this.#add(positions);
@@ -128,7 +128,7 @@ export class SliceSource {
     }
   }
 
-  /** Opened when it is needed: one that cannot be opened now is tried again with the next call, from the same place. */
+  /** Opened on demand: if opening fails, the next call tries again from the same positions. */
   async #openReader(): Promise<LogReader> {
     const { log, consumer } = this.#options;
     this.#reader ??= await log.openReader({ from: this.#from, consumer });
@@ -137,7 +137,7 @@ export class SliceSource {
 
   #readAhead(maxRecords: number): void {
     this.#ahead = this.#reader?.next({ maxRecords, timeoutMs: 0 });
-    this.#ahead?.catch(() => undefined); // the next call gets the error
+    this.#ahead?.catch(() => undefined); // the next call receives the error
   }
 
   async #takeAhead(): Promise<readonly RecordBatch[]> {
@@ -146,7 +146,7 @@ export class SliceSource {
     return (await ahead) ?? [];
   }
 
-  /** Waits for it, whatever becomes of it: a reader is for one call at a time. */
+  /** Waits for the read-ahead to settle, because a reader supports only one call at a time. */
   async #endAhead(): Promise<void> {
     const ahead = this.#ahead;
     this.#ahead = undefined;
@@ -184,15 +184,15 @@ function bytesOf({ values }: RecordBatch): number {
   return bytes;
 }
 
-/** One partition: batches that wait. */
+/** Waiting batches of one partition. */
 class PartitionSource {
   readonly #name: PartitionName;
   readonly #failed: FailedRecords;
   readonly #batches: RecordBatch[] = [];
-  /** Next record of the first batch. */
+  /** Index of the next record in the first batch. */
   #at = 0;
   buffered = 0;
-  /** Of whole batches. */
+  /** Counts whole batches. */
   bufferedBytes = 0;
 
   constructor(name: PartitionName, failed: FailedRecords) {
@@ -224,7 +224,7 @@ class PartitionSource {
     return { partition: this.#name, batch, from, to, next: offset(Math.min(end, limit)) };
   }
 
-  /** Before the limit; and a suspect gets a slice of its own. */
+  /** End of the slice: before the limit, and so that a suspect gets a slice of its own. */
   #sliceEnd(batch: RecordBatch, from: number, most: number, limit: number): number {
     for (let i = from; i < most; i++) {
       const at = batch.offsets[i];

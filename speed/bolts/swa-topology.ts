@@ -1,15 +1,15 @@
 /**
- * The topology of SuperWebAnalytics, as section 14.4.1 of the book draws it:
+ * The topology of SuperWebAnalytics, as in section 14.4.1 of the book:
  *
  *   pageview spout ──slices──> normalize bolt ──pages──> update view bolt
  *                    shuffle         │     fields: pageGroup ^
  *                                    └──────notes─────────────┘
  *                                          global
  *
- * It is run in epochs: feed the spout, turn until every tree is answered, then commit or discard.
+ * It runs in epochs: feed the spout, call `turn` until every tree is acked or failed, then commit or discard.
  *
- * One slice is under way at a time. Repeats depend on the order of a partition's records, and so it is kept whatever the
- * grouping; with everything on one thread a second slice would only wait.
+ * One slice is in flight at a time. This keeps the order of a partition's records, which repeats depend on, whatever the grouping; with all
+ * tasks on one thread a second slice would only wait.
  */
 import type { BucketWidth } from '../../lib/time/buckets.js';
 import type { PartitionName } from '../../log/log.js';
@@ -28,12 +28,12 @@ export interface SwaTopologyOptions {
   readonly rules: CountingRules;
   readonly persons: PersonCoupons;
   readonly values: DimensionValues;
-  /** Of the generation's base buckets. */
+  /** Width of the generation's base buckets. */
   readonly width: BucketWidth;
-  /** Partitions may come and go. */
+  /** Partitions may be added and removed. */
   readonly work: ReadonlyMap<PartitionName, PartitionWork>;
   readonly seed: number;
-  /** Monotonic milliseconds: if the clock jumped, trees would time out and their facts would be set aside. */
+  /** Monotonic milliseconds: a clock that jumps would make trees time out and set their facts aside. */
   readonly monotonic: () => number;
   readonly onError: (error: unknown) => void;
 }
@@ -54,7 +54,7 @@ export function buildSwaTopology(options: SwaTopologyOptions): { topology: Topol
     clock: monotonic,
     random: seededRandom(seed),
     onError: ({ error }) => onError(error),
-    maxSpoutPending: 1, // slices under way
+    maxSpoutPending: 1, // slices in flight
     batch: 256,
   });
   return { topology, spout };

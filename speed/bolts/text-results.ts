@@ -1,10 +1,10 @@
 /**
- * What the rules of the kept dimensions make of the texts of a pageview. It is remembered, so no string is made of a text
- * that was looked up lately, and no rule is asked about it again.
+ * Results of the dimension rules for the texts of pageviews. Cached, so that a recent text is not decoded into a string or passed to a rule
+ * again.
  *
- * Results carry a hash of their own (128 bits, keyed), so that a combination of several is found by the XOR of their
- * hashes: as each is a random number without the key, two different combinations share an XOR with odds
- * of 2^-128 (Zobrist, "A New Hashing Method with Application for Game Playing", 1970).
+ * Each set of results has a keyed 128-bit hash, so that a combination of several is identified by the XOR of their hashes: without the key each
+ * is a random number, so two different combinations collide with probability 2^-128 (Zobrist, "A New Hashing Method with Application for Game
+ * Playing", 1970).
  */
 import type { TextName } from '../../facts/dimensions/choice.js';
 import type { DimensionRules } from '../../facts/dimensions/dimension-rules.js';
@@ -14,7 +14,7 @@ import { RecentObjects } from '../../lib/memory/recent-objects.js';
 import { hashAt, rowWords, type PageviewColumns } from './pageview-columns.js';
 
 export class TextResults {
-  /** As `DimensionRules.results`; '' for those of other texts. */
+  /** Parallel to `DimensionRules.results`; '' for results of other texts. */
   readonly results: readonly string[];
   readonly #a: number;
   readonly #b: number;
@@ -22,9 +22,9 @@ export class TextResults {
   readonly #d: number;
 
   /**
-   * Throws what the rules throw.
+   * Throws any error of the rules.
    *
-   * @param origin what else tells these results apart from those of other texts, without control characters
+   * @param origin distinguishes these results from those of other texts; without control characters
    */
   constructor(
     origin: string,
@@ -40,7 +40,7 @@ export class TextResults {
     this.#d = hash.words[3] ?? 0;
   }
 
-  /** Adds the hash to the XOR at `words[at]`. */
+  /** XORs the hash into `words[at]`. */
   xorInto(words: Int32Array, at: number): void {
     words[at] = (words[at] ?? 0) ^ this.#a;
     words[at + 1] = (words[at + 1] ?? 0) ^ this.#b;
@@ -49,7 +49,7 @@ export class TextResults {
   }
 }
 
-/** Of the page, and of the tags in the URL as it came. Those of two domains are never one. */
+/** Results for the page and for the tags of the URL as received. Different domains never share an object. */
 export class UrlResults {
   readonly #rules: DimensionRules;
   readonly #hash: KeyedHash;
@@ -81,13 +81,13 @@ export class UrlResults {
   }
 }
 
-/** The texts that are fields of a pageview. */
+/** Texts that are fields of a pageview. */
 export const fieldTexts = ['referrer', 'userAgent', 'country'] as const satisfies readonly TextName[];
 export type FieldText = (typeof fieldTexts)[number];
 
 const rememberedTexts = 16_384;
 
-/** Of one field. */
+/** Results for one field. */
 export class FieldResults {
   readonly #field: FieldText;
   readonly #hashAt: number;
@@ -103,12 +103,12 @@ export class FieldResults {
     this.#hash = hash;
   }
 
-  /** Touches what `of` looks at. */
+  /** Prefetches the slots that `of` will read. */
   prefetch({ hashes }: PageviewColumns): void {
     this.#recent.prefetch(hashes, this.#hashAt, rowWords);
   }
 
-  /** Throws what the rules throw. */
+  /** Throws any error of the rules. */
   of(pageviews: PageviewColumns, row: number): TextResults {
     const { hashes } = pageviews;
     const at = rowWords * row + this.#hashAt;

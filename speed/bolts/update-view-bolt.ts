@@ -1,7 +1,7 @@
 /**
- * The update view bolt: adds views to `Map<URL, SortedMap<bucket, sketch>>` of the partition they came from. By fields
- * grouping one task sees all of one URL, so no two tasks ever touch one page. What its domain and the values of dimensions get
- * follows from its pageviews, when the epoch is committed.
+ * The update view bolt: adds views to `Map<URL, SortedMap<bucket, sketch>>` of their partition. By fields grouping one task receives all views
+ * of a URL, so two tasks never update the same page. The cells of domains and of dimension values follow from the pageviews when the epoch is
+ * committed.
  */
 import type { PartitionName } from '../../log/log.js';
 import type { PartitionNotes, SliceViews } from '../store/epoch-changes.js';

@@ -1,13 +1,11 @@
 /**
- * One generation at work in one process: a batch view's cut and mapping, the stores of our partitions, and the topology
- * that keeps them up with the log.
+ * One generation in one process: a batch view's cut and mapping, the stores of our partitions, and the topology that updates them from the log.
  *
- * Work goes in epochs: run slices of the log through the topology until every tree is answered, then commit all
- * changes and the new position of each partition in one transaction per partition, on the commit thread. Meanwhile the
- * next epoch is worked on, but it waits with its own commit. If a tree failed, nothing of its epoch is
- * committed: all changes are discarded, the log is read again from the committed positions, and the records that failed
- * are tried one by one, until all is well or the one that fails has failed three times and is set aside. So delivery is
- * at least once, and the state is as if it were exactly once.
+ * Work is done in epochs: run slices of the log through the topology until every tree is acked, then commit all changes and the new position of
+ * each partition, in one transaction per partition, on the commit thread. Meanwhile the next epoch is processed, but its commit waits for the
+ * earlier one. If a tree fails, nothing of its epoch is committed: all changes are discarded, the log is read again from the committed
+ * positions, and the failed records are retried one by one, until all succeed or one has failed three times and is set aside. So delivery is at
+ * least once, and the state is as if it were exactly once.
  */
 import { removeIfEmpty } from '../../lib/files/removal.js';
 import type { Clock } from '../../lib/time/clock.js';
@@ -43,40 +41,40 @@ import type { MetricsSnapshot, Topology } from '../../topology/index.js';
 
 export interface GenerationOptions extends PartitionOptions {
   readonly clock: Clock;
-  /** Milliseconds since any fixed time, never back: how long an epoch takes. `performance.now` unless a test says. */
+  /** Monotonic milliseconds, for the duration of epochs. Default: `performance.now`. */
   readonly monotonic?: () => number;
   readonly epochTuples: number;
 }
 
 export interface EpochOptions {
-  /** How long to wait for the first record. */
+  /** Maximum time to wait for the first record. */
   readonly waitMs: number;
-  /** Positions not to go beyond. */
+  /** Positions that must not be passed. */
   readonly limit: Partial<Offsets>;
-  /** True when others wait for their turn in this process: then it is short even when it is far behind. */
+  /** True if another generation of this process waits for its turn: the epoch is then short even far behind the end of the log. */
   readonly isShared?: boolean;
   readonly signal?: AbortSignal;
 }
 
-/** What was run through the topology since the last commit: up to where, and what failed. */
+/** The records processed since the last commit: positions reached, and slices that failed. */
 interface Epoch {
   readonly positions: ReadonlyMap<PartitionName, Offset>;
   readonly records: number;
-  /** False when there is no more to do, or no more time. */
+  /** False if the log or the time ended first. */
   readonly isFull: boolean;
   readonly failed: readonly Slice[];
 }
 
-/** How long the event loop may be kept at most before others get their turn. */
+/** Maximum time to block the event loop. */
 const turnMs = 8;
-/** Records read at once. */
+/** Maximum number of records per read. */
 const chunkRecords = 8_192;
-/** After this time an epoch is committed as it is, so that what it brought in can be seen. */
+/** An epoch is committed after this time even if it is not full, so that its facts become visible. */
 const shortMs = 400;
-/** Among old facts it may take longer: no one waits for one of them, and epochs in a row keep both threads busy. */
+/** Limit for old facts, whose delay is not noticed: longer epochs keep both threads busy. */
 const longMs = 4_000;
 const oldMs = 10_000;
-/** How many times smaller than others an epoch may be towards the end of the log. */
+/** Factor by which epochs may shrink towards the end of the log. */
 const shortestShare = 8;
 
 export class Generation {
@@ -91,7 +89,7 @@ export class Generation {
   readonly #spout: PageviewSpout;
   readonly #failed: FailedRecords;
   #lastError: unknown;
-  /** `receivedAt` of the newest fact of the last slice, -1 for none. */
+  /** Latest `receivedAt` in the last slice, -1 for none. */
   #lastReceivedAt = -1;
 
   private constructor(
@@ -126,9 +124,8 @@ export class Generation {
   }
 
   /**
-   * Opens or makes the stores and stands ready where they have come to. Owns the batch view from here on. Throws
-   * `log.mismatch` when the log is another one or ends below what was read, `log.out-of-range` when it was trimmed
-   * beyond the cut.
+   * Opens or creates the stores, ready to continue at their positions. Takes ownership of the batch view. Throws `log.mismatch` if this is
+   * another log or it ends before what was read, `log.out-of-range` if it was trimmed beyond the positions.
    */
   static async open(options: GenerationOptions): Promise<Generation> {
     const { log, view, hash } = options;
@@ -147,28 +144,28 @@ export class Generation {
     }
   }
 
-  /** Ours now. */
+  /** The partitions that are open here. */
   get partitions(): readonly PartitionName[] {
     return [...this.#stores.keys()];
   }
 
-  /** What the topology has done since this process opened the generation, by component. */
+  /** Metrics of the topology by component, since this process opened the generation. */
   get topology(): ReadonlyMap<string, MetricsSnapshot> {
     return this.#topology.metrics();
   }
 
-  /** Makes more partitions ready while the others are worked on; `add` takes them in. Throws as `open` does. */
+  /** Opens more partitions while the others are processed; pass the result to `add`. Throws like `open`. */
   prepare(partitions: readonly PartitionName[], signal: AbortSignal): Promise<OpenPartitions> {
     return openPartitions({ ...this.#options, partitions, signal });
   }
 
-  /** Takes prepared partitions in. To be called between epochs. */
+  /** Adds prepared partitions. Call between epochs. */
   async add(prepared: OpenPartitions): Promise<void> {
     this.#add(prepared);
     await this.#source.reassign(this.positions());
   }
 
-  /** Lets partitions go: their stores are closed, for another process to open. To be called between epochs. */
+  /** Closes the stores of partitions, so that another process can open them. Call between epochs. */
   async drop(partitions: readonly PartitionName[]): Promise<void> {
     const dropped = new Map([...this.#stores].filter(([name]) => partitions.includes(name)));
     for (const name of dropped.keys()) {
@@ -179,7 +176,7 @@ export class Generation {
     await this.#source.reassign(this.positions());
   }
 
-  /** Where each of our partitions stands: exactly the facts before it are in the stores. */
+  /** The position of each of our partitions: its store has exactly the facts before it. */
   positions(): Offsets {
     return positionsOf(this.#stores);
   }
@@ -192,7 +189,7 @@ export class Generation {
     return new Map([...this.#stores].map(([name, store]) => [name, store.progress]));
   }
 
-  /** Calls `visit` for a cell of each of our stores that has it. */
+  /** Calls `visit` with the cell of each of our stores that has one. */
   visitCell(subject: CellSubject, bucket: number, visit: (cell: StoredCell) => void): void {
     const key = cellKey(subject, bucket);
     for (const store of this.#stores.values()) {
@@ -201,7 +198,7 @@ export class Generation {
     }
   }
 
-  /** About `most` pages of our stores with the buckets they have there, from different places. */
+  /** A sample of about `most` pages from our stores, with the buckets they have there. */
   samplePages(most: number): Map<string, readonly number[]> {
     const pages = new Map<string, readonly number[]>();
     for (const store of this.#stores.values()) {
@@ -211,16 +208,15 @@ export class Generation {
     return pages;
   }
 
-  /** Throws `realtime.corrupt` when a store was deleted or found damaged. */
+  /** Throws `realtime.corrupt` if a store was deleted or found damaged. */
   requireSound(): void {
     for (const store of this.#stores.values()) store.requireSound();
   }
 
   /**
-   * Brings in what the log has, epoch after epoch, for a while; each is committed while the next one is worked on. Returns
-   * how many records that were, 0 when there was nothing to do; all of them are committed then. Throws `realtime.corrupt`
-   * when a store cannot be trusted (open the generation again), and what the log or the disk throws; then nothing is
-   * under way any more, and it can be called again.
+   * Processes the log for a while, epoch after epoch; each is committed while the next one is processed. Returns the number of records, all
+   * committed; 0 if there was nothing to do. Throws `realtime.corrupt` if a store cannot be trusted (reopen the generation), and errors of the
+   * log and the disk. After an error nothing is in flight, and it may be called again.
    */
   async runEpochs(options: EpochOptions): Promise<number> {
     if (this.#stores.size === 0) return 0;
@@ -231,16 +227,16 @@ export class Generation {
     try {
       for (let goesOn = true; goesOn;) {
         const epoch = await this.#process(options, most, began, records === 0 ? options.waitMs : 0);
-        await committing; // one at a time: what fails is then always all that comes after the stores' positions
+        await committing; // one commit at a time, so that after a failure everything after the stores' positions is replayed
         if (epoch.failed.length > 0) {
           await this.#tryAgain(epoch.failed);
-          began = this.#now(); // or an attempt that took all the time would be followed by none
+          began = this.#now(); // otherwise an attempt that used all the time would leave none for the next
           continue;
         }
         records += epoch.records;
         goesOn = epoch.isFull;
         committing = this.#commit(epoch);
-        committing.catch(() => undefined); // thrown where it is awaited
+        committing.catch(() => undefined); // rethrown where it is awaited
         if (goesOn) most = await this.#maxRecordsAfter(epoch);
       }
       await committing;
@@ -259,7 +255,7 @@ export class Generation {
     this.view.close();
   }
 
-  /** Closes and deletes our stores. */
+  /** Deletes our stores and closes the generation. */
   async destroy(): Promise<void> {
     for (const name of this.#stores.keys()) removeStores(storeDir(this.#options.dataDir, this.id, name));
     removeIfEmpty(generationDir(this.#options.dataDir, this.id));
@@ -271,7 +267,7 @@ export class Generation {
     for (const [name, ofPartition] of work) this.#work.set(name, ofPartition);
   }
 
-  /** Runs slices through the topology until the epoch is full, log or time at its end, or a tree fails. */
+  /** Runs slices through the topology until the epoch is full, the log or the time ends, or a tree fails. */
   async #process(
     { limit, isShared = false, signal }: EpochOptions,
     most: number,
@@ -302,8 +298,8 @@ export class Generation {
   }
 
   /**
-   * How many records the epoch after this one may have: no more than half of what is left. So epochs become shorter towards
-   * the end of the log, and the last commit, beside which there is nothing to work on, is a short one.
+   * Maximum size of the next epoch: half of what is left. So epochs shrink towards the end of the log, and the last commit, during which there
+   * is nothing to process, is short.
    */
   async #maxRecordsAfter({ positions }: Epoch): Promise<number> {
     const { log, epochTuples } = this.#options;
@@ -334,7 +330,7 @@ export class Generation {
     await this.#topology.settle();
   }
 
-  /** Each partition in one transaction. When one fails the others may be committed all the same. */
+  /** Commits each partition in its own transaction. If one fails, others may still be committed. */
   async #commit({ positions }: Epoch): Promise<void> {
     const commits = [...positions].map(async ([name, position]) => {
       const changes = this.#work.get(name)?.changes.take(position);
@@ -346,20 +342,20 @@ export class Generation {
     this.#failed.clear();
   }
 
-  /** After a tree has failed: to be called when no commit is under way. */
+  /** Prepares the retry after a tree failed; call while no commit is in progress. */
   async #tryAgain(failed: readonly Slice[]): Promise<void> {
     await this.#startOver();
     if (hasCode(this.#lastError, 'realtime.corrupt', 'view.corrupt')) throw this.#lastError;
     for (const slice of failed) this.#blame(slice);
   }
 
-  /** As if nothing had been done since the last commit of each partition. */
+  /** Goes back to the last commit of each partition. */
   async #startOver(): Promise<void> {
     for (const { changes } of this.#work.values()) changes.discard();
     await this.#source.rewind(this.positions());
   }
 
-  /** Notes the failure of a slice's records; who has failed for the last time is set aside. */
+  /** Counts a failure for each record of a slice; sets a record aside after its last allowed failure. */
   #blame({ partition, batch, from, to }: Slice): void {
     const { dataDir, clock } = this.#options;
     const alone = to - from === 1;
@@ -381,7 +377,7 @@ export class Generation {
   }
 }
 
-/** Removes what is left of a generation that no one works on. */
+/** Removes the files of a generation that no worker uses. */
 export function removeGeneration(dataDir: string, id: ViewId): void {
   removeStores(generationDir(dataDir, id));
 }

@@ -1,8 +1,8 @@
 /**
- * What the precomputed mapping costs, in numbers. Until the next batch run the realtime view knows nothing of new equiv
- * edges, so it may count one person twice. After a hand-over both generations stand at the same position of the log: the
- * old one with the old mapping, the new one with the new mapping for the very same facts. Their difference, page by page
- * over the buckets the old realtime view had, is the error that its answers had.
+ * Measures the error of using the batch view's mapping between runs. Until the next batch run the realtime view does not apply new equiv edges,
+ * so it may count a person twice. After a hand-over both generations are at the same position of the log: the old one with the old mapping, the
+ * new one with the new mapping for the same facts. Their difference, page by page over the buckets of the old realtime view, is the error of the
+ * old answers.
  */
 import { HllSketch } from 'hyperloglog-ts';
 import type { BucketCell } from '../../facts/views/view.js';
@@ -11,9 +11,9 @@ import { CellSubject } from '../store/cell-subject.js';
 import { sketchOf } from '../store/cell-codec.js';
 
 export interface MappingError {
-  /** Pages compared. */
+  /** Number of pages compared. */
   readonly pages: number;
-  /** Relative difference of the number of visitors: 0.01 is one in a hundred. */
+  /** Relative difference of the number of visitors: 0.01 is 1 %. */
   readonly median: number;
   readonly p99: number;
 }
@@ -21,14 +21,14 @@ export interface MappingError {
 const maxPages = 400;
 const pagesPerTurn = 20;
 
-/** Compares a sample of pages; both generations must stand at the same positions. */
+/** Compares a sample of pages; both generations must be at the same positions. */
 export async function measureMappingError(
   old: Generation,
   next: Generation,
   lgK: number,
 ): Promise<MappingError> {
   const differences: number[] = [];
-  // Cells of hours and of quarters are not comparable.
+  // Cells of different bucket widths cannot be compared.
   if (old.view.meta.bucketMinutes !== next.view.meta.bucketMinutes) return { pages: 0, median: 0, p99: 0 };
   for (const [url, buckets] of old.samplePages(maxPages)) {
     const before = visitors(old, url, buckets, lgK);

@@ -1,6 +1,6 @@
 /**
- * Partitions made ready for a generation: their stores opened or made, and what repeats are told by as it is where the
- * stores stand. This takes a while and touches nothing that is running, so it can go on beside it.
+ * Opens partitions for a generation: opens or creates their stores, and fills the deduplication windows for the stores' positions. This takes a
+ * while and does not affect running work, so it can be done concurrently.
  */
 import { SwaError } from '../../lib/errors/errors.js';
 import { DedupWindow } from '../../facts/dedup-window.js';
@@ -26,16 +26,16 @@ export interface PartitionOptions {
   readonly dataDir: string;
   readonly log: Log;
   readonly rules: Rules;
-  /** Tells texts apart; one for the process. */
+  /** Hash for texts; one per process. */
   readonly hash: KeyedHash;
   readonly lgK: number;
   readonly dedupWindow: number;
   readonly bootId: string;
-  /** Edges after the batch cut kept at most, over all partitions; default 1,000,000. */
+  /** Maximum number of edges after the batch cut that are stored, over all partitions. Default: 1,000,000. */
   readonly maxEdges?: number;
-  /** Writes the stores; its creator closes it. */
+  /** Writes the stores; closed by its creator. */
   readonly commits: CommitThread;
-  /** Ours to begin with; the other workers have the others. */
+  /** Partitions to start with; other workers have the others. */
   readonly partitions: readonly PartitionName[];
   readonly view: BatchView;
   readonly signal?: AbortSignal;
@@ -43,17 +43,17 @@ export interface PartitionOptions {
 
 export interface OpenPartitions {
   readonly stores: ReadonlyMap<PartitionName, PartitionStore>;
-  /** Not to be used when the signal has aborted. */
+  /** Must not be used if the signal has aborted. */
   readonly work: ReadonlyMap<PartitionName, PartitionWork>;
 }
 
-/** Over all partitions of the log. */
+/** Cache sizes over all partitions of the log. */
 const rememberedPages = 100_000;
 const rememberedCombinations = 100_000;
 
 /**
- * Prepares `options.partitions`. Throws `log.mismatch` when the log is another one or ends below what was read,
- * `log.out-of-range` when it was trimmed beyond a position; no store is left open then.
+ * Opens `options.partitions`. Throws `log.mismatch` if this is another log or it ends before what was read, `log.out-of-range` if it was trimmed
+ * beyond a position; all stores are closed then.
  */
 export async function openPartitions(options: PartitionOptions): Promise<OpenPartitions> {
   const { log, view, hash, signal } = options;
@@ -96,7 +96,7 @@ function newWork({ rules, log, hash, dedupWindow }: PartitionOptions): Partition
   };
 }
 
-/** Looks at all partitions, those of other workers too: so no worker waits for a view that another one cannot follow. */
+/** Checks all partitions, including those of other workers, so that no worker waits for a view that another one cannot follow. */
 async function requireReach(options: PartitionOptions, ours: Offsets): Promise<void> {
   const { dataDir, log, view } = options;
   const { id, cut } = view.meta;
@@ -117,17 +117,17 @@ export async function closeStores(stores: ReadonlyMap<PartitionName, PartitionSt
   for (const store of stores.values()) await store.close();
 }
 
-/** Where each partition stands: exactly the facts before it are in its store. */
+/** The position of each partition: its store has exactly the facts before it. */
 export function positionsOf(stores: ReadonlyMap<PartitionName, PartitionStore>): Offsets {
   return Object.fromEntries([...stores].map(([name, store]) => [name, store.progress.next]));
 }
 
-/** What a generation calls itself when it reads the log. */
+/** Consumer name of a generation when it reads the log. */
 export function consumerOf({ view }: PartitionOptions): string {
   return `speed-${view.meta.id}`;
 }
 
-/** A site with logins makes some 300,000 between two batch runs. */
+/** A site with logins has about 300,000 edges between two batch runs. */
 const defaultMaxEdges = 1_000_000;
 
 function identityOf(options: PartitionOptions, partition: PartitionName): StoreIdentity {

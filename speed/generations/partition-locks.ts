@@ -1,21 +1,20 @@
 /**
- * The partitions a worker may write the stores of: those whose locks it holds. The share says which ones it should hold;
- * a lock becomes free when its owner has closed its stores, or is dead. So a store never has two writers, not even
- * while a worker that was put out of the group does not know it yet.
+ * Locks of the partitions whose stores a worker may write. The share says which partitions it should have; a lock becomes free when its owner
+ * has closed its stores or died. So a store never has two writers, even if a worker was removed from the group and does not know it yet.
  */
 import { hasCode } from '../../lib/errors/errors.js';
 import { OwnerLock } from '../../lib/files/owner-lock.js';
 import type { PartitionName, Share } from '../../log/log.js';
 import { lockPath } from '../store/layout.js';
 
-/** How often what another one holds is asked for: each time starts a small program. */
+/** Interval of retries for a lock that another worker holds: each try starts a process. */
 const askEveryMs = 500;
 
 export class PartitionLocks {
   readonly #dataDir: string;
   readonly #share: Share;
   readonly #locks = new Map<PartitionName, OwnerLock>();
-  /** When a partition that another one holds is asked for again. */
+  /** Time of the next try for a lock that another worker holds. */
   readonly #askAt = new Map<PartitionName, number>();
 
   constructor(dataDir: string, share: Share) {
@@ -31,20 +30,20 @@ export class PartitionLocks {
     return name !== undefined && this.#locks.has(name);
   }
 
-  /** Held, but not to be held any more. */
+  /** Locks held for partitions that are no longer in the share. */
   surplus(): PartitionName[] {
     const wanted = this.#share.partitions();
     return this.names.filter((name) => !wanted.includes(name));
   }
 
-  /** To be held, but still held by another worker. */
+  /** Partitions of the share whose locks are not held yet. */
   missing(): PartitionName[] {
     return this.#share.partitions().filter((name) => !this.#locks.has(name));
   }
 
   /**
-   * Takes what is missing and free. Throws `data-dir.in-use` in a fixed share when something is not free: no one will
-   * give it up then.
+   * Acquires missing locks that are free. Throws `data-dir.in-use` if the share is fixed and a lock is not free, because no worker will release
+   * it then.
    */
   take(): void {
     for (const name of this.missing()) {

@@ -3,7 +3,7 @@ import type { PageCache } from '../bolts/page-cache.js';
 import type { PartitionRepeats } from '../bolts/partition-repeats.js';
 import type { ChangeCollector } from '../store/epoch-changes.js';
 
-/** What the bolts have of one partition. */
+/** State of the bolts for one partition. */
 export interface PartitionWork {
   readonly pages: PageCache;
   readonly combinations: ValueCombinations;

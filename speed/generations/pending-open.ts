@@ -1,11 +1,11 @@
-/** Partitions of a generation on their way: they are opened beside the work, and taken in between two epochs. */
+/** Partitions that are being opened concurrently with other work, to be added between two epochs. */
 import type { PartitionName } from '../../log/log.js';
 import type { ViewId } from '../../facts/views/view.js';
 
 export interface Opened {
-  /** Makes it part of the work. */
+  /** Adds what was opened to the work. */
   takeIn(): Promise<void>;
-  /** Instead: closes it, for it is not wanted any more. */
+  /** Closes what was opened, if it is no longer wanted. */
   close(): Promise<void>;
 }
 
@@ -16,7 +16,7 @@ export class PendingOpen {
   readonly #done: Promise<void>;
   #outcome: { readonly opened: Opened | undefined } | { readonly error: unknown } | undefined;
 
-  /** @param open may end early when its signal aborts, with something that is fit to be closed */
+  /** @param open may return early if its signal aborts, with a result that can only be closed */
   constructor(
     generation: ViewId,
     partitions: readonly PartitionName[],
@@ -34,14 +34,14 @@ export class PendingOpen {
     return this.#outcome !== undefined;
   }
 
-  /** When it is done. Throws what the opening failed with. */
+  /** Adds the result; no-op if it is not done. Throws the error of the opening. */
   async takeIn(): Promise<void> {
     if (this.#outcome === undefined) return;
     if ('error' in this.#outcome) throw this.#outcome.error;
     await this.#outcome.opened?.takeIn();
   }
 
-  /** Resolves when nothing of it is open any more. */
+  /** Cancels. Resolves when everything it opened is closed. */
   async abandon(): Promise<void> {
     this.#cancel.abort();
     await this.#done;

@@ -1,4 +1,4 @@
-/** Where the workers of a realtime view agree: on the pointer, on who moves it, and on how far each of them is. */
+/** Shared state of the workers of a realtime view: the pointer, which worker moves it, and each worker's progress. */
 import { hasCode } from '../../lib/errors/errors.js';
 import type { PartitionName } from '../../log/log.js';
 import type { ViewId } from '../../facts/views/view.js';
@@ -6,21 +6,21 @@ import { readPointer, storeDir, writePointer, type Pointer } from '../store/layo
 import { readStoreState, type StoreState } from '../store/partition-store.js';
 
 export interface Pointers {
-  /** Whether the stores of all workers lie in one data directory. Where each has its own, it removes what is left over there. */
+  /** Whether the stores of all workers are in one data directory. If each worker has its own, it removes obsolete generations there itself. */
   readonly areTogether: boolean;
-  /** Whether this worker is the one that moves the pointer. @param hasFirst it has the log's first partition */
+  /** Whether this worker moves the pointer. @param hasFirst it has the log's first partition */
   leads(hasFirst: boolean): boolean;
-  /** What the pointer is now; undefined where this worker's own knowledge counts, or where there is none yet. */
+  /** The current pointer; undefined if the worker should keep its own copy, or if there is none yet. */
   read(leads: boolean): Pointer | undefined;
-  /** As it is stored; undefined where there is none, or a damaged one. */
+  /** The pointer as stored; undefined if there is none or it is damaged. */
   stored(): Pointer | undefined;
-  /** Moves it. False where it has not been moved yet: to be called again, until it has been, or someone else leads. */
+  /** Moves the pointer. False if it is not moved yet: call again until it is, or until another worker leads. */
   write(to: Pointer): boolean;
-  /** How far another worker's store is; undefined when there is none to be read. */
+  /** State of another worker's store; undefined if there is none or it cannot be read. */
   stateOf(generation: ViewId, partition: PartitionName): StoreState | undefined;
 }
 
-/** Workers that share a data directory agree through its files. */
+/** Shares state through the files of a common data directory. */
 export class FilePointers implements Pointers {
   readonly areTogether = true;
   readonly #dataDir: string;

@@ -1,6 +1,6 @@
 /**
- * A number for a worker of a group whose members come and go: the least that no living worker of this data directory has.
- * It names the worker on the status board, and who comes after a dead one takes its place there.
+ * Number of a worker in a group whose members come and go: the lowest that no living worker of this data directory has. It identifies the worker
+ * on the status board, and is reused after the worker's death.
  */
 import { hasCode } from '../../lib/errors/errors.js';
 import { OwnerLock } from '../../lib/files/owner-lock.js';
@@ -17,7 +17,7 @@ export class WorkerSlot {
     this.#lock = lock;
   }
 
-  /** Throws `data-dir.in-use` when there are more workers than there can be. */
+  /** Throws `data-dir.in-use` if all numbers are taken. */
   static take(dataDir: string): WorkerSlot {
     for (let number = 0; ; number++) {
       try {

@@ -1,11 +1,10 @@
 /**
- * One worker of the speed layer: works on its partitions in the serving generation and in the next one, follows its share
- * and the pointer, and, as long as it has the first partition, moves the pointer.
+ * A worker of the speed layer: updates its partitions in the serving generation and in the next one, follows its share and the pointer and, if
+ * it leads (see Pointers), moves the pointer.
  *
- * The loop never waits for anything but the log: what is being opened opens beside it, be it a generation or partitions
- * that have come to us, and the rest keeps up meanwhile. What fails is either a store that cannot be trusted (it is rebuilt from the log),
- * a generation that cannot be made (the next batch view is waited for), something that may pass (reported, tried again), or
- * the end of the role.
+ * The loop waits only for the log: generations and partitions are opened concurrently, while the others are kept up to date. An error means one
+ * of four things: a store that cannot be trusted (it is rebuilt from the log), a generation that cannot be made (the worker waits for the next
+ * batch view), a temporary problem (reported and retried), or the end of the role.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SwaError, hasCode } from '../../lib/errors/errors.js';
@@ -25,31 +24,31 @@ import type { StoreState } from '../store/partition-store.js';
 
 export interface WorkerOptions extends Omit<GenerationOptions, 'view' | 'signal' | 'partitions'> {
   readonly log: Log;
-  /** Which partitions to work on; the other workers have the others. */
+  /** Assigns partitions to this worker; other workers have the others. */
   readonly share: Share;
-  /** The published batch view. */
+  /** Id of the published batch view. */
   readonly current: () => ViewId;
-  /** The files of the data directory by default. */
+  /** Default: the files of the data directory. */
   readonly pointers?: Pointers;
-  /** Throws `view.missing` for one that is no longer there. */
+  /** Throws `view.missing` if the view no longer exists. */
   readonly openView: (id: ViewId) => BatchView | Promise<BatchView>;
-  /** Keeps these batch views, and no others, from being removed. Asked of the worker that moves the pointer. */
+  /** Protects exactly these batch views from removal. Called by the worker that moves the pointer. */
   readonly holdViews: (ids: readonly ViewId[]) => void;
-  /** Told after a hand-over, and about once a second. */
+  /** Called after a hand-over, and about once per second. */
   readonly onProgress: (worker: SpeedWorker) => void;
   readonly onError: (error: unknown) => void;
 }
 
-/** How long an idle worker sleeps in the log, which wakes it when there is more, before it looks around for a new batch view. */
+/** Maximum time that an idle worker waits for records before it looks for a new batch view. */
 const idleMs = 1_000;
-/** Small epochs are gathered to at most one in this time: busy cells are then written once, not once per pageview. */
+/** Minimum time between small epochs: busy cells are then written once per epoch instead of once per pageview. */
 const paceMs = 40;
 const retryMs = 500;
 const progressEveryMs = 1_000;
 
 export class SpeedWorker {
   handOvers = 0;
-  /** What the last hand-over showed. */
+  /** Result of the last hand-over's measurement. */
   mappingError: MappingError | undefined;
   readonly #options: WorkerOptions;
   readonly #locks: PartitionLocks;
@@ -60,8 +59,8 @@ export class SpeedWorker {
   #next: Generation | undefined;
   #pending: PendingOpen | undefined;
   /**
-   * Generations whose batch view cannot be opened (any more), is damaged or was made by other rules than ours, or that the
-   * log does not reach back to, and why: their stores stand still until they are replaced.
+   * Generations that cannot be updated, and why: the batch view cannot be opened, is damaged or was made with other rules, or the log does not
+   * reach back to it. Their stores stay unchanged until they are replaced.
    */
   readonly #unavailable = new Map<ViewId, SwaError>();
   #damagedCurrent: SwaError | undefined;
@@ -76,7 +75,7 @@ export class SpeedWorker {
     this.#pointer = { partitions: log.partitions, serving: undefined, next: undefined };
   }
 
-  /** Ours to work on now. */
+  /** Partitions that this worker has now. */
   get partitions(): readonly PartitionName[] {
     return this.#locks.names;
   }
@@ -84,7 +83,7 @@ export class SpeedWorker {
   get awaited(): readonly PartitionName[] {
     return this.#locks.missing();
   }
-  /** The generation that answers, and the one that is being made; ours only when it is open. */
+  /** The generation that answers, and the next one. They need not be open here. */
   get pointer(): Pointer {
     return this.#pointer;
   }
@@ -95,13 +94,13 @@ export class SpeedWorker {
     return this.#next;
   }
 
-  /** Why we have no share, or the generation that is to answer, or to be made, is not worked on. */
+  /** Why this worker has no share, or why the serving or next generation is not updated. */
   get obstacle(): SwaError | undefined {
     const unavailable = named(this.#pointer).map((id) => this.#unavailable.get(id));
     return [this.#trouble, this.#damagedCurrent, ...unavailable].find((error) => error !== undefined);
   }
 
-  /** Works until the signal aborts. Rejects with what it cannot continue with; its stores and locks are given back then. */
+  /** Works until the signal aborts. Rejects with errors it cannot continue after; its stores and locks are released then. */
   async run(signal: AbortSignal): Promise<void> {
     try {
       while (!signal.aborted) {
@@ -128,7 +127,7 @@ export class SpeedWorker {
     if (restMs > 0) await sleep(restMs, undefined, { signal }).catch(ignoreAbort);
   }
 
-  /** Both generations a while on, the next one first. */
+  /** Runs both generations for a while, the next one first. */
   async #advance(signal: AbortSignal): Promise<number> {
     const next = this.#next;
     const serving = this.#serving;
@@ -145,7 +144,7 @@ export class SpeedWorker {
     return records;
   }
 
-  /** A generation whose batch view turns out to be damaged is given up. */
+  /** Gives a generation up if its batch view turns out to be damaged. */
   async #runEpochs(generation: Generation, options: EpochOptions): Promise<number> {
     try {
       generation.requireSound();
@@ -161,7 +160,7 @@ export class SpeedWorker {
     }
   }
 
-  /** How far the next generation is on these partitions; in stores of it, too, that we have not opened yet. */
+  /** Positions of the next generation on these partitions, including stores that are not open here yet. */
   #nextPositions(partitions: readonly PartitionName[]): Partial<Offsets> {
     const { next } = this.#pointer;
     if (next === undefined || this.#unavailable.has(next)) return {};
@@ -169,7 +168,7 @@ export class SpeedWorker {
     return Object.fromEntries(states.filter(([, position]) => position !== undefined));
   }
 
-  /** Lets go of what is not ours any more, and takes what is and has come free. */
+  /** Releases partitions that left the share, and takes those that joined it and are free. */
   async #followShare(): Promise<void> {
     const trouble = this.#options.share.trouble?.();
     if (trouble !== undefined && trouble.message !== this.#trouble?.message) this.#options.onError(trouble);
@@ -190,7 +189,7 @@ export class SpeedWorker {
     if (this.#locks.names.length === 0) await this.#closeGenerations();
   }
 
-  /** Brings what is open into line with the pointer. */
+  /** Opens, swaps and closes generations until they match the pointer. */
   async #followPointer(): Promise<void> {
     this.#pointer = this.#pointers.read(this.#leads) ?? this.#pointer;
     const { serving, next } = this.#pointer;
@@ -233,9 +232,9 @@ export class SpeedWorker {
     return [this.#serving, this.#next].find((generation) => generation?.id === id);
   }
 
-  /** Before the old generation goes: what its mapping cost. Nothing depends on it, so a failure is only reported. */
+  /** Measures the error of the old mapping before the old generation is removed. Optional, so a failure is only reported. */
   async #measure(old: Generation, next: Generation): Promise<void> {
-    if (!old.partitions.every((name) => next.partitions.includes(name))) return; // some have only just come to us
+    if (!old.partitions.every((name) => next.partitions.includes(name))) return; // some partitions have only just arrived
     try {
       while ((await old.runEpochs({ waitMs: 0, limit: next.positions() })) > 0);
       this.mappingError = await measureMappingError(old, next, this.#options.lgK);
@@ -250,7 +249,7 @@ export class SpeedWorker {
     await pending?.abandon();
   }
 
-  /** undefined for a generation that is not available. */
+  /** Undefined if the generation is not available. */
   async #tryOpen(
     id: ViewId,
     partitions: readonly PartitionName[],
@@ -306,7 +305,7 @@ export class SpeedWorker {
     this.#options.onError(error);
   }
 
-  /** Moves the pointer when it should be elsewhere; puts it back when someone deleted it. */
+  /** Moves the pointer if needed; restores it if it was deleted. */
   #lead(): void {
     const current = this.#current();
     if (current === undefined) return;
@@ -320,22 +319,22 @@ export class SpeedWorker {
       next !== undefined &&
       wanted.next === next &&
       !this.#unavailable.has(next) &&
-      this.#pending === undefined && // what takes over is at work here, not only on disk
+      this.#pending === undefined && // the next generation must be running here, not only on disk
       mayTakeOver(pointer, servingLives, (id, name) => this.#stateOf(id, name));
     if (takesOver) wanted = { ...wanted, serving: next, next: undefined };
     const stored = this.#pointers.stored();
     if (stored !== undefined && samePointer(stored, wanted)) return;
-    if (this.#movePointer(wanted) && takesOver) this.#sweep(serving); // who still works in the old one removes his stores himself
+    if (this.#movePointer(wanted) && takesOver) this.#sweep(serving); // workers that still use the old generation remove their own stores
   }
 
-  /** What was counted by other rules answers no more: the batch view does so alone. */
+  /** A generation made with other rules must not serve: then only the batch view answers. */
   #withoutOtherRules(pointer: Pointer): Pointer {
     const { serving } = pointer;
     const isOfOthers = serving !== undefined && this.#unavailable.get(serving)?.code === 'view.other-rules';
     return isOfOthers ? { ...pointer, serving: undefined } : pointer;
   }
 
-  /** The published batch view; undefined while CURRENT is damaged: what is open goes on meanwhile. */
+  /** The published batch view; undefined while CURRENT is damaged, and open generations continue. */
   #current(): ViewId | undefined {
     try {
       const current = this.#options.current();
@@ -343,13 +342,13 @@ export class SpeedWorker {
       return current;
     } catch (error) {
       if (!hasCode(error, 'view.corrupt')) throw error;
-      if (this.#damagedCurrent === undefined) this.#options.onError(error); // told once
+      if (this.#damagedCurrent === undefined) this.#options.onError(error); // report it once
       this.#damagedCurrent = error;
       return undefined;
     }
   }
 
-  /** A reader of the pointer must find its batch views: all that it named or will name are held while it moves. */
+  /** Holds all views that the pointer named or will name while it moves, so that readers always find its batch views. */
   #movePointer(to: Pointer): boolean {
     const { holdViews } = this.#options;
     holdViews([...new Set([...named(this.#pointer), ...named(to)])]);
@@ -377,14 +376,13 @@ export class SpeedWorker {
     const stored = this.#pointers.stored();
     this.#pointer = stored ?? { partitions: log.partitions, serving: this.#lostServing(), next: undefined };
     this.#options.holdViews(named(this.#pointer));
-    // Without a pointer no one knows what was answered: whatever stores there are, they are rebuilt from the log.
+    // Without a pointer it is unknown what was answered: all stores are rebuilt from the log.
     if (stored === undefined) for (const id of generationIds(dataDir)) removeGeneration(dataDir, id);
   }
 
   /**
-   * What is to serve when the pointer was lost while there were generations: the current view, whose stores are rebuilt and
-   * answer only from where the log ends now. So questions wait, and no answer goes back to the batch view alone. Undefined
-   * where nothing has ever served.
+   * The view to serve if the pointer was lost although there were generations: the current view, whose stores are rebuilt and answer only from
+   * the present end of the log on. So queries wait, and no answer goes back to the batch view alone. Undefined if nothing has ever served.
    */
   #lostServing(): ViewId | undefined {
     const { dataDir } = this.#options;
@@ -419,7 +417,7 @@ export class SpeedWorker {
   }
 }
 
-/** Errors of a batch view that stays as it is: the next one is waited for. */
+/** Errors of a batch view that will not go away: the worker waits for the next view. */
 const unfollowable: ReadonlySet<string> = new Set(['view.missing', 'view.corrupt', 'view.other-rules']);
 
 function otherRules({ id, rules }: ViewMeta, ours: RulesVersions): SwaError {

@@ -1,6 +1,6 @@
 /**
- * The audit of the realtime stores, from their files alone: LMDB is not opened, since that would make and lock files. Every page is
- * looked at, every record is decoded, and the cells must add up to what the store says it has counted.
+ * Audits the realtime stores from their files alone: LMDB does not open them, since that would create and lock files. Checks every page and
+ * decodes every record; the pageviews of the cells must add up to the store's own count.
  */
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -26,7 +26,7 @@ import { checkRecord } from './partition-store.js';
 import { damagedMarker, dataFile, openingMarker, progressKey } from './store-files.js';
 import { decodeProgress, readBootId, readDescription, type Progress } from './store-meta.js';
 
-/** The position of a store that is whole. */
+/** The position of an intact store. */
 export interface StorePosition {
   readonly dir: string;
   readonly generation: ViewId;
@@ -45,7 +45,7 @@ export const storeWayOn =
   'start the speed layer: it rebuilds the store from the log (`swa recover --yes` moves damaged files aside)';
 const storeFiles: readonly string[] = ['data.mdb', 'lock.mdb', 'STORE'];
 
-/** Looks at all stores. Its memory is a bit for each page of a store. */
+/** Audits all stores. Memory: one bit per page of a store. */
 export function auditStores(dataDir: string, report: Findings): StoresAudit {
   const path = pointerPath(dataDir);
   const pointer = report.attempt(path, storeWayOn, () => readPointer(dataDir));
@@ -91,7 +91,7 @@ interface Seen {
   readonly records: number;
 }
 
-/** One store by itself. */
+/** Audits one store. */
 export function auditStore(
   dir: string,
   name: string,
@@ -110,7 +110,7 @@ export function auditStore(
     else if (path === damagedMarker(dir)) report.add(`${path}: the store was found damaged`, storeWayOn);
     else if (!storeFiles.includes(file)) report.add(`${path} is not a file of a realtime store`, 'delete it');
   }
-  if (!existsSync(dataFile(dir))) return undefined; // asked for by name where it must be there
+  if (!existsSync(dataFile(dir))) return undefined; // reported by requireStores if the store must exist
   const description = readDescription(dir);
   if (description === undefined) {
     if ((readIfThere(join(dir, 'STORE')) ?? '') === '')
@@ -154,7 +154,7 @@ function wrong(what: string): SwaError {
   return new SwaError('realtime.corrupt', what);
 }
 
-/** One look at the records of a store. */
+/** Checks the records of one store. */
 class Look implements RecordVisitor {
   progress: Progress | undefined;
   records = 0;
@@ -173,7 +173,7 @@ class Look implements RecordVisitor {
       this.progress = decodeProgress(value);
       return;
     }
-    checkRecord(key, new Uint8Array(value)); // a copy begins at a word, as cells are read
+    checkRecord(key, new Uint8Array(value)); // a copy, because cells are read as aligned words
     const cell = parseCellKey(key);
     if (cell === undefined) return;
     const pageviews = decodePageviews(value);
@@ -196,7 +196,7 @@ class Look implements RecordVisitor {
   }
 }
 
-/** Stores that have read what the log does not have, or that do not begin where their batch view ends. */
+/** Reports stores that have read beyond the end of the log, or that do not begin where their batch view ends. */
 export function checkPositions(
   { stores }: StoresAudit,
   log: { readonly id: string; readonly ends: ReadonlyMap<PartitionName, number> },

@@ -1,24 +1,24 @@
-/** Numbers from 0 for things in buckets, for the time of one epoch. A thing knows its own, so they are found without a search. */
+/** Numbers (thing, bucket) pairs from 0 within one epoch. A thing stores its own numbers, so finding one needs no hash look-up. */
 
 export abstract class Numbered {
-  /** What is said below is about these. */
+  /** Owner of the numbers below; under any other owner the thing has none yet. */
   numbers: BucketNumbers | undefined;
-  /** The number that was asked for last, and its bucket. */
+  /** Cache of the last look-up: a number and its bucket. */
   recent = 0;
   recentBucket = 0;
-  /** The number that was given last. */
+  /** Head of the thing's list of numbers: the latest one. */
   newest = 0;
 }
 
 export const noNumber = -1;
 
 export class BucketNumbers {
-  /** By number. */
+  /** By number: its bucket. */
   readonly buckets: number[] = [];
-  /** By number: another one of the same thing: mostly it has one or two. */
+  /** By number: the thing's previous number, or `noNumber`. Most things have one or two. */
   readonly #others: number[] = [];
 
-  /** `noNumber` when it has none yet. */
+  /** The number of a thing in a bucket; `noNumber` if it has none yet. */
   find(thing: Numbered, bucket: number): number {
     if (thing.numbers !== this) return noNumber;
     if (thing.recentBucket === bucket) return thing.recent;
@@ -30,7 +30,7 @@ export class BucketNumbers {
     return number;
   }
 
-  /** Gives the next number to a thing that has none in this bucket. */
+  /** Assigns the next number to a thing that has none in this bucket. */
   add(thing: Numbered, bucket: number): number {
     const number = this.buckets.push(bucket) - 1;
     this.#others.push(thing.numbers === this ? thing.newest : noNumber);

@@ -1,21 +1,21 @@
 /**
  * Keys of the cells in a realtime store. A cell is one bucket of one subject:
  *
- *   page     'p' domain 00 url 00 bucket       all pages of a domain lie together, and all buckets of a page
+ *   page     'p' domain 00 url 00 bucket       all pages of a domain are adjacent, and all buckets of a page
  *   domain   'd' domain 00 bucket
  *   value    'v' dimension 00 domain 00 value 00 bucket
  *
- * with the bucket as 4 bytes, big-endian, so that LMDB's byte order is the order of time. Normalised URLs, domains and names
- * of dimensions are ASCII without control characters, and values are UTF-8 without them, so 00 ends them. LMDB keys are at most 1,978 bytes: a longer URL is named by
- * 01 and its SHA-256, and the cell's value carries the URL itself.
+ * The bucket is 4 bytes, big-endian, so that LMDB's byte order is the order of time. Normalised URLs, domains and names of dimensions are ASCII
+ * without control characters, values are UTF-8 without them, so 00 terminates them. LMDB keys are at most 1,978 bytes: a longer URL is replaced
+ * by 01 and its SHA-256, and the cell's value contains the URL.
  */
 import { createHash } from 'node:crypto';
 import type { Subject } from '../../facts/views/view.js';
 import type { CellSubject } from './cell-subject.js';
 
-/** URLs up to this many bytes stand in the key itself. */
+/** Maximum length of URLs that are part of the key. */
 const maxInlineUrlBytes = 1_700;
-/** No key is longer: of LMDB's limit, up to the next round number. */
+/** Upper bound for keys: LMDB's limit, rounded up. */
 export const longestKeyBytes = 2_048;
 
 const bucketBytes = 4;
@@ -26,12 +26,12 @@ const tags: Readonly<Record<Subject['kind'], number>> = { page: pageTag, domain:
 const endTag = 0x00;
 const hashTag = 0x01;
 
-/** True when the key holds a hash instead of the name. */
+/** Whether the key has a hash instead of the name. */
 export function isHashed(name: string): boolean {
   return name.length > maxInlineUrlBytes;
 }
 
-/** Writes a cell's key into the buffer, which must have `longestKeyBytes` from there on; returns where it ends. */
+/** Writes a cell's key into the buffer, which must have room for `longestKeyBytes` from there on; returns the end of the key. */
 export function writeCellKey(buffer: Buffer, from: number, subject: CellSubject, bucket: number): number {
   let end = from;
   buffer[end++] = tags[subject.kind];
@@ -61,13 +61,13 @@ function writeName(buffer: Buffer, from: number, { kind, name }: CellSubject): n
   );
 }
 
-/** The first key of a subject at or after `bucket`, as a buffer of its own. */
+/** The first key of a subject at or after `bucket`, in its own buffer. */
 export function cellKey(subject: CellSubject, bucket: number): Buffer {
   const buffer = Buffer.allocUnsafe(longestKeyBytes);
   return buffer.subarray(0, writeCellKey(buffer, 0, subject, bucket));
 }
 
-/** Half-open key range of a subject's cells of the buckets [from, to), in buffers of their own. */
+/** Half-open key range of a subject's cells in the buckets [from, to), in buffers of their own. */
 export function cellRange(
   subject: CellSubject,
   fromBucket: number,
@@ -84,7 +84,7 @@ export function pageRange(domain: string): { readonly start: Buffer; readonly en
   return rangeBelow(pageTag, domain);
 }
 
-/** Half-open key range of the cells of all values that a domain has in a dimension. */
+/** Half-open key range of the cells of all values of a dimension in a domain. */
 export function valueRange(
   dimension: string,
   domain: string,
@@ -99,20 +99,20 @@ function rangeBelow(tag: number, name: string): { readonly start: Buffer; readon
   return { start, end };
 }
 
-/** Half-open key range of the domain cells that come after a domain; '' for all of them. */
+/** Half-open key range of the domain cells after those of a domain; '' for all domain cells. */
 export function domainsAfter(domain: string): { readonly start: Buffer; readonly end: Buffer } {
   const after = domain === '' ? [] : [Buffer.from(domain, 'latin1'), Buffer.of(endTag + 1)];
   return { start: Buffer.concat([Buffer.of(domainTag), ...after]), end: Buffer.of(domainTag + 1) };
 }
 
-/** The bucket that a cell key ends in. */
+/** The bucket at the end of a cell key. */
 export function bucketOfCellKey(key: Uint8Array): number {
   const at = key.length - bucketBytes;
   const high = ((key[at] ?? 0) << 24) | ((key[at + 1] ?? 0) << 16);
   return (high | ((key[at + 2] ?? 0) << 8) | (key[at + 3] ?? 0)) >>> 0;
 }
 
-/** The name in a key of `pageRange` or `valueRange`, which begin alike up to `nameAt`; undefined when the key holds a hash. */
+/** The name in a key of `pageRange` or `valueRange`, whose common prefix is `nameAt` bytes long; undefined if the key has a hash. */
 export function nameOfCellKey(key: Buffer, nameAt: number, kind: 'page' | 'value'): string | undefined {
   if (kind === 'page' && key[nameAt] === hashTag) return undefined;
   return key.toString(kind === 'page' ? 'latin1' : 'utf8', nameAt, key.length - bucketBytes - 1);
@@ -123,7 +123,7 @@ export type ParsedKey =
   | {
       readonly kind: 'page';
       readonly domain: string;
-      /** undefined when the key holds a hash. */
+      /** Undefined if the key has a hash. */
       readonly url: string | undefined;
       readonly bucket: number;
     }
@@ -135,7 +135,7 @@ export type ParsedKey =
       readonly bucket: number;
     };
 
-/** Reads a cell key; undefined for any other record of a store. */
+/** Parses a cell key; undefined for any other record of a store. */
 export function parseCellKey(stored: Uint8Array): ParsedKey | undefined {
   const key = Buffer.from(stored.buffer, stored.byteOffset, stored.length);
   const tag = key[0];

@@ -1,7 +1,6 @@
 /**
- * What a stored cell becomes when pageviews are added to it: bytes to bytes. No sketch is made of it on the way. As
- * long as its people are few the cell holds a sorted list, and the new ones are merged into that: so it is with nearly
- * every cell. The large ones are left to the sketch library, to one union that serves them all in turn.
+ * Adds pageviews to stored cells, from bytes to bytes, without a sketch object. While a cell's people are few it is a sorted list, and the new
+ * coupons are merged into it, as in nearly every cell. Larger cells are merged by one reused HllUnion of the sketch library.
  */
 import { HllUnion, maxCoupons } from 'hyperloglog-ts';
 import { SwaError } from '../../lib/errors/errors.js';
@@ -18,7 +17,7 @@ import {
 const maxUrlBytes = 2_048;
 const noCell: StoredCell = { pageviews: 0, sketch: { kind: 'coupons', coupons: new Uint32Array(0) } };
 
-/** Writes one cell after another into the same memory. */
+/** Writes each cell into the same memory. */
 export class CellMerger {
   readonly #maxCoupons: number;
   readonly #union: HllUnion;
@@ -36,10 +35,11 @@ export class CellMerger {
   }
 
   /**
-   * The cell with one more pageview for each of these coupons, which it may bring into another order. Valid until the
-   * next call. Throws `realtime.corrupt` when the stored cell is damaged.
-   * @param stored undefined for a cell that is not there yet
-   * @param url stored behind the sketch; '' when the key names it
+   * The cell with one more pageview for each of these coupons, which are sorted in place. Valid until the next call. Throws `realtime.corrupt`
+   * if the stored cell is damaged.
+   *
+   * @param stored undefined for a new cell
+   * @param url stored after the sketch; '' if the key contains it
    */
   merge(stored: Uint8Array | undefined, coupons: Uint32Array, url: string): Buffer {
     const { pageviews, sketch } = stored === undefined ? noCell : decodeCell(stored);
@@ -62,7 +62,7 @@ export class CellMerger {
     return this.#bytes.subarray(0, 4 * end);
   }
 
-  /** Merges two lists, the first of them sorted and without repeats. Returns where the list ends, or `tooMany`. */
+  /** Merges two lists, of which `stored` is sorted and without duplicates. Returns the end of the list, or `tooMany`. */
   #mergeFew(stored: Uint32Array, added: Uint32Array): number {
     sort(added);
     const words = this.#words;
@@ -97,7 +97,7 @@ export class CellMerger {
 
 const tooMany = -1;
 
-/** Most lists are of a handful: those are sorted in place. */
+/** Insertion sort for short lists, which most are. */
 function sort(words: Uint32Array): void {
   if (words.length > 32) {
     words.sort();

@@ -1,17 +1,17 @@
-/** What has cells: a page, a domain, that is, a site, or a value of a dimension of a domain. */
+/** Subjects of cells: a page, a domain, or a value of a dimension of a domain. */
 import { domainOf } from '../../facts/url/domain.js';
 import type { Subject } from '../../facts/views/view.js';
 import { Numbered } from './bucket-numbers.js';
 
-/** One object stands for its subject again and again within one partition. Its numbers are those of its cells. */
+/** One object represents its subject again and again within one partition. Its numbers are those of its cells. */
 export class CellSubject extends Numbered {
   constructor(
     readonly kind: Subject['kind'],
-    /** The page's normalised URL, the domain itself, or the value. */
+    /** The page's normalised URL, the domain, or the value. */
     readonly name: string,
-    /** A page's or value's key holds its domain. */
+    /** Part of the key of pages and values. */
     readonly domain: string,
-    /** Name of a value's dimension; '' for others. */
+    /** Name of a value's dimension; '' for other kinds. */
     readonly dimension = '',
   ) {
     super();
@@ -36,9 +36,9 @@ export class CellSubject extends Numbered {
   }
 }
 
-/** The values that pageviews of a domain have together. Its numbers are those of groups of cells. */
+/** The combined values of pageviews of a domain. Its numbers are those of groups of cells. */
 export class ValueCombination extends Numbered {
-  /** @param subjects one for each kept dimension; undefined where the pageviews have no value */
+  /** @param subjects one per kept dimension; undefined if the pageviews have no value */
   constructor(readonly subjects: readonly (CellSubject | undefined)[]) {
     super();
   }

@@ -1,11 +1,10 @@
 /**
- * The commit thread: writes epochs into the stores while the next ones are worked on. It does one thing after the other,
- * in the order asked, and nothing counts before it has answered. One serves all stores of a worker.
+ * The commit thread: writes epochs into the stores while the next ones are processed. It handles requests one at a time, in order, and an epoch
+ * counts only after its reply. One thread serves all stores of a worker.
  *
- * A thread that dies idle is replaced by the next call. One that dies in the middle of a commit (out of memory, or
- * terminated) may leave LMDB's transaction open, and with it the lock that every other writer of this process would wait for
- * without end. So no more is committed then: this process must end. LMDB has all of a commit or nothing, so the next one
- * continues where the store stands.
+ * A thread that dies idle is replaced by the next call. One that dies in the middle of a commit (out of memory, or terminated) may leave LMDB's
+ * transaction open, with the lock that every other writer of this process would wait for forever. So all later commits are refused: this process
+ * must end. LMDB commits are atomic, so the next process continues at the store's position.
  */
 import { Worker } from 'node:worker_threads';
 import { SwaError } from '../../lib/errors/errors.js';
@@ -18,12 +17,12 @@ import type { CellChanges } from './epoch-changes.js';
 export interface Commit {
   readonly place: StorePlace;
   readonly lgK: number;
-  /** Where the store stands. */
+  /** Position of the store before this commit. */
   readonly from: Offset;
-  /** Handed over: not to be used any more. */
+  /** Transferred to the thread: the caller must not use them any more. */
   readonly cells: CellChanges;
   readonly edges: readonly StoredEdges[];
-  /** As it is stored. */
+  /** Encoded. */
   readonly progress: Uint8Array;
 }
 
@@ -32,7 +31,7 @@ type ToCommitThread =
   | { readonly kind: 'release'; readonly dir: string }
   | { readonly kind: 'close' };
 
-/** What is asked of it (lib/process/asked-thread.ts). */
+/** Messages of the thread (lib/process/asked-thread.ts). */
 export interface CommitAsking {
   readonly question: ToCommitThread;
   readonly answer: undefined;
@@ -44,20 +43,19 @@ type Thread = AskedThread<CommitAsking>;
 export class CommitThread {
   readonly #start: () => Worker;
   #thread: Thread | undefined;
-  /** Commits that the thread has not answered, and never will when it is dead. */
+  /** Number of commits without a reply; never decremented for a commit whose thread died. */
   #committing = 0;
 
-  /** @param start starts `commit-worker.js` on a thread of its own */
+  /** @param start starts `commit-worker.js` on its own thread */
   constructor(start: () => Worker = startWorker) {
     this.#start = start;
     this.#thread = this.#begin();
   }
 
   /**
-   * All of it or nothing. Rejects with `realtime.corrupt` when the store is gone from its place or damaged, with
-   * `data-dir.in-use` when another process has written it, with
-   * `speed.failed` when it could not be written: retryable, or not when the thread has died in the middle of a commit.
-   * Then no one knows whether it was written, and all later commits are refused.
+   * Commits atomically. Rejects with `realtime.corrupt` if the store was deleted, replaced or damaged, with `data-dir.in-use` if another process
+   * has written it, with `speed.failed` if it could not be written. The last is retryable unless the thread died in the middle of a commit: then
+   * it is unknown whether it was written, and all later commits are refused.
    */
   async commit(commit: Commit): Promise<void> {
     if (this.#thread?.isAlive !== true) {
@@ -84,7 +82,7 @@ export class CommitThread {
     if (this.#thread?.isAlive === true) await this.#ask(this.#thread, { kind: 'release', dir });
   }
 
-  /** Resolves when all that was asked is done. */
+  /** Resolves when all requests are done. */
   async close(): Promise<void> {
     const thread = this.#thread;
     this.#thread = undefined;

@@ -1,4 +1,4 @@
-/** The other end of the commit thread: holds the stores it was asked to write open until it is asked to release them. */
+/** The code of the commit thread: keeps the stores that it writes open until it is asked to release them. */
 import { parentPort } from 'node:worker_threads';
 import { SwaError } from '../../lib/errors/errors.js';
 import { answerQuestions } from '../../lib/process/asked-thread.js';
@@ -9,7 +9,7 @@ const port = parentPort;
 if (port === null) throw new SwaError('internal.invariant', 'commit-worker.js runs on a thread of its own');
 const writers = new Map<string, StoreWriter>();
 
-// What is not an error of ours may pass: a file that cannot be opened now, say.
+// Errors other than ours may be temporary, for example a file that cannot be opened now.
 answerQuestions<CommitAsking>(port, { code: 'speed.failed', retryable: true }, async (message) => {
   if (message.kind === 'commit') commit(message);
   else if (message.kind === 'release') await release(message.dir);

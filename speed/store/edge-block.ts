@@ -1,8 +1,8 @@
 /**
- * Edges in a realtime store: some hundreds of them a record, in the order of their offsets.
+ * Edges in a realtime store: blocks of up to 256 per record, ascending by offset.
  *
  *   key     'e', then the offset after the last edge as 8 bytes, big-endian
- *   value   checksum (cell-codec.ts) of all further bytes as 4 bytes, little-endian; then JSON, filled up with blanks to
+ *   value   checksum (cell-codec.ts) of all following bytes as 4 bytes, little-endian; then JSON, padded with blanks to
  *           whole words: [[offset, type, timestamp, eventId, a, b], ...]
  */
 import { z } from 'zod';
@@ -12,7 +12,7 @@ import { validJson } from '../../lib/files/valid-json.js';
 import type { WaitingEdge } from '../../facts/views/view.js';
 import { checksumOf } from './cell-codec.js';
 
-/** Few enough that a reader can pause between two blocks. */
+/** Small enough that a reader can pause between two blocks. */
 const edgesInBlock = 256;
 
 const edgeTag = 0x65;
@@ -25,7 +25,7 @@ export interface StoredEdges {
   readonly value: Uint8Array;
 }
 
-/** Ascending by offset. */
+/** Encodes edges, which ascend by offset. */
 export function encodeEdges(edges: readonly WaitingEdge[]): StoredEdges[] {
   const blocks: StoredEdges[] = [];
   for (let from = 0; from < edges.length; from += edgesInBlock) {
@@ -68,7 +68,7 @@ const edgesSchema = z.array(
     })),
 );
 
-/** Throws `realtime.corrupt` when the bytes are not what was written. */
+/** Throws `realtime.corrupt` if the checksum does not match. */
 export function decodeEdges(stored: Uint8Array): readonly WaitingEdge[] {
   const bytes = stored.byteOffset % 4 === 0 ? stored : stored.slice(); // words need aligned memory
   const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2);
@@ -84,7 +84,7 @@ export function decodeEdges(stored: Uint8Array): readonly WaitingEdge[] {
   return edges;
 }
 
-/** Half-open key range of the blocks that hold edges from an offset on. */
+/** Half-open key range of the blocks with edges from an offset on. */
 export function edgeRange(from: number): { readonly start: Buffer; readonly end: Buffer } {
   return { start: edgeKey(from + 1), end: Buffer.of(edgeTag + 1) };
 }

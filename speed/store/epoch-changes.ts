@@ -1,8 +1,7 @@
 /**
- * What an epoch adds to the realtime view of one partition: the cells it touches, by key, and for each pageview of a cell
- * the coupon of its person. It is gathered in the order of the log, without a look at the store; cell-merger.ts makes of
- * it what the cells become. Numbers in flat arrays: there is nothing here that the garbage collector must follow, and a
- * set of changes is handed to the commit thread as it is.
+ * Collects what an epoch adds to the realtime view of one partition: the keys of the cells it touches, and for each pageview of a cell the
+ * coupon of its person, in log order and without reading the store; cell-merger.ts then applies them to the stored cells. Everything is numbers
+ * in flat arrays, so that the garbage collector has nothing to trace, and the arrays are transferred to the commit thread as they are.
  */
 import { grown } from '../../lib/memory/grown.js';
 import type { Offset } from '../../log/log.js';
@@ -13,7 +12,7 @@ import type { CellSubject, ValueCombination } from './cell-subject.js';
 import { BucketNumbers, noNumber } from './bucket-numbers.js';
 
 export interface EpochChanges {
-  /** The position that the partition has with them. */
+  /** Position of the partition after these changes. */
   readonly next: Offset;
   readonly cells: CellChanges;
   /** Ascending by offset. */
@@ -21,55 +20,55 @@ export interface EpochChanges {
   readonly tally: Tally;
 }
 
-/** What the cells become, in memory of its own. */
+/** Changes to cells, in memory of their own. */
 export interface CellChanges extends CellNumbers {
   /**
-   * The keys of the cells, one after the other. A key may come twice, when its subject was forgotten meanwhile: then both
-   * add to one cell.
+   * Concatenated keys of the cells. A key may occur twice, if its subject was dropped from the cache in between: both entries then add to one
+   * cell.
    */
   readonly keys: Uint8Array<ArrayBuffer>;
-  /** By number of the cell: the URLs that the keys hold only the hash of. */
+  /** By number of the cell: URLs of which the key has only the hash. */
   readonly longUrls: ReadonlyMap<number, string>;
 }
 
-/** What changes besides cells and edges. */
+/** Changes other than cells and edges. */
 export interface Tally extends Omit<PartitionNotes, 'edges'> {
   readonly pageviews: number;
   readonly equivs: number;
   readonly retractions: number;
-  /** All cells lie in the buckets [fromBucket, toBucket); Infinity and 0 when there is none. */
+  /** All cells are in the buckets [fromBucket, toBucket); Infinity and 0 if there are none. */
   readonly fromBucket: number;
   readonly toBucket: number;
 }
 
-/** What there is to note about records besides the cells they change. */
+/** What a slice changes besides cells. */
 export interface PartitionNotes {
   readonly edges: readonly WaitingEdge[];
   readonly exclusions: number;
   readonly deadLetters: number;
-  /** Pageviews that were counted before. */
+  /** Number of pageviews that repeat an earlier one. */
   readonly repeats: number;
-  /** Other records that do not count, by reason. */
+  /** Number of other records that do not count, by reason. */
   readonly refused: ReadonlyMap<string, number>;
-  /** `receivedAt` of the newest; -1 for none. */
+  /** Latest `receivedAt`; -1 for none. */
   readonly lastReceivedAt: number;
 }
 
-/** A page that knows its domain. */
+/** A page with its domain. */
 export interface SitePage extends CellSubject {
   readonly site: CellSubject;
 }
 
-/** Views of pages by people, some time in these buckets: what is at one index belongs together. */
+/** Pageviews of a slice; the arrays are parallel. */
 export interface SliceViews {
   readonly pages: readonly SitePage[];
   readonly buckets: Int32Array;
   readonly coupons: Uint32Array;
-  /** None when no dimension is kept. */
+  /** Empty if no dimension is kept. */
   readonly combinations: readonly ValueCombination[];
 }
 
-/** Gathers the changes of one epoch after the other. */
+/** Collects the changes of one epoch after the other. */
 export class ChangeCollector {
   #epoch = new Epoch();
 
@@ -78,19 +77,19 @@ export class ChangeCollector {
     this.#epoch.addPageviews(views, rows);
   }
 
-  /** Edges, refused and set aside records, and the newest arrival among the records of a slice. */
+  /** Adds edges, counts of other records, and the latest arrival of a slice. */
   addNotes(notes: PartitionNotes): void {
     this.#epoch.addNotes(notes);
   }
 
-  /** Hands over what there is, as the changes up to this position, and begins the next epoch. */
+  /** Returns the changes up to this position, and begins the next epoch. */
   take(next: Offset): EpochChanges {
     const changes = this.#epoch.changes(next);
     this.discard();
     return changes;
   }
 
-  /** Begins the epoch again. */
+  /** Drops the changes and begins the epoch again. */
   discard(): void {
     this.#epoch = new Epoch();
   }
@@ -185,7 +184,7 @@ class Epoch {
     return cell;
   }
 
-  /** Beside their views, which are yet to be added. */
+  /** Adds the combinations of views; call before the views themselves are added. */
   #addCombinations(combinations: readonly ValueCombination[], buckets: Int32Array, rows: Int32Array): void {
     let end = this.#viewsEnd / 2;
     const needed = end + rows.length;

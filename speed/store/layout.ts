@@ -1,17 +1,17 @@
 /**
- * Where the speed layer keeps things, below `<data>/speed/`:
+ * Files of the speed layer, below `<data>/speed/`:
  *
- *   SERVING                         which generation answers, and which one is being made to follow it
+ *   SERVING                         the pointer: the generation that answers, and the next one, which is being made
  *   <ViewId>/<topic>-<n>/           the store of one partition in one generation:
- *     data.mdb, lock.mdb            LMDB: the cells, the edges, and the progress that goes with them
- *     STORE                         what it is, written last: a store without it was never finished
- *     OPENING                       there while someone checks it: left behind, it killed who opened it
- *     DAMAGED                       someone found it damaged
+ *     data.mdb, lock.mdb            LMDB: the cells, the edges, and the progress they belong to
+ *     STORE                         its description, written last: a store without it is unfinished
+ *     OPENING                       exists while a process checks the store: if it was left behind, that process crashed
+ *     DAMAGED                       a process found the store damaged
  *
- * All of it can be deleted at any time; the log still has the facts. So the locks lie elsewhere, in `<data>/locks/`:
+ * All of it can be deleted at any time; the log still has the facts. That is why the locks are elsewhere, in `<data>/locks/`:
  *
- *   speed-<topic>-<n>.lock          who works on a partition
- *   speed-worker-<n>.lock           who goes by a number, where workers come and go
+ *   speed-<topic>-<n>.lock          the worker of a partition
+ *   speed-worker-<n>.lock           the worker with a number, where workers come and go
  */
 import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -25,22 +25,22 @@ import { readIfThere } from '../../lib/files/read-if-there.js';
 import type { PartitionName } from '../../log/log.js';
 import type { ViewId } from '../../facts/views/view.js';
 
-/** The two generations there can be. Written by one process (the one that works on the first partition), read by all. */
+/** The current generations. Written by one process (the worker of the first partition), read by all. */
 export interface Pointer {
-  /** The log's, so that readers know when they have all of a generation. */
+  /** All partitions of the log, so that readers know when they have all stores of a generation. */
   readonly partitions: readonly PartitionName[];
-  /** Answers are made from this one; undefined until the first is ready. */
+  /** The generation that answers; undefined until the first is ready. */
   readonly serving: ViewId | undefined;
-  /** Being made; takes over when it has caught up. */
+  /** The generation being made; takes over when it has caught up. */
   readonly next: ViewId | undefined;
 }
 
 const viewId = z
   .string()
   .regex(/^v\d+[A-Za-z0-9._-]*$/)
-  .transform((text) => text as ViewId); // checked: a plain name
+  .transform((text) => text as ViewId); // the pattern allows only plain names
 const pointerSchema = z.object({
-  partitions: z.array(z.string().transform((text) => text as PartitionName)), // written by us from the log's own
+  partitions: z.array(z.string().transform((text) => text as PartitionName)), // written by us from the log's own names
   serving: viewId.nullable(),
   next: viewId.nullable(),
 });
@@ -49,13 +49,13 @@ export function pointerPath(dataDir: string): string {
   return join(roomOf(dataDir, 'speed'), 'SERVING');
 }
 
-/** undefined until the speed layer first ran. */
+/** Undefined until the speed layer has run. */
 export function readPointer(dataDir: string): Pointer | undefined {
   const text = readIfThere(pointerPath(dataDir));
   if (text === undefined) return undefined;
   let stored: z.infer<typeof pointerSchema>;
   try {
-    const line = unsealLine(text); // a flipped bit may name another view, and no one would ever make its stores
+    const line = unsealLine(text); // without the hash, a flipped bit could name another view, whose stores would never be made
     if (line === undefined) throw new Error('its hash does not match the one on its last line');
     stored = pointerSchema.parse(JSON.parse(line.body));
   } catch (cause) {
@@ -72,7 +72,7 @@ export function readPointer(dataDir: string): Pointer | undefined {
   };
 }
 
-/** Durable when it returns: the commit point of a hand-over. */
+/** Durable on return: the commit point of a hand-over. */
 export function writePointer(dataDir: string, pointer: Pointer): void {
   mkdirSync(roomOf(dataDir, 'speed'), { recursive: true });
   const { partitions, serving = null, next = null } = pointer;
@@ -100,7 +100,7 @@ export function fileNameOf(partition: PartitionName): string {
   return partition.replace('/', '-');
 }
 
-/** Generations that have files, worked on or not. */
+/** Generations that have files, used or not. */
 export function generationIds(dataDir: string): ViewId[] {
   let names: string[];
   try {
@@ -116,8 +116,7 @@ export function generationIds(dataDir: string): ViewId[] {
 }
 
 /**
- * Removes a store, or what is left of a generation. Readers that have it open are not disturbed: on POSIX the bytes
- * live until the last of them closes.
+ * Removes a store, or a whole generation. Readers that have it open are not affected: on POSIX the bytes exist until the last of them closes.
  */
 export function removeStores(dir: string): void {
   removeScratch(dir);

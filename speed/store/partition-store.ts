@@ -1,7 +1,7 @@
 /**
- * The durable half of one partition's realtime view: an LMDB environment with the cells and the progress they belong
- * to. A commit changes both in one transaction, so a store always holds exactly the facts before its own position,
- * whenever its process was killed. Commits go through the commit thread; everything else is done here.
+ * The durable part of one partition's realtime view: an LMDB environment with the cells and the progress they belong to. A commit changes both
+ * in one transaction, so a store always contains exactly the facts before its own position, whenever its process is killed. Commits go through
+ * the commit thread; everything else is done here.
  */
 import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -44,11 +44,11 @@ import {
   type StoreIdentity,
 } from './store-meta.js';
 
-/** Cells and edges before the event loop gets its turn. */
+/** Number of cells and edges that are checked before yielding to the event loop. */
 const checkedPerTurn = 2_000;
 const maxKeysSampled = 20_000;
 
-/** How far a store is, and how far it must be before it may answer. */
+/** A store's position, and the position from which it may answer. */
 export interface StoreState {
   readonly next: Offset;
   readonly readyAt: Offset;
@@ -75,8 +75,8 @@ export class PartitionStore {
   }
 
   /**
-   * Opens the store if it is what is wanted and whole; makes a new one otherwise. Checks all that an existing one holds,
-   * giving the event loop its turn in between.
+   * Opens the store if it has the wanted identity and is intact, otherwise creates a new one. Checks the whole content of an existing store,
+   * yielding to the event loop in between.
    */
   static async open(
     dir: string,
@@ -110,12 +110,12 @@ export class PartitionStore {
     return { next: this.#progress.next, readyAt: this.description.readyAt };
   }
 
-  /** Valid until the next call. */
+  /** The value is valid until the next call. */
   get(key: Uint8Array): Uint8Array | undefined {
     return guarded(this.#place, () => this.#db.getBinaryFast(asBuffer(key)));
   }
 
-  /** At most `most` pages that the keys name, evenly from the first keys, each with its buckets. */
+  /** At most `most` pages with their buckets, evenly from the first keys; only pages whose URL is in the key. */
   samplePages(most: number): Map<string, number[]> {
     return guarded(this.#place, () => this.#samplePages(most));
   }
@@ -135,7 +135,7 @@ export class PartitionStore {
     return pages;
   }
 
-  /** All of it or nothing, on the commit thread. Rejects as `CommitThread.commit` does. */
+  /** Commits atomically on the commit thread. Rejects like `CommitThread.commit`. */
   async commit({ next, cells, edges, tally }: EpochChanges): Promise<void> {
     const kept = edges.slice(0, Math.max(0, this.description.maxEdges - this.#progress.keptEdges));
     const progress = progressAfter(this.#progress, next, tally, kept.length);
@@ -151,13 +151,13 @@ export class PartitionStore {
       this.#progress = progress;
     } catch (error) {
       this.#db.resetReadTxn();
-      // A thread that died may have committed before.
+      // A thread that died may have committed first.
       this.#progress = guarded(this.#place, () => readProgress(this.#db));
       throw error;
     }
   }
 
-  /** Throws `realtime.corrupt` when the store is gone from its place, or someone found it damaged. */
+  /** Throws `realtime.corrupt` if the store was deleted or replaced, or is marked as damaged. */
   requireSound(): void {
     requireSound(this.#place);
   }
@@ -169,8 +169,8 @@ export class PartitionStore {
 }
 
 /**
- * How far another worker's store is; undefined when there is none to be read, or a damaged one. LMDB does not open it: its owner
- * may be about to replace it, and LMDB then fails, or ends the process.
+ * State of another worker's store; undefined if there is none, or it cannot be read or is damaged. Does not open it with LMDB: its owner may be
+ * about to replace it, and LMDB then fails or crashes the process.
  */
 export function readStoreState(dir: string): StoreState | undefined {
   const description = readDescription(dir);
@@ -181,7 +181,7 @@ export function readStoreState(dir: string): StoreState | undefined {
   try {
     return { next: decodeProgress(progress).next, readyAt: description.readyAt };
   } catch (error) {
-    damageOr(error, { dir, inode }); // leaves word for its owner
+    damageOr(error, { dir, inode }); // marks the store as damaged for its owner
     return undefined;
   }
 }
@@ -210,16 +210,16 @@ async function openWhole(dir: string, description: StoreDescription): Promise<Op
   } catch (error) {
     if (systemCode(error) === 'EMFILE') throw error; // says nothing about the store
     await db?.close();
-    return undefined; // whatever is wrong with it, it is rebuilt from the log
+    return undefined; // whatever the damage, the store is rebuilt from the log
   }
 }
 
-/** Writes need pages that no read meets. What is written is what is there: someone may still be working on this store. */
+/** Writes need pages that reads never touch. Rewrites the current value, because another process may still be using this store. */
 function checkWriting(db: Database): void {
   try {
     db.transactionSync(() => db.putSync(progressKey, encodeProgress(readProgress(db))));
   } catch (error) {
-    if (isDamage(error)) throw error; // else the disk is full, say
+    if (isDamage(error)) throw error; // other errors, such as a full disk, are not damage
   }
 }
 
@@ -233,7 +233,7 @@ async function checkRecords(db: Database): Promise<void> {
   }
 }
 
-/** Returns how many cells or edges it holds. Throws `view.corrupt` when it is not what was written. */
+/** Returns the number of cells or edges in the record. Throws `realtime.corrupt` if it is damaged. */
 export function checkRecord(key: Uint8Array, value: Uint8Array): number {
   if (isEdgeKey(key)) return decodeEdges(value).length;
   if (parseCellKey(key) === undefined) throw new SwaError('realtime.corrupt', 'an unknown record');

@@ -1,10 +1,10 @@
 /**
- * The realtime view for those who read it, in any process: no question is asked of the speed layer, everything is in the
- * files. A snapshot is one LMDB read transaction per partition: each shows its partition's facts in [batch cut, position),
- * so together they show exactly the facts between two cuts.
+ * Read access to the realtime view, from any process: reads the files and sends no requests to the speed layer. A snapshot is one LMDB read
+ * transaction per partition; each shows its partition's facts in [batch cut, position), so together they show exactly the facts between two
+ * cuts.
  *
- * Which generation answers is said by the file SERVING. It is looked at for every snapshot; a generation that no
- * longer serves is closed when its last snapshot is given back, and not before.
+ * The file SERVING names the generation that answers. It is checked for every snapshot; a generation that no longer serves is closed when its
+ * last snapshot is released.
  */
 import { existsSync, statSync } from 'node:fs';
 import { SwaError, systemCode } from '../../lib/errors/errors.js';
@@ -53,8 +53,8 @@ import { readDescription, type Progress, type StoreDescription } from './store-m
 
 export interface Realtime {
   /**
-   * What the speed layer has made of the log by now; undefined when it has never had a view to show. To be released.
-   * Throws `speed.failed`, retryable, while a lost view is rebuilt: it would lie behind what was answered before.
+   * A snapshot of what the speed layer has processed so far, to be released by the caller; undefined if the speed layer has never had a view.
+   * Throws `speed.failed`, retryable, while a lost view is rebuilt: it would be behind earlier answers.
    */
   snapshot(): LocalRealtimeView | undefined;
   close(): Promise<void>;
@@ -64,7 +64,7 @@ export function openRealtime(dataDir: string): Realtime {
   return new RealtimeReader(dataDir);
 }
 
-/** Tries until a generation stays in place while it is opened: hand-overs are rare, two in a row unheard of. */
+/** Maximum number of tries to find a generation that stays in place while it is opened. Hand-overs are rare. */
 const attempts = 8;
 
 class RealtimeReader implements Realtime {
@@ -82,11 +82,11 @@ class RealtimeReader implements Realtime {
     for (let attempt = 0; attempt < attempts; attempt++) {
       const pointer = this.#readPointer();
       if (pointer === undefined && generationIds(this.#dataDir).length > 0)
-        throw rebuilding(`${pointerPath(this.#dataDir)} is gone`); // what it named has answered before
+        throw rebuilding(`${pointerPath(this.#dataDir)} is gone`); // the generation it named may have answered before
       if (pointer?.serving === undefined) return undefined;
       const snapshot = this.#stores.snapshot(pointer.serving, pointer.partitions);
       if (snapshot !== undefined) return snapshot;
-      // Either it was replaced meanwhile, and the pointer says by which, or its stores are being rebuilt.
+      // Either it was replaced meanwhile, and the pointer names its successor, or its stores are being rebuilt.
       if (stampOf(pointerPath(this.#dataDir)) === this.#pointerStamp) break;
     }
     throw rebuilding('its files do not exist yet');
@@ -96,7 +96,7 @@ class RealtimeReader implements Realtime {
     return this.#stores.close();
   }
 
-  /** The pointer, read again when the file was replaced. A deleted one counts until there is another. */
+  /** The pointer, read again if the file was replaced. A deleted one stays in force until there is another. */
   #readPointer(): Pointer | undefined {
     const stamp = stampOf(pointerPath(this.#dataDir));
     if (stamp !== this.#pointerStamp) {
@@ -107,7 +107,7 @@ class RealtimeReader implements Realtime {
   }
 }
 
-/** Snapshots of stores that the caller names. Keeps those open that were asked for last. */
+/** Takes snapshots of stores that the caller names, and keeps the last generation open. */
 export class StoresReader {
   readonly #dataDir: string;
   readonly #closing = new Set<Promise<void>>();
@@ -117,7 +117,7 @@ export class StoresReader {
     this.#dataDir = dataDir;
   }
 
-  /** Of these partitions of a generation; undefined when a store is not there, or not finished. Throws as `Realtime.snapshot`. */
+  /** Snapshot of these partitions of a generation; undefined if a store is missing or unfinished. Throws like `Realtime.snapshot`. */
   snapshot(id: ViewId, partitions: readonly PartitionName[]): RealtimeSnapshot | undefined {
     const open = this.#open;
     if (open === undefined || !open.isOf(id, partitions) || !open.isInPlace()) {
@@ -149,7 +149,7 @@ interface OpenStore extends StorePlace {
   readonly db: Database;
 }
 
-/** All stores of one generation, open as long as it serves or a snapshot of it is out. */
+/** All stores of one generation, open as long as it serves or a snapshot of it exists. */
 class OpenGeneration {
   readonly id: ViewId;
   readonly stores: readonly OpenStore[];
@@ -169,7 +169,7 @@ class OpenGeneration {
     this.#onClosed = onClosed;
   }
 
-  /** undefined when a store is not there, or not finished. */
+  /** Undefined if a store is missing or unfinished. */
   static tryOpen(
     dataDir: string,
     id: ViewId,
@@ -204,7 +204,7 @@ class OpenGeneration {
     );
   }
 
-  /** False when a store was deleted or rebuilt since. */
+  /** False if a store was deleted or rebuilt since. */
   isInPlace(): boolean {
     return this.stores.every(({ dir, inode }) => inodeOf(dir) === inode);
   }
@@ -219,7 +219,7 @@ class OpenGeneration {
   }
 }
 
-/** Whether a speed worker runs: it has had a whole look at every store before it went to work on it. */
+/** Whether a speed worker is running. If so, it has checked every store completely before using it. */
 function isWorkedOn(dataDir: string): boolean {
   return readStatus(dataDir).some(
     (entry) => entry.role === 'speed' && entry.state === 'running' && isAtWork(entry, systemClock),
@@ -265,7 +265,7 @@ function takeRealtimeSnapshot(generation: OpenGeneration): RealtimeSnapshot {
 }
 
 function partOf(store: OpenStore): Part {
-  store.db.resetReadTxn(); // the newest commit, not the one this turn of the event loop began with
+  store.db.resetReadTxn(); // the newest commit, not the one from the start of this turn of the event loop
   const transaction = reading(store, () => store.db.useReadTransaction());
   try {
     return { store, transaction, progress: readProgress(store.db, { transaction }) };
@@ -340,7 +340,7 @@ export class RealtimeSnapshot extends RealtimeSummary implements LocalRealtimeVi
     return mergeAscending(this.#parts.map((part) => readingAll(part.store, domainsOf(part))));
   }
 
-  /** Those that hold cells of these buckets at all: a partition of equivs holds none, and most questions are of older buckets. */
+  /** The parts with cells in these buckets: partitions of equivs have none, and most queries are for older buckets. */
   #partsIn(fromBucket: number, toBucket: number): readonly Part[] {
     if (toBucket <= fromBucket) return [];
     return this.#parts.filter(
@@ -362,10 +362,10 @@ function* edgesOf({ store, transaction }: Part, from: number): Generator<EdgeBlo
     yield { partition, next: nextOfEdgeKey(key), edges: decodeEdges(value) };
 }
 
-/** Cells of one domain that are passed over before the next domain is looked for by its key. */
+/** Number of cells of one domain to walk over before seeking to the next domain. */
 const cellsPassed = 16;
 
-/** Ascending. A domain may have a few cells or thousands: walking is faster over few, a new range over many. */
+/** All domains, ascending. A domain may have few cells or thousands: walking is faster for few, a new range for many. */
 function* domainsOf({ store, transaction }: Part): Generator<string> {
   let last = '';
   for (let isOver = false; !isOver;) {
@@ -391,7 +391,7 @@ interface Named {
   readonly pageviews: number;
 }
 
-/** Adds up the cells of each subject in a range of keys, in which all of a subject lie together. A block for every thousand cells. */
+/** Adds up the cells of each subject in a key range in which the cells of a subject are adjacent. Yields a block per thousand cells. */
 function* namesOf(
   { store, transaction }: Part,
   range: { readonly start: Buffer; readonly end: Buffer },
@@ -423,7 +423,7 @@ function* namesOf(
   if (block.length > 0) yield block;
 }
 
-/** False for what is not a value's spelling, which may be too long for a key. */
+/** False for a text that is not a normalised value; it may be too long for a key. */
 function mayHaveCells(subject: Subject): boolean {
   return subject.kind !== 'value' || subject.value === spelledValue(subject.value);
 }
@@ -434,7 +434,7 @@ function clampBucket(bucket: number): number {
   return Math.min(Math.max(bucket, 0), lastBucket);
 }
 
-/** Runs a read; when the store proves damaged, leaves word for the speed layer and throws a retryable error. */
+/** Runs a read. If the store turns out to be damaged, marks it for the speed layer and throws a retryable error. */
 function reading<T>(place: StorePlace, read: () => T): T {
   try {
     return read();
@@ -443,7 +443,7 @@ function reading<T>(place: StorePlace, read: () => T): T {
   }
 }
 
-/** The same for what is read bit by bit. */
+/** The same for items that are read one by one. */
 function* readingAll<T>(place: StorePlace, items: Iterable<T>): Generator<T> {
   try {
     yield* items;
@@ -465,7 +465,7 @@ function rebuilding(why: string, cause?: unknown): SwaError {
   });
 }
 
-/** Changes whenever the file is replaced; '' when it is not there. */
+/** Changes whenever the file is replaced; '' if it does not exist. */
 function stampOf(path: string): string {
   const stat = statSync(path, { throwIfNoEntry: false });
   return stat === undefined ? '' : `${stat.ino}:${stat.mtimeMs}:${stat.size}`;

@@ -1,9 +1,9 @@
-/** What a realtime view says of itself, wherever its stores are: the sum of what they have made of their partitions. */
+/** Summary of a realtime view, wherever its stores are: sums over the progress of its partitions. */
 import type { Cut, LogId, Offset, PartitionName } from '../../log/log.js';
 import type { ViewId } from '../../facts/views/view.js';
 import { sumOf, type Progress } from './store-meta.js';
 
-/** What is told of a store's progress to whoever reads it. */
+/** The part of a store's progress that readers see. */
 export type ShownProgress = Omit<Progress, 'pageviews' | 'repeats' | 'refused'>;
 
 export class RealtimeSummary {

@@ -1,4 +1,4 @@
-/** What `swa recover` does about realtime stores. The speed layer rebuilds damaged ones by itself; a query process without it cannot. */
+/** The part of `swa recover` for realtime stores. A running speed layer rebuilds damaged stores by itself; a query process cannot. */
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { messageOf } from '../../lib/errors/errors.js';
@@ -34,7 +34,7 @@ export function planStores({ dataDir, asideDir }: RecoveryPlace): RecoveryStep[]
   return steps;
 }
 
-/** How far any sound store has read the log. */
+/** How far any intact store has read the log. */
 export function furthestRead(dataDir: string): Partial<Offsets> {
   const ends: Partial<Record<PartitionName, Offsets[PartitionName]>> = {};
   for (const { dir, partition } of storesOf(dataDir)) {
@@ -50,7 +50,7 @@ function storesOf(dataDir: string): { dir: string; name: ViewId; partition: Part
       const [, topic, number] = /^(pageviews|equivs)-(\d+)$/.exec(folder) ?? [];
       const dir = join(generationDir(dataDir, id), folder);
       if (topic === undefined || !existsSync(dataFile(dir))) return [];
-      return [{ dir, name: id, partition: `${topic}/${Number(number)}` as PartitionName }]; // the pattern is the type
+      return [{ dir, name: id, partition: `${topic}/${Number(number)}` as PartitionName }]; // the pattern is that of the type
     }),
   );
 }

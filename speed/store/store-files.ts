@@ -1,6 +1,6 @@
 /**
- * The files of a realtime store. LMDB is opened for writing also by those who only read: within one process LMDB may open
- * a file but once. Every further opening, be it by the query layer or by the commit thread, shares that one.
+ * Files of a realtime store. Readers, too, open LMDB for writing, because LMDB allows only one opening of a file per process: all openings, by
+ * the query layer or by the commit thread, share it.
  */
 import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,14 +11,14 @@ import { decodeProgress, type Progress } from './store-meta.js';
 
 export type Database = RootDatabase<Buffer, Buffer>;
 
-/** Below the keys of all cells. */
+/** Sorts before the keys of all cells. */
 export const progressKey = Buffer.of(0);
 
-/** The room LMDB may map; address space, not memory or disk. */
+/** Maximum size of the memory map: address space, not memory or disk. */
 const mapSizeBytes = 2 ** 36;
 const maxReaders = 1_024;
 
-/** One life of a store: where a store is rebuilt it is another file. */
+/** Identifies a store: a rebuilt one is another file. */
 export interface StorePlace {
   readonly dir: string;
   readonly inode: number;
@@ -37,14 +37,14 @@ export function openDatabase(dir: string): Database {
   });
 }
 
-/** The progress as of a read transaction, or the newest. */
+/** The progress as of a read transaction, or the latest. */
 export function readProgress(db: Database, options?: Parameters<Database['get']>[1]): Progress {
   const bytes = db.get(progressKey, options);
   if (bytes === undefined) throw new SwaError('realtime.corrupt', 'a realtime store has no progress record');
   return decodeProgress(bytes);
 }
 
-/** Throws `realtime.corrupt` when the store is gone from its place, or someone found it damaged. */
+/** Throws `realtime.corrupt` if the store was deleted or replaced, or is marked as damaged. */
 export function requireSound({ dir, inode }: StorePlace): void {
   if (inodeOf(dir) === inode && !existsSync(damagedMarker(dir))) return;
   throw new SwaError('realtime.corrupt', `the realtime store ${dir} was deleted, replaced or damaged`, {
@@ -52,7 +52,7 @@ export function requireSound({ dir, inode }: StorePlace): void {
   });
 }
 
-/** What LMDB says of pages that are not what they should be. A full disk, or too many readers, say nothing about them. */
+/** LMDB's codes for damaged pages. Errors such as a full disk or too many readers are not damage. */
 const damageCodes: ReadonlySet<unknown> = new Set([
   -30_797, // PAGE_NOTFOUND
   -30_796, // CORRUPTED
@@ -62,20 +62,19 @@ const damageCodes: ReadonlySet<unknown> = new Set([
   -30_787, // CURSOR_FULL
   -30_786, // PAGE_FULL
   -30_784, // INCOMPATIBLE
-  -30_782, // BAD_TXN: it met one of the others before
+  -30_782, // BAD_TXN: the transaction met one of the others before
   -30_779, // PROBLEM
 ]);
 
-/** True for what LMDB throws and for `realtime.corrupt`, which says the same of what lies in the pages. */
+/** True for LMDB's damage codes and for `realtime.corrupt`, which reports damaged content of pages. */
 export function isDamage(error: unknown): boolean {
   if (error instanceof SwaError) return error.code === 'realtime.corrupt';
   return error instanceof Error && 'code' in error && damageCodes.has(error.code);
 }
 
 /**
- * What to throw instead of an error that using a store has met: when it means that the store is damaged, `realtime.corrupt`,
- * and a marker is left for the process that may rebuild it. (Damage that LMDB asserts against, or that it reads beyond the file's end for,
- * ends the process; see `openingMarker`.)
+ * Maps an error of using a store to the error to throw: damage becomes `realtime.corrupt`, and the store is marked for the process that may
+ * rebuild it. (Damage that fails an assertion of LMDB, or makes it read beyond the file's end, ends the process; see `openingMarker`.)
  */
 export function damageOr(error: unknown, { dir, inode }: StorePlace): unknown {
   if (!isDamage(error)) return error;
@@ -90,7 +89,7 @@ export function damageOr(error: unknown, { dir, inode }: StorePlace): unknown {
   });
 }
 
-/** Runs what uses a store. Throws `realtime.corrupt` when it is damaged; see `damageOr`. */
+/** Runs an operation on a store. Throws `realtime.corrupt` if the store is damaged; see `damageOr`. */
 export function guarded<T>(place: StorePlace, use: () => T): T {
   try {
     return use();
@@ -99,7 +98,7 @@ export function guarded<T>(place: StorePlace, use: () => T): T {
   }
 }
 
-/** The file's inode, or 0 when there is no such file. */
+/** The file's inode; 0 if it does not exist. */
 export function inodeOf(dir: string): number {
   return statSync(dataFile(dir), { throwIfNoEntry: false })?.ino ?? 0;
 }
@@ -108,12 +107,12 @@ export function dataFile(dir: string): string {
   return join(dir, 'data.mdb');
 }
 
-/** There while someone checks whether the store can be used. */
+/** Exists while a process checks whether the store can be used. */
 export function openingMarker(dir: string): string {
   return join(dir, 'OPENING');
 }
 
-/** Put there by the process that found the store damaged. */
+/** Created by a process that found the store damaged. */
 export function damagedMarker(dir: string): string {
   return join(dir, 'DAMAGED');
 }

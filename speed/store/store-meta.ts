@@ -1,4 +1,4 @@
-/** What a store says about itself: what it is (file STORE, never changed) and how far it has come (in LMDB). */
+/** A store's metadata: its description (file STORE, never changed) and its progress (in LMDB). */
 import { join } from 'node:path';
 import { z } from 'zod';
 import { SwaError } from '../../lib/errors/errors.js';
@@ -10,12 +10,12 @@ import type { ViewId } from '../../facts/views/view.js';
 import type { Tally } from './epoch-changes.js';
 
 /**
- * Of what a store holds: 2 since it holds edges and repeats are told by visitor and page, too; 3 since its base buckets may be shorter
- * than hours. Stores of another one are made again from the log.
+ * Format of stores: 2 added edges, and repeats by visitor and page as well; 3 added base buckets shorter than hours. Stores of other formats are
+ * rebuilt from the log.
  */
 const storeFormat = 3;
 
-/** All that a store's content depends on, but for the log's records. */
+/** Everything that a store's content depends on, except the log's records. */
 export interface StoreIdentity {
   readonly generation: ViewId;
   readonly logId: LogId;
@@ -24,48 +24,48 @@ export interface StoreIdentity {
   readonly from: Offset;
   readonly lgK: number;
   readonly rules: RulesVersions;
-  /** Edges kept at most; those beyond are counted. */
+  /** Maximum number of stored edges; further edges are only counted. */
   readonly maxEdges: number;
   /**
-   * LMDB runs here without fsync: a store is good as long as the machine has not gone down since it was made, since a
-   * killed process loses nothing that it wrote. After a power cut the store is rebuilt.
+   * LMDB runs without fsync here: a store is valid as long as the machine has not restarted since it was made, because a killed process loses
+   * nothing that it wrote. After a power cut the store is rebuilt.
    */
   readonly bootId: string;
 }
 
 export interface StoreDescription extends StoreIdentity {
   /**
-   * The end of the log when the store was made. Earlier answers may have contained facts up to there, so until
-   * the store has come this far no answer is made from it: an answer's cut never goes back.
+   * The end of the log when the store was made. Earlier answers may include facts up to there, so the store does not answer before it has
+   * reached it: an answer's cut never goes back.
    */
   readonly readyAt: Offset;
 }
 
-/** How far the store has come, and what it has counted besides cells. Changes in one transaction with them. */
+/** Position and counts of a store. Changes in the same transaction as the cells. */
 export interface Progress {
   /** The next offset to read. */
   readonly next: Offset;
-  /** Newest `receivedAt` among the records applied. */
+  /** Latest `receivedAt` among the processed records. */
   readonly lastReceivedAt: number | undefined;
   readonly pageviews: number;
-  /** All cells lie in the buckets [fromBucket, toBucket); both 0 while there is none. */
+  /** All cells are in the buckets [fromBucket, toBucket); both 0 while there are none. */
   readonly fromBucket: number;
   readonly toBucket: number;
-  /** Equiv facts and retractions, kept or not. */
+  /** Number of equiv facts and of retractions, stored or not. */
   readonly equivs: number;
   readonly retractions: number;
-  /** How many of the two the store holds: the first ones. */
+  /** Number of stored edges of both kinds: the first ones. */
   readonly keptEdges: number;
-  /** Exclusions, and facts that take some back. */
+  /** Number of exclusions and of facts that take exclusions back. */
   readonly exclusions: number;
   readonly deadLetters: number;
-  /** Pageviews that were counted before. */
+  /** Number of pageviews that repeat an earlier one. */
   readonly repeats: number;
-  /** Other records that were read and not counted, by reason. */
+  /** Number of other records that do not count, by reason. */
   readonly refused: Readonly<Record<string, number>>;
 }
 
-/** Over several partitions. */
+/** Sum of a count over several partitions. */
 export function sumOf<P extends Partial<Progress>>(all: Iterable<P>, count: (progress: P) => number): number {
   let sum = 0;
   for (const progress of all) sum += count(progress);
@@ -89,7 +89,7 @@ export function startProgress(from: Offset): Progress {
   };
 }
 
-/** What becomes of the progress by a commit of changes up to `next` that stores so many edges. */
+/** Progress after a commit of changes up to `next` that stores `keptEdges` edges. */
 export function progressAfter(before: Progress, next: Offset, tally: Tally, keptEdges: number): Progress {
   const refused: Record<string, number> = { ...before.refused };
   for (const [reason, count] of tally.refused) refused[reason] = (refused[reason] ?? 0) + count;
@@ -112,10 +112,10 @@ export function progressAfter(before: Progress, next: Offset, tally: Tally, kept
 }
 
 const count = z.number().int().min(0);
-const offsetSchema = count.transform((value) => value as Offset); // checked: a whole number from 0
+const offsetSchema = count.transform((value) => value as Offset); // the schema allows integers from 0 only
 const descriptionSchema = z.object({
   format: z.literal(storeFormat),
-  generation: z.string().transform((text) => text as ViewId), // compared with what is wanted
+  generation: z.string().transform((text) => text as ViewId), // compared with the wanted identity
   logId: z.string().transform((text) => text as LogId),
   partition: z.string().transform((text) => text as PartitionName),
   from: offsetSchema,
@@ -134,21 +134,21 @@ const progressSchema = z.object({
   equivs: count,
   retractions: count,
   keptEdges: count,
-  exclusions: count.default(0), // the versions before took them for invalid records
+  exclusions: count.default(0), // earlier versions counted them as invalid records
   deadLetters: count,
   repeats: count,
   refused: z.record(z.string(), count),
 });
 
-/** As it is written when a store is finished. */
+/** Content of the file STORE. */
 export function encodeDescription(description: StoreDescription): string {
   return JSON.stringify({ format: storeFormat, ...description });
 }
 
-/** The description of a finished store; undefined when there is none, no readable one, or one of another format. */
+/** The description of a finished store; undefined if there is none, or it is damaged or of another format. */
 export function readDescription(dir: string): StoreDescription | undefined {
   const text = readIfThere(join(dir, 'STORE'));
-  return text === undefined ? undefined : validJson(descriptionSchema, text); // damaged: the store is rebuilt
+  return text === undefined ? undefined : validJson(descriptionSchema, text); // if damaged, the store is rebuilt
 }
 
 export function sameIdentity(a: StoreIdentity, b: StoreIdentity): boolean {
@@ -169,7 +169,7 @@ export function encodeProgress(progress: Progress): Buffer {
   return Buffer.from(JSON.stringify(progress));
 }
 
-/** Throws `realtime.corrupt` when the bytes are not a progress record. */
+/** Throws `realtime.corrupt` if the bytes are not a progress record. */
 export function decodeProgress(bytes: Uint8Array): Progress {
   try {
     const { lastReceivedAt, ...rest } = progressSchema.parse(JSON.parse(Buffer.from(bytes).toString()));
@@ -182,7 +182,7 @@ export function decodeProgress(bytes: Uint8Array): Progress {
   }
 }
 
-/** Changes whenever the machine starts; '' where the system does not say (then no store outlives its process). */
+/** Changes with every start of the machine; '' if the system has none (then no store outlives its process). */
 export function readBootId(): string {
   return readIfThere('/proc/sys/kernel/random/boot_id')?.trim() ?? '';
 }

@@ -1,4 +1,4 @@
-/** Adds changes to a store: the cells they touch, edges, and the progress they belong to, in one transaction. */
+/** Commits changes to a store: cells, edges, and the progress they belong to, in one transaction. */
 import { asBuffer } from '../../lib/memory/as-buffer.js';
 import { SwaError, isFullDisk, messageOf } from '../../lib/errors/errors.js';
 import { requireRoom } from '../../lib/files/lmdb-room.js';
@@ -18,7 +18,7 @@ import {
 } from './store-files.js';
 import type { CellChanges } from './epoch-changes.js';
 
-/** What an epoch may take of the disk. */
+/** Minimum free disk space for a commit. */
 const roomBytes = 4 * 2 ** 20;
 
 export class StoreWriter {
@@ -27,16 +27,16 @@ export class StoreWriter {
   readonly #db: Database;
 
   constructor(place: StorePlace, lgK: number) {
-    requireSound(place); // LMDB would make a new one
+    requireSound(place); // otherwise LMDB would create a new store
     this.#place = place;
     this.#merger = new CellMerger(lgK);
     this.#db = guarded(place, () => openDatabase(place.dir));
   }
 
   /**
-   * All of it or nothing, and only on top of exactly the facts before `from`: whatever has become of the locks, no two
-   * writers count the same facts. Throws `realtime.corrupt` when the store is gone from its place or damaged,
-   * `data-dir.in-use` when it stands elsewhere, `speed.failed` when it cannot be written.
+   * Commits atomically, and only if the store's position is `from`: so two writers never count the same facts, whatever the state of the locks.
+   * Throws `realtime.corrupt` if the store was deleted, replaced or damaged, `data-dir.in-use` if its position is another one, `speed.failed` if
+   * it cannot be written.
    */
   commit(from: Offset, changes: CellChanges, edges: readonly StoredEdges[], progress: Uint8Array): void {
     requireSound(this.#place);
