@@ -1,6 +1,6 @@
 /**
- * Reads the configuration once, from an environment handed in: unknown `SWA_*` keys and bad values are refused
- * together, each with what was given and a suggestion. Nothing else in the house reads `process.env`.
+ * Reads the configuration once from a given environment. Rejects unknown `SWA_*` keys and invalid values, all in one
+ * error, each with the value given and a suggestion. No other module reads `process.env` for configuration.
  */
 import type { z } from 'zod';
 import { SwaError } from '../errors/errors.js';
@@ -14,13 +14,13 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export interface ConfigEntry {
   readonly name: keyof Keys;
   readonly env: string;
-  /** As written; secrets are masked. */
+  /** The text as given; secrets are masked. */
   readonly value: string;
   readonly origin: 'default' | 'environment';
   readonly doc: string;
 }
 
-/** Throws `config.invalid` listing every problem. */
+/** Parses the environment. Throws `config.invalid` listing every problem. */
 export function readConfig(env: Environment): Config {
   const problems: string[] = [];
   const known = Object.values(keys).map((key) => key.env as string);
@@ -34,7 +34,7 @@ export function readConfig(env: Environment): Config {
   }
   const config: Record<string, unknown> = {};
   for (const [name, key] of Object.entries(keys)) {
-    const preset = presetOf(name as keyof Keys, env); // a key of the table
+    const preset = presetOf(name as keyof Keys, env); // the names are those of the table
     const text = env[key.env] ?? preset;
     const parsed = (key.schema as z.ZodType).safeParse(text);
     if (parsed.success) config[name] = parsed.data;
@@ -57,7 +57,7 @@ function presetOf(name: keyof Keys, env: Environment): string {
   return key.presetIn?.(env) ?? key.preset;
 }
 
-/** Every key with its value as written and where it came from. */
+/** Returns every key with its value as given and where the value came from. */
 export function describeConfig(env: Environment): ConfigEntry[] {
   return (Object.keys(keys) as (keyof Keys)[]).map((name) => {
     const key = keys[name];
@@ -73,7 +73,7 @@ export function describeConfig(env: Environment): ConfigEntry[] {
   });
 }
 
-/** The defaults with some fields replaced: for tests and programs that embed a layer. */
+/** Returns the defaults with some fields replaced, for tests and for programs that embed a layer. */
 export function configWith(change: Partial<Config>): Config {
   return { ...readConfig({}), ...change };
 }

@@ -1,6 +1,6 @@
 /**
- * Every configuration key: its name in the environment, what it means, its default and its check. This table is the
- * one source for parsing, for `swa config` and for the documentation.
+ * All configuration keys: environment variable, meaning, default and check. This table is the only source for parsing,
+ * for `swa config` and for the documentation.
  */
 import { z } from 'zod';
 import { allBucketMinutes } from '../time/buckets.js';
@@ -30,9 +30,9 @@ const timeZone = z.string().refine(isTimeZone, { message: 'is not an IANA time z
 interface Key<T extends z.ZodType> {
   readonly env: `SWA_${string}`;
   readonly doc: string;
-  /** As it would be written in the environment. */
+  /** The default as it would be written in the environment. */
   readonly preset: string;
-  /** Another default, where something else is set. */
+  /** Returns a different default that depends on other keys; undefined for `preset`. */
   readonly presetIn?: (env: Readonly<Record<string, string | undefined>>) => string | undefined;
   readonly schema: T;
   readonly secret?: boolean;
@@ -333,7 +333,7 @@ export type Keys = typeof keys;
 export type Config = { readonly [K in keyof Keys]: z.output<Keys[K]['schema']> };
 
 function isTimeZone(name: string): boolean {
-  if (name === 'UTC') return true; // the default, without the 30 ms that the runtime's tables of zones take
+  if (name === 'UTC') return true; // the default; skips loading the time zone tables, which takes 30 ms
   try {
     return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== '';
   } catch {

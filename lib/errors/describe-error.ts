@@ -1,18 +1,18 @@
-/** Errors as a command ends with them: words for people, and the exit code. */
+/** How a command reports an error: the text and the exit code. */
 import { SwaError, messageOf } from './errors.js';
 
-/** 2 for a command line or a configuration that was refused, 1 for what went wrong later. */
+/** Returns 2 for an invalid command line or configuration, 1 for other errors. */
 export function exitCodeOf(error: unknown): number {
   const isRefused =
     error instanceof SwaError && (error.code === 'usage.invalid' || error.code === 'config.invalid');
   return isRefused ? 2 : 1;
 }
 
-/** An error for people: what happened, then what to do. */
+/** Formats an error for the user: what happened, its cause, then what to do. */
 export function describeError(error: unknown): string {
   if (!(error instanceof SwaError))
     return error instanceof Error ? (error.stack ?? error.message) : messageOf(error);
-  // What came from another thread or process has its stack in its cause: that is for logs.
+  // An error from another thread or process has its stack in `cause`; the stack is only for logs.
   const first = error.cause === undefined ? '' : (messageOf(error.cause).split('\n')[0] ?? '');
   const cause = first === '' || first.includes(error.message) ? '' : `\n  cause: ${first}`;
   return `${error.code}: ${error.message}${cause}${error.hint === undefined ? '' : `\n  hint: ${error.hint}`}`;

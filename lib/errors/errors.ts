@@ -1,10 +1,10 @@
 /**
- * The one error of the house. Whatever is thrown on purpose is a SwaError: a stable `code` that programs may
- * switch on, a message that says what was attempted and on what value, and a hint that says what to do next.
+ * The project's error class. Everything thrown deliberately is a SwaError: a stable `code` that programs can test, a
+ * message that says what was attempted on what value, and a hint that says what to do.
  */
 import { inspect } from 'node:util';
 
-/** Every code; docs/errors.md says what to do about each. */
+/** All codes; docs/errors.md explains each with its remedy. */
 export const errorCodes = [
   'config.invalid', // a configuration key or value was refused
   'usage.invalid', // a command line was refused
@@ -48,11 +48,11 @@ export type ErrorCode = (typeof errorCodes)[number];
 
 export interface SwaErrorOptions {
   readonly cause?: unknown;
-  /** True when the same call may succeed later without anyone changing anything. */
+  /** True if the same call may succeed later without any change by the operator. */
   readonly retryable?: boolean;
   /** The values involved, for logs. Never secrets. */
   readonly context?: Readonly<Record<string, unknown>>;
-  /** What the reader can do about it, one sentence. */
+  /** What the user can do about it, in one sentence. */
   readonly hint?: string;
 }
 
@@ -72,27 +72,27 @@ export class SwaError extends Error {
   }
 }
 
-/** Whether it is an error of ours with one of the codes. */
+/** Returns true for a SwaError with one of the codes. */
 export function hasCode(error: unknown, ...codes: readonly ErrorCode[]): error is SwaError {
   return error instanceof SwaError && codes.includes(error.code);
 }
 
-/** The message of anything thrown. */
+/** Returns the message of any thrown value. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** An error on its way from one thread or process to another. */
+/** An error serialised for another thread or process. */
 export interface SentError {
   readonly code: ErrorCode;
   readonly message: string;
   readonly retryable: boolean;
   readonly hint?: string;
-  /** The whole of it with its stack, in words. */
+  /** The full error with its stack, as text. */
   readonly cause: string;
 }
 
-/** Anything thrown, to be sent; what is not an error of ours goes as `otherwise`. */
+/** Serialises any thrown value; errors that are not SwaErrors get the code of `otherwise`. */
 export function sendError(
   error: unknown,
   otherwise: { readonly code: ErrorCode; readonly retryable: boolean },
@@ -102,18 +102,18 @@ export function sendError(
   return { code, message: messageOf(error), retryable, ...hint, cause: inspect(error) };
 }
 
-/** What was sent, to be thrown here. */
+/** Recreates a serialised error. */
 export function receiveError(sent: SentError): SwaError {
   return new SwaError(sent.code, sent.message, sent);
 }
 
-/** The `code` of a Node system error ('ENOENT', ...), or undefined. */
+/** Returns the `code` of a Node system error ('ENOENT', ...), or undefined. */
 export function systemCode(error: unknown): string | undefined {
   if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
   return undefined;
 }
 
-/** Whether it says that a disk, or a quota on it, has no room; LMDB's errors have the number of the system's. */
+/** Returns true if a disk or a quota is full. LMDB's errors carry the system's error number as code. */
 export function isFullDisk(error: unknown): boolean {
   const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined;
   return [code, systemCode(error)].some(
@@ -121,10 +121,12 @@ export function isFullDisk(error: unknown): boolean {
   );
 }
 
-/** Full, failing, not allowed, or out of descriptors: what a disk or its operator, and no bug, makes of a call. */
+/**
+ * Error codes of a full or failing disk, missing permissions or exhausted descriptors: operational problems, not bugs.
+ */
 const ofDisk = ['EIO', 'EACCES', 'EPERM', 'EROFS', 'EMFILE', 'ENFILE', 'ENOSPC', 'EDQUOT', 'ESTALE'] as const;
 
-/** Whether the system refused a file for a reason that an operator can end. */
+/** Returns true if a file operation failed for a reason that an operator can fix. */
 export function isOfDisk(error: unknown): boolean {
   const code = systemCode(error);
   return ofDisk.some((one) => one === code);

@@ -1,4 +1,4 @@
-/** What an audit of the data directory has to say: each finding is one line for people, and two fields for programs. */
+/** Findings of an audit of the data directory: one line each for people, two fields for programs. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SwaError, messageOf, systemCode } from './errors.js';
 
@@ -9,14 +9,14 @@ export interface Finding {
   readonly wayOn: string;
 }
 
-/** A first look may meet a file that is just being replaced, or parts of two states: what is wrong is so for longer. */
+/** Pause before a second look: the first may have met a file being replaced, while real damage persists. */
 const betweenLooksMs = 300;
 
 export class Findings {
   static readonly max = 100;
   /** At most `Findings.max`. */
   readonly findings: Finding[] = [];
-  /** What a killed process leaves behind and the next start clears away: nothing is wrong. At most `Findings.max`. */
+  /** Files that a killed process left and the next start removes: no damage. At most `Findings.max`. */
   readonly leftovers: Finding[] = [];
 
   add(finding: string, wayOn: string): void {
@@ -27,7 +27,10 @@ export class Findings {
     if (this.leftovers.length < Findings.max) this.leftovers.push({ finding, wayOn });
   }
 
-  /** Undefined, and a finding about `path`, when it throws; what is gone by then is not a finding. */
+  /**
+   * Runs `look`. If it throws, adds a finding about `path` and returns undefined; a file that no longer exists is not a
+   * finding.
+   */
   attempt<T>(path: string, wayOn: string, look: () => T): T | undefined {
     try {
       return look();
@@ -37,7 +40,7 @@ export class Findings {
     }
   }
 
-  /** A finding about `path` made of what was thrown, unless that says that the file is gone by now. */
+  /** Adds a finding about `path` for a thrown error, unless the error says that the file no longer exists. */
   thrown(path: string, wayOn: string, error: unknown): void {
     if (systemCode(error) === 'ENOENT') return;
     const message = messageOf(error);
@@ -49,8 +52,8 @@ export class Findings {
 }
 
 /**
- * What two looks in a row have found, so that a running system raises no false alarm: a second look is taken only where the first one
- * has a finding.
+ * Returns the findings of two looks in a row, so that a running system causes no false alarm. The second look is taken
+ * only if the first has a finding.
  */
 export async function confirmed<T extends { readonly findings: readonly Finding[] }>(
   look: () => Promise<T>,

@@ -1,11 +1,11 @@
-/** A suggestion for a word that is not known, only where it is near enough to be what was meant. */
+/** Suggests a known name for an unknown one, if one is close enough. */
 import { closest, distance } from 'fastest-levenshtein';
 
 /**
- * The shortest known name that has all parts of the given one (`SWA_PORT` and `SWA_HTTP_PORT`), else one at most a quarter of its
- * letters away, not counting a common prefix. Undefined when none is near.
+ * Returns the shortest known name that has all parts of the given one (`SWA_HTTP_PORT` for `SWA_PORT`), else one whose
+ * edit distance is at most a quarter of the name's length without the prefix. Undefined if there is none.
  *
- * @param prefix that all names share and that says nothing
+ * @param prefix common prefix of all names, which is ignored
  */
 export function nearest(name: string, known: readonly string[], prefix = ''): string | undefined {
   const bare = (text: string): string => (text.startsWith(prefix) ? text.slice(prefix.length) : text);

@@ -1,4 +1,7 @@
-/** A value as it may stand in a message: one line, bounded. What is nested may be too deep to be written. */
+/**
+ * Formats a value for a message in one line of at most 120 characters. Nested values are only named, as they may be too
+ * deep to print.
+ */
 export function show(value: unknown): string {
   if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object';
   const text = JSON.stringify(value) ?? String(value);

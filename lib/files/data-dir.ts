@@ -1,25 +1,25 @@
 /**
- * The data directory: which rooms it has, and what is fixed at its creation (sketch size and base buckets). Every layer asks here for
- * its folder, so the whole layout is on this page:
+ * The data directory: its layout, and the settings fixed at its creation (sketch size and width of base buckets). Every
+ * layer gets its folder here:
  *
- *   format.json      lgK, width of base buckets, layout version and how imports keep addresses, made once
- *   secret           the directory's own (dir-secret.ts), made once, part of every backup
+ *   format.json      lgK, width of base buckets, layout version and how imports keep addresses; created once
+ *   secret           the directory's secret (dir-secret.ts); created once, part of every backup
  *   log/             embedded log
  *   master/          Parquet files and manifests (<topic>/p<partition>/)
- *   star/            the master dataset in numbers: a cache of the batch layer
+ *   star/            the master dataset as numbers: a cache of the batch layer
  *   serving/         CURRENT and views/<ViewId>/
- *   batch/           run history, temp of the running build
+ *   batch/           run history, temporary files of the current run
  *   speed/           realtime views by generation
- *   locks/           who writes the log, the master dataset, views and realtime stores: not to be deleted under a running system
- *   jobs/            the single-consumer queue of the system's own jobs
+ *   locks/           locks of the writers of the log, the master dataset, views and realtime stores; do not delete while the system runs
+ *   jobs/            the single-consumer queues of the system's own jobs
  *   dead-letter/     records set aside
- *   rejected/        lines imports refused
- *   status/          the status board, made by the first role that writes to it: no role depends on it
- *   erasures/        which ids were erased, by their hashes, and what was rewritten (facts/erasure-records.ts)
+ *   rejected/        lines rejected by imports
+ *   status/          the status board, created by the first role that writes to it; no role depends on it
+ *   erasures/        hashes of erased ids, and what was rewritten (facts/erasure-records.ts)
  *   imports/         what was imported, and by which import (ingest/import-ledger.ts)
- *   sites/           made where SWA_SITES is set: salts of cookieless sites (salts/<day>), which no backup holds, and day-scope.json, their domains
- *   damaged/         what `swa recover` has put aside, made when it first does
- *   unfinished.json  only while `swa backup` or `swa restore` copies into this directory: not to be used before
+ *   sites/           created if SWA_SITES is set: salts of cookieless sites (salts/<day>), which no backup holds, and day-scope.json with their domains
+ *   damaged/         files that `swa recover` moved aside; created when needed
+ *   unfinished.json  exists only while `swa backup` or `swa restore` copies into this directory, which must not be used before
  */
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -53,38 +53,39 @@ export type Room = (typeof rooms)[number];
 const formatSchema = z.object({
   layout: z.literal(1),
   lgK: z.number(),
-  /** Not there: by an earlier version, which knew hours alone. */
+  /** Missing in directories of earlier versions, which had hours only. */
   bucketMinutes: z.literal(allBucketMinutes).default(60),
-  /** Not there: by an earlier version, whose imports kept addresses as they were. */
+  /** Missing in directories of earlier versions, whose imports stored addresses unchanged. */
   addresses: z.literal('hashed').optional(),
 });
 
-/** A data directory, and what of its configuration is fixed when it is created. */
+/** A data directory and the settings that are fixed when it is created. */
 export interface Fixed {
   readonly dataDir: string;
   readonly lgK: number;
   readonly bucketMinutes: BucketMinutes;
 }
 
-/** Absolute path of a room. */
+/** Returns the path of a room. */
 export function roomOf(dataDir: string, room: Room): string {
   return join(dataDir, room);
 }
 
-/** Where sites keep what is theirs. It may not be there. */
+/** Returns the folder of the sites' files. It may not exist. */
 export function sitesDir(dataDir: string): string {
   return join(dataDir, 'sites');
 }
 
-/** The domains of sites that are, or were, cookieless. It may not be there. */
+/** Returns the path of the list of domains of sites that are or were cookieless. It may not exist. */
 export function dayScopePath(dataDir: string): string {
   return join(sitesDir(dataDir), 'day-scope.json');
 }
 
 /**
- * Creates what is missing and checks what is there. All of it is for its owner alone: a directory that others may enter is closed to
- * them, with a word to `warn` (default: stderr). Throws `data-dir.unusable` when it cannot be written, `data-dir.in-use` when a
- * version before kernel locks is running there, and `config.invalid` when lgK or bucketMinutes differ from those it was made with.
+ * Creates missing parts of a data directory and checks existing ones. Only the owner may access it: if others can,
+ * their permissions are removed and `warn` (default: stderr) is told. Throws `data-dir.unusable` if it cannot be
+ * written, `data-dir.in-use` if a version from before kernel locks is running there, and `config.invalid` if lgK or
+ * bucketMinutes differ from those it was created with.
  */
 export function openDataDir(
   config: Fixed,
@@ -102,7 +103,7 @@ export function openDataDir(
     if (isClosed === true)
       warn(`other users could read '${config.dataDir}'; it is now private to its owner (0700, files 0600)`);
     for (const room of rooms) if (room !== 'status') makeDirDurable(roomOf(config.dataDir, room));
-    if (!existsSync(formatPath(config.dataDir))) begin(config); // a full disk keeps no old directory from being used
+    if (!existsSync(formatPath(config.dataDir))) begin(config); // skipped for existing directories, so that a full disk does not prevent their use
   } catch (cause) {
     throw unusable(config.dataDir, cause);
   }
@@ -110,7 +111,7 @@ export function openDataDir(
   checkDataDir(config);
 }
 
-/** What keeps a data directory from being written or read, and what to do about it. */
+/** Makes the error for a data directory that cannot be read or written, with a hint that fits the cause. */
 export function unusable(dataDir: string, cause: unknown): SwaError {
   const code = systemCode(cause) ?? 'error';
   const fullHint = `free disk space there, or set SWA_DATA_DIR to a directory on another disk`;
@@ -128,8 +129,9 @@ export function unusable(dataDir: string, cause: unknown): SwaError {
 }
 
 /**
- * Checks a data directory without making anything: for commands that only read. Throws `data-dir.unusable` when it is not there
- * or its format cannot be read, `config.invalid` when lgK or bucketMinutes differ from those it was made with.
+ * Checks a data directory without creating anything, for commands that only read. Throws `data-dir.unusable` if it does
+ * not exist or its format cannot be read, `config.invalid` if lgK or bucketMinutes differ from those it was created
+ * with.
  */
 export function checkDataDir(config: Fixed): void {
   refuseUnfinished(config.dataDir);
@@ -179,7 +181,10 @@ export function checkDataDir(config: Fixed): void {
   }
 }
 
-/** The mark of a directory that is being copied into: there from before the first file until all are whole and durable. */
+/**
+ * Returns the path of the mark of an unfinished copy: it exists from before the first file is copied until all are
+ * complete and durable.
+ */
 export function unfinishedPath(dataDir: string): string {
   return join(dataDir, 'unfinished.json');
 }
@@ -191,7 +196,10 @@ function refuseUnfinished(dataDir: string): void {
   });
 }
 
-/** What is made once. Where facts are there already their visitors stay as they are. */
+/**
+ * Creates the format file and, in a new directory, the secret. If there are facts already, their visitor ids stay
+ * unhashed.
+ */
 function begin(config: Fixed): void {
   const isNew = (['log', 'master'] as const).every(
     (room) => readdirSync(roomOf(config.dataDir, room)).length === 0,
@@ -201,20 +209,22 @@ function begin(config: Fixed): void {
 }
 
 /**
- * Whether imports into the directory hash addresses unless asked otherwise: those made by this version do, and one that is not there
- * yet will.
+ * Tells whether imports into the directory hash addresses by default: true for directories created by this version, or
+ * not yet created.
  */
 export function hashesAddresses(dataDir: string): boolean {
   const text = readIfThere(formatPath(dataDir));
   return text === undefined || validJson(formatSchema, text)?.addresses === 'hashed';
 }
 
-/** The key for what is made of addresses. Throws `data-dir.unusable` when the directory's secret is gone or damaged. */
+/**
+ * Returns the key for hashing addresses. Throws `data-dir.unusable` if the directory's secret is missing or damaged.
+ */
 export function addressKey(dataDir: string): string {
   const key = secretFor('addresses', dataDir);
   if (key !== undefined) return key;
   if (hashesAddresses(dataDir)) throw unusableSecret(dataDir, 'is missing');
-  createSecret(dataDir); // made by an earlier version, and asked to hash from now on
+  createSecret(dataDir); // created by an earlier version, and asked to hash from now on
   return addressKey(dataDir);
 }
 
@@ -222,7 +232,7 @@ export function formatPath(dataDir: string): string {
   return join(dataDir, 'format.json');
 }
 
-/** Writes the format unless there is one. */
+/** Writes the format file unless it exists. */
 export function createFormat({
   dataDir,
   lgK,

@@ -1,4 +1,4 @@
-/** Size and SHA-256 of a file, read in pieces. */
+/** Computes the size and SHA-256 of a file, read in pieces. */
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 

@@ -1,6 +1,7 @@
 /**
- * The secret of a data directory: 32 random bytes, made once, for its owner alone (0600), and in every backup. What must not be undone by guessing is hashed
- * with a key made of it: the addresses of visitors, lines of logs that hold some, and erased ids.
+ * The secret of a data directory: 32 random bytes, created once, readable by the owner only (0600), and part of every
+ * backup. Keys derived from it hash what must not be recovered by guessing: visitors' addresses, log lines that contain
+ * them, and erased ids.
  */
 import { createHmac, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
@@ -12,12 +13,15 @@ export function secretPath(dataDir: string): string {
   return join(dataDir, 'secret');
 }
 
-/** Makes the secret unless there is one. */
+/** Creates the secret unless it exists. */
 export function createSecret(dataDir: string): void {
   createFile(secretPath(dataDir), `${randomBytes(32).toString('hex')}\n`);
 }
 
-/** The key for one purpose, in hexadecimal; undefined where the directory has no secret. Throws `data-dir.unusable` when it is damaged. */
+/**
+ * Derives the key for one purpose, in hexadecimal; undefined if there is no secret. Throws `data-dir.unusable` if it is
+ * damaged.
+ */
 export function secretFor(purpose: string, dataDir: string): string | undefined {
   const text = readIfThere(secretPath(dataDir))?.trimEnd();
   if (text === undefined) return undefined;

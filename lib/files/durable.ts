@@ -1,7 +1,7 @@
 /**
- * Files that survive a power cut. The rules, in one place: data is durable only after its fsync, a name only after the
- * fsync of its directory; a short write is not a write; a failed fsync is never retried on the same file, since the kernel
- * may have dropped the dirty pages (the caller rewrites from the source, or exits).
+ * Writes files that survive a power cut. The rules: data is durable only after its fsync, a name only after the fsync
+ * of its directory; a short write is an incomplete write; a failed fsync is never retried on the same file, because the
+ * kernel may have dropped the dirty pages (the caller rewrites from the source, or exits).
  */
 import {
   closeSync,
@@ -39,7 +39,7 @@ export function fsyncFile(path: string): void {
   }
 }
 
-/** The same without holding up the thread meanwhile: for large files. */
+/** Like `fsyncFile`, without blocking the thread: for large files. */
 export async function fsyncLargeFile(path: string): Promise<void> {
   const file = await open(path, 'r+');
   try {
@@ -49,15 +49,15 @@ export async function fsyncLargeFile(path: string): Promise<void> {
   }
 }
 
-/** Writes all of `bytes` at `position`: `writeSync` may write short before ENOSPC. */
+/** Writes all of `bytes` at `position`; a single `writeSync` may write less before it fails with ENOSPC. */
 export function writeFully(fd: number, bytes: Uint8Array, position: number): void {
   let done = 0;
   while (done < bytes.length) done += writeSync(fd, bytes, done, bytes.length - done, position + done);
 }
 
 /**
- * Creates a directory, with the missing ones above it, and makes the entry of each of them durable. Not by `mkdir`'s own
- * recursion: that one never returns where a parent exists and yet refuses children with ENOENT, as /proc does.
+ * Creates a directory and its missing parents, and makes each entry durable. It does not use `mkdir`'s recursive mode,
+ * which never returns if a parent exists but rejects children with ENOENT, as /proc does.
  */
 export function makeDirDurable(dir: string): void {
   const path = resolve(dir);
@@ -67,7 +67,7 @@ export function makeDirDurable(dir: string): void {
     throw new Error(`cannot create '${path}': its parent directory exists but does not accept new entries`);
 }
 
-/** False when the parent is missing. */
+/** Returns false if the parent is missing. */
 function makeOneDir(path: string): boolean {
   try {
     mkdirSync(path);
@@ -80,14 +80,14 @@ function makeOneDir(path: string): boolean {
   return true;
 }
 
-/** Replaces `path` in one step: after a crash it holds either the old or the new bytes, whole. */
+/** Replaces `path` atomically: after a crash it holds either the old or the new bytes. */
 export function replaceFile(path: string, bytes: Uint8Array | string): void {
   const temp = writeTemp(path, bytes);
   renameSync(temp, path);
   fsyncDir(dirname(path));
 }
 
-/** The same for a note that may be lost in a power cut: readers see it whole, old or new. */
+/** Like `replaceFile`, without fsync: for a note that may be lost in a power cut. */
 export function replaceNote(path: string, text: string): void {
   const temp = `${path}.${process.pid}.tmp`;
   writeFileSync(temp, text);
@@ -95,8 +95,8 @@ export function replaceNote(path: string, text: string): void {
 }
 
 /**
- * Creates `path` with these bytes unless it exists: put-if-absent, by link(2). Returns false when another process was
- * first; then nothing has changed.
+ * Creates `path` with these bytes unless it exists: put-if-absent, by link(2). Returns false, and changes nothing, if
+ * it exists.
  */
 export function createFile(path: string, bytes: Uint8Array | string): boolean {
   const temp = writeTemp(path, bytes);

@@ -1,6 +1,6 @@
 /**
- * The lock files of versions before the kernel's locks: each named its owner by process id and start time. What they left means
- * nothing now, but one whose owner is alive says that such a version is working on this data directory.
+ * Lock files of versions from before kernel locks: each named its owner by process id and start time. They have no
+ * effect now, but one whose owner is alive shows that such a version is using this data directory.
  */
 import { readFileSync, readdirSync } from 'node:fs';
 import { removeScratch } from './removal.js';
@@ -22,8 +22,8 @@ const ownerSchema = z.object({
 });
 
 /**
- * Removes what earlier versions left. Throws `data-dir.in-use` when one of them is running, as far as this process can see: on
- * this host, in this space of process ids.
+ * Removes lock files of earlier versions. Throws `data-dir.in-use` if such a version is running, as far as this process
+ * can see: on this host, in this process id namespace.
  */
 export function clearEarlierLocks(dataDir: string): void {
   const locksDir = join(dataDir, 'locks');
@@ -41,12 +41,15 @@ export function clearEarlierLocks(dataDir: string): void {
         { hint: 'stop that process first; if this is a copy of its data directory, delete that file' },
       );
     }
-    // Those in locks/ are ours, too, by the same name.
+    // Files in locks/ stay: this version uses the same names.
     if (text !== undefined && !path.startsWith(locksDir)) removeScratch(path);
   }
 }
 
-/** When a process started, in clock ticks since boot (Linux); undefined for none, and where the system does not tell. */
+/**
+ * Returns when a process started, in clock ticks since boot (Linux); undefined if there is no such process or the
+ * system does not tell.
+ */
 function startTicks(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');

@@ -1,20 +1,21 @@
 /**
- * A look at an LMDB file before LMDB does: it maps the file and trusts it, and what is not as it left it ends the process
- * (SIGSEGV, SIGBUS, SIGABRT). Here every page that the newest transaction reaches is checked for what LMDB relies on: that
- * it is where it should be, of the kind it should be, and points nowhere outside. What keys and values mean is their owner's.
+ * Checks an LMDB file before LMDB opens it: LMDB maps the file and trusts it, so damage ends the process (SIGSEGV,
+ * SIGBUS, SIGABRT). Every page that the newest transaction reaches is checked for what LMDB relies on: that it is in
+ * its place, has the expected kind, and does not point outside the file. The meaning of keys and values is left to
+ * their owner.
  *
- * Format (liblmdb as lmdb-js 3 brings it, data version 2, little-endian). Two meta pages begin the file; the one with the
- * higher transaction id counts. All other pages form two trees, the free list and the main one:
+ * Format (liblmdb as bundled with lmdb-js 3, data version 2, little-endian). The file begins with two meta pages; the
+ * one with the higher transaction id is valid. All other pages form two trees, the free list and the main one:
  *
  *   page    number u64, transaction u64, pad u16, kind u16 (1 branch, 2 leaf, 4 overflow), lower u16, upper u16, then u16
- *           places of its nodes; lower, upper and places count from byte 24, and there are lower / 2 nodes
+ *           positions of its nodes; lower, upper and positions count from byte 24, and there are lower / 2 nodes
  *   node    size of the data, or the child's page in a branch: u32 (and the next u16), kind u16, size of the key u16,
  *           key, data; data too large for a page (kind 1) is: first page u64, transaction u64, number of pages u64
  *   meta    magic u32, version u32, address u64, map size u64, two trees, last page u64, transaction u64
  *   tree    page size u32 (of the free list), kind u16, depth u16, three counts u64, entries u64, root page u64
  *
- * A writer may be running meanwhile: it never touches what the newest transaction reaches, so a finding stands unless a newer
- * transaction has come since; then the look begins again.
+ * A writer may be running: it never modifies pages that the newest transaction reaches, so a finding holds unless a
+ * newer transaction has been committed since; then the check starts again.
  */
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { readAt } from './read-at.js';
@@ -37,39 +38,38 @@ const inTree = { depth: 6, root: 40 };
 const noPage = 2n ** 64n - 1n;
 const kinds = { branch: 1, leaf: 2, overflow: 4 } as const;
 const nodeKinds = { overflow: 1 } as const;
-/** How often the look may begin again. A file that changes faster has a writer that has found it sound. */
+/** Maximum number of attempts. A file that changes faster has a writer, which has checked it. */
 const maxAttempts = 20;
 
 /**
- * What is wrong with the file, for people; undefined when LMDB can open it and read and write all of it. Reads the whole file.
- * @param shallow looks at the two first pages alone: for a file that someone is working on who has had a whole look
+ * Returns a description of the damage; undefined if LMDB can open the file and read and write all of it. Reads the
+ * whole file. @param shallow checks only the two meta pages: for a file in use by a process that has checked all of it
  */
 export function lmdbDamage(path: string, shallow = false): string | undefined {
   return inspect(path, { shallow }, () => undefined);
 }
 
-/** One look at the records of a file. What it throws is a finding. */
+/** Receives the records of a file in one pass. An error it throws is reported as damage. */
 export interface RecordVisitor {
-  /** A record of the main tree; in no order, and valid until it returns. */
+  /** Called for each record of the main tree, in no particular order. The buffers are valid only during the call. */
   record(key: Buffer, value: Buffer): void;
-  /** All have been seen. */
+  /** Called after the last record. */
   end(): void;
 }
 
 /**
- * The same, and all records besides, as the newest transaction has them; without LMDB, so that nothing is made or locked, as opening
- * the file would do. Where a writer comes in between, the look begins again, three times at most: a file that changes faster has a
- * writer that has found it sound.
- * @param begin called when a look begins
+ * Like `lmdbDamage`, and also visits all records of the newest transaction. Does not use LMDB, which would create files
+ * and take locks. If a writer commits meanwhile, the pass starts again, at most three times. @param begin called at the
+ * start of each pass
  */
 export function lmdbRecords(path: string, begin: () => RecordVisitor): string | undefined {
   return inspect(path, { attempts: 3 }, begin);
 }
 
 /**
- * The value of the least key, as the newest transaction has it; undefined when the file is missing, empty or damaged, or has
- * another least key. Without LMDB, too: a file that its owner is about to replace can be asked. Reads one page for each level of
- * the tree.
+ * Returns the value under `key` in the newest transaction, if it is the lowest key; undefined if it is not, or the file
+ * is missing, empty or damaged. Does not use LMDB either, so it can read a file that its owner is about to replace.
+ * Reads one page per level of the tree.
  */
 export function lmdbFirstValue(path: string, key: Uint8Array): Buffer | undefined {
   let first: Buffer | undefined;
@@ -84,9 +84,9 @@ export function lmdbFirstValue(path: string, key: Uint8Array): Buffer | undefine
 }
 
 interface Extent {
-  /** The two meta pages, and nothing else. */
+  /** Check only the two meta pages. */
   readonly shallow?: boolean;
-  /** Of the main tree the way to its first record, and nothing else. */
+  /** Visit only the path to the first record of the main tree. */
   readonly firstRecordOnly?: boolean;
   readonly attempts?: number;
 }
@@ -130,7 +130,10 @@ interface Meta {
   readonly trees: readonly { readonly name: string; readonly root: bigint; readonly depth: number }[];
 }
 
-/** The newest meta page; a text for what is wrong; undefined for an empty file, which LMDB fills. */
+/**
+ * Reads the newest meta page. Returns a description of damage, or undefined for an empty file, which LMDB will
+ * initialise.
+ */
 function readMeta(fd: number): Meta | string | undefined {
   const { size } = fstatSync(fd);
   if (!fstatSync(fd).isFile()) return 'it is not a file';
@@ -166,7 +169,7 @@ function readMeta(fd: number): Meta | string | undefined {
   };
 }
 
-/** One look at all pages that a meta page reaches. Its memory is a bit for each page of the file. */
+/** Checks all pages that a meta page reaches. Needs one bit of memory per page of the file. */
 class Walk {
   readonly #fd: number;
   readonly #meta: Meta;
@@ -199,7 +202,7 @@ class Walk {
     this.#finding ??= finding;
   }
 
-  /** Marks pages as used; false, with a finding, when they are outside of the file or used already. */
+  /** Marks pages as used. Returns false, with a finding, if they are outside the file or already used. */
   #take(page: bigint, count: bigint, what: string): boolean {
     if (
       page < 2n ||
@@ -291,8 +294,8 @@ class Walk {
   }
 
   /**
-   * A list of free pages: how many entries, then a number each (i64): a page, zero for none, or -n and then the first of n pages. LMDB
-   * writes to them next: none may be in use.
+   * Checks a list of free pages: the number of entries, then i64 entries, each a page, zero for none, or -n followed by
+   * the first of n pages. LMDB will write to free pages, so none may be in use.
    */
   #freePages(list: Buffer, name: string): void {
     const count = list.length < 8 ? -1n : list.readBigInt64LE(0);
@@ -310,7 +313,7 @@ class Walk {
     }
   }
 
-  /** The file may end before free pages. */
+  /** Marks free pages as used. They may lie beyond the end of the file. */
   #takeFree(page: bigint, count: bigint, name: string): void {
     if (page < 2n || page + count - 1n > this.#meta.lastPage)
       return this.#say(`${name} lists page ${page} as free, which the file does not have`);

@@ -1,16 +1,16 @@
 /**
- * "Only one at a time", across threads, processes, process namespaces and containers on one machine: a kernel lock, flock(2),
- * on an open file. It belongs to the open file, so it ends with the process that opened it, however that ends; it excludes a
- * second open of the same process, too; and closing another open of the file does not lose it (as it would with fcntl locks, which
- * DuckDB and LMDB use on theirs). A copied lock file is not locked.
+ * A mutex across threads, processes, process id namespaces and containers of one machine: a kernel lock, flock(2), on
+ * an open file. It belongs to the open file, so it ends with the process that opened it, however that ends. It excludes
+ * a second open in the same process, too, and closing another open of the file does not release it (as it would with
+ * fcntl locks, which DuckDB and LMDB use on their files). A copied lock file is not locked.
  *
- * Node cannot call flock, but an open file can be handed to a child process: `flock -n 3` (util-linux, BusyBox) locks what is
- * its descriptor 3 and ends, and the lock stays with our side of the same open file. Perl does the same where there is no
- * such command. A lock costs one descriptor, and the start of that command when it is taken or asked about: see
+ * Node cannot call flock, but an open file can be passed to a child process: `flock -n 3` (util-linux, BusyBox) locks
+ * its descriptor 3 and exits, and the lock stays with our side of the same open file. Perl does the same if there is no
+ * such command. A lock costs one descriptor, and one start of that command whenever it is taken or checked: see
  * docs/decisions/0015-locks-are-the-kernels.md.
  *
- * What is in the file names the holder for messages and decides nothing. Lock files stay where they are: who removes one (pins do,
- * for they have names of their own) loses nothing, since a lock counts only while its path still leads to the file that is locked.
+ * The file's content names the holder for messages and has no other effect. Lock files are left in place. Removing one
+ * (pins do, because each has its own name) is safe: a lock counts only while its path still leads to the locked file.
  */
 import { spawnSync } from 'node:child_process';
 import { closeSync, fstatSync, ftruncateSync, mkdirSync, openSync, statSync } from 'node:fs';
@@ -24,15 +24,18 @@ import { readIfThere } from './read-if-there.js';
 
 const ownerSchema = z.object({ what: z.string(), pid: z.number(), host: z.string() });
 
-/** Who holds a lock, by its own account. */
+/** The holder of a lock, as it described itself. */
 export type LockOwner = z.infer<typeof ownerSchema>;
 
 export type LockMode = 'exclusive' | 'shared';
 
-/** A holder that has not said who it is (yet, or could not: a full disk). */
+/** A holder that has not written its name (yet, or because the disk is full). */
 const unnamed: LockOwner = { what: 'another process', pid: 0, host: 'an unknown host' };
 
-/** A check of a lock holds it for a moment; an owner writes its record a moment after it has the lock. */
+/**
+ * Attempts to take a lock: a check of the lock holds it for a moment, and an owner writes its name a moment after
+ * taking it.
+ */
 const attempts = { named: 3, unnamed: 10 };
 const betweenAttemptsMs = 20;
 
@@ -43,14 +46,14 @@ export class OwnerLock {
     this.#fd = fd;
   }
 
-  /** Takes the lock, or throws `code` naming the owner that holds it. */
+  /** Takes the lock, or throws an error with `code` that names its holder. */
   static acquire(path: string, what: string, code?: ErrorCode): OwnerLock {
     const taken = OwnerLock.tryAcquire(path, what);
     if (taken instanceof OwnerLock) return taken;
     throw lockHeld(path, what, taken, code);
   }
 
-  /** Takes the lock, or says who holds it. */
+  /** Takes the lock, or returns its holder. */
   static tryAcquire(path: string, what: string): OwnerLock | LockOwner {
     mkdirSync(dirname(path), { recursive: true });
     for (let attempt = 1; ; attempt++) {
@@ -65,7 +68,7 @@ export class OwnerLock {
     }
   }
 
-  /** May be called more than once. */
+  /** Releases the lock; may be called more than once. */
   release(): void {
     const fd = this.#fd;
     if (fd === undefined) return;
@@ -75,19 +78,19 @@ export class OwnerLock {
   }
 }
 
-/** Who holds the lock now; undefined when it is free. Takes as long as starting a small program. */
+/** Returns the holder of the lock; undefined if it is free. Takes as long as starting a small program. */
 export function liveLockOwner(path: string): LockOwner | undefined {
   try {
     const fd = lockFile(path, 'shared');
     if (fd === undefined) return readOwner(path) ?? unnamed;
     closeSync(fd);
   } catch (error) {
-    if (systemCode(error) !== 'ENOENT') throw error; // no one has ever taken it
+    if (systemCode(error) !== 'ENOENT') throw error; // it has never been taken
   }
   return undefined;
 }
 
-/** The error of who cannot do without the lock. */
+/** Makes the error for a lock that is held by another. */
 export function lockHeld(
   path: string,
   what: string,
@@ -101,7 +104,7 @@ export function lockHeld(
   });
 }
 
-/** The locked file, or undefined when it is locked already. */
+/** Locks the file and returns its descriptor; undefined if it is already locked. */
 function lockFile(path: string, mode: LockMode): number | undefined {
   for (;;) {
     const fd = openSync(path, mode === 'exclusive' ? 'a+' : 'r', 0o600);
@@ -117,16 +120,16 @@ function lockFile(path: string, mode: LockMode): number | undefined {
       closeSync(fd);
       throw error;
     }
-    closeSync(fd); // removed between open and lock
+    closeSync(fd); // the file was removed between open and lock
   }
 }
 
-/** False when another open of the file has the lock. */
+/** Returns false if another open of the file has the lock. */
 function flock(fd: number, mode: LockMode, path: string): boolean {
   for (const [command, ...args] of lockCommands(mode)) {
     const { status, error, signal, stderr } = spawnSync(command, args, {
       stdio: ['ignore', 'ignore', 'pipe', fd],
-      env: {}, // found on the system's own path
+      env: {}, // found on the system's default path
       timeout: 10_000,
     });
     if (status === 0 || status === 1) return status === 0;
@@ -142,7 +145,7 @@ function flock(fd: number, mode: LockMode, path: string): boolean {
   });
 }
 
-/** Each locks what it gets as descriptor 3, and ends with 0, or with 1 when that is locked already. */
+/** Commands that lock their descriptor 3 and exit with 0, or with 1 if it is already locked. */
 export function lockCommands(mode: LockMode): [string, ...string[]][] {
   const [option, flags] = mode === 'exclusive' ? ['-x', 6] : ['-s', 5];
   const script = `open(my $f, '+<&=', 3) or open($f, '<&=', 3) or die $!; exit 0 if flock($f, ${flags}); exit 1 if $!{EWOULDBLOCK}; die $!`;
@@ -152,7 +155,7 @@ export function lockCommands(mode: LockMode): [string, ...string[]][] {
   ];
 }
 
-/** Only for messages: what cannot be written (a full disk, say) is not. */
+/** Writes the holder's name; errors such as a full disk are ignored, because it is only for messages. */
 function sayWho(fd: number, owner: LockOwner | undefined): void {
   try {
     ftruncateSync(fd, 0);

@@ -1,6 +1,6 @@
 /**
- * Files that only their owner may read: a data directory holds who visited what. Everything a process of ours makes is made so,
- * also by libraries, whatever the umask it was started with.
+ * Makes files readable by their owner only, because a data directory holds who visited what. This covers everything our
+ * processes create, also through libraries, whatever the umask they were started with.
  */
 import { chmodSync, lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,14 +9,15 @@ import { systemCode } from '../errors/errors.js';
 
 const others = 0o077;
 
-/** From now on this process, its threads and its children make directories 0700 and files 0600. */
+/** Makes this process, its threads and its children create directories with mode 0700 and files with 0600. */
 export function makeFilesPrivate(): void {
-  if (isMainThread) process.umask(others); // threads have that of their process, and may not set it
+  if (isMainThread) process.umask(others); // threads share the umask of their process and may not set it
 }
 
 /**
- * Takes the rights of all others from a directory and what is in it, where the directory itself gives them any. Returns false when
- * something could not be changed, since it belongs to another process; undefined when there was nothing to do.
+ * Removes the permissions of group and others from a directory and everything in it, if the directory itself grants
+ * any. Returns false if something could not be changed because another user owns it; undefined if there was nothing to
+ * do.
  */
 export function closeToOthers(dir: string): boolean | undefined {
   return isOpen(dir) ? closeTree(dir) : undefined;
@@ -28,7 +29,7 @@ function isOpen(path: string): boolean {
 
 function closeTree(path: string): boolean {
   const stat = lstatSync(path, { throwIfNoEntry: false });
-  if (stat === undefined || stat.isSymbolicLink()) return true; // gone meanwhile, or not ours to follow
+  if (stat === undefined || stat.isSymbolicLink()) return true; // gone meanwhile, or a link, which is not followed
   let isClosed = true;
   if (stat.isDirectory()) {
     for (const name of namesIn(path)) if (!closeTree(join(path, name))) isClosed = false;

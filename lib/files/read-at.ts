@@ -1,7 +1,7 @@
-/** Reading from a place of an open file, whole: the system may return fewer bytes at once than were asked for. */
+/** Reads complete ranges of an open file; a single system call may return fewer bytes than requested. */
 import { readSync } from 'node:fs';
 
-/** Fills `into` with what the file has from byte `position` on. Returns how many bytes it had: fewer only at its end. */
+/** Fills `into` from byte `position` on. Returns the number of bytes read; fewer only at the end of the file. */
 export function readInto(fd: number, position: number, into: Uint8Array): number {
   let done = 0;
   while (done < into.length) {
@@ -12,7 +12,7 @@ export function readInto(fd: number, position: number, into: Uint8Array): number
   return done;
 }
 
-/** Up to `length` bytes from byte `position` on: fewer only at the file's end. */
+/** Reads `length` bytes from byte `position` on; fewer only at the end of the file. */
 export function readAt(fd: number, position: number, length: number): Buffer {
   const bytes = Buffer.allocUnsafe(length);
   return bytes.subarray(0, readInto(fd, position, bytes));

@@ -1,15 +1,15 @@
-/** A step of `swa recover`: what was found, what is to be done about it, and what that costs. Planned first, then carried out. */
+/** A step of `swa recover`. All steps are planned first, then carried out. */
 export interface RecoveryStep {
   /** What is wrong, naming the file. */
   readonly finding: string;
-  /** What is done about it. */
+  /** What the step does. */
   readonly action: string;
-  /** The facts that are lost by it, in words; such a step is carried out only when that is accepted. */
+  /** Description of the facts the step loses, if any; such a step runs only if the operator accepts that. */
   readonly loses?: string;
   readonly run: () => void | Promise<void>;
 }
 
-/** Where damaged files are put: `<data>/damaged/<time>/<room>/`. */
+/** Where damaged files are moved: `<data>/damaged/<time>/<room>/`. */
 export interface RecoveryPlace {
   readonly dataDir: string;
   readonly asideDir: string;

@@ -1,12 +1,13 @@
 /**
- * The one place that removes files, renames them away or cuts them, so that nothing is lost by mistake (ARCHITECTURE, I10).
+ * The only module that removes, renames or truncates files, so that nothing is lost by mistake (ARCHITECTURE, I10).
  *
- * Two kinds of files are told apart. Facts and views (segments and format of the log, data files, manifests and root of the
- * master dataset, batch views and CURRENT) cannot be recreated, or not soon: they go only by `removeReplaced`, which has
- * the caller prove first that what replaces them is whole and durable, or by `moveAside`, which keeps them. Everything else
- * is scratch (temp files, notes, locks, realtime stores) and goes by `removeScratch`, which refuses facts and views by name.
+ * It distinguishes two kinds of files. Facts and views (segments and format of the log, data files, manifests and root
+ * of the master dataset, batch views and CURRENT) cannot be recreated, or not soon. They are removed only by
+ * `removeReplaced`, which makes the caller prove first that their replacement is complete and durable, or kept by
+ * `moveAside`. Everything else is scratch (temporary files, notes, locks, realtime stores) and removed by
+ * `removeScratch`, which rejects names of facts and views.
  *
- * lib/test/removal.test.ts holds that no other module calls `rm`, `unlink`, `rename` or `truncate`.
+ * lib/test/removal.test.ts checks that no other module calls `rm`, `unlink`, `rename` or `truncate`.
  */
 import {
   existsSync,
@@ -22,25 +23,28 @@ import { basename, dirname, join } from 'node:path';
 import { SwaError, systemCode } from '../errors/errors.js';
 import { fsyncDir } from './durable.js';
 
-/** What a file or folder must not be called to be scratch. */
+/** Names that scratch files and folders cannot have. */
 const keptNames: readonly RegExp[] = [
   /^segment-\d+\.log$/,
   /^(format|root)\.json$/,
   /^\d{10,}\.json$/, // a manifest
   /\.parquet$/,
   /^CURRENT$/,
-  /^v\d{6,}-[0-9a-f]{8}$/, // a batch view; a generation of the speed layer has the same name, and lies in speed/
+  /^v\d{6,}-[0-9a-f]{8}$/, // a batch view; generations of the speed layer have the same names, but are in speed/
   /^(log|master|serving|manifests|views|pageviews|equivs|p\d+)$/,
 ];
 
-/** True for the names of facts and views. */
+/** Returns true for the names of facts and views. */
 export function isKept(path: string): boolean {
   const name = basename(path);
   if (basename(dirname(path)) === 'speed') return false;
   return keptNames.some((pattern) => pattern.test(name));
 }
 
-/** Removes a file, or a folder with all in it, that can be rebuilt; it may be gone already. */
+/**
+ * Removes a scratch file, or a folder with its content, if it exists. Throws `internal.invariant` for the name of a
+ * fact or view.
+ */
 export function removeScratch(path: string): void {
   if (isKept(path)) {
     throw new SwaError('internal.invariant', `${path} is not a temporary file: it was not removed`);
@@ -48,7 +52,7 @@ export function removeScratch(path: string): void {
   rmSync(path, { recursive: true, force: true });
 }
 
-/** Removes a folder if nothing is in it. True when it is gone. */
+/** Removes a folder if it is empty. Returns true if the folder no longer exists. */
 export function removeIfEmpty(dir: string): boolean {
   try {
     rmdirSync(dir);
@@ -62,8 +66,8 @@ export function removeIfEmpty(dir: string): boolean {
 }
 
 /**
- * Removes facts or views that something else replaces; durable on return.
- * @param prove throws unless what replaces all of `paths` is whole and durable; then nothing is removed
+ * Removes facts or views that have been replaced; durable on return. @param prove throws unless the replacement of all
+ * `paths` is complete and durable; then nothing is removed
  */
 export function removeReplaced(paths: readonly string[], prove: () => void): void {
   if (paths.length === 0) return;
@@ -73,8 +77,8 @@ export function removeReplaced(paths: readonly string[], prove: () => void): voi
 }
 
 /**
- * Puts a copy in the place of the file that it replaces, in one step; durable on return.
- * @param prove throws unless the copy is whole and durable; then nothing has changed
+ * Replaces a file by its copy atomically; durable on return. @param prove throws unless the copy is complete and
+ * durable; then nothing has changed
  */
 export function replaceByCopy(copy: string, path: string, prove: () => void): void {
   prove();
@@ -82,7 +86,10 @@ export function replaceByCopy(copy: string, path: string, prove: () => void): vo
   fsyncDir(dirname(path));
 }
 
-/** Cuts off what stands behind `end` in an open file: a write that was never acknowledged, and that no reader has seen. */
+/**
+ * Truncates an open file to `end`, which removes a write that was never acknowledged or read. Throws
+ * `internal.invariant` if `end` is below `acknowledgedTo`.
+ */
 export function cutUnacknowledged(fd: number, end: number, acknowledgedTo: number): void {
   if (end < acknowledgedTo) {
     throw new SwaError(
@@ -93,7 +100,7 @@ export function cutUnacknowledged(fd: number, end: number, acknowledgedTo: numbe
   ftruncateSync(fd, end);
 }
 
-/** Renames within one file system, durable on return. What is at `to` must be an empty folder, or nothing. */
+/** Renames within one file system; durable on return. `to` must not exist, or be an empty folder. */
 export function moveDurably(from: string, to: string): void {
   if (existsSync(to) && !(statSync(to).isDirectory() && readdirSync(to).length === 0)) {
     throw Object.assign(new Error(`cannot move ${from}: ${to} already exists`), { code: 'EEXIST' });
@@ -104,8 +111,8 @@ export function moveDurably(from: string, to: string): void {
 }
 
 /**
- * Puts a file or folder into `asideDir` under its own name, or that name with a number; durable on return. Undefined when
- * it is not there.
+ * Moves a file or folder into `asideDir`, with a number appended to its name if that is taken; durable on return.
+ * Returns the new path; undefined if `path` does not exist.
  */
 export function moveAside(path: string, asideDir: string): string | undefined {
   if (!existsSync(path)) return undefined;

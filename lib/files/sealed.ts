@@ -1,12 +1,12 @@
 /**
- * Small files that know when they were changed: one line of text, and the line's SHA-256 on the next. A file's own hash
- * catches what a chain of hashes cannot: a flipped bit in its last link.
+ * Small files that detect changes: one line of text, followed by the line's SHA-256. Unlike a chain of hashes, a file's
+ * own hash also detects a change in the last link.
  */
 import { createHash } from 'node:crypto';
 
 export interface Sealed<T> {
   readonly body: T;
-  /** SHA-256 of the first line, lower-case hex: what a successor names. */
+  /** SHA-256 of the first line, lower-case hex; a successor refers to it. */
   readonly sha256: string;
 }
 
@@ -15,13 +15,13 @@ export interface SealedText {
   readonly sha256: string;
 }
 
-/** The content of a sealed file with this line, which has no line break. */
+/** Returns the content of a sealed file for a line without line breaks. */
 export function sealLine(line: string): SealedText {
   const sha256 = createHash('sha256').update(line).digest('hex');
   return { text: `${line}\n${sha256}\n`, sha256 };
 }
 
-/** The line of a sealed file and its hash; undefined when any byte of `text` is not as it was sealed. */
+/** Returns the line of a sealed file and its hash; undefined if any byte has changed. */
 export function unsealLine(text: string): Sealed<string> | undefined {
   const end = text.indexOf('\n');
   if (end < 0) return undefined;
@@ -30,7 +30,7 @@ export function unsealLine(text: string): Sealed<string> | undefined {
   return sealed.text === text ? { body, sha256: sealed.sha256 } : undefined;
 }
 
-/** `sealLine` of the body as JSON. */
+/** Like `sealLine`, with the body as JSON. */
 export function seal(body: unknown): SealedText {
   return sealLine(JSON.stringify(body));
 }

@@ -1,11 +1,10 @@
-/** JSON that may be damaged, or of another version, where that is as good as none. */
 import type { z } from 'zod';
 
-/** What the text holds; undefined when it is not JSON, or JSON of another shape. */
+/** Parses JSON that may be damaged or of another version; undefined if it is not JSON or does not match the schema. */
 export function validJson<T>(schema: z.ZodType<T>, text: string): T | undefined {
   try {
     return schema.safeParse(JSON.parse(text)).data;
   } catch {
-    return undefined; // no JSON
+    return undefined; // not JSON
   }
 }

@@ -1,7 +1,8 @@
 /**
- * Copies that are whole or say that they are not. A directory that is copied into carries a mark (`unfinished.json`) from before
- * the first file until the last one is durable and has been compared; no one uses a directory with the mark. So a copy that was
- * killed never looks whole, and the next one continues in its place: files that are as they should be stay, all others go.
+ * Copies a directory so that an incomplete copy is recognised. The target carries a mark (`unfinished.json`) from
+ * before the first file until the last one is durable and has been compared, and no process uses a directory with the
+ * mark. So an interrupted copy never looks complete, and the next one continues it: correct files stay, all others are
+ * removed.
  */
 import { createHash } from 'node:crypto';
 import { closeSync, existsSync, fstatSync, openSync, readSync, readdirSync, statSync } from 'node:fs';
@@ -15,11 +16,11 @@ import { OwnerLock } from './owner-lock.js';
 import { moveDurably, removeIfEmpty, removeReplaced, removeScratch } from './removal.js';
 
 export interface CopySource {
-  /** Relative to the directory, with `/`. */
+  /** Path relative to the directory, with `/`. */
   readonly name: string;
-  /** An open file (the first `sizeBytes` of it), the path of one that does not change, or the content itself. */
+  /** The first `sizeBytes` of an open file, the path of a file that does not change, or the content itself. */
   readonly from: { readonly fd: number; readonly sizeBytes: number } | { readonly path: string } | Uint8Array;
-  /** What the copy must hash to, where that is known: lower-case hex. */
+  /** Expected SHA-256 of the copy in lower-case hex, if known. */
   readonly sha256?: string;
 }
 
@@ -31,10 +32,10 @@ export interface CopiedFile {
 }
 
 const temp = '.copying.tmp';
-/** What a fresh file system or the copy itself may have put there. */
+/** Entries that a new file system or the copy itself may have created. */
 const ignored: readonly string[] = ['lost+found', 'locks'];
 
-/** Every file of a copy is written through this; it is whole when `seal` has returned. */
+/** Writes all files of one copy, which is complete when `seal` has returned. */
 export class WholeCopy {
   readonly #dir: string;
   readonly #lock: OwnerLock;
@@ -46,8 +47,8 @@ export class WholeCopy {
   }
 
   /**
-   * Begins, or continues after one that was interrupted. Throws `data-dir.unusable` unless the directory is empty, not there or an
-   * unfinished copy, and `data-dir.in-use` while another copies into it: then nothing has changed.
+   * Begins a copy, or continues an interrupted one. Throws `data-dir.unusable` unless the directory is empty, missing
+   * or an unfinished copy, and `data-dir.in-use` while another process copies into it; then nothing has changed.
    */
   static begin(dir: string, what: string): WholeCopy {
     try {
@@ -73,7 +74,10 @@ export class WholeCopy {
     }
   }
 
-  /** Copies one file, durably, unless the same bytes are there already. Throws `backup.corrupt` when they are not what they must be. */
+  /**
+   * Copies one file durably, unless it is already there with the expected hash. Throws `backup.corrupt` if its bytes do
+   * not match the hash.
+   */
   async add(source: CopySource): Promise<CopiedFile> {
     const path = join(this.#dir, source.name);
     try {
@@ -105,8 +109,8 @@ export class WholeCopy {
   }
 
   /**
-   * Removes what an interrupted copy has left and this one did not write, then the mark. The copy is whole from then on.
-   * @param prove throws unless what is there now is as it should be: then the mark stays
+   * Removes files left by an interrupted copy, then the mark. From then on the copy is complete. @param prove throws
+   * unless the copy is correct; then the mark stays
    */
   seal(prove: () => void = () => undefined): void {
     const left = filesIn(this.#dir).filter(
@@ -119,12 +123,12 @@ export class WholeCopy {
     fsyncDir(this.#dir);
   }
 
-  /** Ends without making it whole, unless it was sealed. */
+  /** Releases the lock. The copy stays unfinished unless it was sealed. */
   close(): void {
     this.#lock.release();
   }
 
-  /** Whatever lies beside the mark is a copy of something. */
+  /** Removes files of an unfinished copy, which are copies of files elsewhere. */
   #remove(paths: readonly string[]): void {
     removeReplaced(
       paths.filter((path) => existsSync(path)),
@@ -141,7 +145,7 @@ function filesIn(dir: string): string[] {
   });
 }
 
-/** A view's folder without files would be taken for a damaged view. */
+/** Removes empty folders: an empty folder of a view would be taken for a damaged view. */
 function removeEmptyFolders(dir: string): void {
   for (const entry of readdirSync(dir, { withFileTypes: true })) {
     if (!entry.isDirectory() || ignored.includes(entry.name)) continue;
@@ -152,7 +156,7 @@ function removeEmptyFolders(dir: string): void {
 
 const pieceBytes = 2 ** 20;
 
-/** Writes the content to a file of its own, durably, and returns the SHA-256 of what was read. */
+/** Writes the content to a new file durably and returns the SHA-256 of what was read. */
 async function writeOut(from: CopySource['from'], to: string): Promise<string> {
   const hash = createHash('sha256');
   const file = await open(to, 'wx');

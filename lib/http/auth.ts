@@ -1,6 +1,6 @@
 /**
- * Bearer keys. The configuration holds only SHA-256 hashes (`name:scopes:sha256hex`), so a leaked configuration opens
- * nothing. Without keys everything is open, which is allowed on a loopback address only.
+ * Bearer keys. The configuration holds only SHA-256 hashes (`name:scopes:sha256hex`), so a leaked configuration reveals
+ * no key. Without keys everything is open, which is allowed only on a loopback address.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { SwaError } from '../errors/errors.js';
@@ -16,7 +16,7 @@ export interface ApiKey {
   readonly sha256: Buffer;
 }
 
-/** Who asks: a key's name, or undefined when no keys are configured. */
+/** The caller: a key's name, or undefined if no keys are configured. */
 export type Caller = string | undefined;
 
 /** Throws `config.invalid` on an entry that is not `name:scope+scope:sha256hex`, or a name given twice. */
@@ -44,7 +44,7 @@ export function parseApiKeys(entries: readonly string[]): readonly ApiKey[] {
   });
 }
 
-/** Refuses to be open to the network: `config.invalid` when the address is not loopback and there are no keys. */
+/** Throws `config.invalid` if the address is not loopback and there are no keys. */
 export function checkExposure(host: string, keys: readonly ApiKey[]): void {
   if (keys.length > 0 || isLoopback(host)) return;
   throw new SwaError(
@@ -56,7 +56,7 @@ export function checkExposure(host: string, keys: readonly ApiKey[]): void {
   );
 }
 
-/** Whether a caller that `authorize` has let in may do more. Without keys everybody may do everything. */
+/** Tells whether a caller accepted by `authorize` has a scope. Without keys everything is allowed. */
 export function allows(keys: readonly ApiKey[], caller: Caller, scope: Scope): boolean {
   if (keys.length === 0) return true;
   const key = keys.find(({ name }) => name === caller);

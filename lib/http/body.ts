@@ -1,7 +1,7 @@
 /**
- * Bodies of requests as text. A body is read to its end before its request counts as being at work, so that one that comes
- * byte by byte holds no one up: it costs a connection and its own bytes. How slow it may be is bounded, and how much memory
- * all unfinished bodies hold together. What is not UTF-8 is refused: decoded anyway, different bytes would become the same U+FFFD.
+ * Reads request bodies as text. A body is received completely before its request counts as being handled, so a slow
+ * body blocks no other request. Its minimum speed, and the total memory of unfinished bodies, are limited. A body that
+ * is not UTF-8 is rejected, because decoding would turn different bytes into the same U+FFFD.
  */
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
@@ -16,19 +16,19 @@ import {
 import { systemCode } from '../errors/errors.js';
 import { HttpProblem } from './problem.js';
 
-/** Which bodies a route takes. */
+/** The bodies that a route accepts. */
 export interface BodyRules {
-  /** By media type. A body without a type is taken as the first. */
+  /** Schemas by media type. A body without a type is treated as the first. */
   readonly content: Readonly<Record<string, unknown>>;
-  /** Of the body, as sent and unpacked. */
+  /** Maximum size of the body, both as sent and decompressed. */
   readonly limitBytes: number;
 }
 
-/** What an unfinished body may take: this long, and a second more for each so many bytes that have come. */
+/** Time limit of a body: this long, plus a second for each `floorBytesPerSecond` bytes received. */
 const graceMs = 5_000;
 const floorBytesPerSecond = 4_096;
 const lookEveryMs = 500;
-/** Held by all unfinished bodies together; above it the oldest is given up. */
+/** Memory limit of all unfinished bodies together; above it the oldest one is rejected. */
 const pendingLimitBytes = 64 * 1024 * 1024;
 
 interface PendingBody {
@@ -38,7 +38,7 @@ interface PendingBody {
   readonly giveUp: (problem: HttpProblem) => void;
 }
 
-/** The bodies of one endpoint that have not come to their end. */
+/** The unfinished bodies of one endpoint. */
 export class PendingBodies {
   /** Oldest first. */
   readonly #pending = new Set<PendingBody>();
@@ -46,9 +46,9 @@ export class PendingBodies {
   #look: NodeJS.Timeout | undefined;
 
   /**
-   * The bytes of a body, at most `limitBytes`. Throws `body-too-large`, `request-timeout` when it comes too slowly, `overloaded`
-   * when all unfinished bodies together need too much memory, `bad-request` when the client leaves. What still comes of a body
-   * that was refused is dropped.
+   * Reads a body of at most `limitBytes`. Throws `body-too-large`, `request-timeout` if it arrives too slowly,
+   * `overloaded` if all unfinished bodies together need too much memory, `bad-request` if the client disconnects. The
+   * rest of a rejected body is discarded.
    */
   async read(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
     if (Number(request.headers['content-length'] ?? 0) > limitBytes) throw tooLarge(limitBytes);
@@ -100,18 +100,18 @@ export class PendingBodies {
   }
 }
 
-/** True when no body follows. */
+/** Returns true if the request has no body. */
 export function hasNoBody({ headers }: IncomingMessage): boolean {
   const { 'transfer-encoding': chunked, 'content-length': length = '0' } = headers;
   return chunked === undefined && Number(length) === 0;
 }
 
-/** The media type a body is said to have, in lower case and without parameters; undefined when none is said. */
+/** Returns the declared media type of a body, in lower case and without parameters; undefined if there is none. */
 export function mediaTypeOf({ headers }: IncomingMessage): string | undefined {
   return headers['content-type']?.split(';')[0]?.trim().toLowerCase();
 }
 
-/** Throws `unsupported-media-type` for a type, charset or encoding that the route does not read. */
+/** Throws `unsupported-media-type` for a type, charset or encoding that the route does not accept. */
 export function checkBodyType(request: IncomingMessage, { content }: BodyRules): void {
   const given = request.headers['content-type'];
   const type = mediaTypeOf(request);
@@ -133,8 +133,8 @@ export function checkBodyType(request: IncomingMessage, { content }: BodyRules):
 }
 
 /**
- * A whole body as text, unpacked, without a byte order mark at its beginning. Throws `body-too-large` as soon as unpacking exceeds
- * the limit, and `invalid-body`.
+ * Decompresses a body and decodes it, without a leading byte order mark. Throws `body-too-large` as soon as the
+ * decompressed size exceeds the limit, and `invalid-body`.
  */
 export async function decodeBody(
   request: IncomingMessage,
@@ -177,7 +177,7 @@ async function unpacked(unpack: Unpack, bytes: Buffer, limitBytes: number): Prom
   return buffer;
 }
 
-/** The JSON a body holds. Throws `invalid-body`. */
+/** Parses a body as JSON. Throws `invalid-body`. */
 export function parseJsonBody(text: string): unknown {
   try {
     return JSON.parse(text);

@@ -1,36 +1,37 @@
 /**
- * The connections of an endpoint. Each costs a file descriptor, which the rest of the process needs for its files, so their
- * number has a limit. At the limit a new connection takes the place of one that has no request at work: of those that are idle
- * the longest, else of the one whose request has been coming the longest. And an answer that is not taken is not kept forever.
+ * The connections of an endpoint. Each takes a file descriptor, which the process also needs for its files, so their
+ * number is limited. At the limit a new connection replaces one without a request being handled: the one that has been
+ * idle longest, else the one whose request has been arriving longest. Answers that clients do not read are given up as
+ * well.
  */
 import { readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** Descriptors of a high limit that are left to files; of a low one it is half. */
+/** Descriptors reserved for files; half of them if the limit is low. */
 const keptForFiles = 1_024;
-/** Also where descriptors are not limited: each connection has buffers. */
+/** Limit even without a limit on descriptors, because each connection needs buffers. */
 const maxConnections = 20_000;
 
-/** What an answer may take to be read: this long, and a second more for each so many bytes. */
+/** Time limit for reading an answer: this long, plus a second for each `sendFloorBytesPerSecond` bytes. */
 const sendGraceMs = 15_000;
 const sendFloorBytesPerSecond = 32_768;
-/** Held by all unread answers together; above it the ones that have waited longest are given up. */
+/** Memory limit of all unread answers; above it the ones that have waited longest are dropped. */
 const unreadLimitBytes = 256 * 1024 * 1024;
 const lookEveryMs = 1_000;
 
-/** How many connections there may be with so many file descriptors. */
+/** Returns the maximum number of connections for a number of file descriptors. */
 export function connectionLimit(descriptors: number): number {
   return Math.min(maxConnections, descriptors - Math.min(keptForFiles, Math.ceil(descriptors / 2)));
 }
 
-/** How many files and sockets this process may have open (RLIMIT_NOFILE); Infinity when there is no limit. */
+/** Returns how many files and sockets this process may have open (RLIMIT_NOFILE); Infinity if there is no limit. */
 export function descriptorLimit(): number {
   try {
     const line = /^Max open files +(\S+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
     if (line !== undefined) return line === 'unlimited' ? Infinity : Number(line);
   } catch {
-    // no Linux: the diagnostic report knows as well, at the price of making one
+    // not Linux: read it from the diagnostic report, which takes longer
   }
   const report: unknown = process.report.getReport();
   const limits = report as { readonly userLimits?: { readonly open_files?: { readonly soft?: unknown } } };
@@ -40,21 +41,21 @@ export function descriptorLimit(): number {
 
 interface Connection {
   readonly socket: Socket;
-  /** Of the request that is coming or being answered; undefined for an idle connection. */
+  /** Response of the request being received or answered; undefined for an idle connection. */
   response: ServerResponse | undefined;
-  /** The whole request is there. */
+  /** True once the whole request has been received. */
   isComplete: boolean;
-  /** Since when its answer waits to be read, and how many bytes of it. */
+  /** Since when the answer has been waiting to be read, and its size in bytes. */
   unread: { readonly since: number; readonly sizeBytes: number } | undefined;
 }
 
 export class Connections {
   readonly #limit: number;
-  /** In the order in which they last began to wait for a request. */
+  /** Ordered by the time when they last became idle. */
   readonly #open = new Map<Socket, Connection>();
   #look: NodeJS.Timeout | undefined;
 
-  /** @param limit of connections at once */
+  /** @param limit maximum number of connections */
   constructor(limit: number) {
     this.#limit = limit;
   }
@@ -69,7 +70,7 @@ export class Connections {
     socket.once('close', () => this.#remove(socket));
   }
 
-  /** A request has begun. @param isComplete false while its body is still on its way */
+  /** Called when a request begins. @param isComplete false while its body is still arriving */
   begin({ socket }: IncomingMessage, response: ServerResponse, isComplete: boolean): void {
     const connection = this.#open.get(socket);
     if (connection === undefined) return;
@@ -78,7 +79,7 @@ export class Connections {
     response.once('close', () => this.#rest(connection, response));
   }
 
-  /** The request is there as a whole. */
+  /** Called when the whole request has been received. */
   complete({ socket }: IncomingMessage): void {
     const connection = this.#open.get(socket);
     if (connection !== undefined) connection.isComplete = true;
@@ -86,7 +87,7 @@ export class Connections {
 
   #rest(connection: Connection, response: ServerResponse): void {
     const { socket } = connection;
-    if (connection.response !== response || !this.#open.delete(socket)) return; // the next one is running already
+    if (connection.response !== response || !this.#open.delete(socket)) return; // the next request is already running
     this.#open.set(
       socket,
       Object.assign(connection, { response: undefined, isComplete: false, unread: undefined }),

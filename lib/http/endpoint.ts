@@ -1,7 +1,7 @@
 /**
- * The HTTP endpoint of a process: one express app, on which collector and query mount their route tables (and the page
- * its files). It owns everything that is the same for all: request ids, security headers, keys, limits, deadlines,
- * request log, problem+json for whatever goes wrong, and the orderly end.
+ * The HTTP endpoint of a process: one express app on which collector and query mount their route tables (and the page
+ * its files). It handles what all routes share: request ids, security headers, keys, limits, deadlines, the request
+ * log, problem+json for all errors, and a graceful shutdown.
  */
 import { randomBytes } from 'node:crypto';
 import { IncomingMessage, STATUS_CODES, ServerResponse, createServer, type Server } from 'node:http';
@@ -29,13 +29,13 @@ import { OriginGuard } from './origin-guard.js';
 import { HttpProblem, problemOf, sendProblem } from './problem.js';
 import { isRateLimited, type BodyDoc, type Exchange, type Route } from './route.js';
 
-/** One answered request, for metrics. `route` is the template, or 'none' when nothing matched. */
+/** One answered request, for metrics. `route` is the route template, or 'none' if no route matched. */
 export interface Answered {
   readonly route: string;
   readonly method: string;
   readonly status: number;
   readonly durationMs: number;
-  /** What was thrown, where that is why the status is 500 or above. */
+  /** The thrown error, if it caused a status of 500 or above. */
   readonly error?: unknown;
 }
 
@@ -57,17 +57,17 @@ export interface EndpointOptions {
 export interface Listening {
   readonly host: string;
   readonly port: number;
-  /** 'http://127.0.0.1:8080' */
+  /** Such as 'http://127.0.0.1:8080'. */
   readonly origin: string;
 }
 
-/** Request line and headers together; 50 URLs of ordinary length fit. */
+/** Limit of request line and headers together; 50 URLs of usual length fit. */
 const maxHeaderBytes = 65_536;
-/** While draining, how long connections that are in use may still bring requests and be told to close. */
+/** While draining: how long open connections may still send requests, which are answered with `Connection: close`. */
 const drainGraceMs = 1_000;
-/** After that, how long to wait for a moment in which no one connects. */
+/** After that: how long to wait for an event loop turn without a new connection. */
 const quietLimitMs = 1_000;
-/** From the beginning of the drain, how long requests being handled may take. */
+/** Time limit of the whole drain for requests in progress. */
 const drainLimitMs = 8_000;
 
 const contentSecurityPolicy = {
@@ -82,7 +82,10 @@ const contentSecurityPolicy = {
   },
 };
 
-/** What helmet sets. It is the same for every answer, so it is asked once: its middleware costs as much as the routing. */
+/**
+ * The headers helmet sets. They are the same for every answer, so they are computed once: its middleware costs as much
+ * as the routing.
+ */
 const securityHeaders = headersOf(helmet({ contentSecurityPolicy, strictTransportSecurity: false }));
 
 export class HttpEndpoint {
@@ -92,21 +95,21 @@ export class HttpEndpoint {
   readonly #keys: readonly ApiKey[];
   readonly #guard: OriginGuard;
   readonly #rate: RateLimit;
-  /** Separate, so that senders of facts and queries do not hold up each other. */
+  /** Separate limits, so that writes and queries do not block each other. */
   readonly #writing: Concurrency;
   readonly #asking: Concurrency;
   readonly #bodies = new PendingBodies();
   readonly #connections = new Connections(connectionLimit(descriptorLimit()));
   readonly #routes: Route[] = [];
-  /** By path: routes that need no pattern. */
+  /** GET routes without a pattern, by path. */
   readonly #direct = new Map<string, Route>();
-  /** By path: routes that pages of other origins may use. */
+  /** Routes that pages of other origins may use, by path. */
   readonly #crossOrigin = new Map<string, Route>();
   readonly #observers: ((answered: Answered) => void)[] = [];
   readonly #idPrefix = randomBytes(6).toString('hex');
   #requests = 0;
   #draining = false;
-  /** Requests that wait until no one can connect any more; undefined while none has to. */
+  /** Requests held back while the listening socket is being closed; undefined at other times. */
   #held: (() => void)[] | undefined;
   #closing: Promise<void> | undefined;
 
@@ -133,7 +136,7 @@ export class HttpEndpoint {
         headersTimeout: 15_000,
         connectionsCheckingInterval: 5_000,
         keepAliveTimeout: 65_000,
-        requireHostHeader: false, // the guard says so in problem+json
+        requireHostHeader: false, // the guard reports it as problem+json
       },
       (request, response) => this.#begin(request, response),
     );
@@ -141,22 +144,22 @@ export class HttpEndpoint {
     this.#server.on('connection', (socket) => this.#connections.add(socket));
   }
 
-  /** Every route mounted so far, for the OpenAPI document. */
+  /** All routes mounted so far, for the OpenAPI document. */
   get routes(): readonly Route[] {
     return this.#routes;
   }
 
-  /** Requests being handled right now. */
+  /** Number of requests being handled. */
   get active(): number {
     return this.#writing.active + this.#asking.active;
   }
 
-  /** True from the call of `close` on: not ready, and every answer closes its connection. */
+  /** True once `close` has been called: the endpoint is not ready, and every answer closes its connection. */
   get draining(): boolean {
     return this.#draining;
   }
 
-  /** Mounts a table of routes. A path that exists with other methods answers 405 with `Allow`. */
+  /** Mounts a table of routes. Other methods on their paths answer 405 with `Allow`. */
   mount(routes: readonly Route[]): void {
     this.#routes.push(...routes);
     const methodsOf = new Map<string, string[]>();
@@ -185,7 +188,7 @@ export class HttpEndpoint {
     }
   }
 
-  /** Mounts files or foreign routers, after the tables and before 404. */
+  /** Mounts files or other routers, after the tables and before the 404 handler. */
   use(router: Router | express.Handler): void {
     this.#app.use(router);
   }
@@ -195,7 +198,10 @@ export class HttpEndpoint {
     this.#observers.push(observer);
   }
 
-  /** Starts to listen; nothing can be mounted after it. Throws `port.in-use`. */
+  /**
+   * Starts to listen; nothing can be mounted afterwards. Throws `port.in-use`, `config.invalid` for an unusable
+   * address.
+   */
   async listen(port: number): Promise<Listening> {
     const host = this.#options.config.httpHost;
     this.#app.use((request) => {
@@ -217,8 +223,8 @@ export class HttpEndpoint {
   }
 
   /**
-   * The orderly end, within 10 s: connections in use are told to close with their next answer, then no new ones are taken,
-   * then requests being handled finish. No one who got a request through loses its answer.
+   * Shuts down gracefully within 10 s: open connections are told to close with their next answer, then new ones are no
+   * longer accepted, then requests in progress finish. Every request that was received is answered.
    */
   close(): Promise<void> {
     this.#closing ??= this.#drain();
@@ -247,9 +253,10 @@ export class HttpEndpoint {
   }
 
   /**
-   * Waits for a turn of the event loop in which no one connected: closing the listening socket resets connections the
-   * kernel has completed and we have not accepted yet, so it is closed right after a turn that found none. Requests are
-   * held meanwhile: a turn that only accepts is short, and who waits for an answer does not connect again.
+   * Waits for an event loop turn in which no client connected. Closing the listening socket resets connections that the
+   * kernel has completed and we have not accepted yet, so it is closed right after a turn without any. Requests are
+   * held back meanwhile: turns that only accept connections are short, and clients waiting for an answer do not connect
+   * again.
    */
   async #quietTurn(): Promise<void> {
     const until = performance.now() + quietLimitMs;
@@ -267,7 +274,7 @@ export class HttpEndpoint {
   #begin(request: Request, response: Response): void {
     const startedAt = performance.now();
     request.originalUrl = request.url;
-    request.res = response; // express goes by it
+    request.res = response; // express relies on it
     response.locals = {};
     const id = this.#requestId(request.headers['x-request-id']);
     response.locals['requestId'] = id;
@@ -289,8 +296,8 @@ export class HttpEndpoint {
   }
 
   /**
-   * A GET of a path that is in the table as it stands goes straight to its route: express would come to the same one, at
-   * the cost of a short answer. Everything else is express's: patterns, other methods, files, what does not exist.
+   * A GET of a path without a pattern goes directly to its route: express would find the same one at a cost as high as
+   * a short answer. Express handles everything else: patterns, other methods, files, unknown paths.
    */
   #dispatch(request: Request, response: Response): void {
     const route = request.method === 'GET' ? this.#direct.get(pathOf(request.url)) : undefined;
@@ -337,7 +344,7 @@ export class HttpEndpoint {
     }
   }
 
-  /** A body to its end; until then the request is not at work. */
+  /** Reads the whole body; until then the request does not count as being handled. */
   async #receive(request: Request, rules: BodyDoc): Promise<Buffer> {
     checkBodyType(request, rules);
     const bytes = await this.#bodies.read(request, rules.limitBytes);
@@ -380,22 +387,22 @@ export class HttpEndpoint {
 }
 
 /**
- * Requests and responses that have express's methods from birth. Express gives them to node's own by changing their
- * prototype, for every request, and whatever is done with an object after that takes longer.
+ * Request and response classes that have express's methods. Express would change the prototype of node's own objects
+ * for every request, which makes all later use of them slower.
  */
 function classesOf(app: express.Express) {
   class ExpressRequest extends IncomingMessage {}
   class ExpressResponse extends ServerResponse {}
   Object.setPrototypeOf(ExpressRequest.prototype, app.request);
   Object.setPrototypeOf(ExpressResponse.prototype, app.response);
-  // What the two lines above say, for the compiler.
+  // Tells the compiler what the two lines above do.
   return { ExpressRequest, ExpressResponse } as unknown as {
     readonly ExpressRequest: typeof IncomingMessage & (new (socket: Socket) => Request);
     readonly ExpressResponse: typeof ServerResponse & (new (request: IncomingMessage) => Response);
   };
 }
 
-/** A target without its query. */
+/** Returns a request target without its query. */
 function pathOf(url: string): string {
   const mark = url.indexOf('?');
   return mark < 0 ? url : url.slice(0, mark);
@@ -405,7 +412,7 @@ function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** The headers a middleware sets whatever the request. */
+/** Returns the headers that a middleware sets for any request. */
 function headersOf(middleware: ReturnType<typeof helmet>): readonly (readonly [string, string])[] {
   const request = new IncomingMessage(new Socket());
   const response = new ServerResponse(request);
@@ -413,10 +420,10 @@ function headersOf(middleware: ReturnType<typeof helmet>): readonly (readonly [s
   return Object.entries(response.getHeaders()).map(([name, value]) => [name, String(value)]);
 }
 
-/** Asked every few seconds by machines: logged at debug. */
+/** Routes polled every few seconds by monitoring; logged at level debug. */
 const quietRoutes: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics']);
 
-/** 503 says "later", which is not a fault of ours; what is `error` is worth waking someone. */
+/** 503 is temporary and not our fault; level `error` is for problems that need attention. */
 function levelOf(route: string, status: number): 'debug' | 'info' | 'warn' | 'error' {
   if (status >= 500 && status !== 503) return 'error';
   if (quietRoutes.has(route)) return 'debug';
@@ -438,7 +445,10 @@ function listenError(cause: unknown, host: string, port: number): SwaError {
   return new SwaError('config.invalid', `cannot listen on ${host}:${port}: ${messageOf(cause)}`, { cause });
 }
 
-/** Bytes that are no HTTP, or headers above the limit: there is no request to answer, so the socket gets the problem. */
+/**
+ * Answers bytes that are not HTTP, or headers above the limit. There is no request object, so the problem is written to
+ * the socket.
+ */
 function refuseUnparsable(error: Error, socket: Socket): void {
   if (!socket.writable || systemCode(error) === 'ECONNRESET') {
     socket.destroy();

@@ -1,6 +1,6 @@
 /**
- * Whether a caller that sent `If-None-Match` has the answer already: RFC 9110, 13.1.2. The comparison is weak, so a tag is
- * the same with and without `W/`; `*` is any.
+ * Tells whether an `If-None-Match` header contains a tag: RFC 9110, 13.1.2. The comparison is weak, so `W/` is ignored;
+ * `*` matches any tag.
  */
 export function hasTag(header: string | undefined, tag: string): boolean {
   if (header === undefined) return false;

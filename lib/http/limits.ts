@@ -1,24 +1,24 @@
-/** What keeps one caller from hurting the others: a bound on requests being handled, and one on requests a minute. */
+/** Limits that protect callers from each other: on the number of concurrent requests and on requests per minute. */
 import type { Clock } from '../time/clock.js';
 import { HttpProblem } from './problem.js';
 
-/** Callers told apart at most; beyond that the window's counts start again. */
+/** Maximum number of callers counted separately; beyond it all counts of the window restart. */
 const maxCallers = 100_000;
 
-/** Requests a minute for each caller, in fixed windows. */
+/** Limits requests per minute and caller, in fixed windows. */
 export class RateLimit {
   readonly #perMinute: number;
   readonly #clock: Clock;
   readonly #counts = new Map<string, number>();
   #window = 0;
 
-  /** 0 means no limit. */
+  /** `perMinute` 0 means no limit. */
   constructor(perMinute: number, clock: Clock) {
     this.#perMinute = perMinute;
     this.#clock = clock;
   }
 
-  /** Counts a request, or the several things one brings; throws `too-many-requests` with the seconds to wait. */
+  /** Counts a request, or `amount` items of one; throws `too-many-requests` with the seconds to wait. */
   count(caller: string, amount = 1): void {
     if (this.#perMinute === 0) return;
     const now = this.#clock();
@@ -37,7 +37,7 @@ export class RateLimit {
   }
 }
 
-/** Requests being handled at once. */
+/** Limits the number of requests handled at the same time. */
 export class Concurrency {
   readonly #limit: number;
   #active = 0;
@@ -50,7 +50,7 @@ export class Concurrency {
     return this.#active;
   }
 
-  /** Throws `overloaded` when the limit is reached; otherwise every `enter` is followed by one `leave`. */
+  /** Throws `overloaded` at the limit. Each successful `enter` must be followed by one `leave`. */
   enter(): void {
     if (this.#active >= this.#limit) {
       throw new HttpProblem('overloaded', `${this.#limit} requests are already being handled; try again`, {

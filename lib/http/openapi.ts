@@ -1,4 +1,4 @@
-/** The OpenAPI 3.1 document of a table of routes. */
+/** Generates the OpenAPI 3.1 document of a table of routes. */
 import { z } from 'zod';
 import { problemNames, problemStatus, problemTitle, problemType, type ProblemName } from './problem.js';
 import { problemsOf, type Route, type RouteDoc } from './route.js';
@@ -11,7 +11,7 @@ export interface ApiInfo {
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** Paths in the order of the table; a pure function of its arguments. */
+/** Returns the document, with paths in the order of the table. */
 export function openApi(routes: readonly Route[], info: ApiInfo): Json {
   const paths: Record<string, Record<string, Json>> = {};
   for (const route of routes) (paths[route.path] ??= {})[route.method] = operation(route);

@@ -1,13 +1,13 @@
 /**
- * Which pages of a browser may speak to the endpoint. Without keys everything is open to any client that reaches it, and a browser on
- * the same machine reaches it for every page that it shows. So without keys
+ * Decides which web pages may use the endpoint. Without keys the endpoint is open to any client that reaches it, and a
+ * browser on the same machine reaches it on behalf of every page it shows. So without keys
  *
- *   - only requests for a loopback name, or one of `SWA_HTTP_HOSTS`, are answered: a page whose own name is made to resolve to
- *     127.0.0.1 (DNS rebinding) still sends that name as Host;
- *   - changes (all methods but GET, HEAD and OPTIONS) are taken only from pages of the endpoint's own origin or one of
- *     `SWA_CORS_ORIGINS`, as Origin and Sec-Fetch-Site tell. Programs send neither header.
+ *   - only requests for a loopback name or one of `SWA_HTTP_HOSTS` are answered: a page whose own name is made to resolve
+ *     to 127.0.0.1 (DNS rebinding) still sends that name as Host;
+ *   - changes (all methods but GET, HEAD and OPTIONS) are accepted only from pages of the endpoint's own origin or one of
+ *     `SWA_CORS_ORIGINS`, judged by Origin and Sec-Fetch-Site. Programs send neither header.
  *
- * With keys neither is asked: a foreign page has no key, and a browser sends none by itself.
+ * With keys neither is checked: a foreign page has no key, and browsers do not send one by themselves.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { BlockList, isIP } from 'node:net';
@@ -18,19 +18,22 @@ const loopback = new BlockList();
 loopback.addSubnet('127.0.0.0', 8, 'ipv4');
 loopback.addAddress('::1', 'ipv6');
 
-/** True for `localhost`, 127.0.0.0/8 and ::1, the address without brackets. */
+/** Returns true for `localhost`, 127.0.0.0/8 and ::1 (without brackets). */
 export function isLoopback(name: string): boolean {
   const version = isIP(name);
   return version === 0 ? name === 'localhost' : loopback.check(name, version === 4 ? 'ipv4' : 'ipv6');
 }
 
-/** `name`, `name.`, `1.2.3.4` or `[::1]`, then an optional port. The name alone, in lower case; undefined for anything else. */
+/**
+ * Parses `name`, `name.`, `1.2.3.4` or `[::1]` with an optional port. Returns the name in lower case; undefined for
+ * anything else.
+ */
 export function hostName(host: string): string | undefined {
   const [, address, name] = /^(?:\[([0-9a-f:.]+)\]|([\w.-]+?)\.?)(?::\d{0,5})?$/i.exec(host) ?? [];
   return (address ?? name)?.toLowerCase();
 }
 
-/** What a route says of pages of other origins; see `RouteDoc`. */
+/** A route's settings for pages of other origins; see `RouteDoc`. */
 interface CrossOrigin {
   readonly anyOrigin?: boolean;
   readonly foreignKeys?: { allows(origin: string): boolean };
@@ -43,7 +46,7 @@ export class OriginGuard {
   readonly #hasKeys: boolean;
   readonly #hosts: ReadonlySet<string>;
   readonly #origins: ReadonlySet<string>;
-  /** Clients send the same Host again and again. */
+  /** The last accepted Host: clients repeat the same one. */
   #lastAnswered: string | undefined;
 
   constructor({ httpHosts, corsOrigins }: Pick<Config, 'httpHosts' | 'corsOrigins'>, hasKeys: boolean) {
@@ -78,8 +81,9 @@ export class OriginGuard {
   }
 
   /**
-   * Lets pages of `SWA_CORS_ORIGINS` read what they asked for, and where the route says so, those of any origin, which need a
-   * key, and those whose own kind of key it takes. True when the request was a preflight, and is answered.
+   * Sets CORS headers for pages of `SWA_CORS_ORIGINS`; if the route allows it, also for pages of any origin (which need
+   * a key) and for pages with the route's own kind of key. Returns true if the request was a preflight and has been
+   * answered.
    */
   allowCrossOrigin(
     request: IncomingMessage,
@@ -93,9 +97,9 @@ export class OriginGuard {
     response.setHeader('Vary', 'Origin');
     response.setHeader('Access-Control-Allow-Origin', origin);
     response.setHeader('Access-Control-Expose-Headers', exposed);
-    // Without this a browser reports the answer to a beacon, which no one reads, as an error of the page.
+    // Without this, browsers report the (unread) answer to a beacon as an error of the page.
     response.setHeader('Cross-Origin-Resource-Policy', 'cross-origin');
-    // Beacons are always sent with credentials. There are none here that a browser would add by itself.
+    // Beacons are always sent with credentials. A browser has none to add here.
     if (anyOrigin) response.setHeader('Access-Control-Allow-Credentials', 'true');
     if (request.method !== 'OPTIONS' || asked === undefined) return false;
     response.setHeader('Access-Control-Allow-Methods', anyOrigin ? 'POST' : 'GET, HEAD, POST');
@@ -134,7 +138,7 @@ export class OriginGuard {
 
 const hostParameter = { parameter: 'Host' };
 
-/** Node keeps the first of two, without a word. */
+/** Node silently keeps the first of two Host headers. */
 function hasTwoHosts({ rawHeaders }: IncomingMessage): boolean {
   let hosts = 0;
   for (let i = 0; i < rawHeaders.length; i += 2) {

@@ -1,6 +1,6 @@
 /**
- * Errors over HTTP: RFC 9457 problem+json. Every problem this house answers with is in one table, so that `type` and
- * status are stable and documented; nothing else (stack, path, foreign message) ever leaves the process.
+ * HTTP errors as RFC 9457 problem+json. One table lists every problem, so that `type` and status are stable and
+ * documented. Stacks, paths and messages of other libraries are never sent.
  */
 import type { Response } from 'express';
 import { SwaError, isOfDisk, type ErrorCode } from '../errors/errors.js';
@@ -37,7 +37,7 @@ const table = {
 export type ProblemName = keyof typeof table;
 export const problemNames = Object.keys(table) as readonly ProblemName[];
 
-/** The stable identifier of a problem: a URN, since it must not depend on where the service runs. */
+/** Returns the stable identifier of a problem. It is a URN, so that it does not depend on where the service runs. */
 export function problemType(name: ProblemName): string {
   return `urn:swa:problem:${name}`;
 }
@@ -53,14 +53,14 @@ export function problemTitle(name: ProblemName): string {
 export interface ProblemOptions {
   /** The offending query parameter, path parameter, header or body field. */
   readonly parameter?: string;
-  /** Further members of the body ('allowed', 'nearest', 'suggestion'). */
+  /** Additional members of the body ('allowed', 'nearest', 'suggestion'). */
   readonly extra?: Readonly<Record<string, unknown>>;
   /** Response headers (Allow, Retry-After, WWW-Authenticate). */
   readonly headers?: Readonly<Record<string, string>>;
   readonly cause?: unknown;
 }
 
-/** Thrown (or sent) by handlers; the error handler of the app turns it into problem+json. */
+/** Thrown or sent by handlers; the endpoint turns it into problem+json. */
 export class HttpProblem extends SwaError {
   readonly problem: ProblemName;
   readonly status: number;
@@ -80,7 +80,7 @@ export class HttpProblem extends SwaError {
     this.headers = options.headers ?? {};
   }
 
-  /** The body, RFC 9457. */
+  /** Returns the body (RFC 9457). */
   body(requestId: string): Readonly<Record<string, unknown>> {
     return {
       type: problemType(this.problem),
@@ -123,8 +123,8 @@ const ofErrorCode: Partial<Record<ErrorCode, readonly [ProblemName, string]>> = 
 };
 
 /**
- * What a thrown value becomes. Errors of the router are known by their `type` and `status`;
- * whatever is not known is `internal`, with a detail that says nothing of our insides.
+ * Converts any thrown value. Errors of the router are recognised by their `type` and `status`; unknown errors become
+ * `internal` without details.
  */
 export function problemOf(error: unknown): HttpProblem {
   if (error instanceof HttpProblem) return error;
@@ -159,7 +159,7 @@ function problemOfLibrary(error: unknown): HttpProblem | undefined {
   }
 }
 
-/** What a handler may have said of the answer it did not come to. */
+/** Headers that a handler may have set for the answer it did not complete. */
 const answerHeaders = ['ETag', 'Content-Disposition', 'Content-Encoding', 'Content-Length'] as const;
 
 export function sendProblem(response: Response, problem: HttpProblem, requestId: string): void {

@@ -1,6 +1,6 @@
 /**
- * A route as data: the endpoint mounts it, the OpenAPI document is made from it, and parameters are parsed once by
- * its zod schemas. Layers export tables of routes; nothing about HTTP is written down twice.
+ * A route as data: the endpoint mounts it, the OpenAPI document is generated from it, and its zod schemas parse the
+ * parameters. Layers export tables of routes, so each fact about the HTTP interface is written once.
  */
 import { nearest } from '../errors/nearest.js';
 import type { IncomingMessage } from 'node:http';
@@ -9,46 +9,48 @@ import { z } from 'zod';
 import type { Caller, Scope } from './auth.js';
 import { HttpProblem, type ProblemName } from './problem.js';
 
-/** One request on its way: what a handler gets besides its parsed parameters. */
+/** A request as a handler receives it, in addition to its parsed parameters. */
 export interface Exchange {
   readonly request: Request;
   readonly response: Response;
   readonly id: string;
   readonly caller: Caller;
-  /** Whether the caller may do what a scope allows; that of the route is checked already. */
+  /** Tells whether the caller has a scope. The route's own scope has been checked already. */
   readonly may: (scope: Scope) => boolean;
-  /** As text; '' when there is none, or the route takes none. */
+  /** The body as text; '' if there is none or the route takes none. */
   readonly body: string;
-  /** `performance.now()` by which the answer must have begun. */
+  /** The time (`performance.now()`) by which the answer must have begun. */
   readonly deadlineAt: number;
   /**
-   * For a request that the route's `foreignKeys` claimed, and that turns out to carry no such key: asks for a key of SWA_API_KEYS
-   * after all. Throws `unauthorized`, `forbidden` or `foreign-origin`; returns who asks.
+   * Requires a key of SWA_API_KEYS after all, for a request that `foreignKeys` claimed but that carries no such key.
+   * Returns the caller; throws `unauthorized`, `forbidden` or `foreign-origin`.
    */
   readonly requireKey: () => Caller;
 }
 
-/** Keys that SWA_API_KEYS does not hold: pages carry them, and the route checks them. */
+/** Keys other than those of SWA_API_KEYS, carried by pages and checked by the route. */
 export interface ForeignKeys {
-  /** True where the request may carry such a key: the route decides then, and neither key nor origin is asked before it runs. */
+  /**
+   * True if the request may carry such a key. Then the endpoint checks neither key nor origin; the route must do so.
+   */
   claims(request: IncomingMessage): boolean;
-  /** Whether pages of an origin ('https://www.example.org') may use the route with such a key. */
+  /** Tells whether pages of an origin ('https://www.example.org') may use the route with such a key. */
   allows(origin: string): boolean;
 }
 
 export interface ResponseDoc {
   readonly status: number;
   readonly description: string;
-  /** Media types with their schema; a binary body has none. */
+  /** Schemas by media type; undefined for binary content. */
   readonly content?: Readonly<Record<string, z.ZodType | undefined>>;
 }
 
 export interface BodyDoc {
   readonly description: string;
-  /** By media type; a body without a type is taken as the first. */
+  /** Schemas by media type; a body without a type is treated as the first. */
   readonly content: Readonly<Record<string, z.ZodType | undefined>>;
   readonly limitBytes: number;
-  /** A request without a body is answered, too. Default false. */
+  /** True if requests without a body are allowed. Default false. */
   readonly isOptional?: boolean;
 }
 
@@ -59,17 +61,20 @@ export interface RouteDoc {
   readonly operationId: string;
   readonly summary: string;
   readonly description?: string;
-  /** What a key must allow; 'open' needs no key. */
+  /** The scope a key must have; 'open' needs no key. */
   readonly scope: Scope | 'open';
-  /** Probes are neither limited in rate nor in number. */
+  /** Exempts probes from rate and concurrency limits. */
   readonly unlimited?: boolean;
-  /** Pages of any origin may use it, with a key. */
+  /** Pages of any origin may use the route with a key. */
   readonly anyOrigin?: boolean;
   readonly foreignKeys?: ForeignKeys;
-  /** What is wrong with a question that has these parameters, one of which is unknown, where more can be said than that. */
+  /**
+   * Returns a more specific problem for a query with these parameters, one of which is unknown; undefined for the
+   * general one.
+   */
   readonly refusalOf?: (given: readonly string[]) => HttpProblem | undefined;
   readonly responses: readonly ResponseDoc[];
-  /** Those of the handler; `problemsOf` adds the others. */
+  /** Problems of the handler; `problemsOf` adds the others. */
   readonly problems: readonly ProblemName[];
   readonly body?: BodyDoc;
 }
@@ -82,7 +87,7 @@ export interface Route extends RouteDoc {
   readonly run: (exchange: Exchange) => void | Promise<void>;
 }
 
-/** Everything a route may be answered with: the problems of its handler, and of what comes before that. */
+/** Returns every problem a route may answer with: those of its handler and those raised before it runs. */
 export function problemsOf(asked: Route): readonly ProblemName[] {
   return [
     ...asked.problems,
@@ -101,12 +106,12 @@ export function problemsOf(asked: Route): readonly ProblemName[] {
   ];
 }
 
-/** What is written is held back by the log itself; a limit here would only lose facts. */
+/** Writes have no rate limit: the log applies back-pressure, and a limit would only lose facts. */
 export function isRateLimited({ unlimited, scope }: RouteDoc): boolean {
   return unlimited !== true && scope !== 'write';
 }
 
-/** Ties a route's schemas to its handler: the handler gets what they parsed. */
+/** Combines a route's schemas with its handler, which receives the parsed parameters. */
 export function route<P extends Shape, Q extends Shape>(
   definition: RouteDoc & {
     readonly params?: P;
@@ -135,8 +140,8 @@ export function route<P extends Shape, Q extends Shape>(
 }
 
 /**
- * The query string as one value per parameter: a string, or an array for the parameters whose schema takes one. Unknown
- * parameters are refused with the nearest known one; so is a repeated one that stands for a single value.
+ * Parses the query string: one string per parameter, or an array if the schema takes one. Rejects unknown parameters,
+ * naming the nearest known one, and repeated parameters that take a single value.
  */
 function readQuery(
   url: string,
@@ -159,14 +164,14 @@ function readQuery(
   return values;
 }
 
-/** True for a parameter that may be given several times. */
+/** Returns true for a parameter that may be repeated. */
 export function takesMany(schema: z.ZodObject, name: string): boolean {
   const field = schema.shape[name];
   const inner = field instanceof z.ZodOptional ? field.unwrap() : field;
   return inner instanceof z.ZodArray || (inner instanceof z.ZodPipe && inner.in instanceof z.ZodArray);
 }
 
-/** Names the nearest known parameter. */
+/** Makes the problem for an unknown parameter, naming the nearest known one. */
 export function unknownParameter(name: string, known: readonly string[]): HttpProblem {
   const shown = name.slice(0, 60);
   if (known.length === 0) {
@@ -185,7 +190,7 @@ export function unknownParameter(name: string, known: readonly string[]): HttpPr
   });
 }
 
-/** What the schema makes of a value; throws `missing-parameter` or `invalid-parameter` naming the first bad field. */
+/** Parses a value with the schema. Throws `missing-parameter` or `invalid-parameter` naming the first invalid field. */
 export function check<S extends z.ZodObject>(schema: S, value: unknown): z.output<S> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;

@@ -1,4 +1,4 @@
-/** Files that are served from memory: compressed once, with an ETag of their content. */
+/** Files served from memory: compressed once, with an ETag of their content. */
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
@@ -6,7 +6,7 @@ import type { Request, Response } from 'express';
 import { hasTag } from './etag.js';
 
 export interface ServedFile {
-  /** With its charset, where it is text. */
+  /** Media type, with charset for text. */
   readonly type: string;
   readonly bytes: Buffer;
   readonly gzipped: Buffer;
@@ -24,7 +24,7 @@ export async function servedFile(bytes: Buffer, type: string): Promise<ServedFil
   };
 }
 
-/** @param cacheControl how long who has it need not ask again */
+/** @param cacheControl value of the Cache-Control header */
 export function sendFile(request: Request, response: Response, file: ServedFile, cacheControl: string): void {
   response.setHeader('ETag', file.etag);
   response.setHeader('Cache-Control', cacheControl);

@@ -1,9 +1,13 @@
 /**
- * Counting sort (Knuth, The Art of Computer Programming 3, 5.2, algorithm D): numbers in order of small group numbers, without
- * comparisons. Three steps, each of use by itself: count the members of each group, sum up, give each member its place.
+ * Counting sort (Knuth, The Art of Computer Programming 3, 5.2, algorithm D): sorts numbers by small group numbers
+ * without comparisons. Its three steps can be used separately: count the members of each group, compute prefix sums,
+ * place each member.
  */
 
-/** Where the members of each group start when groups lie one after the other; the last entry is where the last group ends. */
+/**
+ * Returns where each group starts when groups are stored one after the other; the last entry is the end of the last
+ * group.
+ */
 export function groupStarts(groups: ArrayLike<number>, groupCount: number): Uint32Array<ArrayBuffer> {
   const starts = new Uint32Array(groupCount + 1);
   for (let i = 0; i < groups.length; i++) starts[groups[i] + 1]++;
@@ -11,12 +15,14 @@ export function groupStarts(groups: ArrayLike<number>, groupCount: number): Uint
   return starts;
 }
 
-/** Replaces each count by the sum of all up to and including it: counts of groups, kept one place further on, become starts. */
+/**
+ * Replaces each count by the sum of all counts up to it (prefix sums): counts stored one index higher become starts.
+ */
 export function sumUp(counts: Uint32Array): void {
   for (let i = 1; i < counts.length; i++) counts[i] += counts[i - 1];
 }
 
-/** The numbers 0, 1, ... by group, and within a group in the order given: ascending, unless `order` has another one. */
+/** Returns the numbers 0, 1, ... sorted by group, and within a group in the given order (ascending by default). */
 export function byGroup(
   groups: ArrayLike<number>,
   starts: Uint32Array,
@@ -31,7 +37,7 @@ export function byGroup(
   return sorted;
 }
 
-/** From the thing at each place to the place of each thing. */
+/** Returns the inverse of a permutation. */
 export function inverse(order: Uint32Array): Uint32Array<ArrayBuffer> {
   const places = new Uint32Array(order.length);
   for (let place = 0; place < order.length; place++) places[order[place]] = place;

@@ -1,4 +1,4 @@
-/** A typed array in a longer one: twice as long, or `needed` if that is more; the new part holds zeros. */
+/** Copies a typed array into one of twice the length, or `needed` if that is more; the rest holds zeros. */
 export function grown<T extends Uint8Array | Uint16Array | Int32Array | Uint32Array | Float64Array>(
   array: T,
   needed = 0,

@@ -1,11 +1,11 @@
 /**
- * 128-bit hash -> small number, in one typed array: five words a slot (the hash, value + 1), so that a look-up touches
- * one line of memory, or two, and entries are invisible to the garbage collector. Open addressing with linear probing;
- * grows by doubling. At most half full: to find that a hash is not there then takes 2.5 slots at most on average; it would
- * be 8.5 in a table that is three quarters full.
+ * A hash table from 128-bit hashes to small numbers in one typed array, invisible to the garbage collector. A slot has
+ * five words (the hash, value + 1), so a look-up touches one or two cache lines. Open addressing with linear probing;
+ * grows by doubling. At most half full: an unsuccessful look-up then visits 2.5 slots on average at most; at three
+ * quarters full it would be 8.5.
  *
- * A hash is named by an array and the place of its first word in it: hashes come in arrays, and four words as arguments
- * would be read before it is known that they are needed.
+ * A hash is passed as an array and the index of its first word: hashes are stored in arrays, and passing four words
+ * would read them before it is known that all are needed.
  */
 import { hashWords } from './keyed-hash.js';
 
@@ -13,7 +13,7 @@ const smallestSlots = 256;
 const slotWords = 5;
 const valueAt = 4;
 const free = 0;
-/** Hashes whose slots are touched at once: what they bring fits the processor's first cache. */
+/** Number of hashes prefetched together; their cache lines fit the L1 cache. */
 const atOnce = 256;
 
 export class KeyTable {
@@ -22,7 +22,7 @@ export class KeyTable {
   #size = 0;
   readonly #near = new Int32Array(1);
 
-  /** @param expected entries that fit before it has to grow */
+  /** @param expected number of entries that fit before the table grows */
   constructor(expected = 0) {
     const slots = Math.max(smallestSlots, 2 ** Math.ceil(Math.log2(2 * expected + 1)));
     this.#slots = new Int32Array(slots * slotWords);
@@ -33,12 +33,12 @@ export class KeyTable {
     return this.#size;
   }
 
-  /** The value under the hash, or -1. */
+  /** Returns the value of the hash, or -1. */
   get(words: Int32Array, at: number): number {
     return this.#slots[this.#find(words, at) + valueAt] - 1;
   }
 
-  /** The values under the first `count` hashes of `words`, or -1, into `values`. */
+  /** Writes the values of the first `count` hashes of `words`, or -1, into `values`. */
   getAll(words: Int32Array, count: number, values: Int32Array): void {
     for (let from = 0; from < count; from += atOnce) {
       const to = Math.min(count, from + atOnce);
@@ -47,7 +47,7 @@ export class KeyTable {
     }
   }
 
-  /** Stores a value (0 to 2^31 - 2); returns the one stored before, or -1. */
+  /** Stores a value (0 to 2^31 - 2); returns the previous one, or -1. */
   set(words: Int32Array, at: number, value: number): number {
     const slot = this.#find(words, at);
     const before = this.#slots[slot + valueAt] - 1;
@@ -57,8 +57,9 @@ export class KeyTable {
   }
 
   /**
-   * Touches the slots of the hashes at `from`, `from + step`, ..., before they are looked up one after the other: in a
-   * search each step depends on what the one before has read, here none does, so the processor waits for many at once.
+   * Prefetches the slots of the hashes at `from`, `from + step`, ...: reads them before they are looked up one by one.
+   * In a look-up each read depends on the one before; here none does, so the processor fetches many cache lines in
+   * parallel.
    */
   prefetch(words: Int32Array, from: number, step: number): void {
     const slots = this.#slots;
@@ -66,10 +67,10 @@ export class KeyTable {
     let near = 0;
     for (let at = from; at < words.length; at += step)
       near ^= slots[(words[at] & mask) * slotWords + valueAt];
-    this.#near[0] = near; // or the compiler would leave the reads out
+    this.#near[0] = near; // keeps the compiler from removing the reads
   }
 
-  /** The first word of the hash's slot, taken or free. */
+  /** Returns the index of the hash's slot, used or free. */
   #find(words: Int32Array, at: number): number {
     const slots = this.#slots;
     const a = words[at];

@@ -1,44 +1,48 @@
 /**
- * A keyed 128-bit hash of texts: SipHash-1-3 with 128 bits of output (sip-hash.wat) under a random key. What is told
- * apart by it needs no texts at hand: two different texts share a hash with odds of 2^-128, a million of them with odds
- * of 10^-27, and no one can make two that do, since each process draws a new key that never leaves it. For the
- * same reason a hash means nothing outside of the process: it must not be stored or sent.
+ * A keyed 128-bit hash of texts: SipHash-1-3 with 128 bits of output (sip-hash.wat) under a random key. It identifies
+ * texts without storing them: two different texts collide with probability 2^-128, any two of a million with about
+ * 10^-27, and collisions cannot be forged, because each process draws a new key that never leaves it. For the same
+ * reason a hash is meaningless outside the process: it must not be stored or sent.
  *
- * One round for each word, not two: the best published way to make two texts collide inside has a chance of 2^-167
- * (Dobraunig, Mendel and Schläffer, "Differential Cryptanalysis of SipHash", 2014), which is below 2^-128 already, and
- * an attacker never sees a hash. Rust and CPython use the same variant for their hash tables.
+ * One round per word instead of two: the best published differential that makes two texts collide internally has
+ * probability 2^-167 (Dobraunig, Mendel and Schläffer, "Differential Cryptanalysis of SipHash", 2014), which is below
+ * 2^-128, and an attacker never sees a hash. Rust and CPython use the same variant for their hash tables.
  */
 import { randomBytes } from 'node:crypto';
 import { sipHashWasmBase64 } from './sip-hash-wasm.js';
 
-/** Bytes of a key. */
+/** Size of a key in bytes. */
 export const hashKeyBytes = 16;
-/** Words (int32) of a hash. */
+/** Number of 32-bit words of a hash. */
 export const hashWords = 4;
 export const hashBytes = 4 * hashWords;
 
-/** Bytes at the start of a kernels' memory that are the kernels' own. */
+/** Bytes reserved at the start of a kernel's memory. */
 export const reservedBytes = 16;
-/** Readable bytes that must follow every text in a kernels' memory. */
+/** Readable bytes that must follow every text in a kernel's memory. */
 export const slackBytes = 16;
 
 /**
- * The hash over texts in one memory, whose layout its creator decides, beyond `reservedBytes`. Places (`at`, `out`, ...)
- * are byte offsets in `bytes`; integers in memory are little-endian. A hash takes `hashBytes` bytes.
+ * Hash functions over texts in one memory, whose layout beyond `reservedBytes` the creator decides. Positions (`at`,
+ * `out`, ...) are byte offsets in `bytes`; integers in memory are little-endian. A hash takes `hashBytes` bytes.
  */
 export interface HashKernels {
   readonly bytes: Uint8Array<ArrayBuffer>;
   hash(at: number, length: number, out: number): void;
-  /** out[i] = the hash of the bytes from starts[i] to ends[i], 32-bit offsets from `data`; `count` hashes. */
+  /**
+   * Computes out[i] = hash of the bytes from starts[i] to ends[i] for `count` hashes; starts and ends are 32-bit
+   * offsets from `data`.
+   */
   hashSpans(data: number, starts: number, ends: number, out: number, count: number): void;
   /**
-   * Hashes the text from `at` up to the next quote, as of a JSON string without escapes. Returns where the quote is; -1,
-   * and no hash, when there is none before `limit`, or something before it that is not printable ASCII, or a backslash.
+   * Hashes the text from `at` up to the next quote, the end of a JSON string without escapes. Returns the quote's
+   * position, or -1 without a hash if there is none before `limit`, or if a backslash or a byte that is not printable
+   * ASCII comes first.
    */
   hashQuoted(at: number, limit: number, out: number): number;
 }
 
-/** Many texts in one array: text i is `bytes[starts[i], ends[i])`, and all lie below `sizeBytes`. */
+/** Many texts in one array: text i is `bytes[starts[i], ends[i])`; all are below `sizeBytes`. */
 export interface TextSpans {
   readonly bytes: Uint8Array;
   readonly sizeBytes: number;
@@ -47,18 +51,18 @@ export interface TextSpans {
   readonly count: number;
 }
 
-/** UTF-16 units of a text that is hashed without asking for memory first. */
+/** Length in UTF-16 units of texts that fit the initial memory. */
 const usualUnits = 4_096;
 
 export class KeyedHash {
-  /** The hash that `text` or `bytes` made last. */
+  /** The hash computed by the last call of `text` or `bytes`. */
   readonly words = new Int32Array(hashWords);
   readonly #key: Uint8Array;
   #kernels: HashKernels;
   #result: Int32Array;
   readonly #encoder = new TextEncoder();
 
-  /** @param key `hashKeyBytes`; given where threads have to agree, and in tests */
+  /** @param key `hashKeyBytes` bytes; passed if threads must agree on hashes, and in tests */
   constructor(key: Uint8Array = randomBytes(hashKeyBytes)) {
     if (key.length !== hashKeyBytes)
       throw new RangeError(`a key has ${hashKeyBytes} bytes, not ${key.length}`);
@@ -67,21 +71,21 @@ export class KeyedHash {
     this.#result = resultIn(this.#kernels);
   }
 
-  /** Hashes the text's UTF-8 (with U+FFFD for half a surrogate pair, as wherever texts are stored). */
+  /** Hashes the text's UTF-8 (with U+FFFD for an unpaired surrogate, as in stored texts). */
   text(text: string): void {
     this.#reserve(3 * text.length);
     const { bytes } = this.#kernels;
     this.#hash(this.#encoder.encodeInto(text, bytes.subarray(textAt)).written);
   }
 
-  /** Hashes `bytes[from, to)`: equal to the hash of the text whose UTF-8 they are. */
+  /** Hashes `bytes[from, to)`; equals the hash of the text with this UTF-8. */
   bytes(bytes: Uint8Array, from = 0, to = bytes.length): void {
     this.#reserve(to - from);
     this.#kernels.bytes.set(bytes.subarray(from, to), textAt);
     this.#hash(to - from);
   }
 
-  /** Hashes of many texts, four words each into `out`. */
+  /** Hashes many texts, four words each into `out`. */
   spans({ bytes, sizeBytes, starts, ends, count }: TextSpans, out: Int32Array): void {
     const startsAt = textAt;
     const endsAt = startsAt + 4 * count;
@@ -96,7 +100,9 @@ export class KeyedHash {
     out.set(new Int32Array(memory.buffer, outAt, count * hashWords));
   }
 
-  /** The same hash for texts in a memory of at least `sizeBytes` bytes of the caller's own, zeroed. */
+  /**
+   * Creates the hash functions, with the same key, over a zeroed memory of at least `sizeBytes` bytes for the caller.
+   */
   kernels(sizeBytes: number): HashKernels {
     const { memory, hash, hashSpans, hashQuoted } = new WebAssembly.Instance(compiled).exports;
     const missingPages = Math.ceil((sizeBytes + slackBytes - memory.buffer.byteLength) / pageBytes);
@@ -119,7 +125,7 @@ export class KeyedHash {
   }
 }
 
-/** Where a text is put, behind the place for its hash. */
+/** Position of the text, after the space for its hash. */
 const textAt = reservedBytes + hashBytes;
 
 function resultIn({ bytes }: HashKernels): Int32Array {
@@ -128,7 +134,7 @@ function resultIn({ bytes }: HashKernels): Int32Array {
 
 const pageBytes = 65_536;
 
-// The few parts of the WebAssembly API in use; TypeScript declares them only for browsers.
+// The parts of the WebAssembly API used here; TypeScript declares them only for browsers.
 declare const WebAssembly: {
   readonly Module: new (bytes: Uint8Array) => Module;
   readonly Instance: new (module: Module) => { readonly exports: Exports };

@@ -1,4 +1,7 @@
-/** Several ascending sequences as one, each text once. As lazy as they are: nothing is read before it is asked for. */
+/**
+ * Merges several sequences that ascend in JavaScript's string order; each text comes once. Lazy: reads sources only as
+ * needed.
+ */
 export function* mergeAscending(sources: readonly Iterable<string>[]): Generator<string> {
   const open = sources.map((source) => ({
     iterator: source[Symbol.iterator](),
@@ -19,7 +22,7 @@ export function* mergeAscending(sources: readonly Iterable<string>[]): Generator
   }
 }
 
-/** The same for sequences of which some come bit by bit from elsewhere. */
+/** Like `mergeAscending`, for sequences of which some are asynchronous. */
 export async function* mergeAscendingAsync(
   sources: readonly (Iterable<string> | AsyncIterable<string>)[],
 ): AsyncGenerator<string> {

@@ -1,6 +1,6 @@
 /**
- * Many texts as UTF-8 in one array, each ended by a unit separator, numbered as they were added: a million of them are no
- * million objects.
+ * Many texts as UTF-8 in one array, each ended by a unit separator and numbered in the order added. Avoids one object
+ * per text.
  */
 import { grown } from './grown.js';
 
@@ -9,7 +9,7 @@ export const textSeparator = 0x1f;
 export class PackedTexts {
   #bytes = new Uint8Array(1024);
   #length = 0;
-  /** Where the separator after each text lies. */
+  /** Position of the separator after each text. */
   #ends = new Float64Array(64);
   #count = 0;
 
@@ -19,7 +19,7 @@ export class PackedTexts {
     return packed;
   }
 
-  /** For another thread. */
+  /** Returns copies of the arrays, for another thread. */
   parts(): { readonly bytes: Uint8Array<ArrayBuffer>; readonly ends: Float64Array<ArrayBuffer> } {
     return { bytes: this.#bytes.slice(0, this.#length), ends: this.#ends.slice(0, this.#count) };
   }
@@ -37,7 +37,7 @@ export class PackedTexts {
     return this.#count;
   }
 
-  /** All texts and separators; valid until the next `add`. */
+  /** All texts with their separators; valid until the next `add`. */
   get bytes(): Uint8Array {
     return this.#bytes.subarray(0, this.#length);
   }
@@ -66,12 +66,12 @@ export class PackedTexts {
     this.#length = needed;
   }
 
-  /** Where a text begins in `bytes`. */
+  /** Returns where a text begins in `bytes`. */
   startOf(number: number): number {
     return number === 0 ? 0 : this.endOf(number - 1) + 1;
   }
 
-  /** Where it ends, which is where its separator lies. */
+  /** Returns where a text ends, which is the position of its separator. */
   endOf(number: number): number {
     return this.#ends[number];
   }

@@ -1,6 +1,6 @@
 /**
- * What was looked up lately: 128-bit hash -> object, bounded. Two tables take turns, as in `RecentTable`. So one object
- * stands for its text as long as that text comes again: what is known about it can be found without a search.
+ * A bounded cache from 128-bit hashes to objects, with two tables that take turns, as in `RecentTable`. It keeps one
+ * object per recurring text, which can carry what is known about the text.
  */
 import { KeyTable } from './key-table.js';
 
@@ -13,20 +13,20 @@ export class RecentObjects<T extends object | string> {
   #oldObjects: readonly T[] = [];
 
   /**
-   * @param turnEntries remembers at least so many, at most twice as many
-   * @param onTurn called when older objects begin to be forgotten
+   * @param turnEntries keeps at least this many entries, at most twice as many @param onTurn called when older objects
+   * begin to be dropped
    */
   constructor(turnEntries: number, onTurn: () => void = () => undefined) {
     this.#turnEntries = turnEntries;
     this.#onTurn = onTurn;
   }
 
-  /** Touches what `get` looks at for the hashes at `from`, `from + step`, ... */
+  /** Prefetches what `get` reads for the hashes at `from`, `from + step`, ... */
   prefetch(words: Int32Array, from: number, step: number): void {
     this.#index.prefetch(words, from, step);
   }
 
-  /** The object under the hash that lies at `words[at]`; undefined when it is not (or no longer) known. */
+  /** Returns the object of the hash at `words[at]`; undefined if it is unknown or has been dropped. */
   get(words: Int32Array, at: number): T | undefined {
     const index = this.#index.get(words, at);
     if (index >= 0) return this.#objects[index];
@@ -34,7 +34,7 @@ export class RecentObjects<T extends object | string> {
     return oldIndex < 0 ? undefined : this.set(words, at, this.#oldObjects[oldIndex]);
   }
 
-  /** Remembers the object, and returns it. */
+  /** Stores the object and returns it. */
   set(words: Int32Array, at: number, object: T): T {
     if (this.#objects.length >= this.#turnEntries) this.#turn();
     this.#index.set(words, at, this.#objects.length);

@@ -1,6 +1,6 @@
 /**
- * What was looked up lately: 128-bit hash -> small number, bounded. Two tables take turns: what is used moves to the young
- * one; when that is full it becomes the old one, and the old one is let go.
+ * A bounded cache from 128-bit hashes to small numbers. Entries that are used move to the young table; when it is full
+ * it becomes the old table, and the previous old one is dropped.
  */
 import { KeyTable } from './key-table.js';
 
@@ -9,12 +9,12 @@ export class RecentTable {
   #young = new KeyTable();
   #old = new KeyTable();
 
-  /** @param turnEntries remembers at least so many, at most twice as many */
+  /** @param turnEntries keeps at least this many entries, at most twice as many */
   constructor(turnEntries: number) {
     this.#turnEntries = turnEntries;
   }
 
-  /** The number under the hash, or -1 when it is not (or no longer) known. */
+  /** Returns the number of the hash, or -1 if it is unknown or has been dropped. */
   get(words: Int32Array, at: number): number {
     const young = this.#young.get(words, at);
     if (young >= 0) return young;
@@ -23,12 +23,12 @@ export class RecentTable {
     return old;
   }
 
-  /** As `KeyTable.prefetch`, for what was looked up last. */
+  /** Like `KeyTable.prefetch`, in the young table. */
   prefetch(words: Int32Array, from: number, step: number): void {
     this.#young.prefetch(words, from, step);
   }
 
-  /** Remembers a number from 0 to 2^31 - 2. */
+  /** Stores a number from 0 to 2^31 - 2. */
   set(words: Int32Array, at: number, value: number): void {
     if (this.#young.size >= this.#turnEntries) {
       this.#old = this.#young;

@@ -1,4 +1,4 @@
-/** A copy in memory that threads share. */
+/** Returns a copy in memory that threads can share. */
 export function shared(values: Uint32Array): Uint32Array<SharedArrayBuffer> {
   const copy = new Uint32Array(new SharedArrayBuffer(values.byteLength));
   copy.set(values);

@@ -1,16 +1,16 @@
-;; SipHash-1-3 with 128 bits of output, over texts that lie in this module's memory. `npm run kernels` assembles this
-;; file and writes lib/memory/sip-hash-wasm.ts; a test holds the two together, another holds the results to a twin with
-;; BigInts (lib/test/sip-hash-by-bigint.ts).
+;; SipHash-1-3 with 128 bits of output, over texts in this module's memory. `npm run kernels` assembles this file and
+;; writes lib/memory/sip-hash-wasm.ts. One test checks that the two match, another compares the results with an
+;; implementation in BigInts (lib/test/sip-hash-by-bigint.ts).
 ;;
 ;; Source: Aumasson and Bernstein, "SipHash: a fast short-input PRF" (2012), and the 128-bit output of its reference
 ;; implementation. The state is four 64-bit words. Each 8 bytes of the text are a word m: v3 ^= m, one round, v0 ^= m.
-;; The last word holds the bytes that are left and, in its high byte, the length modulo 256. Then three rounds give the
-;; first half of the hash, three more the second.
+;; The last word holds the remaining bytes and, in its high byte, the length modulo 256. Three more rounds give the
+;; first half of the hash, another three the second.
 ;;
-;; The round stands here twice, because the engine does not inline calls.
+;; The round is written out twice, because the engine does not inline calls.
 ;;
-;; The module owns the first 16 bytes of its memory, the key; callers lay out the rest, and leave at least 16 readable
-;; bytes behind every text: it is read in steps of 8 and 16 bytes.
+;; The module owns the first 16 bytes of its memory, which hold the key; callers lay out the rest, and leave at least 16
+;; readable bytes after every text, because texts are read in steps of 8 and 16 bytes.
 (module
   (memory (export "memory") 1)
 
@@ -88,8 +88,9 @@
         (local.set $out (i32.add (local.get $out) (i32.const 16)))
         (br $next))))
 
-  ;; Hashes the text from $at up to the next quote, as of a JSON string without escapes. Returns where the quote is; -1,
-  ;; and no hash, when there is none before $limit, or something before it that is not printable ASCII, or a backslash.
+  ;; Hashes the text from $at up to the next quote, the end of a JSON string without escapes. Returns the quote's
+  ;; position, or -1 without a hash if there is none before $limit, or if a backslash or a byte that is not printable
+  ;; ASCII comes first.
   (func (export "hashQuoted") (param $at i32) (param $limit i32) (param $out i32) (result i32)
     (local $end i32) (local $bytes v128) (local $found i32)
     (local.set $end (local.get $at))

@@ -1,4 +1,4 @@
-/** Sorting within groups, most of which are tiny: insertion sort there, the engine's sort for the rest. */
+/** Sorts within groups, most of which are tiny: insertion sort for those, the engine's sort for the others. */
 const insertionSortLimit = 24;
 
 /** Sorts `values[from, to)` ascending. */

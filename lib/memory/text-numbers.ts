@@ -1,6 +1,6 @@
 /**
- * Numbers for texts, in the order in which they come: 0, 1, 2, ... Millions of texts are one hash table, nothing that the
- * garbage collector must follow. Texts are told apart by 128 bits of a keyed hash.
+ * Numbers texts 0, 1, 2, ... in order of appearance. Millions of texts need one hash table and no objects for the
+ * garbage collector. Texts are identified by 128 bits of a keyed hash.
  */
 import { KeyedHash } from './keyed-hash.js';
 import { SplitTable } from './split-table.js';
@@ -14,13 +14,13 @@ export class TextNumbers {
     return this.#count;
   }
 
-  /** The text's number; -1 when it has none. */
+  /** Returns the text's number, or -1 if it has none. */
   get(text: string): number {
     this.#hash.text(text);
     return this.#table.get(this.#hash.words, 0);
   }
 
-  /** The text's number, the next one when it has none yet. */
+  /** Returns the text's number, or assigns the next one. */
   add(text: string): number {
     const known = this.get(text);
     if (known >= 0) return known;

@@ -1,4 +1,4 @@
-/** Texts as spans of one array. */
+/** Converts between texts and spans of one array. */
 import type { TextSpans } from './keyed-hash.js';
 
 export function spansOf(texts: readonly string[]): TextSpans {

@@ -1,12 +1,12 @@
 /**
- * A worker thread that is asked one question after the other and answers each, in order; it may tell of events before it does. However it
- * ends (it throws, runs out of memory, exits, is terminated), Node says so by 'error' and 'exit' or by 'exit' alone: here every question
- * that is open then is rejected, once, and so is every later one.
+ * A worker thread that answers questions one at a time, in order, and may send events before each answer. However the
+ * thread ends (it throws, runs out of memory, exits, is terminated), Node reports it by 'error' and 'exit' or by 'exit'
+ * alone; here every pending question is then rejected once, and so is every later one.
  */
 import type { MessagePort, TransferListItem, Worker } from 'node:worker_threads';
 import { messageOf, receiveError, sendError, type ErrorCode, type SentError } from '../errors/errors.js';
 
-/** What a thread is asked, what it answers, and what it tells of before it does. */
+/** The types of a thread's questions, answers, and events before an answer. */
 export interface Protocol {
   readonly question: unknown;
   readonly answer: unknown;
@@ -27,7 +27,7 @@ interface Open<P extends Protocol> {
   readonly reject: (error: unknown) => void;
 }
 
-/** The thread ended; `cause` is what it threw, if anything. */
+/** Rejection of a question whose thread has ended; `cause` is what the thread threw, if anything. */
 export class ThreadEnded extends Error {}
 
 export class AskedThread<P extends Protocol> {
@@ -36,8 +36,8 @@ export class AskedThread<P extends Protocol> {
   #ended: ThreadEnded | undefined;
 
   /**
-   * @param worker runs `answerQuestions`; keeps the process alive only while a question is open
-   * @param name of the thread, for the message when it ends
+   * @param worker runs `answerQuestions`; keeps the process alive only while a question is pending @param name of the
+   * thread, for error messages
    */
   constructor(worker: Worker, name: string) {
     this.#worker = worker;
@@ -57,9 +57,10 @@ export class AskedThread<P extends Protocol> {
   }
 
   /**
-   * Rejects with the thread's error as a `SwaError`, with what `onEvent` throws, or with `ThreadEnded`.
+   * Asks a question. Rejects with the thread's error as a `SwaError`, with what `onEvent` throws, or with
+   * `ThreadEnded`.
    *
-   * @param transfer memory of the question that is handed over
+   * @param transfer memory in the question that is transferred instead of copied
    */
   ask(
     question: P['question'],
@@ -77,12 +78,12 @@ export class AskedThread<P extends Protocol> {
     return new Promise((resolve, reject) => void this.#open.push({ onEvent, resolve, reject }));
   }
 
-  /** Lets it end by itself when it has answered. */
+  /** Lets the thread end after it has answered all questions. */
   close(): void {
     this.#worker.postMessage({ kind: 'close' } satisfies ToThread<P>);
   }
 
-  /** Ends it at once; resolves when nothing of it is running any more. */
+  /** Ends the thread at once; resolves when it has stopped. */
   async terminate(): Promise<void> {
     await this.#worker.terminate();
   }
@@ -93,7 +94,7 @@ export class AskedThread<P extends Protocol> {
       try {
         first?.onEvent(message.event);
       } catch (error) {
-        first?.reject(error); // its answer will find no one
+        first?.reject(error); // its answer will be ignored
       }
       return;
     }
@@ -105,9 +106,9 @@ export class AskedThread<P extends Protocol> {
 }
 
 /**
- * The thread's side: answers what the port is asked, one question after the other. What `answer` throws is the answer then.
+ * The thread's side: answers the questions from the port, one at a time. What `answer` throws is sent as the answer.
  *
- * @param otherwise code of what is thrown and is no `SwaError`
+ * @param otherwise code for thrown values that are not `SwaError`s
  */
 export function answerQuestions<P extends Protocol>(
   port: MessagePort,

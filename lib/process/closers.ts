@@ -1,4 +1,4 @@
-/** What was opened one after the other is closed in reverse: at the end, or at once when the next cannot be opened. */
+/** Closes resources in reverse order of opening: at the end, or as soon as the next one cannot be opened. */
 export class Closers {
   readonly #closers: (() => Promise<void> | void)[] = [];
 
@@ -6,7 +6,7 @@ export class Closers {
     this.#closers.push(close);
   }
 
-  /** Closes everything once, even if something cannot be closed; throws the first failure. */
+  /** Closes everything once, also after failures, and throws the first failure. */
   async close(): Promise<void> {
     const failures: unknown[] = [];
     for (let close = this.#closers.pop(); close !== undefined; close = this.#closers.pop()) {
@@ -20,13 +20,13 @@ export class Closers {
   }
 }
 
-/** Runs what opens several things. When it throws, nothing stays open that was added to its closers before. */
+/** Runs a function that opens several resources. If it throws, everything added to its closers is closed. */
 export async function openAll<T>(open: (closers: Closers) => Promise<T>): Promise<T> {
   const closers = new Closers();
   try {
     return await open(closers);
   } catch (error) {
-    await closers.close().catch(() => undefined); // what came first is what there is to tell
+    await closers.close().catch(() => undefined); // report the first error
     throw error;
   }
 }

@@ -1,4 +1,7 @@
-/** Runs one role as a process: config, start, wait for a signal or a failure, close. Used by every layer's main.ts. */
+/**
+ * Runs one role as a process: reads the configuration, starts, waits for a signal or a failure, closes. Every layer's
+ * main.ts uses it.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino, type Logger, type LoggerOptions } from 'pino';
 import { systemClock } from '../time/clock.js';
@@ -8,7 +11,7 @@ import { SwaError, systemCode } from '../errors/errors.js';
 import type { Role } from './status.js';
 import type { RoleContext, RunningRole, StartRole } from './role.js';
 
-/** Logs go to stderr, as JSON lines, or pretty on a terminal. */
+/** Makes a logger that writes to stderr: JSON lines, or formatted text on a terminal. */
 export function makeLogger(config: Pick<Config, 'logLevel'>, name: string): Logger {
   const options = loggerOptions(config, name);
   if (!process.stderr.isTTY) return pino(options, pino.destination({ fd: 2, sync: true }));
@@ -31,8 +34,8 @@ export function loggerOptions({ logLevel }: Pick<Config, 'logLevel'>, name: stri
 }
 
 /**
- * What a log says of an error: of one that is not ours nothing but message, code and stack. Node and libraries hang on it what they worked
- * on, such as a URL with its query.
+ * How an error is logged. Only message, code and stack are taken from foreign errors: Node and libraries attach the
+ * data they worked on, such as a URL with its query.
  */
 function loggedError(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
@@ -47,7 +50,7 @@ function loggedError(error: unknown): unknown {
   };
 }
 
-/** Resolves with the signal's name when the process is asked to end. */
+/** Resolves with the signal's name when the process receives SIGINT, SIGTERM or SIGHUP. */
 export function untilSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     const signals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
@@ -55,10 +58,10 @@ export function untilSignal(): Promise<NodeJS.Signals> {
   });
 }
 
-/** How long a start that fails with something temporary, such as a broker that is starting too, is tried again. */
+/** How long a start is retried after a temporary failure, such as a broker that is still starting. */
 const startPatience = { forMs: 60_000, pauseMs: 1_000 };
 
-/** The whole life of a one-role process; sets the exit code. */
+/** Runs a one-role process from start to stop and sets the exit code. */
 export async function runRole(role: Role, start: StartRole, patience = startPatience): Promise<void> {
   try {
     const config = readConfig(process.env);
@@ -73,7 +76,7 @@ export async function runRole(role: Role, start: StartRole, patience = startPati
   }
 }
 
-/** Throws what no pause mends, and what outlasts the patience. */
+/** Retries temporary failures. Throws permanent errors at once, and temporary ones when the time is up. */
 async function startPatiently(
   start: StartRole,
   context: RoleContext,

@@ -1,6 +1,6 @@
 /**
- * A role is a running layer: collector, sink, batch, speed or query. Each starts from the same context and can be
- * stopped; `swa start` runs them all, and every layer's main.ts runs its one as a process of its own.
+ * A role is a running layer: collector, sink, batch, speed or query. All roles start from the same context and can be
+ * stopped. `swa start` runs them all; every layer's main.ts runs one as a process of its own.
  */
 import type { Logger } from 'pino';
 import type { Clock } from '../time/clock.js';
@@ -13,9 +13,9 @@ export interface RoleContext {
 }
 
 export interface RunningRole {
-  /** Drains and closes; the role's files are then as after a clean end. Resolves within 10 s. */
+  /** Drains and closes the role, which leaves its files in a clean state. Resolves within 10 s. */
   stop(): Promise<void>;
-  /** Rejects when the role cannot continue by itself; never resolves otherwise before `stop`. */
+  /** Rejects when the role cannot recover by itself; does not resolve before `stop`. */
   readonly done: Promise<void>;
 }
 

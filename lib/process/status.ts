@@ -1,7 +1,7 @@
 /**
- * The status board: every role writes what it is doing into its own small file, and anyone may read them all. Roles
- * run as threads, processes or containers; the data directory is what they share, so it carries this too.
- * Not durable on purpose: after a power cut the roles write again.
+ * The status board: every role writes its state into its own small file, and any process may read them all. Roles run
+ * as threads, processes or containers; they share the data directory, so the board is kept there. It is deliberately
+ * not durable: after a power cut the roles write it again.
  */
 import { mkdirSync, readdirSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
@@ -22,12 +22,12 @@ const lastErrorSchema = z.object({
   at: z.number(),
   code: z.string(),
   message: z.string(),
-  /** What to do about it, where the error says so. */
+  /** What to do about it, if the error has a hint. */
   hint: z.string().optional(),
 });
 export type LastError = Readonly<z.infer<typeof lastErrorSchema>>;
 
-/** Anything thrown, as the board shows it. @param otherwise code of what is neither ours nor the system's */
+/** Converts any thrown value for the board. @param otherwise code for errors that are neither ours nor the system's */
 export function lastErrorOf(
   error: unknown,
   at: number,
@@ -44,18 +44,18 @@ export function lastErrorOf(
 
 const entrySchema = z.object({
   role: z.string(),
-  /** Tells several workers of one role apart. */
+  /** Identifies a worker if a role has several. */
   worker: z.string(),
   pid: z.number(),
   host: z.string(),
-  /** The space of process ids that `pid` is of; '' where the system does not tell. */
+  /** The process id namespace of `pid`; '' if the system does not tell. */
   pidSpace: z.string().default(''),
   updatedAt: z.number(),
   state: z.enum(['starting', 'running', 'stopped', 'failed']),
   lastError: lastErrorSchema.nullable(),
-  /** How often it failed and was started again in this process. */
+  /** Number of restarts after failures in this process. */
   restarts: z.number().default(0),
-  /** What the role wants to show: cut, lag, counters. */
+  /** Role-specific values: cut, lag, counters. */
   details: z.record(z.string(), z.unknown()),
 });
 
@@ -64,15 +64,15 @@ export type StatusEntry = z.infer<typeof entrySchema>;
 const refreshEveryMs = 5_000;
 
 /**
- * One role's own entry. Once it says `running` it refreshes itself until it says otherwise, so that a role whose process
- * or event loop is dead shows by its silence.
+ * Writes one role's entry. While the state is `running` the entry is refreshed periodically, so that a dead process or
+ * a blocked event loop is recognised by an old entry.
  */
 export class StatusReporter {
   readonly #file: string;
   readonly #clock: Clock;
   #entry: StatusEntry;
   #refresh: NodeJS.Timeout | undefined;
-  /** What the file says, but for its time. */
+  /** The content last written, without its time. */
   #written = '';
 
   constructor(options: { dataDir: string; role: Role | 'follower'; worker?: string; clock: Clock }) {
@@ -98,7 +98,7 @@ export class StatusReporter {
     };
   }
 
-  /** May be called as often as one likes: what is on the board already is not written again before it is due. */
+  /** Updates the entry. Cheap to call often: an unchanged entry is written again only when a refresh is due. */
   report(change: Partial<Pick<StatusEntry, 'state' | 'lastError' | 'restarts' | 'details'>>): void {
     this.#entry = { ...this.#entry, ...change };
     const isDue = this.#clock() - this.#entry.updatedAt >= refreshEveryMs;
@@ -111,13 +111,13 @@ export class StatusReporter {
     }
   }
 
-  /** Takes the entry off the board: for a worker that others do without from now on. */
+  /** Removes the entry, for a worker that is no longer needed. */
   withdraw(): void {
     clearInterval(this.#refresh);
     unlessSystemError(() => removeScratch(this.#file), undefined);
   }
 
-  /** What cannot be written (a full disk, say) is not: the entry grows old, and work continues. */
+  /** Ignores write errors such as a full disk: the entry becomes old, and the role keeps working. */
   #write(): void {
     this.#entry = { ...this.#entry, updatedAt: this.#clock() };
     unlessSystemError(() => {
@@ -131,13 +131,16 @@ function textOf(entry: StatusEntry): string {
   return JSON.stringify({ ...entry, updatedAt: 0 });
 }
 
-/** A role that has been silent this long is gone. */
+/** An entry older than this belongs to a role that is gone. */
 const silenceMs = 15_000;
 
-/** Whether the role of an entry is running: it says so, has said so lately, and its process lives (if that can be seen). */
+/**
+ * Returns true if a role is running: its entry says so, is recent, and its process is alive (if that can be checked
+ * here).
+ */
 export function isAtWork(entry: StatusEntry, clock: Clock): boolean {
   if (entry.state !== 'running' && entry.state !== 'starting') return false;
-  if (Math.abs(clock() - entry.updatedAt) > silenceMs) return false; // a time ahead: the clock has gone back since
+  if (Math.abs(clock() - entry.updatedAt) > silenceMs) return false; // also when ahead: the clock has gone back since
   if (entry.host !== hostname() || entry.pidSpace !== pidSpace()) return true;
   try {
     process.kill(entry.pid, 0);
@@ -147,7 +150,10 @@ export function isAtWork(entry: StatusEntry, clock: Clock): boolean {
   }
 }
 
-/** The space of process ids of this process (Linux), '' elsewhere: containers may share a host name and yet have processes of their own. */
+/**
+ * Returns this process's process id namespace (Linux), '' elsewhere. Containers may share a host name but have separate
+ * process ids.
+ */
 export function pidSpace(): string {
   try {
     return readlinkSync('/proc/self/ns/pid');
@@ -156,7 +162,7 @@ export function pidSpace(): string {
   }
 }
 
-/** Entries that cannot be read. */
+/** Reports entries that cannot be read. */
 export function auditStatus(dataDir: string, report: Findings): void {
   const dir = join(dataDir, 'status');
   for (const name of unlessSystemError(() => readdirSync(dir), []).filter((one) => one.endsWith('.json'))) {
@@ -168,20 +174,20 @@ export function auditStatus(dataDir: string, report: Findings): void {
   }
 }
 
-/** Every role's last entry, by role and worker; those that can be read. */
+/** Returns all readable entries, ordered by role and worker. */
 export function readStatus(dataDir: string): StatusEntry[] {
   const dir = join(dataDir, 'status');
   const names = unlessSystemError(() => readdirSync(dir), []).filter((name) => name.endsWith('.json'));
   return names.toSorted().flatMap((name) => readEntry(join(dir, name)) ?? []);
 }
 
-/** Undefined when it is withdrawn, cannot be read, is of another version or damaged. */
+/** Returns undefined if the entry is missing, unreadable, damaged or of another version. */
 function readEntry(path: string): StatusEntry | undefined {
   const text = unlessSystemError(() => readIfThere(path), undefined);
   return text === undefined ? undefined : validJson(entrySchema, text);
 }
 
-/** The board is for people to look at: a disk that does not take or give it stops nothing. */
+/** The board is informational, so disk errors must not stop a role. */
 function unlessSystemError<T>(act: () => T, otherwise: T): T {
   try {
     return act();

@@ -1,4 +1,4 @@
-/** What may go wrong while a role continues: each trouble is on the status board while it lasts, the newest one of all. */
+/** Errors that a role survives: the status board shows the newest one that is still present. */
 import type { Clock } from '../time/clock.js';
 import type { ErrorCode } from '../errors/errors.js';
 import { lastErrorOf, type LastError } from './status.js';
@@ -8,13 +8,13 @@ export class Troubles<Name extends string> {
   readonly #otherwise: ErrorCode;
   readonly #troubles = new Map<Name, LastError>();
 
-  /** @param otherwise code of errors that are neither ours nor the system's */
+  /** @param otherwise code for errors that are neither ours nor the system's */
   constructor(clock: Clock, otherwise: ErrorCode) {
     this.#clock = clock;
     this.#otherwise = otherwise;
   }
 
-  /** Of what is wrong now. */
+  /** The newest error that is still present. */
   get newest(): LastError | null {
     return [...this.#troubles.values()].toSorted((a, b) => b.at - a.at)[0] ?? null;
   }
@@ -28,7 +28,7 @@ export class Troubles<Name extends string> {
     this.#troubles.set(name, { ...lastError, message: `${name}: ${lastError.message}` });
   }
 
-  /** True when it was there. */
+  /** Removes an error; returns true if it was present. */
   over(name: Name): boolean {
     return this.#troubles.delete(name);
   }

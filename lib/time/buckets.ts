@@ -1,6 +1,7 @@
 /**
- * Buckets of time: base buckets, UTC days and calendar months, each named by a small integer so that they sort and pack. A base
- * bucket is the smallest one: a UTC hour or, chosen when the data directory is created, a half or a quarter of one.
+ * Time buckets: base buckets, UTC days and calendar months, each numbered by a small integer so that they sort and pack
+ * well. A base bucket is the smallest: a UTC hour or, if chosen when the data directory is created, a half or a quarter
+ * of one.
  *
  *   base    floor(unix minutes / width)
  *   day     floor(unix minutes / 1440)
@@ -11,22 +12,22 @@ export const hourMs = 3_600_000;
 export const spans = ['base', 'day', 'month'] as const;
 export type Span = (typeof spans)[number];
 
-/** The widths that a base bucket may have, in minutes; the first one is the default, and was the only one. */
+/** Possible widths of a base bucket in minutes; the first is the default, and was the only one in earlier versions. */
 export const allBucketMinutes = [60, 30, 15] as const;
 export type BucketMinutes = (typeof allBucketMinutes)[number];
 
-/** Half-open, in base buckets. */
+/** A half-open range [from, to) of base buckets. */
 export interface BucketRange {
   readonly from: number;
   readonly to: number;
 }
 
-/** Everything that follows from how long a base bucket is. One instance a width: `widthOf`. */
+/** Bucket arithmetic for one width of base buckets. There is one instance for each width: `widthOf`. */
 export class BucketWidth {
   readonly minutes: BucketMinutes;
   readonly ms: number;
   readonly perDay: number;
-  /** As messages and answers name a base bucket. */
+  /** Name of a base bucket in messages and answers. */
   readonly name: 'hour' | 'half-hour' | 'quarter-hour';
 
   constructor(minutes: BucketMinutes) {
@@ -36,12 +37,12 @@ export class BucketWidth {
     this.name = ({ 60: 'hour', 30: 'half-hour', 15: 'quarter-hour' } as const)[minutes];
   }
 
-  /** The base bucket that a timestamp (UTC ms) lies in. */
+  /** Returns the base bucket of a timestamp (UTC ms). */
   at(timestampMs: number): number {
     return Math.floor(timestampMs / this.ms);
   }
 
-  /** When a base bucket begins, RFC 3339. */
+  /** Returns the start of a base bucket as RFC 3339 text. */
   readonly show = (bucket: number): string => new Date(bucket * this.ms).toISOString().replace('.000Z', 'Z');
 
   dayOf(bucket: number): number {
@@ -52,19 +53,19 @@ export class BucketWidth {
     return monthOfDay(Math.floor(bucket / this.perDay));
   }
 
-  /** First base bucket of a month; `firstOfMonth(month + 1)` is its end. */
+  /** Returns the first base bucket of a month; `firstOfMonth(month + 1)` is its end. */
   firstOfMonth(month: number): number {
     return Date.UTC(1970 + Math.floor(month / 12), ((month % 12) + 12) % 12, 1) / this.ms;
   }
 
-  /** The base buckets that a bucket of a span covers. */
+  /** Returns the base buckets that a bucket of a span covers. */
   basesOf(span: Span, bucket: number): BucketRange {
     if (span === 'base') return { from: bucket, to: bucket + 1 };
     if (span === 'day') return { from: bucket * this.perDay, to: (bucket + 1) * this.perDay };
     return { from: this.firstOfMonth(bucket), to: this.firstOfMonth(bucket + 1) };
   }
 
-  /** The bucket of a span that a base bucket lies in. */
+  /** Returns the bucket of a span that contains a base bucket. */
   bucketOf(span: Span, base: number): number {
     return span === 'base' ? base : span === 'day' ? this.dayOf(base) : this.monthOf(base);
   }
@@ -81,8 +82,9 @@ export function widthOf(minutes: BucketMinutes): BucketWidth {
 }
 
 /**
- * By calendar arithmetic, since views ask it for every cell they derive a month from and a Date each time shows. Years are
- * counted from March, so that the leap day is a year's last and months have lengths of one pattern (153 days in five).
+ * Calendar arithmetic instead of a Date, because views call it for many cells and Dates are measurably slower. Years
+ * are counted from March, so that the leap day is the last of a year and month lengths follow one pattern (153 days in
+ * five months).
  */
 function monthOfDay(dayOfEpoch: number): number {
   const day = dayOfEpoch + daysToEpoch;
@@ -97,6 +99,6 @@ function monthOfDay(dayOfEpoch: number): number {
   return (cycle * 400 + year - 1970) * 12 + month + 2;
 }
 
-/** From 0000-03-01 to 1970-01-01. */
+/** Days from 0000-03-01 to 1970-01-01. */
 const daysToEpoch = 719_468;
 const daysIn400Years = 146_097;

@@ -1,4 +1,4 @@
-/** Time as a parameter: logic never reads the wall itself, so tests can run years in a millisecond. */
+/** Time as a parameter: logic never reads the system clock itself, so tests can run years in a millisecond. */
 
 /** UTC milliseconds since 1970. */
 export type Clock = () => number;

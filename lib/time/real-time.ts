@@ -1,11 +1,14 @@
 /**
- * Times as people and machines write them. `Date.parse` and `Date.UTC` take the 30th of February for the 2nd of March and
- * 24:00 for the next day; here a time that does not exist is none.
+ * Parses written times strictly. `Date.parse` and `Date.UTC` turn 30 February into 2 March and 24:00 into the next day;
+ * here times that do not exist are rejected.
  */
 
 const daysIn = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
-/** True where the Gregorian calendar has such a date (month 1..12) and a day such a time; a leap second is none. */
+/**
+ * Returns true if the date exists in the Gregorian calendar (month 1..12) and the time in a day; leap seconds do not
+ * count.
+ */
 export function isRealTime(
   year: number,
   month: number,
@@ -21,7 +24,7 @@ export function isRealTime(
 
 const rfc3339 = /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)$/;
 
-/** UTC ms of RFC 3339 text; NaN for other text and for times that do not exist. */
+/** Returns the UTC milliseconds of RFC 3339 text; NaN for other text and for times that do not exist. */
 export function parseRfc3339(text: string): number {
   const match = rfc3339.exec(text);
   if (match === null) return Number.NaN;

@@ -1,7 +1,7 @@
-/** Questions about a cron expression that do not need a running timer. */
+/** Evaluates cron expressions without running a timer. */
 import { createTask } from 'node-cron';
 
-/** The longest time between two of the next runs, in milliseconds; 0 for the schedule "off". */
+/** Returns the longest time between two of the next 32 runs in milliseconds; 0 for the schedule "off". */
 export function longestGapMs(schedule: string, timeZone: string): number {
   if (schedule === 'off') return 0;
   const task = createTask(schedule, () => undefined, { timezone: timeZone });
