@@ -59,7 +59,8 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
   }
 }
 
-interface Measured {
+/** What a recomputation and its baseline took: medians. */
+export interface Measured {
   readonly ours: Took;
   readonly base: Took;
   /** What the first run took more than the others, which found the star at hand. */
@@ -75,13 +76,13 @@ const wallRatio = ({ ours, base }: Measured): number => ours.seconds / base.seco
 const inSeconds = ({ processorSeconds, seconds }: Took): string =>
   `${processorSeconds.toFixed(2)} CPU-seconds in ${seconds.toFixed(2)} s`;
 
-function shown(each: Measured): string {
+export function shown(each: Measured): string {
   const { ours, base } = each;
   return `${cpuRatio(each).toFixed(2)}x CPU, ${wallRatio(each).toFixed(2)}x wall: ${inSeconds(ours)} against ${inSeconds(base)}`;
 }
 
 /** Medians of several rounds, ours and the baseline in turn, after one round that warms both up. */
-async function measure(
+export async function measure(
   dir: string,
   drawn: Draw,
   pageviews: number,

@@ -15,6 +15,11 @@ export const rows: readonly Row[] = [
     load: () => import('./batch.js'),
   },
   {
+    name: 'batch-large',
+    what: 'The same for 100 million pageviews, once: time and memory',
+    load: () => import('./batch-large.js'),
+  },
+  {
     name: 'batch-star',
     what: 'Making the star of one new file of a million facts, once for each fact ever, against the same baseline over that file',
     load: () => import('./batch-star.js'),
