@@ -1,4 +1,4 @@
 /** The lambda law over a few histories: for every commit. test/lambda-law.whole.test.ts has more. */
 import { lambdaLaw } from './law/lambda-law.js';
 
-lambdaLaw(6);
+lambdaLaw(3);

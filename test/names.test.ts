@@ -36,14 +36,28 @@ function starterOf(source: string, seen = new Set<string>()): string | undefined
   return undefined;
 }
 
+const sourceOf = (file: string): string =>
+  relative(projectRoot, file)
+    .replace(/(^|\/)dist\//, '$1')
+    .replace(/js$/, 'ts');
+
+test('a test whose short form is not all of it is run in full by `npm run test:long`', () => {
+  const { scripts } = JSON.parse(assetText('package.json')) as { scripts: Record<string, string> };
+  const words = scripts['test:long']?.split('run.js ')[1]?.split(' ') ?? [];
+  const shortened = testFiles()
+    .map(sourceOf)
+    .filter((source) => importsOf(source).includes('test/rounds.ts'));
+  assert.ok(shortened.length > 5);
+  assert.deepEqual(
+    shortened.filter((source) => !words.some((word) => source.includes(word))),
+    [],
+  );
+});
+
 test('a test that starts a whole system or another program is called .whole.test.ts', () => {
   const wrong = testFiles()
     .filter((file) => !isWhole(file))
-    .map((file) =>
-      relative(projectRoot, file)
-        .replace(/(^|\/)dist\//, '$1')
-        .replace(/js$/, 'ts'),
-    )
+    .map(sourceOf)
     .flatMap((source) => {
       const starter = starterOf(source);
       return starter === undefined ? [] : [`${source} imports ${starter}`];

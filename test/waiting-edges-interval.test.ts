@@ -2,7 +2,7 @@
  * The interval of an answer while edges wait: random people with several ids, some of whose edges the batch mapping knows, others
  * of which wait, with retractions, repeats and facts out of order among them. The number that all of the edges lead to, by
  * a search over plain sets, must lie in the interval: always where the sketch is of coupons, as often as is said where it is
- * of registers. SEED= repeats a run, RUNS= makes it longer.
+ * of registers. SEED= repeats a run, ROUNDS= makes it longer.
  */
 import { widthOf } from '../lib/time/buckets.js';
 import assert from 'node:assert/strict';
@@ -11,6 +11,7 @@ import { coupon, type HllMode } from 'hyperloglog-ts';
 import { placed } from './oracle/ledger.js';
 import { joined, livePairs } from './oracle/oracle.js';
 import { chance, shuffled } from './random.js';
+import { rounds } from './rounds.js';
 import type { EquivEdge } from '../facts/fact.js';
 import { offset } from '../log/log.js';
 import { countOf, type Count, type EdgeLimits } from '../query/answers/answer.js';
@@ -22,7 +23,7 @@ import { FakeBatchView, FakeRealtimeView, type View } from '../query/test/fakes.
 import { below, seededRandom, type Random } from '../topology/random.js';
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);
-const cases = Number(process.env['RUNS'] ?? 1_200);
+const cases = rounds(300, 1_200);
 
 const url = 'https://www.example.org/';
 const hour0 = 490_000;

@@ -18,6 +18,7 @@ import { auditViews } from '../recomputed-view.js';
 import { advanceErasures } from '../erasing.js';
 import { runBatch } from '../run.js';
 import { makeHouse, store, testClock } from './house.js';
+import { rounds } from '../../test/rounds.js';
 
 const erased = ['cookie:gone', 'user:zoë', '\uFEFFcookie:7'] as const;
 const day = Date.UTC(2024, 0, 30);
@@ -183,7 +184,7 @@ test('killed at any moment, erasing goes on and loses nothing', async () => {
   const kills: string[] = [];
   for (let attempt = 0; ; attempt++) {
     assert.ok(attempt < 60, `SEED=${seed}: it never ends: ${kills.join(' ')}`);
-    const at = 1 + below(random, 20 + 12 * attempt);
+    const at = 1 + below(random, 20 + rounds(30, 12) * attempt);
     const when = below(random, 2) === 0 ? 'before' : 'after';
     const { status, signal, stderr } = spawnSync(
       process.execPath,

@@ -112,7 +112,7 @@ test('visitors, pages, events and ends of edges whose texts have one hash in Duc
         assert.equal(countsOf(view, 'https://example.com/events').pageviews, 2 * ids.length, 'events');
       },
     ),
-    { numRuns: isLong ? 30 : 6 },
+    { numRuns: isLong ? 30 : 3 },
   );
 });
 
@@ -197,7 +197,7 @@ const families = [
 ] as const;
 
 test('as many persons and pages are found as there are different texts', async () => {
-  const share = isLong ? 1 : 20;
+  const share = isLong ? 1 : 100;
   for (const [name, text, all] of families) {
     const rows = all / share;
     const { meta } = await build(

@@ -11,6 +11,7 @@ import { placed } from '../../test/oracle/ledger.js';
 import { BatchDb, readSql } from '../database.js';
 import { makeHouse, store, testClock } from './house.js';
 import { build } from './build.js';
+import { rounds } from '../../test/rounds.js';
 
 const day = 86_400_000;
 
@@ -49,11 +50,11 @@ function someFacts(count: number): Fact[] {
 
 for (const bucketMinutes of [60, 15] as const)
   test(`one content hash with 1, 2 and 4 threads, twice, from files cut and partitioned differently: buckets of ${bucketMinutes} minutes`, async () => {
-    const facts = someFacts(6000);
+    const facts = someFacts(3000);
     const whole = makeHouse({ lgK: 10, bucketMinutes });
     await store(whole, facts);
     const pieces = makeHouse({ lgK: 10, bucketMinutes });
-    for (let from = 0; from < facts.length; from += 1500) await store(pieces, facts.slice(from, from + 1500));
+    for (let from = 0; from < facts.length; from += 750) await store(pieces, facts.slice(from, from + 750));
     const hashes: string[] = [];
     for (const threads of [1, 2, 4, 2]) hashes.push((await build(whole, { threads })).meta.view.contentHash);
     let kept = '';
@@ -82,7 +83,7 @@ test('sizes of ranges, blocks and scans change nothing, and no key is too busy f
         assert.equal(built.meta.view.contentHash, plain.meta.view.contentHash);
       },
     ),
-    { numRuns: 8 },
+    { numRuns: rounds(3, 8) },
   );
   assert.ok(
     plain.statistics.repeats > 0 && plain.statistics.botPageviews > 0 && plain.statistics.liveEdges > 0,

@@ -8,8 +8,9 @@ import { runBatch } from '../run.js';
 import { assertViewEquals } from '../../test/oracle/compare.js';
 import { placed } from '../../test/oracle/ledger.js';
 import { makeHouse, store, testClock } from './house.js';
+import { rounds } from '../../test/rounds.js';
 
-const runs = Number(process.env['RUNS'] ?? 12);
+const runs = rounds(5, 12);
 const start = Date.UTC(2024, 0, 31, 22);
 
 /** Few ids, pages and times, so that people repeat, merge and part; minutes around midnight and a month's end. */

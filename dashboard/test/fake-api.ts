@@ -85,7 +85,12 @@ export class FakeApi {
 
   async start(): Promise<void> {
     const logger = pino({ level: 'silent' });
-    const endpoint = new HttpEndpoint({ config: configWith({}), clock: Date.now, logger });
+    const endpoint = new HttpEndpoint({
+      config: configWith({}),
+      clock: Date.now,
+      logger,
+      drainGraceMs: 0,
+    });
     endpoint.use(await dashboardHandler());
     endpoint.use(this.#answer);
     ({ origin: this.origin } = await endpoint.listen(0));

@@ -40,6 +40,7 @@ async function serve(change: Partial<Config> = {}) {
     config: configWith(change),
     clock: Date.now,
     logger: pino({ level: 'silent' }),
+    drainGraceMs: 0,
   });
   endpoints.push(endpoint);
   endpoint.mount(routes);

@@ -52,6 +52,8 @@ export interface EndpointOptions {
   >;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** While draining: how long open connections may still send requests, which are answered with `Connection: close`; 1,000 ms by default. */
+  readonly drainGraceMs?: number;
 }
 
 export interface Listening {
@@ -63,8 +65,7 @@ export interface Listening {
 
 /** Limit of request line and headers together; 50 URLs of usual length fit. */
 const maxHeaderBytes = 65_536;
-/** While draining: how long open connections may still send requests, which are answered with `Connection: close`. */
-const drainGraceMs = 1_000;
+const usualDrainGraceMs = 1_000;
 /** After that: how long to wait for an event loop turn without a new connection. */
 const quietLimitMs = 1_000;
 /** Time limit of the whole drain for requests in progress. */
@@ -235,7 +236,7 @@ export class HttpEndpoint {
     this.#draining = true;
     if (!this.#server.listening) return;
     const cut = setTimeout(() => this.#server.closeAllConnections(), drainLimitMs);
-    if (await this.#hasConnections()) await delay(drainGraceMs);
+    if (await this.#hasConnections()) await delay(this.#options.drainGraceMs ?? usualDrainGraceMs);
     const held: (() => void)[] = [];
     this.#held = held;
     await this.#quietTurn();

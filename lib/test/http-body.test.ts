@@ -17,6 +17,7 @@ async function serve(t: TestContext): Promise<number> {
     config: configWith({}),
     clock: Date.now,
     logger: pino({ level: 'silent' }),
+    drainGraceMs: 0,
   });
   t.after(() => endpoint.close());
   endpoint.mount([

@@ -25,6 +25,7 @@ async function serve(t: TestContext, change: Partial<Config> = {}) {
     config: configWith(change),
     clock: Date.now,
     logger: pino({ level: 'silent' }),
+    drainGraceMs: 0,
   });
   endpoint.mount([
     route({ ...doc, method: 'get', path: '/x', operationId: 'x', handle: handle('read') }),

@@ -8,10 +8,11 @@ import { open } from 'lmdb';
 import { projectRoot } from '../files/assets.js';
 import { lmdbDamage, lmdbFirstValue } from '../files/lmdb-file.js';
 import { lcg } from '../../test/random.js';
+import { rounds } from '../../test/rounds.js';
 import { tempDir } from '../../test/temp-dir.js';
 
 const seed = Number(process.env['SEED'] ?? 20261130);
-const rounds = Number(process.env['ROUNDS'] ?? 60);
+const times = rounds(20, 60);
 const pageBytes = 4_096;
 
 /** A store with branch pages, overflow pages and a free list; `check` sees it after every commit, still open. */
@@ -107,7 +108,7 @@ test('no damage that is passed ends a process by a signal', { timeout: 600_000 }
   const pages = sound.length / pageBytes;
   let found = 0;
   const passed: Buffer[] = [];
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < times; round++) {
     const bytes = Buffer.from(sound);
     const page = Math.floor(random() * pages);
     const kind = round % 5;
@@ -124,9 +125,9 @@ test('no damage that is passed ends a process by a signal', { timeout: 600_000 }
     else found++;
   }
   t.diagnostic(
-    `SEED=${seed}: ${found} of ${rounds} kinds of damage found, ${passed.length} open without harm`,
+    `SEED=${seed}: ${found} of ${times} kinds of damage found, ${passed.length} open without harm`,
   );
-  assert.ok(found > rounds / 4);
+  assert.ok(found > times / 4);
   for (const [i, bytes] of passed.entries()) {
     const at = join(dir, `passed-${i}`);
     mkdirSync(at);

@@ -1,6 +1,6 @@
 /**
  * The sink under kill -9: at each named step of its commit and at any moment. The ledger of what was appended lives
- * here, outside of the processes that are killed. RUNS=n multiplies the rounds.
+ * here, outside of the processes that are killed.
  */
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
@@ -14,8 +14,8 @@ import { masterCut, takeSnapshot } from '../snapshot.js';
 import { verifyMaster } from '../audit.js';
 import { equiv, makeHouse, pageview, readRows, type House } from './house.js';
 import type { ChildOrder } from './sink-child.js';
+import { rounds } from '../../test/rounds.js';
 
-const runs = Number(process.env['RUNS'] ?? 1);
 const childPath = fileURLToPath(new URL('sink-child.js', import.meta.url));
 
 function startChild(order: ChildOrder): ChildProcess {
@@ -87,7 +87,7 @@ test('kill -9 at each named step of the commit loses nothing and stores nothing 
   const house = await makeHouse(t, { partitions: 2 });
   const ledger = new Ledger(house);
   const random = makeRandom(7);
-  for (let round = 0; round < 5 * runs; round++) {
+  for (let round = 0; round < rounds(1, 5); round++) {
     for (const step of commitSteps) {
       await ledger.append(20 + random(40));
       const killAt = { step, time: 1 + random(4) };
@@ -104,8 +104,9 @@ test('kill -9 at any moment loses nothing and stores nothing twice', async (t) =
   const house = await makeHouse(t, { partitions: 2 });
   const ledger = new Ledger(house);
   const random = makeRandom(11);
+  const wanted = rounds(6, 30);
   let killed = 0;
-  for (let round = 0; round < 60 * runs && killed < 30 * runs; round++) {
+  for (let round = 0; round < 2 * wanted && killed < wanted; round++) {
     await ledger.append(60 + random(60));
     const child = startChild({ dataDir: house.dataDir, partitions: 2, maxRows: 3, fanIn: 3 });
     const ended = endOfChild(child);
@@ -119,7 +120,7 @@ test('kill -9 at any moment loses nothing and stores nothing twice', async (t) =
     if (end === 'SIGKILL') killed++;
     await ledger.check(`round ${round}, killed after ${delayMs} ms`);
   }
-  assert.ok(killed >= 30 * runs, `only ${killed} processes died at work`);
+  assert.ok(killed >= wanted, `only ${killed} processes died at work`);
   await ledger.checkAll();
 });
 

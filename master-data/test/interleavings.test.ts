@@ -16,6 +16,7 @@ import { SinkSession } from '../sink-session.js';
 import { masterCut, takeSnapshot, verifySnapshotFiles } from '../snapshot.js';
 import { verifyMaster } from '../audit.js';
 import { equiv, makeHouse, pageview, readRows, type House } from './house.js';
+import { rounds } from '../../test/rounds.js';
 
 type Command =
   | { readonly do: 'append'; readonly pageviews: number; readonly equivs: number }
@@ -175,6 +176,6 @@ test('any interleaving of append, sink, compaction, crash and readers keeps ever
       }
       await scene.checkAll();
     }),
-    { numRuns: 20 * Number(process.env['RUNS'] ?? 1) },
+    { numRuns: rounds(6, 20) },
   );
 });

@@ -33,10 +33,37 @@ export const lgKSmall = 11;
 export const hourly = widthOf(60);
 export const { show } = hourly;
 
-function isOf(view: View, subject: Subject): boolean {
-  if (subject.kind === 'page') return view.url === subject.url;
-  if (domainOf(view.url) !== subject.domain) return false;
-  return subject.kind === 'domain' || view.values?.[subject.dimension] === subject.value;
+function keyOf(subject: Subject): string {
+  const { kind } = subject;
+  if (kind === 'page') return JSON.stringify([kind, subject.url]);
+  const { domain } = subject;
+  return JSON.stringify(
+    kind === 'domain' ? [kind, domain] : [kind, domain, subject.dimension, subject.value],
+  );
+}
+
+function subjectsOf({ url, values = {} }: View): Subject[] {
+  const domain = domainOf(url);
+  const named = Object.entries(values).map(([dimension, value]): Subject => ({
+    kind: 'value',
+    domain,
+    dimension,
+    value,
+  }));
+  return [{ kind: 'page', url }, { kind: 'domain', domain }, ...named];
+}
+
+/** By the key of their subject, in their order. */
+function bySubject(views: readonly View[]): ReadonlyMap<string, readonly View[]> {
+  const found = new Map<string, View[]>();
+  for (const view of views) {
+    for (const key of subjectsOf(view).map(keyOf)) {
+      const members = found.get(key);
+      if (members === undefined) found.set(key, [view]);
+      else members.push(view);
+    }
+  }
+  return found;
 }
 
 function cellOf(
@@ -66,6 +93,7 @@ class Cells {
   readonly #lgK: number;
   readonly #width: BucketWidth;
   readonly #kept = new Map<string, readonly BucketCell[]>();
+  #bySubject: ReadonlyMap<string, readonly View[]> | undefined;
   reads = 0;
 
   constructor(views: readonly View[], person: (id: string) => string, meta: CellsMeta) {
@@ -114,12 +142,13 @@ class Cells {
   }
 
   #cells(subject: Subject, span: Span): readonly BucketCell[] {
-    const key = JSON.stringify([span, ...Object.values(subject)]);
+    const subjectKey = keyOf(subject);
+    const key = `${span} ${subjectKey}`;
     const known = this.#kept.get(key);
     if (known !== undefined) return known;
     const buckets = new Map<number, View[]>();
-    for (const view of this.#views) {
-      if (!isOf(view, subject)) continue;
+    this.#bySubject ??= bySubject(this.#views);
+    for (const view of this.#bySubject.get(subjectKey) ?? []) {
       const bucket = this.#width.bucketOf(span, view.hour);
       const members = buckets.get(bucket);
       if (members === undefined) buckets.set(bucket, [view]);

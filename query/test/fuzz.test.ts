@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { dimensions } from '../../facts/subjects.js';
 import { FakeBatchView, FakeRealtimeView } from './fakes.js';
 import { serve } from './server.js';
+import { rounds } from '../../test/rounds.js';
 import { stallLimitMs, watchStalls } from './stalls.js';
 
 const paths = [
@@ -144,7 +145,7 @@ test('no parameter and no body is answered with 5xx, or holds up the event loop'
         }
       },
     ),
-    { numRuns: Number(process.env['RUNS'] ?? 600) },
+    { numRuns: rounds(250, 600) },
   );
   assert.ok(watch.end() < stallLimitMs, `the event loop was held up for ${watch.end()} ms of CPU time`);
 });

@@ -82,7 +82,12 @@ export async function serve(
   change: Partial<Config> = {},
 ): Promise<TestServer> {
   const config = configWith({ httpRatePerMinute: 0, ...change });
-  const endpoint = new HttpEndpoint({ config, clock: () => now, logger: pino({ level: 'silent' }) });
+  const endpoint = new HttpEndpoint({
+    config,
+    clock: () => now,
+    logger: pino({ level: 'silent' }),
+    drainGraceMs: 0,
+  });
   const engine = engineOver(layers);
   const requested: string[] = [];
   const metrics = new Metrics({

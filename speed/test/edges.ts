@@ -1,8 +1,7 @@
 /** Compares the edges that a realtime view keeps with those of the log. */
 import assert from 'node:assert/strict';
-import { decodeRecord } from '../../facts/record.js';
-import { offset, parsePartitionName, type Offsets } from '../../log/log.js';
-import type { Records } from '../../test/oracle/ledger.js';
+import { offset, type Offsets } from '../../log/log.js';
+import { factOf, type Records } from '../../test/oracle/ledger.js';
 import type { EdgeBlock, LocalRealtimeView, WaitingEdge } from '../../facts/views/view.js';
 
 /** The view's edges are those of the log between `from` and its cut that name no erased id, as many as are kept of each partition. */
@@ -17,7 +16,7 @@ export function assertEdgesEqual(
   for (const [name, values] of records) {
     const start = from[name] ?? 0;
     const expected = values.slice(start, view.cut.next[name]).flatMap((value, i): WaitingEdge[] => {
-      const fact = decodeRecord(value, parsePartitionName(name).topic);
+      const fact = factOf(value, name);
       if (fact.type !== 'equiv' && fact.type !== 'retract') return [];
       const { type, a, b, timestamp, eventId } = fact;
       if (isErased(a) || isErased(b)) return [];

@@ -12,6 +12,7 @@ import { openRealtime } from '../store/read-side.js';
 import { equiv, pageview } from './facts.js';
 import { Harness, genesis } from './harness.js';
 import { eventually } from '../../test/eventually.js';
+import { rounds } from '../../test/rounds.js';
 
 /** With an edge now and then. */
 function views(count: number): Fact[] {
@@ -92,7 +93,7 @@ test('a worker stopped and started at any moment of a hand-over goes on, and no 
   await house.untilCaughtUp(genesis);
   const watch = house.watch();
   let current = genesis;
-  for (let round = 1; round <= 8; round++) {
+  for (let round = 1; round <= rounds(4, 8); round++) {
     const next = house.publish(round);
     await house.append(...views(400));
     await eventually(

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
+import { after, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SwaError, messageOf } from '../../lib/errors/errors.js';
 import type { Fact } from '../../facts/fact.js';
@@ -28,10 +28,14 @@ import { assertEdgesEqual } from './edges.js';
 import { hour0, recordsOf, rules, time0 } from './facts.js';
 import { MemoryLog } from './memory-log.js';
 import { eventually } from '../../test/eventually.js';
-import { tempDir } from '../../test/temp-dir.js';
+import { tempDirInMemory } from '../../test/temp-dir.js';
 
 export const lgK = 12;
 const dedupWindow = 1_000;
+/** One for all of a file: a thread costs more to start than most tests here. */
+const commits = new CommitThread();
+after(() => commits.close());
+
 export const genesis = 'v000000-00000000' as ViewId;
 
 export interface Watch {
@@ -46,7 +50,6 @@ export class Harness {
   readonly log: MemoryLog;
   realtime: Realtime;
   readonly errors: unknown[] = [];
-  readonly #commits = new CommitThread();
   readonly #views = new Map<ViewId, BatchView>();
   /** What the last answer had to be: most are asked at the same cut as the one before. */
   #oracle: { readonly name: string; readonly tally: Tally } | undefined;
@@ -55,14 +58,13 @@ export class Harness {
   #running: { readonly stopping: AbortController; readonly done: Promise<void> }[] = [];
 
   constructor(t: TestContext, partitions = 2) {
-    this.dataDir = tempDir('speed');
+    this.dataDir = tempDirInMemory('speed');
     this.log = new MemoryLog(partitions);
     this.realtime = openRealtime(this.dataDir);
     this.#current = this.publish(0, zeroOffsets(this.log.partitions));
     t.after(async () => {
       for (const watch of this.#watches) watch.abort();
       await this.stop();
-      await this.#commits.close();
       await this.realtime.close();
       rmSync(this.dataDir, { recursive: true, force: true });
     });
@@ -128,7 +130,7 @@ export class Harness {
       dedupWindow,
       epochTuples: 50,
       bootId: 'this boot',
-      commits: this.#commits,
+      commits,
       share: fixedShare(this.log.partitions, { members: 1, member: 0 }),
       current: () => this.#current,
       openView: (id) => this.view(id),
@@ -209,8 +211,8 @@ export class Harness {
   }
 
   /**
-   * Queries all the time until it is stopped: one subject of one snapshot, compared with the oracle at its cut; and no
-   * cut may lie behind an earlier one.
+   * Queries all the time until it is stopped: one snapshot, compared with the oracle at its cut; and no cut may lie behind an
+   * earlier one. While generation and cut stay as they are, after pauses that double up to 16 ms.
    * @param isAlways whether there must be a realtime view in each answer
    */
   watch(from: Partial<Offsets> = {}, isAlways = false): Watch {
@@ -220,8 +222,9 @@ export class Harness {
     const stopping = watch.signal;
     this.#watches.push(watch);
     const loop = async (): Promise<void> => {
+      let [pauseMs, last] = [1, ''];
       while (!stopping.aborted) {
-        await sleep(1);
+        await sleep(pauseMs);
         const snapshot = this.#snapshotOrWait();
         if (snapshot === 'wait') continue;
         if (snapshot === undefined) {
@@ -235,6 +238,9 @@ export class Harness {
           );
           reached = snapshot.cut.next;
           this.#compareWith(snapshot);
+          const at = JSON.stringify([snapshot.generation, reached]);
+          pauseMs = at === last ? Math.min(2 * pauseMs, 16) : 1;
+          last = at;
           queries++;
         } catch (error) {
           if (!(error instanceof SwaError && error.retryable)) throw error;

@@ -17,6 +17,7 @@ import { assertRealtimeEquals } from '../../test/oracle/compare.js';
 import { realtimeTally } from '../../test/oracle/layers.js';
 import { ledgerOf } from '../../test/oracle/ledger.js';
 import { before, countedViews } from '../../test/oracle/oracle.js';
+import { rounds } from '../../test/rounds.js';
 import { Generation } from '../generations/generation.js';
 import { openRealtime } from '../store/read-side.js';
 import { CommitThread } from '../store/commit-thread.js';
@@ -25,7 +26,7 @@ import { pageview, recordsOf, rules, time0 } from './facts.js';
 import { MemoryLog } from './memory-log.js';
 import { tempDir } from '../../test/temp-dir.js';
 
-const numRuns = Number(process.env['RUNS'] ?? 100);
+const numRuns = rounds(40, 100);
 const lgK = 8;
 const commits = new CommitThread();
 const hash = new KeyedHash();

@@ -23,11 +23,22 @@ export function cutAfter(ledger: readonly Placed[]): Offsets {
   return next;
 }
 
+const decoded = new WeakMap<Uint8Array, ReturnType<typeof decodeRecord>>();
+
+/** Decodes a record of a log once: its bytes stay as they are. */
+export function factOf(value: Uint8Array, partition: PartitionName): ReturnType<typeof decodeRecord> {
+  const known = decoded.get(value);
+  if (known !== undefined) return known;
+  const fact = decodeRecord(value, parsePartitionName(partition).topic);
+  decoded.set(value, fact);
+  return fact;
+}
+
 /** The facts among the records of a log. */
 export function ledgerOf(records: Records): Placed[] {
   return [...records].flatMap(([partition, values]) =>
     values.flatMap((value, at) => {
-      const fact = decodeRecord(value, parsePartitionName(partition).topic);
+      const fact = factOf(value, partition);
       return fact.type === 'invalid' ? [] : [{ partition, offset: at, fact }];
     }),
   );

@@ -72,7 +72,7 @@ export async function serveSites(
   const intake = new Intake({ log: { append }, urls: new UrlRules(), clock, counters: newCounters() });
   const open = async () => {
     const wayIn = await openSites({ config, clock, logger }, intake);
-    const endpoint = new HttpEndpoint({ config, clock, logger });
+    const endpoint = new HttpEndpoint({ config, clock, logger, drainGraceMs: 0 });
     endpoint.mount([...collectorRoutes({ intake, browserEvents: wayIn.browserEvents }), ...wayIn.routes]);
     const { origin } = await endpoint.listen(0);
     const close = async (): Promise<void> => {
