@@ -1,4 +1,4 @@
-/** Every time that a fact may have, in base buckets of a view; days and months lie within, too. */
+/** The range of base buckets that covers every possible time of a fact; days and months are within it too. */
 import { timeEnd } from '../facts/fact.js';
 import { widthOf, type BucketRange } from '../lib/time/buckets.js';
 import type { ViewMeta } from '../facts/views/view.js';

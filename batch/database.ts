@@ -1,4 +1,4 @@
-/** DuckDB for one batch run: the star's edges as a view `equivs`, and every statement in a file of its own under batch/sql. */
+/** DuckDB for one batch run, with the star's edges as the view `equivs`. Every statement is in its own file under batch/sql. */
 import type { DuckDBConnection, DuckDBDataChunk, DuckDBResult } from '@duckdb/node-api';
 import { dirname } from 'node:path';
 import { assetText } from '../lib/files/assets.js';
@@ -11,9 +11,9 @@ import type { SnapshotFile } from '../master-data/snapshot.js';
 import type { StarFacts } from '../master-data/star/star.js';
 
 export interface BatchDbOptions {
-  /** Files of the master dataset that statements read themselves. */
+  /** Files of the master dataset that statements may read. */
   readonly files: readonly SnapshotFile[];
-  /** Rows at or above it are left out. */
+  /** Rows from here on are ignored. */
   readonly cut: Cut;
   readonly facts: readonly StarFacts[];
   /** Spill files; created if missing. */
@@ -22,19 +22,19 @@ export interface BatchDbOptions {
   readonly threads: number;
 }
 
-/** What stands for the {holes} of a statement. */
+/** Values for the {holes} of a statement. */
 type Fill = Readonly<Record<string, string>>;
 
 /** A running statement. */
 export interface Begun {
-  /** Its rows, to be asked for once. */
+  /** Its rows; call once. */
   chunks(): AsyncGenerator<DuckDBDataChunk>;
 }
 
 export class BatchDb {
   readonly #database: DuckDb;
   readonly #connection: DuckDBConnection;
-  /** The statement begun last. */
+  /** The last statement begun. */
   #begun: Promise<unknown> | undefined;
 
   private constructor(database: DuckDb) {
@@ -51,39 +51,39 @@ export class BatchDb {
       threads: options.threads,
     });
     const { connection } = database;
-    // What `decodeRecord` refuses, for facts in files of versions that did not refuse it yet.
+    // Excludes what `decodeRecord` refuses, because files of earlier versions may contain it.
     await connection.run(`create temp macro swa_is_time(ms) as ms >= ${timeStart} and ms < ${timeEnd}`);
     await connection.run(`create temp view equivs as ${starEdges(options)}`);
     return new BatchDb(database);
   }
 
-  /** Runs the statement of batch/sql/<name>.sql; `fill` stands for its {holes}. */
+  /** Runs the statement of batch/sql/<name>.sql; `fill` replaces its {holes}. */
   async run(name: string, fill: Fill = {}): Promise<void> {
     await attempt(name, async () => this.#connection.run(readSql(name, fill)));
   }
 
-  /** Rows of a statement, chunk by chunk, without ever holding the whole result; `fill` stands for its {holes}. */
+  /** Yields the rows of a statement in chunks, without holding the whole result; `fill` replaces its {holes}. */
   async *stream(name: string, fill: Fill = {}): AsyncGenerator<DuckDBDataChunk> {
     yield* (await this.begin(name, fill)).chunks();
   }
 
-  /** Begins a statement and does not wait for it: DuckDB works while we do other things. No other may run until its end. */
+  /** Starts a statement without waiting, so that DuckDB works in the background. No other statement may run until it ends. */
   async begin(name: string, fill: Fill): Promise<Begun> {
     const statement = await attempt(name, async () => this.#connection.prepare(readSql(name, fill)));
     const begun = statement.stream();
-    begun.catch(() => undefined); // the reader of the rows gets the error
+    begun.catch(() => undefined); // the reader of the rows receives the error
     this.#begun = begun;
     return { chunks: () => chunksOf(name, begun) };
   }
 
-  /** Rows of a table or view. */
+  /** Number of rows of a table or view. */
   async countOf(name: string): Promise<number> {
     const sql = `select count(*) from ${name}`;
     const rows = await attempt(sql, async () => (await this.#connection.runAndReadAll(sql)).getRows());
     return Number(rows[0]?.[0]);
   }
 
-  /** Gives a table's memory back. */
+  /** Drops a table, to free its memory. */
   async drop(table: string): Promise<void> {
     const sql = `drop table ${table}`;
     await attempt(sql, async () => this.#connection.run(sql));
@@ -94,7 +94,7 @@ export class BatchDb {
     await attempt(name, async () => this.#connection.prepare(readSql(name, fill)));
   }
 
-  /** Waits for what is running. */
+  /** Waits for the running statement. */
   async close(): Promise<void> {
     await Promise.allSettled([this.#begun]);
     this.#database.close();
@@ -110,13 +110,13 @@ async function* chunksOf(name: string, begun: Promise<DuckDBResult>): AsyncGener
   }
 }
 
-/** Names the step in what goes wrong in DuckDB, and the way on. */
+/** Rethrows an error of DuckDB with the name of the step and a hint. */
 export async function attempt<T>(step: string, action: () => Promise<T>): Promise<T> {
   try {
     return await action();
   } catch (cause) {
     if (!(cause instanceof Error) || cause instanceof SwaError || cause.constructor !== Error) throw cause;
-    const [message = ''] = messageOf(cause).split(/\s*Possible solutions:/); // SET statements: no user of ours can run them
+    const [message = ''] = messageOf(cause).split(/\s*Possible solutions:/); // suggests SET statements, which our users cannot run
     throw new SwaError('batch.failed', `step '${step}' failed: ${message}`, {
       cause,
       hint: `${adviceOn(message)}the published view is unchanged`,
@@ -130,12 +130,12 @@ function adviceOn(message: string): string {
   return '';
 }
 
-/** The statement of batch/sql/<name>.sql, its {holes} filled. */
+/** The statement of batch/sql/<name>.sql with its {holes} replaced. */
 export function readSql(name: string, fill: Fill = {}): string {
   return assetText(`batch/sql/${name}.sql`).replace(/\{(\w+)\}/g, (_hole, key: string) => fill[key] ?? '');
 }
 
-/** The star's edges below the cut, as SQL. */
+/** A query for the star's edges before the cut. */
 export function starEdges({ facts, cut }: Pick<BatchDbOptions, 'facts' | 'cut'>): string {
   const selects = facts
     .filter(({ topic }) => topic === 'equivs')

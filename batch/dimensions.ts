@@ -1,4 +1,4 @@
-/** The table of dimensions (facts/subjects.ts) in the numbers of a run: what threads go by who sort facts. */
+/** Translates the table of dimensions (facts/subjects.ts) to the numbers of a run, for the sorting threads. */
 import type { TextName } from '../facts/dimensions/choice.js';
 import type { DimensionRules } from '../facts/dimensions/dimension-rules.js';
 import { inverse } from '../lib/memory/counting-sort.js';
@@ -11,17 +11,17 @@ import type { DimensionTable, SortTables } from './arrays/sort-job.js';
 import { textOrder } from './arrays/text-order.js';
 import type { TextColumnName } from './facts/repeats.js';
 
-/** The star's columns of all texts but the page, which every fact has at hand. */
+/** The star's column for each text, except the page, which every fact has. */
 const columnOf = { tags: 'tags', referrer: 'referrer', userAgent: 'agent', country: 'country' } as const;
 
-/** The columns that facts must be dealt with. */
+/** The text columns that facts must be dealt with. */
 export function columnsFor(rules: DimensionRules): readonly TextColumnName[] {
   const read = new Set(rules.results.map(({ text }) => text));
   return Object.entries(columnOf).flatMap(([text, column]) => (read.has(text as TextName) ? [column] : []));
 }
 
 export interface RunDimensions extends Pick<SortTables, 'dimensions' | 'ownValues' | 'rankOfValue'> {
-  /** UTF-8 of the value of a number. */
+  /** UTF-8 of a value, by its number. */
   readonly text: (value: number) => Uint8Array;
 }
 
@@ -44,7 +44,7 @@ export function dimensionsOf(star: Star, names: Names, rules: DimensionRules): R
   return { dimensions, ...values.ordered(), text: (value) => values.text(value) };
 }
 
-/** The star's values, and those that stand for none. */
+/** The star's values, and the fallback values (`otherwise`). */
 class Values {
   readonly #texts = new PackedTexts();
   readonly #fallbacks = new Map<string, number>();

@@ -1,17 +1,17 @@
 /**
- * The rewriting that follows an erasure. The exclusions in the log say what is erased, and the batch run that they start takes it out of
- * all answers; from then on this goes on, a step at a time, until the ids stand in no file of the data directory:
+ * Rewrites files after an erasure. The exclusions in the log say what is erased, and the batch run that they start removes it from all answers.
+ * Then this module works, step by step, until no file of the data directory contains the ids:
  *
- *   1. the realtime stores that were made before are gone: of generations that no worker serves from any more
- *   2. the owners of facts, the sink and the log's writer, are ordered to rewrite theirs; where one does not run, its work is done here
- *   3. the star, views of before, dead letters and rejected lines go
- *   4. the receipt is written
+ *   1. wait until older realtime stores are gone: those of generations that no worker uses any more
+ *   2. order the owners of facts, the sink and the log's writer, to rewrite theirs; if one is not running, do its work here
+ *   3. remove the star, older views, dead letters and rejected lines
+ *   4. write the receipt
  *
- * Pageviews that have become too old (SWA_RETENTION_DAYS) go the same way: a view leaves them out first (ViewMeta.keptFrom), then their texts
- * are rewritten. Views from before go when newer ones replace them.
+ * Pageviews that have become too old (SWA_RETENTION_DAYS) are handled in the same way: a view leaves them out first (ViewMeta.keptFrom), then
+ * their texts are rewritten. Older views are removed when newer ones replace them.
  *
- * Every step asks the disk what is left to do, so after a crash the next call goes on where the last one ended. Nothing here holds an
- * id: files are read again, and each id in them is hashed.
+ * Every step checks the disk for what is left to do, so after a crash the next call continues. No id is stored here: files are read again, and
+ * each id in them is hashed.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, statSync } from 'node:fs';
@@ -55,7 +55,7 @@ export interface ErasingContext {
   readonly config: Config;
   readonly clock: Clock;
   readonly signal: AbortSignal;
-  /** Hears of each step just before its effect is recorded; what it throws ends the work there. For tests that end the process. */
+  /** Called for each step just before its effect is recorded; if it throws, the work ends there. For tests that crash the process. */
   readonly onStep?: (step: ErasingStep) => void;
 }
 
@@ -72,8 +72,8 @@ export const erasingSteps = [
 export type ErasingStep = (typeof erasingSteps)[number];
 
 /**
- * Does what can be done now. True when nothing is left: every erasure that answers know of is carried out. False when something is
- * waited for; call again later. Throws what the disk throws, and then nothing is lost.
+ * Does what can be done now. Returns true if nothing is left: every erasure in the current view is complete. Returns false if it has to wait for
+ * others; call again later. Throws errors of the disk; nothing is lost then.
  */
 export async function advanceErasures(context: ErasingContext): Promise<boolean> {
   const { dataDir } = context.config;
@@ -95,7 +95,7 @@ export async function advanceErasures(context: ErasingContext): Promise<boolean>
   return true;
 }
 
-/** Those whose ids are in no answer and in some file. What the view knows and has no record yet gets one. */
+/** Erasures that the current view applies and that are not done. Creates a record for those that have none yet. */
 function openErasures({ config, clock, onStep }: ErasingContext, current: ViewId): ErasureRecord[] {
   const { dataDir } = config;
   const records = listErasures(dataDir);
@@ -131,7 +131,10 @@ function withView<T>(dataDir: string, id: ViewId, look: (view: BatchView) => T):
   }
 }
 
-/** Realtime stores of earlier generations hold edges as texts. A worker removes them when it has taken over; where none runs they go here. */
+/**
+ * Realtime stores of earlier generations contain edges as texts. A worker removes them after a hand-over; if none is running, this function
+ * does. False while a worker runs and they still exist.
+ */
 function removeOldStores({ dataDir }: Config, current: ViewId): boolean {
   const old = namesIn(roomOf(dataDir, 'speed')).filter((name) => /^v\d{6,}-/.test(name) && name < current);
   if (old.length === 0) return true;
@@ -141,7 +144,7 @@ function removeOldStores({ dataDir }: Config, current: ViewId): boolean {
   return true;
 }
 
-/** One order for all that are open, the same one again after a crash. */
+/** One order for all open erasures; the same one again after a crash. */
 function theOrder(
   { config, onStep }: ErasingContext,
   open: readonly ErasureRecord[],
@@ -165,7 +168,7 @@ function theOrder(
   return order;
 }
 
-/** False while someone else works on it, or reads what is to go. What is rewritten or removed stands in the records before. */
+/** False while others still work on the order, or use what is to be removed. Files are listed in the records before they are rewritten or removed. */
 async function rewriteAll(
   context: ErasingContext,
   order: ErasureOrder,
@@ -215,7 +218,7 @@ async function rewriteAll(
   return true;
 }
 
-/** The sink does it where one runs. */
+/** Rewrites the master dataset if no sink is running to do it. */
 async function storeAndErase({ config, clock, signal }: ErasingContext, order: ErasureOrder): Promise<void> {
   const { dataDir } = config;
   if (answerTo(dataDir, order, 'master')?.isDone === true || config.store !== '') return; // a shared dataset has a sink
@@ -230,7 +233,7 @@ async function storeAndErase({ config, clock, signal }: ErasingContext, order: E
   });
 }
 
-/** The collector does it where one runs. */
+/** Overwrites the log's records if no collector is running to do it. */
 async function overwriteLog({ config, clock, signal }: ErasingContext, order: ErasureOrder): Promise<void> {
   const { dataDir } = config;
   if (answerTo(dataDir, order, 'log')?.isDone === true) return;
@@ -245,7 +248,7 @@ async function overwriteLog({ config, clock, signal }: ErasingContext, order: Er
   });
 }
 
-/** One that starts meanwhile does it. */
+/** If an owner starts in the meantime, it does the work. */
 async function unlessInUse(work: () => Promise<void>): Promise<void> {
   try {
     await work();
@@ -254,7 +257,7 @@ async function unlessInUse(work: () => Promise<void>): Promise<void> {
   }
 }
 
-/** False while a batch run reads it. */
+/** False while a batch run is using the star. */
 function removeOldStar(dataDir: string): boolean {
   let lock: OwnerLock;
   try {
@@ -271,7 +274,7 @@ function removeOldStar(dataDir: string): boolean {
   }
 }
 
-/** Records set aside that name an id, and those that cannot be read: each one is in the log and in the master dataset, too. */
+/** Dead letters that contain an erased id or cannot be read. Their records are in the log and in the master dataset too. */
 function lettersOf(dataDir: string, order: ErasureOrder): string[] {
   const isErased = isToErase(toErase(dataDir, order));
   const dir = roomOf(dataDir, 'dead-letter');
@@ -297,7 +300,7 @@ function valueIn(letter: string): Uint8Array | undefined {
   }
 }
 
-/** What this system does not reach. */
+/** Copies that this system cannot erase. */
 function notesOf({ dataDir, kafkaBrokers, store }: Config): string[] {
   const damaged = join(dataDir, 'damaged');
   return [

@@ -1,7 +1,7 @@
 /**
- * A view held to the whole recomputation in plain SQL (batch/sql/whole-run.sql): every cell of every page, domain and value of a
- * dimension, and every bucket of visits. It shares the star's texts and rules with the run, and none of its persons, shards, sorts and sketches. Takes memory and
- * time like any query over all facts: meant for small data and for sceptics.
+ * Compares a view with the whole recomputation in plain SQL (batch/sql/whole-run.sql): every cell of every page, domain and dimension value, and
+ * every bucket of visits. It shares the star's texts and rules with a batch run, but none of its persons, shards, sorts and sketches. Needs
+ * memory and time like any query over all facts: for small data, or a thorough check.
  */
 import { DuckDBListValue, type DuckDBConnection } from '@duckdb/node-api';
 import { createHash } from 'node:crypto';
@@ -29,7 +29,7 @@ import type { ViewReader } from '../serving/view-reader.js';
 
 export interface ExactOptions {
   readonly star: Star;
-  /** Those that the star and the view were made by. */
+  /** The rules that the star and the view were made with. */
   readonly rules: Rules;
   readonly view: ViewReader;
   readonly tempDir: string;
@@ -39,7 +39,7 @@ export interface ExactOptions {
 
 const examples = 20;
 
-/** What the view says otherwise than the facts, in words: the first of it; none when all is equal. */
+/** Descriptions of the first differences between the view and the facts; empty if there are none. */
 export async function exactDifferences(options: ExactOptions): Promise<string[]> {
   const { star, view, tempDir } = options;
   const database = await openDuckDb({
@@ -89,11 +89,11 @@ class Differences {
   }
 }
 
-/** The tables that the SQL begins with. */
+/** Creates the tables that the SQL reads. */
 async function giveStar(connection: DuckDBConnection, { star, view, rules }: ExactOptions): Promise<void> {
   const { dimensions } = rules;
   const pageviews = star.factsOf('pageviews').map(({ path, masterPath, partition, isCut }, file) => {
-    // Rows lie in order of their offsets, and the star's are those of the master dataset's file.
+    // Rows are in offset order, and the star's are those of the master dataset's file.
     const end = offsetAt(view.meta.cut.next, `pageviews/${partition}`);
     const below = `(select count(*) from ${sqlParquet(masterPath)} where "offset" < ${end})`;
     return `select ${partition} as partition, ${file} as file, cast(file_row_number as integer) as row, url, visitor, agent, referrer, tags, country, import, timestamp
@@ -142,7 +142,7 @@ async function giveStar(connection: DuckDBConnection, { star, view, rules }: Exa
 const noPageviews =
   'select 0 as partition, 0 as file, 0 as row, 0 as url, 0 as visitor, 0 as agent, 0 as referrer, 0 as tags, 0 as country, 0 as import, 0::bigint as timestamp where false';
 
-/** Where the number of each text stands that results are of. */
+/** Column with the number of each text that results are based on. */
 const numberOf: Readonly<Record<TextName, string>> = {
   page: 'page_number',
   tags: 'tags',
@@ -151,7 +151,7 @@ const numberOf: Readonly<Record<TextName, string>> = {
   country: 'country',
 };
 
-/** The table of dimensions as a list of {kind, subject}; the subject is null where a pageview has no value. */
+/** The dimensions as an SQL list of {kind, subject}; the subject is null if a pageview has no value. */
 function sqlValues({ kept }: DimensionRules): string {
   const values = kept.map(({ name, choices, otherwise }) => {
     const results = choices.map((choice) => {
@@ -175,7 +175,7 @@ function* visitorsOf(star: Star): Generator<(string | number | bigint)[]> {
   }
 }
 
-/** Of each exclusion by itself, in force or not. */
+/** The texts that each exclusion excludes, whether it is in force or not. */
 function* excludedOf(star: Star, rules: Rules): Generator<(string | number)[]> {
   let exclusion = 1;
   for (const texts of star.texts('exclusions')) {
@@ -198,7 +198,7 @@ function* repeatGroupsOf(star: Star): Generator<(string | number | bigint)[]> {
   }
 }
 
-/** Fills a new table; numbers are signed, bigints unsigned, both of 32 bits. */
+/** Creates and fills a table; numbers become signed, bigints unsigned 32-bit integers. */
 async function give(
   connection: DuckDBConnection,
   name: string,
@@ -251,7 +251,7 @@ async function compareCells(
   for (const name of left.keys()) differences.add(name, 'cells', undefined);
 }
 
-/** Of one subject after the other: by span and bucket what its cell must hold. */
+/** Yields each subject with its expected cells, by span and bucket. */
 async function* cellsOfFacts(
   connection: DuckDBConnection,
   lgK: number,

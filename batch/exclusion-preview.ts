@@ -1,6 +1,6 @@
 /**
- * What exclusions mean in the master dataset: how many pageviews one would leave out, and which are in force by the facts that
- * are there by now. For commands that show it before anything is changed; takes a scan of the facts.
+ * Shows what exclusions mean for the master dataset: how many pageviews one would leave out, and which are in force by the facts so far. For
+ * commands that preview a change; needs a scan of the facts.
  */
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,12 +18,12 @@ import { sqlFacts } from '../master-data/schema.js';
 import { masterCut, type Snapshot } from '../master-data/snapshot.js';
 
 export interface MatchingPageviews {
-  /** With repeats, and with those that other exclusions leave out already. */
+  /** Number of pageviews, including repeats and those that other exclusions already leave out. */
   readonly pageviews: number;
-  /** Of those, pageviews of known bots, which do not count anyway. */
+  /** How many of `pageviews` are of known bots, which do not count anyway. */
   readonly bots: number;
   readonly visitors: number;
-  /** Times of the first and the last, UTC ms; undefined without any. */
+  /** Times of the first and the last pageview, UTC ms; undefined if there are none. */
   readonly times: { readonly first: number; readonly last: number } | undefined;
 }
 
@@ -34,7 +34,7 @@ type PreviewConfig = Pick<
 
 const none: MatchingPageviews = { pageviews: 0, bots: 0, visitors: 0, times: undefined };
 
-/** Counts, for each rule, the pageviews of the master dataset that it means; facts that came after its last commit are not there yet. */
+/** For each rule, counts the pageviews of the master dataset that it matches; facts after its last commit are not included. */
 export async function matchingPageviews(
   config: PreviewConfig,
   exclusions: readonly ExclusionRule[],
@@ -48,12 +48,12 @@ export async function matchingPageviews(
   return found ?? exclusions.map((rule) => [rule, none]);
 }
 
-/** The exclusions in force by the facts of the master dataset, ascending by what they say. */
+/** The exclusions in force by the facts of the master dataset, ordered by their keys. */
 export async function exclusionsInForce(config: PreviewConfig): Promise<ExclusionRule[]> {
   return (await withFacts(config, listLive)) ?? [];
 }
 
-/** Returns undefined when there is no master dataset. */
+/** Undefined if there is no master dataset. */
 async function withFacts<T>(
   { dataDir, batchMemory: memoryLimit, batchThreads: threads }: PreviewConfig,
   work: (connection: DuckDBConnection, snapshot: Snapshot) => Promise<T>,
@@ -90,7 +90,7 @@ async function count(
   rules: Rules,
 ): Promise<MatchingPageviews> {
   const { by, value, from = timeStart, to = timeEnd } = rule;
-  if (by === 'erased') return none; // whom it means is asked by the id itself
+  if (by === 'erased') return none; // its hash cannot be compared with texts in SQL
   const facts = sqlFacts('pageviews', pathsOf(snapshot, 'pageviews'));
   if (by === 'urlPrefix') await giveUrls(connection, facts, rule, rules);
   const matches = by === 'urlPrefix' ? 'url in (from matching)' : `${columnOf[by]} = ${sqlText(value)}`;
@@ -110,7 +110,7 @@ async function count(
   return { pageviews, bots, visitors: visitors ?? 0, times: { first: first ?? 0, last: last ?? 0 } };
 }
 
-/** The table `matching` of all URLs whose pages the prefix means. */
+/** Creates the table `matching` with all URLs whose pages begin with the prefix. */
 async function giveUrls(
   connection: DuckDBConnection,
   facts: string,
@@ -146,7 +146,7 @@ async function listLive(connection: DuckDBConnection, snapshot: Snapshot): Promi
   return rows.getRows().map(([rule]) => parseExclusionKey(String(rule)));
 }
 
-/** Which of these the view that serves does not know yet. */
+/** The rules that the current view does not know yet. */
 export function waitingOf(
   live: readonly ExclusionRule[],
   known: readonly ExclusionRule[],

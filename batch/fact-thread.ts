@@ -1,6 +1,6 @@
 /**
- * A thread that works on facts, one task at a time, as they are sent to it. It may be terminated at any moment, and a thread that is
- * terminated while it loads LMDB or DuckDB ends the process: nothing it imports may load either.
+ * A thread that works on facts, one task at a time. It may be terminated at any moment, and terminating a thread while it loads LMDB or DuckDB
+ * ends the process: so nothing it imports may load either.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { StarDamaged } from '../master-data/star/append-file.js';
@@ -9,7 +9,7 @@ import { answerQuestions } from '../lib/process/asked-thread.js';
 import { FactWork, type Order, type Reply, type Task, type WorkTables } from './fact-work.js';
 import { toRunError } from './run-error.js';
 
-/** What is asked of it (lib/process/asked-thread.ts). */
+/** Messages of the thread (lib/process/asked-thread.ts). */
 export interface FactAsking {
   readonly question: Task | Order;
   readonly answer: Reply | { readonly type: 'star-damaged'; readonly message: string };

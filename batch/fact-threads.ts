@@ -1,4 +1,4 @@
-/** Threads that work on facts, or this one when starting threads would cost more than the work. */
+/** Runs tasks on facts in threads, or in this thread if there are too few facts to be worth starting any. */
 import { Worker } from 'node:worker_threads';
 import { AskedThread } from '../lib/process/asked-thread.js';
 import { StarDamaged } from '../master-data/star/append-file.js';
@@ -7,21 +7,21 @@ import { FactWork, type Order, type Reply, type Task, type WorkTables } from './
 import type { SortListener } from './arrays/sort-job.js';
 
 const smallRowCount = 100_000;
-/** A thread has one task in hand and one waiting, so that it need not wait for us, who also write. */
+/** Tasks per thread: one running and one queued, so that the thread does not wait for this one, which also writes files. */
 const tasksGiven = 2;
 
-/** A task, and who hears of it: blocks and rows while it is done, then the reply. */
+/** A task with its listeners: blocks and rows while it runs, then the reply. */
 export interface Given extends SortListener {
   readonly task: Task | Order;
   readonly onReply: (reply: Reply) => void;
 }
 
 export interface FactThreads {
-  /** Tells all threads; returns their replies. Nothing else may be running. */
+  /** Sends an order to all threads; returns their replies. No task may be running. */
   order(order: Order): Promise<readonly Reply[]>;
-  /** Does tasks until there are none left: `next` is asked again whenever one has ended. Rejects with the first error. */
+  /** Runs tasks until `next` returns none; it is called again whenever a task has ended. Rejects with the first error. */
   each(next: () => Given | undefined): Promise<void>;
-  /** No thread is left afterwards. */
+  /** Terminates all threads. */
   close(): Promise<void>;
 }
 
@@ -57,7 +57,7 @@ class OwnThread implements FactThreads {
   async close(): Promise<void> {}
 }
 
-/** A thread, and how many tasks it has in hand. */
+/** A thread, and its number of running and queued tasks. */
 interface Hand {
   readonly thread: AskedThread<FactAsking>;
   tasks: number;
@@ -65,7 +65,7 @@ interface Hand {
 
 class Threads implements FactThreads {
   readonly #hands: readonly Hand[];
-  /** Of what is waited for: called when a task has ended. */
+  /** Called when a task has ended. */
   #onReply: () => void = () => undefined;
   #reject: (error: unknown) => void = () => undefined;
   #failure: { readonly error: unknown } | undefined;
@@ -104,7 +104,7 @@ class Threads implements FactThreads {
     await Promise.all(this.#hands.map(async ({ thread }) => thread.terminate()));
   }
 
-  /** Until no thread has anything in hand, although `dispatch` could have given it something. */
+  /** Resolves when no thread has a task, after `dispatch` had its chance to assign more. */
   #idle(dispatch: () => void): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#reject = reject;

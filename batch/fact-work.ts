@@ -1,4 +1,7 @@
-/** What a thread of a run does with facts: see each part. Threads are told the same plan and tables, and then get task after task. */
+/**
+ * The work of a thread on facts: survey, deal and sort (see the modules in arrays/). All threads receive the same plan and tables, and then
+ * tasks.
+ */
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { readInto } from '../lib/files/read-at.js';
 import type { StarFacts } from '../master-data/star/star.js';
@@ -12,7 +15,7 @@ import { sortTools } from './arrays/sort-tools.js';
 import { VisitPass } from './arrays/visit-pass.js';
 
 export interface WorkTables extends FactTables {
-  /** Columns of the texts that dimensions read: facts have their numbers, in this order. */
+  /** Columns of the texts that dimensions read; facts contain their numbers, in this order. */
   readonly texts: readonly TextColumnName[];
 }
 
@@ -24,11 +27,11 @@ export interface RowGroup extends GroupRows {
 
 export interface Dealt {
   readonly block: DealtBlock;
-  /** How many rows have each verdict. */
+  /** Number of rows by verdict. */
   readonly rowsWith: readonly number[];
 }
 
-/** What one thread does, and what its owner tells all of them. */
+/** Tasks are for one thread, orders for all threads. */
 export type Task =
   | { readonly type: 'survey'; readonly group: RowGroup }
   | { readonly type: 'deal'; readonly group: RowGroup; readonly spillPath: string | undefined }
@@ -79,7 +82,7 @@ export class FactWork {
     this.#dealer.survey(readPageviews(facts, group, [], false), rows);
   }
 
-  /** @param spillPath of a file for the facts; undefined: they stay in memory that threads share */
+  /** @param spillPath file for the facts; undefined: they stay in shared memory */
   #deal(group: RowGroup, spillPath: string | undefined): Dealt {
     if (this.#plan === undefined) throw new Error('facts arrived before their plan');
     const columns = readPageviews(group.facts, group.group, this.#texts, this.#readsImports);
@@ -87,7 +90,7 @@ export class FactWork {
     const makeWords = (count: number): Uint32Array => new Uint32Array(new memory(4 * count));
     const { words, rowsWith, ...places } = this.#dealer.deal(columns, group, this.#plan, makeWords);
     if (spillPath !== undefined) writeFileSync(spillPath, words);
-    const facts = spillPath ?? (words.buffer as SharedArrayBuffer); // as `makeWords` has made it
+    const facts = spillPath ?? (words.buffer as SharedArrayBuffer); // allocated by `makeWords`
     return { block: { facts, ...places }, rowsWith };
   }
 

@@ -1,4 +1,4 @@
-/** The batch role as a process of its own. */
+/** Runs the batch role as its own process. */
 import { runRole } from '../lib/process/process.js';
 import { startBatch } from './role.js';
 

@@ -1,4 +1,4 @@
-/** What the batch layer shows of itself: the views on disk, the last runs, whether one runs now. */
+/** State of the batch layer for commands: the views on disk, recent runs, and whether one is running. */
 import { liveLockOwner } from '../lib/files/owner-lock.js';
 import type { ViewId, ViewMeta } from '../facts/views/view.js';
 import { messageOf } from '../lib/errors/errors.js';

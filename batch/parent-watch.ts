@@ -1,14 +1,14 @@
 /**
- * Ends a process whose parent is gone, whatever its main thread does: a thread of its own looks who the parent is, and when that has
- * changed it gives the main thread a moment to end in order, and then kills the process. A disconnected channel tells the
- * main thread the same, but one that waits for a native call, or for its threads to end, does not get to hear it.
+ * Ends a process whose parent has died, whatever its main thread does. A separate thread polls the parent's process id; when it has changed, it
+ * gives the main thread some time to end, and then kills the process. A closed IPC channel also tells the main thread, but not while it waits in
+ * a native call or for its threads to end.
  */
 import { Worker, isMainThread, workerData } from 'node:worker_threads';
 
-/** From the parent's end to the kill: at most the sum. */
+/** Intervals; from the parent's death to the kill takes at most their sum. */
 const [lookEveryMs, graceMs] = [500, 2_000];
 
-/** @param parent its process id as it knows it: it may be gone already */
+/** @param parent process id of the parent, passed by the parent itself because it may already be dead */
 export function endWithParent(parent: number): void {
   new Worker(new URL(import.meta.url), { workerData: { swaParent: parent } }).unref();
 }

@@ -1,17 +1,17 @@
 /**
- * The recomputation: from a snapshot to a finished view in a directory of its own. A pure function of snapshot, code and
- * rules: what reaches the writer is in a total order, so threads, file layout and machine leave no trace.
+ * The recomputation: makes a view from a snapshot, in its own directory. A pure function of snapshot, code and rules: everything that reaches
+ * the writer is in a total order, so threads, file layout and machine do not matter.
  *
- *   star      the master dataset in numbers: made of the files that it does not have yet (master-data/star/)
- *   persons   live edges -> union-find -> PersonID of every joined id, who each visitor number is (persons/); from then on a
- *             thread writes them
- *   facts     threads deal every pageview that counts, as five numbers, to shards (facts/)
- *   buckets   threads sort the facts shard by shard: by (page, base bucket) and (domain, base bucket) for the cells, by (domain,
- *             person) for visits and bounces (sorts/)
+ *   star      the master dataset in numbers; adds the files that it does not have yet (master-data/star/)
+ *   persons   live edges -> union-find -> PersonID of every joined id, person of every visitor number (persons/); then a
+ *             thread writes them in the background
+ *   facts     threads deal every pageview that counts, as a few numbers, to shards (facts/)
+ *   buckets   threads sort the facts shard by shard: by (page, base bucket), (domain, base bucket) and (domain, value, base bucket) for the
+ *             cells, by (domain, person) for visits and bounces (sorts/)
  *   index     pages, domains, visits and listings in key order; meanwhile DuckDB recounts a sample from the master dataset
- *   verify    the view is read back and checked
+ *   verify    reads the view back and checks it
  *
- * The loops over facts, ids and words are in arrays/; what they are given and what becomes of it is decided here and in the folders named.
+ * The loops over facts, ids and words are in arrays/; this module and the folders above prepare their inputs and use their results.
  */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -64,27 +64,27 @@ export interface BuildOptions {
   readonly keptFrom?: number | undefined;
   readonly number: number;
   readonly createdAt: number;
-  /** The view that serves now: the new one may not lie behind it. */
+  /** The current view: the new view's cut must not be before its cut. */
   readonly previous: ViewMeta | undefined;
   /** Where the view is built; must not exist. */
   readonly viewDir: string;
   readonly tempDir: string;
-  /** Where the star lies, between runs too. By default below `tempDir`: then it is made for this run alone. */
+  /** Directory of the star, which is kept between runs. Default: below `tempDir`, for this run only. */
   readonly starDir?: string;
   readonly memoryLimit: string;
   readonly threads: number;
   readonly progress: ProgressMeter;
   readonly signal?: AbortSignal;
-  /** Sizes that tests make small; the result does not depend on them. */
+  /** Sizes for tests to reduce; the result does not depend on them. */
   readonly tuning?: Partial<Tuning>;
-  /** Called with the finished files before they are verified: for tests of what verification must find. */
+  /** Called with the finished files before they are verified: for tests of the verification. */
   readonly beforeVerify?: (viewDir: string) => void | Promise<void>;
 }
 
 export interface Tuning extends Sizes {
-  /** Facts, of 20 bytes, kept in memory before the rest goes to files. */
+  /** Maximum number of facts in memory, of 20 to 36 bytes each; the rest goes to files. */
   readonly factsInMemory: number;
-  /** Event hashes looked at in one scan. */
+  /** Maximum number of event hashes per scan. */
   readonly hashesPerScan: number;
 }
 
@@ -96,27 +96,27 @@ const defaultTuning: Tuning = {
 };
 const sampleSize = 24;
 
-/** What a run found out about its facts. */
+/** Statistics of a run about its facts. */
 export interface BuildStatistics {
-  /** Pageview records in the snapshot, and why some of them do not count. */
+  /** Number of pageview records in the snapshot; below, why some of them do not count. */
   readonly pageviewRecords: number;
   readonly invalidPageviews: number;
   readonly repeats: number;
   readonly refusedUrls: number;
   readonly botPageviews: number;
-  /** Those that exclusions leave out. */
+  /** Pageviews that exclusions leave out. */
   readonly excludedPageviews: number;
   readonly pageviews: number;
   readonly edgeRecords: number;
-  /** Edge records that are not facts, or name a placeholder id. */
+  /** Edge records that are not valid facts, or contain a placeholder id. */
   readonly refusedEdges: number;
   /** Edge records that repeat an earlier one. */
   readonly repeatedEdges: number;
   readonly liveEdges: number;
-  /** Facts that exclude or take back, and the exclusions in force. */
+  /** Facts that exclude or take an exclusion back, and exclusions in force. */
   readonly exclusionRecords: number;
   readonly liveExclusions: number;
-  /** Bytes of the master dataset's files that were read to bring the star up to it, and bytes of the star that were read. */
+  /** Bytes read of the master dataset's files to update the star, and bytes read of the star. */
   readonly masterBytesRead: number;
   readonly starBytesRead: number;
   readonly persons: PersonStatistics & Pick<ResolvedPersons, 'capped'>;
@@ -127,8 +127,10 @@ export interface Built {
   readonly statistics: BuildStatistics;
 }
 
-/** Builds and verifies a view. Throws `master.corrupt` when a file is damaged, `view.refused` when the
- * view does not pass, `batch.failed` when a step fails. */
+/**
+ * Builds and verifies a view. Throws `master.corrupt` if a file is damaged, `view.refused` if the view fails verification, `batch.failed` if a
+ * step fails.
+ */
 export async function buildView(options: BuildOptions): Promise<Built> {
   const starDir = options.starDir ?? join(options.tempDir, 'star');
   try {
@@ -275,7 +277,7 @@ class Build {
       const sample = { pages, buckets: plan.buckets, width, repeats: repeats.bits, exclusions };
       const recount = await Recount.begin(db, snapshot, sample);
       const cells = buckets.close();
-      cells.catch(() => undefined); // the index may fail first, and no one asks
+      cells.catch(() => undefined); // if the index fails first, nothing awaits this promise
       writer.exclusions(live.rules);
       writeIndex(writer, names, buckets, { names: dimensionNames, text }, (count) => this.#step(count));
       const counts = {
@@ -344,7 +346,7 @@ class Build {
     }
   }
 
-  /** The recount reads files of the master dataset whose hashes were checked when the star was made of them. */
+  /** The recount reads files of the master dataset whose hashes were checked only when the star was made from them. */
   async #blameDamagedFiles(): Promise<void> {
     const { snapshot, signal } = this.#options;
     signal?.throwIfAborted();
@@ -357,7 +359,7 @@ class Build {
   }
 }
 
-/** What the steps before the view have found, and what it is written with. */
+/** Results of the steps before the view is written. */
 interface Found {
   readonly star: Star;
   readonly masterBytesRead: number;
@@ -371,11 +373,11 @@ interface Found {
   readonly repeats: Repeats;
   readonly names: Names;
   readonly dealt: DealtFacts;
-  /** By person number: 1 for those with a fact. */
+  /** By person number: 1 for persons with a fact. */
   readonly seen: Uint8Array;
 }
 
-/** Of each file of pageviews the rows that lie below the cut. */
+/** Number of rows before the cut, for each file of pageviews. */
 async function rowsBelowCut(db: BatchDb, star: Star, { cut }: Snapshot): Promise<number[]> {
   const counts: number[] = [];
   for (const { groups, isCut, masterPath, partition } of star.factsOf('pageviews')) {
@@ -390,7 +392,7 @@ async function rowsBelowCut(db: BatchDb, star: Star, { cut }: Snapshot): Promise
   return counts;
 }
 
-/** What is missing or cut short is named before anything is read. */
+/** Reports missing or truncated files before anything is read. */
 function checkSizes(files: readonly SnapshotFile[]): void {
   for (const { path, sizeBytes } of files) {
     const found = statSync(path, { throwIfNoEntry: false })?.size;

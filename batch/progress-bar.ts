@@ -1,8 +1,8 @@
-/** A run's progress for people: a bar with step, rows/s and ETA on a terminal, one plain line per step elsewhere. */
+/** Shows a run's progress: on a terminal a bar with step, rows/s and ETA, elsewhere one plain line per step. */
 import { SingleBar } from 'cli-progress';
 import { steps, type OnProgress, type Progress, type Step } from './progress.js';
 
-/** Where each step usually ends, as a part of the whole run; measured on 20 M pageviews. */
+/** Fraction of the whole run at which each step usually ends; measured on 20 M pageviews. */
 const endOfStep: Readonly<Record<Step, number>> = {
   rules: 0,
   star: 0.3,
@@ -24,7 +24,7 @@ export function showProgress(stream: NodeJS.WriteStream): ProgressDisplay {
   return stream.isTTY ? bar(stream) : lines(stream);
 }
 
-/** Between 0 and 1, never going back within a run. */
+/** Between 0 and 1; never decreases within a run. */
 function fractionDone({ step, rows, totalRows }: Progress): number {
   const from = steps.indexOf(step) === 0 ? 0 : endOfStep[steps[steps.indexOf(step) - 1] ?? step];
   const within = totalRows > 0 ? Math.min(1, rows / totalRows) : 0;
@@ -65,7 +65,7 @@ function lines(stream: NodeJS.WriteStream): ProgressDisplay {
   };
 }
 
-/** Rows per second within the running step. */
+/** Rows per second within the current step. */
 class StepRate {
   #step: Step | undefined;
   #startedAtMs = 0;

@@ -1,20 +1,20 @@
-/** What a run reports while it works. Steps come in this order, `star` or, with another engine, `rules`; each ends at its own fraction of 1. */
+/** Progress reports of a run. Steps come in this order, beginning with `star` or, for other engines, `rules`. */
 
 export const steps = ['rules', 'star', 'persons', 'facts', 'buckets', 'index', 'verify', 'publish'] as const;
 export type Step = (typeof steps)[number];
 
 export interface Progress {
   readonly step: Step;
-  /** Rows this step has worked through; 0 where it has no rows. */
+  /** Rows processed in this step; 0 if it has no rows. */
   readonly rows: number;
-  /** Rows expected, or 0 when unknown. */
+  /** Rows expected; 0 if unknown. */
   readonly totalRows: number;
   readonly elapsedMs: number;
 }
 
 export type OnProgress = (progress: Progress) => void;
 
-/** Tells steps and rows to a listener, not more often than every `intervalMs`, and how long each step took. */
+/** Reports steps and rows to a listener at most every `intervalMs`, and measures the duration of each step. */
 export class ProgressMeter {
   readonly #now: () => number;
   readonly #listener: OnProgress;
@@ -48,7 +48,7 @@ export class ProgressMeter {
     if (this.#now() - this.#toldAt >= this.#intervalMs) this.#tell();
   }
 
-  /** Milliseconds of every step so far. */
+  /** Duration of each step so far, in milliseconds. */
   finish(): Readonly<Partial<Record<Step, number>>> {
     this.#endStep();
     return this.#durations;

@@ -1,7 +1,7 @@
 /**
- * The audit of the batch views, from the files: every file of every view on disk against the hashes in its META, and the
- * current view made once more from the facts before its cut, to compare what both say, page by page and person by person. It
- * finds; it does not repair. A view of format 5 is compared, too: its version told texts apart by hashes that collide.
+ * Audits the batch views: compares every file of every view on disk with the hashes in its META, then recomputes the current view from the facts
+ * before its cut and compares both, page by page and person by person. It reports and does not repair. Views of format 5 are compared too,
+ * because that version told texts apart by hashes that can collide.
  */
 import { existsSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -31,13 +31,13 @@ import { differencesOf, type ViewDifferences } from './view-difference.js';
 
 export interface ViewsAudit {
   readonly ok: boolean;
-  /** What is wrong, in words, each naming its view or file. */
+  /** Descriptions of problems, each naming its view or file. */
   readonly problems: readonly string[];
-  /** Views whose files are as they were written. */
+  /** Views whose files match their hashes. */
   readonly checked: { readonly sound: number; readonly files: number; readonly sizeBytes: number };
-  /** The current view, when it was rebuilt and says the same. */
+  /** The current view, if it was recomputed and is equal. */
   readonly recounted: ViewId | undefined;
-  /** Why it was not rebuilt, where that is not a problem. */
+  /** Why it was not recomputed, if that is not a problem. */
   readonly notRecounted: string | undefined;
 }
 
@@ -48,16 +48,16 @@ export type AuditConfig = Pick<
 
 export interface AuditOptions {
   readonly config: AuditConfig;
-  /** False: compares hashes only. */
+  /** False: only compares hashes. */
   readonly recount: boolean;
-  /** Holds every cell to the whole run in SQL as well (exact.ts). */
+  /** Also compares every cell with the whole run in SQL (exact.ts). */
   readonly exact?: boolean;
   readonly onProgress?: OnProgress;
 }
 
 /**
- * Takes about as long, and as much memory, as a batch run, beside which it may continue. What it makes lies in the system's folder
- * for temp files (TMPDIR): as much as a view, and what DuckDB spills.
+ * Takes about as much time and memory as a batch run; a run may proceed at the same time. Uses the system's folder for temporary files (TMPDIR)
+ * for a view and DuckDB's spill files.
  */
 export async function auditViews(options: AuditOptions): Promise<ViewsAudit> {
   const { dataDir } = options.config;
@@ -70,7 +70,7 @@ export async function auditViews(options: AuditOptions): Promise<ViewsAudit> {
       checked.files += files.length;
       checked.sizeBytes += files.reduce((sum, file) => sum + file.sizeBytes, 0);
     } catch (error) {
-      if (existsSync(viewPath(dataDir, id))) problems.push(messageOf(error)); // else pruned meanwhile
+      if (existsSync(viewPath(dataDir, id))) problems.push(messageOf(error)); // otherwise it was pruned in the meantime
     }
   }
   try {
@@ -98,7 +98,7 @@ export async function auditViews(options: AuditOptions): Promise<ViewsAudit> {
   };
 }
 
-/** There was too little memory or disk. */
+/** True for a lack of memory or disk space. */
 function saysNothingOfTheView(error: unknown): boolean {
   return hasCode(error, 'batch.failed');
 }
@@ -152,7 +152,7 @@ async function recountCurrent(options: AuditOptions): Promise<Recounted> {
       const differences = await exactly(star, rules, viewDir, join(dir, 'exact'), config);
       if (differences.length > 0) return { problems: differences };
     }
-    // Files may be whole by their own hashes and yet not be those that the content hash is of.
+    // Files may match their own hashes without being the ones that the content hash covers.
     const sealed = new Map(files.map(({ name, sha256 }) => [name, sha256]));
     const others = again.files.filter(({ name, sha256 }) => sealed.get(name) !== sha256);
     const isSame = again.view.contentHash === meta.contentHash;
@@ -178,7 +178,7 @@ async function recountCurrent(options: AuditOptions): Promise<Recounted> {
   }
 }
 
-/** What a view just made says otherwise than the whole run in SQL. */
+/** Differences between the recomputed view and the whole run in SQL. */
 async function exactly(
   star: Star,
   rules: Rules,
@@ -196,7 +196,7 @@ async function exactly(
   }
 }
 
-/** What the stored view says differently from the one that was just made. */
+/** Differences between the stored view and the recomputed one. */
 async function compare(storedDir: string, format: number, madeDir: string): Promise<ViewDifferences> {
   const made = openViewAt(madeDir);
   const stored = format >= oldestReadable ? openViewAt(storedDir) : new Format5View(storedDir);
@@ -208,7 +208,7 @@ async function compare(storedDir: string, format: number, madeDir: string): Prom
   }
 }
 
-/** What else than facts makes the view another one today. */
+/** Reasons other than facts for a difference: code version or rules. */
 function differenceOf(meta: ViewMeta, rules: ViewMeta['rules']): string | undefined {
   if (meta.codeVersion !== codeVersion)
     return `it was made by version ${meta.codeVersion}, but this is version ${codeVersion}`;

@@ -1,7 +1,6 @@
 /**
- * The independent recount of a view: sampled pages are counted again from the facts of sampled days, spread over all, and
- * every bucket is compared: pageviews exactly, people coupon by coupon. A day's facts lie together in the files, so this
- * reads little of them.
+ * Independent recount of a view: counts sampled pages again from the facts of sampled days, evenly spaced, and compares every bucket: pageviews
+ * exactly, people coupon by coupon. The facts of a day are close together in the files, so this reads few of them.
  */
 import { coupon } from 'hyperloglog-ts';
 import type { Exclusions } from '../facts/exclusions.js';
@@ -21,7 +20,7 @@ import type { SampledPage } from './facts/page-sample.js';
 
 const sampledDays = 4;
 
-/** What is counted again, and what the run has found of it. */
+/** What to recount, and the run's results it needs. */
 export interface Sample {
   readonly pages: readonly SampledPage[];
   /** All base buckets with facts. */
@@ -36,7 +35,7 @@ interface BucketCount {
   readonly coupons: Set<number>;
 }
 
-/** By URL, by bucket. */
+/** By URL, then by bucket. */
 type Counts = Map<string, Map<number, BucketCount>>;
 
 export class Recount {
@@ -56,7 +55,7 @@ export class Recount {
     this.#facts = facts;
   }
 
-  /** Sets DuckDB to work on the facts, while we do other things. */
+  /** Starts DuckDB on the facts, in the background. */
   static async begin(db: BatchDb, snapshot: Snapshot, sample: Sample): Promise<Recount> {
     const { pages, buckets, width } = sample;
     const all = [...new Set(Array.from(buckets, (bucket) => width.dayOf(bucket)))].toSorted((a, b) => a - b);
@@ -102,7 +101,7 @@ export class Recount {
     return undefined;
   }
 
-  /** The days in order, one at a time in memory. */
+  /** Counts the days in order, one at a time in memory. */
   async *#countDays(view: ViewReader, rules: Rules): AsyncGenerator<[day: number, counts: Counts]> {
     const left = [...this.#days];
     let counts: Counts = new Map();

@@ -1,8 +1,8 @@
 /**
- * The batch role: asks for runs by schedule, takes the runs that others asked for from the job queue, and lets one at a
- * time run in a child process. It asks for a run itself when it starts and the view that serves cannot be opened (an upgrade that changed
- * the format, or a damaged CURRENT), or was made by other rules than the code and the configuration have now: new facts are not answered
- * before. A request that comes while a run is on its way is served by the next one: its facts may lie after that run's cut.
+ * The batch role: requests runs by schedule, takes requests of others from the job queue, and executes one run at a time in a child process. At
+ * its start it requests a run if the current view cannot be opened (an upgrade that changed the format, or a damaged CURRENT), or was made with
+ * other rules than those of the code and the configuration: until then new facts are not answered. A request that arrives during a run is served
+ * by the next one: its facts may be after the current run's cut.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../lib/config/config.js';
@@ -28,12 +28,12 @@ const pollMs = 500;
 const retryDelayMs = 10_000;
 const eraseEveryMs = 2_000;
 const renewEveryMs = 20_000;
-/** A job, or a run that answers wait for, is given up after so many failures; they stand in the history. */
+/** A job, or a required run, is given up after this number of failures; they are in the history of runs. */
 const maxAttempts = 3;
 
 /**
- * @param shared where other hosts have master dataset and views, too
- * @param engine what computes; by default this machine's own threads
+ * @param shared set if other hosts share the master dataset and views
+ * @param engine computes the views; default: this machine's own threads
  */
 export async function startBatch(
   context: RoleContext,
@@ -76,11 +76,11 @@ class BatchRole {
   readonly #stopping = new AbortController();
   readonly #schedule: Schedule;
   #wanted: Trigger | undefined;
-  /** When erasures are looked at again, as `performance.now`. */
+  /** Time of the next look at erasures, by `performance.now`. */
   #eraseAt = 0;
-  /** What the last published run counted. */
+  /** Counts of the last published run. */
   #counts: Readonly<Record<string, number>> = {};
-  /** A run without which new facts are not answered: tried again when it fails. `dueAt` as `performance.now`. */
+  /** A run that new facts depend on, to be retried after a failure. `dueAt` is by `performance.now`. */
   #needed: { readonly trigger: Trigger; readonly attempt: number; readonly dueAt: number } | undefined;
 
   constructor(context: RoleContext, shared: SharedRun | undefined, engine: EngineSource | undefined) {
@@ -102,7 +102,7 @@ class BatchRole {
     const trigger = triggerToServe(config);
     if (trigger !== undefined) this.#needed = { trigger, attempt: 1, dueAt: performance.now() };
     this.done = this.#work();
-    this.done.catch(() => undefined); // the error is read from `done`
+    this.done.catch(() => undefined); // callers read the error from `done`
   }
 
   async stop(): Promise<void> {
@@ -128,7 +128,7 @@ class BatchRole {
     }
   }
 
-  /** What erasures ask for beside runs. What fails is reported, and tried again later. */
+  /** Advances erasures between runs. A failure is reported and retried later. */
   async #erase(): Promise<void> {
     if (performance.now() < this.#eraseAt) return;
     const { config, clock, logger } = this.#context;
@@ -144,7 +144,7 @@ class BatchRole {
     }
   }
 
-  /** One run, if a slot or a job asks for it. All jobs that wait when it starts are answered by it. */
+  /** One run, if the schedule or a job requests it. It serves all jobs that wait when it starts. */
   async #next(): Promise<void> {
     const jobs: LeasedJob<'batch-run'>[] = [];
     for (let job = this.#jobs.get(); job !== undefined; job = this.#jobs.get()) jobs.push(job);
@@ -162,7 +162,7 @@ class BatchRole {
     });
   }
 
-  /** Tells the queue of each job. One whose lease is lost runs once more: at worst a run too many. */
+  /** Updates each job in the queue. If a lease was lost, the job runs again, which is harmless. */
   #tell(jobs: readonly LeasedJob<'batch-run'>[], change: (job: LeasedJob<'batch-run'>) => void): void {
     for (const job of jobs) {
       try {
@@ -173,7 +173,7 @@ class BatchRole {
     }
   }
 
-  /** True when a view was published. A failed run is reported and leaves the old view serving: the role continues. */
+  /** True if a view was published. A failed run is reported, the old view keeps serving, and the role continues. */
   async #run(trigger: Trigger): Promise<boolean> {
     const { config, clock, logger } = this.#context;
     logger.info({ trigger }, 'batch run started');
@@ -204,7 +204,7 @@ class BatchRole {
   }
 }
 
-/** Why the view that serves now needs to be replaced at once; undefined when it does not. */
+/** Why the current view must be replaced at once; undefined if it need not be. */
 function triggerToServe(config: Config): Trigger | undefined {
   if (!currentServes(config.dataDir)) return 'upgrade';
   const { rules, bucketMinutes } = readMeta(viewPath(config.dataDir, readCurrent(config.dataDir))).view;
@@ -212,7 +212,7 @@ function triggerToServe(config: Config): Trigger | undefined {
   return sameRules(rules, versions) && bucketMinutes === config.bucketMinutes ? undefined : 'rules';
 }
 
-/** The same once more, after a failure; undefined when it has failed too often. */
+/** The next attempt after a failure; undefined after too many. */
 function later<T extends { readonly attempt: number }>(
   needed: T | undefined,
 ): (T & { readonly dueAt: number }) | undefined {

@@ -1,6 +1,6 @@
 import { SwaError, messageOf, systemCode } from '../lib/errors/errors.js';
 
-/** Everything that ends a run has a code; a full disk says so. */
+/** Gives every error that ends a run a code, with a special hint for a full disk. */
 export function toRunError(error: unknown): SwaError {
   if (error instanceof SwaError) return error;
   const full = systemCode(error) === 'ENOSPC' || /MDB_MAP_FULL|No space left/i.test(messageOf(error));

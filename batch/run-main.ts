@@ -1,4 +1,4 @@
-/** The child process of a batch run: brings the master dataset up to the log, runs, tells its parent, ends. */
+/** The child process of a batch run: brings the master dataset up to date with the log, executes the run, reports to its parent, and ends. */
 import { constants, getPriority, setPriority } from 'node:os';
 import { systemClock } from '../lib/time/clock.js';
 import type { Config } from '../lib/config/config.js';
@@ -10,16 +10,16 @@ import { runBatch } from './run.js';
 import type { RunMessage, RunRequest } from './spawn-run.js';
 import type { Engine, EngineModule } from './tables/contract.js';
 
-/** How long a run waits for a sink that works on facts already acknowledged. */
+/** Maximum time to wait for a sink to store facts that are already acknowledged. */
 const catchUpTimeoutMs = 60_000;
 
 const stopping = new AbortController();
 process.once('SIGTERM', () => stopping.abort());
 process.once('SIGINT', () => stopping.abort());
-// The parent is gone: no one waits for this view, and a restarted parent will ask again.
+// The parent has died: it no longer waits for this view, and will request a run when it restarts.
 process.once('disconnect', () => stopping.abort());
 
-// Facts and questions go first where cores are short. Threads made from here on have it from the main thread.
+// Lower priority than the roles that take facts and answer queries. Threads created from here on inherit it.
 setPriority(Math.max(getPriority(), constants.priority.PRIORITY_BELOW_NORMAL));
 endWithParent(Number(process.argv[2]));
 
@@ -30,7 +30,7 @@ void tell({ type: 'ready' });
 
 async function run({ config, trigger, engine }: RunRequest): Promise<void> {
   try {
-    if (config.store === '') await catchUp(config); // a shared master dataset was brought here before
+    if (config.store === '') await catchUp(config); // a shared master dataset was brought up to date before
     const meta = await runBatch({
       engine: await open(engine, config),
       config,
@@ -47,7 +47,7 @@ async function run({ config, trigger, engine }: RunRequest): Promise<void> {
 
 async function open(source: RunRequest['engine'], config: Config): Promise<Engine | undefined> {
   if (source === undefined) return undefined;
-  const { openEngine } = (await import(source.module)) as EngineModule; // named by our parent
+  const { openEngine } = (await import(source.module)) as EngineModule; // set by our parent
   return openEngine(config, source.environment);
 }
 
@@ -63,7 +63,7 @@ async function catchUp(config: Config): Promise<void> {
   }
 }
 
-/** Resolves when the parent has it, or no one is there to have it. */
+/** Resolves when the message is sent, or the parent is gone. */
 function tell(message: RunMessage): Promise<void> {
   return new Promise((resolve) => {
     if (process.connected) process.send?.(message, undefined, undefined, () => resolve());
@@ -71,7 +71,7 @@ function tell(message: RunMessage): Promise<void> {
   });
 }
 
-/** All files are written, locks given back and the parent told: an ordinary end would only wait for DuckDB's threads, some of which never end. */
+/** All files are written, locks released and the parent informed. An ordinary exit would wait for DuckDB's threads, some of which never end. */
 function end(): void {
   process.kill(process.pid, 'SIGKILL');
 }

@@ -1,6 +1,6 @@
 /**
- * One batch run, in this process: lock, snapshot, recomputation, verification, publication. Whatever goes wrong before
- * CURRENT is replaced leaves the old view serving; the next run sweeps what this one left.
+ * One batch run in this process: lock, snapshot, recomputation, verification, publication. After any failure before CURRENT is replaced the old
+ * view keeps serving, and the next run removes the leftovers.
  */
 import { join } from 'node:path';
 import type { Clock } from '../lib/time/clock.js';
@@ -53,15 +53,15 @@ export interface RunOptions {
   readonly clock: Clock;
   readonly trigger: Trigger;
   readonly onProgress?: OnProgress;
-  /** What computes; by default this machine's own threads. */
+  /** Computes the views; default: this machine's own threads. */
   readonly engine?: Engine | undefined;
-  /** Ends the run at the next chunk of rows; nothing is published. */
+  /** Ends the run at the next chunk of rows, without publishing. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * Rebuilds all views from the master dataset as it is now and publishes them. Throws `batch.running` when another run
- * holds the lock, `master.missing`, `master.corrupt`, `view.refused`, `batch.failed`.
+ * Rebuilds all views from the current master dataset and publishes them. Throws `batch.running` if another run holds the lock, `master.missing`,
+ * `master.corrupt`, `view.refused`, `batch.failed`.
  */
 export async function runBatch(options: RunOptions): Promise<ViewMeta> {
   const { config, clock } = options;
@@ -110,7 +110,7 @@ export async function runBatch(options: RunOptions): Promise<ViewMeta> {
     try {
       end({ outcome: 'failed', error: { code: named.code, message: named.message } });
     } catch {
-      // A history that cannot be written either hides no reason.
+      // The original error matters more than a history that cannot be written.
     }
     throw named;
   } finally {
@@ -162,8 +162,7 @@ async function buildAndPublish(
 }
 
 /**
- * The begin of the first UTC day that is kept whole; never earlier than in the view before, since what was left out once may be
- * erased by now.
+ * Start of the first UTC day that is kept; never earlier than in the previous view, because what that one left out may be erased by now.
  */
 function keptFromOf(
   { retentionDays }: BatchConfig,
@@ -176,7 +175,7 @@ function keptFromOf(
   return Math.max(from, before ?? 0, 0);
 }
 
-/** What is left to do after publication. What fails in it is told, and the next run does it: the new view serves already. */
+/** Cleans up after publication. A failure is returned and the next run tries again: the new view already serves. */
 function tidyUp(
   config: BatchConfig,
   before: ViewMeta | undefined,
@@ -193,7 +192,7 @@ function tidyUp(
 }
 
 /**
- * Lets the log drop what neither the last views, held ones and the master dataset need, nor the deduplication window of a
+ * Lets the log drop records that are not needed by the latest views, held views or the master dataset, nor for the deduplication window of a
  * realtime view that would start at one of them.
  */
 function releaseLog(config: BatchConfig, before: ViewMeta | undefined, masterCut: Cut): void {
@@ -206,8 +205,7 @@ function releaseLog(config: BatchConfig, before: ViewMeta | undefined, masterCut
 }
 
 /**
- * META of the view that serves now, or, when it cannot be read, of the newest that can: answers do not go back. Undefined before
- * the first.
+ * META of the current view or, if it cannot be read, of the newest readable one, so that answers do not go back. Undefined before the first.
  */
 function previousMeta(dataDir: string): ViewMeta | undefined {
   const views = listViews(dataDir);
@@ -219,7 +217,7 @@ function tempDir(dataDir: string): string {
   return join(roomOf(dataDir, 'batch'), 'temp');
 }
 
-/** What killed runs left behind. Only under the lock. */
+/** Removes leftovers of killed runs. Only under the lock. */
 function sweepAll(dataDir: string): void {
   removeScratch(tempDir(dataDir));
   sweep(dataDir);

@@ -1,12 +1,12 @@
 /**
- * The schedule. node-cron reads the expression and says which times match it; which of them are due is decided here, by looking at the
- * clock again and again. So nothing depends on a timer that fires at its time, and a suspended or busy machine, a clock
- * that is set, and the days on which a zone's clocks change lose no slot and double none:
+ * The schedule. node-cron parses the expression and tells which times match it; this module decides which are due, by comparing with the clock
+ * at each poll. So it does not depend on timers that fire on time, and no slot is lost or doubled by a suspended or busy machine, a clock that
+ * is set, or the days on which a zone's clocks change:
  *
- * - Slots are times of the zone's wall clock. Those that it has passed since the last look are due, together once: also after hours of sleep,
- *   after a step forward, and the ones in an hour that a zone leaves out (they run when it is over).
- * - When the wall clock goes back (a step, or an hour that a zone has twice) it shows times that it has shown before. A slot then is due
- *   again only when as much time has really gone by since the last one as lies between it and the slot before it: a schedule of minutes
+ * - Slots are wall-clock times of the zone. The slots passed since the last poll are due, all together once: also after hours of sleep,
+ *   after a step forward, and those in an hour that the zone skips (they run when it is over).
+ * - When the wall clock goes back (a step, or an hour that the zone repeats), it shows the same times again. A slot then is due
+ *   again only if as much time has really passed since the last one as lies between it and the slot before it: a schedule of minutes
  *   or hours keeps its pace, and a daily one does not run twice.
  */
 import { createTask, validate } from 'node-cron';
@@ -22,11 +22,11 @@ export interface ScheduleOptions {
   readonly clock: Clock;
   /** Monotonic milliseconds, from any start. */
   readonly elapsed: () => number;
-  /** When the last run began, by the clock: slots since then were missed. Undefined where there was none. */
+  /** Start of the last run, by the clock: slots since then were missed. Undefined if there was none. */
   readonly lastRunAt: number | undefined;
 }
 
-/** Further back than this no slot is looked for: longer than a leap year. */
+/** Limit of the search for earlier slots: longer than a leap year. */
 const lookBackMs = 400 * 86_400_000;
 const [secondMs, minuteMs, hourMs, dayMs] = [1_000, 60_000, 3_600_000, 86_400_000];
 
@@ -34,9 +34,9 @@ export class Schedule {
   readonly #options: ScheduleOptions;
   readonly #slots: Slots | undefined;
   readonly #wallTime: (at: number) => number;
-  /** The latest wall time whose slots are settled. */
+  /** The latest wall time whose slots are handled. */
   #settled: number;
-  /** By `elapsed`, when a slot was last due, and when this was last asked. */
+  /** Times by `elapsed`: when a slot was last due, and the last poll. */
   #dueAt: number;
   #lookedAt: number;
 
@@ -76,7 +76,7 @@ export class Schedule {
   }
 }
 
-/** The wall times that an expression means, in milliseconds as if the zone were UTC. */
+/** The wall times that match an expression, in milliseconds as if the zone were UTC. */
 class Slots {
   readonly #matchers: readonly { readonly sizeMs: number; readonly matches: (at: number) => boolean }[];
 
@@ -93,7 +93,7 @@ class Slots {
     const fields = expression.trim().split(/\s+/);
     const [minute = '*', hour = '*', ...days] = fields.slice(-5);
     const perSecond = fields.length === 6 ? [{ sizeMs: secondMs, fields: fields }] : [];
-    // From large to small, so that a day without a slot is one question.
+    // From large to small, so that a day without slots is skipped after one check.
     this.#matchers = [
       { sizeMs: dayMs, fields: ['*', '*', ...days] },
       { sizeMs: hourMs, fields: ['*', hour, ...days] },
@@ -105,10 +105,10 @@ class Slots {
     });
   }
 
-  /** The last slot in (after, to], not further back than `lookBackMs`. */
+  /** The last slot in (after, to], at most `lookBackMs` back. */
   last(after: number, to: number): number | undefined {
     const slotMs = this.#matchers.at(-1)?.sizeMs ?? minuteMs;
-    if (Math.floor(after / slotMs) === Math.floor(to / slotMs)) return undefined; // no slot begins between: asked all the time
+    if (Math.floor(after / slotMs) === Math.floor(to / slotMs)) return undefined; // no slot in between; shortcut for frequent polls
     return this.#lastOf(after, to, 0);
   }
 

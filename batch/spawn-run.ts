@@ -1,6 +1,6 @@
 /**
- * A batch run as a child process of its own: its memory is given back when it ends, a crash of it is one failed run, and
- * nothing that serves shares its event loop. Parent and child speak over Node's IPC channel in the messages below.
+ * Executes a batch run in a child process: its memory is freed when it ends, a crash is just one failed run, and the roles do not share its
+ * event loop. Parent and child exchange the messages below over Node's IPC channel.
  */
 import { fork, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
@@ -26,11 +26,11 @@ export type RunMessage =
   | { readonly type: 'published'; readonly meta: ViewMeta }
   | { readonly type: 'failed'; readonly error: SentError };
 
-/** What surrounds a run where several hosts share master dataset and views. */
+/** Steps around a run if several hosts share the master dataset and views. */
 export interface SharedRun {
-  /** Has the newest facts, and the view that serves, in the data directory; until `release` they stay. */
+  /** Brings the latest facts and the current view into the data directory; they stay until `release`. */
   prepare(signal?: AbortSignal): Promise<{ release(): void }>;
-  /** Lets all hosts have the view that the run has published here. Throws `view.refused` when another run was faster. */
+  /** Publishes to all hosts the view that the run has published here. Throws `view.refused` if another run was faster. */
   publish(meta: ViewMeta): Promise<void>;
 }
 
@@ -41,16 +41,16 @@ export interface SpawnOptions {
   /** Ends the child; the old view keeps serving. */
   readonly signal?: AbortSignal;
   readonly shared?: SharedRun | undefined;
-  /** What computes; by default this machine's own threads. */
+  /** Computes the views; default: this machine's own threads. */
   readonly engine?: EngineSource | undefined;
 }
 
-/** How long a child may take to end in order before it is killed. */
+/** Maximum time for a child to end before it is killed. */
 const endTimeoutMs = 5_000;
-/** Heap of the child. Its columns are typed arrays outside the heap and bounded by the steps themselves. */
+/** Heap of the child. Its columns are typed arrays outside of the heap, bounded by the steps themselves. */
 const heapMegabytes = 1_024;
 
-/** Runs a batch in a child process. Throws what `runBatch` throws, and `batch.failed` when the child dies. */
+/** Executes a batch run in a child process. Throws the errors of `runBatch`, and `batch.failed` if the child dies. */
 export async function spawnBatchRun(options: SpawnOptions): Promise<ViewMeta> {
   const prepared = await options.shared?.prepare(options.signal);
   try {
@@ -82,7 +82,7 @@ function outcomeOf(child: ChildProcess, options: SpawnOptions): Promise<ViewMeta
   return new Promise((resolve, reject) => {
     let outcome: (() => void) | undefined;
     child.on('message', (raw) => {
-      const message = raw as RunMessage; // our own child
+      const message = raw as RunMessage; // from our own child
       if (message.type === 'ready') {
         const { config, trigger, engine } = options;
         const request: RunRequest = { config, trigger, engine };

@@ -1,13 +1,13 @@
 /**
- * What a view must pass before it is published. It is read back through the reader that will serve it:
+ * Checks that a view must pass before it is published. It is read back through the reader that will serve it:
  *
- *   cut       of the same log as the current view's, and not below it
- *   totals    pageviews of all pages, of all domains and of all listings equal the facts counted, and those of all values of a
- *             dimension too where every pageview has one
+ *   cut       of the same log as the current view's, and not before it
+ *   totals    the pageviews of all pages, all domains and all listings equal the facts counted; so do those of all values of a
+ *             dimension in which every pageview has one
  *   sums      of sampled subjects: 1 <= people <= pageviews in every bucket; days and months are the sum of their
- *             buckets' pageviews and the union of their people; visits lie between bounces and pageviews
- *   persons   the ids of sampled persons, joined once more by the texts of their edges, are those the view lists
- *   recount   the buckets of sampled pages on sampled days hold what their facts say (batch/recount.ts)
+ *             buckets' pageviews and the union of their people; bounces <= visits <= pageviews
+ *   persons   the ids of sampled persons, joined again by the texts of their edges, are those the view lists
+ *   recount   the buckets of sampled pages on sampled days match their facts (batch/recount.ts)
  */
 import { SwaError } from '../lib/errors/errors.js';
 import { compareUtf8 } from '../facts/fact.js';
@@ -24,25 +24,25 @@ import { allTimeOf } from './all-time.js';
 import { nameOf } from './subject-name.js';
 
 export interface Expected {
-  /** The view that serves now. */
+  /** The current view. */
   readonly previous: ViewMeta | undefined;
   readonly pageviews: number;
   readonly rules: Rules;
   readonly sampledPages: readonly string[];
   readonly recount: Recount;
-  /** All live edges of some persons. */
+  /** All live edges of the sampled persons. */
   readonly sampledEdges: readonly (readonly [string, string])[];
 }
 
-/** Values of each dimension of each sampled domain. */
+/** Number of values checked per dimension and sampled domain. */
 const sampledValues = 8;
 
-/** Throws `view.refused` naming the first thing that is wrong. */
+/** Throws `view.refused` for the first failure. */
 export async function verifyView(view: ViewReader, expected: Expected): Promise<void> {
   checkCutAgainst(view.meta, expected.previous);
   checkTotals(view, expected);
   for (const url of expected.sampledPages) checkSubject(view, { kind: 'page', url });
-  // Pages of one site share their domain: it is the largest subject, and checked once.
+  // Many pages share a domain, which is a large subject: check each domain once.
   for (const domain of new Set(expected.sampledPages.map(domainOf))) {
     checkSubject(view, { kind: 'domain', domain });
     checkVisits(view, domain);
@@ -53,7 +53,7 @@ export async function verifyView(view: ViewReader, expected: Expected): Promise<
   if (difference !== undefined) throw refuse('recount', difference);
 }
 
-/** What kind of thing is wrong with a view, and what that may come from. */
+/** For each check, what its failure may mean. */
 const kinds = {
   cut: 'the run read an older state of the master dataset, as after a restore: compare `swa status` with what you expect',
   totals: 'the run lost facts or counted them twice',
@@ -74,7 +74,7 @@ function refuse(kind: keyof typeof kinds, what: string): SwaError {
   );
 }
 
-/** Throws `view.refused` when answers would go back in time. */
+/** Throws `view.refused` if answers would go back in time. */
 function checkCutAgainst(meta: ViewMeta, previous: ViewMeta | undefined): void {
   if (previous === undefined) return;
   checkLogId(meta.cut.logId, previous.cut.logId, `batch view ${previous.id}`);
@@ -132,7 +132,7 @@ interface Sum {
   readonly registers: Uint8Array;
 }
 
-/** The first values of a domain; all of them together have no more pageviews than the domain. */
+/** Checks the first values of a domain, and that all of them together have no more pageviews than the domain. */
 function checkValues(view: ViewReader, dimension: string, domain: string): void {
   let pageviews = 0;
   let seen = 0;
@@ -148,7 +148,7 @@ function checkValues(view: ViewReader, dimension: string, domain: string): void 
     );
 }
 
-/** Days and months must be what their buckets make. */
+/** Checks that days and months match their buckets. */
 function checkSubject(view: ViewReader, subject: Subject): void {
   const name = nameOf(subject);
   const sums: Record<'day' | 'month', Map<number, Sum>> = { day: new Map(), month: new Map() };
@@ -234,7 +234,7 @@ function checkVisits(view: ViewReader, domain: string): void {
     throw refuse('visits', `${domain} has ${visits} visits in ${pageviews} pageviews`);
 }
 
-/** Joins the ids of the edges once more, by their texts. */
+/** Joins the ids of the edges again, by their texts. */
 function checkPersons(view: ViewReader, edges: Expected['sampledEdges']): void {
   const persons = new Map<string, Set<string>>();
   for (const [low, high] of edges) {

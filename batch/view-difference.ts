@@ -1,23 +1,23 @@
 /**
- * What two views of the same facts say differently, in words: the pages and persons of each. For an audit, where one is stored
- * and the other was just made from the facts.
+ * Describes the differences between two views of the same facts, by page and by person. For an audit that compares a stored view with one just
+ * made from the facts.
  */
 import { compareUtf8 } from '../facts/fact.js';
 import { widthOf } from '../lib/time/buckets.js';
 import { allTimeOf } from './all-time.js';
 import type { BatchView, BucketCell } from '../facts/views/view.js';
 
-/** What of a view is compared. */
+/** The parts of a view that are compared. */
 export interface ViewContents extends Pick<BatchView, 'domains' | 'pages' | 'forEachBucket'> {
   readonly meta: Pick<BatchView['meta'], 'bucketMinutes'>;
-  /** The ids of every person of two or more, ascending, in order of their first ids. */
+  /** The ids of every person with two or more, ascending, in the order of their first ids. */
   persons(): Iterable<readonly string[]>;
 }
 
 export interface ViewDifferences {
   readonly pages: number;
   readonly persons: number;
-  /** The first of both, in words. */
+  /** Descriptions of the first differences of both kinds. */
   readonly examples: readonly string[];
 }
 
@@ -51,7 +51,7 @@ export function differencesOf(stored: ViewContents, made: ViewContents): ViewDif
   };
 }
 
-/** Counts all, keeps the words of the first. */
+/** Counts all findings, and keeps the descriptions of the first. */
 class Findings {
   count = 0;
   readonly examples: string[] = [];
@@ -61,7 +61,7 @@ class Findings {
   }
 }
 
-/** Both sequences side by side, each ascending by its key in UTF-8 byte order. */
+/** Merges two sequences, each ascending by key in UTF-8 byte order. */
 function* merged<T>(
   left: Iterable<T>,
   right: Iterable<T>,
@@ -85,7 +85,7 @@ function* merged<T>(
 
 interface Bucket {
   readonly pageviews: number;
-  /** undefined for many people. */
+  /** Undefined if the cell has registers. */
   readonly people: number | undefined;
   readonly bytes: string;
 }

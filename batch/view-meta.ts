@@ -1,9 +1,9 @@
-/** What is known of a view before its facts are counted, whoever counts them. */
+/** The part of META that is known before the facts are counted, for any engine. */
 import { codeVersion } from '../serving/code-version.js';
 import type { MetaBase } from '../serving/view-writer.js';
 import type { BuildOptions } from './pipeline.js';
 
-/** @param retractions before the cut, as ViewMeta has them */
+/** @param retractions number before the cut, as in ViewMeta */
 export function viewMetaOf(options: BuildOptions, retractions: number): Omit<MetaBase, 'counts'> {
   const { snapshot, rules, number, createdAt, lgK, bucketMinutes, maxPersonIds, keptFrom } = options;
   const { cut, gaps } = snapshot;

@@ -1,4 +1,4 @@
-/** Writes the index of subjects from what the sorts found: every page, domain, value and visit record, and the listings. */
+/** Writes a view's index from the results of the sorts: every page, domain, value and visit record, and the listings. */
 import type { RunDimensions } from './dimensions.js';
 import type { ViewWriter } from '../serving/view-writer.js';
 import type { Buckets } from './sorts/buckets.js';

@@ -1,10 +1,10 @@
-/** Where the blocks of subjects lie in their file, and how many pageviews they have. */
+/** Positions of the subjects' blocks in their cell file, with their pageviews. */
 import { grown } from '../../lib/memory/grown.js';
 import { hashWords } from '../../lib/memory/keyed-hash.js';
 import type { WrittenBlock } from '../../serving/arrays/written-block.js';
 import type { SortResult } from './sort-job.js';
 
-/** What is known of blocks that lie one after the other. */
+/** Metadata of consecutive blocks. */
 export type PlacedBlocks = Pick<SortResult, 'subjects' | 'pageviews' | 'lengths' | 'tableLengths' | 'hashes'>;
 
 export class BlockPlaces {
@@ -16,7 +16,7 @@ export class BlockPlaces {
   #placed = 0;
   #subjects = 0;
 
-  /** @param ranks that there is room for at first */
+  /** @param ranks initial capacity */
   constructor(ranks: number) {
     this.#pageviews = new Float64Array(ranks);
     this.#offsets = new Float64Array(ranks);
@@ -25,12 +25,12 @@ export class BlockPlaces {
     this.#hashes = new Int32Array(hashWords * ranks);
   }
 
-  /** Subjects that have facts. */
+  /** Number of subjects that have facts. */
   get subjects(): number {
     return this.#subjects;
   }
 
-  /** Whose blocks lie next in the file, in the same order. */
+  /** Adds the blocks that come next in the file, in the same order. */
   add({ subjects, pageviews, lengths, tableLengths, hashes }: PlacedBlocks): void {
     for (let i = 0; i < subjects.length; i++) {
       const rank = subjects[i];
@@ -45,7 +45,7 @@ export class BlockPlaces {
     this.#subjects += subjects.length;
   }
 
-  /** Undefined when the subject has no facts. */
+  /** Undefined if the subject has no facts. */
   of(rank: number): WrittenBlock | undefined {
     const length = this.#lengths[rank];
     if (length === 0) return undefined;

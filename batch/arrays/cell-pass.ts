@@ -1,4 +1,4 @@
-/** The cells of pages, or of domains: facts as words (word-cells.ts), for the subject that each counts for. */
+/** Makes the cells of pages or of domains: encodes each fact as a word (word-cells.ts) of the subject it counts for. */
 import { factWords, factsIn } from './dealt.js';
 import {
   ResultBuilder,
@@ -26,7 +26,7 @@ export class CellPass {
     return result.finish(undefined, part);
   }
 
-  /** Makes words of the job's facts; returns how many, and whether those of each subject are in order of their buckets. */
+  /** Encodes the job's facts as words. Returns their number, and whether those of each subject are in bucket order. */
   #gather({ fromShard, toShard, from, to, part }: SortJob, kind: 'pages' | 'domains'): Words {
     const { blocks, domainOfRank, buckets } = this.#tools.tables;
     const ofPage = kind === 'pages' ? undefined : domainOfRank;

@@ -1,6 +1,6 @@
 /**
- * One thread's work on the star's pageviews, row group after row group. It looks at them twice: to find how many views pages
- * have and which buckets there are, and then to deal what counts to shards.
+ * One thread's work on the star's pageviews, row group by row group, in two scans: `survey` counts pageviews per page and finds the buckets,
+ * then `deal` distributes the rows that count to shards.
  */
 import { timeEnd, timeStart } from '../../facts/fact.js';
 import { sumUp } from '../../lib/memory/counting-sort.js';
@@ -10,43 +10,43 @@ import { factWords, fixedWords, type DealtBlock } from './dealt.js';
 import { isExcluded } from './excluded.js';
 import { isRepeat, timeOf, verdictOf, verdicts, type Deciding, type PageviewColumns } from './verdict.js';
 
-/** The rows of a row group of a file of pageviews. */
+/** The rows to process of a row group. */
 export interface GroupRows {
-  /** The first rows, which lie below the cut. */
+  /** Number of rows, from the first one on, that are before the cut. */
   readonly rows: number;
-  /** Of the file: rows before the group, and a bit for each row that is a repeat. */
+  /** Number of the file's rows before the group, and the file's bitmap of repeats. */
   readonly before: number;
   readonly repeats: Uint8Array | undefined;
 }
 
-/** What a row's numbers mean, in memory that threads share. */
+/** Tables for the numbers in a row, in shared memory. */
 export interface FactTables extends Deciding {
   readonly bucketMinutes: BucketMinutes;
   readonly pages: number;
-  /** By person number: 1 for those with a fact. */
+  /** By person number: set to 1 for persons with a fact. */
   readonly seen: Uint8Array;
 }
 
-/** What is known before facts are dealt. */
+/** What must be known before facts are dealt. */
 export interface DealPlan {
   /** By page number. */
   readonly rankOfPage: Uint32Array;
   readonly shardOfRank: Uint32Array;
   readonly shards: number;
-  /** Buckets by rank, ascending. */
+  /** Base buckets by rank, ascending. */
   readonly buckets: Uint32Array;
 }
 
 export interface Survey {
-  /** Views by page number, with those of bots and repeats. */
+  /** Pageviews by page number, including those of bots and repeats. */
   readonly pageviews: Uint32Array;
   readonly buckets: readonly number[];
 }
 
 export interface DealtRows extends Omit<DealtBlock, 'facts'> {
-  /** The facts, shard after shard. */
+  /** The facts, shard by shard. */
   readonly words: Uint32Array;
-  /** How many rows have each verdict. */
+  /** Number of rows by verdict. */
   readonly rowsWith: readonly number[];
 }
 
@@ -67,7 +67,7 @@ export class Dealer {
     this.#buckets = new BucketNumbers(this.#bucketMs);
   }
 
-  /** Looks at the first rows. */
+  /** Scans the first `rows` rows. */
   survey({ url, timestamp }: PageviewColumns, rows: number): void {
     const { pageOfUrl } = this.#tables;
     const pageviews = this.#pageviews;
@@ -80,12 +80,12 @@ export class Dealer {
     }
   }
 
-  /** What all calls of `survey` have found. */
+  /** The results of all `survey` calls. */
   surveyed(): Survey {
     return { pageviews: this.#pageviews, buckets: this.#buckets.all };
   }
 
-  /** @param makeWords memory for the facts, once it is known how many words they take */
+  /** @param makeWords allocates memory for the facts, given the number of words */
   deal(
     columns: PageviewColumns,
     { rows, before, repeats }: GroupRows,
@@ -125,7 +125,7 @@ export class Dealer {
     return { words, stride, starts, ...this.#place(columns, rows, plan, starts, words), rowsWith };
   }
 
-  /** By URL number the rank of its page. */
+  /** Rank of the page, by URL number. */
   #rankOfUrl(plan: DealPlan): Uint32Array {
     if (this.#ranked?.plan !== plan) {
       const { rankOfPage } = plan;
@@ -136,8 +136,8 @@ export class Dealer {
   }
 
   /**
-   * Who the visitors of the rows are. A loop by itself: each look-up misses the processor's cache, and it waits for many at once
-   * where nothing else is done meanwhile.
+   * Looks up the visitors of the rows. A separate loop: each look-up misses the processor's cache, and without other work in between the
+   * processor waits for many at once.
    */
   #lookUp(visitor: Int32Array, rows: number): Scratch {
     const { ofVisitor } = this.#tables;
@@ -191,7 +191,7 @@ export class Dealer {
   }
 }
 
-/** Of each row of a group: the rank of its page or `leftOut`, and who its visitor is. */
+/** For each row of a group: the rank of its page or `leftOut`, and its person and coupon. */
 interface Scratch {
   readonly ranks: Uint32Array;
   readonly persons: Uint32Array;
@@ -202,12 +202,12 @@ function newScratch(rows: number): Scratch {
   return { ranks: new Uint32Array(rows), persons: new Uint32Array(rows), coupons: new Uint32Array(rows) };
 }
 
-/** Numbers buckets in the order in which they come. Facts in order of time mostly stay in one, which is looked at first. */
+/** Numbers buckets in order of appearance. Remembers the last one, because facts in time order mostly stay in one bucket. */
 class BucketNumbers {
-  /** By number. */
+  /** Buckets by number. */
   readonly all: number[] = [];
   readonly #numbers = new Map<number, number>();
-  /** When the bucket that was looked at last begins. */
+  /** Start of the last bucket, UTC ms. */
   from = 0;
   #to = 0;
   readonly #bucketMs: number;

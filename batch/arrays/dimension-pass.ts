@@ -1,8 +1,8 @@
 /**
- * The cells of one dimension: each fact counts for one value of its domain, or for none. Who counts for what is worked out
- * first: (domain, value) becomes a number in order of domains and of values, so what comes out does not depend on the order of
- * facts. Then the facts of so many numbers at a time are sorted as pages and domains are, and those of a very busy value month
- * by month: memory is bounded whatever a domain's values are.
+ * Makes the cells of one dimension: each fact counts for one value within its domain, or for none. First, each (domain, value) pair gets a
+ * number in the order of domains and values, so the result does not depend on the order of facts. Then the facts of several numbers at a time
+ * are sorted like those of pages and domains, and those of a very busy value by groups of months: memory is bounded whatever the number of
+ * values.
  */
 import { inverse } from '../../lib/memory/counting-sort.js';
 import { grown } from '../../lib/memory/grown.js';
@@ -47,7 +47,7 @@ export class DimensionPass {
     return result.finishValues(found.domains, found.values);
   }
 
-  /** Which subject each fact of the job counts for. */
+  /** Finds the subject of each fact of the job. */
   #subjects(job: SortJob, table: DimensionTable): Found {
     const { domainOfRank, ownValues, rankOfValue } = this.#tools.tables;
     const { otherwise, choices } = table;
@@ -88,7 +88,7 @@ export class DimensionPass {
     };
   }
 
-  /** Months of one subject that has more facts than are sorted at once. */
+  /** Sorts the facts of one subject, which are too many to be sorted at once, in groups of months. */
   #busySubject(job: SortJob, found: Found, subject: number, result: ResultBuilder): void {
     const { buckets, bucketMinutes, jobRows } = this.#tools.tables;
     const months = monthsOf(buckets, widthOf(bucketMinutes));
@@ -113,7 +113,7 @@ export class DimensionPass {
     return count;
   }
 
-  /** Makes words of the facts of subjects [from, to), as many as `rows`. */
+  /** Encodes the facts of subjects [from, to) as words; there are `rows` of them. */
   #gather(
     job: SortJob,
     { ofFact }: Found,
@@ -130,7 +130,7 @@ export class DimensionPass {
     let [filled, at] = [0, 0];
     this.#eachBlock(job, (facts, stride) => {
       for (let fact = 0; fact < facts.length; fact += stride, at++) {
-        const subject = ofFact[at] - from; // beyond all others for those without one
+        const subject = ofFact[at] - from; // `noSubject` stays larger than all others
         if (subject < 0 || subject >= to - from) continue;
         const bucket = facts[fact + factWords.bucket];
         if (bucket < fromBucket || bucket >= toBucket) continue;
@@ -157,22 +157,22 @@ export class DimensionPass {
   }
 }
 
-/** The subjects of a job in order, and which one each of its facts counts for. */
+/** The subjects of a job in order, and the subject of each of its facts. */
 interface Found {
-  /** `noSubject` for none. */
+  /** By fact; `noSubject` if it has no value. */
   readonly ofFact: Uint32Array;
-  /** By subject: facts, rank of the domain, number of the value. */
+  /** By subject: number of facts, rank of the domain, number of the value. */
   readonly counts: Uint32Array;
   readonly domains: Uint32Array;
   readonly values: Uint32Array;
 }
 
-/** Numbers pairs in the order in which they come, from 0. Open addressing, at most half full. */
+/** Numbers pairs in order of appearance, from 0. A hash table with open addressing, at most half full. */
 class PairNumbers {
   #firsts = new Uint32Array(64);
   #seconds = new Uint32Array(64);
   #count = 0;
-  /** Number + 1; 0 where a slot is free. */
+  /** Number + 1; 0 for a free slot. */
   #slots = new Uint32Array(256);
 
   of(first: number, second: number): number {
@@ -185,7 +185,7 @@ class PairNumbers {
     return this.#add(first, second, slot);
   }
 
-  /** By number. */
+  /** The pairs, by number. */
   pairs(): { readonly firsts: Uint32Array; readonly seconds: Uint32Array } {
     return { firsts: this.#firsts.subarray(0, this.#count), seconds: this.#seconds.subarray(0, this.#count) };
   }
@@ -214,7 +214,7 @@ class PairNumbers {
   }
 }
 
-/** Both numbers are small and dense: multiplied by odd constants and folded, they spread over the slots. */
+/** Multiplies both numbers by odd constants and folds the result, to spread small, dense numbers over the slots. */
 function slotOf(first: number, second: number): number {
   const mixed = Math.imul(first, 0x9e3779b1) ^ Math.imul(second, 0x85ebca6b);
   return (mixed ^ (mixed >>> 15)) >>> 0;

@@ -1,21 +1,21 @@
-/** Which rows of pageviews are excluded, by the numbers of their texts (facts/exclusions.ts says what is). */
+/** Decides which rows of pageviews are excluded (facts/exclusions.ts), by the numbers of their texts. */
 import type { PageviewColumns } from './verdict.js';
 
-/** By number of a text: 0 where it is never excluded, else 1 + its place among the times. Undefined where no exclusion is of the kind. */
+/** By number of a text: 0 if it is never excluded, otherwise 1 + its index into `starts`. Undefined if no exclusion is of this kind. */
 export interface ExcludedNumbers {
   readonly visitors: Uint32Array | undefined;
   readonly agents: Uint32Array | undefined;
   readonly imports: Uint32Array | undefined;
-  /** By number of the page. */
+  /** By page number. */
   readonly pages: Uint32Array | undefined;
-  /** Half-open ranges of time one after the other, two numbers each; those of place n begin at `starts[n]`, in ranges. */
+  /** Half-open time ranges, two numbers each, concatenated; those of index n are the ranges from `starts[n]` to `starts[n + 1]`. */
   readonly times: Float64Array;
   readonly starts: Uint32Array;
-  /** Pageviews of an earlier time are excluded. */
+  /** Pageviews with an earlier timestamp are excluded. */
   readonly keptFrom: number;
 }
 
-/** @param page 1 + its number */
+/** @param page 1 + the page number */
 export function isExcluded(
   excluded: ExcludedNumbers,
   columns: PageviewColumns,

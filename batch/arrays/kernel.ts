@@ -1,23 +1,23 @@
 /**
- * The kernel (sort-kernel.wat) and its memory: words of facts, and behind them the room for what the kernel makes of them.
- * Each thread has one. Places are byte offsets in its memory; views of it are valid until `words` is asked for again.
+ * The WebAssembly kernel (sort-kernel.wat) and its memory: the words of facts, and buffers for the kernel's output. Each thread has one.
+ * Positions (`at`, `end`, ...) are byte offsets in that memory; views of it are valid until the next call of `words`.
  */
 import { maxCoupons } from 'hyperloglog-ts';
 import { sortKernelWasmBase64 } from './sort-kernel-wasm.js';
 
-/** Low bits of a visit's word: the millisecond within the bucket. */
+/** Number of low bits of a visit's word: the millisecond within the bucket. */
 export const millisecondBits = 22;
 
-/** Coupons that a call of `cells` may write before it stops. */
+/** Maximum number of coupons that one call of `cells` writes. */
 const couponsAtOnce = 1 << 16;
-/** Bytes that a cell takes besides its coupons, and a coupon within it, at most. */
+/** Maximum bytes of a cell besides its coupons, and of a coupon within it. */
 const cellBytes = 24;
 const blockBytesAtOnce = 1 << 20;
 const recordsAtOnce = 1 << 12;
 const recordBytes = 12;
 const countsBytes = 8192;
 const pageBytes = 65_536;
-/** Words that are sorted by shorter digits: counting has its cost, too. */
+/** Shorter ranges are sorted with shorter digits, because initialising the counts has a cost too. */
 const shortRange = 1_024;
 
 interface Exports {
@@ -51,7 +51,7 @@ interface Exports {
   visits(at: number, end: number, counts: number, seen: number, gap: bigint, bucketMs: bigint): number;
 }
 
-// The few parts of the WebAssembly API in use; TypeScript declares them only for browsers.
+// The parts of the WebAssembly API in use; TypeScript declares them only for browsers.
 declare const WebAssembly: {
   readonly Module: new (bytes: Uint8Array) => { readonly [Symbol.toStringTag]: 'WebAssembly.Module' };
   readonly Instance: new (module: InstanceType<(typeof WebAssembly)['Module']>) => {
@@ -61,16 +61,16 @@ declare const WebAssembly: {
 
 const compiled = new WebAssembly.Module(Buffer.from(sortKernelWasmBase64, 'base64'));
 
-/** Cells as they lie in a block, and their coupons, each cell's ascending. */
+/** Encoded cells, as in a block, and their coupons, ascending within each cell. */
 export interface Cells {
-  /** Where the next cell's words begin. */
+  /** Position of the next cell's words. */
   readonly next: number;
   readonly bytes: Uint8Array;
   readonly coupons: Uint32Array;
   readonly lastBucket: number;
 }
 
-/** Flat blocks: `bytes`, and three words for each: subject, pageviews, bytes. */
+/** Flat blocks: `bytes`, and three words for each block: subject, pageviews, length. */
 export interface FlatBlocks {
   readonly next: number;
   readonly bytes: Uint8Array;
@@ -78,7 +78,7 @@ export interface FlatBlocks {
 }
 
 export class Kernel {
-  /** Bits of a bucket's rank. */
+  /** Number of bits of a bucket's rank. */
   readonly bucketBits: number;
   readonly #exports: Exports = new WebAssembly.Instance(compiled).exports;
   readonly #bucketMs: number;
@@ -91,7 +91,7 @@ export class Kernel {
   readonly #wordsAt: number;
   #capacity = 0;
 
-  /** @param buckets the bucket of each rank, ascending */
+  /** @param buckets base buckets by rank, ascending */
   constructor(buckets: Uint32Array, options: { readonly lgK: number; readonly bucketMs: number }) {
     const most = maxCoupons(options.lgK);
     this.bucketBits = bitsOf(buckets.length);
@@ -109,7 +109,7 @@ export class Kernel {
     this.#exports.configure(bucketsAt, this.bucketBits, most);
   }
 
-  /** Room for so many words, as pairs of their low and high halves, to be filled by the caller. */
+  /** Room for `count` words, as pairs of low and high halves, to be filled by the caller. */
   words(count: number): Uint32Array {
     if (count > this.#capacity) {
       this.#capacity = Math.max(count, Math.ceil(1.25 * this.#capacity));
@@ -118,7 +118,7 @@ export class Kernel {
     return new Uint32Array(this.#exports.memory.buffer, this.#wordsAt, 2 * count);
   }
 
-  /** Sorts the words [from, to) by their bits from `fromBit` up to `toBit`, stably; returns where they lie now. */
+  /** Sorts the words [from, to) stably by their bits [fromBit, toBit); returns the position of the result. */
   sort(from: number, to: number, fromBit: number, toBit: number): number {
     const start = this.#wordsAt + 8 * from;
     const spare = start + 8 * this.#capacity;
@@ -126,7 +126,7 @@ export class Kernel {
     return this.#exports.sort(start, spare, to - from, BigInt(fromBit), BigInt(toBit), this.#countsAt, width);
   }
 
-  /** Sorts words [at, end) that are in order of their high halves by all their bits. */
+  /** Sorts the words [at, end), which are already in order of their high halves, by all their bits. */
   sortRuns(at: number, end: number): void {
     const isFirstRoom = at < this.#wordsAt + 8 * this.#capacity;
     this.#exports.sortRuns(
@@ -137,17 +137,17 @@ export class Kernel {
     );
   }
 
-  /** The high half of the word at a place. */
+  /** The high half of the word at a position. */
   highAt(at: number): number {
     return new DataView(this.#exports.memory.buffer).getUint32(at + 4, true);
   }
 
-  /** `count` words from a place, as pairs of halves. */
+  /** `count` words from a position, as pairs of halves. */
   view(at: number, count: number): Uint32Array {
     return new Uint32Array(this.#exports.memory.buffer, at, 2 * count);
   }
 
-  /** Cells of the sorted words [at, end) of one subject, until `next`: the end, or a cell of too many coupons. */
+  /** Encodes cells of the sorted words [at, end) of one subject, up to `next`: the end, or a cell with too many coupons. */
   cells(at: number, end: number, lastBucket: number): Cells {
     const next = this.#exports.cells(at, end, this.#outAt, this.#couponsAt, lastBucket, couponsAtOnce - 1);
     const { memory, outEnd, couponsEnd, lastBucket: last } = this.#exports;
@@ -159,7 +159,7 @@ export class Kernel {
     };
   }
 
-  /** Flat blocks of the sorted words [at, end), some of them, until `next`: the end, or a subject of too many coupons. */
+  /** Encodes flat blocks of the sorted words [at, end), up to `next`: the end, a subject with too many coupons, or a full buffer. */
   blocks(at: number, end: number, flatLimit: number): FlatBlocks {
     const { memory, outEnd, recordsEnd } = this.#exports;
     const recordsLimit = this.#recordsAt + recordBytes * recordsAtOnce;
@@ -182,8 +182,8 @@ export class Kernel {
   }
 
   /**
-   * Visits of one domain, from its sorted words [at, end): the bucket ranks that have some, and by rank visits and bounces side by
-   * side, which the caller sets back to 0.
+   * Counts the visits of one domain from its sorted words [at, end). Returns the ranks of the buckets with visits, and by rank pairs of visits
+   * and bounces, which the caller must reset to 0.
    */
   visits(
     at: number,
@@ -212,7 +212,7 @@ export class Kernel {
   }
 }
 
-/** Bits that numbers below `count` take. */
+/** Number of bits for numbers below `count`. */
 export function bitsOf(count: number): number {
   return Math.ceil(Math.log2(Math.max(1, count)));
 }

@@ -1,20 +1,20 @@
-/** Who each visitor number is: its person, by number, and the coupon that person counts with. */
+/** Assigns to each visitor number its person, as a number, and the person's coupon. */
 import type { Members } from './persons.js';
 
-/** The person of a placeholder: a person's number is below it. */
+/** Stands for the person of a placeholder; person numbers are below it. */
 export const nobody = 0xffffffff;
 
 export interface People {
-  /** By visitor number two words that lie side by side: the person and its coupon. */
+  /** By visitor number, two adjacent words: the person and its coupon. */
   readonly ofVisitor: Uint32Array;
-  /** Person numbers are below this; below `joined` those of two or more ids. */
+  /** Person numbers are below `count`; persons with two or more ids are below `joined`. */
   readonly count: number;
   readonly joined: number;
 }
 
 /**
  * @param coupons by visitor number; 0 for a placeholder
- * @param visitors visitor number of each of the ids that `members` tells of
+ * @param visitors visitor numbers of the ids, which `members` refers to by index
  */
 export function peopleOf(
   coupons: Uint32Array,

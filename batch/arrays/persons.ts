@@ -1,35 +1,35 @@
 /**
- * Persons: the components of the live edges, by union-find over dense numbers (union by least root with path halving, so
- * a component's root is its least number; Tarjan and van Leeuwen, "Worst-case analysis of set union algorithms", 1984).
- * Numbers are given in UTF-8 byte order of the ids, so the least number is the PersonID, whatever the order of edges.
+ * Persons: the components of the live edges, by union-find over dense numbers (union by least root with path halving, so the root of a component
+ * is its least number; Tarjan and van Leeuwen, "Worst-case analysis of set union algorithms", 1984). Numbers are assigned in UTF-8 byte order of
+ * the ids, so the root is the PersonID, whatever the order of edges.
  */
 import { byGroup, groupStarts, inverse } from '../../lib/memory/counting-sort.js';
 import type { TextSpans } from '../../lib/memory/keyed-hash.js';
 import { PackedTexts } from '../../lib/memory/packed-texts.js';
 import { textOrder } from './text-order.js';
 
-/** Persons of two or more ids. */
+/** Persons with two or more ids. */
 export interface Members {
-  /** The visitor ids that live edges name. */
+  /** The visitor ids in live edges. */
   readonly ids: PackedTexts;
-  /** Numbers of `ids`, person after person, in order of their PersonIDs; within a person in order. Both by UTF-8 bytes. */
+  /** Indexes into `ids`, person by person in the order of their PersonIDs, and in order within a person. Both orders are of UTF-8 bytes. */
   readonly members: Uint32Array;
-  /** Where each person ends in `members`. */
+  /** End of each person in `members`. */
   readonly ends: Uint32Array;
 }
 
 export interface PersonStatistics {
-  /** Ids that live edges name. */
+  /** Number of ids in live edges. */
   readonly joinedIds: number;
-  /** Persons of two or more ids. */
+  /** Number of persons with two or more ids. */
   readonly components: number;
-  /** Ids of the largest person. */
+  /** Number of ids of the largest component, capped or not. */
   readonly largestComponent: number;
-  /** Components over the cap, left unjoined. */
+  /** Number of components over the cap, which are left unjoined. */
   readonly cappedComponents: number;
 }
 
-/** A component over the cap: its least number, and how many ids it has. */
+/** A component over the cap: its least number, and its number of ids. */
 export interface Capped {
   readonly least: number;
   readonly size: number;
@@ -53,8 +53,8 @@ export class UnionFind {
   }
 
   /**
-   * Ends the joining: for each id the least of its component. Components of more than `maxIds` (0: no cap) are taken
-   * apart again: each of their ids stands for itself. `capped` lists the largest hundred of them, the largest first.
+   * Finishes the union: returns the root of each id. Components with more than `maxIds` (0: no cap) are taken apart again: each of their ids is
+   * its own root. `capped` lists at most the hundred largest of them, the largest first.
    */
   finish(maxIds: number): {
     readonly roots: Int32Array;
@@ -102,7 +102,7 @@ export class UnionFind {
   }
 }
 
-/** Writes the pairs (a[i], b[i]) side by side into `pairs`, from index `at`. */
+/** Writes the pairs (a[i], b[i]) interleaved into `pairs`, from index `at`. */
 export function writePairs(pairs: Uint32Array, at: number, a: Int32Array, b: Int32Array): void {
   for (let i = 0; i < a.length; i++) {
     pairs[at + 2 * i] = a[i];
@@ -117,23 +117,23 @@ export function pairsOf(pairs: Uint32Array, chosen: ReadonlySet<number>): [numbe
   return found;
 }
 
-/** The visitors that pairs name, as dense numbers. */
+/** The visitors in pairs, with dense indexes. */
 export interface JoinedIds {
   /** Visitor numbers, ascending. */
   readonly visitors: Uint32Array;
   /** Their texts. */
   readonly ids: PackedTexts;
-  /** The pairs again, by places in `visitors` and `ids`. */
+  /** The same pairs, as indexes into `visitors` and `ids`. */
   readonly pairs: Uint32Array;
 }
 
 /**
- * @param pairs visitor numbers two by two
- * @param texts of all visitors, from number 1 on
- * @param count visitor numbers are below it
+ * @param pairs interleaved pairs of visitor numbers
+ * @param texts texts of all visitors, from number 1 on
+ * @param count exclusive upper limit of visitor numbers
  */
 export function joinedIds(pairs: Uint32Array, texts: Iterable<TextSpans>, count: number): JoinedIds {
-  const indexOf = new Uint32Array(count); // 1 + the place
+  const indexOf = new Uint32Array(count); // 1 + the index
   for (const visitor of pairs) indexOf[visitor] = 1;
   const visitors = new Uint32Array(indexOf.reduce((sum, one) => sum + one, 0));
   let found = 0;
@@ -153,11 +153,11 @@ export function joinedIds(pairs: Uint32Array, texts: Iterable<TextSpans>, count:
 
 export interface Persons extends Members {
   readonly statistics: PersonStatistics;
-  /** The largest components over the cap: their least ids, and how many they have. */
+  /** The largest components over the cap: their least ids, and their numbers of ids. */
   readonly capped: readonly { readonly id: string; readonly size: number }[];
 }
 
-/** @param maxIds components of more ids are left unjoined; 0: no cap */
+/** @param maxIds components with more ids are left unjoined; 0: no cap */
 export function personsOf({ ids, pairs }: JoinedIds, maxIds: number): Persons {
   const order = textOrder(ids);
   const rank = inverse(order);
@@ -174,7 +174,7 @@ export function personsOf({ ids, pairs }: JoinedIds, maxIds: number): Persons {
   };
 }
 
-/** Ids in order of their roots, which are the least ids of persons; those that stand alone are left out. */
+/** Groups ids by their roots, in the order of the roots; ids without others are left out. */
 function membersByRoot(roots: Int32Array): Pick<Members, 'members' | 'ends'> {
   const starts = groupStarts(roots, roots.length);
   const members = byGroup(roots, starts);
@@ -190,9 +190,7 @@ function membersByRoot(roots: Int32Array): Pick<Members, 'members' | 'ends'> {
   return { members: members.slice(0, total), ends: Uint32Array.from(ends) };
 }
 
-/**
- * The ids of some persons, at most `limit`: of those whose numbers, mixed, are the least, so that they lie anywhere among all.
- */
+/** A pseudo-random sample of whole persons with at most `limit` ids together, as members: the persons whose hashed numbers are least. */
 export function sampleOf({ members, ends }: Pick<Members, 'members' | 'ends'>, limit: number): number[] {
   const order = Array.from(ends.keys()).toSorted((a, b) => mixed(a) - mixed(b));
   const sample: number[] = [];
@@ -208,7 +206,7 @@ function mixed(person: number): number {
   return Math.imul(person, 0x9e3779b1) >>> 0;
 }
 
-/** The numbers of each person's ids. */
+/** The members of each person. */
 export function* eachPerson({ members, ends }: Pick<Members, 'members' | 'ends'>): Generator<Uint32Array> {
   let from = 0;
   for (const to of ends) {

@@ -1,9 +1,9 @@
 /**
- * From the star's dictionaries, numbered as things appeared, to an order of names, and to work for threads.
+ * Ranks names, and divides the work on facts among threads.
  *
- * Ranks put domains in an order, and pages in order of their domains and then of their URLs: what a domain holds is a range of
- * ranks. Shards are ranges of page ranks, each of several whole domains, or of a part of a busy one; so all that a domain
- * holds is a range of shards, and a site by itself is as well spread over threads as a thousand.
+ * The star numbers things in order of appearance. Ranks order domains, and pages by domain and then by URL: the pages of a domain are a range of
+ * ranks. Shards are ranges of page ranks, each of several whole domains or of a part of a busy one. So the pages of a domain are in a range of
+ * shards, and a single large site is spread over threads as evenly as a thousand small ones.
  */
 import { compareUtf8 } from '../../facts/fact.js';
 import { byGroup, groupStarts, inverse } from '../../lib/memory/counting-sort.js';
@@ -15,7 +15,7 @@ import { bitsOf, millisecondBits } from './kernel.js';
 import { jobKindsOf, type JobKind, type SortJob } from './sort-job.js';
 import { textOrder } from './text-order.js';
 
-/** What of the star is ranked. */
+/** The parts of the star that are ranked. */
 export interface Dictionaries {
   readonly pages: PackedTexts;
   readonly domains: readonly string[];
@@ -26,14 +26,14 @@ export interface Dictionaries {
 /** Names by rank. */
 export interface Names {
   readonly pageCount: number;
-  /** The URL of the page of a rank, which is ASCII. */
+  /** URL of the page of a rank, in ASCII. */
   readonly page: (rank: number) => Uint8Array;
   readonly domains: readonly string[];
-  /** The ranks of all pages in key order; domains are ranked in it. */
+  /** Ranks of all pages in key order. Domains are ranked in key order. */
   readonly pagesByKey: Uint32Array;
-  /** The pages of a domain: [firstPage[domain], firstPage[domain + 1]). */
+  /** The pages of a domain have the ranks [firstPage[domain], firstPage[domain + 1]). */
   readonly firstPage: Uint32Array;
-  /** By page number, and back. */
+  /** Rank by page number, and page number by rank. */
   readonly rankOfPage: Uint32Array;
   readonly pageOfRank: Uint32Array;
   /** Rank of the domain, by page rank. */
@@ -64,13 +64,13 @@ export function rankNames({ pages, domains, domainOfPage }: Dictionaries): Names
   };
 }
 
-/** Facts that are sorted at once, about: what fits the processor's cache, and what a thread has memory for. */
+/** Approximate numbers of facts per shard (to fit the processor's cache) and per job (to fit a thread's memory). */
 export interface Sizes {
   readonly shardRows: number;
   readonly jobRows: number;
 }
 
-/** The base buckets that facts lie in. */
+/** The base buckets that contain facts. */
 export interface Times {
   readonly buckets: readonly number[];
   readonly bucketMinutes: BucketMinutes;
@@ -78,14 +78,14 @@ export interface Times {
 
 export interface Plan extends DealPlan {
   readonly bucketMinutes: BucketMinutes;
-  /** Facts at most, by page rank. */
+  /** Maximum number of facts, by page rank. */
   readonly rows: Float64Array;
-  /** Where each shard begins, in page ranks; one more than there are shards. */
+  /** First page rank of each shard; one more entry than there are shards. */
   readonly firstRank: Uint32Array;
   readonly sizes: Sizes;
 }
 
-/** @param pageviews at most, by page number */
+/** @param pageviews maximum number of facts, by page number */
 export function planShards(
   names: Names,
   pageviews: Uint32Array,
@@ -97,9 +97,9 @@ export function planShards(
   for (let page = 0; page < pageCount; page++) rows[rankOfPage[page]] = pageviews[page];
   const rowsIn = (from: number, to: number): number =>
     rows.subarray(from, to).reduce((sum, more) => sum + more, 0);
-  const maxPages = 2 ** (32 - bitsOf(buckets.length)); // subject and bucket rank are 32 bits together
+  const maxPages = 2 ** (32 - bitsOf(buckets.length)); // subject and bucket rank share 32 bits
   const starts: number[] = [];
-  let open = 0; // facts of the shard that began last
+  let open = 0; // facts in the last shard
   const add = (from: number, to: number, more: number): void => {
     const fits =
       starts.length > 0 && open + more <= sizes.shardRows && to - starts[starts.length - 1] <= maxPages;
@@ -142,10 +142,10 @@ export function planJobs(names: Names, plan: Plan, persons: number, dimensions: 
   });
 }
 
-/** Shards [fromShard, toShard) whose subjects [from, to) have no facts elsewhere. */
+/** Shards [fromShard, toShard) with all the facts of their subjects [from, to). */
 type Span = Pick<SortJob, 'fromShard' | 'toShard' | 'from' | 'to' | 'rows'>;
 
-/** Each shard by itself; where subjects reach over several, these together. */
+/** One span per shard; shards that share a subject are joined into one span. */
 function spansOf(
   kind: 'pages' | 'domains',
   { domainOfRank }: Names,
@@ -207,7 +207,7 @@ function visitJobs(names: Names, plan: Plan, persons: number): SortJob[] {
   });
 }
 
-/** Ranks at which months begin, and the number of buckets. */
+/** The ranks at which months begin, and the number of buckets. */
 export function monthsOf(buckets: Uint32Array, width: BucketWidth): number[] {
   const starts: number[] = [];
   let month = Number.NaN;

@@ -1,6 +1,6 @@
 /**
- * What threads sort, and what comes of it. A job is one kind of subject, or the visits, of some shards; a kind says which
- * subject a fact counts for. A subject that is too busy for one job is cut into months, its visits into shares of the persons.
+ * Jobs of the sorting threads, and their results. A job covers one kind of subject, or the visits, in a range of shards; the kind determines the
+ * subject that a fact counts for. A subject that is too busy for one job is split by months, its visits by persons.
  */
 import type { BucketMinutes } from '../../lib/time/buckets.js';
 import { grown } from '../../lib/memory/grown.js';
@@ -8,42 +8,42 @@ import { hashWords, type KeyedHash } from '../../lib/memory/keyed-hash.js';
 import type { Block, BlockPart } from '../../serving/arrays/block-builder.js';
 import type { DealtBlock } from './dealt.js';
 
-/** Pages, domains, visits, or a dimension by its place among those that are kept. */
+/** Pages, domains, visits, or a dimension by its index among the kept ones. */
 export type JobKind = 'pages' | 'domains' | 'visits' | number;
 
-/** The kinds of a run that keeps so many dimensions. */
+/** The kinds of a run that keeps this number of dimensions. */
 export function jobKindsOf(dimensions: number): readonly JobKind[] {
   return ['pages', 'domains', ...Array.from({ length: dimensions }, (_, dimension) => dimension), 'visits'];
 }
 
-/** What all jobs know, in memory that threads share. */
+/** Tables that all jobs use, in shared memory. */
 export interface SortTables {
   /** Rank of the domain, by page rank. */
   readonly domainOfRank: Uint32Array;
   readonly dimensions: readonly DimensionTable[];
-  /** By rank of a domain the number of the value that is its name; 0 where no value is. */
+  /** By rank of a domain: the number of the value that equals its name; 0 if there is none. */
   readonly ownValues: Uint32Array;
-  /** By number of a value its place in the order of their texts. */
+  /** By number of a value: its rank in the order of the texts. */
   readonly rankOfValue: Uint32Array;
-  /** Buckets by rank, ascending. */
+  /** Base buckets by rank, ascending. */
   readonly buckets: Uint32Array;
   readonly bucketMinutes: BucketMinutes;
   readonly lgK: number;
   readonly blocks: readonly DealtBlock[];
-  /** Facts of one dimension that are sorted at once. */
+  /** Maximum number of facts of a dimension that are sorted at once. */
   readonly jobRows: number;
 }
 
-/** How the value of a fact is found: the first result counts that is a value, and may be one. Shared by threads. */
+/** How to find the value of a fact: the first choice with a value that is allowed counts. In shared memory. */
 export interface DimensionTable {
   readonly choices: readonly {
-    /** The word of a fact that has the number of the text. */
+    /** Index of the word of a fact with the number of the text. */
     readonly word: number;
-    /** By that number, the result's value; 0 for none. */
+    /** By number of the text: the result's value; 0 for none. */
     readonly values: Uint32Array;
     readonly exceptOwnDomain: boolean;
   }[];
-  /** Where no result is one; 0 for none. */
+  /** The value if no choice has one; 0 for none. */
   readonly otherwise: number;
 }
 
@@ -52,10 +52,13 @@ export interface SortJob {
   /** The shards whose facts it reads: [fromShard, toShard). */
   readonly fromShard: number;
   readonly toShard: number;
-  /** Subjects, [from, to): ranks of pages or, for all other kinds, of domains. */
+  /** Its subjects [from, to): ranks of pages or, for all other kinds, of domains. */
   readonly from: number;
   readonly to: number;
-  /** Of one subject the buckets of these ranks, [fromBucket, toBucket); or visits of one domain of one of `parts` shares of the persons. */
+  /**
+   * For a part of a subject: the buckets with the ranks [fromBucket, toBucket); for visits: the share `index` of `parts` of the persons of one
+   * domain.
+   */
   readonly part:
     | {
         readonly index: number;
@@ -64,41 +67,41 @@ export interface SortJob {
         readonly toBucket: number;
       }
     | undefined;
-  /** About so many facts. */
+  /** Approximate number of facts. */
   readonly rows: number;
 }
 
-/** What a job found, by subject ascending. A subject without facts is not among them. */
+/** The result of a job, by subject ascending, without subjects that have no facts. */
 export interface SortResult {
   /** Ranks of pages or domains. */
   readonly subjects: Uint32Array;
-  /** Of a dimension: the number of each subject's value. */
+  /** For dimensions: the number of each subject's value. */
   readonly values: Uint32Array;
-  /** Of each subject's block; visits have none. Blocks follow each other without a gap. */
+  /** Of each subject's block; empty for visits. Blocks are contiguous. */
   readonly lengths: Float64Array;
   readonly tableLengths: Float64Array;
   readonly pageviews: Float64Array;
-  /** `hashWords` for each block. */
+  /** `hashWords` words per block. */
   readonly hashes: Int32Array;
   /** Encoded visits of the i-th subject: `visits[visitEnds[i - 1], visitEnds[i])`. */
   readonly visits: Uint8Array;
   readonly visitEnds: Float64Array;
-  /** In place of all that: the part of a subject. */
+  /** Set instead of all the above if the job is a part of a subject. */
   readonly part: BlockPart | undefined;
 }
 
-/** Hears of a job while it runs. */
+/** Receives output of a job while it runs. */
 export interface SortListener {
   readonly onRows: (rows: number) => void;
-  /** The next blocks; the receiver owns the bytes. */
+  /** Receives the next blocks, and owns the bytes. */
   readonly onBlocks: (blocks: Uint8Array<ArrayBuffer>) => void;
 }
 
 const bytesAtOnce = 1 << 20;
-/** Of a flat block: subject, pageviews, length (kernel.ts). */
+/** Words per flat block: subject, pageviews, length (kernel.ts). */
 const recordWords = 3;
 
-/** Gathers the result of a job; blocks are handed on in batches, each in memory of its own. */
+/** Collects the result of a job, and passes blocks on in batches, each in its own memory. */
 export class ResultBuilder {
   readonly #listener: SortListener;
   readonly #subjects: number[] = [];
@@ -116,7 +119,7 @@ export class ResultBuilder {
     this.#hasher = hasher;
   }
 
-  /** The next blocks lie one after the other in `bytes`; those of a subject, its pageviews and the length of its block stand in `records`. */
+  /** Adds flat blocks, which are contiguous in `bytes`; `records` has three words for each: subject (from `first`), pageviews, length. */
   blocks(bytes: Uint8Array, records: Uint32Array, first: number): void {
     const count = records.length / recordWords;
     const starts = new Uint32Array(count);
@@ -133,7 +136,7 @@ export class ResultBuilder {
     this.#add(bytes);
   }
 
-  /** The next block. */
+  /** Adds one block. */
   block(subject: number, { bytes, tableLength, pageviews }: Block): void {
     this.#block(subject, bytes.length, tableLength, pageviews);
     this.#reserveHashes(0);
@@ -142,13 +145,13 @@ export class ResultBuilder {
     this.#add(bytes);
   }
 
-  /** @param end of the domain's visits in those of all */
+  /** @param end end of the domain's visits in the bytes of all */
   visits(domain: number, end: number): void {
     this.#subjects.push(domain);
     this.#visitEnds.push(end);
   }
 
-  /** The subjects given before are places in these lists: of ranks of domains, and of numbers of values. */
+  /** Finishes a dimension: the subjects added before are indexes into these lists of domain ranks and value numbers. */
   finishValues(domains: Uint32Array, values: Uint32Array): SortResult {
     const { subjects, ...result } = this.finish();
     return {
@@ -180,7 +183,7 @@ export class ResultBuilder {
     this.#pageviews.push(pageviews);
   }
 
-  /** For all subjects, and so many that are yet to come. */
+  /** Makes room for the hashes of all subjects, and of `more` to come. */
   #reserveHashes(more: number): void {
     const needed = hashWords * (this.#subjects.length + more);
     if (needed > this.#hashes.length) this.#hashes = grown(this.#hashes, needed);

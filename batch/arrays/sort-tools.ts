@@ -1,4 +1,4 @@
-/** What a thread sorts facts with, one job after the other: every pass works in the same memory. */
+/** A thread's tools for sorting facts. All passes share them, and so use the same memory one after the other. */
 import type { KeyedHash } from '../../lib/memory/keyed-hash.js';
 import { widthOf } from '../../lib/time/buckets.js';
 import { blockHasher } from '../../serving/arrays/written-block.js';

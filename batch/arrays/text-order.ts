@@ -1,8 +1,8 @@
 /**
- * The order of packed texts by their bytes: a radix sort from the front (McIlroy, Bostic and McIlroy, "Engineering Radix Sort",
- * 1993) that takes four bytes of all texts of a group at a time. They are put before the texts' numbers in one array of 64-bit
- * words, which the engine sorts; texts that are equal so far are the next groups. So memory is walked through and not
- * jumped about in, the beginning that many URLs share is read once, and no text becomes an object.
+ * Sorts packed texts by their bytes: an MSD radix sort (McIlroy, Bostic and McIlroy, "Engineering Radix Sort", 1993) that takes four bytes of
+ * all texts of a group at a time. Each text's four bytes and its number form a 64-bit word, and the engine sorts the words; texts that are equal
+ * so far form the next groups. So memory is accessed mostly in sequence, prefixes that many URLs share are read once, and no text becomes an
+ * object.
  */
 import { textSeparator, type PackedTexts } from '../../lib/memory/packed-texts.js';
 
@@ -13,13 +13,13 @@ const bytesAtOnce = 4;
 /**
  * The numbers of all texts in order.
  *
- * @param texts all different, of bytes above the separator, which so ends each of them in the right place
+ * @param texts distinct texts of bytes greater than the separator, so that a prefix sorts before longer texts
  */
 export function textOrder(texts: PackedTexts): Uint32Array {
   const { bytes } = texts;
   const order = Uint32Array.from({ length: texts.count }, (_, number) => number);
   const words = new BigUint64Array(texts.count);
-  const halves = new Uint32Array(words.buffer); // number, then bytes of its text
+  const halves = new Uint32Array(words.buffer); // for each word: the number, then the bytes of its text
   const waiting = [{ from: 0, to: order.length, depth: 0 }];
   for (let group = waiting.pop(); group !== undefined; group = waiting.pop()) {
     const { from, to, depth } = group;
@@ -44,7 +44,7 @@ export function textOrder(texts: PackedTexts): Uint32Array {
     }
   }
 
-  /** The next bytes of a text, up to its separator; zeros behind that. */
+  /** The next four bytes of a text, up to and including its separator; the rest is 0. */
   function bytesOf(from: number): number {
     let value = 0;
     for (let i = 0; i < bytesAtOnce; i++) {

@@ -1,13 +1,13 @@
-/** Where the blocks of a dimension's values lie in their file, however many there are. */
+/** Positions of the blocks of a dimension's values in their cell file. */
 import { grown } from '../../lib/memory/grown.js';
 import type { WrittenBlock } from '../../serving/arrays/written-block.js';
 import { BlockPlaces, type PlacedBlocks } from './block-places.js';
 
 export class ValuePlaces {
-  /** By place in the order in which they come: all of a domain together, in order of their values. */
+  /** By index in order of arrival: all values of a domain are adjacent, in order. */
   readonly #places = new BlockPlaces(64);
   #values = new Uint32Array(64);
-  /** By rank of a domain: places [start, end). */
+  /** By rank of a domain: its range of indexes [start, end). */
   readonly #starts: Uint32Array;
   readonly #ends: Uint32Array;
 
@@ -20,7 +20,7 @@ export class ValuePlaces {
     return this.#places.subjects;
   }
 
-  /** Whose blocks lie next in the file: no domain is in two of these. */
+  /** Adds the blocks that come next in the file. All values of a domain must come in one call. */
   add({ subjects: domains, values, ...blocks }: PlacedBlocks & { readonly values: Uint32Array }): void {
     const first = this.#places.subjects;
     const needed = first + domains.length;

@@ -1,33 +1,33 @@
-/** Which rows of pageviews count, and which are repeats of others that do. */
+/** Decides which rows of pageviews count, and which are repeats of others that do. */
 import { timeEnd, timeStart } from '../../facts/fact.js';
 import { isExcluded, type ExcludedNumbers } from './excluded.js';
 import { nobody } from './people.js';
 
-/** The columns of a row group of pageviews, times as pairs of words, the low one first. */
+/** The columns of a row group of pageviews; times are pairs of words, the low one first. */
 export interface PageviewColumns {
   readonly url: Int32Array;
   readonly visitor: Int32Array;
   readonly agent: Int32Array;
-  /** Undefined where no exclusion is by import. */
+  /** Undefined if no exclusion is by import. */
   readonly import: Int32Array | undefined;
   readonly timestamp: Int32Array;
-  /** Numbers of the texts that dimensions read, as many as the run needs. */
+  /** Numbers of the texts that dimensions read; only the columns that the run needs. */
   readonly texts: readonly Int32Array[];
 }
 
-/** What decides whether a row counts. */
+/** The tables that decide whether a row counts. */
 export interface Deciding {
-  /** By URL number 1 + the number of its page; 0 where the rules refuse it. */
+  /** By URL number: 1 + the page number; 0 if the rules refuse the URL. */
   readonly pageOfUrl: Uint32Array;
   /** By agent number: 1 for bots. */
   readonly bots: Uint8Array;
-  /** By visitor number two words, of which the first is `nobody` for a placeholder. */
+  /** By visitor number: two words, of which the first is `nobody` for a placeholder. */
   readonly ofVisitor: Uint32Array;
-  /** Undefined where nothing is. */
+  /** Undefined if nothing is excluded. */
   readonly excluded: ExcludedNumbers | undefined;
 }
 
-/** Why a row does not count; `counts` where it does. Invalid ones are of earlier versions' files: `decodeRecord` refuses them today. */
+/** Why a row does not count; `counts` if it does. `invalid` rows are in files of earlier versions: `decodeRecord` refuses them today. */
 export const verdicts = {
   counts: 0,
   noFact: 1,
@@ -59,18 +59,18 @@ export function timeOf(times: Int32Array, row: number): number {
   return (times[2 * row] >>> 0) + times[2 * row + 1] * 2 ** 32;
 }
 
-/** Of each of the first rows, as many as `pages` has, 1 + its page where it counts, else 0. */
+/** For each of the first `pages.length` rows, writes 1 + its page if it counts, otherwise 0. */
 export function writeCountedPages(deciding: Deciding, columns: PageviewColumns, pages: Uint32Array): void {
   for (let row = 0; row < pages.length; row++)
     pages[row] =
       verdictOf(deciding, columns, row) === verdicts.counts ? deciding.pageOfUrl[columns.url[row]] : 0;
 }
 
-/** By file of pageviews in the star's order: a bit for each of its rows, set for repeats; undefined for a file without any. */
+/** For each file of pageviews, in the star's order: a bitmap of its rows, set for repeats; undefined for a file without repeats. */
 export type RepeatBits = readonly (Uint8Array | undefined)[];
 
 export interface Repeats {
-  /** Rows of each file below the cut. */
+  /** Number of rows before the cut, by file. */
   readonly rowsOf: readonly number[];
   readonly bits: RepeatBits;
   readonly count: number;
@@ -81,11 +81,11 @@ export function isRepeat(bits: Uint8Array | undefined, row: number): boolean {
 }
 
 /**
- * Of each group of rows, and each page in it, all that count but the first.
+ * Marks as repeats all rows that count except the first, for each page in each group of rows.
  *
- * @param groups two words a row: twice its file, plus 1 where a group begins; its place in the file
- * @param rowsOf how many rows of each file lie below the cut
- * @param pageOf 1 + the page of a row that counts and lies below the cut, else 0
+ * @param groups two words per row: twice its file, plus 1 if a group begins; its index in the file
+ * @param rowsOf number of rows before the cut, by file
+ * @param pageOf 1 + the page of a row that counts and is before the cut, otherwise 0
  */
 export function markRepeats(
   groups: Uint32Array,

@@ -1,7 +1,6 @@
 /**
- * Cells of words: pageviews as words of 64 bits, (subject, bucket, coupon) from the high bits to the low ones, become the blocks of
- * their subjects. The kernel sorts them and writes flat blocks by itself; of busy subjects it writes the buckets, day after day,
- * and days and months are united here.
+ * Makes blocks of words: pageviews as 64-bit words of (subject, bucket, coupon), from high to low bits. The kernel sorts the words and writes
+ * flat blocks by itself. Of busy subjects it writes the base cells, day by day, and this class unites them to days and months.
  */
 import { widthOf, type BucketWidth } from '../../lib/time/buckets.js';
 import { BlockBuilder, type BlockPart } from '../../serving/arrays/block-builder.js';
@@ -11,12 +10,12 @@ import type { ResultBuilder, SortTables } from './sort-job.js';
 
 const wordBytes = 8;
 
-/** Words that were put into the kernel's memory. */
+/** Words that were written to the kernel's memory. */
 export interface Words {
   readonly count: number;
-  /** Subjects are below it. */
+  /** Exclusive upper limit of subjects. */
   readonly subjects: number;
-  /** The words of each subject are in order of their buckets: then only subjects have to be sorted, and the coupons of each cell. */
+  /** Whether the words of each subject are in bucket order: then only the subjects, and the coupons of each cell, need sorting. */
   readonly isInOrder: boolean;
 }
 
@@ -39,14 +38,14 @@ export class WordCells {
     this.#flatLimit = deriveLimitOf('day', lgK);
   }
 
-  /** The blocks of all subjects; the first one is `first` in the result. */
+  /** Makes the blocks of all subjects; subject 0 becomes `first` in the result. */
   blocks(words: Words, result: ResultBuilder, first: number): void {
     let { at, end } = this.#sorted(words);
     while (at < end) {
       const { next, bytes, records } = this.#kernel.blocks(at, end, this.#flatLimit);
       result.blocks(bytes, records, first);
       at = next;
-      if (at === end || records.length > 0) continue; // it may have stopped for room
+      if (at === end || records.length > 0) continue; // it may have stopped because a buffer was full
       const subject = this.#kernel.highAt(at) >>> this.#kernel.bucketBits;
       const subjectEnd = this.#endOf(at, end, subject, this.#buckets.length);
       this.#builder.expectMany();
@@ -56,7 +55,7 @@ export class WordCells {
     }
   }
 
-  /** What some months of one busy subject make of its block. */
+  /** Makes the part of a busy subject's block for some months. */
   part(words: Words): BlockPart {
     const { at, end } = this.#sorted(words);
     this.#builder.expectMany();
@@ -64,7 +63,7 @@ export class WordCells {
     return this.#builder.part();
   }
 
-  /** The block of a busy subject from its parts, in order of their months. */
+  /** Joins the parts of a busy subject, in month order, into its block. */
   joined(parts: readonly BlockPart[], result: ResultBuilder, subject: number): void {
     result.block(subject, this.#builder.join(parts));
   }
@@ -78,7 +77,7 @@ export class WordCells {
     return { at, end };
   }
 
-  /** Gives the builder the buckets of one subject, [at, end), day after day. */
+  /** Passes the buckets of one subject, [start, end), to the builder, day by day. */
   #subject(start: number, end: number): void {
     const buckets = this.#buckets;
     const bucketMask = 2 ** this.#kernel.bucketBits - 1;
@@ -101,7 +100,7 @@ export class WordCells {
     }
   }
 
-  /** A bucket that has more people than the kernel writes. Returns its end. */
+  /** Adds a bucket with more people than the kernel supports. Returns its end. */
   #manyPeople(at: number, end: number): number {
     const high = this.#kernel.highAt(at);
     const rank = high & (2 ** this.#kernel.bucketBits - 1);
@@ -116,7 +115,7 @@ export class WordCells {
     return bucketEnd;
   }
 
-  /** Where the words of a subject's buckets below a rank end, in [at, end). */
+  /** End of the words in [at, end) that belong to a subject's buckets below a rank. */
   #endOf(at: number, end: number, subject: number, rank: number): number {
     const { bucketBits } = this.#kernel;
     const words = this.#kernel.view(at, (end - at) / wordBytes);

@@ -1,4 +1,4 @@
-/** All of the star's pageviews dealt to shards by threads: looked at once for the plan, then dealt by it. */
+/** Deals all of the star's pageviews to shards, in threads: the first scan is for the plan, the second deals. */
 import { join } from 'node:path';
 import type { BucketMinutes } from '../../lib/time/buckets.js';
 import type { Star } from '../../master-data/star/star.js';
@@ -12,7 +12,7 @@ import type { RowGroup } from '../fact-work.js';
 export interface DealOptions {
   readonly sizes: Sizes;
   readonly bucketMinutes: BucketMinutes;
-  /** Facts kept in memory before the rest goes to files below `tempDir`. */
+  /** Maximum number of facts in memory; the rest goes to files in `tempDir`. */
   readonly factsInMemory: number;
   readonly tempDir: string;
   readonly onRows: (rows: number) => void;
@@ -21,7 +21,7 @@ export interface DealOptions {
 export interface DealtFacts {
   readonly plan: Plan;
   readonly blocks: readonly DealtBlock[];
-  /** How many rows have each verdict. */
+  /** Number of rows by verdict. */
   readonly rowsWith: readonly number[];
 }
 
@@ -75,7 +75,7 @@ export async function dealFacts(
   return { plan, blocks, rowsWith };
 }
 
-/** The row groups of all files of pageviews, as far as they lie below the cut. */
+/** The row groups of all files of pageviews, limited to rows before the cut. */
 export function rowGroupsOf(star: Star, { rowsOf, bits }: Repeats): RowGroup[] {
   return star.factsOf('pageviews').flatMap((facts, file) => {
     let before = 0;

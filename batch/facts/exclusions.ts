@@ -1,4 +1,4 @@
-/** From the star's exclusions to which texts, by number, are left out, and when. */
+/** Applies the exclusions to the star's texts: which texts, by number, are left out, and at what times. */
 import { parseExclusionKey } from '../../facts/exclusion-key.js';
 import {
   comparedTexts,
@@ -16,9 +16,9 @@ import type { ExcludedNumbers } from '../arrays/excluded.js';
 import type { BatchDb } from '../database.js';
 
 export interface LiveExclusions {
-  /** Those in force. */
+  /** The exclusions in force. */
   readonly rules: readonly ExclusionRule[];
-  /** How many facts there are that exclude or take back. */
+  /** Number of facts that exclude or take an exclusion back. */
   readonly facts: number;
 }
 
@@ -51,12 +51,12 @@ function rulesOf(star: Star, numbers: ReadonlySet<number>): ExclusionRule[] {
 /** A text that is left out at some times. */
 export interface ExcludedText {
   readonly by: ComparedText;
-  /** In its dictionary; of pages from 0. */
+  /** Number in its dictionary; for pages from 0. */
   readonly number: number;
   readonly times: Times;
 }
 
-/** The dictionary of the texts that each kind compares; pages are a result. */
+/** The dictionary of each kind of text; pages are not in a dictionary. */
 const dictionaryOf = { visitor: 'visitors', userAgent: 'agents', importId: 'imports' } as const;
 
 /** All texts of the star that exclusions leave out. */
@@ -90,7 +90,7 @@ export function erasedVisitors(star: Star, { erased }: Pick<Exclusions, 'erased'
   return numbers;
 }
 
-/** For the threads that look at facts; undefined when nothing of the star is left out. */
+/** Tables for the threads; undefined if nothing is left out. */
 export function excludedNumbers(star: Star, exclusions: Exclusions): ExcludedNumbers | undefined {
   const found = [...excludedTexts(star, exclusions)];
   if (found.length === 0 && exclusions.keptFrom === -Infinity) return undefined;

@@ -1,17 +1,17 @@
-/** Pages chosen for the recount: a sample that does not depend on the order of facts. */
+/** Chooses pages for the recount, independently of the order of facts. */
 import type { Star } from '../../master-data/star/star.js';
 
-/** Of the spellings of all pages together: a page whose links carry click ids has one for every view. */
+/** Maximum total length of the spellings of all sampled pages. Pages with click ids in their links have one spelling per view. */
 const maxCharacters = 250_000;
 
-/** A page, with the part before `?` and `#` of every URL that means it. */
+/** A page, with the part before `?` or `#` of every URL that means it. */
 export interface SampledPage {
   readonly url: string;
   readonly parts: readonly string[];
 }
 
 /**
- * Pages that lie at equal distances in key order, without those that have too many spellings.
+ * Evenly spaced pages in key order, without those that have too many spellings.
  *
  * @param byKey numbers of the pages that have facts, in key order
  */
@@ -43,7 +43,7 @@ export function samplePages(
   );
 }
 
-/** The pages whose spellings are few enough together, in order. */
+/** The pages whose spellings fit the limit, taken in order. */
 export function withinLimit(pages: readonly SampledPage[]): SampledPage[] {
   let left = maxCharacters;
   return pages.filter(({ parts }) => {

@@ -1,4 +1,4 @@
-/** The star's pageviews as they are read for a run, and which of them are repeats. */
+/** Reads the star's pageviews for a run, and finds the repeats among them. */
 import { readGroup } from '../../master-data/star/read-facts.js';
 import type { Star, StarFacts } from '../../master-data/star/star.js';
 import type { ExcludedNumbers } from '../arrays/excluded.js';
@@ -15,9 +15,9 @@ import {
 export type TextColumnName = 'agent' | 'referrer' | 'tags' | 'country';
 
 /**
- * Throws `StarDamaged`.
+ * Reads a row group. Throws `StarDamaged`.
  *
- * @param readsImports where an exclusion is by import
+ * @param readsImports whether an exclusion is by import
  */
 export function readPageviews(
   facts: StarFacts,
@@ -38,9 +38,9 @@ export function readPageviews(
 }
 
 /**
- * The repeats in the groups that the star has found.
+ * Finds the repeats in the candidate groups of the star.
  *
- * @param rowsOf how many rows of each file lie below the cut
+ * @param rowsOf number of rows before the cut, by file
  */
 export function findRepeats(
   star: Star,
@@ -54,13 +54,13 @@ export function findRepeats(
   const pages: (Uint32Array | undefined)[] = [];
   return markRepeats(star.repeats(), rowsOf, (file, row) => {
     const facts = files[file];
-    const rows = rowsOf[file] ?? 0; // none: the file lies beyond the cut
+    const rows = rowsOf[file] ?? 0; // 0 if the whole file is beyond the cut
     if (facts === undefined || row >= rows) return 0;
     return (pages[file] ??= countedPages(deciding, facts, rows))[row] ?? 0;
   });
 }
 
-/** Of each row 1 + its page where it counts, else 0. */
+/** For each row: 1 + its page if it counts, otherwise 0. */
 function countedPages(deciding: Deciding, facts: StarFacts, rows: number): Uint32Array {
   const pages = new Uint32Array(rows);
   let before = 0;

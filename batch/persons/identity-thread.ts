@@ -1,6 +1,6 @@
 /**
- * Persons written beside everything else: in a thread, or here when starting one would cost more than the work. The thread may be
- * terminated at any moment, so nothing it imports may load DuckDB or LMDB, which do not survive that.
+ * Writes the persons concurrently with the other steps: in a thread, or in this one if there are few. The thread may be terminated at any
+ * moment, so nothing it imports may load DuckDB or LMDB, which do not survive that.
  */
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { PackedTexts } from '../../lib/memory/packed-texts.js';
@@ -13,7 +13,7 @@ import { eachPerson, type Members } from '../arrays/persons.js';
 export type IdentityFile = Sorted<IdentityName>;
 
 const smallIdCount = 20_000;
-/** Tells this thread from others that may load this module. */
+/** Distinguishes this thread from others that load this module. */
 const isIdentityThread = 'swa: identity thread';
 
 interface IdentityJob {
@@ -30,11 +30,11 @@ interface Job {
 }
 
 export class IdentityThread {
-  /** Rejects when the file cannot be written, or writing was stopped. */
+  /** Rejects if the file cannot be written, or on `stop`. */
   readonly written: Promise<IdentityFile>;
   #thread: AskedThread<IdentityJob> | undefined;
 
-  /** @param path of the file to write; must not exist */
+  /** @param path file to write; must not exist */
   constructor(path: string, { ids, members, ends }: Members) {
     if (ids.count <= smallIdCount) {
       this.written = writeIdentity(path, ids, eachPerson({ members, ends }));
@@ -44,10 +44,10 @@ export class IdentityThread {
       this.#thread = new AskedThread<IdentityJob>(worker, 'the thread that writes persons');
       this.written = this.#thread.ask(job);
     }
-    this.written.catch(() => undefined); // an earlier failure may mean that it is never awaited
+    this.written.catch(() => undefined); // after an earlier failure it is never awaited
   }
 
-  /** Ends the work, done or not; afterwards nothing of it is running any more. */
+  /** Stops the work, whether it is done or not; resolves when nothing is running. */
   async stop(): Promise<void> {
     await this.#thread?.terminate();
     await Promise.allSettled([this.written]);

@@ -1,31 +1,31 @@
 /**
- * From the star's edges to persons. DuckDB decides which edges live; their ids are numbers, of which only those that are joined
- * are read as texts, to be put in order: the least of a person is its PersonID.
+ * Resolves persons from the star's edges. DuckDB finds the live edges, by visitor numbers; only ids in live edges are read as texts, to be
+ * sorted: the least id of a person is its PersonID.
  */
 import { integers } from '../../master-data/columns.js';
 import type { Star } from '../../master-data/star/star.js';
 import type { BatchDb } from '../database.js';
 import { joinedIds, pairsOf, personsOf, sampleOf, writePairs, type Persons } from '../arrays/persons.js';
 
-/** Persons whose edges are read again for verification: as many as have so many ids together. */
+/** Maximum number of ids of the persons whose edges are sampled for verification. */
 const sampledIds = 2_000;
 
 export interface ResolvedPersons extends Persons {
   /** Visitor number of each of the `ids`, ascending. */
   readonly visitors: Uint32Array;
-  /** Edge facts that may join, those of them that repeat an earlier one, and those that live. */
+  /** Numbers of edge facts that may join, of repeats among them, and of live edges. */
   readonly edges: number;
   readonly repeatedEdges: number;
   readonly liveEdges: number;
-  /** Of the edge facts, those that take an edge back. */
+  /** Number of edge facts that take an edge back. */
   readonly retractions: number;
-  /** All live edges of some of the persons, as texts, for verification. */
+  /** All live edges of the sampled persons, as texts, for verification. */
   readonly sampledEdges: readonly (readonly [string, string])[];
 }
 
 /**
- * @param maxIds components of more ids are left unjoined; 0: no cap
- * @param erased visitor numbers whose edges join no one
+ * @param maxIds components with more ids are left unjoined; 0: no cap
+ * @param erased visitor numbers of erased ids, whose edges join nothing
  */
 export async function resolvePersons(
   db: BatchDb,

@@ -1,4 +1,4 @@
-/** What the sorts found: buckets in their files, where each subject's lie, and visits; by subject. */
+/** Collects the results of the sorts by subject: cell files, the positions of blocks in them, and visits. */
 import { BlockBuilder, type BlockPart } from '../../serving/arrays/block-builder.js';
 import type { BucketWidth } from '../../lib/time/buckets.js';
 import { ByteWriter } from '../../serving/arrays/bytes.js';
@@ -16,17 +16,17 @@ export class Buckets {
   readonly pages: BucketFile;
   readonly domains: BucketFile;
   readonly dimensions: readonly ValueFile[];
-  /** Encoded visits by domain. */
+  /** Encoded visits, by rank of the domain. */
   readonly visits = new Map<number, Uint8Array>();
   readonly #builder: BlockBuilder;
   readonly #hasher = blockHasher();
   readonly #files: ReadonlyMap<Kind, BucketFile | ValueFile>;
-  /** Of the subject that is being put together. */
+  /** Parts so far of the subject that is being assembled. */
   #parts: BlockPart[] = [];
 
   /**
-   * @param subjects how many there are
-   * @param dimensions names of those that are kept
+   * @param subjects numbers of pages and domains
+   * @param dimensions names of the kept dimensions
    */
   constructor(
     pathOf: (kind: Kind) => string,
@@ -84,7 +84,7 @@ export class Buckets {
     return typeof kind === 'number' ? this.dimensions[kind] : this[kind];
   }
 
-  /** The visits of a share of the persons of a domain, or of all. */
+  /** Adds the visits of a domain, which may be of only a share of its persons. */
   #addVisits(domain: number, encoded: Uint8Array): void {
     const known = this.visits.get(domain);
     if (known === undefined) {
@@ -124,13 +124,13 @@ export class Buckets {
     return new Map(await Promise.all(closed));
   }
 
-  /** Closes the files, finished or not. */
+  /** Closes the files, whether they are finished or not. */
   abandon(): void {
     for (const file of this.#files.values()) file.abandon();
   }
 }
 
-/** A file of cells, and where the blocks of its subjects lie in it. */
+/** A cell file, with the positions of its subjects' blocks. */
 class PlacedFile<Places> {
   readonly places: Places;
   readonly #file: CellFile;
@@ -140,7 +140,7 @@ class PlacedFile<Places> {
     this.places = places;
   }
 
-  /** The next blocks. */
+  /** Appends blocks. */
   write(blocks: Uint8Array): void {
     this.#file.write(blocks);
   }
@@ -149,7 +149,7 @@ class PlacedFile<Places> {
     return this.#file.close();
   }
 
-  /** Closes the file, finished or not. */
+  /** Closes the file, whether it is finished or not. */
   abandon(): void {
     this.#file.abandon();
   }

@@ -1,10 +1,10 @@
-/** The sort jobs of one kind: started in order, and heard in order whichever ends first. */
+/** The sort jobs of one kind: started in order, and their results delivered in order, whichever ends first. */
 import type { SortJob, SortResult } from '../arrays/sort-job.js';
 
-/** What is found before its turn is held in memory: about 10 bytes for each of so many facts at most. */
+/** Maximum number of facts of jobs that are ahead; each takes about 10 bytes of memory until its turn. */
 const rowsAhead = 8 << 20;
 
-/** Hears what jobs find, kind by kind in order of the jobs: a job's blocks, then its result. */
+/** Receives the output of jobs, in order within a kind: a job's blocks, then its result. */
 export interface SortedListener {
   readonly onRows: (rows: number) => void;
   readonly onBlocks: (job: SortJob, blocks: Uint8Array) => void;
@@ -19,7 +19,7 @@ export interface Task {
 export class OrderedJobs {
   readonly #jobs: readonly SortJob[];
   readonly #listener: SortedListener;
-  /** What jobs after the one that is heard have found. */
+  /** Output of jobs whose turn has not come. */
   readonly #held = new Map<number, { blocks: Uint8Array[]; result?: SortResult }>();
   #started = 0;
   #heard = 0;
@@ -30,7 +30,7 @@ export class OrderedJobs {
     this.#listener = listener;
   }
 
-  /** The next job, unless too much would have to be held: the one to be heard next may always run. */
+  /** The next job, unless too much output would have to be held. The job whose turn is next may always start. */
   start(): Task | undefined {
     const index = this.#started;
     const job = this.#jobs[index];

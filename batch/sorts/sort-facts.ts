@@ -1,6 +1,6 @@
 /**
- * All sort jobs of a run in threads. Whatever thread is ready first, what jobs of one kind find is heard in order of the jobs: so
- * files can be written front to back, always the same.
+ * Runs all sort jobs of a run in threads. Whichever thread finishes first, the output of each kind is delivered in job order, so that files are
+ * written front to back, always the same.
  */
 import type { FactThreads, Given } from '../fact-threads.js';
 import { OrderedJobs, type SortedListener } from './ordered-jobs.js';
@@ -24,7 +24,7 @@ export async function sortFacts(
   await threads.each(() => nextJob(kindsInOrder, listener));
 }
 
-/** The next job of the first kind that may start one. */
+/** The next job of the first kind that can start one. */
 function nextJob(kindsInOrder: readonly OrderedJobs[], listener: SortedListener): Given | undefined {
   for (const ordered of kindsInOrder) {
     const task = ordered.start();

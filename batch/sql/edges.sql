@@ -1,5 +1,5 @@
--- Edge facts that may join, by the numbers of their ids: no invalid records, and nothing that a record is refused for today (files of
--- earlier versions hold it as facts). No edge of an erased id joins.
+-- Edge facts that may join, by the numbers of their ids: without invalid records, records that are refused today (files of earlier
+-- versions contain them as facts), and edges of erased ids.
 create temp table edge as
 select least(a, b) as lo, greatest(a, b) as hi, kind, timestamp, partition, "offset", event
 from equivs

@@ -1,4 +1,4 @@
--- Edges alive at the cut: of all facts on an unordered pair that are no repeats the latest wins, by (timestamp, partition,
+-- Live edges at the cut: for each unordered pair, the latest fact that is not a repeat wins, by (timestamp, partition,
 -- offset).
 create temp table live_edge as
 select lo, hi

@@ -1,6 +1,6 @@
--- The facts of sampled pages on one day, from one file of the master dataset: parts are the beginnings of all URLs that mean these
--- pages, as text literals, from and to the day in milliseconds, so that DuckDB can skip what holds none of them. Files of earlier
--- versions have no import ids.
+-- The facts of sampled pages on one day, from one file of the master dataset. 'parts' are all spellings of these pages (the part
+-- before ? or #) as text literals; 'from' and 'to' are the day in milliseconds, so that DuckDB can skip row groups. Files of
+-- earlier versions have no import ids.
 select {file} as file, file_row_number as row, url, timestamp, user_agent, visitor, import_id
 from (
   select null::varchar as import_id where false

@@ -1,5 +1,5 @@
--- Edge facts that repeat an earlier one: same event id, kind and pair (facts/repeat.ts). Earlier is by (partition,
--- offset). They do not count.
+-- Edge facts that repeat an earlier one, by (partition, offset), with the same event id, kind and pair (facts/repeat.ts). They do
+-- not count.
 create temp table repeated_edge as
 select partition, "offset"
 from edge

@@ -1,8 +1,8 @@
--- The whole recomputation in plain SQL over the star: what a batch run must come to, to be read and to be held to (batch/exact.ts).
--- Given are the star's facts as pageview and equiv (exclusions, too), its groups of pageviews that may be repeats as repeat_group,
--- and what its numbers mean as url (page, domain), bot (agents), visitor (id, coupon; no placeholders), excluded (numbers of texts
--- that exclusions mean), erased (visitors) and result. {values} makes of results what a pageview counts for in each dimension. A base bucket has {bucketMs}.
--- Edges, but for those of erased ids. Of those with one event id, kind and pair the first counts; of all on a pair the latest wins.
+-- The whole recomputation in plain SQL over the star: the result that a batch run must have, to read and to compare with (batch/exact.ts).
+-- Input tables: the star's facts as pageview and equiv (with exclusions), its groups of pageviews that may be repeats as repeat_group,
+-- and the meaning of its numbers as url (page, domain), bot (agents), visitor (id, coupon; no placeholders), excluded (numbers of texts
+-- that exclusions match), erased (visitors) and result. {values} maps results to a pageview's value in each dimension; {bucketMs} is the width of a base bucket.
+-- Edges, without those of erased ids. Of edges with the same event id, kind and pair the first counts; for each pair the latest wins.
 create temp table edge as
 select least(a.id, b.id) as lo, greatest(a.id, b.id) as hi, kind, timestamp, partition, "offset"
 from equiv
@@ -14,12 +14,12 @@ qualify event = 0 or row_number() over (partition by event, kind, lo, hi order b
 create temp table live_edge as
 select lo, hi from edge group by lo, hi having max_by(kind, (timestamp, partition, "offset")) = 1;
 
--- Exclusions in force: of all facts that say the same the latest wins.
+-- Exclusions in force: for each rule, the latest fact wins.
 create temp table live_exclusion as
 select exclusion from equiv where exclusion > 0 and kind > 2 and timestamp >= {timeStart} and timestamp < {timeEnd}
 group by exclusion having max_by(kind, (timestamp, partition, "offset")) = 3;
 
--- Persons. The least id that an id reaches over live edges stands for it.
+-- Persons: each id is represented by the least id that it reaches over live edges.
 create temp table reached as
 with recursive component(id, least) using key (id) as (
   select unnest([lo, hi]) as id, id as least from live_edge
@@ -35,7 +35,7 @@ select id, least, count(*) over (partition by least) as ids from component;
 create temp table person as
 select visitor, if(ids <= {maxIds}, least, id) as person from visitor join reached using (id);
 
--- Pageviews that count: their URL has a page, no bot, no placeholder, not excluded, and of each group and page the first.
+-- Pageviews that count: with a page, not of a bot or placeholder, not excluded, and the first of each group and page.
 create temp table counted as
 select page, page_number, domain, tags, referrer, agent, country, coalesce(person.person, visitor.id) as person, timestamp
 from pageview
