@@ -1,4 +1,4 @@
-/** What lies in the master dataset's folders and what does not: files that no manifest names, and manifests that are gone. */
+/** Audits the folders of the master dataset: files that no manifest lists, foreign files, and missing manifests. */
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { digestFile } from '../lib/files/digest.js';
@@ -38,7 +38,7 @@ const ownNames: readonly string[] = [
 ];
 const moveOut = 'move it out of the data directory';
 
-/** Damage to root and manifests themselves is found by `verifyMaster`; here it only ends the look. */
+/** Damage to the root and manifests is reported by `verifyMaster`; here it only ends the check. */
 export async function auditMasterFiles(dataDir: string, report: Findings): Promise<void> {
   const root = unlessDamaged(() => readRoot(dataDir));
   if (root === undefined) return;
@@ -62,7 +62,7 @@ function unlessDamaged<T>(read: () => T): T | undefined {
   }
 }
 
-/** Everything in a folder that is not expected there. */
+/** Reports everything in a folder that is not expected there. */
 function reportOthers(dir: string, isExpected: (name: string) => boolean, report: Findings): void {
   for (const name of namesIn(dir)) {
     if (isExpected(name)) continue;
@@ -82,7 +82,7 @@ async function auditPartition(
   reportOthers(dir, (file) => file === 'manifests' || dataFileRange(file) !== undefined, report);
   reportOthers(manifestsDir(dataDir, name), (file) => manifestNumber(file) !== undefined, report);
   reportMissingManifests(dataDir, name, report);
-  const files = namesIn(dir); // before the manifests, so that what is committed meanwhile is named by then
+  const files = namesIn(dir); // listed before the manifests are read, so that files committed meanwhile are in a manifest
   const head = unlessDamaged(() => readHead(dataDir, root, name));
   if (head === undefined) return;
   const isNamed = new Set(head.files.map((file) => file.name));
@@ -91,7 +91,10 @@ async function auditPartition(
       await auditUnnamed(dataDir, root, name, head, file, report);
 }
 
-/** A crash leaves whole files: one that was not committed yet, be it new or of a compaction, and those that compaction had just replaced. */
+/**
+ * Reports a file that the newest manifest does not list. Intact files left by a crash are harmless: one not committed
+ * yet, new or from a compaction, and those that a compaction has just replaced.
+ */
 async function auditUnnamed(
   dataDir: string,
   root: Sealed<Root>,
@@ -128,7 +131,7 @@ async function auditUnnamed(
   else report.add(`${path} is not named by any manifest`, `${moveOut}: its offsets are in other files`);
 }
 
-/** Whether a file of these offsets is what compaction makes of two or more files that follow each other. */
+/** Returns true if compaction of two or more adjacent files would produce a file with these offsets. */
 function joins(
   { files }: ChainHead,
   range: { readonly fromOffset: number; readonly toOffset: number },
@@ -138,7 +141,7 @@ function joins(
   return from >= 0 && to > from;
 }
 
-/** The last ones are kept, and no one but `swa recover` puts one of them aside. */
+/** The newest manifests are always kept; only `swa recover` moves one of them aside. */
 function reportMissingManifests(dataDir: string, name: PartitionName, report: Findings): void {
   const numbers = new Set(manifestNumbers(dataDir, name));
   const newest = Math.max(0, ...numbers);
@@ -152,7 +155,7 @@ function reportMissingManifests(dataDir: string, name: PartitionName, report: Fi
   }
 }
 
-/** By `swa recover`: see rebuild.ts. */
+/** Tells whether `swa recover` moved the file aside: see rebuild.ts. */
 function wasPutAside(dataDir: string, name: PartitionName, path: string): boolean {
   const damaged = join(dataDir, 'damaged');
   const inTime = join('master', name, 'manifests', basename(path));

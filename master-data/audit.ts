@@ -1,12 +1,12 @@
 /**
- * The audit of the master dataset: proves from the files alone that every offset of the log below the master's cut is in
- * exactly one row of exactly one Parquet file, and says what it looked at. It finds; it does not repair.
+ * Audits the master dataset: proves from the files alone that every offset of the log below the master dataset's cut is
+ * in exactly one row of exactly one Parquet file. It reports problems and repairs nothing.
  *
- * The proof, per partition: each manifest has the hash it names and the one its predecessor had; the cut never goes
- * back along the chain; the newest manifest's file ranges and gaps touch from offset 0 to the cut; each file has the size and the
- * hash its manifest names; within a file no offset repeats or leaves the range. Then a file with as many rows as offsets
- * has them all. Where it has fewer (Kafka's control records are holes), the log itself is asked for the offsets of that
- * range.
+ * The proof, per partition: each manifest matches its own hash and names that of its predecessor; the cut never
+ * decreases along the chain; the newest manifest's file ranges and gaps are contiguous from offset 0 to the cut; each
+ * file has the size and the hash its manifest names; within a file no offset repeats or is outside the range. A file
+ * with as many rows as offsets is then complete. If it has fewer (Kafka's control records leave holes), the log is
+ * asked for the offsets of that range.
  */
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -27,11 +27,11 @@ import { verifySnapshotFiles, type SnapshotFile } from './snapshot.js';
 
 export interface MasterAudit {
   readonly ok: boolean;
-  /** What is wrong, in words, each naming its file or partition; at most `maxProblems`. */
+  /** Messages, each naming its file or partition; at most `maxProblems`. */
   readonly problems: readonly string[];
-  /** The same, each with the way on. */
+  /** The same, each with what to do. */
   readonly findings: readonly Finding[];
-  /** Undefined when it could not even be read. */
+  /** Undefined if the dataset could not be read. */
   readonly cut: Cut | undefined;
   readonly checked: {
     readonly partitions: number;
@@ -39,20 +39,23 @@ export interface MasterAudit {
     readonly files: number;
     readonly sizeBytes: number;
     readonly rows: number;
-    /** Rows that hold a record which is not a fact. */
+    /** Rows with a record that is not a fact. */
     readonly invalidRows: number;
-    /** Offsets below the cut without a row, which the log does not have either, as far as it was seen. */
+    /** Offsets below the cut without a row that the log does not have either, as far as it could be read. */
     readonly holes: number;
-    /** Of those, offsets the log no longer retains or did not give in time, so that nothing could be compared. */
+    /**
+     * Those of the holes that could not be checked, because the log no longer retains the offsets or did not return
+     * them in time.
+     */
     readonly holesUnseen: number;
-    /** Offsets below the cut that the log had lost before they were stored: the manifests list them as gaps. */
+    /** Offsets below the cut that were lost before they were stored: the manifests list them as gaps. */
     readonly skippedOffsets: number;
   };
 }
 
 const maxProblems = 100;
 
-/** Audits the dataset as it is now; with `log` also that both belong together. Throws only `master.missing`. */
+/** Audits the current dataset and, with `log`, that both belong together. Throws only `master.missing`. */
 export async function verifyMaster(
   dataDir: string,
   log: Log | undefined,
@@ -87,7 +90,7 @@ export async function verifyMaster(
   }
 }
 
-/** Collects what was seen. */
+/** Collects counts and findings. */
 class Audit {
   readonly #findings: Finding[] = [];
   readonly #counts = {
@@ -111,7 +114,7 @@ class Audit {
     this.#findings.push({ finding, wayOn });
   }
 
-  /** Undefined when it fails; a file that is gone is a problem only to who needs it. */
+  /** Returns undefined, and adds a finding, if the work fails. A missing file is not a finding with `mayBeGone`. */
   attempt<T>(work: () => T, options: { readonly mayBeGone: boolean } = { mayBeGone: false }): T | undefined {
     try {
       return work();
@@ -152,7 +155,7 @@ function readRootOrReport(dataDir: string, audit: Audit): Sealed<Root> | undefin
   return root;
 }
 
-/** One of two manifests is not what it was; which one is not known. */
+/** One of two manifests has changed; it is unknown which. */
 const chainWayOn =
   'restore it and the one before it from a backup; only the newest manifest is used to read facts, so no fact is lost';
 
@@ -170,7 +173,7 @@ function checkChain(dataDir: string, root: Sealed<Root>, name: PartitionName, au
     audit.count('manifests');
     const cut = endOf(manifest.body);
     gaps = manifest.body.gaps;
-    // Old manifests are removed, so the chain may begin late, and a pinned one may stand alone.
+    // Old manifests are removed, so the chain may begin late, and a pinned one may have no neighbours.
     if (number === before.number + 1 && manifest.body.predecessorSha256 !== before.sha256) {
       audit.problem(
         `${manifestPath(dataDir, name, number)} does not name the hash of its predecessor`,
@@ -218,7 +221,7 @@ async function checkFile(
   if (holes > 0) await checkHoles(file, holes, connection, log, audit);
 }
 
-/** A missing offset is right only where the log has none either. */
+/** A missing offset is correct only if the log has no record at it either. */
 async function checkHoles(
   file: SnapshotFile,
   holes: number,
@@ -247,7 +250,7 @@ async function checkHoles(
   }
 }
 
-/** The log's offsets in [from, to), as far as it gave any: below `seenTo`. */
+/** Returns the log's offsets in [from, to); `seenTo` says how far the log returned any. */
 async function offsetsOf(
   log: Log,
   name: PartitionName,

@@ -1,43 +1,48 @@
 /**
- * Columns of a DuckDB chunk as typed arrays over DuckDB's own memory, valid while the chunk is. They are asked of the bindings
- * below node-api: its vectors cost twice as much a column, and reading values one by one makes a BigInt of every one.
+ * Columns of a DuckDB chunk as typed arrays over DuckDB's own memory, valid as long as the chunk. They use the bindings
+ * below node-api: its vectors cost twice as much per column, and reading values one by one creates a BigInt for each.
  */
 import { DuckDBBlobValue, type DuckDBDataChunk, type DuckDBVector } from '@duckdb/node-api';
 import duckdb from '@duckdb/node-bindings';
 import { entryBytes, type TextVector } from './arrays/text-column.js';
 
-/** A BIGINT or UBIGINT column as pairs of words, the low one first (all machines we run on are little-endian). */
+/**
+ * Returns a BIGINT or UBIGINT column as pairs of words, the low one first (all supported machines are little-endian).
+ */
 export function words(chunk: DuckDBDataChunk, index: number): Uint32Array {
   const { buffer, byteOffset, byteLength } = bytesOfColumn(chunk, index, 8);
   return new Uint32Array(buffer, byteOffset, byteLength / 4);
 }
 
-/** An INTEGER column. */
+/** Returns an INTEGER column. */
 export function integers(chunk: DuckDBDataChunk, index: number): Int32Array {
   const { buffer, byteOffset, byteLength } = bytesOfColumn(chunk, index, 4);
   return new Int32Array(buffer, byteOffset, byteLength / 4);
 }
 
-/** The rows of an INTEGER vector, to be written and then flushed. */
+/** Returns the rows of an INTEGER vector for writing; flush the vector afterwards. */
 export function integersOf(vector: DuckDBVector): Int32Array {
   const items: unknown = Reflect.get(vector, 'items');
   if (items instanceof Int32Array) return items;
   throw new TypeError(`a vector of ${vector.type.toString()} has no integers to write`);
 }
 
-/** The bytes of a BOOLEAN vector, to be written and then flushed. */
+/** Returns the bytes of a BOOLEAN vector for writing; flush the vector afterwards. */
 export function booleans(vector: DuckDBVector): Uint8Array {
   return bytesOf(vector);
 }
 
-/** The text whose UTF-8 is in a row: SQL's encode(text). A VARCHAR would come without a leading U+FEFF. */
+/**
+ * Returns the text of a row that holds its UTF-8, as SQL's encode(text) returns it. A VARCHAR would lose a leading
+ * U+FEFF.
+ */
 export function textIn(vector: DuckDBVector, row: number): string {
   const text = optionalTextIn(vector, row);
   if (text === undefined) throw new TypeError('a text column holds null');
   return text;
 }
 
-/** As `textIn`; undefined for null. */
+/** Like `textIn`; undefined for null. */
 export function optionalTextIn(vector: DuckDBVector, row: number): string | undefined {
   const value = vector.getItem(row);
   if (value === null) return undefined;
@@ -51,7 +56,7 @@ function bytesOf(vector: DuckDBVector): Uint8Array {
   throw new TypeError(`a vector of ${vector.type.toString()} has no bytes to read`);
 }
 
-/** The bytes of a column whose rows take `width` bytes each. */
+/** Returns the bytes of a column whose rows take `width` bytes each. */
 function bytesOfColumn({ chunk }: DuckDBDataChunk, index: number, width: number): Uint8Array {
   return duckdb.vector_get_data(
     duckdb.data_chunk_get_vector(chunk, index),
@@ -59,7 +64,7 @@ function bytesOfColumn({ chunk }: DuckDBDataChunk, index: number, width: number)
   );
 }
 
-/** A VARCHAR column. */
+/** Returns a VARCHAR column. */
 export function texts({ chunk, rowCount }: DuckDBDataChunk, index: number): TextVector {
   const vector = duckdb.data_chunk_get_vector(chunk, index);
   const entries = duckdb.vector_get_data(vector, entryBytes * rowCount);

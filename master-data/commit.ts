@@ -1,12 +1,12 @@
 /**
- * The commit of a data file, step by step. What a crash leaves after each step, and who repairs it:
+ * The commit of a data file, step by step. What a crash leaves after each step, and how it is repaired:
  *
- *   parquet-written   a temp file, perhaps half of one                     swept at the next start
- *   parquet-checked   a whole temp file, perhaps only in the page cache    swept
- *   parquet-synced    a durable temp file                                  swept
- *   file-linked       a data file that no manifest names                   swept, its facts are read again from the log
- *   directory-synced  the same, durably
- *   manifest-committed  the file is part of the master dataset             nothing to repair
+ *   parquet-written     a temp file, possibly incomplete                       removed at the next start
+ *   parquet-checked     a complete temp file, possibly only in the page cache  removed
+ *   parquet-synced      a durable temp file                                    removed
+ *   file-linked         a data file that no manifest lists                     removed; its facts are read again from the log
+ *   directory-synced    the same, durably                                      the same
+ *   manifest-committed  the file is part of the master dataset                 nothing to repair
  *
  * The durable link of the manifest is the commit point: before it the facts are read again, after it never.
  */
@@ -42,30 +42,33 @@ export const commitSteps = [
 ] as const;
 export type CommitStep = (typeof commitSteps)[number];
 
-/** Hears of every step just after it; what it throws fails the commit there. For tests that end the process. */
+/** Called after every step; if it throws, the commit fails there. For tests that end the process. */
 export type OnStep = (step: CommitStep, partition: PartitionName) => void;
 
-/** What a commit works with. */
+/** The context of a commit. */
 export interface MasterStore {
   readonly dataDir: string;
   readonly root: Sealed<Root>;
   readonly connection: DuckDBConnection;
   readonly onStep: OnStep;
-  /** Where other hosts have it, too. */
+  /** The dataset shared with other hosts, if any. */
   readonly shared?: SharedMaster | undefined;
 }
 
 export interface NewDataFile {
   readonly partition: PartitionName;
-  /** The written Parquet file; gone afterwards, whatever happens. */
+  /** The written Parquet file; removed afterwards in any case. */
   readonly temp: string;
   readonly fromOffset: Offset;
   readonly toOffset: Offset;
-  /** What it must hold. */
+  /** What the file must contain. */
   readonly expected: Omit<ParquetSummary, 'minTimestamp' | 'maxTimestamp'>;
 }
 
-/** Commits one file in place of those of `head` that `keep` refuses. Returns the new head; the head given is then history. */
+/**
+ * Commits one file in place of the files of `head` for which `keep` returns false. Returns the new head, which
+ * supersedes the given one.
+ */
 export async function commitFile(
   store: MasterStore,
   head: ChainHead,
@@ -84,7 +87,10 @@ export async function commitFile(
   }
 }
 
-/** Commits the next manifest: first there, where only one host can, if the dataset is shared. Throws `master.conflict`. */
+/**
+ * Commits the next manifest; if the dataset is shared, first in the store, where only one host can succeed. Throws
+ * `master.conflict`.
+ */
 export async function commitNext(
   { dataDir, root, shared }: MasterStore,
   name: PartitionName,
@@ -97,7 +103,7 @@ export async function commitNext(
   return copyManifest(dataDir, name, next);
 }
 
-/** Makes the file durable under its final name, named by no one yet. */
+/** Checks the file and makes it durable under its final name, not yet listed by a manifest. */
 async function sealFile(store: MasterStore, file: NewDataFile): Promise<ManifestFile> {
   const { partition, temp, fromOffset, toOffset } = file;
   const step = (name: CommitStep): void => store.onStep(name, partition);
@@ -131,7 +137,7 @@ async function linkData(temp: string, path: string, sha256: string): Promise<voi
     linkSync(temp, path);
   } catch (error) {
     if (systemCode(error) !== 'EEXIST') throw error;
-    // The name holds the content's hash: someone wrote the very same file before. Any other content is damage.
+    // The name contains the content's hash: the same file was written before. Any other content is damage.
     if ((await digestFile(path)).sha256 !== sha256) {
       throw new SwaError('master.corrupt', `${path} already exists and is damaged`, { cause: error });
     }

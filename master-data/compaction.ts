@@ -1,7 +1,7 @@
 /**
- * Compaction: many small files become few large ones, in the same order, under a new manifest. Size-tiered: `fanIn`
- * adjacent files of one tier (or below) are merged into one of the next, so a row is rewritten once per tier, and a file
- * beyond half of the limit is left alone for good.
+ * Compaction merges many small files into few large ones, in the same order, under a new manifest. It is size-tiered:
+ * `fanIn` adjacent files of one tier (or below) are merged into one of the next, so a row is rewritten once per tier,
+ * and files larger than half of the limit are not touched again.
  */
 import { join } from 'node:path';
 import { SwaError } from '../lib/errors/errors.js';
@@ -21,7 +21,7 @@ export interface CompactionLimits {
 
 export const compactionLimits: CompactionLimits = { fanIn: 8, maxRows: 2_000_000, maxBytes: 128 * 2 ** 20 };
 
-/** Adjacent files worth merging next, at least two; undefined when there is nothing to do. */
+/** Returns adjacent files to merge next, at least two; undefined if there is nothing to do. */
 export function planCompaction(
   files: readonly ManifestFile[],
   limits: CompactionLimits,
@@ -43,7 +43,7 @@ export function planCompaction(
   return undefined;
 }
 
-/** As many from the front as fit together. No file is above half of a limit, so two always do. */
+/** Returns as many files from the start as fit together. Two always fit, because no file is above half of a limit. */
 function withinLimits(run: readonly ManifestFile[], limits: CompactionLimits): ManifestFile[] {
   let rows = 0;
   let sizeBytes = 0;
@@ -58,9 +58,9 @@ function withinLimits(run: readonly ManifestFile[], limits: CompactionLimits): M
 }
 
 /**
- * Merges once if there is something to merge; returns the new head, or undefined. The replaced files stay until the
- * next sweep. Throws `master.corrupt` when a file to be read is not what its manifest says. The signal ends it, also within a statement
- * of DuckDB's, until the merged file is about to be committed.
+ * Merges once and returns the new head; undefined if there is nothing to merge. The replaced files stay until the next
+ * sweep. Throws `master.corrupt` if an input file does not match its manifest. The signal interrupts it, even within a
+ * DuckDB statement, until the merged file is about to be committed.
  */
 export async function compactOnce(
   store: MasterStore,
@@ -78,7 +78,7 @@ export async function compactOnce(
   return commitFile(store, head, file, (old) => !chosen.includes(old));
 }
 
-/** Writes the temporary file, and proves that it holds the rows of those it is made from. */
+/** Writes the merged temp file and checks that it holds the rows of its inputs. */
 async function merge(
   store: MasterStore,
   name: PartitionName,
@@ -112,7 +112,7 @@ async function merge(
   };
 }
 
-/** Interrupts the statement that runs when the signal is aborted. */
+/** Interrupts the running statement when the signal aborts. */
 async function untilAborted<T>(
   signal: AbortSignal,
   { connection }: MasterStore,

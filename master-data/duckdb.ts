@@ -1,6 +1,6 @@
 /**
- * DuckDB behind bars: no network, no extensions, no files outside the directories it was opened for, bounded memory, and
- * no one can lift that again in SQL. The master dataset and the batch layer open it here.
+ * Opens DuckDB in a sandbox: no network, no extensions, no files outside the given directories, bounded memory, and no
+ * way to lift these limits in SQL. The master dataset and the batch layer use it.
  */
 import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -9,9 +9,9 @@ import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api';
 export interface DuckDbOptions {
   /** The directories SQL may read and write, with everything below them. */
   readonly allowedDirectories: readonly string[];
-  /** Where it spills what does not fit; created if missing. */
+  /** Folder for spill files; created if missing. */
   readonly tempDirectory: string;
-  /** As DuckDB writes sizes: '512MB'. */
+  /** A DuckDB size such as '512MB'. */
   readonly memoryLimit: string;
   readonly threads: number;
 }
@@ -21,7 +21,7 @@ export interface DuckDb {
   close(): void;
 }
 
-/** An in-memory database with one connection. */
+/** Opens an in-memory database with one connection. */
 export async function openDuckDb(options: DuckDbOptions): Promise<DuckDb> {
   mkdirSync(options.tempDirectory, { recursive: true });
   const instance = await DuckDBInstance.create(':memory:', {
@@ -32,7 +32,8 @@ export async function openDuckDb(options: DuckDbOptions): Promise<DuckDb> {
     autoload_known_extensions: 'false',
   });
   const connection = await instance.connect();
-  // It keeps bytes of files by path and time of change, and mixes up two files written within a moment at one path.
+  // The cache identifies files by path and modification time, and confuses two files written at one path in quick
+  // succession.
   await connection.run('SET enable_external_file_cache = false');
   const directories = options.allowedDirectories.map((dir) => sqlText(`${resolve(dir)}/`)).join(', ');
   await connection.run(`SET allowed_directories = [${directories}]`);
@@ -47,26 +48,26 @@ export async function openDuckDb(options: DuckDbOptions): Promise<DuckDb> {
   };
 }
 
-/** A string as an SQL literal; with a NUL in it, at which DuckDB's parser would end, as an expression. */
+/** Formats a string as an SQL literal, or as an expression if it contains NUL, at which DuckDB's parser would stop. */
 export function sqlText(text: string): string {
   return `'${text.replaceAll("'", "''").replaceAll('\0', "' || chr(0) || '")}'`;
 }
 
-/** Bytes as an SQL expression. */
+/** Formats bytes as an SQL expression. */
 export function sqlBlob(bytes: Uint8Array): string {
   return `unhex('${Buffer.from(bytes).toString('hex')}')`;
 }
 
 /**
- * The rows of these files, as SQL: of their own columns and nothing else, null where a file lacks one that another has.
- * DuckDB would take a directory `visitor=all` above them for a column.
+ * Returns SQL for the rows of these files, with null where a file lacks a column. Hive partitioning is off, because
+ * DuckDB would read a directory named `visitor=all` as a column.
  */
 export function sqlParquet(...paths: readonly string[]): string {
   const files = paths.map(sqlText).join(', ');
   return `read_parquet([${files}], hive_partitioning = false, union_by_name = true)`;
 }
 
-/** A name as an SQL identifier. */
+/** Formats a name as an SQL identifier. */
 export function sqlName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }

@@ -1,7 +1,7 @@
 /**
- * Erasing rows: a data file in which ids stand that are to be erased is written again, row for row, under a new manifest. Rows of these ids
- * keep their offset and become what a record of the log is that was erased; all others stay as they are, which is proven before the
- * commit. The old file goes like one that compaction has replaced (sweep.ts).
+ * Erases rows: a data file that contains ids to be erased is rewritten, row for row, under a new manifest. Rows with
+ * these ids keep their offset and become what an erased record of the log is stored as. All other rows stay the same,
+ * which is checked before the commit. The old file is removed like one that compaction has replaced (sweep.ts).
  */
 import { join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
@@ -18,15 +18,16 @@ import type { ChainHead, ManifestFile } from './manifest.js';
 import { contentHash, countErased, eraseRows, notErased, summarize } from './parquet.js';
 import { sqlFacts } from './schema.js';
 
-/** Where the texts lie that may be ids. */
+/** SQL expressions for the texts that may be ids, by topic. */
 const idColumns: Readonly<Record<Topic, readonly string[]>> = {
   pageviews: ['visitor'],
   equivs: ['a', 'b', `case when "by" = 'visitor' then value end`],
 };
 
 /**
- * Returns the new head; undefined when the file, which is here, holds none of the ids. Throws `master.corrupt` when what was written is not what it should be.
- * @param onFound hears before the commit how many rows it is about
+ * Erases rows in a local file. Returns the new head; undefined if the file has nothing to erase. Throws
+ * `master.corrupt` (retryable) if the written file is not as expected. @param onFound called before the commit with the
+ * number of rows concerned
  */
 export async function eraseInFile(
   store: MasterStore,
@@ -73,7 +74,7 @@ export async function eraseInFile(
   );
 }
 
-/** As an SQL condition; undefined when there is none. */
+/** Returns an SQL condition for the rows to erase; undefined if there are none. */
 async function rowsToErase(
   connection: DuckDBConnection,
   topic: Topic,

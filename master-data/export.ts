@@ -1,6 +1,6 @@
 /**
- * Facts out of the master dataset, as lines of NDJSON that the door takes: in order of topic, partition and offset, so that an import of them
- * into a data directory with as many partitions comes to the same views.
+ * Exports facts from the master dataset as NDJSON lines that the door accepts, ordered by topic, partition and offset,
+ * so that importing them into a data directory with the same number of partitions gives the same views.
  */
 import { DuckDBBlobValue, type DuckDBConnection } from '@duckdb/node-api';
 import { sqlBlob } from './duckdb.js';
@@ -9,16 +9,19 @@ import type { Snapshot, SnapshotFile } from './snapshot.js';
 
 export interface ExportCounts {
   facts: number;
-  /** Records that are not facts, erased ones among them: they say nothing. */
+  /** Records that are not facts, including erased ones. */
   invalid: number;
-  /** Erasures: the hashes in them mean nothing to another data directory. */
+  /** Erasures, which are not exported: their hashes are meaningless in another data directory. */
   erasures: number;
 }
 
-/** What an export needs to say that it was here at all; all else is the fact's own. */
+/** Columns that belong to the record, not to the fact. */
 const ofRecord = ['offset', 'invalid_reason', 'raw'];
 
-/** @param ids of the visitors whose facts alone are wanted: pageviews, edges that name one, exclusions of one */
+/**
+ * Yields the exported lines and updates `counts`. @param ids export only facts of these visitors: their pageviews,
+ * edges that name one, exclusions of one
+ */
 export async function* exportedLines(
   connection: DuckDBConnection,
   { files }: Snapshot,
@@ -54,7 +57,10 @@ export async function* exportedLines(
   }
 }
 
-/** One column: the fact as JSON, in bytes since DuckDB's texts lose a leading U+FEFF; null for a record that is none. */
+/**
+ * Selects one column: the fact as JSON, as bytes because DuckDB's texts lose a leading U+FEFF; null for a record that
+ * is not a fact.
+ */
 function selectOf({ topic, path }: SnapshotFile, ids: readonly string[] | undefined): string {
   const fields = columnsOf[topic]
     .filter(({ name, field }) => field !== undefined && !ofRecord.includes(name) && name !== 'received_at')

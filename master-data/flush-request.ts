@@ -1,7 +1,7 @@
 /**
- * "Commit now what the log holds up to here": a tiny file that the sink looks at while facts wait. Whoever needs fresh
- * facts in the master dataset (a batch run asked for by a person) writes it and waits for the cut. Neither durable nor
- * atomic: a request that is lost or torn costs at most one sink interval.
+ * A request to the sink to commit the log up to given offsets: a small file that the sink checks while facts are
+ * waiting. A caller that needs fresh facts in the master dataset (a batch run requested by a person) writes it and
+ * waits for the cut. It is neither durable nor atomic: a lost or incomplete request costs at most one sink interval.
  */
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -16,15 +16,16 @@ const pollMs = 25;
 
 export interface WaitOptions {
   readonly signal?: AbortSignal;
-  /** How long the master dataset may stand still before the wait is given up. */
+  /** How long the master dataset may make no progress before the wait fails. */
   readonly timeoutMs: number;
-  /** Whether there is a sink to wait for; default: always. */
+  /** Tells whether a sink is running; default: always. */
   readonly isServed?: () => boolean;
 }
 
 /**
- * Asks the sink to commit and waits until the master dataset has reached `atLeast` on each partition named. Undefined
- * when no one is left to wait for. Throws `log.unavailable` (retryable) when the dataset stands still for too long.
+ * Asks the sink to commit and waits until the master dataset has reached `atLeast` on each partition named there.
+ * Returns undefined if no sink is running any more. Throws `log.unavailable` (retryable) if the dataset makes no
+ * progress for too long.
  */
 export async function waitForMaster(
   dataDir: string,
@@ -59,7 +60,7 @@ export function requestFlush(dataDir: string, upTo: Partial<Offsets>): void {
 
 const requestSchema = z.record(z.string(), z.number());
 
-/** The sink's side: looks at the file, reads it only when it has changed. */
+/** The sink's side: checks the file and reads it only if it has changed. */
 export class FlushRequests {
   readonly #path: string;
   #seen = '';
@@ -69,7 +70,7 @@ export class FlushRequests {
     this.#path = flushRequestPath(dataDir);
   }
 
-  /** What someone last asked for; empty when no one ever did. */
+  /** Returns the latest request; empty if there has been none. */
   wanted(): Partial<Offsets> {
     try {
       const { mtimeMs, size } = statSync(this.#path);
@@ -83,7 +84,7 @@ export class FlushRequests {
   }
 }
 
-/** What is half written asks for nothing yet. */
+/** Returns an empty request for an incomplete file. */
 function parseRequest(text: string): Partial<Offsets> {
   try {
     return requestSchema.parse(JSON.parse(text)) as Partial<Offsets>; // written by requestFlush

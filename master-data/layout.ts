@@ -1,16 +1,16 @@
 /**
- * Where the master dataset keeps its files. Names are made here, and taken apart in log/stored.ts, which the log's side needs:
+ * The files of the master dataset. Names are made here; log/stored.ts parses them, because the log needs that too:
  *
- *   master/root.json                                        log id and partitions, made once
- *   master/<topic>/p<n>/manifests/<number>.json             that partition's chain, from number 1
- *   master/<topic>/p<n>/<from>-<to>-<hash>.parquet          facts of [from, to); hash is of the bytes
- *   master/<topic>/p<n>/<anything>.tmp                      unfinished; of no one once its writer is dead
- *   master/fetching/                                        files on their way here from a store that is shared
- *   master/pins/                                            who reads which manifests right now
- *   master/flush.json                                       "commit what the log holds up to here, now"
- *   master/last-records.json                                what the log is recognised by: log/last-records.ts
+ *   master/root.json                                        log id and partitions, created once
+ *   master/<topic>/p<n>/manifests/<number>.json             the partition's manifests, from number 1
+ *   master/<topic>/p<n>/<from>-<to>-<hash>.parquet          facts of [from, to); the hash is of the file's content
+ *   master/<topic>/p<n>/<anything>.tmp                      unfinished; garbage once its writer is dead
+ *   master/fetching/                                        files being downloaded from a shared store
+ *   master/pins/                                            which manifests are being read
+ *   master/flush.json                                       request to commit the log up to given offsets
+ *   master/last-records.json                                identifies the log: log/last-records.ts
  *
- * A data file's name holds its content hash, so one name can never stand for two contents.
+ * A data file's name contains its content's hash, so one name never stands for two contents.
  */
 import { join } from 'node:path';
 import { roomOf } from '../lib/files/data-dir.js';
@@ -50,7 +50,7 @@ export function sinkTempDir(dataDir: string): string {
   return join(masterDir(dataDir), 'temp');
 }
 
-/** Numbers have ten digits, so that names sort as numbers do. */
+/** Numbers have ten digits, so that names sort like numbers. */
 export function manifestPath(dataDir: string, name: PartitionName, number: number): string {
   return join(manifestsDir(dataDir, name), `${digits(number, 10)}.json`);
 }

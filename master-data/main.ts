@@ -1,4 +1,4 @@
-/** The sink as a process of its own. */
+/** Runs the sink as its own process. */
 import { runRole } from '../lib/process/process.js';
 import { startSink } from './role.js';
 

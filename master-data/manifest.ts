@@ -1,11 +1,12 @@
 /**
- * Manifests: the truth about which files make up the master dataset.
+ * Manifests define which files make up the master dataset.
  *
- * Each partition has a chain of them, numbered from 1. A manifest lists every data file of its partition, in offset
- * order, and names the hash of its predecessor (the first one that of `root.json`). The files reach from offset 0 to the
- * partition's cut, but for the gaps that it lists: offsets whose records were lost before they were stored (recover.ts). It is put under its number by link(2), which only one writer can win: the durable link is the
- * commit. A chain begins with a manifest without files, so a data file beside no manifest at all shows that manifests were
- * lost. Only the newest `keptManifests` and those that someone pins are kept.
+ * Each partition has a chain of manifests, numbered from 1. A manifest lists every data file of its partition in offset
+ * order, and names the hash of its predecessor (the first one names that of `root.json`). The files cover the offsets
+ * from 0 to the partition's cut, except for the gaps it lists: offsets whose records were lost before they were stored
+ * (recover.ts). A manifest is put under its number by link(2), which only one writer can win; the durable link is the
+ * commit. A chain begins with a manifest without files, so data files without any manifest show that manifests were
+ * lost. Only the newest `keptManifests` and pinned ones are kept.
  */
 import { z } from 'zod';
 import { SwaError, systemCode } from '../lib/errors/errors.js';
@@ -37,7 +38,7 @@ const hash = z.string().regex(/^[0-9a-f]{64}$/);
 const partitionNameSchema = z
   .string()
   .regex(/^(pageviews|equivs)\/\d+$/)
-  .transform((text) => text as PartitionName); // the pattern is the type
+  .transform((text) => text as PartitionName); // matches the type by its pattern
 
 const rootSchema = z.strictObject({
   version: z.literal(1),
@@ -45,7 +46,7 @@ const rootSchema = z.strictObject({
   partitions: z.array(partitionNameSchema).min(1),
 });
 
-/** What the whole dataset was made for. */
+/** Identifies the dataset: its log and partitions. */
 export type Root = z.output<typeof rootSchema>;
 
 const fileSchema = z.strictObject({
@@ -53,10 +54,10 @@ const fileSchema = z.strictObject({
   sizeBytes: count,
   rows: count,
   fromOffset: offsetSchema,
-  /** End exclusive. The ranges of one manifest touch: a hole in the log belongs to the file that reaches over it. */
+  /** End exclusive. The ranges of one manifest are contiguous: a hole in the log belongs to the file that spans it. */
   toOffset: offsetSchema,
   sha256: hash,
-  /** Of the facts' own timestamps; null when no row is a readable fact. */
+  /** Range of the facts' own timestamps, UTC ms; null if no row is a readable fact. */
   minTimestamp: count.nullable(),
   maxTimestamp: count.nullable(),
 });
@@ -66,7 +67,7 @@ const gapSchema = z.strictObject({
   fromOffset: offsetSchema,
   /** End exclusive. */
   toOffset: offsetSchema,
-  /** When it was accepted, UTC ms, and why. */
+  /** When the loss was accepted (UTC ms), and why. */
   acceptedAt: count,
   reason: z.string(),
 });
@@ -83,7 +84,7 @@ const manifestSchema = z.strictObject({
 });
 export type Manifest = z.output<typeof manifestSchema>;
 
-/** A partition's newest manifest; before the first commit number 0, with no files and the root's hash. */
+/** A partition's newest manifest. Before the first commit: number 0, no files, and the root's hash. */
 export interface ChainHead {
   readonly number: number;
   readonly sha256: string;
@@ -91,12 +92,12 @@ export interface ChainHead {
   readonly gaps: readonly ManifestGap[];
 }
 
-/** The partition's cut: up to here everything is in a file, or in a gap. */
+/** Returns the partition's cut: everything below is in a file or in a gap. */
 export function endOf({ files, gaps }: Pick<ChainHead, 'files' | 'gaps'>): Offset {
   return offset(Math.max(files.at(-1)?.toOffset ?? 0, gaps.at(-1)?.toOffset ?? 0));
 }
 
-/** Undefined when no sink has worked on this data directory yet. */
+/** Reads the root; undefined if no sink has run on this data directory yet. Throws `master.corrupt`. */
 export function readRoot(dataDir: string): Sealed<Root> | undefined {
   try {
     return readSealed(rootPath(dataDir), rootSchema);
@@ -106,7 +107,10 @@ export function readRoot(dataDir: string): Sealed<Root> | undefined {
   }
 }
 
-/** The root of the dataset, made from the log when there is none. Throws `log.mismatch` when it is of another log. */
+/**
+ * Reads the root, or creates it for the log. Throws `log.mismatch` if it belongs to another log, `master.corrupt` if it
+ * is missing although there are facts.
+ */
 export function openRoot(dataDir: string, log: Pick<Log, 'id' | 'partitions'>): Sealed<Root> {
   const existing = readRoot(dataDir);
   if (existing === undefined) {
@@ -134,19 +138,22 @@ export function openRoot(dataDir: string, log: Pick<Log, 'id' | 'partitions'>): 
       },
     );
   }
-  // A copy of the dataset may have come without its empty directories.
+  // A copy of the dataset may lack its empty directories.
   for (const name of partitions) makeDirDurable(manifestsDir(dataDir, name));
   return existing;
 }
 
-/** Ascending numbers of the manifests on disk. */
+/** Returns the numbers of the manifests on disk, ascending. */
 export function manifestNumbers(dataDir: string, name: PartitionName): number[] {
   return namesIn(manifestsDir(dataDir, name))
     .flatMap((file) => manifestNumber(file) ?? [])
     .toSorted((a, b) => a - b);
 }
 
-/** Reads one manifest and checks it by itself: hash, number, log, and file ranges that touch from 0 on. */
+/**
+ * Reads one manifest and checks its hash, number, log, and that its ranges are contiguous from 0. Throws
+ * `master.corrupt`; a missing file throws Node's ENOENT.
+ */
 export function readManifest(
   dataDir: string,
   root: Sealed<Root>,
@@ -171,9 +178,9 @@ export function readManifest(
   return sealed;
 }
 
-/** The newest manifest of a partition, checked by itself. */
+/** Reads and checks the newest manifest of a partition. Throws `master.corrupt`. */
 export function readHead(dataDir: string, root: Sealed<Root>, name: PartitionName): ChainHead {
-  // The sink removes old manifests: one that vanishes between listing and reading has many successors by then.
+  // The sink removes old manifests: one that disappears between listing and reading has many successors by then.
   for (let attempt = 0; attempt < 8; attempt++) {
     const number = manifestNumbers(dataDir, name).at(-1);
     if (number === undefined) {
@@ -190,10 +197,10 @@ export function readHead(dataDir: string, root: Sealed<Root>, name: PartitionNam
   throw new SwaError('master.corrupt', `manifests of ${name} were deleted while they were being read`);
 }
 
-/** Data files without any manifest: their manifests are lost. */
+/** Throws `master.corrupt` if there are data files without any manifest: their manifests are lost. */
 function refuseFiles(dataDir: string, name: PartitionName): void {
   const files = dataFiles(dataDir, name);
-  if (files.length === 0 || manifestNumbers(dataDir, name).length > 0) return; // the first one came meanwhile
+  if (files.length === 0 || manifestNumbers(dataDir, name).length > 0) return; // the first manifest was committed meanwhile
   throw new SwaError(
     'master.corrupt',
     `${manifestsDir(dataDir, name)} holds no manifest, but there are ${files.length} data files: ${files.slice(0, 3).join(', ')}`,
@@ -201,7 +208,7 @@ function refuseFiles(dataDir: string, name: PartitionName): void {
   );
 }
 
-/** Names of all data files of a partition, in a manifest or not, by offset. */
+/** Returns the names of all data files of a partition, listed in a manifest or not, by offset. */
 export function dataFiles(dataDir: string, name: PartitionName): string[] {
   return namesIn(partitionDir(dataDir, name))
     .filter((file) => dataFileRange(file) !== undefined)
@@ -210,14 +217,14 @@ export function dataFiles(dataDir: string, name: PartitionName): string[] {
 
 export type ManifestChange = Partial<Pick<ChainHead, 'files' | 'gaps'>>;
 
-/** A manifest that is not committed yet, and the content of its file. */
+/** A manifest that is not committed yet, with the content of its file. */
 export interface NextManifest extends ChainHead {
   readonly text: string;
 }
 
 /**
- * Commits the next manifest of a chain; durable on return. Throws `master.conflict` when another writer has put one
- * under this number: then nothing has changed.
+ * Commits the next manifest of a chain; durable on return. Throws `master.conflict`, and changes nothing, if another
+ * writer has committed this number.
  */
 export function commitManifest(
   dataDir: string,
@@ -248,7 +255,7 @@ export function nextManifest(
   return { number, files, gaps, ...seal(body) };
 }
 
-/** The second half of `commitManifest`. */
+/** Commits a prepared manifest, as `commitManifest` does. */
 export function linkManifest(dataDir: string, name: PartitionName, next: NextManifest): ChainHead {
   const { text, ...head } = next;
   if (!createFile(manifestPath(dataDir, name, head.number), text))
@@ -256,14 +263,14 @@ export function linkManifest(dataDir: string, name: PartitionName, next: NextMan
   return head;
 }
 
-/** Links what is committed elsewhere already: another process may have brought it here just now. */
+/** Copies a manifest that is committed in the shared store; another process may have copied it already. */
 export function copyManifest(dataDir: string, name: PartitionName, committed: NextManifest): ChainHead {
   const { text, ...head } = committed;
   createFile(manifestPath(dataDir, name, head.number), text);
   return head;
 }
 
-/** The error of the sink that came second. */
+/** Makes the error of a sink whose manifest number was taken. */
 export function committedByAnother(name: PartitionName, number: number): SwaError {
   return new SwaError('master.conflict', `manifest ${number} of ${name} was committed by another sink`, {
     hint: 'run one sink for a master dataset',

@@ -1,4 +1,4 @@
-/** Parquet files by DuckDB: made from a spool or from smaller files, and read back before anyone trusts them. */
+/** Writes Parquet files with DuckDB, from a spool or from smaller files, and reads them back as a check. */
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { SwaError, messageOf } from '../lib/errors/errors.js';
 import type { Topic } from '../log/log.js';
@@ -7,7 +7,7 @@ import { sqlBlob, sqlName, sqlParquet, sqlText } from './duckdb.js';
 import { columnsOf, sqlFacts } from './schema.js';
 import type { Spooled } from './spool.js';
 
-/** What a Parquet file says of itself when it is read back. */
+/** Summary of a Parquet file as read back. */
 export interface ParquetSummary {
   readonly rows: number;
   readonly invalidRows: number;
@@ -21,7 +21,7 @@ export interface ParquetSummary {
 
 const writeOptions = 'FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1';
 
-/** Writes a spool's rows to a new Parquet file, not yet durable. */
+/** Writes a spool's rows to a new Parquet file, without making it durable. Throws `data-dir.unusable` (retryable). */
 export async function spoolToParquet(connection: DuckDBConnection, from: Spooled, to: string): Promise<void> {
   const columns = columnsOf[from.topic];
   const jsonColumns = columns.map((column) => {
@@ -42,7 +42,10 @@ export async function spoolToParquet(connection: DuckDBConnection, from: Spooled
   );
 }
 
-/** Writes the rows of several files, in order, to a new one, not yet durable. */
+/**
+ * Writes the rows of several files, in order, to a new one, without making it durable. Throws `data-dir.unusable`
+ * (retryable).
+ */
 export async function mergeParquet(
   connection: DuckDBConnection,
   topic: Topic,
@@ -57,12 +60,12 @@ export async function mergeParquet(
   );
 }
 
-/** Which rows are to be erased, as SQL over the columns of facts. */
+/** An SQL condition, over the columns of facts, for the rows to erase. */
 export type ErasedRows = string;
 
 /**
- * Writes the rows of a file to a new one, not yet durable: those to be erased keep their offset, and are what a stand-in for a record
- * is stored as.
+ * Writes the rows of a file to a new one, without making it durable. Rows to erase keep their offset and become what a
+ * stand-in for an erased record is stored as.
  */
 export async function eraseRows(
   connection: DuckDBConnection,
@@ -88,7 +91,7 @@ export async function eraseRows(
   );
 }
 
-/** How many rows that are facts are to be erased, and how many that are not. */
+/** Counts the rows to erase: those that are facts and the others. */
 export async function countErased(
   connection: DuckDBConnection,
   topic: Topic,
@@ -104,10 +107,13 @@ export async function countErased(
   return { facts: facts ?? 0, others: others ?? 0 };
 }
 
-/** Rows that are not erased, as SQL. */
+/** An SQL condition for rows that are not erased. */
 export const notErased = `invalid_reason IS DISTINCT FROM ${sqlText(erasedReason)}`;
 
-/** One number for the contents of all rows of some files, or of some of the rows, whatever their order and layout. */
+/**
+ * Returns a hash of the contents of all rows (or those of `where`) of some files, independent of their order and
+ * layout.
+ */
 export async function contentHash(
   connection: DuckDBConnection,
   topic: Topic,
@@ -123,7 +129,7 @@ export async function contentHash(
   return String(rows[0]?.[0]);
 }
 
-/** Reads files back as one; throws a retryable error when DuckDB cannot. */
+/** Reads files back as one. Throws `data-dir.unusable` (retryable) if DuckDB cannot read them. */
 export async function summarize(
   connection: DuckDBConnection,
   paths: readonly string[],
@@ -149,7 +155,7 @@ export async function summarize(
   };
 }
 
-/** Throws when the file does not hold what was put into it. */
+/** Throws `master.corrupt` (retryable) if the file does not hold what was written to it. */
 export function checkSummary(
   path: string,
   actual: ParquetSummary,

@@ -1,8 +1,8 @@
 /**
- * Pins: "I am reading these manifests, leave their files alone". A pin is a lock, and
- * beside it the manifest numbers it holds. The lock comes first and holds everything until the numbers are written:
- * whoever removes files reads the pins after its own manifest is committed, so a reader that it did not see takes its
- * snapshot from that manifest or a later one. A dead owner's pin holds nothing and is swept away, as is one in a copy.
+ * Pins keep the files of manifests that are being read. A pin is a lock and, beside it, a file with the manifest
+ * numbers it holds. The lock is taken first and pins everything until the numbers are written: a process that removes
+ * files reads the pins after it has committed its own manifest, so a reader whose pin it did not see takes its snapshot
+ * from that manifest or a later one. A pin whose owner is dead, or in a copied directory, has no effect and is removed.
  */
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
@@ -17,11 +17,11 @@ import { takeSnapshot, type Snapshot } from './snapshot.js';
 
 export interface PinnedSnapshot {
   readonly snapshot: Snapshot;
-  /** Lets compaction have the files again. May be called more than once. */
+  /** Releases the files for removal. May be called more than once. */
   release(): void;
 }
 
-/** The master dataset as it is now, its files kept until `release` or the end of this process. */
+/** Takes a snapshot whose files are kept until `release` or the end of this process. */
 export function pinSnapshot(dataDir: string, what: string): PinnedSnapshot {
   const dir = pinsDir(dataDir);
   mkdirSync(dir, { recursive: true });
@@ -46,8 +46,9 @@ export function pinSnapshot(dataDir: string, what: string): PinnedSnapshot {
 }
 
 /**
- * The same for read-only callers: pinned where a sink is running, since without one nothing removes files, so that a directory at
- * rest, or one that cannot be written, stays as it is. A sink that starts meanwhile may remove files: look again.
+ * Like `pinSnapshot`, for read-only callers: pins only if a sink is running, because otherwise nothing removes files.
+ * So an idle or read-only directory is not changed. If a sink starts meanwhile, files may be missing: take another
+ * snapshot.
  */
 export function snapshotToLookAt(dataDir: string, what: string): PinnedSnapshot {
   if (liveLockOwner(sinkLockPath(dataDir)) !== undefined) return pinSnapshot(dataDir, what);
@@ -58,7 +59,7 @@ export type PinnedManifests = 'everything' | ReadonlyMap<PartitionName, Readonly
 
 const numbersSchema = z.record(z.string(), z.number());
 
-/** What live readers hold now. 'everything' while one of them has not said yet. */
+/** Returns the manifests pinned by live readers; 'everything' while one of them has not written its numbers yet. */
 export function pinnedManifests(dataDir: string): PinnedManifests {
   const dir = pinsDir(dataDir);
   const pinned = new Map<PartitionName, Set<number>>();
@@ -76,7 +77,7 @@ export function pinnedManifests(dataDir: string): PinnedManifests {
   return pinned;
 }
 
-/** Removes what dead owners left; returns the names of the live pins. */
+/** Removes pins of dead owners and returns the names of the live ones. */
 function sweepDeadPins(dir: string): string[] {
   let files: string[];
   try {
@@ -100,7 +101,7 @@ function sweepDeadPins(dir: string): string[] {
   return [...live];
 }
 
-/** Undefined when it is not there or only half written. */
+/** Returns undefined if the file is missing or incomplete. */
 function readNumbers(path: string): Record<string, number> | undefined {
   try {
     return numbersSchema.parse(JSON.parse(readFileSync(path, 'utf8')));

@@ -1,7 +1,7 @@
 /**
- * Manifests rebuilt from the data files themselves: a sealed file's name holds its offsets and the begin of its hash, so
- * that whether it is whole needs no manifest. For each partition the files are chosen that reach furthest from offset 0
- * without a hole; what is damaged or does not belong is put aside.
+ * Rebuilds manifests from the data files: a sealed file's name contains its offsets and the beginning of its hash, so
+ * it can be checked without a manifest. For each partition it chooses the files that reach furthest from offset 0
+ * without a hole, and moves damaged or unrelated files aside.
  */
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -40,13 +40,13 @@ import {
 import { summarize } from './parquet.js';
 import { nameSome } from './sweep.js';
 
-/** What the root would say if it were there. */
+/** Content for a missing root. */
 export interface RootContent {
   readonly logId: LogId;
   readonly partitions: readonly PartitionName[];
 }
 
-/** The step that makes the root again; none when it is sound. */
+/** Returns the step that recreates the root; none if it is intact or there is no master dataset. */
 export function planRoot(
   { dataDir, asideDir }: RecoveryPlace,
   content: RootContent | undefined,
@@ -73,7 +73,7 @@ export function planRoot(
 
 const ownerSchema = z.object({ logId: z.string().min(1) });
 
-/** The log id that the manifests name; undefined when none can be read. */
+/** Returns the log id that the manifests name; undefined if none can be read. */
 export function logIdOfManifests(dataDir: string, partitions: readonly PartitionName[]): LogId | undefined {
   for (const name of partitions) {
     for (const number of manifestNumbers(dataDir, name).toReversed()) {
@@ -104,8 +104,8 @@ function readChain(dataDir: string, root: Sealed<Root>, name: PartitionName): Ch
 }
 
 /**
- * The steps for one partition; none when its newest manifest is sound and all its files are whole. Reads every data file.
- * @param logBegin the first offset that the log still has; undefined when it has none
+ * Returns the steps for one partition; none if its newest manifest and all its files are intact. Reads every data file.
+ * @param logBegin first offset that the log still has; undefined if it has none
  */
 export async function planPartition(
   { dataDir, asideDir, now }: RecoveryPlace,
@@ -129,7 +129,7 @@ export async function planPartition(
   const gaps = newest?.body.gaps ?? [];
   const ranges = [...whole.keys()].flatMap((file) => {
     const range = dataFileRange(file);
-    // A manifest may say that a file reaches over offsets that the log never had, behind what its name says.
+    // A manifest may extend a file's range beyond its name, over offsets that hold no record.
     return range === undefined
       ? []
       : [{ name: file, from: range.fromOffset, to: known.get(file)?.toOffset ?? range.toOffset }];
@@ -222,12 +222,15 @@ interface Range {
 interface Chosen {
   readonly files: readonly string[];
   readonly gaps: readonly ManifestGap[];
-  /** Neither in a file nor in a gap that is known. */
+  /** Offsets that are neither in a file nor in a known gap. */
   readonly holes: readonly { readonly from: number; readonly to: number }[];
   readonly end: number;
 }
 
-/** The fewest files that reach furthest. A hole is bridged where the log does not have its offsets any more. */
+/**
+ * Chooses the files that reach furthest, and the fewest of them. A hole is bridged if the log no longer has its
+ * offsets.
+ */
 function furthest(
   ranges: readonly Range[],
   gaps: readonly ManifestGap[],
@@ -271,7 +274,7 @@ function furthest(
   return { files, gaps: usedGaps, holes, end: at };
 }
 
-/** What a manifest says of files: as an earlier one said it, or found by reading them. */
+/** Returns the manifest entries of files: from an earlier manifest, or by reading the file. */
 async function describeFiles(
   dataDir: string,
   name: PartitionName,

@@ -1,10 +1,11 @@
 /**
- * The ways over a loss. Where the log has dropped records (retention, or an operator) that the master dataset never got, whoever accepts it
- * has the lost offsets written into the manifests as gaps, and the sink continues behind them. Where the embedded log is
- * damaged or gone, what can still be read of it is stored first, what cannot becomes a gap, and a new log continues behind
- * it: under the same id, from the master dataset's cut on, so that no offset comes twice.
+ * Continues after a loss of log records. If the log has deleted records (by retention, or by an operator) before they
+ * were stored, an operator can accept the loss: the lost offsets are written into the manifests as gaps, and the sink
+ * continues after them. If the embedded log is damaged or gone, its readable records are stored first, the others
+ * become gaps, and a new log continues after them: under the same id, beyond the master dataset's cut, so that no
+ * offset is used twice.
  *
- * Nothing of this happens by itself, since a loss must not pass in silence.
+ * None of this happens automatically, because a loss must not go unnoticed.
  */
 import { join } from 'node:path';
 import type { Clock } from '../lib/time/clock.js';
@@ -24,13 +25,13 @@ export interface SkippedGap {
   readonly fromOffset: Offset;
   /** End exclusive. */
   readonly toOffset: Offset;
-  /** Number of the manifest that lists it from now on. */
+  /** Number of the manifest that now lists the gap. */
   readonly manifest: number;
 }
 
 /**
- * Accepts the loss of what lies between the master dataset's cut and the start of the log; none where they touch. Throws
- * `data-dir.in-use` while a sink is running, `log.mismatch` for another log, `master.corrupt`.
+ * Accepts the loss of the records between the master dataset's cut and the start of the log, and returns the gaps.
+ * Throws `data-dir.in-use` while a sink is running, `log.mismatch` for another log, `master.corrupt`.
  */
 export async function skipGaps(
   { config, clock }: { readonly config: Config; readonly clock: Clock },
@@ -46,7 +47,7 @@ export async function skipGaps(
   }
 }
 
-/** The same for who holds the sink's lock. */
+/** Like `skipGaps`, for callers that hold the sink's lock. */
 async function recordGaps(
   { dataDir, now }: Pick<RecoveryPlace, 'dataDir' | 'now'>,
   log: Pick<Log, 'id' | 'partitions' | 'latest' | 'earliest'>,
@@ -66,7 +67,7 @@ async function recordGaps(
   });
 }
 
-/** The gap as a step of its own: for a log that is sound, but begins behind the master dataset's cut. */
+/** Returns the step that records the gap, for an intact log that begins after the master dataset's cut. */
 export async function planGap(
   { dataDir, now }: RecoveryPlace,
   log: Pick<Log, 'id' | 'partitions' | 'latest' | 'earliest'>,
@@ -90,8 +91,8 @@ export async function planGap(
 }
 
 /**
- * The step that makes a damaged or lost embedded log usable again; none for one that is sound.
- * @param furthest how far others have read, so that their offsets do not come twice
+ * Returns the step that makes a damaged or lost embedded log usable again; none for an intact one. @param furthest how
+ * far other consumers have read, so that their offsets are not used twice
  */
 export function planLog(
   { dataDir, asideDir, now }: RecoveryPlace,
@@ -103,7 +104,7 @@ export function planLog(
   const pageviewPartitions = root?.body.partitions.filter((name) => name.startsWith('pageviews/')).length;
   const state = inspectLog(dir, { logId: root?.body.logId, pageviewPartitions });
   const { logId, partitions } = state;
-  if (logId === undefined || partitions.length === 0) return []; // there was none: the next start makes one
+  if (logId === undefined || partitions.length === 0) return []; // there was no log: the next start creates one
   const cutOf = (name: PartitionName): number =>
     root === undefined ? 0 : endOf(readHead(dataDir, root, name));
   const isRead = partitions.map((name) => [name, Math.max(cutOf(name), furthest[name] ?? 0)] as const);
@@ -145,7 +146,7 @@ function nameAll(findings: readonly string[]): string {
   return findings.length > 5 ? `${shown}; and ${findings.length - 5} more` : shown;
 }
 
-/** What lies in none of the runs, of [cut, end). */
+/** Returns the parts of [cut, end) that are in none of the runs. */
 function missingIn(cut: number, runs: readonly Run[], end: number): Run[] {
   const missing: Run[] = [];
   let at = cut;
@@ -157,7 +158,7 @@ function missingIn(cut: number, runs: readonly Run[], end: number): Run[] {
   return missing;
 }
 
-/** Commits all that can be read behind the cut, piece by piece, with a gap for what lies between, up to `base`. */
+/** Commits all readable records after the cut, piece by piece, with a gap for each part between them, up to `base`. */
 async function storeRuns(
   { dataDir, dir, maxRows, now }: { dataDir: string; dir: string; maxRows: number; now: number },
   state: LogState,

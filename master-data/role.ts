@@ -1,10 +1,11 @@
 /**
- * The sink: carries facts from the log into the master dataset. One per data directory, by a lock; a batch run that finds
- * none does the sink's work up to the log's end (a catch-up), and a sink that starts meanwhile waits for it. Where the lock
- * cannot see (two hosts, one file system) the manifest's put-if-absent decides, and the loser stops with `master.conflict`.
+ * The sink copies facts from the log into the master dataset. A lock allows one per data directory. If none is running,
+ * a batch run does the sink's work up to the end of the log (a catch-up), and a sink that starts meanwhile waits for
+ * it. Where the lock has no effect (two hosts, one file system), the manifest's put-if-absent decides, and the loser
+ * stops with `master.conflict`.
  *
- * What passes by itself (a full disk, a log that is away) is reported, waited for, and overcome by a new session from the
- * committed cut; everything else ends the role.
+ * Temporary problems (a full disk, an unreachable log) are reported, waited out, and followed by a new session from the
+ * committed cut; all other errors end the role.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../lib/config/config.js';
@@ -21,10 +22,10 @@ import { sinkLockPath } from './layout.js';
 import type { SharedMaster } from './shared-master.js';
 import { SinkSession, isPassing, type SinkOptions } from './sink-session.js';
 
-/** What the owner of the sink's lock is called while a batch run does the sink's work. */
+/** Name of the lock's owner while a batch run does the sink's work. */
 const catchUp = 'catch-up';
 
-/** @param shared where other hosts have the master dataset, too: what SWA_STORE names */
+/** Starts the sink. @param shared the master dataset shared with other hosts, as SWA_STORE names it */
 export async function startSink(context: RoleContext, shared?: SharedMaster): Promise<RunningRole> {
   const { config, clock } = context;
   refuseAlone(config, shared);
@@ -48,7 +49,7 @@ export async function startSink(context: RoleContext, shared?: SharedMaster): Pr
       lock?.release();
     }
   })();
-  // A failure of the role shows in `done`; `stop` only waits for the end.
+  // A failure of the role rejects `done`; `stop` only waits for the end.
   const ended = done.catch(() => undefined);
   return {
     done,
@@ -59,7 +60,7 @@ export async function startSink(context: RoleContext, shared?: SharedMaster): Pr
   };
 }
 
-/** What is committed here alone would have to be taken back. */
+/** Commits made without the shared dataset would have to be undone. */
 function refuseAlone({ store }: Pick<Config, 'store'>, shared: SharedMaster | undefined): void {
   if (store === '' || shared !== undefined) return;
   throw new SwaError('config.invalid', `SWA_STORE is set (${store}), but this program commits without it`, {
@@ -67,7 +68,7 @@ function refuseAlone({ store }: Pick<Config, 'store'>, shared: SharedMaster | un
   });
 }
 
-/** The sink's lock, or undefined while a catch-up has it. Throws `data-dir.in-use` otherwise. */
+/** Takes the sink's lock; undefined while a catch-up holds it. Throws `data-dir.in-use` if another sink does. */
 function lockUnlessCatchUp(dataDir: string): OwnerLock | undefined {
   const path = sinkLockPath(dataDir);
   const taken = OwnerLock.tryAcquire(path, 'sink');
@@ -78,7 +79,10 @@ function lockUnlessCatchUp(dataDir: string): OwnerLock | undefined {
 
 const catchUpLookMs = 500;
 
-/** Waits for a catch-up to end, which it does when the log's end of its start is committed. Undefined when stopped. */
+/**
+ * Waits for a catch-up to end; it ends once it has committed up to the log's end at its start. Returns undefined if
+ * stopped.
+ */
 async function lockAfterCatchUp(
   { config, logger }: RoleContext,
   status: StatusReporter,
@@ -88,13 +92,15 @@ async function lockAfterCatchUp(
   while (!signal.aborted) {
     const lock = lockUnlessCatchUp(config.dataDir);
     if (lock !== undefined) return lock;
-    status.report({ state: 'starting' }); // each time: who is silent counts as gone
+    status.report({ state: 'starting' }); // every time: a role with an old entry counts as gone
     await sleep(catchUpLookMs, undefined, { signal }).catch(() => undefined);
   }
   return undefined;
 }
 
-/** Commits what the log holds now and returns the cut reached. Throws `data-dir.in-use` while another process does. */
+/**
+ * Commits what the log holds now and returns the cut reached. Throws `data-dir.in-use` if another process is doing so.
+ */
 export async function drainLogToMaster(
   context: Pick<RoleContext, 'config' | 'clock'>,
   options: { readonly log?: Log; readonly signal?: AbortSignal; readonly shared?: SharedMaster } = {},
@@ -122,8 +128,8 @@ export async function drainLogToMaster(
 }
 
 /**
- * Brings the master dataset up to what the log holds now: through the running sink, or, when there is none, by doing its
- * work here. What a batch run does before its snapshot when a person asked for it.
+ * Brings the master dataset up to the current end of the log: through the running sink or, if there is none, by doing
+ * its work here. Batch runs that a person requested do this before their snapshot.
  */
 export async function catchUpMaster(
   context: Pick<RoleContext, 'config' | 'clock'>,
@@ -137,7 +143,7 @@ export async function catchUpMaster(
       try {
         return await drainLogToMaster(context, options);
       } catch (error) {
-        // A sink was started between the look and the lock: then it does the work.
+        // A sink was started between the check and the lock: it does the work.
         if (!hasCode(error, 'data-dir.in-use')) throw error;
       }
     }
@@ -208,7 +214,7 @@ async function runSession(
     const { cut, skippedOffsets } = session;
     status.report({ state: 'running', details: { cut: cut.next, lag, skippedOffsets, ...health } });
   };
-  // A report that fails says nothing of the facts; the next one is two seconds away.
+  // A failed report does not affect the facts; the next one follows in two seconds.
   const timer = setInterval(() => void report().catch(() => undefined), reportEveryMs);
   try {
     await report();

@@ -1,13 +1,13 @@
 /**
- * The Parquet schema: one table shape per topic, a row per log record. Topic and partition are those of the file.
+ * The Parquet schema: one table per topic, one row per log record. The file determines topic and partition.
  *
- * - `"offset"`, `received_at`, `timestamp`: BIGINT; times are UTC milliseconds, so that an hour is a division and no
- *   reader has to agree on a time zone.
- * - Facts are as received: URLs not normalised, repeats of an `event_id` kept, bots kept.
- * - A record that is not a fact (a foreign producer wrote it) is kept too: `invalid_reason` and its bytes in `raw`, all else
- *   null. So every offset of the log is in exactly one row of exactly one file.
- * - Columns are only ever added, at the end of the facts' own. A file written before a column lacks it, and `sqlFacts`
- *   reads it as null: read the columns of facts through it alone.
+ * - `"offset"`, `received_at`, `timestamp`: BIGINT; times are UTC milliseconds, so that an hour is a division and
+ *   readers need no time zone.
+ * - Facts are stored as received: URLs not normalised, repeats of an `event_id` and bots included.
+ * - A record that is not a fact (written by a foreign producer) is stored too: `invalid_reason`, its bytes in `raw`,
+ *   and null in all other columns. So every offset of the log is in exactly one row of exactly one file.
+ * - Columns are only ever added, at the end of the facts' own. Older files lack them, and `sqlFacts` reads them as
+ *   null, so read facts only through it.
  */
 import type { Topic } from '../log/log.js';
 import { sqlName, sqlParquet } from './duckdb.js';
@@ -15,7 +15,7 @@ import { sqlName, sqlParquet } from './duckdb.js';
 export interface Column {
   readonly name: string;
   readonly type: 'BIGINT' | 'VARCHAR' | 'BLOB';
-  /** The fact's field it holds; absent for what is not of the fact. */
+  /** The field of the fact; absent for columns that are not part of the fact. */
   readonly field?: string;
 }
 
@@ -57,12 +57,15 @@ export const columnsOf: Readonly<Record<Topic, readonly Column[]>> = {
   ],
 };
 
-/** The rows of these files of a topic, as SQL, with all its columns whatever version wrote the files; no rows for no files. */
+/**
+ * Returns SQL for the rows of these files of a topic, with all its columns, whatever version wrote the files; no rows
+ * if there are no files.
+ */
 export function sqlFacts(topic: Topic, paths: readonly string[]): string {
   const columns = columnsOf[topic];
   const nulls = columns.map(({ name, type }) => `cast(null as ${type}) as ${sqlName(name)}`).join(', ');
   const none = `select ${nulls} where false`;
   if (paths.length === 0) return `(${none})`;
-  // By name: the files may have other columns than this version, and than each other.
+  // By name, because the files may have different columns.
   return `(${none} union all by name from ${sqlParquet(...paths)})`;
 }

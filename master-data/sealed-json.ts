@@ -4,11 +4,11 @@ import type { z } from 'zod';
 import { SwaError } from '../lib/errors/errors.js';
 import { unsealLine, type Sealed } from '../lib/files/sealed.js';
 
-/** The way on from what is missing or damaged in the master dataset: part of every error that names it. */
+/** Hint for all errors about missing or damaged files of the master dataset. */
 export const recoverHint =
   'restore the file from a backup, or stop the sink and run `swa recover` to see what can be recreated';
 
-/** Reads and checks such a file. Throws `master.corrupt`; a missing file throws Node's ENOENT. */
+/** Reads and checks a sealed file. Throws `master.corrupt`; a missing file throws Node's ENOENT. */
 export function readSealed<T>(path: string, schema: z.ZodType<T>): Sealed<T> {
   const sealed = unsealLine(readFileSync(path, 'utf8'));
   if (sealed === undefined) {
@@ -25,7 +25,7 @@ export function readSealed<T>(path: string, schema: z.ZodType<T>): Sealed<T> {
   return { body: parsed.data, sha256: sealed.sha256 };
 }
 
-/** Undefined for what is not JSON: no schema takes it. */
+/** Returns undefined if the text is not JSON; no schema accepts undefined. */
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);

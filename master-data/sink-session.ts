@@ -1,9 +1,10 @@
 /**
- * One attempt at the sink's work: from the committed cut on, read the log, spool, commit, until stopped or failed. A
- * session keeps nothing that its successor could not read from the disk and the log, so a failure of any kind is
- * answered by throwing the session away and opening the next.
+ * One session of the sink: starting at the committed cut, it reads the log, spools records and commits them until it is
+ * stopped or fails. A session has no state that the next one could not read from disk and log, so any failure is
+ * handled by opening a new session.
  *
- * Reading and committing overlap: while DuckDB writes one set of spools, the next fills. Never more than two sets.
+ * Reading and committing overlap: while DuckDB writes one set of spools, the next is filled. There are never more than
+ * two sets.
  */
 import { join, relative } from 'node:path';
 import {
@@ -39,7 +40,7 @@ import type { SharedMaster } from './shared-master.js';
 import { Spool, type Spooled } from './spool.js';
 import { checkFiles, deadFiles, removeDeadFiles, removeOldManifests, sweepTemps } from './sweep.js';
 
-/** What a session needs of a log. */
+/** The part of a log that a session uses. */
 export type SourceLog = Pick<Log, 'id' | 'partitions' | 'latest' | 'openReader' | 'stored' | 'health'>;
 
 export interface SinkOptions {
@@ -50,32 +51,32 @@ export interface SinkOptions {
   /** Monotonic milliseconds, unaffected by changes of the wall clock; `performance.now` except in tests. */
   readonly elapsedMs?: () => number;
   readonly limits?: CompactionLimits;
-  /** Where other hosts have the dataset, too; undefined for this directory alone. */
+  /** The dataset shared with other hosts; undefined if there is only this directory. */
   readonly shared?: SharedMaster | undefined;
-  /** Hears of the master's new cut after each round of commits. */
+  /** Called with the master dataset's new cut after each round of commits. */
   readonly onCommit?: (cut: Cut) => void;
-  /** Hears of what goes wrong beside the facts' own way: a compaction that failed. */
+  /** Called for errors that do not stop the session, such as a failed compaction. */
   readonly onProblem?: (error: unknown) => void;
   readonly onStep?: OnStep;
 }
 
-/** Bounds what waits on disk, and with that the memory DuckDB needs for one file: up to eight times as much. */
+/** Limits the spools on disk, and so the memory DuckDB needs for one file: up to eight times its spool. */
 const maxSpoolBytes = 64 * 2 ** 20;
 const maxSpoolsBytes = 512 * 2 ** 20;
 const readRecords = 8_192;
-/** While facts wait, how long until a flush request is seen. */
+/** While facts are waiting, how long it takes until a flush request is seen. */
 const flushPollMs = 50;
 const idleMs = 1000;
-/** How long a log that has more may stay silent. */
+/** How long the log may return nothing although it has more records. */
 const stallMs = 20_000;
-/** How often it is asked whether there is something to erase. */
+/** How often the session looks for an order to erase. */
 const eraseEveryMs = 1000;
-/** How long a compaction that failed for a reason that passes is left alone. */
+/** Pause after a compaction failed for a temporary reason. */
 export const compactionPauseMs = 5 * 60_000;
 
 export interface RunOptions {
   readonly signal: AbortSignal;
-  /** Ends the run when all this is committed; without it the run ends by the signal only. */
+  /** Ends the run when everything below is committed; without it only the signal ends the run. */
   readonly until?: Offsets;
 }
 
@@ -93,17 +94,19 @@ export class SinkSession {
   #waitingSince = 0;
   #commit: Promise<void> | undefined;
   #failure: { readonly error: unknown } | undefined;
-  /** Aborted when nothing is to be compacted any more. */
+  /** Aborted when compaction and erasing must stop. */
   readonly #compacting = new AbortController();
-  /** When erasing, after it has failed, may be tried again, by `#elapsedMs`. */
+  /** Earliest time, by `#elapsedMs`, of the next attempt to erase. */
   #erasableFrom = 0;
-  /** When a partition whose compaction failed may be tried again, by `#elapsedMs`. */
+  /** Earliest time, by `#elapsedMs`, of the next compaction of a partition whose compaction failed. */
   readonly #compactableFrom = new Map<PartitionName, number>();
-  /** Data files that are whole: this session has sealed them, or checked them before it removed what they replace. */
+  /**
+   * Data files known to be intact: this session sealed them, or checked them before it removed the files they replace.
+   */
   readonly #whole = new Set<string>();
-  /** Of the order to erase that is not answered: what was rewritten, and the files that need no more look, by name. */
+  /** Progress of the current order to erase: the files rewritten, and the names of files that need no further check. */
   #erasing: { readonly id: string; files: readonly ErasedFile[]; readonly done: Set<string> } | undefined;
-  /** Number of each partition's manifest at the start. */
+  /** Manifest number of each partition at the start. */
   readonly #firstNumbers: ReadonlyMap<PartitionName, number>;
 
   private constructor(
@@ -125,7 +128,10 @@ export class SinkSession {
     this.#requests = new FlushRequests(options.dataDir);
   }
 
-  /** Repairs what a crash left. The caller holds the sink's lock. Throws `log.mismatch`, `master.corrupt`. */
+  /**
+   * Opens a session and repairs what a crash left. The caller must hold the sink's lock. Throws `log.mismatch`,
+   * `master.corrupt`.
+   */
   static async open(options: SinkOptions): Promise<SinkSession> {
     const { dataDir, log, shared } = options;
     await shared?.pull();
@@ -163,31 +169,31 @@ export class SinkSession {
     }
   }
 
-  /** The master dataset's cut as this session has committed it. */
+  /** The master dataset's cut after this session's commits. */
   get cut(): Cut {
     const next: Record<PartitionName, Offset> = {};
     for (const [name, head] of this.#heads) next[name] = endOf(head);
     return { logId: this.#store.root.body.logId, next };
   }
 
-  /** How many offsets below the cut were lost before they were stored. */
+  /** Number of offsets below the cut that were lost before they were stored. */
   get skippedOffsets(): number {
     const gaps = [...this.#heads.values()].flatMap((head) => head.gaps);
     return gaps.reduce((sum, { fromOffset, toOffset }) => sum + toOffset - fromOffset, 0);
   }
 
-  /** How many records the log holds beyond the cut. */
+  /** Returns the number of records in the log after the cut. */
   async lag(): Promise<number> {
     return distance(this.cut.next, await this.#options.log.latest());
   }
 
   /**
-   * Reads and commits; on the signal commits what was read and returns. Throws what stopped it; `log.unavailable` when
-   * the log gives nothing for long although it should reach to `until`.
+   * Reads and commits; when the signal aborts, commits what has been read and returns. Throws the error that stopped
+   * it; `log.unavailable` if the log returns nothing for too long before `until`.
    */
   async run(options: RunOptions): Promise<void> {
     const { signal } = options;
-    const end = (): void => this.#compacting.abort(); // a stop does not wait for a compaction
+    const end = (): void => this.#compacting.abort(); // stopping does not wait for a compaction
     if (signal.aborted) end();
     signal.addEventListener('abort', end);
     try {
@@ -215,7 +221,10 @@ export class SinkSession {
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 
-  /** What lies before records that cannot be decoded is committed, so that nothing of it is lost on the way around them. */
+  /**
+   * Reads the next batches. Before it reports records that cannot be decoded, it commits everything before them, so
+   * that skipping them loses nothing else.
+   */
   async #read(signal: AbortSignal): Promise<readonly RecordBatch[]> {
     try {
       return await this.#reader.next({ maxRecords: readRecords, timeoutMs: this.#waitMs(), signal });
@@ -228,7 +237,7 @@ export class SinkSession {
     }
   }
 
-  /** Closes without committing; what was only spooled is read again by the next session. */
+  /** Closes without committing; spooled records are read again by the next session. */
   async close(): Promise<void> {
     await this.#commit;
     for (const spool of this.#spools.values()) spool.discard();
@@ -237,7 +246,7 @@ export class SinkSession {
     this.#duckdb.close();
   }
 
-  /** Spools a batch, with commits in between when it is larger than a spool may be. */
+  /** Spools a batch; commits in between if it does not fit one spool. */
   async #take(batch: RecordBatch): Promise<void> {
     let taken = 0;
     do {
@@ -276,7 +285,7 @@ export class SinkSession {
     return !reaches(this.cut.next, wanted) && reaches(this.#position, wanted);
   }
 
-  /** Hands the spools over to a commit as soon as the one before is through. */
+  /** Waits for the running commit, then starts the commit of the current spools. */
   async #startCommit(): Promise<void> {
     await this.#commit;
     if (this.#failure !== undefined) throw this.#failure.error;
@@ -306,12 +315,15 @@ export class SinkSession {
     await this.#erase();
   }
 
-  /** Carries out the order to erase that stands, if there is one, to its end. For who holds the sink's lock and nothing else to do. */
+  /**
+   * Carries out the current order to erase, if any, to its end. For callers that hold the sink's lock and have no other
+   * work.
+   */
   async eraseAll(): Promise<void> {
     while (await this.#eraseNext()) this.#compacting.signal.throwIfAborted();
   }
 
-  /** One that its owner can follow: all facts that it means are stored. */
+  /** Returns the current order to erase, if all facts it covers are stored. */
   #orderToErase(): ErasureOrder | undefined {
     if (this.#elapsedMs() < this.#erasableFrom) return undefined;
     const order = openOrder(this.#options.dataDir, 'master');
@@ -320,7 +332,7 @@ export class SinkSession {
     return undefined;
   }
 
-  /** A step of it, so that commits are not held up. What fails is reported and tried again later. */
+  /** Does one step of erasing, so that commits are not delayed. Failures are reported, and retried later. */
   async #erase(): Promise<void> {
     if (this.#compacting.signal.aborted) return;
     try {
@@ -333,7 +345,7 @@ export class SinkSession {
     }
   }
 
-  /** Rewrites the next file that needs it, or answers the order. True when there may be more to do now. */
+  /** Rewrites the next file that needs it, or answers the order. Returns true if there may be more to do now. */
   async #eraseNext(): Promise<boolean> {
     const order = this.#orderToErase();
     if (order === undefined) return false;
@@ -368,7 +380,7 @@ export class SinkSession {
       await removeDeadFiles(dataDir, name, head, dead, this.#whole);
       const isNamed = new Set(head.files.map((file) => file.name));
       if (dataFiles(dataDir, name).every((each) => isNamed.has(each))) continue;
-      this.#erasableFrom = this.#elapsedMs() + eraseEveryMs; // someone still reads a file that was replaced
+      this.#erasableFrom = this.#elapsedMs() + eraseEveryMs; // a replaced file is still being read
       return false;
     }
     answer(dataDir, 'master', { id: order.id, isDone: true, files: [...erasing.files] });
@@ -376,7 +388,10 @@ export class SinkSession {
     return false;
   }
 
-  /** Offsets without records go to the file before them; where there is none, or a gap, to the one to come. */
+  /**
+   * Adds offsets without records to the range of the last file; if there is none, or a gap follows it, the next file
+   * will include them.
+   */
   async #passOver(name: PartitionName, end: Offset): Promise<void> {
     const head = this.#headOf(name);
     const last = head.files.at(-1);
@@ -404,7 +419,7 @@ export class SinkSession {
     this.#heads.set(name, next);
   }
 
-  /** A failed compaction harms nothing: it is reported, and tried again later, or by the next session only. */
+  /** Compacts where needed. A failure is harmless: it is reported, and retried later or only by the next session. */
   async #compact(): Promise<void> {
     for (const name of this.#heads.keys()) {
       if (this.#compacting.signal.aborted || this.#elapsedMs() < (this.#compactableFrom.get(name) ?? 0))
@@ -413,7 +428,7 @@ export class SinkSession {
         await this.#compactPartition(name);
       } catch (error) {
         if (hasCode(error, 'master.conflict')) throw error;
-        if (this.#compacting.signal.aborted) return; // it was ended
+        if (this.#compacting.signal.aborted) return; // it was aborted
         this.#compactableFrom.set(name, isPassing(error) ? this.#elapsedMs() + compactionPauseMs : Infinity);
         this.#options.onProblem?.(error);
       }
@@ -453,7 +468,7 @@ function stalled(position: Offsets, until: Offsets): SwaError {
   );
 }
 
-/** True when trying again later may succeed: the disk is full or away, the log cannot be reached. */
+/** Returns true if a retry may succeed: the disk is full or unavailable, or the log cannot be reached. */
 export function isPassing(error: unknown): boolean {
   if (error instanceof SwaError) return error.retryable;
   return ['ENOSPC', 'EDQUOT', 'EFBIG', 'EIO', 'EMFILE', 'ENFILE', 'EROFS'].includes(systemCode(error) ?? '');

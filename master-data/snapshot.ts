@@ -1,7 +1,7 @@
 /**
- * Snapshots: what the batch layer reads. A snapshot is one manifest per partition; its files together hold every fact
- * before its cut exactly once. Take the list from here, never from a glob, and verify before use: DuckDB returns
- * silently changed data for many single-bit flips.
+ * Snapshots are what the batch layer reads. A snapshot is one manifest per partition; its files together hold every
+ * fact before its cut exactly once. Always take the list of files from here, never from a glob, and verify them before
+ * use: DuckDB returns wrong data without an error for many single-bit flips.
  */
 import { join } from 'node:path';
 import { SwaError, systemCode } from '../lib/errors/errors.js';
@@ -21,27 +21,27 @@ export interface SnapshotFile {
   readonly fromOffset: Offset;
   /** End exclusive. */
   readonly toOffset: Offset;
-  /** Lower-case hex of the whole file. */
+  /** SHA-256 of the whole file in lower-case hex. */
   readonly sha256: string;
   readonly sizeBytes: number;
-  /** Of the facts' own timestamps, UTC ms; null when the file holds no readable fact. */
+  /** Range of the facts' own timestamps, UTC ms; null if the file holds no readable fact. */
   readonly minTimestamp: number | null;
   readonly maxTimestamp: number | null;
 }
 
 export interface Snapshot {
   readonly cut: Cut;
-  /** By partition in the log's order, then by offset. */
+  /** Ordered by partition as in the log, then by offset. */
   readonly files: readonly SnapshotFile[];
-  /** Number of the manifest of each partition; 0 for a partition without one. */
+  /** Manifest number of each partition; 0 for a partition without one. */
   readonly manifests: Readonly<Record<PartitionName, number>>;
-  /** What no file holds and the manifests list as lost, by partition in the log's order, then by offset. */
+  /** Offsets that the manifests list as lost; ordered by partition as in the log, then by offset. */
   readonly gaps: readonly Gap[];
 }
 
 /**
- * The master dataset as it is now. Throws `master.missing` when no sink has made one yet, `master.corrupt` when a
- * manifest is damaged. Files of an unpinned snapshot may be compacted away: see `pinSnapshot` in pins.ts.
+ * Takes a snapshot of the master dataset. Throws `master.missing` if no sink has created one yet, `master.corrupt` if a
+ * manifest is damaged. Files of an unpinned snapshot may be removed by compaction: see `pinSnapshot` in pins.ts.
  */
 export function takeSnapshot(dataDir: string): Snapshot {
   const root = readRoot(dataDir);
@@ -69,7 +69,7 @@ export function takeSnapshot(dataDir: string): Snapshot {
   return { cut: { logId: root.body.logId, next }, files, manifests, gaps };
 }
 
-/** The same dataset as it was at an earlier cut. A file that compaction has made may reach beyond it. */
+/** Restricts a snapshot to an earlier cut. A compacted file may extend beyond the cut. */
 export function snapshotAt(snapshot: Snapshot, cut: Cut): Snapshot {
   const files = snapshot.files.filter(
     ({ topic, partition, fromOffset }) => fromOffset < offsetAt(cut.next, `${topic}/${partition}`),
@@ -80,14 +80,14 @@ export function snapshotAt(snapshot: Snapshot, cut: Cut): Snapshot {
   return { ...snapshot, cut, files, gaps };
 }
 
-/** The master dataset's cut, or undefined when no sink has made one yet. */
+/** Returns the master dataset's cut, or undefined if no sink has created one yet. */
 export function masterCut(dataDir: string): Cut | undefined {
   return readRoot(dataDir) === undefined ? undefined : takeSnapshot(dataDir).cut;
 }
 
 /**
- * Reads every file whole and compares size and SHA-256. Throws `master.corrupt` naming the first damaged file.
- * `onBytes` hears of progress. Memory is bounded, whatever the size of the files.
+ * Reads every file and compares its size and SHA-256. Throws `master.corrupt` naming the first damaged file. Calls
+ * `onBytes` after each file. Memory is bounded, whatever the size of the files.
  */
 export async function verifySnapshotFiles(
   snapshot: Pick<Snapshot, 'files'>,

@@ -1,10 +1,10 @@
 /**
- * The spool: records read from the log that wait for their Parquet file, as lines of JSON in a temporary file that DuckDB
- * parses itself. So they take no heap while they wait, and no value crosses into DuckDB one by one (its appender took
- * three times as long as the parse).
+ * The spool holds records read from the log until they are written as Parquet: a temporary file of JSON lines that
+ * DuckDB parses. So waiting records take no heap, and no value is passed to DuckDB one by one (its appender took three
+ * times as long as the parser).
  *
- * Records must mean to DuckDB's JSON parser exactly what they mean to `decodeRecord`. A record that looks like what
- * our own encoder writes, without escapes, passes as it is; any other is decoded and written again, field by field.
+ * A record must mean the same to DuckDB's JSON parser as to `decodeRecord`. A record without escapes that looks like
+ * what our encoder writes is copied unchanged; any other is decoded and written again, field by field.
  */
 import { closeSync, openSync } from 'node:fs';
 import { removeScratch } from '../lib/files/removal.js';
@@ -18,7 +18,7 @@ import type { Offset, RecordBatch, Topic } from '../log/log.js';
 import { isStandIn } from '../log/stand-in.js';
 import { columnsOf } from './schema.js';
 
-/** A closed spool: what its file holds. */
+/** Summary of a closed spool. */
 export interface Spooled {
   readonly path: string;
   readonly topic: Topic;
@@ -26,16 +26,16 @@ export interface Spooled {
   readonly invalidRows: number;
   readonly firstOffset: Offset;
   readonly lastOffset: Offset;
-  /** What the last record is known by; undefined when it is only a stand-in for one. */
+  /** Offset and hash of the last record; undefined if it is a stand-in. */
   readonly lastRecord: LastRecord | undefined;
-  /** Sum of (offset - first offset): with count, first and last it tells a lost row from a repeated one. */
+  /** Sum of (offset - first offset). With count, first and last it distinguishes a lost row from a repeated one. */
   readonly offsetSum: number;
-  /** Where the log is to be read on. */
+  /** Offset at which reading the log continues. */
   readonly toOffset: Offset;
   readonly longestLineBytes: number;
 }
 
-/** When a spool is full; the record that reaches a limit is still taken. */
+/** Limits of a spool; the record that reaches a limit is still included. */
 export interface SpoolLimits {
   readonly maxRows: number;
   readonly maxBytes: number;
@@ -60,7 +60,7 @@ export class Spool {
   #offsetSum = 0;
   #longestLineBytes = 0;
 
-  /** Replaces what is at `path`. `from` is the partition's cut. */
+  /** Creates the file, replacing any at `path`. `from` is the partition's cut. */
   constructor(path: string, topic: Topic, from: Offset, limits: SpoolLimits) {
     this.path = path;
     this.#topic = topic;
@@ -86,8 +86,8 @@ export class Spool {
   }
 
   /**
-   * Takes records from the `start`-th of the batch on until it is full, and returns how far it came: the length of the
-   * batch when it took all. Offsets before `next` are here already and are passed over.
+   * Appends records of the batch from index `start` on until the spool is full. Returns the index of the next record,
+   * or the length of the batch if all were taken. Skips offsets below `next`.
    */
   append(batch: RecordBatch, start: number): number {
     for (let i = start; i < batch.offsets.length; i++) {
@@ -107,7 +107,10 @@ export class Spool {
     return batch.offsets.length;
   }
 
-  /** Flushes and closes; undefined when nothing was appended. The file is there until `discard`. */
+  /**
+   * Flushes and closes the file and returns its summary; undefined if nothing was appended. The file stays until
+   * `discard`.
+   */
   finish(): Spooled | undefined {
     this.#flush();
     this.#close();
@@ -130,7 +133,7 @@ export class Spool {
     return isStandIn(this.#lastValue) ? undefined : { offset: at, sha256: fingerprintOf(this.#lastValue) };
   }
 
-  /** Closes if need be and removes the file. */
+  /** Closes and removes the file. */
   discard(): void {
     this.#close();
     removeScratch(this.path);
@@ -153,7 +156,7 @@ export class Spool {
     else this.#appendLine(this.#lineOf(at, bytes));
   }
 
-  /** The record's own bytes with the offset put in front of its first field. */
+  /** Appends the record's own bytes with the offset inserted before its first field. */
   #appendPlain(at: Offset, bytes: Buffer): void {
     const maxBytes = bytes.length + 32;
     if (maxBytes > bufferBytes - this.#buffered) this.#flush();
@@ -201,7 +204,9 @@ export class Spool {
 
 const newline = Buffer.from('\n');
 
-/** A lone surrogate, which JSON can carry and UTF-8 cannot, becomes U+FFFD, as in every other UTF-8 encoder here. */
+/**
+ * Replaces unpaired surrogates, which JSON can contain and UTF-8 cannot, by U+FFFD, as every UTF-8 encoder here does.
+ */
 function wellFormed(value: unknown): unknown {
   return typeof value === 'string' ? value.toWellFormed() : value;
 }
@@ -209,7 +214,8 @@ function wellFormed(value: unknown): unknown {
 const plainText = '[^"\\\\\\u0000-\\u001f\\ufffd]';
 const head = '{"type":"pageview","visitor":"';
 const plainPageview = new RegExp(
-  // Of ASCII, or it may have more bytes than characters; and of times with more digits than any before 1990.
+  // The visitor id must be ASCII, so that its length in characters is that in bytes. Timestamps of 13 digits or more
+  // are above the lowest accepted one.
   `^${head.replace('{', '\\{')}[ !#-[\\]-~]{1,${maxIdBytes}}","url":"${plainText}*","timestamp":[1-9]\\d{12,14}` +
     `,"eventId":"${plainText}{1,${maxIdBytes}}","receivedAt":(?:0|[1-9]\\d{0,14})` +
     ['userAgent', 'referrer', 'country', 'importId']
@@ -219,9 +225,9 @@ const plainPageview = new RegExp(
 );
 
 /**
- * True only for valid UTF-8 JSON of a pageview that `decodeRecord` accepts, with each field once and no escape, so that
- * no two JSON parsers can disagree about it. False for some others that are fine too. (`PlainPageview` hashes what it reads and
- * refuses what is not ASCII: half as long again for nothing that is needed here.)
+ * Returns true only for valid UTF-8 JSON of a pageview that `decodeRecord` accepts, with each field once and no
+ * escapes, so that all JSON parsers read it the same way. May return false for some other valid ones. (`PlainPageview`
+ * also hashes what it reads and rejects non-ASCII texts, which takes half as long again and is not needed here.)
  */
 export function isPlainPageview(bytes: Buffer): boolean {
   const text = bytes.toString('utf8');

@@ -1,6 +1,6 @@
 /**
- * SQL functions of ours, which take whole vectors: DuckDB's threads call them one at a time. What one throws ends the
- * statement, and comes out of `during`, since DuckDB has no way to carry it.
+ * Registers our own SQL functions, which process whole vectors; DuckDB's threads call them one at a time. An error in a
+ * function ends the statement and is thrown by `during`, because DuckDB cannot pass it on.
  */
 import {
   BOOLEAN,
@@ -23,7 +23,10 @@ export class SqlFunctions {
     this.#connection = connection;
   }
 
-  /** A function that numbers texts; equal texts have equal numbers, so DuckDB may ask for a dictionary alone. Null is read as an empty text. */
+  /**
+   * Registers a function that numbers texts. Equal texts have equal numbers, so DuckDB may call it only for a
+   * dictionary's entries. Null is read as an empty text.
+   */
   numbers(name: string, read: (texts: TextColumn, numbers: Int32Array) => void): void {
     const column = new TextColumn();
     const mainFunction = (_info: unknown, input: DuckDBDataChunk, output: DuckDBVector): void => {
@@ -39,7 +42,7 @@ export class SqlFunctions {
     );
   }
 
-  /** A function that flags 64-bit hashes, given as pairs of words, the low one first. */
+  /** Registers a function that flags 64-bit hashes, given as pairs of words, the low one first. */
   flags(name: string, flag: (hashes: Uint32Array, flags: Uint8Array) => void): void {
     const mainFunction = (_info: unknown, input: DuckDBDataChunk, output: DuckDBVector): void => {
       const flags = booleans(output);
@@ -51,7 +54,7 @@ export class SqlFunctions {
     );
   }
 
-  /** Runs a statement that may call the functions. */
+  /** Runs a statement that may call the functions, and throws their error if there is one. */
   async during<T>(statement: () => Promise<T>): Promise<T> {
     const outcome = await Promise.allSettled([statement()]);
     if (this.#failure !== undefined) throw this.#failure.error;

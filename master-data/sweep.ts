@@ -1,11 +1,11 @@
 /**
- * The sweep: removes what nothing names any more. Alive are the files of the newest manifest and those of pinned
- * manifests; everything else in a partition's directory was replaced by compaction, or is left of a crash.
+ * The sweep removes files that are no longer referenced. The files of the newest manifest and of pinned manifests are
+ * in use; everything else in a partition's directory was replaced by compaction or left by a crash.
  *
- * Facts go last: a data file is removed only when files of the newest manifest reach over its offsets and are found whole,
- * so never at a start, when what a crash left is not stored again yet. Only the holder of the sink's lock sweeps; and it commits
- * a manifest before it removes a file that it has not replaced itself, so that a writer the lock did not see, about to name
- * that file, comes too late.
+ * A data file is removed only if files of the newest manifest cover its offsets and have been found intact. So a start
+ * removes none, because what a crash left has not been stored again yet. Only the holder of the sink's lock sweeps, and
+ * it commits a manifest before it removes a file that it has not replaced itself: a writer that the lock did not stop,
+ * and that is about to list that file in a manifest, then fails.
  */
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -35,7 +35,7 @@ import {
 import { pinnedManifests } from './pins.js';
 import { recoverHint } from './sealed-json.js';
 
-/** Removes what interrupted writers left. At start only: later the temp files are our own. */
+/** Removes temp files of interrupted writers. Only at a start: later the temp files are our own. */
 export function sweepTemps(dataDir: string, root: Sealed<Root>): void {
   removeScratch(sinkTempDir(dataDir));
   for (const own of ['root.json.', 'last-records.json.']) sweepDir(masterDir(dataDir), own);
@@ -45,7 +45,7 @@ export function sweepTemps(dataDir: string, root: Sealed<Root>): void {
   }
 }
 
-/** Temp files of one directory; in a shared one only those of a file that is the sink's alone. */
+/** Removes temp files of one directory; in a directory that others use too, only those with the sink's own prefix. */
 function sweepDir(dir: string, prefix: string): void {
   for (const file of readdirSync(dir)) {
     if (file.startsWith(prefix) && file.endsWith(tempSuffix)) removeScratch(join(dir, file));
@@ -53,10 +53,10 @@ function sweepDir(dir: string, prefix: string): void {
 }
 
 /**
- * Refuses a partition whose files and manifests do not go together, as a partial restore leaves them: a named file that is gone or
- * has another size, or a file behind the cut that no crash leaves there (a crash leaves one, which begins at the cut).
- * Throws `master.corrupt` naming the files; nothing is changed.
- * @param isShared files may be elsewhere
+ * Throws `master.corrupt` for a partition whose files and manifests do not match, as after a partial restore: a listed
+ * file that is missing or has another size, or a file after the cut that no crash leaves there (a crash leaves one,
+ * which begins at the cut). Changes nothing. @param isShared files may be missing here, because the shared store has
+ * them
  */
 export function checkFiles(dataDir: string, name: PartitionName, head: ChainHead, isShared = false): void {
   const dir = partitionDir(dataDir, name);
@@ -89,8 +89,8 @@ export function nameSome(names: readonly string[]): string {
 }
 
 /**
- * Data files that neither the newest manifest names nor a pinned one, and whose offsets lie below its cut; none while a reader
- * is about to say what it pins.
+ * Returns the data files below the cut that neither the newest manifest nor a pinned one lists; none while a reader has
+ * not yet written what it pins.
  */
 export function deadFiles(
   dataDir: string,
@@ -113,9 +113,9 @@ export function deadFiles(
 }
 
 /**
- * Removes data files after it has proved that files of the newest manifest hold their offsets. Returns what it removed; what is
- * not proven stays.
- * @param known files that this process has sealed or checked itself; what is checked here is added
+ * Removes data files whose offsets are in intact files of the newest manifest, and returns their names. Other files
+ * stay. Throws `master.corrupt` if a file of the newest manifest is damaged. @param known files that this process has
+ * sealed or checked; files checked here are added
  */
 export async function removeDeadFiles(
   dataDir: string,
@@ -128,7 +128,7 @@ export async function removeDeadFiles(
   const removed: string[] = [];
   for (const file of dead) {
     const covering = coveringFiles(head.files, file);
-    if (covering === undefined) continue; // a gap lies there: this may be the only copy
+    if (covering === undefined) continue; // there is a gap: this may be the only copy
     for (const one of covering) {
       if (known.has(one.name)) continue;
       const { sha256 } = await digestFile(join(dir, one.name));
@@ -159,7 +159,9 @@ export async function removeDeadFiles(
   return removed;
 }
 
-/** The files that hold all offsets of a data file by its name; undefined when some are in none. */
+/**
+ * Returns the files that cover all offsets of a data file, according to its name; undefined if some are not covered.
+ */
 function coveringFiles(files: readonly ManifestFile[], file: string): ManifestFile[] | undefined {
   const range = dataFileRange(file);
   if (range === undefined) return undefined;
@@ -174,7 +176,7 @@ function coveringFiles(files: readonly ManifestFile[], file: string): ManifestFi
   return at >= range.toOffset ? covering : undefined;
 }
 
-/** Removes the manifests that have many successors and are not pinned, when the newest is found whole. */
+/** Removes old manifests that are not pinned, after checking the newest one. */
 export function removeOldManifests(
   dataDir: string,
   root: Sealed<Root>,

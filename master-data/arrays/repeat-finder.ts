@@ -1,7 +1,8 @@
 /**
- * Finds event ids that may occur more than once, from a stream of their 64-bit hashes. Hashes are dealt into 256 buckets by
- * eight bits, so that each bucket is then searched within the processor's cache; 48 more bits tell hashes apart. Strangers
- * that agree in all 56 bits become possible repeats too (0.003 expected among 20 million): possible repeats are looked at again, exactly.
+ * Finds event ids that may occur more than once, from a stream of their 64-bit hashes. Eight bits distribute the hashes
+ * over 256 buckets, so that each bucket can be searched within the processor's cache; 48 more bits are compared.
+ * Different ids whose hashes agree in all 56 bits become possible repeats too (0.003 expected among 20 million), which
+ * is harmless: possible repeats are compared as texts later.
  */
 import { grown } from '../../lib/memory/grown.js';
 
@@ -13,7 +14,7 @@ export class RepeatFinder {
   readonly #halves: Uint16Array[] = [];
   readonly #lengths = new Uint32Array(buckets);
 
-  /** `expected` hashes in all; more fit as well. */
+  /** `expected` is the estimated number of hashes; more can be added. */
   constructor(expected: number) {
     const each = Math.ceil((1.05 * expected) / buckets) + 64;
     for (let i = 0; i < buckets; i++) {
@@ -22,7 +23,7 @@ export class RepeatFinder {
     }
   }
 
-  /** Adds hashes (pairs of words, the low one first; two zeros are none) whose high half, divided by `parts`, leaves `part`. */
+  /** Adds hashes (pairs of words, the low one first; two zeros mean none) whose high word modulo `parts` is `part`. */
   addShare(hashes: Int32Array, parts: number, part: number): void {
     for (let at = 0; at < hashes.length; at += 2) {
       const [low, high] = [hashes[at] >>> 0, hashes[at + 1] >>> 0];
@@ -45,7 +46,7 @@ export class RepeatFinder {
     this.#lengths[bucket] = at + 1;
   }
 
-  /** Hands the hashes seen more than once to `possibleRepeats`; empties the finder. */
+  /** Adds the hashes seen more than once to `possibleRepeats` and empties the finder. */
   finish(possibleRepeats: PossibleRepeats): void {
     let seen = new Uint32Array(2);
     for (let bucket = 0; bucket < buckets; bucket++) {
@@ -69,9 +70,9 @@ export class RepeatFinder {
 }
 
 /**
- * The hashes of possible repeats, as one bit for each 27 bits of a hash: 16 MiB however many there are, and a log imported twice
- * has as many as facts. Of other hashes it takes one in 2^27 for every hash added (15 % of them for 20 million), which does no
- * harm: a possible repeat is always checked again, exactly.
+ * A set of the hashes of possible repeats, with one bit for each 27-bit prefix: 16 MiB whatever their number, as a log
+ * imported twice has as many repeats as facts. Each added hash also matches one other hash in 2^27 (15 % of them after
+ * 20 million), which is harmless, because possible repeats are always compared as texts later.
  */
 export class PossibleRepeats {
   readonly #bits = new Uint32Array(2 ** (hashBits - 5));
@@ -87,7 +88,7 @@ export class PossibleRepeats {
     this.#isEmpty = false;
   }
 
-  /** Flags the hashes (pairs of words, the low one first) that may be repeats. */
+  /** Sets the flag of each hash (pairs of words, the low one first) that may be a repeat. */
   flag(hashes: Uint32Array, flags: Uint8Array): void {
     for (let i = 0; i < flags.length; i++) {
       const bit = hashes[2 * i] >>> (32 - hashBits);
@@ -96,7 +97,7 @@ export class PossibleRepeats {
   }
 }
 
-/** `seen` holds index + 1 of the first entry of each hash, open addressing. */
+/** Finds equal entries with open addressing; `seen` holds the index + 1 of the first entry of each hash. */
 function searchBucket(
   words: Uint32Array,
   halves: Uint16Array,

@@ -1,11 +1,11 @@
 /**
- * The texts of a VARCHAR column as UTF-8 in one array, whole vectors at a time: reading them one by one through DuckDB's
- * client costs twenty times as much.
+ * Reads the texts of a VARCHAR column as UTF-8 into one array, a whole vector at a time: reading them one by one
+ * through DuckDB's client costs twenty times as much.
  *
- * A vector holds an entry of 16 bytes a row: the text's length, and the text itself, when it has at most 12 bytes, or else a
- * pointer to it. Texts that were read or made together lie one behind the other in DuckDB's memory, so one copy brings
- * hundreds. What lies between two of them is copied too, where that is less than a page of memory: both are readable, so
- * all between them is.
+ * A vector has an entry of 16 bytes per row: the text's length, and the text itself if it has at most 12 bytes, or else
+ * a pointer to it. Texts that were read or created together are adjacent in DuckDB's memory, so one copy fetches
+ * hundreds. Bytes between two texts are copied too if they are less than a memory page apart: both ends are readable,
+ * so everything between them is.
  */
 import { grown } from '../../lib/memory/grown.js';
 import type { TextSpans } from '../../lib/memory/keyed-hash.js';
@@ -13,36 +13,36 @@ import type { TextSpans } from '../../lib/memory/keyed-hash.js';
 export const entryBytes = 16;
 const entryWords = 4;
 const inlineBytes = 12;
-/** The smallest page of memory on any machine we run on. */
+/** The smallest memory page of all supported machines. */
 const pageBytes = 4096;
 
-/** Rows whose texts lie near each other: [firstRow, the present one). */
+/** Rows whose texts are close together in memory: from `firstRow` to the current row, exclusive. */
 interface Run {
   readonly firstRow: number;
-  /** Where the first of the texts begins in DuckDB's memory, and the row that has it; where the last of them ends. */
+  /** Address of the first text in DuckDB's memory, the row it belongs to, and the end address of the last one. */
   from: number;
   fromRow: number;
   to: number;
 }
 
-/** A VARCHAR vector of DuckDB: views of its memory. */
+/** A VARCHAR vector of DuckDB, as views of its memory. */
 export interface TextVector {
   readonly rows: number;
   /** `entryBytes` for each row. */
   readonly entries: Uint8Array;
-  /** A bit a row, set where it is not null; undefined when no row is. */
+  /** One bit per row, set if it is not null; undefined if no row is null. */
   readonly validity: Uint8Array | undefined;
-  /** The bytes that the pointer at `at` of the entries leads to. */
+  /** Returns the bytes at the pointer stored at byte `at` of the entries. */
   pointedAt(at: number, sizeBytes: number): Uint8Array;
 }
 
 export class TextColumn implements TextSpans {
-  /** The UTF-8 of row i: `bytes[starts[i], ends[i])`, valid until the next `read`. Null is an empty text. */
+  /** The UTF-8 of row i is `bytes[starts[i], ends[i])`, valid until the next `read`. Null becomes an empty text. */
   bytes: Uint8Array = new Uint8Array(2 ** 16);
   sizeBytes = 0;
   starts = new Uint32Array(0);
   ends = new Uint32Array(0);
-  /** Rows read. */
+  /** Number of rows read. */
   count = 0;
   #pointers = new Float64Array(0);
 

@@ -1,6 +1,6 @@
 /**
- * Files of the star that only grow. How much of one counts, and the CRC-32 of that much, is in the star's head
- * (head.ts): what a killed run has added beyond it is cut off by the next, and a damaged byte is found as the file is read.
+ * Append-only files of the star. The star's head (head.ts) records the valid length of each and the CRC-32 of that
+ * part: bytes that a killed run added beyond it are cut off by the next, and damage is detected as the file is read.
  */
 import { closeSync, fsyncSync, openSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
@@ -11,7 +11,7 @@ import { cutUnacknowledged } from '../../lib/files/removal.js';
 import { grown } from '../../lib/memory/grown.js';
 import type { TextSpans } from '../../lib/memory/keyed-hash.js';
 
-/** How much of a file counts. */
+/** The valid length of a file, and its CRC-32. */
 export interface AppendSeal {
   readonly sizeBytes: number;
   readonly crc: number;
@@ -19,13 +19,13 @@ export interface AppendSeal {
 
 export const nothing: AppendSeal = { sizeBytes: 0, crc: 0 };
 
-/** A file of the star is not what it was written as: it is rebuilt silently. */
+/** A file of the star is damaged. The star is then rebuilt without an error. */
 export class StarDamaged extends Error {}
 
 const bufferBytes = 1 << 20;
 const chunkBytes = 1 << 20;
 
-/** Adds to such a file. Nothing that is added counts before the seal that `commit` returns does. */
+/** Appends to such a file. Additions are valid only once the seal returned by `commit` is stored in the head. */
 export class AppendFile {
   readonly #path: string;
   readonly #buffer = new Uint8Array(bufferBytes);
@@ -38,7 +38,7 @@ export class AppendFile {
     this.#seal = seal;
   }
 
-  /** `bytes[from, to)`, its length before it. */
+  /** Appends `bytes[from, to)`, preceded by its length as a varint. */
   text(bytes: Uint8Array, from: number, to: number): void {
     this.#reserve(5);
     for (let rest = to - from; ; rest >>>= 7) {
@@ -65,7 +65,7 @@ export class AppendFile {
     this.#buffered += bytes.length;
   }
 
-  /** Makes all that was added durable, and closes the file. */
+  /** Makes all additions durable and closes the file. */
   commit(): AppendSeal {
     this.#flush();
     if (this.#fd !== undefined) fsyncSync(this.#fd);
@@ -98,14 +98,14 @@ export class AppendFile {
   }
 }
 
-/** All of a file that counts, in memory that threads share. Throws `StarDamaged`. */
+/** Reads the valid part of a file into memory that threads share. Throws `StarDamaged`. */
 export function readShared(path: string, { sizeBytes, crc }: AppendSeal): SharedArrayBuffer {
   const shared = new SharedArrayBuffer(4 * Math.ceil(sizeBytes / 4));
   readExactly(path, 0, new Uint8Array(shared, 0, sizeBytes), crc);
   return shared;
 }
 
-/** Fills `into` from the file, and checks it, where a checksum is given. Throws `StarDamaged`. */
+/** Fills `into` from the file and checks the checksum, if given. Throws `StarDamaged`. */
 export function readExactly(path: string, offset: number, into: Uint8Array, crc: number | undefined): void {
   if (into.length === 0) return;
   const fd = openSound(path);
@@ -117,7 +117,10 @@ export function readExactly(path: string, offset: number, into: Uint8Array, crc:
   if (crc !== undefined && crc32(into) !== crc) throw new StarDamaged(`${path} does not match its checksum`);
 }
 
-/** The texts of a file in order, many at a time; each is valid until the next. Throws `StarDamaged`, at the latest at the end. */
+/**
+ * Yields the texts of a file in order, many at a time; each group is valid until the next. Throws `StarDamaged`, at the
+ * latest at the end.
+ */
 export function* readTexts(path: string, { sizeBytes, crc }: AppendSeal): Generator<TextSpans> {
   if (sizeBytes === 0) return;
   const fd = openSound(path);
@@ -143,7 +146,7 @@ export function* readTexts(path: string, { sizeBytes, crc }: AppendSeal): Genera
   }
 }
 
-/** The whole texts among the first `length` bytes. */
+/** Returns the complete texts among the first `length` bytes. */
 function spansIn(bytes: Uint8Array, length: number): TextSpans {
   const starts: number[] = [];
   const ends: number[] = [];

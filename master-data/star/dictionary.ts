@@ -1,20 +1,20 @@
 /**
- * One dictionary of the star: texts, numbered from 1 in the order in which they came. 0 stands for none, and an empty text is none. Texts are told
- * apart by 128 bits of a hash under a key of this process (lib/memory/keyed-hash.ts); what lies in the file are the texts,
- * so a process that adds some hashes all of them first.
+ * One dictionary of the star: texts numbered from 1 in order of appearance. 0 means no text; an empty text counts as
+ * none. Texts are identified by 128 bits of a hash under a key of this process (lib/memory/keyed-hash.ts). The file
+ * holds the texts, so a process that adds to it hashes all of them first.
  */
 import { KeyTable } from '../../lib/memory/key-table.js';
 import { hashWords, type KeyedHash, type TextSpans } from '../../lib/memory/keyed-hash.js';
 import { AppendFile, nothing, readTexts, type AppendSeal } from './append-file.js';
 
-/** What the head says of a dictionary. */
+/** A dictionary's entry in the head. */
 export interface DictionarySeal extends AppendSeal {
   readonly count: number;
 }
 
 export const noTexts: DictionarySeal = { ...nothing, count: 0 };
 
-/** Hears of each new text, whose number is the next. */
+/** Called for each new text, which gets the next number. */
 export type OnNewText = (bytes: Uint8Array, from: number, to: number) => void;
 
 export class Dictionary {
@@ -25,7 +25,7 @@ export class Dictionary {
   #hashes = new Int32Array(0);
   #count = 0;
 
-  /** Reads what the file holds. Throws `StarDamaged`. */
+  /** Reads the file. Throws `StarDamaged`. */
   constructor(hash: KeyedHash, path: string, seal: DictionarySeal, onNew: OnNewText) {
     this.#hash = hash;
     this.#file = new AppendFile(path, seal);
@@ -37,7 +37,7 @@ export class Dictionary {
     }
   }
 
-  /** Writes the number of each text, which is added where it is new. */
+  /** Writes the number of each text into `numbers`; new texts are added. */
   read(texts: TextSpans, numbers: Int32Array): void {
     const { bytes, starts, ends, count } = texts;
     const hashes = this.#hashesOf(texts);
@@ -46,7 +46,7 @@ export class Dictionary {
       if ((numbers[i] ?? 0) >= 0) continue;
       const at = hashWords * i;
       const [from, to] = [starts[i] ?? 0, ends[i] ?? 0];
-      let number = from === to ? 0 : this.#known.get(hashes, at); // the same text may stand there twice
+      let number = from === to ? 0 : this.#known.get(hashes, at); // the same text may occur twice in this call
       if (number < 0) {
         number = ++this.#count;
         this.#known.set(hashes, at, number);

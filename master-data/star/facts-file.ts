@@ -1,7 +1,7 @@
 /**
- * The facts of one master file in numbers: Parquet that any engine reads, laid out so that ours needs none. Columns are
- * integers, plain and uncompressed, one page for each row group, so the values of a column lie in the file one behind the
- * other. DuckDB writes it; when a file is sealed, it is checked that the values lie where they are taken to.
+ * The facts of one master file as numbers, in a Parquet file that any engine can read and that our code reads without
+ * one. Columns are integers, plain and uncompressed, with one page per row group, so the values of a column are
+ * contiguous in the file. DuckDB writes it; before it is sealed, the positions of the values are checked.
  */
 import { closeSync, fsyncSync, openSync, statSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
@@ -20,7 +20,7 @@ const layout = `format parquet, parquet_version v1, compression uncompressed, di
 
 export type WrittenFacts = Pick<StarFile, 'groups' | keyof AppendSeal>;
 
-/** Makes the file at `path` from a master file, by SQL functions that number texts, and makes it durable. */
+/** Writes the file at `path` from a master file, using the SQL functions that number texts, and makes it durable. */
 export async function writeFacts(
   connection: DuckDBConnection,
   of: SnapshotFile,
@@ -76,7 +76,7 @@ function readValues(path: string, offset: number, sizeBytes: number): Uint8Array
   return bytes;
 }
 
-/** As DuckDB's bit_xor: 32-bit values as signed ones. */
+/** Computes the same as DuckDB's bit_xor, with 32-bit values as signed integers. */
 function xorOf(bytes: Uint8Array, width: number): bigint {
   const words = new Int32Array(bytes.buffer);
   const step = width / int;

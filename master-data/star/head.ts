@@ -1,7 +1,7 @@
 /**
- * The star's head: how much of each of its files counts, and what master file each file of facts was made from. Replacing
- * it is the moment in which new facts are in the star; what a killed run has added before that is not part of it. The star
- * is a cache of the master dataset, so a head that is damaged, or was made another way, is as good as none.
+ * The star's head records the valid length of each of its files, and which master file each file of facts was made
+ * from. New facts are part of the star from the moment the head is replaced; what a killed run added before that is
+ * not. The star is a cache of the master dataset, so a head that is damaged or of another format is treated as missing.
  */
 import { mkdirSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ import { versionOf } from '../../lib/files/package-version.js';
 import { nothing } from './append-file.js';
 import { noTexts } from './dictionary.js';
 
-/** Changes when the star's files change their meaning. */
+/** Format version: increase it when the meaning of the star's files changes. */
 const format = 3;
 
 const count = z.number().int().nonnegative();
@@ -29,9 +29,12 @@ const fileSchema = z.object({
   of: z.string(),
   name: z.string().regex(/^[0-9a-f]+\.facts$/),
   rows: count,
-  /** Of the whole file, and its CRC-32, where others than us read it: of edges. */
+  /** Size and CRC-32 of the whole file, for edges only, which DuckDB reads. */
   ...appendSchema.shape,
-  /** Row groups in order: where the values of each column lie in the file, in order of `columnsOf` (facts-file.ts). */
+  /**
+   * Row groups in order, with the position of each column's values in the file, in the order of `starColumns`
+   * (read-facts.ts).
+   */
   groups: z.array(z.object({ rows: count, columns: z.array(columnSchema) })),
 });
 export type StarFile = z.output<typeof fileSchema>;
@@ -50,21 +53,23 @@ const headSchema = z.object({
     events: dictionarySchema,
     exclusions: dictionarySchema,
   }),
-  /** A coupon for each visitor, 0 for a placeholder. */
+  /** A sketch coupon for each visitor, 0 for a placeholder. */
   coupons: appendSchema,
   results: z.object({
     versions: rulesVersionsSchema,
     generation: count,
-    /** By what is in them (rule-results.ts). */
+    /** By result (rule-results.ts). */
     files: z.record(z.string(), appendSchema),
   }),
   files: z.array(fileSchema),
-  /** Groups of pageviews that may be repeats of each other, among the files whose hashes have this hash. */
+  /**
+   * Groups of pageviews that may be repeats of each other; `of` is the hash of the list of files they were searched in.
+   */
   repeats: appendSchema.extend({ of: z.string() }),
 });
 export type Head = z.output<typeof headSchema>;
 
-/** What a star depends on besides the facts and the versions of the rules. */
+/** Hash of what a star depends on besides the facts and the versions of the rules. */
 function starKey(rules: Rules): string {
   return seal([format, versionOf('@duckdb/node-api'), placeholderPattern, rules.url.dropsQuery]).sha256;
 }
@@ -90,7 +95,7 @@ function emptyHead(rules: Rules): Head {
   };
 }
 
-/** The head in `dir`; an empty one, and an empty directory, when there is none that can be gone on with. */
+/** Reads the head in `dir`. If there is no usable one, empties the directory and returns an empty head. */
 export function readHead(dir: string, rules: Rules): Head {
   const head = parseHead(dir);
   if (head?.key === starKey(rules)) return head;
@@ -111,7 +116,7 @@ function parseHead(dir: string): Head | undefined {
   return line === undefined ? undefined : headSchema.safeParse(JSON.parse(line.body)).data;
 }
 
-/** Makes a head the one that counts, and removes files that are no longer of it. */
+/** Replaces the head and removes files that it does not use. */
 export function writeHead(dir: string, head: Head): void {
   replaceFile(headPath(dir), seal(head).text);
   const kept = new Set(['HEAD.json', repeatsName(head.repeats.of), 'coupons', ...Object.keys(head.texts)]);
@@ -120,13 +125,13 @@ export function writeHead(dir: string, head: Head): void {
   for (const name of readdirSync(dir)) if (!kept.has(name)) removeScratch(join(dir, name));
 }
 
-/** The head goes first: a star without one is not a star. */
+/** Removes the star, the head first: without a head there is no star. */
 export function removeStar(dir: string): void {
   removeScratch(headPath(dir));
   removeScratch(dir);
 }
 
-/** @param of hash of the hashes of the files among which the groups were found */
+/** @param of hash of the list of files in which the groups were searched */
 export function repeatsName(of: string): string {
   return `repeats-${of.slice(0, 16)}`;
 }

@@ -1,10 +1,10 @@
 /**
- * Brings the star up to a snapshot: numbers the facts of master files that it does not have yet, lets the rules see texts
- * that are new or rules that are, and looks for repeats once more when there are other files. A step ends with a new head;
- * killed anywhere, the next run continues from the last one.
+ * Updates the star to a snapshot: numbers the facts of new master files, applies the rules to new texts (or changed
+ * rules to all texts), and searches for repeats again if the set of files has changed. Each step ends with a new head;
+ * after a crash the next run continues from the last one.
  *
- * Memory: 40 to 80 bytes for each text of the dictionaries while files are added; nothing by the number of facts, but for
- * the search for repeats, which works in several scans then.
+ * Memory: 40 to 80 bytes for each text of the dictionaries while files are added. It does not depend on the number of
+ * facts, because the search for repeats works in several scans if needed.
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
@@ -32,23 +32,23 @@ import { RepeatFinder, PossibleRepeats } from '../arrays/repeat-finder.js';
 import { RuleResults } from './rule-results.js';
 
 export interface StarOptions {
-  /** Made if missing; belongs to the star alone. */
+  /** The star's own folder; created if missing. */
   readonly dir: string;
   readonly snapshot: Pick<Snapshot, 'files'>;
   readonly rules: Rules;
   readonly tempDir: string;
   readonly memoryLimit: string;
   readonly threads: number;
-  /** Event hashes looked at in one scan: 7 bytes of memory each. */
+  /** Number of event hashes per scan; each takes 7 bytes of memory. */
   readonly hashesPerScan: number;
-  /** Hears of the rows of each file that was added. */
+  /** Called with the number of rows of each file added. */
   readonly onRows: (rows: number) => void;
   readonly signal: AbortSignal | undefined;
 }
 
 /**
- * Throws `master.corrupt` when a file that is to be added is damaged, and `StarDamaged`: then the star is to be removed,
- * and rebuilt.
+ * Throws `master.corrupt` if a master file to be added is damaged, and `StarDamaged`: then remove the star and rebuild
+ * it.
  */
 export async function makeStar(options: StarOptions): Promise<MadeStar> {
   const { dir, snapshot, rules } = options;
@@ -68,7 +68,7 @@ export async function makeStar(options: StarOptions): Promise<MadeStar> {
 
 export interface MadeStar {
   readonly head: Head;
-  /** Of the master dataset's files that were read for it. */
+  /** Bytes of the master dataset's files that were read. */
   readonly masterBytesRead: number;
 }
 
@@ -118,7 +118,7 @@ async function addFiles(options: StarOptions, head: Head, missing: readonly Snap
       await withDuckDb(options, missing, async (connection, functions) => {
         for (const name of ['visitors', 'agents', 'countries', 'imports', 'events', 'exclusions'] as const)
           functions.numbers(`swa_${name}`, (column, numbers) => texts[name].read(column, numbers));
-        // What varies behind the parts that rules read would fill the dictionaries for nothing.
+        // Texts are cut to the parts that the rules read, so that irrelevant variants do not fill the dictionaries.
         functions.numbers('swa_referrers', (column, numbers) => {
           cutToHosts(column);
           texts.referrers.read(column, numbers);
@@ -169,7 +169,9 @@ async function addFiles(options: StarOptions, head: Head, missing: readonly Snap
   }
 }
 
-/** Looks for event ids that occur more than once, and writes the groups of pageviews that may be repeats (sql/repeats.sql). */
+/**
+ * Finds event ids that occur more than once, and writes the groups of pageviews that may be repeats (sql/repeats.sql).
+ */
 async function findRepeats(options: StarOptions, head: Head, of: string): Promise<Head> {
   const { dir, snapshot } = options;
   const files = pageviewsOf(snapshot);
@@ -247,7 +249,7 @@ async function withDuckDb(
     allowedDirectories: [...new Set(files.map((file) => dirname(file.path))), dir, tempDir],
     tempDirectory: tempDir,
     memoryLimit,
-    threads: threads + 1, // one always waits for ours
+    threads: threads + 1, // one thread always waits for our functions
   });
   try {
     await work(database.connection, new SqlFunctions(database.connection));
@@ -265,7 +267,10 @@ function isPlaceholder(bytes: Uint8Array, from: number, to: number): boolean {
   return mayEndNobody(at(3), at(2), at(1)) && isNobody(textOf(bytes, from, to));
 }
 
-/** No placeholder, and no control characters: ids in order are told apart by the separator after each (PackedTexts). */
+/**
+ * Returns false for placeholders and ids with control characters, because packed ids are separated by one
+ * (PackedTexts).
+ */
 function mayBeJoined(bytes: Uint8Array, from: number, to: number): boolean {
   for (let at = from; at < to; at++) if ((bytes[at] ?? 0) < 0x20) return false;
   return !isPlaceholder(bytes, from, to);

@@ -1,14 +1,16 @@
-/** Reads the facts of the star (facts-file.ts) without an engine: threads that may be terminated do. */
+/**
+ * Reads the facts of the star (facts-file.ts) without a query engine, because threads that may be terminated use it.
+ */
 import type { Topic } from '../../log/log.js';
 import { readExactly } from './append-file.js';
 import type { StarFile } from './head.js';
 
-/** Rows that a row group has at most: what is read at once. */
+/** Maximum number of rows of a row group, which is read at once. */
 export const rowsPerGroup = 1 << 20;
 
 export const int = 4;
 const long = 8;
-/** The columns, in order, and the bytes of a value (sql/<topic>.sql). */
+/** The columns in order, with the size of a value in bytes (sql/<topic>.sql). */
 export const starColumns = {
   pageviews: {
     url: int,
@@ -24,7 +26,7 @@ export const starColumns = {
   equivs: { a: int, b: int, kind: int, event: int, exclusion: int, timestamp: long, offset: long },
 } as const satisfies Readonly<Record<Topic, Readonly<Record<string, number>>>>;
 
-/** The values of some columns of a row group, in memory of their own. Throws `StarDamaged`. */
+/** Reads some columns of a row group into new arrays. Throws `StarDamaged`. */
 export function readGroup<Name extends string>(
   path: string,
   topic: Topic,
@@ -40,5 +42,5 @@ export function readGroup<Name extends string>(
       readExactly(path, offset, bytes, crc);
       return [name, new Int32Array(bytes.buffer)];
     }),
-  ) as Record<Name, Int32Array>; // each name is there
+  ) as Record<Name, Int32Array>; // has every name
 }

@@ -1,7 +1,8 @@
 /**
- * What the rules make of the star's texts: of a URL its page, or that it is refused; of a page its domain; of a user agent
- * whether it is a bot's; of each text that a dimension reads its value, as a number in `values`. A row for each text, so other rules work through the texts again, and not through the facts. All
- * of it lies in files of one generation (`<what>-<generation>`): other rules begin a new one.
+ * Results of the rules for the star's texts: the page of a URL, or that it is rejected; the domain of a page; whether a
+ * user agent is a bot; and, for each text that a dimension reads, its value as a number in `values`. There is one entry
+ * per text, so changed rules are applied to the texts again and not to the facts. The results are files of one
+ * generation (`<what>-<generation>`); changed rules begin a new generation.
  */
 import { join } from 'node:path';
 import { resultName, type TextName } from '../../facts/dimensions/choice.js';
@@ -14,9 +15,9 @@ import { domainOf } from '../../facts/url/domain.js';
 import { AppendFile, nothing, readTexts, type AppendSeal } from './append-file.js';
 import type { Head } from './head.js';
 
-/** Parts that every star has; a part for each result of the dimensions' rules (`resultName`) comes with them. */
+/** The parts of every star; there is another part for each result of the dimensions' rules (`resultName`). */
 const fixedParts = ['url-pages', 'agent-bots', 'pages', 'page-domains', 'domains', 'values'] as const;
-/** What a file holds: texts, or a number for each text of a dictionary. */
+/** Name of a result file, which holds texts or a number for each text of a dictionary. */
 export type ResultPart = string;
 
 export interface ResultSeals {
@@ -29,21 +30,24 @@ export function resultPath(dir: string, part: ResultPart, generation: number): s
   return join(dir, `${part}-${generation}`);
 }
 
-/** The dictionary of each text that rules of dimensions read; pages are a result themselves. */
+/** The dictionary of each kind of text that dimensions read; pages are a result themselves. */
 const dictionaryOf = { tags: 'tags', referrer: 'referrers', country: 'countries' } as const;
 
-/** Adds results to those of a head's, or begins with those of all its texts when they are other rules'. */
+/** Adds results to those of a head, or starts again with all of its texts if the rules have changed. */
 export class RuleResults {
   readonly #rules: Rules;
   readonly #hash: KeyedHash;
   readonly #generation: number;
   readonly #files: ReadonlyMap<ResultPart, AppendFile>;
-  /** Page -> page number, domain -> domain number, value of a dimension -> its number; the last from 1, all others from 0. */
+  /**
+   * Page to page number, domain to domain number, value of a dimension to its index; all from 0 (`values` stores index
+   * + 1).
+   */
   readonly #pages = new KeyTable();
   readonly #domains = new Map<string, number>();
   readonly #values = new KeyTable();
 
-  /** Throws `StarDamaged`. */
+  /** Reads the existing results. Throws `StarDamaged`. */
   constructor(dir: string, head: Head, rules: Rules, hash: KeyedHash) {
     this.#rules = rules;
     this.#hash = hash;
@@ -71,7 +75,7 @@ export class RuleResults {
     }
   }
 
-  /** Of the URL whose number is the next: 1 + its page's number, or 0. */
+  /** Adds the result of the next URL: 1 + its page's number, or 0 if it is rejected. */
   addUrl(url: string): void {
     const normalized = this.#rules.url.normalizeNew(url);
     this.#file('url-pages').u32(normalized.ok ? 1 + this.#pageNumber(normalized.url) : 0);
@@ -82,7 +86,7 @@ export class RuleResults {
     this.addText('userAgent', agent);
   }
 
-  /** Of the text whose number is the next in its dictionary, what the rules of dimensions make of it. */
+  /** Adds the dimensions' results of the next text of a dictionary. */
   addText(name: TextName, text: string): void {
     for (const result of this.#rules.dimensions.results)
       if (result.text === name)
@@ -116,7 +120,7 @@ export class RuleResults {
     return this.#domains.size - 1;
   }
 
-  /** 0 for none. */
+  /** Returns 1 + the value's index, or 0 for an empty value. */
   #valueNumber(value: string): number {
     if (value === '') return 0;
     const { number, isNew } = numberIn(this.#values, value, this.#hash);
@@ -135,7 +139,7 @@ function partsOf(rules: Rules): readonly ResultPart[] {
   return [...fixedParts, ...rules.dimensions.results.map(resultName)];
 }
 
-/** The number of a text in order of appearance, from 0; a new one where it is not in the table. */
+/** Returns the number of a text, from 0 in order of appearance; a new text gets the next number. */
 function numberIn(
   table: KeyTable,
   text: string,
@@ -154,7 +158,7 @@ function addText(file: AppendFile, text: string): void {
   file.text(bytes, 0, bytes.length);
 }
 
-/** The texts of a file as strings, in order. Throws `StarDamaged`. */
+/** Yields the texts of a file as strings, in order. Throws `StarDamaged`. */
 export function* textsIn(path: string, seal: AppendSeal): Generator<string> {
   for (const texts of readTexts(path, seal)) yield* textsOf(texts);
 }

@@ -1,13 +1,13 @@
 /**
- * The star: the master dataset in numbers. Its facts are rows of integers (facts-file.ts), its texts stand in dictionaries
- * (dictionary.ts), each with what the rules make of it (rule-results.ts). It is a cache beside the master dataset: rebuilt
- * whenever it is missing, damaged, or of another version.
+ * The star: the master dataset as numbers. Facts are rows of integers (facts-file.ts), texts are in dictionaries
+ * (dictionary.ts), each with the results of the rules (rule-results.ts). It is a cache of the master dataset: it is
+ * rebuilt if it is missing, damaged, or of another version.
  *
- *   HEAD.json            how much of each file counts (head.ts)
+ *   HEAD.json            valid length of each file (head.ts)
  *   <sha256>.facts       the facts of the master file with that hash, in Parquet
  *   urls, visitors, agents, referrers, tags, countries, imports, events, exclusions      texts, numbered from 1
- *   coupons              of each visitor
- *   url-pages-<n>, ...   what the rules make of the texts
+ *   coupons              sketch coupon of each visitor
+ *   url-pages-<n>, ...   results of the rules for the texts
  *   repeats-<hash>       groups of pageviews that may be repeats of each other
  */
 import { join } from 'node:path';
@@ -28,28 +28,28 @@ export interface StarFacts {
   readonly partition: number;
   readonly path: string;
   readonly groups: StarFile['groups'];
-  /** The master file reaches beyond the snapshot's cut: not all of its rows belong to it. */
+  /** True if the master file extends beyond the snapshot's cut: not all of its rows belong to the snapshot. */
   readonly isCut: boolean;
   readonly masterPath: string;
 }
 
-/** Of a pageview, the columns that a run reads: URL, visitor, agent and time. */
+/** Bytes of the columns of a pageview that a run always reads: URL, visitor, agent and time. */
 const countedBytes = 20;
 
 export class Star {
   /** In order of the snapshot's files. */
   readonly facts: readonly StarFacts[];
-  /** By URL number: 1 + the number of its page, or 0 when it is refused. By number 0, as below: of none. */
+  /** By URL number: 1 + the number of its page, or 0 if it is rejected. Index 0 stands for no URL, here and below. */
   readonly pageOfUrl: Uint32Array;
   /** By agent number: 1 for a bot. */
   readonly bots: Uint8Array;
-  /** By visitor number: its coupon, 0 for a placeholder. */
+  /** By visitor number: the sketch coupon, 0 for a placeholder. */
   readonly coupons: Uint32Array;
-  /** Pages, which are ASCII, and the number of each one's domain. */
+  /** Pages, which are ASCII; `domainOfPage` has the number of each one's domain. */
   readonly pages = new PackedTexts();
   readonly domainOfPage: Uint32Array;
   readonly domains: readonly string[];
-  /** Values of dimensions: the one of number n is text n - 1. */
+  /** Values of dimensions: value number n is text n - 1. */
   readonly values = new PackedTexts();
   readonly #dir: string;
   readonly #head: Head;
@@ -61,7 +61,7 @@ export class Star {
     const files = new Map(head.files.map((file) => [file.of, file]));
     this.facts = snapshot.files.flatMap(({ sha256, topic, partition, toOffset, path }) => {
       const { name = '', groups = [], crc = 0, sizeBytes = 0 } = files.get(sha256) ?? {};
-      if (topic === 'equivs') readShared(join(dir, name), { sizeBytes, crc }); // DuckDB reads these, and would not notice
+      if (topic === 'equivs') readShared(join(dir, name), { sizeBytes, crc }); // DuckDB reads these files and would not notice damage
       const isCut = toOffset > offsetAt(snapshot.cut.next, `${topic}/${partition}`);
       return { topic, partition, path: join(dir, name), groups, isCut, masterPath: path };
     });
@@ -74,7 +74,10 @@ export class Star {
     this.domains = [...textsIn(this.#path('domains'), this.#seal('domains'))];
   }
 
-  /** What a run reads of it: texts of visitors and URLs, what is known of them, and the columns of facts that count. */
+  /**
+   * Bytes that a run reads: texts of visitors and URLs, the results of the rules, and the columns of facts it always
+   * needs.
+   */
   get bytesRead(): number {
     const { texts, coupons, results, repeats } = this.#head;
     const parts = [texts.urls, texts.visitors, coupons, repeats, ...Object.values(results.files)];
@@ -84,14 +87,14 @@ export class Star {
   }
 
   /**
-   * What a rule of a dimension makes of each text, by the text's number, as the number of a value, 0 for none. Pages are numbered
-   * from 0, all other texts from 1: 0 is of none.
+   * Returns a dimension rule's result for each text by the text's number, as the number of a value, 0 for none. Pages
+   * are numbered from 0, all other texts from 1, where index 0 stands for no text.
    */
   valuesOf(result: Pick<TextResult, 'text' | 'result'>): Uint32Array {
     return words(this.#result(resultName(result)), result.text === 'page' ? 0 : 1);
   }
 
-  /** How many texts a dictionary has: their numbers are 1 to this. */
+  /** Returns the number of texts of a dictionary, which are numbered from 1. */
   textCount(name: 'visitors' | 'agents' | 'imports'): number {
     return this.#head.texts[name].count;
   }
@@ -101,14 +104,14 @@ export class Star {
     return this.facts.filter((each) => each.topic === topic);
   }
 
-  /** All texts of a dictionary, many at a time, from number 1 on. Throws `StarDamaged`. */
+  /** Yields all texts of a dictionary, many at a time, from number 1 on. Throws `StarDamaged`. */
   texts(name: 'urls' | 'visitors' | 'agents' | 'imports' | 'exclusions'): Generator<TextSpans> {
     return readTexts(join(this.#dir, name), this.#head.texts[name]);
   }
 
   /**
-   * Groups of pageviews with one partition, event id and visitor, each in order: pairs of words, 2 * the number of a file
-   * among those of pageviews (+ 1 where a group begins) and the row in it.
+   * Returns groups of pageviews with the same partition, event id and visitor, each in order, as pairs of words: 2 *
+   * the file's index among the pageview files (+ 1 at the start of a group), and the row in the file.
    */
   repeats(): Uint32Array {
     const { of, ...seal } = this.#head.repeats;
@@ -133,13 +136,13 @@ export class Star {
   }
 }
 
-/** @param none how many zeros to put before, for the number of none */
+/** @param none number of zeros to insert at the start, for the number that means none */
 function words(shared: SharedArrayBuffer, none: number): Uint32Array {
   const values = new Uint32Array(shared);
   return none === 0 ? values : behindNone(values);
 }
 
-/** The values with one for the number 0, in memory that threads share. */
+/** Returns the values with a zero inserted at index 0, in memory that threads share. */
 function behindNone<T extends Uint8Array | Uint32Array>(values: T): T {
   const Kind = values.constructor as new (buffer: SharedArrayBuffer) => T; // typed arrays are constructed by buffers
   const longer = new Kind(new SharedArrayBuffer((1 + values.length) * values.BYTES_PER_ELEMENT));

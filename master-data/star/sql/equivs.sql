@@ -1,6 +1,6 @@
--- The edges and exclusions of one master file in numbers, a row for each of its rows and in their order. An end is 0 in a row
--- that is no edge, or where the id is a placeholder; kind is 1 for equiv, 2 for retract, 3 for exclude and 4 for include.
--- What is excluded is numbered as one text: [by, value, from, to] as JSON.
+-- The edges and exclusions of one master file as numbers, one row for each of its rows, in order. An end is 0 if the
+-- row is not an edge or the id is a placeholder; kind is 1 for equiv, 2 for retract, 3 for exclude and 4 for include.
+-- An excluded subject is numbered as one text: [by, value, from, to] as JSON.
 select
   coalesce(swa_ends(a), 0) as a,
   coalesce(swa_ends(b), 0) as b,

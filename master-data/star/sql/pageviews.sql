@@ -1,6 +1,6 @@
--- The pageviews of one master file in numbers, a row for each of its rows and in their order. 0 stands for a text that is
--- not there; a row without a URL is no fact. DuckDB asks for the numbers of a column that lies in the file as a dictionary
--- once for each of its entries. hash() decides nothing: it finds event ids that may occur more than once.
+-- The pageviews of one master file as numbers, one row for each of its rows, in order. 0 means that the text is
+-- missing; a row without a URL is not a fact. For a column that is dictionary-encoded in the file, DuckDB calls a
+-- function once per dictionary entry. hash() is only used to find event ids that may occur more than once.
 select
   coalesce(swa_urls(url), 0) as url,
   coalesce(swa_visitors(visitor), 0) as visitor,

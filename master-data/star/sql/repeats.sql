@@ -1,6 +1,7 @@
--- Pageviews of one partition, event id and visitor, group after group, each in order: of those of one page all but the
--- first that counts are repeats (facts/repeat.ts). swa_possible_repeat knows the hashes of event ids that occur more than
--- once; here the texts themselves are compared. The facts come from each file with its number and their row numbers in it.
+-- Groups of pageviews with the same partition, event id and visitor, one group after the other, each in order. Among
+-- those of one page, all but the first that counts are repeats (facts/repeat.ts). swa_possible_repeat knows the hashes
+-- of event ids that occur more than once; the texts themselves are compared here. The facts come with each file's index
+-- and their row numbers in it.
 select cast(file as integer), cast(row as integer), row_number() over same = 1 as begins
 from ({facts})
 where swa_possible_repeat(hash(event_id))
