@@ -1,10 +1,10 @@
 /**
- * What edges that wait have done to one sketch, and what they can still do to it, person by person: only those count that the sketch
- * may hold. A sketch of coupons says who that is; one of registers may hold a person when the register of the person's slot is at least as
- * large as the coupon's value.
+ * Computes how waiting edges have changed the count of one sketch, and how they can still change it, counting only persons that the sketch may
+ * contain. A sketch of coupons determines who that is; one of registers may contain a person if the register of the person's slot is at least
+ * the coupon's value.
  *
- * An edge that is taken back can raise a count by one at most, and only if it was one that linked two groups: without any others the
- * links alone join all that is joined. So a group comes apart into no more parts than it has doubts, plus one.
+ * An edge that is taken back can raise a count by at most one, and only if it linked two groups: without the other edges, the links alone join
+ * everything that is joined. So a group splits into at most as many parts as it has doubts, plus one.
  */
 import type { HllUnion } from 'hyperloglog-ts';
 import type { PersonGroups } from './person-groups.js';
@@ -13,19 +13,19 @@ import type { Raises } from './raises.js';
 import type { SlotIndex } from './slot-index.js';
 
 export interface Slack {
-  /** The count may be too high by so many. */
+  /** By how much the count may be too high. */
   readonly overcount: number;
-  /** The count may be too low by so many. */
+  /** By how much the count may be too low. */
   readonly undercount: number;
 }
 
-/** Persons that edges are about. */
+/** Persons that waiting edges concern. */
 export interface WaitingPersons {
   readonly groups: PersonGroups;
   readonly raises: Raises;
 }
 
-/** How much of it counts, and by which rules. */
+/** The part of the state that counts for an answer, and the rules. */
 export interface PersonsRead {
   readonly persons: number;
   readonly links: number;
@@ -33,37 +33,37 @@ export interface PersonsRead {
   readonly doubts: number;
   readonly raiseSteps: number;
   readonly raises: number;
-  /** Groups of more ids are not joined; 0: no cap. */
+  /** Groups with more ids are not joined; 0: no cap. */
   readonly maxIds: number;
-  /** So many edges may turn out not to join although none that waits takes them back. */
+  /** Number of edges that may turn out not to join although no waiting edge takes them back. */
   readonly unknownDoubts: number;
 }
 
 /** A sketch whose coupons have been rewritten (query/identity/live-people.ts). */
 export interface Rewritten {
   readonly union: HllUnion;
-  /** Coupons that another one stands for now. */
+  /** Coupons that were replaced by others. */
   readonly replaced: HllUnion;
-  /** Coupons of joined groups that stand for all of their group: as long as the union is one of coupons. */
+  /** Coupons that represent their joined group; complete only while the union is one of coupons. */
   readonly kept: HllUnion;
-  /** Whether registers were read: whom they hold is not known, so none of them was rewritten. */
+  /** Whether registers were added: their people are unknown, so they were not rewritten. */
   readonly hasRegisters: boolean;
-  /** How many coupons were left alone although edges are about their persons: each may be one with another one in the sketch. */
+  /** Number of coupons left unchanged although edges concern their persons: each may be a duplicate of another in the sketch. */
   readonly unclear: number;
 }
 
 export interface Exposed extends Slack {
-  /** Other persons of the groups that were rewritten. */
+  /** Number of other persons in the rewritten groups. */
   readonly pairs: number;
 }
 
-/** Persons in one sketch that are looked at: some tenth of a millisecond. Where there may be more, all edges count. */
+/** Maximum number of persons checked per sketch, which takes some tenth of a millisecond. If there may be more, all edges count. */
 const maxHeld = 32_768;
-/** Of more people no number is called exact, and it is not worth looking who they are where no edge is in doubt. */
+/** Counts of more people are never called exact; then it is not worth checking who they are if no edge is in doubt. */
 const fewCoupons = 201;
-/** For one question after the other: its coupons (24,576 at most, at lgK 18), or places in the index. */
+/** Reused working memory: the coupons of a sketch (24,576 at most, at lgK 18), or positions in the index. */
 const work = new Uint32Array(maxHeld);
-/** Where those of some coupons are that may be persons'. */
+/** Reused: positions of coupons that may be those of persons. */
 const places = new Uint32Array(maxHeld);
 
 /** @param index of the first persons, if there is one */
@@ -101,7 +101,7 @@ export function exposureOf(
   };
 }
 
-/** What part of all other people a sketch of so many may hold, as far as its registers say: to be expected. */
+/** Expected fraction of all other people that a sketch of this many people may contain by its registers. */
 function shareHeld(people: number, lgK: number): number {
   let share = 0;
   for (let value = 1; value <= 32; value++)
@@ -109,20 +109,20 @@ function shareHeld(people: number, lgK: number): number {
   return share;
 }
 
-/** Of a group with doubts: persons that were made one, and what they may come apart into by themselves. */
+/** For a group with doubts: number of persons merged into it, and number of parts that they may split into on their own. */
 interface Doubtful {
   persons: number;
   raises: number;
 }
 
 class Exposure implements Exposed {
-  /** How many persons may be one with another one in the sketch. */
+  /** Number of persons that may be duplicates of another in the sketch. */
   overcount = 0;
   pairs = 0;
-  /** Persons that were made one with another one in the sketch, and what all persons may come apart into by themselves. */
+  /** Number of persons merged into another in the sketch, and number of parts that all persons may split into on their own. */
   #merged = 0;
   #raised = 0;
-  /** Doubts of all groups met. */
+  /** Sum of the doubts of all groups met. */
   #doubts = 0;
   readonly #doubtful = new Map<number, Doubtful>();
   readonly #state: WaitingPersons;
@@ -144,12 +144,12 @@ class Exposure implements Exposed {
     return known + Math.min(this.#at.unknownDoubts, all - known);
   }
 
-  /** Of a sketch of registers. */
+  /** For a sketch of registers. */
   heldDoubts(joined: number): number {
     return this.#at.maxIds > 0 ? joined + this.#raised : this.#doubts;
   }
 
-  /** Coupons at the start of the working memory that were read, of groups that were made one. */
+  /** Adds rewritten coupons, the first `count` of the working memory. */
   addRewritten(count: number): void {
     const { groups } = this.#state;
     const { steps, persons } = this.#at;
@@ -162,7 +162,7 @@ class Exposure implements Exposed {
     }
   }
 
-  /** Coupons at the start of the working memory that stand in the sketch. */
+  /** Adds the coupons of the sketch, the first `count` of the working memory. */
   addCoupons(count: number): void {
     const { groups } = this.#state;
     const found = groups.find(work, count, places);
@@ -173,7 +173,7 @@ class Exposure implements Exposed {
     }
   }
 
-  /** False when there are too many persons to look at. */
+  /** False if there are too many persons to check. */
   addRegisters(registers: Uint8Array, index: SlotIndex | undefined): boolean {
     const found = index?.held(registers, work) ?? 0;
     const indexed = index?.count ?? 0;
@@ -202,7 +202,7 @@ class Exposure implements Exposed {
     }
   }
 
-  /** A person that the sketch may hold, and one that its group can be found from. */
+  /** Adds a person that the sketch may contain. `from`: a node from which to search for the group. */
   #meet(person: number, from: number): void {
     const { groups } = this.#state;
     const root = groups.rootOf(from, this.#at.steps);
@@ -230,24 +230,24 @@ class Exposure implements Exposed {
   }
 }
 
-/** Where coupons of groups go when they are met: those that were replaced, and those that stand for their group, if anybody asks. */
+/** Receives coupons of joined groups: those that were replaced and, if wanted, those that represent their group. */
 export interface Met {
   readonly replaced: HllUnion;
   readonly kept: HllUnion | undefined;
 }
 
 export interface RewriteOutcome {
-  /** Whether any coupon was. */
+  /** Whether any coupon was replaced. */
   readonly replaced: boolean;
-  /** Coupons that had to stay although edges are about their persons. */
+  /** Number of coupons that had to stay although edges concern their persons. */
   readonly unclear: number;
 }
 
 /**
- * Replaces the first `count` coupons by those that stand for the groups of their persons; coupons of no such group stay. What
- * two persons of different groups have is of either, so it stays as well: `unclear` of them.
+ * Replaces those of the first `count` coupons whose persons are in a group of several by the coupons that represent the groups. A coupon shared
+ * by persons of different groups stays: `unclear` counts these.
  *
- * @param index of what was there at some time, if there is one
+ * @param index of an earlier state, if there is one
  */
 export function rewriteCoupons(
   groups: PersonGroups,
@@ -284,12 +284,12 @@ export function rewriteCoupons(
   return { replaced: hasReplaced, unclear };
 }
 
-/** No coupon either. */
+/** Not a valid coupon, like 0. */
 const isUnclear = 1;
 
 /**
- * What the coupon of a person, the last that has it, is rewritten to: itself where it stands for its group; 0 when it stays since its
- * person has no others, `isUnclear` when it stays and may be somebody's.
+ * The coupon that replaces the one of `person`, the last person with it; itself if it represents its group. 0 if it stays because its person has
+ * no others, `isUnclear` if it stays although edges concern it.
  */
 function targetOf(groups: PersonGroups, at: PersonsRead, person: number): number {
   const { steps, maxIds } = at;
@@ -299,7 +299,7 @@ function targetOf(groups: PersonGroups, at: PersonsRead, person: number): number
   return groups.personsOf(root, steps) === 1 ? 0 : groups.coupons[groups.leastOf(root, steps)];
 }
 
-/** Whether no person of another group has the coupon of this one, which is the last that has it. */
+/** Whether no person of another group has the same coupon as `person`, the last person with it. */
 function isAlone(groups: PersonGroups, { steps }: PersonsRead, person: number, root: number): boolean {
   for (let other = groups.lastBefore(person); other >= 0; other = groups.lastBefore(other))
     if (groups.rootOf(other, steps) !== root) return false;

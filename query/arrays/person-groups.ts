@@ -1,11 +1,10 @@
 /**
- * Persons that edges join into groups: union-find by size, in numbers. Each step (two groups joined, a group that came in doubt)
- * is kept with what stood before it, so groups can be asked for as they were after any number of steps (partially
- * persistent union-find: without path compression a search takes log2(persons) steps at most, and mostly one). So an
- * answer that takes a while keeps to its own cut, however many edges come in meanwhile.
+ * Persons joined into groups by edges: union-find by size, over numbers. Each step (two groups joined, a new doubt about a group) stores what it
+ * replaced, so groups can be queried as of any number of steps (partially persistent union-find: without path compression a search takes at most
+ * log2(persons) steps, and usually one). So a slow answer sees the state at its own cut, however many edges arrive meanwhile.
  *
- *   person   coupon, text of its id, parent and the step that made it one, last person with the same coupon, next of its group
- *   step     of a root: the group's least person in UTF-8 byte order, its persons, ids and doubts, and the root's step before
+ *   person   coupon, text of its id, parent and the step that set it, previous person with the same coupon, next of its group
+ *   step     of a root: the group's least person in UTF-8 byte order, its persons, ids and doubts, and the root's previous step
  */
 import { grown } from '../../lib/memory/grown.js';
 import { hashWords } from '../../lib/memory/keyed-hash.js';
@@ -14,18 +13,21 @@ import { SplitTable } from '../../lib/memory/split-table.js';
 import type { RewriteIndex } from './rewrite-index.js';
 
 const none = 2 ** 32 - 1;
-/** Persons to a word of the filter, at most. Not a power of 2: it doubles at another time than the arrays, which takes as long. */
+/**
+ * Maximum number of persons per word of the filter. Not a power of 2, so that it does not double at the same time as the arrays, which is as
+ * slow.
+ */
 const personsInWord = 3;
-/** What a root without a step is found under. */
+/** The step number of a root without steps. */
 const noStep = 0;
 const stepWords = 5;
 
 interface GroupNow {
-  /** The person that has the least id. */
+  /** The person with the least id. */
   readonly least: number;
   readonly persons: number;
   readonly ids: number;
-  /** Edges that may turn out not to join. */
+  /** Number of edges that may turn out not to join. */
   readonly doubts: number;
 }
 
@@ -37,61 +39,61 @@ export class PersonGroups {
   readonly #texts = new PackedTexts();
   #coupons = new Uint32Array(64);
   #parents = new Uint32Array(64);
-  /** Two words a person, to be found in one look: the step that gave it its parent (`none` for roots), and its mark. */
+  /** Two words per person, adjacent for locality: the step that set its parent (`none` for roots), and its mark. */
   #nodes = new Uint32Array(128);
-  /** Of roots: the last step. */
+  /** By root: its last step. */
   #lastStep = new Uint32Array(64);
-  /** Of persons: ids. */
+  /** By person: number of ids. */
   #ids = new Uint32Array(64);
-  /** All of a group, in a ring. */
+  /** Circular linked list of each group. */
   #next = new Uint32Array(64);
   /** By step, from 1. */
-  #history = new Uint32Array(stepWords * 48); // doubles at another time than the others
-  /** The last person before with the same coupon, or `none`. */
+  #history = new Uint32Array(stepWords * 48); // sized so that it does not double at the same time as the others
+  /** The previous person with the same coupon, or `none`. */
   #sameCoupon = new Uint32Array(64);
   /** The last person with a coupon. */
   readonly #ofCoupon = new SplitTable();
-  /** A coupon as the table's key: its first word. */
+  /** Reused key for the table; the coupon is its first word. */
   readonly #key = new Int32Array(hashWords);
   /**
-   * Most coupons that are asked for are not here, and a look at the table goes to far memory. So three bits of one word
-   * stand for each coupon (a Bloom filter in blocks of a word): one in twenty is looked up in vain.
+   * Most coupons that are looked up are not here, and a look-up in the table accesses distant memory. So a blocked Bloom filter comes first:
+   * three bits of one word per coupon. About one look-up in twenty is a false positive.
    */
   #filter = new Uint32Array(16);
   #round = 0;
-  /** The last two that were built or are being built. */
+  /** The last two indexes that were built or are being built. */
   #watching: readonly RewriteIndex[] = [];
 
-  /** Persons are numbered from 0. */
+  /** Number of persons; they are numbered from 0. */
   get count(): number {
     return this.#count;
   }
 
-  /** Links made: with each of them there is one group less. */
+  /** Number of links: each reduces the number of groups by one. */
   get links(): number {
     return this.#links;
   }
 
-  /** Of all groups together. */
+  /** Sum over all groups. */
   get doubts(): number {
     return this.#doubts;
   }
 
-  /** What groups are asked for as of. */
+  /** Number of steps so far; pass it to queries to pin the state. */
   get steps(): number {
     return this.#steps;
   }
 
-  /** Of all persons by number: more of them change nothing in the array. */
+  /** Coupons by person. A snapshot: later persons do not change it. */
   get coupons(): Uint32Array {
     return this.#coupons.subarray(0, this.#count);
   }
 
   /**
-   * A new person, in a group of its own. Returns its number.
+   * Adds a person in a group of its own. Returns its number.
    *
    * @param id PersonID
-   * @param ids how many ids the person has
+   * @param ids number of ids of the person
    */
   add(id: string, coupon: number, ids = 1): number {
     const person = this.#count++;
@@ -109,7 +111,7 @@ export class PersonGroups {
     return person;
   }
 
-  /** From now on the index hears what changes. */
+  /** From now on, reports changes to the index. */
   watch(index: RewriteIndex): void {
     this.#watching = [...this.#watching, index].slice(-2);
   }
@@ -143,7 +145,7 @@ export class PersonGroups {
     return this.rootOf(a, this.#steps) === this.rootOf(b, this.#steps);
   }
 
-  /** One more edge of a person's group may turn out not to join. */
+  /** Adds a doubt to a person's group: one more of its edges may turn out not to join. */
   doubt(person: number): void {
     const now = this.#steps;
     const root = this.rootOf(person, now);
@@ -156,7 +158,7 @@ export class PersonGroups {
     this.#doubts++;
   }
 
-  /** Stands for the group of a person as it was after so many steps. */
+  /** The root of a person's group, as of `steps`. */
   rootOf(person: number, steps: number): number {
     const nodes = this.#nodes;
     let at = person;
@@ -164,36 +166,36 @@ export class PersonGroups {
     return at;
   }
 
-  /** The person of a group that has the least id, as it was after so many steps. */
+  /** The person with the least id in a group, as of `steps`. */
   leastOf(root: number, steps: number): number {
     const step = this.#stepOf(root, steps);
     return step === noStep ? root : this.#history[stepWords * step];
   }
 
-  /** How many persons a group has, as it was after so many steps. */
+  /** Number of persons of a group, as of `steps`. */
   personsOf(root: number, steps: number): number {
     const step = this.#stepOf(root, steps);
     return step === noStep ? 1 : this.#history[stepWords * step + 1];
   }
 
-  /** How many ids a group has, as it was after so many steps. */
+  /** Number of ids of a group, as of `steps`. */
   idsOf(root: number, steps: number): number {
     const step = this.#stepOf(root, steps);
     return step === noStep ? this.#ids[root] : this.#history[stepWords * step + 2];
   }
 
-  /** How many edges of a group may turn out not to join, as it was after so many steps. */
+  /** Number of edges of a group that may turn out not to join, as of `steps`. */
   doubtsOf(root: number, steps: number): number {
     const step = this.#stepOf(root, steps);
     return step === noStep ? 0 : this.#history[stepWords * step + 3];
   }
 
-  /** PersonID. */
+  /** PersonID of a person. */
   idOf(person: number): string {
     return this.#texts.text(person);
   }
 
-  /** All of a group, as it was after so many steps, in no special order; also -1 now and then, for those who have to pause. */
+  /** All persons of a group as of `steps`, in no particular order; yields -1 now and then, so that the caller can pause. */
   *membersOf(person: number, steps: number): Generator<number> {
     const root = this.rootOf(person, steps);
     const first = person;
@@ -206,14 +208,14 @@ export class PersonGroups {
     } while (at !== first);
   }
 
-  /** Takes the marks off all groups. */
+  /** Clears the marks of all groups. */
   unmark(): void {
     if (++this.#round < 2 ** 32) return;
     for (let person = 0; person < this.#count; person++) this.#nodes[2 * person + 1] = 0;
     this.#round = 1;
   }
 
-  /** Marks the group of a root. False when it was marked. */
+  /** Marks the group of a root. False if it was marked already. */
   mark(root: number): boolean {
     const at = 2 * root + 1;
     if (this.#nodes[at] === this.#round) return false;
@@ -222,8 +224,8 @@ export class PersonGroups {
   }
 
   /**
-   * Writes to `places` where those of the first `count` coupons are that may be persons', and returns how many they are. A loop
-   * of its own, with no branch: the look-ups go to memory far apart, and the processor can then have many of them under way.
+   * Writes to `places` the positions of those of the first `count` coupons that may be persons' (by the filter), and returns their number. A
+   * separate, branch-free loop: the look-ups access distant memory, and so the processor can have many in flight.
    */
   find(coupons: Uint32Array, count: number, places: Uint32Array): number {
     const filter = this.#filter;
@@ -238,7 +240,7 @@ export class PersonGroups {
     return found;
   }
 
-  /** The last person below `end` with this coupon, -1 for none. */
+  /** The last person below `end` with this coupon; -1 if there is none. */
   lastWith(coupon: number, end: number): number {
     this.#key[0] = coupon;
     let person = this.#ofCoupon.get(this.#key, 0);
@@ -246,7 +248,7 @@ export class PersonGroups {
     return person;
   }
 
-  /** The one before it with the same coupon, -1 for none. */
+  /** The previous person with the same coupon; -1 if there is none. */
   lastBefore(person: number): number {
     const before = this.#sameCoupon[person];
     return before === none ? -1 : before;
@@ -273,7 +275,7 @@ export class PersonGroups {
     return step;
   }
 
-  /** Whether the id of a person is less than that of another one, byte by byte. */
+  /** Whether the id of a person is less than that of another, byte by byte. */
   #isBelow(person: number, other: number): boolean {
     const texts = this.#texts;
     const { bytes } = texts;
@@ -310,7 +312,7 @@ export class PersonGroups {
   }
 }
 
-/** Three of 32, as an int32. */
+/** Three of 32 bits. */
 function filterBitsOf(coupon: number): number {
   const mixed = Math.imul(coupon, 0x9e3779b1);
   return (1 << (mixed >>> 27)) | (1 << ((mixed >>> 22) & 31)) | (1 << ((mixed >>> 17) & 31));

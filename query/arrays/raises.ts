@@ -1,6 +1,6 @@
 /**
- * Into how many persons more each person may fall apart. It grows step by step, and can be asked for as it was after any
- * number of steps, as the groups can (person-groups.ts).
+ * For each person, the number of additional persons it may split into. Grows step by step, and can be queried as of any number of steps, like
+ * the groups (person-groups.ts).
  */
 import { grown } from '../../lib/memory/grown.js';
 
@@ -9,7 +9,7 @@ export class Raises {
   #total = 0;
   /** By person: its last step, counted from 1; 0 for none. */
   #last = new Uint32Array(64);
-  /** By step: what its person has come to, and that person's step before. */
+  /** By step: the person's new number, and the person's previous step. */
   #sums = new Uint32Array(64);
   #before = new Uint32Array(64);
 
@@ -17,7 +17,7 @@ export class Raises {
     return this.#steps;
   }
 
-  /** Of all persons together. */
+  /** Sum over all persons. */
   get total(): number {
     return this.#total;
   }
@@ -39,7 +39,7 @@ export class Raises {
     this.#total += raised - sum;
   }
 
-  /** What a person had come to after so many steps. */
+  /** A person's number as of `steps`. */
   of(person: number, steps: number): number {
     let step = person < this.#last.length ? this.#last[person] : 0;
     while (step > steps) step = this.#before[step];

@@ -1,24 +1,24 @@
 /**
- * What coupons are rewritten to, as it was after some step: one look at one table, where the groups take seven looks at memory far apart.
- * What has changed since then is marked in a small field of bits: whoever finds a mark asks the groups.
+ * Index of the coupons that replace others, as of some step: one table look-up, where the groups need seven accesses to distant memory. Later
+ * changes are marked in a small bitmap: for a marked coupon the groups must be asked.
  *
- *   slots   coupon, what it is rewritten to; or `asked` where the groups have to be asked
+ *   slots   coupon, and the coupon that replaces it; or `asked` if the groups must be asked
  */
 import type { PersonGroups } from './person-groups.js';
 
-/** Persons looked at between two pauses. */
+/** Number of persons processed between two pauses. */
 const personsPerStep = 16_384;
 const free = 0;
-/** No coupon: those have a value above their address. */
+/** Not a valid coupon: those have a value above their address. */
 const asked = 1;
 const markBits = 2 ** 18;
 
 export class RewriteIndex {
-  /** After so many steps. */
+  /** The number of steps it is as of. */
   readonly steps: number;
-  /** Persons below this number are in it. */
+  /** It contains the persons below this number. */
   readonly persons: number;
-  /** Changes since. */
+  /** Number of changes since. */
   changes = 0;
   readonly #slots: Uint32Array;
   readonly #mask: number;
@@ -33,9 +33,9 @@ export class RewriteIndex {
   }
 
   /**
-   * Indexes all persons there are. Yields now and then, so that the caller can pause, and persons and steps may be added.
+   * Indexes all current persons. Yields now and then, so that the caller can pause; persons and steps may be added meanwhile.
    *
-   * @param maxIds groups of more ids are not rewritten; 0: no cap
+   * @param maxIds groups with more ids are not rewritten; 0: no cap
    */
   static *build(groups: PersonGroups, maxIds: number): Generator<undefined, RewriteIndex> {
     const index = new RewriteIndex(groups);
@@ -54,7 +54,7 @@ export class RewriteIndex {
     return index;
   }
 
-  /** What a coupon is rewritten to; 0 when no group of several persons has it; -1 when the groups have to be asked. */
+  /** The coupon that replaces this one; 0 if no group of several persons has it; -1 if the groups must be asked. */
   targetOf(coupon: number): number {
     const slots = this.#slots;
     const slot = this.#slotOf(coupon);
@@ -64,7 +64,7 @@ export class RewriteIndex {
     return target === asked || this.#isMarked(target) ? -1 : target;
   }
 
-  /** Something about the persons with a coupon has changed. */
+  /** Marks a change to the persons with a coupon. */
   mark(coupon: number): void {
     const bit = mixed(coupon) & (markBits - 1);
     this.#marks[bit >>> 5] |= 1 << (bit & 31);
@@ -83,7 +83,7 @@ export class RewriteIndex {
     slots[slot + 1] = slots[slot + 1] === asked ? asked : target;
   }
 
-  /** Where a coupon is, or the free slot where it would be. */
+  /** Slot of a coupon, or the free slot for it. */
   #slotOf(coupon: number): number {
     const slots = this.#slots;
     let slot = 2 * (mixed(coupon) & this.#mask);

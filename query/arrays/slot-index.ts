@@ -1,22 +1,22 @@
 /**
- * Which of many persons a large sketch may hold: one whose coupon's value is at most the register of its slot. They are in
- * order of their slots, and of their values within a slot, so those that are not held are hardly looked at.
+ * Finds which of many persons a large sketch may contain: those whose coupon's value is at most the register of its slot. Persons are ordered by
+ * slot and then by value, so most of those that are not contained are skipped.
  */
 import { sumUp } from '../../lib/memory/counting-sort.js';
 import type { PersonGroups } from './person-groups.js';
 
-/** Persons sorted between two pauses. */
+/** Number of persons sorted between two pauses. */
 const personsPerStep = 65_536;
 const valueShift = 26;
 
 export class SlotIndex {
-  /** Where each slot begins in the others; one more says where the last one ends. */
+  /** Start of each slot in the other arrays, and the end of the last one. */
   readonly #starts: Uint32Array;
   readonly #values: Uint8Array;
-  /** The persons at these places, and what stood for their groups when they were indexed. */
+  /** The persons, and the roots of their groups when they were indexed. */
   readonly persons: Uint32Array;
   readonly roots: Uint32Array;
-  /** After so many steps. */
+  /** The number of steps it is as of. */
   readonly steps: number;
 
   private constructor(count: number, starts: Uint32Array, steps: number) {
@@ -28,8 +28,8 @@ export class SlotIndex {
   }
 
   /**
-   * Indexes all persons there are, for sketches of 2^lgK registers, by two counting sorts: first by value, then by slot.
-   * Yields now and then, so that the caller can pause, and persons and links may be added.
+   * Indexes all current persons for sketches of 2^lgK registers, by two counting sorts: by value, then by slot. Yields now and then, so that the
+   * caller can pause; persons and links may be added meanwhile.
    */
   static *build(groups: PersonGroups, lgK: number): Generator<undefined, SlotIndex> {
     const { coupons, steps } = groups;
@@ -63,14 +63,14 @@ export class SlotIndex {
     return index;
   }
 
-  /** Persons below this number are indexed. */
+  /** It contains the persons below this number. */
   get count(): number {
     return this.persons.length;
   }
 
   /**
-   * Writes the places of the persons that these registers may hold to the start of `into`. Returns how many they are, -1
-   * when there is no room for all, or when the registers are not as many as the index was built for.
+   * Writes the positions of the persons that the registers may contain to the start of `into`. Returns their number; -1 if they do not fit, or
+   * if the number of registers is not the one the index was built for.
    */
   held(registers: Uint8Array, into: Uint32Array): number {
     const starts = this.#starts;

@@ -1,21 +1,21 @@
 /**
- * What a client has seen never goes back, whichever query process it asks next: each answer names its cut as a short text, and a
- * question that brings one is answered at no older cut. Texts are opaque to clients.
+ * Read-your-writes across query processes: each answer carries its cut as a short text, and a request that sends the text back is answered at no
+ * older cut. The texts are opaque to clients.
  */
 import { HttpProblem } from '../../lib/http/problem.js';
 import { namesOf, offsetAt } from '../../log/cut.js';
 import type { Cut } from '../../log/log.js';
 
-/** Of an answer, and of a question. */
+/** Header of answers, and header of requests. */
 export const cutHeader = 'Swa-Cut';
 export const atLeastHeader = 'Swa-At-Least';
 
-/** Characters of the log's id: enough to notice that a text is of another system. */
+/** Number of characters of the log's id: enough to detect the text of another system. */
 const logChars = 8;
-/** More partitions than any log has. */
+/** Maximum length of a text; more than any number of partitions needs. */
 const maxChars = 16_384;
 
-/** The beginning of the log's id, then the offsets in order of the partitions' names. */
+/** The start of the log's id, then the offsets in the order of the partitions' names. */
 export function textOfCut({ logId, next }: Cut): string {
   const offsets = namesOf(next)
     .toSorted()
@@ -23,7 +23,7 @@ export function textOfCut({ logId, next }: Cut): string {
   return [logId.replaceAll(/[^A-Za-z0-9]/g, '').slice(0, logChars), ...offsets].join('.');
 }
 
-/** Whether a cut has everything that a text stands for. Throws `invalid-parameter` for what is not a text of this log. */
+/** Whether a cut includes everything that a text stands for. Throws `invalid-parameter` if it is not a text of this log. */
 export function hasReached(cut: Cut, text: string): boolean {
   const own = textOfCut(cut).split('.');
   const wanted = text.slice(0, maxChars + 1).split('.');

@@ -1,7 +1,6 @@
 /**
- * The range cover: the fewest stored buckets that together are exactly a range of base buckets. Buckets nest (base buckets in days,
- * days in UTC months), so the greedy cover is the smallest one: whole months in the middle, whole days up to them on both
- * sides, base buckets up to those.
+ * The range cover: the smallest set of stored buckets that is exactly a range of base buckets. Buckets nest (base buckets in days, days in UTC
+ * months), so the greedy cover is optimal: whole months in the middle, whole days up to them on both sides, base buckets up to those.
  */
 import type { BucketRange, BucketWidth, Span } from '../../lib/time/buckets.js';
 
@@ -22,7 +21,7 @@ export function coverOf({ from: first, to: end }: BucketRange, width: BucketWidt
   const firstDay = width.dayOf(first + perDay - 1);
   const lastDay = width.dayOf(end);
   if (firstDay >= lastDay) {
-    // At most one day boundary inside, and no whole day.
+    // No whole day, and at most one day boundary inside.
     add('base', first, end);
     return runs;
   }

@@ -1,14 +1,14 @@
 /**
- * The earlier period that a range is compared with, by the clocks of a zone: the one of the same length that ends where the range begins, or the
- * same dates a year before. Edges are moved one by one, so that the intervals of a range become intervals that lie side by side as well.
+ * The earlier period that a range is compared with, by the local time of a zone: the one of the same length that ends where the range begins, or
+ * the same dates a year before. Edges are moved one by one, so that adjacent intervals of a range become adjacent intervals.
  */
 import type { BucketRange } from '../../lib/time/buckets.js';
 import type { Comparison } from '../bodies.js';
 import type { Zones } from './zone.js';
 
 /**
- * Where a part of the range (the range itself, or an interval of it) lies in the earlier period. It may be empty: the hour that clocks skipped then.
- * Buckets may be below 0, before 1970.
+ * Maps a part of the range (the range itself, or an interval of it) to the earlier period. The result is empty for an hour that the clocks
+ * skipped then. Buckets before 1970 are negative.
  */
 export function earlierOf(
   comparison: Comparison,
@@ -27,7 +27,8 @@ export function earlierOf(
     const local = zones.local(zone, edge);
     const at = new Date(local * width.ms);
     const isLeapDay = at.getUTCMonth() === 1 && at.getUTCDate() === 29;
-    // 29 February is 28 February of the year before; as the end of a range, whole days of it are whole days there.
+    // 29 February becomes 28 February of the year before. As the end of whole days it becomes 1 March, so that the number of days stays the
+    // same.
     if (isLeapDay && isEnd && local % width.perDay === 0)
       at.setUTCDate(30); // March 1
     else if (isLeapDay) at.setUTCDate(28);

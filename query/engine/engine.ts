@@ -1,4 +1,4 @@
-/** What every answer needs, made once per process: the generations, working buffers, rules, zones, the clock. */
+/** Shared state of all answers, made once per process: generations, working buffers, rules, zones, clock. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hasCode } from '../../lib/errors/errors.js';
 import { HttpProblem } from '../../lib/http/problem.js';
@@ -19,26 +19,26 @@ import { Zones } from './zone.js';
 import { noScopes, type VisitorScopes } from '../visitor-scopes.js';
 import type { Subject } from '../../facts/views/view.js';
 
-/** A host of the realtime view may die in the middle of an answer, and another one in the next. */
+/** Maximum number of tries: a host of the realtime view may die in the middle of an answer, and another in the next try. */
 const maxAttempts = 4;
-/** How long an answer waits for facts that its client has seen elsewhere. */
+/** Maximum time to wait for facts that the client has seen elsewhere. */
 const reachPatienceMs = 5_000;
 
 export interface EngineOptions {
   readonly generations: Generations;
   readonly lgK: number;
-  /** Of the data directory's base buckets. */
+  /** Width of the data directory's base buckets. */
   readonly width: BucketWidth;
   readonly urls: UrlRules;
-  /** Those that are kept. */
+  /** Dimensions that are kept. */
   readonly dimensions: readonly Dimension[];
-  /** Of all rules that new facts are counted by. */
+  /** Versions of the rules that new facts are counted with. */
   readonly rules: RulesVersions;
   readonly lag: LagSource;
   readonly clock: Clock;
-  /** The last minutes; not known by default. */
+  /** Source of the last minutes. Default: not available. */
   readonly recent?: RecentSource;
-  /** None by default. */
+  /** Default: none. */
   readonly visitorScopes?: VisitorScopes | undefined;
 }
 
@@ -72,14 +72,15 @@ export class Engine {
     this.#scopes = options.visitorScopes ?? noScopes;
   }
 
-  /** For how long visitors of these subjects are told apart, where that is a day only. */
+  /** States for how long visitors of these subjects are recognised, if it is one day only. */
   scopeOf(subjects: readonly Subject[]): { readonly visitorScope?: 'day' } {
     return subjects.some((subject) => this.#scopes.isDay(subject)) ? { visitorScope: 'day' } : {};
   }
 
   /**
-   * Runs `work` on the generation that answers now, pinned until it ends. Begins again when the realtime view is lost meanwhile.
-   * @param atLeast text of a cut that must have been reached (at-least.ts); throws `not-ready` when it is not within some seconds
+   * Runs `work` on the current generation, pinned until it ends. Retries if the realtime view is lost meanwhile.
+   *
+   * @param atLeast text of a cut that must be reached (at-least.ts); throws `not-ready` if it is not within some seconds
    */
   async pinned<T>(work: (generation: PinnedGeneration) => Promise<T>, atLeast?: string): Promise<T> {
     for (let attempt = 1; ; attempt++) {
@@ -96,7 +97,7 @@ export class Engine {
     }
   }
 
-  /** A view of other base buckets, as one of another data directory is, has no answers to questions in ours. */
+  /** Refuses a view with base buckets of another width, which cannot answer queries in ours. */
   #checkBuckets({ batch }: PinnedGeneration): void {
     const { id, bucketMinutes } = batch.meta;
     if (bucketMinutes === this.width.minutes) return;
@@ -125,7 +126,7 @@ export class Engine {
     }
   }
 
-  /** Runs `work` with an empty working buffer. With `identity` people are united as it tells them apart. */
+  /** Runs `work` with an empty working buffer. With `identity`, people are joined as it says. */
   tallied<T>(work: (tally: Tally) => Promise<T>, identity?: LiveIdentity): Promise<T> {
     return this.#tallies.with(work, identity);
   }

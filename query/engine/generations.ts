@@ -1,17 +1,15 @@
 /**
- * Which generation answers. A request pins one batch view together with the realtime view that starts at exactly its
- * cut, and reads nothing else until it lets go; a hand-over in between changes only what later requests pin.
+ * Chooses the generation that answers. A request pins one batch view together with the realtime view that starts at exactly its cut, and reads
+ * only these until it unpins them; a hand-over in between affects only later requests.
  *
- * The speed layer's serving pointer names the generation, since it moves only when the realtime view has caught up. The
- * newest batch view alone answers when there is no realtime view, or when it alone holds everything the pair does
- * (the speed layer was down longer than a batch run takes). Between the two, what is chosen never goes back behind
- * the last answer's cut as long as one of them reaches it.
+ * The speed layer's pointer names the generation, because it moves only when the realtime view has caught up. The newest batch view answers
+ * alone if there is no realtime view, or if it alone includes everything that the pair does (the speed layer was down longer than a batch run
+ * takes). The choice between the two never goes back behind the cut of the last answer as long as one of them reaches it.
  *
- * A batch view that was made by other rules than ours (`merges` says no) is merged with nothing: while it is the current one it
- * answers alone, even though an answer's cut goes back then.
+ * A batch view made with other rules than ours (`merges` returns false) is merged with nothing: while it is the current one it answers alone,
+ * even if that makes the cut go back.
  *
- * Requests that come within some milliseconds share one pin: looking at the pointers and taking a snapshot costs more than
- * a short answer does.
+ * Requests within some milliseconds share one pin: reading the pointers and taking a snapshot costs more than a short answer.
  */
 import { SwaError, hasCode } from '../../lib/errors/errors.js';
 import { reaches } from '../../log/cut.js';
@@ -19,16 +17,16 @@ import type { Cut } from '../../log/log.js';
 import type { BatchView, RealtimeView, ViewId, ViewMeta } from '../../facts/views/view.js';
 import type { LayerName } from '../bodies.js';
 
-/** The serving layer's side: which view is current, and how to open one. */
+/** The serving layer: the current view, and opening of views. */
 export interface BatchViews {
   current(): ViewId;
-  /** Throws `view.missing` when there is no such view (any more). */
+  /** Throws `view.missing` if the view does not exist (any more). */
   open(id: ViewId): BatchView;
 }
 
-/** The speed layer's side. */
+/** The speed layer. */
 export interface RealtimeViews {
-  /** One consistent state of the realtime view that serves now; undefined when there is none. */
+  /** A consistent snapshot of the serving realtime view; undefined if there is none. */
   snapshot(): RealtimeView | undefined | Promise<RealtimeView | undefined>;
 }
 
@@ -36,26 +34,26 @@ export interface RealtimeViews {
 export interface PinnedGeneration {
   readonly batch: BatchView;
   readonly realtime: RealtimeView | undefined;
-  /** Exactly the facts before it are in the answer. */
+  /** The answer includes exactly the facts before this cut. */
   readonly cut: Cut;
-  /** Equal strings, equal answers. */
+  /** Equal versions give equal answers. */
   readonly version: string;
-  /** Only where it is one layer alone (layers.ts). */
+  /** Set if only one layer answers (layers.ts). */
   readonly layer?: LayerName;
 }
 
-/** Reads of moving pointers are repeated at most this often before giving up. */
+/** Maximum number of tries when pointers move while they are read. */
 const maxAttempts = 5;
 
-/** How long a pin is given to further requests. Small against the second in which a fact becomes visible. */
+/** How long a pin is shared with further requests; short compared with the second in which a fact becomes visible. */
 export const shareMs = 20;
 
 interface Shared {
   readonly generation: PinnedGeneration;
   pins: number;
-  /** No longer given out: let go of with the last pin. */
+  /** No longer shared: released with the last pin. */
   retired: boolean;
-  /** Let go of. */
+  /** Released. */
   isOver: boolean;
 }
 
@@ -71,7 +69,7 @@ export class Generations {
   readonly #open = new Map<ViewId, OpenView>();
   readonly #shared = new Map<PinnedGeneration, Shared>();
   #newest: Shared | undefined;
-  /** On its way, for all who want it. */
+  /** The pin being taken, for all that wait for it. */
   #taking: Promise<Shared> | undefined;
   #lastCut: Cut | undefined;
 
@@ -86,10 +84,10 @@ export class Generations {
     this.#merges = merges;
   }
 
-  /** Pins the generation that answers now. Every pin is followed by one `unpin`. Throws `view.missing`. */
+  /** Pins the current generation. Each pin needs one `unpin`. Throws `view.missing`. */
   async pin(): Promise<PinnedGeneration> {
     let shared = this.#newest;
-    // One that was taken for several may be over when the last of them has its turn.
+    // A pin taken for several requests may be released before the last of them continues.
     while (shared === undefined || shared.isOver) shared = this.#newest ?? (await this.#takeForAll());
     shared.pins++;
     return shared.generation;
@@ -102,7 +100,7 @@ export class Generations {
     this.#letGo(shared);
   }
 
-  /** Stops sharing: the next pin looks at the pointers. */
+  /** Stops sharing: the next pin reads the pointers. */
   forget(): void {
     if (this.#newest !== undefined) this.#retire(this.#newest);
   }
@@ -186,8 +184,8 @@ export class Generations {
   }
 
   /**
-   * The pair a realtime view belongs to; undefined when its batch view was removed in the meantime, cannot be opened (it is
-   * damaged, or of an earlier version), or is not to be merged.
+   * The pair that a realtime view belongs to; undefined if its batch view was removed in the meantime, cannot be opened (damaged, or of an
+   * earlier version), or must not be merged.
    */
   #pairOf(realtime: RealtimeView): PinnedGeneration | undefined {
     try {

@@ -1,23 +1,22 @@
 /**
- * How far behind the log an answer is. The log's end is sampled now and then; an answer whose cut reaches a sample holds
- * every fact that was durable when the sample was taken. So the lag is measured with one clock and needs no look at
- * any fact, however old the facts themselves are.
+ * Measures how far an answer is behind the log. The log's end is sampled periodically; an answer whose cut reaches a sample includes every fact
+ * that was durable when the sample was taken. So the lag is measured with one clock, without looking at facts and independently of their age.
  */
 import { SwaError, hasCode, type ErrorCode } from '../../lib/errors/errors.js';
 import { distance, reaches } from '../../log/cut.js';
 import type { Cut, Log, Offsets } from '../../log/log.js';
 
 export interface Lag {
-  /** Records in the log that are not in the answer, by the newest sample. */
+  /** Records in the log that are not in the answer, by the latest sample. */
   readonly records: number;
-  /** Every fact that was durable so many milliseconds ago is in the answer; undefined when samples are not kept that long. */
+  /** Every fact that was durable this long ago is in the answer; undefined if samples do not go back far enough. */
   readonly throughAgoMs: number | undefined;
-  /** In partitions that no one reads: in no answer, whatever its cut. */
+  /** Records in partitions that are not read: in no answer, whatever its cut. */
   readonly unreadRecords: number;
 }
 
 export interface LagSource {
-  /** Undefined while the log's end is not known. */
+  /** Undefined while the log's end is unknown. */
   lagOf(cut: Cut): Lag | undefined;
 }
 
@@ -28,21 +27,21 @@ interface Sample {
 
 const samplesKept = 120;
 
-/** What no later attempt mends. */
+/** Errors for which retrying is pointless. */
 const hopeless: readonly ErrorCode[] = ['config.invalid', 'log.mismatch'];
 
 export interface LagWatchOptions {
   readonly open: () => Promise<Log>;
-  /** Milliseconds that no one sets. */
+  /** Monotonic milliseconds. */
   readonly monotonic: () => number;
   readonly everyMs?: number;
-  /** Why the log's end is not known; undefined when it is again. */
+  /** Called with the reason when the log's end cannot be read; with undefined when it can again. */
   readonly onTrouble?: (error: unknown) => void;
 }
 
 /**
- * Samples a log's end at an interval until closed. A log that cannot be opened or asked holds up no one: its end is not known then, or
- * the lag grows, and the next attempt comes later.
+ * Samples a log's end periodically until closed. A log that cannot be opened or read does not block anything: its end is then unknown, or the
+ * lag grows, and the next attempt comes later.
  */
 export class LagWatch implements LagSource {
   readonly #options: LagWatchOptions;
@@ -58,13 +57,13 @@ export class LagWatch implements LagSource {
     this.#everyMs = options.everyMs ?? 500;
   }
 
-  /** Takes the first sample and continues by itself. Throws `config.invalid` and `log.mismatch`: it is not the log that is meant. */
+  /** Takes the first sample, then continues in the background. Throws `config.invalid` and `log.mismatch`, when it is the wrong log. */
   async start(): Promise<void> {
     const error = await this.#attempt();
     if (hasCode(error, ...hopeless)) throw error;
   }
 
-  /** What went wrong. */
+  /** Takes a sample and schedules the next attempt. Returns the error, if any. */
   async #attempt(): Promise<unknown> {
     let error: unknown;
     try {
@@ -114,5 +113,5 @@ export class LagWatch implements LagSource {
   }
 }
 
-/** Where there is no log to ask. */
+/** For use without a log. */
 export const unknownLag: LagSource = { lagOf: () => undefined };

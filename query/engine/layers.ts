@@ -1,14 +1,14 @@
 /**
- * One layer of a generation alone, for those who want to see what each of them holds. The batch layer is the facts before its cut, people
- * told apart by its mapping. The realtime layer is the facts after that cut, people told apart as in the whole answer. Pageviews of both add up to those
- * of the whole; people do not, since one person may be in both.
+ * One layer of a generation alone, to show what each contains. The batch layer is the facts before its cut, with people joined by its mapping.
+ * The realtime layer is the facts after that cut, with people joined as in the whole answer. The pageviews of both add up to those of the whole;
+ * people do not, because one person may be in both.
  */
 import { HttpProblem } from '../../lib/http/problem.js';
 import type { BatchView } from '../../facts/views/view.js';
 import type { LayerName } from '../bodies.js';
 import type { PinnedGeneration } from './generations.js';
 
-/** The whole generation without a name. Throws `not-ready` for a realtime layer that does not serve. */
+/** Without a name, the whole generation. Throws `not-ready` for the realtime layer if none serves. */
 export function layerOf(generation: PinnedGeneration, name: LayerName | undefined): PinnedGeneration {
   if (name === undefined) return generation;
   const { batch, realtime, cut } = generation;
@@ -23,7 +23,7 @@ export function layerOf(generation: PinnedGeneration, name: LayerName | undefine
   return { batch: withoutCells(batch), realtime, cut, version, layer: name };
 }
 
-/** Its mapping and what it is, and nothing that was counted. */
+/** The batch view's mapping and metadata without its cells. */
 function withoutCells(batch: BatchView): BatchView {
   return {
     meta: batch.meta,

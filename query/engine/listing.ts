@@ -1,6 +1,6 @@
 /**
- * What is listed of a domain: its pages, or its values of a dimension. Either way a pageview of the domain counts for one of
- * them at most, which is all that ranking them needs to know.
+ * Lists of a domain that can be ranked: its pages, or its values of a dimension. A pageview of the domain counts for at most one entry, which is
+ * all that ranking needs to know.
  */
 import type { BatchView, RealtimeView, Subject } from '../../facts/views/view.js';
 import type { BucketRange } from '../../lib/time/buckets.js';
@@ -12,13 +12,13 @@ export interface Listed {
 }
 
 export interface Listing {
-  /** Unlike for different listings. */
+  /** Unique for each listing. */
   readonly key: string;
   readonly domain: string;
   subjectOf(name: string): Subject;
-  /** All of a batch view, with their pageviews over the whole view, ascending. */
+  /** All entries in a batch view, with their pageviews over the whole view, ascending. */
   ofBatch(batch: BatchView): Iterable<Listed>;
-  /** Those with realtime pageviews in the range; more than once, and in blocks, as `RealtimeView.pages` says. */
+  /** Entries with realtime pageviews in the range; in blocks and with duplicates, like `RealtimeView.pages`. */
   ofRealtime(realtime: RealtimeView, range: BucketRange): AsyncIterable<readonly Listed[]>;
 }
 

@@ -1,7 +1,4 @@
-/**
- * Long answers in small steps: work goes on for at most one step, then the event loop gets its turn; and no answer is
- * worked on beyond its deadline.
- */
+/** Divides long answers into small steps, after which the event loop gets its turn, and enforces the deadline of an answer. */
 import { HttpProblem } from '../../lib/http/problem.js';
 
 const sliceMs = 8;
@@ -11,22 +8,22 @@ export class Pace {
   readonly #deadlineAt: number;
   #sliceEndsAt = performance.now() + sliceMs;
 
-  /** `performance.now()` by which the work must be done. */
+  /** @param deadlineAt `performance.now()` by which the work must be done */
   constructor(deadlineAt: number) {
     this.#deadlineAt = deadlineAt;
   }
 
-  /** True when the step is used up: `await rest()` before going on. */
+  /** True if the step is over: call `await rest()` before continuing. */
   get due(): boolean {
     return performance.now() >= this.#sliceEndsAt;
   }
 
-  /** The part of the time until the deadline that has passed, 0 to 1 and beyond. */
+  /** Fraction of the time until the deadline that has passed; more than 1 after it. */
   get used(): number {
     return (performance.now() - this.#startedAt) / (this.#deadlineAt - this.#startedAt);
   }
 
-  /** Lets others run. Throws `deadline-exceeded`. */
+  /** Yields to the event loop. Throws `deadline-exceeded`. */
   async rest(): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve));
     const now = performance.now();

@@ -1,10 +1,10 @@
-/** Sorts long lists without holding up the event loop: short runs first, which are then merged. Stable. */
+/** Stable merge sort of long lists that yields to the event loop: sorts short runs, then merges them. */
 import type { Pace } from './pace.js';
 
 const runLength = 1_024;
 const stepsBetweenLooks = 1_024;
 
-/** A new list; throws `deadline-exceeded`. */
+/** Returns a new list. Throws `deadline-exceeded`. */
 export async function sortPaced<T>(
   items: readonly T[],
   compare: (a: T, b: T) => number,
@@ -20,7 +20,7 @@ export async function sortPaced<T>(
   return sorted;
 }
 
-/** Runs of `width` become runs of twice as many. */
+/** Merges pairs of runs of length `width`. */
 async function mergeRuns<T>(
   items: readonly T[],
   width: number,

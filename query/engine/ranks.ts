@@ -1,7 +1,6 @@
 /**
- * What is listed of a domain, by pageviews over a whole batch view: the order in which candidates for the top of a range are
- * tried. A batch view never changes, so its ranks are made once and kept: the lists asked for last, and as long as the
- * view itself is open.
+ * Ranks the entries of a listing by pageviews over a whole batch view: the order in which candidates for the top of a range are tried. A batch
+ * view never changes, so its ranks are computed once and cached: the most recently used lists, as long as the view is open.
  */
 import type { BatchView } from '../../facts/views/view.js';
 import type { Listed, Listing } from './listing.js';
@@ -9,23 +8,23 @@ import type { Pace } from './pace.js';
 import { sortPaced } from './paced-sort.js';
 
 const listsKept = 128;
-/** Some 150 bytes each. */
+/** About 150 bytes each. */
 const entriesKept = 2_000_000;
 const entriesBetweenLooks = 1_000;
 
 export interface Ranked {
-  /** Most pageviews first, ties as listed. */
+  /** Most pageviews first, ties in list order. */
   readonly ranked: readonly Listed[];
   readonly pageviewsOf: ReadonlyMap<string, number>;
-  /** False where there was no time to read the whole list: then none are ranked, and the next question reads on. */
+  /** False if there was no time to read the whole list: then nothing is ranked, and the next query continues reading. */
   readonly isWhole: boolean;
 }
 
 const readingsKept = 4;
-/** A list takes at most this part of a question's time to read. */
+/** Maximum fraction of a query's time for reading a list. */
 const maxShare = 0.4;
 
-/** A list that is being read, for whoever asks next as well. */
+/** A partly read list, to be continued by the next query. */
 interface Reading {
   readonly rest: Iterator<Listed>;
   readonly listed: Listed[];
@@ -36,12 +35,12 @@ export class Ranks {
   readonly #kept = new WeakMap<BatchView, RanksOfView>();
   readonly #maxEntries: number;
 
-  /** @param maxEntries kept of all lists of a view together; the list made last is kept whatever its length */
+  /** @param maxEntries limit for all lists of a view together; the latest list is kept whatever its length */
   constructor(maxEntries = entriesKept) {
     this.#maxEntries = maxEntries;
   }
 
-  /** All of the listing in the batch view. */
+  /** The whole listing in the batch view. */
   async of(batch: BatchView, listing: Listing, pace: Pace): Promise<Ranked> {
     const kept = this.#kept.get(batch) ?? new RanksOfView(this.#maxEntries);
     this.#kept.set(batch, kept);
@@ -61,7 +60,7 @@ export class Ranks {
       }
       if (pace.due) await pace.rest();
     }
-    // They come in order of their names, and the sort is stable.
+    // Entries come in name order, and the sort is stable.
     const ranked = await sortPaced(listed, (a, b) => b.pageviews - a.pageviews, pace);
     const made = { ranked, pageviewsOf, isWhole: true };
     kept.add(listing.key, made);
@@ -77,7 +76,7 @@ function beginning(listing: Listing, batch: BatchView): Reading {
   };
 }
 
-/** The lists of one view, those asked for last at the end. */
+/** The lists of one view, most recently used last. */
 class RanksOfView {
   readonly #readings = new Map<string, Reading>();
   readonly #lists = new Map<string, Ranked>();
@@ -88,7 +87,7 @@ class RanksOfView {
     this.#maxEntries = maxEntries;
   }
 
-  /** For one question at a time: a list that fails to be read is begun anew. */
+  /** Used by one query at a time: if reading fails, the list is read again from the start. */
   takeReading(key: string): Reading | undefined {
     const reading = this.#readings.get(key);
     this.#readings.delete(key);
@@ -110,7 +109,7 @@ class RanksOfView {
   }
 
   add(key: string, made: Ranked): void {
-    this.#remove(key); // two who asked at once have both made it
+    this.#remove(key); // two concurrent queries may both have made it
     this.#entries += made.ranked.length;
     for (const first of this.#lists.keys()) {
       if (this.#lists.size < listsKept && this.#entries <= this.#maxEntries) break;

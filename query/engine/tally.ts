@@ -1,6 +1,6 @@
 /**
- * The merge: everything a generation knows of some subjects within a range of base buckets, added up. Batch buckets by
- * their cover, realtime buckets one by one, all into one working union whose buffer is used again and again.
+ * The merge: adds up everything that a generation has about some subjects within a range of base buckets. Batch buckets come from the range's
+ * cover, realtime buckets one by one, all into one union whose buffer is reused.
  */
 import { HllUnion } from 'hyperloglog-ts';
 import type { BucketRange, BucketWidth } from '../../lib/time/buckets.js';
@@ -20,27 +20,27 @@ export interface Reading {
 }
 
 /**
- * Realtime buckets are read in pieces, so that years of them do not hold up the event loop: first this many buckets, then twice
- * as many as long as there is little in them (as there is but after a large import, until the next batch run).
+ * Realtime buckets are read in pieces so that years of them do not block the event loop: first this many buckets, then twice as many as long as
+ * they contain little (the usual case, except after a large import until the next batch run).
  */
 const realtimePieceBuckets = 2_976;
 const smallRealtimeCellCount = 500;
 
 const nobody = new HllUnion({ lgK: 4 });
 
-/** A working buffer and what went into it. */
+/** A working buffer and its counts. */
 export class Tally {
   readonly union: HllUnion;
   readonly #width: BucketWidth;
-  /** The union, or what rewrites coupons on their way into it. */
+  /** The union, or the LivePeople that rewrites coupons before they reach it. */
   #sink: PeopleSink;
   #identity: LiveIdentity | undefined;
-  /** Made when it is needed first. */
+  /** Created on first use. */
   #live: LivePeople | undefined;
   pageviews = 0;
   batchBuckets = 0;
   realtimeBuckets = 0;
-  /** Lists ask for one range again and again. */
+  /** Cached, because lists use the same range again and again. */
   #lastCover: { readonly range: BucketRange | undefined; readonly cover: readonly CoverRun[] } = {
     range: undefined,
     cover: [],
@@ -61,13 +61,13 @@ export class Tally {
     this.#sink = this.union;
   }
 
-  /** Empties it, for people as `identity` tells them apart. */
+  /** Empties it, and sets how people are joined. */
   begin(identity?: LiveIdentity): void {
     this.#identity = identity;
     this.reset();
   }
 
-  /** Empties it, for people who are told apart as before. */
+  /** Empties it; people are joined as before. */
   reset(): void {
     this.union.reset();
     this.#sink = this.union;
@@ -81,7 +81,7 @@ export class Tally {
     this.realtimeBuckets = 0;
   }
 
-  /** Everybody who was added, each as who it is. The union is not to be looked at before. */
+  /** The people that were added, joined by identity. Call before reading the union. */
   people(): Rewritten {
     if (this.#live === undefined || this.#sink === this.union)
       return { union: this.union, replaced: nobody, kept: nobody, hasRegisters: true, unclear: 0 };
@@ -89,20 +89,20 @@ export class Tally {
     return this.#live;
   }
 
-  /** Big sketches first: once the union has registers, small ones cost a few nanoseconds a person. */
+  /** Large sketches first: once the union has registers, adding small ones costs a few nanoseconds per person. */
   #coverOf(range: BucketRange): readonly CoverRun[] {
     if (this.#lastCover.range !== range)
       this.#lastCover = { range, cover: coverOf(range, this.#width).toSorted(byCoarseness) };
     return this.#lastCover.cover;
   }
 
-  /** Adds one subject's pageviews of a batch view. */
+  /** Adds one subject's pageviews from a batch view. */
   countBatch(batch: BatchView, subject: Subject, range: BucketRange): void {
     for (const { span, from, to } of this.#coverOf(range))
       batch.forEachBucket(subject, span, from, to, this.#count);
   }
 
-  /** Adds one subject's facts of the range. With `what` 'pageviews' the sketches are left alone. */
+  /** Adds one subject's facts of the range; with `what` = 'pageviews' without the sketches. */
   async add(
     generation: PinnedGeneration,
     subject: Subject,
@@ -141,7 +141,7 @@ function byCoarseness(a: CoverRun, b: CoverRun): number {
   return coarseness[a.span] - coarseness[b.span];
 }
 
-/** Tallies for use again: a request takes one and gives it back, so that no request pays for a buffer. */
+/** A pool of tallies, so that requests do not allocate buffers. */
 export class TallyPool {
   readonly #free: Tally[] = [];
   readonly #lgK: number;
@@ -154,7 +154,7 @@ export class TallyPool {
     this.#keep = keep;
   }
 
-  /** Runs `work` with an empty tally that is its alone. */
+  /** Runs `work` with an empty tally for its exclusive use. */
   async with<T>(work: (tally: Tally) => Promise<T>, identity?: LiveIdentity): Promise<T> {
     const tally = this.#free.pop() ?? new Tally(this.#lgK, this.#width);
     tally.begin(identity);

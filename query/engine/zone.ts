@@ -1,8 +1,7 @@
 /**
- * Time zones as shifts of whole base buckets. Within a range a zone is a few pieces of constant offset; where every offset is a
- * whole number of base buckets, every local hour, day, week or month begins with one. Offsets come
- * from the runtime's IANA data (Intl), sampled once a week (no zone since 1970 has changed twice within one and come
- * back) and kept per zone and year.
+ * Time zones as shifts by whole base buckets. Within a range, a zone is a few pieces of constant offset; if every offset is a whole number of
+ * base buckets, local hours, days, weeks and months begin at bucket boundaries. Offsets come from the runtime's IANA data (Intl), sampled once a
+ * week (since 1970 no zone has changed twice within a week and come back), and cached per zone and year.
  */
 import {
   allBucketMinutes,
@@ -15,7 +14,7 @@ import { wallTimeIn } from '../../lib/time/wall-time.js';
 export const intervals = ['hour', 'day', 'week', 'month'] as const;
 export type Interval = (typeof intervals)[number];
 
-/** The base buckets of one interval, clipped to the range asked for. */
+/** The base buckets of one interval, clipped to the requested range. */
 export interface Period extends BucketRange {
   /** '2026-11-22T14:00+01:00', '2026-11-22', '2026-W47', '2026-11' in the zone. */
   readonly label: string;
@@ -26,7 +25,7 @@ interface Piece {
   readonly offsetMinutes: number;
 }
 
-/** Why a zone cannot be shown: what is off by how much. */
+/** Why a zone cannot be shown: the first offset that does not fit, and the longest width that would. */
 export interface Misfit {
   readonly bucket: number;
   readonly offsetMinutes: number;
@@ -36,7 +35,7 @@ export interface Misfit {
 const dayMs = 86_400_000;
 const maxYears = 4096;
 
-/** The offsets of all zones asked about so far. */
+/** Offsets of all zones used so far. */
 export class Zones {
   readonly width: BucketWidth;
   readonly #wallTimes = new Map<string, (at: number) => number>();
@@ -46,7 +45,7 @@ export class Zones {
     this.width = width;
   }
 
-  /** The canonical name, or undefined when it is not an IANA zone. Fixed offsets such as '+01:00' are none. */
+  /** The canonical name; undefined if it is not an IANA zone. Fixed offsets such as '+01:00' are not accepted. */
   canonical(name: string): string | undefined {
     if (name === 'UTC' || this.#wallTimes.has(name)) return name;
     if (!/^[A-Za-z][A-Za-z0-9_+/-]{0,63}$/.test(name)) return undefined;
@@ -70,8 +69,8 @@ export class Zones {
   }
 
   /**
-   * What keeps the zone from being shown in [from, to): the first offset that is not a whole number of base buckets, when it holds, and
-   * the longest base buckets that all offsets in the range fit, if there are some. Undefined where nothing does.
+   * Why the zone cannot be shown in [from, to): the first offset that is not a whole number of base buckets, the bucket at which it starts, and
+   * the longest width that fits all offsets in the range, if any. Undefined if the zone fits.
    */
   misfit(zone: string, from: number, to: number): Misfit | undefined {
     const pieces = [...this.#piecesIn(zone, from, to)];
@@ -83,16 +82,16 @@ export class Zones {
     return { bucket: odd.fromBucket, offsetMinutes: odd.offsetMinutes, fitting };
   }
 
-  /** The first base bucket at which the local calendar day has begun; days are counted from 1970-01-01. */
+  /** First base bucket of a local calendar day; days are counted from 1970-01-01. */
   startOfDay(zone: string, day: number): number {
     return this.startOf(zone, day * this.width.perDay);
   }
 
-  /** The first base bucket at which the clocks show at least a time, as `local` counts it. */
+  /** First base bucket at which the local time is at least `utc`, as counted by `local`. */
   startOf(zone: string, utc: number): number {
     const { minutes } = this.width;
     if (zone === 'UTC') return utc;
-    // That is at most 14 hours sooner and 12 later than in UTC; no clock is changed twice in between.
+    // Local time is at most 14 hours ahead of UTC and 12 behind; no zone changes its clocks twice in that time.
     const offsets = [
       this.offsetMinutes(zone, utc - (16 * 60) / minutes),
       this.offsetMinutes(zone, utc + (14 * 60) / minutes),
@@ -103,10 +102,9 @@ export class Zones {
   }
 
   /**
-   * Cuts [from, to) into intervals of the zone. Every offset in the range must be whole base buckets. A period is a maximal run
-   * of them in one local interval, so that days of 23 and 25 hours come out right; the clock never goes back a day. An hour that a clock
-   * shows twice, or half of it, comes twice.
-   * Stops after `limit` + 1 periods: the caller refuses more than `limit`.
+   * Divides [from, to) into intervals of the zone. Every offset in the range must be a whole number of base buckets. A period is a maximal run
+   * of buckets in one local interval, so days of 23 and 25 hours come out right. A local hour that the clocks repeat gives two periods. Stops
+   * after `limit` + 1 periods, so that the caller can refuse more than `limit`.
    */
   periods(zone: string, interval: Interval, from: number, to: number, limit: number): readonly Period[] {
     const periods: Period[] = [];
@@ -131,12 +129,12 @@ export class Zones {
     return interval === 'month' ? text.slice(0, 7) : isoWeek(local);
   }
 
-  /** What its clocks show at the start of a base bucket, counted as base buckets of UTC. */
+  /** Local time at the start of a base bucket, as a bucket number. */
   local(zone: string, bucket: number): number {
     return bucket + Math.floor(this.offsetMinutes(zone, bucket) / this.width.minutes);
   }
 
-  /** The base bucket after the ones of a local hour: where the next hour begins, or clocks are changed. */
+  /** End of the base buckets of a local hour: the start of the next hour, or a change of clocks. */
   #endOfHour(zone: string, bucket: number): number {
     const perHour = 60 / this.width.minutes;
     const offset = this.offsetMinutes(zone, bucket);
@@ -146,10 +144,10 @@ export class Zones {
     return end;
   }
 
-  /** The first base bucket after `bucket` that lies in a later local interval. */
+  /** First base bucket after `bucket` in a later local interval. */
   #endOf(zone: string, interval: 'day' | 'week' | 'month', bucket: number): number {
     let day = Math.floor(this.local(zone, bucket) / this.width.perDay);
-    // More than one step only where a clock was set back across midnight and the day began before that.
+    // Takes more than one step only if clocks were set back across midnight, after the day had begun.
     for (;;) {
       day = nextStart(interval, day);
       const end = this.startOfDay(zone, day);
@@ -181,7 +179,7 @@ export class Zones {
     return pieces;
   }
 
-  /** One look a week; where the week's two ends differ, bisection finds the base bucket. */
+  /** Samples the offset once a week; if it changed, bisection finds the base bucket. */
   #scan(zone: string, from: number, to: number): readonly Piece[] {
     const week = 7 * this.width.perDay;
     let offset = this.#ask(zone, from);
@@ -198,11 +196,11 @@ export class Zones {
     return pieces;
   }
 
-  /** The first base bucket in (from, to] at which the offset is no longer the one at `from`; at `to` it is not. */
+  /** First base bucket in (from, to] whose offset differs from that at `from`; the one at `to` must differ. */
   #firstChange(zone: string, from: number, to: number, offset: number): number {
     let [same, changed] = [from, to];
     while (changed - same > 1) {
-      const middle = Math.floor((same + changed) / 2); // before 1970 they are negative
+      const middle = Math.floor((same + changed) / 2); // buckets before 1970 are negative
       if (this.#ask(zone, middle) === offset) same = middle;
       else changed = middle;
     }
@@ -225,7 +223,7 @@ export class Zones {
   }
 }
 
-/** The first day of the interval after the one `day` lies in. Weeks begin on Monday; day 0 was a Thursday. */
+/** First day of the interval after the one that contains `day`. Weeks begin on Monday; day 0 was a Thursday. */
 function nextStart(interval: 'day' | 'week' | 'month', day: number): number {
   if (interval === 'day') return day + 1;
   if (interval === 'week') return day - ((((day + 3) % 7) + 7) % 7) + 7;
@@ -243,7 +241,7 @@ function twoDigits(value: number): string {
   return String(value).padStart(2, '0');
 }
 
-/** ISO 8601: the week belongs to the year its Thursday lies in. */
+/** ISO 8601: a week belongs to the year of its Thursday. */
 function isoWeek(local: Date): string {
   const thursday = new Date(local);
   thursday.setUTCDate(local.getUTCDate() - ((local.getUTCDay() + 6) % 7) + 3);

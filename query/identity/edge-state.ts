@@ -1,14 +1,14 @@
 /**
- * Who the edges that wait in one generation join, and what they can still do to counts of people, edge by edge.
+ * Resolves the waiting edges of one generation: which persons they join, and how else they can change counts of people, edge by edge.
  *
- * The batch view's mapping has persons; ids it does not know are persons of one id. All equiv facts join: persons in one group
- * are taken for one. Which of several facts on one pair wins is not asked: where a pair was retracted as well, before or after, its
- * group is in doubt. What the next batch run will say is between that and a second extreme, which is kept here, too: every retraction takes
- * a person of the mapping apart, into one more each. Repeats are harmless: a pair joins once, and is counted once among retractions.
+ * Nodes are the persons of the batch view's mapping; an id it does not know is a person of one id. All equiv facts join: persons in one group
+ * count as one. This ignores which of several facts on a pair wins: if a pair was also retracted, before or after, its group is marked as in
+ * doubt. The next batch run's result lies between this extreme and a second one, which is tracked as well: every retraction splits a person of
+ * the mapping into one more. Repeats are harmless: a pair joins once, and counts once among retractions.
  *
- * With a cap of ids a person there is more. A person whose group has others may be taken apart into all of its ids. And a
- * retraction between two ids that stand alone may mean that they are of a person over the cap, which the mapping does not
- * know: its ids, whichever they are, may be joined again in two persons of as many ids as the cap allows.
+ * A cap of ids per person adds two cases. A joined person may be split into all of its ids, if its group is over the cap. And a retraction
+ * between two ids that stand alone may concern a person over the cap, which the mapping does not contain: its ids, whichever they are, may be
+ * joined again into two persons of as many ids as the cap allows.
  */
 import { coupon } from 'hyperloglog-ts';
 import { TextNumbers } from '../../lib/memory/text-numbers.js';
@@ -18,20 +18,20 @@ import type { BatchView, EdgeBlock, WaitingEdge } from '../../facts/views/view.j
 import { PersonGroups } from '../arrays/person-groups.js';
 import { Raises } from '../arrays/raises.js';
 
-/** A state that edge after edge has led to: it stays what it was when more come. */
+/** A snapshot of the state after some edge; it stays valid when more edges come. */
 export interface Milestone {
   /** The edges before these positions have been read. */
   readonly next: Partial<Offsets>;
-  /** How many they were. */
+  /** Numbers of edges read. */
   readonly equivs: number;
   readonly retractions: number;
   readonly persons: number;
   readonly links: number;
   readonly steps: number;
-  /** Of all groups together. */
+  /** Sum over all groups. */
   readonly doubts: number;
   readonly raiseSteps: number;
-  /** Of all persons together. */
+  /** Sum over all persons. */
   readonly raises: number;
   /** By how much persons over the cap can lower any count. */
   readonly rejoined: number;
@@ -51,8 +51,8 @@ export const nothingRead: Milestone = {
 };
 
 /**
- * States that answers at older cuts may ask for: those after each of the last edges, as far as a block has so many. An answer is made
- * at the cut it was begun with, and others may have read newer edges meanwhile.
+ * Number of milestones kept for answers at older cuts: an answer uses the cut it started with, while others may have read newer edges. Per
+ * block, milestones exist only for its last edges.
  */
 const milestonesKept = 4_096;
 const milestonesOfBlock = 1_024;
@@ -64,23 +64,23 @@ export class EdgeState {
   readonly raises = new Raises();
   readonly #persons = new TextNumbers();
   readonly #retracted = new TextNumbers();
-  /** Of persons that had to be asked for. */
+  /** Cached numbers of ids of persons. */
   readonly #idCounts = new Map<string, number>();
-  /** The last ones, in order. */
+  /** The latest milestones, in order. */
   readonly #milestones: Milestone[] = [nothingRead];
   #rejoined = 0;
 
-  /** As it is now. */
+  /** The current milestone. */
   get now(): Milestone {
     return this.#milestones.at(-1) ?? nothingRead;
   }
 
-  /** The last state in which no edge at or after a cut had been read. */
+  /** The latest milestone without any edge at or after a cut. */
   at(cut: Partial<Offsets>): Milestone {
     return this.#milestones.findLast(({ next }) => reaches(cut, next)) ?? nothingRead;
   }
 
-  /** Takes the block that comes next; what was in earlier ones is passed over. The mapping is the batch view's. */
+  /** Adds the next block, skipping edges of earlier blocks. `mapping`: that of the batch view. */
   add({ partition, next, edges }: EdgeBlock, mapping: Mapping): void {
     const before = this.now;
     const from = before.next[partition] ?? 0;
@@ -116,7 +116,7 @@ export class EdgeState {
     });
   }
 
-  /** The number of a person of the mapping that an edge can change; -1 for others. */
+  /** Number of a person of the mapping that an edge can change; -1 for other persons. */
   numberOf(person: string): number {
     return this.#persons.get(person);
   }
@@ -151,8 +151,8 @@ export class EdgeState {
     }
     const [number, numberOfOther] = [this.numberOf(person), this.numberOf(other)];
     const areJoined = number >= 0 && numberOfOther >= 0 && this.groups.areJoined(number, numberOfOther);
-    if (areJoined) this.groups.doubt(number); // maybe by this very pair
-    if (maxPersonIds === 0) return; // no edge of the batch view's joins the pair
+    if (areJoined) this.groups.doubt(number); // this pair may be the one that joined them
+    if (maxPersonIds === 0) return; // no edge of the batch view joins the pair
     if (this.#idCount(person, mapping) === 1 && this.#idCount(other, mapping) === 1)
       this.#rejoined += 2 * (maxPersonIds - 1);
   }

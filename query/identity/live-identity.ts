@@ -1,7 +1,7 @@
 /**
- * Who is one person at one cut, as far as the batch view's mapping and the edges that wait say. Coupons of people whom an edge joins are
- * rewritten, wherever they are read as coupons (live-people.ts); what is read as registers stays as it is, and retractions wait for the next
- * run: for both an answer says by how much they can change it.
+ * Identity at one cut, from the batch view's mapping and the waiting edges. Coupons of people joined by an edge are rewritten wherever they are
+ * read as coupons (live-people.ts). Registers stay as they are, and retractions wait for the next run: for both, an answer states by how much
+ * they can change it.
  */
 import { mostPairs } from 'hyperloglog-ts';
 import type { BatchView } from '../../facts/views/view.js';
@@ -24,22 +24,22 @@ import type { EdgeState, Milestone } from './edge-state.js';
 export interface LiveIdentityOptions {
   readonly batch: BatchView;
   readonly state: EdgeState;
-  /** What of the state counts. */
+  /** The milestone of the state that counts. */
   readonly at: Milestone;
   /** By how much edges that are not in the state can change any count. */
   readonly rest: Slack;
-  /** All edges that are kept have been read: asked again, the answer is the same. */
+  /** All stored edges have been read: the same query will give the same answer. */
   readonly isFinal: boolean;
-  /** Of the first persons of the state, if there is one. */
+  /** Index of the first persons of the state, if there is one. */
   readonly index: SlotIndex | undefined;
   readonly rewrites: RewriteIndex | undefined;
 }
 
-/** What edges have done to a count, and what they can still do. */
+/** How edges have changed a count, and how they can still change it. */
 export interface EdgeEffect extends Slack {
-  /** People of the batch view that are counted as another one, to whom an edge joins them. */
+  /** Number of people of the batch view that are counted as another person, because an edge joins them. */
   readonly rewritten: number;
-  /** So many may have been taken for others because they have their coupons: with odds below 1 in 10,000 more were. */
+  /** Upper bound of people confused with others because of equal coupons; exceeded with probability below 1 in 10,000. */
   readonly mistaken: number;
 }
 
@@ -48,14 +48,14 @@ export interface LivePerson {
   readonly person: string;
   /** PersonID in the batch view. */
   readonly batchPerson: string;
-  /** PersonIDs of the batch view that edges join it to, ascending, the first `limit` of them. */
+  /** PersonIDs of the batch view that edges join it to, ascending, at most `limit`. */
   readonly joinedPersons: readonly string[];
-  /** Ascending, the first `limit` of them. */
+  /** Ascending, at most `limit`. */
   readonly ids: readonly string[];
   readonly idCount: number;
 }
 
-/** Two ids share a coupon with odds of one in so many: 26 bits of address, and values of which the squares of the odds sum to 1/3. */
+/** Two ids share a coupon with probability 1 / couponSpace: 26 bits of address, and values whose squared probabilities add up to 1/3. */
 const couponSpace = 3 * 2 ** 26;
 
 export class LiveIdentity {
@@ -72,21 +72,21 @@ export class LiveIdentity {
     return this.#options.isFinal;
   }
 
-  /** Whether any person of the batch view is joined to another one. */
+  /** Whether any persons of the batch view are joined. */
   get joins(): boolean {
     return this.#read.links > 0;
   }
 
   /**
-   * Replaces the first `count` coupons by those of the PersonIDs that edges have led to; which they were goes to `met`. Returns
-   * whether there were any, and how many had to stay although edges are about them.
+   * Replaces those of the first `count` coupons whose persons are joined by the coupons of their new PersonIDs; adds the old ones to `met`.
+   * Returns whether any was replaced, and how many had to stay although edges concern them.
    */
   rewrite(coupons: Uint32Array, count: number, met: Met): RewriteOutcome {
     const { state, rewrites } = this.#options;
     return rewriteCoupons(state.groups, this.#read, rewrites, coupons, count, met);
   }
 
-  /** For the people of a sketch that `rewrite` has been over. */
+  /** Effect of edges on a sketch that `rewrite` has processed. */
   effectOn(people: Rewritten): EdgeEffect {
     const { state, at, rest, index } = this.#options;
     const { overcount, undercount, pairs } =
@@ -99,7 +99,7 @@ export class LiveIdentity {
     };
   }
 
-  /** Who a visitor id belongs to. Throws `deadline-exceeded`. */
+  /** The person of a visitor id. Throws `deadline-exceeded`. */
   async personOf(visitor: string, limit: number, pace: Pace): Promise<LivePerson> {
     const { batch, state } = this.#options;
     const batchPerson = batch.personOf(visitor);
@@ -124,7 +124,7 @@ export class LiveIdentity {
     }
     const ascending = await sortPaced(persons, compareUtf8, pace);
     let ids: string[] = [];
-    // Those of further persons come after the first ones of these.
+    // Ids of later persons come after the first ids of these.
     for (const person of ascending.slice(0, limit)) {
       ids.push(...batch.idsOf(person, limit));
       if (ids.length > 4 * limit) ids = ids.toSorted(compareUtf8).slice(0, limit);
@@ -142,7 +142,7 @@ export class LiveIdentity {
     };
   }
 
-  /** The PersonID of a person of the batch view, as far as it is one person with others. */
+  /** PersonID of a person of the batch view after joining, unless the joined group is over the cap. */
   personIdOf(batchPerson: string): string {
     const number = this.#numberOf(batchPerson);
     if (number < 0 || !this.#isOne(number)) return batchPerson;
@@ -151,7 +151,7 @@ export class LiveIdentity {
     return groups.idOf(groups.leastOf(groups.rootOf(number, steps), steps));
   }
 
-  /** Whether an edge may change which ids this person of the mapping has, besides those that have joined it to others. */
+  /** Whether an edge may still change the ids of this person of the mapping, apart from the joins already made. */
   mayChange(person: string): boolean {
     const { state, at, rest } = this.#options;
     if (rest.overcount > 0 || rest.undercount > 0 || at.rejoined > 0) return true;
@@ -168,7 +168,7 @@ export class LiveIdentity {
     return number < this.#read.persons ? number : -1;
   }
 
-  /** Whether a person's group is one person: it does not have more ids than the cap allows. */
+  /** Whether a person's group counts as one person: it has no more ids than the cap allows. */
   #isOne(number: number): boolean {
     const { groups } = this.#options.state;
     const { steps, maxIds } = this.#read;

@@ -1,7 +1,7 @@
 /**
- * Unites people of cells as `LiveIdentity` tells them apart. As long as the union is one of coupons they are added as they are and
- * rewritten at the end, all at once: each is looked at once then, in however many cells it was. When they get too many, or registers
- * come, those that the union has are rewritten first, and further ones before they are added.
+ * Unites the people of cells with a `LiveIdentity`. While the union has coupons, coupons are added unchanged and rewritten together at the end:
+ * so each is looked up once, however many cells contain it. When there are too many, or registers come, those in the union are rewritten first,
+ * and later ones before they are added.
  */
 import { HllUnion, maxCoupons } from 'hyperloglog-ts';
 import type { PeopleSink } from '../../facts/views/cell.js';
@@ -17,7 +17,7 @@ export class LivePeople implements PeopleSink, Rewritten {
   readonly #work: Uint32Array;
   readonly #limit: number;
   #identity: LiveIdentity | undefined;
-  /** Coupons are rewritten before they are added. */
+  /** Whether coupons are rewritten before they are added. */
   #isEager = false;
   readonly #rewrite = (coupons: Uint32Array, count: number): boolean => {
     const done = this.#identity?.rewrite(coupons, count, {
@@ -28,7 +28,7 @@ export class LivePeople implements PeopleSink, Rewritten {
     return done?.replaced ?? false;
   };
 
-  /** @param union to be empty whenever `begin` is called */
+  /** @param union must be empty whenever `begin` is called */
   constructor(union: HllUnion) {
     const { lgK } = union;
     this.union = union;
@@ -75,7 +75,7 @@ export class LivePeople implements PeopleSink, Rewritten {
     this.union.addPacked(packed);
   }
 
-  /** To be called when everything has been added, before the union is looked at. More may be added afterwards. */
+  /** Call after adding, before reading the union. More may be added afterwards. */
   settle(): void {
     if (this.#isEager || this.union.mode === 'registers') return;
     const count = this.union.copyCoupons(this.#work);
@@ -90,7 +90,7 @@ export class LivePeople implements PeopleSink, Rewritten {
     this.hasRegisters = true;
   }
 
-  /** Whether the union stays one of coupons with so many more that are not rewritten yet. */
+  /** Whether the union can take this many more coupons, not yet rewritten, and remain one of coupons. */
   #takesAsTheyAre(more: number): boolean {
     if (this.#isEager) return false;
     if (this.union.couponCount + more <= this.#limit) return true;

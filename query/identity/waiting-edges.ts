@@ -1,9 +1,8 @@
 /**
- * Equiv facts and retractions that came after the batch view's cut wait for the next batch run. Here it is worked out whom
- * they join, and what else they can do to an answer. They come with the realtime view's snapshot, are resolved over the mapping of its batch view, and
- * what they led to is kept from one snapshot to the next, so that each edge is read once. Many new ones do not hold up
- * an answer for long: those that have not been read yet count as if they were about everybody, and are read in the
- * background.
+ * Resolves waiting edges: equiv facts and retractions after the batch view's cut, which the next batch run will apply. Computes which persons
+ * they join and how else they can change an answer. They come with the realtime view's snapshot, are resolved with the mapping of its batch
+ * view, and the result is kept from one snapshot to the next, so that each edge is read once. Many new edges do not delay an answer for long:
+ * those not read yet count as if they concerned everyone, and are read in the background.
  */
 import type { BatchView, RealtimeView, ViewId } from '../../facts/views/view.js';
 import type { Generations, PinnedGeneration } from '../engine/generations.js';
@@ -14,18 +13,18 @@ import { LiveIdentity } from './live-identity.js';
 import { RewriteIndex } from '../arrays/rewrite-index.js';
 import { SlotIndex } from '../arrays/slot-index.js';
 
-/** How long edges are read until others get their turn. */
+/** Maximum time of reading edges before yielding to the event loop. */
 const sliceMs = 8;
-/** When edges are read in the background, answers wait so long for that, counted from its beginning. */
+/** Maximum time that answers wait for edges being read in the background, from the start of the reading. */
 const patienceMs = 250;
-/** A batch view and the one that follows it. */
+/** The serving batch view and its successor. */
 const viewsKept = 2;
 
 export class WaitingEdges {
   readonly #generations: Generations;
   readonly #resolved = new Map<ViewId, ResolvedEdges>();
   readonly #known = new WeakMap<PinnedGeneration, LiveIdentity>();
-  /** `performance.now()` when it began; undefined while nothing is read or indexed in the background. */
+  /** `performance.now()` at the start of background work; undefined if there is none. */
   #buildsSince: number | undefined;
   #isClosed = false;
 
@@ -33,12 +32,12 @@ export class WaitingEdges {
     this.#generations = generations;
   }
 
-  /** What the edges of a pinned generation can do: for one generation always the same. */
+  /** The identity for a pinned generation; always the same object for the same generation. */
   async of(generation: PinnedGeneration, pace: Pace): Promise<LiveIdentity> {
     const known = this.#known.get(generation);
     if (known !== undefined) return known;
     const resolved = this.#resolvedOf(generation.batch);
-    // One reads for all: many answers at once, a slice each, would hold up the event loop.
+    // Only one reader at a time: many answers reading one slice each would block the event loop.
     if (!this.isBuilding) await resolved.readOn(generation, performance.now() + sliceMs);
     if (!resolved.hasRead(generation) || resolved.wantsIndex) this.#build();
     const waitsUntil = (this.#buildsSince ?? 0) + patienceMs;
@@ -48,7 +47,7 @@ export class WaitingEdges {
     return identity;
   }
 
-  /** False when an answer of the generation would say more about edges if it were asked for again later. */
+  /** False if a later answer of the same generation would know more about edges. */
   isFinal(generation: PinnedGeneration): boolean {
     return this.#known.get(generation)?.isFinal ?? true;
   }
@@ -72,7 +71,7 @@ export class WaitingEdges {
     return resolved;
   }
 
-  /** Reads and indexes in the background, slice by slice, for whatever generation answers at the time. */
+  /** Reads and indexes in the background, slice by slice, for the generation that is current at the time. */
   #build(): void {
     if (this.isBuilding) return;
     this.#buildsSince = performance.now();
@@ -85,7 +84,7 @@ export class WaitingEdges {
     setImmediate(() => void goOn()).unref();
   }
 
-  /** True when there is no more to do. */
+  /** True if nothing is left to do. */
   async #buildSlice(): Promise<boolean> {
     const generation = await this.#generations.pin();
     try {
@@ -100,23 +99,23 @@ export class WaitingEdges {
   }
 }
 
-/** Up to so many persons, or to this part of all, are looked at one by one; where there are more they are indexed. */
+/** Up to this number of persons, or this fraction of all, may be checked one by one; more are indexed. */
 const smallPersonCount = 4_096;
 const smallPart = 1 / 256;
 
 /** The edges after one batch view's cut. */
 export class ResolvedEdges {
   readonly #state = new EdgeState();
-  /** The edges of the last snapshot that was read to its end. */
+  /** Numbers of edges of the last snapshot that was read completely. */
   #read = { equivs: 0, retractions: 0 };
   #index: SlotIndex | undefined;
   #rewrites: RewriteIndex | undefined;
   #indexing: Generator<undefined, void> | undefined;
   #reading: Promise<boolean> | undefined;
 
-  /** Reads those edges of a snapshot that earlier ones did not have. False when time is up before all are read. */
+  /** Reads the edges of a snapshot that earlier ones did not have. False if time ran out first. */
   async readOn({ batch, realtime }: PinnedGeneration, deadline: number): Promise<boolean> {
-    // Blocks are taken in order: one reads at a time, and who comes later finds what it has read.
+    // Blocks are taken in order: one call reads at a time, and the next one continues after it.
     while (this.#reading !== undefined) await this.#reading.catch(() => undefined);
     if (realtime === undefined || this.hasRead({ realtime })) return true;
     this.#reading = this.#readBlocks(batch, realtime, deadline);
@@ -136,13 +135,13 @@ export class ResolvedEdges {
     return true;
   }
 
-  /** Whether all edges before a generation's cut have been read, as many as are kept. */
+  /** Whether all stored edges before a generation's cut have been read. */
   hasRead(generation: Pick<PinnedGeneration, 'realtime'>): boolean {
     const { equivs, retractions } = edgesOf(generation);
     return equivs <= this.#read.equivs && retractions <= this.#read.retractions;
   }
 
-  /** What the edges before a generation's cut can do, as far as they have been read; the others count for everybody. */
+  /** The identity from the edges before a generation's cut that have been read; unread edges count as if they concerned everyone. */
   identityOf(generation: PinnedGeneration): LiveIdentity {
     const at = this.#state.at(generation.cut.next);
     const all = edgesOf(generation);
@@ -169,7 +168,7 @@ export class ResolvedEdges {
     return count - (this.#index?.count ?? 0) > few || (this.#rewrites?.changes ?? 0) > 4 * few;
   }
 
-  /** Indexes the persons there are. False when time is up before that is done. */
+  /** Indexes the persons. False if time ran out first. */
   indexOn({ lgK, maxPersonIds }: BatchView['meta'], deadline: number): boolean {
     while (this.#indexing !== undefined || this.wantsIndex) {
       if (performance.now() >= deadline) return false;
@@ -186,7 +185,7 @@ export class ResolvedEdges {
   }
 }
 
-/** How many edges lie between the cut of the batch view and that of the generation. */
+/** Numbers of edges between the batch view's cut and the generation's cut. */
 function edgesOf({ realtime }: Pick<PinnedGeneration, 'realtime'>): {
   readonly equivs: number;
   readonly retractions: number;
@@ -198,9 +197,9 @@ function edgesOf({ realtime }: Pick<PinnedGeneration, 'realtime'>): {
 }
 
 /**
- * What edges can do of which no more is known than how many there are. An equiv fact joins at most two people into one,
- * and a retraction takes one apart into two at most. Under a cap of ids a person, two people of that many ids each can come
- * apart into all of their ids when they are joined, and be joined again when they are taken apart.
+ * Possible effect of edges of which only the numbers are known. An equiv fact joins at most two people into one, and a retraction splits one
+ * into at most two. With a cap of ids per person, two people with that many ids each can be split into all of their ids when they are joined,
+ * and be joined again when they are split.
  */
 function slackOf(equivs: number, retractions: number, maxPersonIds: number): Slack {
   const comingApart = maxPersonIds === 0 ? 0 : 2 * (maxPersonIds - 1);

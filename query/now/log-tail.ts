@@ -1,7 +1,7 @@
 /**
- * Follows the end of the log for those who ask about people now. It costs nothing while no one asks: the first question starts it some
- * records before the end of the log, far enough that the last minutes are covered, and it stops again when questions stay away. So nothing
- * is stored, and a restart loses nothing.
+ * Follows the end of the log for queries about people now. It costs nothing without queries: the first one starts it some records before the end
+ * of the log, far enough back to cover the last minutes, and it stops some time after the last query. So nothing is stored, and a restart loses
+ * nothing.
  *
  * Most records of an import are old: their times are read without decoding them (facts/plain-pageview.ts).
  */
@@ -25,25 +25,25 @@ import {
 } from '../../log/log.js';
 import { maxMinutes, RecentPageviews, type CountingRules } from './recent-pageviews.js';
 
-/** How the last minutes are known at one moment. */
+/** The state of the tail at one moment. */
 export interface Recent {
   readonly views: RecentPageviews;
   readonly logId: LogId;
   /** The pageviews before these positions have been read. */
   readonly next: Partial<Offsets>;
-  /** Newest `receivedAt` read, UTC ms; undefined when nothing was. */
+  /** Latest `receivedAt` read, UTC ms; undefined if none. */
   readonly lastReceivedAt: number | undefined;
 }
 
 export interface RecentSource {
   /**
-   * What has been read, once everything that was in the log when reading began has been, or the wait for that has become too long. Throws
-   * `not-ready` where the log cannot be read.
+   * Waits until everything that was in the log at the start has been read, but only for a limited time. Throws `not-ready` if the log cannot be
+   * read.
    */
   recent(): Promise<Recent>;
 }
 
-/** Where there is no log to follow. */
+/** For use without a log. */
 export const nothingRecent: RecentSource = {
   recent: () => Promise.reject(new HttpProblem('not-ready', 'the log is not read here')),
 };
@@ -52,19 +52,19 @@ export interface LogTailOptions {
   readonly open: () => Promise<Log>;
   readonly rules: CountingRules;
   readonly clock: Clock;
-  /** Stops so long after the last question, in milliseconds. */
+  /** Time after the last query at which it stops, in milliseconds. */
   readonly idleMs?: number;
   readonly maxViews?: number;
 }
 
-/** How far before the end of each partition it begins: the first step that reaches back far enough, else the last one. */
+/** Numbers of records before the end of each partition at which to start: the first one that goes back far enough, otherwise the last one. */
 const stepsBack = [4_096, 32_768, 262_144];
-/** Arrivals are in order but for this: several collectors, each with a clock of its own. */
+/** Maximum disorder of arrival times: several collectors have different clocks. */
 const disorderMs = 60_000;
 const recordsAtOnce = 2_048;
-/** A question waits no longer for the first records to be read. */
+/** Maximum time that a query waits for the first records to be read. */
 const patienceMs = 2_000;
-/** A longer record is decoded. */
+/** Longer records are decoded. */
 const longestPlain = 16_384;
 
 export class LogTail implements RecentSource {
@@ -105,7 +105,7 @@ export class LogTail implements RecentSource {
     return run;
   }
 
-  /** Resolves when it has ended, for whatever reason: the next question begins anew. */
+  /** Resolves when the run has ended, for whatever reason; the next query starts a new one. */
   async #follow(run: Run): Promise<void> {
     try {
       await run.follow(() => this.#isClosed || performance.now() - run.askedAt > this.#idleMs);
@@ -117,7 +117,7 @@ export class LogTail implements RecentSource {
   }
 }
 
-/** From one start to the stop. */
+/** One run, from start to stop. */
 class Run {
   readonly views: RecentPageviews;
   readonly ending = new AbortController();
@@ -140,7 +140,7 @@ class Run {
     this.ready = new Promise((resolve) => (this.isReady = resolve));
   }
 
-  /** Throws what the log throws. */
+  /** Throws errors of the log. */
   async follow(isOver: () => boolean): Promise<void> {
     const log = await this.#options.open();
     try {
@@ -172,7 +172,7 @@ class Run {
     }
   }
 
-  /** A reader that begins far enough back, and says from when on everything is read. */
+  /** Opens a reader that starts far enough back, and sets the time from which everything is covered. */
   async #openReader(log: Log, end: Offsets): Promise<LogReader> {
     const earliest = await log.earliest();
     const since = this.#options.clock() - maxMinutes * 60_000 - disorderMs;
@@ -194,7 +194,7 @@ class Run {
     throw new Error('the last step back is taken');
   }
 
-  /** When the first record that is read of each partition arrived, the latest of them; -Infinity where all are read. */
+  /** Arrival of the first record read in each partition, the latest of them; -Infinity if whole partitions are read. */
   async #coveredFrom(log: Log, from: Partial<Offsets>, end: Offsets): Promise<number> {
     let latest = -Infinity;
     for (const name of namesOf(from)) {
@@ -211,7 +211,7 @@ class Run {
     return latest;
   }
 
-  /** The first one that says when it arrived. */
+  /** Arrival time of the first valid record; Infinity if there is none. */
   #arrivalIn(batches: readonly RecordBatch[]): number {
     for (const { topic, values } of batches) {
       for (const value of values) {
@@ -243,7 +243,7 @@ class Run {
   }
 }
 
-/** The times of a record as our own encoder writes it, without decoding it. */
+/** Reads the times of a record in our own encoder's form, without decoding it. */
 class RecordTimes {
   readonly #kernels: HashKernels = new KeyedHash().kernels(recordAt + longestPlain + slackBytes);
   readonly #plain = new PlainPageview(this.#kernels);
@@ -264,7 +264,7 @@ class RecordTimes {
   }
 }
 
-/** Behind the hashes, which no one asks for here. */
+/** After the hashes, which are not used here. */
 const recordAt = recordsFrom + hashedFields.length * hashBytes;
 
 function onlyPageviews(offsets: Offsets): Partial<Offsets> {

@@ -1,6 +1,6 @@
 /**
- * The pageviews of the last minutes, in memory: what "people now" is counted from. A pageview is recent while both its own time and its
- * arrival are, so the import of an old log leaves nothing here. Bounded: beyond `maxViews` the oldest go, and `coveredFrom` says so.
+ * The pageviews of the last minutes, in memory, from which "people now" is counted. A pageview is recent if both its timestamp and its arrival
+ * are, so importing an old log adds nothing. Memory is bounded: beyond `maxViews` the oldest are dropped, which `coveredFrom` reflects.
  */
 import { Exclusions, type ExclusionTexts } from '../../facts/exclusions.js';
 import type { Pageview } from '../../facts/fact.js';
@@ -12,18 +12,18 @@ import { domainOf } from '../../facts/url/domain.js';
 /** Pageviews older than this are dropped. */
 export const maxMinutes = 30;
 const maxAgeMs = maxMinutes * 60_000;
-/** Some 250 bytes each. */
+/** About 250 bytes each. */
 const usualMaxViews = 100_000;
 
-/** What exclusions go by, and what is counted. */
+/** The fields that exclusions compare, and those that are counted. */
 export interface RecentView extends ExclusionTexts {
-  /** Its own time or its arrival, whichever is earlier, UTC ms. */
+  /** The earlier of timestamp and arrival, UTC ms. */
   readonly at: number;
   readonly receivedAt: number;
   readonly domain: string;
 }
 
-/** What of the rules decides which pageviews count. */
+/** The rules that decide which pageviews count. */
 export type CountingRules = Pick<Rules, 'url' | 'bots' | 'erasures'>;
 
 export class RecentPageviews {
@@ -44,17 +44,17 @@ export class RecentPageviews {
     return this.#views.length - this.#first;
   }
 
-  /** Pageviews that arrived before may be missing (UTC ms). */
+  /** Pageviews that arrived earlier may be missing (UTC ms). */
   get coveredFrom(): number {
     return this.#coveredFrom;
   }
 
-  /** What arrived before `from` was not read. */
+  /** Declares that pageviews that arrived before `from` were not read. */
   startAt(from: number): void {
     this.#coveredFrom = Math.max(this.#coveredFrom, from);
   }
 
-  /** Takes a pageview that counts, unless it is old already. Bots' do not count, nor do URLs that the rules refuse. */
+  /** Adds a pageview, unless it is old, of a bot, or has a URL that the rules refuse. */
   add(pageview: Pageview, nowMs: number): void {
     const { visitor, timestamp, receivedAt, userAgent = '', importId = '', url } = pageview;
     const at = Math.min(timestamp, receivedAt);
@@ -68,7 +68,7 @@ export class RecentPageviews {
     if (this.size > this.#maxViews) this.#dropFirst(true);
   }
 
-  /** Drops those that have become old. */
+  /** Drops pageviews that have become old. */
   prune(nowMs: number): void {
     for (;;) {
       const first = this.#views[this.#first];
@@ -78,8 +78,8 @@ export class RecentPageviews {
   }
 
   /**
-   * Those of a domain with `at` from `fromMs` on that the exclusions of a batch view do not leave out, of those that are here at the
-   * call; undefined now and then, so that the reader can pause.
+   * Pageviews of a domain with `at` from `fromMs` on that the exclusions of a batch view do not leave out, from a snapshot at the call. Yields
+   * undefined now and then, so that the reader can pause.
    */
   of(domain: string, fromMs: number, batch: Pick<BatchView, 'exclusions'>): Iterable<RecentView | undefined> {
     const exclusions = this.#exclusionsOf(batch);
@@ -100,7 +100,7 @@ export class RecentPageviews {
     const first = this.#views[this.#first++];
     if (isTooMany && first !== undefined) this.startAt(first.receivedAt + 1);
     if (this.#first <= this.#maxViews) return;
-    this.#views = this.#views.slice(this.#first); // readers keep the list they have begun
+    this.#views = this.#views.slice(this.#first); // a new list, because readers may still use the old one
     this.#first = 0;
   }
 }
