@@ -63,12 +63,13 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
   try {
     const load = new Load(origin, ending.signal);
     const samples: Sample[] = [];
-    const end = performance.now() + seconds * 1_000;
+    const began = performance.now();
+    const elapsed = (): number => (performance.now() - began) / 1_000;
     const work = Promise.all([load.send(), load.askForRuns(), load.probe(), load.readSlowly()]);
     work.catch(() => ending.abort()); // thrown below
-    for (let second = 0; performance.now() < end && !ending.signal.aborted; second++) {
-      if (system.hasEnded()) throw new Error(`the system ended after ${second} s`);
-      samples.push(sampleOf(pid, dataDir, second));
+    while (elapsed() < seconds && !ending.signal.aborted) {
+      if (system.hasEnded()) throw new Error(`the system ended after ${Math.round(elapsed())} s`);
+      samples.push(sampleOf(pid, dataDir, elapsed()));
       await sleep(1_000);
     }
     ending.abort();
@@ -303,6 +304,8 @@ function resultOf(
       seconds,
       'facts/s': Math.round(factsPerSecond),
       'cores used': Math.round((cpuSeconds / seconds) * 100) / 100,
+      'anonymous memory MiB, first': mebibytes(samples[0]?.anonymousBytes ?? 0),
+      'anonymous memory MiB, last': mebibytes(samples.at(-1)?.anonymousBytes ?? 0),
       'anonymous memory MiB, most': mebibytes(
         Math.max(...samples.map(({ anonymousBytes }) => anonymousBytes)),
       ),

@@ -18,6 +18,7 @@ import {
   systemCode,
   type SentError,
 } from '../lib/errors/errors.js';
+import { threadHeap } from '../lib/process/thread-heap.js';
 import { makeLogger } from '../lib/process/process.js';
 import type { RunningRole } from '../lib/process/role.js';
 import type { Role } from '../lib/process/status.js';
@@ -48,6 +49,7 @@ export async function startRoleThread(
   const worker = new Worker(new URL(import.meta.url), {
     workerData: { swaRole: role, config },
     stdin: false,
+    resourceLimits: threadHeap,
   });
   threads.add(worker);
   // `once` of events would reject with 'error'

@@ -30,6 +30,8 @@ export async function openDuckDb(options: DuckDbOptions): Promise<DuckDb> {
     temp_directory: resolve(options.tempDirectory),
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
+    // Its allocator keeps what was freed until the same thread allocates again; with this it is given back within seconds.
+    allocator_background_threads: 'true',
   });
   const connection = await instance.connect();
   // The cache identifies files by path and modification time, and confuses two files written at one path in quick

@@ -5,20 +5,28 @@
 import { KeyTable } from './key-table.js';
 
 export class RecentObjects<T extends object | string> {
-  readonly #turnEntries: number;
+  readonly #turnWeight: number;
   readonly #onTurn: () => void;
+  readonly #weightOf: (object: T) => number;
   #index = new KeyTable();
   #objects: T[] = [];
+  #weight = 0;
   #oldIndex = new KeyTable();
   #oldObjects: readonly T[] = [];
 
   /**
-   * @param turnEntries keeps at least this many entries, at most twice as many @param onTurn called when older objects
-   * begin to be dropped
+   * @param turnWeight keeps objects of at least this weight in all, at most about twice as much
+   * @param onTurn called when older objects begin to be dropped
+   * @param weightOf for objects that may be large; each weighs 1 by default
    */
-  constructor(turnEntries: number, onTurn: () => void = () => undefined) {
-    this.#turnEntries = turnEntries;
+  constructor(
+    turnWeight: number,
+    onTurn: () => void = () => undefined,
+    weightOf: (object: T) => number = () => 1,
+  ) {
+    this.#turnWeight = turnWeight;
     this.#onTurn = onTurn;
+    this.#weightOf = weightOf;
   }
 
   /** Prefetches what `get` reads for the hashes at `from`, `from + step`, ... */
@@ -36,7 +44,8 @@ export class RecentObjects<T extends object | string> {
 
   /** Stores the object and returns it. */
   set(words: Int32Array, at: number, object: T): T {
-    if (this.#objects.length >= this.#turnEntries) this.#turn();
+    if (this.#weight >= this.#turnWeight) this.#turn();
+    this.#weight += this.#weightOf(object);
     this.#index.set(words, at, this.#objects.length);
     this.#objects.push(object);
     return object;
@@ -47,6 +56,7 @@ export class RecentObjects<T extends object | string> {
     this.#oldObjects = this.#objects;
     this.#index = new KeyTable();
     this.#objects = [];
+    this.#weight = 0;
     this.#onTurn();
   }
 }

@@ -25,3 +25,15 @@ test('an object that is looked up now and then stays, those that are not are for
   assert.ok(remembered >= 99 && remembered <= 200, `${remembered} of 10,000 are remembered`);
   assert.equal(recent.get(wordsOf('once 9999'), 0)?.name, 'once 9999');
 });
+
+function textsRemembered(characters: number): number {
+  const recent = new RecentObjects<string>(100, undefined, (text) => 1 + Math.floor(text.length / 10));
+  for (let i = 0; i < 1_000; i++) recent.set(wordsOf(`${i}`), 0, 'x'.repeat(characters));
+  return Array.from({ length: 1_000 }, (_, i) => recent.get(wordsOf(`${i}`), 0)).filter(Boolean).length;
+}
+
+test('large objects are fewer, so that memory is bounded whatever is remembered', () => {
+  const [small, large] = [textsRemembered(1), textsRemembered(90)];
+  assert.ok(small >= 99 && small <= 200, `${small} small ones`);
+  assert.ok(large >= 9 && large <= 20, `${large} large ones`);
+});

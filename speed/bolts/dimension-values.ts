@@ -69,15 +69,29 @@ export class DimensionValues {
   }
 }
 
+/** A combination weighs one more for every this many characters of its domains and values. */
+const charactersOfWeight = 1_024;
+
 /** Recent combinations of one partition. */
 export class ValueCombinations {
   /** By the XOR of the hashes of all results. */
   readonly recent: RecentObjects<ValueCombination>;
   readonly #subjects = new Map<string, CellSubject>();
 
-  /** @param turnEntries the cache holds between this number of entries and twice as many */
-  constructor(turnEntries: number) {
-    this.recent = new RecentObjects(turnEntries, () => this.#subjects.clear());
+  /** @param turnWeight the cache holds between this number of entries of usual length and twice as many */
+  constructor(turnWeight: number) {
+    this.recent = new RecentObjects(
+      turnWeight,
+      () => this.#subjects.clear(),
+      ({ subjects }) =>
+        1 +
+        Math.floor(
+          subjects.reduce(
+            (sum, subject) => sum + (subject?.name.length ?? 0) + (subject?.domain.length ?? 0),
+            0,
+          ) / charactersOfWeight,
+        ),
+    );
   }
 
   /** The same object for the same value, as long as combinations with it are cached. */

@@ -48,6 +48,9 @@ export class Page extends CellSubject {
 /** Number of groups of pages: the maximum number of useful tasks. A power of two. */
 export const pageGroups = 4;
 
+/** A page weighs one more for every this many characters of its URL, so that long URLs do not make the cache larger. */
+const charactersOfWeight = 256;
+
 /** The recent pages of one partition. */
 export class PageCache {
   readonly #rules: Rules;
@@ -58,15 +61,19 @@ export class PageCache {
   readonly #sites = new Map<string, CellSubject>();
   readonly #results: UrlResults;
 
-  /** @param turnEntries the cache holds between this number of entries and twice as many */
-  constructor(rules: Rules, turnEntries: number, hash: KeyedHash) {
+  /** @param turnWeight the cache holds between this number of entries of usual length and twice as many */
+  constructor(rules: Rules, turnWeight: number, hash: KeyedHash) {
     this.#rules = rules;
     this.#hash = hash;
     this.#results = new UrlResults(rules.dimensions, hash);
-    this.#recent = new RecentObjects(turnEntries, () => {
-      this.#sites.clear();
-      this.#results.forget();
-    });
+    this.#recent = new RecentObjects(
+      turnWeight,
+      () => {
+        this.#sites.clear();
+        this.#results.forget();
+      },
+      (page) => 1 + Math.floor((typeof page === 'string' ? page : page.name).length / charactersOfWeight),
+    );
   }
 
   /** Prefetches the slots that `known` will read for the hashes at `from`, `from + step`, ... */

@@ -9,6 +9,7 @@
 import { Worker } from 'node:worker_threads';
 import { SwaError } from '../../lib/errors/errors.js';
 import { AskedThread, ThreadEnded } from '../../lib/process/asked-thread.js';
+import { threadHeap } from '../../lib/process/thread-heap.js';
 import type { Offset } from '../../log/log.js';
 import type { StoredEdges } from './edge-block.js';
 import type { StorePlace } from './store-files.js';
@@ -106,7 +107,7 @@ export class CommitThread {
 }
 
 export function startWorker(): Worker {
-  return new Worker(new URL('./commit-worker.js', import.meta.url));
+  return new Worker(new URL('./commit-worker.js', import.meta.url), { resourceLimits: threadHeap });
 }
 
 function diedIdle(cause: ThreadEnded): SwaError {

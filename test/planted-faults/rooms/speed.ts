@@ -111,7 +111,7 @@ export const speedFaults: readonly PlantedFault[] = [
     edit(
       'speed/store/epoch-changes.ts',
       'this.#numberOf(combination, buckets[row] ?? 0)',
-      'this.#numberOf(combination, combination.numbers === this.#combinations ? combination.recentBucket : (buckets[row] ?? 0))',
+      'this.#numberOf(combination, combination.numbers === this.#combinations.id ? combination.recentBucket : (buckets[row] ?? 0))',
     ),
   ),
   fault(
