@@ -1,6 +1,6 @@
 /**
- * What the page reads of the API's bodies, and as what. The bodies are described in query/bodies.ts: a decoder that reads a field
- * that is not there, or as something else, does not compile.
+ * The fields of the API's bodies that the page reads, with their types. The bodies are described in query/bodies.ts: a decoder that reads a
+ * missing field, or one of another type, does not compile.
  */
 import type { Bodies } from '../query/bodies.js';
 import {
@@ -23,7 +23,7 @@ const cut = record(number);
 const freshness = object({
   generation: text,
   batch: object({ cut, createdAt: time }),
-  /** undefined while the batch view answers alone. */
+  /** Undefined while the batch view answers alone. */
   realtime: maybe(
     object({ cut, lastReceivedAt: maybe(time), lagRecords: maybe(number), lagMs: maybe(number) }),
   ),
@@ -34,7 +34,7 @@ const freshness = object({
 });
 export type Freshness = Decoded<typeof freshness>;
 
-/** Whole buckets [from, to) that hold all pageviews there are, UTC ms. */
+/** Whole buckets [from, to) that contain all pageviews there are, UTC ms. */
 const available = object({ from: time, to: time });
 export type Available = Decoded<typeof available>;
 
@@ -73,7 +73,7 @@ export const pageviews = object({
 }) satisfies Decode<unknown, Bodies['pageviews']>;
 export type Pageviews = Decoded<typeof pageviews>;
 
-/** Without `interval`. */
+/** The body without `interval`. */
 export const pageviewTotal = object({
   data: object({ pageviews: number, available: maybe(available) }),
 }) satisfies Decode<unknown, Bodies['pageviews']>;
@@ -117,7 +117,7 @@ export const domains = object({
 }) satisfies Decode<unknown, Bodies['domains']>;
 
 export const status = object({
-  /** undefined while no generation can be read. */
+  /** Undefined while no generation can be read. */
   freshness: maybe(freshness),
   layers: list(
     object({
@@ -136,7 +136,7 @@ export type Status = Decoded<typeof status>;
 export type Dimension = Status['dimensions'][number];
 export type Layer = Status['layers'][number];
 
-/** Views newest first. */
+/** Views are newest first. */
 export const batches = object({
   pending: list(object({ requestedBy: text, running: flag })),
   views: list(

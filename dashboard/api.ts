@@ -1,15 +1,15 @@
 /**
- * The page's side of the HTTP API. Answers are kept with their ETag and asked for again with If-None-Match, so that an
- * idle system answers with 304s; the browser's own cache stays out of it.
+ * HTTP client of the API. Keeps answers with their ETags and sends If-None-Match, so that an idle system answers with 304s; bypasses the
+ * browser's cache.
  */
 import type { Decode } from './decode.js';
 
-/** A problem+json answer, or something else that is no 2xx. */
+/** A problem+json answer, or any other status that is not 2xx. */
 export class ApiProblem extends Error {
   readonly status: number;
-  /** 'unaligned-range', the last part of the problem's type; 'none' when the body was not a problem+json. */
+  /** The last part of the problem's type, for example 'unaligned-range'; 'none' if the body is not problem+json. */
   readonly problem: string;
-  /** Further members: 'nearest', 'suggestion', 'parameter'. */
+  /** Other members, for example 'nearest', 'suggestion', 'parameter'. */
   readonly members: Readonly<Record<string, unknown>>;
   readonly retryAfterMs: number | undefined;
 
@@ -23,7 +23,7 @@ export class ApiProblem extends Error {
   }
 }
 
-/** No answer at all: no connection, or none in time. */
+/** No answer: no connection, or a timeout. */
 export class Unreachable extends Error {}
 
 export type Params = Readonly<Record<string, string | undefined>>;
@@ -40,12 +40,12 @@ export class Api {
   readonly #kept = new Map<string, Kept>();
   readonly #key: () => string | undefined;
 
-  /** `key` gives the bearer key to send, if there is one. */
+  /** @param key returns the bearer key to send, if there is one */
   constructor(key: () => string | undefined) {
     this.#key = key;
   }
 
-  /** Throws ApiProblem, Unreachable or ShapeError, and an AbortError when `signal` says so. */
+  /** Throws ApiProblem, Unreachable or ShapeError, and an AbortError if `signal` aborts. */
   async get<T>(path: string, params: Params, decode: Decode<T>, signal: AbortSignal): Promise<T> {
     const target = targetOf(path, params);
     const kept = this.#kept.get(target);
@@ -77,7 +77,7 @@ export class Api {
     return this.#key() !== undefined;
   }
 
-  /** The answer to a question as a CSV file. Throws ApiProblem; a TypeError without an answer. */
+  /** Fetches an answer as a CSV file. Throws ApiProblem, or a TypeError if there is no answer. */
   async csv(target: string): Promise<Blob> {
     const key = this.#key();
     const response = await fetch(target, {
@@ -88,7 +88,7 @@ export class Api {
     return response.blob();
   }
 
-  /** Drops what was answered to another key. */
+  /** Drops answers received with another key. */
   forget(): void {
     this.#kept.clear();
   }
@@ -102,7 +102,7 @@ export class Api {
   }
 }
 
-/** Path and query of a question. */
+/** Path and query of a request. */
 export function targetOf(path: string, params: Params): string {
   const search = new URLSearchParams();
   for (const [name, value] of Object.entries(params)) if (value !== undefined) search.set(name, value);

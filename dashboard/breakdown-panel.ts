@@ -1,6 +1,6 @@
 /**
- * The values of one dimension of the domain, by visitors. Which dimensions there are is the server's to say: each is a tab. The panel
- * follows the ARIA tabs pattern: one tab is in the tab order, arrows move to the others and choose them.
+ * The values of one dimension of the domain, by visitors. The server lists the dimensions, and each is a tab. The panel follows the ARIA tabs
+ * pattern: one tab is in the tab order, arrow keys move to the others and select them.
  */
 import type { Breakdown, Dimension } from './answers.js';
 import type { Api } from './api.js';
@@ -45,7 +45,7 @@ export class BreakdownPanel {
     this.#tabs.addEventListener('keydown', (event) => this.#key(event));
   }
 
-  /** The tabs, and which one is chosen; rows of another dimension are pale until its own are there. */
+  /** Shows the tabs and the chosen one. Rows of another dimension are pale until the new ones arrive. */
   show(dimensions: readonly Dimension[], chosen: Dimension | undefined, isPage: boolean): void {
     this.#host.hidden = chosen === undefined;
     if (chosen === undefined) return;

@@ -1,6 +1,6 @@
 /**
- * A text field with suggestions, after the ARIA combobox pattern: arrows move, Enter takes, Escape gives up, Tab leaves
- * what was there. Focus stays in the field; the list is told by aria-activedescendant.
+ * A text field with suggestions, following the ARIA combobox pattern: arrow keys move, Enter selects, Escape cancels, Tab keeps the old value.
+ * Focus stays in the field; aria-activedescendant tells the active item.
  */
 import { h, icon, setAttributes } from './dom.js';
 
@@ -11,17 +11,17 @@ export interface Choice {
   readonly note?: string;
 }
 
-/** The signal ends a question that has been overtaken by another. Must not throw. */
+/** The signal aborts a request that a newer one has replaced. Must not throw. */
 export type Suggest = (typed: string, signal: AbortSignal) => Promise<readonly Choice[]> | readonly Choice[];
 
 export interface ComboboxOptions {
   readonly id: string;
   readonly label: string;
   readonly placeholder: string;
-  /** What to offer for the text typed; '' offers everything. */
+  /** Suggestions for the typed text; '' asks for all. */
   readonly suggest: Suggest;
   readonly onChoose: (value: string) => void;
-  /** What typed text itself means when nothing in the list is taken; undefined refuses it. */
+  /** The value for typed text if no suggestion is selected; undefined rejects it. */
   readonly typed?: (text: string) => string | undefined;
 }
 
@@ -36,9 +36,9 @@ export class Combobox {
   #active = -1;
   #shown = '';
   #asking = new AbortController();
-  /** Set from a keystroke until its suggestions are asked for: a word is one question, not one for each letter. */
+  /** Timer from a keystroke until suggestions are requested, so that a word is one request and not one per letter. */
   #typing: number | undefined;
-  /** From then on until they are there. */
+  /** Pending from the request until the suggestions are shown. */
   #opening: Promise<void> | undefined;
 
   constructor(host: HTMLElement, options: ComboboxOptions) {
@@ -63,7 +63,7 @@ export class Combobox {
     this.input.addEventListener('input', () => this.#typed());
     this.input.addEventListener('keydown', (event) => this.#key(event));
     this.input.addEventListener('blur', () => this.#close());
-    // Taken on mousedown's default being prevented, so that the field keeps the focus.
+    // Prevents mousedown's default, so that the field keeps the focus.
     this.#list.addEventListener('mousedown', (event) => event.preventDefault());
     this.#list.addEventListener('click', (event) => {
       const item = event.target instanceof Element ? event.target.closest('[role=option]') : null;
@@ -71,7 +71,7 @@ export class Combobox {
     });
   }
 
-  /** Shows what is chosen now; what is being typed is left alone. */
+  /** Shows the current value, unless the reader is typing. */
   show(text: string): void {
     if (text === this.#shown) return;
     this.#shown = text;
@@ -97,7 +97,7 @@ export class Combobox {
       typed,
       AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
     );
-    // An older answer, or the reader has gone on.
+    // A newer request has started, or the reader has left the field.
     if (signal.aborted || document.activeElement !== this.input) return;
     this.#choices = choices;
     const items = choices.map((choice, i) =>
@@ -115,7 +115,7 @@ export class Combobox {
     this.#activate(typed === '' ? choices.findIndex((choice) => choice.text === this.#shown) : 0);
   }
 
-  /** Gives up what is being asked, or is about to be. */
+  /** Cancels a request that is running or scheduled. */
   #forget(): void {
     window.clearTimeout(this.#typing);
     this.#typing = undefined;
@@ -168,7 +168,7 @@ export class Combobox {
     }
   }
 
-  /** Enter came before the suggestions for what was typed: those on the screen are older ones. */
+  /** Enter was pressed before the suggestions for the typed text arrived: waits for them, because those shown are older. */
   async #takeTyped(): Promise<void> {
     const typed = this.input.value.trim();
     await (this.#typing === undefined ? this.#opening : this.#open(typed));

@@ -6,7 +6,7 @@ export interface CommandLine {
   show(command: string): void;
 }
 
-/** @param title what the button copies, for those who hear it */
+/** @param title describes what the button copies, for screen readers */
 export function commandLine(title: string): CommandLine {
   const code = h('code');
   const button = h('button', { type: 'button', class: 'quiet', 'aria-label': `Copy: ${title}` }, 'Copy');

@@ -1,16 +1,16 @@
 /**
- * Reading JSON bodies into typed values, once, at the edge. A body that does not have the expected shape throws
- * `ShapeError` naming the field: then page and server are of different versions.
+ * Decodes JSON bodies into typed values, once, at the edge. A body of another shape throws `ShapeError` naming the field: page and server then
+ * have different versions.
  */
 
 export class ShapeError extends Error {}
 
-/** Makes a `T` of what the API describes as `Wire`: `satisfies Decode<unknown, Body>` has the compiler hold both together. */
+/** Decodes a `T` from what the API describes as `Wire`; `satisfies Decode<unknown, Body>` lets the compiler check both against each other. */
 export type Decode<T, Wire = never> = ((value: unknown, path: string) => T) & {
-  readonly wire?: (wire: Wire) => void; // for the compiler alone
+  readonly wire?: (wire: Wire) => void; // only for the compiler
 };
 
-/** What a decoder makes. */
+/** The result type of a decoder. */
 export type Decoded<D> = D extends Decode<infer T> ? T : never;
 
 type WireOf<D> = D extends { readonly wire?: (wire: infer Wire) => void } ? Wire : never;
@@ -47,17 +47,17 @@ export function list<T, Wire>(of: Decode<T, Wire>): Decode<readonly T[], readonl
   };
 }
 
-/** null and absent both become undefined. */
+/** null and a missing field both become undefined. */
 export function maybe<T, Wire>(of: Decode<T, Wire>): Decode<T | undefined, Wire | null | undefined> {
   return (value, path) => (value === null || value === undefined ? undefined : of(value, path));
 }
 
-/** What the API leaves out unless it is asked for: the page asks. */
+/** A field that the API sends only on request; the page always requests it. */
 export function asked<T, Wire>(of: Decode<T, Wire>): Decode<T, Wire | undefined> {
   return (value, path) => of(value, path);
 }
 
-/** Fields that are not named are left out. */
+/** Drops fields that are not listed. */
 export function object<F extends Fields>(
   fields: F,
 ): Decode<{ readonly [K in keyof F]: Decoded<F[K]> }, WireObject<F>> {

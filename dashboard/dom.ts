@@ -1,11 +1,11 @@
-/** Elements from code: no markup is ever made from text that came from outside, so nothing can be injected. */
+/** Creates elements in code: no markup is made from outside text, so nothing can be injected. */
 
 type Child = Node | string | undefined;
 
-/** Attributes by their HTML name; `true` sets an empty one, `false` and undefined leave it out. */
+/** Attributes by their HTML name; `true` sets an empty value, `false` and undefined remove the attribute. */
 export type Attributes = Readonly<Record<string, string | number | boolean | undefined>>;
 
-/** A new element. `class` and `aria-*` are attributes like all others. */
+/** Creates an element. `class` and `aria-*` are ordinary attributes. */
 export function h<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   attributes: Attributes = {},
@@ -24,19 +24,19 @@ export function setAttributes(element: Element, attributes: Attributes): void {
   }
 }
 
-/** Sets the text only when it differs, so that a refresh that changes nothing disturbs neither selection nor readers. */
+/** Sets the text only if it differs, so that a refresh without changes disturbs neither selection nor screen readers. */
 export function setText(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** The element of the page with this id. Throws when the page and its script do not fit together. */
+/** The element of the page with this id. Throws if the page and its script do not match. */
 export function byId<K extends keyof HTMLElementTagNameMap>(id: string, tag: K): HTMLElementTagNameMap[K] {
   const element = document.getElementById(id);
   if (element?.localName !== tag) throw new Error(`the page has no <${tag} id="${id}">`);
   return element as HTMLElementTagNameMap[K]; // its name was checked
 }
 
-/** A drawing from the page's sprite sheet (icons.svg). Decoration only: what it means is said in text. */
+/** A drawing from the page's sprite sheet (icons.svg). Decorative: its meaning is also in the text. */
 export function icon(name: string): SVGSVGElement {
   const namespace = 'http://www.w3.org/2000/svg';
   const svg = document.createElementNS(namespace, 'svg');

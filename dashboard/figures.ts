@@ -1,4 +1,4 @@
-/** The totals of the range: large figures, each with how sure it is. */
+/** The totals of the range as large figures, each with its accuracy. */
 import type { BounceRate, Pageviews, Uniques } from './answers.js';
 import { h, setText } from './dom.js';
 import { count, share, twoDigits } from './format.js';
@@ -23,7 +23,7 @@ class Figure {
     );
   }
 
-  /** @param before of the period before */
+  /** @param before value of the period before */
   show(value: string, detail: string, before?: string): void {
     this.#before.hidden = before === undefined;
     setText(this.#before, before === undefined ? '' : `Period before: ${before}`);
@@ -43,7 +43,7 @@ export class Figures {
     host.replaceChildren(...all.map((figure) => figure.element));
   }
 
-  /** `isPage`: the question is about one page, while visits are counted for the whole domain. */
+  /** @param isPage the figures are of one page, although visits are counted for the whole domain */
   update(
     uniques: Uniques,
     pageviews: Pageviews,

@@ -1,4 +1,4 @@
-/** The controls that say what to show. They hold no state of their own: they show the page's and ask for changes. */
+/** The controls for what to show. They have no state of their own: they show the page's state and request changes. */
 import { Combobox, type Choice, type Suggest } from './combobox.js';
 import { byId } from './dom.js';
 import { nameOf, readableHost } from './readable-url.js';
@@ -8,9 +8,9 @@ import { allZones } from './zone-time.js';
 export interface FiltersOptions {
   readonly suggestDomains: Suggest;
   readonly suggestPages: Suggest;
-  /** Whether the data can show a zone's hours and days. */
+  /** Whether the data can show hours and days of a zone. */
   readonly canShow: (zone: string) => boolean;
-  /** The range on show as local times of the zone, to start a custom one from. */
+  /** The current range as local times of the zone, the initial value of a custom range. */
   readonly localRange: () => { readonly from: string; readonly to: string };
   readonly onChange: (change: Partial<PageState>) => void;
 }
@@ -89,7 +89,7 @@ export class Filters {
   }
 }
 
-/** Whether a name contains what was typed; 'new york' finds 'America/New_York'. */
+/** Whether a name contains the typed text; 'new york' matches 'America/New_York'. */
 export function fits(name: string, typed: string): boolean {
   return name.toLowerCase().includes(typed.toLowerCase().replaceAll(' ', '_'));
 }

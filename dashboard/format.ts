@@ -1,4 +1,4 @@
-/** How numbers, times and spans of time are written on the page. English words, figures grouped, nothing rounded unseen. */
+/** Formats numbers, times and durations for the page: English words, grouped digits. */
 
 import { localOf } from './zone-time.js';
 
@@ -7,13 +7,13 @@ const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumSignif
 const percent = new Intl.NumberFormat('en', { style: 'percent', maximumFractionDigits: 1 });
 const ratio = new Intl.NumberFormat('en', { maximumFractionDigits: 2, minimumFractionDigits: 2 });
 
-/** 12,345 */
+/** '12,345' */
 export const count = (value: number): string => whole.format(value);
-/** 12.3K, for axes */
+/** '12.3K', for axes */
 export const short = (value: number): string => compact.format(value);
-/** 12.3% */
+/** '12.3%' */
 export const share = (value: number): string => percent.format(value);
-/** 2.31 */
+/** '2.31' */
 export const twoDigits = (value: number): string => ratio.format(value);
 
 /** '0.4 s', '12 s', '3 min', '5 h', '2 days' */
@@ -37,7 +37,7 @@ export function interval(bounds: {
 
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
-/** A bucket's label as the server made it (in its zone), in full words for readers. */
+/** The server's label of a bucket, in its zone, written out. */
 export function bucketName(label: string): string {
   const hour = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d)/.exec(label);
   if (hour !== null) return `${dayName(hour[1] ?? '')}, ${hour[2] ?? ''}`;
@@ -46,7 +46,7 @@ export function bucketName(label: string): string {
   return dayName(label);
 }
 
-/** The same for an axis: the short part, and the longer one for where it changes. */
+/** The label for an axis: a short part, and a longer one that is shown where it changes. */
 export function bucketTick(label: string): { readonly minor: string; readonly major: string } {
   const hour = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d)/.exec(label);
   if (hour !== null) return { minor: hour[2] ?? '', major: dayMonth(hour[1] ?? '') };
@@ -71,7 +71,7 @@ function monthOf(date: string): string {
   return months[Number(date.slice(5, 7)) - 1] ?? '';
 }
 
-/** '17 May 2015, 10:00 – 20 May 2015, 22:00' for local times. */
+/** '17 May 2015, 10:00 – 20 May 2015, 22:00', for local times */
 export function rangeName({ from, to }: { readonly from: string; readonly to: string }): string {
   return `${hourName(from)} – ${hourName(to)}`;
 }
@@ -80,7 +80,7 @@ function hourName(local: string): string {
   return `${Number(local.slice(8, 10))} ${monthOf(local)} ${local.slice(0, 4)}, ${local.slice(11, 16)}`;
 }
 
-/** '21 Nov 2026, 17:31:05' in the zone. */
+/** '21 Nov 2026, 17:31:05' in the zone */
 export function clockTime(timeMs: number, zone: string): string {
   const local = localOf(timeMs, zone);
   return `${hourName(local)}:${String(Math.floor(timeMs / 1000) % 60).padStart(2, '0')}`;

@@ -1,4 +1,4 @@
-/** How fresh the figures are, in one line and one word. The line changes all the time and is not read out; the word is. */
+/** How current the figures are, as a line and as one word. The line changes constantly and is not announced to screen readers; the word is. */
 import type { Freshness } from './answers.js';
 import { byId, setText } from './dom.js';
 import { clockTime, count, span } from './format.js';
@@ -14,7 +14,7 @@ const words: Readonly<Record<Mood, string>> = {
   paused: 'Paused',
   offline: 'Offline',
 };
-/** Read out; the others come and go by themselves and would only disturb. */
+/** Announced moods; the others come and go by themselves, and announcing them would only disturb. */
 const spoken: Partial<Readonly<Record<Mood, string>>> = {
   batch: 'No live data; the figures are those of the last batch run',
   paused: 'Updates are paused',
@@ -47,8 +47,9 @@ export class FreshnessLine {
   }
 
   /**
-   * Sets the mood too, unless `paused`.
-   * @param skippedOffsets of the range that is shown; `freshness` is the system's, and so of all time
+   * Updates the line, and the mood unless `paused`.
+   *
+   * @param skippedOffsets of the range that is shown; those in `freshness` are of all time
    */
   update(
     freshness: Freshness | undefined,
@@ -94,7 +95,7 @@ function liveText({ realtime, incompleteReason }: Freshness, zone: string, nowMs
   return `live to ${clockTime(nowMs - lagMs, zone)} (${span(lagMs)} ago)`;
 }
 
-/** True for the view a data directory starts with. */
+/** True for the empty view of a new data directory. */
 export function isEmptyCut(cut: Readonly<Record<string, number>>): boolean {
   return Object.values(cut).every((offset) => offset === 0);
 }

@@ -1,4 +1,4 @@
-/** What the figures are about: the domain or page, and from when to when. */
+/** What the figures are about: the domain or page, and the range. */
 import { byId, setText } from './dom.js';
 import { rangeName } from './format.js';
 import { customRange } from './state.js';
@@ -9,7 +9,7 @@ export class Headline {
   readonly #compare = byId('compare', 'input');
   readonly #range = byId('range-name', 'p');
 
-  /** @param onCompare whether the period before is wanted */
+  /** @param onCompare called with whether to show the period before */
   constructor(onCompare: (compare: boolean) => void) {
     this.#compare.addEventListener('change', () => onCompare(this.#compare.checked));
   }

@@ -1,4 +1,4 @@
-/** Where keys are configured the page asks for one. It is kept for this tab's session only and goes nowhere else. */
+/** Asks for a key if the server requires one. The key is kept only for this tab's session, and sent only to this server. */
 import { h, setText } from './dom.js';
 
 const storageKey = 'swa.key';
@@ -9,7 +9,7 @@ export class KeyDialog {
   readonly #error = h('p', { class: 'field-error', id: 'key-error', role: 'alert' });
   readonly #onKey: () => void;
 
-  /** `onKey` is called with every change of the key. */
+  /** @param onKey called after every change of the key */
   constructor(onKey: () => void) {
     this.#onKey = onKey;
     const form = h(
@@ -28,7 +28,7 @@ export class KeyDialog {
       event.preventDefault();
       this.#submit();
     });
-    // There is nothing to see without a key.
+    // The page shows nothing without a key.
     this.#dialog.addEventListener('cancel', (event) => event.preventDefault());
     document.body.append(this.#dialog);
   }
@@ -41,7 +41,7 @@ export class KeyDialog {
     return this.#dialog.open;
   }
 
-  /** Asks; says so if a key was sent and refused. */
+  /** Opens the dialog, with an error if a key was sent and refused. */
   ask(): void {
     if (this.#dialog.open) return;
     setText(this.#error, this.key === undefined ? '' : 'The server does not accept this key.');

@@ -1,6 +1,6 @@
 /**
- * The lambda architecture at work: one log, two ways through it, one answer. Each box says how far its part is; beside them stands what
- * came in and does not count, by reason.
+ * The lambda architecture at work: one log, two paths through it, one answer. Each box shows the position of its part; a table lists what
+ * arrived and does not count, by reason.
  */
 import type { Batches, Layer, Status, Uniques } from './answers.js';
 import { h, setText } from './dom.js';
@@ -14,7 +14,7 @@ interface Box {
   readonly detail: string;
 }
 
-/** Why facts do not count, and how many: in the batch view, and since. */
+/** Numbers of facts that do not count, for one reason: in the batch view, and since then. */
 interface Uncounted {
   readonly reason: string;
   readonly batch: number | undefined;
@@ -26,7 +26,7 @@ export class LambdaPanel {
   readonly uncounted: HTMLElement;
   readonly #uncounted = h('tbody');
   readonly #boxes = new Map<string, { readonly value: HTMLElement; readonly detail: HTMLElement }>();
-  /** Beside the answer's box, since it is about the question that is shown and not about the system. */
+  /** In the answer's box, although it is about the current query and not about the system. */
   readonly #identity = h('p', { class: 'detail', id: 'live-identity' });
   #shown = '';
 
@@ -56,7 +56,7 @@ export class LambdaPanel {
     );
   }
 
-  /** What logins and retractions since the batch view did to the visitors shown; undefined where none are shown. */
+  /** Shows how logins and retractions since the batch view affect the visitors shown; undefined if none are shown. */
   showIdentity(accuracy: Uniques['accuracy'] | undefined): void {
     setText(this.#identity, accuracy === undefined ? '' : identityText(accuracy));
   }
@@ -81,12 +81,12 @@ function cell(value: number | undefined): HTMLElement {
 const layerOf = (status: Status, role: string): readonly Layer[] =>
   status.layers.filter((layer) => layer.role === role);
 
-/** A figure that layers say of themselves, added up over workers; undefined when none says it. */
+/** Sum over workers of a figure that layers report; undefined if none reports it. */
 function figure(layers: readonly Layer[], name: string): number | undefined {
   return total(layers.map(({ details }) => details[name]).filter((value) => typeof value === 'number'));
 }
 
-/** undefined when there is nothing to add up. */
+/** Undefined for an empty list. */
 function total(values: readonly number[]): number | undefined {
   return values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0);
 }
@@ -157,7 +157,7 @@ function lagText(lagMs: number | undefined): string {
   return lagMs === undefined ? '' : `, ${span(lagMs)} behind the log`;
 }
 
-/** What the batch layer does now. */
+/** What the batch layer is doing now. */
 function runText(status: Status, { pending }: Batches): string {
   const run = runOf(layerOf(status, 'batch')[0]?.details ?? {});
   if (run !== undefined)
@@ -174,7 +174,7 @@ function handOverText(speed: readonly Layer[]): string {
   return `It starts anew behind each batch view: ${count(handOvers)} hand-overs so far.`;
 }
 
-/** The acker's account of the spouts: trees of tuples that were worked off, failed, or took too long. */
+/** The acker's counts for the spouts: tuple trees that were acked, failed or timed out. */
 function topologyText(speed: readonly Layer[]): Pick<Box, 'value' | 'detail'> {
   const spouts = speed
     .flatMap(({ details }) => countersOf(details))
@@ -186,7 +186,7 @@ function topologyText(speed: readonly Layer[]): Pick<Box, 'value' | 'detail'> {
   };
 }
 
-/** What batch runs call what they leave out. */
+/** Counts of a batch run, by their names in its statistics. */
 const batchReasons: Readonly<Record<string, string>> = {
   botPageviews: 'Pageviews of known bots',
   excludedPageviews: 'Excluded pageviews',
@@ -194,7 +194,7 @@ const batchReasons: Readonly<Record<string, string>> = {
   refusedUrls: 'URLs that the rules refuse',
   invalidPageviews: 'Records that are not valid facts',
 };
-/** What the speed layer calls the same. */
+/** The batch layer's names for reasons of the speed layer. */
 const speedReasons: Readonly<Record<string, string>> = {
   'known bot': 'botPageviews',
   excluded: 'excludedPageviews',

@@ -1,14 +1,14 @@
-/** What layers say of themselves, as far as the page reads it. */
+/** Reads the details that layers report. */
 import type { Layer } from './answers.js';
 import { share } from './format.js';
 
 export interface RunUnderWay {
   readonly step: string;
-  /** How much of the step is done, '41%'; undefined while that is not known. */
+  /** Progress of the step, '41%'; undefined if unknown. */
   readonly done: string | undefined;
 }
 
-/** What a batch run is doing; undefined when there is none. */
+/** The current batch run; undefined if there is none. */
 export function runOf({ run }: Layer['details']): RunUnderWay | undefined {
   if (typeof run !== 'object' || run === null || !('step' in run) || typeof run.step !== 'string')
     return undefined;
@@ -17,14 +17,14 @@ export function runOf({ run }: Layer['details']): RunUnderWay | undefined {
   return { step: run.step, done: isCounted ? share(Math.min(1, rows / total)) : undefined };
 }
 
-/** A cut's offsets added up; undefined when it is not a cut. */
+/** Sum of a cut's offsets; undefined if the value is not a cut. */
 export function sumOf(cut: unknown): number | undefined {
   if (typeof cut !== 'object' || cut === null) return undefined;
   const offsets = Object.values(cut).filter((offset): offset is number => typeof offset === 'number');
   return offsets.length === 0 ? undefined : offsets.reduce((sum, offset) => sum + offset, 0);
 }
 
-/** The spouts and bolts of a topology, each with its counters by name. A counter that is not there is 0. */
+/** The spouts and bolts of a topology, each with its counters by name. A missing counter is 0. */
 export function countersOf({
   topology,
 }: Layer['details']): readonly (readonly [string, (counter: string) => number])[] {

@@ -1,4 +1,4 @@
-/** What the system itself is doing: every layer with its position, how far it is behind, and the batch views so far. */
+/** The state of the system: every layer with its position and lag, and the batch views so far. */
 import type { Batches, Freshness, Layer, PublishedView, Status, Uniques } from './answers.js';
 import { h } from './dom.js';
 import { clockTime, count, span } from './format.js';
@@ -83,7 +83,7 @@ export class LayersPanel {
     );
   }
 
-  /** Of the visitors shown; undefined where none are. */
+  /** Shows the accuracy of the visitors shown; undefined if none are. */
   showIdentity(accuracy: Uniques['accuracy'] | undefined): void {
     this.#lambda.showIdentity(accuracy);
   }
@@ -162,7 +162,7 @@ interface LayerRow {
 function layerRow(layer: Layer, freshness: Freshness | undefined, nowMs: number): LayerRow {
   const { role, worker, state, details, lastError } = layer;
   const silentMs = nowMs - layer.updatedAt;
-  // A layer that is waiting for its hour may be silent; the query layer answers, so it is there.
+  // The batch layer may be silent while it waits for its schedule; the query layer has just answered.
   const isSilent = state === 'running' && silentMs > silentAfterMs && role !== 'query' && role !== 'batch';
   return {
     name: worker === '0' ? role : `${role} ${worker}`,
@@ -179,7 +179,7 @@ function errorOf({ code, message, hint }: NonNullable<Layer['lastError']>): stri
   return `${code}: ${message}${hint === undefined ? '' : ` (${hint})`}`;
 }
 
-/** One line for each spout and bolt: name, tasks, tuples emitted, acked and failed, latency. */
+/** A row for each spout and bolt: name, tasks, tuples emitted, acked and failed, latency. */
 function topologyRows({ details }: Layer): readonly (readonly [string, ...string[]])[] {
   return countersOf(details).map(([name, counter]) => {
     const counts = ['tasks', 'emitted', 'acked', 'failed'].map((field) => count(counter(field)));
@@ -199,7 +199,7 @@ function positionOf({ role, details }: Layer, freshness: Freshness | undefined):
   return '–';
 }
 
-/** ', step pages 41%' while a batch run is under way. */
+/** ', step facts 41%' during a batch run */
 function stepOf(details: Layer['details']): string {
   const run = runOf(details);
   return run === undefined ? '' : `, step ${run.step}${run.done === undefined ? '' : ` ${run.done}`}`;

@@ -1,6 +1,6 @@
 /**
- * The dashboard. One state (in the address), one question from it, one round of requests after another, and parts that show
- * what came back. Nothing is reckoned here that the API can say: figures on the page are the API's figures.
+ * The dashboard: one state (in the address), requests derived from it, one round of requests after another, and components that show the
+ * answers. The page computes nothing that the API can provide.
  */
 import {
   batches,
@@ -50,11 +50,11 @@ import { currentTheme, onThemeChange, toggleTheme } from './theme.js';
 import { fillWelcome } from './welcome.js';
 import { fitsBuckets, localOf, ownZone } from './zone-time.js';
 
-/** The pause between two rounds of requests. */
+/** Pause between two rounds of requests. */
 const everyMs = 1_000;
 const pagesListed = 10;
 const valuesListed = 10;
-/** So many domains are looked at to find the busiest one to start with. */
+/** Number of domains that are compared to find the busiest one to start with. */
 const domainsCompared = 8;
 
 class Dashboard {
@@ -82,15 +82,15 @@ class Dashboard {
   #state: PageState = parseState(location.search, ownZone());
   #uniques: Uniques | undefined;
   #system: Status | undefined;
-  /** Until the first figures are there. */
+  /** Until the first figures arrive. */
   #isLoading = true;
-  /** Since the last report. */
+  /** Whether a round has failed since the last report. */
   #hasFailed = false;
-  /** While no one has asked for a range, the page looks for one that has views. */
+  /** While the reader has not chosen a range, the page looks for one with views. */
   #choosesRange = !hasRange(location.search);
-  /** While no one has asked for a zone: the visitor's own, if the data can show it. */
+  /** While the reader has not chosen a zone: use the visitor's own, if the data can show it. */
   #choosesZone = !hasZone(location.search);
-  /** Where it found them, when not in the last 24 hours. */
+  /** The older range that was found, if the last 24 hours have no views. */
   #older: { readonly available: Available; readonly hasRecent: boolean } | undefined;
 
   constructor() {
@@ -198,7 +198,7 @@ class Dashboard {
   async #round(signal: AbortSignal): Promise<RoundResult> {
     if (this.#keys.isOpen) return { ok: false, retryAfterMs: undefined };
     try {
-      // Each shows itself: a question that is refused leaves the system's state fresh.
+      // Each part shows its own answer: the system's state stays current even if the report is refused.
       const system = this.#api.get('/v1/status', {}, status, signal);
       await Promise.all([this.#askSystem(system, signal), this.#askReport(system, Date.now(), signal)]);
       return { ok: true };
@@ -215,7 +215,7 @@ class Dashboard {
     this.#layers.update(system, views, this.#state.zone, Date.now());
   }
 
-  /** Nothing is called live before there are figures. */
+  /** Shows nothing as live before there are figures. */
   #showFreshness(): void {
     if (this.#system === undefined) return;
     const skippedOffsets = this.#uniques?.freshness.skippedOffsets ?? 0;
@@ -230,7 +230,7 @@ class Dashboard {
     this.#showFreshness();
   }
 
-  /** The answers of one question, shown together. */
+  /** Requests the answers of one report, and shows them together. */
   async #askReport(asked: Promise<Status>, nowMs: number, signal: AbortSignal): Promise<void> {
     if (this.#choosesZone) await this.#chooseZone(asked, nowMs);
     if (signal.aborted) return;
@@ -284,7 +284,7 @@ class Dashboard {
     else this.#notice.showOlder(this.#older.available, this.#older.hasRecent, this.#state);
   }
 
-  /** undefined where no dimension is kept. The first question waits until the server has said which are. */
+  /** Undefined if no dimension is kept. The first request waits for the server's list of dimensions. */
   async #askBreakdown(
     asked: Promise<Status>,
     ranged: Params,
@@ -300,11 +300,14 @@ class Dashboard {
     return this.#api.get('/v1/breakdown', params, breakdown, signal);
   }
 
-  /** UTC where the data cannot show the visitor's own zone: whole hours always can, so the others alone wait for the server's word. */
+  /**
+   * Falls back to UTC if the data cannot show the visitor's zone. Zones with whole-hour offsets always fit; only others wait for the server's
+   * bucket width.
+   */
   async #chooseZone(asked: Promise<Status>, nowMs: number): Promise<void> {
     const { zone } = this.#state;
     const { bucketMinutes } = fitsBuckets(zone, 60, nowMs) ? { bucketMinutes: 60 } : await asked;
-    if (!this.#choosesZone) return; // someone has chosen meanwhile
+    if (!this.#choosesZone) return; // the reader has chosen in the meantime
     this.#choosesZone = false;
     if (fitsBuckets(zone, bucketMinutes, nowMs)) return;
     this.#state = { ...this.#state, zone: 'UTC' };
@@ -312,8 +315,8 @@ class Dashboard {
   }
 
   /**
-   * The last 24 hours, or, when they are empty, the newest views there are: followed while they come in, as an import
-   * brings them. Views of today that come later do not move a page that is being read.
+   * Chooses the last 24 hours or, if they are empty, the newest views there are. Follows these while more arrive, as during an import, but views
+   * of today that arrive later do not change the range of a page that is being read.
    */
   async #chooseRange(subject: Params, nowMs: number, signal: AbortSignal): Promise<void> {
     const { from, to } = rangeOf({ ...this.#state, range: '24h' }, nowMs);
@@ -330,7 +333,7 @@ class Dashboard {
     }
   }
 
-  /** The state in the address and in the controls, where the page chose it. */
+  /** Updates the address and the controls after the page itself has changed the state. */
   #showAddress(): void {
     const address = showState(this.#state);
     if (address === location.search) return;
@@ -344,7 +347,7 @@ class Dashboard {
     this.#pages.foot.show('/v1/pages', topPages);
   }
 
-  /** The busiest of the first few domains today, so that the page opens on something; undefined when there is none. */
+  /** The busiest of the first few domains in the last 24 hours, to open the page with; undefined if there is none. */
   async #firstDomain(nowMs: number, signal: AbortSignal): Promise<string | undefined> {
     const known = await this.#api.get('/v1/domains', { limit: String(domainsCompared) }, domains, signal);
     const { from, to } = rangeOf({ ...this.#state, range: '24h' }, nowMs);

@@ -1,4 +1,4 @@
-/** What went wrong, in the server's words, and what to do about it. One at a time; it goes when the next round is fine. */
+/** Shows what went wrong, in the server's words, and what to do about it. One notice at a time; removed after the next successful round. */
 import type { Available } from './answers.js';
 import { ApiProblem, Unreachable } from './api.js';
 import { ShapeError } from './decode.js';
@@ -6,7 +6,7 @@ import { h } from './dom.js';
 import { rangeName } from './format.js';
 import { customRange, intervals, newestOf, type PageState } from './state.js';
 
-/** What the reader can press. */
+/** A button of a notice. */
 export interface Remedy {
   readonly text: string;
   readonly change: Partial<PageState>;
@@ -37,19 +37,19 @@ export class Notice {
     this.#put(messageOf(error, state));
   }
 
-  /** There is an answer, and it is zero. */
+  /** The answer is zero. */
   showEmpty(reason: string, available: Available | undefined, state: PageState): void {
     this.#put(ofEmpty(reason, available, state));
   }
 
-  /** The page went to older views by itself; `hasRecent`: views of the last 24 hours have come in since. */
+  /** The page chose older views by itself; `hasRecent`: views of the last 24 hours have arrived since. */
   showOlder(available: Available, hasRecent: boolean, state: PageState): void {
     this.#put(ofOlder(available, hasRecent, state));
   }
 
   #put(message: Message): void {
     const key = JSON.stringify(message);
-    if (key === this.#shown) return; // an alert is not read out twice
+    if (key === this.#shown) return; // do not announce an alert twice
     this.#shown = key;
     const buttons = message.remedies.map(({ text, change }) => {
       const button = h('button', { type: 'button' }, text);
@@ -149,7 +149,7 @@ function ofProblem(error: ApiProblem, state: PageState): Message {
   }
 }
 
-/** 'www.example.org' is a host; the server names its domain. */
+/** 'www.example.org' is a host; the server suggests its domain. */
 function suggested({ members }: ApiProblem): readonly Remedy[] {
   const { parameter, suggestion } = members;
   if (parameter !== 'domain' || typeof suggestion !== 'string') return [];
@@ -190,13 +190,13 @@ function ofOlder(available: Available, hasRecent: boolean, state: PageState): Me
   };
 }
 
-/** The range's own buckets: those chosen for another one may be too many. */
+/** Resets the interval: one chosen for another range may give too many buckets. */
 function showing(available: Available, { zone }: PageState): Remedy {
   const range = customRange(available, zone);
   return { text: `Show ${rangeName(range)}`, change: { range, by: undefined } };
 }
 
-/** The ranges the server names as the nearest possible ones, in UTC. */
+/** The nearest possible ranges, as suggested by the server, in UTC. */
 function nearestRemedies(error: ApiProblem): readonly Remedy[] {
   const nearest: unknown = error.members['nearest'];
   if (!Array.isArray(nearest)) return [];

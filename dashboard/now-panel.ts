@@ -1,6 +1,6 @@
 /**
- * People now: who is on the domain at this moment, as a number, and behind it on which pages. Asked every ten seconds while the page is
- * looked at. An answer that fails is asked for a few times more, a refused one is not; then the reader is told and may ask again.
+ * People now: the number of people on the domain, and the pages they are on. Updated every ten seconds while the page is visible. A failed
+ * request is retried a few times, a refused one is not; then the reader is told and can retry.
  */
 import { now, type Now } from './answers.js';
 import { ApiProblem, Unreachable, type Api } from './api.js';
@@ -49,7 +49,7 @@ export class NowPanel {
     );
   }
 
-  /** undefined while there is no domain. Asks only when it is another one than before. */
+  /** Undefined while there is no domain. Sends a request only if the domain has changed. */
   show(domain: string | undefined): void {
     if (domain === this.#domain) return;
     this.#domain = domain;
@@ -61,7 +61,7 @@ export class NowPanel {
     this.askAgain();
   }
 
-  /** Asks again where there was no answer; what was refused would be refused again. */
+  /** Retries after failures; a refused request would be refused again. */
   serverIsBack(): void {
     if (this.#failures > 0 && !this.#isRefused) this.askAgain();
   }

@@ -1,4 +1,4 @@
-/** The busiest pages of the domain, with a way to look at one. */
+/** The top pages of the domain; selecting one shows only that page. */
 import type { TopPage } from './answers.js';
 import type { Api } from './api.js';
 import { h } from './dom.js';

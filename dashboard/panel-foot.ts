@@ -1,4 +1,4 @@
-/** What is under a panel: its answer as a file, and the question as a command to copy. */
+/** The foot of a panel: its answer as a file, and its request as a command to copy. */
 import { ApiProblem, targetOf, type Api, type Params } from './api.js';
 import { commandLine } from './command-line.js';
 import { h, setAttributes, setText } from './dom.js';
@@ -11,7 +11,7 @@ export class PanelFoot {
   readonly #said = h('span', { class: 'hint', role: 'status' });
   #target = '';
 
-  /** @param name of the panel, as in 'Top pages' */
+  /** @param name of the panel, for example 'Top pages' */
   constructor(api: Api, name: string) {
     this.#api = api;
     this.#name = name;
@@ -36,7 +36,7 @@ export class PanelFoot {
     );
   }
 
-  /** The question that the panel's figures answer. */
+  /** Sets the request that the panel's figures answer. */
   show(path: string, params: Params): void {
     this.#target = targetOf(path, params);
     const key = this.#api.hasKey ? ` -H "Authorization: Bearer $SWA_API_TOKEN"` : '';

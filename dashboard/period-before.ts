@@ -1,4 +1,4 @@
-/** The figures of the period of the same length before the range, to be shown beside. */
+/** The figures of the period of the same length before the range, for comparison. */
 import { pageviews, uniques, type Pageviews, type Uniques } from './answers.js';
 import { ApiProblem, type Api, type Params } from './api.js';
 import { rangeBefore, type PageState } from './state.js';
@@ -24,13 +24,14 @@ export class EarlierPeriod {
     this.#api = api;
   }
 
-  /** Drops what was answered to another key. */
+  /** Drops answers received with another key. */
   forget(): void {
     this.#kept = undefined;
   }
 
   /**
-   * undefined where it is not wanted, or had no views. It rarely changes: asked for again with another question, and every half minute. Throws what `Api.get` throws.
+   * Undefined if comparing is off, or the period had no views. It rarely changes: requested again only for another query, or after 30 s. Throws
+   * the errors of `Api.get`.
    */
   async ask(
     state: PageState,
@@ -52,7 +53,7 @@ export class EarlierPeriod {
       this.#kept = { key, askedAt: nowMs, period };
       return period;
     } catch (error) {
-      // The range itself is refused for the same reason, or only this one lies where nothing can be asked for.
+      // Either the range itself is refused for the same reason, or only this period is outside of what can be requested.
       if (error instanceof ApiProblem && error.status === 422) return undefined;
       throw error;
     }

@@ -1,24 +1,24 @@
 /**
- * A list of names with figures, the largest first, each with a bar behind its name that shows its share of the largest. Rows are kept by
- * position, so focus survives a refresh.
+ * A list of names with figures, largest first. A bar behind each name shows its share of the largest. Rows are reused by position, so the focus
+ * survives a refresh.
  */
 import { h, setAttributes, setText } from './dom.js';
 
 export interface Column {
   readonly title: string;
-  /** Left out where there is no room for it. */
+  /** Hidden on narrow screens. */
   readonly isWide?: boolean;
 }
 
 export interface RankedRow {
   readonly name: string;
-  /** The whole of a name that is shown in short. */
+  /** The full name, if `name` is shortened. */
   readonly fullName?: string;
-  /** Of the largest: 0 to 1. */
+  /** Share of the largest value, 0 to 1. */
   readonly share: number;
-  /** One for each column, as shown. */
+  /** One text per column. */
   readonly cells: readonly string[];
-  /** Set where the row can be chosen. */
+  /** Set if the row can be selected. */
   readonly choice?: { readonly isChosen: boolean; readonly choose: () => void };
 }
 
@@ -49,7 +49,7 @@ export class RankedTable {
     this.element = h('div', {}, this.#table, this.#empty);
   }
 
-  /** @param empty said when there are no rows */
+  /** @param empty text to show if there are no rows */
   update(heading: string, rows: readonly RankedRow[], empty: string): void {
     setText(this.#heading, heading);
     setText(this.#empty, empty);

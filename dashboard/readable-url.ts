@@ -1,54 +1,54 @@
 /**
- * Addresses as people read them: hosts and paths in their own letters, the scheme only where it tells two apart, long ones folded in
- * their middle. What is shown is for eyes alone: what is asked for is always the URL as the server wrote it.
+ * Formats URLs for people: decoded hosts and paths, the scheme only where it distinguishes two, long names shortened in the middle. For display
+ * only: requests always use the URL as the server wrote it.
  */
 import { toASCII, toUnicode } from './vendor/punycode.js';
 
-/** Host and path of a URL in their own letters, without the scheme. */
+/** Decoded host and path of a URL, without the scheme. */
 export function readable(url: string): string {
   const [, host = '', rest = ''] = /^https?:\/\/([^/?]*)(.*)$/.exec(url) ?? [];
   return host === '' ? url : `${readableHost(host)}${readablePath(rest)}`;
 }
 
-/** A host or domain in its own letters; as it is when it holds signs that could deceive. */
+/** Decoded host or domain; unchanged if it contains characters that could deceive. */
 export function readableHost(host: string): string {
   if (!host.includes('xn--')) return host;
   try {
     const shown = toUnicode(host);
     return shown.search(unplain) < 0 && toASCII(shown) === host ? shown : host;
   } catch {
-    return host; // a label that starts like punycode and is none
+    return host; // a label that begins like punycode but is invalid
   }
 }
 
-/** Control and format characters and spaces: what hides, or turns text round. */
+/** Control and format characters and spaces: they can hide text or reverse it. */
 const unplain = /[\p{C}\p{Z}]/gu;
 
-/** How long a name may be before it is folded, in characters. */
+/** Maximum length of a name before it is shortened, in characters. */
 const maxName = 72;
 const headLength = 42;
 const tailLength = 26;
 
-/** Names for a list of different URLs, each other than the others: with schemes where the rest is alike. */
+/** Distinct names for a list of distinct URLs: with schemes where the rest is equal. */
 export function namesOf(urls: readonly string[]): readonly string[] {
   const bare = urls.map(readable);
   const told = apart(bare, (i) => `${schemeOf(urls[i] ?? '')}${bare[i] ?? ''}`);
   return apart(told, (i) => urls[i] ?? '');
 }
 
-/** The host that all names begin with; '' when they do not: some have a scheme, or another host. */
+/** The host at the start of all names; '' if they differ, or some have a scheme. */
 export function commonHost(names: readonly string[]): string {
   const hosts = new Set(names.map((name) => /^[^/?]*(?=[/?])/.exec(name)?.[0] ?? ''));
   const [host] = hosts;
   return hosts.size === 1 && host !== undefined && !host.endsWith(':') ? host : '';
 }
 
-/** Names with the middle of the long ones left out, but for those that would then be alike. */
+/** Shortens long names in the middle, except those that would become equal. */
 export function shortened(names: readonly string[]): readonly string[] {
   return apart(names.map(folded), (i) => names[i] ?? '');
 }
 
-/** Different URLs as rows of one list: the host that all have is said once, in the heading. */
+/** Distinct URLs as rows of one list: a host that all share is shown once, in the heading. */
 export function listed(urls: readonly string[]): {
   readonly heading: string;
   readonly names: readonly string[];
@@ -61,7 +61,7 @@ export function listed(urls: readonly string[]): {
   };
 }
 
-/** The name of one URL where no others stand beside it: a scheme that is not the usual one is part of it. */
+/** The name of a single URL: includes the scheme only if it is http. */
 export function nameOf(url: string): string {
   return `${url.startsWith('http://') ? 'http://' : ''}${readable(url)}`;
 }
@@ -72,7 +72,7 @@ function folded(name: string): string {
   return `${characters.slice(0, headLength).join('')}…${characters.slice(-tailLength).join('')}`;
 }
 
-/** Names that are there twice give way to longer ones. */
+/** Replaces names that occur more than once by longer ones. */
 function apart(names: readonly string[], longer: (i: number) => string): readonly string[] {
   const times = new Map<string, number>();
   for (const name of names) times.set(name, (times.get(name) ?? 0) + 1);
@@ -83,7 +83,7 @@ function schemeOf(url: string): string {
   return /^https?:\/\//.exec(url)?.[0] ?? '';
 }
 
-/** Escapes become letters, but for those that would then read as something else: '%2F', '%25', spaces, signs without a shape. */
+/** Decodes escapes, except those that would then read as something else: '%2F', '%25', spaces, invisible characters. */
 function readablePath(path: string): string {
   return path.replaceAll(/(?:%[0-9A-F]{2})+/gi, (escapes) =>
     escapes
@@ -97,6 +97,6 @@ function decoded(escapes: string): string {
   try {
     return decodeURI(escapes).replaceAll(unplain, encodeURIComponent);
   } catch {
-    return escapes; // no UTF-8
+    return escapes; // not valid UTF-8
   }
 }

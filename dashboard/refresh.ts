@@ -1,11 +1,11 @@
 /**
- * The rhythm of the live page: a round of requests, a pause, the next round. It rests while the page is hidden or the reader
- * has stopped it, leaves a slow server four fifths of the time, and backs off when rounds fail.
+ * The update loop of the live page: a round of requests, a pause, the next round. Pauses while the page is hidden or the reader has paused it,
+ * leaves a slow server idle for four fifths of the time, and backs off when rounds fail.
  */
 
 export type RoundResult =
   | { readonly ok: true }
-  /** `isLast`: the next round is one that is asked for, or that of a page which is looked at again. */
+  /** `isLast`: no further round, except on request or when the page becomes visible again. */
   | { readonly ok: false; readonly retryAfterMs: number | undefined; readonly isLast?: boolean };
 
 const longestMs = 30_000;
@@ -19,8 +19,8 @@ export class Refresh {
   #paused = false;
 
   /**
-   * @param round must not throw, and ends early when its signal says so
-   * @param everyMs the shortest pause between two rounds
+   * @param round must not throw, and ends early if its signal aborts
+   * @param everyMs minimum pause between two rounds
    */
   constructor(round: (signal: AbortSignal) => Promise<RoundResult>, everyMs: number) {
     this.#everyMs = everyMs;
@@ -45,7 +45,7 @@ export class Refresh {
     this.now();
   }
 
-  /** Starts a round at once; one under way is given up, since it asks an older question. */
+  /** Starts a round now, and aborts a running one, whose query may be outdated. */
   now(): void {
     this.#halt();
     const running = new AbortController();

@@ -1,4 +1,4 @@
-/** A card with one series: its title, a chart, and the same figures as a table for those who cannot or will not read a chart. */
+/** A card with one series: title, chart, and the same figures as a table, for readers who cannot or prefer not to use a chart. */
 import { h, setAttributes } from './dom.js';
 import type { Api } from './api.js';
 import { bucketName, count, interval } from './format.js';
@@ -7,7 +7,7 @@ import { notesOn, SeriesChart, type ChartData, type ChartOptions, type ChartPoin
 
 export interface SeriesCardOptions extends ChartOptions {
   readonly id: string;
-  /** Said under the title. */
+  /** Text below the title. */
   readonly hint: string;
   readonly unit: string;
   readonly hasBounds: boolean;

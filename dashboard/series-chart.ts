@@ -1,8 +1,7 @@
 /**
- * One series over time, drawn by uPlot. The x axis counts buckets, so that months of 28 and 31 days stand evenly and no
- * zone has to be reckoned with here: labels come from the server. What the batch layer has counted is drawn solid,
- * what only the speed layer knows is dashed or pale on a tinted ground, and bounds are a band. A bucket that has not ended is a ring or
- * an outline of its own: joined to the others it would look like a fall.
+ * A time series, drawn by uPlot. The x axis counts buckets, so months of 28 and 31 days are equally wide, and no time zone is needed here:
+ * labels come from the server. The batch layer's part is solid; the part only the speed layer has is dashed or pale on a tinted background;
+ * bounds are a band. A bucket that has not ended is a ring or a separate outline: connected to the others it would look like a drop.
  */
 import uPlot from './vendor/uplot.js';
 import { h, setAttributes, setText } from './dom.js';
@@ -15,9 +14,9 @@ export interface ChartPoint {
   readonly lower: number;
   readonly upper: number;
   readonly exact: boolean;
-  /** The speed layer has a part in it. */
+  /** Whether it includes facts from the speed layer. */
   readonly live: boolean;
-  /** Begun and not ended, or not begun yet: then there is nothing to draw. */
+  /** 'present': begun but not ended; 'ahead': not begun, and not drawn. */
   readonly phase: 'past' | 'present' | 'ahead';
   /** The same bucket of the period before. */
   readonly before: { readonly label: string; readonly value: number } | undefined;
@@ -25,17 +24,17 @@ export interface ChartPoint {
 
 export interface ChartData {
   readonly points: readonly ChartPoint[];
-  /** Where the batch layer's part ends, in buckets from the left edge; undefined when it reaches the end. */
+  /** End of the batch layer's part, in buckets from the left edge; undefined if it covers the whole range. */
   readonly liveFrom: number | undefined;
 }
 
 export interface ChartOptions {
   readonly name: string;
   readonly kind: 'line' | 'bars';
-  /** What a reader hears or sees for a point: '1,204 visitors'. */
+  /** Text for a point: '1,204 visitors'. */
   readonly describe: (point: ChartPoint) => string;
   readonly announce: (text: string) => void;
-  /** Buckets [from, to) were drawn over with the mouse. */
+  /** Called when buckets [from, to) were selected with the mouse. */
   readonly onSelect: (from: number, to: number) => void;
 }
 
@@ -199,7 +198,7 @@ export class SeriesChart {
     ctx.restore();
   }
 
-  /** Every so many buckets that texts of about 64 px fit, counted so that hours fall on round ones. */
+  /** Positions of ticks, spaced for labels about 64 px wide, and aligned so that hours are round ones. */
   #splits(width: number): number[] {
     const { points } = this.#data;
     const room = Math.max(2, Math.floor((width - 60) / 64));
@@ -277,14 +276,17 @@ export class SeriesChart {
     this.#tip.dataset['side'] = isRight ? 'left' : 'right';
   }
 
-  /** A custom property as the canvas understands it: whatever `light-dark()` makes of it here and now. */
+  /** Resolves a custom property for the canvas, including `light-dark()`. */
   #color(name: string): string {
     this.#probe.style.color = `var(${name})`;
     return getComputedStyle(this.#probe).color;
   }
 }
 
-/** x, period before, batch part, live part, running bucket, lower and upper bound. The parts of a line share the point where they meet. */
+/**
+ * Columns: x, period before, batch part, live part, running bucket, lower and upper bound. The two parts of a line share the point where they
+ * meet.
+ */
 export function columnsOf(points: readonly ChartPoint[], kind: ChartOptions['kind']): uPlot.AlignedData {
   const isPast = (point: ChartPoint): boolean => point.phase === 'past';
   const firstLive = points.findIndex((point) => point.live && isPast(point));
@@ -300,7 +302,7 @@ export function columnsOf(points: readonly ChartPoint[], kind: ChartOptions['kin
   ];
 }
 
-/** What else a reader should know of a point. */
+/** Additional remarks on a point. */
 export function notesOn({ live, phase }: ChartPoint): readonly string[] {
   return [...(phase === 'present' ? ['so far'] : []), ...(live ? ['live part'] : [])];
 }

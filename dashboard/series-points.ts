@@ -1,4 +1,4 @@
-/** What the charts draw, made of the answers: every bucket with its layer, its phase, and the same bucket of the period before. */
+/** Converts answers to chart data: every bucket with its layer, its phase, and the same bucket of the period before. */
 import type { Bucket, Pageviews, Uniques } from './answers.js';
 import { isEmptyCut } from './freshness-line.js';
 import type { PeriodBefore } from './period-before.js';
@@ -22,7 +22,7 @@ export function uniquesChart(people: Uniques, before: PeriodBefore | undefined, 
   };
 }
 
-/** @param people of the same range: says where the layers meet */
+/** @param people answer for the same range: tells where the layers meet */
 export function pageviewsChart(
   people: Uniques,
   views: Pageviews,
@@ -58,7 +58,7 @@ function placeOf(
   };
 }
 
-/** Whether a bucket reaches beyond what the batch view was made from. */
+/** Whether a bucket ends after the facts of the batch view. */
 function isLive(bucketEnd: number, { freshness }: Uniques): boolean {
   return (
     freshness.realtime !== undefined &&
@@ -66,7 +66,7 @@ function isLive(bucketEnd: number, { freshness }: Uniques): boolean {
   );
 }
 
-/** Where the batch run falls, in buckets from the left edge; undefined when all of the range lies before it. */
+/** Position of the batch run, in buckets from the left edge; undefined if the whole range is before it. */
 function liveStart(people: Uniques): number | undefined {
   const { series } = people.data;
   const { batch } = people.freshness;

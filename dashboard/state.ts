@@ -1,6 +1,6 @@
 /**
- * What the page shows, as one value that lives in the address: a copied link shows the same thing elsewhere. From it
- * and the time follows the question put to the API.
+ * The state of the page, stored in the address so that a copied link shows the same elsewhere. The API requests follow from it and the current
+ * time.
  */
 import { addDays, instantOf, isZone, localOf, offsetMinutes } from './zone-time.js';
 
@@ -16,28 +16,28 @@ export interface CustomRange {
 }
 
 export interface PageState {
-  /** undefined until the first domain is known. */
+  /** Undefined until the first domain is known. */
   readonly domain: string | undefined;
-  /** One page of the domain; undefined means the whole domain. */
+  /** One page of the domain; undefined for the whole domain. */
   readonly url: string | undefined;
   readonly range: Preset | CustomRange;
   readonly zone: string;
-  /** undefined lets the range choose. */
+  /** Undefined: chosen by the length of the range. */
   readonly by: Interval | undefined;
-  /** Name of the dimension that is broken down; undefined means the first there is. */
+  /** Name of the dimension to break down; undefined for the first one. */
   readonly dimension: string | undefined;
-  /** Whether the period before is shown beside. */
+  /** Whether to show the period before. */
   readonly compare: boolean;
 }
 
-/** A range as the API takes it. */
+/** A range in the API's format. */
 export interface TimeRange {
   readonly from: string;
   readonly to: string;
   readonly interval: Interval;
 }
 
-/** Reads an address' query string; what makes no sense falls back to the default in silence, since links get cut. */
+/** Parses an address' query string. Invalid values silently become the default, because links get truncated. */
 export function parseState(search: string, ownZone: string): PageState {
   const params = new URLSearchParams(search);
   const given = (name: string): string | undefined => params.get(name) ?? undefined;
@@ -59,19 +59,19 @@ export function parseState(search: string, ownZone: string): PageState {
   };
 }
 
-/** Whether an address' query string names a zone. */
+/** Whether an address' query string contains a zone. */
 export function hasZone(search: string): boolean {
   const zone = new URLSearchParams(search).get('tz');
   return zone !== null && isZone(zone);
 }
 
-/** Whether an address' query string asks for a range of its own. */
+/** Whether an address' query string contains a range. */
 export function hasRange(search: string): boolean {
   const params = new URLSearchParams(search);
   return params.has('range') || params.has('from') || params.has('to');
 }
 
-/** The query string of a state, '?...'. */
+/** The query string of a state, beginning with '?'. */
 export function showState(state: PageState): string {
   const params = new URLSearchParams();
   if (state.domain !== undefined) params.set('domain', state.domain);
@@ -97,7 +97,7 @@ const presetInterval: Readonly<Record<Preset, Interval>> = {
 };
 const presetDays = { '7d': 7, '30d': 30, '12m': 365 } as const;
 
-/** The range a state means at a time. 24 hours end with the zone's present hour, longer ones with the zone's present day. */
+/** The range of a state at a given time. 24 hours end with the zone's current hour, longer presets with its current day. */
 export function rangeOf(state: Pick<PageState, 'range' | 'zone' | 'by'>, nowMs: number): TimeRange {
   const { range, zone, by } = state;
   if (typeof range !== 'string') {
@@ -115,7 +115,7 @@ export function rangeOf(state: Pick<PageState, 'range' | 'zone' | 'by'>, nowMs: 
   return { from: addDays(today, 1 - presetDays[range]), to: addDays(today, 1), interval };
 }
 
-/** The period of the same length that ends where the range begins: as long by the clocks of the zone, in the same buckets. */
+/** The period of the same local length that ends where the range begins, in the same buckets. */
 export function rangeBefore(state: Pick<PageState, 'range' | 'zone' | 'by'>, nowMs: number): TimeRange {
   const { range } = state;
   const { from, interval } = rangeOf(state, nowMs);
@@ -126,7 +126,7 @@ export function rangeBefore(state: Pick<PageState, 'range' | 'zone' | 'by'>, now
   return { ...rangeOf({ ...state, range: before }, nowMs), interval };
 }
 
-/** A custom range: what the zone's clocks show at two times. */
+/** A custom range: the local times of two instants. */
 export function customRange(span: { readonly from: number; readonly to: number }, zone: string): CustomRange {
   return { from: localOf(span.from, zone), to: localOf(span.to, zone) };
 }
@@ -134,7 +134,7 @@ export function customRange(span: { readonly from: number; readonly to: number }
 const wholeAtMostMs = 31 * 24 * hourMs;
 const newestMs = 7 * 24 * hourMs;
 
-/** What to open on when all views lie in a span that is over: all of it up to a month, else its last 7 days. */
+/** The range to open with if all views are in the past: all of it up to 31 days, otherwise its last 7 days. */
 export function newestOf({ from, to }: { readonly from: number; readonly to: number }): {
   readonly from: number;
   readonly to: number;
@@ -142,7 +142,7 @@ export function newestOf({ from, to }: { readonly from: number; readonly to: num
   return to - from <= wholeAtMostMs ? { from, to } : { from: to - newestMs, to };
 }
 
-/** Between about 20 and 200 buckets. */
+/** Chooses the interval, for about 20 to 200 buckets. */
 function intervalFor(hours: number): Interval {
   if (hours <= 8 * 24) return 'hour';
   if (hours <= 190 * 24) return 'day';

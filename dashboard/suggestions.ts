@@ -1,4 +1,4 @@
-/** What the fields for domain and page offer for the text typed. What cannot be had is left out: the round that runs beside it says what is wrong. */
+/** Suggestions for the domain and page fields. Failed requests give no suggestions: the round that runs at the same time reports the error. */
 import { domains, pages } from './answers.js';
 import type { Api } from './api.js';
 import type { Choice } from './combobox.js';

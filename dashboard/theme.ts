@@ -1,4 +1,4 @@
-/** Light or dark: as the system prefers until the reader chooses. Runs before the first paint, so nothing flashes. */
+/** Light or dark theme: the system's preference until the reader chooses. Runs before the first paint, so nothing flashes. */
 
 const storageKey = 'swa.theme';
 const systemDark = window.matchMedia('(prefers-color-scheme: dark)');
@@ -20,7 +20,7 @@ export function toggleTheme(): void {
 
 const listeners: (() => void)[] = [];
 
-/** Called after every change. */
+/** The listener is called after every change. */
 export function onThemeChange(listener: () => void): void {
   listeners.push(listener);
 }

@@ -1,4 +1,4 @@
-/** A fresh data directory: what to run so that there is something to see. Goes by itself when the first fact is in. */
+/** For an empty data directory: commands that produce something to see. Disappears with the first fact. */
 import { commandLine } from './command-line.js';
 import { h } from './dom.js';
 

@@ -1,4 +1,4 @@
-/** Wall-clock times of a zone, from the browser's own IANA data. The server cuts the buckets; this only reads pickers. */
+/** Local times of a zone, from the browser's IANA data. Only for the date pickers: the server computes the buckets. */
 
 const hourMs = 3_600_000;
 const formats = (zone: string): Intl.DateTimeFormat =>
@@ -21,13 +21,13 @@ export function isZone(name: string): boolean {
   }
 }
 
-/** The visitor's own zone, or UTC where it is not known. */
+/** The visitor's own zone; UTC if it is unknown. */
 export function ownZone(): string {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   return isZone(zone) ? zone : 'UTC';
 }
 
-/** Whether buckets of so many minutes can show the zone's hours and days at a time. */
+/** Whether base buckets of this width fit the zone's hours and days at a given time. */
 export function fitsBuckets(zone: string, bucketMinutes: number, timeMs: number): boolean {
   return offsetMinutes(zone, timeMs) % bucketMinutes === 0;
 }
@@ -37,7 +37,7 @@ export function allZones(): readonly string[] {
   return ['UTC', ...Intl.supportedValuesOf('timeZone').filter((name) => name !== 'UTC')];
 }
 
-/** '2026-11-22T14:05': what the zone's clocks show at a time. */
+/** Local time of an instant: '2026-11-22T14:05'. */
 export function localOf(timeMs: number, zone: string): string {
   const parts = new Map(
     formats(zone)
@@ -54,8 +54,8 @@ export function offsetMinutes(zone: string, timeMs: number): number {
 }
 
 /**
- * The time at which the zone's clocks show `local`, RFC 3339 with its offset; undefined when `local` is not a date and time.
- * A local time that occurs twice is the first one; one that is left out is taken with the offset before.
+ * The instant at which the local time is `local`, as RFC 3339 with its offset; undefined if `local` is not a date and time. Of a local time that
+ * occurs twice, the first one; a local time that is skipped is read with the offset before.
  */
 export function instantOf(local: string, zone: string): string | undefined {
   if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d$/.test(local)) return undefined;
@@ -68,7 +68,7 @@ export function instantOf(local: string, zone: string): string | undefined {
   return `${local}:00${offsetText(offset)}`;
 }
 
-/** '2026-11-23' for a date and a number of days. */
+/** A date plus a number of days: '2026-11-23'. */
 export function addDays(date: string, days: number): string {
   return new Date(Date.parse(`${date}T00:00:00Z`) + days * 24 * hourMs).toISOString().slice(0, 10);
 }

@@ -1,6 +1,6 @@
-/** punycode as the page loads it: the server hands out the package's ES module under this name, as it does with uPlot. */
+/** punycode as the page loads it: like uPlot, the server serves the package's ES module under this name. */
 
-/** The host with its labels as people write them: 'xn--mnchen-3ya.example' -> 'münchen.example'. Throws RangeError. */
+/** The host with decoded labels: 'xn--mnchen-3ya.example' -> 'münchen.example'. Throws RangeError. */
 export declare function toUnicode(host: string): string;
-/** The host with its labels as the wire has them. */
+/** The host with its labels in ASCII. */
 export declare function toASCII(host: string): string;
