@@ -1,7 +1,7 @@
-// The SET of the DataSketches format: an open-addressing hash table of coupons, 32 to 2^(lgK-3) cells, never over three
-// quarters full. Probing and growth are the format's, so the cells in their order are what its updatable form writes.
+// The SET of the DataSketches format: an open-addressing hash table of coupons, 32 to 2^(lgK-3) cells, at most three
+// quarters full. It probes and grows as the format does, so its cells are exactly what the updatable form contains.
 
-/** A set of coupons that grows. Coupons are 32-bit integers, signed or not, and not 0. */
+/** A growing set of coupons: nonzero 32-bit integers, signed or unsigned. */
 export class CouponTable {
   #cells: Uint32Array;
   #count = 0;
@@ -14,14 +14,14 @@ export class CouponTable {
     return this.#count;
   }
 
-  /** The table as it is, 0 for a free cell. Not a copy. */
+  /** The cells of the table, 0 for a free one. Not a copy. */
   get cells(): Uint32Array {
     return this.#cells;
   }
 
-  /** Adds a coupon; false if it was there. */
+  /** Adds a coupon; returns false if it was already there. */
   add(signedOrNot: number): boolean {
-    const coupon = signedOrNot >>> 0; // as cells give it back
+    const coupon = signedOrNot >>> 0; // as it is read from cells
     const cell = findCell(this.#cells, coupon);
     if (this.#cells[cell] !== 0) return false;
     this.#cells[cell] = coupon;
@@ -43,7 +43,7 @@ export class CouponTable {
     return copy;
   }
 
-  /** The coupons in the order of the table. */
+  /** Returns the coupons in the order of the table. */
   toArray(): Uint32Array {
     const coupons = new Uint32Array(this.#count);
     let count = 0;
@@ -58,8 +58,8 @@ export class CouponTable {
   }
 }
 
-// The cell that holds the coupon, or the free one where it belongs. The stride is odd and the size a power of two, so
-// every cell is reached, and a table is never full.
+// Returns the cell that holds the coupon, or the free one where it belongs. The stride is odd and the size a power of
+// two, so every cell is reached, and the table is never full.
 function findCell(cells: Uint32Array, coupon: number): number {
   const mask = cells.length - 1;
   let cell = coupon & mask;

@@ -1,37 +1,38 @@
-// From values to coupons. A coupon is all that a sketch ever knows of a value: 32 bits of its MurmurHash3 x64-128 (seed
-// 9001), 26 as address and 6 as value, `value << 26 | address`. The bytes that are hashed are those of Apache
-// DataSketches in Java and C++, so equal values have equal coupons in every language: a string is its UTF-8, an
-// integer its 64 bits little-endian, bytes are themselves.
+// Computes the coupons of values. A coupon is all that a sketch knows of a value: 32 bits of its MurmurHash3 x64-128
+// (seed 9001), 26 as address and 6 as value, `value << 26 | address`. The hashed bytes are those of Apache DataSketches
+// in Java and C++, so equal values have equal coupons in every language: a string is hashed as UTF-8, an integer as 64
+// bits little-endian, and bytes unchanged.
 import { HllError } from './errors.js';
 import { createKernels, reservedBytes, slackBytes } from './kernels.js';
 import type { Backend, Kernels } from './kernels.js';
 import { Murmur3 } from './murmur3.js';
 
-/** What can be counted. A number must be a safe integer, and counts as the same integer given as a bigint. */
+/** A value that can be counted. A number must be a safe integer, and equals the same integer given as a bigint. */
 export type HllValue = string | number | bigint | Uint8Array;
 
 /**
- * The coupon of a value, an unsigned 32-bit integer; 0, which is no coupon, for an empty string or no bytes: the format
- * does not count those. A lone surrogate counts as U+FFFD. Throws HLL_BAD_VALUE on a number that is no safe integer,
- * on a bigint that fits neither a signed nor an unsigned 64-bit integer, and on a value of any other type.
+ * Returns the coupon of a value as an unsigned 32-bit integer; 0, which is not a coupon, for an empty string or no
+ * bytes: the format does not count those. An unpaired surrogate counts as U+FFFD. Throws HLL_BAD_VALUE on a number that
+ * is not a safe integer, on a bigint that fits neither a signed nor an unsigned 64-bit integer, and on a value of any
+ * other type.
  */
 export function coupon(value: HllValue): number {
   return sharedHasher().coupon(value);
 }
 
 /**
- * The coupons of values[from, to), in their order, the same as `coupon` gives one by one but in batches.
- * With `out` they go there, from its start (it must be long enough), and `out` is returned; otherwise into a new array.
- * Throws HLL_BAD_VALUE, naming its index, on a value that is no string, and on `values` of another kind.
+ * Returns the coupons of values[from, to) in order, the same as `coupon` gives one by one, but computed in batches.
+ * With `out` they are written there, from its start (it must be long enough), and `out` is returned; otherwise to a new
+ * array. Throws HLL_BAD_VALUE, naming its index, on a value that is not a string, and on `values` of another kind.
  */
 export function coupons(values: BulkValues, out?: Uint32Array, from?: number, to?: number): Uint32Array {
   return sharedHasher().coupons(values, out, from, to);
 }
 
 /**
- * The coupons of strings that are already UTF-8: string i is bytes[offsets[i], offsets[i + 1]), as in Arrow's columns,
- * so n strings have n + 1 offsets. Nothing is allocated when `out` is given. The bytes are hashed as they are, without
- * a check that they are UTF-8. Throws HLL_BAD_ARGUMENT if the offsets fall, or leave the bytes.
+ * Returns the coupons of strings that are already UTF-8: string i is bytes[offsets[i], offsets[i + 1]), as in Arrow's
+ * columns, so n strings have n + 1 offsets. Allocates nothing if `out` is given. The bytes are hashed without checking
+ * that they are UTF-8. Throws HLL_BAD_ARGUMENT if the offsets decrease or are outside the bytes.
  */
 export function couponsOfUtf8(bytes: Uint8Array, offsets: Offsets, out?: Uint32Array): Uint32Array {
   return sharedHasher().couponsOfUtf8(bytes, offsets, out);
@@ -44,13 +45,15 @@ const batchSize = 2048;
 const dataBytes = 1 << 17;
 const longestLoopedString = 24;
 
-// Where things lie in the hasher's memory.
+// Layout of the hasher's memory.
 const endsAt = reservedBytes;
 const couponsAt = endsAt + 4 * (batchSize + 1) + slackBytes;
 const dataAt = couponsAt + 4 * batchSize + slackBytes;
 const memoryBytes = dataAt + dataBytes + slackBytes;
 
-/** Hashes values through one memory of its own. The functions above share one; results never depend on which. */
+/**
+ * Hashes values in its own memory. The functions above share one hasher; results do not depend on which one is used.
+ */
 export class CouponHasher {
   readonly #kernels: Kernels;
   readonly #ends: Uint32Array;
@@ -71,7 +74,7 @@ export class CouponHasher {
     if (typeof value === 'number') return this.#couponOfNumber(value);
     if (typeof value === 'bigint') return this.#couponOfBigint(value);
     if (!(value instanceof Uint8Array)) {
-      throw badValue(value, 'it is no string, number, bigint or Uint8Array');
+      throw badValue(value, 'it is not a string, number, bigint or Uint8Array');
     }
     if (value.length > dataBytes) return new Murmur3().couponOfBytes(value, 0, value.length);
     this.#data.set(value);
@@ -121,7 +124,7 @@ export class CouponHasher {
     for (let i = from; i < to; i++) {
       const string = strings[i];
       if (typeof string !== 'string') {
-        throw badValue(string, `values[${i}] is no string`);
+        throw badValue(string, `values[${i}] is not a string`);
       }
       if (i - first === batchSize || used + 3 * string.length > dataBytes) {
         this.#hashSpans(i - first, out, first - from);
@@ -139,7 +142,7 @@ export class CouponHasher {
     this.#hashSpans(to - first, out, first - from);
   }
 
-  // Hashes the spans that lie in the data area into out[at, at + count).
+  // Hashes the spans in the data area into out[at, at + count).
   #hashSpans(count: number, out: Uint32Array, at: number): void {
     if (count === 0) return;
     this.#kernels.couponsOfSpans(dataAt, endsAt, couponsAt, count);
@@ -164,8 +167,9 @@ export class CouponHasher {
     return this.#kernels.couponOfBytes(dataAt, this.#write(value, 0)) >>> 0;
   }
 
-  // Writes a string as UTF-8 into the data area, which must have room for three bytes a code unit; returns its length.
-  // Short ASCII strings, as ids are, go in a loop: it takes a third of the time of a call to the encoder.
+  // Writes a string as UTF-8 into the data area, which must have room for three bytes per code unit, and returns its
+  // length in bytes. Short ASCII strings, as ids are, are copied in a loop: it takes a third of the time of a call to
+  // the encoder.
   #write(value: string, at: number): number {
     const data = this.#data;
     const { length } = value;
@@ -199,8 +203,8 @@ export class CouponHasher {
 }
 
 /**
- * Throws HLL_BAD_VALUE unless these are values that can be counted in bulk. Strings among them are looked at when they
- * are hashed.
+ * Throws HLL_BAD_VALUE unless these values can be counted in bulk. The strings themselves are checked when they are
+ * hashed.
  */
 export function requireBulkValues(values: BulkValues): void {
   if (Array.isArray(values) || values instanceof BigInt64Array || values instanceof BigUint64Array) return;
@@ -238,7 +242,7 @@ function requireOffsets(bytes: Uint8Array, offsets: Offsets): void {
 
 let shared: CouponHasher | undefined;
 
-// Made on first use. Its memory is scratch space: nothing in it outlives a call.
+// Created on first use. Its memory is scratch space: nothing in it outlives a call.
 function sharedHasher(): CouponHasher {
   shared ??= new CouponHasher();
   return shared;

@@ -1,12 +1,12 @@
-// The one error of this package, with a stable code to branch on.
+// The error class of this package, with a stable code.
 
 export type HllErrorCode =
   | 'HLL_BAD_LGK' // lgK is not an integer from 4 to 21
-  | 'HLL_BAD_VALUE' // not hashable: a number that is no safe integer, a bigint outside 64 bits, any other type
+  | 'HLL_BAD_VALUE' // not countable: a number that is not a safe integer, a bigint outside 64 bits, any other type
   | 'HLL_BAD_COUPON' // a coupon whose value part is 0
   | 'HLL_BAD_REGISTERS' // an array that is not 2^lgK long, or a register over 63
   | 'HLL_BAD_ARGUMENT' // any other argument out of its range
-  | 'HLL_BAD_BYTES'; // serialized bytes that are no valid sketch
+  | 'HLL_BAD_BYTES'; // serialised bytes that are not a valid sketch
 
 export class HllError extends Error {
   readonly code: HllErrorCode;
@@ -18,7 +18,10 @@ export class HllError extends Error {
   }
 }
 
-/** Bytes that are no valid sketch: `field`, as the format names it, at `offset` is why. */
+/**
+ * Thrown for bytes that are not a valid sketch. `field`, as named by the format, and `offset` say where they are
+ * invalid.
+ */
 export class HllFormatError extends HllError {
   readonly offset: number;
   readonly field: string;

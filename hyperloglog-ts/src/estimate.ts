@@ -1,31 +1,31 @@
-// From the state of a sketch to a number, and how far that number may be off. All of these are pure functions of the
-// state, so an estimate never depends on the order of updates or merges.
+// Computes estimates and error bounds from the state of a sketch. All functions are pure, so an estimate does not
+// depend on the order of updates or merges.
 //
-// Few values are held as coupons, and the estimate is their count. Many are held as k registers, and the estimate is
-// the maximum likelihood one of Otmar Ertl, "New cardinality estimation algorithms for HyperLogLog sketches"
-// (arXiv:1702.01284, algorithm 8). It needs only how often each register value occurs, and has the smallest error that
-// registers allow: sqrt(3 ln 2 - 1) / sqrt(k) for large counts, less for small ones.
+// Few values are held as coupons, and the estimate is based on their count. Many are held as k registers, and the
+// estimate is the maximum likelihood estimate of Otmar Ertl, "New cardinality estimation algorithms for HyperLogLog
+// sketches" (arXiv:1702.01284, algorithm 8). It needs only how often each register value occurs, and has the smallest
+// error that registers allow: sqrt(3 ln 2 - 1) / sqrt(k) for large counts, less for small ones.
 import { HllError } from './errors.js';
 
-/** The interval that holds the true count with the asked-for confidence. */
+/** An interval that contains the true count with the requested confidence. */
 export interface Bounds {
   readonly lower: number;
   readonly upper: number;
 }
 
-/** How many coupons a sketch holds before it turns to registers. 1,536 at lgK 14, 384 at 12. */
+/** Returns the maximum number of coupons of a sketch before it switches to registers: 1,536 at lgK 14, 384 at 12. */
 export function maxCoupons(lgK: number): number {
   return lgK < 8 ? 7 : 3 << (lgK - 5);
 }
 
-/** The standard error of `estimate()` in registers, relative to the true count: 0.0081 at lgK 14. */
+/** Returns the standard error of `estimate()` in registers mode, relative to the true count: 0.0081 at lgK 14. */
 export function relativeStandardError(lgK: number): number {
   return Math.sqrt((3 * Math.LN2 - 1) / 2 ** lgK);
 }
 
 /**
- * The number of distinct values that have `count` distinct coupons between them: the count, and the few that are to be
- * expected to share a coupon with another, 0.006 at 1,536 coupons. Two values do with probability 2^-26 / 3.
+ * Estimates the number of distinct values behind `count` distinct coupons: the count plus the expected number of values
+ * that share a coupon, 0.006 at 1,536 coupons. Two values share one with probability 2^-26 / 3.
  */
 export function estimateFromCoupons(count: number): number {
   let first = 0;
@@ -44,9 +44,9 @@ export function estimateFromCoupons(count: number): number {
   return Math.max(count, sum);
 }
 
-// How many distinct values stand behind so many distinct coupons of a space of 2^26 addresses: the curve of the
-// reference implementations, as far as a sketch can hold coupons. The cubic through the four points around (Lagrange)
-// gives their estimates to the last bit.
+// Numbers of distinct values behind numbers of distinct coupons in a space of 2^26 addresses: the curve of the
+// reference implementations, as far as a sketch can hold coupons. A cubic through the four surrounding points
+// (Lagrange) gives their estimates to the last bit.
 const curveCoupons = [0, 1, 20, 400, 8_000, 160_000, 300_000, 600_000];
 const curveValues = [
   0, 1, 20.0000009437402611, 400.000396371338411, 8000.1589294602090376, 160063.6067763759638183,
@@ -55,9 +55,9 @@ const curveValues = [
 const lastCubic = curveCoupons.length - 4;
 
 /**
- * Bounds for `count` coupons, `sigmas` standard errors to each side. The lower one is never under the count, the upper one
- * never under the count and what `hiddenByCoupons` adds to it: the error is a whole number of values, and while it is
- * mostly none, a standard error does not describe it.
+ * Returns bounds for `count` coupons, `sigmas` standard errors on each side. The lower bound is at least the count; the
+ * upper one is at least the count plus `hiddenByCoupons`, because the error is a whole number of values, usually 0,
+ * which a standard error does not describe.
  */
 export function boundsFromCoupons(count: number, sigmas: number): Bounds {
   const estimate = estimateFromCoupons(count);
@@ -69,21 +69,21 @@ export function boundsFromCoupons(count: number, sigmas: number): Bounds {
 }
 
 /**
- * How many more values than coupons there may be, because some share a coupon: with odds below 1 in 10,000 there are
- * more than that. 0 up to 201 coupons, 1 up to 2,392. Two values share a coupon with odds of 1 in 3 * 2^26 (26 bits of
- * address, and a value that is v with odds of 2^-v: the sum of 4^-v is 1/3), so among n values n (n - 1) / 6 / 2^26 pairs
- * are to be expected, and their number has a Poisson distribution.
+ * Returns how many more values than coupons there may be because some share one; there are more with odds below 1 in
+ * 10,000. 0 up to 201 coupons, 1 up to 2,392. Two values share a coupon with odds of 1 in 3 * 2^26 (26 bits of address,
+ * and a value that is v with odds of 2^-v: the sum of 4^-v is 1/3), so among n values n (n - 1) / 6 / 2^26 pairs are
+ * expected, and their number has a Poisson distribution.
  */
 export function hiddenByCoupons(count: number): number {
   return mostPairs((count * (count - 1)) / 6 / 2 ** 26);
 }
 
 /**
- * How many pairs of values may share a coupon where so many are to be expected: with odds below 1 in 10,000 there are more. 0 where
- * fewer than 1 in 10,000 are expected.
+ * Returns how many pairs of values may share a coupon if `expected` pairs are expected; there are more with odds below
+ * 1 in 10,000. 0 if less than 1 in 10,000 is expected.
  */
 export function mostPairs(expected: number): number {
-  // The odds of more than m - 1 pairs are below expected^m / m!: so the usual cases need no more than that.
+  // The odds of more than m - 1 pairs are below expected^m / m!, which decides the usual cases.
   if (expected < oddsOfBeingWrong) return 0;
   if (expected ** 2 / 2 < oddsOfBeingWrong) return 1;
   if (expected > manyPairs) return Math.ceil(expected + sigmasOfBeingWrong * Math.sqrt(expected) + 1);
@@ -99,16 +99,16 @@ export function mostPairs(expected: number): number {
 }
 
 const oddsOfBeingWrong = 1e-4;
-/** Where there are many the Poisson distribution is nearly a normal one, of which so many standard deviations leave those odds. */
+/** Above this the Poisson distribution is nearly normal, and this many standard deviations leave those odds. */
 const manyPairs = 100;
 const sigmasOfBeingWrong = 3.8;
 
-// The relative error that collisions among 2^26 addresses leave; the reference implementations use the same.
+// Relative error due to collisions among 2^26 addresses, as in the reference implementations.
 const couponStandardError = 0.409 / 2 ** 13;
 
 /**
- * The maximum likelihood estimate from a histogram of registers: histogram[v] of the 2^lgK registers hold v, 0 <= v <= 63.
- * Infinite if every register holds 63.
+ * Returns the maximum likelihood estimate from a histogram of registers: histogram[v] of the 2^lgK registers hold v, 0
+ * <= v <= 63. Infinity if every register holds 63.
  */
 export function estimateFromHistogram(histogram: Uint32Array, lgK: number): number {
   const k = 1 << lgK;
@@ -137,7 +137,7 @@ export function estimateFromHistogram(histogram: Uint32Array, lgK: number): numb
   const tolerance = 0.01 / Math.sqrt(k);
   let step = x;
   let previous = 0;
-  // The secant method converges from this start in two or three steps; the limit is only there to end on any input.
+  // The secant method converges from this start in two or three steps; the limit ensures termination on any input.
   for (let round = 0; round < 100 && step > x * tolerance; round++) {
     const exponent = x < 1 ? 1 : 2 + Math.floor(Math.log2(x));
     let y = x * inversePower(Math.max(highest, exponent) + 1);
@@ -163,14 +163,14 @@ export function estimateFromHistogram(histogram: Uint32Array, lgK: number): numb
 
 const inversePowers = Float64Array.from({ length: 128 }, (_, i) => 2 ** -i);
 
-/** 2^-i for 0 <= i < 128, several times as fast as the operator. */
+/** Returns 2^-i for 0 <= i < 128, several times as fast as the operator. */
 export function inversePower(i: number): number {
   return inversePowers[i];
 }
 
 /**
- * Bounds for an estimate from registers, `sigmas` standard errors to each side. `occupied` is the number of registers
- * that are not 0: each took a value of its own, so the lower bound is never under it.
+ * Returns bounds for an estimate from registers, `sigmas` standard errors on each side. `occupied` is the number of
+ * nonzero registers: each needs a different value, so the lower bound is at least that.
  */
 export function boundsFromRegisters(estimate: number, occupied: number, lgK: number, sigmas: number): Bounds {
   const error = requireSigmas(sigmas) * relativeStandardError(lgK);

@@ -1,4 +1,4 @@
-// The public face of hyperloglog-ts. See README.md.
+// Public API of hyperloglog-ts. See README.md.
 export { CouponHasher, coupon, coupons, couponsOfUtf8 } from './coupon.js';
 export type { BulkValues, HllValue, Offsets } from './coupon.js';
 export { HllError, HllFormatError } from './errors.js';

@@ -1,5 +1,5 @@
-// What kernels.wat does, in plain TypeScript: for engines without WebAssembly SIMD, and as the second opinion that
-// property tests hold the WebAssembly against. Buffers are addressed as there, by their place in one memory.
+// The functions of kernels.wat in plain TypeScript: for engines without WebAssembly SIMD, and as the reference that
+// property tests compare the WebAssembly with. Buffers are offsets in one memory, as there.
 import type { Kernels } from './kernels.js';
 import { Murmur3 } from './murmur3.js';
 

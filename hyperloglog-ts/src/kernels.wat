@@ -1,16 +1,16 @@
-;; The hot loops of hyperloglog-ts, in WebAssembly with 128-bit SIMD. `npm run kernels` assembles this file
-;; and writes src/kernels-wasm.ts; a test holds the two together. src/kernels-typescript.ts says the same in plain
-;; TypeScript, and property tests hold both to the same results.
+;; The hot loops of hyperloglog-ts, in WebAssembly with 128-bit SIMD. `npm run kernels` assembles this file and writes
+;; src/kernels-wasm.ts; a test checks that the two match. src/kernels-typescript.ts has the same functions in plain
+;; TypeScript, and property tests compare the results.
 ;;
-;; The module owns nothing but its memory. The first 1 KiB of it belongs to $histogram, the next 2 KiB to $mergeMarked;
-;; the caller places everything else, and leaves at least 32 readable and writable bytes behind every buffer it names.
+;; The module owns only its memory. The first 1 KiB is used by $histogram, the next 2 KiB by $mergeMarked; the caller
+;; places everything else, and leaves at least 32 readable and writable bytes after every buffer it names.
 (module
   (memory (export "memory") 1)
   (start $fill_ranks)
 
-  ;; MurmurHash3 x64-128 from its two states to the coupon: 26 bits of h1 as address, and as value one more than
-  ;; the leading zeros of h2, at most 63. The 64-bit finalizer stands here twice, interleaved: the engine does not
-  ;; inline calls, and two independent chains of multiplications run side by side.
+  ;; MurmurHash3 x64-128 from its two states to the coupon: 26 bits of h1 as address, and as value one more than the
+  ;; leading zeros of h2, at most 63. The 64-bit finalizer is written out twice, interleaved: the engine does not inline
+  ;; calls, and two independent chains of multiplications run in parallel.
   (func $coupon (param $h1 i64) (param $h2 i64) (param $length i64) (result i32)
     (local.set $h1 (i64.xor (local.get $h1) (local.get $length)))
     (local.set $h2 (i64.xor (local.get $h2) (local.get $length)))
@@ -46,7 +46,7 @@
       (i64.rotl (i64.mul (local.get $k) (i64.const 0x4cf5ad432745937f)) (i64.const 33))
       (i64.const 0x87c37b91114253d5)))
 
-  ;; The coupon of one 64-bit integer, from two 32-bit halves, so that JavaScript need not make a BigInt. Eight bytes
+  ;; The coupon of one 64-bit integer from two 32-bit halves, so that JavaScript need not create a BigInt. Eight bytes
   ;; are all tail and no block.
   (func (export "couponOfInt64") (param $low i32) (param $high i32) (result i32)
     (call $coupon
@@ -165,8 +165,8 @@
         (br $next16)))
     (v128.any_true (v128.and (local.get $seen) (i8x16.splat (i32.const 0xc0)))))
 
-  ;; The table of $mergeMarked, at 1024: for each of 256 sets of eight lanes, eight bytes that say which of the values
-  ;; in line each lane takes. A lane that takes none has 128, from which $mergeMarked makes 0.
+  ;; The table of $mergeMarked, at 1024: for each of 256 sets of eight lanes, eight bytes that say which of the next
+  ;; values each lane takes. A lane that takes none has 128, which $mergeMarked turns into 0.
   (func $fill_ranks
     (local $marks i32) (local $lane i32)
     (loop $next
@@ -183,8 +183,8 @@
       (br_if $next (i32.lt_u (local.get $marks) (i32.const 256)))))
 
   ;; into[i] = max(into[i], the next of $values) for each i whose bit in $marks is set; $length bytes, a multiple of 16,
-  ;; and an eighth as many of marks. Returns how many were. A swizzle lays 16 lanes at a time: what it costs does
-  ;; not depend on how many are marked, as no branch does.
+  ;; and an eighth as many bytes of marks. Returns the number of bits set. A swizzle places 16 lanes at a time; it is
+  ;; branch-free, so its cost does not depend on how many are marked.
   (func (export "mergeMarked") (param $into i32) (param $marks i32) (param $values i32) (param $length i32) (result i32)
     (local $end i32) (local $next i32) (local $low i32) (local $high i32)
     (local.set $end (i32.add (local.get $into) (local.get $length)))
@@ -211,8 +211,8 @@
         (br $next16)))
     (i32.sub (local.get $next) (local.get $values)))
 
-  ;; Two nibbles of each byte, the low one first, to two bytes, each with $base added: $length bytes become twice
-  ;; as many. Works in steps of 16 bytes, so up to 30 bytes behind the result are overwritten.
+  ;; Unpacks each byte into two, the low nibble first, each with $base added: $length bytes become twice as many. Works
+  ;; in steps of 16 bytes, so up to 30 bytes after the result are overwritten.
   (func (export "unpackNibbles") (param $into i32) (param $from i32) (param $length i32) (param $base i32)
     (local $end i32) (local $low v128) (local $high v128)
     (local.set $end (i32.add (local.get $from) (local.get $length)))
@@ -234,9 +234,9 @@
         (local.set $into (i32.add (local.get $into) (i32.const 32)))
         (br $next))))
 
-  ;; Running sums of $count varints (LEB128, below 2^32) as 32-bit integers. Returns the place after the last varint.
-  ;; Four bytes are looked at together, without a branch on how many of them are one number: with sorted coupons three
-  ;; and four take turns at random.
+  ;; Running sums of $count varints (LEB128, below 2^32) as 32-bit integers. Returns the position after the last varint.
+  ;; Four bytes are examined together, without a branch on how many of them form one number: with sorted coupons,
+  ;; lengths of three and four bytes alternate at random.
   (func (export "sumVarints") (param $into i32) (param $from i32) (param $count i32) (result i32)
     (local $end i32) (local $word i32) (local $ends i32) (local $sum i32)
     (local.set $end (i32.add (local.get $into) (i32.shl (local.get $count) (i32.const 2))))
@@ -275,9 +275,9 @@
         (br $next)))
     (local.get $from))
 
-  ;; How often each value 0..63 occurs among $length bytes (a multiple of 8): 64 counters at address 0.
-  ;; Four tables are filled in turn, so that equal neighbours do not wait for each other, then added up. $cell is where
-  ;; in its table a byte is counted: four times the byte.
+  ;; Counts how often each value 0..63 occurs among $length bytes (a multiple of 8): 64 counters at address 0. Four
+  ;; tables are filled in turn, so that equal neighbours do not wait for each other, then summed. $cell is the position
+  ;; of a byte's counter in its table: four times the byte.
   (func (export "histogram") (param $from i32) (param $length i32)
     (local $end i32) (local $low i32) (local $high i32) (local $cell i32)
     (memory.fill (i32.const 0) (i32.const 0) (i32.const 1024))

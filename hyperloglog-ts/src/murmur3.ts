@@ -1,10 +1,10 @@
-// MurmurHash3 x64-128 (Austin Appleby, public domain) with seed 9001, cut down to the coupon that DataSketches takes
-// from it. JavaScript has no fast 64-bit integer, so every word is a pair of 32-bit halves, low half first.
-// This is the readable and portable form; kernels.wat does the same in native 64-bit words.
+// MurmurHash3 x64-128 (Austin Appleby, public domain) with seed 9001, reduced to the coupon that DataSketches takes
+// from it. JavaScript has no fast 64-bit integer, so every word is a pair of 32-bit halves, low half first. This is the
+// readable and portable form; kernels.wat does the same in native 64-bit words.
 
 const seed = 9001;
 
-// One 64-bit word that is changed in place.
+// A mutable 64-bit word.
 class Word {
   low = 0;
   high = 0;
@@ -53,7 +53,7 @@ class Word {
   }
 }
 
-// The upper 32 bits of the product of two unsigned 32-bit numbers.
+// Returns the upper 32 bits of the product of two unsigned 32-bit numbers.
 function multiplyHigh(a: number, b: number): number {
   const aLow = a & 0xffff;
   const aHigh = a >>> 16;
@@ -64,13 +64,13 @@ function multiplyHigh(a: number, b: number): number {
   return (aHigh * bHigh + Math.floor(middle / 0x10000) + Math.floor(carry / 0x10000)) | 0;
 }
 
-/** A hasher with its working words. The hash of one input does not depend on what was hashed before. */
+/** A hasher with its working words. Hashes do not depend on earlier inputs. */
 export class Murmur3 {
   readonly #h1 = new Word();
   readonly #h2 = new Word();
   readonly #k = new Word();
 
-  /** The coupon of a 64-bit integer given as two 32-bit halves. */
+  /** Returns the coupon of a 64-bit integer given as two 32-bit halves. */
   couponOfInt64(low: number, high: number): number {
     this.#h1.set(seed, 0);
     this.#h2.set(seed, 0);
@@ -79,7 +79,7 @@ export class Murmur3 {
     return this.#coupon(8);
   }
 
-  /** The coupon of bytes[from, to), or 0 if there are none. */
+  /** Returns the coupon of bytes[from, to), or 0 if there are none. */
   couponOfBytes(bytes: Uint8Array, from: number, to: number): number {
     if (from >= to) return 0;
     const h1 = this.#h1;
@@ -112,7 +112,7 @@ export class Murmur3 {
     return this.#coupon(to - from);
   }
 
-  // Takes up to eight bytes, little-endian, as the next half block.
+  // Loads up to eight bytes, little-endian, as the next half block.
   #load(bytes: Uint8Array, from: number, to: number): void {
     let low = 0;
     let high = 0;

@@ -1,13 +1,13 @@
-// Registers packed for storage: a form of our own, for those who keep many large sketches and merge them often. Byte 0
-// is lgK; then, for k = 2^lgK registers of which n are not empty:
+// Packs registers for storage, in a format of this package, for callers that keep many large sketches and merge them
+// often. Byte 0 is lgK; then, for k = 2^lgK registers of which n are not empty:
 //
-//   k / 8 bytes          marks: bit i & 7 of byte i >> 3 says that register i is not empty
+//   k / 8 bytes          marks: bit i & 7 of byte i >> 3 is set if register i is not empty
 //   (n + 1) / 2 bytes    min(value, 16) - 1 of those registers, a nibble each, the low one first
 //   4 bytes each         the registers over 16 as coupons, little-endian, ascending by register
 //
-// At lgK 14 that is 2.8 KB for 1,536 values and 10 KB for any larger number that is likely, instead of the 16 KB of HLL_8
-// or the 8 KB of HLL_4 whatever the number. A union takes it in without unpacking it first: nibbles are laid
-// out by SIMD and merged as they are; that a register over 16 counts as 16 at first does no harm, as its coupon raises it.
+// At lgK 14 that is 2.8 KB for 1,536 values and 10 KB for any realistic larger number, where HLL_8 always takes 16 KB
+// and HLL_4 8 KB. A union merges it without unpacking it first: SIMD places the nibbles and merges them directly. A
+// register over 16 counts as 16 at first, and its coupon then raises it.
 import { HllError } from './errors.js';
 import { slackBytes } from './kernels.js';
 import type { Kernels } from './kernels.js';
@@ -16,7 +16,7 @@ import { overRegister, requireRegistersLength } from './registers.js';
 const largestNibble = 16;
 
 /**
- * The packed form of 2^lgK registers, lgK 4..21. It may be longer than they are, if most of them are over 16. Throws
+ * Packs 2^lgK registers, lgK 4..21. The result may be longer than the input if most registers are over 16. Throws
  * HLL_BAD_REGISTERS on another length and on a register over 63.
  */
 export function packRegisters(registers: Uint8Array): Uint8Array {
@@ -27,7 +27,7 @@ export function packRegisters(registers: Uint8Array): Uint8Array {
   const valuesAt = 1 + packedMost(k);
   const large: number[] = [];
   let end = valuesAt;
-  // No branch depends on whether a register is empty: it would be guessed wrong every other time.
+  // Branch-free on whether a register is empty: the branch would be mispredicted half of the time.
   for (let slot = 0, marks = 0; slot < k; slot++) {
     const value = registers[slot];
     const taken = (value + 63) >> 6;
@@ -54,7 +54,7 @@ export function packRegisters(registers: Uint8Array): Uint8Array {
   return packed;
 }
 
-/** The registers again, in a new array. Throws HLL_BAD_REGISTERS for bytes that are no packed registers. */
+/** Unpacks registers into a new array. Throws HLL_BAD_REGISTERS for bytes that are not packed registers. */
 export function unpackRegisters(packed: Uint8Array): Uint8Array {
   const k = 2 ** packedLgK(packed);
   const registers = new Uint8Array(k);
@@ -71,21 +71,22 @@ export function unpackRegisters(packed: Uint8Array): Uint8Array {
   return registers;
 }
 
-/** The lgK of packed registers. Throws HLL_BAD_REGISTERS where there is none. */
+/** Returns the lgK of packed registers. Throws HLL_BAD_REGISTERS for bytes that are not packed registers. */
 export function packedLgK(packed: Uint8Array): number {
   const lgK = packed[0];
   if (packed.length === 0 || lgK < 4 || lgK > 21 || packed.length < 1 + 2 ** lgK / 8) throw notPacked(packed);
   return lgK;
 }
 
-/** Bytes of kernel memory that `mergePacked` works in. */
+/** Returns the bytes of kernel memory that `mergePacked` needs. */
 export function packedWorkBytes(lgK: number): number {
   return 2 ** lgK + slackBytes + packedMost(2 ** lgK);
 }
 
 /**
- * Raises the 2^lgK registers at `into` to the packed ones, in kernel memory with `packedWorkBytes` to work in at `work`,
- * but for those over 16: `raise` gets their coupons. Throws HLL_BAD_REGISTERS; the registers are then of no use.
+ * Merges packed registers into the 2^lgK registers at `into`, in kernel memory with `packedWorkBytes` of scratch space
+ * at `work`, except those over 16: `raise` receives their coupons. Throws HLL_BAD_REGISTERS; the registers are then
+ * invalid.
  */
 export function mergePacked(
   kernels: Kernels,
@@ -103,18 +104,19 @@ export function mergePacked(
   forEachLarge(packed, kernels.mergeMarked(into, marks, work, k), raise);
 }
 
-// Marks and nibbles of k registers that are all taken.
+// Size of the marks and nibbles of k registers that are all occupied.
 function packedMost(k: number): number {
   return (5 * k) / 8;
 }
 
-// The coupons of the registers over 16, `count` registers being marked: each of a marked register, and ascending. (That
-// the register's nibble is 15 is not asked: a union would have to count marks to find it, and it makes no difference.)
+// Passes the coupons of the registers over 16 to `raise`, `count` registers being marked. Each must belong to a marked
+// register, and they must ascend. (That the register's nibble is 15 is not checked: a union would have to count marks
+// to find it, and the result is the same.)
 function forEachLarge(packed: Uint8Array, count: number, raise: (coupon: number) => void): void {
   const k = 2 ** packedLgK(packed);
   const at = 1 + k / 8 + ((count + 1) >> 1);
   if (at > packed.length || (packed.length - at) % 4 !== 0) throw notPacked(packed);
-  if (count % 2 === 1 && packed[at - 1] > 15) throw notPacked(packed); // the nibble to spare is 0
+  if (count % 2 === 1 && packed[at - 1] > 15) throw notPacked(packed); // the unused nibble is 0
   if (at === packed.length) return;
   const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
   let last = -1;
@@ -129,5 +131,5 @@ function forEachLarge(packed: Uint8Array, count: number, raise: (coupon: number)
 }
 
 function notPacked(packed: Uint8Array): HllError {
-  return new HllError('HLL_BAD_REGISTERS', `${packed.length} bytes that are no packed registers`);
+  return new HllError('HLL_BAD_REGISTERS', `${packed.length} bytes are not packed registers`);
 }

@@ -1,10 +1,10 @@
-// From bytes of the DataSketches format to a sketch's state. The bytes may come from anywhere, so every field is checked
-// against every other before it is used: what comes back is a state that a sketch can have, or an HllFormatError says
-// where the bytes cease to be one. Nothing larger than the declared lgK asks for is allocated, and no length is believed
-// before the bytes are seen to be there.
+// Parses bytes of the DataSketches format into a sketch's state. The bytes may come from anywhere, so all fields are
+// checked against each other before use: the result is a state that a sketch can have, or an HllFormatError says where
+// the bytes are invalid. Nothing larger than the declared lgK requires is allocated, and no length is used before the
+// bytes are known to be there.
 //
-// Fields that other implementations disagree on are derived anew from coupons and registers instead of believed: sums
-// and zero counts in the preamble, curMin outside HLL_4, the compact flag of HLL_6 and HLL_8, flags 1, 2 and 32.
+// Fields that implementations disagree on are recomputed from coupons and registers and not trusted: sums and zero
+// counts in the preamble, curMin outside HLL_4, the compact flag of HLL_6 and HLL_8, flags 1, 2 and 32.
 import { maxCoupons } from './estimate.js';
 import { HllFormatError } from './errors.js';
 import {
@@ -41,7 +41,7 @@ export function readSketch(bytes: Uint8Array): SketchParts {
   const modeByte = view.getUint8(7);
   const type = hllTypes[(modeByte >>> 2) & 3];
   if (type === undefined || modeByte > 15)
-    throw new HllFormatError(7, 'mode', `is ${modeByte}: no such type`);
+    throw new HllFormatError(7, 'mode', `is ${modeByte}: unknown type`);
   switch (modeByte & 3) {
     case modes.list:
       return { lgK, coupons: readList(view) };
@@ -50,7 +50,7 @@ export function readSketch(bytes: Uint8Array): SketchParts {
     case modes.hll:
       return { lgK, ...readHll(view, bytes, lgK, type) };
     default:
-      throw new HllFormatError(7, 'mode', `is ${modeByte}: no such mode`);
+      throw new HllFormatError(7, 'mode', `is ${modeByte}: unknown mode`);
   }
 }
 
@@ -72,11 +72,16 @@ function readSet(view: DataView, lgK: number): Uint32Array {
   check(count > 0 && count <= limit, 8, 'coupon count', `is ${count}, not from 1 to ${limit}`);
   if (isCompact(view)) return readCoupons(view, 12, count, count);
   const lgInts = view.getUint8(4);
-  check(lgInts >= lgSmallestSet && lgInts <= lgK - 3, 4, 'lgArr', `is ${lgInts}: no table of a SET`);
+  check(
+    lgInts >= lgSmallestSet && lgInts <= lgK - 3,
+    4,
+    'lgArr',
+    `is ${lgInts}, not a valid table size of a SET`,
+  );
   return readCoupons(view, 12, count, 2 ** lgInts);
 }
 
-// Reads `cells` ints that make up the rest of the bytes, of which `count` are coupons, all different, the others 0.
+// Reads the rest of the bytes, `cells` ints: `count` of them are distinct coupons, the others 0.
 function readCoupons(view: DataView, at: number, count: number, cells: number): Uint32Array {
   requireLength(view, at + 4 * cells, 'coupons');
   const coupons = new Uint32Array(count);
@@ -113,7 +118,7 @@ function readRegisters(view: DataView, bytes: Uint8Array, lgK: number, type: Hll
   if (type === 'HLL_4') return readHll4(view, bytes, lgK, end);
   requireLength(view, end, 'registers');
   if (type === 'HLL_6') return unpackSixes(bytes.subarray(registersAt, end), 2 ** lgK);
-  const registers = new Uint8Array(bytes.subarray(registersAt, end)); // not slice: that of a Buffer is a view
+  const registers = new Uint8Array(bytes.subarray(registersAt, end)); // not slice(), which returns a view for a Buffer
   const slot = registers.findIndex((value) => value > 63);
   check(slot < 0, registersAt + slot, 'register', `is ${registers[slot]}, over 63`);
   return registers;
@@ -127,7 +132,7 @@ function readHll4(view: DataView, bytes: Uint8Array, lgK: number, tailAt: number
   check(count <= 2 ** lgK, 36, 'exception count', `is ${count}, more than registers`);
   let cells = count;
   if (!isCompact(view)) {
-    check(lgTable <= lgK + 1, 4, 'lgArr', `is ${lgTable}: no table of exceptions`);
+    check(lgTable <= lgK + 1, 4, 'lgArr', `is ${lgTable}, not a valid size of an exception table`);
     cells = 2 ** (lgTable === 0 ? lgFirstExceptions(lgK) : lgTable);
   }
   requireLength(view, tailAt + 4 * cells, 'exceptions');
@@ -169,7 +174,7 @@ function readHll4(view: DataView, bytes: Uint8Array, lgK: number, tailAt: number
   return registers;
 }
 
-// Stands in a register whose exception has not been read yet; no register is as large.
+// Marks a register whose exception has not been read yet; no valid register is as large.
 const unread = 0xff;
 
 function unpackSixes(packed: Uint8Array, k: number): Uint8Array {

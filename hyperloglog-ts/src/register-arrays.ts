@@ -1,5 +1,5 @@
-// The kernels for registers that live in ordinary arrays, as those of sketches do: they pass piece by piece through the
-// memory of one set of kernels. (A union has a memory of its own, where its registers stay.)
+// Kernels for registers in ordinary arrays, as sketches have them: they are copied piece by piece through the memory of
+// one set of kernels. (A union keeps its registers in a kernels' memory.)
 import { createKernels, reservedBytes, slackBytes } from './kernels.js';
 import type { Kernels } from './kernels.js';
 
@@ -7,7 +7,7 @@ const pieceBytes = 16_384;
 const intoAt = reservedBytes;
 const fromAt = intoAt + pieceBytes + slackBytes;
 
-/** into[i] = max(into[i], from[i]), over the length of `into`, a multiple of 16. */
+/** Sets into[i] = max(into[i], from[i]) over the length of `into`, a multiple of 16. */
 export function maxInto(into: Uint8Array, from: Uint8Array): void {
   const kernels = sharedKernels();
   for (let at = 0; at < into.length; at += pieceBytes) {
@@ -19,7 +19,7 @@ export function maxInto(into: Uint8Array, from: Uint8Array): void {
   }
 }
 
-/** How many of the registers, 16 or a multiple, hold each value 0..63. */
+/** Counts how many registers hold each value 0..63. The length must be a multiple of 16. */
 export function histogramOf(registers: Uint8Array): Uint32Array {
   const kernels = sharedKernels();
   const counters = new Uint32Array(kernels.bytes.buffer, 0, 64);
@@ -35,7 +35,7 @@ export function histogramOf(registers: Uint8Array): Uint32Array {
   return histogram;
 }
 
-/** Each byte becomes two: its low and its high nibble, `base` added. */
+/** Unpacks each byte into two: its low and its high nibble, each with `base` added. */
 export function unpackNibbles(packed: Uint8Array, base: number): Uint8Array {
   const kernels = sharedKernels();
   const unpacked = new Uint8Array(2 * packed.length);
@@ -51,7 +51,7 @@ export function unpackNibbles(packed: Uint8Array, base: number): Uint8Array {
 
 let shared: Kernels | undefined;
 
-// Made on first use. Its memory is scratch space: nothing in it outlives a call.
+// Created on first use. Its memory is scratch space: nothing in it outlives a call.
 function sharedKernels(): Kernels {
   shared ??= createKernels(fromAt + pieceBytes + slackBytes);
   return shared;

@@ -1,7 +1,7 @@
-// The dense state of a sketch: k = 2^lgK registers, one byte each, every one the largest value among the coupons whose
-// address ends in its number. Beside them, only when somebody asks: the histogram that estimates are made from, and the
-// running state of the reference's HIP estimate (historic inverse probability, Cohen 2014 and Ting 2014), which exists
-// only while the registers are fed by a single stream.
+// The dense state of a sketch: k = 2^lgK registers, one byte each; a register is the largest value among the coupons
+// whose address ends in its number. Two things are kept beside them when needed: the histogram that estimates are
+// computed from, and the running state of the reference's HIP estimate (historic inverse probability, Cohen 2014 and
+// Ting 2014), which exists only while the registers are fed by a single stream.
 import { estimateFromCoupons, estimateFromHistogram, inversePower, maxCoupons } from './estimate.js';
 import { HllError } from './errors.js';
 import { histogramOf, maxInto } from './register-arrays.js';
@@ -11,7 +11,7 @@ export class Registers {
   #histogram: Uint32Array | undefined;
   #hip: Hip | undefined;
 
-  /** Takes the array over. Its length must be a power of two from 16 to 2^21, its values at most 63. */
+  /** Uses the array without copying it. Its length must be a power of two from 16 to 2^21, its values at most 63. */
   constructor(bytes: Uint8Array) {
     this.bytes = bytes;
   }
@@ -20,12 +20,12 @@ export class Registers {
     return 31 - Math.clz32(this.bytes.length);
   }
 
-  /** The HIP estimate so far, or undefined if this is not the work of one stream. */
+  /** The HIP estimate so far; undefined if the registers were not fed by a single stream. */
   get hip(): number | undefined {
     return this.#hip?.estimate;
   }
 
-  /** How many registers hold each value 0..63. Not a copy; valid until the next change. */
+  /** The number of registers that hold each value 0..63. Not a copy; valid until the next change. */
   get histogram(): Uint32Array {
     this.#histogram ??= histogramOf(this.bytes);
     return this.#histogram;
@@ -35,7 +35,7 @@ export class Registers {
     return estimateFromHistogram(this.histogram, this.lgK);
   }
 
-  /** Known at the first register that is not 0, without a histogram: every merge asks. */
+  /** Stops at the first nonzero register and needs no histogram, because every merge asks. */
   get isEmpty(): boolean {
     let slot = 0;
     while (this.bytes[slot] === 0) slot++;
@@ -46,7 +46,7 @@ export class Registers {
     return this.bytes.length - this.histogram[0];
   }
 
-  /** False if the coupon changes nothing. */
+  /** Adds a coupon; returns false if nothing changed. */
   update(coupon: number): boolean {
     const slot = coupon & (this.bytes.length - 1);
     const value = coupon >>> 26;
@@ -62,16 +62,16 @@ export class Registers {
     return true;
   }
 
-  /** From here on the registers are fed by one stream, which so far had this estimate. */
+  /** Starts tracking HIP: the registers are fed by one stream, whose estimate so far is given. */
   startHip(estimate: number): void {
     const { low, high } = inverseSums(this.histogram);
     this.#hip = new Hip(estimate, low, high);
   }
 
   /**
-   * Whether a stream that led to these registers can have had this HIP estimate. It counts at least 1 for each register
-   * that is occupied. At most it counts the coupons before the promotion, and for each step by which a register grew
-   * what a change of the registers as they are now is worth: before, it was worth less.
+   * Returns true if a stream that led to these registers can have had this HIP estimate. The minimum is 1 for each
+   * occupied register. The maximum is the estimate at the promotion from coupons, plus, for each step by which a
+   * register grew, the weight of a change of the current registers: earlier changes weighed less.
    */
   canHaveHip(estimate: number): boolean {
     const { low, high } = inverseSums(this.histogram);
@@ -81,19 +81,19 @@ export class Registers {
     return estimate >= this.occupied && estimate <= most;
   }
 
-  /** From here on they are not. */
+  /** Stops tracking HIP: the registers are no longer fed by one stream. */
   endHip(): void {
     this.#hip = undefined;
   }
 
-  /** Takes in the registers of another stream, as many as here. */
+  /** Merges the registers of another stream, which must have the same number. */
   merge(others: Uint8Array): void {
     this.endHip();
     this.#histogram = undefined;
     maxInto(this.bytes, others);
   }
 
-  /** A copy with 2^lgK registers, at most as many as here. */
+  /** Returns a copy folded to 2^lgK registers, at most the current number. */
   folded(lgK: number): Registers {
     return new Registers(foldRegisters(this.bytes, lgK));
   }
@@ -105,7 +105,7 @@ export class Registers {
   }
 }
 
-/** The sums of 2^-value over all registers, those with values under 32 apart from the others. Exact. */
+/** Returns the exact sums of 2^-value over the registers with values under 32, and over the others. */
 export function inverseSums(histogram: Uint32Array): { low: number; high: number } {
   let low = 0;
   let high = 0;
@@ -114,10 +114,10 @@ export function inverseSums(histogram: Uint32Array): { low: number; high: number
   return { low, high };
 }
 
-/** A new array of 2^lgK registers that holds what these hold. */
+/** Folds registers to a new array of 2^lgK registers. */
 export function foldRegisters(registers: Uint8Array, lgK: number): Uint8Array {
   const k = 2 ** lgK;
-  const folded = new Uint8Array(registers.subarray(0, k)); // not slice: that of a Buffer is a view
+  const folded = new Uint8Array(registers.subarray(0, k)); // not slice(), which returns a view for a Buffer
   for (let from = k; from < registers.length; from += k) {
     maxInto(folded, registers.subarray(from, from + k));
   }
@@ -132,7 +132,7 @@ export function requireRegisters(registers: Uint8Array): number {
   return lgK;
 }
 
-/** The lgK of so many registers. Throws HLL_BAD_REGISTERS unless it is 4..21. */
+/** Returns the lgK of a register array. Throws HLL_BAD_REGISTERS unless its length is 2^lgK for an lgK of 4..21. */
 export function requireRegistersLength(registers: Uint8Array): number {
   const lgK = 31 - Math.clz32(registers.length);
   if (registers.length !== 1 << lgK || lgK < 4 || lgK > 21) {
@@ -159,7 +159,7 @@ class Hip {
     this.#high = high;
   }
 
-  // A register's change is worth the inverse of the probability that the next new value changes any register.
+  // A register's change counts as the inverse of the probability that the next new value changes any register.
   update(k: number, old: number, value: number): void {
     this.estimate += k / (this.#low + this.#high);
     if (old < 32) this.#low -= inversePower(old);

@@ -1,14 +1,14 @@
-// The sketch: which distinct values it has seen, in at most 2^lgK bytes. It holds up to maxCoupons(lgK) coupons one by
-// one; the next one turns it to registers for good. Which of the two, and every coupon and register, is a
-// function of the set of values alone, whatever the order of updates and merges. Only two things do depend on order,
-// for parity with the reference implementations: `hipEstimate` and the layout of `toBytes`, both only as long as
-// the sketch is fed by a single stream.
+// The sketch: a set of distinct values in at most 2^lgK bytes. It holds up to maxCoupons(lgK) coupons individually;
+// with one more it switches to registers for good. The mode, and every coupon and register, depend only on the set of
+// values, not on the order of updates and merges. Only two things depend on the order, for parity with the reference
+// implementations: `hipEstimate` and the layout of `toBytes`, both only while the sketch is fed by a single stream.
 //
-// Millions of sketches with a handful of values are the normal case, so the state takes the smallest form that holds it:
+// Millions of sketches with a handful of values are the normal case, so the state takes the smallest form that holds
+// it:
 //   a number         no coupon (0) or one
 //   an array         2 to 24 coupons, in order of arrival
-//   a CouponTable    25 and more
-//   Registers        over maxCoupons(lgK)
+//   a CouponTable    25 or more
+//   Registers        more than maxCoupons(lgK)
 import { coupon as couponOf, coupons as couponsOf, requireBulkValues } from './coupon.js';
 import type { BulkValues, HllValue } from './coupon.js';
 import { CouponTable } from './coupon-table.js';
@@ -30,15 +30,18 @@ import type { WriteOptions } from './write-bytes.js';
 
 export const defaultLgK = 14;
 
-/** As many coupons as the first table of the format can hold are found as fast in a plain array of a third the size. */
+/**
+ * The capacity of the format's first table. Up to that size a plain array is searched as fast, in a third of the
+ * memory.
+ */
 const arrayLimit = 24;
 
 export type HllMode = 'coupons' | 'registers';
 
-/** What `addTo` fills; HllUnion is one. */
+/** Receives the content of a sketch from `addTo`. HllUnion implements it. */
 export interface SketchSink {
   addCoupon(coupon: number): void;
-  /** The array belongs to the sketch: to be read at once, and not changed. */
+  /** The array belongs to the sketch: read it at once and do not change it. */
   addRegisters(registers: Uint8Array): void;
 }
 
@@ -47,15 +50,18 @@ type State = number | readonly number[] | CouponTable | Registers;
 export class HllSketch {
   #lgK: number;
   #state: State = 0;
-  // Whether all that is here came by updates to this sketch, in one stream.
+  // True if the state is the result of updates to this sketch only, in one stream.
   #oneStream = true;
 
-  /** An empty sketch with 2^lgK registers to come, lgK 4..21. Throws HLL_BAD_LGK. */
+  /** Creates an empty sketch for 2^lgK registers, lgK 4..21. Throws HLL_BAD_LGK. */
   constructor(options: { readonly lgK?: number } = {}) {
     this.#lgK = requireLgK(options.lgK ?? defaultLgK);
   }
 
-  /** The sketch of a set of coupons, in any order, repeats allowed. Throws HLL_BAD_COUPON on a value part of 0. */
+  /**
+   * Creates a sketch from coupons, in any order, repeats allowed. Throws HLL_BAD_COUPON for a coupon with value part 0,
+   * other than 0.
+   */
   static fromCoupons(coupons: Uint32Array, lgK: number = defaultLgK): HllSketch {
     const sketch = new HllSketch({ lgK });
     sketch.#oneStream = false;
@@ -63,7 +69,7 @@ export class HllSketch {
     return sketch;
   }
 
-  /** The sketch with these registers, which are copied; lgK follows from their number. Throws HLL_BAD_REGISTERS. */
+  /** Creates a sketch from registers, which are copied; their number determines lgK. Throws HLL_BAD_REGISTERS. */
   static fromRegisters(registers: Uint8Array): HllSketch {
     const sketch = new HllSketch({ lgK: requireRegisters(registers) });
     sketch.#state = new Registers(Uint8Array.from(registers));
@@ -72,14 +78,14 @@ export class HllSketch {
   }
 
   /**
-   * Reads what any DataSketches implementation wrote: every target type, compact or updatable. Throws HllFormatError,
-   * naming offset and field, on bytes that are not exactly one valid sketch.
+   * Reads a sketch written by any DataSketches implementation: every target type, compact or updatable. Throws
+   * HllFormatError, naming offset and field, on bytes that are not exactly one valid sketch.
    */
   static fromBytes(bytes: Uint8Array): HllSketch {
     const parts = readSketch(bytes);
     const sketch = new HllSketch({ lgK: parts.lgK });
     if ('coupons' in parts) {
-      // A list keeps its order; a table's order cannot be told from its coupons, so it is made to depend on them alone.
+      // A list keeps its order. The original order of a table is unknown, so its coupons are sorted.
       sketch.updateCoupons(parts.coupons.length > longestList ? parts.coupons.toSorted() : parts.coupons);
       return sketch;
     }
@@ -99,8 +105,8 @@ export class HllSketch {
   }
 
   /**
-   * Whether the estimate is the count itself, but for odds below 1 in 10,000: up to 201 values, as long as every value's
-   * coupon is held. See `hiddenByCoupons`.
+   * True if the estimate is exact, with odds below 1 in 10,000 of being wrong: up to 201 values in coupons mode. See
+   * `hiddenByCoupons`.
    */
   get isExact(): boolean {
     return !(this.#state instanceof Registers) && hiddenByCoupons(countIn(this.#state)) === 0;
@@ -110,12 +116,12 @@ export class HllSketch {
     return this.#state === 0 || (this.#state instanceof Registers && this.#state.isEmpty);
   }
 
-  /** Counts a value; false if that changes nothing. Throws as `coupon` does. */
+  /** Counts a value; returns false if nothing changed. Throws like `coupon`. */
   update(value: HllValue): boolean {
     return this.updateCoupon(couponOf(value));
   }
 
-  /** Counts many values. Throws as `coupons` does; some of those before the bad one are counted then. */
+  /** Counts many values. Throws like `coupons`; some of the values before the invalid one are counted then. */
   updateAll(values: BulkValues): void {
     requireBulkValues(values);
     const step = 2048;
@@ -127,7 +133,7 @@ export class HllSketch {
     }
   }
 
-  /** Counts a value by its coupon; false if that changes nothing, as with 0. Throws HLL_BAD_COUPON. */
+  /** Counts a value by its coupon; returns false if nothing changed, as for 0. Throws HLL_BAD_COUPON. */
   updateCoupon(coupon: number): boolean {
     const state = this.#state;
     if (coupon >>> 26 === 0) return refuseCoupon(coupon);
@@ -140,15 +146,19 @@ export class HllSketch {
     return this.#addToFew(state, coupon | 0);
   }
 
-  /** Counts the coupons in coupons[from, to); 0 is skipped. Throws HLL_BAD_COUPON, with those before the bad one counted. */
+  /**
+   * Counts the coupons in coupons[from, to); 0 is skipped. Throws HLL_BAD_COUPON after counting those before the
+   * invalid one.
+   */
   updateCoupons(coupons: Uint32Array, from = 0, to = coupons.length): void {
     for (let i = from; i < to; i++) this.updateCoupon(coupons[i]);
   }
 
   /**
-   * Counts all that another sketch has counted. The other one stays as it is. Registers of a smaller lgK reduce this
-   * sketch to it: which of a larger number of registers a value belongs to is no longer known. A sketch that holds coupons
-   * never does, whatever its lgK. The result does not depend on the order in which sketches are merged into this one.
+   * Adds everything another sketch has counted, without changing that sketch. If it has registers of a smaller lgK,
+   * this sketch is reduced to that lgK, because the positions of its values among more registers are unknown; a sketch
+   * in coupons mode never causes a reduction. The result does not depend on the order in which sketches are merged into
+   * this one.
    */
   merge(other: HllSketch): this {
     const theirs = other.#state;
@@ -158,22 +168,22 @@ export class HllSketch {
     return this;
   }
 
-  /** The number of distinct values; a float. See estimate.ts for how, and for its error. */
+  /** Estimates the number of distinct values, as a float. See estimate.ts for the method and its error. */
   estimate(): number {
     const state = this.#state;
     return state instanceof Registers ? state.estimate : estimateFromCoupons(countIn(state));
   }
 
   /**
-   * The reference's HIP estimate, whose standard error is a fifth smaller (0.833 / sqrt(k)) but which depends on the
-   * order of updates. In registers mode it exists only for sketches that are fed by one stream: undefined for merged
-   * ones and those made from coupons or registers. In coupons mode it is `estimate()`.
+   * The reference's HIP estimate. Its standard error is a fifth smaller (0.833 / sqrt(k)), but it depends on the order
+   * of updates. In registers mode it exists only for sketches fed by one stream: undefined for merged ones and those
+   * created from coupons or registers. In coupons mode it equals `estimate()`.
    */
   hipEstimate(): number | undefined {
     return this.#state instanceof Registers ? this.#state.hip : estimateFromCoupons(countIn(this.#state));
   }
 
-  /** The interval of so many standard errors, 0 to 10, to each side of `estimate()`. */
+  /** Returns the interval of `sigmas` standard errors, 0 to 10, on each side of `estimate()`. */
   bounds(sigmas = 2): Bounds {
     const state = this.#state;
     return state instanceof Registers
@@ -181,24 +191,27 @@ export class HllSketch {
       : boundsFromCoupons(countIn(state), sigmas);
   }
 
-  /** 0.0081 at lgK 14. What the error of `estimate()` comes to for large counts; it is smaller for small ones. */
+  /** The relative error of `estimate()` for large counts, 0.0081 at lgK 14; it is smaller for small counts. */
   get relativeStandardError(): number {
     return relativeStandardError(this.#lgK);
   }
 
-  /** The coupons in ascending order, in a new array; undefined in registers mode. */
+  /** Returns the coupons in ascending order, in a new array; undefined in registers mode. */
   coupons(): Uint32Array | undefined {
     return this.#state instanceof Registers ? undefined : couponsIn(this.#state).toSorted();
   }
 
-  /** The 2^lgK registers; undefined in coupons mode. They are the sketch's own: read only, and not after an update. */
+  /**
+   * Returns the 2^lgK registers; undefined in coupons mode. It is the sketch's own array: read only, and only until the
+   * next update.
+   */
   registers(): Uint8Array | undefined {
     return this.#state instanceof Registers ? this.#state.bytes : undefined;
   }
 
   /**
-   * Hands over all that is here without copying it: the coupons one by one in no special order, or the registers.
-   * Nothing, if it is empty.
+   * Passes the content to `sink` without copying: the coupons one by one in no particular order, or the registers.
+   * Passes nothing if the sketch is empty.
    */
   addTo(sink: SketchSink): void {
     const state = this.#state;
@@ -215,7 +228,7 @@ export class HllSketch {
     }
   }
 
-  /** A copy, with the smaller lgK if one is given. Throws HLL_BAD_LGK on a larger one. */
+  /** Returns a copy, reduced to a smaller lgK if given. Throws HLL_BAD_LGK on a larger one. */
   copy(lgK: number = this.#lgK): HllSketch {
     if (requireLgK(lgK) > this.#lgK) {
       throw new HllError('HLL_BAD_LGK', `cannot raise lgK from ${this.#lgK} to ${lgK}`);
@@ -231,8 +244,8 @@ export class HllSketch {
   }
 
   /**
-   * The sketch in the Apache DataSketches HLL format; see write-bytes.ts. By default HLL_8, compact. Throws
-   * HLL_BAD_ARGUMENT on a type or form that there is not.
+   * Serialises the sketch in the Apache DataSketches HLL format; see write-bytes.ts. Default: HLL_8, compact. Throws
+   * HLL_BAD_ARGUMENT on an unknown type or form.
    */
   toBytes(options: WriteOptions = {}): Uint8Array {
     const state = this.#state;
@@ -244,7 +257,7 @@ export class HllSketch {
     return writeSet(this.#oneStream ? table.toArray() : coupons, table, this.#lgK, options);
   }
 
-  // Adds a coupon, as a signed integer (which engines store in place), to at most arrayLimit others.
+  // Adds a coupon to at most arrayLimit others, as a signed integer, which engines store without boxing.
   #addToFew(state: number | readonly number[], coupon: number): boolean {
     if (state === 0) {
       this.#state = coupon;
@@ -256,7 +269,7 @@ export class HllSketch {
       return true;
     }
     if (state.includes(coupon)) return false;
-    const longer = state.concat(coupon); // exactly as long, where push would leave room to grow
+    const longer = state.concat(coupon); // exact length; push would reserve room to grow
     if (longer.length > maxCoupons(this.#lgK)) this.#promote(longer, longer.length);
     else this.#state = longer.length > arrayLimit ? tableOf(longer) : longer;
     return true;
@@ -269,7 +282,7 @@ export class HllSketch {
     this.#state = registers;
   }
 
-  // From here on the sketch is a set and has no history: none that would show in its bytes.
+  // From now on the sketch is only a set: its bytes no longer depend on its history.
   #endStream(): void {
     this.#oneStream = false;
     if (this.#state instanceof Registers) this.#state.endHip();
@@ -307,10 +320,13 @@ export function requireLgK(lgK: number): number {
   return lgK;
 }
 
-/** Of a coupon whose value part is 0: false for 0 itself, which stands for what is not counted. Throws HLL_BAD_COUPON. */
+/**
+ * Handles a coupon whose value part is 0: returns false for 0, which stands for an uncounted value, and throws
+ * HLL_BAD_COUPON otherwise.
+ */
 export function refuseCoupon(coupon: number): false {
   if (coupon === 0) return false;
-  throw new HllError('HLL_BAD_COUPON', `${coupon} is no coupon: its value part is 0`);
+  throw new HllError('HLL_BAD_COUPON', `${coupon} is not a coupon: its value part is 0`);
 }
 
 function countIn(state: Exclude<State, Registers>): number {

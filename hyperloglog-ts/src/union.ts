@@ -1,7 +1,7 @@
-// Merging many sketches into one, again and again, without making a sketch of any intermediate result. A union keeps a
-// working buffer of its own inside the kernels' memory, so that registers are merged by SIMD where they lie; sources
-// may be views of foreign memory, such as a mapped file, and are only ever copied in. As long as no source has
-// registers it collects coupons in a hash table and never touches the buffer.
+// Merges many sketches into one, repeatedly, without creating intermediate sketches. A union has a working buffer in
+// the kernels' memory, where registers are merged by SIMD in place. Sources may be views of foreign memory, such as a
+// mapped file, and are only copied in. As long as no source has registers, it collects coupons in a hash table and does
+// not use the buffer.
 import { CouponTable } from './coupon-table.js';
 import { HllError } from './errors.js';
 import {
@@ -21,7 +21,7 @@ import { foldRegisters, requireRegistersLength } from './registers.js';
 import { HllSketch, defaultLgK, refuseCoupon, requireLgK } from './sketch.js';
 import type { HllMode } from './sketch.js';
 
-// A table with room from the start: it is found by fewer probes and need not grow, at 8 KiB to clear for the next use.
+// A table that is large from the start needs fewer probes and no growth; clearing it for the next use costs 8 KiB.
 const lgRoomyTable = 11;
 
 export class HllUnion {
@@ -30,7 +30,7 @@ export class HllUnion {
   readonly #histogram: Uint32Array;
   readonly #coupons: CouponTable;
   readonly #workAt: number;
-  /** Coupons at `#workAt`. */
+  /** The coupons at `#workAt`. */
   readonly #work: Uint32Array;
   #lgK: number;
   #registers: Uint8Array;
@@ -39,7 +39,10 @@ export class HllUnion {
   #histogramIsCurrent = false;
   readonly #raise = (coupon: number): void => this.#update(coupon);
 
-  /** An empty union with room for 2^lgK registers, lgK 4..21: three times that many bytes, and some. Throws HLL_BAD_LGK. */
+  /**
+   * Creates an empty union for 2^lgK registers, lgK 4..21. It takes a little more than three times that many bytes.
+   * Throws HLL_BAD_LGK.
+   */
   constructor(options: { readonly lgK?: number; readonly backend?: Backend } = {}) {
     const lgK = requireLgK(options.lgK ?? defaultLgK);
     const k = 2 ** lgK;
@@ -54,7 +57,7 @@ export class HllUnion {
     this.#coupons = new CouponTable(Math.min(lgRoomyTable, Math.max(lgSmallestSet, lgK - 3)));
   }
 
-  /** The smallest of the union's own lgK and those of the registers, empty ones apart, added since the last reset. */
+  /** The smallest of the union's own lgK and those of all nonempty registers added since the last reset. */
   get lgK(): number {
     return this.#lgK;
   }
@@ -63,17 +66,17 @@ export class HllUnion {
     return this.#dense ? 'registers' : 'coupons';
   }
 
-  /** Coupons held, all different; 0 in registers mode. */
+  /** Number of distinct coupons held; 0 in registers mode. */
   get couponCount(): number {
     return this.#dense ? 0 : this.#coupons.count;
   }
 
-  /** Whether the estimate is the count itself: as of a sketch. */
+  /** True if the estimate is exact, as for a sketch. */
   get isExact(): boolean {
     return !this.#dense && hiddenByCoupons(this.#coupons.count) === 0;
   }
 
-  /** Empties the union; its buffer stays for the next use. */
+  /** Empties the union and keeps its buffer. */
   reset(): this {
     this.#coupons.clear();
     this.#dense = false;
@@ -82,8 +85,8 @@ export class HllUnion {
   }
 
   /**
-   * Adds the coupons in coupons[from, to): a small sketch, or several. In any order; 0, the coupon of what is not
-   * counted, is skipped. Throws HLL_BAD_COUPON, with those before the bad one added.
+   * Adds the coupons in coupons[from, to), of one or several small sketches, in any order. 0, which stands for an
+   * uncounted value, is skipped. Throws HLL_BAD_COUPON after adding those before the invalid one.
    */
   addCoupons(coupons: Uint32Array, from = 0, to = coupons.length): this {
     let i = from;
@@ -93,8 +96,8 @@ export class HllUnion {
   }
 
   /**
-   * Adds `count` ascending coupons, written as varints (LEB128) of the differences between them, the first from 0: at
-   * most `maxCoupons(lgK)`. Throws HLL_BAD_COUPON for bytes that are not that.
+   * Adds `count` ascending coupons, encoded as varints (LEB128) of their differences, the first from 0; at most
+   * `maxCoupons(lgK)`. Throws HLL_BAD_COUPON for other bytes.
    *
    * @param change may replace coupons in place before they are added
    */
@@ -120,9 +123,9 @@ export class HllUnion {
   }
 
   /**
-   * Adds 2^lgK registers, one byte each: a large sketch. The array may be a view into foreign memory. If it is longer
-   * than the union's, it is folded; if it is shorter, the union is. Throws HLL_BAD_REGISTERS on an impossible length,
-   * and on a register over 63; the union is then empty.
+   * Adds 2^lgK registers of a large sketch, one byte each. The array may be a view of foreign memory. If it is longer
+   * than the union's registers it is folded; if it is shorter the union is. Throws HLL_BAD_REGISTERS for an invalid
+   * length, and for a register over 63, which leaves the union empty.
    */
   addRegisters(registers: Uint8Array): this {
     const lgK = requireRegistersLength(registers);
@@ -141,7 +144,7 @@ export class HllUnion {
     return this;
   }
 
-  /** Adds what `packRegisters` made of registers. Throws HLL_BAD_REGISTERS for other bytes; the union is then empty. */
+  /** Adds the output of `packRegisters`. Throws HLL_BAD_REGISTERS for other bytes, and then leaves the union empty. */
   addPacked(packed: Uint8Array): this {
     try {
       if (packedLgK(packed) !== this.#lgK) return this.addRegisters(unpackRegisters(packed));
@@ -155,55 +158,58 @@ export class HllUnion {
     return this;
   }
 
-  /** Adds a sketch, as `merge` does: if it has registers, and fewer than the union, the union is folded to as many. */
+  /** Adds a sketch, like `merge`: if it has fewer registers than the union, the union is folded to that number. */
   addSketch(sketch: HllSketch): this {
     sketch.addTo(this);
     return this;
   }
 
-  /** The number of distinct values in all that was added. */
+  /** Estimates the number of distinct values added. */
   estimate(): number {
     if (!this.#dense) return estimateFromCoupons(this.#coupons.count);
     return estimateFromHistogram(this.#currentHistogram(), this.#lgK);
   }
 
-  /** The interval of so many standard errors, 0 to 10, to each side of `estimate()`. */
+  /** Returns the interval of `sigmas` standard errors, 0 to 10, on each side of `estimate()`. */
   bounds(sigmas = 2): Bounds {
     if (!this.#dense) return boundsFromCoupons(this.#coupons.count, sigmas);
     const occupied = this.#registers.length - this.#currentHistogram()[0];
     return boundsFromRegisters(this.estimate(), occupied, this.#lgK, sigmas);
   }
 
-  /** The coupons in ascending order, in a new array; undefined in registers mode. */
+  /** Returns the coupons in ascending order, in a new array; undefined in registers mode. */
   coupons(): Uint32Array | undefined {
     return this.#dense ? undefined : this.#coupons.toArray().toSorted();
   }
 
-  /** The registers; undefined in coupons mode. This is the working buffer: read only, and before the next change. */
+  /**
+   * Returns the registers; undefined in coupons mode. This is the working buffer: read only, and only until the next
+   * change.
+   */
   registers(): Uint8Array | undefined {
     return this.#dense ? this.#registers : undefined;
   }
 
   /**
-   * In coupons mode: writes the coupons to the start of `into`, in no special order, and returns how many they are. -1 in
-   * registers mode. Throws HLL_BAD_ARGUMENT unless `into` has room for one more than they are.
+   * Writes the coupons to the start of `into`, in no particular order, and returns their number, or -1 in registers
+   * mode. Throws HLL_BAD_ARGUMENT unless `into` has room for one more coupon than there are.
    */
   copyCoupons(into: Uint32Array): number {
     if (this.#dense) return -1;
     const { cells, count: all } = this.#coupons;
     if (into.length <= all) {
-      throw new HllError('HLL_BAD_ARGUMENT', `no room for ${all} coupons and one more: ${into.length}`);
+      throw new HllError('HLL_BAD_ARGUMENT', `into has room for ${into.length} coupons, needs ${all + 1}`);
     }
     let count = 0;
     for (let cell = 0; cell < cells.length; cell++) {
       const coupon = cells[cell];
-      into[count] = coupon; // overwritten by the next one if it is 0: no branch to guess wrong
+      into[count] = coupon; // a 0 is overwritten by the next coupon, which avoids a branch
       count += (coupon | -coupon) >>> 31;
     }
     return count;
   }
 
-  /** A sketch of its own with all that was added. */
+  /** Returns a new sketch with everything that was added. */
   toSketch(): HllSketch {
     return this.#dense
       ? HllSketch.fromRegisters(this.#registers)

@@ -1,7 +1,7 @@
-// From a sketch's state to bytes of the DataSketches format. Where implementations differ this writes what the C++
-// library does, and only what every reader accepts: true sums in the preamble, curMin 0 except in HLL_4, the compact flag
-// on every compact form. The bytes are a function of what is passed in, so sketches that are not one stream's give
-// equal bytes for equal sets: coupons ascending, no HIP, the out-of-order flag set.
+// Writes a sketch's state in the DataSketches format. Where implementations differ it follows the C++ library, and
+// writes only what every reader accepts: correct sums in the preamble, curMin 0 except in HLL_4, the compact flag on
+// every compact form. The bytes depend only on the arguments, so sketches that are not fed by one stream have equal
+// bytes for equal sets: ascending coupons, no HIP, the out-of-order flag set.
 import { CouponTable } from './coupon-table.js';
 import { HllError } from './errors.js';
 import {
@@ -24,13 +24,16 @@ import { inverseSums } from './registers.js';
 import type { Registers } from './registers.js';
 
 export interface WriteOptions {
-  /** How registers are packed: HLL_4 takes half the bytes of HLL_8 and most time. Default HLL_8. */
+  /** How registers are packed. HLL_4 takes half the bytes of HLL_8 and the most time. Default HLL_8. */
   readonly type?: HllType;
-  /** `updatable` is the form that some implementations work in; it is larger and says nothing more. Default `compact`. */
+  /**
+   * `updatable` is the form that some implementations work on; it is larger and has no more information. Default
+   * `compact`.
+   */
   readonly form?: 'compact' | 'updatable';
 }
 
-/** Up to seven coupons, in this order. */
+/** Writes up to seven coupons in the given order. */
 export function writeList(coupons: Uint32Array, lgK: number, options: WriteOptions): Uint8Array {
   const compact = isCompact(options);
   const writer = startWith('list', 8 + 4 * (compact ? coupons.length : listInts), lgK, options);
@@ -41,7 +44,7 @@ export function writeList(coupons: Uint32Array, lgK: number, options: WriteOptio
   return new Uint8Array(writer.buffer);
 }
 
-/** Eight and more coupons, in this order; the updatable form writes the cells of the table they are in. */
+/** Writes eight or more coupons in the given order; the updatable form writes the cells of their table. */
 export function writeSet(
   coupons: Uint32Array,
   table: CouponTable,
@@ -58,7 +61,7 @@ export function writeSet(
   return new Uint8Array(writer.buffer);
 }
 
-/** The table that these coupons make when they come in this order. */
+/** Returns the table that results from adding these coupons in order. */
 export function tableOf(coupons: Iterable<number>): CouponTable {
   const table = new CouponTable(lgSmallestSet);
   for (const coupon of coupons) table.add(coupon);
@@ -92,7 +95,7 @@ export function writeRegisters(registers: Registers, options: WriteOptions): Uin
   return bytes;
 }
 
-// The bytes all modes have in common.
+// Writes the bytes that all modes have in common.
 function startWith(mode: keyof typeof modes, size: number, lgK: number, options: WriteOptions): DataView {
   const writer = new DataView(new ArrayBuffer(size));
   writer.setUint8(0, preambleInts[mode]);
@@ -141,7 +144,7 @@ const packers: Readonly<Record<HllType, Packer>> = {
   },
 };
 
-// The registers that do not fit a nibble, ascending.
+// Returns the registers that do not fit a nibble, ascending.
 function exceptionsOf(registers: Uint8Array, curMin: number): Uint32Array {
   const pairs: number[] = [];
   registers.forEach((value, slot) => {
@@ -150,7 +153,7 @@ function exceptionsOf(registers: Uint8Array, curMin: number): Uint32Array {
   return Uint32Array.from(pairs);
 }
 
-// The reference's hash table of exceptions, or undefined if there are none.
+// Returns the exceptions as the reference's hash table; undefined if there are none.
 function exceptionTable(pairs: Uint32Array, lgK: number): Uint32Array | undefined {
   if (pairs.length === 0) return undefined;
   let lg = lgFirstExceptions(lgK);

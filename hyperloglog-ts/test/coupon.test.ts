@@ -79,7 +79,7 @@ test('a value of another type is refused by its name, wherever it stands', () =>
   for (const [value, name] of [...wrong, [5, 'the number 5'], [5n, 'the bigint 5']] as const) {
     for (const index of [0, 1, 4999]) {
       const values = strings.with(index, value as never);
-      const isRefused = isBadValue(`${name}: values[${index}] is no string`);
+      const isRefused = isBadValue(`${name}: values[${index}] is not a string`);
       for (const backend of backends) {
         assert.throws(() => new CouponHasher(backend).coupons(values), isRefused);
       }

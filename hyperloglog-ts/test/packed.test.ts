@@ -50,7 +50,7 @@ for (const backend of backends) {
     );
   });
 
-  test(`what is no packed registers is refused by ${backend}, and the union is empty then`, () => {
+  test(`bytes that are not packed registers are refused by ${backend}, and the union is empty then`, () => {
     const original = sketchOf(10, { from: 0, to: 3000 }).registers() ?? new Uint8Array(0);
     original[7] = 40;
     const good = packRegisters(original);

@@ -1,13 +1,13 @@
-// Assembles WebAssembly texts: node assemble-kernels.js [--check] <name>.wat ... writes the module's bytes as base64 into
-// <name>-wasm.ts beside each, or, with --check, fails when that file is not what the text assembles to. The generated
-// files are checked in, so that a build needs no assembler; tests run the check.
+// Assembles WebAssembly text files: node assemble-kernels.js [--check] <name>.wat ... writes each module's bytes as
+// base64 into <name>-wasm.ts beside it or, with --check, fails if that file is outdated. The generated files are
+// checked in, so a build needs no assembler; tests run the check.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { argv } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import wabt from 'wabt';
 
-/** The TypeScript module that belongs to a WebAssembly text in the file `<name>.wat`. */
+/** Returns the TypeScript module for the WebAssembly text of `<name>.wat`. */
 export async function assembleKernels(name: string, source: string): Promise<string> {
   const assembler = await wabt();
   const module = assembler.parseWat(`${name}.wat`, source, { simd: true, bulk_memory: true });
@@ -23,7 +23,7 @@ export async function assembleKernels(name: string, source: string): Promise<str
   ].join('\n');
 }
 
-/** 'sip-hash' -> 'sipHash'. */
+/** Converts 'sip-hash' to 'sipHash'. */
 function camelCase(name: string): string {
   return name.replace(/-(.)/g, (_dash, letter: string) => letter.toUpperCase());
 }
