@@ -9,6 +9,9 @@ import type { Random } from './load.js';
 import { Shim, shimSkip, type Order } from './shim.js';
 import { Trial } from './trial.js';
 
+/** What is waited for before the fault: two batch runs at most, which give way to everything else on a busy machine (`nice` 10). */
+const runsMs = 240_000;
+
 const linuxOnly = process.platform === 'linux' ? false : 'needs /proc';
 
 /** A layer whose rounds hurt one system, started before the first; true where the fault hit. */
@@ -136,10 +139,11 @@ const killHandOver = onOneTrial({
   hurt: async (trial, random) => {
     const before = currentIfAny(trial.house.dataDir);
     await eventually('a run is asked for', async () => (await trial.askForRun()) || undefined);
-    await eventually('a new batch view', () => {
+    const isNew = (): boolean => {
       const current = currentIfAny(trial.house.dataDir);
-      return (current !== undefined && current !== before) || undefined;
-    });
+      return current !== undefined && current !== before;
+    };
+    await eventually('a new batch view', isNew, runsMs);
     await delay(random(250));
     await trial.house.kill('all');
     return true;
@@ -186,13 +190,18 @@ const namedSteps: Layer = {
           const [name, order] = steps[(seed + number) % steps.length] ?? ['', { ops: [] }];
           const after = random(2) === 0;
           armed.arm({ ...order, time: 1 + random(2), action: 'kill', after });
-          await eventually(`a process is killed ${after ? 'after' : 'before'} this: ${name}`, async () => {
+          const isKilled = async (): Promise<boolean> => {
             if (armed.fired > 0) return true;
             trial.startMissing();
             await trial.askForRun();
             await delay(100);
-            return undefined;
-          });
+            return false;
+          };
+          await eventually(
+            `a process is killed ${after ? 'after' : 'before'} this: ${name}`,
+            isKilled,
+            runsMs,
+          );
           armed.disarm();
           return true;
         }),
