@@ -1,5 +1,5 @@
 /**
- * Live: the whole system answers questions over HTTP while 20 batch runs of the real batch layer are published, facts keep
+ * Live: the whole system answers questions over HTTP while batch runs of the real batch layer are published, facts keep
  * arriving, and some views are rolled back. Every answer must equal the oracle at the cut and with the mapping it names,
  * and no cut may lie behind an earlier one's.
  */
@@ -20,9 +20,10 @@ import { OracleAnswers } from './oracle/answers.js';
 import { nameOf } from './oracle/compare.js';
 import { ledgerOf } from './oracle/ledger.js';
 import { eventually } from './eventually.js';
+import { rounds } from './rounds.js';
 import { startTestSystem, type Answer, type TestSystem } from './running-system.js';
 
-const publications = 20;
+const publications = rounds(8, 20);
 const answersBetween = 200;
 const rollBackEvery = 7;
 const askers = 8;

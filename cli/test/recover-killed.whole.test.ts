@@ -1,6 +1,7 @@
 /**
  * `swa recover` ended by kill -9 at any moment: running it again ends whole, and no fact is lost by having been interrupted. The
- * process is killed at the k-th of its calls of a kind (test/faults/shim.c), for every k until it runs through.
+ * process is killed at the k-th of its calls of a kind (test/faults/shim.c), for every k until it runs through; in the short form for every
+ * k up to 3, then for every second.
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -24,6 +25,7 @@ import { append } from './appended-facts.js';
 import { tempDir } from '../../test/temp-dir.js';
 
 const partitions = 2;
+const stride = process.env['ROUNDS'] === undefined ? 2 : 1;
 const [stored, unstored] = [200, 60];
 let model = '';
 
@@ -113,7 +115,7 @@ for (const { what, spoil, flag, facts } of damages) {
       const home = tempDir('recover-killed');
       const shim = new Shim(t, home);
       let killed = 0;
-      for (let time = 1; ; time++) {
+      for (let time = 1; ; time += time < 3 ? 1 : stride) {
         const dataDir = join(home, String(time));
         cpSync(model, dataDir, { recursive: true });
         spoil(dataDir);

@@ -8,7 +8,7 @@ export interface PlantedFault {
   readonly test: string;
   /** For the test's process: how long it looks, from which seed. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Caught so quickly that it is tried in every run of the tests. */
+  /** Caught so quickly that every run of the tests draws from these. */
   readonly isQuick?: boolean;
 }
 

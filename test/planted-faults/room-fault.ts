@@ -15,7 +15,7 @@ export function edit(file: string, find: string, replace: string): Edit {
   return { file, find, replace };
 }
 
-/** Tried in every run of the tests. */
+/** One of those that every run of the tests draws from. */
 export function quick(fault: PlantedFault): PlantedFault {
   return { ...fault, isQuick: true };
 }
