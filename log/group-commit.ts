@@ -11,7 +11,7 @@ export interface Sized {
 }
 
 export interface GroupCommitOptions<P extends Sized> {
-  /** Resolves when all of the group is durable. */
+  /** Writes a group; resolves when all of it is durable. */
   readonly commit: (group: readonly P[]) => Promise<void>;
   /** Maximum bytes in one commit. */
   readonly commitBytes: number;

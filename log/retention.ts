@@ -36,8 +36,8 @@ export function lowestOf(cuts: readonly Cut[]): Cut {
  * offsets as the last run added to a partition, at most by the window. A fixed margin would keep the whole log of a
  * small site, because the log is deleted in segments that all partitions share.
  *
- * @param lastRun the cuts of the last two runs, the older one first @param windowRecords how far back repeats are
- * looked for, in offsets of one partition
+ * @param lastRun the cuts of the last two runs, the older one first
+ * @param windowRecords how far back repeats are looked for, in offsets of one partition
  */
 export function withWindow(
   cut: Cut,

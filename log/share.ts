@@ -20,9 +20,9 @@ export function fixedShare(
 
 /**
  * Assigns every partition to exactly one member. Members' counts differ by at most one, and as many partitions as that
- * allows stay with their previous owner. Depends only on its arguments, not on the order of members. @param had the
- * partitions each member reports it had; one reported by several goes to one of them @param replicas number of owners
- * of each partition, limited by the number of members
+ * allows stay with their previous owner. Depends only on its arguments, not on the order of members.
+ * @param had the partitions each member reports it had; one reported by several goes to one of them
+ * @param replicas number of owners of each partition, limited by the number of members
  */
 export function assignPartitions(
   partitions: readonly PartitionName[],

@@ -26,8 +26,8 @@ const idColumns: Readonly<Record<Topic, readonly string[]>> = {
 
 /**
  * Erases rows in a local file. Returns the new head; undefined if the file has nothing to erase. Throws
- * `master.corrupt` (retryable) if the written file is not as expected. @param onFound called before the commit with the
- * number of rows concerned
+ * `master.corrupt` (retryable) if the written file is not as expected.
+ * @param onFound called before the commit with the number of rows concerned
  */
 export async function eraseInFile(
   store: MasterStore,

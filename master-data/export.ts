@@ -19,8 +19,8 @@ export interface ExportCounts {
 const ofRecord = ['offset', 'invalid_reason', 'raw'];
 
 /**
- * Yields the exported lines and updates `counts`. @param ids export only facts of these visitors: their pageviews,
- * edges that name one, exclusions of one
+ * Yields the exported lines and updates `counts`.
+ * @param ids export only facts of these visitors: their pageviews, edges that name one, exclusions of one
  */
 export async function* exportedLines(
   connection: DuckDBConnection,

@@ -91,8 +91,8 @@ export async function planGap(
 }
 
 /**
- * Returns the step that makes a damaged or lost embedded log usable again; none for an intact one. @param furthest how
- * far other consumers have read, so that their offsets are not used twice
+ * Returns the step that makes a damaged or lost embedded log usable again; none for an intact one.
+ * @param furthest how far other consumers have read, so that their offsets are not used twice
  */
 export function planLog(
   { dataDir, asideDir, now }: RecoveryPlace,

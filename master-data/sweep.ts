@@ -55,8 +55,8 @@ function sweepDir(dir: string, prefix: string): void {
 /**
  * Throws `master.corrupt` for a partition whose files and manifests do not match, as after a partial restore: a listed
  * file that is missing or has another size, or a file after the cut that no crash leaves there (a crash leaves one,
- * which begins at the cut). Changes nothing. @param isShared files may be missing here, because the shared store has
- * them
+ * which begins at the cut). Changes nothing.
+ * @param isShared files may be missing here, because the shared store has them
  */
 export function checkFiles(dataDir: string, name: PartitionName, head: ChainHead, isShared = false): void {
   const dir = partitionDir(dataDir, name);
@@ -114,8 +114,8 @@ export function deadFiles(
 
 /**
  * Removes data files whose offsets are in intact files of the newest manifest, and returns their names. Other files
- * stay. Throws `master.corrupt` if a file of the newest manifest is damaged. @param known files that this process has
- * sealed or checked; files checked here are added
+ * stay. Throws `master.corrupt` if a file of the newest manifest is damaged.
+ * @param known files that this process has sealed or checked; files checked here are added
  */
 export async function removeDeadFiles(
   dataDir: string,

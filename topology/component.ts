@@ -101,7 +101,7 @@ export interface SpoutOutput {
    * untracked.
    */
   emit(values: Values, messageId?: MessageId): void;
-  /** As `emit`, on a declared stream. */
+  /** Like `emit`, on a declared stream. */
   emitTo(stream: string, values: Values, messageId?: MessageId): void;
 }
 
@@ -117,7 +117,7 @@ export type Anchors = Tuple | readonly Tuple[];
 export interface BoltOutput {
   /** Emits on the default stream. With anchors the new tuple joins their trees; without any it is untracked. */
   emit(values: Values, anchors?: Anchors): void;
-  /** As `emit`, on a declared stream. */
+  /** Like `emit`, on a declared stream. */
   emitTo(stream: string, values: Values, anchors?: Anchors): void;
   /**
    * Marks the tuple as done. Emit tuples anchored to it first: a settled tuple cannot be an anchor. Throws if already

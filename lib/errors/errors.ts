@@ -10,36 +10,36 @@ export const errorCodes = [
   'usage.invalid', // a command line was refused
   'fact.invalid', // a fact was refused at the door
   'request.invalid', // a parameter or body of an HTTP request was refused
-  'request.failed', // a running system gave no answer to a command, or one that is not of this API
-  'data-dir.in-use', // another live process owns what we wanted to own
+  'request.failed', // a running system did not answer a command, or not in the form of this API
+  'data-dir.in-use', // another live process holds the lock that is needed
   'data-dir.unusable', // cannot create, read or write the data directory
-  'backup.corrupt', // a backup is unfinished, or a file of it is not as it was written
-  'log.unavailable', // the log cannot be reached or cannot take more right now
+  'backup.corrupt', // a backup is unfinished, or one of its files is damaged
+  'log.unavailable', // the log cannot be reached or cannot accept records right now
   'log.corrupt', // bytes of the log that must not change have changed
-  'log.missing', // there is no log, or it is gone although its facts are there
+  'log.missing', // there is no log yet, or a log that existed is gone
   'log.mismatch', // a stored cut belongs to another log, or the log ends below it
   'log.out-of-range', // a position below the earliest retained offset
   'log.closed', // used after close
-  'master.missing', // no sink has made a master dataset here yet
-  'master.corrupt', // a Parquet file or manifest is not what its manifest says
+  'master.missing', // no sink has created a master dataset here yet
+  'master.corrupt', // a Parquet file or manifest is missing, damaged or contradicts its manifest
   'master.conflict', // another sink committed the same manifest number
-  'store.unavailable', // the object store gives no answer
+  'store.unavailable', // the object store does not answer
   'store.unusable', // the object store refuses requests, or ignores their conditions
-  'store.corrupt', // an object is missing, or is not what it was stored as
+  'store.corrupt', // an object is missing or damaged
   'view.corrupt', // a batch view, or CURRENT, is damaged
   'realtime.corrupt', // a realtime store is damaged or gone; it is rebuilt from the log
-  'realtime.gone', // a host of the realtime view was lost while an answer was made of it
-  'view.missing', // no such batch view
-  'view.other-rules', // a batch view was made by other rules than this process has
+  'realtime.gone', // a host of the realtime view became unreachable while an answer was computed
+  'view.missing', // the batch view does not exist
+  'view.other-rules', // a batch view was made with other rules than this process has
   'view.refused', // a built view failed verification and was not published, or one was made before an erasure
   'batch.running', // another batch run holds the lock
   'batch.failed', // a batch run ended without a view
   'speed.failed', // the speed layer cannot continue
   'queue.damaged', // the file of a job queue cannot be used
-  'queue.full', // a bounded queue cannot take more
+  'queue.full', // a bounded queue is full
   'queue.unknown-item', // ack or fail of an id that is not leased
   'port.in-use', // the HTTP port is taken
-  'import.failed', // an import could not be carried through
+  'import.failed', // an import failed
   'import.known', // a file was imported with other options before
   'internal.invariant', // a bug of ours: an invariant does not hold
 ] as const;

@@ -43,7 +43,8 @@ const maxAttempts = 20;
 
 /**
  * Returns a description of the damage; undefined if LMDB can open the file and read and write all of it. Reads the
- * whole file. @param shallow checks only the two meta pages: for a file in use by a process that has checked all of it
+ * whole file.
+ * @param shallow checks only the two meta pages: for a file in use by a process that has checked all of it
  */
 export function lmdbDamage(path: string, shallow = false): string | undefined {
   return inspect(path, { shallow }, () => undefined);
@@ -59,8 +60,8 @@ export interface RecordVisitor {
 
 /**
  * Like `lmdbDamage`, and also visits all records of the newest transaction. Does not use LMDB, which would create files
- * and take locks. If a writer commits meanwhile, the pass starts again, at most three times. @param begin called at the
- * start of each pass
+ * and take locks. If a writer commits meanwhile, the pass starts again, at most three times.
+ * @param begin called at the start of each pass
  */
 export function lmdbRecords(path: string, begin: () => RecordVisitor): string | undefined {
   return inspect(path, { attempts: 3 }, begin);

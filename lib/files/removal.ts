@@ -66,8 +66,8 @@ export function removeIfEmpty(dir: string): boolean {
 }
 
 /**
- * Removes facts or views that have been replaced; durable on return. @param prove throws unless the replacement of all
- * `paths` is complete and durable; then nothing is removed
+ * Removes facts or views that have been replaced; durable on return.
+ * @param prove throws unless the replacement of all `paths` is complete and durable; then nothing is removed
  */
 export function removeReplaced(paths: readonly string[], prove: () => void): void {
   if (paths.length === 0) return;
@@ -77,8 +77,8 @@ export function removeReplaced(paths: readonly string[], prove: () => void): voi
 }
 
 /**
- * Replaces a file by its copy atomically; durable on return. @param prove throws unless the copy is complete and
- * durable; then nothing has changed
+ * Replaces a file by its copy atomically; durable on return.
+ * @param prove throws unless the copy is complete and durable; then nothing has changed
  */
 export function replaceByCopy(copy: string, path: string, prove: () => void): void {
   prove();

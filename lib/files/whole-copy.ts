@@ -109,8 +109,8 @@ export class WholeCopy {
   }
 
   /**
-   * Removes files left by an interrupted copy, then the mark. From then on the copy is complete. @param prove throws
-   * unless the copy is correct; then the mark stays
+   * Removes files left by an interrupted copy, then the mark. From then on the copy is complete.
+   * @param prove throws unless the copy is correct; then the mark stays
    */
   seal(prove: () => void = () => undefined): void {
     const left = filesIn(this.#dir).filter(

@@ -431,7 +431,7 @@ function levelOf(route: string, status: number): 'debug' | 'info' | 'warn' | 'er
   return status === 503 ? 'warn' : 'info';
 }
 
-/** '/v1/persons/{visitorId}' -> '/v1/persons/:visitorId' */
+/** Converts '/v1/persons/{visitorId}' to '/v1/persons/:visitorId'. */
 function expressPath(path: string): string {
   return path.replace(/\{(\w+)\}/g, ':$1');
 }

@@ -36,8 +36,8 @@ export class AskedThread<P extends Protocol> {
   #ended: ThreadEnded | undefined;
 
   /**
-   * @param worker runs `answerQuestions`; keeps the process alive only while a question is pending @param name of the
-   * thread, for error messages
+   * @param worker runs `answerQuestions`; keeps the process alive only while a question is pending
+   * @param name of the thread, for error messages
    */
   constructor(worker: Worker, name: string) {
     this.#worker = worker;

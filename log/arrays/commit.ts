@@ -10,7 +10,7 @@ export interface WritePiece {
 export interface Commit {
   /** Valid until the next call of `encode`. */
   readonly bytes: Buffer;
-  /** Records by partition index. */
+  /** Number of records by partition index. */
   readonly counts: Uint32Array;
 }
 

@@ -39,7 +39,8 @@ export interface LogFormat {
 
 /**
  * Reads the log's format, and creates the log first if there is none: any role may be the first to start. Throws
- * `config.invalid` if the log has another number of partitions. @param mayMake throws if there must be a log already
+ * `config.invalid` if the log has another number of partitions.
+ * @param mayMake throws if there must be a log already
  */
 export function openFormat(
   dir: string,

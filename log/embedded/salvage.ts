@@ -362,7 +362,7 @@ export function beginAnew(
   );
   for (const segment of old) moveAside(join(dir, segment), asideDir);
   moveAside(join(dir, 'watermark'), asideDir);
-  moveAside(join(dir, 'trim-below.json'), asideDir); // about the old segments
+  moveAside(join(dir, 'trim-below.json'), asideDir); // it describes the old segments
   const first = { segment: number, position: segmentHeaderBytes(partitions.length), next };
   new WatermarkWriter(join(dir, 'watermark'), first).close();
 }

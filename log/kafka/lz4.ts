@@ -74,10 +74,10 @@ function unpackBlock(block: Buffer, from: number, end: number, output: Output): 
   if (at > end) throw new RangeError('an LZ4 sequence ends beyond its block');
 }
 
-/** More than may be unpacked. */
+/** Thrown if the output would exceed the limit. */
 export class TooLarge extends Error {}
 
-/** Bytes that grow up to a limit. */
+/** An output buffer that grows up to a limit. */
 class Output {
   readonly #limit: number;
   #buffer = Buffer.allocUnsafe(1 << 16);
