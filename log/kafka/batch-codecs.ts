@@ -1,5 +1,5 @@
 /**
- * The codecs that kafkajs calls to decompress a record batch. Its own support only gzip and have no size limit, and a
+ * The codecs that kafkajs calls to decompress a record batch. Its own codecs support only gzip and have no size limit, and a
  * batch that cannot be decompressed stops its consumer for good. These codecs instead:
  *
  * - limit one batch to `maxBatchBytes` and one response to `maxResponseBytes` plus one batch; the rest of a response is

@@ -164,5 +164,5 @@ function describe(members: readonly GroupMember[]): string {
   const shown = members
     .slice(0, 5)
     .map(({ id, clientId, host }) => `client '${clientId}' at ${host} (${id})`);
-  return [...shown, ...(members.length > 5 ? [`${members.length - 5} more`] : [])].join(', ') || 'nobody';
+  return [...shown, ...(members.length > 5 ? [`${members.length - 5} more`] : [])].join(', ') || 'no members';
 }
