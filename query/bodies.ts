@@ -81,6 +81,13 @@ const emptyShape = {
     .describe('With no-pageviews-in-range: from the first bucket with pageviews to the end of the last.'),
 };
 
+const nextShape = {
+  next: z
+    .string()
+    .optional()
+    .describe('Only where further rows follow: the `cursor` of the page that begins with them.'),
+};
+
 const erasureSchema = z.object({
   id: z.string(),
   requestedAt: z.string(),
@@ -332,6 +339,7 @@ export const bodies = {
     {
       domain: z.string(),
       pages: z.array(z.object({ url: z.string(), pageviews: z.number(), visitors: z.number(), ...bounds })),
+      ...nextShape,
       ...emptyShape,
     },
     listAccuracySchema,
@@ -346,7 +354,10 @@ export const bodies = {
       more: z.boolean().describe('The range may have further values.'),
       others: z
         .object({ atLeast: z.number(), atMost: z.number() })
-        .describe('How many further values the range has; the two differ where not all were looked at.'),
+        .describe(
+          'How many further values the range has, after this page and those before it; the two differ where not all were looked at.',
+        ),
+      ...nextShape,
       ...emptyShape,
     },
     listAccuracySchema,
@@ -380,7 +391,7 @@ export const bodies = {
     rules: rulesVersionsSchema,
   }),
   domains: z.object({
-    data: z.object({ domains: z.array(z.string()), more: z.boolean() }),
+    data: z.object({ domains: z.array(z.string()), more: z.boolean(), ...nextShape }),
     freshness: freshnessSchema,
     rules: rulesVersionsSchema,
   }),

@@ -10,11 +10,12 @@ import { check, takesMany, unknownParameter } from '../lib/http/route.js';
 import type { Answer } from './answers/answer.js';
 import { bounceRate } from './answers/bounce-rate.js';
 import { breakdown } from './answers/breakdown.js';
-import { domains } from './answers/domains.js';
+import { domains, pagedDomains } from './answers/domains.js';
 import { now } from './answers/now.js';
 import { pages } from './answers/pages.js';
 import { pageviews } from './answers/pageviews.js';
 import { maxIdsListed, person } from './answers/persons.js';
+import { pagedTop } from './answers/top.js';
 import { uniques } from './answers/uniques.js';
 import { bodies, type LayerName } from './bodies.js';
 import type { Engine } from './engine/engine.js';
@@ -24,6 +25,7 @@ import { Pace } from './engine/pace.js';
 import { combinedFilters } from './filters.js';
 import { column } from './formats/table.js';
 import { maxMinutes } from './now/recent-pageviews.js';
+import { cursorShape } from './paging.js';
 import {
   layerShape,
   parseDimension,
@@ -178,11 +180,14 @@ export const inquiries: readonly Inquiry[] = [
       ...zoneShape,
       ...layerShape,
       limit: whole(20, 1_000, 'Maximum number of pages listed.'),
+      ...cursorShape,
     },
     body: bodies.pages,
     answer: (engine, input) => {
       const time = timeRange(input, engine.zones);
-      const question = { ...time, domain: parseDomain(input.domain, engine.urls), limit: input.limit };
+      const asked = { domain: parseDomain(input.domain, engine.urls) };
+      const paging = pagedTop.pagingOf(['pages', asked, time.range, input.layer], input);
+      const question = { ...time, ...asked, paging };
       return (generation, pace) => pages(engine, generation, question, pace);
     },
   }),
@@ -200,15 +205,17 @@ export const inquiries: readonly Inquiry[] = [
       ...zoneShape,
       ...layerShape,
       limit: whole(20, 1_000, 'Maximum number of values listed.'),
+      ...cursorShape,
     },
     body: bodies.breakdown,
     answer: (engine, input) => {
-      const question = {
-        ...timeRange(input, engine.zones),
+      const time = timeRange(input, engine.zones);
+      const asked = {
         domain: parseDomain(input.domain, engine.urls),
         by: parseDimension(input.by, engine.dimensions),
-        limit: input.limit,
       };
+      const paging = pagedTop.pagingOf(['breakdown', asked, time.range, input.layer], input);
+      const question = { ...time, ...asked, paging };
       return (generation, pace) => breakdown(engine, generation, question, pace);
     },
   }),
@@ -239,10 +246,12 @@ export const inquiries: readonly Inquiry[] = [
     query: {
       contains: z.string().max(256).optional().describe('Only domains that contain this text.'),
       limit: whole(100, 1_000, 'Maximum number of domains listed.'),
+      ...cursorShape,
     },
     body: bodies.domains,
     answer: (engine, input) => {
-      const question = { contains: (input.contains ?? '').toLowerCase(), limit: input.limit };
+      const contains = (input.contains ?? '').toLowerCase();
+      const question = { contains, paging: pagedDomains.pagingOf(['domains', contains], input) };
       return (generation, pace) => domains(engine, generation, question, pace);
     },
   }),

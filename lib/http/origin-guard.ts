@@ -40,7 +40,7 @@ interface CrossOrigin {
 }
 
 const harmless: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
-const exposed = 'ETag, Retry-After, Swa-Cut, X-Request-Id';
+const exposed = 'ETag, Link, Retry-After, Swa-Cut, X-Request-Id';
 
 export class OriginGuard {
   readonly #hasKeys: boolean;

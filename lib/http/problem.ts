@@ -18,6 +18,7 @@ const table = {
   'method-not-allowed': [405, 'The method is not allowed here'],
   'not-acceptable': [406, 'None of the accepted formats is offered'],
   'request-timeout': [408, 'The request ended early'],
+  'list-changed': [409, 'The list has changed since its last page'],
   'body-too-large': [413, 'The body is too large'],
   'unsupported-media-type': [415, 'The content type of the body is not supported'],
   'misdirected-request': [421, 'This host name is not served'],

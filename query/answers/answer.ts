@@ -33,6 +33,8 @@ export interface Answer<Body extends AnyBody = AnyBody> {
   readonly body: Body;
   /** The same as rows, for CSV and Arrow. */
   readonly table: Table;
+  /** Cursor of the page that follows, which is in the body as well. */
+  readonly next?: string | undefined;
 }
 
 export interface Count {

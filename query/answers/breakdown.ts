@@ -8,13 +8,14 @@ import { column } from '../formats/table.js';
 import type { TimeRange } from '../question.js';
 import { frameOf, methodOf, type Answer } from './answer.js';
 import { emptinessOf, type Emptiness } from './empty.js';
-import { topOf, type Top } from './top.js';
+import { nextOf, type Paging } from '../paging.js';
+import { topOf, type Place, type Top } from './top.js';
 
 export interface BreakdownQuestion extends TimeRange {
   readonly domain: string;
   /** Name of a dimension that is kept. */
   readonly by: string;
-  readonly limit: number;
+  readonly paging: Paging<Place>;
 }
 
 export async function breakdown(
@@ -23,15 +24,16 @@ export async function breakdown(
   question: BreakdownQuestion,
   pace: Pace,
 ): Promise<Answer<Bodies['breakdown']>> {
-  const { domain, by, range, limit } = question;
+  const { domain, by, range, paging } = question;
   const listing = valuesOf(by, domain);
   const top = await topOf(
     engine,
     generation,
-    { listing, range, limit, by: 'visitors', withOthers: true },
+    { listing, range, ...paging, by: 'visitors', withOthers: true },
     pace,
   );
   const { rows, limits, others, isRanked } = top;
+  const next = nextOf(paging, top.next);
   return {
     body: {
       data: {
@@ -47,6 +49,7 @@ export async function breakdown(
         })),
         more: others.atMost > 0,
         others,
+        ...next,
         ...(rows.length === 0 ? await whyEmpty(engine, generation, question, top, pace) : {}),
       },
       accuracy: {
@@ -57,6 +60,7 @@ export async function breakdown(
       },
       ...frameOf(engine, generation, question),
     },
+    ...next,
     table: {
       columns: [
         column('value', 'text'),

@@ -1,41 +1,55 @@
-/** The domains either layer has seen, for pickers. Both lists are in order, so no more is read of them than is listed. */
+/**
+ * The domains either layer has seen, for pickers. Both lists are in order, so no more is read of them than is listed. The order never changes, so a
+ * place in it is the last domain before it, and is one in every view: a domain that is new there is listed when the page has not been read yet.
+ */
+import { z } from 'zod';
 import { mergeAscendingAsync } from '../../lib/memory/merge-ascending.js';
 import type { Bodies } from '../bodies.js';
 import type { Engine } from '../engine/engine.js';
 import type { PinnedGeneration } from '../engine/generations.js';
 import type { Pace } from '../engine/pace.js';
 import { column } from '../formats/table.js';
+import { nextOf, Paged, type Paging } from '../paging.js';
 import { frameOf, type Answer } from './answer.js';
 
 export interface DomainsQuestion {
   /** Only domains that contain it. */
   readonly contains: string;
-  readonly limit: number;
+  readonly paging: Paging<Place>;
 }
+
+const placeSchema = z.object({ after: z.string() });
+export type Place = z.output<typeof placeSchema>;
+
+export const pagedDomains = new Paged(placeSchema);
 
 const domainsBetweenLooks = 64;
 
 export async function domains(
   engine: Engine,
   generation: PinnedGeneration,
-  { contains, limit }: DomainsQuestion,
+  { contains, paging }: DomainsQuestion,
   pace: Pace,
 ): Promise<Answer<Bodies['domains']>> {
+  const { limit, after } = paging;
   const listed: string[] = [];
   let more = false;
   let looked = 0;
   const { batch, realtime } = generation;
   for await (const domain of mergeAscendingAsync([realtime?.domains() ?? [], batch.domains()])) {
-    if (domain.includes(contains)) {
+    if (domain.includes(contains) && (after === undefined || domain > after.after)) {
       more = listed.length === limit;
       if (more) break;
       listed.push(domain);
     }
     if (++looked % domainsBetweenLooks === 0 && pace.due) await pace.rest();
   }
+  const last = more ? listed.at(-1) : undefined;
+  const next = nextOf(paging, last === undefined ? undefined : { after: last });
   return {
+    ...next,
     body: {
-      data: { domains: listed, more },
+      data: { domains: listed, more, ...next },
       ...frameOf(engine, generation),
     },
     table: { columns: [column('domain', 'text')], rows: listed.map((domain) => [domain]) },

@@ -8,11 +8,12 @@ import { column } from '../formats/table.js';
 import type { TimeRange } from '../question.js';
 import { frameOf, methodOf, type Answer } from './answer.js';
 import { emptinessOf } from './empty.js';
-import { topOf } from './top.js';
+import { nextOf, type Paging } from '../paging.js';
+import { topOf, type Place } from './top.js';
 
 export interface PagesQuestion extends TimeRange {
   readonly domain: string;
-  readonly limit: number;
+  readonly paging: Paging<Place>;
 }
 
 export async function pages(
@@ -21,15 +22,17 @@ export async function pages(
   question: PagesQuestion,
   pace: Pace,
 ): Promise<Answer<Bodies['pages']>> {
-  const { domain, range, limit } = question;
-  const top = { listing: pagesOf(domain), range, limit, by: 'pageviews' } as const;
-  const { rows, limits, isRanked } = await topOf(engine, generation, top, pace);
+  const { domain, range, paging } = question;
+  const top = { listing: pagesOf(domain), range, ...paging, by: 'pageviews' } as const;
+  const { rows, limits, isRanked, next: place } = await topOf(engine, generation, top, pace);
   const isEmpty = rows.length === 0;
+  const next = nextOf(paging, place);
   return {
     body: {
       data: {
         domain,
         pages: rows.map(({ name: url, ...counts }) => ({ url, ...counts })),
+        ...next,
         ...(isEmpty ? await emptinessOf(engine, generation, [{ kind: 'domain', domain }], pace) : {}),
       },
       accuracy: {
@@ -40,6 +43,7 @@ export async function pages(
       },
       ...frameOf(engine, generation, question),
     },
+    ...next,
     table: {
       columns: [
         column('url', 'text'),

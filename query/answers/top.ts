@@ -3,24 +3,35 @@
  * ones in the range, and people are never more than pageviews. Candidates are looked at in the order of that bound, until the
  * next one cannot make it any more, or until too few of the domain's pageviews are left for it. Sketches are read only of those
  * whose pageviews in the range would let them in.
+ *
+ * A list may be read page by page. A place in it is the number of rows before it and a digest of their names: the next page is given only while
+ * the same rows, in whatever order, still are the first ones. So no row comes twice, none is left out, and figures may be newer from page to page.
  */
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
 import { compareUtf8 } from '../../facts/fact.js';
 import type { Subject } from '../../facts/views/view.js';
+import { HttpProblem } from '../../lib/http/problem.js';
 import type { Engine } from '../engine/engine.js';
 import type { PinnedGeneration } from '../engine/generations.js';
 import type { Listed, Listing } from '../engine/listing.js';
 import type { Pace } from '../engine/pace.js';
 import { FirstOf } from '../engine/first-of.js';
+import { BestHeap } from '../engine/heap.js';
+import { sortPaced } from '../engine/paced-sort.js';
 import type { Ranked } from '../engine/ranks.js';
 import type { BucketRange } from '../../lib/time/buckets.js';
 import type { Tally } from '../engine/tally.js';
 import type { LiveIdentity } from '../identity/live-identity.js';
+import { listChanged, Paged } from '../paging.js';
 import { countOf, type Count, type EdgeLimits } from './answer.js';
 
 export interface TopQuestion {
   readonly listing: Listing;
   readonly range: BucketRange;
   readonly limit: number;
+  /** Where the rows begin; at the first one by default. */
+  readonly after?: Place | undefined;
   /** What ranks; ties by pageviews, then by name in UTF-8 byte order. */
   readonly by: 'pageviews' | 'visitors';
   /** Whether `others` are wanted: they may have to be looked for. */
@@ -36,11 +47,28 @@ export interface Top {
   readonly limits: EdgeLimits;
   /** Of the domain in the range, listed or not. */
   readonly pageviews: number;
-  /** How many more than the rows the range has. */
+  /** Behind the rows; undefined where no more follow, or not all could be ranked. */
+  readonly next: Place | undefined;
+  /** How many more than the rows, and those before them, the range has. */
   readonly others: { readonly atLeast: number; readonly atMost: number };
   /** False where not all could be looked at: one that is not among the rows may have a higher rank. */
   readonly isRanked: boolean;
 }
+
+/** A place in a list of one batch view. */
+const placeSchema = z.object({
+  view: z.string(),
+  /** How many rows are before it. */
+  rows: z.int().positive(),
+  /** Of their names. */
+  digest: z.string(),
+});
+export type Place = z.output<typeof placeSchema>;
+
+export const pagedTop = new Paged(placeSchema);
+
+/** Rows of a list that can be read page by page; some 200 bytes each while a page is made. */
+const maxRows = 100_000;
 
 /** Of the realtime part, so many are told apart for one question; some 100 bytes each. */
 const usualMaxFresh = 1_000_000;
@@ -84,26 +112,45 @@ type People = Count & EdgeLimits;
 class Search {
   readonly #asking: Asking;
   readonly #best: Best;
+  /** Rows of the pages before. */
+  readonly #skipped: number;
   /** Pageviews of the domain in the range that no candidate looked at has. */
   #uncounted = 0;
   #isRanked = true;
 
   constructor(asking: Asking) {
     this.#asking = asking;
-    this.#best = new Best(asking.question.limit);
+    const { limit, after } = asking.question;
+    this.#skipped = after?.rows ?? 0;
+    this.#best = new Best(this.#skipped + limit + 1); // one more, to know whether there is one
   }
 
   async result(): Promise<Top> {
-    const { listing, withOthers } = this.#asking.question;
-    await this.#tallyUp({ kind: 'domain', domain: listing.domain }, 'pageviews');
-    const { pageviews } = this.#asking.tally;
+    const { question, pace, tally } = this.#asking;
+    this.#checkPlace();
+    await this.#tallyUp({ kind: 'domain', domain: question.listing.domain }, 'pageviews');
+    const { pageviews } = tally;
     this.#uncounted = pageviews;
     const candidates = pageviews === 0 ? undefined : await this.#candidates();
     if (candidates !== undefined) await this.#rank(candidates);
+    const ranked = await this.#best.ranked(pace);
+    await this.#checkSkipped(ranked);
+    const end = this.#skipped + question.limit;
+    const { rows, limits } = await this.#rowsOf(ranked.slice(this.#skipped, end));
+    const following = Math.max(0, ranked.length - end);
+    const others =
+      question.withOthers === true && candidates !== undefined
+        ? await this.#others(candidates, following)
+        : none;
+    const next = following > 0 && this.#isRanked ? await this.#placeBehind(ranked.slice(0, end)) : undefined;
+    return { rows, limits, pageviews, others, isRanked: this.#isRanked, next };
+  }
+
+  async #rowsOf(entries: readonly Entry[]): Promise<Pick<Top, 'rows' | 'limits'>> {
     const limits = { rewritten: 0, maxOvercount: 0, maxUndercount: 0 };
     const rows: TopRow[] = [];
-    await this.#prefetch();
-    for (const entry of this.#best.ranked()) {
+    await this.#prefetch(entries);
+    for (const entry of entries) {
       const { rewritten, maxOvercount, maxUndercount, ...count } =
         entry.people ?? (await this.#peopleOf(entry.name));
       rows.push({ name: entry.name, pageviews: entry.pageviews, ...count });
@@ -111,15 +158,55 @@ class Search {
       limits.maxOvercount = Math.max(limits.maxOvercount, maxOvercount);
       limits.maxUndercount = Math.max(limits.maxUndercount, maxUndercount);
     }
-    const others = withOthers === true && candidates !== undefined ? await this.#others(candidates) : none;
-    return { rows, limits, pageviews, others, isRanked: this.#isRanked };
+    return { rows, limits };
   }
 
-  /** The people of those among the best that have not been looked at. */
-  async #prefetch(): Promise<void> {
+  #checkPlace(): void {
+    const { generation, question } = this.#asking;
+    const { after, limit } = question;
+    if (after === undefined) return;
+    if (after.view !== generation.batch.meta.id)
+      throw listChanged('a batch run has published a new view since that page');
+    if (after.rows + limit <= maxRows) return;
+    throw new HttpProblem(
+      'invalid-parameter',
+      `'cursor': lists are read up to row ${maxRows}; ask for a shorter range`,
+      { parameter: 'cursor' },
+    );
+  }
+
+  async #checkSkipped(ranked: readonly Entry[]): Promise<void> {
+    const { after } = this.#asking.question;
+    if (after === undefined) return;
+    if (!this.#isRanked)
+      throw new HttpProblem('deadline-exceeded', 'not all of the list could be ranked in time; ask again', {
+        headers: { 'Retry-After': '1' },
+      });
+    if ((await this.#digestOf(ranked.slice(0, after.rows))) !== after.digest)
+      throw listChanged('other rows have come among those that have been read');
+  }
+
+  async #placeBehind(read: readonly Entry[]): Promise<Place> {
+    const view = this.#asking.generation.batch.meta.id;
+    return { view, rows: read.length, digest: await this.#digestOf(read) };
+  }
+
+  /** Of the names, in whatever order they are. */
+  async #digestOf(entries: readonly Entry[]): Promise<string> {
+    const { pace } = this.#asking;
+    const hash = createHash('sha256');
+    for (const { name } of await sortPaced(entries, (a, b) => compareUtf8(a.name, b.name), pace)) {
+      hash.update(`${JSON.stringify(name)}\n`);
+      if (pace.due) await pace.rest();
+    }
+    return hash.digest('base64url').slice(0, 22);
+  }
+
+  /** The people of those that have not been looked at. */
+  async #prefetch(entries: readonly Entry[]): Promise<void> {
     const { generation, question } = this.#asking;
     const { from, to } = question.range;
-    const open = this.#best.ranked().filter(({ people }) => people === undefined);
+    const open = entries.filter(({ people }) => people === undefined);
     const subjects = open.map(({ name }) => question.listing.subjectOf(name));
     await generation.realtime?.prefetch?.(subjects, from, to);
   }
@@ -147,7 +234,7 @@ class Search {
   }
 
   /** Each of the others has a pageview that none of those looked at has. */
-  async #others(candidates: Candidates): Promise<Top['others']> {
+  async #others(candidates: Candidates, following: number): Promise<Top['others']> {
     const { pace } = this.#asking;
     for (let looks = 0; looks < looksToCount && !candidates.isDone && this.#uncounted > 0; looks++) {
       if (pace.due) await pace.rest();
@@ -160,7 +247,7 @@ class Search {
       candidates.take();
     }
     const { freshLeft, oldLeft } = candidates;
-    const atLeast = this.#best.refused + freshLeft;
+    const atLeast = following + this.#best.refused + freshLeft;
     const unknown = this.#isRanked ? Math.min(oldLeft, this.#uncounted - freshLeft) : this.#uncounted;
     return { atLeast, atMost: atLeast + Math.max(0, unknown) };
   }
@@ -307,33 +394,25 @@ class Candidates {
 class Best {
   /** How many with pageviews were offered and are not among them. */
   refused = 0;
-  readonly #limit: number;
-  readonly #entries: Entry[] = [];
+  readonly #entries: BestHeap<Entry>;
 
   constructor(limit: number) {
-    this.#limit = limit;
+    this.#entries = new BestHeap(limit, compareEntries);
   }
 
   /** Whether an entry would get in. */
   takes(entry: Entry): boolean {
-    const last = this.#entries[this.#limit - 1];
-    return entry.pageviews > 0 && (last === undefined || compareEntries(entry, last) < 0);
+    return entry.pageviews > 0 && this.#entries.takes(entry);
   }
 
   offer(entry: Entry): void {
-    if (!this.takes(entry)) {
-      if (entry.pageviews > 0) this.refused++;
-      return;
-    }
-    const after = this.#entries.findIndex((other) => compareEntries(entry, other) < 0);
-    this.#entries.splice(after < 0 ? this.#entries.length : after, 0, entry);
-    if (this.#entries.length <= this.#limit) return;
-    this.#entries.pop();
-    this.refused++;
+    if (this.takes(entry)) this.refused += this.#entries.add(entry) ? 1 : 0;
+    else if (entry.pageviews > 0) this.refused++;
   }
 
-  ranked(): readonly Entry[] {
-    return this.#entries;
+  /** Throws `deadline-exceeded`. */
+  ranked(pace: Pace): Promise<readonly Entry[]> {
+    return sortPaced(this.#entries.items, compareEntries, pace);
   }
 }
 

@@ -1,4 +1,5 @@
 /** The query layer's routes: every inquiry, and what operators and machines ask. */
+import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { parseJsonBody } from '../../lib/http/body.js';
 import { openApi, type ApiInfo } from '../../lib/http/openapi.js';
@@ -101,6 +102,7 @@ function inquiryRoute(engine: Engine, inquiry: Inquiry): Route {
       ...(inRange ? ranged : asked),
       'not-acceptable',
       ...('interval' in inquiry.query ? (['range-too-fine', 'unsupported-time-zone'] as const) : []),
+      ...('cursor' in inquiry.query ? (['list-changed'] as const) : []),
     ],
     handle: async (exchange, input) => {
       const { request, response, deadlineAt } = exchange;
@@ -114,10 +116,18 @@ function inquiryRoute(engine: Engine, inquiry: Inquiry): Route {
         const part = inquiry.partOf(generation, parsed);
         const answer = await answerFrom(answering, part, new Pace(deadlineAt));
         if (!engine.edges.isFinal(part)) response.removeHeader('ETag');
+        if (answer.next !== undefined) linkNext(request, response, answer.next);
         await sendAnswer(request, response, answer, format);
       });
     },
   });
+}
+
+/** The next page of the same question, for those who read rows, which have no place for a cursor. The reference is relative: a proxy may serve us below a path. */
+function linkNext(request: Request, response: Response, cursor: string): void {
+  const query = new URL(request.url, 'http://localhost').searchParams;
+  query.set('cursor', cursor);
+  response.setHeader('Link', `<?${query.toString()}>; rel="next"`);
 }
 
 /** Pins for a client: what it has seen elsewhere must be there, and it is told what it sees now. */

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { ask } from '../inquiries.js';
 import { pages } from '../answers/pages.js';
+import { pagedTop } from '../answers/top.js';
 import { Pace } from '../engine/pace.js';
 import { FakeBatchView, FakeRealtimeView, type View, show } from './fakes.js';
 import { engineOver } from './server.js';
@@ -83,7 +84,12 @@ test('a realtime listing that finds nothing is left at the deadline', async () =
     for (let i = 0; i < 1e8; i++) yield [];
   };
   const engine = engineOver({ batch, realtime });
-  const question = { domain: 'example.org', limit: 1, range: { from: hour0, to: hour0 + 1 }, zone: 'UTC' };
+  const question = {
+    domain: 'example.org',
+    paging: pagedTop.pagingOf([], { limit: 1 }),
+    range: { from: hour0, to: hour0 + 1 },
+    zone: 'UTC',
+  };
   const pace = new Pace(performance.now());
   await assert.rejects(
     engine.pinned((generation) => pages(engine, generation, question, pace)),

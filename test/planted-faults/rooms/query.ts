@@ -146,11 +146,11 @@ export const queryFaults: readonly PlantedFault[] = [
   ),
   fault(
     'breakdown',
-    'the search ends when as many values are found as are listed',
+    'the search ends when one value has been turned away',
     edit(
       'query/answers/top.ts',
       'if (!best.takes(atBest(next)) ||',
-      'if (best.ranked().length === this.#asking.question.limit || !best.takes(atBest(next)) ||',
+      'if (best.refused > 0 || !best.takes(atBest(next)) ||',
     ),
   ),
   fault(
@@ -176,8 +176,8 @@ export const queryFaults: readonly PlantedFault[] = [
     'a value that was pushed out of the list is forgotten',
     edit(
       'query/answers/top.ts',
-      '    this.#entries.pop();\n    this.refused++;\n',
-      '    this.#entries.pop();\n',
+      'this.refused += this.#entries.add(entry) ? 1 : 0;',
+      'this.refused += this.#entries.add(entry) ? 0 : 0;',
     ),
   ),
   fault(
@@ -188,6 +188,26 @@ export const queryFaults: readonly PlantedFault[] = [
       'if (this.#count(next).pageviews > 0) this.#best.refused++;',
       'if (this.#uncounted > 0) this.#best.refused++;',
     ),
+  ),
+  fault(
+    'paging',
+    'a next page is given though other rows have come among those that were read',
+    edit('query/answers/top.ts', 'after.rows))) !== after.digest)', "after.rows))) === '')"),
+  ),
+  fault(
+    'paging',
+    'a cursor of one batch view is taken by the next',
+    edit('query/answers/top.ts', 'if (after.view !== generation.batch.meta.id)', "if (after.view === '')"),
+  ),
+  fault(
+    'paging',
+    'a cursor is good for any question',
+    edit('query/paging.ts', 'if (question !== key)', "if (question === '')"),
+  ),
+  fault(
+    'paging',
+    'the domain that ends a page begins the next one as well',
+    edit('query/answers/domains.ts', 'domain > after.after', 'domain >= after.after'),
   ),
   fault(
     'breakdown',

@@ -1,0 +1,59 @@
+/** The best so many of what is offered: a binary heap whose root is the worst of them. */
+export class BestHeap<T> {
+  readonly #limit: number;
+  readonly #compare: (a: T, b: T) => number;
+  readonly #items: T[] = [];
+
+  /** @param compare negative where `a` is better; never 0 */
+  constructor(limit: number, compare: (a: T, b: T) => number) {
+    this.#limit = limit;
+    this.#compare = compare;
+  }
+
+  /** In no order. */
+  get items(): readonly T[] {
+    return this.#items;
+  }
+
+  /** Whether an item would get in. */
+  takes(item: T): boolean {
+    const [worst] = this.#items;
+    return this.#items.length < this.#limit || (worst !== undefined && this.#compare(item, worst) < 0);
+  }
+
+  /** Takes an item that gets in; true when another one had to go for it. */
+  add(item: T): boolean {
+    const isFull = this.#items.length === this.#limit;
+    if (isFull) this.#sink(item);
+    else this.#rise(item);
+    return isFull;
+  }
+
+  #rise(item: T): void {
+    const items = this.#items;
+    let place = items.length;
+    for (;;) {
+      const parent = (place - 1) >> 1;
+      const above = items[parent];
+      if (place === 0 || above === undefined || this.#compare(item, above) < 0) break;
+      items[place] = above;
+      place = parent;
+    }
+    items[place] = item;
+  }
+
+  /** In the place of the root. */
+  #sink(item: T): void {
+    const items = this.#items;
+    let place = 0;
+    for (;;) {
+      const [left, right] = [items[2 * place + 1], items[2 * place + 2]];
+      const isRight = left !== undefined && right !== undefined && this.#compare(right, left) > 0;
+      const worse = isRight ? right : left;
+      if (worse === undefined || this.#compare(worse, item) < 0) break;
+      items[place] = worse;
+      place = 2 * place + (isRight ? 2 : 1);
+    }
+    items[place] = item;
+  }
+}
